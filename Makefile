@@ -1,0 +1,69 @@
+# ADIT's house-keeping. `make` alone lists the targets.
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+GO       ?= go
+TOOL     := $(GO) tool -modfile=tools/go.mod
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+BENCH    ?= .
+FUZZTIME ?= 1m
+# More arguments for `adit serve`, as in: make run ARGS='--listen 127.0.0.1:9000'
+ARGS     ?=
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## install what building, running and testing need
+	@scripts/setup test
+
+.PHONY: run
+run: ## start ADIT with its embedded database and two demo PACS
+	@scripts/setup run
+	@$(MAKE) --no-print-directory build
+	@exec bin/adit serve --demo $(ARGS)
+
+.PHONY: build
+build: ## build bin/adit
+	@mkdir -p bin
+	$(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION)' -o bin/adit ./cmd/adit
+
+# The packages are vetted in whole first; go test closes the run with its own lines.
+.PHONY: test
+test: ## run the whole suite with the race detector
+	@scripts/setup test
+	$(GO) vet ./...
+	$(GO) test -race -timeout 15m ./...
+
+.PHONY: test/faults
+test/faults: ## run the long fault suite (crashes at random points, full disks, cut networks)
+	@scripts/setup test
+	$(GO) test -race -timeout 60m -tags faults -run Fault ./...
+
+.PHONY: bench
+bench: ## print the table of ratios against DCMTK, Orthanc and a plain copy
+	@scripts/setup test
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (1m)
+	@scripts/fuzz $(FUZZTIME)
+
+.PHONY: lint
+lint: ## run golangci-lint
+	$(TOOL) golangci-lint run
+
+.PHONY: generate
+generate: ## write the generated code anew
+	$(TOOL) sqlc generate
+	$(GO) generate ./...
+
+.PHONY: verify
+verify: ## check that generated code is current, that go vet is content and gofumpt has nothing to change
+	$(TOOL) sqlc diff
+	@scripts/generated-is-current
+	$(GO) vet ./...
+	@unformatted="$$(git ls-files -co --exclude-standard '*.go' | xargs -r $(TOOL) gofumpt -l)"; \
+	if [[ -n "$$unformatted" ]]; then printf 'These files want gofumpt -w:\n%s\n' "$$unformatted" >&2; exit 1; fi
