@@ -1,0 +1,75 @@
+-- The claim: the next task for node $1, with its slots, in one statement (actors.md: Claim). It runs behind
+-- pg_advisory_xact_lock in the same transaction, as a statement of its own, so that its snapshot shows every slot
+-- that earlier claims took. The head of each job is found by one index probe; jobs are tried in their order of rank
+-- until one has a task that is due.
+WITH used AS MATERIALIZED (
+    SELECT server_id, count(*) AS n
+    FROM association_slots
+    WHERE use = 'batch'
+    GROUP BY server_id
+), room AS MATERIALIZED (
+    SELECT s.id, s.batch_cap - coalesce(u.n, 0) AS free
+    FROM servers s
+    LEFT JOIN used u ON u.server_id = s.id
+    LEFT JOIN server_state st ON st.server_id = s.id
+    WHERE s.batch_cap > coalesce(u.n, 0)
+      AND NOT coalesce(st.paused, false)
+      AND coalesce(st.breaker, 'closed') = 'closed'
+      AND coalesce(st.next_start_at, '-infinity') <= schedule_now()
+), owners AS MATERIALIZED (
+    SELECT owner_id, sum(n_running) AS running, max(last_claim_at) AS last_claim
+    FROM jobs
+    WHERE active
+    GROUP BY owner_id
+), pick AS MATERIALIZED (
+    SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id
+    FROM (
+        SELECT j.id, j.source_id, j.destination_id
+        FROM jobs j
+        JOIN owners o ON o.owner_id = j.owner_id
+        LEFT JOIN servers src ON src.id = j.source_id
+        LEFT JOIN servers dst ON dst.id = j.destination_id
+        LEFT JOIN room src_room ON src_room.id = j.source_id
+        LEFT JOIN room dst_room ON dst_room.id = j.destination_id
+        WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+          AND (src.id IS NULL OR src_room.free >= CASE WHEN j.source_id = j.destination_id THEN 2 ELSE 1 END)
+          AND (dst.id IS NULL OR dst_room.free >= 1)
+        ORDER BY j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
+        OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
+    ) ranked
+    CROSS JOIN LATERAL (
+        SELECT t.id
+        FROM tasks t
+        WHERE t.job_id = ranked.id AND t.status = 'pending' AND t.not_before <= schedule_now()
+        ORDER BY t.not_before, t.seq
+        LIMIT 1
+    ) head
+    LIMIT 1
+), locked AS MATERIALIZED (
+    SELECT j.id
+    FROM jobs j
+    JOIN pick ON pick.job_id = j.id
+    FOR NO KEY UPDATE OF j
+), task AS (
+    UPDATE tasks t
+    SET status = 'in_progress', lease_node = $1, lease_token = nextval('lease_tokens'),
+        started_at = coalesce(t.started_at, now()), ended_at = NULL, waiting_reason = '', cancel_requested = false
+    FROM pick
+    JOIN locked ON locked.id = pick.job_id
+    WHERE t.id = pick.task_id AND t.status = 'pending'
+    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id
+), job AS (
+    UPDATE jobs j
+    SET n_pending = n_pending - 1, n_running = n_running + 1, started = true,
+        started_at = coalesce(j.started_at, now()), ended_at = NULL, last_claim_at = clock_timestamp(), version = version + 1
+    FROM task
+    WHERE j.id = task.job_id
+), slots AS (
+    INSERT INTO association_slots (server_id, use, node_id, task_id, token)
+    SELECT s.id, 'batch', $1, task.id, task.lease_token
+    FROM task
+    CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id)) AS side (server_id)
+    JOIN servers s ON s.id = side.server_id
+)
+SELECT id, job_id, lease_token
+FROM task

@@ -1,0 +1,48 @@
+-- LockSlots comes first in every transaction that counts or takes slots; it is held until the transaction ends.
+-- name: LockSlots :exec
+SELECT pg_advisory_xact_lock(7203151);
+
+-- name: SlotsOfTask :many
+SELECT id, server_id FROM association_slots WHERE task_id = $1 AND token = $2 ORDER BY id;
+
+-- name: FreeInteractiveSlots :one
+SELECT (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer
+FROM servers s
+WHERE s.id = $1;
+
+-- name: InsertInteractiveSlot :one
+INSERT INTO association_slots (server_id, use, node_id) VALUES ($1, 'interactive', $2) RETURNING id;
+
+-- InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap has
+-- room and no task that is due waits for that server.
+-- name: InsertMoreTaskSlots :many
+INSERT INTO association_slots (server_id, use, node_id, task_id, token)
+SELECT s.id, 'batch', t.lease_node, t.id, t.lease_token
+FROM servers s
+JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
+CROSS JOIN generate_series(1, least(
+    sqlc.arg(wanted)::integer,
+    s.batch_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')::integer))
+WHERE s.id = sqlc.arg(server_id)
+  AND NOT EXISTS (
+    SELECT FROM jobs j
+    CROSS JOIN LATERAL (SELECT FROM tasks p WHERE p.job_id = j.id AND p.status = 'pending' AND p.not_before <= schedule_now() LIMIT 1) due
+    WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+      AND s.id IN (j.source_id, j.destination_id))
+RETURNING id;
+
+-- name: DeleteSlot :exec
+DELETE FROM association_slots WHERE id = $1;
+
+-- name: DeleteSlotsOfNode :exec
+DELETE FROM association_slots WHERE node_id = $1;
+
+-- ExpireSlotsOfNode leaves the slots of a fenced node counted for as long as its peers may hold the associations open.
+-- name: ExpireSlotsOfNode :exec
+UPDATE association_slots a
+SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
+FROM servers s
+WHERE s.id = a.server_id AND a.node_id = $1 AND a.expires_at IS NULL;
+
+-- name: DeleteExpiredSlots :execrows
+DELETE FROM association_slots WHERE expires_at < now();

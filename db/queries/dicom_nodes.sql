@@ -1,0 +1,43 @@
+-- name: InsertDicomNode :one
+INSERT INTO dicom_nodes (name, kind) VALUES ($1, $2) RETURNING id;
+
+-- name: InsertServer :one
+INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move,
+                     study_root_find, study_root_get, study_root_move, store_scp, result_limit, idle_timeout_s, batch_cap,
+                     interactive_cap, associations_per_task)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+RETURNING *;
+
+-- name: InsertServerState :exec
+INSERT INTO server_state (server_id) VALUES ($1);
+
+-- name: InsertFolder :one
+INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING *;
+
+-- name: GrantNodeAccess :exec
+INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, $4)
+ON CONFLICT (group_id, dicom_node_id) DO UPDATE SET is_source = excluded.is_source, is_destination = excluded.is_destination;
+
+-- name: ListDicomNodes :many
+SELECT n.id, n.name, n.kind, n.created_at FROM dicom_nodes n WHERE n.id > sqlc.arg(above) ORDER BY n.id LIMIT sqlc.arg(max);
+
+-- name: GetDicomNode :one
+SELECT id, name, kind, created_at FROM dicom_nodes WHERE id = $1;
+
+-- name: GetDicomNodeByName :one
+SELECT id, name, kind, created_at FROM dicom_nodes WHERE lower(name) = lower(sqlc.arg(name));
+
+-- name: GetServer :one
+SELECT * FROM servers WHERE id = $1;
+
+-- name: GetServerState :one
+SELECT * FROM server_state WHERE server_id = $1;
+
+-- name: PauseServer :exec
+UPDATE server_state SET paused = $2 WHERE server_id = $1;
+
+-- name: GetFolder :one
+SELECT * FROM folders WHERE id = $1;
+
+-- name: DeleteDicomNode :execrows
+DELETE FROM dicom_nodes WHERE id = $1;

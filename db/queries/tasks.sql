@@ -1,0 +1,86 @@
+-- name: InsertTasks :exec
+INSERT INTO tasks (job_id, seq, patient_id, study_instance_uid, series_instance_uids, pseudonym)
+SELECT sqlc.arg(job_id), t.seq, t.patient_id, t.study_uid, string_to_array(t.series_uids, '\'), t.pseudonym
+FROM (SELECT generate_subscripts(sqlc.arg(study_uids)::text[], 1) AS seq, unnest(sqlc.arg(study_uids)::text[]) AS study_uid,
+             unnest(sqlc.arg(patient_ids)::text[]) AS patient_id, unnest(sqlc.arg(series_uids)::text[]) AS series_uids,
+             unnest(sqlc.arg(pseudonyms)::text[]) AS pseudonym) t;
+
+-- name: GetTask :one
+SELECT * FROM tasks WHERE id = $1;
+
+-- ListTasks is a page of a job's tasks in the order of their rows, above the sequence number given.
+-- name: ListTasks :many
+SELECT * FROM tasks
+WHERE job_id = $1 AND seq > sqlc.arg(above) AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status))
+ORDER BY seq
+LIMIT sqlc.arg(max);
+
+-- TasksOfNode is what this node holds, and whether somebody asked for it to stop.
+-- name: TasksOfNode :many
+SELECT t.id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+WHERE t.lease_node = $1 AND t.status = 'in_progress'
+ORDER BY t.job_id, t.id;
+
+-- HoldsLease tells whether a task still belongs to this node and token, and keeps it so until the transaction ends.
+-- name: HoldsLease :one
+SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR KEY SHARE;
+
+-- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
+-- counters. Zero rows: the lease is not ours any more. A task of a canceled job doesn't go back to pending.
+-- name: EndLease :execrows
+WITH locked AS MATERIALIZED (
+    SELECT j.id, j.canceled
+    FROM jobs j
+    JOIN tasks t ON t.job_id = j.id
+    WHERE t.id = sqlc.arg(id)
+    FOR NO KEY UPDATE OF j
+), ended AS (
+    UPDATE tasks t
+    SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
+        waiting_reason = CASE WHEN to_status.v = 'pending' THEN sqlc.arg(waiting_reason)::text ELSE '' END,
+        not_before = schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)::float8),
+        failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes),
+        ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
+    FROM locked
+    CROSS JOIN LATERAL (SELECT CASE WHEN locked.canceled AND sqlc.arg(status)::text = 'pending' THEN 'canceled' ELSE sqlc.arg(status)::text END AS v) to_status
+    WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
+    RETURNING t.job_id, t.status
+), slots AS (
+    DELETE FROM association_slots a USING ended WHERE a.task_id = sqlc.arg(id) AND a.token = sqlc.arg(token) AND sqlc.arg(free_slots)::boolean
+)
+UPDATE jobs j
+SET n_running = n_running - 1,
+    n_pending = n_pending + (ended.status = 'pending')::integer,
+    n_success = n_success + (ended.status = 'success')::integer,
+    n_warning = n_warning + (ended.status = 'warning')::integer,
+    n_failure = n_failure + (ended.status = 'failure')::integer,
+    n_canceled = n_canceled + (ended.status = 'canceled')::integer,
+    ended_at = CASE WHEN n_running = 1 AND n_pending = 0 AND ended.status <> 'pending' THEN now() END,
+    version = version + 1
+FROM ended
+WHERE j.id = ended.job_id;
+
+-- PushProgress writes how far running tasks are. A task that is no longer ours is left alone.
+-- name: PushProgress :exec
+UPDATE tasks t
+SET expected = p.expected, received = p.received, delivered = p.delivered, bytes = p.bytes
+FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(tokens)::bigint[]) AS token, unnest(sqlc.arg(expected)::integer[]) AS expected,
+             unnest(sqlc.arg(received)::integer[]) AS received, unnest(sqlc.arg(delivered)::integer[]) AS delivered, unnest(sqlc.arg(bytes)::bigint[]) AS bytes) p
+WHERE t.id = p.id AND t.lease_token = p.token AND t.status = 'in_progress';
+
+-- CancelPendingTask and KillTask are asked of one task; its job must be locked.
+-- name: SetTaskStatus :exec
+UPDATE tasks SET status = $2, not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
+    message = '', ended_at = NULL
+WHERE id = $1;
+
+-- name: RequestTaskCancel :exec
+UPDATE tasks SET cancel_requested = true WHERE id = $1 AND status = 'in_progress';
+
+-- name: DeleteTask :exec
+DELETE FROM tasks WHERE id = $1;
+
+-- name: PendingAhead :one
+SELECT count(*) FROM tasks WHERE job_id = $1 AND status = 'pending' AND seq < $2;
