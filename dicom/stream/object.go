@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package stream takes DICOM data sets as they come from a source, shows and edits the header, and hands them on as an
+// io.Reader. What isn't edited goes out byte for byte, pixel data is never parsed or held, and input that ends early
+// or breaks the encoding (PS3.5) is an error, never a shorter object. DataSet is for the small data sets
+// that we make or answer ourselves. See DESIGN.md.
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/adit-go/adit/dicom/dict"
+)
+
+// Object is one data set on its way: Read and WriteTo give the outgoing bytes, header first. It is for one goroutine,
+// and must be closed.
+type Object struct {
+	ts       dict.TransferSyntax
+	src      io.Reader // what follows buf; inflated if the syntax is deflated
+	deflated *deflated // nil unless the syntax is deflated
+	s        *scratch
+	header   Header
+	w        walker // structure of what goes out after the header
+	head     []byte // outgoing header still to be read
+	rest     []byte // read from the source beyond the header, still to be read
+	started  bool
+	err      error // sticky result of Read
+}
+
+// scratch is the memory of an Object. It goes back to the pool when the object is closed.
+type scratch struct {
+	buf    []byte    // as received: the header, and what was read beyond it
+	out    []byte    // the header as edited
+	index  []element // top-level elements of the header
+	edits  []edit
+	values []byte // of the edits
+	chunk  []byte // for WriteTo
+}
+
+const (
+	firstRead = 64 << 10
+	chunkSize = 128 << 10
+	keepBelow = 1 << 20 // larger buffers are left to the garbage collector
+	manyElems = 1 << 14
+)
+
+var pool = sync.Pool{New: func() any { return &scratch{buf: make([]byte, 0, firstRead)} }}
+
+// ErrClosed is the error of every use after Close.
+var ErrClosed = errors.New("the DICOM object is closed")
+
+// Open reads the header of a data set: all top-level elements before pixel data, or the whole data set if it has
+// none. r stands at the data set's first byte; the transfer syntax is the one negotiated or named by file meta.
+//
+// A header larger than lim.Header is refused, except that one large value (an encapsulated document, a waveform) may
+// begin where the limit would be passed: then the header ends before it and it goes through like pixel data. Errors wrap
+// ErrMalformed, ErrTooLarge, io.ErrUnexpectedEOF or the error of r.
+func Open(r io.Reader, transferSyntaxUID string, lim Limits) (*Object, error) {
+	return open(r, pool.Get().(*scratch), transferSyntaxUID, lim)
+}
+
+// open reads on from s.buf, which may hold the beginning of the data set. It owns s.
+func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Object, error) {
+	o := &Object{ts: dict.TransferSyntaxOf(transferSyntaxUID), src: r, s: s}
+	o.header.o = o
+	lim = lim.orDefault()
+	if o.ts.Deflated {
+		o.deflated = newDeflated(r, s.buf)
+		o.src, s.buf = o.deflated.plain, make([]byte, 0, firstRead)
+	}
+	o.w.start(syntaxOf(o.ts), lim.Depth)
+	end, err := o.scan(lim.Header)
+	if err != nil {
+		_ = o.Close()
+		return nil, err
+	}
+	o.header.end = end
+	o.header.order()
+	o.head, o.rest = s.buf[:end], s.buf[end:]
+	return o, nil
+}
+
+// scan walks the header, reading as it needs, and gives its length. The walker then stands at that place.
+func (o *Object) scan(limit int) (int, error) {
+	s, w := o.s, &o.w
+	for {
+		begin := w.pos
+		atTop := w.depth == 0
+		h, ok, err := w.step(s.buf[min(w.pos, int64(len(s.buf))):])
+		if err != nil {
+			return 0, err
+		}
+		if !ok {
+			if err := s.fill(o.src, limit+maxHead); err == io.EOF && atTop && int64(len(s.buf)) == w.pos {
+				return len(s.buf), nil
+			} else if err != nil {
+				return o.cut(limit, err)
+			}
+			continue
+		}
+		if atTop {
+			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
+			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
+				return o.back(int(begin)), nil
+			}
+			s.index = append(s.index, element{tag: h.tag, vr: h.vr, off: int32(begin), value: int32(w.pos)})
+		}
+		for w.skip > 0 {
+			if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
+				w.advance(n)
+			} else if err := s.fill(o.src, limit); err != nil {
+				return o.cut(limit, err)
+			}
+		}
+		if w.depth == 0 {
+			s.index[len(s.index)-1].end = int32(w.pos)
+		}
+	}
+}
+
+// large tells whether a value may stand in for pixel data: it alone takes a good part of what a header may be.
+func large(length uint32, limit int) bool { return int64(length) >= int64(limit)/16 }
+
+// cut is called when the header can't be read on. A limit passed within a large element ends the header before it.
+func (o *Object) cut(limit int, err error) (int, error) {
+	if !errors.Is(err, ErrTooLarge) {
+		if err == io.EOF {
+			err = o.w.finish()
+		}
+		return 0, err
+	}
+	if n := len(o.s.index); n > 0 && o.s.index[n-1].end == 0 {
+		if begin := int(o.s.index[n-1].off); large(uint32(len(o.s.buf)-begin), limit) {
+			o.s.index = o.s.index[:n-1]
+			return o.back(begin), nil
+		}
+	}
+	return 0, fmt.Errorf("%w: it has a header of more than %d bytes", ErrTooLarge, limit)
+}
+
+// back puts the walker where the body begins.
+func (o *Object) back(begin int) int {
+	o.w.start(syntaxOf(o.ts), o.w.most)
+	o.w.pos = int64(begin)
+	return begin
+}
+
+// fill reads more of the source into the buffer, up to limit bytes in all. The buffer grows with what arrives, never
+// with what a length promises.
+func (s *scratch) fill(r io.Reader, limit int) error {
+	if len(s.buf) >= limit {
+		return ErrTooLarge
+	}
+	if len(s.buf) == cap(s.buf) {
+		grown := make([]byte, len(s.buf), min(max(2*cap(s.buf), firstRead), limit))
+		copy(grown, s.buf)
+		s.buf = grown
+	}
+	n, err := readSome(r, s.buf[len(s.buf):min(cap(s.buf), limit)])
+	s.buf = s.buf[:len(s.buf)+n]
+	return err
+}
+
+// readSome reads at least one byte or gives an error. An error that comes with bytes is kept for the next call
+// by the source, as io.Reader asks.
+func readSome(r io.Reader, p []byte) (int, error) {
+	for range 100 {
+		n, err := r.Read(p)
+		if n > 0 {
+			return n, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// TransferSyntax says how the data set is encoded.
+func (o *Object) TransferSyntax() dict.TransferSyntax { return o.ts }
+
+// Header gives the elements before the body. It is valid until Close.
+func (o *Object) Header() *Header { return &o.header }
+
+// Read gives the outgoing data set: the header with its edits, then the body. Edits are closed by the first call. An
+// error other than io.EOF means that the object must not be delivered, whatever was read of it before.
+func (o *Object) Read(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := o.begin(); err != nil {
+		return 0, err
+	}
+	n, err := 0, error(nil)
+	if o.deflated != nil {
+		n, err = o.deflated.read(o, p)
+	} else {
+		n, err = o.readPlain(p)
+	}
+	o.err = err
+	return n, err
+}
+
+// begin builds the outgoing header at the first read.
+func (o *Object) begin() error {
+	if o.started {
+		return nil
+	}
+	o.started = true
+	if len(o.s.edits) > 0 {
+		o.head = o.header.build()
+	}
+	if o.deflated != nil {
+		o.deflated.begin(len(o.s.edits) > 0)
+	}
+	return nil
+}
+
+// readPlain gives the data set before any deflating.
+func (o *Object) readPlain(p []byte) (int, error) {
+	if len(o.head) > 0 {
+		n := copy(p, o.head)
+		o.head = o.head[n:]
+		return n, nil
+	}
+	n, err := 0, error(nil)
+	if len(o.rest) > 0 {
+		n = copy(p, o.rest)
+		o.rest = o.rest[n:]
+	} else {
+		n, err = o.src.Read(p)
+	}
+	if bad := o.w.feed(p[:n]); bad != nil {
+		return n, bad
+	}
+	if err == io.EOF {
+		if bad := o.w.finish(); bad != nil {
+			return n, bad
+		}
+	}
+	return n, err
+}
+
+// WriteTo writes the outgoing data set. See Read.
+func (o *Object) WriteTo(w io.Writer) (int64, error) {
+	if o.err != nil {
+		if o.err == io.EOF {
+			return 0, nil
+		}
+		return 0, o.err
+	}
+	if o.s.chunk == nil {
+		o.s.chunk = make([]byte, chunkSize)
+	}
+	var written int64
+	for {
+		n, err := o.Read(o.s.chunk)
+		if n > 0 {
+			m, werr := w.Write(o.s.chunk[:n])
+			written += int64(m)
+			if werr != nil {
+				return written, werr
+			}
+		}
+		if err == io.EOF {
+			return written, nil
+		}
+		if err != nil {
+			return written, err
+		}
+	}
+}
+
+// Close gives the memory back. It doesn't close the source. Elements of the header are not valid any more.
+func (o *Object) Close() error {
+	s := o.s
+	if s == nil {
+		return nil
+	}
+	o.s, o.head, o.rest, o.src, o.deflated, o.err = nil, nil, nil, nil, nil, ErrClosed
+	o.header = Header{}
+	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.values) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
+		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]
+		pool.Put(s)
+	}
+	return nil
+}
