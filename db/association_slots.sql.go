@@ -54,19 +54,6 @@ func (q *Queries) ExpireSlotsOfNode(ctx context.Context, nodeID uuid.UUID) error
 	return err
 }
 
-const freeInteractiveSlots = `-- name: FreeInteractiveSlots :one
-SELECT (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer
-FROM servers s
-WHERE s.id = $1
-`
-
-func (q *Queries) FreeInteractiveSlots(ctx context.Context, id int64) (int32, error) {
-	row := q.db.QueryRow(ctx, freeInteractiveSlots, id)
-	var column_1 int32
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const insertInteractiveSlot = `-- name: InsertInteractiveSlot :one
 INSERT INTO association_slots (server_id, use, node_id) VALUES ($1, 'interactive', $2) RETURNING id
 `
@@ -132,6 +119,25 @@ func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlo
 		return nil, err
 	}
 	return items, nil
+}
+
+const interactiveRoom = `-- name: InteractiveRoom :one
+SELECT s.interactive_cap AS cap,
+       (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer AS free
+FROM servers s
+WHERE s.id = $1
+`
+
+type InteractiveRoomRow struct {
+	Cap  int32
+	Free int32
+}
+
+func (q *Queries) InteractiveRoom(ctx context.Context, id int64) (InteractiveRoomRow, error) {
+	row := q.db.QueryRow(ctx, interactiveRoom, id)
+	var i InteractiveRoomRow
+	err := row.Scan(&i.Cap, &i.Free)
+	return i, err
 }
 
 const lockSlots = `-- name: LockSlots :exec

@@ -242,22 +242,6 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 	return items, nil
 }
 
-const pendingAhead = `-- name: PendingAhead :one
-SELECT count(*) FROM tasks WHERE job_id = $1 AND status = 'pending' AND seq < $2
-`
-
-type PendingAheadParams struct {
-	JobID int64
-	Seq   int32
-}
-
-func (q *Queries) PendingAhead(ctx context.Context, arg PendingAheadParams) (int64, error) {
-	row := q.db.QueryRow(ctx, pendingAhead, arg.JobID, arg.Seq)
-	var count int64
-	err := row.Scan(&count)
-	return count, err
-}
-
 const pushProgress = `-- name: PushProgress :exec
 UPDATE tasks t
 SET expected = p.expected, received = p.received, delivered = p.delivered, bytes = p.bytes
@@ -297,21 +281,46 @@ func (q *Queries) RequestTaskCancel(ctx context.Context, id int64) error {
 	return err
 }
 
-const setTaskStatus = `-- name: SetTaskStatus :exec
-UPDATE tasks SET status = $2, not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
-    message = '', ended_at = NULL
-WHERE id = $1
+const resetTask = `-- name: ResetTask :exec
+WITH ledger AS (
+    DELETE FROM delivered d WHERE d.task_id = $1
+), summary AS (
+    DELETE FROM task_series s WHERE s.task_id = $1
+)
+UPDATE tasks t
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
+    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL
+WHERE t.id = $1
 `
 
-type SetTaskStatusParams struct {
-	ID     int64
-	Status string
+// ResetTask makes a task pending again as if it had never run; its job must be locked, and recounted afterwards.
+func (q *Queries) ResetTask(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, resetTask, id)
+	return err
 }
 
-// CancelPendingTask and KillTask are asked of one task; its job must be locked.
-func (q *Queries) SetTaskStatus(ctx context.Context, arg SetTaskStatusParams) error {
-	_, err := q.db.Exec(ctx, setTaskStatus, arg.ID, arg.Status)
-	return err
+const runningTasks = `-- name: RunningTasks :many
+SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id
+`
+
+func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error) {
+	rows, err := q.db.Query(ctx, runningTasks, jobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many
@@ -357,4 +366,46 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 		return nil, err
 	}
 	return items, nil
+}
+
+const whyWaiting = `-- name: WhyWaiting :one
+SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+       coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
+       coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
+       coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,
+       coalesce(max(n.name) FILTER (WHERE s.batch_cap <= (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')), '')::text AS "full",
+       (SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
+                                AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest) AS ahead
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+LEFT JOIN servers s ON s.id IN (j.source_id, j.destination_id)
+LEFT JOIN dicom_nodes n ON n.id = s.id
+LEFT JOIN server_state st ON st.server_id = s.id
+WHERE t.id = $1
+GROUP BY t.id
+`
+
+type WhyWaitingRow struct {
+	WaitSeconds float64
+	Paused      string
+	Down        string
+	Closed      string
+	Full        string
+	Ahead       int64
+}
+
+// WhyWaiting gathers what keeps a pending task from starting. Of two servers in the same state it names one; tasks ahead are
+// counted up to 1000.
+func (q *Queries) WhyWaiting(ctx context.Context, id int64) (WhyWaitingRow, error) {
+	row := q.db.QueryRow(ctx, whyWaiting, id)
+	var i WhyWaitingRow
+	err := row.Scan(
+		&i.WaitSeconds,
+		&i.Paused,
+		&i.Down,
+		&i.Closed,
+		&i.Full,
+		&i.Ahead,
+	)
+	return i, err
 }

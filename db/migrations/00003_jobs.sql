@@ -69,6 +69,7 @@ CREATE TABLE jobs (
     -- The jobs that a claim looks at. A column of its own, because its value seldom changes: counters then change
     -- without touching an index (HOT).
     active              boolean     NOT NULL GENERATED ALWAYS AS (n_pending + n_running > 0) STORED,
+    CHECK (source_id <> destination_id),
     CHECK (n_pending + n_running + n_success + n_warning + n_failure + n_canceled > 0)
 ) WITH (fillfactor = 70);
 CREATE INDEX jobs_active ON jobs (id) WHERE active;

@@ -5,8 +5,9 @@ SELECT pg_advisory_xact_lock(7203151);
 -- name: SlotsOfTask :many
 SELECT id, server_id FROM association_slots WHERE task_id = $1 AND token = $2 ORDER BY id;
 
--- name: FreeInteractiveSlots :one
-SELECT (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer
+-- name: InteractiveRoom :one
+SELECT s.interactive_cap AS cap,
+       (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer AS free
 FROM servers s
 WHERE s.id = $1;
 

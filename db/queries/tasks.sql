@@ -70,11 +70,17 @@ FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(tokens)::big
              unnest(sqlc.arg(received)::integer[]) AS received, unnest(sqlc.arg(delivered)::integer[]) AS delivered, unnest(sqlc.arg(bytes)::bigint[]) AS bytes) p
 WHERE t.id = p.id AND t.lease_token = p.token AND t.status = 'in_progress';
 
--- CancelPendingTask and KillTask are asked of one task; its job must be locked.
--- name: SetTaskStatus :exec
-UPDATE tasks SET status = $2, not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
-    message = '', ended_at = NULL
-WHERE id = $1;
+-- ResetTask makes a task pending again as if it had never run; its job must be locked, and recounted afterwards.
+-- name: ResetTask :exec
+WITH ledger AS (
+    DELETE FROM delivered d WHERE d.task_id = sqlc.arg(id)
+), summary AS (
+    DELETE FROM task_series s WHERE s.task_id = sqlc.arg(id)
+)
+UPDATE tasks t
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
+    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL
+WHERE t.id = sqlc.arg(id);
 
 -- name: RequestTaskCancel :exec
 UPDATE tasks SET cancel_requested = true WHERE id = $1 AND status = 'in_progress';
@@ -82,5 +88,23 @@ UPDATE tasks SET cancel_requested = true WHERE id = $1 AND status = 'in_progress
 -- name: DeleteTask :exec
 DELETE FROM tasks WHERE id = $1;
 
--- name: PendingAhead :one
-SELECT count(*) FROM tasks WHERE job_id = $1 AND status = 'pending' AND seq < $2;
+-- name: RunningTasks :many
+SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id;
+
+-- WhyWaiting gathers what keeps a pending task from starting. Of two servers in the same state it names one; tasks ahead are
+-- counted up to 1000.
+-- name: WhyWaiting :one
+SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+       coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
+       coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
+       coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,
+       coalesce(max(n.name) FILTER (WHERE s.batch_cap <= (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')), '')::text AS "full",
+       (SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
+                                AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest) AS ahead
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+LEFT JOIN servers s ON s.id IN (j.source_id, j.destination_id)
+LEFT JOIN dicom_nodes n ON n.id = s.id
+LEFT JOIN server_state st ON st.server_id = s.id
+WHERE t.id = $1
+GROUP BY t.id;

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/people"
+)
+
+// DICOMNode is a server or a folder: what transfers come from and go to.
+type DICOMNode struct {
+	ID        int64
+	Name      string
+	Server    *db.Server // nil for a folder
+	Folder    *db.Folder // nil for a server
+	Paused    bool
+	CreatedAt time.Time
+}
+
+// NewServer describes a server to be added. Zero numbers take the defaults of Defaults.
+type NewServer struct {
+	Name                string
+	AETitle             string
+	Host                string
+	Port                int
+	CallingAETitle      string
+	Supports            Supports
+	ResultLimit         int
+	IdleTimeout         time.Duration
+	BatchCap            *int
+	InteractiveCap      *int
+	AssociationsPerTask int
+}
+
+// Supports are the services that a server offers.
+type Supports struct {
+	PatientRootFind, PatientRootGet, PatientRootMove bool
+	StudyRootFind, StudyRootGet, StudyRootMove       bool
+	Store                                            bool
+}
+
+// Defaults of a server that names no other numbers.
+const (
+	defaultResultLimit         = 200
+	defaultIdleTimeout         = 60 * time.Second
+	defaultBatchCap            = 4
+	defaultInteractiveCap      = 2
+	defaultAssociationsPerTask = 4
+)
+
+// AddServer adds a server and lets the user's active group use it as a source, if it can be searched and read, and as a
+// destination, if it takes objects.
+func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (DICOMNode, error) {
+	if err := s.validate(); err != nil {
+		return DICOMNode{}, err
+	}
+	var id int64
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		var err error
+		if id, err = q.InsertDicomNode(ctx, db.InsertDicomNodeParams{Name: s.Name, Kind: "server"}); err != nil {
+			return err
+		}
+		if _, err = q.InsertServer(ctx, s.params(id)); err != nil {
+			return err
+		}
+		if err = q.InsertServerState(ctx, id); err != nil {
+			return err
+		}
+		find := s.Supports.StudyRootFind || s.Supports.PatientRootFind
+		get := s.Supports.StudyRootGet || s.Supports.PatientRootGet
+		return grant(ctx, q, user, id, find && get, s.Supports.Store)
+	})
+	if err != nil {
+		return DICOMNode{}, taken(err, s.Name)
+	}
+	return e.dicomNode(ctx, id)
+}
+
+func (s *NewServer) validate() error {
+	if err := validateNodeName(s.Name); err != nil {
+		return err
+	}
+	title := strings.Trim(s.AETitle, " ")
+	switch {
+	case title == "" || len(s.AETitle) > 16 || strings.ContainsFunc(s.AETitle, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }):
+		return &Invalid{"ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"}
+	case len(s.CallingAETitle) > 16:
+		return &Invalid{"calling_ae_title", "an AE title has at most 16 characters"}
+	case s.Host == "" || strings.ContainsAny(s.Host, " /:") && net.ParseIP(s.Host) == nil:
+		return &Invalid{"host", "give a host name or an IP address, without a scheme or port"}
+	case s.Port < 1 || s.Port > 65535:
+		return &Invalid{"port", "a port is a number from 1 to 65535"}
+	case s.Supports == Supports{}:
+		return &Invalid{"supports", "name at least one service that the server offers: find, get, move or store"}
+	case s.BatchCap != nil && *s.BatchCap < 0, s.InteractiveCap != nil && *s.InteractiveCap < 0:
+		return &Invalid{"batch_cap", "a cap is 0 or more associations"}
+	case s.AssociationsPerTask < 0, s.ResultLimit < 0:
+		return &Invalid{"associations_per_task", "must be 1 or more"}
+	case s.IdleTimeout < 0 || s.IdleTimeout > time.Hour:
+		return &Invalid{"idle_timeout", "must be between one second and one hour"}
+	}
+	s.AETitle = title
+	return nil
+}
+
+func validateNodeName(name string) error {
+	if name == "" || len(name) > 64 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' }) {
+		return &Invalid{"name", "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
+	}
+	return nil
+}
+
+func (s *NewServer) params(id int64) db.InsertServerParams {
+	return db.InsertServerParams{
+		ID: id, AeTitle: s.AETitle, Host: s.Host, Port: int32(s.Port), CallingAeTitle: s.CallingAETitle,
+		PatientRootFind: s.Supports.PatientRootFind, PatientRootGet: s.Supports.PatientRootGet, PatientRootMove: s.Supports.PatientRootMove,
+		StudyRootFind: s.Supports.StudyRootFind, StudyRootGet: s.Supports.StudyRootGet, StudyRootMove: s.Supports.StudyRootMove,
+		StoreScp:            s.Supports.Store,
+		ResultLimit:         int32(orDefault(s.ResultLimit, defaultResultLimit)),
+		IdleTimeoutS:        int32(max(1, orDefault(s.IdleTimeout, defaultIdleTimeout)/time.Second)),
+		BatchCap:            int32(deref(s.BatchCap, defaultBatchCap)),
+		InteractiveCap:      int32(deref(s.InteractiveCap, defaultInteractiveCap)),
+		AssociationsPerTask: int32(orDefault(s.AssociationsPerTask, defaultAssociationsPerTask)),
+	}
+}
+
+func orDefault[T comparable](v, def T) T {
+	var zero T
+	if v == zero {
+		return def
+	}
+	return v
+}
+
+func deref(p *int, def int) int {
+	if p == nil {
+		return def
+	}
+	return *p
+}
+
+// AddFolder adds a folder and lets the user's active group use it as a destination. The folder must be there and writable.
+func (e *Engine) AddFolder(ctx context.Context, user people.User, name, path string) (DICOMNode, error) {
+	if err := validateNodeName(name); err != nil {
+		return DICOMNode{}, err
+	}
+	if !filepath.IsAbs(path) {
+		return DICOMNode{}, &Invalid{"path", "give an absolute path"}
+	}
+	path = filepath.Clean(path)
+	if err := checkFolder(path); err != nil {
+		return DICOMNode{}, &Invalid{"path", err.Error()}
+	}
+	var id int64
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		var err error
+		if id, err = q.InsertDicomNode(ctx, db.InsertDicomNodeParams{Name: name, Kind: "folder"}); err != nil {
+			return err
+		}
+		if _, err = q.InsertFolder(ctx, db.InsertFolderParams{ID: id, Path: path}); err != nil {
+			return err
+		}
+		return grant(ctx, q, user, id, false, true)
+	})
+	if err != nil {
+		return DICOMNode{}, taken(err, name)
+	}
+	return e.dicomNode(ctx, id)
+}
+
+func grant(ctx context.Context, q *db.Queries, user people.User, node int64, source, destination bool) error {
+	if user.ActiveGroupID == nil {
+		return nil
+	}
+	return q.GrantNodeAccess(ctx, db.GrantNodeAccessParams{
+		GroupID: *user.ActiveGroupID, DicomNodeID: node, IsSource: source, IsDestination: destination,
+	})
+}
+
+// checkFolder tells whether files can be made in a folder that is there.
+func checkFolder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("there is no folder %s; make it, or mount the disk that holds it", path)
+	case err != nil:
+		return fmt.Errorf("the folder %s can't be used: %w", path, err)
+	case !info.IsDir():
+		return fmt.Errorf("%s is a file, not a folder", path)
+	}
+	probe, err := os.CreateTemp(path, ".adit-probe-*")
+	if err != nil {
+		return fmt.Errorf("the folder %s isn't writable for the user that runs ADIT; change its owner or permissions: %w", path, errors.Unwrap(err))
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
+}
+
+// taken turns a violated uniqueness into a sentence.
+func taken(err error, name string) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "23505" {
+		return err
+	}
+	switch pg.ConstraintName {
+	case "servers_ae_title_key":
+		return &Conflict{"another server has this AE title already; AE titles are unique"}
+	case "folders_path_key":
+		return &Conflict{"another folder has this path already"}
+	default:
+		return &Conflict{fmt.Sprintf("a DICOM node named %q exists already; choose another name", name)}
+	}
+}
+
+// ListDICOMNodes gives at most limit DICOM nodes with an ID above the one given, by ID.
+func (e *Engine) ListDICOMNodes(ctx context.Context, above int64, limit int) ([]DICOMNode, error) {
+	rows, err := e.q.ListDicomNodes(ctx, db.ListDicomNodesParams{Above: above, Max: int32(limit)})
+	if err != nil {
+		return nil, err
+	}
+	nodes := make([]DICOMNode, 0, len(rows))
+	for _, row := range rows {
+		n, err := e.dicomNode(ctx, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, nil
+}
+
+// DICOMNodeByName finds a server or folder by its name, in any case of letters.
+func (e *Engine) DICOMNodeByName(ctx context.Context, name string) (DICOMNode, error) {
+	row, err := e.q.GetDicomNodeByName(ctx, name)
+	if err != nil {
+		return DICOMNode{}, notFound(err, "DICOM node", fmt.Sprintf("%q", name))
+	}
+	return e.dicomNode(ctx, row.ID)
+}
+
+// DeleteDICOMNode removes a server or folder that no job names.
+func (e *Engine) DeleteDICOMNode(ctx context.Context, id int64) error {
+	n, err := e.q.DeleteDicomNode(ctx, id)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "23503" {
+		return &Conflict{"jobs name this DICOM node; delete them first"}
+	}
+	if err == nil && n == 0 {
+		return ErrNotFound
+	}
+	return err
+}
+
+func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {
+	row, err := e.q.GetDicomNode(ctx, id)
+	if err != nil {
+		return DICOMNode{}, notFound(err, "DICOM node", id)
+	}
+	n := DICOMNode{ID: row.ID, Name: row.Name, CreatedAt: row.CreatedAt}
+	if row.Kind == "folder" {
+		folder, err := e.q.GetFolder(ctx, id)
+		n.Folder = &folder
+		return n, err
+	}
+	server, err := e.q.GetServer(ctx, id)
+	if err != nil {
+		return DICOMNode{}, err
+	}
+	state, err := e.q.GetServerState(ctx, id)
+	n.Server, n.Paused = &server, state.Paused
+	return n, err
+}
+
+// peer tells the door how to reach a server.
+func (e *Engine) peer(n DICOMNode) pacs.Peer {
+	s := n.Server
+	calling := s.CallingAeTitle
+	if calling == "" {
+		calling = e.cfg.AETitle
+	}
+	return pacs.Peer{
+		ServerID: s.ID, Name: n.Name, Addr: net.JoinHostPort(s.Host, fmt.Sprint(s.Port)), CalledAE: s.AeTitle, CallingAE: calling,
+		MaxPDU: uint32(s.MaxPdu), IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second,
+	}
+}

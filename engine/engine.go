@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package engine is what a transfer is: DICOM nodes, jobs and tasks with their states, claims and leases, the pipeline that
+// moves a study from its source to its destination, the ledger of what was delivered, and the law that success means
+// complete. DESIGN.md says how it holds together.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/people"
+)
+
+// ErrNotFound is returned for what does not exist, and likewise for what belongs to somebody else.
+var ErrNotFound = errors.New("not found")
+
+// Invalid says which part of a request can't be used, and why.
+type Invalid struct {
+	Field  string
+	Reason string
+}
+
+func (e *Invalid) Error() string {
+	if e.Field == "" {
+		return e.Reason
+	}
+	return e.Field + ": " + e.Reason
+}
+
+// Conflict says that the job or task is in a state that doesn't allow the action. Nothing was changed.
+type Conflict struct {
+	Reason string
+}
+
+func (e *Conflict) Error() string { return e.Reason }
+
+// Config of an engine. The zero value of a field takes the default named with it.
+type Config struct {
+	AETitle     string        // our AE title where a server names no other; "ADIT"
+	BufferBytes int64         // small objects that may wait for the destination, all tasks together; 64 MiB
+	RetryPauses []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
+	WaitPauses  []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
+}
+
+func (c Config) withDefaults() Config {
+	if c.AETitle == "" {
+		c.AETitle = "ADIT"
+	}
+	if c.BufferBytes == 0 {
+		c.BufferBytes = 64 << 20
+	}
+	if c.RetryPauses == nil {
+		c.RetryPauses = []time.Duration{2 * time.Minute, 4 * time.Minute}
+	}
+	if c.WaitPauses == nil {
+		c.WaitPauses = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}
+	}
+	return c
+}
+
+// Signals is what the engine asks of the actors above it. Every signal is a hint: whoever misses one finds the truth in
+// the database at the next beat.
+type Signals interface {
+	// Wake tells that there may be work to claim.
+	Wake()
+	// Cancel tells that somebody wants running tasks to stop.
+	Cancel(taskIDs []int64)
+}
+
+// Engine does what one process does about transfers. It is safe for concurrent use.
+type Engine struct {
+	pool    *pgxpool.Pool
+	q       *db.Queries
+	people  *people.Service
+	door    *pacs.Door
+	credit  *credit
+	log     *slog.Logger
+	cfg     Config
+	signals Signals
+}
+
+// New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
+func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Logger, cfg Config) *Engine {
+	cfg = cfg.withDefaults()
+	return &Engine{
+		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), log: log, cfg: cfg,
+		signals: noSignals{},
+	}
+}
+
+// SetSignals connects the actors. It is called once, before the first request.
+func (e *Engine) SetSignals(s Signals) { e.signals = s }
+
+type noSignals struct{}
+
+func (noSignals) Wake()          {}
+func (noSignals) Cancel([]int64) {}
+
+// inTx runs fn in a transaction, again if PostgreSQL gave it up.
+func (e *Engine) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
+	return db.InTx(ctx, e.pool, func(tx pgx.Tx) error { return fn(e.q.WithTx(tx)) })
+}
+
+// notFound turns the absence of a row into ErrNotFound.
+func notFound(err error, what string, id any) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return fmt.Errorf("%s %v: %w", what, id, ErrNotFound)
+	}
+	return err
+}

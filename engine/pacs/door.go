@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package pacs is the only door to a configured server: it opens associations there, and only while holding a slot. One
+// slot is one association. Slots are rows in the database, counted against the caps of the server over the whole cluster.
+package pacs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+const (
+	interactiveWait = 10 * time.Second // how long a person waits for a slot
+	recheckSlots    = time.Second      // slots that other processes give back are noticed this late
+)
+
+// Busy is returned when no interactive slot came free in time.
+type Busy struct {
+	Server string
+}
+
+func (e *Busy) Error() string {
+	return fmt.Sprintf("DICOM Server %s has no connection free for interactive use; try again in a moment", e.Server)
+}
+
+// Closed is returned when a server's interactive cap is zero.
+type Closed struct {
+	Server string
+}
+
+func (e *Closed) Error() string {
+	return fmt.Sprintf("DICOM Server %s is closed for interactive use now", e.Server)
+}
+
+// Peer says how a server is reached.
+type Peer struct {
+	ServerID            int64
+	Name                string
+	Addr                string // host:port
+	CalledAE, CallingAE string
+	MaxPDU              uint32 // bytes announced, without the PDU header
+	IdleTimeout         time.Duration
+}
+
+// Door gives slots, and associations to those who hold one. It is safe for concurrent use.
+type Door struct {
+	pool *pgxpool.Pool
+	q    *db.Queries
+
+	mu    sync.Mutex
+	node  uuid.UUID
+	freed chan struct{} // closed and made anew whenever a slot of this process is given back
+}
+
+// NewDoor gives a door on a migrated database.
+func NewDoor(pool *pgxpool.Pool) *Door {
+	return &Door{pool: pool, q: db.New(pool), freed: make(chan struct{})}
+}
+
+// SetNode names the incarnation in whose name slots are taken from now on.
+func (d *Door) SetNode(node uuid.UUID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.node = node
+}
+
+// Slot is the right to hold one association open. It is used by one goroutine at a time.
+type Slot struct {
+	ServerID int64
+
+	door *Door
+	id   int64
+	open *Association
+}
+
+// TaskSlots gives the slots that the claim of a task came with.
+func (d *Door) TaskSlots(ctx context.Context, task db.Claimed) ([]*Slot, error) {
+	rows, err := d.q.SlotsOfTask(ctx, db.SlotsOfTaskParams{TaskID: &task.TaskID, Token: &task.Token})
+	if err != nil {
+		return nil, err
+	}
+	slots := make([]*Slot, len(rows))
+	for i, row := range rows {
+		slots[i] = &Slot{ServerID: row.ServerID, door: d, id: row.ID}
+	}
+	return slots, nil
+}
+
+// MoreTaskSlots gives a running task up to the wanted number of further slots for a server: as many as its batch cap has
+// room for, none while another task that is due waits for that server.
+func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int64, wanted int) ([]*Slot, error) {
+	if wanted <= 0 {
+		return nil, nil
+	}
+	var slots []*Slot
+	err := db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		slots = nil
+		q := d.q.WithTx(tx)
+		if err := q.LockSlots(ctx); err != nil {
+			return err
+		}
+		ids, err := q.InsertMoreTaskSlots(ctx, db.InsertMoreTaskSlotsParams{
+			TaskID: task.TaskID, Token: task.Token, ServerID: serverID, Wanted: int32(wanted),
+		})
+		for _, id := range ids {
+			slots = append(slots, &Slot{ServerID: serverID, door: d, id: id})
+		}
+		return err
+	})
+	return slots, err
+}
+
+// Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
+// returns *Busy; *Closed comes at once.
+func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
+	deadline := time.NewTimer(interactiveWait)
+	defer deadline.Stop()
+	for {
+		d.mu.Lock()
+		freed, node := d.freed, d.node
+		d.mu.Unlock()
+
+		slot, err := d.takeInteractive(ctx, peer, node)
+		if slot != nil || err != nil {
+			return slot, err
+		}
+		recheck := time.NewTimer(recheckSlots)
+		select {
+		case <-freed:
+		case <-recheck.C:
+		case <-deadline.C:
+			recheck.Stop()
+			return nil, &Busy{Server: peer.Name}
+		case <-ctx.Done():
+			recheck.Stop()
+			return nil, ctx.Err()
+		}
+		recheck.Stop()
+	}
+}
+
+// takeInteractive gives nil without an error while there is no room.
+func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (*Slot, error) {
+	var slot *Slot
+	err := db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		slot = nil
+		q := d.q.WithTx(tx)
+		if err := q.LockSlots(ctx); err != nil {
+			return err
+		}
+		room, err := q.InteractiveRoom(ctx, peer.ServerID)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return fmt.Errorf("DICOM Server %s does not exist any more", peer.Name)
+		case err != nil:
+			return err
+		case room.Cap == 0:
+			return &Closed{Server: peer.Name}
+		case room.Free <= 0:
+			return nil
+		}
+		id, err := q.InsertInteractiveSlot(ctx, db.InsertInteractiveSlotParams{ServerID: peer.ServerID, NodeID: node})
+		if err == nil {
+			slot = &Slot{ServerID: peer.ServerID, door: d, id: id}
+		}
+		return err
+	})
+	return slot, err
+}
+
+// Open opens an association to the server that the slot is for. There is at most one at a time.
+func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*Association, error) {
+	if peer.ServerID != s.ServerID || s.open != nil {
+		panic("pacs: an association was opened without a slot of its own") // would break the PACS's cap
+	}
+	a, err := dimse.Dial(ctx, dimse.Config{
+		Addr: peer.Addr, CallingAE: peer.CallingAE, CalledAE: peer.CalledAE, Contexts: contexts, MaxPDU: peer.MaxPDU,
+		IdleTimeout: peer.IdleTimeout,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.open = &Association{Association: a, slot: s}
+	return s.open, nil
+}
+
+// Close ends the association, if one is still open, and gives the slot back. It works with a context that has ended.
+func (s *Slot) Close(ctx context.Context) error {
+	if s.open != nil {
+		s.open.Abort()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interactiveWait)
+	defer cancel()
+	err := s.door.q.DeleteSlot(ctx, s.id)
+	s.door.mu.Lock()
+	defer s.door.mu.Unlock()
+	close(s.door.freed)
+	s.door.freed = make(chan struct{})
+	return err
+}
+
+// Association is an association that holds its slot until it ends.
+type Association struct {
+	*dimse.Association
+	slot *Slot
+}
+
+// Release ends the association politely and leaves the slot to the next one.
+func (a *Association) Release(ctx context.Context) error {
+	if a.slot.open != a {
+		return nil
+	}
+	a.slot.open = nil
+	return a.Association.Release(ctx)
+}
+
+// Abort ends the association at once and leaves the slot to the next one.
+func (a *Association) Abort() {
+	if a.slot.open != a {
+		return
+	}
+	a.slot.open = nil
+	a.Association.Abort()
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// keySize is the length of a server key in bytes.
+const keySize = 32
+
+// Key is the server's key. It seals the secrets that stand in the database, so that a copy of the database alone gives
+// none of them away.
+type Key struct {
+	secret [keySize]byte
+}
+
+// NewKey makes a random key.
+func NewKey() Key {
+	var k Key
+	_, _ = rand.Read(k.secret[:]) // never fails (crypto/rand)
+	return k
+}
+
+// LoadKey reads the server key from file, 64 hexadecimal characters. With no file named it is dataDir/secret.key, which
+// is made at the first start.
+func LoadKey(dataDir, file string) (Key, error) {
+	path := file
+	if path == "" {
+		path = filepath.Join(dataDir, "secret.key")
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) && file == "" {
+		return makeKeyFile(path)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("the server key can't be read: %w", err)
+	}
+	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(secret) != keySize {
+		return Key{}, fmt.Errorf("%s holds no server key: it must be %d hexadecimal characters; put back the file from your backup", path, 2*keySize)
+	}
+	return Key{secret: [keySize]byte(secret)}, nil
+}
+
+// makeKeyFile writes a new key under a temporary name first: a key file is whole or not there.
+func makeKeyFile(path string) (Key, error) {
+	k := NewKey()
+	tmp := path + ".new"
+	_ = os.Remove(tmp)
+	f, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return Key{}, fmt.Errorf("the server key can't be made: %w", err)
+	}
+	_, err = fmt.Fprintln(f, hex.EncodeToString(k.secret[:]))
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		return Key{}, fmt.Errorf("the server key can't be made: %w", err)
+	}
+	return k, nil
+}
+
+// Fingerprint names the key without giving it away.
+func (k Key) Fingerprint() string {
+	mac := hmac.New(sha256.New, k.secret[:])
+	mac.Write([]byte("adit server key fingerprint"))
+	return hex.EncodeToString(mac.Sum(nil)[:16])
+}
+
+// Seal encrypts a secret with AES-256-GCM. The purpose is authenticated with it: what was sealed for one use opens for
+// no other.
+func (k Key) Seal(purpose string, plain []byte) []byte {
+	gcm := k.gcm()
+	nonce := make([]byte, gcm.NonceSize(), gcm.NonceSize()+len(plain)+gcm.Overhead())
+	_, _ = rand.Read(nonce)
+	return gcm.Seal(nonce, nonce, plain, []byte(purpose))
+}
+
+// Open decrypts what Seal made for the same purpose under the same key.
+func (k Key) Open(purpose string, sealed []byte) ([]byte, error) {
+	gcm := k.gcm()
+	if len(sealed) < gcm.NonceSize() {
+		return nil, errors.New("a sealed value in the database is cut short; restore the database from your backup")
+	}
+	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], []byte(purpose))
+	if err != nil {
+		return nil, errors.New("a sealed value in the database doesn't open with this server key; start with the key that belongs to the database")
+	}
+	return plain, nil
+}
+
+func (k Key) gcm() cipher.AEAD {
+	block, err := aes.NewCipher(k.secret[:])
+	if err != nil {
+		panic(err) // the key's length is fixed
+	}
+	gcm, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return gcm
+}
