@@ -108,20 +108,19 @@ func (d *deflated) step(o *Object) error {
 	return d.trailer()
 }
 
-// trailer takes what follows the deflate stream: one null byte where its length is odd.
+// maxTrailer is what may follow the deflate stream: the null byte that makes an odd length even, and the checksum and
+// length of zlib or gzip that some writers leave.
+const maxTrailer = 9
+
 func (d *deflated) trailer() error {
-	for n := 0; ; n++ {
-		c, err := d.in.ReadByte()
-		if err == io.EOF {
+	for range maxTrailer + 1 {
+		if _, err := d.in.ReadByte(); err == io.EOF {
 			return nil
-		}
-		if err != nil {
+		} else if err != nil {
 			return err
 		}
-		if c != 0 || n > 0 {
-			return fmt.Errorf("%w: bytes follow the deflated data set", ErrMalformed)
-		}
 	}
+	return fmt.Errorf("%w: bytes follow the deflated data set", ErrMalformed)
 }
 
 func (d *deflated) readAgain(o *Object, p []byte) (int, error) {

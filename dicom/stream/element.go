@@ -108,7 +108,7 @@ func (s syntax) head(b []byte) (h head, ok bool) {
 		return h, true
 	}
 	h.vr = dict.VR(b[4])<<8 | dict.VR(b[5])
-	if !h.vr.Long() {
+	if !h.vr.Long() || !letters(h.vr) {
 		h.length, h.size = uint32(s.uint16(b[6:])), 8
 		return h, true
 	}
@@ -119,12 +119,27 @@ func (s syntax) head(b []byte) (h head, ok bool) {
 	return h, true
 }
 
+// letters tells whether a VR is two capital letters, as those of the standard are and those to come will be.
+func letters(v dict.VR) bool {
+	a, b := byte(v>>8), byte(v)
+	return 'A' <= a && a <= 'Z' && 'A' <= b && b <= 'Z'
+}
+
+// What some writers put where they know no VR; a length of 16 bits follows.
+const (
+	blankVR    dict.VR = ' '<<8 | ' '
+	questionVR dict.VR = '?'<<8 | '?'
+)
+
 // appendHead writes a head. In explicit VR a value too long for a VR with 16 bits of length becomes UN (PS3.5 6.2.2).
 func (s syntax) appendHead(b []byte, tag dict.Tag, vr dict.VR, length uint32) []byte {
 	b = s.appendUint16(b, tag.Group())
 	b = s.appendUint16(b, tag.Element())
 	if s.implicit || tag.Group() == 0xFFFE {
 		return s.appendUint32(b, length)
+	}
+	if !letters(vr) {
+		vr = dict.UN
 	}
 	if !vr.Long() {
 		if length <= maxShort {

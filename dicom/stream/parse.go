@@ -91,6 +91,8 @@ func (p *parser) dataSet(syn syntax, end int, inherited *charset.Set) *DataSet {
 		e := Element{Tag: h.tag, VR: h.vr}
 		if syn.implicit {
 			e.VR = dict.VROf(h.tag)
+		} else if !letters(h.vr) {
+			e.VR = dict.UN
 		}
 		switch inside := contentOf(h, syn); {
 		case inside == inSequence:

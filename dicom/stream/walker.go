@@ -155,6 +155,8 @@ func (w *walker) inDataSet(f *frame, h head) error {
 		return w.delimiter(h)
 	case h.tag.Group() == 0xFFFE:
 		return w.malformed(h.tag, "stands where an element is expected")
+	case !f.syn.implicit && !letters(h.vr) && h.vr != blankVR && h.vr != questionVR:
+		return w.malformed(h.tag, "has no VR; its transfer syntax may not be the one that is declared")
 	}
 	switch contentOf(h, f.syn) {
 	case inSequence:
