@@ -3,8 +3,14 @@
 package ul
 
 import (
+	"bytes"
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"os"
+	"syscall"
 	"time"
 )
 
@@ -204,3 +210,66 @@ var ErrReleaseRequested = errors.New("the peer asked to release the association"
 
 // ErrEnded is the error of an association that this side has released or aborted.
 var ErrEnded = errors.New("the association has ended")
+
+// ConnectError tells that there is no connection to the peer, so that no DICOM was spoken.
+type ConnectError struct {
+	Addr string
+	What string // the cause and what to do
+	Err  error
+}
+
+func (e *ConnectError) Error() string { return fmt.Sprintf("cannot connect to %s: %s", e.Addr, e.What) }
+
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+func connectError(ctx context.Context, addr string, timeout time.Duration, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	what := err.Error()
+	var dns *net.DNSError
+	var op *net.OpError
+	switch {
+	case errors.As(err, &dns):
+		what = fmt.Sprintf("the host name is not known (%s); check it, or give the address", dns.Err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		what = "nothing listens there; check host and port, and that the server runs"
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
+		what = fmt.Sprintf("no answer within %s; check host and port, and the firewalls between", timeout)
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		what = "the network does not reach that host; check host and routes"
+	case errors.As(err, &op):
+		what = op.Err.Error()
+	}
+	return &ConnectError{addr, what, err}
+}
+
+func tlsError(ctx context.Context, addr string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var header tls.RecordHeaderError
+	if errors.As(err, &header) {
+		return &ConnectError{addr, "it does not speak TLS; check the port, and whether TLS is to be used there", err}
+	}
+	return &ConnectError{addr, fmt.Sprintf("the TLS handshake failed (%v); check the certificates of both sides", err), err}
+}
+
+// notDICOM names what else speaks, from the first six bytes; "" if they may start a PDU.
+func notDICOM(b []byte) string {
+	if t := PDUType(b[0]); t >= TypeAssociateRQ && t <= TypeAbort {
+		return ""
+	}
+	for _, m := range [...]string{"HTTP/", "GET ", "POST ", "PUT ", "HEAD ", "OPTIO", "PRI *"} {
+		if bytes.HasPrefix(b, []byte(m)) {
+			return "HTTP"
+		}
+	}
+	switch {
+	case (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3:
+		return "TLS"
+	case bytes.HasPrefix(b, []byte("SSH-")):
+		return "SSH"
+	}
+	return "something unknown"
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dimse
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrReleased tells that the peer released the association where an answer was due. Nothing is wrong with the
+// request: open another association.
+var ErrReleased = errors.New("the peer released the association before it answered")
+
+// StatusError is a final status that is no success.
+type StatusError struct {
+	Service      Service
+	Status       Status
+	ErrorComment string // may hold patient data: not part of Error
+}
+
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%s was answered with status %s: %s", e.Service, e.Status, e.Meaning().Text)
+}
+
+// Meaning is the status' row in the table of statuses.
+func (e *StatusError) Meaning() Meaning { return e.Status.Meaning(e.Service) }
+
+// NoContextError tells that no accepted presentation context fits; nothing was sent.
+type NoContextError struct {
+	SOPClassUID, TransferSyntaxUID string // TransferSyntaxUID is empty when any would have done
+}
+
+func (e *NoContextError) Error() string {
+	if e.TransferSyntaxUID == "" {
+		return fmt.Sprintf("the peer does not accept SOP class %s on this association", e.SOPClassUID)
+	}
+	return fmt.Sprintf("the peer does not accept SOP class %s in transfer syntax %s on this association", e.SOPClassUID, e.TransferSyntaxUID)
+}
+
+// NoContextsError tells that the peer accepted the association but none of its presentation contexts.
+type NoContextsError struct {
+	Addr     string
+	Proposed int
+}
+
+func (e *NoContextsError) Error() string {
+	return fmt.Sprintf("%s accepted none of the %d presentation contexts proposed; ask its administrator whether it offers this service to this AE title", e.Addr, e.Proposed)
+}

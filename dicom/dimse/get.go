@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dimse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
+)
+
+// GetRequest asks for instances.
+type GetRequest struct {
+	SOPClassUID string
+	Identifier  *stream.DataSet
+	Priority    Priority
+	Stop        <-chan struct{} // when closed: C-CANCEL, then 20 s for the final response, then abort
+}
+
+// GetResult is the final response of a C-GET.
+type GetResult struct {
+	Status Status
+	Counts
+	FailedSOPInstanceUIDs []string
+	ErrorComment          string // may hold patient data: never log it
+}
+
+// Get retrieves over this association (C-GET, PS3.7 9.1.3): each C-STORE sub-operation goes to handler, one after
+// the other, on the goroutine of the caller. The final response is returned with a nil error whatever its status,
+// which is the caller's to judge (Status.Meaning); an error is one of the association, which has then ended, or
+// *NoContextError.
+func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandler) (GetResult, error) {
+	c, err := a.contextFor(rq.SOPClassUID, "")
+	if err != nil {
+		return GetResult{}, err
+	}
+	end, err := a.begin(ctx)
+	if err != nil {
+		return GetResult{}, err
+	}
+	defer end()
+	id := a.nextID()
+	command := &Command{Field: CGetRQ, MessageID: id, AffectedSOPClassUID: rq.SOPClassUID, Priority: rq.Priority}
+	if err := a.sendIdentifier(c, command, rq.Identifier); err != nil {
+		return GetResult{}, err
+	}
+	defer a.cancelOn(rq.Stop, c, id)()
+	for {
+		c, command, err := a.next()
+		if err != nil {
+			return GetResult{}, err
+		}
+		if command.Field == CStoreRQ {
+			if err := a.subOperation(ctx, c, command, handler); err != nil {
+				return GetResult{}, err
+			}
+			continue
+		}
+		if err := a.expect(command, CGetRSP, id); err != nil {
+			return GetResult{}, err
+		}
+		if command.Status.Class() != ClassPending {
+			return a.getResult(c, command)
+		}
+	}
+}
+
+func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *Command, handler StoreHandler) error {
+	if !rq.DataSet {
+		return a.answerStore(c, rq, StoreResponse{Status: CannotUnderstand})
+	}
+	return a.answerStore(c, rq, StoreResponse{Status: handler(ctx, a.incoming(c, rq))})
+}
+
+// getResult reads the final response. An identifier that cannot be parsed costs the list of failed UIDs only.
+func (a *Association) getResult(c *AcceptedContext, rsp *Command) (GetResult, error) {
+	r := GetResult{Status: rsp.Status, Counts: rsp.Counts, ErrorComment: rsp.ErrorComment}
+	if !rsp.DataSet {
+		return r, nil
+	}
+	d, err := a.identifier(c)
+	var bad *identifierError
+	if errors.As(err, &bad) {
+		return r, nil
+	}
+	if err != nil {
+		return GetResult{}, err
+	}
+	r.FailedSOPInstanceUIDs = d.Strings(dict.FailedSOPInstanceUIDList)
+	return r, nil
+}
+
+// cancelOn sends C-CANCEL when stop is closed, and aborts when the final response takes too long after that. The
+// returned function ends it.
+func (a *Association) cancelOn(stop <-chan struct{}, c *AcceptedContext, id uint16) (end func()) {
+	if stop == nil {
+		return func() {}
+	}
+	over, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		select {
+		case <-over:
+			return
+		case <-stop:
+		}
+		if a.cancel(c, id) != nil {
+			return // whoever receives learns why
+		}
+		timer := time.NewTimer(cancelGrace)
+		defer timer.Stop()
+		select {
+		case <-over:
+		case <-timer.C:
+			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", CGet), After: cancelGrace})
+		}
+	}()
+	return func() {
+		close(over)
+		<-ended
+	}
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dimse
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
+)
+
+// maxIdentifier bounds an identifier: 65,535 failed SOP instance UIDs fit.
+const maxIdentifier = 5 << 20
+
+// session sends and receives messages on an association, as either side. One goroutine receives.
+type session struct {
+	ul       *ul.Association
+	contexts []AcceptedContext
+	command  []byte     // of the message that is being received
+	data     dataReader // its data set
+}
+
+func (s *session) contextByID(id byte) *AcceptedContext {
+	for i := range s.contexts {
+		if s.contexts[i].ID == id {
+			return &s.contexts[i]
+		}
+	}
+	return nil
+}
+
+// contextFor finds the context to use as SCU. An empty transfer syntax matches any.
+func (s *session) contextFor(sopClass, transferSyntax string) (*AcceptedContext, error) {
+	for i := range s.contexts {
+		c := &s.contexts[i]
+		if c.AbstractSyntax == sopClass && c.SCU && (transferSyntax == "" || c.TransferSyntax == transferSyntax) {
+			return c, nil
+		}
+	}
+	return nil, &NoContextError{sopClass, transferSyntax}
+}
+
+// send sends a message. data is nil when there is no data set.
+func (s *session) send(c *AcceptedContext, command *Command, data io.Reader) error {
+	command.DataSet = data != nil
+	return s.ul.SendMessage(c.ID, command.Append(make([]byte, 0, 384)), data)
+}
+
+// sendIdentifier sends a message with an identifier, or without a data set if identifier is nil.
+func (s *session) sendIdentifier(c *AcceptedContext, command *Command, identifier *stream.DataSet) error {
+	if identifier == nil {
+		return s.send(c, command, nil)
+	}
+	b, err := identifier.Encode(c.TransferSyntax)
+	if err != nil {
+		return fmt.Errorf("encoding the identifier: %w", err)
+	}
+	return s.send(c, command, bytes.NewReader(b))
+}
+
+// receive returns the next command and its context, after draining what is left of the data set before. If the
+// command has a data set, s.data reads it. ul.ErrReleaseRequested leaves the association open for the caller's
+// answer; every other error has ended it.
+func (s *session) receive() (*AcceptedContext, *Command, error) {
+	if err := s.data.drain(); err != nil {
+		return nil, nil, err
+	}
+	s.command = s.command[:0]
+	var c *AcceptedContext
+	for {
+		f, err := s.ul.NextPDV()
+		if err != nil {
+			return nil, nil, err
+		}
+		if c == nil {
+			c = s.contextByID(f.ContextID)
+		}
+		switch {
+		case c == nil || c.ID != f.ContextID:
+			return nil, nil, s.ul.AbortProvider(fmt.Sprintf("it used presentation context %d, which is not accepted or not that of the message", f.ContextID))
+		case !f.Command:
+			return nil, nil, s.ul.AbortProvider("it sent a data set where a command was due")
+		case len(s.command)+f.Len > maxCommand:
+			return nil, nil, s.ul.AbortProvider(fmt.Sprintf("it sent a command set of more than %d bytes", maxCommand))
+		}
+		if s.command, err = s.appendFragment(s.command, f.Len); err != nil {
+			return nil, nil, err
+		}
+		if f.Last {
+			break
+		}
+	}
+	command, err := DecodeCommand(s.command)
+	if err != nil {
+		return nil, nil, s.ul.AbortProvider(err.Error())
+	}
+	if command.DataSet {
+		s.data = dataReader{ul: s.ul, context: c.ID, more: true}
+	}
+	return c, command, nil
+}
+
+func (s *session) appendFragment(b []byte, n int) ([]byte, error) {
+	at := len(b)
+	b = append(b, make([]byte, n)...)
+	for at < len(b) {
+		k, err := s.ul.Read(b[at:])
+		if err != nil {
+			return b, err
+		}
+		at += k
+	}
+	return b, nil
+}
+
+// identifierError tells that an identifier is of no use, with the association alive.
+type identifierError struct{ err error }
+
+func (e *identifierError) Error() string { return "the identifier cannot be read: " + e.err.Error() }
+func (e *identifierError) Unwrap() error { return e.err }
+
+// identifier reads the data set of the message as a whole. An *identifierError leaves the association alive.
+func (s *session) identifier(c *AcceptedContext) (*stream.DataSet, error) {
+	b, err := io.ReadAll(io.LimitReader(&s.data, maxIdentifier+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(b) > maxIdentifier {
+		return nil, &identifierError{fmt.Errorf("it has more than %d bytes", maxIdentifier)}
+	}
+	d, err := stream.ParseDataSet(b, c.TransferSyntax, stream.Limits{})
+	if err != nil {
+		return nil, &identifierError{err}
+	}
+	return d, nil
+}
+
+// dataReader reads the data set of one message, fragment after fragment. The zero value is at its end.
+type dataReader struct {
+	ul      *ul.Association
+	context byte
+	more    bool // another fragment follows the current one
+	inside  bool // a fragment is being read
+	err     error
+}
+
+// Read implements io.Reader. Large reads go straight from the socket into p.
+func (r *dataReader) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	for {
+		if r.inside {
+			n, err := r.ul.Read(p)
+			if !errors.Is(err, io.EOF) || n > 0 {
+				r.fail(err)
+				return n, err
+			}
+			r.inside = false
+		}
+		if !r.more {
+			return 0, io.EOF
+		}
+		if err := r.next(); err != nil {
+			return 0, err
+		}
+		if len(p) == 0 {
+			return 0, nil
+		}
+	}
+}
+
+func (r *dataReader) fail(err error) {
+	if err != nil && r.err == nil {
+		r.err = err
+		r.more, r.inside = false, false
+	}
+}
+
+func (r *dataReader) next() error {
+	f, err := r.ul.NextPDV()
+	switch {
+	case errors.Is(err, ul.ErrReleaseRequested):
+		err = r.ul.AbortProvider("it asked to release the association inside a data set")
+	case err == nil && f.Command:
+		err = r.ul.AbortProvider("it sent a command inside a data set")
+	case err == nil && f.ContextID != r.context:
+		err = r.ul.AbortProvider(fmt.Sprintf("it sent data on presentation context %d inside a data set on %d", f.ContextID, r.context))
+	}
+	if err != nil {
+		r.fail(err)
+		return err
+	}
+	r.inside, r.more = true, !f.Last
+	return nil
+}
+
+const copyBuffer = 256 << 10
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
+
+// WriteTo implements io.WriterTo with large pieces: as many bytes at once as the buffer holds.
+func (r *dataReader) WriteTo(w io.Writer) (n int64, err error) {
+	b := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(b)
+	for {
+		k, err := r.fill(*b)
+		if k > 0 {
+			m, werr := w.Write((*b)[:k])
+			n += int64(m)
+			if werr != nil {
+				return n, werr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+func (r *dataReader) fill(b []byte) (n int, err error) {
+	for n < len(b) && err == nil {
+		var k int
+		k, err = r.Read(b[n:])
+		n += k
+	}
+	return n, err
+}
+
+// drain discards what is left.
+func (r *dataReader) drain() error {
+	r.inside = false // NextPDV skips the rest
+	for r.more {
+		if err := r.next(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dimse
+
+import (
+	"context"
+	"io"
+)
+
+// StoreRequest names the instance to store.
+type StoreRequest struct {
+	SOPClassUID, SOPInstanceUID, TransferSyntaxUID string
+	Priority                                       Priority
+	MoveOriginatorAETitle                          string // empty: not sent
+	MoveOriginatorMessageID                        uint16
+}
+
+func (rq *StoreRequest) command(id uint16) *Command {
+	return &Command{
+		Field: CStoreRQ, MessageID: id, Priority: rq.Priority,
+		AffectedSOPClassUID: rq.SOPClassUID, AffectedSOPInstanceUID: rq.SOPInstanceUID,
+		MoveOriginatorAETitle: rq.MoveOriginatorAETitle, MoveOriginatorMessageID: rq.MoveOriginatorMessageID,
+	}
+}
+
+// StoreResponse is the answer to a C-STORE.
+type StoreResponse struct {
+	Status            Status
+	ErrorComment      string // may hold patient data: never log it
+	OffendingElements []uint32
+}
+
+func storeResponse(c *Command) StoreResponse {
+	return StoreResponse{c.Status, c.ErrorComment, c.OffendingElements}
+}
+
+// Store sends one instance (C-STORE, PS3.7 9.1.1). data is the data set without file meta, in the transfer syntax
+// named; its WriterTo is used if it has one. The response's status is the caller's to judge (Status.Meaning).
+// Errors: *NoContextError (nothing was sent), *ul.SourceError when data failed (its Sent tells whether the
+// association had to be aborted), else of the association, which has then ended.
+func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader) (StoreResponse, error) {
+	c, err := a.contextFor(rq.SOPClassUID, rq.TransferSyntaxUID)
+	if err != nil {
+		return StoreResponse{}, err
+	}
+	end, err := a.begin(ctx)
+	if err != nil {
+		return StoreResponse{}, err
+	}
+	defer end()
+	id := a.nextID()
+	if err := a.send(c, rq.command(id), data); err != nil {
+		return StoreResponse{}, err
+	}
+	_, rsp, err := a.response(CStoreRSP, id)
+	if err != nil {
+		return StoreResponse{}, err
+	}
+	return storeResponse(rsp), nil
+}
+
+// Incoming is an instance that arrives by C-STORE.
+type Incoming struct {
+	SOPClassUID, SOPInstanceUID, TransferSyntaxUID string
+	Priority                                       Priority
+	MoveOriginatorAETitle                          string // empty: absent
+	MoveOriginatorMessageID                        uint16
+	// Data is the data set, streamed from the connection; valid until the handler returns. What the handler leaves
+	// unread is drained. Its errors are those of the association. It is an io.WriterTo.
+	Data io.Reader
+}
+
+// StoreHandler takes an instance and says what to answer.
+type StoreHandler func(ctx context.Context, in *Incoming) Status
+
+// incoming describes the C-STORE request whose data set is being received.
+func (s *session) incoming(c *AcceptedContext, rq *Command) *Incoming {
+	return &Incoming{
+		SOPClassUID: rq.AffectedSOPClassUID, SOPInstanceUID: rq.AffectedSOPInstanceUID, TransferSyntaxUID: c.TransferSyntax,
+		Priority: rq.Priority, MoveOriginatorAETitle: rq.MoveOriginatorAETitle,
+		MoveOriginatorMessageID: rq.MoveOriginatorMessageID, Data: &s.data,
+	}
+}
+
+// answerStore drains what is left of the data set and answers.
+func (s *session) answerStore(c *AcceptedContext, rq *Command, r StoreResponse) error {
+	if err := s.data.drain(); err != nil {
+		return err
+	}
+	return s.send(c, &Command{
+		Field: CStoreRSP, MessageIDRespondedTo: rq.MessageID, Status: r.Status,
+		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: rq.AffectedSOPInstanceUID,
+		ErrorComment: r.ErrorComment, OffendingElements: r.OffendingElements,
+	}, nil)
+}

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package ul
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"time"
+)
+
+// Fragment is the header of a presentation data value that is being read.
+type Fragment struct {
+	ContextID byte
+	Command   bool
+	Last      bool
+	Len       int // bytes
+}
+
+const doingRead = "waiting for its message"
+
+// NextPDV goes to the next presentation data value, skipping what is left of the current one. It returns
+// ErrReleaseRequested when the peer wants to release; any other error has ended the association.
+func (a *Association) NextPDV() (Fragment, error) {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	if err := a.Err(); err != nil {
+		return Fragment{}, err
+	}
+	if err := a.skipPDV(); err != nil {
+		return Fragment{}, err
+	}
+	for a.pduLeft == 0 {
+		action, err := a.nextPDU()
+		if err != nil {
+			return Fragment{}, err
+		}
+		if action == AR2 {
+			return Fragment{}, ErrReleaseRequested
+		}
+	}
+	if a.pduLeft < pdvHeaderLen {
+		return Fragment{}, a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF ends inside the header of a value"))
+	}
+	h := a.header[:pdvHeaderLen]
+	if _, err := io.ReadFull(a.r, h); err != nil {
+		return Fragment{}, a.failed(doingRead, noEOF(err))
+	}
+	n := int64(binary.BigEndian.Uint32(h))
+	if n < 2 || n > int64(a.pduLeft-4) {
+		return Fragment{}, a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF holds a value of %d bytes where %d are left", n, a.pduLeft-4))
+	}
+	a.pduLeft -= pdvHeaderLen
+	a.pdvLeft = int(n) - 2
+	return Fragment{ContextID: h[4], Command: h[5]&1 != 0, Last: h[5]&2 != 0, Len: a.pdvLeft}, nil
+}
+
+// Read reads bytes of the current value; io.EOF at its end. Any other error has ended the association.
+func (a *Association) Read(p []byte) (int, error) {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	if a.pdvLeft == 0 {
+		return 0, io.EOF
+	}
+	if a.ended.Load() {
+		return 0, a.Err()
+	}
+	if len(p) > a.pdvLeft {
+		p = p[:a.pdvLeft]
+	}
+	n, err := a.r.Read(p) // into p itself when p is larger than the buffer
+	a.pdvLeft -= n
+	a.pduLeft -= n
+	if err != nil {
+		return n, a.failed("receiving a data set", noEOF(err))
+	}
+	return n, nil
+}
+
+// skipPDV discards what is left of the current value.
+func (a *Association) skipPDV() error {
+	n, err := a.r.Discard(a.pdvLeft)
+	a.pdvLeft -= n
+	a.pduLeft -= n
+	if err != nil {
+		return a.failed(doingRead, noEOF(err))
+	}
+	return nil
+}
+
+// skipPDU discards what is left of the current PDU.
+func (a *Association) skipPDU() error {
+	a.pdvLeft = a.pduLeft
+	return a.skipPDV()
+}
+
+// lastWords looks, after a write has failed because the peer closed, for the A-ABORT that may have come before:
+// it reads what has arrived, or lets the goroutine that is reading do so.
+func (a *Association) lastWords() {
+	if !a.reader.TryLock() {
+		select {
+		case <-a.done:
+		case <-time.After(abortGrace):
+		}
+		return
+	}
+	defer a.reader.Unlock()
+	a.w.setLimit(abortGrace, time.Now().Add(abortGrace))
+	for a.skipPDU() == nil {
+		if _, err := a.nextPDU(); err != nil {
+			return
+		}
+	}
+}
+
+// nextPDU reads the header of the next PDU, and its body unless it is a P-DATA-TF. It returns DT2 and AR6 with
+// pduLeft set, and the actions of the release; everything else ends the association.
+func (a *Association) nextPDU() (Action, error) {
+	h := a.header[:]
+	if _, err := io.ReadFull(a.r, h); err != nil {
+		return None, a.failed(doingRead, err)
+	}
+	t, n := PDUType(h[0]), binary.BigEndian.Uint32(h[2:])
+	if err := a.checkHeader(t, n); err != nil {
+		return None, a.breach(err)
+	}
+	action := a.event(eventOf(t))
+	switch action {
+	case DT2, AR6:
+		a.pduLeft = int(n)
+		return action, nil
+	case AR2, AR3, AR8, AR10:
+		if _, err := a.r.Discard(int(n)); err != nil {
+			return None, a.failed(doingRead, noEOF(err))
+		}
+		return action, nil
+	case AA3:
+		var b [4]byte
+		if _, err := io.ReadFull(a.r, b[:]); err != nil {
+			return None, a.failed(doingRead, noEOF(err))
+		}
+		return None, a.end(&AbortedError{Abort{AbortSource(b[2]), AbortReason(b[3])}}, nil)
+	}
+	err := protocolErrorf(AbortUnexpectedPDU, "it sent %s inside an association", t)
+	return None, a.end(err, &Abort{AbortedByProvider, err.Reason})
+}
+
+// checkHeader tests type and length before anything is read or allocated.
+func (a *Association) checkHeader(t PDUType, n uint32) *ProtocolError {
+	switch t {
+	case TypePDataTF:
+		// Some implementations count the header in, so that much more is let through.
+		if int64(n) > int64(a.recvMax)+pduHeaderLen+pdvHeaderLen {
+			return protocolErrorf(AbortInvalidParameter, "it sent a P-DATA-TF of %d bytes, more than the limit of %d", n, a.recvMax)
+		}
+		if n == 0 {
+			return protocolErrorf(AbortInvalidParameter, "it sent an empty P-DATA-TF")
+		}
+	case TypeReleaseRQ, TypeReleaseRP, TypeAbort:
+		if n != 4 {
+			return protocolErrorf(AbortInvalidParameter, "%s has %d bytes instead of 4", t, n)
+		}
+	case TypeAssociateRQ, TypeAssociateAC, TypeAssociateRJ: // unexpected: for the state machine to say
+	default:
+		return protocolErrorf(AbortUnrecognizedPDU, "unknown PDU type 0x%02X", byte(t))
+	}
+	return nil
+}
+
+// breach ends the association over an invalid PDU.
+func (a *Association) breach(err *ProtocolError) error {
+	a.event(Evt19)
+	return a.end(err, &Abort{AbortedByProvider, err.Reason})
+}
+
+// ConfirmRelease answers the peer's A-RELEASE-RQ and ends the association.
+func (a *Association) ConfirmRelease() error {
+	if a.event(Evt14) != AR4 {
+		return a.end(ErrEnded, &Abort{})
+	}
+	a.close(releaseRP)
+	return nil
+}
+
+var (
+	releaseRQ, _ = AppendPDU(nil, &ReleaseRQ{})
+	releaseRP, _ = AppendPDU(nil, &ReleaseRP{})
+)
+
+// Release asks for the end of the association and waits for the peer's agreement, at most ten seconds; data that
+// still arrives is discarded. Only the goroutine that reads may call it. After it the association has ended,
+// whatever the error.
+func (a *Association) Release(ctx context.Context) error {
+	if err := a.Err(); err != nil {
+		return err
+	}
+	if a.event(Evt11) != AR1 {
+		return a.end(ErrEnded, &Abort{})
+	}
+	defer a.Watch(ctx)()
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	a.w.setLimit(releaseTimeout, time.Now().Add(releaseTimeout))
+	if err := a.writePDU(releaseRQ); err != nil {
+		return a.failed("releasing the association", err)
+	}
+	for {
+		if err := a.skipPDU(); err != nil {
+			return err
+		}
+		action, err := a.nextPDU()
+		if err != nil {
+			return err
+		}
+		switch action {
+		case AR3:
+			a.close(nil)
+			return nil
+		case AR8: // both asked: the requestor answers first (PS3.8 9.2.2.3)
+			if a.event(Evt14) == AR9 {
+				if err := a.writePDU(releaseRP); err != nil {
+					return a.failed("releasing the association", err)
+				}
+			}
+		case AR10:
+			return a.ConfirmRelease()
+		}
+	}
+}

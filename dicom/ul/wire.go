@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package ul
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// wire is the connection below an association: it gives each read and write the idle timeout anew, re-arms
+// TCP_QUICKACK, and can be interrupted from any goroutine.
+type wire struct {
+	raw   net.Conn     // the transport
+	tcp   *net.TCPConn // raw when it is TCP
+	nc    net.Conn     // what PDUs go through: guarded, or TLS over it
+	quick func()
+	idle  time.Duration
+
+	limit     atomic.Int64  // UnixNano after which nothing may wait any longer; 0: none
+	limitOf   time.Duration // the timeout that the limit stands for
+	lastWrite atomic.Int64  // UnixNano of the last progress in writing
+	held      atomic.Int32  // > 0: an idle read goes on waiting
+
+	mu          sync.Mutex  // holds interrupted and the deadlines together
+	interrupted atomic.Bool // set once; from then on deadlines are interrupt's and farewell's
+
+	flat []byte // TLS only: headers and data gathered, since each Write costs a record
+}
+
+// guarded is the raw connection as TLS and the PDU reader see it.
+type guarded struct {
+	net.Conn
+	w *wire
+}
+
+func newWire(c net.Conn, idle time.Duration) *wire {
+	w := &wire{raw: c, idle: idle, quick: func() {}}
+	if tcp, ok := c.(*net.TCPConn); ok {
+		w.tcp = tcp
+		_ = tcp.SetNoDelay(true) // a matter of speed only
+		w.quick = quickACK(tcp)
+	}
+	w.nc = guarded{c, w}
+	return w
+}
+
+// startTLS does the handshake. isServer tells the side.
+func (w *wire) startTLS(ctx context.Context, cfg *tls.Config, isServer bool) error {
+	var c *tls.Conn
+	if isServer {
+		c = tls.Server(w.nc, cfg)
+	} else {
+		c = tls.Client(w.nc, cfg)
+	}
+	if err := c.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	w.nc = c
+	return nil
+}
+
+// setLimit says until when nothing may wait any longer, and which timeout that is. A zero t lifts it.
+func (w *wire) setLimit(timeout time.Duration, t time.Time) {
+	w.limitOf = timeout
+	if t.IsZero() {
+		w.limit.Store(0)
+		return
+	}
+	w.limit.Store(t.UnixNano())
+}
+
+// waited is the timeout that has just expired.
+func (w *wire) waited() time.Duration {
+	if l := w.limit.Load(); l != 0 && time.Now().UnixNano() >= l {
+		return w.limitOf
+	}
+	return w.idle
+}
+
+// deadline is now plus the idle timeout, or the limit if that comes first.
+func (w *wire) deadline() time.Time {
+	d := time.Now().Add(w.idle)
+	if l := w.limit.Load(); l != 0 && l < d.UnixNano() {
+		return time.Unix(0, l)
+	}
+	return d
+}
+
+var past = time.Unix(1, 0)
+
+// arm gives the coming read or write its deadline, unless the connection was interrupted.
+func (w *wire) arm(set func(time.Time) error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.interrupted.Load() {
+		_ = set(w.deadline()) // fails on a closed connection only, which the read or write that follows reports
+	}
+}
+
+// interrupt makes pending and later reads and writes fail at once.
+func (w *wire) interrupt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.interrupted.Store(true)
+	_ = w.raw.SetDeadline(past)
+}
+
+func (w *wire) over() bool {
+	l := w.limit.Load()
+	return w.interrupted.Load() || l != 0 && time.Now().UnixNano() >= l
+}
+
+// mayWait tells whether a read that found nothing for the idle timeout shall go on: something was written since,
+// or the association is held.
+func (w *wire) mayWait() bool {
+	if w.over() {
+		return false
+	}
+	return w.held.Load() > 0 || time.Since(time.Unix(0, w.lastWrite.Load())) < w.idle
+}
+
+func (g guarded) Read(p []byte) (int, error) {
+	for {
+		g.w.quick()
+		g.w.arm(g.Conn.SetReadDeadline)
+		n, err := g.Conn.Read(p)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && g.w.mayWait() {
+			continue
+		}
+		return n, err
+	}
+}
+
+func (g guarded) Write(p []byte) (int, error) {
+	done := 0
+	for {
+		g.w.arm(g.Conn.SetWriteDeadline)
+		n, err := g.Conn.Write(p[done:])
+		done += n
+		if n > 0 {
+			g.w.lastWrite.Store(time.Now().UnixNano())
+		}
+		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || g.w.over() {
+			return done, err
+		}
+	}
+}
+
+// flatLen is how much is gathered for one TLS write: a few records.
+const flatLen = 64 << 10
+
+// writev writes all buffers: with one writev on TCP, gathered on TLS. It consumes v. n is what left.
+func (w *wire) writev(v *net.Buffers) (n int64, err error) {
+	if w.tcp == nil || w.nc != net.Conn(guarded{w.raw, w}) {
+		return w.writeFlat(*v)
+	}
+	for {
+		w.arm(w.tcp.SetWriteDeadline)
+		k, err := v.WriteTo(w.tcp)
+		n += k
+		if k > 0 {
+			w.lastWrite.Store(time.Now().UnixNano())
+		}
+		if err == nil || k == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || w.over() {
+			return n, err
+		}
+	}
+}
+
+func (w *wire) writeFlat(v net.Buffers) (n int64, err error) {
+	if w.flat == nil {
+		w.flat = make([]byte, 0, flatLen)
+	}
+	flush := func() error {
+		k, err := w.nc.Write(w.flat)
+		n += int64(k)
+		w.flat = w.flat[:0]
+		return err
+	}
+	for _, b := range v {
+		for len(b) > 0 {
+			k := min(len(b), flatLen-len(w.flat))
+			w.flat = append(w.flat, b[:k]...)
+			b = b[k:]
+			if len(w.flat) == flatLen {
+				if err := flush(); err != nil {
+					return n, err
+				}
+			}
+		}
+	}
+	if len(w.flat) == 0 {
+		return n, nil
+	}
+	return n, flush()
+}
+
+// farewell writes b if the peer takes it within grace, and waits as long for the peer to close. The
+// connection must have been interrupted.
+func (w *wire) farewell(b []byte, grace time.Duration) {
+	_ = w.raw.SetDeadline(time.Now().Add(grace))
+	if len(b) > 0 {
+		if _, err := w.nc.Write(b); err != nil {
+			return
+		}
+	}
+	var sink [4096]byte
+	for {
+		if _, err := w.raw.Read(sink[:]); err != nil {
+			return
+		}
+	}
+}
+
+// cut closes at once: what the kernel has not sent yet is dropped, so that nothing reaches the peer later.
+func (w *wire) cut() {
+	if w.tcp != nil {
+		_ = w.tcp.SetLinger(0)
+	}
+	_ = w.raw.Close()
+}
