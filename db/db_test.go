@@ -266,3 +266,46 @@ func TestServersThatAreRefused(t *testing.T) {
 		})
 	}
 }
+
+// schemaOf lists everything of a schema that has a name: columns with types and defaults, constraints, indexes.
+func schemaOf(t *testing.T, url string) []string {
+	t.Helper()
+	conn, err := db.Connect(t.Context(), url, "")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
+	rows, err := conn.Query(t.Context(), `
+		SELECT table_name || '.' || column_name || ' ' || udt_name || ' ' || is_nullable || ' ' || coalesce(column_default, '')
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'goose_db_version'
+		UNION ALL SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+		FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND conrelid <> coalesce(to_regclass('goose_db_version'), 0)
+		UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'goose_db_version'
+		UNION ALL SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typtype = 'e'
+		UNION ALL SELECT sequencename FROM pg_sequences WHERE schemaname = 'public' AND sequencename <> 'goose_db_version_id_seq'
+		UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+		ORDER BY 1`)
+	require.NoError(t, err)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return names
+}
+
+// Each migration's way down leaves what was there before its way up.
+func TestMigrationsUpDownUp(t *testing.T) {
+	url := dbtest.Empty(t)
+	var before [][]string
+	for v := range db.SchemaMax() {
+		if v > 0 {
+			require.NoError(t, db.MigrateTo(t.Context(), url, v))
+		}
+		before = append(before, schemaOf(t, url))
+	}
+	require.NoError(t, db.MigrateTo(t.Context(), url, db.SchemaMax()))
+	top := schemaOf(t, url)
+	require.NotEmpty(t, top)
+	for v := db.SchemaMax() - 1; v >= 0; v-- {
+		require.NoError(t, db.MigrateTo(t.Context(), url, v))
+		require.Equal(t, before[v], schemaOf(t, url), "after the way down to %d", v)
+	}
+	require.NoError(t, db.Migrate(t.Context(), url))
+	require.Equal(t, top, schemaOf(t, url))
+}

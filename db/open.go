@@ -104,8 +104,7 @@ func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) 
 
 // badURL leaves out what pgx quotes: the URL may hold a password.
 func badURL(err error) error {
-	var parse *pgconn.ParseConfigError
-	if errors.As(err, &parse) {
+	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		if cause := parse.Unwrap(); cause != nil {
 			return fmt.Errorf("the database URL cannot be read (%w); it looks like postgres://user@host:5432/adit", cause)
 		}

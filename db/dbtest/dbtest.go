@@ -126,23 +126,20 @@ func startServer() (_ *server, err error) {
 // removeAfterwards leaves a shell behind that waits for the end of this process (its standard input ends then) and
 // of the server (its lock is free then), and removes the directory.
 func removeAfterwards(dir string) error {
-	wait, ends, err := os.Pipe()
-	if err != nil {
+	var pipe [2]int // the writing end is never closed but by the end of this process
+	if err := syscall.Pipe2(pipe[:], syscall.O_CLOEXEC); err != nil {
 		return err
 	}
+	wait := os.NewFile(uintptr(pipe[0]), "end of the tests")
 	const script = `cat; flock "$1/postgres/postgres.lock" rm -rf "$1" || rm -rf "$1"`
-	cmd := exec.Command("/bin/sh", "-c", script, "sh", dir)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", script, "sh", dir)
 	cmd.Stdin = wait
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C ends the test, and this afterwards
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start what removes the tests' database: %w", err)
 	}
-	keep = ends
 	return wait.Close()
 }
-
-// keep is open as long as this process lives.
-var keep *os.File
 
 // templateName names the migrations that the template was made by.
 func templateName() (string, error) {

@@ -176,7 +176,7 @@ func (c *cluster) configure(set settings) (err error) {
 	const written = "# Written by ADIT at each start.\n"
 	return errors.Join(
 		c.write(root, "postgresql.conf", conf),
-		c.write(root, "pg_hba.conf", written+"local all all peer map=adit\n"),
+		c.write(root, "pg_hba.conf", written+"local all all peer map=adit\n"), //nolint:dupword // every database, every role
 		c.write(root, "pg_ident.conf", written+c.identMap()),
 	)
 }

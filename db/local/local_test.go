@@ -145,7 +145,7 @@ func TestStartStopStart(t *testing.T) {
 	t.Setenv("PGDATABASE", "other")
 	dir := t.TempDir()
 	s := start(t, dir)
-	require.Equal(t, "", query[string](t, s.URL(), `SHOW listen_addresses`))
+	require.Empty(t, query[string](t, s.URL(), `SHOW listen_addresses`))
 	require.Equal(t, "on", query[string](t, s.URL(), `SHOW fsync`))
 	require.Equal(t, "UTC", query[string](t, s.URL(), `SHOW timezone`))
 	require.Equal(t, "Ä", query[string](t, s.URL(), `SELECT upper('ä')`))

@@ -4,7 +4,6 @@ package local
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -48,7 +47,6 @@ func startProcess(logger *slog.Logger, acc account, deathSignal syscall.Signal, 
 	// A session of its own: Ctrl-C on the terminal is ADIT's to order.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: deathSignal}
 	if acc.drop {
-		//nolint:gosec // ids of passwd are not negative
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(acc.uid), Gid: uint32(acc.gid)}
 	}
 
@@ -91,7 +89,7 @@ func (p *process) pump(logger *slog.Logger, out io.Reader) {
 	for {
 		line, err := lines.ReadSlice('\n') // a longer line arrives in pieces
 		if text := strings.TrimSpace(string(line)); text != "" {
-			logger.Log(context.Background(), level(text), "PostgreSQL says", "line", text)
+			report(logger, text)
 			p.keep(text)
 		}
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
@@ -100,12 +98,12 @@ func (p *process) pump(logger *slog.Logger, out io.Reader) {
 	}
 }
 
-func level(line string) slog.Level {
+func report(logger *slog.Logger, line string) {
 	switch severity, _, _ := strings.Cut(line, ":"); severity {
 	case "PANIC", "FATAL":
-		return slog.LevelWarn
+		logger.Warn("PostgreSQL says", "line", line)
 	default:
-		return slog.LevelDebug
+		logger.Debug("PostgreSQL says", "line", line)
 	}
 }
 
