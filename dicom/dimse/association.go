@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
@@ -198,12 +199,9 @@ func (a *Association) expect(c *Command, field CommandField, id uint16) error {
 	return nil
 }
 
-// Verification is the SOP class of C-ECHO (PS3.4 annex A).
-const Verification = "1.2.840.10008.1.1"
-
 // Echo verifies the peer (C-ECHO, PS3.7 9.1.5). A status other than Success is a *StatusError.
 func (a *Association) Echo(ctx context.Context) error {
-	c, err := a.contextFor(Verification, "")
+	c, err := a.contextFor(dict.Verification, "")
 	if err != nil {
 		return err
 	}
@@ -213,7 +211,7 @@ func (a *Association) Echo(ctx context.Context) error {
 	}
 	defer end()
 	id := a.nextID()
-	if err := a.send(c, &Command{Field: CEchoRQ, MessageID: id, AffectedSOPClassUID: Verification}, nil); err != nil {
+	if err := a.send(c, &Command{Field: CEchoRQ, MessageID: id, AffectedSOPClassUID: dict.Verification}, nil); err != nil {
 		return err
 	}
 	_, rsp, err := a.response(CEchoRSP, id)

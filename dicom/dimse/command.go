@@ -32,8 +32,11 @@ const (
 	CCancelRQ       CommandField = 0x0FFF
 )
 
+// responseBit turns a request's command field into that of its response.
+const responseBit CommandField = 0x8000
+
 // Response tells a response from a request.
-func (f CommandField) Response() bool { return f&0x8000 != 0 }
+func (f CommandField) Response() bool { return f&responseBit != 0 }
 
 func (f CommandField) String() string {
 	switch f {

@@ -5,25 +5,29 @@ package dimse
 import (
 	"context"
 	"crypto/tls"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
 
-	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
-// Server accepts associations and serves what its handlers can. A service without a handler is refused with
-// status 0211H; give it no presentation context.
+// Server accepts associations and serves what its handlers can. A request without a handler is answered with
+// status 0211H; better give it no presentation context. One Server may serve several listeners, one after the other
+// or at once; its fields do not change meanwhile.
 type Server struct {
 	// Accept decides about an association before its contexts are chosen; nil accepts all. An error that is (or
-	// wraps) a *Reject is answered with it, any other with "rejected permanently, no reason".
+	// wraps) a *Reject is answered with it, any other with "rejected permanently, no reason". It must not wait for
+	// anything remote. Never called for two associations at once.
 	Accept func(ctx context.Context, rq *AssociationRequest) error
 	// Choose answers one proposed presentation context: the transfer syntax to use and ul.ContextAccepted, or the
 	// reason against it. Required.
 	Choose func(rq *AssociationRequest, c ul.ContextRQ) (transferSyntax string, result ul.ContextResult)
 
+	// The handlers. ctx ends with the association. They run on goroutines of the association, one at a time.
 	Echo  func(ctx context.Context, a *ServerAssociation) Status // nil answers Success
 	Store func(ctx context.Context, a *ServerAssociation, in *Incoming) StoreResponse
 	Find  func(ctx context.Context, op *FindOperation) Status
@@ -37,9 +41,22 @@ type Server struct {
 	IdleTimeout     time.Duration // as in Config
 	ARTIM           time.Duration // for the A-ASSOCIATE-RQ to arrive; 30 s when 0
 	Grace           time.Duration // for open associations when Serve is told to end; then they are aborted
-	TLS             *tls.Config
-	Log             *slog.Logger // nil: silent
+	TLS             *tls.Config   // nil: no TLS
+	Log             *slog.Logger  // nil: silent
+
+	mu   sync.Mutex // Accept and open
+	open int
 }
+
+const (
+	defaultAssociations = 100
+
+	// maxWaiting bounds the connections beyond the associations: those that have not asked yet, are being rejected
+	// or are closing.
+	maxWaiting = 64
+
+	acceptRetry = 100 * time.Millisecond // after a failure of the listener that may pass: no file descriptors
+)
 
 // Reject is the A-ASSOCIATE-RJ that an Accept hook wants (PS3.8 table 9-21).
 type Reject struct {
@@ -48,7 +65,17 @@ type Reject struct {
 	Reason byte
 }
 
-func (r *Reject) Error() string { panic("soon") }
+func (r *Reject) Error() string {
+	return fmt.Sprintf("association rejected (result %d, source %d, reason %d)", r.Result, r.Source, r.Reason)
+}
+
+// The rejections that an Accept hook needs.
+var (
+	RejectCalledAE  = &Reject{ul.RejectedPermanent, ul.RejectedByUser, ul.ReasonCalledAE}
+	RejectCallingAE = &Reject{ul.RejectedPermanent, ul.RejectedByUser, ul.ReasonCallingAE}
+	RejectLimit     = &Reject{ul.RejectedTransient, ul.RejectedByPresentation, ul.ReasonLocalLimit}
+	rejectNoReason  = &Reject{ul.RejectedPermanent, ul.RejectedByUser, ul.ReasonNone}
+)
 
 // AssociationRequest is what a peer asks for.
 type AssociationRequest struct {
@@ -58,61 +85,161 @@ type AssociationRequest struct {
 	RQ                  *ul.AssociateRQ
 }
 
-// ServerAssociation is an association that a peer opened.
-type ServerAssociation struct {
-	AssociationRequest
-}
-
-// Contexts lists the accepted contexts.
-func (a *ServerAssociation) Contexts() []AcceptedContext { panic("soon") }
-
-// Abort sends A-ABORT and closes.
-func (a *ServerAssociation) Abort() { panic("soon") }
-
-// Drop closes the connection without a word, even in the middle of a data set.
-func (a *ServerAssociation) Drop() { panic("soon") }
-
 // Serve accepts connections until ctx ends, then closes the listener, lets open associations end within Grace,
-// aborts the rest, and returns nil. It returns an error only when the listener fails.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error { panic("soon") }
-
-// FindOperation is a C-FIND that a peer asked for. The handler's status is sent as the final response unless Final
-// was called before or the association has ended. ctx ends with the association.
-type FindOperation struct {
-	Association *ServerAssociation
-	SOPClassUID string
-	Priority    Priority
-	Identifier  *stream.DataSet
+// aborts the rest, and returns nil when all are gone. It returns an error only when the listener fails.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	stop := context.AfterFunc(ctx, func() { _ = l.Close() })
+	defer stop()
+	abort, abortAll := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer abortAll(nil)
+	var all sync.WaitGroup
+	slots := make(chan struct{}, s.maxAssociations()+maxWaiting)
+	err := s.acceptAll(ctx, l, func(c net.Conn) {
+		select {
+		case slots <- struct{}{}:
+			all.Go(func() {
+				defer func() { <-slots }()
+				s.serve(abort, c)
+			})
+		default:
+			_ = c.Close() // too many that have not even asked: nothing to be polite about
+		}
+	})
+	timer := time.AfterFunc(s.Grace, func() { abortAll(errors.New("the server is shutting down")) })
+	defer timer.Stop()
+	all.Wait()
+	return err
 }
 
-// Canceled is closed when the peer sent C-CANCEL.
-func (op *FindOperation) Canceled() <-chan struct{} { panic("soon") }
-
-// Pending sends a match, or with nil a pending response without an identifier.
-func (op *FindOperation) Pending(identifier *stream.DataSet) error { panic("soon") }
-
-// Final sends the final response.
-func (op *FindOperation) Final(status Status, errorComment string) error { panic("soon") }
-
-// GetOperation is a C-GET that a peer asked for. The handler's status is sent as the final response, without
-// counts, unless Final was called before or the association has ended.
-type GetOperation struct {
-	Association *ServerAssociation
-	SOPClassUID string
-	Priority    Priority
-	Identifier  *stream.DataSet
+// acceptAll calls start for each connection. It returns nil when ctx ended.
+func (s *Server) acceptAll(ctx context.Context, l net.Listener, start func(net.Conn)) error {
+	for {
+		c, err := l.Accept()
+		switch {
+		case ctx.Err() != nil:
+			if err == nil {
+				_ = c.Close()
+			}
+			return nil
+		case errors.Is(err, net.ErrClosed):
+			return fmt.Errorf("the DICOM listener was closed: %w", err)
+		case err != nil:
+			s.log().Warn("a DICOM connection could not be accepted", "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptRetry):
+			}
+			continue
+		}
+		start(c)
+	}
 }
 
-// Canceled is closed when the peer sent C-CANCEL.
-func (op *GetOperation) Canceled() <-chan struct{} { panic("soon") }
-
-// Store performs one C-STORE sub-operation. Errors as of Association.Store.
-func (op *GetOperation) Store(ctx context.Context, rq StoreRequest, data io.Reader) (StoreResponse, error) {
-	panic("soon")
+func (s *Server) maxAssociations() int {
+	if s.MaxAssociations > 0 {
+		return s.MaxAssociations
+	}
+	return defaultAssociations
 }
 
-// Pending sends a pending response with the counts that are present.
-func (op *GetOperation) Pending(c Counts) error { panic("soon") }
+func (s *Server) log() *slog.Logger {
+	if s.Log != nil {
+		return s.Log
+	}
+	return slog.New(slog.DiscardHandler)
+}
 
-// Final sends the final response with the counts that are present, and the failed UIDs if any.
-func (op *GetOperation) Final(r GetResult) error { panic("soon") }
+// serve handles one connection.
+func (s *Server) serve(ctx context.Context, c net.Conn) {
+	var admitted bool
+	var rq *AssociationRequest
+	a, err := ul.Accept(ctx, c, ul.Options{MaxPDU: s.MaxPDU, IdleTimeout: s.IdleTimeout, ARTIM: s.ARTIM, TLS: s.TLS},
+		func(u *ul.AssociateRQ) ul.PDU {
+			rq = &AssociationRequest{CalledAE: u.CalledAE, CallingAE: u.CallingAE, RemoteAddr: c.RemoteAddr(), RQ: u}
+			if rj := s.admit(ctx, rq); rj != nil {
+				return &ul.AssociateRJ{Result: rj.Result, Source: rj.Source, Reason: rj.Reason}
+			}
+			admitted = true
+			return s.choose(rq)
+		})
+	if admitted {
+		defer s.leave()
+	}
+	if err != nil {
+		s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
+		return
+	}
+	served := &ServerAssociation{
+		AssociationRequest: *rq, server: s,
+		session: session{ul: a, contexts: acceptedByServer(rq.RQ, a.AC())},
+	}
+	err = served.run(ctx)
+	if s.Ended != nil {
+		s.Ended(served, err)
+	}
+}
+
+// admit counts the association in, or says why not.
+func (s *Server) admit(ctx context.Context, rq *AssociationRequest) *Reject {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rq.Open = s.open
+	if s.open >= s.maxAssociations() {
+		return RejectLimit
+	}
+	if s.Accept != nil {
+		if err := s.Accept(ctx, rq); err != nil {
+			var rj *Reject
+			if errors.As(err, &rj) {
+				return rj
+			}
+			return rejectNoReason
+		}
+	}
+	s.open++
+	return nil
+}
+
+func (s *Server) leave() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open--
+}
+
+// choose answers the contexts, and grants the roles that were asked for.
+func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
+	ac := &ul.AssociateAC{CalledAE: rq.CalledAE, CallingAE: rq.CallingAE}
+	agreed := map[string]bool{}
+	for _, c := range rq.RQ.Contexts {
+		ts, result := s.Choose(rq, c)
+		ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, Result: result, TransferSyntax: ts})
+		if result == ul.ContextAccepted {
+			agreed[c.AbstractSyntax] = true
+		}
+	}
+	for _, r := range rq.RQ.User.Roles {
+		if agreed[r.SOPClassUID] {
+			ac.User.Roles = append(ac.User.Roles, r)
+		}
+	}
+	return ac
+}
+
+// acceptedByServer lists the accepted contexts with this side's roles: SCP unless a role selection says otherwise
+// (PS3.7 D.3.3.4), where the requestor's SCP role makes this side the SCU.
+func acceptedByServer(rq *ul.AssociateRQ, ac *ul.AssociateAC) []AcceptedContext {
+	var out []AcceptedContext
+	for i, c := range ac.Contexts {
+		if c.Result != ul.ContextAccepted {
+			continue
+		}
+		a := AcceptedContext{ID: c.ID, AbstractSyntax: rq.Contexts[i].AbstractSyntax, TransferSyntax: c.TransferSyntax, SCP: true}
+		for _, r := range ac.User.Roles {
+			if r.SOPClassUID == a.AbstractSyntax {
+				a.SCP, a.SCU = r.SCU, r.SCP
+			}
+		}
+		out = append(out, a)
+	}
+	return out
+}

@@ -257,6 +257,12 @@ func (a *Association) Hold() (release func()) {
 	return func() { a.w.held.Add(-1) }
 }
 
+// Await undoes a Hold until the returned function is called: its handler waits for the peer.
+func (a *Association) Await() (done func()) {
+	a.w.held.Add(-1)
+	return func() { a.w.held.Add(1) }
+}
+
 // Watch aborts the association when ctx ends, whoever reads or writes on it and whether or not the peer moves.
 // The association's error is then the cause of ctx. The returned function stops watching.
 func (a *Association) Watch(ctx context.Context) (stop func()) {

@@ -106,8 +106,18 @@ func (a *Association) lastWords() {
 	}
 	defer a.reader.Unlock()
 	a.w.setLimit(abortGrace, time.Now().Add(abortGrace))
-	for a.skipPDU() == nil {
-		if _, err := a.nextPDU(); err != nil {
+	for {
+		if _, err := a.r.Discard(a.pduLeft); err != nil {
+			return
+		}
+		h, err := a.r.Peek(pduHeaderLen)
+		if err != nil {
+			return
+		}
+		a.pduLeft = pduHeaderLen + int(binary.BigEndian.Uint32(h[2:]))
+		if PDUType(h[0]) == TypeAbort {
+			a.pduLeft, a.pdvLeft = 0, 0
+			_, _ = a.nextPDU() // ends the association with its reason
 			return
 		}
 	}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package dimse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/ul"
+)
+
+// ServerAssociation is an association that a peer opened.
+type ServerAssociation struct {
+	AssociationRequest
+	session
+	server *Server
+	op     *operation // the C-FIND or C-GET under way; nil if none
+	lastID uint16     // of the sub-operations
+}
+
+// Contexts lists the accepted contexts.
+func (a *ServerAssociation) Contexts() []AcceptedContext { return slices.Clone(a.contexts) }
+
+// Abort sends A-ABORT and closes.
+func (a *ServerAssociation) Abort() { a.ul.Abort() }
+
+// Drop closes the connection without a word, even in the middle of a data set.
+func (a *ServerAssociation) Drop() { a.ul.Drop() }
+
+// run serves until the association ends. nil means that the peer released it.
+func (a *ServerAssociation) run(ctx context.Context) error {
+	defer a.ul.Watch(ctx)()
+	handlers, cancel := context.WithCancelCause(ctx)
+	defer func() {
+		cancel(a.ul.Err())
+		a.awaitOperation()
+	}()
+	for {
+		c, rq, err := a.receive()
+		if errors.Is(err, ul.ErrReleaseRequested) {
+			cancel(err)
+			a.awaitOperation()
+			return a.ul.ConfirmRelease()
+		}
+		if err == nil {
+			err = a.dispatch(handlers, c, rq)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// dispatch handles one message. An error ends the association.
+func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq *Command) error {
+	switch rq.Field {
+	case CCancelRQ:
+		if a.op != nil && rq.MessageIDRespondedTo == a.op.rq.MessageID {
+			a.op.cancel()
+		}
+		return nil
+	case CStoreRSP:
+		return a.storeAnswered(rq)
+	case CEchoRQ:
+		status := Success
+		if a.server.Echo != nil {
+			status = a.server.Echo(ctx, a)
+		}
+		return a.reply(c, rq, status)
+	}
+	if rq.Field.Response() {
+		return a.ul.AbortProvider(fmt.Sprintf("it sent %s, which nobody asked for", rq.Field))
+	}
+	if a.op != nil && !a.op.final.Load() {
+		return a.ul.AbortProvider(fmt.Sprintf("it sent %s while another operation was going on, without having negotiated that", rq.Field))
+	}
+	a.awaitOperation()
+	switch {
+	case rq.Field == CStoreRQ && a.server.Store != nil && rq.DataSet:
+		return a.answerStore(c, rq, a.server.Store(ctx, a, a.incoming(c, rq)))
+	case rq.Field == CFindRQ && a.server.Find != nil:
+		return a.startFind(ctx, c, rq)
+	case rq.Field == CGetRQ && a.server.Get != nil:
+		return a.startGet(ctx, c, rq)
+	}
+	return a.reply(c, rq, UnrecognizedOperation)
+}
+
+// reply sends a response that has nothing but a status.
+func (a *ServerAssociation) reply(c *AcceptedContext, rq *Command, status Status) error {
+	return a.send(c, &Command{
+		Field: rq.Field | responseBit, MessageIDRespondedTo: rq.MessageID, Status: status,
+		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: rq.AffectedSOPInstanceUID,
+	}, nil)
+}
+
+// storeAnswered hands the response of a sub-operation to the handler that waits for it.
+func (a *ServerAssociation) storeAnswered(rsp *Command) error {
+	if a.op != nil && a.op.answered(rsp) {
+		return nil
+	}
+	return a.ul.AbortProvider(fmt.Sprintf("it sent %s for message %d, which nobody waits for", rsp.Field, rsp.MessageIDRespondedTo))
+}
+
+// start runs a handler beside the receiving loop. final sends the handler's status as the final response.
+func (a *ServerAssociation) start(op *operation, handler func() Status, final func(Status) error) {
+	a.op = op
+	release := a.ul.Hold() // the peer waits for us: its silence is no idleness
+	go func() {
+		defer close(op.done)
+		defer release()
+		status := handler()
+		if a.ul.Err() == nil && !op.final.Load() {
+			_ = final(status) // a failure has ended the association, which the receiving loop reports
+		}
+	}()
+}
+
+// awaitOperation waits for the handler of the operation under way.
+func (a *ServerAssociation) awaitOperation() {
+	if a.op != nil {
+		<-a.op.done
+		a.op = nil
+	}
+}
+
+func (a *ServerAssociation) nextID() uint16 {
+	if a.lastID++; a.lastID == 0 {
+		a.lastID = 1
+	}
+	return a.lastID
+}
