@@ -193,7 +193,7 @@ func (s scripted) listen(t *testing.T) string {
 			})
 		}
 	})
-	return "postgres://adit@" + l.Addr().String() + "/adit?sslmode=disable&default_query_exec_mode=simple_protocol"
+	return "postgres://adit@" + l.Addr().String() + "/adit?sslmode=disable"
 }
 
 func (s scripted) serve(conn net.Conn) {

@@ -127,6 +127,8 @@ func connect(ctx context.Context, cfg *pgx.ConnConfig) (*pgx.Conn, error) {
 
 // checkServer opens two connections, asks for the version, and sees whether the two share one server process.
 func checkServer(ctx context.Context, cfg *pgx.ConnConfig) error {
+	cfg = cfg.Copy()
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeSimpleProtocol // a pooler may know another client's prepared statements
 	first, err := connect(ctx, cfg)
 	if err != nil {
 		return err
@@ -156,10 +158,10 @@ func checkServer(ctx context.Context, cfg *pgx.ConnConfig) error {
 func checkDirect(ctx context.Context, first, second *pgx.Conn) error {
 	const backend = `SELECT pg_backend_pid()`
 	var a, b int
-	if err := first.QueryRow(ctx, backend, pgx.QueryExecModeSimpleProtocol).Scan(&a); err != nil {
+	if err := first.QueryRow(ctx, backend).Scan(&a); err != nil {
 		return fmt.Errorf("ask the database for its process: %w", err)
 	}
-	if err := second.QueryRow(ctx, backend, pgx.QueryExecModeSimpleProtocol).Scan(&b); err != nil {
+	if err := second.QueryRow(ctx, backend).Scan(&b); err != nil {
 		return fmt.Errorf("ask the database for its process: %w", err)
 	}
 	if a == b {
