@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package client
+
+import (
+	"context"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// Me tells who is calling.
+func (c *Client) Me(ctx context.Context) (Me, error) {
+	var me Me
+	return me, c.do(ctx, get("/api/v1/me", nil), &me)
+}
+
+// Nodes lists servers and folders.
+func (c *Client) Nodes(ctx context.Context) iter.Seq2[Node, error] {
+	return list[Node](ctx, c, "/api/v1/nodes", nil)
+}
+
+// AddServer adds a server.
+func (c *Client) AddServer(ctx context.Context, s ServerSettings) (Server, error) {
+	var added Server
+	return added, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/servers", body: s}, &added)
+}
+
+// AddFolder adds a folder.
+func (c *Client) AddFolder(ctx context.Context, f FolderSettings) (Folder, error) {
+	var added Folder
+	return added, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/folders", body: f}, &added)
+}
+
+// Node finds a server or folder by its name.
+func (c *Client) Node(ctx context.Context, name string) (Node, error) {
+	var n Node
+	return n, c.do(ctx, get("/api/v1/nodes/"+escape(name), nil), &n)
+}
+
+// DeleteNode removes a server or folder that no job names.
+func (c *Client) DeleteNode(ctx context.Context, name string) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: "/api/v1/nodes/" + escape(name)}, nil)
+}
+
+// CheckNode tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
+// was found is the result; a check that failed is not an error of the call.
+func (c *Client) CheckNode(ctx context.Context, name string) ([]Check, error) {
+	var page Page[Check]
+	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
+	return page.Items, c.do(ctx, rq, &page)
+}
+
+// SearchStudies asks a server for studies.
+func (c *Client) SearchStudies(ctx context.Context, server string, q StudyQuery) ([]Study, error) {
+	query := url.Values{}
+	for name, value := range map[string]string{
+		"patient_id": q.PatientID, "patient_name": q.PatientName, "study_date_from": q.StudyDateFrom, "study_date_to": q.StudyDateTo,
+		"modality": q.Modality, "accession_number": q.AccessionNumber,
+	} {
+		if value != "" {
+			query.Set(name, value)
+		}
+	}
+	if q.Limit > 0 {
+		query.Set("limit", strconv.Itoa(q.Limit))
+	}
+	var page Page[Study]
+	err := c.do(ctx, get("/api/v1/servers/"+escape(server)+"/studies", query), &page)
+	return page.Items, err
+}
+
+// escape makes a name one segment of a path. The colon ends a name where an action follows.
+func escape(name string) string {
+	escaped := url.PathEscape(name)
+	out := make([]byte, 0, len(escaped))
+	for i := range len(escaped) {
+		if escaped[i] == ':' {
+			out = append(out, "%3A"...)
+			continue
+		}
+		out = append(out, escaped[i])
+	}
+	return string(out)
+}
+
+// list yields all items of a list that comes in pages.
+func list[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		q := url.Values{}
+		for k, v := range query {
+			q[k] = v
+		}
+		for {
+			var page Page[T]
+			if err := c.do(ctx, get(path, q), &page); err != nil {
+				var zero T
+				yield(zero, err)
+				return
+			}
+			for _, item := range page.Items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			if page.NextCursor == "" || page.NextCursor == q.Get("cursor") {
+				return
+			}
+			q.Set("cursor", page.NextCursor)
+		}
+	}
+}

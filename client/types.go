@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package client
+
+import "time"
+
+// Me is who is calling.
+type Me struct {
+	Username    string `json:"username"`
+	IsStaff     bool   `json:"is_staff"`
+	IsSuperuser bool   `json:"is_superuser"`
+}
+
+// The kinds of DICOM nodes.
+const (
+	KindServer = "server"
+	KindFolder = "folder"
+)
+
+// Node is a DICOM node: a server or a folder, what transfers come from and go to.
+type Node struct {
+	ID     int64   `json:"id"`
+	Kind   string  `json:"kind" enum:"server,folder"`
+	Name   string  `json:"name" doc:"Unique over servers and folders, in any case of letters."`
+	Server *Server `json:"server,omitempty" doc:"The server, if it is one."`
+	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one."`
+}
+
+// Server is a DICOM server.
+type Server struct {
+	ID int64 `json:"id"`
+	ServerSettings
+	Paused    bool      `json:"paused" doc:"Paused by staff: its tasks wait."`
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// ServerSettings say how a server is reached and how it may be used.
+type ServerSettings struct {
+	Name                string   `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
+	AETitle             string   `json:"ae_title" doc:"The server's AE title, 1 to 16 characters, unique."`
+	Host                string   `json:"host" doc:"Host name or IP address."`
+	Port                int      `json:"port" doc:"1 to 65535."`
+	CallingAETitle      string   `json:"calling_ae_title,omitempty" doc:"The AE title that ADIT uses there, if not its own."`
+	Supports            Supports `json:"supports" doc:"The services that the server offers."`
+	ResultLimit         int      `json:"result_limit,omitempty" doc:"Most results of a search; 200 by default."`
+	IdleTimeout         int      `json:"idle_timeout,omitempty" doc:"Seconds without any progress after which an association is given up, 1 to 3600; 60 by default."`
+	BatchCap            *int     `json:"batch_cap,omitempty" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
+	InteractiveCap      *int     `json:"interactive_cap,omitempty" doc:"Most associations at once for searches and checks; 2 by default."`
+	AssociationsPerTask int      `json:"associations_per_task,omitempty" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
+}
+
+// Supports are the services that a server offers. It is used as a source if it can be searched and read, as a destination
+// if it stores.
+type Supports struct {
+	PatientRootFind bool `json:"patient_root_find,omitempty"`
+	PatientRootGet  bool `json:"patient_root_get,omitempty"`
+	PatientRootMove bool `json:"patient_root_move,omitempty"`
+	StudyRootFind   bool `json:"study_root_find,omitempty"`
+	StudyRootGet    bool `json:"study_root_get,omitempty"`
+	StudyRootMove   bool `json:"study_root_move,omitempty"`
+	Store           bool `json:"store,omitempty" doc:"It takes objects (C-STORE SCP)."`
+}
+
+// Folder is a folder of the machine that ADIT runs on.
+type Folder struct {
+	ID int64 `json:"id"`
+	FolderSettings
+	CreatedAt time.Time `json:"created_at"`
+}
+
+// FolderSettings name a folder.
+type FolderSettings struct {
+	Name string `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
+	Path string `json:"path" doc:"Absolute path of a folder that is there and writable for ADIT."`
+}
+
+// Check is one thing that was tried at a DICOM node.
+type Check struct {
+	Name   string `json:"name" example:"echo"`
+	OK     bool   `json:"ok"`
+	Detail string `json:"detail" doc:"What was seen, and what to do if it failed."`
+}
+
+// StudyQuery says which studies of a server are wanted. Empty fields match everything; at least one must be given.
+type StudyQuery struct {
+	PatientID       string // exact
+	PatientName     string // "Last, First" or in DICOM form, with * and ? as wildcards
+	StudyDateFrom   string // YYYYMMDD, inclusive
+	StudyDateTo     string // YYYYMMDD, inclusive
+	Modality        string // one that is in the study
+	AccessionNumber string // exact
+	Limit           int    // most results; 0: the server's result limit
+}
+
+// Study is a study as its server describes it, in the forms of DICOM: dates YYYYMMDD, times HHMMSS, names with "^".
+type Study struct {
+	StudyInstanceUID  string   `json:"study_instance_uid"`
+	PatientID         string   `json:"patient_id"`
+	PatientName       string   `json:"patient_name"`
+	PatientBirthDate  string   `json:"patient_birth_date"`
+	PatientSex        string   `json:"patient_sex"`
+	StudyDate         string   `json:"study_date"`
+	StudyTime         string   `json:"study_time"`
+	StudyDescription  string   `json:"study_description"`
+	AccessionNumber   string   `json:"accession_number"`
+	ModalitiesInStudy []string `json:"modalities_in_study"`
+	Series            *int     `json:"series,omitempty" doc:"Number of series; absent if the server doesn't say."`
+	Instances         *int     `json:"instances,omitempty" doc:"Number of instances; absent if the server doesn't say."`
+}
+
+// SelectiveTransfer is the kind of job whose studies a person picks.
+const SelectiveTransfer = "selective_transfer"
+
+// NewJob is a job to be made.
+type NewJob struct {
+	Kind              string     `json:"kind" enum:"selective_transfer" doc:"selective_transfer: the studies named go from source to destination."`
+	Source            string     `json:"source" doc:"Name of a server."`
+	Destination       string     `json:"destination" doc:"Name of a server or folder."`
+	Studies           []NewStudy `json:"studies" minItems:"1" maxItems:"100000" nullable:"false" doc:"One task each."`
+	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into each object; at most 64 characters."`
+	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into each object; at most 64 characters."`
+	Urgent            bool       `json:"urgent,omitempty" doc:"Before all that is not urgent; needs a permission."`
+	MailWhenFinished  bool       `json:"mail_when_finished,omitempty"`
+}
+
+// NewStudy is a study, or chosen series of it, to be transferred.
+type NewStudy struct {
+	StudyInstanceUID   string   `json:"study_instance_uid"`
+	SeriesInstanceUIDs []string `json:"series_instance_uids,omitempty" doc:"Only these series; all if there are none."`
+	PatientID          string   `json:"patient_id,omitempty" doc:"If given, a study of another patient is noted as a warning."`
+	Pseudonym          string   `json:"pseudonym,omitempty"`
+}
+
+// Statuses of jobs and tasks. A task is never Unverified or Canceling.
+const (
+	Unverified = "unverified"
+	Pending    = "pending"
+	InProgress = "in_progress"
+	Canceling  = "canceling"
+	Canceled   = "canceled"
+	Success    = "success"
+	Warning    = "warning"
+	Failure    = "failure"
+)
+
+// Job is a job: who wants what to go where, and how far it is.
+type Job struct {
+	ID                int64      `json:"id"`
+	Kind              string     `json:"kind"`
+	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure"`
+	Message           string     `json:"message" doc:"How it ended; empty before."`
+	Owner             string     `json:"owner"`
+	Source            string     `json:"source"`
+	Destination       string     `json:"destination"`
+	TrialProtocolID   string     `json:"trial_protocol_id,omitempty"`
+	TrialProtocolName string     `json:"trial_protocol_name,omitempty"`
+	Urgent            bool       `json:"urgent"`
+	Priority          int        `json:"priority"`
+	Paused            bool       `json:"paused"`
+	MailWhenFinished  bool       `json:"mail_when_finished"`
+	Tasks             TaskCounts `json:"tasks"`
+	CreatedAt         time.Time  `json:"created_at"`
+	StartedAt         *time.Time `json:"started_at,omitempty"`
+	EndedAt           *time.Time `json:"ended_at,omitempty"`
+}
+
+// Final tells whether a status is a last one, which changes only when somebody acts.
+func Final(status string) bool {
+	switch status {
+	case Canceled, Success, Warning, Failure:
+		return true
+	}
+	return false
+}
+
+// TaskCounts are the numbers of a job's tasks by status.
+type TaskCounts struct {
+	Pending    int `json:"pending"`
+	InProgress int `json:"in_progress"`
+	Success    int `json:"success"`
+	Warning    int `json:"warning"`
+	Failure    int `json:"failure"`
+	Canceled   int `json:"canceled"`
+}
+
+// Total is the number of tasks.
+func (c TaskCounts) Total() int {
+	return c.Pending + c.InProgress + c.Success + c.Warning + c.Failure + c.Canceled
+}
+
+// Task is one study on its way.
+type Task struct {
+	ID                 int64      `json:"id"`
+	JobID              int64      `json:"job_id"`
+	Seq                int        `json:"seq" doc:"Place within the job, from 1."`
+	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure"`
+	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task waits."`
+	Message            string     `json:"message" doc:"What became of it, and what to do."`
+	StudyInstanceUID   string     `json:"study_instance_uid"`
+	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"The chosen series; absent for the whole study."`
+	PatientID          string     `json:"patient_id,omitempty"`
+	Pseudonym          string     `json:"pseudonym,omitempty"`
+	Expected           int        `json:"expected" doc:"Instances that the source has and no rule leaves out."`
+	Received           int        `json:"received" doc:"Instances that came from the source."`
+	Delivered          int        `json:"delivered" doc:"Instances that the destination acknowledged."`
+	Verified           int        `json:"verified" doc:"Instances found at the destination afterwards."`
+	Bytes              int64      `json:"bytes" doc:"Bytes delivered."`
+	Failures           int        `json:"failures" doc:"Attempts that failed by the task's own fault."`
+	Waits              int        `json:"waits" doc:"Times that it waited for a server which could not be had."`
+	CreatedAt          time.Time  `json:"created_at"`
+	StartedAt          *time.Time `json:"started_at,omitempty"`
+	EndedAt            *time.Time `json:"ended_at,omitempty"`
+	Series             []Series   `json:"series,omitempty" doc:"What became of each series; only when a single task is asked for."`
+}
+
+// Series is what became of a series of a task.
+type Series struct {
+	SeriesInstanceUID string            `json:"series_instance_uid"`
+	Expected          int               `json:"expected"`
+	Delivered         int               `json:"delivered"`
+	Bytes             int64             `json:"bytes"`
+	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged."`
+}
+
+// MissingInstance is an instance that the source has and the destination did not acknowledge.
+type MissingInstance struct {
+	SOPInstanceUID string `json:"sop_instance_uid"`
+	Status         string `json:"status,omitempty" doc:"The peer's DICOM status, four hexadecimal digits; absent if it gave none." example:"A700"`
+	Reason         string `json:"reason"`
+}
+
+// LogLine is a line of a task's log.
+type LogLine struct {
+	At   time.Time `json:"at"`
+	Line string    `json:"line"`
+}
+
+// JobAction is something that can be done to a job.
+type JobAction string
+
+// The actions, and the statuses that allow them. In any other, nothing changes and the answer is 409.
+const (
+	VerifyJob   JobAction = "verify"   // Unverified; staff only
+	CancelJob   JobAction = "cancel"   // Pending, In Progress
+	ResumeJob   JobAction = "resume"   // Canceled
+	RetryJob    JobAction = "retry"    // Failure; only the failed tasks
+	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff only; all tasks
+	PauseJob    JobAction = "pause"    // Pending, In Progress
+	ContinueJob JobAction = "continue" // paused
+)
+
+// TaskAction is something that can be done to a task.
+type TaskAction string
+
+// The actions, and the statuses that allow them.
+const (
+	ResetTask TaskAction = "reset" // Canceled, Success, Warning, Failure
+	KillTask  TaskAction = "kill"  // In Progress; staff only
+)
+
+// Page is a part of a list.
+type Page[T any] struct {
+	Items      []T    `json:"items" nullable:"false"`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one."`
+}
