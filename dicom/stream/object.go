@@ -41,7 +41,7 @@ type scratch struct {
 }
 
 const (
-	firstRead = 64 << 10
+	firstRead = 16 << 10
 	chunkSize = 128 << 10
 	keepBelow = 1 << 20 // larger buffers are left to the garbage collector
 	manyElems = 1 << 14

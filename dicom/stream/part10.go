@@ -45,65 +45,80 @@ func OpenFile(r io.Reader, lim Limits) (FileMeta, *Object, error) {
 
 // readMeta leaves in s.buf what it read beyond the file meta information.
 func readMeta(r io.Reader, s *scratch) (FileMeta, error) {
-	m := FileMeta{}
-	need := func(n int) error {
-		for len(s.buf) < n {
-			if err := s.fill(r, maxMeta); err == io.EOF {
-				return io.ErrUnexpectedEOF
-			} else if err != nil {
-				return err
-			}
-		}
-		return nil
+	if err := s.need(r, preamble+4); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return FileMeta{}, err
 	}
-	if err := need(preamble + 4); err != nil || string(s.buf[preamble:preamble+4]) != "DICM" {
-		if err != nil && err != io.ErrUnexpectedEOF {
-			return m, err
-		}
-		return m, fmt.Errorf(`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`, ErrNotPart10)
+	if len(s.buf) < preamble+4 || string(s.buf[preamble:preamble+4]) != "DICM" {
+		return FileMeta{}, fmt.Errorf(`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`, ErrNotPart10)
 	}
-	pos := preamble + 4
-	for {
-		if err := need(pos + 8); err == io.ErrUnexpectedEOF && len(s.buf) == pos {
-			break // no data set at all
-		} else if err != nil {
-			return m, fmt.Errorf("the file meta information was cut off: %w", err)
-		}
-		if s.buf[pos] != 2 || s.buf[pos+1] != 0 {
-			break
-		}
-		if err := need(pos + maxHead); err != nil && err != io.ErrUnexpectedEOF {
-			return m, err
-		}
-		h, ok := syntax{}.head(s.buf[pos:])
-		if !ok {
-			return m, fmt.Errorf("the file meta information was cut off: %w", io.ErrUnexpectedEOF)
-		}
-		if h.length > maxMeta {
-			return m, fmt.Errorf("%w: %s in the file meta information claims %d bytes", ErrMalformed, h.tag, h.length)
-		}
-		end := pos + h.size + int(h.length)
-		if err := need(end); err != nil {
-			return m, fmt.Errorf("the file meta information was cut off: %w", err)
-		}
-		m.take(h.tag, trimText(string(s.buf[pos+h.size:end])))
-		pos = end
+	var m FileMeta
+	end, err := m.read(r, s, preamble+4)
+	if err != nil {
+		return m, fmt.Errorf("file meta information: %w", err)
 	}
 	if m.TransferSyntaxUID == "" {
 		return m, fmt.Errorf("%w: its file meta information names no transfer syntax (0002,0010)", ErrNotPart10)
 	}
-	s.buf = s.buf[:copy(s.buf, s.buf[pos:])]
+	s.buf = s.buf[:copy(s.buf, s.buf[end:])]
 	return m, nil
 }
 
-func (m *FileMeta) take(tag dict.Tag, uid string) {
+// read takes the elements of group 0002 and gives the place behind them. Group lengths in real files are often wrong
+// or missing: they serve to notice a file that ends too early, nothing else.
+func (m *FileMeta) read(r io.Reader, s *scratch, pos int) (end int, err error) {
+	declared := 0
+	for {
+		if err := s.need(r, pos+8); err != nil {
+			if len(s.buf) == pos && pos >= declared && errors.Is(err, io.ErrUnexpectedEOF) {
+				return pos, nil // an empty data set
+			}
+			return 0, err
+		}
+		if s.buf[pos] != 2 || s.buf[pos+1] != 0 {
+			return pos, nil
+		}
+		h, ok := syntax{}.head(s.buf[pos:])
+		if !ok {
+			if err := s.need(r, pos+maxHead); err != nil {
+				return 0, err
+			}
+			h, _ = syntax{}.head(s.buf[pos:])
+		}
+		if h.length > maxMeta {
+			return 0, fmt.Errorf("%w: %s claims %d bytes", ErrMalformed, h.tag, h.length)
+		}
+		value := pos + h.size
+		pos = value + int(h.length)
+		if err := s.need(r, pos); err != nil {
+			return 0, err
+		}
+		if h.tag == dict.FileMetaInformationGroupLength && h.length == 4 {
+			declared = pos + int(min(syntax{}.uint32(s.buf[value:]), maxMeta))
+		}
+		m.take(h.tag, s.buf[value:pos])
+	}
+}
+
+// need reads until the buffer holds n bytes.
+func (s *scratch) need(r io.Reader, n int) error {
+	for len(s.buf) < n {
+		if err := s.fill(r, maxMeta); err == io.EOF {
+			return fmt.Errorf("it was cut off: %w", io.ErrUnexpectedEOF)
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *FileMeta) take(tag dict.Tag, value []byte) {
 	switch tag {
 	case dict.MediaStorageSOPClassUID:
-		m.MediaStorageSOPClassUID = uid
+		m.MediaStorageSOPClassUID = trimText(string(value))
 	case dict.MediaStorageSOPInstanceUID:
-		m.MediaStorageSOPInstanceUID = uid
+		m.MediaStorageSOPInstanceUID = trimText(string(value))
 	case dict.TransferSyntaxUID:
-		m.TransferSyntaxUID = uid
+		m.TransferSyntaxUID = trimText(string(value))
 	}
 }
 
