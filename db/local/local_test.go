@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +30,35 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentEnv); dir != "" {
 		beParent(dir)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		_ = os.RemoveAll(made.dir)
+		os.Exit(code)
+	}))
+}
+
+// made is a data directory whose database has been made, started and stopped once.
+var made struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+// ready returns a copy of it: making one takes longer than most tests.
+func ready(t *testing.T) string {
+	t.Helper()
+	made.once.Do(func() {
+		if made.dir, made.err = os.MkdirTemp("", "adit-local-test-"); made.err != nil { //nolint:usetesting // for all tests
+			return
+		}
+		var s *Server
+		if s, made.err = Start(deadline(t), made.dir, logger(t)); made.err == nil {
+			made.err = s.Stop(deadline(t))
+		}
+	})
+	require.NoError(t, made.err)
+	dir := filepath.Join(t.TempDir(), "data")
+	require.NoError(t, exec.CommandContext(deadline(t), "cp", "-a", made.dir, dir).Run())
+	return dir
 }
 
 func beParent(dir string) {
@@ -167,7 +196,7 @@ func TestStartStopStart(t *testing.T) {
 }
 
 func TestSecondStartIsRefused(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	s := start(t, dir, Volatile())
 	_, err := Start(deadline(t), dir, logger(t))
 	require.ErrorIs(t, err, ErrInUse)
@@ -176,7 +205,7 @@ func TestSecondStartIsRefused(t *testing.T) {
 }
 
 func TestKillPostmaster(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	s := start(t, dir)
 	remember(t, s.URL())
 	require.NoError(t, syscall.Kill(s.PID(), syscall.SIGKILL))
@@ -188,7 +217,7 @@ func TestKillPostmaster(t *testing.T) {
 }
 
 func TestKillParent(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	p := startParent(t, dir, nil)
 	p.postmaster(t)
 	url, err := URL(dir)
@@ -202,7 +231,7 @@ func TestKillParent(t *testing.T) {
 }
 
 func TestKillParentAndPostmaster(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	p := startParent(t, dir, nil)
 	pid := p.postmaster(t)
 	url, err := URL(dir)
@@ -222,8 +251,7 @@ func TestKillParentAndPostmaster(t *testing.T) {
 }
 
 func TestLeftoversThatDoNotEnd(t *testing.T) {
-	dir := t.TempDir()
-	stop(t, start(t, dir, Volatile()))
+	dir := ready(t)
 	lock, err := openLock(filepath.Join(dir, "postgres"), treeLockName)
 	require.NoError(t, err)
 	defer func() { _ = lock.Close() }()
@@ -238,7 +266,7 @@ func TestLeftoversThatDoNotEnd(t *testing.T) {
 
 // A postmaster is killed, the machine starts anew, and its number now belongs to something else of the same user.
 func TestStalePIDOfLiveProcess(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	s := start(t, dir)
 	remember(t, s.URL())
 	require.NoError(t, syscall.Kill(s.PID(), syscall.SIGKILL))
@@ -266,7 +294,7 @@ func TestStalePIDOfLiveProcess(t *testing.T) {
 }
 
 func TestForeignServerInDirectory(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	s := start(t, dir)
 	remember(t, s.URL())
 	stop(t, s)
@@ -372,6 +400,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 
 func TestLongPath(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), strings.Repeat("a-long-name-", 10))
+	require.NoError(t, os.Rename(ready(t), dir))
 	s := start(t, dir, Volatile())
 	require.Equal(t, 1, query[int](t, s.URL(), `SELECT 1`))
 	url, err := URL(dir)
@@ -396,7 +425,7 @@ func TestLongPath(t *testing.T) {
 }
 
 func TestStopAtOnce(t *testing.T) {
-	dir := t.TempDir()
+	dir := ready(t)
 	s := start(t, dir)
 	remember(t, s.URL())
 	ctx, cancel := context.WithCancel(t.Context())
@@ -411,8 +440,7 @@ func TestStopAtOnce(t *testing.T) {
 }
 
 func TestLocalSettingsAreKept(t *testing.T) {
-	dir := t.TempDir()
-	stop(t, start(t, dir, Volatile()))
+	dir := ready(t)
 	conf := filepath.Join(dir, "postgres", "data", "adit-local.conf")
 	require.NoError(t, os.WriteFile(conf, []byte("work_mem = 11MB\n"), 0o644))
 	s := start(t, dir, Volatile())
@@ -421,8 +449,7 @@ func TestLocalSettingsAreKept(t *testing.T) {
 
 // A configuration that PostgreSQL refuses ends the start with PostgreSQL's own words.
 func TestServerThatDoesNotStart(t *testing.T) {
-	dir := t.TempDir()
-	stop(t, start(t, dir, Volatile()))
+	dir := ready(t)
 	conf := filepath.Join(dir, "postgres", "data", "adit-local.conf")
 	require.NoError(t, os.WriteFile(conf, []byte("no_such_setting = 1\n"), 0o644))
 	_, err := Start(deadline(t), dir, logger(t))
@@ -465,7 +492,7 @@ func TestOthersAreNotLetIn(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can speak as another user")
 	}
-	s := start(t, t.TempDir(), Volatile())
+	s := start(t, ready(t), Volatile())
 	cfg, err := pgx.ParseConfig(s.URL())
 	require.NoError(t, err)
 	cfg.User = "postgres"
