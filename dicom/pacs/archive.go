@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package pacs
+
+import (
+	"io"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// object is an instance of the archive.
+type object struct {
+	sopClassUID, sopInstanceUID, transferSyntaxUID string
+	seriesUID, studyUID                            string
+	attributes                                     func() *stream.DataSet        // what queries see
+	open                                           func() (io.ReadCloser, error) // the data set; nil if its bytes were not kept
+}
+
+func phantomObject(in *phantom.Instance) *object {
+	se := in.Series()
+	return &object{
+		sopClassUID: in.SOPClassUID, sopInstanceUID: in.SOPInstanceUID, transferSyntaxUID: in.TransferSyntaxUID,
+		seriesUID: se.SeriesInstanceUID, studyUID: se.Study().StudyInstanceUID,
+		attributes: in.Attributes,
+		open:       func() (io.ReadCloser, error) { return in.Open(), nil },
+	}
+}
+
+// archive holds the objects as studies and series, in the order in which they came.
+type archive struct {
+	aeTitle string
+
+	mu      sync.RWMutex
+	studies []*study
+	byUID   map[string]*study
+}
+
+type study struct {
+	uid        string
+	attributes *stream.DataSet // of its first object
+	series     []*series
+}
+
+type series struct {
+	uid        string
+	attributes *stream.DataSet // of its first object
+	objects    []*object
+}
+
+// add takes an object in. One with the same SOP Instance UID in the same series is replaced.
+func (a *archive) add(o *object) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.byUID == nil {
+		a.byUID = map[string]*study{}
+	}
+	st := a.byUID[o.studyUID]
+	if st == nil {
+		st = &study{uid: o.studyUID, attributes: o.attributes()}
+		a.byUID[o.studyUID] = st
+		a.studies = append(a.studies, st)
+	}
+	i := slices.IndexFunc(st.series, func(se *series) bool { return se.uid == o.seriesUID })
+	if i < 0 {
+		i = len(st.series)
+		st.series = append(st.series, &series{uid: o.seriesUID, attributes: o.attributes()})
+	}
+	se := st.series[i]
+	if k := slices.IndexFunc(se.objects, func(old *object) bool { return old.sopInstanceUID == o.sopInstanceUID }); k >= 0 {
+		se.objects[k] = o
+		return
+	}
+	se.objects = append(se.objects, o)
+}
+
+// syntaxesOf lists the transfer syntaxes in which objects of a SOP class are held.
+func (a *archive) syntaxesOf(sopClass string) []string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	var list []string
+	for _, st := range a.studies {
+		for _, se := range st.series {
+			for _, o := range se.objects {
+				if o.sopClassUID == sopClass && !slices.Contains(list, o.transferSyntaxUID) {
+					list = append(list, o.transferSyntaxUID)
+				}
+			}
+		}
+	}
+	return list
+}
+
+// row is an entity that a query may match: an object, or the first object of a series, study or patient with what is
+// computed for it.
+type row struct {
+	attributes *stream.DataSet
+	computed   map[dict.Tag][]string
+	object     *object // at IMAGE level
+}
+
+// values gives the values of an attribute as text.
+func (r row) values(tag dict.Tag) []string {
+	if v, ok := r.computed[tag]; ok {
+		return v
+	}
+	return r.attributes.Strings(tag)
+}
+
+// rows gives the entities of a level that match, in order. It holds the archive while it looks.
+func (a *archive) rows(l level, matches func(r row, at level) bool) []row {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if l == patientLevel {
+		return a.patients(matches)
+	}
+	var list []row
+	for _, st := range a.studies {
+		r := st.row(a.aeTitle)
+		if !matches(r, patientLevel) || !matches(r, studyLevel) {
+			continue
+		}
+		if l == studyLevel {
+			list = append(list, r)
+			continue
+		}
+		list = append(list, st.rows(a.aeTitle, l, matches)...)
+	}
+	return list
+}
+
+// rows gives the matching series, or objects, of a study.
+func (st *study) rows(aeTitle string, l level, matches func(r row, at level) bool) []row {
+	var list []row
+	for _, se := range st.series {
+		r := se.row(aeTitle)
+		if !matches(r, seriesLevel) {
+			continue
+		}
+		if l == seriesLevel {
+			list = append(list, r)
+			continue
+		}
+		for _, o := range se.objects {
+			if r := o.row(aeTitle); matches(r, imageLevel) {
+				list = append(list, r)
+			}
+		}
+	}
+	return list
+}
+
+func (a *archive) patients(matches func(r row, at level) bool) []row {
+	var list []row
+	counts := map[string]*[3]int{} // studies, series, objects by Patient ID
+	for _, st := range a.studies {
+		id := st.attributes.String(dict.PatientID)
+		n := counts[id]
+		if n == nil {
+			n = &[3]int{}
+			counts[id] = n
+			if r := (row{attributes: st.attributes}); matches(r, patientLevel) {
+				list = append(list, r)
+			}
+		}
+		n[0]++
+		n[1] += len(st.series)
+		n[2] += st.size()
+	}
+	for i := range list {
+		n := counts[list[i].attributes.String(dict.PatientID)]
+		list[i].computed = computed(a.aeTitle, map[dict.Tag][]string{
+			dict.NumberOfPatientRelatedStudies:   {strconv.Itoa(n[0])},
+			dict.NumberOfPatientRelatedSeries:    {strconv.Itoa(n[1])},
+			dict.NumberOfPatientRelatedInstances: {strconv.Itoa(n[2])},
+		})
+	}
+	return list
+}
+
+func (st *study) size() int {
+	n := 0
+	for _, se := range st.series {
+		n += len(se.objects)
+	}
+	return n
+}
+
+func (st *study) row(aeTitle string) row {
+	var modalities, classes []string
+	for _, se := range st.series {
+		modalities = append(modalities, se.attributes.String(dict.Modality))
+		for _, o := range se.objects {
+			classes = append(classes, o.sopClassUID)
+		}
+	}
+	return row{attributes: st.attributes, computed: computed(aeTitle, map[dict.Tag][]string{
+		dict.ModalitiesInStudy:             distinct(modalities),
+		dict.SOPClassesInStudy:             distinct(classes),
+		dict.NumberOfStudyRelatedSeries:    {strconv.Itoa(len(st.series))},
+		dict.NumberOfStudyRelatedInstances: {strconv.Itoa(st.size())},
+	})}
+}
+
+func (se *series) row(aeTitle string) row {
+	return row{attributes: se.attributes, computed: computed(aeTitle, map[dict.Tag][]string{
+		dict.NumberOfSeriesRelatedInstances: {strconv.Itoa(len(se.objects))},
+	})}
+}
+
+func (o *object) row(aeTitle string) row {
+	return row{attributes: o.attributes(), object: o, computed: computed(aeTitle, map[dict.Tag][]string{
+		dict.AvailableTransferSyntaxUID: {o.transferSyntaxUID},
+	})}
+}
+
+// computed adds what every answer has (PS3.4 C.4.1.1.3).
+func computed(aeTitle string, m map[dict.Tag][]string) map[dict.Tag][]string {
+	if aeTitle != "" {
+		m[dict.RetrieveAETitle] = []string{aeTitle}
+	}
+	m[dict.InstanceAvailability] = []string{"ONLINE"}
+	return m
+}
+
+func distinct(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
+}

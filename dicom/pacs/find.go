@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package pacs
+
+import (
+	"context"
+
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+func (p *PACS) gate(ctx context.Context, e Event) {
+	if p.cfg.Gate != nil {
+		p.cfg.Gate(ctx, e)
+	}
+}
+
+func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
+	a, end := p.begin(op.Association)
+	defer end()
+	f := p.faults.find()
+	p.recorder.found(recorded(a, op.Association, op.SOPClassUID, op.Identifier))
+	p.gate(ctx, Event{Kind: AtFind, Association: a.number, CallingAE: a.callingAE})
+	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
+	rq.ignored = f.IgnoreKeys
+	switch {
+	case f.Status != dimse.Success:
+		return f.Status
+	case !ok, f.ImageLevelRefused && rq.level == imageLevel:
+		return dimse.DataSetMismatch
+	case f.ImageLevelEmpty && rq.level == imageLevel:
+		return dimse.Success
+	}
+	for range f.EmptyPending {
+		if op.Pending(nil) != nil {
+			return dimse.ProcessingFailure // the association has ended: nobody reads it
+		}
+	}
+	for i, r := range p.archive.rows(rq.level, rq.matches) {
+		if f.Cap > 0 && i == f.Cap {
+			break
+		}
+		if !f.IgnoreCancel && isClosed(op.Canceled()) {
+			return dimse.Canceled
+		}
+		if op.Pending(rq.answer(r, f.OmitKeys)) != nil {
+			return dimse.ProcessingFailure
+		}
+	}
+	return dimse.Success
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

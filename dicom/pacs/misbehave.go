@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package pacs
+
+import (
+	"sync"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+// Misbehave says how a PACS errs. The zero value errs nowhere. Each part has a First: with it only the first so many
+// associations or operations err (counted since the faults were set); 0 means all. It may be written as JSON.
+type Misbehave struct {
+	Association AssociationFaults
+	Find        FindFaults
+	Get         GetFaults
+	Store       StoreFaults
+}
+
+// The values of AssociationFaults.Reject.
+const (
+	RejectCalledAE  = "called AE title"
+	RejectCallingAE = "calling AE title"
+	RejectLimit     = "local limit"
+)
+
+// AssociationFaults are those of opening and keeping an association.
+type AssociationFaults struct {
+	First      int
+	Reject     string        // one of the constants above
+	NoContexts bool          // accepts the association and not one presentation context
+	DropIdle   time.Duration // closes the connection without a word when nothing happened for so long
+}
+
+// FindFaults are those of C-FIND.
+type FindFaults struct {
+	First             int
+	Status            dimse.Status // answered at once, without matches
+	Cap               int          // ends with Success after so many matches, without a sign
+	ImageLevelRefused bool         // IMAGE level is answered with A900
+	ImageLevelEmpty   bool         // IMAGE level is answered with Success and no match
+	IgnoreKeys        []dict.Tag   // not used for matching
+	OmitKeys          []dict.Tag   // left out of the answers
+	EmptyPending      int          // pending responses without an identifier that come first
+	IgnoreCancel      bool
+}
+
+// GetFaults are those of C-GET. Objects are counted from 1 within each C-GET.
+type GetFaults struct {
+	First          int
+	Status         dimse.Status  // answered at once, nothing sent
+	Empty          bool          // "success, 0 of 0", nothing sent
+	SuccessAfter   int           // ends with Success after so many objects; their count is all that it tells
+	DropAtObject   int           // closes the connection without a word before this object …
+	DropAfterBytes int64         // … or after so many bytes of it
+	SendTwice      int           // this object is sent twice
+	OutOfOrder     bool          // sends from the last to the first
+	Refuse         []string      // SOP Instance UIDs whose sub-operation fails without anything being sent
+	RefusedStatus  dimse.Status  // final status where sub-operations failed; else B000, or A702 where all failed
+	FinalStatus    *dimse.Status // instead of the true one, whatever failed
+	NoCounts       bool          // no counts in the final response
+	NoFailedList   bool          // no Failed SOP Instance UID List (0008,0058) in the final response
+	NoPending      bool          // no pending responses
+	IgnoreCancel   bool
+}
+
+// StoreFaults are those of C-STORE. Objects are counted from 1 since the faults were set.
+type StoreFaults struct {
+	First           int
+	Status          dimse.Status            // answered to every object; failures keep nothing
+	Statuses        map[string]dimse.Status // by SOP Instance UID
+	StallAtObject   int                     // reads nothing more for ever of this object …
+	StallAfterBytes int64                   // … after so many bytes
+	DropAtObject    int                     // closes the connection without a word in this object …
+	DropAfterBytes  int64                   // … after so many bytes
+}
+
+// faults counts what the limits of Misbehave count.
+type faults struct {
+	mu                                sync.Mutex
+	m                                 Misbehave
+	associations, finds, gets, stores int
+}
+
+func (f *faults) set(m Misbehave) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.m, f.associations, f.finds, f.gets, f.stores = m, 0, 0, 0, 0
+}
+
+// within counts one more, and tells whether it is among the first.
+func within(count *int, first int) bool {
+	*count++
+	return first == 0 || *count <= first
+}
+
+func (f *faults) association() AssociationFaults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !within(&f.associations, f.m.Association.First) {
+		return AssociationFaults{}
+	}
+	return f.m.Association
+}
+
+func (f *faults) find() FindFaults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !within(&f.finds, f.m.Find.First) {
+		return FindFaults{}
+	}
+	return f.m.Find
+}
+
+func (f *faults) get() GetFaults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !within(&f.gets, f.m.Get.First) {
+		return GetFaults{}
+	}
+	return f.m.Get
+}
+
+// store also gives the object's number.
+func (f *faults) store() (StoreFaults, int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !within(&f.stores, f.m.Store.First) {
+		return StoreFaults{}, f.stores
+	}
+	return f.m.Store, f.stores
+}

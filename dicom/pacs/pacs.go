@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET and C-STORE over synthetic
+// studies, which are generated when they are sent, and over objects that it was sent. It misbehaves on request
+// (Misbehave), can be held at a defined point (Config.Gate), and remembers what it saw (Recorder).
+package pacs
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/ul"
+)
+
+// Config says what a PACS is. The zero value is an empty one on a free port of the loopback interface that answers
+// to any AE title and forgets the bytes of what it is sent.
+type Config struct {
+	Listen          string // host:port for Start; 127.0.0.1:0 when empty
+	AETitle         string // others are rejected; empty answers to any
+	Studies         []*phantom.Study
+	CallingAETitles []string // others are rejected; empty accepts any
+
+	// Where objects go that arrive by C-STORE. With neither, their attributes can be queried, but not their bytes sent.
+	Folder string // DICOM files (PS3.10) named by SOP Instance UID
+	Memory int64  // bytes of data sets to keep in memory; what is more is refused with A700
+
+	StorageSyntaxes []string // transfer syntaxes that C-STORE takes; all when empty
+	MaxAssociations int      // at once; 100 when 0
+	MaxPDU          uint32   // as in dimse.Config
+	IdleTimeout     time.Duration
+	Misbehave       Misbehave
+	// Gate is called at the points that Event names, and the PACS goes on when it returns. ctx ends with the
+	// association. May be nil. It is called on goroutines of the associations.
+	Gate func(ctx context.Context, e Event)
+	Log  *slog.Logger // nil: silent
+}
+
+// PACS is a running or startable PACS. Its methods may be called from any goroutine.
+type PACS struct {
+	cfg      Config
+	archive  archive
+	recorder *Recorder
+	faults   faults
+	conns    connections
+	memory   atomic.Int64 // bytes left
+
+	addr   net.Addr
+	stop   context.CancelFunc
+	served chan error
+
+	mu           sync.Mutex
+	associations map[*ul.AssociateRQ]*association
+}
+
+// New makes a PACS. Serve starts it.
+func New(cfg Config) *PACS {
+	p := &PACS{cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{}}
+	p.memory.Store(cfg.Memory)
+	p.archive.aeTitle = cfg.AETitle
+	p.AddStudies(cfg.Studies...)
+	p.SetMisbehave(cfg.Misbehave)
+	return p
+}
+
+// Start makes a PACS and serves on Config.Listen until Close.
+func Start(cfg Config) (*PACS, error) {
+	p := New(cfg)
+	addr := cfg.Listen
+	if addr == "" {
+		addr = "127.0.0.1:0"
+	}
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("the demo PACS cannot listen: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	p.addr, p.stop, p.served = l.Addr(), stop, make(chan error, 1)
+	go func() { p.served <- p.Serve(ctx, l) }()
+	return p, nil
+}
+
+// Addr gives host:port after Start.
+func (p *PACS) Addr() string { return p.addr.String() }
+
+// Port gives the port after Start.
+func (p *PACS) Port() int {
+	if a, ok := p.addr.(*net.TCPAddr); ok {
+		return a.Port
+	}
+	return 0
+}
+
+// Close ends what Start began: it aborts the associations and waits for them.
+func (p *PACS) Close() error {
+	p.stop()
+	return <-p.served
+}
+
+// Recorder tells what the PACS saw.
+func (p *PACS) Recorder() *Recorder { return p.recorder }
+
+// AddStudies adds synthetic studies.
+func (p *PACS) AddStudies(studies ...*phantom.Study) {
+	for _, st := range studies {
+		for _, in := range st.Instances() {
+			p.archive.add(phantomObject(in))
+		}
+	}
+}
+
+// SetMisbehave replaces the faults, and counts their limits anew. Operations under way keep theirs.
+func (p *PACS) SetMisbehave(m Misbehave) { p.faults.set(m) }
+
+// Serve serves until ctx ends, then aborts what is open, and returns nil.
+func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
+	s := &dimse.Server{
+		Accept:          p.accept,
+		Choose:          p.choose,
+		Echo:            p.echo,
+		Find:            p.find,
+		Get:             p.get,
+		Store:           p.store,
+		Ended:           p.ended,
+		MaxAssociations: 1 << 16, // accept counts
+		MaxPDU:          p.cfg.MaxPDU,
+		IdleTimeout:     p.cfg.IdleTimeout,
+		Log:             p.cfg.Log,
+	}
+	return s.Serve(ctx, p.conns.track(l))
+}
+
+// association is what the PACS keeps of one.
+type association struct {
+	number    int
+	callingAE string
+	addr      string
+	rejectAll bool
+	idle      *time.Timer // nil: never dropped
+	idleAfter time.Duration
+}
+
+// accept decides about an association.
+func (p *PACS) accept(_ context.Context, rq *dimse.AssociationRequest) error {
+	f := p.faults.association()
+	if err := p.rejection(rq, f); err != nil {
+		p.recorder.rejected()
+		return err
+	}
+	a := &association{callingAE: rq.CallingAE, addr: rq.RemoteAddr.String(), rejectAll: f.NoContexts, idleAfter: f.DropIdle}
+	a.number = p.recorder.opened()
+	if a.idleAfter > 0 {
+		a.idle = time.AfterFunc(a.idleAfter, func() { p.conns.drop(a.addr) })
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.associations[rq.RQ] = a
+	return nil
+}
+
+func (p *PACS) rejection(rq *dimse.AssociationRequest, f AssociationFaults) error {
+	limit := p.cfg.MaxAssociations
+	if limit == 0 {
+		limit = 100
+	}
+	switch {
+	case f.Reject == RejectCalledAE || p.cfg.AETitle != "" && rq.CalledAE != p.cfg.AETitle:
+		return dimse.RejectCalledAE
+	case f.Reject == RejectCallingAE || len(p.cfg.CallingAETitles) > 0 && !slices.Contains(p.cfg.CallingAETitles, rq.CallingAE):
+		return dimse.RejectCallingAE
+	case f.Reject == RejectLimit || p.recorder.open() >= limit:
+		return dimse.RejectLimit
+	}
+	return nil
+}
+
+func (p *PACS) ended(a *dimse.ServerAssociation, err error) {
+	p.mu.Lock()
+	kept := p.associations[a.RQ]
+	delete(p.associations, a.RQ)
+	p.mu.Unlock()
+	if kept.idle != nil {
+		kept.idle.Stop()
+	}
+	p.conns.forget(kept.addr)
+	p.recorder.closed(err)
+}
+
+// begin finds the association of an operation, and stops its idle timer until end is called.
+func (p *PACS) begin(a *dimse.ServerAssociation) (kept *association, end func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	kept = p.associations[a.RQ]
+	if kept.idle == nil {
+		return kept, func() {}
+	}
+	kept.idle.Stop()
+	return kept, func() { kept.idle.Reset(kept.idleAfter) }
+}
+
+// services are the abstract syntaxes besides storage.
+var services = []string{
+	dict.Verification,
+	dict.PatientRootQueryRetrieveInformationModelFind, dict.StudyRootQueryRetrieveInformationModelFind,
+	dict.PatientRootQueryRetrieveInformationModelGet, dict.StudyRootQueryRetrieveInformationModelGet,
+}
+
+// choose answers a presentation context.
+func (p *PACS) choose(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+	p.mu.Lock()
+	rejectAll := p.associations[rq.RQ].rejectAll
+	p.mu.Unlock()
+	if rejectAll {
+		return "", ul.ContextUserRejection
+	}
+	_, registered := dict.LookupUID(c.AbstractSyntax)
+	var wanted []string // in order of preference
+	switch {
+	case slices.Contains(services, c.AbstractSyntax):
+		wanted = []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}
+	case registered && !dict.IsStorageClass(c.AbstractSyntax):
+		return "", ul.ContextAbstractSyntaxRefused
+	case isSCP(rq.RQ, c.AbstractSyntax): // for C-GET: what is held comes first
+		wanted = append(p.archive.syntaxesOf(c.AbstractSyntax), dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian)
+		wanted = append(wanted, c.TransferSyntaxes...)
+	case len(p.cfg.StorageSyntaxes) > 0:
+		wanted = p.cfg.StorageSyntaxes
+	default:
+		wanted = c.TransferSyntaxes
+	}
+	for _, ts := range wanted {
+		if slices.Contains(c.TransferSyntaxes, ts) {
+			return ts, ul.ContextAccepted
+		}
+	}
+	return "", ul.ContextTransferSyntaxesRefused
+}
+
+// isSCP tells whether the peer wants to be SCP of a SOP class: to be sent its objects by C-GET.
+func isSCP(rq *ul.AssociateRQ, sopClass string) bool {
+	return slices.ContainsFunc(rq.User.Roles, func(r ul.RoleSelection) bool { return r.SOPClassUID == sopClass && r.SCP })
+}
+
+func (p *PACS) echo(_ context.Context, a *dimse.ServerAssociation) dimse.Status {
+	_, end := p.begin(a)
+	defer end()
+	return dimse.Success
+}
+
+// connections knows the open connections by their remote address, so that one can be cut without a word.
+type connections struct {
+	net.Listener
+	mu   sync.Mutex
+	open map[string]net.Conn
+}
+
+func (cs *connections) track(l net.Listener) net.Listener {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.Listener, cs.open = l, map[string]net.Conn{}
+	return cs
+}
+
+// Accept implements net.Listener. A port that is used again replaces the connection that had it before.
+func (cs *connections) Accept() (net.Conn, error) {
+	c, err := cs.Listener.Accept()
+	if err == nil {
+		cs.mu.Lock()
+		cs.open[c.RemoteAddr().String()] = c
+		cs.mu.Unlock()
+	}
+	return c, err
+}
+
+func (cs *connections) drop(addr string) {
+	cs.mu.Lock()
+	c := cs.open[addr]
+	cs.mu.Unlock()
+	if c != nil {
+		_ = c.Close() // that is the point
+	}
+}
+
+func (cs *connections) forget(addr string) {
+	cs.mu.Lock()
+	delete(cs.open, addr)
+	cs.mu.Unlock()
+}

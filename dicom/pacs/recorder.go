@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package pacs
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// EventKind names a point at which Config.Gate is called.
+type EventKind string
+
+// The points, in the order of an operation.
+const (
+	AtFind          EventKind = "find"           // before the answers to a C-FIND
+	AtGet           EventKind = "get"            // before the first sub-operation of a C-GET
+	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET
+	AtGetEnd        EventKind = "get end"        // before the final response of a C-GET
+	AtStore         EventKind = "store"          // before the data set of a C-STORE is read
+	AtStoreResponse EventKind = "store response" // when it was read, kept and recorded, before the answer
+)
+
+// Event is given to Config.Gate.
+type Event struct {
+	Kind           EventKind
+	Association    int    // counted from 1
+	CallingAE      string //
+	Number         int    // of the object, counted from 1: within the C-GET, or of all that arrived by C-STORE
+	SOPInstanceUID string // of sub-operations and stores
+}
+
+// Log is what a PACS saw since it started. It may be written as JSON.
+type Log struct {
+	Open, Peak, Total int // associations: open now, most at once, ever accepted
+	Rejected          int
+	Lost              int // associations that ended otherwise than by a release
+	BytesReceived     int64
+	Finds             []Query
+	Gets              []Query
+	Stores            []Transfer // received, whatever they were answered
+	Broken            []Transfer // received in part
+	Sent              []Transfer // answered by the peer
+}
+
+// Query is a C-FIND or C-GET.
+type Query struct {
+	Association        int
+	CallingAE          string
+	SOPClassUID        string
+	Level              string
+	Keys               map[string][]string // by keyword or tag, with what was asked; empty for universal matching
+	PatientIDs         []string
+	StudyInstanceUIDs  []string
+	SeriesInstanceUIDs []string
+	SOPInstanceUIDs    []string
+	Time               time.Time
+}
+
+// Transfer is an object that came or went.
+type Transfer struct {
+	Association       int
+	SOPClassUID       string
+	SOPInstanceUID    string
+	TransferSyntaxUID string
+	Bytes             int64  // of the data set
+	SHA256            string // of the data set, hexadecimal
+	Status            uint16 // that was answered
+	Time              time.Time
+}
+
+// UIDs lists the SOP Instance UIDs.
+func UIDs(transfers []Transfer) []string {
+	list := make([]string, len(transfers))
+	for i, t := range transfers {
+		list[i] = t.SOPInstanceUID
+	}
+	return list
+}
+
+// Recorder remembers what a PACS saw, and lets tests wait for it. It may be used from any goroutine.
+type Recorder struct {
+	mu      sync.Mutex
+	log     Log
+	changed chan struct{} // closed at each change, and replaced
+}
+
+func newRecorder() *Recorder { return &Recorder{changed: make(chan struct{})} }
+
+// Log gives a copy of what was seen.
+func (r *Recorder) Log() Log {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.log
+	l.Finds, l.Gets = slices.Clone(l.Finds), slices.Clone(l.Gets)
+	l.Stores, l.Broken, l.Sent = slices.Clone(l.Stores), slices.Clone(l.Broken), slices.Clone(l.Sent)
+	return l
+}
+
+// Wait returns when done is true, or with the cause of ctx. done is called under a lock after each change: it must be quick,
+// must not keep the log, and must not call the recorder.
+func (r *Recorder) Wait(ctx context.Context, done func(l *Log) bool) error {
+	for {
+		r.mu.Lock()
+		ok, changed := done(&r.log), r.changed
+		r.mu.Unlock()
+		if ok {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// WaitStores waits until at least n objects were received whole.
+func (r *Recorder) WaitStores(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return len(l.Stores) >= n })
+}
+
+// WaitSent waits until at least n objects were sent and answered.
+func (r *Recorder) WaitSent(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return len(l.Sent) >= n })
+}
+
+// WaitGets waits until at least n C-GET requests came.
+func (r *Recorder) WaitGets(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return len(l.Gets) >= n })
+}
+
+// WaitFinds waits until at least n C-FIND requests came.
+func (r *Recorder) WaitFinds(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return len(l.Finds) >= n })
+}
+
+// WaitOpen waits until exactly n associations are open.
+func (r *Recorder) WaitOpen(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return l.Open == n })
+}
+
+func (r *Recorder) change(f func(l *Log)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.log)
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+func (r *Recorder) open() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.log.Open
+}
+
+// opened gives the association's number.
+func (r *Recorder) opened() (number int) {
+	r.change(func(l *Log) {
+		l.Open++
+		l.Total++
+		l.Peak = max(l.Peak, l.Open)
+		number = l.Total
+	})
+	return number
+}
+
+func (r *Recorder) closed(err error) {
+	r.change(func(l *Log) {
+		l.Open--
+		if err != nil {
+			l.Lost++
+		}
+	})
+}
+
+func (r *Recorder) rejected() { r.change(func(l *Log) { l.Rejected++ }) }
+
+func (r *Recorder) found(q Query) { r.change(func(l *Log) { l.Finds = append(l.Finds, q) }) }
+
+func (r *Recorder) got(q Query) { r.change(func(l *Log) { l.Gets = append(l.Gets, q) }) }
+
+func (r *Recorder) received(n int) { r.change(func(l *Log) { l.BytesReceived += int64(n) }) }
+
+func (r *Recorder) stored(t Transfer) { r.change(func(l *Log) { l.Stores = append(l.Stores, t) }) }
+
+func (r *Recorder) broke(t Transfer) { r.change(func(l *Log) { l.Broken = append(l.Broken, t) }) }
+
+func (r *Recorder) sent(t Transfer) { r.change(func(l *Log) { l.Sent = append(l.Sent, t) }) }
