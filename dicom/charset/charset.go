@@ -97,13 +97,10 @@ func build(values []string) (*Set, error) {
 		}
 		s.terms = append(s.terms, name)
 		if t.alone() {
-			if i > 0 {
+			if len(values) > 1 {
 				return nil, fmt.Errorf("the Specific Character Set names %s beside others; it can only stand alone", t.name)
 			}
 			s.whole, s.utf8 = t.whole, t.utf8
-			if len(values) > 1 {
-				s.terms = s.terms[:1]
-			}
 			return s, nil
 		}
 		if i == 0 {

@@ -17,7 +17,8 @@ import (
 
 // DataSet is a small data set in memory, in tag order: a query, a response, a command, the header of a phantom. The zero value
 // is empty and ready. Text is kept in the character set that Specific Character Set (0008,0005) declares; text
-// that doesn't fit moves the data set to ISO_IR 192. Not for concurrent writing.
+// that doesn't fit moves the data set to ISO_IR 192. Any number of
+// goroutines may read it, or one may write.
 type DataSet struct {
 	elems   []Element
 	charset *charset.Set // nil: ASCII, or that of the enclosing data set where this is an item
@@ -240,7 +241,7 @@ func hexDigit(r rune) rune {
 // set is the character set in force.
 func (d *DataSet) set() *charset.Set {
 	if d.charset == nil {
-		d.charset = charsetOf(nil)
+		return charsetOf(nil) // not kept: readers may be concurrent
 	}
 	return d.charset
 }
@@ -270,21 +271,16 @@ func (d *DataSet) SetCharset(terms ...string) error {
 		return err
 	}
 	d.elems, d.charset = moved, to
-	d.declare()
+	if terms = to.Terms(); len(terms) == 0 {
+		d.Remove(dict.SpecificCharacterSet)
+	} else {
+		d.Put(Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte(strings.Join(terms, `\`))})
+	}
 	return nil
 }
 
 // toUTF8 can't fail: ISO_IR 192 holds every text.
 func (d *DataSet) toUTF8() { _ = d.SetCharset(charset.UTF8) }
-
-func (d *DataSet) declare() {
-	terms := d.charset.Terms()
-	if len(terms) == 0 {
-		d.Remove(dict.SpecificCharacterSet)
-		return
-	}
-	d.Put(Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte(strings.Join(terms, `\`))})
-}
 
 // moved gives the elements with their text in another character set. Items that declare their own keep it.
 func (d *DataSet) moved(from, to *charset.Set) ([]Element, error) {
