@@ -164,3 +164,12 @@ func (q *Queries) RegisterNode(ctx context.Context, arg RegisterNodeParams) erro
 	)
 	return err
 }
+
+const retireNode = `-- name: RetireNode :exec
+UPDATE nodes SET fenced_at = now() WHERE id = $1 AND fenced_at IS NULL
+`
+
+func (q *Queries) RetireNode(ctx context.Context, id uuid.UUID) error {
+	_, err := q.db.Exec(ctx, retireNode, id)
+	return err
+}

@@ -92,6 +92,15 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 	return result.RowsAffected(), nil
 }
 
+const forgetLosses = `-- name: ForgetLosses :exec
+UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1
+`
+
+func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, forgetLosses, id)
+	return err
+}
+
 const getTask = `-- name: GetTask :one
 SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at FROM tasks WHERE id = $1
 `
@@ -131,7 +140,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 }
 
 const holdsLease = `-- name: HoldsLease :one
-SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR KEY SHARE
+SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE
 `
 
 type HoldsLeaseParams struct {
@@ -272,6 +281,29 @@ func (q *Queries) PushProgress(ctx context.Context, arg PushProgressParams) erro
 	return err
 }
 
+const putTaskTotals = `-- name: PutTaskTotals :exec
+UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5 WHERE id = $1
+`
+
+type PutTaskTotalsParams struct {
+	ID        int64
+	Expected  int32
+	Received  int32
+	Delivered int32
+	Bytes     int64
+}
+
+func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) error {
+	_, err := q.db.Exec(ctx, putTaskTotals,
+		arg.ID,
+		arg.Expected,
+		arg.Received,
+		arg.Delivered,
+		arg.Bytes,
+	)
+	return err
+}
+
 const requestTaskCancel = `-- name: RequestTaskCancel :exec
 UPDATE tasks SET cancel_requested = true WHERE id = $1 AND status = 'in_progress'
 `
@@ -324,7 +356,7 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many
-SELECT t.id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.lease_node = $1 AND t.status = 'in_progress'
@@ -333,6 +365,7 @@ ORDER BY t.job_id, t.id
 
 type TasksOfNodeRow struct {
 	ID              int64
+	JobID           int64
 	LeaseToken      *int64
 	CancelRequested bool
 	OwnerID         int64
@@ -352,6 +385,7 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 		var i TasksOfNodeRow
 		if err := rows.Scan(
 			&i.ID,
+			&i.JobID,
 			&i.LeaseToken,
 			&i.CancelRequested,
 			&i.OwnerID,

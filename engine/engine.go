@@ -45,8 +45,8 @@ func (e *Conflict) Error() string { return e.Reason }
 
 // Config of an engine. The zero value of a field takes the default named with it.
 type Config struct {
-	AETitle     string        // our AE title where a server names no other; "ADIT"
-	BufferBytes int64         // small objects that may wait for the destination, all tasks together; 64 MiB
+	AETitle     string          // our AE title where a server names no other; "ADIT"
+	BufferBytes int64           // small objects that may wait for the destination, all tasks together; 64 MiB
 	RetryPauses []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
 	WaitPauses  []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
 }

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/people"
 )
@@ -232,4 +231,3 @@ func actOnTask(ctx context.Context, q *db.Queries, job db.Job, row db.Task, acti
 func total(j db.Job) int32 {
 	return j.NPending + j.NRunning + j.NSuccess + j.NWarning + j.NFailure + j.NCanceled
 }
-

@@ -19,6 +19,9 @@ UPDATE nodes SET fenced_at = now() WHERE data_dir_id = $1 AND id <> sqlc.arg(sel
 -- name: FencedNodesWithTasks :many
 SELECT DISTINCT n.id FROM nodes n JOIN tasks t ON t.lease_node = n.id WHERE n.fenced_at IS NOT NULL AND t.status = 'in_progress';
 
+-- name: RetireNode :exec
+UPDATE nodes SET fenced_at = now() WHERE id = $1 AND fenced_at IS NULL;
+
 -- name: DeleteOldNodes :exec
 DELETE FROM nodes n
 WHERE n.fenced_at < now() - interval '1 day'

@@ -17,7 +17,7 @@ LIMIT sqlc.arg(max);
 
 -- TasksOfNode is what this node holds, and whether somebody asked for it to stop.
 -- name: TasksOfNode :many
-SELECT t.id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.lease_node = $1 AND t.status = 'in_progress'
@@ -25,7 +25,10 @@ ORDER BY t.job_id, t.id;
 
 -- HoldsLease tells whether a task still belongs to this node and token, and keeps it so until the transaction ends.
 -- name: HoldsLease :one
-SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR KEY SHARE;
+SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE;
+
+-- name: ForgetLosses :exec
+UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
 -- counters. Zero rows: the lease is not ours any more. A task of a canceled job doesn't go back to pending.
@@ -108,3 +111,6 @@ LEFT JOIN dicom_nodes n ON n.id = s.id
 LEFT JOIN server_state st ON st.server_id = s.id
 WHERE t.id = $1
 GROUP BY t.id;
+
+-- name: PutTaskTotals :exec
+UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5 WHERE id = $1;

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"syscall"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/people"
+)
+
+// policy says what follows for a task from an error.
+type policy int
+
+const (
+	policyAgain     policy = iota // a fault that may pass: counted, tried again
+	policyPermanent               // it would fail again: the task fails at once
+	policyWait                    // a server's fault: the task waits, no attempt is counted
+)
+
+// fault is an error that carries its policy.
+type fault struct {
+	policy policy
+	err    error
+}
+
+func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
+
+func permanent(format string, args ...any) error {
+	return &fault{policyPermanent, fmt.Errorf(format, args...)}
+}
+
+func again(format string, args ...any) error { return &fault{policyAgain, fmt.Errorf(format, args...)} }
+
+func wait(format string, args ...any) error { return &fault{policyWait, fmt.Errorf(format, args...)} }
+
+// policyOf judges an error by its own policy if it carries one, else by its kind.
+func policyOf(err error) policy {
+	var own *fault
+	if errors.As(err, &own) {
+		return own.policy
+	}
+	var denied *people.Denied
+	switch {
+	case Unreachable(err):
+		return policyWait
+	case PeerRefused(err), errors.As(err, &denied), diskFault(err):
+		return policyPermanent
+	}
+	return policyAgain
+}
+
+// Unreachable tells whether an error means that a server can't be had now: it doesn't answer, or has no room.
+func Unreachable(err error) bool {
+	var rejected *ul.RejectedError
+	if errors.As(err, &rejected) {
+		return rejected.Transient()
+	}
+	var status *dimse.StatusError
+	if errors.As(err, &status) {
+		return outOfResources(status.Status)
+	}
+	var connect *ul.ConnectError
+	return errors.As(err, &connect)
+}
+
+// PeerRefused tells whether an error is a server's answer that it doesn't do what was asked.
+func PeerRefused(err error) bool {
+	var rejected *ul.RejectedError
+	var notDICOM *ul.NotDICOMError
+	var noContexts *dimse.NoContextsError
+	var noContext *dimse.NoContextError
+	var status *dimse.StatusError
+	return errors.As(err, &rejected) || errors.As(err, &notDICOM) || errors.As(err, &noContexts) || errors.As(err, &noContext) ||
+		errors.As(err, &status)
+}
+
+// outOfResources tells the statuses A7xx, by which a server says that it has too much to do.
+func outOfResources(s dimse.Status) bool { return s&0xFF00 == 0xA700 }
+
+func diskFault(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) ||
+		errors.Is(err, fs.ErrPermission)
+}
+
+// Why a task's context ended.
+var (
+	ErrCanceled = errors.New("the task was canceled")
+	ErrParked   = errors.New("the task was stopped to go on later")
+	ErrFenced   = errors.New("the task belongs to another process now")
+)
+
+// stopped gives why the context ended, nil if it has not.
+func stopped(ctx context.Context) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return context.Cause(ctx)
+}

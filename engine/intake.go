@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// intake takes the objects of one retrieve. An object of up to 4 MiB is buffered, if the node has credit for it, so that the source
+// is answered while the destination still writes; what is larger streams through.
+type intake struct {
+	r        *run
+	series   *seriesInventory
+	stop     chan struct{} // closed to end the retrieve politely
+	stopped  bool
+	patience time.Duration // how long the destination may take nothing
+	received int
+	err      error // ends the retrieve
+}
+
+// parcel is an object between its receipt and the destination's answer.
+type parcel struct {
+	outgoing
+	bytes  *counter
+	done   chan dimse.Status // answered when the destination has; nil if nobody waits
+	finish func()
+}
+
+// take is called for each object that arrives, one after the other. What it returns goes back to the source.
+func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
+	r := in.r
+	if !r.begin(o.SOPInstanceUID) {
+		return dimse.Success // a duplicate: the first copy is delivered, or on its way
+	}
+	in.received++
+	r.progress.Received.Add(1)
+	obj, err := stream.Open(o.Data, o.TransferSyntaxUID, stream.Limits{})
+	if err != nil {
+		return in.spoiled(o, err)
+	}
+	if reason := in.mismatch(o, obj.Header()); reason != "" {
+		r.fail(o.SOPInstanceUID, dimse.DataSetMismatch, reason)
+		_ = obj.Close()
+		return dimse.DataSetMismatch
+	}
+	if err := r.addTrial(obj.Header()); err != nil {
+		_ = obj.Close()
+		return in.spoiled(o, err)
+	}
+	p := &parcel{outgoing: outgoing{
+		class: o.SOPClassUID, uid: o.SOPInstanceUID, syntax: o.TransferSyntaxUID, series: in.series.uid, names: namesOf(obj.Header()),
+	}}
+	if r.e.credit.take(creditUnit) {
+		return in.takeBuffered(ctx, o, obj, p)
+	}
+	return in.pass(ctx, obj, p, obj, func() { _ = obj.Close() })
+}
+
+// takeBuffered reads the object, or its first 4 MiB, and lets it go on.
+func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stream.Object, p *parcel) dimse.Status {
+	r := in.r
+	b := &buffer{}
+	whole, err := b.fill(obj)
+	if err != nil {
+		b.free()
+		r.e.credit.give(creditUnit)
+		_ = obj.Close()
+		return in.spoiled(o, err)
+	}
+	if !whole {
+		return in.pass(ctx, obj, p, io.MultiReader(b.reader(), obj), func() {
+			b.free()
+			r.e.credit.give(creditUnit)
+			_ = obj.Close()
+		})
+	}
+	_ = obj.Close()
+	kept := b.held()
+	r.e.credit.give(creditUnit - kept)
+	p.bytes = &counter{n: int64(b.size)}
+	p.open, p.again = func() io.Reader { return b.reader() }, true
+	p.finish = func() { b.free(); r.e.credit.give(kept) }
+	if !in.enqueue(ctx, p) {
+		return dimse.OutOfResources
+	}
+	return dimse.Success
+}
+
+// pass hands the object on while it still arrives, and answers as the destination does.
+func (in *intake) pass(ctx context.Context, obj *stream.Object, p *parcel, data io.Reader, finish func()) dimse.Status {
+	p.bytes = &counter{r: data}
+	p.open, p.finish, p.done = func() io.Reader { return p.bytes }, func() {}, make(chan dimse.Status, 1)
+	defer finish()
+	if !in.enqueue(ctx, p) {
+		return dimse.OutOfResources
+	}
+	_ = obj
+	return <-p.done
+}
+
+// enqueue gives the parcel to a worker. A destination that takes nothing for half the source's idle timeout makes the retrieve end
+// politely; false if the task was stopped.
+func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
+	r := in.r
+	timer := time.NewTimer(in.patience)
+	defer timer.Stop()
+	r.sending.Add(1)
+	for {
+		select {
+		case r.queue <- p:
+			if r.sinkFailed() {
+				in.halt(nil)
+			}
+			return true
+		case <-timer.C:
+			in.halt(again("%w", errStalled))
+		case <-ctx.Done():
+			p.finish()
+			r.end(p.uid)
+			r.sending.Done()
+			return false
+		}
+	}
+}
+
+// halt ends the retrieve by C-CANCEL.
+func (in *intake) halt(err error) {
+	if in.err == nil {
+		in.err = err
+	}
+	if !in.stopped {
+		in.stopped = true
+		close(in.stop)
+	}
+}
+
+// spoiled takes down that an object could not be read. A connection that broke meanwhile is the retrieve's own error.
+func (in *intake) spoiled(o *dimse.Incoming, err error) dimse.Status {
+	in.r.end(o.SOPInstanceUID)
+	if errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF) {
+		in.r.fail(o.SOPInstanceUID, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
+	}
+	return dimse.CannotUnderstand
+}
+
+// mismatch tells what is wrong with an object that isn't what was asked for, nothing if it is.
+func (in *intake) mismatch(o *dimse.Incoming, h *stream.Header) string {
+	switch {
+	case h.Text(dict.StudyInstanceUID) != in.r.inv.study:
+		in.r.mu.Lock()
+		in.r.foreign++
+		in.r.mu.Unlock()
+		return "the source sent an image of another study under this SOP Instance UID"
+	case h.SOPInstanceUID() != o.SOPInstanceUID:
+		return "the image has another SOP Instance UID inside than the source announced"
+	case h.SOPClassUID() != o.SOPClassUID:
+		return "the image has another SOP class inside than the source announced"
+	}
+	return ""
+}
+
+// addTrial sets the trial attributes, if the job has any. Otherwise not one byte changes.
+func (r *run) addTrial(h *stream.Header) error {
+	if r.job.TrialProtocolID != "" {
+		if err := h.SetText(dict.ClinicalTrialProtocolID, r.job.TrialProtocolID); err != nil {
+			return err
+		}
+	}
+	if r.job.TrialProtocolName != "" {
+		return h.SetText(dict.ClinicalTrialProtocolName, r.job.TrialProtocolName)
+	}
+	return nil
+}
+
+func namesOf(h *stream.Header) objectNames {
+	return objectNames{
+		patientID: h.Text(dict.PatientID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
+		seriesNumber: h.Text(dict.SeriesNumber), seriesDescription: h.Text(dict.SeriesDescription), series: h.Text(dict.SeriesInstanceUID),
+	}
+}
+
+// begin marks an instance as on its way; false if it is already, or is delivered.
+func (r *run) begin(uid string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, ok := r.delivered[uid]; ok || r.inFlight[uid] {
+		return false
+	}
+	if _, ok := r.already[uid]; ok {
+		return false
+	}
+	r.inFlight[uid] = true
+	return true
+}
+
+func (r *run) end(uid string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inFlight, uid)
+}
+
+func (r *run) fail(uid string, status dimse.Status, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.inFlight, uid)
+	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
+}
+
+func (r *run) sinkFailed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sinkErr != nil
+}
+
+// work sends parcels to the destination until the queue is closed.
+func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
+	for p := range r.queue {
+		status, err := dimse.Status(0), stopped(ctx)
+		if err == nil {
+			status, err = r.sink.put(ctx, worker, &p.outgoing)
+		}
+		answer := r.answered(ledgerCtx, p, status, err)
+		p.finish()
+		if p.done != nil {
+			p.done <- answer
+		}
+		r.sending.Done()
+	}
+}
+
+// answered takes down what the destination answered, and gives what the source is to be told.
+func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err error) dimse.Status {
+	var noContext *dimse.NoContextError
+	switch {
+	case errors.As(err, &noContext):
+		r.fail(p.uid, dimse.RefusedSOPClass, fmt.Sprintf("the destination doesn't take SOP class %s in transfer syntax %s", p.class, p.syntax))
+		return dimse.RefusedSOPClass
+	case err != nil:
+		r.end(p.uid)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.sinkErr == nil {
+			r.sinkErr = err
+		}
+		return dimse.OutOfResources
+	}
+	meaning := status.Meaning(dimse.CStore)
+	switch meaning.Outcome {
+	case dimse.Done, dimse.DoneNoted:
+		r.note(status, meaning)
+		if err := r.receipt(ctx, receipt{p.uid, p.series, p.bytes.n, status}); err != nil {
+			return dimse.OutOfResources
+		}
+		return dimse.Success
+	case dimse.AlreadyThere:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.inFlight, p.uid)
+		r.already[p.uid] = p.series
+		return dimse.Success
+	case dimse.BackOff:
+		r.end(p.uid)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.sinkErr = wait("DICOM Server %s is out of resources (status %s)", r.dst.Name, status)
+		return dimse.OutOfResources
+	}
+	r.fail(p.uid, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
+	return status
+}
+
+func (r *run) note(status dimse.Status, m dimse.Meaning) {
+	if m.Outcome == dimse.DoneNoted {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.noted[status]++
+	}
+}
+
+// receipt counts an instance as delivered and gives it to the ledger.
+func (r *run) receipt(ctx context.Context, rc receipt) error {
+	r.mu.Lock()
+	delete(r.inFlight, rc.sopUID)
+	delete(r.failed, rc.sopUID)
+	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, Bytes: rc.bytes, Status: int32(rc.status)}
+	r.mu.Unlock()
+	r.progress.Delivered.Add(1)
+	r.progress.Bytes.Add(rc.bytes)
+	return r.ledger.put(ctx, rc)
+}
+
+// counter counts the bytes that are read through it.
+type counter struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}

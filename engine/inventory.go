@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// inventory is what the source says that it has of a task's study: the measure of completeness.
+type inventory struct {
+	patientID  string
+	study      string
+	modalities []string
+	series     []*seriesInventory
+	counted    int // instances of the study; -1: the source doesn't say
+}
+
+// seriesInventory is what the source says that it has of one series.
+type seriesInventory struct {
+	uid      string
+	modality string
+	number   int
+	counted  int  // instances; -1: the source doesn't say
+	listed   bool // the source lists its instances
+	// instances by SOP Instance UID; empty if not listed.
+	instances map[string]instance
+}
+
+// instance is what the source says of an instance.
+type instance struct {
+	class    string
+	syntaxes []string // that the source holds it in, if it says so
+	lossy    bool     // its pixel data has been compressed with loss
+}
+
+// expected gives how many instances a series must have, -1 if nobody can tell.
+func (s *seriesInventory) expected() int {
+	if s.listed {
+		return len(s.instances)
+	}
+	return s.counted
+}
+
+// provable tells whether it can be proven that all of a series has arrived.
+func (s *seriesInventory) provable() bool { return s.listed || s.counted >= 0 }
+
+// classes gives the SOP classes to expect in a series: from its instances, else from its modality.
+func (s *seriesInventory) classes() []string {
+	seen := map[string]bool{}
+	for _, i := range s.instances {
+		if i.class != "" {
+			seen[i.class] = true
+		}
+	}
+	if len(seen) == 0 {
+		return dict.StorageClassesOf(s.modality)
+	}
+	return slices.Sorted(maps.Keys(seen))
+}
+
+// lookUp finds the task's study at the source and lists what it has. It notes for people what is odd about it.
+func (r *run) lookUp(ctx context.Context) (*inventory, error) {
+	study, err := r.findStudy(ctx)
+	if err != nil {
+		return nil, err
+	}
+	inv := &inventory{
+		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid, modalities: study.Strings(dict.ModalitiesInStudy),
+		counted: count(study, dict.NumberOfStudyRelatedInstances),
+	}
+	if err := r.listSeries(ctx, inv); err != nil {
+		return nil, err
+	}
+	for _, s := range inv.series {
+		if err := r.listInstances(ctx, inv, s); err != nil {
+			return nil, err
+		}
+	}
+	return inv, nil
+}
+
+// findStudy looks for the study by patient and UID; without a match by UID alone, which is a warning.
+func (r *run) findStudy(ctx context.Context) (*stream.DataSet, error) {
+	if r.task.PatientID != "" {
+		study, err := r.oneStudy(ctx, r.task.PatientID)
+		if study != nil || err != nil {
+			return study, err
+		}
+	}
+	study, err := r.oneStudy(ctx, "")
+	switch {
+	case err != nil:
+		return nil, err
+	case study == nil:
+		return nil, permanent("The source %s has no study %s; check the Study Instance UID.", r.src.Name, r.task.StudyInstanceUid)
+	case r.task.PatientID != "":
+		r.warn("Mismatching PatientIDs: the source has the study under another PatientID than the one given.")
+	}
+	return study, nil
+}
+
+// oneStudy gives the study, nil if there is none.
+func (r *run) oneStudy(ctx context.Context, patientID string) (*stream.DataSet, error) {
+	id := levelQuery("STUDY", studyKeys)
+	id.Set(dict.StudyInstanceUID, r.task.StudyInstanceUid)
+	setKey(id, dict.PatientID, patientID)
+	var found []*stream.DataSet
+	for ds, err := range r.source.find(ctx, id) {
+		if err != nil {
+			return nil, fmt.Errorf("the study can't be looked up at %s: %w", r.src.Name, err)
+		}
+		if ds.String(dict.StudyInstanceUID) != r.task.StudyInstanceUid || patientID != "" && ds.String(dict.PatientID) != patientID {
+			continue // a server that doesn't filter by this key
+		}
+		if found = append(found, ds); len(found) > 1 {
+			break
+		}
+	}
+	if len(found) > 1 {
+		return nil, permanent("The source %s has several studies with the UID %s; have its administrator merge or correct them.", r.src.Name, r.task.StudyInstanceUid)
+	}
+	if len(found) == 0 {
+		return nil, nil
+	}
+	return found[0], nil
+}
+
+var seriesKeys = []dict.Tag{dict.SeriesInstanceUID, dict.Modality, dict.SeriesNumber, dict.NumberOfSeriesRelatedInstances}
+
+// listSeries asks for the series that the task is about, in the order of their numbers.
+func (r *run) listSeries(ctx context.Context, inv *inventory) error {
+	id := levelQuery("SERIES", seriesKeys)
+	id.Set(dict.StudyInstanceUID, inv.study)
+	r.source.keyPatient(id, inv.patientID)
+	wanted := r.task.SeriesInstanceUids
+	inv.series = nil
+	for ds, err := range r.source.find(ctx, id) {
+		if err != nil {
+			return fmt.Errorf("the series can't be listed at %s: %w", r.src.Name, err)
+		}
+		s := &seriesInventory{uid: ds.String(dict.SeriesInstanceUID), modality: ds.String(dict.Modality), counted: count(ds, dict.NumberOfSeriesRelatedInstances)}
+		s.number, _ = ds.Int(dict.SeriesNumber)
+		if uid := ds.String(dict.StudyInstanceUID); s.uid == "" || uid != "" && uid != inv.study || len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
+			continue
+		}
+		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == s.uid }) {
+			inv.series = append(inv.series, s)
+		}
+	}
+	for _, uid := range wanted {
+		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == uid }) {
+			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
+		}
+	}
+	if len(inv.series) == 0 {
+		return permanent("The source %s lists no series for the study %s; it may have been moved to an archive.", r.src.Name, inv.study)
+	}
+	slices.SortFunc(inv.series, func(a, b *seriesInventory) int {
+		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.uid, b.uid))
+	})
+	return nil
+}
+
+var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.AvailableTransferSyntaxUID, dict.LossyImageCompression}
+
+// listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted.
+func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInventory) error {
+	id := levelQuery("IMAGE", imageKeys)
+	id.Set(dict.StudyInstanceUID, inv.study)
+	id.Set(dict.SeriesInstanceUID, s.uid)
+	r.source.keyPatient(id, inv.patientID)
+	instances := map[string]instance{}
+	for ds, err := range r.source.find(ctx, id) {
+		var status *dimse.StatusError
+		if errors.As(err, &status) && !outOfResources(status.Status) {
+			s.listed, s.instances = false, nil // it knows no IMAGE level
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the images of series %s can't be listed at %s: %w", s.uid, r.src.Name, err)
+		}
+		uid := ds.String(dict.SOPInstanceUID)
+		if series := ds.String(dict.SeriesInstanceUID); uid == "" || series != "" && series != s.uid {
+			continue
+		}
+		instances[uid] = instance{
+			class: ds.String(dict.SOPClassUID), syntaxes: ds.Strings(dict.AvailableTransferSyntaxUID), lossy: ds.String(dict.LossyImageCompression) == "01",
+		}
+	}
+	if len(instances) == 0 && s.counted != 0 { // an empty answer is no list
+		s.listed, s.instances = false, nil
+		return nil
+	}
+	s.listed, s.instances = true, instances
+	return nil
+}
+
+// newcomers lists again and adds to the inventory what has come since; it tells whether there was anything.
+func (r *run) newcomers(ctx context.Context) (bool, error) {
+	again := *r.inv
+	if err := r.listSeries(ctx, &again); err != nil {
+		return false, err
+	}
+	found := false
+	for _, s := range again.series {
+		if err := r.listInstances(ctx, &again, s); err != nil {
+			return false, err
+		}
+		i := slices.IndexFunc(r.inv.series, func(o *seriesInventory) bool { return o.uid == s.uid })
+		if i < 0 {
+			r.inv.series = append(r.inv.series, s)
+			found = true
+			continue
+		}
+		found = r.inv.series[i].merge(s) || found
+	}
+	return found, nil
+}
+
+// merge takes over what a later list adds; it tells whether that was anything.
+func (s *seriesInventory) merge(later *seriesInventory) bool {
+	found := false
+	if later.counted > s.counted {
+		found = !s.listed && s.counted >= 0
+		s.counted = later.counted
+	}
+	if !s.listed || !later.listed {
+		return found
+	}
+	for uid, i := range later.instances {
+		if _, known := s.instances[uid]; !known {
+			s.instances[uid] = i
+			found = true
+		}
+	}
+	return found
+}

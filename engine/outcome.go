@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+// Outcome is how a run of a task ended.
+type Outcome struct {
+	Status        string // final, or Pending: it goes on later
+	Message       string // for people
+	WaitingReason string // of a pending task
+	Wait          time.Duration
+
+	policy  policy
+	failed  bool // an attempt that counts
+	waited  bool
+	series  []Series
+	run     *run
+	logLine string
+}
+
+// outcome judges a run by law 1: expected and not acknowledged is a failure; what is to be known is a warning; else success.
+func (r *run) outcome(err error) Outcome {
+	o := Outcome{run: r, series: r.summary()}
+	switch {
+	case errors.Is(err, ErrFenced):
+		o.Status = Pending // nobody will write it down
+	case errors.Is(err, ErrCanceled):
+		o.Status, o.Message = Canceled, "Canceled while it ran; "+r.tally()
+	case errors.Is(err, ErrParked):
+		o.Status, o.WaitingReason = Pending, "stopped to go on later"
+	case err != nil:
+		r.judgeError(&o, err)
+	default:
+		r.verdict(&o)
+	}
+	return o
+}
+
+func (r *run) judgeError(o *Outcome, err error) {
+	o.logLine = err.Error()
+	o.policy = policyOf(err)
+	switch o.policy {
+	case policyPermanent:
+		o.Status, o.Message = Failure, sentence(err)
+	case policyWait:
+		o.Status, o.WaitingReason, o.waited = Pending, strings.TrimSuffix(err.Error(), "."), true
+		pauses := r.e.cfg.WaitPauses
+		o.Wait = pauses[min(int(r.task.Waits), len(pauses)-1)]
+	default:
+		r.countFailure(o, sentence(err))
+	}
+}
+
+// countFailure lets the task try again if it has attempts left.
+func (r *run) countFailure(o *Outcome, message string) {
+	o.failed = true
+	if n := int(r.task.Failures); n < len(r.e.cfg.RetryPauses) {
+		o.Status, o.Wait, o.WaitingReason = Pending, r.e.cfg.RetryPauses[n], strings.TrimSuffix(message, ".")
+		return
+	}
+	o.Status, o.Message = Failure, message
+}
+
+// verdict applies law 1 to a run that did all it could.
+func (r *run) verdict(o *Outcome) {
+	c := r.completeness(o.series)
+	if c.missing > 0 {
+		slices.Sort(c.reasons)
+		r.countFailure(o, fmt.Sprintf("%s are missing at the destination: %s. A retry fetches only these.",
+			images(c.missing), strings.Join(slices.Compact(c.reasons), "; ")))
+		return
+	}
+	if c.undeliverable > 0 {
+		r.warn(fmt.Sprintf("%s are undeliverable: %s; the task lists them.", images(c.undeliverable), refusedForGood))
+	}
+	if !c.provable {
+		r.warn("Completeness not provable: the source neither lists nor counts its images.")
+	}
+	if len(r.delivered)+c.undeliverable == 0 {
+		r.warn("The source has no image in this study.")
+	}
+	r.warnNotes()
+	o.Status = Success
+	o.Message = sentence(errors.New(r.tally()))
+	if len(r.warnings) > 0 {
+		o.Status = Warning
+		o.Message = strings.Join(append(slices.Clone(r.warnings), o.Message), " ")
+	}
+}
+
+// completeness is what the source has against what the destination acknowledged.
+type completeness struct {
+	missing       int
+	reasons       []string // of what is missing
+	undeliverable int      // refused by the source for good
+	provable      bool
+}
+
+func (r *run) completeness(series []Series) completeness {
+	c := completeness{provable: true}
+	for i, s := range r.inv.series {
+		c.provable = c.provable && s.provable()
+		c.add(series[i].Missing)
+		switch short := s.counted - series[i].Delivered; {
+		case s.listed && short > len(series[i].Missing):
+			r.warn(fmt.Sprintf("The source counts %d images in series %s but lists %d; the others could not be fetched.", s.counted, s.uid, len(s.instances)))
+		case !s.listed && short > 0:
+			c.lack(short)
+		}
+	}
+	if !c.provable && r.inv.counted >= 0 && len(r.task.SeriesInstanceUids) == 0 { // the study's own count proves it as well
+		c.provable = true
+		if short := r.inv.counted - len(r.delivered); short > c.missing+c.undeliverable {
+			c.lack(short - c.missing - c.undeliverable)
+		}
+	}
+	return c
+}
+
+func (c *completeness) add(missing []MissingInstance) {
+	for _, m := range missing {
+		if m.Reason == refusedForGood {
+			c.undeliverable++
+			continue
+		}
+		c.missing++
+		c.reasons = append(c.reasons, m.Reason)
+	}
+}
+
+func (c *completeness) lack(n int) {
+	c.missing += n
+	c.reasons = append(c.reasons, reasonNeverCame)
+}
+
+// warnNotes tells what the destination noted about objects that it took.
+func (r *run) warnNotes() {
+	for _, status := range slices.Sorted(maps.Keys(r.noted)) {
+		r.warn(fmt.Sprintf("The destination took %s with a remark: %s (status %s).", images(r.noted[status]), status.Meaning(dimse.CStore).Text, status))
+	}
+}
+
+func (r *run) tally() string {
+	return fmt.Sprintf("%s transferred, %s", images(int(r.progress.Delivered.Load())), megabytes(r.progress.Bytes.Load()))
+}
+
+func images(n int) string {
+	if n == 1 {
+		return "1 image"
+	}
+	return fmt.Sprintf("%d images", n)
+}
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
+
+const reasonNeverCame = "the source said that it had sent everything, but they did not arrive"
+
+// maxMissing bounds the list of missing instances that is kept of a series.
+const maxMissing = 10_000
+
+// summary gives what became of each series of the inventory.
+func (r *run) summary() []Series {
+	if r.inv == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	bySeries := map[string]*Series{}
+	out := make([]Series, len(r.inv.series))
+	for i, s := range r.inv.series {
+		out[i] = Series{SeriesInstanceUID: s.uid, Expected: max(0, s.expected())}
+		bySeries[s.uid] = &out[i]
+		for _, uid := range slices.Sorted(maps.Keys(s.instances)) {
+			if _, ok := r.delivered[uid]; !ok && len(out[i].Missing) < maxMissing {
+				out[i].Missing = append(out[i].Missing, r.whyMissing(uid))
+			}
+		}
+	}
+	for _, d := range r.delivered {
+		if s := bySeries[d.SeriesUid]; s != nil {
+			s.Delivered++
+			s.Bytes += d.Bytes
+		}
+	}
+	return out
+}
+
+func (r *run) whyMissing(uid string) MissingInstance {
+	if m, ok := r.failed[uid]; ok {
+		return m
+	}
+	return MissingInstance{SOPInstanceUID: uid, Reason: reasonNeverCame}
+}
+
+// End writes down how a run ended, with its summary, in the transaction that ends the lease. ErrFenced: the task is not
+// ours any more, and nothing was written.
+func (e *Engine) End(ctx context.Context, o Outcome) error {
+	r := o.run
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		t, err := q.GetTask(ctx, r.held.TaskID)
+		if err != nil {
+			return notFound(err, "task", r.held.TaskID)
+		}
+		p := leaseEnd(r.held, t, o)
+		if o.failed {
+			p.Failures++
+		}
+		if p.Waits = 0; o.waited {
+			p.Waits = t.Waits + 1
+		}
+		if err := e.endLease(ctx, q, p); err != nil {
+			return err
+		}
+		return r.writeSummary(ctx, q, o)
+	})
+	if err == nil {
+		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", o.Status, "err", o.logLine)
+	}
+	return err
+}
+
+func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error {
+	for _, s := range o.series {
+		missing, err := json.Marshal(s.Missing)
+		if err != nil {
+			return err
+		}
+		if s.Missing == nil {
+			missing = []byte("[]")
+		}
+		err = q.PutTaskSeries(ctx, db.PutTaskSeriesParams{
+			TaskID: r.held.TaskID, SeriesUid: s.SeriesInstanceUID, Expected: int32(s.Expected), Delivered: int32(s.Delivered), Bytes: s.Bytes, Missing: missing,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
+		ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
+		Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(),
+	})
+	if err != nil {
+		return err
+	}
+	line := fmt.Sprintf("%s: %s", o.Status, o.Message)
+	if o.Status == Pending {
+		line = fmt.Sprintf("%s: %s; next attempt in %s", o.Status, o.WaitingReason, o.Wait)
+	}
+	if o.logLine != "" {
+		line += " [" + o.logLine + "]"
+	}
+	if err := q.AppendTaskLog(ctx, db.AppendTaskLogParams{TaskID: r.held.TaskID, Line: line}); err != nil {
+		return err
+	}
+	if o.Status == Success || o.Status == Warning {
+		return q.DeleteDelivered(ctx, r.held.TaskID)
+	}
+	return nil
+}

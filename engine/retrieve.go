@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+const (
+	listChunk     = 64 // instances asked for by one C-GET with a list of UIDs
+	silentAnswers = 5  // in a row, of a source that says success and sends nothing: then it isn't asked for single instances any more
+)
+
+// moveSeries retrieves a series until nothing is missing or nothing more can be had: first whole, if none of it is there yet,
+// then what is missing by a list of UIDs, then each instance by itself, then with lossy transfer syntaxes. What is
+// missing afterwards is for the verdict.
+func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
+	plan := r.plan(s)
+	tries := 0
+	for len(plan) > 0 {
+		if !r.wanting(s) {
+			return nil
+		}
+		before := r.deliveredOf(s.uid)
+		err := plan[0].do(ctx, s)
+		r.settle()
+		if err == nil {
+			err = r.takeSinkErr()
+		}
+		if cause := stopped(ctx); cause != nil {
+			return cause
+		}
+		switch {
+		case err == nil:
+			plan, tries = plan[1:], 0
+			continue
+		case policyOf(err) != policyAgain:
+			return err
+		}
+		r.source.abort()
+		if r.deliveredOf(s.uid) > before {
+			tries = 0
+		}
+		if tries++; tries == inPlaceTries {
+			return err
+		}
+		plan = r.plan(s) // what came meanwhile isn't asked for again
+		r.e.log.WarnContext(ctx, "a retrieve failed and is tried again", "task", r.held.TaskID, "series", s.uid, "err", err)
+		if err := pause(ctx, inPlacePause<<(tries-1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// step is one way of asking for a series.
+type step struct {
+	do func(ctx context.Context, s *seriesInventory) error
+}
+
+func (r *run) plan(s *seriesInventory) []step {
+	whole := step{func(ctx context.Context, s *seriesInventory) error { return r.retrieve(ctx, s, nil, s.lossy()) }}
+	list := step{r.retrieveList}
+	single := step{r.retrieveSingly}
+	lossy := step{func(ctx context.Context, s *seriesInventory) error {
+		if s.listed {
+			return r.retrieve(ctx, s, r.missing(s, listChunk), true)
+		}
+		return r.retrieve(ctx, s, nil, true)
+	}}
+	switch {
+	case !s.listed:
+		return []step{whole, lossy}
+	case r.deliveredOf(s.uid) > 0:
+		return []step{list, single, lossy}
+	default:
+		return []step{whole, list, single, lossy}
+	}
+}
+
+// retrieveList asks for what is missing by lists of UIDs.
+func (r *run) retrieveList(ctx context.Context, s *seriesInventory) error {
+	for uids := range slices.Chunk(r.missing(s, len(s.instances)), listChunk) {
+		if err := r.retrieve(ctx, s, uids, s.lossy()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// retrieveSingly asks for each missing instance by itself, and takes down which of them the source refuses.
+func (r *run) retrieveSingly(ctx context.Context, s *seriesInventory) error {
+	silent := 0
+	for _, uid := range r.missing(s, len(s.instances)) {
+		if silent == silentAnswers {
+			return nil
+		}
+		if err := r.retrieve(ctx, s, []string{uid}, s.lossy()); err != nil {
+			return err
+		}
+		r.settle()
+		if len(r.missingOf([]string{uid})) == 0 || r.refused(uid) {
+			silent = 0
+		} else {
+			silent++
+		}
+	}
+	return nil
+}
+
+// retrieve runs one C-GET, of the whole series or of the instances named.
+func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, lossy bool) error {
+	if uids != nil && len(uids) == 0 {
+		return nil
+	}
+	classes := s.classes()
+	if !r.source.covers(classes, lossy) {
+		if err := r.source.open(ctx, r.openFor(classes), r.accepted, lossy); err != nil {
+			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
+		}
+	}
+	stop := make(chan struct{})
+	intake := &intake{r: r, series: s, stop: stop, patience: r.source.peer.IdleTimeout / 2}
+	result, err := r.source.get(ctx, r.inv, s.uid, uids, stop, intake.take)
+	if err != nil {
+		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, err)
+	}
+	if intake.err != nil {
+		return intake.err
+	}
+	return r.judgeResult(result, uids, intake.received)
+}
+
+// openFor gives the classes to negotiate with the source: all of the study if they fit into one association, else the series' own.
+func (r *run) openFor(classes []string) []string {
+	all := r.inv.allClasses()
+	n := 2
+	for _, c := range all {
+		n += len(r.accepted[c])
+	}
+	if n <= maxContexts {
+		return all
+	}
+	return classes
+}
+
+// judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
+// the ledger counts.
+func (r *run) judgeResult(result dimse.GetResult, asked []string, received int) error {
+	meaning := result.Status.Meaning(dimse.CGet)
+	switch meaning.Outcome {
+	case dimse.BackOff:
+		if received == 0 && len(asked) != 1 {
+			return wait("DICOM Server %s is out of resources (status %s)", r.src.Name, result.Status)
+		}
+	case dimse.Configure:
+		return permanent("The source %s answered the retrieve with status %s: %s.", r.src.Name, result.Status, meaning.Text)
+	}
+	refusing := meaning.Outcome == dimse.BackOff || meaning.Outcome == dimse.Incomplete || meaning.Outcome == dimse.Permanent || meaning.Outcome == dimse.Failed ||
+		result.Failed.Present && result.Failed.Value > 0
+	if !refusing {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, uid := range asked {
+		if _, done := r.delivered[uid]; done {
+			continue
+		}
+		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
+			if _, known := r.failed[uid]; !known { // the destination's reason stands
+				r.failed[uid] = MissingInstance{uid, uint16(result.Status), refusal(len(asked) == 1 && meaning.Outcome != dimse.BackOff)}
+			}
+		}
+	}
+	return nil
+}
+
+const (
+	refusedForGood = "the source refuses to send this image, also when asked for it alone"
+	refusedInList  = "the source could not send this image"
+)
+
+func refusal(forGood bool) string {
+	if forGood {
+		return refusedForGood
+	}
+	return refusedInList
+}
+
+// refused tells whether the source refused an instance when asked for it alone.
+func (r *run) refused(uid string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.failed[uid].Reason == refusedForGood
+}
+
+// wanting tells whether something of a series is still to be had.
+func (r *run) wanting(s *seriesInventory) bool {
+	switch {
+	case s.listed:
+		return len(r.missing(s, 1)) > 0
+	case s.counted >= 0:
+		return r.deliveredOf(s.uid) < s.counted
+	}
+	return true
+}
+
+// missing gives up to limit instances of a listed series that are not delivered and that the destination has not refused for good.
+func (r *run) missing(s *seriesInventory, limit int) []string {
+	uids := make([]string, 0, min(limit, len(s.instances)))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for uid := range s.instances {
+		if r.settled(uid) {
+			continue
+		}
+		uids = append(uids, uid)
+	}
+	slices.Sort(uids)
+	return uids[:min(limit, len(uids))]
+}
+
+// missingOf gives those of the instances that are not settled.
+func (r *run) missingOf(uids []string) []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(uids), r.settled)
+}
+
+// settled tells whether nothing more is to be done about an instance in this run. The lock must be held.
+func (r *run) settled(uid string) bool {
+	if _, ok := r.delivered[uid]; ok {
+		return true
+	}
+	if _, ok := r.already[uid]; ok {
+		return true
+	}
+	f, ok := r.failed[uid]
+	return ok && f.Reason != refusedInList && f.Reason != refusedForGood
+}
+
+func (r *run) deliveredOf(series string) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, d := range r.delivered {
+		if d.SeriesUid == series {
+			n++
+		}
+	}
+	return n
+}
+
+// takeSinkErr gives what went wrong at the destination since the last time.
+func (r *run) takeSinkErr() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.sinkErr
+	r.sinkErr = nil
+	if err != nil {
+		return fmt.Errorf("the destination %s failed: %w", r.dst.Name, err)
+	}
+	return nil
+}
+
+// pause waits, unless the task is stopped before.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errStalled ends a retrieve whose destination has taken nothing for too long.
+var errStalled = errors.New("the destination takes nothing any more; the rest is fetched later")

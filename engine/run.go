@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/pacs"
+)
+
+// Progress is how far a running task is. It is read while the task runs.
+type Progress struct {
+	Expected, Received, Delivered atomic.Int32 // instances
+	Bytes                         atomic.Int64 // delivered
+}
+
+const (
+	inPlaceTries = 3                // without one new instance, before the attempt is given up
+	inPlacePause = time.Second      // doubles
+	flushGrace   = 10 * time.Second // for the ledger after a task was stopped
+)
+
+// run is one run of a task: from its claim to its outcome.
+type run struct {
+	e        *Engine
+	held     Held
+	task     db.Task
+	job      Job
+	src, dst DICOMNode
+	park     <-chan struct{}
+	progress *Progress
+
+	source   *source
+	sink     sink
+	slots    []*pacs.Slot
+	ledger   *ledger
+	inv      *inventory
+	accepted map[string][]string // by SOP class: the transfer syntaxes that the destination takes
+
+	queue   chan *parcel
+	workers sync.WaitGroup
+	sending sync.WaitGroup // parcels between the queue and their receipt
+
+	mu        sync.Mutex
+	delivered map[string]db.DeliveredRow // by source SOP Instance UID
+	inFlight  map[string]bool
+	failed    map[string]MissingInstance
+	already   map[string]string // instances that the destination says it holds, with their series
+	noted     map[dimse.Status]int
+	foreign   int // objects that nobody asked for
+	sinkErr   error
+	warnings  []string
+}
+
+// Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
+// context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced. When park is closed it stops between two series.
+func (e *Engine) Run(ctx context.Context, held Held, park <-chan struct{}, progress *Progress) Outcome {
+	r := &run{
+		e: e, held: held, park: park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
+		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{},
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	err := r.do(ctx, cancel)
+	if cause := stopped(ctx); cause != nil {
+		err = cause
+	}
+	return r.outcome(err)
+}
+
+func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
+	if err := r.load(ctx); err != nil {
+		return err
+	}
+	defer r.giveBack(ctx)
+	if err := r.takeSlots(ctx); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			r.source.abort()
+		}
+		r.source.release(ctx)
+	}()
+	if r.inv, err = r.lookUp(ctx); err != nil {
+		return err
+	}
+	r.countExpected()
+	r.source.release(ctx) // most of what follows may take long
+	r.moreSlots(ctx)
+	defer r.sink.close(ctx)
+	if r.accepted, err = r.sink.prepare(ctx, proposals(r.inv.allClasses(), r.inv.heldSyntaxes())); err != nil {
+		return fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)
+	}
+	stopWorkers := r.startWorkers(ctx, cancel)
+	defer stopWorkers()
+	return r.move(ctx)
+}
+
+// load reads what the task is about, and asks again whether its owner may do it.
+func (r *run) load(ctx context.Context) error {
+	var err error
+	if r.task, err = r.e.q.GetTask(ctx, r.held.TaskID); err != nil {
+		return err
+	}
+	row, err := r.e.q.GetJob(ctx, r.held.JobID)
+	if err != nil {
+		return err
+	}
+	r.job = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination}
+	if r.src, err = r.e.dicomNode(ctx, *row.Job.SourceID); err != nil {
+		return err
+	}
+	if r.dst, err = r.e.dicomNode(ctx, *row.Job.DestinationID); err != nil {
+		return err
+	}
+	if r.task.Pseudonym != "" {
+		return permanent("This version can't pseudonymize yet, and nothing was sent; transfer without a pseudonym, or wait for a version with de-identification.")
+	}
+	if err := r.e.people.Check(ctx, row.Job.OwnerID, transferAction(r.src.ID, r.dst.ID, false)); err != nil {
+		return err
+	}
+	delivered, err := r.e.q.Delivered(ctx, r.held.TaskID)
+	if err != nil {
+		return err
+	}
+	for _, d := range delivered {
+		r.delivered[d.SourceSopUid] = d
+		r.progress.Bytes.Add(d.Bytes)
+	}
+	r.progress.Delivered.Store(int32(len(delivered)))
+	r.progress.Received.Store(int32(len(delivered)))
+	r.progress.Expected.Store(r.task.Expected)
+	return nil
+}
+
+// takeSlots finds the slots that came with the claim, and opens source and sink over them.
+func (r *run) takeSlots(ctx context.Context) error {
+	var err error
+	if r.slots, err = r.e.door.TaskSlots(ctx, r.held.Claimed); err != nil {
+		return err
+	}
+	r.source = &source{node: r.src, peer: r.e.peer(r.src)}
+	var store *serverSink
+	if r.dst.Server != nil {
+		store = &serverSink{peer: r.e.peer(r.dst)}
+		r.sink = store
+	} else {
+		r.sink = &folderSink{path: r.dst.Folder.Path, job: jobFolder(r.job)}
+	}
+	for _, s := range r.slots {
+		switch {
+		case s.ServerID == r.src.ID:
+			r.source.slot = s
+		case store != nil && s.ServerID == r.dst.ID:
+			store.slots = append(store.slots, s)
+		}
+	}
+	if r.source.slot == nil || store != nil && len(store.slots) == 0 {
+		return ErrFenced // its slots are gone, so the lease is
+	}
+	return nil
+}
+
+// worthAnAssociation is how many instances make a further store association pay.
+const worthAnAssociation = 8
+
+// moreSlots asks for further store associations, as far as the destination's settings and other tasks allow.
+func (r *run) moreSlots(ctx context.Context) {
+	store, ok := r.sink.(*serverSink)
+	if !ok {
+		folder := r.sink.(*folderSink)
+		folder.modalities = r.inv.allModalities()
+		return
+	}
+	wanted := min(int(r.dst.Server.AssociationsPerTask), 1+int(r.progress.Expected.Load()-r.progress.Delivered.Load())/worthAnAssociation) - 1
+	slots, err := r.e.door.MoreTaskSlots(ctx, r.held.Claimed, r.dst.ID, wanted)
+	if err != nil {
+		r.e.log.WarnContext(ctx, "no further store associations", "task", r.held.TaskID, "err", err)
+		return
+	}
+	store.slots = append(store.slots, slots...)
+	r.slots = append(r.slots, slots...)
+}
+
+// giveBack closes every association and gives the slots back.
+func (r *run) giveBack(ctx context.Context) {
+	for _, s := range r.slots {
+		if err := s.Close(ctx); err != nil {
+			r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
+		}
+	}
+}
+
+// startWorkers starts the ledger and one goroutine per worker of the sink. The function returned ends them in order.
+func (r *run) startWorkers(ctx context.Context, cancel context.CancelCauseFunc) func() {
+	ledgerCtx, stopLedger := context.WithCancelCause(context.WithoutCancel(ctx))
+	release := context.AfterFunc(ctx, func() { // what was acknowledged is written down even after a stop, if it may be
+		if cause := context.Cause(ctx); errors.Is(cause, ErrFenced) {
+			stopLedger(cause)
+		} else {
+			time.AfterFunc(flushGrace, func() { stopLedger(cause) })
+		}
+	})
+	r.ledger = openLedger(ledgerCtx, r.e, r.held, r.sink.commit, cancel)
+	r.queue = make(chan *parcel, r.sink.workers())
+	for i := range r.sink.workers() {
+		r.workers.Go(func() { r.work(ctx, ledgerCtx, i) })
+	}
+	return func() {
+		close(r.queue)
+		r.workers.Wait()
+		r.ledger.close()
+		release()
+		stopLedger(nil)
+	}
+}
+
+// passes is how often the source's list is asked again at the end, for what has come meanwhile.
+const passes = 2
+
+// move retrieves every series, and at the end what has come meanwhile.
+func (r *run) move(ctx context.Context) error {
+	for pass := 0; ; pass++ {
+		for _, s := range r.inv.series {
+			select {
+			case <-r.park:
+				return ErrParked
+			default:
+			}
+			if err := r.moveSeries(ctx, s); err != nil {
+				return err
+			}
+		}
+		if pass == passes {
+			r.warn("The study still grows at the source; retry later for what comes after.")
+			break
+		}
+		more, err := r.newcomers(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		r.countExpected()
+		if err := r.acceptNewClasses(ctx); err != nil {
+			return err
+		}
+	}
+	r.settle()
+	return r.confirmAlready(ctx)
+}
+
+// acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
+func (r *run) acceptNewClasses(ctx context.Context) error {
+	asked := proposals(r.inv.allClasses(), r.inv.heldSyntaxes())
+	for class := range asked {
+		if _, ok := r.accepted[class]; !ok {
+			r.settle()
+			var err error
+			r.accepted, err = r.sink.prepare(ctx, asked)
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) countExpected() {
+	n := 0
+	for _, s := range r.inv.series {
+		n += max(0, s.expected())
+	}
+	r.progress.Expected.Store(int32(n))
+}
+
+// settle waits until every parcel that was received is delivered or has failed.
+func (r *run) settle() { r.sending.Wait() }
+
+// confirmAlready asks the destination for the instances of which it said that it holds them already (status 0111).
+func (r *run) confirmAlready(ctx context.Context) error {
+	store, ok := r.sink.(*serverSink)
+	if !ok || len(r.already) == 0 {
+		return nil
+	}
+	found, err := store.holds(ctx, r.dst, r.inv, r.already)
+	if err != nil {
+		r.warn(fmt.Sprintf("%d images were at the destination already, which could not be confirmed: %s", len(r.already), err))
+		r.e.log.WarnContext(ctx, "presence could not be confirmed", "task", r.held.TaskID, "err", err)
+		return nil
+	}
+	for uid, series := range r.already {
+		if found[uid] {
+			if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: series, status: dimse.DuplicateSOPInstance}); err != nil {
+				return err
+			}
+			continue
+		}
+		r.failed[uid] = MissingInstance{uid, uint16(dimse.DuplicateSOPInstance), "the destination says that it holds this image already, but doesn't list it"}
+	}
+	return nil
+}
+
+// warn notes something that people have to know.
+func (r *run) warn(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, w := range r.warnings {
+		if w == text {
+			return
+		}
+	}
+	r.warnings = append(r.warnings, text)
+}
+
+func (inv *inventory) allModalities() []string {
+	all := inv.modalities
+	for _, s := range inv.series {
+		if s.modality != "" {
+			all = append(all, s.modality)
+		}
+	}
+	return all
+}

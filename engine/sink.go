@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/engine/pacs"
+)
+
+// outgoing is an object on its way to the destination.
+type outgoing struct {
+	class, uid, syntax string
+	series             string
+	names              objectNames
+	// open gives the outgoing data set. again tells whether it can be called a second time, from the beginning.
+	open  func() io.Reader
+	again bool
+}
+
+// objectNames are the values of an object, as sent, that folder and file names are built from.
+type objectNames struct {
+	patientID, studyDate, studyTime, seriesNumber, seriesDescription, series string
+}
+
+// sink takes the objects of one task. put is called by several goroutines, each with a number of its own below workers();
+// the other methods by the task alone. An error of put means that the sink itself failed, a status is the destination's
+// answer for this object.
+type sink interface {
+	// prepare opens the way for objects of these SOP classes. It gives the transfer syntaxes in which the destination takes
+	// each, out of those proposed; a class that is not there is not taken at all.
+	prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error)
+	workers() int
+	put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error)
+	// commit makes what was acknowledged last beyond a crash. It may be called while put runs.
+	commit() error
+	// close ends every association; it must be called even if prepare failed.
+	close(ctx context.Context)
+}
+
+// serverSink stores over one association per worker.
+type serverSink struct {
+	peer     pacs.Peer
+	slots    []*pacs.Slot // the first is the claim's
+	open     []*pacs.Association
+	contexts []dimse.Context
+	prepared bool // workers run: their number can't change any more
+}
+
+func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error) {
+	s.contexts = s.contexts[:0]
+	for class, syntaxes := range proposed {
+		for _, syntax := range syntaxes {
+			if len(s.contexts) < maxContexts {
+				s.contexts = append(s.contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}})
+			}
+		}
+	}
+	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
+	s.abortAll()
+	s.open = make([]*pacs.Association, len(s.slots))
+	for i := range s.slots {
+		if err := s.reopen(ctx, i); err != nil {
+			if i == 0 {
+				return nil, err
+			}
+			if s.prepared {
+				continue // its worker opens it again when it is needed
+			}
+			s.slots, s.open = s.slots[:i], s.open[:i] // the destination allows no more; the slots are given back at the end
+			break
+		}
+	}
+	s.prepared = true
+	accepted := map[string][]string{}
+	for _, c := range s.open[0].Contexts() {
+		accepted[c.AbstractSyntax] = append(accepted[c.AbstractSyntax], c.TransferSyntax)
+	}
+	return accepted, nil
+}
+
+// compareClass sorts contexts by class, and keeps the order of syntaxes within one.
+func compareClass(a, b dimse.Context, proposed map[string][]string) int {
+	if a.AbstractSyntax != b.AbstractSyntax {
+		return map[bool]int{true: -1, false: 1}[a.AbstractSyntax < b.AbstractSyntax]
+	}
+	list := proposed[a.AbstractSyntax]
+	return slices.Index(list, a.TransferSyntaxes[0]) - slices.Index(list, b.TransferSyntaxes[0])
+}
+
+func (s *serverSink) workers() int { return len(s.slots) }
+
+func (s *serverSink) reopen(ctx context.Context, i int) error {
+	a, err := s.slots[i].Open(ctx, s.peer, s.contexts)
+	s.open[i] = a
+	return err
+}
+
+// put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word.
+func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error) {
+	rq := dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
+	for attempt := 0; ; attempt++ {
+		if s.open[worker] == nil {
+			if err := s.reopen(ctx, worker); err != nil {
+				return 0, err
+			}
+		}
+		rsp, err := s.open[worker].Store(ctx, rq, o.open())
+		var noContext *dimse.NoContextError
+		if err == nil || errors.As(err, &noContext) {
+			return rsp.Status, err
+		}
+		s.open[worker].Abort()
+		s.open[worker] = nil
+		var source *ul.SourceError
+		if attempt > 0 || !o.again || errors.As(err, &source) || ctx.Err() != nil {
+			return 0, err
+		}
+	}
+}
+
+func (s *serverSink) commit() error { return nil }
+
+func (s *serverSink) close(ctx context.Context) {
+	for _, a := range s.open {
+		if a != nil {
+			_ = a.Release(ctx) // it ends in any case
+		}
+	}
+	s.open = nil
+}
+
+func (s *serverSink) abortAll() {
+	for _, a := range s.open {
+		if a != nil {
+			a.Abort()
+		}
+	}
+	s.open = nil
+}
+
+// holds asks the destination which of the instances it has, over the first worker's slot; all associations to it are
+// released first.
+func (s *serverSink) holds(ctx context.Context, node DICOMNode, inv *inventory, uids map[string]string) (map[string]bool, error) {
+	s.close(ctx)
+	if !node.Server.StudyRootFind && !node.Server.PatientRootFind {
+		return nil, fmt.Errorf("%s can't be asked what it holds: it doesn't support C-FIND", node.Name)
+	}
+	src := &source{node: node, peer: s.peer, slot: s.slots[0]}
+	defer src.release(ctx)
+	found := map[string]bool{}
+	for uid, series := range uids {
+		id := levelQuery("IMAGE", []dict.Tag{dict.SOPInstanceUID})
+		id.Set(dict.StudyInstanceUID, inv.study)
+		id.Set(dict.SeriesInstanceUID, series)
+		id.Set(dict.SOPInstanceUID, uid)
+		src.keyPatient(id, inv.patientID)
+		for ds, err := range src.find(ctx, id) {
+			if err != nil {
+				return nil, err
+			}
+			found[uid] = found[uid] || ds.String(dict.SOPInstanceUID) == uid
+		}
+	}
+	return found, nil
+}
