@@ -136,7 +136,10 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 	if err := a.awaitAnswer(); err != nil {
 		return nil, err
 	}
-	return a, a.establish(&a.ac.User)
+	if err := a.establish(&a.ac.User); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // name fills in what an A-ASSOCIATE-RQ and -AC say about this side.
@@ -238,7 +241,10 @@ func (a *Association) answer(p PDU, opt Options) (*Association, error) {
 	if err := a.writePDU(b); err != nil {
 		return nil, a.failed("accepting the association", err)
 	}
-	return a, a.establish(&a.rq.User)
+	if err := a.establish(&a.rq.User); err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 // RQ is the request that led to the association.

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package ul
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patience is a deadline as safety only; short is a timeout that a test waits for.
+const (
+	patience = 20 * time.Second
+	short    = 100 * time.Millisecond
+)
+
+func request() *AssociateRQ {
+	return &AssociateRQ{
+		CalledAE: "PACS", CallingAE: "ADIT",
+		Contexts: []ContextRQ{{1, "1.2.840.10008.1.1", []string{"1.2.840.10008.1.2"}}},
+	}
+}
+
+func accept(rq *AssociateRQ) PDU {
+	ac := &AssociateAC{CalledAE: rq.CalledAE, CallingAE: rq.CallingAE}
+	for _, c := range rq.Contexts {
+		ac.Contexts = append(ac.Contexts, ContextAC{c.ID, ContextAccepted, c.TransferSyntaxes[0]})
+	}
+	return ac
+}
+
+// peer listens and runs a script on the first connection. The returned function waits for its end.
+func peer(t *testing.T, script func(c net.Conn)) (addr string, wait func()) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		script(c)
+	}()
+	t.Cleanup(func() { l.Close(); <-done })
+	return l.Addr().String(), func() { <-done }
+}
+
+func encode(t testing.TB, p PDU) []byte {
+	t.Helper()
+	b, err := AppendPDU(nil, p)
+	require.NoError(t, err)
+	return b
+}
+
+// readRaw reads one PDU of the script's other side.
+func readRaw(c io.Reader) (PDU, error) {
+	h := make([]byte, pduHeaderLen)
+	if _, err := io.ReadFull(c, h); err != nil {
+		return nil, err
+	}
+	body := make([]byte, int(h[2])<<24|int(h[3])<<16|int(h[4])<<8|int(h[5]))
+	if _, err := io.ReadFull(c, body); err != nil {
+		return nil, err
+	}
+	return DecodePDU(PDUType(h[0]), body)
+}
+
+// greet accepts the association that the script's other side requests.
+func greet(t testing.TB, c io.ReadWriter) {
+	p, err := readRaw(c)
+	if err != nil {
+		return
+	}
+	_, _ = c.Write(encode(t, accept(p.(*AssociateRQ))))
+}
+
+// until reads until the other side sends A-ABORT or closes, and returns the last PDU.
+func until(c io.Reader) PDU {
+	var last PDU
+	for {
+		p, err := readRaw(c)
+		if err != nil {
+			return last
+		}
+		last = p
+	}
+}
+
+// TestDialMisbehaving: a peer that answers the request with something else.
+func TestDialMisbehaving(t *testing.T) {
+	abort := &Abort{AbortedByProvider, AbortUnexpectedPDU}
+	for name, tc := range map[string]struct {
+		answer []byte
+		hold   bool // keep the connection open after the answer
+		check  func(t *testing.T, err error)
+	}{
+		"called AE title": {encode(t, &AssociateRJ{1, 1, 7}), true, func(t *testing.T, err error) {
+			var rejected *RejectedError
+			require.ErrorAs(t, err, &rejected)
+			require.False(t, rejected.Transient())
+			require.ErrorContains(t, err, `called AE title "PACS" not recognized; ask the administrator`)
+		}},
+		"calling AE title": {encode(t, &AssociateRJ{1, 1, 3}), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, `calling AE title "ADIT" not recognized; ask the administrator of that server to add`)
+		}},
+		"local limit": {encode(t, &AssociateRJ{2, 3, 2}), true, func(t *testing.T, err error) {
+			var rejected *RejectedError
+			require.ErrorAs(t, err, &rejected)
+			require.True(t, rejected.Transient())
+			require.ErrorContains(t, err, "local limit exceeded")
+		}},
+		"congestion": {encode(t, &AssociateRJ{2, 3, 1}), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "temporary congestion")
+		}},
+		"reserved reason": {encode(t, &AssociateRJ{1, 1, 9}), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "result 1, source 1, reason 9")
+		}},
+		"abort": {encode(t, abort), true, func(t *testing.T, err error) {
+			var aborted *AbortedError
+			require.ErrorAs(t, err, &aborted)
+			require.Equal(t, *abort, aborted.Abort)
+		}},
+		"HTTP": {[]byte("HTTP/1.1 400 Bad Request\r\n\r\n"), true, func(t *testing.T, err error) {
+			require.ErrorAs(t, err, new(*NotDICOMError))
+			require.ErrorContains(t, err, "does not speak DICOM (it sent HTTP)")
+		}},
+		"SSH": {[]byte("SSH-2.0-OpenSSH_9.9\r\n"), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "it sent SSH")
+		}},
+		"TLS alert": {[]byte{0x15, 3, 1, 0, 2, 2, 22}, true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "whether TLS is to be used")
+		}},
+		"garbage": {bytes.Repeat([]byte{0xFF}, 1000), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "something unknown")
+		}},
+		"4 GB": {[]byte{2, 0, 0xFF, 0xFF, 0xFF, 0xFF}, true, func(t *testing.T, err error) {
+			require.ErrorAs(t, err, new(*ProtocolError))
+			require.ErrorContains(t, err, "4294967295 bytes, more than the limit")
+		}},
+		"data": {encode(t, &PDataTF{[]PDV{{1, true, true, nil}}}), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "it sent P-DATA-TF")
+		}},
+		"item cut short": {encode(t, accept(request()))[:40], false, func(t *testing.T, err error) {
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		}},
+		"closed": {nil, false, func(t *testing.T, err error) {
+			require.ErrorAs(t, err, new(*LostError))
+		}},
+		"half a PDU, then silence": {[]byte{2, 0, 0, 0, 1}, true, func(t *testing.T, err error) {
+			var timeout *TimeoutError
+			require.ErrorAs(t, err, &timeout)
+			require.Equal(t, short, timeout.After)
+		}},
+		"silence": {nil, true, func(t *testing.T, err error) {
+			require.ErrorAs(t, err, new(*TimeoutError))
+		}},
+		"max PDU of nothing": {encode(t, &AssociateAC{User: UserInfo{MaxPDU: 7}}), true, func(t *testing.T, err error) {
+			require.ErrorContains(t, err, "takes at most 7 bytes")
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			addr, _ := peer(t, func(c net.Conn) {
+				_, _ = readRaw(c)
+				_, _ = c.Write(tc.answer)
+				if tc.hold {
+					_, _ = io.Copy(io.Discard, c)
+				}
+			})
+			opt := Options{ConnectTimeout: patience}
+			if name == "silence" || strings.HasSuffix(name, "silence") {
+				opt.ConnectTimeout = short
+			}
+			a, err := Dial(t.Context(), addr, request(), opt)
+			require.Error(t, err)
+			require.Nil(t, a)
+			tc.check(t, err)
+		})
+	}
+}
+
+func TestDialNobody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	l.Close()
+	_, err = Dial(t.Context(), addr, request(), Options{})
+	require.ErrorAs(t, err, new(*ConnectError))
+	require.ErrorContains(t, err, "nothing listens there; check host and port")
+}
+
+func established(t *testing.T, opt Options, script func(c net.Conn)) (*Association, func()) {
+	t.Helper()
+	addr, wait := peer(t, func(c net.Conn) {
+		greet(t, c)
+		script(c)
+	})
+	a, err := Dial(t.Context(), addr, request(), opt)
+	require.NoError(t, err)
+	t.Cleanup(a.Drop)
+	return a, wait
+}
+
+// TestReceiveMisbehaving: a peer that breaks the protocol inside an association.
+func TestReceiveMisbehaving(t *testing.T) {
+	data := encode(t, &PDataTF{[]PDV{{1, false, false, make([]byte, 1000)}}})
+	for name, tc := range map[string]struct {
+		bytes  []byte
+		reason AbortReason
+		text   string
+	}{
+		"4 GB PDU":              {[]byte{4, 0, 0xFF, 0xFF, 0xFF, 0xFF}, AbortInvalidParameter, "4294967295 bytes, more than the limit"},
+		"just above the limit":  {[]byte{4, 0, 0, 0x10, 0, 7}, AbortInvalidParameter, "more than the limit"},
+		"empty PDU":             {[]byte{4, 0, 0, 0, 0, 0}, AbortInvalidParameter, "empty P-DATA-TF"},
+		"PDV beyond the PDU":    {[]byte{4, 0, 0, 0, 0, 8, 0, 0, 0, 5, 1, 0, 0, 0}, AbortInvalidParameter, "value of 5 bytes where 4 are left"},
+		"PDV of 4 GB":           {[]byte{4, 0, 0, 0, 0, 8, 0xFF, 0xFF, 0xFF, 0xFF, 1, 0, 0, 0}, AbortInvalidParameter, "value of 4294967295 bytes"},
+		"PDV without header":    {[]byte{4, 0, 0, 0, 0, 3, 0, 0, 0}, AbortInvalidParameter, "ends inside the header"},
+		"PDV of one byte":       {[]byte{4, 0, 0, 0, 0, 6, 0, 0, 0, 1, 1, 0}, AbortInvalidParameter, "value of 1 bytes"},
+		"unknown PDU":           {[]byte{9, 0, 0, 0, 0, 4}, AbortUnrecognizedPDU, "unknown PDU type 0x09"},
+		"HTTP in mid-stream":    {[]byte("HTTP/1.1 400 Bad Request"), AbortUnrecognizedPDU, "unknown PDU type 0x48"},
+		"second request":        {encode(t, request()), AbortUnexpectedPDU, "it sent A-ASSOCIATE-RQ inside an association"},
+		"release answer":        {encode(t, &ReleaseRP{}), AbortUnexpectedPDU, "it sent A-RELEASE-RP"},
+		"long release":          {[]byte{5, 0, 0, 0, 0, 5}, AbortInvalidParameter, "5 bytes instead of 4"},
+		"garbage after a value": {slices.Concat(data, bytes.Repeat([]byte{0xEE}, 100)), AbortUnrecognizedPDU, "unknown PDU type 0xEE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var last PDU
+			a, wait := established(t, Options{}, func(c net.Conn) {
+				_, _ = c.Write(tc.bytes)
+				last = until(c)
+			})
+			var err error
+			for err == nil {
+				_, err = a.NextPDV()
+			}
+			var broken *ProtocolError
+			require.ErrorAs(t, err, &broken)
+			require.ErrorContains(t, err, tc.text)
+			require.Equal(t, tc.reason, broken.Reason)
+			wait()
+			require.Equal(t, &Abort{AbortedByProvider, tc.reason}, last)
+			require.Equal(t, err, a.Err())
+		})
+	}
+}
+
+// TestReceiveEnds: a peer that goes away, in one way or another.
+func TestReceiveEnds(t *testing.T) {
+	half := encode(t, &PDataTF{[]PDV{{1, false, true, make([]byte, 1000)}}})[:500]
+	for name, tc := range map[string]struct {
+		bytes []byte
+		hold  bool
+		check func(t *testing.T, err error)
+	}{
+		"abort": {encode(t, &Abort{}), false, func(t *testing.T, err error) { require.ErrorAs(t, err, new(*AbortedError)) }},
+		"close": {nil, false, func(t *testing.T, err error) {
+			require.ErrorAs(t, err, new(*LostError))
+			require.ErrorIs(t, err, io.EOF)
+		}},
+		"close in mid-data":   {half, false, func(t *testing.T, err error) { require.ErrorIs(t, err, io.ErrUnexpectedEOF) }},
+		"silence":             {nil, true, func(t *testing.T, err error) { require.ErrorAs(t, err, new(*TimeoutError)) }},
+		"silence in mid-data": {half, true, func(t *testing.T, err error) { require.ErrorAs(t, err, new(*TimeoutError)) }},
+		"release": {encode(t, &ReleaseRQ{}), true, func(t *testing.T, err error) {
+			require.ErrorIs(t, err, ErrReleaseRequested)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			idle := patience
+			if strings.HasPrefix(name, "silence") {
+				idle = short
+			}
+			a, _ := established(t, Options{IdleTimeout: idle}, func(c net.Conn) {
+				_, _ = c.Write(tc.bytes)
+				if tc.hold {
+					_, _ = io.Copy(io.Discard, c)
+				}
+			})
+			_, err := a.NextPDV()
+			if err == nil {
+				_, err = io.Copy(io.Discard, a)
+			}
+			tc.check(t, err)
+		})
+	}
+}
+
+// TestSeveralValues: several values per PDU, several PDUs per segment, a value in many segments.
+func TestSeveralValues(t *testing.T) {
+	first := encode(t, &PDataTF{[]PDV{{1, true, false, []byte("ab")}, {1, true, true, []byte("cd")}, {1, false, false, []byte("ef")}}})
+	second := encode(t, &PDataTF{[]PDV{{1, false, true, bytes.Repeat([]byte("x"), 100000)}}})
+	for name, pieces := range map[string]int{"one write": 1 << 20, "byte by byte": 1, "in thousands": 1000} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			all := slices.Concat(first, second)
+			if pieces == 1 {
+				all = all[:len(first)+200]
+			}
+			a, _ := established(t, Options{}, func(c net.Conn) {
+				for p := range slices.Chunk(all, pieces) {
+					_, _ = c.Write(p)
+				}
+				_, _ = io.Copy(io.Discard, c)
+			})
+			for _, want := range []string{"ab", "cd", "ef"} {
+				f, err := a.NextPDV()
+				require.NoError(t, err)
+				require.Equal(t, Fragment{1, want != "ef", want == "cd", 2}, f)
+				b, err := io.ReadAll(a)
+				require.NoError(t, err)
+				require.Equal(t, want, string(b))
+			}
+			f, err := a.NextPDV()
+			require.NoError(t, err)
+			require.Equal(t, Fragment{1, false, true, 100000}, f)
+			if pieces > 1 {
+				b, err := io.ReadAll(a)
+				require.NoError(t, err)
+				require.Len(t, b, 100000)
+			}
+		})
+	}
+}
+
+// TestCancelOnStalledPeer: the end of a context ends an operation at once, whether the peer is silent or does not read.
+func TestCancelOnStalledPeer(t *testing.T) {
+	cause := errors.New("the user canceled")
+	for name, operation := range map[string]func(a *Association) error{
+		"reading": func(a *Association) error { _, err := a.NextPDV(); return err },
+		"writing": func(a *Association) error { return a.SendMessage(1, []byte("command"), endless{}) },
+		"source":  func(a *Association) error { <-a.Done(); return a.Err() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			over := make(chan struct{})
+			a, _ := established(t, Options{}, func(net.Conn) { <-over })
+			defer close(over)
+			defer a.Watch(ctx)()
+			result := make(chan error, 1)
+			go func() { result <- operation(a) }()
+			for start := a.w.lastWrite.Load(); name == "writing"; { // until it has stalled
+				runtime.Gosched()
+				if now := a.w.lastWrite.Load(); now != start && time.Since(time.Unix(0, now)) > short {
+					break
+				}
+			}
+			cancel(cause)
+			begin := time.Now()
+			select {
+			case err := <-result:
+				require.ErrorIs(t, err, cause)
+				require.Less(t, time.Since(begin), time.Second)
+			case <-time.After(patience):
+				t.Fatal("the operation did not end")
+			}
+		})
+	}
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestWriteIdle: a peer that does not read is given up after the idle timeout; one that reads slowly is not.
+func TestWriteIdle(t *testing.T) {
+	over := make(chan struct{})
+	a, _ := established(t, Options{IdleTimeout: short}, func(net.Conn) { <-over })
+	defer close(over)
+	err := a.SendMessage(1, []byte("command"), endless{})
+	var timeout *TimeoutError
+	require.ErrorAs(t, err, &timeout)
+	require.Equal(t, short, timeout.After)
+}
+
+// TestAbortWhileSending: the peer's A-ABORT is found though the write fails first.
+func TestAbortWhileSending(t *testing.T) {
+	a, _ := established(t, Options{}, func(c net.Conn) {
+		_, _ = io.CopyN(io.Discard, c, 1<<20)
+		_, _ = c.Write(encode(t, &Abort{AbortedByProvider, AbortUnexpectedPDU}))
+	})
+	err := a.SendMessage(1, []byte("command"), endless{})
+	var aborted *AbortedError
+	require.ErrorAs(t, err, &aborted)
+	require.Equal(t, AbortUnexpectedPDU, aborted.Reason)
+}
+
+func TestRelease(t *testing.T) {
+	rq, rp := encode(t, &ReleaseRQ{}), encode(t, &ReleaseRP{})
+	data := encode(t, &PDataTF{[]PDV{{1, false, true, make([]byte, 5000)}}})
+	for name, script := range map[string]func(c net.Conn){
+		"polite":     func(c net.Conn) { _, _ = readRaw(c); _, _ = c.Write(rp) },
+		"late data":  func(c net.Conn) { _, _ = readRaw(c); _, _ = c.Write(slices.Concat(data, data, rp)) },
+		"collision":  func(c net.Conn) { _, _ = c.Write(rq); _, _ = readRaw(c); _, _ = readRaw(c); _, _ = c.Write(rp) },
+		"just close": func(c net.Conn) { _, _ = readRaw(c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, _ := established(t, Options{}, script)
+			err := a.Release(t.Context())
+			if name == "just close" {
+				require.ErrorAs(t, err, new(*LostError))
+			} else {
+				require.NoError(t, err)
+			}
+			require.Error(t, a.Err())
+		})
+	}
+}
+
+// acceptOne answers one connection, made by client.
+func acceptOne(t *testing.T, opt Options, client func(c net.Conn)) (*Association, error) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	var wg sync.WaitGroup
+	t.Cleanup(wg.Wait)
+	wg.Go(func() {
+		c, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(patience))
+		client(c)
+	})
+	c, err := l.Accept()
+	require.NoError(t, err)
+	return Accept(t.Context(), c, opt, accept)
+}
+
+func TestAcceptMisbehaving(t *testing.T) {
+	rq := encode(t, request())
+	for name, tc := range map[string]struct {
+		bytes []byte
+		text  string
+	}{
+		"HTTP":          {[]byte("GET / HTTP/1.1\r\n\r\n"), "it sent HTTP"},
+		"TLS":           {[]byte{0x16, 3, 1, 2, 0, 1, 0}, "it sent TLS"},
+		"4 GB":          {[]byte{1, 0, 0xFF, 0xFF, 0xFF, 0xFF}, "more than the limit of 98304"},
+		"data first":    {encode(t, &PDataTF{[]PDV{{1, true, true, nil}}}), "it sent P-DATA-TF"},
+		"even context":  {encode(t, &AssociateRQ{Contexts: []ContextRQ{{ID: 2}}}), "ID 2 is not odd"},
+		"abort":         {encode(t, &Abort{}), "the peer aborted"},
+		"too short":     {[]byte{1, 0, 0, 0, 0, 4, 0, 1, 0, 0}, "shorter than its fixed part"},
+		"no version 1":  {append(slices.Clone(rq[:6]), append([]byte{0, 2}, rq[8:]...)...), "lacks version 1"},
+		"a slow sender": {rq[:20], "did nothing for " + short.String()},
+		"silence":       {nil, "did nothing for " + short.String()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			artim := patience
+			if strings.Contains(tc.text, "did nothing") {
+				artim = short
+			}
+			a, err := acceptOne(t, Options{ARTIM: artim}, func(c net.Conn) {
+				_, _ = c.Write(tc.bytes)
+				_, _ = io.Copy(io.Discard, c)
+			})
+			require.Nil(t, a)
+			require.ErrorContains(t, err, tc.text)
+		})
+	}
+}
+
+// TestMemoryBeforeAcceptance: what a hundred connections cost that have sent the largest request possible, but for
+// its last byte.
+func TestMemoryBeforeAcceptance(t *testing.T) {
+	const connections = 100
+	big := request()
+	for len(encode(t, big)) < maxAssociatePDU-70 {
+		big.Contexts[0].TransferSyntaxes = append(big.Contexts[0].TransferSyntaxes, strings.Repeat("1", 60))
+		if len(big.Contexts[0].TransferSyntaxes) > 900 {
+			break
+		}
+	}
+	b := encode(t, big)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var all sync.WaitGroup
+	defer all.Wait()
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc + m.StackInuse
+	}
+	before := heap()
+	reached := make(chan struct{}, connections)
+	for range connections {
+		c, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer c.Close()
+		s, err := l.Accept()
+		require.NoError(t, err)
+		all.Go(func() {
+			_, _ = Accept(ctx, s, Options{}, func(rq *AssociateRQ) PDU {
+				reached <- struct{}{}
+				<-ctx.Done()
+				return accept(rq)
+			})
+		})
+		_, err = c.Write(b)
+		require.NoError(t, err)
+	}
+	for range connections {
+		<-reached
+	}
+	per := int64(heap()-before) / connections
+	t.Logf("%d bytes per connection with a request of %d bytes decoded", per, len(b))
+	require.Less(t, per, int64(300<<10))
+	cancel()
+}
+
+// TestTLS: an association over TLS, and what is said when only one side uses it.
+func TestTLS(t *testing.T) {
+	server, client := certificates(t)
+	got := make(chan []byte, 1)
+	run := func(opt Options) string {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		done := make(chan struct{})
+		t.Cleanup(func() { l.Close(); <-done })
+		go func() {
+			defer close(done)
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			a, err := Accept(t.Context(), c, opt, accept)
+			if err != nil {
+				return
+			}
+			var b []byte
+			for {
+				_, err := a.NextPDV()
+				if errors.Is(err, ErrReleaseRequested) {
+					_ = a.ConfirmRelease()
+					got <- b
+				}
+				if err != nil {
+					return
+				}
+				p, _ := io.ReadAll(a)
+				b = append(b, p...)
+			}
+		}()
+		return l.Addr().String()
+	}
+	a, err := Dial(t.Context(), run(Options{TLS: server}), request(), Options{TLS: client})
+	require.NoError(t, err)
+	data := bytes.Repeat([]byte("0123456789"), 300000)
+	require.NoError(t, a.SendMessage(1, []byte("command!"), bytes.NewReader(data)))
+	require.NoError(t, a.Release(t.Context()))
+	require.Equal(t, "command!"+string(data), string(<-got))
+
+	_, err = Dial(t.Context(), run(Options{}), request(), Options{TLS: client, ConnectTimeout: patience})
+	require.ErrorAs(t, err, new(*ConnectError))
+	_, err = Dial(t.Context(), run(Options{TLS: server}), request(), Options{ConnectTimeout: patience})
+	require.Error(t, err)
+	_, err = Dial(t.Context(), run(Options{TLS: server}), request(), Options{TLS: &tls.Config{}, ConnectTimeout: patience})
+	require.ErrorContains(t, err, "check the certificates of both sides")
+}
+
+func certificates(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	require.NoError(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	require.NoError(t, err)
+	cert, err := x509.ParseCertificate(der)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: pool}
+}
