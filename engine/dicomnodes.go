@@ -61,8 +61,11 @@ const (
 )
 
 // AddServer adds a server and lets the user's active group use it as a source, if it can be searched and read, and as a
-// destination, if it takes objects.
+// destination, if it takes objects. It is for staff.
 func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (DICOMNode, error) {
+	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
+		return DICOMNode{}, err
+	}
 	if err := s.validate(); err != nil {
 		return DICOMNode{}, err
 	}
@@ -151,8 +154,12 @@ func deref(p *int, def int) int {
 	return *p
 }
 
-// AddFolder adds a folder and lets the user's active group use it as a destination. The folder must be there and writable.
+// AddFolder adds a folder and lets the user's active group use it as a destination. The folder must be there and
+// writable. It is for staff.
 func (e *Engine) AddFolder(ctx context.Context, user people.User, name, path string) (DICOMNode, error) {
+	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
+		return DICOMNode{}, err
+	}
 	if err := validateNodeName(name); err != nil {
 		return DICOMNode{}, err
 	}
@@ -249,8 +256,11 @@ func (e *Engine) DICOMNodeByName(ctx context.Context, name string) (DICOMNode, e
 	return e.dicomNode(ctx, row.ID)
 }
 
-// DeleteDICOMNode removes a server or folder that no job names.
-func (e *Engine) DeleteDICOMNode(ctx context.Context, id int64) error {
+// DeleteDICOMNode removes a server or folder that no job names. It is for staff, like AddServer and AddFolder.
+func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64) error {
+	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
+		return err
+	}
 	n, err := e.q.DeleteDicomNode(ctx, id)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" {

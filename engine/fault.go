@@ -7,7 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"strings"
 	"syscall"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
@@ -48,7 +52,7 @@ func policyOf(err error) policy {
 	}
 	var denied *people.Denied
 	switch {
-	case Unreachable(err):
+	case DatabaseLost(err), Unreachable(err):
 		return policyWait
 	case PeerRefused(err), errors.As(err, &denied), diskFault(err):
 		return policyPermanent
@@ -79,6 +83,26 @@ func PeerRefused(err error) bool {
 	var status *dimse.StatusError
 	return errors.As(err, &rejected) || errors.As(err, &notDICOM) || errors.As(err, &noContexts) || errors.As(err, &noContext) ||
 		errors.As(err, &status)
+}
+
+// PeerFailed tells whether an error means that an association broke.
+func PeerFailed(err error) bool {
+	var timeout *ul.TimeoutError
+	var lost *ul.LostError
+	var aborted *ul.AbortedError
+	var protocol *ul.ProtocolError
+	return errors.As(err, &timeout) || errors.As(err, &lost) || errors.As(err, &aborted) || errors.As(err, &protocol)
+}
+
+// DatabaseLost tells whether an error means that the database doesn't answer, or is going down.
+func DatabaseLost(err error) bool {
+	var connect *pgconn.ConnectError
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	var network net.Error
+	return errors.As(err, &connect) || errors.As(err, &network) && !PeerFailed(err) && !Unreachable(err)
 }
 
 // outOfResources tells the statuses A7xx, by which a server says that it has too much to do.

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/people"
 )
 
 // Registration is how a process introduces itself.
@@ -263,9 +264,11 @@ func (e *Engine) Deregister(ctx context.Context, node uuid.UUID) error {
 	})
 }
 
-// MayGoOn asks again whether a running task's owner may do what it does: a right lost is a cancel.
-func (e *Engine) MayGoOn(ctx context.Context, t HeldTask) error {
-	return e.people.Check(ctx, t.Owner, transferAction(t.Source, t.Destination, false))
+// Revoked tells whether a running task's owner lost the right to what it does: a right lost is a cancel. While the database
+// can't say, nothing is lost.
+func (e *Engine) Revoked(ctx context.Context, t HeldTask) bool {
+	var denied *people.Denied
+	return errors.As(e.people.Check(ctx, t.Owner, transferAction(t.Source, t.Destination, false)), &denied)
 }
 
 // PushProgress writes how far running tasks are, for people who look at them.

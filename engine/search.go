@@ -236,8 +236,12 @@ type Check struct {
 	Detail string // what was seen, and what to do if it failed
 }
 
-// CheckServer tries whether a server answers and takes the services that it is configured with. It moves nothing.
-func (e *Engine) CheckServer(ctx context.Context, name string) ([]Check, error) {
+// CheckNode tries whether a server answers and offers the services that it is configured with, or whether a folder is writable. It
+// moves nothing. It is for staff.
+func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) ([]Check, error) {
+	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
+		return nil, err
+	}
 	node, err := e.DICOMNodeByName(ctx, name)
 	if err != nil {
 		return nil, err

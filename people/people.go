@@ -99,11 +99,10 @@ func (s *Service) CheckKey(ctx context.Context) error {
 	return nil
 }
 
-// Bootstrap makes the first administrator, group, project and token, if there are no users yet. The token is returned
-// this once and kept nowhere; it is empty when there was nothing to do.
-func (s *Service) Bootstrap(ctx context.Context) (token string, err error) {
-	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		token = ""
+// Bootstrap makes the first administrator, group, project and token, if there are no users yet. save is given the token,
+// which is kept nowhere else, before anything is committed: a token that could not be saved does not exist.
+func (s *Service) Bootstrap(ctx context.Context, save func(token string) error) error {
+	return db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
 		q := s.q.WithTx(tx)
 		if err := q.LockSlots(ctx); err != nil { // two processes may start at once
 			return err
@@ -119,10 +118,12 @@ func (s *Service) Bootstrap(ctx context.Context) (token string, err error) {
 		if err := s.bootstrapGroup(ctx, q, user.ID); err != nil {
 			return err
 		}
-		token, err = newToken(ctx, q, user.ID, "made at the first start")
-		return err
+		token, err := newToken(ctx, q, user.ID, "made at the first start")
+		if err != nil {
+			return err
+		}
+		return save(token)
 	})
-	return token, err
 }
 
 // bootstrapGroup makes the first group, with every permission and a default project, and its first member.
@@ -178,6 +179,7 @@ func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
 
 // Action is what somebody wants to do.
 type Action struct {
+	Staff       bool     // it is reserved to staff
 	Permissions []string // all of them are needed
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
@@ -185,6 +187,15 @@ type Action struct {
 
 // Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
 func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
+	if a.Staff {
+		u, err := s.q.GetUser(ctx, userID)
+		if err != nil {
+			return err
+		}
+		if !u.IsStaff && !u.IsSuperuser {
+			return &Denied{Reason: "only staff may do this; ask your administrator"}
+		}
+	}
 	for _, p := range a.Permissions {
 		ok, err := s.q.HasPermission(ctx, db.HasPermissionParams{UserID: userID, Permission: p})
 		if err != nil {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/adit-go/adit/engine"
+)
+
+// Messages are immutable. Those that report the end of blocking work name the incarnation for which it was done: what
+// comes from an earlier one is ignored.
+type (
+	tick        struct{} // time to beat, and to look for work
+	wake        struct{} // there may be work
+	cancelTasks struct{ ids []int64 }
+	drain       struct{} // no new work; what runs stops between two series
+	cut         struct{} // what still runs stops now
+
+	registered struct {
+		node uuid.UUID
+		err  error
+	}
+	beaten struct {
+		node    uuid.UUID
+		sent    time.Time
+		held    []engine.HeldTask
+		revoked []engine.HeldTask // of those, the ones whose owner may not go on
+		err     error
+		watch   error
+	}
+	claimed struct {
+		node uuid.UUID
+		held engine.Held
+		ok   bool
+		err  error
+	}
+
+	cancelTask struct{ cause error } // to a task actor
+	parkTask   struct{}              // to a task actor
+	ran        struct{}              // from a task actor's own goroutine
+	taskEnded  struct{ held engine.Held }
+)

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package actors runs claimed tasks: a supervisor actor for the node and one actor per running task, on Proto.Actor. PostgreSQL
+// holds the truth; the actors give structure and speed, and nothing relies on one of their messages being delivered. See
+// DESIGN.md.
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/adit-go/adit/engine"
+)
+
+// Config of a node. Engine, DatabaseURL and Registration are required.
+type Config struct {
+	Engine       *engine.Engine
+	DatabaseURL  string // for the beat's own connection
+	Registration engine.Registration
+	Workers      int           // tasks that run at once; 8
+	Lease        time.Duration // how long the node may be silent before others take over its tasks; 15 s
+	Log          *slog.Logger
+}
+
+const (
+	defaultWorkers = 8
+	defaultLease   = 15 * time.Second
+	beatsPerLease  = 5
+	leaseMargin    = 3 * time.Second // by which we stop before others may start
+)
+
+func (c Config) beatInterval() time.Duration { return c.Lease / beatsPerLease }
+
+// deadline is how long after its last successful beat the node must stop everything.
+func (c Config) deadline() time.Duration { return c.Lease - min(leaseMargin, c.Lease/beatsPerLease) }
+
+// Node is the running actor system of this process.
+type Node struct {
+	system     *actor.ActorSystem
+	supervisor *actor.PID
+	ticker     *time.Ticker
+
+	once       sync.Once
+	done       chan struct{}
+	registered chan struct{}
+	regOnce    sync.Once
+	err        error
+}
+
+// Start starts the node; it registers itself and claims tasks from then on.
+func Start(cfg Config) (*Node, error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = defaultWorkers
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = defaultLease
+	}
+	n := &Node{done: make(chan struct{}), registered: make(chan struct{}), ticker: time.NewTicker(cfg.beatInterval())}
+	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
+	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.NewHeart(cfg.DatabaseURL), node: n}
+	props := actor.PropsFromProducer(func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}))
+	pid, err := n.system.Root.SpawnNamed(props, "supervisor")
+	if err != nil {
+		return nil, err
+	}
+	n.supervisor = pid
+	cfg.Engine.SetSignals(n)
+	go n.ticks()
+	return n, nil
+}
+
+func (n *Node) ticks() {
+	for {
+		select {
+		case <-n.ticker.C:
+			n.system.Root.Send(n.supervisor, tick{})
+		case <-n.done:
+			n.ticker.Stop()
+			return
+		}
+	}
+}
+
+// Wake implements engine.Signals.
+func (n *Node) Wake() { n.system.Root.Send(n.supervisor, wake{}) }
+
+// Cancel implements engine.Signals.
+func (n *Node) Cancel(taskIDs []int64) { n.system.Root.Send(n.supervisor, cancelTasks{taskIDs}) }
+
+// Registered is closed when the node may claim tasks for the first time.
+func (n *Node) Registered() <-chan struct{} { return n.registered }
+
+// Done is closed when the node has ended: after Stop, or by itself because of an error, which Err then gives.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err is nil unless the node ended by itself.
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return n.err
+	default:
+		return nil
+	}
+}
+
+// cutGrace is how long tasks may take to close their sockets and write down where they stand.
+const cutGrace = 10 * time.Second
+
+// Stop claims nothing more, lets running tasks stop between two series until the context ends, then stops them at once. They
+// wait for the next start, and nothing of what they delivered is repeated.
+func (n *Node) Stop(ctx context.Context) error {
+	n.system.Root.Send(n.supervisor, drain{})
+	select {
+	case <-n.done:
+		return n.Err()
+	case <-ctx.Done():
+	}
+	n.system.Root.Send(n.supervisor, cut{})
+	select {
+	case <-n.done:
+		return n.Err()
+	case <-time.After(cutGrace):
+		return errors.New("running transfers did not stop in time; they go on at the next start")
+	}
+}
+
+func (n *Node) setRegistered() { n.regOnce.Do(func() { close(n.registered) }) }
+
+func (n *Node) ended(asked bool) {
+	if asked {
+		n.fail(nil)
+	} else {
+		n.fail(errors.New("the node supervisor failed"))
+	}
+}
+
+func (n *Node) fail(err error) {
+	n.once.Do(func() {
+		n.err = err
+		close(n.done)
+	})
+}
+
+// stopAlways stops the supervisor when it fails: the process then ends, and whoever runs it starts it anew.
+type stopAlways struct{}
+
+func (stopAlways) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any) {
+	sup.StopChildren(child)
+}

@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/google/uuid"
+
+	"github.com/adit-go/adit/engine"
+)
+
+// supervisor is the actor of this node: it claims tasks for its free workers, runs one actor per task, keeps the leases
+// by its beat, and ends what it may not go on with.
+type supervisor struct {
+	cfg   Config
+	log   *slog.Logger
+	heart *engine.Heart
+	node  *Node
+
+	id     uuid.UUID // of this incarnation; zero while there is none
+	ctx    context.Context
+	fence  context.CancelCauseFunc // ends everything of this incarnation
+	lastOK time.Time               // when the last successful beat was sent
+	seen   map[uuid.UUID]engine.SeenBeat
+
+	running  map[int64]*runningTask
+	strays   map[engine.Held]bool // the database says that we run it, and we don't; lost if it stays so for two beats
+	beating  bool
+	claiming bool
+	again    bool // a wake came while a claim was under way
+	draining bool
+	retry    time.Duration // until registering is tried again
+}
+
+type runningTask struct {
+	held     engine.Held
+	pid      *actor.PID
+	progress *engine.Progress
+	absent   int // beats in a row in which the database did not know that we run it
+}
+
+func (s *supervisor) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		s.running, s.strays = map[int64]*runningTask{}, map[engine.Held]bool{}
+		s.register(c)
+	case registered:
+		s.onRegistered(c, m)
+	case tick:
+		s.beat(c)
+		s.claim(c)
+	case beaten:
+		s.onBeaten(c, m)
+	case wake:
+		s.claim(c)
+	case claimed:
+		s.onClaimed(c, m)
+	case cancelTasks:
+		for _, id := range m.ids {
+			if t := s.running[id]; t != nil {
+				c.Send(t.pid, cancelTask{engine.ErrCanceled})
+			}
+		}
+	case taskEnded:
+		s.onTaskEnded(c, m.held)
+	case *actor.Terminated:
+		s.onTerminated(c, m.Who)
+	case drain:
+		s.draining = true
+		for _, t := range s.running {
+			c.Send(t.pid, parkTask{})
+		}
+		s.stopIfDone(c)
+	case cut:
+		for _, t := range s.running {
+			c.Send(t.pid, cancelTask{engine.ErrParked})
+		}
+	case *actor.Stopping:
+		s.stopping()
+	}
+}
+
+// do runs blocking work beside the actor and sends its result back as a message.
+func (s *supervisor) do(c actor.Context, work func() any) {
+	self, root := c.Self(), c.ActorSystem().Root
+	go func() {
+		defer func() {
+			if p := recover(); p != nil {
+				s.node.fail(fmt.Errorf("the node supervisor's work panicked: %v", p))
+			}
+		}()
+		root.Send(self, work())
+	}()
+}
+
+// register makes a new incarnation. Until it succeeds nothing is claimed.
+func (s *supervisor) register(c actor.Context) {
+	cfg := s.cfg
+	delay := s.retry
+	s.do(c, func() any {
+		time.Sleep(delay)
+		ctx, cancel := context.WithTimeout(context.Background(), cfg.Lease)
+		defer cancel()
+		id, err := cfg.Engine.Register(ctx, cfg.Registration)
+		return registered{id, err}
+	})
+}
+
+func (s *supervisor) onRegistered(c actor.Context, m registered) {
+	if m.err != nil {
+		s.log.Error("this node can't be registered, trying again", "err", m.err)
+		s.retry = min(max(2*s.retry, 100*time.Millisecond), s.cfg.beatInterval())
+		if !s.draining {
+			s.register(c)
+		} else {
+			s.stopIfDone(c)
+		}
+		return
+	}
+	s.retry = 0
+	s.id, s.lastOK, s.seen = m.node, time.Now(), map[uuid.UUID]engine.SeenBeat{}
+	s.ctx, s.fence = context.WithCancelCause(context.Background())
+	s.node.setRegistered()
+	s.stopIfDone(c)
+	s.claim(c)
+}
+
+// beat says that we live. It also fences ourselves when that could not be said for too long.
+func (s *supervisor) beat(c actor.Context) {
+	if s.id == uuid.Nil {
+		return
+	}
+	if time.Since(s.lastOK) > s.cfg.deadline() {
+		s.log.Error("the database could not be reached for a whole lease; every transfer of this node is stopped and goes on later")
+		s.fenceSelf(c)
+		return
+	}
+	if s.beating {
+		return
+	}
+	s.beating = true
+	id, e, heart, seen, lease := s.id, s.cfg.Engine, s.heart, s.seen, s.cfg.Lease
+	progress := map[engine.Held]*engine.Progress{}
+	for _, t := range s.running {
+		progress[t.held] = t.progress
+	}
+	s.do(c, func() any {
+		b := beaten{node: id, sent: time.Now()}
+		ctx, cancel := context.WithTimeout(context.Background(), lease/2)
+		defer cancel()
+		if b.held, b.err = heart.Beat(ctx, id); b.err != nil {
+			return b
+		}
+		for _, t := range b.held {
+			if e.Revoked(ctx, t) {
+				b.revoked = append(b.revoked, t)
+			}
+		}
+		b.watch = errors.Join(e.PushProgress(ctx, progress), e.Watch(ctx, id, seen, lease))
+		return b
+	})
+}
+
+func (s *supervisor) onBeaten(c actor.Context, m beaten) {
+	s.beating = false
+	if m.node != s.id {
+		return
+	}
+	switch {
+	case errors.Is(m.err, engine.ErrFenced):
+		s.log.Error("this node was declared dead by another one; every transfer is stopped and the node starts anew")
+		s.fenceSelf(c)
+		return
+	case m.err != nil:
+		s.log.Warn("the beat failed", "err", m.err)
+		s.seen = map[uuid.UUID]engine.SeenBeat{} // we were not healthy: others' silence proves nothing
+		return
+	}
+	s.lastOK = m.sent
+	if m.watch != nil {
+		s.log.Warn("housekeeping failed, trying again at the next beat", "err", m.watch)
+	}
+	s.reconcile(c, m)
+}
+
+// reconcile compares what the database says that we run with what we run, both ways. A difference counts when it was seen by two
+// beats in a row: claims and ends are under way between them.
+func (s *supervisor) reconcile(c actor.Context, m beaten) {
+	rows := map[int64]engine.HeldTask{}
+	strays := map[engine.Held]bool{}
+	for _, row := range m.held {
+		rows[row.TaskID] = row
+		t := s.running[row.TaskID]
+		switch {
+		case t == nil || t.held != row.Held:
+			strays[row.Held] = true
+		case row.CancelRequested:
+			c.Send(t.pid, cancelTask{engine.ErrCanceled})
+		}
+	}
+	for _, row := range m.revoked {
+		if t := s.running[row.TaskID]; t != nil {
+			s.log.Warn("a running task is stopped: its owner lost the right to it", "task", row.TaskID)
+			c.Send(t.pid, cancelTask{engine.ErrCanceled})
+		}
+	}
+	for id, t := range s.running {
+		if row, ok := rows[id]; ok && row.Held == t.held {
+			t.absent = 0
+		} else if t.absent++; t.absent >= 2 {
+			c.Send(t.pid, cancelTask{engine.ErrFenced})
+		}
+	}
+	for held := range strays {
+		if s.strays[held] {
+			s.lose(c, held)
+		}
+	}
+	s.strays = strays
+}
+
+// lose gives back a task that nobody runs.
+func (s *supervisor) lose(c actor.Context, held engine.Held) {
+	e, log, ctx := s.cfg.Engine, s.log, s.ctx
+	s.do(c, func() any {
+		if err := e.Lose(ctx, held); err != nil && !errors.Is(err, engine.ErrFenced) {
+			log.Warn("a lost task could not be given back, trying again at the next beat", "task", held.TaskID, "err", err)
+		}
+		return wake{}
+	})
+}
+
+// fenceSelf closes every socket of this incarnation; a new one is made when all its tasks have ended.
+func (s *supervisor) fenceSelf(c actor.Context) {
+	s.fence(engine.ErrFenced)
+	s.id = uuid.Nil
+	s.renew(c)
+}
+
+func (s *supervisor) renew(c actor.Context) {
+	if s.id == uuid.Nil && len(s.running) == 0 && !s.draining {
+		s.register(c)
+	}
+}
+
+// claim looks for work while a worker is free. One claim is under way at a time.
+func (s *supervisor) claim(c actor.Context) {
+	if s.claiming {
+		s.again = true
+		return
+	}
+	if s.id == uuid.Nil || s.draining || len(s.running) >= s.cfg.Workers {
+		return
+	}
+	s.claiming, s.again = true, false
+	id, e, ctx := s.id, s.cfg.Engine, s.ctx
+	s.do(c, func() any {
+		held, ok, err := e.Claim(ctx, id)
+		return claimed{id, held, ok, err}
+	})
+}
+
+func (s *supervisor) onClaimed(c actor.Context, m claimed) {
+	s.claiming = false
+	switch {
+	case m.err != nil:
+		s.log.Warn("no task could be claimed, trying again at the next beat", "err", m.err)
+		return
+	case m.ok && m.node != s.id:
+		return // of an incarnation that ended: whoever fenced it gives the task back
+	case m.ok && s.draining:
+		s.lose(c, m.held)
+		return
+	case m.ok:
+		s.start(c, m.held)
+		s.claim(c)
+	case s.again:
+		s.claim(c)
+	}
+}
+
+func (s *supervisor) start(c actor.Context, held engine.Held) {
+	t := &task{engine: s.cfg.Engine, log: s.log, held: held, progress: &engine.Progress{}, node: s.ctx}
+	pid, err := c.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return t }), t.name())
+	if err != nil {
+		s.log.Error("a task actor can't be started", "task", held.TaskID, "err", err)
+		s.lose(c, held)
+		return
+	}
+	c.Watch(pid)
+	s.running[held.TaskID] = &runningTask{held: held, pid: pid, progress: t.progress}
+}
+
+func (s *supervisor) onTaskEnded(c actor.Context, held engine.Held) {
+	if t := s.running[held.TaskID]; t != nil && t.held == held {
+		delete(s.running, held.TaskID)
+	}
+	s.renew(c)
+	s.claim(c)
+	s.stopIfDone(c)
+}
+
+// onTerminated sees to a task actor that ended without saying so.
+func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
+	for id, t := range s.running {
+		if t.pid.Equal(who) {
+			s.log.Error("a task actor ended unexpectedly; its task is given back", "task", id)
+			s.lose(c, t.held)
+			s.onTaskEnded(c, t.held)
+			return
+		}
+	}
+}
+
+// HandleFailure is the supervision strategy for task actors: none is restarted in place. The child is stopped, and
+// onTerminated gives its task back.
+func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+	s.log.Error("a task actor failed", "actor", child.Id, "reason", reason)
+	sup.StopChildren(child)
+}
+
+// stopIfDone ends the supervisor once it drains and nothing runs.
+func (s *supervisor) stopIfDone(c actor.Context) {
+	if s.draining && len(s.running) == 0 {
+		c.Stop(c.Self())
+	}
+}
+
+// stopping runs when nothing is left to do for this incarnation, or when the supervisor failed.
+func (s *supervisor) stopping() {
+	if s.fence != nil {
+		s.fence(engine.ErrParked)
+	}
+	s.heart.Close()
+	if s.id != uuid.Nil {
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Lease)
+		defer cancel()
+		if err := s.cfg.Engine.Deregister(ctx, s.id); err != nil {
+			s.log.Warn("the node could not sign off; its lease runs out by itself", "err", err)
+		}
+	}
+	s.node.ended(s.draining)
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/adit-go/adit/engine"
+)
+
+// retryEnd is how long to wait before the end of a task is written again, while the database is away.
+const retryEnd = 500 * time.Millisecond
+
+// task is the actor of one running task. It never blocks: the run is a goroutine under the actor's context, which
+// reports back by message.
+type task struct {
+	engine   *engine.Engine
+	log      *slog.Logger
+	held     engine.Held
+	progress *engine.Progress
+	node     context.Context // ends when this incarnation is fenced
+
+	cancel context.CancelCauseFunc
+	park   chan struct{}
+	parked bool
+}
+
+// name carries the fencing token, so that a late message can't reach a newer owner.
+func (t *task) name() string { return fmt.Sprintf("task-%d-%d", t.held.TaskID, t.held.Token) }
+
+func (t *task) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		ctx, cancel := context.WithCancelCause(t.node)
+		t.cancel, t.park = cancel, make(chan struct{})
+		self, root := c.Self(), c.ActorSystem().Root // the actor's own context must not be used in the goroutine
+		go func() {
+			defer root.Send(self, ran{})
+			t.run(ctx)
+		}()
+	case *actor.Stopping, *actor.Restarting:
+		t.cancel(engine.ErrParked)
+	case cancelTask:
+		t.cancel(m.cause)
+	case parkTask:
+		if !t.parked {
+			t.parked = true
+			close(t.park)
+		}
+	case ran:
+		t.cancel(nil)
+		c.Send(c.Parent(), taskEnded{t.held})
+		c.Stop(c.Self())
+	}
+}
+
+// run moves the task and writes down how it ended. A panic is the task's, not the process's.
+func (t *task) run(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			t.log.Error("a task panicked; it is given back", "task", t.held.TaskID, "panic", p, "stack", string(debug.Stack()))
+			t.write(func(ctx context.Context) error { return t.engine.Lose(ctx, t.held) })
+		}
+	}()
+	outcome := t.engine.Run(ctx, t.held, t.park, t.progress)
+	t.write(func(ctx context.Context) error { return t.engine.End(ctx, outcome) })
+}
+
+// write keeps trying until the end of the task is in the database, or the task is not ours any more.
+func (t *task) write(end func(context.Context) error) {
+	for {
+		err := end(t.node)
+		if err == nil || errors.Is(err, engine.ErrFenced) || errors.Is(err, engine.ErrNotFound) || t.node.Err() != nil {
+			return
+		}
+		t.log.Warn("the end of a task can't be written, trying again", "task", t.held.TaskID, "err", err)
+		select {
+		case <-time.After(retryEnd):
+		case <-t.node.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package api serves the REST API under /api/v1. Handlers are thin: decode, call engine or people, convert, write. The
+// types of requests and responses are client's; this is the only place that converts between them and engine's.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+	"github.com/go-chi/chi/v5"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/people"
+)
+
+const (
+	prefix = "/api/v1"
+
+	defaultLimit = 50
+	quick        = 30 * time.Second // for what asks the database only
+	patient      = 5 * time.Minute  // for what asks a PACS, each step of which has an idle timeout of its own
+
+	smallBody = 64 << 10
+	jobBody   = 32 << 20 // 100,000 studies
+)
+
+// API serves what an engine does.
+type API struct {
+	engine *engine.Engine
+	huma   huma.API
+}
+
+// Register adds the routes of the API to a router. The document of the API is open to everybody; all else needs a
+// user.
+func Register(router chi.Router, e *engine.Engine, who *people.Service, version string) *API {
+	cfg := huma.DefaultConfig("ADIT", version)
+	cfg.CreateHooks = nil // no $schema in answers
+	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
+	cfg.Info.Description = "Automated DICOM Transfer: DICOM nodes, searches, jobs and tasks. Errors are problem+json (RFC 9457)."
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"token": {
+			Type: "apiKey", In: "header", Name: "Authorization",
+			Description: "`Token` and an API token of 40 hexadecimal characters; `Bearer` works as well.",
+		},
+	}
+	cfg.Security = []map[string][]string{{"token": {}}}
+
+	a := &API{engine: e}
+	router.Group(func(r chi.Router) {
+		r.Use(auth.Require(who, WriteProblem))
+		a.huma = humachi.New(r, cfg)
+		a.registerMe()
+		a.registerNodes()
+		a.registerServers()
+		a.registerFolders()
+		a.registerStudies()
+		a.registerJobs()
+		a.registerTasks()
+	})
+	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") })
+	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
+		doc, err := document()
+		if err != nil {
+			WriteProblem(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/openapi+json")
+		_, _ = w.Write(doc)
+	})
+	return a
+}
+
+// operation describes a route.
+type operation struct {
+	method, path string
+	id           string // names the operation in the document, and the methods of generated clients
+	summary      string
+	tag          string
+	status       int           // of success; 200 if 0
+	timeout      time.Duration // quick if 0
+	body         int64         // most bytes of the body; smallBody if 0
+	errors       []int         // statuses beyond 401, 422, 500 and 503
+}
+
+// handle adds a route. The handler gets the caller; its errors become problems.
+func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user people.User, in *I) (*O, error)) {
+	if op.timeout == 0 {
+		op.timeout = quick
+	}
+	if op.body == 0 {
+		op.body = smallBody
+	}
+	huma.Register(a.huma, huma.Operation{
+		OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
+		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout,
+		Errors: append([]int{401, 422, 500, 503}, op.errors...),
+	}, func(ctx context.Context, in *I) (*O, error) {
+		ctx, cancel := context.WithTimeout(ctx, op.timeout)
+		defer cancel()
+		out, err := fn(ctx, auth.User(ctx), in)
+		if err != nil {
+			return nil, problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// body is an answer.
+type body[T any] struct {
+	Body T
+}
+
+// none is an answer without content (204).
+type none struct{}
+
+// Paging is a part of a list that is asked for.
+type Paging struct {
+	Cursor string `query:"cursor" maxLength:"20" doc:"next_cursor of the page before; absent for the first one."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Most items on this page."`
+}
+
+// after reads the cursor: the key of the last item of the page before.
+func (p Paging) after() (int64, error) {
+	if p.Cursor == "" {
+		return 0, nil
+	}
+	key, err := strconv.ParseInt(p.Cursor, 10, 64)
+	if err != nil || key < 1 {
+		return 0, &engine.Invalid{Field: "cursor", Reason: "this is not a next_cursor of a list; start without a cursor"}
+	}
+	return key, nil
+}
+
+// pageOf converts what a list gave. One item more than the limit was asked for, and tells that there is a next page.
+func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64) *body[client.Page[C]] {
+	out := client.Page[C]{Items: make([]C, 0, min(len(rows), limit))}
+	for i, row := range rows {
+		if i == limit {
+			out.NextCursor = strconv.FormatInt(key(rows[i-1]), 10)
+			break
+		}
+		out.Items = append(out.Items, convert(row))
+	}
+	return &body[client.Page[C]]{out}
+}
+
+// staff refuses others: DICOM nodes are everybody's.
+func staff(user people.User) error {
+	if !user.IsStaff {
+		return &people.Denied{Reason: "only staff may do this; ask your administrator"}
+	}
+	return nil
+}

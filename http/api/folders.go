@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/people"
+)
+
+func (a *API) registerFolders() {
+	handle(a, operation{method: http.MethodGet, path: "/folders", id: "list-folders", summary: "List folders", tag: nodesTag}, a.listFolders)
+	handle(a, operation{
+		method: http.MethodPost, path: "/folders", id: "add-folder", summary: "Add a folder", tag: nodesTag,
+		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
+	}, a.addFolder)
+}
+
+func (a *API) listFolders(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Folder]], error) {
+	nodes, err := a.nodesWhere(ctx, in, func(n engine.DICOMNode) bool { return n.Folder != nil })
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(nodes, in.Limit, clientFolder, nodeKey), nil
+}
+
+func (a *API) addFolder(ctx context.Context, user people.User, in *struct{ Body client.FolderSettings }) (*body[client.Folder], error) {
+	if err := staff(user); err != nil {
+		return nil, err
+	}
+	n, err := a.engine.AddFolder(ctx, user, in.Body.Name, in.Body.Path)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Folder]{clientFolder(n)}, nil
+}
+
+func clientFolder(n engine.DICOMNode) client.Folder {
+	return client.Folder{ID: n.ID, CreatedAt: n.CreatedAt, FolderSettings: client.FolderSettings{Name: n.Name, Path: n.Folder.Path}}
+}

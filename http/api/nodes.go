@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/people"
+)
+
+const nodesTag = "DICOM nodes"
+
+type NodeName struct {
+	Name string `path:"name" doc:"Name of the DICOM node, in any case of letters." maxLength:"255"`
+}
+
+func (a *API) registerNodes() {
+	handle(a, operation{method: http.MethodGet, path: "/nodes", id: "list-nodes", summary: "List servers and folders", tag: nodesTag}, a.listNodes)
+	handle(a, operation{
+		method: http.MethodGet, path: "/nodes/{name}", id: "get-node", summary: "Get a server or folder", tag: nodesTag, errors: []int{404},
+	}, a.getNode)
+	handle(a, operation{
+		method: http.MethodDelete, path: "/nodes/{name}", id: "delete-node", summary: "Remove a server or folder that no job names", tag: nodesTag,
+		status: http.StatusNoContent, errors: []int{403, 404, 409},
+	}, a.deleteNode)
+	handle(a, operation{
+		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node", tag: nodesTag, timeout: patient, errors: []int{403, 404},
+		summary: "Try whether a server answers and offers its services, or a folder is writable",
+	}, a.checkNode)
+}
+
+func (a *API) listNodes(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Node]], error) {
+	above, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := a.engine.ListDICOMNodes(ctx, above, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(nodes, in.Limit, clientNode, nodeKey), nil
+}
+
+func nodeKey(n engine.DICOMNode) int64 { return n.ID }
+
+func (a *API) getNode(ctx context.Context, _ people.User, in *NodeName) (*body[client.Node], error) {
+	n, err := a.engine.DICOMNodeByName(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Node]{clientNode(n)}, nil
+}
+
+func (a *API) deleteNode(ctx context.Context, user people.User, in *NodeName) (*none, error) {
+	if err := staff(user); err != nil {
+		return nil, err
+	}
+	n, err := a.engine.DICOMNodeByName(ctx, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
+}
+
+func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Page[client.Check]], error) {
+	if err := staff(user); err != nil {
+		return nil, err
+	}
+	checks, err := a.engine.CheckNode(ctx, user, in.Name)
+	if err != nil {
+		return nil, err
+	}
+	out := client.Page[client.Check]{Items: make([]client.Check, 0, len(checks))}
+	for _, c := range checks {
+		out.Items = append(out.Items, client.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
+	}
+	return &body[client.Page[client.Check]]{out}, nil
+}
+
+func clientNode(n engine.DICOMNode) client.Node {
+	out := client.Node{ID: n.ID, Name: n.Name}
+	if n.Server != nil {
+		s := clientServer(n)
+		out.Kind, out.Server = client.KindServer, &s
+	} else {
+		f := clientFolder(n)
+		out.Kind, out.Folder = client.KindFolder, &f
+	}
+	return out
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/people"
+)
+
+// How long a caller is asked to wait before trying again.
+const (
+	retryBusy        = 2 * time.Second
+	retryDatabase    = 2 * time.Second
+	retryUnreachable = 30 * time.Second
+)
+
+// problem is a client.Problem in the shape that huma writes.
+type problem struct {
+	client.Problem
+}
+
+// GetStatus is asked for by huma.
+func (p *problem) GetStatus() int { return p.Status }
+
+// ContentType is asked for by huma.
+func (p *problem) ContentType(string) string { return problemType }
+
+// GetHeaders is asked for by huma.
+func (p *problem) GetHeaders() http.Header {
+	h := http.Header{}
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
+	}
+	if p.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", `Token realm="ADIT"`)
+	}
+	return h
+}
+
+const problemType = "application/problem+json"
+
+func newProblem(status int, detail string) *problem {
+	return &problem{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+}
+
+func (p *problem) retry(after time.Duration) *problem {
+	p.RetryAfter = after
+	return p
+}
+
+// problemOf says in a sentence what went wrong. What nobody foresaw goes to the log, and the caller gets the request's name.
+func problemOf(ctx context.Context, err error) *problem {
+	var own *problem
+	if errors.As(err, &own) {
+		return own
+	}
+	if p := problemOfRequest(err); p != nil {
+		return p
+	}
+	if p := problemOfServers(err); p != nil {
+		logger(ctx).InfoContext(ctx, "a request could not be served", "status", p.Status, "reason", err)
+		return p
+	}
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		return newProblem(http.StatusServiceUnavailable, "The request was given up before it was done.")
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up; try again, or ask for less.").retry(retryUnreachable)
+	}
+	logger(ctx).ErrorContext(ctx, "a request failed", "error", err)
+	return internal(ctx)
+}
+
+func internal(ctx context.Context) *problem {
+	p := newProblem(http.StatusInternalServerError,
+		"ADIT failed to do this, by a fault of its own. Tell your administrator the request's name "+RequestID(ctx)+"; the log says more.")
+	p.RequestID = RequestID(ctx)
+	return p
+}
+
+// problemOfRequest judges what the caller can do something about.
+func problemOfRequest(err error) *problem {
+	var invalid *engine.Invalid
+	var conflict *engine.Conflict
+	var denied *people.Denied
+	switch {
+	case errors.As(err, &invalid):
+		p := newProblem(http.StatusUnprocessableEntity, sentence(invalid.Error()))
+		if invalid.Field != "" {
+			p.Errors = []client.FieldError{{Field: invalid.Field, Message: invalid.Reason}}
+		}
+		return p
+	case errors.As(err, &conflict):
+		return newProblem(http.StatusConflict, sentence(conflict.Reason))
+	case errors.As(err, &denied):
+		return newProblem(http.StatusForbidden, sentence(denied.Reason))
+	case errors.Is(err, engine.ErrNotFound):
+		return newProblem(http.StatusNotFound, sentence(err.Error()))
+	case errors.Is(err, people.ErrUnauthenticated):
+		return newProblem(http.StatusUnauthorized, sentence(err.Error()))
+	}
+	return nil
+}
+
+// problemOfServers judges what lies with a PACS or with the database.
+func problemOfServers(err error) *problem {
+	var busy *pacs.Busy
+	var closed *pacs.Closed
+	switch {
+	case errors.As(err, &busy):
+		return newProblem(http.StatusServiceUnavailable, sentence(busy.Error())).retry(retryBusy)
+	case errors.As(err, &closed):
+		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error()))
+	case databaseLost(err):
+		return newProblem(http.StatusServiceUnavailable,
+			"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase)
+	case engine.Unreachable(err):
+		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable)
+	case engine.PeerRefused(err):
+		return newProblem(http.StatusBadGateway, sentence(err.Error()))
+	}
+	return nil
+}
+
+// databaseLost tells whether PostgreSQL is away, starting or ending (SQLSTATE classes 08 and 57, and no connection).
+func databaseLost(err error) bool {
+	var connect *pgconn.ConnectError
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &connect):
+		return true
+	case errors.As(err, &pg):
+		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+	}
+	// What pgx gives when a connection breaks under a query has no type of its own.
+	text := err.Error()
+	return strings.Contains(text, "conn closed") || strings.Contains(text, "closed pool") || strings.Contains(text, "failed to receive message") ||
+		strings.Contains(text, "unexpected EOF")
+}
+
+// WriteProblem answers a request outside of huma: unknown routes, callers without a token, panics.
+func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(r.Context(), err)
+	for name, values := range p.GetHeaders() {
+		w.Header()[name] = values
+	}
+	w.Header().Set("Content-Type", problemType)
+	w.WriteHeader(p.Status)
+	_ = json.NewEncoder(w).Encode(&p.Problem) // whoever has gone misses nothing
+}
+
+// Refuse is WriteProblem with a status and a sentence.
+func Refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
+	WriteProblem(w, r, newProblem(status, detail))
+}
+
+// Error makes problem an error.
+func (p *problem) Error() string { return p.Problem.Error() }
+
+// Faults that huma finds in a request itself become our problems, and the values that it would send back stay here: they
+// may be a patient's.
+func init() {
+	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+		if status >= http.StatusInternalServerError {
+			msg = "ADIT failed to do this, by a fault of its own."
+			errs = nil
+		}
+		p := newProblem(status, sentence(msg))
+		for _, err := range errs {
+			var detail huma.ErrorDetailer
+			if !errors.As(err, &detail) {
+				continue
+			}
+			d := detail.ErrorDetail()
+			message := d.Message
+			if _, raw := d.Value.(string); raw && d.Location == "body" {
+				message = "this is no JSON of the documented form" // the parser's words may quote a value
+			}
+			p.Errors = append(p.Errors, client.FieldError{Field: field(d.Location), Message: message})
+		}
+		if len(p.Errors) > 0 {
+			p.Detail = "The request can't be used: " + describe(p.Errors[0]) + "."
+		}
+		return p
+	}
+}
+
+func describe(e client.FieldError) string {
+	if e.Field == "" {
+		return e.Message
+	}
+	return e.Field + ": " + e.Message
+}
+
+// field takes off where a field was found: its name says enough.
+func field(location string) string {
+	for _, where := range []string{"body.", "query.", "path.", "header."} {
+		if name, ok := strings.CutPrefix(location, where); ok {
+			return name
+		}
+	}
+	return strings.TrimPrefix(location, "body")
+}
+
+// sentence makes an error a sentence.
+func sentence(text string) string {
+	text = strings.TrimSuffix(text, ".")
+	if text == "" {
+		return text
+	}
+	first, _, _ := strings.Cut(text, " ")
+	if !strings.ContainsAny(first, "_-[.:") { // the name of a field stays as it is
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	return text + "."
+}
+
+type requestKey struct{}
+
+type request struct {
+	id  string
+	log *slog.Logger
+}
+
+// WithRequest leaves the request's name, and the logger that carries it, for handlers.
+func WithRequest(ctx context.Context, id string, log *slog.Logger) context.Context {
+	return context.WithValue(ctx, requestKey{}, request{id, log})
+}
+
+// RequestID names the request, for the log and for people.
+func RequestID(ctx context.Context) string {
+	rq, _ := ctx.Value(requestKey{}).(request)
+	return rq.id
+}
+
+func logger(ctx context.Context) *slog.Logger {
+	if rq, ok := ctx.Value(requestKey{}).(request); ok {
+		return rq.log
+	}
+	return slog.New(slog.DiscardHandler)
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package http is the outside of ADIT: the router, what every request passes, health and metrics. The REST API is in
+// http/api, who is calling in http/auth.
+package http
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/people"
+)
+
+const (
+	headerTimeout = 10 * time.Second
+	idleTimeout   = 2 * time.Minute
+	// Each route has a timeout of its own, a few minutes at most; this one ends what a caller doesn't take.
+	writeTimeout = 10 * time.Minute
+	maxHeader    = 32 << 10
+	readyTimeout = 5 * time.Second
+)
+
+// Config says what the outside serves.
+type Config struct {
+	Engine  *engine.Engine
+	People  *people.Service
+	Version string
+	Log     *slog.Logger
+	Metrics *prometheus.Registry
+	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
+	// sentence is shown to everybody.
+	Ready func(ctx context.Context) error
+}
+
+// New gives the handler of everything that is served over HTTP.
+func New(cfg Config) http.Handler {
+	m := newMetrics(cfg.Metrics)
+	r := chi.NewRouter()
+	r.Use(named(cfg.Log), m.measure, logged, recovered, rawPath, sameOrigin())
+	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
+	})
+	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, http.StatusMethodNotAllowed, "This address does not take the method; /api/v1/openapi.json describes what it takes.")
+	})
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := cfg.Ready(ctx); err != nil {
+			text(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		text(w, http.StatusOK, "ready")
+	})
+	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{
+		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelError), MaxRequestsInFlight: 4,
+	}))
+	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
+	return r
+}
+
+// NewServer gives a server with the limits that every listener of ours has. Requests get ctx's values and end.
+func NewServer(ctx context.Context, handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, ReadTimeout: writeTimeout,
+		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelInfo),
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
+}
+
+func text(w http.ResponseWriter, status int, line string) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(line + "\n"))
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/adit-go/adit/http/api"
+)
+
+// requestLog carries the logger from named to logged.
+type requestLog struct{}
+
+// named gives each request a name, which its log records carry and the caller gets as X-Request-Id.
+func named(log *slog.Logger) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			id := rand.Text()
+			w.Header().Set("X-Request-Id", id)
+			w.Header().Set("X-Content-Type-Options", "nosniff")
+			w.Header().Set("Cache-Control", "no-store")
+			rlog := log.With("request", id)
+			ctx := context.WithValue(api.WithRequest(r.Context(), id, rlog), requestLog{}, rlog)
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+func requestLogger(ctx context.Context) *slog.Logger {
+	if log, ok := ctx.Value(requestLog{}).(*slog.Logger); ok {
+		return log
+	}
+	return slog.New(slog.DiscardHandler)
+}
+
+// logged writes the access log. It names the route, not the address: names of DICOM nodes don't matter here, and a query
+// may hold a patient's data.
+func logged(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			level := slog.LevelInfo
+			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" {
+				level = slog.LevelDebug
+			}
+			requestLogger(r.Context()).Log(r.Context(), level, "request", "method", r.Method, "route", route(r), "status", ww.Status(),
+				"bytes", ww.BytesWritten(), "duration_ms", time.Since(start).Milliseconds(), "peer", r.RemoteAddr)
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+// route gives the pattern that a request matched, after it was served.
+func route(r *http.Request) string {
+	if rc := chi.RouteContext(r.Context()); rc != nil {
+		if pattern := rc.RoutePattern(); pattern != "" {
+			return pattern
+		}
+	}
+	return "none"
+}
+
+// recovered answers a request whose handler panicked, and leaves the process alone.
+func recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || r.Context().Err() != nil) {
+				panic(http.ErrAbortHandler) // the caller has gone
+			}
+			requestLogger(r.Context()).ErrorContext(r.Context(), "a request panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
+				panic(http.ErrAbortHandler) // part of an answer went out, which nobody may take for the whole
+			}
+			api.WriteProblem(w, r, errors.New("the handler panicked"))
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// rawPath has routes matched on the path as it was sent, so that an escaped slash or colon is part of a name.
+func rawPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.URL.RawPath = r.URL.EscapedPath()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// sameOrigin refuses what a browser sends on behalf of another site's page.
+func sameOrigin() func(http.Handler) http.Handler {
+	protection := http.NewCrossOriginProtection()
+	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
+	}))
+	return protection.Handler
+}
+
+// metrics of what is served.
+type metrics struct {
+	requests *prometheus.HistogramVec
+	running  prometheus.Gauge
+}
+
+func newMetrics(registry *prometheus.Registry) *metrics {
+	m := &metrics{
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "adit_http_request_duration_seconds", Help: "Duration of HTTP requests by route, method and status.",
+			Buckets: []float64{.005, .02, .1, .5, 2, 10, 60},
+		}, []string{"route", "method", "status"}),
+		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "adit_http_requests_running", Help: "HTTP requests being served."}),
+	}
+	registry.MustRegister(m.requests, m.running)
+	return m
+}
+
+func (m *metrics) measure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		m.running.Inc()
+		defer func() {
+			m.running.Dec()
+			m.requests.WithLabelValues(route(r), method(r), strconv.Itoa(ww.Status())).Observe(time.Since(start).Seconds())
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+// method gives the method, with all that we don't serve as one: labels are bounded.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions:
+		return r.Method
+	}
+	return "other"
+}
