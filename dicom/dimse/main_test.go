@@ -22,6 +22,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 const (
@@ -37,7 +38,10 @@ const (
 	patience = 20 * time.Second
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testpeer.Isolate()
+	goleak.VerifyTestMain(m)
+}
 
 // takeAll accepts every context with the first transfer syntax proposed.
 func takeAll(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {

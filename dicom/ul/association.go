@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// What this implementation calls itself in each association (PS3.7 D.3.3.2).
+// What this implementation calls itself in each association (PS3.7 D.3.3.2): the same as in its file meta.
 const (
-	ImplementationClassUID    = "2.25.40043082621105167981935346185100626312"
+	ImplementationClassUID    = "2.25.246521483906153128720583913620617329415"
 	ImplementationVersionName = "ADIT"
 )
 
