@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package harness runs a node of ADIT inside a test: real PostgreSQL, the engine and its actors, without HTTP.
+package harness
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/actors"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/engine"
+	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/people"
+)
+
+// Deadline is how long a test waits for something that must happen, as safety only.
+const Deadline = time.Minute
+
+// Node is a running node with its first user.
+type Node struct {
+	Engine *engine.Engine
+	Pool   *pgxpool.Pool
+	Admin  people.User
+
+	t       testing.TB
+	url     string
+	cfg     Config
+	dataDir uuid.UUID
+	actors  *actors.Node
+}
+
+// Config of a node. Zero values are fit for tests: short pauses.
+type Config struct {
+	Engine  engine.Config
+	Workers int
+	Lease   time.Duration
+	Idle    bool // don't start the actors; Start does
+}
+
+// New starts a node on a database of its own. It is stopped when the test ends.
+func New(t testing.TB, cfg Config) *Node {
+	t.Helper()
+	url := dbtest.URL(t)
+	ctx := context.Background()
+	pool, err := db.Open(ctx, url, db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+
+	if cfg.Engine.RetryPauses == nil {
+		cfg.Engine.RetryPauses = []time.Duration{50 * time.Millisecond, 50 * time.Millisecond}
+	}
+	if cfg.Engine.WaitPauses == nil {
+		cfg.Engine.WaitPauses = []time.Duration{50 * time.Millisecond}
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = 2 * time.Second
+	}
+	n := &Node{t: t, Pool: pool, url: url, cfg: cfg, dataDir: uuid.New()}
+	who := people.New(pool, people.NewKey())
+	var token string
+	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
+	n.Admin, err = who.UserOfToken(ctx, token)
+	require.NoError(t, err)
+	n.Engine = engine.New(pool, who, doorpacs.NewDoor(pool), n.log(), cfg.Engine)
+	if !cfg.Idle {
+		n.Start()
+	}
+	return n
+}
+
+func (n *Node) log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(n.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+}
+
+// Start starts the actors and waits until the node may claim.
+func (n *Node) Start() {
+	n.t.Helper()
+	var err error
+	n.actors, err = actors.Start(actors.Config{
+		Engine: n.Engine, DatabaseURL: n.url, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(),
+		Registration: engine.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
+	})
+	require.NoError(n.t, err)
+	select {
+	case <-n.actors.Registered():
+	case <-time.After(Deadline):
+		n.t.Fatal("the node did not register")
+	}
+	n.t.Cleanup(func() { n.Stop(0) })
+}
+
+// Stop stops the actors, giving running tasks so long to come to a stop by themselves.
+func (n *Node) Stop(patience time.Duration) {
+	if n.actors == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	require.NoError(n.t, n.actors.Stop(ctx))
+	n.actors = nil
+}
+
+// AddServer adds a server with every service, and lets change set what differs.
+func (n *Node) AddServer(name, aeTitle, addr string, change func(*engine.NewServer)) engine.DICOMNode {
+	n.t.Helper()
+	host, port, err := net.SplitHostPort(addr)
+	require.NoError(n.t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(n.t, err)
+	s := engine.NewServer{
+		Name: name, AETitle: aeTitle, Host: host, Port: number,
+		Supports: engine.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+	}
+	if change != nil {
+		change(&s)
+	}
+	node, err := n.Engine.AddServer(context.Background(), n.Admin, s)
+	require.NoError(n.t, err)
+	return node
+}
+
+// AddFolder adds a folder.
+func (n *Node) AddFolder(name, path string) engine.DICOMNode {
+	n.t.Helper()
+	node, err := n.Engine.AddFolder(context.Background(), n.Admin, name, path)
+	require.NoError(n.t, err)
+	return node
+}
+
+// Transfer makes a job for whole studies.
+func (n *Node) Transfer(source, destination string, studies ...string) engine.Job {
+	n.t.Helper()
+	t := engine.Transfer{Source: source, Destination: destination}
+	for _, uid := range studies {
+		t.Studies = append(t.Studies, engine.Study{StudyInstanceUID: uid})
+	}
+	return n.Create(t)
+}
+
+// Create makes a job.
+func (n *Node) Create(t engine.Transfer) engine.Job {
+	n.t.Helper()
+	job, err := n.Engine.CreateTransfer(context.Background(), n.Admin, t)
+	require.NoError(n.t, err)
+	return job
+}
+
+// Wait waits until nothing of a job is pending or running.
+func (n *Node) Wait(job int64) engine.Job {
+	n.t.Helper()
+	return n.WaitFor(job, engine.Job.Done)
+}
+
+// WaitFor waits until a job is as wanted.
+func (n *Node) WaitFor(job int64, wanted func(engine.Job) bool) engine.Job {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Deadline)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		j, err := n.Engine.Job(ctx, n.Admin, job)
+		require.NoError(n.t, err)
+		if wanted(j) {
+			return j
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tasks, _ := n.Engine.Tasks(context.Background(), n.Admin, job, engine.TaskFilter{Limit: 5})
+			n.t.Fatalf("job %d is still %s; its first tasks: %+v", job, j.Status, tasks)
+		}
+	}
+}
+
+// Task gives the only task of a job.
+func (n *Node) Task(job int64) engine.Task {
+	n.t.Helper()
+	tasks, err := n.Engine.Tasks(context.Background(), n.Admin, job, engine.TaskFilter{Limit: 2})
+	require.NoError(n.t, err)
+	require.Len(n.t, tasks, 1)
+	return tasks[0]
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package transfer tests the main job from outside: studies that go from one server to another, complete or loud.
+package transfer
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/test/harness"
+)
+
+func startPACS(t *testing.T, cfg pacs.Config) *pacs.PACS {
+	t.Helper()
+	p, err := pacs.Start(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+// ct is a small study of one series.
+func ct(seed uint64, instances int) *phantom.Study {
+	return phantom.New(seed, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: instances, Rows: 64, Columns: 64}},
+	})
+}
+
+func TestServerToServer(t *testing.T) {
+	study := ct(1, 40)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n := harness.New(t, harness.Config{})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+
+	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+	require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+	requireSame(t, src, dst, 40)
+}
+
+// requireSame asserts that every object went out of the source once and into the destination with the same bytes.
+func requireSame(t *testing.T, src, dst *pacs.PACS, n int) {
+	t.Helper()
+	sent := map[string]string{}
+	for _, s := range src.Recorder().Log().Sent {
+		require.NotContains(t, sent, s.SOPInstanceUID, "sent twice")
+		sent[s.SOPInstanceUID] = s.SHA256
+	}
+	stored := map[string]string{}
+	for _, s := range dst.Recorder().Log().Stores {
+		stored[s.SOPInstanceUID] = s.SHA256
+	}
+	require.Len(t, stored, n)
+	require.Equal(t, sent, stored)
+}
