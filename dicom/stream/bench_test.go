@@ -4,7 +4,6 @@ package stream
 
 import (
 	"bytes"
-	"io"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -46,10 +45,10 @@ func BenchmarkRewrite(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				for n, err := 0, error(nil); err != io.EOF; {
+				for n, err := 0, error(nil); !atEnd(err); {
 					var m int
 					m, err = o.Read(out[n:])
-					if err != nil && err != io.EOF {
+					if err != nil && !atEnd(err) {
 						b.Fatal(err)
 					}
 					n += m
@@ -70,7 +69,7 @@ func BenchmarkPassThrough(b *testing.B) {
 		r.Reset(in)
 		o, err := Open(r, dict.ExplicitVRLittleEndian, Limits{})
 		require.NoError(b, err)
-		for n, err := 0, error(nil); err != io.EOF; {
+		for n, err := 0, error(nil); !atEnd(err); {
 			var m int
 			m, err = o.Read(out[n:])
 			n += m

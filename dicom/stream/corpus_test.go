@@ -269,7 +269,7 @@ func skipElement(b []byte, pos int, implicit, big bool) int {
 	if !implicit && u16(pos) != 0xFFFE {
 		vr = string(b[pos+4 : pos+6])
 		length = u16(pos + 6)
-		if strings.Contains("OB OD OF OL OV OW SQ SV UC UN UR UT UV", vr) {
+		if slices.Contains(strings.Fields("OB OD OF OL OV OW SQ SV UC UN UR UT UV"), vr) {
 			length, value = u32(pos+8), pos+12
 		}
 	}

@@ -49,7 +49,7 @@ func (d *DataSet) Has(tag dict.Tag) bool {
 // An odd length is padded. A value for (0008,0005) belongs in SetCharset.
 func (d *DataSet) Put(e Element) {
 	if len(e.Value)%2 == 1 {
-		e.Value = append(e.Value[:len(e.Value):len(e.Value)], e.VR.Padding())
+		e.Value = append(slices.Clip(e.Value), e.VR.Padding())
 	}
 	i, ok := d.find(e.Tag)
 	if ok {

@@ -66,8 +66,7 @@ type inflater struct{ r io.Reader }
 
 func (i *inflater) Read(p []byte) (int, error) {
 	n, err := i.r.Read(p)
-	var corrupt flate.CorruptInputError
-	if errors.As(err, &corrupt) {
+	if _, corrupt := errors.AsType[flate.CorruptInputError](err); corrupt {
 		err = fmt.Errorf("%w: deflated data is corrupt: %w", ErrMalformed, err)
 	}
 	return n, err
@@ -101,7 +100,7 @@ func (d *deflated) read(o *Object, p []byte) (int, error) {
 // step walks the next piece of inflated data; the compressed bytes that it took are kept by then.
 func (d *deflated) step(o *Object) error {
 	_, err := o.readPlain(d.chunk)
-	if err != io.EOF {
+	if !atEnd(err) {
 		return err
 	}
 	d.done = true
@@ -114,7 +113,7 @@ const maxTrailer = 9
 
 func (d *deflated) trailer() error {
 	for range maxTrailer + 1 {
-		if _, err := d.in.ReadByte(); err == io.EOF {
+		if _, err := d.in.ReadByte(); atEnd(err) {
 			return nil
 		} else if err != nil {
 			return err
@@ -132,7 +131,7 @@ func (d *deflated) readAgain(o *Object, p []byte) (int, error) {
 		if _, werr := d.again.Write(d.chunk[:n]); werr != nil {
 			return 0, werr
 		}
-		if err == io.EOF {
+		if atEnd(err) {
 			if err = d.end(); err == nil {
 				continue
 			}

@@ -94,7 +94,7 @@ func (o *Object) scan(limit int) (int, error) {
 			return 0, err
 		}
 		if !ok {
-			if err := s.fill(o.src, limit+maxHead); err == io.EOF && atTop && int64(len(s.buf)) == w.pos {
+			if err := s.fill(o.src, limit+maxHead); atEnd(err) && atTop && int64(len(s.buf)) == w.pos {
 				return len(s.buf), nil
 			} else if err != nil {
 				return o.cut(limit, err)
@@ -127,7 +127,7 @@ func large(length uint32, limit int) bool { return int64(length) >= int64(limit)
 // cut is called when the header can't be read on. A limit passed within a large element ends the header before it.
 func (o *Object) cut(limit int, err error) (int, error) {
 	if !errors.Is(err, ErrTooLarge) {
-		if err == io.EOF {
+		if atEnd(err) {
 			err = o.w.finish()
 		}
 		return 0, err
@@ -164,6 +164,10 @@ func (s *scratch) fill(r io.Reader, limit int) error {
 	return err
 }
 
+// atEnd tells whether a reader said that its input is complete. An error that wraps io.EOF doesn't say so: it may be
+// that of a lost connection.
+func atEnd(err error) bool { return err == io.EOF } //nolint:errorlint // see above
+
 // readSome reads at least one byte or gives an error. An error that comes with bytes is kept for the next call
 // by the source, as io.Reader asks.
 func readSome(r io.Reader, p []byte) (int, error) {
@@ -194,23 +198,20 @@ func (o *Object) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := o.begin(); err != nil {
-		return 0, err
-	}
-	n, err := 0, error(nil)
+	o.begin()
+	read := o.readPlain
 	if o.deflated != nil {
-		n, err = o.deflated.read(o, p)
-	} else {
-		n, err = o.readPlain(p)
+		read = func(p []byte) (int, error) { return o.deflated.read(o, p) }
 	}
+	n, err := read(p)
 	o.err = err
 	return n, err
 }
 
 // begin builds the outgoing header at the first read.
-func (o *Object) begin() error {
+func (o *Object) begin() {
 	if o.started {
-		return nil
+		return
 	}
 	o.started = true
 	if len(o.s.edits) > 0 {
@@ -219,7 +220,6 @@ func (o *Object) begin() error {
 	if o.deflated != nil {
 		o.deflated.begin(len(o.s.edits) > 0)
 	}
-	return nil
 }
 
 // readPlain gives the data set before any deflating.
@@ -229,17 +229,16 @@ func (o *Object) readPlain(p []byte) (int, error) {
 		o.head = o.head[n:]
 		return n, nil
 	}
-	n, err := 0, error(nil)
 	if len(o.rest) > 0 {
-		n = copy(p, o.rest)
+		n := copy(p, o.rest)
 		o.rest = o.rest[n:]
-	} else {
-		n, err = o.src.Read(p)
+		return n, o.w.feed(p[:n])
 	}
+	n, err := o.src.Read(p)
 	if bad := o.w.feed(p[:n]); bad != nil {
 		return n, bad
 	}
-	if err == io.EOF {
+	if atEnd(err) {
 		if bad := o.w.finish(); bad != nil {
 			return n, bad
 		}
@@ -250,7 +249,7 @@ func (o *Object) readPlain(p []byte) (int, error) {
 // WriteTo writes the outgoing data set. See Read.
 func (o *Object) WriteTo(w io.Writer) (int64, error) {
 	if o.err != nil {
-		if o.err == io.EOF {
+		if atEnd(o.err) {
 			return 0, nil
 		}
 		return 0, o.err
@@ -268,7 +267,7 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 				return written, werr
 			}
 		}
-		if err == io.EOF {
+		if atEnd(err) {
 			return written, nil
 		}
 		if err != nil {

@@ -102,7 +102,7 @@ func (m *FileMeta) read(r io.Reader, s *scratch, pos int) (end int, err error) {
 // need reads until the buffer holds n bytes.
 func (s *scratch) need(r io.Reader, n int) error {
 	for len(s.buf) < n {
-		if err := s.fill(r, maxMeta); err == io.EOF {
+		if err := s.fill(r, maxMeta); atEnd(err) {
 			return fmt.Errorf("it was cut off: %w", io.ErrUnexpectedEOF)
 		} else if err != nil {
 			return err
