@@ -54,6 +54,9 @@ var (
 
 // Get gives a top-level element, with edits applied. Value is valid until the next edit or Close, and must not be changed.
 func (h *Header) Get(tag dict.Tag) (Element, bool) {
+	if h.o == nil { // closed
+		return Element{}, false
+	}
 	s := h.o.s
 	if i, ok := h.findEdit(tag); ok {
 		e := &s.edits[i]
@@ -69,6 +72,9 @@ func (h *Header) Get(tag dict.Tag) (Element, bool) {
 
 // All gives the top-level elements as received, without edits, in their order.
 func (h *Header) All(yield func(Element) bool) {
+	if h.o == nil { // closed
+		return
+	}
 	for i := range h.o.s.index {
 		e := &h.o.s.index[i]
 		if !yield(Element{Tag: e.tag, VR: h.vrOf(e), Value: h.o.s.buf[e.value:e.end:e.end]}) {
@@ -90,7 +96,8 @@ func (h *Header) Text(tag dict.Tag) string {
 	if !ok {
 		return ""
 	}
-	return firstValue(h.Charset().Decode(e.Value, e.VR), e.VR)
+	vr := textVR(e)
+	return firstValue(h.Charset().Decode(e.Value, vr), vr)
 }
 
 // Charset gives the object's character set; ASCII where it names one that isn't defined.
@@ -123,11 +130,11 @@ func (h *Header) SOPInstanceUID() string { return h.Text(dict.SOPInstanceUID) }
 // Set puts a top-level element in its place, or replaces all elements of that tag. value is in the object's byte order; it is
 // copied, and padded to even length. A group length (gggg,0000) that the header has is kept right.
 func (h *Header) Set(tag dict.Tag, vr dict.VR, value []byte) error {
-	s := h.o.s
 	e, err := h.newEdit(tag)
 	if err != nil {
 		return err
 	}
+	s := h.o.s
 	if int64(len(value))+int64(len(s.values)) > defaultHeader {
 		return fmt.Errorf("%w: the new values together pass %d bytes", ErrTooLarge, defaultHeader)
 	}

@@ -96,6 +96,39 @@ func TestEdit(t *testing.T) {
 	}
 }
 
+func TestClosed(t *testing.T) {
+	in := withPixels(t, sample(), dict.ExplicitVRLittleEndian, 100)
+	o, err := Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, Limits{})
+	require.NoError(t, err)
+	h := o.Header()
+	require.NoError(t, o.Close())
+	require.NoError(t, o.Close())
+	require.Empty(t, h.SOPInstanceUID())
+	require.ErrorIs(t, h.Set(dict.PatientID, dict.LO, nil), ErrClosed)
+	require.ErrorIs(t, h.SetText(dict.PatientID, "x"), ErrClosed)
+	require.ErrorIs(t, h.Remove(dict.PatientID), ErrClosed)
+	_, err = o.WriteTo(io.Discard)
+	require.ErrorIs(t, err, ErrClosed)
+}
+
+// TestPool has objects in parallel share the pool; under -race it shows that no two have the same memory.
+func TestPool(t *testing.T) {
+	for g := range 4 {
+		id := fmt.Sprintf("P-%d", g)
+		t.Run(id, func(t *testing.T) {
+			t.Parallel()
+			for range 50 {
+				out := edited(t, string(withPixels(t, sample(), dict.JPEGBaseline8Bit, 1000)), func(h *Header) {
+					require.NoError(t, h.SetText(dict.PatientID, id))
+				})
+				d, err := ParseDataSet([]byte(out), dict.JPEGBaseline8Bit, Limits{})
+				require.NoError(t, err)
+				require.Equal(t, id, d.String(dict.PatientID))
+			}
+		})
+	}
+}
+
 // TestEditKeepsBytes edits beside what an encoder of ours would never write: odd lengths, null padding in text, a
 // private sequence of undefined length as UN, unsorted tags, a tag that occurs twice.
 func TestEditKeepsBytes(t *testing.T) {
@@ -294,6 +327,22 @@ func TestSourceErrorIsPassedOn(t *testing.T) {
 		}
 		require.ErrorIs(t, err, broken)
 	}
+}
+
+// TestOnlyEOFEnds has a source whose error wraps io.EOF where the data set might end.
+func TestOnlyEOFEnds(t *testing.T) {
+	in := withPixels(t, sample(), dict.ExplicitVRLittleEndian, 100_000)
+	lost := fmt.Errorf("connection lost: %w", io.EOF)
+	o, err := Open(io.MultiReader(bytes.NewReader(in), iotestErr{lost}), dict.ExplicitVRLittleEndian, Limits{})
+	require.NoError(t, err)
+	defer o.Close()
+	_, err = io.Copy(io.Discard, o)
+	require.ErrorContains(t, err, "connection lost")
+
+	noPixels, err := sample().Encode(dict.ExplicitVRLittleEndian)
+	require.NoError(t, err)
+	_, err = Open(io.MultiReader(bytes.NewReader(noPixels), iotestErr{lost}), dict.ExplicitVRLittleEndian, Limits{})
+	require.ErrorContains(t, err, "connection lost")
 }
 
 type iotestErr struct{ err error }
