@@ -152,11 +152,3 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 	}
 	return &body[client.Page[C]]{out}
 }
-
-// staff refuses others: DICOM nodes are everybody's.
-func staff(user people.User) error {
-	if !user.IsStaff {
-		return &people.Denied{Reason: "only staff may do this; ask your administrator"}
-	}
-	return nil
-}

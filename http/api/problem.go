@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
@@ -125,31 +124,15 @@ func problemOfServers(err error) *problem {
 		return newProblem(http.StatusServiceUnavailable, sentence(busy.Error())).retry(retryBusy)
 	case errors.As(err, &closed):
 		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error()))
-	case databaseLost(err):
+	case engine.DatabaseLost(err):
 		return newProblem(http.StatusServiceUnavailable,
 			"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase)
 	case engine.Unreachable(err):
 		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable)
-	case engine.PeerRefused(err):
+	case engine.PeerRefused(err), engine.PeerFailed(err):
 		return newProblem(http.StatusBadGateway, sentence(err.Error()))
 	}
 	return nil
-}
-
-// databaseLost tells whether PostgreSQL is away, starting or ending (SQLSTATE classes 08 and 57, and no connection).
-func databaseLost(err error) bool {
-	var connect *pgconn.ConnectError
-	var pg *pgconn.PgError
-	switch {
-	case errors.As(err, &connect):
-		return true
-	case errors.As(err, &pg):
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
-	}
-	// What pgx gives when a connection breaks under a query has no type of its own.
-	text := err.Error()
-	return strings.Contains(text, "conn closed") || strings.Contains(text, "closed pool") || strings.Contains(text, "failed to receive message") ||
-		strings.Contains(text, "unexpected EOF")
 }
 
 // WriteProblem answers a request outside of huma: unknown routes, callers without a token, panics.

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package cli is the command line: one file per command. It wires everything together.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes, as the help documents them.
+const (
+	exitSuccess  = 0
+	exitFailure  = 1
+	exitUsage    = 2
+	exitWarning  = 3
+	exitCanceled = 4
+)
+
+const description = `ADIT moves DICOM studies between PACS servers and folders.
+
+"adit serve" is the server; most other commands speak to it. They find it at --url (ADIT_URL), and take their API token from --token-file (ADIT_TOKEN_FILE), --token (ADIT_TOKEN), or, for a server on this machine that the same user runs, from its data directory.
+
+Exit codes: 0 Success, 1 Failure, 2 wrong usage, 3 Warning, 4 Canceled.`
+
+// commands is the table of commands.
+type commands struct {
+	Serve    serveCmd    `cmd:"" help:"Run the server."`
+	Node     nodeCmd     `cmd:"" help:"DICOM nodes: the servers and folders that transfers come from and go to."`
+	Search   searchCmd   `cmd:"" help:"Ask a server for studies."`
+	Transfer transferCmd `cmd:"" help:"Move studies from a server to a server or folder."`
+	Job      jobCmd      `cmd:"" help:"Jobs and their tasks."`
+	Echo     echoCmd     `cmd:"" help:"Ask a DICOM server for a sign of life (C-ECHO)." group:"dimse"`
+	Find     findCmd     `cmd:"" help:"Query a DICOM server (C-FIND)." group:"dimse"`
+	Get      getCmd      `cmd:"" help:"Retrieve from a DICOM server (C-GET)." group:"dimse"`
+	Store    storeCmd    `cmd:"" help:"Send files to a DICOM server (C-STORE)." group:"dimse"`
+	Version  versionCmd  `cmd:"" help:"Show the version."`
+}
+
+// streams are where a command writes.
+type streams struct {
+	out, err io.Writer
+}
+
+// status is an error that decides the exit code.
+type status struct {
+	code int
+	err  error // nil: everything is said already
+}
+
+func (s *status) Error() string {
+	if s.err == nil {
+		return ""
+	}
+	return s.err.Error()
+}
+
+func (s *status) Unwrap() error { return s.err }
+
+// usage is an error of who typed the command.
+func usage(format string, args ...any) error {
+	return &status{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// exited is how kong ends after --help.
+type exited int
+
+// Main runs a command line and returns the exit code. The first SIGINT or SIGTERM ends a command in order, a second one
+// at once.
+func Main(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // the next one is not caught any more
+	return run(ctx, args, streams{os.Stdout, os.Stderr})
+}
+
+func run(ctx context.Context, args []string, io streams) (code int) {
+	defer func() {
+		if v := recover(); v != nil {
+			e, ok := v.(exited)
+			if !ok {
+				panic(v)
+			}
+			code = int(e)
+		}
+	}()
+	var cmds commands
+	parser, err := kong.New(
+		&cmds, kong.Name("adit"), kong.Description(description), kong.Writers(io.out, io.err), kong.Exit(func(code int) { panic(exited(code)) }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
+		kong.ExplicitGroups([]kong.Group{{Key: "dimse", Title: "DICOM tools (host and port, never a configured name)"}}),
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io), kong.Vars{"data_dir": defaultDataDir()},
+	)
+	if err != nil {
+		panic(err) // the table of commands is wrong
+	}
+	parsed, err := parser.Parse(dcmtkFlags(args[1:]))
+	if err != nil {
+		fmt.Fprintf(io.err, "adit: %v\nadit --help shows how it is used.\n", err)
+		return exitUsage
+	}
+	return report(io, parsed.Run())
+}
+
+// report says what went wrong and gives the exit code.
+func report(io streams, err error) int {
+	if err == nil {
+		return exitSuccess
+	}
+	code := exitFailure
+	var s *status
+	if errors.As(err, &s) {
+		code = s.code
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(io.err, "adit: interrupted.")
+		return code
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintf(io.err, "adit: %s\n", text)
+	}
+	return code
+}
+
+// dcmtkFlags lets the DICOM tools be called as DCMTK's: its options have several letters behind one dash.
+func dcmtkFlags(args []string) []string {
+	if len(args) == 0 {
+		return args
+	}
+	switch args[0] {
+	case "echo", "find", "get", "store":
+	default:
+		return args
+	}
+	out := make([]string, 0, len(args))
+	for _, arg := range args {
+		switch arg {
+		case "-aet", "-aec", "-od":
+			arg = "-" + arg
+		}
+		out = append(out, arg)
+	}
+	return out
+}
+
+// defaultDataDir is where a server keeps its data unless it is told otherwise.
+func defaultDataDir() string {
+	if os.Geteuid() == 0 {
+		return "/var/lib/adit"
+	}
+	if dir := os.Getenv("XDG_DATA_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "adit")
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "adit-data"
+	}
+	return filepath.Join(home, ".local", "share", "adit")
+}
+
+// printable keeps what others wrote (names, descriptions, messages) from steering the terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
+			return '?'
+		}
+		return r
+	}, text)
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// peer says which DICOM server a tool calls.
+type peer struct {
+	Host    string        `arg:"" help:"Host name or IP address."`
+	Port    int           `arg:"" help:"Port."`
+	AET     string        `name:"aet" env:"ADIT_AE_TITLE" default:"ADIT" placeholder:"AET" help:"Our AE title (${default}). -aet works as well."`
+	AEC     string        `name:"aec" default:"ANY-SCP" placeholder:"AET" help:"The server's AE title (${default}). -aec works as well."`
+	Timeout time.Duration `default:"60s" placeholder:"D" help:"Without any progress for so long, give up (${default})."`
+}
+
+// call opens an association, runs fn and releases it.
+func (p *peer) call(ctx context.Context, contexts []dimse.Context, fn func(*dimse.Association) error) error {
+	a, err := dimse.Dial(ctx, dimse.Config{
+		Addr: net.JoinHostPort(p.Host, strconv.Itoa(p.Port)), CallingAE: p.AET, CalledAE: p.AEC, Contexts: contexts, IdleTimeout: p.Timeout,
+		ConnectTimeout: min(p.Timeout, 30*time.Second),
+	})
+	if err != nil {
+		return err
+	}
+	if err := fn(a); err != nil {
+		a.Abort()
+		return err
+	}
+	return a.Release(ctx)
+}
+
+// plain are the transfer syntaxes of requests.
+var plain = []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}
+
+// model is the information model of a query.
+type model struct {
+	PatientRoot bool     `name:"patient" short:"P" xor:"model" help:"Use the patient root information model."`
+	StudyRoot   bool     `name:"study" short:"S" xor:"model" help:"Use the study root information model (default)."`
+	Keys        []string `name:"key" short:"k" sep:"none" placeholder:"KEY=VALUE" help:"A key: keyword or tag, as in PatientID=4711, StudyDate=20240101-, 0008,0052=STUDY; without a value it is asked for."`
+}
+
+// identifier makes the query. The level is STUDY unless a key says otherwise.
+func (m *model) identifier() (*stream.DataSet, error) {
+	d := &stream.DataSet{}
+	d.Set(dict.QueryRetrieveLevel, "STUDY")
+	for _, key := range m.Keys {
+		name, value, valued := strings.Cut(key, "=")
+		tag, err := parseTag(name)
+		if err != nil {
+			return nil, err
+		}
+		if valued && value != "" {
+			d.Set(tag, strings.Split(value, `\`)...)
+		} else {
+			d.Set(tag)
+		}
+	}
+	return d, nil
+}
+
+// parseTag reads PatientID, (0010,0020), 0010,0020 or 00100020.
+func parseTag(text string) (dict.Tag, error) {
+	text = strings.TrimSpace(text)
+	if e, ok := dict.ByKeyword(text); ok {
+		return e.Tag, nil
+	}
+	digits := strings.NewReplacer("(", "", ")", "", ",", "").Replace(text)
+	if n, err := strconv.ParseUint(digits, 16, 32); err == nil && len(digits) == 8 {
+		return dict.Tag(n), nil
+	}
+	return 0, usage("-k: %q is neither the keyword of an attribute nor a tag such as 0010,0020", text)
+}
+
+// print writes a data set in the manner of dcmdump.
+func printDataSet(w io.Writer, d *stream.DataSet, indent string) {
+	for e := range d.All() {
+		value := "(no value)"
+		switch {
+		case e.VR == dict.SQ:
+			fmt.Fprintf(w, "%s%s %s # %s, %d items\n", indent, e.Tag, e.VR, e.Tag.Keyword(), len(e.Items))
+			for _, item := range e.Items {
+				printDataSet(w, item, indent+"  ")
+			}
+			continue
+		case len(d.Strings(e.Tag)) > 0:
+			value = "[" + printable(strings.Join(d.Strings(e.Tag), `\`)) + "]"
+		case len(e.Value) > 0:
+			value = fmt.Sprintf("(%d bytes)", len(e.Value))
+		}
+		fmt.Fprintf(w, "%s%s %s %s # %s\n", indent, e.Tag, e.VR, value, e.Tag.Keyword())
+	}
+}
+
+// statusOf makes a final status that is no success an error. The peer's comment is shown: it was asked for here and now,
+// and goes nowhere else.
+func statusOf(service dimse.Service, s dimse.Status, comment string) error {
+	m := s.Meaning(service)
+	if comment != "" {
+		comment = " (" + printable(comment) + ")"
+	}
+	return fmt.Errorf("%s: status %s: %s%s", service, s, m.Text, comment)
+}
+
+// withComment adds a peer's comment to a refusal.
+func withComment(err error) error {
+	var s *dimse.StatusError
+	if errors.As(err, &s) {
+		return statusOf(s.Service, s.Status, s.ErrorComment)
+	}
+	return err
+}
+
+type echoCmd struct {
+	peer
+}
+
+// Run is C-ECHO.
+func (c *echoCmd) Run(ctx context.Context, io streams) error {
+	start := time.Now()
+	err := c.call(ctx, []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: plain}}, func(a *dimse.Association) error {
+		return withComment(a.Echo(ctx))
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "%s at %s answered C-ECHO in %s.\n", c.AEC, net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), time.Since(start).Round(time.Millisecond/10))
+	return nil
+}
+
+type findCmd struct {
+	peer
+	model
+}
+
+// Run is C-FIND.
+func (c *findCmd) Run(ctx context.Context, io streams) error {
+	query, err := c.identifier()
+	if err != nil {
+		return err
+	}
+	root := dict.StudyRootQueryRetrieveInformationModelFind
+	if c.PatientRoot {
+		root = dict.PatientRootQueryRetrieveInformationModelFind
+	}
+	n := 0
+	err = c.call(ctx, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, func(a *dimse.Association) error {
+		for match, err := range a.Find(ctx, root, query) {
+			if err != nil {
+				return withComment(err)
+			}
+			n++
+			fmt.Fprintf(io.out, "# match %d\n", n)
+			printDataSet(io.out, match, "")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.err, "%d matches\n", n)
+	return nil
+}

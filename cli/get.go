@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+type getCmd struct {
+	peer
+	model
+	OutputDirectory string   `name:"od" short:"o" type:"path" default:"." placeholder:"DIR" help:"Where the files go, named by SOP Instance UID (${default}). -od works as well."`
+	SOPClasses      []string `name:"sop-class" placeholder:"UID" help:"Propose only these SOP classes, so that every transfer syntax of them can be."`
+}
+
+// maxProposed is how many presentation contexts an association can have beside that of C-GET.
+const maxProposed = 127
+
+// compressed are the transfer syntaxes of images beside the plain ones.
+var compressed = []string{
+	dict.JPEGLosslessSV1, dict.JPEG2000Lossless, dict.JPEGLSLossless, dict.RLELossless, dict.JPEGBaseline8Bit, dict.JPEGExtended12Bit,
+	dict.JPEG2000, dict.JPEGLSNearLossless, dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+}
+
+// Run is C-GET.
+func (c *getCmd) Run(ctx context.Context, io streams) error {
+	query, err := c.identifier()
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.OutputDirectory, 0o750); err != nil {
+		return err
+	}
+	root := dict.StudyRootQueryRetrieveInformationModelGet
+	if c.PatientRoot {
+		root = dict.PatientRootQueryRetrieveInformationModelGet
+	}
+	contexts := append([]dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, c.storage()...)
+	g := getting{dir: c.OutputDirectory, io: io}
+	err = c.call(ctx, contexts, func(a *dimse.Association) error {
+		r, err := a.Get(ctx, dimse.GetRequest{SOPClassUID: root, Identifier: query}, g.take)
+		if err != nil {
+			return err
+		}
+		return g.result(r)
+	})
+	fmt.Fprintf(io.err, "%d objects received\n", g.received)
+	return errors.Join(err, g.err)
+}
+
+// storage proposes one transfer syntax in each context, so that nothing is converted: plain ones of every class, and of
+// few classes the compressed ones as well.
+func (c *getCmd) storage() []dimse.Context {
+	classes, syntaxes := c.SOPClasses, append(append([]string{}, plain...), compressed...)
+	if len(classes) == 0 {
+		classes = dict.StorageClasses(true)
+	}
+	if len(classes)*len(syntaxes) > maxProposed {
+		return sharedContexts(classes, syntaxes)
+	}
+	var out []dimse.Context
+	for _, class := range classes {
+		for _, syntax := range syntaxes {
+			out = append(out, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
+		}
+	}
+	return out
+}
+
+// sharedContexts leave the choice of the transfer syntax to the peer. Classes beyond the limit are the ones least seen.
+func sharedContexts(classes, syntaxes []string) []dimse.Context {
+	var out []dimse.Context
+	add := func(images bool) {
+		for _, class := range classes {
+			if strings.Contains(dict.UIDName(class), "Image") == images && len(out) < maxProposed {
+				out = append(out, dimse.Context{AbstractSyntax: class, TransferSyntaxes: syntaxes, SCP: true})
+			}
+		}
+	}
+	add(true)
+	add(false)
+	return out
+}
+
+// getting writes what arrives.
+type getting struct {
+	dir      string
+	io       streams
+	received int
+	err      error
+}
+
+// take writes an object to a file, under a temporary name until it is whole.
+func (g *getting) take(_ context.Context, in *dimse.Incoming) dimse.Status {
+	if err := g.write(in); err != nil {
+		g.err = errors.Join(g.err, err)
+		return dimse.OutOfResources
+	}
+	g.received++
+	return dimse.Success
+}
+
+func (g *getting) write(in *dimse.Incoming) (err error) {
+	if in.SOPInstanceUID == "" || strings.Trim(in.SOPInstanceUID, "0123456789.") != "" || strings.Trim(in.SOPInstanceUID, ".") == "" || len(in.SOPInstanceUID) > 64 {
+		return errors.New("an object was refused: its SOP Instance UID is not one")
+	}
+	f, err := os.CreateTemp(g.dir, ".adit-get-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	w := bufio.NewWriterSize(f, 256<<10)
+	meta := stream.FileMeta{MediaStorageSOPClassUID: in.SOPClassUID, MediaStorageSOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID}
+	_, err = w.Write(meta.AppendTo(nil))
+	if err == nil {
+		_, err = io.Copy(w, in.Data)
+	}
+	if err == nil {
+		err = w.Flush()
+	}
+	if err = errors.Join(err, f.Chmod(0o640), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), filepath.Join(g.dir, in.SOPInstanceUID+".dcm"))
+}
+
+// result judges the final response against what came: a peer that says "success" for less has failed.
+func (g *getting) result(r dimse.GetResult) error {
+	if r.Status != dimse.Success {
+		for _, uid := range r.FailedSOPInstanceUIDs {
+			fmt.Fprintf(g.io.err, "not sent: %s\n", printable(uid))
+		}
+		return statusOf(dimse.CGet, r.Status, r.ErrorComment)
+	}
+	if r.Completed.Present && r.Completed.Value != g.received {
+		return fmt.Errorf("the server says that it sent %d objects, and %d arrived", r.Completed.Value, g.received)
+	}
+	if r.Failed.Present && r.Failed.Value > 0 {
+		return fmt.Errorf("the server says success, and that %d objects failed", r.Failed.Value)
+	}
+	return nil
+}

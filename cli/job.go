@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/adit-go/adit/client"
+)
+
+type jobCmd struct {
+	List   jobListCmd   `cmd:"" help:"List jobs, newest first."`
+	Get    jobGetCmd    `cmd:"" help:"Show a job and its tasks, and what is missing."`
+	Cancel jobCancelCmd `cmd:"" help:"Cancel a job."`
+	Resume jobResumeCmd `cmd:"" help:"Go on with a canceled job."`
+	Retry  jobRetryCmd  `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
+}
+
+type jobListCmd struct {
+	remote
+	Status string `placeholder:"STATUS" enum:",unverified,pending,in_progress,canceling,canceled,success,warning,failure" default:"" help:"Only jobs in this status: unverified, pending, in_progress, canceling, canceled, success, warning, failure."`
+	Limit  int    `default:"50" placeholder:"N" help:"Most jobs (${default}); 0: all."`
+	JSON   bool   `name:"json" help:"Write JSON."`
+}
+
+// Run lists jobs.
+func (c *jobListCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	jobs := []client.Job{}
+	for j, err := range cl.Jobs(ctx, client.JobFilter{Status: c.Status}) {
+		if err != nil {
+			return err
+		}
+		jobs = append(jobs, j)
+		if len(jobs) == c.Limit {
+			break
+		}
+	}
+	if c.JSON {
+		return printJSON(io.out, jobs)
+	}
+	if len(jobs) == 0 {
+		fmt.Fprintln(io.out, "There is no job.")
+		return nil
+	}
+	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tOWNER\tCREATED")
+	for _, j := range jobs {
+		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\n", j.ID, words(j.Status), ended(j.Tasks), j.Tasks.Total(), printable(j.Source), printable(j.Destination),
+			printable(j.Owner), j.CreatedAt.Local().Format(time.DateTime))
+	}
+	return w.Flush()
+}
+
+func words(status string) string { return strings.ReplaceAll(status, "_", " ") }
+
+func ended(c client.TaskCounts) int { return c.Total() - c.Pending - c.InProgress }
+
+type jobGetCmd struct {
+	remote
+	ID   int64 `arg:"" help:"Number of the job."`
+	JSON bool  `name:"json" help:"Write JSON."`
+}
+
+// jobWithTasks is what job get --json writes.
+type jobWithTasks struct {
+	client.Job
+	TaskList []client.Task `json:"task_list"`
+}
+
+// Run shows a job.
+func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	job, err := cl.Job(ctx, c.ID)
+	if err != nil {
+		return err
+	}
+	out := jobWithTasks{Job: job, TaskList: []client.Task{}}
+	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Limit: 500}) {
+		if err != nil {
+			return err
+		}
+		if t.Status != client.Success {
+			if t, err = cl.Task(ctx, t.ID); err != nil {
+				return err
+			}
+		}
+		if c.JSON {
+			out.TaskList = append(out.TaskList, t)
+			continue
+		}
+		if len(out.TaskList) == 0 {
+			printJob(io.out, job)
+			out.TaskList = append(out.TaskList, client.Task{})
+		}
+		printTask(io.out, t)
+	}
+	if c.JSON {
+		return printJSON(io.out, out)
+	}
+	return nil
+}
+
+func printJob(w io.Writer, j client.Job) {
+	fmt.Fprintf(w, "Job %d: %s", j.ID, words(j.Status))
+	if j.Paused {
+		fmt.Fprint(w, ", paused")
+	}
+	fmt.Fprintf(w, "; from %s to %s, by %s\n", printable(j.Source), printable(j.Destination), printable(j.Owner))
+	if j.Message != "" {
+		fmt.Fprintln(w, j.Message)
+	}
+}
+
+// shownMissing is how many missing instances of a task are listed.
+const shownMissing = 20
+
+func printTask(w io.Writer, t client.Task) {
+	fmt.Fprintf(w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID, printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes))
+	if t.WhyWaiting != "" {
+		fmt.Fprintf(w, "    waits: %s\n", printable(t.WhyWaiting))
+	}
+	if t.Message != "" {
+		fmt.Fprintf(w, "    %s\n", printable(t.Message))
+	}
+	shown, more := 0, 0
+	for _, s := range t.Series {
+		for _, m := range s.Missing {
+			if shown == shownMissing {
+				more++
+				continue
+			}
+			shown++
+			code := ""
+			if m.Status != "" {
+				code = " (status " + m.Status + ")"
+			}
+			fmt.Fprintf(w, "    missing %s: %s%s\n", printable(m.SOPInstanceUID), printable(m.Reason), code)
+		}
+	}
+	if more > 0 {
+		fmt.Fprintf(w, "    and %d more are missing\n", more)
+	}
+}
+
+// size gives bytes for people.
+func size(n int64) string {
+	units := []string{"B", "kB", "MB", "GB", "TB"}
+	v, i := float64(n), 0
+	for v >= 1000 && i < len(units)-1 {
+		v /= 1000
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, units[i])
+}
+
+// jobActionCmd does one action.
+type jobActionCmd struct {
+	remote
+	ID int64 `arg:"" help:"Number of the job."`
+}
+
+func (c *jobActionCmd) act(ctx context.Context, io streams, action client.JobAction) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	job, err := cl.ActOnJob(ctx, c.ID, action)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "Job %d is %s now.\n", job.ID, words(job.Status))
+	return nil
+}
+
+type jobCancelCmd struct{ jobActionCmd }
+
+// Run cancels.
+func (c *jobCancelCmd) Run(ctx context.Context, io streams) error {
+	return c.act(ctx, io, client.CancelJob)
+}
+
+type jobResumeCmd struct{ jobActionCmd }
+
+// Run resumes.
+func (c *jobResumeCmd) Run(ctx context.Context, io streams) error {
+	return c.act(ctx, io, client.ResumeJob)
+}
+
+type jobRetryCmd struct{ jobActionCmd }
+
+// Run tries again.
+func (c *jobRetryCmd) Run(ctx context.Context, io streams) error {
+	return c.act(ctx, io, client.RetryJob)
+}

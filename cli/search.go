@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/adit-go/adit/client"
+)
+
+type searchCmd struct {
+	remote
+	Source      string `required:"" placeholder:"NAME" help:"The server to ask."`
+	PatientID   string `name:"patient-id" placeholder:"ID" help:"Exact."`
+	PatientName string `placeholder:"NAME" help:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
+	StudyDate   string `placeholder:"FROM-TO" help:"A day or a range, both ends included: 20240131, 20240101-20240131, 20240101-, -20240131; or days as 2024-01-31."`
+	Modality    string `placeholder:"M" help:"One that is in the study."`
+	Accession   string `placeholder:"A" help:"Accession number, exact."`
+	Limit       int    `placeholder:"N" help:"Most results; the server's limit by default."`
+	JSON        bool   `name:"json" help:"Write JSON."`
+}
+
+// Run searches.
+func (c *searchCmd) Run(ctx context.Context, io streams) error {
+	from, to, err := parseDates(c.StudyDate)
+	if err != nil {
+		return err
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	studies, err := cl.SearchStudies(ctx, c.Source, client.StudyQuery{
+		PatientID: c.PatientID, PatientName: c.PatientName, StudyDateFrom: from, StudyDateTo: to, Modality: c.Modality, AccessionNumber: c.Accession,
+		Limit: c.Limit,
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(studies, func(a, b client.Study) int { // newest first
+		return strings.Compare(b.StudyDate+b.StudyTime, a.StudyDate+a.StudyTime)
+	})
+	if c.JSON {
+		return printJSON(io.out, append([]client.Study{}, studies...))
+	}
+	if len(studies) == 0 {
+		fmt.Fprintln(io.out, "No study was found.")
+		return nil
+	}
+	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "DATE\tMODALITIES\tIMAGES\tPATIENT ID\tPATIENT NAME\tDESCRIPTION\tSTUDY INSTANCE UID")
+	for _, s := range studies {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(s.StudyDate), printable(strings.Join(s.ModalitiesInStudy, ",")), number(s.Instances),
+			printable(s.PatientID), printable(s.PatientName), printable(s.StudyDescription), printable(s.StudyInstanceUID))
+	}
+	return w.Flush()
+}
+
+func number(n *int) string {
+	if n == nil {
+		return "?"
+	}
+	return strconv.Itoa(*n)
+}
+
+var dateRange = regexp.MustCompile(`^(\d{8}|\d{4}-\d\d-\d\d)?(-)?(\d{8}|\d{4}-\d\d-\d\d)?$`)
+
+// parseDates reads a day or a range, into the form of DICOM.
+func parseDates(text string) (from, to string, err error) {
+	if text == "" {
+		return "", "", nil
+	}
+	m := dateRange.FindStringSubmatch(text)
+	if m == nil || m[1] == "" && m[3] == "" {
+		return "", "", usage("--study-date: give a day or a range such as 20240101-20240131")
+	}
+	from, to = strings.ReplaceAll(m[1], "-", ""), strings.ReplaceAll(m[3], "-", "")
+	if m[2] == "" {
+		if to != "" {
+			return "", "", usage("--study-date: give a day or a range such as 20240101-20240131")
+		}
+		to = from
+	}
+	return from, to, nil
+}
