@@ -24,19 +24,23 @@ var ErrTooLarge = errors.New("the DICOM data set is larger than allowed")
 
 // Limits bound what one data set may take. Zero values mean the default.
 type Limits struct {
-	Header int // bytes before pixel data, or of a whole DataSet; default 16 MiB
+	Header int // bytes before pixel data, or of a whole DataSet; default 16 MiB, most 1 GiB
 	Depth  int // sequences within sequences; default and most 32
 }
 
 const (
 	defaultHeader = 16 << 20
-	maxDepth      = 32
+	maxHeader     = 1 << 30
+	// maxElements bounds what a header or data set of many tiny elements costs: each takes more memory than its bytes.
+	maxElements = 1 << 18
+	maxDepth    = 32
 )
 
 func (l Limits) orDefault() Limits {
 	if l.Header <= 0 {
 		l.Header = defaultHeader
 	}
+	l.Header = min(l.Header, maxHeader)
 	if l.Depth <= 0 || l.Depth > maxDepth {
 		l.Depth = maxDepth
 	}

@@ -243,6 +243,7 @@ func TestMalformed(t *testing.T) {
 		in   string
 		want error
 	}{
+		"too many elements":             {strings.Repeat(string(syn.appendHead(nil, dict.PatientID, dict.LO, 0)), maxElements+1), ErrTooLarge},
 		"too deep":                      {deep, ErrTooLarge},
 		"bomb of nested sequences":      {strings.Repeat(sequence+item, 100_000), ErrTooLarge},
 		"element passes its item":       {string(syn.appendHead(nil, dict.ReferencedImageSequence, dict.SQ, 20)) + string(syn.appendHead(nil, dict.ItemTag, 0, 12)) + string(syn.appendHead(nil, dict.PatientID, dict.LO, 6)) + "123456", ErrMalformed},

@@ -106,6 +106,9 @@ func (o *Object) scan(limit int) (int, error) {
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
 				return o.back(int(begin)), nil
 			}
+			if len(s.index) == maxElements {
+				return 0, fmt.Errorf("%w: more than %d elements in its header", ErrTooLarge, maxElements)
+			}
 			s.index = append(s.index, element{tag: h.tag, vr: h.vr, off: int32(begin), value: int32(w.pos)})
 		}
 		for w.skip > 0 {

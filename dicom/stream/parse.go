@@ -16,9 +16,6 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// maxElements bounds what a data set of many tiny elements costs: each takes more memory than its bytes.
-const maxElements = 1 << 18
-
 // ParseDataSet reads a whole data set of at most lim.Header bytes (inflated, if the transfer syntax is deflated). Values
 // are copied. Encapsulated pixel data is kept as one value, delimiters included. Errors are those of Open.
 func ParseDataSet(b []byte, transferSyntaxUID string, lim Limits) (*DataSet, error) {
