@@ -79,12 +79,12 @@ func (r *run) verdict(o *Outcome) {
 	c := r.completeness(o.series)
 	if c.missing > 0 {
 		slices.Sort(c.reasons)
-		r.countFailure(o, fmt.Sprintf("%s are missing at the destination: %s. A retry fetches only these.",
-			images(c.missing), strings.Join(slices.Compact(c.reasons), "; ")))
+		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.",
+			imagesAre(c.missing), strings.Join(slices.Compact(c.reasons), "; ")))
 		return
 	}
 	if c.undeliverable > 0 {
-		r.warn(fmt.Sprintf("%s are undeliverable: %s; the task lists them.", images(c.undeliverable), refusedForGood))
+		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(c.undeliverable), refusedForGood))
 	}
 	if !c.provable {
 		r.warn("Completeness not provable: the source neither lists nor counts its images.")
@@ -162,6 +162,13 @@ func images(n int) string {
 		return "1 image"
 	}
 	return fmt.Sprintf("%d images", n)
+}
+
+func imagesAre(n int) string {
+	if n == 1 {
+		return "1 image is"
+	}
+	return images(n) + " are"
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/adit-go/adit/dicom/ul"
 )
@@ -18,6 +19,7 @@ type ServerAssociation struct {
 	server *Server
 	op     *operation // the C-FIND or C-GET under way; nil if none
 	lastID uint16     // of the sub-operations
+	once   sync.Once  // for the end
 }
 
 // Contexts lists the accepted contexts.
@@ -42,6 +44,8 @@ func (a *ServerAssociation) run(ctx context.Context) error {
 		if errors.Is(err, ul.ErrReleaseRequested) {
 			cancel(err)
 			a.awaitOperation()
+			// Counted off before the answer leaves: who has it may open the next association at once.
+			a.ended(nil)
 			return a.ul.ConfirmRelease()
 		}
 		if err == nil {

@@ -33,7 +33,8 @@ type Server struct {
 	Find  func(ctx context.Context, op *FindOperation) Status
 	Get   func(ctx context.Context, op *GetOperation) Status
 
-	// Ended is told about the end of each accepted association; err is nil after a release. May be nil.
+	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
+	// A-RELEASE-RP is sent. May be nil.
 	Ended func(a *ServerAssociation, err error)
 
 	MaxAssociations int           // more are rejected with "local limit exceeded"; 100 when 0
@@ -162,10 +163,10 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 			admitted = true
 			return s.choose(rq)
 		})
-	if admitted {
-		defer s.leave()
-	}
 	if err != nil {
+		if admitted {
+			(&ServerAssociation{AssociationRequest: *rq, server: s}).ended(err)
+		}
 		s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
 		return
 	}
@@ -173,10 +174,17 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 		AssociationRequest: *rq, server: s,
 		session: session{ul: a, contexts: acceptedByServer(rq.RQ, a.AC())},
 	}
-	err = served.run(ctx)
-	if s.Ended != nil {
-		s.Ended(served, err)
-	}
+	served.ended(served.run(ctx))
+}
+
+// ended counts the association off and tells about it, once.
+func (a *ServerAssociation) ended(err error) {
+	a.once.Do(func() {
+		a.server.leave()
+		if a.server.Ended != nil {
+			a.server.Ended(a, err)
+		}
+	})
 }
 
 // admit counts the association in, or says why not.

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/test/harness"
+)
+
+// explainClaim runs the claim under EXPLAIN in a transaction that is rolled back, and gives its plan and the buffers that it touched.
+func explainClaim(t *testing.T, n *harness.Node) (plan string, buffers int) {
+	t.Helper()
+	tx, err := n.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+	var raw []byte
+	require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+db.ClaimSQL, uuid.New()).Scan(&raw))
+	var parsed []struct {
+		Plan struct {
+			Hit  int `json:"Shared Hit Blocks"`
+			Read int `json:"Shared Read Blocks"`
+		} `json:"Plan"`
+	}
+	require.NoError(t, json.Unmarshal(raw, &parsed))
+	var nodes []string
+	for line := range strings.Lines(string(raw)) {
+		if strings.Contains(line, `"Node Type"`) || strings.Contains(line, `"Relation Name"`) {
+			nodes = append(nodes, strings.Trim(strings.TrimSpace(line), ","))
+		}
+	}
+	plan = strings.NewReplacer(`"Node Type": "`, "", `"`, "", "\nRelation Name: ", " on ").Replace(strings.Join(nodes, "\n"))
+	return plan, parsed[0].Plan.Hit + parsed[0].Plan.Read
+}
