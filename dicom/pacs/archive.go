@@ -19,6 +19,7 @@ type object struct {
 	seriesUID, studyUID                            string
 	attributes                                     func() *stream.DataSet        // what queries see
 	open                                           func() (io.ReadCloser, error) // the data set; nil if its bytes were not kept
+	release                                        func()                        // gives back what the bytes took; may be nil
 }
 
 func phantomObject(in *phantom.Instance) *object {
@@ -52,8 +53,8 @@ type series struct {
 	objects    []*object
 }
 
-// add takes an object in. One with the same SOP Instance UID in the same series is replaced.
-func (a *archive) add(o *object) {
+// add takes an object in. One with the same SOP Instance UID in the same series is replaced, and returned.
+func (a *archive) add(o *object) (replaced *object) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.byUID == nil {
@@ -72,10 +73,11 @@ func (a *archive) add(o *object) {
 	}
 	se := st.series[i]
 	if k := slices.IndexFunc(se.objects, func(old *object) bool { return old.sopInstanceUID == o.sopInstanceUID }); k >= 0 {
-		se.objects[k] = o
-		return
+		replaced, se.objects[k] = se.objects[k], o
+		return replaced
 	}
 	se.objects = append(se.objects, o)
+	return nil
 }
 
 // syntaxesOf lists the transfer syntaxes in which objects of a SOP class are held.

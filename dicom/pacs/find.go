@@ -19,7 +19,8 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	defer end()
 	f := p.faults.find()
 	p.recorder.found(recorded(a, op.Association, op.SOPClassUID, op.Identifier))
-	p.gate(ctx, Event{Kind: AtFind, Association: a.number, CallingAE: a.callingAE})
+	event := Event{Kind: AtFind, Association: a.number, CallingAE: a.callingAE, Canceled: op.Canceled()}
+	p.gate(ctx, event)
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
 	rq.ignored = f.IgnoreKeys
 	switch {
@@ -39,6 +40,8 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 		if f.Cap > 0 && i == f.Cap {
 			break
 		}
+		event.Kind, event.Number = AtMatch, i+1
+		p.gate(ctx, event)
 		if !f.IgnoreCancel && isClosed(op.Canceled()) {
 			return dimse.Canceled
 		}

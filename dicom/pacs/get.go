@@ -37,7 +37,7 @@ func (p *PACS) get(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 	defer end()
 	g := retrieval{p: p, a: a, op: op, f: p.faults.get()}
 	p.recorder.got(recorded(a, op.Association, op.SOPClassUID, op.Identifier))
-	p.gate(ctx, Event{Kind: AtGet, Association: a.number, CallingAE: a.callingAE})
+	p.gate(ctx, g.event(AtGet, ""))
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
 	switch {
 	case g.f.Status != dimse.Success:
@@ -61,16 +61,24 @@ func (p *PACS) get(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 	return g.final(ctx, status)
 }
 
+func (g *retrieval) event(k EventKind, sopInstanceUID string) Event {
+	return Event{
+		Kind: k, Association: g.a.number, CallingAE: g.a.callingAE, Canceled: g.op.Canceled(),
+		Number: g.number, SOPInstanceUID: sopInstanceUID,
+	}
+}
+
 // sendAll performs the sub-operations and gives the final status. An error means that the association has ended.
 func (g *retrieval) sendAll(ctx context.Context, objects []*object) (dimse.Status, error) {
 	g.left = len(objects)
 	for i, o := range objects {
 		g.number = i + 1
-		if !g.f.IgnoreCancel && isClosed(g.op.Canceled()) {
-			return dimse.Canceled, nil
-		}
 		if g.f.SuccessAfter > 0 && i == g.f.SuccessAfter {
 			return dimse.Success, nil
+		}
+		g.p.gate(ctx, g.event(AtSubOperation, o.sopInstanceUID))
+		if !g.f.IgnoreCancel && isClosed(g.op.Canceled()) {
+			return dimse.Canceled, nil
 		}
 		g.left--
 		if err := g.subOperation(ctx, o); err != nil {
@@ -91,10 +99,6 @@ func (g *retrieval) sendAll(ctx context.Context, objects []*object) (dimse.Statu
 
 // subOperation sends one object, and reports progress.
 func (g *retrieval) subOperation(ctx context.Context, o *object) error {
-	g.p.gate(ctx, Event{
-		Kind: AtSubOperation, Association: g.a.number, CallingAE: g.a.callingAE,
-		Number: g.number, SOPInstanceUID: o.sopInstanceUID,
-	})
 	times := 1
 	if g.f.SendTwice == g.number {
 		times = 2
@@ -131,10 +135,10 @@ func (g *retrieval) send(ctx context.Context, o *object) error {
 	defer func() { _ = r.Close() }() // read only
 	data := &hashed{r: r, sum: sha256.New(), limit: -1}
 	if g.f.DropAtObject == g.number {
-		data.limit, data.beyond = g.f.DropAfterBytes, func() error {
-			g.p.conns.drop(g.a.addr)
-			return errDropped
-		}
+		data.limit, data.beyond = g.f.DropAfterBytes, g.a.dropped
+	}
+	if g.f.StallAtObject == g.number {
+		data.limit, data.beyond = g.f.StallAfterBytes, func() error { return stalled(ctx) }
 	}
 	rsp, err := g.op.Store(ctx, dimse.StoreRequest{
 		SOPClassUID: o.sopClassUID, SOPInstanceUID: o.sopInstanceUID, TransferSyntaxUID: o.transferSyntaxUID,
@@ -171,7 +175,7 @@ func (g *retrieval) notSent(o *object, err error) error {
 
 // final sends the final response.
 func (g *retrieval) final(ctx context.Context, status dimse.Status) dimse.Status {
-	g.p.gate(ctx, Event{Kind: AtGetEnd, Association: g.a.number, CallingAE: g.a.callingAE, Number: g.number})
+	g.p.gate(ctx, g.event(AtGetEnd, ""))
 	if g.f.FinalStatus != nil {
 		status = *g.f.FinalStatus
 	}
@@ -189,6 +193,18 @@ func (g *retrieval) final(ctx context.Context, status dimse.Status) dimse.Status
 	return status
 }
 
+// dropped drops the connection inside an object.
+func (a *association) dropped() error {
+	a.drop()
+	return errDropped
+}
+
+// stalled waits for the end of the association.
+func stalled(ctx context.Context) error {
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
 // hashed counts and digests what is read, and calls beyond instead of going past limit.
 type hashed struct {
 	r      io.Reader
@@ -196,17 +212,22 @@ type hashed struct {
 	sum    hash.Hash
 	limit  int64 // -1: none
 	beyond func() error
+	err    error // of reading, but for io.EOF
 }
 
 func (h *hashed) Read(b []byte) (int, error) {
 	if h.limit >= 0 {
 		if h.n >= h.limit {
-			return 0, h.beyond()
+			h.err = h.beyond()
+			return 0, h.err
 		}
 		b = b[:min(int64(len(b)), h.limit-h.n)]
 	}
 	n, err := h.r.Read(b)
 	h.n += int64(n)
 	h.sum.Write(b[:n])
+	if err != io.EOF { // an error that wraps io.EOF is no end
+		h.err = err
+	}
 	return n, err
 }

@@ -49,21 +49,23 @@ type FindFaults struct {
 
 // GetFaults are those of C-GET. Objects are counted from 1 within each C-GET.
 type GetFaults struct {
-	First          int
-	Status         dimse.Status  // answered at once, nothing sent
-	Empty          bool          // "success, 0 of 0", nothing sent
-	SuccessAfter   int           // ends with Success after so many objects; their count is all that it tells
-	DropAtObject   int           // closes the connection without a word before this object …
-	DropAfterBytes int64         // … or after so many bytes of it
-	SendTwice      int           // this object is sent twice
-	OutOfOrder     bool          // sends from the last to the first
-	Refuse         []string      // SOP Instance UIDs whose sub-operation fails without anything being sent
-	RefusedStatus  dimse.Status  // final status where sub-operations failed; else B000, or A702 where all failed
-	FinalStatus    *dimse.Status // instead of the true one, whatever failed
-	NoCounts       bool          // no counts in the final response
-	NoFailedList   bool          // no Failed SOP Instance UID List (0008,0058) in the final response
-	NoPending      bool          // no pending responses
-	IgnoreCancel   bool
+	First           int
+	Status          dimse.Status  // answered at once, nothing sent
+	Empty           bool          // "success, 0 of 0", nothing sent
+	SuccessAfter    int           // ends with Success after so many objects; their count is all that it tells
+	DropAtObject    int           // closes the connection without a word before this object …
+	DropAfterBytes  int64         // … or after so many bytes of it
+	StallAtObject   int           // sends nothing more for ever of this object …
+	StallAfterBytes int64         // … after so many bytes
+	SendTwice       int           // this object is sent twice
+	OutOfOrder      bool          // sends from the last to the first
+	Refuse          []string      // SOP Instance UIDs whose sub-operation fails without anything being sent
+	RefusedStatus   dimse.Status  // final status where sub-operations failed; else B000, or A702 where all failed
+	FinalStatus     *dimse.Status // instead of the true one, whatever failed
+	NoCounts        bool          // no counts in the final response
+	NoFailedList    bool          // no Failed SOP Instance UID List (0008,0058) in the final response
+	NoPending       bool          // no pending responses
+	IgnoreCancel    bool
 }
 
 // StoreFaults are those of C-STORE. Objects are counted from 1 since the faults were set.
@@ -71,7 +73,7 @@ type StoreFaults struct {
 	First           int
 	Status          dimse.Status            // answered to every object; failures keep nothing
 	Statuses        map[string]dimse.Status // by SOP Instance UID
-	StallAtObject   int                     // reads nothing more for ever of this object …
+	StallAtObject   int                     // reads nothing more for ever of this object, not even an abort …
 	StallAfterBytes int64                   // … after so many bytes
 	DropAtObject    int                     // closes the connection without a word in this object …
 	DropAfterBytes  int64                   // … after so many bytes

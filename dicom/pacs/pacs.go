@@ -50,7 +50,7 @@ type PACS struct {
 	archive  archive
 	recorder *Recorder
 	faults   faults
-	conns    connections
+	listener listener
 	memory   atomic.Int64 // bytes left
 
 	addr   net.Addr
@@ -78,11 +78,12 @@ func Start(cfg Config) (*PACS, error) {
 	if addr == "" {
 		addr = "127.0.0.1:0"
 	}
-	l, err := net.Listen("tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("the demo PACS cannot listen: %w", err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", addr)
+	if err != nil {
+		stop()
+		return nil, fmt.Errorf("the demo PACS cannot listen on %s: %w", addr, err)
+	}
 	p.addr, p.stop, p.served = l.Addr(), stop, make(chan error, 1)
 	go func() { p.served <- p.Serve(ctx, l) }()
 	return p, nil
@@ -120,7 +121,7 @@ func (p *PACS) AddStudies(studies ...*phantom.Study) {
 // SetMisbehave replaces the faults, and counts their limits anew. Operations under way keep theirs.
 func (p *PACS) SetMisbehave(m Misbehave) { p.faults.set(m) }
 
-// Serve serves until ctx ends, then aborts what is open, and returns nil.
+// Serve serves until ctx ends, then aborts what is open, and returns nil. It is called once.
 func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
 	s := &dimse.Server{
 		Accept:          p.accept,
@@ -135,30 +136,39 @@ func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
 		IdleTimeout:     p.cfg.IdleTimeout,
 		Log:             p.cfg.Log,
 	}
-	return s.Serve(ctx, p.conns.track(l))
+	p.listener.Listener = l
+	return s.Serve(ctx, &p.listener)
 }
 
 // association is what the PACS keeps of one.
 type association struct {
 	number    int
 	callingAE string
-	addr      string
+	conn      net.Conn
 	rejectAll bool
 	idle      *time.Timer // nil: never dropped
 	idleAfter time.Duration
 }
 
+// drop closes the connection without a word.
+func (a *association) drop() {
+	if a.conn != nil {
+		_ = a.conn.Close() // that is the point
+	}
+}
+
 // accept decides about an association.
 func (p *PACS) accept(_ context.Context, rq *dimse.AssociationRequest) error {
+	conn := p.listener.take(rq.RemoteAddr)
 	f := p.faults.association()
 	if err := p.rejection(rq, f); err != nil {
 		p.recorder.rejected()
 		return err
 	}
-	a := &association{callingAE: rq.CallingAE, addr: rq.RemoteAddr.String(), rejectAll: f.NoContexts, idleAfter: f.DropIdle}
+	a := &association{callingAE: rq.CallingAE, conn: conn, rejectAll: f.NoContexts, idleAfter: f.DropIdle}
 	a.number = p.recorder.opened()
 	if a.idleAfter > 0 {
-		a.idle = time.AfterFunc(a.idleAfter, func() { p.conns.drop(a.addr) })
+		a.idle = time.AfterFunc(a.idleAfter, a.drop)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -190,7 +200,6 @@ func (p *PACS) ended(a *dimse.ServerAssociation, err error) {
 	if kept.idle != nil {
 		kept.idle.Stop()
 	}
-	p.conns.forget(kept.addr)
 	p.recorder.closed(err)
 }
 
@@ -255,42 +264,36 @@ func (p *PACS) echo(_ context.Context, a *dimse.ServerAssociation) dimse.Status 
 	return dimse.Success
 }
 
-// connections knows the open connections by their remote address, so that one can be cut without a word.
-type connections struct {
+// listener remembers the last connections that it gave away, so that one can be cut without a word. They are given
+// away as they are: what is above knows how to make TCP quick.
+type listener struct {
 	net.Listener
-	mu   sync.Mutex
-	open map[string]net.Conn
+	mu     sync.Mutex
+	recent [256]net.Conn
+	next   int
 }
 
-func (cs *connections) track(l net.Listener) net.Listener {
-	cs.mu.Lock()
-	defer cs.mu.Unlock()
-	cs.Listener, cs.open = l, map[string]net.Conn{}
-	return cs
-}
-
-// Accept implements net.Listener. A port that is used again replaces the connection that had it before.
-func (cs *connections) Accept() (net.Conn, error) {
-	c, err := cs.Listener.Accept()
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
 	if err == nil {
-		cs.mu.Lock()
-		cs.open[c.RemoteAddr().String()] = c
-		cs.mu.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.recent[l.next] = c
+		l.next = (l.next + 1) % len(l.recent)
 	}
 	return c, err
 }
 
-func (cs *connections) drop(addr string) {
-	cs.mu.Lock()
-	c := cs.open[addr]
-	cs.mu.Unlock()
-	if c != nil {
-		_ = c.Close() // that is the point
+// take gives the connection from an address and forgets it; nil if it came too long ago.
+func (l *listener) take(addr net.Addr) net.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, c := range l.recent {
+		if c != nil && c.RemoteAddr().String() == addr.String() {
+			l.recent[i] = nil
+			return c
+		}
 	}
-}
-
-func (cs *connections) forget(addr string) {
-	cs.mu.Lock()
-	delete(cs.open, addr)
-	cs.mu.Unlock()
+	return nil
 }

@@ -15,6 +15,7 @@ type EventKind string
 // The points, in the order of an operation.
 const (
 	AtFind          EventKind = "find"           // before the answers to a C-FIND
+	AtMatch         EventKind = "match"          // before each match of a C-FIND
 	AtGet           EventKind = "get"            // before the first sub-operation of a C-GET
 	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET
 	AtGetEnd        EventKind = "get end"        // before the final response of a C-GET
@@ -25,13 +26,17 @@ const (
 // Event is given to Config.Gate.
 type Event struct {
 	Kind           EventKind
-	Association    int    // counted from 1
-	CallingAE      string //
-	Number         int    // of the object, counted from 1: within the C-GET, or of all that arrived by C-STORE
-	SOPInstanceUID string // of sub-operations and stores
+	Association    int             // counted from 1
+	CallingAE      string          //
+	Number         int             // of the match or object, counted from 1: within the operation, or of all that arrived by C-STORE
+	SOPInstanceUID string          // of sub-operations and stores
+	Canceled       <-chan struct{} // closed when C-CANCEL has come; nil for stores
 }
 
-// Log is what a PACS saw since it started. It may be written as JSON.
+// maxRecords bounds each list of a Log: a demo runs for weeks.
+const maxRecords = 50_000
+
+// Log is what a PACS saw since it started; of each list the first 50,000. It may be written as JSON.
 type Log struct {
 	Open, Peak, Total int // associations: open now, most at once, ever accepted
 	Rejected          int
@@ -177,14 +182,21 @@ func (r *Recorder) closed(err error) {
 
 func (r *Recorder) rejected() { r.change(func(l *Log) { l.Rejected++ }) }
 
-func (r *Recorder) found(q Query) { r.change(func(l *Log) { l.Finds = append(l.Finds, q) }) }
-
-func (r *Recorder) got(q Query) { r.change(func(l *Log) { l.Gets = append(l.Gets, q) }) }
-
 func (r *Recorder) received(n int) { r.change(func(l *Log) { l.BytesReceived += int64(n) }) }
 
-func (r *Recorder) stored(t Transfer) { r.change(func(l *Log) { l.Stores = append(l.Stores, t) }) }
+func (r *Recorder) found(q Query) { r.change(func(l *Log) { l.Finds = bounded(l.Finds, q) }) }
 
-func (r *Recorder) broke(t Transfer) { r.change(func(l *Log) { l.Broken = append(l.Broken, t) }) }
+func (r *Recorder) got(q Query) { r.change(func(l *Log) { l.Gets = bounded(l.Gets, q) }) }
 
-func (r *Recorder) sent(t Transfer) { r.change(func(l *Log) { l.Sent = append(l.Sent, t) }) }
+func (r *Recorder) stored(t Transfer) { r.change(func(l *Log) { l.Stores = bounded(l.Stores, t) }) }
+
+func (r *Recorder) broke(t Transfer) { r.change(func(l *Log) { l.Broken = bounded(l.Broken, t) }) }
+
+func (r *Recorder) sent(t Transfer) { r.change(func(l *Log) { l.Sent = bounded(l.Sent, t) }) }
+
+func bounded[T any](list []T, v T) []T {
+	if len(list) == maxRecords {
+		return list
+	}
+	return append(list, v)
+}

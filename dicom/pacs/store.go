@@ -63,15 +63,9 @@ func (p *PACS) incoming(ctx context.Context, a *association, in *dimse.Incoming,
 	h := &hashed{r: counted{in.Data, p.recorder}, sum: sha256.New(), limit: -1}
 	switch number {
 	case f.StallAtObject:
-		h.limit, h.beyond = f.StallAfterBytes, func() error {
-			<-ctx.Done()
-			return context.Cause(ctx)
-		}
+		h.limit, h.beyond = f.StallAfterBytes, func() error { return stalled(ctx) }
 	case f.DropAtObject:
-		h.limit, h.beyond = f.DropAfterBytes, func() error {
-			p.conns.drop(a.addr)
-			return errDropped
-		}
+		h.limit, h.beyond = f.DropAfterBytes, a.dropped
 	}
 	return h
 }
@@ -94,7 +88,7 @@ func (c counted) Read(b []byte) (int, error) {
 func (p *PACS) receive(in *dimse.Incoming, data *hashed, status dimse.Status) (dimse.Status, error) {
 	o, err := stream.Open(data, in.TransferSyntaxUID, stream.Limits{})
 	if err != nil {
-		return unreadable(err)
+		return data.unreadable()
 	}
 	defer func() { _ = o.Close() }() // gives memory back
 	kept := receivedObject(in, o.Header())
@@ -107,7 +101,7 @@ func (p *PACS) receive(in *dimse.Incoming, data *hashed, status dimse.Status) (d
 		if errors.Is(err, errFull) {
 			return dimse.OutOfResources, nil
 		}
-		return unreadable(err)
+		return data.unreadable()
 	}
 	if status.Class() == dimse.ClassFailure {
 		return status, nil
@@ -115,17 +109,15 @@ func (p *PACS) receive(in *dimse.Incoming, data *hashed, status dimse.Status) (d
 	if kept.open, err = k.keep(); err != nil {
 		return dimse.OutOfResources, nil
 	}
-	p.archive.add(kept)
+	kept.release = k.abandon
+	if old := p.archive.add(kept); old != nil && old.release != nil {
+		old.release()
+	}
 	return status, nil
 }
 
 // unreadable tells a data set that is no DICOM, which is answered, from an error of the connection.
-func unreadable(err error) (dimse.Status, error) {
-	if errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || err == io.ErrUnexpectedEOF {
-		return dimse.CannotUnderstand, nil
-	}
-	return 0, err
-}
+func (h *hashed) unreadable() (dimse.Status, error) { return dimse.CannotUnderstand, h.err }
 
 // receivedObject takes from the header what queries ask for; nil if it doesn't say where it belongs.
 func receivedObject(in *dimse.Incoming, h *stream.Header) *object {
@@ -206,6 +198,7 @@ func (m *memory) keep() (func() (io.ReadCloser, error), error) {
 	return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }, nil
 }
 
+// abandon also serves to release what was kept.
 func (m *memory) abandon() { m.p.memory.Add(int64(m.b.Len())) }
 
 // file writes an object as a DICOM file, under a temporary name until it is whole.

@@ -115,10 +115,11 @@ func (p *pixels) halfWidth(a, b, dy int) int {
 // fill draws the pixels [from, to) of a row.
 func (p *pixels) fill(dst []byte, offset uint64, from, to, material int) {
 	table := p.tables[material]
-	for n := 0; from < to; from += n {
+	for from < to {
 		at := int((offset + uint64(from)) % noiseLen)
-		n = min(noiseLen-at, to-from)
+		n := min(noiseLen-at, to-from)
 		copy(dst[from*p.bytes:(from+n)*p.bytes], table[at*p.bytes:])
+		from += n
 	}
 }
 
