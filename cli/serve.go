@@ -66,6 +66,8 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	s.announce()
+	defer s.log.Info("shut down")
+	defer s.end()
 	select {
 	case <-ctx.Done():
 		s.log.Info("shutting down", "timeout", c.ShutdownTimeout.String())
@@ -115,7 +117,7 @@ func (s *server) end() {
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		s.closers[i]()
 	}
-	s.log.Info("ended")
+	s.closers = nil
 }
 
 func (s *server) start(ctx context.Context) error {

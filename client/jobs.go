@@ -14,7 +14,7 @@ import (
 
 // CreateJob makes a job. With an idempotency key, any text of up to 255 characters, a second call with the same key and
 // job within 24 hours gives the first one's job; without one the client makes a key for this call, so that it may be sent
-// again when the network fails.
+// again where the server asks to try later.
 func (c *Client) CreateJob(ctx context.Context, job NewJob, idempotencyKey string) (Job, error) {
 	if idempotencyKey == "" {
 		idempotencyKey = rand.Text()

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package client_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+)
+
+// script answers requests one after the other, without a network, so that time can be a test's own.
+type script struct {
+	t        *testing.T
+	answers  []func() *http.Response
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *script) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	require.NoError(s.t, err)
+	s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(body))
+	require.NotEmpty(s.t, s.answers, "one request more than the script has")
+	next := s.answers[0]
+	s.answers = s.answers[1:]
+	if next == nil {
+		return nil, errors.New("connection refused")
+	}
+	return next(), nil
+}
+
+func answer(status int, body string, header ...string) func() *http.Response {
+	return func() *http.Response {
+		h := http.Header{}
+		for i := 0; i+1 < len(header); i += 2 {
+			h.Set(header[i], header[i+1])
+		}
+		return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: h, Body: io.NopCloser(strings.NewReader(body))}
+	}
+}
+
+func scripted(t *testing.T, answers ...func() *http.Response) (*client.Client, *script) {
+	t.Helper()
+	s := &script{t: t, answers: answers}
+	c, err := client.New("http://adit.example/", client.WithToken("t0ken"), client.WithHTTPClient(&http.Client{Transport: s}))
+	require.NoError(t, err)
+	return c, s
+}
+
+const busy = `{"title":"Service Unavailable","status":503,"detail":"The server is busy."}`
+
+func TestRetriesWhatAsksForIt(t *testing.T) {
+	for name, test := range map[string]struct {
+		answers []func() *http.Response
+		call    func(context.Context, *client.Client) error
+		sent    int
+		took    time.Duration
+		status  int // of the problem; 0: none
+	}{
+		"a read after the time asked for": {
+			answers: []func() *http.Response{answer(503, busy, "Retry-After", "4"), answer(429, busy, "Retry-After", "2"), answer(200, `{"username":"x"}`)},
+			call:    getMe, sent: 3, took: 6 * time.Second,
+		},
+		"no longer than patience lasts": {
+			answers: []func() *http.Response{answer(503, busy, "Retry-After", "10"), answer(503, busy, "Retry-After", "6")},
+			call:    getMe, sent: 2, took: 10 * time.Second, status: 503,
+		},
+		"not if asked to wait too long": {
+			answers: []func() *http.Response{answer(503, busy, "Retry-After", "30")},
+			call:    getMe, sent: 1, status: 503,
+		},
+		"not without Retry-After": {
+			answers: []func() *http.Response{answer(503, busy)},
+			call:    getMe, sent: 1, status: 503,
+		},
+		"a bounded number of times": {
+			answers: []func() *http.Response{
+				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
+				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
+			},
+			call: getMe, sent: 5, took: 4 * time.Second, status: 503,
+		},
+		"a job, which has a key": {
+			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1"), answer(201, `{"id":7}`)},
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.CreateJob(ctx, client.NewJob{}, "")
+				return err
+			},
+			sent: 2, took: time.Second,
+		},
+		"not an action, which may have been done": {
+			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1")},
+			call: func(ctx context.Context, c *client.Client) error {
+				_, err := c.ActOnJob(ctx, 7, client.RetryJob)
+				return err
+			},
+			sent: 1, status: 503,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c, s := scripted(t, test.answers...)
+				start := time.Now()
+				err := test.call(t.Context(), c)
+				require.Equal(t, test.took, time.Since(start))
+				require.Len(t, s.requests, test.sent)
+				for _, r := range s.requests {
+					require.Equal(t, "Token t0ken", r.Header.Get("Authorization"))
+					require.Equal(t, s.requests[0].Header.Get("Idempotency-Key"), r.Header.Get("Idempotency-Key"))
+				}
+				if test.status == 0 {
+					require.NoError(t, err)
+					return
+				}
+				var p *client.Problem
+				require.ErrorAs(t, err, &p)
+				require.Equal(t, test.status, p.Status)
+				require.Equal(t, "The server is busy.", err.Error())
+			})
+		})
+	}
+}
+
+func getMe(ctx context.Context, c *client.Client) error {
+	_, err := c.Me(ctx)
+	return err
+}
+
+func TestWaitEndsWithTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := scripted(t, answer(503, busy, "Retry-After", "10"))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, getMe(ctx, c), context.DeadlineExceeded)
+	})
+}
+
+func TestListsPageByPage(t *testing.T) {
+	c, s := scripted(
+		t, answer(200, `{"items":[{"id":3},{"id":2}],"next_cursor":"2"}`), answer(200, `{"items":[{"id":1}]}`),
+	)
+	var ids []int64
+	for j, err := range c.Jobs(t.Context(), client.JobFilter{Status: client.Failure, Limit: 2}) {
+		require.NoError(t, err)
+		ids = append(ids, j.ID)
+	}
+	require.Equal(t, []int64{3, 2, 1}, ids)
+	require.Equal(t, "limit=2&status=failure", s.requests[0].URL.RawQuery)
+	require.Equal(t, "cursor=2&limit=2&status=failure", s.requests[1].URL.RawQuery)
+
+	c, s = scripted(t, answer(200, `{"items":[{"id":3},{"id":2}],"next_cursor":"2"}`))
+	for range c.Jobs(t.Context(), client.JobFilter{}) {
+		break
+	}
+	require.Len(t, s.requests, 1, "leaving the loop asks for no more")
+
+	c, _ = scripted(t, answer(200, `{"items":[{"id":3}],"next_cursor":"3"}`), answer(500, `{"detail":"Broken."}`))
+	ids = nil
+	var last error
+	for j, err := range c.Jobs(t.Context(), client.JobFilter{}) {
+		if err != nil {
+			last = err
+			continue
+		}
+		ids = append(ids, j.ID)
+	}
+	require.Equal(t, []int64{3}, ids)
+	require.EqualError(t, last, "Broken.")
+}
+
+func TestNamesAreOneSegment(t *testing.T) {
+	for name, path := range map[string]string{
+		"PACS 1": "/api/v1/nodes/PACS%201:check", "a/b": "/api/v1/nodes/a%2Fb:check", "a:b": "/api/v1/nodes/a%3Ab:check", "50%": "/api/v1/nodes/50%25:check",
+	} {
+		c, s := scripted(t, answer(200, `{"items":[]}`))
+		_, err := c.CheckNode(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, path, s.requests[0].URL.EscapedPath())
+	}
+}
+
+func TestErrorsAreSentences(t *testing.T) {
+	c, _ := scripted(t, answer(422, `{"title":"Unprocessable Entity","status":422,"detail":"The request can't be used.","errors":[{"field":"port","message":"too big"}]}`))
+	_, err := c.AddServer(t.Context(), client.ServerSettings{})
+	require.EqualError(t, err, "The request can't be used.\n  port: too big")
+
+	c, _ = scripted(t, answer(502, `<html>Bad gateway</html>`))
+	require.ErrorContains(t, getMe(t.Context(), c), "not in the way of ADIT")
+
+	c, _ = scripted(t, nil)
+	_, err = c.SearchStudies(t.Context(), "PACS", client.StudyQuery{PatientName: "Doe^Jane"})
+	var away *client.UnreachableError
+	require.ErrorAs(t, err, &away)
+	require.NotContains(t, err.Error(), "Doe")
+
+	_, err = client.New("adit.example:8080")
+	require.ErrorContains(t, err, "looks like http://127.0.0.1:8080")
+}
+
+func TestTokenStaysWithItsServer(t *testing.T) {
+	stolen := make(chan string, 1)
+	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen <- r.Header.Get("Authorization") }))
+	defer thief.Close()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, http.StatusFound) }))
+	defer srv.Close()
+	c, err := client.New(srv.URL, client.WithToken("t0ken"))
+	require.NoError(t, err)
+	require.Error(t, getMe(t.Context(), c))
+	require.Empty(t, stolen)
+}
+
+func TestFlatJSON(t *testing.T) {
+	text, err := json.Marshal(client.Server{ID: 3, ServerSettings: client.ServerSettings{Name: "PACS"}})
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"id":3,"name":"PACS"`)
+}
