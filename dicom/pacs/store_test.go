@@ -204,16 +204,8 @@ func TestStoreStalls(t *testing.T) {
 
 // The answer to a C-STORE is held at a gate: the object is recorded, the peer waits.
 func TestStoreGate(t *testing.T) {
-	held, release := make(chan pacs.Event, 1), make(chan struct{})
-	p := start(t, pacs.Config{Gate: func(ctx context.Context, e pacs.Event) {
-		if e.Kind == pacs.AtStoreResponse {
-			held <- e
-			select {
-			case <-release:
-			case <-ctx.Done():
-			}
-		}
-	}})
+	stop := pacs.StopAt(pacs.AtStoreResponse, 1)
+	p := start(t, pacs.Config{Gate: stop.Gate})
 	in := ctStudy(3, 1).Instances()[0]
 	a := dial(t, p)
 	done := make(chan dimse.Status, 1)
@@ -221,11 +213,11 @@ func TestStoreGate(t *testing.T) {
 		status, _ := send(t, a, in)
 		done <- status
 	}()
-	e := <-held
+	e := <-stop.Reached()
 	require.Equal(t, in.SOPInstanceUID, e.SOPInstanceUID)
 	require.Equal(t, "TEST", e.CallingAE)
 	require.Len(t, p.Recorder().Log().Stores, 1)
 	require.Empty(t, done)
-	close(release)
+	stop.Release()
 	require.Equal(t, dimse.Success, <-done)
 }
