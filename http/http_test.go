@@ -1,0 +1,787 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	nethttp "net/http"
+	"net/http/httptest"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/adit-go/adit/actors"
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/http"
+	"github.com/adit-go/adit/people"
+)
+
+const deadline = time.Minute // safety only
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, dbtest.IgnoreServer()...) }
+
+// site is a running ADIT with its outside.
+type site struct {
+	t      *testing.T
+	url    string
+	token  string
+	pool   *pgxpool.Pool
+	dbURL  string
+	client *client.Client
+	log    *buffer
+	ready  func(context.Context) error
+}
+
+type buffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// newSite starts an ADIT that runs no tasks: they stay pending.
+func newSite(t *testing.T) *site {
+	t.Helper()
+	s := &site{t: t, dbURL: dbtest.URL(t), log: &buffer{}, ready: func(context.Context) error { return nil }}
+	ctx := t.Context()
+	var err error
+	s.pool, err = db.Open(ctx, s.dbURL, db.Options{})
+	require.NoError(t, err)
+	t.Cleanup(s.pool.Close)
+	who := people.New(s.pool, people.NewKey())
+	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	door := doorpacs.NewDoor(s.pool)
+	eng := engine.New(s.pool, who, door, log, engine.Config{})
+	s.register(door)
+	srv := httptest.NewServer(http.New(http.Config{
+		Engine: eng, People: who, Version: "test", Log: log, Metrics: prometheus.NewRegistry(),
+		Ready: func(ctx context.Context) error { return s.ready(ctx) },
+	}))
+	transport := &nethttp.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	t.Cleanup(srv.Close)
+	s.url = srv.URL
+	s.client, err = client.New(s.url, client.WithToken(s.token), client.WithPatience(0), client.WithHTTPClient(&nethttp.Client{Transport: transport}))
+	require.NoError(t, err)
+	return s
+}
+
+// register gives interactive slots an owner, as a node does.
+func (s *site) register(door *doorpacs.Door) {
+	s.t.Helper()
+	id := uuid.New()
+	_, err := s.pool.Exec(s.t.Context(), `INSERT INTO nodes (id, data_dir_id, name, roles, version, schema_min, schema_max) VALUES ($1, $2, 'test', '{}', 'test', 0, 0)`, id, uuid.New())
+	require.NoError(s.t, err)
+	door.SetNode(id)
+}
+
+type reply struct {
+	*nethttp.Response
+	body string
+}
+
+// problem decodes a refusal.
+func (r reply) problem(t *testing.T) client.Problem {
+	t.Helper()
+	require.Equal(t, "application/problem+json", r.Header.Get("Content-Type"), r.body)
+	var p client.Problem
+	require.NoError(t, json.Unmarshal([]byte(r.body), &p))
+	require.Equal(t, r.StatusCode, p.Status)
+	require.NotEmpty(t, p.Title)
+	require.NotEmpty(t, p.Detail)
+	return p
+}
+
+// send makes a request by hand.
+func (s *site) send(method, path, body string, header ...string) reply {
+	s.t.Helper()
+	req, err := nethttp.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
+	require.NoError(s.t, err)
+	req.Header.Set("Authorization", "Token "+s.token)
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	transport := &nethttp.Transport{DisableKeepAlives: true}
+	resp, err := (&nethttp.Client{Transport: transport, Timeout: deadline}).Do(req)
+	require.NoError(s.t, err)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	require.NoError(s.t, err)
+	return reply{resp, string(text)}
+}
+
+func all() client.Supports {
+	return client.Supports{StudyRootFind: true, StudyRootGet: true, StudyRootMove: true, Store: true}
+}
+
+// addServer adds a server that nobody listens for, unless change names one.
+func (s *site) addServer(name, aeTitle string, change func(*client.ServerSettings)) client.Server {
+	s.t.Helper()
+	settings := client.ServerSettings{Name: name, AETitle: aeTitle, Host: "127.0.0.1", Port: 1, Supports: all()}
+	if change != nil {
+		change(&settings)
+	}
+	added, err := s.client.AddServer(s.t.Context(), settings)
+	require.NoError(s.t, err)
+	return added
+}
+
+// otherUser makes somebody without staff rights, in no group, and gives a client of theirs.
+func (s *site) otherUser() *client.Client {
+	s.t.Helper()
+	const token = "00112233445566778899aabbccddeeff00112233"
+	_, err := s.pool.Exec(s.t.Context(), `WITH u AS (INSERT INTO users (username) VALUES ('other') RETURNING id)
+		INSERT INTO api_tokens (user_id, description, sha256) SELECT id, 'test', sha256('`+token+`') FROM u`)
+	require.NoError(s.t, err)
+	transport := &nethttp.Transport{DisableKeepAlives: true}
+	c, err := client.New(s.url, client.WithToken(token), client.WithHTTPClient(&nethttp.Client{Transport: transport}))
+	require.NoError(s.t, err)
+	return c
+}
+
+func status(err error) int {
+	var p *client.Problem
+	if errors.As(err, &p) {
+		return p.Status
+	}
+	return 0
+}
+
+func TestHealthAndMetrics(t *testing.T) {
+	s := newSite(t)
+	r := s.send("GET", "/healthz", "", "Authorization", "")
+	require.Equal(t, 200, r.StatusCode)
+	r = s.send("GET", "/readyz", "", "Authorization", "")
+	require.Equal(t, 200, r.StatusCode)
+	s.ready = func(context.Context) error { return errors.New("ADIT is shutting down.") }
+	r = s.send("GET", "/readyz", "", "Authorization", "")
+	require.Equal(t, 503, r.StatusCode)
+	require.Equal(t, "ADIT is shutting down.\n", r.body)
+	s.send("GET", "/api/v1/jobs/99", "")
+	r = s.send("GET", "/metrics", "", "Authorization", "")
+	require.Equal(t, 200, r.StatusCode)
+	require.Contains(t, r.body, `adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`)
+}
+
+// document is the part of an OpenAPI document that is looked at.
+type document struct {
+	OpenAPI string                                `json:"openapi"`
+	Paths   map[string]map[string]json.RawMessage `json:"paths"`
+}
+
+func TestDocument(t *testing.T) {
+	s := newSite(t)
+	r := s.send("GET", "/api/v1/openapi.json", "", "Authorization", "")
+	require.Equal(t, 200, r.StatusCode)
+	var doc document
+	require.NoError(t, json.Unmarshal([]byte(r.body), &doc))
+	require.Equal(t, "3.1.0", doc.OpenAPI)
+	require.NotContains(t, r.body, `"$schema"`)
+	ids := map[string]bool{}
+	for path, operations := range doc.Paths {
+		for method, raw := range operations {
+			var op struct {
+				ID        string         `json:"operationId"`
+				Summary   string         `json:"summary"`
+				Responses map[string]any `json:"responses"`
+			}
+			require.NoError(t, json.Unmarshal(raw, &op))
+			require.NotEmpty(t, op.ID)
+			require.NotEmpty(t, op.Summary, op.ID)
+			require.False(t, ids[op.ID], "%s is there twice", op.ID)
+			ids[op.ID] = true
+			require.Contains(t, op.Responses, "401", op.ID)
+
+			filled := strings.NewReplacer("{id}", "1", "{name}", "x").Replace(path)
+			refused := s.send(strings.ToUpper(method), filled, "", "Authorization", "")
+			require.Equal(t, 401, refused.StatusCode, "%s %s needs no token", method, path)
+			require.Equal(t, `Token realm="ADIT"`, refused.Header.Get("WWW-Authenticate"))
+		}
+	}
+	for _, id := range []string{
+		"get-me", "list-nodes", "get-node", "check-node", "delete-node", "list-servers", "add-server", "list-folders", "add-folder", "search-studies",
+		"create-job", "list-jobs", "get-job", "delete-job", "cancel-job", "resume-job", "retry-job", "restart-job", "verify-job", "pause-job", "continue-job",
+		"list-tasks", "get-task", "get-task-log", "delete-task", "reset-task", "kill-task",
+	} {
+		require.True(t, ids[id], "%s is missing", id)
+	}
+	// Each reference leads somewhere.
+	var whole map[string]any
+	require.NoError(t, json.Unmarshal([]byte(r.body), &whole))
+	walk(whole, func(ref string) {
+		var at any = whole
+		for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
+			m, _ := at.(map[string]any)
+			at = m[part]
+		}
+		require.NotNil(t, at, ref)
+	})
+}
+
+func walk(v any, visit func(ref string)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for key, value := range v {
+			if ref, ok := value.(string); ok && key == "$ref" {
+				visit(ref)
+			}
+			walk(value, visit)
+		}
+	case []any:
+		for _, value := range v {
+			walk(value, visit)
+		}
+	}
+}
+
+func TestTokens(t *testing.T) {
+	s := newSite(t)
+	for header, want := range map[string]int{
+		"Token " + s.token:                   200,
+		"token " + s.token:                   200,
+		"Bearer " + s.token:                  200,
+		"Bearer " + strings.ToUpper(s.token): 200,
+		"Basic " + s.token:                   401,
+		s.token:                              401,
+		"Token " + s.token[:39]:              401,
+		"Token " + strings.Repeat("0", 40):   401,
+		"Token ":                             401,
+	} {
+		r := s.send("GET", "/api/v1/me", "", "Authorization", header)
+		require.Equal(t, want, r.StatusCode, header)
+		if want == 401 {
+			require.NotContains(t, r.body, s.token[:20])
+			r.problem(t)
+		}
+	}
+	require.NotContains(t, s.log.String(), s.token)
+
+	_, err := s.pool.Exec(t.Context(), `UPDATE api_tokens SET expires_at = now() - interval '1 second'`)
+	require.NoError(t, err)
+	require.Equal(t, 401, s.send("GET", "/api/v1/me", "").StatusCode)
+}
+
+// secret is what nobody may read in an answer or in the log.
+const secret = "Doe^Jane-4711"
+
+func TestProblems(t *testing.T) {
+	s := newSite(t)
+	folder := t.TempDir()
+	s.addServer("PACS 1", "PACS1", nil)
+	s.addServer("PACS 2", "PACS2", nil)
+	_, err := s.client.AddFolder(t.Context(), client.FolderSettings{Name: "Folder", Path: folder})
+	require.NoError(t, err)
+	const job = `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[{"study_instance_uid":"1.2.3"%s}]%s}`
+	for name, test := range map[string]struct {
+		method, path, body string
+		status             int
+		detail             string
+		field              string
+		header             []string
+	}{
+		"no such address":      {method: "GET", path: "/api/v1/patients", status: 404, detail: "nothing at this address"},
+		"wrong method":         {method: "PATCH", path: "/api/v1/jobs", status: 405, detail: "does not take the method"},
+		"not JSON":             {method: "POST", path: "/api/v1/jobs", body: `{"kind": ` + secret, status: 400, detail: "no JSON"},
+		"no body":              {method: "POST", path: "/api/v1/jobs", status: 400, detail: "body is required"},
+		"another media type":   {method: "POST", path: "/api/v1/jobs", body: secret, header: []string{"Content-Type", "text/csv"}, status: 415},
+		"wrong type":           {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":["` + secret + `"],"destination":"x","studies":[{"study_instance_uid":"1"}]}`, status: 422, detail: "expected string", field: "source"},
+		"number for a text":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":47110815`, ""), status: 422, detail: "expected string", field: "studies[0].patient_id"},
+		"unknown property":     {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"patient":"`+secret+`"`), status: 422, detail: "unexpected property", field: "patient"},
+		"unknown kind":         {method: "POST", path: "/api/v1/jobs", body: `{"kind":"` + secret + `","source":"a","destination":"b","studies":[{"study_instance_uid":"1"}]}`, status: 422, field: "kind"},
+		"no study":             {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[]}`, status: 422, field: "studies"},
+		"bad UID":              {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "1.2.3", secret, 1), status: 422, detail: "not a DICOM UID", field: "studies[0].study_instance_uid"},
+		"bad patient ID":       {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":"`+secret+`*"`, ""), status: 422, field: "studies[0].patient_id"},
+		"pseudonym":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"`+secret+`"`, ""), status: 422, detail: "can't pseudonymize yet"},
+		"long trial name":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"trial_protocol_name":"`+strings.Repeat(secret, 6)+`"`), status: 422, field: "trial_protocol_name"},
+		"unknown source":       {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "PACS 9", 1), status: 422, detail: `no DICOM node named "PACS 9"`, field: "source"},
+		"folder as source":     {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "Folder", 1), status: 422, field: "source"},
+		"same node twice":      {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 2", "PACS 1", 1), status: 422, field: "destination"},
+		"large body":           {method: "POST", path: "/api/v1/servers", body: `{"name":"` + strings.Repeat("x", 65<<10) + `"}`, status: 413},
+		"no such job":          {method: "GET", path: "/api/v1/jobs/4711", status: 404},
+		"job by name":          {method: "GET", path: "/api/v1/jobs/" + url.PathEscape(secret), status: 422, field: "id"},
+		"unknown action":       {method: "POST", path: "/api/v1/jobs/1:explode", status: 405},
+		"no such task":         {method: "GET", path: "/api/v1/tasks/4711", status: 404},
+		"bad cursor":           {method: "GET", path: "/api/v1/jobs?cursor=" + url.QueryEscape(secret), status: 422, field: "cursor"},
+		"negative cursor":      {method: "GET", path: "/api/v1/jobs?cursor=-5", status: 422, field: "cursor"},
+		"limit too high":       {method: "GET", path: "/api/v1/jobs?limit=501", status: 422, field: "limit"},
+		"limit zero":           {method: "GET", path: "/api/v1/jobs?limit=0", status: 422, field: "limit"},
+		"limit a name":         {method: "GET", path: "/api/v1/jobs?limit=" + url.QueryEscape(secret), status: 422, field: "limit"},
+		"unknown status":       {method: "GET", path: "/api/v1/jobs?status=" + url.QueryEscape(secret), status: 422, field: "status"},
+		"no such node":         {method: "GET", path: "/api/v1/nodes/PACS%209", status: 404},
+		"AE title taken":       {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS1","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "AE title already"},
+		"name taken":           {method: "POST", path: "/api/v1/servers", body: `{"name":"pacs 1","ae_title":"PACS3","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "exists already"},
+		"bad port":             {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":70000,"supports":{"store":true}}`, status: 422, field: "port"},
+		"no service":           {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":104,"supports":{}}`, status: 422, field: "supports"},
+		"folder not there":     {method: "POST", path: "/api/v1/folders", body: `{"name":"F","path":"` + folder + `/nowhere"}`, status: 422, detail: "there is no folder", field: "path"},
+		"folder relative":      {method: "POST", path: "/api/v1/folders", body: `{"name":"F","path":"tmp"}`, status: 422, field: "path"},
+		"search for all":       {method: "GET", path: "/api/v1/servers/PACS%201/studies", status: 422, detail: "at least one criterion"},
+		"search by bad date":   {method: "GET", path: "/api/v1/servers/PACS%201/studies?study_date_from=" + url.QueryEscape(secret), status: 422, field: "study_date_from"},
+		"search with wildcard": {method: "GET", path: "/api/v1/servers/PACS%201/studies?patient_id=" + url.QueryEscape(secret+"*"), status: 422, field: "patient_id"},
+		"search a folder":      {method: "GET", path: "/api/v1/servers/Folder/studies?patient_id=1", status: 422},
+		"search nowhere":       {method: "GET", path: "/api/v1/servers/x/studies?patient_id=" + url.QueryEscape(secret), status: 404},
+		"search a dead server": {method: "GET", path: "/api/v1/servers/PACS%201/studies?patient_id=" + url.QueryEscape(secret), status: 503, detail: "nothing listens there"},
+		"from another site":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, detail: "another site"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := s.send(test.method, test.path, test.body, test.header...)
+			require.Equal(t, test.status, r.StatusCode, r.body)
+			p := r.problem(t)
+			require.Contains(t, p.Detail+fmt.Sprint(p.Errors), test.detail)
+			if test.field != "" {
+				require.NotEmpty(t, p.Errors, r.body)
+				require.Equal(t, test.field, p.Errors[0].Field)
+			}
+			for _, value := range []string{"Jane", "4711-", "47110815"} {
+				require.NotContains(t, r.body, value)
+			}
+			require.NotEmpty(t, r.Header.Get("X-Request-Id"))
+		})
+	}
+	require.NotContains(t, s.log.String(), "Jane")
+	require.Contains(t, s.log.String(), "route=/api/v1/servers/{name}/studies")
+}
+
+func TestFaultOfOurOwn(t *testing.T) {
+	s := newSite(t)
+	s.ready = func(context.Context) error { panic(secret) }
+	r := s.send("GET", "/readyz", "")
+	p := r.problem(t)
+	require.Equal(t, 500, p.Status)
+	require.Equal(t, r.Header.Get("X-Request-Id"), p.RequestID)
+	require.NotContains(t, r.body, "Jane")
+	require.Contains(t, s.log.String(), "request="+p.RequestID)
+
+	_, err := s.pool.Exec(t.Context(), `ALTER TABLE jobs RENAME TO no_jobs`)
+	require.NoError(t, err)
+	r = s.send("GET", "/api/v1/jobs", "")
+	p = r.problem(t)
+	require.Equal(t, 500, p.Status)
+	require.NotContains(t, r.body, "relation", "what the database says is for the log")
+	require.Contains(t, p.Detail, p.RequestID)
+	require.Contains(t, s.log.String(), "relation")
+}
+
+func TestDatabaseLost(t *testing.T) {
+	s := newSite(t)
+	other, err := url.Parse(s.dbURL)
+	require.NoError(t, err)
+	other.Path = "/adit"
+	admin, err := pgx.Connect(t.Context(), other.String())
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	name := s.pool.Config().ConnConfig.Database
+	_, err = admin.Exec(t.Context(), `ALTER DATABASE `+name+` ALLOW_CONNECTIONS false`)
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1`, name)
+	require.NoError(t, err)
+	for range 3 {
+		r := s.send("GET", "/api/v1/jobs", "")
+		p := r.problem(t)
+		require.Equal(t, 503, p.Status, s.log.String())
+		require.Contains(t, p.Detail, "database doesn't answer")
+		require.Equal(t, "2", r.Header.Get("Retry-After"))
+	}
+	_, err = admin.Exec(t.Context(), `ALTER DATABASE `+name+` ALLOW_CONNECTIONS true`)
+	require.NoError(t, err)
+	require.Equal(t, 200, s.send("GET", "/api/v1/jobs", "").StatusCode)
+}
+
+func TestNodes(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	names := []string{"PACS 1", "a:b", "50% of 100%25", "Röntgen+MR", "a?b#c"}
+	batch := 0
+	for i, name := range names {
+		added := s.addServer(name, fmt.Sprintf("AE%d", i), func(c *client.ServerSettings) {
+			c.BatchCap, c.IdleTimeout, c.CallingAETitle = &batch, 90, "OTHER"
+		})
+		require.Equal(t, name, added.Name)
+		got, err := s.client.Node(ctx, name)
+		require.NoError(t, err, name)
+		require.Equal(t, client.KindServer, got.Kind)
+		require.Equal(t, added, *got.Server)
+		require.Equal(t, 0, *added.BatchCap)
+		require.Equal(t, 2, *added.InteractiveCap)
+		require.Equal(t, 90, added.IdleTimeout)
+		require.Equal(t, all(), added.Supports)
+	}
+	dir := t.TempDir()
+	folder, err := s.client.AddFolder(ctx, client.FolderSettings{Name: "Folder", Path: dir})
+	require.NoError(t, err)
+	require.Equal(t, dir, folder.Path)
+
+	var listed []string
+	for n, err := range s.client.Nodes(ctx) {
+		require.NoError(t, err)
+		listed = append(listed, n.Name)
+	}
+	require.Equal(t, append(append([]string{}, names...), "Folder"), listed)
+
+	// Servers and folders apart, over several pages.
+	listed = nil
+	cursor := ""
+	for {
+		r := s.send("GET", "/api/v1/servers?limit=2&cursor="+cursor, "")
+		var page client.Page[client.Server]
+		require.NoError(t, json.Unmarshal([]byte(r.body), &page))
+		require.LessOrEqual(t, len(page.Items), 2)
+		for _, item := range page.Items {
+			listed = append(listed, item.Name)
+		}
+		if cursor = page.NextCursor; cursor == "" {
+			break
+		}
+	}
+	require.Equal(t, names, listed)
+	r := s.send("GET", "/api/v1/folders?limit=1", "")
+	var page client.Page[client.Folder]
+	require.NoError(t, json.Unmarshal([]byte(r.body), &page))
+	require.Len(t, page.Items, 1)
+	require.Empty(t, page.NextCursor)
+
+	checks, err := s.client.CheckNode(ctx, "Folder")
+	require.NoError(t, err)
+	require.True(t, checks[0].OK)
+	checks, err = s.client.CheckNode(ctx, "a:b")
+	require.NoError(t, err)
+	require.False(t, checks[0].OK)
+	require.Contains(t, checks[0].Detail, "nothing listens there")
+
+	other := s.otherUser()
+	_, err = other.AddFolder(ctx, client.FolderSettings{Name: "F", Path: dir})
+	require.Equal(t, 403, status(err))
+	require.Equal(t, 403, status(other.DeleteNode(ctx, "PACS 1")))
+
+	require.NoError(t, s.client.DeleteNode(ctx, "a:b"))
+	require.Equal(t, 404, status(s.client.DeleteNode(ctx, "a:b")))
+}
+
+func transfer(studies ...string) client.NewJob {
+	job := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS 1", Destination: "PACS 2"}
+	for _, uid := range studies {
+		job.Studies = append(job.Studies, client.NewStudy{StudyInstanceUID: uid, PatientID: "P1"})
+	}
+	return job
+}
+
+func TestJobs(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	s.addServer("PACS 1", "PACS1", nil)
+	s.addServer("PACS 2", "PACS2", nil)
+	var ids []int64
+	for i := range 5 {
+		job, err := s.client.CreateJob(ctx, transfer(fmt.Sprintf("1.2.%d", i), "1.2.99", "1.2.100"), "")
+		require.NoError(t, err)
+		require.Equal(t, client.Pending, job.Status)
+		require.Equal(t, client.TaskCounts{Pending: 3}, job.Tasks)
+		require.Equal(t, "admin", job.Owner)
+		ids = append(ids, job.ID)
+	}
+	var listed []int64
+	for j, err := range s.client.Jobs(ctx, client.JobFilter{Limit: 2}) {
+		require.NoError(t, err)
+		listed = append(listed, j.ID)
+	}
+	require.Equal(t, []int64{ids[4], ids[3], ids[2], ids[1], ids[0]}, listed)
+
+	// Canceled and resumed, and what is not allowed then.
+	job, err := s.client.ActOnJob(ctx, ids[0], client.CancelJob)
+	require.NoError(t, err)
+	require.Equal(t, client.Canceled, job.Status)
+	require.Equal(t, "All tasks were canceled.", job.Message)
+	for _, action := range []client.JobAction{client.CancelJob, client.RetryJob, client.VerifyJob, client.PauseJob, client.ContinueJob} {
+		_, err = s.client.ActOnJob(ctx, ids[0], action)
+		require.Equal(t, 409, status(err), action)
+	}
+	listed = nil
+	for j, err := range s.client.Jobs(ctx, client.JobFilter{Status: client.Canceled}) {
+		require.NoError(t, err)
+		listed = append(listed, j.ID)
+	}
+	require.Equal(t, ids[:1], listed)
+	for _, action := range []client.JobAction{client.ResumeJob, client.PauseJob, client.ContinueJob, client.CancelJob, client.RestartJob} {
+		_, err = s.client.ActOnJob(ctx, ids[0], action)
+		require.NoError(t, err, action)
+	}
+
+	// Tasks.
+	var tasks []client.Task
+	for task, err := range s.client.Tasks(ctx, ids[1], client.TaskFilter{Limit: 1}) {
+		require.NoError(t, err)
+		tasks = append(tasks, task)
+	}
+	require.Len(t, tasks, 3)
+	require.Equal(t, "1.2.1", tasks[0].StudyInstanceUID)
+	require.Equal(t, "P1", tasks[0].PatientID)
+	require.NotEmpty(t, tasks[0].WhyWaiting)
+	task, err := s.client.Task(ctx, tasks[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, tasks[0].ID, task.ID)
+	for range s.client.TaskLog(ctx, task.ID) {
+		t.Fatal("nothing has happened yet")
+	}
+	_, err = s.client.ActOnTask(ctx, task.ID, client.KillTask)
+	require.Equal(t, 409, status(err))
+	_, err = s.client.ActOnTask(ctx, task.ID, client.ResetTask)
+	require.Equal(t, 409, status(err))
+	require.NoError(t, s.client.DeleteTask(ctx, tasks[0].ID))
+	require.NoError(t, s.client.DeleteTask(ctx, tasks[1].ID))
+	require.Equal(t, 409, status(s.client.DeleteTask(ctx, tasks[2].ID)), "the last one")
+
+	// Somebody else sees nothing of it.
+	other := s.otherUser()
+	_, err = other.Job(ctx, ids[1])
+	require.Equal(t, 404, status(err))
+	_, err = other.Task(ctx, tasks[2].ID)
+	require.Equal(t, 404, status(err))
+	_, err = other.ActOnJob(ctx, ids[1], client.CancelJob)
+	require.Equal(t, 404, status(err))
+	require.Equal(t, 404, status(other.DeleteJob(ctx, ids[1])))
+	for range other.Jobs(ctx, client.JobFilter{}) {
+		t.Fatal("a job of somebody else was listed")
+	}
+	_, err = other.CreateJob(ctx, transfer("1.2.3"), "")
+	require.Equal(t, 403, status(err))
+
+	require.NoError(t, s.client.DeleteJob(ctx, ids[1]))
+	require.Equal(t, 404, status(s.client.DeleteJob(ctx, ids[1])))
+	require.Equal(t, 409, status(s.client.DeleteNode(ctx, "PACS 1")), "jobs name it")
+}
+
+func TestMissingInstances(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	s.addServer("PACS 1", "PACS1", nil)
+	s.addServer("PACS 2", "PACS2", nil)
+	job, err := s.client.CreateJob(ctx, transfer("1.2.3"), "")
+	require.NoError(t, err)
+	_, err = s.pool.Exec(ctx, `INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
+		SELECT id, '1.2.3.4', 40, 38, 1000, '[{"uid":"1.2.3.4.5","status":42752,"reason":"out of resources"},{"uid":"1.2.3.4.6","status":0,"reason":"never came"}]'
+		FROM tasks WHERE job_id = $1`, job.ID)
+	require.NoError(t, err)
+	for listed, err := range s.client.Tasks(ctx, job.ID, client.TaskFilter{}) {
+		require.NoError(t, err)
+		task, err := s.client.Task(ctx, listed.ID)
+		require.NoError(t, err)
+		require.Equal(t, []client.Series{{
+			SeriesInstanceUID: "1.2.3.4", Expected: 40, Delivered: 38, Bytes: 1000, Missing: []client.MissingInstance{
+				{SOPInstanceUID: "1.2.3.4.5", Status: "A700", Reason: "out of resources"}, {SOPInstanceUID: "1.2.3.4.6", Reason: "never came"},
+			},
+		}}, task.Series)
+	}
+}
+
+func TestIdempotency(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	s.addServer("PACS 1", "PACS1", nil)
+	s.addServer("PACS 2", "PACS2", nil)
+	first, err := s.client.CreateJob(ctx, transfer("1.2.3"), "key")
+	require.NoError(t, err)
+	again, err := s.client.CreateJob(ctx, transfer("1.2.3"), "key")
+	require.NoError(t, err)
+	require.Equal(t, first.ID, again.ID)
+	_, err = s.client.CreateJob(ctx, transfer("1.2.4"), "key")
+	require.Equal(t, 422, status(err))
+	other, err := s.client.CreateJob(ctx, transfer("1.2.3"), "another key")
+	require.NoError(t, err)
+	require.NotEqual(t, first.ID, other.ID)
+
+	// At the same time: one job, whoever wins.
+	results := make(chan int64, 8)
+	for range cap(results) {
+		go func() {
+			job, err := s.client.CreateJob(ctx, transfer("1.2.5"), "at once")
+			if err != nil && status(err) != 409 {
+				t.Error(err)
+			}
+			results <- job.ID
+		}()
+	}
+	made := map[int64]bool{}
+	for range cap(results) {
+		if id := <-results; id != 0 {
+			made[id] = true
+		}
+	}
+	require.Len(t, made, 1)
+}
+
+func TestSearch(t *testing.T) {
+	studies := phantom.DemoStudies()[:3]
+	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Studies: studies})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	web := webServer(t)
+
+	s := newSite(t)
+	ctx := t.Context()
+	at := func(addr string) func(*client.ServerSettings) {
+		host, port, err := net.SplitHostPort(addr)
+		require.NoError(t, err)
+		n, err := strconv.Atoi(port)
+		require.NoError(t, err)
+		return func(c *client.ServerSettings) { c.Host, c.Port = host, n }
+	}
+	s.addServer("PACS", "PACS", at(p.Addr()))
+	s.addServer("Wrong AE title", "WRONG", at(p.Addr()))
+	s.addServer("Web", "WEB", at(web))
+	s.addServer("Nobody", "NOBODY", nil)
+	s.addServer("Closed", "CLOSED", func(c *client.ServerSettings) { c.InteractiveCap = new(int) })
+
+	found, err := s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientName: "Phantom, Alpha"})
+	require.NoError(t, err)
+	require.Len(t, found, 2)
+	require.Equal(t, "PHANTOM-001", found[0].PatientID)
+	require.NotEmpty(t, found[0].ModalitiesInStudy)
+	require.Equal(t, len(studies[0].Instances()), *found[0].Instances)
+	found, err = s.client.SearchStudies(ctx, "pacs", client.StudyQuery{StudyDateFrom: "2024-02-01", StudyDateTo: "20240301"})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "Phäntom^Bêta", found[0].PatientName)
+	found, err = s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "nobody"})
+	require.NoError(t, err)
+	require.Empty(t, found)
+
+	for name, want := range map[string]struct {
+		status int
+		retry  bool
+		detail string
+	}{
+		"Wrong AE title": {502, false, "AE title"},
+		"Web":            {502, false, "HTTP"},
+		"Nobody":         {503, true, "nothing listens"},
+		"Closed":         {503, false, "closed for interactive use"},
+	} {
+		_, err := s.client.SearchStudies(ctx, name, client.StudyQuery{PatientID: "4711"})
+		var problem *client.Problem
+		require.ErrorAs(t, err, &problem, name)
+		require.Equal(t, want.status, problem.Status, name)
+		require.Equal(t, want.retry, problem.RetryAfter > 0, name)
+		require.Contains(t, problem.Detail, want.detail)
+	}
+	checks, err := s.client.CheckNode(ctx, "PACS")
+	require.NoError(t, err)
+	require.Equal(t, "echo", checks[0].Name)
+	require.True(t, checks[0].OK)
+	for i := range checks {
+		if strings.HasPrefix(checks[i].Name, "move") {
+			require.False(t, checks[i].OK, "this PACS does not offer C-MOVE")
+		}
+	}
+	require.NotContains(t, s.log.String(), "4711")
+}
+
+// webServer answers whatever comes as a web server does that sees no HTTP.
+func webServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	done := make(chan struct{})
+	t.Cleanup(func() {
+		require.NoError(t, l.Close())
+		<-done
+	})
+	go func() {
+		defer close(done)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 10))
+			_, _ = c.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"))
+			_ = c.Close()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// A transfer from end to end: made, run by actors, watched by the client.
+func TestTransfer(t *testing.T) {
+	study := phantom.DemoStudies()[11]
+	source, err := pacs.Start(pacs.Config{AETitle: "SOURCE", Studies: []*phantom.Study{study}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, source.Close()) })
+	s := newSite(t)
+	who := people.New(s.pool, people.NewKey())
+	eng := engine.New(s.pool, who, doorpacs.NewDoor(s.pool), slog.New(slog.DiscardHandler), engine.Config{})
+	node, err := actors.Start(actors.Config{
+		Engine: eng, DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Registration: engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		require.NoError(t, node.Stop(ctx))
+	})
+	s.addServer("PACS 1", "SOURCE", func(c *client.ServerSettings) { c.Port = source.Port() })
+	dir := t.TempDir()
+	_, err = s.client.AddFolder(t.Context(), client.FolderSettings{Name: "PACS 2", Path: dir})
+	require.NoError(t, err)
+	order := transfer(study.StudyInstanceUID)
+	order.Studies[0].PatientID = ""
+	job, err := s.client.CreateJob(t.Context(), order, "")
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for !client.Final(job.Status) {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			t.Fatal("the job did not end")
+		}
+		job, err = s.client.Job(ctx, job.ID)
+		require.NoError(t, err)
+	}
+	require.Equal(t, client.Success, job.Status)
+	for task, err := range s.client.Tasks(ctx, job.ID, client.TaskFilter{}) {
+		require.NoError(t, err)
+		task, err = s.client.Task(ctx, task.ID)
+		require.NoError(t, err)
+		require.Equal(t, len(study.Instances()), task.Delivered)
+		require.Len(t, task.Series, len(study.Series))
+		require.Empty(t, task.Series[0].Missing)
+	}
+}
