@@ -41,5 +41,4 @@ type (
 	cancelTask struct{ cause error } // to a task actor
 	parkTask   struct{}              // to a task actor
 	ran        struct{}              // from a task actor's own goroutine
-	taskEnded  struct{ held engine.Held }
 )

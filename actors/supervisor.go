@@ -39,10 +39,9 @@ type supervisor struct {
 }
 
 type runningTask struct {
-	held     engine.Held
-	pid      *actor.PID
-	progress *engine.Progress
-	absent   int // beats in a row in which the database did not know that we run it
+	*task
+	pid    *actor.PID
+	absent int // beats in a row in which the database did not know that we run it
 }
 
 func (s *supervisor) Receive(c actor.Context) {
@@ -67,8 +66,6 @@ func (s *supervisor) Receive(c actor.Context) {
 				c.Send(t.pid, cancelTask{engine.ErrCanceled})
 			}
 		}
-	case taskEnded:
-		s.onTaskEnded(c, m.held)
 	case *actor.Terminated:
 		s.onTerminated(c, m.Who)
 	case drain:
@@ -227,8 +224,10 @@ func (s *supervisor) reconcile(c actor.Context, m beaten) {
 
 // lose gives back a task that nobody runs.
 func (s *supervisor) lose(c actor.Context, held engine.Held) {
-	e, log, ctx := s.cfg.Engine, s.log, s.ctx
+	e, log := s.cfg.Engine, s.log
 	s.do(c, func() any {
+		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Lease)
+		defer cancel()
 		if err := e.Lose(ctx, held); err != nil && !errors.Is(err, engine.ErrFenced) {
 			log.Warn("a lost task could not be given back, trying again at the next beat", "task", held.TaskID, "err", err)
 		}
@@ -294,28 +293,24 @@ func (s *supervisor) start(c actor.Context, held engine.Held) {
 		return
 	}
 	c.Watch(pid)
-	s.running[held.TaskID] = &runningTask{held: held, pid: pid, progress: t.progress}
+	s.running[held.TaskID] = &runningTask{task: t, pid: pid}
 }
 
-func (s *supervisor) onTaskEnded(c actor.Context, held engine.Held) {
-	if t := s.running[held.TaskID]; t != nil && t.held == held {
-		delete(s.running, held.TaskID)
+// onTerminated frees the worker of a task actor that has ended. One that ended without having written down how is given back.
+func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
+	for id, t := range s.running {
+		if !t.pid.Equal(who) {
+			continue
+		}
+		delete(s.running, id)
+		if !t.ended.Load() {
+			s.log.Error("a task actor ended unexpectedly; its task is given back", "task", id)
+			s.lose(c, t.held)
+		}
 	}
 	s.renew(c)
 	s.claim(c)
 	s.stopIfDone(c)
-}
-
-// onTerminated sees to a task actor that ended without saying so.
-func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
-	for id, t := range s.running {
-		if t.pid.Equal(who) {
-			s.log.Error("a task actor ended unexpectedly; its task is given back", "task", id)
-			s.lose(c, t.held)
-			s.onTaskEnded(c, t.held)
-			return
-		}
-	}
 }
 
 // HandleFailure is the supervision strategy for task actors: none is restarted in place. The child is stopped, and

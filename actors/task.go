@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -30,6 +31,7 @@ type task struct {
 	cancel context.CancelCauseFunc
 	park   chan struct{}
 	parked bool
+	ended  atomic.Bool // the run has ended and is written down, or can't be
 }
 
 // name carries the fencing token, so that a late message can't reach a newer owner.
@@ -44,6 +46,7 @@ func (t *task) Receive(c actor.Context) {
 		go func() {
 			defer root.Send(self, ran{})
 			t.run(ctx)
+			t.ended.Store(true)
 		}()
 	case *actor.Stopping, *actor.Restarting:
 		t.cancel(engine.ErrParked)
@@ -56,7 +59,6 @@ func (t *task) Receive(c actor.Context) {
 		}
 	case ran:
 		t.cancel(nil)
-		c.Send(c.Parent(), taskEnded{t.held})
 		c.Stop(c.Self())
 	}
 }

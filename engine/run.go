@@ -75,20 +75,16 @@ func (e *Engine) Run(ctx context.Context, held Held, park <-chan struct{}, progr
 	return r.outcome(err)
 }
 
-func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
-	if err := r.load(ctx); err != nil {
+func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
+	err := r.load(ctx)
+	if err != nil {
 		return err
 	}
 	defer r.giveBack(ctx)
 	if err := r.takeSlots(ctx); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			r.source.abort()
-		}
-		r.source.release(ctx)
-	}()
+	defer func() { r.source.release(ctx) }()
 	if r.inv, err = r.lookUp(ctx); err != nil {
 		return err
 	}
