@@ -45,7 +45,8 @@ type AcceptedContext struct {
 // called from any.
 type Association struct {
 	session
-	lastID uint16
+	lastID      uint16
+	cancelGrace time.Duration // shorter in tests
 }
 
 const (
@@ -69,7 +70,7 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Association{session: session{ul: a, contexts: accepted(cfg.Contexts, a.AC())}}
+	s := &Association{session: session{ul: a, contexts: accepted(cfg.Contexts, a.AC())}, cancelGrace: cancelGrace}
 	if len(s.contexts) == 0 {
 		_ = s.Release(ctx) // the error that matters follows
 		return nil, &NoContextsError{cfg.Addr, len(cfg.Contexts)}

@@ -267,8 +267,9 @@ func appendCount(b []byte, element uint16, c Count) []byte {
 	return appendUS(b, element, uint16(c.Value))
 }
 
-// DecodeCommand decodes a command set. Elements that it does not know are skipped; a value too short for its
-// field, an element cut short and a missing Command Field are errors.
+// DecodeCommand decodes a command set. Elements that it does not know are skipped, and so are those of other groups, though a
+// command set has none: DCMTK, also inside Orthanc, appends Failed SOP Instance UID List (0008,0058) to the C-GET responses
+// that have one. A value too short for its field, an element cut short and a missing Command Field are errors.
 func DecodeCommand(b []byte) (*Command, error) {
 	c := &Command{DataSet: true}
 	for len(b) > 0 {
@@ -283,7 +284,7 @@ func DecodeCommand(b []byte) (*Command, error) {
 		v := b[8 : 8+n]
 		b = b[8+n:]
 		if group != 0 {
-			return nil, fmt.Errorf("element (%04X,%04X) is in the command set, which holds group 0000 only", group, element)
+			continue
 		}
 		if err := c.decodeElement(element, v); err != nil {
 			return nil, err

@@ -80,7 +80,7 @@ func (f *finding) run(yield func(*stream.DataSet, error) bool) error {
 
 // cancel sends C-CANCEL and drains. Whatever comes then ends the query: its errors stay with the association.
 func (f *finding) cancel() {
-	timer := time.AfterFunc(cancelGrace, f.a.ul.Abort)
+	timer := time.AfterFunc(f.a.cancelGrace, f.a.ul.Abort)
 	defer timer.Stop()
 	if f.a.cancel(f.context, f.id) != nil {
 		return

@@ -111,12 +111,12 @@ func (a *Association) cancelOn(stop <-chan struct{}, c *AcceptedContext, id uint
 		if a.cancel(c, id) != nil {
 			return // whoever receives learns why
 		}
-		timer := time.NewTimer(cancelGrace)
+		timer := time.NewTimer(a.cancelGrace)
 		defer timer.Stop()
 		select {
 		case <-over:
 		case <-timer.C:
-			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", CGet), After: cancelGrace})
+			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", CGet), After: a.cancelGrace})
 		}
 	}()
 	return func() {

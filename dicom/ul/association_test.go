@@ -279,7 +279,8 @@ func TestReceiveEnds(t *testing.T) {
 		"abort": {encode(t, &Abort{}), false, func(t *testing.T, err error) { require.ErrorAs(t, err, new(*AbortedError)) }},
 		"close": {nil, false, func(t *testing.T, err error) {
 			require.ErrorAs(t, err, new(*LostError))
-			require.ErrorIs(t, err, io.EOF)
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+			require.NotErrorIs(t, err, io.EOF)
 		}},
 		"close in mid-data":   {half, false, func(t *testing.T, err error) { require.ErrorIs(t, err, io.ErrUnexpectedEOF) }},
 		"silence":             {nil, true, func(t *testing.T, err error) { require.ErrorAs(t, err, new(*TimeoutError)) }},
@@ -487,16 +488,12 @@ func TestAcceptMisbehaving(t *testing.T) {
 	}
 }
 
-// TestMemoryBeforeAcceptance: what a hundred connections cost that have sent the largest request possible, but for
-// its last byte.
+// TestMemoryBeforeAcceptance: what each of a hundred connections costs whose request is as large as is taken.
 func TestMemoryBeforeAcceptance(t *testing.T) {
 	const connections = 100
 	big := request()
-	for len(encode(t, big)) < maxAssociatePDU-70 {
-		big.Contexts[0].TransferSyntaxes = append(big.Contexts[0].TransferSyntaxes, strings.Repeat("1", 60))
-		if len(big.Contexts[0].TransferSyntaxes) > 900 {
-			break
-		}
+	for i := 1; len(encode(t, big)) < maxAssociatePDU-900; i++ {
+		big.Contexts = append(big.Contexts, ContextRQ{byte(2*i + 1), "1.2", slices.Repeat([]string{"1.2.840.10008.1.2.4.100"}, 30)})
 	}
 	b := encode(t, big)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -513,7 +510,7 @@ func TestMemoryBeforeAcceptance(t *testing.T) {
 		return m.HeapAlloc + m.StackInuse
 	}
 	before := heap()
-	reached := make(chan struct{}, connections)
+	reached := make(chan error, connections)
 	for range connections {
 		c, err := net.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
@@ -521,17 +518,20 @@ func TestMemoryBeforeAcceptance(t *testing.T) {
 		s, err := l.Accept()
 		require.NoError(t, err)
 		all.Go(func() {
-			_, _ = Accept(ctx, s, Options{}, func(rq *AssociateRQ) PDU {
-				reached <- struct{}{}
+			_, err := Accept(ctx, s, Options{}, func(rq *AssociateRQ) PDU {
+				reached <- nil
 				<-ctx.Done()
 				return accept(rq)
 			})
+			if ctx.Err() == nil {
+				reached <- err
+			}
 		})
 		_, err = c.Write(b)
 		require.NoError(t, err)
 	}
 	for range connections {
-		<-reached
+		require.NoError(t, <-reached)
 	}
 	per := int64(heap()-before) / connections
 	t.Logf("%d bytes per connection with a request of %d bytes decoded", per, len(b))

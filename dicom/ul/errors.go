@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -151,7 +152,14 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("the connection was lost while %s: %v", e.Doing, e.Err)
 }
 
-func (e *LostError) Unwrap() error { return e.Err }
+// Unwrap gives the cause, but never io.EOF: whoever reads a data set would take that for its end, and a cut object for
+// a whole one.
+func (e *LostError) Unwrap() error {
+	if e.Err == io.EOF { //nolint:errorlint // exactly this value means the end to a reader
+		return io.ErrUnexpectedEOF
+	}
+	return e.Err
+}
 
 // TimeoutError tells that nothing moved for too long.
 type TimeoutError struct {

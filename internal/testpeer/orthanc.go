@@ -3,10 +3,13 @@
 package testpeer
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -26,9 +29,9 @@ type OrthancServer struct {
 func Orthanc(t testing.TB, env []string, settings map[string]any) *OrthancServer {
 	t.Helper()
 	dir := t.TempDir()
-	port, http := Port(t), Port(t)
+	port, rest := Port(t), Port(t)
 	config := map[string]any{
-		"Name": "ORTHANC", "DicomAet": "ORTHANC", "DicomPort": port, "HttpPort": http,
+		"Name": "ORTHANC", "DicomAet": "ORTHANC", "DicomPort": port, "HttpPort": rest,
 		"RemoteAccessAllowed": true, "AuthenticationEnabled": false,
 		"StorageDirectory": filepath.Join(dir, "db"), "IndexDirectory": filepath.Join(dir, "db"),
 		"StorageCompression": false, "Plugins": []string{}, "DicomCheckCalledAet": false,
@@ -42,7 +45,69 @@ func Orthanc(t testing.TB, env []string, settings map[string]any) *OrthancServer
 	file := filepath.Join(dir, "orthanc.json")
 	require.NoError(t, os.WriteFile(file, b, 0o600))
 	// It opens the HTTP listener last.
-	p := Start(t, env, http, "Orthanc", file)
+	p := Start(t, env, rest, "Orthanc", file)
 	p.Port, p.Addr = port, net.JoinHostPort("127.0.0.1", fmt.Sprint(port))
-	return &OrthancServer{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", http), Dir: filepath.Join(dir, "db")}
+	return &OrthancServer{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", rest), Dir: filepath.Join(dir, "db")}
+}
+
+// call speaks to the REST interface and decodes the JSON answer into answer, unless that is nil.
+func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader, answer any) {
+	t.Helper()
+	rq, err := http.NewRequestWithContext(t.Context(), method, o.URL+path, body)
+	require.NoError(t, err)
+	rsp, err := http.DefaultClient.Do(rq)
+	require.NoError(t, err)
+	defer func() { _ = rsp.Body.Close() }()
+	b, err := io.ReadAll(rsp.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, rsp.StatusCode, "%s %s: %s", method, path, b)
+	if answer != nil {
+		require.NoError(t, json.Unmarshal(b, answer))
+	}
+}
+
+// Upload puts a DICOM file into its store.
+func (o *OrthancServer) Upload(t testing.TB, file string) {
+	t.Helper()
+	f, err := os.Open(file)
+	require.NoError(t, err)
+	defer func() { _ = f.Close() }()
+	var answer struct{ Status string }
+	o.call(t, http.MethodPost, "/instances", f, &answer)
+	require.Equal(t, "Success", answer.Status, file)
+}
+
+// Files gives the files of its store, as it gives them out, by SOP Instance UID.
+func (o *OrthancServer) Files(t testing.TB) map[string][]byte {
+	t.Helper()
+	var instances []struct {
+		ID            string
+		MainDicomTags struct{ SOPInstanceUID string }
+	}
+	o.call(t, http.MethodGet, "/instances?expand", nil, &instances)
+	files := map[string][]byte{}
+	for _, in := range instances {
+		rsp, err := http.Get(o.URL + "/instances/" + in.ID + "/file")
+		require.NoError(t, err)
+		b, err := io.ReadAll(rsp.Body)
+		_ = rsp.Body.Close()
+		require.NoError(t, err)
+		files[in.MainDicomTags.SOPInstanceUID] = b
+	}
+	return files
+}
+
+// CopyTo sends all that it holds to another Orthanc by its own C-STORE.
+func (o *OrthancServer) CopyTo(t testing.TB, to *OrthancServer) {
+	t.Helper()
+	modality, err := json.Marshal(map[string]any{"AET": "ORTHANC", "Host": "127.0.0.1", "Port": to.Port})
+	require.NoError(t, err)
+	o.call(t, http.MethodPut, "/modalities/peer", bytes.NewReader(modality), nil)
+	var studies []string
+	o.call(t, http.MethodGet, "/studies", nil, &studies)
+	resources, err := json.Marshal(map[string]any{"Resources": studies, "Synchronous": true})
+	require.NoError(t, err)
+	var answer struct{ InstancesCount, FailedInstancesCount int }
+	o.call(t, http.MethodPost, "/modalities/peer/store", bytes.NewReader(resources), &answer)
+	require.Zero(t, answer.FailedInstancesCount)
 }
