@@ -239,12 +239,17 @@ func files(t *testing.T, all map[string][]byte) []string {
 	dir := t.TempDir()
 	var out []string
 	for uid, b := range all {
-		meta := stream.FileMeta{MediaStorageSOPClassUID: ctClass, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: explicit}
 		f := filepath.Join(dir, uid)
-		require.NoError(t, os.WriteFile(f, append(meta.AppendTo(nil), b...), 0o600))
+		writeFile(t, f, uid, b)
 		out = append(out, f)
 	}
 	return out
+}
+
+func writeFile(t testing.TB, path, uid string, dataSet []byte) {
+	t.Helper()
+	meta := stream.FileMeta{MediaStorageSOPClassUID: ctClass, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: explicit}
+	require.NoError(t, os.WriteFile(path, append(meta.AppendTo(nil), dataSet...), 0o600))
 }
 
 // chooseExplicit takes what every DCMTK tool can.
