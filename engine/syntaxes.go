@@ -53,7 +53,15 @@ func firstUnique(list []string, n int) []string {
 
 // mayHavePixels tells whether a SOP class can come compressed. What is unknown or private can.
 func mayHavePixels(class string) bool {
-	return !dict.IsStorageClass(class) || strings.Contains(dict.UIDName(class), "Image")
+	return !dict.IsStorageClass(class) || strings.Contains(dict.UIDName(class), "Image") || slices.Contains(pixelClasses, class)
+}
+
+// pixelClasses have pixel data (7FE0,0010), which may be compressed, though no name tells that they are images.
+var pixelClasses = []string{
+	dict.EnhancedUSVolumeStorage, dict.ParametricMapStorage, dict.RTDoseStorage, dict.SegmentationStorage,
+	dict.LabelMapSegmentationStorage, dict.HeightMapSegmentationStorage, dict.OphthalmicThicknessMapStorage,
+	dict.OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage,
+	dict.DICOS2DAITStorage, dict.DICOS3DAITStorage, dict.DICOSQuadrupoleResonanceStorage,
 }
 
 // heldSyntaxes gives the transfer syntaxes in which the source says that it holds each SOP class.
