@@ -420,7 +420,7 @@ func TestBrokenMessages(t *testing.T) {
 		"another message":     {func(s *scripted) { c := echo; c.MessageIDRespondedTo = 7; s.send(1, c, nil) }, "C-ECHO-RSP for message 7 where C-ECHO-RSP for message 1 was due"},
 		"another service":     {func(s *scripted) { s.send(1, dimse.Command{Field: dimse.CFindRSP, MessageIDRespondedTo: 1}, nil) }, "C-FIND-RSP for message 1 where"},
 		"unknown context":     {func(s *scripted) { s.send(99, echo, nil) }, "presentation context 99"},
-		"garbage":             {func(s *scripted) { _ = s.a.SendMessage(1, []byte("garbage garbage"), nil) }, "command set"},
+		"garbage":             {func(s *scripted) { _ = s.a.SendMessage(1, []byte("no command set at all"), nil) }, "command set"},
 		"a long command":      {func(s *scripted) { _ = s.a.SendMessage(1, big.Append(nil), nil) }, "more than 16384 bytes"},
 		"release, not answer": {func(s *scripted) { _ = s.a.Release(context.Background()) }, "released the association before it answered"},
 	} {

@@ -65,8 +65,7 @@ func (f *finding) run(yield func(*stream.DataSet, error) bool) error {
 		}
 		match, err := f.a.identifier(c)
 		if err != nil {
-			var bad *identifierError
-			if errors.As(err, &bad) {
+			if _, alive := errors.AsType[*identifierError](err); alive {
 				f.cancel()
 			}
 			return err

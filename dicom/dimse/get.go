@@ -83,8 +83,7 @@ func (a *Association) getResult(c *AcceptedContext, rsp *Command) (GetResult, er
 		return r, nil
 	}
 	d, err := a.identifier(c)
-	var bad *identifierError
-	if errors.As(err, &bad) {
+	if _, alive := errors.AsType[*identifierError](err); alive {
 		return r, nil
 	}
 	if err != nil {

@@ -202,10 +202,11 @@ func TestStoreFields(t *testing.T) {
 	require.NoError(t, err)
 	seen, _ := got.all()
 	in := seen[0]
-	require.Equal(t, rq, dimse.StoreRequest{
+	received := dimse.StoreRequest{
 		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
 		Priority: in.Priority, MoveOriginatorAETitle: in.MoveOriginatorAETitle, MoveOriginatorMessageID: in.MoveOriginatorMessageID,
-	})
+	}
+	require.Equal(t, rq, received)
 	_, err = a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: implicit}, bytes.NewReader(nil))
 	require.ErrorAs(t, err, new(*dimse.NoContextError))
 	require.NoError(t, a.Err(), "nothing was sent, the association lives")

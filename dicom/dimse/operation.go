@@ -107,8 +107,7 @@ func (a *ServerAssociation) requestIdentifier(c *AcceptedContext, rq *Command) (
 		return nil, false, a.reply(c, rq, DataSetMismatch)
 	}
 	d, err = a.identifier(c)
-	var bad *identifierError
-	if errors.As(err, &bad) {
+	if _, alive := errors.AsType[*identifierError](err); alive {
 		return nil, false, a.reply(c, rq, DataSetMismatch)
 	}
 	return d, err == nil, err

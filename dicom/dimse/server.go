@@ -197,8 +197,7 @@ func (s *Server) admit(ctx context.Context, rq *AssociationRequest) *Reject {
 	}
 	if s.Accept != nil {
 		if err := s.Accept(ctx, rq); err != nil {
-			var rj *Reject
-			if errors.As(err, &rj) {
+			if rj, ok := errors.AsType[*Reject](err); ok {
 				return rj
 			}
 			return rejectNoReason

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -333,17 +334,11 @@ func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
 }
 
 func allowed(t PDUType, wanted []PDUType) bool {
-	for _, w := range wanted {
-		if t == w {
-			return true
-		}
-	}
-	return t == TypeAbort
+	return t == TypeAbort || slices.Contains(wanted, t)
 }
 
 func abortReason(err error) AbortReason {
-	var p *ProtocolError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*ProtocolError](err); ok {
 		return p.Reason
 	}
 	return AbortNoReason

@@ -387,7 +387,7 @@ type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
-// TestWriteIdle: a peer that does not read is given up after the idle timeout; one that reads slowly is not.
+// TestWriteIdle: a peer that does not read is given up after the idle timeout.
 func TestWriteIdle(t *testing.T) {
 	over := make(chan struct{})
 	a, _ := established(t, Options{IdleTimeout: short}, func(net.Conn) { <-over })

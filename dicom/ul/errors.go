@@ -256,8 +256,7 @@ func tlsError(ctx context.Context, addr string, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var header tls.RecordHeaderError
-	if errors.As(err, &header) {
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
 		return &ConnectError{addr, "it does not speak TLS; check the port, and whether TLS is to be used there", err}
 	}
 	return &ConnectError{addr, fmt.Sprintf("the TLS handshake failed (%v); check the certificates of both sides", err), err}
