@@ -309,9 +309,11 @@ func TestDeflated(t *testing.T) {
 	_, err = through(b.Bytes(), syntax)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 
-	// Empty stored blocks inflate to nothing for ever.
-	_, err = through(bytes.Repeat([]byte{0, 0, 0, 0xFF, 0xFF}, 8<<20), syntax)
-	require.ErrorIs(t, err, ErrTooLarge)
+	// Empty blocks, stored or of fixed codes (four in five bytes), inflate to nothing for ever.
+	for _, empty := range [][]byte{{0, 0, 0, 0xFF, 0xFF}, {0x02, 0x08, 0x20, 0x80, 0}} {
+		_, err = through(bytes.Repeat(empty, 8<<20), syntax)
+		require.ErrorIs(t, err, ErrTooLarge)
+	}
 }
 
 func TestSourceErrorIsPassedOn(t *testing.T) {
