@@ -28,15 +28,13 @@ type tee struct {
 	r    *bufio.Reader
 	keep bool
 	kept []byte
+	most int // bytes kept: empty blocks inflate to nothing for ever
 }
-
-// maxKept bounds what is kept between two pieces of inflated data: empty blocks inflate to nothing for ever.
-const maxKept = 2 * defaultHeader
 
 func (t *tee) ReadByte() (byte, error) {
 	c, err := t.r.ReadByte()
 	if err == nil && t.keep {
-		if len(t.kept) >= maxKept {
+		if len(t.kept) >= t.most {
 			return 0, fmt.Errorf("%w: %d bytes of deflated data without content", ErrTooLarge, len(t.kept))
 		}
 		t.kept = append(t.kept, c)
@@ -47,7 +45,7 @@ func (t *tee) ReadByte() (byte, error) {
 func (t *tee) Read(p []byte) (int, error) {
 	n, err := t.r.Read(p)
 	if t.keep {
-		if len(t.kept)+n > maxKept {
+		if len(t.kept)+n > t.most {
 			return 0, fmt.Errorf("%w: %d bytes of deflated data without content", ErrTooLarge, len(t.kept))
 		}
 		t.kept = append(t.kept, p[:n]...)
@@ -55,9 +53,9 @@ func (t *tee) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// newDeflated reads begun, then r.
-func newDeflated(r io.Reader, begun []byte) *deflated {
-	in := &tee{r: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(begun)), r), 16<<10), keep: true}
+// newDeflated reads begun, then r. A header of at most limit bytes takes hardly more when deflated badly.
+func newDeflated(r io.Reader, begun []byte, limit int) *deflated {
+	in := &tee{r: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(begun)), r), 16<<10), keep: true, most: 2*limit + chunkSize}
 	return &deflated{in: in, plain: &inflater{flate.NewReader(in)}, chunk: make([]byte, 32<<10)}
 }
 

@@ -68,7 +68,7 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 	o.header.o = o
 	lim = lim.orDefault()
 	if o.ts.Deflated {
-		o.deflated = newDeflated(r, s.buf)
+		o.deflated = newDeflated(r, s.buf, lim.Header)
 		o.src, s.buf = o.deflated.plain, make([]byte, 0, firstRead)
 	}
 	o.w.start(syntaxOf(o.ts), lim.Depth)
