@@ -78,19 +78,41 @@ func (c *getCmd) storage() []dimse.Context {
 	return out
 }
 
-// sharedContexts leave the choice of the transfer syntax to the peer. Classes beyond the limit are the ones least seen.
+// sharedContexts leave the choice of the transfer syntax to the peer. What is rare gives way where there is no room.
 func sharedContexts(classes, syntaxes []string) []dimse.Context {
 	var out []dimse.Context
-	add := func(images bool) {
+	add := func(ifRare bool) {
 		for _, class := range classes {
-			if strings.Contains(dict.UIDName(class), "Image") == images && len(out) < maxProposed {
+			if seldom(class) == ifRare && len(out) < maxProposed {
 				out = append(out, dimse.Context{AbstractSyntax: class, TransferSyntaxes: syntaxes, SCP: true})
 			}
 		}
 	}
-	add(true)
 	add(false)
+	add(true)
 	return out
+}
+
+// rare are SOP classes of security and material inspection (DICOS, DICONDE), of measurements of the eye, of radiation
+// instructions, of protocols, of implant templates and of rare waveforms: below 1.2.840.10008.5.1.4.
+var rare = []string{
+	"1.1.501.", "1.1.601.", "1.1.78.", "1.1.79.", "1.1.80.", "1.1.81.", "1.1.82.", "1.1.68.", "1.1.200.", "34.", "38.", "39.", "43.", "44.", "45.",
+	"1.1.9.6.", "1.1.9.7.", "1.1.9.8.", "1.1.9.100.",
+}
+
+func seldom(class string) bool {
+	rest, standard := strings.CutPrefix(class, "1.2.840.10008.5.1.4.")
+	if !standard {
+		return false
+	}
+	for _, family := range rare {
+		if strings.HasPrefix(rest, family) {
+			return true
+		}
+	}
+	// The second generation of RT objects has two digits.
+	number, rt := strings.CutPrefix(rest, "1.1.481.")
+	return rt && len(number) == 2
 }
 
 // getting writes what arrives.

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/internal/testpeer"
+)
+
+func runAdit(t testing.TB, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), append([]string{"adit"}, args...), streams{&out, &errs})
+	return out.String(), errs.String(), code
+}
+
+// The tools against DCMTK's: what is stored and retrieved again is the same, byte for byte.
+func TestToolsWithDCMTK(t *testing.T) {
+	study := phantom.DemoStudies()[11]
+	sent, received, archive, got := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	paths, err := study.WriteFiles(sent)
+	require.NoError(t, err)
+
+	scp := testpeer.StoreSCP(t, []string{testpeer.NoDelay}, received)
+	out, errs, code := runAdit(t, "store", "127.0.0.1", strconv.Itoa(scp.Port), "-aec", "STORESCP", sent)
+	require.Equal(t, 0, code, out+errs)
+	files, err := os.ReadDir(received)
+	require.NoError(t, err)
+	require.Len(t, files, len(paths))
+
+	qr := testpeer.DcmQRSCP(t, []string{testpeer.NoDelay}, archive)
+	port := strconv.Itoa(qr.Port)
+	out, errs, code = runAdit(t, "echo", "127.0.0.1", port, "-aec", "QRSCP")
+	require.Equal(t, 0, code, out+errs)
+	out, errs, code = runAdit(t, "store", "127.0.0.1", port, "-aec", "QRSCP", sent)
+	require.Equal(t, 0, code, out+errs)
+	out, errs, code = runAdit(t, "find", "127.0.0.1", port, "-aec", "QRSCP", "-k", "PatientID="+study.Spec.Patient.ID, "-k", "StudyInstanceUID")
+	require.Equal(t, 0, code, out+errs)
+	require.Contains(t, out, study.StudyInstanceUID)
+	out, errs, code = runAdit(t, "get", "127.0.0.1", port, "-aec", "QRSCP", "-k", "StudyInstanceUID="+study.StudyInstanceUID, "-od", got)
+	require.Equal(t, 0, code, out+errs)
+	for _, path := range paths {
+		_, err := os.Stat(filepath.Join(got, filepath.Base(path)))
+		require.NoError(t, err)
+	}
+}
+
+// DCMTK's tools against ADIT's listener: C-ECHO is answered, objects are refused for good.
+func TestListenerWithDCMTK(t *testing.T) {
+	study := phantom.DemoStudies()[11]
+	dir := t.TempDir()
+	paths, err := study.WriteFiles(dir)
+	require.NoError(t, err)
+	s := serve(t, filepath.Join(t.TempDir(), "data"))
+	m := dicomLine.FindStringSubmatch(s.banner)
+	require.NotNil(t, m)
+	text, exit := testpeer.Run(t, nil, "echoscu", "-aec", "ADIT", "127.0.0.1", m[1])
+	require.Equal(t, 0, exit, text)
+	text, _ = testpeer.Run(t, nil, "storescu", "-v", "-aec", "ADIT", "127.0.0.1", m[1], paths[0])
+	require.Contains(t, text, "Unknown Status: 0x124")
+}
+
+func TestEveryCommonClassIsProposed(t *testing.T) {
+	contexts := (&getCmd{}).storage()
+	require.LessOrEqual(t, len(contexts), maxProposed)
+	proposed := map[string]bool{}
+	for _, c := range contexts {
+		proposed[c.AbstractSyntax] = true
+	}
+	for _, class := range dict.StorageClasses(true) {
+		require.True(t, proposed[class] || seldom(class), dict.UIDName(class))
+	}
+	one := (&getCmd{SOPClasses: []string{dict.CTImageStorage}}).storage()
+	for _, c := range one {
+		require.Len(t, c.TransferSyntaxes, 1, "so that the peer can't choose to convert")
+	}
+}
