@@ -117,8 +117,7 @@ func report(io streams, err error) int {
 		return exitSuccess
 	}
 	code := exitFailure
-	var s *status
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*status](err); ok {
 		code = s.code
 	}
 	if errors.Is(err, context.Canceled) {

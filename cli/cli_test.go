@@ -220,8 +220,7 @@ func TestScripts(t *testing.T) {
 				ts.Check(err)
 				err = ts.Exec(args[1], args[2:]...)
 				got := 0
-				var exit *exec.ExitError
-				if errors.As(err, &exit) {
+				if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 					got = exit.ExitCode()
 				} else {
 					ts.Check(err)

@@ -44,7 +44,7 @@ func startDatabase(ctx context.Context, dataDir, url string, log *slog.Logger, e
 	}
 	d := &database{url: srv.URL(), dataDir: dataDir, log: log, ended: ended, local: srv, done: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	go d.supervise()
+	go d.supervise() //nolint:contextcheck // it has a context for as long as it lives
 	return d, nil
 }
 

@@ -68,7 +68,7 @@ func (s *server) startDemoPACS(ctx context.Context, admin people.User, name, aeT
 		}
 		listen = net.JoinHostPort(node.Server.Host, strconv.Itoa(int(node.Server.Port)))
 	}
-	p, err := pacs.Start(pacs.Config{
+	p, err := pacs.Start(pacs.Config{ //nolint:contextcheck // it runs until the server ends
 		Listen: listen, AETitle: aeTitle, Studies: studies, Folder: filepath.Join(s.cmd.DataDir, name), Log: s.log.With("part", name),
 	})
 	if err != nil {

@@ -116,8 +116,7 @@ func statusOf(service dimse.Service, s dimse.Status, comment string) error {
 
 // withComment adds a peer's comment to a refusal.
 func withComment(err error) error {
-	var s *dimse.StatusError
-	if errors.As(err, &s) {
+	if s, ok := errors.AsType[*dimse.StatusError](err); ok {
 		return statusOf(s.Service, s.Status, s.ErrorComment)
 	}
 	return err

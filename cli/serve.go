@@ -12,6 +12,7 @@ import (
 	nethttp "net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -114,8 +115,8 @@ func (s *server) atEnd(end func()) { s.closers = append(s.closers, end) }
 
 func (s *server) end() {
 	s.draining.Store(true)
-	for i := len(s.closers) - 1; i >= 0; i-- {
-		s.closers[i]()
+	for _, end := range slices.Backward(s.closers) {
+		end()
 	}
 	s.closers = nil
 }
@@ -146,7 +147,7 @@ func (s *server) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.startNode(dataDirID); err != nil {
+	if err := s.startNode(dataDirID); err != nil { //nolint:contextcheck // the end of a node has time of its own, when ctx has ended
 		return err
 	}
 	serveHTTP()
@@ -226,7 +227,7 @@ func (s *server) startDatabase(ctx context.Context) error {
 	if s.database, err = startDatabase(ctx, s.cmd.DataDir, s.cmd.DatabaseURL, s.log, s.ended); err != nil {
 		return err
 	}
-	s.atEnd(func() {
+	s.atEnd(func() { //nolint:contextcheck // as the node
 		if err := s.database.stop(); err != nil {
 			s.log.Error("the embedded PostgreSQL did not stop in order", "error", err)
 		}

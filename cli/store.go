@@ -58,8 +58,7 @@ func (c *storeCmd) Run(ctx context.Context, io streams) error {
 			}
 			return nil
 		})
-		var none *dimse.NoContextsError
-		if errors.As(err, &none) {
+		if _, none := errors.AsType[*dimse.NoContextsError](err); none {
 			failed += n
 			fmt.Fprintf(io.err, "%d files: %v\n", n, err)
 		} else if err != nil {
@@ -147,8 +146,7 @@ func sendFile(ctx context.Context, a *dimse.Association, file dicomFile) (warnin
 	rsp, err := a.Store(ctx, dimse.StoreRequest{
 		SOPClassUID: file.meta.MediaStorageSOPClassUID, SOPInstanceUID: file.meta.MediaStorageSOPInstanceUID, TransferSyntaxUID: file.meta.TransferSyntaxUID,
 	}, object)
-	var source *ul.SourceError
-	if errors.As(err, &source) {
+	if source, ok := errors.AsType[*ul.SourceError](err); ok {
 		return "", fmt.Errorf("the file can't be read to its end: %w", source.Err)
 	}
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -146,9 +147,7 @@ func (c *Client) once(ctx context.Context, rq request, body []byte, out any) (er
 	if err != nil {
 		return errors.New("the request can't be made: the address is not valid")
 	}
-	for name, values := range rq.header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, rq.header)
 	req.Header.Set("Accept", "application/json")
 	req.Header.Set("User-Agent", c.agent)
 	if rq.body != nil {
@@ -179,8 +178,7 @@ func (c *Client) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	var ue *url.Error
-	if errors.As(err, &ue) {
+	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err
 	}
 	return &UnreachableError{Server: c.base.Scheme + "://" + c.base.Host, Err: err}

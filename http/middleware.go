@@ -28,7 +28,7 @@ func named(log *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := rand.Text()
-			w.Header().Set("X-Request-Id", id)
+			w.Header().Set("X-Request-ID", id)
 			w.Header().Set("X-Content-Type-Options", "nosniff")
 			w.Header().Set("Cache-Control", "no-store")
 			rlog := log.With("request", id)
@@ -49,14 +49,14 @@ func requestLogger(ctx context.Context) *slog.Logger {
 // may hold a patient's data.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		start := time.Now()
+		ctx, start := r.Context(), time.Now()
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
 			level := slog.LevelInfo
 			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" {
 				level = slog.LevelDebug
 			}
-			requestLogger(r.Context()).Log(r.Context(), level, "request", "method", r.Method, "route", route(r), "status", ww.Status(),
+			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", route(r), "status", ww.Status(),
 				"bytes", ww.BytesWritten(), "duration_ms", time.Since(start).Milliseconds(), "peer", r.RemoteAddr)
 		}()
 		next.ServeHTTP(ww, r)
@@ -76,15 +76,16 @@ func route(r *http.Request) string {
 // recovered answers a request whose handler panicked, and leaves the process alone.
 func recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx := r.Context()
 		defer func() {
 			v := recover()
 			if v == nil {
 				return
 			}
-			if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || r.Context().Err() != nil) {
+			if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || ctx.Err() != nil) {
 				panic(http.ErrAbortHandler) // the caller has gone
 			}
-			requestLogger(r.Context()).ErrorContext(r.Context(), "a request panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			requestLogger(ctx).ErrorContext(ctx, "a request panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
 			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
 				panic(http.ErrAbortHandler) // part of an answer went out, which nobody may take for the whole
 			}

@@ -14,6 +14,7 @@ import (
 
 const jobsTag = "Jobs"
 
+// JobID names a job in a path.
 type JobID struct {
 	ID int64 `path:"id" minimum:"1"`
 }

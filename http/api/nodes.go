@@ -13,6 +13,7 @@ import (
 
 const nodesTag = "DICOM nodes"
 
+// NodeName names a DICOM node in a path.
 type NodeName struct {
 	Name string `path:"name" doc:"Name of the DICOM node, in any case of letters." maxLength:"255"`
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -63,8 +64,7 @@ func (p *problem) retry(after time.Duration) *problem {
 
 // problemOf says in a sentence what went wrong. What nobody foresaw goes to the log, and the caller gets the request's name.
 func problemOf(ctx context.Context, err error) *problem {
-	var own *problem
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*problem](err); ok {
 		return own
 	}
 	if p := problemOfRequest(err); p != nil {
@@ -138,12 +138,14 @@ func problemOfServers(err error) *problem {
 // WriteProblem answers a request outside of huma: unknown routes, callers without a token, panics.
 func WriteProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(r.Context(), err)
-	for name, values := range p.GetHeaders() {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), p.GetHeaders())
 	w.Header().Set("Content-Type", problemType)
 	w.WriteHeader(p.Status)
-	_ = json.NewEncoder(w).Encode(&p.Problem) // whoever has gone misses nothing
+	text, err := json.Marshal(&p.Problem)
+	if err != nil {
+		panic(err) // it holds texts and numbers
+	}
+	_, _ = w.Write(text) // whoever has gone misses nothing
 }
 
 // Refuse is WriteProblem with a status and a sentence.

@@ -15,6 +15,7 @@ import (
 
 const tasksTag = "Tasks"
 
+// TaskID names a task in a path.
 type TaskID struct {
 	ID int64 `path:"id" minimum:"1"`
 }
