@@ -429,12 +429,41 @@ func TestSecondSignal(t *testing.T) {
 	out, code := s.adit("transfer", "--source", "held", "--destination", "disk", "--study", h.study.StudyInstanceUID)
 	require.Equal(t, 0, code, out)
 	h.awaitReached(t)
+
+	// Interrupting a command that waits leaves the job alone, and says so.
+	ctx, interrupt := context.WithCancel(t.Context())
+	var said lockedBuffer
+	waited := make(chan int, 1)
+	go func() {
+		waited <- run(ctx, []string{
+			"adit", "transfer", "--url", s.url, "--data-dir", dir, "--source", "held", "--destination", "disk", "--study", h.study.StudyInstanceUID, "--wait",
+		}, streams{&said, &said})
+	}()
+	await(t, "progress", func() bool {
+		return strings.Contains(said.String(), "Job 2 was made") && strings.Contains(said.String(), "tasks ended")
+	})
+	interrupt()
+	require.Equal(t, exitFailure, <-waited)
+	require.Contains(t, said.String(), "interrupted; job 2 goes on")
+
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
 	await(t, "readyz 503", func() bool { return s.get("/readyz") == 503 })
 	require.Equal(t, 200, s.get("/healthz"))
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
 	s.awaitEnd()
 	require.NotEqual(t, 0, s.cmd.ProcessState.ExitCode())
+}
+
+// A part that can't be kept running ends the whole with a sentence and a code that says so.
+func TestDatabaseBroken(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "data")
+	s := serve(t, dir)
+	version := filepath.Join(dir, "postgres", "data", "PG_VERSION")
+	require.NoError(t, os.WriteFile(version, []byte("9\n"), 0o600))
+	require.NoError(t, syscall.Kill(postmaster(t, dir), syscall.SIGKILL))
+	s.awaitEnd()
+	require.Equal(t, 1, s.cmd.ProcessState.ExitCode())
+	require.Contains(t, s.stderr.String(), "adit: the embedded PostgreSQL can't be started again")
 }
 
 // A lost database of somebody else's care is a sentence, and the server lives on.
