@@ -31,9 +31,9 @@ type Node struct {
 	Engine *engine.Engine
 	Pool   *pgxpool.Pool
 	Admin  people.User
+	URL    string // of the database
 
 	t       testing.TB
-	url     string
 	cfg     Config
 	dataDir uuid.UUID
 	actors  *actors.Node
@@ -65,7 +65,7 @@ func New(t testing.TB, cfg Config) *Node {
 	if cfg.Lease == 0 {
 		cfg.Lease = 2 * time.Second
 	}
-	n := &Node{t: t, Pool: pool, url: url, cfg: cfg, dataDir: uuid.New()}
+	n := &Node{t: t, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
 	who := people.New(pool, people.NewKey())
 	var token string
 	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
@@ -87,7 +87,7 @@ func (n *Node) Start() {
 	n.t.Helper()
 	var err error
 	n.actors, err = actors.Start(actors.Config{
-		Engine: n.Engine, DatabaseURL: n.url, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(),
+		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(),
 		Registration: engine.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
 	})
 	require.NoError(n.t, err)
