@@ -42,11 +42,11 @@ type ServerSettings struct {
 	Port                int      `json:"port" doc:"1 to 65535."`
 	CallingAETitle      string   `json:"calling_ae_title,omitempty" doc:"The AE title that ADIT uses there, if not its own."`
 	Supports            Supports `json:"supports" doc:"The services that the server offers."`
-	ResultLimit         int      `json:"result_limit,omitempty" doc:"Most results of a search; 200 by default."`
-	IdleTimeout         int      `json:"idle_timeout,omitempty" doc:"Seconds without any progress after which an association is given up, 1 to 3600; 60 by default."`
-	BatchCap            *int     `json:"batch_cap,omitempty" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
-	InteractiveCap      *int     `json:"interactive_cap,omitempty" doc:"Most associations at once for searches and checks; 2 by default."`
-	AssociationsPerTask int      `json:"associations_per_task,omitempty" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
+	ResultLimit         int      `json:"result_limit,omitempty" minimum:"0" maximum:"100000" doc:"Most results of a search; 200 by default."`
+	IdleTimeout         int      `json:"idle_timeout,omitempty" minimum:"0" maximum:"3600" doc:"Seconds without any progress after which an association is given up, 1 to 3600; 60 by default."`
+	BatchCap            *int     `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
+	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for searches and checks; 2 by default."`
+	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
 }
 
 // Supports are the services that a server offers. It is used as a source if it can be searched and read, as a destination

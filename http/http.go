@@ -45,7 +45,7 @@ type Config struct {
 func New(cfg Config) http.Handler {
 	m := newMetrics(cfg.Metrics)
 	r := chi.NewRouter()
-	r.Use(named(cfg.Log), m.measure, logged, recovered, rawPath, sameOrigin())
+	r.Use(named(cfg.Log), m.measure, logged, recovered, limited, readable, rawPath, sameOrigin())
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
 	})

@@ -9,9 +9,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -91,6 +94,42 @@ func recovered(next http.Handler) http.Handler {
 			}
 			api.WriteProblem(w, r, errors.New("the handler panicked"))
 		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the database.
+const maxRequests = 256
+
+// limited refuses what is beyond the limit, health and metrics excepted.
+func limited(next http.Handler) http.Handler {
+	slots := make(chan struct{}, maxRequests)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.HasPrefix(r.URL.Path, "/api/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Retry-After", "1")
+			api.Refuse(w, r, http.StatusServiceUnavailable, "ADIT has too many requests at once; try again in a moment.")
+		}
+	})
+}
+
+// readable refuses addresses that are no text: nothing in the database can have such a name.
+func readable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		query, err := url.QueryUnescape(r.URL.RawQuery)
+		for _, text := range []string{r.URL.Path, query, r.Header.Get("Idempotency-Key")} {
+			if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
+				api.Refuse(w, r, http.StatusBadRequest, "The address or a header of this request is not valid text (UTF-8); escape it properly.")
+				return
+			}
+		}
 		next.ServeHTTP(w, r)
 	})
 }

@@ -9,8 +9,10 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -151,4 +153,14 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 		out.Items = append(out.Items, convert(row))
 	}
 	return &body[client.Page[C]]{out}
+}
+
+// plainText refuses control characters, which no name has and some of which no database keeps.
+func plainText(fields map[string]string) error {
+	for field, value := range fields {
+		if strings.ContainsFunc(value, unicode.IsControl) {
+			return &engine.Invalid{Field: field, Reason: "it must not hold control characters"}
+		}
+	}
+	return nil
 }

@@ -74,6 +74,9 @@ func (a *API) registerJobs() {
 }
 
 func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*createdJob, error) {
+	if err := plainText(map[string]string{"source": in.Body.Source, "destination": in.Body.Destination}); err != nil {
+		return nil, err
+	}
 	t := engine.Transfer{
 		Source: in.Body.Source, Destination: in.Body.Destination, TrialProtocolID: in.Body.TrialProtocolID, TrialProtocolName: in.Body.TrialProtocolName,
 		Urgent: in.Body.Urgent, MailWhenFinished: in.Body.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,

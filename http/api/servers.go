@@ -54,6 +54,9 @@ func (a *API) nodesWhere(ctx context.Context, in *Paging, wanted func(engine.DIC
 
 func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*body[client.Server], error) {
 	s := in.Body
+	if err := plainText(map[string]string{"host": s.Host, "calling_ae_title": s.CallingAETitle}); err != nil {
+		return nil, err
+	}
 	n, err := a.engine.AddServer(ctx, user, engine.NewServer{
 		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
 		Supports: engine.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: time.Duration(s.IdleTimeout) * time.Second,
