@@ -66,8 +66,10 @@ func ended(c client.TaskCounts) int { return c.Total() - c.Pending - c.InProgres
 
 type jobGetCmd struct {
 	remote
-	ID   int64 `arg:"" help:"Number of the job."`
-	JSON bool  `name:"json" help:"Write JSON."`
+	ID     int64  `arg:"" help:"Number of the job."`
+	Status string `placeholder:"STATUS" enum:",pending,in_progress,canceled,success,warning,failure" default:"" help:"Only tasks in this status: pending, in_progress, canceled, success, warning, failure."`
+	Limit  int    `default:"100" placeholder:"N" help:"Most tasks to show (${default}); 0: all."`
+	JSON   bool   `name:"json" help:"Write JSON."`
 }
 
 // jobWithTasks is what job get --json writes.
@@ -87,27 +89,30 @@ func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	out := jobWithTasks{Job: job, TaskList: []client.Task{}}
-	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Limit: 500}) {
+	more := false
+	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Status: c.Status, Limit: 500}) {
 		if err != nil {
 			return err
 		}
-		if t.Status != client.Success {
+		if more = c.Limit > 0 && len(out.TaskList) == c.Limit; more {
+			break
+		}
+		if t.Status == client.Failure || t.Status == client.Warning { // with what is missing
 			if t, err = cl.Task(ctx, t.ID); err != nil {
 				return err
 			}
 		}
-		if c.JSON {
-			out.TaskList = append(out.TaskList, t)
-			continue
-		}
-		if len(out.TaskList) == 0 {
-			printJob(io.out, job)
-			out.TaskList = append(out.TaskList, client.Task{})
-		}
-		printTask(io.out, t)
+		out.TaskList = append(out.TaskList, t)
 	}
 	if c.JSON {
 		return printJSON(io.out, out)
+	}
+	printJob(io.out, job)
+	for _, t := range out.TaskList {
+		printTask(io.out, t)
+	}
+	if more {
+		fmt.Fprintln(io.out, "  There are more tasks; --limit 0 shows all, --status failure those that failed.")
 	}
 	return nil
 }
@@ -118,6 +123,8 @@ func printJob(w io.Writer, j client.Job) {
 		fmt.Fprint(w, ", paused")
 	}
 	fmt.Fprintf(w, "; from %s to %s, by %s\n", printable(j.Source), printable(j.Destination), printable(j.Owner))
+	fmt.Fprintf(w, "Tasks: %d pending, %d in progress, %d success, %d warning, %d failure, %d canceled\n",
+		j.Tasks.Pending, j.Tasks.InProgress, j.Tasks.Success, j.Tasks.Warning, j.Tasks.Failure, j.Tasks.Canceled)
 	if j.Message != "" {
 		fmt.Fprintln(w, j.Message)
 	}
