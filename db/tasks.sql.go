@@ -22,7 +22,7 @@ func (q *Queries) DeleteTask(ctx context.Context, id int64) error {
 
 const endLease = `-- name: EndLease :execrows
 WITH locked AS MATERIALIZED (
-    SELECT j.id, j.canceled
+    SELECT j.id, j.canceled OR t.cancel_requested AS stop
     FROM jobs j
     JOIN tasks t ON t.job_id = j.id
     WHERE t.id = $1
@@ -35,7 +35,7 @@ WITH locked AS MATERIALIZED (
         failures = $5, waits = $6, losses = $7, crashes = $8,
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
-    CROSS JOIN LATERAL (SELECT CASE WHEN locked.canceled AND $11::text = 'pending' THEN 'canceled' ELSE $11::text END AS v) to_status
+    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND $11::text = 'pending' THEN 'canceled' ELSE $11::text END AS v) to_status
     WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $9 AND t.lease_token = $10 AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
@@ -70,7 +70,7 @@ type EndLeaseParams struct {
 }
 
 // EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
-// counters. Zero rows: the lease is not ours any more. A task of a canceled job doesn't go back to pending.
+// counters. Zero rows: the lease is not ours any more. A task that somebody wants to stop doesn't go back to pending.
 func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, endLease,
 		arg.ID,

@@ -18,8 +18,8 @@ const (
 )
 
 // moveSeries retrieves a series until nothing is missing or nothing more can be had: first whole, if none of it is there yet,
-// then what is missing by a list of UIDs, then each instance by itself, then with lossy transfer syntaxes. What is
-// missing afterwards is for the verdict.
+// then what is missing by lists of UIDs, then with lossy transfer syntaxes, then each instance by itself. What is missing
+// afterwards is for the verdict.
 func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
 	plan := r.plan(s)
 	tries := 0
@@ -64,44 +64,50 @@ type step struct {
 	do func(ctx context.Context, s *seriesInventory) error
 }
 
+// plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
+// holds them, and else only for what can't be had without them: a source could choose to compress.
 func (r *run) plan(s *seriesInventory) []step {
-	whole := step{func(ctx context.Context, s *seriesInventory) error { return r.retrieve(ctx, s, nil, s.lossy()) }}
-	list := step{r.retrieveList}
-	single := step{r.retrieveSingly}
-	lossy := step{func(ctx context.Context, s *seriesInventory) error {
-		if s.listed {
-			return r.retrieve(ctx, s, r.missing(s, listChunk), true)
-		}
-		return r.retrieve(ctx, s, nil, true)
-	}}
-	switch {
-	case !s.listed:
-		return []step{whole, lossy}
-	case r.deliveredOf(s.uid) > 0:
-		return []step{list, single, lossy}
-	default:
-		return []step{whole, list, single, lossy}
+	lossy := s.lossy()
+	whole := func(lossy bool) step {
+		return step{func(ctx context.Context, s *seriesInventory) error { return r.retrieve(ctx, s, nil, lossy) }}
 	}
+	list := func(lossy bool) step {
+		return step{func(ctx context.Context, s *seriesInventory) error { return r.retrieveList(ctx, s, lossy) }}
+	}
+	single := step{func(ctx context.Context, s *seriesInventory) error { return r.retrieveSingly(ctx, s) }}
+	var steps []step
+	if !s.listed || r.deliveredOf(s.uid) == 0 {
+		steps = append(steps, whole(lossy))
+	}
+	switch {
+	case s.listed && lossy:
+		steps = append(steps, list(true), single)
+	case s.listed:
+		steps = append(steps, list(false), list(true), single)
+	case !lossy && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
+		steps = append(steps, whole(true))
+	}
+	return steps
 }
 
 // retrieveList asks for what is missing by lists of UIDs.
-func (r *run) retrieveList(ctx context.Context, s *seriesInventory) error {
+func (r *run) retrieveList(ctx context.Context, s *seriesInventory, lossy bool) error {
 	for uids := range slices.Chunk(r.missing(s, len(s.instances)), listChunk) {
-		if err := r.retrieve(ctx, s, uids, s.lossy()); err != nil {
+		if err := r.retrieve(ctx, s, uids, lossy); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// retrieveSingly asks for each missing instance by itself, and takes down which of them the source refuses.
+// retrieveSingly asks for each missing instance by itself, in any transfer syntax, and takes down which of them the source refuses.
 func (r *run) retrieveSingly(ctx context.Context, s *seriesInventory) error {
 	silent := 0
 	for _, uid := range r.missing(s, len(s.instances)) {
 		if silent == silentAnswers {
 			return nil
 		}
-		if err := r.retrieve(ctx, s, []string{uid}, s.lossy()); err != nil {
+		if err := r.retrieve(ctx, s, []string{uid}, true); err != nil {
 			return err
 		}
 		r.settle()
@@ -134,7 +140,7 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, l
 	if intake.err != nil {
 		return intake.err
 	}
-	return r.judgeResult(result, uids, intake.received)
+	return r.judgeResult(result, s, uids, intake.received)
 }
 
 // openFor gives the classes to negotiate with the source: all of the study if they fit into one association, else the series' own.
@@ -152,11 +158,11 @@ func (r *run) openFor(classes []string) []string {
 
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
 // the ledger counts.
-func (r *run) judgeResult(result dimse.GetResult, asked []string, received int) error {
+func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int) error {
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
-		if received == 0 && len(asked) != 1 {
+		if received == 0 && len(asked) != 1 && !tried(result.Counts) {
 			return wait("DICOM Server %s is out of resources (status %s)", r.src.Name, result.Status)
 		}
 	case dimse.Configure:
@@ -174,25 +180,32 @@ func (r *run) judgeResult(result dimse.GetResult, asked []string, received int) 
 			continue
 		}
 		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
-			if _, known := r.failed[uid]; !known { // the destination's reason stands
-				r.failed[uid] = MissingInstance{uid, uint16(result.Status), refusal(len(asked) == 1 && meaning.Outcome != dimse.BackOff)}
+			if f, known := r.failed[uid]; !known || f.Reason == refusedInList { // the destination's reason stands
+				reason := refusedInList
+				switch {
+				case len(asked) == 1 && r.plainOnly(s.instances[uid].class):
+					reason = refusedSyntax
+				case len(asked) == 1 && meaning.Outcome != dimse.BackOff:
+					reason = refusedForGood
+				}
+				r.failed[uid] = MissingInstance{uid, uint16(result.Status), reason}
 			}
 		}
 	}
 	return nil
 }
 
+// tried tells whether the source got as far as sending, and failed with every instance. DCMTK, and what is built on it, then
+// answers "out of resources" (A702) where it holds the images in a transfer syntax that was not negotiated: waiting would be for ever.
+func tried(c dimse.Counts) bool {
+	return c.Failed.Value > 0 && c.Completed.Value+c.Warning.Value+c.Remaining.Value == 0
+}
+
 const (
 	refusedForGood = "the source refuses to send this image, also when asked for it alone"
 	refusedInList  = "the source could not send this image"
+	refusedSyntax  = "the source doesn't send this image in a transfer syntax that the destination takes"
 )
-
-func refusal(forGood bool) string {
-	if forGood {
-		return refusedForGood
-	}
-	return refusedInList
-}
 
 // refused tells whether the source refused an instance when asked for it alone.
 func (r *run) refused(uid string) bool {

@@ -64,6 +64,11 @@ var pixelClasses = []string{
 	dict.DICOS2DAITStorage, dict.DICOS3DAITStorage, dict.DICOSQuadrupoleResonanceStorage,
 }
 
+// plainOnly tells whether the destination takes a SOP class that can come compressed, but not compressed.
+func (r *run) plainOnly(class string) bool {
+	return mayHavePixels(class) && !slices.ContainsFunc(r.accepted[class], func(u string) bool { return dict.TransferSyntaxOf(u).Encapsulated })
+}
+
 // heldSyntaxes gives the transfer syntaxes in which the source says that it holds each SOP class.
 func (inv *inventory) heldSyntaxes() map[string][]string {
 	held := map[string][]string{}

@@ -31,10 +31,10 @@ SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token =
 UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
--- counters. Zero rows: the lease is not ours any more. A task of a canceled job doesn't go back to pending.
+-- counters. Zero rows: the lease is not ours any more. A task that somebody wants to stop doesn't go back to pending.
 -- name: EndLease :execrows
 WITH locked AS MATERIALIZED (
-    SELECT j.id, j.canceled
+    SELECT j.id, j.canceled OR t.cancel_requested AS stop
     FROM jobs j
     JOIN tasks t ON t.job_id = j.id
     WHERE t.id = sqlc.arg(id)
@@ -47,7 +47,7 @@ WITH locked AS MATERIALIZED (
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes),
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
-    CROSS JOIN LATERAL (SELECT CASE WHEN locked.canceled AND sqlc.arg(status)::text = 'pending' THEN 'canceled' ELSE sqlc.arg(status)::text END AS v) to_status
+    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND sqlc.arg(status)::text = 'pending' THEN 'canceled' ELSE sqlc.arg(status)::text END AS v) to_status
     WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
