@@ -129,8 +129,7 @@ func isLocked(path string) (_ bool, err error) {
 	return !free, err
 }
 
-// socketDir returns the directory for the socket, owned by the server's account, by a path that is short enough to
-// connect to.
+// socketDir returns the directory for the socket, owned by the server's account, by a path that can be connected to.
 func socketDir(dir string, acc account) (string, error) {
 	link := filepath.Join(dir, socketsName)
 	target, err := os.Readlink(link)
@@ -138,7 +137,7 @@ func socketDir(dir string, acc account) (string, error) {
 		if !fits(link) && ownedDir(target, acc) {
 			return target, nil // of a predecessor that could not tidy up
 		}
-		// Another one's directory by now, or none any more; or the data directory has moved to a shorter path.
+		// Another one's directory by now, or none any more; or the data directory has moved to a path that will do.
 		if err := os.Remove(link); err != nil {
 			return "", err
 		}
@@ -147,12 +146,12 @@ func socketDir(dir string, acc account) (string, error) {
 		return link, ownDir(link, acc)
 	}
 	if target, err = os.MkdirTemp("/tmp", "adit-"); err != nil {
-		return "", fmt.Errorf("the path of the data directory is too long for a socket, and a shorter one cannot be made: %w", err)
+		return "", fmt.Errorf("the path of the data directory is too long for a socket or has a comma in it, and another one cannot be made: %w", err)
 	}
 	if err := os.Chown(target, acc.uid, acc.gid); err != nil {
 		return "", err
 	}
-	// A directory that is there is of a time when the path was shorter, and nobody's any more.
+	// A directory that is there is of a time when the path would do, and nobody's any more.
 	if err := os.RemoveAll(link); err != nil {
 		return "", err
 	}
@@ -175,7 +174,11 @@ func reachableSocketDir(dir string) (string, error) {
 	return os.Readlink(link)
 }
 
-func fits(dir string) bool { return len(filepath.Join(dir, socketName)) <= longestSocketPath }
+// fits tells whether a socket in dir can be connected to: the kernel bounds its path, and in a database URL a comma
+// would end it.
+func fits(dir string) bool {
+	return len(filepath.Join(dir, socketName)) <= longestSocketPath && !strings.Contains(dir, ",")
+}
 
 func ownDir(path string, acc account) error {
 	if err := os.Mkdir(path, 0o700); err != nil && !errors.Is(err, os.ErrExist) {

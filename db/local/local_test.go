@@ -424,6 +424,17 @@ func TestLongPath(t *testing.T) {
 	require.Equal(t, 1, query[int](t, s.URL(), `SELECT 1`))
 }
 
+// A comma in a host separates several of them, for pgx as for libpq.
+func TestCommaInPath(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "Smith, Jones")
+	require.NoError(t, os.Rename(ready(t), dir))
+	s := start(t, dir, Volatile())
+	require.Equal(t, 1, query[int](t, s.URL(), `SELECT 1`))
+	url, err := URL(dir)
+	require.NoError(t, err)
+	require.Equal(t, s.URL(), url)
+}
+
 func TestStopAtOnce(t *testing.T) {
 	dir := ready(t)
 	s := start(t, dir)
