@@ -77,9 +77,16 @@ type exited int
 // Main runs a command line and returns the exit code. The first SIGINT or SIGTERM ends a command in order, a second one
 // at once.
 func Main(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // the next one is not caught any more
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(exitFailure) // what must not be lost is in the database, whose server dies with us
+	}()
 	return run(ctx, args, streams{os.Stdout, os.Stderr})
 }
 
