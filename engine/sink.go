@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -67,7 +68,7 @@ func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) 
 	s.abortAll()
 	s.open = make([]*pacs.Association, len(s.slots))
 	for i := range s.slots {
-		if err := s.reopen(ctx, i); err != nil {
+		if err := s.openInTime(ctx, i); err != nil {
 			if i == 0 {
 				return nil, err
 			}
@@ -96,6 +97,20 @@ func compareClass(a, b dimse.Context, proposed map[string][]string) int {
 }
 
 func (s *serverSink) workers() int { return len(s.slots) }
+
+// furtherPatience bounds the wait for each association beyond the first. A destination that serves one at a time, as DCMTK's
+// storescp does, leaves the next one unanswered in its backlog.
+const furtherPatience = 3 * time.Second
+
+// openInTime opens an association; the first one has all the time that the server's settings give.
+func (s *serverSink) openInTime(ctx context.Context, i int) error {
+	if i > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, furtherPatience)
+		defer cancel()
+	}
+	return s.reopen(ctx, i)
+}
 
 func (s *serverSink) reopen(ctx context.Context, i int) error {
 	a, err := s.slots[i].Open(ctx, s.peer, s.contexts)
