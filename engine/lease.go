@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -224,12 +225,17 @@ func (e *Engine) Claim(ctx context.Context, node uuid.UUID) (Held, bool, error) 
 }
 
 // Heart beats for a node over a connection outside the pool, so that a pool that is in use up to its last connection costs nobody
-// the lease. It is used by one goroutine at a time.
+// the lease.
 type Heart struct {
-	e    *Engine
-	url  string
-	conn *pgx.Conn
+	e   *Engine
+	url string
+
+	mu     sync.Mutex // held for a whole beat: a node may stop in the middle of one
+	conn   *pgx.Conn
+	closed bool
 }
+
+var errHeartClosed = errors.New("the node has stopped")
 
 // NewHeart gives a heart that connects to the database when it first beats.
 func (e *Engine) NewHeart(databaseURL string) *Heart { return &Heart{e: e, url: databaseURL} }
@@ -237,6 +243,11 @@ func (e *Engine) NewHeart(databaseURL string) *Heart { return &Heart{e: e, url: 
 // Beat says that the node lives and gives the tasks that it holds. It connects anew if it has to. ErrFenced: the node holds
 // nothing any more, and must close every socket before it does anything else.
 func (h *Heart) Beat(ctx context.Context, node uuid.UUID) ([]HeldTask, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errHeartClosed
+	}
 	if h.conn == nil || h.conn.IsClosed() {
 		conn, err := db.Connect(ctx, h.url, "adit beat")
 		if err != nil {
@@ -247,8 +258,11 @@ func (h *Heart) Beat(ctx context.Context, node uuid.UUID) ([]HeldTask, error) {
 	return h.e.beat(ctx, h.conn, node)
 }
 
-// Close ends the connection.
+// Close ends the connection, after the beat that may be under way.
 func (h *Heart) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
 	if h.conn != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
