@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -29,13 +30,12 @@ type supervisor struct {
 	lastOK time.Time               // when the last successful beat was sent
 	seen   map[uuid.UUID]engine.SeenBeat
 
-	running  map[int64]*runningTask
-	strays   map[engine.Held]bool // the database says that we run it, and we don't; lost if it stays so for two beats
-	beating  bool
-	claiming bool
+	running                        map[engine.Held]*runningTask // by task and token: a task that came back may still be ending under its old one
+	strays                         map[engine.Held]bool         // the database says that we run it, and we don't; lost if it stays so for two beats
+	registering, beating, claiming bool                         // each has at most one under way
+
 	again    bool // a wake came while a claim was under way
 	draining bool
-	retry    time.Duration // until registering is tried again
 }
 
 type runningTask struct {
@@ -47,11 +47,12 @@ type runningTask struct {
 func (s *supervisor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.running, s.strays = map[int64]*runningTask{}, map[engine.Held]bool{}
+		s.running, s.strays = map[engine.Held]*runningTask{}, map[engine.Held]bool{}
 		s.register(c)
 	case registered:
 		s.onRegistered(c, m)
 	case tick:
+		s.renew(c)
 		s.beat(c)
 		s.claim(c)
 	case beaten:
@@ -61,8 +62,8 @@ func (s *supervisor) Receive(c actor.Context) {
 	case claimed:
 		s.onClaimed(c, m)
 	case cancelTasks:
-		for _, id := range m.ids {
-			if t := s.running[id]; t != nil {
+		for held, t := range s.running {
+			if slices.Contains(m.ids, held.TaskID) {
 				c.Send(t.pid, cancelTask{engine.ErrCanceled})
 			}
 		}
@@ -98,10 +99,9 @@ func (s *supervisor) do(c actor.Context, work func() any) {
 
 // register makes a new incarnation. Until it succeeds nothing is claimed.
 func (s *supervisor) register(c actor.Context) {
+	s.registering = true
 	cfg := s.cfg
-	delay := s.retry
 	s.do(c, func() any {
-		time.Sleep(delay)
 		ctx, cancel := context.WithTimeout(context.Background(), cfg.Lease)
 		defer cancel()
 		id, err := cfg.Engine.Register(ctx, cfg.Registration)
@@ -110,17 +110,12 @@ func (s *supervisor) register(c actor.Context) {
 }
 
 func (s *supervisor) onRegistered(c actor.Context, m registered) {
+	s.registering = false
 	if m.err != nil {
 		s.log.Error("this node can't be registered, trying again", "err", m.err)
-		s.retry = min(max(2*s.retry, 100*time.Millisecond), s.cfg.beatInterval())
-		if !s.draining {
-			s.register(c)
-		} else {
-			s.stopIfDone(c)
-		}
-		return
+		s.stopIfDone(c)
+		return // the next tick tries again
 	}
-	s.retry = 0
 	s.id, s.lastOK, s.seen = m.node, time.Now(), map[uuid.UUID]engine.SeenBeat{}
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
 	s.node.setRegistered()
@@ -189,28 +184,27 @@ func (s *supervisor) onBeaten(c actor.Context, m beaten) {
 // reconcile compares what the database says that we run with what we run, both ways. A difference counts when it was seen by two
 // beats in a row: claims and ends are under way between them.
 func (s *supervisor) reconcile(c actor.Context, m beaten) {
-	rows := map[int64]engine.HeldTask{}
-	strays := map[engine.Held]bool{}
+	rows, strays := map[engine.Held]bool{}, map[engine.Held]bool{}
 	for _, row := range m.held {
-		rows[row.TaskID] = row
-		t := s.running[row.TaskID]
+		rows[row.Held] = true
+		t := s.running[row.Held]
 		switch {
-		case t == nil || t.held != row.Held:
+		case t == nil:
 			strays[row.Held] = true
 		case row.CancelRequested:
 			c.Send(t.pid, cancelTask{engine.ErrCanceled})
 		}
 	}
 	for _, row := range m.revoked {
-		if t := s.running[row.TaskID]; t != nil {
+		if t := s.running[row.Held]; t != nil {
 			s.log.Warn("a running task is stopped: its owner lost the right to it", "task", row.TaskID)
 			c.Send(t.pid, cancelTask{engine.ErrCanceled})
 		}
 	}
-	for id, t := range s.running {
-		if row, ok := rows[id]; ok && row.Held == t.held {
+	for held, t := range s.running {
+		if t.absent++; rows[held] {
 			t.absent = 0
-		} else if t.absent++; t.absent >= 2 {
+		} else if t.absent >= 2 {
 			c.Send(t.pid, cancelTask{engine.ErrFenced})
 		}
 	}
@@ -238,12 +232,13 @@ func (s *supervisor) lose(c actor.Context, held engine.Held) {
 // fenceSelf closes every socket of this incarnation; a new one is made when all its tasks have ended.
 func (s *supervisor) fenceSelf(c actor.Context) {
 	s.fence(engine.ErrFenced)
+	s.cfg.Registration.Previous = s.id
 	s.id = uuid.Nil
 	s.renew(c)
 }
 
 func (s *supervisor) renew(c actor.Context) {
-	if s.id == uuid.Nil && len(s.running) == 0 && !s.draining {
+	if s.id == uuid.Nil && len(s.running) == 0 && !s.draining && !s.registering {
 		s.register(c)
 	}
 }
@@ -292,20 +287,19 @@ func (s *supervisor) start(c actor.Context, held engine.Held) {
 		s.lose(c, held)
 		return
 	}
-	c.Watch(pid)
-	s.running[held.TaskID] = &runningTask{task: t, pid: pid}
+	s.running[held] = &runningTask{task: t, pid: pid} // a parent is told when its child terminates
 }
 
 // onTerminated frees the worker of a task actor that has ended. One that ended without having written down how is given back.
 func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
-	for id, t := range s.running {
+	for held, t := range s.running {
 		if !t.pid.Equal(who) {
 			continue
 		}
-		delete(s.running, id)
+		delete(s.running, held)
 		if !t.ended.Load() {
-			s.log.Error("a task actor ended unexpectedly; its task is given back", "task", id)
-			s.lose(c, t.held)
+			s.log.Error("a task actor ended unexpectedly; its task is given back", "task", held.TaskID)
+			s.lose(c, held)
 		}
 	}
 	s.renew(c)

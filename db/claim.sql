@@ -31,7 +31,8 @@ WITH used AS MATERIALIZED (
         LEFT JOIN servers dst ON dst.id = j.destination_id
         LEFT JOIN room src_room ON src_room.id = j.source_id
         LEFT JOIN room dst_room ON dst_room.id = j.destination_id
-        WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+        WHERE EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
+          AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
           AND (src.id IS NULL OR src_room.free >= 1)
           AND (dst.id IS NULL OR dst_room.free >= 1)
         ORDER BY j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id

@@ -96,13 +96,19 @@ func PeerFailed(err error) bool {
 
 // DatabaseLost tells whether an error means that the database doesn't answer, or is going down.
 func DatabaseLost(err error) bool {
-	var connect *pgconn.ConnectError
+	if PeerFailed(err) || Unreachable(err) {
+		return false
+	}
+	var connect *pgconn.ConnectError // wraps what the server said, if it did
+	if errors.As(err, &connect) {
+		return true
+	}
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) {
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
 	}
 	var network net.Error
-	return errors.As(err, &connect) || errors.As(err, &network) && !PeerFailed(err) && !Unreachable(err)
+	return errors.As(err, &network)
 }
 
 // outOfResources tells the statuses A7xx, by which a server says that it has too much to do.

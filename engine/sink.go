@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -65,7 +66,7 @@ func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) 
 		}
 	}
 	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
-	s.abortAll()
+	s.close(ctx)
 	s.open = make([]*pacs.Association, len(s.slots))
 	for i := range s.slots {
 		if err := s.openInTime(ctx, i); err != nil {
@@ -143,21 +144,15 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 
 func (s *serverSink) commit() error { return nil }
 
+// close releases all associations at once, or aborts them if the context has ended: a peer that doesn't answer is waited for once.
 func (s *serverSink) close(ctx context.Context) {
+	var all sync.WaitGroup
 	for _, a := range s.open {
 		if a != nil {
-			_ = a.Release(ctx) // it ends in any case
+			all.Go(func() { _ = a.Release(ctx) }) // it ends in any case
 		}
 	}
-	s.open = nil
-}
-
-func (s *serverSink) abortAll() {
-	for _, a := range s.open {
-		if a != nil {
-			a.Abort()
-		}
-	}
+	all.Wait()
 	s.open = nil
 }
 

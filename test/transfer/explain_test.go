@@ -20,15 +20,20 @@ func explainClaim(t *testing.T, n *harness.Node) (plan string, buffers int) {
 	tx, err := n.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
+	node := uuid.New()
+	_, err = tx.Exec(t.Context(), "INSERT INTO nodes (id, data_dir_id, name, version, schema_min, schema_max) VALUES ($1, $1, 'test', 'test', 0, 0)", node)
+	require.NoError(t, err)
 	var raw []byte
-	require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+db.ClaimSQL, uuid.New()).Scan(&raw))
+	require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+db.ClaimSQL, node).Scan(&raw))
 	var parsed []struct {
 		Plan struct {
+			Rows int `json:"Actual Rows"`
 			Hit  int `json:"Shared Hit Blocks"`
 			Read int `json:"Shared Read Blocks"`
 		} `json:"Plan"`
 	}
 	require.NoError(t, json.Unmarshal(raw, &parsed))
+	require.Equal(t, 1, parsed[0].Plan.Rows, "a task was claimed")
 	var nodes []string
 	for line := range strings.Lines(string(raw)) {
 		if strings.Contains(line, `"Node Type"`) || strings.Contains(line, `"Relation Name"`) {
