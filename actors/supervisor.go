@@ -68,7 +68,7 @@ func (s *supervisor) Receive(c actor.Context) {
 			}
 		}
 	case *actor.Terminated:
-		s.onTerminated(c, m.Who)
+		s.onTerminated(c, m.GetWho())
 	case drain:
 		s.draining = true
 		for _, t := range s.running {
@@ -310,7 +310,7 @@ func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
 // HandleFailure is the supervision strategy for task actors: none is restarted in place. The child is stopped, and
 // onTerminated gives its task back.
 func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
-	s.log.Error("a task actor failed", "actor", child.Id, "reason", reason)
+	s.log.Error("a task actor failed", "actor", child.GetId(), "reason", reason)
 	sup.StopChildren(child)
 }
 

@@ -95,27 +95,45 @@ func (s *NewServer) validate() error {
 	if err := validateNodeName(s.Name); err != nil {
 		return err
 	}
-	title := strings.Trim(s.AETitle, " ")
-	switch {
-	case title == "" || len(s.AETitle) > 16 || strings.ContainsFunc(s.AETitle, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' }):
-		return &Invalid{"ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"}
-	case len(s.CallingAETitle) > 16:
-		return &Invalid{"calling_ae_title", "an AE title has at most 16 characters"}
-	case s.Host == "" || strings.ContainsAny(s.Host, " /:") && net.ParseIP(s.Host) == nil:
-		return &Invalid{"host", "give a host name or an IP address, without a scheme or port"}
-	case s.Port < 1 || s.Port > 65535:
-		return &Invalid{"port", "a port is a number from 1 to 65535"}
-	case s.Supports == Supports{}:
-		return &Invalid{"supports", "name at least one service that the server offers: find, get, move or store"}
-	case s.BatchCap != nil && *s.BatchCap < 0, s.InteractiveCap != nil && *s.InteractiveCap < 0:
-		return &Invalid{"batch_cap", "a cap is 0 or more associations"}
-	case s.AssociationsPerTask < 0, s.ResultLimit < 0:
-		return &Invalid{"associations_per_task", "must be 1 or more"}
-	case s.IdleTimeout < 0 || s.IdleTimeout > time.Hour:
-		return &Invalid{"idle_timeout", "must be between one second and one hour"}
+	s.AETitle, s.CallingAETitle = strings.Trim(s.AETitle, " "), strings.Trim(s.CallingAETitle, " ")
+	checks := []struct {
+		ok            bool
+		field, reason string
+	}{
+		{validAE(s.AETitle), "ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
+		{s.CallingAETitle == "" || validAE(s.CallingAETitle), "calling_ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
+		{validHost(s.Host), "host", "give a host name or an IP address, without a scheme or port"},
+		{s.Port >= 1 && s.Port <= 65535, "port", "a port is a number from 1 to 65535"},
+		{s.Supports != Supports{}, "supports", "name at least one service that the server offers: find, get, move or store"},
+		{validCap(s.BatchCap), "batch_cap", capReason},
+		{validCap(s.InteractiveCap), "interactive_cap", capReason},
+		{validCap(&s.AssociationsPerTask), "associations_per_task", capReason},
+		{s.ResultLimit >= 0 && s.ResultLimit <= maxResultLimit, "result_limit", fmt.Sprintf("must be between 1 and %d", maxResultLimit)},
+		{s.IdleTimeout >= 0 && s.IdleTimeout <= time.Hour, "idle_timeout", "must be between one second and one hour"},
 	}
-	s.AETitle = title
+	for _, c := range checks {
+		if !c.ok {
+			return &Invalid{c.field, c.reason}
+		}
+	}
 	return nil
+}
+
+const (
+	maxCap         = 1000
+	maxResultLimit = 100_000
+)
+
+var capReason = fmt.Sprintf("must be between 0 and %d associations", maxCap)
+
+func validCap(n *int) bool { return n == nil || *n >= 0 && *n <= maxCap }
+
+func validAE(title string) bool {
+	return title != "" && len(title) <= 16 && !strings.ContainsFunc(title, func(r rune) bool { return r < ' ' || r > '~' || r == '\\' })
+}
+
+func validHost(host string) bool {
+	return net.ParseIP(host) != nil || host != "" && !strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == '/' || r == ':' || r == 0x7f })
 }
 
 func validateNodeName(name string) error {

@@ -46,8 +46,7 @@ func wait(format string, args ...any) error { return &fault{policyWait, fmt.Erro
 
 // policyOf judges an error by its own policy if it carries one, else by its kind.
 func policyOf(err error) policy {
-	var own *fault
-	if errors.As(err, &own) {
+	if own, ok := errors.AsType[*fault](err); ok {
 		return own.policy
 	}
 	var denied *people.Denied
@@ -62,12 +61,10 @@ func policyOf(err error) policy {
 
 // Unreachable tells whether an error means that a server can't be had now: it doesn't answer, or has no room.
 func Unreachable(err error) bool {
-	var rejected *ul.RejectedError
-	if errors.As(err, &rejected) {
+	if rejected, ok := errors.AsType[*ul.RejectedError](err); ok {
 		return rejected.Transient()
 	}
-	var status *dimse.StatusError
-	if errors.As(err, &status) {
+	if status, ok := errors.AsType[*dimse.StatusError](err); ok {
 		return outOfResources(status.Status)
 	}
 	var connect *ul.ConnectError
@@ -99,12 +96,10 @@ func DatabaseLost(err error) bool {
 	if PeerFailed(err) || Unreachable(err) {
 		return false
 	}
-	var connect *pgconn.ConnectError // wraps what the server said, if it did
-	if errors.As(err, &connect) {
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // wraps what the server said, if it did
 		return true
 	}
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
 	}
 	var network net.Error

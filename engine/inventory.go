@@ -92,23 +92,23 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 func (r *run) findStudy(ctx context.Context) (*stream.DataSet, error) {
 	if r.task.PatientID != "" {
 		study, err := r.oneStudy(ctx, r.task.PatientID)
-		if study != nil || err != nil {
+		if !errors.Is(err, errNoStudy) {
 			return study, err
 		}
 	}
 	study, err := r.oneStudy(ctx, "")
 	switch {
-	case err != nil:
-		return nil, err
-	case study == nil:
+	case errors.Is(err, errNoStudy):
 		return nil, permanent("The source %s has no study %s; check the Study Instance UID.", r.src.Name, r.task.StudyInstanceUid)
-	case r.task.PatientID != "":
+	case err == nil && r.task.PatientID != "":
 		r.warn("Mismatching PatientIDs: the source has the study under another PatientID than the one given.")
 	}
-	return study, nil
+	return study, err
 }
 
-// oneStudy gives the study, nil if there is none.
+var errNoStudy = errors.New("no such study")
+
+// oneStudy gives the study, or errNoStudy.
 func (r *run) oneStudy(ctx context.Context, patientID string) (*stream.DataSet, error) {
 	id := levelQuery("STUDY", studyKeys)
 	id.Set(dict.StudyInstanceUID, r.task.StudyInstanceUid)
@@ -129,7 +129,7 @@ func (r *run) oneStudy(ctx context.Context, patientID string) (*stream.DataSet, 
 		return nil, permanent("The source %s has several studies with the UID %s; have its administrator merge or correct them.", r.src.Name, r.task.StudyInstanceUid)
 	}
 	if len(found) == 0 {
-		return nil, nil
+		return nil, errNoStudy
 	}
 	return found[0], nil
 }

@@ -163,7 +163,7 @@ func TestCreateTransferRefuses(t *testing.T) {
 		{"malformed series UID", func(t *engine.Transfer) {
 			t.Studies = []engine.Study{{StudyInstanceUID: "1.2", SeriesInstanceUIDs: []string{"x"}}}
 		}, "studies[0].series_instance_uids", "not a DICOM UID"},
-		{"study twice", func(t *engine.Transfer) { t.Studies = append(study, study...) }, "studies[1]", "named twice"},
+		{"study twice", func(t *engine.Transfer) { t.Studies = slices.Concat(study, study) }, "studies[1]", "named twice"},
 		{"wildcard patient", func(t *engine.Transfer) {
 			t.Studies = []engine.Study{{StudyInstanceUID: "1.2", PatientID: "12*"}}
 		}, "studies[0].patient_id", "without *"},

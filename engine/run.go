@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -308,12 +309,9 @@ func (r *run) confirmAlready(ctx context.Context) error {
 func (r *run) warn(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, w := range r.warnings {
-		if w == text {
-			return
-		}
+	if !slices.Contains(r.warnings, text) {
+		r.warnings = append(r.warnings, text)
 	}
-	r.warnings = append(r.warnings, text)
 }
 
 func (inv *inventory) allModalities() []string {

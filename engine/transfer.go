@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/people"
+)
+
+// SelectiveTransfer is the kind of job of which a person picks the studies.
+const SelectiveTransfer = "selective_transfer"
+
+// Priorities of a selective transfer: by default and when urgent.
+const (
+	prioritySelective       = 4
+	prioritySelectiveUrgent = 8
+)
+
+const (
+	maxTasks           = 100_000
+	maxTasksOfNonStaff = 10
+)
+
+// Transfer is a job to be made: studies that are to go from a source to a destination.
+type Transfer struct {
+	Source            string // name of a server
+	Destination       string // name of a server or folder
+	Studies           []Study
+	TrialProtocolID   string
+	TrialProtocolName string
+	Urgent            bool
+	MailWhenFinished  bool
+	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
+	// one's job.
+	IdempotencyKey string
+}
+
+// Study is what one task moves: a whole study or chosen series of it.
+type Study struct {
+	StudyInstanceUID   string
+	SeriesInstanceUIDs []string // empty: all
+	PatientID          string   // may be empty
+	Pseudonym          string
+}
+
+// CreateTransfer makes a job with one task per study. Errors: *Invalid, *Conflict, *people.Denied, ErrNotFound.
+func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfer) (Job, error) {
+	if err := t.validate(user); err != nil {
+		return Job{}, err
+	}
+	source, destination, err := e.transferNodes(ctx, user, t)
+	if err != nil {
+		return Job{}, err
+	}
+	if user.ActiveGroupID == nil {
+		return Job{}, &Invalid{"", "you have no active group; choose one, or ask your administrator to put you into one"}
+	}
+	var id int64
+	err = e.inTx(ctx, func(q *db.Queries) error {
+		if t.IdempotencyKey != "" {
+			earlier, err := earlierJob(ctx, q, user, t)
+			if err != nil || earlier != 0 {
+				id = earlier
+				return err
+			}
+		}
+		project, err := q.DefaultProject(ctx, *user.ActiveGroupID)
+		if err != nil {
+			return notFound(err, "default project of group", *user.ActiveGroupID)
+		}
+		priority := int16(prioritySelective)
+		if t.Urgent {
+			priority = prioritySelectiveUrgent
+		}
+		job, err := q.InsertJob(ctx, db.InsertJobParams{
+			Kind: SelectiveTransfer, OwnerID: user.ID, ProjectID: project, SourceID: &source, DestinationID: &destination,
+			TrialProtocolID: t.TrialProtocolID, TrialProtocolName: t.TrialProtocolName, MailWhenFinished: t.MailWhenFinished,
+			Urgent: t.Urgent, Priority: priority, Verified: true, NPending: int32(len(t.Studies)),
+		})
+		if err != nil {
+			return err
+		}
+		id = job.ID
+		if err := q.InsertTasks(ctx, t.tasks(id)); err != nil {
+			return err
+		}
+		if t.IdempotencyKey == "" {
+			return nil
+		}
+		return putIdempotencyKey(ctx, q, user, t, id)
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	e.signals.Wake()
+	return e.Job(ctx, user, id)
+}
+
+func (t Transfer) tasks(job int64) db.InsertTasksParams {
+	p := db.InsertTasksParams{JobID: job}
+	for _, s := range t.Studies {
+		p.StudyUids = append(p.StudyUids, s.StudyInstanceUID)
+		p.SeriesUids = append(p.SeriesUids, strings.Join(s.SeriesInstanceUIDs, `\`))
+		p.PatientIds = append(p.PatientIds, s.PatientID)
+		p.Pseudonyms = append(p.Pseudonyms, s.Pseudonym)
+	}
+	return p
+}
+
+// errSameKey rolls a transaction back because another request with the same key won.
+var errSameKey = errors.New("another request with this Idempotency-Key is being handled; try again in a moment")
+
+func putIdempotencyKey(ctx context.Context, q *db.Queries, user people.User, t Transfer, job int64) error {
+	n, err := q.PutIdempotencyKey(ctx, db.PutIdempotencyKeyParams{UserID: user.ID, Key: t.IdempotencyKey, BodySha256: t.hash(), JobID: job})
+	if err == nil && n == 0 {
+		return &Conflict{errSameKey.Error()}
+	}
+	return err
+}
+
+// earlierJob gives the job that was made under the same key, 0 if there is none.
+func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer) (int64, error) {
+	if err := q.DeleteOldIdempotencyKeys(ctx); err != nil {
+		return 0, err
+	}
+	row, err := q.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{UserID: user.ID, Key: t.IdempotencyKey})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if string(row.BodySha256) != string(t.hash()) {
+		return 0, &Invalid{"Idempotency-Key", "the same key came with another request within 24 hours; use a new key for a new job"}
+	}
+	return row.JobID, nil
+}
+
+func (t Transfer) hash() []byte {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %q %q %q %v %v", t.Source, t.Destination, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Urgent, t.MailWhenFinished)
+	return h.Sum(nil)
+}
+
+func (t Transfer) validate(user people.User) error {
+	switch {
+	case len(t.Studies) == 0:
+		return &Invalid{"studies", "name at least one study"}
+	case len(t.Studies) > maxTasks:
+		return &Invalid{"studies", fmt.Sprintf("a job has at most %d studies; make several jobs", maxTasks)}
+	case len(t.Studies) > maxTasksOfNonStaff && !user.IsStaff:
+		return &Invalid{"studies", fmt.Sprintf("a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff)}
+	}
+	for field, value := range map[string]string{"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName} {
+		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) {
+			return &Invalid{field, "at most 64 characters, without a backslash or control characters"}
+		}
+	}
+	seen := make(map[string]bool, len(t.Studies))
+	for i, s := range t.Studies {
+		field := fmt.Sprintf("studies[%d]", i)
+		if err := s.validate(field); err != nil {
+			return err
+		}
+		if seen[s.StudyInstanceUID] {
+			return &Invalid{field, "this study is named twice; one study is one task"}
+		}
+		seen[s.StudyInstanceUID] = true
+	}
+	return nil
+}
+
+func (s Study) validate(field string) error {
+	if !validUID(s.StudyInstanceUID) {
+		return &Invalid{field + ".study_instance_uid", "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
+	}
+	for _, uid := range s.SeriesInstanceUIDs {
+		if !validUID(uid) {
+			return &Invalid{field + ".series_instance_uids", "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
+		}
+	}
+	if len(s.PatientID) > 64 || strings.ContainsFunc(s.PatientID, badInExactKey) {
+		return &Invalid{field + ".patient_id", "at most 64 characters, without *, ?, \\ or control characters"}
+	}
+	if s.Pseudonym != "" {
+		return &Invalid{field + ".pseudonym", "this version can't pseudonymize yet; transfer without a pseudonym, or wait for a version with de-identification"}
+	}
+	return nil
+}
+
+func badInExactKey(r rune) bool { return r < ' ' || r == '*' || r == '?' || r == '\\' || r == 0x7f }
+
+// validUID tells whether a UID has the form of PS3.5 9.1. Components with leading zeros, which some devices write, pass.
+func validUID(uid string) bool {
+	if uid == "" || len(uid) > 64 {
+		return false
+	}
+	for part := range strings.SplitSeq(uid, ".") {
+		if part == "" || strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// transferNodes finds source and destination and asks whether the user may use them so.
+func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer) (source, destination int64, err error) {
+	src, err := e.DICOMNodeByName(ctx, t.Source)
+	if err != nil {
+		return 0, 0, unknownNode(err, "source", t.Source)
+	}
+	dst, err := e.DICOMNodeByName(ctx, t.Destination)
+	if err != nil {
+		return 0, 0, unknownNode(err, "destination", t.Destination)
+	}
+	switch {
+	case src.ID == dst.ID:
+		return 0, 0, &Invalid{"destination", "source and destination are the same"}
+	case src.Server == nil:
+		return 0, 0, &Invalid{"source", "a folder can't be a source; choose a server"}
+	case !src.Server.StudyRootFind && !src.Server.PatientRootFind:
+		return 0, 0, &Invalid{"source", "this server doesn't support C-FIND, which a source needs"}
+	case !src.Server.StudyRootGet && !src.Server.PatientRootGet:
+		return 0, 0, &Invalid{"source", "this server doesn't support C-GET, the only retrieve method of this version"}
+	case dst.Server != nil && !dst.Server.StoreScp:
+		return 0, 0, &Invalid{"destination", "this server takes no objects: it doesn't support C-STORE"}
+	}
+	return src.ID, dst.ID, e.people.Check(ctx, user.ID, transferAction(src.ID, dst.ID, t.Urgent))
+}
+
+// transferAction is what somebody must be allowed to do for a transfer without pseudonyms.
+func transferAction(source, destination int64, urgent bool) people.Action {
+	a := people.Action{Permissions: []string{people.SelectiveTransfer, people.TransferUnpseudonymized}, Source: source, Destination: destination}
+	if urgent {
+		a.Permissions = append(a.Permissions, people.Urgent)
+	}
+	return a
+}
+
+func unknownNode(err error, field, name string) error {
+	if errors.Is(err, ErrNotFound) {
+		return &Invalid{field, fmt.Sprintf("there is no DICOM node named %q; `adit node list` shows the names", name)}
+	}
+	return err
+}
