@@ -176,23 +176,33 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, uid := range asked {
-		if _, done := r.delivered[uid]; done {
-			continue
-		}
 		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
-			if f, known := r.failed[uid]; !known || f.Reason == refusedInList { // the destination's reason stands
-				reason := refusedInList
-				switch {
-				case len(asked) == 1 && r.plainOnly(s.instances[uid].class):
-					reason = refusedSyntax
-				case len(asked) == 1 && meaning.Outcome != dimse.BackOff:
-					reason = refusedForGood
-				}
-				r.failed[uid] = MissingInstance{uid, uint16(result.Status), reason}
-			}
+			r.noteRefusal(uid, result.Status, r.refusal(len(asked) == 1, s.instances[uid].class, meaning.Outcome))
 		}
 	}
 	return nil
+}
+
+// noteRefusal takes down that the source did not send an instance. The destination's reason stands. The lock must be held.
+func (r *run) noteRefusal(uid string, status dimse.Status, reason string) {
+	if _, done := r.delivered[uid]; done {
+		return
+	}
+	if f, known := r.failed[uid]; known && f.Reason != refusedInList {
+		return
+	}
+	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
+}
+
+// refusal tells why the source did not send an instance of this class, as far as that can be known.
+func (r *run) refusal(alone bool, class string, outcome dimse.Outcome) string {
+	switch {
+	case alone && r.plainOnly(class):
+		return refusedSyntax
+	case alone && outcome != dimse.BackOff:
+		return refusedForGood
+	}
+	return refusedInList
 }
 
 // tried tells whether the source got as far as sending, and failed with every instance. DCMTK, and what is built on it, then

@@ -50,20 +50,19 @@ func Orthanc(t testing.TB, env []string, settings map[string]any) *OrthancServer
 	return &OrthancServer{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", rest), Dir: filepath.Join(dir, "db")}
 }
 
-// call speaks to the REST interface and decodes the JSON answer into answer, unless that is nil.
-func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader, answer any) {
+// call speaks to the REST interface and gives the answer.
+func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader) []byte {
 	t.Helper()
 	rq, err := http.NewRequestWithContext(t.Context(), method, o.URL+path, body)
 	require.NoError(t, err)
-	rsp, err := http.DefaultClient.Do(rq)
+	client := http.Client{Timeout: patience}
+	rsp, err := client.Do(rq)
 	require.NoError(t, err)
 	defer func() { _ = rsp.Body.Close() }()
 	b, err := io.ReadAll(rsp.Body)
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, rsp.StatusCode, "%s %s: %s", method, path, b)
-	if answer != nil {
-		require.NoError(t, json.Unmarshal(b, answer))
-	}
+	return b
 }
 
 // Upload puts a DICOM file into its store.
@@ -72,8 +71,10 @@ func (o *OrthancServer) Upload(t testing.TB, file string) {
 	f, err := os.Open(file)
 	require.NoError(t, err)
 	defer func() { _ = f.Close() }()
-	var answer struct{ Status string }
-	o.call(t, http.MethodPost, "/instances", f, &answer)
+	var answer struct {
+		Status string `json:"Status"`
+	}
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodPost, "/instances", f), &answer))
 	require.Equal(t, "Success", answer.Status, file)
 }
 
@@ -81,18 +82,15 @@ func (o *OrthancServer) Upload(t testing.TB, file string) {
 func (o *OrthancServer) Files(t testing.TB) map[string][]byte {
 	t.Helper()
 	var instances []struct {
-		ID            string
-		MainDicomTags struct{ SOPInstanceUID string }
+		ID            string `json:"ID"`
+		MainDicomTags struct {
+			SOPInstanceUID string `json:"SOPInstanceUID"`
+		} `json:"MainDicomTags"`
 	}
-	o.call(t, http.MethodGet, "/instances?expand", nil, &instances)
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodGet, "/instances?expand", nil), &instances))
 	files := map[string][]byte{}
 	for _, in := range instances {
-		rsp, err := http.Get(o.URL + "/instances/" + in.ID + "/file")
-		require.NoError(t, err)
-		b, err := io.ReadAll(rsp.Body)
-		_ = rsp.Body.Close()
-		require.NoError(t, err)
-		files[in.MainDicomTags.SOPInstanceUID] = b
+		files[in.MainDicomTags.SOPInstanceUID] = o.call(t, http.MethodGet, "/instances/"+in.ID+"/file", nil)
 	}
 	return files
 }
@@ -102,12 +100,14 @@ func (o *OrthancServer) CopyTo(t testing.TB, to *OrthancServer) {
 	t.Helper()
 	modality, err := json.Marshal(map[string]any{"AET": "ORTHANC", "Host": "127.0.0.1", "Port": to.Port})
 	require.NoError(t, err)
-	o.call(t, http.MethodPut, "/modalities/peer", bytes.NewReader(modality), nil)
+	o.call(t, http.MethodPut, "/modalities/peer", bytes.NewReader(modality))
 	var studies []string
-	o.call(t, http.MethodGet, "/studies", nil, &studies)
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodGet, "/studies", nil), &studies))
 	resources, err := json.Marshal(map[string]any{"Resources": studies, "Synchronous": true})
 	require.NoError(t, err)
-	var answer struct{ InstancesCount, FailedInstancesCount int }
-	o.call(t, http.MethodPost, "/modalities/peer/store", bytes.NewReader(resources), &answer)
+	var answer struct {
+		FailedInstancesCount int `json:"FailedInstancesCount"`
+	}
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodPost, "/modalities/peer/store", bytes.NewReader(resources)), &answer))
 	require.Zero(t, answer.FailedInstancesCount)
 }

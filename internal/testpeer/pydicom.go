@@ -17,7 +17,7 @@ func Pydicom(t testing.TB, name string) string {
 	t.Helper()
 	dir := os.Getenv("ADIT_PYDICOM_DATA")
 	if dir == "" {
-		out, err := exec.Command("dpkg", "-L", "python3-pydicom").Output()
+		out, err := exec.CommandContext(t.Context(), "dpkg", "-L", "python3-pydicom").Output()
 		require.NoError(t, err, "install the Debian package python3-pydicom, or name its data folder in ADIT_PYDICOM_DATA")
 		for line := range strings.Lines(string(out)) {
 			if line = strings.TrimSpace(line); strings.HasSuffix(line, "/pydicom/data") {
