@@ -84,6 +84,8 @@ type Association struct {
 	m     machine
 	cause error
 
+	answerBy time.Time // by when the A-ASSOCIATE-RQ must be answered; zero if it is, or isn't ours
+
 	messages sync.Mutex // one message at a time: fragments of two do not mix
 	packets  sync.Mutex // one write at a time
 	torn     bool       // a PDU left in part: nothing can follow it. Under packets.
@@ -100,8 +102,8 @@ func newAssociation(addr string, acceptor bool, opt Options) *Association {
 }
 
 // Dial opens a connection to addr and requests an association on it. It fills in rq's maximum length and
-// implementation names. Errors: *RejectedError, *NotDICOMError, *TimeoutError, *AbortedError, *LostError,
-// *ProtocolError, a *ConnectError when there is no connection, or the cause of ctx.
+// implementation names. Errors: *RejectedError, *NotDICOMError, *AbortedError, *LostError, *ProtocolError, a *ConnectError
+// when there is no connection or nobody answers on it, or the cause of ctx.
 func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Association, error) {
 	opt = opt.withDefaults()
 	limit := time.Now().Add(opt.ConnectTimeout)
@@ -117,6 +119,7 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 	}
 	a.w = newWire(c, opt.IdleTimeout)
 	a.w.setLimit(opt.ConnectTimeout, limit)
+	a.answerBy = limit
 	if opt.TLS != nil {
 		if err := a.w.startTLS(dialCtx, clientTLS(opt.TLS, addr), false); err != nil {
 			_ = c.Close()
@@ -135,7 +138,7 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 		return nil, a.failed("requesting the association", err)
 	}
 	if err := a.awaitAnswer(); err != nil {
-		return nil, err
+		return nil, unanswered(addr, err)
 	}
 	if err := a.establish(&a.ac.User); err != nil {
 		return nil, err
@@ -161,16 +164,30 @@ func clientTLS(cfg *tls.Config, addr string) *tls.Config {
 	return cfg
 }
 
+// unanswered says of a peer that took the connection and then nothing more that it can't be had.
+func unanswered(addr string, err error) error {
+	if t, ok := errors.AsType[*TimeoutError](err); ok {
+		return &ConnectError{addr, fmt.Sprintf("it takes the connection, but did not answer the association request within %s; "+
+			"it may hang or be overloaded, or something else listens there: check host and port", t.After), err}
+	}
+	return err
+}
+
+// lastTry is the time, at the end of the wait for an answer, that is left to find out whether a silent peer speaks HTTP.
+const lastTry = time.Second
+
 // awaitAnswer reads the answer to the A-ASSOCIATE-RQ.
 func (a *Association) awaitAnswer() error {
 	const doing = "waiting for the answer to the association request"
+	timeout := time.Until(a.answerBy)
+	a.w.setLimit(a.w.limitOf, a.answerBy.Add(-min(lastTry, timeout/2)))
 	p, err := a.readPDU(doing, TypeAssociateAC, TypeAssociateRJ)
 	if err != nil {
 		return err
 	}
 	switch p := p.(type) {
 	case *AssociateAC:
-		a.ac = p
+		a.ac, a.answerBy = p, time.Time{}
 		return nil
 	case *AssociateRJ:
 		err := &RejectedError{*p, a.addr, a.rq.CalledAE, a.rq.CallingAE}
@@ -299,7 +316,7 @@ func (a *Association) event(e Event) Action {
 // readPDU reads a whole PDU during negotiation: one of the wanted types, else the association ends.
 func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
 	h := a.header[:]
-	if _, err := io.ReadFull(a.w.nc, h); err != nil {
+	if err := a.readHeader(h); err != nil {
 		return nil, a.failed(doing, err)
 	}
 	t, n := PDUType(h[0]), binary.BigEndian.Uint32(h[2:])
@@ -331,6 +348,24 @@ func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
 		return nil, a.end(&AbortedError{*ab}, nil)
 	}
 	return p, nil
+}
+
+// readHeader reads the first bytes of a PDU. A peer that has not said a word to the association request gets the end of a line:
+// an HTTP server waits for one, and then answers in its own language. The association is lost in either case.
+func (a *Association) readHeader(h []byte) error {
+	n, err := io.ReadFull(a.w.nc, h)
+	if n > 0 || a.answerBy.IsZero() || !errors.Is(err, os.ErrDeadlineExceeded) || a.ended.Load() {
+		return err
+	}
+	a.w.setLimit(a.w.limitOf, a.answerBy)
+	a.answerBy = time.Time{}
+	if werr := a.writePDU([]byte("\r\n\r\n")); werr != nil {
+		return err
+	}
+	if _, again := io.ReadFull(a.w.nc, h); again != nil || notDICOM(h) == "" {
+		return err
+	}
+	return nil
 }
 
 func allowed(t PDUType, wanted []PDUType) bool {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http/httptest"
 	"runtime"
 	"slices"
 	"strings"
@@ -603,4 +604,24 @@ func certificates(t *testing.T) (server, client *tls.Config) {
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: pool}
+}
+
+// TestDialSilentHTTP: an HTTP server that waits for the end of a line is told apart from a DICOM server that hangs.
+func TestDialSilentHTTP(t *testing.T) {
+	web := httptest.NewServer(nil)
+	defer web.Close()
+	opt := Options{ConnectTimeout: 500 * time.Millisecond}
+	_, err := Dial(t.Context(), web.Listener.Addr().String(), &AssociateRQ{CalledAE: "A", CallingAE: "B"}, opt)
+	var notDICOM *NotDICOMError
+	require.ErrorAs(t, err, &notDICOM)
+	require.Equal(t, "HTTP", notDICOM.Got)
+
+	mute, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of the loopback interface
+	require.NoError(t, err)
+	defer mute.Close()
+	_, err = Dial(t.Context(), mute.Addr().String(), &AssociateRQ{CalledAE: "A", CallingAE: "B"}, opt)
+	var connect *ConnectError
+	require.ErrorAs(t, err, &connect)
+	require.ErrorAs(t, err, new(*TimeoutError))
+	require.ErrorContains(t, err, "did not answer the association request within 500ms")
 }
