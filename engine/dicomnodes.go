@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -226,7 +227,10 @@ func checkFolder(path string) error {
 		return fmt.Errorf("%s is a file, not a folder", path)
 	}
 	probe, err := os.CreateTemp(path, ".adit-probe-*")
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fmt.Errorf("there is no room in the folder %s; make room: %w", path, errors.Unwrap(err))
+	case err != nil:
 		return fmt.Errorf("the folder %s isn't writable for the user that runs ADIT; change its owner or permissions: %w", path, errors.Unwrap(err))
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"strings"
@@ -93,7 +94,7 @@ func PeerFailed(err error) bool {
 
 // DatabaseLost tells whether an error means that the database doesn't answer, or is going down.
 func DatabaseLost(err error) bool {
-	if PeerFailed(err) || Unreachable(err) {
+	if _, ok := errors.AsType[*ul.SourceError](err); ok || PeerFailed(err) || Unreachable(err) {
 		return false
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // wraps what the server said, if it did
@@ -102,8 +103,10 @@ func DatabaseLost(err error) bool {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
 	}
-	var network net.Error
-	return errors.As(err, &network)
+	// Not any net.Error: every error number of the system is one, a full disk's, too. A server that is killed ends its
+	// connections in the middle of an answer.
+	_, network := errors.AsType[*net.OpError](err)
+	return network || pgconn.Timeout(err) || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // outOfResources tells the statuses A7xx, by which a server says that it has too much to do.

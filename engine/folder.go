@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
@@ -41,7 +42,7 @@ func (s *folderSink) prepare(_ context.Context, proposed map[string][]string) (m
 		}
 		root, err := os.OpenRoot(s.path)
 		if err != nil {
-			return nil, fmt.Errorf("the folder %s can't be used: %w", s.path, err)
+			return nil, s.failed("the folder can't be opened", err)
 		}
 		s.root, s.dirty = root, map[string]bool{}
 	}
@@ -53,18 +54,15 @@ func (s *folderSink) workers() int { return folderWorkers }
 func (s *folderSink) put(_ context.Context, _ int, o *outgoing) (dimse.Status, error) {
 	dir := path.Join(s.job, safeName(o.names.patientID), s.studyFolder(o.names), seriesFolder(o.names))
 	if err := s.root.MkdirAll(dir, 0o750); err != nil {
-		return 0, fmt.Errorf("a folder can't be made in %s: %w", s.path, err)
+		return 0, s.failed("a folder can't be made", err)
 	}
 	name := path.Join(dir, o.uid+".dcm")
 	if err := s.write(name+".part", o); err != nil {
 		_ = s.root.Remove(name + ".part") // it would be overwritten by the next attempt anyway
-		if errors.Is(err, os.ErrInvalid) || !diskFault(err) {
-			return 0, fmt.Errorf("a file can't be written in %s: %w", s.path, err)
-		}
-		return 0, permanent("A file can't be written in %s: %w. Make room or correct the permissions, then retry.", s.path, err)
+		return 0, s.failed("a file can't be written", err)
 	}
 	if err := s.root.Rename(name+".part", name); err != nil {
-		return 0, fmt.Errorf("a file can't be renamed in %s: %w", s.path, err)
+		return 0, s.failed("a file can't be renamed", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,6 +70,23 @@ func (s *folderSink) put(_ context.Context, _ int, o *outgoing) (dimse.Status, e
 		s.dirty[d] = true
 	}
 	return dimse.Success, nil
+}
+
+// failed says what could not be done, and whether it is worth another try. The path that the system names stays out of it:
+// below the folder it is made of the patient's values.
+func (s *folderSink) failed(what string, err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		err = path.Err
+	} else if link, ok := errors.AsType[*os.LinkError](err); ok {
+		err = link.Err
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return permanent("%s in %s: %w. Put the folder back, or mount the disk that holds it, then retry.", what, s.path, err)
+	case diskFault(err):
+		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, s.path, err)
+	}
+	return again("%s in %s: %w", what, s.path, err)
 }
 
 func (s *folderSink) write(name string, o *outgoing) (err error) {
@@ -102,13 +117,16 @@ func (s *folderSink) commit() error {
 	s.mu.Unlock()
 	for dir := range dirs {
 		if err := s.syncDir(dir); err != nil {
-			return err
+			return s.failed("files can't be made durable", err)
 		}
 	}
 	if len(dirs) == 0 {
 		return nil
 	}
-	return s.syncDir(".")
+	if err := s.syncDir("."); err != nil {
+		return s.failed("files can't be made durable", err)
+	}
+	return nil
 }
 
 func (s *folderSink) syncDir(dir string) error {

@@ -7,6 +7,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -58,7 +59,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 
 	a := &API{engine: e}
 	router.Group(func(r chi.Router) {
-		r.Use(auth.Require(who, WriteProblem))
+		r.Use(auth.Require(who, refuseCaller))
 		a.huma = humachi.New(r, cfg)
 		a.registerMe()
 		a.registerNodes()
@@ -109,6 +110,9 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
 		defer cancel()
 		out, err := fn(ctx, auth.User(ctx), in)
+		if op.timeout == quick && errors.Is(err, context.DeadlineExceeded) {
+			return nil, databaseAway()
+		}
 		if err != nil {
 			return nil, problemOf(ctx, err)
 		}

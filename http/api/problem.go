@@ -125,14 +125,26 @@ func problemOfServers(err error) *problem {
 	case errors.As(err, &closed):
 		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error()))
 	case engine.DatabaseLost(err):
-		return newProblem(http.StatusServiceUnavailable,
-			"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase)
+		return databaseAway()
 	case engine.Unreachable(err):
 		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable)
 	case engine.PeerRefused(err), engine.PeerFailed(err):
 		return newProblem(http.StatusBadGateway, sentence(err.Error()))
 	}
 	return nil
+}
+
+func databaseAway() *problem {
+	return newProblem(http.StatusServiceUnavailable,
+		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase)
+}
+
+// refuseCaller answers who can't be let in. Only the database was asked until then.
+func refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = databaseAway()
+	}
+	WriteProblem(w, r, err)
 }
 
 // WriteProblem answers a request outside of huma: unknown routes, callers without a token, panics.

@@ -7,9 +7,13 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/adit-go/adit/people"
 )
+
+// patience is how long the database may take to say whose a token is.
+const patience = 5 * time.Second
 
 type userKey struct{}
 
@@ -23,11 +27,13 @@ func User(ctx context.Context) people.User {
 }
 
 // Require lets a request pass that carries a valid API token, "Authorization: Token …" or "Bearer …". Others get what
-// refuse writes: for people.ErrUnauthenticated, or for an error of the database.
+// refuse writes: for people.ErrUnauthenticated, or for an error of the database, which has 5 s to answer.
 func Require(who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			user, err := who.UserOfToken(r.Context(), token(r))
+			ctx, cancel := context.WithTimeout(r.Context(), patience)
+			user, err := who.UserOfToken(ctx, token(r))
+			cancel()
 			if err != nil {
 				refuse(w, r, err)
 				return
