@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package faults
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// program is bin/adit as users have it: without the race detector, so that its memory is what it is in production.
+var program string
+
+func TestMain(m *testing.M) {
+	alone()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "adit-faults-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // a left-over is no reason to fail
+	program = filepath.Join(dir, "adit")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/adit-go/adit/cmd/adit")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building adit: %s\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
