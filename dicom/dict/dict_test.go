@@ -141,6 +141,32 @@ func TestStorageClasses(t *testing.T) {
 	require.Equal(t, "1.2.3", UIDName("1.2.3"))
 }
 
+// TestLaterUIDs holds those that are newer than the generated tables' source against PS3.6 table A-1.
+func TestLaterUIDs(t *testing.T) {
+	for _, c := range []struct{ keyword, got, uid string }{
+		{"HTJ2KLossless", HTJ2KLossless, "1.2.840.10008.1.2.4.201"},
+		{"HTJ2K", HTJ2K, "1.2.840.10008.1.2.4.203"},
+		{"JPEGXLLossless", JPEGXLLossless, "1.2.840.10008.1.2.4.110"},
+		{"JPEGXL", JPEGXL, "1.2.840.10008.1.2.4.112"},
+		{"DeflatedImageFrameCompression", DeflatedImageFrameCompression, "1.2.840.10008.1.2.8.1"},
+		{"CTImageStorageForProcessing", CTImageStorageForProcessing, "1.2.840.10008.5.1.4.1.1.2.3"},
+		{"PhotoacousticImageStorage", PhotoacousticImageStorage, "1.2.840.10008.5.1.4.1.1.6.3"},
+		{"General32bitECGWaveformStorage", General32bitECGWaveformStorage, "1.2.840.10008.5.1.4.1.1.9.1.4"},
+		{"WaveformPresentationStateStorage", WaveformPresentationStateStorage, "1.2.840.10008.5.1.4.1.1.9.100.1"},
+		{"LabelMapSegmentationStorage", LabelMapSegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7"},
+		{"ConfocalMicroscopyImageStorage", ConfocalMicroscopyImageStorage, "1.2.840.10008.5.1.4.1.1.77.1.8"},
+		{"ConfocalMicroscopyTiledPyramidalImageStorage", ConfocalMicroscopyTiledPyramidalImageStorage, "1.2.840.10008.5.1.4.1.1.77.1.9"},
+		{"InventoryStorage", InventoryStorage, "1.2.840.10008.5.1.4.1.1.201.1"},
+		{"EnhancedRTImageStorage", EnhancedRTImageStorage, "1.2.840.10008.5.1.4.1.1.481.23"},
+		{"UltrasoundWaveformStorage", UltrasoundWaveformStorage, "1.2.840.10008.5.1.4.1.1.601.5"},
+	} {
+		require.Equal(t, c.uid, c.got, c.keyword)
+		e, ok := LookupUID(c.uid)
+		require.True(t, ok, c.keyword)
+		require.Equal(t, c.keyword, e.Keyword)
+	}
+}
+
 func TestStorageClassesOf(t *testing.T) {
 	require.Equal(t, CTImageStorage, StorageClassesOf("CT")[0])
 	require.Contains(t, StorageClassesOf("CT"), SecondaryCaptureImageStorage)

@@ -50,7 +50,7 @@ var byModality = map[string][]string{
 	"RTSEGANN": {RTSegmentAnnotationStorage},
 	"RTRAD":    {RTRadiationSetStorage, CArmPhotonElectronRadiationStorage, TomotherapeuticRadiationStorage, RoboticArmRadiationStorage},
 	"PLAN":     {CTDefinedProcedureProtocolStorage, XADefinedProcedureProtocolStorage, RTPhysicianIntentStorage},
-	"ECG":      {TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, AmbulatoryECGWaveformStorage},
+	"ECG":      {TwelveLeadECGWaveformStorage, GeneralECGWaveformStorage, AmbulatoryECGWaveformStorage, General32bitECGWaveformStorage},
 	"HD":       {HemodynamicWaveformStorage},
 	"EPS":      {CardiacElectrophysiologyWaveformStorage},
 	"EEG":      {RoutineScalpElectroencephalogramWaveformStorage, SleepElectroencephalogramWaveformStorage},

@@ -177,6 +177,9 @@ const (
 	CTImageStorage                                                     = "1.2.840.10008.5.1.4.1.1.2"
 	EnhancedCTImageStorage                                             = "1.2.840.10008.5.1.4.1.1.2.1"
 	LegacyConvertedEnhancedCTImageStorage                              = "1.2.840.10008.5.1.4.1.1.2.2"
+	CTImageStorageForProcessing                                        = "1.2.840.10008.5.1.4.1.1.2.3"
+	EnhancedCTImageStorageForProcessing                                = "1.2.840.10008.5.1.4.1.1.2.4"
+	LegacyConvertedEnhancedCTImageStorageForProcessing                 = "1.2.840.10008.5.1.4.1.1.2.5"
 	NuclearMedicineImageStorage                                        = "1.2.840.10008.5.1.4.1.1.20"
 	CTDefinedProcedureProtocolStorage                                  = "1.2.840.10008.5.1.4.1.1.200.1"
 	CTPerformedProcedureProtocolStorage                                = "1.2.840.10008.5.1.4.1.1.200.2"
@@ -186,7 +189,13 @@ const (
 	ProtocolApprovalInformationModelGet                                = "1.2.840.10008.5.1.4.1.1.200.6"
 	XADefinedProcedureProtocolStorage                                  = "1.2.840.10008.5.1.4.1.1.200.7"
 	XAPerformedProcedureProtocolStorage                                = "1.2.840.10008.5.1.4.1.1.200.8"
-	InventoryStorage                                                   = "1.2.840.10008.5.1.4.1.1.200.9"
+	InventoryStorage                                                   = "1.2.840.10008.5.1.4.1.1.201.1"
+	StorageManagementInstance                                          = "1.2.840.10008.5.1.4.1.1.201.1.1"
+	InventoryFind                                                      = "1.2.840.10008.5.1.4.1.1.201.2"
+	InventoryMove                                                      = "1.2.840.10008.5.1.4.1.1.201.3"
+	InventoryGet                                                       = "1.2.840.10008.5.1.4.1.1.201.4"
+	InventoryCreation                                                  = "1.2.840.10008.5.1.4.1.1.201.5"
+	RepositoryQuery                                                    = "1.2.840.10008.5.1.4.1.1.201.6"
 	UltrasoundMultiFrameImageStorageRetired                            = "1.2.840.10008.5.1.4.1.1.3"
 	UltrasoundMultiFrameImageStorage                                   = "1.2.840.10008.5.1.4.1.1.3.1"
 	ParametricMapStorage                                               = "1.2.840.10008.5.1.4.1.1.30"
@@ -231,8 +240,12 @@ const (
 	UltrasoundImageStorageRetired                                      = "1.2.840.10008.5.1.4.1.1.6"
 	UltrasoundImageStorage                                             = "1.2.840.10008.5.1.4.1.1.6.1"
 	EnhancedUSVolumeStorage                                            = "1.2.840.10008.5.1.4.1.1.6.2"
+	PhotoacousticImageStorage                                          = "1.2.840.10008.5.1.4.1.1.6.3"
 	EddyCurrentImageStorage                                            = "1.2.840.10008.5.1.4.1.1.601.1"
 	EddyCurrentMultiFrameImageStorage                                  = "1.2.840.10008.5.1.4.1.1.601.2"
+	ThermographyImageStorage                                           = "1.2.840.10008.5.1.4.1.1.601.3"
+	ThermographyMultiFrameImageStorage                                 = "1.2.840.10008.5.1.4.1.1.601.4"
+	UltrasoundWaveformStorage                                          = "1.2.840.10008.5.1.4.1.1.601.5"
 	RawDataStorage                                                     = "1.2.840.10008.5.1.4.1.1.66"
 	SpatialRegistrationStorage                                         = "1.2.840.10008.5.1.4.1.1.66.1"
 	SpatialFiducialsStorage                                            = "1.2.840.10008.5.1.4.1.1.66.2"
@@ -253,7 +266,6 @@ const (
 	VLImageStorageTrial                                                = "1.2.840.10008.5.1.4.1.1.77.1"
 	VLEndoscopicImageStorage                                           = "1.2.840.10008.5.1.4.1.1.77.1.1"
 	VideoEndoscopicImageStorage                                        = "1.2.840.10008.5.1.4.1.1.77.1.1.1"
-	ConfocalMicroscopyTiledPyramidalImageStorage                       = "1.2.840.10008.5.1.4.1.1.77.1.10"
 	VLMicroscopicImageStorage                                          = "1.2.840.10008.5.1.4.1.1.77.1.2"
 	VideoMicroscopicImageStorage                                       = "1.2.840.10008.5.1.4.1.1.77.1.2.1"
 	VLSlideCoordinatesMicroscopicImageStorage                          = "1.2.840.10008.5.1.4.1.1.77.1.3"
@@ -269,8 +281,8 @@ const (
 	OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage     = "1.2.840.10008.5.1.4.1.1.77.1.5.8"
 	VLWholeSlideMicroscopyImageStorage                                 = "1.2.840.10008.5.1.4.1.1.77.1.6"
 	DermoscopicPhotographyImageStorage                                 = "1.2.840.10008.5.1.4.1.1.77.1.7"
-	PhotoacousticImageStorage                                          = "1.2.840.10008.5.1.4.1.1.77.1.8"
-	ConfocalMicroscopyImageStorage                                     = "1.2.840.10008.5.1.4.1.1.77.1.9"
+	ConfocalMicroscopyImageStorage                                     = "1.2.840.10008.5.1.4.1.1.77.1.8"
+	ConfocalMicroscopyTiledPyramidalImageStorage                       = "1.2.840.10008.5.1.4.1.1.77.1.9"
 	VLMultiFrameImageStorageTrial                                      = "1.2.840.10008.5.1.4.1.1.77.2"
 	LensometryMeasurementsStorage                                      = "1.2.840.10008.5.1.4.1.1.78.1"
 	AutorefractionMeasurementsStorage                                  = "1.2.840.10008.5.1.4.1.1.78.2"
@@ -314,6 +326,7 @@ const (
 	TwelveLeadECGWaveformStorage                                       = "1.2.840.10008.5.1.4.1.1.9.1.1"
 	GeneralECGWaveformStorage                                          = "1.2.840.10008.5.1.4.1.1.9.1.2"
 	AmbulatoryECGWaveformStorage                                       = "1.2.840.10008.5.1.4.1.1.9.1.3"
+	General32bitECGWaveformStorage                                     = "1.2.840.10008.5.1.4.1.1.9.1.4"
 	WaveformPresentationStateStorage                                   = "1.2.840.10008.5.1.4.1.1.9.100.1"
 	WaveformAcquisitionPresentationStateStorage                        = "1.2.840.10008.5.1.4.1.1.9.100.2"
 	HemodynamicWaveformStorage                                         = "1.2.840.10008.5.1.4.1.1.9.2.1"
@@ -619,6 +632,9 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.2", "CT Image Storage", "CTImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.2.1", "Enhanced CT Image Storage", "EnhancedCTImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.2.2", "Legacy Converted Enhanced CT Image Storage", "LegacyConvertedEnhancedCTImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.2.3", "CT Image Storage - For Processing", "CTImageStorageForProcessing", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.2.4", "Enhanced CT Image Storage - For Processing", "EnhancedCTImageStorageForProcessing", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.2.5", "Legacy Converted Enhanced CT Image Storage - For Processing", "LegacyConvertedEnhancedCTImageStorageForProcessing", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.20", "Nuclear Medicine Image Storage", "NuclearMedicineImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.200.1", "CT Defined Procedure Protocol Storage", "CTDefinedProcedureProtocolStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.200.2", "CT Performed Procedure Protocol Storage", "CTPerformedProcedureProtocolStorage", KindSOPClass, false},
@@ -628,7 +644,13 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.200.6", "Protocol Approval Information Model - GET", "ProtocolApprovalInformationModelGet", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.200.7", "XA Defined Procedure Protocol Storage", "XADefinedProcedureProtocolStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.200.8", "XA Performed Procedure Protocol Storage", "XAPerformedProcedureProtocolStorage", KindSOPClass, false},
-	{"1.2.840.10008.5.1.4.1.1.200.9", "Inventory Storage", "InventoryStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.1", "Inventory Storage", "InventoryStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.1.1", "Storage Management SOP Instance", "StorageManagementInstance", KindWellKnownInstance, false},
+	{"1.2.840.10008.5.1.4.1.1.201.2", "Inventory - FIND", "InventoryFind", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.3", "Inventory - MOVE", "InventoryMove", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.4", "Inventory - GET", "InventoryGet", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.5", "Inventory Creation", "InventoryCreation", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.201.6", "Repository Query", "RepositoryQuery", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.3", "Ultrasound Multi-frame Image Storage", "UltrasoundMultiFrameImageStorageRetired", KindSOPClass, true},
 	{"1.2.840.10008.5.1.4.1.1.3.1", "Ultrasound Multi-frame Image Storage", "UltrasoundMultiFrameImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.30", "Parametric Map Storage", "ParametricMapStorage", KindSOPClass, false},
@@ -674,8 +696,12 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.6", "Ultrasound Image Storage", "UltrasoundImageStorageRetired", KindSOPClass, true},
 	{"1.2.840.10008.5.1.4.1.1.6.1", "Ultrasound Image Storage", "UltrasoundImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.6.2", "Enhanced US Volume Storage", "EnhancedUSVolumeStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.6.3", "Photoacoustic Image Storage", "PhotoacousticImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.601.1", "Eddy Current Image Storage", "EddyCurrentImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.601.2", "Eddy Current Multi-frame Image Storage", "EddyCurrentMultiFrameImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.601.3", "Thermography Image Storage", "ThermographyImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.601.4", "Thermography Multi-frame Image Storage", "ThermographyMultiFrameImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.601.5", "Ultrasound Waveform Storage", "UltrasoundWaveformStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.66", "Raw Data Storage", "RawDataStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.66.1", "Spatial Registration Storage", "SpatialRegistrationStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.66.2", "Spatial Fiducials Storage", "SpatialFiducialsStorage", KindSOPClass, false},
@@ -696,7 +722,6 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.77.1", "VL Image Storage - Trial", "VLImageStorageTrial", KindSOPClass, true},
 	{"1.2.840.10008.5.1.4.1.1.77.1.1", "VL Endoscopic Image Storage", "VLEndoscopicImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.1.1", "Video Endoscopic Image Storage", "VideoEndoscopicImageStorage", KindSOPClass, false},
-	{"1.2.840.10008.5.1.4.1.1.77.1.10", "Confocal Microscopy Tiled Pyramidal Image Storage", "ConfocalMicroscopyTiledPyramidalImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.2", "VL Microscopic Image Storage", "VLMicroscopicImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.2.1", "Video Microscopic Image Storage", "VideoMicroscopicImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.3", "VL Slide-Coordinates Microscopic Image Storage", "VLSlideCoordinatesMicroscopicImageStorage", KindSOPClass, false},
@@ -712,8 +737,8 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.77.1.5.8", "Ophthalmic Optical Coherence Tomography B-scan Volume Analysis Storage", "OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.6", "VL Whole Slide Microscopy Image Storage", "VLWholeSlideMicroscopyImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.1.7", "Dermoscopic Photography Image Storage", "DermoscopicPhotographyImageStorage", KindSOPClass, false},
-	{"1.2.840.10008.5.1.4.1.1.77.1.8", "Photoacoustic Image Storage", "PhotoacousticImageStorage", KindSOPClass, false},
-	{"1.2.840.10008.5.1.4.1.1.77.1.9", "Confocal Microscopy Image Storage", "ConfocalMicroscopyImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.77.1.8", "Confocal Microscopy Image Storage", "ConfocalMicroscopyImageStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.77.1.9", "Confocal Microscopy Tiled Pyramidal Image Storage", "ConfocalMicroscopyTiledPyramidalImageStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.77.2", "VL Multi-frame Image Storage - Trial", "VLMultiFrameImageStorageTrial", KindSOPClass, true},
 	{"1.2.840.10008.5.1.4.1.1.78.1", "Lensometry Measurements Storage", "LensometryMeasurementsStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.78.2", "Autorefraction Measurements Storage", "AutorefractionMeasurementsStorage", KindSOPClass, false},
@@ -757,6 +782,7 @@ var uids = [...]UIDEntry{
 	{"1.2.840.10008.5.1.4.1.1.9.1.1", "12-lead ECG Waveform Storage", "TwelveLeadECGWaveformStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.9.1.2", "General ECG Waveform Storage", "GeneralECGWaveformStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.9.1.3", "Ambulatory ECG Waveform Storage", "AmbulatoryECGWaveformStorage", KindSOPClass, false},
+	{"1.2.840.10008.5.1.4.1.1.9.1.4", "General 32-bit ECG Waveform Storage", "General32bitECGWaveformStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.9.100.1", "Waveform Presentation State Storage", "WaveformPresentationStateStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.9.100.2", "Waveform Acquisition Presentation State Storage", "WaveformAcquisitionPresentationStateStorage", KindSOPClass, false},
 	{"1.2.840.10008.5.1.4.1.1.9.2.1", "Hemodynamic Waveform Storage", "HemodynamicWaveformStorage", KindSOPClass, false},
