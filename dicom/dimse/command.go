@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Package dimse is the DICOM Message Exchange (PS3.7): command sets and their statuses, and the services C-ECHO,
-// C-FIND, C-GET and C-STORE as user (SCU) and as provider (SCP). Data sets are streamed: no object is held in memory.
+// C-FIND, C-GET, C-MOVE and C-STORE as user (SCU) and as provider (SCP). Data sets are streamed: no object is held in memory.
 package dimse
 
 import (

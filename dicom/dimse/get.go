@@ -48,7 +48,7 @@ func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandl
 	if err := a.sendIdentifier(c, command, rq.Identifier); err != nil {
 		return GetResult{}, err
 	}
-	defer a.cancelOn(rq.Stop, c, id)()
+	defer a.cancelOn(rq.Stop, CGet, c, id)()
 	for {
 		c, command, err := a.next()
 		if err != nil {
@@ -64,7 +64,7 @@ func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandl
 			return GetResult{}, err
 		}
 		if command.Status.Class() != ClassPending {
-			return a.getResult(c, command)
+			return a.retrieveResult(c, command)
 		}
 	}
 }
@@ -76,8 +76,8 @@ func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *
 	return a.answerStore(c, rq, StoreResponse{Status: handler(ctx, a.incoming(c, rq))})
 }
 
-// getResult reads the final response. An identifier that cannot be parsed costs the list of failed UIDs only.
-func (a *Association) getResult(c *AcceptedContext, rsp *Command) (GetResult, error) {
+// retrieveResult reads the final response of a C-GET or C-MOVE. An identifier that cannot be parsed costs the list of failed UIDs only.
+func (a *Association) retrieveResult(c *AcceptedContext, rsp *Command) (GetResult, error) {
 	r := GetResult{Status: rsp.Status, Counts: rsp.Counts, ErrorComment: rsp.ErrorComment}
 	if !rsp.DataSet {
 		return r, nil
@@ -95,7 +95,7 @@ func (a *Association) getResult(c *AcceptedContext, rsp *Command) (GetResult, er
 
 // cancelOn sends C-CANCEL when stop is closed, and aborts when the final response takes too long after that. The
 // returned function ends it.
-func (a *Association) cancelOn(stop <-chan struct{}, c *AcceptedContext, id uint16) (end func()) {
+func (a *Association) cancelOn(stop <-chan struct{}, service Service, c *AcceptedContext, id uint16) (end func()) {
 	if stop == nil {
 		return func() {}
 	}
@@ -115,7 +115,7 @@ func (a *Association) cancelOn(stop <-chan struct{}, c *AcceptedContext, id uint
 		select {
 		case <-over:
 		case <-timer.C:
-			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", CGet), After: a.cancelGrace})
+			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", service), After: a.cancelGrace})
 		}
 	}()
 	return func() {

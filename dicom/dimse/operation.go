@@ -13,7 +13,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// operation is a C-FIND or C-GET under way on a ServerAssociation.
+// operation is a C-FIND, C-GET or C-MOVE under way on a ServerAssociation.
 type operation struct {
 	a       *ServerAssociation
 	context *AcceptedContext
@@ -176,14 +176,19 @@ func (op *GetOperation) Store(ctx context.Context, rq StoreRequest, data io.Read
 }
 
 // Pending sends a pending response with the counts that are present.
-func (op *GetOperation) Pending(c Counts) error {
+func (op *GetOperation) Pending(c Counts) error { return op.pendingCounts(c) }
+
+// Final sends the final response with the counts that are present, and the failed UIDs if any.
+func (op *GetOperation) Final(r GetResult) error { return op.retrieved(r) }
+
+func (op *operation) pendingCounts(c Counts) error {
 	rsp := op.response(Pending)
 	rsp.Counts = c
 	return op.pending(rsp, nil)
 }
 
-// Final sends the final response with the counts that are present, and the failed UIDs if any.
-func (op *GetOperation) Final(r GetResult) error {
+// retrieved sends the final response of a C-GET or C-MOVE.
+func (op *operation) retrieved(r GetResult) error {
 	rsp := op.response(r.Status)
 	rsp.Counts, rsp.ErrorComment = r.Counts, r.ErrorComment
 	if len(r.FailedSOPInstanceUIDs) == 0 {
@@ -193,3 +198,34 @@ func (op *GetOperation) Final(r GetResult) error {
 	failed.Set(dict.FailedSOPInstanceUIDList, r.FailedSOPInstanceUIDs...)
 	return op.end(rsp, failed)
 }
+
+// MoveOperation is a C-MOVE that a peer asked for (PS3.7 9.1.4). The handler opens the association to the destination
+// itself and stores there, with the caller's AE title and MessageID as the Move Originator. Its status is sent as the
+// final response, without counts, unless Final was called before or the association has ended.
+type MoveOperation struct {
+	*operation
+	Association *ServerAssociation
+	SOPClassUID string
+	Priority    Priority
+	Identifier  *stream.DataSet
+	Destination string // AE title; MoveDestinationUnknown is the answer to one that has no address
+}
+
+// startMove reads the identifier and runs the handler.
+func (a *ServerAssociation) startMove(ctx context.Context, c *AcceptedContext, rq *Command) error {
+	identifier, ok, err := a.requestIdentifier(c, rq)
+	if !ok || err != nil {
+		return err
+	}
+	op := &MoveOperation{newOperation(a, c, rq), a, rq.AffectedSOPClassUID, rq.Priority, identifier, rq.MoveDestination}
+	a.start(op.operation, func() Status { return a.server.Move(ctx, op) }, func(s Status) error {
+		return op.Final(MoveResult{Status: s})
+	})
+	return nil
+}
+
+// Pending sends a pending response with the counts that are present.
+func (op *MoveOperation) Pending(c Counts) error { return op.pendingCounts(c) }
+
+// Final sends the final response with the counts that are present, and the failed UIDs if any.
+func (op *MoveOperation) Final(r MoveResult) error { return op.retrieved(r) }

@@ -17,7 +17,7 @@ type ServerAssociation struct {
 	AssociationRequest
 	session
 	server *Server
-	op     *operation // the C-FIND or C-GET under way; nil if none
+	op     *operation // the C-FIND, C-GET or C-MOVE under way; nil if none
 	lastID uint16     // of the sub-operations
 	once   sync.Once  // for the end
 }
@@ -88,6 +88,8 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 		return a.startFind(ctx, c, rq)
 	case rq.Field == CGetRQ && a.server.Get != nil:
 		return a.startGet(ctx, c, rq)
+	case rq.Field == CMoveRQ && a.server.Move != nil:
+		return a.startMove(ctx, c, rq)
 	}
 	return a.reply(c, rq, UnrecognizedOperation)
 }

@@ -32,6 +32,7 @@ type Server struct {
 	Store func(ctx context.Context, a *ServerAssociation, in *Incoming) StoreResponse
 	Find  func(ctx context.Context, op *FindOperation) Status
 	Get   func(ctx context.Context, op *GetOperation) Status
+	Move  func(ctx context.Context, op *MoveOperation) Status
 
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
