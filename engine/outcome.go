@@ -192,7 +192,7 @@ func (r *run) summary() []Series {
 		bySeries[s.uid] = &out[i]
 		for _, uid := range slices.Sorted(maps.Keys(s.instances)) {
 			if _, ok := r.delivered[uid]; !ok && len(out[i].Missing) < maxMissing {
-				out[i].Missing = append(out[i].Missing, r.whyMissing(uid))
+				out[i].Missing = append(out[i].Missing, r.whyMissing(uid, s.instances[uid].class))
 			}
 		}
 	}
@@ -205,9 +205,12 @@ func (r *run) summary() []Series {
 	return out
 }
 
-func (r *run) whyMissing(uid string) MissingInstance {
+func (r *run) whyMissing(uid, class string) MissingInstance {
 	if m, ok := r.failed[uid]; ok {
 		return m
+	}
+	if class != "" && r.accepted != nil && len(r.accepted[class]) == 0 {
+		return MissingInstance{uid, uint16(dimse.RefusedSOPClass), "the destination doesn't take SOP class " + class}
 	}
 	return MissingInstance{SOPInstanceUID: uid, Reason: reasonNeverCame}
 }

@@ -28,7 +28,7 @@ func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
 			return nil
 		}
 		before := r.deliveredOf(s.uid)
-		err := plan[0].do(ctx, s)
+		err := plan[0](ctx, s)
 		r.settle()
 		if err == nil {
 			err = r.takeSinkErr()
@@ -60,54 +60,55 @@ func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
 }
 
 // step is one way of asking for a series.
-type step struct {
-	do func(ctx context.Context, s *seriesInventory) error
-}
+type step func(ctx context.Context, s *seriesInventory) error
 
 // plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
-// holds them, and else only for what can't be had without them: a source could choose to compress.
+// holds them, and else only for what can't be had without them.
 func (r *run) plan(s *seriesInventory) []step {
-	lossy := s.lossy()
-	whole := func(lossy bool) step {
-		return step{func(ctx context.Context, s *seriesInventory) error { return r.retrieve(ctx, s, nil, lossy) }}
+	first := offerLossless
+	if s.lossy() {
+		first = offerAll
 	}
-	list := func(lossy bool) step {
-		return step{func(ctx context.Context, s *seriesInventory) error { return r.retrieveList(ctx, s, lossy) }}
-	}
-	single := step{func(ctx context.Context, s *seriesInventory) error { return r.retrieveSingly(ctx, s) }}
 	var steps []step
 	if !s.listed || r.deliveredOf(s.uid) == 0 {
-		steps = append(steps, whole(lossy))
+		steps = append(steps, r.whole(first))
 	}
 	switch {
-	case s.listed && lossy:
-		steps = append(steps, list(true), single)
+	case s.listed && first == offerAll:
+		steps = append(steps, r.list(offerAll), r.singly)
 	case s.listed:
-		steps = append(steps, list(false), list(true), single)
-	case !lossy && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
-		steps = append(steps, whole(true))
+		steps = append(steps, r.list(offerLossless), r.list(offerAll), r.singly)
+	case first == offerLossless && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
+		steps = append(steps, r.whole(offerAll))
 	}
 	return steps
 }
 
-// retrieveList asks for what is missing by lists of UIDs.
-func (r *run) retrieveList(ctx context.Context, s *seriesInventory, lossy bool) error {
-	for uids := range slices.Chunk(r.missing(s, len(s.instances)), listChunk) {
-		if err := r.retrieve(ctx, s, uids, lossy); err != nil {
-			return err
-		}
-	}
-	return nil
+// whole asks for the series.
+func (r *run) whole(o offer) step {
+	return func(ctx context.Context, s *seriesInventory) error { return r.retrieve(ctx, s, nil, o) }
 }
 
-// retrieveSingly asks for each missing instance by itself, in any transfer syntax, and takes down which of them the source refuses.
-func (r *run) retrieveSingly(ctx context.Context, s *seriesInventory) error {
+// list asks for what is missing by lists of UIDs.
+func (r *run) list(o offer) step {
+	return func(ctx context.Context, s *seriesInventory) error {
+		for uids := range slices.Chunk(r.missing(s, len(s.instances)), listChunk) {
+			if err := r.retrieve(ctx, s, uids, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// singly asks for each missing instance by itself, in any transfer syntax, and takes down which of them the source refuses.
+func (r *run) singly(ctx context.Context, s *seriesInventory) error {
 	silent := 0
 	for _, uid := range r.missing(s, len(s.instances)) {
 		if silent == silentAnswers {
 			return nil
 		}
-		if err := r.retrieve(ctx, s, []string{uid}, true); err != nil {
+		if err := r.retrieve(ctx, s, []string{uid}, offerAll); err != nil {
 			return err
 		}
 		r.settle()
@@ -121,13 +122,13 @@ func (r *run) retrieveSingly(ctx context.Context, s *seriesInventory) error {
 }
 
 // retrieve runs one C-GET, of the whole series or of the instances named.
-func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, lossy bool) error {
-	if uids != nil && len(uids) == 0 {
+func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+	classes := s.classes()
+	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
 		return nil
 	}
-	classes := s.classes()
-	if !r.source.covers(classes, lossy) {
-		if err := r.source.open(ctx, r.openFor(classes), r.accepted, lossy); err != nil {
+	if !r.source.covers(classes, o) {
+		if err := r.source.open(ctx, r.openFor(classes), r.accepted, o); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
 		}
 	}
@@ -141,6 +142,11 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, l
 		return intake.err
 	}
 	return r.judgeResult(result, s, uids, intake.received)
+}
+
+// takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
+func (r *run) takes(classes []string, o offer) bool {
+	return slices.ContainsFunc(classes, func(c string) bool { return slices.ContainsFunc(r.accepted[c], o.includes) })
 }
 
 // openFor gives the classes to negotiate with the source: all of the study if they fit into one association, else the series' own.
@@ -168,9 +174,7 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	case dimse.Configure:
 		return permanent("The source %s answered the retrieve with status %s: %s.", r.src.Name, result.Status, meaning.Text)
 	}
-	refusing := meaning.Outcome == dimse.BackOff || meaning.Outcome == dimse.Incomplete || meaning.Outcome == dimse.Permanent || meaning.Outcome == dimse.Failed ||
-		result.Failed.Present && result.Failed.Value > 0
-	if !refusing {
+	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
 	r.mu.Lock()
@@ -182,6 +186,9 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	}
 	return nil
 }
+
+// refusing are the outcomes of a retrieve that say that something was not sent.
+var refusing = []dimse.Outcome{dimse.BackOff, dimse.Incomplete, dimse.Permanent, dimse.Failed}
 
 // noteRefusal takes down that the source did not send an instance. The destination's reason stands. The lock must be held.
 func (r *run) noteRefusal(uid string, status dimse.Status, reason string) {

@@ -23,7 +23,7 @@ type source struct {
 	slot    *pacs.Slot
 	a       *pacs.Association
 	classes []string // storage classes that a was opened for
-	lossy   bool     // lossy transfer syntaxes were proposed
+	offer   offer    // that a was opened with
 }
 
 func (s *source) findClass() string { return findRoot(s.node.Server.StudyRootFind) }
@@ -46,7 +46,7 @@ func (s *source) keyPatient(id *stream.DataSet, patientID string) {
 func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
 		if s.a == nil {
-			if err := s.open(ctx, nil, nil, false); err != nil {
+			if err := s.open(ctx, nil, nil, offerLossless); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -59,9 +59,21 @@ func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream
 	}
 }
 
-// open opens an association for queries and, if there are classes, for retrieving them in the transfer syntaxes that the
-// destination takes. Each transfer syntax has a context of its own, so that the source can't choose one and convert.
-func (s *source) open(ctx context.Context, classes []string, accepted map[string][]string, lossy bool) error {
+// offer says which of the transfer syntaxes that the destination takes are proposed to the source.
+type offer int
+
+const (
+	offerLossless offer = iota // none that may have been compressed with loss: a source could choose to compress
+	offerAll
+)
+
+func (o offer) includes(syntax string) bool {
+	return o == offerAll || !dict.TransferSyntaxOf(syntax).Lossy
+}
+
+// open opens an association for queries and, if there are classes, for retrieving them in those transfer syntaxes of the offer that
+// the destination takes. Each transfer syntax has a context of its own, so that the source can't choose one and convert.
+func (s *source) open(ctx context.Context, classes []string, accepted map[string][]string, o offer) error {
 	s.release(ctx)
 	contexts := []dimse.Context{{AbstractSyntax: s.findClass(), TransferSyntaxes: plainSyntaxes}}
 	if len(classes) > 0 {
@@ -69,23 +81,22 @@ func (s *source) open(ctx context.Context, classes []string, accepted map[string
 	}
 	for _, class := range classes {
 		for _, syntax := range accepted[class] {
-			if dict.TransferSyntaxOf(syntax).Lossy && !lossy || len(contexts) == maxContexts {
-				continue
+			if o.includes(syntax) && len(contexts) < maxContexts {
+				contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
 			}
-			contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
 		}
 	}
 	a, err := s.slot.Open(ctx, s.peer, contexts)
 	if err != nil {
 		return err
 	}
-	s.a, s.classes, s.lossy = a, classes, lossy
+	s.a, s.classes, s.offer = a, classes, o
 	return nil
 }
 
-// covers tells whether the open association can retrieve these classes.
-func (s *source) covers(classes []string, lossy bool) bool {
-	if s.a == nil || lossy && !s.lossy {
+// covers tells whether the open association can retrieve these classes with an offer.
+func (s *source) covers(classes []string, o offer) bool {
+	if s.a == nil || o > s.offer {
 		return false
 	}
 	for _, c := range classes {

@@ -64,9 +64,19 @@ var pixelClasses = []string{
 	dict.DICOS2DAITStorage, dict.DICOS3DAITStorage, dict.DICOSQuadrupoleResonanceStorage,
 }
 
-// plainOnly tells whether the destination takes a SOP class that can come compressed, but not compressed.
+// plainOnly tells whether the destination takes a SOP class that can come compressed, but not compressed. Of a class that the source
+// doesn't name, it tells whether the destination takes nothing compressed at all.
 func (r *run) plainOnly(class string) bool {
-	return mayHavePixels(class) && !slices.ContainsFunc(r.accepted[class], func(u string) bool { return dict.TransferSyntaxOf(u).Encapsulated })
+	compressed := func(u string) bool { return dict.TransferSyntaxOf(u).Encapsulated }
+	if class != "" {
+		return mayHavePixels(class) && !slices.ContainsFunc(r.accepted[class], compressed)
+	}
+	for _, syntaxes := range r.accepted {
+		if slices.ContainsFunc(syntaxes, compressed) {
+			return false
+		}
+	}
+	return true
 }
 
 // heldSyntaxes gives the transfer syntaxes in which the source says that it holds each SOP class.
