@@ -19,6 +19,7 @@ import (
 // Registration is how a process introduces itself.
 type Registration struct {
 	DataDirID uuid.UUID // of the data directory that this process holds locked
+	Previous  uuid.UUID // this process's own earlier incarnation, if it was fenced
 	Name      string
 	Version   string
 	SchemaMin int64
@@ -58,7 +59,11 @@ func (e *Engine) Register(ctx context.Context, r Registration) (uuid.UUID, error
 		return uuid.Nil, fmt.Errorf("this process can't be registered as a node: %w", err)
 	}
 	for _, p := range predecessors {
-		if err := e.takeBack(ctx, p, lostWithProcess); err != nil {
+		how := lostWithProcess
+		if p == r.Previous {
+			how = lostLease
+		}
+		if err := e.takeBack(ctx, p, how); err != nil {
 			return uuid.Nil, err
 		}
 		if err := e.q.DeleteSlotsOfNode(ctx, p); err != nil {
