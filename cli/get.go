@@ -94,10 +94,10 @@ func sharedContexts(classes, syntaxes []string) []dimse.Context {
 }
 
 // rare are SOP classes of security and material inspection (DICOS, DICONDE), of measurements of the eye, of radiation
-// instructions, of protocols, of implant templates and of rare waveforms: below 1.2.840.10008.5.1.4.
+// instructions, of protocols, inventories and displays, of implant templates and of rare waveforms: below 1.2.840.10008.5.1.4.
 var rare = []string{
 	"1.1.501.", "1.1.601.", "1.1.78.", "1.1.79.", "1.1.80.", "1.1.81.", "1.1.82.", "1.1.68.", "1.1.200.", "34.", "38.", "39.", "43.", "44.", "45.",
-	"1.1.9.6.", "1.1.9.7.", "1.1.9.8.", "1.1.9.100.",
+	"1.1.131", "1.1.201.", "1.1.9.4.", "1.1.9.5.", "1.1.9.6.", "1.1.9.7.", "1.1.9.8.", "1.1.9.100.",
 }
 
 func seldom(class string) bool {
