@@ -24,6 +24,7 @@ type Config struct {
 	ConnectTimeout      time.Duration      // for connecting and negotiating; 30 s when 0
 	TLS                 *tls.Config        // nil: no TLS
 	UserIdentity        *ul.UserIdentityRQ // nil: none
+	AsyncOperations     uint16             // C-STOREs to be allowed under way at once; not proposed below 2. See Window.
 }
 
 // Context is a presentation context to propose. The same abstract syntax may be proposed several times with one
@@ -32,6 +33,9 @@ type Context struct {
 	AbstractSyntax   string
 	TransferSyntaxes []string
 	SCP              bool // propose that this side is the SCP (and not the SCU): storage classes of a C-GET
+	// Extended is the service-class application information to propose for the SOP class (PS3.7 D.3.3.5), such as
+	// QueryOptions; nil: none.
+	Extended []byte
 }
 
 // AcceptedContext is a presentation context that the peer accepted.
@@ -41,12 +45,15 @@ type AcceptedContext struct {
 	SCU, SCP                       bool // the roles of this side
 }
 
-// Association is an association that this side opened. One operation at a time, from one goroutine; Abort may be
-// called from any.
+// Association is an association that this side opened. One operation at a time, from one goroutine, but for Store
+// where Window says more; Abort may be called from any.
 type Association struct {
 	session
 	lastID      uint16
+	window      *window       // nil: one operation at a time
+	used        time.Time     // the end of the last operation; not kept with a window
 	cancelGrace time.Duration // shorter in tests
+	restful     time.Duration // shorter in tests
 }
 
 const (
@@ -55,6 +62,9 @@ const (
 
 	// cancelGrace is how long a final response may take after C-CANCEL.
 	cancelGrace = 20 * time.Second
+
+	// restful is the rest after which the next operation looks first whether the peer has ended the association.
+	restful = time.Second
 )
 
 // Dial opens an association. Errors: those of ul.Dial (*ul.ConnectError, *ul.RejectedError, *ul.NotDICOMError,
@@ -70,7 +80,12 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Association{session: session{ul: a, contexts: accepted(cfg.Contexts, a.AC())}, cancelGrace: cancelGrace}
+	s := &Association{
+		session:     session{ul: a, contexts: accepted(cfg.Contexts, a.AC())},
+		window:      newWindow(cfg.AsyncOperations, a.AC().User.AsyncOperations),
+		used:        time.Now(),
+		cancelGrace: cancelGrace, restful: restful,
+	}
 	if len(s.contexts) == 0 {
 		_ = s.Release(ctx) // the error that matters follows
 		return nil, &NoContextsError{cfg.Addr, len(cfg.Contexts)}
@@ -81,7 +96,13 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 func (cfg *Config) request() *ul.AssociateRQ {
 	rq := &ul.AssociateRQ{CalledAE: cfg.CalledAE, CallingAE: cfg.CallingAE}
 	rq.User.UserIdentityRQ = cfg.UserIdentity
+	if cfg.AsyncOperations > 1 {
+		rq.User.AsyncOperations = &ul.AsyncOperations{Invoked: cfg.AsyncOperations, Performed: 1}
+	}
 	for i, c := range cfg.Contexts {
+		if c.Extended != nil {
+			rq.User.Extended = append(rq.User.Extended, ul.ExtendedNegotiation{SOPClassUID: c.AbstractSyntax, Info: c.Extended})
+		}
 		rq.Contexts = append(rq.Contexts, ul.ContextRQ{
 			ID: byte(2*i + 1), AbstractSyntax: c.AbstractSyntax, TransferSyntaxes: c.TransferSyntaxes,
 		})
@@ -145,6 +166,20 @@ func (a *Association) Accepted(abstractSyntax string) []AcceptedContext {
 // Contexts lists all accepted contexts, in the order proposed.
 func (a *Association) Contexts() []AcceptedContext { return slices.Clone(a.contexts) }
 
+// Extended is what the peer answered to the extended negotiation of a SOP class (PS3.7 D.3.3.5); nil if nothing.
+func (a *Association) Extended(sopClass string) []byte {
+	for _, x := range a.ul.AC().User.Extended {
+		if x.SOPClassUID == sopClass {
+			return x.Info
+		}
+	}
+	return nil
+}
+
+// IdentityResponse is the peer's answer to Config.UserIdentity (PS3.7 D.3.3.7.2); nil if it gave none, which says that
+// it may not have looked at it.
+func (a *Association) IdentityResponse() *ul.UserIdentityAC { return a.ul.AC().User.UserIdentityAC }
+
 // Err is why the association ended, nil while it can be used.
 func (a *Association) Err() error { return a.ul.Err() }
 
@@ -154,7 +189,8 @@ func (a *Association) Release(ctx context.Context) error { return a.ul.Release(c
 // Abort ends the association at once (A-ABORT).
 func (a *Association) Abort() { a.ul.Abort() }
 
-// begin starts an operation: until the returned function is called, the end of ctx aborts the association.
+// begin starts an operation: until the returned function is called, the end of ctx aborts the association. After a rest
+// it looks first whether the peer has ended the association meanwhile (*StaleError).
 func (a *Association) begin(ctx context.Context) (end func(), err error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -162,7 +198,29 @@ func (a *Association) begin(ctx context.Context) (end func(), err error) {
 	if err := a.ul.Err(); err != nil {
 		return nil, err
 	}
-	return a.ul.Watch(ctx), nil
+	if a.window != nil {
+		return a.ul.Watch(ctx), nil
+	}
+	if time.Since(a.used) >= a.restful {
+		if err := a.check(); err != nil {
+			return nil, &StaleError{err}
+		}
+	}
+	stop := a.ul.Watch(ctx)
+	return func() {
+		stop()
+		a.used = time.Now()
+	}, nil
+}
+
+// check looks whether the peer has ended the association, and agrees to its release.
+func (a *Association) check() error {
+	err := a.ul.Check()
+	if errors.Is(err, ul.ErrReleaseRequested) {
+		_ = a.ul.ConfirmRelease()
+		err = ErrReleased
+	}
+	return err
 }
 
 func (a *Association) nextID() uint16 {

@@ -11,6 +11,15 @@ import (
 // request: open another association.
 var ErrReleased = errors.New("the peer released the association before it answered")
 
+// StaleError tells that the peer had ended the association, by abort, release or closing the connection, before the
+// operation began: nothing was sent. Open another association and go on; it is no failure of the request.
+type StaleError struct{ Err error }
+
+func (e *StaleError) Error() string {
+	return "the association had ended before it was used again: " + e.Err.Error()
+}
+func (e *StaleError) Unwrap() error { return e.Err }
+
 // StatusError is a final status that is no success.
 type StatusError struct {
 	Service      Service

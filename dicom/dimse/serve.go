@@ -90,6 +90,10 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 		return a.startGet(ctx, c, rq)
 	case rq.Field == CMoveRQ && a.server.Move != nil:
 		return a.startMove(ctx, c, rq)
+	case rq.Field == NEventReportRQ && a.server.Commitment != nil:
+		return a.takeReport(ctx, c, rq, func(ctx context.Context, r *CommitmentReport) Status {
+			return a.server.Commitment(ctx, a, r)
+		})
 	}
 	return a.reply(c, rq, UnrecognizedOperation)
 }

@@ -21,11 +21,15 @@ import (
 type Server struct {
 	// Accept decides about an association before its contexts are chosen; nil accepts all. An error that is (or
 	// wraps) a *Reject is answered with it, any other with "rejected permanently, no reason". It must not wait for
-	// anything remote. Never called for two associations at once.
+	// anything remote. Never called for two associations at once. It may set rq.IdentityResponse.
 	Accept func(ctx context.Context, rq *AssociationRequest) error
 	// Choose answers one proposed presentation context: the transfer syntax to use and ul.ContextAccepted, or the
 	// reason against it. Required.
 	Choose func(rq *AssociationRequest, c ul.ContextRQ) (transferSyntax string, result ul.ContextResult)
+
+	// Extend answers the extended negotiation of a SOP class of which a context was accepted (PS3.7 D.3.3.5); nil from it
+	// leaves the answer out. May be nil.
+	Extend func(rq *AssociationRequest, x ul.ExtendedNegotiation) []byte
 
 	// The handlers. ctx ends with the association. They run on goroutines of the association, one at a time.
 	Echo  func(ctx context.Context, a *ServerAssociation) Status // nil answers Success
@@ -33,6 +37,9 @@ type Server struct {
 	Find  func(ctx context.Context, op *FindOperation) Status
 	Get   func(ctx context.Context, op *GetOperation) Status
 	Move  func(ctx context.Context, op *MoveOperation) Status
+	// Commitment takes the reports about storage commitment that this side asked for on another association
+	// (PS3.4 J.3.3). The peer proposes the SCP role for itself, which is granted.
+	Commitment func(ctx context.Context, a *ServerAssociation, r *CommitmentReport) Status
 
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
@@ -68,7 +75,15 @@ type Reject struct {
 }
 
 func (r *Reject) Error() string {
-	return fmt.Sprintf("association rejected (result %d, source %d, reason %d)", r.Result, r.Source, r.Reason)
+	switch *r {
+	case *RejectCalledAE:
+		return "rejected: called AE title not recognized"
+	case *RejectCallingAE:
+		return "rejected: calling AE title not recognized"
+	case *RejectLimit:
+		return "rejected: too many associations are open"
+	}
+	return fmt.Sprintf("rejected (result %d, source %d, reason %d)", r.Result, r.Source, r.Reason)
 }
 
 // The rejections that an Accept hook needs.
@@ -85,6 +100,9 @@ type AssociationRequest struct {
 	RemoteAddr          net.Addr
 	Open                int // associations open at this moment, this one not counted
 	RQ                  *ul.AssociateRQ
+	// IdentityResponse is for Accept to set where RQ.User.UserIdentityRQ names a user that it has verified; it is sent
+	// only if the peer asked for it (PS3.7 D.3.3.7).
+	IdentityResponse *ul.UserIdentityAC
 }
 
 // Serve accepts connections until ctx ends, then closes the listener, lets open associations end within Grace,
@@ -154,11 +172,13 @@ func (s *Server) log() *slog.Logger {
 // serve handles one connection.
 func (s *Server) serve(ctx context.Context, c net.Conn) {
 	var admitted bool
+	var refused error
 	var rq *AssociationRequest
 	a, err := ul.Accept(ctx, c, ul.Options{MaxPDU: s.MaxPDU, IdleTimeout: s.IdleTimeout, ARTIM: s.ARTIM, TLS: s.TLS},
 		func(u *ul.AssociateRQ) ul.PDU {
 			rq = &AssociationRequest{CalledAE: u.CalledAE, CallingAE: u.CallingAE, RemoteAddr: c.RemoteAddr(), RQ: u}
-			if rj := s.admit(ctx, rq); rj != nil {
+			if refused = s.admit(ctx, rq); refused != nil {
+				rj := rejection(refused)
 				return &ul.AssociateRJ{Result: rj.Result, Source: rj.Source, Reason: rj.Reason}
 			}
 			admitted = true
@@ -167,6 +187,11 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 	if err != nil {
 		if admitted {
 			(&ServerAssociation{AssociationRequest: *rq, server: s}).ended(err)
+		}
+		if refused != nil {
+			s.log().Info("a DICOM association was refused", "peer", c.RemoteAddr().String(),
+				"calling", rq.CallingAE, "called", rq.CalledAE, "reason", refused)
+			return
 		}
 		s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
 		return
@@ -189,7 +214,7 @@ func (a *ServerAssociation) ended(err error) {
 }
 
 // admit counts the association in, or says why not.
-func (s *Server) admit(ctx context.Context, rq *AssociationRequest) *Reject {
+func (s *Server) admit(ctx context.Context, rq *AssociationRequest) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rq.Open = s.open
@@ -198,14 +223,19 @@ func (s *Server) admit(ctx context.Context, rq *AssociationRequest) *Reject {
 	}
 	if s.Accept != nil {
 		if err := s.Accept(ctx, rq); err != nil {
-			if rj, ok := errors.AsType[*Reject](err); ok {
-				return rj
-			}
-			return rejectNoReason
+			return err
 		}
 	}
 	s.open++
 	return nil
+}
+
+// rejection is the A-ASSOCIATE-RJ for the error of an Accept hook.
+func rejection(err error) *Reject {
+	if rj, ok := errors.AsType[*Reject](err); ok {
+		return rj
+	}
+	return rejectNoReason
 }
 
 func (s *Server) leave() {
@@ -214,7 +244,8 @@ func (s *Server) leave() {
 	s.open--
 }
 
-// choose answers the contexts, and grants the roles that were asked for.
+// choose answers the contexts, and grants the roles that were asked for. An asynchronous operations window is never
+// granted: without an answer it is 1 (PS3.7 D.3.3.3).
 func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 	ac := &ul.AssociateAC{CalledAE: rq.CalledAE, CallingAE: rq.CallingAE}
 	agreed := map[string]bool{}
@@ -229,6 +260,17 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 		if agreed[r.SOPClassUID] {
 			ac.User.Roles = append(ac.User.Roles, r)
 		}
+	}
+	for _, x := range rq.RQ.User.Extended {
+		if s.Extend == nil || !agreed[x.SOPClassUID] {
+			continue
+		}
+		if info := s.Extend(rq, x); info != nil {
+			ac.User.Extended = append(ac.User.Extended, ul.ExtendedNegotiation{SOPClassUID: x.SOPClassUID, Info: info})
+		}
+	}
+	if q := rq.RQ.User.UserIdentityRQ; q != nil && q.PositiveResponse {
+		ac.User.UserIdentityAC = rq.IdentityResponse
 	}
 	return ac
 }

@@ -15,7 +15,10 @@ const (
 	Canceled                Status = 0xFE00
 	ProcessingFailure       Status = 0x0110
 	DuplicateSOPInstance    Status = 0x0111
+	NoSuchEventType         Status = 0x0113
+	InvalidArgument         Status = 0x0115
 	InvalidSOPInstance      Status = 0x0117
+	NoSuchSOPClass          Status = 0x0118
 	RefusedSOPClass         Status = 0x0122 // SOP class not supported
 	RefusedNotAuthorized    Status = 0x0124
 	DuplicateInvocation     Status = 0x0210
@@ -82,13 +85,14 @@ const (
 // Service is a DIMSE service whose statuses have meanings of their own.
 type Service string
 
-// The services of PS3.7 9.1.
+// The services of PS3.7 9.1 and 10.1.
 const (
-	CEcho  Service = "C-ECHO"
-	CStore Service = "C-STORE"
-	CFind  Service = "C-FIND"
-	CGet   Service = "C-GET"
-	CMove  Service = "C-MOVE"
+	CEcho   Service = "C-ECHO"
+	CStore  Service = "C-STORE"
+	CFind   Service = "C-FIND"
+	CGet    Service = "C-GET"
+	CMove   Service = "C-MOVE"
+	NAction Service = "N-ACTION"
 )
 
 // Meaning is a row of the table of statuses.
@@ -108,13 +112,16 @@ var commonStatuses = []statusRow{
 	{0x0105, 0x0106, Meaning{Permanent, "no such attribute or an invalid attribute value"}},
 	{0x0110, 0x0110, Meaning{Failed, "processing failure; look into the peer's log"}},
 	{0x0112, 0x0112, Meaning{Permanent, "no such SOP instance"}},
+	{0x0113, 0x0114, Meaning{Permanent, "no such event type or argument"}},
 	{0x0115, 0x0115, Meaning{Permanent, "invalid argument value"}},
 	{0x0117, 0x0117, Meaning{Permanent, "invalid SOP instance"}},
 	{0x0118, 0x0118, Meaning{Configure, "no such SOP class; the peer does not offer this service"}},
 	{0x0119, 0x0119, Meaning{Permanent, "class and instance conflict"}},
 	{0x0120, 0x0121, Meaning{Permanent, "an attribute or its value is missing"}},
 	{0x0122, 0x0122, Meaning{Configure, "SOP class not supported; the peer does not offer this service"}},
+	{0x0123, 0x0123, Meaning{Configure, "no such action; the peer does not offer this service"}},
 	{0x0124, 0x0124, Meaning{Configure, "not authorized; ask the administrator of that server to allow this AE title to do so"}},
+	{0x0131, 0x0131, Meaning{Permanent, "the transaction UID is in use already"}},
 	{0x0210, 0x0210, Meaning{Failed, "duplicate invocation"}},
 	{0x0211, 0x0211, Meaning{Configure, "unrecognized operation; the peer does not offer this service"}},
 	{0x0212, 0x0212, Meaning{Permanent, "mistyped argument"}},

@@ -38,10 +38,15 @@ func storeResponse(c *Command) StoreResponse {
 // named; its WriterTo is used if it has one. The response's status is the caller's to judge (Status.Meaning).
 // Errors: *NoContextError (nothing was sent), *ul.SourceError when data failed (its Sent tells whether the
 // association had to be aborted), else of the association, which has then ended.
+// Up to Window calls may run at once, from a goroutine each, and be answered in any order; more wait. The end of one
+// call's ctx aborts the association of all.
 func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader) (StoreResponse, error) {
 	c, err := a.contextFor(rq.SOPClassUID, rq.TransferSyntaxUID)
 	if err != nil {
 		return StoreResponse{}, err
+	}
+	if a.window != nil {
+		return a.storeAsync(ctx, c, rq, data)
 	}
 	end, err := a.begin(ctx)
 	if err != nil {

@@ -253,8 +253,8 @@ func (a *Association) answer(p PDU, opt Options) (*Association, error) {
 		return nil, a.end(ErrEnded, nil)
 	}
 	if event == Evt8 {
-		a.close(b)
-		return nil, a.end(ErrRefused, nil)
+		a.close(b, ErrRefused)
+		return nil, ErrRefused
 	}
 	if err := a.writePDU(b); err != nil {
 		return nil, a.failed("accepting the association", err)
@@ -438,9 +438,9 @@ func (a *Association) setEnded(cause error) {
 }
 
 // close ends the association politely: it writes b, if any, and waits shortly for the peer to close.
-func (a *Association) close(b []byte) {
+func (a *Association) close(b []byte, cause error) {
 	a.ending.Do(func() {
-		a.setEnded(ErrEnded)
+		a.setEnded(cause)
 		a.packets.Lock()
 		defer a.packets.Unlock()
 		if b != nil {

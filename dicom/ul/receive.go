@@ -5,7 +5,9 @@ package ul
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
+	"os"
 	"time"
 )
 
@@ -177,6 +179,36 @@ func (a *Association) checkHeader(t PDUType, n uint32) *ProtocolError {
 	return nil
 }
 
+// glance is how long Check waits for what the kernel already has.
+const glance = time.Millisecond
+
+// Check looks, without waiting for the peer, whether it has ended the association since the last message: nil if not,
+// ErrReleaseRequested if it asks to, else the error that has ended the association. Only the goroutine that reads may
+// call it, between messages, and nobody sends meanwhile.
+func (a *Association) Check() error {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	if err := a.Err(); err != nil || a.pduLeft > 0 {
+		return err
+	}
+	a.w.setLimit(glance, time.Now().Add(glance))
+	h, err := a.r.Peek(pduHeaderLen)
+	a.w.setLimit(0, time.Time{})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && !a.ended.Load():
+		return nil
+	case err != nil:
+		return a.failed("it was at rest", err)
+	case PDUType(h[0]) == TypePDataTF:
+		return nil // a message, for NextPDV
+	}
+	action, err := a.nextPDU()
+	if action == AR2 {
+		return ErrReleaseRequested
+	}
+	return err
+}
+
 // breach ends the association over an invalid PDU.
 func (a *Association) breach(err *ProtocolError) error {
 	a.event(Evt19)
@@ -188,7 +220,7 @@ func (a *Association) ConfirmRelease() error {
 	if a.event(Evt14) != AR4 {
 		return a.end(ErrEnded, &Abort{})
 	}
-	a.close(releaseRP)
+	a.close(releaseRP, ErrEnded)
 	return nil
 }
 
@@ -224,7 +256,7 @@ func (a *Association) Release(ctx context.Context) error {
 		}
 		switch action {
 		case AR3:
-			a.close(nil)
+			a.close(nil, ErrEnded)
 			return nil
 		case AR8: // both asked: the requestor answers first (PS3.8 9.2.2.3)
 			if a.event(Evt14) == AR9 {

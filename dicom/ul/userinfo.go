@@ -37,13 +37,25 @@ type ExtendedNegotiation struct {
 	Info        []byte
 }
 
-// UserIdentityRQ names the user of the requestor (PS3.7 D.3.3.7.1). Type: 1 user name, 2 user name and passcode,
-// 3 Kerberos, 4 SAML, 5 JWT.
+// The types of user identity (PS3.7 D.3.3.7.1).
+const (
+	IdentityUsername byte = 1
+	IdentityPasscode byte = 2 // user name and passcode
+	IdentityKerberos byte = 3 // service ticket
+	IdentitySAML     byte = 4 // assertion
+	IdentityJWT      byte = 5 // JSON Web Token
+)
+
+// UserIdentityRQ names the user of the requestor (PS3.7 D.3.3.7.1). It travels in the clear unless TLS is used.
 type UserIdentityRQ struct {
-	Type               byte
-	PositiveResponse   bool
-	Primary, Secondary []byte
+	Type             byte
+	PositiveResponse bool   // the peer is to answer with a UserIdentityAC if it accepts
+	Primary          []byte // user name, ticket, assertion or token
+	Secondary        []byte // the passcode
 }
+
+// String names the type only: the rest is secret.
+func (q UserIdentityRQ) String() string { return fmt.Sprintf("user identity of type %d", q.Type) }
 
 // UserIdentityAC answers it (PS3.7 D.3.3.7.2).
 type UserIdentityAC struct {
