@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -227,91 +226,6 @@ func count(ds *stream.DataSet, tag dict.Tag) int {
 		return n
 	}
 	return -1
-}
-
-// Check is one thing that was tried at a server.
-type Check struct {
-	Name   string // "echo", "find", "get", "store"
-	OK     bool
-	Detail string // what was seen, and what to do if it failed
-}
-
-// CheckNode tries whether a server answers and offers the services that it is configured with, or whether a folder is writable. It
-// moves nothing. It is for staff.
-func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) ([]Check, error) {
-	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
-		return nil, err
-	}
-	node, err := e.DICOMNodeByName(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if node.Folder != nil {
-		c := Check{Name: "folder", OK: true, Detail: "The folder is there and writable."}
-		if err := checkFolder(node.Folder.Path); err != nil {
-			c.OK, c.Detail = false, err.Error()
-		}
-		return []Check{c}, nil
-	}
-	var checks []Check
-	err = e.withInteractive(ctx, node, checkContexts(node), func(a *pacs.Association) error {
-		start := time.Now()
-		echo := Check{Name: "echo", OK: true}
-		if len(a.Accepted(dict.Verification)) == 0 {
-			echo.OK, echo.Detail = false, "The server doesn't offer C-ECHO to this AE title."
-		} else if err := a.Echo(ctx); err != nil {
-			return err
-		} else {
-			echo.Detail = fmt.Sprintf("C-ECHO answered in %s.", time.Since(start).Round(time.Millisecond/10))
-		}
-		checks = append(checks, echo)
-		checks = append(checks, serviceChecks(node, a)...)
-		return nil
-	})
-	if err != nil {
-		checks = append(checks, Check{Name: "echo", Detail: sentence(err)})
-	}
-	return checks, nil
-}
-
-func checkContexts(node DICOMNode) []dimse.Context {
-	contexts := []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: plainSyntaxes}}
-	for _, s := range services(node) {
-		contexts = append(contexts, dimse.Context{AbstractSyntax: s.class, TransferSyntaxes: plainSyntaxes})
-	}
-	return contexts
-}
-
-type service struct{ name, class string }
-
-func services(node DICOMNode) []service {
-	s := node.Server
-	var list []service
-	add := func(on bool, name, class string) {
-		if on {
-			list = append(list, service{name, class})
-		}
-	}
-	add(s.StudyRootFind, "find (study root)", dict.StudyRootQueryRetrieveInformationModelFind)
-	add(s.PatientRootFind, "find (patient root)", dict.PatientRootQueryRetrieveInformationModelFind)
-	add(s.StudyRootGet, "get (study root)", dict.StudyRootQueryRetrieveInformationModelGet)
-	add(s.PatientRootGet, "get (patient root)", dict.PatientRootQueryRetrieveInformationModelGet)
-	add(s.StudyRootMove, "move (study root)", dict.StudyRootQueryRetrieveInformationModelMove)
-	add(s.PatientRootMove, "move (patient root)", dict.PatientRootQueryRetrieveInformationModelMove)
-	add(s.StoreScp, "store", dict.CTImageStorage)
-	return list
-}
-
-func serviceChecks(node DICOMNode, a *pacs.Association) []Check {
-	var checks []Check
-	for _, s := range services(node) {
-		c := Check{Name: s.name, OK: true, Detail: "The server offers it."}
-		if len(a.Accepted(s.class)) == 0 {
-			c.OK, c.Detail = false, "The server doesn't offer it to this AE title; ask its administrator, or take it off the server's settings."
-		}
-		checks = append(checks, c)
-	}
-	return checks
 }
 
 // sentence makes an error a sentence.
