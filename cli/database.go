@@ -58,21 +58,25 @@ func (d *database) supervise() {
 		case <-d.ctx.Done():
 			return
 		}
-		if d.ctx.Err() != nil {
-			return
-		}
-		d.log.Error("the embedded PostgreSQL has ended; it is started again", "error", d.local.Err())
-		now := time.Now()
-		starts = append(starts, now)
-		if len(starts) > maxRestarts {
-			if now.Sub(starts[0]) < restartWindow {
-				d.fail(fmt.Errorf("the embedded PostgreSQL ended %d times within %s: %w", len(starts), restartWindow, d.local.Err()))
+		cause := d.local.Err()
+		for {
+			if d.ctx.Err() != nil {
 				return
 			}
-			starts = starts[1:]
+			d.log.Error("the embedded PostgreSQL has ended; it is started again", "error", cause)
+			if starts = append(starts, time.Now()); len(starts) > maxRestarts {
+				if time.Since(starts[0]) < restartWindow {
+					d.fail(fmt.Errorf("the embedded PostgreSQL can't be started again; it ended %d times within %s: %w", maxRestarts+1, restartWindow, cause))
+					return
+				}
+				starts = starts[1:]
+			}
+			if cause = d.restart(); cause == nil { // what ended it may end it again while it starts
+				break
+			}
 		}
-		if err := d.restart(); err != nil {
-			d.fail(err)
+		if d.local.URL() != d.url {
+			d.fail(errors.New("the embedded PostgreSQL has another address now; start ADIT again"))
 			return
 		}
 	}
@@ -83,12 +87,9 @@ func (d *database) restart() error {
 	defer cancel()
 	srv, err := local.Start(ctx, d.dataDir, d.log)
 	if err != nil {
-		return fmt.Errorf("the embedded PostgreSQL can't be started again: %w", err)
+		return err
 	}
 	d.local = srv
-	if srv.URL() != d.url {
-		return errors.New("the embedded PostgreSQL has another address now; start ADIT again")
-	}
 	return nil
 }
 

@@ -85,15 +85,21 @@ func (tr *transit) requireComplete(repeated int) {
 // restart starts the server again in the same data directory.
 func (tr *transit) restart(args ...string) { tr.server = serve(tr.t, tr.dir, args...) }
 
-// killDatabase kills the postmaster, and waits until the server has another one that answers.
-func (tr *transit) killDatabase() {
+// killDatabase kills the postmaster, so many times as soon as there is one, and waits until the server has one that answers.
+func (tr *transit) killDatabase(times int) {
 	tr.t.Helper()
-	before := tr.postmaster()
-	require.NoError(tr.t, syscall.Kill(before, syscall.SIGKILL))
-	await(tr.t, "a new postmaster", func() bool {
-		now := tr.postmaster()
-		return now != 0 && now != before && tr.status("/readyz") == 200
-	})
+	before := 0
+	for range times {
+		await(tr.t, "a postmaster to kill", func() bool { return tr.hasPostmasterAfter(before) })
+		before = tr.postmaster()
+		require.NoError(tr.t, syscall.Kill(before, syscall.SIGKILL))
+	}
+	await(tr.t, "a postmaster that answers", func() bool { return tr.hasPostmasterAfter(before) && tr.status("/readyz") == 200 })
+}
+
+func (tr *transit) hasPostmasterAfter(before int) bool {
+	now := tr.postmaster()
+	return now != 0 && now != before
 }
 
 // A fault is what happens to a transfer that is held; it goes on when the fault returns.
@@ -109,12 +115,16 @@ var kills = map[string]struct {
 	}, repeated: unwritten},
 	// An outage shorter than the lease hurts nobody.
 	"database": {kill: func(tr *transit) {
-		tr.killDatabase()
+		tr.killDatabase(1)
+		tr.stop.Release()
+	}},
+	"database, again while it starts": {kill: func(tr *transit) {
+		tr.killDatabase(2)
 		tr.stop.Release()
 	}},
 	// One that is longer makes the server stop all, and take it up again.
 	"database, longer than the lease": {kill: func(tr *transit) {
-		tr.killDatabase()
+		tr.killDatabase(1)
 		tr.stop.Release()
 	}, repeated: unwritten, args: []string{"--lease", "1s"}},
 	"both": {kill: func(tr *transit) {

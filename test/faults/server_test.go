@@ -139,8 +139,7 @@ func (s *server) postmaster() int {
 		return 0
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	pid, err := strconv.Atoi(line)
-	require.NoError(s.t, err)
+	pid, _ := strconv.Atoi(line) // 0 while it is being written
 	return pid
 }
 
