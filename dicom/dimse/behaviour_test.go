@@ -328,6 +328,12 @@ func TestContexts(t *testing.T) {
 // raw is a peer that accepts every context without answering role selections, and then runs a script.
 func raw(t *testing.T, script func(a *ul.Association, s *scripted)) string {
 	t.Helper()
+	return rawWith(t, ul.UserInfo{}, script)
+}
+
+// rawWith is raw with what its A-ASSOCIATE-AC says about the user.
+func rawWith(t *testing.T, user ul.UserInfo, script func(a *ul.Association, s *scripted)) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	done := make(chan struct{})
@@ -339,7 +345,7 @@ func raw(t *testing.T, script func(a *ul.Association, s *scripted)) string {
 			return
 		}
 		a, err := ul.Accept(context.Background(), c, ul.Options{IdleTimeout: patience}, func(rq *ul.AssociateRQ) ul.PDU {
-			ac := &ul.AssociateAC{}
+			ac := &ul.AssociateAC{User: user}
 			for _, c := range rq.Contexts {
 				ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, TransferSyntax: c.TransferSyntaxes[0]})
 			}
@@ -349,7 +355,7 @@ func raw(t *testing.T, script func(a *ul.Association, s *scripted)) string {
 			return
 		}
 		defer a.Drop()
-		script(a, &scripted{a})
+		script(a, &scripted{a: a})
 		for err == nil { // until the other side has ended it
 			_, err = a.NextPDV()
 		}
@@ -360,11 +366,15 @@ func raw(t *testing.T, script func(a *ul.Association, s *scripted)) string {
 	return l.Addr().String()
 }
 
-type scripted struct{ a *ul.Association }
+type scripted struct {
+	a    *ul.Association
+	data []byte // the data set of the last request
+}
 
-// request reads a command and skips its data set.
+// request reads a command and its data set.
 func (s *scripted) request() *dimse.Command {
 	var b []byte
+	s.data = nil
 	for {
 		f, err := s.a.NextPDV()
 		if err != nil {
@@ -373,6 +383,8 @@ func (s *scripted) request() *dimse.Command {
 		p, _ := io.ReadAll(s.a)
 		if f.Command {
 			b = append(b, p...)
+		} else {
+			s.data = append(s.data, p...)
 		}
 		c, err := dimse.DecodeCommand(b)
 		if f.Last && err == nil && (!c.DataSet || !f.Command) {
@@ -450,7 +462,7 @@ func TestRequestWhileBusy(t *testing.T) {
 	}}, ul.Options{})
 	require.NoError(t, err)
 	defer a.Drop()
-	s := &scripted{a}
+	s := &scripted{a: a}
 	identifier, err := query("").Encode(explicit)
 	require.NoError(t, err)
 	s.send(1, dimse.Command{Field: dimse.CFindRQ, MessageID: 1, AffectedSOPClassUID: findClass}, identifier)
