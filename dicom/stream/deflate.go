@@ -11,16 +11,12 @@ import (
 	"io"
 )
 
-// deflated reads a deflated data set (PS3.5 A.5). Unedited, its compressed bytes go out as they came, while the
-// inflated ones are walked; edited, the inflated ones are deflated again.
+// deflated reads a deflated data set (PS3.5 A.5). If it is to go out as it came, its compressed bytes are kept and do so,
+// while the inflated ones are walked.
 type deflated struct {
 	in    *tee
 	plain io.Reader // inflates in
 	done  bool      // plain is at its end
-	chunk []byte
-	again *flate.Writer // nil unless edited
-	out   bytes.Buffer  // deflated again
-	total int64         // bytes written to out
 }
 
 // tee keeps the compressed bytes that the inflater takes. It reads them one by one, so not one too many is taken.
@@ -56,7 +52,7 @@ func (t *tee) Read(p []byte) (int, error) {
 // newDeflated reads begun, then r. A header of at most limit bytes takes hardly more when deflated badly.
 func newDeflated(r io.Reader, begun []byte, limit int) *deflated {
 	in := &tee{r: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(begun)), r), 16<<10), keep: true, most: 2*limit + chunkSize}
-	return &deflated{in: in, plain: &inflater{flate.NewReader(in)}, chunk: make([]byte, 32<<10)}
+	return &deflated{in: in, plain: &inflater{flate.NewReader(in)}}
 }
 
 // inflater says what a corrupt stream is.
@@ -70,18 +66,10 @@ func (i *inflater) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (d *deflated) begin(edited bool) {
-	if !edited {
-		return
-	}
-	d.in.keep, d.in.kept = false, nil
-	d.again, _ = flate.NewWriter(&d.out, flate.DefaultCompression) // the level is valid
-}
+// stopKeeping: the inflated bytes are what is wanted.
+func (d *deflated) stopKeeping() { d.in.keep, d.in.kept = false, nil }
 
 func (d *deflated) read(o *Object, p []byte) (int, error) {
-	if d.again != nil {
-		return d.readAgain(o, p)
-	}
 	for len(d.in.kept) == 0 || len(o.head)+len(o.rest) > 0 {
 		if d.done {
 			return 0, io.EOF
@@ -97,12 +85,11 @@ func (d *deflated) read(o *Object, p []byte) (int, error) {
 
 // step walks the next piece of inflated data; the compressed bytes that it took are kept by then.
 func (d *deflated) step(o *Object) error {
-	_, err := o.readPlain(d.chunk)
-	if !atEnd(err) {
-		return err
+	_, err := o.readPlain(o.s.pieceBuffer())
+	if d.done = atEnd(err); d.done {
+		return nil
 	}
-	d.done = true
-	return d.trailer()
+	return err
 }
 
 // maxTrailer is what may follow the deflate stream: the null byte that makes an odd length even, and the checksum and
@@ -120,22 +107,35 @@ func (d *deflated) trailer() error {
 	return fmt.Errorf("%w: bytes follow the deflated data set", ErrMalformed)
 }
 
-func (d *deflated) readAgain(o *Object, p []byte) (int, error) {
+// deflater deflates what goes out.
+type deflater struct {
+	w     *flate.Writer
+	out   bytes.Buffer
+	total int64 // bytes read from out
+	err   error // what follows out
+	buf   []byte
+}
+
+func newDeflater() *deflater {
+	d := &deflater{buf: make([]byte, pieceSize)}
+	d.w, _ = flate.NewWriter(&d.out, flate.DefaultCompression) // the level is valid
+	return d
+}
+
+func (d *deflater) read(o *Object, p []byte) (int, error) {
 	for d.out.Len() == 0 {
-		if d.done {
-			return 0, io.EOF
+		if d.err != nil {
+			return 0, d.err
 		}
-		n, err := o.readPlain(d.chunk)
-		if _, werr := d.again.Write(d.chunk[:n]); werr != nil {
-			return 0, werr
-		}
-		if atEnd(err) {
-			if err = d.end(); err == nil {
-				continue
-			}
-		}
-		if err != nil {
+		var n int
+		n, d.err = o.readConverted(d.buf)
+		if _, err := d.w.Write(d.buf[:n]); err != nil {
 			return 0, err
+		}
+		if atEnd(d.err) {
+			if err := d.end(); err != nil {
+				return 0, err
+			}
 		}
 	}
 	n, _ := d.out.Read(p)
@@ -143,12 +143,9 @@ func (d *deflated) readAgain(o *Object, p []byte) (int, error) {
 	return n, nil
 }
 
-func (d *deflated) end() error {
-	d.done = true
-	if err := d.trailer(); err != nil {
-		return err
-	}
-	if err := d.again.Close(); err != nil {
+// end closes the stream, and makes its length even (PS3.5 A.5).
+func (d *deflater) end() error {
+	if err := d.w.Close(); err != nil {
 		return err
 	}
 	if (d.total+int64(d.out.Len()))%2 == 1 {

@@ -51,6 +51,8 @@ func (l Limits) orDefault() Limits {
 type syntax struct {
 	implicit bool
 	big      bool
+	// forImplicit: it is to become implicit VR, where the dictionary's sequences are such even if they came as UN.
+	forImplicit bool
 }
 
 func syntaxOf(t dict.TransferSyntax) syntax { return syntax{implicit: t.Implicit, big: t.BigEndian} }
@@ -158,6 +160,11 @@ func (s syntax) appendHead(b []byte, tag dict.Tag, vr dict.VR, length uint32) []
 func swap(b []byte, width int) {
 	switch width {
 	case 2:
+		const even = 0x00FF00FF00FF00FF
+		for ; len(b) >= 8; b = b[8:] { // four at once: this is pixel data
+			v := binary.LittleEndian.Uint64(b)
+			binary.LittleEndian.PutUint64(b, v&even<<8|v>>8&even)
+		}
 		for ; len(b) >= 2; b = b[2:] {
 			b[0], b[1] = b[1], b[0]
 		}

@@ -4,6 +4,7 @@ package stream
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 
@@ -115,5 +116,41 @@ func FuzzParseDataSet(f *testing.F) {
 		second, err := again.Encode(dict.ExplicitVRLittleEndian)
 		require.NoError(t, err)
 		require.Equal(t, b, second)
+	})
+}
+
+// FuzzConvert: what is accepted and converted opens again and has the same values, and converting it back keeps them too.
+func FuzzConvert(f *testing.F) {
+	for i, from := range plainSyntaxes {
+		for j := range targetSyntaxes {
+			f.Add(withPixels(f, sample(), from, 64), uint8(i), uint8(j))
+		}
+	}
+	f.Add((&encode{}).open(0x00091010, dict.UN).open(dict.ItemTag, 0).b, uint8(1), uint8(0))
+	f.Add((&encode{}).put(dict.ReferencedImageSequence, dict.UN, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...).b, uint8(1), uint8(0))
+	f.Add((&encode{syntax: explicitBE}).put(dict.PixelData, dict.OW, 1, 2, 3).put(dict.DigitalSignaturesSequence, dict.SQ, (&encode{syntax: explicitBE}).put(dict.ItemTag, 0).b...).b, uint8(2), uint8(1))
+	f.Fuzz(func(t *testing.T, in []byte, which, target uint8) {
+		from, to := plainSyntaxes[int(which)%len(plainSyntaxes)], targetSyntaxes[int(target)%len(targetSyntaxes)]
+		if len(in) > 1<<20 {
+			return
+		}
+		want, err := ParseDataSet(in, from, Limits{})
+		if err != nil {
+			return
+		}
+		out, err := convert(bytes.NewReader(in), from, to)
+		if err != nil {
+			require.True(t, errors.Is(err, ErrEncapsulated) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge), err)
+			return
+		}
+		sameValues(t, want, mustParse(t, out, to))
+		for _, back := range targetSyntaxes {
+			again, err := convert(bytes.NewReader(out), to, back)
+			if err != nil {
+				require.True(t, errors.Is(err, ErrEncapsulated) || errors.Is(err, ErrMalformed), err)
+				continue
+			}
+			sameValues(t, want, mustParse(t, again, back))
+		}
 	})
 }

@@ -19,8 +19,11 @@ import (
 // and must be closed.
 type Object struct {
 	ts       dict.TransferSyntax
-	src      io.Reader // what follows buf; inflated if the syntax is deflated
-	deflated *deflated // nil unless the syntax is deflated
+	to       dict.TransferSyntax // of what goes out
+	src      io.Reader           // what follows buf; inflated if the syntax is deflated
+	deflated *deflated           // nil unless the syntax is deflated
+	conv     *converter          // nil unless elements are to be encoded otherwise
+	deflater *deflater           // nil unless what goes out is to be deflated
 	s        *scratch
 	header   Header
 	w        walker // structure of what goes out after the header
@@ -32,17 +35,20 @@ type Object struct {
 
 // scratch is the memory of an Object. It goes back to the pool when the object is closed.
 type scratch struct {
-	buf    []byte    // as received: the header, and what was read beyond it
-	out    []byte    // the header as edited
-	index  []element // top-level elements of the header
-	edits  []edit
-	values []byte // of the edits
-	chunk  []byte // for WriteTo
+	buf       []byte    // as received: the header, and what was read beyond it
+	out       []byte    // the header as edited
+	index     []element // top-level elements of the header
+	edits     []edit
+	values    []byte // of the edits
+	chunk     []byte // for WriteTo
+	piece     []byte // of what is to be converted or deflated
+	converted []byte
 }
 
 const (
 	firstRead = 16 << 10
 	chunkSize = 128 << 10
+	pieceSize = 32 << 10
 	keepBelow = 1 << 20 // larger buffers are left to the garbage collector
 	manyElems = 1 << 14
 )
@@ -65,6 +71,7 @@ func Open(r io.Reader, transferSyntaxUID string, lim Limits) (*Object, error) {
 // open reads on from s.buf, which may hold the beginning of the data set. It owns s.
 func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Object, error) {
 	o := &Object{ts: dict.TransferSyntaxOf(transferSyntaxUID), src: r, s: s}
+	o.to = o.ts
 	o.header.o = o
 	lim = lim.orDefault()
 	if o.ts.Deflated {
@@ -186,7 +193,7 @@ func readSome(r io.Reader, p []byte) (int, error) {
 	return 0, io.ErrNoProgress
 }
 
-// TransferSyntax says how the data set is encoded.
+// TransferSyntax says how the data set is encoded as received.
 func (o *Object) TransferSyntax() dict.TransferSyntax { return o.ts }
 
 // Header gives the elements before the body. It is valid until Close.
@@ -201,43 +208,67 @@ func (o *Object) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	o.begin()
-	read := o.readPlain
-	if o.deflated != nil {
-		read = func(p []byte) (int, error) { return o.deflated.read(o, p) }
+	if err := o.begin(); err != nil {
+		o.err = err
+		return 0, err
 	}
-	n, err := read(p)
+	n, err := o.read(p)
 	o.err = err
 	return n, err
 }
 
 // begin builds the outgoing header at the first read.
-func (o *Object) begin() {
+func (o *Object) begin() error {
 	if o.started {
-		return
+		return nil
 	}
 	o.started = true
-	if len(o.s.edits) > 0 {
+	edited, converted := len(o.s.edits) > 0, o.to.UID != o.ts.UID
+	if edited {
 		o.head = o.header.build()
 	}
-	if o.deflated != nil {
-		o.deflated.begin(len(o.s.edits) > 0)
+	if o.deflated != nil && (edited || converted) {
+		o.deflated.stopKeeping()
 	}
+	if o.to.Deflated && (edited || converted) {
+		o.deflater = newDeflater()
+	}
+	if from, to := syntaxOf(o.ts), syntaxOf(o.to); from != to {
+		pr, _ := o.header.Get(dict.PixelRepresentation)
+		o.conv = newConverter(from, to, o.w.most, len(pr.Value) > 0 && pr.Value[0] == 1)
+		err := o.conv.header(o.s.converted[:0], o.head, o.header.bodyTag(), o.header.end)
+		o.s.converted = o.conv.out[:0]
+		return err
+	}
+	return nil
 }
 
-// readPlain gives the data set before any deflating.
+func (o *Object) read(p []byte) (int, error) {
+	switch {
+	case o.deflater != nil:
+		return o.deflater.read(o, p)
+	case o.deflated != nil && o.deflated.in.keep:
+		return o.deflated.read(o, p)
+	}
+	return o.readConverted(p)
+}
+
+// readConverted gives the data set in the outgoing syntax, before any deflating.
+func (o *Object) readConverted(p []byte) (int, error) {
+	if o.conv != nil {
+		return o.conv.read(o, p)
+	}
+	return o.readPlain(p)
+}
+
+// readPlain gives the data set in the syntax that it came in, inflated.
 func (o *Object) readPlain(p []byte) (int, error) {
 	if len(o.head) > 0 {
 		n := copy(p, o.head)
 		o.head = o.head[n:]
 		return n, nil
 	}
-	if len(o.rest) > 0 {
-		n := copy(p, o.rest)
-		o.rest = o.rest[n:]
-		return n, o.w.feed(p[:n])
-	}
-	n, err := o.src.Read(p)
+	n, err := o.readBody(p)
 	if bad := o.w.feed(p[:n]); bad != nil {
 		return n, bad
 	}
@@ -245,8 +276,34 @@ func (o *Object) readPlain(p []byte) (int, error) {
 		if bad := o.w.finish(); bad != nil {
 			return n, bad
 		}
+		if bad := o.trailer(); bad != nil {
+			return n, bad
+		}
 	}
 	return n, err
+}
+
+// readBody gives what follows the header, unchecked.
+func (o *Object) readBody(p []byte) (int, error) {
+	if len(o.rest) > 0 {
+		n := copy(p, o.rest)
+		o.rest = o.rest[n:]
+		return n, nil
+	}
+	for range 100 {
+		if n, err := o.src.Read(p); n > 0 || err != nil {
+			return n, err
+		}
+	}
+	return 0, io.ErrNoProgress
+}
+
+// trailer checks what follows the data set.
+func (o *Object) trailer() error {
+	if o.deflated == nil {
+		return nil
+	}
+	return o.deflated.trailer()
 }
 
 // WriteTo writes the outgoing data set. See Read.
@@ -285,9 +342,9 @@ func (o *Object) Close() error {
 	if s == nil {
 		return nil
 	}
-	o.s, o.head, o.rest, o.src, o.deflated, o.err = nil, nil, nil, nil, nil, ErrClosed
+	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.err = nil, nil, nil, nil, nil, nil, nil, ErrClosed
 	o.header = Header{}
-	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.values) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
+	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
 		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]
 		pool.Put(s)
 	}

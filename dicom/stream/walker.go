@@ -58,27 +58,36 @@ func (w *walker) feed(p []byte) error {
 			p = p[n:]
 			continue
 		}
-		if w.carryN == 0 {
-			h, ok, err := w.step(p)
-			if err != nil {
-				return err
-			}
-			if ok {
-				p = p[h.size:]
-				continue
-			}
-		}
-		// A head cut in two: byte by byte, at most twelve times.
-		w.carry[w.carryN] = p[0]
-		w.carryN++
-		p = p[1:]
-		if _, ok, err := w.step(w.carry[:w.carryN]); err != nil {
+		_, used, _, err := w.next(p)
+		if err != nil {
 			return err
-		} else if ok {
-			w.carryN = 0
 		}
+		p = p[used:]
 	}
 	return nil
+}
+
+// next reads the head that p begins with, or goes on with. used bytes of p belong to it; ok is false if it goes on.
+func (w *walker) next(p []byte) (h head, used int, ok bool, err error) {
+	if w.carryN == 0 {
+		if h, ok, err = w.step(p); ok || err != nil {
+			return h, h.size, ok, err
+		}
+	}
+	// A head cut in two: byte by byte, at most twelve times.
+	for used < len(p) {
+		w.carry[w.carryN] = p[used]
+		w.carryN++
+		used++
+		if h, ok, err = w.step(w.carry[:w.carryN]); err != nil {
+			return h, used, false, err
+		}
+		if ok {
+			w.carryN = 0
+			return h, used, true, nil
+		}
+	}
+	return h, used, false, nil
 }
 
 // advance passes n bytes of the current value.
@@ -180,7 +189,7 @@ func contentOf(h head, syn syntax) frameKind {
 		case syn.implicit, h.vr == dict.SQ, h.vr == dict.UN:
 			return inSequence
 		}
-	case h.vr == dict.SQ, syn.implicit && dict.VROf(h.tag) == dict.SQ:
+	case h.vr == dict.SQ, (syn.implicit || syn.forImplicit && h.vr == dict.UN) && dict.VROf(h.tag) == dict.SQ:
 		return inSequence
 	}
 	return inDataSet
