@@ -6,7 +6,7 @@ SHELL       := /bin/bash
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-BENCH    ?= .
+BENCH    ?=
 FUZZTIME ?= 1m
 # More arguments for `adit serve`, as in: make run ARGS='--listen 127.0.0.1:9000'
 ARGS     ?=
@@ -43,9 +43,11 @@ test/faults: ## run the long fault suite (crashes at random points, full disks, 
 	$(GO) test -race -timeout 60m -tags faults -run Fault ./...
 
 .PHONY: bench
-bench: ## print the table of ratios against DCMTK, Orthanc and a plain copy
+bench: ## measure against DCMTK, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
 	@scripts/setup test
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -timeout 60m ./...
+	@$(MAKE) --no-print-directory build
+	$(GO) build -trimpath -o bin/bench ./test/bench
+	bin/bench $(BENCH)
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (1m)

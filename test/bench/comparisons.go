@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+//go:build linux
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// sample is what one side did in one round.
+type sample struct {
+	images int
+	wall   time.Duration
+	cpu    time.Duration // of the side's own processes; 0: not measured
+}
+
+func (s sample) perSecond() float64 { return float64(s.images) / s.wall.Seconds() }
+
+// cpuPerImage is in milliseconds.
+func (s sample) cpuPerImage() float64 {
+	return float64(s.cpu.Microseconds()) / 1000 / float64(s.images)
+}
+
+func (s sample) String() string {
+	return fmt.Sprintf("%.1f/s with %.3f ms of CPU each", s.perSecond(), s.cpuPerImage())
+}
+
+// pair is one round.
+type pair struct {
+	ours, theirs sample
+}
+
+// side does one side's part of a round.
+type side func() (sample, error)
+
+// comparison is a row of the table.
+type comparison struct {
+	name         string // for -only
+	what         string
+	ours, theirs string
+	required     string
+	met          func(r result) bool
+	prepare      func(b *bench, in *room) (ours, theirs side, err error)
+}
+
+var comparisons = []comparison{
+	{
+		name: "scu", what: "Sending CT (536 kB) to `storescp --ignore`",
+		ours: "`adit store`", theirs: "`storescu`",
+		required: "≥ 1.5×, CPU ≤ 0.5×", met: func(r result) bool { return r.ratio() >= 1.5 && r.cpuRatio() <= 0.5 },
+		prepare: func(b *bench, in *room) (side, side, error) { return b.sending(in, noDelay, b.sets.ct, 2, "--ignore") },
+	},
+	{
+		name: "scu-nagle", what: "The same, DCMTK on both sides with Nagle's algorithm on",
+		ours: "`adit store`", theirs: "`storescu`",
+		required: "≥ 20×", met: func(r result) bool { return r.ratio() >= 20 },
+		prepare: sendingToNagle,
+	},
+	{
+		name: "tiny", what: "Sending objects of 6 kB to `storescp --ignore`",
+		ours: "`adit store`", theirs: "`storescu`",
+		required: "≥ 1.5×", met: func(r result) bool { return r.ratio() >= 1.5 },
+		prepare: func(b *bench, in *room) (side, side, error) { return b.sending(in, noDelay, b.sets.tiny, 1, "--ignore") },
+	},
+	{
+		name: "huge", what: "Sending an object of 210 MB to `storescp --bit-preserving`",
+		ours: "`adit store`", theirs: "`storescu`",
+		required: "≥ 1×", met: func(r result) bool { return r.ratio() >= 1 },
+		prepare: func(b *bench, in *room) (side, side, error) {
+			return b.sending(in, noDelay, b.sets.huge, 1, "--bit-preserving", "-od", in.dir)
+		},
+	},
+	{
+		name: "scp", what: "Receiving CT from `storescu`",
+		ours: "our SCP", theirs: "`storescp --ignore`",
+		required: "≥ 1×", met: func(r result) bool { return r.ratio() >= 1 },
+		prepare: receiving,
+	},
+	{
+		name: "relay", what: "A job: CT from `dcmqrscp` by ADIT to `storescp --ignore`",
+		ours: "`adit serve`", theirs: "the slower of `getscu --ignore` alone and `storescu` alone",
+		required: "≥ 0.8×, CPU ≤ 0.5 ms", met: func(r result) bool { return r.ratio() >= 0.8 && r.ourCPU() <= 0.5 },
+		prepare: relaying,
+	},
+	{
+		name: "orthanc", what: "A job: CT from Orthanc by ADIT (four store associations) to Orthanc",
+		ours: "`adit serve`", theirs: "four `storescu` at once into the same Orthanc",
+		required: "≥ 0.8×", met: func(r result) bool { return r.ratio() >= 0.8 },
+		prepare: betweenOrthancs,
+	},
+	{
+		name: "rewrite", what: "Setting 60 attributes of a CT, in memory",
+		ours: "`dicom/stream`", theirs: "a copy of the object",
+		required: "≥ 0.33× (≤ 3 times as long)", met: func(r result) bool { return r.ratio() >= 1.0/3 },
+		prepare: rewriting,
+	},
+}
+
+// sent runs programs that send so many images.
+func sent(in *room, images int, p ...program) (sample, error) {
+	wall, cpu, err := in.run(p...)
+	return sample{images, wall, cpu}, err
+}
+
+// sending compares adit store with storescu: a set, so many times over, to one storescp.
+func (b *bench) sending(in *room, env []string, s set, times int, args ...string) (ours, theirs side, err error) {
+	scp, err := in.storeSCP(env, args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	dirs := slices.Repeat(s.dirs, times)
+	ours = func() (sample, error) { return sent(in, times*s.images, b.store(scp, dirs...)) }
+	theirs = func() (sample, error) { return sent(in, times*s.images, storeSCU(env, scp, dirs...)) }
+	return ours, theirs, nil
+}
+
+// sendingToNagle lets storescu send a quarter of the set only: it takes 40 ms per object.
+func sendingToNagle(b *bench, in *room) (ours, theirs side, err error) {
+	scp, err := in.storeSCP(nagle, "--ignore")
+	if err != nil {
+		return nil, nil, err
+	}
+	s := b.sets.ct
+	ours = func() (sample, error) { return sent(in, s.images, b.store(scp, s.dirs...)) }
+	theirs = func() (sample, error) { return sent(in, s.images/len(s.dirs), storeSCU(nagle, scp, s.dirs[0])) }
+	return ours, theirs, nil
+}
+
+// receiving compares our SCP with storescp --ignore; the CPU time is the receiver's.
+func receiving(b *bench, in *room) (ours, theirs side, err error) {
+	us, err := in.receiver()
+	if err != nil {
+		return nil, nil, err
+	}
+	them, err := in.storeSCP(noDelay, "--ignore")
+	if err != nil {
+		return nil, nil, err
+	}
+	s := b.sets.ct
+	to := func(scp *server) side {
+		return func() (sample, error) {
+			before, err := spent(scp.pid)
+			if err != nil {
+				return sample{}, err
+			}
+			wall, _, err := in.run(storeSCU(noDelay, scp, slices.Repeat(s.dirs, 2)...))
+			if err != nil {
+				return sample{}, err
+			}
+			after, err := spent(scp.pid)
+			return sample{2 * s.images, wall, after - before}, err
+		}
+	}
+	return to(us), to(them), nil
+}
+
+// relaying compares the way through ADIT with either half of it, done by DCMTK.
+func relaying(b *bench, in *room) (ours, theirs side, err error) {
+	s := b.sets.ct
+	from, err := in.qrSCP(s)
+	if err != nil {
+		return nil, nil, err
+	}
+	to, err := in.storeSCP(noDelay, "--ignore", "--fork")
+	if err != nil {
+		return nil, nil, err
+	}
+	adit, err := b.serve(in, "relay")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to)); err != nil {
+		return nil, nil, err
+	}
+	ours = func() (sample, error) { return adit.transfer(in.ctx, s) }
+	theirs = func() (sample, error) {
+		get, err := sent(in, s.images, program{noDelay, "getscu", []string{
+			"-S", "--ignore", "-pdu", maxPDU, "-aec", "QRSCP", "-k", "0008,0052=STUDY", "-k", "0020,000D=" + s.study, loopback, from.port,
+		}})
+		if err != nil {
+			return get, err
+		}
+		store, err := sent(in, s.images, storeSCU(noDelay, to, s.dirs...))
+		if store.wall > get.wall {
+			return store, err
+		}
+		return get, err
+	}
+	return ours, theirs, nil
+}
+
+// betweenOrthancs compares the way through ADIT with what the second Orthanc takes from storescu. It is emptied before each
+// turn, since it doesn't write what it has.
+func betweenOrthancs(b *bench, in *room) (ours, theirs side, err error) {
+	from, err := in.orthanc("source")
+	if err != nil {
+		return nil, nil, err
+	}
+	to, err := in.orthanc("destination")
+	if err != nil {
+		return nil, nil, err
+	}
+	s := b.sets.ct
+	if _, _, err := in.run(storeSCU(noDelay, from.server, s.dirs...)); err != nil {
+		return nil, nil, err
+	}
+	adit, err := b.serve(in, "orthanc")
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := errors.Join(adit.add(in.ctx, "source", "SOURCE", from.server), adit.add(in.ctx, "destination", "ORTHANC", to.server)); err != nil {
+		return nil, nil, err
+	}
+	emptied := func(do side) side {
+		return func() (sample, error) {
+			r, err := do()
+			if err != nil {
+				return r, err
+			}
+			images, err := to.empty(in.ctx)
+			if err == nil && images != s.images {
+				err = fmt.Errorf("Orthanc has %d of %d images", images, s.images)
+			}
+			return r, err
+		}
+	}
+	var four []program
+	for _, dir := range s.dirs {
+		four = append(four, storeSCU(noDelay, to.server, dir))
+	}
+	ours = emptied(func() (sample, error) { return adit.transfer(in.ctx, s) })
+	theirs = emptied(func() (sample, error) { return sent(in, s.images, four...) })
+	return ours, theirs, nil
+}
+
+var benchLine = regexp.MustCompile(`(?m)^Benchmark\S+\s+\d+\s+([0-9.]+) ns/op`)
+
+// rewriting runs the benchmarks of dicom/stream.
+func rewriting(_ *bench, in *room) (ours, theirs side, err error) {
+	tests := filepath.Join(in.dir, "stream.test")
+	if _, _, err := in.run(program{nil, "go", []string{"test", "-c", "-o", tests, "./dicom/stream"}}); err != nil {
+		return nil, nil, err
+	}
+	of := func(name string) side {
+		return func() (sample, error) {
+			out, err := exec.CommandContext(in.ctx, tests, "-test.run=^$", "-test.benchtime=0.5s", "-test.bench="+name).CombinedOutput()
+			m := benchLine.FindSubmatch(out)
+			if err != nil || m == nil {
+				return sample{}, errors.Join(err, fmt.Errorf("the benchmark %s gave no result:\n%s", name, out))
+			}
+			ns, err := strconv.ParseFloat(string(m[1]), 64)
+			const many = 1_000_000
+			return sample{images: many, wall: time.Duration(ns * many)}, err
+		}
+	}
+	return of("^BenchmarkRewrite$/^explicit$"), of("^BenchmarkCopy$"), nil
+}
