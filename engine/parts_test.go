@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/people"
+)
+
+func TestSafeName(t *testing.T) {
+	for value, want := range map[string]string{
+		"":                   "Undefined",
+		" ":                  "Undefined",
+		".":                  "Undefined",
+		"..":                 "Undefined",
+		"../../etc/passwd":   ".._.._etc_passwd",
+		`a<b>c:d"e/f\g|h?i*`: "a_b_c_d_e_f_g_h_i_",
+		"tab\tnul\x00":       "tab_nul_",
+		"bad\xffutf8":        "bad_utf8",
+		"trailing. ":         "trailing",
+		"CON":                "_CON",
+		"com1.txt":           "_com1.txt",
+		"CONTRAST":           "CONTRAST",
+		"頭部 CT":              "頭部 CT",
+	} {
+		require.Equal(t, want, safeName(value), "%q", value)
+	}
+	long := strings.Repeat("ä", 200)
+	a, b := safeName(long+"1"), safeName(long+"2")
+	require.LessOrEqual(t, len(a), maxName)
+	require.NotEqual(t, a, b, "what is cut off still tells names apart")
+	require.True(t, utf8.ValidString(a))
+}
+
+func FuzzSafeName(f *testing.F) {
+	for _, s := range []string{"", "..", "a/b", "CON.txt", strings.Repeat("x", 300), "\x00", " . "} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		name := safeName(s)
+		if name == "" || name == "." || name == ".." || strings.ContainsAny(name, "/\\\x00") || len(name) > maxName+1 || !utf8.ValidString(name) {
+			t.Fatalf("%q became %q", s, name)
+		}
+	})
+}
+
+// TestBuffer: what goes in comes out, whatever the size of the reads, and what is larger than the limit is begun only.
+func TestBuffer(t *testing.T) {
+	for _, size := range []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 3*chunkSize + 7, maxBuffer - 1, maxBuffer, maxBuffer + 1} {
+		data := bytes.Repeat([]byte("abcdefg"), size/7+1)[:size]
+		b := &buffer{}
+		r := io.Reader(bytes.NewReader(data))
+		if size < 4*chunkSize {
+			r = iotest.HalfReader(r)
+		}
+		whole, err := b.fill(r)
+		require.NoError(t, err)
+		require.Equal(t, size < maxBuffer, whole, size)
+		require.Equal(t, min(size, maxBuffer), b.size)
+		require.GreaterOrEqual(t, b.held(), int64(b.size))
+		for range 2 { // it can be read again from the beginning
+			got, err := io.ReadAll(io.MultiReader(struct{ io.Reader }{b.reader()}, r))
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data[:len(got)], got))
+			var out bytes.Buffer
+			n, err := b.reader().WriteTo(&out)
+			require.NoError(t, err)
+			require.EqualValues(t, b.size, n)
+			require.True(t, bytes.Equal(data[:b.size], out.Bytes()))
+		}
+		b.free()
+	}
+	broken := errors.New("broken")
+	b := &buffer{}
+	_, err := b.fill(io.MultiReader(strings.NewReader("abc"), iotest.ErrReader(broken)))
+	require.ErrorIs(t, err, broken)
+	b.free()
+}
+
+func TestCredit(t *testing.T) {
+	c := newCredit(10)
+	require.True(t, c.take(6))
+	require.False(t, c.take(6))
+	require.True(t, c.take(4))
+	c.give(10)
+	require.True(t, c.take(10))
+}
+
+// TestPolicies: what follows from an error.
+func TestPolicies(t *testing.T) {
+	transient := &ul.RejectedError{AssociateRJ: ul.AssociateRJ{Result: ul.RejectedTransient, Source: ul.RejectedByPresentation, Reason: ul.ReasonLocalLimit}}
+	unknown := &ul.RejectedError{AssociateRJ: ul.AssociateRJ{Result: ul.RejectedPermanent, Source: ul.RejectedByUser, Reason: ul.ReasonCalledAE}}
+	tests := []struct {
+		name string
+		err  error
+		want policy
+	}{
+		{"nothing listens", &ul.ConnectError{}, policyWait},
+		{"local limit exceeded", transient, policyWait},
+		{"out of resources", &dimse.StatusError{Status: dimse.OutOfResources}, policyWait},
+		{"database away", &pgconn.ConnectError{}, policyWait},
+		{"unknown AE title", unknown, policyPermanent},
+		{"speaks HTTP", &ul.NotDICOMError{Got: "HTTP"}, policyPermanent},
+		{"no contexts", &dimse.NoContextsError{}, policyPermanent},
+		{"query refused", &dimse.StatusError{Status: dimse.DataSetMismatch}, policyPermanent},
+		{"right lost", &people.Denied{}, policyPermanent},
+		{"disk full", syscall.ENOSPC, policyPermanent},
+		{"association aborted", &ul.AbortedError{}, policyAgain},
+		{"connection lost", &ul.LostError{Err: io.EOF}, policyAgain},
+		{"timeout", &ul.TimeoutError{}, policyAgain},
+		{"anything else", errors.New("?"), policyAgain},
+		{"its own policy", permanent("%w", &ul.ConnectError{}), policyPermanent},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			require.Equal(t, tt.want, policyOf(tt.err))
+			require.Equal(t, tt.want, policyOf(fmt.Errorf("while trying: %w", tt.err)))
+		})
+	}
+}
+
+// TestProposals: all that is proposed fits into one association, uncompressed and held syntaxes first, nothing compressed for
+// what has no pixels.
+func TestProposals(t *testing.T) {
+	held := map[string][]string{dict.CTImageStorage: {dict.JPEGXL}}
+	one := proposals([]string{dict.CTImageStorage, dict.BasicTextSRStorage}, held)
+	require.Equal(t, []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.JPEGXL}, one[dict.CTImageStorage][:3])
+	require.Contains(t, one[dict.CTImageStorage], dict.JPEGBaseline8Bit)
+	require.ElementsMatch(t, dataSyntaxes, one[dict.BasicTextSRStorage])
+
+	all := dict.StorageClasses(true)
+	for n := 1; n <= 60; n++ {
+		total := 0
+		for _, list := range proposals(all[:n], nil) {
+			total += len(list)
+		}
+		require.LessOrEqual(t, total, maxContexts-2, "%d classes", n)
+	}
+	require.Empty(t, proposals(nil, nil))
+}
+
+func TestSearchMatches(t *testing.T) {
+	f := FoundStudy{StudyInstanceUID: "1.2", PatientID: "P", AccessionNumber: "A", ModalitiesInStudy: []string{"CT", "SR"}, StudyDate: "20240105"}
+	for _, s := range []Search{
+		{PatientID: "P"}, {AccessionNumber: "A"}, {Modality: "SR"}, {StudyDateFrom: "20240105", StudyDateTo: "20240105"}, {StudyDateTo: "20250101"},
+	} {
+		require.True(t, s.matches(f), "%+v", s)
+	}
+	for _, s := range []Search{
+		{PatientID: "Q"}, {AccessionNumber: "B"}, {Modality: "MR"}, {StudyDateFrom: "20240106"}, {StudyDateTo: "20240104"},
+	} {
+		require.False(t, s.matches(f), "%+v", s)
+	}
+	require.False(t, Search{}.matches(FoundStudy{}), "without a UID it is nothing")
+	require.Equal(t, "Doe^Jane*", dicomName("Doe, Jane"))
+	require.Equal(t, "Doe^J*", dicomName("Doe^J*"))
+}
+
+func TestJobMessage(t *testing.T) {
+	for _, tt := range []struct {
+		success, warning, failure, canceled int32
+		status, want                        string
+	}{
+		{2, 0, 0, 0, Success, "All tasks succeeded."},
+		{1, 0, 0, 1, Success, "Some tasks were canceled."},
+		{1, 1, 0, 0, Warning, "Some tasks have warnings."},
+		{0, 1, 0, 0, Warning, "All tasks have warnings."},
+		{1, 0, 1, 0, Failure, "Some tasks failed."},
+		{0, 0, 1, 0, Failure, "All tasks failed."},
+		{1, 0, 0, 1, Canceled, "Some tasks were canceled."},
+		{0, 0, 0, 1, Canceled, "All tasks were canceled."},
+		{0, 0, 0, 0, Pending, ""},
+	} {
+		j := Job{}
+		j.Status, j.NSuccess, j.NWarning, j.NFailure, j.NCanceled = tt.status, tt.success, tt.warning, tt.failure, tt.canceled
+		require.Equal(t, tt.want, j.Message(), "%+v", tt)
+	}
+}
