@@ -40,7 +40,7 @@ func newToFolder(t *testing.T, size string, gate *pacs.Stop) *toFolder {
 		t.Cleanup(gate.Release)
 	}
 	f.from = newPACS(t, cfg)
-	f.server = serve(t, filepath.Join(t.TempDir(), "data"))
+	f.server = serve(t, newDataDir(t))
 	f.addServer("from", f.from.Addr())
 	f.folder = filepath.Join(f.disk.path, "studies")
 	require.NoError(t, os.Mkdir(f.folder, 0o755))

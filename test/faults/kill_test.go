@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package faults
 
 import (
 	"encoding/hex"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -45,7 +46,7 @@ func newTransit(t *testing.T, study *phantom.Study, at where, args ...string) *t
 		destination.Gate = tr.stop.Gate
 	}
 	tr.from, tr.to = newPACS(t, source), newPACS(t, destination)
-	tr.server = serve(t, filepath.Join(t.TempDir(), "data"), args...)
+	tr.server = serve(t, newDataDir(t), args...)
 	t.Cleanup(tr.stop.Release)
 	tr.addServer("from", tr.from.Addr())
 	tr.addServer("to", tr.to.Addr())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-//go:build faults
+//go:build faults && linux
 
 package faults
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package faults
 
 import (
@@ -7,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 )
 
@@ -19,12 +22,19 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "adit-faults-")
+	dir, err := os.MkdirTemp("", "adit-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	defer func() { _ = os.RemoveAll(dir) }() // a left-over is no reason to fail
+	defer func() {
+		_ = syscall.Unmount(dir, syscall.MNT_DETACH) // if it was mounted
+		_ = os.RemoveAll(dir)                        // a left-over is no reason to fail
+	}()
+	if err := inMemory(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	program = filepath.Join(dir, "adit")
 	build := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/adit-go/adit/cmd/adit")
 	if out, err := build.CombinedOutput(); err != nil {

@@ -5,7 +5,6 @@ package faults
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"testing"
@@ -52,7 +51,7 @@ func TestMemory(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			from, to := pacstest.Start(t), pacstest.Start(t)
-			s := serve(t, filepath.Join(t.TempDir(), "data"))
+			s := serve(t, newDataDir(t))
 			s.addServer("from", from.Addr)
 			s.addServer("to", to.Addr)
 			var jobs []client.Job

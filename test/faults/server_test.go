@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package faults
 
 import (
@@ -105,6 +107,38 @@ func serve(t *testing.T, dir string, args ...string) *server {
 		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline}))
 	require.NoError(t, err)
 	return s
+}
+
+// template is a data directory in which a server has run once: making a database takes longer than most tests.
+var template = sync.OnceValues(func() (string, error) {
+	dir := filepath.Join(filepath.Dir(program), "template")
+	cmd := exec.Command(program, "serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--dicom-listen", "")
+	cmd.SysProcAttr = dieWithParent()
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return "", err
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if readyLine.MatchString(lines.Text()) {
+			err = cmd.Process.Signal(syscall.SIGTERM)
+		}
+	}
+	return dir, errors.Join(err, cmd.Wait())
+})
+
+// newDataDir gives a data directory for a server of its own.
+func newDataDir(t *testing.T) string {
+	t.Helper()
+	made, err := template()
+	require.NoError(t, err)
+	dir := filepath.Join(t.TempDir(), "data")
+	out, err := exec.Command("cp", "-a", made, dir).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return dir
 }
 
 // signal sends a signal to the server alone.
