@@ -98,9 +98,13 @@ func (p *process) pump(logger *slog.Logger, out io.Reader) {
 	}
 }
 
+// asked is PostgreSQL's answer to our own question whether it is ready yet.
+const asked = "the database system is starting up"
+
 func report(logger *slog.Logger, line string) {
-	switch severity, _, _ := strings.Cut(line, ":"); severity {
-	case "PANIC", "FATAL":
+	severity, text, _ := strings.Cut(line, ":")
+	switch {
+	case (severity == "PANIC" || severity == "FATAL") && strings.TrimSpace(text) != asked:
 		logger.Warn("PostgreSQL says", "line", line)
 	default:
 		logger.Debug("PostgreSQL says", "line", line)
