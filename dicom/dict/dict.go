@@ -64,7 +64,7 @@ type Entry struct {
 // Lookup finds a tag in the dictionary: standard attributes, command elements (group 0000), repeating groups, the
 // group length of any group and private creators. Other private elements are unknown to it.
 func Lookup(t Tag) (Entry, bool) {
-	if i, ok := slices.BinarySearchFunc(entries[:], t, func(e Entry, t Tag) int { return cmp.Compare(e.Tag, t) }); ok {
+	if i := find(t); i >= 0 {
 		return entries[i], true
 	}
 	switch {
@@ -83,8 +83,27 @@ func Lookup(t Tag) (Entry, bool) {
 	return Entry{}, false
 }
 
+// find gives the index of a tag among entries, -1 if it isn't there. It runs for every element of every header in implicit VR.
+func find(t Tag) int {
+	i, j := 0, len(entryTags)
+	for i < j {
+		if m := (i + j) / 2; entryTags[m] < t {
+			i = m + 1
+		} else {
+			j = m
+		}
+	}
+	if i < len(entryTags) && entryTags[i] == t {
+		return i
+	}
+	return -1
+}
+
 // VROf gives the VR of a tag in an implicit VR data set: the dictionary's, UN for what it doesn't know.
 func VROf(t Tag) VR {
+	if i := find(t); i >= 0 && entries[i].VR != 0 {
+		return entries[i].VR
+	}
 	if e, ok := Lookup(t); ok && e.VR != 0 {
 		return e.VR
 	}

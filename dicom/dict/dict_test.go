@@ -47,7 +47,10 @@ func TestLookup(t *testing.T) {
 func TestTablesAreSorted(t *testing.T) {
 	require.True(t, slices.IsSortedFunc(entries[:], func(a, b Entry) int { return int(int64(a.Tag) - int64(b.Tag)) }))
 	require.True(t, slices.IsSortedFunc(uids[:], func(a, b UIDEntry) int { return strings.Compare(a.UID, b.UID) }))
-	for _, e := range entries {
+	require.Len(t, entryTags, len(entries))
+	for i, e := range entries {
+		require.Equal(t, entryTags[i], e.Tag)
+		require.Equal(t, i, find(e.Tag))
 		if e.Keyword == "" {
 			continue
 		}

@@ -121,15 +121,8 @@ func (c *converter) read(o *Object, p []byte) (int, error) {
 			return n, nil
 		case c.err != nil:
 			return 0, c.err
-		case c.w.skip > 0 && c.width == 1 && !c.drop && c.tag != dict.PixelRepresentation:
-			// A long value needs no buffer.
-			n, err := o.readBody(p[:min(int64(len(p)), c.w.skip)])
-			if n > 0 {
-				c.w.advance(int64(n))
-				c.out = c.leave(o.s.converted[:0])
-			}
-			c.end(o, err)
-			if n > 0 {
+		case c.w.skip > 0 && !c.drop && c.tag != dict.PixelRepresentation && len(p) >= c.width:
+			if n := c.direct(o, p); n > 0 {
 				return n, nil
 			}
 		default:
@@ -141,6 +134,23 @@ func (c *converter) read(o *Object, p []byte) (int, error) {
 			}
 		}
 	}
+}
+
+// direct reads from within a value to p, which holds a unit or more: long values need no buffer.
+func (c *converter) direct(o *Object, p []byte) int {
+	begun := copy(p, c.unit[:c.begun])
+	n, err := o.readBody(p[begun:min(int64(len(p)), int64(begun)+c.w.skip)])
+	whole := begun + n
+	if c.w.advance(int64(n)); c.w.skip > 0 {
+		whole -= whole % c.width
+		c.begun = copy(c.unit[:], p[whole:begun+n])
+	} else {
+		c.begun = 0
+		c.out = c.leave(o.s.converted[:0])
+	}
+	swap(p[:whole], c.width)
+	c.end(o, err)
+	return whole
 }
 
 // end notes how the source ended, if it did.

@@ -57,7 +57,7 @@ func sameValues(t testing.TB, want, got *DataSet) {
 		return slices.DeleteFunc(slices.Clone(d.elems), func(e Element) bool { return e.Tag.IsGroupLength() })
 	}
 	a, b := list(want), list(got)
-	require.Equal(t, len(a), len(b), "number of elements")
+	require.Len(t, b, len(a), "number of elements")
 	for i := range a {
 		require.Equal(t, a[i].Tag, b[i].Tag)
 		if a[i].VR != dict.SQ && b[i].VR != dict.SQ {
@@ -69,7 +69,7 @@ func sameValues(t testing.TB, want, got *DataSet) {
 			continue
 		}
 		x, y := itemsOf(t, a[i]), itemsOf(t, b[i])
-		require.Equal(t, len(x), len(y), "items of %s", a[i].Tag)
+		require.Len(t, y, len(x), "items of %s", a[i].Tag)
 		for j := range x {
 			sameValues(t, x[j], y[j])
 		}

@@ -199,6 +199,10 @@ func (h *Header) putEdit(e edit) {
 		h.charset = nil
 	}
 	s := h.o.s
+	if n := len(s.edits); n == 0 || s.edits[n-1].tag < e.tag { // most rewriters go by tag
+		s.edits = append(s.edits, e)
+		return
+	}
 	i, ok := h.findEdit(e.tag)
 	if ok {
 		s.edits[i] = e
@@ -214,7 +218,14 @@ func (h *Header) findEdit(tag dict.Tag) (int, bool) {
 // find gives the elements of a tag as a range of the index; an empty range is where the tag belongs.
 func (h *Header) find(tag dict.Tag) (first, last int) {
 	s := h.o.s
-	first, _ = slices.BinarySearchFunc(s.index, tag, func(e element, t dict.Tag) int { return cmp.Compare(e.tag, t) })
+	end := len(s.index)
+	for first < end {
+		if m := (first + end) / 2; s.index[m].tag < tag {
+			first = m + 1
+		} else {
+			end = m
+		}
+	}
 	for last = first; last < len(s.index) && s.index[last].tag == tag; {
 		last++
 	}

@@ -26,7 +26,6 @@ type Object struct {
 	deflater *deflater           // nil unless what goes out is to be deflated
 	s        *scratch
 	header   Header
-	w        walker // structure of what goes out after the header
 	head     []byte // outgoing header still to be read
 	rest     []byte // read from the source beyond the header, still to be read
 	started  bool
@@ -35,6 +34,7 @@ type Object struct {
 
 // scratch is the memory of an Object. It goes back to the pool when the object is closed.
 type scratch struct {
+	w         walker    // over the input: the header, then what goes out after it
 	buf       []byte    // as received: the header, and what was read beyond it
 	out       []byte    // the header as edited
 	index     []element // top-level elements of the header
@@ -78,7 +78,7 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 		o.deflated = newDeflated(r, s.buf, lim.Header)
 		o.src, s.buf = o.deflated.plain, make([]byte, 0, firstRead)
 	}
-	o.w.start(syntaxOf(o.ts), lim.Depth)
+	o.s.w.start(syntaxOf(o.ts), lim.Depth)
 	end, err := o.scan(lim.Header)
 	if err != nil {
 		_ = o.Close()
@@ -92,7 +92,7 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 
 // scan walks the header, reading as it needs, and gives its length. The walker then stands at that place.
 func (o *Object) scan(limit int) (int, error) {
-	s, w := o.s, &o.w
+	s, w := o.s, &o.s.w
 	for {
 		begin := w.pos
 		atTop := w.depth == 0
@@ -138,7 +138,7 @@ func large(length uint32, limit int) bool { return int64(length) >= int64(limit)
 func (o *Object) cut(limit int, err error) (int, error) {
 	if !errors.Is(err, ErrTooLarge) {
 		if atEnd(err) {
-			err = o.w.finish()
+			err = o.s.w.finish()
 		}
 		return 0, err
 	}
@@ -153,8 +153,8 @@ func (o *Object) cut(limit int, err error) (int, error) {
 
 // back puts the walker where the body begins.
 func (o *Object) back(begin int) int {
-	o.w.start(syntaxOf(o.ts), o.w.most)
-	o.w.pos = int64(begin)
+	o.s.w.start(syntaxOf(o.ts), o.s.w.most)
+	o.s.w.pos = int64(begin)
 	return begin
 }
 
@@ -235,7 +235,7 @@ func (o *Object) begin() error {
 	}
 	if from, to := syntaxOf(o.ts), syntaxOf(o.to); from != to {
 		pr, _ := o.header.Get(dict.PixelRepresentation)
-		o.conv = newConverter(from, to, o.w.most, len(pr.Value) > 0 && pr.Value[0] == 1)
+		o.conv = newConverter(from, to, o.s.w.most, len(pr.Value) > 0 && pr.Value[0] == 1)
 		err := o.conv.header(o.s.converted[:0], o.head, o.header.bodyTag(), o.header.end)
 		o.s.converted = o.conv.out[:0]
 		return err
@@ -269,11 +269,11 @@ func (o *Object) readPlain(p []byte) (int, error) {
 		return n, nil
 	}
 	n, err := o.readBody(p)
-	if bad := o.w.feed(p[:n]); bad != nil {
+	if bad := o.s.w.feed(p[:n]); bad != nil {
 		return n, bad
 	}
 	if atEnd(err) {
-		if bad := o.w.finish(); bad != nil {
+		if bad := o.s.w.finish(); bad != nil {
 			return n, bad
 		}
 		if bad := o.trailer(); bad != nil {

@@ -36,7 +36,7 @@ type Token struct {
 func (h *Header) Tokens() iter.Seq[Token] {
 	return func(yield func(Token) bool) {
 		t := tokenizer{b: h.o.s.buf[:h.end]}
-		t.w.start(syntaxOf(h.o.ts), h.o.w.most)
+		t.w.start(syntaxOf(h.o.ts), h.o.s.w.most)
 		t.run(yield)
 	}
 }

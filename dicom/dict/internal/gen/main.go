@@ -186,6 +186,13 @@ func entryTable(tags, repeats []tagRow) string {
 	for _, t := range tags {
 		fmt.Fprintf(&b, "{0x%s, %s},\n", t.key, entryFields(t))
 	}
+	b.WriteString("}\n\n// entryTags are the tags of entries, close together for the search.\nvar entryTags = [...]Tag{\n")
+	for n, t := range tags {
+		b.WriteString("0x" + t.key + ",")
+		if n%10 == 9 {
+			b.WriteByte('\n')
+		}
+	}
 	b.WriteString("}\n\n// byKeyword holds the indices of entries with a keyword, sorted by keyword.\nvar byKeyword = [...]uint16{\n")
 	var order []int
 	for i, t := range tags {
