@@ -112,9 +112,14 @@ func TestDropsIdle(t *testing.T) {
 func TestMisbehaveAsJSON(t *testing.T) {
 	in := pacs.Misbehave{
 		Association: pacs.AssociationFaults{First: 1, Reject: pacs.RejectLimit},
-		Find:        pacs.FindFaults{Cap: 3, IgnoreKeys: []dict.Tag{dict.StudyDate}},
-		Get:         pacs.GetFaults{SuccessAfter: 37, FinalStatus: new(dimse.Success), Refuse: []string{"1.2.3"}},
-		Store:       pacs.StoreFaults{Statuses: map[string]dimse.Status{"1.2.3": 0xA700}},
+		Find: pacs.FindFaults{
+			Cap: 3, IgnoreKeys: []dict.Tag{dict.StudyDate}, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"1"}, dict.StudyTime: nil},
+		},
+		Get: pacs.GetFaults{SuccessAfter: 37, FinalStatus: new(dimse.Success), Refuse: []string{"1.2.3"}},
+		Move: pacs.MoveFaults{
+			GetFaults: pacs.GetFaults{First: 2, Truncate: map[string]int64{"1.2.3": 4}}, Limit: 2, NoOriginator: true, Late: 3,
+		},
+		Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{"1.2.3": 0xA700}},
 	}
 	b, err := json.Marshal(in) //nolint:musttag // Go speaks to Go
 	require.NoError(t, err)

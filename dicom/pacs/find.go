@@ -18,7 +18,7 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	a, end := p.begin(op.Association)
 	defer end()
 	f := p.faults.find()
-	p.recorder.found(recorded(a, op.Association, op.SOPClassUID, op.Identifier))
+	p.recorder.found(recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier))
 	event := Event{Kind: AtFind, Association: a.number, CallingAE: a.callingAE, Canceled: op.Canceled()}
 	p.gate(ctx, event)
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
@@ -43,10 +43,21 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 		event.Kind, event.Number = AtMatch, i+1
 		p.gate(ctx, event)
 		if !f.IgnoreCancel && isClosed(op.Canceled()) {
+			if f.AbortOnCancel {
+				event.Kind = AtCancelAbort
+				p.gate(ctx, event)
+				op.Association.Abort()
+			}
 			return dimse.Canceled
 		}
-		if op.Pending(rq.answer(r, f.OmitKeys)) != nil {
-			return dimse.ProcessingFailure
+		times := 1
+		if f.SendTwice == i+1 {
+			times = 2
+		}
+		for range times {
+			if op.Pending(rq.answer(r, f)) != nil {
+				return dimse.ProcessingFailure
+			}
 		}
 	}
 	return dimse.Success

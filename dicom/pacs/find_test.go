@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/ul"
 )
 
 func TestFindStudies(t *testing.T) {
@@ -153,6 +154,29 @@ func TestFindIgnoresAndOmitsKeys(t *testing.T) {
 	require.True(t, got[0].Has(dict.PatientName))
 }
 
+// What PACS answer instead of what is true, and what they claim that it is encoded in.
+func TestFindAnswersUntruths(t *testing.T) {
+	long := "ACCESSION-NUMBER-LONGER-THAN-16"
+	p := start(t, pacs.Config{Studies: phantom.DemoStudies()[2:3], Misbehave: pacs.Misbehave{Find: pacs.FindFaults{
+		SendTwice: 1, CharacterSet: "ISO_IR 101",
+		Answers: map[dict.Tag][]string{
+			dict.StudyDate: nil, dict.StudyTime: nil, dict.PatientBirthDate: nil, dict.AccessionNumber: {long}, dict.PatientID: {"MERGED-1"},
+		},
+	}}})
+	got := find(t, dial(t, p), findClass, keys("STUDY", "StudyDate", "", "StudyTime", "", "PatientBirthDate", "", "AccessionNumber", "",
+		"PatientID", "PHANTOM-002", "PatientName", ""))
+	require.Len(t, got, 2)
+	require.Equal(t, got[0], got[1])
+	for _, tag := range []dict.Tag{dict.StudyDate, dict.StudyTime, dict.PatientBirthDate} {
+		require.True(t, got[0].Has(tag))
+		require.Empty(t, got[0].String(tag))
+	}
+	require.Equal(t, long, got[0].String(dict.AccessionNumber))
+	require.Equal(t, "MERGED-1", got[0].String(dict.PatientID))
+	require.Equal(t, []string{"ISO_IR 101"}, got[0].Strings(dict.SpecificCharacterSet))
+	require.Equal(t, "Phäntom^Bęta", got[0].String(dict.PatientName), "Latin-1, read as the Latin-2 that it claims to be")
+}
+
 func TestFaultsOfTheFirstOnly(t *testing.T) {
 	p := start(t, pacs.Config{
 		Studies:   phantom.DemoStudies(),
@@ -163,6 +187,34 @@ func TestFaultsOfTheFirstOnly(t *testing.T) {
 		_, status := findStatus(t, a, "STUDY")
 		require.Equal(t, want, status)
 	}
+}
+
+// C-CANCEL is answered by an abort.
+func TestFindCancelAborts(t *testing.T) {
+	aborting := make(chan struct{})
+	p := start(t, pacs.Config{
+		Studies:   phantom.DemoStudies(),
+		Misbehave: pacs.Misbehave{Find: pacs.FindFaults{AbortOnCancel: true}},
+		Gate: func(ctx context.Context, e pacs.Event) {
+			switch {
+			case e.Kind == pacs.AtMatch && e.Number == 2:
+				select {
+				case <-e.Canceled:
+				case <-ctx.Done():
+				}
+			case e.Kind == pacs.AtCancelAbort:
+				close(aborting)
+			}
+		},
+	})
+	a := dial(t, p)
+	for _, err := range a.Find(limit(t), findClass, keys("STUDY", "PatientID", "")) {
+		require.NoError(t, err)
+		break // sends C-CANCEL and drains
+	}
+	<-aborting
+	require.ErrorAs(t, a.Echo(limit(t)), new(*ul.AbortedError))
+	require.NoError(t, p.Recorder().WaitOpen(limit(t), 0))
 }
 
 // C-CANCEL comes before the second match. A PACS that ignores it goes on to the end.

@@ -4,230 +4,23 @@ package pacs
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"hash"
-	"io"
-	"slices"
-	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/ul"
 )
-
-// retrieval is a C-GET under way.
-type retrieval struct {
-	p       *PACS
-	a       *association
-	op      *dimse.GetOperation
-	f       GetFaults
-	number  int // of the object that is being sent
-	left    int
-	done    int
-	failed  []string
-	warning int
-}
-
-// errDropped tells that the connection was closed as a fault wants it.
-var errDropped = errors.New("pacs: the connection was dropped")
 
 func (p *PACS) get(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 	a, end := p.begin(op.Association)
 	defer end()
-	g := retrieval{p: p, a: a, op: op, f: p.faults.get()}
-	p.recorder.got(recorded(a, op.Association, op.SOPClassUID, op.Identifier))
+	g := retrieval{p: p, a: a, op: op, association: op.Association, f: p.faults.get(), store: op.Store}
+	p.recorder.got(recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier))
 	p.gate(ctx, g.event(AtGet, ""))
-	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
-	switch {
-	case g.f.Status != dimse.Success:
-		return g.f.Status
-	case !ok:
-		return dimse.DataSetMismatch
-	case g.f.Empty:
-		return g.final(ctx, dimse.Success)
-	}
-	var objects []*object
-	for _, r := range p.archive.rows(imageLevel, rq.selects) {
-		objects = append(objects, r.object)
-	}
-	if g.f.OutOfOrder {
-		slices.Reverse(objects)
+	objects, status := g.selected(op.SOPClassUID, op.Identifier)
+	if status != dimse.Success {
+		return status
 	}
 	status, err := g.sendAll(ctx, objects)
 	if err != nil {
 		return dimse.ProcessingFailure // the association has ended: nobody reads it
 	}
-	return g.final(ctx, status)
-}
-
-func (g *retrieval) event(k EventKind, sopInstanceUID string) Event {
-	return Event{
-		Kind: k, Association: g.a.number, CallingAE: g.a.callingAE, Canceled: g.op.Canceled(),
-		Number: g.number, SOPInstanceUID: sopInstanceUID,
-	}
-}
-
-// sendAll performs the sub-operations and gives the final status. An error means that the association has ended.
-func (g *retrieval) sendAll(ctx context.Context, objects []*object) (dimse.Status, error) {
-	g.left = len(objects)
-	for i, o := range objects {
-		g.number = i + 1
-		if g.f.SuccessAfter > 0 && i == g.f.SuccessAfter {
-			return dimse.Success, nil
-		}
-		g.p.gate(ctx, g.event(AtSubOperation, o.sopInstanceUID))
-		if !g.f.IgnoreCancel && isClosed(g.op.Canceled()) {
-			return dimse.Canceled, nil
-		}
-		g.left--
-		if err := g.subOperation(ctx, o); err != nil {
-			return 0, err
-		}
-	}
-	g.left = 0
-	switch {
-	case len(g.failed) == 0:
-		return dimse.Success, nil
-	case g.f.RefusedStatus != 0:
-		return g.f.RefusedStatus, nil
-	case len(g.failed) == len(objects):
-		return dimse.OutOfResourcesSubOps, nil
-	}
-	return dimse.SubOperationsIncomplete, nil
-}
-
-// subOperation sends one object, and reports progress.
-func (g *retrieval) subOperation(ctx context.Context, o *object) error {
-	times := 1
-	if g.f.SendTwice == g.number {
-		times = 2
-	}
-	for range times {
-		if slices.Contains(g.f.Refuse, o.sopInstanceUID) || o.open == nil {
-			g.failed = append(g.failed, o.sopInstanceUID)
-			continue
-		}
-		if err := g.send(ctx, o); err != nil {
-			return err
-		}
-	}
-	if g.f.NoPending {
-		return nil
-	}
-	return g.op.Pending(g.counts())
-}
-
-func (g *retrieval) counts() dimse.Counts {
-	return dimse.Counts{
-		Remaining: dimse.Counted(g.left), Completed: dimse.Counted(g.done),
-		Failed: dimse.Counted(len(g.failed)), Warning: dimse.Counted(g.warning),
-	}
-}
-
-// send performs a C-STORE sub-operation. An error means that the association has ended.
-func (g *retrieval) send(ctx context.Context, o *object) error {
-	r, err := o.open()
-	if err != nil {
-		g.failed = append(g.failed, o.sopInstanceUID)
-		return nil
-	}
-	defer func() { _ = r.Close() }() // read only
-	data := &hashed{r: r, sum: sha256.New(), limit: -1}
-	if g.f.DropAtObject == g.number {
-		data.limit, data.beyond = g.f.DropAfterBytes, g.a.dropped
-	}
-	if g.f.StallAtObject == g.number {
-		data.limit, data.beyond = g.f.StallAfterBytes, func() error { return stalled(ctx) }
-	}
-	rsp, err := g.op.Store(ctx, dimse.StoreRequest{
-		SOPClassUID: o.sopClassUID, SOPInstanceUID: o.sopInstanceUID, TransferSyntaxUID: o.transferSyntaxUID,
-	}, data)
-	if err != nil {
-		return g.notSent(o, err)
-	}
-	g.p.recorder.sent(Transfer{
-		Association: g.a.number, SOPClassUID: o.sopClassUID, SOPInstanceUID: o.sopInstanceUID,
-		TransferSyntaxUID: o.transferSyntaxUID, Bytes: data.n, SHA256: hex.EncodeToString(data.sum.Sum(nil)),
-		Status: uint16(rsp.Status), Time: time.Now(),
-	})
-	switch rsp.Status.Class() {
-	case dimse.ClassSuccess:
-		g.done++
-	case dimse.ClassWarning:
-		g.warning++
-	default:
-		g.failed = append(g.failed, o.sopInstanceUID)
-	}
-	return nil
-}
-
-// notSent counts an object as failed if the association lives on.
-func (g *retrieval) notSent(o *object, err error) error {
-	var noContext *dimse.NoContextError
-	var source *ul.SourceError
-	if errors.As(err, &noContext) || errors.As(err, &source) && !source.Sent && !errors.Is(err, errDropped) {
-		g.failed = append(g.failed, o.sopInstanceUID)
-		return nil
-	}
-	return err
-}
-
-// final sends the final response.
-func (g *retrieval) final(ctx context.Context, status dimse.Status) dimse.Status {
-	g.p.gate(ctx, g.event(AtGetEnd, ""))
-	if g.f.FinalStatus != nil {
-		status = *g.f.FinalStatus
-	}
-	r := dimse.GetResult{Status: status}
-	if !g.f.NoCounts {
-		r.Counts = g.counts()
-		if status != dimse.Canceled { // elsewhere it must not be there (PS3.4 C.4.3.1.4)
-			r.Remaining = dimse.Count{}
-		}
-	}
-	if !g.f.NoFailedList && status != dimse.Success {
-		r.FailedSOPInstanceUIDs = g.failed
-	}
-	_ = g.op.Final(r) // if it fails the association has ended, and nobody reads the status
-	return status
-}
-
-// dropped drops the connection inside an object.
-func (a *association) dropped() error {
-	a.drop()
-	return errDropped
-}
-
-// stalled waits for the end of the association.
-func stalled(ctx context.Context) error {
-	<-ctx.Done()
-	return context.Cause(ctx)
-}
-
-// hashed counts and digests what is read, and calls beyond instead of going past limit.
-type hashed struct {
-	r      io.Reader
-	n      int64
-	sum    hash.Hash
-	limit  int64 // -1: none
-	beyond func() error
-	err    error // of reading, but for io.EOF
-}
-
-func (h *hashed) Read(b []byte) (int, error) {
-	if h.limit >= 0 {
-		if h.n >= h.limit {
-			h.err = h.beyond()
-			return 0, h.err
-		}
-		b = b[:min(int64(len(b)), h.limit-h.n)]
-	}
-	n, err := h.r.Read(b)
-	h.n += int64(n)
-	h.sum.Write(b[:n])
-	if err != io.EOF { // an error that wraps io.EOF is no end
-		h.err = err
-	}
-	return n, err
+	return g.final(ctx, AtGetEnd, status)
 }

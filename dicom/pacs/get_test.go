@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/ul"
 )
 
 func TestGetLevels(t *testing.T) {
@@ -196,6 +197,48 @@ func TestGetCancelAtGate(t *testing.T) {
 			require.Equal(t, dimse.Counted(6), r.Remaining)
 		}
 	}
+}
+
+func TestGetCancelAborts(t *testing.T) {
+	st, held := ctStudy(1, 5), make(chan struct{})
+	p := start(t, pacs.Config{
+		Studies:   []*phantom.Study{st},
+		Misbehave: pacs.Misbehave{Get: pacs.GetFaults{AbortOnCancel: true}},
+		Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtSubOperation && e.Number == 3 {
+				close(held)
+				select {
+				case <-e.Canceled:
+				case <-ctx.Done():
+				}
+			}
+		},
+	})
+	count := 0
+	_, err := dial(t, p).Get(limit(t), dimse.GetRequest{
+		SOPClassUID: getClass, Identifier: keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID), Stop: held,
+	}, func(context.Context, *dimse.Incoming) dimse.Status {
+		count++
+		return dimse.Success
+	})
+	require.ErrorAs(t, err, new(*ul.AbortedError))
+	require.Equal(t, 2, count)
+}
+
+// A data set that was cut on the PACS's disk is sent as if it were whole.
+func TestGetTruncates(t *testing.T) {
+	st := ctStudy(1, 3)
+	in := st.Instances()[1]
+	p := start(t, pacs.Config{
+		Studies:   []*phantom.Study{st},
+		Misbehave: pacs.Misbehave{Get: pacs.GetFaults{Truncate: map[string]int64{in.SOPInstanceUID: in.Size() - 100}}},
+	})
+	r, got, err := get(t, dial(t, p), keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID))
+	require.NoError(t, err)
+	require.Equal(t, dimse.Success, r.Status)
+	require.Equal(t, uids(st), uidsOf(got))
+	require.Equal(t, in.Size()-100, p.Recorder().Log().Sent[1].Bytes)
+	require.Equal(t, p.Recorder().Log().Sent[1].SHA256, got[1].sha256)
 }
 
 // A source that stalls inside an object is left by an abort.

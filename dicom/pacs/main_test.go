@@ -18,6 +18,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 const (
@@ -31,7 +32,10 @@ const (
 	patience = 20 * time.Second
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	testpeer.Isolate()
+	goleak.VerifyTestMain(m)
+}
 
 // ctStudy is a study of n small CT images.
 func ctStudy(seed uint64, n int) *phantom.Study {

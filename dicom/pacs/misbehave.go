@@ -16,6 +16,7 @@ type Misbehave struct {
 	Association AssociationFaults
 	Find        FindFaults
 	Get         GetFaults
+	Move        MoveFaults
 	Store       StoreFaults
 }
 
@@ -43,29 +44,48 @@ type FindFaults struct {
 	ImageLevelEmpty   bool         // IMAGE level is answered with Success and no match
 	IgnoreKeys        []dict.Tag   // not used for matching
 	OmitKeys          []dict.Tag   // left out of the answers
-	EmptyPending      int          // pending responses without an identifier that come first
-	IgnoreCancel      bool
+	// Answers are given instead of the true values of keys that were asked for, and of unique keys: nothing for an
+	// attribute that is empty, another Patient ID for one that has changed meanwhile, more than 16 characters.
+	Answers       map[dict.Tag][]string
+	CharacterSet  string // what answers claim to be encoded in, whatever they are
+	SendTwice     int    // this match, counted from 1, is answered twice
+	EmptyPending  int    // pending responses without an identifier that come first
+	IgnoreCancel  bool
+	AbortOnCancel bool // C-CANCEL is answered by an abort
 }
 
-// GetFaults are those of C-GET. Objects are counted from 1 within each C-GET.
+// GetFaults are those of C-GET, and of C-MOVE. Objects are counted from 1 within each C-GET.
 type GetFaults struct {
 	First           int
-	Status          dimse.Status  // answered at once, nothing sent
-	Empty           bool          // "success, 0 of 0", nothing sent
-	SuccessAfter    int           // ends with Success after so many objects; their count is all that it tells
-	DropAtObject    int           // closes the connection without a word before this object …
-	DropAfterBytes  int64         // … or after so many bytes of it
-	StallAtObject   int           // sends nothing more for ever of this object …
-	StallAfterBytes int64         // … after so many bytes
-	SendTwice       int           // this object is sent twice
-	OutOfOrder      bool          // sends from the last to the first
-	Refuse          []string      // SOP Instance UIDs whose sub-operation fails without anything being sent
-	RefusedStatus   dimse.Status  // final status where sub-operations failed; else B000, or A702 where all failed
-	FinalStatus     *dimse.Status // instead of the true one, whatever failed
-	NoCounts        bool          // no counts in the final response
-	NoFailedList    bool          // no Failed SOP Instance UID List (0008,0058) in the final response
-	NoPending       bool          // no pending responses
+	Status          dimse.Status     // answered at once, nothing sent
+	Empty           bool             // "success, 0 of 0", nothing sent
+	SuccessAfter    int              // ends with Success after so many objects; their count is all that it tells
+	DropAtObject    int              // closes the connection without a word before this object …
+	DropAfterBytes  int64            // … or after so many bytes of it
+	StallAtObject   int              // sends nothing more for ever of this object …
+	StallAfterBytes int64            // … after so many bytes
+	SendTwice       int              // this object is sent twice
+	OutOfOrder      bool             // sends from the last to the first
+	Truncate        map[string]int64 // by SOP Instance UID: its data set ends after so many bytes, sent as if it were whole
+	Refuse          []string         // SOP Instance UIDs whose sub-operation fails without anything being sent
+	RefusedStatus   dimse.Status     // final status where sub-operations failed; else B000, or A702 where all failed
+	FinalStatus     *dimse.Status    // instead of the true one, whatever failed
+	NoCounts        bool             // no counts in the final response
+	NoFailedList    bool             // no Failed SOP Instance UID List (0008,0058) in the final response
+	NoPending       bool             // no pending responses
 	IgnoreCancel    bool
+	AbortOnCancel   bool // C-CANCEL is answered by an abort
+}
+
+// MoveFaults are those of C-MOVE. Where those of C-GET drop the connection, that of the C-MOVE is meant, and the
+// sub-operations' is aborted.
+type MoveFaults struct {
+	GetFaults
+	Limit        int    // more C-MOVEs than these at once are answered A702; 0: none are
+	NoOriginator bool   // sub-operations without Move Originator AE Title and Message ID
+	CallingAE    string // of the associations to the destination, instead of the PACS's own AE title
+	Associations int    // the sub-operations go over so many associations by turns; 1 when 0
+	Late         int    // so many of the last objects are sent only after the final response, which counts them as sent
 }
 
 // StoreFaults are those of C-STORE. Objects are counted from 1 since the faults were set.
@@ -81,15 +101,15 @@ type StoreFaults struct {
 
 // faults counts what the limits of Misbehave count.
 type faults struct {
-	mu                                sync.Mutex
-	m                                 Misbehave
-	associations, finds, gets, stores int
+	mu                                       sync.Mutex
+	m                                        Misbehave
+	associations, finds, gets, moves, stores int
 }
 
 func (f *faults) set(m Misbehave) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.m, f.associations, f.finds, f.gets, f.stores = m, 0, 0, 0, 0
+	f.m, f.associations, f.finds, f.gets, f.moves, f.stores = m, 0, 0, 0, 0, 0
 }
 
 // within counts one more, and tells whether it is among the first.
@@ -123,6 +143,15 @@ func (f *faults) get() GetFaults {
 		return GetFaults{}
 	}
 	return f.m.Get
+}
+
+func (f *faults) move() MoveFaults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !within(&f.moves, f.m.Move.First) {
+		return MoveFaults{}
+	}
+	return f.m.Move
 }
 
 // store also gives the object's number.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET and C-STORE over synthetic
+// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE over synthetic
 // studies, which are generated when they are sent, and over objects that it was sent. It misbehaves on request
 // (Misbehave), can be held at a defined point (Config.Gate), and remembers what it saw (Recorder).
 package pacs
@@ -9,6 +9,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -32,6 +33,9 @@ type Config struct {
 	// Where objects go that arrive by C-STORE. With neither, their attributes can be queried, but not their bytes sent.
 	Folder string // DICOM files (PS3.10) named by SOP Instance UID
 	Memory int64  // bytes of data sets to keep in memory; what is more is refused with A700
+
+	// MoveDestinations are where C-MOVE sends to: host:port by AE title. Others are answered A801.
+	MoveDestinations map[string]string
 
 	StorageSyntaxes []string // transfer syntaxes that C-STORE takes; all when empty
 	MaxAssociations int      // at once; 100 when 0
@@ -59,11 +63,16 @@ type PACS struct {
 
 	mu           sync.Mutex
 	associations map[*ul.AssociateRQ]*association
+	destinations map[string]string // as MoveDestinations
+	moving       int               // C-MOVEs under way
 }
 
 // New makes a PACS. Serve starts it.
 func New(cfg Config) *PACS {
-	p := &PACS{cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{}}
+	p := &PACS{
+		cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{}, destinations: map[string]string{},
+	}
+	maps.Copy(p.destinations, cfg.MoveDestinations)
 	p.memory.Store(cfg.Memory)
 	p.archive.aeTitle = cfg.AETitle
 	p.AddStudies(cfg.Studies...)
@@ -118,17 +127,27 @@ func (p *PACS) AddStudies(studies ...*phantom.Study) {
 	}
 }
 
+// AddMoveDestination adds to Config.MoveDestinations, for a receiver whose address is not known before.
+func (p *PACS) AddMoveDestination(aeTitle, addr string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.destinations[aeTitle] = addr
+}
+
 // SetMisbehave replaces the faults, and counts their limits anew. Operations under way keep theirs.
 func (p *PACS) SetMisbehave(m Misbehave) { p.faults.set(m) }
 
 // Serve serves until ctx ends, then aborts what is open, and returns nil. It is called once.
 func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
+	late := &late{ctx: ctx}
+	defer late.all.Wait()
 	s := &dimse.Server{
 		Accept:          p.accept,
 		Choose:          p.choose,
 		Echo:            p.echo,
 		Find:            p.find,
 		Get:             p.get,
+		Move:            func(ctx context.Context, op *dimse.MoveOperation) dimse.Status { return p.move(ctx, op, late) },
 		Store:           p.store,
 		Ended:           p.ended,
 		MaxAssociations: 1 << 16, // accept counts
@@ -220,6 +239,13 @@ var services = []string{
 	dict.Verification,
 	dict.PatientRootQueryRetrieveInformationModelFind, dict.StudyRootQueryRetrieveInformationModelFind,
 	dict.PatientRootQueryRetrieveInformationModelGet, dict.StudyRootQueryRetrieveInformationModelGet,
+	dict.PatientRootQueryRetrieveInformationModelMove, dict.StudyRootQueryRetrieveInformationModelMove,
+}
+
+// studyRoot are those of services that have no PATIENT level.
+var studyRoot = []string{
+	dict.StudyRootQueryRetrieveInformationModelFind, dict.StudyRootQueryRetrieveInformationModelGet,
+	dict.StudyRootQueryRetrieveInformationModelMove,
 }
 
 // choose answers a presentation context.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
-	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
@@ -52,10 +51,10 @@ var levelOf = map[dict.Tag]level{
 // always are keys of every level that are answered and never matched.
 var always = []dict.Tag{dict.RetrieveAETitle, dict.InstanceAvailability}
 
-// uniqueKeys are what C-GET selects by, and what every answer holds.
+// uniqueKeys are what C-GET and C-MOVE select by, and what every answer holds.
 var uniqueKeys = []dict.Tag{dict.PatientID, dict.StudyInstanceUID, dict.SeriesInstanceUID, dict.SOPInstanceUID}
 
-// request is the identifier of a C-FIND or C-GET.
+// request is the identifier of a C-FIND, C-GET or C-MOVE.
 type request struct {
 	identifier *stream.DataSet
 	level      level
@@ -65,8 +64,7 @@ type request struct {
 // newRequest reads the level. ok is false if the identifier names none that the information model has.
 func newRequest(sopClass string, identifier *stream.DataSet) (rq request, ok bool) {
 	rq = request{identifier: identifier, level: levels[strings.ToUpper(identifier.String(dict.QueryRetrieveLevel))]}
-	studyRoot := sopClass == dict.StudyRootQueryRetrieveInformationModelFind || sopClass == dict.StudyRootQueryRetrieveInformationModelGet
-	return rq, rq.level != noLevel && (rq.level != patientLevel || !studyRoot)
+	return rq, rq.level != noLevel && (rq.level != patientLevel || !slices.Contains(studyRoot, sopClass))
 }
 
 // matches tells whether a row has what the keys of one level ask for.
@@ -86,7 +84,7 @@ func (rq request) supports(tag dict.Tag, at level) bool {
 	return levelOf[tag] == at && !slices.Contains(rq.ignored, tag)
 }
 
-// selects is matches by unique keys alone, as C-GET wants it (PS3.4 C.4.3.1.3.1).
+// selects is matches by unique keys alone, as C-GET and C-MOVE want it (PS3.4 C.4.3.1.3.1).
 func (rq request) selects(r row, at level) bool {
 	for _, tag := range uniqueKeys {
 		want := rq.identifier.Strings(tag)
@@ -98,14 +96,17 @@ func (rq request) selects(r row, at level) bool {
 }
 
 // answer builds the identifier of a match: the keys asked for, the level and the unique keys down to it.
-func (rq request) answer(r row, omit []dict.Tag) *stream.DataSet {
+func (rq request) answer(r row, f FindFaults) *stream.DataSet {
 	ds := &stream.DataSet{}
 	if terms := r.attributes.Strings(dict.SpecificCharacterSet); len(terms) > 0 {
 		ds.Set(dict.SpecificCharacterSet, terms...)
 	}
 	put := func(tag dict.Tag, vr dict.VR) {
+		untrue, lies := f.Answers[tag]
 		switch l, known := levelOf[tag]; {
-		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel || slices.Contains(omit, tag) || tag.IsGroupLength():
+		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel || slices.Contains(f.OmitKeys, tag) || tag.IsGroupLength():
+		case lies:
+			ds.SetVR(tag, vr, untrue...)
 		case vr == dict.SQ:
 			ds.SetSequence(tag)
 		case known && l <= rq.level || slices.Contains(always, tag):
@@ -123,13 +124,16 @@ func (rq request) answer(r row, omit []dict.Tag) *stream.DataSet {
 		}
 	}
 	ds.Set(dict.QueryRetrieveLevel, rq.identifier.String(dict.QueryRetrieveLevel))
+	if f.CharacterSet != "" { // the text stays as it is
+		ds.Put(stream.Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte(f.CharacterSet)})
+	}
 	return ds
 }
 
 // recorded describes a request for the recorder.
-func recorded(a *association, op *dimse.ServerAssociation, sopClass string, identifier *stream.DataSet) Query {
+func recorded(a *association, messageID uint16, sopClass string, identifier *stream.DataSet) Query {
 	q := Query{
-		Association: a.number, CallingAE: op.CallingAE, SOPClassUID: sopClass, Time: time.Now(),
+		Association: a.number, CallingAE: a.callingAE, MessageID: messageID, SOPClassUID: sopClass, Time: time.Now(),
 		Level:              identifier.String(dict.QueryRetrieveLevel),
 		PatientIDs:         identifier.Strings(dict.PatientID),
 		StudyInstanceUIDs:  identifier.Strings(dict.StudyInstanceUID),

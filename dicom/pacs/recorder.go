@@ -17,8 +17,12 @@ const (
 	AtFind          EventKind = "find"           // before the answers to a C-FIND
 	AtMatch         EventKind = "match"          // before each match of a C-FIND
 	AtGet           EventKind = "get"            // before the first sub-operation of a C-GET
-	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET
+	AtMove          EventKind = "move"           // before the first sub-operation of a C-MOVE
+	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET or C-MOVE
+	AtCancelAbort   EventKind = "cancel abort"   // before C-CANCEL is answered by an abort
 	AtGetEnd        EventKind = "get end"        // before the final response of a C-GET
+	AtMoveEnd       EventKind = "move end"       // before the final response of a C-MOVE
+	AtLate          EventKind = "late"           // before each C-STORE that comes after the final response; ctx ends with the PACS
 	AtStore         EventKind = "store"          // before the data set of a C-STORE is read
 	AtStoreResponse EventKind = "store response" // when it was read, kept and recorded, before the answer
 )
@@ -44,15 +48,18 @@ type Log struct {
 	BytesReceived     int64
 	Finds             []Query
 	Gets              []Query
+	Moves             []Query
 	Stores            []Transfer // received, whatever they were answered
 	Broken            []Transfer // received in part
 	Sent              []Transfer // answered by the peer
 }
 
-// Query is a C-FIND or C-GET.
+// Query is a C-FIND, C-GET or C-MOVE.
 type Query struct {
 	Association        int
 	CallingAE          string
+	MessageID          uint16
+	MoveDestination    string // of a C-MOVE
 	SOPClassUID        string
 	Level              string
 	Keys               map[string][]string // by keyword or tag, with what was asked; empty for universal matching
@@ -65,7 +72,10 @@ type Query struct {
 
 // Transfer is an object that came or went.
 type Transfer struct {
-	Association       int
+	Association       int    // over which it came, or over which the C-GET or C-MOVE did
+	CallingAE         string // of what came
+	MoveOriginatorAE  string // empty: absent
+	MoveOriginatorID  uint16
 	SOPClassUID       string
 	SOPInstanceUID    string
 	TransferSyntaxUID string
@@ -98,7 +108,7 @@ func (r *Recorder) Log() Log {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	l := r.log
-	l.Finds, l.Gets = slices.Clone(l.Finds), slices.Clone(l.Gets)
+	l.Finds, l.Gets, l.Moves = slices.Clone(l.Finds), slices.Clone(l.Gets), slices.Clone(l.Moves)
 	l.Stores, l.Broken, l.Sent = slices.Clone(l.Stores), slices.Clone(l.Broken), slices.Clone(l.Sent)
 	return l
 }
@@ -134,6 +144,11 @@ func (r *Recorder) WaitSent(ctx context.Context, n int) error {
 // WaitGets waits until at least n C-GET requests came.
 func (r *Recorder) WaitGets(ctx context.Context, n int) error {
 	return r.Wait(ctx, func(l *Log) bool { return len(l.Gets) >= n })
+}
+
+// WaitMoves waits until at least n C-MOVE requests came.
+func (r *Recorder) WaitMoves(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return len(l.Moves) >= n })
 }
 
 // WaitFinds waits until at least n C-FIND requests came.
@@ -187,6 +202,8 @@ func (r *Recorder) received(n int) { r.change(func(l *Log) { l.BytesReceived += 
 func (r *Recorder) found(q Query) { r.change(func(l *Log) { l.Finds = bounded(l.Finds, q) }) }
 
 func (r *Recorder) got(q Query) { r.change(func(l *Log) { l.Gets = bounded(l.Gets, q) }) }
+
+func (r *Recorder) moved(q Query) { r.change(func(l *Log) { l.Moves = bounded(l.Moves, q) }) }
 
 func (r *Recorder) stored(t Transfer) { r.change(func(l *Log) { l.Stores = bounded(l.Stores, t) }) }
 

@@ -36,7 +36,9 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 		_, err = io.Copy(io.Discard, data) // what a parser that gave up has left
 	}
 	t := Transfer{
-		Association: a.number, SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID,
+		Association: a.number, CallingAE: a.callingAE,
+		MoveOriginatorAE: in.MoveOriginatorAETitle, MoveOriginatorID: in.MoveOriginatorMessageID,
+		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID,
 		TransferSyntaxUID: in.TransferSyntaxUID, Bytes: data.n, SHA256: hex.EncodeToString(data.sum.Sum(nil)),
 		Status: uint16(status), Time: time.Now(),
 	}

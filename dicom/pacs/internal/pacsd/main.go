@@ -3,12 +3,13 @@
 // Command pacsd runs a PACS of package pacs as a process of its own, for tests that kill other processes or measure their
 // memory. It prints one line of JSON, {"addr": …, "control": …}, and ends when its standard input does, and so with
 // its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets,
-// finds, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
+// moves, finds, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -16,6 +17,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/adit-go/adit/dicom/pacs"
@@ -37,6 +39,17 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags.StringVar(&cfg.Folder, "folder", "", "where files of stored objects go")
 	flags.Int64Var(&cfg.Memory, "memory", 0, "bytes of stored objects to keep in memory")
 	flags.IntVar(&cfg.MaxAssociations, "max-associations", 0, "associations at once; 100 if 0")
+	flags.Func("move-destination", "AE=host:port to which C-MOVE sends; may be given several times", func(v string) error {
+		aeTitle, addr, ok := strings.Cut(v, "=")
+		if !ok {
+			return errors.New("it must be AE=host:port")
+		}
+		if cfg.MoveDestinations == nil {
+			cfg.MoveDestinations = map[string]string{}
+		}
+		cfg.MoveDestinations[aeTitle] = addr
+		return nil
+	})
 	demo := flags.Bool("demo", false, "hold the studies of the demo")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -117,7 +130,7 @@ func writeLog(w http.ResponseWriter, p *pacs.PACS) {
 // wait waits for each count that is asked for: open for exactly so many, the others for at least.
 func wait(ctx context.Context, r *pacs.Recorder, asked func(string) string) error {
 	for name, f := range map[string]func(context.Context, int) error{
-		"stores": r.WaitStores, "sent": r.WaitSent, "gets": r.WaitGets, "finds": r.WaitFinds, "open": r.WaitOpen,
+		"stores": r.WaitStores, "sent": r.WaitSent, "gets": r.WaitGets, "moves": r.WaitMoves, "finds": r.WaitFinds, "open": r.WaitOpen,
 	} {
 		if asked(name) == "" {
 			continue
