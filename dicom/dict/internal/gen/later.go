@@ -6,8 +6,8 @@ package main
 // already send them, and a storage class that is not listed is not proposed.
 //
 // Each was checked against PS3.6 table A-1 as pydicom 3 carries it (src/pydicom/_uid_dict.py). Six are newer than that: the
-// CT classes "For Processing", the waveform presentation states and Ultrasound Waveform; for them the registries that
-// fo-dicom and DICOM libraries for Go and Swift made of PS3.6 2026a agree.
+// CT classes "For Processing", the waveform presentation states and Ultrasound Waveform. For them at least two other
+// registries made from PS3.6 2026 agree.
 var laterUIDs = []uidRow{
 	{uid: "1.2.840.10008.1.2.4.100.1", name: "Fragmentable MPEG2 Main Profile / Main Level", kind: "Transfer Syntax", keyword: "MPEG2MPMLF"},
 	{uid: "1.2.840.10008.1.2.4.101.1", name: "Fragmentable MPEG2 Main Profile / High Level", kind: "Transfer Syntax", keyword: "MPEG2MPHLF"},
