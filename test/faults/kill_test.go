@@ -123,8 +123,8 @@ var kills = map[string]struct {
 		tr.killDatabase(2)
 		tr.stop.Release()
 	}},
-	// One that is longer makes the server stop all, and take it up again.
-	"database, longer than the lease": {kill: func(tr *transit) {
+	// One that may be longer makes the server stop all, and take it up again. TestDatabaseFrozenForLong is longer for certain.
+	"database, with a short lease": {kill: func(tr *transit) {
 		tr.killDatabase(1)
 		tr.stop.Release()
 	}, repeated: unwritten, args: []string{"--lease", "1s"}},

@@ -27,7 +27,7 @@ func TestFaultKillAnywhere(t *testing.T) {
 		require.NoError(t, err)
 	}
 	t.Logf("ADIT_FAULT_SEED=%d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // nobody gains by guessing it
+	random := rand.New(rand.NewPCG(seed, 0))
 	kinds := []where{
 		{atSource: true, kind: pacs.AtFind},
 		{atSource: true, kind: pacs.AtSubOperation},
@@ -35,7 +35,7 @@ func TestFaultKillAnywhere(t *testing.T) {
 		{kind: pacs.AtStore},
 		{kind: pacs.AtStoreResponse},
 	}
-	for _, name := range []string{"server", "database", "database, longer than the lease", "both"} {
+	for _, name := range []string{"server", "database", "database, with a short lease", "both"} {
 		for round := range rounds {
 			at := kinds[random.IntN(len(kinds))]
 			switch at.kind {
