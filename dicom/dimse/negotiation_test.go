@@ -7,9 +7,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 
@@ -340,4 +342,29 @@ func TestCommitment(t *testing.T) {
 	require.ErrorAs(t, a.RequestCommitment(t.Context(), rq, take), &status)
 	require.ErrorContains(t, status, "N-ACTION was answered with status 0131H: the transaction UID is in use already")
 	require.ErrorIs(t, a.AwaitCommitment(t.Context(), take), dimse.ErrReleased)
+}
+
+// TestDeflatedIsEven: a deflated data set of odd length arrives with the NULL byte that the standard wants behind it.
+func TestDeflatedIsEven(t *testing.T) {
+	var got store
+	cfg := config(serve(t, &dimse.Server{Store: got.handle}))
+	cfg.Contexts = []dimse.Context{{AbstractSyntax: ctClass, TransferSyntaxes: []string{dict.DeflatedExplicitVRLittleEndian}}}
+	a, err := dimse.Dial(t.Context(), cfg)
+	require.NoError(t, err)
+	var want []string
+	for _, n := range []int{0, 1, 2, 255, 256 << 10, 256<<10 + 1} {
+		b := pattern(n)
+		even := b
+		if n%2 == 1 {
+			even = append(bytes.Clone(b), 0)
+		}
+		for _, r := range []io.Reader{bytes.NewReader(b), iotest.DataErrReader(bytes.NewReader(b)), iotest.OneByteReader(bytes.NewReader(b))} {
+			_, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2"}, r)
+			require.NoError(t, err)
+			want = append(want, sum(even))
+		}
+	}
+	require.NoError(t, a.Release(t.Context()))
+	_, sums := got.all()
+	require.Equal(t, want, sums)
 }

@@ -4,7 +4,10 @@ package dimse
 
 import (
 	"context"
+	"errors"
 	"io"
+
+	"github.com/adit-go/adit/dicom/dict"
 )
 
 // StoreRequest names the instance to store.
@@ -54,7 +57,7 @@ func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader
 	}
 	defer end()
 	id := a.nextID()
-	if err := a.send(c, rq.command(id), data); err != nil {
+	if err := a.sendObject(c, rq.command(id), data); err != nil {
 		return StoreResponse{}, err
 	}
 	_, rsp, err := a.response(CStoreRSP, id)
@@ -62,6 +65,35 @@ func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader
 		return StoreResponse{}, err
 	}
 	return storeResponse(rsp), nil
+}
+
+// sendObject sends a C-STORE request. A deflated data set whose length is odd gets the NULL byte that it must have on the
+// wire, though files may lack it (PS3.5 A.5): DCMTK aborts without it.
+func (s *session) sendObject(c *AcceptedContext, command *Command, data io.Reader) error {
+	if dict.TransferSyntaxOf(c.TransferSyntax).Deflated {
+		data = &evened{r: data}
+	}
+	return s.send(c, command, data)
+}
+
+// evened is a reader of an even number of bytes.
+type evened struct {
+	r   io.Reader
+	odd bool
+}
+
+func (e *evened) Read(p []byte) (int, error) {
+	n, err := e.r.Read(p)
+	e.odd = e.odd != (n&1 == 1)
+	if errors.Is(err, io.EOF) && e.odd && n < len(p) {
+		p[n] = 0
+		e.odd = false
+		return n + 1, nil // the end is told by the next Read
+	}
+	if errors.Is(err, io.EOF) && e.odd {
+		return n, nil
+	}
+	return n, err
 }
 
 // Incoming is an instance that arrives by C-STORE.

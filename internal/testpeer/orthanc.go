@@ -50,6 +50,17 @@ func Orthanc(t testing.TB, env []string, settings map[string]any) *OrthancServer
 	return &OrthancServer{Process: p, URL: fmt.Sprintf("http://127.0.0.1:%d", rest), Dir: filepath.Join(dir, "db")}
 }
 
+// Post posts what encodes as body to the REST interface, and decodes the answer into answer unless that is nil.
+func (o *OrthancServer) Post(t testing.TB, path string, body, answer any) {
+	t.Helper()
+	b, err := json.Marshal(body)
+	require.NoError(t, err)
+	b = o.call(t, http.MethodPost, path, bytes.NewReader(b))
+	if answer != nil {
+		require.NoError(t, json.Unmarshal(b, answer), "%s", b)
+	}
+}
+
 // call speaks to the REST interface and gives the answer.
 func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader) []byte {
 	t.Helper()
@@ -95,19 +106,23 @@ func (o *OrthancServer) Files(t testing.TB) map[string][]byte {
 	return files
 }
 
+// Studies gives the identifiers by which its REST interface knows its studies.
+func (o *OrthancServer) Studies(t testing.TB) []string {
+	t.Helper()
+	var studies []string
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodGet, "/studies", nil), &studies))
+	return studies
+}
+
 // CopyTo sends all that it holds to another Orthanc by its own C-STORE.
 func (o *OrthancServer) CopyTo(t testing.TB, to *OrthancServer) {
 	t.Helper()
 	modality, err := json.Marshal(map[string]any{"AET": "ORTHANC", "Host": "127.0.0.1", "Port": to.Port})
 	require.NoError(t, err)
 	o.call(t, http.MethodPut, "/modalities/peer", bytes.NewReader(modality))
-	var studies []string
-	require.NoError(t, json.Unmarshal(o.call(t, http.MethodGet, "/studies", nil), &studies))
-	resources, err := json.Marshal(map[string]any{"Resources": studies, "Synchronous": true})
-	require.NoError(t, err)
 	var answer struct {
 		FailedInstancesCount int `json:"FailedInstancesCount"`
 	}
-	require.NoError(t, json.Unmarshal(o.call(t, http.MethodPost, "/modalities/peer/store", bytes.NewReader(resources)), &answer))
+	o.Post(t, "/modalities/peer/store", map[string]any{"Resources": o.Studies(t), "Synchronous": true}, &answer)
 	require.Zero(t, answer.FailedInstancesCount)
 }

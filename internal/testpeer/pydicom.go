@@ -15,6 +15,14 @@ import (
 // Pydicom gives the path of a DICOM file that Debian's python3-pydicom ships, named below its data folder.
 func Pydicom(t testing.TB, name string) string {
 	t.Helper()
+	path := filepath.Join(PydicomDir(t), filepath.FromSlash(name))
+	require.FileExists(t, path)
+	return path
+}
+
+// PydicomDir gives that data folder.
+func PydicomDir(t testing.TB) string {
+	t.Helper()
 	dir := os.Getenv("ADIT_PYDICOM_DATA")
 	if dir == "" {
 		out, err := exec.CommandContext(t.Context(), "dpkg", "-L", "python3-pydicom").Output()
@@ -25,7 +33,6 @@ func Pydicom(t testing.TB, name string) string {
 			}
 		}
 	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	require.FileExists(t, path)
-	return path
+	require.DirExists(t, dir)
+	return dir
 }

@@ -145,18 +145,33 @@ func StoreSCP(t testing.TB, env []string, dir string, args ...string) *Process {
 	return Start(t, env, port, "storescp", append(args, strconv.Itoa(port))...)
 }
 
-// DcmQRSCP starts DCMTK's dcmqrscp with AE title QRSCP on the folder dir.
+// DcmQRSCP starts DCMTK's dcmqrscp with AE title QRSCP on the folder dir. It sends to no one: see DcmQRSCPTo.
 func DcmQRSCP(t testing.TB, env []string, dir string, args ...string) *Process {
 	t.Helper()
+	return DcmQRSCPTo(t, env, dir, nil, args...)
+}
+
+// DcmQRSCPTo is DcmQRSCP with C-MOVE destinations: the local port of each AE title.
+func DcmQRSCPTo(t testing.TB, env []string, dir string, hosts map[string]int, args ...string) *Process {
+	t.Helper()
 	port := Port(t)
+	lines := []string{
+		fmt.Sprintf("NetworkTCPPort = %d", port), "MaxPDUSize = 131072", "MaxAssociations = 16", "HostTable BEGIN",
+	}
+	for ae, p := range hosts {
+		lines = append(lines, fmt.Sprintf("%s = (%s, 127.0.0.1, %d)", strings.ToLower(ae), ae, p))
+	}
+	lines = append(lines, "HostTable END", "VendorTable BEGIN", "VendorTable END",
+		"AETable BEGIN", fmt.Sprintf("QRSCP %s RW (1000, 1024mb) ANY", dir), "AETable END", "")
 	cfg := filepath.Join(t.TempDir(), "dcmqrscp.cfg")
-	require.NoError(t, os.WriteFile(cfg, []byte(strings.Join([]string{
-		fmt.Sprintf("NetworkTCPPort = %d", port),
-		"MaxPDUSize = 131072",
-		"MaxAssociations = 16",
-		"HostTable BEGIN", "HostTable END",
-		"VendorTable BEGIN", "VendorTable END",
-		"AETable BEGIN", fmt.Sprintf("QRSCP %s RW (1000, 1024mb) ANY", dir), "AETable END", "",
-	}, "\n")), 0o600))
+	require.NoError(t, os.WriteFile(cfg, []byte(strings.Join(lines, "\n")), 0o600))
 	return Start(t, env, port, "dcmqrscp", append([]string{"-c", cfg}, args...)...)
+}
+
+// DcmRecv starts DCMTK's dcmrecv, which writes what it receives into dir.
+func DcmRecv(t testing.TB, env []string, dir string, args ...string) *Process {
+	t.Helper()
+	port := Port(t)
+	args = append([]string{"-xf", "/etc/dcmtk/storescp.cfg", "Default", "+B", "-od", dir}, args...)
+	return Start(t, env, port, "dcmrecv", append(args, strconv.Itoa(port))...)
 }
