@@ -68,7 +68,9 @@ var comparisons = []comparison{
 		name: "tiny", what: "Sending objects of 6 kB to `storescp --ignore`",
 		ours: "`adit store`", theirs: "`storescu`",
 		required: "≥ 1.5×", met: func(r result) bool { return r.ratio() >= 1.5 },
-		prepare: func(b *bench, in *room) (side, side, error) { return b.sending(in, noDelay, b.sets.tiny, 1, "--ignore") },
+		prepare: func(b *bench, in *room) (side, side, error) {
+			return b.sending(in, noDelay, b.sets.tiny, 1, "--ignore")
+		},
 	},
 	{
 		name: "huge", what: "Sending an object of 210 MB to `storescp --bit-preserving`",

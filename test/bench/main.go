@@ -38,7 +38,7 @@ func main() {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case receiverRole:
-			os.Exit(exitCode(receive(os.Stdout)))
+			os.Exit(exitCode(receive(context.Background(), os.Stdout)))
 		case profiledRole:
 			os.Exit(profiled(os.Args[2], os.Args[3:]))
 		}

@@ -40,7 +40,7 @@ const maxPDU = "131072"
 
 // storeSCP starts DCMTK's storescp.
 func (r *room) storeSCP(env []string, args ...string) (*server, error) {
-	port, err := freePort()
+	port, err := r.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (r *room) qrSCP(s set) (*server, error) {
 	if _, _, err := r.run(program{nil, "dcmqridx", args}); err != nil {
 		return nil, err
 	}
-	port, err := freePort()
+	port, err := r.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -103,11 +103,11 @@ type orthanc struct {
 
 // orthanc starts Orthanc with AE title ORTHANC, without plug-ins and compression. It takes four associations at once.
 func (r *room) orthanc(name string) (*orthanc, error) {
-	port, err := freePort()
+	port, err := r.freePort()
 	if err != nil {
 		return nil, err
 	}
-	rest, err := freePort()
+	rest, err := r.freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -292,8 +292,8 @@ func (r *room) receiver() (*server, error) {
 }
 
 // receive is our SCP: it takes everything and keeps nothing, as storescp --ignore does.
-func receive(out io.Writer) error {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+func receive(ctx context.Context, out io.Writer) error {
+	l, err := listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -309,5 +309,5 @@ func receive(out io.Writer) error {
 		},
 	}
 	fmt.Fprintf(out, "listens at port %d\n", l.Addr().(*net.TCPAddr).Port)
-	return srv.Serve(context.Background(), l)
+	return srv.Serve(ctx, l)
 }

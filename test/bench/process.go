@@ -86,9 +86,10 @@ func (r *room) run(all ...program) (wall, cpu time.Duration, err error) {
 			return 0, 0, startErr
 		}
 	}
-	for i, cmd := range commands {
+	for i, p := range all {
+		cmd := commands[i]
 		if waitErr := cmd.Wait(); waitErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w:\n%s", all[i].name, waitErr, &outputs[i]))
+			err = errors.Join(err, fmt.Errorf("%s: %w:\n%s", p.name, waitErr, &outputs[i]))
 		}
 		cpu += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 	}
@@ -160,7 +161,7 @@ func (r *room) start(p program, ready func(s *server) bool) (*server, error) {
 
 // listening starts a program that listens at a DICOM port, and waits until it takes connections there.
 func (r *room) listening(p program, port string) (*server, error) {
-	s, err := r.start(p, func(*server) bool { return listens(port) })
+	s, err := r.start(p, func(*server) bool { return listens(r.ctx, port) })
 	if err != nil {
 		return nil, err
 	}
@@ -170,8 +171,8 @@ func (r *room) listening(p program, port string) (*server, error) {
 
 const loopback = "127.0.0.1"
 
-func listens(port string) bool {
-	c, err := net.Dial("tcp", net.JoinHostPort(loopback, port))
+func listens(ctx context.Context, port string) bool {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", net.JoinHostPort(loopback, port))
 	if err != nil {
 		return false
 	}
@@ -179,9 +180,13 @@ func listens(port string) bool {
 	return true
 }
 
+func listen(ctx context.Context) (net.Listener, error) {
+	return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
+}
+
 // freePort gives a TCP port that is free at this moment.
-func freePort() (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(loopback, "0"))
+func (r *room) freePort() (string, error) {
+	l, err := listen(r.ctx)
 	if err != nil {
 		return "", err
 	}
