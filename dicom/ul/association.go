@@ -138,7 +138,7 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 		return nil, a.failed("requesting the association", err)
 	}
 	if err := a.awaitAnswer(); err != nil {
-		return nil, unanswered(addr, err)
+		return nil, unanswered(ctx, addr, err)
 	}
 	if err := a.establish(&a.ac.User); err != nil {
 		return nil, err
@@ -164,8 +164,12 @@ func clientTLS(cfg *tls.Config, addr string) *tls.Config {
 	return cfg
 }
 
-// unanswered says of a peer that took the connection and then nothing more that it can't be had.
-func unanswered(addr string, err error) error {
+// unanswered says of a peer that took the connection and then nothing more that it can't be had, and so of one that
+// refuses this side's certificate: with TLS 1.3 it does so after the handshake.
+func unanswered(ctx context.Context, addr string, err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert of TLS
+		return tlsError(ctx, addr, op)
+	}
 	if t, ok := errors.AsType[*TimeoutError](err); ok {
 		return &ConnectError{addr, fmt.Sprintf("it takes the connection, but did not answer the association request within %s; "+
 			"it may hang or be overloaded, or something else listens there: check host and port", t.After), err}

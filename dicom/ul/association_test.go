@@ -16,6 +16,7 @@ import (
 	"net"
 	"net/http/httptest"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -489,55 +490,173 @@ func TestAcceptMisbehaving(t *testing.T) {
 	}
 }
 
-// TestMemoryBeforeAcceptance: what each of a hundred connections costs whose request is as large as is taken.
-func TestMemoryBeforeAcceptance(t *testing.T) {
-	const connections = 100
+// memory is what the process holds in heap and stacks, garbage collected, with what is held for goroutines.
+func memory() int64 {
+	runtime.GC()
+	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64() + samples[1].Value.Uint64())
+}
+
+// allocated is what was ever allocated.
+func allocated() uint64 {
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	metrics.Read(samples)
+	return samples[0].Value.Uint64()
+}
+
+// largest is a request as large as is taken.
+func largest(t *testing.T) []byte {
+	t.Helper()
 	big := request()
 	for i := 1; len(encode(t, big)) < maxAssociatePDU-900; i++ {
 		big.Contexts = append(big.Contexts, ContextRQ{byte(2*i + 1), "1.2", slices.Repeat([]string{"1.2.840.10008.1.2.4.100"}, 30)})
 	}
-	b := encode(t, big)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var all sync.WaitGroup
-	defer all.Wait()
-	heap := func() uint64 {
-		runtime.GC()
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc + m.StackInuse
-	}
-	before := heap()
-	reached := make(chan error, connections)
-	for range connections {
-		c, err := net.Dial("tcp", l.Addr().String())
-		require.NoError(t, err)
-		defer c.Close()
-		s, err := l.Accept()
-		require.NoError(t, err)
-		all.Go(func() {
-			_, err := Accept(ctx, s, Options{}, func(rq *AssociateRQ) PDU {
-				reached <- nil
-				<-ctx.Done()
-				return accept(rq)
-			})
-			if ctx.Err() == nil {
-				reached <- err
+	return encode(t, big)
+}
+
+// TestMemoryBeforeAcceptance: what each of a thousand connections costs before its association is accepted, whatever it
+// sends, and that it is gone when the ARTIM timer has expired, or at once when it has broken the protocol.
+func TestMemoryBeforeAcceptance(t *testing.T) {
+	const connections = 1000
+	big := largest(t)
+	broken := bytes.Clone(big)
+	broken[pduHeaderLen+68+3] = 0xFF // the first item is longer than it was
+	for name, tc := range map[string]struct {
+		first, second []byte // the second when all have sent the first
+		decided       bool   // the first is a whole request
+		text          string // of the error in the end
+	}{
+		"the largest request":         {big, nil, true, ErrRefused.Error()},
+		"nothing":                     {nil, nil, false, "the peer did nothing for"},
+		"all of it but the last byte": {big[:len(big)-1], nil, false, "the peer did nothing for"},
+		"a malformed request":         {broken[:len(broken)-1], broken[len(broken)-1:], false, "item 0x"},
+		"4 GB":                        {nil, []byte{1, 0, 0xFF, 0xFF, 0xFF, 0xFF}, false, "4294967295 bytes, more than the limit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer l.Close()
+			opt := Options{ARTIM: 2 * time.Second}
+			if tc.decided || tc.second != nil {
+				opt.ARTIM = patience
+			}
+			before := memory()
+			decided, ended := make(chan struct{}, connections), make(chan error, connections)
+			decide := make(chan struct{})
+			var clients []net.Conn
+			for range connections {
+				c, err := net.Dial("tcp", l.Addr().String())
+				require.NoError(t, err)
+				defer c.Close()
+				clients = append(clients, c)
+				s, err := l.Accept()
+				require.NoError(t, err)
+				go func() {
+					_, err := Accept(t.Context(), s, opt, func(*AssociateRQ) PDU {
+						decided <- struct{}{}
+						<-decide
+						return &AssociateRJ{RejectedPermanent, RejectedByUser, ReasonNone}
+					})
+					ended <- err
+				}()
+				_, err = c.Write(tc.first)
+				require.NoError(t, err)
+			}
+			if tc.decided {
+				for range connections {
+					<-decided
+				}
+			}
+			per := (memory() - before) / connections
+			t.Logf("%d bytes per connection", per)
+			require.Less(t, per, int64(300<<10))
+			for _, c := range clients {
+				if tc.decided {
+					_ = c.Close()
+				} else if _, err = c.Write(tc.second); err != nil {
+					require.Nil(t, tc.second, "it has expired before all had come")
+				}
+			}
+			close(decide)
+			for range connections {
+				require.ErrorContains(t, <-ended, tc.text)
 			}
 		})
-		_, err = c.Write(b)
-		require.NoError(t, err)
 	}
-	for range connections {
-		require.NoError(t, <-reached)
+}
+
+// TestLongPDUAllocatesNothing: a length of 4 GB, before and in an association, is refused without memory for it.
+func TestLongPDUAllocatesNothing(t *testing.T) {
+	for _, kind := range []PDUType{TypeAssociateRQ, TypePDataTF} {
+		t.Run(kind.String(), func(t *testing.T) {
+			before := allocated()
+			a, err := acceptOne(t, Options{}, func(c net.Conn) {
+				if kind == TypePDataTF {
+					_, _ = c.Write(encode(t, request()))
+					_, _ = readRaw(c)
+				}
+				_, _ = c.Write([]byte{byte(kind), 0, 0xFF, 0xFF, 0xFF, 0xFF})
+				_, _ = io.Copy(io.Discard, c)
+			})
+			if kind == TypePDataTF {
+				require.NoError(t, err)
+				_, err = a.NextPDV()
+			}
+			require.ErrorContains(t, err, "4294967295 bytes, more than the limit")
+			require.Less(t, allocated()-before, uint64(1<<20), "bytes")
+		})
 	}
-	per := int64(heap()-before) / connections
-	t.Logf("%d bytes per connection with a request of %d bytes decoded", per, len(b))
-	require.Less(t, per, int64(300<<10))
-	cancel()
+}
+
+// TestCheck: what the peer did while nobody read is found without waiting; a message that has come stays.
+func TestCheck(t *testing.T) {
+	message := encode(t, &PDataTF{[]PDV{{1, true, true, []byte("12")}}})
+	for name, tc := range map[string]struct {
+		bytes []byte
+		close bool
+		check func(t *testing.T, a *Association, err error)
+	}{
+		"abort": {encode(t, &Abort{}), false, func(t *testing.T, a *Association, err error) {
+			require.ErrorAs(t, err, new(*AbortedError))
+			require.ErrorAs(t, a.Err(), new(*AbortedError))
+		}},
+		"release": {encode(t, &ReleaseRQ{}), false, func(t *testing.T, a *Association, err error) {
+			require.ErrorIs(t, err, ErrReleaseRequested)
+			require.NoError(t, a.ConfirmRelease())
+		}},
+		"closed": {nil, true, func(t *testing.T, _ *Association, err error) {
+			require.ErrorContains(t, err, "the connection was lost while it was at rest")
+		}},
+		"garbage": {[]byte("HTTP/1.1 "), false, func(t *testing.T, _ *Association, err error) {
+			require.ErrorAs(t, err, new(*ProtocolError))
+		}},
+		"message": {message, false, func(t *testing.T, a *Association, err error) {
+			require.NoError(t, err)
+			f, err := a.NextPDV()
+			require.NoError(t, err)
+			require.Equal(t, Fragment{1, true, true, 2}, f)
+		}},
+		"half a header": {message[:3], false, func(t *testing.T, a *Association, err error) { require.NoError(t, err) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			act, acted := make(chan struct{}), make(chan struct{})
+			a, _ := established(t, Options{}, func(c net.Conn) {
+				<-act
+				_, _ = c.Write(tc.bytes)
+				if tc.close {
+					_ = c.Close()
+				}
+				close(acted)
+				_, _ = readRaw(c)
+			})
+			require.NoError(t, a.Check(), "nothing has happened")
+			close(act)
+			<-acted // on loopback it has then arrived
+			tc.check(t, a, a.Check())
+		})
+	}
 }
 
 // TestTLS: an association over TLS, and what is said when only one side uses it.
