@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"bytes"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/internal/testpeer"
+)
+
+// TestTransferBetweenOrthancs does by commands what a person does: all studies of one Orthanc go to another. Orthanc writes anew what it
+// receives; a third one, to which the first sends by itself, is the control.
+func TestTransferBetweenOrthancs(t *testing.T) {
+	const noDelay = testpeer.NoDelay
+	from, to := testpeer.Orthanc(t, []string{noDelay}, nil), testpeer.Orthanc(t, []string{noDelay}, nil)
+	args := []string{"transfer", "--source", "from", "--destination", "to", "--wait"}
+	dir := t.TempDir()
+	images := 0
+	for _, study := range phantom.DemoStudies()[8:] {
+		paths, err := study.WriteFiles(dir)
+		require.NoError(t, err)
+		for _, path := range paths {
+			from.Upload(t, path)
+		}
+		args = append(args, "--study", study.StudyInstanceUID)
+		images += len(paths)
+	}
+	s := serve(t, filepath.Join(t.TempDir(), "data"))
+	for name, o := range map[string]*testpeer.OrthancServer{"from": from, "to": to} {
+		out, code := s.adit("node", "add", "server", name, "--ae-title", "ORTHANC_"+name, "--host", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--supports", "find,get,store")
+		require.Zero(t, code, out)
+		out, code = s.adit("node", "check", name)
+		require.Zero(t, code, out)
+	}
+	out, code := s.adit(args...)
+	require.Zero(t, code, out)
+	require.Contains(t, out, "All tasks succeeded")
+
+	control := testpeer.Orthanc(t, []string{noDelay}, nil)
+	from.CopyTo(t, control)
+	copied, arrived := control.Files(t), to.Files(t)
+	require.Len(t, arrived, images)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(copied)), slices.Collect(maps.Keys(arrived)))
+	for uid := range copied {
+		require.True(t, bytes.Equal(copied[uid], arrived[uid]), uid)
+	}
+}
