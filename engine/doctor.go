@@ -59,11 +59,11 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 	return d.checks, errors.Join(err, d.slot.Close(ctx))
 }
 
-func (d *doctor) good(name, format string, args ...any) {
+func (d *doctor) goodf(name, format string, args ...any) {
 	d.checks = append(d.checks, Check{name, true, fmt.Sprintf(format, args...)})
 }
 
-func (d *doctor) bad(name, format string, args ...any) {
+func (d *doctor) badf(name, format string, args ...any) {
 	d.checks = append(d.checks, Check{name, false, fmt.Sprintf(format, args...)})
 }
 
@@ -88,23 +88,23 @@ func (d *doctor) reach(ctx context.Context) bool {
 	start := time.Now()
 	a, err := d.slot.Open(ctx, d.peer, checkContexts(d.node))
 	if err != nil {
-		d.bad("echo", "%s", sentence(err))
+		d.badf("echo", "%s", sentence(err))
 		return false
 	}
 	defer func() { _ = a.Release(ctx) }() // it ends in any case
 	opened := time.Since(start)
 	if len(a.Accepted(dict.Verification)) == 0 {
-		d.bad("echo", "The server opens associations, but doesn't offer C-ECHO to this AE title; ask its administrator to allow it.")
+		d.badf("echo", "The server opens associations, but doesn't offer C-ECHO to this AE title; ask its administrator to allow it.")
 	} else if start = time.Now(); !d.tried("echo", a.Echo(ctx)) {
 		return false
 	} else {
-		d.good("echo", "C-ECHO answered in %s, the association was open after %s.", milliseconds(time.Since(start)), milliseconds(opened))
+		d.goodf("echo", "C-ECHO answered in %s, the association was open after %s.", milliseconds(time.Since(start)), milliseconds(opened))
 	}
 	for _, s := range services(d.node) {
 		if len(a.Accepted(s.class)) == 0 {
-			d.bad(s.name, "The server doesn't offer it to this AE title; ask its administrator, or take it off the server's settings.")
+			d.badf(s.name, "The server doesn't offer it to this AE title; ask its administrator, or take it off the server's settings.")
 		} else {
-			d.good(s.name, "The server offers it.")
+			d.goodf(s.name, "The server offers it.")
 		}
 	}
 	return true
@@ -113,7 +113,7 @@ func (d *doctor) reach(ctx context.Context) bool {
 // tried takes an error down as a failed check.
 func (d *doctor) tried(name string, err error) bool {
 	if err != nil {
-		d.bad(name, "%s", sentence(err))
+		d.badf(name, "%s", sentence(err))
 	}
 	return err == nil
 }
@@ -139,10 +139,10 @@ func (d *doctor) takes(ctx context.Context) {
 		compressed = compressed || t.Encapsulated
 	}
 	if !compressed {
-		d.good("transfer syntaxes", "It takes CT images uncompressed only (%s): compressed images arrive only if their source can decompress them.", strings.Join(names, ", "))
+		d.goodf("transfer syntaxes", "It takes CT images uncompressed only (%s): compressed images arrive only if their source can decompress them.", strings.Join(names, ", "))
 		return
 	}
-	d.good("transfer syntaxes", "It takes CT images as %s.", strings.Join(names, ", "))
+	d.goodf("transfer syntaxes", "It takes CT images as %s.", strings.Join(names, ", "))
 }
 
 // recent is how far back the doctor looks for a study to try.
@@ -166,7 +166,7 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 		return nil
 	}
 	if study == nil {
-		d.good("find studies", "The search works, and finds no study.")
+		d.goodf("find studies", "The search works, and finds no study.")
 		return nil
 	}
 	r := &run{source: src, src: d.node, task: db.Task{StudyInstanceUid: study.String(dict.StudyInstanceUID)}}
@@ -176,7 +176,7 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 		return nil
 	}
 	series := r.inv.series[0]
-	d.good("find series", "A study's series are listed.")
+	d.goodf("find series", "A study's series are listed.")
 	if !d.tried("find images", r.listInstances(ctx, r.inv, series)) {
 		return nil
 	}
@@ -192,13 +192,13 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 func (d *doctor) completeness(s *seriesInventory, inv *inventory) {
 	switch {
 	case s.listed && (s.counted < 0 || s.counted == len(s.instances)):
-		d.good("find images", "Images are listed one by one: a transfer can be proven complete.")
+		d.goodf("find images", "Images are listed one by one: a transfer can be proven complete.")
 	case s.listed:
-		d.bad("find images", "A series of %d images lists only %d: the server caps its answers. Ask its administrator to raise the limit.", s.counted, len(s.instances))
+		d.badf("find images", "A series of %d images lists only %d: the server caps its answers. Ask its administrator to raise the limit.", s.counted, len(s.instances))
 	case s.counted >= 0 || inv.counted >= 0:
-		d.good("find images", "Images aren't listed (no IMAGE level), but counted: a transfer is proven complete by the count, and a retry asks for whole series.")
+		d.goodf("find images", "Images aren't listed (no IMAGE level), but counted: a transfer is proven complete by the count, and a retry asks for whole series.")
 	default:
-		d.bad("find images", "Images are neither listed nor counted: no transfer from here can be proven complete, and each ends as a Warning. Ask the vendor for C-FIND at IMAGE level.")
+		d.badf("find images", "Images are neither listed nor counted: no transfer from here can be proven complete, and each ends as a Warning. Ask the vendor for C-FIND at IMAGE level.")
 	}
 }
 
@@ -229,11 +229,11 @@ func (d *doctor) lacking(name string, answer *stream.DataSet, asked []dict.Tag) 
 		}
 	}
 	if len(missing) == 0 {
-		d.good(name, "The search works, and answers everything that it was asked for.")
+		d.goodf(name, "The search works, and answers everything that it was asked for.")
 		return
 	}
 	slices.Sort(missing)
-	d.good(name, "The search works, but the answers lack %s; searches by them are filtered here as far as they can be.", strings.Join(missing, ", "))
+	d.goodf(name, "The search works, but the answers lack %s; searches by them are filtered here as far as they can be.", strings.Join(missing, ", "))
 }
 
 // retrieve gets one image and throws it away.
@@ -269,11 +269,11 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	})
 	switch took := time.Since(start); {
 	case err != nil:
-		d.bad("get", "%s", sentence(err))
+		d.badf("get", "%s", sentence(err))
 	case syntax == "":
-		d.bad("get", "The retrieve ended with status %s, but nothing arrived: %s. Look into the server's log.", result.Status, result.Status.Meaning(dimse.CGet).Text)
+		d.badf("get", "The retrieve ended with status %s, but nothing arrived: %s. Look into the server's log.", result.Status, result.Status.Meaning(dimse.CGet).Text)
 	default:
-		d.good("get", "An image of %s arrived in %s (%.0f MB/s) as %s.", megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), dict.TransferSyntaxOf(syntax).Name)
+		d.goodf("get", "An image of %s arrived in %s (%.0f MB/s) as %s.", megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), dict.TransferSyntaxOf(syntax).Name)
 	}
 }
 

@@ -735,7 +735,7 @@ func TestDialSilentHTTP(t *testing.T) {
 	require.ErrorAs(t, err, &notDICOM)
 	require.Equal(t, "HTTP", notDICOM.Got)
 
-	mute, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // of the loopback interface
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer mute.Close()
 	_, err = Dial(t.Context(), mute.Addr().String(), &AssociateRQ{CalledAE: "A", CallingAE: "B"}, opt)
