@@ -34,7 +34,7 @@ type Context struct {
 	TransferSyntaxes []string
 	SCP              bool // propose that this side is the SCP (and not the SCU): storage classes of a C-GET
 	// Extended is the service-class application information to propose for the SOP class (PS3.7 D.3.3.5), such as
-	// QueryOptions; nil: none.
+	// QueryOptions; nil: none. The first of a SOP class counts.
 	Extended []byte
 }
 
@@ -100,7 +100,9 @@ func (cfg *Config) request() *ul.AssociateRQ {
 		rq.User.AsyncOperations = &ul.AsyncOperations{Invoked: cfg.AsyncOperations, Performed: 1}
 	}
 	for i, c := range cfg.Contexts {
-		if c.Extended != nil {
+		if c.Extended != nil && !slices.ContainsFunc(rq.User.Extended, func(x ul.ExtendedNegotiation) bool {
+			return x.SOPClassUID == c.AbstractSyntax
+		}) {
 			rq.User.Extended = append(rq.User.Extended, ul.ExtendedNegotiation{SOPClassUID: c.AbstractSyntax, Info: c.Extended})
 		}
 		rq.Contexts = append(rq.Contexts, ul.ContextRQ{

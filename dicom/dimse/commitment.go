@@ -49,7 +49,7 @@ const (
 
 // RequestCommitment asks for storage commitment (N-ACTION, PS3.4 J.3.2). nil means that the peer has taken the request.
 // Its report comes later, on this association (AwaitCommitment) or on one that the peer opens (Server.Commitment); one
-// that comes even before the response goes to take. A status other than Success is a *StatusError.
+// that comes even before the response goes to take; without take it is answered ProcessingFailure. A status other than Success is a *StatusError.
 func (a *Association) RequestCommitment(ctx context.Context, rq CommitmentRequest, take CommitmentHandler) error {
 	c, err := a.contextFor(dict.StorageCommitmentPushModel, "")
 	if err != nil {
@@ -150,6 +150,9 @@ func (s *session) report(ctx context.Context, c *AcceptedContext, rq *Command, t
 	}
 	if err != nil {
 		return 0, err
+	}
+	if take == nil {
+		return ProcessingFailure, nil
 	}
 	return take(ctx, parseReport(d)), nil
 }

@@ -356,14 +356,9 @@ func pydicomFiles(t *testing.T) map[string]pydicomFile {
 		}
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
-		meta, o, err := stream.OpenFile(bytes.NewReader(b), stream.Limits{})
-		if err != nil {
+		meta, whole := wholeFile(b)
+		if !whole || meta.MediaStorageSOPInstanceUID == "" || !dict.IsStorageClass(meta.MediaStorageSOPClassUID) {
 			return nil // no DICOM file, or one broken on purpose
-		}
-		_, err = io.Copy(io.Discard, o)
-		closeErr := o.Close()
-		if err != nil || closeErr != nil || meta.MediaStorageSOPInstanceUID == "" || !dict.IsStorageClass(meta.MediaStorageSOPClassUID) {
-			return nil
 		}
 		at := 144 + (int(b[140]) | int(b[141])<<8)
 		if _, known := all[meta.MediaStorageSOPInstanceUID]; !known {
@@ -373,6 +368,15 @@ func pydicomFiles(t *testing.T) map[string]pydicomFile {
 	}))
 	require.Greater(t, len(all), 50)
 	return all
+}
+
+func wholeFile(b []byte) (stream.FileMeta, bool) {
+	meta, o, err := stream.OpenFile(bytes.NewReader(b), stream.Limits{})
+	if err != nil {
+		return stream.FileMeta{}, false
+	}
+	_, err = io.Copy(io.Discard, o)
+	return meta, o.Close() == nil && err == nil
 }
 
 // chooseStored takes every storage class in the first transfer syntax that is proposed, as the receiver ADIT does.

@@ -3,6 +3,8 @@
 package dimse_test
 
 import (
+	"bytes"
+	"context"
 	"net"
 	"os"
 	"testing"
@@ -204,12 +206,43 @@ func TestTLSOptions(t *testing.T) {
 		"authority garbage": {false, ul.TLSOptions{Authorities: []byte("nothing")}, "hold none that can be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			make := ul.ClientTLS
+			configure := ul.ClientTLS
 			if tc.server {
-				make = ul.ServerTLS
+				configure = ul.ServerTLS
 			}
-			_, err := make(tc.o)
+			_, err := configure(tc.o)
 			require.ErrorContains(t, err, tc.text)
 		})
 	}
+}
+
+// TestStaleTLS: looking whether a peer has gone harms no association with TLS, where something always waits to be read.
+func TestStaleTLS(t *testing.T) {
+	ca := testpeer.NewAuthority(t)
+	own := ca.Issue(t, "localhost")
+	ended := make(chan struct{})
+	associations := make(chan *dimse.ServerAssociation, 1)
+	cfg, err := ul.ServerTLS(secured(ul.TLSOptions{}, ca, own))
+	require.NoError(t, err)
+	var got store
+	addr := serve(t, &dimse.Server{
+		TLS: cfg, Store: got.handle, Ended: func(*dimse.ServerAssociation, error) { close(ended) },
+		Echo: func(_ context.Context, a *dimse.ServerAssociation) dimse.Status {
+			associations <- a
+			return dimse.Success
+		},
+	})
+	a, err := dialTLS(t, addr, secured(ul.TLSOptions{}, ca, own))
+	require.NoError(t, err)
+	a.SetRestful(0)
+	for n := range 10 {
+		_, err := a.Store(t.Context(), ctRequest(n), bytes.NewReader(pattern(200_000)))
+		require.NoError(t, err)
+	}
+	require.NoError(t, a.Echo(t.Context()))
+	(<-associations).Abort()
+	<-ended
+	err = a.Echo(t.Context())
+	require.ErrorAs(t, err, new(*dimse.StaleError))
+	require.ErrorAs(t, err, new(*ul.AbortedError))
 }

@@ -81,6 +81,11 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 		return a.ul.AbortProvider(fmt.Sprintf("it sent %s while another operation was going on, without having negotiated that", rq.Field))
 	}
 	a.awaitOperation()
+	return a.serve(ctx, c, rq)
+}
+
+// serve gives a request to its handler.
+func (a *ServerAssociation) serve(ctx context.Context, c *AcceptedContext, rq *Command) error {
 	switch {
 	case rq.Field == CStoreRQ && a.server.Store != nil && rq.DataSet:
 		return a.answerStore(c, rq, a.server.Store(ctx, a, a.incoming(c, rq)))
