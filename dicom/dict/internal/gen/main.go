@@ -189,7 +189,7 @@ func entryTable(tags, repeats []tagRow) string {
 	b.WriteString("}\n\n// entryTags are the tags of entries, close together for the search.\nvar entryTags = [...]Tag{\n")
 	for n, t := range tags {
 		b.WriteString("0x" + t.key + ",")
-		if n%10 == 9 {
+		if n%10 == 9 || n == len(tags)-1 {
 			b.WriteByte('\n')
 		}
 	}
@@ -203,7 +203,7 @@ func entryTable(tags, repeats []tagRow) string {
 	slices.SortFunc(order, func(i, j int) int { return strings.Compare(tags[i].keyword, tags[j].keyword) })
 	for n, i := range order {
 		b.WriteString(strconv.Itoa(i) + ",")
-		if n%20 == 19 {
+		if n%20 == 19 || n == len(order)-1 {
 			b.WriteByte('\n')
 		}
 	}
