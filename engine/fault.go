@@ -54,6 +54,8 @@ func policyOf(err error) policy {
 	switch {
 	case DatabaseLost(err), Unreachable(err):
 		return policyWait
+	case mayPass(err):
+		return policyAgain
 	case PeerRefused(err), errors.As(err, &denied), diskFault(err):
 		return policyPermanent
 	}
@@ -81,6 +83,12 @@ func PeerRefused(err error) bool {
 	var status *dimse.StatusError
 	return errors.As(err, &rejected) || errors.As(err, &notDICOM) || errors.As(err, &noContexts) || errors.As(err, &noContext) ||
 		errors.As(err, &status)
+}
+
+// mayPass tells whether a server answered with a failure that another attempt may not meet.
+func mayPass(err error) bool {
+	status, ok := errors.AsType[*dimse.StatusError](err)
+	return ok && status.Meaning().Outcome == dimse.Failed
 }
 
 // PeerFailed tells whether an error means that an association broke.

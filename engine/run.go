@@ -289,8 +289,10 @@ func (r *run) confirmAlready(ctx context.Context) error {
 	}
 	found, err := store.holds(ctx, r.dst, r.inv, r.already)
 	if err != nil {
-		r.warn(fmt.Sprintf("%d images were at the destination already, which could not be confirmed: %s", len(r.already), err))
-		r.e.log.WarnContext(ctx, "presence could not be confirmed", "task", r.held.TaskID, "err", err)
+		reason := fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
+		for uid := range r.already {
+			r.failed[uid] = MissingInstance{uid, uint16(dimse.DuplicateSOPInstance), reason}
+		}
 		return nil
 	}
 	for uid, series := range r.already {
