@@ -26,10 +26,13 @@ type sets struct {
 	huge set // an object of 210 MB
 }
 
+// ctSeries are 100 images of 536 kB.
+var ctSeries = phantom.SeriesSpec{Kind: phantom.CT, Instances: 100, Rows: 512, Columns: 522}
+
 func makeSets(dir string) (sets, error) {
 	var all sets
 	var err error
-	if all.ct, err = makeSet(filepath.Join(dir, "ct"), 1, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 100, Rows: 512, Columns: 522}); err != nil {
+	if all.ct, err = makeSet(filepath.Join(dir, "ct"), 1, 4, ctSeries); err != nil {
 		return all, err
 	}
 	if all.tiny, err = makeSet(filepath.Join(dir, "tiny"), 2, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 500, Rows: 48, Columns: 48}); err != nil {
