@@ -46,7 +46,12 @@ type FoundStudy struct {
 // loop cancels the query. Errors: *Invalid, ErrNotFound, *people.Denied, *pacs.Busy, *pacs.Closed, or of the network.
 func (e *Engine) SearchStudies(ctx context.Context, user people.User, server string, s Search) iter.Seq2[FoundStudy, error] {
 	return func(yield func(FoundStudy, error) bool) {
-		if err := e.searchStudies(ctx, user, server, s, yield); err != nil {
+		left := false
+		err := e.searchStudies(ctx, user, server, s, func(st FoundStudy, err error) bool {
+			left = !yield(st, err)
+			return !left
+		})
+		if err != nil && !left {
 			yield(FoundStudy{}, err)
 		}
 	}
@@ -114,7 +119,8 @@ func (e *Engine) withInteractive(ctx context.Context, node DICOMNode, contexts [
 		a.Abort()
 		return err
 	}
-	return a.Release(ctx)
+	_ = a.Release(ctx) // it ends in any case: some servers answer C-CANCEL by an abort
+	return nil
 }
 
 // plainSyntaxes are the transfer syntaxes of identifiers.
