@@ -53,7 +53,7 @@ type Association struct {
 	window      *window       // nil: one operation at a time
 	used        time.Time     // the end of the last operation; not kept with a window
 	cancelGrace time.Duration // shorter in tests
-	restful     time.Duration // shorter in tests
+	checkAfter  time.Duration // shorter in tests
 }
 
 const (
@@ -63,8 +63,8 @@ const (
 	// cancelGrace is how long a final response may take after C-CANCEL.
 	cancelGrace = 20 * time.Second
 
-	// restful is the rest after which the next operation looks first whether the peer has ended the association.
-	restful = time.Second
+	// checkAfter is the rest after which the next operation looks first whether the peer has ended the association.
+	checkAfter = time.Second
 )
 
 // Dial opens an association. Errors: those of ul.Dial (*ul.ConnectError, *ul.RejectedError, *ul.NotDICOMError,
@@ -84,7 +84,7 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 		session:     session{ul: a, contexts: accepted(cfg.Contexts, a.AC())},
 		window:      newWindow(cfg.AsyncOperations, a.AC().User.AsyncOperations),
 		used:        time.Now(),
-		cancelGrace: cancelGrace, restful: restful,
+		cancelGrace: cancelGrace, checkAfter: checkAfter,
 	}
 	if len(s.contexts) == 0 {
 		_ = s.Release(ctx) // the error that matters follows
@@ -203,7 +203,7 @@ func (a *Association) begin(ctx context.Context) (end func(), err error) {
 	if a.window != nil {
 		return a.ul.Watch(ctx), nil
 	}
-	if time.Since(a.used) >= a.restful {
+	if time.Since(a.used) >= a.checkAfter {
 		if err := a.check(); err != nil {
 			return nil, &StaleError{err}
 		}

@@ -234,7 +234,7 @@ func TestStaleTLS(t *testing.T) {
 	})
 	a, err := dialTLS(t, addr, secured(ul.TLSOptions{}, ca, own))
 	require.NoError(t, err)
-	a.SetRestful(0)
+	a.SetCheckAfter(0)
 	for n := range 10 {
 		_, err := a.Store(t.Context(), ctRequest(n), bytes.NewReader(pattern(200_000)))
 		require.NoError(t, err)

@@ -219,7 +219,7 @@ func TestStale(t *testing.T) {
 				Ended: func(*dimse.ServerAssociation, error) { close(ended) },
 			})
 			a := dial(t, addr)
-			a.SetRestful(0)
+			a.SetCheckAfter(0)
 			require.NoError(t, a.Echo(t.Context()), "nothing has come: it is alive")
 			tc.end(<-associations)
 			<-ended
@@ -239,7 +239,7 @@ func TestStale(t *testing.T) {
 		})
 		a := dial(t, addr)
 		require.NoError(t, a.Echo(t.Context()))
-		a.SetRestful(0)
+		a.SetCheckAfter(0)
 		close(asked)
 		err := a.AwaitCommitment(t.Context(), nil)
 		require.ErrorIs(t, err, dimse.ErrReleased)

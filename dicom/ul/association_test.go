@@ -515,11 +515,12 @@ func largest(t *testing.T) []byte {
 	return encode(t, big)
 }
 
-// TestMemoryBeforeAcceptance: what each of a thousand connections costs before its association is accepted, whatever it
+// TestMemoryBeforeAcceptance: what each of a thousand connections (a hundred over TLS) costs before its association is accepted, whatever it
 // sends, and that it is gone when the ARTIM timer has expired, or at once when it has broken the protocol.
 func TestMemoryBeforeAcceptance(t *testing.T) {
-	const connections = 1000
 	big := largest(t)
+	serverTLS, clientConfig := certificates(t)
+	clientConfig.ServerName = "127.0.0.1"
 	broken := bytes.Clone(big)
 	broken[pduHeaderLen+68+3] = 0xFF // the first item is longer than it was
 	for name, tc := range map[string]struct {
@@ -531,15 +532,20 @@ func TestMemoryBeforeAcceptance(t *testing.T) {
 		"nothing":                     {nil, nil, false, "the peer did nothing for"},
 		"all of it but the last byte": {big[:len(big)-1], nil, false, "the peer did nothing for"},
 		"a malformed request":         {broken[:len(broken)-1], broken[len(broken)-1:], false, "item 0x"},
+		"the most over TLS":           {big[:len(big)-1], nil, false, "the peer did nothing for"},
 		"4 GB":                        {nil, []byte{1, 0, 0xFF, 0xFF, 0xFF, 0xFF}, false, "4294967295 bytes, more than the limit"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			require.NoError(t, err)
 			defer l.Close()
-			opt := Options{ARTIM: 2 * time.Second}
+			connections, opt := 1000, Options{ARTIM: 2 * time.Second}
 			if tc.decided || tc.second != nil {
 				opt.ARTIM = patience
+			}
+			secure := name == "the most over TLS"
+			if secure {
+				connections, opt.TLS = 100, serverTLS // a thousand handshakes take long
 			}
 			before := memory()
 			decided, ended := make(chan struct{}, connections), make(chan error, connections)
@@ -549,6 +555,9 @@ func TestMemoryBeforeAcceptance(t *testing.T) {
 				c, err := net.Dial("tcp", l.Addr().String())
 				require.NoError(t, err)
 				defer c.Close()
+				if secure {
+					c = tls.Client(c, clientConfig) // its own memory is counted as well
+				}
 				clients = append(clients, c)
 				s, err := l.Accept()
 				require.NoError(t, err)
@@ -568,7 +577,7 @@ func TestMemoryBeforeAcceptance(t *testing.T) {
 					<-decided
 				}
 			}
-			per := (memory() - before) / connections
+			per := (memory() - before) / int64(connections)
 			t.Logf("%d bytes per connection", per)
 			require.Less(t, per, int64(300<<10))
 			for _, c := range clients {
