@@ -32,7 +32,7 @@ const (
 	// minPeerPDU is the least that a peer must take: below, the headers would outweigh the data.
 	minPeerPDU = 128
 
-	readBuffer = 64 << 10
+	readBuffer = 16 << 10 // what is larger goes past it: a larger one costs a copy of what it takes of each PDU
 
 	abortGrace     = 250 * time.Millisecond // for A-ABORT to leave and the peer to close
 	closeGrace     = 2 * time.Second        // for the peer to close after A-RELEASE-RP or A-ASSOCIATE-RJ
@@ -135,10 +135,10 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 	}
 	defer a.Watch(ctx)()
 	if err := a.writePDU(b); err != nil {
-		return nil, a.failed("requesting the association", err)
+		return nil, a.unanswered(ctx, a.failed("requesting the association", err))
 	}
 	if err := a.awaitAnswer(); err != nil {
-		return nil, unanswered(ctx, addr, err)
+		return nil, a.unanswered(ctx, err)
 	}
 	if err := a.establish(&a.ac.User); err != nil {
 		return nil, err
@@ -164,14 +164,18 @@ func clientTLS(cfg *tls.Config, addr string) *tls.Config {
 	return cfg
 }
 
-// unanswered says of a peer that took the connection and then nothing more that it can't be had, and so of one that
-// refuses this side's certificate: with TLS 1.3 it does so after the handshake.
-func unanswered(ctx context.Context, addr string, err error) error {
+// unanswered says of a peer that took the connection and then nothing more that it can't be had. With TLS 1.3 it refuses
+// this side's certificate only then, by an alert, which may get lost when it closes.
+func (a *Association) unanswered(ctx context.Context, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert of TLS
-		return tlsError(ctx, addr, op)
+		return tlsError(ctx, a.addr, op)
+	}
+	if _, lost := errors.AsType[*LostError](err); lost && a.w.secured() {
+		return &ConnectError{a.addr, "it closed the connection after the TLS handshake; it may not take the certificate of this side: " +
+			"check the certificates of both sides", err}
 	}
 	if t, ok := errors.AsType[*TimeoutError](err); ok {
-		return &ConnectError{addr, fmt.Sprintf("it takes the connection, but did not answer the association request within %s; "+
+		return &ConnectError{a.addr, fmt.Sprintf("it takes the connection, but did not answer the association request within %s; "+
 			"it may hang or be overloaded, or something else listens there: check host and port", t.After), err}
 	}
 	return err

@@ -65,6 +65,9 @@ func (w *wire) startTLS(ctx context.Context, cfg *tls.Config, isServer bool) err
 	return nil
 }
 
+// secured tells that the handshake was done.
+func (w *wire) secured() bool { _, ok := w.nc.(*tls.Conn); return ok }
+
 // setLimit says until when nothing may wait any longer, and which timeout that is. A zero t lifts it.
 func (w *wire) setLimit(timeout time.Duration, t time.Time) {
 	w.limitOf = timeout
