@@ -145,11 +145,22 @@ func (in *intake) halt(err error) {
 
 // spoiled takes down that an object could not be read. A connection that broke meanwhile is the retrieve's own error.
 func (in *intake) spoiled(o *dimse.Incoming, err error) dimse.Status {
-	in.r.end(o.SOPInstanceUID)
-	if errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF) {
-		in.r.fail(o.SOPInstanceUID, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
+	return in.r.unreadable(o.SOPInstanceUID, err)
+}
+
+// unreadable takes down an error of reading an object, and gives what the source is to be told.
+func (r *run) unreadable(uid string, err error) dimse.Status {
+	if damaged(err) {
+		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
+		return dimse.CannotUnderstand
 	}
-	return dimse.CannotUnderstand
+	r.end(uid)
+	return dimse.OutOfResources
+}
+
+// damaged tells an object that is malformed or cut short from one whose connection broke, which may come whole another time.
+func damaged(err error) bool {
+	return !PeerFailed(err) && (errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF))
 }
 
 // mismatch tells what is wrong with an object that isn't what was asked for, nothing if it is.
@@ -244,6 +255,8 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	case errors.As(err, &noContext):
 		r.fail(p.uid, dimse.RefusedSOPClass, fmt.Sprintf("the destination doesn't take SOP class %s in transfer syntax %s", p.class, p.syntax))
 		return dimse.RefusedSOPClass
+	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
+		return r.unreadable(p.uid, p.bytes.err)
 	case err != nil:
 		r.end(p.uid)
 		r.mu.Lock()
@@ -300,12 +313,16 @@ func (r *run) receipt(ctx context.Context, rc receipt) error {
 
 // counter counts the bytes that are read through it.
 type counter struct {
-	r io.Reader
-	n int64
+	r   io.Reader
+	n   int64
+	err error // of reading, but for the end
 }
 
 func (c *counter) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.n += int64(n)
+	if err != io.EOF { // one that wraps it is no end
+		c.err = err
+	}
 	return n, err
 }

@@ -5,6 +5,7 @@ package transfer
 import (
 	"encoding/hex"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -249,6 +250,14 @@ func TestSourceMisbehaves(t *testing.T) {
 			status: engine.Success, delivered: images, failures: 1,
 		},
 		{
+			name: "drops the connection within an image, once", src: get(pacs.GetFaults{First: 1, DropAtObject: 5, DropAfterBytes: 5000}),
+			status: engine.Success, delivered: images,
+		},
+		{
+			name: "drops the connection within a header, once", src: get(pacs.GetFaults{First: 1, DropAtObject: 5, DropAfterBytes: 61}),
+			status: engine.Success, delivered: images,
+		},
+		{
 			name: "falls silent within an image, once", src: get(pacs.GetFaults{First: 1, StallAtObject: 5, StallAfterBytes: 1000}),
 			impatient: true, status: engine.Success, delivered: images,
 		},
@@ -339,5 +348,43 @@ func TestDestinationMisbehaves(t *testing.T) {
 			t.Parallel()
 			o.run(t, n)
 		})
+	}
+}
+
+// TestLargeDamagedImages: images beyond the buffer go out while they still come in. One that the source sends cut short is named; the
+// destination keeps nothing of it, and gets all the others.
+func TestLargeDamagedImages(t *testing.T) {
+	t.Parallel()
+	study := phantom.New(24, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 1600, Columns: 1600}}, // 5 MB each
+	})
+	damaged := study.Instances()[1]
+	src := startPACS(t, pacs.Config{Studies: []*phantom.Study{study}, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{
+		Truncate: map[string]int64{damaged.SOPInstanceUID: damaged.Size() - 100_000},
+	}}})
+	dst := startPACS(t, pacs.Config{})
+	n := harness.New(t, harness.Config{})
+	source, destination := addPair(n, src, dst, nil)
+	folder := t.TempDir()
+	n.AddFolder("folder", folder)
+	for _, to := range []string{destination, "folder"} {
+		job := n.Wait(n.Transfer(source, to, study.StudyInstanceUID).ID)
+		task := n.Task(job.ID)
+		require.Equal(t, engine.Failure, job.Status, task.Message)
+		require.Contains(t, task.Message, "1 image is missing at the destination: the image that the source sent is damaged")
+		require.EqualValues(t, 3, task.Delivered)
+		series, err := n.Engine.TaskSeries(t.Context(), n.Admin, task.ID)
+		require.NoError(t, err)
+		require.Len(t, series[0].Missing, 1)
+		require.Equal(t, damaged.SOPInstanceUID, series[0].Missing[0].SOPInstanceUID)
+	}
+	require.Len(t, dst.Recorder().Log().Stores, 3)
+	require.NotContains(t, pacs.UIDs(dst.Recorder().Log().Stores), damaged.SOPInstanceUID)
+	files, err := filepath.Glob(filepath.Join(folder, "*", "*", "*", "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, files, 3)
+	for _, f := range files {
+		require.NotContains(t, f, damaged.SOPInstanceUID)
 	}
 }
