@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,9 +105,13 @@ func (o outcome) run(t *testing.T, n *harness.Node) {
 	}
 }
 
+// pairs counts them: names and AE titles are unique.
+var pairs atomic.Int32
+
 // addPair adds two servers that answer to any AE title to a node that others share.
 func addPair(n *harness.Node, src, dst *pacs.PACS, change func(*engine.NewServer)) (source, destination string) {
-	source, destination = fmt.Sprintf("SRC%d", src.Port()), fmt.Sprintf("DST%d", dst.Port()) // also the AE titles, which are unique
+	i := pairs.Add(1)
+	source, destination = fmt.Sprintf("SRC%d", i), fmt.Sprintf("DST%d", i)
 	n.AddServer(source, source, src.Addr(), change)
 	n.AddServer(destination, destination, dst.Addr(), change)
 	return source, destination
