@@ -121,6 +121,9 @@ func (r *run) oneStudy(ctx context.Context, patientID string) (*stream.DataSet, 
 		if ds.String(dict.StudyInstanceUID) != r.task.StudyInstanceUid || patientID != "" && ds.String(dict.PatientID) != patientID {
 			continue // a server that doesn't filter by this key
 		}
+		if len(found) == 1 && found[0].String(dict.PatientID) == ds.String(dict.PatientID) {
+			continue // the same answer twice
+		}
 		if found = append(found, ds); len(found) > 1 {
 			break
 		}

@@ -281,28 +281,31 @@ func (r *run) countExpected() {
 // settle waits until every parcel that was received is delivered or has failed.
 func (r *run) settle() { r.sending.Wait() }
 
-// confirmAlready asks the destination for the instances of which it said that it holds them already (status 0111).
+// confirmAlready asks the destination for the instances of which it said that it holds them already (status 0111). A destination that
+// can't be asked is believed, with a warning: it would answer so for ever.
 func (r *run) confirmAlready(ctx context.Context) error {
 	store, ok := r.sink.(*serverSink)
 	if !ok || len(r.already) == 0 {
 		return nil
 	}
-	found, err := store.holds(ctx, r.dst, r.inv, r.already)
-	if err != nil {
-		reason := fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
-		for uid := range r.already {
-			r.failed[uid] = MissingInstance{uid, uint16(dimse.DuplicateSOPInstance), reason}
+	askable := r.dst.Server.StudyRootFind || r.dst.Server.PatientRootFind
+	found, absent := map[string]bool{}, "the destination says that it holds this image already, but doesn't list it"
+	if askable {
+		var err error
+		if found, err = store.holds(ctx, r.dst, r.inv, r.already); err != nil {
+			absent = fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
 		}
-		return nil
+	} else {
+		r.warn(fmt.Sprintf("Unverified: the destination says of %s that it holds them already, and can't be asked, since it doesn't support C-FIND.", images(len(r.already))))
 	}
 	for uid, series := range r.already {
-		if found[uid] {
-			if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: series, status: dimse.DuplicateSOPInstance}); err != nil {
-				return err
-			}
+		if askable && !found[uid] {
+			r.fail(uid, dimse.DuplicateSOPInstance, absent)
 			continue
 		}
-		r.failed[uid] = MissingInstance{uid, uint16(dimse.DuplicateSOPInstance), "the destination says that it holds this image already, but doesn't list it"}
+		if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: series, status: dimse.DuplicateSOPInstance}); err != nil {
+			return err
+		}
 	}
 	return nil
 }

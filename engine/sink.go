@@ -5,7 +5,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -160,9 +159,6 @@ func (s *serverSink) close(ctx context.Context) {
 // released first.
 func (s *serverSink) holds(ctx context.Context, node DICOMNode, inv *inventory, uids map[string]string) (map[string]bool, error) {
 	s.close(ctx)
-	if !node.Server.StudyRootFind && !node.Server.PatientRootFind {
-		return nil, fmt.Errorf("%s can't be asked what it holds: it doesn't support C-FIND", node.Name)
-	}
 	src := &source{node: node, peer: s.peer, slot: s.slots[0]}
 	defer src.release(ctx)
 	found := map[string]bool{}

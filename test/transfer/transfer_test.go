@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine"
@@ -57,4 +58,23 @@ func requireSame(t *testing.T, src, dst *pacs.PACS, n int) {
 	}
 	require.Len(t, stored, n)
 	require.Equal(t, sent, stored)
+}
+
+// TestAlreadyThereUnverified: a destination that says that it holds an image already, and can't be asked, is believed with a warning.
+func TestAlreadyThereUnverified(t *testing.T) {
+	study := ct(12, 5)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{
+		Statuses: map[string]dimse.Status{study.Instances()[2].SOPInstanceUID: dimse.DuplicateSOPInstance},
+	}}})
+	n := harness.New(t, harness.Config{})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.Supports = engine.Supports{Store: true} })
+
+	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+	require.Equal(t, engine.Warning, job.Status)
+	task := n.Task(job.ID)
+	require.Contains(t, task.Message, "Unverified: the destination says of 1 image that it holds them already")
+	require.EqualValues(t, 5, task.Delivered)
+	require.Empty(t, dst.Recorder().Log().Finds)
 }
