@@ -711,12 +711,14 @@ func TestSearch(t *testing.T) {
 	checks, err := s.client.CheckNode(ctx, "PACS")
 	require.NoError(t, err)
 	require.Equal(t, "echo", checks[0].Name)
-	require.True(t, checks[0].OK)
-	for i := range checks {
-		if strings.HasPrefix(checks[i].Name, "move") {
-			require.False(t, checks[i].OK, "this PACS does not offer C-MOVE")
-		}
+	for _, c := range checks {
+		require.True(t, c.OK, "%+v", c)
+		require.NotEmpty(t, c.Detail)
 	}
+	checks, err = s.client.CheckNode(ctx, "Nobody")
+	require.NoError(t, err)
+	require.False(t, checks[0].OK)
+	require.Contains(t, checks[0].Detail, "nothing listens")
 	require.NotContains(t, s.log.String(), "4711")
 }
 
