@@ -41,16 +41,16 @@ func (q *Queries) DeleteSlotsOfNode(ctx context.Context, nodeID uuid.UUID) error
 	return err
 }
 
-const expireSlotsOfNode = `-- name: ExpireSlotsOfNode :exec
+const expireSlotsOfFencedNodes = `-- name: ExpireSlotsOfFencedNodes :exec
 UPDATE association_slots a
 SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s
-WHERE s.id = a.server_id AND a.node_id = $1 AND a.expires_at IS NULL
+FROM servers s, nodes n
+WHERE s.id = a.server_id AND n.id = a.node_id AND n.fenced_at IS NOT NULL AND a.expires_at IS NULL
 `
 
-// ExpireSlotsOfNode leaves the slots of a fenced node counted for as long as its peers may hold the associations open.
-func (q *Queries) ExpireSlotsOfNode(ctx context.Context, nodeID uuid.UUID) error {
-	_, err := q.db.Exec(ctx, expireSlotsOfNode, nodeID)
+// ExpireSlotsOfFencedNodes leaves the slots of fenced nodes counted for as long as their peers may hold the associations open.
+func (q *Queries) ExpireSlotsOfFencedNodes(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, expireSlotsOfFencedNodes)
 	return err
 }
 

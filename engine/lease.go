@@ -84,9 +84,9 @@ func (e *Engine) Tidy(ctx context.Context) error {
 		if err := e.takeBack(ctx, n, lostWithProcess); err != nil {
 			return err
 		}
-		if err := e.q.ExpireSlotsOfNode(ctx, n); err != nil {
-			return err
-		}
+	}
+	if err := e.q.ExpireSlotsOfFencedNodes(ctx); err != nil {
+		return err
 	}
 	if _, err := e.q.DeleteExpiredSlots(ctx); err != nil {
 		return err

@@ -38,12 +38,12 @@ DELETE FROM association_slots WHERE id = $1;
 -- name: DeleteSlotsOfNode :exec
 DELETE FROM association_slots WHERE node_id = $1;
 
--- ExpireSlotsOfNode leaves the slots of a fenced node counted for as long as its peers may hold the associations open.
--- name: ExpireSlotsOfNode :exec
+-- ExpireSlotsOfFencedNodes leaves the slots of fenced nodes counted for as long as their peers may hold the associations open.
+-- name: ExpireSlotsOfFencedNodes :exec
 UPDATE association_slots a
 SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s
-WHERE s.id = a.server_id AND a.node_id = $1 AND a.expires_at IS NULL;
+FROM servers s, nodes n
+WHERE s.id = a.server_id AND n.id = a.node_id AND n.fenced_at IS NOT NULL AND a.expires_at IS NULL;
 
 -- name: DeleteExpiredSlots :execrows
 DELETE FROM association_slots WHERE expires_at < now();

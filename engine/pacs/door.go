@@ -60,6 +60,7 @@ type Door struct {
 	mu    sync.Mutex
 	node  uuid.UUID
 	freed chan struct{} // closed and made anew whenever a slot of this process is given back
+	owed  []int64       // slots that could not be given back while the database was away
 }
 
 // NewDoor gives a door on a migrated database.
@@ -123,6 +124,9 @@ func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int6
 // Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
 // returns *Busy; *Closed comes at once.
 func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
+	if err := d.pay(ctx); err != nil {
+		return nil, err
+	}
 	deadline := time.NewTimer(interactiveWait)
 	defer deadline.Stop()
 	for {
@@ -204,9 +208,25 @@ func (s *Slot) Close(ctx context.Context) error {
 	err := s.door.q.DeleteSlot(ctx, s.id)
 	s.door.mu.Lock()
 	defer s.door.mu.Unlock()
+	if err != nil {
+		s.door.owed = append(s.door.owed, s.id)
+	}
 	close(s.door.freed)
 	s.door.freed = make(chan struct{})
 	return err
+}
+
+// pay gives back the slots that could not be given back before.
+func (d *Door) pay(ctx context.Context) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for len(d.owed) > 0 {
+		if err := d.q.DeleteSlot(ctx, d.owed[0]); err != nil {
+			return err
+		}
+		d.owed = d.owed[1:]
+	}
+	return nil
 }
 
 // Association is an association that holds its slot until it ends.

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package pacs_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/pacs"
+)
+
+// newServer makes a server with an interactive cap.
+func newServer(t *testing.T, pool *pgxpool.Pool, interactive int) pacs.Peer {
+	t.Helper()
+	p := pacs.Peer{Name: "PACS", Addr: "127.0.0.1:1", CalledAE: "PACS", CallingAE: "ADIT"}
+	require.NoError(t, pool.QueryRow(t.Context(), `WITH n AS (INSERT INTO dicom_nodes (name, kind) VALUES ('PACS', 'server') RETURNING id)
+		INSERT INTO servers (id, ae_title, host, port, interactive_cap) SELECT id, 'PACS', '127.0.0.1', 1, $1 FROM n RETURNING id`, interactive).Scan(&p.ServerID))
+	return p
+}
+
+func count(t *testing.T, pool *pgxpool.Pool) (n int) {
+	t.Helper()
+	require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM association_slots").Scan(&n))
+	return n
+}
+
+// TestInteractive: slots up to the cap; who comes then waits for one to be given back, or gives up with the context.
+func TestInteractive(t *testing.T) {
+	pool := dbtest.New(t)
+	door := pacs.NewDoor(pool)
+	door.SetNode(uuid.New())
+	peer := newServer(t, pool, 1)
+
+	first, err := door.Interactive(t.Context(), peer)
+	require.NoError(t, err)
+	require.Equal(t, 1, count(t, pool))
+	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = door.Interactive(impatient, peer)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+
+	got := make(chan error, 1)
+	go func() {
+		second, err := door.Interactive(t.Context(), peer)
+		if err == nil {
+			err = second.Close(t.Context())
+		}
+		got <- err
+	}()
+	require.NoError(t, first.Close(t.Context()))
+	select {
+	case err := <-got:
+		require.NoError(t, err)
+	case <-time.After(time.Minute):
+		t.Fatal("the slot that was given back was not given on")
+	}
+	require.Zero(t, count(t, pool))
+}
+
+func TestInteractiveClosed(t *testing.T) {
+	pool := dbtest.New(t)
+	door := pacs.NewDoor(pool)
+	_, err := door.Interactive(t.Context(), newServer(t, pool, 0))
+	var closed *pacs.Closed
+	require.ErrorAs(t, err, &closed)
+	require.ErrorContains(t, err, "PACS is closed for interactive use")
+}
+
+// TestOwedSlot: a slot that can't be given back, because the database is away, is given back before the next one is taken.
+func TestOwedSlot(t *testing.T) {
+	pool := dbtest.New(t)
+	door := pacs.NewDoor(pool)
+	door.SetNode(uuid.New())
+	peer := newServer(t, pool, 1)
+	slot, err := door.Interactive(t.Context(), peer)
+	require.NoError(t, err)
+
+	exec := func(sql string) {
+		t.Helper()
+		_, err := pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	exec("ALTER TABLE association_slots RENAME TO away")
+	require.Error(t, slot.Close(t.Context()))
+	exec("ALTER TABLE away RENAME TO association_slots")
+	require.Equal(t, 1, count(t, pool))
+	slot, err = door.Interactive(t.Context(), peer)
+	require.NoError(t, err)
+	require.NoError(t, slot.Close(t.Context()))
+	require.Zero(t, count(t, pool))
+}
+
+// TestOneAssociationPerSlot: a second association on one slot would break the PACS's cap.
+func TestOneAssociationPerSlot(t *testing.T) {
+	pool := dbtest.New(t)
+	door := pacs.NewDoor(pool)
+	peer := newServer(t, pool, 1)
+	slot, err := door.Interactive(t.Context(), peer)
+	require.NoError(t, err)
+	_, err = slot.Open(t.Context(), peer, []dimse.Context{{AbstractSyntax: "1.2", TransferSyntaxes: []string{"1.2.840.10008.1.2"}}})
+	require.ErrorContains(t, err, "nothing listens there")
+	other := peer
+	other.ServerID++
+	require.Panics(t, func() { _, _ = slot.Open(t.Context(), other, nil) })
+	require.NoError(t, slot.Close(t.Context()))
+}
