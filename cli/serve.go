@@ -138,6 +138,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{AETitle: s.cmd.AETitle})
+	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
 	if err := s.startDICOM(ctx); err != nil {
 		return err

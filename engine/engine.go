@@ -83,6 +83,7 @@ type Engine struct {
 	people  *people.Service
 	door    *pacs.Door
 	credit  *credit
+	metrics *metrics
 	log     *slog.Logger
 	cfg     Config
 	signals Signals
@@ -92,7 +93,7 @@ type Engine struct {
 func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Logger, cfg Config) *Engine {
 	cfg = cfg.withDefaults()
 	return &Engine{
-		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), log: log, cfg: cfg,
+		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
 		signals: noSignals{},
 	}
 }

@@ -308,6 +308,8 @@ func (r *run) receipt(ctx context.Context, rc receipt) error {
 	r.mu.Unlock()
 	r.progress.Delivered.Add(1)
 	r.progress.Bytes.Add(rc.bytes)
+	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Inc()
+	r.e.metrics.bytes.WithLabelValues(r.src.Name, r.dst.Name).Add(float64(rc.bytes))
 	return r.ledger.put(ctx, rc)
 }
 

@@ -237,6 +237,7 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		return r.writeSummary(ctx, q, o)
 	})
 	if err == nil {
+		e.metrics.runs.WithLabelValues(o.Status).Inc()
 		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", o.Status, "err", o.logLine)
 	}
 	return err

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -56,6 +57,7 @@ type Peer struct {
 type Door struct {
 	pool *pgxpool.Pool
 	q    *db.Queries
+	open *prometheus.GaugeVec
 
 	mu    sync.Mutex
 	node  uuid.UUID
@@ -65,8 +67,16 @@ type Door struct {
 
 // NewDoor gives a door on a migrated database.
 func NewDoor(pool *pgxpool.Pool) *Door {
-	return &Door{pool: pool, q: db.New(pool), freed: make(chan struct{})}
+	return &Door{
+		pool: pool, q: db.New(pool), freed: make(chan struct{}),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "adit_associations_open", Help: "Associations that this process has open at a server.",
+		}, []string{"server"}),
+	}
 }
+
+// Collectors gives the metrics of the door, to be registered once.
+func (d *Door) Collectors() []prometheus.Collector { return []prometheus.Collector{d.open} }
 
 // SetNode names the incarnation in whose name slots are taken from now on.
 func (d *Door) SetNode(node uuid.UUID) {
@@ -194,7 +204,8 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 	if err != nil {
 		return nil, err
 	}
-	s.open = &Association{Association: a, slot: s}
+	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(peer.Name)}
+	s.open.gauge.Inc()
 	return s.open, nil
 }
 
@@ -232,7 +243,8 @@ func (d *Door) pay(ctx context.Context) error {
 // Association is an association that holds its slot until it ends.
 type Association struct {
 	*dimse.Association
-	slot *Slot
+	slot  *Slot
+	gauge prometheus.Gauge
 }
 
 // Release ends the association politely and leaves the slot to the next one.
@@ -241,6 +253,7 @@ func (a *Association) Release(ctx context.Context) error {
 		return nil
 	}
 	a.slot.open = nil
+	defer a.gauge.Dec()
 	return a.Association.Release(ctx)
 }
 
@@ -250,5 +263,6 @@ func (a *Association) Abort() {
 		return
 	}
 	a.slot.open = nil
+	defer a.gauge.Dec()
 	a.Association.Abort()
 }

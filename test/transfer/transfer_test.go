@@ -4,8 +4,11 @@
 package transfer
 
 import (
+	"strings"
 	"testing"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/dicom/dimse"
@@ -42,6 +45,22 @@ func TestServerToServer(t *testing.T) {
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 	require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
 	requireSame(t, src, dst, 40)
+
+	n.Stop(harness.Deadline) // everything is counted
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(n.Engine.Collectors()...)
+	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
+		# HELP adit_associations_open Associations that this process has open at a server.
+		# TYPE adit_associations_open gauge
+		adit_associations_open{server="destination"} 0
+		adit_associations_open{server="source"} 0
+		# HELP adit_instances_delivered_total Instances that a destination acknowledged.
+		# TYPE adit_instances_delivered_total counter
+		adit_instances_delivered_total{destination="destination",source="source"} 40
+		# HELP adit_task_runs_total Runs of tasks by how they ended; pending: it goes on later.
+		# TYPE adit_task_runs_total counter
+		adit_task_runs_total{status="success"} 1
+	`), "adit_associations_open", "adit_instances_delivered_total", "adit_task_runs_total"))
 }
 
 // requireSame asserts that every object went out of the source once and into the destination with the same bytes.
