@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -129,7 +130,8 @@ func TestValidator(t *testing.T) {
 		}
 	}
 	for _, path := range paths {
-		out, _ := exec.Command("dciodvfy", path).CombinedOutput() // its exit code says nothing
+		out, err := exec.Command("dciodvfy", path).CombinedOutput()
+		require.False(t, errors.Is(err, exec.ErrNotFound), "install dicom3tools: %v", err) // its exit code says nothing
 		require.NotEmpty(t, out)
 		for line := range strings.Lines(string(out)) {
 			require.False(t, strings.HasPrefix(line, "Error"), "%s: %s", path, out)
