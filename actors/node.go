@@ -52,6 +52,10 @@ type Node struct {
 	err        error
 }
 
+// deadLetterInterval is how long the library counts messages to actors that have ended, which are nothing unusual. A goroutine of its own
+// lives as long.
+const deadLetterInterval = 100 * time.Millisecond
+
 // Start starts the node; it registers itself and claims tasks from then on.
 func Start(cfg Config) (*Node, error) {
 	if cfg.Workers == 0 {
@@ -61,7 +65,10 @@ func Start(cfg Config) (*Node, error) {
 		cfg.Lease = defaultLease
 	}
 	n := &Node{done: make(chan struct{}), registered: make(chan struct{}), ticker: time.NewTicker(cfg.beatInterval())}
-	n.system = actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }))
+	n.system = actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
+		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
+	)
 	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.NewHeart(cfg.DatabaseURL), node: n}
 	props := actor.PropsFromProducer(func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}))
 	pid, err := n.system.Root.SpawnNamed(props, "supervisor")

@@ -86,7 +86,7 @@ func TestTokens(t *testing.T) {
 			require.NoError(t, err)
 			_, err = s.UserOfToken(t.Context(), token)
 			require.ErrorIs(t, err, people.ErrUnauthenticated)
-			_, err = pool.Exec(t.Context(), "UPDATE api_tokens SET expires_at = NULL")
+			_, err = pool.Exec(t.Context(), "WITH t AS (UPDATE api_tokens SET expires_at = NULL) UPDATE users SET is_active = true")
 			require.NoError(t, err)
 		})
 	}
