@@ -282,17 +282,3 @@ func (q *Queries) ListDicomNodes(ctx context.Context, arg ListDicomNodesParams) 
 	}
 	return items, nil
 }
-
-const pauseServer = `-- name: PauseServer :exec
-UPDATE server_state SET paused = $2 WHERE server_id = $1
-`
-
-type PauseServerParams struct {
-	ServerID int64
-	Paused   bool
-}
-
-func (q *Queries) PauseServer(ctx context.Context, arg PauseServerParams) error {
-	_, err := q.db.Exec(ctx, pauseServer, arg.ServerID, arg.Paused)
-	return err
-}

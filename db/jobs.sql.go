@@ -420,21 +420,6 @@ func (q *Queries) RestartTasks(ctx context.Context, jobID int64) error {
 	return err
 }
 
-const setJobUrgency = `-- name: SetJobUrgency :exec
-UPDATE jobs SET urgent = $2, priority = $3, version = version + 1 WHERE id = $1
-`
-
-type SetJobUrgencyParams struct {
-	ID       int64
-	Urgent   bool
-	Priority int16
-}
-
-func (q *Queries) SetJobUrgency(ctx context.Context, arg SetJobUrgencyParams) error {
-	_, err := q.db.Exec(ctx, setJobUrgency, arg.ID, arg.Urgent, arg.Priority)
-	return err
-}
-
 const verifyJob = `-- name: VerifyJob :exec
 UPDATE jobs SET verified = true, version = version + 1 WHERE id = $1
 `

@@ -33,15 +33,6 @@ func (q *Queries) DeleteDelivered(ctx context.Context, taskID int64) error {
 	return err
 }
 
-const deleteTaskSeries = `-- name: DeleteTaskSeries :exec
-DELETE FROM task_series WHERE task_id = $1
-`
-
-func (q *Queries) DeleteTaskSeries(ctx context.Context, taskID int64) error {
-	_, err := q.db.Exec(ctx, deleteTaskSeries, taskID)
-	return err
-}
-
 const deliver = `-- name: Deliver :exec
 INSERT INTO delivered (task_id, source_sop_uid, series_uid, bytes, status)
 SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]), unnest($5::integer[])

@@ -62,7 +62,7 @@ func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 	if r.e.credit.take(creditUnit) {
 		return in.takeBuffered(ctx, o, obj, p)
 	}
-	return in.pass(ctx, obj, p, obj, func() { _ = obj.Close() })
+	return in.pass(ctx, p, obj, func() { _ = obj.Close() })
 }
 
 // takeBuffered reads the object, or its first 4 MiB, and lets it go on.
@@ -77,7 +77,7 @@ func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stre
 		return in.spoiled(o, err)
 	}
 	if !whole {
-		return in.pass(ctx, obj, p, io.MultiReader(b.reader(), obj), func() {
+		return in.pass(ctx, p, io.MultiReader(b.reader(), obj), func() {
 			b.free()
 			r.e.credit.give(creditUnit)
 			_ = obj.Close()
@@ -96,14 +96,13 @@ func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stre
 }
 
 // pass hands the object on while it still arrives, and answers as the destination does.
-func (in *intake) pass(ctx context.Context, obj *stream.Object, p *parcel, data io.Reader, finish func()) dimse.Status {
+func (in *intake) pass(ctx context.Context, p *parcel, data io.Reader, finish func()) dimse.Status {
 	p.bytes = &counter{r: data}
 	p.open, p.finish, p.done = func() io.Reader { return p.bytes }, func() {}, make(chan dimse.Status, 1)
 	defer finish()
 	if !in.enqueue(ctx, p) {
 		return dimse.OutOfResources
 	}
-	_ = obj
 	return <-p.done
 }
 

@@ -118,12 +118,8 @@ func (l *ledger) write(ctx context.Context, batch []receipt, first bool) error {
 			return context.Cause(ctx)
 		}
 		l.e.log.WarnContext(ctx, "the ledger can't be written, trying again", "task", l.held.TaskID, "err", err)
-		timer := time.NewTimer(ledgerRetry)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
+		if err := pause(ctx, ledgerRetry); err != nil {
+			return err
 		}
 	}
 }

@@ -23,7 +23,6 @@ type Outcome struct {
 	WaitingReason string // of a pending task
 	Wait          time.Duration
 
-	policy  policy
 	failed  bool // an attempt that counts
 	waited  bool
 	series  []Series
@@ -51,8 +50,7 @@ func (r *run) outcome(err error) Outcome {
 
 func (r *run) judgeError(o *Outcome, err error) {
 	o.logLine = err.Error()
-	o.policy = policyOf(err)
-	switch o.policy {
+	switch policyOf(err) {
 	case policyPermanent:
 		o.Status, o.Message = Failure, sentence(err)
 	case policyWait:

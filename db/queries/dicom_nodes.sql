@@ -33,9 +33,6 @@ SELECT * FROM servers WHERE id = $1;
 -- name: GetServerState :one
 SELECT * FROM server_state WHERE server_id = $1;
 
--- name: PauseServer :exec
-UPDATE server_state SET paused = $2 WHERE server_id = $1;
-
 -- name: GetFolder :one
 SELECT * FROM folders WHERE id = $1;
 

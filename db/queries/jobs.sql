@@ -37,9 +37,6 @@ UPDATE jobs SET verified = true, version = version + 1 WHERE id = $1;
 -- name: PauseJob :exec
 UPDATE jobs SET paused = $2, version = version + 1 WHERE id = $1;
 
--- name: SetJobUrgency :exec
-UPDATE jobs SET urgent = $2, priority = $3, version = version + 1 WHERE id = $1;
-
 -- CancelJob: the pending tasks end here; running ones are asked to stop and end as they do.
 -- name: CancelJob :exec
 WITH ended AS (

@@ -10,9 +10,6 @@ SELECT source_sop_uid, series_uid, bytes, status FROM delivered WHERE task_id = 
 -- name: DeleteDelivered :exec
 DELETE FROM delivered WHERE task_id = $1;
 
--- name: DeleteTaskSeries :exec
-DELETE FROM task_series WHERE task_id = $1;
-
 -- name: PutTaskSeries :exec
 INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
 VALUES ($1, $2, $3, $4, $5, $6)
