@@ -73,6 +73,12 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 	return &Service{pool: pool, q: db.New(pool), key: key}
 }
 
+// Seal encrypts a secret that the database keeps, for one purpose.
+func (s *Service) Seal(purpose string, plain []byte) []byte { return s.key.Seal(purpose, plain) }
+
+// Open decrypts what Seal made for the same purpose.
+func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) { return s.key.Open(purpose, sealed) }
+
 const fingerprintSetting = "server_key_fingerprint"
 
 // CheckKey refuses a database whose secrets were sealed with another key, and leaves this key's fingerprint in a new one.

@@ -79,7 +79,7 @@ func TestTLSToDCMTK(t *testing.T) {
 		peer := testpeer.StoreSCP(t, nil, t.TempDir(), ca.DCMTK(stranger)...)
 		_, err := dialTLS(t, peer.Addr, secured(ul.TLSOptions{}, ca, ours))
 		require.ErrorContains(t, err, "the TLS handshake failed")
-		require.ErrorContains(t, err, "check the certificates of both sides")
+		require.ErrorContains(t, err, "its certificate is for elsewhere.example, not for 127.0.0.1; check the host, or set the server name")
 		for _, o := range []ul.TLSOptions{{ServerName: "elsewhere.example"}, {Verification: ul.VerifyAuthority}, {Verification: ul.VerifyNothing}} {
 			a, err := dialTLS(t, peer.Addr, secured(o, ca, ours))
 			require.NoError(t, err)

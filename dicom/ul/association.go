@@ -171,12 +171,12 @@ func (a *Association) unanswered(ctx context.Context, err error) error {
 		return tlsError(ctx, a.addr, op)
 	}
 	if _, lost := errors.AsType[*LostError](err); lost && a.w.secured() {
-		return &ConnectError{a.addr, "it closed the connection after the TLS handshake; it may not take the certificate of this side: " +
-			"check the certificates of both sides", err}
+		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection after the TLS handshake; it may not take the certificate " +
+			"of this side: check the certificates of both sides"}
 	}
 	if t, ok := errors.AsType[*TimeoutError](err); ok {
-		return &ConnectError{a.addr, fmt.Sprintf("it takes the connection, but did not answer the association request within %s; "+
-			"it may hang or be overloaded, or something else listens there: check host and port", t.After), err}
+		return &ConnectError{Addr: a.addr, Err: err, What: fmt.Sprintf("it takes the connection, but did not answer the association request "+
+			"within %s; it may hang or be overloaded, or something else listens there: check host and port", t.After)}
 	}
 	return err
 }

@@ -5,7 +5,6 @@ package ul
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -224,6 +223,8 @@ type ConnectError struct {
 	Addr string
 	What string // the cause and what to do
 	Err  error
+	// Settings tells that asking again won't help before somebody changes a setting or a certificate.
+	Settings bool
 }
 
 func (e *ConnectError) Error() string { return fmt.Sprintf("cannot connect to %s: %s", e.Addr, e.What) }
@@ -249,17 +250,7 @@ func connectError(ctx context.Context, addr string, timeout time.Duration, err e
 	case errors.As(err, &op):
 		what = op.Err.Error()
 	}
-	return &ConnectError{addr, what, err}
-}
-
-func tlsError(ctx context.Context, addr string, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		return &ConnectError{addr, "it does not speak TLS; check the port, and whether TLS is to be used there", err}
-	}
-	return &ConnectError{addr, fmt.Sprintf("the TLS handshake failed (%v); check the certificates of both sides", err), err}
+	return &ConnectError{Addr: addr, What: what, Err: err}
 }
 
 // notDICOM names what else speaks, from the first six bytes; "" if they may start a PDU.

@@ -3,10 +3,16 @@
 package ul
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
 )
 
 // TLSProfile is a secure transport connection profile of PS3.15 annex B.
@@ -131,3 +137,103 @@ var suitesBCP195 = append([]uint16{
 	tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384,
 	tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
 }, suitesRFC9325...)
+
+// Handshake connects, shakes hands, and closes again: what it gives tells who is there and whether it speaks TLS at all. timeout is for all
+// of it. Errors: *ConnectError, the cause of ctx.
+func Handshake(ctx context.Context, addr string, cfg *tls.Config, timeout time.Duration) (tls.ConnectionState, error) {
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	c, err := (&net.Dialer{}).DialContext(limited, "tcp", addr)
+	if err != nil {
+		return tls.ConnectionState{}, connectError(ctx, addr, timeout, err)
+	}
+	defer func() { _ = c.Close() }() // it has said all that was asked
+	secured := tls.Client(c, clientTLS(cfg, addr))
+	if err := secured.HandshakeContext(limited); err != nil {
+		return tls.ConnectionState{}, tlsError(ctx, addr, err)
+	}
+	return secured.ConnectionState(), nil
+}
+
+// tlsError says why there is no TLS with the other side, and what to do.
+func tlsError(ctx context.Context, addr string, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	e := &ConnectError{Addr: addr, Err: err}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		e.What, e.Settings = "it does not speak TLS; check the port, and whether TLS is to be used there", true
+		return e
+	}
+	what := certificateProblem(err)
+	if what == "" {
+		what = alertProblem(err)
+	}
+	e.Settings = what != ""
+	switch {
+	case what != "":
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		what = "it closed the connection; check whether TLS is to be used there, and the certificates of both sides"
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		what = "it did not answer in time; check the port, and whether TLS is to be used there"
+	default:
+		what = fmt.Sprintf("%v; check the certificates of both sides", err)
+	}
+	e.What = "the TLS handshake failed: " + what
+	return e
+}
+
+// certificateProblem says what this side has against the other's certificate, nothing if that isn't it.
+func certificateProblem(err error) string {
+	const day = "2006-01-02"
+	if e, ok := errors.AsType[x509.HostnameError](err); ok {
+		return fmt.Sprintf("its certificate is for %s, not for %s; check the host, or set the server name that is expected", names(e.Certificate), e.Host)
+	}
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		if e.Reason == x509.Expired {
+			return fmt.Sprintf("its certificate is valid from %s to %s; have its administrator renew it, and check the clock of this machine",
+				e.Cert.NotBefore.Format(day), e.Cert.NotAfter.Format(day))
+		}
+		return fmt.Sprintf("its certificate can't be used (%v); have its administrator replace it", e)
+	}
+	if e, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		who := "an authority"
+		if e.Cert != nil {
+			who = fmt.Sprintf("%q", e.Cert.Issuer.String())
+		}
+		return fmt.Sprintf("its certificate is signed by %s, which is not trusted here; get the authority's certificate from its administrator and add it "+
+			"to the trusted ones of this server", who)
+	}
+	return ""
+}
+
+// names gives whom a certificate is for.
+func names(c *x509.Certificate) string {
+	list := append([]string{}, c.DNSNames...)
+	for _, ip := range c.IPAddresses {
+		list = append(list, ip.String())
+	}
+	if len(list) == 0 {
+		return fmt.Sprintf("%q, without a host name in it", c.Subject.String())
+	}
+	return strings.Join(list, ", ")
+}
+
+// alertProblem says why the other side, or the protocol, refused, nothing if that isn't it. crypto/tls has no types for alerts.
+func alertProblem(err error) string {
+	var alert string
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
+		alert = op.Err.Error()
+	}
+	switch {
+	case strings.Contains(alert, "certificate required"):
+		return "it wants a certificate of this side; set a client certificate with its key, signed by an authority that it trusts"
+	case strings.Contains(alert, "certificate"):
+		return fmt.Sprintf("it does not take the certificate of this side (%s); check the certificates of both sides: it must be valid, and signed by an "+
+			"authority that is trusted there", strings.TrimPrefix(alert, "tls: "))
+	case strings.Contains(err.Error(), "protocol version"), strings.Contains(err.Error(), "handshake failure"),
+		strings.Contains(err.Error(), "insufficient security"), strings.Contains(err.Error(), "cipher suite"):
+		return "both sides have no version or cipher suite in common; if it is an older device, use the profile bcp195 there"
+	}
+	return ""
+}
