@@ -34,8 +34,12 @@ const (
 
 // byHand are sequences newer than GDCM's tables, read in PS3.3.
 var byHand = []fact{
-	{dict.InstructionSequence, dict.InstructionPerformedDateTime, 1}, // C.7.6.25: 1C
-	{dict.ContributingEquipmentSequence, dict.OperatorsName, 3},      // C.12.1
+	{dict.InstructionSequence, dict.InstructionPerformedDateTime, 1},   // C.7.6.25: 1C
+	{dict.XRay3DAcquisitionSequence, dict.StartAcquisitionDateTime, 1}, // C.8.21.3.1: 1C
+	{dict.XRay3DAcquisitionSequence, dict.EndAcquisitionDateTime, 1},
+	{dict.XRay3DAcquisitionSequence, dict.ContrastBolusAgent, 1},
+	{dict.XRay3DAcquisitionSequence, dict.SourceImageSequence, 1},
+	{dict.ContributingEquipmentSequence, dict.OperatorsName, 3}, // C.12.1
 	{dict.ContributingEquipmentSequence, dict.OperatorIdentificationSequence, 3},
 	{dict.ContributingEquipmentSequence, dict.InstitutionCodeSequence, 3},
 }
@@ -53,10 +57,13 @@ func main() {
 	}
 	fmt.Println("# Attribute types of the rows of Table E.1-1 that have alternatives (PS3.3), written by dicom/deid/internal/iodfacts.")
 	fmt.Println("# class UID TAG:TYPE…: in the data set itself, by dicom3tools 1.00~20220618; what isn't named is type 3 or no part of it.")
+	fmt.Println("#   The whole slide image is by hand, from PS3.3 A.32.8: dciodvfy breaks off on it.")
 	fmt.Println("# item PARENT TAG:TYPE…: in items of a sequence, by the tables of GDCM 3.0.21 (PS3.3 2008) and by hand; the strictest of all modules.")
 	if err := classes(rows); err != nil {
 		log.Fatal(err)
 	}
+	fmt.Println("class", dict.VLWholeSlideMicroscopyImageStorage,
+		"00080023:1 0008002A:1 00080033:1 00081111:1 00100020:2 00102203:2 00181000:1 00400555:2 22000002:2 22000005:2")
 	if err := items(rows); err != nil {
 		log.Fatal(err)
 	}
@@ -105,6 +112,9 @@ func classes(rows []dict.Tag) error {
 		}
 		if !strings.Contains(without, "Module=") || !strings.Contains(with, "Module=") {
 			continue // not an object that it knows
+		}
+		if uid == dict.VLWholeSlideMicroscopyImageStorage {
+			return errors.New("dciodvfy knows the whole slide image now: take its facts instead of those by hand")
 		}
 		var line strings.Builder
 		for _, tag := range rows {
@@ -156,8 +166,8 @@ func kindOf(tag dict.Tag, words string) int {
 	}
 	absent := fmt.Sprintf("not present in standard DICOM IOD - (0x%04x,0x%04x)", tag.Group(), tag.Element())
 	if kind == 3 && !strings.Contains(words, absent) {
-		switch tag { // dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2, C.8.8.16, C.7.6.4, C.8.12.8)
-		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent, dict.LabelText, dict.BarcodeValue:
+		switch tag { // dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2, C.8.8.16, C.7.6.4)
+		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent:
 			kind = 2
 		}
 	}
