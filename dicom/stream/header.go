@@ -188,7 +188,7 @@ func (h *Header) newEdit(tag dict.Tag) (edit, error) {
 
 // bodyTag is the tag that the body begins with; all tags are below it if there is no body.
 func (h *Header) bodyTag() dict.Tag {
-	if head, ok := syntaxOf(h.o.ts).head(h.o.s.buf[h.end:]); ok {
+	if head, ok := syntaxOf(h.o.ts).head(h.o.rest); ok {
 		return head.tag
 	}
 	return 0xFFFFFFFF

@@ -26,10 +26,13 @@ type Object struct {
 	deflater *deflater           // nil unless what goes out is to be deflated
 	s        *scratch
 	header   Header
-	head     []byte // outgoing header still to be read
-	rest     []byte // read from the source beyond the header, still to be read
-	started  bool
-	err      error // sticky result of Read
+	head     []byte  // outgoing header still to be read
+	rest     []byte  // read from the source beyond the header, still to be read
+	filter   *filter // nil unless elements of the body may be left out
+	// rewritten: the header is a new one, in another buffer than rest.
+	rewritten bool
+	started   bool
+	err       error // sticky result of Read
 }
 
 // scratch is the memory of an Object. It goes back to the pool when the object is closed.
@@ -37,6 +40,8 @@ type scratch struct {
 	w         walker    // over the input: the header, then what goes out after it
 	buf       []byte    // as received: the header, and what was read beyond it
 	out       []byte    // the header as edited
+	spare     []byte    // for a header that is rewritten as a whole
+	filter    filter    // of the body
 	index     []element // top-level elements of the header
 	edits     []edit
 	values    []byte // of the edits
@@ -223,8 +228,8 @@ func (o *Object) begin() error {
 		return nil
 	}
 	o.started = true
-	edited, converted := len(o.s.edits) > 0, o.to.UID != o.ts.UID
-	if edited {
+	edited, converted := len(o.s.edits) > 0 || o.rewritten || o.filter != nil, o.to.UID != o.ts.UID
+	if len(o.s.edits) > 0 {
 		o.head = o.header.build()
 	}
 	if o.deflated != nil && (edited || converted) {
@@ -283,8 +288,16 @@ func (o *Object) readPlain(p []byte) (int, error) {
 	return n, err
 }
 
-// readBody gives what follows the header, unchecked.
+// readBody gives what is to follow the header, unchecked.
 func (o *Object) readBody(p []byte) (int, error) {
+	if o.filter != nil {
+		return o.filter.read(o, p)
+	}
+	return o.readSource(p)
+}
+
+// readSource gives what follows the header as received.
+func (o *Object) readSource(p []byte) (int, error) {
 	if len(o.rest) > 0 {
 		n := copy(p, o.rest)
 		o.rest = o.rest[n:]
@@ -342,9 +355,9 @@ func (o *Object) Close() error {
 	if s == nil {
 		return nil
 	}
-	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.err = nil, nil, nil, nil, nil, nil, nil, ErrClosed
-	o.header = Header{}
-	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
+	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.err = nil, nil, nil, nil, nil, nil, nil, nil, ErrClosed
+	o.header, s.filter.keep = Header{}, nil
+	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
 		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]
 		pool.Put(s)
 	}

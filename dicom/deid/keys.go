@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package deid
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"hash"
+	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Key is the secret that a project's pseudonyms, UIDs and date offsets derive from.
+type Key [32]byte
+
+// Identity tells patients apart: see PatientIdentity.
+type Identity string
+
+// PatientIdentity gives what stands for a patient under a key: Patient ID without blanks around, with the issuer
+// configured for its source server; where the object has no Patient ID, the Study Instance UID stands alone.
+func PatientIdentity(patientID, issuer, studyInstanceUID string) Identity {
+	if patientID = trim(patientID); patientID != "" {
+		// 1F occurs in no Patient ID (PS3.5 6.1.3), so no two pairs are one.
+		return Identity(patientID + "\x1f" + trim(issuer))
+	}
+	return Identity("\x1f\x1f" + trim(studyInstanceUID))
+}
+
+func trim(s string) string { return strings.Trim(s, " \x00") }
+
+// deriver makes keyed values. Every message is: generation (4 bytes, most significant first; 0 for what doesn't
+// follow generations), label, a zero byte, the text. Stable for ever: see DESIGN.md.
+type deriver struct {
+	mac hash.Hash
+	buf []byte
+	sum [sha256.Size]byte
+}
+
+func newDeriver(key Key) *deriver { return &deriver{mac: hmac.New(sha256.New, key[:])} }
+
+// derive gives the HMAC of a message; it is valid until the next one.
+func (d *deriver) derive(generation uint32, label string, text []byte) []byte {
+	d.buf = binary.BigEndian.AppendUint32(d.buf[:0], generation)
+	d.buf = append(d.buf, label...)
+	d.buf = append(d.buf, 0)
+	d.buf = append(d.buf, text...)
+	d.mac.Reset()
+	_, _ = d.mac.Write(d.buf) // a hash takes everything
+	return d.mac.Sum(d.sum[:0])
+}
+
+// appendUID gives the UID that stands for another: 2.25. and a UUID of version 8 (RFC 9562) as a decimal number.
+func (d *deriver) appendUID(b []byte, generation uint32, original []byte) []byte {
+	sum := d.derive(generation, "uid", original)
+	sum[6] = sum[6]&0x0F | 0x80
+	sum[8] = sum[8]&0x3F | 0x80
+	return appendDecimal(append(b, "2.25."...), binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:]))
+}
+
+// appendDecimal writes a number of 128 bits.
+func appendDecimal(b []byte, hi, lo uint64) []byte {
+	var digits [39]byte
+	i := len(digits)
+	for hi != 0 || lo != 0 || i == len(digits) {
+		var r uint64
+		hi, r = hi/10, hi%10
+		lo, r = bits.Div64(r, lo, 10)
+		i--
+		digits[i] = '0' + byte(r)
+	}
+	return append(b, digits[i:]...)
+}
+
+// The offset of dates, in days.
+const (
+	earliestOffset = -730
+	latestOffset   = -62
+)
+
+// dateOffset gives a patient's offset in days, from −730 to −62.
+func (d *deriver) dateOffset(patient Identity) int {
+	n := binary.BigEndian.Uint64(d.derive(0, "date", []byte(patient)))
+	return earliestOffset + int(n%(latestOffset-earliestOffset+1))
+}
+
+// token is the length of what stands for an identifier: it fits the shortest text VR (SH) and holds 72 bits.
+const token = 14
+
+func (d *deriver) appendToken(b []byte, label string, text []byte) []byte {
+	sum := d.derive(0, label, text)
+	hi, lo := binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])
+	for range token {
+		var r uint64
+		hi, r = hi/36, hi%36
+		lo, r = bits.Div64(r, lo, 36)
+		b = append(b, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[r])
+	}
+	return b
+}
+
+// Pseudonym gives the pseudonym of a patient for whom nobody chose one: 14 of A–Z and 0–9.
+func (k Key) Pseudonym(patient Identity) string {
+	return string(newDeriver(k).appendToken(nil, "pseudonym", []byte(patient)))
+}
+
+// maxText is the length of what a pseudonym, a trial's ID and name may have: LO and PN hold 64 characters (PS3.5 6.2).
+const maxText = 64
+
+// CheckPseudonym says what is wrong with a pseudonym that somebody gives.
+func CheckPseudonym(p string) error {
+	switch {
+	case p == "" || strings.TrimSpace(p) != p:
+		return errors.New("the pseudonym is empty or has blanks around it; give one without")
+	case strings.ContainsAny(p, `^=\*?`):
+		return errors.New(`the pseudonym has one of the characters ^ = \ * ?, which mean something else in DICOM; choose another`)
+	}
+	return checkText("the pseudonym", p)
+}
+
+func checkText(what, s string) error {
+	switch {
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, `\`):
+		return errors.New(what + ` has a backslash or control characters; leave them out`)
+	case utf8.RuneCountInString(s) > maxText:
+		return errors.New(what + " is longer than 64 characters; choose a shorter one")
+	}
+	return nil
+}

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package deid
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"strings"
+	"sync"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// Subject is whose objects a session rewrites, and under which key.
+type Subject struct {
+	Key        Key
+	Generation uint32 // of UIDs: a project that changes its profile takes the next one
+
+	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source):
+	// date offsets follow it, and an object of another patient is an UnsafeError.
+	Patient Identity
+	Issuer  string
+
+	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
+	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
+	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
+}
+
+// Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
+// one after the other.
+type Session struct {
+	p       *Profile
+	subject Subject
+
+	mu     sync.Mutex
+	d      *deriver
+	offset int // of dates, in days
+	uids   map[string]string
+	rules  map[dict.Tag]rule
+	w      rewriter
+	tail   tail
+}
+
+// What a session keeps; beyond that it begins anew.
+const (
+	maxUIDs  = 1 << 16
+	maxRules = 1 << 14
+)
+
+// Session checks a subject and begins a session. The error says what to correct.
+func (p *Profile) Session(subject Subject) (*Session, error) {
+	if subject.Pseudonym != "" {
+		if err := CheckPseudonym(subject.Pseudonym); err != nil {
+			return nil, err
+		}
+		if subject.Patient == "" {
+			return nil, errors.New("a pseudonym needs the identity of the patient whom it stands for")
+		}
+	}
+	if err := errors.Join(checkText("the trial ID", subject.TrialID), checkText("the trial name", subject.TrialName)); err != nil {
+		return nil, err
+	}
+	s := &Session{p: p, subject: subject, d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{}}
+	s.offset = s.d.dateOffset(subject.Patient)
+	s.w.s = s
+	return s, nil
+}
+
+// MapUID gives the UID that stands for one of an instance, series, study or frame of reference: for file meta
+// information, file names and the SOP instance UID of a C-STORE command. It stays as it is where the profile retains
+// UIDs, where nothing is de-identified, and where the standard defines it.
+func (s *Session) MapUID(original string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.subject.Pseudonym == "" || s.p.ruleOf(dict.SOPInstanceUID).action != MapUID {
+		return original
+	}
+	return s.mapUID([]byte(trim(original)))
+}
+
+// standardRoot begins the UIDs that the standard gives: classes, transfer syntaxes, well-known frames of reference.
+var standardRoot = []byte("1.2.840.10008.")
+
+// mapUID maps a UID without padding. An empty one stays empty.
+func (s *Session) mapUID(uid []byte) string {
+	if len(uid) == 0 {
+		return ""
+	}
+	if to, ok := s.uids[string(uid)]; ok {
+		return to
+	}
+	var to string
+	if bytes.HasPrefix(uid, standardRoot) && isUID(uid) {
+		to = string(uid)
+	} else {
+		to = string(s.d.appendUID(nil, s.subject.Generation, uid))
+	}
+	if len(s.uids) >= maxUIDs {
+		clear(s.uids)
+	}
+	if len(uid) <= 64 {
+		s.uids[string(uid)] = to
+	}
+	return to
+}
+
+func isUID(b []byte) bool {
+	for _, c := range b {
+		if c != '.' && (c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(b) <= 64
+}
+
+// rule gives the rule of an even tag.
+func (s *Session) rule(tag dict.Tag) rule {
+	r, ok := s.rules[tag]
+	if !ok {
+		r = s.p.ruleOf(tag)
+		if len(s.rules) >= maxRules {
+			clear(s.rules)
+		}
+		s.rules[tag] = r
+	}
+	return r
+}
+
+// Rewrite de-identifies an object: reading it then gives the de-identified data set. It is called once, before reading. With neither pseudonym nor
+// trial nothing changes. The error is a *RefusedError, or an *UnsafeError; then the object must not be sent.
+// Reading may give an *UnsafeError too, of what stands behind the pixel data.
+func (s *Session) Rewrite(o *stream.Object) (Report, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	report := Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
+	if s.subject.Pseudonym == "" && s.subject.TrialID == "" && s.subject.TrialName == "" {
+		return report, nil
+	}
+	err := s.rewrite(o, &report, nil)
+	return report, err
+}
+
+func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) error {
+	if s.subject.Pseudonym != "" {
+		if err := s.admit(o); err != nil {
+			return err
+		}
+		report.Codes = s.p.codeValues()
+	}
+	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
+		return s.w.run(o, in, out, report, trace)
+	})
+	if err == nil && s.subject.Pseudonym != "" {
+		err = s.filterBody(o)
+	}
+	if err == nil {
+		return nil
+	}
+	if _, refused := errors.AsType[*RefusedError](err); refused {
+		return err
+	}
+	if _, unsafe := errors.AsType[*UnsafeError](err); unsafe {
+		return err
+	}
+	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: report.SOPInstanceUID, Detail: "its header cannot be rewritten", Err: err}
+}
+
+// admit applies the rules of refusal.
+func (s *Session) admit(o *stream.Object) error {
+	h := o.Header()
+	uid, class := h.SOPInstanceUID(), h.SOPClassUID()
+	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
+		return &UnsafeError{
+			Reason: OtherPatient, SOPInstanceUID: uid,
+			Detail: "it is of another patient than the one that the pseudonym stands for; see that the study at the source holds one patient",
+		}
+	}
+	if !dict.IsStorageClass(class) && s.p.refuses(UnknownSOPClass) {
+		return &UnsafeError{Reason: UnknownSOPClass, SOPInstanceUID: uid, Detail: "its SOP class is not one of the standard's"}
+	}
+	refuse := func(r Reason, is bool) error {
+		if is && s.p.refuses(r) {
+			return &RefusedError{Reason: r, SOPInstanceUID: uid}
+		}
+		return nil
+	}
+	syntax := o.TransferSyntax().UID
+	return cmp.Or(
+		refuse(EncapsulatedDocument, encapsulates(class)),
+		refuse(PixelsElsewhere, syntax == dict.JPIPReferenced || syntax == dict.JPIPReferencedDeflate ||
+			syntax == dict.JPIPHTJ2KReferenced || syntax == dict.JPIPHTJ2KReferencedDeflate),
+		refuse(BurnedIn, burnedIn(h, class)),
+	)
+}
+
+func encapsulates(class string) bool {
+	u, ok := dict.LookupUID(class)
+	return ok && strings.HasPrefix(u.Keyword, "Encapsulated")
+}
+
+// burnedIn tells whether text is burned in, or may be: nobody says NO, and the kind of object is one that often has it.
+func burnedIn(h *stream.Header, class string) bool {
+	switch h.Text(dict.BurnedInAnnotation) {
+	case "YES":
+		return true
+	case "NO":
+		return false
+	}
+	if e, ok := h.Get(dict.ImageType); ok && bytes.Contains(e.Value, []byte("SCREEN SAVE")) {
+		return true
+	}
+	u, _ := dict.LookupUID(class)
+	for _, kind := range []string{"SecondaryCapture", "Ultrasound", "EnhancedUS", "Video", "VLPhotographic", "VLEndoscopic", "VLImage", "VLMultiFrame", "Dermoscopic"} {
+		if strings.Contains(u.Keyword, kind) && u.UID != dict.UltrasoundWaveformStorage {
+			return true
+		}
+	}
+	return false
+}
+
+// tail decides on what follows the header.
+type tail struct {
+	s       *Session
+	uid     string
+	last    dict.Tag
+	started bool
+}
+
+func (s *Session) filterBody(o *stream.Object) error {
+	s.tail = tail{}
+	body, ok := o.Body()
+	if !ok {
+		return nil
+	}
+	t := &tail{s: s, uid: o.Header().SOPInstanceUID()}
+	if _, err := t.keep(body); err != nil {
+		return err
+	}
+	*t = tail{s: s, uid: t.uid}
+	return o.FilterBody(t.keep)
+}
+
+// keep decides by an element's head alone, as nothing behind the header is held: what would have to be changed there
+// makes the object unsafe. What precedes in tag order what came before is not looked for there by anybody.
+func (t *tail) keep(h stream.Head) (bool, error) {
+	unsafe := func(why string) error {
+		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.uid, Detail: h.Tag.String() + " " + why}
+	}
+	if t.started && h.Tag <= t.last {
+		return false, unsafe("stands behind its pixel data, where attributes in disorder are not de-identified")
+	}
+	t.started, t.last = true, h.Tag
+	switch h.Tag {
+	case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
+		return true, nil
+	}
+	if h.Tag.IsPrivate() {
+		return false, nil
+	}
+	t.s.mu.Lock()
+	r := t.s.rule(h.Tag)
+	t.s.mu.Unlock()
+	switch {
+	case r.action == Remove && !r.byType:
+		return false, nil
+	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
+		return true, nil
+	}
+	return false, unsafe("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
+}
