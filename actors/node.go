@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/engine"
 )
@@ -24,6 +25,7 @@ type Config struct {
 	Registration engine.Registration
 	Workers      int           // tasks that run at once; 8
 	Lease        time.Duration // how long the node may be silent before others take over its tasks; 15 s
+	Receiver     *Receiver     // nil: this node takes no objects, and moves nothing by C-MOVE
 	Log          *slog.Logger
 }
 
@@ -44,6 +46,8 @@ type Node struct {
 	system     *actor.ActorSystem
 	supervisor *actor.PID
 	ticker     *time.Ticker
+	receiver   *receiver // nil if there is none
+	receiverID *actor.PID
 
 	once       sync.Once
 	done       chan struct{}
@@ -69,6 +73,11 @@ func Start(cfg Config) (*Node, error) {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
 		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
 	)
+	if cfg.Receiver != nil {
+		if err := n.startReceiver(cfg); err != nil {
+			return nil, err
+		}
+	}
 	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.NewHeart(cfg.DatabaseURL), node: n}
 	props := actor.PropsFromProducer(func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}))
 	pid, err := n.system.Root.SpawnNamed(props, "supervisor")
@@ -81,9 +90,35 @@ func Start(cfg Config) (*Node, error) {
 	return n, nil
 }
 
+// startReceiver comes before the supervisor: what it claims first may need it.
+func (n *Node) startReceiver(cfg Config) error {
+	n.receiver = newReceiver(*cfg.Receiver, cfg.Engine, cfg.Log, n.fail)
+	pid, err := n.system.Root.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return n.receiver }, actor.WithGuardian(stopAlways{})), "receiver")
+	if err != nil {
+		return err
+	}
+	n.receiverID = pid
+	cfg.Engine.SetInbox(n.receiver)
+	return nil
+}
+
+// Collectors gives the metrics of the node, to be registered once.
+func (n *Node) Collectors() []prometheus.Collector {
+	if n.receiver == nil {
+		return nil
+	}
+	return []prometheus.Collector{n.receiver.objects, n.receiver.rejected}
+}
+
 func (n *Node) ticks() {
+	refresh := time.NewTicker(sendersRefresh)
+	defer refresh.Stop()
 	for {
 		select {
+		case <-refresh.C:
+			if n.receiver != nil {
+				n.receiver.ServersChanged()
+			}
 		case <-n.ticker.C:
 			n.system.Root.Send(n.supervisor, tick{})
 		case <-n.done:
@@ -149,7 +184,13 @@ func (n *Node) ended(asked bool) {
 func (n *Node) fail(err error) {
 	n.once.Do(func() {
 		n.err = err
-		close(n.done)
+		go func() { // not on the actor's own time
+			if n.receiver != nil {
+				n.system.Root.Stop(n.receiverID)
+				n.receiver.end()
+			}
+			close(n.done)
+		}()
 	})
 }
 

@@ -6,6 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,6 +18,7 @@ import (
 
 type nodeCmd struct {
 	Add    nodeAddCmd    `cmd:"" help:"Add a server or folder."`
+	Set    nodeSetCmd    `cmd:"" help:"Change settings of a server."`
 	List   nodeListCmd   `cmd:"" help:"List servers and folders."`
 	Check  nodeCheckCmd  `cmd:"" help:"Try whether a server answers and offers its services, or a folder is writable."`
 	Remove nodeRemoveCmd `cmd:"" help:"Remove a server or folder that no job names."`
@@ -38,11 +42,58 @@ type nodeAddServerCmd struct {
 	AssociationsPerTask int           `placeholder:"N" help:"Associations that one task may use to store (4)."`
 	ResultLimit         int           `placeholder:"N" help:"Most results of a search (200)."`
 	IdleTimeout         time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up (60s)."`
+	nodeTLS
+}
+
+// nodeTLS are the settings of TLS. The files are read here and sent to the server, which keeps the key encrypted.
+type nodeTLS struct {
+	TLS            *bool   `name:"tls" negatable:"" help:"Use TLS there."`
+	TLSProfile     *string `name:"tls-profile" enum:"bcp195-rfc9325,bcp195" placeholder:"PROFILE" help:"bcp195-rfc9325 (default), or bcp195 for older devices."`
+	TLSVerify      *string `name:"tls-verify" enum:"name,authority" placeholder:"HOW" help:"name (default): its certificate must be of a trusted authority and name it; authority: the name doesn't matter."`
+	TLSAuthorities *string `name:"tls-ca" type:"existingfile" placeholder:"FILE" help:"PEM file with the certificates of the authorities that sign its certificate; those that the system trusts if there are none."`
+	TLSCertificate *string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"PEM file with the certificate that ADIT shows there."`
+	TLSKey         *string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"PEM file with its private key, without a password. It is kept encrypted and never shown again."`
+	TLSServerName  *string `name:"tls-server-name" placeholder:"NAME" help:"Name in its certificate, if it isn't its host."`
+}
+
+// change gives what the flags say, nil if they say nothing.
+func (c *nodeTLS) change() (*client.TLSChange, error) {
+	if *c == (nodeTLS{}) {
+		return nil, nil //nolint:nilnil // nothing is to be changed
+	}
+	out := &client.TLSChange{Use: c.TLS, Profile: c.TLSProfile, Verify: c.TLSVerify, ServerName: c.TLSServerName}
+	for _, f := range []struct {
+		file *string
+		to   **string
+	}{{c.TLSAuthorities, &out.Authorities}, {c.TLSCertificate, &out.Certificate}, {c.TLSKey, &out.Key}} {
+		if f.file == nil {
+			continue
+		}
+		b, err := os.ReadFile(*f.file)
+		if err != nil {
+			return nil, err
+		}
+		text := string(b)
+		*f.to = &text
+	}
+	return out, nil
+}
+
+func value[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
 }
 
 // Run adds the server.
 func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 	supports, err := parseSupports(c.Supports)
+	if err != nil {
+		return err
+	}
+	tls, err := c.nodeTLS.change()
 	if err != nil {
 		return err
 	}
@@ -53,12 +104,78 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 	_, err = cl.AddServer(ctx, client.ServerSettings{
 		Name: c.Name, AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, Supports: supports,
 		ResultLimit: c.ResultLimit, IdleTimeout: int(c.IdleTimeout / time.Second), BatchCap: c.BatchCap, InteractiveCap: c.InteractiveCap,
-		AssociationsPerTask: c.AssociationsPerTask,
+		AssociationsPerTask: c.AssociationsPerTask, TLS: newTLS(tls),
 	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "DICOM Server %s was added; adit node check %s tries it.\n", c.Name, quoted(c.Name))
+	return nil
+}
+
+// newTLS gives the settings of a server that is added.
+func newTLS(c *client.TLSChange) client.TLS {
+	if c == nil {
+		return client.TLS{}
+	}
+	return client.TLS{
+		Use: c.Use == nil || *c.Use, Profile: value(c.Profile), Verify: value(c.Verify), Authorities: value(c.Authorities),
+		Certificate: value(c.Certificate), Key: value(c.Key), ServerName: value(c.ServerName),
+	}
+}
+
+type nodeSetCmd struct {
+	remote
+	Name                string         `arg:"" help:"Name of the server."`
+	AETitle             *string        `name:"ae-title" placeholder:"AET" help:"Its AE title."`
+	Host                *string        `help:"Its host name or IP address."`
+	Port                *int           `help:"Its port."`
+	Supports            []string       `placeholder:"SERVICE" help:"All that it offers: find, get, move (study root), store; patient-find, patient-get, patient-move (patient root)."`
+	CallingAETitle      *string        `name:"calling-ae-title" placeholder:"AET" help:"The AE title that ADIT uses there; empty: its own."`
+	BatchCap            *int           `placeholder:"N" help:"Most associations at once for jobs; 0 closes it for jobs."`
+	InteractiveCap      *int           `placeholder:"N" help:"Most associations at once for searches and checks."`
+	AssociationsPerTask *int           `placeholder:"N" help:"Associations that one task may use to store."`
+	ResultLimit         *int           `placeholder:"N" help:"Most results of a search."`
+	IdleTimeout         *time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up."`
+	FindImages          *bool          `negatable:"" help:"Ask it for single images (C-FIND at IMAGE level)."`
+	nodeTLS
+}
+
+// Run changes the server.
+func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
+	tls, err := c.nodeTLS.change()
+	if err != nil {
+		return err
+	}
+	change := client.ServerChange{
+		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
+		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, TLS: tls,
+	}
+	if c.IdleTimeout != nil {
+		seconds := int(*c.IdleTimeout / time.Second)
+		change.IdleTimeout = &seconds
+	}
+	if len(c.Supports) > 0 {
+		s, err := parseSupports(c.Supports)
+		if err != nil {
+			return err
+		}
+		change.Supports = &client.SupportsChange{
+			PatientRootFind: &s.PatientRootFind, PatientRootGet: &s.PatientRootGet, PatientRootMove: &s.PatientRootMove,
+			StudyRootFind: &s.StudyRootFind, StudyRootGet: &s.StudyRootGet, StudyRootMove: &s.StudyRootMove, Store: &s.Store,
+		}
+	}
+	if change == (client.ServerChange{}) {
+		return usage("say what is to be changed; adit node set --help lists the settings")
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if _, err := cl.ChangeServer(ctx, c.Name, change); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "DICOM Server %s was changed; adit node check %s tries it.\n", c.Name, quoted(c.Name))
 	return nil
 }
 
@@ -165,8 +282,9 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 
 type nodeCheckCmd struct {
 	remote
-	Name string `arg:"" help:"Name of the server or folder."`
-	JSON bool   `name:"json" help:"Write JSON."`
+	Name  string `arg:"" help:"Name of the server or folder."`
+	Apply bool   `help:"Change the server's settings as the check suggests."`
+	JSON  bool   `name:"json" help:"Write JSON."`
 }
 
 // Run checks the node. The exit code is 1 if a check failed.
@@ -175,31 +293,41 @@ func (c *nodeCheckCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	checks, err := cl.CheckNode(ctx, c.Name)
+	report, err := cl.CheckNode(ctx, c.Name)
 	if err != nil {
 		return err
 	}
-	failed := 0
-	for _, check := range checks {
-		if !check.OK {
-			failed++
-		}
-	}
+	failed := slices.ContainsFunc(report.Checks, func(c client.Check) bool { return !c.OK })
 	if c.JSON {
-		err = printJSON(io.out, checks)
+		err = printJSON(io.out, report)
 	} else {
-		for _, check := range checks {
-			word := "ok    "
-			if !check.OK {
-				word = "FAILED"
-			}
-			fmt.Fprintf(io.out, "%s  %s: %s\n", word, check.Name, printable(check.Detail))
+		c.print(io.out, report)
+	}
+	if c.Apply && len(report.Suggestions) > 0 && err == nil {
+		if _, err = cl.ApplySuggestions(ctx, c.Name, report.Suggestions); err == nil {
+			fmt.Fprintf(io.err, "The settings of DICOM Server %s were changed.\n", c.Name)
 		}
 	}
-	if failed > 0 {
+	if failed {
 		err = errors.Join(err, &status{code: exitFailure})
 	}
 	return err
+}
+
+func (c *nodeCheckCmd) print(w io.Writer, report client.CheckReport) {
+	for _, check := range report.Checks {
+		word := "ok    "
+		if !check.OK {
+			word = "FAILED"
+		}
+		fmt.Fprintf(w, "%s  %s: %s\n", word, check.Name, printable(check.Detail))
+	}
+	for _, s := range report.Suggestions {
+		fmt.Fprintf(w, "change  %s from %v to %v: %s\n", s.Setting, s.Now, s.Suggested, printable(s.Why))
+	}
+	if len(report.Suggestions) > 0 && !c.Apply {
+		fmt.Fprintf(w, "adit node check --apply %s makes these changes.\n", quoted(c.Name))
+	}
 }
 
 type nodeRemoveCmd struct {

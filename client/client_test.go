@@ -183,11 +183,23 @@ func TestNamesAreOneSegment(t *testing.T) {
 	for name, path := range map[string]string{
 		"PACS 1": "/api/v1/nodes/PACS%201:check", "a/b": "/api/v1/nodes/a%2Fb:check", "a:b": "/api/v1/nodes/a%3Ab:check", "50%": "/api/v1/nodes/50%25:check",
 	} {
-		c, s := scripted(t, answer(200, `{"items":[]}`))
+		c, s := scripted(t, answer(200, `{"checks":[],"suggestions":[]}`))
 		_, err := c.CheckNode(t.Context(), name)
 		require.NoError(t, err)
 		require.Equal(t, path, s.requests[0].URL.EscapedPath())
 	}
+}
+
+// TestApplySuggestions: settings within settings are changed as such, and nothing else is.
+func TestApplySuggestions(t *testing.T) {
+	c, s := scripted(t, answer(200, `{}`))
+	_, err := c.ApplySuggestions(t.Context(), "PACS", []client.Suggestion{
+		{Setting: "supports.study_root_get", Suggested: false}, {Setting: "supports.study_root_move", Suggested: true},
+		{Setting: "result_limit", Suggested: 100}, {Setting: "tls.use", Suggested: true},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "PATCH", s.requests[0].Method)
+	require.JSONEq(t, `{"supports":{"study_root_get":false,"study_root_move":true},"result_limit":100,"tls":{"use":true}}`, s.bodies[0])
 }
 
 func TestErrorsAreSentences(t *testing.T) {

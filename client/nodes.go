@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 )
 
 // Me tells who is calling.
@@ -45,12 +46,38 @@ func (c *Client) DeleteNode(ctx context.Context, name string) error {
 	return c.do(ctx, request{method: http.MethodDelete, path: "/api/v1/nodes/" + escape(name)}, nil)
 }
 
+// ChangeServer changes settings of a server.
+func (c *Client) ChangeServer(ctx context.Context, name string, change ServerChange) (Server, error) {
+	var changed Server
+	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
+}
+
+// ApplySuggestions changes a server's settings as the check of it suggests.
+func (c *Client) ApplySuggestions(ctx context.Context, name string, list []Suggestion) (Server, error) {
+	change := map[string]any{}
+	for _, s := range list {
+		at := change
+		path := strings.Split(s.Setting, ".")
+		for _, part := range path[:len(path)-1] {
+			inner, ok := at[part].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+				at[part] = inner
+			}
+			at = inner
+		}
+		at[path[len(path)-1]] = s.Suggested
+	}
+	var changed Server
+	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
+}
+
 // CheckNode tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
 // was found is the result; a check that failed is not an error of the call.
-func (c *Client) CheckNode(ctx context.Context, name string) ([]Check, error) {
-	var page Page[Check]
+func (c *Client) CheckNode(ctx context.Context, name string) (CheckReport, error) {
+	var report CheckReport
 	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
-	return page.Items, c.do(ctx, rq, &page)
+	return report, c.do(ctx, rq, &report)
 }
 
 // SearchStudies asks a server for studies.

@@ -47,6 +47,57 @@ type ServerSettings struct {
 	BatchCap            *int     `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
 	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for searches and checks; 2 by default."`
 	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
+	FindImages          *bool    `json:"find_images,omitempty" doc:"It is asked for single images (C-FIND at IMAGE level); true by default. Without, its counts prove that a transfer is complete."`
+	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
+}
+
+// TLS says how associations with a server are secured.
+type TLS struct {
+	Use         bool   `json:"use,omitempty" doc:"Use TLS."`
+	Profile     string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9)."`
+	Verify      string `json:"verify,omitempty" enum:"name,authority" doc:"name (default): the server's certificate must be of a trusted authority and name the server; authority: the name doesn't matter."`
+	Authorities string `json:"authorities,omitempty" doc:"Certificates of the authorities that sign the server's, in PEM; those that the system trusts if there are none."`
+	Certificate string `json:"certificate,omitempty" doc:"The certificate that ADIT shows there, in PEM, with intermediate ones behind."`
+	Key         string `json:"key,omitempty" writeOnly:"true" doc:"Its private key in PEM, without a password. It is kept encrypted and never shown again."`
+	ServerName  string `json:"server_name,omitempty" doc:"Name in the server's certificate, if it isn't its host."`
+}
+
+// ServerChange changes a server's settings: nil fields stay as they are.
+type ServerChange struct {
+	AETitle             *string         `json:"ae_title,omitempty"`
+	Host                *string         `json:"host,omitempty"`
+	Port                *int            `json:"port,omitempty"`
+	CallingAETitle      *string         `json:"calling_ae_title,omitempty"`
+	Supports            *SupportsChange `json:"supports,omitempty"`
+	ResultLimit         *int            `json:"result_limit,omitempty" minimum:"0" maximum:"100000"`
+	IdleTimeout         *int            `json:"idle_timeout,omitempty" minimum:"0" maximum:"3600"`
+	BatchCap            *int            `json:"batch_cap,omitempty" minimum:"0" maximum:"1000"`
+	InteractiveCap      *int            `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000"`
+	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100"`
+	FindImages          *bool           `json:"find_images,omitempty"`
+	TLS                 *TLSChange      `json:"tls,omitempty"`
+}
+
+// SupportsChange changes what a server is known to offer.
+type SupportsChange struct {
+	PatientRootFind *bool `json:"patient_root_find,omitempty"`
+	PatientRootGet  *bool `json:"patient_root_get,omitempty"`
+	PatientRootMove *bool `json:"patient_root_move,omitempty"`
+	StudyRootFind   *bool `json:"study_root_find,omitempty"`
+	StudyRootGet    *bool `json:"study_root_get,omitempty"`
+	StudyRootMove   *bool `json:"study_root_move,omitempty"`
+	Store           *bool `json:"store,omitempty"`
+}
+
+// TLSChange changes how associations are secured. A new certificate needs its key.
+type TLSChange struct {
+	Use         *bool   `json:"use,omitempty"`
+	Profile     *string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195"`
+	Verify      *string `json:"verify,omitempty" enum:"name,authority"`
+	Authorities *string `json:"authorities,omitempty"`
+	Certificate *string `json:"certificate,omitempty"`
+	Key         *string `json:"key,omitempty" writeOnly:"true"`
+	ServerName  *string `json:"server_name,omitempty"`
 }
 
 // Supports are the services that a server offers. It is used as a source if it can be searched and read, as a destination
@@ -72,6 +123,20 @@ type Folder struct {
 type FolderSettings struct {
 	Name string `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
 	Path string `json:"path" doc:"Absolute path of a folder that is there and writable for ADIT."`
+}
+
+// CheckReport is what the check of a DICOM node found.
+type CheckReport struct {
+	Checks      []Check      `json:"checks" nullable:"false"`
+	Suggestions []Suggestion `json:"suggestions" nullable:"false" doc:"Changes of the server's settings that fit what was seen."`
+}
+
+// Suggestion is a setting of a server that doesn't fit what was seen of it.
+type Suggestion struct {
+	Setting   string `json:"setting" example:"supports.study_root_get" doc:"Path of the setting in what changes a server."`
+	Now       any    `json:"now"`
+	Suggested any    `json:"suggested"`
+	Why       string `json:"why"`
 }
 
 // Check is one thing that was tried at a DICOM node.

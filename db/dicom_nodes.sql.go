@@ -65,7 +65,7 @@ func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
 }
 
 const getServer = `-- name: GetServer :one
-SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task FROM servers WHERE id = $1
+SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images FROM servers WHERE id = $1
 `
 
 func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
@@ -91,6 +91,21 @@ func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
 		&i.BatchCap,
 		&i.InteractiveCap,
 		&i.AssociationsPerTask,
+		&i.RetrieveMethods,
+		&i.MoveDestination,
+		&i.MoveDestinationPlain,
+		&i.MoveOriginator,
+		&i.MovePatienceS,
+		&i.OtherAeTitles,
+		&i.AddressRanges,
+		&i.Tls,
+		&i.TlsProfile,
+		&i.TlsVerify,
+		&i.TlsAuthorities,
+		&i.TlsCertificate,
+		&i.TlsSealedKey,
+		&i.TlsServerName,
+		&i.FindImages,
 	)
 	return i, err
 }
@@ -170,29 +185,37 @@ func (q *Queries) InsertFolder(ctx context.Context, arg InsertFolderParams) (Fol
 const insertServer = `-- name: InsertServer :one
 INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move,
                      study_root_find, study_root_get, study_root_move, store_scp, result_limit, idle_timeout_s, batch_cap,
-                     interactive_cap, associations_per_task)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task
+                     interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator,
+                     move_patience_s, other_ae_titles, address_ranges)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images
 `
 
 type InsertServerParams struct {
-	ID                  int64
-	AeTitle             string
-	Host                string
-	Port                int32
-	CallingAeTitle      string
-	PatientRootFind     bool
-	PatientRootGet      bool
-	PatientRootMove     bool
-	StudyRootFind       bool
-	StudyRootGet        bool
-	StudyRootMove       bool
-	StoreScp            bool
-	ResultLimit         int32
-	IdleTimeoutS        int32
-	BatchCap            int32
-	InteractiveCap      int32
-	AssociationsPerTask int32
+	ID                   int64
+	AeTitle              string
+	Host                 string
+	Port                 int32
+	CallingAeTitle       string
+	PatientRootFind      bool
+	PatientRootGet       bool
+	PatientRootMove      bool
+	StudyRootFind        bool
+	StudyRootGet         bool
+	StudyRootMove        bool
+	StoreScp             bool
+	ResultLimit          int32
+	IdleTimeoutS         int32
+	BatchCap             int32
+	InteractiveCap       int32
+	AssociationsPerTask  int32
+	RetrieveMethods      []string
+	MoveDestination      string
+	MoveDestinationPlain string
+	MoveOriginator       bool
+	MovePatienceS        int32
+	OtherAeTitles        []string
+	AddressRanges        []string
 }
 
 func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Server, error) {
@@ -214,6 +237,13 @@ func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Ser
 		arg.BatchCap,
 		arg.InteractiveCap,
 		arg.AssociationsPerTask,
+		arg.RetrieveMethods,
+		arg.MoveDestination,
+		arg.MoveDestinationPlain,
+		arg.MoveOriginator,
+		arg.MovePatienceS,
+		arg.OtherAeTitles,
+		arg.AddressRanges,
 	)
 	var i Server
 	err := row.Scan(
@@ -236,6 +266,21 @@ func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Ser
 		&i.BatchCap,
 		&i.InteractiveCap,
 		&i.AssociationsPerTask,
+		&i.RetrieveMethods,
+		&i.MoveDestination,
+		&i.MoveDestinationPlain,
+		&i.MoveOriginator,
+		&i.MovePatienceS,
+		&i.OtherAeTitles,
+		&i.AddressRanges,
+		&i.Tls,
+		&i.TlsProfile,
+		&i.TlsVerify,
+		&i.TlsAuthorities,
+		&i.TlsCertificate,
+		&i.TlsSealedKey,
+		&i.TlsServerName,
+		&i.FindImages,
 	)
 	return i, err
 }

@@ -53,6 +53,7 @@ type Expectation struct {
 	StudyUid   string
 	CreatedAt  time.Time
 	EndedAt    *time.Time
+	Alone      bool
 }
 
 type Folder struct {
@@ -165,25 +166,40 @@ type ProjectMember struct {
 }
 
 type Server struct {
-	ID                  int64
-	Kind                string
-	AeTitle             string
-	Host                string
-	Port                int32
-	CallingAeTitle      string
-	PatientRootFind     bool
-	PatientRootGet      bool
-	PatientRootMove     bool
-	StudyRootFind       bool
-	StudyRootGet        bool
-	StudyRootMove       bool
-	StoreScp            bool
-	ResultLimit         int32
-	MaxPdu              int32
-	IdleTimeoutS        int32
-	BatchCap            int32
-	InteractiveCap      int32
-	AssociationsPerTask int32
+	ID                   int64
+	Kind                 string
+	AeTitle              string
+	Host                 string
+	Port                 int32
+	CallingAeTitle       string
+	PatientRootFind      bool
+	PatientRootGet       bool
+	PatientRootMove      bool
+	StudyRootFind        bool
+	StudyRootGet         bool
+	StudyRootMove        bool
+	StoreScp             bool
+	ResultLimit          int32
+	MaxPdu               int32
+	IdleTimeoutS         int32
+	BatchCap             int32
+	InteractiveCap       int32
+	AssociationsPerTask  int32
+	RetrieveMethods      []string
+	MoveDestination      string
+	MoveDestinationPlain string
+	MoveOriginator       bool
+	MovePatienceS        int32
+	OtherAeTitles        []string
+	AddressRanges        []string
+	Tls                  bool
+	TlsProfile           string
+	TlsVerify            string
+	TlsAuthorities       string
+	TlsCertificate       string
+	TlsSealedKey         []byte
+	TlsServerName        string
+	FindImages           bool
 }
 
 type ServerState struct {

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -43,6 +44,9 @@ type NewServer struct {
 	BatchCap            *int
 	InteractiveCap      *int
 	AssociationsPerTask int
+	FindImages          *bool // its C-FIND at IMAGE level is worth asking for; nil: yes
+	TLS                 TLS
+	Retrieve            Retrieve
 }
 
 // Supports are the services that a server offers.
@@ -50,6 +54,11 @@ type Supports struct {
 	PatientRootFind, PatientRootGet, PatientRootMove bool
 	StudyRootFind, StudyRootGet, StudyRootMove       bool
 	Store                                            bool
+}
+
+// source tells whether a server can be searched and read.
+func (s Supports) source() bool {
+	return (s.StudyRootFind || s.PatientRootFind) && s.retrieve()
 }
 
 // Defaults of a server that names no other numbers.
@@ -79,16 +88,23 @@ func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (
 		if _, err = q.InsertServer(ctx, s.params(id)); err != nil {
 			return err
 		}
+		if s.FindImages != nil && !*s.FindImages {
+			if err = q.UpdateServer(ctx, s.update(id)); err != nil {
+				return err
+			}
+		}
+		if err = e.putTLS(ctx, q, id, s.TLS, nil); err != nil {
+			return err
+		}
 		if err = q.InsertServerState(ctx, id); err != nil {
 			return err
 		}
-		find := s.Supports.StudyRootFind || s.Supports.PatientRootFind
-		get := s.Supports.StudyRootGet || s.Supports.PatientRootGet
-		return grant(ctx, q, user, id, find && get, s.Supports.Store)
+		return grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store)
 	})
 	if err != nil {
 		return DICOMNode{}, taken(err, s.Name)
 	}
+	e.inbox.ServersChanged()
 	return e.dicomNode(ctx, id)
 }
 
@@ -97,10 +113,7 @@ func (s *NewServer) validate() error {
 		return err
 	}
 	s.AETitle, s.CallingAETitle = strings.Trim(s.AETitle, " "), strings.Trim(s.CallingAETitle, " ")
-	checks := []struct {
-		ok            bool
-		field, reason string
-	}{
+	checks := []check{
 		{validAE(s.AETitle), "ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{s.CallingAETitle == "" || validAE(s.CallingAETitle), "calling_ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{validHost(s.Host), "host", "give a host name or an IP address, without a scheme or port"},
@@ -112,12 +125,19 @@ func (s *NewServer) validate() error {
 		{s.ResultLimit >= 0 && s.ResultLimit <= maxResultLimit, "result_limit", fmt.Sprintf("must be between 1 and %d", maxResultLimit)},
 		{s.IdleTimeout >= 0 && s.IdleTimeout <= time.Hour, "idle_timeout", "must be between one second and one hour"},
 	}
+	checks = append(checks, s.Retrieve.checks()...)
 	for _, c := range checks {
 		if !c.ok {
 			return &Invalid{c.field, c.reason}
 		}
 	}
-	return nil
+	return s.TLS.validate()
+}
+
+// check is a condition on a field, and what is wrong if it doesn't hold.
+type check struct {
+	ok            bool
+	field, reason string
 }
 
 const (
@@ -145,7 +165,7 @@ func validateNodeName(name string) error {
 }
 
 func (s *NewServer) params(id int64) db.InsertServerParams {
-	return db.InsertServerParams{
+	p := db.InsertServerParams{
 		ID: id, AeTitle: s.AETitle, Host: s.Host, Port: int32(s.Port), CallingAeTitle: s.CallingAETitle,
 		PatientRootFind: s.Supports.PatientRootFind, PatientRootGet: s.Supports.PatientRootGet, PatientRootMove: s.Supports.PatientRootMove,
 		StudyRootFind: s.Supports.StudyRootFind, StudyRootGet: s.Supports.StudyRootGet, StudyRootMove: s.Supports.StudyRootMove,
@@ -156,6 +176,8 @@ func (s *NewServer) params(id int64) db.InsertServerParams {
 		InteractiveCap:      int32(deref(s.InteractiveCap, defaultInteractiveCap)),
 		AssociationsPerTask: int32(orDefault(s.AssociationsPerTask, defaultAssociationsPerTask)),
 	}
+	s.Retrieve.fill(&p)
+	return p
 }
 
 func orDefault[T comparable](v, def T) T {
@@ -321,8 +343,12 @@ func (e *Engine) peer(n DICOMNode) pacs.Peer {
 	if calling == "" {
 		calling = e.cfg.AETitle
 	}
-	return pacs.Peer{
+	peer := pacs.Peer{
 		ServerID: s.ID, Name: n.Name, Addr: net.JoinHostPort(s.Host, fmt.Sprint(s.Port)), CalledAE: s.AeTitle, CallingAE: calling,
 		MaxPDU: uint32(s.MaxPdu), IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second,
 	}
+	if s.Tls {
+		peer.TLS = func() (*tls.Config, error) { return e.clientTLS(*s) }
+	}
+	return peer
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -26,50 +27,69 @@ type Check struct {
 	Detail string // what was seen, and what to do if it failed
 }
 
+// Suggestion is a setting of a server that doesn't fit what was seen of it. Setting is its path in the settings as the API names them.
+type Suggestion struct {
+	Setting        string
+	Now, Suggested any
+	Why            string
+}
+
+// Report is what the check of a DICOM node found.
+type Report struct {
+	Checks      []Check
+	Suggestions []Suggestion
+}
+
 // doctor tries what a server can do, over one interactive slot, and takes down what it sees.
 type doctor struct {
 	node   DICOMNode
 	peer   pacs.Peer
 	slot   *pacs.Slot
-	checks []Check
+	title  string // of our receiver, as the server knows it
+	report Report
 }
 
 // CheckNode tries whether a server answers, offers what it is configured with, can be searched at every level and sends an image, or
-// whether a folder is writable. It reads one image at the most and stores nothing. It is for staff.
-func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) ([]Check, error) {
+// whether a folder is writable. It reads eight images at the most and keeps none. It is for staff.
+func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (Report, error) {
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
-		return nil, err
+		return Report{}, err
 	}
 	node, err := e.DICOMNodeByName(ctx, name)
 	if err != nil {
-		return nil, err
+		return Report{}, err
 	}
 	if node.Folder != nil {
 		c := Check{Name: "folder", OK: true, Detail: "The folder is there and writable."}
 		if err := checkFolder(node.Folder.Path); err != nil {
 			c.OK, c.Detail = false, sentence(err)
 		}
-		return []Check{c}, nil
+		return Report{Checks: []Check{c}}, nil
 	}
-	d := &doctor{node: node, peer: e.peer(node)}
+	d := &doctor{node: node, peer: e.peer(node), title: orDefault(node.Server.MoveDestination, e.cfg.AETitle)}
 	if d.slot, err = e.door.Interactive(ctx, d.peer); err != nil {
-		return nil, err
+		return Report{}, err
 	}
 	err = d.examine(ctx)
-	return d.checks, errors.Join(err, d.slot.Close(ctx))
+	return d.report, errors.Join(err, d.slot.Close(ctx))
 }
 
 func (d *doctor) goodf(name, format string, args ...any) {
-	d.checks = append(d.checks, Check{name, true, fmt.Sprintf(format, args...)})
+	d.report.Checks = append(d.report.Checks, Check{name, true, fmt.Sprintf(format, args...)})
 }
 
 func (d *doctor) badf(name, format string, args ...any) {
-	d.checks = append(d.checks, Check{name, false, fmt.Sprintf(format, args...)})
+	d.report.Checks = append(d.report.Checks, Check{name, false, fmt.Sprintf(format, args...)})
+}
+
+// suggest takes down a setting that doesn't fit.
+func (d *doctor) suggest(setting string, now, suggested any, why string) {
+	d.report.Suggestions = append(d.report.Suggestions, Suggestion{setting, now, suggested, why})
 }
 
 // examine goes as far as the server lets it. The error is of the context only: what the server does wrong is a check.
 func (d *doctor) examine(ctx context.Context) error {
-	if !d.reach(ctx) || ctx.Err() != nil {
+	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
 		return ctx.Err()
 	}
 	if d.node.Server.StoreScp {
@@ -79,6 +99,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	defer src.release(ctx)
 	if study := d.find(ctx, src); study != nil {
 		d.retrieve(ctx, src, study)
+		d.move(ctx, src, study)
 	}
 	return ctx.Err()
 }
@@ -86,28 +107,61 @@ func (d *doctor) examine(ctx context.Context) error {
 // reach opens an association, echoes, and compares what the server offers with its settings.
 func (d *doctor) reach(ctx context.Context) bool {
 	start := time.Now()
-	a, err := d.slot.Open(ctx, d.peer, checkContexts(d.node))
+	a, err := d.slot.Open(ctx, d.peer, checkContexts())
 	if err != nil {
-		d.badf("echo", "%s", sentence(err))
+		d.badf("association", "%s", sentence(err))
+		if !d.node.Server.Tls && ctx.Err() == nil {
+			d.wantsTLS(ctx, err)
+		}
 		return false
 	}
 	defer func() { _ = a.Release(ctx) }() // it ends in any case
-	opened := time.Since(start)
+	d.goodf("association", "It was open after %s.", milliseconds(time.Since(start)))
 	if len(a.Accepted(dict.Verification)) == 0 {
 		d.badf("echo", "The server opens associations, but doesn't offer C-ECHO to this AE title; ask its administrator to allow it.")
 	} else if start = time.Now(); !d.tried("echo", a.Echo(ctx)) {
 		return false
 	} else {
-		d.goodf("echo", "C-ECHO answered in %s, the association was open after %s.", milliseconds(time.Since(start)), milliseconds(opened))
+		d.goodf("echo", "C-ECHO was answered in %s.", milliseconds(time.Since(start)))
 	}
-	for _, s := range services(d.node) {
-		if len(a.Accepted(s.class)) == 0 {
-			d.badf(s.name, "The server doesn't offer it to this AE title; ask its administrator, or take it off the server's settings.")
-		} else {
+	d.compare(a)
+	return true
+}
+
+// compare looks at what the server accepts, and what its settings say.
+func (d *doctor) compare(a *pacs.Association) {
+	all := services(d.node.Server)
+	offered := map[string]bool{} // by the kind of service
+	var lacking []service
+	for _, s := range all {
+		accepted := len(a.Accepted(s.class)) > 0
+		switch {
+		case s.on && accepted:
+			offered[s.kind] = true
 			d.goodf(s.name, "The server offers it.")
+		case s.on:
+			lacking = append(lacking, s)
+			d.badf(s.name, "The server doesn't offer it to this AE title; ask its administrator to allow it, or take it off the server's settings.")
 		}
 	}
-	return true
+	for _, s := range all {
+		if accepted := len(a.Accepted(s.class)) > 0; s.on || !accepted || offered[s.kind] {
+			continue
+		}
+		if s.kind == "store" {
+			d.goodf(s.name, "The server offers it as well; its settings leave it out, so that nothing is sent there.")
+			continue
+		}
+		offered[s.kind] = true
+		d.goodf(s.name, "The server offers it; its settings leave it out.")
+		d.suggest(s.setting, false, true, "the server offers it")
+	}
+	if len(offered) == 0 {
+		return // a server without services can't be set; its administrator must say
+	}
+	for _, s := range lacking {
+		d.suggest(s.setting, true, false, "the server doesn't offer it to this AE title")
+	}
 }
 
 // tried takes an error down as a failed check.
@@ -148,14 +202,17 @@ func (d *doctor) takes(ctx context.Context) {
 // recent is how far back the doctor looks for a study to try.
 var recent = []time.Duration{0, 7 * 24 * time.Hour, 90 * 24 * time.Hour, 50 * 365 * 24 * time.Hour}
 
-// specimen is what the doctor found to try: one instance.
+// specimen is what the doctor found to try: instances of one series, none of a server that doesn't list them.
 type specimen struct {
-	inv      *inventory
-	series   *seriesInventory
-	instance string
+	inv       *inventory
+	series    *seriesInventory
+	instances []string
 }
 
-// find searches at every level, from the newest studies backwards. It gives an instance to retrieve, nil if there is none.
+// sample is how many images are retrieved at the most.
+const sample = 8
+
+// find searches at every level, from the newest studies backwards. It gives instances to retrieve, nil if there are none.
 func (d *doctor) find(ctx context.Context, src *source) *specimen {
 	s := d.node.Server
 	if !s.StudyRootFind && !s.PatientRootFind {
@@ -169,9 +226,14 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 		d.goodf("find studies", "The search works, and finds no study.")
 		return nil
 	}
-	r := &run{source: src, src: d.node, task: db.Task{StudyInstanceUid: study.String(dict.StudyInstanceUID)}}
-	r.inv = &inventory{study: r.task.StudyInstanceUid, patientID: study.String(dict.PatientID), counted: count(study, dict.NumberOfStudyRelatedInstances)}
 	d.lacking("find studies", study, studyKeys)
+	if filtered, ok := d.keys(ctx, src, study); ok && filtered {
+		d.cap(ctx, src)
+	}
+	asked := *s
+	asked.FindImages = true
+	r := &run{source: src, src: DICOMNode{Name: d.node.Name, Server: &asked}, task: db.Task{StudyInstanceUid: study.String(dict.StudyInstanceUID)}}
+	r.inv = &inventory{study: r.task.StudyInstanceUid, patientID: study.String(dict.PatientID), counted: count(study, dict.NumberOfStudyRelatedInstances)}
 	if !d.tried("find series", r.listSeries(ctx, r.inv)) {
 		return nil
 	}
@@ -181,22 +243,151 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 		return nil
 	}
 	d.completeness(series, r.inv)
-	sp := &specimen{inv: r.inv, series: series}
-	for uid := range series.instances {
-		sp.instance = max(sp.instance, uid)
+	return &specimen{inv: r.inv, series: series, instances: slices.Sorted(maps.Keys(series.instances))}
+}
+
+// keys are criteria that nothing matches: a server that answers to one doesn't filter by it. It gives whether dates are filtered, and
+// whether the search still works.
+func (d *doctor) keys(ctx context.Context, src *source, study *stream.DataSet) (dates, ok bool) {
+	var ignored, refused []string
+	dates = true
+	for _, key := range []struct {
+		tag   dict.Tag
+		value string
+	}{
+		{dict.PatientID, "ADIT-NO-SUCH-ID"},
+		{dict.PatientName, "Aditnosuch^Patient"},
+		{dict.AccessionNumber, "ADITNOSUCH"},
+		{dict.ModalitiesInStudy, "ZZ"},
+		{dict.StudyDate, "18000101-18000102"},
+	} {
+		id := levelQuery("STUDY", []dict.Tag{dict.StudyInstanceUID, dict.StudyDate, dict.PatientID, key.tag})
+		if key.tag == dict.StudyDate {
+			setKey(id, dict.PatientID, study.String(dict.PatientID))
+		} else {
+			setKey(id, dict.StudyDate, study.String(dict.StudyDate))
+		}
+		id.Set(key.tag, key.value)
+		n, err := d.matches(ctx, src, id, 1, nil)
+		var status *dimse.StatusError
+		switch {
+		case errors.As(err, &status):
+			refused = append(refused, key.tag.Keyword())
+		case !d.tried("find keys", err):
+			return false, false
+		case n > 0:
+			ignored = append(ignored, key.tag.Keyword())
+			dates = dates && key.tag != dict.StudyDate
+		}
 	}
-	return sp
+	switch {
+	case len(refused) > 0:
+		d.badf("find keys", "The server refuses searches by %s; ask the vendor, and search by something else.", strings.Join(refused, ", "))
+	case len(ignored) > 0:
+		d.goodf("find keys", "The server doesn't filter by %s. Its answers are filtered again here, but such searches take longer and soon meet its limit of results; "+
+			"give further criteria.", strings.Join(ignored, ", "))
+	default:
+		d.goodf("find keys", "The server filters by patient, accession number, modality and date.")
+	}
+	return dates, true
+}
+
+// matches counts the answers to a query, up to a limit, and shows each to look. An association on which a query was left early isn't
+// used again: some servers answer C-CANCEL by an abort.
+func (d *doctor) matches(ctx context.Context, src *source, id *stream.DataSet, limit int, look func(*stream.DataSet) bool) (int, error) {
+	n := 0
+	for ds, err := range src.find(ctx, id) {
+		if err != nil {
+			src.abort()
+			return n, err
+		}
+		if ds.String(dict.StudyInstanceUID) == "" || look != nil && !look(ds) {
+			continue
+		}
+		if n++; n == limit {
+			break
+		}
+	}
+	if n == limit {
+		src.release(ctx)
+	}
+	return n, nil
+}
+
+// cap finds out whether the server ends a search early without a sign: then the parts of a period have more studies than the whole.
+func (d *doctor) cap(ctx context.Context, src *source) {
+	limit := int(d.node.Server.ResultLimit) + 1
+	now := time.Now()
+	for _, back := range recent[1:] {
+		var dates []string
+		n, err := d.within(ctx, src, now.Add(-back), now, limit, &dates)
+		if !d.tried("find limit", err) {
+			return
+		}
+		if n == limit {
+			d.goodf("find limit", "The server answers with more than the %d studies that its result limit allows.", limit-1)
+			return
+		}
+		slices.Sort(dates)
+		if dates = slices.Compact(dates); len(dates) < 2 {
+			continue
+		}
+		middle, err := time.Parse("20060102", dates[len(dates)/2])
+		if err != nil {
+			continue
+		}
+		older, err := d.within(ctx, src, now.Add(-back), middle.AddDate(0, 0, -1), limit, nil)
+		if !d.tried("find limit", err) {
+			return
+		}
+		newer, err := d.within(ctx, src, middle, now, limit, nil)
+		if !d.tried("find limit", err) {
+			return
+		}
+		if older+newer > n {
+			d.badf("find limit", "The server ends a search after %d studies without a sign, though there are more. Ask its administrator to raise the limit, or search for less at once.", n)
+			if n < limit-1 {
+				d.suggest("result_limit", limit-1, n, "more studies are never answered, and a list that ends there is known to be cut")
+			}
+			return
+		}
+	}
+	d.goodf("find limit", "No limit of results was met.")
+}
+
+// within counts the studies of a period, both days included.
+func (d *doctor) within(ctx context.Context, src *source, from, to time.Time, limit int, dates *[]string) (int, error) {
+	id := levelQuery("STUDY", []dict.Tag{dict.StudyInstanceUID, dict.StudyDate})
+	first, last := from.Format("20060102"), to.Format("20060102")
+	id.Set(dict.StudyDate, first+"-"+last)
+	return d.matches(ctx, src, id, limit, func(ds *stream.DataSet) bool {
+		date := ds.String(dict.StudyDate)
+		if date == "" || !inDates(first, last, date) {
+			return false
+		}
+		if dates != nil {
+			*dates = append(*dates, strings.ReplaceAll(date, ".", ""))
+		}
+		return true
+	})
 }
 
 // completeness says by what the completeness of a transfer from here can be proven.
 func (d *doctor) completeness(s *seriesInventory, inv *inventory) {
+	asks := d.node.Server.FindImages
 	switch {
 	case s.listed && (s.counted < 0 || s.counted == len(s.instances)):
 		d.goodf("find images", "Images are listed one by one: a transfer can be proven complete.")
+		if !asks {
+			d.suggest("find_images", false, true, "the server lists images, so that a retry fetches only what is missing")
+		}
 	case s.listed:
 		d.badf("find images", "A series of %d images lists only %d: the server caps its answers. Ask its administrator to raise the limit.", s.counted, len(s.instances))
 	case s.counted >= 0 || inv.counted >= 0:
 		d.goodf("find images", "Images aren't listed (no IMAGE level), but counted: a transfer is proven complete by the count, and a retry asks for whole series.")
+		if asks {
+			d.suggest("find_images", true, false, "the server doesn't list images; its counts are asked for alone")
+		}
 	default:
 		d.badf("find images", "Images are neither listed nor counted: no transfer from here can be proven complete, and each ends as a Warning. Ask the vendor for C-FIND at IMAGE level.")
 	}
@@ -208,13 +399,13 @@ func (d *doctor) anyStudy(ctx context.Context, src *source) (*stream.DataSet, er
 	for _, back := range recent {
 		id := levelQuery("STUDY", studyKeys)
 		id.Set(dict.StudyDate, now.Add(-back).Format("20060102")+"-"+now.Format("20060102"))
-		for ds, err := range src.find(ctx, id) {
-			if err != nil {
-				return nil, err
-			}
-			if ds.String(dict.StudyInstanceUID) != "" {
-				return ds, nil
-			}
+		var found *stream.DataSet
+		_, err := d.matches(ctx, src, id, 1, func(ds *stream.DataSet) bool {
+			found = ds
+			return true
+		})
+		if err != nil || found != nil {
+			return found, err
 		}
 	}
 	return nil, nil //nolint:nilnil // an empty server is no error
@@ -236,76 +427,83 @@ func (d *doctor) lacking(name string, answer *stream.DataSet, asked []dict.Tag) 
 	d.goodf(name, "The search works, but the answers lack %s; searches by them are filtered here as far as they can be.", strings.Join(missing, ", "))
 }
 
-// retrieve gets one image and throws it away.
+// retrieve gets a few images and throws them away.
 func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	s := d.node.Server
 	if !s.StudyRootGet && !s.PatientRootGet {
 		return
 	}
+	uids := sp.instances[:min(sample, len(sp.instances))]
 	classes := sp.series.classes()
-	if i, ok := sp.series.instances[sp.instance]; ok && i.class != "" {
-		classes = []string{i.class}
-	}
-	if !d.tried("get", src.open(ctx, classes, proposals(classes, nil), offerAll)) {
+	if !d.tried("get", src.open(ctx, classes, proposals(classes, sp.inv.heldSyntaxes()), offerAll)) {
 		return
 	}
-	var uids []string
-	if sp.instance != "" {
-		uids = []string{sp.instance}
-	}
-	var syntax string
+	got := map[string]int{} // images by transfer syntax
 	var bytes int64
+	n := 0
 	start, stop := time.Now(), make(chan struct{})
 	result, err := src.get(ctx, sp.inv, sp.series.uid, uids, stop, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-		n, err := io.Copy(io.Discard, in.Data)
+		size, err := io.Copy(io.Discard, in.Data)
 		if err != nil {
 			return dimse.ProcessingFailure
 		}
-		if syntax == "" {
-			close(stop) // one is enough
+		if n++; n == sample && len(uids) == 0 {
+			close(stop) // of a whole series that is enough
 		}
-		syntax, bytes = in.TransferSyntaxUID, bytes+n
+		bytes += size
+		got[in.TransferSyntaxUID]++
 		return dimse.Success
 	})
-	switch took := time.Since(start); {
-	case err != nil:
+	took := time.Since(start)
+	meaning := result.Status.Meaning(dimse.CGet).Text
+	switch {
+	case n == 0 && err != nil:
 		d.badf("get", "%s", sentence(err))
-	case syntax == "":
-		d.badf("get", "The retrieve ended with status %s, but nothing arrived: %s. Look into the server's log.", result.Status, result.Status.Meaning(dimse.CGet).Text)
+	case n == 0:
+		d.badf("get", "The retrieve ended with status %s, but nothing arrived: %s. Look into the server's log.", result.Status, meaning)
+	case err == nil && n < len(uids):
+		d.badf("get", "Of %d images that were asked for %d arrived, and the server says %s: %s. Look into its log.", len(uids), n, result.Status, meaning)
 	default:
-		d.goodf("get", "An image of %s arrived in %s (%.0f MB/s) as %s.", megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), dict.TransferSyntaxOf(syntax).Name)
+		d.goodf("get", "%s of %s arrived in %s (%.1f MB/s) as %s.", images(n), megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), syntaxNames(got))
+		return
+	}
+	if methods := methodsOf(s); slices.Contains(methods, MethodMove) && methods[0] != MethodMove {
+		d.suggest("retrieve_methods", methods, []string{MethodMove, MethodGet}, "C-GET did not bring what was asked for")
 	}
 }
 
-func checkContexts(node DICOMNode) []dimse.Context {
+func syntaxNames(uids map[string]int) string {
+	var names []string
+	for _, uid := range slices.Sorted(maps.Keys(uids)) {
+		names = append(names, dict.TransferSyntaxOf(uid).Name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// checkContexts propose everything that a server may offer.
+func checkContexts() []dimse.Context {
 	contexts := []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: plainSyntaxes}}
-	for _, s := range services(node) {
+	for _, s := range services(&db.Server{}) {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: s.class, TransferSyntaxes: plainSyntaxes})
 	}
 	return contexts
 }
 
-type service struct{ name, class string }
+// service is one that a server may offer.
+type service struct {
+	name, kind, setting, class string
+	on                         bool // by its settings
+}
 
-// services gives the services that a server is configured with.
-func services(node DICOMNode) []service {
-	s := node.Server
-	var list []service
-	for _, c := range []struct {
-		on bool
-		service
-	}{
-		{s.StudyRootFind, service{"find (study root)", dict.StudyRootQueryRetrieveInformationModelFind}},
-		{s.PatientRootFind, service{"find (patient root)", dict.PatientRootQueryRetrieveInformationModelFind}},
-		{s.StudyRootGet, service{"get (study root)", dict.StudyRootQueryRetrieveInformationModelGet}},
-		{s.PatientRootGet, service{"get (patient root)", dict.PatientRootQueryRetrieveInformationModelGet}},
-		{s.StudyRootMove, service{"move (study root)", dict.StudyRootQueryRetrieveInformationModelMove}},
-		{s.PatientRootMove, service{"move (patient root)", dict.PatientRootQueryRetrieveInformationModelMove}},
-		{s.StoreScp, service{"store", dict.CTImageStorage}},
-	} {
-		if c.on {
-			list = append(list, c.service)
-		}
+// services gives all of them, with what a server's settings say.
+func services(s *db.Server) []service {
+	return []service{
+		{"find (study root)", "find", "supports.study_root_find", dict.StudyRootQueryRetrieveInformationModelFind, s.StudyRootFind},
+		{"find (patient root)", "find", "supports.patient_root_find", dict.PatientRootQueryRetrieveInformationModelFind, s.PatientRootFind},
+		{"get (study root)", "get", "supports.study_root_get", dict.StudyRootQueryRetrieveInformationModelGet, s.StudyRootGet},
+		{"get (patient root)", "get", "supports.patient_root_get", dict.PatientRootQueryRetrieveInformationModelGet, s.PatientRootGet},
+		{"move (study root)", "move", "supports.study_root_move", dict.StudyRootQueryRetrieveInformationModelMove, s.StudyRootMove},
+		{"move (patient root)", "move", "supports.patient_root_move", dict.PatientRootQueryRetrieveInformationModelMove, s.PatientRootMove},
+		{"store", "store", "supports.store", dict.CTImageStorage, s.StoreScp},
 	}
-	return list
 }

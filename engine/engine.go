@@ -45,15 +45,20 @@ func (e *Conflict) Error() string { return e.Reason }
 
 // Config of an engine. The zero value of a field takes the default named with it.
 type Config struct {
-	AETitle     string          // our AE title where a server names no other; "ADIT"
-	BufferBytes int64           // small objects that may wait for the destination, all tasks together; 64 MiB
-	RetryPauses []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
-	WaitPauses  []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
+	AETitle string // our AE title where a server names no other, and the receiver's for objects as they are stored; "ADIT"
+	// PlainAETitle is the receiver's for objects that are not compressed; "ADIT_LE".
+	PlainAETitle string
+	BufferBytes  int64           // small objects that may wait for the destination, all tasks together; 64 MiB
+	RetryPauses  []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
+	WaitPauses   []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
 }
 
 func (c Config) withDefaults() Config {
 	if c.AETitle == "" {
 		c.AETitle = "ADIT"
+	}
+	if c.PlainAETitle == "" {
+		c.PlainAETitle = "ADIT_LE"
 	}
 	if c.BufferBytes == 0 {
 		c.BufferBytes = 64 << 20
@@ -87,6 +92,8 @@ type Engine struct {
 	log     *slog.Logger
 	cfg     Config
 	signals Signals
+	inbox   Inbox
+	turns   *turns
 }
 
 // New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
@@ -94,12 +101,15 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	return &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{},
+		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(),
 	}
 }
 
 // SetSignals connects the actors. It is called once, before the first request.
 func (e *Engine) SetSignals(s Signals) { e.signals = s }
+
+// SetInbox connects the receiver. It is called once, before the first task runs.
+func (e *Engine) SetInbox(i Inbox) { e.inbox = i }
 
 type noSignals struct{}
 

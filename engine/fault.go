@@ -70,8 +70,8 @@ func Unreachable(err error) bool {
 	if status, ok := errors.AsType[*dimse.StatusError](err); ok {
 		return outOfResources(status.Status)
 	}
-	var connect *ul.ConnectError
-	return errors.As(err, &connect)
+	connect, ok := errors.AsType[*ul.ConnectError](err)
+	return ok && !connect.Settings
 }
 
 // PeerRefused tells whether an error is a server's answer that it doesn't do what was asked.
@@ -81,6 +81,9 @@ func PeerRefused(err error) bool {
 	var noContexts *dimse.NoContextsError
 	var noContext *dimse.NoContextError
 	var status *dimse.StatusError
+	if connect, ok := errors.AsType[*ul.ConnectError](err); ok {
+		return connect.Settings
+	}
 	return errors.As(err, &rejected) || errors.As(err, &notDICOM) || errors.As(err, &noContexts) || errors.As(err, &noContext) ||
 		errors.As(err, &status)
 }

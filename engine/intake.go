@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/db"
@@ -19,12 +21,16 @@ import (
 // is answered while the destination still writes; what is larger streams through.
 type intake struct {
 	r        *run
-	series   *seriesInventory
-	stop     chan struct{} // closed to end the retrieve politely
-	stopped  bool
-	patience time.Duration // how long the destination may take nothing
-	received int
-	err      error // ends the retrieve
+	series   *seriesInventory // that was asked for, by C-GET
+	delivery *Delivery        // of a C-MOVE, whose objects come at once and may be of other series; nil: C-GET
+	stop     chan struct{}    // closed to end the retrieve politely
+	patience time.Duration    // how long the destination may take nothing
+	received atomic.Int32
+	again    atomic.Int32 // duplicates, by C-MOVE
+
+	mu      sync.Mutex
+	stopped bool
+	err     error // ends the retrieve
 }
 
 // parcel is an object between its receipt and the destination's answer.
@@ -35,15 +41,21 @@ type parcel struct {
 	finish func()
 }
 
-// take is called for each object that arrives, one after the other. What it returns goes back to the source.
+// take is called for each object that a C-GET brings, one after the other. What it returns goes back to the source.
 func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
-	r := in.r
-	if !r.begin(o.SOPInstanceUID) {
+	if !in.r.begin(o.SOPInstanceUID) {
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
-	in.received++
+	return in.begun(ctx, &Arrival{Incoming: o})
+}
+
+// begun takes an object that was marked as on its way. Those of a C-MOVE may come at once.
+func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
+	r, o := in.r, a.Incoming
+	in.received.Add(1)
 	r.progress.Received.Add(1)
-	obj, err := stream.Open(o.Data, o.TransferSyntaxUID, stream.Limits{})
+	obj, err := a.open()
+	a.obj = nil // ours from here on
 	if err != nil {
 		return in.spoiled(o, err)
 	}
@@ -52,12 +64,13 @@ func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 		_ = obj.Close()
 		return dimse.DataSetMismatch
 	}
-	if err := r.addTrial(obj.Header()); err != nil {
+	syntax := r.goesOutAs(o.SOPClassUID, o.TransferSyntaxUID)
+	if err := r.edit(obj, o.TransferSyntaxUID, syntax); err != nil {
 		_ = obj.Close()
 		return in.spoiled(o, err)
 	}
 	p := &parcel{outgoing: outgoing{
-		class: o.SOPClassUID, uid: o.SOPInstanceUID, syntax: o.TransferSyntaxUID, series: in.series.uid, names: namesOf(obj.Header()),
+		class: o.SOPClassUID, uid: o.SOPInstanceUID, syntax: syntax, series: in.seriesOf(o, obj.Header()), names: namesOf(obj.Header()),
 	}}
 	if r.e.credit.take(creditUnit) {
 		return in.takeBuffered(ctx, o, obj, p)
@@ -133,6 +146,8 @@ func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 
 // halt ends the retrieve by C-CANCEL.
 func (in *intake) halt(err error) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
 	if in.err == nil {
 		in.err = err
 	}
@@ -149,6 +164,10 @@ func (in *intake) spoiled(o *dimse.Incoming, err error) dimse.Status {
 
 // unreadable takes down an error of reading an object, and gives what the source is to be told.
 func (r *run) unreadable(uid string, err error) dimse.Status {
+	if errors.Is(err, stream.ErrEncapsulated) || errors.Is(err, stream.ErrNoConversion) {
+		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image can't be converted to a transfer syntax that the destination takes: %s", err))
+		return dimse.CannotUnderstand
+	}
 	if damaged(err) {
 		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
 		return dimse.CannotUnderstand
@@ -160,6 +179,14 @@ func (r *run) unreadable(uid string, err error) dimse.Status {
 // damaged tells an object that is malformed or cut short from one whose connection broke, which may come whole another time.
 func damaged(err error) bool {
 	return !PeerFailed(err) && (errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF))
+}
+
+// seriesOf gives the series that an object is counted in.
+func (in *intake) seriesOf(o *dimse.Incoming, h *stream.Header) string {
+	if in.delivery != nil {
+		return in.delivery.seriesOf(o.SOPInstanceUID, h)
+	}
+	return in.series.uid
 }
 
 // mismatch tells what is wrong with an object that isn't what was asked for, nothing if it is.
@@ -178,7 +205,18 @@ func (in *intake) mismatch(o *dimse.Incoming, h *stream.Header) string {
 	return ""
 }
 
-// addTrial sets the trial attributes, if the job has any. Otherwise not one byte changes.
+// edit makes of an object what goes out. If there is nothing to be done, not one byte changes.
+func (r *run) edit(obj *stream.Object, from, to string) error {
+	if err := r.addTrial(obj.Header()); err != nil {
+		return err
+	}
+	if from == to {
+		return nil
+	}
+	return obj.ConvertTo(to)
+}
+
+// addTrial sets the trial attributes, if the job has any.
 func (r *run) addTrial(h *stream.Header) error {
 	if r.job.TrialProtocolID != "" {
 		if err := h.SetText(dict.ClinicalTrialProtocolID, r.job.TrialProtocolID); err != nil {
@@ -215,13 +253,35 @@ func (r *run) begin(uid string) bool {
 func (r *run) end(uid string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.land(uid)
+}
+
+// land takes an instance off those on their way, and tells who waits for one. The lock must be held.
+func (r *run) land(uid string) {
 	delete(r.inFlight, uid)
+	if r.landed != nil {
+		close(r.landed)
+		r.landed = nil
+	}
+}
+
+// inTheAir gives what is closed when one of the instances on their way has landed; nil if this one is not on its way.
+func (r *run) inTheAir(uid string) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.inFlight[uid] {
+		return nil
+	}
+	if r.landed == nil {
+		r.landed = make(chan struct{})
+	}
+	return r.landed
 }
 
 func (r *run) fail(uid string, status dimse.Status, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.inFlight, uid)
+	r.land(uid)
 	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
 }
 
@@ -252,7 +312,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	var noContext *dimse.NoContextError
 	switch {
 	case errors.As(err, &noContext):
-		r.fail(p.uid, dimse.RefusedSOPClass, fmt.Sprintf("the destination doesn't take SOP class %s in transfer syntax %s", p.class, p.syntax))
+		r.fail(p.uid, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
 		return dimse.RefusedSOPClass
 	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
 		return r.unreadable(p.uid, p.bytes.err)
@@ -276,8 +336,8 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	case dimse.AlreadyThere:
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		delete(r.inFlight, p.uid)
 		r.already[p.uid] = p.series
+		r.land(p.uid)
 		return dimse.Success
 	case dimse.BackOff:
 		r.end(p.uid)
@@ -301,9 +361,9 @@ func (r *run) note(status dimse.Status, m dimse.Meaning) {
 // receipt counts an instance as delivered and gives it to the ledger.
 func (r *run) receipt(ctx context.Context, rc receipt) error {
 	r.mu.Lock()
-	delete(r.inFlight, rc.sopUID)
 	delete(r.failed, rc.sopUID)
 	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, Bytes: rc.bytes, Status: int32(rc.status)}
+	r.land(rc.sopUID)
 	r.mu.Unlock()
 	r.progress.Delivered.Add(1)
 	r.progress.Bytes.Add(rc.bytes)

@@ -177,6 +177,10 @@ var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.Available
 
 // listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted.
 func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInventory) error {
+	if !r.src.Server.FindImages {
+		s.listed, s.instances = false, nil
+		return nil
+	}
 	id := levelQuery("IMAGE", imageKeys)
 	id.Set(dict.StudyInstanceUID, inv.study)
 	id.Set(dict.SeriesInstanceUID, s.uid)

@@ -91,7 +91,7 @@ func (e *Engine) Tidy(ctx context.Context) error {
 	if _, err := e.q.DeleteExpiredSlots(ctx); err != nil {
 		return err
 	}
-	return e.q.DeleteOldNodes(ctx)
+	return errors.Join(e.q.DeleteOldNodes(ctx), e.q.EndLostMoves(ctx), e.q.DeleteOldMoves(ctx))
 }
 
 func (e *Engine) beat(ctx context.Context, conn *pgx.Conn, node uuid.UUID) ([]HeldTask, error) {

@@ -168,8 +168,69 @@ func TestSearchMatches(t *testing.T) {
 		require.False(t, s.matches(f), "%+v", s)
 	}
 	require.False(t, Search{}.matches(FoundStudy{}), "without a UID it is nothing")
+	long := "ACC-0123456789-0123"
+	for _, tt := range []struct {
+		s    Search
+		f    FoundStudy
+		want bool
+	}{
+		{Search{Modality: "ct"}, FoundStudy{ModalitiesInStudy: []string{"CT"}}, true},
+		{Search{Modality: "CT"}, FoundStudy{}, true}, // not said
+		{Search{AccessionNumber: long}, FoundStudy{AccessionNumber: long}, true},
+		{Search{AccessionNumber: long}, FoundStudy{AccessionNumber: long[:16]}, true}, // cut by the server
+		{Search{AccessionNumber: long}, FoundStudy{AccessionNumber: long[:15]}, false},
+		{Search{AccessionNumber: long[:16]}, FoundStudy{AccessionNumber: long}, false}, // another's
+		{Search{AccessionNumber: "A"}, FoundStudy{}, false},
+		{Search{AccessionNumber: "A", PatientID: "P"}, FoundStudy{PatientID: "P"}, true},
+		{Search{StudyDateFrom: "20240105", StudyDateTo: "20240105"}, FoundStudy{StudyDate: "2024.01.05"}, true},
+		{Search{StudyDateFrom: "20240106"}, FoundStudy{StudyDate: "2024.01.05"}, false},
+		{Search{PatientName: "Doe, Jane"}, FoundStudy{PatientName: "DOE^JANE^M"}, true},
+		{Search{PatientName: "Doe, Jane"}, FoundStudy{PatientName: "DOE^JOHN"}, false},
+		{Search{PatientName: "Doe, Jane"}, FoundStudy{}, false}, // nobody knows whose
+		{Search{PatientName: "Doe, Jane", PatientID: "P"}, FoundStudy{PatientID: "P"}, true},
+		{Search{PatientName: "Doe, Jane", PatientID: "P"}, FoundStudy{PatientID: "Q"}, false},
+	} {
+		tt.f.StudyInstanceUID = "1.2"
+		require.Equal(t, tt.want, tt.s.matches(tt.f), "%+v", tt)
+	}
 	require.Equal(t, "Doe^Jane*", dicomName("Doe, Jane"))
 	require.Equal(t, "Doe^J*", dicomName("Doe^J*"))
+}
+
+func TestMatchesName(t *testing.T) {
+	for _, tt := range []struct {
+		wanted, value string
+		want          bool
+	}{
+		{"Doe^Jane", "DOE^JANE", true},
+		{"Doe^Jane", "Doe^Jane^^^", true},
+		{"doe", "Doe^Jane", true},
+		{"doe", "Doering^Max", false},
+		{"doe*", "Doering^Max", true},
+		{"D?e^J*", "Doe^Jane", true},
+		{"D?e^J*", "Doe^Max", false},
+		{"*^Jane", "Doe^Jane", true},
+		{"*Jane", "Doe^Max", false},
+		{"Müller^J*", "MULLER^JÜRGEN", true},
+		{"Muller", "Müller^Anna", true},
+		{"Möller", "Müller^Anna", false},
+		{"Doe ^ Jane", "Doe^Jane", true},
+		{"Doe^Jane", "Doe^Jan", false},
+		{"Doe^Jan", "Doe^Jane", false},
+		{"Doe^Jane^M", "Doe^Jane", false},
+		{"山田^*", "Yamada^Tarou=山田^太郎=やまだ^たろう", true},
+		{"Yamada", "Yamada^Tarou=山田^太郎=やまだ^たろう", true},
+		{"Yamada=山田", "Yamada^Tarou=山田^太郎", true},
+		{"Yamada=田中", "Yamada^Tarou=山田^太郎", false},
+		{"=山田^太郎", "Yamada^Tarou=山田^太郎", true},
+		{"Yamada=山田", "Yamada^Tarou", false},
+		{"金^*", "Hong^Gildong=洪^吉洞=홍^길동", false},
+		{"*", "Doe^Jane", true},
+		{"Doe", "", false},
+		{"a*a*a*a*a*a*a*b", strings.Repeat("a", 320), false},
+	} {
+		require.Equal(t, tt.want, matchesName(tt.wanted, tt.value), "%q %q", tt.wanted, tt.value)
+	}
 }
 
 func TestJobMessage(t *testing.T) {

@@ -17,10 +17,23 @@ const (
 	silentAnswers = 5  // in a row, of a source that says success and sends nothing: then it isn't asked for single instances any more
 )
 
-// moveSeries retrieves a series until nothing is missing or nothing more can be had: first whole, if none of it is there yet,
+// moveSeries retrieves a series by one method after the other, until nothing is missing or nothing more can be had.
+func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
+	r.using = r.preferred
+	for {
+		had := r.deliveredOf(s.uid)
+		next, err := r.fallBack(s, had, r.retrieveSeries(ctx, s))
+		if !next || err != nil {
+			return err
+		}
+		r.e.log.InfoContext(ctx, "a series is asked for by another method", "task", r.held.TaskID, "series", s.uid, "method", r.method())
+	}
+}
+
+// retrieveSeries asks for a series by one method until nothing is missing or nothing more can be had: first whole, if none of it is there yet,
 // then what is missing by lists of UIDs, then with lossy transfer syntaxes, then each instance by itself. What is missing
 // afterwards is for the verdict.
-func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
+func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 	plan := r.plan(s)
 	tries := 0
 	for len(plan) > 0 {
@@ -65,6 +78,9 @@ type step func(ctx context.Context, s *seriesInventory) error
 // plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
 // holds them, and else only for what can't be had without them.
 func (r *run) plan(s *seriesInventory) []step {
+	if r.method() == MethodMove {
+		return r.movePlan(s)
+	}
 	first := offerLossless
 	if s.lossy() {
 		first = offerAll
@@ -75,9 +91,9 @@ func (r *run) plan(s *seriesInventory) []step {
 	}
 	switch {
 	case s.listed && first == offerAll:
-		steps = append(steps, r.list(offerAll), r.singly)
+		steps = append(steps, r.list(offerAll), r.oneByOne)
 	case s.listed:
-		steps = append(steps, r.list(offerLossless), r.list(offerAll), r.singly)
+		steps = append(steps, r.list(offerLossless), r.list(offerAll), r.oneByOne)
 	case first == offerLossless && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
 		steps = append(steps, r.whole(offerAll))
 	}
@@ -101,14 +117,19 @@ func (r *run) list(o offer) step {
 	}
 }
 
-// singly asks for each missing instance by itself, in any transfer syntax, and takes down which of them the source refuses.
-func (r *run) singly(ctx context.Context, s *seriesInventory) error {
+// oneByOne asks for each missing instance by itself, in any transfer syntax.
+func (r *run) oneByOne(ctx context.Context, s *seriesInventory) error {
+	return r.singly(ctx, s, offerAll)
+}
+
+// singly asks for each missing instance by itself, and takes down which of them the source refuses.
+func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 	silent := 0
 	for _, uid := range r.missing(s, len(s.instances)) {
 		if silent == silentAnswers {
 			return nil
 		}
-		if err := r.retrieve(ctx, s, []string{uid}, offerAll); err != nil {
+		if err := r.retrieve(ctx, s, []string{uid}, o); err != nil {
 			return err
 		}
 		r.settle()
@@ -121,14 +142,18 @@ func (r *run) singly(ctx context.Context, s *seriesInventory) error {
 	return nil
 }
 
-// retrieve runs one C-GET, of the whole series or of the instances named.
+// retrieve runs one C-GET or C-MOVE, of the whole series or of the instances named.
 func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+	if r.method() == MethodMove {
+		return r.retrieveByMove(ctx, s, uids, o)
+	}
 	classes := s.classes()
 	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
 		return nil
 	}
 	if !r.source.covers(classes, o) {
-		if err := r.source.open(ctx, r.openFor(classes), r.accepted, o); err != nil {
+		all := r.openFor(classes)
+		if err := r.source.open(ctx, all, r.asked(all, o), o); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
 		}
 	}
@@ -136,12 +161,12 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o
 	intake := &intake{r: r, series: s, stop: stop, patience: r.source.peer.IdleTimeout / 2}
 	result, err := r.source.get(ctx, r.inv, s.uid, uids, stop, intake.take)
 	if err != nil {
-		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, err)
+		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
 	}
 	if intake.err != nil {
 		return intake.err
 	}
-	return r.judgeResult(result, s, uids, intake.received)
+	return r.judgeResult(result, s, uids, int(intake.received.Load()), "")
 }
 
 // takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
@@ -163,16 +188,22 @@ func (r *run) openFor(classes []string) []string {
 }
 
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
-// the ledger counts.
-func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int) error {
+// the ledger counts. destination is the AE title that a C-MOVE named; empty for a C-GET.
+func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int, destination string) error {
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
 		if received == 0 && len(asked) != 1 && !tried(result.Counts) {
+			if destination != "" {
+				return wait("DICOM Server %s is out of resources, or can't reach the AE title %s (status %s)", r.src.Name, destination, result.Status)
+			}
 			return wait("DICOM Server %s is out of resources (status %s)", r.src.Name, result.Status)
 		}
 	case dimse.Configure:
-		return permanent("The source %s answered the retrieve with status %s: %s.", r.src.Name, result.Status, meaning.Text)
+		if destination != "" {
+			return &methodError{permanent("The source %s answered the C-MOVE to the AE title %s with status %s: %s.", r.src.Name, destination, result.Status, meaning.Text)}
+		}
+		return &methodError{permanent("The source %s answered the retrieve with status %s: %s.", r.src.Name, result.Status, meaning.Text)}
 	}
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
@@ -273,6 +304,9 @@ func (r *run) settled(uid string) bool {
 		return true
 	}
 	f, ok := r.failed[uid]
+	if f.Reason == refusedSyntax && r.using > 0 {
+		return false // another method may have it decompressed
+	}
 	return ok && f.Reason != refusedInList && f.Reason != refusedForGood
 }
 

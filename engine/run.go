@@ -45,6 +45,11 @@ type run struct {
 	inv      *inventory
 	accepted map[string][]string // by SOP class: the transfer syntaxes that the destination takes
 
+	methods   []string  // of the retrieve, in the order in which they are tried
+	preferred int       // the first of them that has not proven useless
+	using     int       // the one in use
+	delivery  *Delivery // what C-MOVEs bring; nil without that method
+
 	queue   chan *parcel
 	workers sync.WaitGroup
 	sending sync.WaitGroup // parcels between the queue and their receipt
@@ -53,6 +58,7 @@ type run struct {
 	delivered map[string]db.DeliveredRow // by source SOP Instance UID
 	inFlight  map[string]bool
 	failed    map[string]MissingInstance
+	landed    chan struct{}     // closed when an instance on its way has landed; nil while nobody waits
 	already   map[string]string // instances that the destination says it holds, with their series
 	noted     map[dimse.Status]int
 	foreign   int // objects that nobody asked for
@@ -98,7 +104,36 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	}
 	stopWorkers := r.startWorkers(ctx, cancel)
 	defer stopWorkers()
+	defer r.openDelivery(ctx)()
 	return r.move(ctx)
+}
+
+// openDelivery lets the receiver know of this run, if it may need to. The function returned ends that.
+func (r *run) openDelivery(ctx context.Context) (end func()) {
+	if !slices.Contains(r.methods, MethodMove) {
+		return func() {}
+	}
+	r.delivery = newDelivery(ctx, r)
+	r.e.inbox.Open(r.delivery)
+	return func() {
+		r.e.inbox.Close(r.delivery)
+		r.delivery.close()
+	}
+}
+
+// chooseMethods finds the retrieve methods that the source and this process have in common.
+func (r *run) chooseMethods() error {
+	r.methods = methodsOf(r.src.Server)
+	if !r.e.inbox.Listens() {
+		r.methods = slices.DeleteFunc(r.methods, func(m string) bool { return m == MethodMove })
+		if len(r.methods) == 0 {
+			return permanent("The source %s can only be read by C-MOVE, and this ADIT has no receiver; start adit serve with --dicom-listen.", r.src.Name)
+		}
+	}
+	if len(r.methods) == 0 {
+		return permanent("The source %s supports neither C-GET nor C-MOVE; correct its settings.", r.src.Name)
+	}
+	return nil
 }
 
 // load reads what the task is about, and asks again whether its owner may do it.
@@ -122,6 +157,9 @@ func (r *run) load(ctx context.Context) error {
 		return permanent("This version can't pseudonymize yet, and nothing was sent; transfer without a pseudonym, or wait for a version with de-identification.")
 	}
 	if err := r.e.people.Check(ctx, row.Job.OwnerID, transferAction(r.src.ID, r.dst.ID, false)); err != nil {
+		return err
+	}
+	if err := r.chooseMethods(); err != nil {
 		return err
 	}
 	delivered, err := r.e.q.Delivered(ctx, r.held.TaskID)
@@ -248,6 +286,9 @@ func (r *run) move(ctx context.Context) error {
 			break
 		}
 		r.countExpected()
+		if r.delivery != nil {
+			r.delivery.index()
+		}
 		if err := r.acceptNewClasses(ctx); err != nil {
 			return err
 		}

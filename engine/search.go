@@ -5,7 +5,6 @@ package engine
 import (
 	"context"
 	"iter"
-	"slices"
 	"strings"
 	"time"
 
@@ -167,7 +166,7 @@ func (s Search) identifier() *stream.DataSet {
 	setKey(id, dict.PatientID, s.PatientID)
 	setKey(id, dict.PatientName, dicomName(s.PatientName))
 	setKey(id, dict.AccessionNumber, s.AccessionNumber)
-	setKey(id, dict.ModalitiesInStudy, s.Modality)
+	setKey(id, dict.ModalitiesInStudy, strings.ToUpper(s.Modality))
 	switch {
 	case s.StudyDateFrom != "" && s.StudyDateFrom == s.StudyDateTo:
 		id.Set(dict.StudyDate, s.StudyDateFrom)
@@ -200,20 +199,6 @@ func dicomName(name string) string {
 		return name
 	}
 	return strings.TrimSpace(last) + "^" + strings.TrimSpace(first) + "*"
-}
-
-// matches filters again what servers don't filter by: some ignore keys that they don't index.
-func (s Search) matches(f FoundStudy) bool {
-	switch {
-	case f.StudyInstanceUID == "",
-		s.PatientID != "" && f.PatientID != s.PatientID,
-		s.AccessionNumber != "" && f.AccessionNumber != "" && f.AccessionNumber != s.AccessionNumber,
-		s.Modality != "" && len(f.ModalitiesInStudy) > 0 && !slices.Contains(f.ModalitiesInStudy, s.Modality),
-		s.StudyDateFrom != "" && f.StudyDate != "" && f.StudyDate < s.StudyDateFrom,
-		s.StudyDateTo != "" && f.StudyDate != "" && f.StudyDate > s.StudyDateTo:
-		return false
-	}
-	return true
 }
 
 func foundStudy(ds *stream.DataSet) FoundStudy {

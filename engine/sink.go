@@ -118,7 +118,8 @@ func (s *serverSink) reopen(ctx context.Context, i int) error {
 	return err
 }
 
-// put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word.
+// put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word. One that had ended
+// before anything was sent doesn't count.
 func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error) {
 	rq := dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
 	for attempt := 0; ; attempt++ {
@@ -135,6 +136,11 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		s.open[worker].Abort()
 		s.open[worker] = nil
 		var source *ul.SourceError
+		var stale *dimse.StaleError
+		if errors.As(err, &stale) && ctx.Err() == nil {
+			attempt--
+			continue
+		}
 		if attempt > 0 || !o.again || errors.As(err, &source) || ctx.Err() != nil {
 			return 0, err
 		}

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"slices"
 
@@ -22,8 +23,11 @@ type source struct {
 	peer    pacs.Peer
 	slot    *pacs.Slot
 	a       *pacs.Association
+	moves   bool     // a was opened for C-MOVE
 	classes []string // storage classes that a was opened for
 	offer   offer    // that a was opened with
+	// syntaxes are the transfer syntaxes that were proposed for each class.
+	syntaxes map[string][]string
 }
 
 func (s *source) findClass() string { return findRoot(s.node.Server.StudyRootFind) }
@@ -37,7 +41,7 @@ func (s *source) getClass() string {
 
 // keyPatient adds the patient's ID to an identifier, which the patient root model needs as a unique key below its level.
 func (s *source) keyPatient(id *stream.DataSet, patientID string) {
-	if !s.node.Server.StudyRootFind || !s.node.Server.StudyRootGet {
+	if !s.node.Server.StudyRootFind {
 		setKey(id, dict.PatientID, patientID)
 	}
 }
@@ -51,12 +55,32 @@ func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream
 				return
 			}
 		}
-		for ds, err := range s.a.Find(ctx, s.findClass(), id) {
-			if !yield(ds, err) {
+		for {
+			stale := false
+			for ds, err := range s.a.Find(ctx, s.findClass(), id) {
+				if stale = s.reopens(ctx, &err); stale {
+					break
+				}
+				if !yield(ds, err) {
+					return
+				}
+			}
+			if !stale {
 				return
 			}
 		}
 	}
+}
+
+// reopens opens the association anew if an operation met one that the server had dropped while it was idle: nothing was sent, and the
+// operation is to be done over. An error of opening takes the place of that one.
+func (s *source) reopens(ctx context.Context, err *error) bool {
+	if _, ok := errors.AsType[*dimse.StaleError](*err); !ok {
+		return false
+	}
+	s.abort()
+	*err = s.open(ctx, s.classes, s.syntaxes, s.offer)
+	return *err == nil
 }
 
 // offer says which of the transfer syntaxes that the destination takes are proposed to the source.
@@ -65,23 +89,25 @@ type offer int
 const (
 	offerLossless offer = iota // none that may have been compressed with loss: a source could choose to compress
 	offerAll
+	offerPlain // nothing compressed
 )
 
 func (o offer) includes(syntax string) bool {
-	return o == offerAll || !dict.TransferSyntaxOf(syntax).Lossy
+	t := dict.TransferSyntaxOf(syntax)
+	return o == offerAll || o == offerLossless && !t.Lossy || o == offerPlain && !t.Encapsulated
 }
 
-// open opens an association for queries and, if there are classes, for retrieving them in those transfer syntaxes of the offer that
-// the destination takes. Each transfer syntax has a context of its own, so that the source can't choose one and convert.
-func (s *source) open(ctx context.Context, classes []string, accepted map[string][]string, o offer) error {
+// open opens an association for queries and, if there are classes, for retrieving them in the transfer syntaxes given. Each transfer
+// syntax has a context of its own, so that the source can't choose one and convert.
+func (s *source) open(ctx context.Context, classes []string, syntaxes map[string][]string, o offer) error {
 	s.release(ctx)
 	contexts := []dimse.Context{{AbstractSyntax: s.findClass(), TransferSyntaxes: plainSyntaxes}}
 	if len(classes) > 0 {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: s.getClass(), TransferSyntaxes: plainSyntaxes})
 	}
 	for _, class := range classes {
-		for _, syntax := range accepted[class] {
-			if o.includes(syntax) && len(contexts) < maxContexts {
+		for _, syntax := range syntaxes[class] {
+			if len(contexts) < maxContexts {
 				contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
 			}
 		}
@@ -90,7 +116,7 @@ func (s *source) open(ctx context.Context, classes []string, accepted map[string
 	if err != nil {
 		return err
 	}
-	s.a, s.classes, s.offer = a, classes, o
+	s.a, s.classes, s.syntaxes, s.offer = a, classes, syntaxes, o
 	return nil
 }
 
@@ -109,29 +135,27 @@ func (s *source) covers(classes []string, o offer) bool {
 
 // get retrieves the instances of a series, or only those named.
 func (s *source) get(ctx context.Context, inv *inventory, series string, uids []string, stop <-chan struct{}, take dimse.StoreHandler) (dimse.GetResult, error) {
-	id := &stream.DataSet{}
-	id.Set(dict.QueryRetrieveLevel, "SERIES")
-	id.Set(dict.StudyInstanceUID, inv.study)
-	id.Set(dict.SeriesInstanceUID, series)
-	s.keyPatient(id, inv.patientID)
-	if len(uids) > 0 {
-		id.Set(dict.QueryRetrieveLevel, "IMAGE")
-		id.Set(dict.SOPInstanceUID, uids...)
+	id := s.retrieveKeys(inv, series, uids, s.node.Server.StudyRootGet)
+	rq := dimse.GetRequest{SOPClassUID: s.getClass(), Identifier: id, Stop: stop}
+	for {
+		result, err := s.a.Get(ctx, rq, take)
+		if !s.reopens(ctx, &err) {
+			return result, err
+		}
 	}
-	return s.a.Get(ctx, dimse.GetRequest{SOPClassUID: s.getClass(), Identifier: id, Stop: stop}, take)
 }
 
 // release ends the association politely, abort at once. Both may be called when there is none.
 func (s *source) release(ctx context.Context) {
 	if s.a != nil {
 		_ = s.a.Release(ctx) // it ends in any case
-		s.a = nil
+		s.a, s.moves = nil, false
 	}
 }
 
 func (s *source) abort() {
 	if s.a != nil {
 		s.a.Abort()
-		s.a = nil
+		s.a, s.moves = nil, false
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 // dataSyntaxes are proposed for every SOP class, imageSyntaxes for those with pixel data as well, in the order in which we
@@ -62,6 +63,46 @@ var pixelClasses = []string{
 	dict.LabelMapSegmentationStorage, dict.HeightMapSegmentationStorage, dict.OphthalmicThicknessMapStorage,
 	dict.OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage,
 	dict.DICOS2DAITStorage, dict.DICOS3DAITStorage, dict.DICOSQuadrupoleResonanceStorage,
+}
+
+// asked gives the transfer syntaxes to propose to the source: those of the offer that the destination takes, and those that are converted
+// on the way into one that it takes, if the source says that it holds one of them, or as a last resort (offerAll).
+func (r *run) asked(classes []string, o offer) map[string][]string {
+	out, room := map[string][]string{}, maxContexts-2
+	for _, class := range classes {
+		for _, syntax := range r.accepted[class] {
+			if o.includes(syntax) {
+				out[class] = append(out[class], syntax)
+			}
+		}
+		room -= len(out[class])
+	}
+	held := r.inv.heldSyntaxes()
+	for _, class := range classes {
+		for _, syntax := range dataSyntaxes {
+			converted := !slices.Contains(r.accepted[class], syntax) && r.goesOutAs(class, syntax) != syntax
+			if room > 0 && converted && (o == offerAll || slices.Contains(held[class], syntax)) {
+				out[class] = append(out[class], syntax)
+				room--
+			}
+		}
+	}
+	return out
+}
+
+// goesOutAs gives the transfer syntax in which an object leaves: the one that it came in, unless the destination doesn't take that, and
+// takes one that it can be converted to without decoding pixel data.
+func (r *run) goesOutAs(class, syntax string) string {
+	accepted := r.accepted[class]
+	if slices.Contains(accepted, syntax) {
+		return syntax
+	}
+	for _, to := range accepted {
+		if stream.CanConvert(syntax, to) {
+			return to
+		}
+	}
+	return syntax
 }
 
 // plainOnly tells whether the destination takes a SOP class that can come compressed, but not compressed. Of a class that the source

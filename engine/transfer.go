@@ -228,8 +228,8 @@ func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer
 		return 0, 0, &Invalid{"source", "a folder can't be a source; choose a server"}
 	case !src.Server.StudyRootFind && !src.Server.PatientRootFind:
 		return 0, 0, &Invalid{"source", "this server doesn't support C-FIND, which a source needs"}
-	case !src.Server.StudyRootGet && !src.Server.PatientRootGet:
-		return 0, 0, &Invalid{"source", "this server doesn't support C-GET, the only retrieve method of this version"}
+	case len(methodsOf(src.Server)) == 0:
+		return 0, 0, &Invalid{"source", "this server supports neither C-GET nor C-MOVE, one of which a source needs"}
 	case dst.Server != nil && !dst.Server.StoreScp:
 		return 0, 0, &Invalid{"destination", "this server takes no objects: it doesn't support C-STORE"}
 	}

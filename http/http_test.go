@@ -486,13 +486,13 @@ func TestNodes(t *testing.T) {
 	require.Len(t, page.Items, 1)
 	require.Empty(t, page.NextCursor)
 
-	checks, err := s.client.CheckNode(ctx, "Folder")
+	report, err := s.client.CheckNode(ctx, "Folder")
 	require.NoError(t, err)
-	require.True(t, checks[0].OK)
-	checks, err = s.client.CheckNode(ctx, "a:b")
+	require.True(t, report.Checks[0].OK)
+	report, err = s.client.CheckNode(ctx, "a:b")
 	require.NoError(t, err)
-	require.False(t, checks[0].OK)
-	require.Contains(t, checks[0].Detail, "nothing listens there")
+	require.False(t, report.Checks[0].OK)
+	require.Contains(t, report.Checks[0].Detail, "nothing listens there")
 
 	other := s.otherUser()
 	_, err = other.AddFolder(ctx, client.FolderSettings{Name: "F", Path: dir})
@@ -708,17 +708,17 @@ func TestSearch(t *testing.T) {
 		require.Equal(t, want.retry, problem.RetryAfter > 0, name)
 		require.Contains(t, problem.Detail, want.detail)
 	}
-	checks, err := s.client.CheckNode(ctx, "PACS")
+	report, err := s.client.CheckNode(ctx, "PACS")
 	require.NoError(t, err)
-	require.Equal(t, "echo", checks[0].Name)
-	for _, c := range checks {
+	require.Equal(t, "association", report.Checks[0].Name)
+	for _, c := range report.Checks {
 		require.True(t, c.OK, "%+v", c)
 		require.NotEmpty(t, c.Detail)
 	}
-	checks, err = s.client.CheckNode(ctx, "Nobody")
+	report, err = s.client.CheckNode(ctx, "Nobody")
 	require.NoError(t, err)
-	require.False(t, checks[0].OK)
-	require.Contains(t, checks[0].Detail, "nothing listens")
+	require.False(t, report.Checks[0].OK)
+	require.Contains(t, report.Checks[0].Detail, "nothing listens")
 	require.NotContains(t, s.log.String(), "4711")
 }
 

@@ -3,6 +3,7 @@
 package dimse
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -52,6 +53,7 @@ type Association struct {
 	lastID      uint16
 	window      *window       // nil: one operation at a time
 	used        time.Time     // the end of the last operation; not kept with a window
+	idle        time.Duration // as in Config
 	cancelGrace time.Duration // shorter in tests
 	checkAfter  time.Duration // shorter in tests
 }
@@ -84,6 +86,7 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 		session:     session{ul: a, contexts: accepted(cfg.Contexts, a.AC())},
 		window:      newWindow(cfg.AsyncOperations, a.AC().User.AsyncOperations),
 		used:        time.Now(),
+		idle:        cmp.Or(cfg.IdleTimeout, time.Minute),
 		cancelGrace: cancelGrace, checkAfter: checkAfter,
 	}
 	if len(s.contexts) == 0 {

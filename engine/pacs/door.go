@@ -6,6 +6,7 @@ package pacs
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -18,11 +19,13 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/ul"
 )
 
 const (
 	interactiveWait = 10 * time.Second // how long a person waits for a slot
-	recheckSlots    = time.Second      // slots that other processes give back are noticed this late
+	handshakeWait   = 10 * time.Second
+	recheckSlots    = time.Second // slots that other processes give back are noticed this late
 )
 
 // Busy is returned when no interactive slot came free in time.
@@ -51,6 +54,7 @@ type Peer struct {
 	CalledAE, CallingAE string
 	MaxPDU              uint32 // bytes announced, without the PDU header
 	IdleTimeout         time.Duration
+	TLS                 func() (*tls.Config, error) // nil: none
 }
 
 // Door gives slots, and associations to those who hold one. It is safe for concurrent use.
@@ -197,16 +201,31 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 	if peer.ServerID != s.ServerID || s.open != nil {
 		panic("pacs: an association was opened without a slot of its own") // would break the PACS's cap
 	}
-	a, err := dimse.Dial(ctx, dimse.Config{
+	cfg := dimse.Config{
 		Addr: peer.Addr, CallingAE: peer.CallingAE, CalledAE: peer.CalledAE, Contexts: contexts, MaxPDU: peer.MaxPDU,
 		IdleTimeout: peer.IdleTimeout,
-	})
+	}
+	if peer.TLS != nil {
+		var err error
+		if cfg.TLS, err = peer.TLS(); err != nil {
+			return nil, err
+		}
+	}
+	a, err := dimse.Dial(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(peer.Name)}
 	s.open.gauge.Inc()
 	return s.open, nil
+}
+
+// Handshake connects to the server, sees what it says of itself in TLS, and closes the connection. It takes the place of an association.
+func (s *Slot) Handshake(ctx context.Context, peer Peer, cfg *tls.Config) (tls.ConnectionState, error) {
+	if peer.ServerID != s.ServerID || s.open != nil {
+		panic("pacs: a connection was opened without a slot of its own") // as above
+	}
+	return ul.Handshake(ctx, peer.Addr, cfg, handshakeWait)
 }
 
 // Close ends the association, if one is still open, and gives the slot back. It works with a context that has ended.

@@ -63,16 +63,19 @@ func (a *API) deleteNode(ctx context.Context, user people.User, in *NodeName) (*
 	return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
 }
 
-func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Page[client.Check]], error) {
-	checks, err := a.engine.CheckNode(ctx, user, in.Name)
+func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*body[client.CheckReport], error) {
+	report, err := a.engine.CheckNode(ctx, user, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	out := client.Page[client.Check]{Items: make([]client.Check, 0, len(checks))}
-	for _, c := range checks {
-		out.Items = append(out.Items, client.Check{Name: c.Name, OK: c.OK, Detail: c.Detail})
+	out := client.CheckReport{Checks: make([]client.Check, 0, len(report.Checks)), Suggestions: make([]client.Suggestion, 0, len(report.Suggestions))}
+	for _, c := range report.Checks {
+		out.Checks = append(out.Checks, client.Check(c))
 	}
-	return &body[client.Page[client.Check]]{out}, nil
+	for _, s := range report.Suggestions {
+		out.Suggestions = append(out.Suggestions, client.Suggestion(s))
+	}
+	return &body[client.CheckReport]{out}, nil
 }
 
 func clientNode(n engine.DICOMNode) client.Node {

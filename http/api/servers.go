@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -16,8 +17,12 @@ func (a *API) registerServers() {
 	handle(a, operation{method: http.MethodGet, path: "/servers", id: "list-servers", summary: "List servers", tag: nodesTag}, a.listServers)
 	handle(a, operation{
 		method: http.MethodPost, path: "/servers", id: "add-server", summary: "Add a server", tag: nodesTag,
-		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
+		status: http.StatusCreated, errors: []int{400, 403, 409, 413}, body: settingsBody,
 	}, a.addServer)
+	handle(a, operation{
+		method: http.MethodPatch, path: "/servers/{name}", id: "change-server", summary: "Change settings of a server", tag: nodesTag,
+		errors: []int{400, 403, 404, 409, 413}, body: settingsBody,
+	}, a.changeServer)
 }
 
 func (a *API) listServers(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Server]], error) {
@@ -52,15 +57,37 @@ func (a *API) nodesWhere(ctx context.Context, in *Paging, wanted func(engine.DIC
 	}
 }
 
+// settingsBody has room for certificates.
+const settingsBody = 256 << 10
+
 func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*body[client.Server], error) {
-	s := in.Body
-	if err := plainText(map[string]string{"host": s.Host, "calling_ae_title": s.CallingAETitle}); err != nil {
+	s, err := engineSettings(in.Body)
+	if err != nil {
 		return nil, err
 	}
-	n, err := a.engine.AddServer(ctx, user, engine.NewServer{
-		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
-		Supports: engine.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: time.Duration(s.IdleTimeout) * time.Second,
-		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask,
+	n, err := a.engine.AddServer(ctx, user, s)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Server]{clientServer(n)}, nil
+}
+
+func (a *API) changeServer(ctx context.Context, user people.User, in *struct {
+	NodeName
+	Body client.ServerChange
+},
+) (*body[client.Server], error) {
+	change, err := json.Marshal(in.Body)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.engine.UpdateServer(ctx, user, in.Name, func(s *engine.NewServer) error {
+		settings := clientSettings(*s)
+		if err := json.Unmarshal(change, &settings); err != nil { // what is not in the change stays as it is
+			return err
+		}
+		*s, err = engineSettings(settings)
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -68,19 +95,31 @@ func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body 
 	return &body[client.Server]{clientServer(n)}, nil
 }
 
-func clientServer(n engine.DICOMNode) client.Server {
-	s := n.Server
-	batch, interactive := int(s.BatchCap), int(s.InteractiveCap)
-	return client.Server{
-		ID: n.ID, Paused: n.Paused, CreatedAt: n.CreatedAt,
-		ServerSettings: client.ServerSettings{
-			Name: n.Name, AETitle: s.AeTitle, Host: s.Host, Port: int(s.Port), CallingAETitle: s.CallingAeTitle,
-			Supports: client.Supports{
-				PatientRootFind: s.PatientRootFind, PatientRootGet: s.PatientRootGet, PatientRootMove: s.PatientRootMove,
-				StudyRootFind: s.StudyRootFind, StudyRootGet: s.StudyRootGet, StudyRootMove: s.StudyRootMove, Store: s.StoreScp,
-			},
-			ResultLimit: int(s.ResultLimit), IdleTimeout: int(s.IdleTimeoutS), BatchCap: &batch, InteractiveCap: &interactive,
-			AssociationsPerTask: int(s.AssociationsPerTask),
-		},
+func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
+	if err := plainText(map[string]string{"host": s.Host, "calling_ae_title": s.CallingAETitle, "tls.server_name": s.TLS.ServerName}); err != nil {
+		return engine.NewServer{}, err
 	}
+	return engine.NewServer{
+		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
+		Supports: engine.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: time.Duration(s.IdleTimeout) * time.Second,
+		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
+		TLS: engine.TLS(s.TLS),
+	}, nil
+}
+
+func clientSettings(s engine.NewServer) client.ServerSettings {
+	out := client.ServerSettings{
+		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
+		Supports: client.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: int(s.IdleTimeout / time.Second),
+		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
+		TLS: client.TLS(s.TLS),
+	}
+	if out.TLS.Key = ""; out.TLS == (client.TLS{Profile: engine.ProfileBCP195RFC9325, Verify: engine.VerifyName}) {
+		out.TLS = client.TLS{} // nothing but defaults
+	}
+	return out
+}
+
+func clientServer(n engine.DICOMNode) client.Server {
+	return client.Server{ID: n.ID, Paused: n.Paused, CreatedAt: n.CreatedAt, ServerSettings: clientSettings(n.Settings())}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/actors"
@@ -32,6 +33,8 @@ type Node struct {
 	Pool   *pgxpool.Pool
 	Admin  people.User
 	URL    string // of the database
+	// ReceiverAddr is where the receiver listens, host:port.
+	ReceiverAddr string
 
 	t       testing.TB
 	cfg     Config
@@ -45,6 +48,10 @@ type Config struct {
 	Workers int
 	Lease   time.Duration
 	Idle    bool // don't start the actors; Start does
+	// Receiver of the node; its listener is made by Start.
+	Receiver actors.Receiver
+	// Wrap, if not nil, is put around that listener.
+	Wrap func(net.Listener) net.Listener
 }
 
 // New starts a node on a database of its own. It is stopped when the test ends.
@@ -65,7 +72,7 @@ func New(t testing.TB, cfg Config) *Node {
 	if cfg.Lease == 0 {
 		cfg.Lease = 2 * time.Second
 	}
-	n := &Node{t: t, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
+	n := &Node{t: t, ReceiverAddr: "127.0.0.1:0", Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
 	who := people.New(pool, people.NewKey())
 	var token string
 	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
@@ -85,9 +92,15 @@ func (n *Node) log() *slog.Logger {
 // Start starts the actors and waits until the node may claim.
 func (n *Node) Start() {
 	n.t.Helper()
-	var err error
+	l, err := net.Listen("tcp", n.ReceiverAddr)
+	require.NoError(n.t, err)
+	n.ReceiverAddr = l.Addr().String()
+	receiver := n.cfg.Receiver
+	if receiver.Listener = l; n.cfg.Wrap != nil {
+		receiver.Listener = n.cfg.Wrap(l)
+	}
 	n.actors, err = actors.Start(actors.Config{
-		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(),
+		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(), Receiver: &receiver,
 		Registration: engine.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
 	})
 	require.NoError(n.t, err)
@@ -98,6 +111,19 @@ func (n *Node) Start() {
 	}
 	n.t.Cleanup(func() { n.Stop(0) })
 }
+
+// ReceiverPort is the port of ReceiverAddr.
+func (n *Node) ReceiverPort() int {
+	n.t.Helper()
+	_, port, err := net.SplitHostPort(n.ReceiverAddr)
+	require.NoError(n.t, err)
+	number, err := strconv.Atoi(port)
+	require.NoError(n.t, err)
+	return number
+}
+
+// Collectors gives the metrics of the running actors.
+func (n *Node) Collectors() []prometheus.Collector { return n.actors.Collectors() }
 
 // Stop stops the actors, giving running tasks so long to come to a stop by themselves.
 func (n *Node) Stop(patience time.Duration) {

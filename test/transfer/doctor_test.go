@@ -77,8 +77,9 @@ func TestDoctor(t *testing.T) {
 			p := startPACS(t, cfg)
 			n := harness.New(t, harness.Config{Idle: true})
 			n.AddServer("pacs", "PACS", p.Addr(), nil)
-			checks, err := n.Engine.CheckNode(t.Context(), n.Admin, "pacs")
+			report, err := n.Engine.CheckNode(t.Context(), n.Admin, "pacs")
 			require.NoError(t, err)
+			checks := report.Checks
 			seen := map[string]engine.Check{}
 			for _, c := range checks {
 				seen[c.Name] = c
@@ -108,8 +109,9 @@ func TestDoctorElsewhere(t *testing.T) {
 	n.AddServer("down", "DOWN", "127.0.0.1:1", nil)
 	n.AddFolder("folder", t.TempDir())
 	for name, words := range map[string]string{"down": "nothing listens there", "folder": "there and writable"} {
-		checks, err := n.Engine.CheckNode(t.Context(), n.Admin, name)
+		report, err := n.Engine.CheckNode(t.Context(), n.Admin, name)
 		require.NoError(t, err)
+		checks := report.Checks
 		require.Len(t, checks, 1)
 		require.Contains(t, checks[0].Detail, words)
 		require.True(t, strings.HasSuffix(checks[0].Detail, "."), checks[0].Detail)

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine"
+)
+
+// Receiver says how the node takes the objects of C-MOVEs.
+type Receiver struct {
+	Listener        net.Listener // is closed when the node ends
+	TLS             *tls.Config  // nil: no TLS
+	MaxAssociations int          // 100 when 0
+	IdleTimeout     time.Duration
+}
+
+const (
+	receiverGrace  = 2 * time.Second // for open associations when the node ends
+	sendersRefresh = 5 * time.Second // AE titles that were added by another process are known this late
+	sendersTimeout = 10 * time.Second
+)
+
+// receiver owns the C-STORE SCP of the node. What runs expect is looked up under a lock, not by messages: an object must not wait for
+// a mailbox, and an expectation must be known before its C-MOVE goes out.
+type receiver struct {
+	cfg      Receiver
+	engine   *engine.Engine
+	log      *slog.Logger
+	fail     func(error) // ends the node
+	objects  *prometheus.CounterVec
+	rejected prometheus.Counter
+
+	refreshing bool // by the actor alone
+	cancel     context.CancelFunc
+	served     chan struct{} // closed when the server has ended
+
+	mu      sync.RWMutex
+	ready   chan struct{}               // closed when the servers are known
+	callers map[string][]*engine.Sender // by calling AE title
+	called  map[string]bool             // AE titles that are answered to; true: uncompressed only
+	open    map[*engine.Delivery]int    // runs, with their C-MOVEs under way
+	moves   map[uint16]*engine.Delivery // C-MOVEs under way, by message ID
+	wake    func()                      // has the actor read the servers again
+}
+
+func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
+	return &receiver{
+		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}),
+		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{}, wake: func() {},
+		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "adit_receiver_objects_total", Help: "Objects that servers sent to the receiver, by what became of them.",
+		}, []string{"server", "outcome"}),
+		rejected: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "adit_receiver_rejected_total", Help: "Associations that the receiver rejected: AE titles or addresses that it doesn't know.",
+		}),
+	}
+}
+
+// Messages of the receiver's actor.
+type (
+	readServers struct{}
+	serversRead struct{ err error }
+	receiverEnd struct{ err error }
+)
+
+// Receive implements actor.Actor: it starts and ends the server, and keeps the list of who may call.
+func (r *receiver) Receive(c actor.Context) {
+	switch m := c.Message().(type) {
+	case *actor.Started:
+		ctx, cancel := context.WithCancel(context.Background())
+		r.cancel = cancel
+		self, root := c.Self(), c.ActorSystem().Root
+		r.mu.Lock()
+		r.wake = func() { root.Send(self, readServers{}) }
+		r.mu.Unlock()
+		go func() {
+			defer close(r.served)
+			root.Send(self, receiverEnd{r.serve(ctx)})
+		}()
+		r.refresh(c)
+	case readServers:
+		r.refresh(c)
+	case serversRead:
+		r.refreshing = false
+		if m.err != nil {
+			r.log.Warn("the servers that may send objects can't be read, trying again", "err", m.err)
+		}
+	case receiverEnd:
+		if m.err != nil {
+			r.fail(fmt.Errorf("the DICOM receiver: %w", m.err))
+		}
+	case *actor.Stopping, *actor.Restarting:
+		r.cancel()
+	}
+}
+
+// refresh reads the servers beside the actor.
+func (r *receiver) refresh(c actor.Context) {
+	if r.refreshing {
+		return
+	}
+	r.refreshing = true
+	self, root := c.Self(), c.ActorSystem().Root
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
+		defer cancel()
+		root.Send(self, serversRead{r.read(ctx)})
+	}()
+}
+
+// read takes over who may call, and under which names we are called.
+func (r *receiver) read(ctx context.Context) (err error) {
+	defer recovered(&err)
+	senders, err := r.engine.Senders(ctx)
+	if err != nil {
+		return err
+	}
+	asStored, plain := r.engine.AETitles()
+	called, callers := map[string]bool{asStored: false, plain: true}, map[string][]*engine.Sender{}
+	for _, s := range senders {
+		for _, title := range s.AETitles {
+			callers[title] = append(callers[title], s)
+		}
+		if s.Destination != "" {
+			called[s.Destination] = false
+		}
+		if s.PlainDestination != "" {
+			called[s.PlainDestination] = true
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.callers == nil {
+		close(r.ready)
+	}
+	r.callers, r.called = callers, called
+	return nil
+}
+
+// recovered turns a panic into an error: nobody supervises a goroutine.
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v", p)
+	}
+}
+
+// serve runs the C-STORE SCP until ctx ends. Nobody is answered before the servers are known.
+func (r *receiver) serve(ctx context.Context) (err error) {
+	defer recovered(&err)
+	select {
+	case <-r.ready:
+	case <-ctx.Done():
+		return r.cfg.Listener.Close()
+	}
+	s := &dimse.Server{
+		Accept: r.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: r.cfg.TLS, Log: r.log, Grace: receiverGrace,
+		MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
+	}
+	return s.Serve(ctx, r.cfg.Listener)
+}
+
+// end stops what the actor began, and returns when it has ended.
+func (r *receiver) end() { <-r.served }
+
+func (r *receiver) plain(calledAE string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.called[calledAE]
+}
+
+// accept decides about an association by its AE titles and address.
+func (r *receiver) accept(_ context.Context, rq *dimse.AssociationRequest) error {
+	r.mu.RLock()
+	_, known := r.called[rq.CalledAE]
+	r.mu.RUnlock()
+	switch {
+	case !known:
+		r.rejected.Inc()
+		return dimse.RejectCalledAE
+	case len(r.sendersOf(rq)) == 0:
+		r.rejected.Inc()
+		return dimse.RejectCallingAE
+	}
+	return nil
+}
+
+// sendersOf gives the servers that call under this AE title and from this address.
+func (r *receiver) sendersOf(rq *dimse.AssociationRequest) []*engine.Sender {
+	addr, err := netip.ParseAddrPort(rq.RemoteAddr.String())
+	if err != nil {
+		return nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var senders []*engine.Sender
+	for _, s := range r.callers[rq.CallingAE] {
+		if s.From(addr.Addr()) {
+			senders = append(senders, s)
+		}
+	}
+	return senders
+}
+
+// What becomes of an object.
+const (
+	taken     = "taken"
+	duplicate = "duplicate"
+	refused   = "refused" // by the task or its destination
+	late      = "late"    // of a C-MOVE that has ended; discarded
+	foreign   = "foreign" // nobody asked for it
+	failed    = "failed"  // whose it is can't be found out now
+)
+
+// store takes an object to the run that wants it.
+func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *dimse.Incoming) (rsp dimse.StoreResponse) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.ErrorContext(ctx, "taking an object panicked", "panic", p, "stack", string(debug.Stack()))
+			rsp.Status = dimse.ProcessingFailure
+		}
+	}()
+	senders := r.sendersOf(&a.AssociationRequest)
+	if len(senders) == 0 { // its server was removed meanwhile
+		r.objects.WithLabelValues("", foreign).Inc()
+		return dimse.StoreResponse{Status: dimse.RefusedNotAuthorized}
+	}
+	arrival := engine.NewArrival(in, a.Abort)
+	defer arrival.Close()
+	status, outcome := r.deliver(ctx, senders, arrival)
+	r.objects.WithLabelValues(senders[0].Name, outcome).Inc()
+	if outcome == foreign || outcome == failed {
+		r.log.InfoContext(ctx, "an object that no transfer expects was refused", "server", senders[0].Name, "peer", a.RemoteAddr.String(),
+			"sop_class", in.SOPClassUID, "outcome", outcome)
+	}
+	return dimse.StoreResponse{Status: status}
+}
+
+// deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.
+// One for which nobody waits any more is discarded, and answered as if it were stored: only the ledger proves delivery.
+func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *engine.Arrival) (dimse.Status, string) {
+	if d := r.byMove(senders, a); d != nil {
+		if status, outcome, ok := take(ctx, d, a); ok {
+			return status, outcome
+		}
+	}
+	for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) }) {
+		if status, outcome, ok := take(ctx, d, a); ok {
+			return status, outcome
+		}
+	}
+	study, series, readable := a.UIDs()
+	if readable {
+		for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Wants(study, series) }) {
+			if status, outcome, ok := take(ctx, d, a); ok {
+				return status, outcome
+			}
+		}
+	}
+	known, err := r.engine.KnowsMove(ctx, ids(senders), a.MoveOriginatorMessageID, study)
+	switch {
+	case err != nil:
+		return dimse.ProcessingFailure, failed
+	case known:
+		return dimse.Success, late
+	}
+	return dimse.RefusedNotAuthorized, foreign
+}
+
+func take(ctx context.Context, d *engine.Delivery, a *engine.Arrival) (dimse.Status, string, bool) {
+	status, again, ok := d.Take(ctx, a)
+	switch {
+	case again:
+		return status, duplicate, ok
+	case status != dimse.Success:
+		return status, refused, ok
+	}
+	return status, taken, ok
+}
+
+func ids(senders []*engine.Sender) []int64 {
+	list := make([]int64, len(senders))
+	for i, s := range senders {
+		list[i] = s.ID
+	}
+	return list
+}
+
+// byMove gives the run whose C-MOVE the object names, if the run expects it.
+func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.Delivery {
+	r.mu.RLock()
+	d := r.moves[a.MoveOriginatorMessageID]
+	r.mu.RUnlock()
+	if d == nil || strings.Trim(a.MoveOriginatorAETitle, " ") != d.CallingAE() || !isOf(d, senders) || !d.Expects(a.SOPInstanceUID) {
+		return nil
+	}
+	return d
+}
+
+// candidates gives the runs of these servers that want an object. Those that have a C-MOVE under way come first.
+func (r *receiver) candidates(senders []*engine.Sender, wants func(*engine.Delivery) bool) []*engine.Delivery {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var moving, resting []*engine.Delivery
+	for d, moves := range r.open {
+		switch {
+		case !isOf(d, senders) || !wants(d):
+		case moves > 0:
+			moving = append(moving, d)
+		default:
+			resting = append(resting, d)
+		}
+	}
+	return append(moving, resting...)
+}
+
+func isOf(d *engine.Delivery, senders []*engine.Sender) bool {
+	return slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.ID == d.Source() })
+}
+
+// Listens implements engine.Inbox.
+func (r *receiver) Listens() bool { return true }
+
+// Open implements engine.Inbox.
+func (r *receiver) Open(d *engine.Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[d] = 0
+}
+
+// Close implements engine.Inbox.
+func (r *receiver) Close(d *engine.Delivery) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, d)
+}
+
+// Expect implements engine.Inbox.
+func (r *receiver) Expect(d *engine.Delivery, messageID uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.moves[messageID] = d
+	r.open[d]++
+}
+
+// Ended implements engine.Inbox.
+func (r *receiver) Ended(messageID uint16) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d := r.moves[messageID]; d != nil {
+		delete(r.moves, messageID)
+		r.open[d]--
+	}
+}
+
+// ServersChanged implements engine.Inbox.
+func (r *receiver) ServersChanged() {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	r.wake()
+}

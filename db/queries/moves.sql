@@ -1,0 +1,37 @@
+-- BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
+-- another move of the study runs at a source of which no two may, or the lease is lost.
+-- name: BeginMove :one
+INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone)
+SELECT sqlc.arg(source_id), nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, sqlc.arg(study_uid), sqlc.arg(alone)
+FROM tasks t
+WHERE t.id = sqlc.arg(task_id) AND t.lease_node = sqlc.arg(lease_node) AND t.lease_token = sqlc.arg(lease_token) AND t.status = 'in_progress'
+ON CONFLICT DO NOTHING
+RETURNING message_id;
+
+-- StudyIsMoved tells whether a move of a study runs that wants to be the only one.
+-- name: StudyIsMoved :one
+SELECT EXISTS (SELECT FROM expectations WHERE source_id = $1 AND study_uid = $2 AND alone AND ended_at IS NULL);
+
+-- name: EndMove :exec
+UPDATE expectations SET ended_at = now() WHERE message_id = $1 AND lease_token = $2 AND ended_at IS NULL;
+
+-- EndLostMoves ends the moves of tasks that no longer hold the lease under which they began.
+-- name: EndLostMoves :exec
+UPDATE expectations e SET ended_at = now()
+WHERE e.ended_at IS NULL
+  AND NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress');
+
+-- name: DeleteOldMoves :exec
+DELETE FROM expectations WHERE ended_at < now() - interval '1 hour';
+
+-- KnowsMove tells whether one of these sources was told to move something, under a message ID or of a study, within the last hour.
+-- name: KnowsMove :one
+SELECT EXISTS (
+    SELECT FROM expectations
+    WHERE source_id = ANY(sqlc.arg(sources)::bigint[])
+      AND (message_id = sqlc.arg(message_id)::integer OR study_uid = sqlc.arg(study_uid)::text)
+      AND coalesce(ended_at, now()) > now() - interval '1 hour');
+
+-- ListStoringServers gives what tells servers apart that call our receiver.
+-- name: ListStoringServers :many
+SELECT n.name, s.* FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id;

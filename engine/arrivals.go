@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
+)
+
+// Inbox is where the objects of C-MOVEs arrive. actors implements it by the receiver of this process.
+type Inbox interface {
+	// Listens tells whether there is a receiver at all.
+	Listens() bool
+	// Open makes known a run that wants objects, until Close.
+	Open(d *Delivery)
+	Close(d *Delivery)
+	// Expect makes known a C-MOVE of a run before it goes out, until Ended.
+	Expect(d *Delivery, messageID uint16)
+	Ended(messageID uint16)
+	// ServersChanged tells that other AE titles may call now.
+	ServersChanged()
+}
+
+type noInbox struct{}
+
+func (noInbox) Listens() bool            { return false }
+func (noInbox) Open(*Delivery)           {}
+func (noInbox) Close(*Delivery)          {}
+func (noInbox) Expect(*Delivery, uint16) {}
+func (noInbox) Ended(uint16)             {}
+func (noInbox) ServersChanged()          {}
+
+// Arrival is an object that arrives by C-STORE, before it is known whose it is. It is used by one goroutine.
+type Arrival struct {
+	*dimse.Incoming
+	abort  func()
+	opened bool
+	obj    *stream.Object
+	err    error
+}
+
+// NewArrival gives the arrival of an object. abort ends the association over which it comes. Close must be called.
+func NewArrival(in *dimse.Incoming, abort func()) *Arrival {
+	return &Arrival{Incoming: in, abort: abort}
+}
+
+// open reads the header, once. Who opens it owns the object.
+func (a *Arrival) open() (*stream.Object, error) {
+	if !a.opened {
+		a.opened = true
+		a.obj, a.err = stream.Open(a.Data, a.TransferSyntaxUID, stream.Limits{})
+	}
+	return a.obj, a.err
+}
+
+// UIDs reads the Study and Series Instance UID out of the object's header; ok is false if it can't be read.
+func (a *Arrival) UIDs() (study, series string, ok bool) {
+	obj, err := a.open()
+	if err != nil {
+		return "", "", false
+	}
+	return obj.Header().Text(dict.StudyInstanceUID), obj.Header().Text(dict.SeriesInstanceUID), true
+}
+
+// Close frees what the header took.
+func (a *Arrival) Close() {
+	if a.obj != nil {
+		_ = a.obj.Close() // what is left unread is drained by the association
+		a.obj = nil
+	}
+}
+
+// Delivery is where a run takes the objects that its C-MOVEs bring. It is safe for concurrent use.
+type Delivery struct {
+	r   *run
+	ctx context.Context // of the run
+
+	mu      sync.Mutex
+	series  map[string]string // of each instance that the source lists, by SOP Instance UID
+	wanted  []string          // series of the task
+	intake  *intake           // of the C-MOVE under way; nil: nothing is taken now
+	taking  int
+	closed  bool
+	changed chan struct{} // closed at each change of the three above, and made anew
+}
+
+func newDelivery(ctx context.Context, r *run) *Delivery {
+	d := &Delivery{r: r, ctx: ctx, changed: make(chan struct{})}
+	d.index()
+	return d
+}
+
+// index takes over what the inventory holds. It is called when that has changed.
+func (d *Delivery) index() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.series, d.wanted = map[string]string{}, nil
+	for _, s := range d.r.inv.series {
+		d.wanted = append(d.wanted, s.uid)
+		for uid := range s.instances {
+			d.series[uid] = s.uid
+		}
+	}
+}
+
+// Source is the ID of the server that the run reads from.
+func (d *Delivery) Source() int64 { return d.r.src.ID }
+
+// CallingAE is the AE title under which the run moves, that of the Move Originator.
+func (d *Delivery) CallingAE() string { return d.r.source.peer.CallingAE }
+
+// Expects tells whether the source lists this instance among what the run is to move.
+func (d *Delivery) Expects(sopInstanceUID string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, ok := d.series[sopInstanceUID]
+	return ok
+}
+
+// Misses tells whether the run expects this instance and has not had it.
+func (d *Delivery) Misses(sopInstanceUID string) bool {
+	if !d.Expects(sopInstanceUID) {
+		return false
+	}
+	d.r.mu.Lock()
+	defer d.r.mu.Unlock()
+	return !d.r.settled(sopInstanceUID)
+}
+
+// Wants tells whether a series is among what the run is to move.
+func (d *Delivery) Wants(study, series string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return study == d.r.inv.study && slices.Contains(d.wanted, series)
+}
+
+// change must be called with the lock held.
+func (d *Delivery) change() {
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// begin lets objects in for a C-MOVE.
+func (d *Delivery) begin(in *intake) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.intake = in
+	d.change()
+}
+
+// pause lets no more objects in, and returns when those that are in are taken or refused: none is on its way to a worker afterwards.
+func (d *Delivery) pause() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.intake = nil
+	d.change()
+	for d.taking > 0 {
+		changed := d.changed
+		d.mu.Unlock()
+		<-changed
+		d.mu.Lock()
+	}
+}
+
+// close is pause, for good.
+func (d *Delivery) close() {
+	d.pause()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.closed = true
+	d.change()
+}
+
+// changes is closed at the next change of what is being taken.
+func (d *Delivery) changes() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.changed
+}
+
+// busy tells whether an object is being taken.
+func (d *Delivery) busy() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.taking > 0
+}
+
+// entryPatience is how long an object waits between two C-MOVEs of its run. After that it is asked for again, if it is missing.
+const entryPatience = 10 * time.Second
+
+// enter waits until objects are let in. It gives nil if they aren't any more.
+func (d *Delivery) enter(ctx context.Context) *intake {
+	timer := time.NewTimer(entryPatience)
+	defer timer.Stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.intake == nil && !d.closed {
+		changed := d.changed
+		d.mu.Unlock()
+		var over bool
+		select {
+		case <-changed:
+		case <-timer.C:
+			over = true
+		case <-ctx.Done():
+			over = true
+		case <-d.ctx.Done():
+			over = true
+		}
+		d.mu.Lock()
+		if over {
+			return nil
+		}
+	}
+	if d.closed || d.ctx.Err() != nil {
+		return nil
+	}
+	d.taking++
+	return d.intake
+}
+
+func (d *Delivery) leave() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.taking--
+	d.change()
+}
+
+// Take takes an object and gives what its sender is to be told: Success when the object is buffered whole, or delivered, or was so
+// before (duplicate). ok is false if the run takes nothing any more; nothing is read of the object then.
+func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, duplicate, ok bool) {
+	in := d.enter(ctx)
+	if in == nil {
+		return 0, false, false
+	}
+	defer d.leave()
+	defer d.abortIfStuck(a)()
+	r := d.r
+	for !r.begin(a.SOPInstanceUID) {
+		landed := r.inTheAir(a.SOPInstanceUID)
+		if landed == nil {
+			in.again.Add(1)
+			return dimse.Success, true, true
+		}
+		select { // if the first copy fails, this one is taken
+		case <-landed:
+		case <-d.ctx.Done():
+			return dimse.Success, true, true
+		}
+	}
+	status = in.begun(d.ctx, a)
+	if status == dimse.OutOfResources && d.ctx.Err() != nil {
+		status = dimse.Success // nobody wants it any more: a status that asks for a repetition would be answered with one
+	}
+	return status, false, true
+}
+
+// stuckGrace is how long an object may go on arriving for a run that was stopped.
+const stuckGrace = time.Second
+
+// abortIfStuck ends the association of an object that doesn't come to its end after its run was stopped.
+func (d *Delivery) abortIfStuck(a *Arrival) (end func()) {
+	over := make(chan struct{})
+	stop := context.AfterFunc(d.ctx, func() {
+		timer := time.NewTimer(stuckGrace)
+		defer timer.Stop()
+		select {
+		case <-over:
+		case <-timer.C:
+			a.abort()
+		}
+	})
+	return func() {
+		close(over)
+		stop()
+	}
+}
+
+// seriesOf gives the series that an object is counted in: as its source lists it, else as it says itself.
+func (d *Delivery) seriesOf(sopInstanceUID string, h *stream.Header) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if series, ok := d.series[sopInstanceUID]; ok {
+		return series
+	}
+	return h.Text(dict.SeriesInstanceUID)
+}
+
+// Choose gives the answer to a presentation context of somebody who wants to store (dimse.Server.Choose): storage classes, registered or
+// private, and C-ECHO. plain tells of a called AE title that it takes nothing compressed. Out of several transfer syntaxes of one
+// context none with loss is taken, for which the peer might compress.
+func Choose(plain func(calledAE string) bool) func(*dimse.AssociationRequest, ul.ContextRQ) (string, ul.ContextResult) {
+	return func(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+		if _, registered := dict.LookupUID(c.AbstractSyntax); registered && c.AbstractSyntax != dict.Verification && !dict.IsStorageClass(c.AbstractSyntax) {
+			return "", ul.ContextAbstractSyntaxRefused
+		}
+		syntax := chosen(c.TransferSyntaxes, plain(rq.CalledAE))
+		if syntax == "" {
+			return "", ul.ContextTransferSyntaxesRefused
+		}
+		return syntax, ul.ContextAccepted
+	}
+}
+
+// chosen gives the transfer syntax to take; none if there is none.
+func chosen(proposed []string, plain bool) string {
+	if plain {
+		for _, wanted := range dataSyntaxes[:2] {
+			if slices.Contains(proposed, wanted) {
+				return wanted
+			}
+		}
+		return ""
+	}
+	for _, acceptable := range []func(u string) bool{
+		func(u string) bool { return !dict.TransferSyntaxOf(u).Lossy && u != dict.ExplicitVRBigEndian },
+		func(u string) bool { return !dict.TransferSyntaxOf(u).Lossy },
+		func(string) bool { return true },
+	} {
+		if i := slices.IndexFunc(proposed, acceptable); i >= 0 {
+			return proposed[i]
+		}
+	}
+	return ""
+}

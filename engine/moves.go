@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// movePlan gives the ways of asking for a series by C-MOVE that may still help: as plan, but what the destination doesn't take as it is
+// stored is asked for again under the AE title that takes nothing compressed, for which many servers decompress.
+func (r *run) movePlan(s *seriesInventory) []step {
+	first := offerAll
+	if slices.ContainsFunc(s.classes(), r.plainOnly) {
+		first = offerPlain
+	}
+	var steps []step
+	if !s.listed || r.deliveredOf(s.uid) == 0 {
+		steps = append(steps, r.whole(first))
+	}
+	if s.listed {
+		steps = append(steps, r.list(first))
+	}
+	if first != offerPlain {
+		steps = append(steps, r.decompressed)
+	}
+	if s.listed {
+		steps = append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
+	}
+	return steps
+}
+
+// decompressed asks for what the destination did not take in the transfer syntax that it came in. What doesn't come now keeps that reason.
+func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
+	refused := map[string]MissingInstance{}
+	r.mu.Lock()
+	for uid, f := range r.failed {
+		if _, ok := s.instances[uid]; strings.HasPrefix(f.Reason, notTaken) && (ok || !s.listed) {
+			refused[uid] = f
+			delete(r.failed, uid)
+		}
+	}
+	r.mu.Unlock()
+	if len(refused) == 0 {
+		return nil
+	}
+	defer func() {
+		r.settle()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for uid, f := range refused {
+			if _, known := r.failed[uid]; !known && !r.settled(uid) {
+				r.failed[uid] = f
+			}
+		}
+	}()
+	if !s.listed {
+		return r.retrieve(ctx, s, nil, offerPlain)
+	}
+	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(refused)), listChunk) {
+		if err := r.retrieve(ctx, s, chunk, offerPlain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// notTaken begins the reason of an instance whose SOP class and transfer syntax the destination doesn't take.
+const notTaken = "the destination doesn't take SOP class "
+
+// moveDestination gives the AE title under which the source knows our receiver.
+func (r *run) moveDestination(o offer) string {
+	own, there := r.e.cfg.AETitle, r.src.Server.MoveDestination
+	if o == offerPlain {
+		own, there = r.e.cfg.PlainAETitle, r.src.Server.MoveDestinationPlain
+	}
+	if there != "" {
+		return there
+	}
+	return own
+}
+
+// retrieveByMove runs one C-MOVE, of the whole series or of the instances named. What it brings comes in by the delivery.
+func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+	if uids != nil && len(uids) == 0 || !r.takes(s.classes(), o) {
+		return nil
+	}
+	end, err := r.e.turns.begin(ctx, r.src)
+	if err != nil {
+		return err
+	}
+	busy := false
+	defer func() { end(busy) }()
+	id, err := r.beginMove(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.endMove(ctx, id)
+	r.e.inbox.Expect(r.delivery, id)
+	defer r.e.inbox.Ended(id)
+	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.source.peer.IdleTimeout / 2}
+	r.delivery.begin(in)
+	defer r.delivery.pause()
+	title := r.moveDestination(o)
+	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{
+		Destination: title, MessageID: id, Stop: in.stop, Alive: in.lives(),
+	})
+	if err != nil {
+		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
+	}
+	r.awaitLate(ctx, s, uids, in, result)
+	r.delivery.pause()
+	if in.err != nil {
+		return in.err
+	}
+	err = r.judgeResult(result, s, uids, int(in.received.Load()), title)
+	busy = result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff && policyOf(err) == policyWait
+	return err
+}
+
+// lives gives what tells, each time that it is asked, whether anything has arrived since, or arrives now: a source may say nothing
+// during a C-MOVE.
+func (in *intake) lives() func() bool {
+	var seen int32
+	return func() bool {
+		arrived := in.received.Load() + in.again.Load()
+		alive := arrived != seen || in.delivery.busy()
+		seen = arrived
+		return alive
+	}
+}
+
+const (
+	moveIDTries  = 100                    // message IDs in a row that are in use
+	studyRecheck = 100 * time.Millisecond // for the end of another task's move of the same study
+	studyTurn    = 30 * time.Second       // after that the slots are given back
+)
+
+// beginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. At a source that is not known to send the
+// Move Originator fields it waits until no other task moves the study.
+func (r *run) beginMove(ctx context.Context) (uint16, error) {
+	p := db.BeginMoveParams{
+		SourceID: r.src.ID, StudyUid: r.inv.study, Alone: !r.src.Server.MoveOriginator,
+		TaskID: r.held.TaskID, LeaseNode: &r.held.Node, LeaseToken: &r.held.Token,
+	}
+	deadline, tries := time.Now().Add(studyTurn), 0
+	for {
+		id, err := r.e.q.BeginMove(ctx, p)
+		if !errors.Is(err, pgx.ErrNoRows) {
+			return uint16(id), err
+		}
+		if err := holds(ctx, r.e.q, r.held); err != nil {
+			return 0, err
+		}
+		moved := false
+		if p.Alone {
+			moved, err = r.e.q.StudyIsMoved(ctx, db.StudyIsMovedParams{SourceID: p.SourceID, StudyUid: p.StudyUid})
+		}
+		switch {
+		case err != nil:
+			return 0, err
+		case moved && time.Now().After(deadline):
+			return 0, wait("another task moves the same study from DICOM Server %s, which may only be moved once at a time", r.src.Name)
+		case moved:
+			if err := pause(ctx, studyRecheck); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if tries++; tries == moveIDTries {
+			return 0, wait("all message IDs of C-MOVEs are in use; there were too many within an hour")
+		}
+	}
+}
+
+// endMove writes down that a C-MOVE is over. If it can't, the house-keeping does.
+func (r *run) endMove(ctx context.Context, id uint16) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
+	defer cancel()
+	if err := r.e.q.EndMove(ctx, db.EndMoveParams{MessageID: int32(id), LeaseToken: r.held.Token}); err != nil {
+		r.e.log.WarnContext(ctx, "the end of a C-MOVE can't be written now", "task", r.held.TaskID, "err", err)
+	}
+}
+
+// awaitLate waits for objects that come later than the final response, while something that was asked for is missing and the source
+// doesn't say itself that it has sent no more than what came. Each object that comes renews the patience.
+func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult) {
+	arrived := func() int { return int(in.received.Load() + in.again.Load()) }
+	claimed := result.Completed.Value + result.Warning.Value
+	patience := time.Duration(r.src.Server.MovePatienceS) * time.Second
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	for seen := -1; ; {
+		told := result.Completed.Present && arrived() >= claimed
+		refused := result.Status.Class() == dimse.ClassFailure && arrived() == 0 && claimed == 0
+		changed := r.delivery.changes()
+		if !r.delivery.busy() && (told || refused || !r.lacks(s, uids)) {
+			return
+		}
+		if n := arrived(); n != seen {
+			seen = n
+			timer.Reset(patience)
+		}
+		select {
+		case <-changed:
+		case <-in.stop:
+			return
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			if !r.delivery.busy() {
+				return
+			}
+			timer.Reset(patience) // the association's own timeout ends an object that doesn't go on
+		}
+	}
+}
+
+// lacks tells whether something that was asked for has not come: of the instances named, or of the whole series.
+func (r *run) lacks(s *seriesInventory, uids []string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	lacking := func(uid string) bool { return !r.inFlight[uid] && !r.settled(uid) }
+	switch {
+	case uids != nil:
+		return slices.ContainsFunc(uids, lacking)
+	case s.listed:
+		for uid := range s.instances {
+			if lacking(uid) {
+				return true
+			}
+		}
+		return false
+	}
+	n := len(r.inFlight)
+	for _, d := range r.delivered {
+		if d.SeriesUid == s.uid {
+			n++
+		}
+	}
+	return s.counted < 0 || n < s.counted
+}
+
+func (s *source) moveClass() string {
+	if s.node.Server.StudyRootMove {
+		return dict.StudyRootQueryRetrieveInformationModelMove
+	}
+	return dict.PatientRootQueryRetrieveInformationModelMove
+}
+
+// openMove opens an association for queries and C-MOVE.
+func (s *source) openMove(ctx context.Context) error {
+	s.release(ctx)
+	a, err := s.slot.Open(ctx, s.peer, []dimse.Context{
+		{AbstractSyntax: s.findClass(), TransferSyntaxes: plainSyntaxes},
+		{AbstractSyntax: s.moveClass(), TransferSyntaxes: plainSyntaxes},
+	})
+	if err != nil {
+		return err
+	}
+	s.a, s.moves, s.classes, s.syntaxes = a, true, nil, nil
+	return nil
+}
+
+// move has the instances of a series sent to us, or only those named.
+func (s *source) move(ctx context.Context, inv *inventory, series string, uids []string, rq dimse.MoveRequest) (dimse.MoveResult, error) {
+	rq.SOPClassUID, rq.Identifier = s.moveClass(), s.retrieveKeys(inv, series, uids, s.node.Server.StudyRootMove)
+	for {
+		if s.a == nil || !s.moves {
+			if err := s.openMove(ctx); err != nil {
+				return dimse.MoveResult{}, err
+			}
+		}
+		result, err := s.a.Move(ctx, rq, nil)
+		if _, stale := errors.AsType[*dimse.StaleError](err); !stale {
+			return result, err
+		}
+		s.abort() // nothing was sent
+	}
+}
+
+// retrieveKeys is the identifier of a retrieve of a series, or of the instances named.
+func (s *source) retrieveKeys(inv *inventory, series string, uids []string, studyRoot bool) *stream.DataSet {
+	id := &stream.DataSet{}
+	id.Set(dict.QueryRetrieveLevel, "SERIES")
+	id.Set(dict.StudyInstanceUID, inv.study)
+	id.Set(dict.SeriesInstanceUID, series)
+	if !studyRoot {
+		setKey(id, dict.PatientID, inv.patientID)
+	}
+	if len(uids) > 0 {
+		id.Set(dict.QueryRetrieveLevel, "IMAGE")
+		id.Set(dict.SOPInstanceUID, uids...)
+	}
+	return id
+}
+
+// methodError is a source's answer that it doesn't do a retrieve method at all; another one may work.
+type methodError struct{ err error }
+
+func (e *methodError) Error() string { return e.err.Error() }
+func (e *methodError) Unwrap() error { return e.err }
+
+// byMethod marks the error of a source that does not accept the method's SOP class.
+func byMethod(err error) error {
+	if _, ok := errors.AsType[*dimse.NoContextError](err); ok {
+		return &methodError{err}
+	}
+	if _, ok := errors.AsType[*dimse.NoContextsError](err); ok {
+		return &methodError{err}
+	}
+	return err
+}
+
+func (r *run) method() string { return r.methods[r.using] }
+
+// fallBack decides after a series was asked for by one method, whether the next one is tried for what is missing. had is how much of it
+// was delivered before.
+func (r *run) fallBack(s *seriesInventory, had int, err error) (next bool, _ error) {
+	refused, isRefused := errors.AsType[*methodError](err)
+	if err != nil && !isRefused {
+		return false, err
+	}
+	if r.using+1 == len(r.methods) {
+		if isRefused && r.using > r.preferred { // what the methods before had to say stands
+			r.warn(fmt.Sprintf("%s could not be used for what was missing: %s", r.method(), sentence(refused)))
+			r.methods = r.methods[:r.using]
+			return false, nil
+		}
+		return false, err
+	}
+	r.using++
+	if !r.lacking(s) {
+		r.using--
+		return false, nil
+	}
+	if isRefused || r.deliveredOf(s.uid) == had { // of no use for the other series either
+		r.preferred = r.using
+	}
+	return true, nil
+}
+
+// lacking tells whether something of a series can be proven to be missing.
+func (r *run) lacking(s *seriesInventory) bool {
+	if !s.provable() {
+		return r.deliveredOf(s.uid) == 0
+	}
+	return r.wanting(s)
+}
