@@ -43,6 +43,7 @@ type nodeAddServerCmd struct {
 	ResultLimit         int           `placeholder:"N" help:"Most results of a search (200)."`
 	IdleTimeout         time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up (60s)."`
 	nodeTLS
+	nodeRetrieve
 }
 
 // nodeTLS are the settings of TLS. The files are read here and sent to the server, which keeps the key encrypted.
@@ -79,6 +80,71 @@ func (c *nodeTLS) change() (*client.TLSChange, error) {
 	return out, nil
 }
 
+// nodeRetrieve are the settings of retrieving. An empty value of a list takes it back to its default.
+type nodeRetrieve struct {
+	Retrieve             *string        `placeholder:"METHODS" help:"Retrieve methods in the order in which they are tried: get,move (default), move,get, get or move."`
+	MoveDestination      *string        `placeholder:"AET" help:"AE title under which it knows ADIT's receiver, if not ADIT's own."`
+	MoveDestinationPlain *string        `placeholder:"AET" help:"The same for what it has to send uncompressed, if not ADIT_LE."`
+	MoveOriginator       *bool          `negatable:"" help:"What it stores is known to carry the Move Originator fields."`
+	MovePatience         *time.Duration `placeholder:"D" help:"How long to wait for objects later than the end of their C-MOVE (10s)."`
+	OtherAETitles        *string        `name:"other-ae-titles" placeholder:"AET,…" help:"AE titles under which it stores to ADIT, besides its own."`
+	AddressRanges        *string        `placeholder:"RANGE,…" help:"Addresses from which it may call ADIT, as in 10.1.0.0/16 (any)."`
+}
+
+// change gives what the flags say, nil if they say nothing.
+func (c *nodeRetrieve) change() (*client.RetrieveChange, error) {
+	if *c == (nodeRetrieve{}) {
+		return nil, nil //nolint:nilnil // nothing is to be changed
+	}
+	out := &client.RetrieveChange{
+		MoveDestination: c.MoveDestination, MoveDestinationPlain: c.MoveDestinationPlain, MoveOriginator: c.MoveOriginator,
+		OtherAETitles: splitList(c.OtherAETitles), AddressRanges: splitList(c.AddressRanges),
+	}
+	if c.MovePatience != nil {
+		seconds := int(*c.MovePatience / time.Second)
+		out.MovePatience = &seconds
+	}
+	if out.Methods = splitList(c.Retrieve); out.Methods != nil {
+		for i, m := range *out.Methods {
+			switch strings.ToLower(m) {
+			case "get":
+				(*out.Methods)[i] = "C-GET"
+			case "move":
+				(*out.Methods)[i] = "C-MOVE"
+			default:
+				return nil, usage("--retrieve: %q is neither get nor move", m)
+			}
+		}
+	}
+	return out, nil
+}
+
+// splitList splits at commas; AE titles may hold blanks, but not at their ends.
+func splitList(text *string) *[]string {
+	if text == nil {
+		return nil
+	}
+	list := []string{}
+	for part := range strings.SplitSeq(*text, ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			list = append(list, part)
+		}
+	}
+	return &list
+}
+
+// newRetrieve gives the settings of a server that is added.
+func newRetrieve(c *client.RetrieveChange) client.Retrieve {
+	if c == nil {
+		return client.Retrieve{}
+	}
+	return client.Retrieve{
+		Methods: value(c.Methods), MoveDestination: value(c.MoveDestination), MoveDestinationPlain: value(c.MoveDestinationPlain),
+		MoveOriginator: value(c.MoveOriginator), MovePatience: value(c.MovePatience), OtherAETitles: value(c.OtherAETitles),
+		AddressRanges: value(c.AddressRanges),
+	}
+}
+
 func value[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -97,6 +163,10 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
+	retrieve, err := c.nodeRetrieve.change()
+	if err != nil {
+		return err
+	}
 	cl, err := c.client()
 	if err != nil {
 		return err
@@ -104,7 +174,7 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 	_, err = cl.AddServer(ctx, client.ServerSettings{
 		Name: c.Name, AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, Supports: supports,
 		ResultLimit: c.ResultLimit, IdleTimeout: int(c.IdleTimeout / time.Second), BatchCap: c.BatchCap, InteractiveCap: c.InteractiveCap,
-		AssociationsPerTask: c.AssociationsPerTask, TLS: newTLS(tls),
+		AssociationsPerTask: c.AssociationsPerTask, TLS: newTLS(tls), Retrieve: newRetrieve(retrieve),
 	})
 	if err != nil {
 		return err
@@ -139,6 +209,7 @@ type nodeSetCmd struct {
 	IdleTimeout         *time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up."`
 	FindImages          *bool          `negatable:"" help:"Ask it for single images (C-FIND at IMAGE level)."`
 	nodeTLS
+	nodeRetrieve
 }
 
 // Run changes the server.
@@ -147,9 +218,13 @@ func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
+	retrieve, err := c.nodeRetrieve.change()
+	if err != nil {
+		return err
+	}
 	change := client.ServerChange{
 		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
-		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, TLS: tls,
+		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, TLS: tls, Retrieve: retrieve,
 	}
 	if c.IdleTimeout != nil {
 		seconds := int(*c.IdleTimeout / time.Second)

@@ -49,6 +49,18 @@ type ServerSettings struct {
 	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
 	FindImages          *bool    `json:"find_images,omitempty" doc:"It is asked for single images (C-FIND at IMAGE level); true by default. Without, its counts prove that a transfer is complete."`
 	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
+	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How it is read from, and how it stores to ADIT's receiver by C-MOVE."`
+}
+
+// Retrieve says how a server is read from, and under which names and from where it stores to ADIT's receiver by C-MOVE.
+type Retrieve struct {
+	Methods              []string `json:"methods,omitempty" enum:"C-GET,C-MOVE" maxItems:"2" doc:"In the order in which they are tried, of those that it supports; C-GET, then C-MOVE by default."`
+	MoveDestination      string   `json:"move_destination,omitempty" doc:"AE title under which it knows ADIT's receiver, if not ADIT's own."`
+	MoveDestinationPlain string   `json:"move_destination_plain,omitempty" doc:"The same for the receiver that takes nothing compressed; ADIT_LE by default."`
+	MoveOriginator       bool     `json:"move_originator,omitempty" doc:"What it stores is known to carry the Move Originator fields: it may move one study twice at a time."`
+	MovePatience         int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600" doc:"Seconds to wait for objects that come later than the end of their C-MOVE; 10 by default."`
+	OtherAETitles        []string `json:"other_ae_titles,omitempty" maxItems:"16" doc:"Under which it stores, besides its own."`
+	AddressRanges        []string `json:"address_ranges,omitempty" maxItems:"64" doc:"Addresses from which it may call, as in 10.1.0.0/16; any by default."`
 }
 
 // TLS says how associations with a server are secured.
@@ -76,6 +88,18 @@ type ServerChange struct {
 	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100"`
 	FindImages          *bool           `json:"find_images,omitempty"`
 	TLS                 *TLSChange      `json:"tls,omitempty"`
+	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
+}
+
+// RetrieveChange changes how a server is read from.
+type RetrieveChange struct {
+	Methods              *[]string `json:"methods,omitempty" maxItems:"2"`
+	MoveDestination      *string   `json:"move_destination,omitempty"`
+	MoveDestinationPlain *string   `json:"move_destination_plain,omitempty"`
+	MoveOriginator       *bool     `json:"move_originator,omitempty"`
+	MovePatience         *int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600"`
+	OtherAETitles        *[]string `json:"other_ae_titles,omitempty" maxItems:"16"`
+	AddressRanges        *[]string `json:"address_ranges,omitempty" maxItems:"64"`
 }
 
 // SupportsChange changes what a server is known to offer.

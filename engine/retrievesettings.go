@@ -29,10 +29,12 @@ const (
 	MethodMove = "C-MOVE"
 )
 
+// DefaultMovePatience is the patience with late objects of a server that names no other.
+const DefaultMovePatience = 10 * time.Second
+
 const (
-	defaultMovePatience = 10 * time.Second
-	maxOtherAETitles    = 16
-	maxAddressRanges    = 64
+	maxOtherAETitles = 16
+	maxAddressRanges = 64
 )
 
 // retrieve tells whether a server can be read from.
@@ -48,19 +50,19 @@ func (r *Retrieve) checks() []check {
 	badMethod := func(m string) bool { return m != MethodGet && m != MethodMove }
 	badRange := func(text string) bool { _, err := addressRange(text); return err != nil }
 	return []check{
-		{!slices.ContainsFunc(r.Methods, badMethod) && len(r.Methods) <= 2, "retrieve_methods", "the methods are C-GET and C-MOVE, each at most once"},
-		{r.MoveDestination == "" || validAE(r.MoveDestination), "move_destination", reasonAE},
-		{r.MoveDestinationPlain == "" || validAE(r.MoveDestinationPlain), "move_destination_plain", reasonAE},
+		{!slices.ContainsFunc(r.Methods, badMethod) && len(r.Methods) <= 2, "retrieve.methods", "the methods are C-GET and C-MOVE, each at most once"},
+		{r.MoveDestination == "" || validAE(r.MoveDestination), "retrieve.move_destination", reasonAE},
+		{r.MoveDestinationPlain == "" || validAE(r.MoveDestinationPlain), "retrieve.move_destination_plain", reasonAE},
 		{
-			r.MoveDestination == "" || r.MoveDestination != r.MoveDestinationPlain, "move_destination_plain",
+			r.MoveDestination == "" || r.MoveDestination != r.MoveDestinationPlain, "retrieve.move_destination_plain",
 			"must be another AE title than move_destination: by its title a server says whether it sends as stored or uncompressed",
 		},
-		{!slices.ContainsFunc(r.OtherAETitles, badAE) && len(r.OtherAETitles) <= maxOtherAETitles, "other_ae_titles", reasonAE + "; at most 16 of them"},
+		{!slices.ContainsFunc(r.OtherAETitles, badAE) && len(r.OtherAETitles) <= maxOtherAETitles, "retrieve.other_ae_titles", reasonAE + "; at most 16 of them"},
 		{
-			!slices.ContainsFunc(r.AddressRanges, badRange) && len(r.AddressRanges) <= maxAddressRanges, "address_ranges",
+			!slices.ContainsFunc(r.AddressRanges, badRange) && len(r.AddressRanges) <= maxAddressRanges, "retrieve.address_ranges",
 			"give IP addresses or ranges such as 10.1.0.0/16, at most 64",
 		},
-		{r.MovePatience >= 0 && r.MovePatience <= time.Hour, "move_patience", "must be between one second and one hour"},
+		{r.MovePatience >= 0 && r.MovePatience <= time.Hour, "retrieve.move_patience", "must be between one second and one hour"},
 	}
 }
 
@@ -68,7 +70,7 @@ func (r *Retrieve) checks() []check {
 func (r *Retrieve) fill(p *db.InsertServerParams) {
 	p.RetrieveMethods = append([]string{}, r.Methods...) // a list without entries is not NULL
 	p.MoveDestination, p.MoveDestinationPlain, p.MoveOriginator = r.MoveDestination, r.MoveDestinationPlain, r.MoveOriginator
-	p.MovePatienceS = int32(max(1, orDefault(r.MovePatience, defaultMovePatience)/time.Second))
+	p.MovePatienceS = int32(max(1, orDefault(r.MovePatience, DefaultMovePatience)/time.Second))
 	p.OtherAeTitles, p.AddressRanges = []string{}, append([]string{}, r.AddressRanges...)
 	for _, title := range r.OtherAETitles {
 		p.OtherAeTitles = append(p.OtherAeTitles, strings.Trim(title, " "))

@@ -104,6 +104,11 @@ func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
 		Supports: engine.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: time.Duration(s.IdleTimeout) * time.Second,
 		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
 		TLS: engine.TLS(s.TLS),
+		Retrieve: engine.Retrieve{
+			Methods: s.Retrieve.Methods, MoveDestination: s.Retrieve.MoveDestination, MoveDestinationPlain: s.Retrieve.MoveDestinationPlain,
+			MoveOriginator: s.Retrieve.MoveOriginator, MovePatience: time.Duration(s.Retrieve.MovePatience) * time.Second,
+			OtherAETitles: s.Retrieve.OtherAETitles, AddressRanges: s.Retrieve.AddressRanges,
+		},
 	}, nil
 }
 
@@ -112,10 +117,28 @@ func clientSettings(s engine.NewServer) client.ServerSettings {
 		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
 		Supports: client.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: int(s.IdleTimeout / time.Second),
 		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
-		TLS: client.TLS(s.TLS),
+		TLS:      client.TLS(s.TLS),
+		Retrieve: clientRetrieve(s.Retrieve),
 	}
 	if out.TLS.Key = ""; out.TLS == (client.TLS{Profile: engine.ProfileBCP195RFC9325, Verify: engine.VerifyName}) {
 		out.TLS = client.TLS{} // nothing but defaults
+	}
+	return out
+}
+
+// clientRetrieve leaves out what is as it is by default.
+func clientRetrieve(r engine.Retrieve) client.Retrieve {
+	out := client.Retrieve{
+		MoveDestination: r.MoveDestination, MoveDestinationPlain: r.MoveDestinationPlain, MoveOriginator: r.MoveOriginator,
+		Methods: r.Methods, OtherAETitles: r.OtherAETitles, AddressRanges: r.AddressRanges,
+	}
+	for _, list := range []*[]string{&out.Methods, &out.OtherAETitles, &out.AddressRanges} {
+		if len(*list) == 0 {
+			*list = nil
+		}
+	}
+	if r.MovePatience != engine.DefaultMovePatience {
+		out.MovePatience = int(r.MovePatience / time.Second)
 	}
 	return out
 }
