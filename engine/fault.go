@@ -105,7 +105,9 @@ func PeerFailed(err error) bool {
 
 // DatabaseLost tells whether an error means that the database doesn't answer, or is going down.
 func DatabaseLost(err error) bool {
-	if _, ok := errors.AsType[*ul.SourceError](err); ok || PeerFailed(err) || Unreachable(err) {
+	var source *ul.SourceError
+	var connect *ul.ConnectError
+	if errors.As(err, &source) || errors.As(err, &connect) || PeerFailed(err) || Unreachable(err) {
 		return false
 	}
 	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // wraps what the server said, if it did

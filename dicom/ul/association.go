@@ -170,7 +170,12 @@ func (a *Association) unanswered(ctx context.Context, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert of TLS
 		return tlsError(ctx, a.addr, op)
 	}
-	if _, lost := errors.AsType[*LostError](err); lost && a.w.secured() {
+	lost, _ := errors.AsType[*LostError](err)
+	if lost != nil && !a.w.secured() {
+		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection instead of answering the association request; check host and port, " +
+			"whether TLS is to be used there, and whether this host may call it"}
+	}
+	if lost != nil {
 		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection after the TLS handshake; it may not take the certificate " +
 			"of this side: check the certificates of both sides"}
 	}

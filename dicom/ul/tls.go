@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -172,7 +173,7 @@ func tlsError(ctx context.Context, addr string, err error) error {
 	e.Settings = what != ""
 	switch {
 	case what != "":
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		what = "it closed the connection; check whether TLS is to be used there, and the certificates of both sides"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		what = "it did not answer in time; check the port, and whether TLS is to be used there"

@@ -54,7 +54,14 @@ func NewAuthority(t testing.TB) *Authority {
 // Issue makes a certificate for localhost, or for another host.
 func (a *Authority) Issue(t testing.TB, host string) *Identity {
 	t.Helper()
+	return a.IssueUntil(t, host, time.Now().Add(24*time.Hour))
+}
+
+// IssueUntil makes a certificate that ends at a time, which may have passed.
+func (a *Authority) IssueUntil(t testing.TB, host string, end time.Time) *Identity {
+	t.Helper()
 	template := &x509.Certificate{
+		NotAfter: end,
 		Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -80,7 +87,10 @@ func sign(t testing.TB, template *x509.Certificate, by *Authority) ([]byte, *rsa
 	require.NoError(t, err)
 	template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62))
 	require.NoError(t, err)
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(24 * time.Hour)
+	}
+	template.NotBefore = template.NotAfter.Add(-48 * time.Hour)
 	parent, signer := template, key
 	if by != nil {
 		parent, signer = by.cert, by.key

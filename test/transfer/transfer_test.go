@@ -97,3 +97,6 @@ func TestAlreadyThereUnverified(t *testing.T) {
 	require.EqualValues(t, 5, task.Delivered)
 	require.Empty(t, dst.Recorder().Log().Finds)
 }
+
+// sourceOf is a PACS that holds a study.
+func sourceOf(study *phantom.Study) pacs.Config { return pacs.Config{Studies: []*phantom.Study{study}} }
