@@ -117,7 +117,7 @@ func (n *Node) ticks() {
 		select {
 		case <-refresh.C:
 			if n.receiver != nil {
-				n.receiver.ServersChanged()
+				n.system.Root.Send(n.receiverID, readServers{})
 			}
 		case <-n.ticker.C:
 			n.system.Root.Send(n.supervisor, tick{})

@@ -5,6 +5,7 @@ package actors
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -24,8 +25,9 @@ import (
 
 // Receiver says how the node takes the objects of C-MOVEs.
 type Receiver struct {
-	Listener        net.Listener // is closed when the node ends
-	TLS             *tls.Config  // nil: no TLS
+	Listener        net.Listener // nil: none. Listeners are closed when the node ends.
+	TLSListener     net.Listener // nil: none
+	TLS             *tls.Config  // for TLSListener
 	MaxAssociations int          // 100 when 0
 	IdleTimeout     time.Duration
 }
@@ -56,13 +58,12 @@ type receiver struct {
 	called  map[string]bool             // AE titles that are answered to; true: uncompressed only
 	open    map[*engine.Delivery]int    // runs, with their C-MOVEs under way
 	moves   map[uint16]*engine.Delivery // C-MOVEs under way, by message ID
-	wake    func()                      // has the actor read the servers again
 }
 
 func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
 	return &receiver{
 		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}),
-		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{}, wake: func() {},
+		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total", Help: "Objects that servers sent to the receiver, by what became of them.",
 		}, []string{"server", "outcome"}),
@@ -86,12 +87,11 @@ func (r *receiver) Receive(c actor.Context) {
 		ctx, cancel := context.WithCancel(context.Background())
 		r.cancel = cancel
 		self, root := c.Self(), c.ActorSystem().Root
-		r.mu.Lock()
-		r.wake = func() { root.Send(self, readServers{}) }
-		r.mu.Unlock()
 		go func() {
 			defer close(r.served)
-			root.Send(self, receiverEnd{r.serve(ctx)})
+			if err := r.serve(ctx); err != nil {
+				root.Send(self, receiverEnd{err})
+			}
 		}()
 		r.refresh(c)
 	case readServers:
@@ -102,9 +102,7 @@ func (r *receiver) Receive(c actor.Context) {
 			r.log.Warn("the servers that may send objects can't be read, trying again", "err", m.err)
 		}
 	case receiverEnd:
-		if m.err != nil {
-			r.fail(fmt.Errorf("the DICOM receiver: %w", m.err))
-		}
+		r.fail(fmt.Errorf("the DICOM receiver: %w", m.err))
 	case *actor.Stopping, *actor.Restarting:
 		r.cancel()
 	}
@@ -165,14 +163,31 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	defer recovered(&err)
 	select {
 	case <-r.ready:
-	case <-ctx.Done():
-		return r.cfg.Listener.Close()
+	case <-ctx.Done(): // which closes the listeners below
 	}
-	s := &dimse.Server{
-		Accept: r.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: r.cfg.TLS, Log: r.log, Grace: receiverGrace,
-		MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan error, 2)
+	running := 0
+	for _, l := range []struct {
+		net.Listener
+		tls *tls.Config
+	}{{r.cfg.Listener, nil}, {r.cfg.TLSListener, r.cfg.TLS}} {
+		if l.Listener == nil {
+			continue
+		}
+		s := &dimse.Server{
+			Accept: r.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
+		}
+		running++
+		go func() { ended <- s.Serve(ctx, l.Listener) }()
 	}
-	return s.Serve(ctx, r.cfg.Listener)
+	for range running {
+		err = errors.Join(err, <-ended)
+		cancel() // one without the other is a misconfiguration that nobody notices
+	}
+	return err
 }
 
 // end stops what the actor began, and returns when it has ended.
@@ -368,9 +383,11 @@ func (r *receiver) Ended(messageID uint16) {
 	}
 }
 
-// ServersChanged implements engine.Inbox.
+// ServersChanged implements engine.Inbox: it returns when the change counts.
 func (r *receiver) ServersChanged() {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	r.wake()
+	ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
+	defer cancel()
+	if err := r.read(ctx); err != nil {
+		r.log.WarnContext(ctx, "the servers that may send objects can't be read now", "err", err)
+	}
 }

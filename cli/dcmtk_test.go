@@ -54,7 +54,7 @@ func TestToolsWithDCMTK(t *testing.T) {
 	}
 }
 
-// DCMTK's tools against ADIT's listener: C-ECHO is answered, objects are refused for good.
+// DCMTK's tools against ADIT's receiver: who isn't known is rejected; C-ECHO is answered, objects that nobody asked for are refused for good.
 func TestListenerWithDCMTK(t *testing.T) {
 	study := phantom.DemoStudies()[11]
 	dir := t.TempDir()
@@ -64,6 +64,11 @@ func TestListenerWithDCMTK(t *testing.T) {
 	m := dicomLine.FindStringSubmatch(s.banner)
 	require.NotNil(t, m)
 	text, exit := testpeer.Run(t, nil, "echoscu", "-aec", "ADIT", "127.0.0.1", m[1])
+	require.NotEqual(t, 0, exit, "its AE title is unknown yet")
+	require.Contains(t, text, "Calling AE Title Not Recognized")
+	text, exit = s.adit("node", "add", "server", "dcmtk", "--ae-title", "ECHOSCU", "--other-ae-titles", "STORESCU", "--host", "127.0.0.1", "--port", "104", "--supports", "store")
+	require.Equal(t, 0, exit, text)
+	text, exit = testpeer.Run(t, nil, "echoscu", "-aec", "ADIT", "127.0.0.1", m[1])
 	require.Equal(t, 0, exit, text)
 	text, _ = testpeer.Run(t, nil, "storescu", "-v", "-aec", "ADIT", "127.0.0.1", m[1], paths[0])
 	require.Contains(t, text, "Unknown Status: 0x124")

@@ -68,8 +68,13 @@ func (s *server) startDemoPACS(ctx context.Context, admin people.User, name, aeT
 		}
 		listen = net.JoinHostPort(node.Server.Host, strconv.Itoa(int(node.Server.Port)))
 	}
+	destinations := map[string]string{}
+	if s.dicomAddr != "" {
+		destinations[s.cmd.AETitle], destinations[s.cmd.PlainAETitle] = s.dicomAddr, s.dicomAddr
+	}
 	p, err := pacs.Start(pacs.Config{ //nolint:contextcheck // it runs until the server ends
-		Listen: listen, AETitle: aeTitle, Studies: studies, Folder: filepath.Join(s.cmd.DataDir, name), Log: s.log.With("part", name),
+		MoveDestinations: destinations,
+		Listen:           listen, AETitle: aeTitle, Studies: studies, Folder: filepath.Join(s.cmd.DataDir, name), Log: s.log.With("part", name),
 	})
 	if err != nil {
 		return fmt.Errorf("--demo: %s can't be started: %w; end the program that has its port, or remove the server with adit node remove", name, err)
@@ -84,7 +89,7 @@ func (s *server) startDemoPACS(ctx context.Context, admin people.User, name, aeT
 	}
 	_, err = s.engine.AddServer(ctx, admin, engine.NewServer{
 		Name: name, AETitle: aeTitle, Host: "127.0.0.1", Port: p.Port(),
-		Supports: engine.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+		Supports: engine.Supports{StudyRootFind: true, StudyRootGet: true, StudyRootMove: true, Store: true},
 	})
 	return err
 }

@@ -32,10 +32,9 @@ import (
 )
 
 type serveCmd struct {
-	DataDir         string        `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default})."`
-	Listen          string        `env:"ADIT_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default}). There is no TLS yet: let it be reached from this machine only."`
-	DICOMListen     string        `name:"dicom-listen" env:"ADIT_DICOM_LISTEN" default:"127.0.0.1:11112" placeholder:"ADDR" help:"Address where C-ECHO is answered (${default}); empty: none."`
-	AETitle         string        `name:"ae-title" env:"ADIT_AE_TITLE" default:"ADIT" placeholder:"AET" help:"ADIT's own AE title (${default})."`
+	DataDir string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default})."`
+	Listen  string `env:"ADIT_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default}). There is no TLS yet: let it be reached from this machine only."`
+	receiverFlags
 	DatabaseURL     string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile   string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
 	Demo            bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
@@ -137,10 +136,11 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startPeople(ctx); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{AETitle: s.cmd.AETitle})
+	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
-	if err := s.startDICOM(ctx); err != nil {
+	receiver, err := s.listenDICOM(ctx)
+	if err != nil {
 		return err
 	}
 	if s.cmd.Demo {
@@ -148,7 +148,7 @@ func (s *server) start(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.startNode(dataDirID); err != nil { //nolint:contextcheck // the end of a node has time of its own, when ctx has ended
+	if err := s.startNode(dataDirID, receiver); err != nil { //nolint:contextcheck // the end of a node has time of its own, when ctx has ended
 		return err
 	}
 	serveHTTP()
@@ -340,18 +340,19 @@ func (s *server) ready(ctx context.Context) error {
 	return nil
 }
 
-func (s *server) startNode(dataDirID uuid.UUID) error {
+func (s *server) startNode(dataDirID uuid.UUID, receiver *actors.Receiver) error {
 	name, err := os.Hostname()
 	if err != nil {
 		name = "unknown"
 	}
 	s.node, err = actors.Start(actors.Config{
-		Engine: s.engine, DatabaseURL: s.database.url, Workers: s.cmd.Workers, Lease: s.cmd.Lease, Log: s.log,
+		Engine: s.engine, DatabaseURL: s.database.url, Workers: s.cmd.Workers, Lease: s.cmd.Lease, Log: s.log, Receiver: receiver,
 		Registration: engine.Registration{DataDirID: dataDirID, Name: name, Version: version, SchemaMin: db.SchemaMin, SchemaMax: db.SchemaMax()},
 	})
 	if err != nil {
 		return err
 	}
+	s.metrics.MustRegister(s.node.Collectors()...)
 	s.supervise("the node", func() error {
 		<-s.node.Done()
 		if err := s.node.Err(); err != nil {
