@@ -36,6 +36,7 @@ type Profile struct {
 	hash          string
 	rows          map[dict.Tag]rule
 	codes         []method
+	codeValues    []string
 	basicWhole    bool // no override weakens the basic profile
 }
 
@@ -189,6 +190,15 @@ func (p *Profile) compile() {
 		}
 	}
 	slices.SortFunc(p.codes, func(a, b method) int { return strings.Compare(a.code, b.code) })
+	for _, m := range p.codes {
+		p.codeValues = append(p.codeValues, m.code)
+	}
+}
+
+// keepsPrivate tells whether any private attribute may stay.
+func (p *Profile) keepsPrivate() bool {
+	return p.base == aditBase || p.options&RetainSafePrivate != 0 ||
+		slices.ContainsFunc(p.overrides, func(o override) bool { return o.action != Remove && (o.tag.IsPrivate() || o.mask>>16&1 == 0) })
 }
 
 // weakens tells whether more than the base lets through may get through.

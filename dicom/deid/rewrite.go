@@ -2,15 +2,635 @@
 
 package deid
 
-import "github.com/adit-go/adit/dicom/stream"
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/adit-go/adit/dicom/charset"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// errMalformed is wrapped where bytes don't keep to the encoding: in a header that was opened this happens only within
+// what came as UN.
+var errMalformed = errors.New("not a valid DICOM data set")
+
+// maxDepth is how deep sequences may lie within each other.
+const maxDepth = 32
+
+// rewriter writes a header anew, in one pass. Its memory is used again for the next object.
 type rewriter struct {
-	s *Session
+	s        *Session
+	out      []byte
+	value    []byte // of the attribute under way
+	class    string // SOP Class UID
+	report   *Report
+	trace    *[]Explained
+	path     []string // of the trace
+	depth    int
+	blocks   []block
+	assigned []assignment
+	assign   []assignment // what of assigned is still to come
+	done     dict.Tag     // the last that took an element's place
+	date     [2]span      // StudyDate, StudyTime as written
+	verbatim bool         // only what is assigned changes
+	utf8     bool         // all text moves to ISO_IR 192
+	strict   bool         // text that stays must be decodable
+	whole    bool         // private attributes may stay
 }
 
+type span struct{ begin, end int }
+
+// block is a private block (PS3.5 7.8.1) of the data set or item under way.
+type block struct {
+	number  uint8
+	creator string
+	written span // its creator
+	used    bool // an element of it stays
+}
+
+// level is the data set, or the item, under way.
+type level struct {
+	enc    stream.Encoding
+	parent dict.Tag // the sequence that holds the item, 0 at top level
+	top    bool
+	dummy  bool         // nothing of the original value may stay
+	set    *charset.Set // nil: it names a term that is not defined
+	blocks int          // where its private blocks begin
+
+	group   uint16
+	lengthA int // where the group length's value was written, -1 if there is none
+	in, out int // where the group begins, behind its length
+}
+
+// run rewrites a header, if need be a second time with all text in ISO_IR 192.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
-	return append(out, in...), nil
+	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
+	p := w.s.p
+	w.verbatim = w.s.subject.Pseudonym == ""
+	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
+	w.assigned = w.s.assignments(w.assigned[:0])
+	b, err := w.pass(o, in, out, false)
+	if errors.Is(err, charset.ErrNotRepresentable) {
+		report.Counts = [actions]int{}
+		if trace != nil {
+			*trace = (*trace)[:0]
+		}
+		b, err = w.pass(o, in, out, true)
+		report.ToUTF8 = true
+	}
+	w.report, w.trace = nil, nil
+	return b, err
 }
 
-// codeValues gives the codes of (0012,0064).
-func (p *Profile) codeValues() []string { return nil }
+func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
+	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
+	w.date, w.done = [2]span{}, 0
+	w.assign = w.assigned
+	if !utf8 { // (0008,0005) is the first
+		w.assign = w.assign[1:]
+	}
+	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
+	n, err := w.elements(in, &top, false)
+	if err == nil {
+		err = w.flush(&top, 0xFFFFFFFF, n)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.closeGroup(&top, n)
+	b := w.out
+	w.out = nil
+	return b, nil
+}
+
+var ascii, _ = charset.New(nil)
+
+// elements rewrites the elements that in holds: all of it, or up to an item delimiter, which it leaves. It gives the number of bytes.
+func (w *rewriter) elements(in []byte, lv *level, delimited bool) (int, error) {
+	pos := 0
+	for pos < len(in) {
+		h, ok := lv.enc.Head(in[pos:])
+		if !ok || pos+h.Size > len(in) {
+			return pos, fmt.Errorf("%w: it ends within an element", errMalformed)
+		}
+		if h.Tag == dict.ItemDelimitationTag && delimited {
+			return pos, nil
+		}
+		if h.Tag.Group() == 0xFFFE {
+			return pos, fmt.Errorf("%w: %s stands where an element is expected", errMalformed, h.Tag)
+		}
+		if err := w.flush(lv, h.Tag, pos); err != nil {
+			return pos, err
+		}
+		if g := h.Tag.Group(); g != lv.group || pos == 0 {
+			w.openGroup(lv, g, pos)
+		}
+		n, err := w.element(in[pos:], h, lv)
+		if err != nil {
+			return pos, err
+		}
+		pos += n
+		if h.Tag.IsGroupLength() {
+			lv.in, lv.out = pos, len(w.out)
+		}
+	}
+	if delimited {
+		return pos, fmt.Errorf("%w: an item has no end", errMalformed)
+	}
+	return pos, nil
+}
+
+// element rewrites one element, of which in holds all and more. It gives its length.
+func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
+	end, err := w.end(in, h)
+	if err != nil {
+		return 0, err
+	}
+	begin := len(w.out)
+	e := elem{Head: h, in: in[:end], value: in[h.Size:end]}
+	switch {
+	case h.Tag.IsGroupLength():
+		if h.Length == 4 && h.Size == 8 {
+			w.out = append(w.out, e.in...)
+			lv.lengthA = len(w.out) - 4
+		}
+		return end, nil
+	case h.Tag == dict.SpecificCharacterSet:
+		w.characterSet(e, lv)
+		return end, nil
+	case h.Tag.IsPrivate() && !w.verbatim:
+		err := w.private(e, lv)
+		return end, err
+	}
+	if lv.top && h.Tag == w.done {
+		return end, nil // once more what was assigned
+	}
+	r := rule{vr: h.VR, action: Keep}
+	if w.verbatim {
+		if lv.enc.Implicit() || h.VR == dict.UN {
+			r.vr = dict.VROf(h.Tag)
+		}
+	} else {
+		r = w.s.rule(h.Tag)
+	}
+	if lv.top && h.Tag == w.assignedTag() {
+		done, err := w.replace(e, lv)
+		if done || err != nil {
+			return end, err
+		}
+	}
+	if err := w.apply(e, r, lv); err != nil {
+		return end, err
+	}
+	if lv.top && (h.Tag == dict.StudyDate || h.Tag == dict.StudyTime) && len(w.out) >= begin+h.Size {
+		written, _ := lv.enc.Head(w.out[begin:])
+		i := 0
+		if h.Tag == dict.StudyTime {
+			i = 1
+		}
+		w.date[i] = span{begin + written.Size, len(w.out)}
+	}
+	return end, nil
+}
+
+// elem is an element as received.
+type elem struct {
+	stream.Head
+	in    []byte // all of it
+	value []byte // without head; of undefined length: with the delimiter
+}
+
+// end gives the length of an element with all that belongs to it.
+func (w *rewriter) end(in []byte, h stream.Head) (int, error) {
+	if h.Length != stream.UndefinedLength {
+		if int64(h.Length) > int64(len(in)-h.Size) {
+			return 0, fmt.Errorf("%w: %s passes the end of what encloses it", errMalformed, h.Tag)
+		}
+		return h.Size + int(h.Length), nil
+	}
+	if h.Content == stream.PlainValue {
+		return 0, fmt.Errorf("%w: %s has no length", errMalformed, h.Tag)
+	}
+	n, err := skipItems(in[h.Size:], h, 0)
+	return h.Size + n, err
+}
+
+// skipItems passes items or fragments up to their delimiter, and gives the length.
+func skipItems(in []byte, h stream.Head, depth int) (int, error) {
+	if depth > maxDepth {
+		return 0, fmt.Errorf("%w: more than %d sequences within each other", errMalformed, maxDepth)
+	}
+	for pos := 0; ; {
+		item, ok := h.Inside.Head(in[pos:])
+		switch {
+		case !ok || int64(pos+item.Size) > int64(len(in)):
+			return 0, fmt.Errorf("%w: %s has no end", errMalformed, h.Tag)
+		case item.Tag == dict.SequenceDelimitationTag:
+			return pos + item.Size, nil
+		case item.Tag != dict.ItemTag:
+			return 0, fmt.Errorf("%w: %s holds something else than items", errMalformed, h.Tag)
+		}
+		pos += item.Size
+		if item.Length != stream.UndefinedLength {
+			if int64(item.Length) > int64(len(in)-pos) {
+				return 0, fmt.Errorf("%w: an item of %s passes its end", errMalformed, h.Tag)
+			}
+			pos += int(item.Length)
+			continue
+		}
+		n, err := skipElements(in[pos:], h.Inside, depth)
+		if err != nil {
+			return 0, err
+		}
+		pos += n
+	}
+}
+
+// skipElements passes the elements of an item up to its delimiter, which it passes too.
+func skipElements(in []byte, enc stream.Encoding, depth int) (int, error) {
+	for pos := 0; ; {
+		h, ok := enc.Head(in[pos:])
+		if !ok {
+			return 0, fmt.Errorf("%w: an item has no end", errMalformed)
+		}
+		pos += h.Size
+		switch {
+		case h.Tag == dict.ItemDelimitationTag:
+			return pos, nil
+		case h.Length != stream.UndefinedLength:
+			if int64(h.Length) > int64(len(in)-pos) {
+				return 0, fmt.Errorf("%w: %s passes the end of what encloses it", errMalformed, h.Tag)
+			}
+			pos += int(h.Length)
+		case h.Content == stream.PlainValue:
+			return 0, fmt.Errorf("%w: %s has no length", errMalformed, h.Tag)
+		default:
+			n, err := skipItems(in[pos:], h, depth+1)
+			if err != nil {
+				return 0, err
+			}
+			pos += n
+		}
+	}
+}
+
+// openGroup begins a group of elements; pos is the place in the input.
+func (w *rewriter) openGroup(lv *level, group uint16, pos int) {
+	w.closeGroup(lv, pos)
+	lv.group, lv.lengthA, lv.in, lv.out = group, -1, pos, len(w.out)
+}
+
+// closeGroup takes away the creators of private blocks of which nothing stays, and corrects the group length by as much as
+// the group grew: one that was wrong stays as wrong, one of a group that is gone goes.
+func (w *rewriter) closeGroup(lv *level, pos int) {
+	for _, b := range slices.Backward(w.blocks[lv.blocks:]) {
+		if !b.used {
+			w.out = slices.Delete(w.out, b.written.begin, b.written.end)
+		}
+	}
+	w.blocks = w.blocks[:lv.blocks]
+	at := lv.lengthA
+	if at < 0 {
+		return
+	}
+	lv.lengthA = -1
+	grown := (len(w.out) - lv.out) - (pos - lv.in)
+	switch {
+	case grown == 0:
+	case len(w.out) == lv.out:
+		w.out = w.out[:at-8]
+	default:
+		lv.enc.PutUint32(w.out[at:], uint32(int64(lv.enc.Uint32(w.out[at:]))+int64(grown)))
+	}
+}
+
+// characterSet follows Specific Character Set, of the object or of an item.
+func (w *rewriter) characterSet(e elem, lv *level) {
+	lv.set = w.s.charset(e.value)
+	switch {
+	case !w.utf8:
+		w.out = append(w.out, e.in...)
+		w.note(Keep)
+	case lv.top: // is assigned
+		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
+		w.assign = w.assign[1:]
+		w.note(Assign)
+	default:
+		w.note(Remove)
+	}
+}
+
+// charset gives the character set of a value of (0008,0005), nil if it names a term that is not defined.
+func (s *Session) charset(value []byte) *charset.Set {
+	if set, ok := s.sets[string(value)]; ok {
+		return set
+	}
+	set, err := charset.New(strings.Split(trim(string(value)), `\`))
+	if err != nil {
+		set = nil
+	}
+	if len(s.sets) >= maxSets {
+		clear(s.sets)
+	}
+	if len(value) <= 256 {
+		s.sets[string(value)] = set
+	}
+	return set
+}
+
+// private rewrites an element of an odd group. What lies in no block is nobody's, and goes.
+func (w *rewriter) private(e elem, lv *level) error {
+	if e.Tag.IsPrivateCreator() {
+		if w.whole && !lv.dummy && e.Content == stream.PlainValue && len(w.blocks)-lv.blocks < 0xF0 {
+			begin := len(w.out)
+			w.out = append(w.out, e.in...)
+			w.blocks = append(w.blocks, block{number: uint8(e.Tag), creator: w.s.creator(e.value), written: span{begin, len(w.out)}})
+		}
+		return nil
+	}
+	number := uint8(e.Tag >> 8)
+	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
+	if i < 0 {
+		return w.apply(e, rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
+	}
+	b := lv.blocks + i
+	before := len(w.out)
+	if err := w.apply(e, w.s.p.privateRule(e.Tag, e.VR, w.blocks[b].creator), lv); err != nil {
+		return err
+	}
+	w.blocks[b].used = w.blocks[b].used || len(w.out) > before
+	return nil
+}
+
+// creator gives the text of a Private Creator. A program's life sees a few hundred.
+func (s *Session) creator(value []byte) string {
+	value = bytes.Trim(value, " \x00")
+	if c, ok := s.creators[string(value)]; ok {
+		return c
+	}
+	if len(s.creators) >= maxSets {
+		clear(s.creators)
+	}
+	c := string(value)
+	if len(c) <= maxText {
+		s.creators[c] = c
+	}
+	return c
+}
+
+// apply does to an element what its rule says.
+func (w *rewriter) apply(e elem, r rule, lv *level) error {
+	begin := len(w.out)
+	if e.Content == stream.PlainValue && r.vr == dict.SQ && (!w.verbatim || w.utf8) {
+		return w.sequenceInDisguise(e, r, lv)
+	}
+	action := r.action
+	if r.byType {
+		action = w.byType(e.Tag, lv)
+	}
+	if lv.dummy {
+		action = dummyAction(action, e, r)
+	}
+	var err error
+	switch e.Content {
+	case stream.Items:
+		action, err = w.sequence(e, action, lv)
+	case stream.Fragments:
+		action = w.opaque(e, action, r, lv)
+	default:
+		action, err = w.plain(e, action, r, lv)
+	}
+	if err != nil {
+		return err
+	}
+	w.note(action)
+	if w.trace != nil {
+		w.explain(e, r, action, begin, lv)
+	}
+	return nil
+}
+
+func (w *rewriter) note(a Action) { w.report.Counts[a]++ }
+
+// byType decides among alternatives by the attribute's type in the object's definition (PS3.15 E.1.1, PS3.3).
+func (w *rewriter) byType(tag dict.Tag, lv *level) Action {
+	switch typ, known := iodType(w.class, lv.parent, tag); {
+	case known && typ == type1:
+		return Dummy
+	case known && typ == type2:
+		return Empty
+	}
+	return Remove
+}
+
+// fallback is what is done where text can't be cleaned, or a date can't be shifted: the basic action.
+func (w *rewriter) fallback(r rule, tag dict.Tag, lv *level) Action {
+	if r.basic >= basicXZ {
+		return w.byType(tag, lv)
+	}
+	return r.basic.action()
+}
+
+// dummyAction is what is done within a sequence that is to say nothing: its structure stays (items, code strings, binary
+// numbers), every other value goes the way of its own rule or becomes a dummy.
+func dummyAction(a Action, e elem, r rule) Action {
+	switch {
+	case e.Tag.IsPrivate():
+		return Remove
+	case a != Keep && a != Clean:
+		return a
+	case e.Content == stream.Items:
+		return Keep
+	case e.Content == stream.Fragments:
+		return Remove
+	}
+	switch vr := effective(e, r); vr {
+	case dict.CS:
+		if len(e.value) <= 16 && !slices.ContainsFunc(e.value, notCode) {
+			return Keep
+		}
+	case dict.AT, dict.US, dict.SS, dict.UL, dict.SL, dict.FL, dict.FD, dict.UV, dict.SV:
+		return Keep
+	case dict.UI:
+		return Keep // class UIDs: the others have MapUID
+	}
+	return Dummy
+}
+
+// notCode tells whether a byte is none of a code string (PS3.5 6.2), padding included.
+func notCode(c byte) bool {
+	return !(c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == ' ' || c == '_' || c == 0)
+}
+
+// effective is the VR that a value is read by: the dictionary's, and the stream's where that knows none.
+func effective(e elem, r rule) dict.VR {
+	if r.vr == 0 || r.vr == dict.UN {
+		return e.VR
+	}
+	return r.vr
+}
+
+// opaque treats what can only stay or go.
+func (w *rewriter) opaque(e elem, a Action, r rule, lv *level) Action {
+	switch a {
+	case Keep:
+		w.out = append(w.out, e.in...)
+	case Empty:
+		w.put(lv, e.Tag, written(e, r), nil)
+	default:
+		return Remove
+	}
+	return a
+}
+
+// written is the VR that a new value gets.
+func written(e elem, r rule) dict.VR {
+	if e.VR.Known() && e.VR != dict.UN {
+		return e.VR
+	}
+	if r.vr == 0 {
+		return dict.UN
+	}
+	return r.vr
+}
+
+// put writes an element with a new value, padded.
+func (w *rewriter) put(lv *level, tag dict.Tag, vr dict.VR, value []byte) {
+	pad := len(value) % 2
+	w.out = lv.enc.AppendHead(w.out, tag, vr, uint32(len(value)+pad))
+	w.out = append(w.out, value...)
+	if pad == 1 {
+		w.out = append(w.out, vr.Padding())
+	}
+}
+
+// sequenceInDisguise treats an element that is a sequence but came with a plain value: as UN it holds implicit VR
+// little endian (PS3.5 6.2.2). What can't be read as items goes.
+func (w *rewriter) sequenceInDisguise(e elem, r rule, lv *level) error {
+	if e.VR != dict.UN && e.VR != 0 && e.VR.Known() {
+		r.action, r.byType, r.why = Remove, false, "a sequence with a value of another kind"
+		e.Content = stream.Fragments // opaque
+		return w.apply(e, rule{vr: e.VR, action: r.action, why: r.why}, lv)
+	}
+	out, counts, blocks := len(w.out), w.report.Counts, len(w.blocks)
+	traced := 0
+	if w.trace != nil {
+		traced = len(*w.trace)
+	}
+	items := e
+	items.Content, items.Inside = stream.Items, lv.enc
+	if e.VR == dict.UN {
+		items.Inside = stream.ItemsOfUN()
+	}
+	depth, path := w.depth, len(w.path)
+	err := w.apply(items, r, lv)
+	if !errors.Is(err, errMalformed) || w.verbatim {
+		return err
+	}
+	w.out, w.report.Counts, w.blocks, w.depth, w.path = w.out[:out], counts, w.blocks[:blocks], depth, w.path[:path]
+	if w.trace != nil {
+		*w.trace = (*w.trace)[:traced]
+	}
+	e.Content = stream.Fragments // opaque
+	return w.apply(e, rule{vr: dict.UN, action: Remove, why: "a sequence as UN that cannot be read"}, lv)
+}
+
+// sequence rewrites a sequence and its items.
+func (w *rewriter) sequence(e elem, a Action, lv *level) (Action, error) {
+	dummy := lv.dummy
+	switch a {
+	case Keep, Clean, MapUID:
+		a = Keep
+	case Dummy:
+		dummy = true
+	case Empty:
+		w.put(lv, e.Tag, dict.SQ, nil)
+		return a, nil
+	default:
+		return Remove, nil
+	}
+	if w.verbatim && !w.utf8 {
+		w.out = append(w.out, e.in...)
+		return a, nil
+	}
+	if w.depth++; w.depth > maxDepth {
+		return a, fmt.Errorf("%w: more than %d sequences within each other", errMalformed, maxDepth)
+	}
+	defer func() { w.depth-- }()
+	begin := len(w.out)
+	w.out = append(w.out, e.in[:e.Size]...)
+	pos, err := w.items(e, dummy, lv)
+	if err != nil {
+		return a, err
+	}
+	if lv.top && e.Tag == dict.DeidentificationMethodCodeSequence {
+		w.out = w.appendMethods(w.out, e.Inside, e.value)
+	}
+	if e.Length == stream.UndefinedLength {
+		w.out = append(w.out, e.value[pos:]...) // the delimiter
+		return a, nil
+	}
+	lv.enc.PutUint32(w.out[begin+e.Size-4:], uint32(len(w.out)-begin-e.Size))
+	return a, nil
+}
+
+// items rewrites the items of a sequence up to its end, or to its delimiter. Of one that is to say nothing the first is enough.
+func (w *rewriter) items(e elem, dummy bool, lv *level) (int, error) {
+	for pos, n := 0, 0; ; n++ {
+		if pos == len(e.value) && e.Length != stream.UndefinedLength {
+			return pos, nil
+		}
+		h, ok := e.Inside.Head(e.value[pos:])
+		switch {
+		case !ok:
+			return pos, fmt.Errorf("%w: %s ends within an item", errMalformed, e.Tag)
+		case h.Tag == dict.SequenceDelimitationTag && e.Length == stream.UndefinedLength:
+			return pos, nil
+		case h.Tag != dict.ItemTag:
+			return pos, fmt.Errorf("%w: %s holds something else than items", errMalformed, e.Tag)
+		}
+		content := e.value[pos+h.Size:]
+		defined := h.Length != stream.UndefinedLength
+		if defined {
+			if int64(h.Length) > int64(len(content)) {
+				return pos, fmt.Errorf("%w: an item of %s passes its end", errMalformed, e.Tag)
+			}
+			content = content[:h.Length]
+		}
+		begin := len(w.out)
+		w.out = append(w.out, e.value[pos:pos+h.Size]...)
+		used, err := w.item(content, e, lv, n, dummy, !defined)
+		if err != nil {
+			return pos, err
+		}
+		pos += h.Size + used
+		if defined {
+			e.Inside.PutUint32(w.out[begin+4:], uint32(len(w.out)-begin-h.Size))
+		} else {
+			w.out = append(w.out, e.value[pos:pos+8]...) // the delimiter
+			pos += 8
+		}
+		if dummy && n > 0 {
+			w.out = w.out[:begin]
+		}
+	}
+}
+
+// item rewrites the elements of an item.
+func (w *rewriter) item(content []byte, e elem, lv *level, n int, dummy, delimited bool) (int, error) {
+	inner := level{enc: e.Inside, parent: e.Tag, dummy: dummy, set: lv.set, blocks: len(w.blocks), lengthA: -1}
+	if w.trace != nil {
+		w.path = append(w.path, fmt.Sprintf("%s[%d]", e.Tag, n+1))
+		defer func() { w.path = w.path[:len(w.path)-1] }()
+	}
+	used, err := w.elements(content, &inner, delimited)
+	if err != nil {
+		return used, err
+	}
+	w.closeGroup(&inner, used)
+	return used, nil
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/adit-go/adit/dicom/charset"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -39,14 +40,17 @@ type Session struct {
 	offset int // of dates, in days
 	uids   map[string]string
 	rules  map[dict.Tag]rule
-	w      rewriter
-	tail   tail
+	// Character sets by the value of (0008,0005), texts of private creators: a site has a handful.
+	sets     map[string]*charset.Set
+	creators map[string]string
+	w        rewriter
 }
 
 // What a session keeps; beyond that it begins anew.
 const (
 	maxUIDs  = 1 << 16
 	maxRules = 1 << 14
+	maxSets  = 1 << 10
 )
 
 // Session checks a subject and begins a session. The error says what to correct.
@@ -62,7 +66,10 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	if err := errors.Join(checkText("the trial ID", subject.TrialID), checkText("the trial name", subject.TrialName)); err != nil {
 		return nil, err
 	}
-	s := &Session{p: p, subject: subject, d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{}}
+	s := &Session{
+		p: p, subject: subject, d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{},
+		sets: map[string]*charset.Set{}, creators: map[string]string{},
+	}
 	s.offset = s.d.dateOffset(subject.Patient)
 	s.w.s = s
 	return s, nil
@@ -138,33 +145,35 @@ func (s *Session) Rewrite(o *stream.Object) (Report, error) {
 	if s.subject.Pseudonym == "" && s.subject.TrialID == "" && s.subject.TrialName == "" {
 		return report, nil
 	}
-	err := s.rewrite(o, &report, nil)
+	err := s.rewrite(o, &report)
 	return report, err
 }
 
-func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) error {
+func (s *Session) rewrite(o *stream.Object, report *Report) error {
 	if s.subject.Pseudonym != "" {
 		if err := s.admit(o); err != nil {
 			return err
 		}
-		report.Codes = s.p.codeValues()
+		report.Codes = s.p.codeValues
 	}
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		return s.w.run(o, in, out, report, trace)
+		return s.w.run(o, in, out, report, nil)
 	})
 	if err == nil && s.subject.Pseudonym != "" {
 		err = s.filterBody(o)
 	}
-	if err == nil {
-		return nil
-	}
-	if _, refused := errors.AsType[*RefusedError](err); refused {
+	return unsafe(err, report.SOPInstanceUID)
+}
+
+// unsafe makes an error of rewriting one of the two kinds.
+func unsafe(err error, uid string) error {
+	if _, ok := errors.AsType[*RefusedError](err); ok || err == nil {
 		return err
 	}
-	if _, unsafe := errors.AsType[*UnsafeError](err); unsafe {
+	if _, ok := errors.AsType[*UnsafeError](err); ok {
 		return err
 	}
-	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: report.SOPInstanceUID, Detail: "its header cannot be rewritten", Err: err}
+	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: uid, Detail: "its header cannot be rewritten", Err: err}
 }
 
 // admit applies the rules of refusal.
@@ -229,13 +238,12 @@ type tail struct {
 }
 
 func (s *Session) filterBody(o *stream.Object) error {
-	s.tail = tail{}
 	body, ok := o.Body()
 	if !ok {
 		return nil
 	}
 	t := &tail{s: s, uid: o.Header().SOPInstanceUID()}
-	if _, err := t.keep(body); err != nil {
+	if _, err := t.decide(body); err != nil {
 		return err
 	}
 	*t = tail{s: s, uid: t.uid}
@@ -245,11 +253,17 @@ func (s *Session) filterBody(o *stream.Object) error {
 // keep decides by an element's head alone, as nothing behind the header is held: what would have to be changed there
 // makes the object unsafe. What precedes in tag order what came before is not looked for there by anybody.
 func (t *tail) keep(h stream.Head) (bool, error) {
-	unsafe := func(why string) error {
+	t.s.mu.Lock()
+	defer t.s.mu.Unlock()
+	return t.decide(h)
+}
+
+func (t *tail) decide(h stream.Head) (bool, error) {
+	bad := func(why string) error {
 		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.uid, Detail: h.Tag.String() + " " + why}
 	}
 	if t.started && h.Tag <= t.last {
-		return false, unsafe("stands behind its pixel data, where attributes in disorder are not de-identified")
+		return false, bad("stands behind its pixel data, where attributes in disorder are not de-identified")
 	}
 	t.started, t.last = true, h.Tag
 	switch h.Tag {
@@ -259,14 +273,12 @@ func (t *tail) keep(h stream.Head) (bool, error) {
 	if h.Tag.IsPrivate() {
 		return false, nil
 	}
-	t.s.mu.Lock()
 	r := t.s.rule(h.Tag)
-	t.s.mu.Unlock()
 	switch {
 	case r.action == Remove && !r.byType:
 		return false, nil
 	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
 		return true, nil
 	}
-	return false, unsafe("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
+	return false, bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
 }

@@ -48,11 +48,11 @@ var options = []struct {
 type basic uint8
 
 const (
-	basicX   basic = iota // remove
-	basicZ                // empty
-	basicD                // dummy
-	basicU                // another UID; X/Z/U* too
-	basicXZ               // the alternatives are decided by the attribute's type in the object
+	basicX  basic = iota // remove
+	basicZ               // empty
+	basicD               // dummy
+	basicU               // another UID; X/Z/U* too
+	basicXZ              // the alternatives are decided by the attribute's type in the object
 	basicXD
 	basicZD
 	basicXZD

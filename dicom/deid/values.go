@@ -1,0 +1,437 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package deid
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/adit-go/adit/dicom/dict"
+)
+
+// plain rewrites an element with a plain value, and says what was done.
+func (w *rewriter) plain(e elem, a Action, r rule, lv *level) (Action, error) {
+	vr := effective(e, r)
+	if ok, err := w.change(e, a, r, lv, vr); ok || err != nil {
+		return a, err
+	}
+	// It couldn't be done: a date that is none, a text without a word that may stay.
+	if a = w.fallback(r, e.Tag, lv); a == Shift || a == Clean {
+		a = Remove
+	}
+	if ok, err := w.change(e, a, r, lv, vr); ok || err != nil {
+		return a, err
+	}
+	return Remove, nil
+}
+
+// change does an action to a plain value; false if the value isn't one that it can be done to. Then nothing is written.
+func (w *rewriter) change(e elem, a Action, r rule, lv *level, vr dict.VR) (bool, error) {
+	w.value = w.value[:0]
+	switch a {
+	case Keep:
+		return true, w.keep(e, r, lv)
+	case Remove:
+		return true, nil
+	case Empty:
+		w.put(lv, e.Tag, written(e, r), nil)
+		return true, nil
+	case Replace:
+		return true, w.putText(lv, e, r, r.over.with)
+	}
+	if len(trimmed(e.value)) == 0 && (vr.Text() || len(e.value) == 0) { // says nothing already
+		w.out = append(w.out, e.in...)
+		return true, nil
+	}
+	ok := false
+	switch a {
+	case Dummy:
+		if vr == dict.UI {
+			ok = w.mapUIDs(e.value)
+		} else {
+			w.value, ok = appendDummy(w.value, vr, len(e.value)), true
+		}
+	case MapUID:
+		ok = w.mapUIDs(e.value)
+	case Shift:
+		w.value, ok = appendShifted(w.value, e.value, vr, w.s.offset)
+	case Truncate:
+		w.value, ok = appendTruncated(w.value, e.value, vr)
+	case Clean, Hash, Edit:
+		return w.changeText(e, a, r, lv, vr)
+	}
+	if ok {
+		w.put(lv, e.Tag, written(e, r), w.value)
+	}
+	return ok, nil
+}
+
+// trimmed is a value without padding.
+func trimmed(value []byte) []byte { return bytes.Trim(value, " \x00") }
+
+// keep copies an element, or moves its text to ISO_IR 192.
+func (w *rewriter) keep(e elem, r rule, lv *level) error {
+	vr := e.VR
+	if vr == 0 || vr == dict.UN || !vr.Known() {
+		vr = r.vr
+	}
+	if !w.utf8 && (!w.strict || !vr.CharSet() || plainASCII(e.value)) || !vr.Text() {
+		w.out = append(w.out, e.in...)
+		return nil
+	}
+	if !vr.CharSet() && plainASCII(e.value) {
+		w.out = append(w.out, e.in...)
+		return nil
+	}
+	text, err := w.decode(e.Tag, e.value, vr, lv)
+	if err != nil {
+		return err
+	}
+	if !w.utf8 || text == string(e.value) {
+		w.out = append(w.out, e.in...)
+	} else {
+		w.put(lv, e.Tag, written(e, r), []byte(text))
+	}
+	return nil
+}
+
+// decode gives a text that must be sound.
+func (w *rewriter) decode(tag dict.Tag, value []byte, vr dict.VR, lv *level) (string, error) {
+	bad := func(err error) error {
+		return &UnsafeError{
+			Reason: Undecodable, SOPInstanceUID: w.report.SOPInstanceUID, Err: err,
+			Detail: fmt.Sprintf("the text of %s is not of the Specific Character Set that the object declares; correct that at the source", tag),
+		}
+	}
+	if lv.set == nil {
+		if plainASCII(value) {
+			return string(value), nil
+		}
+		return "", bad(nil)
+	}
+	text, err := lv.set.DecodeStrict(value, vr)
+	if err != nil {
+		return "", bad(err)
+	}
+	return text, nil
+}
+
+// plainASCII tells whether a text is ASCII without escape sequences.
+func plainASCII(b []byte) bool {
+	for _, c := range b {
+		if c >= 0x80 || c == 0x1B {
+			return false
+		}
+	}
+	return true
+}
+
+// putText writes a new text in the character set in force. The error wraps charset.ErrNotRepresentable.
+func (w *rewriter) putText(lv *level, e elem, r rule, text string) error {
+	vr := written(e, r)
+	b, err := w.encode(text, vr, lv)
+	if err != nil {
+		return fmt.Errorf("%s: %w", e.Tag, err)
+	}
+	w.put(lv, e.Tag, vr, b)
+	return nil
+}
+
+func (w *rewriter) encode(text string, vr dict.VR, lv *level) ([]byte, error) {
+	w.value = append(w.value[:0], text...)
+	switch {
+	case w.utf8, plainASCII(w.value) && bytes.IndexByte(w.value, '~') < 0: // ~ and \ differ in JIS X 0201
+		return w.value, nil
+	case lv.set == nil:
+		return ascii.Encode(text, vr)
+	}
+	return lv.set.Encode(text, vr)
+}
+
+// changeText does what needs the decoded text.
+func (w *rewriter) changeText(e elem, a Action, r rule, lv *level, vr dict.VR) (bool, error) {
+	if !vr.Text() || lv.set == nil && !plainASCII(e.value) {
+		return false, nil
+	}
+	text := string(e.value)
+	if !plainASCII(e.value) {
+		var err error
+		if text, err = lv.set.DecodeStrict(e.value, vr); err != nil {
+			return false, nil //nolint:nilerr // what can't be read can't be cleaned: the basic action takes it away
+		}
+	}
+	switch a {
+	case Hash:
+		w.value = w.s.d.appendToken(w.value, "value", []byte(trim(text)))
+		w.put(lv, e.Tag, written(e, r), w.value)
+		return true, nil
+	case Edit:
+		return true, w.putText(lv, e, r, r.over.pattern.ReplaceAllString(strings.TrimRight(text, " \x00"), r.over.with))
+	}
+	cleaned, all := w.s.p.clean(text, vr)
+	switch {
+	case all:
+		return true, w.keep(e, r, lv)
+	case cleaned == "":
+		return false, nil
+	}
+	return true, w.putText(lv, e, r, cleaned)
+}
+
+// clean keeps the words of a text that the vocabulary has; all tells whether that is every one.
+func (p *Profile) clean(text string, vr dict.VR) (cleaned string, all bool) {
+	text = trim(text)
+	if !vr.MultiValued() {
+		return p.cleanValue(text)
+	}
+	values := strings.Split(text, `\`)
+	all, some := true, false
+	for i, v := range values {
+		kept, whole := p.cleanValue(v)
+		all = all && whole
+		some = some || kept != ""
+		values[i] = kept
+	}
+	if !some {
+		return "", all
+	}
+	return strings.Join(values, `\`), all
+}
+
+func (p *Profile) cleanValue(text string) (string, bool) {
+	var out strings.Builder
+	all := true
+	keep := func(word string) bool {
+		if word == "" {
+			return true
+		}
+		if !p.known(strings.ToLower(word)) {
+			return false
+		}
+		if out.Len() > 0 {
+			out.WriteByte(' ')
+		}
+		out.WriteString(word)
+		return true
+	}
+	for word := range strings.FieldsFuncSeq(text, separates) {
+		word = strings.Trim(word, ".,-+!#%")
+		if keep(word) {
+			continue
+		}
+		for part := range strings.FieldsFuncSeq(word, func(c rune) bool { return c == '-' || c == '+' || c == '.' || c == ',' }) {
+			if !keep(part) {
+				all = false
+			}
+		}
+	}
+	return out.String(), all
+}
+
+// separates tells whether a character stands between words.
+func separates(c rune) bool {
+	switch c {
+	case '-', '+', '.', ',', '#', '%', '!': // may be within one: T2-weighted, 0.6mm
+		return false
+	}
+	return c == utf8.RuneError || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c)
+}
+
+// mapUIDs maps the values of a UI attribute.
+func (w *rewriter) mapUIDs(value []byte) bool {
+	for i := 0; ; i++ {
+		one, rest, more := bytes.Cut(value, []byte{'\\'})
+		if i > 0 {
+			w.value = append(w.value, '\\')
+		}
+		w.value = append(w.value, w.s.mapUID(trimmed(one))...)
+		if !more {
+			return true
+		}
+		value = rest
+	}
+}
+
+// dummyText stands where a value is required and nothing may be said.
+const dummyText = "ANON"
+
+// appendDummy appends a value of the VR that says nothing; length is that of the original, for bytes.
+func appendDummy(b []byte, vr dict.VR, length int) []byte {
+	switch vr {
+	case dict.AS:
+		return append(b, "000Y"...)
+	case dict.DA:
+		return append(b, "19000101"...)
+	case dict.DT:
+		return append(b, "19000101000000"...)
+	case dict.TM:
+		return append(b, "000000"...)
+	case dict.DS, dict.IS:
+		return append(b, '0')
+	case dict.UR:
+		return append(b, "urn:anon"...)
+	}
+	if vr.Text() {
+		return append(b, dummyText...)
+	}
+	n := max(vr.Width(), 2)
+	if vr == dict.AT {
+		n = 4
+	}
+	return append(b, make([]byte, min(n, max(length, 2)))...)
+}
+
+// appendShifted moves the dates of a DA or DT by whole days. What has no day to move stays if it says no more than a time
+// of day or a time zone. ok is false if a value is none of its VR.
+func appendShifted(b, value []byte, vr dict.VR, offset int) (_ []byte, ok bool) {
+	at := len(b)
+	b = append(b, value...)
+	for rest := b[at:]; ; {
+		one, next, more := bytes.Cut(rest, []byte{'\\'})
+		if v := trimmed(one); len(v) > 0 && !shiftOne(v, vr, offset) {
+			return b[:at], false
+		}
+		if !more {
+			return b, true
+		}
+		rest = next
+	}
+}
+
+// shiftOne moves one date, in place.
+func shiftOne(v []byte, vr dict.VR, offset int) bool {
+	switch vr {
+	case dict.TM:
+		return isTime(v)
+	case dict.SH: // Timezone Offset From UTC (0008,0201)
+		return len(v) == 5 && (v[0] == '+' || v[0] == '-') && allDigits(v[1:])
+	case dict.DA:
+		if len(v) != 8 {
+			return false
+		}
+	case dict.DT:
+		if len(v) < 8 || len(v) > 26 || !isTimeOfDT(v[8:]) {
+			return false
+		}
+	default:
+		return false
+	}
+	y, m, d, ok := parseDate(v[:8])
+	if !ok {
+		return false
+	}
+	y, m, d = civil(days(y, m, d) + offset)
+	if y < 1 || y > 9999 {
+		return false
+	}
+	putDigits(v[:4], y)
+	putDigits(v[4:6], m)
+	putDigits(v[6:8], d)
+	return true
+}
+
+// appendTruncated moves dates to January 1st of their year.
+func appendTruncated(b, value []byte, vr dict.VR) (_ []byte, ok bool) {
+	if vr != dict.DA && vr != dict.DT {
+		return b, false
+	}
+	at := len(b)
+	for i := 0; ; i++ {
+		one, rest, more := bytes.Cut(value, []byte{'\\'})
+		if i > 0 {
+			b = append(b, '\\')
+		}
+		if v := trimmed(one); len(v) > 0 {
+			if len(v) < 4 || !allDigits(v[:4]) || vr == dict.DA && len(v) != 8 {
+				return b[:at], false
+			}
+			b = append(append(b, v[:4]...), "0101"...)
+		}
+		if !more {
+			return b, true
+		}
+		value = rest
+	}
+}
+
+func allDigits(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return true
+}
+
+// isTime tells whether a value is a TM, also in the form of ACR-NEMA with colons.
+func isTime(v []byte) bool {
+	v = bytes.ReplaceAll(v, []byte{':'}, nil)
+	whole, fraction, point := bytes.Cut(v, []byte{'.'})
+	return len(whole) <= 6 && len(whole)%2 == 0 && len(whole) > 0 && allDigits(whole) &&
+		(!point || len(whole) == 6 && len(fraction) <= 6 && allDigits(fraction))
+}
+
+// isTimeOfDT tells whether what follows the day of a DT is a time of day and an offset from UTC, each if given.
+func isTimeOfDT(v []byte) bool {
+	if i := bytes.IndexAny(v, "+-"); i >= 0 {
+		if len(v)-i != 5 || !allDigits(v[i+1:]) {
+			return false
+		}
+		v = v[:i]
+	}
+	return len(v) == 0 || bytes.IndexByte(v, ':') < 0 && isTime(v)
+}
+
+func parseDate(v []byte) (y, m, d int, ok bool) {
+	if !allDigits(v) {
+		return 0, 0, 0, false
+	}
+	y, m, d = number(v[:4]), number(v[4:6]), number(v[6:8])
+	if y < 1 || m < 1 || m > 12 || d < 1 {
+		return 0, 0, 0, false
+	}
+	cy, cm, cd := civil(days(y, m, d)) // a day that the month hasn't comes back as another
+	return y, m, d, cy == y && cm == m && cd == d
+}
+
+func number(v []byte) int {
+	n := 0
+	for _, c := range v {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+func putDigits(v []byte, n int) {
+	for i := len(v) - 1; i >= 0; i-- {
+		v[i] = '0' + byte(n%10)
+		n /= 10
+	}
+}
+
+// days counts the days of the Gregorian calendar from 1 March of the year 0; civil is its inverse.
+func days(y, m, d int) int {
+	if m <= 2 {
+		y, m = y-1, m+12
+	}
+	return 365*y + y/4 - y/100 + y/400 + (153*(m-3)+2)/5 + d - 1
+}
+
+func civil(n int) (y, m, d int) {
+	if n < 0 {
+		return 0, 0, 0
+	}
+	era := n / 146097
+	doe := n % 146097
+	yoe := (doe - doe/1460 + doe/36524 - doe/146096) / 365
+	doy := doe - (365*yoe + yoe/4 - yoe/100)
+	mp := (5*doy + 2) / 153
+	y, m, d = yoe+era*400, mp+3, doy-(153*mp+2)/5+1
+	if m > 12 {
+		y, m = y+1, m-12
+	}
+	return y, m, d
+}
