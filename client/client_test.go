@@ -194,8 +194,10 @@ func TestNamesAreOneSegment(t *testing.T) {
 func TestApplySuggestions(t *testing.T) {
 	c, s := scripted(t, answer(200, `{}`))
 	_, err := c.ApplySuggestions(t.Context(), "PACS", []client.Suggestion{
-		{Setting: "supports.study_root_get", Suggested: false}, {Setting: "supports.study_root_move", Suggested: true},
-		{Setting: "result_limit", Suggested: 100}, {Setting: "tls.use", Suggested: true},
+		{Setting: "supports.study_root_get", Suggested: false},
+		{Setting: "supports.study_root_move", Suggested: true},
+		{Setting: "result_limit", Suggested: 100},
+		{Setting: "tls.use", Suggested: true},
 	})
 	require.NoError(t, err)
 	require.Equal(t, "PATCH", s.requests[0].Method)

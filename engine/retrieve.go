@@ -208,11 +208,12 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
+	last := len(asked) == 1 && (destination != "" || r.source.offer == offerAll) // nothing more can be offered
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, uid := range asked {
 		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
-			r.noteRefusal(uid, result.Status, r.refusal(len(asked) == 1, s.instances[uid].class, meaning.Outcome))
+			r.noteRefusal(uid, result.Status, r.refusal(last, s.instances[uid].class, meaning.Outcome))
 		}
 	}
 	return nil

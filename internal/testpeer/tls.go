@@ -62,7 +62,7 @@ func (a *Authority) IssueUntil(t testing.TB, host string, end time.Time) *Identi
 	t.Helper()
 	template := &x509.Certificate{
 		NotAfter: end,
-		Subject: pkix.Name{CommonName: host}, DNSNames: []string{host},
+		Subject:  pkix.Name{CommonName: host}, DNSNames: []string{host},
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}

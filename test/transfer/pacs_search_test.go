@@ -42,6 +42,19 @@ func TestSearchOfMisbehavingServers(t *testing.T) {
 	}{
 		{name: "filters by no date", search: day, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, want: []int{7}},
 		{name: "filters by no PatientID", search: engine.Search{PatientID: "PHANTOM-002"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientID}}, want: []int{2, 3}},
+		{name: "filters by no name", search: engine.Search{PatientName: "phantom, b*"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName}}, want: []int{2, 3}},
+		{name: "filters by no accession number", search: engine.Search{AccessionNumber: "DEMO-0005"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}}, want: []int{4}},
+		{name: "filters by no modality", search: engine.Search{PatientID: "PHANTOM-002", Modality: "zz"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.ModalitiesInStudy}}},
+		{name: "filters by nothing", search: engine.Search{PatientName: "Nobody"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName, dict.PatientID, dict.StudyDate}}},
+		{name: "names nobody", search: engine.Search{PatientName: "Phantom*"}, faults: pacs.FindFaults{OmitKeys: []dict.Tag{dict.PatientName}}},
+		{
+			name: "cuts accession numbers", search: engine.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
+			faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}, First: 1, Cap: 1, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"ACCESSION-123456"}}},
+		},
+		{
+			name: "has long accession numbers", search: engine.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
+			faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}, First: 1, Cap: 1, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"ACCESSION-1234567890"}}},
+		},
 		{name: "has no date", search: day, faults: pacs.FindFaults{Answers: map[dict.Tag][]string{dict.StudyDate: nil}}, want: []int{7}},
 		{name: "leaves out what was asked for", search: day, faults: pacs.FindFaults{OmitKeys: []dict.Tag{dict.StudyDate, dict.ModalitiesInStudy, dict.NumberOfStudyRelatedInstances}}, want: []int{7}},
 		{name: "answers without identifiers", search: day, faults: pacs.FindFaults{EmptyPending: 2}, want: []int{7}},

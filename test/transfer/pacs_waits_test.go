@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -131,6 +132,58 @@ func TestSourceDropsIdle(t *testing.T) {
 	require.Zero(t, task.Failures+task.Losses)
 	require.Len(t, src.Recorder().Log().Gets, 2)
 	requireSame(t, src, dst, 8)
+}
+
+// TestIdleAssociationsAreStale: servers drop associations that have been idle for a while. The destination holds the last object of
+// the first series, and of the study, until the source has dropped its association: the next query or retrieve finds it gone, and opens
+// another; no attempt is counted. So it is the other way round, where the source holds between two objects.
+func TestIdleAssociationsAreStale(t *testing.T) {
+	const idle = 1200 * time.Millisecond // beyond the second after which an association is looked at before it is used again
+	drops := pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: idle}}
+	study := phantom.New(24, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series: []phantom.SeriesSpec{
+			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
+		},
+	})
+	t.Run("source", func(t *testing.T) {
+		t.Parallel()
+		src := startPACS(t, pacs.Config{Studies: []*phantom.Study{study}, Misbehave: drops})
+		last := []string{study.Instances()[3].SOPInstanceUID, study.Instances()[7].SOPInstanceUID}
+		dst := startPACS(t, pacs.Config{Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtStoreResponse && slices.Contains(last, e.SOPInstanceUID) {
+				drained(ctx, src)
+			}
+		}})
+		n := harness.New(t, harness.Config{})
+		n.AddServer("source", "SRC", src.Addr(), nil)
+		n.AddServer("destination", "DST", dst.Addr(), nil)
+		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+		task := n.Task(job.ID)
+		require.Equal(t, engine.Success, job.Status, task.Message)
+		require.Zero(t, task.Failures+task.Losses+task.Waits)
+		require.Len(t, src.Recorder().Log().Gets, 2, "none was sent in vain")
+		require.Equal(t, 2, src.Recorder().Log().Lost)
+		requireSame(t, src, dst, 8)
+	})
+	t.Run("destination", func(t *testing.T) {
+		t.Parallel()
+		dst := startPACS(t, pacs.Config{Misbehave: drops})
+		src := startPACS(t, pacs.Config{Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtSubOperation && e.Number == 2 {
+				drained(ctx, dst)
+			}
+		}})
+		n := harness.New(t, harness.Config{})
+		n.AddServer("source", "SRC", src.Addr(), nil)
+		n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = 1 })
+		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+		task := n.Task(job.ID)
+		require.Equal(t, engine.Success, job.Status, task.Message)
+		require.Zero(t, task.Failures+task.Losses+task.Waits)
+		require.Len(t, dst.Recorder().Log().Stores, 8, "each was sent once")
+		requireSame(t, src, dst, 8)
+	})
 }
 
 // TestStalledDestination: a destination that takes nothing for half the source's idle timeout ends the retrieve politely, by C-CANCEL.

@@ -84,7 +84,8 @@ func tlsFaults(t *testing.T) map[string]struct {
 		},
 		"another name": {
 			ca.DCMTK(ca.Issue(t, "elsewhere.example")), secureWith(ca, ours),
-			[]string{"for elsewhere.example, not for 127.0.0.1", "set the server name that is expected"}, false, "",
+			[]string{"for elsewhere.example, not for 127.0.0.1", "set the server name that is expected"},
+			false, "",
 		},
 		"ended": {
 			ca.DCMTK(ca.IssueUntil(t, "localhost", time.Now().Add(-time.Hour))), secureWith(ca, ours), []string{"its certificate is valid from", "renew it"}, false, "",
