@@ -169,6 +169,8 @@ func kindOf(tag dict.Tag, words string) int {
 		switch tag { // dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2, C.8.8.16, C.7.6.4)
 		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent:
 			kind = 2
+		case dict.ContentCreatorName: // 2 in editions before 2022 (Table 10-12): empty is right for all
+			kind = 2
 		}
 	}
 	return kind
