@@ -287,7 +287,11 @@ func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *eng
 			}
 		}
 	}
-	known, err := r.engine.KnowsMove(ctx, ids(senders), a.MoveOriginatorMessageID, study)
+	var messageID uint16
+	if slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.OurAE == originator(a) }) {
+		messageID = a.MoveOriginatorMessageID
+	}
+	known, err := r.engine.KnowsMove(ctx, ids(senders), messageID, study)
 	switch {
 	case err != nil:
 		return dimse.ProcessingFailure, failed
@@ -316,12 +320,14 @@ func ids(senders []*engine.Sender) []int64 {
 	return list
 }
 
+func originator(a *engine.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
+
 // byMove gives the run whose C-MOVE the object names, if the run expects it.
 func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.Delivery {
 	r.mu.RLock()
 	d := r.moves[a.MoveOriginatorMessageID]
 	r.mu.RUnlock()
-	if d == nil || strings.Trim(a.MoveOriginatorAETitle, " ") != d.CallingAE() || !isOf(d, senders) || !d.Expects(a.SOPInstanceUID) {
+	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) || !d.Expects(a.SOPInstanceUID) {
 		return nil
 	}
 	return d

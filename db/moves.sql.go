@@ -84,7 +84,7 @@ const knowsMove = `-- name: KnowsMove :one
 SELECT EXISTS (
     SELECT FROM expectations
     WHERE source_id = ANY($1::bigint[])
-      AND (message_id = $2::integer OR study_uid = $3::text)
+      AND (message_id = $2::integer AND ended_at IS NOT NULL OR study_uid = $3::text)
       AND coalesce(ended_at, now()) > now() - interval '1 hour')
 `
 
@@ -94,7 +94,8 @@ type KnowsMoveParams struct {
 	StudyUid  string
 }
 
-// KnowsMove tells whether one of these sources was told to move something, under a message ID or of a study, within the last hour.
+// KnowsMove tells whether one of these sources was told within the last hour to move something under a message ID, which has ended, or
+// of a study.
 func (q *Queries) KnowsMove(ctx context.Context, arg KnowsMoveParams) (bool, error) {
 	row := q.db.QueryRow(ctx, knowsMove, arg.Sources, arg.MessageID, arg.StudyUid)
 	var exists bool

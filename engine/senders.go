@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -16,6 +17,7 @@ type Sender struct {
 	ID       int64
 	Name     string
 	AETitles []string       // under which it calls
+	OurAE    string         // under which we call it: the Move Originator's
 	Ranges   []netip.Prefix // from which it calls; empty: from anywhere
 	// Destination and PlainDestination are the names under which it knows the receiver, if not by the receiver's own.
 	Destination, PlainDestination string
@@ -37,7 +39,7 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 	for _, row := range rows {
 		s := &Sender{
 			ID: row.ID, Name: row.Name, AETitles: append([]string{row.AeTitle}, row.OtherAeTitles...),
-			Destination: row.MoveDestination, PlainDestination: row.MoveDestinationPlain,
+			OurAE: cmp.Or(row.CallingAeTitle, e.cfg.AETitle), Destination: row.MoveDestination, PlainDestination: row.MoveDestinationPlain,
 		}
 		for _, text := range row.AddressRanges {
 			p, err := addressRange(text)
@@ -51,8 +53,8 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 	return senders, nil
 }
 
-// KnowsMove tells whether one of the servers was told within the last hour to send something under a message ID (0: none), or of a
-// study ("": none).
+// KnowsMove tells whether one of the servers was told within the last hour to send something under a message ID (0: none), which has
+// ended, or of a study ("": none).
 func (e *Engine) KnowsMove(ctx context.Context, servers []int64, messageID uint16, study string) (bool, error) {
 	return e.q.KnowsMove(ctx, db.KnowsMoveParams{Sources: servers, MessageID: int32(messageID), StudyUid: study})
 }

@@ -24,12 +24,13 @@ WHERE e.ended_at IS NULL
 -- name: DeleteOldMoves :exec
 DELETE FROM expectations WHERE ended_at < now() - interval '1 hour';
 
--- KnowsMove tells whether one of these sources was told to move something, under a message ID or of a study, within the last hour.
+-- KnowsMove tells whether one of these sources was told within the last hour to move something under a message ID, which has ended, or
+-- of a study.
 -- name: KnowsMove :one
 SELECT EXISTS (
     SELECT FROM expectations
     WHERE source_id = ANY(sqlc.arg(sources)::bigint[])
-      AND (message_id = sqlc.arg(message_id)::integer OR study_uid = sqlc.arg(study_uid)::text)
+      AND (message_id = sqlc.arg(message_id)::integer AND ended_at IS NOT NULL OR study_uid = sqlc.arg(study_uid)::text)
       AND coalesce(ended_at, now()) > now() - interval '1 hour');
 
 -- ListStoringServers gives what tells servers apart that call our receiver.
