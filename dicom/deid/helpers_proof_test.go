@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -94,6 +95,9 @@ func proofKey(n byte) deid.Key {
 	}
 	return k
 }
+
+// deadline is what no program that a test starts may take: a safety, not a measure.
+const deadline = time.Minute
 
 const proofPseudonym = "PSEUDO4711"
 
