@@ -15,23 +15,20 @@ var builtin = []struct {
 	name string
 	make func() *Profile
 }{
-	{DefaultProfile, sync.OnceValue(func() *Profile {
-		return ready(&Profile{
-			name: DefaultProfile, base: basicBase,
-			options: ModifiedDates | RetainPatientCharacteristics | CleanDescriptors | RetainSafePrivate,
-		})
-	})},
-	{basicBase, sync.OnceValue(func() *Profile { return ready(&Profile{name: basicBase, base: basicBase}) })},
-	{aditBase, sync.OnceValue(func() *Profile { return ready(&Profile{name: aditBase, base: aditBase, options: RetainSafePrivate}) })},
+	{DefaultProfile, ready(DefaultProfile, basicBase, "modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private")},
+	{basicBase, ready(basicBase, basicBase)},
+	{aditBase, ready(aditBase, aditBase, "retain-safe-private")},
 }
 
-// ready makes a profile of ours; a mistake in it shows in the first test.
-func ready(p *Profile) *Profile {
-	p.version = "1"
-	if err := p.finish(); err != nil {
-		panic(err)
-	}
-	return p
+// ready makes a profile of ours when it is asked for; a mistake in it shows in the first test.
+func ready(name, base string, options ...string) func() *Profile {
+	return sync.OnceValue(func() *Profile {
+		p, err := NewProfile(Definition{Name: name, Version: "1", Base: base, Options: options})
+		if err != nil {
+			panic(err)
+		}
+		return p
+	})
 }
 
 // BuiltinProfiles names the profiles that need no file.
@@ -48,7 +45,8 @@ func BuiltinProfile(name string) (*Profile, bool) {
 	i := slices.IndexFunc(builtin, func(b struct {
 		name string
 		make func() *Profile
-	}) bool {
+	},
+	) bool {
 		return b.name == name
 	})
 	if i < 0 {

@@ -27,6 +27,7 @@ const engine = 1
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {
+	definition    Definition
 	name, version string
 	base          string
 	options       Option
@@ -78,6 +79,9 @@ func (p *Profile) Name() string { return p.name }
 
 // Version gives the profile's version, as its author counts.
 func (p *Profile) Version() string { return p.version }
+
+// Definition gives what the profile was made of, for a browser that is to work by it. It must not be changed.
+func (p *Profile) Definition() Definition { return p.definition }
 
 // Hash gives the SHA-256 of what the profile says, in hexadecimal: comments and order of keys don't matter. It changes
 // too if a new release would give another output.
