@@ -54,6 +54,39 @@ func TestToolsWithDCMTK(t *testing.T) {
 	}
 }
 
+// The tools over TLS.
+func TestToolsOverTLS(t *testing.T) {
+	ca := testpeer.NewAuthority(t)
+	ours, theirs := ca.Issue(t, "adit.example"), ca.Issue(t, "localhost")
+	sent, received := t.TempDir(), t.TempDir()
+	paths, err := phantom.DemoStudies()[11].WriteFiles(sent)
+	require.NoError(t, err)
+	scp := testpeer.StoreSCP(t, []string{testpeer.NoDelay}, received, ca.DCMTK(theirs, "--fork")...)
+	port := strconv.Itoa(scp.Port)
+	own := []string{"--tls", "--tls-ca", ca.File, "--tls-cert", ours.CertificateFile, "--tls-key", ours.KeyFile}
+	out, errs, code := runAdit(t, append([]string{"echo", "127.0.0.1", port, "-aec", "STORESCP"}, own...)...)
+	require.Equal(t, 0, code, out+errs)
+	out, errs, code = runAdit(t, append([]string{"store", "127.0.0.1", port, "-aec", "STORESCP", sent}, own...)...)
+	require.Equal(t, 0, code, out+errs)
+	files, err := os.ReadDir(received)
+	require.NoError(t, err)
+	require.Len(t, files, len(paths))
+	for words, args := range map[string][]string{
+		"which is not trusted here":           {"--tls"},
+		"set a client certificate":            {"--tls", "--tls-ca", ca.File},
+		"whether TLS is to be used there":     nil,
+		"not for other.example; check":        append([]string{"--tls-server-name", "other.example"}, own...),
+		"the key without a password":          {"--tls", "--tls-cert", ours.CertificateFile},
+		"TLS is only used with --tls; add it": {"--tls-ca", ca.File},
+	} {
+		_, errs, code = runAdit(t, append([]string{"echo", "127.0.0.1", port}, args...)...)
+		require.NotEqual(t, 0, code)
+		require.Contains(t, errs, words)
+	}
+	_, errs, code = runAdit(t, append([]string{"echo", "127.0.0.1", port, "--tls-server-name", "other.example", "--tls-verify", "authority"}, own...)...)
+	require.Equal(t, 0, code, errs)
+}
+
 // DCMTK's tools against ADIT's receiver: who isn't known is rejected; C-ECHO is answered, objects that nobody asked for are refused for good.
 func TestListenerWithDCMTK(t *testing.T) {
 	study := phantom.DemoStudies()[11]

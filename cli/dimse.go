@@ -4,10 +4,12 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
 )
 
 // peer says which DICOM server a tool calls.
@@ -24,13 +27,58 @@ type peer struct {
 	AET     string        `name:"aet" env:"ADIT_AE_TITLE" default:"ADIT" placeholder:"AET" help:"Our AE title (${default}). -aet works as well."`
 	AEC     string        `name:"aec" default:"ANY-SCP" placeholder:"AET" help:"The server's AE title (${default}). -aec works as well."`
 	Timeout time.Duration `default:"60s" placeholder:"D" help:"Without any progress for so long, give up (${default})."`
+
+	TLS           bool   `name:"tls" help:"Use TLS."`
+	TLSProfile    string `name:"tls-profile" enum:"bcp195-rfc9325,bcp195" default:"bcp195-rfc9325" placeholder:"PROFILE" help:"bcp195-rfc9325 (default), or bcp195 for older devices."`
+	TLSVerify     string `name:"tls-verify" enum:"name,authority,nothing" default:"name" placeholder:"HOW" help:"name (default): its certificate must be of a trusted authority and name it; authority: the name doesn't matter; nothing: any will do."`
+	TLSCA         string `name:"tls-ca" type:"existingfile" placeholder:"FILE" help:"PEM file with the authorities to be trusted; those of the system if there is none."`
+	TLSCert       string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"PEM file with our certificate."`
+	TLSKey        string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"PEM file with its private key, without a password."`
+	TLSServerName string `name:"tls-server-name" placeholder:"NAME" help:"Name in its certificate, if it isn't its host."`
+}
+
+// secured gives the configuration of TLS, nil without.
+func (p *peer) secured() (*tls.Config, error) {
+	if !p.TLS {
+		if p.TLSCA+p.TLSCert+p.TLSKey+p.TLSServerName != "" {
+			return nil, usage("TLS is only used with --tls; add it, or leave the other options of TLS out")
+		}
+		return nil, nil //nolint:nilnil // none
+	}
+	o := ul.TLSOptions{ServerName: p.TLSServerName}
+	if p.TLSProfile == "bcp195" {
+		o.Profile = ul.ProfileBCP195
+	}
+	switch p.TLSVerify {
+	case "authority":
+		o.Verification = ul.VerifyAuthority
+	case "nothing":
+		o.Verification = ul.VerifyNothing
+	}
+	for _, f := range []struct {
+		name string
+		to   *[]byte
+	}{{p.TLSCA, &o.Authorities}, {p.TLSCert, &o.Certificate}, {p.TLSKey, &o.Key}} {
+		if f.name == "" {
+			continue
+		}
+		var err error
+		if *f.to, err = os.ReadFile(f.name); err != nil {
+			return nil, err
+		}
+	}
+	return ul.ClientTLS(o)
 }
 
 // call opens an association, runs fn and releases it.
 func (p *peer) call(ctx context.Context, contexts []dimse.Context, fn func(*dimse.Association) error) error {
+	secured, err := p.secured()
+	if err != nil {
+		return err
+	}
 	a, err := dimse.Dial(ctx, dimse.Config{
 		Addr: net.JoinHostPort(p.Host, strconv.Itoa(p.Port)), CallingAE: p.AET, CalledAE: p.AEC, Contexts: contexts, IdleTimeout: p.Timeout,
-		ConnectTimeout: min(p.Timeout, 30*time.Second),
+		ConnectTimeout: min(p.Timeout, 30*time.Second), TLS: secured,
 	})
 	if err != nil {
 		return err

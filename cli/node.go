@@ -51,9 +51,9 @@ type nodeTLS struct {
 	TLS            *bool   `name:"tls" negatable:"" help:"Use TLS there."`
 	TLSProfile     *string `name:"tls-profile" enum:"bcp195-rfc9325,bcp195" placeholder:"PROFILE" help:"bcp195-rfc9325 (default), or bcp195 for older devices."`
 	TLSVerify      *string `name:"tls-verify" enum:"name,authority" placeholder:"HOW" help:"name (default): its certificate must be of a trusted authority and name it; authority: the name doesn't matter."`
-	TLSAuthorities *string `name:"tls-ca" type:"existingfile" placeholder:"FILE" help:"PEM file with the certificates of the authorities that sign its certificate; those that the system trusts if there are none."`
-	TLSCertificate *string `name:"tls-cert" type:"existingfile" placeholder:"FILE" help:"PEM file with the certificate that ADIT shows there."`
-	TLSKey         *string `name:"tls-key" type:"existingfile" placeholder:"FILE" help:"PEM file with its private key, without a password. It is kept encrypted and never shown again."`
+	TLSAuthorities *string `name:"tls-ca" placeholder:"FILE" help:"PEM file with the certificates of the authorities that sign its certificate; empty: those that the system trusts."`
+	TLSCertificate *string `name:"tls-cert" placeholder:"FILE" help:"PEM file with the certificate that ADIT shows there; empty: none."`
+	TLSKey         *string `name:"tls-key" placeholder:"FILE" help:"PEM file with its private key, without a password. It is kept encrypted and never shown again."`
 	TLSServerName  *string `name:"tls-server-name" placeholder:"NAME" help:"Name in its certificate, if it isn't its host."`
 }
 
@@ -70,11 +70,14 @@ func (c *nodeTLS) change() (*client.TLSChange, error) {
 		if f.file == nil {
 			continue
 		}
-		b, err := os.ReadFile(*f.file)
-		if err != nil {
-			return nil, err
+		text := ""
+		if *f.file != "" {
+			b, err := os.ReadFile(*f.file)
+			if err != nil {
+				return nil, err
+			}
+			text = string(b)
 		}
-		text := string(b)
 		*f.to = &text
 	}
 	return out, nil

@@ -56,6 +56,18 @@ func (q *Queries) LockServer(ctx context.Context, id int64) (Server, error) {
 	return i, err
 }
 
+const nextMoveMessageID = `-- name: NextMoveMessageID :one
+SELECT nextval('move_message_ids')::integer
+`
+
+// NextMoveMessageID gives a message ID for a C-MOVE that belongs to no task.
+func (q *Queries) NextMoveMessageID(ctx context.Context) (int32, error) {
+	row := q.db.QueryRow(ctx, nextMoveMessageID)
+	var column_1 int32
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const updateServer = `-- name: UpdateServer :exec
 UPDATE servers SET
     ae_title = $2, host = $3, port = $4, calling_ae_title = $5, patient_root_find = $6, patient_root_get = $7, patient_root_move = $8,

@@ -81,6 +81,8 @@ func (a *Arrival) Close() {
 type Delivery struct {
 	r   *run
 	ctx context.Context // of the run
+	// look takes the objects instead of the run; nil: the run does.
+	look func(*Arrival) dimse.Status
 
 	mu      sync.Mutex
 	series  map[string]string // of each instance that the source lists, by SOP Instance UID
@@ -236,6 +238,9 @@ func (d *Delivery) leave() {
 // Take takes an object and gives what its sender is to be told: Success when the object is buffered whole, or delivered, or was so
 // before (duplicate). ok is false if the run takes nothing any more; nothing is read of the object then.
 func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, duplicate, ok bool) {
+	if d.look != nil {
+		return d.look(a), false, true
+	}
 	in := d.enter(ctx)
 	if in == nil {
 		return 0, false, false
@@ -301,7 +306,7 @@ func Choose(plain func(calledAE string) bool) func(*dimse.AssociationRequest, ul
 		if _, registered := dict.LookupUID(c.AbstractSyntax); registered && c.AbstractSyntax != dict.Verification && !dict.IsStorageClass(c.AbstractSyntax) {
 			return "", ul.ContextAbstractSyntaxRefused
 		}
-		syntax := chosen(c.TransferSyntaxes, plain(rq.CalledAE))
+		syntax := chosen(c.TransferSyntaxes, plain(rq.CalledAE), mayHavePixels(c.AbstractSyntax))
 		if syntax == "" {
 			return "", ul.ContextTransferSyntaxesRefused
 		}
@@ -310,13 +315,15 @@ func Choose(plain func(calledAE string) bool) func(*dimse.AssociationRequest, ul
 }
 
 // chosen gives the transfer syntax to take; none if there is none.
-func chosen(proposed []string, plain bool) string {
-	if plain {
+func chosen(proposed []string, plain, pixels bool) string {
+	if plain || !pixels {
 		for _, wanted := range dataSyntaxes[:2] {
 			if slices.Contains(proposed, wanted) {
 				return wanted
 			}
 		}
+	}
+	if plain {
 		return ""
 	}
 	for _, acceptable := range []func(u string) bool{

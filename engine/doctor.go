@@ -42,11 +42,13 @@ type Report struct {
 
 // doctor tries what a server can do, over one interactive slot, and takes down what it sees.
 type doctor struct {
+	e      *Engine
 	node   DICOMNode
 	peer   pacs.Peer
 	slot   *pacs.Slot
 	title  string // of our receiver, as the server knows it
 	report Report
+	offers map[string]bool // by SOP class
 }
 
 // CheckNode tries whether a server answers, offers what it is configured with, can be searched at every level and sends an image, or
@@ -66,7 +68,7 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 		}
 		return Report{Checks: []Check{c}}, nil
 	}
-	d := &doctor{node: node, peer: e.peer(node), title: orDefault(node.Server.MoveDestination, e.cfg.AETitle)}
+	d := &doctor{e: e, node: node, peer: e.peer(node), title: orDefault(node.Server.MoveDestination, e.cfg.AETitle)}
 	if d.slot, err = e.door.Interactive(ctx, d.peer); err != nil {
 		return Report{}, err
 	}
@@ -92,7 +94,7 @@ func (d *doctor) examine(ctx context.Context) error {
 	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if d.node.Server.StoreScp {
+	if d.node.Server.StoreScp && d.offers[dict.CTImageStorage] {
 		d.takes(ctx)
 	}
 	src := &source{node: d.node, peer: d.peer, slot: d.slot}
@@ -132,9 +134,11 @@ func (d *doctor) reach(ctx context.Context) bool {
 func (d *doctor) compare(a *pacs.Association) {
 	all := services(d.node.Server)
 	offered := map[string]bool{} // by the kind of service
+	d.offers = map[string]bool{}
 	var lacking []service
 	for _, s := range all {
 		accepted := len(a.Accepted(s.class)) > 0
+		d.offers[s.class] = accepted
 		switch {
 		case s.on && accepted:
 			offered[s.kind] = true
@@ -145,7 +149,7 @@ func (d *doctor) compare(a *pacs.Association) {
 		}
 	}
 	for _, s := range all {
-		if accepted := len(a.Accepted(s.class)) > 0; s.on || !accepted || offered[s.kind] {
+		if s.on || !d.offers[s.class] || offered[s.kind] {
 			continue
 		}
 		if s.kind == "store" {
@@ -215,7 +219,7 @@ const sample = 8
 // find searches at every level, from the newest studies backwards. It gives instances to retrieve, nil if there are none.
 func (d *doctor) find(ctx context.Context, src *source) *specimen {
 	s := d.node.Server
-	if !s.StudyRootFind && !s.PatientRootFind {
+	if !s.StudyRootFind && !s.PatientRootFind || !d.offers[src.findClass()] {
 		return nil
 	}
 	study, err := d.anyStudy(ctx, src)
@@ -430,7 +434,7 @@ func (d *doctor) lacking(name string, answer *stream.DataSet, asked []dict.Tag) 
 // retrieve gets a few images and throws them away.
 func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	s := d.node.Server
-	if !s.StudyRootGet && !s.PatientRootGet {
+	if !s.StudyRootGet && !s.PatientRootGet || !d.offers[src.getClass()] {
 		return
 	}
 	uids := sp.instances[:min(sample, len(sp.instances))]
@@ -468,7 +472,7 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 		return
 	}
 	if methods := methodsOf(s); slices.Contains(methods, MethodMove) && methods[0] != MethodMove {
-		d.suggest("retrieve_methods", methods, []string{MethodMove, MethodGet}, "C-GET did not bring what was asked for")
+		d.suggest("retrieve.methods", methods, []string{MethodMove, MethodGet}, "C-GET did not bring what was asked for")
 	}
 }
 

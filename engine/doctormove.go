@@ -4,49 +4,124 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/stream"
 )
 
-// move has the server send one image to our receiver, as it would in a transfer. Nobody here waits for that image: a receiver refuses it, and
-// so the sub-operation fails; but a server that gets so far knows the title.
+// arrived is what the doctor sees of an image that it had moved.
+type arrived struct {
+	mu         sync.Mutex
+	bytes      int64
+	syntax     string
+	originator bool // it named the C-MOVE that it belongs to
+	taken      chan struct{}
+}
+
+// move has the server send one image to our receiver, as it would in a transfer. Without a receiver in this process the image is refused; but
+// a server that gets so far knows the AE title.
 func (d *doctor) move(ctx context.Context, src *source, sp *specimen) {
 	s := d.node.Server
-	if !s.StudyRootMove && !s.PatientRootMove {
+	if !s.StudyRootMove && !s.PatientRootMove || !d.offers[src.moveClass()] {
 		return
 	}
-	class := dict.StudyRootQueryRetrieveInformationModelMove
-	if !s.StudyRootMove {
-		class = dict.PatientRootQueryRetrieveInformationModelMove
+	if moved, err := d.e.q.StudyIsMoved(ctx, db.StudyIsMovedParams{SourceID: d.node.ID, StudyUid: sp.inv.study}); err != nil || moved {
+		d.goodf("move", "Not tried: a transfer moves the only study at hand just now.")
+		return
 	}
-	src.release(ctx)
-	a, err := d.slot.Open(ctx, d.peer, []dimse.Context{{AbstractSyntax: class, TransferSyntaxes: plainSyntaxes}})
+	id, err := d.e.q.NextMoveMessageID(ctx)
 	if !d.tried("move", err) {
 		return
 	}
-	defer func() { _ = a.Release(ctx) }() // it ends in any case
-	id := &stream.DataSet{}
-	id.Set(dict.QueryRetrieveLevel, "SERIES")
-	id.Set(dict.PatientID, sp.inv.patientID)
-	id.Set(dict.StudyInstanceUID, sp.inv.study)
-	id.Set(dict.SeriesInstanceUID, sp.series.uid)
-	if len(sp.instances) > 0 {
-		id.Set(dict.QueryRetrieveLevel, "IMAGE")
-		id.Set(dict.SOPInstanceUID, sp.instances[0])
+	got := &arrived{taken: make(chan struct{}, 1)}
+	delivery := d.expect(ctx, src, sp, got, uint16(id))
+	d.e.inbox.Open(delivery)
+	defer d.e.inbox.Close(delivery)
+	d.e.inbox.Expect(delivery, uint16(id))
+	defer d.e.inbox.Ended(uint16(id))
+
+	start, stop := time.Now(), make(chan struct{})
+	over := context.AfterFunc(ctx, func() { close(stop) })
+	defer over()
+	result, err := src.move(ctx, sp.inv, sp.series.uid, sp.instances[:min(1, len(sp.instances))], dimse.MoveRequest{
+		Destination: d.title, MessageID: uint16(id), Stop: stop,
+	})
+	if err == nil && result.Completed.Value > 0 {
+		d.awaitLate(ctx, got)
 	}
-	result, err := a.Move(ctx, dimse.MoveRequest{SOPClassUID: class, Identifier: id, Destination: d.title}, nil)
+	d.judgeMove(got, result, err, time.Since(start))
+}
+
+// expect makes a delivery that looks at what arrives.
+func (d *doctor) expect(ctx context.Context, src *source, sp *specimen, got *arrived, id uint16) *Delivery {
+	inv := *sp.inv
+	inv.series = []*seriesInventory{sp.series}
+	delivery := newDelivery(ctx, &run{e: d.e, source: src, src: d.node, inv: &inv})
+	delivery.look = func(a *Arrival) dimse.Status {
+		n, err := io.Copy(io.Discard, a.Data)
+		if err != nil {
+			return dimse.ProcessingFailure
+		}
+		got.mu.Lock()
+		defer got.mu.Unlock()
+		got.bytes += n
+		got.syntax = a.TransferSyntaxUID
+		got.originator = a.MoveOriginatorMessageID == id && strings.Trim(a.MoveOriginatorAETitle, " ") == src.peer.CallingAE
+		select {
+		case got.taken <- struct{}{}:
+		default:
+		}
+		return dimse.Success
+	}
+	return delivery
+}
+
+// awaitLate waits for an image that comes later than the answer that says that it was sent.
+func (d *doctor) awaitLate(ctx context.Context, got *arrived) {
+	if !d.e.inbox.Listens() {
+		return
+	}
+	timer := time.NewTimer(time.Duration(d.node.Server.MovePatienceS) * time.Second)
+	defer timer.Stop()
+	select {
+	case <-got.taken:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, took time.Duration) {
+	got.mu.Lock()
+	defer got.mu.Unlock()
 	meaning := result.Status.Meaning(dimse.CMove)
+	counts := fmt.Sprintf("%d sent, %d failed", result.Completed.Value+result.Warning.Value, result.Failed.Value)
 	switch {
 	case err != nil:
 		d.badf("move", "%s", sentence(err))
 	case meaning.Outcome == dimse.Configure:
-		d.badf("move", "The server doesn't know the destination %s (status %s); have its administrator add this AE title with the address and port of ADIT's receiver, "+
-			"or set the title under which it knows that (move_destination).", d.title, result.Status)
+		d.badf("move", "The server doesn't know the Move Destination %s (status %s): have its administrator enter this AE title there with the address and port of "+
+			"ADIT's receiver, or set the title under which the receiver is known there (move_destination).", d.title, result.Status)
+	case got.syntax != "":
+		d.goodf("move", "An image of %s arrived in %s as %s.", megabytes(got.bytes), milliseconds(took), dict.TransferSyntaxOf(got.syntax).Name)
+		if got.originator != d.node.Server.MoveOriginator {
+			why := "what it sends names the C-MOVE that it belongs to: several tasks may move one study at once"
+			if !got.originator {
+				why = "what it sends doesn't name the C-MOVE that it belongs to: one study may only be moved once at a time"
+			}
+			d.suggest("retrieve.move_originator", d.node.Server.MoveOriginator, got.originator, why)
+		}
+	case !d.e.inbox.Listens():
+		d.goodf("move", "The server knows the Move Destination %s (%s), but no receiver runs in this process (--dicom-listen), so nothing could arrive.", d.title, counts)
 	case result.Failed.Value > 0 || result.Completed.Value > 0:
-		d.goodf("move", "The server knows the destination %s, and tries to send there.", d.title)
+		d.badf("move", "The server knows the Move Destination %s, but nothing arrived here (%s, status %s): check the address and port that it has for this AE title, the "+
+			"firewalls between, and whether it calls under its own AE title.", d.title, counts, result.Status)
 	default:
-		d.badf("move", "The server answered with status %s: %s. Look into its log.", result.Status, meaning.Text)
+		d.badf("move", "The server answered with status %s, and nothing arrived: %s. Look into its log.", result.Status, meaning.Text)
 	}
 }

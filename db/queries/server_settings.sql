@@ -20,3 +20,7 @@ SELECT * FROM servers WHERE id = $1 FOR UPDATE;
 INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, $4)
 ON CONFLICT (group_id, dicom_node_id) DO UPDATE SET
     is_source = node_access.is_source OR excluded.is_source, is_destination = node_access.is_destination OR excluded.is_destination;
+
+-- NextMoveMessageID gives a message ID for a C-MOVE that belongs to no task.
+-- name: NextMoveMessageID :one
+SELECT nextval('move_message_ids')::integer;

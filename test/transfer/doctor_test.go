@@ -3,8 +3,12 @@
 package transfer
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -12,96 +16,232 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
+
+// diagnosis is what the doctor is to say of a server.
+type diagnosis struct {
+	good, bad map[string]string // check → part of its words
+	absent    string            // check
+	suggests  map[string]any    // setting → value
+}
+
+func (d diagnosis) require(t *testing.T, r engine.Report) {
+	t.Helper()
+	seen, suggested := map[string]engine.Check{}, map[string]any{}
+	for _, c := range r.Checks {
+		seen[c.Name] = c
+		require.NotEmpty(t, c.Detail)
+		require.True(t, strings.HasSuffix(c.Detail, "."), c.Detail)
+		require.NotContains(t, c.Detail, "PHANTOM-00")
+	}
+	for _, s := range r.Suggestions {
+		suggested[s.Setting] = s.Suggested
+		require.NotEqual(t, s.Now, s.Suggested)
+		require.NotEmpty(t, s.Why)
+	}
+	for name, words := range d.good {
+		require.True(t, seen[name].OK, "%s: %+v", name, r.Checks)
+		require.Contains(t, seen[name].Detail, words)
+	}
+	for name, words := range d.bad {
+		require.Contains(t, seen, name)
+		require.False(t, seen[name].OK, "%s: %+v", name, r.Checks)
+		require.Contains(t, seen[name].Detail, words)
+	}
+	for name, c := range seen {
+		if _, expected := d.bad[name]; !c.OK && !expected {
+			t.Errorf("%s: %s", name, c.Detail)
+		}
+	}
+	if d.absent != "" {
+		require.NotContains(t, seen, d.absent)
+	}
+	if d.suggests == nil {
+		d.suggests = map[string]any{}
+	}
+	if _, expected := d.suggests[offersMove]; !expected {
+		delete(suggested, offersMove) // dicom/pacs always does
+	}
+	require.Equal(t, d.suggests, suggested)
+}
 
 // TestDoctor: the check of a server says in words what it lacks, and what to do.
 func TestDoctor(t *testing.T) {
 	counts := []dict.Tag{dict.NumberOfSeriesRelatedInstances, dict.NumberOfStudyRelatedInstances}
-	tests := []struct {
-		name   string
-		set    func(*pacs.Config)
-		good   map[string]string // check → part of its words
-		bad    map[string]string
-		absent string
+	find := func(f pacs.FindFaults) func(*pacs.Config) {
+		return func(c *pacs.Config) { c.Misbehave.Find = f }
+	}
+	demo := func(f pacs.FindFaults) func(*pacs.Config) {
+		return func(c *pacs.Config) { c.Studies, c.Misbehave.Find = phantom.DemoStudies(), f }
+	}
+	n := harness.New(t, harness.Config{})
+	receives := func(f pacs.MoveFaults) func(*pacs.Config) {
+		return func(c *pacs.Config) {
+			c.MoveDestinations, c.Misbehave.Move = map[string]string{"ADIT": n.ReceiverAddr}, f
+		}
+	}
+	originator := map[string]any{"retrieve.move_originator": true}
+	for _, tt := range []struct {
+		name     string
+		set      func(*pacs.Config)
+		settings func(*engine.NewServer)
+		diagnosis
 	}{
 		{
-			name: "nothing wrong", set: func(*pacs.Config) {},
-			good: map[string]string{
-				"echo": "C-ECHO answered in", "find (study root)": "offers it", "store": "offers it", "transfer syntaxes": "JPEG 2000",
-				"find studies": "answers everything", "find series": "listed", "find images": "can be proven complete",
-				"get": "as Explicit VR Little Endian",
+			"nothing wrong", receives(pacs.MoveFaults{}), nil,
+			diagnosis{suggests: originator, good: map[string]string{
+				"association": "open after", "echo": "was answered in", "find (study root)": "offers it", "store": "offers it", "transfer syntaxes": "JPEG 2000",
+				"find studies": "answers everything", "find keys": "filters by patient", "find limit": "No limit of results was met", "find series": "listed",
+				"find images": "can be proven complete", "get": "5 images of", "move": "An image of",
+			}},
+		},
+		{"empty", func(c *pacs.Config) { c.Studies = nil }, nil, diagnosis{good: map[string]string{"find studies": "finds no study"}, absent: "get"}},
+		{
+			"uncompressed only", func(c *pacs.Config) { receives(pacs.MoveFaults{})(c); c.StorageSyntaxes = plain }, nil,
+			diagnosis{suggests: originator, good: map[string]string{"transfer syntaxes": "uncompressed only"}},
+		},
+		{
+			"no IMAGE level", find(pacs.FindFaults{ImageLevelRefused: true}), noMove,
+			diagnosis{suggests: map[string]any{"find_images": false}, good: map[string]string{"find images": "proven complete by the count", "get": "5 images of"}},
+		},
+		{
+			"no IMAGE level, known", find(pacs.FindFaults{ImageLevelEmpty: true}), func(s *engine.NewServer) { noMove(s); s.FindImages = new(bool) },
+			diagnosis{good: map[string]string{"find images": "proven complete by the count"}},
+		},
+		{
+			"an IMAGE level that nobody asks for", find(pacs.FindFaults{}), func(s *engine.NewServer) { noMove(s); s.FindImages = new(bool) },
+			diagnosis{suggests: map[string]any{"find_images": true}, good: map[string]string{"find images": "can be proven complete"}},
+		},
+		{
+			"neither list nor counts", find(pacs.FindFaults{ImageLevelEmpty: true, OmitKeys: counts}), noMove,
+			diagnosis{
+				good: map[string]string{"find studies": "lack NumberOfStudyRelatedInstances"}, bad: map[string]string{"find images": "neither listed nor counted"},
+			},
+		},
+		{"capped lists", find(pacs.FindFaults{Cap: 3}), noMove, diagnosis{bad: map[string]string{"find images": "caps its answers"}}},
+		{
+			"capped searches", demo(pacs.FindFaults{Cap: 5}), noMove,
+			diagnosis{
+				suggests: map[string]any{"result_limit": 5},
+				bad:      map[string]string{"find limit": "ends a search after 5 studies without a sign", "find images": "caps its answers"},
 			},
 		},
 		{
-			name: "empty", set: func(c *pacs.Config) { c.Studies = nil },
-			good: map[string]string{"find studies": "finds no study"}, absent: "get",
+			"more than the limit", demo(pacs.FindFaults{}), func(s *engine.NewServer) { noMove(s); s.ResultLimit = 10 },
+			diagnosis{good: map[string]string{"find limit": "more than the 10 studies"}},
 		},
 		{
-			name: "uncompressed only", set: func(c *pacs.Config) { c.StorageSyntaxes = plain },
-			good: map[string]string{"transfer syntaxes": "uncompressed only"},
+			"ignores keys", demo(pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName, dict.StudyDate}}), noMove,
+			diagnosis{good: map[string]string{"find keys": "doesn't filter by PatientName, StudyDate"}, absent: "find limit"},
 		},
 		{
-			name: "no IMAGE level", set: func(c *pacs.Config) { c.Misbehave.Find.ImageLevelRefused = true },
-			good: map[string]string{"find images": "proven complete by the count", "get": "An image of"},
+			"answers C-CANCEL by an abort", demo(pacs.FindFaults{AbortOnCancel: true}), noMove,
+			diagnosis{good: map[string]string{"find keys": "filters by", "get": "images of"}},
 		},
 		{
-			name: "neither list nor counts", set: func(c *pacs.Config) {
-				c.Misbehave.Find = pacs.FindFaults{ImageLevelEmpty: true, OmitKeys: counts}
+			"success, 0 of 0", func(c *pacs.Config) { receives(pacs.MoveFaults{})(c); c.Misbehave.Get.Empty = true }, nil,
+			diagnosis{
+				suggests: map[string]any{"retrieve.methods": []string{"C-MOVE", "C-GET"}, "retrieve.move_originator": true},
+				bad:      map[string]string{"get": "nothing arrived"}, good: map[string]string{"move": "An image of"},
 			},
-			good: map[string]string{"find studies": "lack NumberOfStudyRelatedInstances"},
-			bad:  map[string]string{"find images": "neither listed nor counted"},
 		},
 		{
-			name: "capped lists", set: func(c *pacs.Config) { c.Misbehave.Find.Cap = 3 },
-			bad: map[string]string{"find images": "caps its answers"},
+			"sends half of it", func(c *pacs.Config) { c.Misbehave.Get.SuccessAfter = 2 }, noMove,
+			diagnosis{bad: map[string]string{"get": "Of 5 images that were asked for 2 arrived"}},
+		},
+		{"moves without originator", receives(pacs.MoveFaults{NoOriginator: true}), nil, diagnosis{good: map[string]string{"move": "An image of"}}},
+		{
+			"moves late", receives(pacs.MoveFaults{Late: 1}), nil, diagnosis{suggests: originator, good: map[string]string{"move": "An image of"}},
 		},
 		{
-			name: "success, 0 of 0", set: func(c *pacs.Config) { c.Misbehave.Get.Empty = true },
-			bad: map[string]string{"get": "nothing arrived"},
+			"doesn't know the destination", find(pacs.FindFaults{}), nil,
+			diagnosis{bad: map[string]string{"move": "doesn't know the Move Destination ADIT (status A801H): have its administrator enter this AE title"}},
 		},
 		{
-			name: "wrong called AE title", set: func(c *pacs.Config) { c.AETitle = "OTHER" },
-			bad: map[string]string{"echo": "alled AE title"}, absent: "find studies",
+			"calls under another name", receives(pacs.MoveFaults{CallingAE: "STRANGER"}), nil,
+			diagnosis{bad: map[string]string{"move": "whether it calls under its own AE title"}},
 		},
 		{
-			name: "calling AE title unknown there", set: func(c *pacs.Config) { c.CallingAETitles = []string{"SOMEBODY"} },
-			bad: map[string]string{"echo": "add this AE title"}, absent: "find studies",
+			"offers C-MOVE that nobody uses", find(pacs.FindFaults{}), func(s *engine.NewServer) { s.Supports.StudyRootMove = false },
+			diagnosis{suggests: map[string]any{"supports.study_root_move": true}, good: map[string]string{"move (study root)": "its settings leave it out"}},
 		},
-	}
-	for _, tt := range tests {
+		{
+			"wrong called AE title", func(c *pacs.Config) { c.AETitle = "OTHER" }, nil,
+			diagnosis{bad: map[string]string{"association": "alled AE title"}, absent: "find studies"},
+		},
+		{
+			"calling AE title unknown there", func(c *pacs.Config) { c.CallingAETitles = []string{"SOMEBODY"} }, nil,
+			diagnosis{bad: map[string]string{"association": "add this AE title"}, absent: "find studies"},
+		},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cfg := pacs.Config{AETitle: "PACS", Studies: []*phantom.Study{ct(11, 5)}}
+			name := fmt.Sprintf("DOC%d", pairs.Add(1))
+			cfg := pacs.Config{AETitle: name, Studies: []*phantom.Study{ct(uint64(100+pairs.Load()), 5)}}
 			tt.set(&cfg)
 			p := startPACS(t, cfg)
-			n := harness.New(t, harness.Config{Idle: true})
-			n.AddServer("pacs", "PACS", p.Addr(), nil)
-			report, err := n.Engine.CheckNode(t.Context(), n.Admin, "pacs")
+			n.AddServer(name, name, p.Addr(), func(s *engine.NewServer) {
+				s.Supports.StudyRootMove, s.Retrieve.MovePatience = true, time.Second
+				if tt.settings != nil {
+					tt.settings(s)
+				}
+			})
+			report, err := n.Engine.CheckNode(t.Context(), n.Admin, name)
 			require.NoError(t, err)
-			checks := report.Checks
-			seen := map[string]engine.Check{}
-			for _, c := range checks {
-				seen[c.Name] = c
-			}
-			for name, words := range tt.good {
-				require.True(t, seen[name].OK, "%+v", checks)
-				require.Contains(t, seen[name].Detail, words)
-			}
-			for name, words := range tt.bad {
-				require.False(t, seen[name].OK, "%+v", checks)
-				require.Contains(t, seen[name].Detail, words)
-			}
-			if tt.absent != "" {
-				require.NotContains(t, seen, tt.absent)
-			}
+			tt.require(t, report)
 			require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
 			require.LessOrEqual(t, p.Recorder().Log().Peak, 1, "one slot is one association")
 		})
 	}
 }
 
+const offersMove = "supports.study_root_move"
+
+// noMove has the server known to offer no C-MOVE, though it does: that is another test's.
+func noMove(s *engine.NewServer) { s.Supports.StudyRootMove, s.Supports.StudyRootGet = false, true }
+
 var plain = []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}
+
+// TestDoctorPeers: what real servers are like.
+func TestDoctorPeers(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	c := newCorpus(t)
+	c.addPhantoms(t, dict.ExplicitVRLittleEndian)
+	check := func(name, ae, addr string) engine.Report {
+		n.AddServer(name, ae, addr, func(s *engine.NewServer) { s.Supports.StudyRootMove = true })
+		report, err := n.Engine.CheckNode(t.Context(), n.Admin, name)
+		require.NoError(t, err)
+		return report
+	}
+	all := map[string]string{
+		"echo": "was answered in", "find keys": "", "find limit": "No limit", "find images": "can be proven complete", "get": "images of", "move": "An image of",
+	}
+	t.Run("Orthanc", func(t *testing.T) {
+		o := testpeer.Orthanc(t, noDelay, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", n.ReceiverPort()}}})
+		for _, file := range c.files {
+			o.Upload(t, file)
+		}
+		diagnosis{good: all, suggests: map[string]any{"retrieve.move_originator": true}}.require(t, check("orthanc", "ORTHANC", o.Addr))
+	})
+	t.Run("dcmqrscp", func(t *testing.T) {
+		index := t.TempDir()
+		output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+		require.Zero(t, exit, output)
+		qr := testpeer.DcmQRSCPTo(t, noDelay, index, map[string]int{"ADIT": n.ReceiverPort()})
+		diagnosis{good: all, suggests: map[string]any{"retrieve.move_originator": true}}.require(t, check("dcmqrscp", "QRSCP", qr.Addr))
+	})
+	t.Run("storescp", func(t *testing.T) {
+		diagnosis{
+			good: map[string]string{"store": "offers it", "echo": "was answered"}, absent: "find studies",
+			bad: map[string]string{"find (study root)": "doesn't offer it", "get (study root)": "doesn't offer it", "move (study root)": "doesn't offer it"},
+			suggests: map[string]any{
+				"supports.study_root_find": false, "supports.study_root_get": false, "supports.study_root_move": false,
+			},
+		}.require(t, check("storescp", "STORESCP", testpeer.StoreSCP(t, noDelay, t.TempDir(), "--fork").Addr))
+	})
+}
 
 // TestDoctorElsewhere: what listens there is no PACS at all.
 func TestDoctorElsewhere(t *testing.T) {
@@ -111,9 +251,8 @@ func TestDoctorElsewhere(t *testing.T) {
 	for name, words := range map[string]string{"down": "nothing listens there", "folder": "there and writable"} {
 		report, err := n.Engine.CheckNode(t.Context(), n.Admin, name)
 		require.NoError(t, err)
-		checks := report.Checks
-		require.Len(t, checks, 1)
-		require.Contains(t, checks[0].Detail, words)
-		require.True(t, strings.HasSuffix(checks[0].Detail, "."), checks[0].Detail)
+		require.Len(t, report.Checks, 1)
+		require.Contains(t, report.Checks[0].Detail, words)
+		require.True(t, strings.HasSuffix(report.Checks[0].Detail, "."), report.Checks[0].Detail)
 	}
 }
