@@ -371,6 +371,10 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 		return decide(Remove, "belongs to messages and files, not to an object")
 	case tag == dict.DataSetTrailingPadding:
 		return decide(Remove, "Dataset Trailing Padding goes")
+	case tag == dict.TextValue, tag == dict.UnformattedTextValue:
+		// Where a sequence of them is cleaned (PS3.15 E.3.3, E.3.4) its text must be.
+		d.basic = basicD
+		return decide(Clean, "free text in structured content and graphics")
 	}
 	switch e.VR {
 	case dict.PN:

@@ -368,7 +368,9 @@ func allDigits(b []byte) bool {
 
 // isTime tells whether a value is a TM, also in the form of ACR-NEMA with colons.
 func isTime(v []byte) bool {
-	v = bytes.ReplaceAll(v, []byte{':'}, nil)
+	if bytes.IndexByte(v, ':') >= 0 {
+		v = bytes.ReplaceAll(v, []byte{':'}, nil)
+	}
 	whole, fraction, point := bytes.Cut(v, []byte{'.'})
 	return len(whole) <= 6 && len(whole)%2 == 0 && len(whole) > 0 && allDigits(whole) &&
 		(!point || len(whole) == 6 && len(fraction) <= 6 && allDigits(fraction))
