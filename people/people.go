@@ -77,7 +77,9 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 func (s *Service) Seal(purpose string, plain []byte) []byte { return s.key.Seal(purpose, plain) }
 
 // Open decrypts what Seal made for the same purpose.
-func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) { return s.key.Open(purpose, sealed) }
+func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) {
+	return s.key.Open(purpose, sealed)
+}
 
 const fingerprintSetting = "server_key_fingerprint"
 

@@ -70,8 +70,6 @@ func tlsFaults(t *testing.T) map[string]struct {
 } {
 	ca, other := testpeer.NewAuthority(t), testpeer.NewAuthority(t)
 	ours, theirs := ca.Issue(t, "adit.example"), ca.Issue(t, "localhost")
-	old := secureWith(ca, ours)
-	old.Profile = engine.ProfileBCP195
 	return map[string]struct {
 		args  []string
 		tls   engine.TLS
