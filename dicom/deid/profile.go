@@ -396,6 +396,11 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 	return decide(Keep, "not listed in Table E.1-1")
 }
 
+// betrays tells whether a value of a VR, sent in an attribute that has another by the dictionary, must go.
+func (p *Profile) betrays(vr dict.VR) bool {
+	return vr == dict.PN || (vr == dict.DA || vr == dict.DT) && p.options&FullDates == 0
+}
+
 // privateRule decides a private element by its block's creator.
 func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 	safeVR, safe := safePrivate(creator, tag.Group(), uint8(tag))

@@ -176,6 +176,9 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 		}
 	} else {
 		r = w.s.rule(h.Tag)
+		if h.VR != r.vr && r.action == Keep && r.over == nil && w.s.p.betrays(h.VR) {
+			r = rule{vr: h.VR, action: Remove, why: "a name or date where the dictionary has none"}
+		}
 	}
 	if lv.top && h.Tag == w.assignedTag() {
 		done, err := w.replace(e, lv)

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package deid_test
+
+import (
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// clean passes a Series Description through Clean Descriptors; "" if it is gone.
+func clean(t testing.TB, text string) string {
+	var ds stream.DataSet
+	require.NoError(t, ds.SetCharset("ISO_IR 192"))
+	ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+	ds.Set(dict.SOPInstanceUID, "1.2.3")
+	ds.Set(dict.PatientID, "PID-1")
+	ds.Set(dict.SeriesDescription, text)
+	b, _, err := rewrite(sessionFor(t, loadProfile(t, "clean-descriptors"), proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	require.NoError(t, err)
+	return parse(t, b, dict.ExplicitVRLittleEndian).String(dict.SeriesDescription)
+}
+
+// words gives the words of a text without regard to case and what stands between them.
+func words(text string) []string {
+	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" _-/+,;:()*&=", r) })
+}
+
+// TestCleanDescriptors cleans descriptions as departments write them, with and without people in them.
+func TestCleanDescriptors(t *testing.T) {
+	for in, want := range map[string]string{
+		"Thorax nativ":                     "Thorax nativ",
+		"CT THORAX/ABDOMEN MIT KM":         "CT THORAX/ABDOMEN MIT KM",
+		"t2_tse_tra_5mm":                   "t2_tse_tra_5mm",
+		"t1_mprage_sag_p2_iso":             "t1_mprage_sag_p2_iso",
+		"Schädel nativ":                    "Schädel nativ",
+		"HWS a.p. + seitlich":              "HWS + seitlich",
+		"ep2d_diff_b0_b1000_ADC":           "ep2d_diff_b0_b1000_ADC",
+		"Röntgen Thorax p.a.":              "Röntgen Thorax",
+		"Lunge 1.0 Br59 3 axial":           "Lunge Br59 axial",
+		"Abdomen portalvenös 3.0 B30f":     "Abdomen portalvenös B30f",
+		"FDG PET/CT whole body":            "FDG PET/CT whole body",
+		"Kniegelenk rechts, Müller":        "Kniegelenk rechts",
+		"MÜLLER, HANS CT Kopf":             "CT Kopf",
+		"Kontrolle nach OP am 12.05.1960":  "Kontrolle nach",
+		"Brain MRI Ms. Smith 2023-11-14":   "Brain MRI",
+		"Pat. 4711 Thorax":                 "Thorax",
+		"Hüfte li. geb. 03.04.58":          "Hüfte",
+		"Thorax Tel. 06221/561234":         "Thorax",
+		"Dixon Willis Iris Stein Li Ko Ai": "",
+		"Jan Mai August":                   "",
+		"080-1234 DE":                      "",
+		"Hand Kopf Herz":                   "Hand Kopf Herz",
+		"120kV 5mm 3D 0.6mm":               "120kV 5mm 3D 0.6mm",
+		"12345mm 20231114mm":               "",
+	} {
+		t.Run(in, func(t *testing.T) {
+			require.Equal(t, words(want), words(clean(t, in)))
+		})
+	}
+}
+
+// TestVocabularyList: the list is sorted, in lower case, free of what could be somebody or some day, and its words get through.
+func TestVocabularyList(t *testing.T) {
+	b, err := os.ReadFile("vocabulary.txt")
+	require.NoError(t, err)
+	var list []string
+	for line := range strings.Lines(string(b)) {
+		if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {
+			list = append(list, line)
+		}
+	}
+	require.Greater(t, len(list), 2000)
+	require.True(t, slices.IsSorted(list))
+	require.Len(t, slices.Compact(slices.Clone(list)), len(list))
+	for _, w := range list {
+		require.Equal(t, strings.ToLower(w), w)
+		require.NotEmpty(t, strings.Trim(w, "0123456789"), "a number alone")
+		require.False(t, strings.ContainsAny(w, ` _-/+.,;:()*&=\^`), w)
+	}
+	// Frequent German and English first and last names that are words too, and the months.
+	for _, name := range strings.Fields(`
+		alexander andrea anna art august ben braun brown carl dick dixon early elle ernst fast frank fuchs gray grace green hall hart haupt hill hope iris jan jung
+		kaiser kern king klein ko koch könig krause kurz lang lange law lee li lilly long luft ma mark max may meyer min müller myers norm palm park pat peter
+		ray richter ring rob rose ross roth rot ruth sawyer schmidt schneider schulz schwarz sharp short stamm stark stein stern stone swan victor vogel wagner
+		weber weiß weiss white will willis winter wolf wood wright wu young
+		januar februar märz april mai juni juli september oktober november dezember january february march june july october december
+		montag dienstag mittwoch donnerstag freitag samstag sonntag monday tuesday wednesday thursday friday saturday sunday`) {
+		require.NotContains(t, list, name)
+	}
+	for _, w := range list[len(list)/2 : len(list)/2+50] {
+		require.Equal(t, w, clean(t, w))
+	}
+}
