@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -97,4 +98,72 @@ func TestVocabularyList(t *testing.T) {
 	for _, w := range list[len(list)/2 : len(list)/2+50] {
 		require.Equal(t, w, clean(t, w))
 	}
+}
+
+// TestCleanCharacterSets cleans descriptors in the character sets that objects come in, and writes the words back in them.
+func TestCleanCharacterSets(t *testing.T) {
+	p := loadProfile(t, "clean-descriptors")
+	for _, c := range []struct {
+		terms    []string
+		in, want string
+	}{
+		{[]string{"ISO_IR 100"}, "Schädel Müllerschön nativ", "Schädel nativ"},
+		{[]string{"ISO_IR 101"}, "Schädel Żółkiewska nativ", "Schädel nativ"},
+		{[]string{"ISO_IR 144"}, "CT Иванов Thorax", "CT Thorax"},
+		{[]string{"ISO_IR 126"}, "CT Παπαδόπουλος Thorax", "CT Thorax"},
+		{[]string{"ISO_IR 166"}, "CT สมชาย Thorax", "CT Thorax"},
+		{[]string{"ISO_IR 13"}, "CT ﾔﾏﾀﾞ Thorax", "CT Thorax"},
+		{[]string{"", "ISO 2022 IR 87"}, "CT 山田太郎 Thorax", "CT Thorax"},
+		{[]string{"", "ISO 2022 IR 149"}, "CT 김희중 Thorax", "CT Thorax"},
+		{[]string{"", "ISO 2022 IR 58"}, "CT 王小东 Thorax", "CT Thorax"},
+		{[]string{"GB18030"}, "CT 王小东 Thorax", "CT Thorax"},
+		{[]string{"ISO_IR 192"}, "CT 山田太郎 Thorax Müllerschön", "CT Thorax"},
+	} {
+		for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian} {
+			t.Run(strings.Join(c.terms, " ")+syntax, func(t *testing.T) {
+				var ds, item stream.DataSet
+				ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+				ds.Set(dict.SOPInstanceUID, "1.2.3")
+				ds.Set(dict.PatientID, "PID-1")
+				item.Set(dict.ScheduledProcedureStepDescription, c.in)
+				ds.SetSequence(dict.RequestAttributesSequence, &item)
+				ds.Set(dict.SeriesDescription, c.in)
+				require.NoError(t, ds.SetCharset(c.terms...))
+				require.Equal(t, c.in, ds.String(dict.SeriesDescription))
+				b, report, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, syntax), syntax)
+				require.NoError(t, err)
+				require.False(t, report.ToUTF8)
+				out := parse(t, b, syntax)
+				require.Equal(t, ds.Strings(dict.SpecificCharacterSet), out.Strings(dict.SpecificCharacterSet))
+				require.Equal(t, words(c.want), words(out.String(dict.SeriesDescription)))
+				require.Equal(t, words(c.want), words(out.Items(dict.RequestAttributesSequence)[0].String(dict.ScheduledProcedureStepDescription)))
+			})
+		}
+	}
+}
+
+// TestNotCovered names what a profile of the standard lets through, so that docs/deidentification.md stays true: text in
+// attributes that Table E.1-1 doesn't list, and words of the vocabulary that are somebody's name.
+func TestNotCovered(t *testing.T) {
+	const name = "Meierschmidt"
+	var ds, segment, meaning stream.DataSet
+	ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+	ds.Set(dict.SOPInstanceUID, "1.2.3")
+	ds.Set(dict.PatientID, "PID-1")
+	ds.Set(dict.SequenceName, name)
+	ds.Set(dict.ManufacturerModelName, name)
+	segment.Set(dict.SegmentLabel, name)
+	ds.SetSequence(dict.SegmentSequence, &segment)
+	meaning.Set(dict.CodeMeaning, name)
+	ds.SetSequence(dict.AnatomicRegionSequence, &meaning)
+	ds.Set(dict.SeriesDescription, "Hand Kopf")
+	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
+	b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	require.NoError(t, err)
+	out := parse(t, b, dict.ExplicitVRLittleEndian)
+	require.Equal(t, name, out.String(dict.SequenceName))
+	require.Equal(t, name, out.String(dict.ManufacturerModelName))
+	require.Equal(t, name, out.Items(dict.SegmentSequence)[0].String(dict.SegmentLabel))
+	require.Equal(t, name, out.Items(dict.AnatomicRegionSequence)[0].String(dict.CodeMeaning))
+	require.Equal(t, "Hand Kopf", out.String(dict.SeriesDescription))
 }
