@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -312,6 +313,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	var noContext *dimse.NoContextError
 	switch {
 	case errors.As(err, &noContext):
+		r.bring(p.class, p.syntax)
 		r.fail(p.uid, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
 		return dimse.RefusedSOPClass
 	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
@@ -348,6 +350,15 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	}
 	r.fail(p.uid, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
 	return status
+}
+
+// bring takes down a transfer syntax in which the destination did not take an object that came.
+func (r *run) bring(class, syntax string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.brought[class], syntax) {
+		r.brought[class] = append(r.brought[class], syntax)
+	}
 }
 
 func (r *run) note(status dimse.Status, m dimse.Meaning) {

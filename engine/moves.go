@@ -23,7 +23,7 @@ import (
 // stored is asked for again under the AE title that takes nothing compressed, for which many servers decompress.
 func (r *run) movePlan(s *seriesInventory) []step {
 	first := offerAll
-	if slices.ContainsFunc(s.classes(), r.plainOnly) {
+	if slices.ContainsFunc(s.classes(), r.refusesCompressed) {
 		first = offerPlain
 	}
 	var steps []step
@@ -34,7 +34,7 @@ func (r *run) movePlan(s *seriesInventory) []step {
 		steps = append(steps, r.list(first))
 	}
 	if first != offerPlain {
-		steps = append(steps, r.decompressed)
+		steps = append(steps, r.renegotiated, r.decompressed)
 	}
 	if s.listed {
 		steps = append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
@@ -42,18 +42,54 @@ func (r *run) movePlan(s *seriesInventory) []step {
 	return steps
 }
 
-// decompressed asks for what the destination did not take in the transfer syntax that it came in. What doesn't come now keeps that reason.
-func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
-	refused := map[string]MissingInstance{}
+// refusesCompressed tells whether the destination was asked to take a SOP class compressed, and doesn't.
+func (r *run) refusesCompressed(class string) bool {
+	compressed := func(u string) bool { return dict.TransferSyntaxOf(u).Encapsulated }
+	return slices.ContainsFunc(r.proposed[class], compressed) && !slices.ContainsFunc(r.accepted[class], compressed)
+}
+
+// renegotiated asks again for what came in a transfer syntax that the destination was not asked for: by C-MOVE a source sends what it holds,
+// which is not always what could be foreseen.
+func (r *run) renegotiated(ctx context.Context, s *seriesInventory) error {
+	unasked := func(class string, syntaxes []string) bool {
+		return slices.ContainsFunc(syntaxes, func(u string) bool { return !slices.Contains(r.proposed[class], u) })
+	}
+	fresh := false
 	r.mu.Lock()
-	for uid, f := range r.failed {
-		if _, ok := s.instances[uid]; strings.HasPrefix(f.Reason, notTaken) && (ok || !s.listed) {
-			refused[uid] = f
-			delete(r.failed, uid)
-		}
+	for class, syntaxes := range r.brought {
+		fresh = fresh || unasked(class, syntaxes)
 	}
 	r.mu.Unlock()
-	if len(refused) == 0 {
+	if !fresh {
+		return nil
+	}
+	r.settle()
+	if err := r.prepareSink(ctx); err != nil {
+		return fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)
+	}
+	return r.askAgain(ctx, s, offerAll, false)
+}
+
+// decompressed asks for what the destination did not take in the transfer syntax that it came in, and for what did not come at all: it may
+// come uncompressed.
+func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
+	return r.askAgain(ctx, s, offerPlain, true)
+}
+
+// askAgain asks for what the destination did not take in the transfer syntax that it came in, and on demand for what did not come at all.
+// What doesn't come now either keeps its reason.
+func (r *run) askAgain(ctx context.Context, s *seriesInventory, o offer, absent bool) error {
+	refused := r.untaken(s)
+	r.mu.Lock()
+	for uid := range refused {
+		delete(r.failed, uid)
+	}
+	r.mu.Unlock()
+	uids := slices.Sorted(maps.Keys(refused))
+	if absent {
+		uids = r.missing(s, len(s.instances))
+	}
+	if len(refused) == 0 && len(uids) == 0 {
 		return nil
 	}
 	defer func() {
@@ -67,14 +103,30 @@ func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
 		}
 	}()
 	if !s.listed {
-		return r.retrieve(ctx, s, nil, offerPlain)
+		return r.retrieve(ctx, s, nil, o)
 	}
-	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(refused)), listChunk) {
-		if err := r.retrieve(ctx, s, chunk, offerPlain); err != nil {
+	for chunk := range slices.Chunk(uids, listChunk) {
+		if err := r.retrieve(ctx, s, chunk, o); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// untaken gives what came by C-MOVE of a series in a transfer syntax that the destination does not take.
+func (r *run) untaken(s *seriesInventory) map[string]MissingInstance {
+	if r.method() != MethodMove {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	found := map[string]MissingInstance{}
+	for uid, f := range r.failed {
+		if _, ok := s.instances[uid]; strings.HasPrefix(f.Reason, notTaken) && (ok || !s.listed) {
+			found[uid] = f
+		}
+	}
+	return found
 }
 
 // notTaken begins the reason of an instance whose SOP class and transfer syntax the destination doesn't take.
@@ -146,6 +198,8 @@ const (
 	moveIDTries  = 100                    // message IDs in a row that are in use
 	studyRecheck = 100 * time.Millisecond // for the end of another task's move of the same study
 	studyTurn    = 30 * time.Second       // after that the slots are given back
+
+	leastPatience = 250 * time.Millisecond // with late objects, of a source that had none before
 )
 
 // beginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. At a source that is not known to send the
@@ -195,15 +249,16 @@ func (r *run) endMove(ctx context.Context, id uint16) {
 }
 
 // awaitLate waits for objects that come later than the final response, while something that was asked for is missing and the source
-// doesn't say itself that it has sent no more than what came. Each object that comes renews the patience.
+// doesn't say itself that it has sent no more than what came. Each object that comes renews the patience; waiting in vain halves it.
+// "Success, 0 of 0" may be the answer of a source that has only queued the C-MOVE.
 func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult) {
 	arrived := func() int { return int(in.received.Load() + in.again.Load()) }
 	claimed := result.Completed.Value + result.Warning.Value
-	patience := time.Duration(r.src.Server.MovePatienceS) * time.Second
+	patience := max(leastPatience, time.Duration(r.src.Server.MovePatienceS)*time.Second>>r.vain)
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for seen := -1; ; {
-		told := result.Completed.Present && arrived() >= claimed
+		told := result.Completed.Present && arrived() >= claimed && (claimed > 0 || result.Failed.Value > 0)
 		refused := result.Status.Class() == dimse.ClassFailure && arrived() == 0 && claimed == 0
 		changed := r.delivery.changes()
 		if !r.delivery.busy() && (told || refused || !r.lacks(s, uids)) {
@@ -221,6 +276,9 @@ func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, 
 			return
 		case <-timer.C:
 			if !r.delivery.busy() {
+				if seen == 0 {
+					r.vain++
+				}
 				return
 			}
 			timer.Reset(patience) // the association's own timeout ends an object that doesn't go on

@@ -37,7 +37,7 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 	plan := r.plan(s)
 	tries := 0
 	for len(plan) > 0 {
-		if !r.wanting(s) {
+		if !r.wanting(s) && len(r.untaken(s)) == 0 {
 			return nil
 		}
 		before := r.deliveredOf(s.uid)

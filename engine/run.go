@@ -43,9 +43,11 @@ type run struct {
 	slots    []*pacs.Slot
 	ledger   *ledger
 	inv      *inventory
-	accepted map[string][]string // by SOP class: the transfer syntaxes that the destination takes
+	proposed map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
+	accepted map[string][]string // of them, those that it takes
 
 	methods   []string  // of the retrieve, in the order in which they are tried
+	vain      int       // times that late objects of a C-MOVE were waited for and none came
 	preferred int       // the first of them that has not proven useless
 	using     int       // the one in use
 	delivery  *Delivery // what C-MOVEs bring; nil without that method
@@ -61,7 +63,8 @@ type run struct {
 	landed    chan struct{}     // closed when an instance on its way has landed; nil while nobody waits
 	already   map[string]string // instances that the destination says it holds, with their series
 	noted     map[dimse.Status]int
-	foreign   int // objects that nobody asked for
+	brought   map[string][]string // by SOP class: transfer syntaxes that objects came in and the destination did not take
+	foreign   int                 // objects that nobody asked for
 	sinkErr   error
 	warnings  []string
 }
@@ -71,7 +74,7 @@ type run struct {
 func (e *Engine) Run(ctx context.Context, held Held, park <-chan struct{}, progress *Progress) Outcome {
 	r := &run{
 		e: e, held: held, park: park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
-		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{},
+		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -99,7 +102,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	r.source.release(ctx) // most of what follows may take long
 	r.moreSlots(ctx)
 	defer r.sink.close(ctx)
-	if r.accepted, err = r.sink.prepare(ctx, proposals(r.inv.allClasses(), r.inv.heldSyntaxes())); err != nil {
+	if err := r.prepareSink(ctx); err != nil {
 		return fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)
 	}
 	stopWorkers := r.startWorkers(ctx, cancel)
@@ -299,15 +302,37 @@ func (r *run) move(ctx context.Context) error {
 
 // acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
 func (r *run) acceptNewClasses(ctx context.Context) error {
-	asked := proposals(r.inv.allClasses(), r.inv.heldSyntaxes())
-	for class := range asked {
+	for class := range r.proposals() {
 		if _, ok := r.accepted[class]; !ok {
 			r.settle()
-			var err error
-			r.accepted, err = r.sink.prepare(ctx, asked)
-			return err
+			return r.prepareSink(ctx)
 		}
 	}
+	return nil
+}
+
+// proposals gives what the destination is asked for: what the source says that it has, and what it sent and was not asked for.
+func (r *run) proposals() map[string][]string {
+	classes, held := r.inv.allClasses(), r.inv.heldSyntaxes()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for class, syntaxes := range r.brought {
+		if !slices.Contains(classes, class) {
+			classes = append(classes, class)
+		}
+		held[class] = append(slices.Clone(syntaxes), held[class]...)
+	}
+	return proposals(classes, held)
+}
+
+// prepareSink asks the destination in which transfer syntaxes it takes the objects. Nothing may be on its way.
+func (r *run) prepareSink(ctx context.Context) error {
+	asked := r.proposals()
+	accepted, err := r.sink.prepare(ctx, asked)
+	if err != nil {
+		return err
+	}
+	r.proposed, r.accepted = asked, accepted
 	return nil
 }
 

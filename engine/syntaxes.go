@@ -33,6 +33,7 @@ func proposals(classes []string, held map[string][]string) map[string][]string {
 	for _, class := range classes {
 		list := slices.Clone(dataSyntaxes[:2])
 		list = append(list, held[class]...)
+		share := max(share, len(firstUnique(list, maxContexts))) // what it has comes first of all
 		list = append(list, dataSyntaxes[2:]...)
 		if mayHavePixels(class) {
 			list = append(list, imageSyntaxes...)

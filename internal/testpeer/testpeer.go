@@ -156,7 +156,7 @@ func DcmQRSCPTo(t testing.TB, env []string, dir string, hosts map[string]int, ar
 	t.Helper()
 	port := Port(t)
 	lines := []string{
-		fmt.Sprintf("NetworkTCPPort = %d", port), "MaxPDUSize = 131072", "MaxAssociations = 16", "HostTable BEGIN",
+		fmt.Sprintf("NetworkTCPPort = %d", port), "MaxPDUSize = 131072", "MaxAssociations = 64", "HostTable BEGIN",
 	}
 	for ae, p := range hosts {
 		lines = append(lines, fmt.Sprintf("%s = (%s, 127.0.0.1, %d)", strings.ToLower(ae), ae, p))

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/harness"
+)
+
+// orthancTo starts an Orthanc that holds a corpus, under an AE title, and that moves to a port under two AE titles.
+func orthancTo(t *testing.T, c *corpus, aeTitle string, settings map[string]any, port int, titles ...string) *testpeer.OrthancServer {
+	t.Helper()
+	modalities := map[string]any{}
+	for i, title := range titles {
+		modalities[fmt.Sprintf("receiver%d", i)] = []any{title, "127.0.0.1", port}
+	}
+	all := map[string]any{"DicomAet": aeTitle, "DicomModalities": modalities, "DicomThreadsCount": 32}
+	maps.Copy(all, settings)
+	o := testpeer.Orthanc(t, noDelay, all)
+	for _, file := range c.files {
+		o.Upload(t, file)
+	}
+	return o
+}
+
+func portOf(t *testing.T, addr string) int {
+	t.Helper()
+	_, port, found := cut(addr)
+	require.True(t, found)
+	n, err := strconv.Atoi(port)
+	require.NoError(t, err)
+	return n
+}
+
+func cut(addr string) (host, port string, found bool) {
+	for i := len(addr) - 1; i >= 0; i-- {
+		if addr[i] == ':' {
+			return addr[:i], addr[i+1:], true
+		}
+	}
+	return addr, "", false
+}
+
+const (
+	atOnce = 20
+	calm   = 30 * time.Second // a lease that twenty tasks on a busy machine don't cost
+)
+
+func wide(s *engine.NewServer) {
+	n := atOnce
+	s.BatchCap = &n
+}
+
+// TestMoveFromOrthanc: an Orthanc that may only C-MOVE, asked by twenty tasks at once. Every object reaches its own task, and arrives as it
+// is, byte for byte. The AE titles have blanks and underscores.
+func TestMoveFromOrthanc(t *testing.T) {
+	c := newCorpus(t)
+	c.addPhantoms(t, dict.RLELossless)
+	c.addPydicom(t, nil, slices.Concat(plainFiles, rleFiles, jpegFiles, jpeg2000Files, lossyFiles)...)
+	require.Greater(t, len(c.studies), atOnce)
+	n := harness.New(t, harness.Config{Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT NODE_1", PlainAETitle: "ADIT NODE_1 LE"}})
+	before := newTap(t, n.ReceiverAddr)
+	o := orthancTo(t, c, "ORTHANC PACS_1", nil, portOf(t, before.addr), "ADIT NODE_1", "ADIT NODE_1 LE")
+	dir := t.TempDir()
+	after := newTap(t, storeSCP(t, noDelay, dir).Addr)
+	n.AddServer("source", "ORTHANC PACS_1", o.Addr, func(s *engine.NewServer) {
+		byMove(s)
+		wide(s)
+	})
+	n.AddServer("destination", "STORESCP", after.addr, func(s *engine.NewServer) {
+		wide(s)
+		s.AssociationsPerTask = 1
+	})
+
+	job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
+	instances := 0
+	for study, task := range tasks {
+		require.Equal(t, engine.Success, task.Status, "study %s: %s", study, task.Message)
+		require.Equal(t, task.Expected, task.Delivered)
+		instances += int(task.Delivered)
+	}
+	require.Equal(t, engine.Success, job.Status)
+	require.Len(t, c.files, instances)
+	sent := requireUntouched(t, c, before, after)
+	requireAsStored(t, c, sent)
+	require.Len(t, storedBy(t, dir), len(c.files))
+	requireOutcomes(t, n, "source", map[string]int{"taken": len(c.files)})
+}
+
+// TestMoveUncompressed: a destination that takes nothing compressed is served by the AE title that takes nothing compressed.
+func TestMoveUncompressed(t *testing.T) {
+	c := newCorpus(t)
+	c.addPydicom(t, nil, slices.Concat(rleFiles, jpegFiles, plainFiles[:4])...)
+	n := harness.New(t, harness.Config{})
+	o := orthancTo(t, c, "ORTHANC", nil, n.ReceiverPort(), "ADIT", "ADIT_LE")
+	dir := t.TempDir()
+	after := newTap(t, plainStoreSCP(t, dir).Addr)
+	n.AddServer("source", "ORTHANC", o.Addr, byMove)
+	n.AddServer("destination", "STORESCP", after.addr, nil)
+	succeed(t, n, c)
+	for uid, object := range after.sent(t) {
+		require.False(t, dict.TransferSyntaxOf(object.TransferSyntaxUID).Encapsulated, uid)
+	}
+	require.Len(t, storedBy(t, dir), len(c.files))
+}
+
+// TestMoveFromDcmQRSCP: the same by DCMTK's PACS, which proposes one compressed transfer syntax, and fails with what it holds in another
+// than the one that was chosen: that comes by the AE title that takes nothing compressed.
+func TestMoveFromDcmQRSCP(t *testing.T) {
+	c := newCorpus(t)
+	c.addPhantoms(t, dict.RLELossless)
+	c.addPydicom(t, nil, slices.Concat(plainFiles[:10], rleFiles)...)
+	for name, env := range map[string][]string{"Nagle on": nil, "Nagle off": noDelay} {
+		t.Run(name, func(t *testing.T) {
+			n := harness.New(t, harness.Config{Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT_NODE_1", PlainAETitle: "ADIT_NODE_1_LE"}})
+			index := t.TempDir()
+			output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+			require.Zero(t, exit, output)
+			before := newTap(t, n.ReceiverAddr)
+			port := portOf(t, before.addr)
+			qr := testpeer.DcmQRSCPTo(t, env, index, map[string]int{"ADIT_NODE_1": port, "ADIT_NODE_1_LE": port}, "-xr")
+			dir := t.TempDir()
+			after := newTap(t, storeSCP(t, env, dir).Addr)
+			n.AddServer("source", "QRSCP", qr.Addr, func(s *engine.NewServer) {
+				byMove(s)
+				wide(s)
+			})
+			n.AddServer("destination", "STORESCP", after.addr, func(s *engine.NewServer) {
+				wide(s)
+				s.AssociationsPerTask = 1
+			})
+			succeed(t, n, c)
+			sent := after.sent(t) // nothing twice
+			require.ElementsMatch(t, slices.Collect(maps.Keys(c.files)), slices.Collect(maps.Keys(sent)))
+			for uid, held := range c.syntax { // what is not compressed it converts to the one that was chosen
+				if dict.TransferSyntaxOf(held).Encapsulated {
+					require.Equal(t, held, sent[uid].TransferSyntaxUID)
+				} else {
+					require.False(t, dict.TransferSyntaxOf(sent[uid].TransferSyntaxUID).Encapsulated, uid)
+				}
+			}
+			before.mu.Lock()
+			defer before.mu.Unlock()
+			require.Empty(t, before.problems)
+			received := map[string][]string{}
+			for _, o := range before.objects {
+				received[o.SOPInstanceUID] = append(received[o.SOPInstanceUID], o.print())
+			}
+			for uid, o := range sent {
+				require.Contains(t, received[uid], o.print(), "not one byte changes")
+			}
+		})
+	}
+}
+
+// TestMoveThatIsOnlyQueued: an Orthanc that answers C-MOVE at once, and sends afterwards.
+func TestMoveThatIsOnlyQueued(t *testing.T) {
+	c := newCorpus(t)
+	c.addPhantom(t, ct(41, 60))
+	n := harness.New(t, harness.Config{})
+	o := orthancTo(t, c, "ORTHANC", map[string]any{"SynchronousCMove": false}, n.ReceiverPort(), "ADIT", "ADIT_LE")
+	dst := startPACS(t, pacs.Config{})
+	n.AddServer("source", "ORTHANC", o.Addr, byMove)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	succeed(t, n, c)
+	require.Len(t, dst.Recorder().Log().Stores, 60)
+	requireOutcomes(t, n, "source", map[string]int{"taken": 60})
+	drainedOrthanc(t, o)
+}
+
+// drainedOrthanc waits until Orthanc has no job left to do, and asserts that none failed.
+func drainedOrthanc(t *testing.T, o *testpeer.OrthancServer) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Deadline)
+	defer cancel()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		rq, err := http.NewRequestWithContext(ctx, http.MethodGet, o.URL+"/jobs?expand", nil)
+		require.NoError(t, err)
+		rsp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(rq)
+		require.NoError(t, err)
+		b, err := io.ReadAll(rsp.Body)
+		require.NoError(t, err)
+		require.NoError(t, rsp.Body.Close())
+		var jobs []struct{ State string }
+		require.NoError(t, json.Unmarshal(b, &jobs), "%s", b)
+		require.NotEmpty(t, jobs)
+		open := 0
+		for _, j := range jobs {
+			require.NotEqual(t, "Failure", j.State, "%s", b)
+			if j.State != "Success" {
+				open++
+			}
+		}
+		if open == 0 {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("Orthanc still works: %s", b)
+		}
+	}
+}
+
+// TestOrthancDrains: after a canceled move Orthanc gets rid of what it still has to send, and the task goes on later.
+func TestOrthancDrains(t *testing.T) {
+	study := ct(42, 300)
+	c := newCorpus(t)
+	c.addPhantom(t, study)
+	n := harness.New(t, harness.Config{})
+	o := orthancTo(t, c, "ORTHANC", map[string]any{"SynchronousCMove": false}, n.ReceiverPort(), "ADIT", "ADIT_LE")
+	hold := pacs.StopAt(pacs.AtStore, 20)
+	dst := startPACS(t, pacs.Config{Gate: hold.Gate})
+	n.AddServer("source", "ORTHANC", o.Addr, byMove)
+	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = 1 })
+	job := n.Transfer("source", "destination", study.StudyInstanceUID)
+	<-hold.Reached()
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.CancelJob))
+	require.Equal(t, engine.Canceled, n.Wait(job.ID).Status)
+	hold.Release()
+	drainedOrthanc(t, o)
+
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.ResumeJob))
+	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	stored := map[string]bool{}
+	for _, s := range dst.Recorder().Log().Stores {
+		stored[s.SOPInstanceUID] = true
+	}
+	require.Len(t, stored, 300)
+}
+
+// TestStoreSCUIntoReceiver: somebody who stores without having been asked is refused for good; who isn't known gets no association.
+func TestStoreSCUIntoReceiver(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	n.AddServer("known", "KNOWN_SCU 1", "127.0.0.1:104", nil)
+	n.AddServer("elsewhere", "ELSEWHERE", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"192.0.2.0/24"} })
+	file := t.TempDir() + "/image.dcm"
+	require.NoError(t, phantom.DemoStudies()[0].Instances()[0].WriteFile(file))
+	store := func(aeTitle string) string {
+		output, _ := testpeer.Run(t, noDelay, "storescu", "-v", "-aet", aeTitle, "-aec", "ADIT", "127.0.0.1", strconv.Itoa(n.ReceiverPort()), file)
+		return output
+	}
+	require.Contains(t, store("KNOWN_SCU 1"), "Unknown Status: 0x124")
+	require.Contains(t, store("STRANGER"), "Calling AE Title Not Recognized")
+	require.Contains(t, store("ELSEWHERE"), "Calling AE Title Not Recognized", "it may call from other addresses only")
+	output, exit := testpeer.Run(t, noDelay, "echoscu", "-aet", "KNOWN_SCU 1", "-aec", "ADIT_LE", "127.0.0.1", strconv.Itoa(n.ReceiverPort()))
+	require.Zero(t, exit, output)
+	requireOutcomes(t, n, "known", map[string]int{"foreign": 1})
+}
