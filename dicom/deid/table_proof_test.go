@@ -411,7 +411,7 @@ func TestTable(t *testing.T) {
 			}
 		})
 	}
-	t.Logf("%d rows of 621 in data sets, %d attributes judged", len(cases), judged)
+	t.Logf("%d attributes for the 621 rows, %d judgements", len(cases), judged)
 }
 
 // judge rewrites one object and judges its attributes.
