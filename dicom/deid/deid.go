@@ -58,7 +58,7 @@ const (
 	OtherPatient    Reason = "other-patient"
 )
 
-// RefusedError: the profile leaves the object out. It isn't sent, and a note counts it.
+// RefusedError says that the profile leaves the object out. It isn't sent, and a note counts it.
 type RefusedError struct {
 	Reason         Reason
 	SOPInstanceUID string // as received
@@ -74,7 +74,7 @@ var refusals = map[Reason]string{
 	PixelsElsewhere:      "its pixel data lies elsewhere (JPIP), which the profile refuses",
 }
 
-// UnsafeError: the object can't be de-identified. It isn't sent, and a Warning names it. Neither message nor cause holds
+// UnsafeError says that the object can't be de-identified. It isn't sent, and a Warning names it. Neither message nor cause holds
 // a value of it other than its UID.
 type UnsafeError struct {
 	Reason         Reason

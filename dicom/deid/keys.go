@@ -53,12 +53,13 @@ func (d *deriver) derive(generation uint32, label string, text []byte) []byte {
 	return d.mac.Sum(d.sum[:0])
 }
 
-// appendUID gives the UID that stands for another: 2.25. and a UUID of version 8 (RFC 9562) as a decimal number.
-func (d *deriver) appendUID(b []byte, generation uint32, original []byte) []byte {
+// uid gives the UID that stands for another: 2.25. and a UUID of version 8 (RFC 9562) as a decimal number.
+func (d *deriver) uid(generation uint32, original []byte) string {
 	sum := d.derive(generation, "uid", original)
 	sum[6] = sum[6]&0x0F | 0x80
 	sum[8] = sum[8]&0x3F | 0x80
-	return appendDecimal(append(b, "2.25."...), binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:]))
+	var b [44]byte
+	return string(appendDecimal(append(b[:0], "2.25."...), binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])))
 }
 
 // appendDecimal writes a number of 128 bits.

@@ -150,7 +150,6 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	begin := len(w.out)
 	e := elem{Head: h, in: in[:end], value: in[h.Size:end]}
 	switch {
 	case h.Tag.IsGroupLength():
@@ -158,46 +157,56 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 			w.out = append(w.out, e.in...)
 			lv.lengthA = len(w.out) - 4
 		}
-		return end, nil
 	case h.Tag == dict.SpecificCharacterSet:
 		w.characterSet(e, lv)
-		return end, nil
 	case h.Tag.IsPrivate() && !w.verbatim:
-		err := w.private(e, lv)
-		return end, err
+		err = w.private(e, lv)
+	case lv.top:
+		err = w.atTop(e, lv)
+	default:
+		err = w.apply(e, w.rule(e, lv), lv)
 	}
-	if lv.top && h.Tag == w.done {
-		return end, nil // once more what was assigned
+	return end, err
+}
+
+// atTop rewrites an element of the data set itself, where some are assigned.
+func (w *rewriter) atTop(e elem, lv *level) error {
+	if e.Tag == w.done {
+		return nil // once more what was assigned
 	}
-	r := rule{vr: h.VR, action: Keep}
-	if w.verbatim {
-		if lv.enc.Implicit() || h.VR == dict.UN {
-			r.vr = dict.VROf(h.Tag)
-		}
-	} else {
-		r = w.s.rule(h.Tag)
-		if h.VR != r.vr && r.action == Keep && r.over == nil && w.s.p.betrays(h.VR) {
-			r = rule{vr: h.VR, action: Remove, why: "a name or date where the dictionary has none"}
-		}
-	}
-	if lv.top && h.Tag == w.assignedTag() {
-		done, err := w.replace(e, lv)
-		if done || err != nil {
-			return end, err
+	if e.Tag == w.assignedTag() {
+		if done, err := w.replace(e, lv); done || err != nil {
+			return err
 		}
 	}
-	if err := w.apply(e, r, lv); err != nil {
-		return end, err
+	begin := len(w.out)
+	if err := w.apply(e, w.rule(e, lv), lv); err != nil {
+		return err
 	}
-	if lv.top && (h.Tag == dict.StudyDate || h.Tag == dict.StudyTime) && len(w.out) >= begin+h.Size {
-		written, _ := lv.enc.Head(w.out[begin:])
-		i := 0
-		if h.Tag == dict.StudyTime {
-			i = 1
+	if written, ok := lv.enc.Head(w.out[begin:]); ok {
+		switch e.Tag {
+		case dict.StudyDate:
+			w.date[0] = span{begin + written.Size, len(w.out)}
+		case dict.StudyTime:
+			w.date[1] = span{begin + written.Size, len(w.out)}
 		}
-		w.date[i] = span{begin + written.Size, len(w.out)}
 	}
-	return end, nil
+	return nil
+}
+
+// rule gives the rule of an element of an even group.
+func (w *rewriter) rule(e elem, lv *level) rule {
+	switch {
+	case !w.verbatim:
+		r := w.s.rule(e.Tag)
+		if e.VR != r.vr && r.action == Keep && r.over == nil && w.s.p.betrays(e.VR) {
+			return rule{vr: e.VR, action: Remove, why: "a name or date where the dictionary has none"}
+		}
+		return r
+	case lv.enc.Implicit() || e.VR == dict.UN:
+		return rule{vr: dict.VROf(e.Tag), action: Keep}
+	}
+	return rule{vr: e.VR, action: Keep}
 }
 
 // elem is an element as received.

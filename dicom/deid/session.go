@@ -102,7 +102,7 @@ func (s *Session) mapUID(uid []byte) string {
 	if bytes.HasPrefix(uid, standardRoot) && isUID(uid) {
 		to = string(uid)
 	} else {
-		to = string(s.d.appendUID(nil, s.subject.Generation, uid))
+		to = s.d.uid(s.subject.Generation, uid)
 	}
 	if len(s.uids) >= maxUIDs {
 		clear(s.uids)

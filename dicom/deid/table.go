@@ -8,7 +8,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-//go:generate go run ./internal/gentable
+//go:generate go run ./internal/gen/table
 
 // Option is one of the options of PS3.15 Table E.1-1, or a set of them.
 type Option uint16
