@@ -177,7 +177,7 @@ func (a *Association) unanswered(ctx context.Context, err error) error {
 	}
 	if lost != nil {
 		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection after the TLS handshake; it may not take the certificate " +
-			"of this side: check the certificates of both sides"}
+			"of this side: set a client certificate with its key, signed by an authority that is trusted there"}
 	}
 	if t, ok := errors.AsType[*TimeoutError](err); ok {
 		return &ConnectError{Addr: a.addr, Err: err, What: fmt.Sprintf("it takes the connection, but did not answer the association request "+
