@@ -260,7 +260,7 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 			return dimse.Success, true, true
 		}
 	}
-	status = in.begun(d.ctx, a)
+	status = in.begun(d.ctx, a) //nolint:contextcheck // the run's: it is taken for the run, whatever becomes of the association
 	if status == dimse.OutOfResources && d.ctx.Err() != nil {
 		status = dimse.Success // nobody wants it any more: a status that asks for a repetition would be answered with one
 	}

@@ -313,6 +313,7 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 	if err == nil && n == 0 {
 		return ErrNotFound
 	}
+	e.inbox.ServersChanged()
 	return err
 }
 

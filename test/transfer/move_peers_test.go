@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -42,20 +43,11 @@ func orthancTo(t *testing.T, c *corpus, aeTitle string, settings map[string]any,
 
 func portOf(t *testing.T, addr string) int {
 	t.Helper()
-	_, port, found := cut(addr)
-	require.True(t, found)
+	_, port, err := net.SplitHostPort(addr)
+	require.NoError(t, err)
 	n, err := strconv.Atoi(port)
 	require.NoError(t, err)
 	return n
-}
-
-func cut(addr string) (host, port string, found bool) {
-	for i := len(addr) - 1; i >= 0; i-- {
-		if addr[i] == ':' {
-			return addr[:i], addr[i+1:], true
-		}
-	}
-	return addr, "", false
 }
 
 const (
@@ -200,7 +192,9 @@ func drainedOrthanc(t *testing.T, o *testpeer.OrthancServer) {
 		b, err := io.ReadAll(rsp.Body)
 		require.NoError(t, err)
 		require.NoError(t, rsp.Body.Close())
-		var jobs []struct{ State string }
+		var jobs []struct {
+			State string `json:"State"`
+		}
 		require.NoError(t, json.Unmarshal(b, &jobs), "%s", b)
 		require.NotEmpty(t, jobs)
 		open := 0

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors_test
+
+import (
+	"crypto/tls"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/actors"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/harness"
+)
+
+func verification(addr, calling, called string) dimse.Config {
+	return dimse.Config{
+		Addr: addr, CallingAE: calling, CalledAE: called,
+		Contexts: []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+	}
+}
+
+func echo(t *testing.T, cfg dimse.Config) error {
+	t.Helper()
+	a, err := dimse.Dial(t.Context(), cfg)
+	if err != nil {
+		return err
+	}
+	require.NoError(t, a.Echo(t.Context()))
+	return a.Release(t.Context())
+}
+
+// TestWhoMayCall: known AE titles only, by any of their names, to any of ours; a server counts from the moment that it is added.
+func TestWhoMayCall(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT")), "calling AE title")
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *engine.NewServer) {
+		s.Retrieve = engine.Retrieve{
+			OtherAETitles: []string{"PACS 2", "pacs_3"}, MoveDestination: "OURS", MoveDestinationPlain: "OURS PLAIN", AddressRanges: []string{"127.0.0.0/8", "10.1.2.3"},
+		}
+	})
+	n.AddServer("far", "FAR", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"10.0.0.0/8"} })
+	for _, calling := range []string{"PACS", "PACS 2", "pacs_3"} {
+		for _, called := range []string{"ADIT", "ADIT_LE", "OURS", "OURS PLAIN"} {
+			require.NoError(t, echo(t, verification(n.ReceiverAddr, calling, called)))
+		}
+	}
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS_2", "ADIT")), "calling AE title")
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "FAR", "ADIT")), "calling AE title")
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT_XE")), "called AE title")
+	require.NoError(t, n.Engine.DeleteDICOMNode(t.Context(), n.Admin, n.AddServer("gone", "GONE", "127.0.0.1:104", nil).ID))
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "GONE", "ADIT")), "calling AE title")
+}
+
+// TestReceiverTLS: a second listener takes DICOM TLS, and peers that have a certificate only.
+func TestReceiverTLS(t *testing.T) {
+	ca := testpeer.NewAuthority(t)
+	own, theirs := ca.Issue(t, "localhost"), ca.Issue(t, "pacs.example")
+	server, err := ul.ServerTLS(ul.TLSOptions{Authorities: ca.PEM, Certificate: own.Certificate, Key: own.Key})
+	require.NoError(t, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	n := harness.New(t, harness.Config{Receiver: actors.Receiver{TLSListener: l, TLS: server}})
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
+	cfg := verification(l.Addr().String(), "PACS", "ADIT")
+	for _, tt := range []struct {
+		name  string
+		id    *testpeer.Identity
+		works bool
+	}{{"with a certificate", theirs, true}, {"without", &testpeer.Identity{}, false}} {
+		t.Run(tt.name, func(t *testing.T) {
+			var client *tls.Config
+			client, err := ul.ClientTLS(ul.TLSOptions{Authorities: ca.PEM, Certificate: tt.id.Certificate, Key: tt.id.Key})
+			require.NoError(t, err)
+			cfg.TLS = client
+			if err := echo(t, cfg); tt.works {
+				require.NoError(t, err)
+			} else {
+				require.Error(t, err)
+			}
+		})
+	}
+	require.NoError(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT")), "the other listener has none")
+}
+
+// TestSupersededToken: objects that a PACS sends for a task which began in an earlier incarnation go to the one that runs it now, if it still
+// misses them.
+func TestSupersededToken(t *testing.T) {
+	study := phantom.New(5, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 20, Rows: 32, Columns: 32}},
+	})
+	stop := pacs.StopAt(pacs.AtSubOperation, 10)
+	n := harness.New(t, harness.Config{Lease: time.Second})
+	src, err := pacs.Start(pacs.Config{
+		AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: stop.Gate, MoveDestinations: map[string]string{"ADIT": n.ReceiverAddr},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = src.Close() })
+	t.Cleanup(stop.Release)
+	dst, err := pacs.Start(pacs.Config{AETitle: "DST"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = dst.Close() })
+	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) { s.Supports.StudyRootGet, s.Supports.StudyRootMove = false, true })
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	job := n.Transfer("source", "destination", study.StudyInstanceUID)
+	<-stop.Reached()
+	first := n.Task(job.ID)
+	_, err = n.Pool.Exec(t.Context(), "UPDATE nodes SET fenced_at = now() WHERE id = $1", *first.LeaseNode)
+	require.NoError(t, err)
+	n.WaitFor(job.ID, func(engine.Job) bool {
+		task := n.Task(job.ID)
+		return task.LeaseToken != nil && *task.LeaseToken > *first.LeaseToken
+	})
+	require.NoError(t, src.Recorder().WaitMoves(t.Context(), 2))
+	moves := src.Recorder().Log().Moves
+	require.NotEqual(t, moves[0].MessageID, moves[1].MessageID)
+
+	late := study.Instances()[19]
+	a, err := dimse.Dial(t.Context(), dimse.Config{
+		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "ADIT",
+		Contexts: []dimse.Context{{AbstractSyntax: late.SOPClassUID, TransferSyntaxes: []string{late.TransferSyntaxUID}}},
+	})
+	require.NoError(t, err)
+	data := late.Open()
+	rsp, err := a.Store(t.Context(), dimse.StoreRequest{
+		SOPClassUID: late.SOPClassUID, SOPInstanceUID: late.SOPInstanceUID, TransferSyntaxUID: late.TransferSyntaxUID,
+		MoveOriginatorAETitle: "ADIT", MoveOriginatorMessageID: moves[0].MessageID,
+	}, data)
+	require.NoError(t, err)
+	require.NoError(t, data.Close())
+	require.Equal(t, dimse.Success, rsp.Status)
+	require.NoError(t, a.Release(t.Context()))
+	require.NoError(t, dst.Recorder().Wait(t.Context(), func(l *pacs.Log) bool {
+		for _, s := range l.Stores {
+			if s.SOPInstanceUID == late.SOPInstanceUID {
+				return true
+			}
+		}
+		return false
+	}))
+	stop.Release()
+	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	uids := map[string]bool{}
+	for _, s := range dst.Recorder().Log().Stores {
+		uids[s.SOPInstanceUID] = true
+	}
+	require.Len(t, uids, 20)
+}
+
