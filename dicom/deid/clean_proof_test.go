@@ -86,7 +86,7 @@ func TestVocabularyList(t *testing.T) {
 		require.False(t, strings.ContainsAny(w, ` _-/+.,;:()*&=\^`), w)
 	}
 	// Frequent German and English first and last names that are words too, and the months.
-	for _, name := range strings.Fields(`
+	for name := range strings.FieldsSeq(`
 		alexander andrea anna art august ben braun brown carl dick dixon early elle ernst fast frank fuchs gray grace green hall hart haupt hill hope iris jan jung
 		kaiser kern king klein ko koch könig krause kurz lang lange law lee li lilly long luft ma mark max may meyer min müller myers norm palm park pat peter
 		ray richter ring rob rose ross roth rot ruth sawyer schmidt schneider schulz schwarz sharp short stamm stark stein stern stone swan victor vogel wagner

@@ -229,7 +229,7 @@ const (
 // by nothing.
 func basicOutcomes(action string, c tableCase, v value) []outcome {
 	var all []outcome
-	for _, a := range strings.Split(action, "/") {
+	for a := range strings.SplitSeq(action, "/") {
 		switch {
 		case a == "X":
 			all = append(all, gone)

@@ -37,7 +37,7 @@ func write(name, origin string, body []byte) {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := os.WriteFile(name, out, 0o644); err != nil { //nolint:gosec // source code
+	if err := os.WriteFile(name, out, 0o644); err != nil {
 		log.Fatal(err)
 	}
 }

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Command iodfacts gathers which type (PS3.5 7.4) the attributes of Table E.1-1 with alternative actions have in the
-// objects of each storage SOP class, and prints them as ../gen/iod.txt. Facts are taken from two programs that know
+// objects of each storage SOP class, and writes them to ../iod.txt. Facts are taken from two programs that know
 // PS3.3 and are no part of ADIT: of the data set itself from what dciodvfy (Debian's dicom3tools, edition of 2022)
 // says to an object that lacks these attributes and to one that has them empty; of sequence items from the module
 // tables that come with GDCM (Debian's libgdcm3.0, edition of 2008), followed through their macros.
-// Run from dicom/deid: go run ./internal/iodfacts >internal/gen/iod.txt
+// Run from dicom/deid: go run ./internal/gen/iodfacts
 package main
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"encoding/xml"
 	"errors"
@@ -51,22 +53,29 @@ type fact struct {
 
 func main() {
 	log.SetFlags(0)
+	var b bytes.Buffer
+	if err := gather(&b); err != nil {
+		log.Fatal(err)
+	}
+	if err := os.WriteFile("internal/gen/iod.txt", b.Bytes(), 0o644); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func gather(b *bytes.Buffer) error {
 	rows, err := alternatives()
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	fmt.Println("# Attribute types of the rows of Table E.1-1 that have alternatives (PS3.3), written by dicom/deid/internal/iodfacts.")
-	fmt.Println("# class UID TAG:TYPE…: in the data set itself, by dicom3tools 1.00~20220618; what isn't named is type 3 or no part of it.")
-	fmt.Println("#   The whole slide image is by hand, from PS3.3 A.32.8: dciodvfy breaks off on it.")
-	fmt.Println("# item PARENT TAG:TYPE…: in items of a sequence, by the tables of GDCM 3.0.21 (PS3.3 2008) and by hand; the strictest of all modules.")
-	if err := classes(rows); err != nil {
-		log.Fatal(err)
+	b.WriteString(`# Attribute types of the rows of Table E.1-1 that have alternatives (PS3.3), written by dicom/deid/internal/gen/iodfacts.
+# class UID TAG:TYPE…: in the data set itself, by dicom3tools 1.00~20220618; what isn't named is type 3 or no part of it.
+#   The whole slide image is by hand, from PS3.3 A.32.8: dciodvfy breaks off on it.
+# item PARENT TAG:TYPE…: in items of a sequence, by the tables of GDCM 3.0.21 (PS3.3 2008) and by hand; the strictest of all modules.
+`)
+	if err := classes(b, rows); err != nil {
+		return err
 	}
-	fmt.Println("class", dict.VLWholeSlideMicroscopyImageStorage,
-		"00080023:1 0008002A:1 00080033:1 00081111:1 00100020:2 00102203:2 00181000:1 00400555:2 22000002:2 22000005:2")
-	if err := items(rows); err != nil {
-		log.Fatal(err)
-	}
+	return items(b, rows)
 }
 
 func alternatives() ([]dict.Tag, error) {
@@ -74,7 +83,10 @@ func alternatives() ([]dict.Tag, error) {
 	if err != nil {
 		return nil, err
 	}
-	var table []struct{ ID, BasicProfile string }
+	var table []struct {
+		ID           string `json:"id"`
+		BasicProfile string `json:"basicProfile"`
+	}
 	if err := json.Unmarshal(b, &table); err != nil {
 		return nil, err
 	}
@@ -94,12 +106,12 @@ func alternatives() ([]dict.Tag, error) {
 }
 
 // classes asks dciodvfy about every storage SOP class.
-func classes(rows []dict.Tag) error {
+func classes(b *bytes.Buffer, rows []dict.Tag) (err error) {
 	dir, err := os.MkdirTemp("", "iodfacts")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	path := filepath.Join(dir, "object.dcm")
 	for _, uid := range slices.Sorted(slices.Values(dict.StorageClasses(false))) {
 		without, err := verify(path, uid, nil)
@@ -122,8 +134,10 @@ func classes(rows []dict.Tag) error {
 				fmt.Fprintf(&line, " %08X:%d", uint32(tag), kind)
 			}
 		}
-		fmt.Printf("class %s%s\n", uid, line.String())
+		fmt.Fprintf(b, "class %s%s\n", uid, line.String())
 	}
+	fmt.Fprintln(b, "class", dict.VLWholeSlideMicroscopyImageStorage,
+		"00080023:1 0008002A:1 00080033:1 00081111:1 00100020:2 00102203:2 00181000:1 00400555:2 22000002:2 22000005:2")
 	return nil
 }
 
@@ -147,7 +161,7 @@ func verify(path, uid string, empty []dict.Tag) (string, error) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.Command("dciodvfy", path).CombinedOutput() // it exits with 1 on errors in the object, or by a signal
+	out, err := exec.CommandContext(context.Background(), "dciodvfy", path).CombinedOutput() // it exits with 1 on errors in the object, or by a signal
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return "", err
@@ -176,92 +190,100 @@ func kindOf(tag dict.Tag, words string) int {
 	return kind
 }
 
+type tables struct {
+	XMLName xml.Name `xml:"tables"`
+	All     []module `xml:",any"`
+}
+
 type module struct {
-	XMLName xml.Name
-	Table   string `xml:"table,attr"`
-	Lines   []line `xml:",any"`
+	XMLName xml.Name `xml:""`
+	Table   string   `xml:"table,attr"`
+	Lines   []line   `xml:",any"`
 }
 
 type line struct {
-	XMLName xml.Name
-	Group   string `xml:"group,attr"`
-	Element string `xml:"element,attr"`
-	Name    string `xml:"name,attr"`
-	Type    string `xml:"type,attr"`
-	Ref     string `xml:"ref,attr"`
+	XMLName xml.Name `xml:""`
+	Group   string   `xml:"group,attr"`
+	Element string   `xml:"element,attr"`
+	Name    string   `xml:"name,attr"`
+	Type    string   `xml:"type,attr"`
+	Ref     string   `xml:"ref,attr"`
 }
 
 var tableName = regexp.MustCompile(`[Tt]able ?([A-F0-9][\w.\-]*)`)
 
-// items walks through the modules and their macros.
-func items(rows []dict.Tag) error {
+// walker goes through modules and their macros.
+type walker struct {
+	rows   []dict.Tag
+	macros map[string]module
+	facts  map[[2]dict.Tag]int
+}
+
+func (w *walker) add(f fact) {
+	key := [2]dict.Tag{f.parent, f.tag}
+	if old, ok := w.facts[key]; !ok || f.kind < old {
+		w.facts[key] = f.kind
+	}
+}
+
+// walk takes the facts of a module or macro whose lines stand within the sequences of path.
+func (w *walker) walk(m module, path []dict.Tag, depth int) {
+	if depth > 6 { // content items contain content items
+		return
+	}
+	here := slices.Clone(path)
+	for _, l := range m.Lines {
+		text := l.Name + l.Ref
+		level := len(path) + strings.Count(text[:len(text)-len(strings.TrimLeft(text, "> "))], ">")
+		if level > len(here) {
+			continue // a table that skips a level
+		}
+		here = here[:level]
+		if t := tableName.FindStringSubmatch(l.Ref); l.XMLName.Local == "include" && t != nil {
+			w.walk(w.macros[strings.TrimRight(t[1], ".")], here, depth+1)
+		}
+		n, err := strconv.ParseUint(l.Group+l.Element, 16, 32)
+		if err != nil {
+			continue
+		}
+		tag := dict.Tag(n)
+		if len(here) > 0 && slices.Contains(w.rows, tag) && l.Type != "" {
+			w.add(fact{here[len(here)-1], tag, int(l.Type[0] - '0')})
+		}
+		here = append(here, tag)
+	}
+}
+
+// items writes the facts about items of sequences.
+func items(out *bytes.Buffer, rows []dict.Tag) error {
 	b, err := os.ReadFile(modules)
 	if err != nil {
 		return fmt.Errorf("GDCM's tables: %w; apt-get install libgdcm3.0", err)
 	}
-	var doc struct {
-		All []module `xml:",any"`
-	}
+	var doc tables
 	if err := xml.Unmarshal(b, &doc); err != nil {
 		return err
 	}
-	macros := map[string]module{}
+	w := walker{rows: rows, macros: map[string]module{}, facts: map[[2]dict.Tag]int{}}
 	for _, m := range doc.All {
 		if m.XMLName.Local == "macro" {
-			macros[m.Table] = m
-		}
-	}
-	facts := map[[2]dict.Tag]int{}
-	add := func(f fact) {
-		key := [2]dict.Tag{f.parent, f.tag}
-		if old, ok := facts[key]; !ok || f.kind < old {
-			facts[key] = f.kind
-		}
-	}
-	var walk func(m module, path []dict.Tag, depth int)
-	walk = func(m module, path []dict.Tag, depth int) {
-		if depth > 6 { // content items contain content items
-			return
-		}
-		here := slices.Clone(path)
-		for _, l := range m.Lines {
-			text := l.Name + l.Ref
-			level := len(path) + strings.Count(text[:len(text)-len(strings.TrimLeft(text, "> "))], ">")
-			if level > len(here) {
-				continue // a table that skips a level
-			}
-			here = here[:level]
-			if l.XMLName.Local == "include" {
-				if t := tableName.FindStringSubmatch(l.Ref); t != nil {
-					walk(macros[strings.TrimRight(t[1], ".")], here, depth+1)
-				}
-				continue
-			}
-			n, err := strconv.ParseUint(l.Group+l.Element, 16, 32)
-			if err != nil {
-				continue
-			}
-			tag := dict.Tag(n)
-			if len(here) > 0 && slices.Contains(rows, tag) && l.Type != "" {
-				add(fact{here[len(here)-1], tag, int(l.Type[0] - '0')})
-			}
-			here = append(here, tag)
+			w.macros[m.Table] = m
 		}
 	}
 	for _, m := range doc.All {
 		if m.XMLName.Local == "module" || m.XMLName.Local == "macro" {
-			walk(m, nil, 0)
+			w.walk(m, nil, 0)
 		}
 	}
 	for _, f := range byHand {
-		add(f)
+		w.add(f)
 	}
 	lines := map[dict.Tag]string{}
-	for _, key := range slices.SortedFunc(maps.Keys(facts), func(a, b [2]dict.Tag) int { return slices.Compare(a[:], b[:]) }) {
-		lines[key[0]] += fmt.Sprintf(" %08X:%d", uint32(key[1]), facts[key])
+	for _, key := range slices.SortedFunc(maps.Keys(w.facts), func(a, b [2]dict.Tag) int { return slices.Compare(a[:], b[:]) }) {
+		lines[key[0]] += fmt.Sprintf(" %08X:%d", uint32(key[1]), w.facts[key])
 	}
 	for _, parent := range slices.Sorted(maps.Keys(lines)) {
-		fmt.Printf("item %08X%s\n", uint32(parent), lines[parent])
+		fmt.Fprintf(out, "item %08X%s\n", uint32(parent), lines[parent])
 	}
 	return nil
 }
