@@ -81,7 +81,7 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 		return nil, err
 	}
 	for _, s := range inv.series {
-		if err := r.listInstances(ctx, inv, s); err != nil {
+		if err := r.listInstances(ctx, inv, s, imageKeys); err != nil {
 			return nil, err
 		}
 	}
@@ -175,13 +175,16 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 
 var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.AvailableTransferSyntaxUID, dict.LossyImageCompression}
 
+// presenceKeys ask for the UIDs alone: a source may have to read each file for the other keys (Orthanc needs a third of the time without).
+var presenceKeys = imageKeys[:1]
+
 // listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted.
-func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInventory) error {
+func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInventory, keys []dict.Tag) error {
 	if !r.src.Server.FindImages {
 		s.listed, s.instances = false, nil
 		return nil
 	}
-	id := levelQuery("IMAGE", imageKeys)
+	id := levelQuery("IMAGE", keys)
 	id.Set(dict.StudyInstanceUID, inv.study)
 	id.Set(dict.SeriesInstanceUID, s.uid)
 	r.source.keyPatient(id, inv.patientID)
@@ -219,10 +222,19 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 	}
 	found := false
 	for _, s := range again.series {
-		if err := r.listInstances(ctx, &again, s); err != nil {
+		i := slices.IndexFunc(r.inv.series, func(o *seriesInventory) bool { return o.uid == s.uid })
+		if i >= 0 {
+			if err := r.listInstances(ctx, &again, s, presenceKeys); err != nil {
+				return false, err
+			}
+			if !r.inv.series[i].lacks(s) {
+				found = r.inv.series[i].merge(s) || found
+				continue
+			}
+		}
+		if err := r.listInstances(ctx, &again, s, imageKeys); err != nil {
 			return false, err
 		}
-		i := slices.IndexFunc(r.inv.series, func(o *seriesInventory) bool { return o.uid == s.uid })
 		if i < 0 {
 			r.inv.series = append(r.inv.series, s)
 			found = true
@@ -231,6 +243,16 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 		found = r.inv.series[i].merge(s) || found
 	}
 	return found, nil
+}
+
+// lacks tells whether a later list has instances that this one hasn't.
+func (s *seriesInventory) lacks(later *seriesInventory) bool {
+	for uid := range later.instances {
+		if _, known := s.instances[uid]; !known {
+			return true
+		}
+	}
+	return false
 }
 
 // merge takes over what a later list adds; it tells whether that was anything.

@@ -67,18 +67,10 @@ func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) 
 	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
 	s.close(ctx)
 	s.open = make([]*pacs.Association, len(s.slots))
-	for i := range s.slots {
-		if err := s.openInTime(ctx, i); err != nil {
-			if i == 0 {
-				return nil, err
-			}
-			if s.prepared {
-				continue // its worker opens it again when it is needed
-			}
-			s.slots, s.open = s.slots[:i], s.open[:i] // the destination allows no more; the slots are given back at the end
-			break
-		}
+	if err := s.reopen(ctx, 0); err != nil {
+		return nil, err
 	}
+	s.openFurther(ctx)
 	s.prepared = true
 	accepted := map[string][]string{}
 	for _, c := range s.open[0].Contexts() {
@@ -102,14 +94,27 @@ func (s *serverSink) workers() int { return len(s.slots) }
 // storescp does, leaves the next one unanswered in its backlog.
 const furtherPatience = 3 * time.Second
 
-// openInTime opens an association; the first one has all the time that the server's settings give.
-func (s *serverSink) openInTime(ctx context.Context, i int) error {
-	if i > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, furtherPatience)
-		defer cancel()
+// openFurther opens the associations beyond the first, side by side. Before workers run, those that the destination doesn't allow are
+// left out, and their slots are given back at the end; later a worker opens its own again when it needs it.
+func (s *serverSink) openFurther(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, furtherPatience)
+	defer cancel()
+	var all sync.WaitGroup
+	for i := 1; i < len(s.slots); i++ {
+		all.Go(func() { _ = s.reopen(ctx, i) }) // one that isn't there is seen below
 	}
-	return s.reopen(ctx, i)
+	all.Wait()
+	if s.prepared {
+		return
+	}
+	n := 1
+	for i := 1; i < len(s.slots); i++ {
+		if s.open[i] != nil {
+			s.slots[n], s.open[n] = s.slots[i], s.open[i]
+			n++
+		}
+	}
+	s.slots, s.open = s.slots[:n], s.open[:n]
 }
 
 func (s *serverSink) reopen(ctx context.Context, i int) error {
