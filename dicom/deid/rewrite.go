@@ -320,14 +320,15 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 	}
 }
 
-// characterSet follows Specific Character Set, of the object or of an item.
+// characterSet follows Specific Character Set, of the object or of an item. One that names no defined term goes: whatever
+// it holds, text that stays must then be ASCII.
 func (w *rewriter) characterSet(e elem, lv *level) {
 	lv.set = w.s.charset(e.value)
 	switch {
-	case !w.utf8:
+	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
 		w.out = append(w.out, e.in...)
 		w.note(Keep)
-	case lv.top: // is assigned
+	case w.utf8 && lv.top && w.assignedTag() == e.Tag:
 		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
 		w.assign = w.assign[1:]
 		w.note(Assign)

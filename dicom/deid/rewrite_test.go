@@ -299,6 +299,23 @@ func TestCharacterSets(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, Undecodable, e.Reason)
 	})
+	t.Run("twice", func(t *testing.T) {
+		in := "\x08\x00\x05\x00CS\x0a\x00ISO_IR 100\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + string(encode(t, sample(), dict.ExplicitVRLittleEndian))
+		out, _, err := deidentify(t, s, []byte(in), dict.ExplicitVRLittleEndian)
+		require.NoError(t, err)
+		require.Equal(t, 1, bytes.Count(out, []byte("ISO_IR")))
+		require.Equal(t, 2, bytes.Count(out, []byte("Łucja 7")))
+	})
+	t.Run("a term that is none", func(t *testing.T) {
+		d := sample()
+		d.Remove(dict.InstitutionName)
+		d.Put(stream.Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte("Doe^Jane")})
+		require.False(t, through(t, session(t, DefaultProfile), d).Has(dict.SpecificCharacterSet))
+		d.SetBytes(dict.PositionReferenceIndicator, dict.LO, []byte("Doe\xe4"))
+		_, _, err := deidentify(t, session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "Doe")
+	})
 	t.Run("it can hold it", func(t *testing.T) {
 		sub.Pseudonym = "Müller"
 		s, err := p.Session(sub)
