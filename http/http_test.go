@@ -344,7 +344,7 @@ func TestProblems(t *testing.T) {
 		"unknown source":       {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "PACS 9", 1), status: 422, detail: `no DICOM node named "PACS 9"`, field: "source"},
 		"folder as source":     {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "Folder", 1), status: 422, field: "source"},
 		"same node twice":      {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 2", "PACS 1", 1), status: 422, field: "destination"},
-		"large body":           {method: "POST", path: "/api/v1/servers", body: `{"name":"` + strings.Repeat("x", 65<<10) + `"}`, status: 413},
+		"large body":           {method: "POST", path: "/api/v1/folders", body: `{"name":"` + strings.Repeat("x", 65<<10) + `"}`, status: 413},
 		"no such job":          {method: "GET", path: "/api/v1/jobs/4711", status: 404},
 		"job by name":          {method: "GET", path: "/api/v1/jobs/" + url.PathEscape(secret), status: 422, field: "id"},
 		"unknown action":       {method: "POST", path: "/api/v1/jobs/1:explode", status: 405},
