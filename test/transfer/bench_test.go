@@ -13,8 +13,13 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
-// BenchmarkTransfer moves a study of 400 CT images of 0.5 MB from server to server, all in this process.
+// BenchmarkTransfer moves a study of 400 CT images of 0.5 MB from server to server, all in this process, by either retrieve method.
 func BenchmarkTransfer(b *testing.B) {
+	b.Run(engine.MethodGet, func(b *testing.B) { benchmarkTransfer(b, nil) })
+	b.Run(engine.MethodMove, func(b *testing.B) { benchmarkTransfer(b, byMove) })
+}
+
+func benchmarkTransfer(b *testing.B, method func(*engine.NewServer)) {
 	study := large(1)
 	src, err := pacs.Start(pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
 	require.NoError(b, err)
@@ -23,7 +28,8 @@ func BenchmarkTransfer(b *testing.B) {
 	require.NoError(b, err)
 	defer dst.Close()
 	n := harness.New(b, harness.Config{})
-	n.AddServer("source", "SRC", src.Addr(), nil)
+	src.AddMoveDestination("ADIT", n.ReceiverAddr)
+	n.AddServer("source", "SRC", src.Addr(), method)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	for b.Loop() {
 		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
