@@ -92,6 +92,7 @@ func BenchmarkRatios(b *testing.B) {
 	for b.Loop() {
 		data := in[i%instances]
 		i++
+		copy(pass.out, data) // all three find the bytes in the cache
 		begin := time.Now()
 		copy(pass.out, data)
 		took[0] = append(took[0], time.Since(begin))
