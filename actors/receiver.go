@@ -25,10 +25,11 @@ import (
 
 // Receiver says how the node takes the objects of C-MOVEs.
 type Receiver struct {
-	Listener        net.Listener // nil: none. Listeners are closed when the node ends.
-	TLSListener     net.Listener // nil: none
-	TLS             *tls.Config  // for TLSListener
-	MaxAssociations int          // 100 when 0
+	Listener        net.Listener       // nil: none. Listeners are closed when the node ends.
+	TLSListener     net.Listener       // nil: none
+	TLS             *tls.Config        // for TLSListener
+	Quarantine      *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
+	MaxAssociations int                // 100 when 0
 	IdleTimeout     time.Duration
 }
 
@@ -36,6 +37,7 @@ const (
 	receiverGrace  = 2 * time.Second // for open associations when the node ends
 	sendersRefresh = 5 * time.Second // AE titles that were added by another process are known this late
 	sendersTimeout = 10 * time.Second
+	quarantineTidy = time.Hour
 )
 
 // receiver owns the C-STORE SCP of the node. What runs expect is looked up under a lock, not by messages: an object must not wait for
@@ -48,7 +50,8 @@ type receiver struct {
 	objects  *prometheus.CounterVec
 	rejected prometheus.Counter
 
-	refreshing bool // by the actor alone
+	refreshing bool      // by the actor alone
+	tidied     time.Time // by refresh alone, of which one runs at a time
 	cancel     context.CancelFunc
 	served     chan struct{} // closed when the server has ended
 
@@ -118,8 +121,18 @@ func (r *receiver) refresh(c actor.Context) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
 		defer cancel()
-		root.Send(self, serversRead{r.read(ctx)})
+		root.Send(self, serversRead{errors.Join(r.read(ctx), r.tidy())})
 	}()
+}
+
+// tidy lets the quarantine expire, now and then.
+func (r *receiver) tidy() (err error) {
+	defer recovered(&err)
+	if r.cfg.Quarantine == nil || time.Since(r.tidied) < quarantineTidy {
+		return nil
+	}
+	r.tidied = time.Now()
+	return r.cfg.Quarantine.Expire(time.Now())
 }
 
 // read takes over who may call, and under which names we are called.
@@ -236,10 +249,11 @@ func (r *receiver) sendersOf(rq *dimse.AssociationRequest) []*engine.Sender {
 const (
 	taken     = "taken"
 	duplicate = "duplicate"
-	refused   = "refused" // by the task or its destination
-	late      = "late"    // of a C-MOVE that has ended; discarded
-	foreign   = "foreign" // nobody asked for it
-	failed    = "failed"  // whose it is can't be found out now
+	refused   = "refused"     // by the task or its destination
+	late      = "late"        // of a C-MOVE that has ended; discarded
+	foreign   = "foreign"     // nobody asked for it
+	kept      = "quarantined" // nobody asked for it; kept for people to look at
+	failed    = "failed"      // whose it is can't be found out now
 )
 
 // store takes an object to the run that wants it.
@@ -258,12 +272,27 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 	arrival := engine.NewArrival(in, a.Abort)
 	defer arrival.Close()
 	status, outcome := r.deliver(ctx, senders, arrival)
+	if outcome == foreign && r.cfg.Quarantine != nil {
+		outcome = r.quarantine(ctx, arrival)
+	}
 	r.objects.WithLabelValues(senders[0].Name, outcome).Inc()
-	if outcome == foreign || outcome == failed {
+	if outcome == foreign || outcome == kept || outcome == failed {
 		r.log.InfoContext(ctx, "an object that no transfer expects was refused", "server", senders[0].Name, "peer", a.RemoteAddr.String(),
 			"sop_class", in.SOPClassUID, "outcome", outcome)
 	}
 	return dimse.StoreResponse{Status: status}
+}
+
+// quarantine keeps an object that nobody asked for, if it can.
+func (r *receiver) quarantine(ctx context.Context, a *engine.Arrival) string {
+	ok, err := r.cfg.Quarantine.Keep(a)
+	if err != nil {
+		r.log.WarnContext(ctx, "an object can't be kept in the quarantine", "err", err)
+	}
+	if ok {
+		return kept
+	}
+	return foreign
 }
 
 // deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.

@@ -4,7 +4,9 @@ package actors_test
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -156,3 +158,26 @@ func TestSupersededToken(t *testing.T) {
 	require.Len(t, uids, 20)
 }
 
+// TestQuarantine: an object that nobody asked for is refused, and kept where that is wanted.
+func TestQuarantine(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "quarantine")
+	q, err := engine.OpenQuarantine(dir, time.Hour, 1<<20)
+	require.NoError(t, err)
+	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Quarantine: q}})
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
+	in := phantom.DemoStudies()[0].Instances()[0]
+	a, err := dimse.Dial(t.Context(), dimse.Config{
+		Addr: n.ReceiverAddr, CallingAE: "PACS", CalledAE: "ADIT",
+		Contexts: []dimse.Context{{AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}}},
+	})
+	require.NoError(t, err)
+	data := in.Open()
+	rsp, err := a.Store(t.Context(), dimse.StoreRequest{
+		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
+	}, data)
+	require.NoError(t, errors.Join(err, data.Close(), a.Release(t.Context())))
+	require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
+	files, err := filepath.Glob(filepath.Join(dir, "*.dcm"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+}

@@ -10,25 +10,32 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/pires/go-proxyproto"
 
 	"github.com/adit-go/adit/actors"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/engine"
 )
 
 // receiverFlags say where and how the receiver takes the objects that servers send.
 type receiverFlags struct {
-	DICOMListen    string   `name:"dicom-listen" env:"ADIT_DICOM_LISTEN" default:":11112" placeholder:"ADDR" help:"Address where servers send to by C-MOVE (${default}; with --demo 127.0.0.1:11112); empty: none. Only servers that ADIT knows may call."`
-	DICOMTLSListen string   `name:"dicom-tls-listen" env:"ADIT_DICOM_TLS_LISTEN" placeholder:"ADDR" help:"The same for DICOM TLS, as in :2762; needs the three that follow."`
-	DICOMTLSCert   string   `name:"dicom-tls-cert" env:"ADIT_DICOM_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM file with the receiver's certificate."`
-	DICOMTLSKey    string   `name:"dicom-tls-key" env:"ADIT_DICOM_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM file with its private key, without a password."`
-	DICOMTLSCA     string   `name:"dicom-tls-ca" env:"ADIT_DICOM_TLS_CA" type:"path" placeholder:"FILE" help:"PEM file with the authorities that sign the certificates of the servers."`
-	DICOMProxy     []string `name:"dicom-proxy" env:"ADIT_DICOM_PROXY" placeholder:"ADDR,…" help:"Addresses or ranges of balancers before the receiver, which speak the PROXY protocol, version 2."`
-	AETitle        string   `name:"ae-title" env:"ADIT_AE_TITLE" default:"ADIT" placeholder:"AET" help:"ADIT's own AE title (${default}), under which it calls and takes objects as they are stored."`
-	PlainAETitle   string   `name:"plain-ae-title" env:"ADIT_PLAIN_AE_TITLE" default:"ADIT_LE" placeholder:"AET" help:"AE title under which it takes objects uncompressed only (${default})."`
+	DICOMListen    string        `name:"dicom-listen" env:"ADIT_DICOM_LISTEN" default:":11112" placeholder:"ADDR" help:"Address where servers send to by C-MOVE (${default}; with --demo 127.0.0.1:11112); empty: none. Only servers that ADIT knows may call."`
+	DICOMTLSListen string        `name:"dicom-tls-listen" env:"ADIT_DICOM_TLS_LISTEN" placeholder:"ADDR" help:"The same for DICOM TLS, as in :2762; needs the three that follow."`
+	DICOMTLSCert   string        `name:"dicom-tls-cert" env:"ADIT_DICOM_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM file with the receiver's certificate."`
+	DICOMTLSKey    string        `name:"dicom-tls-key" env:"ADIT_DICOM_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM file with its private key, without a password."`
+	DICOMTLSCA     string        `name:"dicom-tls-ca" env:"ADIT_DICOM_TLS_CA" type:"path" placeholder:"FILE" help:"PEM file with the authorities that sign the certificates of the servers."`
+	DICOMProxy     []string      `name:"dicom-proxy" env:"ADIT_DICOM_PROXY" placeholder:"ADDR,…" help:"Addresses or ranges of balancers before the receiver, which speak the PROXY protocol, version 2."`
+	Quarantine     time.Duration `env:"ADIT_QUARANTINE" placeholder:"D" help:"Keep objects that servers send without having been asked in DIR/quarantine for so long, as in 168h; 10 GB at most. They are refused all the same. Off by default."`
+	AETitle        string        `name:"ae-title" env:"ADIT_AE_TITLE" default:"ADIT" placeholder:"AET" help:"ADIT's own AE title (${default}), under which it calls and takes objects as they are stored."`
+	PlainAETitle   string        `name:"plain-ae-title" env:"ADIT_PLAIN_AE_TITLE" default:"ADIT_LE" placeholder:"AET" help:"AE title under which it takes objects uncompressed only (${default})."`
 }
+
+// quarantineBytes bounds the quarantine.
+const quarantineBytes = 10e9
 
 const anyReceiver, demoReceiver = ":11112", "127.0.0.1:11112"
 
@@ -68,6 +75,11 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 	}
 	if r.Listener == nil && r.TLSListener == nil {
 		return nil, nil //nolint:nilnil // no receiver is wanted
+	}
+	if f.Quarantine > 0 {
+		if r.Quarantine, err = engine.OpenQuarantine(filepath.Join(s.cmd.DataDir, "quarantine"), f.Quarantine, quarantineBytes); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }

@@ -4,7 +4,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -105,7 +104,7 @@ func TestRetrieveSettings(t *testing.T) {
 	} {
 		s := NewServer{Name: "PACS", AETitle: "PACS", Host: "localhost", Port: 104, Supports: Supports{Store: true}, Retrieve: r}
 		var invalid *Invalid
-		require.True(t, errors.As(s.validate(), &invalid), field)
+		require.ErrorAs(t, s.validate(), &invalid, field)
 		require.Equal(t, field, invalid.Field)
 	}
 }
