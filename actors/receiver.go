@@ -182,15 +182,31 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	defer cancel()
 	ended := make(chan error, 2)
 	running := 0
+	var certs certificates
+	byCertificate := func(ctx context.Context, rq *dimse.AssociationRequest) error {
+		cert := certs.take(rq.RemoteAddr.String())
+		if err := r.accept(ctx, rq); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(r.sendersOf(rq), func(s *engine.Sender) bool { return s.Shows(cert) }) {
+			r.rejected.Inc()
+			return dimse.RejectCallingAE // the certificate binds the AE title
+		}
+		return nil
+	}
 	for _, l := range []struct {
 		net.Listener
-		tls *tls.Config
-	}{{r.cfg.Listener, nil}, {r.cfg.TLSListener, r.cfg.TLS}} {
+		tls    *tls.Config
+		accept func(context.Context, *dimse.AssociationRequest) error
+	}{{r.cfg.Listener, nil, r.accept}, {r.cfg.TLSListener, r.cfg.TLS, byCertificate}} {
 		if l.Listener == nil {
 			continue
 		}
+		if l.tls != nil {
+			l.tls = certs.watch(l.tls)
+		}
 		s := &dimse.Server{
-			Accept: r.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++

@@ -62,7 +62,7 @@ func TestWhoMayCall(t *testing.T) {
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "GONE", "ADIT")), "calling AE title")
 }
 
-// TestReceiverTLS: a second listener takes DICOM TLS, and peers that have a certificate only.
+// TestReceiverTLS: a second listener takes DICOM TLS, and peers that have a certificate only, which names them.
 func TestReceiverTLS(t *testing.T) {
 	ca := testpeer.NewAuthority(t)
 	own, theirs := ca.Issue(t, "localhost"), ca.Issue(t, "pacs.example")
@@ -71,14 +71,22 @@ func TestReceiverTLS(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{TLSListener: l, TLS: server}})
-	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
-	cfg := verification(l.Addr().String(), "PACS", "ADIT")
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.ServerName = "pacs.example" })
+	n.AddServer("other", "OTHER", "127.0.0.1:104", func(s *engine.NewServer) { s.Host = "other.example" })
+	n.AddServer("any", "ANY", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.Verify = engine.VerifyAuthority })
 	for _, tt := range []struct {
-		name  string
-		id    *testpeer.Identity
-		works bool
-	}{{"with a certificate", theirs, true}, {"without", &testpeer.Identity{}, false}} {
+		name    string
+		calling string
+		id      *testpeer.Identity
+		works   bool
+	}{
+		{"with a certificate", "PACS", theirs, true},
+		{"without", "PACS", &testpeer.Identity{}, false},
+		{"with that of another server", "OTHER", theirs, false},
+		{"where the name doesn't matter", "ANY", theirs, true},
+	} {
 		t.Run(tt.name, func(t *testing.T) {
+			cfg := verification(l.Addr().String(), tt.calling, "ADIT")
 			var client *tls.Config
 			client, err := ul.ClientTLS(ul.TLSOptions{Authorities: ca.PEM, Certificate: tt.id.Certificate, Key: tt.id.Key})
 			require.NoError(t, err)

@@ -5,6 +5,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,9 +17,11 @@ import (
 type Sender struct {
 	ID       int64
 	Name     string
-	AETitles []string       // under which it calls
-	OurAE    string         // under which we call it: the Move Originator's
-	Ranges   []netip.Prefix // from which it calls; empty: from anywhere
+	AETitles []string // under which it calls
+	OurAE    string   // under which we call it: the Move Originator's
+	// CertificateNames are the names of which one must be in the certificate that it shows; empty: any certificate of a trusted authority.
+	CertificateNames []string
+	Ranges           []netip.Prefix // from which it calls; empty: from anywhere
 	// Destination and PlainDestination are the names under which it knows the receiver, if not by the receiver's own.
 	Destination, PlainDestination string
 }
@@ -27,6 +30,11 @@ type Sender struct {
 func (s *Sender) From(addr netip.Addr) bool {
 	addr = addr.Unmap()
 	return len(s.Ranges) == 0 || slices.ContainsFunc(s.Ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// Shows tells whether a certificate is the server's.
+func (s *Sender) Shows(cert *x509.Certificate) bool {
+	return len(s.CertificateNames) == 0 || cert != nil && slices.ContainsFunc(s.CertificateNames, func(name string) bool { return cert.VerifyHostname(name) == nil })
 }
 
 // Senders lists the servers that may call the receiver: all that there are.
@@ -40,6 +48,9 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 		s := &Sender{
 			ID: row.ID, Name: row.Name, AETitles: append([]string{row.AeTitle}, row.OtherAeTitles...),
 			OurAE: cmp.Or(row.CallingAeTitle, e.cfg.AETitle), Destination: row.MoveDestination, PlainDestination: row.MoveDestinationPlain,
+		}
+		if row.TlsVerify == VerifyName {
+			s.CertificateNames = []string{cmp.Or(row.TlsServerName, row.Host)}
 		}
 		for _, text := range row.AddressRanges {
 			p, err := addressRange(text)
