@@ -122,6 +122,11 @@ func (m *FileMeta) take(tag dict.Tag, value []byte) {
 	}
 }
 
+// FileMeta gives the file meta information of the object as it goes out, with the edits made so far.
+func (o *Object) FileMeta() FileMeta {
+	return FileMeta{MediaStorageSOPClassUID: o.header.SOPClassUID(), MediaStorageSOPInstanceUID: o.header.SOPInstanceUID(), TransferSyntaxUID: o.to.UID}
+}
+
 // AppendTo appends preamble and file meta information, ready for the data set to follow.
 func (m FileMeta) AppendTo(b []byte) []byte {
 	b = append(b, make([]byte, preamble)...)
