@@ -29,6 +29,16 @@ type AssociationSlot struct {
 	ExpiresAt *time.Time
 }
 
+type DeidProfile struct {
+	ID        int64
+	Name      string
+	Version   string
+	Sha256    string
+	Text      string
+	CreatedBy *int64
+	CreatedAt time.Time
+}
+
 type Delivered struct {
 	TaskID       int64
 	SourceSopUid string
@@ -114,6 +124,21 @@ type Job struct {
 	LastClaimAt       *time.Time
 	Status            string
 	Active            bool
+	Pseudonymize      bool
+	ProfileName       string
+	ProfileVersion    string
+	ProfileSha256     string
+	UidGeneration     int32
+}
+
+type Linkage struct {
+	ProjectID int64
+	Trial     string
+	Pseudonym string
+	Identity  string
+	PatientID string
+	Issuer    string
+	CreatedAt time.Time
 }
 
 type Node struct {
@@ -158,6 +183,8 @@ type Project struct {
 	SealedKey     []byte
 	UidGeneration int32
 	CreatedAt     time.Time
+	ProfileID     *int64
+	ProfileSha256 string
 }
 
 type ProjectMember struct {
@@ -200,6 +227,7 @@ type Server struct {
 	TlsSealedKey         []byte
 	TlsServerName        string
 	FindImages           bool
+	IssuerOfPatientID    string
 }
 
 type ServerState struct {
@@ -243,6 +271,17 @@ type Task struct {
 	CreatedAt          time.Time
 	StartedAt          *time.Time
 	EndedAt            *time.Time
+}
+
+type TaskDeid struct {
+	TaskID    int64
+	StudyUid  string
+	Instances int32
+	Counts    []byte
+	Codes     []string
+	ToUtf8    int32
+	LeftOut   []byte
+	Omitted   []byte
 }
 
 type TaskLog struct {

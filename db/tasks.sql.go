@@ -356,7 +356,8 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id,
+       (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.lease_node = $1 AND t.status = 'in_progress'
@@ -371,6 +372,7 @@ type TasksOfNodeRow struct {
 	OwnerID         int64
 	SourceID        *int64
 	DestinationID   *int64
+	Pseudonymized   bool
 }
 
 // TasksOfNode is what this node holds, and whether somebody asked for it to stop.
@@ -391,6 +393,7 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 			&i.OwnerID,
 			&i.SourceID,
 			&i.DestinationID,
+			&i.Pseudonymized,
 		); err != nil {
 			return nil, err
 		}

@@ -48,9 +48,11 @@ type Config struct {
 	AETitle string // our AE title where a server names no other, and the receiver's for objects as they are stored; "ADIT"
 	// PlainAETitle is the receiver's for objects that are not compressed; "ADIT_LE".
 	PlainAETitle string
-	BufferBytes  int64           // small objects that may wait for the destination, all tasks together; 64 MiB
-	RetryPauses  []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
-	WaitPauses   []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
+	// ExcludedModalities are those of series that are left out where a patient is pseudonymized.
+	ExcludedModalities []string
+	BufferBytes        int64           // small objects that may wait for the destination, all tasks together; 64 MiB
+	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
+	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
 }
 
 func (c Config) withDefaults() Config {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
@@ -37,6 +38,8 @@ type intake struct {
 // parcel is an object between its receipt and the destination's answer.
 type parcel struct {
 	outgoing
+	source string // SOP Instance UID as received
+	report *deid.Report
 	bytes  *counter
 	done   chan dimse.Status // answered when the destination has; nil if nobody waits
 	finish func()
@@ -65,13 +68,24 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 		_ = obj.Close()
 		return dimse.DataSetMismatch
 	}
-	syntax := r.goesOutAs(o.SOPClassUID, o.TransferSyntaxUID)
-	if err := r.edit(obj, o.TransferSyntaxUID, syntax); err != nil {
+	series := in.seriesOf(o, obj.Header())
+	report, decided, err := r.deidentify(o.SOPInstanceUID, series, obj)
+	if err != nil {
 		_ = obj.Close()
+		if decided {
+			return dimse.Success
+		}
 		return in.spoiled(o, err)
 	}
-	p := &parcel{outgoing: outgoing{
-		class: o.SOPClassUID, uid: o.SOPInstanceUID, syntax: syntax, series: in.seriesOf(o, obj.Header()), names: namesOf(obj.Header()),
+	syntax := r.goesOutAs(o.SOPClassUID, o.TransferSyntaxUID)
+	if syntax != o.TransferSyntaxUID {
+		if err := obj.ConvertTo(syntax); err != nil {
+			_ = obj.Close()
+			return in.spoiled(o, err)
+		}
+	}
+	p := &parcel{source: o.SOPInstanceUID, report: report, outgoing: outgoing{
+		class: o.SOPClassUID, uid: r.sentUID(o.SOPInstanceUID), syntax: syntax, series: series, names: namesOf(obj.Header()),
 	}}
 	if r.e.credit.take(creditUnit) {
 		return in.takeBuffered(ctx, o, obj, p)
@@ -138,7 +152,7 @@ func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 			in.halt(again("%w", errStalled))
 		case <-ctx.Done():
 			p.finish()
-			r.end(p.uid)
+			r.end(p.source)
 			r.sending.Done()
 			return false
 		}
@@ -160,11 +174,18 @@ func (in *intake) halt(err error) {
 
 // spoiled takes down that an object could not be read. A connection that broke meanwhile is the retrieve's own error.
 func (in *intake) spoiled(o *dimse.Incoming, err error) dimse.Status {
-	return in.r.unreadable(o.SOPInstanceUID, err)
+	series := ""
+	if in.series != nil {
+		series = in.series.uid
+	}
+	return in.r.unreadable(o.SOPInstanceUID, series, err)
 }
 
 // unreadable takes down an error of reading an object, and gives what the source is to be told.
-func (r *run) unreadable(uid string, err error) dimse.Status {
+func (r *run) unreadable(uid, series string, err error) dimse.Status {
+	if r.leaveOut(uid, series, err) {
+		return dimse.Success
+	}
 	if errors.Is(err, stream.ErrEncapsulated) || errors.Is(err, stream.ErrNoConversion) {
 		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image can't be converted to a transfer syntax that the destination takes: %s", err))
 		return dimse.CannotUnderstand
@@ -204,30 +225,6 @@ func (in *intake) mismatch(o *dimse.Incoming, h *stream.Header) string {
 		return "the image has another SOP class inside than the source announced"
 	}
 	return ""
-}
-
-// edit makes of an object what goes out. If there is nothing to be done, not one byte changes.
-func (r *run) edit(obj *stream.Object, from, to string) error {
-	if err := r.addTrial(obj.Header()); err != nil {
-		return err
-	}
-	if from == to {
-		return nil
-	}
-	return obj.ConvertTo(to)
-}
-
-// addTrial sets the trial attributes, if the job has any.
-func (r *run) addTrial(h *stream.Header) error {
-	if r.job.TrialProtocolID != "" {
-		if err := h.SetText(dict.ClinicalTrialProtocolID, r.job.TrialProtocolID); err != nil {
-			return err
-		}
-	}
-	if r.job.TrialProtocolName != "" {
-		return h.SetText(dict.ClinicalTrialProtocolName, r.job.TrialProtocolName)
-	}
-	return nil
 }
 
 func namesOf(h *stream.Header) objectNames {
@@ -314,12 +311,12 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	switch {
 	case errors.As(err, &noContext):
 		r.bring(p.class, p.syntax)
-		r.fail(p.uid, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
+		r.fail(p.source, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
 		return dimse.RefusedSOPClass
 	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
-		return r.unreadable(p.uid, p.bytes.err)
+		return r.unreadable(p.source, p.series, p.bytes.err)
 	case err != nil:
-		r.end(p.uid)
+		r.end(p.source)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.sinkErr == nil {
@@ -331,24 +328,24 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
 		r.note(status, meaning)
-		if err := r.receipt(ctx, receipt{p.uid, p.series, p.bytes.n, status}); err != nil {
+		if err := r.receipt(ctx, receipt{p.source, p.series, p.bytes.n, status, p.report}); err != nil {
 			return dimse.OutOfResources
 		}
 		return dimse.Success
 	case dimse.AlreadyThere:
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.already[p.uid] = p.series
-		r.land(p.uid)
+		r.already[p.source] = p.series
+		r.land(p.source)
 		return dimse.Success
 	case dimse.BackOff:
-		r.end(p.uid)
+		r.end(p.source)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.sinkErr = wait("DICOM Server %s is out of resources (status %s)", r.dst.Name, status)
 		return dimse.OutOfResources
 	}
-	r.fail(p.uid, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
+	r.fail(p.source, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
 	return status
 }
 

@@ -21,7 +21,8 @@ type inventory struct {
 	study      string
 	modalities []string
 	series     []*seriesInventory
-	counted    int // instances of the study; -1: the source doesn't say
+	counted    int            // instances of the study; -1: the source doesn't say
+	omitted    map[string]int // instances of modalities that the job leaves out, as far as the source counts them
 }
 
 // seriesInventory is what the source says that it has of one series.
@@ -145,7 +146,7 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 	id.Set(dict.StudyInstanceUID, inv.study)
 	r.source.keyPatient(id, inv.patientID)
 	wanted := r.task.SeriesInstanceUids
-	inv.series = nil
+	inv.series, inv.omitted = nil, nil
 	for ds, err := range r.source.find(ctx, id) {
 		if err != nil {
 			return fmt.Errorf("the series can't be listed at %s: %w", r.src.Name, err)
@@ -164,13 +165,32 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
 		}
 	}
-	if len(inv.series) == 0 {
+	listed := len(inv.series)
+	inv.series = slices.DeleteFunc(inv.series, func(s *seriesInventory) bool {
+		if !r.omits(s.modality) {
+			return false
+		}
+		inv.omit(s)
+		return true
+	})
+	if listed == 0 {
 		return permanent("The source %s lists no series for the study %s; it may have been moved to an archive.", r.src.Name, inv.study)
 	}
 	slices.SortFunc(inv.series, func(a, b *seriesInventory) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.uid, b.uid))
 	})
 	return nil
+}
+
+// omit counts a series that the job leaves out, away from what is expected of the study.
+func (inv *inventory) omit(s *seriesInventory) {
+	if inv.omitted == nil {
+		inv.omitted = map[string]int{}
+	}
+	inv.omitted[s.modality] += max(0, s.counted)
+	if inv.counted -= s.counted; s.counted < 0 || inv.counted < 0 {
+		inv.counted = -1
+	}
 }
 
 var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.AvailableTransferSyntaxUID, dict.LossyImageCompression}

@@ -38,6 +38,7 @@ type HeldTask struct {
 	CancelRequested     bool
 	Owner               int64
 	Source, Destination int64
+	Pseudonymized       bool
 }
 
 // Register makes this process a node under a new incarnation and gives back what its predecessor in the same data directory
@@ -111,7 +112,7 @@ func (e *Engine) beat(ctx context.Context, conn *pgx.Conn, node uuid.UUID) ([]He
 	for i, row := range rows {
 		held[i] = HeldTask{
 			Held:            Held{Claimed: db.Claimed{TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken}, Node: node},
-			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID, Destination: *row.DestinationID,
+			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID, Destination: *row.DestinationID, Pseudonymized: row.Pseudonymized,
 		}
 	}
 	return held, nil
@@ -287,7 +288,7 @@ func (e *Engine) Deregister(ctx context.Context, node uuid.UUID) error {
 // can't say, nothing is lost.
 func (e *Engine) Revoked(ctx context.Context, t HeldTask) bool {
 	var denied *people.Denied
-	return errors.As(e.people.Check(ctx, t.Owner, transferAction(t.Source, t.Destination, false)), &denied)
+	return errors.As(e.people.Check(ctx, t.Owner, transferAction(t.Source, t.Destination, !t.Pseudonymized, false)), &denied)
 }
 
 // PushProgress writes how far running tasks are, for people who look at them.

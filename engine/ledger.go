@@ -6,12 +6,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
@@ -26,6 +28,7 @@ type receipt struct {
 	sopUID, seriesUID string
 	bytes             int64
 	status            dimse.Status
+	report            *deid.Report // nil: not de-identified
 }
 
 // ledger writes what the destination acknowledged, in batches, while the task's lease holds. Its goroutine ends with close
@@ -33,6 +36,7 @@ type receipt struct {
 type ledger struct {
 	e      *Engine
 	held   Held
+	study  string       // Study Instance UID as sent
 	commit func() error // makes durable at the destination what it acknowledged
 	stop   context.CancelCauseFunc
 
@@ -41,8 +45,8 @@ type ledger struct {
 }
 
 // openLedger starts a task's ledger. If it can't go on it stops the task by calling stop with the reason.
-func openLedger(ctx context.Context, e *Engine, held Held, commit func() error, stop context.CancelCauseFunc) *ledger {
-	l := &ledger{e: e, held: held, commit: commit, stop: stop, in: make(chan receipt, ledgerBatch)}
+func openLedger(ctx context.Context, e *Engine, held Held, study string, commit func() error, stop context.CancelCauseFunc) *ledger {
+	l := &ledger{e: e, held: held, study: study, commit: commit, stop: stop, in: make(chan receipt, ledgerBatch)}
 	l.idle.Go(func() {
 		if err := l.run(ctx); err != nil {
 			stop(err)
@@ -143,6 +147,9 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 		}
 		if err := q.Deliver(ctx, p); err != nil {
 			return fmt.Errorf("%d instances: %w", len(batch), err)
+		}
+		if slices.ContainsFunc(batch, func(r receipt) bool { return r.report != nil }) {
+			return countDeid(ctx, q, l.held.TaskID, l.study, batch)
 		}
 		return nil
 	})

@@ -81,18 +81,21 @@ func (r *run) verdict(o *Outcome) {
 			imagesAre(c.missing), strings.Join(slices.Compact(c.reasons), "; ")))
 		return
 	}
+	if c.unsafe > 0 {
+		r.warn(fmt.Sprintf("%s not sent, since ADIT could not de-identify %s safely; the task lists what and why.", imagesAre(c.unsafe), them(c.unsafe)))
+	}
 	if c.undeliverable > 0 {
 		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(c.undeliverable), refusedForGood))
 	}
 	if !c.provable {
 		r.warn("Completeness not provable: the source neither lists nor counts its images.")
 	}
-	if len(r.delivered)+c.undeliverable == 0 {
+	if len(r.delivered)+c.undeliverable+c.unsafe+c.ruledOut+len(r.inv.omitted) == 0 {
 		r.warn("The source has no image in this study.")
 	}
 	r.warnNotes()
 	o.Status = Success
-	o.Message = sentence(errors.New(r.tally()))
+	o.Message = strings.Join(append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...), " ")
 	if len(r.warnings) > 0 {
 		o.Status = Warning
 		o.Message = strings.Join(append(slices.Clone(r.warnings), o.Message), " ")
@@ -104,6 +107,8 @@ type completeness struct {
 	missing       int
 	reasons       []string // of what is missing
 	undeliverable int      // refused by the source for good
+	unsafe        int      // could not be de-identified
+	ruledOut      int      // left out by a rule
 	provable      bool
 }
 
@@ -112,7 +117,9 @@ func (r *run) completeness(series []Series) completeness {
 	for i, s := range r.inv.series {
 		c.provable = c.provable && s.provable()
 		c.add(series[i].Missing)
-		switch short := s.counted - series[i].Delivered; {
+		ruledOut := r.ruledOut(s.uid)
+		c.ruledOut += ruledOut
+		switch short := s.counted - series[i].Delivered - ruledOut; {
 		case s.listed && short > len(series[i].Missing):
 			r.warn(fmt.Sprintf("The source counts %d images in series %s but lists %d; the others could not be fetched.", s.counted, s.uid, len(s.instances)))
 		case !s.listed && short > 0:
@@ -121,8 +128,8 @@ func (r *run) completeness(series []Series) completeness {
 	}
 	if !c.provable && r.inv.counted >= 0 && len(r.task.SeriesInstanceUids) == 0 { // the study's own count proves it as well
 		c.provable = true
-		if short := r.inv.counted - len(r.delivered); short > c.missing+c.undeliverable {
-			c.lack(short - c.missing - c.undeliverable)
+		if short := r.inv.counted - len(r.delivered) - c.ruledOut; short > c.missing+c.undeliverable+c.unsafe {
+			c.lack(short - c.missing - c.undeliverable - c.unsafe)
 		}
 	}
 	return c
@@ -132,6 +139,10 @@ func (c *completeness) add(missing []MissingInstance) {
 	for _, m := range missing {
 		if m.Reason == refusedForGood {
 			c.undeliverable++
+			continue
+		}
+		if strings.HasPrefix(m.Reason, notDeidentified) {
+			c.unsafe++
 			continue
 		}
 		c.missing++
@@ -169,6 +180,13 @@ func imagesAre(n int) string {
 	return images(n) + " are"
 }
 
+func them(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
+}
+
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 
 const reasonNeverCame = "the source said that it had sent everything, but they did not arrive"
@@ -189,6 +207,10 @@ func (r *run) summary() []Series {
 		out[i] = Series{SeriesInstanceUID: s.uid, Expected: max(0, s.expected())}
 		bySeries[s.uid] = &out[i]
 		for _, uid := range slices.Sorted(maps.Keys(s.instances)) {
+			if left, ok := r.leftOut[uid]; ok && !left.Unsafe {
+				out[i].Expected--
+				continue
+			}
 			if _, ok := r.delivered[uid]; !ok && len(out[i].Missing) < maxMissing {
 				out[i].Missing = append(out[i].Missing, r.whyMissing(uid, s.instances[uid].class))
 			}
@@ -272,6 +294,9 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 		line += " [" + o.logLine + "]"
 	}
 	if err := q.AppendTaskLog(ctx, db.AppendTaskLogParams{TaskID: r.held.TaskID, Line: line}); err != nil {
+		return err
+	}
+	if err := r.writeLeftOut(ctx, q); err != nil {
 		return err
 	}
 	if o.Status == Success || o.Status == Warning {

@@ -304,6 +304,9 @@ func (r *run) settled(uid string) bool {
 	if _, ok := r.already[uid]; ok {
 		return true
 	}
+	if _, ok := r.leftOut[uid]; ok {
+		return true
+	}
 	f, ok := r.failed[uid]
 	if f.Reason == refusedSyntax && r.using > 0 {
 		return false // another method may have it decompressed

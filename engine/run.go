@@ -46,10 +46,11 @@ type run struct {
 	proposed map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
 	accepted map[string][]string // of them, those that it takes
 
-	methods   []string  // of the retrieve, in the order in which they are tried
-	vain      int       // times that late objects of a C-MOVE were waited for and none came
-	preferred int       // the first of them that has not proven useless
-	using     int       // the one in use
+	methods   []string // of the retrieve, in the order in which they are tried
+	vain      int      // times that late objects of a C-MOVE were waited for and none came
+	preferred int      // the first of them that has not proven useless
+	using     int      // the one in use
+	deid      *deidentification
 	delivery  *Delivery // what C-MOVEs bring; nil without that method
 
 	queue   chan *parcel
@@ -64,6 +65,7 @@ type run struct {
 	already   map[string]string // instances that the destination says it holds, with their series
 	noted     map[dimse.Status]int
 	brought   map[string][]string // by SOP class: transfer syntaxes that objects came in and the destination did not take
+	leftOut   map[string]leftOut  // by source SOP Instance UID
 	foreign   int                 // objects that nobody asked for
 	sinkErr   error
 	warnings  []string
@@ -75,6 +77,7 @@ func (e *Engine) Run(ctx context.Context, held Held, park <-chan struct{}, progr
 	r := &run{
 		e: e, held: held, park: park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
 		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
+		leftOut: map[string]leftOut{},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -96,6 +99,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	}
 	defer func() { r.source.release(ctx) }()
 	if r.inv, err = r.lookUp(ctx); err != nil {
+		return err
+	}
+	if err := r.openDeid(ctx); err != nil {
 		return err
 	}
 	r.countExpected()
@@ -156,10 +162,7 @@ func (r *run) load(ctx context.Context) error {
 	if r.dst, err = r.e.dicomNode(ctx, *row.Job.DestinationID); err != nil {
 		return err
 	}
-	if r.task.Pseudonym != "" {
-		return permanent("This version can't pseudonymize yet, and nothing was sent; transfer without a pseudonym, or wait for a version with de-identification.")
-	}
-	if err := r.e.people.Check(ctx, row.Job.OwnerID, transferAction(r.src.ID, r.dst.ID, false)); err != nil {
+	if err := r.e.people.Check(ctx, row.Job.OwnerID, transferAction(r.src.ID, r.dst.ID, !pseudonymized(r.task, r.job.Job), false)); err != nil {
 		return err
 	}
 	if err := r.chooseMethods(); err != nil {
@@ -247,7 +250,7 @@ func (r *run) startWorkers(ctx context.Context, cancel context.CancelCauseFunc) 
 			time.AfterFunc(flushGrace, func() { stopLedger(cause) })
 		}
 	})
-	r.ledger = openLedger(ledgerCtx, r.e, r.held, r.sink.commit, cancel)
+	r.ledger = openLedger(ledgerCtx, r.e, r.held, r.sentUID(r.inv.study), r.sink.commit, cancel)
 	r.queue = make(chan *parcel, r.sink.workers())
 	for i := range r.sink.workers() {
 		r.workers.Go(func() { r.work(ctx, ledgerCtx, i) })
@@ -341,7 +344,14 @@ func (r *run) countExpected() {
 	for _, s := range r.inv.series {
 		n += max(0, s.expected())
 	}
-	r.progress.Expected.Store(int32(n))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, out := range r.leftOut {
+		if !out.Unsafe {
+			n--
+		}
+	}
+	r.progress.Expected.Store(int32(max(n, 0)))
 }
 
 // settle waits until every parcel that was received is delivered or has failed.
@@ -358,7 +368,7 @@ func (r *run) confirmAlready(ctx context.Context) error {
 	found, absent := map[string]bool{}, "the destination says that it holds this image already, but doesn't list it"
 	if askable {
 		var err error
-		if found, err = store.holds(ctx, r.dst, r.inv, r.already); err != nil {
+		if found, err = r.holdsAlready(ctx, store); err != nil {
 			absent = fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
 		}
 	} else {
@@ -374,6 +384,19 @@ func (r *run) confirmAlready(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// holdsAlready asks under the UIDs and the patient that were sent.
+func (r *run) holdsAlready(ctx context.Context, store *serverSink) (map[string]bool, error) {
+	sent := make([]sentInstance, 0, len(r.already))
+	for uid, series := range r.already {
+		sent = append(sent, sentInstance{uid, r.sentUID(uid), r.sentUID(series)})
+	}
+	patient := r.inv.patientID
+	if r.deid != nil && r.deid.pseudonym != "" {
+		patient = r.deid.pseudonym
+	}
+	return store.holds(ctx, r.dst, patient, r.sentUID(r.inv.study), sent)
 }
 
 // warn notes something that people have to know.

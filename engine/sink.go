@@ -18,7 +18,7 @@ import (
 
 // outgoing is an object on its way to the destination.
 type outgoing struct {
-	class, uid, syntax string
+	class, uid, syntax string // as sent
 	series             string
 	names              objectNames
 	// open gives the outgoing data set. again tells whether it can be called a second time, from the beginning.
@@ -166,24 +166,27 @@ func (s *serverSink) close(ctx context.Context) {
 	s.open = nil
 }
 
-// holds asks the destination which of the instances it has, over the first worker's slot; all associations to it are
+// sentInstance is an instance with the UID that the source knows it by, and those that it was sent with.
+type sentInstance struct{ source, uid, series string }
+
+// holds asks the destination which of the instances it has, by their UIDs at the source, over the first worker's slot; all associations to it are
 // released first.
-func (s *serverSink) holds(ctx context.Context, node DICOMNode, inv *inventory, uids map[string]string) (map[string]bool, error) {
+func (s *serverSink) holds(ctx context.Context, node DICOMNode, patientID, study string, sent []sentInstance) (map[string]bool, error) {
 	s.close(ctx)
 	src := &source{node: node, peer: s.peer, slot: s.slots[0]}
 	defer src.release(ctx)
 	found := map[string]bool{}
-	for uid, series := range uids {
+	for _, i := range sent {
 		id := levelQuery("IMAGE", []dict.Tag{dict.SOPInstanceUID})
-		id.Set(dict.StudyInstanceUID, inv.study)
-		id.Set(dict.SeriesInstanceUID, series)
-		id.Set(dict.SOPInstanceUID, uid)
-		src.keyPatient(id, inv.patientID)
+		id.Set(dict.StudyInstanceUID, study)
+		id.Set(dict.SeriesInstanceUID, i.series)
+		id.Set(dict.SOPInstanceUID, i.uid)
+		src.keyPatient(id, patientID)
 		for ds, err := range src.find(ctx, id) {
 			if err != nil {
 				return nil, err
 			}
-			found[uid] = found[uid] || ds.String(dict.SOPInstanceUID) == uid
+			found[i.source] = found[i.source] || ds.String(dict.SOPInstanceUID) == i.uid
 		}
 	}
 	return found, nil

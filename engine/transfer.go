@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/people"
 )
 
@@ -36,8 +38,10 @@ type Transfer struct {
 	Studies           []Study
 	TrialProtocolID   string
 	TrialProtocolName string
-	Urgent            bool
-	MailWhenFinished  bool
+	// Pseudonymize gives studies without a pseudonym that of their patient: by the project's linkage table, or derived from its key.
+	Pseudonymize     bool
+	Urgent           bool
+	MailWhenFinished bool
 	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
 	// one's job.
 	IdempotencyKey string
@@ -80,11 +84,17 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 		if t.Urgent {
 			priority = prioritySelectiveUrgent
 		}
-		job, err := q.InsertJob(ctx, db.InsertJobParams{
+		p := db.InsertJobParams{
 			Kind: SelectiveTransfer, OwnerID: user.ID, ProjectID: project, SourceID: &source, DestinationID: &destination,
 			TrialProtocolID: t.TrialProtocolID, TrialProtocolName: t.TrialProtocolName, MailWhenFinished: t.MailWhenFinished,
-			Urgent: t.Urgent, Priority: priority, Verified: true, NPending: int32(len(t.Studies)),
-		})
+			Urgent: t.Urgent, Priority: priority, Verified: true, NPending: int32(len(t.Studies)), Pseudonymize: t.Pseudonymize,
+		}
+		if t.pseudonymizes() {
+			if err := pinProfile(ctx, q, project, &p); err != nil {
+				return err
+			}
+		}
+		job, err := q.InsertJob(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -146,7 +156,7 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer
 
 func (t Transfer) hash() []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %q %v %v", t.Source, t.Destination, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Urgent, t.MailWhenFinished)
+	fmt.Fprintf(h, "%q %q %q %q %q %v %v %v", t.Source, t.Destination, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Pseudonymize, t.Urgent, t.MailWhenFinished)
 	return h.Sum(nil)
 }
 
@@ -175,7 +185,7 @@ func (t Transfer) validate(user people.User) error {
 		}
 		seen[s.StudyInstanceUID] = true
 	}
-	return nil
+	return t.checkPseudonyms()
 }
 
 func (s Study) validate(field string) error {
@@ -191,7 +201,37 @@ func (s Study) validate(field string) error {
 		return &Invalid{field + ".patient_id", "at most 64 characters, without *, ?, \\ or control characters"}
 	}
 	if s.Pseudonym != "" {
-		return &Invalid{field + ".pseudonym", "this version can't pseudonymize yet; transfer without a pseudonym, or wait for a version with de-identification"}
+		if err := deid.CheckPseudonym(s.Pseudonym); err != nil {
+			return &Invalid{field + ".pseudonym", err.Error()}
+		}
+	}
+	return nil
+}
+
+// pseudonymizes tells whether some study is to be de-identified, sendsPatients whether some is not.
+func (t Transfer) pseudonymizes() bool {
+	return t.Pseudonymize || slices.ContainsFunc(t.Studies, func(s Study) bool { return s.Pseudonym != "" })
+}
+
+func (t Transfer) sendsPatients() bool {
+	return !t.Pseudonymize && slices.ContainsFunc(t.Studies, func(s Study) bool { return s.Pseudonym == "" })
+}
+
+// checkPseudonyms refuses what the tasks would refuse one by one, as far as the request itself shows it.
+func (t Transfer) checkPseudonyms() error {
+	pseudonyms, patients := map[string]string{}, map[string]string{}
+	for i, s := range t.Studies {
+		if s.Pseudonym == "" || s.PatientID == "" {
+			continue
+		}
+		id, field := strings.TrimSpace(s.PatientID), fmt.Sprintf("studies[%d].pseudonym", i)
+		if p, ok := pseudonyms[id]; ok && p != s.Pseudonym {
+			return &Invalid{field, "the patient of this study has another pseudonym in the same request; one patient has one pseudonym"}
+		}
+		if other, ok := patients[s.Pseudonym]; ok && other != id {
+			return &Invalid{field, "this pseudonym is given to another patient in the same request; a pseudonym belongs to one patient"}
+		}
+		pseudonyms[id], patients[s.Pseudonym] = s.Pseudonym, id
 	}
 	return nil
 }
@@ -233,12 +273,15 @@ func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer
 	case dst.Server != nil && !dst.Server.StoreScp:
 		return 0, 0, &Invalid{"destination", "this server takes no objects: it doesn't support C-STORE"}
 	}
-	return src.ID, dst.ID, e.people.Check(ctx, user.ID, transferAction(src.ID, dst.ID, t.Urgent))
+	return src.ID, dst.ID, e.people.Check(ctx, user.ID, transferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent))
 }
 
-// transferAction is what somebody must be allowed to do for a transfer without pseudonyms.
-func transferAction(source, destination int64, urgent bool) people.Action {
-	a := people.Action{Permissions: []string{people.SelectiveTransfer, people.TransferUnpseudonymized}, Source: source, Destination: destination}
+// transferAction is what somebody must be allowed to do for a transfer, which may show patients to the destination.
+func transferAction(source, destination int64, patients, urgent bool) people.Action {
+	a := people.Action{Permissions: []string{people.SelectiveTransfer}, Source: source, Destination: destination}
+	if patients {
+		a.Permissions = append(a.Permissions, people.TransferUnpseudonymized)
+	}
 	if urgent {
 		a.Permissions = append(a.Permissions, people.Urgent)
 	}

@@ -339,7 +339,7 @@ func TestProblems(t *testing.T) {
 		"no study":             {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[]}`, status: 422, field: "studies"},
 		"bad UID":              {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "1.2.3", secret, 1), status: 422, detail: "not a DICOM UID", field: "studies[0].study_instance_uid"},
 		"bad patient ID":       {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":"`+secret+`*"`, ""), status: 422, field: "studies[0].patient_id"},
-		"pseudonym":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"`+secret+`"`, ""), status: 422, detail: "can't pseudonymize yet"},
+		"pseudonym":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"`+secret+`"`, ""), status: 422, detail: "mean something else in DICOM"},
 		"long trial name":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"trial_protocol_name":"`+strings.Repeat(secret, 6)+`"`), status: 422, field: "trial_protocol_name"},
 		"unknown source":       {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "PACS 9", 1), status: 422, detail: `no DICOM node named "PACS 9"`, field: "source"},
 		"folder as source":     {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "Folder", 1), status: 422, field: "source"},

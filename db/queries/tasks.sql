@@ -17,7 +17,8 @@ LIMIT sqlc.arg(max);
 
 -- TasksOfNode is what this node holds, and whether somebody asked for it to stop.
 -- name: TasksOfNode :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id,
+       (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.lease_node = $1 AND t.status = 'in_progress'

@@ -1,0 +1,43 @@
+-- LockProject reads what a project de-identifies with, and keeps it so until the transaction ends.
+-- name: LockProject :one
+SELECT p.id, p.is_default, p.sealed_key, p.profile, p.profile_sha256, p.uid_generation, coalesce(d.text, '')::text AS profile_text
+FROM projects p LEFT JOIN deid_profiles d ON d.id = p.profile_id
+WHERE p.id = $1
+FOR NO KEY UPDATE OF p;
+
+-- name: GetProjectKey :one
+SELECT is_default, sealed_key FROM projects WHERE id = $1;
+
+-- BeginGeneration starts a new generation of UIDs, made with another profile.
+-- name: BeginGeneration :one
+UPDATE projects SET profile_sha256 = $2, uid_generation = uid_generation + 1 WHERE id = $1 RETURNING uid_generation;
+
+-- name: PinProfile :exec
+UPDATE projects SET profile_sha256 = $2 WHERE id = $1;
+
+-- name: ProfileBySHA256 :one
+SELECT text FROM deid_profiles WHERE sha256 = $1;
+
+-- name: PseudonymOf :one
+SELECT pseudonym FROM linkage WHERE project_id = $1 AND trial = $2 AND identity = $3;
+
+-- Link ties a pseudonym to a patient; no row if either is tied already.
+-- name: Link :one
+INSERT INTO linkage (project_id, trial, pseudonym, identity, patient_id, issuer) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+RETURNING pseudonym;
+
+-- name: SetTaskPseudonym :exec
+UPDATE tasks SET pseudonym = $2 WHERE id = $1;
+
+-- name: GetTaskDeid :one
+SELECT * FROM task_deid WHERE task_id = $1;
+
+-- name: PutTaskDeid :exec
+INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (task_id) DO UPDATE
+SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8;
+
+-- name: PutTaskDeidLeftOut :exec
+INSERT INTO task_deid (task_id, study_uid, left_out, omitted) VALUES ($1, $2, $3, $4)
+ON CONFLICT (task_id) DO UPDATE SET left_out = excluded.left_out, omitted = excluded.omitted;

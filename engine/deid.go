@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/people"
+)
+
+// ProjectKeyPurpose is what projects' keys are sealed for.
+const ProjectKeyPurpose = "project"
+
+// keyOf gives the key under which a project's jobs de-identify. The default project of a group has one for each trial.
+func (e *Engine) keyOf(isDefault bool, sealed []byte, trial string) (deid.Key, error) {
+	secret, err := e.people.Open(ProjectKeyPurpose, sealed)
+	if err != nil || len(secret) != len(deid.Key{}) {
+		return deid.Key{}, permanent("The key of the job's project can't be opened; start ADIT with the server key that it was made with.")
+	}
+	if !isDefault {
+		return deid.Key(secret), nil
+	}
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte("trial\x00" + trial))
+	return deid.Key(mac.Sum(nil)), nil
+}
+
+// linkageTrial is the part of the linkage table that a job belongs to within its project.
+func linkageTrial(isDefault bool, trial string) string {
+	if isDefault {
+		return trial
+	}
+	return ""
+}
+
+// profileOf gives a project's profile as it is now.
+func profileOf(p db.LockProjectRow) (*deid.Profile, error) {
+	if p.ProfileText != "" {
+		return deid.LoadProfile([]byte(p.ProfileText))
+	}
+	profile, ok := deid.BuiltinProfile(p.Profile)
+	if !ok {
+		return nil, fmt.Errorf("there is no de-identification profile named %q; choose another for the project", p.Profile)
+	}
+	return profile, nil
+}
+
+// pinProfile finds what a new job de-identifies with. A profile that gives another output than the one before begins a new generation of
+// UIDs.
+func pinProfile(ctx context.Context, q *db.Queries, project int64, job *db.InsertJobParams) error {
+	p, err := q.LockProject(ctx, project)
+	if err != nil {
+		return err
+	}
+	profile, err := profileOf(p)
+	if err != nil {
+		return &Invalid{"", err.Error()}
+	}
+	job.ProfileName, job.ProfileVersion, job.ProfileSha256, job.UidGeneration = profile.Name(), profile.Version(), profile.Hash(), p.UidGeneration
+	switch p.ProfileSha256 {
+	case profile.Hash():
+		return nil
+	case "":
+		return q.PinProfile(ctx, db.PinProfileParams{ID: project, ProfileSha256: profile.Hash()})
+	}
+	job.UidGeneration, err = q.BeginGeneration(ctx, db.BeginGenerationParams{ID: project, ProfileSha256: profile.Hash()})
+	return err
+}
+
+// pinnedProfile gives the profile that a job was made with.
+func (e *Engine) pinnedProfile(ctx context.Context, job db.Job) (*deid.Profile, error) {
+	if profile, ok := deid.BuiltinProfile(job.ProfileName); ok && profile.Hash() == job.ProfileSha256 {
+		return profile, nil
+	}
+	text, err := e.q.ProfileBySHA256(ctx, job.ProfileSha256)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return nil, err
+	}
+	if err == nil {
+		if profile, err := deid.LoadProfile([]byte(text)); err == nil && profile.Hash() == job.ProfileSha256 {
+			return profile, nil
+		}
+	}
+	return nil, permanent("This version of ADIT de-identifies by profile %q otherwise than when the job was made, so that a retry would mix two outputs; "+
+		"make a new job.", job.ProfileName)
+}
+
+// deidentification is how a run changes objects. It is nil where not one byte changes.
+type deidentification struct {
+	session   *deid.Session
+	pseudonym string // empty: only what the trial says is written
+	study     string // Study Instance UID as sent
+}
+
+// pseudonymized tells whether a task's objects lose their patient.
+func pseudonymized(task db.Task, job db.Job) bool { return task.Pseudonym != "" || job.Pseudonymize }
+
+// openDeid finds out, once the study's patient is known, under which pseudonym and key the run de-identifies.
+func (r *run) openDeid(ctx context.Context) error {
+	trial, subject := r.job.TrialProtocolID, deid.Subject{TrialID: r.job.TrialProtocolID, TrialName: r.job.TrialProtocolName}
+	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
+	switch {
+	case pseudonymized(r.task, r.job.Job):
+		project, err := r.e.q.GetProjectKey(ctx, r.job.ProjectID)
+		if err != nil {
+			return err
+		}
+		if profile, err = r.e.pinnedProfile(ctx, r.job.Job); err != nil {
+			return err
+		}
+		if subject.Key, err = r.e.keyOf(project.IsDefault, project.SealedKey, trial); err != nil {
+			return err
+		}
+		subject.Generation, subject.Issuer = uint32(r.job.UidGeneration), r.src.Server.IssuerOfPatientID
+		subject.Patient = deid.PatientIdentity(r.inv.patientID, subject.Issuer, r.inv.study)
+		if subject.Pseudonym, err = r.link(ctx, linkageTrial(project.IsDefault, trial), subject); err != nil {
+			return err
+		}
+	case trial == "" && r.job.TrialProtocolName == "":
+		return nil
+	}
+	session, err := profile.Session(subject)
+	if err != nil {
+		return permanent("The study can't be de-identified: %w", err)
+	}
+	r.deid = &deidentification{session, subject.Pseudonym, session.MapUID(r.inv.study)}
+	return nil
+}
+
+// link gives the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or one derived from the
+// project's key. Pseudonym and patient belong together for ever, both ways.
+func (r *run) link(ctx context.Context, trial string, s deid.Subject) (string, error) {
+	var pseudonym string
+	err := r.e.inTx(ctx, func(q *db.Queries) error {
+		of := db.PseudonymOfParams{ProjectID: r.job.ProjectID, Trial: trial, Identity: string(s.Patient)}
+		known, err := q.PseudonymOf(ctx, of)
+		if errors.Is(err, pgx.ErrNoRows) {
+			wanted := r.task.Pseudonym
+			if wanted == "" {
+				wanted = s.Key.Pseudonym(s.Patient)
+			}
+			known, err = q.Link(ctx, db.LinkParams{
+				ProjectID: r.job.ProjectID, Trial: trial, Pseudonym: wanted, Identity: string(s.Patient), PatientID: r.inv.patientID, Issuer: s.Issuer,
+			})
+			if errors.Is(err, pgx.ErrNoRows) { // somebody else has the pseudonym, or has linked this patient just now
+				known, err = q.PseudonymOf(ctx, of)
+				if errors.Is(err, pgx.ErrNoRows) {
+					return permanent("The pseudonym %s belongs to another patient of this project, so study %s was not sent; choose another pseudonym.", wanted, r.inv.study)
+				}
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if r.task.Pseudonym != "" && known != r.task.Pseudonym {
+			return permanent("The patient of study %s has the pseudonym %s in this project already, so it was not sent as %s; use that one, or another project.",
+				r.inv.study, known, r.task.Pseudonym)
+		}
+		pseudonym = known
+		return nil
+	})
+	return pseudonym, err
+}
+
+// sentUID gives the UID under which something of the source is sent.
+func (r *run) sentUID(uid string) string {
+	if r.deid == nil {
+		return uid
+	}
+	return r.deid.session.MapUID(uid)
+}
+
+// leftOut is an instance that is not sent: because a rule says so, or because it can't be de-identified safely.
+type leftOut struct {
+	UID    string      `json:"uid"` // as received
+	Reason deid.Reason `json:"reason"`
+	Unsafe bool        `json:"unsafe,omitempty"`
+	series string
+}
+
+// notDeidentified begins the reason of what could not be de-identified.
+const notDeidentified = "not sent, since it could not be de-identified: "
+
+// deidentify makes of an object what goes out. done tells that nothing does, and that the source is to be told Success: the object came
+// whole, and what follows is decided.
+func (r *run) deidentify(uid, series string, obj *stream.Object) (report *deid.Report, done bool, err error) {
+	if r.deid == nil {
+		return nil, false, nil
+	}
+	rp, err := r.deid.session.Rewrite(obj)
+	switch {
+	case err == nil && r.deid.pseudonym == "":
+		return nil, false, nil
+	case err == nil:
+		return &rp, false, nil
+	}
+	return nil, r.leaveOut(uid, series, err), err
+}
+
+// leaveOut takes down that an object is not sent, if the error says so.
+func (r *run) leaveOut(uid, series string, err error) bool {
+	out := leftOut{UID: uid, series: series}
+	if refused, ok := errors.AsType[*deid.RefusedError](err); ok {
+		out.Reason = refused.Reason
+	} else if unsafe, ok := errors.AsType[*deid.UnsafeError](err); ok {
+		out.Reason, out.Unsafe = unsafe.Reason, true
+	} else {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.land(uid)
+	r.leftOut[uid] = out
+	if out.Unsafe {
+		r.failed[uid] = MissingInstance{uid, uint16(dimse.ProcessingFailure), notDeidentified + err.Error()}
+	} else {
+		r.progress.Expected.Add(-1)
+	}
+	return true
+}
+
+// ruledOut counts the instances of a series that a rule leaves out. The lock must be held.
+func (r *run) ruledOut(series string) (n int) {
+	for _, out := range r.leftOut {
+		if out.series == series && !out.Unsafe {
+			n++
+		}
+	}
+	return n
+}
+
+// omits tells whether the job leaves series of this modality out.
+func (r *run) omits(modality string) bool {
+	return pseudonymized(r.task, r.job.Job) && slices.Contains(r.e.cfg.ExcludedModalities, modality)
+}
+
+// noteLeftOut tells people what a rule left out: it is no fault.
+func (r *run) noteLeftOut() (notes []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	counts := map[deid.Reason]int{}
+	for _, out := range r.leftOut {
+		if !out.Unsafe {
+			counts[out.Reason]++
+		}
+	}
+	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		notes = append(notes, fmt.Sprintf("%s left out by the profile (%s).", images(counts[reason]), reason))
+	}
+	if r.inv != nil {
+		for _, modality := range slices.Sorted(maps.Keys(r.inv.omitted)) {
+			notes = append(notes, fmt.Sprintf("Series of modality %s left out (%s).", modality, images(r.inv.omitted[modality])))
+		}
+	}
+	return notes
+}
+
+// writeLeftOut keeps what was left out, beside the counts that the ledger has written.
+func (r *run) writeLeftOut(ctx context.Context, q *db.Queries) error {
+	if r.deid == nil || r.deid.pseudonym == "" {
+		return nil
+	}
+	r.mu.Lock()
+	all := slices.SortedFunc(maps.Values(r.leftOut), func(a, b leftOut) int { return strings.Compare(a.UID, b.UID) })
+	omitted := r.inv.omitted
+	r.mu.Unlock()
+	left, err := json.Marshal(all[:min(len(all), maxMissing)])
+	if err != nil {
+		return err
+	}
+	if all == nil {
+		left = []byte("[]")
+	}
+	omittedJSON, err := json.Marshal(omitted)
+	if err != nil {
+		return err
+	}
+	if omitted == nil {
+		omittedJSON = []byte("{}")
+	}
+	if r.task.Pseudonym == "" {
+		if err := q.SetTaskPseudonym(ctx, db.SetTaskPseudonymParams{ID: r.held.TaskID, Pseudonym: r.deid.pseudonym}); err != nil {
+			return err
+		}
+	}
+	return q.PutTaskDeidLeftOut(ctx, db.PutTaskDeidLeftOutParams{TaskID: r.held.TaskID, StudyUid: r.deid.study, LeftOut: left, Omitted: omittedJSON})
+}
+
+// DeidReport is what de-identification did to a task's study.
+type DeidReport struct {
+	TaskID           int64
+	Pseudonym        string
+	StudyInstanceUID string // as sent
+	ProfileName      string
+	ProfileVersion   string
+	ProfileSHA256    string
+	UIDGeneration    int32
+	Instances        int            // delivered
+	Counts           map[string]int // attributes of them, by action
+	Codes            []string       // of CID 7050, as (0012,0064) says what was done
+	ToUTF8           int            // instances whose text was moved to ISO_IR 192
+	Refused          map[deid.Reason]int
+	Unsafe           map[deid.Reason]int
+	LeftOut          []LeftOut
+	Omitted          map[string]int // instances of excluded modalities, as far as the source counts them
+}
+
+// LeftOut is an instance that was not sent.
+type LeftOut struct {
+	SOPInstanceUID string // as received
+	Reason         deid.Reason
+	Unsafe         bool // it could not be de-identified; otherwise the profile leaves it out
+}
+
+// reportOf reads a row of task_deid.
+func reportOf(task db.Task, job db.Job, row db.TaskDeid) (DeidReport, error) {
+	report := DeidReport{
+		TaskID: task.ID, Pseudonym: task.Pseudonym, StudyInstanceUID: row.StudyUid, ProfileName: job.ProfileName, ProfileVersion: job.ProfileVersion,
+		ProfileSHA256: job.ProfileSha256, UIDGeneration: job.UidGeneration, Instances: int(row.Instances), Codes: row.Codes, ToUTF8: int(row.ToUtf8),
+		Refused: map[deid.Reason]int{}, Unsafe: map[deid.Reason]int{},
+	}
+	var out []leftOut
+	err := errors.Join(json.Unmarshal(row.Counts, &report.Counts), json.Unmarshal(row.LeftOut, &out), json.Unmarshal(row.Omitted, &report.Omitted))
+	for _, o := range out {
+		report.LeftOut = append(report.LeftOut, LeftOut{o.UID, o.Reason, o.Unsafe})
+		if o.Unsafe {
+			report.Unsafe[o.Reason]++
+		} else {
+			report.Refused[o.Reason]++
+		}
+	}
+	return report, err
+}
+
+// countDeid adds what was done to a batch of instances to the task's report, in the ledger's transaction.
+func countDeid(ctx context.Context, q *db.Queries, task int64, study string, batch []receipt) error {
+	p := db.PutTaskDeidParams{TaskID: task, StudyUid: study, Codes: []string{}}
+	counts := map[string]int{}
+	row, err := q.GetTaskDeid(ctx, task)
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return err
+	}
+	if err == nil {
+		p.Instances, p.ToUtf8, p.Codes = row.Instances, row.ToUtf8, row.Codes
+		if err := json.Unmarshal(row.Counts, &counts); err != nil {
+			return err
+		}
+	}
+	for _, rc := range batch {
+		if rc.report == nil {
+			continue
+		}
+		p.Instances++
+		if rc.report.ToUTF8 {
+			p.ToUtf8++
+		}
+		for a, n := range rc.report.Counts {
+			if n > 0 {
+				counts[deid.Action(a).String()] += n
+			}
+		}
+		for _, code := range rc.report.Codes {
+			if !slices.Contains(p.Codes, code) {
+				p.Codes = append(p.Codes, code)
+			}
+		}
+	}
+	slices.Sort(p.Codes)
+	if p.Counts, err = json.Marshal(counts); err != nil {
+		return err
+	}
+	return q.PutTaskDeid(ctx, p)
+}
+
+// DeidReport gives what de-identification did to a task's study, ErrNotFound if nothing of it was de-identified.
+func (e *Engine) DeidReport(ctx context.Context, user people.User, id int64) (DeidReport, error) {
+	task, err := e.Task(ctx, user, id)
+	if err != nil {
+		return DeidReport{}, err
+	}
+	job, err := e.Job(ctx, user, task.JobID)
+	if err != nil {
+		return DeidReport{}, err
+	}
+	row, err := e.q.GetTaskDeid(ctx, id)
+	if err != nil {
+		return DeidReport{}, notFound(err, "de-identification report of task", id)
+	}
+	return reportOf(task.Task, job.Job, row)
+}
