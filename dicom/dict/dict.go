@@ -57,15 +57,29 @@ type Entry struct {
 	AltVR   VR     // the other VR of attributes such as "US or SS", else 0
 	VM      string // value multiplicity as printed in the standard: "1", "1-n", "2-2n"
 	Keyword string
-	Name    string
+	Name    string // empty in WebAssembly, whose size counts
 	Retired bool
+}
+
+// row is what the table holds of an entry; names are apart.
+type row struct {
+	Tag       Tag
+	VR, AltVR VR
+	VM        string
+	Keyword   string
+	Retired   bool
+}
+
+func entry(i int) Entry {
+	r := &entries[i]
+	return Entry{Tag: r.Tag, VR: r.VR, AltVR: r.AltVR, VM: r.VM, Keyword: r.Keyword, Name: nameOf(i), Retired: r.Retired}
 }
 
 // Lookup finds a tag in the dictionary: standard attributes, command elements (group 0000), repeating groups, the
 // group length of any group and private creators. Other private elements are unknown to it.
 func Lookup(t Tag) (Entry, bool) {
 	if i := find(t); i >= 0 {
-		return entries[i], true
+		return entry(i), true
 	}
 	switch {
 	case t.IsGroupLength():
@@ -116,5 +130,5 @@ func ByKeyword(keyword string) (Entry, bool) {
 	if !ok {
 		return Entry{}, false
 	}
-	return entries[byKeyword[i]], true
+	return entry(int(byKeyword[i])), true
 }
