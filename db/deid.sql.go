@@ -27,18 +27,19 @@ func (q *Queries) BeginGeneration(ctx context.Context, arg BeginGenerationParams
 }
 
 const getProjectKey = `-- name: GetProjectKey :one
-SELECT is_default, sealed_key FROM projects WHERE id = $1
+SELECT is_default, sealed_key, sealed_salt FROM projects WHERE id = $1
 `
 
 type GetProjectKeyRow struct {
-	IsDefault bool
-	SealedKey []byte
+	IsDefault  bool
+	SealedKey  []byte
+	SealedSalt []byte
 }
 
 func (q *Queries) GetProjectKey(ctx context.Context, id int64) (GetProjectKeyRow, error) {
 	row := q.db.QueryRow(ctx, getProjectKey, id)
 	var i GetProjectKeyRow
-	err := row.Scan(&i.IsDefault, &i.SealedKey)
+	err := row.Scan(&i.IsDefault, &i.SealedKey, &i.SealedSalt)
 	return i, err
 }
 
@@ -90,6 +91,80 @@ func (q *Queries) Link(ctx context.Context, arg LinkParams) (string, error) {
 	var pseudonym string
 	err := row.Scan(&pseudonym)
 	return pseudonym, err
+}
+
+const listTaskDeid = `-- name: ListTaskDeid :many
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted FROM tasks t JOIN task_deid d ON d.task_id = t.id
+WHERE t.job_id = $1 AND t.seq > $2
+ORDER BY t.seq
+LIMIT $3
+`
+
+type ListTaskDeidParams struct {
+	JobID int64
+	Above int32
+	Max   int32
+}
+
+type ListTaskDeidRow struct {
+	Task     Task
+	TaskDeid TaskDeid
+}
+
+// ListTaskDeid is a page of what was done to the studies of a job, in the order of its tasks.
+func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]ListTaskDeidRow, error) {
+	rows, err := q.db.Query(ctx, listTaskDeid, arg.JobID, arg.Above, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTaskDeidRow{}
+	for rows.Next() {
+		var i ListTaskDeidRow
+		if err := rows.Scan(
+			&i.Task.ID,
+			&i.Task.JobID,
+			&i.Task.Seq,
+			&i.Task.Status,
+			&i.Task.PatientID,
+			&i.Task.StudyInstanceUid,
+			&i.Task.SeriesInstanceUids,
+			&i.Task.Pseudonym,
+			&i.Task.NotBefore,
+			&i.Task.WaitingReason,
+			&i.Task.Failures,
+			&i.Task.Waits,
+			&i.Task.Losses,
+			&i.Task.Crashes,
+			&i.Task.LeaseNode,
+			&i.Task.LeaseToken,
+			&i.Task.CancelRequested,
+			&i.Task.Expected,
+			&i.Task.Received,
+			&i.Task.Delivered,
+			&i.Task.Verified,
+			&i.Task.Bytes,
+			&i.Task.Message,
+			&i.Task.CreatedAt,
+			&i.Task.StartedAt,
+			&i.Task.EndedAt,
+			&i.TaskDeid.TaskID,
+			&i.TaskDeid.StudyUid,
+			&i.TaskDeid.Instances,
+			&i.TaskDeid.Counts,
+			&i.TaskDeid.Codes,
+			&i.TaskDeid.ToUtf8,
+			&i.TaskDeid.LeftOut,
+			&i.TaskDeid.Omitted,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const lockProject = `-- name: LockProject :one

@@ -187,8 +187,8 @@ const insertServer = `-- name: InsertServer :one
 INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move,
                      study_root_find, study_root_get, study_root_move, store_scp, result_limit, idle_timeout_s, batch_cap,
                      interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator,
-                     move_patience_s, other_ae_titles, address_ranges)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
+                     move_patience_s, other_ae_titles, address_ranges, issuer_of_patient_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
 RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id
 `
 
@@ -217,6 +217,7 @@ type InsertServerParams struct {
 	MovePatienceS        int32
 	OtherAeTitles        []string
 	AddressRanges        []string
+	IssuerOfPatientID    string
 }
 
 func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Server, error) {
@@ -245,6 +246,7 @@ func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Ser
 		arg.MovePatienceS,
 		arg.OtherAeTitles,
 		arg.AddressRanges,
+		arg.IssuerOfPatientID,
 	)
 	var i Server
 	err := row.Scan(

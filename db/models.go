@@ -185,6 +185,7 @@ type Project struct {
 	CreatedAt     time.Time
 	ProfileID     *int64
 	ProfileSha256 string
+	SealedSalt    []byte
 }
 
 type ProjectMember struct {

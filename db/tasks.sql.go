@@ -318,6 +318,8 @@ WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = $1
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = $1
+), deidentified AS (
+    DELETE FROM task_deid d WHERE d.task_id = $1
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,
@@ -356,7 +358,7 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id,
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
@@ -372,6 +374,7 @@ type TasksOfNodeRow struct {
 	OwnerID         int64
 	SourceID        *int64
 	DestinationID   *int64
+	ProjectID       int64
 	Pseudonymized   bool
 }
 
@@ -393,6 +396,7 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 			&i.OwnerID,
 			&i.SourceID,
 			&i.DestinationID,
+			&i.ProjectID,
 			&i.Pseudonymized,
 		); err != nil {
 			return nil, err

@@ -127,7 +127,11 @@ func (r *run) openDeid(ctx context.Context) error {
 		}
 		subject.Generation, subject.Issuer = uint32(r.job.UidGeneration), r.src.Server.IssuerOfPatientID
 		subject.Patient = deid.PatientIdentity(r.inv.patientID, subject.Issuer, r.inv.study)
-		if subject.Pseudonym, err = r.link(ctx, linkageTrial(project.IsDefault, trial), subject); err != nil {
+		derived, err := r.e.derivedPseudonym(project.SealedSalt, subject.Key, subject.Patient, r.inv.patientID)
+		if err != nil {
+			return err
+		}
+		if subject.Pseudonym, err = r.link(ctx, linkageTrial(project.IsDefault, trial), derived, subject); err != nil {
 			return err
 		}
 	case trial == "" && r.job.TrialProtocolName == "":
@@ -141,9 +145,8 @@ func (r *run) openDeid(ctx context.Context) error {
 	return nil
 }
 
-// link gives the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or one derived from the
-// project's key. Pseudonym and patient belong together for ever, both ways.
-func (r *run) link(ctx context.Context, trial string, s deid.Subject) (string, error) {
+// link gives the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or the one derived. Pseudonym and patient belong together for ever, both ways.
+func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (string, error) {
 	var pseudonym string
 	err := r.e.inTx(ctx, func(q *db.Queries) error {
 		of := db.PseudonymOfParams{ProjectID: r.job.ProjectID, Trial: trial, Identity: string(s.Patient)}
@@ -151,7 +154,7 @@ func (r *run) link(ctx context.Context, trial string, s deid.Subject) (string, e
 		if errors.Is(err, pgx.ErrNoRows) {
 			wanted := r.task.Pseudonym
 			if wanted == "" {
-				wanted = s.Key.Pseudonym(s.Patient)
+				wanted = derived
 			}
 			known, err = q.Link(ctx, db.LinkParams{
 				ProjectID: r.job.ProjectID, Trial: trial, Pseudonym: wanted, Identity: string(s.Patient), PatientID: r.inv.patientID, Issuer: s.Issuer,

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -45,8 +47,10 @@ type NewServer struct {
 	InteractiveCap      *int
 	AssociationsPerTask int
 	FindImages          *bool // its C-FIND at IMAGE level is worth asking for; nil: yes
-	TLS                 TLS
-	Retrieve            Retrieve
+	// IssuerOfPatientID names who gives out the Patient IDs of a source. For pseudonyms the same ID of two issuers is two patients.
+	IssuerOfPatientID string
+	TLS               TLS
+	Retrieve          Retrieve
 }
 
 // Supports are the services that a server offers.
@@ -113,6 +117,7 @@ func (s *NewServer) validate() error {
 		return err
 	}
 	s.AETitle, s.CallingAETitle = strings.Trim(s.AETitle, " "), strings.Trim(s.CallingAETitle, " ")
+	s.IssuerOfPatientID = strings.TrimSpace(s.IssuerOfPatientID)
 	checks := []check{
 		{validAE(s.AETitle), "ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
 		{s.CallingAETitle == "" || validAE(s.CallingAETitle), "calling_ae_title", "an AE title has 1 to 16 ASCII characters, none of them a backslash"},
@@ -124,6 +129,7 @@ func (s *NewServer) validate() error {
 		{validCap(&s.AssociationsPerTask), "associations_per_task", capReason},
 		{s.ResultLimit >= 0 && s.ResultLimit <= maxResultLimit, "result_limit", fmt.Sprintf("must be between 1 and %d", maxResultLimit)},
 		{s.IdleTimeout >= 0 && s.IdleTimeout <= time.Hour, "idle_timeout", "must be between one second and one hour"},
+		{validText(s.IssuerOfPatientID), "issuer_of_patient_id", textReason},
 	}
 	checks = append(checks, s.Retrieve.checks()...)
 	for _, c := range checks {
@@ -144,6 +150,13 @@ const (
 	maxCap         = 1000
 	maxResultLimit = 100_000
 )
+
+// validText tells whether a text fits an LO attribute (PS3.5 6.2); textReason says what is wrong otherwise.
+func validText(s string) bool {
+	return utf8.ValidString(s) && utf8.RuneCountInString(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == '\\' })
+}
+
+const textReason = "at most 64 characters, without a backslash or control characters"
 
 var capReason = fmt.Sprintf("must be between 0 and %d associations", maxCap)
 
@@ -175,6 +188,7 @@ func (s *NewServer) params(id int64) db.InsertServerParams {
 		BatchCap:            int32(deref(s.BatchCap, defaultBatchCap)),
 		InteractiveCap:      int32(deref(s.InteractiveCap, defaultInteractiveCap)),
 		AssociationsPerTask: int32(orDefault(s.AssociationsPerTask, defaultAssociationsPerTask)),
+		IssuerOfPatientID:   s.IssuerOfPatientID,
 	}
 	s.Retrieve.fill(&p)
 	return p

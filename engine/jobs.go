@@ -31,6 +31,7 @@ type Job struct {
 	Owner       string
 	Source      string
 	Destination string
+	Project     string
 }
 
 // Message sums up how a job ended, empty before.
@@ -72,7 +73,7 @@ func (e *Engine) Job(ctx context.Context, user people.User, id int64) (Job, erro
 	if row.Job.OwnerID != user.ID && !user.IsStaff {
 		return Job{}, fmt.Errorf("job %d: %w", id, ErrNotFound)
 	}
-	return Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination}, nil
+	return Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}, nil
 }
 
 // JobFilter chooses jobs for a list, newest first.
@@ -94,7 +95,7 @@ func (e *Engine) Jobs(ctx context.Context, user people.User, f JobFilter) ([]Job
 	}
 	jobs := make([]Job, len(rows))
 	for i, row := range rows {
-		jobs[i] = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination}
+		jobs[i] = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
 	}
 	return jobs, nil
 }

@@ -38,6 +38,7 @@ type HeldTask struct {
 	CancelRequested     bool
 	Owner               int64
 	Source, Destination int64
+	Project             int64
 	Pseudonymized       bool
 }
 
@@ -112,7 +113,8 @@ func (e *Engine) beat(ctx context.Context, conn *pgx.Conn, node uuid.UUID) ([]He
 	for i, row := range rows {
 		held[i] = HeldTask{
 			Held:            Held{Claimed: db.Claimed{TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken}, Node: node},
-			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID, Destination: *row.DestinationID, Pseudonymized: row.Pseudonymized,
+			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID, Destination: *row.DestinationID, Project: row.ProjectID,
+			Pseudonymized: row.Pseudonymized,
 		}
 	}
 	return held, nil
@@ -288,7 +290,9 @@ func (e *Engine) Deregister(ctx context.Context, node uuid.UUID) error {
 // can't say, nothing is lost.
 func (e *Engine) Revoked(ctx context.Context, t HeldTask) bool {
 	var denied *people.Denied
-	return errors.As(e.people.Check(ctx, t.Owner, transferAction(t.Source, t.Destination, !t.Pseudonymized, false)), &denied)
+	a := transferAction(t.Source, t.Destination, !t.Pseudonymized, false)
+	a.Project = t.Project
+	return errors.As(e.people.Check(ctx, t.Owner, a), &denied)
 }
 
 // PushProgress writes how far running tasks are, for people who look at them.

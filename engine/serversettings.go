@@ -22,7 +22,8 @@ func (n DICOMNode) Settings() NewServer {
 		},
 		ResultLimit: int(s.ResultLimit), IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second, BatchCap: &batch, InteractiveCap: &interactive,
 		AssociationsPerTask: int(s.AssociationsPerTask), FindImages: &images,
-		Retrieve: RetrieveOf(s),
+		IssuerOfPatientID: s.IssuerOfPatientID,
+		Retrieve:          RetrieveOf(s),
 		TLS: TLS{
 			Use: s.Tls, Profile: s.TlsProfile, Verify: s.TlsVerify, Authorities: s.TlsAuthorities, Certificate: s.TlsCertificate,
 			ServerName: s.TlsServerName,
@@ -90,5 +91,6 @@ func (s *NewServer) update(id int64) db.UpdateServerParams {
 		AssociationsPerTask: p.AssociationsPerTask, RetrieveMethods: p.RetrieveMethods, MoveDestination: p.MoveDestination,
 		MoveDestinationPlain: p.MoveDestinationPlain, MoveOriginator: p.MoveOriginator, MovePatienceS: p.MovePatienceS,
 		OtherAeTitles: p.OtherAeTitles, AddressRanges: p.AddressRanges, FindImages: s.FindImages == nil || *s.FindImages,
+		IssuerOfPatientID: p.IssuerOfPatientID,
 	}
 }

@@ -35,6 +35,7 @@ const (
 type Transfer struct {
 	Source            string // name of a server
 	Destination       string // name of a server or folder
+	Project           string // whose key and profile pseudonymize; empty: the default project of the user's active group
 	Studies           []Study
 	TrialProtocolID   string
 	TrialProtocolName string
@@ -64,8 +65,9 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	if err != nil {
 		return Job{}, err
 	}
-	if user.ActiveGroupID == nil {
-		return Job{}, &Invalid{"", "you have no active group; choose one, or ask your administrator to put you into one"}
+	project, err := e.projectOf(ctx, user, t.Project)
+	if err != nil {
+		return Job{}, err
 	}
 	var id int64
 	err = e.inTx(ctx, func(q *db.Queries) error {
@@ -75,10 +77,6 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 				id = earlier
 				return err
 			}
-		}
-		project, err := q.DefaultProject(ctx, *user.ActiveGroupID)
-		if err != nil {
-			return notFound(err, "default project of group", *user.ActiveGroupID)
 		}
 		priority := int16(prioritySelective)
 		if t.Urgent {
@@ -156,7 +154,7 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer
 
 func (t Transfer) hash() []byte {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %q %q %q %v %v %v", t.Source, t.Destination, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Pseudonymize, t.Urgent, t.MailWhenFinished)
+	fmt.Fprintf(h, "%q %q %q %q %q %q %v %v %v", t.Source, t.Destination, t.Project, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Pseudonymize, t.Urgent, t.MailWhenFinished)
 	return h.Sum(nil)
 }
 

@@ -35,11 +35,12 @@ const (
 	TransferUnpseudonymized = "transfer_unpseudonymized"
 	Tokens                  = "tokens"
 	TokensWithoutExpiry     = "tokens_without_expiry"
+	Linkage                 = "linkage" // see and fill the tables that tell who is behind a pseudonym
 )
 
 var allPermissions = []string{
 	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer, Upload, DirectDownload, DICOMwebQuery,
-	DICOMwebRetrieve, DICOMwebStore, Urgent, TransferUnpseudonymized, Tokens, TokensWithoutExpiry,
+	DICOMwebRetrieve, DICOMwebStore, Urgent, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
 }
 
 // ErrUnauthenticated is returned for a token that is unknown, expired or belongs to a disabled user.
@@ -153,7 +154,7 @@ func (s *Service) bootstrapGroup(ctx context.Context, q *db.Queries, userID int6
 	}
 	projectKey := NewKey()
 	_, err = q.InsertProject(ctx, db.InsertProjectParams{
-		Name: "Default", GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]),
+		Name: "Default", GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]), // engine.ProjectKeyPurpose
 	})
 	return err
 }
@@ -191,6 +192,7 @@ type Action struct {
 	Permissions []string // all of them are needed
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
+	Project     int64    // project to work in; 0 = none
 }
 
 // Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
@@ -219,7 +221,18 @@ func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
 		}
 	}
 	if a.Destination != 0 {
-		return s.checkNode(ctx, db.HasNodeAccessParams{UserID: userID, NodeID: a.Destination, AsDestination: true}, "destination")
+		if err := s.checkNode(ctx, db.HasNodeAccessParams{UserID: userID, NodeID: a.Destination, AsDestination: true}, "destination"); err != nil {
+			return err
+		}
+	}
+	if a.Project != 0 {
+		ok, err := s.q.HasProjectAccess(ctx, db.HasProjectAccessParams{UserID: userID, ProjectID: a.Project})
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return &Denied{Reason: "you belong neither to this project nor to its group; ask your administrator"}
+		}
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ WHERE p.id = $1
 FOR NO KEY UPDATE OF p;
 
 -- name: GetProjectKey :one
-SELECT is_default, sealed_key FROM projects WHERE id = $1;
+SELECT is_default, sealed_key, sealed_salt FROM projects WHERE id = $1;
 
 -- BeginGeneration starts a new generation of UIDs, made with another profile.
 -- name: BeginGeneration :one
@@ -32,6 +32,13 @@ UPDATE tasks SET pseudonym = $2 WHERE id = $1;
 
 -- name: GetTaskDeid :one
 SELECT * FROM task_deid WHERE task_id = $1;
+
+-- ListTaskDeid is a page of what was done to the studies of a job, in the order of its tasks.
+-- name: ListTaskDeid :many
+SELECT sqlc.embed(t), sqlc.embed(d) FROM tasks t JOIN task_deid d ON d.task_id = t.id
+WHERE t.job_id = sqlc.arg(job_id) AND t.seq > sqlc.arg(above)
+ORDER BY t.seq
+LIMIT sqlc.arg(max);
 
 -- name: PutTaskDeid :exec
 INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8) VALUES ($1, $2, $3, $4, $5, $6)

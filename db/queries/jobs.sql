@@ -5,18 +5,22 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $
 RETURNING *;
 
 -- name: GetJob :one
-SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination
+SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
+JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
 WHERE jobs.id = $1;
 
 -- ListJobs is a page of jobs, newest first, below the id given (0 = from the newest).
 -- name: ListJobs :many
-SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination
+SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
+JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
 WHERE (sqlc.arg(below)::bigint = 0 OR jobs.id < sqlc.arg(below))
@@ -64,6 +68,8 @@ WITH ledger AS (
     DELETE FROM delivered d USING tasks t WHERE t.id = d.task_id AND t.job_id = $1
 ), summary AS (
     DELETE FROM task_series s USING tasks t WHERE t.id = s.task_id AND t.job_id = $1
+), deidentified AS (
+    DELETE FROM task_deid d USING tasks t WHERE t.id = d.task_id AND t.job_id = $1
 )
 UPDATE tasks r
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,

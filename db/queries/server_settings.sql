@@ -3,7 +3,8 @@ UPDATE servers SET
     ae_title = $2, host = $3, port = $4, calling_ae_title = $5, patient_root_find = $6, patient_root_get = $7, patient_root_move = $8,
     study_root_find = $9, study_root_get = $10, study_root_move = $11, store_scp = $12, result_limit = $13, idle_timeout_s = $14,
     batch_cap = $15, interactive_cap = $16, associations_per_task = $17, retrieve_methods = $18, move_destination = $19,
-    move_destination_plain = $20, move_originator = $21, move_patience_s = $22, other_ae_titles = $23, address_ranges = $24, find_images = $25
+    move_destination_plain = $20, move_originator = $21, move_patience_s = $22, other_ae_titles = $23, address_ranges = $24, find_images = $25,
+    issuer_of_patient_id = $26
 WHERE id = $1;
 
 -- name: UpdateServerTLS :exec

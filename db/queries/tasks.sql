@@ -17,7 +17,7 @@ LIMIT sqlc.arg(max);
 
 -- TasksOfNode is what this node holds, and whether somebody asked for it to stop.
 -- name: TasksOfNode :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id,
+SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
@@ -80,6 +80,8 @@ WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = sqlc.arg(id)
 ), summary AS (
     DELETE FROM task_series s WHERE s.task_id = sqlc.arg(id)
+), deidentified AS (
+    DELETE FROM task_deid d WHERE d.task_id = sqlc.arg(id)
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/people"
+)
+
+// Link ties a pseudonym to a patient within a project.
+type Link struct {
+	Pseudonym        string
+	PatientID        string
+	Issuer           string // of the Patient ID, as configured for the source
+	StudyInstanceUID string // stands for a patient without Patient ID
+	TrialProtocolID  string // in a group's default project, where each trial has pseudonyms of its own
+	CreatedAt        time.Time
+}
+
+func (l Link) identity() deid.Identity {
+	return deid.PatientIdentity(l.PatientID, l.Issuer, l.StudyInstanceUID)
+}
+
+// LinkFilter chooses rows of a linkage table. They come in the order of trial and pseudonym.
+type LinkFilter struct {
+	AfterTrial, AfterPseudonym string // the row before
+	Pseudonym, PatientID       string // empty: any
+	Limit                      int
+}
+
+// Linkage gives rows of a project's linkage table. It needs the permission for it, and that the user belongs to the project.
+func (e *Engine) Linkage(ctx context.Context, user people.User, project string, f LinkFilter) ([]Link, error) {
+	id, err := e.linkageOf(ctx, user, project)
+	if err != nil {
+		return nil, err
+	}
+	e.log.InfoContext(ctx, "linkage table read", "project", id, "user", user.ID)
+	return e.links(ctx, id, f)
+}
+
+// linkageOf finds a project whose linkage table the user may see.
+func (e *Engine) linkageOf(ctx context.Context, user people.User, project string) (int64, error) {
+	row, err := e.projectRow(ctx, user, project)
+	if err != nil {
+		return 0, err
+	}
+	return row.Project.ID, e.people.Check(ctx, user.ID, people.Action{Permissions: []string{people.Linkage}, Project: row.Project.ID})
+}
+
+func (e *Engine) links(ctx context.Context, project int64, f LinkFilter) ([]Link, error) {
+	rows, err := e.q.ListLinkage(ctx, db.ListLinkageParams{
+		ProjectID: project, AfterTrial: f.AfterTrial, AfterPseudonym: f.AfterPseudonym, Pseudonym: f.Pseudonym, PatientID: strings.TrimSpace(f.PatientID), Max: int32(f.Limit),
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]Link, len(rows))
+	for i, row := range rows {
+		out[i] = Link{Pseudonym: row.Pseudonym, PatientID: row.PatientID, Issuer: row.Issuer, TrialProtocolID: row.Trial, CreatedAt: row.CreatedAt}
+		if strings.Trim(row.PatientID, " \x00") == "" {
+			out[i].StudyInstanceUID = strings.Trim(row.Identity, "\x1f") // see deid.PatientIdentity
+		}
+	}
+	return out, nil
+}
+
+// LinkageImport says how a CSV is imported into a linkage table.
+type LinkageImport struct {
+	Issuer string // of rows that name none
+	DryRun bool   // check only
+}
+
+// ImportResult is what an import made, or would make.
+type ImportResult struct {
+	Added   int // pairs
+	Present int // pairs that were there already
+	// OtherThanSalt counts pairs whose pseudonym is not the one that the project's salt of the original ADIT gives: if it is most of them, the salt is
+	// that of another job.
+	OtherThanSalt int
+}
+
+// RowFault is what is wrong with a row of a table. It holds no value of the row.
+type RowFault struct {
+	Row    int    // as a spreadsheet numbers it: the header is row 1
+	Column string // empty: the row as a whole
+	Reason string
+}
+
+// FaultyTable says which rows can't be used. Nothing was made.
+type FaultyTable struct {
+	Faults []RowFault // the first maxFaults of them
+	Count  int
+}
+
+const maxFaults = 1000
+
+func (e *FaultyTable) Error() string {
+	if e.Count == 1 {
+		return "one row can't be used, so nothing was imported; correct it and import the table again"
+	}
+	return fmt.Sprintf("%d rows can't be used, so nothing was imported; correct them and import the table again", e.Count)
+}
+
+func (e *FaultyTable) add(row int, column, reason string) {
+	if e.Count++; e.Count <= maxFaults {
+		e.Faults = append(e.Faults, RowFault{row, column, reason})
+	}
+}
+
+// ImportLinkage adds the pairs of a table in CSV (see readLinkage) to a project's linkage table: all of them, or, if a row can't be used, none.
+// What is there already is fine. Errors: *Invalid for a file that is no such table, *FaultyTable.
+func (e *Engine) ImportLinkage(ctx context.Context, user people.User, project string, text []byte, opt LinkageImport) (ImportResult, error) {
+	id, err := e.linkageOf(ctx, user, project)
+	if err != nil {
+		return ImportResult{}, err
+	}
+	if !validText(opt.Issuer) {
+		return ImportResult{}, &Invalid{"issuer", textReason}
+	}
+	rows, faulty, err := readLinkage(text, strings.TrimSpace(opt.Issuer))
+	if err != nil {
+		return ImportResult{}, err
+	}
+	var result ImportResult
+	err = e.inTx(ctx, func(q *db.Queries) error {
+		faults := &FaultyTable{Faults: faulty.Faults[:len(faulty.Faults):len(faulty.Faults)], Count: faulty.Count} // a transaction may be run again
+		p, err := q.LockProjectRow(ctx, id)
+		if err != nil {
+			return err
+		}
+		added, err := checkLinks(ctx, q, p, rows, faults)
+		if err != nil {
+			return err
+		}
+		if faults.Count > 0 {
+			return faults
+		}
+		result = ImportResult{Added: len(added), Present: len(rows) - len(added)}
+		if result.OtherThanSalt, err = e.otherThanSalt(p.SealedSalt, rows); err != nil || opt.DryRun {
+			return err
+		}
+		n, err := q.LinkAll(ctx, linkAll(id, added))
+		if err == nil && n < int64(len(added)) { // a running task has tied one of them just now
+			return &Conflict{"a running job has filled the linkage table meanwhile; import the table again"}
+		}
+		return err
+	})
+	if err != nil {
+		return ImportResult{}, err
+	}
+	e.log.InfoContext(ctx, "linkage table imported", "project", id, "user", user.ID, "added", result.Added, "present", result.Present, "dry_run", opt.DryRun)
+	return result, nil
+}
+
+// linkRow is a row of an imported table.
+type linkRow struct {
+	Link
+	row int
+}
+
+// checkLinks gives the pairs that are new, and notes those that contradict what is there.
+func checkLinks(ctx context.Context, q *db.Queries, p db.Project, rows []linkRow, faults *FaultyTable) (added []linkRow, err error) {
+	all := linkAll(p.ID, rows)
+	there, err := q.LinkedAlready(ctx, db.LinkedAlreadyParams{ProjectID: p.ID, Trials: all.Trials, Pseudonyms: all.Pseudonyms, Identities: all.Identities})
+	if err != nil {
+		return nil, err
+	}
+	type key struct{ trial, value string }
+	byPseudonym, byIdentity := map[key]string{}, map[key]string{}
+	for _, l := range there {
+		byPseudonym[key{l.Trial, l.Pseudonym}], byIdentity[key{l.Trial, l.Identity}] = l.Identity, l.Pseudonym
+	}
+	for _, r := range rows {
+		identity := string(r.identity())
+		if r.TrialProtocolID != "" && !p.IsDefault {
+			faults.add(r.row, "TrialProtocolID", "only the default project of a group has pseudonyms by trial; leave it empty")
+			continue
+		}
+		pseudonym, patientKnown := byIdentity[key{r.TrialProtocolID, identity}]
+		owner, pseudonymKnown := byPseudonym[key{r.TrialProtocolID, r.Pseudonym}]
+		switch {
+		case patientKnown && pseudonym == r.Pseudonym:
+		case patientKnown:
+			faults.add(r.row, "PatientID", "this patient has another pseudonym in the project already")
+		case pseudonymKnown && owner != identity:
+			faults.add(r.row, "Pseudonym", "this pseudonym belongs to another patient of the project already")
+		default:
+			added = append(added, r)
+		}
+	}
+	return added, nil
+}
+
+func linkAll(project int64, rows []linkRow) db.LinkAllParams {
+	p := db.LinkAllParams{ProjectID: project}
+	for _, r := range rows {
+		p.Trials = append(p.Trials, r.TrialProtocolID)
+		p.Pseudonyms = append(p.Pseudonyms, r.Pseudonym)
+		p.Identities = append(p.Identities, string(r.identity()))
+		p.PatientIds = append(p.PatientIds, r.PatientID)
+		p.Issuers = append(p.Issuers, r.Issuer)
+	}
+	return p
+}
+
+// otherThanSalt counts the pairs that a project's salt does not give.
+func (e *Engine) otherThanSalt(sealed []byte, rows []linkRow) (n int, err error) {
+	if len(sealed) == 0 {
+		return 0, nil
+	}
+	salt, err := e.people.Open(projectSaltPurpose, sealed)
+	if err != nil {
+		return 0, err
+	}
+	for _, r := range rows {
+		if r.PatientID != "" && originalPseudonym(string(salt), r.PatientID) != r.Pseudonym {
+			n++
+		}
+	}
+	return n, nil
+}

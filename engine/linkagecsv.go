@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/people"
+)
+
+// linkageColumns are those of an exported linkage table; an imported one has Pseudonym and PatientID at least.
+var linkageColumns = []string{"Pseudonym", "PatientID", "Issuer", "StudyInstanceUID", "TrialProtocolID", "CreatedAt"}
+
+// exportPage is how many rows of a table are read at once.
+const exportPage = 1000
+
+// ExportLinkage writes a project's linkage table as CSV. Nothing is written if the user may not see it.
+func (e *Engine) ExportLinkage(ctx context.Context, user people.User, project string) (func(ctx context.Context, w io.Writer) error, error) {
+	id, err := e.linkageOf(ctx, user, project)
+	if err != nil {
+		return nil, err
+	}
+	e.log.InfoContext(ctx, "linkage table exported", "project", id, "user", user.ID)
+	return func(ctx context.Context, w io.Writer) error {
+		out := csv.NewWriter(w)
+		if err := out.Write(linkageColumns); err != nil {
+			return err
+		}
+		f := LinkFilter{Limit: exportPage}
+		for {
+			rows, err := e.links(ctx, id, f)
+			if err != nil {
+				return err
+			}
+			for _, l := range rows {
+				cells := []string{l.Pseudonym, l.PatientID, l.Issuer, l.StudyInstanceUID, l.TrialProtocolID, l.CreatedAt.UTC().Format(time.RFC3339)}
+				if err := writeRow(out, cells); err != nil {
+					return err
+				}
+				f.AfterTrial, f.AfterPseudonym = l.TrialProtocolID, l.Pseudonym
+			}
+			if out.Flush(); out.Error() != nil || len(rows) < exportPage {
+				return out.Error()
+			}
+		}
+	}, nil
+}
+
+// formulaSigns begin what a spreadsheet would run as a formula.
+const formulaSigns = "=+-@\t\r"
+
+// writeRow writes a row whose values a spreadsheet takes as text: an apostrophe is put before what it would run, and before an apostrophe.
+func writeRow(w *csv.Writer, cells []string) error {
+	safe := make([]string, len(cells))
+	for i, c := range cells {
+		if c != "" && strings.ContainsRune(formulaSigns+"'", rune(c[0])) {
+			c = "'" + c
+		}
+		safe[i] = c
+	}
+	return w.Write(safe)
+}
+
+// maxLinkageRows bounds an imported table.
+const maxLinkageRows = 200_000
+
+// readLinkage reads a table of pseudonyms in CSV, UTF-8, with commas, semicolons or tabs: the columns are those of an export, of which
+// Pseudonym and PatientID must be there, in any order; or those of the export of a mass transfer by the original ADIT, which has a row for each
+// series. Other columns are left alone, empty rows skipped, and a pair that comes again is one. The error says that it is no such table.
+func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTable, err error) {
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(text) {
+		return nil, nil, &Invalid{"", "the file is not in UTF-8; save it as \"CSV UTF-8\""}
+	}
+	head, _, _ := bytes.Cut(text, []byte("\n"))
+	in := csv.NewReader(bytes.NewReader(text))
+	in.FieldsPerRecord, in.ReuseRecord = -1, true
+	for _, sign := range ";\t" {
+		if bytes.ContainsRune(head, sign) {
+			in.Comma = sign
+		}
+	}
+	columns, err := linkageHeader(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	t := linkageTable{faults: &FaultyTable{}, pseudonyms: map[[2]string]deid.Identity{}, patients: map[[2]string]string{}}
+	for n := 2; ; n++ {
+		record, err := in.Read()
+		if errors.Is(err, io.EOF) {
+			return t.rows, t.faults, nil
+		}
+		if err != nil { // the parser's words quote nothing, but its numbers are those of lines
+			t.faults.add(n, "", "it can't be read as CSV: a quotation mark is in the wrong place")
+			return t.rows, t.faults, nil
+		}
+		if n-1 > maxLinkageRows {
+			return nil, nil, &Invalid{"", fmt.Sprintf("the table has more than %d rows; import it in parts", maxLinkageRows)}
+		}
+		t.take(n, columns, record, issuer)
+	}
+}
+
+// linkageHeader finds where the columns are.
+func linkageHeader(in *csv.Reader) (map[string]int, error) {
+	record, err := in.Read()
+	if err != nil {
+		return nil, &Invalid{"", "the file is empty, or no CSV"}
+	}
+	columns := map[string]int{}
+	for i, name := range record {
+		name = strings.TrimSpace(name)
+		if original, ok := map[string]string{"pseudonym": "Pseudonym", "patient_id": "PatientID"}[name]; ok {
+			name = original
+		}
+		if _, twice := columns[name]; twice && name != "" {
+			return nil, &Invalid{"", "a column is there twice; leave one of them out"}
+		}
+		columns[name] = i
+	}
+	for _, name := range linkageColumns[:2] {
+		if _, ok := columns[name]; !ok {
+			return nil, &Invalid{"", fmt.Sprintf("the first row has no column %q; it must name the columns Pseudonym and PatientID", name)}
+		}
+	}
+	return columns, nil
+}
+
+// linkageTable is an imported table as far as it is read.
+type linkageTable struct {
+	rows       []linkRow
+	faults     *FaultyTable
+	pseudonyms map[[2]string]deid.Identity // by trial and pseudonym
+	patients   map[[2]string]string        // pseudonyms by trial and identity
+}
+
+func (t *linkageTable) take(n int, columns map[string]int, record []string, issuer string) {
+	cell := func(name string) string {
+		i, ok := columns[name]
+		if !ok || i >= len(record) {
+			return ""
+		}
+		return strings.Clone(strings.TrimSpace(strings.TrimPrefix(record[i], "'"))) // see writeRow
+	}
+	l := Link{
+		Pseudonym: cell("Pseudonym"), PatientID: cell("PatientID"), Issuer: cell("Issuer"), StudyInstanceUID: cell("StudyInstanceUID"), TrialProtocolID: cell("TrialProtocolID"),
+	}
+	if l == (Link{}) {
+		return
+	}
+	if l.Issuer == "" && l.PatientID != "" {
+		l.Issuer = issuer
+	}
+	if l.PatientID != "" {
+		l.StudyInstanceUID = ""
+	}
+	if column, reason := l.fault(); reason != "" {
+		t.faults.add(n, column, reason)
+		return
+	}
+	identity := l.identity()
+	pseudonym, patient := [2]string{l.TrialProtocolID, l.Pseudonym}, [2]string{l.TrialProtocolID, string(identity)}
+	known, again := t.patients[patient]
+	_, given := t.pseudonyms[pseudonym]
+	switch {
+	case again && known == l.Pseudonym:
+		return // the same pair
+	case again:
+		t.faults.add(n, "PatientID", "another row gives this patient another pseudonym")
+		return
+	case given:
+		t.faults.add(n, "Pseudonym", "another row gives this pseudonym to another patient")
+		return
+	}
+	t.pseudonyms[pseudonym], t.patients[patient] = identity, l.Pseudonym
+	t.rows = append(t.rows, linkRow{l, n})
+}
+
+// fault says what is wrong with a row by itself. Neither holds a value.
+func (l Link) fault() (column, reason string) {
+	if err := deid.CheckPseudonym(l.Pseudonym); err != nil {
+		return "Pseudonym", err.Error()
+	}
+	switch {
+	case l.PatientID == "" && l.StudyInstanceUID == "":
+		return "PatientID", "it is empty"
+	case !validText(l.PatientID):
+		return "PatientID", textReason
+	case l.PatientID == "" && !validUID(l.StudyInstanceUID):
+		return "StudyInstanceUID", "not a DICOM UID"
+	case !validText(l.Issuer):
+		return "Issuer", textReason
+	case !validText(l.TrialProtocolID):
+		return "TrialProtocolID", textReason
+	}
+	return "", ""
+}
