@@ -168,8 +168,8 @@ func TestCreateTransferRefuses(t *testing.T) {
 			t.Studies = []engine.Study{{StudyInstanceUID: "1.2", PatientID: "12*"}}
 		}, "studies[0].patient_id", "without *"},
 		{"pseudonym", func(t *engine.Transfer) {
-			t.Studies = []engine.Study{{StudyInstanceUID: "1.2", Pseudonym: "P1"}}
-		}, "studies[0].pseudonym", "can't pseudonymize yet"},
+			t.Studies = []engine.Study{{StudyInstanceUID: "1.2", Pseudonym: "P^1"}}
+		}, "studies[0].pseudonym", "mean something else in DICOM"},
 		{"trial ID", func(t *engine.Transfer) { t.TrialProtocolID = "a\\b" }, "trial_protocol_id", "backslash"},
 		{"unknown source", func(t *engine.Transfer) { t.Source = "nowhere" }, "source", `no DICOM node named "nowhere"`},
 		{"unknown destination", func(t *engine.Transfer) { t.Destination = "nowhere" }, "destination", `no DICOM node named "nowhere"`},

@@ -81,10 +81,7 @@ func (r *run) plan(s *seriesInventory) []step {
 	if r.method() == MethodMove {
 		return r.movePlan(s)
 	}
-	first := offerLossless
-	if s.lossy() {
-		first = offerAll
-	}
+	first := firstOffer(s)
 	var steps []step
 	if !s.listed || r.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
@@ -98,6 +95,14 @@ func (r *run) plan(s *seriesInventory) []step {
 		steps = append(steps, r.whole(offerAll))
 	}
 	return steps
+}
+
+// firstOffer is what a series is asked for with at first by C-GET.
+func firstOffer(s *seriesInventory) offer {
+	if s.lossy() {
+		return offerAll
+	}
+	return offerLossless
 }
 
 // whole asks for the series.
@@ -147,19 +152,24 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o
 	if r.method() == MethodMove {
 		return r.retrieveByMove(ctx, s, uids, o)
 	}
+	return r.retrieveByGet(ctx, r.source, s, uids, o)
+}
+
+// retrieveByGet runs one C-GET over an association of from.
+func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventory, uids []string, o offer) error {
 	classes := s.classes()
 	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
 		return nil
 	}
-	if !r.source.covers(classes, o) {
+	if !from.covers(classes, o) {
 		all := r.openFor(classes)
-		if err := r.source.open(ctx, all, r.asked(all, o), o); err != nil {
+		if err := from.open(ctx, all, r.asked(all, o), o); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
 		}
 	}
 	stop := make(chan struct{})
-	intake := &intake{r: r, series: s, stop: stop, patience: r.source.peer.IdleTimeout / 2}
-	result, err := r.source.get(ctx, r.inv, s.uid, uids, stop, intake.take)
+	intake := &intake{r: r, series: s, stop: stop, patience: from.peer.IdleTimeout / 2}
+	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
 	if err != nil {
 		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
 	}

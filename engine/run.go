@@ -269,6 +269,7 @@ const passes = 2
 
 // move retrieves every series, and at the end what has come meanwhile.
 func (r *run) move(ctx context.Context) error {
+	r.sweep(ctx)
 	for pass := 0; ; pass++ {
 		for _, s := range r.inv.series {
 			select {

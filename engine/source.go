@@ -7,6 +7,7 @@ import (
 	"errors"
 	"iter"
 	"slices"
+	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -22,6 +23,7 @@ type source struct {
 	node    DICOMNode
 	peer    pacs.Peer
 	slot    *pacs.Slot
+	inTime  time.Duration // for opening an association; 0: what the server's settings give
 	a       *pacs.Association
 	moves   bool     // a was opened for C-MOVE
 	classes []string // storage classes that a was opened for
@@ -111,6 +113,11 @@ func (s *source) open(ctx context.Context, classes []string, syntaxes map[string
 				contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
 			}
 		}
+	}
+	if s.inTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.inTime)
+		defer cancel()
 	}
 	a, err := s.slot.Open(ctx, s.peer, contexts)
 	if err != nil {

@@ -123,7 +123,7 @@ func TestParkAndGoOn(t *testing.T) {
 	}})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, harness.Config{})
-	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = 1 }) // one series after the other
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Transfer("source", "destination", study.StudyInstanceUID)
 	<-reached

@@ -192,7 +192,11 @@ func TestDoctor(t *testing.T) {
 			require.NoError(t, err)
 			tt.require(t, report)
 			require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
-			require.LessOrEqual(t, p.Recorder().Log().Peak, 1, "one slot is one association")
+			most := 1
+			if cfg.Misbehave.Find.AbortOnCancel {
+				most = 2 // it sees the end of the association that it has aborted later than we
+			}
+			require.LessOrEqual(t, p.Recorder().Log().Peak, most, "one slot is one association")
 		})
 	}
 }
