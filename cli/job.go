@@ -4,8 +4,11 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,6 +22,64 @@ type jobCmd struct {
 	Cancel jobCancelCmd `cmd:"" help:"Cancel a job."`
 	Resume jobResumeCmd `cmd:"" help:"Go on with a canceled job."`
 	Retry  jobRetryCmd  `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
+
+	Deidentification jobDeidCmd `cmd:"" help:"Show what de-identification did to the studies of a job."`
+}
+
+type jobDeidCmd struct {
+	remote
+	ID  int64 `arg:"" help:"Number of the job."`
+	CSV bool  `name:"csv" help:"Write CSV: a row for each study, with counts by action and reason, and nothing of the originals."`
+}
+
+// Run shows what was done.
+func (c *jobDeidCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if c.CSV {
+		return cl.JobDeidentification(ctx, c.ID, io.out)
+	}
+	shown := false
+	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Limit: 500}) {
+		if err != nil {
+			return err
+		}
+		report, err := cl.Deidentification(ctx, t.ID)
+		if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == 404 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		shown = true
+		printDeid(io.out, report)
+	}
+	if !shown {
+		fmt.Fprintln(io.out, "Nothing of this job was de-identified.")
+	}
+	return nil
+}
+
+func printDeid(w io.Writer, r client.Deidentification) {
+	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %d instances\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, r.Instances)
+	fmt.Fprintf(w, "  profile %s, version %s (%s), UID generation %d\n", printable(r.Profile), printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration)
+	for _, group := range []struct {
+		title  string
+		counts map[string]int
+	}{
+		{"attributes", r.Attributes}, {"left out by the profile", r.Refused}, {"not sent, since not safe", r.Unsafe}, {"excluded modalities", r.Excluded},
+	} {
+		if len(group.counts) == 0 {
+			continue
+		}
+		var parts []string
+		for _, name := range slices.Sorted(maps.Keys(group.counts)) {
+			parts = append(parts, fmt.Sprintf("%s %d", name, group.counts[name]))
+		}
+		fmt.Fprintf(w, "  %s: %s\n", group.title, printable(strings.Join(parts, ", ")))
+	}
 }
 
 type jobListCmd struct {

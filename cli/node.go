@@ -42,6 +42,7 @@ type nodeAddServerCmd struct {
 	AssociationsPerTask int           `placeholder:"N" help:"Associations that one task may use to store (4)."`
 	ResultLimit         int           `placeholder:"N" help:"Most results of a search (200)."`
 	IdleTimeout         time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up (60s)."`
+	Issuer              string        `placeholder:"NAME" help:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients."`
 	nodeTLS
 	nodeRetrieve
 }
@@ -177,7 +178,7 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 	_, err = cl.AddServer(ctx, client.ServerSettings{
 		Name: c.Name, AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, Supports: supports,
 		ResultLimit: c.ResultLimit, IdleTimeout: int(c.IdleTimeout / time.Second), BatchCap: c.BatchCap, InteractiveCap: c.InteractiveCap,
-		AssociationsPerTask: c.AssociationsPerTask, TLS: newTLS(tls), Retrieve: newRetrieve(retrieve),
+		AssociationsPerTask: c.AssociationsPerTask, IssuerOfPatientID: c.Issuer, TLS: newTLS(tls), Retrieve: newRetrieve(retrieve),
 	})
 	if err != nil {
 		return err
@@ -211,6 +212,7 @@ type nodeSetCmd struct {
 	ResultLimit         *int           `placeholder:"N" help:"Most results of a search."`
 	IdleTimeout         *time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up."`
 	FindImages          *bool          `negatable:"" help:"Ask it for single images (C-FIND at IMAGE level)."`
+	Issuer              *string        `placeholder:"NAME" help:"Who gives out its Patient IDs; empty: nobody in particular."`
 	nodeTLS
 	nodeRetrieve
 }
@@ -227,7 +229,8 @@ func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
 	}
 	change := client.ServerChange{
 		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
-		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, TLS: tls, Retrieve: retrieve,
+		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, IssuerOfPatientID: c.Issuer, TLS: tls,
+		Retrieve: retrieve,
 	}
 	if c.IdleTimeout != nil {
 		seconds := int(*c.IdleTimeout / time.Second)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,21 +15,26 @@ import (
 
 type transferCmd struct {
 	remote
-	Source      string        `required:"" placeholder:"NAME" help:"The server to read from."`
-	Destination string        `required:"" placeholder:"NAME" help:"The server or folder to write to."`
-	Study       []string      `required:"" placeholder:"UID" help:"Study Instance UID; several with commas, or the flag several times."`
-	Series      []string      `placeholder:"UID" help:"Only these series of the study."`
-	PatientID   string        `name:"patient-id" placeholder:"ID" help:"Whose study it must be; another patient's is noted as a warning."`
-	TrialID     string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName   string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Urgent      bool          `help:"Before all that is not urgent; needs a permission."`
-	Wait        bool          `help:"Show the progress until the job has ended; the exit code is its status."`
-	GiveUpAfter time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
+	Source       string        `required:"" placeholder:"NAME" help:"The server to read from."`
+	Destination  string        `required:"" placeholder:"NAME" help:"The server or folder to write to."`
+	Study        []string      `required:"" placeholder:"UID" help:"Study Instance UID; several with commas, or the flag several times."`
+	Series       []string      `placeholder:"UID" help:"Only these series of the study."`
+	PatientID    string        `name:"patient-id" placeholder:"ID" help:"Whose study it must be; another patient's is noted as a warning."`
+	Project      string        `placeholder:"NAME" help:"Whose key and profile pseudonymize (the default project of your active group)."`
+	Pseudonym    []string      `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
+	Pseudonymize bool          `help:"De-identify; studies without --pseudonym get that of their patient: by the project's linkage table, or one that is made."`
+	TrialID      string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName    string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Urgent       bool          `help:"Before all that is not urgent; needs a permission."`
+	Wait         bool          `help:"Show the progress until the job has ended; the exit code is its status."`
+	GiveUpAfter  time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
 }
 
 // Help tells what the exit codes mean.
 func (c *transferCmd) Help() string {
-	return `Without --wait the job is made, and exit code 0 means no more than that.
+	return `With --pseudonym or --pseudonymize the studies go out de-identified by the profile of the project: adit project profile NAME tells what that means. In a project a patient has one pseudonym and a pseudonym one patient; what contradicts that is refused. For several patients: --study UID1,UID2 --pseudonym UID1=P1,UID2=P2. adit job deidentification shows afterwards what was done.
+
+Without --wait the job is made, and exit code 0 means no more than that.
 
 With --wait the exit code is how the job ended: 0 Success (every object was acknowledged by the destination), 1 Failure, 3 Warning, 4 Canceled. A job that --give-up-after has canceled ends with 4. Interrupting the command (Ctrl-C) leaves the job running and exits with 1.`
 }
@@ -41,15 +47,21 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 	if c.GiveUpAfter < 0 || c.GiveUpAfter > 0 && !c.Wait {
 		return usage("--give-up-after is a time such as 90s, and goes with --wait")
 	}
+	pseudonyms, err := c.pseudonyms()
+	if err != nil {
+		return err
+	}
 	cl, err := c.client()
 	if err != nil {
 		return err
 	}
 	job := client.NewJob{
 		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent,
+		Project: c.Project, Pseudonymize: c.Pseudonymize,
 	}
 	for _, uid := range c.Study {
-		job.Studies = append(job.Studies, client.NewStudy{StudyInstanceUID: strings.TrimSpace(uid), SeriesInstanceUIDs: c.Series, PatientID: c.PatientID})
+		uid = strings.TrimSpace(uid)
+		job.Studies = append(job.Studies, client.NewStudy{StudyInstanceUID: uid, SeriesInstanceUIDs: c.Series, PatientID: c.PatientID, Pseudonym: pseudonyms[uid]})
 	}
 	made, err := cl.CreateJob(ctx, job, "")
 	if err != nil {
@@ -69,6 +81,33 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 		return fmt.Errorf("job %d was made, and goes on as far as is known: %w", w.id, err)
 	}
 	return w.result(ctx)
+}
+
+// pseudonyms gives the pseudonym of each study that has one.
+func (c *transferCmd) pseudonyms() (map[string]string, error) {
+	out := map[string]string{}
+	for _, p := range c.Pseudonym {
+		uid, pseudonym, one := strings.Cut(p, "=")
+		uid = strings.TrimSpace(uid)
+		switch {
+		case one && !slices.ContainsFunc(c.Study, func(s string) bool { return strings.TrimSpace(s) == uid }):
+			return nil, usage("--pseudonym %s=…: this study is not among --study", uid)
+		case one && out[uid] != "":
+			return nil, usage("--pseudonym gives study %s two pseudonyms", uid)
+		case one:
+			out[uid] = strings.TrimSpace(pseudonym)
+		case len(c.Pseudonym) > 1:
+			return nil, usage("several pseudonyms must say of which study they are: --pseudonym UID1=P1,UID2=P2")
+		default:
+			for _, study := range c.Study {
+				out[strings.TrimSpace(study)] = p
+			}
+		}
+	}
+	if len(out) > 0 && len(out) < len(c.Study) && !c.Pseudonymize {
+		return nil, usage("some studies have a pseudonym and some have none: give each one, or add --pseudonymize")
+	}
+	return out, nil
 }
 
 const (

@@ -92,9 +92,15 @@ func sameHost(req *http.Request, via []*http.Request) error {
 type request struct {
 	method, path string
 	query        url.Values
-	body         any
+	body         any // as JSON, unless it is a rawBody
 	header       http.Header
 	repeatable   bool // may be sent again although the server may have taken it
+}
+
+// rawBody goes out as it is.
+type rawBody struct {
+	contentType string
+	bytes       []byte
 }
 
 func get(path string, query url.Values) request {
@@ -103,16 +109,40 @@ func get(path string, query url.Values) request {
 
 // do makes a call and decodes the answer into out, unless that is nil.
 func (c *Client) do(ctx context.Context, rq request, out any) error {
+	return c.send(ctx, rq, func(answer io.Reader) error {
+		if out == nil {
+			return nil
+		}
+		return json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(out)
+	})
+}
+
+// copy makes a call and copies the answer.
+func (c *Client) copy(ctx context.Context, rq request, w io.Writer) error {
+	return c.send(ctx, rq, func(answer io.Reader) error {
+		_, err := io.Copy(w, answer)
+		return err
+	})
+}
+
+// send makes a call and has its answer read. A call is not made again once its answer is being read.
+func (c *Client) send(ctx context.Context, rq request, read func(io.Reader) error) error {
 	var body []byte
-	if rq.body != nil {
+	contentType := ""
+	switch b := rq.body.(type) {
+	case nil:
+	case rawBody:
+		body, contentType = b.bytes, b.contentType
+	default:
 		var err error
 		if body, err = json.Marshal(rq.body); err != nil {
 			return fmt.Errorf("the request can't be written as JSON: %w", err)
 		}
+		contentType = "application/json"
 	}
 	left := c.patience
 	for attempt := 1; ; attempt++ {
-		err := c.once(ctx, rq, body, out)
+		err := c.once(ctx, rq, body, contentType, read)
 		var p *Problem
 		if err == nil || !errors.As(err, &p) || !rq.repeatable || !p.Temporary() || attempt == maxAttempts {
 			return err
@@ -138,7 +168,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (c *Client) once(ctx context.Context, rq request, body []byte, out any) (err error) {
+func (c *Client) once(ctx context.Context, rq request, body []byte, contentType string, read func(io.Reader) error) (err error) {
 	target := c.base.String() + rq.path
 	if len(rq.query) > 0 {
 		target += "?" + rq.query.Encode()
@@ -148,10 +178,10 @@ func (c *Client) once(ctx context.Context, rq request, body []byte, out any) (er
 		return errors.New("the request can't be made: the address is not valid")
 	}
 	maps.Copy(req.Header, rq.header)
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", "application/json, */*")
 	req.Header.Set("User-Agent", c.agent)
-	if rq.body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Token "+c.token)
@@ -164,10 +194,10 @@ func (c *Client) once(ctx context.Context, rq request, body []byte, out any) (er
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return readProblem(resp)
 	}
-	if out == nil || resp.StatusCode == http.StatusNoContent {
+	if resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(out); err != nil {
+	if err := read(resp.Body); err != nil {
 		return fmt.Errorf("the answer of %s can't be read: %w", c.base.Host, err)
 	}
 	return nil

@@ -48,6 +48,7 @@ type ServerSettings struct {
 	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for searches and checks; 2 by default."`
 	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
 	FindImages          *bool    `json:"find_images,omitempty" doc:"It is asked for single images (C-FIND at IMAGE level); true by default. Without, its counts prove that a transfer is complete."`
+	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" doc:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients; servers that share patients must name the same, or none."`
 	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
 	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How it is read from, and how it stores to ADIT's receiver by C-MOVE."`
 }
@@ -87,6 +88,7 @@ type ServerChange struct {
 	InteractiveCap      *int            `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000"`
 	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100"`
 	FindImages          *bool           `json:"find_images,omitempty"`
+	IssuerOfPatientID   *string         `json:"issuer_of_patient_id,omitempty"`
 	TLS                 *TLSChange      `json:"tls,omitempty"`
 	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
 }
@@ -205,6 +207,8 @@ type NewJob struct {
 	Kind              string     `json:"kind" enum:"selective_transfer" doc:"selective_transfer: the studies named go from source to destination."`
 	Source            string     `json:"source" doc:"Name of a server."`
 	Destination       string     `json:"destination" doc:"Name of a server or folder."`
+	Project           string     `json:"project,omitempty" doc:"Whose key and profile pseudonymize; the default project of one's active group by default."`
+	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient: by the project's linkage table, or one that is made."`
 	Studies           []NewStudy `json:"studies" minItems:"1" maxItems:"100000" nullable:"false" doc:"One task each."`
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into each object; at most 64 characters."`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into each object; at most 64 characters."`
@@ -217,7 +221,7 @@ type NewStudy struct {
 	StudyInstanceUID   string   `json:"study_instance_uid"`
 	SeriesInstanceUIDs []string `json:"series_instance_uids,omitempty" doc:"Only these series; all if there are none."`
 	PatientID          string   `json:"patient_id,omitempty" doc:"If given, a study of another patient is noted as a warning."`
-	Pseudonym          string   `json:"pseudonym,omitempty"`
+	Pseudonym          string   `json:"pseudonym,omitempty" doc:"The study goes out de-identified under it. In a project a patient has one pseudonym, and a pseudonym one patient."`
 }
 
 // Statuses of jobs and tasks. A task is never Unverified or Canceling.
@@ -241,6 +245,9 @@ type Job struct {
 	Owner             string     `json:"owner"`
 	Source            string     `json:"source"`
 	Destination       string     `json:"destination"`
+	Project           string     `json:"project"`
+	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient."`
+	Deidentified      *DeidBy    `json:"deidentified,omitempty" doc:"By what its studies are de-identified; absent if none is."`
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty"`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty"`
 	Urgent            bool       `json:"urgent"`
@@ -251,6 +258,14 @@ type Job struct {
 	CreatedAt         time.Time  `json:"created_at"`
 	StartedAt         *time.Time `json:"started_at,omitempty"`
 	EndedAt           *time.Time `json:"ended_at,omitempty"`
+}
+
+// DeidBy is the de-identification profile that a job was made with: it stays the same, whatever its project is changed to.
+type DeidBy struct {
+	Profile        string `json:"profile"`
+	ProfileVersion string `json:"profile_version"`
+	ProfileSHA256  string `json:"profile_sha256"`
+	UIDGeneration  int    `json:"uid_generation"`
 }
 
 // Final tells whether a status is a last one, which changes only when somebody acts.

@@ -101,6 +101,9 @@ func (r *run) findStudy(ctx context.Context) (*stream.DataSet, error) {
 	switch {
 	case errors.Is(err, errNoStudy):
 		return nil, permanent("The source %s has no study %s; check the Study Instance UID.", r.src.Name, r.task.StudyInstanceUid)
+	case err == nil && r.task.PatientID != "" && pseudonymized(r.task, r.job.Job): // nothing is worse than the wrong patient under a pseudonym
+		return nil, permanent("Mismatching PatientIDs: the source %s has study %s under another PatientID than the one given, so it was not sent under a pseudonym; correct the PatientID, or leave it out.",
+			r.src.Name, r.task.StudyInstanceUid)
 	case err == nil && r.task.PatientID != "":
 		r.warn("Mismatching PatientIDs: the source has the study under another PatientID than the one given.")
 	}

@@ -93,6 +93,9 @@ func (r *run) verdict(o *Outcome) {
 	if len(r.delivered)+c.undeliverable+c.unsafe+c.ruledOut+len(r.inv.omitted) == 0 {
 		r.warn("The source has no image in this study.")
 	}
+	if len(r.inv.series) == 0 && len(r.inv.omitted) > 0 {
+		r.warn("Nothing is left to be sent: all series are of modalities that are excluded under a pseudonym.")
+	}
 	r.warnNotes()
 	o.Status = Success
 	o.Message = strings.Join(append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...), " ")

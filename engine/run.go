@@ -35,7 +35,8 @@ type run struct {
 	task     db.Task
 	job      Job
 	src, dst DICOMNode
-	park     <-chan struct{}
+	reins    *Reins
+	park     <-chan struct{} // of the reins
 	progress *Progress
 
 	source   *source
@@ -72,15 +73,17 @@ type run struct {
 }
 
 // Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
-// context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced. When park is closed it stops between two series.
-func (e *Engine) Run(ctx context.Context, held Held, park <-chan struct{}, progress *Progress) Outcome {
+// context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced, and stops as the reins tell it to.
+func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Progress) Outcome {
 	r := &run{
-		e: e, held: held, park: park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
+		e: e, held: held, reins: reins, park: reins.park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
 		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
 		leftOut: map[string]leftOut{},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	defer reins.Drop()
+	go r.heedHalt(ctx, cancel)
 	err := r.do(ctx, cancel)
 	if cause := stopped(ctx); cause != nil {
 		err = cause
@@ -109,7 +112,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	r.moreSlots(ctx)
 	defer r.sink.close(ctx)
 	if err := r.prepareSink(ctx); err != nil {
-		return fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)
+		return err
 	}
 	stopWorkers := r.startWorkers(ctx, cancel)
 	defer stopWorkers()
@@ -162,7 +165,9 @@ func (r *run) load(ctx context.Context) error {
 	if r.dst, err = r.e.dicomNode(ctx, *row.Job.DestinationID); err != nil {
 		return err
 	}
-	if err := r.e.people.Check(ctx, row.Job.OwnerID, transferAction(r.src.ID, r.dst.ID, !pseudonymized(r.task, r.job.Job), false)); err != nil {
+	action := transferAction(r.src.ID, r.dst.ID, !pseudonymized(r.task, r.job.Job), false)
+	action.Project = r.job.ProjectID
+	if err := r.e.people.Check(ctx, row.Job.OwnerID, action); err != nil {
 		return err
 	}
 	if err := r.chooseMethods(); err != nil {
@@ -334,7 +339,7 @@ func (r *run) prepareSink(ctx context.Context) error {
 	asked := r.proposals()
 	accepted, err := r.sink.prepare(ctx, asked)
 	if err != nil {
-		return err
+		return &atDestination{fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)}
 	}
 	r.proposed, r.accepted = asked, accepted
 	return nil

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,6 +69,10 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerStudies()
 		a.registerJobs()
 		a.registerTasks()
+		a.registerDeidentification()
+		a.registerProjects()
+		a.registerLinkage()
+		a.registerProfiles()
 	})
 	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") })
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
@@ -92,6 +97,7 @@ type operation struct {
 	timeout      time.Duration // quick if 0
 	body         int64         // most bytes of the body; smallBody if 0
 	errors       []int         // statuses beyond 401, 422, 500 and 503
+	csv          bool          // the answer is a table, as asTable gives it
 }
 
 // handle adds a route. The handler gets the caller; its errors become problems.
@@ -102,8 +108,15 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 	if op.body == 0 {
 		op.body = smallBody
 	}
+	var responses map[string]*huma.Response
+	if op.csv {
+		responses = map[string]*huma.Response{"200": {
+			Description: "The table, in UTF-8.",
+			Content:     map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}}
+	}
 	huma.Register(a.huma, huma.Operation{
-		OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
+		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
 		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout,
 		Errors: append([]int{401, 422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
@@ -123,6 +136,26 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 // body is an answer.
 type body[T any] struct {
 	Body T
+}
+
+// table is an answer in CSV.
+type table struct {
+	ContentType        string `header:"Content-Type"`
+	ContentDisposition string `header:"Content-Disposition"`
+	Body               func(huma.Context)
+}
+
+// asTable streams a table. Where that fails in its midst the connection is cut: nobody may take a part for the whole.
+func asTable(name string, write func(ctx context.Context, w io.Writer) error) *table {
+	return &table{
+		ContentType: "text/csv; charset=utf-8", ContentDisposition: `attachment; filename="` + name + `"`,
+		Body: func(rq huma.Context) {
+			if err := write(rq.Context(), rq.BodyWriter()); err != nil {
+				logger(rq.Context()).ErrorContext(rq.Context(), "a table could not be written", "table", name, "error", err)
+				panic(http.ErrAbortHandler)
+			}
+		},
+	}
 }
 
 // none is an answer without content (204).

@@ -74,12 +74,12 @@ func (a *API) registerJobs() {
 }
 
 func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*createdJob, error) {
-	if err := plainText(map[string]string{"source": in.Body.Source, "destination": in.Body.Destination}); err != nil {
+	if err := plainText(map[string]string{"source": in.Body.Source, "destination": in.Body.Destination, "project": in.Body.Project}); err != nil {
 		return nil, err
 	}
 	t := engine.Transfer{
 		Source: in.Body.Source, Destination: in.Body.Destination, TrialProtocolID: in.Body.TrialProtocolID, TrialProtocolName: in.Body.TrialProtocolName,
-		Urgent: in.Body.Urgent, MailWhenFinished: in.Body.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
+		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent, MailWhenFinished: in.Body.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
 		Studies: make([]engine.Study, len(in.Body.Studies)),
 	}
 	for i, s := range in.Body.Studies {
@@ -113,8 +113,13 @@ func (a *API) getJob(ctx context.Context, user people.User, in *JobID) (*body[cl
 }
 
 func clientJob(j engine.Job) client.Job {
+	var by *client.DeidBy
+	if j.ProfileName != "" {
+		by = &client.DeidBy{Profile: j.ProfileName, ProfileVersion: j.ProfileVersion, ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration)}
+	}
 	return client.Job{
 		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(), Owner: j.Owner, Source: j.Source, Destination: j.Destination,
+		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by,
 		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent, Priority: int(j.Priority), Paused: j.Paused,
 		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Tasks: client.TaskCounts{

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -96,7 +97,18 @@ func problemOfRequest(err error) *problem {
 	var invalid *engine.Invalid
 	var conflict *engine.Conflict
 	var denied *people.Denied
+	var faulty *engine.FaultyTable
 	switch {
+	case errors.As(err, &faulty):
+		p := newProblem(http.StatusUnprocessableEntity, sentence(faulty.Error()))
+		for _, f := range faulty.Faults {
+			at := fmt.Sprintf("row %d", f.Row)
+			if f.Column != "" {
+				at += ", " + f.Column
+			}
+			p.Errors = append(p.Errors, client.FieldError{Field: at, Message: f.Reason})
+		}
+		return p
 	case errors.As(err, &invalid):
 		p := newProblem(http.StatusUnprocessableEntity, sentence(invalid.Error()))
 		if invalid.Field != "" {

@@ -103,7 +103,7 @@ func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
 		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
 		Supports: engine.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: time.Duration(s.IdleTimeout) * time.Second,
 		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
-		TLS: engine.TLS(s.TLS),
+		IssuerOfPatientID: s.IssuerOfPatientID, TLS: engine.TLS(s.TLS),
 		Retrieve: engine.Retrieve{
 			Methods: s.Retrieve.Methods, MoveDestination: s.Retrieve.MoveDestination, MoveDestinationPlain: s.Retrieve.MoveDestinationPlain,
 			MoveOriginator: s.Retrieve.MoveOriginator, MovePatience: time.Duration(s.Retrieve.MovePatience) * time.Second,
@@ -117,8 +117,9 @@ func clientSettings(s engine.NewServer) client.ServerSettings {
 		Name: s.Name, AETitle: s.AETitle, Host: s.Host, Port: s.Port, CallingAETitle: s.CallingAETitle,
 		Supports: client.Supports(s.Supports), ResultLimit: s.ResultLimit, IdleTimeout: int(s.IdleTimeout / time.Second),
 		BatchCap: s.BatchCap, InteractiveCap: s.InteractiveCap, AssociationsPerTask: s.AssociationsPerTask, FindImages: s.FindImages,
-		TLS:      client.TLS(s.TLS),
-		Retrieve: clientRetrieve(s.Retrieve),
+		IssuerOfPatientID: s.IssuerOfPatientID,
+		TLS:               client.TLS(s.TLS),
+		Retrieve:          clientRetrieve(s.Retrieve),
 	}
 	if out.TLS.Key = ""; out.TLS == (client.TLS{Profile: engine.ProfileBCP195RFC9325, Verify: engine.VerifyName}) {
 		out.TLS = client.TLS{} // nothing but defaults
