@@ -30,6 +30,10 @@ build: ## build bin/adit
 	@mkdir -p bin
 	$(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION)' -o bin/adit ./cmd/adit
 
+.PHONY: wasm
+wasm: ## build the de-identification engine for the browser into dist/wasm
+	@GO=$(GO) scripts/wasm dist/wasm
+
 # The packages are vetted in whole first; go test closes the run with its own lines.
 .PHONY: test
 test: ## run the whole suite with the race detector
@@ -43,9 +47,9 @@ test/faults: ## run the long fault suite (crashes at random points, full disks, 
 	$(GO) test -race -timeout 60m -tags faults -run Fault ./...
 
 .PHONY: bench
-bench: ## measure against DCMTK, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
+bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
 	@scripts/setup test
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build wasm
 	$(GO) build -trimpath -o bin/bench ./test/bench
 	bin/bench $(BENCH)
 
