@@ -32,13 +32,25 @@ type (
 		watch   error
 	}
 	claimed struct {
-		node uuid.UUID
-		held engine.Held
-		ok   bool
-		err  error
+		node  uuid.UUID
+		held  engine.Held
+		ok    bool
+		again time.Duration // 0, or when a rate or a window may allow a task
+		err   error
+	}
+	steer   struct{} // running tasks may have to stop for now
+	steered struct {
+		node   uuid.UUID
+		orders engine.Orders
+		err    error
+	}
+	probed struct {
+		asked bool
+		err   error
 	}
 
 	cancelTask struct{ cause error } // to a task actor
-	parkTask   struct{}              // to a task actor
-	ran        struct{}              // from a task actor's own goroutine
+	parkTask   struct{}              // to a task actor: between two series
+	orderTask  struct{ order engine.Order }
+	ran        struct{} // from a task actor's own goroutine
 )

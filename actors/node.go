@@ -134,6 +134,9 @@ func (n *Node) Wake() { n.system.Root.Send(n.supervisor, wake{}) }
 // Cancel implements engine.Signals.
 func (n *Node) Cancel(taskIDs []int64) { n.system.Root.Send(n.supervisor, cancelTasks{taskIDs}) }
 
+// Steer implements engine.Signals.
+func (n *Node) Steer() { n.system.Root.Send(n.supervisor, steer{}) }
+
 // Registered is closed when the node may claim tasks for the first time.
 func (n *Node) Registered() <-chan struct{} { return n.registered }
 

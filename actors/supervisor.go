@@ -36,6 +36,10 @@ type supervisor struct {
 
 	again    bool // a wake came while a claim was under way
 	draining bool
+
+	steering, steerAgain, probing bool
+	workers                       int         // of this hour; -1: as configured
+	later                         *time.Timer // that wakes
 }
 
 type runningTask struct {
@@ -47,14 +51,22 @@ type runningTask struct {
 func (s *supervisor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.running, s.strays = map[engine.Held]*runningTask{}, map[engine.Held]bool{}
+		s.running, s.strays, s.workers = map[engine.Held]*runningTask{}, map[engine.Held]bool{}, -1
 		s.register(c)
 	case registered:
 		s.onRegistered(c, m)
 	case tick:
 		s.renew(c)
 		s.beat(c)
+		s.steer(c)
+		s.probe(c)
 		s.claim(c)
+	case steer:
+		s.steer(c)
+	case steered:
+		s.onSteered(c, m)
+	case probed:
+		s.onProbed(c, m)
 	case beaten:
 		s.onBeaten(c, m)
 	case wake:
@@ -249,15 +261,85 @@ func (s *supervisor) claim(c actor.Context) {
 		s.again = true
 		return
 	}
-	if s.id == uuid.Nil || s.draining || len(s.running) >= s.cfg.Workers {
+	if s.id == uuid.Nil || s.draining || len(s.running) >= s.slots() {
 		return
 	}
 	s.claiming, s.again = true, false
 	id, e, ctx := s.id, s.cfg.Engine, s.ctx
 	s.do(c, func() any {
-		held, ok, err := e.Claim(ctx, id)
-		return claimed{id, held, ok, err}
+		held, ok, again, err := e.Claim(ctx, id)
+		return claimed{id, held, ok, again, err}
 	})
+}
+
+// slots is how many tasks may run at once this hour. Those that run beyond it come to their end.
+func (s *supervisor) slots() int {
+	if s.workers >= 0 {
+		return s.workers
+	}
+	return s.cfg.Workers
+}
+
+// steer asks what the hour wants of this node. One such question is under way at a time.
+func (s *supervisor) steer(c actor.Context) {
+	if s.steering {
+		s.steerAgain = true
+		return
+	}
+	if s.id == uuid.Nil {
+		return
+	}
+	s.steering, s.steerAgain = true, false
+	id, e, ctx, name := s.id, s.cfg.Engine, s.ctx, s.cfg.Registration.Name
+	s.do(c, func() any {
+		orders, err := e.Orders(ctx, id, name)
+		return steered{id, orders, err}
+	})
+}
+
+// onSteered tells running tasks to give way.
+func (s *supervisor) onSteered(c actor.Context, m steered) {
+	s.steering = false
+	if m.err == nil && m.node == s.id {
+		s.workers = m.orders.Workers
+		for _, order := range m.orders.Tasks {
+			for held, t := range s.running {
+				if held.TaskID == order.TaskID && held.Token == order.Token {
+					c.Send(t.pid, orderTask{order})
+				}
+			}
+		}
+		s.claim(c)
+	}
+	if m.err != nil && m.node == s.id {
+		s.log.Warn("what the schedules want can't be known now, trying again at the next beat", "err", m.err)
+	}
+	if s.steerAgain {
+		s.steer(c)
+	}
+}
+
+// probe asks servers that can't be had for a sign of life, one at a time: it takes long where nobody answers.
+func (s *supervisor) probe(c actor.Context) {
+	if s.probing || s.id == uuid.Nil || s.draining {
+		return
+	}
+	s.probing = true
+	id, e, ctx := s.id, s.cfg.Engine, s.ctx
+	s.do(c, func() any {
+		asked, err := e.Probe(ctx, id)
+		return probed{asked, err}
+	})
+}
+
+func (s *supervisor) onProbed(c actor.Context, m probed) {
+	s.probing = false
+	if m.err != nil && s.id != uuid.Nil {
+		s.log.Warn("a server could not be asked whether it can be had again", "err", m.err)
+	}
+	if m.asked && m.err == nil {
+		s.probe(c)
+	}
 }
 
 func (s *supervisor) onClaimed(c actor.Context, m claimed) {
@@ -276,11 +358,22 @@ func (s *supervisor) onClaimed(c actor.Context, m claimed) {
 		s.claim(c)
 	case s.again:
 		s.claim(c)
+	case m.again > 0 && m.again < s.cfg.beatInterval():
+		s.wakeIn(c, m.again)
 	}
 }
 
+// wakeIn looks for work again before the next tick does.
+func (s *supervisor) wakeIn(c actor.Context, d time.Duration) {
+	self, root := c.Self(), c.ActorSystem().Root
+	if s.later != nil {
+		s.later.Stop()
+	}
+	s.later = time.AfterFunc(d, func() { root.Send(self, wake{}) })
+}
+
 func (s *supervisor) start(c actor.Context, held engine.Held) {
-	t := &task{engine: s.cfg.Engine, log: s.log, held: held, progress: &engine.Progress{}, node: s.ctx}
+	t := &task{engine: s.cfg.Engine, log: s.log, held: held, progress: &engine.Progress{}, node: s.ctx, reins: engine.NewReins()}
 	pid, err := c.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return t }), t.name())
 	if err != nil {
 		s.log.Error("a task actor can't be started", "task", held.TaskID, "err", err)
@@ -325,6 +418,9 @@ func (s *supervisor) stopIfDone(c actor.Context) {
 func (s *supervisor) stopping() {
 	if s.fence != nil {
 		s.fence(engine.ErrParked)
+	}
+	if s.later != nil {
+		s.later.Stop()
 	}
 	s.heart.Close()
 	if s.id != uuid.Nil {

@@ -29,8 +29,7 @@ type task struct {
 	node     context.Context // ends when this incarnation is fenced
 
 	cancel context.CancelCauseFunc
-	park   chan struct{}
-	parked bool
+	reins  *engine.Reins
 	ended  atomic.Bool // the run has ended and is written down, or can't be
 }
 
@@ -41,7 +40,7 @@ func (t *task) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
 		ctx, cancel := context.WithCancelCause(t.node)
-		t.cancel, t.park = cancel, make(chan struct{})
+		t.cancel = cancel
 		self, root := c.Self(), c.ActorSystem().Root // the actor's own context must not be used in the goroutine
 		go func() {
 			defer root.Send(self, ran{})
@@ -53,9 +52,12 @@ func (t *task) Receive(c actor.Context) {
 	case cancelTask:
 		t.cancel(m.cause)
 	case parkTask:
-		if !t.parked {
-			t.parked = true
-			close(t.park)
+		t.reins.Park()
+	case orderTask:
+		if m.order.Park {
+			t.reins.ParkWithin(m.order.Grace)
+		} else {
+			t.reins.Shed(m.order.Slots, m.order.Grace)
 		}
 	case ran:
 		t.cancel(nil)
@@ -71,7 +73,7 @@ func (t *task) run(ctx context.Context) {
 			t.write(func(ctx context.Context) error { return t.engine.Lose(ctx, t.held) })
 		}
 	}()
-	outcome := t.engine.Run(ctx, t.held, t.park, t.progress)
+	outcome := t.engine.Run(ctx, t.held, t.reins, t.progress)
 	t.write(func(ctx context.Context) error { return t.engine.End(ctx, outcome) })
 }
 

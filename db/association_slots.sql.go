@@ -71,19 +71,19 @@ func (q *Queries) InsertInteractiveSlot(ctx context.Context, arg InsertInteracti
 }
 
 const insertMoreTaskSlots = `-- name: InsertMoreTaskSlots :many
-INSERT INTO association_slots (server_id, use, node_id, task_id, token)
-SELECT s.id, 'batch', t.lease_node, t.id, t.lease_token
-FROM servers s
+INSERT INTO association_slots (server_id, use, node_id, task_id, token, further)
+SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token, true
+FROM server_state st
 JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
 CROSS JOIN generate_series(1, least(
     $3::integer,
-    s.batch_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')::integer))
-WHERE s.id = $4
+    st.batch_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')::integer))
+WHERE st.server_id = $4 AND NOT st.paused AND st.breaker = 'closed' AND coalesce(st.caps_until > schedule_now(), true)
   AND NOT EXISTS (
     SELECT FROM jobs j
     CROSS JOIN LATERAL (SELECT FROM tasks p WHERE p.job_id = j.id AND p.status = 'pending' AND p.not_before <= schedule_now() LIMIT 1) due
     WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
-      AND s.id IN (j.source_id, j.destination_id))
+      AND st.server_id IN (j.source_id, j.destination_id))
 RETURNING id
 `
 
@@ -94,7 +94,7 @@ type InsertMoreTaskSlotsParams struct {
 	ServerID int64
 }
 
-// InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap has
+// InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour has
 // room and no task that is due waits for that server.
 func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlotsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, insertMoreTaskSlots,
@@ -122,21 +122,23 @@ func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlo
 }
 
 const interactiveRoom = `-- name: InteractiveRoom :one
-SELECT s.interactive_cap AS cap,
-       (s.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'interactive'))::integer AS free
-FROM servers s
-WHERE s.id = $1
+SELECT st.interactive_cap AS cap, coalesce(st.caps_until <= schedule_now(), false)::boolean AS stale,
+       (st.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'interactive'))::integer AS free
+FROM server_state st
+WHERE st.server_id = $1
 `
 
 type InteractiveRoomRow struct {
-	Cap  int32
-	Free int32
+	Cap   int32
+	Stale bool
+	Free  int32
 }
 
-func (q *Queries) InteractiveRoom(ctx context.Context, id int64) (InteractiveRoomRow, error) {
-	row := q.db.QueryRow(ctx, interactiveRoom, id)
+// InteractiveRoom tells what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
+func (q *Queries) InteractiveRoom(ctx context.Context, serverID int64) (InteractiveRoomRow, error) {
+	row := q.db.QueryRow(ctx, interactiveRoom, serverID)
 	var i InteractiveRoomRow
-	err := row.Scan(&i.Cap, &i.Free)
+	err := row.Scan(&i.Cap, &i.Stale, &i.Free)
 	return i, err
 }
 

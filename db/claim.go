@@ -5,7 +5,7 @@ package db
 import (
 	"context"
 	_ "embed"
-	"errors"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -26,9 +26,19 @@ type batcher interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
+// Claim is what a claim found.
+type Claim struct {
+	Claimed
+	Found bool
+	// Without a task: after how long a rate or a window may allow one, 0 if none is in sight; and whether the caps that are kept of a server
+	// are those of an hour that is over.
+	Again time.Duration
+	Stale bool
+}
+
 // ClaimTask gives the node the next task that is due and for whose servers there are slots, together with one slot per
-// server, in one round trip. It reports false when there is none. No two claims of the cluster run at once.
-func ClaimTask(ctx context.Context, conn batcher, node uuid.UUID) (Claimed, bool, error) {
+// server, in one round trip. No two claims of the cluster run at once.
+func ClaimTask(ctx context.Context, conn batcher, node uuid.UUID) (Claim, error) {
 	// The two statements form one implicit transaction; at READ COMMITTED the second one has a snapshot of its own,
 	// taken when the lock is held.
 	var batch pgx.Batch
@@ -38,15 +48,13 @@ func ClaimTask(ctx context.Context, conn batcher, node uuid.UUID) (Claimed, bool
 	defer func() { _ = results.Close() }()
 
 	if _, err := results.Exec(); err != nil {
-		return Claimed{}, false, err
+		return Claim{}, err
 	}
-	var c Claimed
-	err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Token)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Claimed{}, false, results.Close()
+	var c Claim
+	var again float64
+	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Token, &again, &c.Stale); err != nil {
+		return Claim{}, err
 	}
-	if err != nil {
-		return Claimed{}, false, err
-	}
-	return c, true, results.Close()
+	c.Found, c.Again = c.TaskID != 0, time.Duration(again*float64(time.Second))
+	return c, results.Close()
 }

@@ -1,20 +1,20 @@
 -- The claim: the next task for node $1, with its slots, in one statement (actors.md: Claim). It runs behind
 -- pg_advisory_xact_lock in the same transaction, as a statement of its own, so that its snapshot shows every slot
 -- that earlier claims took. The head of each job is found by one index probe; jobs are tried in their order of rank
--- until one has a task that is due.
+-- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none.
+-- It always gives one row: without a task, after how many seconds it may be worth to look again.
 WITH used AS MATERIALIZED (
     SELECT server_id, count(*) AS n
     FROM association_slots
     WHERE use = 'batch'
     GROUP BY server_id
 ), room AS MATERIALIZED (
-    SELECT s.id, s.batch_cap - coalesce(u.n, 0) AS free
-    FROM servers s
-    LEFT JOIN used u ON u.server_id = s.id
-    LEFT JOIN server_state st ON st.server_id = s.id
-    WHERE s.batch_cap > coalesce(u.n, 0)
-      AND NOT coalesce(st.paused, false)
-      AND coalesce(st.breaker, 'closed') = 'closed'
+    SELECT st.server_id AS id, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside
+    FROM server_state st
+    LEFT JOIN used u ON u.server_id = st.server_id
+    WHERE coalesce(st.caps_until > schedule_now(), true)
+      AND NOT st.paused
+      AND st.breaker = 'closed'
       AND coalesce(st.next_start_at, '-infinity') <= schedule_now()
 ), owners AS MATERIALIZED (
     SELECT owner_id, sum(n_running) AS running, max(last_claim_at) AS last_claim
@@ -33,8 +33,8 @@ WITH used AS MATERIALIZED (
         LEFT JOIN room dst_room ON dst_room.id = j.destination_id
         WHERE EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
           AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
-          AND (src.id IS NULL OR src_room.free >= 1)
-          AND (dst.id IS NULL OR dst_room.free >= 1)
+          AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= 1)
+          AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
         ORDER BY j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
         OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
     ) ranked
@@ -71,6 +71,18 @@ WITH used AS MATERIALIZED (
     FROM task
     CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id)) AS side (server_id)
     JOIN servers s ON s.id = side.server_id
+), paced AS (
+    -- At a rate of 20 or more a start that comes late is made up for, as far as any minute stays within a twentieth of the rate.
+    UPDATE server_state st
+    SET next_start_at = greatest(st.next_start_at, schedule_now() - make_interval(secs => 60 * floor(st.studies_per_minute / 20) / st.studies_per_minute))
+                      + make_interval(secs => 60 / st.studies_per_minute)
+    FROM task
+    WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0
 )
-SELECT id, job_id, lease_token
-FROM task
+SELECT coalesce(task.id, 0), coalesce(task.job_id, 0), coalesce(task.lease_token, 0),
+       coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())
+                 FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until)) AS next (at)
+                 WHERE next.at > schedule_now()), 0)::float8,
+       EXISTS (SELECT FROM server_state st WHERE st.caps_until <= schedule_now())
+FROM (VALUES (1)) AS one
+LEFT JOIN task ON true

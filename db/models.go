@@ -27,6 +27,7 @@ type AssociationSlot struct {
 	TaskID    *int64
 	Token     *int64
 	ExpiresAt *time.Time
+	Further   bool
 }
 
 type DeidProfile struct {
@@ -129,6 +130,7 @@ type Job struct {
 	ProfileVersion    string
 	ProfileSha256     string
 	UidGeneration     int32
+	OutsideWindows    bool
 }
 
 type Linkage struct {
@@ -229,15 +231,31 @@ type Server struct {
 	TlsServerName        string
 	FindImages           bool
 	IssuerOfPatientID    string
+	StudiesPerMinute     float64
+	MbPerSecond          float64
+	Schedule             []byte
+	MinStudyAgeS         int32
+	OfflinePatienceS     int32
+	RefusedSopClasses    []string
+	Duplicates           string
 }
 
 type ServerState struct {
-	ServerID      int64
-	Paused        bool
-	Breaker       string
-	BreakerReason string
-	ProbeAt       *time.Time
-	NextStartAt   *time.Time
+	ServerID         int64
+	Paused           bool
+	Breaker          string
+	BreakerReason    string
+	ProbeAt          *time.Time
+	NextStartAt      *time.Time
+	BatchCap         int32
+	InteractiveCap   int32
+	OutsideCap       int32
+	StudiesPerMinute float64
+	MbPerSecond      float64
+	CapsUntil        *time.Time
+	OpensAt          *time.Time
+	OpensZone        string
+	BreakerAt        *time.Time
 }
 
 type Setting struct {
@@ -317,4 +335,9 @@ type User struct {
 	ActiveGroupID *int64
 	Preferences   []byte
 	CreatedAt     time.Time
+}
+
+type WorkerSchedule struct {
+	NodeName string
+	Schedule []byte
 }

@@ -100,7 +100,7 @@ func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (
 		if err = e.putTLS(ctx, q, id, s.TLS, nil); err != nil {
 			return err
 		}
-		if err = q.InsertServerState(ctx, id); err != nil {
+		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id)); err != nil {
 			return err
 		}
 		return grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store)

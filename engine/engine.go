@@ -53,6 +53,9 @@ type Config struct {
 	BufferBytes        int64           // small objects that may wait for the destination, all tasks together; 64 MiB
 	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
 	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
+	ParkGrace          time.Duration   // for the series in hand when a window closes; 5 min
+	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
+	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
 }
 
 func (c Config) withDefaults() Config {
@@ -71,8 +74,16 @@ func (c Config) withDefaults() Config {
 	if c.WaitPauses == nil {
 		c.WaitPauses = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}
 	}
+	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, defaultParkGrace), orDefault(c.ParkPatience, defaultParkPatience)
+	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
 	return c
 }
+
+const (
+	defaultParkGrace    = 5 * time.Minute
+	defaultParkPatience = 20 * time.Second
+	defaultProbePause   = time.Minute
+)
 
 // Signals is what the engine asks of the actors above it. Every signal is a hint: whoever misses one finds the truth in
 // the database at the next beat.
@@ -81,6 +92,8 @@ type Signals interface {
 	Wake()
 	// Cancel tells that somebody wants running tasks to stop.
 	Cancel(taskIDs []int64)
+	// Steer tells that running tasks may have to stop for now.
+	Steer()
 }
 
 // Engine does what one process does about transfers. It is safe for concurrent use.
@@ -96,15 +109,18 @@ type Engine struct {
 	signals Signals
 	inbox   Inbox
 	turns   *turns
+	paces   *paces
 }
 
 // New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
 func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Logger, cfg Config) *Engine {
 	cfg = cfg.withDefaults()
-	return &Engine{
+	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(),
+		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(), paces: newPaces(),
 	}
+	door.SetRefresh(e.RefreshSchedules)
+	return e
 }
 
 // SetSignals connects the actors. It is called once, before the first request.
@@ -117,6 +133,7 @@ type noSignals struct{}
 
 func (noSignals) Wake()          {}
 func (noSignals) Cancel([]int64) {}
+func (noSignals) Steer()         {}
 
 // inTx runs fn in a transaction, again if PostgreSQL gave it up.
 func (e *Engine) inTx(ctx context.Context, fn func(q *db.Queries) error) error {

@@ -32,18 +32,34 @@ const (
 type fault struct {
 	policy policy
 	err    error
+	full   bool // a server is out of resources
 }
 
 func (f *fault) Error() string { return f.err.Error() }
 func (f *fault) Unwrap() error { return f.err }
 
 func permanent(format string, args ...any) error {
-	return &fault{policyPermanent, fmt.Errorf(format, args...)}
+	return &fault{policy: policyPermanent, err: fmt.Errorf(format, args...)}
 }
 
-func again(format string, args ...any) error { return &fault{policyAgain, fmt.Errorf(format, args...)} }
+func again(format string, args ...any) error {
+	return &fault{policy: policyAgain, err: fmt.Errorf(format, args...)}
+}
 
-func wait(format string, args ...any) error { return &fault{policyWait, fmt.Errorf(format, args...)} }
+func wait(format string, args ...any) error {
+	return &fault{policy: policyWait, err: fmt.Errorf(format, args...)}
+}
+
+// full is wait, for a server that says that it is out of resources.
+func full(format string, args ...any) error {
+	return &fault{policy: policyWait, err: fmt.Errorf(format, args...), full: true}
+}
+
+// atDestination marks an error of the destination's; all others of a peer are the source's.
+type atDestination struct{ err error }
+
+func (e *atDestination) Error() string { return e.err.Error() }
+func (e *atDestination) Unwrap() error { return e.err }
 
 // policyOf judges an error by its own policy if it carries one, else by its kind.
 func policyOf(err error) policy {
@@ -52,7 +68,7 @@ func policyOf(err error) policy {
 	}
 	var denied *people.Denied
 	switch {
-	case DatabaseLost(err), Unreachable(err):
+	case errors.Is(err, ErrParked), DatabaseLost(err), Unreachable(err):
 		return policyWait
 	case mayPass(err):
 		return policyAgain

@@ -38,7 +38,7 @@ type folderSink struct {
 func (s *folderSink) prepare(_ context.Context, proposed map[string][]string) (map[string][]string, error) {
 	if s.root == nil {
 		if err := checkFolder(s.path); err != nil {
-			return nil, &fault{policyPermanent, err}
+			return nil, &fault{policy: policyPermanent, err: err}
 		}
 		root, err := os.OpenRoot(s.path)
 		if err != nil {

@@ -90,14 +90,14 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	if r.e.credit.take(creditUnit) {
 		return in.takeBuffered(ctx, o, obj, p)
 	}
-	return in.pass(ctx, p, obj, func() { _ = obj.Close() })
+	return in.pass(ctx, p, r.paced(ctx, obj, r.src), func() { _ = obj.Close() })
 }
 
 // takeBuffered reads the object, or its first 4 MiB, and lets it go on.
 func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stream.Object, p *parcel) dimse.Status {
 	r := in.r
 	b := &buffer{}
-	whole, err := b.fill(obj)
+	whole, err := b.fill(r.paced(ctx, obj, r.src))
 	if err != nil {
 		b.free()
 		r.e.credit.give(creditUnit)
@@ -105,7 +105,7 @@ func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stre
 		return in.spoiled(o, err)
 	}
 	if !whole {
-		return in.pass(ctx, p, io.MultiReader(b.reader(), obj), func() {
+		return in.pass(ctx, p, io.MultiReader(b.reader(), r.paced(ctx, obj, r.src)), func() {
 			b.free()
 			r.e.credit.give(creditUnit)
 			_ = obj.Close()
@@ -291,7 +291,12 @@ func (r *run) sinkFailed() bool {
 
 // work sends parcels to the destination until the queue is closed.
 func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
-	for p := range r.queue {
+	shed := r.shedOf(worker)
+	for {
+		p, ok := r.nextParcel(shed)
+		if !ok {
+			break
+		}
 		status, err := dimse.Status(0), stopped(ctx)
 		if err == nil {
 			status, err = r.sink.put(ctx, worker, &p.outgoing)
@@ -303,6 +308,7 @@ func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
 		}
 		r.sending.Done()
 	}
+	r.leaveWorker(ctx, worker)
 }
 
 // answered takes down what the destination answered, and gives what the source is to be told.
@@ -342,7 +348,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 		r.end(p.source)
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.sinkErr = wait("DICOM Server %s is out of resources (status %s)", r.dst.Name, status)
+		r.sinkErr = full("DICOM Server %s is out of resources (status %s)", r.dst.Name, status)
 		return dimse.OutOfResources
 	}
 	r.fail(p.source, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))

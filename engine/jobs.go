@@ -192,9 +192,12 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 		return err
 	}
 	e.log.InfoContext(ctx, "job changed", "job", id, "action", action, "user", user.ID)
-	if action == CancelJob {
+	switch action {
+	case CancelJob:
 		e.signals.Cancel(running)
-	} else {
+	case PauseJob:
+		e.signals.Steer()
+	default:
 		e.signals.Wake()
 	}
 	return nil

@@ -226,10 +226,16 @@ func (e *Engine) endLease(ctx context.Context, q *db.Queries, p db.EndLeaseParam
 	return err
 }
 
-// Claim takes the next task for a node; false if there is none for now.
-func (e *Engine) Claim(ctx context.Context, node uuid.UUID) (Held, bool, error) {
-	c, ok, err := db.ClaimTask(ctx, e.pool, node)
-	return Held{Claimed: c, Node: node}, ok, err
+// Claim takes the next task for a node; false if there is none for now, with the time after which a rate or a window may allow one (0: not
+// in sight).
+func (e *Engine) Claim(ctx context.Context, node uuid.UUID) (held Held, ok bool, again time.Duration, err error) {
+	c, err := db.ClaimTask(ctx, e.pool, node)
+	if err == nil && !c.Found && c.Stale {
+		if err = e.RefreshSchedules(ctx); err == nil {
+			c, err = db.ClaimTask(ctx, e.pool, node)
+		}
+	}
+	return Held{Claimed: c.Claimed, Node: node}, c.Found, c.Again, err
 }
 
 // Heart beats for a node over a connection outside the pool, so that a pool that is in use up to its last connection costs nobody

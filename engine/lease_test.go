@@ -23,7 +23,7 @@ func register(t *testing.T, n *harness.Node, dataDir uuid.UUID) uuid.UUID {
 
 func claim(t *testing.T, n *harness.Node, node uuid.UUID) engine.Held {
 	t.Helper()
-	held, ok, err := n.Engine.Claim(t.Context(), node)
+	held, ok, _, err := n.Engine.Claim(t.Context(), node)
 	require.NoError(t, err)
 	require.True(t, ok)
 	return held
@@ -102,7 +102,7 @@ func TestPoisonTask(t *testing.T) {
 	task := n.Task(job.ID)
 	require.Equal(t, engine.Failure, task.Status)
 	require.Contains(t, task.Message, "ended unexpectedly 3 times")
-	_, ok, err := n.Engine.Claim(t.Context(), node)
+	_, ok, _, err := n.Engine.Claim(t.Context(), node)
 	require.NoError(t, err)
 	require.False(t, ok)
 }

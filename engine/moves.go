@@ -65,7 +65,7 @@ func (r *run) renegotiated(ctx context.Context, s *seriesInventory) error {
 	}
 	r.settle()
 	if err := r.prepareSink(ctx); err != nil {
-		return fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)
+		return err
 	}
 	return r.askAgain(ctx, s, offerAll, false)
 }
@@ -149,6 +149,9 @@ func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []str
 	if uids != nil && len(uids) == 0 || !r.takes(s.classes(), o) {
 		return nil
 	}
+	if r.halted(r.source.slot) {
+		return ErrParked
+	}
 	end, err := r.e.turns.begin(ctx, r.src)
 	if err != nil {
 		return err
@@ -165,15 +168,21 @@ func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []str
 	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.source.peer.IdleTimeout / 2}
 	r.delivery.begin(in)
 	defer r.delivery.pause()
+	leave := r.oversee(in, r.source.slot)
+	defer leave()
 	title := r.moveDestination(o)
 	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{
 		Destination: title, MessageID: id, Stop: in.stop, Alive: in.lives(),
 	})
 	if err != nil {
+		if leave(); errors.Is(in.err, ErrParked) {
+			return in.err // as by C-GET
+		}
 		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
 	}
 	r.awaitLate(ctx, s, uids, in, result)
 	r.delivery.pause()
+	leave()
 	if in.err != nil {
 		return in.err
 	}

@@ -25,6 +25,7 @@ type Outcome struct {
 
 	failed  bool // an attempt that counts
 	waited  bool
+	down    *down // a server that can't be had
 	series  []Series
 	run     *run
 	logLine string
@@ -57,6 +58,7 @@ func (r *run) judgeError(o *Outcome, err error) {
 		o.Status, o.WaitingReason, o.waited = Pending, strings.TrimSuffix(err.Error(), "."), true
 		pauses := r.e.cfg.WaitPauses
 		o.Wait = pauses[min(int(r.task.Waits), len(pauses)-1)]
+		o.down = r.downOf(err)
 	default:
 		r.countFailure(o, sentence(err))
 	}
@@ -253,6 +255,18 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		}
 		if p.Waits = 0; o.waited {
 			p.Waits = t.Waits + 1
+		}
+		if o.down != nil {
+			if _, err := q.LockJob(ctx, r.held.JobID); err != nil { // jobs come before servers
+				return err
+			}
+			tripped, err := e.trip(ctx, q, o.down, r.held.TaskID)
+			if err != nil {
+				return err
+			}
+			if tripped { // it goes on when the server can be had again
+				p.WaitSeconds = 0
+			}
 		}
 		if err := e.endLease(ctx, q, p); err != nil {
 			return err

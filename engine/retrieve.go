@@ -161,6 +161,9 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
 		return nil
 	}
+	if r.halted(from.slot) {
+		return ErrParked
+	}
 	if !from.covers(classes, o) {
 		all := r.openFor(classes)
 		if err := from.open(ctx, all, r.asked(all, o), o); err != nil {
@@ -169,8 +172,13 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	}
 	stop := make(chan struct{})
 	intake := &intake{r: r, series: s, stop: stop, patience: from.peer.IdleTimeout / 2}
+	leave := r.oversee(intake, from.slot)
 	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
+	leave()
 	if err != nil {
+		if errors.Is(intake.err, ErrParked) {
+			return intake.err // some answer a C-CANCEL by an abort
+		}
 		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
 	}
 	if intake.err != nil {
@@ -205,9 +213,9 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	case dimse.BackOff:
 		if received == 0 && len(asked) != 1 && !tried(result.Counts) {
 			if destination != "" {
-				return wait("DICOM Server %s is out of resources, or can't reach the AE title %s (status %s)", r.src.Name, destination, result.Status)
+				return full("DICOM Server %s is out of resources, or can't reach the AE title %s (status %s)", r.src.Name, destination, result.Status)
 			}
-			return wait("DICOM Server %s is out of resources (status %s)", r.src.Name, result.Status)
+			return full("DICOM Server %s is out of resources (status %s)", r.src.Name, result.Status)
 		}
 	case dimse.Configure:
 		if destination != "" {
@@ -343,7 +351,7 @@ func (r *run) takeSinkErr() error {
 	err := r.sinkErr
 	r.sinkErr = nil
 	if err != nil {
-		return fmt.Errorf("the destination %s failed: %w", r.dst.Name, err)
+		return &atDestination{fmt.Errorf("the destination %s failed: %w", r.dst.Name, err)}
 	}
 	return nil
 }

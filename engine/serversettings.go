@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/adit-go/adit/db"
@@ -59,7 +60,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := s.validate(); err != nil {
 			return err
 		}
-		if err := q.UpdateServer(ctx, s.update(n.ID)); err != nil {
+		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID)); err != nil {
 			return err
 		}
 		if s.TLS.Certificate != row.TlsCertificate {
@@ -78,6 +79,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		return DICOMNode{}, taken(err, n.Name)
 	}
 	e.inbox.ServersChanged()
+	e.reconsider()
 	return e.dicomNode(ctx, n.ID)
 }
 

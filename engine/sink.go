@@ -53,6 +53,9 @@ type serverSink struct {
 	open     []*pacs.Association
 	contexts []dimse.Context
 	prepared bool // workers run: their number can't change any more
+
+	mu      sync.Mutex // between a worker that has to go, and who opens or closes all
+	dropped map[int]bool
 }
 
 func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error) {
@@ -66,6 +69,8 @@ func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) 
 	}
 	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
 	s.close(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.open = make([]*pacs.Association, len(s.slots))
 	if err := s.reopen(ctx, 0); err != nil {
 		return nil, err
@@ -101,6 +106,9 @@ func (s *serverSink) openFurther(ctx context.Context) {
 	defer cancel()
 	var all sync.WaitGroup
 	for i := 1; i < len(s.slots); i++ {
+		if s.dropped[i] {
+			continue
+		}
 		all.Go(func() { _ = s.reopen(ctx, i) }) // one that isn't there is seen below
 	}
 	all.Wait()
@@ -152,10 +160,27 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 	}
 }
 
+// drop gives back the association of a worker beyond the first, which puts nothing any more, and its slot.
+func (s *serverSink) drop(ctx context.Context, worker int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dropped == nil {
+		s.dropped = map[int]bool{}
+	}
+	s.dropped[worker] = true
+	if worker < len(s.open) && s.open[worker] != nil {
+		_ = s.open[worker].Release(ctx) // it ends in any case
+		s.open[worker] = nil
+	}
+	return s.slots[worker].Close(ctx)
+}
+
 func (s *serverSink) commit() error { return nil }
 
 // close releases all associations at once, or aborts them if the context has ended: a peer that doesn't answer is waited for once.
 func (s *serverSink) close(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var all sync.WaitGroup
 	for _, a := range s.open {
 		if a != nil {

@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"github.com/adit-go/adit/engine/pacs"
@@ -60,12 +61,18 @@ func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInvento
 		select {
 		case <-r.park:
 			return
+		case <-r.reins.of(from.slot.ID()).park:
+			return
 		default:
 		}
 		if stopped(ctx) != nil || r.sinkFailed() {
 			return
 		}
-		if err := r.retrieveByGet(ctx, from, s, nil, firstOffer(s)); err != nil {
+		err := r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
+		if errors.Is(err, ErrParked) {
+			return
+		}
+		if err != nil {
 			r.e.log.InfoContext(ctx, "a series could not be retrieved beside others", "task", r.held.TaskID, "series", s.uid, "err", err)
 			from.abort()
 			return

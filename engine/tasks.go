@@ -6,8 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
-	"time"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/people"
@@ -44,7 +42,7 @@ func (e *Engine) Task(ctx context.Context, user people.User, id int64) (Task, er
 	if err != nil {
 		return Task{}, fmt.Errorf("task %d: %w", id, ErrNotFound)
 	}
-	return e.explain(ctx, job, row)
+	return e.explain(ctx, user, job, row)
 }
 
 // TaskFilter chooses tasks of a job for a list, in the order of their rows.
@@ -66,7 +64,7 @@ func (e *Engine) Tasks(ctx context.Context, user people.User, jobID int64, f Tas
 	}
 	tasks := make([]Task, len(rows))
 	for i, row := range rows {
-		if tasks[i], err = e.explain(ctx, job, row); err != nil {
+		if tasks[i], err = e.explain(ctx, user, job, row); err != nil {
 			return nil, err
 		}
 	}
@@ -101,56 +99,6 @@ func (e *Engine) TaskLog(ctx context.Context, user people.User, id, above int64,
 		return nil, &people.Denied{Reason: "only staff may read the log of a task"}
 	}
 	return e.q.ListTaskLog(ctx, db.ListTaskLogParams{TaskID: id, Above: above, Max: int32(limit)})
-}
-
-// explain adds to a pending task why it waits.
-func (e *Engine) explain(ctx context.Context, job Job, row db.Task) (Task, error) {
-	t := Task{Task: row}
-	if row.Status != Pending {
-		return t, nil
-	}
-	w, err := e.q.WhyWaiting(ctx, row.ID)
-	if err != nil {
-		return t, err
-	}
-	t.WhyWaiting = whyWaiting(job, row, w)
-	return t, nil
-}
-
-func whyWaiting(job Job, row db.Task, w db.WhyWaitingRow) string {
-	var reasons []string
-	switch {
-	case !job.Verified:
-		reasons = append(reasons, "the job waits for verification by staff")
-	case job.Paused:
-		reasons = append(reasons, "the job is paused")
-	}
-	if w.WaitSeconds > 0 {
-		retry := fmt.Sprintf("next attempt in %s", time.Duration(w.WaitSeconds*float64(time.Second)).Round(time.Second))
-		if row.WaitingReason != "" {
-			retry = row.WaitingReason + "; " + retry
-		}
-		reasons = append(reasons, retry)
-	}
-	if w.Paused != "" {
-		reasons = append(reasons, "DICOM Server "+w.Paused+" is paused")
-	}
-	if w.Down != "" {
-		reasons = append(reasons, "DICOM Server "+w.Down+" can't be reached")
-	}
-	if w.Closed != "" {
-		reasons = append(reasons, "DICOM Server "+w.Closed+" is closed for jobs now")
-	}
-	if len(reasons) == 0 && w.Full != "" {
-		reasons = append(reasons, "all connections that DICOM Server "+w.Full+" allows to jobs are in use")
-	}
-	if len(reasons) == 0 && w.Ahead > 0 {
-		reasons = append(reasons, fmt.Sprintf("%d tasks of this job come before it", w.Ahead))
-	}
-	if len(reasons) == 0 {
-		reasons = append(reasons, "it starts as soon as a worker is free")
-	}
-	return strings.Join(reasons, "; ")
 }
 
 // TaskAction is something that can be done to a single task.

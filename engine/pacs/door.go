@@ -63,6 +63,8 @@ type Door struct {
 	q    *db.Queries
 	open *prometheus.GaugeVec
 
+	refresh func(context.Context) error // works out the caps of this hour
+
 	mu    sync.Mutex
 	node  uuid.UUID
 	freed chan struct{} // closed and made anew whenever a slot of this process is given back
@@ -89,6 +91,12 @@ func (d *Door) SetNode(node uuid.UUID) {
 	d.node = node
 }
 
+// SetRefresh names what works out the caps of an hour that has begun. It is called once, before the first slot is asked for.
+func (d *Door) SetRefresh(refresh func(context.Context) error) { d.refresh = refresh }
+
+// Slot gives a slot that was taken in the database for this process.
+func (d *Door) Slot(id, serverID int64) *Slot { return &Slot{ServerID: serverID, door: d, id: id} }
+
 // Slot is the right to hold one association open. It is used by one goroutine at a time.
 type Slot struct {
 	ServerID int64
@@ -97,6 +105,9 @@ type Slot struct {
 	id   int64
 	open *Association
 }
+
+// ID is the slot's in the database.
+func (s *Slot) ID() int64 { return s.id }
 
 // TaskSlots gives the slots that the claim of a task came with.
 func (d *Door) TaskSlots(ctx context.Context, task db.Claimed) ([]*Slot, error) {
@@ -149,6 +160,11 @@ func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
 		d.mu.Unlock()
 
 		slot, err := d.takeInteractive(ctx, peer, node)
+		if errors.Is(err, errStale) {
+			if err = d.refresh(ctx); err == nil {
+				slot, err = d.takeInteractive(ctx, peer, node)
+			}
+		}
 		if slot != nil || err != nil {
 			return slot, err
 		}
@@ -167,6 +183,9 @@ func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
 	}
 }
 
+// errStale says that nobody has worked out the caps of this hour yet.
+var errStale = errors.New("the caps of this hour are not known yet; try again in a moment")
+
 // takeInteractive gives nil without an error while there is no room.
 func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (*Slot, error) {
 	var slot *Slot
@@ -182,6 +201,8 @@ func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (
 			return fmt.Errorf("DICOM Server %s does not exist any more", peer.Name)
 		case err != nil:
 			return err
+		case room.Stale:
+			return errStale
 		case room.Cap == 0:
 			return &Closed{Server: peer.Name}
 		case room.Free <= 0:

@@ -20,8 +20,9 @@ import (
 func newServer(t *testing.T, pool *pgxpool.Pool, interactive int) pacs.Peer {
 	t.Helper()
 	p := pacs.Peer{Name: "PACS", Addr: "127.0.0.1:1", CalledAE: "PACS", CallingAE: "ADIT"}
-	require.NoError(t, pool.QueryRow(t.Context(), `WITH n AS (INSERT INTO dicom_nodes (name, kind) VALUES ('PACS', 'server') RETURNING id)
-		INSERT INTO servers (id, ae_title, host, port, interactive_cap) SELECT id, 'PACS', '127.0.0.1', 1, $1 FROM n RETURNING id`, interactive).Scan(&p.ServerID))
+	require.NoError(t, pool.QueryRow(t.Context(), `WITH n AS (INSERT INTO dicom_nodes (name, kind) VALUES ('PACS', 'server') RETURNING id),
+		s AS (INSERT INTO servers (id, ae_title, host, port, interactive_cap) SELECT id, 'PACS', '127.0.0.1', 1, $1 FROM n RETURNING id, interactive_cap)
+		INSERT INTO server_state (server_id, interactive_cap, caps_until) SELECT id, interactive_cap, NULL FROM s RETURNING server_id`, interactive).Scan(&p.ServerID))
 	return p
 }
 

@@ -1,0 +1,136 @@
+-- name: ScheduleNow :one
+SELECT schedule_now()::timestamptz;
+
+-- ServerSchedules gives the schedules of all servers, or of one, with what is kept of them for now.
+-- name: ServerSchedules :many
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, sqlc.embed(st), schedule_now()::timestamptz AS now
+FROM servers s
+JOIN dicom_nodes n ON n.id = s.id
+JOIN server_state st ON st.server_id = s.id
+WHERE sqlc.arg(server_id)::bigint IN (0, s.id)
+ORDER BY s.id;
+
+-- PutCaps keeps what a schedule allows now, unless it was changed meanwhile.
+-- name: PutCaps :exec
+UPDATE server_state st
+SET batch_cap = sqlc.arg(batch_cap), interactive_cap = sqlc.arg(interactive_cap), outside_cap = sqlc.arg(outside_cap),
+    studies_per_minute = sqlc.arg(studies_per_minute), mb_per_second = sqlc.arg(mb_per_second), caps_until = sqlc.narg(caps_until),
+    opens_at = sqlc.narg(opens_at), opens_zone = sqlc.arg(opens_zone)
+FROM servers s
+WHERE s.id = st.server_id AND st.server_id = sqlc.arg(server_id)
+  AND (s.schedule, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second)
+    = (sqlc.arg(of_schedule)::jsonb, sqlc.arg(of_batch_cap)::integer, sqlc.arg(of_interactive_cap)::integer,
+       sqlc.arg(of_studies_per_minute)::float8, sqlc.arg(of_mb_per_second)::float8);
+
+-- name: PutSchedule :execrows
+UPDATE servers
+SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6
+WHERE id = $1;
+
+-- name: PauseServer :execrows
+UPDATE server_state SET paused = sqlc.arg(paused) WHERE server_id = sqlc.arg(server_id) AND paused <> sqlc.arg(paused);
+
+-- Overdrawn gives the slots of a node that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
+-- further ones first. Those of jobs that may run outside their window come before others in each server's row.
+-- name: Overdrawn :many
+SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused
+FROM (
+    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused,
+           coalesce(st.caps_until > schedule_now(), true) AS current,
+           row_number() OVER (PARTITION BY a.server_id ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
+           CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END AS cap
+    FROM association_slots a
+    JOIN server_state st ON st.server_id = a.server_id
+    LEFT JOIN tasks t ON t.id = a.task_id AND t.lease_token = a.token
+    LEFT JOIN jobs j ON j.id = t.job_id
+    WHERE a.use = 'batch'
+) o
+WHERE o.node_id = sqlc.arg(node)::uuid AND o.job_id IS NOT NULL AND (o.paused OR o.current AND o.place > o.cap)
+ORDER BY o.task_id, o.id;
+
+-- Shares gives for each server with a limit in MB/s how many of its batch slots are this node's, and how many there are.
+-- name: Shares :many
+SELECT st.server_id, st.mb_per_second, count(a.id) AS slots, count(a.id) FILTER (WHERE a.node_id = sqlc.arg(node)) AS own
+FROM server_state st
+LEFT JOIN association_slots a ON a.server_id = st.server_id AND a.use = 'batch'
+WHERE st.mb_per_second > 0
+GROUP BY st.server_id;
+
+-- TripBreaker stops claims for a server that can't be had. A server that is only full is left to those who have a place there, if anybody
+-- has. The first probe follows after the pause.
+-- name: TripBreaker :execrows
+UPDATE server_state st
+SET breaker = 'open', breaker_reason = sqlc.arg(reason), breaker_at = schedule_now(),
+    probe_at = greatest(st.probe_at, schedule_now() + make_interval(secs => sqlc.arg(pause_seconds)::float8))
+WHERE st.server_id = sqlc.arg(server_id) AND st.breaker = 'closed'
+  AND (NOT sqlc.arg(full_only)::boolean OR NOT EXISTS (
+    SELECT FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id IS DISTINCT FROM sqlc.arg(task_id)::bigint));
+
+-- TakeProbe claims the probe of one server whose turn it is, for the whole cluster, with a slot to hold it. The slots must be locked.
+-- name: TakeProbe :one
+WITH due AS (
+    SELECT st.server_id
+    FROM server_state st
+    WHERE st.breaker = 'open' AND NOT st.paused AND st.probe_at <= schedule_now()
+      AND coalesce(st.caps_until > schedule_now(), true)
+      AND greatest(st.batch_cap, st.outside_cap) > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
+    ORDER BY st.probe_at
+    LIMIT 1
+), taken AS (
+    UPDATE server_state st
+    SET probe_at = schedule_now() + make_interval(secs => sqlc.arg(pause_seconds)::float8)
+    FROM due
+    WHERE st.server_id = due.server_id
+    RETURNING st.server_id
+)
+INSERT INTO association_slots (server_id, use, node_id)
+SELECT server_id, 'batch', sqlc.arg(node)::uuid FROM taken
+RETURNING id, server_id;
+
+-- name: CloseBreaker :execrows
+UPDATE server_state SET breaker = 'closed', breaker_reason = '', breaker_at = NULL WHERE server_id = $1 AND breaker = 'open';
+
+-- name: BreakerReason :exec
+UPDATE server_state SET breaker_reason = $2 WHERE server_id = $1 AND breaker = 'open';
+
+-- name: SetUrgency :exec
+UPDATE jobs SET urgent = $2, outside_windows = $3, priority = $4, version = version + 1 WHERE id = $1;
+
+-- name: WorkersOfNode :one
+SELECT w.schedule, schedule_now()::timestamptz AS now FROM worker_schedules w WHERE w.node_name = $1;
+
+-- name: PutWorkers :exec
+INSERT INTO worker_schedules (node_name, schedule) VALUES ($1, $2) ON CONFLICT (node_name) DO UPDATE SET schedule = excluded.schedule;
+
+-- name: DeleteWorkers :exec
+DELETE FROM worker_schedules WHERE node_name = $1;
+
+-- WhatKeeps gathers what keeps a pending task from starting, per server of its job.
+-- name: WhatKeeps :many
+SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
+       coalesce(extract(epoch FROM st.probe_at - schedule_now()), 0)::float8 AS probe_seconds,
+       coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
+       coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
+       (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
+FROM jobs j
+JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
+JOIN dicom_nodes n ON n.id = st.server_id
+WHERE j.id = $1
+ORDER BY st.server_id = j.source_id DESC;
+
+-- AheadOf counts the pending tasks of the same owner that come before a task, up to 1000 of its own job.
+-- name: AheadOf :one
+SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+       ((SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
+                                 AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
+        + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o
+           WHERE o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
+             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+WHERE t.id = $1;
+
+-- name: SlotsInUse :one
+SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
+FROM association_slots WHERE server_id = $1;

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/people"
+)
+
+// explain adds to a pending task why it waits, for the user who asks.
+func (e *Engine) explain(ctx context.Context, user people.User, job Job, row db.Task) (Task, error) {
+	t := Task{Task: row}
+	if row.Status != Pending {
+		return t, nil
+	}
+	servers, err := e.q.WhatKeeps(ctx, row.JobID)
+	if err != nil {
+		return t, err
+	}
+	ahead, err := e.q.AheadOf(ctx, row.ID)
+	if err != nil {
+		return t, notFound(err, "task", row.ID)
+	}
+	t.WhyWaiting = whyWaiting(user, job, row, servers, ahead)
+	return t, nil
+}
+
+// whyWaiting gives all that keeps a task from starting. What passes by itself within moments is told only if nothing else does.
+func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRow, ahead db.AheadOfRow) string {
+	var reasons []string
+	switch {
+	case !job.Verified:
+		reasons = append(reasons, "the job waits for verification by staff")
+	case job.Paused:
+		reasons = append(reasons, "the job is paused")
+	}
+	if ahead.WaitSeconds > 0 {
+		retry := nextAttempt(ahead.WaitSeconds)
+		if row.WaitingReason != "" {
+			retry = row.WaitingReason + "; " + retry
+		}
+		reasons = append(reasons, retry)
+	}
+	for _, s := range servers {
+		reasons = append(reasons, serverKeeps(s)...)
+	}
+	if len(reasons) == 0 {
+		reasons = append(reasons, whyInARow(user, job, servers, ahead))
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// nextAttempt names an instant both ways: people look at the clock, and may be elsewhere.
+func nextAttempt(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	return fmt.Sprintf("next attempt in %s (at %s)", d, time.Now().Add(d).Format("15:04"))
+}
+
+// serverKeeps tells what about a server keeps its tasks from starting.
+func serverKeeps(s db.WhatKeepsRow) (reasons []string) {
+	if s.Paused {
+		reasons = append(reasons, "DICOM Server "+s.Name+" is paused")
+	}
+	if s.Breaker == breakerOpen {
+		reason := s.BreakerReason
+		if !strings.Contains(reason, s.Name) {
+			reason = "DICOM Server " + s.Name + " can't be had: " + reason
+		}
+		reasons = append(reasons, reason+"; "+nextAttempt(max(s.ProbeSeconds, 0)))
+	}
+	if s.Cap == 0 && s.Current {
+		reasons = append(reasons, "DICOM Server "+s.Name+" is closed for jobs now"+windowOpens(s))
+	}
+	return reasons
+}
+
+// windowOpens tells when a server that is closed for jobs takes them again, by the clock of its windows.
+func windowOpens(s db.WhatKeepsRow) string {
+	if s.OpensAt == nil {
+		return ""
+	}
+	loc, err := time.LoadLocation(s.OpensZone)
+	if err != nil || s.OpensZone == "" {
+		loc = time.UTC
+	}
+	opens := s.OpensAt.In(loc)
+	return fmt.Sprintf("; window opens at %s on %s (%s)", opens.Format("15:04"), opens.Format("Mon 2006-01-02"), loc)
+}
+
+// whyInARow tells whose turn it is, if nothing else keeps a task.
+func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.AheadOfRow) string {
+	for _, s := range servers {
+		if s.PaceSeconds > 0 {
+			return fmt.Sprintf("the rate of DICOM Server %s lets the next study start in %s", s.Name, time.Duration(s.PaceSeconds*float64(time.Second)).Round(100*time.Millisecond))
+		}
+	}
+	for _, s := range servers {
+		if s.Used >= int64(s.Cap) {
+			return "cap reached: all connections that DICOM Server " + s.Name + " allows to jobs are in use" + aheadWords(user, job, ahead.Ahead)
+		}
+	}
+	if ahead.Ahead > 0 {
+		return strings.TrimPrefix(aheadWords(user, job, ahead.Ahead), ", and ")
+	}
+	return "it starts as soon as a worker is free"
+}
+
+func aheadWords(user people.User, job Job, n int64) string {
+	if n == 0 {
+		return ""
+	}
+	whose := "your"
+	if user.ID != job.OwnerID {
+		whose = "its owner's"
+	}
+	if n == 1 {
+		return fmt.Sprintf(", and 1 of %s tasks comes before it", whose)
+	}
+	return fmt.Sprintf(", and %d of %s tasks come before it", n, whose)
+}
