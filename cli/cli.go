@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/adit-go/adit/dicom/deid"
 )
 
 // The exit codes, as the help documents them.
@@ -39,6 +41,9 @@ type commands struct {
 	Search   searchCmd   `cmd:"" help:"Ask a server for studies."`
 	Transfer transferCmd `cmd:"" help:"Move studies from a server to a server or folder."`
 	Job      jobCmd      `cmd:"" help:"Jobs and their tasks."`
+	Project  projectCmd  `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
+	Profile  profileCmd  `cmd:"" help:"De-identification profiles."`
+	Deid     deidCmd     `cmd:"" help:"De-identify DICOM files."`
 	Echo     echoCmd     `cmd:"" help:"Ask a DICOM server for a sign of life (C-ECHO)." group:"dimse"`
 	Find     findCmd     `cmd:"" help:"Query a DICOM server (C-FIND)." group:"dimse"`
 	Get      getCmd      `cmd:"" help:"Retrieve from a DICOM server (C-GET)." group:"dimse"`
@@ -105,7 +110,9 @@ func run(ctx context.Context, args []string, io streams) (code int) {
 		&cmds, kong.Name("adit"), kong.Description(description), kong.Writers(io.out, io.err), kong.Exit(func(code int) { panic(exited(code)) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{{Key: "dimse", Title: "DICOM tools (host and port, never a configured name)"}}),
-		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io), kong.Vars{"data_dir": defaultDataDir()},
+		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io), kong.Vars{
+			"data_dir": defaultDataDir(), "deid_profile": deid.DefaultProfile, "deid_profiles": strings.Join(deid.BuiltinProfiles(), ", "),
+		},
 	)
 	if err != nil {
 		panic(err) // the table of commands is wrong
@@ -171,6 +178,16 @@ func defaultDataDir() string {
 		return "adit-data"
 	}
 	return filepath.Join(home, ".local", "share", "adit")
+}
+
+// isTerminal tells whether a person looks at what is written there.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // printable keeps what others wrote (names, descriptions, messages) from steering the terminal.

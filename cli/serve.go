@@ -35,12 +35,13 @@ type serveCmd struct {
 	DataDir string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default})."`
 	Listen  string `env:"ADIT_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default}). There is no TLS yet: let it be reached from this machine only."`
 	receiverFlags
-	DatabaseURL     string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
-	SecretKeyFile   string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
-	Demo            bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
-	Workers         int           `env:"ADIT_WORKERS" default:"8" placeholder:"N" help:"Tasks that run at once (${default})."`
-	ShutdownTimeout time.Duration `env:"ADIT_SHUTDOWN_TIMEOUT" default:"30s" placeholder:"D" help:"How long running tasks may take to stop between two series when the server is told to end (${default})."`
-	Lease           time.Duration `env:"ADIT_LEASE" default:"15s" hidden:""`
+	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
+	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
+	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
+	Workers            int           `env:"ADIT_WORKERS" default:"8" placeholder:"N" help:"Tasks that run at once (${default})."`
+	ExcludedModalities []string      `env:"ADIT_EXCLUDED_MODALITIES" default:"PR,SR" placeholder:"M,…" help:"Modalities of series that are left out where a patient is pseudonymized (${default}); empty: none."`
+	ShutdownTimeout    time.Duration `env:"ADIT_SHUTDOWN_TIMEOUT" default:"30s" placeholder:"D" help:"How long running tasks may take to stop between two series when the server is told to end (${default})."`
+	Lease              time.Duration `env:"ADIT_LEASE" default:"15s" hidden:""`
 }
 
 // Help tells how the server ends.
@@ -80,10 +81,8 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 
 // newLogger writes text to a terminal, JSON to all else.
 func newLogger(w io.Writer) *slog.Logger {
-	if f, ok := w.(*os.File); ok {
-		if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-			return slog.New(slog.NewTextHandler(w, nil))
-		}
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, nil))
 	}
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
@@ -136,7 +135,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startPeople(ctx); err != nil {
 		return err
 	}
-	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle})
+	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{
+		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: s.cmd.ExcludedModalities,
+	})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
 	receiver, err := s.listenDICOM(ctx)
