@@ -213,6 +213,7 @@ type NewJob struct {
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into each object; at most 64 characters."`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into each object; at most 64 characters."`
 	Urgent            bool       `json:"urgent,omitempty" doc:"Before all that is not urgent; needs a permission."`
+	OutsideWindows    bool       `json:"outside_windows,omitempty" doc:"Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
 	MailWhenFinished  bool       `json:"mail_when_finished,omitempty"`
 }
 
@@ -251,6 +252,7 @@ type Job struct {
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty"`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty"`
 	Urgent            bool       `json:"urgent"`
+	OutsideWindows    bool       `json:"outside_windows,omitempty" doc:"Runs where the window of a server is closed for jobs, within the default's cap."`
 	Priority          int        `json:"priority"`
 	Paused            bool       `json:"paused"`
 	MailWhenFinished  bool       `json:"mail_when_finished"`

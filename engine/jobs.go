@@ -203,6 +203,79 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 	return nil
 }
 
+// Urgency is how a job stands in the row of all jobs. Nil fields stay as they are.
+type Urgency struct {
+	Urgent         *bool
+	OutsideWindows *bool // an urgent job runs where the window is closed for jobs, within the default's cap
+	Priority       *int  // 1 to 8; nil: that of the kind, when urgent changes
+}
+
+// SetUrgency changes where a job stands, for its owner or staff. What it may not be without a permission, it may not become.
+func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u Urgency) error {
+	if _, err := e.Job(ctx, user, id); err != nil {
+		return err
+	}
+	if u.Priority != nil && (*u.Priority < 1 || *u.Priority > 8) {
+		return &Invalid{"priority", "must be between 1 and 8; 8 comes first"}
+	}
+	if u.Priority != nil && !user.IsStaff {
+		return &people.Denied{Reason: "only staff may set the priority of a job; set it urgent instead"}
+	}
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		job, err := q.LockJob(ctx, id)
+		if err != nil {
+			return notFound(err, "job", id)
+		}
+		if err := allowed("a change of urgency", "job", job.Status, []string{Unverified, Pending, InProgress}); err != nil {
+			return err
+		}
+		p := u.apply(job)
+		if p.OutsideWindows && !p.Urgent {
+			return &Invalid{"outside_windows", "only an urgent job may run outside the windows of its servers"}
+		}
+		if err := e.people.Check(ctx, user.ID, people.Action{Permissions: newRights(job, p)}); err != nil {
+			return err
+		}
+		return q.SetUrgency(ctx, p)
+	})
+	if err != nil {
+		return err
+	}
+	e.log.InfoContext(ctx, "urgency of a job changed", "job", id, "user", user.ID)
+	e.reconsider()
+	return nil
+}
+
+func (u Urgency) apply(job db.Job) db.SetUrgencyParams {
+	p := db.SetUrgencyParams{ID: job.ID, Urgent: job.Urgent, OutsideWindows: job.OutsideWindows, Priority: job.Priority}
+	if u.Urgent != nil && *u.Urgent != job.Urgent {
+		p.Urgent = *u.Urgent
+		p.Priority = prioritySelective
+		if p.Urgent {
+			p.Priority = prioritySelectiveUrgent
+		}
+		p.OutsideWindows = p.OutsideWindows && p.Urgent
+	}
+	if u.OutsideWindows != nil {
+		p.OutsideWindows = *u.OutsideWindows
+	}
+	if u.Priority != nil {
+		p.Priority = int16(*u.Priority)
+	}
+	return p
+}
+
+// newRights are the permissions that a change needs.
+func newRights(job db.Job, p db.SetUrgencyParams) (permissions []string) {
+	if p.Urgent && !job.Urgent {
+		permissions = append(permissions, people.Urgent)
+	}
+	if p.OutsideWindows && !job.OutsideWindows {
+		permissions = append(permissions, people.UrgentOutsideWindows)
+	}
+	return permissions
+}
+
 func allowed(action, what, status string, states []string) error {
 	if slices.Contains(states, status) {
 		return nil

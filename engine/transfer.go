@@ -42,6 +42,7 @@ type Transfer struct {
 	// Pseudonymize gives studies without a pseudonym that of their patient: by the project's linkage table, or derived from its key.
 	Pseudonymize     bool
 	Urgent           bool
+	OutsideWindows   bool // urgent, and to run where the window of a server is closed for jobs, within the default's cap
 	MailWhenFinished bool
 	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
 	// one's job.
@@ -64,6 +65,11 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	source, destination, err := e.transferNodes(ctx, user, t)
 	if err != nil {
 		return Job{}, err
+	}
+	if t.OutsideWindows {
+		if err := e.people.Check(ctx, user.ID, people.Action{Permissions: []string{people.UrgentOutsideWindows}}); err != nil {
+			return Job{}, err
+		}
 	}
 	project, err := e.projectOf(ctx, user, t.Project)
 	if err != nil {
@@ -97,6 +103,11 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 			return err
 		}
 		id = job.ID
+		if t.OutsideWindows {
+			if err := q.SetUrgency(ctx, db.SetUrgencyParams{ID: id, Urgent: t.Urgent, OutsideWindows: true, Priority: priority}); err != nil {
+				return err
+			}
+		}
 		if err := q.InsertTasks(ctx, t.tasks(id)); err != nil {
 			return err
 		}
@@ -155,11 +166,16 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer
 func (t Transfer) hash() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %q %q %q %q %q %v %v %v", t.Source, t.Destination, t.Project, t.Studies, t.TrialProtocolID, t.TrialProtocolName, t.Pseudonymize, t.Urgent, t.MailWhenFinished)
+	if t.OutsideWindows {
+		fmt.Fprint(h, " outside windows")
+	}
 	return h.Sum(nil)
 }
 
 func (t Transfer) validate(user people.User) error {
 	switch {
+	case t.OutsideWindows && !t.Urgent:
+		return &Invalid{"outside_windows", "only an urgent job may run outside the windows of its servers"}
 	case len(t.Studies) == 0:
 		return &Invalid{"studies", "name at least one study"}
 	case len(t.Studies) > maxTasks:

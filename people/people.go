@@ -32,6 +32,7 @@ const (
 	DICOMwebRetrieve        = "dicomweb_retrieve"
 	DICOMwebStore           = "dicomweb_store"
 	Urgent                  = "urgent"
+	UrgentOutsideWindows    = "urgent_outside_windows"
 	TransferUnpseudonymized = "transfer_unpseudonymized"
 	Tokens                  = "tokens"
 	TokensWithoutExpiry     = "tokens_without_expiry"
@@ -40,7 +41,7 @@ const (
 
 var allPermissions = []string{
 	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer, Upload, DirectDownload, DICOMwebQuery,
-	DICOMwebRetrieve, DICOMwebStore, Urgent, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
+	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
 }
 
 // ErrUnauthenticated is returned for a token that is unknown, expired or belongs to a disabled user.

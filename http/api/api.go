@@ -69,6 +69,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerStudies()
 		a.registerJobs()
 		a.registerTasks()
+		a.registerSchedule()
 		a.registerDeidentification()
 		a.registerProjects()
 		a.registerLinkage()

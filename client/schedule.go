@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Schedule is what a server allows over the week. The first window of the list that is open holds; outside all windows the default does.
+type Schedule struct {
+	Default  Limits   `json:"default" doc:"Outside all windows."`
+	Windows  []Window `json:"windows,omitempty" maxItems:"100" doc:"The first one that is open holds."`
+	Holidays []string `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25, by the calendar of each window's time zone."`
+}
+
+// Limits are what a server allows at once and per time.
+type Limits struct {
+	Batch            int     `json:"batch" minimum:"0" maximum:"1000" doc:"Associations of jobs at once; 0: closed for jobs."`
+	Interactive      int     `json:"interactive" minimum:"0" maximum:"1000" doc:"Associations of searches and checks at once; both 0: nobody."`
+	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start; absent: no limit."`
+	MBPerSecond      float64 `json:"mb_per_second,omitempty" minimum:"0" maximum:"100000" doc:"Of jobs, all together; absent: no limit."`
+}
+
+// Window is open from one time of day until another, on certain days.
+type Window struct {
+	Weekdays []string `json:"weekdays,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun,holiday" doc:"Days on which it begins; absent: every day, holidays too. On a holiday only windows begin that name holiday or no day."`
+	From     string   `json:"from" example:"20:00" doc:"By the clock on the wall."`
+	To       string   `json:"to" example:"06:00" doc:"Not later than from: on the next day. 24:00 is the end of the day."`
+	TimeZone string   `json:"time_zone" example:"Europe/Berlin"`
+	Limits
+}
+
+// ServerSchedule is the schedule of a server and what follows from it now.
+type ServerSchedule struct {
+	Schedule         Schedule   `json:"schedule"`
+	Now              time.Time  `json:"now" doc:"By the database's clock, which all schedules go by."`
+	InForce          Limits     `json:"in_force"`
+	Window           int        `json:"window" doc:"Place of the window that is open, from 1; 0: the default holds."`
+	Until            *time.Time `json:"until,omitempty" doc:"From then on something else holds."`
+	Opens            *time.Time `json:"opens,omitempty" doc:"When it takes jobs again, while it is closed for them."`
+	Paused           bool       `json:"paused"`
+	Down             string     `json:"down,omitempty" doc:"Why it can't be had now. Its tasks wait."`
+	NextProbe        *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life."`
+	BatchInUse       int        `json:"batch_in_use"`
+	InteractiveInUse int        `json:"interactive_in_use"`
+}
+
+// WorkerSchedule is how many tasks the nodes of a name run at once over the week.
+type WorkerSchedule struct {
+	Default  int            `json:"default" minimum:"0" maximum:"1000" doc:"Outside all windows."`
+	Windows  []WorkerWindow `json:"windows,omitempty" maxItems:"100" doc:"The first one that is open holds."`
+	Holidays []string       `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25."`
+}
+
+// WorkerWindow is a window with a number of workers of its own.
+type WorkerWindow struct {
+	Weekdays []string `json:"weekdays,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun,holiday"`
+	From     string   `json:"from" example:"20:00"`
+	To       string   `json:"to" example:"06:00"`
+	TimeZone string   `json:"time_zone" example:"Europe/Berlin"`
+	Workers  int      `json:"workers" minimum:"0" maximum:"1000"`
+}
+
+// JobChange changes where a job stands in the row of all jobs: nil fields stay as they are.
+type JobChange struct {
+	Urgent         *bool `json:"urgent,omitempty" doc:"Before all that is not urgent; needs a permission."`
+	OutsideWindows *bool `json:"outside_windows,omitempty" doc:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
+	Priority       *int  `json:"priority,omitempty" minimum:"1" maximum:"8" doc:"8 comes first; staff only."`
+}
+
+// Schedule gives a server's schedule.
+func (c *Client) Schedule(ctx context.Context, server string) (ServerSchedule, error) {
+	var s ServerSchedule
+	return s, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/schedule", nil), &s)
+}
+
+// SetSchedule changes a server's schedule. It is for staff.
+func (c *Client) SetSchedule(ctx context.Context, server string, s Schedule) (ServerSchedule, error) {
+	var out ServerSchedule
+	return out, c.do(ctx, request{method: http.MethodPut, path: "/api/v1/servers/" + escape(server) + "/schedule", body: s, repeatable: true}, &out)
+}
+
+// PauseServer keeps jobs away from a server; what runs there stops at the next instance and goes on later. It is for staff.
+func (c *Client) PauseServer(ctx context.Context, server string) (Server, error) {
+	var out Server
+	return out, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + ":pause"}, &out)
+}
+
+// ContinueServer lets jobs use a paused server again. It is for staff.
+func (c *Client) ContinueServer(ctx context.Context, server string) (Server, error) {
+	var out Server
+	return out, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + ":continue"}, &out)
+}
+
+// Workers gives how many tasks the nodes of a name run at once; a *Problem with Status 404 if they run as many as they were started with.
+func (c *Client) Workers(ctx context.Context, node string) (WorkerSchedule, error) {
+	var out WorkerSchedule
+	return out, c.do(ctx, get(workersPath(node), nil), &out)
+}
+
+// SetWorkers changes that. It is for staff.
+func (c *Client) SetWorkers(ctx context.Context, node string, s WorkerSchedule) (WorkerSchedule, error) {
+	var out WorkerSchedule
+	return out, c.do(ctx, request{method: http.MethodPut, path: workersPath(node), body: s, repeatable: true}, &out)
+}
+
+// DeleteWorkers lets the nodes run as many tasks as they were started with. It is for staff.
+func (c *Client) DeleteWorkers(ctx context.Context, node string) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: workersPath(node)}, nil)
+}
+
+func workersPath(node string) string { return "/api/v1/workers/" + url.PathEscape(node) + "/schedule" }
+
+// ChangeJob changes where a job stands in the row of all jobs.
+func (c *Client) ChangeJob(ctx context.Context, id int64, change JobChange) (Job, error) {
+	var job Job
+	return job, c.do(ctx, request{method: http.MethodPatch, path: jobPath(id), body: change}, &job)
+}
