@@ -83,8 +83,8 @@ func rate(perSecond float64) string {
 // report is what is printed, and written to the document.
 func (b *bench) report(results []result, rounds int) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Measured on %s with `make bench`: %s. %s, %s, %s, %s.\n\n", time.Now().UTC().Format(time.DateOnly), b.machine(),
-		b.firstLine(b.adit, "version"), b.firstLine("storescu", "--version"), b.firstLine("Orthanc", "--version"), b.postgres())
+	fmt.Fprintf(&out, "Measured on %s with `make bench`: %s. %s, %s, %s, %s, %s.\n\n", time.Now().UTC().Format(time.DateOnly), b.machine(),
+		b.firstLine(b.adit, "version"), b.firstLine("storescu", "--version"), b.firstLine("gdcmanon", "--version"), b.firstLine("Orthanc", "--version"), b.postgres())
 	fmt.Fprintf(&out, "Medians of %d paired rounds. DCMTK and Orthanc ran with `TCP_NODELAY=1`, which turns Nagle's algorithm off, except where "+
 		"the row says otherwise; DCMTK with `-pdu %s` on either side. CPU is user and system time per image in milliseconds, of ours (adit and its "+
 		"PostgreSQL, where it has one) : of theirs. The start of a program that sends belongs to its time.\n\n", rounds, maxPDU)
