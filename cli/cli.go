@@ -41,6 +41,7 @@ type commands struct {
 	Search   searchCmd   `cmd:"" help:"Ask a server for studies."`
 	Transfer transferCmd `cmd:"" help:"Move studies from a server to a server or folder."`
 	Job      jobCmd      `cmd:"" help:"Jobs and their tasks."`
+	Schedule scheduleCmd `cmd:"" help:"When a server may be used, and by how many associations."`
 	Project  projectCmd  `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
 	Profile  profileCmd  `cmd:"" help:"De-identification profiles."`
 	Deid     deidCmd     `cmd:"" help:"De-identify DICOM files."`

@@ -17,11 +17,14 @@ import (
 )
 
 type jobCmd struct {
-	List   jobListCmd   `cmd:"" help:"List jobs, newest first."`
-	Get    jobGetCmd    `cmd:"" help:"Show a job and its tasks, and what is missing."`
-	Cancel jobCancelCmd `cmd:"" help:"Cancel a job."`
-	Resume jobResumeCmd `cmd:"" help:"Go on with a canceled job."`
-	Retry  jobRetryCmd  `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
+	List     jobListCmd     `cmd:"" help:"List jobs, newest first."`
+	Get      jobGetCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
+	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job."`
+	Resume   jobResumeCmd   `cmd:"" help:"Go on with a canceled job."`
+	Pause    jobPauseCmd    `cmd:"" help:"Stop a job for now: what runs stops at the next instance, and goes on when it is continued."`
+	Continue jobContinueCmd `cmd:"" help:"Go on with a paused job."`
+	Set      jobSetCmd      `cmd:"" help:"Change how urgent a job is."`
+	Retry    jobRetryCmd    `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
 
 	Deidentification jobDeidCmd `cmd:"" help:"Show what de-identification did to the studies of a job."`
 }
@@ -183,6 +186,9 @@ func printJob(w io.Writer, j client.Job) {
 	if j.Paused {
 		fmt.Fprint(w, ", paused")
 	}
+	if j.Urgent {
+		fmt.Fprint(w, ", urgent")
+	}
 	fmt.Fprintf(w, "; from %s to %s, by %s\n", printable(j.Source), printable(j.Destination), printable(j.Owner))
 	fmt.Fprintf(w, "Tasks: %d pending, %d in progress, %d success, %d warning, %d failure, %d canceled\n",
 		j.Tasks.Pending, j.Tasks.InProgress, j.Tasks.Success, j.Tasks.Warning, j.Tasks.Failure, j.Tasks.Canceled)
@@ -274,4 +280,44 @@ type jobRetryCmd struct{ jobActionCmd }
 // Run tries again.
 func (c *jobRetryCmd) Run(ctx context.Context, io streams) error {
 	return c.act(ctx, io, client.RetryJob)
+}
+
+type jobPauseCmd struct{ jobActionCmd }
+
+// Run pauses.
+func (c *jobPauseCmd) Run(ctx context.Context, io streams) error {
+	return c.act(ctx, io, client.PauseJob)
+}
+
+type jobContinueCmd struct{ jobActionCmd }
+
+// Run continues.
+func (c *jobContinueCmd) Run(ctx context.Context, io streams) error {
+	return c.act(ctx, io, client.ContinueJob)
+}
+
+type jobSetCmd struct {
+	remote
+	ID             int64 `arg:"" help:"Number of the job."`
+	Urgent         *bool `negatable:"" help:"Before all that is not urgent; needs a permission."`
+	OutsideWindows *bool `negatable:"" help:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
+	Priority       *int  `placeholder:"N" help:"1 to 8; 8 comes first. For staff."`
+}
+
+// Run changes the job.
+func (c *jobSetCmd) Run(ctx context.Context, io streams) error {
+	change := client.JobChange{Urgent: c.Urgent, OutsideWindows: c.OutsideWindows, Priority: c.Priority}
+	if change == (client.JobChange{}) {
+		return usage("say what is to be changed: --urgent, --outside-windows or --priority")
+	}
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	job, err := cl.ChangeJob(ctx, c.ID, change)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "Job %d has priority %d now, %s.\n", job.ID, job.Priority, map[bool]string{true: "urgent", false: "not urgent"}[job.Urgent])
+	return nil
 }

@@ -17,11 +17,13 @@ import (
 )
 
 type nodeCmd struct {
-	Add    nodeAddCmd    `cmd:"" help:"Add a server or folder."`
-	Set    nodeSetCmd    `cmd:"" help:"Change settings of a server."`
-	List   nodeListCmd   `cmd:"" help:"List servers and folders."`
-	Check  nodeCheckCmd  `cmd:"" help:"Try whether a server answers and offers its services, or a folder is writable."`
-	Remove nodeRemoveCmd `cmd:"" help:"Remove a server or folder that no job names."`
+	Add      nodeAddCmd      `cmd:"" help:"Add a server or folder."`
+	Set      nodeSetCmd      `cmd:"" help:"Change settings of a server."`
+	List     nodeListCmd     `cmd:"" help:"List servers and folders."`
+	Check    nodeCheckCmd    `cmd:"" help:"Try whether a server answers and offers its services, or a folder is writable."`
+	Pause    nodePauseCmd    `cmd:"" help:"Keep jobs away from a server: what runs there stops at the next instance and goes on later."`
+	Continue nodeContinueCmd `cmd:"" help:"Let jobs use a paused server again."`
+	Remove   nodeRemoveCmd   `cmd:"" help:"Remove a server or folder that no job names."`
 }
 
 type nodeAddCmd struct {
@@ -353,7 +355,11 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 	fmt.Fprintln(w, "NAME\tKIND\tWHERE\tSUPPORTS")
 	for _, n := range nodes {
 		if n.Server != nil {
-			fmt.Fprintf(w, "%s\tserver\t%s at %s:%d\t%s\n", printable(n.Name), printable(n.Server.AETitle), n.Server.Host, n.Server.Port, supportsWords(n.Server.Supports))
+			paused := ""
+			if n.Server.Paused {
+				paused = " (paused)"
+			}
+			fmt.Fprintf(w, "%s\tserver\t%s at %s:%d\t%s%s\n", printable(n.Name), printable(n.Server.AETitle), n.Server.Host, n.Server.Port, supportsWords(n.Server.Supports), paused)
 		} else if n.Folder != nil {
 			fmt.Fprintf(w, "%s\tfolder\t%s\t\n", printable(n.Name), printable(n.Folder.Path))
 		}
@@ -426,5 +432,41 @@ func (c *nodeRemoveCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	fmt.Fprintf(io.out, "%s was removed.\n", c.Name)
+	return nil
+}
+
+type nodePauseCmd struct {
+	remote
+	Name string `arg:"" help:"Name of the server."`
+}
+
+// Run pauses the server.
+func (c *nodePauseCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if _, err := cl.PauseServer(ctx, c.Name); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "DICOM Server %s is paused; adit node continue %s lets jobs use it again.\n", c.Name, quoted(c.Name))
+	return nil
+}
+
+type nodeContinueCmd struct {
+	remote
+	Name string `arg:"" help:"Name of the server."`
+}
+
+// Run continues.
+func (c *nodeContinueCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	if _, err := cl.ContinueServer(ctx, c.Name); err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "Jobs may use DICOM Server %s again.\n", c.Name)
 	return nil
 }

@@ -15,19 +15,20 @@ import (
 
 type transferCmd struct {
 	remote
-	Source       string        `required:"" placeholder:"NAME" help:"The server to read from."`
-	Destination  string        `required:"" placeholder:"NAME" help:"The server or folder to write to."`
-	Study        []string      `required:"" placeholder:"UID" help:"Study Instance UID; several with commas, or the flag several times."`
-	Series       []string      `placeholder:"UID" help:"Only these series of the study."`
-	PatientID    string        `name:"patient-id" placeholder:"ID" help:"Whose study it must be; another patient's is noted as a warning."`
-	Project      string        `placeholder:"NAME" help:"Whose key and profile pseudonymize (the default project of your active group)."`
-	Pseudonym    []string      `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
-	Pseudonymize bool          `help:"De-identify; studies without --pseudonym get that of their patient: by the project's linkage table, or one that is made."`
-	TrialID      string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Urgent       bool          `help:"Before all that is not urgent; needs a permission."`
-	Wait         bool          `help:"Show the progress until the job has ended; the exit code is its status."`
-	GiveUpAfter  time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
+	Source         string        `required:"" placeholder:"NAME" help:"The server to read from."`
+	Destination    string        `required:"" placeholder:"NAME" help:"The server or folder to write to."`
+	Study          []string      `required:"" placeholder:"UID" help:"Study Instance UID; several with commas, or the flag several times."`
+	Series         []string      `placeholder:"UID" help:"Only these series of the study."`
+	PatientID      string        `name:"patient-id" placeholder:"ID" help:"Whose study it must be; another patient's is noted as a warning."`
+	Project        string        `placeholder:"NAME" help:"Whose key and profile pseudonymize (the default project of your active group)."`
+	Pseudonym      []string      `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
+	Pseudonymize   bool          `help:"De-identify; studies without --pseudonym get that of their patient: by the project's linkage table, or one that is made."`
+	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Urgent         bool          `help:"Before all that is not urgent; needs a permission."`
+	OutsideWindows bool          `help:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
+	Wait           bool          `help:"Show the progress until the job has ended; the exit code is its status."`
+	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
 }
 
 // Help tells what the exit codes mean.
@@ -56,7 +57,7 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	job := client.NewJob{
-		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent,
+		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent, OutsideWindows: c.OutsideWindows,
 		Project: c.Project, Pseudonymize: c.Pseudonymize,
 	}
 	for _, uid := range c.Study {
