@@ -105,14 +105,14 @@ func readMeta(path string) (stream.FileMeta, error) {
 		return stream.FileMeta{}, err
 	}
 	defer func() { _ = f.Close() }() // was only read
-	meta, object, err := stream.OpenFile(f, stream.Limits{})
+	meta, err := stream.ReadFileMeta(f)
 	if err != nil {
 		return meta, err
 	}
 	if meta.MediaStorageSOPClassUID == "" || meta.MediaStorageSOPInstanceUID == "" {
 		err = errors.New("its file meta information does not name the SOP class and instance")
 	}
-	return meta, errors.Join(err, object.Close())
+	return meta, err
 }
 
 // fileContexts gives the presentation contexts of the first files, as many files as fit into one association.

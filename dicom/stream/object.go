@@ -52,11 +52,12 @@ type scratch struct {
 }
 
 const (
-	firstRead = 16 << 10
-	chunkSize = 128 << 10
-	pieceSize = 32 << 10
-	keepBelow = 1 << 20 // larger buffers are left to the garbage collector
-	manyElems = 1 << 14
+	firstRead  = 16 << 10
+	chunkSize  = 128 << 10
+	writeChunk = 512 << 10 // a small image at once: fewer, larger writes
+	pieceSize  = 32 << 10
+	keepBelow  = 1 << 20 // larger buffers are left to the garbage collector
+	manyElems  = 1 << 14
 )
 
 var pool = sync.Pool{New: func() any { return &scratch{buf: make([]byte, 0, firstRead)} }}
@@ -329,7 +330,7 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 		return 0, o.err
 	}
 	if o.s.chunk == nil {
-		o.s.chunk = make([]byte, chunkSize)
+		o.s.chunk = make([]byte, writeChunk)
 	}
 	var written int64
 	for {

@@ -43,6 +43,17 @@ func OpenFile(r io.Reader, lim Limits) (FileMeta, *Object, error) {
 	return m, o, err
 }
 
+// ReadFileMeta reads preamble and file meta information alone, with the errors of OpenFile about them. It may read further than they go.
+func ReadFileMeta(r io.Reader) (FileMeta, error) {
+	s := pool.Get().(*scratch)
+	m, err := readMeta(r, s)
+	if cap(s.buf) <= keepBelow {
+		s.buf = s.buf[:0]
+		pool.Put(s)
+	}
+	return m, err
+}
+
 // readMeta leaves in s.buf what it read beyond the file meta information.
 func readMeta(r io.Reader, s *scratch) (FileMeta, error) {
 	if err := s.need(r, preamble+4); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
