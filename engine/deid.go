@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -221,6 +222,8 @@ func (r *run) leaveOut(uid, series string, err error) bool {
 		out.Reason = refused.Reason
 	} else if unsafe, ok := errors.AsType[*deid.UnsafeError](err); ok {
 		out.Reason, out.Unsafe = unsafe.Reason, true
+	} else if r.deid != nil && r.deid.pseudonym != "" && damaged(err) && !errors.Is(err, io.ErrUnexpectedEOF) { // it came whole, and would not come otherwise
+		out.Reason, out.Unsafe = deid.Unparsable, true
 	} else {
 		return false
 	}

@@ -75,8 +75,9 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 		return nil, err
 	}
 	inv := &inventory{
-		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid, modalities: study.Strings(dict.ModalitiesInStudy),
-		counted: count(study, dict.NumberOfStudyRelatedInstances),
+		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid,
+		modalities: slices.DeleteFunc(study.Strings(dict.ModalitiesInStudy), r.omits),
+		counted:    count(study, dict.NumberOfStudyRelatedInstances),
 	}
 	if err := r.listSeries(ctx, inv); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ package harness
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net"
 	"strconv"
@@ -48,6 +49,8 @@ type Config struct {
 	Workers int
 	Lease   time.Duration
 	Idle    bool // don't start the actors; Start does
+	// Log, if not nil, is where everything is logged, at debug level.
+	Log io.Writer
 	// Receiver of the node; its listener is made by Start.
 	Receiver actors.Receiver
 	// Wrap, if not nil, is put around that listener.
@@ -86,6 +89,9 @@ func New(t testing.TB, cfg Config) *Node {
 }
 
 func (n *Node) log() *slog.Logger {
+	if n.cfg.Log != nil {
+		return slog.New(slog.NewTextHandler(io.MultiWriter(n.cfg.Log, n.t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
 	return slog.New(slog.NewTextHandler(n.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/people"
+)
+
+// TestOriginalPseudonym holds what compute_pseudonym of the original gives (adit/core/utils/pseudonymizer.py, length 14), computed in Python.
+func TestOriginalPseudonym(t *testing.T) {
+	for _, c := range []struct{ salt, patientID, want string }{
+		{strings.Repeat("0", 64), "PHANTOM-001", "56TZ1N1471EEYX"},
+		{"5f8a1c", "4711", "AQKW9615Q9411M"},
+		{strings.Repeat("a", 64), "Müller-7", "I1HKP8NDK4OQ46"},
+		{"salt", "", "LTKBT65FGOK7XW"},
+	} {
+		require.Equal(t, c.want, originalPseudonym(c.salt, c.patientID))
+	}
+}
+
+func TestDerivedPseudonym(t *testing.T) {
+	e := &Engine{people: people.New(nil, people.NewKey())}
+	key, patient := deid.Key{1}, deid.PatientIdentity("4711", "", "")
+	sealed := e.sealSalt("5f8a1c")
+	for _, c := range []struct {
+		sealed          []byte
+		patientID, want string
+	}{
+		{nil, "4711", key.Pseudonym(patient)},
+		{sealed, "4711", "AQKW9615Q9411M"},
+		{sealed, "4711 ", "AQKW9615Q9411M"},
+		{sealed, "", key.Pseudonym(patient)}, // the original would give everybody without an ID the same
+	} {
+		got, err := e.derivedPseudonym(c.sealed, key, patient, c.patientID)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+	}
+	_, err := e.derivedPseudonym([]byte("another server key's"), key, patient, "4711")
+	require.ErrorContains(t, err, "can't be opened")
+}
+
+// TestLeaveOut: under a pseudonym an object that came whole and can't be parsed is left out and named; one that was cut off may come whole
+// another time.
+func TestLeaveOut(t *testing.T) {
+	cut := fmt.Errorf("cut: %w", errors.Join(stream.ErrMalformed, io.ErrUnexpectedEOF))
+	for name, c := range map[string]struct {
+		pseudonym string
+		err       error
+		want      bool
+	}{
+		"malformed":              {"P", fmt.Errorf("object: %w", stream.ErrMalformed), true},
+		"too large":              {"P", stream.ErrTooLarge, true},
+		"cut off":                {"P", cut, false},
+		"not pseudonymized":      {"", stream.ErrMalformed, false},
+		"refused by the profile": {"P", &deid.RefusedError{Reason: deid.BurnedIn}, true},
+		"unsafe":                 {"P", &deid.UnsafeError{Reason: deid.Undecodable}, true},
+	} {
+		r := &run{
+			task: db.Task{}, deid: &deidentification{pseudonym: c.pseudonym}, inFlight: map[string]bool{}, leftOut: map[string]leftOut{},
+			failed: map[string]MissingInstance{}, progress: &Progress{},
+		}
+		require.Equal(t, c.want, r.leaveOut("1.2", "1.3", c.err), name)
+		_, noted := r.leftOut["1.2"]
+		require.Equal(t, c.want, noted, name)
+	}
+}
