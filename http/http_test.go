@@ -239,6 +239,8 @@ func TestDocument(t *testing.T) {
 		"get-me", "list-nodes", "get-node", "check-node", "delete-node", "list-servers", "add-server", "list-folders", "add-folder", "search-studies",
 		"create-job", "list-jobs", "get-job", "delete-job", "cancel-job", "resume-job", "retry-job", "restart-job", "verify-job", "pause-job", "continue-job",
 		"list-tasks", "get-task", "get-task-log", "delete-task", "reset-task", "kill-task",
+		"list-projects", "add-project", "get-project", "change-project", "list-profiles", "add-profile", "list-linkage", "export-linkage", "import-linkage",
+		"get-task-deidentification", "export-job-deidentification",
 	} {
 		require.True(t, ids[id], "%s is missing", id)
 	}
