@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,8 +121,8 @@ func findProfile(ctx context.Context, q *db.Queries, name ProfileName) (*int64, 
 // What bases and options mean, in plain words.
 var (
 	baseWords = map[string]string{
-		"ps3.15-basic": "By the Basic Application Level Confidentiality Profile of DICOM PS3.15: what may identify somebody is removed, emptied or replaced, UIDs are replaced.",
-		"adit":         "As the original ADIT did: dates of study, series, acquisition and content stay, the birth date becomes January 1st of its year; names, IDs and institutions become codes.",
+		"ps3.15-basic": "By the Basic Application Level Confidentiality Profile of DICOM PS3.15: what may identify somebody is removed, emptied or replaced by what says nothing.",
+		"adit":         "As the original ADIT did: dates of study, series, acquisition and content stay, the birth date becomes January 1st of its year; names, IDs and institutions become codes, UIDs are replaced.",
 	}
 	optionWords = map[string]string{
 		"retain-safe-private":            "Private attributes that the standard lists as safe stay.",
@@ -154,7 +155,10 @@ func describe(p *deid.Profile) Profile {
 		words = append(words, optionWords[option])
 	}
 	if d.Base != "adit" && !shifted {
-		words = append(words, "Dates and times are removed.")
+		words = append(words, "Dates and times go, or are replaced by ones that say nothing.")
+	}
+	if d.Base != "adit" && !slices.Contains(d.Options, "retain-uids") {
+		words = append(words, "UIDs are replaced, each always by the same.")
 	}
 	if n := len(d.Overrides); n > 0 {
 		attributes := make([]string, 0, n)
