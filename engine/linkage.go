@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -129,7 +130,7 @@ func (e *Engine) ImportLinkage(ctx context.Context, user people.User, project st
 	}
 	var result ImportResult
 	err = e.inTx(ctx, func(q *db.Queries) error {
-		faults := &FaultyTable{Faults: faulty.Faults[:len(faulty.Faults):len(faulty.Faults)], Count: faulty.Count} // a transaction may be run again
+		faults := &FaultyTable{Faults: slices.Clip(faulty.Faults), Count: faulty.Count} // a transaction may be run again
 		p, err := q.LockProjectRow(ctx, id)
 		if err != nil {
 			return err

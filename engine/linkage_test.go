@@ -5,7 +5,6 @@ package engine
 import (
 	"bytes"
 	"encoding/csv"
-	"errors"
 	"strings"
 	"testing"
 
@@ -61,7 +60,7 @@ func TestReadLinkage(t *testing.T) {
 	}
 	var invalid *Invalid
 	_, _, err := readLinkage([]byte("Pseudonym,PatientID\n"+strings.Repeat("P,1\n", maxLinkageRows+1)), "")
-	require.True(t, errors.As(err, &invalid))
+	require.ErrorAs(t, err, &invalid)
 }
 
 // FuzzReadLinkage: whatever is imported, rows that are taken have a sound pseudonym and a patient, and come back from what is written of them.

@@ -76,7 +76,7 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 		return Job{}, err
 	}
 	var id int64
-	err = e.inTx(ctx, func(q *db.Queries) error {
+	err = e.inTx(ctx, func(q *db.Queries) (err error) {
 		if t.IdempotencyKey != "" {
 			earlier, err := earlierJob(ctx, q, user, t)
 			if err != nil || earlier != 0 {
@@ -84,31 +84,7 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 				return err
 			}
 		}
-		priority := int16(prioritySelective)
-		if t.Urgent {
-			priority = prioritySelectiveUrgent
-		}
-		p := db.InsertJobParams{
-			Kind: SelectiveTransfer, OwnerID: user.ID, ProjectID: project, SourceID: &source, DestinationID: &destination,
-			TrialProtocolID: t.TrialProtocolID, TrialProtocolName: t.TrialProtocolName, MailWhenFinished: t.MailWhenFinished,
-			Urgent: t.Urgent, Priority: priority, Verified: true, NPending: int32(len(t.Studies)), Pseudonymize: t.Pseudonymize,
-		}
-		if t.pseudonymizes() {
-			if err := pinProfile(ctx, q, project, &p); err != nil {
-				return err
-			}
-		}
-		job, err := q.InsertJob(ctx, p)
-		if err != nil {
-			return err
-		}
-		id = job.ID
-		if t.OutsideWindows {
-			if err := q.SetUrgency(ctx, db.SetUrgencyParams{ID: id, Urgent: t.Urgent, OutsideWindows: true, Priority: priority}); err != nil {
-				return err
-			}
-		}
-		if err := q.InsertTasks(ctx, t.tasks(id)); err != nil {
+		if id, err = insertTransfer(ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination}); err != nil {
 			return err
 		}
 		if t.IdempotencyKey == "" {
@@ -121,6 +97,30 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	}
 	e.signals.Wake()
 	return e.Job(ctx, user, id)
+}
+
+// insertTransfer makes the job and its tasks.
+func insertTransfer(ctx context.Context, q *db.Queries, user people.User, t Transfer, p db.InsertJobParams) (int64, error) {
+	p.Kind, p.OwnerID, p.TrialProtocolID, p.TrialProtocolName = SelectiveTransfer, user.ID, t.TrialProtocolID, t.TrialProtocolName
+	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(len(t.Studies)), t.Pseudonymize
+	if p.Urgent, p.Priority = t.Urgent, prioritySelective; t.Urgent {
+		p.Priority = prioritySelectiveUrgent
+	}
+	if t.pseudonymizes() {
+		if err := pinProfile(ctx, q, p.ProjectID, &p); err != nil {
+			return 0, err
+		}
+	}
+	job, err := q.InsertJob(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	if t.OutsideWindows {
+		if err := q.SetUrgency(ctx, db.SetUrgencyParams{ID: job.ID, Urgent: t.Urgent, OutsideWindows: true, Priority: p.Priority}); err != nil {
+			return 0, err
+		}
+	}
+	return job.ID, q.InsertTasks(ctx, t.tasks(job.ID))
 }
 
 func (t Transfer) tasks(job int64) db.InsertTasksParams {

@@ -14,8 +14,6 @@ import (
 	"github.com/adit-go/adit/client"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 func TestProjects(t *testing.T) {
 	s := newSite(t)
 	ctx := t.Context()
@@ -60,23 +58,23 @@ func TestProjects(t *testing.T) {
 	require.Equal(t, []string{"Lung: study?"}, names(other))
 	_, err = other.Project(ctx, "Default")
 	require.Equal(t, 404, status(err))
-	_, err = other.ChangeProject(ctx, made.Name, client.ProjectChange{Description: ptr("mine")})
+	_, err = other.ChangeProject(ctx, made.Name, client.ProjectChange{Description: new("mine")})
 	require.Equal(t, 403, status(err))
 	_, err = other.AddProject(ctx, client.NewProject{Name: "mine"})
 	require.Equal(t, 403, status(err))
 	_, err = other.AddProfile(ctx, []byte("name: a\nversion: '1'\nbase: adit\n"))
 	require.Equal(t, 403, status(err))
 
-	changed, err := s.client.ChangeProject(ctx, made.Name, client.ProjectChange{Profile: ptr("adit"), Members: &[]string{}, Salt: ptr("")})
+	changed, err := s.client.ChangeProject(ctx, made.Name, client.ProjectChange{Profile: new("adit"), Members: &[]string{}, Salt: new("")})
 	require.NoError(t, err)
 	require.Equal(t, "adit", changed.Profile)
 	require.Empty(t, changed.Members)
 	require.False(t, changed.FromOriginal)
 	require.Equal(t, "screening", changed.Description, "what is not named stays")
 	require.Empty(t, names(other))
-	_, err = s.client.ChangeProject(ctx, made.Name, client.ProjectChange{ProfileVersion: ptr("1")})
+	_, err = s.client.ChangeProject(ctx, made.Name, client.ProjectChange{ProfileVersion: new("1")})
 	require.Equal(t, 422, status(err))
-	_, err = s.client.ChangeProject(ctx, "Default", client.ProjectChange{Salt: ptr("x")})
+	_, err = s.client.ChangeProject(ctx, "Default", client.ProjectChange{Salt: new("x")})
 	require.Equal(t, 409, status(err), "trials of a default project must not share pseudonyms")
 	_, err = s.client.ChangeProject(ctx, "nothing", client.ProjectChange{})
 	require.Equal(t, 404, status(err))
@@ -131,7 +129,7 @@ func TestProfiles(t *testing.T) {
 	project, err := s.client.AddProject(ctx, client.NewProject{Name: "a", Profile: "own"})
 	require.NoError(t, err)
 	require.Equal(t, "2", project.ProfileVersion, "the one uploaded last")
-	project, err = s.client.ChangeProject(ctx, "a", client.ProjectChange{Profile: ptr("own"), ProfileVersion: ptr("1")})
+	project, err = s.client.ChangeProject(ctx, "a", client.ProjectChange{Profile: new("own"), ProfileVersion: new("1")})
 	require.NoError(t, err)
 	require.Equal(t, "1", project.ProfileVersion)
 }
@@ -158,7 +156,7 @@ func TestLinkage(t *testing.T) {
 	result, err = s.client.ImportLinkage(ctx, "lung", []byte(table), "", false)
 	require.NoError(t, err)
 	require.Equal(t, 4, result.Added)
-	result, err = s.client.ImportLinkage(ctx, "lung", []byte(table+"P-5,5,\n"), "Here", false)
+	_, err = s.client.ImportLinkage(ctx, "lung", []byte(table+"P-5,5,\n"), "Here", false)
 	require.Equal(t, 422, status(err), "the same pairs of another issuer are other patients")
 	result, err = s.client.ImportLinkage(ctx, "lung", []byte(table+"P-5,5,\n"), "", false)
 	require.NoError(t, err)
@@ -251,10 +249,10 @@ func TestPseudonymizedJob(t *testing.T) {
 	n, err := s.client.Node(ctx, "PACS 1")
 	require.NoError(t, err)
 	require.Equal(t, "Here", n.Server.IssuerOfPatientID)
-	changed, err := s.client.ChangeServer(ctx, "PACS 1", client.ServerChange{IssuerOfPatientID: ptr("There")})
+	changed, err := s.client.ChangeServer(ctx, "PACS 1", client.ServerChange{IssuerOfPatientID: new("There")})
 	require.NoError(t, err)
 	require.Equal(t, "There", changed.IssuerOfPatientID)
-	_, err = s.client.ChangeServer(ctx, "PACS 1", client.ServerChange{IssuerOfPatientID: ptr(`a\b`)})
+	_, err = s.client.ChangeServer(ctx, "PACS 1", client.ServerChange{IssuerOfPatientID: new(`a\b`)})
 	require.Equal(t, 422, status(err))
 
 	_, err = s.client.AddProject(ctx, client.NewProject{Name: "lung", Profile: "ps3.15-basic"})

@@ -24,7 +24,7 @@ func (a *API) registerDeidentification() {
 		if err != nil {
 			return nil, err
 		}
-		return asTable(fmt.Sprintf("job-%d-deidentification.csv", in.ID), write), nil
+		return asTable(fmt.Sprintf("job-%d-deidentification.csv", in.ID), write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
 }
 

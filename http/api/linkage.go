@@ -39,7 +39,7 @@ func (a *API) registerLinkage() {
 		if err != nil {
 			return nil, err
 		}
-		return asTable("linkage.csv", write), nil
+		return asTable("linkage.csv", write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
 	handle(a, operation{
 		method: http.MethodPost, path: "/projects/{name}/linkage:import", id: "import-linkage", tag: linkageTag, errors: []int{403, 404, 409, 413},

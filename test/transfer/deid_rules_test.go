@@ -5,6 +5,7 @@ package transfer
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -357,9 +358,7 @@ func TestSeriesApart(t *testing.T) {
 			tr.Studies[0].SeriesInstanceUIDs = []string{study.Series[1-i].SeriesInstanceUID}
 		}))
 		require.Len(t, part, 2)
-		for name, content := range part {
-			apart[name] = content
-		}
+		maps.Copy(apart, part)
 	}
 	require.Equal(t, whole, apart)
 	studies := map[string]bool{}
