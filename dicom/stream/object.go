@@ -365,12 +365,7 @@ func (o *Object) handOver(w io.Writer) (int64, error) {
 		return 0, nil
 	}
 	n := o.s.w.skip
-	if f := o.filter; f != nil {
-		if len(f.out) > 0 || f.err != nil || f.drop || f.w.skip != n {
-			return 0, nil
-		}
-	}
-	if n < chunkSize {
+	if n < chunkSize || o.filter != nil && !o.filter.passes(n) {
 		return 0, nil
 	}
 	n, err := to.ReadFrom(&io.LimitedReader{R: from, N: n})
