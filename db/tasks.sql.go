@@ -31,7 +31,7 @@ WITH locked AS MATERIALIZED (
     UPDATE tasks t
     SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $2,
         waiting_reason = CASE WHEN to_status.v = 'pending' THEN $3::text ELSE '' END,
-        not_before = schedule_now() + make_interval(secs => $4::float8),
+        not_before = CASE WHEN $4::float8 > 0 THEN schedule_now() + make_interval(secs => $4) ELSE t.not_before END,
         failures = $5, waits = $6, losses = $7, crashes = $8,
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked

@@ -44,7 +44,7 @@ WITH locked AS MATERIALIZED (
     UPDATE tasks t
     SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
         waiting_reason = CASE WHEN to_status.v = 'pending' THEN sqlc.arg(waiting_reason)::text ELSE '' END,
-        not_before = schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)::float8),
+        not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes),
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
