@@ -206,7 +206,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++
@@ -297,6 +297,17 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 			"sop_class", in.SOPClassUID, "outcome", outcome)
 	}
 	return dimse.StoreResponse{Status: status}
+}
+
+// report takes what a server says about storage commitment.
+func (r *receiver) report(ctx context.Context, a *dimse.ServerAssociation, report *dimse.CommitmentReport) (status dimse.Status) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.log.ErrorContext(ctx, "taking a report panicked", "panic", p, "stack", string(debug.Stack()))
+			status = dimse.ProcessingFailure
+		}
+	}()
+	return r.engine.TakeReport(ctx, ids(r.sendersOf(&a.AssociationRequest)), report)
 }
 
 // quarantine keeps an object that nobody asked for, if it can.

@@ -21,7 +21,19 @@ WITH used AS MATERIALIZED (
     FROM jobs
     WHERE active
     GROUP BY owner_id
+), verify AS MATERIALIZED (
+    -- A task that is only to be verified needs its destination alone, and is over soon: it comes first.
+    SELECT j.id AS job_id, j.destination_id, t.id AS task_id
+    FROM verifications v
+    JOIN tasks t ON t.id = v.task_id AND t.status = 'pending'
+    JOIN jobs j ON j.id = t.job_id AND j.verified AND NOT j.paused AND NOT j.canceled
+    JOIN room ON room.id = j.destination_id AND CASE WHEN j.outside_windows THEN room.outside ELSE room.free END >= 1
+    WHERE v.open AND v.due_at <= schedule_now() AND EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
+    ORDER BY v.due_at
+    LIMIT 1
 ), pick AS MATERIALIZED (
+    SELECT job_id, NULL::bigint AS source_id, destination_id, task_id FROM verify
+    UNION ALL
     SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id
     FROM (
         SELECT j.id, j.source_id, j.destination_id
@@ -32,6 +44,7 @@ WITH used AS MATERIALIZED (
         LEFT JOIN room src_room ON src_room.id = j.source_id
         LEFT JOIN room dst_room ON dst_room.id = j.destination_id
         WHERE EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
+          AND NOT EXISTS (SELECT FROM verify)
           AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
           AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= 1)
           AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
@@ -42,6 +55,7 @@ WITH used AS MATERIALIZED (
         SELECT t.id
         FROM tasks t
         WHERE t.job_id = ranked.id AND t.status = 'pending' AND t.not_before <= schedule_now()
+          AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open)
         ORDER BY t.not_before, t.seq
         LIMIT 1
     ) head
@@ -77,7 +91,7 @@ WITH used AS MATERIALIZED (
     SET next_start_at = greatest(st.next_start_at, schedule_now() - make_interval(secs => 60 * floor(st.studies_per_minute / 20) / st.studies_per_minute))
                       + make_interval(secs => 60 / st.studies_per_minute)
     FROM task
-    WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0
+    WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify)
 )
 SELECT coalesce(task.id, 0), coalesce(task.job_id, 0), coalesce(task.lease_token, 0),
        coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())

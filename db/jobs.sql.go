@@ -451,6 +451,8 @@ WITH ledger AS (
     DELETE FROM task_series s USING tasks t WHERE t.id = s.task_id AND t.job_id = $1
 ), deidentified AS (
     DELETE FROM task_deid d USING tasks t WHERE t.id = d.task_id AND t.job_id = $1
+), verification AS (
+    DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
 )
 UPDATE tasks r
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,

@@ -34,17 +34,19 @@ func (q *Queries) DeleteDelivered(ctx context.Context, taskID int64) error {
 }
 
 const deliver = `-- name: Deliver :exec
-INSERT INTO delivered (task_id, source_sop_uid, series_uid, bytes, status)
-SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::bigint[]), unnest($5::integer[])
+INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status)
+SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+       unnest($5::bigint[]), unnest($6::integer[])
 ON CONFLICT (task_id, source_sop_uid) DO UPDATE SET status = excluded.status
 `
 
 type DeliverParams struct {
-	TaskID     int64
-	SopUids    []string
-	SeriesUids []string
-	Bytes      []int64
-	Statuses   []int32
+	TaskID       int64
+	SopUids      []string
+	SeriesUids   []string
+	SopClassUids []string
+	Bytes        []int64
+	Statuses     []int32
 }
 
 // Deliver writes instances into the ledger while the lease holds. A status that comes again for an instance replaces the first.
@@ -53,6 +55,7 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 		arg.TaskID,
 		arg.SopUids,
 		arg.SeriesUids,
+		arg.SopClassUids,
 		arg.Bytes,
 		arg.Statuses,
 	)
@@ -60,12 +63,13 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 }
 
 const delivered = `-- name: Delivered :many
-SELECT source_sop_uid, series_uid, bytes, status FROM delivered WHERE task_id = $1
+SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status FROM delivered WHERE task_id = $1
 `
 
 type DeliveredRow struct {
 	SourceSopUid string
 	SeriesUid    string
+	SopClassUid  string
 	Bytes        int64
 	Status       int32
 }
@@ -82,6 +86,7 @@ func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, 
 		if err := rows.Scan(
 			&i.SourceSopUid,
 			&i.SeriesUid,
+			&i.SopClassUid,
 			&i.Bytes,
 			&i.Status,
 		); err != nil {

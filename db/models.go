@@ -30,6 +30,15 @@ type AssociationSlot struct {
 	Further   bool
 }
 
+type Commitment struct {
+	TransactionUid string
+	TaskID         int64
+	ServerID       int64
+	RequestedAt    time.Time
+	Taken          bool
+	ReportedAt     *time.Time
+}
+
 type DeidProfile struct {
 	ID        int64
 	Name      string
@@ -46,6 +55,7 @@ type Delivered struct {
 	SeriesUid    string
 	Bytes        int64
 	Status       int32
+	SopClassUid  string
 }
 
 type DicomNode struct {
@@ -53,6 +63,12 @@ type DicomNode struct {
 	Name      string
 	Kind      string
 	CreatedAt time.Time
+}
+
+type DirectMove struct {
+	SourceID      int64
+	DestinationID int64
+	AeTitle       string
 }
 
 type Expectation struct {
@@ -258,6 +274,12 @@ type ServerState struct {
 	BreakerAt        *time.Time
 }
 
+type ServerVerification struct {
+	ServerID  int64
+	Method    string
+	PatienceS int32
+}
+
 type Setting struct {
 	Key   string
 	Value []byte
@@ -335,6 +357,28 @@ type User struct {
 	ActiveGroupID *int64
 	Preferences   []byte
 	CreatedAt     time.Time
+}
+
+type Verification struct {
+	TaskID    int64
+	Open      bool
+	Since     time.Time
+	DueAt     time.Time
+	PatientID string
+	StudyUid  string
+	Status    string
+	Message   string
+}
+
+type VerificationInstance struct {
+	TaskID        int64
+	SourceSopUid  string
+	SeriesUid     string
+	SopClassUid   string
+	SentSopUid    string
+	SentSeriesUid string
+	Verified      bool
+	Reason        string
 }
 
 type WorkerSchedule struct {

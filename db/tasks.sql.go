@@ -320,6 +320,8 @@ WITH ledger AS (
     DELETE FROM task_series s WHERE s.task_id = $1
 ), deidentified AS (
     DELETE FROM task_deid d WHERE d.task_id = $1
+), verification AS (
+    DELETE FROM verifications v WHERE v.task_id = $1
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0,

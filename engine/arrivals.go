@@ -299,11 +299,12 @@ func (d *Delivery) seriesOf(sopInstanceUID string, h *stream.Header) string {
 }
 
 // Choose gives the answer to a presentation context of somebody who wants to store (dimse.Server.Choose): storage classes, registered or
-// private, and C-ECHO. plain tells of a called AE title that it takes nothing compressed. Out of several transfer syntaxes of one
+// private, C-ECHO, and reports about storage commitment. plain tells of a called AE title that it takes nothing compressed. Out of several transfer syntaxes of one
 // context none with loss is taken, for which the peer might compress.
 func Choose(plain func(calledAE string) bool) func(*dimse.AssociationRequest, ul.ContextRQ) (string, ul.ContextResult) {
 	return func(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
-		if _, registered := dict.LookupUID(c.AbstractSyntax); registered && c.AbstractSyntax != dict.Verification && !dict.IsStorageClass(c.AbstractSyntax) {
+		service := c.AbstractSyntax == dict.Verification || c.AbstractSyntax == dict.StorageCommitmentPushModel
+		if _, registered := dict.LookupUID(c.AbstractSyntax); registered && !service && !dict.IsStorageClass(c.AbstractSyntax) {
 			return "", ul.ContextAbstractSyntaxRefused
 		}
 		syntax := chosen(c.TransferSyntaxes, plain(rq.CalledAE), mayHavePixels(c.AbstractSyntax))

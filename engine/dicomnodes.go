@@ -30,6 +30,8 @@ type DICOMNode struct {
 	Server    *db.Server // nil for a folder
 	Folder    *db.Folder // nil for a server
 	Paused    bool
+	Verify    Verify            // of a server, as a destination
+	Direct    map[string]string // of a server, as Retrieve.Direct
 	CreatedAt time.Time
 }
 
@@ -51,6 +53,7 @@ type NewServer struct {
 	IssuerOfPatientID string
 	TLS               TLS
 	Retrieve          Retrieve
+	Verify            Verify
 }
 
 // Supports are the services that a server offers.
@@ -100,7 +103,7 @@ func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (
 		if err = e.putTLS(ctx, q, id, s.TLS, nil); err != nil {
 			return err
 		}
-		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id)); err != nil {
+		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id), s.putVerify(ctx, q, id)); err != nil {
 			return err
 		}
 		return grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store)
@@ -131,7 +134,7 @@ func (s *NewServer) validate() error {
 		{s.IdleTimeout >= 0 && s.IdleTimeout <= time.Hour, "idle_timeout", "must be between one second and one hour"},
 		{validText(s.IssuerOfPatientID), "issuer_of_patient_id", textReason},
 	}
-	checks = append(checks, s.Retrieve.checks()...)
+	checks = append(append(checks, s.Retrieve.checks()...), s.Verify.checks(s.Supports)...)
 	for _, c := range checks {
 		if !c.ok {
 			return &Invalid{c.field, c.reason}
@@ -344,6 +347,9 @@ func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {
 	}
 	server, err := e.q.GetServer(ctx, id)
 	if err != nil {
+		return DICOMNode{}, err
+	}
+	if err := n.loadVerify(ctx, e.q); err != nil {
 		return DICOMNode{}, err
 	}
 	state, err := e.q.GetServerState(ctx, id)

@@ -56,6 +56,7 @@ type Config struct {
 	ParkGrace          time.Duration   // for the series in hand when a window closes; 5 min
 	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
 	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
+	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
 }
 
 func (c Config) withDefaults() Config {
@@ -76,6 +77,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, defaultParkGrace), orDefault(c.ParkPatience, defaultParkPatience)
 	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
+	c.VerifyPause = orDefault(c.VerifyPause, time.Second)
 	return c
 }
 
@@ -110,6 +112,7 @@ type Engine struct {
 	inbox   Inbox
 	turns   *turns
 	paces   *paces
+	reports *reports
 }
 
 // New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
@@ -117,7 +120,7 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(), paces: newPaces(),
+		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(), paces: newPaces(), reports: newReports(),
 	}
 	door.SetRefresh(e.RefreshSchedules)
 	return e

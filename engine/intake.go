@@ -334,7 +334,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
 		r.note(status, meaning)
-		if err := r.receipt(ctx, receipt{p.source, p.series, p.bytes.n, status, p.report}); err != nil {
+		if err := r.receipt(ctx, receipt{p.source, p.series, p.class, p.bytes.n, status, p.report}); err != nil {
 			return dimse.OutOfResources
 		}
 		return dimse.Success
@@ -376,7 +376,7 @@ func (r *run) note(status dimse.Status, m dimse.Meaning) {
 func (r *run) receipt(ctx context.Context, rc receipt) error {
 	r.mu.Lock()
 	delete(r.failed, rc.sopUID)
-	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, Bytes: rc.bytes, Status: int32(rc.status)}
+	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, SopClassUid: rc.class, Bytes: rc.bytes, Status: int32(rc.status)}
 	r.land(rc.sopUID)
 	r.mu.Unlock()
 	r.progress.Delivered.Add(1)

@@ -109,7 +109,7 @@ const (
 	DeleteJob   JobAction = "delete"   // Unverified or Pending, no task started
 	CancelJob   JobAction = "cancel"   // Pending, In Progress
 	ResumeJob   JobAction = "resume"   // Canceled
-	RetryJob    JobAction = "retry"    // Failure
+	RetryJob    JobAction = "retry"    // Failure, Warning: what failed; what is unverified is verified again
 	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff
 	PauseJob    JobAction = "pause"    // Pending, In Progress
 	ContinueJob JobAction = "continue" // paused
@@ -124,9 +124,11 @@ type jobRule struct {
 var jobRules = map[JobAction]jobRule{
 	VerifyJob: {true, []string{Unverified}, func(ctx context.Context, q *db.Queries, job db.Job) error { return q.VerifyJob(ctx, job.ID) }},
 	DeleteJob: {false, []string{Unverified, Pending}, func(ctx context.Context, q *db.Queries, job db.Job) error { return q.DeleteJob(ctx, job.ID) }},
-	CancelJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error { return q.CancelJob(ctx, job.ID) }},
+	CancelJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
+		return errors.Join(q.CancelJob(ctx, job.ID), q.HoldVerifications(ctx, job.ID))
+	}},
 	ResumeJob: {false, []string{Canceled}, reopen(Canceled)},
-	RetryJob:  {false, []string{Failure}, reopen(Failure)},
+	RetryJob:  {false, []string{Failure, Warning}, reopen(Failure)},
 	RestartJob: {true, []string{Canceled, Success, Warning, Failure}, func(ctx context.Context, q *db.Queries, job db.Job) error {
 		return errors.Join(q.RestartTasks(ctx, job.ID), q.RecountJob(ctx, job.ID))
 	}},
@@ -150,8 +152,19 @@ func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 		if err != nil {
 			return err
 		}
+		if err := q.ResumeVerifications(ctx, job.ID); err != nil {
+			return err
+		}
+		what := "whose status is " + status
+		if status == Failure {
+			unverified, err := q.ReopenVerifications(ctx, job.ID)
+			if err != nil {
+				return err
+			}
+			n, what = n+unverified, "that failed or is unverified"
+		}
 		if n == 0 {
-			return &Conflict{fmt.Sprintf("the job has no task whose status is %s", status)}
+			return &Conflict{"the job has no task " + what}
 		}
 		return q.RecountJob(ctx, job.ID)
 	}

@@ -25,10 +25,10 @@ const (
 
 // receipt is the destination's acknowledgement of an instance.
 type receipt struct {
-	sopUID, seriesUID string
-	bytes             int64
-	status            dimse.Status
-	report            *deid.Report // nil: not de-identified
+	sopUID, seriesUID, class string
+	bytes                    int64
+	status                   dimse.Status
+	report                   *deid.Report // nil: not de-identified
 }
 
 // ledger writes what the destination acknowledged, in batches, while the task's lease holds. Its goroutine ends with close
@@ -133,6 +133,7 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 	for _, r := range batch {
 		p.SopUids = append(p.SopUids, r.sopUID)
 		p.SeriesUids = append(p.SeriesUids, r.seriesUID)
+		p.SopClassUids = append(p.SopClassUids, r.class)
 		p.Bytes = append(p.Bytes, r.bytes)
 		p.Statuses = append(p.Statuses, int32(r.status))
 	}

@@ -41,6 +41,8 @@ func (r *run) outcome(err error) Outcome {
 		o.Status, o.Message = Canceled, "Canceled while it ran; "+r.tally()
 	case errors.Is(err, ErrParked):
 		o.Status, o.WaitingReason = Pending, "stopped to go on later"
+	case r.verification != nil:
+		r.judgeVerification(&o, err)
 	case err != nil:
 		r.judgeError(&o, err)
 	default:
@@ -168,6 +170,9 @@ func (r *run) warnNotes() {
 }
 
 func (r *run) tally() string {
+	if r.direct > 0 {
+		return fmt.Sprintf("%s transferred, %d of them straight from the source, %s through ADIT", images(int(r.progress.Delivered.Load())), r.direct, megabytes(r.progress.Bytes.Load()))
+	}
 	return fmt.Sprintf("%s transferred, %s", images(int(r.progress.Delivered.Load())), megabytes(r.progress.Bytes.Load()))
 }
 
@@ -316,7 +321,10 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if err := r.writeLeftOut(ctx, q); err != nil {
 		return err
 	}
-	if o.Status == Success || o.Status == Warning {
+	if err := r.writeVerification(ctx, q, o); err != nil {
+		return err
+	}
+	if (o.Status == Success || o.Status == Warning) && (r.verification == nil || r.verification.left() == 0) {
 		return q.DeleteDelivered(ctx, r.held.TaskID)
 	}
 	return nil

@@ -21,6 +21,9 @@ type Retrieve struct {
 	MovePatience         time.Duration // for objects that come later than the final response of a C-MOVE; 10 s when 0
 	OtherAETitles        []string      // under which it stores to us, besides its own
 	AddressRanges        []string      // from which it may call, as in 10.0.0.0/8; empty: any
+	// Direct are the AE titles under which it knows destinations, by their names in ADIT: to those it sends by C-MOVE itself what nothing is
+	// to be changed of.
+	Direct map[string]string
 }
 
 // The retrieve methods.
@@ -62,6 +65,7 @@ func (r *Retrieve) checks() []check {
 			!slices.ContainsFunc(r.AddressRanges, badRange) && len(r.AddressRanges) <= maxAddressRanges, "retrieve.address_ranges",
 			"give IP addresses or ranges such as 10.1.0.0/16, at most 64",
 		},
+		checkDirect(r.Direct),
 		{r.MovePatience >= 0 && r.MovePatience <= time.Hour, "retrieve.move_patience", "must be between one second and one hour"},
 	}
 }

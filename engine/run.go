@@ -54,6 +54,10 @@ type run struct {
 	deid      *deidentification
 	delivery  *Delivery // what C-MOVEs bring; nil without that method
 
+	verification *verification   // all that is left to do; nil: there is more
+	seen         map[string]bool // instances that the destination was seen to have, by source SOP Instance UID
+	direct       int             // of them, those that the source sent there by itself
+
 	queue   chan *parcel
 	workers sync.WaitGroup
 	sending sync.WaitGroup // parcels between the queue and their receipt
@@ -78,7 +82,7 @@ func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Pro
 	r := &run{
 		e: e, held: held, reins: reins, park: reins.park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
 		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
-		leftOut: map[string]leftOut{},
+		leftOut: map[string]leftOut{}, seen: map[string]bool{},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -100,6 +104,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err := r.takeSlots(ctx); err != nil {
 		return err
 	}
+	if r.verification != nil {
+		return r.check(ctx)
+	}
 	defer func() { r.source.release(ctx) }()
 	if r.inv, err = r.lookUp(ctx); err != nil {
 		return err
@@ -108,16 +115,28 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 		return err
 	}
 	r.countExpected()
+	if err := r.moveDirectly(ctx); err != nil {
+		return err
+	}
 	r.source.release(ctx) // most of what follows may take long
 	r.moreSlots(ctx)
 	defer r.sink.close(ctx)
 	if err := r.prepareSink(ctx); err != nil {
 		return err
 	}
-	stopWorkers := r.startWorkers(ctx, cancel)
+	stopWorkers := sync.OnceFunc(r.startWorkers(ctx, cancel))
 	defer stopWorkers()
-	defer r.openDelivery(ctx)()
-	return r.move(ctx)
+	closeDelivery := sync.OnceFunc(r.openDelivery(ctx))
+	defer closeDelivery()
+	if err := r.move(ctx); err != nil {
+		return err
+	}
+	closeDelivery()
+	stopWorkers()
+	if cause := stopped(ctx); cause != nil { // the ledger could not be written
+		return cause
+	}
+	return r.verify(ctx)
 }
 
 // openDelivery lets the receiver know of this run, if it may need to. The function returned ends that.
@@ -184,7 +203,7 @@ func (r *run) load(ctx context.Context) error {
 	r.progress.Delivered.Store(int32(len(delivered)))
 	r.progress.Received.Store(int32(len(delivered)))
 	r.progress.Expected.Store(r.task.Expected)
-	return nil
+	return r.openVerification(ctx)
 }
 
 // takeSlots finds the slots that came with the claim, and opens source and sink over them.
@@ -209,7 +228,7 @@ func (r *run) takeSlots(ctx context.Context) error {
 			store.slots = append(store.slots, s)
 		}
 	}
-	if r.source.slot == nil || store != nil && len(store.slots) == 0 {
+	if r.source.slot == nil && r.verification == nil || store != nil && len(store.slots) == 0 {
 		return ErrFenced // its slots are gone, so the lease is
 	}
 	return nil
@@ -398,11 +417,7 @@ func (r *run) holdsAlready(ctx context.Context, store *serverSink) (map[string]b
 	for uid, series := range r.already {
 		sent = append(sent, sentInstance{uid, r.sentUID(uid), r.sentUID(series)})
 	}
-	patient := r.inv.patientID
-	if r.deid != nil && r.deid.pseudonym != "" {
-		patient = r.deid.pseudonym
-	}
-	return store.holds(ctx, r.dst, patient, r.sentUID(r.inv.study), sent)
+	return store.holds(ctx, r.dst, r.sentPatient(), r.sentUID(r.inv.study), sent)
 }
 
 // warn notes something that people have to know.

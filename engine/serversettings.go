@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/adit-go/adit/db"
@@ -15,6 +16,8 @@ import (
 func (n DICOMNode) Settings() NewServer {
 	s := n.Server
 	batch, interactive, images := int(s.BatchCap), int(s.InteractiveCap), s.FindImages
+	retrieve := RetrieveOf(s)
+	retrieve.Direct = maps.Clone(n.Direct)
 	return NewServer{
 		Name: n.Name, AETitle: s.AeTitle, Host: s.Host, Port: int(s.Port), CallingAETitle: s.CallingAeTitle,
 		Supports: Supports{
@@ -24,7 +27,8 @@ func (n DICOMNode) Settings() NewServer {
 		ResultLimit: int(s.ResultLimit), IdleTimeout: time.Duration(s.IdleTimeoutS) * time.Second, BatchCap: &batch, InteractiveCap: &interactive,
 		AssociationsPerTask: int(s.AssociationsPerTask), FindImages: &images,
 		IssuerOfPatientID: s.IssuerOfPatientID,
-		Retrieve:          RetrieveOf(s),
+		Retrieve:          retrieve,
+		Verify:            n.Verify,
 		TLS: TLS{
 			Use: s.Tls, Profile: s.TlsProfile, Verify: s.TlsVerify, Authorities: s.TlsAuthorities, Certificate: s.TlsCertificate,
 			ServerName: s.TlsServerName,
@@ -51,6 +55,9 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 			return notFound(err, "DICOM node", n.ID)
 		}
 		n.Server = &row
+		if err := n.loadVerify(ctx, q); err != nil {
+			return err
+		}
 		s := n.Settings()
 		source, destination := s.Supports.source(), s.Supports.Store
 		if err := change(&s); err != nil {
@@ -60,7 +67,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := s.validate(); err != nil {
 			return err
 		}
-		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID)); err != nil {
+		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID)); err != nil {
 			return err
 		}
 		if s.TLS.Certificate != row.TlsCertificate {

@@ -28,8 +28,9 @@ type MissingInstance struct {
 type Series struct {
 	SeriesInstanceUID   string
 	Expected, Delivered int
+	Verified            int // at the destination, where it is asked
 	Bytes               int64
-	Missing             []MissingInstance
+	Missing             []MissingInstance // and what is unverified
 }
 
 // Task gives a task of a job that the user may see.
@@ -82,7 +83,7 @@ func (e *Engine) TaskSeries(ctx context.Context, user people.User, id int64) ([]
 	}
 	series := make([]Series, len(rows))
 	for i, row := range rows {
-		series[i] = Series{SeriesInstanceUID: row.SeriesUid, Expected: int(row.Expected), Delivered: int(row.Delivered), Bytes: row.Bytes}
+		series[i] = Series{SeriesInstanceUID: row.SeriesUid, Expected: int(row.Expected), Delivered: int(row.Delivered), Verified: int(row.Verified), Bytes: row.Bytes}
 		if err := json.Unmarshal(row.Missing, &series[i].Missing); err != nil {
 			return nil, fmt.Errorf("the summary of task %d is damaged: %w", id, err)
 		}

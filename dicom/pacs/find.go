@@ -4,6 +4,7 @@ package pacs
 
 import (
 	"context"
+	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
 )
@@ -36,7 +37,7 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 			return dimse.ProcessingFailure // the association has ended: nobody reads it
 		}
 	}
-	for i, r := range p.archive.rows(rq.level, rq.matches) {
+	for i, r := range f.listed(p.archive.rows(rq.level, rq.matches)) {
 		if f.Cap > 0 && i == f.Cap {
 			break
 		}
@@ -61,6 +62,11 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 		}
 	}
 	return dimse.Success
+}
+
+// listed leaves out the objects that are not to be listed.
+func (f FindFaults) listed(rows []row) []row {
+	return slices.DeleteFunc(rows, func(r row) bool { return r.object != nil && slices.Contains(f.Unlisted, r.object.sopInstanceUID) })
 }
 
 func isClosed(c <-chan struct{}) bool {

@@ -44,6 +44,7 @@ type FindFaults struct {
 	ImageLevelEmpty   bool         // IMAGE level is answered with Success and no match
 	IgnoreKeys        []dict.Tag   // not used for matching
 	OmitKeys          []dict.Tag   // left out of the answers
+	Unlisted          []string     // SOP Instance UIDs that IMAGE level doesn't list, as if they were not indexed yet
 	// Answers are given instead of the true values of keys that were asked for, and of unique keys: nothing for an
 	// attribute that is empty, another Patient ID for one that has changed meanwhile, more than 16 characters.
 	Answers       map[dict.Tag][]string
@@ -93,6 +94,7 @@ type StoreFaults struct {
 	First           int
 	Status          dimse.Status            // answered to every object; failures keep nothing
 	Statuses        map[string]dimse.Status // by SOP Instance UID
+	Lose            []string                // SOP Instance UIDs of which nothing is kept, though the answer is Success
 	StallAtObject   int                     // reads nothing more for ever of this object, not even an abort …
 	StallAfterBytes int64                   // … after so many bytes
 	DropAtObject    int                     // closes the connection without a word in this object …

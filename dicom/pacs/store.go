@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,7 +32,11 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 	p.gate(ctx, event)
 
 	data := p.incoming(ctx, a, in, f, number)
-	status, err := p.receive(in, data, f.status(in.SOPInstanceUID))
+	var status dimse.Status
+	var err error
+	if !slices.Contains(f.Lose, in.SOPInstanceUID) {
+		status, err = p.receive(in, data, f.status(in.SOPInstanceUID))
+	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, data) // what a parser that gave up has left
 	}

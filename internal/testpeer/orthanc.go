@@ -61,6 +61,40 @@ func (o *OrthancServer) Post(t testing.TB, path string, body, answer any) {
 	}
 }
 
+// Learn tells it of a modality, or where that is from now on.
+func (o *OrthancServer) Learn(t testing.TB, name, aeTitle string, port int) {
+	t.Helper()
+	b, err := json.Marshal(map[string]any{"AET": aeTitle, "Host": "127.0.0.1", "Port": port})
+	require.NoError(t, err)
+	o.call(t, http.MethodPut, "/modalities/"+name, bytes.NewReader(b))
+}
+
+// Lose deletes an instance.
+func (o *OrthancServer) Lose(t testing.TB, sopInstanceUID string) {
+	t.Helper()
+	var found []string
+	o.Post(t, "/tools/find", map[string]any{"Level": "Instance", "Query": map[string]string{"SOPInstanceUID": sopInstanceUID}}, &found)
+	require.Len(t, found, 1)
+	o.call(t, http.MethodDelete, "/instances/"+found[0], nil)
+}
+
+// Again submits all jobs anew that have failed, and gives how many there were.
+func (o *OrthancServer) Again(t testing.TB) (n int) {
+	t.Helper()
+	var jobs []struct {
+		ID    string `json:"ID"`
+		State string `json:"State"`
+	}
+	require.NoError(t, json.Unmarshal(o.call(t, http.MethodGet, "/jobs?expand", nil), &jobs))
+	for _, j := range jobs {
+		if j.State == "Failure" {
+			o.Post(t, "/jobs/"+j.ID+"/resubmit", nil, nil)
+			n++
+		}
+	}
+	return n
+}
+
 // call speaks to the REST interface and gives the answer.
 func (o *OrthancServer) call(t testing.TB, method, path string, body io.Reader) []byte {
 	t.Helper()

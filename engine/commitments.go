@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+const (
+	commitmentChunk = 1000 // instances of one request
+
+	// How long a report is waited for on the spot. One that comes on the same association is in our socket then.
+	reportPatience  = 2 * time.Second
+	reportOnTheWire = 100 * time.Millisecond
+)
+
+// reports wakes runs of this process that wait for a report about storage commitment.
+type reports struct {
+	mu      sync.Mutex
+	waiting map[string]chan struct{} // by Transaction UID; closed when it is in the database
+}
+
+func newReports() *reports { return &reports{waiting: map[string]chan struct{}{}} }
+
+func (p *reports) await(transaction string) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := make(chan struct{})
+	p.waiting[transaction] = c
+	return c
+}
+
+func (p *reports) forget(transaction string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, transaction)
+}
+
+func (p *reports) came(transaction string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.waiting[transaction]; c != nil {
+		close(c)
+		delete(p.waiting, transaction)
+	}
+}
+
+// checkCommitment asks for storage commitment of what is not verified, once, and otherwise looks what has been reported.
+func (r *run) checkCommitment(ctx context.Context, asker *source) error {
+	v := r.verification
+	made, err := r.e.q.CommitmentsOfTask(ctx, r.held.TaskID)
+	if err != nil {
+		return err
+	}
+	if made.Requested == 0 && v.left() > 0 {
+		if err := r.requestCommitment(ctx, asker); err != nil {
+			return err
+		}
+		if v.instances, err = r.e.q.ListVerificationInstances(ctx, r.held.TaskID); err != nil {
+			return err
+		}
+		if made, err = r.e.q.CommitmentsOfTask(ctx, r.held.TaskID); err != nil {
+			return err
+		}
+	}
+	v.awaited = int(made.Awaited)
+	if made.Requested > 0 && made.Awaited == 0 && v.left() > 0 && v.verdict == "" {
+		v.verdict = "the destination's report about storage commitment does not confirm it"
+		for _, i := range v.instances {
+			if !i.Verified && i.Reason != "" {
+				v.verdict = i.Reason
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// requestCommitment sends the requests, and waits a moment for the reports.
+func (r *run) requestCommitment(ctx context.Context, asker *source) error {
+	var instances []dimse.SOPReference
+	for _, i := range r.verification.instances {
+		if !i.Verified && i.SopClassUid != "" {
+			instances = append(instances, dimse.SOPReference{SOPClassUID: i.SopClassUid, SOPInstanceUID: i.SentSopUid})
+		}
+	}
+	if len(instances) == 0 {
+		r.verification.verdict = "its SOP class is not known, which a request for storage commitment names"
+		return nil
+	}
+	contexts := []dimse.Context{{AbstractSyntax: dict.StorageCommitmentPushModel, TransferSyntaxes: plainSyntaxes}}
+	a, err := asker.slot.Open(ctx, asker.peer, contexts)
+	if noContexts := (*dimse.NoContextsError)(nil); errors.As(err, &noContexts) {
+		r.verification.verdict = "the destination doesn't support storage commitment; verify it by presence instead"
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	asker.a = a // released or aborted with it
+	var came []<-chan struct{}
+	take := func(ctx context.Context, report *dimse.CommitmentReport) dimse.Status {
+		return r.e.TakeReport(ctx, []int64{r.dst.ID}, report)
+	}
+	for chunk := range slices.Chunk(instances, commitmentChunk) {
+		transaction := newTransactionUID()
+		p := db.InsertCommitmentParams{TransactionUid: transaction, TaskID: r.held.TaskID, ServerID: r.dst.ID}
+		if err := r.e.q.InsertCommitment(ctx, p); err != nil {
+			return err
+		}
+		came = append(came, r.e.reports.await(transaction))
+		defer r.e.reports.forget(transaction)
+		err := a.RequestCommitment(ctx, dimse.CommitmentRequest{TransactionUID: transaction, Instances: chunk}, take)
+		if status := (*dimse.StatusError)(nil); errors.As(err, &status) {
+			return errors.Join(err, r.e.q.DropCommitment(ctx, transaction))
+		}
+		if err != nil {
+			return err
+		}
+		if err := r.e.q.TakeCommitment(ctx, transaction); err != nil {
+			return err
+		}
+	}
+	r.awaitReports(ctx, asker, take, came)
+	return nil
+}
+
+// awaitReports waits a moment for reports, which may come over the association or to the receiver. Without a receiver they must come over
+// the association.
+func (r *run) awaitReports(ctx context.Context, asker *source, take dimse.CommitmentHandler, came []<-chan struct{}) {
+	onTheWire := asker.peer.IdleTimeout
+	if r.e.inbox.Listens() {
+		onTheWire = reportOnTheWire
+		timer := time.NewTimer(reportPatience)
+		defer timer.Stop()
+		for over := false; !over && len(came) > 0; {
+			select {
+			case <-came[0]:
+				came = came[1:]
+			case <-ctx.Done():
+				return
+			case <-timer.C:
+				over = true
+			}
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, onTheWire)
+	defer cancel()
+	for {
+		came = slices.DeleteFunc(came, closed) // those before the response to their request
+		if len(came) == 0 {
+			return
+		}
+		if err := asker.a.AwaitCommitment(waiting, take); err != nil {
+			asker.abort()
+			return
+		}
+	}
+}
+
+func closed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// newTransactionUID gives a UID of a UUID (PS3.5 B.2).
+func newTransactionUID() string {
+	id := uuid.New()
+	return "2.25." + new(big.Int).SetBytes(id[:]).String()
+}
+
+// TakeReport takes a report about storage commitment that one of these servers sent, on whatever association and to whatever process. What
+// it is answered says whether it is in the database.
+func (e *Engine) TakeReport(ctx context.Context, servers []int64, report *dimse.CommitmentReport) dimse.Status {
+	status := dimse.Success
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		c, err := q.GetCommitment(ctx, report.TransactionUID)
+		if errors.Is(err, pgx.ErrNoRows) || err == nil && !slices.Contains(servers, c.ServerID) {
+			status = dimse.InvalidArgument // nobody asked for it, or nobody wants to know any more
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if _, err := q.LockTask(ctx, c.TaskID); err != nil {
+			return err
+		}
+		committed := db.ReportCommittedParams{TaskID: c.TaskID}
+		for _, i := range report.Committed {
+			committed.SentSopUids = append(committed.SentSopUids, i.SOPInstanceUID)
+		}
+		failed := db.ReportFailedParams{TaskID: c.TaskID}
+		for _, i := range report.Failed {
+			failed.SentSopUids = append(failed.SentSopUids, i.SOPInstanceUID)
+			failed.Reasons = append(failed.Reasons, fmt.Sprintf("the destination refused its storage commitment: %s (%s)", i.Reason.Meaning(dimse.NAction).Text, i.Reason))
+		}
+		return errors.Join(q.ReportCommitted(ctx, committed), q.ReportFailed(ctx, failed), q.EndCommitment(ctx, c.TransactionUid), q.HurryVerification(ctx, c.TaskID))
+	})
+	if err != nil {
+		e.log.WarnContext(ctx, "a report about storage commitment can't be taken now", "err", err)
+		return dimse.ProcessingFailure
+	}
+	if status == dimse.Success {
+		e.reports.came(report.TransactionUID)
+		e.signals.Wake()
+	}
+	return status
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+// directTitle gives the AE title under which the source sends to the destination by itself; none where that is not set up, where something
+// is to be changed on the way, or where nobody could tell afterwards what has arrived.
+func (r *run) directTitle() string {
+	if r.dst.Server == nil || r.deid != nil || r.inv == nil {
+		return ""
+	}
+	src, dst := r.src.Server, r.dst.Server
+	if !src.StudyRootMove && !src.PatientRootMove || !dst.StudyRootFind && !dst.PatientRootFind || !dst.FindImages {
+		return ""
+	}
+	for _, s := range r.inv.series {
+		refused := func(class string) bool { return slices.Contains(dst.RefusedSopClasses, class) }
+		if !s.listed || len(dst.RefusedSopClasses) > 0 && slices.ContainsFunc(s.classes(), refused) {
+			return ""
+		}
+	}
+	return r.src.Direct[r.dst.Name]
+}
+
+const (
+	firstLook   = 100 * time.Millisecond // after a direct C-MOVE, at what the destination has; doubles
+	longestLook = 2 * time.Second
+)
+
+// moveDirectly has the source send each series straight to the destination, where that is set up. Only what the destination lists
+// afterwards counts; what it doesn't is fetched through ADIT. The slots are those of the claim: the source's for its association, the
+// destination's for the one that the source opens there, and in between for asking it.
+func (r *run) moveDirectly(ctx context.Context) error {
+	title := r.directTitle()
+	if title == "" {
+		return nil
+	}
+	for _, s := range r.inv.series {
+		select {
+		case <-r.park:
+			return ErrParked
+		default:
+		}
+		uids := r.missing(s, len(s.instances))
+		if len(uids) == 0 {
+			continue
+		}
+		err := r.moveSeriesDirectly(ctx, s, uids, title)
+		if cause := stopped(ctx); cause != nil {
+			return cause
+		}
+		if errors.Is(err, ErrFenced) || DatabaseLost(err) {
+			return err
+		}
+		if err != nil {
+			r.source.abort()
+			r.e.log.InfoContext(ctx, "a series could not be moved directly and is fetched", "task", r.held.TaskID, "series", s.uid, "err", err)
+			r.warn(fmt.Sprintf("The C-MOVE from %s straight to %s failed, and the rest went through ADIT: %s", r.src.Name, r.dst.Name, sentence(err)))
+			return nil
+		}
+	}
+	return nil
+}
+
+// moveSeriesDirectly asks for a series as a whole, or for the instances that are missing of it.
+func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids []string, title string) error {
+	named := [][]string{nil}
+	if len(uids) < len(s.instances) {
+		named = slices.Collect(slices.Chunk(uids, listChunk))
+	}
+	for _, list := range named {
+		result, err := r.moveOnceDirectly(ctx, s, list, title)
+		if cause := stopped(ctx); cause != nil {
+			return cause
+		}
+		if err != nil { // some may have arrived nevertheless
+			r.source.abort()
+			return errors.Join(err, r.lookFor(ctx, s, uids, result))
+		}
+		if err := r.lookFor(ctx, s, uids, result); err != nil {
+			return err
+		}
+		if result.Status.Meaning(dimse.CMove).Outcome == dimse.Configure {
+			return fmt.Errorf("it answered status %s for the AE title %s: %s", result.Status, title, result.Status.Meaning(dimse.CMove).Text)
+		}
+	}
+	return nil
+}
+
+func (r *run) moveOnceDirectly(ctx context.Context, s *seriesInventory, uids []string, title string) (dimse.MoveResult, error) {
+	end, err := r.e.turns.begin(ctx, r.src)
+	if err != nil {
+		return dimse.MoveResult{}, err
+	}
+	busy := false
+	defer func() { end(busy) }()
+	id, err := r.e.q.NextMoveMessageID(ctx)
+	if err != nil {
+		return dimse.MoveResult{}, err
+	}
+	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{Destination: title, MessageID: uint16(id), Stop: r.reins.halt})
+	busy = err == nil && result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff
+	return result, err
+}
+
+// lookFor asks the destination what has arrived, until all has, or the patience with late objects is over. What the source says that it
+// could not send is not waited for.
+func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, result dimse.MoveResult) error {
+	asker := r.asker()
+	defer func() { asker.release(ctx) }()
+	patience := time.Now().Add(time.Duration(r.src.Server.MovePatienceS) * time.Second)
+	for look := firstLook; ; look = min(2*look, longestLook) {
+		found, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances))
+		if err != nil {
+			return &atDestination{fmt.Errorf("the destination %s could not be asked what has arrived: %w", r.dst.Name, err)}
+		}
+		if err := r.receiveDirectly(ctx, s, uids, found); err != nil {
+			return err
+		}
+		left := len(r.missingOf(uids))
+		sent := result.Completed.Value + result.Warning.Value
+		if left == 0 || time.Now().After(patience) || result.Status.Class() == dimse.ClassFailure && len(uids)-left >= sent {
+			return nil
+		}
+		if err := pause(ctx, look); err != nil {
+			return err
+		}
+	}
+}
+
+// receiveDirectly puts into the ledger what the destination was seen to have.
+func (r *run) receiveDirectly(ctx context.Context, s *seriesInventory, uids []string, found map[string]bool) error {
+	var batch []receipt
+	for _, uid := range r.missingOf(uids) {
+		if found[uid] {
+			batch = append(batch, receipt{sopUID: uid, seriesUID: s.uid, class: s.instances[uid].class})
+		}
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	l := &ledger{e: r.e, held: r.held, study: r.inv.study}
+	if err := l.writeOnce(ctx, batch, r.direct == 0); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, rc := range batch {
+		r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: s.uid, SopClassUid: rc.class}
+		r.seen[rc.sopUID] = true
+	}
+	r.direct += len(batch)
+	r.progress.Delivered.Add(int32(len(batch)))
+	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Add(float64(len(batch)))
+	return nil
+}

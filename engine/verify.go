@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+// verification is what is left to do of a task whose study is delivered: to see that the destination has it. It lives in the database
+// from its beginning, so that it goes on after parking, a crash or a restart without anything being sent again. Between two checks the
+// task waits, and holds nothing.
+type verification struct {
+	db.Verification
+	method    string
+	patience  time.Duration
+	elapsed   time.Duration
+	instances []db.VerificationInstance
+	// verdict is set when waiting would change nothing: why what is not verified stays so.
+	verdict string
+	awaited int // requests for commitment without a report
+}
+
+const longestVerifyPause = time.Minute
+
+// unverified begins the reason of an instance that the destination acknowledged, and is not known to have.
+const unverified = "unverified: "
+
+// openVerification goes on with a verification that was begun, if there is one.
+func (r *run) openVerification(ctx context.Context) error {
+	row, err := r.e.q.OpenVerification(ctx, r.held.TaskID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	v := &verification{
+		Verification: row.Verification, method: r.dst.Verify.Method, patience: r.dst.Verify.Patience, elapsed: time.Duration(row.ElapsedS * float64(time.Second)),
+	}
+	if v.method == VerifyNone { // moved directly, or changed meanwhile
+		v.method = VerifyPresence
+	}
+	if v.instances, err = r.e.q.ListVerificationInstances(ctx, r.held.TaskID); err != nil {
+		return err
+	}
+	r.verification = v
+	return nil
+}
+
+// verify begins to verify what was delivered, if the destination's settings want it, and checks a first time. From here on nothing is sent.
+// The ledger must be closed.
+func (r *run) verify(ctx context.Context) error {
+	if r.dst.Server == nil || r.dst.Verify.Method == VerifyNone && r.directTitle() == "" || len(r.delivered) == 0 {
+		return nil
+	}
+	o := Outcome{series: r.summary()}
+	if r.verdict(&o); o.Status != Success && o.Status != Warning {
+		return nil
+	}
+	p := db.InsertVerificationInstancesParams{TaskID: r.held.TaskID}
+	for uid, d := range r.delivered {
+		p.SourceSopUids = append(p.SourceSopUids, uid)
+		p.SeriesUids = append(p.SeriesUids, d.SeriesUid)
+		p.SopClassUids = append(p.SopClassUids, r.classOf(uid, d))
+		p.SentSopUids = append(p.SentSopUids, r.sentUID(uid))
+		p.SentSeriesUids = append(p.SentSeriesUids, r.sentUID(d.SeriesUid))
+		p.Verified = append(p.Verified, r.seen[uid])
+	}
+	err := r.e.inTx(ctx, func(q *db.Queries) error {
+		if err := holds(ctx, q, r.held); err != nil {
+			return err
+		}
+		begin := db.BeginVerificationParams{TaskID: r.held.TaskID, PatientID: r.sentPatient(), StudyUid: r.sentUID(r.inv.study), Status: o.Status, Message: o.Message}
+		return errors.Join(q.DeleteVerification(ctx, r.held.TaskID), q.BeginVerification(ctx, begin), q.InsertVerificationInstances(ctx, p))
+	})
+	if err != nil {
+		return err
+	}
+	if err := r.openVerification(ctx); err != nil {
+		return err
+	}
+	r.keepOne(ctx)
+	return r.check(ctx)
+}
+
+// classOf gives the SOP class of a delivered instance: as it came, else as the source lists it.
+func (r *run) classOf(uid string, d db.DeliveredRow) string {
+	if d.SopClassUid != "" {
+		return d.SopClassUid
+	}
+	for _, s := range r.inv.series {
+		if i, ok := s.instances[uid]; ok {
+			return i.class
+		}
+	}
+	return ""
+}
+
+// sentPatient gives the Patient ID that was sent.
+func (r *run) sentPatient() string {
+	if r.deid != nil && r.deid.pseudonym != "" {
+		return r.deid.pseudonym
+	}
+	return r.inv.patientID
+}
+
+// keepOne ends all associations and gives all slots back but the first of the destination.
+func (r *run) keepOne(ctx context.Context) {
+	r.source.release(ctx)
+	r.sink.close(ctx)
+	kept := r.sink.(*serverSink).slots[0]
+	for _, s := range r.slots {
+		if s == kept {
+			continue
+		}
+		if err := s.Close(ctx); err != nil {
+			r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
+		}
+	}
+	r.slots = r.slots[:0]
+	r.slots = append(r.slots, kept)
+}
+
+// check asks the destination once.
+func (r *run) check(ctx context.Context) error {
+	v := r.verification
+	asker := r.asker()
+	defer func() { asker.release(ctx) }()
+	var err error
+	if v.method == VerifyCommitment {
+		err = r.checkCommitment(ctx, asker)
+	} else {
+		err = r.checkPresence(ctx, asker)
+	}
+	if err != nil {
+		asker.abort()
+		return &atDestination{fmt.Errorf("the destination %s could not be asked what it has: %w", r.dst.Name, err)}
+	}
+	return nil
+}
+
+// asker speaks to the destination over the task's first slot there, of which nothing else may be open.
+func (r *run) asker() *source {
+	store := r.sink.(*serverSink)
+	return &source{node: r.dst, peer: store.peer, slot: store.slots[0]}
+}
+
+// checkPresence asks for the instances by C-FIND, under the UIDs that they were sent with.
+func (r *run) checkPresence(ctx context.Context, asker *source) error {
+	v := r.verification
+	for series, all := range v.unverifiedBySeries() {
+		uids := make([]string, len(all))
+		for i, n := range all {
+			uids[i] = v.instances[n].SentSopUid
+		}
+		sent := 0
+		for _, i := range v.instances {
+			if i.SentSeriesUid == series {
+				sent++
+			}
+		}
+		found, err := present(ctx, asker, v.PatientID, v.StudyUid, series, uids, sent)
+		if err != nil {
+			return err
+		}
+		if err := r.markVerified(ctx, all, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unverifiedBySeries gives the indexes of the instances that are not verified, by the series that they were sent in.
+func (v *verification) unverifiedBySeries() map[string][]int {
+	out := map[string][]int{}
+	for n, i := range v.instances {
+		if !i.Verified {
+			out[i.SentSeriesUid] = append(out[i.SentSeriesUid], n)
+		}
+	}
+	return out
+}
+
+// left counts what is not verified.
+func (v *verification) left() (n int) {
+	for _, i := range v.instances {
+		if !i.Verified {
+			n++
+		}
+	}
+	return n
+}
+
+// markVerified writes down which of the instances were found.
+func (r *run) markVerified(ctx context.Context, which []int, found map[string]bool) error {
+	v := r.verification
+	var uids []string
+	for _, n := range which {
+		if found[v.instances[n].SentSopUid] {
+			v.instances[n].Verified = true
+			uids = append(uids, v.instances[n].SourceSopUid)
+		}
+	}
+	if len(uids) == 0 {
+		return nil
+	}
+	return r.e.inTx(ctx, func(q *db.Queries) error {
+		if err := holds(ctx, q, r.held); err != nil {
+			return err
+		}
+		return q.MarkVerified(ctx, db.MarkVerifiedParams{TaskID: r.held.TaskID, SourceSopUids: uids})
+	})
+}
+
+// leastCap is how many answers to a C-FIND may be all that a server gives: what it did not list is then asked for by its UIDs.
+const leastCap = 100
+
+// present asks a server which of the instances of a series it lists. One that knows no IMAGE level is asked for its count: if that is no
+// less than what was sent, all are there.
+func present(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
+	if !asker.node.Server.FindImages {
+		return presentByCount(ctx, asker, patientID, study, series, uids, sent)
+	}
+	found := map[string]bool{}
+	listed, err := listPresent(ctx, asker, patientID, study, series, nil, found)
+	var status *dimse.StatusError
+	if errors.As(err, &status) && !outOfResources(status.Status) {
+		return presentByCount(ctx, asker, patientID, study, series, uids, sent)
+	}
+	if err != nil || listed < leastCap {
+		return found, err
+	}
+	rest := slices.DeleteFunc(slices.Clone(uids), func(uid string) bool { return found[uid] })
+	for chunk := range slices.Chunk(rest, listChunk) {
+		if _, err := listPresent(ctx, asker, patientID, study, series, chunk, found); err != nil {
+			return found, err
+		}
+	}
+	return found, nil
+}
+
+// listPresent asks for a series, or for the instances named, and adds what is answered.
+func listPresent(ctx context.Context, asker *source, patientID, study, series string, uids []string, found map[string]bool) (listed int, err error) {
+	id := levelQuery("IMAGE", presenceKeys)
+	id.Set(dict.StudyInstanceUID, study)
+	id.Set(dict.SeriesInstanceUID, series)
+	id.Set(dict.SOPInstanceUID, uids...)
+	asker.keyPatient(id, patientID)
+	for ds, err := range asker.find(ctx, id) {
+		if err != nil {
+			return listed, err
+		}
+		if uid := ds.String(dict.SeriesInstanceUID); uid != "" && uid != series {
+			continue
+		}
+		listed++
+		found[ds.String(dict.SOPInstanceUID)] = true
+	}
+	return listed, nil
+}
+
+func presentByCount(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
+	id := levelQuery("SERIES", []dict.Tag{dict.NumberOfSeriesRelatedInstances})
+	id.Set(dict.StudyInstanceUID, study)
+	id.Set(dict.SeriesInstanceUID, series)
+	asker.keyPatient(id, patientID)
+	there := -1
+	for ds, err := range asker.find(ctx, id) {
+		if err != nil {
+			return nil, err
+		}
+		if ds.String(dict.SeriesInstanceUID) == series {
+			there = count(ds, dict.NumberOfSeriesRelatedInstances)
+		}
+	}
+	found := map[string]bool{}
+	for _, uid := range uids {
+		found[uid] = there >= sent
+	}
+	return found, nil
+}
+
+// judgeVerification says how a task goes on after a check. While the destination can't be had it waits, whatever its patience.
+func (r *run) judgeVerification(o *Outcome, err error) {
+	v := r.verification
+	left := v.left()
+	if err != nil {
+		o.logLine = err.Error()
+	}
+	switch {
+	case left == 0:
+		o.Status, o.Message = v.Status, fmt.Sprintf("%s Verified by %s.", v.Message, v.method)
+	case err != nil && policyOf(err) == policyWait:
+		r.judgeError(o, err)
+	case v.verdict != "":
+		r.giveUp(o, left, v.verdict)
+	case v.elapsed >= v.patience && err != nil:
+		r.giveUp(o, left, strings.TrimSuffix(err.Error(), "."))
+	case v.elapsed >= v.patience:
+		r.giveUp(o, left, fmt.Sprintf("%s within %s", v.lacking(), v.patience))
+	default:
+		o.Status, o.WaitingReason = Pending, fmt.Sprintf("all is sent, and DICOM Server %s has yet to show %s of %d", r.dst.Name, images(left), len(v.instances))
+		o.Wait = min(max(v.elapsed/2, r.e.cfg.VerifyPause), longestVerifyPause, v.patience-v.elapsed+r.e.cfg.VerifyPause)
+		if v.awaited > 0 { // its report ends the waiting
+			o.Wait = v.patience - v.elapsed + r.e.cfg.VerifyPause
+		}
+	}
+}
+
+func (v *verification) lacking() string {
+	if v.method == VerifyCommitment {
+		return "the destination acknowledged this image, but did not report its storage commitment"
+	}
+	return "the destination acknowledged this image, but didn't list it"
+}
+
+// giveUp makes a Warning of what is not verified. Nothing is sent again by itself.
+func (r *run) giveUp(o *Outcome, left int, reason string) {
+	v := r.verification
+	v.verdict = reason
+	o.Status = Warning
+	o.Message = fmt.Sprintf("Unverified: of %s, %s not known to be at the destination: %s. The task lists which; a retry verifies again and sends nothing. %s",
+		images(len(v.instances)), imagesAre(left), reason, v.Message)
+}
+
+// writeVerification takes down, where a run ends, how far the verification is.
+func (r *run) writeVerification(ctx context.Context, q *db.Queries, o Outcome) error {
+	v := r.verification
+	if v == nil {
+		return nil
+	}
+	if err := q.CountVerified(ctx, r.held.TaskID); err != nil {
+		return err
+	}
+	switch {
+	case (o.Status == Success || o.Status == Warning) && v.left() == 0:
+		return errors.Join(r.nameUnverified(ctx, q, nil), q.DeleteVerification(ctx, r.held.TaskID))
+	case o.Status == Warning:
+		return errors.Join(r.nameUnverified(ctx, q, v), q.GiveUpVerification(ctx, r.held.TaskID))
+	case o.Status == Canceled:
+		return q.HoldVerification(ctx, r.held.TaskID)
+	}
+	return q.PostponeVerification(ctx, r.held.TaskID)
+}
+
+// nameUnverified puts what is not verified (v is nil: nothing) among what each series lacks.
+func (r *run) nameUnverified(ctx context.Context, q *db.Queries, v *verification) error {
+	rows, err := q.ListTaskSeries(ctx, r.held.TaskID)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		missing := []MissingInstance{}
+		if err := json.Unmarshal(row.Missing, &missing); err != nil {
+			return fmt.Errorf("the summary of task %d is damaged: %w", r.held.TaskID, err)
+		}
+		before := len(missing)
+		missing = slices.DeleteFunc(missing, func(m MissingInstance) bool { return strings.HasPrefix(m.Reason, unverified) })
+		changed := before != len(missing)
+		if v != nil {
+			for _, i := range v.instances {
+				if !i.Verified && i.SeriesUid == row.SeriesUid && len(missing) < maxMissing {
+					missing, changed = append(missing, MissingInstance{SOPInstanceUID: i.SourceSopUid, Reason: unverified + v.reason(i)}), true
+				}
+			}
+		}
+		if !changed {
+			continue
+		}
+		list, err := json.Marshal(missing)
+		if err != nil {
+			return err
+		}
+		err = q.PutTaskSeries(ctx, db.PutTaskSeriesParams{
+			TaskID: row.TaskID, SeriesUid: row.SeriesUid, Expected: row.Expected, Delivered: row.Delivered, Bytes: row.Bytes, Missing: list,
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reason tells why an instance is not verified: as the destination gave it, else as it is for all.
+func (v *verification) reason(i db.VerificationInstance) string {
+	if i.Reason != "" {
+		return i.Reason
+	}
+	return v.verdict
+}

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/test/harness"
+)
+
+func verifiedBy(method string, patience time.Duration) func(*engine.NewServer) {
+	return func(s *engine.NewServer) { s.Verify = engine.Verify{Method: method, Patience: patience} }
+}
+
+// quick verifies often.
+func quick() harness.Config {
+	return harness.Config{Engine: engine.Config{VerifyPause: 10 * time.Millisecond}}
+}
+
+// requireVerified asserts how many instances of a task are verified, in all and in its series, and which are named as unverified.
+func requireVerified(t *testing.T, n *harness.Node, task engine.Task, verified int, named ...string) {
+	t.Helper()
+	require.EqualValues(t, verified, task.Verified, task.Message)
+	series, err := n.Engine.TaskSeries(t.Context(), n.Admin, task.ID)
+	require.NoError(t, err)
+	sum, missing := 0, []string{}
+	for _, s := range series {
+		sum += s.Verified
+		for _, m := range s.Missing {
+			require.Contains(t, m.Reason, "unverified: ")
+			missing = append(missing, m.SOPInstanceUID)
+		}
+	}
+	require.Equal(t, verified, sum)
+	require.ElementsMatch(t, named, missing)
+}
+
+func requireLedger(t *testing.T, n *harness.Node, delivered, verifications int) {
+	t.Helper()
+	var rows, open int
+	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT (SELECT count(*) FROM delivered), (SELECT count(*) FROM verifications)").Scan(&rows, &open))
+	require.Equal(t, delivered, rows, "rows in the ledger")
+	require.Equal(t, verifications, open)
+}
+
+// TestPresence: a destination that lists everything is asked once; one that indexes late is asked again until all is there, and nothing is
+// sent twice. Meanwhile no slot is held.
+func TestPresence(t *testing.T) {
+	study := ct(41, 12)
+	late := []string{study.Instances()[3].SOPInstanceUID, study.Instances()[7].SOPInstanceUID}
+	for name, m := range map[string]struct {
+		dst   pacs.Misbehave
+		finds int // at the destination
+	}{
+		"all at once":               {finds: 1},
+		"indexed late":              {pacs.Misbehave{Find: pacs.FindFaults{First: 3, Unlisted: late}}, 4},
+		"no IMAGE level":            {pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, 2},
+		"asked when it drops it":    {pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: time.Minute}}, 1},
+		"a find that fails at once": {pacs.Misbehave{Find: pacs.FindFaults{First: 1, Status: 0xC001}}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+			dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: m.dst})
+			n := harness.New(t, quick())
+			n.AddServer("source", "SRC", src.Addr(), nil)
+			n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Minute))
+			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+			task := n.Task(job.ID)
+			require.Equal(t, engine.Success, job.Status, task.Message)
+			require.Contains(t, task.Message, "Verified by presence.")
+			require.Len(t, dst.Recorder().Log().Finds, m.finds)
+			requireVerified(t, n, task, 12)
+			requireSame(t, src, dst, 12)
+			requireLedger(t, n, 0, 0)
+		})
+	}
+}
+
+// TestPresenceHoldsNothing: between two checks a task waits without a slot, and says why.
+func TestPresenceHoldsNothing(t *testing.T) {
+	study := ct(42, 12)
+	lost := study.Instances()[5].SOPInstanceUID
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Lose: []string{lost}}}})
+	n := harness.New(t, harness.Config{Engine: engine.Config{VerifyPause: 10 * time.Minute}})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Hour))
+	id := n.Transfer("source", "destination", study.StudyInstanceUID).ID
+	n.WaitFor(id, func(j engine.Job) bool { return j.NPending == 1 && j.StartedAt != nil })
+	task := n.Task(id)
+	require.Contains(t, task.WhyWaiting, "all is sent, and DICOM Server destination has yet to show 1 image of 12")
+	require.EqualValues(t, 11, task.Verified)
+	var slots int
+	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM association_slots").Scan(&slots))
+	require.Zero(t, slots)
+	requireLedger(t, n, 12, 1)
+
+	// It goes on in another process: the destination has found what it had lost, and the source is not asked at all.
+	n.Stop(harness.Deadline)
+	finds := len(src.Recorder().Log().Finds)
+	dst.AddStudies(study)
+	_, err := n.Pool.Exec(t.Context(), "UPDATE verifications SET due_at = now()")
+	require.NoError(t, err)
+	n.Start()
+	job := n.Wait(id)
+	require.Equal(t, engine.Success, job.Status, n.Task(id).Message)
+	requireVerified(t, n, n.Task(id), 12)
+	require.Len(t, src.Recorder().Log().Finds, finds)
+	require.Len(t, dst.Recorder().Log().Stores, 12)
+	requireLedger(t, n, 0, 0)
+}
+
+// TestLostAtDestination: what a destination acknowledged and hasn't is named; nothing is sent again, neither by itself nor by a retry, which
+// only asks again.
+func TestLostAtDestination(t *testing.T) {
+	study := ct(43, 12)
+	lost := study.Instances()[5].SOPInstanceUID
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Lose: []string{lost}}}})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Second))
+	id := n.Transfer("source", "destination", study.StudyInstanceUID).ID
+	requireUnverified := func() {
+		job := n.Wait(id)
+		task := n.Task(id)
+		require.Equal(t, engine.Warning, job.Status, task.Message)
+		require.Contains(t, task.Message, "Unverified: of 12 images, 1 image is not known to be at the destination: the destination acknowledged this image, but didn't list it within 1s.")
+		require.EqualValues(t, 12, task.Delivered)
+		require.Zero(t, task.Failures)
+		requireVerified(t, n, task, 11, lost)
+		require.Len(t, dst.Recorder().Log().Stores, 12)
+		require.Len(t, src.Recorder().Log().Sent, 12)
+		requireLedger(t, n, 12, 1)
+	}
+	requireUnverified()
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.RetryJob))
+	requireUnverified()
+
+	dst.AddStudies(study) // found again
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.RetryJob))
+	job := n.Wait(id)
+	require.Equal(t, engine.Success, job.Status, n.Task(id).Message)
+	requireVerified(t, n, n.Task(id), 12)
+	require.Len(t, dst.Recorder().Log().Stores, 12)
+	var conflict *engine.Conflict
+	require.ErrorAs(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.RetryJob), &conflict)
+}
+
+// TestCancelWhileVerifying: within a second, while the destination is being asked; and afterwards it goes on where it was.
+func TestCancelWhileVerifying(t *testing.T) {
+	study := ct(44, 12)
+	hold := pacs.StopAt(pacs.AtFind, 0)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Gate: hold.Gate})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Minute))
+	id := n.Transfer("source", "destination", study.StudyInstanceUID).ID
+	select {
+	case <-hold.Reached():
+	case <-time.After(harness.Deadline):
+		t.Fatal("the destination was not asked")
+	}
+	begin := time.Now()
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.CancelJob))
+	job := n.Wait(id)
+	require.Equal(t, engine.Canceled, job.Status)
+	require.Less(t, time.Since(begin), 10*time.Second) // the order of events; a second in life
+	hold.Release()
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.ResumeJob))
+	job = n.Wait(id)
+	require.Equal(t, engine.Success, job.Status, n.Task(id).Message)
+	requireVerified(t, n, n.Task(id), 12)
+	require.Len(t, dst.Recorder().Log().Stores, 12)
+}
+
+// TestPresencePseudonymized: the destination is asked for the UIDs that were sent, the task speaks of those of the source.
+func TestPresencePseudonymized(t *testing.T) {
+	study := ct(45, 12)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) {
+		s.Supports.StudyRootFind, s.Supports.PatientRootFind = false, true
+		verifiedBy(engine.VerifyPresence, time.Second)(s)
+	})
+	job := n.Wait(n.Create(pseudonymously("source", "destination", study.StudyInstanceUID, "P-0001")).ID)
+	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	requireVerified(t, n, n.Task(job.ID), 12)
+	finds := dst.Recorder().Log().Finds
+	require.Len(t, finds, 1)
+	for _, uid := range uidsOf(study) {
+		require.NotContains(t, fmt.Sprint(finds[0]), uid)
+	}
+
+	sent := dst.Recorder().Log().Stores[4].SOPInstanceUID
+	dst.SetMisbehave(pacs.Misbehave{Find: pacs.FindFaults{Unlisted: []string{sent}}})
+	job = n.Wait(n.Create(pseudonymously("source", "destination", study.StudyInstanceUID, "P-0001")).ID)
+	require.Equal(t, engine.Warning, job.Status)
+	series, err := n.Engine.TaskSeries(t.Context(), n.Admin, n.Task(job.ID).ID)
+	require.NoError(t, err)
+	require.Len(t, series[0].Missing, 1)
+	require.Contains(t, uidsOf(study), series[0].Missing[0].SOPInstanceUID)
+}
+
+// directly lets a source send to the destination by itself.
+func directly(s *engine.NewServer) {
+	s.Supports.StudyRootMove = true
+	s.Retrieve.Direct = map[string]string{"destination": "DST"}
+	s.Retrieve.MovePatience = time.Second
+}
+
+// TestDirect: the source sends straight to the destination; what isn't there afterwards goes through ADIT, and each instance goes once.
+func TestDirect(t *testing.T) {
+	study := ct(46, 12)
+	miss := []string{study.Instances()[2].SOPInstanceUID, study.Instances()[9].SOPInstanceUID}
+	for name, m := range map[string]struct {
+		src     pacs.Misbehave
+		dst     pacs.Misbehave
+		title   string
+		through int // ADIT
+		status  string
+	}{
+		"all":                                  {status: engine.Success},
+		"two are not sent":                     {src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Refuse: miss}}), through: 2, status: engine.Success},
+		"two are sent late":                    {src: move(pacs.MoveFaults{Late: 2}), status: engine.Success},
+		"success, 0 of 0":                      {src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Empty: true}}), through: 12, status: engine.Success},
+		"the destination refuses two, once":    {dst: pacs.Misbehave{Store: pacs.StoreFaults{First: 12, Statuses: map[string]dimse.Status{miss[0]: 0xA700, miss[1]: 0xC000}}}, through: 2, status: engine.Success},
+		"the source doesn't know the AE title": {title: "NOBODY", through: 12, status: engine.Warning},
+		"the connection is lost":               {src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{DropAtObject: 5}}), through: 8, status: engine.Warning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: m.dst})
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: m.src, MoveDestinations: map[string]string{"DST": dst.Addr()}})
+			n := harness.New(t, quick())
+			n.AddServer("destination", "DST", dst.Addr(), nil)
+			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+				directly(s)
+				if m.title != "" {
+					s.Retrieve.Direct["destination"] = m.title
+				}
+			})
+			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+			task := n.Task(job.ID)
+			require.Equal(t, m.status, job.Status, task.Message)
+			require.EqualValues(t, 12, task.Delivered)
+			requireVerified(t, n, task, 12)
+			through, stored := 0, map[string]int{}
+			for _, s := range dst.Recorder().Log().Stores {
+				if s.Status != 0 {
+					continue
+				}
+				if stored[s.SOPInstanceUID]++; s.CallingAE == "ADIT" {
+					through++
+				}
+			}
+			require.Len(t, stored, 12)
+			for uid, times := range stored {
+				require.Equal(t, 1, times, uid)
+			}
+			require.Equal(t, m.through, through, task.Message)
+			requireLedger(t, n, 0, 0)
+		})
+	}
+}
+
+// TestDirectNotWherePseudonymized: what is to be changed goes through ADIT.
+func TestDirectNotWherePseudonymized(t *testing.T) {
+	study := ct(47, 12)
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: map[string]string{"DST": dst.Addr()}})
+	n := harness.New(t, quick())
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	n.AddServer("source", "SRC", src.Addr(), directly)
+	trial := engine.Transfer{Source: "source", Destination: "destination", TrialProtocolID: "T", Studies: []engine.Study{{StudyInstanceUID: study.StudyInstanceUID}}}
+	for _, transfer := range []engine.Transfer{trial, pseudonymously("source", "destination", study.StudyInstanceUID, "P-1")} {
+		job := n.Wait(n.Create(transfer).ID)
+		require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	}
+	require.Empty(t, src.Recorder().Log().Moves)
+	for _, s := range dst.Recorder().Log().Stores {
+		require.Equal(t, "ADIT", s.CallingAE)
+	}
+}
