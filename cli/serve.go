@@ -136,7 +136,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{
-		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: s.cmd.ExcludedModalities,
+		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities),
 	})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
@@ -154,6 +154,16 @@ func (s *server) start(ctx context.Context) error {
 	}
 	serveHTTP()
 	return nil
+}
+
+// modalities gives those of a flag, whose empty value means none.
+func modalities(flag []string) (list []string) {
+	for _, m := range flag {
+		if m = strings.ToUpper(strings.TrimSpace(m)); m != "" {
+			list = append(list, m)
+		}
+	}
+	return list
 }
 
 // openDataDir makes the data directory, locks it for this process, and gives its identity.
