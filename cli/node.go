@@ -47,6 +47,7 @@ type nodeAddServerCmd struct {
 	Issuer              string        `placeholder:"NAME" help:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients."`
 	nodeTLS
 	nodeRetrieve
+	nodeVerify
 }
 
 // nodeTLS are the settings of TLS. The files are read here and sent to the server, which keeps the key encrypted.
@@ -95,6 +96,7 @@ type nodeRetrieve struct {
 	MovePatience         *time.Duration `placeholder:"D" help:"How long to wait for objects later than the end of their C-MOVE (10s)."`
 	OtherAETitles        *string        `name:"other-ae-titles" placeholder:"AET,…" help:"AE titles under which it stores to ADIT, besides its own."`
 	AddressRanges        *string        `placeholder:"RANGE,…" help:"Addresses from which it may call ADIT, as in 10.1.0.0/16 (any)."`
+	Direct               *string        `placeholder:"NAME=AET,…" help:"Destinations to which it sends by itself (C-MOVE) what is not to be changed, and the AE titles under which it knows them; NAME= takes one away."`
 }
 
 // change gives what the flags say, nil if they say nothing.
@@ -109,6 +111,16 @@ func (c *nodeRetrieve) change() (*client.RetrieveChange, error) {
 	if c.MovePatience != nil {
 		seconds := int(*c.MovePatience / time.Second)
 		out.MovePatience = &seconds
+	}
+	if c.Direct != nil {
+		out.Direct = map[string]string{}
+		for _, pair := range *splitList(c.Direct) {
+			name, title, ok := strings.Cut(pair, "=")
+			if !ok {
+				return nil, usage("--direct: %q is not NAME=AET", pair)
+			}
+			out.Direct[name] = title
+		}
 	}
 	if out.Methods = splitList(c.Retrieve); out.Methods != nil {
 		for i, m := range *out.Methods {
@@ -147,8 +159,35 @@ func newRetrieve(c *client.RetrieveChange) client.Retrieve {
 	return client.Retrieve{
 		Methods: value(c.Methods), MoveDestination: value(c.MoveDestination), MoveDestinationPlain: value(c.MoveDestinationPlain),
 		MoveOriginator: value(c.MoveOriginator), MovePatience: value(c.MovePatience), OtherAETitles: value(c.OtherAETitles),
-		AddressRanges: value(c.AddressRanges),
+		AddressRanges: value(c.AddressRanges), Direct: c.Direct,
 	}
+}
+
+// nodeVerify are the settings of verification.
+type nodeVerify struct {
+	Verify         *string        `enum:"none,presence,commitment" placeholder:"HOW" help:"As a destination, it is asked whether it has what it acknowledged: none (default), presence (C-FIND) or commitment (storage commitment)."`
+	VerifyPatience *time.Duration `placeholder:"D" help:"How long what is not verified is asked for again, before it is a warning (10m)."`
+}
+
+// change gives what the flags say, nil if they say nothing.
+func (c *nodeVerify) change() *client.VerifyChange {
+	if *c == (nodeVerify{}) {
+		return nil
+	}
+	out := &client.VerifyChange{Method: c.Verify}
+	if c.VerifyPatience != nil {
+		seconds := int(*c.VerifyPatience / time.Second)
+		out.Patience = &seconds
+	}
+	return out
+}
+
+// newVerify gives the settings of a server that is added.
+func newVerify(c *client.VerifyChange) client.Verify {
+	if c == nil {
+		return client.Verify{}
+	}
+	return client.Verify{Method: value(c.Method), Patience: value(c.Patience)}
 }
 
 func value[T any](p *T) T {
@@ -181,6 +220,7 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 		Name: c.Name, AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, Supports: supports,
 		ResultLimit: c.ResultLimit, IdleTimeout: int(c.IdleTimeout / time.Second), BatchCap: c.BatchCap, InteractiveCap: c.InteractiveCap,
 		AssociationsPerTask: c.AssociationsPerTask, IssuerOfPatientID: c.Issuer, TLS: newTLS(tls), Retrieve: newRetrieve(retrieve),
+		Verify: newVerify(c.nodeVerify.change()),
 	})
 	if err != nil {
 		return err
@@ -217,6 +257,7 @@ type nodeSetCmd struct {
 	Issuer              *string        `placeholder:"NAME" help:"Who gives out its Patient IDs; empty: nobody in particular."`
 	nodeTLS
 	nodeRetrieve
+	nodeVerify
 }
 
 // Run changes the server.
@@ -232,7 +273,7 @@ func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
 	change := client.ServerChange{
 		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
 		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, IssuerOfPatientID: c.Issuer, TLS: tls,
-		Retrieve: retrieve,
+		Retrieve: retrieve, Verify: c.nodeVerify.change(),
 	}
 	if c.IdleTimeout != nil {
 		seconds := int(*c.IdleTimeout / time.Second)

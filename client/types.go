@@ -51,6 +51,13 @@ type ServerSettings struct {
 	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" doc:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients; servers that share patients must name the same, or none."`
 	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
 	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How it is read from, and how it stores to ADIT's receiver by C-MOVE."`
+	Verify              Verify   `json:"verify,omitzero" doc:"How it is asked, as a destination, whether it has what it acknowledged."`
+}
+
+// Verify says how deliveries to a server are verified.
+type Verify struct {
+	Method   string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them."`
+	Patience int    `json:"patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds until what is not verified by then is a warning; 600 by default. Nothing is sent again by itself."`
 }
 
 // Retrieve says how a server is read from, and under which names and from where it stores to ADIT's receiver by C-MOVE.
@@ -62,6 +69,8 @@ type Retrieve struct {
 	MovePatience         int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600" doc:"Seconds to wait for objects that come later than the end of their C-MOVE; 10 by default."`
 	OtherAETitles        []string `json:"other_ae_titles,omitempty" maxItems:"16" doc:"Under which it stores, besides its own."`
 	AddressRanges        []string `json:"address_ranges,omitempty" maxItems:"64" doc:"Addresses from which it may call, as in 10.1.0.0/16; any by default."`
+
+	Direct map[string]string `json:"direct,omitempty" doc:"AE titles under which it knows destinations, by their names in ADIT. To those it sends by C-MOVE itself what nothing is to be changed of; ADIT verifies by C-FIND what has arrived, and fetches the rest."`
 }
 
 // TLS says how associations with a server are secured.
@@ -91,6 +100,13 @@ type ServerChange struct {
 	IssuerOfPatientID   *string         `json:"issuer_of_patient_id,omitempty"`
 	TLS                 *TLSChange      `json:"tls,omitempty"`
 	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
+	Verify              *VerifyChange   `json:"verify,omitempty"`
+}
+
+// VerifyChange changes how deliveries to a server are verified.
+type VerifyChange struct {
+	Method   *string `json:"method,omitempty" enum:"none,presence,commitment"`
+	Patience *int    `json:"patience,omitempty" minimum:"0" maximum:"86400"`
 }
 
 // RetrieveChange changes how a server is read from.
@@ -102,6 +118,8 @@ type RetrieveChange struct {
 	MovePatience         *int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600"`
 	OtherAETitles        *[]string `json:"other_ae_titles,omitempty" maxItems:"16"`
 	AddressRanges        *[]string `json:"address_ranges,omitempty" maxItems:"64"`
+
+	Direct map[string]string `json:"direct,omitempty" doc:"Destinations that are not named stay as they are; an empty AE title takes one away."`
 }
 
 // SupportsChange changes what a server is known to offer.
@@ -324,8 +342,9 @@ type Series struct {
 	SeriesInstanceUID string            `json:"series_instance_uid"`
 	Expected          int               `json:"expected"`
 	Delivered         int               `json:"delivered"`
+	Verified          int               `json:"verified"`
 	Bytes             int64             `json:"bytes"`
-	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged."`
+	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged, and those that are unverified."`
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.

@@ -107,8 +107,9 @@ func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
 		Retrieve: engine.Retrieve{
 			Methods: s.Retrieve.Methods, MoveDestination: s.Retrieve.MoveDestination, MoveDestinationPlain: s.Retrieve.MoveDestinationPlain,
 			MoveOriginator: s.Retrieve.MoveOriginator, MovePatience: time.Duration(s.Retrieve.MovePatience) * time.Second,
-			OtherAETitles: s.Retrieve.OtherAETitles, AddressRanges: s.Retrieve.AddressRanges,
+			OtherAETitles: s.Retrieve.OtherAETitles, AddressRanges: s.Retrieve.AddressRanges, Direct: s.Retrieve.Direct,
 		},
+		Verify: engine.Verify{Method: s.Verify.Method, Patience: time.Duration(s.Verify.Patience) * time.Second},
 	}, nil
 }
 
@@ -121,6 +122,9 @@ func clientSettings(s engine.NewServer) client.ServerSettings {
 		TLS:               client.TLS(s.TLS),
 		Retrieve:          clientRetrieve(s.Retrieve),
 	}
+	if s.Verify.Method != engine.VerifyNone {
+		out.Verify = client.Verify{Method: s.Verify.Method, Patience: int(s.Verify.Patience / time.Second)}
+	}
 	if out.TLS.Key = ""; out.TLS == (client.TLS{Profile: engine.ProfileBCP195RFC9325, Verify: engine.VerifyName}) {
 		out.TLS = client.TLS{} // nothing but defaults
 	}
@@ -131,7 +135,7 @@ func clientSettings(s engine.NewServer) client.ServerSettings {
 func clientRetrieve(r engine.Retrieve) client.Retrieve {
 	out := client.Retrieve{
 		MoveDestination: r.MoveDestination, MoveDestinationPlain: r.MoveDestinationPlain, MoveOriginator: r.MoveOriginator,
-		Methods: r.Methods, OtherAETitles: r.OtherAETitles, AddressRanges: r.AddressRanges,
+		Methods: r.Methods, OtherAETitles: r.OtherAETitles, AddressRanges: r.AddressRanges, Direct: r.Direct,
 	}
 	for _, list := range []*[]string{&out.Methods, &out.OtherAETitles, &out.AddressRanges} {
 		if len(*list) == 0 {

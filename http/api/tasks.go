@@ -125,7 +125,7 @@ func clientTask(t engine.Task) client.Task {
 
 func clientSeries(s engine.Series) client.Series {
 	out := client.Series{
-		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected, Delivered: s.Delivered, Bytes: s.Bytes,
+		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected, Delivered: s.Delivered, Verified: s.Verified, Bytes: s.Bytes,
 		Missing: make([]client.MissingInstance, 0, len(s.Missing)),
 	}
 	for _, m := range s.Missing {

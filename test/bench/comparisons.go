@@ -53,7 +53,7 @@ type comparison struct {
 	prepare      func(b *bench, in *room) (ours, theirs side, err error)
 }
 
-var comparisons = []comparison{
+var comparisons = append([]comparison{
 	{
 		name: "scu", what: "Sending CT (536 kB) to `storescp --ignore`",
 		ours: "`adit store`", theirs: "`storescu`",
@@ -138,7 +138,7 @@ var comparisons = []comparison{
 		},
 		prepare: deidInNode,
 	},
-}
+}, moved...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {

@@ -60,7 +60,10 @@ func (b *bench) store(to *server, dirs ...string) program {
 }
 
 // qrSCP starts DCMTK's dcmqrscp with the studies of a set.
-func (r *room) qrSCP(s set) (*server, error) {
+func (r *room) qrSCP(s set) (*server, error) { return r.qrSCPTo(s, nil) }
+
+// qrSCPTo is qrSCP with C-MOVE destinations, by AE title with their ports.
+func (r *room) qrSCPTo(s set, destinations map[string]string) (*server, error) {
 	index := filepath.Join(r.dir, "index")
 	if err := os.Mkdir(index, 0o700); err != nil {
 		return nil, err
@@ -80,16 +83,15 @@ func (r *room) qrSCP(s set) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	hosts := []string{"HostTable BEGIN"}
+	for title, port := range destinations {
+		hosts = append(hosts, fmt.Sprintf("h%s = (%s, %s, %s)", strings.ToLower(title), title, loopback, port))
+	}
 	config := filepath.Join(r.dir, "dcmqrscp.cfg")
-	err = os.WriteFile(config, []byte(strings.Join([]string{
-		"NetworkTCPPort = " + port,
-		"MaxPDUSize = " + maxPDU,
-		"MaxAssociations = 16",
-		"HostTable BEGIN", "HostTable END",
-		"VendorTable BEGIN", "VendorTable END",
-		"AETable BEGIN", "QRSCP " + index + " RW (1000, 1024mb) ANY", "AETable END", "",
-	}, "\n")), 0o600)
-	if err != nil {
+	lines := slices.Concat([]string{"NetworkTCPPort = " + port, "MaxPDUSize = " + maxPDU, "MaxAssociations = 16"}, hosts, []string{
+		"HostTable END", "VendorTable BEGIN", "VendorTable END", "AETable BEGIN", "QRSCP " + index + " RW (1000, 1024mb) ANY", "AETable END", "",
+	})
+	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		return nil, err
 	}
 	return r.listening(program{noDelay, "dcmqrscp", []string{"-c", config}}, port)
@@ -184,8 +186,13 @@ var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
 
 // serve starts adit serve. Its high-water mark is noted when the room is left.
 func (b *bench) serve(r *room, name string) (*aditServer, error) {
+	return b.serveReceiving(r, name, "")
+}
+
+// serveReceiving is serve with a receiver that listens at an address.
+func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, error) {
 	dir := filepath.Join(r.dir, "data")
-	p := program{nil, b.adit, []string{"serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", ""}}
+	p := program{nil, b.adit, []string{"serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", receiver}}
 	if b.profile != "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -226,12 +233,17 @@ func (a *aditServer) add(ctx context.Context, name, aeTitle string, s *server) e
 // transfer moves the set's study from "source" to "destination", and tells how long that took, from the making of the job
 // to its end, and what ADIT and its PostgreSQL spent on it.
 func (a *aditServer) transfer(ctx context.Context, s set) (sample, error) {
+	return a.transferAs(ctx, s, client.NewStudy{StudyInstanceUID: s.study})
+}
+
+// transferAs is transfer of the set's study as it is named.
+func (a *aditServer) transferAs(ctx context.Context, s set, study client.NewStudy) (sample, error) {
 	before, err := spent(a.pid)
 	if err != nil {
 		return sample{}, err
 	}
 	job, err := a.CreateJob(ctx, client.NewJob{
-		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: []client.NewStudy{{StudyInstanceUID: s.study}},
+		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: []client.NewStudy{study},
 	}, "")
 	if err != nil {
 		return sample{}, err
