@@ -115,6 +115,11 @@ func (r row) values(tag dict.Tag) []string {
 
 // rows gives the entities of a level that match, in order. It holds the archive while it looks.
 func (a *archive) rows(l level, matches func(r row, at level) bool) []row {
+	return a.rowsOf(l, nil, matches)
+}
+
+// rowsOf is rows, of no other objects than those named; nil: of all. The row of an object takes much longer to make than to leave out.
+func (a *archive) rowsOf(l level, objects map[string]bool, matches func(r row, at level) bool) []row {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
 	if l == patientLevel {
@@ -130,13 +135,13 @@ func (a *archive) rows(l level, matches func(r row, at level) bool) []row {
 			list = append(list, r)
 			continue
 		}
-		list = append(list, st.rows(a.aeTitle, l, matches)...)
+		list = append(list, st.rows(a.aeTitle, l, objects, matches)...)
 	}
 	return list
 }
 
 // rows gives the matching series, or objects, of a study.
-func (st *study) rows(aeTitle string, l level, matches func(r row, at level) bool) []row {
+func (st *study) rows(aeTitle string, l level, objects map[string]bool, matches func(r row, at level) bool) []row {
 	var list []row
 	for _, se := range st.series {
 		r := se.row(aeTitle)
@@ -148,6 +153,9 @@ func (st *study) rows(aeTitle string, l level, matches func(r row, at level) boo
 			continue
 		}
 		for _, o := range se.objects {
+			if objects != nil && !objects[o.sopInstanceUID] {
+				continue
+			}
 			if r := o.row(aeTitle); matches(r, imageLevel) {
 				list = append(list, r)
 			}

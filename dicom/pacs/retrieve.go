@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
@@ -58,7 +59,14 @@ func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*ob
 		return nil, dimse.Success
 	}
 	var objects []*object
-	for _, r := range g.p.archive.rows(imageLevel, rq.selects) {
+	var named map[string]bool
+	if uids := identifier.Strings(dict.SOPInstanceUID); rq.level == imageLevel && len(uids) > 0 {
+		named = make(map[string]bool, len(uids))
+		for _, uid := range uids {
+			named[uid] = true
+		}
+	}
+	for _, r := range g.p.archive.rowsOf(imageLevel, named, rq.selects) {
 		objects = append(objects, r.object)
 	}
 	if g.f.OutOfOrder {

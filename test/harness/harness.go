@@ -72,6 +72,9 @@ func New(t testing.TB, cfg Config) *Node {
 	if cfg.Engine.WaitPauses == nil {
 		cfg.Engine.WaitPauses = []time.Duration{50 * time.Millisecond}
 	}
+	if cfg.Engine.ProbePause == 0 {
+		cfg.Engine.ProbePause = 50 * time.Millisecond
+	}
 	if cfg.Lease == 0 {
 		cfg.Lease = 2 * time.Second
 	}
