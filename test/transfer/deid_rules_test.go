@@ -499,6 +499,10 @@ func TestExcludedModalities(t *testing.T) {
 		require.Contains(t, name, "-CT/", "the folder tells what was sent")
 	}
 
+	require.NoError(t, w.Engine.ActOnJob(t.Context(), w.Admin, job.ID, engine.RestartJob))
+	w.require(w.Wait(job.ID), engine.Success)
+	require.Equal(t, 3, w.report(task).Instances, "a restart counts anew")
+
 	job = w.send(reports.StudyInstanceUID, nil)
 	w.require(job, engine.Warning, "Nothing is left to be sent", "Series of modality SR left out (2 images).")
 	require.Empty(t, w.sent(job))
