@@ -368,7 +368,7 @@ const (
 	VerifyJob   JobAction = "verify"   // Unverified; staff only
 	CancelJob   JobAction = "cancel"   // Pending, In Progress
 	ResumeJob   JobAction = "resume"   // Canceled
-	RetryJob    JobAction = "retry"    // Failure; only the failed tasks
+	RetryJob    JobAction = "retry"    // Failure, Warning; only what failed, and what is unverified
 	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff only; all tasks
 	PauseJob    JobAction = "pause"    // Pending, In Progress
 	ContinueJob JobAction = "continue" // paused

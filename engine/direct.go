@@ -14,13 +14,16 @@ import (
 )
 
 // directTitle gives the AE title under which the source sends to the destination by itself; none where that is not set up, where something
-// is to be changed on the way, or where nobody could tell afterwards what has arrived.
+// is to be changed on the way, where nobody could tell afterwards what has arrived, or where a rate is to be kept to.
 func (r *run) directTitle() string {
 	if r.dst.Server == nil || r.deid != nil || r.inv == nil {
 		return ""
 	}
 	src, dst := r.src.Server, r.dst.Server
 	if !src.StudyRootMove && !src.PatientRootMove || !dst.StudyRootFind && !dst.PatientRootFind || !dst.FindImages {
+		return ""
+	}
+	if r.e.paces.server(r.src.ID).limited() || r.e.paces.server(r.dst.ID).limited() {
 		return ""
 	}
 	for _, s := range r.inv.series {
@@ -45,6 +48,7 @@ func (r *run) moveDirectly(ctx context.Context) error {
 	if title == "" {
 		return nil
 	}
+	r.mustVerify = true
 	for _, s := range r.inv.series {
 		select {
 		case <-r.park:

@@ -57,6 +57,7 @@ type run struct {
 	verification *verification   // all that is left to do; nil: there is more
 	seen         map[string]bool // instances that the destination was seen to have, by source SOP Instance UID
 	direct       int             // of them, those that the source sent there by itself
+	mustVerify   bool            // whatever the destination's settings say
 
 	queue   chan *parcel
 	workers sync.WaitGroup

@@ -62,7 +62,7 @@ func (r *run) openVerification(ctx context.Context) error {
 // verify begins to verify what was delivered, if the destination's settings want it, and checks a first time. From here on nothing is sent.
 // The ledger must be closed.
 func (r *run) verify(ctx context.Context) error {
-	if r.dst.Server == nil || r.dst.Verify.Method == VerifyNone && r.directTitle() == "" || len(r.delivered) == 0 {
+	if r.dst.Server == nil || r.dst.Verify.Method == VerifyNone && !r.mustVerify || len(r.delivered) == 0 {
 		return nil
 	}
 	o := Outcome{series: r.summary()}

@@ -56,7 +56,7 @@ func (a *API) registerJobs() {
 		{engine.VerifyJob, "Verify an unverified job (staff)"},
 		{engine.CancelJob, "Cancel a pending or running job"},
 		{engine.ResumeJob, "Go on with a canceled job"},
-		{engine.RetryJob, "Try the failed tasks of a failed job again"},
+		{engine.RetryJob, "Try the failed tasks of a job again, and verify again what is unverified"},
 		{engine.RestartJob, "Do all tasks of an ended job again (staff)"},
 		{engine.PauseJob, "Start no more tasks of a job for now"},
 		{engine.ContinueJob, "Go on with a paused job"},

@@ -119,6 +119,36 @@ func TestPresenceHoldsNothing(t *testing.T) {
 	requireLedger(t, n, 0, 0)
 }
 
+// TestRestartWhileVerifying: the node is stopped while the destination is being asked, and another run asks again, without a word to the
+// source.
+func TestRestartWhileVerifying(t *testing.T) {
+	study := ct(48, 12)
+	hold := pacs.StopAt(pacs.AtFind, 0)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Gate: hold.Gate})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Minute))
+	id := n.Transfer("source", "destination", study.StudyInstanceUID).ID
+	select {
+	case <-hold.Reached():
+	case <-time.After(harness.Deadline):
+		t.Fatal("the destination was not asked")
+	}
+	n.Stop(0)
+	require.Equal(t, engine.Pending, n.Task(id).Status)
+	requireLedger(t, n, 12, 1)
+	asked := len(src.Recorder().Log().Finds)
+	hold.Release()
+	n.Start()
+	job := n.Wait(id)
+	require.Equal(t, engine.Success, job.Status, n.Task(id).Message)
+	requireVerified(t, n, n.Task(id), 12)
+	require.Len(t, src.Recorder().Log().Finds, asked)
+	require.Len(t, dst.Recorder().Log().Stores, 12)
+	requireLedger(t, n, 0, 0)
+}
+
 // TestLostAtDestination: what a destination acknowledged and hasn't is named; nothing is sent again, neither by itself nor by a retry, which
 // only asks again.
 func TestLostAtDestination(t *testing.T) {
