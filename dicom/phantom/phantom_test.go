@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -131,7 +130,7 @@ func TestValidator(t *testing.T) {
 	}
 	for _, path := range paths {
 		out, err := exec.Command("dciodvfy", path).CombinedOutput()
-		require.False(t, errors.Is(err, exec.ErrNotFound), "install dicom3tools: %v", err) // its exit code says nothing
+		require.NotErrorIs(t, err, exec.ErrNotFound, "install dicom3tools: %v", err) // its exit code says nothing
 		require.NotEmpty(t, out)
 		for line := range strings.Lines(string(out)) {
 			require.False(t, strings.HasPrefix(line, "Error"), "%s: %s", path, out)
