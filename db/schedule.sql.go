@@ -18,7 +18,8 @@ SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS
                                  AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
         + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o
            WHERE o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
-             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead
+             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead,
+       EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.id = $1
@@ -27,13 +28,14 @@ WHERE t.id = $1
 type AheadOfRow struct {
 	WaitSeconds float64
 	Ahead       int64
+	Verifying   bool
 }
 
 // AheadOf counts the pending tasks of the same owner that come before a task, up to 1000 of its own job.
 func (q *Queries) AheadOf(ctx context.Context, id int64) (AheadOfRow, error) {
 	row := q.db.QueryRow(ctx, aheadOf, id)
 	var i AheadOfRow
-	err := row.Scan(&i.WaitSeconds, &i.Ahead)
+	err := row.Scan(&i.WaitSeconds, &i.Ahead, &i.Verifying)
 	return i, err
 }
 
@@ -190,6 +192,29 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 		arg.OfInteractiveCap,
 		arg.OfStudiesPerMinute,
 		arg.OfMbPerSecond,
+	)
+	return err
+}
+
+const putRules = `-- name: PutRules :exec
+UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5 WHERE id = $1
+`
+
+type PutRulesParams struct {
+	ID                int64
+	MaxPdu            int32
+	MinStudyAgeS      int32
+	OfflinePatienceS  int32
+	RefusedSopClasses []string
+}
+
+func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
+	_, err := q.db.Exec(ctx, putRules,
+		arg.ID,
+		arg.MaxPdu,
+		arg.MinStudyAgeS,
+		arg.OfflinePatienceS,
+		arg.RefusedSopClasses,
 	)
 	return err
 }

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 			retry = row.WaitingReason + "; " + retry
 		}
 		reasons = append(reasons, retry)
+	}
+	if ahead.Verifying { // the source is not needed any more
+		servers = slices.DeleteFunc(servers, func(s db.WhatKeepsRow) bool { return s.Name != job.Destination })
 	}
 	for _, s := range servers {
 		reasons = append(reasons, serverKeeps(s)...)

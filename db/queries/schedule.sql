@@ -126,7 +126,8 @@ SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS
                                  AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
         + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o
            WHERE o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
-             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead
+             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead,
+       EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
 WHERE t.id = $1;
@@ -134,3 +135,6 @@ WHERE t.id = $1;
 -- name: SlotsInUse :one
 SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
 FROM association_slots WHERE server_id = $1;
+
+-- name: PutRules :exec
+UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5 WHERE id = $1;

@@ -98,6 +98,8 @@ func TestPresenceHoldsNothing(t *testing.T) {
 	n.WaitFor(id, func(j engine.Job) bool { return j.NPending == 1 && j.StartedAt != nil })
 	task := n.Task(id)
 	require.Contains(t, task.WhyWaiting, "all is sent, and DICOM Server destination has yet to show 1 image of 12")
+	require.NoError(t, n.Engine.PauseServer(t.Context(), n.Admin, "source", true))
+	require.NotContains(t, n.Task(id).WhyWaiting, "source", "which is not needed any more")
 	require.EqualValues(t, 11, task.Verified)
 	var slots int
 	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM association_slots").Scan(&slots))
