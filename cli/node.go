@@ -48,6 +48,7 @@ type nodeAddServerCmd struct {
 	nodeTLS
 	nodeRetrieve
 	nodeVerify
+	nodeRules
 }
 
 // nodeTLS are the settings of TLS. The files are read here and sent to the server, which keeps the key encrypted.
@@ -190,6 +191,42 @@ func newVerify(c *client.VerifyChange) client.Verify {
 	return client.Verify{Method: value(c.Method), Patience: value(c.Patience)}
 }
 
+// nodeRules are what a server is asked and spared of at all hours.
+type nodeRules struct {
+	MaxPDU            *int           `name:"max-pdu" placeholder:"BYTES" help:"Largest PDU that ADIT announces there, 16384 to 1048576 (1048564)."`
+	MinStudyAge       *time.Duration `placeholder:"D" help:"As a source, its studies are not read before this age, counted from their date and time (0)."`
+	OfflinePatience   *time.Duration `placeholder:"D" help:"Patience with studies that are offline or nearline (15m)."`
+	RefusedSOPClasses *string        `name:"refused-sop-classes" placeholder:"UID,…" help:"SOP classes that it never takes, as a destination: left out and noted (none)."`
+}
+
+// change gives what the flags say, nil if they say nothing.
+func (c *nodeRules) change() *client.RulesChange {
+	if *c == (nodeRules{}) {
+		return nil
+	}
+	return &client.RulesChange{
+		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
+	}
+}
+
+func seconds(d *time.Duration) *int {
+	if d == nil {
+		return nil
+	}
+	n := int(*d / time.Second)
+	return &n
+}
+
+// newRules gives the settings of a server that is added.
+func newRules(c *client.RulesChange) client.Rules {
+	if c == nil {
+		return client.Rules{}
+	}
+	return client.Rules{
+		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
+	}
+}
+
 func value[T any](p *T) T {
 	if p == nil {
 		var zero T
@@ -220,7 +257,7 @@ func (c *nodeAddServerCmd) Run(ctx context.Context, io streams) error {
 		Name: c.Name, AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, Supports: supports,
 		ResultLimit: c.ResultLimit, IdleTimeout: int(c.IdleTimeout / time.Second), BatchCap: c.BatchCap, InteractiveCap: c.InteractiveCap,
 		AssociationsPerTask: c.AssociationsPerTask, IssuerOfPatientID: c.Issuer, TLS: newTLS(tls), Retrieve: newRetrieve(retrieve),
-		Verify: newVerify(c.nodeVerify.change()),
+		Verify: newVerify(c.nodeVerify.change()), Rules: newRules(c.nodeRules.change()),
 	})
 	if err != nil {
 		return err
@@ -258,6 +295,7 @@ type nodeSetCmd struct {
 	nodeTLS
 	nodeRetrieve
 	nodeVerify
+	nodeRules
 }
 
 // Run changes the server.
@@ -273,7 +311,7 @@ func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
 	change := client.ServerChange{
 		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
 		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, IssuerOfPatientID: c.Issuer, TLS: tls,
-		Retrieve: retrieve, Verify: c.nodeVerify.change(),
+		Retrieve: retrieve, Verify: c.nodeVerify.change(), Rules: c.nodeRules.change(),
 	}
 	if c.IdleTimeout != nil {
 		seconds := int(*c.IdleTimeout / time.Second)

@@ -71,6 +71,22 @@ type JobChange struct {
 	Priority       *int  `json:"priority,omitempty" minimum:"1" maximum:"8" doc:"8 comes first; staff only."`
 }
 
+// Rules are what a server is asked and spared of at all hours.
+type Rules struct {
+	MaxPDU            int      `json:"max_pdu,omitempty" minimum:"0" maximum:"1048576" doc:"Bytes of a PDU that ADIT announces there, 16384 to 1048576; 1048564 by default."`
+	MinStudyAge       int      `json:"min_study_age,omitempty" minimum:"0" maximum:"31536000" doc:"Seconds from the date and time of a study, before which it is not read."`
+	OfflinePatience   int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds of patience with studies that are offline or nearline; 900 by default."`
+	RefusedSOPClasses []string `json:"refused_sop_classes,omitempty" maxItems:"100" doc:"SOP classes that it never takes, as a destination: left out and noted."`
+}
+
+// RulesChange changes them: nil fields stay as they are.
+type RulesChange struct {
+	MaxPDU            *int      `json:"max_pdu,omitempty" minimum:"0" maximum:"1048576"`
+	MinStudyAge       *int      `json:"min_study_age,omitempty" minimum:"0" maximum:"31536000"`
+	OfflinePatience   *int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400"`
+	RefusedSOPClasses *[]string `json:"refused_sop_classes,omitempty" maxItems:"100"`
+}
+
 // Schedule gives a server's schedule.
 func (c *Client) Schedule(ctx context.Context, server string) (ServerSchedule, error) {
 	var s ServerSchedule

@@ -51,6 +51,7 @@ type ServerSettings struct {
 	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" doc:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients; servers that share patients must name the same, or none."`
 	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
 	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How it is read from, and how it stores to ADIT's receiver by C-MOVE."`
+	Rules               Rules    `json:"rules,omitzero" doc:"What it is asked and spared of at all hours."`
 	Verify              Verify   `json:"verify,omitzero" doc:"How it is asked, as a destination, whether it has what it acknowledged."`
 }
 
@@ -101,6 +102,7 @@ type ServerChange struct {
 	TLS                 *TLSChange      `json:"tls,omitempty"`
 	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
 	Verify              *VerifyChange   `json:"verify,omitempty"`
+	Rules               *RulesChange    `json:"rules,omitempty"`
 }
 
 // VerifyChange changes how deliveries to a server are verified.

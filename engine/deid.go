@@ -265,6 +265,10 @@ func (r *run) noteLeftOut() (notes []string) {
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
+		if reason == classNeverTaken {
+			notes = append(notes, fmt.Sprintf("%s left out: %s.", images(counts[reason]), reason))
+			continue
+		}
 		notes = append(notes, fmt.Sprintf("%s left out by the profile (%s).", images(counts[reason]), reason))
 	}
 	if r.inv != nil {

@@ -54,6 +54,7 @@ type NewServer struct {
 	TLS               TLS
 	Retrieve          Retrieve
 	Verify            Verify
+	Rules             Rules
 }
 
 // Supports are the services that a server offers.
@@ -103,7 +104,7 @@ func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (
 		if err = e.putTLS(ctx, q, id, s.TLS, nil); err != nil {
 			return err
 		}
-		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id), s.putVerify(ctx, q, id)); err != nil {
+		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id), s.putVerify(ctx, q, id), s.putRules(ctx, q, id)); err != nil {
 			return err
 		}
 		return grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store)
@@ -135,6 +136,7 @@ func (s *NewServer) validate() error {
 		{validText(s.IssuerOfPatientID), "issuer_of_patient_id", textReason},
 	}
 	checks = append(append(checks, s.Retrieve.checks()...), s.Verify.checks(s.Supports)...)
+	checks = append(checks, s.Rules.checks()...)
 	for _, c := range checks {
 		if !c.ok {
 			return &Invalid{c.field, c.reason}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -32,7 +33,8 @@ const (
 type fault struct {
 	policy policy
 	err    error
-	full   bool // a server is out of resources
+	full   bool          // a server is out of resources
+	wait   time.Duration // how long, if it says so itself
 }
 
 func (f *fault) Error() string { return f.err.Error() }

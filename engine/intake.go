@@ -69,6 +69,10 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 		return dimse.DataSetMismatch
 	}
 	series := in.seriesOf(o, obj.Header())
+	if r.ruledOutOnArrival(o.SOPInstanceUID, o.SOPClassUID, series) {
+		_ = obj.Close()
+		return dimse.Success
+	}
 	report, decided, err := r.deidentify(o.SOPInstanceUID, series, obj)
 	if err != nil {
 		_ = obj.Close()

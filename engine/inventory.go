@@ -79,6 +79,9 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 		modalities: slices.DeleteFunc(study.Strings(dict.ModalitiesInStudy), r.omits),
 		counted:    count(study, dict.NumberOfStudyRelatedInstances),
 	}
+	if err := r.checkStudy(ctx, study); err != nil {
+		return nil, err
+	}
 	if err := r.listSeries(ctx, inv); err != nil {
 		return nil, err
 	}
@@ -115,7 +118,7 @@ var errNoStudy = errors.New("no such study")
 
 // oneStudy gives the study, or errNoStudy.
 func (r *run) oneStudy(ctx context.Context, patientID string) (*stream.DataSet, error) {
-	id := levelQuery("STUDY", studyKeys)
+	id := levelQuery("STUDY", append(slices.Clone(studyKeys), dict.InstanceAvailability, dict.TimezoneOffsetFromUTC))
 	id.Set(dict.StudyInstanceUID, r.task.StudyInstanceUid)
 	setKey(id, dict.PatientID, patientID)
 	var found []*stream.DataSet

@@ -60,6 +60,9 @@ func (r *run) judgeError(o *Outcome, err error) {
 		o.Status, o.WaitingReason, o.waited = Pending, strings.TrimSuffix(err.Error(), "."), true
 		pauses := r.e.cfg.WaitPauses
 		o.Wait = pauses[min(int(r.task.Waits), len(pauses)-1)]
+		if own, ok := errors.AsType[*fault](err); ok && own.wait > 0 {
+			o.Wait = own.wait
+		}
 		o.down = r.downOf(err)
 	default:
 		r.countFailure(o, sentence(err))

@@ -115,6 +115,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err := r.openDeid(ctx); err != nil {
 		return err
 	}
+	r.ruleOut()
 	r.countExpected()
 	if err := r.moveDirectly(ctx); err != nil {
 		return err
@@ -317,6 +318,7 @@ func (r *run) move(ctx context.Context) error {
 		if !more {
 			break
 		}
+		r.ruleOut()
 		r.countExpected()
 		if r.delivery != nil {
 			r.delivery.index()
@@ -351,6 +353,7 @@ func (r *run) proposals() map[string][]string {
 		}
 		held[class] = append(slices.Clone(syntaxes), held[class]...)
 	}
+	classes = slices.DeleteFunc(classes, r.neverTakes)
 	return proposals(classes, held)
 }
 

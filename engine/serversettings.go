@@ -29,6 +29,7 @@ func (n DICOMNode) Settings() NewServer {
 		IssuerOfPatientID: s.IssuerOfPatientID,
 		Retrieve:          retrieve,
 		Verify:            n.Verify,
+		Rules:             RulesOf(s),
 		TLS: TLS{
 			Use: s.Tls, Profile: s.TlsProfile, Verify: s.TlsVerify, Authorities: s.TlsAuthorities, Certificate: s.TlsCertificate,
 			ServerName: s.TlsServerName,
@@ -67,7 +68,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := s.validate(); err != nil {
 			return err
 		}
-		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID)); err != nil {
+		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID)); err != nil {
 			return err
 		}
 		if s.TLS.Certificate != row.TlsCertificate {

@@ -170,3 +170,25 @@ func (a *API) setWorkers(ctx context.Context, user people.User, in *struct {
 	}
 	return a.getWorkers(ctx, user, &in.WorkerNode)
 }
+
+func engineRules(r client.Rules) engine.Rules {
+	return engine.Rules{
+		MaxPDU: r.MaxPDU, MinStudyAge: time.Duration(r.MinStudyAge) * time.Second, OfflinePatience: time.Duration(r.OfflinePatience) * time.Second,
+		RefusedSOPClasses: r.RefusedSOPClasses,
+	}
+}
+
+// clientRules leaves out what is as it is by default.
+func clientRules(r engine.Rules) client.Rules {
+	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second)}
+	if r.MaxPDU != engine.DefaultMaxPDU {
+		out.MaxPDU = r.MaxPDU
+	}
+	if r.OfflinePatience != engine.DefaultOfflinePatience {
+		out.OfflinePatience = int(r.OfflinePatience / time.Second)
+	}
+	if len(r.RefusedSOPClasses) > 0 {
+		out.RefusedSOPClasses = r.RefusedSOPClasses
+	}
+	return out
+}

@@ -109,6 +109,7 @@ func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
 			MoveOriginator: s.Retrieve.MoveOriginator, MovePatience: time.Duration(s.Retrieve.MovePatience) * time.Second,
 			OtherAETitles: s.Retrieve.OtherAETitles, AddressRanges: s.Retrieve.AddressRanges, Direct: s.Retrieve.Direct,
 		},
+		Rules:  engineRules(s.Rules),
 		Verify: engine.Verify{Method: s.Verify.Method, Patience: time.Duration(s.Verify.Patience) * time.Second},
 	}, nil
 }
@@ -122,6 +123,7 @@ func clientSettings(s engine.NewServer) client.ServerSettings {
 		TLS:               client.TLS(s.TLS),
 		Retrieve:          clientRetrieve(s.Retrieve),
 	}
+	out.Rules = clientRules(s.Rules)
 	if s.Verify.Method != engine.VerifyNone {
 		out.Verify = client.Verify{Method: s.Verify.Method, Patience: int(s.Verify.Patience / time.Second)}
 	}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// Rules are what a server is asked and spared of at all hours. Zero numbers take the defaults.
+type Rules struct {
+	MaxPDU            int           // bytes of a PDU that we announce there, 16 KiB to 1 MiB; 1,048,564 by default
+	MinStudyAge       time.Duration // a study is not read before, counted from its date and time
+	OfflinePatience   time.Duration // with studies that are offline or nearline; 15 min by default
+	RefusedSOPClasses []string      // that it never takes, as a destination: left out and noted
+}
+
+// Defaults of a server that names no other.
+const (
+	DefaultMaxPDU          = 1_048_564
+	DefaultOfflinePatience = 15 * time.Minute
+
+	maxStudyAge       = 365 * 24 * time.Hour
+	maxRefusedClasses = 100
+)
+
+// RulesOf gives these settings of a server that is there.
+func RulesOf(s *db.Server) Rules {
+	return Rules{
+		MaxPDU: int(s.MaxPdu), MinStudyAge: time.Duration(s.MinStudyAgeS) * time.Second, OfflinePatience: time.Duration(s.OfflinePatienceS) * time.Second,
+		RefusedSOPClasses: s.RefusedSopClasses,
+	}
+}
+
+func (r Rules) checks() []check {
+	notUID := func(uid string) bool { return !validUID(uid) }
+	return []check{
+		{r.MaxPDU == 0 || r.MaxPDU >= 16<<10 && r.MaxPDU <= 1<<20, "rules.max_pdu", "must be between 16384 and 1048576 bytes"},
+		{r.MinStudyAge >= 0 && r.MinStudyAge <= maxStudyAge, "rules.min_study_age", "must be between 0 and a year"},
+		{r.OfflinePatience >= 0 && r.OfflinePatience <= 24*time.Hour, "rules.offline_patience", "must be between one second and a day"},
+		{
+			len(r.RefusedSOPClasses) <= maxRefusedClasses && !slices.ContainsFunc(r.RefusedSOPClasses, notUID), "rules.refused_sop_classes",
+			"give SOP Class UIDs, at most 100",
+		},
+	}
+}
+
+// putRules writes them.
+func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error {
+	return q.PutRules(ctx, db.PutRulesParams{
+		ID: id, MaxPdu: int32(orDefault(s.Rules.MaxPDU, DefaultMaxPDU)), MinStudyAgeS: int32(s.Rules.MinStudyAge / time.Second),
+		OfflinePatienceS:  int32(max(1, orDefault(s.Rules.OfflinePatience, DefaultOfflinePatience)/time.Second)),
+		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...),
+	})
+}
+
+// Values of Instance Availability (PS3.3 C.4.23.1.1).
+const (
+	offline  = "OFFLINE"
+	nearline = "NEARLINE"
+)
+
+// checkStudy tells whether a study has to be waited for: it is too young, or offline. A nearline one is retrieved with more patience.
+func (r *run) checkStudy(ctx context.Context, study *stream.DataSet) error {
+	patience := time.Duration(r.src.Server.OfflinePatienceS) * time.Second
+	switch study.String(dict.InstanceAvailability) {
+	case offline:
+		return waitFor(patience, "the study is offline at DICOM Server %s; have it brought back there, or wait", r.src.Name)
+	case nearline:
+		r.source.peer.IdleTimeout = max(r.source.peer.IdleTimeout, patience)
+	}
+	age := time.Duration(r.src.Server.MinStudyAgeS) * time.Second
+	taken, known := studyTime(study)
+	if age == 0 || !known {
+		return nil
+	}
+	now, err := r.e.q.ScheduleNow(ctx)
+	if err != nil {
+		return err
+	}
+	if left := taken.Add(age).Sub(now); left > 0 {
+		return waitFor(left, "the study is too young: DICOM Server %s lets it be read %s after its date and time", r.src.Name, age)
+	}
+	return nil
+}
+
+// studyTime gives the date and time of a study (PS3.3 C.7.2.1), which are local ones unless the server names an offset (PS3.3 C.12.1).
+func studyTime(study *stream.DataSet) (time.Time, bool) {
+	loc := time.Local
+	if offset, err := time.Parse("-0700", study.String(dict.TimezoneOffsetFromUTC)); err == nil {
+		loc = offset.Location()
+	}
+	clock, _, _ := strings.Cut(study.String(dict.StudyTime), ".")
+	text := study.String(dict.StudyDate) + clock + "000000"[min(len(clock), 6):]
+	t, err := time.ParseInLocation("20060102150405", text, loc)
+	return t, err == nil
+}
+
+// waitFor makes the task wait so long, without an attempt counted.
+func waitFor(d time.Duration, format string, args ...any) error {
+	return &fault{policy: policyWait, err: fmt.Errorf(format, args...), wait: d}
+}
+
+// classNeverTaken is the reason of what a rule of the destination leaves out.
+const classNeverTaken deid.Reason = "a SOP class that the destination never takes"
+
+// neverTakes tells whether a rule of the destination leaves a SOP class out.
+func (r *run) neverTakes(class string) bool {
+	return r.dst.Server != nil && slices.Contains(r.dst.Server.RefusedSopClasses, class)
+}
+
+// ruleOut takes down what the source lists and the destination never takes.
+func (r *run) ruleOut() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range r.inv.series {
+		for uid, i := range s.instances {
+			if r.neverTakes(i.class) {
+				r.leftOut[uid] = leftOut{UID: uid, Reason: classNeverTaken, series: s.uid}
+			}
+		}
+	}
+}
+
+// ruledOutOnArrival tells whether an object that has come is left out by a rule, and takes that down.
+func (r *run) ruledOutOnArrival(uid, class, series string) bool {
+	if !r.neverTakes(class) {
+		return false
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.land(uid)
+	if _, known := r.leftOut[uid]; !known {
+		r.leftOut[uid] = leftOut{UID: uid, Reason: classNeverTaken, series: series}
+		r.progress.Expected.Add(-1)
+	}
+	return true
+}
