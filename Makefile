@@ -52,6 +52,7 @@ bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only sc
 	@$(MAKE) --no-print-directory build wasm
 	$(GO) build -trimpath -o bin/bench ./test/bench
 	bin/bench $(BENCH)
+	@if [[ -z "$(BENCH)" ]]; then $(GO) test -run '^$$' -bench '^BenchmarkClaim$$' -benchtime 5000x ./test/transfer | grep '^Benchmark'; fi
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (1m)

@@ -61,12 +61,6 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.steer(c)
 		s.probe(c)
 		s.claim(c)
-	case steer:
-		s.steer(c)
-	case steered:
-		s.onSteered(c, m)
-	case probed:
-		s.onProbed(c, m)
 	case beaten:
 		s.onBeaten(c, m)
 	case wake:
@@ -93,6 +87,20 @@ func (s *supervisor) Receive(c actor.Context) {
 		}
 	case *actor.Stopping:
 		s.stopping()
+	default:
+		s.receiveHour(c)
+	}
+}
+
+// receiveHour takes the messages about what the hour wants.
+func (s *supervisor) receiveHour(c actor.Context) {
+	switch m := c.Message().(type) {
+	case steer:
+		s.steer(c)
+	case steered:
+		s.onSteered(c, m)
+	case probed:
+		s.onProbed(c, m)
 	}
 }
 

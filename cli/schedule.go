@@ -155,7 +155,7 @@ func set[T any](to, from *T) {
 // parseWindow reads a window as people write it: days, times, time zone and limits, with blanks between them.
 func parseWindow(text string) (client.Window, error) {
 	var w client.Window
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		name, value, isLimit := strings.Cut(word, "=")
 		from, to, isTimes := strings.Cut(word, "-")
 		switch {

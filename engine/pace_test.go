@@ -4,6 +4,7 @@ package engine
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ func TestPace(t *testing.T) {
 				buf := make([]byte, paceChunk)
 				for {
 					n, err := r.Read(buf)
-					if err == io.EOF {
+					if errors.Is(err, io.EOF) {
 						return
 					}
 					if n != paceChunk {

@@ -172,8 +172,7 @@ func decode(text []byte, to any) error {
 	d := json.NewDecoder(strings.NewReader(string(text)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {
-		var invalid *Invalid
-		if errors.As(err, &invalid) {
+		if invalid, ok := errors.AsType[*Invalid](err); ok {
 			return invalid
 		}
 		return fmt.Errorf("the schedule can't be read: %s; `adit schedule export` shows the form", strings.TrimPrefix(err.Error(), "json: "))
