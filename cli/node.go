@@ -41,7 +41,7 @@ type nodeAddServerCmd struct {
 	CallingAETitle      string        `name:"calling-ae-title" placeholder:"AET" help:"The AE title that ADIT uses there, if not its own."`
 	BatchCap            *int          `placeholder:"N" help:"Most associations at once for jobs (4); 0 closes it for jobs."`
 	InteractiveCap      *int          `placeholder:"N" help:"Most associations at once for searches and checks (2)."`
-	AssociationsPerTask int           `placeholder:"N" help:"Associations that one task may use to store (4)."`
+	AssociationsPerTask int           `placeholder:"N" help:"Associations that one task may use to store, and to retrieve series side by side (4)."`
 	ResultLimit         int           `placeholder:"N" help:"Most results of a search (200)."`
 	IdleTimeout         time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up (60s)."`
 	Issuer              string        `placeholder:"NAME" help:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients."`

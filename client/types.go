@@ -46,7 +46,7 @@ type ServerSettings struct {
 	IdleTimeout         int      `json:"idle_timeout,omitempty" minimum:"0" maximum:"3600" doc:"Seconds without any progress after which an association is given up, 1 to 3600; 60 by default."`
 	BatchCap            *int     `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
 	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for searches and checks; 2 by default."`
-	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, when no other task waits; 4 by default."`
+	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, and to retrieve series side by side, when no other task waits; 4 by default."`
 	FindImages          *bool    `json:"find_images,omitempty" doc:"It is asked for single images (C-FIND at IMAGE level); true by default. Without, its counts prove that a transfer is complete."`
 	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" doc:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients; servers that share patients must name the same, or none."`
 	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`

@@ -41,7 +41,7 @@ func newToFolder(t *testing.T, size string, gate *pacs.Stop) *toFolder {
 	}
 	f.from = newPACS(t, cfg)
 	f.server = serve(t, newDataDir(t))
-	f.addServer("from", f.from.Addr())
+	f.addServer("from", f.from.Addr(), 1)
 	f.folder = filepath.Join(f.disk.path, "studies")
 	require.NoError(t, os.Mkdir(f.folder, 0o755))
 	_, err := f.AddFolder(t.Context(), client.FolderSettings{Name: "disk", Path: f.folder})

@@ -33,6 +33,7 @@ type where struct {
 	atSource bool
 	kind     pacs.EventKind
 	number   int
+	perTask  int // associations to the source; 0: as many as by default, one for each series
 }
 
 // newTransit starts a transfer and returns when it has come to the point. args are for adit serve.
@@ -48,8 +49,8 @@ func newTransit(t *testing.T, study *phantom.Study, at where, args ...string) *t
 	tr.from, tr.to = newPACS(t, source), newPACS(t, destination)
 	tr.server = serve(t, newDataDir(t), args...)
 	t.Cleanup(tr.stop.Release)
-	tr.addServer("from", tr.from.Addr())
-	tr.addServer("to", tr.to.Addr())
+	tr.addServer("from", tr.from.Addr(), at.perTask)
+	tr.addServer("to", tr.to.Addr(), 0)
 	tr.job = tr.transfer("from", "to", study.StudyInstanceUID)
 	receive(t, "the point in the transfer", tr.stop.Reached())
 	return tr

@@ -52,8 +52,8 @@ func TestMemory(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			from, to := pacstest.Start(t), pacstest.Start(t)
 			s := serve(t, newDataDir(t))
-			s.addServer("from", from.Addr)
-			s.addServer("to", to.Addr)
+			s.addServer("from", from.Addr, 0)
+			s.addServer("to", to.Addr, 0)
 			var jobs []client.Job
 			for i := range c.tasks {
 				study := multiFrame(uint64(80+i), c.objects)

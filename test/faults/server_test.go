@@ -201,8 +201,8 @@ func (s *server) status(path string) int {
 	return rsp.StatusCode
 }
 
-// addServer adds a PACS.
-func (s *server) addServer(name, addr string) {
+// addServer adds a PACS, of which a task may use so many associations; 0: as many as by default.
+func (s *server) addServer(name, addr string, perTask int) {
 	s.t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	require.NoError(s.t, err)
@@ -210,7 +210,7 @@ func (s *server) addServer(name, addr string) {
 	require.NoError(s.t, err)
 	_, err = s.AddServer(s.t.Context(), client.ServerSettings{
 		Name: name, AETitle: strings.ToUpper(name), Host: host, Port: number,
-		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true}, AssociationsPerTask: perTask,
 	})
 	require.NoError(s.t, err)
 }

@@ -44,7 +44,7 @@ func (tr *transit) requireClean() {
 
 // SIGTERM while a series is on its way: it is finished, everything is given back, and the next start does the rest.
 func TestStopBetweenSeries(t *testing.T) {
-	tr := newTransit(t, newStudy(2, 3, 40), where{kind: pacs.AtStoreResponse, number: 50})
+	tr := newTransit(t, newStudy(2, 3, 40), where{kind: pacs.AtStoreResponse, number: 50, perTask: 1})
 	tr.signal(syscall.SIGTERM)
 	await(t, "readyz 503", func() bool { return tr.status("/readyz") == 503 })
 	tr.stop.Release()
