@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Times the browser's engine: node deid.mjs adit-deid.mjs FILE
 
+import { webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
+globalThis.crypto ??= webcrypto; // Node 18 has it here only
 const { load } = await import(pathToFileURL(process.argv[2]));
 const engine = await load();
 const file = new Uint8Array(readFileSync(process.argv[3]));

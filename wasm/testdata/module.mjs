@@ -2,9 +2,11 @@
 // TestModule: node module.mjs adit-deid.mjs FILE
 
 import assert from "node:assert/strict";
+import { webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
+globalThis.crypto ??= webcrypto; // Node 18 has it here only
 const { load, DeidError } = await import(pathToFileURL(process.argv[2]));
 const file = new Uint8Array(readFileSync(process.argv[3]));
 const key = new Uint8Array(32).fill(5);

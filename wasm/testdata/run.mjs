@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Does the jobs of TestSameAsServer: node run.mjs adit-deid.mjs <jobs.json >answers.json
 
-import { createHash } from "node:crypto";
+import { createHash, webcrypto } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
+globalThis.crypto ??= webcrypto; // Node 18 has it here only
 const { load, DeidError } = await import(pathToFileURL(process.argv[2]));
 const engine = await load();
 const sha256 = (parts) => parts.reduce((h, p) => h.update(p), createHash("sha256")).digest("hex");
