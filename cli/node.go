@@ -416,12 +416,9 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	nodes := []client.Node{}
-	for n, err := range cl.Nodes(ctx) {
-		if err != nil {
-			return err
-		}
-		nodes = append(nodes, n)
+	nodes, err := collect(cl.Nodes(ctx))
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return printJSON(io.out, nodes)

@@ -33,12 +33,9 @@ func (c *projectListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	projects := []client.Project{}
-	for p, err := range cl.Projects(ctx) {
-		if err != nil {
-			return err
-		}
-		projects = append(projects, p)
+	projects, err := collect(cl.Projects(ctx))
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return printJSON(io.out, projects)
@@ -196,12 +193,9 @@ func (c *profileListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	profiles := []client.Profile{}
-	for p, err := range cl.Profiles(ctx) {
-		if err != nil {
-			return err
-		}
-		profiles = append(profiles, p)
+	profiles, err := collect(cl.Profiles(ctx))
+	if err != nil {
+		return err
 	}
 	if c.JSON {
 		return printJSON(io.out, profiles)

@@ -107,6 +107,9 @@ type deidentification struct {
 	study     string // Study Instance UID as sent
 }
 
+// pseudonymizes tells whether objects lose their patient: not if only what the trial says is written.
+func (d *deidentification) pseudonymizes() bool { return d != nil && d.pseudonym != "" }
+
 // pseudonymized tells whether a task's objects lose their patient.
 func pseudonymized(task db.Task, job db.Job) bool { return task.Pseudonym != "" || job.Pseudonymize }
 
@@ -207,7 +210,7 @@ func (r *run) deidentify(uid, series string, obj *stream.Object) (report *deid.R
 	}
 	rp, err := r.deid.session.Rewrite(obj)
 	switch {
-	case err == nil && r.deid.pseudonym == "":
+	case err == nil && !r.deid.pseudonymizes():
 		return nil, false, nil
 	case err == nil:
 		return &rp, false, nil
@@ -222,7 +225,7 @@ func (r *run) leaveOut(uid, series string, err error) bool {
 		out.Reason = refused.Reason
 	} else if unsafe, ok := errors.AsType[*deid.UnsafeError](err); ok {
 		out.Reason, out.Unsafe = unsafe.Reason, true
-	} else if r.deid != nil && r.deid.pseudonym != "" && damaged(err) && !errors.Is(err, io.ErrUnexpectedEOF) { // it came whole, and would not come otherwise
+	} else if r.deid.pseudonymizes() && damaged(err) && !errors.Is(err, io.ErrUnexpectedEOF) { // it came whole, and would not come otherwise
 		out.Reason, out.Unsafe = deid.Unparsable, true
 	} else {
 		return false
@@ -281,26 +284,21 @@ func (r *run) noteLeftOut() (notes []string) {
 
 // writeLeftOut keeps what was left out, beside the counts that the ledger has written.
 func (r *run) writeLeftOut(ctx context.Context, q *db.Queries) error {
-	if r.deid == nil || r.deid.pseudonym == "" {
+	if !r.deid.pseudonymizes() {
 		return nil
 	}
 	r.mu.Lock()
 	all := slices.SortedFunc(maps.Values(r.leftOut), func(a, b leftOut) int { return strings.Compare(a.UID, b.UID) })
-	omitted := r.inv.omitted
 	r.mu.Unlock()
-	left, err := json.Marshal(all[:min(len(all), maxMissing)])
+	omitted := map[string]int{}
+	maps.Copy(omitted, r.inv.omitted)
+	left, err := json.Marshal(append([]leftOut{}, all[:min(len(all), maxMissing)]...)) // none is [], not null
 	if err != nil {
 		return err
-	}
-	if all == nil {
-		left = []byte("[]")
 	}
 	omittedJSON, err := json.Marshal(omitted)
 	if err != nil {
 		return err
-	}
-	if omitted == nil {
-		omittedJSON = []byte("{}")
 	}
 	if r.task.Pseudonym == "" {
 		if err := q.SetTaskPseudonym(ctx, db.SetTaskPseudonymParams{ID: r.held.TaskID, Pseudonym: r.deid.pseudonym}); err != nil {

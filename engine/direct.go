@@ -50,10 +50,8 @@ func (r *run) moveDirectly(ctx context.Context) error {
 	}
 	r.mustVerify = true
 	for _, s := range r.inv.series {
-		select {
-		case <-r.park:
+		if isClosed(r.park) {
 			return ErrParked
-		default:
 		}
 		uids := r.missing(s, len(s.instances))
 		if len(uids) == 0 {

@@ -178,16 +178,12 @@ func (in *intake) halt(err error) {
 
 // spoiled takes down that an object could not be read. A connection that broke meanwhile is the retrieve's own error.
 func (in *intake) spoiled(o *dimse.Incoming, err error) dimse.Status {
-	series := ""
-	if in.series != nil {
-		series = in.series.uid
-	}
-	return in.r.unreadable(o.SOPInstanceUID, series, err)
+	return in.r.unreadable(o.SOPInstanceUID, err)
 }
 
 // unreadable takes down an error of reading an object, and gives what the source is to be told.
-func (r *run) unreadable(uid, series string, err error) dimse.Status {
-	if r.leaveOut(uid, series, err) {
+func (r *run) unreadable(uid string, err error) dimse.Status {
+	if r.leaveOut(uid, "", err) { // as unsafe, which is counted in no series
 		return dimse.Success
 	}
 	if errors.Is(err, stream.ErrEncapsulated) || errors.Is(err, stream.ErrNoConversion) {
@@ -324,7 +320,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 		r.fail(p.source, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
 		return dimse.RefusedSOPClass
 	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
-		return r.unreadable(p.source, p.series, p.bytes.err)
+		return r.unreadable(p.source, p.bytes.err)
 	case err != nil:
 		r.end(p.source)
 		r.mu.Lock()

@@ -211,10 +211,7 @@ func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInvent
 		s.listed, s.instances = false, nil
 		return nil
 	}
-	id := levelQuery("IMAGE", keys)
-	id.Set(dict.StudyInstanceUID, inv.study)
-	id.Set(dict.SeriesInstanceUID, s.uid)
-	r.source.keyPatient(id, inv.patientID)
+	id := r.source.seriesQuery("IMAGE", keys, inv.patientID, inv.study, s.uid)
 	instances := map[string]instance{}
 	for ds, err := range r.source.find(ctx, id) {
 		var status *dimse.StatusError

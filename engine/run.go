@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/pacs"
 )
@@ -260,9 +261,14 @@ func (r *run) moreSlots(ctx context.Context) {
 // giveBack closes every association and gives the slots back.
 func (r *run) giveBack(ctx context.Context) {
 	for _, s := range r.slots {
-		if err := s.Close(ctx); err != nil {
-			r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
-		}
+		r.gaveBack(ctx, s.Close(ctx))
+	}
+}
+
+// gaveBack takes down that a slot could not be given back, if there is an error.
+func (r *run) gaveBack(ctx context.Context, err error) {
+	if err != nil {
+		r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
 	}
 }
 
@@ -298,10 +304,8 @@ func (r *run) move(ctx context.Context) error {
 	r.sweep(ctx)
 	for pass := 0; ; pass++ {
 		for _, s := range r.inv.series {
-			select {
-			case <-r.park:
+			if isClosed(r.park) {
 				return ErrParked
-			default:
 			}
 			if err := r.moveSeries(ctx, s); err != nil {
 				return err
@@ -389,15 +393,14 @@ func (r *run) settle() { r.sending.Wait() }
 // confirmAlready asks the destination for the instances of which it said that it holds them already (status 0111). A destination that
 // can't be asked is believed, with a warning: it would answer so for ever.
 func (r *run) confirmAlready(ctx context.Context) error {
-	store, ok := r.sink.(*serverSink)
-	if !ok || len(r.already) == 0 {
+	if r.dst.Server == nil || len(r.already) == 0 {
 		return nil
 	}
 	askable := r.dst.Server.StudyRootFind || r.dst.Server.PatientRootFind
 	found, absent := map[string]bool{}, "the destination says that it holds this image already, but doesn't list it"
 	if askable {
 		var err error
-		if found, err = r.holdsAlready(ctx, store); err != nil {
+		if found, err = r.holdsAlready(ctx); err != nil {
 			absent = fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
 		}
 	} else {
@@ -415,13 +418,25 @@ func (r *run) confirmAlready(ctx context.Context) error {
 	return nil
 }
 
-// holdsAlready asks under the UIDs and the patient that were sent.
-func (r *run) holdsAlready(ctx context.Context, store *serverSink) (map[string]bool, error) {
-	sent := make([]sentInstance, 0, len(r.already))
+// holdsAlready asks the destination for each of them, under the UIDs and the patient that were sent. All associations to it are released
+// first.
+func (r *run) holdsAlready(ctx context.Context) (map[string]bool, error) {
+	r.sink.close(ctx)
+	asker := r.asker()
+	defer asker.release(ctx)
+	found := map[string]bool{}
 	for uid, series := range r.already {
-		sent = append(sent, sentInstance{uid, r.sentUID(uid), r.sentUID(series)})
+		sent := r.sentUID(uid)
+		id := asker.seriesQuery("IMAGE", presenceKeys, r.sentPatient(), r.sentUID(r.inv.study), r.sentUID(series))
+		id.Set(dict.SOPInstanceUID, sent)
+		for ds, err := range asker.find(ctx, id) {
+			if err != nil {
+				return nil, err
+			}
+			found[uid] = found[uid] || ds.String(dict.SOPInstanceUID) == sent
+		}
 	}
-	return store.holds(ctx, r.dst, r.sentPatient(), r.sentUID(r.inv.study), sent)
+	return found, nil
 }
 
 // warn notes something that people have to know.

@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine/pacs"
@@ -189,30 +188,4 @@ func (s *serverSink) close(ctx context.Context) {
 	}
 	all.Wait()
 	s.open = nil
-}
-
-// sentInstance is an instance with the UID that the source knows it by, and those that it was sent with.
-type sentInstance struct{ source, uid, series string }
-
-// holds asks the destination which of the instances it has, by their UIDs at the source, over the first worker's slot; all associations to it are
-// released first.
-func (s *serverSink) holds(ctx context.Context, node DICOMNode, patientID, study string, sent []sentInstance) (map[string]bool, error) {
-	s.close(ctx)
-	src := &source{node: node, peer: s.peer, slot: s.slots[0]}
-	defer src.release(ctx)
-	found := map[string]bool{}
-	for _, i := range sent {
-		id := levelQuery("IMAGE", []dict.Tag{dict.SOPInstanceUID})
-		id.Set(dict.StudyInstanceUID, study)
-		id.Set(dict.SeriesInstanceUID, i.series)
-		id.Set(dict.SOPInstanceUID, i.uid)
-		src.keyPatient(id, patientID)
-		for ds, err := range src.find(ctx, id) {
-			if err != nil {
-				return nil, err
-			}
-			found[i.source] = found[i.source] || ds.String(dict.SOPInstanceUID) == i.uid
-		}
-	}
-	return found, nil
 }

@@ -48,6 +48,15 @@ func (s *source) keyPatient(id *stream.DataSet, patientID string) {
 	}
 }
 
+// seriesQuery is the identifier of a query about one series, at SERIES or IMAGE level.
+func (s *source) seriesQuery(level string, keys []dict.Tag, patientID, study, series string) *stream.DataSet {
+	id := levelQuery(level, keys)
+	id.Set(dict.StudyInstanceUID, study)
+	id.Set(dict.SeriesInstanceUID, series)
+	s.keyPatient(id, patientID)
+	return id
+}
+
 // find queries, opening an association if there is none.
 func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {

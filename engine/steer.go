@@ -92,7 +92,5 @@ func (r *run) leaveWorker(ctx context.Context, worker int) {
 	if shed == nil || !isClosed(shed) {
 		return
 	}
-	if err := r.sink.(*serverSink).drop(ctx, worker); err != nil {
-		r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
-	}
+	r.gaveBack(ctx, r.sink.(*serverSink).drop(ctx, worker))
 }

@@ -50,22 +50,13 @@ func (r *run) furtherLane(ctx context.Context, slot *pacs.Slot, work <-chan *ser
 	from := &source{node: r.src, peer: r.e.peer(r.src), slot: slot, inTime: furtherPatience}
 	r.lane(ctx, from, work)
 	from.release(ctx)
-	if err := slot.Close(ctx); err != nil {
-		r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
-	}
+	r.gaveBack(ctx, slot.Close(ctx))
 }
 
 // lane retrieves one series after the other until there are no more, the task is to stop, or something fails.
 func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInventory) {
 	for s := range work {
-		select {
-		case <-r.park:
-			return
-		case <-r.reins.of(from.slot.ID()).park:
-			return
-		default:
-		}
-		if stopped(ctx) != nil || r.sinkFailed() {
+		if isClosed(r.park) || isClosed(r.reins.of(from.slot.ID()).park) || stopped(ctx) != nil || r.sinkFailed() {
 			return
 		}
 		err := r.retrieveByGet(ctx, from, s, nil, firstOffer(s))

@@ -16,6 +16,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/pacs"
 )
 
 // verification is what is left to do of a task whose study is delivered: to see that the destination has it. It lives in the database
@@ -110,7 +111,7 @@ func (r *run) classOf(uid string, d db.DeliveredRow) string {
 
 // sentPatient gives the Patient ID that was sent.
 func (r *run) sentPatient() string {
-	if r.deid != nil && r.deid.pseudonym != "" {
+	if r.deid.pseudonymizes() {
 		return r.deid.pseudonym
 	}
 	return r.inv.patientID
@@ -122,15 +123,11 @@ func (r *run) keepOne(ctx context.Context) {
 	r.sink.close(ctx)
 	kept := r.sink.(*serverSink).slots[0]
 	for _, s := range r.slots {
-		if s == kept {
-			continue
-		}
-		if err := s.Close(ctx); err != nil {
-			r.e.log.WarnContext(ctx, "a slot could not be given back now; it goes with the lease", "task", r.held.TaskID, "err", err)
+		if s != kept {
+			r.gaveBack(ctx, s.Close(ctx))
 		}
 	}
-	r.slots = r.slots[:0]
-	r.slots = append(r.slots, kept)
+	r.slots = []*pacs.Slot{kept}
 }
 
 // check asks the destination once.
@@ -253,11 +250,8 @@ func present(ctx context.Context, asker *source, patientID, study, series string
 
 // listPresent asks for a series, or for the instances named, and adds what is answered.
 func listPresent(ctx context.Context, asker *source, patientID, study, series string, uids []string, found map[string]bool) (listed int, err error) {
-	id := levelQuery("IMAGE", presenceKeys)
-	id.Set(dict.StudyInstanceUID, study)
-	id.Set(dict.SeriesInstanceUID, series)
+	id := asker.seriesQuery("IMAGE", presenceKeys, patientID, study, series)
 	id.Set(dict.SOPInstanceUID, uids...)
-	asker.keyPatient(id, patientID)
 	for ds, err := range asker.find(ctx, id) {
 		if err != nil {
 			return listed, err
@@ -272,10 +266,7 @@ func listPresent(ctx context.Context, asker *source, patientID, study, series st
 }
 
 func presentByCount(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
-	id := levelQuery("SERIES", []dict.Tag{dict.NumberOfSeriesRelatedInstances})
-	id.Set(dict.StudyInstanceUID, study)
-	id.Set(dict.SeriesInstanceUID, series)
-	asker.keyPatient(id, patientID)
+	id := asker.seriesQuery("SERIES", []dict.Tag{dict.NumberOfSeriesRelatedInstances}, patientID, study, series)
 	there := -1
 	for ds, err := range asker.find(ctx, id) {
 		if err != nil {

@@ -198,22 +198,25 @@ func receiving(b *bench, in *room) (ours, theirs side, err error) {
 	return to(us), to(them), nil
 }
 
+// between starts adit serve, dcmqrscp with a set as its source, and storescp as its destination.
+func (b *bench) between(in *room, name string, s set) (adit *aditServer, from, to *server, err error) {
+	if from, err = in.qrSCP(s); err != nil {
+		return nil, nil, nil, err
+	}
+	if to, err = in.storeSCP(noDelay, "--ignore", "--fork"); err != nil {
+		return nil, nil, nil, err
+	}
+	if adit, err = b.serve(in, name); err != nil {
+		return nil, nil, nil, err
+	}
+	return adit, from, to, errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to))
+}
+
 // relaying compares the way through ADIT with either half of it, done by DCMTK.
 func relaying(b *bench, in *room) (ours, theirs side, err error) {
 	s := b.sets.ct
-	from, err := in.qrSCP(s)
+	adit, from, to, err := b.between(in, "relay", s)
 	if err != nil {
-		return nil, nil, err
-	}
-	to, err := in.storeSCP(noDelay, "--ignore", "--fork")
-	if err != nil {
-		return nil, nil, err
-	}
-	adit, err := b.serve(in, "relay")
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to)); err != nil {
 		return nil, nil, err
 	}
 	ours = func() (sample, error) { return adit.transfer(in.ctx, s) }

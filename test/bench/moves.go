@@ -61,19 +61,8 @@ func moving(b *bench, in *room) (ours, theirs side, err error) {
 // pseudonymizing compares a job with the same one under a pseudonym.
 func pseudonymizing(b *bench, in *room) (ours, theirs side, err error) {
 	s := b.sets.ct
-	from, err := in.qrSCP(s)
+	adit, _, _, err := b.between(in, "pseudonym", s)
 	if err != nil {
-		return nil, nil, err
-	}
-	to, err := in.storeSCP(noDelay, "--ignore", "--fork")
-	if err != nil {
-		return nil, nil, err
-	}
-	adit, err := b.serve(in, "pseudonym")
-	if err != nil {
-		return nil, nil, err
-	}
-	if err := errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to)); err != nil {
 		return nil, nil, err
 	}
 	for range 2 { // the first jobs of a server are slower than all others
