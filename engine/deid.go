@@ -69,7 +69,7 @@ func pinProfile(ctx context.Context, q *db.Queries, project int64, job *db.Inser
 	}
 	profile, err := profileOf(p)
 	if err != nil {
-		return &Invalid{"", err.Error()}
+		return &Invalid{Field: "", Reason: err.Error()}
 	}
 	job.ProfileName, job.ProfileVersion, job.ProfileSha256, job.UidGeneration = profile.Name(), profile.Version(), profile.Hash(), p.UidGeneration
 	switch p.ProfileSha256 {

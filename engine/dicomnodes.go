@@ -139,7 +139,7 @@ func (s *NewServer) validate() error {
 	checks = append(checks, s.Rules.checks()...)
 	for _, c := range checks {
 		if !c.ok {
-			return &Invalid{c.field, c.reason}
+			return &Invalid{Field: c.field, Reason: c.reason}
 		}
 	}
 	return s.TLS.validate()
@@ -177,7 +177,7 @@ func validHost(host string) bool {
 
 func validateNodeName(name string) error {
 	if name == "" || len(name) > 64 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' }) {
-		return &Invalid{"name", "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
+		return &Invalid{Field: "name", Reason: "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
 	}
 	return nil
 }
@@ -224,11 +224,11 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, name, path str
 		return DICOMNode{}, err
 	}
 	if !filepath.IsAbs(path) {
-		return DICOMNode{}, &Invalid{"path", "give an absolute path"}
+		return DICOMNode{}, &Invalid{Field: "path", Reason: "give an absolute path"}
 	}
 	path = filepath.Clean(path)
 	if err := checkFolder(path); err != nil {
-		return DICOMNode{}, &Invalid{"path", err.Error()}
+		return DICOMNode{}, &Invalid{Field: "path", Reason: err.Error()}
 	}
 	var id int64
 	err := e.inTx(ctx, func(q *db.Queries) error {
@@ -285,11 +285,11 @@ func taken(err error, name string) error {
 	}
 	switch pg.ConstraintName {
 	case "servers_ae_title_key":
-		return &Conflict{"another server has this AE title already; AE titles are unique"}
+		return &Conflict{Reason: "another server has this AE title already; AE titles are unique"}
 	case "folders_path_key":
-		return &Conflict{"another folder has this path already"}
+		return &Conflict{Reason: "another folder has this path already"}
 	default:
-		return &Conflict{fmt.Sprintf("a DICOM node named %q exists already; choose another name", name)}
+		return &Conflict{Reason: fmt.Sprintf("a DICOM node named %q exists already; choose another name", name)}
 	}
 }
 
@@ -327,7 +327,7 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 	n, err := e.q.DeleteDicomNode(ctx, id)
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" {
-		return &Conflict{"jobs name this DICOM node; delete them first"}
+		return &Conflict{Reason: "jobs name this DICOM node; delete them first"}
 	}
 	if err == nil && n == 0 {
 		return ErrNotFound

@@ -20,28 +20,13 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// ErrNotFound is returned for what does not exist, and likewise for what belongs to somebody else.
-var ErrNotFound = errors.New("not found")
+// What people refuse is refused here in the same words.
+var ErrNotFound = people.ErrNotFound
 
-// Invalid says which part of a request can't be used, and why.
-type Invalid struct {
-	Field  string
-	Reason string
-}
-
-func (e *Invalid) Error() string {
-	if e.Field == "" {
-		return e.Reason
-	}
-	return e.Field + ": " + e.Reason
-}
-
-// Conflict says that the job or task is in a state that doesn't allow the action. Nothing was changed.
-type Conflict struct {
-	Reason string
-}
-
-func (e *Conflict) Error() string { return e.Reason }
+type (
+	Invalid  = people.Invalid
+	Conflict = people.Conflict
+)
 
 // Config of an engine. The zero value of a field takes the default named with it.
 type Config struct {

@@ -134,13 +134,13 @@ var jobRules = map[JobAction]jobRule{
 	}},
 	PauseJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
 		if job.Paused {
-			return &Conflict{"the job is paused already"}
+			return &Conflict{Reason: "the job is paused already"}
 		}
 		return q.PauseJob(ctx, db.PauseJobParams{ID: job.ID, Paused: true})
 	}},
 	ContinueJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
 		if !job.Paused {
-			return &Conflict{"the job isn't paused"}
+			return &Conflict{Reason: "the job isn't paused"}
 		}
 		return q.PauseJob(ctx, db.PauseJobParams{ID: job.ID, Paused: false})
 	}},
@@ -164,7 +164,7 @@ func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 			n, what = n+unverified, "that failed or is unverified"
 		}
 		if n == 0 {
-			return &Conflict{"the job has no task " + what}
+			return &Conflict{Reason: "the job has no task " + what}
 		}
 		return q.RecountJob(ctx, job.ID)
 	}
@@ -175,7 +175,7 @@ func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, action JobAction) error {
 	rule, ok := jobRules[action]
 	if !ok {
-		return &Invalid{"action", "unknown action"}
+		return &Invalid{Field: "action", Reason: "unknown action"}
 	}
 	if _, err := e.Job(ctx, user, id); err != nil {
 		return err
@@ -193,7 +193,7 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 			return err
 		}
 		if action == DeleteJob && job.StartedAt != nil {
-			return &Conflict{"a task of this job has started; cancel the job instead"}
+			return &Conflict{Reason: "a task of this job has started; cancel the job instead"}
 		}
 		if err := rule.act(ctx, q, job); err != nil {
 			return err
@@ -229,7 +229,7 @@ func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u U
 		return err
 	}
 	if u.Priority != nil && (*u.Priority < 1 || *u.Priority > 8) {
-		return &Invalid{"priority", "must be between 1 and 8; 8 comes first"}
+		return &Invalid{Field: "priority", Reason: "must be between 1 and 8; 8 comes first"}
 	}
 	if u.Priority != nil && !user.IsStaff {
 		return &people.Denied{Reason: "only staff may set the priority of a job; set it urgent instead"}
@@ -244,7 +244,7 @@ func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u U
 		}
 		p := u.apply(job)
 		if p.OutsideWindows && !p.Urgent {
-			return &Invalid{"outside_windows", "only an urgent job may run outside the windows of its servers"}
+			return &Invalid{Field: "outside_windows", Reason: "only an urgent job may run outside the windows of its servers"}
 		}
 		if err := e.people.Check(ctx, user.ID, people.Action{Permissions: newRights(job, p)}); err != nil {
 			return err
@@ -293,7 +293,7 @@ func allowed(action, what, status string, states []string) error {
 	if slices.Contains(states, status) {
 		return nil
 	}
-	return &Conflict{fmt.Sprintf("the %s is %s; %s is possible only when it is %s", what, words(status), action, words(strings.Join(states, " or ")))}
+	return &Conflict{Reason: fmt.Sprintf("the %s is %s; %s is possible only when it is %s", what, words(status), action, words(strings.Join(states, " or ")))}
 }
 
 func words(status string) string { return strings.ReplaceAll(status, "_", " ") }

@@ -122,7 +122,7 @@ func (e *Engine) ImportLinkage(ctx context.Context, user people.User, project st
 		return ImportResult{}, err
 	}
 	if !validText(opt.Issuer) {
-		return ImportResult{}, &Invalid{"issuer", textReason}
+		return ImportResult{}, &Invalid{Field: "issuer", Reason: textReason}
 	}
 	rows, faulty, err := readLinkage(text, strings.TrimSpace(opt.Issuer))
 	if err != nil {
@@ -148,7 +148,7 @@ func (e *Engine) ImportLinkage(ctx context.Context, user people.User, project st
 		}
 		n, err := q.LinkAll(ctx, linkAll(id, added))
 		if err == nil && n < int64(len(added)) { // a running task has tied one of them just now
-			return &Conflict{"a running job has filled the linkage table meanwhile; import the table again"}
+			return &Conflict{Reason: "a running job has filled the linkage table meanwhile; import the table again"}
 		}
 		return err
 	})

@@ -79,7 +79,7 @@ const maxLinkageRows = 200_000
 func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTable, err error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	if !utf8.Valid(text) {
-		return nil, nil, &Invalid{"", "the file is not in UTF-8; save it as \"CSV UTF-8\""}
+		return nil, nil, &Invalid{Field: "", Reason: "the file is not in UTF-8; save it as \"CSV UTF-8\""}
 	}
 	head, _, _ := bytes.Cut(text, []byte("\n"))
 	in := csv.NewReader(bytes.NewReader(text))
@@ -104,7 +104,7 @@ func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTabl
 			return t.rows, t.faults, nil
 		}
 		if n-1 > maxLinkageRows {
-			return nil, nil, &Invalid{"", fmt.Sprintf("the table has more than %d rows; import it in parts", maxLinkageRows)}
+			return nil, nil, &Invalid{Field: "", Reason: fmt.Sprintf("the table has more than %d rows; import it in parts", maxLinkageRows)}
 		}
 		t.take(n, columns, record, issuer)
 	}
@@ -114,7 +114,7 @@ func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTabl
 func linkageHeader(in *csv.Reader) (map[string]int, error) {
 	record, err := in.Read()
 	if err != nil {
-		return nil, &Invalid{"", "the file is empty, or no CSV"}
+		return nil, &Invalid{Field: "", Reason: "the file is empty, or no CSV"}
 	}
 	columns := map[string]int{}
 	for i, name := range record {
@@ -123,13 +123,13 @@ func linkageHeader(in *csv.Reader) (map[string]int, error) {
 			name = original
 		}
 		if _, twice := columns[name]; twice && name != "" {
-			return nil, &Invalid{"", "a column is there twice; leave one of them out"}
+			return nil, &Invalid{Field: "", Reason: "a column is there twice; leave one of them out"}
 		}
 		columns[name] = i
 	}
 	for _, name := range linkageColumns[:2] {
 		if _, ok := columns[name]; !ok {
-			return nil, &Invalid{"", fmt.Sprintf("the first row has no column %q; it must name the columns Pseudonym and PatientID", name)}
+			return nil, &Invalid{Field: "", Reason: fmt.Sprintf("the first row has no column %q; it must name the columns Pseudonym and PatientID", name)}
 		}
 	}
 	return columns, nil

@@ -73,21 +73,21 @@ func (e *Engine) AddProfile(ctx context.Context, user people.User, text []byte) 
 		return Profile{}, err
 	}
 	if len(text) > maxProfileText {
-		return Profile{}, &Invalid{"", fmt.Sprintf("a profile has at most %d bytes", maxProfileText)}
+		return Profile{}, &Invalid{Field: "", Reason: fmt.Sprintf("a profile has at most %d bytes", maxProfileText)}
 	}
 	profile, err := deid.LoadProfile(text)
 	if err != nil {
-		return Profile{}, &Invalid{"", err.Error()}
+		return Profile{}, &Invalid{Field: "", Reason: err.Error()}
 	}
 	if _, ok := deid.BuiltinProfile(profile.Name()); ok {
-		return Profile{}, &Conflict{fmt.Sprintf("%q is the name of a profile that ADIT brings; give yours another name", profile.Name())}
+		return Profile{}, &Conflict{Reason: fmt.Sprintf("%q is the name of a profile that ADIT brings; give yours another name", profile.Name())}
 	}
 	row, err := e.q.InsertProfile(ctx, db.InsertProfileParams{
 		Name: profile.Name(), Version: profile.Version(), Sha256: profile.Hash(), Text: string(text), CreatedBy: &user.ID,
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		if row, err = e.q.ProfileByVersion(ctx, db.ProfileByVersionParams{Name: profile.Name(), Version: profile.Version()}); err == nil && row.Sha256 != profile.Hash() {
-			return Profile{}, &Conflict{fmt.Sprintf("version %q of profile %q exists already and says something else; give it another version", profile.Version(), profile.Name())}
+			return Profile{}, &Conflict{Reason: fmt.Sprintf("version %q of profile %q exists already and says something else; give it another version", profile.Version(), profile.Name())}
 		}
 	}
 	if err != nil {
@@ -101,7 +101,7 @@ func (e *Engine) AddProfile(ctx context.Context, user people.User, text []byte) 
 func findProfile(ctx context.Context, q *db.Queries, name ProfileName) (*int64, error) {
 	if built, ok := deid.BuiltinProfile(name.Name); ok {
 		if name.Version != "" && name.Version != built.Version() {
-			return nil, &Invalid{"profile_version", fmt.Sprintf("the profile %q that ADIT brings is version %s", name.Name, built.Version())}
+			return nil, &Invalid{Field: "profile_version", Reason: fmt.Sprintf("the profile %q that ADIT brings is version %s", name.Name, built.Version())}
 		}
 		return nil, nil //nolint:nilnil // there is no row, and nothing is wrong
 	}
@@ -113,7 +113,7 @@ func findProfile(ctx context.Context, q *db.Queries, name ProfileName) (*int64, 
 		row, err = q.ProfileByVersion(ctx, db.ProfileByVersionParams(name))
 	}
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &Invalid{"profile", "there is no de-identification profile of this name and version; `adit profile list` shows which there are, `adit profile add` adds one"}
+		return nil, &Invalid{Field: "profile", Reason: "there is no de-identification profile of this name and version; `adit profile list` shows which there are, `adit profile add` adds one"}
 	}
 	return &row.ID, err
 }

@@ -121,7 +121,7 @@ func profileName(name, version string) ProfileName {
 func (e *Engine) projectOf(ctx context.Context, user people.User, name string) (int64, error) {
 	if name == "" {
 		if user.ActiveGroupID == nil {
-			return 0, &Invalid{"", "you have no active group; choose one, name a project, or ask your administrator to put you into a group"}
+			return 0, &Invalid{Field: "", Reason: "you have no active group; choose one, name a project, or ask your administrator to put you into a group"}
 		}
 		id, err := e.q.DefaultProject(ctx, *user.ActiveGroupID)
 		return id, notFound(err, "default project of group", *user.ActiveGroupID)
@@ -141,7 +141,7 @@ func (e *Engine) projectOf(ctx context.Context, user people.User, name string) (
 }
 
 func noSuchProject() error {
-	return &Invalid{"project", "you belong to no project of this name; `adit project list` shows those that you belong to"}
+	return &Invalid{Field: "project", Reason: "you belong to no project of this name; `adit project list` shows those that you belong to"}
 }
 
 // CreateProject makes a project with a key of its own. It is for staff.
@@ -176,7 +176,7 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 		return putMembers(ctx, q, id, n.Members)
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
-		return Project{}, &Conflict{"a project of this name exists already; choose another name"}
+		return Project{}, &Conflict{Reason: "a project of this name exists already; choose another name"}
 	}
 	if err != nil {
 		return Project{}, err
@@ -187,7 +187,7 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 
 func (n *NewProject) validate() error {
 	if n.Name == "" || !validText(n.Name) || strings.TrimSpace(n.Name) != n.Name || strings.ContainsRune(n.Name, '/') {
-		return &Invalid{"name", "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
+		return &Invalid{Field: "name", Reason: "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
 	}
 	return ProjectChange{Description: &n.Description, Members: &n.Members, Salt: &n.Salt}.validate()
 }
@@ -195,11 +195,11 @@ func (n *NewProject) validate() error {
 func (c ProjectChange) validate() error {
 	switch {
 	case c.Description != nil && len(*c.Description) > maxDescription:
-		return &Invalid{"description", fmt.Sprintf("at most %d characters", maxDescription)}
+		return &Invalid{Field: "description", Reason: fmt.Sprintf("at most %d characters", maxDescription)}
 	case c.Members != nil && len(*c.Members) > maxMembers:
-		return &Invalid{"members", fmt.Sprintf("at most %d; give the project a group of its own instead", maxMembers)}
+		return &Invalid{Field: "members", Reason: fmt.Sprintf("at most %d; give the project a group of its own instead", maxMembers)}
 	case c.Salt != nil && !validText(*c.Salt):
-		return &Invalid{"salt", "the salt of a mass transfer of the original ADIT has at most 64 characters, none of them a control character"}
+		return &Invalid{Field: "salt", Reason: "the salt of a mass transfer of the original ADIT has at most 64 characters, none of them a control character"}
 	}
 	return nil
 }
@@ -215,12 +215,12 @@ func groupOf(ctx context.Context, q *db.Queries, user people.User, name string) 
 	if name != "" {
 		id, err := q.GroupByName(ctx, name)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return 0, &Invalid{"group", "there is no group of this name"}
+			return 0, &Invalid{Field: "group", Reason: "there is no group of this name"}
 		}
 		return id, err
 	}
 	if user.ActiveGroupID == nil {
-		return 0, &Invalid{"group", "name the group that the project belongs to: you have no active one"}
+		return 0, &Invalid{Field: "group", Reason: "name the group that the project belongs to: you have no active one"}
 	}
 	return *user.ActiveGroupID, nil
 }
@@ -238,7 +238,7 @@ func putMembers(ctx context.Context, q *db.Queries, project int64, names []strin
 	lower = slices.Compact(lower)
 	n, err := q.AddProjectMembers(ctx, db.AddProjectMembersParams{ProjectID: project, Usernames: lower})
 	if err == nil && n < int64(len(lower)) {
-		return &Invalid{"members", fmt.Sprintf("%d of the names are no user's", int64(len(lower))-n)}
+		return &Invalid{Field: "members", Reason: fmt.Sprintf("%d of the names are no user's", int64(len(lower))-n)}
 	}
 	return err
 }
@@ -273,7 +273,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 		}
 		if c.Salt != nil {
 			if p.IsDefault && *c.Salt != "" {
-				return &Conflict{"this is a group's default project, whose trials must not share pseudonyms; make a project of its own for the salt"}
+				return &Conflict{Reason: "this is a group's default project, whose trials must not share pseudonyms; make a project of its own for the salt"}
 			}
 			u.SealedSalt = e.sealSalt(*c.Salt)
 		}

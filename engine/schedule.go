@@ -68,7 +68,7 @@ func (e *Engine) Schedule(ctx context.Context, server string) (ServerSchedule, e
 func (e *Engine) serverByName(ctx context.Context, name string) (DICOMNode, error) {
 	n, err := e.DICOMNodeByName(ctx, name)
 	if err == nil && n.Server == nil {
-		err = &Invalid{"name", "this DICOM node is a folder; only servers have a schedule"}
+		err = &Invalid{Field: "name", Reason: "this DICOM node is a folder; only servers have a schedule"}
 	}
 	return n, err
 }
@@ -129,7 +129,7 @@ func (e *Engine) SetSchedule(ctx context.Context, user people.User, server strin
 
 func invalidSchedule(err error) error {
 	if invalid, ok := errors.AsType[*schedule.Invalid](err); ok {
-		return &Invalid{invalid.Field, invalid.Reason}
+		return &Invalid{Field: invalid.Field, Reason: invalid.Reason}
 	}
 	return err
 }
@@ -155,9 +155,9 @@ func (e *Engine) PauseServer(ctx context.Context, user people.User, server strin
 	case err != nil:
 		return err
 	case changed == 0 && paused:
-		return &Conflict{"the server is paused already"}
+		return &Conflict{Reason: "the server is paused already"}
 	case changed == 0:
-		return &Conflict{"the server isn't paused"}
+		return &Conflict{Reason: "the server isn't paused"}
 	}
 	e.log.InfoContext(ctx, "server paused or continued", "server", n.Name, "paused", paused, "user", user.ID)
 	e.reconsider()
@@ -248,7 +248,7 @@ func (e *Engine) SetWorkers(ctx context.Context, user people.User, nodeName stri
 		return err
 	}
 	if nodeName == "" || len(nodeName) > 255 {
-		return &Invalid{"node", "name the node as `hostname` gives it where it runs"}
+		return &Invalid{Field: "node", Reason: "name the node as `hostname` gives it where it runs"}
 	}
 	if w == nil {
 		return errors.Join(e.q.DeleteWorkers(ctx, nodeName), e.wake())

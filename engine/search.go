@@ -93,7 +93,7 @@ func (e *Engine) searchable(ctx context.Context, user people.User, name string) 
 		return DICOMNode{}, err
 	}
 	if node.Server == nil || !node.Server.StudyRootFind && !node.Server.PatientRootFind {
-		return DICOMNode{}, &Invalid{"source", "this DICOM node can't be searched: it is no server that supports C-FIND"}
+		return DICOMNode{}, &Invalid{Field: "source", Reason: "this DICOM node can't be searched: it is no server that supports C-FIND"}
 	}
 	return node, e.people.Check(ctx, user.ID, people.Action{Source: node.ID})
 }
@@ -134,23 +134,23 @@ func findRoot(study bool) string {
 
 func (s Search) validate() error {
 	if s == (Search{Limit: s.Limit}) {
-		return &Invalid{"", "give at least one criterion: patient ID, patient name, study date, modality or accession number"}
+		return &Invalid{Field: "", Reason: "give at least one criterion: patient ID, patient name, study date, modality or accession number"}
 	}
 	for field, date := range map[string]string{"study_date_from": s.StudyDateFrom, "study_date_to": s.StudyDateTo} {
 		if _, err := time.Parse("20060102", date); date != "" && err != nil {
-			return &Invalid{field, "not a date of the form YYYYMMDD"}
+			return &Invalid{Field: field, Reason: "not a date of the form YYYYMMDD"}
 		}
 	}
 	for field, key := range map[string]string{"patient_id": s.PatientID, "accession_number": s.AccessionNumber, "modality": s.Modality} {
 		if strings.ContainsFunc(key, badInExactKey) || len(key) > 64 {
-			return &Invalid{field, "at most 64 characters, without *, ?, \\ or control characters"}
+			return &Invalid{Field: field, Reason: "at most 64 characters, without *, ?, \\ or control characters"}
 		}
 	}
 	if strings.ContainsFunc(s.PatientName, func(r rune) bool { return r < ' ' || r == '\\' }) || len(s.PatientName) > 320 {
-		return &Invalid{"patient_name", "at most 320 characters, without backslash or control characters"}
+		return &Invalid{Field: "patient_name", Reason: "at most 320 characters, without backslash or control characters"}
 	}
 	if s.Limit < 0 {
-		return &Invalid{"limit", "must be 1 or more"}
+		return &Invalid{Field: "limit", Reason: "must be 1 or more"}
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		return DICOMNode{}, err
 	}
 	if n.Server == nil {
-		return DICOMNode{}, &Invalid{"name", "this DICOM node is a folder; only servers have such settings"}
+		return DICOMNode{}, &Invalid{Field: "name", Reason: "this DICOM node is a folder; only servers have such settings"}
 	}
 	err = e.inTx(ctx, func(q *db.Queries) error {
 		row, err := q.LockServer(ctx, n.ID)

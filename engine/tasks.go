@@ -156,7 +156,7 @@ func actOnTask(ctx context.Context, q *db.Queries, job db.Job, row db.Task, acti
 			return err
 		}
 		if total(job) == 1 {
-			return &Conflict{"this is the job's last task; delete the job instead"}
+			return &Conflict{Reason: "this is the job's last task; delete the job instead"}
 		}
 		if err := q.DeleteTask(ctx, row.ID); err != nil {
 			return err
@@ -166,13 +166,13 @@ func actOnTask(ctx context.Context, q *db.Queries, job db.Job, row db.Task, acti
 			return err
 		}
 		if job.Canceled && job.NRunning > 0 {
-			return &Conflict{"the job is being canceled; wait until it has stopped"}
+			return &Conflict{Reason: "the job is being canceled; wait until it has stopped"}
 		}
 		if err := q.ResetTask(ctx, row.ID); err != nil {
 			return err
 		}
 	default:
-		return &Invalid{"action", "unknown action"}
+		return &Invalid{Field: "action", Reason: "unknown action"}
 	}
 	return q.RecountJob(ctx, job.ID)
 }

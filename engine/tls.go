@@ -54,7 +54,7 @@ func (t *TLS) validate() error {
 	}
 	for _, c := range checks {
 		if !c.ok {
-			return &Invalid{c.field, c.reason}
+			return &Invalid{Field: c.field, Reason: c.reason}
 		}
 	}
 	return nil
@@ -84,14 +84,14 @@ func (e *Engine) putTLS(ctx context.Context, q *db.Queries, server int64, t TLS,
 	case t.Key != "":
 		sealed = e.people.Seal(keyPurpose(server), []byte(t.Key))
 	case sealed == nil:
-		return &Invalid{"tls.key", "the certificate needs its private key"}
+		return &Invalid{Field: "tls.key", Reason: "the certificate needs its private key"}
 	}
 	row := db.Server{
 		ID: server, TlsProfile: t.Profile, TlsVerify: t.Verify, TlsAuthorities: t.Authorities, TlsCertificate: t.Certificate, TlsSealedKey: sealed,
 		TlsServerName: t.ServerName,
 	}
 	if _, err := e.clientTLS(row); err != nil {
-		return &Invalid{"tls", err.Error()}
+		return &Invalid{Field: "tls", Reason: err.Error()}
 	}
 	return q.UpdateServerTLS(ctx, db.UpdateServerTLSParams{
 		ID: server, Tls: t.Use, TlsProfile: t.Profile, TlsVerify: t.Verify, TlsAuthorities: t.Authorities, TlsCertificate: t.Certificate,

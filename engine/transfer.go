@@ -140,7 +140,7 @@ var errSameKey = errors.New("another request with this Idempotency-Key is being 
 func putIdempotencyKey(ctx context.Context, q *db.Queries, user people.User, t Transfer, job int64) error {
 	n, err := q.PutIdempotencyKey(ctx, db.PutIdempotencyKeyParams{UserID: user.ID, Key: t.IdempotencyKey, BodySha256: t.hash(), JobID: job})
 	if err == nil && n == 0 {
-		return &Conflict{errSameKey.Error()}
+		return &Conflict{Reason: errSameKey.Error()}
 	}
 	return err
 }
@@ -158,7 +158,7 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer
 		return 0, err
 	}
 	if string(row.BodySha256) != string(t.hash()) {
-		return 0, &Invalid{"Idempotency-Key", "the same key came with another request within 24 hours; use a new key for a new job"}
+		return 0, &Invalid{Field: "Idempotency-Key", Reason: "the same key came with another request within 24 hours; use a new key for a new job"}
 	}
 	return row.JobID, nil
 }
@@ -175,17 +175,17 @@ func (t Transfer) hash() []byte {
 func (t Transfer) validate(user people.User) error {
 	switch {
 	case t.OutsideWindows && !t.Urgent:
-		return &Invalid{"outside_windows", "only an urgent job may run outside the windows of its servers"}
+		return &Invalid{Field: "outside_windows", Reason: "only an urgent job may run outside the windows of its servers"}
 	case len(t.Studies) == 0:
-		return &Invalid{"studies", "name at least one study"}
+		return &Invalid{Field: "studies", Reason: "name at least one study"}
 	case len(t.Studies) > maxTasks:
-		return &Invalid{"studies", fmt.Sprintf("a job has at most %d studies; make several jobs", maxTasks)}
+		return &Invalid{Field: "studies", Reason: fmt.Sprintf("a job has at most %d studies; make several jobs", maxTasks)}
 	case len(t.Studies) > maxTasksOfNonStaff && !user.IsStaff:
-		return &Invalid{"studies", fmt.Sprintf("a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff)}
+		return &Invalid{Field: "studies", Reason: fmt.Sprintf("a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff)}
 	}
 	for field, value := range map[string]string{"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName} {
 		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) {
-			return &Invalid{field, "at most 64 characters, without a backslash or control characters"}
+			return &Invalid{Field: field, Reason: "at most 64 characters, without a backslash or control characters"}
 		}
 	}
 	seen := make(map[string]bool, len(t.Studies))
@@ -195,7 +195,7 @@ func (t Transfer) validate(user people.User) error {
 			return err
 		}
 		if seen[s.StudyInstanceUID] {
-			return &Invalid{field, "this study is named twice; one study is one task"}
+			return &Invalid{Field: field, Reason: "this study is named twice; one study is one task"}
 		}
 		seen[s.StudyInstanceUID] = true
 	}
@@ -204,19 +204,19 @@ func (t Transfer) validate(user people.User) error {
 
 func (s Study) validate(field string) error {
 	if !validUID(s.StudyInstanceUID) {
-		return &Invalid{field + ".study_instance_uid", "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
+		return &Invalid{Field: field + ".study_instance_uid", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 	}
 	for _, uid := range s.SeriesInstanceUIDs {
 		if !validUID(uid) {
-			return &Invalid{field + ".series_instance_uids", "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
+			return &Invalid{Field: field + ".series_instance_uids", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 		}
 	}
 	if len(s.PatientID) > 64 || strings.ContainsFunc(s.PatientID, badInExactKey) {
-		return &Invalid{field + ".patient_id", "at most 64 characters, without *, ?, \\ or control characters"}
+		return &Invalid{Field: field + ".patient_id", Reason: "at most 64 characters, without *, ?, \\ or control characters"}
 	}
 	if s.Pseudonym != "" {
 		if err := deid.CheckPseudonym(s.Pseudonym); err != nil {
-			return &Invalid{field + ".pseudonym", err.Error()}
+			return &Invalid{Field: field + ".pseudonym", Reason: err.Error()}
 		}
 	}
 	return nil
@@ -240,10 +240,10 @@ func (t Transfer) checkPseudonyms() error {
 		}
 		id, field := strings.TrimSpace(s.PatientID), fmt.Sprintf("studies[%d].pseudonym", i)
 		if p, ok := pseudonyms[id]; ok && p != s.Pseudonym {
-			return &Invalid{field, "the patient of this study has another pseudonym in the same request; one patient has one pseudonym"}
+			return &Invalid{Field: field, Reason: "the patient of this study has another pseudonym in the same request; one patient has one pseudonym"}
 		}
 		if other, ok := patients[s.Pseudonym]; ok && other != id {
-			return &Invalid{field, "this pseudonym is given to another patient in the same request; a pseudonym belongs to one patient"}
+			return &Invalid{Field: field, Reason: "this pseudonym is given to another patient in the same request; a pseudonym belongs to one patient"}
 		}
 		pseudonyms[id], patients[s.Pseudonym] = s.Pseudonym, id
 	}
@@ -277,15 +277,15 @@ func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer
 	}
 	switch {
 	case src.ID == dst.ID:
-		return 0, 0, &Invalid{"destination", "source and destination are the same"}
+		return 0, 0, &Invalid{Field: "destination", Reason: "source and destination are the same"}
 	case src.Server == nil:
-		return 0, 0, &Invalid{"source", "a folder can't be a source; choose a server"}
+		return 0, 0, &Invalid{Field: "source", Reason: "a folder can't be a source; choose a server"}
 	case !src.Server.StudyRootFind && !src.Server.PatientRootFind:
-		return 0, 0, &Invalid{"source", "this server doesn't support C-FIND, which a source needs"}
+		return 0, 0, &Invalid{Field: "source", Reason: "this server doesn't support C-FIND, which a source needs"}
 	case len(methodsOf(src.Server)) == 0:
-		return 0, 0, &Invalid{"source", "this server supports neither C-GET nor C-MOVE, one of which a source needs"}
+		return 0, 0, &Invalid{Field: "source", Reason: "this server supports neither C-GET nor C-MOVE, one of which a source needs"}
 	case dst.Server != nil && !dst.Server.StoreScp:
-		return 0, 0, &Invalid{"destination", "this server takes no objects: it doesn't support C-STORE"}
+		return 0, 0, &Invalid{Field: "destination", Reason: "this server takes no objects: it doesn't support C-STORE"}
 	}
 	return src.ID, dst.ID, e.people.Check(ctx, user.ID, transferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent))
 }
@@ -304,7 +304,7 @@ func transferAction(source, destination int64, patients, urgent bool) people.Act
 
 func unknownNode(err error, field, name string) error {
 	if errors.Is(err, ErrNotFound) {
-		return &Invalid{field, fmt.Sprintf("there is no DICOM node named %q; `adit node list` shows the names", name)}
+		return &Invalid{Field: field, Reason: fmt.Sprintf("there is no DICOM node named %q; `adit node list` shows the names", name)}
 	}
 	return err
 }

@@ -97,7 +97,7 @@ func putDirect(ctx context.Context, q *db.Queries, source int64, direct map[stri
 	for _, name := range slices.Sorted(maps.Keys(direct)) {
 		n, err := q.GetDicomNodeByName(ctx, name)
 		if errors.Is(err, pgx.ErrNoRows) || err == nil && (n.Kind != "server" || n.ID == source) {
-			return &Invalid{"retrieve.direct", fmt.Sprintf("there is no other server named %q", name)}
+			return &Invalid{Field: "retrieve.direct", Reason: fmt.Sprintf("there is no other server named %q", name)}
 		}
 		if err != nil {
 			return err

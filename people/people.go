@@ -47,13 +47,6 @@ var allPermissions = []string{
 // ErrUnauthenticated is returned for a token that is unknown, expired or belongs to a disabled user.
 var ErrUnauthenticated = errors.New("the token is missing, unknown or expired; get a new one from your administrator")
 
-// Denied says what a user lacks.
-type Denied struct {
-	Reason string
-}
-
-func (d *Denied) Error() string { return d.Reason }
-
 // User is who is calling.
 type User struct {
 	ID            int64
@@ -189,7 +182,8 @@ func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
 
 // Action is what somebody wants to do.
 type Action struct {
-	Staff       bool     // it is reserved to staff
+	Superuser   bool     // it is reserved to superusers
+	Staff       bool     // it is reserved to staff, whom superusers are of
 	Permissions []string // all of them are needed
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
@@ -198,12 +192,17 @@ type Action struct {
 
 // Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
 func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
-	if a.Staff {
+	if a.Staff || a.Superuser {
 		u, err := s.q.GetUser(ctx, userID)
 		if err != nil {
 			return err
 		}
-		if !u.IsStaff && !u.IsSuperuser {
+		switch {
+		case !u.IsActive:
+			return &Denied{Reason: "this account is disabled; ask your administrator"}
+		case a.Superuser && !u.IsSuperuser:
+			return &Denied{Reason: "only superusers may do this; ask your administrator"}
+		case !u.IsStaff && !u.IsSuperuser:
 			return &Denied{Reason: "only staff may do this; ask your administrator"}
 		}
 	}
