@@ -30,6 +30,37 @@ type AssociationSlot struct {
 	Further   bool
 }
 
+type Audit struct {
+	ID            int64
+	At            time.Time
+	UserID        int64
+	Username      string
+	Via           string
+	Peer          string
+	Action        string
+	Object        string
+	PatientID     string
+	StudyUid      string
+	Source        string
+	Destination   string
+	Profile       string
+	ProfileSha256 string
+	Detail        string
+	Seq           *int64
+	Hash          []byte
+}
+
+type AuditHead struct {
+	One  bool
+	Seq  int64
+	Hash []byte
+}
+
+type AuditReceiver struct {
+	Receiver string
+	Seq      int64
+}
+
 type Commitment struct {
 	TransactionUid string
 	TaskID         int64

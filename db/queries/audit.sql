@@ -1,0 +1,47 @@
+-- name: InsertAudit :exec
+INSERT INTO audit (user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13);
+
+-- LockAuditChain: who holds it seals; nobody waits for it.
+-- name: LockAuditChain :one
+SELECT pg_try_advisory_xact_lock(7160001);
+
+-- name: AuditHead :one
+SELECT seq, hash FROM audit_head;
+
+-- name: UnsealedAudit :many
+SELECT * FROM audit WHERE seq IS NULL ORDER BY id LIMIT $1;
+
+-- name: SealAudit :execrows
+UPDATE audit SET seq = s.seq, hash = s.hash
+FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(seqs)::bigint[]) AS seq, unnest(sqlc.arg(hashes)::bytea[]) AS hash) s
+WHERE audit.id = s.id AND audit.seq IS NULL;
+
+-- name: PutAuditHead :exec
+UPDATE audit_head SET seq = $1, hash = $2;
+
+-- SealedAudit: the chain, from one place on.
+-- name: SealedAudit :many
+SELECT * FROM audit WHERE seq > sqlc.arg(after) ORDER BY seq LIMIT sqlc.arg(most);
+
+-- ListAudit: the newest first.
+-- name: ListAudit :many
+SELECT * FROM audit
+WHERE (sqlc.narg(before)::bigint IS NULL OR id < sqlc.narg(before))
+  AND (sqlc.narg(study_uid)::text IS NULL OR (study_uid = sqlc.narg(study_uid) AND study_uid <> ''))
+  AND (sqlc.narg(patient_id)::text IS NULL OR (patient_id = sqlc.narg(patient_id) AND patient_id <> ''))
+  AND (sqlc.narg(username)::text IS NULL OR lower(username) = lower(sqlc.narg(username)))
+  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
+  AND (sqlc.narg(from_time)::timestamptz IS NULL OR at >= sqlc.narg(from_time))
+  AND (sqlc.narg(until_time)::timestamptz IS NULL OR at < sqlc.narg(until_time))
+ORDER BY id DESC LIMIT sqlc.arg(most);
+
+-- name: AuditReceiver :one
+SELECT seq FROM audit_receivers WHERE receiver = $1;
+
+-- AddAuditReceiver: a new one gets what happens from now on.
+-- name: AddAuditReceiver :exec
+INSERT INTO audit_receivers (receiver, seq) SELECT $1, seq FROM audit_head ON CONFLICT DO NOTHING;
+
+-- name: MoveAuditReceiver :execrows
+UPDATE audit_receivers SET seq = sqlc.arg(to_seq) WHERE receiver = $1 AND seq = sqlc.arg(from_seq);
