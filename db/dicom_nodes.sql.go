@@ -54,13 +54,19 @@ func (q *Queries) GetDicomNodeByName(ctx context.Context, name string) (DicomNod
 }
 
 const getFolder = `-- name: GetFolder :one
-SELECT id, kind, path FROM folders WHERE id = $1
+SELECT id, kind, path, quota_gb, warn_gb FROM folders WHERE id = $1
 `
 
 func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
 	row := q.db.QueryRow(ctx, getFolder, id)
 	var i Folder
-	err := row.Scan(&i.ID, &i.Kind, &i.Path)
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Path,
+		&i.QuotaGb,
+		&i.WarnGb,
+	)
 	return i, err
 }
 
@@ -184,7 +190,7 @@ func (q *Queries) InsertDicomNode(ctx context.Context, arg InsertDicomNodeParams
 }
 
 const insertFolder = `-- name: InsertFolder :one
-INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path
+INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path, quota_gb, warn_gb
 `
 
 type InsertFolderParams struct {
@@ -195,7 +201,13 @@ type InsertFolderParams struct {
 func (q *Queries) InsertFolder(ctx context.Context, arg InsertFolderParams) (Folder, error) {
 	row := q.db.QueryRow(ctx, insertFolder, arg.ID, arg.Path)
 	var i Folder
-	err := row.Scan(&i.ID, &i.Kind, &i.Path)
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Path,
+		&i.QuotaGb,
+		&i.WarnGb,
+	)
 	return i, err
 }
 

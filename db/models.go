@@ -61,6 +61,13 @@ type AuditReceiver struct {
 	Seq      int64
 }
 
+type Chore struct {
+	Name   string
+	NextAt time.Time
+	RanAt  *time.Time
+	Result []byte
+}
+
 type Commitment struct {
 	TransactionUid string
 	TaskID         int64
@@ -68,6 +75,17 @@ type Commitment struct {
 	RequestedAt    time.Time
 	Taken          bool
 	ReportedAt     *time.Time
+}
+
+type DailyTransfer struct {
+	Day           time.Time
+	OwnerID       int64
+	SourceID      int64
+	DestinationID int64
+	Tasks         int64
+	Failed        int64
+	Images        int64
+	Bytes         int64
 }
 
 type DeidProfile struct {
@@ -115,9 +133,17 @@ type Expectation struct {
 }
 
 type Folder struct {
-	ID   int64
-	Kind string
-	Path string
+	ID      int64
+	Kind    string
+	Path    string
+	QuotaGb float64
+	WarnGb  float64
+}
+
+type FolderUsage struct {
+	FolderID   int64
+	Bytes      int64
+	MeasuredAt *time.Time
 }
 
 type Group struct {
@@ -178,6 +204,7 @@ type Job struct {
 	ProfileSha256     string
 	UidGeneration     int32
 	OutsideWindows    bool
+	ErasedAt          *time.Time
 }
 
 type Linkage struct {
@@ -213,13 +240,19 @@ type NodeAccess struct {
 }
 
 type Outbox struct {
-	ID          uuid.UUID
-	Kind        string
-	Body        []byte
-	CreatedAt   time.Time
-	NotBefore   time.Time
-	Attempts    int32
-	DeliveredAt *time.Time
+	ID        int64
+	Kind      string
+	MessageID uuid.UUID
+	Recipient string
+	Subject   string
+	Body      string
+	JobEnd    []byte
+	Status    string
+	Attempts  int32
+	NextAt    time.Time
+	Error     string
+	CreatedAt time.Time
+	EndedAt   *time.Time
 }
 
 type Project struct {
@@ -410,6 +443,12 @@ type VerificationInstance struct {
 	SentSeriesUid string
 	Verified      bool
 	Reason        string
+}
+
+type Warning struct {
+	Key     string
+	Message string
+	Since   time.Time
 }
 
 type WorkerSchedule struct {

@@ -1,0 +1,36 @@
+-- name: InsertMail :exec
+INSERT INTO outbox (recipient, subject, body)
+SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body);
+
+-- ClaimMail has one mail that is due for this node alone until the lease is over.
+-- name: ClaimMail :one
+UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8), attempts = attempts + 1
+WHERE id = (
+    SELECT o.id FROM outbox o WHERE o.kind = 'mail' AND o.status = 'pending' AND o.next_at <= now()
+    ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+RETURNING *;
+
+-- EndMail writes down what became of an attempt. Zero rows: another node has the mail by now.
+-- name: EndMail :execrows
+UPDATE outbox
+SET status = sqlc.arg(status), error = sqlc.arg(error), body = CASE WHEN sqlc.arg(status)::text = 'sent' THEN '' ELSE body END,
+    next_at = now() + make_interval(secs => sqlc.arg(wait_seconds)::float8),
+    ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
+WHERE id = sqlc.arg(id) AND attempts = sqlc.arg(attempts) AND status = 'pending';
+
+-- ListMails is a page of the outbox, newest first, below the id given (0 = from the newest).
+-- name: ListMails :many
+SELECT * FROM outbox
+WHERE (sqlc.arg(below)::bigint = 0 OR id < sqlc.arg(below)) AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status))
+ORDER BY id DESC LIMIT sqlc.arg(max);
+
+-- RetryMail has a mail that was given up tried again from the start.
+-- name: RetryMail :execrows
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL
+WHERE id = $1 AND status = 'given_up';
+
+-- name: StaffMails :many
+SELECT mail FROM users WHERE is_active AND (is_staff OR is_superuser) AND mail <> '' ORDER BY id;
+
+-- name: AllMails :many
+SELECT DISTINCT lower(mail)::text AS mail FROM users WHERE is_active AND mail <> '';
