@@ -10,7 +10,7 @@ import (
 )
 
 const allMails = `-- name: AllMails :many
-SELECT DISTINCT lower(mail)::text AS mail FROM users WHERE is_active AND mail <> ''
+SELECT DISTINCT ON (lower(mail)) mail FROM users WHERE is_active AND mail <> '' ORDER BY lower(mail)
 `
 
 func (q *Queries) AllMails(ctx context.Context) ([]string, error) {

@@ -21,6 +21,20 @@ func (q *Queries) DeleteSetting(ctx context.Context, key string) (int64, error) 
 	return result.RowsAffected(), nil
 }
 
+const insertSetting = `-- name: InsertSetting :exec
+INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING
+`
+
+type InsertSettingParams struct {
+	Key   string
+	Value []byte
+}
+
+func (q *Queries) InsertSetting(ctx context.Context, arg InsertSettingParams) error {
+	_, err := q.db.Exec(ctx, insertSetting, arg.Key, arg.Value)
+	return err
+}
+
 const lockSetting = `-- name: LockSetting :one
 SELECT value FROM settings WHERE key = $1 FOR UPDATE
 `

@@ -120,6 +120,9 @@ func insertTransfer(ctx context.Context, q *db.Queries, user people.User, t Tran
 			return 0, err
 		}
 	}
+	if err := recordNewJob(ctx, q, job, t); err != nil {
+		return 0, err
+	}
 	return job.ID, q.InsertTasks(ctx, t.tasks(job.ID))
 }
 
@@ -287,7 +290,9 @@ func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer
 	case dst.Server != nil && !dst.Server.StoreScp:
 		return 0, 0, &Invalid{Field: "destination", Reason: "this server takes no objects: it doesn't support C-STORE"}
 	}
-	return src.ID, dst.ID, e.people.Check(ctx, user.ID, transferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent))
+	a := transferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent)
+	a.Section = people.SelectiveTransfer
+	return src.ID, dst.ID, e.people.Check(ctx, user.ID, a)
 }
 
 // transferAction is what somebody must be allowed to do for a transfer, which may show patients to the destination.

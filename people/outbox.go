@@ -5,6 +5,7 @@ package people
 import (
 	"context"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -41,4 +42,18 @@ func ValidMail(address string) error {
 		return &Invalid{Field: "mail", Reason: "give an address such as name@example.org"}
 	}
 	return nil
+}
+
+// valid leaves out what can't be written to.
+func valid(addresses []string) []string {
+	return slices.DeleteFunc(addresses, func(a string) bool { return ValidMail(a) != nil })
+}
+
+// PostStaff puts a mail to all staff into the outbox.
+func PostStaff(ctx context.Context, q *db.Queries, subject, body string) error {
+	mails, err := q.StaffMails(ctx)
+	if err != nil {
+		return err
+	}
+	return Post(ctx, q, Mail{To: valid(mails), Subject: subject, Body: body})
 }

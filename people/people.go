@@ -61,6 +61,7 @@ type Service struct {
 	pool *pgxpool.Pool
 	q    *db.Queries
 	key  Key
+	site siteCopy
 }
 
 // New gives a service on a migrated database.
@@ -188,6 +189,7 @@ type Action struct {
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
 	Project     int64    // project to work in; 0 = none
+	Section     string   // a permission whose use begins with this, and which staff may have locked; empty = none
 }
 
 // Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
@@ -233,6 +235,9 @@ func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
 		if !ok {
 			return &Denied{Reason: "you belong neither to this project nor to its group; ask your administrator"}
 		}
+	}
+	if a.Section != "" {
+		return s.checkSection(ctx, userID, a.Section)
 	}
 	return nil
 }

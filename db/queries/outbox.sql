@@ -33,4 +33,4 @@ WHERE id = $1 AND status = 'given_up';
 SELECT mail FROM users WHERE is_active AND (is_staff OR is_superuser) AND mail <> '' ORDER BY id;
 
 -- name: AllMails :many
-SELECT DISTINCT lower(mail)::text AS mail FROM users WHERE is_active AND mail <> '';
+SELECT DISTINCT ON (lower(mail)) mail FROM users WHERE is_active AND mail <> '' ORDER BY lower(mail);
