@@ -30,6 +30,12 @@ type AssociationSlot struct {
 	Further   bool
 }
 
+type Attempt struct {
+	ID  int64
+	Key []byte
+	At  time.Time
+}
+
 type Audit struct {
 	ID            int64
 	At            time.Time
@@ -130,6 +136,7 @@ type Expectation struct {
 	CreatedAt  time.Time
 	EndedAt    *time.Time
 	Alone      bool
+	Direct     bool
 }
 
 type Folder struct {
@@ -144,6 +151,19 @@ type FolderUsage struct {
 	FolderID   int64
 	Bytes      int64
 	MeasuredAt *time.Time
+}
+
+type ForeignObject struct {
+	ID          int64
+	Day         time.Time
+	Server      string
+	CallingAe   string
+	Address     string
+	SopClassUid string
+	Objects     int64
+	Quarantined int64
+	FirstAt     time.Time
+	LastAt      time.Time
 }
 
 type Group struct {
@@ -255,6 +275,13 @@ type Outbox struct {
 	EndedAt   *time.Time
 }
 
+type PasswordReset struct {
+	Sha256    []byte
+	UserID    int64
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
 type Project struct {
 	ID            int64
 	Name          string
@@ -273,6 +300,32 @@ type Project struct {
 type ProjectMember struct {
 	ProjectID int64
 	UserID    int64
+}
+
+type Quarantine struct {
+	ID                int64
+	Folder            uuid.UUID
+	File              uuid.UUID
+	Server            string
+	CallingAe         string
+	Address           string
+	SopClassUid       string
+	SopInstanceUid    string
+	TransferSyntaxUid string
+	Bytes             int64
+	ArrivedAt         time.Time
+}
+
+type Registration struct {
+	ID         int64
+	Username   string
+	Mail       string
+	FirstName  string
+	LastName   string
+	Phone      string
+	Department string
+	Message    string
+	CreatedAt  time.Time
 }
 
 type Server struct {
@@ -318,6 +371,7 @@ type Server struct {
 	OfflinePatienceS     int32
 	RefusedSopClasses    []string
 	Duplicates           string
+	MovesFirst           bool
 }
 
 type ServerState struct {
@@ -336,12 +390,22 @@ type ServerState struct {
 	OpensAt          *time.Time
 	OpensZone        string
 	BreakerAt        *time.Time
+	MoveLimit        int32
+	MovesGood        int32
 }
 
 type ServerVerification struct {
 	ServerID  int64
 	Method    string
 	PatienceS int32
+}
+
+type Session struct {
+	Sha256     []byte
+	UserID     int64
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
 }
 
 type Setting struct {
@@ -376,6 +440,8 @@ type Task struct {
 	CreatedAt          time.Time
 	StartedAt          *time.Time
 	EndedAt            *time.Time
+	UnavailableSince   *time.Time
+	DuplicatesPassed   bool
 }
 
 type TaskDeid struct {
@@ -432,6 +498,7 @@ type Verification struct {
 	StudyUid  string
 	Status    string
 	Message   string
+	JobID     int64
 }
 
 type VerificationInstance struct {

@@ -7,7 +7,6 @@ package db
 
 import (
 	"context"
-	"time"
 )
 
 const addGroupMember = `-- name: AddGroupMember :exec
@@ -97,55 +96,6 @@ func (q *Queries) GrantPermission(ctx context.Context, arg GrantPermissionParams
 	return err
 }
 
-const hasNodeAccess = `-- name: HasNodeAccess :one
-SELECT EXISTS (
-    SELECT FROM users u
-    JOIN group_members m ON m.user_id = u.id
-    JOIN node_access a ON a.group_id = m.group_id
-    WHERE u.id = $1 AND u.is_active AND a.dicom_node_id = $2
-      AND (a.is_source OR NOT $3::boolean) AND (a.is_destination OR NOT $4::boolean))
-`
-
-type HasNodeAccessParams struct {
-	UserID        int64
-	NodeID        int64
-	AsSource      bool
-	AsDestination bool
-}
-
-// HasNodeAccess: through any of the user's groups; nobody, administrators included, without such a row.
-func (q *Queries) HasNodeAccess(ctx context.Context, arg HasNodeAccessParams) (bool, error) {
-	row := q.db.QueryRow(ctx, hasNodeAccess,
-		arg.UserID,
-		arg.NodeID,
-		arg.AsSource,
-		arg.AsDestination,
-	)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
-const hasPermission = `-- name: HasPermission :one
-SELECT EXISTS (
-    SELECT FROM users u WHERE u.id = $1 AND u.is_active AND (u.is_superuser OR EXISTS (
-        SELECT FROM group_members m JOIN group_permissions p ON p.group_id = m.group_id
-        WHERE m.user_id = u.id AND p.permission = $2)))
-`
-
-type HasPermissionParams struct {
-	UserID     int64
-	Permission string
-}
-
-// HasPermission: superusers have every permission, others those of their groups.
-func (q *Queries) HasPermission(ctx context.Context, arg HasPermissionParams) (bool, error) {
-	row := q.db.QueryRow(ctx, hasPermission, arg.UserID, arg.Permission)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const insertGroup = `-- name: InsertGroup :one
 INSERT INTO groups (name) VALUES ($1) RETURNING id
 `
@@ -178,27 +128,6 @@ func (q *Queries) InsertProject(ctx context.Context, arg InsertProjectParams) (i
 	var id int64
 	err := row.Scan(&id)
 	return id, err
-}
-
-const insertToken = `-- name: InsertToken :exec
-INSERT INTO api_tokens (user_id, description, sha256, expires_at) VALUES ($1, $2, $3, $4)
-`
-
-type InsertTokenParams struct {
-	UserID      int64
-	Description string
-	Sha256      []byte
-	ExpiresAt   *time.Time
-}
-
-func (q *Queries) InsertToken(ctx context.Context, arg InsertTokenParams) error {
-	_, err := q.db.Exec(ctx, insertToken,
-		arg.UserID,
-		arg.Description,
-		arg.Sha256,
-		arg.ExpiresAt,
-	)
-	return err
 }
 
 const insertUser = `-- name: InsertUser :one
@@ -259,31 +188,4 @@ type SetActiveGroupParams struct {
 func (q *Queries) SetActiveGroup(ctx context.Context, arg SetActiveGroupParams) error {
 	_, err := q.db.Exec(ctx, setActiveGroup, arg.ID, arg.ActiveGroupID)
 	return err
-}
-
-const userOfToken = `-- name: UserOfToken :one
-SELECT u.id, u.username, u.mail, u.first_name, u.last_name, u.phone, u.department, u.password_hash, u.is_active, u.is_staff, u.is_superuser, u.active_group_id, u.preferences, u.created_at FROM api_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.sha256 = $1 AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.is_active
-`
-
-func (q *Queries) UserOfToken(ctx context.Context, sha256 []byte) (User, error) {
-	row := q.db.QueryRow(ctx, userOfToken, sha256)
-	var i User
-	err := row.Scan(
-		&i.ID,
-		&i.Username,
-		&i.Mail,
-		&i.FirstName,
-		&i.LastName,
-		&i.Phone,
-		&i.Department,
-		&i.PasswordHash,
-		&i.IsActive,
-		&i.IsStaff,
-		&i.IsSuperuser,
-		&i.ActiveGroupID,
-		&i.Preferences,
-		&i.CreatedAt,
-	)
-	return i, err
 }

@@ -87,27 +87,6 @@ func (q *Queries) GroupByName(ctx context.Context, name string) (int64, error) {
 	return id, err
 }
 
-const hasProjectAccess = `-- name: HasProjectAccess :one
-SELECT EXISTS (
-    SELECT FROM users u JOIN projects p ON p.id = $1
-    WHERE u.id = $2 AND u.is_active
-      AND (EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = u.id)
-        OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = u.id)))
-`
-
-type HasProjectAccessParams struct {
-	ProjectID int64
-	UserID    int64
-}
-
-// HasProjectAccess: members of the project, and those of its group.
-func (q *Queries) HasProjectAccess(ctx context.Context, arg HasProjectAccessParams) (bool, error) {
-	row := q.db.QueryRow(ctx, hasProjectAccess, arg.ProjectID, arg.UserID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
 const insertNewProject = `-- name: InsertNewProject :one
 INSERT INTO projects (name, description, group_id, profile, profile_id, sealed_key, sealed_salt) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 `

@@ -46,3 +46,15 @@ func notFound(err error, what string, id any) error {
 	}
 	return err
 }
+
+func notFoundIf(absent bool, what string) error {
+	if absent {
+		return fmt.Errorf("%s: %w", what, ErrNotFound)
+	}
+	return nil
+}
+
+// onlySuperusers keeps staff from raising themselves by the accounts of others.
+const onlySuperusers = "only superusers may change the accounts of staff and superusers; ask one of them"
+
+func quote(name string) string { return fmt.Sprintf("%q", name) }

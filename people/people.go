@@ -6,9 +6,6 @@ package people
 
 import (
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -44,9 +41,6 @@ var allPermissions = []string{
 	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
 }
 
-// ErrUnauthenticated is returned for a token that is unknown, expired or belongs to a disabled user.
-var ErrUnauthenticated = errors.New("the token is missing, unknown or expired; get a new one from your administrator")
-
 // User is who is calling.
 type User struct {
 	ID            int64
@@ -67,6 +61,11 @@ type Service struct {
 // New gives a service on a migrated database.
 func New(pool *pgxpool.Pool, key Key) *Service {
 	return &Service{pool: pool, q: db.New(pool), key: key}
+}
+
+// inTx runs fn in a transaction, again if PostgreSQL gave it up.
+func (s *Service) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
+	return db.InTx(ctx, s.pool, func(tx pgx.Tx) error { return fn(s.q.WithTx(tx)) })
 }
 
 // Seal encrypts a secret that the database keeps, for one purpose.
@@ -122,7 +121,7 @@ func (s *Service) Bootstrap(ctx context.Context, save func(token string) error) 
 		if err := s.bootstrapGroup(ctx, q, user.ID); err != nil {
 			return err
 		}
-		token, err := newToken(ctx, q, user.ID, "made at the first start")
+		token, _, err := newToken(ctx, q, user.ID, "made at the first start", nil)
 		if err != nil {
 			return err
 		}
@@ -152,103 +151,4 @@ func (s *Service) bootstrapGroup(ctx context.Context, q *db.Queries, userID int6
 		Name: "Default", GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]), // engine.ProjectKeyPurpose
 	})
 	return err
-}
-
-// tokenBytes makes 40 hexadecimal characters.
-const tokenBytes = 20
-
-func newToken(ctx context.Context, q *db.Queries, userID int64, description string) (string, error) {
-	var raw [tokenBytes]byte
-	_, _ = rand.Read(raw[:])
-	token := hex.EncodeToString(raw[:])
-	hash := sha256.Sum256([]byte(token))
-	return token, q.InsertToken(ctx, db.InsertTokenParams{UserID: userID, Description: description, Sha256: hash[:]})
-}
-
-// UserOfToken gives the user whom a token of 40 hexadecimal characters belongs to, or ErrUnauthenticated.
-func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
-	if len(token) != 2*tokenBytes {
-		return User{}, ErrUnauthenticated
-	}
-	hash := sha256.Sum256([]byte(token))
-	u, err := s.q.UserOfToken(ctx, hash[:])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return User{}, ErrUnauthenticated
-	}
-	if err != nil {
-		return User{}, err
-	}
-	return User{ID: u.ID, Username: u.Username, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, ActiveGroupID: u.ActiveGroupID}, nil
-}
-
-// Action is what somebody wants to do.
-type Action struct {
-	Superuser   bool     // it is reserved to superusers
-	Staff       bool     // it is reserved to staff, whom superusers are of
-	Permissions []string // all of them are needed
-	Source      int64    // DICOM node to read from; 0 = none
-	Destination int64    // DICOM node to write to; 0 = none
-	Project     int64    // project to work in; 0 = none
-	Section     string   // a permission whose use begins with this, and which staff may have locked; empty = none
-}
-
-// Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
-func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
-	if a.Staff || a.Superuser {
-		u, err := s.q.GetUser(ctx, userID)
-		if err != nil {
-			return err
-		}
-		switch {
-		case !u.IsActive:
-			return &Denied{Reason: "this account is disabled; ask your administrator"}
-		case a.Superuser && !u.IsSuperuser:
-			return &Denied{Reason: "only superusers may do this; ask your administrator"}
-		case !u.IsStaff && !u.IsSuperuser:
-			return &Denied{Reason: "only staff may do this; ask your administrator"}
-		}
-	}
-	for _, p := range a.Permissions {
-		ok, err := s.q.HasPermission(ctx, db.HasPermissionParams{UserID: userID, Permission: p})
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &Denied{Reason: fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", p)}
-		}
-	}
-	if a.Source != 0 {
-		if err := s.checkNode(ctx, db.HasNodeAccessParams{UserID: userID, NodeID: a.Source, AsSource: true}, "source"); err != nil {
-			return err
-		}
-	}
-	if a.Destination != 0 {
-		if err := s.checkNode(ctx, db.HasNodeAccessParams{UserID: userID, NodeID: a.Destination, AsDestination: true}, "destination"); err != nil {
-			return err
-		}
-	}
-	if a.Project != 0 {
-		ok, err := s.q.HasProjectAccess(ctx, db.HasProjectAccessParams{UserID: userID, ProjectID: a.Project})
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return &Denied{Reason: "you belong neither to this project nor to its group; ask your administrator"}
-		}
-	}
-	if a.Section != "" {
-		return s.checkSection(ctx, userID, a.Section)
-	}
-	return nil
-}
-
-func (s *Service) checkNode(ctx context.Context, p db.HasNodeAccessParams, use string) error {
-	ok, err := s.q.HasNodeAccess(ctx, p)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return &Denied{Reason: "none of your groups may use this DICOM node as a " + use + "; ask your administrator for access"}
-	}
-	return nil
 }

@@ -130,7 +130,7 @@ func TestCheck(t *testing.T) {
 	exec("INSERT INTO group_members (group_id, user_id) SELECT id, $1 FROM groups", user)
 	require.NoError(t, s.Check(t.Context(), user, transfer))
 	exec("UPDATE users SET is_active = false WHERE id = $1", user)
-	denied(user, transfer, "selective_transfer")
+	denied(user, transfer, "disabled")
 }
 
 func TestServerKey(t *testing.T) {

@@ -1,11 +1,3 @@
--- HasProjectAccess: members of the project, and those of its group.
--- name: HasProjectAccess :one
-SELECT EXISTS (
-    SELECT FROM users u JOIN projects p ON p.id = sqlc.arg(project_id)
-    WHERE u.id = sqlc.arg(user_id) AND u.is_active
-      AND (EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = u.id)
-        OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = u.id)));
-
 -- ListProjects is a page of projects above an ID: of one user, or all of them (0).
 -- name: ListProjects :many
 SELECT sqlc.embed(p), g.name AS group_name, coalesce(d.version, '')::text AS profile_version,
