@@ -20,6 +20,17 @@ func (q *Queries) AddAuditReceiver(ctx context.Context, receiver string) error {
 	return err
 }
 
+const anyUnsealedAudit = `-- name: AnyUnsealedAudit :one
+SELECT EXISTS (SELECT FROM audit WHERE seq IS NULL)
+`
+
+func (q *Queries) AnyUnsealedAudit(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, anyUnsealedAudit)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const auditHead = `-- name: AuditHead :one
 SELECT seq, hash FROM audit_head
 `

@@ -107,7 +107,12 @@ func (e *Engine) AddServer(ctx context.Context, user people.User, s NewServer) (
 		if err = errors.Join(q.InsertServerState(ctx, id), keepCaps(ctx, q, id), s.putVerify(ctx, q, id), s.putRules(ctx, q, id)); err != nil {
 			return err
 		}
-		return grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store)
+		if err = grant(ctx, q, user, id, s.Supports.source(), s.Supports.Store); err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "server.create", Object: "server " + s.Name, Detail: map[string]any{"ae_title": s.AETitle, "host": s.Host, "port": s.Port},
+		})
 	})
 	if err != nil {
 		return DICOMNode{}, taken(err, s.Name)
@@ -239,7 +244,10 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, name, path str
 		if _, err = q.InsertFolder(ctx, db.InsertFolderParams{ID: id, Path: path}); err != nil {
 			return err
 		}
-		return grant(ctx, q, user, id, false, true)
+		if err = grant(ctx, q, user, id, false, true); err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{Action: "folder.create", Object: "folder " + name, Detail: map[string]any{"path": path}})
 	})
 	if err != nil {
 		return DICOMNode{}, taken(err, name)
@@ -324,16 +332,29 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return err
 	}
-	n, err := e.q.DeleteDicomNode(ctx, id)
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		node, err := q.GetDicomNode(ctx, id)
+		if err != nil {
+			return notFound(err, "DICOM node", id)
+		}
+		n, err := q.DeleteDicomNode(ctx, id)
+		if err == nil && n == 0 {
+			err = ErrNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{Action: node.Kind + ".delete", Object: node.Kind + " " + node.Name})
+	})
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" {
 		return &Conflict{Reason: "jobs name this DICOM node; delete them first"}
 	}
-	if err == nil && n == 0 {
-		return ErrNotFound
+	if err != nil {
+		return err
 	}
 	e.inbox.ServersChanged()
-	return err
+	return nil
 }
 
 func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {

@@ -66,13 +66,16 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 		if err := checkFolder(node.Folder.Path); err != nil {
 			c.OK, c.Detail = false, sentence(err)
 		}
-		return Report{Checks: []Check{c}}, nil
+		return Report{Checks: []Check{c}}, people.Record(ctx, e.q, people.Entry{Action: "folder.check", Object: "folder " + node.Name})
 	}
 	d := &doctor{e: e, node: node, peer: e.peer(node), title: orDefault(node.Server.MoveDestination, e.cfg.AETitle)}
 	if d.slot, err = e.door.Interactive(ctx, d.peer); err != nil {
 		return Report{}, err
 	}
-	err = d.examine(ctx)
+	err = people.Record(ctx, e.q, people.Entry{Action: "server.check", Object: "server " + node.Name, Source: node.Name})
+	if err == nil {
+		err = d.examine(ctx)
+	}
 	return d.report, errors.Join(err, d.slot.Close(ctx))
 }
 

@@ -177,14 +177,15 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 	if !ok {
 		return &Invalid{Field: "action", Reason: "unknown action"}
 	}
-	if _, err := e.Job(ctx, user, id); err != nil {
+	seen, err := e.Job(ctx, user, id)
+	if err != nil {
 		return err
 	}
 	if rule.staff && !user.IsStaff {
 		return &people.Denied{Reason: fmt.Sprintf("only staff may %s a job", action)}
 	}
 	var running []int64
-	err := e.inTx(ctx, func(q *db.Queries) error {
+	err = e.inTx(ctx, func(q *db.Queries) error {
 		job, err := q.LockJob(ctx, id)
 		if err != nil {
 			return notFound(err, "job", id)
@@ -196,6 +197,9 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 			return &Conflict{Reason: "a task of this job has started; cancel the job instead"}
 		}
 		if err := rule.act(ctx, q, job); err != nil {
+			return err
+		}
+		if err := recordJob(ctx, q, seen, string(action), map[string]any{"status": job.Status}); err != nil {
 			return err
 		}
 		running, err = q.RunningTasks(ctx, id)
@@ -225,7 +229,8 @@ type Urgency struct {
 
 // SetUrgency changes where a job stands, for its owner or staff. What it may not be without a permission, it may not become.
 func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u Urgency) error {
-	if _, err := e.Job(ctx, user, id); err != nil {
+	seen, err := e.Job(ctx, user, id)
+	if err != nil {
 		return err
 	}
 	if u.Priority != nil && (*u.Priority < 1 || *u.Priority > 8) {
@@ -234,7 +239,7 @@ func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u U
 	if u.Priority != nil && !user.IsStaff {
 		return &people.Denied{Reason: "only staff may set the priority of a job; set it urgent instead"}
 	}
-	err := e.inTx(ctx, func(q *db.Queries) error {
+	err = e.inTx(ctx, func(q *db.Queries) error {
 		job, err := q.LockJob(ctx, id)
 		if err != nil {
 			return notFound(err, "job", id)
@@ -249,7 +254,10 @@ func (e *Engine) SetUrgency(ctx context.Context, user people.User, id int64, u U
 		if err := e.people.Check(ctx, user.ID, people.Action{Permissions: newRights(job, p)}); err != nil {
 			return err
 		}
-		return q.SetUrgency(ctx, p)
+		if err := q.SetUrgency(ctx, p); err != nil {
+			return err
+		}
+		return recordJob(ctx, q, seen, "change", map[string]any{"urgent": p.Urgent, "outside_windows": p.OutsideWindows, "priority": p.Priority})
 	})
 	if err != nil {
 		return err

@@ -208,7 +208,12 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 		p.Status = Failure
 		p.Message = fmt.Sprintf("The process that ran this task ended unexpectedly %d times in a row before one new image was delivered; see the server's log for the reason, then retry.", p.Losses)
 	}
-	return e.endLease(ctx, e.q, p)
+	return e.inTx(ctx, func(q *db.Queries) error {
+		if err := e.endLease(ctx, q, p); err != nil {
+			return err
+		}
+		return recordLoss(ctx, q, t, p.Status)
+	})
 }
 
 func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {

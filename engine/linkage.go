@@ -41,6 +41,12 @@ func (e *Engine) Linkage(ctx context.Context, user people.User, project string, 
 	if err != nil {
 		return nil, err
 	}
+	err = people.Record(ctx, e.q, people.Entry{
+		Action: "linkage.read", Object: "project " + project, PatientID: strings.TrimSpace(f.PatientID), Detail: map[string]any{"by_pseudonym": f.Pseudonym != ""},
+	})
+	if err != nil {
+		return nil, err
+	}
 	e.log.InfoContext(ctx, "linkage table read", "project", id, "user", user.ID)
 	return e.links(ctx, id, f)
 }
@@ -150,7 +156,12 @@ func (e *Engine) ImportLinkage(ctx context.Context, user people.User, project st
 		if err == nil && n < int64(len(added)) { // a running task has tied one of them just now
 			return &Conflict{Reason: "a running job has filled the linkage table meanwhile; import the table again"}
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "linkage.import", Object: "project " + p.Name, Detail: map[string]any{"added": result.Added, "present": result.Present},
+		})
 	})
 	if err != nil {
 		return ImportResult{}, err

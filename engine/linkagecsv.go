@@ -29,6 +29,9 @@ func (e *Engine) ExportLinkage(ctx context.Context, user people.User, project st
 	if err != nil {
 		return nil, err
 	}
+	if err := people.Record(ctx, e.q, people.Entry{Action: "linkage.export", Object: "project " + project}); err != nil {
+		return nil, err
+	}
 	e.log.InfoContext(ctx, "linkage table exported", "project", id, "user", user.ID)
 	return func(ctx context.Context, w io.Writer) error {
 		out := csv.NewWriter(w)

@@ -279,6 +279,9 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		if err := e.endLease(ctx, q, p); err != nil {
 			return err
 		}
+		if err := r.recordRun(ctx, q, o); err != nil {
+			return err
+		}
 		return r.writeSummary(ctx, q, o)
 	})
 	if err == nil {

@@ -82,8 +82,17 @@ func (e *Engine) AddProfile(ctx context.Context, user people.User, text []byte) 
 	if _, ok := deid.BuiltinProfile(profile.Name()); ok {
 		return Profile{}, &Conflict{Reason: fmt.Sprintf("%q is the name of a profile that ADIT brings; give yours another name", profile.Name())}
 	}
-	row, err := e.q.InsertProfile(ctx, db.InsertProfileParams{
-		Name: profile.Name(), Version: profile.Version(), Sha256: profile.Hash(), Text: string(text), CreatedBy: &user.ID,
+	var row db.DeidProfile
+	err = e.inTx(ctx, func(q *db.Queries) (err error) {
+		row, err = q.InsertProfile(ctx, db.InsertProfileParams{
+			Name: profile.Name(), Version: profile.Version(), Sha256: profile.Hash(), Text: string(text), CreatedBy: &user.ID,
+		})
+		if err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "profile.create", Object: "profile " + row.Name, Profile: row.Name + " " + row.Version, ProfileSHA256: row.Sha256,
+		})
 	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		if row, err = e.q.ProfileByVersion(ctx, db.ProfileByVersionParams{Name: profile.Name(), Version: profile.Version()}); err == nil && row.Sha256 != profile.Hash() {

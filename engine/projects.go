@@ -173,7 +173,13 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 		if err != nil {
 			return err
 		}
-		return putMembers(ctx, q, id, n.Members)
+		if err := putMembers(ctx, q, id, n.Members); err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "project.create", Object: "project " + n.Name, Profile: strings.TrimSpace(n.Profile.Name + " " + n.Profile.Version),
+			Detail: map[string]any{"members": n.Members, "salt": n.Salt != ""},
+		})
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
 		return Project{}, &Conflict{Reason: "a project of this name exists already; choose another name"}
@@ -278,6 +284,15 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 			u.SealedSalt = e.sealSalt(*c.Salt)
 		}
 		if err := q.UpdateProject(ctx, u); err != nil {
+			return err
+		}
+		entry := people.Entry{Action: "project.change", Object: "project " + found.Name, Detail: map[string]any{"fields": setFields(map[string]bool{
+			"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil,
+		})}}
+		if c.Profile != nil {
+			entry.Profile = strings.TrimSpace(c.Profile.Name + " " + c.Profile.Version)
+		}
+		if err := people.Record(ctx, q, entry); err != nil {
 			return err
 		}
 		if c.Members == nil {

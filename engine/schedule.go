@@ -117,7 +117,13 @@ func (e *Engine) SetSchedule(ctx context.Context, user people.User, server strin
 		if err != nil {
 			return err
 		}
-		return keepCaps(ctx, q, n.ID)
+		if err := keepCaps(ctx, q, n.ID); err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "schedule.change", Object: "server " + n.Name,
+			Detail: map[string]any{"default": s.Default, "windows": len(s.Windows), "holidays": len(s.Holidays)},
+		})
 	})
 	if err != nil {
 		return ServerSchedule{}, err
@@ -150,14 +156,24 @@ func (e *Engine) PauseServer(ctx context.Context, user people.User, server strin
 	if err != nil {
 		return err
 	}
-	changed, err := e.q.PauseServer(ctx, db.PauseServerParams{ServerID: n.ID, Paused: paused})
-	switch {
-	case err != nil:
+	err = e.inTx(ctx, func(q *db.Queries) error {
+		changed, err := q.PauseServer(ctx, db.PauseServerParams{ServerID: n.ID, Paused: paused})
+		act := "server.continue"
+		if paused {
+			act = "server.pause"
+		}
+		switch {
+		case err != nil:
+			return err
+		case changed == 0 && paused:
+			return &Conflict{Reason: "the server is paused already"}
+		case changed == 0:
+			return &Conflict{Reason: "the server isn't paused"}
+		}
+		return people.Record(ctx, q, people.Entry{Action: act, Object: "server " + n.Name})
+	})
+	if err != nil {
 		return err
-	case changed == 0 && paused:
-		return &Conflict{Reason: "the server is paused already"}
-	case changed == 0:
-		return &Conflict{Reason: "the server isn't paused"}
 	}
 	e.log.InfoContext(ctx, "server paused or continued", "server", n.Name, "paused", paused, "user", user.ID)
 	e.reconsider()
@@ -250,23 +266,28 @@ func (e *Engine) SetWorkers(ctx context.Context, user people.User, nodeName stri
 	if nodeName == "" || len(nodeName) > 255 {
 		return &Invalid{Field: "node", Reason: "name the node as `hostname` gives it where it runs"}
 	}
-	if w == nil {
-		return errors.Join(e.q.DeleteWorkers(ctx, nodeName), e.wake())
+	entry := people.Entry{Action: "workers.delete", Object: "node " + nodeName}
+	var text []byte
+	if w != nil {
+		if err := w.Validate(); err != nil {
+			return invalidSchedule(err)
+		}
+		var err error
+		if text, err = json.Marshal(w); err != nil {
+			return err
+		}
+		entry.Action, entry.Detail = "workers.change", map[string]any{"schedule": w}
 	}
-	if err := w.Validate(); err != nil {
-		return invalidSchedule(err)
-	}
-	text, err := json.Marshal(w)
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		err := people.Record(ctx, q, entry)
+		if w == nil {
+			return errors.Join(err, q.DeleteWorkers(ctx, nodeName))
+		}
+		return errors.Join(err, q.PutWorkers(ctx, db.PutWorkersParams{NodeName: nodeName, Schedule: text}))
+	})
 	if err != nil {
 		return err
 	}
-	if err := e.q.PutWorkers(ctx, db.PutWorkersParams{NodeName: nodeName, Schedule: text}); err != nil {
-		return err
-	}
-	return e.wake()
-}
-
-func (e *Engine) wake() error {
 	e.reconsider()
 	return nil
 }

@@ -67,6 +67,9 @@ func (e *Engine) searchStudies(ctx context.Context, user people.User, server str
 	if s.Limit == 0 {
 		s.Limit = int(node.Server.ResultLimit)
 	}
+	if err := e.recordSearch(ctx, node, s); err != nil {
+		return err
+	}
 	root := findRoot(node.Server.StudyRootFind)
 	return e.withInteractive(ctx, node, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plainSyntaxes}}, func(a *pacs.Association) error {
 		n := 0

@@ -59,7 +59,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := n.loadVerify(ctx, q); err != nil {
 			return err
 		}
-		s := n.Settings()
+		s, before := n.Settings(), n.Settings()
 		source, destination := s.Supports.source(), s.Supports.Store
 		if err := change(&s); err != nil {
 			return err
@@ -78,6 +78,11 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 			return err
 		}
 		source, destination = s.Supports.source() && !source, s.Supports.Store && !destination
+		if err := people.Record(ctx, q, people.Entry{
+			Action: "server.change", Object: "server " + n.Name, Detail: map[string]any{"fields": changedFields(before, s)},
+		}); err != nil {
+			return err
+		}
 		if user.ActiveGroupID == nil || !source && !destination {
 			return nil
 		}

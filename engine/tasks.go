@@ -130,7 +130,13 @@ func (e *Engine) ActOnTask(ctx context.Context, user people.User, id int64, acti
 		if err != nil {
 			return notFound(err, "task", id)
 		}
-		return actOnTask(ctx, q, job, row, action)
+		if err := actOnTask(ctx, q, job, row, action); err != nil {
+			return err
+		}
+		return people.Record(ctx, q, people.Entry{
+			Action: "task." + string(action), Object: fmt.Sprintf("task %d", id), PatientID: row.PatientID, StudyUID: row.StudyInstanceUid,
+			Detail: map[string]any{"job": job.ID, "status": row.Status},
+		})
 	})
 	if err != nil {
 		return err

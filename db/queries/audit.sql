@@ -9,6 +9,9 @@ SELECT pg_try_advisory_xact_lock(7160001);
 -- name: AuditHead :one
 SELECT seq, hash FROM audit_head;
 
+-- name: AnyUnsealedAudit :one
+SELECT EXISTS (SELECT FROM audit WHERE seq IS NULL);
+
 -- name: UnsealedAudit :many
 SELECT * FROM audit WHERE seq IS NULL ORDER BY id LIMIT $1;
 
