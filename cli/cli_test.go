@@ -73,7 +73,7 @@ func (l *lockedBuffer) String() string {
 
 var dicomLine = regexp.MustCompile(`ADIT at [0-9.]+:(\d+)`)
 
-var readyLine = regexp.MustCompile(`is ready at (http://[0-9.:]+)`)
+var readyLine = regexp.MustCompile(`is ready at (https?://[0-9.:]+)`)
 
 // serve starts a server and waits until it says that it is ready. It ends with the test at the latest.
 func serve(t testing.TB, dataDir string, args ...string) *serving {

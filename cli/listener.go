@@ -49,7 +49,7 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 	if f.DICOMListen == anyReceiver && s.cmd.Demo {
 		f.DICOMListen = demoReceiver
 	}
-	trusted, err := ranges(f.DICOMProxy)
+	trusted, err := ranges("--dicom-proxy", f.DICOMProxy)
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (f *receiverFlags) tls() (*tls.Config, error) {
 }
 
 // ranges reads addresses and ranges of addresses.
-func ranges(list []string) ([]netip.Prefix, error) {
+func ranges(flag string, list []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, text := range list {
 		if addr, err := netip.ParseAddr(text); err == nil {
@@ -112,7 +112,7 @@ func ranges(list []string) ([]netip.Prefix, error) {
 		}
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, usage("--dicom-proxy: %q is neither an address nor a range such as 10.0.0.0/24", text)
+			return nil, usage("%s: %q is neither an address nor a range such as 10.0.0.0/24", flag, text)
 		}
 		out = append(out, p)
 	}

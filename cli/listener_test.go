@@ -92,9 +92,9 @@ func TestBehindBalancers(t *testing.T) {
 }
 
 func TestProxyRanges(t *testing.T) {
-	got, err := ranges([]string{"10.0.0.1", "192.0.2.0/24", "2001:db8::1"})
+	got, err := ranges("--dicom-proxy", []string{"10.0.0.1", "192.0.2.0/24", "2001:db8::1"})
 	require.NoError(t, err)
 	require.Len(t, got, 3)
-	_, err = ranges([]string{"balancer"})
+	_, err = ranges("--dicom-proxy", []string{"balancer"})
 	require.ErrorContains(t, err, `--dicom-proxy: "balancer" is neither an address nor a range`)
 }

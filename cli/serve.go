@@ -6,10 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	nethttp "net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,13 +25,13 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/engine/pacs"
-	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/people"
 )
 
 type serveCmd struct {
 	DataDir string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default})."`
-	Listen  string `env:"ADIT_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default}). There is no TLS yet: let it be reached from this machine only."`
+	httpFlags
+	logFlags
 	receiverFlags
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
@@ -57,7 +55,11 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if c.Lease < time.Second || c.Workers < 1 || c.ShutdownTimeout < 0 {
 		return usage("--workers must be 1 or more, --lease a second or more, --shutdown-timeout not negative")
 	}
-	s := &server{cmd: c, io: io, log: newLogger(io.err), metrics: prometheus.NewRegistry(), ended: make(chan error, 8)}
+	level, err := c.level()
+	if err != nil {
+		return err
+	}
+	s := &server{cmd: c, io: io, log: newLogger(io.err, level), level: level, metrics: prometheus.NewRegistry(), ended: make(chan error, 8)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer s.end()
 	if err := s.start(ctx); err != nil {
@@ -79,27 +81,22 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	}
 }
 
-// newLogger writes text to a terminal, JSON to all else.
-func newLogger(w io.Writer) *slog.Logger {
-	if isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, nil))
-	}
-	return slog.New(slog.NewJSONHandler(w, nil))
-}
-
 // server is adit serve while it runs.
 type server struct {
 	cmd     *serveCmd
 	io      streams
 	log     *slog.Logger
+	level   *slog.LevelVar
 	metrics *prometheus.Registry
 
-	database *database
-	pool     *pgxpool.Pool
-	people   *people.Service
-	engine   *engine.Engine
-	node     *actors.Node
-	demo     *demo
+	certificate *certificate // of HTTPS; nil without
+	outside     outside
+	database    *database
+	pool        *pgxpool.Pool
+	people      *people.Service
+	engine      *engine.Engine
+	node        *actors.Node
+	demo        *demo
 
 	httpAddr, dicomAddr string
 	token               string // made at this start
@@ -120,6 +117,9 @@ func (s *server) end() {
 }
 
 func (s *server) start(ctx context.Context) error {
+	if err := s.openOutside(); err != nil {
+		return err
+	}
 	dataDirID, err := s.openDataDir()
 	if err != nil {
 		return err
@@ -140,6 +140,9 @@ func (s *server) start(ctx context.Context) error {
 	})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
+	if err := s.serveAdmin(ctx); err != nil {
+		return err
+	}
 	receiver, err := s.listenDICOM(ctx)
 	if err != nil {
 		return err
@@ -153,6 +156,7 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	serveHTTP()
+	s.reloadOnSignal()
 	return nil
 }
 
@@ -289,33 +293,6 @@ func (s *server) startPeople(ctx context.Context) error {
 
 func (s *server) tokenPath() string { return filepath.Join(s.cmd.DataDir, tokenFile) }
 
-// prepareHTTP gives what starts the HTTP server: after the node, which the engine must know before the first request, though it
-// ends after the node, so that the end can be watched.
-func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func()) {
-	handler := http.New(http.Config{
-		Engine: s.engine, People: s.people, Version: version, Log: s.log, Metrics: s.metrics, Ready: s.ready,
-	})
-	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	srv := http.NewServer(base, handler, s.log)
-	s.atEnd(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			s.log.Info("requests were cut off", "reason", err)
-		}
-		cut()
-		_ = srv.Close() // what Shutdown has left
-	})
-	return func() {
-		s.supervise("the HTTP server", func() error {
-			if err := srv.Serve(l); !errors.Is(err, nethttp.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-	}
-}
-
 // supervise runs a part of the server; the whole ends when it ends by itself.
 func (s *server) supervise(part string, run func() error) {
 	go func() {
@@ -384,7 +361,7 @@ func (s *server) startNode(dataDirID uuid.UUID, receiver *actors.Receiver) error
 // announce tells people where the server is and what to do first.
 func (s *server) announce() {
 	var out strings.Builder
-	fmt.Fprintf(&out, "\nADIT %s is ready at http://%s", version, s.httpAddr)
+	fmt.Fprintf(&out, "\nADIT %s is ready at %s", version, s.address())
 	if s.dicomAddr != "" {
 		fmt.Fprintf(&out, " (DICOM: %s at %s)", s.cmd.AETitle, s.dicomAddr)
 	}
@@ -401,8 +378,12 @@ func (s *server) announce() {
 
 // commandPrefix gives what to type before commands so that they find this server.
 func (s *server) commandPrefix() (exports, program string) {
-	if s.httpAddr != "127.0.0.1:8080" {
-		exports += "  export ADIT_URL=http://" + s.httpAddr + "\n"
+	address := s.address()
+	if s.certificate == nil {
+		address = "http://" + s.httpAddr // a proxy before us is not needed on this machine
+	}
+	if address != "http://127.0.0.1:8080" {
+		exports += "  export ADIT_URL=" + address + "\n"
 	}
 	if s.cmd.DataDir != defaultDataDir() {
 		exports += "  export ADIT_DATA_DIR=" + quoted(s.cmd.DataDir) + "\n"

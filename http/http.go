@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package http is the outside of ADIT: the router, what every request passes, health and metrics. The REST API is in
+// Package http is the outside of ADIT: the router, what every request passes, health, and the admin listener's metrics. The REST API is in
 // http/api, who is calling in http/auth.
 package http
 
@@ -9,11 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/api"
@@ -39,13 +40,18 @@ type Config struct {
 	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
 	// sentence is shown to everybody.
 	Ready func(ctx context.Context) error
+	// PublicURL is the address that people use, with scheme and host and nothing behind; nil: any.
+	PublicURL *url.URL
+	// Proxies may say whom a request came from.
+	Proxies []netip.Prefix
 }
 
 // New gives the handler of everything that is served over HTTP.
 func New(cfg Config) http.Handler {
 	m := newMetrics(cfg.Metrics)
 	r := chi.NewRouter()
-	r.Use(named(cfg.Log), m.measure, logged, recovered, limited, readable, rawPath, sameOrigin())
+	r.Use(named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies), hardened, ourHost(cfg.PublicURL), limited, readable, rawPath,
+		sameOrigin(cfg.PublicURL))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
 	})
@@ -62,9 +68,6 @@ func New(cfg Config) http.Handler {
 		}
 		text(w, http.StatusOK, "ready")
 	})
-	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(cfg.Metrics, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(cfg.Log.Handler(), slog.LevelError), MaxRequestsInFlight: 4,
-	}))
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
 }

@@ -54,6 +54,7 @@ type site struct {
 	client *client.Client
 	log    *buffer
 	ready  func(context.Context) error
+	admin  nethttp.Handler
 }
 
 type buffer struct {
@@ -88,8 +89,10 @@ func newSite(t *testing.T) *site {
 	door := doorpacs.NewDoor(s.pool)
 	eng := engine.New(s.pool, who, door, log, engine.Config{})
 	s.register(door)
+	metrics := prometheus.NewRegistry()
+	s.admin = http.Admin(metrics, true, log)
 	srv := httptest.NewServer(http.New(http.Config{
-		Engine: eng, People: who, Version: "test", Log: log, Metrics: prometheus.NewRegistry(),
+		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
 		Ready: func(ctx context.Context) error { return s.ready(ctx) },
 	}))
 	transport := &nethttp.Transport{}
@@ -195,9 +198,11 @@ func TestHealthAndMetrics(t *testing.T) {
 	require.Equal(t, 503, r.StatusCode)
 	require.Equal(t, "ADIT is shutting down.\n", r.body)
 	s.send("GET", "/api/v1/jobs/99", "")
-	r = s.send("GET", "/metrics", "", "Authorization", "")
-	require.Equal(t, 200, r.StatusCode)
-	require.Contains(t, r.body, `adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`)
+	require.Equal(t, 404, s.send("GET", "/metrics", "").StatusCode, "metrics are for those who run the process")
+	w := httptest.NewRecorder()
+	s.admin.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/metrics", nethttp.NoBody))
+	require.Equal(t, 200, w.Code)
+	require.Contains(t, w.Body.String(), `adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`)
 }
 
 // document is the part of an OpenAPI document that is looked at.

@@ -32,8 +32,6 @@ func named(log *slog.Logger) func(http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := rand.Text()
 			w.Header().Set("X-Request-ID", id)
-			w.Header().Set("X-Content-Type-Options", "nosniff")
-			w.Header().Set("Cache-Control", "no-store")
 			rlog := log.With("request", id)
 			ctx := context.WithValue(api.WithRequest(r.Context(), id, rlog), requestLog{}, rlog)
 			next.ServeHTTP(w, r.WithContext(ctx))
@@ -56,7 +54,7 @@ func logged(next http.Handler) http.Handler {
 		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 		defer func() {
 			level := slog.LevelInfo
-			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == "/metrics" {
+			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 				level = slog.LevelDebug
 			}
 			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", route(r), "status", ww.Status(),
@@ -101,7 +99,7 @@ func recovered(next http.Handler) http.Handler {
 // maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the database.
 const maxRequests = 256
 
-// limited refuses what is beyond the limit, health and metrics excepted.
+// limited refuses what is beyond the limit, health excepted.
 func limited(next http.Handler) http.Handler {
 	slots := make(chan struct{}, maxRequests)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -142,9 +140,15 @@ func rawPath(next http.Handler) http.Handler {
 	})
 }
 
-// sameOrigin refuses what a browser sends on behalf of another site's page.
-func sameOrigin() func(http.Handler) http.Handler {
+// sameOrigin refuses what a browser sends on behalf of another site's page. The public address is ours whatever a proxy makes of
+// the Host header.
+func sameOrigin(public *url.URL) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
+	if public != nil {
+		if err := protection.AddTrustedOrigin(public.Scheme + "://" + public.Host); err != nil {
+			panic(err) // it was parsed from one
+		}
+	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
 	}))

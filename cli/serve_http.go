@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	nethttp "net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/adit-go/adit/http"
+)
+
+// httpFlags say where and how the REST API is served.
+type httpFlags struct {
+	Listen         string   `env:"ADIT_LISTEN" default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address of the REST API (${default})."`
+	TLSCert        string   `name:"tls-cert" env:"ADIT_TLS_CERT" type:"path" placeholder:"FILE" help:"PEM file with the certificate for HTTPS, and those between it and its authority. Read anew on SIGHUP."`
+	TLSKey         string   `name:"tls-key" env:"ADIT_TLS_KEY" type:"path" placeholder:"FILE" help:"PEM file with its private key, without a password."`
+	PublicURL      string   `name:"public-url" env:"ADIT_PUBLIC_URL" placeholder:"URL" help:"Address that people use, as in https://adit.example.org: for links in mails; requests for other host names are refused."`
+	TrustedProxies []string `env:"ADIT_TRUSTED_PROXIES" placeholder:"ADDR,…" help:"Addresses or ranges of proxies before ADIT, which say by X-Forwarded-For, -Proto and -Host, or by Forwarded, where a request comes from. Nobody else is believed."`
+	AdminListen    string   `env:"ADIT_ADMIN_LISTEN" placeholder:"ADDR" help:"Address of /metrics and /debug/pprof/, as in 127.0.0.1:9464; DIR/admin.sock, a UNIX socket, by default. Without pprof if other machines can reach it. \"none\": neither."`
+}
+
+const (
+	adminSocket = "admin.sock"
+	adminNone   = "none"
+	// longestSocketPath is sun_path of Linux, without the closing zero.
+	longestSocketPath = 107
+)
+
+// outside is how the server is known to those who call it.
+type outside struct {
+	public  *url.URL // nil: not told
+	proxies []netip.Prefix
+}
+
+// openOutside reads what the flags say about the outside, before anything is started.
+func (s *server) openOutside() error {
+	f := s.cmd.httpFlags
+	var err error
+	if s.outside.proxies, err = ranges("--trusted-proxies", f.TrustedProxies); err != nil {
+		return err
+	}
+	if f.PublicURL != "" {
+		if s.outside.public, err = publicURL(f.PublicURL); err != nil {
+			return err
+		}
+	}
+	if (f.TLSCert == "") != (f.TLSKey == "") {
+		return usage("--tls-cert and --tls-key belong together")
+	}
+	if f.TLSCert != "" {
+		if s.certificate, err = loadCertificate(f.TLSCert, f.TLSKey); err == nil {
+			s.certificate.tell(s.log)
+		}
+	}
+	return err
+}
+
+// publicURL reads an address without anything behind the host.
+func publicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, usage("--public-url: %q is no address such as https://adit.example.org; nothing may follow the host and port", text)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
+}
+
+// address is where people on this machine or elsewhere find the server.
+func (s *server) address() string {
+	switch {
+	case s.outside.public != nil:
+		return s.outside.public.String()
+	case s.certificate != nil:
+		return "https://" + s.httpAddr
+	}
+	return "http://" + s.httpAddr
+}
+
+// prepareHTTP gives what starts the HTTP server: after the node, which the engine must know before the first request, though it
+// ends after the node, so that the end can be watched.
+func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func()) {
+	if s.certificate == nil && len(s.outside.proxies) == 0 && !loopbackAddr(l.Addr()) {
+		s.log.WarnContext(ctx, "the REST API is served without TLS where other machines reach it: tokens and patients' data can be read on the way; set --tls-cert and --tls-key, or --trusted-proxies with a proxy that has TLS",
+			"listen", s.httpAddr)
+	}
+	handler := http.New(http.Config{
+		Engine: s.engine, People: s.people, Version: version, Log: s.log, Metrics: s.metrics, Ready: s.ready,
+		PublicURL: s.outside.public, Proxies: s.outside.proxies,
+	})
+	srv := s.httpServer(ctx, handler)
+	if s.certificate == nil {
+		return func() { s.supervise("the HTTP server", func() error { return closedIsFine(srv.Serve(l)) }) }
+	}
+	srv.TLSConfig = s.certificate.config()
+	return func() { s.supervise("the HTTPS server", func() error { return closedIsFine(srv.ServeTLS(l, "", "")) }) }
+}
+
+// httpServer makes a server that is shut down at its turn, in order if that takes no longer than endGrace.
+func (s *server) httpServer(ctx context.Context, handler nethttp.Handler) *nethttp.Server {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	srv := http.NewServer(base, handler, s.log)
+	s.atEnd(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			s.log.Info("requests were cut off", "reason", err)
+		}
+		cut()
+		_ = srv.Close() // what Shutdown has left
+	})
+	return srv
+}
+
+func closedIsFine(err error) error {
+	if errors.Is(err, nethttp.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func loopbackAddr(addr net.Addr) bool {
+	ap, err := netip.ParseAddrPort(addr.String())
+	return err != nil || ap.Addr().IsLoopback() // what is no address is a UNIX socket
+}
+
+// serveAdmin serves the metrics and the inside of the process to those who run it.
+func (s *server) serveAdmin(ctx context.Context) error {
+	var l net.Listener
+	var err error
+	switch addr := s.cmd.AdminListen; addr {
+	case adminNone:
+		return nil
+	case "":
+		l, err = s.listenSocket(ctx, filepath.Join(s.cmd.DataDir, adminSocket))
+	default:
+		l, err = s.listen(ctx, "--admin-listen", addr)
+	}
+	if err != nil || l == nil {
+		return err
+	}
+	srv := s.httpServer(ctx, http.Admin(s.metrics, loopbackAddr(l.Addr()), s.log))
+	s.supervise("the admin listener", func() error { return closedIsFine(srv.Serve(l)) })
+	s.log.InfoContext(ctx, "metrics are served", "admin", l.Addr().String())
+	return nil
+}
+
+// listenSocket listens at a socket of the data directory, which only this user and root can reach, and which the lock on the
+// directory makes ours: one that is there was left by a server that was killed.
+func (s *server) listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	if len(path) > longestSocketPath {
+		s.log.WarnContext(ctx, "metrics are not served: the path of the data directory is too long for a socket in it; set --admin-listen", "path", path)
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the admin socket of an earlier start can't be removed: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the admin socket: %w; choose an address with --admin-listen", err)
+	}
+	s.atEnd(func() { _ = l.Close() }) // mostly closed already by who served it
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("the admin socket: %w", err)
+	}
+	return l, nil
+}
+
+// hostsOf are the names that a certificate is for, for the log.
+func hostsOf(names []string, addresses []net.IP) []string {
+	hosts := slices.Clone(names)
+	for _, a := range addresses {
+		hosts = append(hosts, a.String())
+	}
+	return hosts
+}

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// logFlags say what is logged.
+type logFlags struct {
+	LogLevel     string `env:"ADIT_LOG_LEVEL" default:"info" enum:"debug,info,warn,error" placeholder:"LEVEL" help:"What is logged: debug, info, warn or error (${default})."`
+	LogLevelFile string `env:"ADIT_LOG_LEVEL_FILE" type:"path" placeholder:"FILE" help:"File that holds the level, if it is there: read at the start and on SIGHUP, it goes before --log-level."`
+}
+
+// level reads what is to be logged now.
+func (f *logFlags) level() (*slog.LevelVar, error) {
+	level := new(slog.LevelVar)
+	return level, f.setLevel(level)
+}
+
+func (f *logFlags) setLevel(level *slog.LevelVar) error {
+	text := f.LogLevel
+	if f.LogLevelFile != "" {
+		b, err := os.ReadFile(f.LogLevelFile)
+		if err == nil {
+			text = strings.ToLower(strings.TrimSpace(string(b)))
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--log-level-file: %w", err)
+		}
+	}
+	switch text {
+	case "debug", "info", "warn", "error":
+		return level.UnmarshalText([]byte(text))
+	}
+	return fmt.Errorf("--log-level-file: %s must hold one word: debug, info, warn or error", f.LogLevelFile)
+}
+
+// newLogger writes text to a terminal, JSON to all else.
+func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// reloadOnSignal reads certificates and log level anew on each SIGHUP. What can't be read stays as it was.
+func (s *server) reloadOnSignal() {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-signals:
+				s.reload()
+			case <-done:
+				return
+			}
+		}
+	}()
+	s.atEnd(func() {
+		signal.Stop(signals)
+		close(done)
+		<-ended
+	})
+}
+
+func (s *server) reload() {
+	if err := s.cmd.setLevel(s.level); err != nil {
+		s.log.Error("the log level stays as it was", "error", err)
+	}
+	if s.certificate != nil {
+		if err := s.certificate.load(); err != nil {
+			s.log.Error("the certificate of HTTPS could not be read anew; the one from before stays in use", "error", err, "ends", s.certificate.ends())
+			return
+		}
+		s.certificate.tell(s.log)
+	}
+	s.log.Info("configuration read anew", "log_level", s.level.Level().String())
+}
+
+// certificate is what HTTPS shows. It can be exchanged while connections are made.
+type certificate struct {
+	certFile, keyFile string
+	current           atomic.Pointer[tls.Certificate]
+}
+
+func loadCertificate(certFile, keyFile string) (*certificate, error) {
+	c := &certificate{certFile: certFile, keyFile: keyFile}
+	return c, c.load()
+}
+
+// load reads the files, and leaves everything as it is if they are no certificate with its key.
+func (c *certificate) load() error {
+	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
+	if err != nil {
+		return fmt.Errorf("--tls-cert %s, --tls-key %s: %w; both must be PEM files, the key without a password and that of the first certificate", c.certFile, c.keyFile, err)
+	}
+	c.current.Store(&pair)
+	return nil
+}
+
+func (c *certificate) ends() time.Time { return c.current.Load().Leaf.NotAfter }
+
+// tell says which certificate is in use, and warns of its end.
+func (c *certificate) tell(log *slog.Logger) {
+	leaf := c.current.Load().Leaf
+	hosts := hostsOf(leaf.DNSNames, leaf.IPAddresses)
+	if time.Now().After(leaf.NotAfter) {
+		log.Warn("the certificate of HTTPS has expired: browsers and programs refuse it; put a new one in its place and send SIGHUP", "hosts", hosts, "ends", leaf.NotAfter)
+		return
+	}
+	log.Info("certificate of HTTPS", "hosts", hosts, "ends", leaf.NotAfter)
+}
+
+// config is TLS 1.3, and 1.2 with forward secrecy and authenticated encryption only (RFC 9325 section 4.2).
+func (c *certificate) config() *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.current.Load(), nil },
+	}
+}
