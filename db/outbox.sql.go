@@ -7,6 +7,9 @@ package db
 
 import (
 	"context"
+	"time"
+
+	"github.com/google/uuid"
 )
 
 const allMails = `-- name: AllMails :many
@@ -38,27 +41,35 @@ UPDATE outbox SET next_at = now() + make_interval(secs => $1::float8), attempts 
 WHERE id = (
     SELECT o.id FROM outbox o WHERE o.kind = 'mail' AND o.status = 'pending' AND o.next_at <= now()
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at
+RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds
 `
 
+type ClaimMailRow struct {
+	ID         int64
+	MessageID  uuid.UUID
+	Recipient  string
+	Subject    string
+	Body       string
+	JobEnd     []byte
+	Attempts   int32
+	CreatedAt  time.Time
+	AgeSeconds float64
+}
+
 // ClaimMail has one mail that is due for this node alone until the lease is over.
-func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (Outbox, error) {
+func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMailRow, error) {
 	row := q.db.QueryRow(ctx, claimMail, leaseSeconds)
-	var i Outbox
+	var i ClaimMailRow
 	err := row.Scan(
 		&i.ID,
-		&i.Kind,
 		&i.MessageID,
 		&i.Recipient,
 		&i.Subject,
 		&i.Body,
 		&i.JobEnd,
-		&i.Status,
 		&i.Attempts,
-		&i.NextAt,
-		&i.Error,
 		&i.CreatedAt,
-		&i.EndedAt,
+		&i.AgeSeconds,
 	)
 	return i, err
 }
@@ -157,18 +168,55 @@ func (q *Queries) ListMails(ctx context.Context, arg ListMailsParams) ([]Outbox,
 	return items, nil
 }
 
-const retryMail = `-- name: RetryMail :execrows
-UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL
-WHERE id = $1 AND status = 'given_up'
+const lockMail = `-- name: LockMail :one
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at FROM outbox WHERE id = $1 FOR UPDATE
 `
 
-// RetryMail has a mail that was given up tried again from the start.
-func (q *Queries) RetryMail(ctx context.Context, id int64) (int64, error) {
-	result, err := q.db.Exec(ctx, retryMail, id)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) LockMail(ctx context.Context, id int64) (Outbox, error) {
+	row := q.db.QueryRow(ctx, lockMail, id)
+	var i Outbox
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.MessageID,
+		&i.Recipient,
+		&i.Subject,
+		&i.Body,
+		&i.JobEnd,
+		&i.Status,
+		&i.Attempts,
+		&i.NextAt,
+		&i.Error,
+		&i.CreatedAt,
+		&i.EndedAt,
+	)
+	return i, err
+}
+
+const retryMail = `-- name: RetryMail :one
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL WHERE id = $1 RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at
+`
+
+// RetryMail has a mail that was given up tried again from the start; it must be locked.
+func (q *Queries) RetryMail(ctx context.Context, id int64) (Outbox, error) {
+	row := q.db.QueryRow(ctx, retryMail, id)
+	var i Outbox
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.MessageID,
+		&i.Recipient,
+		&i.Subject,
+		&i.Body,
+		&i.JobEnd,
+		&i.Status,
+		&i.Attempts,
+		&i.NextAt,
+		&i.Error,
+		&i.CreatedAt,
+		&i.EndedAt,
+	)
+	return i, err
 }
 
 const staffMails = `-- name: StaffMails :many

@@ -4,10 +4,14 @@ package people
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/mail"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
 )
@@ -56,4 +60,60 @@ func PostStaff(ctx context.Context, q *db.Queries, subject, body string) error {
 		return err
 	}
 	return Post(ctx, q, Mail{To: valid(mails), Subject: subject, Body: body})
+}
+
+// States of a mail.
+const (
+	MailPending = "pending"
+	MailSent    = "sent"
+	MailGivenUp = "given_up"
+)
+
+// PostedMail is a mail of the outbox.
+type PostedMail struct {
+	db.Outbox
+}
+
+// posted finds the subject of a mail whose words are found when it is sent.
+func posted(row db.Outbox) PostedMail {
+	var end jobEnd
+	if row.JobEnd != nil && json.Unmarshal(row.JobEnd, &end) == nil {
+		row.Subject = end.subject()
+	}
+	return PostedMail{row}
+}
+
+// Mails lists mails and what became of them, newest first, below an ID (0: from the newest). It is for staff.
+func (s *Service) Mails(ctx context.Context, user User, below int64, status string, limit int) ([]PostedMail, error) {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return nil, err
+	}
+	rows, err := s.q.ListMails(ctx, db.ListMailsParams{Below: below, Status: status, Max: int32(limit)})
+	mails := make([]PostedMail, len(rows))
+	for i, row := range rows {
+		mails[i] = posted(row)
+	}
+	return mails, err
+}
+
+// RetryMail has a mail that was given up tried again from the start, under the same Message-ID. It is for staff.
+func (s *Service) RetryMail(ctx context.Context, user User, id int64) (PostedMail, error) {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return PostedMail{}, err
+	}
+	var m db.Outbox
+	err := db.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
+		q := s.q.WithTx(tx)
+		if m, err = q.LockMail(ctx, id); err != nil {
+			return notFound(err, "mail", id)
+		}
+		if m.Status != MailGivenUp {
+			return &Conflict{Reason: "only a mail that was given up can be tried again; this one is " + m.Status}
+		}
+		if m, err = q.RetryMail(ctx, id); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "mail.retry", Object: fmt.Sprintf("mail %d", id)})
+	})
+	return posted(m), err
 }

@@ -8,7 +8,7 @@ UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds
 WHERE id = (
     SELECT o.id FROM outbox o WHERE o.kind = 'mail' AND o.status = 'pending' AND o.next_at <= now()
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING *;
+RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
 
 -- EndMail writes down what became of an attempt. Zero rows: another node has the mail by now.
 -- name: EndMail :execrows
@@ -24,10 +24,12 @@ SELECT * FROM outbox
 WHERE (sqlc.arg(below)::bigint = 0 OR id < sqlc.arg(below)) AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status))
 ORDER BY id DESC LIMIT sqlc.arg(max);
 
--- RetryMail has a mail that was given up tried again from the start.
--- name: RetryMail :execrows
-UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL
-WHERE id = $1 AND status = 'given_up';
+-- name: LockMail :one
+SELECT * FROM outbox WHERE id = $1 FOR UPDATE;
+
+-- RetryMail has a mail that was given up tried again from the start; it must be locked.
+-- name: RetryMail :one
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL WHERE id = $1 RETURNING *;
 
 -- name: StaffMails :many
 SELECT mail FROM users WHERE is_active AND (is_staff OR is_superuser) AND mail <> '' ORDER BY id;

@@ -40,6 +40,7 @@ const (
 // API serves what an engine does.
 type API struct {
 	engine *engine.Engine
+	people *people.Service
 	huma   huma.API
 }
 
@@ -58,7 +59,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	}
 	cfg.Security = []map[string][]string{{"token": {}}}
 
-	a := &API{engine: e}
+	a := &API{engine: e, people: who}
 	router.Group(func(r chi.Router) {
 		r.Use(auth.Require(who, refuseCaller))
 		a.huma = humachi.New(r, cfg)
@@ -74,6 +75,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerProjects()
 		a.registerLinkage()
 		a.registerProfiles()
+		a.registerSite()
 	})
 	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") })
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
@@ -99,6 +101,7 @@ type operation struct {
 	body         int64         // most bytes of the body; smallBody if 0
 	errors       []int         // statuses beyond 401, 422, 500 and 503
 	csv          bool          // the answer is a table, as asTable gives it
+	always       bool          // in maintenance too, for people without staff rights
 }
 
 // handle adds a route. The handler gets the caller; its errors become problems.
@@ -123,7 +126,13 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
 		defer cancel()
-		out, err := fn(ctx, auth.User(ctx), in)
+		user := auth.User(ctx)
+		if !op.always {
+			if err := a.people.Admit(ctx, user); err != nil {
+				return nil, problemOf(ctx, err)
+			}
+		}
+		out, err := fn(ctx, user, in)
 		if op.timeout == quick && errors.Is(err, context.DeadlineExceeded) {
 			return nil, databaseAway()
 		}

@@ -11,7 +11,7 @@ import (
 )
 
 func (a *API) registerMe() {
-	handle(a, operation{method: http.MethodGet, path: "/me", id: "get-me", summary: "Who is calling", tag: "Me"},
+	handle(a, operation{method: http.MethodGet, path: "/me", id: "get-me", summary: "Who is calling", tag: "Me", always: true},
 		func(_ context.Context, user people.User, _ *struct{}) (*body[client.Me], error) {
 			return &body[client.Me]{client.Me{Username: user.Username, IsStaff: user.IsStaff, IsSuperuser: user.IsSuperuser}}, nil
 		})

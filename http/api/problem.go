@@ -26,6 +26,7 @@ import (
 const (
 	retryBusy        = 2 * time.Second
 	retryDatabase    = 2 * time.Second
+	retryMaintenance = 5 * time.Minute
 	retryUnreachable = 30 * time.Second
 )
 
@@ -97,6 +98,7 @@ func problemOfRequest(err error) *problem {
 	var invalid *engine.Invalid
 	var conflict *engine.Conflict
 	var denied *people.Denied
+	var maintenance *people.Maintenance
 	var faulty *engine.FaultyTable
 	switch {
 	case errors.As(err, &faulty):
@@ -119,6 +121,8 @@ func problemOfRequest(err error) *problem {
 		return newProblem(http.StatusConflict, sentence(conflict.Reason))
 	case errors.As(err, &denied):
 		return newProblem(http.StatusForbidden, sentence(denied.Reason))
+	case errors.As(err, &maintenance):
+		return newProblem(http.StatusServiceUnavailable, maintenance.Reason).retry(retryMaintenance)
 	case errors.Is(err, engine.ErrNotFound):
 		return newProblem(http.StatusNotFound, sentence(err.Error()))
 	case errors.Is(err, people.ErrUnauthenticated):

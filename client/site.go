@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package client
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Settings are what staff may change about the site while it runs.
+type Settings struct {
+	Maintenance        bool     `json:"maintenance" doc:"Keeps people without staff rights out; transfers that were asked for go on."`
+	MaintenanceMessage string   `json:"maintenance_message" doc:"What they are told; empty: a sentence of ADIT's."`
+	LockedSections     []string `json:"locked_sections" doc:"Permissions whose use nobody without staff rights may begin. What has begun goes on."`
+	SectionMessage     string   `json:"section_message" doc:"Why, added to the refusal."`
+	LowDiskGB          float64  `json:"low_disk_gb" doc:"Staff gets a mail when less space is free in a folder or the data directory; 0: never."`
+	CleanUpAt          string   `json:"clean_up_at" example:"03:00" doc:"When the daily clean-up begins, by the clock on the wall of the server's --timezone."`
+	KeepSessions       int      `json:"keep_sessions" doc:"Days that sessions are kept after they ended."`
+	KeepQuarantine     int      `json:"keep_quarantine" doc:"Days that objects are kept which nobody asked for; 0: for ever."`
+	KeepPartFiles      int      `json:"keep_part_files" doc:"Days that unfinished files are kept in folders; 0: for ever."`
+	KeepTaskLogs       int      `json:"keep_task_logs" doc:"Days; 0: for ever."`
+	KeepIdentifiers    int      `json:"keep_identifiers" doc:"Days that jobs which have ended keep the IDs of patients; 0: for ever."`
+	KeepMails          int      `json:"keep_mails" doc:"Days that it is kept what became of a mail; 0: for ever."`
+}
+
+// SettingsChange changes settings: nil fields stay as they are.
+type SettingsChange struct {
+	Maintenance        *bool     `json:"maintenance,omitempty"`
+	MaintenanceMessage *string   `json:"maintenance_message,omitempty" maxLength:"1000"`
+	LockedSections     *[]string `json:"locked_sections,omitempty" maxItems:"20" doc:"As in selective_transfer, batch_query, mass_transfer, explorer, upload."`
+	SectionMessage     *string   `json:"section_message,omitempty" maxLength:"1000"`
+	LowDiskGB          *float64  `json:"low_disk_gb,omitempty" minimum:"0" maximum:"1000000"`
+	CleanUpAt          *string   `json:"clean_up_at,omitempty" maxLength:"5" example:"03:00"`
+	KeepSessions       *int      `json:"keep_sessions,omitempty" minimum:"0" maximum:"36500"`
+	KeepQuarantine     *int      `json:"keep_quarantine,omitempty" minimum:"0" maximum:"36500"`
+	KeepPartFiles      *int      `json:"keep_part_files,omitempty" minimum:"0" maximum:"36500"`
+	KeepTaskLogs       *int      `json:"keep_task_logs,omitempty" minimum:"0" maximum:"36500"`
+	KeepIdentifiers    *int      `json:"keep_identifiers,omitempty" minimum:"0" maximum:"36500"`
+	KeepMails          *int      `json:"keep_mails,omitempty" minimum:"0" maximum:"36500"`
+}
+
+// Announcement is shown to everybody who is logged in.
+type Announcement struct {
+	Text  string     `json:"text" doc:"Empty: there is none."`
+	Since *time.Time `json:"since,omitempty"`
+}
+
+// NewAnnouncement takes the place of the last announcement.
+type NewAnnouncement struct {
+	Text string `json:"text" minLength:"1" maxLength:"1000"`
+}
+
+// Broadcast is a mail to everybody, none of whom sees the others.
+type Broadcast struct {
+	Subject string `json:"subject" minLength:"1" maxLength:"200"`
+	Text    string `json:"text" minLength:"1" maxLength:"20000"`
+}
+
+// Recipients tells how many people a mail goes to.
+type Recipients struct {
+	Recipients int `json:"recipients"`
+}
+
+// Mail is a mail on its way, or what became of it. Its text is not shown.
+type Mail struct {
+	ID          int64      `json:"id"`
+	Recipient   string     `json:"recipient"`
+	Subject     string     `json:"subject"`
+	Status      string     `json:"status" enum:"pending,sent,given_up"`
+	Attempts    int        `json:"attempts"`
+	Error       string     `json:"error,omitempty" doc:"Why the last attempt failed."`
+	CreatedAt   time.Time  `json:"created_at"`
+	NextAttempt *time.Time `json:"next_attempt,omitempty"`
+	EndedAt     *time.Time `json:"ended_at,omitempty"`
+}
+
+// MailFilter chooses mails.
+type MailFilter struct {
+	Status string // pending, sent, given_up; empty: all
+}
+
+// Settings gives the settings of the site. It is for staff.
+func (c *Client) Settings(ctx context.Context) (Settings, error) {
+	var s Settings
+	return s, c.do(ctx, get("/api/v1/settings", nil), &s)
+}
+
+// ChangeSettings changes settings of the site. It is for staff.
+func (c *Client) ChangeSettings(ctx context.Context, change SettingsChange) (Settings, error) {
+	var s Settings
+	return s, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/settings", body: change, repeatable: true}, &s)
+}
+
+// Announcement gives what is announced.
+func (c *Client) Announcement(ctx context.Context) (Announcement, error) {
+	var a Announcement
+	return a, c.do(ctx, get("/api/v1/announcement", nil), &a)
+}
+
+// Announce puts an announcement in the place of the last one. It is for staff.
+func (c *Client) Announce(ctx context.Context, text string) (Announcement, error) {
+	var a Announcement
+	return a, c.do(ctx, request{method: http.MethodPut, path: "/api/v1/announcement", body: NewAnnouncement{text}, repeatable: true}, &a)
+}
+
+// EndAnnouncement ends the announcement; a *Problem with Status 404 if there is none. It is for staff.
+func (c *Client) EndAnnouncement(ctx context.Context) error {
+	return c.do(ctx, request{method: http.MethodDelete, path: "/api/v1/announcement"}, nil)
+}
+
+// Broadcast sends a mail to everybody who has an address, and tells how many they are. It is for staff.
+func (c *Client) Broadcast(ctx context.Context, mail Broadcast) (int, error) {
+	var out Recipients
+	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/mails", body: mail}, &out)
+	return out.Recipients, err
+}
+
+// Mails lists mails and what became of them, newest first. It is for staff.
+func (c *Client) Mails(ctx context.Context, f MailFilter) iter.Seq2[Mail, error] {
+	query := url.Values{}
+	if f.Status != "" {
+		query.Set("status", f.Status)
+	}
+	return list[Mail](ctx, c, "/api/v1/mails", query)
+}
+
+// RetryMail has a mail that was given up tried again. It is for staff.
+func (c *Client) RetryMail(ctx context.Context, id int64) (Mail, error) {
+	var m Mail
+	return m, c.do(ctx, request{method: http.MethodPost, path: fmt.Sprintf("/api/v1/mails/%s:retry", strconv.FormatInt(id, 10))}, &m)
+}

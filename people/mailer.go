@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/jackc/pgx/v5"
+	gomail "github.com/wneessen/go-mail"
+
+	"github.com/adit-go/adit/db"
+)
+
+// How a Mailer speaks to its mail server.
+const (
+	SMTPStartTLS = "starttls" // nothing is sent before TLS has begun
+	SMTPTLS      = "tls"      // from the first byte
+	SMTPPlain    = "none"
+)
+
+// MailerConfig says through which mail server mails go out. Host and From are required.
+type MailerConfig struct {
+	Host           string
+	Port           int    // 0: 587, 465 or 25, as TLS goes
+	TLS            string // SMTPStartTLS when empty
+	User, Password string // empty: the server asks for none
+	From           string // address, with or without a name: "ADIT <adit@example.org>"
+	PublicURL      string // of ADIT, for links; empty: mails hold none
+	TLSConfig      *tls.Config
+	Poll           time.Duration // between two looks for mails that are due; 5 s
+	Lease          time.Duration // for one mail, until another node may take it; 2 min
+}
+
+const (
+	defaultPoll      = 5 * time.Second
+	defaultMailLease = 2 * time.Minute
+	smtpTimeout      = 30 * time.Second // for a connection, and for a mail
+	firstMailPause   = time.Minute      // doubles with each attempt
+	longestMailPause = time.Hour
+	// MailPatience is how long a mail is tried before it is given up.
+	MailPatience = 72 * time.Hour
+	maxMailError = 500
+)
+
+// Mailer delivers the outbox. Each node may run one: a mail is had by one of them at a time.
+type Mailer struct {
+	who  *Service
+	log  *slog.Logger
+	cfg  MailerConfig
+	from *mail.Address
+	opts []gomail.Option
+
+	conn *gomail.Client // nil: none is open
+}
+
+// NewMailer checks the configuration; nothing is sent before Run.
+func (s *Service) NewMailer(cfg MailerConfig, log *slog.Logger) (*Mailer, error) {
+	from, err := mail.ParseAddress(cfg.From)
+	if err != nil || ValidMail(from.Address) != nil {
+		return nil, errors.New("the address that mails come from can't be read; give one such as adit@example.org")
+	}
+	if cfg.Poll == 0 {
+		cfg.Poll = defaultPoll
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = defaultMailLease
+	}
+	m := &Mailer{who: s, log: log, cfg: cfg, from: from}
+	m.opts = []gomail.Option{gomail.WithTimeout(smtpTimeout)}
+	port := cfg.Port
+	switch cfg.TLS {
+	case "", SMTPStartTLS:
+		m.opts, port = append(m.opts, gomail.WithTLSPolicy(gomail.TLSMandatory)), orPort(port, 587)
+	case SMTPTLS:
+		m.opts, port = append(m.opts, gomail.WithSSL()), orPort(port, 465)
+	case SMTPPlain:
+		m.opts, port = append(m.opts, gomail.WithTLSPolicy(gomail.NoTLS)), orPort(port, 25)
+	default:
+		return nil, fmt.Errorf("how to speak to the mail server must be %s, %s or %s", SMTPStartTLS, SMTPTLS, SMTPPlain)
+	}
+	m.opts = append(m.opts, gomail.WithPort(port))
+	if cfg.TLSConfig != nil {
+		m.opts = append(m.opts, gomail.WithTLSConfig(cfg.TLSConfig))
+	}
+	if cfg.User != "" {
+		m.opts = append(m.opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(cfg.User), gomail.WithPassword(cfg.Password))
+	}
+	if _, err := gomail.NewClient(cfg.Host, m.opts...); err != nil {
+		return nil, fmt.Errorf("the mail server can't be used: %w", err)
+	}
+	return m, nil
+}
+
+func orPort(port, def int) int {
+	if port == 0 {
+		return def
+	}
+	return port
+}
+
+// Run delivers what is due until the context ends.
+func (m *Mailer) Run(ctx context.Context) {
+	defer m.hangUp()
+	for {
+		err := m.deliver(ctx)
+		m.hangUp()
+		if err != nil && ctx.Err() == nil {
+			m.log.WarnContext(ctx, "mails wait", "reason", err)
+		}
+		timer := time.NewTimer(m.cfg.Poll)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// deliver sends mails until none is due, or the mail server can't be had.
+func (m *Mailer) deliver(ctx context.Context) error {
+	for ctx.Err() == nil {
+		row, err := m.who.q.ClaimMail(ctx, m.cfg.Lease.Seconds())
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		sent := m.send(ctx, row)
+		// The end of the context must not leave behind a mail that went out and isn't marked.
+		if err := m.end(context.WithoutCancel(ctx), row, sent); err != nil {
+			return err
+		}
+		if sent != nil && m.conn == nil {
+			return sent
+		}
+	}
+	return nil
+}
+
+// send gives a mail to the mail server.
+func (m *Mailer) send(ctx context.Context, row db.ClaimMailRow) error {
+	msg, err := m.message(row)
+	if err != nil {
+		return err
+	}
+	if m.conn == nil {
+		conn, err := gomail.NewClient(m.cfg.Host, m.opts...)
+		if err != nil {
+			return err
+		}
+		if err := conn.DialWithContext(ctx); err != nil {
+			return fmt.Errorf("the mail server can't be had: %w", err)
+		}
+		m.conn = conn
+	}
+	err = m.conn.Send(msg)
+	if msg.IsDelivered() {
+		err = nil // only what follows a mail went wrong
+	}
+	if err != nil {
+		if refused, ok := errors.AsType[*gomail.SendError](err); !ok || refused.ErrorCode() == 0 {
+			m.hangUp() // the connection itself failed
+		}
+	}
+	return err
+}
+
+func (m *Mailer) hangUp() {
+	if m.conn != nil {
+		_ = m.conn.Close() // the mails that it took are taken
+		m.conn = nil
+	}
+}
+
+func (m *Mailer) message(row db.ClaimMailRow) (*gomail.Msg, error) {
+	subject, body := row.Subject, row.Body
+	if row.JobEnd != nil {
+		var end jobEnd
+		if err := json.Unmarshal(row.JobEnd, &end); err != nil {
+			return nil, fmt.Errorf("what to tell of a job's end is damaged: %w", err)
+		}
+		subject, body = end.subject(), end.body(m.cfg.PublicURL)
+	}
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
+	msg.FromMailAddress(m.from)
+	if err := msg.To(row.Recipient); err != nil {
+		return nil, err
+	}
+	_, host, _ := strings.Cut(m.from.Address, "@")
+	msg.SetMessageIDWithValue(row.MessageID.String() + "@" + host)
+	msg.SetDateWithValue(row.CreatedAt)
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no machine answers
+	msg.Subject(subject)
+	msg.SetBodyString(gomail.TypeTextPlain, body)
+	return msg, nil
+}
+
+// end writes down what became of an attempt.
+func (m *Mailer) end(ctx context.Context, row db.ClaimMailRow, sent error) error {
+	ctx, cancel := context.WithTimeout(ctx, smtpTimeout)
+	defer cancel()
+	p := db.EndMailParams{ID: row.ID, Attempts: row.Attempts, Status: MailSent}
+	if sent != nil {
+		p.Status, p.Error = MailPending, plainWords(sent.Error())
+		p.WaitSeconds = mailPause(row.Attempts).Seconds()
+		if row.AgeSeconds+p.WaitSeconds > MailPatience.Seconds() || refusedForGood(sent) {
+			p.Status = MailGivenUp
+		}
+		m.log.WarnContext(ctx, "a mail was not delivered", "mail", row.ID, "attempt", row.Attempts, "state", p.Status, "reason", p.Error)
+	}
+	n, err := m.who.q.EndMail(ctx, p)
+	if err == nil && n == 0 {
+		m.log.WarnContext(ctx, "a mail took so long that another node has it now; it may arrive twice, with one Message-ID", "mail", row.ID)
+	}
+	return err
+}
+
+// mailPause is how long a mail waits after so many attempts.
+func mailPause(attempts int32) time.Duration {
+	return min(longestMailPause, firstMailPause<<min(attempts-1, 10))
+}
+
+// refusedForGood tells whether the mail server knows the recipient and won't have them: another attempt changes nothing.
+func refusedForGood(err error) bool {
+	refused, ok := errors.AsType[*gomail.SendError](err)
+	return ok && refused.Reason == gomail.ErrSMTPRcptTo && !refused.IsTemp() && refused.ErrorCode() >= 500
+}
+
+// plainWords makes what a mail server said fit for the database and for a screen.
+func plainWords(text string) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	if len(text) > maxMailError {
+		text = strings.ToValidUTF8(text[:maxMailError], "") + "…"
+	}
+	return text
+}
+
+// jobEnd is what the database keeps of a job that ended, for its owner's mail (migration 00012).
+type jobEnd struct {
+	Job         int64  `json:"job"`
+	Status      string `json:"status"`
+	Source      string `json:"source"`
+	Destination string `json:"destination"`
+	Success     int    `json:"success"`
+	Warning     int    `json:"warning"`
+	Failure     int    `json:"failure"`
+	Canceled    int    `json:"canceled"`
+}
+
+func (j jobEnd) status() string { return strings.ToUpper(j.Status[:1]) + j.Status[1:] }
+
+func (j jobEnd) subject() string { return fmt.Sprintf("ADIT job %d: %s", j.Job, j.status()) }
+
+func (j jobEnd) body(publicURL string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Your job %d", j.Job)
+	if j.Source != "" && j.Destination != "" {
+		fmt.Fprintf(&b, " from %s to %s", j.Source, j.Destination)
+	}
+	fmt.Fprintf(&b, " has ended: %s.\n\n", j.status())
+	for _, line := range []struct {
+		n    int
+		what string
+	}{
+		{j.Success, "succeeded"}, {j.Warning, "ended with a warning"}, {j.Failure, "failed"}, {j.Canceled, "canceled"},
+	} {
+		switch {
+		case line.n == 1:
+			fmt.Fprintf(&b, "1 task %s.\n", line.what)
+		case line.n > 1:
+			fmt.Fprintf(&b, "%d tasks %s.\n", line.n, line.what)
+		}
+	}
+	if publicURL != "" {
+		fmt.Fprintf(&b, "\n%s/jobs/%d\n", strings.TrimSuffix(publicURL, "/"), j.Job)
+	}
+	b.WriteString("\nYou get this mail because it was asked for when the job was made.\n")
+	return b.String()
+}
