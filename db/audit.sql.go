@@ -31,6 +31,24 @@ func (q *Queries) AnyUnsealedAudit(ctx context.Context) (bool, error) {
 	return exists, err
 }
 
+const auditEnd = `-- name: AuditEnd :one
+SELECT seq, hash, coalesce((SELECT max(a.seq) FROM audit a), 0)::bigint AS last FROM audit_head
+`
+
+type AuditEndRow struct {
+	Seq  int64
+	Hash []byte
+	Last int64
+}
+
+// AuditEnd: the head that the sealer left, and the last row that is there, at one moment.
+func (q *Queries) AuditEnd(ctx context.Context) (AuditEndRow, error) {
+	row := q.db.QueryRow(ctx, auditEnd)
+	var i AuditEndRow
+	err := row.Scan(&i.Seq, &i.Hash, &i.Last)
+	return i, err
+}
+
 const auditHead = `-- name: AuditHead :one
 SELECT seq, hash FROM audit_head
 `
@@ -56,6 +74,22 @@ func (q *Queries) AuditReceiver(ctx context.Context, receiver string) (int64, er
 	var seq int64
 	err := row.Scan(&seq)
 	return seq, err
+}
+
+const countUnsealedAudit = `-- name: CountUnsealedAudit :one
+SELECT count(*) AS rows, coalesce(min(at), now())::timestamptz AS oldest FROM audit WHERE seq IS NULL
+`
+
+type CountUnsealedAuditRow struct {
+	Rows   int64
+	Oldest time.Time
+}
+
+func (q *Queries) CountUnsealedAudit(ctx context.Context) (CountUnsealedAuditRow, error) {
+	row := q.db.QueryRow(ctx, countUnsealedAudit)
+	var i CountUnsealedAuditRow
+	err := row.Scan(&i.Rows, &i.Oldest)
+	return i, err
 }
 
 const insertAudit = `-- name: InsertAudit :exec
@@ -234,17 +268,18 @@ func (q *Queries) SealAudit(ctx context.Context, arg SealAuditParams) (int64, er
 }
 
 const sealedAudit = `-- name: SealedAudit :many
-SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2
+SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit WHERE seq > $1::bigint AND seq <= $2::bigint ORDER BY seq LIMIT $3
 `
 
 type SealedAuditParams struct {
-	After *int64
+	After int64
+	UpTo  int64
 	Most  int32
 }
 
-// SealedAudit: the chain, from one place on.
+// SealedAudit: the chain, after one place and up to another.
 func (q *Queries) SealedAudit(ctx context.Context, arg SealedAuditParams) ([]Audit, error) {
-	rows, err := q.db.Query(ctx, sealedAudit, arg.After, arg.Most)
+	rows, err := q.db.Query(ctx, sealedAudit, arg.After, arg.UpTo, arg.Most)
 	if err != nil {
 		return nil, err
 	}

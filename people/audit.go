@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/adit-go/adit/db"
 )
@@ -64,8 +65,13 @@ func Record(ctx context.Context, q *db.Queries, e Entry) error {
 	}
 	a := ActorOf(ctx)
 	return q.InsertAudit(ctx, db.InsertAuditParams{
-		UserID: a.UserID, Username: a.Username, Via: a.Via, Peer: a.Peer, Action: e.Action, Object: e.Object,
-		PatientID: e.PatientID, StudyUid: e.StudyUID, Source: e.Source, Destination: e.Destination,
-		Profile: e.Profile, ProfileSha256: e.ProfileSHA256, Detail: string(detail),
+		UserID: a.UserID, Username: storable(a.Username), Via: a.Via, Peer: a.Peer, Action: e.Action, Object: storable(e.Object),
+		PatientID: storable(e.PatientID), StudyUid: storable(e.StudyUID), Source: storable(e.Source), Destination: storable(e.Destination),
+		Profile: storable(e.Profile), ProfileSha256: e.ProfileSHA256, Detail: string(detail),
 	})
+}
+
+// storable takes out what the database can't keep in a text: nothing that a PACS sends may keep a transfer from its end.
+func storable(text string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
 }

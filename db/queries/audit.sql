@@ -23,9 +23,16 @@ WHERE audit.id = s.id AND audit.seq IS NULL;
 -- name: PutAuditHead :exec
 UPDATE audit_head SET seq = $1, hash = $2;
 
--- SealedAudit: the chain, from one place on.
+-- SealedAudit: the chain, after one place and up to another.
 -- name: SealedAudit :many
-SELECT * FROM audit WHERE seq > sqlc.arg(after) ORDER BY seq LIMIT sqlc.arg(most);
+SELECT * FROM audit WHERE seq > sqlc.arg(after)::bigint AND seq <= sqlc.arg(up_to)::bigint ORDER BY seq LIMIT sqlc.arg(most);
+
+-- AuditEnd: the head that the sealer left, and the last row that is there, at one moment.
+-- name: AuditEnd :one
+SELECT seq, hash, coalesce((SELECT max(a.seq) FROM audit a), 0)::bigint AS last FROM audit_head;
+
+-- name: CountUnsealedAudit :one
+SELECT count(*) AS rows, coalesce(min(at), now())::timestamptz AS oldest FROM audit WHERE seq IS NULL;
 
 -- ListAudit: the newest first.
 -- name: ListAudit :many

@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/adit-go/adit/db"
+)
+
+// AuditRow is a row of the audit log.
+type AuditRow struct {
+	Seq           int64           `json:"seq,omitempty"` // place in the chain; 0: not sealed yet
+	ID            int64           `json:"id"`
+	At            time.Time       `json:"at"`
+	UserID        int64           `json:"user_id"` // 0: nobody, or adit itself
+	Username      string          `json:"username"`
+	Via           string          `json:"via"`
+	Peer          string          `json:"peer"`
+	Action        string          `json:"action"`
+	Object        string          `json:"object"`
+	PatientID     string          `json:"patient_id"`
+	StudyUID      string          `json:"study_uid"`
+	Source        string          `json:"source"`
+	Destination   string          `json:"destination"`
+	Profile       string          `json:"profile"`
+	ProfileSHA256 string          `json:"profile_sha256"`
+	Detail        json.RawMessage `json:"detail"`
+	Hash          string          `json:"hash,omitempty"` // hexadecimal
+}
+
+func auditRow(r db.Audit) AuditRow {
+	out := AuditRow{
+		ID: r.ID, At: r.At.UTC(), UserID: r.UserID, Username: r.Username, Via: r.Via, Peer: r.Peer, Action: r.Action, Object: r.Object,
+		PatientID: r.PatientID, StudyUID: r.StudyUid, Source: r.Source, Destination: r.Destination, Profile: r.Profile,
+		ProfileSHA256: r.ProfileSha256, Detail: json.RawMessage(r.Detail), Hash: hex.EncodeToString(r.Hash),
+	}
+	if r.Seq != nil {
+		out.Seq = *r.Seq
+	}
+	return out
+}
+
+// row gives what is hashed of an exported row.
+func (r AuditRow) row() db.Audit {
+	return db.Audit{
+		ID: r.ID, At: r.At, UserID: r.UserID, Username: r.Username, Via: r.Via, Peer: r.Peer, Action: r.Action, Object: r.Object,
+		PatientID: r.PatientID, StudyUid: r.StudyUID, Source: r.Source, Destination: r.Destination, Profile: r.Profile,
+		ProfileSha256: r.ProfileSHA256, Detail: string(r.Detail),
+	}
+}
+
+// Fault is a way in which a chain is not what was sealed.
+type Fault string
+
+// The faults of a chain.
+const (
+	Removed   Fault = "removed"   // rows are not there, later ones are
+	Changed   Fault = "changed"   // a row does not fit its hash and the one before it
+	CutOff    Fault = "cut_off"   // rows are not there that a head tells of
+	Rewritten Fault = "rewritten" // a row has another hash than a head tells
+	Beyond    Fault = "beyond"    // rows after the head that the sealer left
+	Disorder  Fault = "disorder"  // a row does not follow the one before it
+)
+
+// faultWords end the sentences that begin with "Row 5" and with "Rows 5 to 7".
+var faultWords = map[Fault][2]string{
+	Removed: {"is missing: it was removed", "are missing: they were removed"},
+	Changed: {"does not fit its hash: it was changed, or the row before it was changed and given a new hash", ""},
+	CutOff:  {"is missing: the end of the log was cut off", "are missing: the end of the log was cut off"},
+	Rewritten: {
+		"is not the row that it was when its head was taken: the log was written anew, there or before", "",
+	},
+	Beyond:   {"comes after the head that ADIT left: ADIT did not seal it", "come after the head that ADIT left: ADIT did not seal them"},
+	Disorder: {"stands where another one should be", ""},
+}
+
+// ChainFault is what is wrong with the rows From to To of a chain.
+type ChainFault struct {
+	From, To int64
+	Fault    Fault
+}
+
+func (f ChainFault) String() string {
+	if f.From == f.To {
+		return fmt.Sprintf("Row %d %s.", f.From, faultWords[f.Fault][0])
+	}
+	return fmt.Sprintf("Rows %d to %d %s.", f.From, f.To, faultWords[f.Fault][1])
+}
+
+// maxChainFaults bounds what is told of a chain that is full of them.
+const maxChainFaults = 1000
+
+// ChainReport is what came of a verification.
+type ChainReport struct {
+	Rows     int64        // that were checked
+	Head     Head         // of the last row
+	Faults   []ChainFault // the first maxChainFaults; none: nothing was changed, removed or cut off
+	Unsealed int64        // rows that wait for the sealer
+	Oldest   time.Time    // of them
+}
+
+// checker follows a chain row by row.
+type checker struct {
+	at     Head
+	heads  []Head // kept earlier; those of rows still to come
+	report ChainReport
+}
+
+func newChecker(start Head, heads []Head) *checker {
+	c := &checker{at: start}
+	for _, h := range heads {
+		if h.Seq > start.Seq {
+			c.heads = append(c.heads, h)
+		}
+	}
+	slices.SortFunc(c.heads, func(a, b Head) int { return cmp.Compare(a.Seq, b.Seq) })
+	return c
+}
+
+func (c *checker) fault(from, to int64, fault Fault) {
+	if len(c.report.Faults) < maxChainFaults {
+		c.report.Faults = append(c.report.Faults, ChainFault{from, to, fault})
+	}
+}
+
+func (c *checker) take(r AuditRow) {
+	c.report.Rows++
+	hash, err := hex.DecodeString(r.Hash)
+	if err != nil || len(hash) != sha256.Size || r.Seq <= c.at.Seq {
+		c.fault(r.Seq, r.Seq, Disorder)
+		return
+	}
+	if r.Seq > c.at.Seq+1 {
+		c.fault(c.at.Seq+1, r.Seq-1, Removed) // without the row before, this one can't be checked
+	} else if c.at.next(r.row()).Hash != [sha256.Size]byte(hash) {
+		c.fault(r.Seq, r.Seq, Changed)
+	}
+	c.at = Head{Seq: r.Seq, Hash: [sha256.Size]byte(hash)} // a changed row is one fault, not one of each row after it
+	for len(c.heads) > 0 && c.heads[0].Seq <= r.Seq {
+		c.compare(c.heads[0])
+		c.heads = c.heads[1:]
+	}
+}
+
+// compare looks whether the row that was taken last is the one that a head tells of.
+func (c *checker) compare(h Head) {
+	if h.Seq == c.at.Seq && h != c.at {
+		c.fault(h.Seq, h.Seq, Rewritten)
+	}
+}
+
+// end gives what was found once the rows have come to their end, where last should be the last one.
+func (c *checker) end(last Head) ChainReport {
+	c.report.Head = c.at
+	known := last
+	if n := len(c.heads); n > 0 && c.heads[n-1].Seq > last.Seq { // it tells how far the chain has been
+		known = c.heads[n-1]
+	}
+	switch {
+	case known.Seq > c.at.Seq:
+		c.fault(c.at.Seq+1, known.Seq, CutOff)
+	case last.Seq < c.at.Seq:
+		c.fault(last.Seq+1, c.at.Seq, Beyond)
+	default:
+		c.compare(last)
+	}
+	return c.report
+}
+
+// Verify follows the whole chain in the database. heads are those that were kept outside of it, by exports or by the receiver of the audit
+// messages; the one that the sealer left in the database is always looked at. The sealer may go on meanwhile.
+func (a *Audit) Verify(ctx context.Context, heads ...Head) (ChainReport, error) {
+	end, err := a.q.AuditEnd(ctx)
+	if err != nil {
+		return ChainReport{}, fmt.Errorf("the audit log can't be read: %w", err)
+	}
+	check := newChecker(Head{}, heads)
+	for row, err := range a.sealed(ctx, 0, max(end.Seq, end.Last)) {
+		if err != nil {
+			return ChainReport{}, err
+		}
+		check.take(row)
+	}
+	report := check.end(Head{Seq: end.Seq, Hash: [sha256.Size]byte(end.Hash)})
+	unsealed, err := a.q.CountUnsealedAudit(ctx)
+	if err == nil && unsealed.Rows > 0 {
+		report.Unsealed, report.Oldest = unsealed.Rows, unsealed.Oldest
+	}
+	return report, err
+}
+
+// exportPage is how many rows are read at once.
+const exportPage = 1000
+
+// sealed yields the rows of the chain after one place up to another.
+func (a *Audit) sealed(ctx context.Context, after, upTo int64) iter.Seq2[AuditRow, error] {
+	return func(yield func(AuditRow, error) bool) {
+		for after < upTo {
+			rows, err := a.q.SealedAudit(ctx, db.SealedAuditParams{After: after, UpTo: upTo, Most: exportPage})
+			if err != nil {
+				yield(AuditRow{}, fmt.Errorf("the audit log can't be read: %w", err))
+				return
+			}
+			for _, row := range rows {
+				if after = *row.Seq; !yield(auditRow(row), nil) {
+					return
+				}
+			}
+			if len(rows) < exportPage {
+				return
+			}
+		}
+	}
+}
+
+// exportEnd is the last line of an export.
+type exportEnd struct {
+	Head string `json:"head"` // SEQ:HASH
+}
+
+// Export writes the rows of the chain after one place (0: from the first) as JSON lines, one object each, and in the last line the head:
+// {"head":"SEQ:HASH"}.
+func (a *Audit) Export(ctx context.Context, w io.Writer, after int64) (Head, error) {
+	head, err := a.Head(ctx)
+	if err != nil {
+		return Head{}, err
+	}
+	buffered := bufio.NewWriter(w)
+	out := json.NewEncoder(buffered)
+	for row, err := range a.sealed(ctx, after, head.Seq) {
+		if err == nil {
+			err = out.Encode(row)
+		}
+		if err != nil {
+			return Head{}, err
+		}
+	}
+	return head, errors.Join(out.Encode(exportEnd{head.String()}), buffered.Flush())
+}
+
+// maxExportLine bounds a line of an export: a row's detail is limited to 64 Ki characters.
+const maxExportLine = 1 << 20
+
+// VerifyExport follows the chain in an export. One that does not begin with the first row needs the head of the row before it among heads:
+// the last line of the export before.
+func VerifyExport(r io.Reader, heads ...Head) (ChainReport, error) {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, maxExportLine)
+	var check *checker
+	for n := 1; lines.Scan(); n++ {
+		var line struct {
+			exportEnd
+			AuditRow
+		}
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			return ChainReport{}, fmt.Errorf("line %d is none of an export of the audit log", n)
+		}
+		if check == nil {
+			check = newChecker(headBefore(heads, line.Seq), heads)
+		}
+		if line.exportEnd.Head == "" {
+			check.take(line.AuditRow)
+			continue
+		}
+		head, err := ParseHead(line.exportEnd.Head)
+		if err != nil {
+			return ChainReport{}, err
+		}
+		if lines.Scan() {
+			return ChainReport{}, fmt.Errorf("line %d comes after the head, which is an export's last line", n+1)
+		}
+		return check.end(head), nil
+	}
+	if err := lines.Err(); err != nil {
+		return ChainReport{}, err
+	}
+	return ChainReport{}, errors.New("the export is cut short: its last line, with the head, is missing")
+}
+
+// headBefore gives the head that a row follows: none before the first.
+func headBefore(heads []Head, seq int64) Head {
+	for _, h := range heads {
+		if h.Seq == seq-1 {
+			return h
+		}
+	}
+	return Head{}
+}
