@@ -195,7 +195,8 @@ func newVerify(c *client.VerifyChange) client.Verify {
 type nodeRules struct {
 	MaxPDU            *int           `name:"max-pdu" placeholder:"BYTES" help:"Largest PDU that ADIT announces there, 16384 to 1048576 (1048564)."`
 	MinStudyAge       *time.Duration `placeholder:"D" help:"As a source, its studies are not read before this age, counted from their date and time (0)."`
-	OfflinePatience   *time.Duration `placeholder:"D" help:"Patience with studies that are offline or nearline (15m)."`
+	OfflinePatience   *time.Duration `placeholder:"D" help:"As a source, how long studies that are offline or nearline are waited for before a task fails (4h)."`
+	Duplicates        *string        `enum:"send,skip,refuse" placeholder:"HOW" help:"As a destination, images that it holds already are sent all the same (send, default), are not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses *string        `name:"refused-sop-classes" placeholder:"UID,…" help:"SOP classes that it never takes, as a destination: left out and noted (none)."`
 }
 
@@ -206,6 +207,7 @@ func (c *nodeRules) change() *client.RulesChange {
 	}
 	return &client.RulesChange{
 		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
+		Duplicates: c.Duplicates,
 	}
 }
 
@@ -224,6 +226,7 @@ func newRules(c *client.RulesChange) client.Rules {
 	}
 	return client.Rules{
 		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
+		Duplicates: value(c.Duplicates),
 	}
 }
 

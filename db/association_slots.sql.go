@@ -121,6 +121,33 @@ func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlo
 	return items, nil
 }
 
+const insertMoveSlot = `-- name: InsertMoveSlot :one
+INSERT INTO association_slots (server_id, use, node_id, task_id, token)
+SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
+FROM server_state st
+JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
+JOIN jobs j ON j.id = t.job_id
+WHERE st.server_id = $3
+  AND CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END
+      > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
+RETURNING id
+`
+
+type InsertMoveSlotParams struct {
+	TaskID   int64
+	Token    int64
+	ServerID int64
+}
+
+// InsertMoveSlot gives a running task the slot for the association over which its source sends what a C-MOVE brings, if the batch cap of
+// this hour has room.
+func (q *Queries) InsertMoveSlot(ctx context.Context, arg InsertMoveSlotParams) (int64, error) {
+	row := q.db.QueryRow(ctx, insertMoveSlot, arg.TaskID, arg.Token, arg.ServerID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
 const interactiveRoom = `-- name: InteractiveRoom :one
 SELECT st.interactive_cap AS cap, coalesce(st.caps_until <= schedule_now(), false)::boolean AS stale,
        (st.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'interactive'))::integer AS free
@@ -150,6 +177,38 @@ SELECT pg_advisory_xact_lock(7203151)
 func (q *Queries) LockSlots(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockSlots)
 	return err
+}
+
+const moveRoom = `-- name: MoveRoom :one
+SELECT (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+       NOT EXISTS (
+           SELECT FROM association_slots a
+           WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id <> t.id
+             AND a.id < (SELECT min(own.id) FROM association_slots own WHERE own.server_id = st.server_id AND own.task_id = t.id)) AS eldest
+FROM server_state st
+JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
+JOIN jobs j ON j.id = t.job_id
+WHERE st.server_id = $3
+`
+
+type MoveRoomParams struct {
+	TaskID   int64
+	Token    int64
+	ServerID int64
+}
+
+type MoveRoomRow struct {
+	Cap    int32
+	Eldest bool
+}
+
+// MoveRoom tells of a running task how many associations its job may have at a server, and whether it holds its own there longer than any
+// other task.
+func (q *Queries) MoveRoom(ctx context.Context, arg MoveRoomParams) (MoveRoomRow, error) {
+	row := q.db.QueryRow(ctx, moveRoom, arg.TaskID, arg.Token, arg.ServerID)
+	var i MoveRoomRow
+	err := row.Scan(&i.Cap, &i.Eldest)
+	return i, err
 }
 
 const slotsOfTask = `-- name: SlotsOfTask :many

@@ -2,6 +2,8 @@
 -- pg_advisory_xact_lock in the same transaction, as a statement of its own, so that its snapshot shows every slot
 -- that earlier claims took. The head of each job is found by one index probe; jobs are tried in their order of rank
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none.
+-- Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
+-- a cap of 1 there can be no second one, and the task begins without.
 -- It always gives one row: without a task, after how many seconds it may be worth to look again.
 WITH used AS MATERIALIZED (
     SELECT server_id, count(*) AS n
@@ -9,7 +11,7 @@ WITH used AS MATERIALIZED (
     WHERE use = 'batch'
     GROUP BY server_id
 ), room AS MATERIALIZED (
-    SELECT st.server_id AS id, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside
+    SELECT st.server_id AS id, st.batch_cap, st.outside_cap, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside
     FROM server_state st
     LEFT JOIN used u ON u.server_id = st.server_id
     WHERE coalesce(st.caps_until > schedule_now(), true)
@@ -22,31 +24,45 @@ WITH used AS MATERIALIZED (
     WHERE active
     GROUP BY owner_id
 ), verify AS MATERIALIZED (
-    -- A task that is only to be verified needs its destination alone, and is over soon: it comes first.
-    SELECT j.id AS job_id, j.destination_id, t.id AS task_id
-    FROM verifications v
-    JOIN tasks t ON t.id = v.task_id AND t.status = 'pending'
-    JOIN jobs j ON j.id = t.job_id AND j.verified AND NOT j.paused AND NOT j.canceled
+    -- A task that is only to be verified needs its destination alone, and is over soon: it comes first. Each job is probed once, if
+    -- anything is due at all; however many wait for a server that is closed, they are not walked over.
+    SELECT j.id AS job_id, j.destination_id, due.task_id
+    FROM jobs j
     JOIN room ON room.id = j.destination_id AND CASE WHEN j.outside_windows THEN room.outside ELSE room.free END >= 1
-    WHERE v.open AND v.due_at <= schedule_now() AND EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
-    ORDER BY v.due_at
+    CROSS JOIN LATERAL (
+        SELECT v.task_id, v.due_at
+        FROM verifications v
+        JOIN tasks t ON t.id = v.task_id AND t.status = 'pending'
+        WHERE v.job_id = j.id AND v.open AND v.due_at <= schedule_now()
+        ORDER BY v.due_at
+        LIMIT 1
+    ) due
+    WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+      AND EXISTS (SELECT FROM verifications v WHERE v.open AND v.due_at <= schedule_now())
+      AND EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
+    ORDER BY due.due_at
     LIMIT 1
 ), pick AS MATERIALIZED (
-    SELECT job_id, NULL::bigint AS source_id, destination_id, task_id FROM verify
+    SELECT job_id, NULL::bigint AS source_id, destination_id, task_id, 0 AS need FROM verify
     UNION ALL
-    SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id
+    SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id, ranked.need
     FROM (
-        SELECT j.id, j.source_id, j.destination_id
+        SELECT j.id, j.source_id, j.destination_id, side.need
         FROM jobs j
         JOIN owners o ON o.owner_id = j.owner_id
         LEFT JOIN servers src ON src.id = j.source_id
         LEFT JOIN servers dst ON dst.id = j.destination_id
         LEFT JOIN room src_room ON src_room.id = j.source_id
         LEFT JOIN room dst_room ON dst_room.id = j.destination_id
+        LEFT JOIN direct_moves direct ON direct.source_id = j.source_id AND direct.destination_id = j.destination_id
+        CROSS JOIN LATERAL (SELECT CASE
+            WHEN src.moves_first OR direct.source_id IS NOT NULL
+            THEN least(2, greatest(1, CASE WHEN j.outside_windows THEN src_room.outside_cap ELSE src_room.batch_cap END))
+            ELSE 1 END AS need) side
         WHERE EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
           AND NOT EXISTS (SELECT FROM verify)
           AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
-          AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= 1)
+          AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
           AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
         ORDER BY j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
         OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
@@ -72,7 +88,7 @@ WITH used AS MATERIALIZED (
     FROM pick
     JOIN locked ON locked.id = pick.job_id
     WHERE t.id = pick.task_id AND t.status = 'pending'
-    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id
+    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need
 ), job AS (
     UPDATE jobs j
     SET n_pending = n_pending - 1, n_running = n_running + 1, started = true,
@@ -83,7 +99,7 @@ WITH used AS MATERIALIZED (
     INSERT INTO association_slots (server_id, use, node_id, task_id, token)
     SELECT s.id, 'batch', $1, task.id, task.lease_token
     FROM task
-    CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id)) AS side (server_id)
+    CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id), (CASE WHEN task.need = 2 THEN task.source_id END)) AS side (server_id)
     JOIN servers s ON s.id = side.server_id
 ), paced AS (
     -- At a rate of 20 or more a start that comes late is made up for, as far as any minute stays within a twentieth of the rate.

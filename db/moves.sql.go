@@ -12,10 +12,10 @@ import (
 )
 
 const beginMove = `-- name: BeginMove :one
-INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone)
-SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, $2, $3
+INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone, direct)
+SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, $2, $3, $4
 FROM tasks t
-WHERE t.id = $4 AND t.lease_node = $5 AND t.lease_token = $6 AND t.status = 'in_progress'
+WHERE t.id = $5 AND t.lease_node = $6 AND t.lease_token = $7 AND t.status = 'in_progress'
 ON CONFLICT DO NOTHING
 RETURNING message_id
 `
@@ -24,18 +24,20 @@ type BeginMoveParams struct {
 	SourceID   int64
 	StudyUid   string
 	Alone      bool
+	Direct     bool
 	TaskID     int64
 	LeaseNode  *uuid.UUID
 	LeaseToken *int64
 }
 
 // BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
-// another move of the study runs at a source of which no two may, or the lease is lost.
+// another move of the study runs at a source of which no two may, or the lease is lost. direct: what it brings goes to another destination.
 func (q *Queries) BeginMove(ctx context.Context, arg BeginMoveParams) (int32, error) {
 	row := q.db.QueryRow(ctx, beginMove,
 		arg.SourceID,
 		arg.StudyUid,
 		arg.Alone,
+		arg.Direct,
 		arg.TaskID,
 		arg.LeaseNode,
 		arg.LeaseToken,
@@ -83,7 +85,7 @@ func (q *Queries) EndMove(ctx context.Context, arg EndMoveParams) error {
 const knowsMove = `-- name: KnowsMove :one
 SELECT EXISTS (
     SELECT FROM expectations
-    WHERE source_id = ANY($1::bigint[])
+    WHERE source_id = ANY($1::bigint[]) AND NOT direct
       AND (message_id = $2::integer AND ended_at IS NOT NULL OR study_uid = $3::text)
       AND coalesce(ended_at, now()) > now() - interval '1 hour')
 `
@@ -103,8 +105,31 @@ func (q *Queries) KnowsMove(ctx context.Context, arg KnowsMoveParams) (bool, err
 	return exists, err
 }
 
+const learnMoves = `-- name: LearnMoves :exec
+UPDATE server_state st
+SET move_limit = CASE
+        WHEN $1::boolean THEN greatest(1, (SELECT count(*) FROM expectations e WHERE e.source_id = st.server_id AND e.ended_at IS NULL))
+        WHEN moves_good + 1 >= $2::integer THEN move_limit + 1
+        ELSE move_limit END,
+    moves_good = CASE WHEN $1::boolean OR moves_good + 1 >= $2::integer THEN 0 ELSE moves_good + 1 END
+WHERE st.server_id = $3 AND ($1::boolean OR move_limit > 0)
+`
+
+type LearnMovesParams struct {
+	Busy     bool
+	ForMore  int32
+	ServerID int64
+}
+
+// LearnMoves takes down how a C-MOVE that has ended fared. busy: the source had too many; then no more go there at once than run besides.
+// After so many good ones one more is tried.
+func (q *Queries) LearnMoves(ctx context.Context, arg LearnMovesParams) error {
+	_, err := q.db.Exec(ctx, learnMoves, arg.Busy, arg.ForMore, arg.ServerID)
+	return err
+}
+
 const listStoringServers = `-- name: ListStoringServers :many
-SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
+SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
 `
 
 type ListStoringServersRow struct {
@@ -151,6 +176,7 @@ type ListStoringServersRow struct {
 	OfflinePatienceS     int32
 	RefusedSopClasses    []string
 	Duplicates           string
+	MovesFirst           bool
 }
 
 // ListStoringServers gives what tells servers apart that call our receiver.
@@ -207,6 +233,7 @@ func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersR
 			&i.OfflinePatienceS,
 			&i.RefusedSopClasses,
 			&i.Duplicates,
+			&i.MovesFirst,
 		); err != nil {
 			return nil, err
 		}
@@ -216,6 +243,41 @@ func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersR
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockMoveLimit = `-- name: LockMoveLimit :one
+SELECT move_limit FROM server_state WHERE server_id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockMoveLimit(ctx context.Context, serverID int64) (int32, error) {
+	row := q.db.QueryRow(ctx, lockMoveLimit, serverID)
+	var move_limit int32
+	err := row.Scan(&move_limit)
+	return move_limit, err
+}
+
+const moveLimit = `-- name: MoveLimit :one
+SELECT move_limit FROM server_state WHERE server_id = $1
+`
+
+// MoveLimit tells how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
+// moves away, until the transaction ends.
+func (q *Queries) MoveLimit(ctx context.Context, serverID int64) (int32, error) {
+	row := q.db.QueryRow(ctx, moveLimit, serverID)
+	var move_limit int32
+	err := row.Scan(&move_limit)
+	return move_limit, err
+}
+
+const runningMoves = `-- name: RunningMoves :one
+SELECT count(*) FROM expectations WHERE source_id = $1 AND ended_at IS NULL
+`
+
+func (q *Queries) RunningMoves(ctx context.Context, sourceID int64) (int64, error) {
+	row := q.db.QueryRow(ctx, runningMoves, sourceID)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const studyIsMoved = `-- name: StudyIsMoved :one

@@ -197,7 +197,7 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 }
 
 const putRules = `-- name: PutRules :exec
-UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5 WHERE id = $1
+UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6 WHERE id = $1
 `
 
 type PutRulesParams struct {
@@ -206,6 +206,7 @@ type PutRulesParams struct {
 	MinStudyAgeS      int32
 	OfflinePatienceS  int32
 	RefusedSopClasses []string
+	Duplicates        string
 }
 
 func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
@@ -215,6 +216,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 		arg.MinStudyAgeS,
 		arg.OfflinePatienceS,
 		arg.RefusedSopClasses,
+		arg.Duplicates,
 	)
 	return err
 }
@@ -275,7 +277,7 @@ func (q *Queries) ScheduleNow(ctx context.Context) (time.Time, error) {
 }
 
 const serverSchedules = `-- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
@@ -328,6 +330,8 @@ func (q *Queries) ServerSchedules(ctx context.Context, serverID int64) ([]Server
 			&i.ServerState.OpensAt,
 			&i.ServerState.OpensZone,
 			&i.ServerState.BreakerAt,
+			&i.ServerState.MoveLimit,
+			&i.ServerState.MovesGood,
 			&i.Now,
 		); err != nil {
 			return nil, err
@@ -497,9 +501,13 @@ SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_z
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
        (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
-       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
+       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
+       -- a C-MOVE takes a second one
+       (st.server_id = j.source_id
+        AND (s.moves_first OR EXISTS (SELECT FROM direct_moves d WHERE d.source_id = j.source_id AND d.destination_id = j.destination_id)))::boolean AS moves
 FROM jobs j
 JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
+JOIN servers s ON s.id = st.server_id
 JOIN dicom_nodes n ON n.id = st.server_id
 WHERE j.id = $1
 ORDER BY st.server_id = j.source_id DESC
@@ -517,6 +525,7 @@ type WhatKeepsRow struct {
 	Current       bool
 	Cap           int32
 	Used          int64
+	Moves         bool
 }
 
 // WhatKeeps gathers what keeps a pending task from starting, per server of its job.
@@ -541,6 +550,7 @@ func (q *Queries) WhatKeeps(ctx context.Context, id int64) ([]WhatKeepsRow, erro
 			&i.Current,
 			&i.Cap,
 			&i.Used,
+			&i.Moves,
 		); err != nil {
 			return nil, err
 		}

@@ -10,11 +10,12 @@ import (
 )
 
 const beginVerification = `-- name: BeginVerification :exec
-INSERT INTO verifications (task_id, patient_id, study_uid, status, message) VALUES ($1, $2, $3, $4, $5)
+INSERT INTO verifications (task_id, job_id, patient_id, study_uid, status, message) VALUES ($1, $2, $3, $4, $5, $6)
 `
 
 type BeginVerificationParams struct {
 	TaskID    int64
+	JobID     int64
 	PatientID string
 	StudyUid  string
 	Status    string
@@ -25,6 +26,7 @@ type BeginVerificationParams struct {
 func (q *Queries) BeginVerification(ctx context.Context, arg BeginVerificationParams) error {
 	_, err := q.db.Exec(ctx, beginVerification,
 		arg.TaskID,
+		arg.JobID,
 		arg.PatientID,
 		arg.StudyUid,
 		arg.Status,
@@ -340,7 +342,7 @@ func (q *Queries) MarkVerified(ctx context.Context, arg MarkVerifiedParams) erro
 }
 
 const openVerification = `-- name: OpenVerification :one
-SELECT v.task_id, v.open, v.since, v.due_at, v.patient_id, v.study_uid, v.status, v.message, extract(epoch FROM schedule_now() - v.since)::float8 AS elapsed_s
+SELECT v.task_id, v.open, v.since, v.due_at, v.patient_id, v.study_uid, v.status, v.message, v.job_id, extract(epoch FROM schedule_now() - v.since)::float8 AS elapsed_s
 FROM verifications v
 WHERE v.task_id = $1 AND v.open
 `
@@ -363,6 +365,7 @@ func (q *Queries) OpenVerification(ctx context.Context, taskID int64) (OpenVerif
 		&i.Verification.StudyUid,
 		&i.Verification.Status,
 		&i.Verification.Message,
+		&i.Verification.JobID,
 		&i.ElapsedS,
 	)
 	return i, err

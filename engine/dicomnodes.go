@@ -141,7 +141,7 @@ func (s *NewServer) validate() error {
 		{validText(s.IssuerOfPatientID), "issuer_of_patient_id", textReason},
 	}
 	checks = append(append(checks, s.Retrieve.checks()...), s.Verify.checks(s.Supports)...)
-	checks = append(checks, s.Rules.checks()...)
+	checks = append(checks, s.Rules.checks(s.Supports)...)
 	for _, c := range checks {
 		if !c.ok {
 			return &Invalid{Field: c.field, Reason: c.reason}

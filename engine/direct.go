@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
@@ -42,7 +41,7 @@ const (
 
 // moveDirectly has the source send each series straight to the destination, where that is set up. Only what the destination lists
 // afterwards counts; what it doesn't is fetched through ADIT. The slots are those of the claim: the source's for its association, the
-// destination's for the one that the source opens there, and in between for asking it.
+// destination's for the one that the source opens there, and in between for asking it; and one more of the source's for that association.
 func (r *run) moveDirectly(ctx context.Context) error {
 	title := r.directTitle()
 	if title == "" {
@@ -100,17 +99,13 @@ func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids [
 }
 
 func (r *run) moveOnceDirectly(ctx context.Context, s *seriesInventory, uids []string, title string) (dimse.MoveResult, error) {
-	end, err := r.e.turns.begin(ctx, r.src)
+	id, err := r.beginMove(ctx, true)
 	if err != nil {
 		return dimse.MoveResult{}, err
 	}
 	busy := false
-	defer func() { end(busy) }()
-	id, err := r.e.q.NextMoveMessageID(ctx)
-	if err != nil {
-		return dimse.MoveResult{}, err
-	}
-	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{Destination: title, MessageID: uint16(id), Stop: r.reins.halt})
+	defer func() { r.endMove(ctx, id, busy) }()
+	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{Destination: title, MessageID: id, Stop: r.reins.halt})
 	busy = err == nil && result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff
 	return result, err
 }
@@ -148,21 +143,10 @@ func (r *run) receiveDirectly(ctx context.Context, s *seriesInventory, uids []st
 			batch = append(batch, receipt{sopUID: uid, seriesUID: s.uid, class: s.instances[uid].class})
 		}
 	}
-	if len(batch) == 0 {
-		return nil
-	}
-	l := &ledger{e: r.e, held: r.held, study: r.inv.study}
-	if err := l.writeOnce(ctx, batch, r.direct == 0); err != nil {
+	if err := r.book(ctx, batch, r.direct == 0); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, rc := range batch {
-		r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: s.uid, SopClassUid: rc.class}
-		r.seen[rc.sopUID] = true
-	}
 	r.direct += len(batch)
-	r.progress.Delivered.Add(int32(len(batch)))
 	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Add(float64(len(batch)))
 	return nil
 }

@@ -41,6 +41,7 @@ type Config struct {
 	ParkGrace          time.Duration   // for the series in hand when a window closes; 5 min
 	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
 	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
+	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
 	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
 }
 
@@ -62,6 +63,7 @@ func (c Config) withDefaults() Config {
 	}
 	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, defaultParkGrace), orDefault(c.ParkPatience, defaultParkPatience)
 	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
+	c.RecallPause = orDefault(c.RecallPause, 30*time.Second)
 	c.VerifyPause = orDefault(c.VerifyPause, time.Second)
 	return c
 }
@@ -95,7 +97,6 @@ type Engine struct {
 	cfg     Config
 	signals Signals
 	inbox   Inbox
-	turns   *turns
 	paces   *paces
 	reports *reports
 }
@@ -105,7 +106,7 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, turns: newTurns(), paces: newPaces(), reports: newReports(),
+		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(),
 	}
 	door.SetRefresh(e.RefreshSchedules)
 	return e

@@ -35,6 +35,8 @@ type fault struct {
 	err    error
 	full   bool          // a server is out of resources
 	wait   time.Duration // how long, if it says so itself
+
+	unavailable bool // the study has to be brought back at its source
 }
 
 func (f *fault) Error() string { return f.err.Error() }

@@ -152,20 +152,15 @@ func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []str
 	if r.halted(r.source.slot) {
 		return ErrParked
 	}
-	end, err := r.e.turns.begin(ctx, r.src)
+	id, err := r.beginMove(ctx, false)
 	if err != nil {
 		return err
 	}
 	busy := false
-	defer func() { end(busy) }()
-	id, err := r.beginMove(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.endMove(ctx, id)
+	defer func() { r.endMove(ctx, id, busy) }()
 	r.e.inbox.Expect(r.delivery, id)
 	defer r.e.inbox.Ended(id)
-	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.source.peer.IdleTimeout / 2}
+	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.sinkPatience()}
 	r.delivery.begin(in)
 	defer r.delivery.pause()
 	leave := r.oversee(in, r.source.slot)
@@ -205,39 +200,50 @@ func (in *intake) lives() func() bool {
 
 const (
 	moveIDTries  = 100                    // message IDs in a row that are in use
-	studyRecheck = 100 * time.Millisecond // for the end of another task's move of the same study
-	studyTurn    = 30 * time.Second       // after that the slots are given back
+	turnRecheck  = 100 * time.Millisecond // for the end of another task's move
+	turnPatience = 30 * time.Second       // after that the slots are given back
+	turnsForMore = 8                      // good moves after which one more at once is tried
 
 	leastPatience = 250 * time.Millisecond // with late objects, of a source that had none before
 )
 
-// beginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. At a source that is not known to send the
-// Move Originator fields it waits until no other task moves the study.
-func (r *run) beginMove(ctx context.Context) (uint16, error) {
+// beginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. It waits for its turn: at a source that is
+// not known to send the Move Originator fields, until no other task moves the study; at one that said that it had too many, until fewer
+// run than it takes, over the whole cluster; and for the slot of the association over which the objects will come. direct: they go to
+// another destination than our receiver.
+func (r *run) beginMove(ctx context.Context, direct bool) (uint16, error) {
+	if err := r.reserveStore(ctx); err != nil {
+		return 0, err
+	}
 	p := db.BeginMoveParams{
-		SourceID: r.src.ID, StudyUid: r.inv.study, Alone: !r.src.Server.MoveOriginator,
+		SourceID: r.src.ID, StudyUid: r.inv.study, Alone: !r.src.Server.MoveOriginator && !direct, Direct: direct,
 		TaskID: r.held.TaskID, LeaseNode: &r.held.Node, LeaseToken: &r.held.Token,
 	}
-	deadline, tries := time.Now().Add(studyTurn), 0
+	deadline, tries := time.Now().Add(turnPatience), 0
 	for {
-		id, err := r.e.q.BeginMove(ctx, p)
-		if !errors.Is(err, pgx.ErrNoRows) {
+		id, err := r.tryMove(ctx, p)
+		if !errors.Is(err, pgx.ErrNoRows) && !errors.Is(err, errNoTurn) {
 			return uint16(id), err
 		}
+		crowded := errors.Is(err, errNoTurn)
 		if err := holds(ctx, r.e.q, r.held); err != nil {
 			return 0, err
 		}
 		moved := false
-		if p.Alone {
+		if p.Alone && !crowded {
 			moved, err = r.e.q.StudyIsMoved(ctx, db.StudyIsMovedParams{SourceID: p.SourceID, StudyUid: p.StudyUid})
+			if err != nil {
+				return 0, err
+			}
 		}
+		over := time.Now().After(deadline)
 		switch {
-		case err != nil:
-			return 0, err
-		case moved && time.Now().After(deadline):
+		case moved && over:
 			return 0, wait("another task moves the same study from DICOM Server %s, which may only be moved once at a time", r.src.Name)
-		case moved:
-			if err := pause(ctx, studyRecheck); err != nil {
+		case crowded && over:
+			return 0, wait("DICOM Server %s takes few C-MOVEs at once, and others go first", r.src.Name)
+		case moved || crowded:
+			if err := pause(ctx, turnRecheck); err != nil {
 				return 0, err
 			}
 			continue
@@ -248,13 +254,74 @@ func (r *run) beginMove(ctx context.Context) (uint16, error) {
 	}
 }
 
-// endMove writes down that a C-MOVE is over. If it can't, the house-keeping does.
-func (r *run) endMove(ctx context.Context, id uint16) {
+// errNoTurn says that a source has as many C-MOVEs as it takes.
+var errNoTurn = errors.New("others go first")
+
+// tryMove begins a C-MOVE if it is its turn: errNoTurn. Where a source takes few at once they are counted one after the other.
+func (r *run) tryMove(ctx context.Context, p db.BeginMoveParams) (id int32, err error) {
+	limit, err := r.e.q.MoveLimit(ctx, p.SourceID)
+	if err != nil {
+		return 0, err
+	}
+	if limit == 0 {
+		return r.e.q.BeginMove(ctx, p)
+	}
+	err = r.e.inTx(ctx, func(q *db.Queries) error {
+		limit, err := q.LockMoveLimit(ctx, p.SourceID)
+		if err != nil {
+			return err
+		}
+		running, err := q.RunningMoves(ctx, p.SourceID)
+		if err != nil {
+			return err
+		}
+		if running >= int64(limit) {
+			return errNoTurn
+		}
+		id, err = q.BeginMove(ctx, p)
+		return err
+	})
+	return id, err
+}
+
+// endMove writes down that a C-MOVE is over, and whether its source had too many. If it can't, the house-keeping does.
+func (r *run) endMove(ctx context.Context, id uint16, busy bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
 	defer cancel()
-	if err := r.e.q.EndMove(ctx, db.EndMoveParams{MessageID: int32(id), LeaseToken: r.held.Token}); err != nil {
+	err := r.e.q.EndMove(ctx, db.EndMoveParams{MessageID: int32(id), LeaseToken: r.held.Token})
+	if err == nil {
+		err = r.e.q.LearnMoves(ctx, db.LearnMovesParams{ServerID: r.src.ID, Busy: busy, ForMore: turnsForMore})
+	}
+	if err != nil {
 		r.e.log.WarnContext(ctx, "the end of a C-MOVE can't be written now", "task", r.held.TaskID, "err", err)
 	}
+}
+
+// reserveStore takes the slot for the association over which the source sends what a C-MOVE brings, unless the claim came with one. It is
+// kept until the run ends. At a cap of 1 there is none: one C-MOVE runs there at a time, and could not run otherwise. Where there is no
+// room, the task that has been there longest waits for it; others give up what they hold, so that no two wait for each other.
+func (r *run) reserveStore(ctx context.Context) error {
+	deadline := time.Now().Add(turnPatience)
+	for r.storeSlot == nil {
+		slot, room, err := r.e.door.MoveSlot(ctx, r.held.Claimed, r.src.ID)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return ErrFenced
+		case err != nil:
+			return err
+		case slot != nil:
+			r.storeSlot, r.slots = slot, append(r.slots, slot)
+			return nil
+		case room.Cap < 2:
+			return nil
+		case !room.Eldest || time.Now().After(deadline):
+			return wait("a C-MOVE takes two of the connections that DICOM Server %s allows to jobs, and there is one", r.src.Name)
+		}
+		if err := pause(ctx, turnRecheck); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // awaitLate waits for objects that come later than the final response, while something that was asked for is missing and the source

@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -37,47 +36,6 @@ func TestChosen(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, chosen(tt.proposed, tt.plain, tt.pixels)) })
 	}
-}
-
-// TestTurns: after a refusal no more C-MOVEs run at once than ran besides the refused one, and slowly more again.
-func TestTurns(t *testing.T) {
-	turns, node := newTurns(), DICOMNode{ID: 1, Name: "PACS"}
-	begin := func() func(bool) {
-		t.Helper()
-		end, err := turns.begin(t.Context(), node)
-		require.NoError(t, err)
-		return end
-	}
-	a, b, refused := begin(), begin(), begin()
-	refused(true)
-	_, other := turns.begin(t.Context(), DICOMNode{ID: 2})
-	require.NoError(t, other, "another source has turns of its own")
-
-	impatient, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	_, err := turns.begin(impatient, node)
-	require.ErrorIs(t, err, context.DeadlineExceeded)
-	got := make(chan func(bool))
-	go func() { got <- begin() }()
-	a(false)
-	third := <-got
-	third(false)
-	b(false)
-	for range turnsForMore - 3 {
-		begin()(false)
-	}
-	ends := []func(bool){begin(), begin(), begin()}
-	_, err = turns.begin(canceled(t), node)
-	require.ErrorIs(t, err, context.Canceled, "a fourth at once is one too many")
-	for _, end := range ends {
-		end(false)
-	}
-}
-
-func canceled(t *testing.T) context.Context {
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	return ctx
 }
 
 // TestMethodsOf: what a server supports, in its order.

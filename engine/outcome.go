@@ -23,12 +23,13 @@ type Outcome struct {
 	WaitingReason string // of a pending task
 	Wait          time.Duration
 
-	failed  bool // an attempt that counts
-	waited  bool
-	down    *down // a server that can't be had
-	series  []Series
-	run     *run
-	logLine string
+	failed      bool // an attempt that counts
+	waited      bool
+	unavailable bool  // its study has to be brought back at its source
+	down        *down // a server that can't be had
+	series      []Series
+	run         *run
+	logLine     string
 }
 
 // outcome judges a run by law 1: expected and not acknowledged is a failure; what is to be known is a warning; else success.
@@ -61,7 +62,7 @@ func (r *run) judgeError(o *Outcome, err error) {
 		pauses := r.e.cfg.WaitPauses
 		o.Wait = pauses[min(int(r.task.Waits), len(pauses)-1)]
 		if own, ok := errors.AsType[*fault](err); ok && own.wait > 0 {
-			o.Wait = own.wait
+			o.Wait, o.unavailable = own.wait, own.unavailable
 		}
 		o.down = r.downOf(err)
 	default:
@@ -105,7 +106,11 @@ func (r *run) verdict(o *Outcome) {
 	}
 	r.warnNotes()
 	o.Status = Success
-	o.Message = strings.Join(append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...), " ")
+	notes := append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...)
+	if r.untold {
+		notes = append(notes, "Which images the destination held already could not be told of every series; those were sent all the same.")
+	}
+	o.Message = strings.Join(notes, " ")
 	if len(r.warnings) > 0 {
 		o.Status = Warning
 		o.Message = strings.Join(append(slices.Clone(r.warnings), o.Message), " ")
@@ -173,10 +178,31 @@ func (r *run) warnNotes() {
 }
 
 func (r *run) tally() string {
-	if r.direct > 0 {
-		return fmt.Sprintf("%s transferred, %d of them straight from the source, %s through ADIT", images(int(r.progress.Delivered.Load())), r.direct, megabytes(r.progress.Bytes.Load()))
+	there := 0
+	r.mu.Lock()
+	for _, d := range r.delivered {
+		if d.Status == int32(dimse.DuplicateSOPInstance) {
+			there++
+		}
 	}
-	return fmt.Sprintf("%s transferred, %s", images(int(r.progress.Delivered.Load())), megabytes(r.progress.Bytes.Load()))
+	r.mu.Unlock()
+	text := images(int(r.progress.Delivered.Load())-there) + " transferred, "
+	if r.direct > 0 {
+		text += fmt.Sprintf("%d of them straight from the source, %s through ADIT", r.direct, megabytes(r.progress.Bytes.Load()))
+	} else {
+		text += megabytes(r.progress.Bytes.Load())
+	}
+	if there > 0 {
+		text += fmt.Sprintf("; %s at the destination already", imagesWere(there))
+	}
+	return text
+}
+
+func imagesWere(n int) string {
+	if n == 1 {
+		return "1 image was"
+	}
+	return images(n) + " were"
 }
 
 func images(n int) string {
@@ -325,6 +351,9 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 		return err
 	}
 	if err := r.writeLeftOut(ctx, q); err != nil {
+		return err
+	}
+	if err := r.keepUnavailable(ctx, q, o); err != nil {
 		return err
 	}
 	if err := r.writeVerification(ctx, q, o); err != nil {

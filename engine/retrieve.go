@@ -149,10 +149,11 @@ func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 
 // retrieve runs one C-GET or C-MOVE, of the whole series or of the instances named.
 func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+	received := r.progress.Received.Load()
 	if r.method() == MethodMove {
-		return r.retrieveByMove(ctx, s, uids, o)
+		return r.recall(ctx, received, r.retrieveByMove(ctx, s, uids, o))
 	}
-	return r.retrieveByGet(ctx, r.source, s, uids, o)
+	return r.recall(ctx, received, r.retrieveByGet(ctx, r.source, s, uids, o))
 }
 
 // retrieveByGet runs one C-GET over an association of from.
@@ -171,7 +172,7 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 		}
 	}
 	stop := make(chan struct{})
-	intake := &intake{r: r, series: s, stop: stop, patience: from.peer.IdleTimeout / 2}
+	intake := &intake{r: r, series: s, stop: stop, patience: r.sinkPatience()}
 	leave := r.oversee(intake, from.slot)
 	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
 	leave()

@@ -19,14 +19,15 @@ import (
 type Rules struct {
 	MaxPDU            int           // bytes of a PDU that we announce there, 16 KiB to 1 MiB; 1,048,564 by default
 	MinStudyAge       time.Duration // a study is not read before, counted from its date and time
-	OfflinePatience   time.Duration // with studies that are offline or nearline; 15 min by default
+	OfflinePatience   time.Duration // until studies that are offline or nearline are brought back; 4 h by default
 	RefusedSOPClasses []string      // that it never takes, as a destination: left out and noted
+	Duplicates        string        // what becomes of images that it holds already, as a destination; empty: SendDuplicates
 }
 
 // Defaults of a server that names no other.
 const (
 	DefaultMaxPDU          = 1_048_564
-	DefaultOfflinePatience = 15 * time.Minute
+	DefaultOfflinePatience = 4 * time.Hour
 
 	maxStudyAge       = 365 * 24 * time.Hour
 	maxRefusedClasses = 100
@@ -36,11 +37,11 @@ const (
 func RulesOf(s *db.Server) Rules {
 	return Rules{
 		MaxPDU: int(s.MaxPdu), MinStudyAge: time.Duration(s.MinStudyAgeS) * time.Second, OfflinePatience: time.Duration(s.OfflinePatienceS) * time.Second,
-		RefusedSOPClasses: s.RefusedSopClasses,
+		RefusedSOPClasses: s.RefusedSopClasses, Duplicates: s.Duplicates,
 	}
 }
 
-func (r Rules) checks() []check {
+func (r Rules) checks(s Supports) []check {
 	notUID := func(uid string) bool { return !validUID(uid) }
 	return []check{
 		{r.MaxPDU == 0 || r.MaxPDU >= 16<<10 && r.MaxPDU <= 1<<20, "rules.max_pdu", "must be between 16384 and 1048576 bytes"},
@@ -50,6 +51,11 @@ func (r Rules) checks() []check {
 			len(r.RefusedSOPClasses) <= maxRefusedClasses && !slices.ContainsFunc(r.RefusedSOPClasses, notUID), "rules.refused_sop_classes",
 			"give SOP Class UIDs, at most 100",
 		},
+		{slices.Contains([]string{"", SendDuplicates, SkipDuplicates, RefuseDuplicates}, r.Duplicates), "rules.duplicates", "must be send, skip or refuse"},
+		{
+			r.Duplicates == "" || r.Duplicates == SendDuplicates || s.StudyRootFind || s.PatientRootFind, "rules.duplicates",
+			"what it holds already is asked for by C-FIND, which this server doesn't support",
+		},
 	}
 }
 
@@ -58,24 +64,14 @@ func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error
 	return q.PutRules(ctx, db.PutRulesParams{
 		ID: id, MaxPdu: int32(orDefault(s.Rules.MaxPDU, DefaultMaxPDU)), MinStudyAgeS: int32(s.Rules.MinStudyAge / time.Second),
 		OfflinePatienceS:  int32(max(1, orDefault(s.Rules.OfflinePatience, DefaultOfflinePatience)/time.Second)),
-		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...),
+		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...), Duplicates: orDefault(s.Rules.Duplicates, SendDuplicates),
 	})
 }
 
-// Values of Instance Availability (PS3.3 C.4.23.1.1).
-const (
-	offline  = "OFFLINE"
-	nearline = "NEARLINE"
-)
-
 // checkStudy tells whether a study has to be waited for: it is too young, or offline. A nearline one is retrieved with more patience.
 func (r *run) checkStudy(ctx context.Context, study *stream.DataSet) error {
-	patience := time.Duration(r.src.Server.OfflinePatienceS) * time.Second
-	switch study.String(dict.InstanceAvailability) {
-	case offline:
-		return waitFor(patience, "the study is offline at DICOM Server %s; have it brought back there, or wait", r.src.Name)
-	case nearline:
-		r.source.peer.IdleTimeout = max(r.source.peer.IdleTimeout, patience)
+	if err := r.checkAvailability(ctx, study); err != nil {
+		return err
 	}
 	age := time.Duration(r.src.Server.MinStudyAgeS) * time.Second
 	taken, known := studyTime(study)

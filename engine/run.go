@@ -40,13 +40,14 @@ type run struct {
 	park     <-chan struct{} // of the reins
 	progress *Progress
 
-	source   *source
-	sink     sink
-	slots    []*pacs.Slot
-	ledger   *ledger
-	inv      *inventory
-	proposed map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
-	accepted map[string][]string // of them, those that it takes
+	source    *source
+	storeSlot *pacs.Slot // of the association over which C-MOVEs of the source bring their objects; nil: none is taken
+	sink      sink
+	slots     []*pacs.Slot
+	ledger    *ledger
+	inv       *inventory
+	proposed  map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
+	accepted  map[string][]string // of them, those that it takes
 
 	methods   []string // of the retrieve, in the order in which they are tried
 	vain      int      // times that late objects of a C-MOVE were waited for and none came
@@ -59,6 +60,10 @@ type run struct {
 	seen         map[string]bool // instances that the destination was seen to have, by source SOP Instance UID
 	direct       int             // of them, those that the source sent there by itself
 	mustVerify   bool            // whatever the destination's settings say
+	skipped      int             // instances that the destination held already
+	untold       bool            // it could not be told which ones it holds already
+	nearline     bool            // the study has to be brought back by its source
+	before       int32           // instances received by earlier runs
 
 	queue   chan *parcel
 	workers sync.WaitGroup
@@ -118,6 +123,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	}
 	r.ruleOut()
 	r.countExpected()
+	if err := r.heedDuplicates(ctx); err != nil {
+		return err
+	}
 	if err := r.moveDirectly(ctx); err != nil {
 		return err
 	}
@@ -204,7 +212,8 @@ func (r *run) load(ctx context.Context) error {
 		r.progress.Bytes.Add(d.Bytes)
 	}
 	r.progress.Delivered.Store(int32(len(delivered)))
-	r.progress.Received.Store(int32(len(delivered)))
+	r.before = int32(len(delivered))
+	r.progress.Received.Store(r.before)
 	r.progress.Expected.Store(r.task.Expected)
 	return r.openVerification(ctx)
 }
@@ -225,6 +234,8 @@ func (r *run) takeSlots(ctx context.Context) error {
 	}
 	for _, s := range r.slots {
 		switch {
+		case s.ServerID == r.src.ID && r.source.slot != nil:
+			r.storeSlot = s
 		case s.ServerID == r.src.ID:
 			r.source.slot = s
 		case store != nil && s.ServerID == r.dst.ID:

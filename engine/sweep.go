@@ -20,7 +20,7 @@ func (r *run) sweep(ctx context.Context) {
 			fresh = append(fresh, s)
 		}
 	}
-	if r.method() != MethodGet || len(fresh) < 2 || int(r.progress.Expected.Load()) < 2*worthAnAssociation {
+	if r.nearline || r.method() != MethodGet || len(fresh) < 2 || int(r.progress.Expected.Load()) < 2*worthAnAssociation {
 		return
 	}
 	slots, err := r.e.door.MoreTaskSlots(ctx, r.held.Claimed, r.src.ID, min(int(r.src.Server.AssociationsPerTask), len(fresh))-1)

@@ -83,7 +83,7 @@ func (r *run) verify(ctx context.Context) error {
 		if err := holds(ctx, q, r.held); err != nil {
 			return err
 		}
-		begin := db.BeginVerificationParams{TaskID: r.held.TaskID, PatientID: r.sentPatient(), StudyUid: r.sentUID(r.inv.study), Status: o.Status, Message: o.Message}
+		begin := db.BeginVerificationParams{TaskID: r.held.TaskID, JobID: r.held.JobID, PatientID: r.sentPatient(), StudyUid: r.sentUID(r.inv.study), Status: o.Status, Message: o.Message}
 		return errors.Join(q.DeleteVerification(ctx, r.held.TaskID), q.BeginVerification(ctx, begin), q.InsertVerificationInstances(ctx, p))
 	})
 	if err != nil {
@@ -265,16 +265,28 @@ func listPresent(ctx context.Context, asker *source, patientID, study, series st
 	return listed, nil
 }
 
-func presentByCount(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
+// seriesAbsent is given instead of a count where a server does not list a series at all.
+const seriesAbsent = -2
+
+// countPresent asks how many instances of a series a server counts; -1: it lists the series and doesn't count.
+func countPresent(ctx context.Context, asker *source, patientID, study, series string) (int, error) {
 	id := asker.seriesQuery("SERIES", []dict.Tag{dict.NumberOfSeriesRelatedInstances}, patientID, study, series)
-	there := -1
+	there := seriesAbsent
 	for ds, err := range asker.find(ctx, id) {
 		if err != nil {
-			return nil, err
+			return there, err
 		}
 		if ds.String(dict.SeriesInstanceUID) == series {
 			there = count(ds, dict.NumberOfSeriesRelatedInstances)
 		}
+	}
+	return there, nil
+}
+
+func presentByCount(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
+	there, err := countPresent(ctx, asker, patientID, study, series)
+	if err != nil {
+		return nil, err
 	}
 	found := map[string]bool{}
 	for _, uid := range uids {

@@ -33,6 +33,32 @@ WHERE st.server_id = sqlc.arg(server_id) AND NOT st.paused AND st.breaker = 'clo
       AND st.server_id IN (j.source_id, j.destination_id))
 RETURNING id;
 
+-- InsertMoveSlot gives a running task the slot for the association over which its source sends what a C-MOVE brings, if the batch cap of
+-- this hour has room.
+-- name: InsertMoveSlot :one
+INSERT INTO association_slots (server_id, use, node_id, task_id, token)
+SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
+FROM server_state st
+JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
+JOIN jobs j ON j.id = t.job_id
+WHERE st.server_id = sqlc.arg(server_id)
+  AND CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END
+      > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
+RETURNING id;
+
+-- MoveRoom tells of a running task how many associations its job may have at a server, and whether it holds its own there longer than any
+-- other task.
+-- name: MoveRoom :one
+SELECT (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+       NOT EXISTS (
+           SELECT FROM association_slots a
+           WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id <> t.id
+             AND a.id < (SELECT min(own.id) FROM association_slots own WHERE own.server_id = st.server_id AND own.task_id = t.id)) AS eldest
+FROM server_state st
+JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
+JOIN jobs j ON j.id = t.job_id
+WHERE st.server_id = sqlc.arg(server_id);
+
 -- name: DeleteSlot :exec
 DELETE FROM association_slots WHERE id = $1;
 

@@ -112,9 +112,13 @@ SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_z
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
        (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
-       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
+       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
+       -- a C-MOVE takes a second one
+       (st.server_id = j.source_id
+        AND (s.moves_first OR EXISTS (SELECT FROM direct_moves d WHERE d.source_id = j.source_id AND d.destination_id = j.destination_id)))::boolean AS moves
 FROM jobs j
 JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
+JOIN servers s ON s.id = st.server_id
 JOIN dicom_nodes n ON n.id = st.server_id
 WHERE j.id = $1
 ORDER BY st.server_id = j.source_id DESC;
@@ -137,4 +141,4 @@ SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE us
 FROM association_slots WHERE server_id = $1;
 
 -- name: PutRules :exec
-UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5 WHERE id = $1;
+UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6 WHERE id = $1;

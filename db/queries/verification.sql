@@ -19,7 +19,7 @@ INSERT INTO direct_moves (source_id, destination_id, ae_title) VALUES ($1, $2, $
 
 -- BeginVerification says of a task that nothing is to be sent any more.
 -- name: BeginVerification :exec
-INSERT INTO verifications (task_id, patient_id, study_uid, status, message) VALUES ($1, $2, $3, $4, $5);
+INSERT INTO verifications (task_id, job_id, patient_id, study_uid, status, message) VALUES ($1, $2, $3, $4, $5, $6);
 
 -- name: InsertVerificationInstances :exec
 INSERT INTO verification_instances (task_id, source_sop_uid, series_uid, sop_class_uid, sent_sop_uid, sent_series_uid, verified)

@@ -146,6 +146,32 @@ func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int6
 	return slots, err
 }
 
+// MoveSlot gives a running task a further slot of a server whose C-MOVE opens an association of its own. It gives nil where the batch cap
+// has no room; then how many the cap allows, and whether the task holds its slots there longer than any other.
+func (d *Door) MoveSlot(ctx context.Context, task db.Claimed, serverID int64) (slot *Slot, room db.MoveRoomRow, err error) {
+	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		slot = nil
+		q := d.q.WithTx(tx)
+		if err := q.LockSlots(ctx); err != nil {
+			return err
+		}
+		room, err = q.MoveRoom(ctx, db.MoveRoomParams{TaskID: task.TaskID, Token: task.Token, ServerID: serverID})
+		if err != nil || room.Cap < 2 {
+			return err
+		}
+		id, err := q.InsertMoveSlot(ctx, db.InsertMoveSlotParams{TaskID: task.TaskID, Token: task.Token, ServerID: serverID})
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		slot = &Slot{ServerID: serverID, door: d, id: id}
+		return err
+	})
+	if err != nil {
+		return nil, room, err
+	}
+	return slot, room, nil
+}
+
 // Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
 // returns *Busy; *Closed comes at once.
 func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {

@@ -174,7 +174,7 @@ func (a *API) setWorkers(ctx context.Context, user people.User, in *struct {
 func engineRules(r client.Rules) engine.Rules {
 	return engine.Rules{
 		MaxPDU: r.MaxPDU, MinStudyAge: time.Duration(r.MinStudyAge) * time.Second, OfflinePatience: time.Duration(r.OfflinePatience) * time.Second,
-		RefusedSOPClasses: r.RefusedSOPClasses,
+		RefusedSOPClasses: r.RefusedSOPClasses, Duplicates: r.Duplicates,
 	}
 }
 
@@ -183,6 +183,9 @@ func clientRules(r engine.Rules) client.Rules {
 	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second)}
 	if r.MaxPDU != engine.DefaultMaxPDU {
 		out.MaxPDU = r.MaxPDU
+	}
+	if r.Duplicates != engine.SendDuplicates {
+		out.Duplicates = r.Duplicates
 	}
 	if r.OfflinePatience != engine.DefaultOfflinePatience {
 		out.OfflinePatience = int(r.OfflinePatience / time.Second)

@@ -1,0 +1,46 @@
+-- PassDuplicates takes down that the destination held nothing of a task's study before anything was sent.
+-- name: PassDuplicates :exec
+UPDATE tasks SET duplicates_passed = true WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
+
+-- KeepUnavailable takes down since when a task's study has to be brought back at its source; EndUnavailable that it was.
+-- name: KeepUnavailable :exec
+UPDATE tasks SET unavailable_since = coalesce(CASE WHEN sqlc.arg(anew)::boolean THEN NULL ELSE unavailable_since END, schedule_now()) WHERE id = $1;
+
+-- name: EndUnavailable :exec
+UPDATE tasks SET unavailable_since = NULL WHERE id = $1 AND unavailable_since IS NOT NULL;
+
+-- CountForeign adds to what a server sent without having been asked.
+-- name: CountForeign :exec
+INSERT INTO foreign_objects (day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at)
+VALUES (sqlc.arg(first_at)::timestamptz::date, sqlc.arg(server), sqlc.arg(calling_ae), sqlc.arg(address), sqlc.arg(sop_class_uid), sqlc.arg(objects), sqlc.arg(quarantined), sqlc.arg(first_at), sqlc.arg(last_at))
+ON CONFLICT (day, server, calling_ae, address, sop_class_uid) DO UPDATE SET
+    objects = foreign_objects.objects + excluded.objects, quarantined = foreign_objects.quarantined + excluded.quarantined, last_at = excluded.last_at;
+
+-- ListForeign is a page of it, the latest first.
+-- name: ListForeign :many
+SELECT * FROM foreign_objects WHERE sqlc.arg(below)::bigint = 0 OR id < sqlc.arg(below) ORDER BY id DESC LIMIT sqlc.arg(max);
+
+-- name: DeleteOldForeign :exec
+DELETE FROM foreign_objects WHERE last_at < now() - make_interval(secs => sqlc.arg(seconds)::float8);
+
+-- name: InsertQuarantined :exec
+INSERT INTO quarantine (folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9);
+
+-- ListQuarantined is a page of the quarantine, the latest first.
+-- name: ListQuarantined :many
+SELECT * FROM quarantine WHERE sqlc.arg(below)::bigint = 0 OR id < sqlc.arg(below) ORDER BY id DESC LIMIT sqlc.arg(max);
+
+-- name: GetQuarantined :one
+SELECT * FROM quarantine WHERE id = $1;
+
+-- name: DeleteQuarantined :execrows
+DELETE FROM quarantine WHERE id = $1;
+
+-- QuarantinedFiles gives the files of one folder that are known.
+-- name: QuarantinedFiles :many
+SELECT file FROM quarantine WHERE folder = $1;
+
+-- ForgetQuarantined removes what was in a folder and is not there any more.
+-- name: ForgetQuarantined :exec
+DELETE FROM quarantine WHERE folder = $1 AND NOT file = ANY(sqlc.arg(there)::uuid[]) AND arrived_at < sqlc.arg(before)::timestamptz;
