@@ -435,8 +435,7 @@ func (q *Queries) InsertPasswordReset(ctx context.Context, arg InsertPasswordRes
 }
 
 const insertRegistration = `-- name: InsertRegistration :one
-INSERT INTO registrations (username, mail, first_name, last_name, phone, department, message) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT DO NOTHING RETURNING id, username, mail, first_name, last_name, phone, department, message, created_at
+INSERT INTO registrations (username, mail, first_name, last_name, phone, department, message) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
 `
 
 type InsertRegistrationParams struct {
@@ -449,7 +448,7 @@ type InsertRegistrationParams struct {
 	Message    string
 }
 
-func (q *Queries) InsertRegistration(ctx context.Context, arg InsertRegistrationParams) (Registration, error) {
+func (q *Queries) InsertRegistration(ctx context.Context, arg InsertRegistrationParams) (int64, error) {
 	row := q.db.QueryRow(ctx, insertRegistration,
 		arg.Username,
 		arg.Mail,
@@ -459,19 +458,9 @@ func (q *Queries) InsertRegistration(ctx context.Context, arg InsertRegistration
 		arg.Department,
 		arg.Message,
 	)
-	var i Registration
-	err := row.Scan(
-		&i.ID,
-		&i.Username,
-		&i.Mail,
-		&i.FirstName,
-		&i.LastName,
-		&i.Phone,
-		&i.Department,
-		&i.Message,
-		&i.CreatedAt,
-	)
-	return i, err
+	var id int64
+	err := row.Scan(&id)
+	return id, err
 }
 
 const insertSession = `-- name: InsertSession :exec
@@ -947,16 +936,6 @@ func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUse
 	return items, nil
 }
 
-const lockAttempts = `-- name: LockAttempts :exec
-SELECT pg_advisory_xact_lock(('x' || encode(substr($1::bytea, 1, 8), 'hex'))::bit(64)::bigint)
-`
-
-// LockAttempts has tries under the same key come one after the other.
-func (q *Queries) LockAttempts(ctx context.Context, key []byte) error {
-	_, err := q.db.Exec(ctx, lockAttempts, key)
-	return err
-}
-
 const lockGroup = `-- name: LockGroup :one
 SELECT id, name FROM groups WHERE lower(name) = lower($1) FOR NO KEY UPDATE
 `
@@ -966,6 +945,16 @@ func (q *Queries) LockGroup(ctx context.Context, name string) (Group, error) {
 	var i Group
 	err := row.Scan(&i.ID, &i.Name)
 	return i, err
+}
+
+const lockLimit = `-- name: LockLimit :exec
+SELECT pg_advisory_xact_lock(('x' || encode(substr($1::bytea, 1, 8), 'hex'))::bit(64)::bigint)
+`
+
+// LockLimit has tries under the same key come one after the other.
+func (q *Queries) LockLimit(ctx context.Context, key []byte) error {
+	_, err := q.db.Exec(ctx, lockLimit, key)
+	return err
 }
 
 const lockSuperusers = `-- name: LockSuperusers :many
@@ -1085,6 +1074,17 @@ func (q *Queries) PermissionsOfUser(ctx context.Context, userID int64) ([]string
 		return nil, err
 	}
 	return items, nil
+}
+
+const projectNameTaken = `-- name: ProjectNameTaken :one
+SELECT EXISTS (SELECT FROM projects WHERE lower(name) = lower($1))
+`
+
+func (q *Queries) ProjectNameTaken(ctx context.Context, name string) (bool, error) {
+	row := q.db.QueryRow(ctx, projectNameTaken, name)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }
 
 const projectsOfGroup = `-- name: ProjectsOfGroup :many
@@ -1321,6 +1321,32 @@ SELECT id, username, mail, first_name, last_name, phone, department, password_ha
 
 func (q *Queries) UserByName(ctx context.Context, username string) (User, error) {
 	row := q.db.QueryRow(ctx, userByName, username)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Username,
+		&i.Mail,
+		&i.FirstName,
+		&i.LastName,
+		&i.Phone,
+		&i.Department,
+		&i.PasswordHash,
+		&i.IsActive,
+		&i.IsStaff,
+		&i.IsSuperuser,
+		&i.ActiveGroupID,
+		&i.Preferences,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const userOfPasswordReset = `-- name: UserOfPasswordReset :one
+SELECT u.id, u.username, u.mail, u.first_name, u.last_name, u.phone, u.department, u.password_hash, u.is_active, u.is_staff, u.is_superuser, u.active_group_id, u.preferences, u.created_at FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.sha256 = $1 AND r.expires_at > now() AND u.is_active
+`
+
+func (q *Queries) UserOfPasswordReset(ctx context.Context, sha256 []byte) (User, error) {
+	row := q.db.QueryRow(ctx, userOfPasswordReset, sha256)
 	var i User
 	err := row.Scan(
 		&i.ID,

@@ -5,6 +5,7 @@ package people
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -58,3 +59,14 @@ func notFoundIf(absent bool, what string) error {
 const onlySuperusers = "only superusers may change the accounts of staff and superusers; ask one of them"
 
 func quote(name string) string { return fmt.Sprintf("%q", name) }
+
+// TooMany asks to try again later.
+type TooMany struct {
+	Reason     string
+	RetryAfter time.Duration // rounded up to seconds, at least one
+}
+
+func (e *TooMany) Error() string { return e.Reason }
+
+// ErrWrongPassword doesn't tell whether there is such a user.
+var ErrWrongPassword = errors.New("the username or the password is wrong; try again, or ask for a new password")

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -41,6 +43,9 @@ var allPermissions = []string{
 	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
 }
 
+// AllPermissions are what a group can be given.
+func AllPermissions() []string { return slices.Clone(allPermissions) }
+
 // User is who is calling.
 type User struct {
 	ID            int64
@@ -52,16 +57,21 @@ type User struct {
 
 // Service answers questions about people from the database.
 type Service struct {
-	pool *pgxpool.Pool
-	q    *db.Queries
-	key  Key
-	site siteCopy
+	pool      *pgxpool.Pool
+	q         *db.Queries
+	key       Key
+	hasher    *hasher
+	site      siteCopy
+	publicURL string // of the site, for links in mails; empty: not told
 }
 
 // New gives a service on a migrated database.
 func New(pool *pgxpool.Pool, key Key) *Service {
-	return &Service{pool: pool, q: db.New(pool), key: key}
+	return &Service{pool: pool, q: db.New(pool), key: key, hasher: newHasher()}
 }
+
+// SetPublicURL tells at which address people find ADIT, such as https://adit.example.org. It is called once, before the first request.
+func (s *Service) SetPublicURL(address string) { s.publicURL = strings.TrimSuffix(address, "/") }
 
 // inTx runs fn in a transaction, again if PostgreSQL gave it up.
 func (s *Service) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
@@ -146,9 +156,5 @@ func (s *Service) bootstrapGroup(ctx context.Context, q *db.Queries, userID int6
 			return err
 		}
 	}
-	projectKey := NewKey()
-	_, err = q.InsertProject(ctx, db.InsertProjectParams{
-		Name: "Default", GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]), // engine.ProjectKeyPurpose
-	})
-	return err
+	return s.defaultProject(ctx, q, group, "Default")
 }

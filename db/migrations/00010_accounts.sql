@@ -26,7 +26,8 @@ CREATE TABLE attempts (
 CREATE INDEX attempts_key ON attempts (key, at);
 CREATE INDEX attempts_at ON attempts (at);
 
--- People who asked for an account. They get it, and choose a password by a mail, when staff approves.
+-- People who asked for an account. They get it, and choose a password by a mail, when staff approves. Names may be taken, by users or by
+-- others who wait: whoever asks is not told who has an account here.
 CREATE TABLE registrations (
     id         bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     username   text        NOT NULL CHECK (username <> '' AND length(username) <= 150),
@@ -38,7 +39,6 @@ CREATE TABLE registrations (
     message    text        NOT NULL DEFAULT '',                         -- to staff
     created_at timestamptz NOT NULL DEFAULT now()
 );
-CREATE UNIQUE INDEX registrations_username ON registrations (lower(username));
 
 CREATE TABLE password_resets (
     sha256     bytea       PRIMARY KEY CHECK (length(sha256) = 32),     -- of what the mail's link holds

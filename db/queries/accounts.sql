@@ -29,8 +29,8 @@ DELETE FROM sessions WHERE user_id = sqlc.arg(user_id) AND sha256 <> sqlc.arg(bu
 -- name: DeleteExpiredSessions :execrows
 DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - make_interval(secs => sqlc.arg(idle_seconds)::float8);
 
--- LockAttempts has tries under the same key come one after the other.
--- name: LockAttempts :exec
+-- LockLimit has tries under the same key come one after the other.
+-- name: LockLimit :exec
 SELECT pg_advisory_xact_lock(('x' || encode(substr(sqlc.arg(key)::bytea, 1, 8), 'hex'))::bit(64)::bigint);
 
 -- CountAttempts gives how many tries there were under a key within the window, and in how many seconds one fewer counts.
@@ -211,8 +211,7 @@ DELETE FROM api_tokens WHERE user_id = $1;
 SELECT count(*) FROM registrations;
 
 -- name: InsertRegistration :one
-INSERT INTO registrations (username, mail, first_name, last_name, phone, department, message) VALUES ($1, $2, $3, $4, $5, $6, $7)
-ON CONFLICT DO NOTHING RETURNING *;
+INSERT INTO registrations (username, mail, first_name, last_name, phone, department, message) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id;
 
 -- name: ListRegistrations :many
 SELECT * FROM registrations WHERE id > sqlc.arg(above) ORDER BY id LIMIT sqlc.arg(max);
@@ -225,6 +224,9 @@ DELETE FROM registrations WHERE created_at < now() - interval '90 days';
 
 -- name: InsertPasswordReset :exec
 INSERT INTO password_resets (sha256, user_id, expires_at) VALUES (sqlc.arg(sha256), sqlc.arg(user_id), now() + make_interval(secs => sqlc.arg(seconds)::float8));
+
+-- name: UserOfPasswordReset :one
+SELECT u.* FROM password_resets r JOIN users u ON u.id = r.user_id WHERE r.sha256 = $1 AND r.expires_at > now() AND u.is_active;
 
 -- TakePasswordReset uses a reset up.
 -- name: TakePasswordReset :one
@@ -257,3 +259,6 @@ FROM (SELECT unnest(sqlc.arg(numbers)::integer[]) AS number, unnest(sqlc.arg(use
              unnest(sqlc.arg(project_ids)::bigint[]) AS project_id) w
 LEFT JOIN users u ON u.id = w.user_id
 ORDER BY w.number;
+
+-- name: ProjectNameTaken :one
+SELECT EXISTS (SELECT FROM projects WHERE lower(name) = lower(sqlc.arg(name)));

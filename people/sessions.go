@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+)
+
+const (
+	sessionIdle = 12 * time.Hour      // without a request
+	sessionLife = 14 * 24 * time.Hour // at the most
+)
+
+// Session is how a browser is logged in.
+type Session struct {
+	User      User
+	CreatedAt time.Time
+	ExpiresAt time.Time
+	hash      []byte
+}
+
+// LogIn begins a session for who knows the password, and gives the cookie's value, which is kept nowhere. peer is the caller's address.
+//
+// ErrWrongPassword: there is no such user, or the password is another one, or the account is disabled; nobody learns which, not even by
+// the time that it takes. *TooMany: ten wrong passwords in five minutes for this account or from this address.
+func (s *Service) LogIn(ctx context.Context, username, password, peer string) (cookie string, session Session, err error) {
+	tries, err := s.try(ctx, passwordLimits(username, peer)...)
+	if err != nil {
+		return "", Session{}, err
+	}
+	u, err := s.q.UserByName(ctx, username)
+	known := err == nil
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		return "", Session{}, err
+	}
+	ok, outdated, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	if err != nil {
+		return "", Session{}, err
+	}
+	if !ok || !u.IsActive {
+		return "", Session{}, s.refuseLogIn(ctx, u, known, peer)
+	}
+	ctx = WithActor(ctx, Actor{UserID: u.ID, Username: u.Username, Via: ViaSession, Peer: peer})
+	var renewed *string
+	if outdated {
+		h, err := s.hasher.hash(ctx, password)
+		if err != nil {
+			return "", Session{}, err
+		}
+		renewed = &h
+	}
+	cookie, hash := secret()
+	err = s.inTx(ctx, func(q *db.Queries) error {
+		now, err := q.LockUserID(ctx, u.ID)
+		if err != nil || !now.IsActive || now.PasswordHash == nil || *now.PasswordHash != *u.PasswordHash {
+			return errors.Join(ErrWrongPassword, err) // changed while it was checked
+		}
+		if renewed != nil {
+			if err := q.SetPassword(ctx, db.SetPasswordParams{ID: u.ID, PasswordHash: renewed}); err != nil {
+				return err
+			}
+		}
+		if err := q.InsertSession(ctx, db.InsertSessionParams{Sha256: hash, UserID: u.ID, Seconds: sessionLife.Seconds()}); err != nil {
+			return err
+		}
+		if err := q.DeleteAttempts(ctx, tries); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "session.begin", Object: userName(u.Username)})
+	})
+	if err != nil {
+		return "", Session{}, err
+	}
+	session, err = s.Session(ctx, cookie)
+	return cookie, session, err
+}
+
+// refuseLogIn leaves the one kind of entry in the audit log that tells of something refused. What was typed is not in it: it may be a password.
+func (s *Service) refuseLogIn(ctx context.Context, u db.User, known bool, peer string) error {
+	object := "unknown user"
+	if known {
+		object = userName(u.Username)
+	}
+	ctx = WithActor(ctx, Actor{Peer: peer})
+	if err := Record(ctx, s.q, Entry{Action: "session.refused", Object: object}); err != nil {
+		return err
+	}
+	return ErrWrongPassword
+}
+
+// Session gives the session of a cookie, or ErrUnauthenticated. It is one indexed look-up, but that once a minute it is noted that the
+// session is in use.
+func (s *Service) Session(ctx context.Context, cookie string) (Session, error) {
+	if len(cookie) != 2*tokenBytes {
+		return Session{}, ErrUnauthenticated
+	}
+	hash := hashOf(cookie)
+	row, err := s.q.UserOfSession(ctx, db.UserOfSessionParams{Sha256: hash, IdleSeconds: sessionIdle.Seconds()})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Session{}, ErrUnauthenticated
+	}
+	if err != nil {
+		return Session{}, err
+	}
+	if row.Stale {
+		if err := s.q.TouchSession(ctx, hash); err != nil {
+			return Session{}, err
+		}
+	}
+	return Session{
+		User:      User{ID: row.ID, Username: row.Username, IsStaff: row.IsStaff, IsSuperuser: row.IsSuperuser, ActiveGroupID: row.ActiveGroupID},
+		CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt, hash: hash,
+	}, nil
+}
+
+// LogOut ends a session at once.
+func (s *Service) LogOut(ctx context.Context, session Session) error {
+	return s.inTx(ctx, func(q *db.Queries) error {
+		n, err := q.DeleteSession(ctx, session.hash)
+		if err != nil || n == 0 {
+			return err // it has ended already
+		}
+		return Record(ctx, q, Entry{Action: "session.end", Object: userName(session.User.Username)})
+	})
+}
+
+func userName(username string) string { return "user " + username }
+
+// TidyAccounts removes what counts no more: sessions, password resets and tries that are over, tokens a month after they expired,
+// registrations that nobody answered for three months.
+func (s *Service) TidyAccounts(ctx context.Context) error {
+	_, err1 := s.q.DeleteExpiredSessions(ctx, sessionIdle.Seconds())
+	_, err2 := s.q.DeleteExpiredPasswordResets(ctx)
+	_, err3 := s.q.DeleteExpiredTokens(ctx)
+	_, err4 := s.q.DeleteOldRegistrations(ctx)
+	return errors.Join(err1, err2, err3, err4, s.q.DeleteOldAttempts(ctx))
+}

@@ -1,0 +1,592 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/text/unicode/norm"
+
+	"github.com/adit-go/adit/db"
+)
+
+// Person is how somebody is called and reached.
+type Person struct {
+	Mail, FirstName, LastName, Phone, Department string
+}
+
+// Account is a user as staff sees one.
+type Account struct {
+	ID       int64
+	Username string
+	Person
+	IsActive, IsStaff, IsSuperuser bool
+	HasPassword                    bool // otherwise they can't log in by one
+	Groups                         []string
+	CreatedAt                      time.Time
+}
+
+// NewAccount is a user to be made.
+type NewAccount struct {
+	Username string
+	Person
+	Password         string // empty: none yet
+	Staff, Superuser bool
+	Groups           []string
+	Invite           bool // by mail, to choose a password
+}
+
+// AccountChange changes a user: nil fields stay as they are.
+type AccountChange struct {
+	Username                                     *string
+	Mail, FirstName, LastName, Phone, Department *string
+	Active, Staff, Superuser                     *bool
+}
+
+const (
+	maxUsername = 150
+	maxName     = 150
+)
+
+var usernames = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{M}\p{N}@.+_-]*$`)
+
+func checkUsername(name string) (string, error) {
+	name = norm.NFC.String(name)
+	if utf8.RuneCountInString(name) > maxUsername || !usernames.MatchString(name) {
+		return "", &Invalid{Field: "username", Reason: "a username has 1 to 150 letters, digits and @ . + - _, and begins with a letter, a digit or _"}
+	}
+	return name, nil
+}
+
+func (p Person) validate() error {
+	if p.Mail != "" {
+		if err := ValidMail(p.Mail); err != nil {
+			return err
+		}
+	}
+	for field, value := range map[string]string{"first_name": p.FirstName, "last_name": p.LastName, "phone": p.Phone, "department": p.Department} {
+		if utf8.RuneCountInString(value) > maxName || strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value {
+			return &Invalid{Field: field, Reason: fmt.Sprintf("at most %d characters, without control characters and blanks at the ends", maxName)}
+		}
+	}
+	return nil
+}
+
+// UserFilter chooses users. Empty fields match everything.
+type UserFilter struct {
+	Search string // in username, names and mail, in any case of letters
+	Active *bool
+	Above  int64 // ID
+	Limit  int
+}
+
+// Users lists users. It is for staff.
+func (s *Service) Users(ctx context.Context, user User, f UserFilter) ([]Account, error) {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return nil, err
+	}
+	rows, err := s.q.ListUsers(ctx, db.ListUsersParams{Above: f.Above, Search: f.Search, Active: f.Active, Max: int32(f.Limit)})
+	out := make([]Account, len(rows))
+	for i, r := range rows {
+		out[i] = Account{
+			ID: r.ID, Username: r.Username, Person: Person{r.Mail, r.FirstName, r.LastName, r.Phone, r.Department},
+			IsActive: r.IsActive, IsStaff: r.IsStaff, IsSuperuser: r.IsSuperuser, HasPassword: r.PasswordHash != nil, Groups: r.Groups, CreatedAt: r.CreatedAt,
+		}
+	}
+	return out, err
+}
+
+// Account gives a user by the name, in any case of letters. It is for staff.
+func (s *Service) Account(ctx context.Context, user User, username string) (Account, error) {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return Account{}, err
+	}
+	u, err := s.q.UserByName(ctx, username)
+	if err != nil {
+		return Account{}, notFound(err, "user", quote(username))
+	}
+	return accountOf(ctx, s.q, u)
+}
+
+func accountOf(ctx context.Context, q *db.Queries, u db.User) (Account, error) {
+	groups, err := q.GroupsOfUser(ctx, u.ID)
+	a := Account{
+		ID: u.ID, Username: u.Username, Person: Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department},
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, HasPassword: u.PasswordHash != nil, Groups: []string{}, CreatedAt: u.CreatedAt,
+	}
+	for _, g := range groups {
+		a.Groups = append(a.Groups, g.Name)
+	}
+	return a, err
+}
+
+// CreateUser makes a user. It is for staff; staff and superusers are made by superusers only.
+func (s *Service) CreateUser(ctx context.Context, user User, n NewAccount) (Account, error) {
+	needs := Action{Staff: true, Superuser: n.Staff || n.Superuser}
+	if err := s.Check(ctx, user.ID, needs); err != nil {
+		return Account{}, err
+	}
+	hash, err := s.prepareUser(ctx, &n)
+	if err != nil {
+		return Account{}, err
+	}
+	var a Account
+	err = s.inTx(ctx, func(q *db.Queries) error {
+		a, err = s.addUser(ctx, q, n, hash)
+		if err != nil {
+			return err
+		}
+		detail := map[string]any{"groups": a.Groups}
+		if n.Superuser {
+			detail["superuser"] = true
+		} else if n.Staff {
+			detail["staff"] = true
+		}
+		return Record(ctx, q, Entry{Action: "user.create", Object: userName(a.Username), Detail: detail})
+	})
+	return a, userTaken(err)
+}
+
+// prepareUser checks what a new user is to be, and hashes the password outside of any transaction.
+func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string, err error) {
+	if n.Username, err = checkUsername(n.Username); err != nil {
+		return nil, err
+	}
+	if err := n.validate(); err != nil {
+		return nil, err
+	}
+	if n.Invite && n.Mail == "" {
+		return nil, &Invalid{Field: "mail", Reason: "give an address to send the invitation to"}
+	}
+	if n.Password == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err := checkPassword("password", n.Password, n.Username, n.Mail); err != nil {
+		return nil, err
+	}
+	h, err := s.hasher.hash(ctx, n.Password)
+	return &h, err
+}
+
+// addUser makes a user with groups, and the mail that invites them.
+func (s *Service) addUser(ctx context.Context, q *db.Queries, n NewAccount, hash *string) (Account, error) {
+	u, err := q.AddUser(ctx, db.AddUserParams{
+		Username: n.Username, Mail: n.Mail, FirstName: n.FirstName, LastName: n.LastName, Phone: n.Phone, Department: n.Department,
+		PasswordHash: hash, IsStaff: n.Staff || n.Superuser, IsSuperuser: n.Superuser,
+	})
+	if err != nil {
+		return Account{}, err
+	}
+	for _, name := range n.Groups {
+		g, err := q.LockGroup(ctx, name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return Account{}, &Invalid{Field: "groups", Reason: fmt.Sprintf("there is no group %q", name)}
+		}
+		if err != nil {
+			return Account{}, err
+		}
+		if _, err := q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID}); err != nil {
+			return Account{}, err
+		}
+	}
+	if n.Invite {
+		if err := s.invite(ctx, q, u); err != nil {
+			return Account{}, err
+		}
+	}
+	return accountOf(ctx, q, u)
+}
+
+func userTaken(err error) error {
+	if violates(err, uniqueViolation) {
+		return &Conflict{Reason: "another user has this name already; choose another one"}
+	}
+	return err
+}
+
+// Errors of PostgreSQL.
+const (
+	uniqueViolation     = "23505"
+	foreignKeyViolation = "23503"
+)
+
+func violates(err error, code string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == code
+}
+
+// ChangeUser changes a user. It is for staff; the accounts of staff and superusers, and who is one, are changed by superusers only. Who is
+// disabled loses sessions and tokens for good, and running transfers stop at their node's next heartbeat. The last active superuser stays one.
+func (s *Service) ChangeUser(ctx context.Context, user User, username string, c AccountChange) (Account, error) {
+	needs := Action{Staff: true, Superuser: c.Staff != nil || c.Superuser != nil}
+	if err := s.Check(ctx, user.ID, needs); err != nil {
+		return Account{}, err
+	}
+	var a Account
+	err := s.inTx(ctx, func(q *db.Queries) error {
+		if c.Active != nil || c.Superuser != nil {
+			if _, err := q.LockSuperusers(ctx); err != nil {
+				return err
+			}
+		}
+		u, err := q.LockUser(ctx, username)
+		if err != nil {
+			return notFound(err, "user", quote(username))
+		}
+		if err := mayTouch(user, u); err != nil {
+			return err
+		}
+		before := u
+		if err := c.apply(&u); err != nil {
+			return err
+		}
+		if err := keepsASuperuser(ctx, q, before, u.IsActive && u.IsSuperuser); err != nil {
+			return err
+		}
+		u, err = q.UpdateUser(ctx, db.UpdateUserParams{
+			ID: u.ID, Username: u.Username, Mail: u.Mail, FirstName: u.FirstName, LastName: u.LastName, Phone: u.Phone, Department: u.Department,
+			IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		})
+		if err != nil {
+			return err
+		}
+		if !u.IsActive {
+			if err := revokeAll(ctx, q, u.ID); err != nil {
+				return err
+			}
+		}
+		if a, err = accountOf(ctx, q, u); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "user.change", Object: userName(before.Username), Detail: c.detail()})
+	})
+	return a, userTaken(err)
+}
+
+// mayTouch keeps staff off the accounts of staff and superusers.
+func mayTouch(user User, target db.User) error {
+	if target.IsStaff && !user.IsSuperuser {
+		return &Denied{Reason: onlySuperusers}
+	}
+	return nil
+}
+
+// keepsASuperuser refuses what would leave nobody to administrate. The superusers must be locked.
+func keepsASuperuser(ctx context.Context, q *db.Queries, u db.User, stays bool) error {
+	if !u.IsSuperuser || !u.IsActive || stays {
+		return nil
+	}
+	all, err := q.LockSuperusers(ctx)
+	if err == nil && len(all) < 2 {
+		return &Conflict{Reason: "this is the last active superuser; make another one first"}
+	}
+	return err
+}
+
+// apply changes a row as far as the change says.
+func (c AccountChange) apply(u *db.User) error {
+	if c.Username != nil {
+		name, err := checkUsername(*c.Username)
+		if err != nil {
+			return err
+		}
+		u.Username = name
+	}
+	p := Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department}
+	for _, f := range []struct{ to, from *string }{{&p.Mail, c.Mail}, {&p.FirstName, c.FirstName}, {&p.LastName, c.LastName}, {&p.Phone, c.Phone}, {&p.Department, c.Department}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if err := p.validate(); err != nil {
+		return err
+	}
+	u.Mail, u.FirstName, u.LastName, u.Phone, u.Department = p.Mail, p.FirstName, p.LastName, p.Phone, p.Department
+	for _, f := range []struct{ to, from *bool }{{&u.IsActive, c.Active}, {&u.IsStaff, c.Staff}, {&u.IsSuperuser, c.Superuser}} {
+		if f.from != nil {
+			*f.to = *f.from
+		}
+	}
+	if u.IsSuperuser && c.Staff != nil && !*c.Staff {
+		return &Invalid{Field: "staff", Reason: "superusers are staff; take both rights away, or none"}
+	}
+	u.IsStaff = u.IsStaff || u.IsSuperuser
+	return nil
+}
+
+// detail names what was changed; of rights it says how.
+func (c AccountChange) detail() map[string]any {
+	d, fields := map[string]any{}, []string{}
+	for name, value := range map[string]*string{
+		"username": c.Username, "mail": c.Mail, "first_name": c.FirstName, "last_name": c.LastName, "phone": c.Phone, "department": c.Department,
+	} {
+		if value != nil {
+			fields = append(fields, name)
+		}
+	}
+	if c.Username != nil {
+		d["username"] = *c.Username
+	}
+	for name, value := range map[string]*bool{"active": c.Active, "staff": c.Staff, "superuser": c.Superuser} {
+		if value != nil {
+			fields, d[name] = append(fields, name), *value
+		}
+	}
+	slices.Sort(fields)
+	d["fields"] = fields
+	return d
+}
+
+// revokeAll ends whatever lets somebody in without a password.
+func revokeAll(ctx context.Context, q *db.Queries, userID int64) error {
+	if _, err := q.DeleteSessions(ctx, db.DeleteSessionsParams{UserID: userID, But: []byte{}}); err != nil {
+		return err
+	}
+	if _, err := q.DeleteTokens(ctx, userID); err != nil {
+		return err
+	}
+	return q.DeletePasswordResets(ctx, userID)
+}
+
+// DeleteUser removes a user who owns no jobs; others are disabled instead, since their jobs tell what was moved. The rules are those of
+// ChangeUser.
+func (s *Service) DeleteUser(ctx context.Context, user User, username string) error {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return err
+	}
+	err := s.inTx(ctx, func(q *db.Queries) error {
+		if _, err := q.LockSuperusers(ctx); err != nil {
+			return err
+		}
+		u, err := q.LockUser(ctx, username)
+		if err != nil {
+			return notFound(err, "user", quote(username))
+		}
+		if err := mayTouch(user, u); err != nil {
+			return err
+		}
+		if err := keepsASuperuser(ctx, q, u, false); err != nil {
+			return err
+		}
+		if err := q.DeleteUser(ctx, u.ID); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "user.delete", Object: userName(u.Username)})
+	})
+	if violates(err, foreignKeyViolation) {
+		return &Conflict{Reason: "this user owns jobs, which tell what was moved; disable the account instead"}
+	}
+	return err
+}
+
+// SetPassword gives a user another password, which ends all sessions of theirs. It is for staff; for the accounts of staff and superusers,
+// one's own included, it takes a superuser.
+func (s *Service) SetPassword(ctx context.Context, user User, username, password string) error {
+	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return err
+	}
+	u, err := s.q.UserByName(ctx, username)
+	if err != nil {
+		return notFound(err, "user", quote(username))
+	}
+	if err := mayTouch(user, u); err != nil {
+		return err
+	}
+	if err := checkPassword("password", password, u.Username, u.Mail); err != nil {
+		return err
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.inTx(ctx, func(q *db.Queries) error {
+		u, err := q.LockUserID(ctx, u.ID)
+		if err != nil {
+			return notFound(err, "user", quote(username))
+		}
+		if err := mayTouch(user, u); err != nil { // they may have become staff
+			return err
+		}
+		if err := s.putPassword(ctx, q, u, hash, nil); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "password.set", Object: userName(u.Username)})
+	})
+}
+
+// putPassword changes a password, ends all sessions but the one kept, and tells the owner.
+func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, hash string, keep []byte) error {
+	if keep == nil {
+		keep = []byte{}
+	}
+	if err := q.SetPassword(ctx, db.SetPasswordParams{ID: u.ID, PasswordHash: &hash}); err != nil {
+		return err
+	}
+	if _, err := q.DeleteSessions(ctx, db.DeleteSessionsParams{UserID: u.ID, But: keep}); err != nil {
+		return err
+	}
+	if err := q.DeletePasswordResets(ctx, u.ID); err != nil {
+		return err
+	}
+	return s.post(ctx, q, u, "Your password was changed", "the password of your account %q was changed. If that was not you or your administrator, tell your administrator at once.", u.Username)
+}
+
+// ChangePassword changes one's own password. It ends all sessions but the one given (nil: none was used). A wrong current password counts
+// as one of a login.
+func (s *Service) ChangePassword(ctx context.Context, user User, session *Session, current, password, peer string) error {
+	tries, err := s.try(ctx, passwordLimits(user.Username, peer)...)
+	if err != nil {
+		return err
+	}
+	u, err := s.q.GetUser(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, current)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return &Invalid{Field: "current", Reason: "this is not your password"}
+	}
+	if err := checkPassword("password", password, u.Username, u.Mail); err != nil {
+		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
+	}
+	hash, err := s.hasher.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	var keep []byte
+	if session != nil {
+		keep = session.hash
+	}
+	return s.inTx(ctx, func(q *db.Queries) error {
+		now, err := q.LockUserID(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		if now.PasswordHash == nil || *now.PasswordHash != *u.PasswordHash {
+			return &Conflict{Reason: "your password was changed by somebody else just now; log in again"}
+		}
+		if err := q.DeleteAttempts(ctx, tries); err != nil {
+			return err
+		}
+		if err := s.putPassword(ctx, q, now, hash, keep); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "password.change", Object: userName(u.Username)})
+	})
+}
+
+// Profile is what one sees of oneself.
+type Profile struct {
+	Account
+	ActiveGroup string // empty: none
+	Permissions []string
+	Preferences map[string]any // of the user interface
+}
+
+// ProfileChange changes oneself: nil fields stay as they are.
+type ProfileChange struct {
+	Mail, FirstName, LastName, Phone, Department *string
+	ActiveGroup                                  *string
+	Preferences                                  map[string]any // all of them; nil: as they are
+}
+
+const maxPreferences = 16 << 10 // bytes of JSON
+
+// Profile gives one's own account.
+func (s *Service) Profile(ctx context.Context, user User) (Profile, error) {
+	u, err := s.q.GetUser(ctx, user.ID)
+	if err != nil {
+		return Profile{}, err
+	}
+	return profileOf(ctx, s.q, u)
+}
+
+func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err error) {
+	groups, err := q.GroupsOfUser(ctx, u.ID)
+	if err != nil {
+		return p, err
+	}
+	if p.Account, err = accountOf(ctx, q, u); err != nil {
+		return p, err
+	}
+	for _, g := range groups {
+		if u.ActiveGroupID != nil && g.ID == *u.ActiveGroupID {
+			p.ActiveGroup = g.Name
+		}
+	}
+	if p.Permissions = AllPermissions(); !u.IsSuperuser {
+		if p.Permissions, err = q.PermissionsOfUser(ctx, u.ID); err != nil {
+			return p, err
+		}
+	}
+	slices.Sort(p.Permissions)
+	return p, json.Unmarshal(u.Preferences, &p.Preferences)
+}
+
+// ChangeProfile changes one's own account.
+func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange) (p Profile, err error) {
+	change := AccountChange{Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department}
+	detail := change.detail()
+	err = s.inTx(ctx, func(q *db.Queries) error {
+		u, err := q.LockUserID(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		if err := change.apply(&u); err != nil {
+			return err
+		}
+		if c.ActiveGroup != nil {
+			if err := chooseGroup(ctx, q, &u, *c.ActiveGroup); err != nil {
+				return err
+			}
+			detail["active_group"] = *c.ActiveGroup
+		}
+		if c.Preferences != nil {
+			text, err := json.Marshal(c.Preferences)
+			if err != nil || len(text) > maxPreferences || strings.Contains(string(text), `\u0000`) {
+				return &Invalid{Field: "preferences", Reason: fmt.Sprintf("at most %d bytes of JSON, without null characters", maxPreferences)}
+			}
+			u.Preferences, detail["preferences"] = text, true
+		}
+		u, err = q.UpdateProfile(ctx, db.UpdateProfileParams{
+			ID: u.ID, Mail: u.Mail, FirstName: u.FirstName, LastName: u.LastName, Phone: u.Phone, Department: u.Department,
+			ActiveGroupID: u.ActiveGroupID, Preferences: u.Preferences,
+		})
+		if err != nil {
+			return err
+		}
+		if p, err = profileOf(ctx, q, u); err != nil {
+			return err
+		}
+		return Record(ctx, q, Entry{Action: "me.change", Object: userName(u.Username), Detail: detail})
+	})
+	return p, err
+}
+
+func chooseGroup(ctx context.Context, q *db.Queries, u *db.User, name string) error {
+	groups, err := q.GroupsOfUser(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		if strings.EqualFold(g.Name, name) {
+			u.ActiveGroupID = &g.ID
+			return nil
+		}
+	}
+	return &Invalid{Field: "active_group", Reason: "you belong to no group of this name"}
+}
