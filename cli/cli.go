@@ -44,6 +44,7 @@ type commands struct {
 	Schedule scheduleCmd `cmd:"" help:"When a server may be used, and by how many associations."`
 	Project  projectCmd  `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
 	Profile  profileCmd  `cmd:"" help:"De-identification profiles."`
+	Audit    auditCmd    `cmd:"" help:"The audit log: who did what, and whether the log is whole."`
 	Deid     deidCmd     `cmd:"" help:"De-identify DICOM files."`
 	Echo     echoCmd     `cmd:"" help:"Ask a DICOM server for a sign of life (C-ECHO)." group:"dimse"`
 	Find     findCmd     `cmd:"" help:"Query a DICOM server (C-FIND)." group:"dimse"`

@@ -135,6 +135,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startPeople(ctx); err != nil {
 		return err
 	}
+	if err := s.startAudit(ctx); err != nil {
+		return err
+	}
 	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{
 		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities),
 	})

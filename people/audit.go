@@ -18,6 +18,12 @@ const (
 	ViaSystem  = "system" // adit itself, or a command on the server's own machine
 )
 
+// Acts of adit itself.
+const (
+	ActStart = "application.start"
+	ActStop  = "application.stop"
+)
+
 // Actor is who acts, as the audit log names them.
 type Actor struct {
 	UserID   int64

@@ -76,6 +76,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerLinkage()
 		a.registerProfiles()
 		a.registerSite()
+		a.registerAudit()
 	})
 	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") })
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
