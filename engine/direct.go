@@ -43,6 +43,7 @@ const (
 // afterwards counts; what it doesn't is fetched through ADIT. The slots are those of the claim: the source's for its association, the
 // destination's for the one that the source opens there, and in between for asking it; and one more of the source's for that association.
 func (r *run) moveDirectly(ctx context.Context) error {
+	defer r.freeStore(ctx)
 	title := r.directTitle()
 	if title == "" {
 		return nil

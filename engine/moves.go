@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/pacs"
 )
 
 // movePlan gives the ways of asking for a series by C-MOVE that may still help: as plan, but what the destination doesn't take as it is
@@ -322,6 +323,16 @@ func (r *run) reserveStore(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// freeStore gives that slot back where the source is not to be moved from any more, unless all else fails.
+func (r *run) freeStore(ctx context.Context) {
+	if r.storeSlot == nil || r.src.Server.MovesFirst {
+		return
+	}
+	r.gaveBack(ctx, r.storeSlot.Close(ctx))
+	r.slots = slices.DeleteFunc(r.slots, func(s *pacs.Slot) bool { return s == r.storeSlot })
+	r.storeSlot = nil
 }
 
 // awaitLate waits for objects that come later than the final response, while something that was asked for is missing and the source

@@ -107,6 +107,9 @@ func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.Ah
 		if s.Used >= int64(s.Cap) {
 			return "cap reached: all connections that DICOM Server " + s.Name + " allows to jobs are in use" + aheadWords(user, job, ahead.Ahead)
 		}
+		if s.Moves && !ahead.Verifying && s.Cap > 1 && s.Used+2 > int64(s.Cap) {
+			return "cap reached: a C-MOVE takes two connections, and of those that DICOM Server " + s.Name + " allows to jobs one is free" + aheadWords(user, job, ahead.Ahead)
+		}
 	}
 	if ahead.Ahead > 0 {
 		return strings.TrimPrefix(aheadWords(user, job, ahead.Ahead), ", and ")

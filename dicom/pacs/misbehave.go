@@ -3,6 +3,7 @@
 package pacs
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ type Misbehave struct {
 	Get         GetFaults
 	Move        MoveFaults
 	Store       StoreFaults
+	Archive     ArchiveFaults
 }
 
 // The values of AssociationFaults.Reject.
@@ -101,17 +103,25 @@ type StoreFaults struct {
 	DropAfterBytes  int64                   // … after so many bytes
 }
 
+// ArchiveFaults are those of studies that have to be brought back from an archive before they can be retrieved.
+type ArchiveFaults struct {
+	Availability string       // Instance Availability of all until they are back, NEARLINE or OFFLINE; empty: they are there
+	Retrieves    int          // C-GETs and C-MOVEs after which they are back; 0: not before other faults are set
+	Status       dimse.Status // that answers those; "success, 0 of 0" if it is 0000
+}
+
 // faults counts what the limits of Misbehave count.
 type faults struct {
 	mu                                       sync.Mutex
 	m                                        Misbehave
 	associations, finds, gets, moves, stores int
+	recalls                                  int // retrieves of what has to be brought back
 }
 
 func (f *faults) set(m Misbehave) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.m, f.associations, f.finds, f.gets, f.moves, f.stores = m, 0, 0, 0, 0, 0
+	f.m, f.associations, f.finds, f.gets, f.moves, f.stores, f.recalls = m, 0, 0, 0, 0, 0, 0
 }
 
 // within counts one more, and tells whether it is among the first.
@@ -130,12 +140,19 @@ func (f *faults) association() AssociationFaults {
 }
 
 func (f *faults) find() FindFaults {
+	away := f.away()
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	found := f.m.Find
 	if !within(&f.finds, f.m.Find.First) {
-		return FindFaults{}
+		found = FindFaults{}
 	}
-	return f.m.Find
+	if away != "" {
+		answers := map[dict.Tag][]string{dict.InstanceAvailability: {away}}
+		maps.Copy(answers, found.Answers)
+		found.Answers = answers
+	}
+	return found
 }
 
 func (f *faults) get() GetFaults {
@@ -154,6 +171,27 @@ func (f *faults) move() MoveFaults {
 		return MoveFaults{}
 	}
 	return f.m.Move
+}
+
+// away gives the Instance Availability of what has to be brought back; nothing if it is there.
+func (f *faults) away() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a := f.m.Archive; a.Retrieves == 0 || f.recalls < a.Retrieves {
+		return a.Availability
+	}
+	return ""
+}
+
+// recall counts a retrieve of what has to be brought back, and gives what answers it; false if it is there.
+func (f *faults) recall() (dimse.Status, bool) {
+	if f.away() == "" {
+		return 0, false
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.recalls++
+	return f.m.Archive.Status, true
 }
 
 // store also gives the object's number.

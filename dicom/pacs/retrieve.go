@@ -50,6 +50,9 @@ var (
 // selected gives the objects that are asked for, in the order in which they are sent; or a status to answer at once.
 func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*object, dimse.Status) {
 	rq, ok := newRequest(sopClass, identifier)
+	if status, away := g.p.faults.recall(); away {
+		return nil, status
+	}
 	switch {
 	case g.f.Status != dimse.Success:
 		return nil, g.f.Status

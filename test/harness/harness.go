@@ -75,6 +75,9 @@ func New(t testing.TB, cfg Config) *Node {
 	if cfg.Engine.ProbePause == 0 {
 		cfg.Engine.ProbePause = 50 * time.Millisecond
 	}
+	if cfg.Engine.RecallPause == 0 {
+		cfg.Engine.RecallPause = 50 * time.Millisecond
+	}
 	if cfg.Lease == 0 {
 		cfg.Lease = 2 * time.Second
 	}
