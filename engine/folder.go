@@ -28,6 +28,7 @@ type folderSink struct {
 	path       string
 	job        string   // the job's folder
 	modalities []string // of the study
+	room       *room    // of the folder's quota; nil: it has none
 
 	root *os.Root
 
@@ -51,18 +52,25 @@ func (s *folderSink) prepare(_ context.Context, proposed map[string][]string) (m
 
 func (s *folderSink) workers() int { return folderWorkers }
 
-func (s *folderSink) put(_ context.Context, _ int, o *outgoing) (dimse.Status, error) {
+func (s *folderSink) put(ctx context.Context, _ int, o *outgoing) (dimse.Status, error) {
 	dir := path.Join(s.job, safeName(o.names.patientID), s.studyFolder(o.names), seriesFolder(o.names))
 	if err := s.root.MkdirAll(dir, 0o750); err != nil {
 		return 0, s.failed("a folder can't be made", err)
 	}
 	name := path.Join(dir, o.uid+".dcm")
-	if err := s.write(name+".part", o); err != nil {
+	if err := s.write(ctx, name+".part", o); err != nil {
 		_ = s.root.Remove(name + ".part") // it would be overwritten by the next attempt anyway
 		return 0, s.failed("a file can't be written", err)
 	}
+	var replaced int64
+	if s.room != nil {
+		replaced = fileSize(s.root, name)
+	}
 	if err := s.root.Rename(name+".part", name); err != nil {
 		return 0, s.failed("a file can't be renamed", err)
+	}
+	if s.room != nil {
+		s.room.give(replaced)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,6 +83,9 @@ func (s *folderSink) put(_ context.Context, _ int, o *outgoing) (dimse.Status, e
 // failed says what could not be done, and whether it is worth another try. The path that the system names stays out of it:
 // below the folder it is made of the patient's values.
 func (s *folderSink) failed(what string, err error) error {
+	if own, ok := errors.AsType[*noRoom](err); ok {
+		return own.error
+	}
 	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		err = path.Err
 	} else if link, ok := errors.AsType[*os.LinkError](err); ok {
@@ -89,13 +100,18 @@ func (s *folderSink) failed(what string, err error) error {
 	return again("%s in %s: %w", what, s.path, err)
 }
 
-func (s *folderSink) write(name string, o *outgoing) (err error) {
+func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (err error) {
 	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	w := bufio.NewWriterSize(f, chunkSize)
+	within := &roomy{ctx: ctx, room: s.room, w: f}
+	defer func() {
+		if err = errors.Join(err, f.Close()); err != nil && s.room != nil {
+			s.room.give(within.n)
+		}
+	}()
+	w := bufio.NewWriterSize(within, chunkSize)
 	meta := stream.FileMeta{MediaStorageSOPClassUID: o.class, MediaStorageSOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
 	if _, err := w.Write(meta.AppendTo(nil)); err != nil {
 		return err
@@ -137,7 +153,10 @@ func (s *folderSink) syncDir(dir string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-func (s *folderSink) close(context.Context) {
+func (s *folderSink) close(ctx context.Context) {
+	if s.room != nil {
+		s.room.close(ctx)
+	}
 	if s.root != nil {
 		_ = s.root.Close() // only a handle: the files are closed
 	}

@@ -230,7 +230,7 @@ func (r *run) takeSlots(ctx context.Context) error {
 		store = &serverSink{peer: r.e.peer(r.dst)}
 		r.sink = store
 	} else {
-		r.sink = &folderSink{path: r.dst.Folder.Path, job: jobFolder(r.job)}
+		r.sink = &folderSink{path: r.dst.Folder.Path, job: jobFolder(r.job), room: r.e.room(r.dst)}
 	}
 	for _, s := range r.slots {
 		switch {

@@ -66,12 +66,13 @@ ALTER TABLE folders
     ADD COLUMN quota_gb float8 NOT NULL DEFAULT 0 CHECK (quota_gb >= 0),
     ADD COLUMN warn_gb  float8 NOT NULL DEFAULT 0 CHECK (warn_gb >= 0);
 
--- Hot, so that nothing points here. bytes: of all files, what running tasks have set aside included.
+-- Hot, so that nothing points here.
 CREATE TABLE folder_usage (
-    folder_id   bigint      PRIMARY KEY,
-    bytes       bigint      NOT NULL DEFAULT 0,
+    folder_id   bigint      PRIMARY KEY REFERENCES folders ON DELETE CASCADE,
+    bytes       bigint      NOT NULL DEFAULT 0,        -- of all files, what running tasks have set aside included
     measured_at timestamptz                            -- when the files themselves were last counted
 );
+INSERT INTO folder_usage (folder_id) SELECT id FROM folders;
 
 ALTER TABLE jobs ADD COLUMN erased_at timestamptz;     -- since then it holds no identifiers of patients
 CREATE INDEX jobs_ended ON jobs (ended_at) WHERE erased_at IS NULL;

@@ -1,0 +1,37 @@
+-- name: ListFolders :many
+SELECT f.id, n.name, f.path, f.quota_gb, f.warn_gb, u.bytes, u.measured_at
+FROM folders f
+JOIN dicom_nodes n ON n.id = f.id
+JOIN folder_usage u ON u.folder_id = f.id
+ORDER BY f.id;
+
+-- name: InsertFolderUsage :exec
+INSERT INTO folder_usage (folder_id) VALUES ($1);
+
+-- name: GetFolderUsage :one
+SELECT * FROM folder_usage WHERE folder_id = $1;
+
+-- TakeRoom sets room for files aside within a folder's quota: as much as asked for if there is so much, at least what is needed. No row:
+-- there is less.
+-- name: TakeRoom :one
+WITH before AS (
+    SELECT u.folder_id, u.bytes, CASE WHEN f.quota_gb > 0 THEN (f.quota_gb * 1e9)::bigint ELSE 9e18::bigint END AS quota
+    FROM folder_usage u JOIN folders f ON f.id = u.folder_id
+    WHERE u.folder_id = sqlc.arg(folder_id)
+    FOR UPDATE OF u
+)
+UPDATE folder_usage u SET bytes = b.bytes + least(sqlc.arg(wanted)::bigint, b.quota - b.bytes)
+FROM before b
+WHERE u.folder_id = b.folder_id AND b.bytes + sqlc.arg(needed)::bigint <= b.quota
+RETURNING least(sqlc.arg(wanted)::bigint, b.quota - b.bytes)::bigint AS taken;
+
+-- name: GiveRoom :exec
+UPDATE folder_usage SET bytes = greatest(bytes - sqlc.arg(bytes)::bigint, 0) WHERE folder_id = sqlc.arg(folder_id);
+
+-- PutUsage writes down what was counted; what was set aside or given back since the count began is added.
+-- name: PutUsage :exec
+UPDATE folder_usage SET bytes = greatest(sqlc.arg(counted)::bigint + bytes - sqlc.arg(before)::bigint, 0), measured_at = now()
+WHERE folder_id = sqlc.arg(folder_id);
+
+-- name: SetQuota :exec
+UPDATE folders SET quota_gb = $2, warn_gb = $3 WHERE id = $1;

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/people"
+)
+
+const (
+	cleanUpChore = "clean-up"
+	cleanUpBatch = 5000 // rows of one transaction
+	rollUpDays   = 400  // of one clean-up
+)
+
+// CleanedUp is what a daily clean-up removed.
+type CleanedUp struct {
+	Sessions        int64  `json:"sessions"`
+	IdempotencyKeys int64  `json:"idempotency_keys"`
+	TaskLogLines    int64  `json:"task_log_lines"`
+	Mails           int64  `json:"mails"`
+	ErasedJobs      int64  `json:"erased_jobs"`       // whose identifiers of patients were removed
+	SummedUp        string `json:"summed_up,omitempty"` // last day of which it is known for good what was moved
+}
+
+// cleanUp removes what the settings don't keep, a batch at a time, so that nobody waits for it long.
+func (e *Engine) cleanUp(ctx context.Context, c Chores, run *choreRun) (any, error) {
+	settings, err := e.people.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out CleanedUp
+	if out.SummedUp, err = e.rollUp(ctx, c, run); err != nil {
+		return nil, err
+	}
+	var other int64
+	for _, part := range []struct {
+		n      *int64
+		always bool
+		days   int // 0: for ever, unless always
+		remove func(days int32) (int64, error)
+	}{
+		{&out.Sessions, true, settings.KeepSessions, func(days int32) (int64, error) {
+			return e.q.DeleteEndedSessions(ctx, db.DeleteEndedSessionsParams{Days: days, Max: cleanUpBatch})
+		}},
+		{&other, true, 0, func(int32) (int64, error) { return e.q.DeleteExpiredResets(ctx, cleanUpBatch) }},
+		{&other, true, 0, func(int32) (int64, error) { return e.q.CleanUpAttempts(ctx, cleanUpBatch) }},
+		{&out.IdempotencyKeys, true, 0, func(int32) (int64, error) { return e.q.CleanUpIdempotencyKeys(ctx, cleanUpBatch) }},
+		{&out.TaskLogLines, false, settings.KeepTaskLogs, func(days int32) (int64, error) {
+			return e.q.CleanUpTaskLogs(ctx, db.CleanUpTaskLogsParams{Days: days, Max: cleanUpBatch})
+		}},
+		{&other, true, 0, func(int32) (int64, error) {
+			return e.q.GiveUpMails(ctx, db.GiveUpMailsParams{
+				Seconds: (people.MailPatience + 24*time.Hour).Seconds(), Max: cleanUpBatch,
+				Error: "no node of ADIT has a mail server; start one with --smtp-host",
+			})
+		}},
+		{&out.Mails, false, settings.KeepMails, func(days int32) (int64, error) {
+			return e.q.CleanUpMails(ctx, db.CleanUpMailsParams{Days: days, Max: cleanUpBatch})
+		}},
+		{&out.ErasedJobs, false, settings.KeepIdentifiers, func(days int32) (int64, error) { return e.eraseJobs(ctx, days, run) }},
+	} {
+		if part.days == 0 && !part.always {
+			continue
+		}
+		for {
+			n, err := part.remove(int32(part.days))
+			if err == nil {
+				err = run.keep(ctx)
+			}
+			if err != nil {
+				return nil, err
+			}
+			*part.n += n
+			if n == 0 {
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// eraseJobs takes the identifiers of patients out of some jobs that ended so many days ago.
+func (e *Engine) eraseJobs(ctx context.Context, days int32, run *choreRun) (int64, error) {
+	ids, err := e.q.JobsToErase(ctx, db.JobsToEraseParams{Days: days, Max: 100})
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, id := range ids {
+		erased, err := e.eraseJob(ctx, id, run)
+		if err != nil {
+			return n, err
+		}
+		if erased {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (e *Engine) eraseJob(ctx context.Context, id int64, run *choreRun) (erased bool, err error) {
+	for {
+		var left int64
+		err := e.inTx(ctx, func(q *db.Queries) error {
+			job, err := q.LockJob(ctx, id)
+			if errors.Is(err, pgx.ErrNoRows) || err == nil && job.Active {
+				return nil // deleted or begun anew meanwhile
+			}
+			if err != nil {
+				return err
+			}
+			if left, err = q.EraseIdentifiers(ctx, db.EraseIdentifiersParams{JobID: id, Max: cleanUpBatch}); err != nil || left > 0 {
+				return err
+			}
+			erased = true
+			return q.EndErasure(ctx, id)
+		})
+		if err == nil {
+			err = run.keep(ctx)
+		}
+		if err != nil || left == 0 {
+			return erased, err
+		}
+	}
+}
+
+const dayFormat = "2006-01-02"
+
+// rollUp sums up what was moved on days that are over, so that it can be told for ever and quickly. A day is left alone for another
+// one: what ended shortly before midnight may be committed after it.
+func (e *Engine) rollUp(ctx context.Context, c Chores, run *choreRun) (string, error) {
+	now, err := e.q.Now(ctx)
+	if err != nil {
+		return "", err
+	}
+	last := dayOf(now.In(c.Zone)).AddDate(0, 0, -2)
+	through, err := e.summedUp(ctx)
+	if err != nil {
+		return "", err
+	}
+	day := through.AddDate(0, 0, 1)
+	if through.IsZero() {
+		first, err := e.q.FirstEnd(ctx)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return last.Format(dayFormat), nil
+		}
+		if err != nil {
+			return "", err
+		}
+		day = dayOf(first.In(c.Zone))
+	}
+	through = day.AddDate(0, 0, -1)
+	for n := 0; !day.After(last) && n < rollUpDays; n++ {
+		if err := e.q.RollUpDay(ctx, db.RollUpDayParams{Day: day, Zone: c.Zone.String()}); err != nil {
+			return "", err
+		}
+		if err := run.keep(ctx); err != nil {
+			return "", err
+		}
+		through, day = day, day.AddDate(0, 0, 1)
+	}
+	return through.Format(dayFormat), nil
+}
+
+// summedUp is the last day that was summed up; zero if none was.
+func (e *Engine) summedUp(ctx context.Context) (time.Time, error) {
+	row, err := e.q.GetChore(ctx, cleanUpChore)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	var result CleanedUp
+	if err := json.Unmarshal(row.Result, &result); err != nil || result.SummedUp == "" {
+		return time.Time{}, err
+	}
+	return time.Parse(dayFormat, result.SummedUp)
+}
+
+// dayOf gives the day of an instant as dates go over to the database: midnight UTC.
+func dayOf(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
