@@ -35,6 +35,12 @@ func (c *Client) AddFolder(ctx context.Context, f FolderSettings) (Folder, error
 	return added, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/folders", body: f}, &added)
 }
 
+// ChangeFolder changes the limits of a folder. It is for staff.
+func (c *Client) ChangeFolder(ctx context.Context, name string, change FolderChange) (Folder, error) {
+	var changed Folder
+	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/folders/" + escape(name), body: change, repeatable: true}, &changed)
+}
+
 // Node finds a server or folder by its name.
 func (c *Client) Node(ctx context.Context, name string) (Node, error) {
 	var n Node

@@ -4,13 +4,6 @@ package client
 
 import "time"
 
-// Me is who is calling.
-type Me struct {
-	Username    string `json:"username"`
-	IsStaff     bool   `json:"is_staff"`
-	IsSuperuser bool   `json:"is_superuser"`
-}
-
 // The kinds of DICOM nodes.
 const (
 	KindServer = "server"
@@ -162,13 +155,28 @@ type Supports struct {
 type Folder struct {
 	ID int64 `json:"id"`
 	FolderSettings
-	CreatedAt time.Time `json:"created_at"`
+	UsedGB    float64    `json:"used_gb" doc:"What its files take, and running tasks have set aside."`
+	CountedAt *time.Time `json:"counted_at,omitempty" doc:"When its files were last counted; absent: not yet."`
+	CreatedAt time.Time  `json:"created_at"`
 }
 
 // FolderSettings name a folder.
 type FolderSettings struct {
 	Name string `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
 	Path string `json:"path" doc:"Absolute path of a folder that is there and writable for ADIT."`
+	FolderLimits
+}
+
+// FolderLimits bound what the files of a folder take. 1 GB = 10⁹ bytes.
+type FolderLimits struct {
+	QuotaGB float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Beyond it transfers to the folder fail; absent: none."`
+	WarnGB  float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"When it is reached staff gets a mail; absent: none."`
+}
+
+// FolderChange changes a folder: nil fields stay as they are.
+type FolderChange struct {
+	QuotaGB *float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
+	WarnGB  *float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
 }
 
 // CheckReport is what the check of a DICOM node found.

@@ -90,6 +90,23 @@ func (q *Queries) ListFolders(ctx context.Context) ([]ListFoldersRow, error) {
 	return items, nil
 }
 
+const lockFolder = `-- name: LockFolder :one
+SELECT id, kind, path, quota_gb, warn_gb FROM folders WHERE id = $1 FOR NO KEY UPDATE
+`
+
+func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
+	row := q.db.QueryRow(ctx, lockFolder, id)
+	var i Folder
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.Path,
+		&i.QuotaGb,
+		&i.WarnGb,
+	)
+	return i, err
+}
+
 const putUsage = `-- name: PutUsage :exec
 UPDATE folder_usage SET bytes = greatest($1::bigint + bytes - $2::bigint, 0), measured_at = now()
 WHERE folder_id = $3

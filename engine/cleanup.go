@@ -26,7 +26,7 @@ type CleanedUp struct {
 	IdempotencyKeys int64  `json:"idempotency_keys"`
 	TaskLogLines    int64  `json:"task_log_lines"`
 	Mails           int64  `json:"mails"`
-	ErasedJobs      int64  `json:"erased_jobs"`       // whose identifiers of patients were removed
+	ErasedJobs      int64  `json:"erased_jobs"`         // whose identifiers of patients were removed
 	SummedUp        string `json:"summed_up,omitempty"` // last day of which it is known for good what was moved
 }
 
@@ -187,4 +187,6 @@ func (e *Engine) summedUp(ctx context.Context) (time.Time, error) {
 }
 
 // dayOf gives the day of an instant as dates go over to the database: midnight UTC.
-func dayOf(t time.Time) time.Time { return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC) }
+func dayOf(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+}

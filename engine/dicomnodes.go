@@ -27,8 +27,9 @@ import (
 type DICOMNode struct {
 	ID        int64
 	Name      string
-	Server    *db.Server // nil for a folder
-	Folder    *db.Folder // nil for a server
+	Server    *db.Server     // nil for a folder
+	Folder    *db.Folder     // nil for a server
+	Usage     db.FolderUsage // of a folder
 	Paused    bool
 	Verify    Verify            // of a server, as a destination
 	Direct    map[string]string // of a server, as Retrieve.Direct
@@ -221,36 +222,45 @@ func deref(p *int, def int) int {
 
 // AddFolder adds a folder and lets the user's active group use it as a destination. The folder must be there and
 // writable. It is for staff.
-func (e *Engine) AddFolder(ctx context.Context, user people.User, name, path string) (DICOMNode, error) {
+func (e *Engine) AddFolder(ctx context.Context, user people.User, f NewFolder) (DICOMNode, error) {
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return DICOMNode{}, err
 	}
-	if err := validateNodeName(name); err != nil {
+	if err := validateNodeName(f.Name); err != nil {
 		return DICOMNode{}, err
 	}
-	if !filepath.IsAbs(path) {
+	if err := f.validate(); err != nil {
+		return DICOMNode{}, err
+	}
+	if !filepath.IsAbs(f.Path) {
 		return DICOMNode{}, &Invalid{Field: "path", Reason: "give an absolute path"}
 	}
-	path = filepath.Clean(path)
+	path := filepath.Clean(f.Path)
 	if err := checkFolder(path); err != nil {
 		return DICOMNode{}, &Invalid{Field: "path", Reason: err.Error()}
 	}
 	var id int64
 	err := e.inTx(ctx, func(q *db.Queries) error {
 		var err error
-		if id, err = q.InsertDicomNode(ctx, db.InsertDicomNodeParams{Name: name, Kind: "folder"}); err != nil {
+		if id, err = q.InsertDicomNode(ctx, db.InsertDicomNodeParams{Name: f.Name, Kind: "folder"}); err != nil {
 			return err
 		}
 		if _, err = q.InsertFolder(ctx, db.InsertFolderParams{ID: id, Path: path}); err != nil {
 			return err
 		}
+		if err = q.InsertFolderUsage(ctx, id); err != nil {
+			return err
+		}
+		if err = q.SetQuota(ctx, db.SetQuotaParams{ID: id, QuotaGb: f.QuotaGB, WarnGb: f.WarnGB}); err != nil {
+			return err
+		}
 		if err = grant(ctx, q, user, id, false, true); err != nil {
 			return err
 		}
-		return people.Record(ctx, q, people.Entry{Action: "folder.create", Object: "folder " + name, Detail: map[string]any{"path": path}})
+		return people.Record(ctx, q, people.Entry{Action: "folder.create", Object: "folder " + f.Name, Detail: map[string]any{"path": path, "quota_gb": f.QuotaGB, "warn_gb": f.WarnGB}})
 	})
 	if err != nil {
-		return DICOMNode{}, taken(err, name)
+		return DICOMNode{}, taken(err, f.Name)
 	}
 	return e.dicomNode(ctx, id)
 }
@@ -365,7 +375,11 @@ func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {
 	n := DICOMNode{ID: row.ID, Name: row.Name, CreatedAt: row.CreatedAt}
 	if row.Kind == "folder" {
 		folder, err := e.q.GetFolder(ctx, id)
+		if err != nil {
+			return DICOMNode{}, err
+		}
 		n.Folder = &folder
+		n.Usage, err = e.q.GetFolderUsage(ctx, id)
 		return n, err
 	}
 	server, err := e.q.GetServer(ctx, id)

@@ -35,3 +35,6 @@ WHERE folder_id = sqlc.arg(folder_id);
 
 -- name: SetQuota :exec
 UPDATE folders SET quota_gb = $2, warn_gb = $3 WHERE id = $1;
+
+-- name: LockFolder :one
+SELECT * FROM folders WHERE id = $1 FOR NO KEY UPDATE;

@@ -17,6 +17,10 @@ func (a *API) registerFolders() {
 		method: http.MethodPost, path: "/folders", id: "add-folder", summary: "Add a folder", tag: nodesTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
 	}, a.addFolder)
+	handle(a, operation{
+		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", summary: "Change the limits of a folder (staff)", tag: nodesTag,
+		errors: []int{400, 403, 404, 413},
+	}, a.changeFolder)
 }
 
 func (a *API) listFolders(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Folder]], error) {
@@ -28,7 +32,24 @@ func (a *API) listFolders(ctx context.Context, _ people.User, in *Paging) (*body
 }
 
 func (a *API) addFolder(ctx context.Context, user people.User, in *struct{ Body client.FolderSettings }) (*body[client.Folder], error) {
-	n, err := a.engine.AddFolder(ctx, user, in.Body.Name, in.Body.Path)
+	n, err := a.engine.AddFolder(ctx, user, engine.NewFolder{
+		Name: in.Body.Name, Path: in.Body.Path, FolderLimits: engine.FolderLimits(in.Body.FolderLimits),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Folder]{clientFolder(n)}, nil
+}
+
+func (a *API) changeFolder(ctx context.Context, user people.User, in *struct {
+	NodeName
+	Body client.FolderChange
+},
+) (*body[client.Folder], error) {
+	n, err := a.engine.ChangeFolder(ctx, user, in.Name, func(l *engine.FolderLimits) {
+		set(&l.QuotaGB, in.Body.QuotaGB)
+		set(&l.WarnGB, in.Body.WarnGB)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -36,5 +57,10 @@ func (a *API) addFolder(ctx context.Context, user people.User, in *struct{ Body 
 }
 
 func clientFolder(n engine.DICOMNode) client.Folder {
-	return client.Folder{ID: n.ID, CreatedAt: n.CreatedAt, FolderSettings: client.FolderSettings{Name: n.Name, Path: n.Folder.Path}}
+	return client.Folder{
+		ID: n.ID, CreatedAt: n.CreatedAt, UsedGB: float64(n.Usage.Bytes) / 1e9, CountedAt: n.Usage.MeasuredAt,
+		FolderSettings: client.FolderSettings{
+			Name: n.Name, Path: n.Folder.Path, FolderLimits: client.FolderLimits{QuotaGB: n.Folder.QuotaGb, WarnGB: n.Folder.WarnGb},
+		},
+	}
 }

@@ -170,7 +170,7 @@ func (n *Node) AddServer(name, aeTitle, addr string, change func(*engine.NewServ
 // AddFolder adds a folder.
 func (n *Node) AddFolder(name, path string) engine.DICOMNode {
 	n.t.Helper()
-	node, err := n.Engine.AddFolder(context.Background(), n.Admin, name, path)
+	node, err := n.Engine.AddFolder(context.Background(), n.Admin, engine.NewFolder{Name: name, Path: path})
 	require.NoError(n.t, err)
 	return node
 }
