@@ -13,6 +13,7 @@ import (
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -54,7 +55,8 @@ type site struct {
 	client *client.Client
 	log    *buffer
 	ready  func(context.Context) error
-	admin  nethttp.Handler
+
+	handler, admin nethttp.Handler
 }
 
 type buffer struct {
@@ -91,10 +93,12 @@ func newSite(t *testing.T) *site {
 	s.register(door)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
-	srv := httptest.NewServer(http.New(http.Config{
+	s.handler = http.New(http.Config{
 		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
-		Ready: func(ctx context.Context) error { return s.ready(ctx) },
-	}))
+		Ready:   func(ctx context.Context) error { return s.ready(ctx) },
+		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	})
+	srv := httptest.NewServer(s.handler)
 	transport := &nethttp.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(srv.Close)

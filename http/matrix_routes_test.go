@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+)
+
+// routes is the table of the matrix; matrix_test.go tells how to read it and how to add to it.
+var routes = []row{
+	{route: "GET /healthz", want: every(200), open: 200},
+	{route: "GET /readyz", want: every(200), open: 200},
+	{route: "GET /api/v1/openapi.json", want: every(200), open: 200},
+
+	{route: "GET /api/v1/me", want: every(200)},
+
+	{route: "GET /api/v1/nodes", want: every(200)},
+	{route: "GET /api/v1/nodes/{name}", want: every(200), on: named("SRC")},
+	{route: "DELETE /api/v1/nodes/{name}", want: ofStaff(204), on: newServer},
+	{route: "POST /api/v1/nodes/{name}:check", want: ofStaff(200), on: named("SRC")},
+	{route: "GET /api/v1/servers", want: every(200)},
+	{route: "POST /api/v1/servers", want: ofStaff(201), body: `{"name":"S{n}","ae_title":"S{n}","host":"h","port":104,"supports":{"store":true}}`},
+	{route: "PATCH /api/v1/servers/{name}", want: ofStaff(200), on: newServer, body: `{"port":4242}`},
+	{route: "POST /api/v1/servers/{name}:pause", want: ofStaff(200), on: newServer},
+	{route: "POST /api/v1/servers/{name}:continue", want: ofStaff(200), on: pausedServer},
+	{route: "GET /api/v1/servers/{name}/schedule", want: every(200), on: named("SRC")},
+	{route: "PUT /api/v1/servers/{name}/schedule", want: ofStaff(200), on: newServer, body: `{"default":{"batch":2,"interactive":2}}`},
+	{route: "GET /api/v1/servers/{name}/studies", want: every(503), needs: source, on: named("SRC"), query: "?patient_id=4711"}, // nothing listens there
+	{route: "GET /api/v1/folders", want: every(200)},
+	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
+	{route: "GET /api/v1/workers/{node}/schedule", want: every(200), on: newWorkers},
+	{route: "PUT /api/v1/workers/{node}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
+	{route: "DELETE /api/v1/workers/{node}/schedule", want: ofStaff(204), on: newWorkers},
+
+	{route: "GET /api/v1/jobs", want: every(200)},
+	{route: "POST /api/v1/jobs", want: every(201), needs: both, body: `{"kind":"selective_transfer","source":"SRC","destination":"DST","studies":[{"study_instance_uid":"1.2.3"}]}`},
+	{route: "GET /api/v1/jobs/{id}", want: owned(200), on: newJob("pending")},
+	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
+	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
+	{route: "GET /api/v1/jobs/{id}/deidentification", want: owned(200), on: newJob("success")},
+	{route: "GET /api/v1/jobs/{id}/tasks", want: owned(200), on: newJob("pending")},
+	{route: "POST /api/v1/jobs/{id}:verify", want: ofStaffIfKnown(200), on: newJob("unverified")},
+	{route: "POST /api/v1/jobs/{id}:cancel", want: owned(200), on: newJob("pending")},
+	{route: "POST /api/v1/jobs/{id}:resume", want: owned(200), on: newJob("canceled")},
+	{route: "POST /api/v1/jobs/{id}:retry", want: owned(200), on: newJob("failure")},
+	{route: "POST /api/v1/jobs/{id}:restart", want: ofStaffIfKnown(200), on: newJob("success")},
+	{route: "POST /api/v1/jobs/{id}:pause", want: owned(200), on: newJob("pending")},
+	{route: "POST /api/v1/jobs/{id}:continue", want: owned(200), on: newJob("paused")},
+	{route: "GET /api/v1/tasks/{id}", want: owned(200), on: newTask("pending")},
+	{route: "DELETE /api/v1/tasks/{id}", want: owned(204), on: newTask("pending")},
+	{route: "GET /api/v1/tasks/{id}/deidentification", want: owned(200), on: newDeidentified},
+	{route: "GET /api/v1/tasks/{id}/log", want: ofStaffIfKnown(200), on: newTask("success")},
+	{route: "POST /api/v1/tasks/{id}:reset", want: owned(200), on: newTask("failure")},
+	{route: "POST /api/v1/tasks/{id}:kill", want: ofStaffIfKnown(200), on: newTask("in_progress")},
+
+	{route: "GET /api/v1/projects", want: every(200)},
+	{route: "POST /api/v1/projects", want: ofStaff(201), body: `{"name":"P{n}"}`},
+	{route: "GET /api/v1/projects/{name}", want: owned(200), on: newProject},
+	{route: "PATCH /api/v1/projects/{name}", want: ofStaff(200), on: newProject, body: `{"description":"x"}`},
+	// Not even a superuser sees who is behind the pseudonyms of a project that they don't belong to.
+	{route: "GET /api/v1/projects/{name}/linkage", want: answers{200, 404, 403, 403}, on: newProject},
+	{route: "GET /api/v1/projects/{name}/linkage:export", want: answers{200, 404, 403, 403}, on: newProject},
+	{route: "POST /api/v1/projects/{name}/linkage:import", want: answers{200, 404, 403, 403}, on: newProject, header: inCSV, body: "Pseudonym,PatientID\nP{n},{n}\n"},
+	{route: "GET /api/v1/profiles", want: every(200)},
+	{route: "POST /api/v1/profiles", want: ofStaff(201), header: []string{"Content-Type", "application/yaml"}, body: "name: p{n}\nversion: \"1\"\nbase: adit\n"},
+
+	{route: "GET /api/v1/audit", want: ofStaff(200)},
+
+	{route: "GET /api/v1/settings", want: ofStaff(200)},
+	{route: "PATCH /api/v1/settings", want: ofStaff(200), body: `{"keep_mails":{n}}`},
+	{route: "GET /api/v1/announcement", want: every(200)},
+	{route: "PUT /api/v1/announcement", want: ofStaff(200), body: `{"text":"Tonight at 20:00 ADIT is not there."}`},
+	{route: "DELETE /api/v1/announcement", want: ofStaff(204), on: announcement},
+	{route: "GET /api/v1/mails", want: ofStaff(200)},
+	{route: "POST /api/v1/mails", want: ofStaff(202), body: `{"subject":"Tonight","text":"At 20:00 ADIT is not there."}`},
+	{route: "POST /api/v1/mails/{id}:retry", want: ofStaff(200), on: newGivenUp},
+}
+
+var inCSV = []string{"Content-Type", "text/csv"}
+
+// named is for objects that everybody shares.
+func named(name string) func(*matrix, person) []string {
+	return func(*matrix, person) []string { return []string{name} }
+}
+
+func newServer(m *matrix, _ person) []string {
+	m.t.Helper()
+	name := fmt.Sprintf("N%d", m.number())
+	m.addServer(name, name, nil)
+	return []string{name}
+}
+
+func pausedServer(m *matrix, owner person) []string {
+	m.t.Helper()
+	made := newServer(m, owner)
+	_, err := m.client.PauseServer(m.t.Context(), made[0])
+	require.NoError(m.t, err)
+	return made
+}
+
+func newDirectory(m *matrix, _ person) []string { return []string{m.t.TempDir()} }
+
+func newWorkers(m *matrix, _ person) []string {
+	m.t.Helper()
+	name := fmt.Sprintf("M%d", m.number())
+	_, err := m.client.SetWorkers(m.t.Context(), name, client.WorkerSchedule{Default: 2})
+	require.NoError(m.t, err)
+	return []string{name}
+}
+
+// states of a job's two tasks, and of the job besides.
+var states = map[string]struct {
+	task, counter, besides string
+}{
+	"unverified":  {"pending", "n_pending", "verified = false"},
+	"pending":     {"pending", "n_pending", "verified = true"},
+	"paused":      {"pending", "n_pending", "paused = true"},
+	"in_progress": {"in_progress", "n_running", "started = true"},
+	"canceled":    {"canceled", "n_canceled", "canceled = true"},
+	"success":     {"success", "n_success", "started = true"},
+	"failure":     {"failure", "n_failure", "started = true"},
+}
+
+// makeJob makes a job with two tasks and gives the numbers of the job and of the first task.
+func (m *matrix) makeJob(state string, owner person) (job, task int64) {
+	m.t.Helper()
+	s := states[state]
+	job = m.one(`INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, priority, `+s.counter+`)
+		SELECT 'selective_transfer', u.id, p.id, $2, $3, 3, 2 FROM users u JOIN projects p ON p.group_id = u.active_group_id WHERE u.id = $1 LIMIT 1 RETURNING id`,
+		owner.id, m.src, m.dst)
+	m.exec(`UPDATE jobs SET `+s.besides+` WHERE id = $1`, job)
+	task = m.one(`INSERT INTO tasks (job_id, seq, status, study_instance_uid, lease_node, lease_token)
+		SELECT $1::bigint, n, $2::text, '1.2.3', CASE WHEN $2 = 'in_progress' THEN gen_random_uuid() END, CASE WHEN $2 = 'in_progress' THEN 1 END
+		FROM generate_series(1, 2) n RETURNING id`, job, s.task)
+	return job, task
+}
+
+func newJob(state string) func(*matrix, person) []string {
+	return func(m *matrix, owner person) []string {
+		job, _ := m.makeJob(state, owner)
+		return []string{strconv.FormatInt(job, 10)}
+	}
+}
+
+func newTask(state string) func(*matrix, person) []string {
+	return func(m *matrix, owner person) []string {
+		_, task := m.makeJob(state, owner)
+		return []string{strconv.FormatInt(task, 10)}
+	}
+}
+
+func newDeidentified(m *matrix, owner person) []string {
+	_, task := m.makeJob("success", owner)
+	m.exec(`INSERT INTO task_deid (task_id, study_uid) VALUES ($1, '1.2.3')`, task)
+	return []string{strconv.FormatInt(task, 10)}
+}
+
+// newProject makes a project of the owner's group.
+func newProject(m *matrix, owner person) []string {
+	m.t.Helper()
+	name := fmt.Sprintf("project%d", m.number())
+	m.exec(`INSERT INTO projects (name, group_id, sealed_key) SELECT $1, g.id, p.sealed_key FROM groups g, projects p WHERE g.name = $2 LIMIT 1`, name, owner.group)
+	return []string{name}
+}
+
+func announcement(m *matrix, _ person) []string {
+	_, err := m.client.Announce(m.t.Context(), "Tonight")
+	require.NoError(m.t, err)
+	return nil
+}
+
+func newGivenUp(m *matrix, _ person) []string {
+	id := m.one(`INSERT INTO outbox (recipient, subject, body, status, ended_at) VALUES ('somebody@example.org', 'x', 'x', 'given_up', now()) RETURNING id`)
+	return []string{strconv.FormatInt(id, 10)}
+}
