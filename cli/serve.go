@@ -33,6 +33,7 @@ type serveCmd struct {
 	httpFlags
 	logFlags
 	receiverFlags
+	siteFlags
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
 	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
@@ -138,8 +139,12 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startAudit(ctx); err != nil {
 		return err
 	}
+	zone, err := s.cmd.zone()
+	if err != nil {
+		return err
+	}
 	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{
-		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities),
+		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities), Zone: zone,
 	})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
@@ -156,6 +161,9 @@ func (s *server) start(ctx context.Context) error {
 		}
 	}
 	if err := s.startNode(dataDirID, receiver); err != nil { //nolint:contextcheck // the end of a node has time of its own, when ctx has ended
+		return err
+	}
+	if err := s.startSite(ctx); err != nil {
 		return err
 	}
 	serveHTTP()

@@ -13,10 +13,9 @@ import (
 
 // Chores is how a node does its part of the house-keeping: disks that fill up, folders' quotas, and the daily clean-up.
 type Chores struct {
-	Zone    *time.Location // of the site's days; UTC when nil
-	DataDir string         // whose disk is watched as well; empty: none
-	Node    string         // the node's name, for warnings of its own disks
-	Pause   time.Duration  // between two rounds; a minute
+	DataDir string        // whose disk is watched as well; empty: none
+	Node    string        // the node's name, for warnings of its own disks
+	Pause   time.Duration // between two rounds; a minute
 }
 
 const (
@@ -27,9 +26,6 @@ const (
 
 // RunChores does the house-keeping until the context ends. Each node may run it: what needs doing once is done by one.
 func (e *Engine) RunChores(ctx context.Context, c Chores) {
-	if c.Zone == nil {
-		c.Zone = time.UTC
-	}
 	if c.Pause == 0 {
 		c.Pause = defaultChorePause
 	}
@@ -49,27 +45,24 @@ func (e *Engine) RunChores(ctx context.Context, c Chores) {
 
 // DoChores does one round: what is due.
 func (e *Engine) DoChores(ctx context.Context, c Chores) error {
-	if c.Zone == nil {
-		c.Zone = time.UTC
-	}
 	folders, err := e.q.ListFolders(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range folders {
-		if err := e.keepFolder(ctx, c, f); err != nil {
+		if err := e.keepFolder(ctx, f); err != nil {
 			return err
 		}
 	}
 	if err := e.watchDisks(ctx, c); err != nil {
 		return err
 	}
-	return e.chore(ctx, c, cleanUpChore, false, e.cleanUp)
+	return e.chore(ctx, cleanUpChore, false, e.cleanUp)
 }
 
 // chore does a daily chore if it is due and no other node does it. At its first sight it is planned: for now, or for the time of the clean-up.
-func (e *Engine) chore(ctx context.Context, c Chores, name string, atOnce bool, do func(context.Context, Chores, *choreRun) (any, error)) error {
-	next, err := e.nextCleanUp(ctx, c)
+func (e *Engine) chore(ctx context.Context, name string, atOnce bool, do func(context.Context, *choreRun) (any, error)) error {
+	next, err := e.nextCleanUp(ctx)
 	if err != nil {
 		return err
 	}
@@ -85,7 +78,7 @@ func (e *Engine) chore(ctx context.Context, c Chores, name string, atOnce bool, 
 		return err
 	}
 	run := &choreRun{e: e, name: name, kept: time.Now()}
-	result, err := do(ctx, c, run)
+	result, err := do(ctx, run)
 	if ctx.Err() != nil { // another node, or this one at its next start, goes on
 		return e.q.PlanChore(context.WithoutCancel(ctx), db.PlanChoreParams{Name: name, NextAt: time.Unix(0, 0)})
 	}
@@ -123,7 +116,7 @@ func (r *choreRun) keep(ctx context.Context) error {
 }
 
 // nextCleanUp is the next time of the daily clean-up by the database's clock.
-func (e *Engine) nextCleanUp(ctx context.Context, c Chores) (time.Time, error) {
+func (e *Engine) nextCleanUp(ctx context.Context) (time.Time, error) {
 	settings, err := e.people.Settings(ctx)
 	if err != nil {
 		return time.Time{}, err
@@ -132,7 +125,7 @@ func (e *Engine) nextCleanUp(ctx context.Context, c Chores) (time.Time, error) {
 	if err != nil {
 		return time.Time{}, err
 	}
-	return nextAt(now.In(c.Zone), settings.CleanUpAt)
+	return nextAt(now.In(e.cfg.Zone), settings.CleanUpAt)
 }
 
 // nextAt is the next time that a clock on the wall shows, as "03:00". A time that the change to summer time leaves out comes an hour later.

@@ -31,13 +31,13 @@ type CleanedUp struct {
 }
 
 // cleanUp removes what the settings don't keep, a batch at a time, so that nobody waits for it long.
-func (e *Engine) cleanUp(ctx context.Context, c Chores, run *choreRun) (any, error) {
+func (e *Engine) cleanUp(ctx context.Context, run *choreRun) (any, error) {
 	settings, err := e.people.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out CleanedUp
-	if out.SummedUp, err = e.rollUp(ctx, c, run); err != nil {
+	if out.SummedUp, err = e.rollUp(ctx, run); err != nil {
 		return nil, err
 	}
 	var other int64
@@ -136,12 +136,12 @@ const dayFormat = "2006-01-02"
 
 // rollUp sums up what was moved on days that are over, so that it can be told for ever and quickly. A day is left alone for another
 // one: what ended shortly before midnight may be committed after it.
-func (e *Engine) rollUp(ctx context.Context, c Chores, run *choreRun) (string, error) {
+func (e *Engine) rollUp(ctx context.Context, run *choreRun) (string, error) {
 	now, err := e.q.Now(ctx)
 	if err != nil {
 		return "", err
 	}
-	last := dayOf(now.In(c.Zone)).AddDate(0, 0, -2)
+	last := dayOf(now.In(e.cfg.Zone)).AddDate(0, 0, -2)
 	through, err := e.summedUp(ctx)
 	if err != nil {
 		return "", err
@@ -155,11 +155,11 @@ func (e *Engine) rollUp(ctx context.Context, c Chores, run *choreRun) (string, e
 		if err != nil {
 			return "", err
 		}
-		day = dayOf(first.In(c.Zone))
+		day = dayOf(first.In(e.cfg.Zone))
 	}
 	through = day.AddDate(0, 0, -1)
 	for n := 0; !day.After(last) && n < rollUpDays; n++ {
-		if err := e.q.RollUpDay(ctx, db.RollUpDayParams{Day: day, Zone: c.Zone.String()}); err != nil {
+		if err := e.q.RollUpDay(ctx, db.RollUpDayParams{Day: day, Zone: e.cfg.Zone.String()}); err != nil {
 			return "", err
 		}
 		if err := run.keep(ctx); err != nil {

@@ -36,9 +36,9 @@ func folderChore(id int64) string { return fmt.Sprintf("folder-%d", id) }
 
 // keepFolder counts the files of a folder that this node sees once a day, removes what nobody finished, and tells staff when the folder
 // has grown beyond its limit.
-func (e *Engine) keepFolder(ctx context.Context, c Chores, f db.ListFoldersRow) error {
+func (e *Engine) keepFolder(ctx context.Context, f db.ListFoldersRow) error {
 	if info, err := os.Stat(f.Path); err == nil && info.IsDir() {
-		err := e.chore(ctx, c, folderChore(f.ID), true, func(ctx context.Context, _ Chores, run *choreRun) (any, error) {
+		err := e.chore(ctx, folderChore(f.ID), true, func(ctx context.Context, run *choreRun) (any, error) {
 			return e.countFolder(ctx, f.ID, f.Path, run)
 		})
 		if err != nil {

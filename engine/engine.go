@@ -42,6 +42,7 @@ type Config struct {
 	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
 	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
 	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
+	Zone               *time.Location  // of the site's days; UTC
 	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
 }
 
@@ -64,6 +65,7 @@ func (c Config) withDefaults() Config {
 	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, defaultParkGrace), orDefault(c.ParkPatience, defaultParkPatience)
 	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
 	c.RecallPause = orDefault(c.RecallPause, 30*time.Second)
+	c.Zone = orDefault(c.Zone, time.UTC)
 	c.VerifyPause = orDefault(c.VerifyPause, time.Second)
 	return c
 }
