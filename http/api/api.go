@@ -42,6 +42,7 @@ type API struct {
 	engine *engine.Engine
 	people *people.Service
 	huma   huma.API
+	open   huma.API // for routes that need no user
 }
 
 // Register adds the routes of the API to a router. The document of the API is open to everybody; all else needs a
@@ -56,14 +57,28 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 			Type: "apiKey", In: "header", Name: "Authorization",
 			Description: "`Token` and an API token of 40 hexadecimal characters; `Bearer` works as well.",
 		},
+		"session": {
+			Type: "apiKey", In: "cookie", Name: "adit_session",
+			Description: "The cookie of a session (POST /session); over HTTPS it is called `__Host-adit_session`.",
+		},
 	}
-	cfg.Security = []map[string][]string{{"token": {}}}
+	cfg.Security = []map[string][]string{{"token": {}}, {"session": {}}}
 
 	a := &API{engine: e, people: who}
 	router.Group(func(r chi.Router) {
+		r.Use(auth.Anyone)
+		a.open = humachi.New(r, cfg)
+	})
+	router.Group(func(r chi.Router) {
 		r.Use(auth.Require(who, refuseCaller))
 		a.huma = humachi.New(r, cfg)
+		a.registerSession()
 		a.registerMe()
+		a.registerTokens()
+		a.registerUsers()
+		a.registerGroups()
+		a.registerAccess()
+		a.registerRegistrations()
 		a.registerNodes()
 		a.registerServers()
 		a.registerFolders()
@@ -107,6 +122,24 @@ type operation struct {
 
 // handle adds a route. The handler gets the caller; its errors become problems.
 func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user people.User, in *I) (*O, error)) {
+	op.errors = append([]int{401}, op.errors...)
+	register(a.huma, op, nil, func(ctx context.Context, in *I) (*O, error) {
+		user := auth.User(ctx)
+		if !op.always {
+			if err := a.people.Admit(ctx, user); err != nil {
+				return nil, err
+			}
+		}
+		return fn(ctx, user, in)
+	})
+}
+
+// handleOpen adds a route for callers who need not be known.
+func handleOpen[I, O any](a *API, op operation, fn func(ctx context.Context, in *I) (*O, error)) {
+	register(a.open, op, []map[string][]string{}, fn)
+}
+
+func register[I, O any](to huma.API, op operation, security []map[string][]string, fn func(ctx context.Context, in *I) (*O, error)) {
 	if op.timeout == 0 {
 		op.timeout = quick
 	}
@@ -120,20 +153,14 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 			Content:     map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}}
 	}
-	huma.Register(a.huma, huma.Operation{
+	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout,
-		Errors: append([]int{401, 422, 500, 503}, op.errors...),
+		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security,
+		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
 		defer cancel()
-		user := auth.User(ctx)
-		if !op.always {
-			if err := a.people.Admit(ctx, user); err != nil {
-				return nil, problemOf(ctx, err)
-			}
-		}
-		out, err := fn(ctx, user, in)
+		out, err := fn(ctx, in)
 		if op.timeout == quick && errors.Is(err, context.DeadlineExceeded) {
 			return nil, databaseAway()
 		}

@@ -99,6 +99,7 @@ func problemOfRequest(err error) *problem {
 	var conflict *engine.Conflict
 	var denied *people.Denied
 	var maintenance *people.Maintenance
+	var many *people.TooMany
 	var faulty *engine.FaultyTable
 	switch {
 	case errors.As(err, &faulty):
@@ -117,6 +118,8 @@ func problemOfRequest(err error) *problem {
 			p.Errors = []client.FieldError{{Field: invalid.Field, Message: invalid.Reason}}
 		}
 		return p
+	case errors.As(err, &many):
+		return newProblem(http.StatusTooManyRequests, sentence(many.Reason)).retry(many.RetryAfter)
 	case errors.As(err, &conflict):
 		return newProblem(http.StatusConflict, sentence(conflict.Reason))
 	case errors.As(err, &denied):
@@ -125,7 +128,7 @@ func problemOfRequest(err error) *problem {
 		return newProblem(http.StatusServiceUnavailable, maintenance.Reason).retry(retryMaintenance)
 	case errors.Is(err, engine.ErrNotFound):
 		return newProblem(http.StatusNotFound, sentence(err.Error()))
-	case errors.Is(err, people.ErrUnauthenticated):
+	case errors.Is(err, people.ErrUnauthenticated), errors.Is(err, people.ErrWrongPassword):
 		return newProblem(http.StatusUnauthorized, sentence(err.Error()))
 	}
 	return nil

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package auth finds out who is calling. What they may do is answered by people.
+// Package auth finds out who is calling: by the cookie of a session, or by an API token. What they may do is answered by people.
 package auth
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -12,35 +13,104 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// patience is how long the database may take to say whose a token is.
+// patience is how long the database may take to say whose a token or a session is.
 const patience = 5 * time.Second
 
-type userKey struct{}
+type callKey struct{}
+
+// call is what is known of a request besides its content.
+type call struct {
+	user    people.User
+	known   bool
+	session *people.Session // nil: a token was used
+	peer    string          // address and port
+	secure  bool            // the caller's connection is encrypted
+}
+
+func callOf(ctx context.Context) call {
+	c, ok := ctx.Value(callKey{}).(call)
+	if !ok {
+		panic("auth: a handler is served without auth.Require or auth.Anyone")
+	}
+	return c
+}
 
 // User is who is calling. It panics where Require does not stand before, which would be a hole.
 func User(ctx context.Context) people.User {
-	user, ok := ctx.Value(userKey{}).(people.User)
-	if !ok {
+	c := callOf(ctx)
+	if !c.known {
 		panic("auth: a handler that needs a user is served without auth.Require")
 	}
-	return user
+	return c.user
 }
 
-// Require lets a request pass that carries a valid API token, "Authorization: Token …" or "Bearer …". Others get what
-// refuse writes: for people.ErrUnauthenticated, or for an error of the database, which has 5 s to answer.
+// Session is the session by which the caller is logged in; nil: they use an API token.
+func Session(ctx context.Context) *people.Session { return callOf(ctx).session }
+
+// Peer is the caller's address, with the port.
+func Peer(ctx context.Context) string { return callOf(ctx).peer }
+
+// Secure tells whether the caller's connection is encrypted, as far as a proxy.
+func Secure(ctx context.Context) bool { return callOf(ctx).secure }
+
+// Anyone lets every request pass, for routes that are open to who is not known yet.
+func Anyone(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(with(r.Context(), newCall(r))))
+	})
+}
+
+// Require lets a request pass that carries a valid API token, "Authorization: Token …" or "Bearer …", or the cookie of a session. Others
+// get what refuse writes: for people.ErrUnauthenticated, for *people.TooMany after many bad tokens from one address, or for an error of the
+// database, which has 5 s to answer.
 func Require(who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := newCall(r)
 			ctx, cancel := context.WithTimeout(r.Context(), patience)
-			user, err := who.UserOfToken(ctx, token(r))
+			err := c.identify(ctx, who, r)
 			cancel()
 			if err != nil {
 				refuse(w, r, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), userKey{}, user)))
+			next.ServeHTTP(w, r.WithContext(with(r.Context(), c)))
 		})
 	}
+}
+
+func newCall(r *http.Request) call {
+	return call{peer: r.RemoteAddr, secure: r.URL.Scheme == "https"}
+}
+
+func with(ctx context.Context, c call) context.Context {
+	a := people.Actor{Peer: c.peer}
+	if c.known {
+		a.UserID, a.Username, a.Via = c.user.ID, c.user.Username, people.ViaToken
+		if c.session != nil {
+			a.Via = people.ViaSession
+		}
+	}
+	return people.WithActor(context.WithValue(ctx, callKey{}, c), a)
+}
+
+// identify finds the user. A token, be it a bad one, goes before a cookie.
+func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
+	if r.Header.Get("Authorization") != "" {
+		user, err := who.UserOfToken(ctx, token(r))
+		if errors.Is(err, people.ErrUnauthenticated) {
+			return errors.Join(err, who.BadToken(ctx, c.peer))
+		}
+		c.user, c.known = user, err == nil
+		return err
+	}
+	cookie, err := r.Cookie(cookieName(c.secure))
+	if err != nil {
+		return people.ErrUnauthenticated
+	}
+	session, err := who.Session(ctx, cookie.Value)
+	c.user, c.known, c.session = session.User, err == nil, &session
+	return err
 }
 
 // token gives the token of a request, empty if there is none.
@@ -50,4 +120,25 @@ func token(r *http.Request) string {
 		return ""
 	}
 	return strings.ToLower(strings.TrimSpace(token))
+}
+
+// cookieName: over an encrypted connection browsers take a cookie of such a name from this very host only.
+func cookieName(secure bool) string {
+	if secure {
+		return "__Host-adit_session"
+	}
+	return "adit_session"
+}
+
+// Cookie gives the cookie of a session, which pages can't read and other sites' pages can't make a browser send along with a write. Without a
+// value it takes the cookie away.
+func Cookie(ctx context.Context, value string, expires time.Time) string {
+	secure := Secure(ctx)
+	c := http.Cookie{
+		Name: cookieName(secure), Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
+	}
+	if value == "" {
+		c.MaxAge = -1
+	}
+	return c.String()
 }
