@@ -8,17 +8,9 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
-
-const addAuditReceiver = `-- name: AddAuditReceiver :exec
-INSERT INTO audit_receivers (receiver, seq) SELECT $1, seq FROM audit_head ON CONFLICT DO NOTHING
-`
-
-// AddAuditReceiver: a new one gets what happens from now on.
-func (q *Queries) AddAuditReceiver(ctx context.Context, receiver string) error {
-	_, err := q.db.Exec(ctx, addAuditReceiver, receiver)
-	return err
-}
 
 const anyUnsealedAudit = `-- name: AnyUnsealedAudit :one
 SELECT EXISTS (SELECT FROM audit WHERE seq IS NULL)
@@ -65,17 +57,6 @@ func (q *Queries) AuditHead(ctx context.Context) (AuditHeadRow, error) {
 	return i, err
 }
 
-const auditReceiver = `-- name: AuditReceiver :one
-SELECT seq FROM audit_receivers WHERE receiver = $1
-`
-
-func (q *Queries) AuditReceiver(ctx context.Context, receiver string) (int64, error) {
-	row := q.db.QueryRow(ctx, auditReceiver, receiver)
-	var seq int64
-	err := row.Scan(&seq)
-	return seq, err
-}
-
 const countUnsealedAudit = `-- name: CountUnsealedAudit :one
 SELECT count(*) AS rows, coalesce(min(at), now())::timestamptz AS oldest FROM audit WHERE seq IS NULL
 `
@@ -90,6 +71,28 @@ func (q *Queries) CountUnsealedAudit(ctx context.Context) (CountUnsealedAuditRow
 	var i CountUnsealedAuditRow
 	err := row.Scan(&i.Rows, &i.Oldest)
 	return i, err
+}
+
+const holdAuditReceiver = `-- name: HoldAuditReceiver :one
+INSERT INTO audit_receivers (receiver, seq, holder, held_until)
+SELECT $1, h.seq, $2, now() + interval '1 minute' FROM audit_head h
+ON CONFLICT (receiver) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+WHERE audit_receivers.holder = excluded.holder OR audit_receivers.held_until < now()
+RETURNING seq
+`
+
+type HoldAuditReceiverParams struct {
+	Receiver string
+	Holder   uuid.UUID
+}
+
+// HoldAuditReceiver: gives how far a receiver has got to the one process that may send to it for a minute; no row: another one does. A new one
+// gets what happens from now on.
+func (q *Queries) HoldAuditReceiver(ctx context.Context, arg HoldAuditReceiverParams) (int64, error) {
+	row := q.db.QueryRow(ctx, holdAuditReceiver, arg.Receiver, arg.Holder)
+	var seq int64
+	err := row.Scan(&seq)
+	return seq, err
 }
 
 const insertAudit = `-- name: InsertAudit :exec
@@ -216,17 +219,24 @@ func (q *Queries) LockAuditChain(ctx context.Context) (bool, error) {
 }
 
 const moveAuditReceiver = `-- name: MoveAuditReceiver :execrows
-UPDATE audit_receivers SET seq = $2 WHERE receiver = $1 AND seq = $3
+UPDATE audit_receivers SET seq = $1
+WHERE receiver = $2 AND holder = $3 AND seq = $4
 `
 
 type MoveAuditReceiverParams struct {
-	Receiver string
 	ToSeq    int64
+	Receiver string
+	Holder   uuid.UUID
 	FromSeq  int64
 }
 
 func (q *Queries) MoveAuditReceiver(ctx context.Context, arg MoveAuditReceiverParams) (int64, error) {
-	result, err := q.db.Exec(ctx, moveAuditReceiver, arg.Receiver, arg.ToSeq, arg.FromSeq)
+	result, err := q.db.Exec(ctx, moveAuditReceiver,
+		arg.ToSeq,
+		arg.Receiver,
+		arg.Holder,
+		arg.FromSeq,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -244,6 +254,20 @@ type PutAuditHeadParams struct {
 
 func (q *Queries) PutAuditHead(ctx context.Context, arg PutAuditHeadParams) error {
 	_, err := q.db.Exec(ctx, putAuditHead, arg.Seq, arg.Hash)
+	return err
+}
+
+const releaseAuditReceiver = `-- name: ReleaseAuditReceiver :exec
+UPDATE audit_receivers SET held_until = now() WHERE receiver = $1 AND holder = $2
+`
+
+type ReleaseAuditReceiverParams struct {
+	Receiver string
+	Holder   uuid.UUID
+}
+
+func (q *Queries) ReleaseAuditReceiver(ctx context.Context, arg ReleaseAuditReceiverParams) error {
+	_, err := q.db.Exec(ctx, releaseAuditReceiver, arg.Receiver, arg.Holder)
 	return err
 }
 

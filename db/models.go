@@ -63,8 +63,10 @@ type AuditHead struct {
 }
 
 type AuditReceiver struct {
-	Receiver string
-	Seq      int64
+	Receiver  string
+	Seq       int64
+	Holder    uuid.UUID
+	HeldUntil time.Time
 }
 
 type Chore struct {

@@ -10,13 +10,8 @@ import (
 	"slices"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/people"
-)
-
-// Acts of adit itself that the audit log knows. Those of requests are named where they are done.
-const (
-	actTransfer = "task.transfer" // a run of a task has moved images
-	actSearch   = "server.search" // a server was asked for studies
 )
 
 // recordRun leaves a row for a run that moved images: which study went from where to where, on whose behalf. A run that only goes on where
@@ -53,9 +48,16 @@ func recordLoss(ctx context.Context, q *db.Queries, t db.Task, status string) er
 
 func recordTransfer(ctx context.Context, q *db.Queries, job Job, t db.Task, patient string, detail map[string]any) error {
 	ctx = people.WithActor(ctx, people.Actor{UserID: job.OwnerID, Username: job.Owner, Via: people.ViaSystem})
+	if job.DestinationID != nil {
+		node, err := q.GetDicomNode(ctx, *job.DestinationID)
+		if err != nil {
+			return err
+		}
+		detail["folder"] = node.Kind == "folder"
+	}
 	detail["project"], detail["series"], detail["job"] = job.Project, t.SeriesInstanceUids, job.ID
 	e := people.Entry{
-		Action: actTransfer, Object: fmt.Sprintf("task %d", t.ID), PatientID: patient, StudyUID: t.StudyInstanceUid,
+		Action: people.ActTransfer, Object: fmt.Sprintf("task %d", t.ID), PatientID: patient, StudyUID: t.StudyInstanceUid,
 		Source: job.Source, Destination: job.Destination, Detail: detail,
 	}
 	if pseudonymized(t, job.Job) {
@@ -75,8 +77,14 @@ func (e *Engine) recordSearch(ctx context.Context, node DICOMNode, s Search) err
 			keys[key] = value
 		}
 	}
+	query, err := s.identifier().Encode(dict.ExplicitVRLittleEndian)
+	if err != nil {
+		return err
+	}
 	return people.Record(ctx, e.q, people.Entry{
-		Action: actSearch, Object: "server " + node.Name, Source: node.Name, PatientID: s.PatientID, Detail: map[string]any{"keys": keys},
+		Action: people.ActSearch, Object: "server " + node.Name, Source: node.Name, PatientID: s.PatientID, Detail: map[string]any{
+			"keys": keys, "sop_class": findRoot(node.Server.StudyRootFind), "transfer_syntax": dict.ExplicitVRLittleEndian, "query": query,
+		},
 	})
 }
 

@@ -18,10 +18,13 @@ const (
 	ViaSystem  = "system" // adit itself, or a command on the server's own machine
 )
 
-// Acts of adit itself.
+// Acts that are no change: what adit does by itself or for somebody.
 const (
-	ActStart = "application.start"
-	ActStop  = "application.stop"
+	ActStart    = "application.start"
+	ActStop     = "application.stop"
+	ActBegin    = "task.begin"    // a study begins to move
+	ActTransfer = "task.transfer" // a run of a task has moved images
+	ActSearch   = "server.search" // a server was asked for studies
 )
 
 // Actor is who acts, as the audit log names them.

@@ -39,10 +39,12 @@ CREATE TABLE audit_head (
 );
 INSERT INTO audit_head (seq, hash) VALUES (0, decode(repeat('00', 32), 'hex'));
 
--- How far the receivers of the audit messages (syslog) have got.
+-- How far the receivers of the audit messages (syslog) have got, and which process sends to them for now.
 CREATE TABLE audit_receivers (
-    receiver text   PRIMARY KEY,
-    seq      bigint NOT NULL
+    receiver   text        PRIMARY KEY,
+    seq        bigint      NOT NULL,
+    holder     uuid        NOT NULL,
+    held_until timestamptz NOT NULL
 );
 
 -- +goose StatementBegin

@@ -46,12 +46,18 @@ WHERE (sqlc.narg(before)::bigint IS NULL OR id < sqlc.narg(before))
   AND (sqlc.narg(until_time)::timestamptz IS NULL OR at < sqlc.narg(until_time))
 ORDER BY id DESC LIMIT sqlc.arg(most);
 
--- name: AuditReceiver :one
-SELECT seq FROM audit_receivers WHERE receiver = $1;
-
--- AddAuditReceiver: a new one gets what happens from now on.
--- name: AddAuditReceiver :exec
-INSERT INTO audit_receivers (receiver, seq) SELECT $1, seq FROM audit_head ON CONFLICT DO NOTHING;
+-- HoldAuditReceiver: gives how far a receiver has got to the one process that may send to it for a minute; no row: another one does. A new one
+-- gets what happens from now on.
+-- name: HoldAuditReceiver :one
+INSERT INTO audit_receivers (receiver, seq, holder, held_until)
+SELECT sqlc.arg(receiver), h.seq, sqlc.arg(holder), now() + interval '1 minute' FROM audit_head h
+ON CONFLICT (receiver) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
+WHERE audit_receivers.holder = excluded.holder OR audit_receivers.held_until < now()
+RETURNING seq;
 
 -- name: MoveAuditReceiver :execrows
-UPDATE audit_receivers SET seq = sqlc.arg(to_seq) WHERE receiver = $1 AND seq = sqlc.arg(from_seq);
+UPDATE audit_receivers SET seq = sqlc.arg(to_seq)
+WHERE receiver = sqlc.arg(receiver) AND holder = sqlc.arg(holder) AND seq = sqlc.arg(from_seq);
+
+-- name: ReleaseAuditReceiver :exec
+UPDATE audit_receivers SET held_until = now() WHERE receiver = sqlc.arg(receiver) AND holder = sqlc.arg(holder);
