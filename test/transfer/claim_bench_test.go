@@ -59,6 +59,47 @@ func TestClaimCostInACrowd(t *testing.T) {
 	t.Logf("claim among 100,000 pending tasks of 200 jobs: %d buffers", buffers)
 }
 
+// unverified makes so many tasks of a job delivered, with a verification that is due.
+func unverified(t testing.TB, n *harness.Node, job int64, tasks int) {
+	t.Helper()
+	_, err := n.Pool.Exec(t.Context(), `INSERT INTO verifications (task_id, job_id, patient_id, study_uid, status, message)
+		SELECT id, job_id, 'X', '1.2.3', 'success', '' FROM tasks WHERE job_id = $1 ORDER BY seq LIMIT $2`, job, tasks)
+	require.NoError(t, err)
+	_, err = n.Pool.Exec(t.Context(), "VACUUM ANALYZE")
+	require.NoError(t, err)
+}
+
+// TestClaimCostOfVerifications: however many verifications wait for a server that is closed, or belong to a paused job, a claim doesn't walk over
+// them, and finds the one that may run.
+func TestClaimCostOfVerifications(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	source := n.AddServer("source", "SRC", "127.0.0.1:1", nil)
+	closed := n.AddServer("closed", "CLOSED", "127.0.0.1:2", withCap(0))
+	open := n.AddServer("open", "OPEN", "127.0.0.1:3", nil)
+	unverified(t, n, manyTasks(t, n, n.Admin.ID, source, closed, 5_000, "1.2.3"), 5_000)
+	paused := manyTasks(t, n, n.Admin.ID, source, open, 5_000, "1.2.3")
+	unverified(t, n, paused, 5_000)
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, paused, engine.PauseJob))
+	plan, buffers := explainClaimOf(t, n, 0)
+	require.LessOrEqual(t, buffers, 100, plan)
+	node := registered(t, n)
+	_, ok, _, err := n.Engine.Claim(t.Context(), node)
+	require.NoError(t, err)
+	require.False(t, ok)
+
+	job := manyTasks(t, n, n.Admin.ID, source, open, 3, "1.2.4")
+	unverified(t, n, job, 2)
+	plan, buffers = explainClaim(t, n)
+	require.LessOrEqual(t, buffers, 200, plan)
+	held, ok, _, err := n.Engine.Claim(t.Context(), node)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.Equal(t, job, held.JobID)
+	var slots int
+	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM association_slots").Scan(&slots))
+	require.Equal(t, 1, slots, "the destination's alone")
+}
+
 // BenchmarkClaim claims out of 1,000,000 pending tasks, each claim on its own, and gives the 99th percentile: it must stay below 5 ms.
 func BenchmarkClaim(b *testing.B) {
 	n := harness.New(b, harness.Config{Idle: true})

@@ -17,6 +17,12 @@ import (
 // explainClaim runs the claim under EXPLAIN in a transaction that is rolled back, and gives its plan and the buffers that it touched.
 func explainClaim(t *testing.T, n *harness.Node) (plan string, buffers int) {
 	t.Helper()
+	return explainClaimOf(t, n, 1)
+}
+
+// explainClaimOf is explainClaim of one that finds so many tasks.
+func explainClaimOf(t *testing.T, n *harness.Node, tasks int) (plan string, buffers int) {
+	t.Helper()
 	tx, err := n.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
@@ -34,7 +40,7 @@ func explainClaim(t *testing.T, n *harness.Node) (plan string, buffers int) {
 	require.NoError(t, json.Unmarshal(raw, &parsed))
 	var claimed int
 	require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM tasks WHERE lease_node = $1", node).Scan(&claimed))
-	require.Equal(t, 1, claimed)
+	require.Equal(t, tasks, claimed)
 	var nodes []string
 	for line := range strings.Lines(string(raw)) {
 		if strings.Contains(line, `"Node Type"`) || strings.Contains(line, `"Relation Name"`) {
