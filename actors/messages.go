@@ -16,8 +16,8 @@ type (
 	tick        struct{} // time to beat, and to look for work
 	wake        struct{} // there may be work
 	cancelTasks struct{ ids []int64 }
-	drain       struct{} // no new work; what runs stops between two series
-	cut         struct{} // what still runs stops now
+	drain       struct{ grace time.Duration } // no new work; what runs stops between two series, and after the grace at the next instance
+	cut         struct{}                      // what still runs stops now
 
 	registered struct {
 		node uuid.UUID
@@ -50,7 +50,6 @@ type (
 	}
 
 	cancelTask struct{ cause error } // to a task actor
-	parkTask   struct{}              // to a task actor: between two series
 	orderTask  struct{ order engine.Order }
 	ran        struct{} // from a task actor's own goroutine
 )

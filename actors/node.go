@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -153,13 +154,22 @@ func (n *Node) Err() error {
 	}
 }
 
-// cutGrace is how long tasks may take to close their sockets and write down where they stand.
-const cutGrace = 10 * time.Second
+const (
+	// cutGrace is how long tasks may take to close their sockets and write down where they stand.
+	cutGrace = 10 * time.Second
+	// politeEnd is how long before they are cut off tasks end the series in hand by C-CANCEL, and release their associations.
+	politeEnd = 10 * time.Second
+)
 
-// Stop claims nothing more, lets running tasks stop between two series until the context ends, then stops them at once. They
-// wait for the next start, and nothing of what they delivered is repeated.
+// Stop claims nothing more and lets running tasks stop between two series; shortly before the context's deadline at the next instance, and
+// when it ends at once. They wait for the next start, and nothing of what they delivered is repeated.
 func (n *Node) Stop(ctx context.Context) error {
-	n.system.Root.Send(n.supervisor, drain{})
+	grace := time.Duration(math.MaxInt64)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		grace = left - min(politeEnd, left/2)
+	}
+	n.system.Root.Send(n.supervisor, drain{grace})
 	select {
 	case <-n.done:
 		return n.Err()

@@ -3,10 +3,12 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -76,11 +78,7 @@ func (s *supervisor) Receive(c actor.Context) {
 	case *actor.Terminated:
 		s.onTerminated(c, m.GetWho())
 	case drain:
-		s.draining = true
-		for _, t := range s.running {
-			c.Send(t.pid, parkTask{})
-		}
-		s.stopIfDone(c)
+		s.drain(c, m)
 	case cut:
 		for _, t := range s.running {
 			c.Send(t.pid, cancelTask{engine.ErrParked})
@@ -280,7 +278,7 @@ func (s *supervisor) claim(c actor.Context) {
 	})
 }
 
-// slots is how many tasks may run at once this hour. Those that run beyond it come to their end.
+// slots is how many tasks may run at once this hour.
 func (s *supervisor) slots() int {
 	if s.workers >= 0 {
 		return s.workers
@@ -305,11 +303,33 @@ func (s *supervisor) steer(c actor.Context) {
 	})
 }
 
+// drain lets everything that runs come to a stop.
+func (s *supervisor) drain(c actor.Context, m drain) {
+	s.draining = true
+	for held, t := range s.running {
+		c.Send(t.pid, orderTask{engine.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: m.grace}})
+	}
+	s.stopIfDone(c)
+}
+
+// fit parks the newest tasks beyond the workers of this hour.
+func (s *supervisor) fit(c actor.Context, grace time.Duration) {
+	over := len(s.running) - s.slots()
+	if over <= 0 {
+		return
+	}
+	newest := slices.SortedFunc(maps.Keys(s.running), func(a, b engine.Held) int { return cmp.Compare(b.Token, a.Token) })
+	for _, held := range newest[:over] {
+		c.Send(s.running[held].pid, orderTask{engine.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: grace}})
+	}
+}
+
 // onSteered tells running tasks to give way.
 func (s *supervisor) onSteered(c actor.Context, m steered) {
 	s.steering = false
 	if m.err == nil && m.node == s.id {
 		s.workers = m.orders.Workers
+		s.fit(c, m.orders.Grace)
 		for _, order := range m.orders.Tasks {
 			for held, t := range s.running {
 				if held.TaskID == order.TaskID && held.Token == order.Token {

@@ -51,8 +51,6 @@ func (t *task) Receive(c actor.Context) {
 		t.cancel(engine.ErrParked)
 	case cancelTask:
 		t.cancel(m.cause)
-	case parkTask:
-		t.reins.Park()
 	case orderTask:
 		if m.order.Park {
 			t.reins.ParkWithin(m.order.Grace)

@@ -294,7 +294,8 @@ func (e *Engine) SetWorkers(ctx context.Context, user people.User, nodeName stri
 
 // Orders are what the hour wants of a node.
 type Orders struct {
-	Workers int // tasks that it may run at once; -1: as many as it was started with
+	Workers int           // tasks that it may run at once; -1: as many as it was started with
+	Grace   time.Duration // for the series in hand of those that run beyond that
 	Tasks   []Order
 }
 
@@ -308,7 +309,7 @@ type Order struct {
 
 // Orders refreshes what the schedules allow, and gives what follows for a node. It also divides the limits in MB/s.
 func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Orders, error) {
-	out := Orders{Workers: -1}
+	out := Orders{Workers: -1, Grace: e.cfg.ParkGrace}
 	if err := e.RefreshSchedules(ctx); err != nil {
 		return out, err
 	}
@@ -332,7 +333,7 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 	}
 	for _, row := range rows {
 		if n := len(out.Tasks); n == 0 || out.Tasks[n-1].TaskID != row.TaskID || out.Tasks[n-1].Token != row.Token {
-			out.Tasks = append(out.Tasks, Order{TaskID: row.TaskID, Token: row.Token, Grace: e.cfg.ParkGrace})
+			out.Tasks = append(out.Tasks, Order{TaskID: row.TaskID, Token: row.Token, Grace: out.Grace})
 		}
 		o := &out.Tasks[len(out.Tasks)-1]
 		o.Park = o.Park || !row.Further || row.Paused

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/test/harness"
+)
+
+// heldUntilCanceled holds a source at an object of every retrieve until it is asked to end it.
+func heldUntilCanceled(number int, reached chan<- struct{}) func(context.Context, pacs.Event) {
+	return func(ctx context.Context, e pacs.Event) {
+		if e.Kind != pacs.AtSubOperation || e.Number != number {
+			return
+		}
+		select {
+		case reached <- struct{}{}:
+		default: // nobody waits any more
+			return
+		}
+		select {
+		case <-e.Canceled:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// TestStopPolitely: a node that is told to end while a series is on its way, which doesn't end in time, ends it by C-CANCEL and releases its
+// associations; slots are given back, and the next start repeats nothing.
+func TestStopPolitely(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]func(*engine.NewServer){"C-GET": func(*engine.NewServer) {}, "C-MOVE": byMove} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			study := ct(91, 40)
+			reached := make(chan struct{}, 1)
+			n := harness.New(t, harness.Config{})
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: heldUntilCanceled(20, reached)})
+			dst := startPACS(t, pacs.Config{AETitle: "DST"})
+			n.AddServer("source", "SRC", src.Addr(), settings)
+			n.AddServer("destination", "DST", dst.Addr(), nil)
+			job := n.Transfer("source", "destination", study.StudyInstanceUID)
+			require.NoError(t, src.Recorder().WaitSent(t.Context(), 19))
+			n.Stop(4 * time.Second) // two of which the series may take
+			task := n.Task(job.ID)
+			require.Equal(t, engine.Pending, task.Status)
+			require.Zero(t, task.Failures+task.Losses+task.Waits)
+			require.EqualValues(t, 19, task.Delivered)
+			for _, p := range []*pacs.PACS{src, dst} {
+				require.NoError(t, p.Recorder().WaitOpen(t.Context(), 0))
+				require.Zero(t, p.Recorder().Log().Lost, "every association was released")
+			}
+			var slots int
+			require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM association_slots").Scan(&slots))
+			require.Zero(t, slots)
+
+			n.Start()
+			require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+			requireOnce(t, dst, 40)
+		})
+	}
+}
+
+// TestFewerWorkers: when the hour wants fewer workers than run, the newest tasks give way, at the next instance if their series take too long, and go
+// on later without repeating anything.
+func TestFewerWorkers(t *testing.T) {
+	t.Parallel()
+	var studies []*phantom.Study
+	var uids []string
+	for i := range 3 {
+		st := ct(uint64(92+i), 10)
+		studies, uids = append(studies, st), append(uids, st.StudyInstanceUID)
+	}
+	reached := make(chan struct{}, 3)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n := harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
+	n.AddServer("source", "SRC", src.Addr(), withCap(8))
+	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	job := n.Transfer("source", "destination", uids...)
+	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 3 && len(reached) == 3 })
+	var oldest int64
+	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT id FROM tasks ORDER BY lease_token LIMIT 1").Scan(&oldest))
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
+	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 1 && j.NPending == 2 })
+	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job.ID, engine.TaskFilter{Limit: 10})
+	require.NoError(t, err)
+	for _, task := range tasks {
+		require.Equal(t, task.ID == oldest, task.Status == engine.InProgress)
+		require.Zero(t, task.Failures+task.Losses+task.Waits)
+	}
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
+	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 0 })
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", nil))
+	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	requireOnce(t, dst, 30)
+	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
+}
