@@ -34,6 +34,7 @@ type serveCmd struct {
 	logFlags
 	receiverFlags
 	siteFlags
+	auditFlags
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
 	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
