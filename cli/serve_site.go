@@ -45,7 +45,7 @@ func (s *server) startSite(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
 	all.Go(func() {
-		s.engine.RunChores(ctx, engine.Chores{DataDir: s.cmd.DataDir, Node: hostName()})
+		s.engine.RunChores(ctx, engine.Chores{DataDir: s.cmd.DataDir, Node: machineName()})
 	})
 	if mailer != nil {
 		all.Go(func() { mailer.Run(ctx) })
@@ -75,7 +75,7 @@ func (s *server) newMailer(f siteFlags) (*people.Mailer, error) {
 	return s.people.NewMailer(cfg, s.log)
 }
 
-func hostName() string {
+func machineName() string {
 	name, err := os.Hostname()
 	if err != nil {
 		return "unknown"

@@ -132,5 +132,71 @@ func (c *Client) Mails(ctx context.Context, f MailFilter) iter.Seq2[Mail, error]
 // RetryMail has a mail that was given up tried again. It is for staff.
 func (c *Client) RetryMail(ctx context.Context, id int64) (Mail, error) {
 	var m Mail
-	return m, c.do(ctx, request{method: http.MethodPost, path: fmt.Sprintf("/api/v1/mails/%s:retry", strconv.FormatInt(id, 10))}, &m)
+	return m, c.do(ctx, request{method: http.MethodPost, path: fmt.Sprintf("/api/v1/mails/%d:retry", id)}, &m)
+}
+
+// Stats are figures of jobs: of one's own, of all jobs for staff.
+type Stats struct {
+	TimeZone string           `json:"time_zone" doc:"Of the days."`
+	Jobs     map[string]int64 `json:"jobs" doc:"By status."`
+	Tasks    map[string]int64 `json:"tasks" doc:"By status."`
+	Days     []DayMoved       `json:"days" nullable:"false" doc:"Each day, oldest first; the last one is today."`
+	Nodes    []NodeMoved      `json:"nodes" nullable:"false" doc:"Over all these days, by name."`
+}
+
+// Moved is what tasks that ended in some time had moved.
+type Moved struct {
+	Tasks  int64 `json:"tasks"`
+	Failed int64 `json:"failed" doc:"Of the tasks."`
+	Images int64 `json:"images"`
+	Bytes  int64 `json:"bytes"`
+}
+
+// DayMoved is what was moved on a day.
+type DayMoved struct {
+	Day string `json:"day" format:"date" example:"2026-11-23"`
+	Moved
+}
+
+// NodeMoved is what was moved from and to a DICOM node.
+type NodeMoved struct {
+	Name string `json:"name" doc:"Empty: nodes that have been removed."`
+	From Moved  `json:"from"`
+	To   Moved  `json:"to"`
+}
+
+// HouseKeeping is how the site keeps itself in order.
+type HouseKeeping struct {
+	Warnings    []SiteWarning `json:"warnings" nullable:"false" doc:"Of which staff was told and that still hold."`
+	LastCleanUp *time.Time    `json:"last_clean_up,omitempty"`
+	NextCleanUp *time.Time    `json:"next_clean_up,omitempty"`
+	Removed     CleanedUp     `json:"removed" doc:"By the last clean-up."`
+}
+
+// SiteWarning is something that staff was told of.
+type SiteWarning struct {
+	Message string    `json:"message"`
+	Since   time.Time `json:"since"`
+}
+
+// CleanedUp is what a daily clean-up removed.
+type CleanedUp struct {
+	Sessions        int64  `json:"sessions"`
+	IdempotencyKeys int64  `json:"idempotency_keys"`
+	TaskLogLines    int64  `json:"task_log_lines"`
+	Mails           int64  `json:"mails"`
+	ErasedJobs      int64  `json:"erased_jobs" doc:"Whose identifiers of patients were removed."`
+	SummedUp        string `json:"summed_up,omitempty" doc:"Last day whose figures stay when its jobs are deleted."`
+}
+
+// Stats gives figures of the last so many days, 1 to 366.
+func (c *Client) Stats(ctx context.Context, days int) (Stats, error) {
+	var s Stats
+	return s, c.do(ctx, get("/api/v1/stats", url.Values{"days": {strconv.Itoa(days)}}), &s)
+}
+
+// HouseKeeping tells how the site keeps itself in order. It is for staff.
+func (c *Client) HouseKeeping(ctx context.Context) (HouseKeeping, error) {
+	var h HouseKeeping
+	return h, c.do(ctx, get("/api/v1/housekeeping", nil), &h)
 }

@@ -132,7 +132,7 @@ func (e *Engine) eraseJob(ctx context.Context, id int64, run *choreRun) (erased 
 	}
 }
 
-const dayFormat = "2006-01-02"
+const dayFormat = time.DateOnly
 
 // rollUp sums up what was moved on days that are over, so that it can be told for ever and quickly. A day is left alone for another
 // one: what ended shortly before midnight may be committed after it.

@@ -106,7 +106,7 @@ type JobAction string
 // The actions and the states that allow them.
 const (
 	VerifyJob   JobAction = "verify"   // Unverified; staff
-	DeleteJob   JobAction = "delete"   // Unverified or Pending, no task started
+	DeleteJob   JobAction = "delete"   // Unverified or Pending, no task started; staff: final ones too
 	CancelJob   JobAction = "cancel"   // Pending, In Progress
 	ResumeJob   JobAction = "resume"   // Canceled
 	RetryJob    JobAction = "retry"    // Failure, Warning: what failed; what is unverified is verified again
@@ -170,6 +170,20 @@ func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 	}
 }
 
+// mayAct refuses what the job's state doesn't allow. Staff may delete what has ended.
+func mayAct(user people.User, rule jobRule, action JobAction, job db.Job) error {
+	if action == DeleteJob && user.IsStaff && slices.Contains([]string{Canceled, Success, Warning, Failure}, job.Status) {
+		return nil
+	}
+	if err := allowed(string(action), "job", job.Status, rule.states); err != nil {
+		return err
+	}
+	if action == DeleteJob && job.StartedAt != nil {
+		return &Conflict{Reason: "a task of this job has started; cancel the job instead"}
+	}
+	return nil
+}
+
 // ActOnJob does an action for the job's owner or staff. In a state that doesn't allow it, it changes nothing and returns
 // *Conflict.
 func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, action JobAction) error {
@@ -190,11 +204,8 @@ func (e *Engine) ActOnJob(ctx context.Context, user people.User, id int64, actio
 		if err != nil {
 			return notFound(err, "job", id)
 		}
-		if err := allowed(string(action), "job", job.Status, rule.states); err != nil {
+		if err := mayAct(user, rule, action, job); err != nil {
 			return err
-		}
-		if action == DeleteJob && job.StartedAt != nil {
-			return &Conflict{Reason: "a task of this job has started; cancel the job instead"}
 		}
 		if err := rule.act(ctx, q, job); err != nil {
 			return err

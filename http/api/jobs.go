@@ -44,7 +44,7 @@ func (a *API) registerJobs() {
 	}, a.listJobs)
 	handle(a, operation{method: http.MethodGet, path: "/jobs/{id}", id: "get-job", summary: "Get a job", tag: jobsTag, errors: []int{404}}, a.getJob)
 	handle(a, operation{
-		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", summary: "Remove a job of which no task has started", tag: jobsTag,
+		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", summary: "Remove a job of which no task has started; staff: one that has ended, too", tag: jobsTag,
 		status: http.StatusNoContent, errors: []int{404, 409},
 	}, func(ctx context.Context, user people.User, in *JobID) (*none, error) {
 		return nil, a.engine.ActOnJob(ctx, user, in.ID, engine.DeleteJob)

@@ -5,8 +5,10 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/people"
 )
 
@@ -45,6 +47,13 @@ func (a *API) registerSite() {
 		method: http.MethodPost, path: "/mails/{id}:retry", id: "retry-mail", summary: "Try a mail again that was given up (staff)", tag: siteTag,
 		errors: []int{403, 404, 409},
 	}, a.retryMail)
+	handle(a, operation{
+		method: http.MethodGet, path: "/stats", id: "get-stats", summary: "Get figures of one's own jobs, of all jobs for staff", tag: siteTag,
+	}, a.getStats)
+	handle(a, operation{
+		method: http.MethodGet, path: "/housekeeping", id: "get-housekeeping", summary: "Get warnings, and what the daily clean-up did (staff)", tag: siteTag,
+		errors: []int{403},
+	}, a.getHouseKeeping)
 }
 
 func (a *API) getSettings(ctx context.Context, user people.User, _ *struct{}) (*body[client.Settings], error) {
@@ -147,4 +156,38 @@ func clientMail(m people.PostedMail) client.Mail {
 		out.NextAttempt = &m.NextAt
 	}
 	return out
+}
+
+func (a *API) getStats(ctx context.Context, user people.User, in *struct {
+	Days int `query:"days" minimum:"1" maximum:"366" default:"30" doc:"How many days to look back, today included."`
+},
+) (*body[client.Stats], error) {
+	s, err := a.engine.Stats(ctx, user, in.Days)
+	if err != nil {
+		return nil, err
+	}
+	out := client.Stats{TimeZone: s.Zone.String(), Jobs: s.Jobs, Tasks: s.Tasks, Days: []client.DayMoved{}, Nodes: []client.NodeMoved{}}
+	for _, d := range s.Days {
+		out.Days = append(out.Days, client.DayMoved{Day: d.Day.Format(time.DateOnly), Moved: clientMoved(d)})
+	}
+	for _, n := range s.Nodes {
+		out.Nodes = append(out.Nodes, client.NodeMoved{Name: n.Name, From: clientMoved(n.From), To: clientMoved(n.To)})
+	}
+	return &body[client.Stats]{out}, nil
+}
+
+func clientMoved(m engine.Moved) client.Moved {
+	return client.Moved{Tasks: m.Tasks, Failed: m.Failed, Images: m.Images, Bytes: m.Bytes}
+}
+
+func (a *API) getHouseKeeping(ctx context.Context, user people.User, _ *struct{}) (*body[client.HouseKeeping], error) {
+	h, err := a.engine.HouseKeeping(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	out := client.HouseKeeping{Warnings: []client.SiteWarning{}, LastCleanUp: h.Last, NextCleanUp: h.Next, Removed: client.CleanedUp(h.Removed)}
+	for _, w := range h.Warnings {
+		out.Warnings = append(out.Warnings, client.SiteWarning{Message: w.Message, Since: w.Since})
+	}
+	return &body[client.HouseKeeping]{out}, nil
 }
