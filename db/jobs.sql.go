@@ -407,7 +407,7 @@ const recountJob = `-- name: RecountJob :exec
 UPDATE jobs
 SET n_pending = c.pending, n_running = c.running, n_success = c.success, n_warning = c.warning, n_failure = c.failure,
     n_canceled = c.canceled, canceled = false, started = jobs.started AND c.running > 0,
-    ended_at = CASE WHEN c.pending + c.running = 0 THEN jobs.ended_at END, version = version + 1
+    ended_at = CASE WHEN c.pending + c.running = 0 THEN coalesce(jobs.ended_at, now()) END, version = version + 1
 FROM (
     SELECT count(*) FILTER (WHERE t.status = 'pending') AS pending,
            count(*) FILTER (WHERE t.status = 'in_progress') AS running,
