@@ -6,6 +6,8 @@ SHELL       := /bin/bash
 GO       ?= go
 TOOL     := $(GO) tool -modfile=tools/go.mod
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Where the source of what is built is: a changed ADIT that others use over a network has to say so (AGPL section 13).
+SOURCE   ?= https://github.com/adit-go/adit
 BENCH    ?=
 FUZZTIME ?= 1m
 # More arguments for `adit serve`, as in: make run ARGS='--listen 127.0.0.1:9000'
@@ -28,7 +30,7 @@ run: ## start ADIT with its embedded database and two demo PACS
 .PHONY: build
 build: ## build bin/adit
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION)' -o bin/adit ./cmd/adit
+	$(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION) -X github.com/adit-go/adit/cli.source=$(SOURCE)' -o bin/adit ./cmd/adit
 
 .PHONY: wasm
 wasm: ## build the de-identification engine for the browser into dist/wasm

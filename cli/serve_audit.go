@@ -98,3 +98,12 @@ func (s *server) startAudit(ctx context.Context) error {
 func (s *server) recordActivity(ctx context.Context, act string) error {
 	return people.Record(ctx, db.New(s.pool), people.Entry{Action: act, Object: "node " + hostName(), Detail: map[string]any{"version": version, "process": os.Getpid()}})
 }
+
+// hostName is this machine's name.
+func hostName() string {
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}

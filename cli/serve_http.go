@@ -93,7 +93,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 			"listen", s.httpAddr)
 	}
 	handler := http.New(http.Config{
-		Engine: s.engine, People: s.people, Version: version, Log: s.log, Metrics: s.metrics, Ready: s.ready,
+		Engine: s.engine, People: s.people, Version: version, About: about(), Log: s.log, Metrics: s.metrics, Ready: s.ready,
 		PublicURL: s.outside.public, Proxies: s.outside.proxies,
 	})
 	srv := s.httpServer(ctx, handler)

@@ -35,6 +35,7 @@ type Config struct {
 	Engine  *engine.Engine
 	People  *people.Service
 	Version string
+	About   About
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
@@ -68,6 +69,7 @@ func New(cfg Config) http.Handler {
 		}
 		text(w, http.StatusOK, "ready")
 	})
+	r.Method(http.MethodGet, "/about", cfg.About)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
 }
