@@ -51,6 +51,7 @@ type commands struct {
 	Get      getCmd      `cmd:"" help:"Retrieve from a DICOM server (C-GET)." group:"dimse"`
 	Store    storeCmd    `cmd:"" help:"Send files to a DICOM server (C-STORE)." group:"dimse"`
 	Version  versionCmd  `cmd:"" help:"Show the version."`
+	Licenses licensesCmd `cmd:"" help:"Show the licences of ADIT and of all that is linked into it."`
 }
 
 // streams are where a command writes.
