@@ -15,7 +15,10 @@ import (
 var routes = []row{
 	{route: "GET /healthz", want: every(200), open: 200},
 	{route: "GET /readyz", want: every(200), open: 200},
+	{route: "GET /about", want: every(200), open: 200},
 	{route: "GET /api/v1/openapi.json", want: every(200), open: 200},
+
+	{route: "GET /api/v1/audit", want: ofStaff(200)},
 
 	{route: "GET /api/v1/me", want: every(200)},
 
