@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/test/harness"
+)
+
+// site is a node with a source and a folder.
+type site struct {
+	*harness.Node
+	t   *testing.T
+	dir string
+	log *lockedLog
+}
+
+func newSite(t *testing.T, cfg harness.Config, studies ...*phantom.Study) *site {
+	t.Helper()
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies})
+	s := &site{t: t, dir: t.TempDir(), log: &lockedLog{}}
+	cfg.Log = s.log
+	s.Node = harness.New(t, cfg)
+	s.AddServer("source", "SRC", src.Addr(), nil)
+	s.AddFolder("disk", s.dir)
+	s.exec("UPDATE users SET mail = 'admin@example.org'")
+	return s
+}
+
+func (s *site) exec(sql string, args ...any) {
+	s.t.Helper()
+	_, err := s.Pool.Exec(context.Background(), sql, args...)
+	require.NoError(s.t, err)
+}
+
+func (s *site) number(sql string, args ...any) (n int64) {
+	s.t.Helper()
+	require.NoError(s.t, s.Pool.QueryRow(context.Background(), sql, args...).Scan(&n))
+	return n
+}
+
+func (s *site) chores() {
+	s.t.Helper()
+	require.NoError(s.t, s.Engine.DoChores(s.t.Context(), engine.Chores{}))
+}
+
+func (s *site) limit(quotaGB, warnGB float64) {
+	s.t.Helper()
+	_, err := s.Engine.ChangeFolder(s.t.Context(), s.Admin, "disk", func(l *engine.FolderLimits) { *l = engine.FolderLimits{QuotaGB: quotaGB, WarnGB: warnGB} })
+	require.NoError(s.t, err)
+}
+
+// files gives how many files the folder holds, and their bytes.
+func (s *site) files() (n int, bytes int64) {
+	s.t.Helper()
+	require.NoError(s.t, filepath.WalkDir(s.dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		n, bytes = n+1, bytes+info.Size()
+		return err
+	}))
+	return n, bytes
+}
+
+func (s *site) used() int64 { return s.number("SELECT bytes FROM folder_usage") }
+
+func (s *site) settings(change func(*people.Settings)) {
+	s.t.Helper()
+	_, err := people.New(s.Pool, people.NewKey()).ChangeSettings(s.t.Context(), s.Admin, change)
+	require.NoError(s.t, err)
+}
+
+// TestJobMails: one mail for each end of a job, in whatever way it ends, if it was asked for.
+func TestJobMails(t *testing.T) {
+	study := ct(1, 3)
+	s := newSite(t, harness.Config{}, study)
+	mails := func() int64 { return s.number("SELECT count(*) FROM outbox") }
+	last := func(status string) {
+		t.Helper()
+		require.Equal(t, status, func() (got string) {
+			require.NoError(t, s.Pool.QueryRow(t.Context(), "SELECT job_end->>'status' FROM outbox ORDER BY id DESC LIMIT 1").Scan(&got))
+			return got
+		}())
+	}
+	transfer := func(mail bool, uids ...string) engine.Job {
+		tr := engine.Transfer{Source: "source", Destination: "disk", MailWhenFinished: mail}
+		for _, uid := range uids {
+			tr.Studies = append(tr.Studies, engine.Study{StudyInstanceUID: uid})
+		}
+		return s.Create(tr)
+	}
+	act := func(job int64, action engine.JobAction) {
+		t.Helper()
+		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job, action))
+	}
+
+	s.Wait(transfer(false, study.StudyInstanceUID).ID)
+	require.Zero(t, mails(), "nobody asked for it")
+
+	ok := s.Wait(transfer(true, study.StudyInstanceUID).ID)
+	require.EqualValues(t, 1, mails())
+	last(engine.Success)
+	act(ok.ID, engine.RestartJob)
+	s.Wait(ok.ID)
+	require.EqualValues(t, 2, mails(), "another end, another mail")
+
+	failed := s.Wait(transfer(true, "1.2.3", "1.2.4").ID)
+	require.EqualValues(t, 3, mails(), "one for the job, not for each task")
+	last(engine.Failure)
+	act(failed.ID, engine.RetryJob)
+	s.Wait(failed.ID)
+	require.EqualValues(t, 4, mails())
+
+	s.Stop(harness.Deadline)
+	pending := transfer(true, study.StudyInstanceUID)
+	act(pending.ID, engine.CancelJob)
+	require.EqualValues(t, 5, mails())
+	last(engine.Canceled)
+	act(pending.ID, engine.ResumeJob)
+	act(pending.ID, engine.PauseJob)
+	act(pending.ID, engine.ContinueJob)
+	require.EqualValues(t, 5, mails())
+	act(pending.ID, engine.CancelJob)
+	require.EqualValues(t, 6, mails())
+
+	// Of two tasks one has ended; the other one is deleted.
+	half := transfer(true, study.StudyInstanceUID, "1.2.5")
+	s.exec("UPDATE tasks SET status = 'success' WHERE job_id = $1 AND seq = 1", half.ID)
+	s.exec("UPDATE jobs SET n_pending = 1, n_success = 1, started = true WHERE id = $1", half.ID)
+	require.NoError(t, s.Engine.ActOnTask(t.Context(), s.Admin, s.number("SELECT id FROM tasks WHERE job_id = $1 AND seq = 2", half.ID), engine.DeleteTask))
+	require.EqualValues(t, 7, mails())
+	last(engine.Success)
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM jobs WHERE id = $1 AND ended_at IS NOT NULL", half.ID))
+
+	s.exec("UPDATE users SET mail = ''")
+	act(transfer(true, study.StudyInstanceUID).ID, engine.CancelJob)
+	require.EqualValues(t, 7, mails(), "there is no address")
+
+	act(ok.ID, engine.DeleteJob)
+	require.Zero(t, s.number("SELECT count(*) FROM jobs WHERE id = $1", ok.ID), "staff may delete what has ended")
+	require.EqualValues(t, 7, mails())
+}
+
+// TestJobMailWhileRunning: a job that is canceled while it runs ends once.
+func TestJobMailWhileRunning(t *testing.T) {
+	study := ct(1, 30)
+	stop := pacs.StopAt(pacs.AtSubOperation, 10)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: stop.Gate})
+	t.Cleanup(stop.Release)
+	n := harness.New(t, harness.Config{})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddFolder("disk", t.TempDir())
+	_, err := n.Pool.Exec(t.Context(), "UPDATE users SET mail = 'admin@example.org'")
+	require.NoError(t, err)
+	job := n.Create(engine.Transfer{Source: "source", Destination: "disk", MailWhenFinished: true, Studies: []engine.Study{{StudyInstanceUID: study.StudyInstanceUID}}})
+	select {
+	case <-stop.Reached():
+	case <-time.After(harness.Deadline):
+		t.Fatal("the transfer did not come so far")
+	}
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.CancelJob))
+	n.Wait(job.ID)
+	var mails int
+	var status string
+	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*), min(job_end->>'status') FROM outbox").Scan(&mails, &status))
+	require.Equal(t, 1, mails)
+	require.Equal(t, engine.Canceled, status)
+}
+
+// TestQuota: the files of a folder never take more than its quota, several tasks at once included; with more room a retry goes on.
+func TestQuota(t *testing.T) {
+	studies := []*phantom.Study{ct(1, 20), ct(2, 20), ct(3, 20), ct(4, 20)}
+	s := newSite(t, harness.Config{Engine: engine.Config{RetryPauses: []time.Duration{}}}, studies...)
+	const quota = 300_000
+	s.limit(quota/1e9, 0)
+	s.chores()
+	uids := make([]string, len(studies))
+	for i, study := range studies {
+		uids[i] = study.StudyInstanceUID
+	}
+	job := s.Wait(s.Transfer("source", "disk", uids...).ID)
+	require.Equal(t, engine.Failure, job.Status)
+	tasks, err := s.Engine.Tasks(t.Context(), s.Admin, job.ID, engine.TaskFilter{Status: engine.Failure, Limit: 9})
+	require.NoError(t, err)
+	require.Contains(t, tasks[0].Message, "the quota of the folder disk is used up. Make room or raise its quota")
+	_, bytes := s.files()
+	require.Greater(t, bytes, int64(quota/2))
+	require.LessOrEqual(t, bytes, int64(quota))
+	require.Equal(t, bytes, s.used(), "what tasks had set aside is given back")
+
+	s.limit(1, 0)
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job.ID, engine.RetryJob))
+	require.Equal(t, engine.Success, s.Wait(job.ID).Status)
+	n, bytes := s.files()
+	require.Equal(t, 80, n)
+	require.Equal(t, bytes, s.used())
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job.ID, engine.RestartJob))
+	require.Equal(t, engine.Success, s.Wait(job.ID).Status)
+	require.Equal(t, bytes, s.used(), "files that take another's place count once")
+	s.chores()
+	require.Equal(t, bytes, s.used(), "as counted")
+}
+
+// TestFolderWarning: staff gets one mail when a folder's files reach the limit, and another one only after they took less.
+func TestFolderWarning(t *testing.T) {
+	study := ct(1, 20)
+	s := newSite(t, harness.Config{}, study)
+	s.exec("INSERT INTO users (username, mail) VALUES ('user', 'user@example.org')")
+	mails := func() int64 { return s.number("SELECT count(*) FROM outbox WHERE subject LIKE '%getting full'") }
+	s.limit(0, 100_000/1e9)
+	s.chores()
+	require.Zero(t, mails())
+	s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
+	for range 3 {
+		s.chores()
+	}
+	require.EqualValues(t, 1, mails(), "once, to staff only")
+	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	require.NoError(t, err)
+	require.Len(t, h.Warnings, 1)
+	require.Contains(t, h.Warnings[0].Message, "The files in the folder disk take 0.0 GB")
+
+	entries, err := os.ReadDir(s.dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		require.NoError(t, os.RemoveAll(filepath.Join(s.dir, e.Name())))
+	}
+	s.limit(0, 100_000/1e9) // counts anew
+	s.chores()
+	s.chores()
+	require.Zero(t, s.number("SELECT count(*) FROM warnings"))
+	s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
+	s.chores()
+	require.EqualValues(t, 2, mails())
+}
+
+// TestLowDisk: staff gets one mail when little space is left.
+func TestLowDisk(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	s.settings(func(p *people.Settings) { p.LowDiskGB = 1e6 })
+	other := t.TempDir()
+	for range 3 {
+		require.NoError(t, s.Engine.DoChores(t.Context(), engine.Chores{DataDir: other, Node: "node1"}))
+	}
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'ADIT: little disk space of the folder disk'"))
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject LIKE '%data directory on node1'"))
+}
+
+// TestUnfinishedFiles: what nobody finished is removed from the folders of jobs when it is old; nothing else is touched.
+func TestUnfinishedFiles(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	old := time.Now().AddDate(0, 0, -3)
+	write := func(name string, at time.Time) {
+		path := filepath.Join(s.dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o700))
+		require.NoError(t, os.WriteFile(path, []byte("12345"), 0o600))
+		require.NoError(t, os.Chtimes(path, at, at))
+	}
+	write("adit_selective_transfer_1/p/s/1.2.3.dcm.part", old)
+	write("adit_selective_transfer_1/p/s/1.2.4.dcm.part", time.Now())
+	write("adit_selective_transfer_1/p/s/1.2.5.dcm", old)
+	write("somebody/1.2.6.dcm.part", old)
+	require.NoError(t, os.Symlink("/", filepath.Join(s.dir, "adit_root")))
+	s.chores()
+	n, bytes := s.files()
+	require.Equal(t, 4, n) // with the link
+	require.NoFileExists(t, filepath.Join(s.dir, "adit_selective_transfer_1/p/s/1.2.3.dcm.part"))
+	require.EqualValues(t, 15, s.used())
+	require.Greater(t, bytes, int64(15)-1)
+}
+
+// TestCleanUp: what the settings don't keep goes, all else stays; one node does it, once a day.
+func TestCleanUp(t *testing.T) {
+	study := ct(1, 3)
+	s := newSite(t, harness.Config{}, study)
+	s.settings(func(p *people.Settings) { p.KeepIdentifiers, p.KeepSessions = 30, 2 })
+	transfer := func(patient string) engine.Job {
+		return s.Wait(s.Create(engine.Transfer{
+			Source: "source", Destination: "disk", Studies: []engine.Study{{StudyInstanceUID: study.StudyInstanceUID, PatientID: patient}},
+			IdempotencyKey: "key",
+		}).ID)
+	}
+	long := transfer("PHANTOM-001")
+	s.exec("UPDATE jobs SET ended_at = now() - interval '40 days'; UPDATE tasks SET ended_at = now() - interval '40 days'")
+	s.exec("UPDATE task_log SET at = now() - interval '100 days'")
+	s.exec("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
+	fresh := transfer("PHANTOM-001")
+	require.NotEqual(t, long.ID, fresh.ID)
+	lines := s.number("SELECT count(*) FROM task_log WHERE at > now() - interval '1 day'")
+	s.exec(`INSERT INTO sessions (sha256, user_id, expires_at) SELECT sha256(n::text::bytea), (SELECT min(id) FROM users), now() - n * interval '1 day' FROM generate_series(0, 4) n`)
+	s.exec(`INSERT INTO outbox (recipient, subject, body, status, created_at, ended_at) VALUES
+		('a@example.org', 'old', '', 'sent', now() - interval '40 days', now() - interval '40 days'),
+		('a@example.org', 'young', '', 'sent', now(), now()),
+		('a@example.org', 'stuck', '', 'pending', now() - interval '5 days', NULL)`)
+
+	s.chores()
+	require.EqualValues(t, 5, s.number("SELECT count(*) FROM sessions"), "its time has not come")
+	s.exec("UPDATE chores SET next_at = now() WHERE name = 'clean-up'")
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			if err := s.Engine.DoChores(t.Context(), engine.Chores{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1, strings.Count(s.log.String(), "chore=clean-up"))
+
+	require.EqualValues(t, 2, s.number("SELECT count(*) FROM sessions"), "those that ended less than two days ago")
+	require.Equal(t, lines, s.number("SELECT count(*) FROM task_log"))
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM idempotency_keys"))
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'stuck' AND status = 'given_up' AND error LIKE '%--smtp-host'"))
+	require.Zero(t, s.number("SELECT count(*) FROM outbox WHERE subject = 'old'"))
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM tasks WHERE patient_id <> ''"))
+	require.Empty(t, s.Task(long.ID).PatientID)
+	require.Equal(t, "PHANTOM-001", s.Task(fresh.ID).PatientID)
+
+	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, h.Removed.ErasedJobs)
+	require.EqualValues(t, 3, h.Removed.Sessions)
+	require.True(t, h.Next.After(time.Now()) && h.Next.Before(time.Now().Add(25*time.Hour)))
+	require.Equal(t, "03:00", h.Next.UTC().Format("15:04"))
+
+	// Such a job can still be done again: the study is found without the patient's ID.
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, long.ID, engine.RestartJob))
+	require.Equal(t, engine.Success, s.Wait(long.ID).Status)
+}
+
+// TestStats: figures by day and node, which stay when a job is deleted after its day was summed up; everybody sees their own.
+func TestStats(t *testing.T) {
+	study := ct(1, 3)
+	s := newSite(t, harness.Config{}, study)
+	first := s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
+	s.exec("UPDATE jobs SET ended_at = now() - interval '5 days'; UPDATE tasks SET ended_at = now() - interval '5 days'")
+	s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
+	s.Wait(s.Transfer("source", "disk", "1.2.3").ID)
+	see := func(user people.User, days int) engine.Stats {
+		t.Helper()
+		out, err := s.Engine.Stats(t.Context(), user, days)
+		require.NoError(t, err)
+		require.Len(t, out.Days, days)
+		return out
+	}
+	check := func() {
+		t.Helper()
+		week := see(s.Admin, 7)
+		require.EqualValues(t, 3, week.Days[1].Images)
+		require.EqualValues(t, 1, week.Days[1].Tasks)
+		require.EqualValues(t, 3, week.Days[6].Images)
+		require.EqualValues(t, 2, week.Days[6].Tasks)
+		require.EqualValues(t, 1, week.Days[6].Failed)
+		require.Len(t, week.Nodes, 2)
+		require.Equal(t, "disk", week.Nodes[0].Name)
+		require.EqualValues(t, 6, week.Nodes[0].To.Images)
+		require.Zero(t, week.Nodes[0].From.Images)
+		require.EqualValues(t, 6, week.Nodes[1].From.Images)
+		require.Equal(t, week.Nodes[0].To.Bytes, week.Nodes[1].From.Bytes)
+	}
+	check()
+	require.Equal(t, map[string]int64{engine.Success: 2, engine.Failure: 1}, see(s.Admin, 1).Jobs)
+	require.EqualValues(t, 3, see(s.Admin, 1).Days[0].Images)
+	s.chores()
+	s.exec("UPDATE chores SET next_at = now() WHERE name = 'clean-up'")
+	s.chores()
+	check()
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, first.ID, engine.DeleteJob))
+	check()
+
+	other := people.User{ID: s.number("INSERT INTO users (username) VALUES ('other') RETURNING id")}
+	none := see(other, 7)
+	require.Empty(t, none.Jobs)
+	require.Empty(t, none.Nodes)
+	for _, days := range []int{0, 367} {
+		_, err := s.Engine.Stats(t.Context(), s.Admin, days)
+		var invalid *people.Invalid
+		require.ErrorAs(t, err, &invalid, fmt.Sprint(days))
+	}
+}
