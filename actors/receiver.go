@@ -64,6 +64,7 @@ type receiver struct {
 }
 
 func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
+	e.SetQuarantine(cfg.Quarantine)
 	return &receiver{
 		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}),
 		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{},
@@ -121,18 +122,18 @@ func (r *receiver) refresh(c actor.Context) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
 		defer cancel()
-		root.Send(self, serversRead{errors.Join(r.read(ctx), r.tidy())})
+		root.Send(self, serversRead{errors.Join(r.read(ctx), r.tidy(ctx))})
 	}()
 }
 
-// tidy lets the quarantine expire, now and then.
-func (r *receiver) tidy() (err error) {
+// tidy writes down what came without having been asked for, and lets the quarantine expire now and then.
+func (r *receiver) tidy(ctx context.Context) (err error) {
 	defer recovered(&err)
-	if r.cfg.Quarantine == nil || time.Since(r.tidied) < quarantineTidy {
-		return nil
+	if err := r.engine.FlushForeign(ctx); err != nil || time.Since(r.tidied) < quarantineTidy {
+		return err
 	}
 	r.tidied = time.Now()
-	return r.cfg.Quarantine.Expire(time.Now())
+	return r.engine.TidyQuarantine(ctx)
 }
 
 // read takes over who may call, and under which names we are called.
@@ -219,8 +220,15 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	return err
 }
 
-// end stops what the actor began, and returns when it has ended.
-func (r *receiver) end() { <-r.served }
+// end returns when what the actor began has ended, and is written down.
+func (r *receiver) end() {
+	<-r.served
+	ctx, cancel := context.WithTimeout(context.Background(), receiverGrace)
+	defer cancel()
+	if err := r.engine.FlushForeign(ctx); err != nil {
+		r.log.Warn("how many objects came without having been asked for can't be written down", "err", err)
+	}
+}
 
 func (r *receiver) plain(calledAE string) bool {
 	r.mu.RLock()
@@ -288,8 +296,8 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 	arrival := engine.NewArrival(in, a.Abort)
 	defer arrival.Close()
 	status, outcome := r.deliver(ctx, senders, arrival)
-	if outcome == foreign && r.cfg.Quarantine != nil {
-		outcome = r.quarantine(ctx, arrival)
+	if outcome == foreign && r.engine.TakeForeign(ctx, callerOf(senders[0], a), arrival) {
+		outcome = kept
 	}
 	r.objects.WithLabelValues(senders[0].Name, outcome).Inc()
 	if outcome == foreign || outcome == kept || outcome == failed {
@@ -310,16 +318,13 @@ func (r *receiver) report(ctx context.Context, a *dimse.ServerAssociation, repor
 	return r.engine.TakeReport(ctx, ids(r.sendersOf(&a.AssociationRequest)), report)
 }
 
-// quarantine keeps an object that nobody asked for, if it can.
-func (r *receiver) quarantine(ctx context.Context, a *engine.Arrival) string {
-	ok, err := r.cfg.Quarantine.Keep(a)
-	if err != nil {
-		r.log.WarnContext(ctx, "an object can't be kept in the quarantine", "err", err)
+// callerOf names for people who sent an object.
+func callerOf(s *engine.Sender, a *dimse.ServerAssociation) engine.Caller {
+	c := engine.Caller{Server: s.Name, CallingAE: a.CallingAE}
+	if addr, err := netip.ParseAddrPort(a.RemoteAddr.String()); err == nil {
+		c.Address = addr.Addr().Unmap().String()
 	}
-	if ok {
-		return kept
-	}
-	return foreign
+	return c
 }
 
 // deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.

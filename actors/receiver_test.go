@@ -4,8 +4,10 @@ package actors_test
 
 import (
 	"crypto/tls"
+	"encoding/hex"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -166,12 +169,109 @@ func TestSupersededToken(t *testing.T) {
 	require.Len(t, uids, 20)
 }
 
-// TestQuarantine: an object that nobody asked for is refused, and kept where that is wanted.
+// TestQuarantine: an object that nobody asked for is refused; staff see who sent what from where. Where that is wanted it is kept, shown, sent on
+// and deleted.
 func TestQuarantine(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "quarantine")
-	q, err := engine.OpenQuarantine(dir, time.Hour, 1<<20)
+	q, err := engine.OpenQuarantine(dir, time.Hour, 16<<20)
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Quarantine: q}})
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
+	archive, err := pacs.Start(pacs.Config{AETitle: "ARCHIVE"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = archive.Close() })
+	n.AddServer("archive", "ARCHIVE", archive.Addr(), nil)
+	study := phantom.DemoStudies()[0]
+	ctx := t.Context()
+	for _, in := range study.Instances()[:3] {
+		a, err := dimse.Dial(ctx, dimse.Config{
+			Addr: n.ReceiverAddr, CallingAE: "PACS", CalledAE: "ADIT",
+			Contexts: []dimse.Context{{AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}}},
+		})
+		require.NoError(t, err)
+		data := in.Open()
+		rsp, err := a.Store(ctx, dimse.StoreRequest{
+			SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
+		}, data)
+		require.NoError(t, errors.Join(err, data.Close(), a.Release(ctx)))
+		require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
+	}
+	files := func() int {
+		t.Helper()
+		list, err := filepath.Glob(filepath.Join(dir, "*.dcm"))
+		require.NoError(t, err)
+		return len(list)
+	}
+	require.Equal(t, 3, files())
+
+	require.NoError(t, n.Engine.FlushForeign(ctx))
+	counts, err := n.Engine.ForeignCounts(ctx, n.Admin, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, counts, 1)
+	require.Equal(t, []any{"pacs", "PACS", "127.0.0.1", study.Instances()[0].SOPClassUID, int64(3), int64(3)},
+		[]any{counts[0].Server, counts[0].CallingAe, counts[0].Address, counts[0].SopClassUid, counts[0].Objects, counts[0].Quarantined})
+	require.WithinDuration(t, time.Now(), counts[0].LastAt, time.Minute)
+
+	list, err := n.Engine.Quarantined(ctx, n.Admin, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, list, 3)
+	require.True(t, list[0].Here)
+	require.Empty(t, list[0].PatientID, "a list names no patients")
+	require.Equal(t, "127.0.0.1", list[0].Address)
+	shown, err := n.Engine.QuarantinedObject(ctx, n.Admin, list[0].ID)
+	require.NoError(t, err)
+	require.Equal(t, []string{study.Spec.Patient.ID, study.StudyInstanceUID, study.Instances()[2].SOPInstanceUID}, []string{shown.PatientID, shown.StudyInstanceUID, shown.SopInstanceUid})
+
+	require.NoError(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"))
+	require.Equal(t, []string{study.Instances()[2].SOPInstanceUID}, pacs.UIDs(archive.Recorder().Log().Stores))
+	sum := study.Instances()[2].SHA256()
+	require.Equal(t, hex.EncodeToString(sum[:]), archive.Recorder().Log().Stores[0].SHA256, "as it came")
+	require.ErrorIs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"), engine.ErrNotFound)
+	archive.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{Status: 0xA700}})
+	var conflict *engine.Conflict
+	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "archive"), &conflict)
+	require.Equal(t, 2, files(), "it stays when nobody takes it")
+	var invalid *engine.Invalid
+	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "nobody"), &invalid)
+
+	require.NoError(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[1].ID))
+	require.Equal(t, 1, files())
+	require.ErrorIs(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[1].ID), engine.ErrNotFound)
+
+	// Staff without the right see the senders only.
+	_, err = n.Pool.Exec(ctx, "WITH u AS (UPDATE users SET is_superuser = false) DELETE FROM group_permissions WHERE permission = 'quarantine'")
+	require.NoError(t, err)
+	var denied *people.Denied
+	_, err = n.Engine.Quarantined(ctx, n.Admin, 0, 10)
+	require.ErrorAs(t, err, &denied)
+	_, err = n.Engine.QuarantinedObject(ctx, n.Admin, list[2].ID)
+	require.ErrorAs(t, err, &denied)
+	require.ErrorAs(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[2].ID), &denied)
+	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[2].ID, "archive"), &denied)
+	_, err = n.Engine.ForeignCounts(ctx, n.Admin, 0, 10)
+	require.NoError(t, err)
+
+	// What has expired goes, with its row; a file without a row goes as well.
+	old := time.Now().Add(-2 * time.Hour)
+	paths, err := filepath.Glob(filepath.Join(dir, "*.dcm"))
+	require.NoError(t, err)
+	require.NoError(t, os.Chtimes(paths[0], old, old))
+	stray := filepath.Join(dir, "7f1f4b5e-0000-4000-8000-000000000000.dcm")
+	require.NoError(t, os.WriteFile(stray, []byte("x"), 0o600))
+	recent := time.Now().Add(-10 * time.Minute)
+	require.NoError(t, os.Chtimes(stray, recent, recent))
+	_, err = n.Pool.Exec(ctx, "UPDATE quarantine SET arrived_at = $1", old)
+	require.NoError(t, err)
+	require.NoError(t, n.Engine.TidyQuarantine(ctx))
+	require.Zero(t, files())
+	var rows int
+	require.NoError(t, n.Pool.QueryRow(ctx, "SELECT count(*) FROM quarantine").Scan(&rows))
+	require.Zero(t, rows)
+}
+
+// TestForeignWithoutQuarantine: who sends what nobody asked for is counted, and nothing is kept.
+func TestForeignWithoutQuarantine(t *testing.T) {
+	n := harness.New(t, harness.Config{})
 	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
 	in := phantom.DemoStudies()[0].Instances()[0]
 	a, err := dimse.Dial(t.Context(), dimse.Config{
@@ -179,13 +279,19 @@ func TestQuarantine(t *testing.T) {
 		Contexts: []dimse.Context{{AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}}},
 	})
 	require.NoError(t, err)
-	data := in.Open()
-	rsp, err := a.Store(t.Context(), dimse.StoreRequest{
-		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
-	}, data)
-	require.NoError(t, errors.Join(err, data.Close(), a.Release(t.Context())))
-	require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
-	files, err := filepath.Glob(filepath.Join(dir, "*.dcm"))
+	for range 2 {
+		data := in.Open()
+		rsp, err := a.Store(t.Context(), dimse.StoreRequest{
+			SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
+		}, data)
+		require.NoError(t, errors.Join(err, data.Close()))
+		require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
+		require.NoError(t, n.Engine.FlushForeign(t.Context()))
+	}
+	require.NoError(t, a.Release(t.Context()))
+	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
 	require.NoError(t, err)
-	require.Len(t, files, 1)
+	require.Len(t, counts, 1)
+	require.EqualValues(t, 2, counts[0].Objects)
+	require.Zero(t, counts[0].Quarantined)
 }

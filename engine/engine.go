@@ -89,18 +89,20 @@ type Signals interface {
 
 // Engine does what one process does about transfers. It is safe for concurrent use.
 type Engine struct {
-	pool    *pgxpool.Pool
-	q       *db.Queries
-	people  *people.Service
-	door    *pacs.Door
-	credit  *credit
-	metrics *metrics
-	log     *slog.Logger
-	cfg     Config
-	signals Signals
-	inbox   Inbox
-	paces   *paces
-	reports *reports
+	pool       *pgxpool.Pool
+	q          *db.Queries
+	people     *people.Service
+	door       *pacs.Door
+	credit     *credit
+	metrics    *metrics
+	log        *slog.Logger
+	cfg        Config
+	signals    Signals
+	inbox      Inbox
+	paces      *paces
+	reports    *reports
+	foreign    *foreign
+	quarantine *Quarantine // nil: there is none
 }
 
 // New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
@@ -108,7 +110,7 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(),
+		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(),
 	}
 	door.SetRefresh(e.RefreshSchedules)
 	return e

@@ -17,9 +17,10 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// Quarantine keeps objects that nobody asked for, as DICOM files (PS3.10) that only the user who runs ADIT can read, until they expire.
+// Quarantine is the folder of objects that nobody asked for: DICOM files (PS3.10) that only the user who runs ADIT can read, until they expire.
 // Their senders were told that they were refused. It is safe for concurrent use.
 type Quarantine struct {
+	id   uuid.UUID
 	dir  string
 	keep time.Duration
 	max  int64 // bytes of all files
@@ -41,8 +42,25 @@ func OpenQuarantine(dir string, keep time.Duration, maxBytes int64) (*Quarantine
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the quarantine can't be made: %w", err)
 	}
-	q := &Quarantine{dir: dir, keep: keep, max: maxBytes}
+	id, err := folderID(filepath.Join(dir, "id"))
+	if err != nil {
+		return nil, fmt.Errorf("the quarantine can't be used: %w", err)
+	}
+	q := &Quarantine{id: id, dir: dir, keep: keep, max: maxBytes}
 	return q, q.Expire(time.Now())
+}
+
+// folderID gives what the folder is known by in the database. It is made at the first use.
+func folderID(path string) (uuid.UUID, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		id := uuid.New()
+		return id, os.WriteFile(path, []byte(id.String()+"\n"), 0o600)
+	}
+	if err != nil {
+		return uuid.Nil, err
+	}
+	return uuid.Parse(strings.TrimSpace(string(text)))
 }
 
 // Expire removes what is old, what was left unfinished by a crash included, and counts what stays.
@@ -74,16 +92,17 @@ func (q *Quarantine) Expire(now time.Time) error {
 	return failed
 }
 
-// Keep writes an object down. kept is false if there is no room, or its header can't be read.
-func (q *Quarantine) Keep(a *Arrival) (kept bool, err error) {
+// Keep writes an object down, and gives the name of its file and its bytes. kept is false if there is no room, or its header can't be read.
+func (q *Quarantine) Keep(a *Arrival) (file uuid.UUID, bytes int64, kept bool, err error) {
 	obj, err := a.open()
 	if err != nil {
-		return false, nil //nolint:nilerr // it isn't DICOM enough for a file
+		return uuid.Nil, 0, false, nil //nolint:nilerr // it isn't DICOM enough for a file
 	}
-	name := filepath.Join(q.dir, uuid.NewString())
+	file = uuid.New()
+	name := filepath.Join(q.dir, file.String())
 	f, err := os.OpenFile(name+unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return false, fmt.Errorf("the quarantine can't be used: %w", err)
+		return uuid.Nil, 0, false, fmt.Errorf("the quarantine can't be used: %w", err)
 	}
 	w := &rationed{q: q, w: f}
 	meta := stream.FileMeta{MediaStorageSOPClassUID: a.SOPClassUID, MediaStorageSOPInstanceUID: a.SOPInstanceUID, TransferSyntaxUID: a.TransferSyntaxUID}
@@ -95,14 +114,51 @@ func (q *Quarantine) Keep(a *Arrival) (kept bool, err error) {
 		err = os.Rename(name+unfinished, name+quarantined)
 	}
 	if err == nil {
-		return true, nil
+		return file, w.n, true, nil
 	}
 	q.give(w.n)
 	err = errors.Join(err, os.Remove(name+unfinished))
 	if errors.Is(err, errFull) {
-		return false, nil
+		return uuid.Nil, 0, false, nil
 	}
-	return false, err
+	return uuid.Nil, 0, false, err
+}
+
+func (q *Quarantine) path(file uuid.UUID) string {
+	return filepath.Join(q.dir, file.String()+quarantined)
+}
+
+// remove deletes a file. One that is gone already is no error.
+func (q *Quarantine) remove(file uuid.UUID) error {
+	info, err := os.Stat(q.path(file))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = os.Remove(q.path(file))
+	}
+	if err != nil {
+		return fmt.Errorf("a file of the quarantine can't be removed: %w", err)
+	}
+	q.give(info.Size())
+	return nil
+}
+
+// files gives those that are whole and older than an instant.
+func (q *Quarantine) files(before time.Time) (list []uuid.UUID, err error) {
+	entries, err := os.ReadDir(q.dir)
+	if err != nil {
+		return nil, fmt.Errorf("the quarantine can't be read: %w", err)
+	}
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Name(), quarantined)
+		file, err := uuid.Parse(name)
+		info, gone := e.Info()
+		if ok && err == nil && gone == nil && info.ModTime().Before(before) {
+			list = append(list, file)
+		}
+	}
+	return list, nil
 }
 
 func (q *Quarantine) take(n int64) bool {

@@ -43,13 +43,13 @@ func TestQuarantine(t *testing.T) {
 	require.NoError(t, err)
 	files := func() []string {
 		t.Helper()
-		list, err := filepath.Glob(filepath.Join(dir, "*"))
+		list, err := filepath.Glob(filepath.Join(dir, "*-*"))
 		require.NoError(t, err)
 		return list
 	}
 
 	damaged, _ := arrivalOf(t, in, in.Size()-100)
-	kept, err := q.Keep(damaged)
+	_, _, kept, err := q.Keep(damaged)
 	require.Error(t, err)
 	require.False(t, kept)
 	require.Empty(t, files(), "nothing is left of what did not come whole")
@@ -57,7 +57,7 @@ func TestQuarantine(t *testing.T) {
 	a, data := arrivalOf(t, in, 0)
 	_, _, ok := a.UIDs()
 	require.True(t, ok, "its header was read before")
-	kept, err = q.Keep(a)
+	_, _, kept, err = q.Keep(a)
 	a.Close()
 	require.NoError(t, err)
 	require.True(t, kept)
@@ -76,7 +76,7 @@ func TestQuarantine(t *testing.T) {
 	require.True(t, bytes.Equal(data, got))
 
 	second, _ := arrivalOf(t, in, 0)
-	kept, err = q.Keep(second)
+	_, _, kept, err = q.Keep(second)
 	require.NoError(t, err)
 	require.False(t, kept, "it is full")
 	require.Len(t, files(), 1)
@@ -86,7 +86,7 @@ func TestQuarantine(t *testing.T) {
 	require.NoError(t, q.Expire(time.Now().Add(61*time.Minute)))
 	require.Empty(t, files())
 	third, _ := arrivalOf(t, in, 0)
-	kept, err = q.Keep(third)
+	_, _, kept, err = q.Keep(third)
 	require.NoError(t, err)
 	require.True(t, kept, "there is room again")
 	third.Close()

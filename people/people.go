@@ -35,12 +35,13 @@ const (
 	TransferUnpseudonymized = "transfer_unpseudonymized"
 	Tokens                  = "tokens"
 	TokensWithoutExpiry     = "tokens_without_expiry"
-	Linkage                 = "linkage" // see and fill the tables that tell who is behind a pseudonym
+	Linkage                 = "linkage"    // see and fill the tables that tell who is behind a pseudonym
+	Quarantine              = "quarantine" // see, release and delete objects that nobody had asked for
 )
 
 var allPermissions = []string{
 	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer, Upload, DirectDownload, DICOMwebQuery,
-	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage,
+	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage, Quarantine,
 }
 
 // AllPermissions are what a group can be given.

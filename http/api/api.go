@@ -86,6 +86,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerJobs()
 		a.registerTasks()
 		a.registerSchedule()
+		a.registerQuarantine()
 		a.registerDeidentification()
 		a.registerProjects()
 		a.registerLinkage()
