@@ -36,23 +36,28 @@ Exit codes: 0 Success, 1 Failure, 2 wrong usage, 3 Warning, 4 Canceled.`
 
 // commands is the table of commands.
 type commands struct {
-	Serve      serveCmd      `cmd:"" help:"Run the server."`
-	Node       nodeCmd       `cmd:"" help:"DICOM nodes: the servers and folders that transfers come from and go to."`
-	Search     searchCmd     `cmd:"" help:"Ask a server for studies."`
-	Transfer   transferCmd   `cmd:"" help:"Move studies from a server to a server or folder."`
-	Job        jobCmd        `cmd:"" help:"Jobs and their tasks."`
-	Schedule   scheduleCmd   `cmd:"" help:"When a server may be used, and by how many associations."`
-	Quarantine quarantineCmd `cmd:"" help:"Objects that servers sent without having been asked."`
-	Project    projectCmd    `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
-	Profile    profileCmd    `cmd:"" help:"De-identification profiles."`
-	Audit      auditCmd      `cmd:"" help:"The audit log: who did what, and whether the log is whole."`
-	Deid       deidCmd       `cmd:"" help:"De-identify DICOM files."`
-	Echo       echoCmd       `cmd:"" help:"Ask a DICOM server for a sign of life (C-ECHO)." group:"dimse"`
-	Find       findCmd       `cmd:"" help:"Query a DICOM server (C-FIND)." group:"dimse"`
-	Get        getCmd        `cmd:"" help:"Retrieve from a DICOM server (C-GET)." group:"dimse"`
-	Store      storeCmd      `cmd:"" help:"Send files to a DICOM server (C-STORE)." group:"dimse"`
-	Version    versionCmd    `cmd:"" help:"Show the version."`
-	Licenses   licensesCmd   `cmd:"" help:"Show the licences of ADIT and of all that is linked into it."`
+	Serve        serveCmd        `cmd:"" help:"Run the server."`
+	Node         nodeCmd         `cmd:"" help:"DICOM nodes: the servers and folders that transfers come from and go to."`
+	Search       searchCmd       `cmd:"" help:"Ask a server for studies."`
+	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
+	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
+	Schedule     scheduleCmd     `cmd:"" help:"When a server may be used, and by how many associations."`
+	Quarantine   quarantineCmd   `cmd:"" help:"Objects that servers sent without having been asked."`
+	Project      projectCmd      `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
+	Profile      profileCmd      `cmd:"" help:"De-identification profiles."`
+	Audit        auditCmd        `cmd:"" help:"The audit log: who did what, and whether the log is whole."`
+	Settings     settingsCmd     `cmd:"" help:"Settings of the site: maintenance, locked sections, how long things are kept."`
+	Announcement announcementCmd `cmd:"" help:"What everybody who is logged in is shown."`
+	Mail         mailCmd         `cmd:"" help:"Mails: to everybody, and what became of those that were sent."`
+	Stats        statsCmd        `cmd:"" help:"Figures of jobs: one's own, of all jobs for staff."`
+	Housekeeping houseKeepingCmd `cmd:"" help:"Warnings about disks and folders, and the daily clean-up."`
+	Deid         deidCmd         `cmd:"" help:"De-identify DICOM files."`
+	Echo         echoCmd         `cmd:"" help:"Ask a DICOM server for a sign of life (C-ECHO)." group:"dimse"`
+	Find         findCmd         `cmd:"" help:"Query a DICOM server (C-FIND)." group:"dimse"`
+	Get          getCmd          `cmd:"" help:"Retrieve from a DICOM server (C-GET)." group:"dimse"`
+	Store        storeCmd        `cmd:"" help:"Send files to a DICOM server (C-STORE)." group:"dimse"`
+	Version      versionCmd      `cmd:"" help:"Show the version."`
+	Licenses     licensesCmd     `cmd:"" help:"Show the licences of ADIT and of all that is linked into it."`
 }
 
 // streams are where a command writes.

@@ -19,6 +19,7 @@ import (
 type nodeCmd struct {
 	Add      nodeAddCmd      `cmd:"" help:"Add a server or folder."`
 	Set      nodeSetCmd      `cmd:"" help:"Change settings of a server."`
+	Limit    nodeLimitCmd    `cmd:"" help:"Change how much a folder may hold, and when staff is warned."`
 	List     nodeListCmd     `cmd:"" help:"List servers and folders."`
 	Check    nodeCheckCmd    `cmd:"" help:"Try whether a server answers and offers its services, or a folder is writable."`
 	Pause    nodePauseCmd    `cmd:"" help:"Keep jobs away from a server: what runs there stops at the next instance and goes on later."`
@@ -391,8 +392,10 @@ func supportsWords(s client.Supports) string {
 
 type nodeAddFolderCmd struct {
 	remote
-	Name string `arg:"" help:"How it is called in ADIT."`
-	Path string `required:"" type:"path" placeholder:"DIR" help:"The folder; it must be there and writable for the server."`
+	Name    string  `arg:"" help:"How it is called in ADIT."`
+	Path    string  `required:"" type:"path" placeholder:"DIR" help:"The folder; it must be there and writable for the server."`
+	QuotaGB float64 `name:"quota-gb" placeholder:"GB" help:"Beyond it transfers to the folder fail."`
+	WarnGB  float64 `name:"warn-gb" placeholder:"GB" help:"When it is reached staff gets a mail."`
 }
 
 // Run adds the folder.
@@ -401,7 +404,9 @@ func (c *nodeAddFolderCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	if _, err := cl.AddFolder(ctx, client.FolderSettings{Name: c.Name, Path: c.Path}); err != nil {
+	if _, err := cl.AddFolder(ctx, client.FolderSettings{
+		Name: c.Name, Path: c.Path, FolderLimits: client.FolderLimits{QuotaGB: c.QuotaGB, WarnGB: c.WarnGB},
+	}); err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "DICOM Folder %s was added.\n", c.Name)
