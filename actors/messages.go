@@ -27,7 +27,7 @@ type (
 		node    uuid.UUID
 		sent    time.Time
 		held    []engine.HeldTask
-		revoked []engine.HeldTask // of those, the ones whose owner may not go on
+		revoked map[engine.Held]*engine.RevokedError // of those, the ones whose owner may not go on
 		err     error
 		watch   error
 	}

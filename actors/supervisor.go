@@ -167,12 +167,9 @@ func (s *supervisor) beat(c actor.Context) {
 		if b.held, b.err = heart.Beat(ctx, id); b.err != nil {
 			return b
 		}
-		for _, t := range b.held {
-			if e.Revoked(ctx, t) {
-				b.revoked = append(b.revoked, t)
-			}
-		}
-		b.watch = errors.Join(e.PushProgress(ctx, progress), e.Watch(ctx, id, seen, lease))
+		var revoked error
+		b.revoked, revoked = e.Revoked(ctx, b.held)
+		b.watch = errors.Join(revoked, e.PushProgress(ctx, progress), e.Watch(ctx, id, seen, lease))
 		return b
 	})
 }
@@ -213,10 +210,10 @@ func (s *supervisor) reconcile(c actor.Context, m beaten) {
 			c.Send(t.pid, cancelTask{engine.ErrCanceled})
 		}
 	}
-	for _, row := range m.revoked {
-		if t := s.running[row.Held]; t != nil {
-			s.log.Warn("a running task is stopped: its owner lost the right to it", "task", row.TaskID)
-			c.Send(t.pid, cancelTask{engine.ErrCanceled})
+	for held, why := range m.revoked {
+		if t := s.running[held]; t != nil {
+			s.log.Warn("a running task is stopped", "task", held.TaskID, "reason", why)
+			c.Send(t.pid, cancelTask{why})
 		}
 	}
 	for held, t := range s.running {

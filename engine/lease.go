@@ -297,13 +297,39 @@ func (e *Engine) Deregister(ctx context.Context, node uuid.UUID) error {
 	})
 }
 
-// Revoked tells whether a running task's owner lost the right to what it does: a right lost is a cancel. While the database
-// can't say, nothing is lost.
-func (e *Engine) Revoked(ctx context.Context, t HeldTask) bool {
-	var denied *people.Denied
-	a := transferAction(t.Source, t.Destination, !t.Pseudonymized, false)
-	a.Project = t.Project
-	return errors.As(e.people.Check(ctx, t.Owner, a), &denied)
+// RevokedError tells why a running task is stopped: its owner lost the right to what it does. It is an ErrCanceled.
+type RevokedError struct {
+	Reason string
+}
+
+func (e *RevokedError) Error() string { return "the owner of this job may not go on with it: " + e.Reason }
+
+// Is makes it an ErrCanceled.
+func (e *RevokedError) Is(target error) bool { return target == ErrCanceled }
+
+// Revoked finds, by one query, those of a node's running tasks whose owners lost the right to what they do: a right lost is a cancel. While
+// the database can't say, nothing is lost.
+func (e *Engine) Revoked(ctx context.Context, running []HeldTask) (map[Held]*RevokedError, error) {
+	if len(running) == 0 {
+		return nil, nil
+	}
+	deeds := make([]people.Deed, len(running))
+	for i, t := range running {
+		a := transferAction(t.Source, t.Destination, !t.Pseudonymized, false)
+		a.Project = t.Project
+		deeds[i] = people.Deed{UserID: t.Owner, Action: a}
+	}
+	denied, err := e.people.CheckAll(ctx, deeds)
+	if err != nil {
+		return nil, err
+	}
+	revoked := map[Held]*RevokedError{}
+	for i, d := range denied {
+		if d != nil {
+			revoked[running[i].Held] = &RevokedError{d.Reason}
+		}
+	}
+	return revoked, nil
 }
 
 // PushProgress writes how far running tasks are, for people who look at them.

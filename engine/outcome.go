@@ -39,7 +39,10 @@ func (r *run) outcome(err error) Outcome {
 	case errors.Is(err, ErrFenced):
 		o.Status = Pending // nobody will write it down
 	case errors.Is(err, ErrCanceled):
-		o.Status, o.Message = Canceled, "Canceled while it ran; "+r.tally()
+		o.Status, o.Message = Canceled, "Canceled while it ran; "+r.tally()+"."
+		if revoked, ok := errors.AsType[*RevokedError](err); ok {
+			o.Message += " " + sentence(revoked)
+		}
 	case errors.Is(err, ErrParked):
 		o.Status, o.WaitingReason = Pending, "stopped to go on later"
 	case r.verification != nil:

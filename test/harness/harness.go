@@ -31,6 +31,7 @@ const Deadline = time.Minute
 // Node is a running node with its first user.
 type Node struct {
 	Engine *engine.Engine
+	People *people.Service
 	Pool   *pgxpool.Pool
 	Admin  people.User
 	URL    string // of the database
@@ -81,8 +82,8 @@ func New(t testing.TB, cfg Config) *Node {
 	if cfg.Lease == 0 {
 		cfg.Lease = 2 * time.Second
 	}
-	n := &Node{t: t, ReceiverAddr: "127.0.0.1:0", Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
 	who := people.New(pool, people.NewKey())
+	n := &Node{t: t, ReceiverAddr: "127.0.0.1:0", People: who, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
 	var token string
 	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
 	n.Admin, err = who.UserOfToken(ctx, token)
