@@ -291,6 +291,9 @@ func (s *server) startPeople(ctx context.Context) error {
 		return err
 	}
 	s.people = people.New(s.pool, key)
+	if s.outside.public != nil {
+		s.people.SetPublicURL(s.outside.public.String())
+	}
 	if err := s.people.CheckKey(ctx); err != nil {
 		return err
 	}

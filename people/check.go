@@ -59,8 +59,8 @@ func (s *Service) CheckAll(ctx context.Context, deeds []Deed) ([]*Denied, error)
 		return nil, err
 	}
 	out := make([]*Denied, len(deeds))
-	for i, row := range rows {
-		if reason := missing(deeds[i].Action, row); reason != "" {
+	for i, d := range deeds {
+		if reason := missing(d.Action, rows[i]); reason != "" {
 			out[i] = &Denied{Reason: reason}
 		}
 	}

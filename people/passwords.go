@@ -130,30 +130,30 @@ func parseHash(text string) (c cost, salt, sum []byte, err error) {
 }
 
 // checkPassword says why a password can't be used by somebody of these names.
-func checkPassword(field, password string, names ...string) error {
+func checkPassword(password string, names ...string) error {
 	lower := strings.ToLower(norm.NFC.String(password))
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl):
-		return &Invalid{Field: field, Reason: "a password must not hold control characters"}
+		return &Invalid{Field: "password", Reason: "a password must not hold control characters"}
 	case utf8.RuneCountInString(lower) < minPassword:
-		return &Invalid{Field: field, Reason: fmt.Sprintf("a password has at least %d characters; several words in a row are easy to remember", minPassword)}
+		return &Invalid{Field: "password", Reason: fmt.Sprintf("a password has at least %d characters; several words in a row are easy to remember", minPassword)}
 	case len(password) > maxPassword:
-		return &Invalid{Field: field, Reason: fmt.Sprintf("a password has at most %d bytes", maxPassword)}
+		return &Invalid{Field: "password", Reason: fmt.Sprintf("a password has at most %d bytes", maxPassword)}
 	}
 	distinct := map[rune]bool{}
 	for _, r := range lower {
 		distinct[r] = true
 	}
 	if len(distinct) < minDistinct {
-		return &Invalid{Field: field, Reason: fmt.Sprintf("it has only %d different characters, and would be guessed; choose another one", len(distinct))}
+		return &Invalid{Field: "password", Reason: fmt.Sprintf("it has only %d different characters, and would be guessed; choose another one", len(distinct))}
 	}
 	if slices.Contains(commonPasswords, lower) {
-		return &Invalid{Field: field, Reason: "it is one of the most common passwords, which are tried first; choose another one"}
+		return &Invalid{Field: "password", Reason: "it is one of the most common passwords, which are tried first; choose another one"}
 	}
 	for _, name := range names {
 		name = strings.ToLower(norm.NFC.String(name))
 		if name == lower || utf8.RuneCountInString(name) >= nameMatters && strings.Contains(lower, name) {
-			return &Invalid{Field: field, Reason: "it holds your username or mail address, which are tried first; choose another one"}
+			return &Invalid{Field: "password", Reason: "it holds your username or mail address, which are tried first; choose another one"}
 		}
 	}
 	return nil

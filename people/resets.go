@@ -19,7 +19,7 @@ const (
 	inviteLife = 7 * 24 * time.Hour
 
 	// askedFor is how long it takes to ask for a new password, whether there is such an account or not.
-	askedFor = 250 * time.Millisecond
+	askedFor = 100 * time.Millisecond
 )
 
 // RequestReset sends a mail with a link for a new password to whoever has this username or mail address, active, with a mail address. Who
@@ -107,7 +107,7 @@ func (s *Service) Reset(ctx context.Context, text, password, peer string) error 
 	if err != nil {
 		return err
 	}
-	if err := checkPassword("password", password, u.Username, u.Mail); err != nil {
+	if err := checkPassword(password, u.Username, u.Mail); err != nil {
 		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
 	}
 	hashed, err := s.hasher.hash(ctx, password)

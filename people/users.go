@@ -172,7 +172,7 @@ func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string,
 	if n.Password == "" {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	if err := checkPassword("password", n.Password, n.Username, n.Mail); err != nil {
+	if err := checkPassword(n.Password, n.Username, n.Mail); err != nil {
 		return nil, err
 	}
 	h, err := s.hasher.hash(ctx, n.Password)
@@ -403,7 +403,7 @@ func (s *Service) SetPassword(ctx context.Context, user User, username, password
 	if err := mayTouch(user, u); err != nil {
 		return err
 	}
-	if err := checkPassword("password", password, u.Username, u.Mail); err != nil {
+	if err := checkPassword(password, u.Username, u.Mail); err != nil {
 		return err
 	}
 	hash, err := s.hasher.hash(ctx, password)
@@ -460,7 +460,7 @@ func (s *Service) ChangePassword(ctx context.Context, user User, session *Sessio
 	if !ok {
 		return &Invalid{Field: "current", Reason: "this is not your password"}
 	}
-	if err := checkPassword("password", password, u.Username, u.Mail); err != nil {
+	if err := checkPassword(password, u.Username, u.Mail); err != nil {
 		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
 	}
 	hash, err := s.hasher.hash(ctx, password)
