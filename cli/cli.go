@@ -43,6 +43,9 @@ type commands struct {
 	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
 	Schedule     scheduleCmd     `cmd:"" help:"When a server may be used, and by how many associations."`
 	Quarantine   quarantineCmd   `cmd:"" help:"Objects that servers sent without having been asked."`
+	User         userCmd         `cmd:"" help:"Users, and those who ask to be one."`
+	Group        groupCmd        `cmd:"" help:"Groups: their members, permissions, and access to DICOM nodes."`
+	Token        tokenCmd        `cmd:"" help:"API tokens."`
 	Project      projectCmd      `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
 	Profile      profileCmd      `cmd:"" help:"De-identification profiles."`
 	Audit        auditCmd        `cmd:"" help:"The audit log: who did what, and whether the log is whole."`
