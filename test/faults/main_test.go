@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 // program is bin/adit as users have it: without the race detector, so that its memory is what it is in production.
@@ -18,6 +20,7 @@ var program string
 
 func TestMain(m *testing.M) {
 	alone()
+	testpeer.Isolate()
 	os.Exit(run(m))
 }
 
