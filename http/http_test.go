@@ -15,6 +15,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -236,6 +237,9 @@ func TestDocument(t *testing.T) {
 			require.NotEmpty(t, op.Summary, op.ID)
 			require.False(t, ids[op.ID], "%s is there twice", op.ID)
 			ids[op.ID] = true
+			if slices.Contains([]string{"begin-session", "request-password", "reset-password", "register"}, op.ID) {
+				continue // open to who is not known yet
+			}
 			require.Contains(t, op.Responses, "401", op.ID)
 
 			filled := strings.NewReplacer("{id}", "1", "{name}", "x").Replace(path)

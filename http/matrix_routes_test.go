@@ -19,6 +19,41 @@ var routes = []row{
 	{route: "GET /api/v1/openapi.json", want: every(200), open: 200},
 
 	{route: "GET /api/v1/me", want: every(200)},
+	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
+	{route: "PUT /api/v1/me/password", want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret"}`},
+
+	{route: "POST /api/v1/session", want: every(200), open: 200, on: newUser, body: `{"username":"{1}","password":"` + password + `"}`},
+	{route: "GET /api/v1/session", want: every(200)},
+	{route: "DELETE /api/v1/session", want: every(409)}, // who uses a token has none
+	{route: "POST /api/v1/password-resets", want: every(202), open: 202, on: newUser, body: `{"account":"{1}"}`},
+	{route: "POST /api/v1/password-resets:use", want: every(204), open: 204, on: newReset, body: `{"code":"{1}","password":"another long secret"}`},
+
+	{route: "GET /api/v1/tokens", want: every(200)},
+	{route: "POST /api/v1/tokens", want: every(201), body: `{"lifetime":"24h"}`},
+	{route: "DELETE /api/v1/tokens/{id}", want: owned(204), on: newToken},
+
+	{route: "GET /api/v1/users", want: ofStaff(200)},
+	{route: "POST /api/v1/users", want: ofStaff(201), body: `{"username":"made{n}"}`},
+	{route: "GET /api/v1/users/{username}", want: ofStaff(200), on: newUser},
+	{route: "PATCH /api/v1/users/{username}", want: ofStaff(200), on: newUser, body: `{"is_active":false}`},
+	{route: "DELETE /api/v1/users/{username}", want: ofStaff(204), on: newUser},
+	{route: "PUT /api/v1/users/{username}/password", want: ofStaff(204), on: newUser, body: `{"password":"another long secret"}`},
+
+	{route: "GET /api/v1/groups", want: ofStaff(200)},
+	{route: "POST /api/v1/groups", want: ofStaff(201), body: `{"name":"made{n}"}`},
+	{route: "GET /api/v1/groups/{group}", want: ofStaff(200), on: newGroup},
+	{route: "PATCH /api/v1/groups/{group}", want: ofStaff(200), on: newGroup, body: `{"permissions":["explorer"]}`},
+	{route: "DELETE /api/v1/groups/{group}", want: ofStaff(204), on: newGroup},
+	{route: "GET /api/v1/groups/{group}/members", want: ofStaff(200), on: newGroup},
+	{route: "PUT /api/v1/groups/{group}/members/{username}", want: ofStaff(204), on: newMember},
+	{route: "DELETE /api/v1/groups/{group}/members/{username}", want: ofStaff(204), on: newMember},
+	{route: "GET /api/v1/access", want: ofStaff(200)},
+	{route: "PUT /api/v1/access", want: ofStaff(200), on: newGroup, body: `{"group":"{1}","node":"SRC","source":true,"destination":false}`},
+
+	{route: "POST /api/v1/registrations", want: every(202), open: 202, body: `{"username":"wish{n}","mail":"wish{n}@example.org"}`},
+	{route: "GET /api/v1/registrations", want: ofStaff(200)},
+	{route: "POST /api/v1/registrations/{id}:approve", want: ofStaff(200), on: newRegistration, body: `{}`},
+	{route: "POST /api/v1/registrations/{id}:refuse", want: ofStaff(204), on: newRegistration, body: `{}`},
 
 	{route: "GET /api/v1/nodes", want: every(200)},
 	{route: "GET /api/v1/nodes/{name}", want: every(200), on: named("SRC")},

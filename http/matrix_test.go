@@ -102,7 +102,7 @@ func newMatrix(t *testing.T) *matrix {
 	m.src, m.dst = m.addServer("SRC", "SRC", nil).ID, m.addServer("DST", "DST", nil).ID
 	m.exec(`DELETE FROM node_access`)
 	// Numbers of the same length, so that an answer about one that isn't there can be compared with one about one that is.
-	m.exec(`ALTER TABLE jobs ALTER id RESTART 100000; ALTER TABLE tasks ALTER id RESTART 100000`)
+	m.exec(`ALTER TABLE jobs ALTER id RESTART 100000; ALTER TABLE tasks ALTER id RESTART 100000; ALTER TABLE api_tokens ALTER id RESTART 100000`)
 	for _, rights := range []right{0, source, destination, both} {
 		for _, role := range roles {
 			m.addPerson(fmt.Sprintf("%s%d", role, rights), rights, role == "staff" || role == "superuser", role == "superuser")

@@ -134,7 +134,7 @@ func cookieName(secure bool) string {
 // value it takes the cookie away.
 func Cookie(ctx context.Context, value string, expires time.Time) string {
 	secure := Secure(ctx)
-	c := http.Cookie{
+	c := http.Cookie{ //nolint:gosec // secure wherever the connection is
 		Name: cookieName(secure), Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
 	}
 	if value == "" {
