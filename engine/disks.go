@@ -92,8 +92,11 @@ func (e *Engine) countFolder(ctx context.Context, id int64, path string, run *ch
 		if kept := run.keep(ctx); kept != nil {
 			return kept
 		}
-		if err != nil || !d.Type().IsRegular() { // what can't be read is not counted
-			return nil
+		if err != nil && name == "." {
+			return err
+		}
+		if err != nil || !d.Type().IsRegular() {
+			return nil //nolint:nilerr // what can't be read is not counted
 		}
 		info, err := d.Info()
 		if err != nil {

@@ -69,6 +69,7 @@ var routes = []row{
 	{route: "GET /api/v1/servers/{name}/studies", want: every(503), needs: source, on: named("SRC"), query: "?patient_id=4711"}, // nothing listens there
 	{route: "GET /api/v1/folders", want: every(200)},
 	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
+	{route: "PATCH /api/v1/folders/{name}", want: ofStaff(200), on: newFolder, body: `{"quota_gb":{n}}`},
 	{route: "GET /api/v1/workers/{node}/schedule", want: every(200), on: newWorkers},
 	{route: "PUT /api/v1/workers/{node}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
 	{route: "DELETE /api/v1/workers/{node}/schedule", want: ofStaff(204), on: newWorkers},
@@ -115,6 +116,8 @@ var routes = []row{
 	{route: "GET /api/v1/mails", want: ofStaff(200)},
 	{route: "POST /api/v1/mails", want: ofStaff(202), body: `{"subject":"Tonight","text":"At 20:00 ADIT is not there."}`},
 	{route: "POST /api/v1/mails/{id}:retry", want: ofStaff(200), on: newGivenUp},
+	{route: "GET /api/v1/stats", want: every(200)},
+	{route: "GET /api/v1/housekeeping", want: ofStaff(200)},
 }
 
 var inCSV = []string{"Content-Type", "text/csv"}
@@ -201,6 +204,14 @@ func newProject(m *matrix, owner person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("project%d", m.number())
 	m.exec(`INSERT INTO projects (name, group_id, sealed_key) SELECT $1, g.id, p.sealed_key FROM groups g, projects p WHERE g.name = $2 LIMIT 1`, name, owner.group)
+	return []string{name}
+}
+
+func newFolder(m *matrix, _ person) []string {
+	m.t.Helper()
+	name := fmt.Sprintf("folder%d", m.number())
+	_, err := m.client.AddFolder(m.t.Context(), client.FolderSettings{Name: name, Path: m.t.TempDir()})
+	require.NoError(m.t, err)
 	return []string{name}
 }
 
