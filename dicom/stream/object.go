@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -54,7 +53,7 @@ type scratch struct {
 const (
 	firstRead  = 16 << 10
 	chunkSize  = 128 << 10
-	writeChunk = 512 << 10 // a small image at once: fewer, larger writes
+	writeChunk = 1024 << 10 // a small image at once: fewer, larger writes
 	pieceSize  = 32 << 10
 	keepBelow  = 1 << 20 // larger buffers are left to the garbage collector
 	manyElems  = 1 << 14
@@ -334,11 +333,6 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 	}
 	var written int64
 	for {
-		copied, err := o.handOver(w)
-		written += copied
-		if err != nil {
-			return written, err
-		}
 		n, err := o.Read(o.s.chunk)
 		if n > 0 {
 			m, werr := w.Write(o.s.chunk[:n])
@@ -354,31 +348,6 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 			return written, err
 		}
 	}
-}
-
-// handOver has the kernel copy what is left of a large value of the body that goes from file to file as it is. It gives 0 where
-// that can't be. The walkers pass it; that it is all there is checked by whoever comes next to them.
-func (o *Object) handOver(w io.Writer) (int64, error) {
-	from, ok := o.src.(*os.File)
-	to, ok2 := w.(*os.File)
-	if !ok || !ok2 || !o.started || len(o.head) > 0 || len(o.rest) > 0 || o.conv != nil || o.deflater != nil {
-		return 0, nil
-	}
-	n := o.s.w.skip
-	if n < chunkSize || o.filter != nil && !o.filter.passes(n) {
-		return 0, nil
-	}
-	n, err := to.ReadFrom(&io.LimitedReader{R: from, N: n})
-	if n > 0 {
-		o.s.w.advance(n)
-		if o.filter != nil {
-			o.filter.w.advance(n)
-		}
-	}
-	if err != nil {
-		o.err = err
-	}
-	return n, err
 }
 
 // Close gives the memory back. It doesn't close the source. Elements of the header are not valid any more.
