@@ -5,90 +5,93 @@ package engine
 import (
 	"errors"
 	"io"
+	"net"
 	"sync"
 )
 
 const (
-	chunkSize  = 128 << 10 // bytes
-	maxBuffer  = 4 << 20   // an object up to this size is buffered whole
+	maxBuffer  = 4 << 20 // bytes; an object up to this size is buffered whole
 	creditUnit = maxBuffer
 )
 
-var chunks = sync.Pool{New: func() any { return new([chunkSize]byte) }}
+// chunkSizes are those of a buffer's chunks: the first is enough for a small object, further ones are large, since each of their
+// boundaries costs a read. Together they are maxBuffer.
+var chunkSizes = [...]int{128 << 10, 896 << 10, 1 << 20, 1 << 20, 1 << 20}
+
+var chunks [len(chunkSizes)]sync.Pool
 
 // buffer holds the beginning of an object, or all of it, in pooled chunks.
 type buffer struct {
-	chunks []*[chunkSize]byte
+	chunks []*[]byte // all but the last are full
 	size   int
 }
 
 // fill reads up to maxBuffer bytes; whole tells whether that was everything.
 func (b *buffer) fill(r io.Reader) (whole bool, err error) {
-	for b.size < maxBuffer {
-		at := b.size % chunkSize
-		if at == 0 {
-			b.chunks = append(b.chunks, chunks.Get().(*[chunkSize]byte))
+	for i, size := range chunkSizes {
+		chunk, _ := chunks[i].Get().(*[]byte)
+		if chunk == nil {
+			chunk = new(make([]byte, size))
 		}
-		n, err := r.Read(b.chunks[len(b.chunks)-1][at:])
-		b.size += n
-		if errors.Is(err, io.EOF) {
-			return true, nil
-		}
-		if err != nil {
-			return false, err
+		b.chunks = append(b.chunks, chunk)
+		for at := 0; at < size; {
+			n, err := r.Read((*chunk)[at:])
+			at += n
+			b.size += n
+			if errors.Is(err, io.EOF) {
+				return true, nil
+			}
+			if err != nil {
+				return false, err
+			}
 		}
 	}
 	return false, nil
 }
 
 // held is the memory that the buffer takes, in bytes.
-func (b *buffer) held() int64 { return int64(len(b.chunks)) * chunkSize }
+func (b *buffer) held() (n int64) {
+	for _, c := range b.chunks {
+		n += int64(len(*c))
+	}
+	return n
+}
 
 // free gives the chunks back.
 func (b *buffer) free() {
-	for _, c := range b.chunks {
-		chunks.Put(c)
+	for i, c := range b.chunks {
+		chunks[i].Put(c)
 	}
 	b.chunks, b.size = nil, 0
 }
 
 // reader gives a new reader from the beginning.
-func (b *buffer) reader() *bufferReader { return &bufferReader{b: b} }
+func (b *buffer) reader() *bufferReader {
+	r := &bufferReader{}
+	left := b.size
+	for _, c := range b.chunks {
+		n := min(left, len(*c))
+		r.left = append(r.left, (*c)[:n])
+		left -= n
+	}
+	return r
+}
 
 // bufferReader is an io.Reader and io.WriterTo over a buffer.
 type bufferReader struct {
-	b  *buffer
-	at int
+	left net.Buffers
 }
 
-// next gives the bytes that lie together at the current place.
-func (r *bufferReader) next() []byte {
-	if r.at == r.b.size {
-		return nil
-	}
-	from := r.at % chunkSize
-	return r.b.chunks[r.at/chunkSize][from:min(chunkSize, from+r.b.size-r.at)]
-}
+func (r *bufferReader) Read(p []byte) (int, error) { return r.left.Read(p) }
 
-func (r *bufferReader) Read(p []byte) (int, error) {
-	part := r.next()
-	if len(part) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(p, part)
-	r.at += n
-	return n, nil
-}
-
+// WriteTo writes all of it at once if the writer can be told the end (dicom/ul).
 func (r *bufferReader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for part := r.next(); len(part) > 0; part = r.next() {
-		n, err := w.Write(part)
-		r.at += n
-		total += int64(n)
-		if err != nil {
-			return total, err
-		}
+	all := r.left
+	r.left = nil
+	if rest, ok := w.(interface {
+		WriteRest(pieces ...[]byte) (int64, error)
+	}); ok {
+		return rest.WriteRest(all...)
 	}
-	return total, nil
+	return all.WriteTo(w)
 }

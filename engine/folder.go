@@ -100,6 +100,9 @@ func (s *folderSink) failed(what string, err error) error {
 	return again("%s in %s: %w", what, s.path, err)
 }
 
+// writeBuffer is how many bytes of an object go to the disk at once.
+const writeBuffer = 128 << 10
+
 func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (err error) {
 	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
 	if err != nil {
@@ -111,7 +114,7 @@ func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (err e
 			s.room.give(within.n)
 		}
 	}()
-	w := bufio.NewWriterSize(within, chunkSize)
+	w := bufio.NewWriterSize(within, writeBuffer)
 	meta := stream.FileMeta{MediaStorageSOPClassUID: o.class, MediaStorageSOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
 	if _, err := w.Write(meta.AppendTo(nil)); err != nil {
 		return err

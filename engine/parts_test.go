@@ -61,11 +61,12 @@ func FuzzSafeName(f *testing.F) {
 
 // TestBuffer: what goes in comes out, whatever the size of the reads, and what is larger than the limit is begun only.
 func TestBuffer(t *testing.T) {
-	for _, size := range []int{0, 1, chunkSize - 1, chunkSize, chunkSize + 1, 3*chunkSize + 7, maxBuffer - 1, maxBuffer, maxBuffer + 1} {
+	first := chunkSizes[0]
+	for _, size := range []int{0, 1, first - 1, first, first + 1, 3*first + 7, first + chunkSizes[1], 3 << 20, maxBuffer - 1, maxBuffer, maxBuffer + 1} {
 		data := bytes.Repeat([]byte("abcdefg"), size/7+1)[:size]
 		b := &buffer{}
 		r := io.Reader(bytes.NewReader(data))
-		if size < 4*chunkSize {
+		if size < 4*first {
 			r = iotest.HalfReader(r)
 		}
 		whole, err := b.fill(r)
@@ -73,6 +74,7 @@ func TestBuffer(t *testing.T) {
 		require.Equal(t, size < maxBuffer, whole, size)
 		require.Equal(t, min(size, maxBuffer), b.size)
 		require.GreaterOrEqual(t, b.held(), int64(b.size))
+		require.LessOrEqual(t, b.held(), int64(creditUnit))
 		for range 2 { // it can be read again from the beginning
 			got, err := io.ReadAll(io.MultiReader(struct{ io.Reader }{b.reader()}, r))
 			require.NoError(t, err)

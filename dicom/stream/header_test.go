@@ -386,7 +386,7 @@ func TestBigObject(t *testing.T) {
 	require.NoError(t, o.Close())
 	runtime.ReadMemStats(&after)
 	require.Greater(t, n, int64(size))
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2*writeChunk))
 }
 
 type zeros struct{}

@@ -53,7 +53,7 @@ type scratch struct {
 const (
 	firstRead  = 16 << 10
 	chunkSize  = 128 << 10
-	writeChunk = 1024 << 10 // a small image at once: fewer, larger writes
+	writeChunk = 1 << 20 // a small image at once: fewer, larger writes
 	pieceSize  = 32 << 10
 	keepBelow  = 1 << 20 // larger buffers are left to the garbage collector
 	manyElems  = 1 << 14
@@ -320,7 +320,12 @@ func (o *Object) trailer() error {
 	return o.deflated.trailer()
 }
 
-// WriteTo writes the outgoing data set. See Read. From file to file the kernel copies large values.
+// restWriter is a writer that can be told the end (dicom/ul).
+type restWriter interface {
+	WriteRest(pieces ...[]byte) (int64, error)
+}
+
+// WriteTo writes the outgoing data set, in large pieces. See Read.
 func (o *Object) WriteTo(w io.Writer) (int64, error) {
 	if o.err != nil {
 		if atEnd(o.err) {
@@ -331,9 +336,20 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 	if o.s.chunk == nil {
 		o.s.chunk = make([]byte, writeChunk)
 	}
+	_, atHand := o.src.(io.Seeker) // a file: nobody waits for more to come
+	rest, tellEnd := w.(restWriter)
 	var written int64
 	for {
 		n, err := o.Read(o.s.chunk)
+		for err == nil && atHand && n < len(o.s.chunk) {
+			var k int
+			k, err = o.Read(o.s.chunk[n:])
+			n += k
+		}
+		if atEnd(err) && tellEnd {
+			m, err := rest.WriteRest(o.s.chunk[:n])
+			return written + m, err
+		}
 		if n > 0 {
 			m, werr := w.Write(o.s.chunk[:n])
 			written += int64(m)

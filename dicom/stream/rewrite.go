@@ -217,11 +217,6 @@ func (f *filter) read(o *Object, p []byte) (int, error) {
 	}
 }
 
-// passes tells whether the next n bytes of the source are of a value and go out as they are.
-func (f *filter) passes(n int64) bool {
-	return len(f.out) == 0 && f.err == nil && !f.drop && f.w.skip == n
-}
-
 // next reads a head, and asks about it if it is one of the top level.
 func (f *filter) next(o *Object) error {
 	atTop := f.w.depth == 0

@@ -668,6 +668,82 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// told is a source that writes pieces, and tells the end of the last ones.
+type told struct{ pieces, rest [][]byte }
+
+func (told) Read([]byte) (int, error) { panic("its WriterTo is to be used") }
+
+func (d told) WriteTo(w io.Writer) (n int64, err error) {
+	for _, p := range d.pieces {
+		k, err := w.Write(p)
+		if n += int64(k); err != nil {
+			return n, err
+		}
+	}
+	k, err := w.(interface {
+		WriteRest(pieces ...[]byte) (int64, error)
+	}).WriteRest(d.rest...)
+	return n + k, err
+}
+
+// TestWriteRest: what is told to be all that is left ends with a full fragment that is marked, whatever was written before.
+func TestWriteRest(t *testing.T) {
+	some := func(n int) []byte { return bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n] }
+	for name, data := range map[string]told{
+		"all at once":         {nil, [][]byte{some(50000)}},
+		"in pieces":           {nil, [][]byte{some(10), some(70000), nil, some(30000)}},
+		"after little":        {[][]byte{some(100)}, [][]byte{some(50000)}},
+		"after much":          {[][]byte{some(100), some(100000)}, [][]byte{some(100)}},
+		"in odd pieces":       {[][]byte{some(99), some(20001)}, [][]byte{some(33333), some(3)}},
+		"nothing":             {nil, nil},
+		"nothing after much":  {[][]byte{some(40000)}, nil},
+		"nothing after a few": {[][]byte{some(6)}, [][]byte{nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var fragments []Fragment
+			var got []byte
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			require.NoError(t, err)
+			defer l.Close()
+			done := make(chan error, 1)
+			go func() {
+				c, err := l.Accept()
+				if err != nil {
+					done <- err
+					return
+				}
+				a, err := Accept(t.Context(), c, Options{MaxPDU: minPDU}, accept)
+				for err == nil {
+					var f Fragment
+					if f, err = a.NextPDV(); err == nil && !f.Command {
+						fragments = append(fragments, f)
+						p, _ := io.ReadAll(a)
+						got = append(got, p...)
+					}
+				}
+				_ = a.ConfirmRelease()
+				done <- err
+			}()
+			a, err := Dial(t.Context(), l.Addr().String(), request(), Options{})
+			require.NoError(t, err)
+			require.NoError(t, a.SendMessage(1, []byte("command!"), data))
+			require.NoError(t, a.Release(t.Context()))
+			require.ErrorIs(t, <-done, ErrReleaseRequested)
+			require.Equal(t, string(slices.Concat(append(data.pieces, data.rest...)...)), string(got))
+			for i, f := range fragments {
+				last := i == len(fragments)-1
+				require.Equal(t, last, f.Last, "fragment %d of %d", i, len(fragments))
+				require.True(t, f.Len > 0 || len(got) == 0, "fragment %d of %d is empty", i, len(fragments))
+				require.Zero(t, f.Len%2)
+			}
+		})
+	}
+	a, _ := established(t, Options{}, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
+	err := a.SendMessage(1, []byte("command!"), io.MultiReader(told{nil, [][]byte{some(10)}}, told{nil, [][]byte{some(10)}}))
+	require.ErrorIs(t, err, errComplete, "what follows the end would be lost")
+}
+
 // TestTLS: an association over TLS, and what is said when only one side uses it.
 func TestTLS(t *testing.T) {
 	server, client := certificates(t)

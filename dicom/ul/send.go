@@ -23,22 +23,25 @@ const (
 // with the first bytes of the data set. One or two bytes are held back until the end is known, because the last
 // fragment is marked and should be neither empty nor odd.
 type sender struct {
-	a       *Association
-	context byte
-	max     int // bytes of a fragment, even
-	headers []byte
-	vectors net.Buffers // the fragments to write
-	left    net.Buffers // what of them is still unwritten; a field, so that it is not allocated each time
-	buf     []byte
-	n       int // bytes in buf
-	sent    bool
-	err     error // of the association
+	a        *Association
+	context  byte
+	max      int // bytes of a fragment, even
+	headers  []byte
+	vectors  net.Buffers // the fragments to write
+	left     net.Buffers // what of them is still unwritten; a field, so that it is not allocated each time
+	buf      []byte
+	n        int // bytes in buf
+	sent     bool
+	complete bool  // the last fragment was written
+	err      error // of the association
 }
 
 var senders = sync.Pool{New: func() any { return &sender{buf: make([]byte, sendBuffer)} }}
 
+var errComplete = errors.New("the data set was written to its end already")
+
 // SendMessage sends a command set and, unless data is nil, its data set, on a presentation context. data's WriterTo
-// is used if it has one. A failure of data is a *SourceError; any other error has ended the association.
+// is used if it has one; the writer that it gets has WriteRest(pieces ...[]byte) (int64, error) for all that is left. A failure of data is a *SourceError; any other error has ended the association.
 func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader) error {
 	a.messages.Lock()
 	defer a.messages.Unlock()
@@ -46,7 +49,7 @@ func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader
 		return err
 	}
 	s := senders.Get().(*sender)
-	s.a, s.context, s.max, s.n, s.sent, s.err = a, contextID, (a.sendMax-pdvHeaderLen)&^1, 0, false, nil
+	s.a, s.context, s.max, s.n, s.sent, s.complete, s.err = a, contextID, (a.sendMax-pdvHeaderLen)&^1, 0, false, false, nil
 	err := s.message(command, data)
 	s.reset()
 	s.a = nil
@@ -55,7 +58,7 @@ func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader
 }
 
 func (s *sender) message(command []byte, data io.Reader) error {
-	if s.fragment(true, true, command, nil) != nil {
+	if s.fragment(true, true, command) != nil {
 		return s.err
 	}
 	if data == nil {
@@ -73,7 +76,10 @@ func (s *sender) message(command []byte, data io.Reader) error {
 	if err != nil {
 		return s.sourceFailed(err)
 	}
-	if s.fragment(false, true, s.buf[:s.n], nil) != nil {
+	if s.complete {
+		return nil
+	}
+	if s.fragment(false, true, s.buf[:s.n]) != nil {
 		return s.err
 	}
 	return s.flush()
@@ -114,6 +120,9 @@ func (s *sender) Write(p []byte) (int, error) {
 	if s.err != nil {
 		return 0, s.err
 	}
+	if s.complete {
+		return 0, errComplete
+	}
 	if len(p) >= direct {
 		keep := 2 - (s.n+len(p))&1
 		if s.fragment(false, false, s.buf[:s.n], p[:len(p)-keep]) != nil || s.flush() != nil {
@@ -132,33 +141,56 @@ func (s *sender) Write(p []byte) (int, error) {
 // spill writes the buffer but for the bytes held back.
 func (s *sender) spill() error {
 	keep := 2 - s.n&1
-	if s.fragment(false, false, s.buf[:s.n-keep], nil) != nil || s.flush() != nil {
+	if s.fragment(false, false, s.buf[:s.n-keep]) != nil || s.flush() != nil {
 		return s.err
 	}
 	s.n = copy(s.buf, s.buf[s.n-keep:s.n])
 	return nil
 }
 
-// fragment gathers p followed by q as one value, or as several when they are longer than the peer takes. Each has
-// a PDU of its own. last marks the last of them.
-func (s *sender) fragment(command, last bool, p, q []byte) error {
+// WriteRest takes pieces that together are all that follows, so that everything leaves at once with its end marked. Nothing may be
+// written after it.
+func (s *sender) WriteRest(pieces ...[]byte) (int64, error) {
+	n := int64(0)
+	for _, p := range pieces {
+		n += int64(len(p))
+	}
+	if s.complete {
+		return 0, errComplete
+	}
+	if s.err != nil || s.fragment(false, true, append([][]byte{s.buf[:s.n]}, pieces...)...) != nil || s.flush() != nil {
+		return 0, s.err
+	}
+	s.n, s.complete = 0, true
+	return n, nil
+}
+
+// fragment gathers pieces as one value, or as several when they are longer together than the peer takes. Each has
+// a PDU of its own. last marks the last of them. It uses up the slice.
+func (s *sender) fragment(command, last bool, pieces ...[]byte) error {
+	left := 0
+	for _, p := range pieces {
+		left += len(p)
+	}
 	for {
-		n := min(len(p)+len(q), s.max)
-		end := n == len(p)+len(q)
+		n := min(left, s.max)
+		left -= n
 		at := len(s.headers)
 		s.headers = append(s.headers, byte(TypePDataTF), 0)
 		s.headers = binary.BigEndian.AppendUint32(s.headers, uint32(n+pdvHeaderLen))
-		s.headers = appendPDVHeader(s.headers, s.context, command, last && end, n)
+		s.headers = appendPDVHeader(s.headers, s.context, command, last && left == 0, n)
 		s.vectors = append(s.vectors, s.headers[at:])
-		k := min(n, len(p))
-		if k > 0 {
-			s.vectors = append(s.vectors, p[:k])
+		for n > 0 {
+			k := min(n, len(pieces[0]))
+			if k > 0 {
+				s.vectors = append(s.vectors, pieces[0][:k])
+			}
+			if pieces[0] = pieces[0][k:]; len(pieces[0]) == 0 {
+				pieces = pieces[1:]
+			}
+			n -= k
 		}
-		if n > k {
-			s.vectors = append(s.vectors, q[:n-k])
-		}
-		p, q = p[k:], q[n-k:]
-		if end {
+		if left == 0 {
 			return nil
 		}
 		if len(s.vectors) >= maxVectors && s.flush() != nil {
