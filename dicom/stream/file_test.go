@@ -45,7 +45,7 @@ func passFile(t *testing.T, path string, drop bool) ([]byte, error) {
 	return b, err
 }
 
-// TestFileToFile: values that the kernel copies arrive as those that go through our hands, and a cut is seen wherever it is.
+// TestFileToFile: large values arrive whole, and a cut is seen wherever it is.
 func TestFileToFile(t *testing.T) {
 	native := sample()
 	native.SetBytes(dict.PixelData, dict.OW, bytes.Repeat([]byte{1, 2, 3, 4, 5, 6}, 100_000))
