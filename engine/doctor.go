@@ -246,7 +246,7 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 	}
 	series := r.inv.series[0]
 	d.goodf("find series", "A study's series are listed.")
-	if !d.tried("find images", r.listInstances(ctx, r.inv, series, imageKeys)) {
+	if !d.tried("find images", r.listInstances(ctx, src, r.inv, series, imageKeys)) {
 		return nil
 	}
 	d.completeness(series, r.inv)

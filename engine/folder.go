@@ -52,6 +52,10 @@ func (s *folderSink) prepare(_ context.Context, proposed map[string][]string) (m
 
 func (s *folderSink) workers() int { return folderWorkers }
 
+func (s *folderSink) enter(context.Context, int) error { return nil }
+
+func (s *folderSink) leave(context.Context, int) error { return nil }
+
 func (s *folderSink) put(ctx context.Context, _ int, o *outgoing) (dimse.Status, error) {
 	dir := path.Join(s.job, safeName(o.names.patientID), s.studyFolder(o.names), seriesFolder(o.names))
 	if err := s.root.MkdirAll(dir, 0o750); err != nil {

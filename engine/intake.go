@@ -295,7 +295,7 @@ func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
 	for {
 		p, ok := r.nextParcel(shed)
 		if !ok {
-			break
+			return
 		}
 		status, err := dimse.Status(0), stopped(ctx)
 		if err == nil {
@@ -308,7 +308,17 @@ func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
 		}
 		r.sending.Done()
 	}
-	r.leaveWorker(ctx, worker)
+}
+
+// workBeside is work of a worker beyond the first, if the sink has a place for one more; it doesn't wait for that beyond entering.
+func (r *run) workBeside(ctx, entering, ledgerCtx context.Context, worker int) {
+	err := r.sink.enter(entering, worker)
+	if err == nil {
+		r.work(ctx, ledgerCtx, worker)
+	}
+	if shed := r.shedOf(worker); err != nil || shed != nil && isClosed(shed) {
+		r.gaveBack(ctx, r.sink.leave(ctx, worker))
+	}
 }
 
 // answered takes down what the destination answered, and gives what the source is to be told.

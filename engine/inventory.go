@@ -85,12 +85,10 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 	if err := r.listSeries(ctx, inv); err != nil {
 		return nil, err
 	}
-	for _, s := range inv.series {
-		if err := r.listInstances(ctx, inv, s, imageKeys); err != nil {
-			return nil, err
-		}
+	if r.src.Server.FindImages {
+		r.openLanes(ctx, inv.series)
 	}
-	return inv, nil
+	return inv, r.sideBySide(ctx, inv.series, func(from *source, s *seriesInventory) error { return r.listInstances(ctx, from, inv, s, imageKeys) })
 }
 
 // findStudy looks for the study by patient and UID; without a match by UID alone, which is a warning.
@@ -206,14 +204,14 @@ var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.Available
 var presenceKeys = imageKeys[:1]
 
 // listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted.
-func (r *run) listInstances(ctx context.Context, inv *inventory, s *seriesInventory, keys []dict.Tag) error {
+func (r *run) listInstances(ctx context.Context, from *source, inv *inventory, s *seriesInventory, keys []dict.Tag) error {
 	if !r.src.Server.FindImages {
 		s.listed, s.instances = false, nil
 		return nil
 	}
-	id := r.source.seriesQuery("IMAGE", keys, inv.patientID, inv.study, s.uid)
+	id := from.seriesQuery("IMAGE", keys, inv.patientID, inv.study, s.uid)
 	instances := map[string]instance{}
-	for ds, err := range r.source.find(ctx, id) {
+	for ds, err := range from.find(ctx, id) {
 		var status *dimse.StatusError
 		if errors.As(err, &status) && !outOfResources(status.Status) {
 			s.listed, s.instances = false, nil // it knows no IMAGE level
@@ -244,20 +242,24 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 	if err := r.listSeries(ctx, &again); err != nil {
 		return false, err
 	}
+	known := func(uid string) int {
+		return slices.IndexFunc(r.inv.series, func(s *seriesInventory) bool { return s.uid == uid })
+	}
+	was := slices.DeleteFunc(slices.Clone(again.series), func(s *seriesInventory) bool { return known(s.uid) < 0 })
+	err := r.sideBySide(ctx, was, func(from *source, s *seriesInventory) error {
+		return r.listInstances(ctx, from, &again, s, presenceKeys)
+	})
+	r.closeLanes(ctx) // for the usual case that nothing has come
+	if err != nil {
+		return false, err
+	}
 	found := false
 	for _, s := range again.series {
-		i := slices.IndexFunc(r.inv.series, func(o *seriesInventory) bool { return o.uid == s.uid })
-		if i >= 0 {
-			if err := r.listInstances(ctx, &again, s, presenceKeys); err != nil {
+		i := known(s.uid)
+		if i < 0 || r.inv.series[i].lacks(s) {
+			if err := r.listInstances(ctx, r.source, &again, s, imageKeys); err != nil {
 				return false, err
 			}
-			if !r.inv.series[i].lacks(s) {
-				found = r.inv.series[i].merge(s) || found
-				continue
-			}
-		}
-		if err := r.listInstances(ctx, &again, s, imageKeys); err != nil {
-			return false, err
 		}
 		if i < 0 {
 			r.inv.series = append(r.inv.series, s)

@@ -41,6 +41,7 @@ type run struct {
 	progress *Progress
 
 	source    *source
+	lanes     []*source  // further associations to the source, each over a slot of its own
 	storeSlot *pacs.Slot // of the association over which C-MOVEs of the source bring their objects; nil: none is taken
 	sink      sink
 	slots     []*pacs.Slot
@@ -115,6 +116,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 		return r.check(ctx)
 	}
 	defer func() { r.source.release(ctx) }()
+	defer r.closeLanes(ctx)
 	if r.inv, err = r.lookUp(ctx); err != nil {
 		return err
 	}
@@ -129,7 +131,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err := r.moveDirectly(ctx); err != nil {
 		return err
 	}
-	r.source.release(ctx) // most of what follows may take long
+	for _, from := range append([]*source{r.source}, r.lanes...) {
+		from.release(ctx) // most of what follows may take long
+	}
 	r.moreSlots(ctx)
 	defer r.sink.close(ctx)
 	if err := r.prepareSink(ctx); err != nil {
@@ -295,11 +299,14 @@ func (r *run) startWorkers(ctx context.Context, cancel context.CancelCauseFunc) 
 	})
 	r.ledger = openLedger(ledgerCtx, r.e, r.held, r.sentUID(r.inv.study), r.sink.commit, cancel)
 	r.queue = make(chan *parcel, r.sink.workers())
-	for i := range r.sink.workers() {
-		r.workers.Go(func() { r.work(ctx, ledgerCtx, i) })
+	entering, enough := context.WithCancel(ctx)
+	r.workers.Go(func() { r.work(ctx, ledgerCtx, 0) })
+	for i := 1; i < r.sink.workers(); i++ {
+		r.workers.Go(func() { r.workBeside(ctx, entering, ledgerCtx, i) })
 	}
 	return func() {
 		close(r.queue)
+		enough()
 		r.workers.Wait()
 		r.ledger.close()
 		release()
@@ -317,6 +324,9 @@ func (r *run) move(ctx context.Context) error {
 		for _, s := range r.inv.series {
 			if isClosed(r.park) {
 				return ErrParked
+			}
+			if r.wanting(s) {
+				r.closeLanes(ctx) // the careful way may take long
 			}
 			if err := r.moveSeries(ctx, s); err != nil {
 				return err

@@ -38,6 +38,11 @@ type sink interface {
 	// each, out of those proposed; a class that is not there is not taken at all.
 	prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error)
 	workers() int
+	// enter is called by each worker beyond the first before it puts anything, while others may put already. After an error it
+	// leaves, and leave is called.
+	enter(ctx context.Context, worker int) error
+	// leave gives back what a worker beyond the first holds, who puts nothing any more.
+	leave(ctx context.Context, worker int) error
 	put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error)
 	// commit makes what was acknowledged last beyond a crash. It may be called while put runs.
 	commit() error
@@ -49,16 +54,17 @@ type sink interface {
 type serverSink struct {
 	peer     pacs.Peer
 	slots    []*pacs.Slot // the first is the claim's
-	open     []*pacs.Association
 	contexts []dimse.Context
-	prepared bool // workers run: their number can't change any more
 
-	mu      sync.Mutex // between a worker that has to go, and who opens or closes all
-	dropped map[int]bool
+	mu   sync.Mutex          // between a worker that comes or goes, and who opens or closes all
+	open []*pacs.Association // by worker
 }
 
 func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error) {
-	s.contexts = s.contexts[:0]
+	s.close(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.contexts = nil
 	for class, syntaxes := range proposed {
 		for _, syntax := range syntaxes {
 			if len(s.contexts) < maxContexts {
@@ -67,15 +73,10 @@ func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) 
 		}
 	}
 	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
-	s.close(ctx)
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.open = make([]*pacs.Association, len(s.slots))
 	if err := s.reopen(ctx, 0); err != nil {
 		return nil, err
 	}
-	s.openFurther(ctx)
-	s.prepared = true
 	accepted := map[string][]string{}
 	for _, c := range s.open[0].Contexts() {
 		accepted[c.AbstractSyntax] = append(accepted[c.AbstractSyntax], c.TransferSyntax)
@@ -98,30 +99,25 @@ func (s *serverSink) workers() int { return len(s.slots) }
 // storescp does, leaves the next one unanswered in its backlog.
 const furtherPatience = 3 * time.Second
 
-// openFurther opens the associations beyond the first, side by side. Before workers run, those that the destination doesn't allow are
-// left out, and their slots are given back at the end; later a worker opens its own again when it needs it.
-func (s *serverSink) openFurther(ctx context.Context) {
+// enter opens the association of a worker beyond the first. Later put opens it again when it has to.
+func (s *serverSink) enter(ctx context.Context, worker int) error {
 	ctx, cancel := context.WithTimeout(ctx, furtherPatience)
 	defer cancel()
-	var all sync.WaitGroup
-	for i := 1; i < len(s.slots); i++ {
-		if s.dropped[i] {
-			continue
-		}
-		all.Go(func() { _ = s.reopen(ctx, i) }) // one that isn't there is seen below
+	s.mu.Lock()
+	open, contexts := s.open, s.contexts
+	s.mu.Unlock()
+	a, err := s.slots[worker].Open(ctx, s.peer, contexts)
+	if err != nil {
+		return err
 	}
-	all.Wait()
-	if s.prepared {
-		return
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 || &s.open[0] != &open[0] { // meanwhile all were closed, and perhaps opened with other contexts
+		_ = a.Release(ctx) // it ends in any case
+		return nil
 	}
-	n := 1
-	for i := 1; i < len(s.slots); i++ {
-		if s.open[i] != nil {
-			s.slots[n], s.open[n] = s.slots[i], s.open[i]
-			n++
-		}
-	}
-	s.slots, s.open = s.slots[:n], s.open[:n]
+	s.open[worker] = a
+	return nil
 }
 
 func (s *serverSink) reopen(ctx context.Context, i int) error {
@@ -159,14 +155,9 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 	}
 }
 
-// drop gives back the association of a worker beyond the first, which puts nothing any more, and its slot.
-func (s *serverSink) drop(ctx context.Context, worker int) error {
+func (s *serverSink) leave(ctx context.Context, worker int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dropped == nil {
-		s.dropped = map[int]bool{}
-	}
-	s.dropped[worker] = true
 	if worker < len(s.open) && s.open[worker] != nil {
 		_ = s.open[worker].Release(ctx) // it ends in any case
 		s.open[worker] = nil

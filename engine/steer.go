@@ -85,12 +85,3 @@ func (r *run) nextParcel(shed <-chan struct{}) (*parcel, bool) {
 		return nil, false
 	}
 }
-
-// leaveWorker gives back the association of a worker that had to go.
-func (r *run) leaveWorker(ctx context.Context, worker int) {
-	shed := r.shedOf(worker)
-	if shed == nil || !isClosed(shed) {
-		return
-	}
-	r.gaveBack(ctx, r.sink.(*serverSink).drop(ctx, worker))
-}

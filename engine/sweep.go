@@ -5,14 +5,92 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
-
-	"github.com/adit-go/adit/engine/pacs"
 )
 
-// sweep asks for the series of a study side by side, each over an association of its own, as far as the source's settings and other tasks
-// allow: a source that waits for each answer before it sends the next object is then not the measure of the whole. It asks for each
-// series once, as a whole. What is missing afterwards is for the careful way that follows, and so is every error.
+// openLanes takes further slots of the source, as far as its settings and other tasks allow, so that series are listed and retrieved side
+// by side: a source that waits for each answer before it sends the next object, or that reads its files for a list, is then not the measure
+// of the whole.
+func (r *run) openLanes(ctx context.Context, series []*seriesInventory) {
+	images := 0
+	for _, s := range series {
+		if images += s.counted; s.counted < 0 {
+			images += worthAnAssociation
+		}
+	}
+	if len(r.lanes) > 0 || len(series) < 2 || images < 2*worthAnAssociation {
+		return
+	}
+	slots, err := r.e.door.MoreTaskSlots(ctx, r.held.Claimed, r.src.ID, min(int(r.src.Server.AssociationsPerTask), len(series))-1)
+	if err != nil {
+		r.e.log.WarnContext(ctx, "no further associations to the source", "task", r.held.TaskID, "err", err)
+	}
+	for _, slot := range slots {
+		// A source that serves fewer associations than its cap allows may leave this one waiting for the end of another, perhaps of a task
+		// that waits likewise: so it doesn't wait for long.
+		r.lanes = append(r.lanes, &source{node: r.src, peer: r.e.peer(r.src), slot: slot, inTime: furtherPatience})
+	}
+}
+
+// closeLanes gives back what openLanes took.
+func (r *run) closeLanes(ctx context.Context) {
+	for _, from := range r.lanes {
+		r.closeLane(ctx, from)
+	}
+	r.lanes = nil
+}
+
+func (r *run) closeLane(ctx context.Context, from *source) {
+	from.release(ctx)
+	r.gaveBack(ctx, from.slot.Close(ctx))
+}
+
+// sideBySide asks about each series, over the source's own association and the lanes. What fails on a lane is asked again over the
+// source's own, whose error counts.
+func (r *run) sideBySide(ctx context.Context, series []*seriesInventory, ask func(from *source, s *seriesInventory) error) error {
+	todo := make(chan *seriesInventory, len(series))
+	for _, s := range series {
+		todo <- s
+	}
+	close(todo)
+	opening, enough := context.WithCancel(ctx)
+	defer enough()
+	failed := make(chan *seriesInventory, len(r.lanes))
+	var lanes sync.WaitGroup
+	for _, from := range r.lanes {
+		lanes.Go(func() {
+			if from.a == nil && from.open(opening, nil, nil, offerLossless) != nil {
+				return
+			}
+			for s := range todo {
+				if ask(from, s) != nil {
+					from.abort()
+					failed <- s
+					return
+				}
+			}
+		})
+	}
+	var err error
+	for s := range todo {
+		if err == nil {
+			err = ask(r.source, s)
+		}
+	}
+	enough()
+	lanes.Wait()
+	close(failed)
+	for s := range failed {
+		if err == nil {
+			err = ask(r.source, s)
+		}
+	}
+	return err
+}
+
+// sweep retrieves the series of a study side by side, if there are lanes. It asks for each series once, as a whole. What is missing
+// afterwards is for the careful way that follows, and so is every error.
 func (r *run) sweep(ctx context.Context) {
 	var fresh []*seriesInventory
 	for _, s := range r.inv.series {
@@ -20,14 +98,11 @@ func (r *run) sweep(ctx context.Context) {
 			fresh = append(fresh, s)
 		}
 	}
-	if r.nearline || r.method() != MethodGet || len(fresh) < 2 || int(r.progress.Expected.Load()) < 2*worthAnAssociation {
-		return
+	if r.method() == MethodGet {
+		r.openLanes(ctx, fresh)
 	}
-	slots, err := r.e.door.MoreTaskSlots(ctx, r.held.Claimed, r.src.ID, min(int(r.src.Server.AssociationsPerTask), len(fresh))-1)
-	if err != nil {
-		r.e.log.WarnContext(ctx, "no further retrieve associations", "task", r.held.TaskID, "err", err)
-	}
-	if len(slots) == 0 {
+	if r.method() != MethodGet || len(fresh) < 2 || len(r.lanes) == 0 {
+		r.closeLanes(ctx)
 		return
 	}
 	work := make(chan *seriesInventory, len(fresh))
@@ -37,26 +112,28 @@ func (r *run) sweep(ctx context.Context) {
 	close(work)
 	var lanes sync.WaitGroup
 	lanes.Go(func() { r.lane(ctx, r.source, work) })
-	for _, slot := range slots {
-		lanes.Go(func() { r.furtherLane(ctx, slot, work) })
+	gone := make([]*source, len(r.lanes))
+	for i, from := range r.lanes {
+		lanes.Go(func() {
+			r.lane(ctx, from, work)
+			if r.hasToGo(from) {
+				r.closeLane(ctx, from)
+				gone[i] = from
+			}
+		})
 	}
 	lanes.Wait()
+	r.lanes = slices.DeleteFunc(r.lanes, func(from *source) bool { return slices.Contains(gone, from) })
 	r.settle()
 }
 
-// furtherLane is a lane over a slot of its own, which it gives back. A source that serves fewer associations than its cap allows may leave
-// this one waiting for the end of another, perhaps of a task that waits likewise: so it doesn't wait for long.
-func (r *run) furtherLane(ctx context.Context, slot *pacs.Slot, work <-chan *seriesInventory) {
-	from := &source{node: r.src, peer: r.e.peer(r.src), slot: slot, inTime: furtherPatience}
-	r.lane(ctx, from, work)
-	from.release(ctx)
-	r.gaveBack(ctx, slot.Close(ctx))
-}
+// hasToGo tells whether a lane has to give its slot back.
+func (r *run) hasToGo(from *source) bool { return isClosed(r.reins.of(from.slot.ID()).park) }
 
 // lane retrieves one series after the other until there are no more, the task is to stop, or something fails.
 func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInventory) {
 	for s := range work {
-		if isClosed(r.park) || isClosed(r.reins.of(from.slot.ID()).park) || stopped(ctx) != nil || r.sinkFailed() {
+		if isClosed(r.park) || r.hasToGo(from) || stopped(ctx) != nil || r.sinkFailed() {
 			return
 		}
 		err := r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
