@@ -14,6 +14,11 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
+// recordBegin leaves a row before the first image moves: whatever becomes of this process, it is known what was under way.
+func (r *run) recordBegin(ctx context.Context) error {
+	return recordTransfer(ctx, r.e.q, people.ActBegin, r.job, r.task, r.inv.patientID, map[string]any{"expected": r.progress.Expected.Load()})
+}
+
 // recordRun leaves a row for a run that moved images: which study went from where to where, on whose behalf. A run that only goes on where
 // others stopped leaves one for what it added; the last one always does, with the whole and how it ended. The pseudonym is not in it: audit and
 // Patient ID together would be a linkage table, which needs a right of its own.
@@ -26,7 +31,7 @@ func (r *run) recordRun(ctx context.Context, q *db.Queries, o Outcome) error {
 	if r.inv != nil {
 		patient = r.inv.patientID
 	}
-	return recordTransfer(ctx, q, r.job, r.task, patient, map[string]any{
+	return recordTransfer(ctx, q, people.ActTransfer, r.job, r.task, patient, map[string]any{
 		"outcome": o.Status, "expected": r.progress.Expected.Load(), "delivered": delivered, "bytes": r.progress.Bytes.Load(),
 	})
 }
@@ -41,12 +46,12 @@ func recordLoss(ctx context.Context, q *db.Queries, t db.Task, status string) er
 		return err
 	}
 	job := Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
-	return recordTransfer(ctx, q, job, t, t.PatientID, map[string]any{
+	return recordTransfer(ctx, q, people.ActTransfer, job, t, t.PatientID, map[string]any{
 		"outcome": status, "lost": true, "expected": t.Expected, "delivered": t.Delivered, "bytes": t.Bytes,
 	})
 }
 
-func recordTransfer(ctx context.Context, q *db.Queries, job Job, t db.Task, patient string, detail map[string]any) error {
+func recordTransfer(ctx context.Context, q *db.Queries, act string, job Job, t db.Task, patient string, detail map[string]any) error {
 	ctx = people.WithActor(ctx, people.Actor{UserID: job.OwnerID, Username: job.Owner, Via: people.ViaSystem})
 	if job.DestinationID != nil {
 		node, err := q.GetDicomNode(ctx, *job.DestinationID)
@@ -57,7 +62,7 @@ func recordTransfer(ctx context.Context, q *db.Queries, job Job, t db.Task, pati
 	}
 	detail["project"], detail["series"], detail["job"] = job.Project, t.SeriesInstanceUids, job.ID
 	e := people.Entry{
-		Action: people.ActTransfer, Object: fmt.Sprintf("task %d", t.ID), PatientID: patient, StudyUID: t.StudyInstanceUid,
+		Action: act, Object: fmt.Sprintf("task %d", t.ID), PatientID: patient, StudyUID: t.StudyInstanceUid,
 		Source: job.Source, Destination: job.Destination, Detail: detail,
 	}
 	if pseudonymized(t, job.Job) {
