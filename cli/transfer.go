@@ -26,6 +26,7 @@ type transferCmd struct {
 	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
 	Urgent         bool          `help:"Before all that is not urgent; needs a permission."`
+	Mail           bool          `help:"Send the owner of the job a mail when it has ended."`
 	OutsideWindows bool          `help:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
 	Wait           bool          `help:"Show the progress until the job has ended; the exit code is its status."`
 	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
@@ -58,7 +59,8 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 	}
 	job := client.NewJob{
 		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent, OutsideWindows: c.OutsideWindows,
-		Project: c.Project, Pseudonymize: c.Pseudonymize,
+		MailWhenFinished: c.Mail,
+		Project:          c.Project, Pseudonymize: c.Pseudonymize,
 	}
 	for _, uid := range c.Study {
 		uid = strings.TrimSpace(uid)

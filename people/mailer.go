@@ -92,6 +92,9 @@ func (s *Service) NewMailer(cfg MailerConfig, log *slog.Logger) (*Mailer, error)
 		m.opts = append(m.opts, gomail.WithTLSConfig(cfg.TLSConfig))
 	}
 	if cfg.User != "" {
+		if cfg.TLS == SMTPPlain {
+			return nil, errors.New("no password is sent to a mail server without TLS; use TLS there, or no user")
+		}
 		m.opts = append(m.opts, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover), gomail.WithUsername(cfg.User), gomail.WithPassword(cfg.Password))
 	}
 	if _, err := gomail.NewClient(cfg.Host, m.opts...); err != nil {

@@ -152,6 +152,28 @@ func TestMailer(t *testing.T) {
 	require.Empty(t, bodies, "a link in it may be a secret")
 }
 
+// TestJobEndMail: plain sentences with a link, whose words are found when the mail is sent.
+func TestJobEndMail(t *testing.T) {
+	pool := dbtest.New(t)
+	sink := testpeer.Mail(t, nil)
+	_, err := pool.Exec(t.Context(), `INSERT INTO outbox (recipient, subject, body, job_end) VALUES ('a@example.org', '', '',
+		'{"job": 12, "status": "failure", "source": "PACS 1", "destination": "Research", "success": 1, "warning": 0, "failure": 3, "canceled": 2}')`)
+	require.NoError(t, err)
+	mailer(t, pool, sink, nil)
+	l := letters(t, sink, 1)[0]
+	require.Equal(t, "ADIT job 12: Failure", l.Header.Get("Subject"))
+	require.Equal(t, `Your job 12 from PACS 1 to Research has ended: Failure.
+
+1 task succeeded.
+3 tasks failed.
+2 tasks canceled.
+
+https://adit.example.org/jobs/12
+
+You get this mail because it was asked for when the job was made.
+`, l.Body)
+}
+
 // TestMailerNeedsTLS: nothing goes out in the clear, unless somebody wants it so.
 func TestMailerNeedsTLS(t *testing.T) {
 	pool := dbtest.New(t)
