@@ -162,7 +162,7 @@ func checkPassword(password string, names ...string) error {
 // commonPasswords are the most common ones of twelve and more characters, as leaks show them.
 var commonPasswords = strings.Fields(`
 	123456789012 1234567890123 12345678901234 123456789abc 1234567890abc 0123456789abc 012345678910 1234567891011 123456123456 123123123123
-	123412341234 1234554321 123456654321 987654321098 987654321012 098765432109 1q2w3e4r5t6y 1q2w3e4r5t6y7u 1q2w3e4r5t6y7u8i 1qaz2wsx3edc
+	123412341234 123456654321 987654321098 987654321012 098765432109 1q2w3e4r5t6y 1q2w3e4r5t6y7u 1q2w3e4r5t6y7u8i 1qaz2wsx3edc
 	1qaz2wsx3edc4rfv q1w2e3r4t5y6 q1w2e3r4t5y6u7 qazwsxedcrfv qazwsxedc123 zaq12wsxcde3 zaq1zaq1zaq1 qwertyuiop12 qwertyuiop123 qwertyuiop123456
 	qwertyuiop[] qwertyuiopasdf qwertyuiopasdfghjkl qwertyqwerty qwerty123456 qwerty1234567 qwerty12345678 qwerty123456789 qwertz123456 qwertzuiop12
 	asdfghjkl123 asdfghjkl1234 asdfghjklqwe asdfasdfasdf asdf1234asdf zxcvbnm12345 zxcvbnmasdfg abcdefghijkl abcdefghijklm abcdefghijklmnop abcd12345678
@@ -173,7 +173,7 @@ var commonPasswords = strings.Fields(`
 	passwort12345 passwort123456 passwortpasswort hallohallo12 hallo1234567 sonnenschein schatz123456 administrator administrator1 administrator123
 	admin1234567 admin12345678 admin123456789 adminadmin12 adminadminadmin adminpassword rootpassword superuser123 superpassword testpassword
 	testtesttest test12345678 test123456789 demodemodemo radiology123 radiologie123 radiologyradiology hospital1234 krankenhaus1 krankenhaus123
-	dicomdicom12 dicomdicomdicom aditaditadit aditaditadit1 orthancorthanc pacspacspacs correcthorsebatterystaple correct horse battery staple
+	dicomdicom12 dicomdicomdicom aditaditadit aditaditadit1 orthancorthanc pacspacspacs correcthorsebatterystaple
 	trustno1trustno1 monkeymonkey dragondragon footballfootball baseball1234 basketball12 basketball123 manchester123 liverpool1234 chocolate1234
 	sunshine1234 princess1234 computer1234 internet1234 michael12345 jennifer1234 alexander123 christopher1 november2024 september2025
 `)

@@ -1,0 +1,707 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people_test
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/people"
+)
+
+const secret = "staple battery horse"
+
+// house is a site with a superuser, and others as tests want them.
+type house struct {
+	*people.Service
+	t     *testing.T
+	pool  *pgxpool.Pool
+	admin people.User
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{t: t, pool: dbtest.New(t)}
+	h.Service = people.New(h.pool, people.NewKey())
+	admin, err := h.UserOfToken(t.Context(), bootstrap(t, h.Service))
+	require.NoError(t, err)
+	h.admin = admin
+	return h
+}
+
+// add makes a user with the secret as password.
+func (h *house) add(n people.NewAccount) people.User {
+	h.t.Helper()
+	n.Password = secret
+	a, err := h.CreateUser(h.t.Context(), h.admin, n)
+	require.NoError(h.t, err)
+	return people.User{ID: a.ID, Username: a.Username, IsStaff: a.IsStaff, IsSuperuser: a.IsSuperuser}
+}
+
+func (h *house) exec(sql string, args ...any) {
+	h.t.Helper()
+	_, err := h.pool.Exec(h.t.Context(), sql, args...)
+	require.NoError(h.t, err)
+}
+
+func (h *house) count(sql string, args ...any) (n int) {
+	h.t.Helper()
+	require.NoError(h.t, h.pool.QueryRow(h.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+// recorded gives the last action of the audit log and how many there are of it.
+func (h *house) recorded(action string) int {
+	return h.count("SELECT count(*) FROM audit WHERE action = $1", action)
+}
+
+// mails gives what lies in the outbox for somebody.
+func (h *house) mails(to string) (bodies []string) {
+	h.t.Helper()
+	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body FROM outbox WHERE recipient = $1 ORDER BY id", to)
+	require.NoError(h.t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var body string
+		require.NoError(h.t, rows.Scan(&body))
+		bodies = append(bodies, body)
+	}
+	require.NoError(h.t, rows.Err())
+	return bodies
+}
+
+func requireDenied(t *testing.T, err error, says string) {
+	t.Helper()
+	var d *people.Denied
+	require.ErrorAs(t, err, &d)
+	require.Contains(t, d.Reason, says)
+}
+
+func requireInvalid(t *testing.T, err error, field, says string) {
+	t.Helper()
+	var i *people.Invalid
+	require.ErrorAs(t, err, &i)
+	require.Equal(t, field, i.Field)
+	require.Contains(t, i.Reason, says)
+}
+
+func requireConflict(t *testing.T, err error, says string) {
+	t.Helper()
+	var c *people.Conflict
+	require.ErrorAs(t, err, &c)
+	require.Contains(t, c.Reason, says)
+}
+
+func TestLogIn(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	h.add(people.NewAccount{Username: "Reader"})
+	cookie, s, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+	require.Equal(t, "Reader", s.User.Username)
+	require.WithinDuration(t, time.Now().Add(14*24*time.Hour), s.ExpiresAt, time.Minute)
+	found, err := h.Session(ctx, cookie)
+	require.NoError(t, err)
+	require.Equal(t, s, found)
+	require.Zero(t, h.count("SELECT count(*) FROM sessions WHERE encode(sha256, 'escape') LIKE '%' || $1 || '%'", cookie), "only a hash is kept")
+	require.Zero(t, h.count("SELECT count(*) FROM attempts"), "a login that succeeds doesn't count")
+	require.Equal(t, 1, h.recorded("session.begin"))
+
+	for name, bad := range map[string][2]string{
+		"wrong password": {"reader", "another secret of mine"}, "no such user": {"nobody", secret}, "no password": {"admin", ""}, "": {"", ""},
+	} {
+		_, _, err := h.LogIn(ctx, bad[0], bad[1], "192.0.2.1:1")
+		require.ErrorIs(t, err, people.ErrWrongPassword, name)
+	}
+	require.Equal(t, 4, h.recorded("session.refused"))
+	require.Zero(t, h.count("SELECT count(*) FROM audit WHERE detail || object LIKE '%' || $1 || '%' OR object LIKE '%nobody%'", secret), "what was typed may be a password")
+
+	require.NoError(t, h.LogOut(ctx, found))
+	_, err = h.Session(ctx, cookie)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	require.NoError(t, h.LogOut(ctx, found))
+	require.Equal(t, 1, h.recorded("session.end"))
+	for _, bad := range []string{"", cookie[:39], strings.Repeat("0", 40)} {
+		_, err = h.Session(ctx, bad)
+		require.ErrorIs(t, err, people.ErrUnauthenticated)
+	}
+}
+
+// TestSessionEnds: by time, by silence, and with the account.
+func TestSessionEnds(t *testing.T) {
+	h := newHouse(t)
+	h.add(people.NewAccount{Username: "reader"})
+	for name, end := range map[string]func(){
+		"expired":  func() { h.exec("UPDATE sessions SET expires_at = now()") },
+		"idle":     func() { h.exec("UPDATE sessions SET last_seen_at = now() - interval '12 hours'") },
+		"disabled": func() { h.exec("UPDATE users SET is_active = false WHERE username = 'reader'") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.exec("UPDATE users SET is_active = true")
+			cookie, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+			require.NoError(t, err)
+			end()
+			_, err = h.Session(t.Context(), cookie)
+			require.ErrorIs(t, err, people.ErrUnauthenticated)
+			require.NoError(t, h.TidyAccounts(t.Context()))
+			if name != "disabled" {
+				require.Zero(t, h.count("SELECT count(*) FROM sessions"))
+			}
+		})
+	}
+	h.exec("UPDATE users SET is_active = false WHERE username = 'reader'")
+	_, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	require.ErrorIs(t, err, people.ErrWrongPassword)
+}
+
+// TestLastSeen is written once a minute at most.
+func TestLastSeen(t *testing.T) {
+	h := newHouse(t)
+	h.add(people.NewAccount{Username: "reader"})
+	cookie, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+	version := func() int { return h.count("SELECT xmin::text::bigint FROM sessions") }
+	before := version()
+	for range 3 {
+		_, err = h.Session(t.Context(), cookie)
+		require.NoError(t, err)
+	}
+	require.Equal(t, before, version(), "reading is all")
+	h.exec("UPDATE sessions SET last_seen_at = now() - interval '61 seconds'")
+	_, err = h.Session(t.Context(), cookie)
+	require.NoError(t, err)
+	require.Equal(t, 1, h.count("SELECT count(*) FROM sessions WHERE last_seen_at > now() - interval '30 seconds'"))
+}
+
+// TestWrongPasswords: ten within five minutes, for an account or from an address, wherever they were tried.
+func TestWrongPasswords(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	other := people.New(h.pool, people.NewKey()) // of another process
+	h.add(people.NewAccount{Username: "reader"})
+	h.add(people.NewAccount{Username: "writer"})
+	const attacker = "192.0.2.1:1"
+	tooMany := func(err error) {
+		t.Helper()
+		var many *people.TooMany
+		require.ErrorAs(t, err, &many)
+		require.Greater(t, many.RetryAfter, 4*time.Minute)
+		require.LessOrEqual(t, many.RetryAfter, 5*time.Minute)
+	}
+	// At once, and over both processes: no more than ten are even looked at.
+	var all sync.WaitGroup
+	results := make(chan error, 24)
+	for i := range cap(results) {
+		all.Go(func() {
+			s := []*people.Service{h.Service, other}[i%2]
+			_, _, err := s.LogIn(ctx, "reader", "a wrong secret", attacker)
+			results <- err
+		})
+	}
+	all.Wait()
+	close(results)
+	wrong := 0
+	for err := range results {
+		if errors.Is(err, people.ErrWrongPassword) {
+			wrong++
+			continue
+		}
+		tooMany(err)
+	}
+	require.Equal(t, 10, wrong)
+
+	_, _, err := other.LogIn(ctx, "READER", secret, "192.0.2.2:1")
+	tooMany(err) // the account, from elsewhere, with the right password
+	_, _, err = other.LogIn(ctx, "writer", secret, attacker)
+	tooMany(err) // another account, from that address
+	tooMany(h.ChangePassword(ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"}, nil, secret, "x", "192.0.2.2:1"))
+	_, _, err = other.LogIn(ctx, "writer", secret, "192.0.2.2:1")
+	require.NoError(t, err)
+	h.exec("UPDATE attempts SET at = at - interval '5 minutes'")
+	_, _, err = h.LogIn(ctx, "reader", secret, attacker)
+	require.NoError(t, err)
+	require.Zero(t, h.count("SELECT count(*) FROM attempts WHERE at > now() - interval '1 minute'"))
+}
+
+// TestAddressOfIPv6: whoever has a /64 has one address.
+func TestAddressOfIPv6(t *testing.T) {
+	h := newHouse(t)
+	for i := range 10 {
+		_, _, err := h.LogIn(t.Context(), strings.Repeat("u", i+1), "a wrong secret", "[2001:db8::"+string(rune('1'+i%9))+"]:1")
+		require.ErrorIs(t, err, people.ErrWrongPassword)
+	}
+	_, _, err := h.LogIn(t.Context(), "v", "a wrong secret", "[2001:db8::ffff]:1")
+	var many *people.TooMany
+	require.ErrorAs(t, err, &many)
+}
+
+func TestBadTokens(t *testing.T) {
+	h := newHouse(t)
+	for range 100 {
+		require.NoError(t, h.BadToken(t.Context(), "192.0.2.1:1"))
+	}
+	var many *people.TooMany
+	require.ErrorAs(t, h.BadToken(t.Context(), "192.0.2.1:2"), &many)
+	require.NoError(t, h.BadToken(t.Context(), "192.0.2.2:1"))
+}
+
+func TestAPITokens(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	group, err := h.CreateGroup(ctx, h.admin, "readers", []string{people.Tokens})
+	require.NoError(t, err)
+	reader, staff, stranger := h.add(people.NewAccount{Username: "reader", Groups: []string{group.Name}}), h.add(people.NewAccount{Username: "staff", Staff: true}), h.add(people.NewAccount{Username: "stranger"})
+
+	_, _, err = h.CreateToken(ctx, stranger, "", "24h")
+	requireDenied(t, err, `"tokens"`)
+	_, _, err = h.CreateToken(ctx, reader, "", "never")
+	requireDenied(t, err, `"tokens_without_expiry"`)
+	_, _, err = h.CreateToken(ctx, reader, "", "1y")
+	requireInvalid(t, err, "lifetime", "90d")
+	_, _, err = h.CreateToken(ctx, reader, strings.Repeat("x", 201), "24h")
+	requireInvalid(t, err, "description", "200")
+
+	text, token, err := h.CreateToken(ctx, reader, "for the script", "7d")
+	require.NoError(t, err)
+	require.Regexp(t, `^[0-9a-f]{40}$`, text)
+	require.WithinDuration(t, time.Now().Add(7*24*time.Hour), *token.ExpiresAt, time.Minute)
+	who, err := h.UserOfToken(ctx, text)
+	require.NoError(t, err)
+	require.Equal(t, "reader", who.Username)
+	_, forever, err := h.CreateToken(ctx, h.admin, "", "never")
+	require.NoError(t, err)
+	require.Nil(t, forever.ExpiresAt)
+
+	own, err := h.ListTokens(ctx, reader, "", 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, []people.Token{token}, own)
+	_, err = h.ListTokens(ctx, reader, "admin", 0, 10)
+	requireDenied(t, err, "only staff")
+	others, err := h.ListTokens(ctx, staff, "Reader", 0, 10)
+	require.NoError(t, err)
+	require.Equal(t, own, others)
+
+	require.ErrorIs(t, h.RevokeToken(ctx, stranger, token.ID), people.ErrNotFound)
+	nothing := token.ID + 1000
+	require.Equal(t, strings.ReplaceAll(h.RevokeToken(ctx, stranger, nothing).Error(), strconv.FormatInt(nothing, 10), "N"),
+		strings.ReplaceAll(h.RevokeToken(ctx, stranger, token.ID).Error(), strconv.FormatInt(token.ID, 10), "N"), "no telling them apart")
+	requireDenied(t, h.RevokeToken(ctx, staff, forever.ID), "only superusers")
+	require.NoError(t, h.RevokeToken(ctx, staff, token.ID))
+	_, err = h.UserOfToken(ctx, text)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	require.ErrorIs(t, h.RevokeToken(ctx, staff, token.ID), people.ErrNotFound)
+	require.Equal(t, 1, h.recorded("token.revoke"))
+	require.Equal(t, 2, h.recorded("token.create"))
+	require.Zero(t, h.count("SELECT count(*) FROM audit WHERE detail LIKE '%' || $1 || '%'", text))
+
+	h.exec("INSERT INTO api_tokens (user_id, sha256) SELECT $1, sha256(n::text::bytea) FROM generate_series(1, 100) n", reader.ID)
+	_, _, err = h.CreateToken(ctx, reader, "", "24h")
+	requireConflict(t, err, "revoke those")
+}
+
+// TestAdministrators: staff can't raise themselves, and there is always a superuser.
+func TestAdministrators(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	user, staff := h.add(people.NewAccount{Username: "user"}), h.add(people.NewAccount{Username: "staff", Staff: true})
+	h.add(people.NewAccount{Username: "colleague", Staff: true})
+	yes, no := new(true), new(false)
+
+	for name, change := range map[string]people.AccountChange{"staff": {Staff: yes}, "superuser": {Superuser: yes}, "no staff": {Staff: no}} {
+		_, err := h.ChangeUser(ctx, staff, "user", change)
+		requireDenied(t, err, "only superusers")
+		_, err = h.ChangeUser(ctx, staff, "staff", change)
+		requireDenied(t, err, "only superusers")
+		_, err = h.ChangeUser(ctx, user, "user", change)
+		requireDenied(t, err, "only")
+		require.NotEmpty(t, name)
+	}
+	_, err := h.CreateUser(ctx, staff, people.NewAccount{Username: "new", Staff: true})
+	requireDenied(t, err, "only superusers")
+	_, err = h.CreateUser(ctx, user, people.NewAccount{Username: "new"})
+	requireDenied(t, err, "only staff")
+	for _, who := range []string{"admin", "colleague"} {
+		_, err = h.ChangeUser(ctx, staff, who, people.AccountChange{Active: no})
+		requireDenied(t, err, "only superusers")
+		requireDenied(t, h.SetPassword(ctx, staff, who, "another long secret"), "only superusers")
+		requireDenied(t, h.DeleteUser(ctx, staff, who), "only superusers")
+	}
+	requireDenied(t, h.SetPassword(ctx, staff, "staff", "another long secret"), "only superusers")
+	_, err = h.ChangeUser(ctx, staff, "user", people.AccountChange{Phone: new("4711")})
+	require.NoError(t, err)
+
+	for name, lose := range map[string]func() error{
+		"disabled": func() error {
+			_, err := h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Active: no})
+			return err
+		},
+		"demoted": func() error {
+			_, err := h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Superuser: no})
+			return err
+		},
+		"deleted": func() error { return h.DeleteUser(ctx, h.admin, "admin") },
+	} {
+		t.Run(name, func(t *testing.T) { requireConflict(t, lose(), "last active superuser") })
+	}
+	_, err = h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Staff: no})
+	requireInvalid(t, err, "staff", "superusers are staff")
+
+	a, err := h.ChangeUser(ctx, h.admin, "user", people.AccountChange{Superuser: yes})
+	require.NoError(t, err)
+	require.True(t, a.IsStaff)
+	// Two superusers who demote each other at the same time: one of them stays.
+	user.IsStaff, user.IsSuperuser = true, true
+	var all sync.WaitGroup
+	errs := make(chan error, 2)
+	for _, pair := range []struct {
+		who  people.User
+		whom string
+	}{{h.admin, "user"}, {user, "admin"}} {
+		all.Go(func() {
+			_, err := h.ChangeUser(ctx, pair.who, pair.whom, people.AccountChange{Superuser: no})
+			errs <- err
+		})
+	}
+	all.Wait()
+	require.Equal(t, 1, h.count("SELECT count(*) FROM users WHERE is_superuser AND is_active"))
+	require.NotEqual(t, <-errs == nil, <-errs == nil, "one was refused")
+}
+
+// TestDisable: sessions, tokens and links end for good.
+func TestDisable(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	user := h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}, Groups: []string{"Radiology"}})
+	cookie, _, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+	text, _, err := h.CreateToken(ctx, user, "", "24h")
+	require.NoError(t, err)
+	require.NoError(t, h.RequestReset(ctx, "reader", "192.0.2.1:1"))
+	link := codeOf(t, h.mails("reader@example.org")[0])
+	_, err = h.ChangeUser(ctx, h.admin, "reader", people.AccountChange{Active: new(false)})
+	require.NoError(t, err)
+	requireDenied(t, h.Check(ctx, user.ID, people.Action{}), "disabled")
+	_, err = h.ChangeUser(ctx, h.admin, "reader", people.AccountChange{Active: new(true)})
+	require.NoError(t, err)
+	_, err = h.Session(ctx, cookie)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	_, err = h.UserOfToken(ctx, text)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	require.ErrorIs(t, h.Reset(ctx, link, "another long secret", "192.0.2.1:1"), people.ErrNotFound)
+	require.Equal(t, 2, h.recorded("user.change"))
+}
+
+func TestUsers(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	for name, n := range map[string]people.NewAccount{
+		"username": {Username: "a b"}, "no username": {}, "leading dot": {Username: "..", Person: people.Person{}}, "long": {Username: strings.Repeat("x", 151)},
+	} {
+		_, err := h.CreateUser(ctx, h.admin, n)
+		requireInvalid(t, err, "username", "150")
+		require.NotEmpty(t, name)
+	}
+	_, err := h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Mail: "nowhere"}})
+	requireInvalid(t, err, "mail", "name@example.org")
+	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Phone: "1\n2"}})
+	requireInvalid(t, err, "phone", "control")
+	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Password: "short"})
+	requireInvalid(t, err, "password", "12")
+	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Groups: []string{"nothing"}})
+	requireInvalid(t, err, "groups", "nothing")
+	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Invite: true})
+	requireInvalid(t, err, "mail", "invitation")
+	require.Equal(t, 1, h.count("SELECT count(*) FROM users"))
+	require.Zero(t, h.recorded("user.create"))
+
+	a, err := h.CreateUser(ctx, h.admin, people.NewAccount{Username: "Röntgen", Person: people.Person{Mail: "w.c@example.org", FirstName: "Wilhelm"}, Groups: []string{"radiology"}, Invite: true})
+	require.NoError(t, err)
+	require.Equal(t, []string{"Radiology"}, a.Groups)
+	require.False(t, a.HasPassword)
+	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "RÖNTGEN"})
+	requireConflict(t, err, "another user")
+	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1"))
+	_, _, err = h.LogIn(ctx, "röntgen", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+
+	found, err := h.Users(ctx, h.admin, people.UserFilter{Search: "WILHELM", Active: new(true), Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.True(t, found[0].HasPassword)
+	_, err = h.Account(ctx, h.admin, "nobody")
+	require.ErrorIs(t, err, people.ErrNotFound)
+
+	// Who owns jobs stays, as their jobs do.
+	h.exec(`INSERT INTO jobs (kind, owner_id, project_id, priority, n_pending) SELECT 'selective_transfer', $1, id, 4, 1 FROM projects LIMIT 1`, a.ID)
+	requireConflict(t, h.DeleteUser(ctx, h.admin, "Röntgen"), "disable")
+	h.exec("DELETE FROM jobs")
+	require.NoError(t, h.DeleteUser(ctx, h.admin, "Röntgen"))
+	require.Equal(t, 1, h.recorded("user.delete"))
+}
+
+func TestPasswords(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	reader := h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}})
+	first, s, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+	second, _, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+
+	requireInvalid(t, h.ChangePassword(ctx, reader, &s, "a wrong secret", "another long secret", "192.0.2.1:1"), "current", "not your password")
+	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"), "it counts as a login")
+	requireInvalid(t, h.ChangePassword(ctx, reader, &s, secret, "short", "192.0.2.1:1"), "password", "12")
+	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"))
+	require.NoError(t, h.ChangePassword(ctx, reader, &s, secret, "another long secret", "192.0.2.1:1"))
+	_, err = h.Session(ctx, first)
+	require.NoError(t, err, "the session in use goes on")
+	_, err = h.Session(ctx, second)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	require.Contains(t, h.mails("reader@example.org")[0], "was changed")
+
+	require.NoError(t, h.SetPassword(ctx, h.admin, "reader", "yet another secret"))
+	_, err = h.Session(ctx, first)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	_, _, err = h.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1")
+	require.NoError(t, err)
+	require.ErrorIs(t, h.SetPassword(ctx, h.admin, "nobody", "yet another secret"), people.ErrNotFound)
+	require.NoError(t, h.SetPassword(ctx, h.admin, "admin", "the first password"), "of the first administrator")
+	require.Equal(t, 1, h.recorded("password.change"))
+	require.Equal(t, 2, h.recorded("password.set"))
+}
+
+// codeOf finds the secret in a mail.
+func codeOf(t *testing.T, mail string) string {
+	t.Helper()
+	m := regexp.MustCompile(`[0-9a-f]{40}`).FindString(mail)
+	require.NotEmpty(t, m, mail)
+	return m
+}
+
+func TestReset(t *testing.T) {
+	h := newHouse(t)
+	h.SetPublicURL("https://adit.example.org/")
+	ctx := t.Context()
+	const peer, mail = "192.0.2.1:1", "reader@example.org"
+	h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: mail, FirstName: "Ada"}})
+	h.add(people.NewAccount{Username: "silent"})
+	cookie, _, err := h.LogIn(ctx, "reader", secret, peer)
+	require.NoError(t, err)
+
+	for _, who := range []string{"nobody", "silent", "nobody@example.org"} {
+		require.NoError(t, h.RequestReset(ctx, who, peer), "nobody learns who is here")
+	}
+	require.Zero(t, h.count("SELECT count(*) FROM outbox"))
+	require.NoError(t, h.RequestReset(ctx, "READER@example.org", peer))
+	require.NoError(t, h.RequestReset(ctx, "reader", peer))
+	mails := h.mails(mail)
+	require.Len(t, mails, 2)
+	require.Contains(t, mails[0], "Dear Ada")
+	require.Regexp(t, `\n  https://adit\.example\.org/password#[0-9a-f]{40}\n`, mails[0])
+	require.Zero(t, h.count("SELECT count(*) FROM password_resets WHERE encode(sha256, 'escape') = $1", codeOf(t, mails[0])))
+
+	code := codeOf(t, mails[0])
+	requireInvalid(t, h.Reset(ctx, code, "short", peer), "password", "12")
+	require.NoError(t, h.Reset(ctx, code, "another long secret", peer), "a password that is refused uses nothing up")
+	require.ErrorIs(t, h.Reset(ctx, code, "another long secret", peer), people.ErrNotFound)
+	require.ErrorIs(t, h.Reset(ctx, codeOf(t, mails[1]), "another long secret", peer), people.ErrNotFound, "nor do the others work any more")
+	require.ErrorContains(t, h.Reset(ctx, "", "another long secret", peer), "ask for another one")
+	_, err = h.Session(ctx, cookie)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	_, _, err = h.LogIn(ctx, "reader", "another long secret", peer)
+	require.NoError(t, err)
+	require.Contains(t, h.mails(mail)[2], "was changed")
+
+	require.NoError(t, h.RequestReset(ctx, "reader", peer))
+	h.exec("UPDATE password_resets SET expires_at = now()")
+	require.ErrorIs(t, h.Reset(ctx, codeOf(t, h.mails(mail)[3]), "yet another secret", peer), people.ErrNotFound)
+	var many *people.TooMany
+	require.NoError(t, h.RequestReset(ctx, "reader", peer))
+	require.ErrorAs(t, h.RequestReset(ctx, "Reader", "192.0.2.9:1"), &many, "no flood of mails")
+	require.Equal(t, 1, h.recorded("password.reset"))
+	require.Equal(t, 4, h.recorded("password.request"))
+}
+
+// TestResetOnce: of two who use a link at the same time, one succeeds.
+func TestResetOnce(t *testing.T) {
+	h := newHouse(t)
+	h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}})
+	require.NoError(t, h.RequestReset(t.Context(), "reader", "192.0.2.1:1"))
+	code := codeOf(t, h.mails("reader@example.org")[0])
+	var all sync.WaitGroup
+	errs := make(chan error, 4)
+	for range cap(errs) {
+		all.Go(func() { errs <- h.Reset(t.Context(), code, "another long secret", "192.0.2.1:1") })
+	}
+	all.Wait()
+	close(errs)
+	done := 0
+	for err := range errs {
+		if err == nil {
+			done++
+			continue
+		}
+		require.ErrorIs(t, err, people.ErrNotFound)
+	}
+	require.Equal(t, 1, done)
+}
+
+func TestRegistration(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	const peer, mail = "192.0.2.1:1", "ada@example.org"
+	h.exec("UPDATE users SET mail = 'admin@example.org'")
+	ada := people.Registration{Username: "ada", Person: people.Person{Mail: mail, FirstName: "Ada", LastName: "L."}, Message: "I read <b>CT</b>.\nPlease."}
+	requireInvalid(t, h.Register(ctx, people.Registration{Username: "ada"}, peer), "mail", "answer")
+	requireInvalid(t, h.Register(ctx, people.Registration{Username: "a/b", Person: ada.Person}, peer), "username", "150")
+	require.NoError(t, h.Register(ctx, ada, peer))
+	taken := ada
+	taken.Username = "Admin"
+	require.NoError(t, h.Register(ctx, taken, peer), "nobody learns who is here")
+	require.Contains(t, h.mails("admin@example.org")[0], `"ada"`)
+	require.Empty(t, h.mails(mail))
+	_, _, err := h.LogIn(ctx, "ada", "", peer)
+	require.ErrorIs(t, err, people.ErrWrongPassword, "nobody is let in before staff says so")
+
+	reader := h.add(people.NewAccount{Username: "reader"})
+	_, err = h.Registrations(ctx, reader, 0, 10)
+	requireDenied(t, err, "only staff")
+	waiting, err := h.Registrations(ctx, h.admin, 0, 10)
+	require.NoError(t, err)
+	require.Len(t, waiting, 2)
+	require.Equal(t, ada.Message, waiting[0].Message)
+	_, err = h.Approve(ctx, reader, waiting[0].ID, "", nil)
+	requireDenied(t, err, "only staff")
+	_, err = h.Approve(ctx, h.admin, waiting[0].ID, "", []string{"nothing"})
+	requireInvalid(t, err, "groups", "nothing")
+	a, err := h.Approve(ctx, h.admin, waiting[0].ID, "", []string{"Radiology"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"Radiology"}, a.Groups)
+	_, err = h.Approve(ctx, h.admin, waiting[0].ID, "", nil)
+	require.ErrorIs(t, err, people.ErrNotFound)
+	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer))
+	_, _, err = h.LogIn(ctx, "ada", secret, peer)
+	require.NoError(t, err)
+
+	_, err = h.Approve(ctx, h.admin, waiting[1].ID, "", nil)
+	requireConflict(t, err, "under another one")
+	require.NoError(t, h.Refuse(ctx, h.admin, waiting[1].ID, "You have an account."))
+	last := h.mails(mail)
+	require.Contains(t, last[len(last)-1], "You have an account.")
+	require.ErrorIs(t, h.Refuse(ctx, h.admin, waiting[1].ID, ""), people.ErrNotFound)
+	for action, n := range map[string]int{"registration.create": 2, "registration.approve": 1, "registration.refuse": 1, "user.create": 1} {
+		require.Equal(t, n, h.recorded(action), action)
+	}
+
+	for range 10 - 2 {
+		require.NoError(t, h.Register(ctx, ada, peer))
+	}
+	var many *people.TooMany
+	require.ErrorAs(t, h.Register(ctx, ada, peer), &many)
+	h.exec("INSERT INTO registrations (username, mail) SELECT 'x', 'x' FROM generate_series(1, 500)")
+	require.ErrorAs(t, h.Register(ctx, ada, "192.0.2.2:1"), &many)
+	h.exec("UPDATE registrations SET created_at = now() - interval '91 days'")
+	require.NoError(t, h.TidyAccounts(ctx))
+	require.Zero(t, h.count("SELECT count(*) FROM registrations"))
+}
+
+func TestGroups(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	user := h.add(people.NewAccount{Username: "reader"})
+	for _, err := range []error{
+		second(h.CreateGroup(ctx, user, "x", nil)), second(h.Groups(ctx, user, 0, 1)), second(h.Group(ctx, user, "Radiology")),
+		second(h.ChangeGroup(ctx, user, "Radiology", people.GroupChange{})), h.DeleteGroup(ctx, user, "Radiology"), h.AddMember(ctx, user, "Radiology", "reader"),
+		h.RemoveMember(ctx, user, "Radiology", "admin"), second(h.Members(ctx, user, "Radiology", 0, 1)), second(h.SetAccess(ctx, user, "x", "y", true, true)),
+		second(h.Accesses(ctx, user, people.AccessFilter{})),
+	} {
+		requireDenied(t, err, "only staff")
+	}
+	requireInvalid(t, second(h.CreateGroup(ctx, h.admin, "a/b", nil)), "name", "slash")
+	requireInvalid(t, second(h.CreateGroup(ctx, h.admin, "x", []string{"everything"})), "permissions", "explorer")
+	g, err := h.CreateGroup(ctx, h.admin, "Default", []string{"upload", "explorer", "upload"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"explorer", "upload"}, g.Permissions)
+	requireConflict(t, second(h.CreateGroup(ctx, h.admin, "DEFAULT", nil)), "another group")
+	require.Equal(t, 1, h.count("SELECT count(*) FROM projects WHERE group_id = $1 AND is_default AND name LIKE 'Default (group %'", g.ID), "its name was taken")
+
+	require.NoError(t, h.AddMember(ctx, h.admin, "default", "Reader"))
+	require.NoError(t, h.AddMember(ctx, h.admin, "default", "reader"))
+	p, err := h.Profile(ctx, user)
+	require.NoError(t, err)
+	require.Equal(t, "Default", p.ActiveGroup)
+	require.Equal(t, []string{"explorer", "upload"}, p.Permissions)
+	require.NoError(t, h.AddMember(ctx, h.admin, "Radiology", "reader"))
+	_, err = h.ChangeProfile(ctx, user, people.ProfileChange{ActiveGroup: new("nothing")})
+	requireInvalid(t, err, "active_group", "no group")
+	p, err = h.ChangeProfile(ctx, user, people.ProfileChange{ActiveGroup: new("radiology"), Phone: new("4711"), Preferences: map[string]any{"theme": "dark"}})
+	require.NoError(t, err)
+	require.Equal(t, "Radiology", p.ActiveGroup)
+	require.Equal(t, map[string]any{"theme": "dark"}, p.Preferences)
+	_, err = h.ChangeProfile(ctx, user, people.ProfileChange{Preferences: map[string]any{"theme": strings.Repeat("x", 20000)}})
+	requireInvalid(t, err, "preferences", "16384")
+	members, err := h.Members(ctx, h.admin, "Radiology", 0, 10)
+	require.NoError(t, err)
+	require.Len(t, members, 2)
+
+	require.NoError(t, h.RemoveMember(ctx, h.admin, "Radiology", "reader"))
+	require.ErrorIs(t, h.RemoveMember(ctx, h.admin, "Radiology", "reader"), people.ErrNotFound)
+	p, err = h.Profile(ctx, user)
+	require.NoError(t, err)
+	require.Equal(t, "Default", p.ActiveGroup)
+
+	g, err = h.ChangeGroup(ctx, h.admin, "Default", people.GroupChange{Name: new("Readers"), Permissions: &[]string{"explorer"}})
+	require.NoError(t, err)
+	require.Equal(t, people.Group{ID: g.ID, Name: "Readers", Permissions: []string{"explorer"}, Members: 1}, g)
+	requireConflict(t, second(h.ChangeGroup(ctx, h.admin, "Readers", people.GroupChange{Name: new("radiology")})), "another group")
+	requireDenied(t, h.Check(ctx, user.ID, people.Action{Permissions: []string{people.Explorer, people.Upload}}), `"upload"`)
+
+	var node int64
+	require.NoError(t, h.pool.QueryRow(ctx, "INSERT INTO dicom_nodes (name, kind) VALUES ('pacs', 'server') RETURNING id").Scan(&node))
+	requireInvalid(t, second(h.SetAccess(ctx, h.admin, "nothing", "pacs", true, true)), "group", "no group")
+	requireInvalid(t, second(h.SetAccess(ctx, h.admin, "Readers", "nothing", true, true)), "node", "no DICOM node")
+	require.NoError(t, second(h.SetAccess(ctx, h.admin, "readers", "PACS", true, false)))
+	require.NoError(t, h.Check(ctx, user.ID, people.Action{Source: node}))
+	requireDenied(t, h.Check(ctx, user.ID, people.Action{Destination: node}), "as a destination")
+	rows, err := h.Accesses(ctx, h.admin, people.AccessFilter{Node: "pacs", Limit: 10})
+	require.NoError(t, err)
+	require.Equal(t, []people.Access{{GroupID: g.ID, NodeID: node, Group: "Readers", Node: "pacs", Kind: "server", Source: true}}, rows)
+	require.NoError(t, second(h.SetAccess(ctx, h.admin, "readers", "PACS", false, false)))
+	requireDenied(t, h.Check(ctx, user.ID, people.Action{Source: node}), "as a source")
+	require.Zero(t, h.count("SELECT count(*) FROM node_access"))
+
+	h.exec(`INSERT INTO linkage (project_id, pseudonym, identity, patient_id) SELECT id, 'P1', 'x', 'x' FROM projects WHERE group_id = $1`, g.ID)
+	requireConflict(t, h.DeleteGroup(ctx, h.admin, "Readers"), "must not be lost")
+	h.exec("DELETE FROM linkage")
+	require.NoError(t, h.DeleteGroup(ctx, h.admin, "Readers"))
+	require.ErrorIs(t, h.DeleteGroup(ctx, h.admin, "Readers"), people.ErrNotFound)
+	for action, n := range map[string]int{
+		"group.create": 1, "group.change": 1, "group.delete": 1, "group.add_member": 3, "group.remove_member": 1, "access.change": 2, "me.change": 1,
+	} {
+		require.Equal(t, n, h.recorded(action), action)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+// TestActors: each entry names who acted, and how they came in.
+func TestActors(t *testing.T) {
+	h := newHouse(t)
+	h.add(people.NewAccount{Username: "reader"})
+	_, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	require.NoError(t, err)
+	ctx := people.WithActor(context.Background(), people.Actor{UserID: h.admin.ID, Username: "admin", Via: people.ViaToken, Peer: "192.0.2.7:1"})
+	require.NoError(t, h.AddMember(ctx, h.admin, "Radiology", "reader"))
+	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'session.begin' AND username = 'reader' AND via = 'session' AND peer = '192.0.2.1:1'"))
+	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'group.add_member' AND username = 'admin' AND via = 'token' AND object = 'group Radiology' AND detail LIKE '%reader%'"))
+}
