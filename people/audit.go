@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/adit-go/adit/db"
@@ -32,7 +33,7 @@ type Actor struct {
 	UserID   int64
 	Username string
 	Via      string // ViaSession, ViaToken, ViaSystem
-	Peer     string // address of the caller
+	Peer     string // address of the caller, with or without a port
 }
 
 type actorKey struct{}
@@ -74,10 +75,18 @@ func Record(ctx context.Context, q *db.Queries, e Entry) error {
 	}
 	a := ActorOf(ctx)
 	return q.InsertAudit(ctx, db.InsertAuditParams{
-		UserID: a.UserID, Username: storable(a.Username), Via: a.Via, Peer: a.Peer, Action: e.Action, Object: storable(e.Object),
+		UserID: a.UserID, Username: storable(a.Username), Via: a.Via, Peer: machineOf(a.Peer), Action: e.Action, Object: storable(e.Object),
 		PatientID: storable(e.PatientID), StudyUid: storable(e.StudyUID), Source: storable(e.Source), Destination: storable(e.Destination),
 		Profile: storable(e.Profile), ProfileSha256: e.ProfileSHA256, Detail: string(detail),
 	})
+}
+
+// machineOf takes the port off an address, which says nothing a day later.
+func machineOf(peer string) string {
+	if host, _, err := net.SplitHostPort(peer); err == nil {
+		return host
+	}
+	return peer
 }
 
 // storable takes out what the database can't keep in a text: nothing that a PACS sends may keep a transfer from its end.

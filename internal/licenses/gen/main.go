@@ -7,12 +7,13 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,22 +30,25 @@ const (
 )
 
 func main() {
-	if err := run(); err != nil {
-		log.Fatal(err)
+	if err := run(context.Background()); err != nil {
+		slog.Error("the licences could not be collected", "error", err)
+		os.Exit(1)
 	}
 }
 
 type module struct {
-	Path, Version, Dir string
-	Main               bool
+	Path    string `json:"Path"`
+	Version string `json:"Version"`
+	Dir     string `json:"Dir"`
+	Main    bool   `json:"Main"`
 }
 
-func run() error {
-	modules, err := linked()
+func run(ctx context.Context) error {
+	modules, err := linked(ctx)
 	if err != nil {
 		return err
 	}
-	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 	if err != nil {
 		return err
 	}
@@ -78,15 +82,17 @@ func run() error {
 }
 
 // linked gives the modules whose packages are in the program.
-func linked() ([]module, error) {
-	out, err := exec.Command("go", "list", "-deps", "-json=Module", program).Output()
+func linked(ctx context.Context) ([]module, error) {
+	out, err := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Module", program).Output()
 	if err != nil {
 		return nil, fmt.Errorf("go list: %w", err)
 	}
 	seen := map[string]bool{}
 	var all []module
 	for in := json.NewDecoder(bytes.NewReader(out)); ; {
-		var pkg struct{ Module *module }
+		var pkg struct {
+			Module *module `json:"Module"`
+		}
 		err := in.Decode(&pkg)
 		if errors.Is(err, io.EOF) {
 			return all, nil
@@ -157,5 +163,5 @@ func write(name string, all []*licenses.License) error {
 	if err := errors.Join(json.NewEncoder(packed).Encode(all), packed.Close()); err != nil {
 		return err
 	}
-	return os.WriteFile(name, out.Bytes(), 0o644) //nolint:gosec // source code, for everybody
+	return os.WriteFile(name, out.Bytes(), 0o644)
 }

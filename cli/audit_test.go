@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/db/local"
+	"github.com/adit-go/adit/internal/testpeer"
+)
+
+var headWord = regexp.MustCompile(`Head: (\d+:[0-9a-f]{64})`)
+
+// TestAudit walks through the commands of the audit log, with the server and without: what somebody does to the database is found by both.
+func TestAudit(t *testing.T) {
+	dir := t.TempDir()
+	s := serve(t, dir)
+	out, code := s.adit("announcement", "set", "Tonight the PACS is away.")
+	require.Zero(t, code, out)
+	sealed := func(action string) (row client.AuditEntry) {
+		await(t, action+" in the chain", func() bool {
+			out, code := s.adit("audit", "list", "--json", "--action", action)
+			require.Zero(t, code, out)
+			var rows []client.AuditEntry
+			require.NoError(t, json.Unmarshal([]byte(out), &rows))
+			if len(rows) == 0 || rows[0].Seq == 0 {
+				return false
+			}
+			row = rows[0]
+			return true
+		})
+		return row
+	}
+	row := sealed("announcement.change")
+	require.Equal(t, [...]string{"admin", "token", "127.0.0.1"}, [...]string{row.Username, row.Via, row.Peer})
+	require.Equal(t, "system", sealed("application.start").Via)
+
+	out, code = s.adit("audit", "list", "--user", "ADMIN", "--from", "2020-01-01", "--until", "2100-01-01T00:00:00Z", "--limit", "1000")
+	require.Zero(t, code, out)
+	require.Contains(t, out, "announcement.change")
+	out, _ = s.adit("audit", "list", "--until", "2020-01-01")
+	require.NotContains(t, out, "announcement.change")
+	_, code = s.adit("audit", "list", "--from", "yesterday")
+	require.Equal(t, exitUsage, code)
+
+	file := filepath.Join(dir, "audit.jsonl")
+	out, code = s.adit("audit", "export", "-o", file)
+	require.Zero(t, code, out)
+	head := headWord.FindStringSubmatch(out)[1]
+	_, code = s.adit("audit", "export", "-o", file)
+	require.Equal(t, exitFailure, code, "an export is never overwritten")
+	out, code = s.adit("audit", "verify", "--file", file)
+	require.Zero(t, code, out)
+	require.Contains(t, out, head)
+	out, code = s.adit("audit", "verify", "--head", head)
+	require.Zero(t, code, out)
+	_, code = s.adit("audit", "verify", "--head", "4711")
+	require.Equal(t, exitUsage, code)
+
+	url, err := local.URL(dir)
+	require.NoError(t, err)
+	conn, err := pgx.Connect(t.Context(), url)
+	require.NoError(t, err)
+	_, err = conn.Exec(t.Context(), "ALTER TABLE audit DISABLE TRIGGER USER; UPDATE audit SET username = 'nobody' WHERE action = 'announcement.change'; ALTER TABLE audit ENABLE TRIGGER USER")
+	require.NoError(t, err)
+	require.NoError(t, conn.Close(t.Context()))
+	told := regexp.MustCompile(`Row \d+ does not fit its hash`)
+	out, code = s.adit("audit", "verify")
+	require.Equal(t, exitFailure, code)
+	require.Regexp(t, told, out)
+
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
+	s.awaitEnd()
+	out, code = s.adit("audit", "verify", "--head", head)
+	require.Equal(t, exitFailure, code, "the server need not run")
+	require.Regexp(t, told, out)
+	out, code = s.adit("audit", "export")
+	require.Zero(t, code, out)
+	require.Contains(t, out, `"action":"application.stop"`)
+	_, code = s.adit("audit", "verify", "--data-dir", filepath.Join(dir, "elsewhere"))
+	require.Equal(t, exitUsage, code)
+}
+
+func TestAuditSyslogFlags(t *testing.T) {
+	authority := testpeer.NewAuthority(t)
+	own := authority.Issue(t, "localhost")
+	empty := filepath.Join(t.TempDir(), "empty")
+	require.NoError(t, os.WriteFile(empty, nil, 0o600))
+
+	to, err := auditFlags{AuditSyslog: "audit.example.org:6514", AuditSyslogCA: authority.File, AuditSyslogCert: own.CertificateFile, AuditSyslogKey: own.KeyFile}.syslog()
+	require.NoError(t, err)
+	require.NotNil(t, to.TLS.RootCAs)
+	shown, err := to.TLS.GetClientCertificate(nil)
+	require.NoError(t, err)
+	require.NotNil(t, shown.PrivateKey)
+	to, err = auditFlags{}.syslog()
+	require.NoError(t, err)
+	require.Empty(t, to.Addr)
+
+	for want, f := range map[string]auditFlags{
+		"a host and a port":      {AuditSyslog: "audit.example.org"},
+		"holds no certificate":   {AuditSyslog: "a:1", AuditSyslogCA: empty},
+		"no such file":           {AuditSyslog: "a:1", AuditSyslogCA: empty + "x"},
+		"belong together":        {AuditSyslog: "a:1", AuditSyslogCert: own.CertificateFile},
+		"did find a private key": {AuditSyslog: "a:1", AuditSyslogCert: own.KeyFile, AuditSyslogKey: empty},
+		"need --audit-syslog":    {AuditSyslogCA: authority.File},
+	} {
+		_, err := f.syslog()
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestLicensesAndSource(t *testing.T) {
+	s := &serving{t: t}
+	out, code := s.adit("licenses")
+	require.Zero(t, code)
+	require.Contains(t, out, "GNU AFFERO GENERAL PUBLIC LICENSE")
+	require.Contains(t, out, "\ngithub.com/jackc/pgx/v5 v")
+	require.Contains(t, out, "\nGo standard library\n")
+	out, code = s.adit("version", "--source")
+	require.Zero(t, code)
+	require.Contains(t, out, "source: "+source+"\n")
+	require.Equal(t, source, about().Source)
+}
