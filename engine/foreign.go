@@ -151,7 +151,15 @@ func (e *Engine) TidyQuarantine(ctx context.Context) error {
 	if q == nil {
 		return nil
 	}
-	if err := q.Expire(time.Now()); err != nil {
+	settings, err := e.people.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	keep := q.keep
+	if days := time.Duration(settings.KeepQuarantine) * 24 * time.Hour; days > 0 {
+		keep = min(keep, days)
+	}
+	if err := q.expire(time.Now(), keep); err != nil {
 		return err
 	}
 	known, err := e.q.QuarantinedFiles(ctx, q.id)

@@ -64,7 +64,9 @@ func folderID(path string) (uuid.UUID, error) {
 }
 
 // Expire removes what is old, what was left unfinished by a crash included, and counts what stays.
-func (q *Quarantine) Expire(now time.Time) error {
+func (q *Quarantine) Expire(now time.Time) error { return q.expire(now, q.keep) }
+
+func (q *Quarantine) expire(now time.Time, keep time.Duration) error {
 	entries, err := os.ReadDir(q.dir)
 	if err != nil {
 		return fmt.Errorf("the quarantine can't be read: %w", err)
@@ -78,7 +80,7 @@ func (q *Quarantine) Expire(now time.Time) error {
 		if err != nil || !mine || !info.Mode().IsRegular() {
 			continue // removed meanwhile, or not ours
 		}
-		if now.Sub(info.ModTime()) < q.keep {
+		if now.Sub(info.ModTime()) < keep {
 			used += info.Size()
 			continue
 		}

@@ -90,4 +90,6 @@ func TestQuarantine(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, kept, "there is room again")
 	third.Close()
+	require.NoError(t, q.expire(time.Now().Add(31*time.Minute), 30*time.Minute))
+	require.Empty(t, files(), "the site keeps them for less")
 }
