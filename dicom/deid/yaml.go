@@ -9,6 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,6 +37,12 @@ func LoadProfile(text []byte) (*Profile, error) {
 	if len(text) > maxProfile {
 		return nil, errors.New("the de-identification profile is larger than 1 MiB; is it the right file?")
 	}
+	var tree yaml.Node
+	if err := yaml.Unmarshal(text, &tree); err == nil { // else the decoder says the same
+		if line := twice(&tree); line > 0 {
+			return nil, fmt.Errorf("the de-identification profile cannot be read as YAML: the key in line %d is there twice", line)
+		}
+	}
 	var d Definition
 	dec := yaml.NewDecoder(bytes.NewReader(text))
 	dec.KnownFields(true)
@@ -42,7 +50,32 @@ func LoadProfile(text []byte) (*Profile, error) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("it is empty")
 		}
+		if faults, ok := errors.AsType[*yaml.TypeError](err); ok {
+			all := strings.Join(faults.Errors[:min(len(faults.Errors), 5)], "; ")
+			err = errors.New(quotedValue.ReplaceAllString(all, ""))
+		}
 		return nil, fmt.Errorf("the de-identification profile cannot be read as YAML: %w", err)
 	}
 	return NewProfile(d)
+}
+
+// quotedValue is what the decoder quotes: in what is no profile it may be a patient's.
+var quotedValue = regexp.MustCompile("`[^`]*` ?")
+
+// twice gives the line of a key that a mapping has twice; 0 if there is none. The decoder finds them too, but compares each key with
+// each other and tells of every pair, which takes minutes where somebody uploads what is no profile.
+func twice(n *yaml.Node) int {
+	keys := map[string]bool{}
+	for i, child := range n.Content {
+		if n.Kind == yaml.MappingNode && i%2 == 0 && child.Kind == yaml.ScalarNode {
+			if keys[child.Value] {
+				return child.Line
+			}
+			keys[child.Value] = true
+		}
+		if line := twice(child); line > 0 {
+			return line
+		}
+	}
+	return 0
 }

@@ -60,7 +60,11 @@ func (t *TimeOfDay) UnmarshalText(text []byte) error {
 		ok = ok && text[i] >= '0' && text[i] <= '9'
 	}
 	if !ok {
-		return &Invalid{"time of day", fmt.Sprintf("%q is not a time such as 20:00", text)}
+		what := "it"
+		if len(text) <= len("20:00:00") { // what is longer was meant for another place, and may be a patient's
+			what = fmt.Sprintf("%q", text)
+		}
+		return &Invalid{"time of day", what + " is not a time such as 20:00"}
 	}
 	*t = Clock(digit(0)*10+digit(1), digit(3)*10+digit(4))
 	if digit(3) > 5 || *t > day {

@@ -70,7 +70,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.open = humachi.New(r, cfg)
 	})
 	router.Group(func(r chi.Router) {
-		r.Use(auth.Require(who, refuseCaller))
+		r.Use(auth.Require(who, refuseCaller), shared)
 		a.huma = humachi.New(r, cfg)
 		a.registerSession()
 		a.registerMe()
@@ -156,7 +156,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security,
+		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security, Middlewares: huma.Middlewares{bounded(op.body)},
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)

@@ -10,11 +10,13 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
@@ -191,6 +193,12 @@ func (p *problem) Error() string { return p.Problem.Error() }
 // may be a patient's.
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
+		if msg == unreadBody { // which it takes for our fault
+			if errors.Is(errors.Join(errs...), errTooManyValues) {
+				return newProblem(http.StatusRequestEntityTooLarge, "The body holds more values than this request may have.")
+			}
+			return newProblem(http.StatusBadRequest, "The body of the request ended too early, or is badly encoded; send it again.")
+		}
 		if status >= http.StatusInternalServerError {
 			msg = "ADIT failed to do this, by a fault of its own."
 			errs = nil
@@ -201,12 +209,18 @@ func init() {
 			if !errors.As(err, &detail) {
 				continue
 			}
+			if len(p.Errors) == maxErrors {
+				break
+			}
 			d := detail.ErrorDetail()
 			message := d.Message
 			if _, raw := d.Value.(string); raw && d.Location == "body" {
 				message = "this is no JSON of the documented form" // the parser's words may quote a value
 			}
 			p.Errors = append(p.Errors, client.FieldError{Field: field(d.Location), Message: message})
+			if d.Message == validation.MsgUnexpectedProperty {
+				p.Errors[len(p.Errors)-1].Field = ownName(field(d.Location))
+			}
 		}
 		if len(p.Errors) > 0 {
 			p.Detail = "The request can't be used: " + describe(p.Errors[0]) + "."
@@ -214,6 +228,25 @@ func init() {
 		return p
 	}
 }
+
+const (
+	unreadBody = "cannot read request body" // huma's words
+	maxErrors  = 20                         // that an answer names
+)
+
+// ownName takes off what the caller called a property that isn't ours, unless it looks like a slip of the pen: it may be a
+// patient's name or number.
+func ownName(path string) string {
+	if slip.MatchString(path) {
+		return path
+	}
+	if i := strings.LastIndexByte(path, '.'); i >= 0 && slip.MatchString(path[:i]) {
+		return path[:i]
+	}
+	return ""
+}
+
+var slip = regexp.MustCompile(`^([a-z_]{1,40}(\[[0-9]{1,9}\])?\.)*[a-z_]{1,40}(\[[0-9]{1,9}\])?$`)
 
 func describe(e client.FieldError) string {
 	if e.Field == "" {

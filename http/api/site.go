@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/adit-go/adit/client"
@@ -113,6 +114,10 @@ func (a *API) announce(ctx context.Context, user people.User, in *struct{ Body c
 }
 
 func (a *API) broadcast(ctx context.Context, user people.User, in *struct{ Body client.Broadcast }) (*body[client.Recipients], error) {
+	lines := strings.NewReplacer("\r", "", "\n", "", "\t", "").Replace(in.Body.Text)
+	if err := plainText(map[string]string{"subject": in.Body.Subject, "text": lines}); err != nil {
+		return nil, err
+	}
 	n, err := a.people.Broadcast(ctx, user, in.Body.Subject, in.Body.Text)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package api
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humachi"
+
+	"github.com/adit-go/adit/http/auth"
+)
+
+const (
+	maxOfUser = 32 // requests of one user at once, of the many that are served: nobody takes them all
+
+	largeBody  = 1 << 20 // bytes; a body that may be larger waits for nobody's
+	maxLarge   = 2       // of those at once: checking one takes about ten times its size
+	retryLarge = 5 * time.Second
+
+	// bytesPerValue is what a value of JSON takes in a body at least, taken over the whole: one of ours takes more. A body of nothing
+	// but brackets would become thousands of times its size otherwise.
+	bytesPerValue = 32
+	fewestValues  = 1000
+)
+
+// shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
+func shared(next http.Handler) http.Handler {
+	var mu sync.Mutex
+	running := map[int64]int{}
+	enter := func(user int64) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if running[user] >= maxOfUser {
+			return false
+		}
+		running[user]++
+		return true
+	}
+	leave := func(user int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if running[user]--; running[user] == 0 {
+			delete(running, user)
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user := auth.User(r.Context()).ID
+		if !enter(user) {
+			WriteProblem(w, r, newProblem(http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.").retry(time.Second))
+			return
+		}
+		defer leave(user)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// large are the slots of bodies that may be large, of all routes together.
+var large = make(chan struct{}, maxLarge)
+
+// bounded bounds what checking a body takes: how many large ones are read at once, and how many values one may hold.
+func bounded(limit int64) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humachi.Unwrap(ctx)
+		if r.ContentLength < 0 || r.ContentLength > largeBody {
+			select {
+			case large <- struct{}{}:
+				defer func() { <-large }()
+			default:
+				WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
+				return
+			}
+		}
+		if media := r.Header.Get("Content-Type"); strings.HasPrefix(media, "text/") || strings.HasPrefix(media, "application/yaml") {
+			next(ctx) // no JSON, and refused where it is needed
+			return
+		}
+		r.Body = &countedJSON{ReadCloser: r.Body, left: max(limit/bytesPerValue, fewestValues)}
+		next(ctx)
+	}
+}
+
+var errTooManyValues = errors.New("the body holds too many values for its size")
+
+// countedJSON ends a body that holds too many values: each but the first stands behind a comma or an opening bracket.
+type countedJSON struct {
+	io.ReadCloser
+	left            int64
+	inText, escaped bool
+}
+
+func (c *countedJSON) Read(p []byte) (int, error) {
+	n, err := c.ReadCloser.Read(p)
+	for _, b := range p[:n] {
+		switch {
+		case c.escaped:
+			c.escaped = false
+		case c.inText && b == '\\':
+			c.escaped = true
+		case b == '"':
+			c.inText = !c.inText
+		case !c.inText && (b == ',' || b == '{' || b == '['):
+			c.left--
+		}
+	}
+	if c.left < 0 {
+		return 0, errTooManyValues
+	}
+	return n, err
+}
