@@ -88,7 +88,10 @@ func TestChangesAreAudited(t *testing.T) {
 			return err
 		}, "linkage.read", "project Trial", ""},
 		{func() error { _, err := e.ExportLinkage(ctx, n.Admin, "Trial"); return err }, "linkage.export", "project Trial", ""},
-		{func() error { _, err := e.AddFolder(ctx, n.Admin, engine.NewFolder{Name: "disk", Path: t.TempDir()}); return err }, "folder.create", "folder disk", "path"},
+		{func() error {
+			_, err := e.AddFolder(ctx, n.Admin, engine.NewFolder{Name: "disk", Path: t.TempDir()})
+			return err
+		}, "folder.create", "folder disk", "path"},
 		{func() error { _, err := e.CheckNode(ctx, n.Admin, "disk"); return err }, "folder.check", "folder disk", ""},
 		{func() error {
 			node, err := e.DICOMNodeByName(ctx, "disk")
@@ -147,9 +150,9 @@ func TestLossIsAudited(t *testing.T) {
 	require.Equal(t, people.ActTransfer, row.Action)
 	require.Equal(t, [...]string{"1.2.3", "source", "destination", "admin", "system"}, [...]string{row.StudyUID, row.Source, row.Destination, row.Username, row.Via})
 	var detail struct {
-		Outcome   string
-		Delivered int
-		Lost      bool
+		Outcome   string `json:"outcome"`
+		Delivered int    `json:"delivered"`
+		Lost      bool   `json:"lost"`
 	}
 	require.NoError(t, json.Unmarshal(row.Detail, &detail))
 	require.Equal(t, engine.Canceled, detail.Outcome)

@@ -56,9 +56,10 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rows, 3)
 	type end struct {
-		Outcome             string
-		Expected, Delivered int
-		Folder              bool
+		Outcome   string `json:"outcome"`
+		Expected  int    `json:"expected"`
+		Delivered int    `json:"delivered"`
+		Folder    bool   `json:"folder"`
 	}
 	ends := make([]end, len(rows))
 	for i, r := range rows {

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,7 +30,7 @@ const (
 
 func main() {
 	if err := run(context.Background()); err != nil {
-		slog.Error("the licences could not be collected", "error", err)
+		fmt.Fprintln(os.Stderr, "the licences could not be collected:", err)
 		os.Exit(1)
 	}
 }
