@@ -10,6 +10,21 @@ import (
 	"time"
 )
 
+const forgetGone = `-- name: ForgetGone :exec
+WITH done AS (
+    DELETE FROM chores c WHERE c.name ~ '^folder-[0-9]+$' AND NOT EXISTS (SELECT FROM folders f WHERE c.name = 'folder-' || f.id)
+)
+DELETE FROM warnings w
+WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM nodes n WHERE n.fenced_at IS NULL AND w.key = 'disk-' || n.name)
+`
+
+// ForgetGone removes warnings and chores of folders and machines that are gone.
+func (q *Queries) ForgetGone(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, forgetGone)
+	return err
+}
+
 const getFolderUsage = `-- name: GetFolderUsage :one
 SELECT folder_id, bytes, measured_at FROM folder_usage WHERE folder_id = $1
 `
@@ -109,18 +124,24 @@ func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
 
 const putUsage = `-- name: PutUsage :exec
 UPDATE folder_usage SET bytes = greatest($1::bigint + bytes - $2::bigint, 0), measured_at = now()
-WHERE folder_id = $3
+WHERE folder_id = $3 AND measured_at IS NOT DISTINCT FROM $4::timestamptz
 `
 
 type PutUsageParams struct {
-	Counted  int64
-	Before   int64
-	FolderID int64
+	Counted        int64
+	Before         int64
+	FolderID       int64
+	MeasuredBefore *time.Time
 }
 
-// PutUsage writes down what was counted; what was set aside or given back since the count began is added.
+// PutUsage writes down what was counted, unless somebody else was first; what was set aside or given back since the count began is added.
 func (q *Queries) PutUsage(ctx context.Context, arg PutUsageParams) error {
-	_, err := q.db.Exec(ctx, putUsage, arg.Counted, arg.Before, arg.FolderID)
+	_, err := q.db.Exec(ctx, putUsage,
+		arg.Counted,
+		arg.Before,
+		arg.FolderID,
+		arg.MeasuredBefore,
+	)
 	return err
 }
 

@@ -5,7 +5,9 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/adit-go/adit/db"
@@ -24,39 +26,38 @@ const (
 	choreRetry        = time.Hour        // after a chore that failed
 )
 
-// RunChores does the house-keeping until the context ends. Each node may run it: what needs doing once is done by one.
+// RunChores does the house-keeping until the context ends. Each node may run it: what needs doing once is done by one. A folder whose disk
+// doesn't answer holds up neither the clean-up nor the other warnings for good.
 func (e *Engine) RunChores(ctx context.Context, c Chores) {
 	if c.Pause == 0 {
 		c.Pause = defaultChorePause
 	}
-	for {
-		if err := e.DoChores(ctx, c); err != nil && ctx.Err() == nil {
-			e.log.WarnContext(ctx, "house-keeping is not done", "reason", err)
-		}
-		timer := time.NewTimer(c.Pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
+	var all sync.WaitGroup
+	defer all.Wait()
+	for _, part := range []func(context.Context, Chores) error{e.cleanUpDaily, e.countFolders, e.watch} {
+		all.Go(func() {
+			for {
+				if err := part(ctx, c); err != nil && ctx.Err() == nil {
+					e.log.WarnContext(ctx, "house-keeping is not done", "reason", err)
+				}
+				timer := time.NewTimer(c.Pause)
+				select {
+				case <-timer.C:
+				case <-ctx.Done():
+					timer.Stop()
+					return
+				}
+			}
+		})
 	}
 }
 
 // DoChores does one round: what is due.
 func (e *Engine) DoChores(ctx context.Context, c Chores) error {
-	folders, err := e.q.ListFolders(ctx)
-	if err != nil {
-		return err
-	}
-	for _, f := range folders {
-		if err := e.keepFolder(ctx, f); err != nil {
-			return err
-		}
-	}
-	if err := e.watchDisks(ctx, c); err != nil {
-		return err
-	}
+	return errors.Join(e.cleanUpDaily(ctx, c), e.countFolders(ctx, c), e.watch(ctx, c))
+}
+
+func (e *Engine) cleanUpDaily(ctx context.Context, _ Chores) error {
 	return e.chore(ctx, cleanUpChore, false, e.cleanUp)
 }
 

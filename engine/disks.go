@@ -34,20 +34,50 @@ const (
 // folderChore names the chore of counting a folder's files.
 func folderChore(id int64) string { return fmt.Sprintf("folder-%d", id) }
 
-// keepFolder counts the files of a folder that this node sees once a day, removes what nobody finished, and tells staff when the folder
-// has grown beyond its limit.
-func (e *Engine) keepFolder(ctx context.Context, f db.ListFoldersRow) error {
-	if info, err := os.Stat(f.Path); err == nil && info.IsDir() {
-		err := e.chore(ctx, folderChore(f.ID), true, func(ctx context.Context, run *choreRun) (any, error) {
-			return e.countFolder(ctx, f.ID, f.Path, run)
-		})
-		if err != nil {
-			return err
-		}
+// countFolders counts the files of the folders that this node sees, once a day each, and removes what nobody finished.
+func (e *Engine) countFolders(ctx context.Context, _ Chores) error {
+	folders, err := e.q.ListFolders(ctx)
+	if err != nil {
+		return err
 	}
+	for _, f := range folders {
+		if info, statErr := os.Stat(f.Path); statErr != nil || !info.IsDir() {
+			continue
+		}
+		err = errors.Join(err, e.chore(ctx, folderChore(f.ID), true, func(ctx context.Context, run *choreRun) (any, error) {
+			return e.countFolder(ctx, f.ID, f.Path, run)
+		}))
+	}
+	return err
+}
+
+// watch tells staff when a folder has grown beyond its limit, and when little space is left where this node writes.
+func (e *Engine) watch(ctx context.Context, c Chores) error {
+	settings, err := e.people.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.q.ForgetGone(ctx); err != nil {
+		return err
+	}
+	folders, err := e.q.ListFolders(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range folders {
+		err = errors.Join(err, e.watchSize(ctx, f),
+			e.watchDisk(ctx, fmt.Sprintf("folder-%d-disk", f.ID), "of the folder "+f.Name, f.Path, settings.LowDiskGB))
+	}
+	if c.DataDir != "" {
+		err = errors.Join(err, e.watchDisk(ctx, "disk-"+c.Node, "of ADIT's data directory on "+c.Node, c.DataDir, settings.LowDiskGB))
+	}
+	return err
+}
+
+func (e *Engine) watchSize(ctx context.Context, f db.ListFoldersRow) error {
 	limit := f.WarnGb * gigabyte
 	return e.warn(ctx, fmt.Sprintf("folder-%d-size", f.ID), warning{
-		on: limit > 0 && float64(f.Bytes) >= limit, off: float64(f.Bytes) < limit*againBelow,
+		on: limit > 0 && float64(f.Bytes) >= limit, off: float64(f.Bytes) < limit*againBelow || limit == 0,
 		subject: fmt.Sprintf("ADIT: the folder %s is getting full", f.Name),
 		text: fmt.Sprintf("The files in the folder %s take %.1f GB, and a warning was asked for at %g GB.%s Make room, or raise the limits of the folder.",
 			f.Name, float64(f.Bytes)/gigabyte, f.WarnGb, quotaWords(f.QuotaGb)),
@@ -113,28 +143,7 @@ func (e *Engine) countFolder(ctx context.Context, id int64, path string, run *ch
 	if err != nil {
 		return out, err
 	}
-	return out, e.q.PutUsage(ctx, db.PutUsageParams{FolderID: id, Counted: out.Bytes, Before: before.Bytes})
-}
-
-// watchDisks tells staff when little space is left where this node writes.
-func (e *Engine) watchDisks(ctx context.Context, c Chores) error {
-	settings, err := e.people.Settings(ctx)
-	if err != nil {
-		return err
-	}
-	folders, err := e.q.ListFolders(ctx)
-	if err != nil {
-		return err
-	}
-	for _, f := range folders {
-		if err := e.watchDisk(ctx, fmt.Sprintf("folder-%d-disk", f.ID), "of the folder "+f.Name, f.Path, settings.LowDiskGB); err != nil {
-			return err
-		}
-	}
-	if c.DataDir == "" {
-		return nil
-	}
-	return e.watchDisk(ctx, "data-disk-"+c.Node, "of ADIT's data directory on "+c.Node, c.DataDir, settings.LowDiskGB)
+	return out, e.q.PutUsage(ctx, db.PutUsageParams{FolderID: id, Counted: out.Bytes, Before: before.Bytes, MeasuredBefore: before.MeasuredAt})
 }
 
 func (e *Engine) watchDisk(ctx context.Context, key, whose, path string, lowGB float64) error {

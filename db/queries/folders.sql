@@ -28,13 +28,22 @@ RETURNING least(sqlc.arg(wanted)::bigint, b.quota - b.bytes)::bigint AS taken;
 -- name: GiveRoom :exec
 UPDATE folder_usage SET bytes = greatest(bytes - sqlc.arg(bytes)::bigint, 0) WHERE folder_id = sqlc.arg(folder_id);
 
--- PutUsage writes down what was counted; what was set aside or given back since the count began is added.
+-- PutUsage writes down what was counted, unless somebody else was first; what was set aside or given back since the count began is added.
 -- name: PutUsage :exec
 UPDATE folder_usage SET bytes = greatest(sqlc.arg(counted)::bigint + bytes - sqlc.arg(before)::bigint, 0), measured_at = now()
-WHERE folder_id = sqlc.arg(folder_id);
+WHERE folder_id = sqlc.arg(folder_id) AND measured_at IS NOT DISTINCT FROM sqlc.narg(measured_before)::timestamptz;
 
 -- name: SetQuota :exec
 UPDATE folders SET quota_gb = $2, warn_gb = $3 WHERE id = $1;
 
 -- name: LockFolder :one
 SELECT * FROM folders WHERE id = $1 FOR NO KEY UPDATE;
+
+-- ForgetGone removes warnings and chores of folders and machines that are gone.
+-- name: ForgetGone :exec
+WITH done AS (
+    DELETE FROM chores c WHERE c.name ~ '^folder-[0-9]+$' AND NOT EXISTS (SELECT FROM folders f WHERE c.name = 'folder-' || f.id)
+)
+DELETE FROM warnings w
+WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM nodes n WHERE n.fenced_at IS NULL AND w.key = 'disk-' || n.name);

@@ -261,6 +261,45 @@ func TestLowDisk(t *testing.T) {
 	}
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'ADIT: little disk space of the folder disk'"))
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject LIKE '%data directory on node1'"))
+	require.EqualValues(t, 2, s.number("SELECT count(*) FROM warnings"))
+
+	n, err := s.Engine.DICOMNodeByName(t.Context(), "disk")
+	require.NoError(t, err)
+	require.NoError(t, s.Engine.DeleteDICOMNode(t.Context(), s.Admin, n.ID))
+	s.chores()
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM warnings"), "of the folder nothing is left")
+	require.Zero(t, s.number("SELECT count(*) FROM chores WHERE name LIKE 'folder%'"))
+}
+
+// TestChoresEnd: the house-keeping begins by itself, and ends when it is told to.
+func TestChoresEnd(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	ctx, cancel := context.WithTimeout(t.Context(), harness.Deadline)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { s.Engine.RunChores(ctx, engine.Chores{Pause: 10 * time.Millisecond}) })
+	for planned := int64(0); planned < 2; {
+		planned = s.number("SELECT count(*) FROM chores")
+	}
+	cancel()
+	running.Wait()
+}
+
+// TestCountedTwice: of two counts of one folder that overlap the first one to end holds.
+func TestCountedTwice(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	require.NoError(t, os.WriteFile(filepath.Join(s.dir, "file"), make([]byte, 1000), 0o600))
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			s.exec("UPDATE chores SET next_at = 'epoch' WHERE name LIKE 'folder%'")
+			if err := s.Engine.DoChores(t.Context(), engine.Chores{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	require.EqualValues(t, 1000, s.used())
 }
 
 // TestUnfinishedFiles: what nobody finished is removed from the folders of jobs when it is old; nothing else is touched.
