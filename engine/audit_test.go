@@ -104,8 +104,8 @@ func TestChangesAreAudited(t *testing.T) {
 		row, after := lastEntry(t, n)
 		require.Equal(t, before+1, after, step.action)
 		require.Equal(t, [...]string{step.action, step.object, "admin", "token", "192.0.2.1"}, [...]string{row.Action, row.Object, row.Username, row.Via, row.Peer})
-		require.Contains(t, string(row.Detail), step.detail)
-		require.NotContains(t, string(row.Detail), "a secret")
+		require.Contains(t, row.Detail, step.detail)
+		require.NotContains(t, row.Detail, "a secret")
 	}
 
 	_, before := lastEntry(t, n)
@@ -154,7 +154,7 @@ func TestLossIsAudited(t *testing.T) {
 		Delivered int    `json:"delivered"`
 		Lost      bool   `json:"lost"`
 	}
-	require.NoError(t, json.Unmarshal(row.Detail, &detail))
+	require.NoError(t, json.Unmarshal([]byte(row.Detail), &detail))
 	require.Equal(t, engine.Canceled, detail.Outcome)
 	require.Equal(t, 7, detail.Delivered)
 	require.True(t, detail.Lost)

@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -91,13 +93,13 @@ func TestRecord(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, rows, 2, "what did not happen leaves no row")
 	require.Equal(t, people.ViaSystem, rows[0].Via)
-	require.JSONEq(t, `{}`, string(rows[0].Detail))
+	require.JSONEq(t, `{}`, rows[0].Detail)
 	got := rows[1]
 	require.WithinDuration(t, time.Now(), got.At, time.Minute)
 	got.At, got.ID = time.Time{}, 0
 	require.Equal(t, people.AuditRow{
 		UserID: 7, Username: "reader", Via: people.ViaToken, Peer: "192.0.2.1", Action: "task.transfer", Object: "task 3", PatientID: "P1\uFFFD", StudyUID: "1.2.3",
-		Source: "PACS1", Destination: "Research", Profile: "default 1", ProfileSHA256: "ab", Detail: []byte(`{"delivered":40}`),
+		Source: "PACS1", Destination: "Research", Profile: "default 1", ProfileSHA256: "ab", Detail: `{"delivered":40}`,
 	}, got)
 }
 
@@ -310,6 +312,20 @@ func TestExport(t *testing.T) {
 		_, err := people.VerifyExport(strings.NewReader(tt.text))
 		require.ErrorContains(t, err, tt.want, name)
 	}
+
+	t.Run("by somebody else's program", func(t *testing.T) { // docs/admin.md tells how, and it is no more than that
+		run := func(text string) (string, error) {
+			cmd := exec.CommandContext(t.Context(), "python3", filepath.Join("testdata", "verify.py"))
+			cmd.Stdin = strings.NewReader(text)
+			out, err := cmd.CombinedOutput()
+			return string(out), err
+		}
+		said, err := run(text)
+		require.NoError(t, err, said)
+		require.Equal(t, head.String()+"\n", said)
+		_, err = run(strings.Replace(text, "job 3", "job 4", 1))
+		require.Error(t, err)
+	})
 
 	t.Run("in parts", func(t *testing.T) {
 		require.Equal(t, 1, seal(t, a))

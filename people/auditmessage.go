@@ -193,7 +193,7 @@ func (m *auditMessage) query(r AuditRow, host string) {
 		Syntax string `json:"transfer_syntax"`
 		Query  string `json:"query"`
 	}
-	_ = json.Unmarshal(r.Detail, &sent) // one that was tampered with has none
+	_ = json.Unmarshal([]byte(r.Detail), &sent) // one that was tampered with has none
 	m.Event.ID = eventQuery
 	source, destination := adit(host), participant{UserID: r.Source, Roles: []coded{roleDestination}}
 	source.Roles = []coded{roleSource}
@@ -210,7 +210,7 @@ func (m *auditMessage) transfer(r AuditRow, host string) {
 		Outcome string `json:"outcome"`
 		Folder  bool   `json:"folder"`
 	}
-	_ = json.Unmarshal(r.Detail, &detail)
+	_ = json.Unmarshal([]byte(r.Detail), &detail)
 	source := participant{UserID: r.Source, Roles: []coded{roleSource}}
 	destination := participant{UserID: r.Destination, Roles: []coded{roleDestination}}
 	m.Event.ID = eventTransferred

@@ -21,30 +21,30 @@ import (
 
 // AuditRow is a row of the audit log.
 type AuditRow struct {
-	Seq           int64           `json:"seq,omitempty"` // place in the chain; 0: not sealed yet
-	ID            int64           `json:"id"`
-	At            time.Time       `json:"at"`
-	UserID        int64           `json:"user_id"` // 0: nobody, or adit itself
-	Username      string          `json:"username"`
-	Via           string          `json:"via"`
-	Peer          string          `json:"peer"`
-	Action        string          `json:"action"`
-	Object        string          `json:"object"`
-	PatientID     string          `json:"patient_id"`
-	StudyUID      string          `json:"study_uid"`
-	Source        string          `json:"source"`
-	Destination   string          `json:"destination"`
-	Profile       string          `json:"profile"`
-	ProfileSHA256 string          `json:"profile_sha256"`
-	Detail        json.RawMessage `json:"detail"`
-	Hash          string          `json:"hash,omitempty"` // hexadecimal
+	Seq           int64     `json:"seq,omitempty"` // place in the chain; 0: not sealed yet
+	ID            int64     `json:"id"`
+	At            time.Time `json:"at"`
+	UserID        int64     `json:"user_id"` // 0: nobody, or adit itself
+	Username      string    `json:"username"`
+	Via           string    `json:"via"`
+	Peer          string    `json:"peer"`
+	Action        string    `json:"action"`
+	Object        string    `json:"object"`
+	PatientID     string    `json:"patient_id"`
+	StudyUID      string    `json:"study_uid"`
+	Source        string    `json:"source"`
+	Destination   string    `json:"destination"`
+	Profile       string    `json:"profile"`
+	ProfileSHA256 string    `json:"profile_sha256"`
+	Detail        string    `json:"detail"`         // JSON, as a text: the hash covers each of its bytes
+	Hash          string    `json:"hash,omitempty"` // hexadecimal
 }
 
 func auditRow(r db.Audit) AuditRow {
 	out := AuditRow{
 		ID: r.ID, At: r.At.UTC(), UserID: r.UserID, Username: r.Username, Via: r.Via, Peer: r.Peer, Action: r.Action, Object: r.Object,
 		PatientID: r.PatientID, StudyUID: r.StudyUid, Source: r.Source, Destination: r.Destination, Profile: r.Profile,
-		ProfileSHA256: r.ProfileSha256, Detail: json.RawMessage(r.Detail), Hash: hex.EncodeToString(r.Hash),
+		ProfileSHA256: r.ProfileSha256, Detail: r.Detail, Hash: hex.EncodeToString(r.Hash),
 	}
 	if r.Seq != nil {
 		out.Seq = *r.Seq
@@ -57,7 +57,7 @@ func (r AuditRow) row() db.Audit {
 	return db.Audit{
 		ID: r.ID, At: r.At, UserID: r.UserID, Username: r.Username, Via: r.Via, Peer: r.Peer, Action: r.Action, Object: r.Object,
 		PatientID: r.PatientID, StudyUid: r.StudyUID, Source: r.Source, Destination: r.Destination, Profile: r.Profile,
-		ProfileSha256: r.ProfileSHA256, Detail: string(r.Detail),
+		ProfileSha256: r.ProfileSHA256, Detail: r.Detail,
 	}
 }
 

@@ -52,6 +52,6 @@ func clientAudit(r people.AuditRow) client.AuditEntry {
 		PatientID: r.PatientID, StudyUID: r.StudyUID, Source: r.Source, Destination: r.Destination, Profile: r.Profile, ProfileSHA256: r.ProfileSHA256,
 		Detail: map[string]any{}, Hash: r.Hash,
 	}
-	_ = json.Unmarshal(r.Detail, &out.Detail) // one that was tampered with is shown as empty; verify finds it
+	_ = json.Unmarshal([]byte(r.Detail), &out.Detail) // one that was tampered with is shown as empty; verify finds it
 	return out
 }

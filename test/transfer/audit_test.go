@@ -63,9 +63,9 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	}
 	ends := make([]end, len(rows))
 	for i, r := range rows {
-		require.NoError(t, json.Unmarshal(r.Detail, &ends[i]))
+		require.NoError(t, json.Unmarshal([]byte(r.Detail), &ends[i]))
 		require.Equal(t, [...]string{study.Spec.Patient.ID, "source", "admin"}, [...]string{r.PatientID, r.Source, r.Username})
-		require.NotContains(t, string(r.Detail), "P-0001", "who reads the log must not learn who is behind a pseudonym")
+		require.NotContains(t, r.Detail, "P-0001", "who reads the log must not learn who is behind a pseudonym")
 	}
 	require.Equal(t, end{"success", 400, 400, true}, ends[0])
 	require.Equal(t, end{"success", 400, 400, false}, ends[1])
@@ -91,7 +91,7 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 		Class string            `json:"sop_class"`
 		Query []byte            `json:"query"`
 	}
-	require.NoError(t, json.Unmarshal(search.Detail, &keys))
+	require.NoError(t, json.Unmarshal([]byte(search.Detail), &keys))
 	require.Equal(t, map[string]string{"patient_id": study.Spec.Patient.ID, "patient_name": "Phantom, *"}, keys.Keys)
 	require.Equal(t, dict.StudyRootQueryRetrieveInformationModelFind, keys.Class)
 	identifier, err := stream.ParseDataSet(keys.Query, dict.ExplicitVRLittleEndian, stream.Limits{})
