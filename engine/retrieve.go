@@ -212,7 +212,7 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
-		if received == 0 && len(asked) != 1 && !tried(result.Counts) {
+		if received == 0 && len(asked) != 1 && !tried(result) {
 			if destination != "" {
 				return full("DICOM Server %s is out of resources, or can't reach the AE title %s (status %s)", r.src.Name, destination, result.Status)
 			}
@@ -263,10 +263,11 @@ func (r *run) refusal(alone bool, class string, outcome dimse.Outcome) string {
 	return refusedInList
 }
 
-// tried tells whether the source got as far as sending, and failed with every instance. DCMTK, and what is built on it, then
+// tried tells whether the source got as far as sending, and failed with every instance, or names those that it failed with. DCMTK, and what is built on it, then
 // answers "out of resources" (A702) where it holds the images in a transfer syntax that was not negotiated: waiting would be for ever.
-func tried(c dimse.Counts) bool {
-	return c.Failed.Value > 0 && c.Completed.Value+c.Warning.Value+c.Remaining.Value == 0
+func tried(r dimse.GetResult) bool {
+	c := r.Counts
+	return len(r.FailedSOPInstanceUIDs) > 0 || c.Failed.Value > 0 && c.Completed.Value+c.Warning.Value+c.Remaining.Value == 0
 }
 
 const (

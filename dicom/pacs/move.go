@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 
 	"github.com/adit-go/adit/dicom/dimse"
@@ -64,6 +65,9 @@ func (g *retrieval) move(ctx context.Context, d *destination, objects []*object,
 // sendLate sends what the final response has counted already.
 func (g *retrieval) sendLate(ctx context.Context, d *destination, objects []*object) {
 	for _, o := range objects {
+		if slices.Contains(g.f.Refuse, o.sopInstanceUID) {
+			continue // counted as sent all the same
+		}
 		g.number++
 		g.p.gate(ctx, g.event(AtLate, o.sopInstanceUID))
 		if err := g.send(ctx, o); err != nil {

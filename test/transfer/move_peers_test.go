@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -61,6 +62,48 @@ func wide(s *engine.NewServer) {
 	s.BatchCap = &n
 }
 
+// gate lets nobody into a listener until it is opened.
+type gate struct {
+	net.Listener
+	opened, closed chan struct{}
+	once           sync.Once
+}
+
+func newGate() *gate { return &gate{opened: make(chan struct{}), closed: make(chan struct{})} }
+
+func (g *gate) wrap(l net.Listener) net.Listener {
+	g.Listener = l
+	return g
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	select {
+	case <-g.opened:
+		return g.Listener.Accept()
+	case <-g.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (g *gate) Close() error {
+	g.once.Do(func() { close(g.closed) })
+	return g.Listener.Close()
+}
+
+// transferAtOnce starts a transfer of all studies of a corpus, and lets nothing into the receiver before twenty C-MOVEs are under way.
+func transferAtOnce(t *testing.T, n *harness.Node, c *corpus, g *gate) engine.Job {
+	t.Helper()
+	require.GreaterOrEqual(t, len(c.studies), atOnce)
+	job := n.Transfer("source", "destination", c.studies...)
+	n.WaitFor(job.ID, func(engine.Job) bool {
+		var moves int
+		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM expectations WHERE ended_at IS NULL").Scan(&moves))
+		return moves == atOnce
+	})
+	close(g.opened)
+	return job
+}
+
 // TestMoveFromOrthanc: an Orthanc that may only C-MOVE, asked by twenty tasks at once. Every object reaches its own task, and arrives as it
 // is, byte for byte. The AE titles have blanks and underscores.
 func TestMoveFromOrthanc(t *testing.T) {
@@ -68,9 +111,12 @@ func TestMoveFromOrthanc(t *testing.T) {
 	c.addPhantoms(t, dict.RLELossless)
 	c.addPydicom(t, nil, slices.Concat(plainFiles, rleFiles, jpegFiles, jpeg2000Files, lossyFiles)...)
 	require.Greater(t, len(c.studies), atOnce)
-	n := harness.New(t, harness.Config{Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT NODE_1", PlainAETitle: "ADIT NODE_1 LE"}})
+	g := newGate()
+	n := harness.New(t, harness.Config{
+		Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT NODE_1", PlainAETitle: "ADIT NODE_1 LE"}, Wrap: g.wrap,
+	})
 	before := newTap(t, n.ReceiverAddr)
-	o := orthancTo(t, c, "ORTHANC PACS_1", nil, portOf(t, before.addr), "ADIT NODE_1", "ADIT NODE_1 LE")
+	o := orthancTo(t, c, "ORTHANC PACS_1", map[string]any{"DicomScuTimeout": 60}, portOf(t, before.addr), "ADIT NODE_1", "ADIT NODE_1 LE")
 	dir := t.TempDir()
 	after := newTap(t, storeSCP(t, noDelay, dir).Addr)
 	n.AddServer("source", "ORTHANC PACS_1", o.Addr, func(s *engine.NewServer) {
@@ -82,7 +128,7 @@ func TestMoveFromOrthanc(t *testing.T) {
 		s.AssociationsPerTask = 1
 	})
 
-	job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
+	job, tasks := finish(t, n, transferAtOnce(t, n, c, g))
 	instances := 0
 	for study, task := range tasks {
 		require.Equal(t, engine.Success, task.Status, "study %s: %s", study, task.Message)
@@ -120,6 +166,9 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 	c := newCorpus(t)
 	c.addPhantoms(t, dict.RLELossless)
 	c.addPydicom(t, nil, slices.Concat(plainFiles[:10], rleFiles)...)
+	for i := range atOnce {
+		c.addPhantom(t, ct(uint64(700+i), 3))
+	}
 	for name, env := range map[string][]string{"Nagle on": nil, "Nagle off": noDelay} {
 		t.Run(name, func(t *testing.T) {
 			n := harness.New(t, harness.Config{Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT_NODE_1", PlainAETitle: "ADIT_NODE_1_LE"}})
@@ -139,6 +188,7 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 				wide(s)
 				s.AssociationsPerTask = 1
 			})
+			require.Greater(t, len(c.studies), atOnce)
 			succeed(t, n, c)
 			sent := after.sent(t) // nothing twice
 			require.ElementsMatch(t, slices.Collect(maps.Keys(c.files)), slices.Collect(maps.Keys(sent)))
@@ -160,6 +210,58 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 				require.Contains(t, received[uid], o.print(), "not one byte changes")
 			}
 		})
+	}
+}
+
+// TestTwoSeriesFromPeers: two tasks move a series each of one study, to two destinations, out of PACS that exist: nothing is mixed.
+func TestTwoSeriesFromPeers(t *testing.T) {
+	study := phantom.New(43, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 30, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 30, Rows: 64, Columns: 64}},
+	})
+	c := newCorpus(t)
+	c.addPhantom(t, study)
+	for name, start := range map[string]func(t *testing.T, port int) string{
+		"Orthanc": func(t *testing.T, port int) string {
+			return orthancTo(t, c, "SOURCE", nil, port, "ADIT", "ADIT_LE").Addr
+		},
+		"dcmqrscp": func(t *testing.T, port int) string {
+			index := t.TempDir()
+			output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+			require.Zero(t, exit, output)
+			return testpeer.DcmQRSCPTo(t, noDelay, index, map[string]int{"ADIT": port, "ADIT_LE": port}).Addr
+		},
+	} {
+		for _, knows := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s originator %t", name, knows), func(t *testing.T) {
+				n := harness.New(t, harness.Config{})
+				title := map[string]string{"Orthanc": "SOURCE", "dcmqrscp": "QRSCP"}[name]
+				n.AddServer("source", title, start(t, n.ReceiverPort()), func(s *engine.NewServer) {
+					byMove(s)
+					s.Retrieve.MoveOriginator = knows
+				})
+				var jobs []engine.Job
+				var destinations []*pacs.PACS
+				for i := range 2 {
+					dst := startPACS(t, pacs.Config{})
+					destinations = append(destinations, dst)
+					to := fmt.Sprintf("DST%d", i)
+					n.AddServer(to, to, dst.Addr(), nil)
+					jobs = append(jobs, n.Create(engine.Transfer{Source: "source", Destination: to, Studies: []engine.Study{{
+						StudyInstanceUID: study.StudyInstanceUID, SeriesInstanceUIDs: []string{study.Series[i].SeriesInstanceUID},
+					}}}))
+				}
+				for i := range 2 {
+					job := n.Wait(jobs[i].ID)
+					require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+					var want []string
+					for _, in := range study.Series[i].Instances {
+						want = append(want, in.SOPInstanceUID)
+					}
+					require.ElementsMatch(t, want, pacs.UIDs(destinations[i].Recorder().Log().Stores))
+				}
+			})
+		}
 	}
 }
 

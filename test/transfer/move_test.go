@@ -306,6 +306,56 @@ func TestForeignObjects(t *testing.T) {
 	require.ErrorContains(t, err, `called AE title "OTHER" not recognized`)
 }
 
+// TestMoveFromUnrulySource: a source without originator fields that sends late, twice, over several associations, out of order and under another AE
+// title than its own, while strangers' objects come between: everything is complete, or named as missing.
+func TestMoveFromUnrulySource(t *testing.T) {
+	t.Parallel()
+	unruly := pacs.MoveFaults{
+		NoOriginator: true, Late: 3, Associations: 3, CallingAE: "ARCHIVE 1",
+		GetFaults: pacs.GetFaults{SendTwice: 5, OutOfOrder: true, NoCounts: true, NoPending: true},
+	}
+	withheld := unruly
+	withheld.Refuse = []string{uidOf(4), uidOf(9)}
+	for name, tt := range map[string]struct {
+		faults pacs.MoveFaults
+		status string
+		named  []int
+	}{
+		"complete":           {unruly, engine.Success, nil},
+		"two are never sent": {withheld, engine.Failure, []int{4, 9}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			hold := pacs.StopAt(pacs.AtSubOperation, 6)
+			n := harness.New(t, harness.Config{})
+			wanted, foreign := outcomeStudy(), ct(78, 3)
+			src := startPACS(t, pacs.Config{
+				AETitle: "SRC", Studies: []*phantom.Study{wanted}, MoveDestinations: movesTo(n), Misbehave: move(tt.faults), Gate: hold.Gate,
+			})
+			dst := startPACS(t, pacs.Config{})
+			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+				byMove(s)
+				impatient(s)
+				s.Retrieve.OtherAETitles = []string{"ARCHIVE 1"}
+			})
+			n.AddServer("destination", "DST", dst.Addr(), nil)
+			job := n.Transfer("source", "destination", wanted.StudyInstanceUID)
+			<-hold.Reached()
+			for i, callingAE := range []string{"SRC", "ARCHIVE 1", "DST"} {
+				require.Equal(t, dimse.RefusedNotAuthorized, storeInto(t.Context(), t, n, callingAE, foreign.Instances()[i], "", 0))
+			}
+			hold.Release()
+			job = n.Wait(job.ID)
+			require.Equal(t, tt.status, job.Status, n.Task(job.ID).Message)
+			requireStored(t, dst, images-len(tt.named))
+			if tt.named != nil {
+				require.Contains(t, n.Task(job.ID).Message, "2 images are missing at the destination")
+				require.ElementsMatch(t, tt.named, namedIn(t, n, n.Task(job.ID).ID))
+			}
+		})
+	}
+}
+
 // TestTwoTasksOfOneStudy: two tasks that move a series each of one study, to two destinations, don't mix, whether or not the source says
 // whose objects it sends; neither do two that move the same series.
 func TestTwoTasksOfOneStudy(t *testing.T) {
