@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -85,16 +86,16 @@ type Delivery struct {
 	look func(*Arrival) dimse.Status
 
 	mu      sync.Mutex
-	series  map[string]string // of each instance that the source lists, by SOP Instance UID
-	wanted  []string          // series of the task
-	intake  *intake           // of the C-MOVE under way; nil: nothing is taken now
+	series  map[string]string  // of each instance that the source lists, by SOP Instance UID
+	wanted  []string           // series of the task
+	intakes map[string]*intake // of the C-MOVEs under way, by the series asked for; none: nothing is taken now
 	taking  int
 	closed  bool
 	changed chan struct{} // closed at each change of the three above, and made anew
 }
 
 func newDelivery(ctx context.Context, r *run) *Delivery {
-	d := &Delivery{r: r, ctx: ctx, changed: make(chan struct{})}
+	d := &Delivery{r: r, ctx: ctx, intakes: map[string]*intake{}, changed: make(chan struct{})}
 	d.index()
 	return d
 }
@@ -149,21 +150,27 @@ func (d *Delivery) change() {
 	d.changed = make(chan struct{})
 }
 
-// begin lets objects in for a C-MOVE.
-func (d *Delivery) begin(in *intake) {
+// begin lets objects in for a C-MOVE of a series.
+func (d *Delivery) begin(series string, in *intake) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.intake = in
+	d.intakes[series] = in
 	d.change()
 }
 
-// pause lets no more objects in, and returns when those that are in are taken or refused: none is on its way to a worker afterwards.
-func (d *Delivery) pause() {
+// finish lets no more objects in for a C-MOVE, and returns when those that are in are taken or refused: none of them is on its way to a
+// worker afterwards.
+func (d *Delivery) finish(in *intake) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.intake = nil
+	maps.DeleteFunc(d.intakes, func(_ string, i *intake) bool { return i == in })
 	d.change()
-	for d.taking > 0 {
+	d.await(func() bool { return in.taking == 0 })
+}
+
+// await needs the lock, and gives it up while it waits for a change.
+func (d *Delivery) await(holds func() bool) {
+	for !holds() {
 		changed := d.changed
 		d.mu.Unlock()
 		<-changed
@@ -171,13 +178,14 @@ func (d *Delivery) pause() {
 	}
 }
 
-// close is pause, for good.
+// close lets no more objects in for good, and returns when none is being taken.
 func (d *Delivery) close() {
-	d.pause()
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	clear(d.intakes)
 	d.closed = true
 	d.change()
+	d.await(func() bool { return d.taking == 0 })
 }
 
 // changes is closed at the next change of what is being taken.
@@ -187,23 +195,24 @@ func (d *Delivery) changes() <-chan struct{} {
 	return d.changed
 }
 
-// busy tells whether an object is being taken.
-func (d *Delivery) busy() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.taking > 0
+// busy tells whether an object is being taken for a C-MOVE.
+func (in *intake) busy() bool {
+	in.delivery.mu.Lock()
+	defer in.delivery.mu.Unlock()
+	return in.taking > 0
 }
 
 // entryPatience is how long an object waits between two C-MOVEs of its run. After that it is asked for again, if it is missing.
 const entryPatience = 10 * time.Second
 
-// enter waits until objects are let in. It gives nil if they aren't any more.
-func (d *Delivery) enter(ctx context.Context) *intake {
+// enter waits until objects are let in, and gives the intake of the C-MOVE that asked for this one's series; of any, if there is none such.
+// It gives nil if they aren't let in any more.
+func (d *Delivery) enter(ctx context.Context, sopInstanceUID string) *intake {
 	timer := time.NewTimer(entryPatience)
 	defer timer.Stop()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for d.intake == nil && !d.closed {
+	for len(d.intakes) == 0 && !d.closed {
 		changed := d.changed
 		d.mu.Unlock()
 		var over bool
@@ -224,14 +233,20 @@ func (d *Delivery) enter(ctx context.Context) *intake {
 	if d.closed || d.ctx.Err() != nil {
 		return nil
 	}
+	in, ok := d.intakes[d.series[sopInstanceUID]]
+	if !ok {
+		in = d.intakes[slices.Min(slices.Collect(maps.Keys(d.intakes)))]
+	}
 	d.taking++
-	return d.intake
+	in.taking++
+	return in
 }
 
-func (d *Delivery) leave() {
+func (d *Delivery) leave(in *intake) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.taking--
+	in.taking--
 	d.change()
 }
 
@@ -241,11 +256,11 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 	if d.look != nil {
 		return d.look(a), false, true
 	}
-	in := d.enter(ctx)
+	in := d.enter(ctx, a.SOPInstanceUID)
 	if in == nil {
 		return 0, false, false
 	}
-	defer d.leave()
+	defer d.leave(in)
 	defer d.abortIfStuck(a)()
 	r := d.r
 	for !r.begin(a.SOPInstanceUID) {

@@ -103,6 +103,9 @@ func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids [
 }
 
 func (r *run) moveOnceDirectly(ctx context.Context, s *seriesInventory, uids []string, title string) (dimse.MoveResult, error) {
+	if err := r.reserveStore(ctx); err != nil {
+		return dimse.MoveResult{}, err
+	}
 	id, err := r.beginMove(ctx, true)
 	if err != nil {
 		return dimse.MoveResult{}, err

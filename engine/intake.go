@@ -29,6 +29,7 @@ type intake struct {
 	patience time.Duration    // how long the destination may take nothing
 	received atomic.Int32
 	again    atomic.Int32 // duplicates, by C-MOVE
+	taking   int          // objects, by C-MOVE; the delivery's lock is for it
 
 	mu      sync.Mutex
 	stopped bool

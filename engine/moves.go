@@ -23,10 +23,7 @@ import (
 // movePlan gives the ways of asking for a series by C-MOVE that may still help: as plan, but what the destination doesn't take as it is
 // stored is asked for again under the AE title that takes nothing compressed, for which many servers decompress.
 func (r *run) movePlan(s *seriesInventory) []step {
-	first := offerAll
-	if slices.ContainsFunc(s.classes(), r.refusesCompressed) {
-		first = offerPlain
-	}
+	first := r.firstMoveOffer(s)
 	var steps []step
 	if !s.listed || r.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
@@ -41,6 +38,14 @@ func (r *run) movePlan(s *seriesInventory) []step {
 		steps = append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
 	}
 	return steps
+}
+
+// firstMoveOffer is what a series is asked for with at first by C-MOVE.
+func (r *run) firstMoveOffer(s *seriesInventory) offer {
+	if slices.ContainsFunc(s.classes(), r.refusesCompressed) {
+		return offerPlain
+	}
+	return offerAll
 }
 
 // refusesCompressed tells whether the destination was asked to take a SOP class compressed, and doesn't.
@@ -145,12 +150,13 @@ func (r *run) moveDestination(o offer) string {
 	return own
 }
 
-// retrieveByMove runs one C-MOVE, of the whole series or of the instances named. What it brings comes in by the delivery.
-func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+// retrieveByMove runs one C-MOVE over an association of from, of the whole series or of the instances named. What it brings comes in by the
+// delivery; a slot must be there for the association over which it does.
+func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInventory, uids []string, o offer) error {
 	if uids != nil && len(uids) == 0 || !r.takes(s.classes(), o) {
 		return nil
 	}
-	if r.halted(r.source.slot) {
+	if r.halted(from.slot) {
 		return ErrParked
 	}
 	id, err := r.beginMove(ctx, false)
@@ -162,12 +168,12 @@ func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []str
 	r.e.inbox.Expect(r.delivery, id)
 	defer r.e.inbox.Ended(id)
 	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.sinkPatience()}
-	r.delivery.begin(in)
-	defer r.delivery.pause()
-	leave := r.oversee(in, r.source.slot)
+	r.delivery.begin(s.uid, in)
+	defer r.delivery.finish(in)
+	leave := r.oversee(in, from.slot)
 	defer leave()
 	title := r.moveDestination(o)
-	result, err := r.source.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{
+	result, err := from.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{
 		Destination: title, MessageID: id, Stop: in.stop, Alive: in.lives(),
 	})
 	if err != nil {
@@ -177,7 +183,7 @@ func (r *run) retrieveByMove(ctx context.Context, s *seriesInventory, uids []str
 		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
 	}
 	r.awaitLate(ctx, s, uids, in, result)
-	r.delivery.pause()
+	r.delivery.finish(in)
 	leave()
 	if in.err != nil {
 		return in.err
@@ -193,7 +199,7 @@ func (in *intake) lives() func() bool {
 	var seen int32
 	return func() bool {
 		arrived := in.received.Load() + in.again.Load()
-		alive := arrived != seen || in.delivery.busy()
+		alive := arrived != seen || in.busy()
 		seen = arrived
 		return alive
 	}
@@ -210,12 +216,8 @@ const (
 
 // beginMove commits what a C-MOVE is to bring, before it goes out, and gives its message ID. It waits for its turn: at a source that is
 // not known to send the Move Originator fields, until no other task moves the study; at one that said that it had too many, until fewer
-// run than it takes, over the whole cluster; and for the slot of the association over which the objects will come. direct: they go to
-// another destination than our receiver.
+// run than it takes, over the whole cluster. direct: the objects go to another destination than our receiver.
 func (r *run) beginMove(ctx context.Context, direct bool) (uint16, error) {
-	if err := r.reserveStore(ctx); err != nil {
-		return 0, err
-	}
 	p := db.BeginMoveParams{
 		SourceID: r.src.ID, StudyUid: r.inv.study, Alone: !r.src.Server.MoveOriginator && !direct, Direct: direct,
 		TaskID: r.held.TaskID, LeaseNode: &r.held.Node, LeaseToken: &r.held.Token,
@@ -341,14 +343,14 @@ func (r *run) freeStore(ctx context.Context) {
 func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult) {
 	arrived := func() int { return int(in.received.Load() + in.again.Load()) }
 	claimed := result.Completed.Value + result.Warning.Value
-	patience := max(leastPatience, time.Duration(r.src.Server.MovePatienceS)*time.Second>>r.vain)
+	patience := max(leastPatience, time.Duration(r.src.Server.MovePatienceS)*time.Second>>r.vain.Load())
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for seen := -1; ; {
 		told := result.Completed.Present && arrived() >= claimed && (claimed > 0 || result.Failed.Value > 0)
 		refused := result.Status.Class() == dimse.ClassFailure && arrived() == 0 && claimed == 0
 		changed := r.delivery.changes()
-		if !r.delivery.busy() && (told || refused || !r.lacks(s, uids)) {
+		if !in.busy() && (told || refused || !r.lacks(s, uids)) {
 			return
 		}
 		if n := arrived(); n != seen {
@@ -362,9 +364,9 @@ func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, 
 		case <-ctx.Done():
 			return
 		case <-timer.C:
-			if !r.delivery.busy() {
+			if !in.busy() {
 				if seen == 0 {
-					r.vain++
+					r.vain.Add(1)
 				}
 				return
 			}
@@ -408,6 +410,11 @@ func (s *source) moveClass() string {
 // openMove opens an association for queries and C-MOVE.
 func (s *source) openMove(ctx context.Context) error {
 	s.release(ctx)
+	if s.inTime > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, s.inTime)
+		defer cancel()
+	}
 	a, err := s.slot.Open(ctx, s.peer, []dimse.Context{
 		{AbstractSyntax: s.findClass(), TransferSyntaxes: plainSyntaxes},
 		{AbstractSyntax: s.moveClass(), TransferSyntaxes: plainSyntaxes},

@@ -151,7 +151,10 @@ func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
 	received := r.progress.Received.Load()
 	if r.method() == MethodMove {
-		return r.recall(ctx, received, r.retrieveByMove(ctx, s, uids, o))
+		if err := r.reserveStore(ctx); err != nil {
+			return err
+		}
+		return r.recall(ctx, received, r.retrieveByMove(ctx, r.source, s, uids, o))
 	}
 	return r.recall(ctx, received, r.retrieveByGet(ctx, r.source, s, uids, o))
 }

@@ -50,10 +50,10 @@ type run struct {
 	proposed  map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
 	accepted  map[string][]string // of them, those that it takes
 
-	methods   []string // of the retrieve, in the order in which they are tried
-	vain      int      // times that late objects of a C-MOVE were waited for and none came
-	preferred int      // the first of them that has not proven useless
-	using     int      // the one in use
+	methods   []string     // of the retrieve, in the order in which they are tried
+	vain      atomic.Int32 // times that late objects of a C-MOVE were waited for and none came
+	preferred int          // the first of them that has not proven useless
+	using     int          // the one in use
 	deid      *deidentification
 	delivery  *Delivery // what C-MOVEs bring; nil without that method
 

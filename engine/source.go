@@ -23,6 +23,7 @@ type source struct {
 	node    DICOMNode
 	peer    pacs.Peer
 	slot    *pacs.Slot
+	store   *pacs.Slot    // of the association over which C-MOVEs of a lane bring their objects; nil: none do
 	inTime  time.Duration // for opening an association; 0: what the server's settings give
 	a       *pacs.Association
 	moves   bool     // a was opened for C-MOVE

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 	"sync"
+
+	"github.com/adit-go/adit/engine/pacs"
 )
 
 // openLanes takes further slots of the source, as far as its settings and other tasks allow, so that series are listed and retrieved side
@@ -44,6 +46,9 @@ func (r *run) closeLanes(ctx context.Context) {
 func (r *run) closeLane(ctx context.Context, from *source) {
 	from.release(ctx)
 	r.gaveBack(ctx, from.slot.Close(ctx))
+	if from.store != nil {
+		r.gaveBack(ctx, from.store.Close(ctx))
+	}
 }
 
 // sideBySide asks about each series, over the source's own association and the lanes. What fails on a lane is asked again over the
@@ -90,18 +95,25 @@ func (r *run) sideBySide(ctx context.Context, series []*seriesInventory, ask fun
 }
 
 // sweep retrieves the series of a study side by side, if there are lanes. It asks for each series once, as a whole. What is missing
-// afterwards is for the careful way that follows, and so is every error.
+// afterwards is for the careful way that follows, and so is every error. C-MOVEs run side by side only if the source names them with each
+// object, as several of one study could not be told apart from those of another task otherwise.
 func (r *run) sweep(ctx context.Context) {
+	moves := r.method() == MethodMove
 	var fresh []*seriesInventory
 	for _, s := range r.inv.series {
-		if r.deliveredOf(s.uid) == 0 && s.expected() != 0 {
+		if r.deliveredOf(s.uid) == 0 && s.expected() != 0 && (s.listed || !moves) {
 			fresh = append(fresh, s)
 		}
 	}
-	if r.method() == MethodGet {
+	if !moves || r.src.Server.MoveOriginator {
 		r.openLanes(ctx, fresh)
+		if moves {
+			r.storeForLanes(ctx)
+		}
+	} else {
+		r.closeLanes(ctx)
 	}
-	if r.method() != MethodGet || len(fresh) < 2 || len(r.lanes) == 0 {
+	if len(fresh) < 2 || len(r.lanes) == 0 {
 		r.closeLanes(ctx)
 		return
 	}
@@ -127,8 +139,37 @@ func (r *run) sweep(ctx context.Context) {
 	r.settle()
 }
 
-// hasToGo tells whether a lane has to give its slot back.
-func (r *run) hasToGo(from *source) bool { return isClosed(r.reins.of(from.slot.ID()).park) }
+// storeForLanes takes a slot for the run and for each lane, for the association over which its C-MOVEs bring their objects. Where there
+// is no room for that, the last lane makes some.
+func (r *run) storeForLanes(ctx context.Context) {
+	take := func(lane int) *pacs.Slot {
+		for len(r.lanes) > lane {
+			slot, _, err := r.e.door.MoveSlot(ctx, r.held.Claimed, r.src.ID)
+			if err == nil && slot != nil {
+				return slot
+			}
+			last := len(r.lanes) - 1
+			r.closeLane(ctx, r.lanes[last])
+			r.lanes = r.lanes[:last]
+		}
+		return nil
+	}
+	if r.storeSlot == nil {
+		if slot := take(0); slot != nil {
+			r.storeSlot, r.slots = slot, append(r.slots, slot)
+		}
+	}
+	for i := 0; i < len(r.lanes); i++ {
+		if slot := take(i); slot != nil {
+			r.lanes[i].store = slot
+		}
+	}
+}
+
+// hasToGo tells whether a lane has to give its slots back.
+func (r *run) hasToGo(from *source) bool {
+	return isClosed(r.reins.of(from.slot.ID()).park) || from.store != nil && isClosed(r.reins.of(from.store.ID()).park)
+}
 
 // lane retrieves one series after the other until there are no more, the task is to stop, or something fails.
 func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInventory) {
@@ -136,7 +177,12 @@ func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInvento
 		if isClosed(r.park) || r.hasToGo(from) || stopped(ctx) != nil || r.sinkFailed() {
 			return
 		}
-		err := r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
+		var err error
+		if r.method() == MethodMove {
+			err = r.retrieveByMove(ctx, from, s, nil, r.firstMoveOffer(s))
+		} else {
+			err = r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
+		}
 		if errors.Is(err, ErrParked) {
 			return
 		}

@@ -214,7 +214,7 @@ func (b *bench) between(in *room, name string, s set) (adit *aditServer, from, t
 
 // relaying compares the way through ADIT with either half of it, done by DCMTK.
 func relaying(b *bench, in *room) (ours, theirs side, err error) {
-	s := b.sets.ct
+	s := b.sets.long
 	adit, from, to, err := b.between(in, "relay", s)
 	if err != nil {
 		return nil, nil, err

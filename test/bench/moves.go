@@ -29,7 +29,7 @@ var moved = []comparison{
 
 // moving compares C-MOVE into the receiver of adit serve, and on to storescp, with C-MOVE into storescp.
 func moving(b *bench, in *room) (ours, theirs side, err error) {
-	s := b.sets.ct
+	s := b.sets.long
 	into, err := in.storeSCP(noDelay, "--ignore", "--fork")
 	if err != nil {
 		return nil, nil, err
@@ -60,7 +60,7 @@ func moving(b *bench, in *room) (ours, theirs side, err error) {
 
 // pseudonymizing compares a job with the same one under a pseudonym.
 func pseudonymizing(b *bench, in *room) (ours, theirs side, err error) {
-	s := b.sets.ct
+	s := b.sets.long
 	adit, _, _, err := b.between(in, "pseudonym", s)
 	if err != nil {
 		return nil, nil, err

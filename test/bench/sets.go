@@ -22,6 +22,7 @@ type set struct {
 // sets are the studies that are sent.
 type sets struct {
 	ct   set // 400 images of 536 kB
+	long set // 1600 images of the same kind, a study like that of a whole body
 	tiny set // 2000 images of 6 kB
 	huge set // an object of 210 MB
 }
@@ -33,6 +34,11 @@ func makeSets(dir string) (sets, error) {
 	var all sets
 	var err error
 	if all.ct, err = makeSet(filepath.Join(dir, "ct"), 1, 4, ctSeries); err != nil {
+		return all, err
+	}
+	series := ctSeries
+	series.Instances = 400
+	if all.long, err = makeSet(filepath.Join(dir, "long"), 4, 4, series); err != nil {
 		return all, err
 	}
 	if all.tiny, err = makeSet(filepath.Join(dir, "tiny"), 2, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 500, Rows: 48, Columns: 48}); err != nil {
