@@ -382,7 +382,7 @@ func (s *server) announce() {
 	}
 	fmt.Fprintln(&out, ".")
 	if s.token != "" {
-		fmt.Fprintf(&out, "\nThe administrator's API token, shown this once:\n  %s\nIt is kept in %s, where the commands of this user find it by themselves.\n", s.token, s.tokenPath())
+		fmt.Fprintf(&out, "\nThe administrator's API token, shown this once:\n  %s\nIt is kept in %s, where the commands of this user find it by themselves. \"adit user password admin\" sets a password to log in by.\n", s.token, s.tokenPath())
 	}
 	if s.demo != nil {
 		fmt.Fprint(&out, s.demo.text(s.commandPrefix()))

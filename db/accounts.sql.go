@@ -158,34 +158,11 @@ func (q *Queries) DeleteAttempts(ctx context.Context, ids []int64) error {
 	return err
 }
 
-const deleteExpiredPasswordResets = `-- name: DeleteExpiredPasswordResets :execrows
-DELETE FROM password_resets WHERE expires_at < now()
-`
-
-func (q *Queries) DeleteExpiredPasswordResets(ctx context.Context) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteExpiredPasswordResets)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const deleteExpiredSessions = `-- name: DeleteExpiredSessions :execrows
-DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - make_interval(secs => $1::float8)
-`
-
-func (q *Queries) DeleteExpiredSessions(ctx context.Context, idleSeconds float64) (int64, error) {
-	result, err := q.db.Exec(ctx, deleteExpiredSessions, idleSeconds)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const deleteExpiredTokens = `-- name: DeleteExpiredTokens :execrows
 DELETE FROM api_tokens WHERE expires_at < now() - interval '30 days'
 `
 
+// DeleteExpiredTokens keeps those of the last month: their owners wonder.
 func (q *Queries) DeleteExpiredTokens(ctx context.Context) (int64, error) {
 	result, err := q.db.Exec(ctx, deleteExpiredTokens)
 	if err != nil {

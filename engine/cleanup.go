@@ -52,6 +52,8 @@ func (e *Engine) cleanUp(ctx context.Context, run *choreRun) (any, error) {
 		}},
 		{&other, true, 0, func(int32) (int64, error) { return e.q.DeleteExpiredResets(ctx, cleanUpBatch) }},
 		{&other, true, 0, func(int32) (int64, error) { return e.q.CleanUpAttempts(ctx, cleanUpBatch) }},
+		{&other, true, 0, func(int32) (int64, error) { return e.q.DeleteExpiredTokens(ctx) }},
+		{&other, true, 0, func(int32) (int64, error) { return e.q.DeleteOldRegistrations(ctx) }},
 		{&out.IdempotencyKeys, true, 0, func(int32) (int64, error) { return e.q.CleanUpIdempotencyKeys(ctx, cleanUpBatch) }},
 		{&out.TaskLogLines, false, settings.KeepTaskLogs, func(days int32) (int64, error) {
 			return e.q.CleanUpTaskLogs(ctx, db.CleanUpTaskLogsParams{Days: days, Max: cleanUpBatch})

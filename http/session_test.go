@@ -91,7 +91,7 @@ func TestSession(t *testing.T) {
 // plain is an answer without what differs between any two.
 func plain(r reply) string {
 	r.Header.Del("Date")
-	r.Header.Del("X-Request-Id")
+	r.Header.Del("X-Request-ID")
 	return fmt.Sprintf("%d %v %s", r.StatusCode, r.Header, r.body)
 }
 

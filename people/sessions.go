@@ -131,13 +131,3 @@ func (s *Service) LogOut(ctx context.Context, session Session) error {
 }
 
 func userName(username string) string { return "user " + username }
-
-// TidyAccounts removes what counts no more: sessions, password resets and tries that are over, tokens a month after they expired,
-// registrations that nobody answered for three months.
-func (s *Service) TidyAccounts(ctx context.Context) error {
-	_, err1 := s.q.DeleteExpiredSessions(ctx, sessionIdle.Seconds())
-	_, err2 := s.q.DeleteExpiredPasswordResets(ctx)
-	_, err3 := s.q.DeleteExpiredTokens(ctx)
-	_, err4 := s.q.DeleteOldRegistrations(ctx)
-	return errors.Join(err1, err2, err3, err4, s.q.DeleteOldAttempts(ctx))
-}

@@ -26,9 +26,6 @@ DELETE FROM sessions WHERE sha256 = $1;
 -- name: DeleteSessions :execrows
 DELETE FROM sessions WHERE user_id = sqlc.arg(user_id) AND sha256 <> sqlc.arg(but)::bytea;
 
--- name: DeleteExpiredSessions :execrows
-DELETE FROM sessions WHERE expires_at < now() OR last_seen_at < now() - make_interval(secs => sqlc.arg(idle_seconds)::float8);
-
 -- LockLimit has tries under the same key come one after the other.
 -- name: LockLimit :exec
 SELECT pg_advisory_xact_lock(('x' || encode(substr(sqlc.arg(key)::bytea, 1, 8), 'hex'))::bit(64)::bigint);
@@ -186,6 +183,7 @@ VALUES (sqlc.arg(user_id), sqlc.arg(description), sqlc.arg(sha256), now() + make
 -- name: CountTokens :one
 SELECT count(*) FROM api_tokens WHERE user_id = $1;
 
+-- DeleteExpiredTokens keeps those of the last month: their owners wonder.
 -- name: DeleteExpiredTokens :execrows
 DELETE FROM api_tokens WHERE expires_at < now() - interval '30 days';
 
@@ -234,9 +232,6 @@ DELETE FROM password_resets r WHERE r.sha256 = $1 AND r.expires_at > now() RETUR
 
 -- name: DeletePasswordResets :exec
 DELETE FROM password_resets WHERE user_id = $1;
-
--- name: DeleteExpiredPasswordResets :execrows
-DELETE FROM password_resets WHERE expires_at < now();
 
 -- Lacking judges several actions at once: for each, in order, what the user lacks. Superusers have every permission; access to DICOM
 -- nodes and to projects comes by groups alone, for administrators too.
