@@ -189,6 +189,9 @@ func (e *Engine) ForeignCounts(ctx context.Context, user people.User, below int6
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return nil, err
 	}
+	if err := e.FlushForeign(ctx); err != nil { // what came just now, as far as this process knows
+		return nil, err
+	}
 	return e.q.ListForeign(ctx, db.ListForeignParams{Below: below, Max: int32(limit)})
 }
 
