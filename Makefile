@@ -54,6 +54,7 @@ bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only sc
 	@$(MAKE) --no-print-directory build wasm
 	$(GO) build -trimpath -o bin/bench ./test/bench
 	bin/bench $(BENCH)
+	@if [[ -z "$(BENCH)" ]]; then bin/bench requests; fi
 	@if [[ -z "$(BENCH)" ]]; then $(GO) test -run '^$$' -bench '^BenchmarkClaim$$' -benchtime 5000x ./test/transfer | grep '^Benchmark'; fi
 
 .PHONY: fuzz

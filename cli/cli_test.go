@@ -91,6 +91,7 @@ func serve(t testing.TB, dataDir string, args ...string) *serving {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		s.awaitEnd()
+		testpeer.NoPatients(t, "the log", s.stderr.String())
 		if t.Failed() {
 			t.Logf("adit serve wrote:\n%s", s.stderr.String())
 		}

@@ -96,11 +96,13 @@ func newSite(t *testing.T) *site {
 	s.admin = http.Admin(metrics, true, log)
 	s.handler = http.New(http.Config{
 		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
+		About:   http.About{Name: "ADIT", Version: "test", License: "AGPL-3.0-or-later", Source: "https://example.org/source"},
 		Ready:   func(ctx context.Context) error { return s.ready(ctx) },
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
 	srv := httptest.NewServer(s.handler)
 	transport := &nethttp.Transport{}
+	t.Cleanup(func() { testpeer.NoPatients(t, "the log", s.log.String()) })
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
@@ -153,6 +155,9 @@ func (s *site) send(method, path, body string, header ...string) reply {
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	require.NoError(s.t, err)
+	if resp.StatusCode >= 400 {
+		testpeer.NoPatients(s.t, "a refusal", string(text))
+	}
 	return reply{resp, string(text)}
 }
 

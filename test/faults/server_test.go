@@ -28,6 +28,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 // deadline is how long a test waits for something that must happen; safety only.
@@ -78,6 +79,7 @@ func serve(t *testing.T, dir string, args ...string) *server {
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 		s.awaitEnd()
+		testpeer.NoPatients(t, "the log", s.said.String())
 		if t.Failed() {
 			t.Logf("adit serve wrote:\n%s", s.said)
 		}

@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -22,6 +24,7 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 	"github.com/adit-go/adit/engine"
 	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 )
 
@@ -88,6 +91,7 @@ func New(t testing.TB, cfg Config) *Node {
 	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
 	n.Admin, err = who.UserOfToken(ctx, token)
 	require.NoError(t, err)
+	t.Cleanup(n.checkWords)
 	n.Engine = engine.New(pool, who, doorpacs.NewDoor(pool), n.log(), cfg.Engine)
 	if !cfg.Idle {
 		n.Start()
@@ -95,11 +99,25 @@ func New(t testing.TB, cfg Config) *Node {
 	return n
 }
 
-func (n *Node) log() *slog.Logger {
-	if n.cfg.Log != nil {
-		return slog.New(slog.NewTextHandler(io.MultiWriter(n.cfg.Log, n.t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
+// checkWords looks for patients in what tasks and their logs tell people.
+func (n *Node) checkWords() {
+	rows, err := n.Pool.Query(context.Background(), `SELECT message FROM tasks WHERE message <> '' UNION SELECT line FROM task_log
+		UNION SELECT missing::text FROM task_series UNION SELECT waiting_reason FROM tasks UNION SELECT breaker_reason FROM server_state`)
+	if err != nil {
+		return // the test has taken the database away
 	}
-	return slog.New(slog.NewTextHandler(n.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
+	words, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err == nil {
+		testpeer.NoPatients(n.t, "what a task says", strings.Join(words, "\n"))
+	}
+}
+
+func (n *Node) log() *slog.Logger {
+	out := testpeer.WithoutPatients(n.t, "the log", n.t.Output())
+	if n.cfg.Log != nil {
+		return slog.New(slog.NewTextHandler(io.MultiWriter(n.cfg.Log, out), &slog.HandlerOptions{Level: slog.LevelDebug}))
+	}
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
 // Start starts the actors and waits until the node may claim.

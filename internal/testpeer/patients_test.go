@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package testpeer
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/phantom"
+)
+
+// complaints counts the failures that a test would have.
+type complaints struct {
+	testing.TB
+	n int
+}
+
+func (c *complaints) Helper() {}
+
+func (c *complaints) Errorf(string, ...any) { c.n++ }
+
+func TestPatients(t *testing.T) {
+	for _, s := range phantom.DemoStudies() {
+		require.NotEmpty(t, Patient("x "+s.Spec.Patient.ID+" x"), s.Spec.Patient.ID)
+		require.NotEmpty(t, Patient(s.Spec.Patient.Name), s.Spec.Patient.Name)
+	}
+	for _, text := range []string{"", "study 1.2.3 of task 4711 from PHANTOM", "phantom: 3 series"} {
+		require.Empty(t, Patient(text))
+	}
+}
+
+func TestWithoutPatients(t *testing.T) {
+	c := &complaints{TB: t}
+	var out strings.Builder
+	w := WithoutPatients(c, "log", &out)
+	for _, part := range []string{"patient PHAN", "TOM-001 came\nand ", "nobody else\n"} {
+		_, err := io.WriteString(w, part)
+		require.NoError(t, err)
+	}
+	require.Equal(t, 1, c.n)
+	require.Equal(t, "patient PHANTOM-001 came\nand nobody else\n", out.String())
+}
