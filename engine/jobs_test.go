@@ -65,7 +65,9 @@ func TestJobActions(t *testing.T) {
 	n := newIdle(t)
 	tests := map[engine.JobAction]map[string]string{ // action → state → state afterwards
 		engine.VerifyJob:   {engine.Unverified: engine.Pending},
-		engine.DeleteJob:   {engine.Unverified: "", engine.Pending: ""},
+		engine.DeleteJob: { // by staff, when it has ended
+			engine.Unverified: "", engine.Pending: "", engine.Canceled: "", engine.Success: "", engine.Warning: "", engine.Failure: "",
+		},
 		engine.CancelJob:   {engine.Pending: engine.Canceled, engine.InProgress: engine.Canceling},
 		engine.ResumeJob:   {engine.Canceled: engine.Pending},
 		engine.RetryJob:    {engine.Failure: engine.Pending},
