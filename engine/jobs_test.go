@@ -64,7 +64,7 @@ var allStates = []string{
 func TestJobActions(t *testing.T) {
 	n := newIdle(t)
 	tests := map[engine.JobAction]map[string]string{ // action → state → state afterwards
-		engine.VerifyJob:   {engine.Unverified: engine.Pending},
+		engine.VerifyJob: {engine.Unverified: engine.Pending},
 		engine.DeleteJob: { // by staff, when it has ended
 			engine.Unverified: "", engine.Pending: "", engine.Canceled: "", engine.Success: "", engine.Warning: "", engine.Failure: "",
 		},

@@ -302,7 +302,9 @@ type RevokedError struct {
 	Reason string
 }
 
-func (e *RevokedError) Error() string { return "the owner of this job may not go on with it: " + e.Reason }
+func (e *RevokedError) Error() string {
+	return "the owner of this job may not go on with it: " + e.Reason
+}
 
 // Is makes it an ErrCanceled.
 func (e *RevokedError) Is(target error) bool { return target == ErrCanceled }
