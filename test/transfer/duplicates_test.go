@@ -59,13 +59,13 @@ func TestDuplicates(t *testing.T) {
 			policy: engine.SkipDuplicates, stored: all, status: engine.Success, dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
 			message: "Which images the destination held already could not be told of every series; those were sent all the same.",
 		},
-		"refused": {policy: engine.RefuseDuplicates, status: engine.Failure, message: "The destination destination holds 5 images of series "},
+		"refused": {policy: engine.RefuseDuplicates, status: engine.Failure, message: " holds 5 images of series "},
 		"refused, straight from source": {
 			policy: engine.RefuseDuplicates, direct: true, status: engine.Failure, message: "its settings refuse duplicates: nothing was sent.",
 		},
 		"refused, by count": {
 			policy: engine.RefuseDuplicates, status: engine.Failure, dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
-			message: "The destination destination holds 5 images of series ",
+			message: " holds 5 images of series ",
 		},
 		"none to refuse": {policy: engine.RefuseDuplicates, empty: true, stored: all, status: engine.Success, message: "12 images transferred, "},
 		"none to refuse, by count": {
