@@ -65,6 +65,13 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 lint: ## run golangci-lint
 	$(TOOL) golangci-lint run
 
+# The database of vulnerabilities is asked over the network. Where it can't be reached, VULNDB=file:///DIR names a copy of it
+# (https://go.dev/security/vuln/database: the files of its index). Continuous integration does not depend on it.
+.PHONY: vuln
+vuln: ## look for known vulnerabilities in what is linked (VULNDB=file:///DIR: without the network)
+	@$(TOOL) govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... || { code=$$?; \
+		[[ $$code == 3 ]] || echo "govulncheck could not do its work; nothing is known about vulnerabilities. It asks vuln.go.dev unless VULNDB names a copy." >&2; exit $$code; }
+
 .PHONY: generate
 generate: ## write the generated code anew
 	$(TOOL) sqlc generate
