@@ -699,3 +699,35 @@ func TestActors(t *testing.T) {
 	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'session.begin' AND username = 'reader' AND via = 'session' AND peer = '192.0.2.1:1'"))
 	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'group.add_member' AND username = 'admin' AND via = 'token' AND object = 'group Radiology' AND detail LIKE '%reader%'"))
 }
+
+// TestTokenCheckIsOneLookUp: token and user are found by their indexes, however many there are, and by one query.
+func TestTokenCheckIsOneLookUp(t *testing.T) {
+	h := newHouse(t)
+	h.exec(`INSERT INTO users (username) SELECT 'user' || n FROM generate_series(1, 5000) n`)
+	h.exec(`INSERT INTO api_tokens (user_id, sha256) SELECT id, sha256(id::text::bytea) FROM users`)
+	h.exec(`INSERT INTO sessions (user_id, sha256, expires_at) SELECT id, sha256(id::text::bytea), now() + interval '1 day' FROM users`)
+	h.exec(`ANALYZE`)
+	token, _, err := h.CreateToken(t.Context(), h.admin, "", "24h")
+	require.NoError(t, err)
+	before := h.pool.Stat().AcquireCount()
+	_, err = h.UserOfToken(t.Context(), token)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, h.pool.Stat().AcquireCount()-before)
+	for table, query := range map[string]string{
+		"api_tokens_sha256_key": `SELECT u.id FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.sha256 = '\x00' AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.is_active`,
+		"sessions_pkey":         `SELECT u.id FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.sha256 = '\x00' AND s.expires_at > now() AND u.is_active`,
+	} {
+		rows, err := h.pool.Query(t.Context(), "EXPLAIN "+query)
+		require.NoError(t, err)
+		var plan strings.Builder
+		for rows.Next() {
+			var line string
+			require.NoError(t, rows.Scan(&line))
+			plan.WriteString(line + "\n")
+		}
+		require.NoError(t, rows.Err())
+		require.Contains(t, plan.String(), "Index Scan using "+table)
+		require.Contains(t, plan.String(), "Index Scan using users_pkey")
+		require.NotContains(t, plan.String(), "Seq Scan")
+	}
+}
