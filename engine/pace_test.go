@@ -69,6 +69,14 @@ func TestReins(t *testing.T) {
 		require.True(t, isClosed(r.halt))
 
 		r = NewReins()
+		r.ParkWithin(time.Hour)
+		r.ParkWithin(time.Minute) // sooner
+		r.ParkWithin(time.Hour)   // not later
+		time.Sleep(time.Minute)   //nolint:forbidigo // of the bubble's own clock
+		synctest.Wait()
+		require.True(t, isClosed(r.halt))
+
+		r = NewReins()
 		r.Shed([]int64{7}, time.Minute)
 		require.True(t, isClosed(r.of(7).park))
 		require.False(t, isClosed(r.park))

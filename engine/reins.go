@@ -17,6 +17,7 @@ type Reins struct {
 	mu     sync.Mutex
 	parked bool
 	timer  *time.Timer // closes halt
+	due    time.Time   // when it does
 	halted bool
 	slots  map[int64]*Reins // of single associations
 }
@@ -47,11 +48,15 @@ func (r *Reins) ParkWithin(grace time.Duration) {
 	case grace <= 0:
 		r.closeHalt()
 	case r.timer == nil:
+		r.due = time.Now().Add(grace)
 		r.timer = time.AfterFunc(grace, func() {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.closeHalt()
 		})
+	case time.Now().Add(grace).Before(r.due):
+		r.due = time.Now().Add(grace)
+		r.timer.Reset(grace)
 	}
 }
 
