@@ -68,6 +68,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	router.Group(func(r chi.Router) {
 		r.Use(auth.Anyone)
 		a.open = humachi.New(r, cfg)
+		a.open.UseMiddleware(unknown())
 	})
 	router.Group(func(r chi.Router) {
 		r.Use(auth.Require(who, refuseCaller), shared)

@@ -19,6 +19,8 @@ import (
 const (
 	maxOfUser = 32 // requests of one user at once, of the many that are served: nobody takes them all
 
+	maxOpen = 32 // requests at once of callers who need not be known: they may be slow on purpose
+
 	largeBody  = 1 << 20 // bytes; a body that may be larger waits for nobody's
 	maxLarge   = 2       // of those at once: checking one takes about ten times its size
 	retryLarge = 5 * time.Second
@@ -31,33 +33,55 @@ const (
 
 // shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
 func shared(next http.Handler) http.Handler {
-	var mu sync.Mutex
-	running := map[int64]int{}
-	enter := func(user int64) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		if running[user] >= maxOfUser {
-			return false
-		}
-		running[user]++
-		return true
-	}
-	leave := func(user int64) {
-		mu.Lock()
-		defer mu.Unlock()
-		if running[user]--; running[user] == 0 {
-			delete(running, user)
-		}
-	}
+	c := crowd{running: map[int64]int{}}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := auth.User(r.Context()).ID
-		if !enter(user) {
+		if !c.enter(user) {
 			WriteProblem(w, r, newProblem(http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.").retry(time.Second))
 			return
 		}
-		defer leave(user)
+		defer c.leave(user)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// crowd counts the requests that each user has.
+type crowd struct {
+	mu      sync.Mutex
+	running map[int64]int
+}
+
+func (c *crowd) enter(user int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running[user] >= maxOfUser {
+		return false
+	}
+	c.running[user]++
+	return true
+}
+
+func (c *crowd) leave(user int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.running[user]--; c.running[user] == 0 {
+		delete(c.running, user)
+	}
+}
+
+// unknown bounds what callers hold who need not be known.
+func unknown() func(huma.Context, func(huma.Context)) {
+	slots := make(chan struct{}, maxOpen)
+	return func(ctx huma.Context, next func(huma.Context)) {
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+			next(ctx)
+		default:
+			r, w := humachi.Unwrap(ctx)
+			WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT has too many of these requests at once; try again in a moment.").retry(time.Second))
+		}
+	}
 }
 
 // large are the slots of bodies that may be large, of all routes together.
