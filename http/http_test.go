@@ -210,7 +210,7 @@ func TestHealthAndMetrics(t *testing.T) {
 	s.send("GET", "/api/v1/jobs/99", "")
 	require.Equal(t, 404, s.send("GET", "/metrics", "").StatusCode, "metrics are for those who run the process")
 	w := httptest.NewRecorder()
-	s.admin.ServeHTTP(w, httptest.NewRequest("GET", "http://localhost/metrics", nethttp.NoBody))
+	s.admin.ServeHTTP(w, httptest.NewRequest(nethttp.MethodGet, "http://localhost/metrics", nethttp.NoBody))
 	require.Equal(t, 200, w.Code)
 	require.Contains(t, w.Body.String(), `adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`)
 }

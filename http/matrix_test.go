@@ -10,13 +10,12 @@ package http_test
 //
 // To add a route, add a row to the table in matrix_routes_test.go; without it the test fails. A row says
 //   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and permissions;
-//     every, owned, ofStaff and ofSuperusers are the usual ones. The anonymous, the disabled and the expired get 401
+//     every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
 //     unless open says otherwise;
 //   - needs: rights to SRC or DST without which everybody gets 403;
 //   - on: what makes the object that the path names, anew for each request, and gives the values of its {…} in their
 //     order. It is told its owner: the caller where the caller is the owner, else a stranger;
-//   - body: what is sent; {n} becomes a number not used before, {1}, {2}… the values that on gave;
-//   - changes, where the method doesn't say: a POST that changes nothing, a GET that does.
+//   - body: what is sent; {n} becomes a number not used before, {1}, {2}… the values that on gave.
 
 import (
 	"crypto/sha256"
@@ -49,9 +48,6 @@ func ofStaff(status int) answers { return answers{403, 403, status, status} }
 // ofStaffIfKnown is ofStaff on an object that has an owner: others don't learn that it is there.
 func ofStaffIfKnown(status int) answers { return answers{403, 404, status, status} }
 
-// ofSuperusers: reserved to superusers.
-func ofSuperusers(status int) answers { return answers{403, 403, 403, status} }
-
 // right to DICOM nodes: to read from SRC, to write to DST.
 type right int
 
@@ -62,18 +58,15 @@ const (
 )
 
 type row struct {
-	route   string // as the router has it, "METHOD /path"
-	want    answers
-	needs   right
-	open    int // status for callers who are not known; 0: 401
-	on      func(m *matrix, owner person) []string
-	query   string
-	header  []string
-	body    string
-	changes *bool // nil: all but GET
+	route  string // as the router has it, "METHOD /path"
+	want   answers
+	needs  right
+	open   int // status for callers who are not known; 0: 401
+	on     func(m *matrix, owner person) []string
+	query  string
+	header []string
+	body   string
 }
-
-var yes, no = new(true), new(false)
 
 // person is somebody in the matrix.
 type person struct {
@@ -86,10 +79,10 @@ type person struct {
 // matrix is a site with people in all roles.
 type matrix struct {
 	*site
-	http           *nethttp.Client
-	src, dst, node int64 // DICOM nodes SRC and DST, and the process
-	people         map[string]person
-	n              int // of objects made
+	http     *nethttp.Client
+	src, dst int64 // DICOM nodes SRC and DST
+	people   map[string]person
+	n        int // of objects made
 }
 
 // roles are those who may be known. Each is there once for each combination of rights.
@@ -209,14 +202,10 @@ func (m *matrix) check(t *testing.T, r row, who person, owner person, want int, 
 		t.Errorf("%s: %d instead of %d: %s", as, got.StatusCode, want, got.body)
 		return
 	}
-	changes := method != nethttp.MethodGet
-	if r.changes != nil {
-		changes = *r.changes
-	}
 	switch {
 	case want >= 300 && want != 503 && entries != 0: // 503: asked, but the PACS is away
 		t.Errorf("%s: refused, but %d rows in the audit log", as, entries)
-	case want < 300 && changes && entries != 1:
+	case want < 300 && method != nethttp.MethodGet && entries != 1:
 		t.Errorf("%s: %d rows in the audit log instead of one", as, entries)
 	}
 	if want == nethttp.StatusNotFound && len(values) > 0 {
@@ -236,7 +225,7 @@ func (m *matrix) sameAsNothing(t *testing.T, r row, who person, pattern, body st
 	}
 	for _, h := range []nethttp.Header{got.Header, nothing.Header} {
 		h.Del("Date")
-		h.Del("X-Request-Id")
+		h.Del("X-Request-ID")
 	}
 	require.Equal(t, nothing.Header, got.Header, as)
 }

@@ -46,7 +46,7 @@ func TestOutside(t *testing.T) {
 		"both, not alike":         {header: "X-Forwarded-For: 192.0.2.1\nForwarded: for=1.1.1.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequest("GET", "http://adit/x", http.NoBody)
+			r := httptest.NewRequest(http.MethodGet, "http://adit/x", http.NoBody)
 			if r.RemoteAddr = test.peer; r.RemoteAddr == "" {
 				r.RemoteAddr = "10.0.0.1:80"
 			}
@@ -73,23 +73,22 @@ func FuzzOutside(f *testing.F) {
 	f.Add("[::1]:5,", `for="[::1]:5";;=,`, ",")
 	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, usual, standard, proto string) {
-		r := httptest.NewRequest("GET", "http://adit/x", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "http://adit/x", http.NoBody)
 		r.RemoteAddr = "10.0.0.1:80"
 		r.Header.Set("X-Forwarded-For", usual)
 		r.Header.Set("Forwarded", standard)
 		r.Header.Set("X-Forwarded-Proto", proto)
-		outside(nil, proxies)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			_, err := netip.ParseAddrPort(r.RemoteAddr)
-			require.NoError(t, err)
-			require.Contains(t, []string{"http", "https"}, r.URL.Scheme)
-		})).ServeHTTP(httptest.NewRecorder(), r)
+		outside(nil, proxies)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), r)
+		_, err := netip.ParseAddrPort(r.RemoteAddr) // what it knows of r is written there
+		require.NoError(t, err)
+		require.Contains(t, []string{"", "http", "https"}, r.URL.Scheme)
 	})
 }
 
 func TestScheme(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "adit.example"}
-	plain := httptest.NewRequest("GET", "http://adit/x", http.NoBody)
-	encrypted := httptest.NewRequest("GET", "http://adit/x", http.NoBody)
+	plain := httptest.NewRequest(http.MethodGet, "http://adit/x", http.NoBody)
+	encrypted := httptest.NewRequest(http.MethodGet, "http://adit/x", http.NoBody)
 	encrypted.TLS = &tls.ConnectionState{}
 	for _, test := range []struct {
 		public *url.URL
@@ -108,10 +107,10 @@ func TestOurHost(t *testing.T) {
 		"adit.example:8443": 204, "adit.example": 204, "ADIT.example:1": 204, "127.0.0.1:8080": 204, "[::1]:8080": 204, "::1": 204, "10.1.2.3": 204, "localhost:8080": 204,
 		"evil.example": 421, "adit.example.evil": 421, "xadit.example": 421, "": 421,
 	} {
-		r := httptest.NewRequest("GET", "/x", http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
 		r.Host = host
 		w := httptest.NewRecorder()
-		done := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
+		done := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 		ourHost(public)(done).ServeHTTP(w, r)
 		require.Equal(t, want, w.Code, host)
 		w = httptest.NewRecorder()
@@ -124,17 +123,17 @@ func TestOurHost(t *testing.T) {
 func TestSameOriginBehindProxy(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "adit.example"}
 	for origin, want := range map[string]int{"https://adit.example": 204, "https://evil.example": 403, "http://adit.example": 403, "null": 403} {
-		r := httptest.NewRequest("POST", "http://127.0.0.1:8080/x", http.NoBody)
+		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/x", http.NoBody)
 		r.Header.Set("Origin", origin)
 		w := httptest.NewRecorder()
-		sameOrigin(public)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })).ServeHTTP(w, r)
+		sameOrigin(public)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })).ServeHTTP(w, r)
 		require.Equal(t, want, w.Code, origin)
 	}
 }
 
 func TestAdmin(t *testing.T) {
 	get := func(profiles bool, host, path string, header ...string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest("GET", "http://"+host+path, http.NoBody)
+		r := httptest.NewRequest(http.MethodGet, "http://"+host+path, http.NoBody)
 		for i := 0; i+1 < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}

@@ -220,7 +220,7 @@ func (a *abused) try(t *testing.T, method, path, body string, sure bool, what st
 		return
 	}
 	p := got.problem(t)
-	named := got.StatusCode == 404 && body == "" // what isn't there is named, as the address named it
+	named := got.StatusCode == nethttp.StatusNotFound && body == "" // what isn't there is named, as the address named it
 	if !named && (strings.Contains(got.body, "4711") || strings.Contains(got.body, "Doe")) {
 		t.Errorf("%s: what was sent comes back: %.300s", what, got.body)
 	}
@@ -349,7 +349,10 @@ func unchecked(v any) string {
 		}
 		return "[" + strings.Join(parts, ",") + "]"
 	}
-	text, _ := json.Marshal(v)
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // texts, numbers and the like
+	}
 	return string(text)
 }
 

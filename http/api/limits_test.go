@@ -67,7 +67,7 @@ func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask 
 		func(context.Context, *struct{}) (*struct{}, error) {
 			in <- struct{}{}
 			<-out
-			return nil, nil
+			return nil, nil //nolint:nilnil // no content
 		})
 	return func(length int64) int {
 		w := httptest.NewRecorder()

@@ -46,7 +46,7 @@ func main() {
 	// Before Isolate, so that its outer process, too, leaves the end to who has something to tidy up.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	testpeer.Isolate()
-	code := 0
+	var code int
 	if len(os.Args) > 1 && os.Args[1] == requestsRole {
 		code = exitCode(requests(ctx, os.Args[2:], os.Stdout))
 	} else {

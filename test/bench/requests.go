@@ -51,7 +51,7 @@ func requests(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	a, token, err := oneCore(in, binary)
+	a, token, err := oneCore(in, binary) //nolint:contextcheck // the room has the context
 	if err != nil {
 		return err
 	}
