@@ -20,11 +20,13 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// What people refuse is refused here in the same words.
+// ErrNotFound is people's: what does not exist, and likewise what belongs to somebody else.
 var ErrNotFound = people.ErrNotFound
 
 type (
-	Invalid  = people.Invalid
+	// Invalid is people's: which part of a request can't be used, and why.
+	Invalid = people.Invalid
+	// Conflict is people's: the job or task is in a state that doesn't allow the action. Nothing was changed.
 	Conflict = people.Conflict
 )
 

@@ -312,8 +312,9 @@ func (e *RevokedError) Is(target error) bool { return target == ErrCanceled }
 // Revoked finds, by one query, those of a node's running tasks whose owners lost the right to what they do: a right lost is a cancel. While
 // the database can't say, nothing is lost.
 func (e *Engine) Revoked(ctx context.Context, running []HeldTask) (map[Held]*RevokedError, error) {
+	revoked := map[Held]*RevokedError{}
 	if len(running) == 0 {
-		return nil, nil
+		return revoked, nil
 	}
 	deeds := make([]people.Deed, len(running))
 	for i, t := range running {
@@ -325,7 +326,6 @@ func (e *Engine) Revoked(ctx context.Context, running []HeldTask) (map[Held]*Rev
 	if err != nil {
 		return nil, err
 	}
-	revoked := map[Held]*RevokedError{}
 	for i, d := range denied {
 		if d != nil {
 			revoked[running[i].Held] = &RevokedError{d.Reason}
