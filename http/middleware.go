@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -86,7 +87,7 @@ func recovered(next http.Handler) http.Handler {
 			if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || ctx.Err() != nil) {
 				panic(http.ErrAbortHandler) // the caller has gone
 			}
-			requestLogger(ctx).ErrorContext(ctx, "a request panicked", "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+			requestLogger(ctx).ErrorContext(ctx, "a request panicked", "panic", panicked(v), "stack", string(debug.Stack()))
 			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
 				panic(http.ErrAbortHandler) // part of an answer went out, which nobody may take for the whole
 			}
@@ -94,6 +95,14 @@ func recovered(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// panicked says what happened without the words of who panicked: they may hold a patient's. Those of the runtime don't.
+func panicked(v any) string {
+	if err, ok := v.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", v)
 }
 
 // maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the database.
