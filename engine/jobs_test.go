@@ -79,6 +79,8 @@ func TestJobActions(t *testing.T) {
 		for _, state := range allStates {
 			t.Run(fmt.Sprintf("%s when %s", action, state), func(t *testing.T) {
 				id := jobIn(t, n, state)
+				_, err := n.Pool.Exec(t.Context(), `INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status) SELECT id, '1', '1', '1', 1, 0 FROM tasks WHERE job_id = $1`, id)
+				require.NoError(t, err)
 				before, err := n.Engine.Job(t.Context(), n.Admin, id)
 				require.NoError(t, err)
 				err = n.Engine.ActOnJob(t.Context(), n.Admin, id, action)
@@ -94,6 +96,9 @@ func TestJobActions(t *testing.T) {
 				require.NoError(t, err)
 				if want == "" {
 					require.ErrorIs(t, getErr, engine.ErrNotFound)
+					var left int
+					require.NoError(t, n.Pool.QueryRow(t.Context(), `SELECT count(*) FROM delivered WHERE NOT EXISTS (SELECT FROM tasks WHERE id = task_id)`).Scan(&left))
+					require.Zero(t, left, "the ledger goes with its task")
 					return
 				}
 				require.Equal(t, want, after.Status)

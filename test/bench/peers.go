@@ -248,7 +248,7 @@ func (a *aditServer) transferAs(ctx context.Context, s set, study client.NewStud
 	if err != nil {
 		return sample{}, err
 	}
-	tick := time.NewTicker(50 * time.Millisecond) // the times are the job's own
+	tick := time.NewTicker(250 * time.Millisecond) // the times are the job's own
 	defer tick.Stop()
 	for !client.Final(job.Status) {
 		select {
