@@ -159,9 +159,9 @@ func (r *run) storeForLanes(ctx context.Context) {
 			r.storeSlot, r.slots = slot, append(r.slots, slot)
 		}
 	}
-	for i := 0; i < len(r.lanes); i++ {
+	for i, from := range r.lanes { // of which the last may have gone when it is their turn
 		if slot := take(i); slot != nil {
-			r.lanes[i].store = slot
+			from.store = slot
 		}
 	}
 }
