@@ -20,13 +20,13 @@ var routes = []row{
 
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
-	{route: "PUT /api/v1/me/password", want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret"}`},
+	{route: "PUT /api/v1/me/password", costly: true, want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret"}`},
 
-	{route: "POST /api/v1/session", want: every(200), open: 200, on: newUser, body: `{"username":"{1}","password":"` + password + `"}`},
+	{route: "POST /api/v1/session", costly: true, want: every(200), open: 200, on: newUser, body: `{"username":"{1}","password":"` + password + `"}`},
 	{route: "GET /api/v1/session", want: every(200)},
 	{route: "DELETE /api/v1/session", want: every(409)}, // who uses a token has none
 	{route: "POST /api/v1/password-resets", want: every(202), open: 202, on: newUser, body: `{"account":"{1}"}`},
-	{route: "POST /api/v1/password-resets:use", want: every(204), open: 204, on: newReset, body: `{"code":"{1}","password":"another long secret"}`},
+	{route: "POST /api/v1/password-resets:use", costly: true, want: every(204), open: 204, on: newReset, body: `{"code":"{1}","password":"another long secret"}`},
 
 	{route: "GET /api/v1/tokens", want: every(200)},
 	{route: "POST /api/v1/tokens", want: every(201), body: `{"lifetime":"24h"}`},
@@ -37,7 +37,7 @@ var routes = []row{
 	{route: "GET /api/v1/users/{username}", want: ofStaff(200), on: newUser},
 	{route: "PATCH /api/v1/users/{username}", want: ofStaff(200), on: newUser, body: `{"is_active":false}`},
 	{route: "DELETE /api/v1/users/{username}", want: ofStaff(204), on: newUser},
-	{route: "PUT /api/v1/users/{username}/password", want: ofStaff(204), on: newUser, body: `{"password":"another long secret"}`},
+	{route: "PUT /api/v1/users/{username}/password", costly: true, want: ofStaff(204), on: newUser, body: `{"password":"another long secret"}`},
 
 	{route: "GET /api/v1/groups", want: ofStaff(200)},
 	{route: "POST /api/v1/groups", want: ofStaff(201), body: `{"name":"made{n}"}`},
