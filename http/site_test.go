@@ -223,7 +223,7 @@ func TestBroadcast(t *testing.T) {
 		to[strings.ToLower(l.To[0])] = true
 		for _, someone := range []string{"a@example.org", "b@example.org"} {
 			if !strings.EqualFold(l.To[0], someone) {
-				require.NotContains(t, strings.ToLower(fmt.Sprint(l.Header)), someone)
+				require.NotContains(t, strings.ToLower(fmt.Sprint(l.Header)), "<"+someone+">") // a Message-ID may end like an address
 			}
 		}
 	}
