@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/http"
+	"github.com/adit-go/adit/people"
+)
+
+// TestAuditLog: staff find who moved which study where by a query, page by page; reading leaves a row itself.
+func TestAuditLog(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	began := time.Now().Add(-time.Second)
+	mover := people.WithActor(ctx, people.Actor{UserID: 9, Username: "Ada", Via: people.ViaSystem})
+	for _, destination := range []string{"Research", "Archive"} {
+		require.NoError(t, people.Record(mover, db.New(s.pool), people.Entry{
+			Action: people.ActTransfer, Object: "task 3", PatientID: "4711", StudyUID: "1.2.3", Source: "PACS1", Destination: destination,
+			Profile: "default 1", ProfileSHA256: "ab", Detail: map[string]any{"delivered": 40},
+		}))
+	}
+	rows := func(f client.AuditFilter) (all []client.AuditEntry) {
+		for row, err := range s.client.Audit(ctx, f) {
+			require.NoError(t, err)
+			all = append(all, row)
+		}
+		return all
+	}
+	found := rows(client.AuditFilter{StudyUID: "1.2.3", Action: people.ActTransfer, From: began, Until: time.Now().Add(time.Minute), Limit: 1}) // two pages
+	require.Len(t, found, 2)
+	got := found[1]
+	require.WithinDuration(t, time.Now(), got.At, time.Minute)
+	got.At, got.ID = time.Time{}, 0
+	require.Equal(t, client.AuditEntry{
+		UserID: 9, Username: "Ada", Via: "system", Action: people.ActTransfer, Object: "task 3", PatientID: "4711", StudyUID: "1.2.3", Source: "PACS1",
+		Destination: "Research", Profile: "default 1", ProfileSHA256: "ab", Detail: map[string]any{"delivered": 40.0},
+	}, got)
+	require.Equal(t, "Archive", found[0].Destination)
+	require.Len(t, rows(client.AuditFilter{Username: "ada"}), 2)
+	require.Empty(t, rows(client.AuditFilter{Until: began}))
+	read := rows(client.AuditFilter{Username: "admin", Action: "audit.read"})
+	require.NotEmpty(t, read)
+	require.Equal(t, [...]string{"token", "127.0.0.1"}, [...]string{read[0].Via, read[0].Peer})
+
+	audit := people.NewAudit(s.pool)
+	_, err := audit.SealOnce(ctx)
+	require.NoError(t, err)
+	sealed := rows(client.AuditFilter{StudyUID: "1.2.3", Action: people.ActTransfer})
+	require.EqualValues(t, 1, sealed[1].Seq)
+	require.Len(t, sealed[1].Hash, 64)
+
+	for _, err := range s.otherUser().Audit(ctx, client.AuditFilter{}) {
+		require.Equal(t, 403, status(err))
+	}
+	for _, query := range []string{"cursor=x", "cursor=-1", "limit=0", "limit=501", "from=yesterday", "patient=" + url.QueryEscape("a\nb")} {
+		require.Equal(t, 422, s.send("GET", "/api/v1/audit?"+query, "").StatusCode, query)
+	}
+}
+
+// TestAbout: whoever reaches ADIT is told where its source is (AGPL section 13).
+func TestAbout(t *testing.T) {
+	s := newSite(t)
+	r := s.send("GET", "/about", "", "Authorization", "")
+	require.Equal(t, 200, r.StatusCode)
+	require.Equal(t, "application/json", r.Header.Get("Content-Type"))
+	var about http.About
+	require.NoError(t, json.Unmarshal([]byte(r.body), &about))
+	require.Equal(t, http.About{Name: "ADIT", Version: "test", License: "AGPL-3.0-or-later", Source: "https://example.org/source"}, about)
+}
