@@ -44,9 +44,6 @@ const (
 // destination's for the one that the source opens there, and in between for asking it; and one more of the source's for that association.
 func (r *run) moveDirectly(ctx context.Context) error {
 	defer r.freeStore(ctx)
-	if err := r.recordBegin(ctx); err != nil { // from here on images move, this way or through ADIT
-		return err
-	}
 	title := r.directTitle()
 	if title == "" {
 		return nil
