@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -52,6 +53,16 @@ func (c *serveCmd) Help() string {
 // How long the parts that are no tasks may take to end.
 const endGrace = 5 * time.Second
 
+// takeHalfOfTheCores has Go code run on half of the cores at once, on one at least, unless the environment says otherwise (GOMAXPROCS). Nearly all of
+// ADIT's work is the kernel's; on more cores threads of the runtime look for work and find none, and those cores are missed by
+// PostgreSQL and whatever else is on the machine (docs/decisions/0009).
+func takeHalfOfTheCores() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.SetDefaultGOMAXPROCS()
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	}
+}
+
 // Run is the server.
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if c.Lease < time.Second || c.Workers < 1 || c.ShutdownTimeout < 0 {
@@ -61,6 +72,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
+	takeHalfOfTheCores()
 	s := &server{cmd: c, io: io, log: newLogger(io.err, level), level: level, metrics: prometheus.NewRegistry(), ended: make(chan error, 8)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer s.end()

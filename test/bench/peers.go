@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/pprof"
 	"slices"
 	"strconv"
@@ -305,6 +306,7 @@ func (r *room) receiver() (*server, error) {
 
 // receive is our SCP: it takes everything and keeps nothing, as storescp --ignore does.
 func receive(ctx context.Context, out io.Writer) error {
+	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2)) // as adit serve does
 	l, err := listen(ctx)
 	if err != nil {
 		return err
