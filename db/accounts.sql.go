@@ -854,21 +854,8 @@ type ListUsersParams struct {
 }
 
 type ListUsersRow struct {
-	ID            int64
-	Username      string
-	Mail          string
-	FirstName     string
-	LastName      string
-	Phone         string
-	Department    string
-	PasswordHash  *string
-	IsActive      bool
-	IsStaff       bool
-	IsSuperuser   bool
-	ActiveGroupID *int64
-	Preferences   []byte
-	CreatedAt     time.Time
-	Groups        []string
+	User   User
+	Groups []string
 }
 
 // ListUsers is a page of users above an ID, of those whose names or mail hold a text, if one is given.
@@ -887,20 +874,20 @@ func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUse
 	for rows.Next() {
 		var i ListUsersRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Username,
-			&i.Mail,
-			&i.FirstName,
-			&i.LastName,
-			&i.Phone,
-			&i.Department,
-			&i.PasswordHash,
-			&i.IsActive,
-			&i.IsStaff,
-			&i.IsSuperuser,
-			&i.ActiveGroupID,
-			&i.Preferences,
-			&i.CreatedAt,
+			&i.User.ID,
+			&i.User.Username,
+			&i.User.Mail,
+			&i.User.FirstName,
+			&i.User.LastName,
+			&i.User.Phone,
+			&i.User.Department,
+			&i.User.PasswordHash,
+			&i.User.IsActive,
+			&i.User.IsStaff,
+			&i.User.IsSuperuser,
+			&i.User.ActiveGroupID,
+			&i.User.Preferences,
+			&i.User.CreatedAt,
 			&i.Groups,
 		); err != nil {
 			return nil, err

@@ -45,8 +45,7 @@ func recordLoss(ctx context.Context, q *db.Queries, t db.Task, status string) er
 	if err != nil {
 		return err
 	}
-	job := Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
-	return recordTransfer(ctx, q, people.ActTransfer, job, t, t.PatientID, map[string]any{
+	return recordTransfer(ctx, q, people.ActTransfer, jobOf(row), t, t.PatientID, map[string]any{
 		"outcome": status, "lost": true, "expected": t.Expected, "delivered": t.Delivered, "bytes": t.Bytes,
 	})
 }

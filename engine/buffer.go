@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"sync"
+
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 const (
@@ -88,9 +90,7 @@ func (r *bufferReader) Read(p []byte) (int, error) { return r.left.Read(p) }
 func (r *bufferReader) WriteTo(w io.Writer) (int64, error) {
 	all := r.left
 	r.left = nil
-	if rest, ok := w.(interface {
-		WriteRest(pieces ...[]byte) (int64, error)
-	}); ok {
+	if rest, ok := w.(stream.RestWriter); ok {
 		return rest.WriteRest(all...)
 	}
 	return all.WriteTo(w)

@@ -232,19 +232,14 @@ func (e *Engine) QuarantinedObject(ctx context.Context, user people.User, id int
 	if !e.keepsHere(row) {
 		return out, nil
 	}
-	f, err := os.Open(e.quarantine.path(row.File))
+	obj, done, err := e.openQuarantined(row)
 	if errors.Is(err, os.ErrNotExist) {
 		return Quarantined{}, notFound(pgx.ErrNoRows, "quarantined object", id)
 	}
 	if err != nil {
-		return Quarantined{}, fmt.Errorf("the object's file can't be opened: %w", err)
+		return Quarantined{}, err
 	}
-	defer func() { _ = f.Close() }() // was only read
-	_, obj, err := stream.OpenFile(f, stream.Limits{})
-	if err != nil {
-		return Quarantined{}, fmt.Errorf("the object's file can't be read: %w", err)
-	}
-	defer func() { _ = obj.Close() }() // gives memory back
+	defer done()
 	h := obj.Header()
 	out.Here = true
 	for tag, to := range map[dict.Tag]*string{
@@ -255,6 +250,22 @@ func (e *Engine) QuarantinedObject(ctx context.Context, user people.User, id int
 		*to = h.Text(tag)
 	}
 	return out, nil
+}
+
+// openQuarantined opens an object that is kept here. done must be called, if there is no error.
+func (e *Engine) openQuarantined(row db.Quarantine) (obj *stream.Object, done func(), err error) {
+	f, err := os.Open(e.quarantine.path(row.File))
+	if err != nil {
+		return nil, nil, fmt.Errorf("the object's file can't be opened: %w", err)
+	}
+	if _, obj, err = stream.OpenFile(f, stream.Limits{}); err != nil {
+		_ = f.Close() // was only read
+		return nil, nil, fmt.Errorf("the object's file can't be read: %w", err)
+	}
+	return obj, func() {
+		_ = obj.Close() // gives memory back
+		_ = f.Close()   // was only read
+	}, nil
 }
 
 // DeleteQuarantined removes an object from the quarantine. The file of another node goes at its next house-keeping.
@@ -323,16 +334,11 @@ func (e *Engine) ReleaseQuarantined(ctx context.Context, user people.User, id in
 }
 
 func (e *Engine) sendQuarantined(ctx context.Context, row db.Quarantine, n DICOMNode) error {
-	f, err := os.Open(e.quarantine.path(row.File))
+	obj, done, err := e.openQuarantined(row)
 	if err != nil {
-		return fmt.Errorf("the object's file can't be opened: %w", err)
+		return err
 	}
-	defer func() { _ = f.Close() }() // was only read
-	_, obj, err := stream.OpenFile(f, stream.Limits{})
-	if err != nil {
-		return fmt.Errorf("the object's file can't be read: %w", err)
-	}
-	defer func() { _ = obj.Close() }() // gives memory back
+	defer done()
 	peer := e.peer(n)
 	slot, err := e.door.Interactive(ctx, peer)
 	if err != nil {

@@ -73,7 +73,11 @@ func (e *Engine) Job(ctx context.Context, user people.User, id int64) (Job, erro
 	if row.Job.OwnerID != user.ID && !user.IsStaff {
 		return Job{}, fmt.Errorf("job %d: %w", id, ErrNotFound)
 	}
-	return Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}, nil
+	return jobOf(row), nil
+}
+
+func jobOf(row db.GetJobRow) Job {
+	return Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
 }
 
 // JobFilter chooses jobs for a list, newest first.
@@ -95,7 +99,7 @@ func (e *Engine) Jobs(ctx context.Context, user people.User, f JobFilter) ([]Job
 	}
 	jobs := make([]Job, len(rows))
 	for i, row := range rows {
-		jobs[i] = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
+		jobs[i] = jobOf(db.GetJobRow(row))
 	}
 	return jobs, nil
 }

@@ -195,7 +195,7 @@ func (r *run) load(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.job = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination}
+	r.job = jobOf(row)
 	if r.src, err = r.e.dicomNode(ctx, *row.Job.SourceID); err != nil {
 		return err
 	}

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/adit-go/adit/db"
 )
 
@@ -102,8 +100,7 @@ func (s *Service) RetryMail(ctx context.Context, user User, id int64) (PostedMai
 		return PostedMail{}, err
 	}
 	var m db.Outbox
-	err := db.InTx(ctx, s.pool, func(tx pgx.Tx) (err error) {
-		q := s.q.WithTx(tx)
+	err := s.inTx(ctx, func(q *db.Queries) (err error) {
 		if m, err = q.LockMail(ctx, id); err != nil {
 			return notFound(err, "mail", id)
 		}

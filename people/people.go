@@ -116,8 +116,7 @@ func (s *Service) CheckKey(ctx context.Context) error {
 // Bootstrap makes the first administrator, group, project and token, if there are no users yet. save is given the token,
 // which is kept nowhere else, before anything is committed: a token that could not be saved does not exist.
 func (s *Service) Bootstrap(ctx context.Context, save func(token string) error) error {
-	return db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	return s.inTx(ctx, func(q *db.Queries) error {
 		if err := q.LockSlots(ctx); err != nil { // two processes may start at once
 			return err
 		}

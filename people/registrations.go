@@ -57,18 +57,12 @@ func (s *Service) Register(ctx context.Context, r Registration, peer string) err
 		if err != nil {
 			return err
 		}
-		staff, err := q.StaffMails(ctx)
-		if err != nil {
-			return err
-		}
 		where := "with adit user registrations"
 		if s.publicURL != "" {
 			where = "at " + s.publicURL
 		}
-		err = Post(ctx, q, Mail{
-			To: staff, Subject: "ADIT: somebody asks for an account",
-			Body: fmt.Sprintf("Somebody asks for an account with the username %q and the mail address %s.\n\nApprove or refuse it %s.\n", r.Username, r.Mail, where),
-		})
+		err = PostStaff(ctx, q, "ADIT: somebody asks for an account",
+			fmt.Sprintf("Somebody asks for an account with the username %q and the mail address %s.\n\nApprove or refuse it %s.\n", r.Username, r.Mail, where))
 		if err != nil {
 			return err
 		}

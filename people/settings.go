@@ -101,8 +101,7 @@ func (s *Service) ChangeSettings(ctx context.Context, user User, change func(*Se
 		return Settings{}, err
 	}
 	var settings Settings
-	err := db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	err := s.inTx(ctx, func(q *db.Queries) error {
 		if err := q.InsertSetting(ctx, db.InsertSettingParams{Key: siteSetting, Value: []byte("{}")}); err != nil {
 			return err
 		}

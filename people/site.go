@@ -110,8 +110,7 @@ func (s *Service) Announce(ctx context.Context, user User, text string) (Announc
 	if err != nil {
 		return Announcement{}, err
 	}
-	return a, db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	return a, s.inTx(ctx, func(q *db.Queries) error {
 		if err := q.PutSetting(ctx, db.PutSettingParams{Key: announcementSetting, Value: value}); err != nil {
 			return err
 		}
@@ -124,8 +123,7 @@ func (s *Service) EndAnnouncement(ctx context.Context, user User) error {
 	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	return db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	return s.inTx(ctx, func(q *db.Queries) error {
 		n, err := q.DeleteSetting(ctx, announcementSetting)
 		if err != nil {
 			return err
@@ -146,8 +144,7 @@ func (s *Service) Broadcast(ctx context.Context, user User, subject, text string
 	if subject, text = strings.TrimSpace(subject), strings.TrimSpace(text); subject == "" || text == "" {
 		return 0, &Invalid{Field: "subject", Reason: "a mail needs a subject and a text"}
 	}
-	err = db.InTx(ctx, s.pool, func(tx pgx.Tx) error {
-		q := s.q.WithTx(tx)
+	err = s.inTx(ctx, func(q *db.Queries) error {
 		mails, err := q.AllMails(ctx)
 		if err != nil {
 			return err

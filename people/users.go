@@ -99,10 +99,7 @@ func (s *Service) Users(ctx context.Context, user User, f UserFilter) ([]Account
 	rows, err := s.q.ListUsers(ctx, db.ListUsersParams{Above: f.Above, Search: f.Search, Active: f.Active, Max: int32(f.Limit)})
 	out := make([]Account, len(rows))
 	for i, r := range rows {
-		out[i] = Account{
-			ID: r.ID, Username: r.Username, Person: Person{r.Mail, r.FirstName, r.LastName, r.Phone, r.Department},
-			IsActive: r.IsActive, IsStaff: r.IsStaff, IsSuperuser: r.IsSuperuser, HasPassword: r.PasswordHash != nil, Groups: r.Groups, CreatedAt: r.CreatedAt,
-		}
+		out[i] = accountWith(r.User, r.Groups)
 	}
 	return out, err
 }
@@ -121,14 +118,22 @@ func (s *Service) Account(ctx context.Context, user User, username string) (Acco
 
 func accountOf(ctx context.Context, q *db.Queries, u db.User) (Account, error) {
 	groups, err := q.GroupsOfUser(ctx, u.ID)
-	a := Account{
+	return accountWith(u, namesOf(groups)), err
+}
+
+func accountWith(u db.User, groups []string) Account {
+	return Account{
 		ID: u.ID, Username: u.Username, Person: Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department},
-		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, HasPassword: u.PasswordHash != nil, Groups: []string{}, CreatedAt: u.CreatedAt,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, HasPassword: u.PasswordHash != nil, Groups: groups, CreatedAt: u.CreatedAt,
 	}
-	for _, g := range groups {
-		a.Groups = append(a.Groups, g.Name)
+}
+
+func namesOf(groups []db.Group) []string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
 	}
-	return a, err
+	return names
 }
 
 // CreateUser makes a user. It is for staff; staff and superusers are made by superusers only.
@@ -520,9 +525,7 @@ func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err er
 	if err != nil {
 		return p, err
 	}
-	if p.Account, err = accountOf(ctx, q, u); err != nil {
-		return p, err
-	}
+	p.Account = accountWith(u, namesOf(groups))
 	for _, g := range groups {
 		if u.ActiveGroupID != nil && g.ID == *u.ActiveGroupID {
 			p.ActiveGroup = g.Name

@@ -82,7 +82,7 @@ DELETE FROM users WHERE id = $1;
 
 -- ListUsers is a page of users above an ID, of those whose names or mail hold a text, if one is given.
 -- name: ListUsers :many
-SELECT u.*, ARRAY(SELECT g.name FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id ORDER BY g.name)::text[] AS groups
+SELECT sqlc.embed(u), ARRAY(SELECT g.name FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id ORDER BY g.name)::text[] AS groups
 FROM users u
 WHERE u.id > sqlc.arg(above) AND (sqlc.arg(search)::text = '' OR strpos(lower(concat_ws(' ', u.username, u.first_name, u.last_name, u.mail)), lower(sqlc.arg(search))) > 0)
   AND (sqlc.narg(active)::boolean IS NULL OR u.is_active = sqlc.narg(active))

@@ -320,8 +320,8 @@ func (o *Object) trailer() error {
 	return o.deflated.trailer()
 }
 
-// restWriter is a writer that can be told the end (dicom/ul).
-type restWriter interface {
+// RestWriter is a writer that can be told the end: pieces are all that follows (dicom/ul).
+type RestWriter interface {
 	WriteRest(pieces ...[]byte) (int64, error)
 }
 
@@ -337,7 +337,7 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 		o.s.chunk = make([]byte, writeChunk)
 	}
 	_, atHand := o.src.(io.Seeker) // a file: nobody waits for more to come
-	rest, tellEnd := w.(restWriter)
+	rest, tellEnd := w.(RestWriter)
 	var written int64
 	for {
 		n, err := o.Read(o.s.chunk)
