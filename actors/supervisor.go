@@ -375,11 +375,9 @@ func (s *supervisor) onClaimed(c actor.Context, m claimed) {
 		return
 	case m.ok && m.node != s.id:
 		return // of an incarnation that ended: whoever fenced it gives the task back
-	case m.ok && s.draining:
-		s.lose(c, m.held)
-		return
 	case m.ok:
-		s.start(c, m.held)
+		// The hour may have taken the worker away while the claim was under way, and so may the end of the process.
+		s.start(c, m.held, s.draining || len(s.running) >= s.slots())
 		s.claim(c)
 	case s.again:
 		s.claim(c)
@@ -397,8 +395,12 @@ func (s *supervisor) wakeIn(c actor.Context, d time.Duration) {
 	s.later = time.AfterFunc(d, func() { root.Send(self, wake{}) })
 }
 
-func (s *supervisor) start(c actor.Context, held engine.Held) {
+// start runs a task, or gives it back at once without a loss if it comes too late.
+func (s *supervisor) start(c actor.Context, held engine.Held, late bool) {
 	t := &task{engine: s.cfg.Engine, log: s.log, held: held, progress: &engine.Progress{}, node: s.ctx, reins: engine.NewReins()}
+	if late {
+		t.reins.ParkWithin(0)
+	}
 	pid, err := c.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return t }), t.name())
 	if err != nil {
 		s.log.Error("a task actor can't be started", "task", held.TaskID, "err", err)

@@ -105,3 +105,55 @@ func TestFewerWorkers(t *testing.T) {
 	requireOnce(t, dst, 30)
 	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
 }
+
+// TestClaimComesLate: a task whose claim was under way while the hour took its worker away is given back at once, without a loss.
+func TestClaimComesLate(t *testing.T) {
+	t.Parallel()
+	studies := []*phantom.Study{ct(95, 10), ct(96, 10), ct(97, 10)}
+	reached := make(chan struct{}, 2)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n := harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
+	n.AddServer("source", "SRC", src.Addr(), withCap(8))
+	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	var jobs []engine.Job
+	for i, study := range studies[:2] {
+		jobs = append(jobs, n.Transfer("source", "destination", study.StudyInstanceUID))
+		n.WaitFor(jobs[i].ID, func(j engine.Job) bool { return len(reached) == i+1 })
+	}
+	holding, err := n.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer holding.Rollback(context.WithoutCancel(t.Context()))
+	_, err = holding.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
+	require.NoError(t, err)
+	_, err = n.Pool.Exec(t.Context(), `
+		CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END';
+		CREATE TRIGGER hold BEFORE INSERT ON association_slots FOR EACH ROW EXECUTE FUNCTION hold()`)
+	require.NoError(t, err)
+	late := n.Transfer("source", "destination", studies[2].StudyInstanceUID)
+	n.WaitFor(late.ID, func(engine.Job) bool {
+		var held bool
+		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
+			"WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1 AND NOT l.granted)").Scan(&held))
+		return held
+	})
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
+	n.WaitFor(jobs[1].ID, func(j engine.Job) bool { return j.NPending == 1 })
+	require.NoError(t, holding.Rollback(t.Context()))
+	n.WaitFor(late.ID, func(engine.Job) bool {
+		task := n.Task(late.ID)
+		return task.StartedAt != nil && task.Status != engine.InProgress
+	})
+	for _, job := range []engine.Job{jobs[1], late} {
+		task := n.Task(job.ID)
+		require.Equal(t, engine.Pending, task.Status)
+		require.Zero(t, task.Failures+task.Losses+task.Waits)
+	}
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
+	n.WaitFor(jobs[0].ID, func(j engine.Job) bool { return j.NRunning == 0 })
+	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", nil))
+	for _, job := range append(jobs, late) {
+		require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	}
+	requireOnce(t, dst, 30)
+}
