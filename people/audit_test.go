@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 )
 
@@ -375,7 +375,7 @@ func TestManyWritersTwoSealers(t *testing.T) {
 	sealing, stop := context.WithCancel(ctx)
 	var sealers, writers sync.WaitGroup
 	for range 2 {
-		sealers.Go(func() { people.NewAudit(pool).Seal(sealing, slog.New(slog.DiscardHandler)) })
+		sealers.Go(func() { people.NewAudit(pool).Seal(sealing, testpeer.Log(t)) })
 	}
 	const writer, each = 6, 40
 	for range writer {

@@ -121,6 +121,10 @@ const (
 	headKind  = "ADIT-AUDIT-HEAD"
 )
 
+// xmlDeclaration has no end of line, other than xml.Header: receivers that keep a message in a line write something else for it (rsyslogd: #012),
+// and it is no XML any more. In values an end of line is a reference.
+const xmlDeclaration = `<?xml version="1.0" encoding="UTF-8"?>`
+
 // frame adds what the standard has to say of a row.
 func (s Syslog) frame(out *bytes.Buffer, r AuditRow) error {
 	m, ok := message(r, s.Host)
@@ -135,7 +139,7 @@ func (s Syslog) frame(out *bytes.Buffer, r AuditRow) error {
 	if m.Event.Outcome != outcomeSuccess {
 		priority = priorityWarning
 	}
-	s.put(out, priority, auditKind, r, xml.Header+string(text))
+	s.put(out, priority, auditKind, r, xmlDeclaration+string(text))
 	return nil
 }
 
@@ -171,6 +175,9 @@ func (s Syslog) send(ctx context.Context, messages []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, syslogPatience)
 	defer cancel()
 	dialed, err := (&tls.Dialer{NetDialer: &net.Dialer{}, Config: s.TLS}).DialContext(ctx, "tcp", s.Addr)
+	if _, untrusted := errors.AsType[*tls.CertificateVerificationError](err); untrusted {
+		return fmt.Errorf("the receiver's certificate is not trusted, and nothing was sent: check who signed it (--audit-syslog-ca) and its name (--audit-syslog): %w", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -182,15 +189,28 @@ func (s Syslog) send(ctx context.Context, messages []byte) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Now()) })
 	defer stop()
 	if _, err := conn.Write(messages); err != nil {
-		return err
+		return unread(err)
 	}
 	if err := conn.CloseWrite(); err != nil {
-		return err
+		return unread(err)
 	}
-	if _, err := io.Copy(io.Discard, io.LimitReader(conn, 1<<20)); err != nil {
+	_, err = io.Copy(io.Discard, io.LimitReader(conn, 1<<20))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		return fmt.Errorf("the receiver does not close the connection after close_notify (RFC 5425 4.4), so that it is not known whether it read the messages: %w", err)
+	case err != nil:
+		return unread(err)
 	}
 	return taken(ctx, conn.NetConn())
+}
+
+// unread says what happened to a connection. In TLS 1.3 a receiver that does not take our certificate ends it after we have begun to send, and many
+// don't say why.
+func unread(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("the receiver does not read the messages: %w", err)
+	}
+	return fmt.Errorf("the receiver has closed the connection before it read all messages; if it goes on like this, look into its log whether it trusts ADIT's certificate (--audit-syslog-cert): %w", err)
 }
 
 // ackPause is how often the kernel is asked whether all bytes are acknowledged.
@@ -199,9 +219,8 @@ const ackPause = 2 * time.Millisecond
 // taken tells whether a receiver that has closed its end had read everything by then. One that was ended in between has closed as well, but its
 // kernel then refuses what was not read: by a reset instead of an orderly end, or after it.
 func taken(ctx context.Context, conn net.Conn) error {
-	const unread = "the receiver has closed the connection before it read all messages"
 	if _, err := io.Copy(io.Discard, conn); err != nil {
-		return fmt.Errorf(unread+": %w", err)
+		return unread(err)
 	}
 	tcp, ok := conn.(*net.TCPConn)
 	if !ok {
@@ -222,7 +241,7 @@ func taken(ctx context.Context, conn net.Conn) error {
 		case err != nil:
 			return err
 		case failure != 0:
-			return fmt.Errorf(unread+": %w", unix.Errno(failure))
+			return unread(unix.Errno(failure))
 		case waiting == 0:
 			return nil
 		}
@@ -231,7 +250,7 @@ func taken(ctx context.Context, conn net.Conn) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return fmt.Errorf(unread+": %w", ctx.Err())
+			return unread(ctx.Err())
 		}
 	}
 }

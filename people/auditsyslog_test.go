@@ -16,7 +16,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -33,6 +32,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 )
 
@@ -139,12 +139,12 @@ func fromTheStart(t *testing.T, pool *pgxpool.Pool, addr string) {
 	require.NoError(t, err)
 }
 
-// forward forwards until the test, or what it returns, ends it.
-func forward(t *testing.T, pool *pgxpool.Pool, to people.Syslog) (stop func()) {
+// forward forwards until the test, or what it returns, ends it. What is logged goes to log as well.
+func forward(t *testing.T, pool *pgxpool.Pool, to people.Syslog, log ...io.Writer) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
-	all.Go(func() { people.NewAudit(pool).Forward(ctx, to, slog.New(slog.DiscardHandler)) })
+	all.Go(func() { people.NewAudit(pool).Forward(ctx, to, testpeer.Log(t, log...)) })
 	stop = sync.OnceFunc(func() {
 		cancel()
 		all.Wait()

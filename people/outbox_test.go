@@ -46,7 +46,7 @@ func mailer(t *testing.T, pool *pgxpool.Pool, sink *testpeer.MailServer, change 
 	if change != nil {
 		change(&cfg)
 	}
-	m, err := people.New(pool, people.NewKey()).NewMailer(cfg, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	m, err := people.New(pool, people.NewKey()).NewMailer(cfg, testpeer.Log(t))
 	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

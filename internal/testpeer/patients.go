@@ -5,6 +5,7 @@ package testpeer
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -40,6 +41,13 @@ func NoPatients(t testing.TB, what, text string) {
 // WithoutPatients gives a writer that hands on what it is given, and fails the test if a line holds a name or ID of a patient.
 func WithoutPatients(t testing.TB, what string, w io.Writer) io.Writer {
 	return &watched{t: t, what: what, w: w}
+}
+
+// Log gives the logger of a test. What is said, of every level, goes to the test's output, and to more if given; a line with a name or ID of a
+// patient fails the test. Nothing may be logged after the end of the test.
+func Log(t testing.TB, more ...io.Writer) *slog.Logger {
+	out := WithoutPatients(t, "the log", io.MultiWriter(append(more, t.Output())...))
+	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 type watched struct {

@@ -3,6 +3,7 @@
 package testpeer
 
 import (
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -30,6 +31,20 @@ func TestPatients(t *testing.T) {
 	for _, text := range []string{"", "study 1.2.3 of task 4711 from PHANTOM", "phantom: 3 series"} {
 		require.Empty(t, Patient(text))
 	}
+}
+
+func TestLog(t *testing.T) {
+	c := &complaints{TB: t}
+	var out strings.Builder
+	log := Log(c, &out).With("node", "here")
+	log.Info("study 1.2.3 came", "task", 4711)
+	require.Zero(t, c.n)
+	log.Debug("a value", "patient", "幻影^甲")
+	require.Equal(t, 1, c.n, "of any level")
+	log.WithGroup("of").Info("PHANTOM-001 came")
+	log.Warn("it failed", "error", errors.New("no place for Phantom^Alpha"))
+	require.Equal(t, 3, c.n, "text, attributes, errors")
+	require.Equal(t, 4, strings.Count(out.String(), "\n"))
 }
 
 func TestWithoutPatients(t *testing.T) {

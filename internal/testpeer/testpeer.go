@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package testpeer starts the real DICOM programs that tests talk to: DCMTK's tools and Orthanc. They listen on all
+// Package testpeer starts the real programs that tests talk to: DCMTK's tools and Orthanc, and rsyslogd. Those of DICOM listen on all
 // addresses and cannot be bound, so that Isolate moves the test process into a network namespace of its own first.
 package testpeer
 
@@ -25,6 +25,9 @@ import (
 // patience bounds the start and the end of a program.
 const patience = 30 * time.Second
 
+// missing is what to do when a program does not start.
+const missing = "scripts/setup test installs what the tests need"
+
 // NoDelay switches Nagle's algorithm off in DCMTK's programs and in Orthanc, which uses DCMTK.
 const NoDelay = "TCP_NODELAY=1"
 
@@ -39,13 +42,14 @@ func Port(t testing.TB) int {
 
 // Process is a program that runs until the test ends.
 type Process struct {
-	Addr string // host:port of its DICOM listener
+	Addr string // host:port of its listener
 	Port int
 	PID  int
 
-	mu     sync.Mutex
-	output bytes.Buffer
-	ended  chan struct{}
+	process *os.Process
+	mu      sync.Mutex
+	output  bytes.Buffer
+	ended   chan struct{}
 }
 
 // Write takes the output.
@@ -69,8 +73,8 @@ func Start(t testing.TB, env []string, port int, name string, args ...string) *P
 	p := &Process{Addr: fmt.Sprintf("127.0.0.1:%d", port), Port: port, ended: make(chan struct{})}
 	cmd := command(env, name, args...)
 	cmd.Stdout, cmd.Stderr = p, p
-	require.NoError(t, cmd.Start(), "install the Debian packages dcmtk and orthanc")
-	p.PID = cmd.Process.Pid
+	require.NoError(t, cmd.Start(), missing)
+	p.process, p.PID = cmd.Process, cmd.Process.Pid
 	go func() {
 		defer close(p.ended)
 		_ = cmd.Wait()
@@ -84,6 +88,17 @@ func Start(t testing.TB, env []string, port int, name string, args ...string) *P
 	})
 	p.awaitListener(t, name)
 	return p
+}
+
+// End sends it a signal and waits until it has ended.
+func (p *Process) End(t testing.TB, signal os.Signal) {
+	t.Helper()
+	require.NoError(t, p.process.Signal(signal))
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		require.FailNow(t, "the program does not end", p.Output())
+	}
 }
 
 func (p *Process) awaitListener(t testing.TB, name string) {
@@ -114,7 +129,7 @@ func Run(t testing.TB, env []string, name string, args ...string) (output string
 	cmd := command(env, name, args...)
 	var b bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &b, &b
-	require.NoError(t, cmd.Start(), "install the Debian packages dcmtk and orthanc")
+	require.NoError(t, cmd.Start(), missing)
 	timer := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	err := cmd.Wait()
@@ -128,7 +143,7 @@ func Run(t testing.TB, env []string, name string, args ...string) (output string
 func command(env []string, name string, args ...string) *exec.Cmd {
 	if path, err := exec.LookPath(name); err == nil {
 		name = path
-	} else if path := filepath.Join("/usr/sbin", name); name == "Orthanc" {
+	} else if path, err := exec.LookPath(filepath.Join("/usr/sbin", name)); err == nil {
 		name = path // not in every user's PATH
 	}
 	cmd := exec.Command(name, args...)
