@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	nethttp "net/http"
 	"net/http/httptest"
@@ -88,7 +87,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(s.pool.Close)
 	who := people.New(s.pool, people.NewKey())
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
-	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := testpeer.Log(t, s.log)
 	door := doorpacs.NewDoor(s.pool)
 	eng := engine.New(s.pool, who, door, log, engine.Config{})
 	s.register(door)
@@ -102,7 +101,6 @@ func newSite(t *testing.T) *site {
 	})
 	srv := httptest.NewServer(s.handler)
 	transport := &nethttp.Transport{}
-	t.Cleanup(func() { testpeer.NoPatients(t, "the log", s.log.String()) })
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
@@ -834,9 +832,10 @@ func TestTransfer(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, source.Close()) })
 	s := newSite(t)
 	who := people.New(s.pool, people.NewKey())
-	eng := engine.New(s.pool, who, doorpacs.NewDoor(s.pool), slog.New(slog.DiscardHandler), engine.Config{})
+	log := testpeer.Log(t, s.log)
+	eng := engine.New(s.pool, who, doorpacs.NewDoor(s.pool), log, engine.Config{})
 	node, err := actors.Start(actors.Config{
-		Engine: eng, DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: slog.New(slog.DiscardHandler),
+		Engine: eng, DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: log,
 		Registration: engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
 	})
 	require.NoError(t, err)

@@ -5,7 +5,6 @@ package http
 import (
 	"crypto/tls"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -15,6 +14,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 func TestOutside(t *testing.T) {
@@ -138,7 +139,7 @@ func TestAdmin(t *testing.T) {
 			r.Header.Set(header[i], header[i+1])
 		}
 		w := httptest.NewRecorder()
-		Admin(prometheus.NewRegistry(), profiles, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+		Admin(prometheus.NewRegistry(), profiles, testpeer.Log(t)).ServeHTTP(w, r)
 		return w
 	}
 	require.Equal(t, 200, get(true, "localhost", "/metrics").Code)

@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -207,7 +206,7 @@ func TestBroadcast(t *testing.T) {
 	sink := testpeer.Mail(t, nil)
 	m, err := people.New(s.pool, people.NewKey()).NewMailer(people.MailerConfig{
 		Host: sink.Host, Port: sink.Port, TLS: people.SMTPPlain, From: "adit@example.org", Poll: 10 * time.Millisecond,
-	}, slog.New(slog.DiscardHandler))
+	}, testpeer.Log(t))
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	var running sync.WaitGroup

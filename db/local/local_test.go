@@ -21,6 +21,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
+
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 // parentEnv makes the test binary an ADIT that runs the embedded database of this data directory until it is killed.
@@ -51,7 +53,7 @@ func ready(t *testing.T) string {
 			return
 		}
 		var s *Server
-		if s, made.err = Start(deadline(t), made.dir, logger(t)); made.err == nil {
+		if s, made.err = Start(deadline(t), made.dir, testpeer.Log(t)); made.err == nil {
 			made.err = s.Stop(deadline(t))
 		}
 	})
@@ -121,7 +123,7 @@ func (p *parent) kill(t *testing.T) {
 
 func start(t *testing.T, dir string, opts ...Option) *Server {
 	t.Helper()
-	s, err := Start(deadline(t), dir, logger(t), opts...)
+	s, err := Start(deadline(t), dir, testpeer.Log(t), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := s.Stop(context.Background()); err != nil && !strings.Contains(err.Error(), "ended by itself") {
@@ -136,8 +138,6 @@ func deadline(t *testing.T) context.Context {
 	t.Cleanup(cancel)
 	return ctx
 }
-
-func logger(t *testing.T) *slog.Logger { return slog.New(slog.NewTextHandler(t.Output(), nil)) }
 
 func query[T any](t *testing.T, url, sql string) T {
 	t.Helper()
@@ -198,7 +198,7 @@ func TestStartStopStart(t *testing.T) {
 func TestSecondStartIsRefused(t *testing.T) {
 	dir := ready(t)
 	s := start(t, dir, Volatile())
-	_, err := Start(deadline(t), dir, logger(t))
+	_, err := Start(deadline(t), dir, testpeer.Log(t))
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, "process "+strconv.Itoa(os.Getpid()))
 	require.Equal(t, 1, query[int](t, s.URL(), `SELECT 1`), "the first one lives on")
@@ -259,7 +259,7 @@ func TestLeftoversThatDoNotEnd(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, taken)
 
-	_, err = Start(deadline(t), dir, logger(t), func(s *settings) { s.leftoverWait = time.Millisecond })
+	_, err = Start(deadline(t), dir, testpeer.Log(t), func(s *settings) { s.leftoverWait = time.Millisecond })
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, "have not ended")
 }
@@ -274,7 +274,7 @@ func TestStalePIDOfLiveProcess(t *testing.T) {
 
 	acc, err := serverAccount(filepath.Join(dir, "postgres", "data"))
 	require.NoError(t, err)
-	other, err := startProcess(logger(t), acc, syscall.SIGKILL, nil, nil, "/bin/sleep", "600")
+	other, err := startProcess(testpeer.Log(t), acc, syscall.SIGKILL, nil, nil, "/bin/sleep", "600")
 	require.NoError(t, err)
 	defer func() {
 		other.signal(syscall.SIGKILL)
@@ -307,7 +307,7 @@ func TestForeignServerInDirectory(t *testing.T) {
 	c.bin, err = findBinaries(deadline(t), 0)
 	require.NoError(t, err)
 	c.socketDir = filepath.Join(dir, "postgres", "run")
-	foreign, err := c.startPostmaster(logger(t), nil)
+	foreign, err := c.startPostmaster(testpeer.Log(t), nil)
 	require.NoError(t, err)
 	defer func() {
 		foreign.signal(syscall.SIGQUIT)
@@ -316,7 +316,7 @@ func TestForeignServerInDirectory(t *testing.T) {
 	byHand := &Server{process: foreign}
 	require.NoError(t, byHand.ready(deadline(t), databaseURL(c.socketDir, "postgres")))
 
-	_, err = Start(deadline(t), dir, logger(t))
+	_, err = Start(deadline(t), dir, testpeer.Log(t))
 	require.ErrorIs(t, err, ErrInUse)
 	require.ErrorContains(t, err, fmt.Sprintf("process %d", foreign.cmd.Process.Pid))
 	requireRemembered(t, databaseURL(c.socketDir, "adit"))
@@ -345,7 +345,7 @@ func TestStartIsCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	made := make(chan error, 1)
 	go func() {
-		_, err := Start(ctx, dir, logger(t))
+		_, err := Start(ctx, dir, testpeer.Log(t))
 		made <- err
 	}()
 	require.Eventually(t, func() bool {
@@ -381,7 +381,7 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 				require.NoError(t, err)
 				require.NoError(t, os.Chown(data, acc.uid, acc.gid))
 			}
-			_, err := Start(deadline(t), dir, logger(t))
+			_, err := Start(deadline(t), dir, testpeer.Log(t))
 			require.ErrorContains(t, err, tt.says)
 			if tt.is != nil {
 				require.ErrorIs(t, err, tt.is)
@@ -463,7 +463,7 @@ func TestServerThatDoesNotStart(t *testing.T) {
 	dir := ready(t)
 	conf := filepath.Join(dir, "postgres", "data", "adit-local.conf")
 	require.NoError(t, os.WriteFile(conf, []byte("no_such_setting = 1\n"), 0o644))
-	_, err := Start(deadline(t), dir, logger(t))
+	_, err := Start(deadline(t), dir, testpeer.Log(t))
 	require.ErrorContains(t, err, "no_such_setting")
 	require.NoError(t, os.Remove(conf))
 	start(t, dir, Volatile())

@@ -113,11 +113,10 @@ func (n *Node) checkWords() {
 }
 
 func (n *Node) log() *slog.Logger {
-	out := testpeer.WithoutPatients(n.t, "the log", n.t.Output())
 	if n.cfg.Log != nil {
-		return slog.New(slog.NewTextHandler(io.MultiWriter(n.cfg.Log, out), &slog.HandlerOptions{Level: slog.LevelDebug}))
+		return testpeer.Log(n.t, n.cfg.Log)
 	}
-	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	return testpeer.Log(n.t)
 }
 
 // Start starts the actors and waits until the node may claim.
