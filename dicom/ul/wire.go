@@ -13,14 +13,38 @@ import (
 	"time"
 )
 
-// wire is the connection below an association: it gives each read and write the idle timeout anew, re-arms
-// TCP_QUICKACK, and can be interrupted from any goroutine.
+// transport moves the bytes of a connection. Before it waits for the peer it calls wait, with what it has moved since the last time, and it
+// tells whether it did.
+type transport interface {
+	read(p []byte, wait func(n int)) (n int, waited bool, err error)
+	writev(v *net.Buffers, wait func(n int)) (n int64, waited bool, err error)
+}
+
+// plain is any connection.
+type plain struct{ net.Conn }
+
+func (c plain) read(p []byte, wait func(int)) (int, bool, error) {
+	wait(0)
+	n, err := c.Read(p)
+	return n, true, err
+}
+
+func (c plain) writev(v *net.Buffers, wait func(int)) (int64, bool, error) {
+	wait(0)
+	n, err := v.WriteTo(c.Conn)
+	return n, true, err
+}
+
+// wire is the connection below an association: it gives each wait for the peer the idle timeout anew, and can be interrupted from any
+// goroutine.
 type wire struct {
-	raw   net.Conn     // the transport
+	raw   net.Conn     // the connection
 	tcp   *net.TCPConn // raw when it is TCP
+	moves transport    // raw's
 	nc    net.Conn     // what PDUs go through: guarded, or TLS over it
-	quick func()
 	idle  time.Duration
+
+	waitRead, waitWrite func(n int) // made once
 
 	limit     atomic.Int64  // UnixNano after which nothing may wait any longer; 0: none
 	limitOf   time.Duration // the timeout that the limit stands for
@@ -40,11 +64,18 @@ type guarded struct {
 }
 
 func newWire(c net.Conn, idle time.Duration) *wire {
-	w := &wire{raw: c, idle: idle, quick: func() {}}
+	w := &wire{raw: c, idle: idle, moves: plain{c}}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		w.tcp = tcp
 		_ = tcp.SetNoDelay(true) // a matter of speed only
-		w.quick = quickACK(tcp)
+		if s, err := newSocket(tcp); err == nil {
+			w.moves = s
+		}
+	}
+	w.waitRead = func(int) { w.arm(w.raw.SetReadDeadline) }
+	w.waitWrite = func(n int) {
+		w.wrote(n)
+		w.arm(w.raw.SetWriteDeadline)
 	}
 	w.nc = guarded{c, w}
 	return w
@@ -128,30 +159,42 @@ func (w *wire) mayWait() bool {
 	return w.held.Load() > 0 || time.Since(time.Unix(0, w.lastWrite.Load())) < w.idle
 }
 
+// A deadline is set only where something waits. One that passed before counts for nothing.
+
 func (g guarded) Read(p []byte) (int, error) {
 	for {
-		g.w.quick()
-		g.w.arm(g.Conn.SetReadDeadline)
-		n, err := g.Conn.Read(p)
-		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && g.w.mayWait() {
-			continue
+		if g.w.over() { // bytes that keep coming need no wait
+			return 0, os.ErrDeadlineExceeded
 		}
-		return n, err
+		n, waited, err := g.w.moves.read(p, g.w.waitRead)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || waited && !g.w.mayWait() {
+			return n, err
+		}
+		g.w.waitRead(0)
 	}
 }
 
 func (g guarded) Write(p []byte) (int, error) {
-	done := 0
+	n, err := g.w.writeAll(&net.Buffers{p})
+	return int(n), err
+}
+
+// writeAll goes on as long as the peer takes something within the idle timeout.
+func (w *wire) writeAll(v *net.Buffers) (n int64, err error) {
 	for {
-		g.w.arm(g.Conn.SetWriteDeadline)
-		n, err := g.Conn.Write(p[done:])
-		done += n
-		if n > 0 {
-			g.w.lastWrite.Store(time.Now().UnixNano())
+		k, waited, err := w.moves.writev(v, w.waitWrite)
+		n += k
+		w.wrote(int(k))
+		if !errors.Is(err, os.ErrDeadlineExceeded) || waited && k == 0 || w.over() {
+			return n, err
 		}
-		if err == nil || n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || g.w.over() {
-			return done, err
-		}
+		w.waitWrite(0)
+	}
+}
+
+func (w *wire) wrote(n int) {
+	if n > 0 {
+		w.lastWrite.Store(time.Now().UnixNano())
 	}
 }
 
@@ -160,20 +203,10 @@ const flatLen = 64 << 10
 
 // writev writes all buffers: with one writev on TCP, gathered on TLS. It consumes v. n is what left.
 func (w *wire) writev(v *net.Buffers) (n int64, err error) {
-	if w.tcp == nil || w.nc != net.Conn(guarded{w.raw, w}) {
+	if w.secured() {
 		return w.writeFlat(*v)
 	}
-	for {
-		w.arm(w.tcp.SetWriteDeadline)
-		k, err := v.WriteTo(w.tcp)
-		n += k
-		if k > 0 {
-			w.lastWrite.Store(time.Now().UnixNano())
-		}
-		if err == nil || k == 0 || !errors.Is(err, os.ErrDeadlineExceeded) || w.over() {
-			return n, err
-		}
-	}
+	return w.writeAll(v)
 }
 
 func (w *wire) writeFlat(v net.Buffers) (n int64, err error) {
