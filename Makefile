@@ -69,7 +69,7 @@ lint: ## run golangci-lint
 # (https://go.dev/security/vuln/database: the files of its index). Continuous integration does not depend on it.
 .PHONY: vuln
 vuln: ## look for known vulnerabilities in what is linked (VULNDB=file:///DIR: without the network)
-	@$(TOOL) govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... || { code=$$?; \
+	@GOTOOLCHAIN=$$(awk '$$1 == "toolchain" { print $$2 }' go.mod) $(TOOL) govulncheck $(if $(VULNDB),-db $(VULNDB)) ./... || { code=$$?; \
 		[[ $$code == 3 ]] || echo "govulncheck could not do its work; nothing is known about vulnerabilities. It asks vuln.go.dev unless VULNDB names a copy." >&2; exit $$code; }
 
 .PHONY: generate
