@@ -11,14 +11,14 @@ import (
 	"testing"
 )
 
-// patients are parts of the names and IDs of all patients that the tests make up. Whoever makes up another one adds them.
+// patients are parts of the names, IDs and accession numbers of all patients that the tests make up. Whoever makes up another one adds them.
 var patients = []string{
-	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", // dicom/phantom
-	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", // test/faults, test/transfer
-	"Meierschmidt", "Hannelore", "HOSPITAL-4711", "Doe^Jane", // cli, http
+	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", "DEMO-0", // dicom/phantom
+	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", "ACCESSION-123", // test/faults, test/transfer
+	"Meierschmidt", "Hannelore", "HOSPITAL-4711", "Doe^Jane", "Doe, Jane", "DOE^J", // cli, engine, http
 }
 
-// Patient gives the first name or ID of a patient of the tests that stands in a text; empty if there is none.
+// Patient gives the first name, ID or accession number of a patient of the tests that stands in a text; empty if there is none.
 func Patient(text string) string {
 	for _, p := range patients {
 		if strings.Contains(text, p) {

@@ -27,6 +27,7 @@ func TestPatients(t *testing.T) {
 	for _, s := range phantom.DemoStudies() {
 		require.NotEmpty(t, Patient("x "+s.Spec.Patient.ID+" x"), s.Spec.Patient.ID)
 		require.NotEmpty(t, Patient(s.Spec.Patient.Name), s.Spec.Patient.Name)
+		require.NotEmpty(t, Patient(s.Spec.AccessionNumber), s.Spec.AccessionNumber)
 	}
 	for _, text := range []string{"", "study 1.2.3 of task 4711 from PHANTOM", "phantom: 3 series"} {
 		require.Empty(t, Patient(text))
