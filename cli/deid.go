@@ -27,6 +27,7 @@ import (
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/internal/quickfile"
 )
 
 type deidCmd struct {
@@ -384,14 +385,14 @@ func (d *deidRun) leaveOut(name string, why error) {
 // name moves a whole file to its place.
 func (d *deidRun) name(o *deidObject) error {
 	path := filepath.Join(d.out, o.path())
-	err := os.Rename(o.temp, path)
+	err := quickfile.Rename(o.temp, path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return err
 	}
-	return os.Rename(o.temp, path)
+	return quickfile.Rename(o.temp, path)
 }
 
 // openReport begins the report: a line per object, whose UIDs are the new ones and whose file isn't named.
@@ -430,7 +431,7 @@ func (d *deidRun) closeReport() error {
 // rewrite de-identifies a file into a temporary one.
 func (d *deidRun) rewrite(path, temp string) *deidObject {
 	o := &deidObject{temp: temp}
-	in, err := os.Open(path)
+	in, err := quickfile.Open(path)
 	if err != nil {
 		o.err = err
 		return o
@@ -471,7 +472,7 @@ var headBuffers = sync.Pool{New: func() any { return new([headBuffer]byte) }}
 
 // writePart10 writes an object as a file (PS3.10), with file meta information of ours.
 func writePart10(path string, object *stream.Object) (err error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640) //nolint:gosec // the group may read what tells of nobody
+	f, err := quickfile.Create(path, 0o640) // the group may read what tells of nobody
 	if err != nil {
 		return err
 	}

@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/internal/quickfile"
 )
 
 type storeCmd struct {
@@ -100,7 +100,7 @@ func (c *storeCmd) files(io streams) (files []dicomFile, skipped int, err error)
 }
 
 func readMeta(path string) (stream.FileMeta, error) {
-	f, err := os.Open(path)
+	f, err := quickfile.Open(path)
 	if err != nil {
 		return stream.FileMeta{}, err
 	}
@@ -133,7 +133,7 @@ func fileContexts(files []dicomFile) (contexts []dimse.Context, n int) {
 }
 
 func sendFile(ctx context.Context, a *dimse.Association, file dicomFile) (warning string, err error) {
-	f, err := os.Open(file.path)
+	f, err := quickfile.Open(file.path)
 	if err != nil {
 		return "", err
 	}
