@@ -219,7 +219,7 @@ type deidRun struct {
 type deidObject struct {
 	study, series, instance string // UIDs as sent, also of what isn't
 	report                  deid.Report
-	temp                    string // where the new file is until it gets its name
+	file                    *quickfile.File // the new one, without a name; nil if there is none
 	err                     error
 }
 
@@ -278,7 +278,7 @@ func (d *deidRun) run(ctx context.Context) error {
 		}
 		if err != nil {
 			cancel()
-			_ = os.Remove(o.temp) // it may have its name already, or not have come into being
+			o.drop()
 		}
 		i++
 		d.progress.at(i)
@@ -289,9 +289,7 @@ func (d *deidRun) run(ctx context.Context) error {
 // rewritten de-identifies the files, and gives what became of them in the order of the list until ctx ends.
 func (d *deidRun) rewritten(ctx context.Context) iter.Seq[*deidObject] {
 	temp := fmt.Sprintf(".adit-%d-", os.Getpid())
-	rewrite := func(i int) *deidObject {
-		return d.rewrite(d.files[i], filepath.Join(d.out, temp+strconv.Itoa(i)+".part"))
-	}
+	rewrite := func(i int) *deidObject { return d.rewrite(d.files[i], temp+strconv.Itoa(i)+".part") }
 	workers := min(runtime.GOMAXPROCS(0), 8)
 	return func(yield func(*deidObject) bool) {
 		if workers == 1 { // nothing could go on beside it
@@ -352,7 +350,7 @@ func (d *deidRun) take(i int, o *deidObject) error {
 		}
 	default:
 		if first, ok := d.seen[o.path()]; ok {
-			_ = os.Remove(o.temp) // one hidden file more would do no harm
+			o.drop()
 			d.leaveOut(name, fmt.Errorf("it has the same SOP Instance UID as %s, which is kept", printable(d.files[first])))
 			result, reason = "left out", "duplicate"
 			break
@@ -382,17 +380,28 @@ func (d *deidRun) leaveOut(name string, why error) {
 	fmt.Fprintf(d.io.err, "%s: %v\n", name, why)
 }
 
-// name moves a whole file to its place.
+// name gives a whole file its name.
 func (d *deidRun) name(o *deidObject) error {
 	path := filepath.Join(d.out, o.path())
-	err := quickfile.Rename(o.temp, path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err := o.file.Name(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			return err
+		}
+		err = o.file.Name(path)
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
+	if err == nil {
+		o.file = nil
 	}
-	return quickfile.Rename(o.temp, path)
+	return err
+}
+
+// drop leaves nothing of a file that has no name yet.
+func (o *deidObject) drop() {
+	if o.file != nil {
+		_ = o.file.Close() // nobody wants it
+		o.file = nil
+	}
 }
 
 // openReport begins the report: a line per object, whose UIDs are the new ones and whose file isn't named.
@@ -428,9 +437,9 @@ func (d *deidRun) closeReport() error {
 	return errors.Join(d.report.Error(), d.reportFile.Close())
 }
 
-// rewrite de-identifies a file into a temporary one.
+// rewrite de-identifies a file into one without a name.
 func (d *deidRun) rewrite(path, temp string) *deidObject {
-	o := &deidObject{temp: temp}
+	o := &deidObject{}
 	in, err := quickfile.Open(path)
 	if err != nil {
 		o.err = err
@@ -455,8 +464,11 @@ func (d *deidRun) rewrite(path, temp string) *deidObject {
 		o.err = errors.New("its Study, Series or SOP Instance UID is missing or none; nothing is written")
 		return o
 	}
-	if o.err = writePart10(temp, object); o.err != nil {
-		_ = os.Remove(temp) // it may not have come into being
+	if o.file, o.err = quickfile.CreateUnnamed(d.out, temp, 0o640); o.err != nil { // the group may read what tells of nobody
+		return o
+	}
+	if o.err = writePart10(o.file, object); o.err != nil {
+		o.drop()
 	}
 	return o
 }
@@ -471,12 +483,7 @@ const headBuffer = 64 << 10
 var headBuffers = sync.Pool{New: func() any { return new([headBuffer]byte) }}
 
 // writePart10 writes an object as a file (PS3.10), with file meta information of ours.
-func writePart10(path string, object *stream.Object) (err error) {
-	f, err := quickfile.Create(path, 0o640) // the group may read what tells of nobody
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
+func writePart10(f *quickfile.File, object *stream.Object) (err error) {
 	// All that is not a large value goes in one piece; the rest is left to the kernel.
 	buffer := headBuffers.Get().(*[headBuffer]byte)
 	defer headBuffers.Put(buffer)

@@ -8,9 +8,12 @@
 package quickfile
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
 	"syscall"
 	"unsafe"
 )
@@ -18,16 +21,77 @@ import (
 // File is an open file. It is for one goroutine, and must be closed.
 type File struct {
 	fd   uintptr
-	path string
+	path string // for errors
+	temp string // the name that an unnamed file has where the file system knows no files without one
 }
 
 // Open opens a file for reading. It does not wait for a writer if the file is a pipe.
 func Open(path string) (*File, error) { return open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
-// Create makes a file, or empties it, and opens it for writing.
-func Create(path string, perm fs.FileMode) (*File, error) {
-	return open(path, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, uintptr(perm.Perm()))
+// CreateUnnamed makes a file for writing, in the file system of the folder dir, which has no name until Name gives it one: if that never
+// happens nothing is left, whatever becomes of the process. Where the file system knows no such files it has the name temp, in dir, for so long.
+func CreateUnnamed(dir, temp string, perm fs.FileMode) (*File, error) {
+	f, err := open(dir, syscall.O_WRONLY|tmpfile, uintptr(perm.Perm()))
+	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOENT) {
+		return createNamed(dir, temp, perm)
+	}
+	return f, err
 }
+
+func createNamed(dir, temp string, perm fs.FileMode) (*File, error) {
+	temp = filepath.Join(dir, temp)
+	f, err := open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, uintptr(perm.Perm()))
+	if err == nil {
+		f.temp = temp
+	}
+	return f, err
+}
+
+// tmpfile is O_TMPFILE, which package syscall lacks.
+const tmpfile = 0x400000 | syscall.O_DIRECTORY
+
+// Name gives an unnamed file the name path, in the place of what has it, and closes the file. After an error it is still to be named or closed.
+func (f *File) Name(path string) error {
+	if f.temp == "" {
+		if err := f.replace(path); err != nil {
+			return err
+		}
+		return f.end()
+	}
+	if err := f.end(); err != nil { // a file that can't be closed may not be whole
+		return err
+	}
+	err := rename(f.temp, path)
+	if err == nil {
+		f.temp = ""
+	}
+	return err
+}
+
+func (f *File) replace(path string) error {
+	err := f.link(path)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	beside := path + "~"
+	if err := os.Remove(beside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := f.link(beside); err != nil {
+		return err
+	}
+	return rename(beside, path)
+}
+
+func (f *File) link(path string) error {
+	self := "/proc/self/fd/" + strconv.FormatUint(uint64(f.fd), 10)
+	return twoPaths(syscall.SYS_LINKAT, "link", self, path, followSymlink)
+}
+
+// followSymlink is AT_SYMLINK_FOLLOW, which package syscall lacks.
+const followSymlink = 0x400
+
+func rename(from, to string) error { return twoPaths(syscall.SYS_RENAMEAT, "rename", from, to, 0) }
 
 // here is AT_FDCWD: paths are relative to the working directory.
 const here = ^uintptr(99)
@@ -41,7 +105,7 @@ func open(path string, flags int, perm uintptr) (*File, error) {
 		fd, _, errno := syscall.RawSyscall6(syscall.SYS_OPENAT, here, uintptr(unsafe.Pointer(p)), uintptr(flags|syscall.O_CLOEXEC|syscall.O_LARGEFILE), perm, 0, 0) //nolint:gosec // a path that ends with 0
 		switch errno {
 		case 0:
-			return &File{fd, path}, nil
+			return &File{fd: fd, path: path}, nil
 		case syscall.EINTR:
 		default:
 			return nil, &fs.PathError{Op: "open", Path: path, Err: errno}
@@ -79,29 +143,43 @@ func (f *File) move(call uintptr, p []byte, op string) (int, error) {
 	}
 }
 
-// Close reports what could not be written after all.
+// Close reports what could not be written after all. A file without a name is gone with it.
 func (f *File) Close() error {
+	if f.temp != "" {
+		_ = os.Remove(f.temp) // one hidden file more would do no harm
+		f.temp = ""
+	}
+	return f.end()
+}
+
+const closed = ^uintptr(0)
+
+// end closes the descriptor, once.
+func (f *File) end() error {
+	if f.fd == closed {
+		return nil
+	}
 	_, _, errno := syscall.RawSyscall(syscall.SYS_CLOSE, f.fd, 0, 0)
-	f.fd = ^uintptr(0)
+	f.fd = closed
 	if errno != 0 && errno != syscall.EINTR {
 		return &fs.PathError{Op: "close", Path: f.path, Err: errno}
 	}
 	return nil
 }
 
-// Rename is os.Rename.
-func Rename(from, to string) error {
+func twoPaths(call uintptr, op, from, to string, flags uintptr) error {
+	failed := func(err error) error { return &os.LinkError{Op: op, Old: from, New: to, Err: err} }
 	p, err := syscall.BytePtrFromString(from)
 	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		return failed(err)
 	}
 	q, err := syscall.BytePtrFromString(to)
 	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+		return failed(err)
 	}
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_RENAMEAT, here, uintptr(unsafe.Pointer(p)), here, uintptr(unsafe.Pointer(q)), 0, 0) //nolint:gosec // paths that end with 0
+	_, _, errno := syscall.RawSyscall6(call, here, uintptr(unsafe.Pointer(p)), here, uintptr(unsafe.Pointer(q)), flags, 0) //nolint:gosec // paths that end with 0
 	if errno != 0 {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: errno}
+		return failed(errno)
 	}
 	return nil
 }
