@@ -30,7 +30,7 @@ run: ## start ADIT with its embedded database and two demo PACS
 .PHONY: build
 build: ## build bin/adit
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION) -X github.com/adit-go/adit/cli.source=$(SOURCE)' -o bin/adit ./cmd/adit
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION) -X github.com/adit-go/adit/cli.source=$(SOURCE)' -o bin/adit ./cmd/adit
 
 .PHONY: wasm
 wasm: ## build the de-identification engine for the browser into dist/wasm

@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -293,9 +292,6 @@ func (d *deidRun) rewritten(ctx context.Context) iter.Seq[*deidObject] {
 	workers := min(runtime.GOMAXPROCS(0), 8)
 	return func(yield func(*deidObject) bool) {
 		if workers == 1 { // nothing could go on beside it
-			// With a second one idle the runtime leaves this goroutine its place while the kernel reads and writes for it, instead of giving
-			// the place to another thread each time: a tenth of the CPU time.
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
 			for i := range d.files {
 				if ctx.Err() != nil || !yield(rewrite(i)) {
 					return
@@ -467,7 +463,8 @@ func (d *deidRun) rewrite(path, temp string) *deidObject {
 	if o.file, o.err = quickfile.CreateUnnamed(d.out, temp, 0o640); o.err != nil { // the group may read what tells of nobody
 		return o
 	}
-	if o.err = writePart10(o.file, object); o.err != nil {
+	var lead [1024]byte
+	if _, o.err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0])}); o.err != nil {
 		o.drop()
 	}
 	return o
@@ -478,29 +475,17 @@ func isName(uid string) bool {
 	return uid != "" && len(uid) <= 64 && uid[0] != '.' && strings.Trim(uid, "0123456789.") == ""
 }
 
-const headBuffer = 64 << 10
+// part10 writes an object as a file (PS3.10). What leads it leaves with the object's first bytes.
+type part10 struct {
+	file *quickfile.File
+	lead []byte // preamble and file meta information, of ours, that is still to be written
+}
 
-var headBuffers = sync.Pool{New: func() any { return new([headBuffer]byte) }}
-
-// writePart10 writes an object as a file (PS3.10), with file meta information of ours.
-func writePart10(f *quickfile.File, object *stream.Object) (err error) {
-	// All that is not a large value goes in one piece; the rest is left to the kernel.
-	buffer := headBuffers.Get().(*[headBuffer]byte)
-	defer headBuffers.Put(buffer)
-	head := object.FileMeta().AppendTo(buffer[:0])
-	for err == nil && len(head) < headBuffer/2 {
-		var n int
-		n, err = object.Read(head[len(head):cap(head)])
-		head = head[:len(head)+n]
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		return err
-	}
-	if _, err := f.Write(head); err != nil {
-		return err
-	}
-	_, err = object.WriteTo(f)
-	return err
+func (w *part10) Write(p []byte) (int, error) {
+	n, err := w.file.WriteBoth(w.lead, p)
+	n = max(0, n-len(w.lead))
+	w.lead = nil
+	return n, err
 }
 
 // outcome says how it went.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -59,11 +60,12 @@ const (
 	maxName     = 150
 )
 
-var usernames = regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{M}\p{N}@.+_-]*$`)
+// usernames is compiled when it is first needed, as the start of a program would pay for it.
+var usernames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{M}\p{N}@.+_-]*$`) })
 
 func checkUsername(name string) (string, error) {
 	name = norm.NFC.String(name)
-	if utf8.RuneCountInString(name) > maxUsername || !usernames.MatchString(name) {
+	if utf8.RuneCountInString(name) > maxUsername || !usernames().MatchString(name) {
 		return "", &Invalid{Field: "username", Reason: "a username has 1 to 150 letters, digits and @ . + - _, and begins with a letter, a digit or _"}
 	}
 	return name, nil

@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -237,16 +238,19 @@ const (
 // ownName takes off what the caller called a property that isn't ours, unless it looks like a slip of the pen: it may be a
 // patient's name or number.
 func ownName(path string) string {
-	if slip.MatchString(path) {
+	if slip().MatchString(path) {
 		return path
 	}
-	if i := strings.LastIndexByte(path, '.'); i >= 0 && slip.MatchString(path[:i]) {
+	if i := strings.LastIndexByte(path, '.'); i >= 0 && slip().MatchString(path[:i]) {
 		return path[:i]
 	}
 	return ""
 }
 
-var slip = regexp.MustCompile(`^([a-z_]{1,40}(\[[0-9]{1,9}\])?\.)*[a-z_]{1,40}(\[[0-9]{1,9}\])?$`)
+// slip is compiled when it is first needed, as the start of a program would pay for it.
+var slip = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^([a-z_]{1,40}(\[[0-9]{1,9}\])?\.)*[a-z_]{1,40}(\[[0-9]{1,9}\])?$`)
+})
 
 func describe(e client.FieldError) string {
 	if e.Field == "" {

@@ -39,7 +39,11 @@ func TestWriteAndRead(t *testing.T) {
 			for _, want := range [][]byte{bytes.Repeat([]byte("0123456789"), 100_000), []byte("in its place"), {}} {
 				f, err := create(dir, ".temp", 0o640)
 				require.NoError(t, err)
-				for _, part := range [][]byte{want[:len(want)/3], nil, want[len(want)/3:]} {
+				a, b := want[:len(want)/3], want[len(want)/3:len(want)/2]
+				n, err := f.WriteBoth(a, b)
+				require.NoError(t, err)
+				require.Equal(t, len(a)+len(b), n)
+				for _, part := range [][]byte{nil, want[n:]} {
 					n, err := f.Write(part)
 					require.NoError(t, err)
 					require.Equal(t, len(part), n)
@@ -59,6 +63,12 @@ func TestWriteAndRead(t *testing.T) {
 				require.Equal(t, string(want), string(got))
 				_, err = f.Read(make([]byte, 1))
 				require.Equal(t, io.EOF, err)
+				at, err := f.Seek(-int64(len(want)/4), io.SeekCurrent)
+				require.NoError(t, err)
+				require.EqualValues(t, len(want)-len(want)/4, at)
+				got, err = io.ReadAll(f)
+				require.NoError(t, err)
+				require.Equal(t, string(want[at:]), string(got))
 				require.NoError(t, f.Close())
 				info, err := os.Stat(path)
 				require.NoError(t, err)
@@ -104,6 +114,8 @@ func TestFailures(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.Read(make([]byte, 1))
 	require.ErrorIs(t, err, syscall.EISDIR)
+	_, err = f.Seek(-1, io.SeekStart)
+	require.ErrorIs(t, err, syscall.EINVAL)
 	require.NoError(t, f.Close())
 
 	readable := filepath.Join(dir, "readable")
