@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"path/filepath"
+	"runtime"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
@@ -29,6 +31,7 @@ type dicomFile struct {
 
 // Run is C-STORE. Files are sent as they are.
 func (c *storeCmd) Run(ctx context.Context, io streams) error {
+	runtime.GOMAXPROCS(1) // The next file is read while the peer has the word: on the same thread, as waking another one costs more than it brings.
 	files, skipped, err := c.files(io)
 	if err != nil {
 		return err
@@ -40,8 +43,8 @@ func (c *storeCmd) Run(ctx context.Context, io streams) error {
 	for len(files) > 0 {
 		contexts, n := fileContexts(files)
 		err := c.call(ctx, contexts, func(a *dimse.Association) error {
-			for _, f := range files[:n] {
-				warning, err := sendFile(ctx, a, f)
+			for f := range opened(files[:n]) {
+				warning, err := f.send(ctx, a)
 				switch {
 				case a.Err() != nil:
 					return err
@@ -132,20 +135,73 @@ func fileContexts(files []dicomFile) (contexts []dimse.Context, n int) {
 	return contexts, n
 }
 
-func sendFile(ctx context.Context, a *dimse.Association, file dicomFile) (warning string, err error) {
-	f, err := quickfile.Open(file.path)
-	if err != nil {
-		return "", err
+// openedFile is a file whose beginning was read, or that can't be read.
+type openedFile struct {
+	dicomFile
+	in     *quickfile.File
+	object *stream.Object
+	err    error
+}
+
+// opened gives the files in their order, each opened while the one before it is sent.
+func opened(files []dicomFile) iter.Seq[*openedFile] {
+	return func(yield func(*openedFile) bool) {
+		ready, stop := make(chan *openedFile), make(chan struct{})
+		go func() {
+			defer close(ready)
+			for _, f := range files {
+				o := open(f)
+				select {
+				case ready <- o:
+				case <-stop:
+					o.close()
+					return
+				}
+			}
+		}()
+		defer func() {
+			close(stop)
+			for o := range ready {
+				o.close()
+			}
+		}()
+		for o := range ready {
+			if !yield(o) {
+				return
+			}
+		}
 	}
-	defer func() { _ = f.Close() }() // was only read
-	_, object, err := stream.OpenFile(f, stream.Limits{})
-	if err != nil {
-		return "", err
+}
+
+func open(f dicomFile) *openedFile {
+	o := &openedFile{dicomFile: f}
+	if o.in, o.err = quickfile.Open(f.path); o.err != nil {
+		return o
 	}
-	defer func() { err = errors.Join(err, object.Close()) }()
+	if _, o.object, o.err = stream.OpenFile(o.in, stream.Limits{}); o.err == nil {
+		o.object.ReadAhead()
+	}
+	return o
+}
+
+func (f *openedFile) close() {
+	if f.object != nil {
+		_ = f.object.Close() // gives memory back
+	}
+	if f.in != nil {
+		_ = f.in.Close() // was only read
+	}
+}
+
+// send sends a file and closes it.
+func (f *openedFile) send(ctx context.Context, a *dimse.Association) (warning string, err error) {
+	defer f.close()
+	if f.err != nil {
+		return "", f.err
+	}
 	rsp, err := a.Store(ctx, dimse.StoreRequest{
-		SOPClassUID: file.meta.MediaStorageSOPClassUID, SOPInstanceUID: file.meta.MediaStorageSOPInstanceUID, TransferSyntaxUID: file.meta.TransferSyntaxUID,
-	}, object)
+		SOPClassUID: f.meta.MediaStorageSOPClassUID, SOPInstanceUID: f.meta.MediaStorageSOPInstanceUID, TransferSyntaxUID: f.meta.TransferSyntaxUID,
+	}, f.object)
 	if source, ok := errors.AsType[*ul.SourceError](err); ok {
 		return "", fmt.Errorf("the file can't be read to its end: %w", source.Err)
 	}

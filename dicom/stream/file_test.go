@@ -23,8 +23,18 @@ func fileOf(t *testing.T, meta FileMeta, dataSet []byte) string {
 	return path
 }
 
-// passFile sends a file through an Object into another file, with elements behind the pixel data left out if drop says so.
+// passFile sends a file through an Object into another file, with elements behind the pixel data left out if drop says so. Reading ahead changes
+// nothing.
 func passFile(t *testing.T, path string, drop bool) ([]byte, error) {
+	t.Helper()
+	b, err := passOnce(t, path, drop, false)
+	ahead, again := passOnce(t, path, drop, true)
+	require.Equal(t, b, ahead)
+	require.Equal(t, err, again)
+	return b, err
+}
+
+func passOnce(t *testing.T, path string, drop, ahead bool) ([]byte, error) {
 	t.Helper()
 	in, err := os.Open(path)
 	require.NoError(t, err)
@@ -34,6 +44,9 @@ func passFile(t *testing.T, path string, drop bool) ([]byte, error) {
 	defer o.Close()
 	if drop {
 		require.NoError(t, o.FilterBody(func(h Head) (bool, error) { return h.Tag == dict.PixelData, nil }))
+	}
+	if ahead {
+		o.ReadAhead()
 	}
 	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)

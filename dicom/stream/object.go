@@ -33,6 +33,7 @@ type Object struct {
 	rewritten bool
 	started   bool
 	err       error // sticky result of Read
+	ahead     *chunkRead
 }
 
 // scratch is the memory of an Object. It goes back to the pool when the object is closed.
@@ -325,27 +326,51 @@ type RestWriter interface {
 	WriteRest(pieces ...[]byte) (int64, error)
 }
 
-// WriteTo writes the outgoing data set, in large pieces. See Read.
-func (o *Object) WriteTo(w io.Writer) (int64, error) {
-	if o.err != nil {
-		if atEnd(o.err) {
-			return 0, nil
-		}
-		return 0, o.err
+// ReadAhead reads what WriteTo will hand on first, for a caller who has time before WriteTo may begin. WriteTo or Close come next, not Read.
+func (o *Object) ReadAhead() {
+	if o.ahead == nil {
+		n, err := o.nextChunk()
+		o.ahead = &chunkRead{n, err}
+	}
+}
+
+// chunkRead is what is in s.chunk, and the result of Read after it.
+type chunkRead struct {
+	n   int
+	err error
+}
+
+// nextChunk fills s.chunk, as far as that needs no waiting.
+func (o *Object) nextChunk() (int, error) {
+	if a := o.ahead; a != nil {
+		o.ahead = nil
+		return a.n, a.err
 	}
 	if o.s.chunk == nil {
 		o.s.chunk = make([]byte, writeChunk)
 	}
 	_, atHand := o.src.(io.Seeker) // a file: nobody waits for more to come
+	n, err := o.Read(o.s.chunk)
+	for err == nil && atHand && n < len(o.s.chunk) {
+		var k int
+		k, err = o.Read(o.s.chunk[n:])
+		n += k
+	}
+	return n, err
+}
+
+// WriteTo writes the outgoing data set, in large pieces. See Read.
+func (o *Object) WriteTo(w io.Writer) (int64, error) {
+	if o.err != nil && o.ahead == nil {
+		if atEnd(o.err) {
+			return 0, nil
+		}
+		return 0, o.err
+	}
 	rest, tellEnd := w.(RestWriter)
 	var written int64
 	for {
-		n, err := o.Read(o.s.chunk)
-		for err == nil && atHand && n < len(o.s.chunk) {
-			var k int
-			k, err = o.Read(o.s.chunk[n:])
-			n += k
-		}
+		n, err := o.nextChunk()
 		if atEnd(err) && tellEnd {
 			m, err := rest.WriteRest(o.s.chunk[:n])
 			return written + m, err
@@ -372,7 +397,7 @@ func (o *Object) Close() error {
 	if s == nil {
 		return nil
 	}
-	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.err = nil, nil, nil, nil, nil, nil, nil, nil, ErrClosed
+	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.ahead, o.err = nil, nil, nil, nil, nil, nil, nil, nil, nil, ErrClosed
 	o.header, s.filter.keep = Header{}, nil
 	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
 		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]

@@ -152,7 +152,7 @@ func (b *bench) compare(c comparison, rounds int, progress io.Writer) (r result,
 		return r, err
 	}
 	r.comparison = c
-	for round := range rounds {
+	for round := range rounds * max(c.times, 1) {
 		p := pair{}
 		turns := []func() error{
 			func() (err error) { p.ours, err = ours(); return err },
