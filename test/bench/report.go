@@ -68,8 +68,12 @@ func (r result) line() string {
 	if r.met(r) {
 		verdict = "yes"
 	}
+	what := r.what
+	if r.times > 1 {
+		what += fmt.Sprintf(" (%d rounds)", len(r.pairs))
+	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | **%.2f×** | %s | %s | %s |",
-		r.what, r.comparison.ours, r.comparison.theirs, rate(ours), rate(theirs), r.ratio(), cpu, r.required, verdict)
+		what, r.comparison.ours, r.comparison.theirs, rate(ours), rate(theirs), r.ratio(), cpu, r.required, verdict)
 }
 
 // rate writes a number of images per second with three digits.
@@ -85,7 +89,7 @@ func (b *bench) report(results []result, rounds int) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Measured on %s with `make bench`: %s. %s, %s, %s, %s, %s.\n\n", time.Now().UTC().Format(time.DateOnly), b.machine(),
 		b.firstLine(b.adit, "version"), b.firstLine("storescu", "--version"), b.firstLine("gdcmanon", "--version"), b.firstLine("Orthanc", "--version"), b.postgres())
-	fmt.Fprintf(&out, "Medians of %d paired rounds. DCMTK and Orthanc ran with `TCP_NODELAY=1`, which turns Nagle's algorithm off, except where "+
+	fmt.Fprintf(&out, "Medians of %d paired rounds, of more where the row says so. DCMTK and Orthanc ran with `TCP_NODELAY=1`, which turns Nagle's algorithm off, except where "+
 		"the row says otherwise; DCMTK with `-pdu %s` on either side. CPU is user and system time per image in milliseconds, of ours (adit and its "+
 		"PostgreSQL, where it has one) : of theirs. The start of a program that sends belongs to its time.\n\n", rounds, maxPDU)
 	fmt.Fprintln(&out, "| What | Ours | Theirs | Ours, images/s | Theirs, images/s | Ratio | CPU, ms | Required | Met |")
