@@ -4,7 +4,6 @@ package cli
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -51,24 +50,7 @@ type serving struct {
 	url     string
 	banner  string
 	ended   chan struct{}
-	stderr  *lockedBuffer
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
+	stderr  *testpeer.Buffer
 }
 
 var dicomLine = regexp.MustCompile(`ADIT at [0-9.]+:(\d+)`)
@@ -78,7 +60,7 @@ var readyLine = regexp.MustCompile(`is ready at (https?://[0-9.:]+)`)
 // serve starts a server and waits until it says that it is ready. It ends with the test at the latest.
 func serve(t testing.TB, dataDir string, args ...string) *serving {
 	t.Helper()
-	s := &serving{t: t, dataDir: dataDir, ended: make(chan struct{}), stderr: &lockedBuffer{}}
+	s := &serving{t: t, dataDir: dataDir, ended: make(chan struct{}), stderr: &testpeer.Buffer{}}
 	args = append([]string{"serve", "--data-dir", dataDir, "--listen", "127.0.0.1:0", "--dicom-listen", "127.0.0.1:0", "--lease", "2s"}, args...)
 	path, err := exec.LookPath("adit")
 	require.NoError(t, err)
@@ -433,7 +415,7 @@ func TestSecondSignal(t *testing.T) {
 
 	// Interrupting a command that waits leaves the job alone, and says so.
 	ctx, interrupt := context.WithCancel(t.Context())
-	var said lockedBuffer
+	var said testpeer.Buffer
 	waited := make(chan int, 1)
 	go func() {
 		waited <- run(ctx, []string{

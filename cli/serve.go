@@ -53,15 +53,22 @@ func (c *serveCmd) Help() string {
 // How long the parts that are no tasks may take to end.
 const endGrace = 5 * time.Second
 
-// takeHalfOfTheCores has Go code run on half of the cores at once, on one at least, unless the environment says otherwise (GOMAXPROCS). Nearly all of
-// ADIT's work is the kernel's; on more cores threads of the runtime look for work and find none, and those cores are missed by
-// PostgreSQL and whatever else is on the machine (docs/decisions/0009).
-func takeHalfOfTheCores() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.SetDefaultGOMAXPROCS()
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+// takeCores has Go code run on so many of all cores at once until giveBack, unless the environment names a number (GOMAXPROCS).
+func takeCores(of func(all int) int) (giveBack func()) {
+	if os.Getenv("GOMAXPROCS") != "" {
+		return func() {}
 	}
+	runtime.SetDefaultGOMAXPROCS()
+	runtime.GOMAXPROCS(of(runtime.GOMAXPROCS(0)))
+	return runtime.SetDefaultGOMAXPROCS
 }
+
+// half is what a server takes. Nearly all of ADIT's work is the kernel's; on more cores threads of the runtime look for work and find none, and
+// those cores are missed by PostgreSQL and whatever else is on the machine (docs/decisions/0009).
+func half(all int) int { return max(1, all/2) }
+
+// one is what a command takes whose work is one thing after the other: waking another thread costs more than it brings.
+func one(int) int { return 1 }
 
 // Run is the server.
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
@@ -72,7 +79,7 @@ func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	takeHalfOfTheCores()
+	defer takeCores(half)()
 	s := &server{cmd: c, io: io, log: newLogger(io.err, level), level: level, metrics: prometheus.NewRegistry(), ended: make(chan error, 8)}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer s.end()

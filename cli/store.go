@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"iter"
 	"path/filepath"
-	"runtime"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
@@ -31,7 +30,7 @@ type dicomFile struct {
 
 // Run is C-STORE. Files are sent as they are.
 func (c *storeCmd) Run(ctx context.Context, io streams) error {
-	runtime.GOMAXPROCS(1) // The next file is read while the peer has the word: on the same thread, as waking another one costs more than it brings.
+	defer takeCores(one)() // the next file is read while the peer has the word
 	files, skipped, err := c.files(io)
 	if err != nil {
 		return err

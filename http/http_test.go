@@ -3,7 +3,6 @@
 package http_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -53,33 +51,16 @@ type site struct {
 	pool   *pgxpool.Pool
 	dbURL  string
 	client *client.Client
-	log    *buffer
+	log    *testpeer.Buffer
 	ready  func(context.Context) error
 
 	handler, admin nethttp.Handler
 }
 
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // newSite starts an ADIT that runs no tasks: they stay pending.
 func newSite(t *testing.T) *site {
 	t.Helper()
-	s := &site{t: t, dbURL: dbtest.URL(t), log: &buffer{}, ready: func(context.Context) error { return nil }}
+	s := &site{t: t, dbURL: dbtest.URL(t), log: &testpeer.Buffer{}, ready: func(context.Context) error { return nil }}
 	ctx := t.Context()
 	var err error
 	s.pool, err = db.Open(ctx, s.dbURL, db.Options{})

@@ -3,7 +3,6 @@
 package people_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -53,24 +52,6 @@ func toRsyslog(t *testing.T, r *testpeer.Rsyslog, trusted *testpeer.Authority, o
 		to.TLS.Certificates = []tls.Certificate{pair}
 	}
 	return to
-}
-
-// said is a log that a test waits for.
-type said struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (s *said) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.Write(p)
-}
-
-func (s *said) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.text.String()
 }
 
 // await asks until it is so.
@@ -247,7 +228,7 @@ func TestRsyslogRestarts(t *testing.T) {
 			search(t, db.New(pool), "PHANTOM-001", 3000)
 		}
 		broken := seal(t, a)
-		var log said
+		var log testpeer.Buffer
 		forward(t, pool, to, &log)
 		<-stands
 		await(t, "a message is there", func() bool { return len(r.Messages(t)) > 0 })
@@ -305,7 +286,7 @@ func TestRsyslogCertificates(t *testing.T) {
 			"ours is signed by somebody else": {toRsyslog(t, r, authority, other.Issue(t, "adit.example")), "whether it trusts ADIT's certificate"},
 			"ours is missing":                 {toRsyslog(t, r, authority, nil), "whether it trusts ADIT's certificate"},
 		} {
-			var log said
+			var log testpeer.Buffer
 			stop := forward(t, pool, test.to, &log)
 			await(t, name, func() bool { return strings.Contains(log.String(), "can't be sent") })
 			stop()

@@ -24,7 +24,7 @@ type socket struct {
 type reading struct {
 	sync.Mutex
 	try    func(fd uintptr) bool // made once, since it escapes
-	wait   func(int)
+	wait   func()
 	waited bool
 	into   []byte
 	n      int
@@ -53,7 +53,7 @@ func newSocket(c *net.TCPConn) (transport, error) {
 	return s, nil
 }
 
-func (s *socket) read(p []byte, wait func(int)) (n int, waited bool, err error) {
+func (s *socket) read(p []byte, wait func()) (n int, waited bool, err error) {
 	if len(p) == 0 {
 		return 0, false, nil
 	}
@@ -81,7 +81,7 @@ func (s *socket) tryRead(fd uintptr) bool {
 		case syscall.EAGAIN:
 			quickACK(fd)
 			s.r.waited = true
-			s.r.wait(0)
+			s.r.wait()
 			return false
 		case 0:
 			s.r.n = n

@@ -13,18 +13,18 @@ import (
 	"time"
 )
 
-// transport moves the bytes of a connection. Before it waits for the peer it calls wait, with what it has moved since the last time, and it
-// tells whether it did.
+// transport moves the bytes of a connection. Before it waits for the peer it calls wait, when writing with what it has written since the last
+// time, and it tells whether it did.
 type transport interface {
-	read(p []byte, wait func(n int)) (n int, waited bool, err error)
+	read(p []byte, wait func()) (n int, waited bool, err error)
 	writev(v *net.Buffers, wait func(n int)) (n int64, waited bool, err error)
 }
 
 // plain is any connection.
 type plain struct{ net.Conn }
 
-func (c plain) read(p []byte, wait func(int)) (int, bool, error) {
-	wait(0)
+func (c plain) read(p []byte, wait func()) (int, bool, error) {
+	wait()
 	n, err := c.Read(p)
 	return n, true, err
 }
@@ -44,7 +44,8 @@ type wire struct {
 	nc    net.Conn     // what PDUs go through: guarded, or TLS over it
 	idle  time.Duration
 
-	waitRead, waitWrite func(n int) // made once
+	waitRead  func() // made once
+	waitWrite func(n int)
 
 	limit     atomic.Int64  // UnixNano after which nothing may wait any longer; 0: none
 	limitOf   time.Duration // the timeout that the limit stands for
@@ -72,7 +73,7 @@ func newWire(c net.Conn, idle time.Duration) *wire {
 			w.moves = s
 		}
 	}
-	w.waitRead = func(int) { w.arm(w.raw.SetReadDeadline) }
+	w.waitRead = func() { w.arm(w.raw.SetReadDeadline) }
 	w.waitWrite = func(n int) {
 		w.wrote(n)
 		w.arm(w.raw.SetWriteDeadline)
@@ -170,7 +171,7 @@ func (g guarded) Read(p []byte) (int, error) {
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || waited && !g.w.mayWait() {
 			return n, err
 		}
-		g.w.waitRead(0)
+		g.w.waitRead()
 	}
 }
 

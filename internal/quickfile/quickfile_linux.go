@@ -121,8 +121,6 @@ func (f *File) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (f *File) Write(p []byte) (int, error) { return f.WriteBoth(nil, p) }
-
 // WriteBoth writes two pieces, with one system call unless the disk takes less. It gives how many bytes it wrote.
 func (f *File) WriteBoth(first, second []byte) (done int, err error) {
 	for len(first)+len(second) > 0 {

@@ -44,7 +44,7 @@ func TestWriteAndRead(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, len(a)+len(b), n)
 				for _, part := range [][]byte{nil, want[n:]} {
-					n, err := f.Write(part)
+					n, err := f.WriteBoth(nil, part)
 					require.NoError(t, err)
 					require.Equal(t, len(part), n)
 				}
@@ -84,7 +84,7 @@ func TestNothingIsLeft(t *testing.T) {
 			dir := t.TempDir()
 			f, err := create(dir, ".temp", 0o600)
 			require.NoError(t, err)
-			_, err = f.Write([]byte("half"))
+			_, err = f.WriteBoth(nil, []byte("half"))
 			require.NoError(t, err)
 			require.ErrorIs(t, f.Name(filepath.Join(dir, "missing", "f")), fs.ErrNotExist)
 			require.NoError(t, f.Close())
@@ -122,7 +122,7 @@ func TestFailures(t *testing.T) {
 	require.NoError(t, os.WriteFile(readable, nil, 0o600))
 	f, err = quickfile.Open(readable)
 	require.NoError(t, err)
-	_, err = f.Write([]byte("x"))
+	_, err = f.WriteBoth(nil, []byte("x"))
 	require.ErrorIs(t, err, syscall.EBADF)
 	require.ErrorContains(t, err, readable)
 	require.NoError(t, f.Close())

@@ -15,7 +15,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -47,24 +46,12 @@ type Process struct {
 	PID  int
 
 	process *os.Process
-	mu      sync.Mutex
-	output  bytes.Buffer
+	output  Buffer
 	ended   chan struct{}
 }
 
-// Write takes the output.
-func (p *Process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.Write(b)
-}
-
 // Output is what it has printed so far.
-func (p *Process) Output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.output.String()
-}
+func (p *Process) Output() string { return p.output.String() }
 
 // Start runs a program that listens on port, waits until it does, and kills it when the test ends. A program that
 // is missing fails the test.
@@ -72,7 +59,7 @@ func Start(t testing.TB, env []string, port int, name string, args ...string) *P
 	t.Helper()
 	p := &Process{Addr: fmt.Sprintf("127.0.0.1:%d", port), Port: port, ended: make(chan struct{})}
 	cmd := command(env, name, args...)
-	cmd.Stdout, cmd.Stderr = p, p
+	cmd.Stdout, cmd.Stderr = &p.output, &p.output
 	require.NoError(t, cmd.Start(), missing)
 	p.process, p.PID = cmd.Process, cmd.Process.Pid
 	go func() {

@@ -6,7 +6,6 @@ package faults
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -41,26 +40,8 @@ type server struct {
 	cmd   *exec.Cmd
 	dir   string
 	url   string
-	said  *output
+	said  *testpeer.Buffer
 	ended chan struct{}
-}
-
-// output is what a process writes.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
@@ -68,7 +49,7 @@ var readyLine = regexp.MustCompile(`is ready at (http://[0-9.]+:[0-9]+)`)
 // serve starts a server on a data directory and waits until it is ready. It ends with the test at the latest.
 func serve(t *testing.T, dir string, args ...string) *server {
 	t.Helper()
-	s := &server{t: t, dir: dir, said: &output{}, ended: make(chan struct{})}
+	s := &server{t: t, dir: dir, said: &testpeer.Buffer{}, ended: make(chan struct{})}
 	args = append([]string{"serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--dicom-listen", ""}, args...)
 	s.cmd = exec.Command(program, args...)
 	s.cmd.SysProcAttr = dieWithParent()

@@ -22,6 +22,7 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -565,7 +566,7 @@ func TestAlreadyThere(t *testing.T) {
 
 // TestNothingBeside: names of folders and files, their times, and the log at its most talkative say nothing of the patient, whatever happens.
 func TestNothingBeside(t *testing.T) {
-	var log lockedLog
+	var log testpeer.Buffer
 	began := time.Now().Add(-time.Minute)
 	fine, clash, odd := studyOf(15, quorra), studyOf(16, yorick), studyOf(17, quorra)
 	w := newWard(t, harness.Config{Log: &log}, pacs.Config{Studies: []*phantom.Study{fine, clash}, Memory: 16 << 20})
@@ -606,23 +607,6 @@ func TestNothingBeside(t *testing.T) {
 		require.True(t, info.ModTime().After(began), "a time of the image's own: %s", info.ModTime())
 		return nil
 	}))
-}
-
-type lockedLog struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // TestRights: who may not transfer unpseudonymized may pseudonymize; who is in neither a project nor its group has no part in it, and one who

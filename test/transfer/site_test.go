@@ -18,6 +18,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -27,13 +28,13 @@ type site struct {
 	*harness.Node
 	t   *testing.T
 	dir string
-	log *lockedLog
+	log *testpeer.Buffer
 }
 
 func newSite(t *testing.T, cfg harness.Config, studies ...*phantom.Study) *site {
 	t.Helper()
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies})
-	s := &site{t: t, dir: t.TempDir(), log: &lockedLog{}}
+	s := &site{t: t, dir: t.TempDir(), log: &testpeer.Buffer{}}
 	cfg.Log = s.log
 	s.Node = harness.New(t, cfg)
 	s.AddServer("source", "SRC", src.Addr(), nil)

@@ -70,22 +70,27 @@ func TestStopPolitely(t *testing.T) {
 	}
 }
 
+// threeHeldStudies starts a node whose source has three studies of ten images, and is held at the fifth image of as many retrieves as reached takes.
+func threeHeldStudies(t *testing.T, reached chan<- struct{}) (n *harness.Node, src, dst *pacs.PACS, uids []string) {
+	t.Helper()
+	studies := []*phantom.Study{ct(92, 10), ct(93, 10), ct(94, 10)}
+	for _, study := range studies {
+		uids = append(uids, study.StudyInstanceUID)
+	}
+	src = startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
+	dst = startPACS(t, pacs.Config{AETitle: "DST"})
+	n = harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
+	n.AddServer("source", "SRC", src.Addr(), withCap(8))
+	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	return n, src, dst, uids
+}
+
 // TestFewerWorkers: when the hour wants fewer workers than run, the newest tasks give way, at the next instance if their series take too long, and go
 // on later without repeating anything.
 func TestFewerWorkers(t *testing.T) {
 	t.Parallel()
-	var studies []*phantom.Study
-	var uids []string
-	for i := range 3 {
-		st := ct(uint64(92+i), 10)
-		studies, uids = append(studies, st), append(uids, st.StudyInstanceUID)
-	}
 	reached := make(chan struct{}, 3)
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
-	dst := startPACS(t, pacs.Config{AETitle: "DST"})
-	n := harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
-	n.AddServer("source", "SRC", src.Addr(), withCap(8))
-	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	n, src, dst, uids := threeHeldStudies(t, reached)
 	job := n.Transfer("source", "destination", uids...)
 	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 3 && len(reached) == 3 })
 	var oldest int64
@@ -109,16 +114,11 @@ func TestFewerWorkers(t *testing.T) {
 // TestClaimComesLate: a task whose claim was under way while the hour took its worker away is given back at once, without a loss.
 func TestClaimComesLate(t *testing.T) {
 	t.Parallel()
-	studies := []*phantom.Study{ct(95, 10), ct(96, 10), ct(97, 10)}
 	reached := make(chan struct{}, 2)
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
-	dst := startPACS(t, pacs.Config{AETitle: "DST"})
-	n := harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
-	n.AddServer("source", "SRC", src.Addr(), withCap(8))
-	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	n, _, dst, uids := threeHeldStudies(t, reached)
 	var jobs []engine.Job
-	for i, study := range studies[:2] {
-		jobs = append(jobs, n.Transfer("source", "destination", study.StudyInstanceUID))
+	for i, uid := range uids[:2] {
+		jobs = append(jobs, n.Transfer("source", "destination", uid))
 		n.WaitFor(jobs[i].ID, func(j engine.Job) bool { return len(reached) == i+1 })
 	}
 	holding, err := n.Pool.Begin(t.Context())
@@ -130,7 +130,7 @@ func TestClaimComesLate(t *testing.T) {
 		CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END';
 		CREATE TRIGGER hold BEFORE INSERT ON association_slots FOR EACH ROW EXECUTE FUNCTION hold()`)
 	require.NoError(t, err)
-	late := n.Transfer("source", "destination", studies[2].StudyInstanceUID)
+	late := n.Transfer("source", "destination", uids[2])
 	n.WaitFor(late.ID, func(engine.Job) bool {
 		var held bool
 		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
