@@ -139,12 +139,11 @@ func (s *session) identifier(c *AcceptedContext) (*stream.DataSet, error) {
 	return d, nil
 }
 
-// dataReader reads the data set of one message, fragment after fragment. The zero value is at its end.
+// dataReader reads the data set of one message. The zero value is at its end.
 type dataReader struct {
 	ul      *ul.Association
 	context byte
-	more    bool // another fragment follows the current one
-	inside  bool // a fragment is being read
+	more    bool // the end has not come
 	err     error
 }
 
@@ -153,50 +152,29 @@ func (r *dataReader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	for {
-		if r.inside {
-			n, err := r.ul.Read(p)
-			if !errors.Is(err, io.EOF) || n > 0 {
-				r.fail(err)
-				return n, err
-			}
-			r.inside = false
-		}
-		if !r.more {
-			return 0, io.EOF
-		}
-		if err := r.next(); err != nil {
-			return 0, err
-		}
-		if len(p) == 0 {
-			return 0, nil
-		}
+	if !r.more {
+		return 0, io.EOF
 	}
+	n, err := r.ul.ReadData(r.context, p)
+	return n, r.ended(err)
 }
 
-func (r *dataReader) fail(err error) {
-	if err != nil && r.err == nil {
-		r.err = err
-		r.more, r.inside = false, false
-	}
-}
-
-func (r *dataReader) next() error {
-	f, err := r.ul.NextPDV()
-	switch {
-	case errors.Is(err, ul.ErrReleaseRequested):
-		err = r.ul.AbortProvider("it asked to release the association inside a data set")
-	case err == nil && f.Command:
-		err = r.ul.AbortProvider("it sent a command inside a data set")
-	case err == nil && f.ContextID != r.context:
-		err = r.ul.AbortProvider(fmt.Sprintf("it sent data on presentation context %d inside a data set on %d", f.ContextID, r.context))
-	}
+// ended takes down the end of the data set.
+func (r *dataReader) ended(err error) error {
 	if err != nil {
-		r.fail(err)
-		return err
+		r.more = false
+		if err != io.EOF { //nolint:errorlint // one that wraps it is that of a lost connection
+			r.err = err
+		}
 	}
-	r.inside, r.more = true, !f.Last
-	return nil
+	return err
+}
+
+// Bound tells that at least n bytes more are bound to come.
+func (r *dataReader) Bound(n int64) {
+	if r.more {
+		r.ul.Bound(n)
+	}
 }
 
 const copyBuffer = 256 << 10
@@ -236,11 +214,9 @@ func (r *dataReader) fill(b []byte) (n int, err error) {
 
 // drain discards what is left.
 func (r *dataReader) drain() error {
-	r.inside = false // NextPDV skips the rest
-	for r.more {
-		if err := r.next(); err != nil {
-			return err
-		}
+	if !r.more {
+		return nil
 	}
-	return nil
+	r.more = false
+	return r.ended(r.ul.SkipData(r.context))
 }

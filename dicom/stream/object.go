@@ -28,6 +28,7 @@ type Object struct {
 	header   Header
 	head     []byte  // outgoing header still to be read
 	rest     []byte  // read from the source beyond the header, still to be read
+	value    int64   // length of the value that the body begins with, as far as it is known
 	filter   *filter // nil unless elements of the body may be left out
 	// rewritten: the header is a new one, in another buffer than rest.
 	rewritten bool
@@ -94,7 +95,15 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 	o.header.end = end
 	o.header.order()
 	o.head, o.rest = s.buf[:end], s.buf[end:]
+	if b, ok := o.src.(Bounder); ok && o.value > int64(len(o.rest)) {
+		b.Bound(o.value - int64(len(o.rest)))
+	}
 	return o, nil
+}
+
+// Bounder is a source that gains by knowing how much it has yet to give at least (dicom/dimse).
+type Bounder interface {
+	Bound(bytes int64)
 }
 
 // scan walks the header, reading as it needs, and gives its length. The walker then stands at that place.
@@ -118,6 +127,9 @@ func (o *Object) scan(limit int) (int, error) {
 		if atTop {
 			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
+				if h.length != undefined {
+					o.value = int64(h.length)
+				}
 				return o.back(int(begin)), nil
 			}
 			if len(s.index) == maxElements {

@@ -3,7 +3,6 @@
 package ul
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -31,8 +30,6 @@ const (
 
 	// minPeerPDU is the least that a peer must take: below, the headers would outweigh the data.
 	minPeerPDU = 128
-
-	readBuffer = 16 << 10 // what is larger goes past it: a larger one costs a copy of what it takes of each PDU
 
 	abortGrace     = 250 * time.Millisecond // for A-ABORT to leave and the peer to close
 	closeGrace     = 2 * time.Second        // for the peer to close after A-RELEASE-RP or A-ASSOCIATE-RJ
@@ -66,19 +63,22 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Association is an association over a connection. One goroutine reads (NextPDV, Read), others may send messages
+// Association is an association over a connection. One goroutine reads (NextPDV, Read, ReadData), others may send messages
 // at the same time; Abort, Drop and Watch may be called from any.
 type Association struct {
 	w       *wire
-	r       *bufio.Reader
+	in      *inflow
 	addr    string
 	rq      *AssociateRQ
 	ac      *AssociateAC
 	sendMax int // largest body of a P-DATA-TF that the peer takes
 	recvMax int // largest that is taken
 
-	pduLeft, pdvLeft int // of what is being read
-	header           [pduHeaderLen]byte
+	value            Fragment // what is being read
+	pduLeft, pdvLeft int      // of it
+	bound            int      // how much of a data set the peer is bound to send yet (see Bound)
+	dataPDU          int      // length of the last P-DATA-TF that held a fragment of a data set, and not its last: the next ones will be like it
+	gathering        gathering
 
 	mu    sync.Mutex // the machine and the cause
 	m     machine
@@ -220,7 +220,7 @@ func (a *Association) establish(peer *UserInfo) error {
 		a.sendMax = int(min(peer.MaxPDU, MaxPDU))
 	}
 	a.w.setLimit(0, time.Time{})
-	a.r = bufio.NewReaderSize(a.w.nc, readBuffer)
+	a.in = &inflow{w: a.w}
 	return nil
 }
 
@@ -328,7 +328,7 @@ func (a *Association) event(e Event) Action {
 
 // readPDU reads a whole PDU during negotiation: one of the wanted types, else the association ends.
 func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
-	h := a.header[:]
+	h := make([]byte, pduHeaderLen)
 	if err := a.readHeader(h); err != nil {
 		return nil, a.failed(doing, err)
 	}

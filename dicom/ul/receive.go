@@ -6,7 +6,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"time"
 )
@@ -26,35 +28,51 @@ const doingRead = "waiting for its message"
 func (a *Association) NextPDV() (Fragment, error) {
 	a.reader.Lock()
 	defer a.reader.Unlock()
-	if err := a.Err(); err != nil {
+	if err := a.nextPDV(); err != nil {
 		return Fragment{}, err
 	}
+	return a.value, nil
+}
+
+func (a *Association) nextPDV() error {
+	if err := a.Err(); err != nil {
+		return err
+	}
 	if err := a.skipPDV(); err != nil {
-		return Fragment{}, err
+		return err
 	}
 	for a.pduLeft == 0 {
 		action, err := a.nextPDU()
 		if err != nil {
-			return Fragment{}, err
+			return err
 		}
 		if action == AR2 {
-			return Fragment{}, ErrReleaseRequested
+			return ErrReleaseRequested
 		}
 	}
 	if a.pduLeft < pdvHeaderLen {
-		return Fragment{}, a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF ends inside the header of a value"))
+		return a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF ends inside the header of a value"))
 	}
-	h := a.header[:pdvHeaderLen]
-	if _, err := io.ReadFull(a.r, h); err != nil {
-		return Fragment{}, a.failed(doingRead, noEOF(err))
+	h, err := a.in.take(pdvHeaderLen)
+	if err != nil {
+		return a.failed(doingRead, noEOF(err))
 	}
 	n := int64(binary.BigEndian.Uint32(h))
 	if n < 2 || n > int64(a.pduLeft-4) {
-		return Fragment{}, a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF holds a value of %d bytes where %d are left", n, a.pduLeft-4))
+		return a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF holds a value of %d bytes where %d are left", n, a.pduLeft-4))
 	}
+	a.value = fragment(h)
 	a.pduLeft -= pdvHeaderLen
-	a.pdvLeft = int(n) - 2
-	return Fragment{ContextID: h[4], Command: h[5]&1 != 0, Last: h[5]&2 != 0, Len: a.pdvLeft}, nil
+	a.pdvLeft = a.value.Len
+	if !a.value.Command && !a.value.Last && a.pdvLeft == a.pduLeft {
+		a.dataPDU = pdvHeaderLen + a.pdvLeft
+	}
+	return nil
+}
+
+// fragment reads the header of a presentation data value (PS3.8 9.3.5.1 and annex E.2).
+func fragment(h []byte) Fragment {
+	return Fragment{ContextID: h[4], Command: h[5]&1 != 0, Last: h[5]&2 != 0, Len: int(binary.BigEndian.Uint32(h)) - 2}
 }
 
 // Read reads bytes of the current value; io.EOF at its end. Any other error has ended the association.
@@ -67,23 +85,89 @@ func (a *Association) Read(p []byte) (int, error) {
 	if a.ended.Load() {
 		return 0, a.Err()
 	}
-	if len(p) > a.pdvLeft {
-		p = p[:a.pdvLeft]
-	}
-	n, err := a.r.Read(p) // into p itself when p is larger than the buffer
-	a.pdvLeft -= n
-	a.pduLeft -= n
+	n, err := a.in.read(p[:min(len(p), a.pdvLeft)])
 	if err != nil {
-		return n, a.failed("receiving a data set", noEOF(err))
+		return n, a.failed("receiving a message", noEOF(err))
 	}
+	a.consumed(n)
 	return n, nil
+}
+
+// ReadData reads the data set of the message whose command came last, all its fragments, which must use presentation context id; io.EOF at its
+// end. Any other error has ended the association. Where p is large, several fragments come with one system call.
+func (a *Association) ReadData(id byte, p []byte) (int, error) {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	for len(p) > 0 {
+		if a.ended.Load() {
+			return 0, a.Err()
+		}
+		if a.pdvLeft == 0 && !a.value.Command && a.value.Last {
+			a.bound = 0
+			return 0, io.EOF
+		}
+		var n int
+		var err error
+		switch {
+		case len(a.in.unread) > 0 && a.pdvLeft > 0:
+			n, err = a.in.read(p[:min(len(p), a.pdvLeft)])
+			a.consumed(n)
+		case len(a.in.unread) == 0 && !a.value.Command && (a.pdvLeft > 0 || a.pduLeft == 0 && a.dataPDU > 0):
+			n, err = a.gather(p)
+		default:
+			if err := a.nextData(id); err != nil {
+				return 0, err
+			}
+		}
+		if err != nil {
+			return n, a.failed("receiving a data set", noEOF(err))
+		}
+		if n > 0 {
+			return n, nil
+		}
+	}
+	return 0, nil
+}
+
+// SkipData discards what is left of the data set that ReadData reads.
+func (a *Association) SkipData(id byte) error {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	a.bound = 0
+	for a.value.Command || !a.value.Last {
+		if err := a.nextData(id); err != nil {
+			return err
+		}
+	}
+	return a.skipPDV()
+}
+
+// nextData goes to the next fragment of a data set.
+func (a *Association) nextData(id byte) error {
+	err := a.nextPDV()
+	switch {
+	case errors.Is(err, ErrReleaseRequested):
+		return a.AbortProvider("it asked to release the association inside a data set")
+	case err == nil && a.value.Command:
+		return a.AbortProvider("it sent a command inside a data set")
+	case err == nil && a.value.ContextID != id:
+		return a.AbortProvider(fmt.Sprintf("it sent data on presentation context %d inside a data set on %d", a.value.ContextID, id))
+	}
+	return err
+}
+
+// Bound tells that the peer is bound to send at least n bytes more of the data set that is being read, if it means what it has sent so far.
+// Then a read may wait for many of them at once. The peer may break its word: that costs a read half a second.
+func (a *Association) Bound(n int64) {
+	a.reader.Lock()
+	defer a.reader.Unlock()
+	a.bound = int(min(n, math.MaxInt32))
 }
 
 // skipPDV discards what is left of the current value.
 func (a *Association) skipPDV() error {
-	n, err := a.r.Discard(a.pdvLeft)
-	a.pdvLeft -= n
-	a.pduLeft -= n
+	n, err := a.in.discard(a.pdvLeft)
+	a.consumed(n)
 	if err != nil {
 		return a.failed(doingRead, noEOF(err))
 	}
@@ -109,10 +193,10 @@ func (a *Association) lastWords() {
 	defer a.reader.Unlock()
 	a.w.setLimit(abortGrace, time.Now().Add(abortGrace))
 	for {
-		if _, err := a.r.Discard(a.pduLeft); err != nil {
+		if _, err := a.in.discard(a.pduLeft); err != nil {
 			return
 		}
-		h, err := a.r.Peek(pduHeaderLen)
+		h, err := a.in.peek(pduHeaderLen)
 		if err != nil {
 			return
 		}
@@ -128,8 +212,8 @@ func (a *Association) lastWords() {
 // nextPDU reads the header of the next PDU, and its body unless it is a P-DATA-TF. It returns DT2 and AR6 with
 // pduLeft set, and the actions of the release; everything else ends the association.
 func (a *Association) nextPDU() (Action, error) {
-	h := a.header[:]
-	if _, err := io.ReadFull(a.r, h); err != nil {
+	h, err := a.in.take(pduHeaderLen)
+	if err != nil {
 		return None, a.failed(doingRead, err)
 	}
 	t, n := PDUType(h[0]), binary.BigEndian.Uint32(h[2:])
@@ -142,19 +226,19 @@ func (a *Association) nextPDU() (Action, error) {
 		a.pduLeft = int(n)
 		return action, nil
 	case AR2, AR3, AR8, AR10:
-		if _, err := a.r.Discard(int(n)); err != nil {
+		if _, err := a.in.discard(int(n)); err != nil {
 			return None, a.failed(doingRead, noEOF(err))
 		}
 		return action, nil
 	case AA3:
-		var b [4]byte
-		if _, err := io.ReadFull(a.r, b[:]); err != nil {
+		b, err := a.in.take(4)
+		if err != nil {
 			return None, a.failed(doingRead, noEOF(err))
 		}
 		return None, a.end(&AbortedError{Abort{AbortSource(b[2]), AbortReason(b[3])}}, nil)
 	}
-	err := protocolErrorf(AbortUnexpectedPDU, "it sent %s inside an association", t)
-	return None, a.end(err, &Abort{AbortedByProvider, err.Reason})
+	unexpected := protocolErrorf(AbortUnexpectedPDU, "it sent %s inside an association", t)
+	return None, a.end(unexpected, &Abort{AbortedByProvider, unexpected.Reason})
 }
 
 // checkHeader tests type and length before anything is read or allocated.
@@ -192,7 +276,7 @@ func (a *Association) Check() error {
 		return err
 	}
 	a.w.setLimit(glance, time.Now().Add(glance))
-	h, err := a.r.Peek(pduHeaderLen)
+	h, err := a.in.peek(pduHeaderLen)
 	a.w.setLimit(0, time.Time{})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !a.ended.Load():

@@ -19,14 +19,18 @@ type socket struct {
 	raw syscall.RawConn
 	r   reading
 	w   writing
+	low int // SO_RCVLOWAT: how many bytes must be there before a wait ends
+	top int // the most that this is set to
 }
 
 type reading struct {
 	sync.Mutex
 	try    func(fd uintptr) bool // made once, since it escapes
-	wait   func()
+	wait   func(least int)
 	waited bool
-	into   []byte
+	least  int
+	into   [][]byte
+	iov    []syscall.Iovec // for sysReadv
 	n      int
 	errno  syscall.Errno
 }
@@ -48,18 +52,18 @@ func newSocket(c *net.TCPConn) (transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{tcp: c, raw: raw}
+	s := &socket{tcp: c, raw: raw, low: 1}
+	if err := raw.Control(func(fd uintptr) { s.top = quickSegments * segment(fd) }); err != nil {
+		return nil, err
+	}
 	s.r.try, s.w.try = s.tryRead, s.tryWrite
 	return s, nil
 }
 
-func (s *socket) read(p []byte, wait func()) (n int, waited bool, err error) {
-	if len(p) == 0 {
-		return 0, false, nil
-	}
+func (s *socket) readv(v [][]byte, least int, wait func(int)) (n int, waited bool, err error) {
 	s.r.Lock()
 	defer s.r.Unlock()
-	s.r.into, s.r.wait, s.r.waited, s.r.n, s.r.errno = p, wait, false, 0, 0
+	s.r.into, s.r.least, s.r.wait, s.r.waited, s.r.n, s.r.errno = v, max(1, min(least, s.top)), wait, false, 0, 0
 	err = s.raw.Read(s.r.try)
 	s.r.into, s.r.wait = nil, nil
 	if err == nil && s.r.errno != 0 {
@@ -74,14 +78,18 @@ func (s *socket) read(p []byte, wait func()) (n int, waited bool, err error) {
 // tryRead reads what is there, and gives false if that is nothing.
 func (s *socket) tryRead(fd uintptr) bool {
 	for {
-		n, errno := sysRead(fd, s.r.into)
+		n, errno := s.r.sysReadv(fd, s.r.into)
 		switch errno {
 		case syscall.EINTR:
 			continue
 		case syscall.EAGAIN:
+			if s.r.least != s.low {
+				setInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, s.r.least)
+				s.low = s.r.least
+			}
 			quickACK(fd)
 			s.r.waited = true
-			s.r.wait()
+			s.r.wait(s.r.least)
 			return false
 		case 0:
 			s.r.n = n
@@ -146,9 +154,22 @@ func (s *socket) failed(op string, errno syscall.Errno) error {
 
 // quickACK switches delayed acknowledgements off until the kernel switches them on again, which it does by itself: so it is called before
 // each wait. Peers that leave Nagle's algorithm on (every stock DCMTK) otherwise wait 40 ms per object for our acknowledgement.
-func quickACK(fd uintptr) {
-	on := int32(1)
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK,
-		uintptr(unsafe.Pointer(&on)), unsafe.Sizeof(on), 0) //nolint:gosec // it lives until the call returns
-	_ = errno // a matter of speed only
+func quickACK(fd uintptr) { setInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1) }
+
+// quickSegments is for how many segments a wait may last. The kernel acknowledges 16 at once after TCP_QUICKACK.
+const quickSegments = 8
+
+// segment is how many bytes a TCP segment takes.
+func segment(fd uintptr) int {
+	n, size := int32(0), uint32(unsafe.Sizeof(int32(0)))
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG,
+		uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&size)), 0) //nolint:gosec // they live until the call returns
+	return int(n) // 0 if it can't be known
+}
+
+// setInt sets an option of a socket that is a matter of speed only.
+func setInt(fd uintptr, level, option, value int) {
+	v := int32(value) //nolint:gosec // small
+	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0) //nolint:gosec // it lives until the call returns
 }

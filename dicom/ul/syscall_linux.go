@@ -5,26 +5,32 @@
 package ul
 
 import (
-	"net"
 	"syscall"
 	"unsafe"
 )
 
-// maxIOV is how many buffers Linux takes in one writev.
+// maxIOV is how many buffers Linux takes in one call.
 const maxIOV = 1024
 
-func sysRead(fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READ, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p))) //nolint:gosec // a slice's own length
+func (r *reading) sysReadv(fd uintptr, v [][]byte) (int, syscall.Errno) {
+	r.iov = vectors(r.iov[:0], v)
+	n, _, errno := syscall.RawSyscall(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.iov))), uintptr(len(r.iov))) //nolint:gosec // a slice's own length
+	clear(r.iov)
 	return int(n), errno
 }
 
-func (w *writing) sysWritev(fd uintptr, v net.Buffers) (int, syscall.Errno) {
-	w.iov = w.iov[:0]
-	for _, b := range v[:min(len(v), maxIOV)] {
-		w.iov = append(w.iov, syscall.Iovec{Base: unsafe.SliceData(b)}) //nolint:gosec // the slice's own length follows
-		w.iov[len(w.iov)-1].SetLen(len(b))
-	}
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.iov))), uintptr(len(w.iov))) //nolint:gosec // as above
+func (w *writing) sysWritev(fd uintptr, v [][]byte) (int, syscall.Errno) {
+	w.iov = vectors(w.iov[:0], v)
+	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.iov))), uintptr(len(w.iov))) //nolint:gosec // a slice's own length
 	clear(w.iov)
 	return int(n), errno
+}
+
+// vectors appends pieces of memory for a system call, as many as it takes.
+func vectors(iov []syscall.Iovec, v [][]byte) []syscall.Iovec {
+	for _, b := range v[:min(len(v), maxIOV)] {
+		iov = append(iov, syscall.Iovec{Base: unsafe.SliceData(b)}) //nolint:gosec // the slice's own length follows
+		iov[len(iov)-1].SetLen(len(b))
+	}
+	return iov
 }

@@ -6,19 +6,25 @@ package ul
 
 import (
 	"errors"
-	"net"
 	"syscall"
 )
 
 // The race detector takes what one end has written before the other end reads it for unordered unless both go by package syscall.
 
-func sysRead(fd uintptr, p []byte) (int, syscall.Errno) { return outcome(syscall.Read(int(fd), p)) }
+func (r *reading) sysReadv(fd uintptr, v [][]byte) (int, syscall.Errno) {
+	return each(v, func(p []byte) (int, error) { return syscall.Read(int(fd), p) })
+}
 
-func (w *writing) sysWritev(fd uintptr, v net.Buffers) (done int, errno syscall.Errno) {
+func (w *writing) sysWritev(fd uintptr, v [][]byte) (int, syscall.Errno) {
+	return each(v, func(p []byte) (int, error) { return syscall.Write(int(fd), p) })
+}
+
+// each makes a call for one piece after the other, until one isn't done whole.
+func each(v [][]byte, call func([]byte) (int, error)) (done int, errno syscall.Errno) {
 	for _, b := range v {
-		n, errno := outcome(syscall.Write(int(fd), b))
-		done += max(n, 0)
-		if errno != 0 && done == 0 {
+		n, err := call(b)
+		if done += max(n, 0); err != nil && done == 0 {
+			errors.As(err, &errno)
 			return 0, errno
 		}
 		if n < len(b) {
@@ -26,10 +32,4 @@ func (w *writing) sysWritev(fd uintptr, v net.Buffers) (done int, errno syscall.
 		}
 	}
 	return done, 0
-}
-
-func outcome(n int, err error) (int, syscall.Errno) {
-	var errno syscall.Errno
-	errors.As(err, &errno)
-	return n, errno
 }

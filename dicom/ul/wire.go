@@ -13,19 +13,21 @@ import (
 	"time"
 )
 
-// transport moves the bytes of a connection. Before it waits for the peer it calls wait, when writing with what it has written since the last
-// time, and it tells whether it did.
+// transport moves the bytes of a connection. Before it waits for the peer it calls wait, when reading with how many bytes it waits for, when
+// writing with what it has written since the last time; and it tells whether it did.
 type transport interface {
-	read(p []byte, wait func()) (n int, waited bool, err error)
+	// readv fills the pieces, of which the first isn't empty, one after the other with what is there. If that is nothing it waits until
+	// there are so many bytes, or fewer.
+	readv(v [][]byte, least int, wait func(least int)) (n int, waited bool, err error)
 	writev(v *net.Buffers, wait func(n int)) (n int64, waited bool, err error)
 }
 
 // plain is any connection.
 type plain struct{ net.Conn }
 
-func (c plain) read(p []byte, wait func()) (int, bool, error) {
-	wait()
-	n, err := c.Read(p)
+func (c plain) readv(v [][]byte, _ int, wait func(int)) (int, bool, error) {
+	wait(1)
+	n, err := c.Read(v[0])
 	return n, true, err
 }
 
@@ -44,7 +46,9 @@ type wire struct {
 	nc    net.Conn     // what PDUs go through: guarded, or TLS over it
 	idle  time.Duration
 
-	waitRead  func() // made once
+	lulled bool // a read has not got as much as it would have liked. For the goroutine that reads.
+
+	waitRead  func(least int) // made once
 	waitWrite func(n int)
 
 	limit     atomic.Int64  // UnixNano after which nothing may wait any longer; 0: none
@@ -73,10 +77,16 @@ func newWire(c net.Conn, idle time.Duration) *wire {
 			w.moves = s
 		}
 	}
-	w.waitRead = func() { w.arm(w.raw.SetReadDeadline) }
+	w.waitRead = func(least int) {
+		if least > 1 {
+			w.arm(w.raw.SetReadDeadline, min(w.idle, lull))
+		} else {
+			w.arm(w.raw.SetReadDeadline, w.idle)
+		}
+	}
 	w.waitWrite = func(n int) {
 		w.wrote(n)
-		w.arm(w.raw.SetWriteDeadline)
+		w.arm(w.raw.SetWriteDeadline, w.idle)
 	}
 	w.nc = guarded{c, w}
 	return w
@@ -118,9 +128,9 @@ func (w *wire) waited() time.Duration {
 	return w.idle
 }
 
-// deadline is now plus the idle timeout, or the limit if that comes first.
-func (w *wire) deadline() time.Time {
-	d := time.Now().Add(w.idle)
+// deadline is now plus so much, or the limit if that comes first.
+func (w *wire) deadline(in time.Duration) time.Time {
+	d := time.Now().Add(in)
 	if l := w.limit.Load(); l != 0 && l < d.UnixNano() {
 		return time.Unix(0, l)
 	}
@@ -130,11 +140,11 @@ func (w *wire) deadline() time.Time {
 var past = time.Unix(1, 0)
 
 // arm gives the coming read or write its deadline, unless the connection was interrupted.
-func (w *wire) arm(set func(time.Time) error) {
+func (w *wire) arm(set func(time.Time) error, in time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.interrupted.Load() {
-		_ = set(w.deadline()) // fails on a closed connection only, which the read or write that follows reports
+		_ = set(w.deadline(in)) // fails on a closed connection only, which the read or write that follows reports
 	}
 }
 
@@ -163,16 +173,39 @@ func (w *wire) mayWait() bool {
 // A deadline is set only where something waits. One that passed before counts for nothing.
 
 func (g guarded) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return g.w.fetch([][]byte{p}, 1)
+}
+
+// lull is how long a read waits for as much as it would like to have, before it takes what is there.
+const lull = 500 * time.Millisecond
+
+// fetch reads from the connection itself.
+func (w *wire) fetch(v [][]byte, least int) (int, error) {
 	for {
-		if g.w.over() { // bytes that keep coming need no wait
+		if w.over() { // bytes that keep coming need no wait
 			return 0, os.ErrDeadlineExceeded
 		}
-		n, waited, err := g.w.moves.read(p, g.w.waitRead)
-		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || waited && !g.w.mayWait() {
+		n, waited, err := w.moves.readv(v, least, w.waitRead)
+		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || waited && least == 1 && !w.mayWait() {
 			return n, err
 		}
-		g.w.waitRead()
+		if waited && least > 1 {
+			w.lulled, least = true, 1
+		}
+		w.waitRead(least)
 	}
+}
+
+// readv fills the pieces, of which the first isn't empty, one after the other with what has come, not necessarily all. Where that is
+// nothing it waits until there are so many bytes, or fewer if the peer takes long.
+func (w *wire) readv(v [][]byte, least int) (int, error) {
+	if w.secured() {
+		return w.nc.Read(v[0])
+	}
+	return w.fetch(v, least)
 }
 
 func (g guarded) Write(p []byte) (int, error) {
