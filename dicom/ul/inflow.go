@@ -7,6 +7,7 @@ import "encoding/binary"
 const (
 	readBuffer = 16 << 10  // what is read beyond what was asked for
 	readAhead  = 512 << 10 // how much of the fragments to come is read at once
+	awaited    = 256 << 10 // how much of it a read waits for at most: what lies in the kernel for longer has left the caches
 	maxAhead   = 32        // of them; with their headers far below what one readv takes
 	spare      = 512       // what a read of the last fragment may take beyond it: usually nothing is there
 
@@ -108,7 +109,7 @@ func (a *Association) gather(p []byte) (n int, err error) {
 		v = append(v, a.in.memory[:spare])
 		total += spare
 	}
-	least := min(max(a.pdvLeft, a.bound, 1), total)
+	least := min(max(a.pdvLeft, a.bound, 1), total, awaited)
 	came, err := a.w.readv(v, least)
 	if err != nil {
 		return 0, err
