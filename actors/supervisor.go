@@ -83,6 +83,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		for _, t := range s.running {
 			c.Send(t.pid, cancelTask{engine.ErrParked})
 		}
+		s.claiming = false // not waited for any more
+		s.stopIfDone(c)
 	case *actor.Stopping:
 		s.stopping()
 	default:
@@ -369,6 +371,7 @@ func (s *supervisor) onProbed(c actor.Context, m probed) {
 
 func (s *supervisor) onClaimed(c actor.Context, m claimed) {
 	s.claiming = false
+	defer s.stopIfDone(c)
 	switch {
 	case m.err != nil:
 		s.log.Warn("no task could be claimed, trying again at the next beat", "err", m.err)
@@ -434,9 +437,9 @@ func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, c
 	sup.StopChildren(child)
 }
 
-// stopIfDone ends the supervisor once it drains and nothing runs.
+// stopIfDone ends the supervisor once it drains and nothing runs. A claim under way may still bring a task, which is to be given back.
 func (s *supervisor) stopIfDone(c actor.Context) {
-	if s.draining && len(s.running) == 0 {
+	if s.draining && len(s.running) == 0 && !s.claiming {
 		c.Stop(c.Self())
 	}
 }

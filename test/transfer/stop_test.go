@@ -111,6 +111,58 @@ func TestFewerWorkers(t *testing.T) {
 	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
 }
 
+// claimHeld makes a job whose claim by the node has begun, and does not end before release.
+func claimHeld(t *testing.T, n *harness.Node, uid string) (job engine.Job, release func()) {
+	t.Helper()
+	holding, err := n.Pool.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = holding.Rollback(context.WithoutCancel(t.Context())) })
+	_, err = holding.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
+	require.NoError(t, err)
+	_, err = n.Pool.Exec(t.Context(), `
+		CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END';
+		CREATE TRIGGER hold BEFORE INSERT ON association_slots FOR EACH ROW EXECUTE FUNCTION hold()`)
+	require.NoError(t, err)
+	job = n.Transfer("source", "destination", uid)
+	n.WaitFor(job.ID, func(engine.Job) bool {
+		var held bool
+		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
+			"WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1 AND NOT l.granted)").Scan(&held))
+		return held
+	})
+	return job, func() { require.NoError(t, holding.Rollback(t.Context())) }
+}
+
+// TestStopWhileClaiming: a node that stops while its claim is under way gives the task back first, so that the next one need not wait for a lease.
+func TestStopWhileClaiming(t *testing.T) {
+	t.Parallel()
+	study := ct(95, 10)
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n := harness.New(t, harness.Config{Lease: time.Hour})
+	n.AddServer("source", "SRC", src.Addr(), withCap(8))
+	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
+	job, release := claimHeld(t, n, study.StudyInstanceUID)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		n.Stop(harness.Deadline)
+	}()
+	select {
+	case <-stopped:
+		t.Fatal("it stopped before its claim had ended")
+	case <-time.After(100 * time.Millisecond):
+	}
+	release()
+	<-stopped
+	task := n.Task(job.ID)
+	require.Equal(t, engine.Pending, task.Status)
+	require.Zero(t, task.Failures+task.Losses+task.Waits)
+	n.Start()
+	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	requireOnce(t, dst, 10)
+}
+
 // TestClaimComesLate: a task whose claim was under way while the hour took its worker away is given back at once, without a loss.
 func TestClaimComesLate(t *testing.T) {
 	t.Parallel()
@@ -121,25 +173,10 @@ func TestClaimComesLate(t *testing.T) {
 		jobs = append(jobs, n.Transfer("source", "destination", uid))
 		n.WaitFor(jobs[i].ID, func(j engine.Job) bool { return len(reached) == i+1 })
 	}
-	holding, err := n.Pool.Begin(t.Context())
-	require.NoError(t, err)
-	defer holding.Rollback(context.WithoutCancel(t.Context()))
-	_, err = holding.Exec(t.Context(), "SELECT pg_advisory_xact_lock(1)")
-	require.NoError(t, err)
-	_, err = n.Pool.Exec(t.Context(), `
-		CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN new; END';
-		CREATE TRIGGER hold BEFORE INSERT ON association_slots FOR EACH ROW EXECUTE FUNCTION hold()`)
-	require.NoError(t, err)
-	late := n.Transfer("source", "destination", uids[2])
-	n.WaitFor(late.ID, func(engine.Job) bool {
-		var held bool
-		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
-			"WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1 AND NOT l.granted)").Scan(&held))
-		return held
-	})
+	late, release := claimHeld(t, n, uids[2])
 	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
 	n.WaitFor(jobs[1].ID, func(j engine.Job) bool { return j.NPending == 1 })
-	require.NoError(t, holding.Rollback(t.Context()))
+	release()
 	n.WaitFor(late.ID, func(engine.Job) bool {
 		task := n.Task(late.ID)
 		return task.StartedAt != nil && task.Status != engine.InProgress
