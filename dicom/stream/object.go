@@ -127,9 +127,7 @@ func (o *Object) scan(limit int) (int, error) {
 		if atTop {
 			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
-				if h.length != undefined {
-					o.value = int64(h.length)
-				}
+				o.value = h.known()
 				return o.back(int(begin)), nil
 			}
 			if len(s.index) == maxElements {

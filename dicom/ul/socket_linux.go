@@ -159,17 +159,21 @@ func quickACK(fd uintptr) { setInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK
 // quickSegments is for how many segments a wait may last. The kernel acknowledges 16 at once after TCP_QUICKACK.
 const quickSegments = 8
 
-// segment is how many bytes a TCP segment takes.
+// segment is how many bytes a TCP segment takes, 0 if that can't be known.
 func segment(fd uintptr) int {
 	n, size := int32(0), uint32(unsafe.Sizeof(int32(0)))
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG,
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG,
 		uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&size)), 0) //nolint:gosec // they live until the call returns
-	return int(n) // 0 if it can't be known
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
 }
 
 // setInt sets an option of a socket that is a matter of speed only.
 func setInt(fd uintptr, level, option, value int) {
-	v := int32(value) //nolint:gosec // small
-	_, _, _ = syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(option),
+	v := int32(value)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(option),
 		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0) //nolint:gosec // it lives until the call returns
+	_ = errno
 }
