@@ -201,7 +201,7 @@ func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, err
 		}
 		p = program{nil, self, append([]string{profiledRole, filepath.Join(b.profile, name+".pprof")}, p.args...)}
 	}
-	s, err := r.start(p, func(s *server) bool { return readyLine.MatchString(s.said()) })
+	s, err := r.start(p, func(s *server) bool { return readyLine.MatchString(s.said.String()) })
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +214,7 @@ func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(readyLine.FindStringSubmatch(s.said())[1], client.WithToken(strings.TrimSpace(string(token))))
+	c, err := client.New(readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(strings.TrimSpace(string(token))))
 	return &aditServer{s, c}, err
 }
 
@@ -295,11 +295,11 @@ func (r *room) receiver() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.start(program{nil, self, []string{receiverRole}}, func(s *server) bool { return receiverLine.MatchString(s.said()) })
+	s, err := r.start(program{nil, self, []string{receiverRole}}, func(s *server) bool { return receiverLine.MatchString(s.said.String()) })
 	if err != nil {
 		return nil, err
 	}
-	s.port = receiverLine.FindStringSubmatch(s.said())[1]
+	s.port = receiverLine.FindStringSubmatch(s.said.String())[1]
 	s.addr = net.JoinHostPort(loopback, s.port)
 	return s, nil
 }

@@ -16,11 +16,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 const (
@@ -101,29 +102,14 @@ type server struct {
 	addr string // host:port of its DICOM listener
 	port string
 	pid  int
-
-	mu     sync.Mutex
-	output bytes.Buffer
-}
-
-// Write takes the output.
-func (s *server) Write(b []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.Write(b)
-}
-
-func (s *server) said() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.output.String()
+	said testpeer.Buffer // its output
 }
 
 // start starts a program and waits until ready says so. It is told to end by SIGTERM.
 func (r *room) start(p program, ready func(s *server) bool) (*server, error) {
 	s, ended := &server{}, make(chan struct{})
 	cmd := p.command(context.WithoutCancel(r.ctx))
-	cmd.Stdout, cmd.Stderr = s, s
+	cmd.Stdout, cmd.Stderr = &s.said, &s.said
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -140,7 +126,7 @@ func (r *room) start(p program, ready func(s *server) bool) (*server, error) {
 		case <-time.After(patience):
 			_ = cmd.Process.Kill()
 			<-ended
-			return fmt.Errorf("%s did not end:\n%s", p.name, s.said())
+			return fmt.Errorf("%s did not end:\n%s", p.name, &s.said)
 		}
 	})
 	tick, limit := time.NewTicker(10*time.Millisecond), time.After(patience)
@@ -149,9 +135,9 @@ func (r *room) start(p program, ready func(s *server) bool) (*server, error) {
 		select {
 		case <-tick.C:
 		case <-ended:
-			return nil, fmt.Errorf("%s ended by itself:\n%s", p.name, s.said())
+			return nil, fmt.Errorf("%s ended by itself:\n%s", p.name, &s.said)
 		case <-limit:
-			return nil, fmt.Errorf("%s is not ready:\n%s", p.name, s.said())
+			return nil, fmt.Errorf("%s is not ready:\n%s", p.name, &s.said)
 		case <-r.ctx.Done():
 			return nil, r.ctx.Err()
 		}

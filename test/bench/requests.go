@@ -111,7 +111,7 @@ func oneCore(in *room, binary string) (*listServer, string, error) {
 	dir := filepath.Join(in.dir, "data")
 	s, err := in.start(program{[]string{"GOMAXPROCS=1"}, "taskset", []string{
 		"-c", "0", binary, "serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", "", "--log-level", "warn",
-	}}, func(s *server) bool { return readyLine.MatchString(s.said()) })
+	}}, func(s *server) bool { return readyLine.MatchString(s.said.String()) })
 	if err != nil {
 		return nil, "", err
 	}
@@ -120,8 +120,8 @@ func oneCore(in *room, binary string) (*listServer, string, error) {
 		return nil, "", err
 	}
 	token := strings.TrimSpace(string(text))
-	a := &listServer{pid: s.pid, url: readyLine.FindStringSubmatch(s.said())[1] + "/api/v1/jobs"}
-	if a.Client, err = client.New(readyLine.FindStringSubmatch(s.said())[1], client.WithToken(token)); err != nil {
+	a := &listServer{pid: s.pid, url: readyLine.FindStringSubmatch(s.said.String())[1] + "/api/v1/jobs"}
+	if a.Client, err = client.New(readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(token)); err != nil {
 		return nil, "", err
 	}
 	_, err = a.AddServer(in.ctx, client.ServerSettings{Name: "source", AETitle: "SOURCE", Host: loopback, Port: 1, Supports: client.Supports{StudyRootFind: true, StudyRootGet: true}})
