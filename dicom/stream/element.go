@@ -100,14 +100,6 @@ type head struct {
 	size   int // bytes of the head itself: 8 or 12
 }
 
-// known is the length of the value, 0 where it is undefined.
-func (h head) known() int64 {
-	if h.length == undefined {
-		return 0
-	}
-	return int64(h.length)
-}
-
 // maxHead is the size of the longest head.
 const maxHead = 12
 

@@ -28,7 +28,6 @@ type Object struct {
 	header   Header
 	head     []byte  // outgoing header still to be read
 	rest     []byte  // read from the source beyond the header, still to be read
-	value    int64   // length of the value that the body begins with, as far as it is known
 	filter   *filter // nil unless elements of the body may be left out
 	// rewritten: the header is a new one, in another buffer than rest.
 	rewritten bool
@@ -95,9 +94,6 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 	o.header.end = end
 	o.header.order()
 	o.head, o.rest = s.buf[:end], s.buf[end:]
-	if b, ok := o.src.(Bounder); ok && o.value > int64(len(o.rest)) {
-		b.Bound(o.value - int64(len(o.rest)))
-	}
 	return o, nil
 }
 
@@ -127,7 +123,7 @@ func (o *Object) scan(limit int) (int, error) {
 		if atTop {
 			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
-				o.value = h.known()
+				o.foretell(h, begin)
 				return o.back(int(begin)), nil
 			}
 			if len(s.index) == maxElements {
@@ -145,6 +141,14 @@ func (o *Object) scan(limit int) (int, error) {
 		if w.depth == 0 {
 			s.index[len(s.index)-1].end = int32(w.pos)
 		}
+	}
+}
+
+// foretell tells the source how much of the value that the body begins with is still to come.
+func (o *Object) foretell(h head, begin int64) {
+	left := begin + int64(h.size) + int64(h.length) - int64(len(o.s.buf))
+	if b, ok := o.src.(Bounder); ok && h.length != undefined && left > 0 {
+		b.Bound(left)
 	}
 }
 

@@ -19,7 +19,6 @@ type inflow struct {
 	w      *wire
 	memory [readBuffer]byte
 	unread []byte // within memory, unless a prediction was wrong (see gather)
-	one    [1][]byte
 }
 
 // take reads n bytes, at most readBuffer; they are valid until the next call. Before the first of them the error is io.EOF where the
@@ -34,20 +33,18 @@ func (f *inflow) take(n int) ([]byte, error) {
 
 // peek is take, without consuming them.
 func (f *inflow) peek(n int) ([]byte, error) {
-	if k := len(f.unread); k < n {
-		copy(f.memory[:], f.unread)
-		f.unread = f.memory[:k]
-		for len(f.unread) < n {
-			k := len(f.unread)
-			f.one[0] = f.memory[k:]
-			m, err := f.w.readv(f.one[:], n-k)
-			f.unread = f.memory[:k+m]
-			if err != nil {
-				if k+m > 0 {
-					err = noEOF(err)
-				}
-				return nil, err
+	if len(f.unread) < n {
+		f.unread = f.memory[:copy(f.memory[:], f.unread)]
+	}
+	for len(f.unread) < n {
+		k := len(f.unread)
+		m, err := f.w.nc.Read(f.memory[k:])
+		f.unread = f.memory[:k+m]
+		if err != nil {
+			if k+m > 0 {
+				err = noEOF(err)
 			}
+			return nil, err
 		}
 	}
 	return f.unread[:n], nil
@@ -110,12 +107,12 @@ func (a *Association) gather(p []byte) (n int, err error) {
 		total += spare
 	}
 	least := min(max(a.pdvLeft, a.bound, 1), total, awaited)
-	came, err := a.w.readv(v, least)
+	came, lulled, err := a.w.readv(v, least)
 	if err != nil {
 		return 0, err
 	}
-	if a.w.lulled { // it doesn't keep to what its object says, or is slow
-		a.w.lulled, a.bound = false, 0
+	if lulled { // it doesn't keep to what its object says, or is slow
+		a.bound = 0
 	}
 	if n > 0 {
 		n = min(n, came)

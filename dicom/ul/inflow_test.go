@@ -200,17 +200,25 @@ type readerOf func([]byte) (int, error)
 
 func (r readerOf) Read(p []byte) (int, error) { return r(p) }
 
-// TestBrokenWord: a peer that sends less than its object says, and then waits, is found out.
-func TestBrokenWord(t *testing.T) {
+// watched gives an association over TCP, and for how many bytes its reads wait.
+func watched(t *testing.T) (a *Association, theirs *net.TCPConn, waiting chan int) {
+	t.Helper()
 	ours, theirs := pair(t)
-	a := scripted(t, nil)
+	a = scripted(t, nil)
 	a.w = newWire(ours, time.Minute)
 	a.in.w = a.w
-	waiting, wait := make(chan int, 100), a.w.waitRead
+	waiting = make(chan int, 100)
+	wait := a.w.waitRead
 	a.w.waitRead = func(least int) {
 		wait(least)
 		waiting <- least
 	}
+	return a, theirs, waiting
+}
+
+// TestBrokenWord: a peer that sends less than its object says, and then waits, is found out.
+func TestBrokenWord(t *testing.T) {
+	a, theirs, waiting := watched(t)
 	send := func(parts ...[]byte) {
 		_, err := theirs.Write(bytes.Join(parts, nil))
 		require.NoError(t, err)
@@ -235,6 +243,22 @@ func TestBrokenWord(t *testing.T) {
 	require.Equal(t, result{9010, nil}, <-rest)
 	require.Equal(t, 1, <-waiting)
 	require.Empty(t, waiting)
+	require.NoError(t, theirs.Close())
+	a.Drop()
+}
+
+// TestWaitBetweenMessages: a wait for the next message is an idle one from the start, and the object after it is waited for as a whole all the same.
+func TestWaitBetweenMessages(t *testing.T) {
+	a, theirs, waiting := watched(t)
+	read := make(chan error)
+	go func() {
+		_, err := nextCommand(a)
+		read <- err
+	}()
+	require.Equal(t, 1, <-waiting)
+	_, err := theirs.Write(pdvs(pdv(1, command|last, []byte("command"))))
+	require.NoError(t, err)
+	require.NoError(t, <-read)
 	require.NoError(t, theirs.Close())
 	a.Drop()
 }

@@ -13,24 +13,22 @@ import (
 const maxIOV = 1024
 
 func (r *reading) sysReadv(fd uintptr, v [][]byte) (int, syscall.Errno) {
-	r.iov = vectors(r.iov[:0], v)
-	n, _, errno := syscall.RawSyscall(syscall.SYS_READV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(r.iov))), uintptr(len(r.iov))) //nolint:gosec // a slice's own length
-	clear(r.iov)
-	return int(n), errno
+	return vectored(syscall.SYS_READV, fd, &r.iov, v)
 }
 
 func (w *writing) sysWritev(fd uintptr, v [][]byte) (int, syscall.Errno) {
-	w.iov = vectors(w.iov[:0], v)
-	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITEV, fd, uintptr(unsafe.Pointer(unsafe.SliceData(w.iov))), uintptr(len(w.iov))) //nolint:gosec // a slice's own length
-	clear(w.iov)
-	return int(n), errno
+	return vectored(syscall.SYS_WRITEV, fd, &w.iov, v)
 }
 
-// vectors appends pieces of memory for a system call, as many as it takes.
-func vectors(iov []syscall.Iovec, v [][]byte) []syscall.Iovec {
+// vectored makes a system call for pieces of memory, as many as it takes. The iov is kept for the next one, empty.
+func vectored(call, fd uintptr, iov *[]syscall.Iovec, v [][]byte) (int, syscall.Errno) {
+	all := (*iov)[:0]
 	for _, b := range v[:min(len(v), maxIOV)] {
-		iov = append(iov, syscall.Iovec{Base: unsafe.SliceData(b)}) //nolint:gosec // the slice's own length follows
-		iov[len(iov)-1].SetLen(len(b))
+		all = append(all, syscall.Iovec{Base: unsafe.SliceData(b)}) //nolint:gosec // the slice's own length follows
+		all[len(all)-1].SetLen(len(b))
 	}
-	return iov
+	n, _, errno := syscall.RawSyscall(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(all))), uintptr(len(all))) //nolint:gosec // a slice's own length
+	clear(all)
+	*iov = all
+	return int(n), errno
 }

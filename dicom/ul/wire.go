@@ -46,8 +46,6 @@ type wire struct {
 	nc    net.Conn     // what PDUs go through: guarded, or TLS over it
 	idle  time.Duration
 
-	lulled bool // a read has not got as much as it would have liked. For the goroutine that reads.
-
 	waitRead  func(least int) // made once
 	waitWrite func(n int)
 
@@ -59,7 +57,8 @@ type wire struct {
 	mu          sync.Mutex  // holds interrupted and the deadlines together
 	interrupted atomic.Bool // set once; from then on deadlines are interrupt's and farewell's
 
-	flat []byte // TLS only: headers and data gathered, since each Write costs a record
+	one  [1][]byte // of guarded.Read: what escapes is made once
+	flat []byte    // TLS only: headers and data gathered, since each Write costs a record
 }
 
 // guarded is the raw connection as TLS and the PDU reader see it.
@@ -78,11 +77,11 @@ func newWire(c net.Conn, idle time.Duration) *wire {
 		}
 	}
 	w.waitRead = func(least int) {
+		in := w.idle
 		if least > 1 {
-			w.arm(w.raw.SetReadDeadline, min(w.idle, lull))
-		} else {
-			w.arm(w.raw.SetReadDeadline, w.idle)
+			in = min(in, lull)
 		}
+		w.arm(w.raw.SetReadDeadline, in)
 	}
 	w.waitWrite = func(n int) {
 		w.wrote(n)
@@ -176,34 +175,38 @@ func (g guarded) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	return g.w.fetch([][]byte{p}, 1)
+	g.w.one[0] = p
+	n, _, err := g.w.fetch(g.w.one[:], 1)
+	g.w.one[0] = nil
+	return n, err
 }
 
 // lull is how long a read waits for as much as it would like to have, before it takes what is there.
 const lull = 500 * time.Millisecond
 
-// fetch reads from the connection itself.
-func (w *wire) fetch(v [][]byte, least int) (int, error) {
+// fetch reads from the connection itself. See readv.
+func (w *wire) fetch(v [][]byte, least int) (n int, lulled bool, err error) {
 	for {
 		if w.over() { // bytes that keep coming need no wait
-			return 0, os.ErrDeadlineExceeded
+			return 0, lulled, os.ErrDeadlineExceeded
 		}
 		n, waited, err := w.moves.readv(v, least, w.waitRead)
 		if n > 0 || !errors.Is(err, os.ErrDeadlineExceeded) || waited && least == 1 && !w.mayWait() {
-			return n, err
+			return n, lulled, err
 		}
 		if waited && least > 1 {
-			w.lulled, least = true, 1
+			lulled, least = true, 1
 		}
 		w.waitRead(least)
 	}
 }
 
 // readv fills the pieces, of which the first isn't empty, one after the other with what has come, not necessarily all. Where that is
-// nothing it waits until there are so many bytes, or fewer if the peer takes long.
-func (w *wire) readv(v [][]byte, least int) (int, error) {
+// nothing it waits until there are so many bytes, or fewer if the peer takes long: then it has lulled.
+func (w *wire) readv(v [][]byte, least int) (n int, lulled bool, err error) {
 	if w.secured() {
-		return w.nc.Read(v[0])
+		n, err = w.nc.Read(v[0])
+		return n, false, err
 	}
 	return w.fetch(v, least)
 }
