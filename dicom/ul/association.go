@@ -78,7 +78,6 @@ type Association struct {
 	pduLeft, pdvLeft int      // of it
 	bound            int      // how much of a data set the peer is bound to send yet (see Bound)
 	dataPDU          int      // length of the last P-DATA-TF that held a fragment of a data set, and not its last: the next ones will be like it
-	gathering        gathering
 
 	mu    sync.Mutex // the machine and the cause
 	m     machine

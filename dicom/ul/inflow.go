@@ -19,6 +19,7 @@ type inflow struct {
 	w      *wire
 	memory [readBuffer]byte
 	unread []byte // within memory, unless a prediction was wrong (see gather)
+	gathering
 }
 
 // take reads n bytes, at most readBuffer; they are valid until the next call. Before the first of them the error is io.EOF where the
@@ -87,7 +88,7 @@ type gathering struct {
 // gather reads into p what the current fragment and those after it hold. Nothing is unread. It gives 0 bytes without an error where only
 // a header has come, or something else than was predicted, which is unread then.
 func (a *Association) gather(p []byte) (n int, err error) {
-	g := &a.gathering
+	g := &a.in.gathering
 	v := g.pieces[:0]
 	defer func() { clear(g.pieces[:]) }()
 	n = min(len(p), a.pdvLeft)
