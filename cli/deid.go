@@ -219,11 +219,9 @@ type deidObject struct {
 	study, series, instance string // UIDs as sent, also of what isn't
 	report                  deid.Report
 	file                    *quickfile.File // the new one, without a name; nil if there is none
+	path                    string          // where that goes, in the folder
 	err                     error
 }
-
-// path is where the new file goes.
-func (o *deidObject) path() string { return filepath.Join(o.study, o.series, o.instance+".dcm") }
 
 // checkPatient begins the session, for the patient of the first file that is a DICOM object.
 func (d *deidRun) checkPatient() error {
@@ -345,7 +343,7 @@ func (d *deidRun) take(i int, o *deidObject) error {
 			reason = string(unsafe.Reason)
 		}
 	default:
-		if first, ok := d.seen[o.path()]; ok {
+		if first, ok := d.seen[o.path]; ok {
 			o.drop()
 			d.leaveOut(name, fmt.Errorf("it has the same SOP Instance UID as %s, which is kept", printable(d.files[first])))
 			result, reason = "left out", "duplicate"
@@ -354,7 +352,7 @@ func (d *deidRun) take(i int, o *deidObject) error {
 		if err := d.name(o); err != nil {
 			return err
 		}
-		d.seen[o.path()] = i
+		d.seen[o.path] = i
 		d.written++
 		result, reason = "de-identified", ""
 	}
@@ -378,7 +376,7 @@ func (d *deidRun) leaveOut(name string, why error) {
 
 // name gives a whole file its name.
 func (d *deidRun) name(o *deidObject) error {
-	path := filepath.Join(d.out, o.path())
+	path := d.out + "/" + o.path
 	err := o.file.Name(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -449,7 +447,9 @@ func (d *deidRun) rewrite(path, temp string) *deidObject {
 	}
 	defer func() { _ = object.Close() }() // gives memory back
 	h := object.Header()
-	o.study, o.series, o.instance = d.session.MapUID(h.Text(dict.StudyInstanceUID)), d.session.MapUID(h.Text(dict.SeriesInstanceUID)), d.session.MapUID(h.SOPInstanceUID())
+	if d.report != nil { // it names what is left out, too
+		o.study, o.series, o.instance = d.session.MapUID(h.Text(dict.StudyInstanceUID)), d.session.MapUID(h.Text(dict.SeriesInstanceUID)), d.session.MapUID(h.SOPInstanceUID())
+	}
 	report, err := d.session.Rewrite(object)
 	if err != nil {
 		o.err = err
@@ -460,6 +460,7 @@ func (d *deidRun) rewrite(path, temp string) *deidObject {
 		o.err = errors.New("its Study, Series or SOP Instance UID is missing or none; nothing is written")
 		return o
 	}
+	o.path = o.study + "/" + o.series + "/" + o.instance + ".dcm"
 	if o.file, o.err = quickfile.CreateUnnamed(d.out, temp, 0o640); o.err != nil { // the group may read what tells of nobody
 		return o
 	}

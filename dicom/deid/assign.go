@@ -18,10 +18,9 @@ type assignment struct {
 	ifAbsent bool // one that is there goes the way of its rule
 }
 
-// assignments appends what is to be assigned, in the order of tags. The first is Specific Character Set, for objects that
+// assignments gives what is to be assigned, in the order of tags. The first is Specific Character Set, for objects that
 // move to ISO_IR 192.
-func (s *Session) assignments(list []assignment) []assignment {
-	sub := &s.subject
+func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	add := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text})
 	}
@@ -56,10 +55,10 @@ func (s *Session) assignments(list []assignment) []assignment {
 		required(dict.ClinicalTrialSiteName, "")
 		add(dict.ClinicalTrialSubjectID, sub.Pseudonym)
 	}
-	add(dict.PatientIdentityRemoved, yesNo(s.p.basicWhole))
-	add(dict.DeidentificationMethod, s.p.name+" "+s.p.version+`\`+s.p.hash)
+	add(dict.PatientIdentityRemoved, yesNo(p.basicWhole))
+	add(dict.DeidentificationMethod, p.name+" "+p.version+`\`+p.hash)
 	add(dict.DeidentificationMethodCodeSequence, "")
-	add(dict.LongitudinalTemporalInformationModified, s.p.temporal())
+	add(dict.LongitudinalTemporalInformationModified, p.temporal())
 	return list
 }
 
@@ -97,7 +96,7 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 		if a.tag.Group() != lv.group {
 			w.openGroup(lv, a.tag.Group(), pos)
 		}
-		if err := w.write(a, lv, elem{Head: stream.Head{Tag: a.tag}}); err != nil {
+		if err := w.write(a, lv, &elem{Head: stream.Head{Tag: a.tag}}); err != nil {
 			return err
 		}
 	}
@@ -105,7 +104,7 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 }
 
 // replace writes the assignment in the place of an element; false if the element's own rule is to decide.
-func (w *rewriter) replace(e elem, lv *level) (bool, error) {
+func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 	a := w.assign[0]
 	switch {
 	case a.ifAbsent, a.tag == dict.DeidentificationMethodCodeSequence && (e.Content == stream.Items || e.VR == dict.UN):
@@ -117,7 +116,7 @@ func (w *rewriter) replace(e elem, lv *level) (bool, error) {
 	return true, w.write(a, lv, e)
 }
 
-func (w *rewriter) write(a assignment, lv *level, e elem) error {
+func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	begin := len(w.out)
 	switch a.tag {
 	case dict.DeidentificationMethodCodeSequence:
@@ -140,7 +139,7 @@ func (w *rewriter) write(a assignment, lv *level, e elem) error {
 	}
 	w.note(Assign)
 	if w.trace != nil {
-		w.explain(e, rule{vr: a.vr, why: "always: given by subject and profile"}, Assign, begin, lv)
+		w.explain(e, &rule{vr: a.vr, why: "always: given by subject and profile"}, Assign, begin, lv)
 	}
 	return nil
 }

@@ -51,7 +51,7 @@ func (s *Session) Explain(o *stream.Object) ([]Explained, error) {
 }
 
 // explain notes what was done to an element, of which w.out[begin:] is what was written.
-func (w *rewriter) explain(e elem, r rule, a Action, begin int, lv *level) {
+func (w *rewriter) explain(e *elem, r *rule, a Action, begin int, lv *level) {
 	x := Explained{Keyword: e.Tag.Keyword(), Action: a, Rule: r.why}
 	x.Path = strings.Join(append(slices.Clip(w.path), e.Tag.String()), " ")
 	vr := r.vr

@@ -32,8 +32,7 @@ type rewriter struct {
 	path     []string // of the trace
 	depth    int
 	blocks   []block
-	assigned []assignment
-	assign   []assignment // what of assigned is still to come
+	assign   []assignment // what is still to come of the session's
 	done     dict.Tag     // the last that took an element's place
 	date     [2]span      // StudyDate, StudyTime as written
 	verbatim bool         // only what is assigned changes
@@ -72,7 +71,6 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
-	w.assigned = w.s.assignments(w.assigned[:0])
 	b, err := w.pass(o, in, out, false)
 	if errors.Is(err, charset.ErrNotRepresentable) {
 		report.Counts = [actions]int{}
@@ -89,7 +87,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done = [2]span{}, 0
-	w.assign = w.assigned
+	w.assign = w.s.assigned
 	if !utf8 { // (0008,0005) is the first
 		w.assign = w.assign[1:]
 	}
@@ -150,7 +148,7 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	e := elem{Head: h, in: in[:end], value: in[h.Size:end]}
+	e := &elem{Head: h, in: in[:end], value: in[h.Size:end]}
 	switch {
 	case h.Tag.IsGroupLength():
 		if h.Length == 4 && h.Size == 8 {
@@ -164,13 +162,14 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	case lv.top:
 		err = w.atTop(e, lv)
 	default:
-		err = w.apply(e, w.rule(e, lv), lv)
+		r := w.rule(e, lv)
+		err = w.apply(e, &r, lv)
 	}
 	return end, err
 }
 
 // atTop rewrites an element of the data set itself, where some are assigned.
-func (w *rewriter) atTop(e elem, lv *level) error {
+func (w *rewriter) atTop(e *elem, lv *level) error {
 	if e.Tag == w.done {
 		return nil // once more what was assigned
 	}
@@ -180,22 +179,28 @@ func (w *rewriter) atTop(e elem, lv *level) error {
 		}
 	}
 	begin := len(w.out)
-	if err := w.apply(e, w.rule(e, lv), lv); err != nil {
-		return err
+	r := w.rule(e, lv)
+	err := w.apply(e, &r, lv)
+	switch e.Tag {
+	case dict.StudyDate:
+		w.date[0] = w.lastValue(begin, lv)
+	case dict.StudyTime:
+		w.date[1] = w.lastValue(begin, lv)
 	}
-	if written, ok := lv.enc.Head(w.out[begin:]); ok {
-		switch e.Tag {
-		case dict.StudyDate:
-			w.date[0] = span{begin + written.Size, len(w.out)}
-		case dict.StudyTime:
-			w.date[1] = span{begin + written.Size, len(w.out)}
-		}
+	return err
+}
+
+// lastValue is the value of the element that was written from begin on; it is empty if none was.
+func (w *rewriter) lastValue(begin int, lv *level) span {
+	h, ok := lv.enc.Head(w.out[begin:])
+	if !ok {
+		return span{}
 	}
-	return nil
+	return span{begin + h.Size, len(w.out)}
 }
 
 // rule gives the rule of an element of an even group.
-func (w *rewriter) rule(e elem, lv *level) rule {
+func (w *rewriter) rule(e *elem, lv *level) rule {
 	switch {
 	case !w.verbatim:
 		r := w.s.rule(e.Tag)
@@ -214,6 +219,13 @@ type elem struct {
 	stream.Head
 	in    []byte // all of it
 	value []byte // without head; of undefined length: with the delimiter
+}
+
+// opaque is the element as one that nobody can look into.
+func (e *elem) opaque() *elem {
+	o := *e
+	o.Content = stream.Fragments
+	return &o
 }
 
 // end gives the length of an element with all that belongs to it.
@@ -322,7 +334,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 
 // characterSet follows Specific Character Set, of the object or of an item. One that names no defined term goes: whatever
 // it holds, text that stays must then be ASCII.
-func (w *rewriter) characterSet(e elem, lv *level) {
+func (w *rewriter) characterSet(e *elem, lv *level) {
 	lv.set = w.s.charset(e.value)
 	switch {
 	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
@@ -356,7 +368,7 @@ func (s *Session) charset(value []byte) *charset.Set {
 }
 
 // private rewrites an element of an odd group. What lies in no block is nobody's, and goes.
-func (w *rewriter) private(e elem, lv *level) error {
+func (w *rewriter) private(e *elem, lv *level) error {
 	if e.Tag.IsPrivateCreator() {
 		if w.whole && !lv.dummy && e.Content == stream.PlainValue && len(w.blocks)-lv.blocks < 0xF0 {
 			begin := len(w.out)
@@ -368,11 +380,12 @@ func (w *rewriter) private(e elem, lv *level) error {
 	number := uint8(e.Tag >> 8)
 	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
 	if i < 0 {
-		return w.apply(e, rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
+		return w.apply(e, &rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
 	}
 	b := lv.blocks + i
 	before := len(w.out)
-	if err := w.apply(e, w.s.p.privateRule(e.Tag, e.VR, w.blocks[b].creator), lv); err != nil {
+	r := w.s.p.privateRule(e.Tag, e.VR, w.blocks[b].creator)
+	if err := w.apply(e, &r, lv); err != nil {
 		return err
 	}
 	w.blocks[b].used = w.blocks[b].used || len(w.out) > before
@@ -396,7 +409,7 @@ func (s *Session) creator(value []byte) string {
 }
 
 // apply does to an element what its rule says.
-func (w *rewriter) apply(e elem, r rule, lv *level) error {
+func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	begin := len(w.out)
 	if e.Content == stream.PlainValue && r.vr == dict.SQ && (!w.verbatim || w.utf8) {
 		return w.sequenceInDisguise(e, r, lv)
@@ -441,7 +454,7 @@ func (w *rewriter) byType(tag dict.Tag, lv *level) Action {
 }
 
 // fallback is what is done where text can't be cleaned, or a date can't be shifted: the basic action.
-func (w *rewriter) fallback(r rule, tag dict.Tag, lv *level) Action {
+func (w *rewriter) fallback(r *rule, tag dict.Tag, lv *level) Action {
 	if r.basic >= basicXZ {
 		return w.byType(tag, lv)
 	}
@@ -450,7 +463,7 @@ func (w *rewriter) fallback(r rule, tag dict.Tag, lv *level) Action {
 
 // dummyAction is what is done within a sequence that is to say nothing: its structure stays (items, code strings, binary
 // numbers), every other value goes the way of its own rule or becomes a dummy.
-func dummyAction(a Action, e elem, r rule) Action {
+func dummyAction(a Action, e *elem, r *rule) Action {
 	switch {
 	case e.Tag.IsPrivate():
 		return Remove
@@ -480,7 +493,7 @@ func notCode(c byte) bool {
 }
 
 // effective is the VR that a value is read by: the dictionary's, and the stream's where that knows none.
-func effective(e elem, r rule) dict.VR {
+func effective(e *elem, r *rule) dict.VR {
 	if r.vr == 0 || r.vr == dict.UN {
 		return e.VR
 	}
@@ -488,7 +501,7 @@ func effective(e elem, r rule) dict.VR {
 }
 
 // opaque treats what can only stay or go.
-func (w *rewriter) opaque(e elem, a Action, r rule, lv *level) Action {
+func (w *rewriter) opaque(e *elem, a Action, r *rule, lv *level) Action {
 	switch a {
 	case Keep:
 		w.out = append(w.out, e.in...)
@@ -501,7 +514,7 @@ func (w *rewriter) opaque(e elem, a Action, r rule, lv *level) Action {
 }
 
 // written is the VR that a new value gets.
-func written(e elem, r rule) dict.VR {
+func written(e *elem, r *rule) dict.VR {
 	if e.VR.Known() && e.VR != dict.UN {
 		return e.VR
 	}
@@ -523,24 +536,22 @@ func (w *rewriter) put(lv *level, tag dict.Tag, vr dict.VR, value []byte) {
 
 // sequenceInDisguise treats an element that is a sequence but came with a plain value: as UN it holds implicit VR
 // little endian (PS3.5 6.2.2). What can't be read as items goes.
-func (w *rewriter) sequenceInDisguise(e elem, r rule, lv *level) error {
+func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 	if e.VR != dict.UN && e.VR != 0 && e.VR.Known() {
-		r.action, r.byType, r.why = Remove, false, "a sequence with a value of another kind"
-		e.Content = stream.Fragments // opaque
-		return w.apply(e, rule{vr: e.VR, action: r.action, why: r.why}, lv)
+		return w.apply(e.opaque(), &rule{vr: e.VR, action: Remove, why: "a sequence with a value of another kind"}, lv)
 	}
 	out, counts, blocks := len(w.out), w.report.Counts, len(w.blocks)
 	traced := 0
 	if w.trace != nil {
 		traced = len(*w.trace)
 	}
-	items := e
+	items := *e
 	items.Content, items.Inside = stream.Items, lv.enc
 	if e.VR == dict.UN {
 		items.Inside = stream.ItemsOfUN()
 	}
 	depth, path := w.depth, len(w.path)
-	err := w.apply(items, r, lv)
+	err := w.apply(&items, r, lv)
 	if !errors.Is(err, errMalformed) || w.verbatim {
 		return err
 	}
@@ -548,12 +559,11 @@ func (w *rewriter) sequenceInDisguise(e elem, r rule, lv *level) error {
 	if w.trace != nil {
 		*w.trace = (*w.trace)[:traced]
 	}
-	e.Content = stream.Fragments // opaque
-	return w.apply(e, rule{vr: dict.UN, action: Remove, why: "a sequence as UN that cannot be read"}, lv)
+	return w.apply(e.opaque(), &rule{vr: dict.UN, action: Remove, why: "a sequence as UN that cannot be read"}, lv)
 }
 
 // sequence rewrites a sequence and its items.
-func (w *rewriter) sequence(e elem, a Action, lv *level) (Action, error) {
+func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 	dummy := lv.dummy
 	switch a {
 	case Keep, Clean, MapUID:
@@ -592,7 +602,7 @@ func (w *rewriter) sequence(e elem, a Action, lv *level) (Action, error) {
 }
 
 // items rewrites the items of a sequence up to its end, or to its delimiter. Of one that is to say nothing the first is enough.
-func (w *rewriter) items(e elem, dummy bool, lv *level) (int, error) {
+func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 	for pos, n := 0, 0; ; n++ {
 		if pos == len(e.value) && e.Length != stream.UndefinedLength {
 			return pos, nil
@@ -634,7 +644,7 @@ func (w *rewriter) items(e elem, dummy bool, lv *level) (int, error) {
 }
 
 // item rewrites the elements of an item.
-func (w *rewriter) item(content []byte, e elem, lv *level, n int, dummy, delimited bool) (int, error) {
+func (w *rewriter) item(content []byte, e *elem, lv *level, n int, dummy, delimited bool) (int, error) {
 	inner := level{enc: e.Inside, parent: e.Tag, dummy: dummy, set: lv.set, blocks: len(w.blocks), lengthA: -1}
 	if w.trace != nil {
 		w.path = append(w.path, fmt.Sprintf("%s[%d]", e.Tag, n+1))

@@ -32,8 +32,9 @@ type Subject struct {
 // Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
 // one after the other.
 type Session struct {
-	p       *Profile
-	subject Subject
+	p        *Profile
+	subject  Subject
+	assigned []assignment
 
 	mu     sync.Mutex
 	d      *deriver
@@ -67,7 +68,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		p: p, subject: subject, d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{},
+		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{},
 	}
 	s.offset = s.d.dateOffset(subject.Patient)

@@ -13,7 +13,7 @@ import (
 )
 
 // plain rewrites an element with a plain value, and says what was done.
-func (w *rewriter) plain(e elem, a Action, r rule, lv *level) (Action, error) {
+func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
 	if ok, err := w.change(e, a, r, lv, vr); ok || err != nil {
 		return a, err
@@ -29,7 +29,7 @@ func (w *rewriter) plain(e elem, a Action, r rule, lv *level) (Action, error) {
 }
 
 // change does an action to a plain value; false if the value isn't one that it can be done to. Then nothing is written.
-func (w *rewriter) change(e elem, a Action, r rule, lv *level, vr dict.VR) (bool, error) {
+func (w *rewriter) change(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bool, error) {
 	w.value = w.value[:0]
 	switch a {
 	case Keep:
@@ -73,7 +73,7 @@ func (w *rewriter) change(e elem, a Action, r rule, lv *level, vr dict.VR) (bool
 func trimmed(value []byte) []byte { return bytes.Trim(value, " \x00") }
 
 // keep copies an element, or moves its text to ISO_IR 192.
-func (w *rewriter) keep(e elem, r rule, lv *level) error {
+func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
 	vr := e.VR
 	if vr == 0 || vr == dict.UN || !vr.Known() {
 		vr = r.vr
@@ -130,7 +130,7 @@ func plainASCII(b []byte) bool {
 }
 
 // putText writes a new text in the character set in force. The error wraps charset.ErrNotRepresentable.
-func (w *rewriter) putText(lv *level, e elem, r rule, text string) error {
+func (w *rewriter) putText(lv *level, e *elem, r *rule, text string) error {
 	vr := written(e, r)
 	b, err := w.encode(text, vr, lv)
 	if err != nil {
@@ -152,7 +152,7 @@ func (w *rewriter) encode(text string, vr dict.VR, lv *level) ([]byte, error) {
 }
 
 // changeText does what needs the decoded text.
-func (w *rewriter) changeText(e elem, a Action, r rule, lv *level, vr dict.VR) (bool, error) {
+func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bool, error) {
 	if !vr.Text() || lv.set == nil && !plainASCII(e.value) {
 		return false, nil
 	}
