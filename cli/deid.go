@@ -219,7 +219,7 @@ type deidObject struct {
 	study, series, instance string // UIDs as sent, also of what isn't
 	report                  deid.Report
 	file                    *quickfile.File // the new one, without a name; nil if there is none
-	path                    string          // where that goes, in the folder
+	path                    string          // where that goes
 	err                     error
 }
 
@@ -285,13 +285,11 @@ func (d *deidRun) run(ctx context.Context) error {
 
 // rewritten de-identifies the files, and gives what became of them in the order of the list until ctx ends.
 func (d *deidRun) rewritten(ctx context.Context) iter.Seq[*deidObject] {
-	temp := fmt.Sprintf(".adit-%d-", os.Getpid())
-	rewrite := func(i int) *deidObject { return d.rewrite(d.files[i], temp+strconv.Itoa(i)+".part") }
 	workers := min(runtime.GOMAXPROCS(0), 8)
 	return func(yield func(*deidObject) bool) {
 		if workers == 1 { // nothing could go on beside it
 			for i := range d.files {
-				if ctx.Err() != nil || !yield(rewrite(i)) {
+				if ctx.Err() != nil || !yield(d.rewrite(d.files[i])) {
 					return
 				}
 			}
@@ -310,7 +308,7 @@ func (d *deidRun) rewritten(ctx context.Context) iter.Seq[*deidObject] {
 				}
 				slots <- struct{}{}
 				go func() {
-					done <- rewrite(i)
+					done <- d.rewrite(d.files[i])
 					<-slots
 				}()
 			}
@@ -376,13 +374,12 @@ func (d *deidRun) leaveOut(name string, why error) {
 
 // name gives a whole file its name.
 func (d *deidRun) name(o *deidObject) error {
-	path := d.out + "/" + o.path
-	err := o.file.Name(path)
+	err := o.file.Name(o.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		if err := os.MkdirAll(filepath.Dir(o.path), 0o750); err != nil {
 			return err
 		}
-		err = o.file.Name(path)
+		err = o.file.Name(o.path)
 	}
 	if err == nil {
 		o.file = nil
@@ -432,7 +429,7 @@ func (d *deidRun) closeReport() error {
 }
 
 // rewrite de-identifies a file into one without a name.
-func (d *deidRun) rewrite(path, temp string) *deidObject {
+func (d *deidRun) rewrite(path string) *deidObject {
 	o := &deidObject{}
 	in, err := quickfile.Open(path)
 	if err != nil {
@@ -460,11 +457,11 @@ func (d *deidRun) rewrite(path, temp string) *deidObject {
 		o.err = errors.New("its Study, Series or SOP Instance UID is missing or none; nothing is written")
 		return o
 	}
-	o.path = o.study + "/" + o.series + "/" + o.instance + ".dcm"
-	if o.file, o.err = quickfile.CreateUnnamed(d.out, temp, 0o640); o.err != nil { // the group may read what tells of nobody
+	o.path = d.out + "/" + o.study + "/" + o.series + "/" + o.instance + ".dcm"
+	if o.file, o.err = quickfile.CreateUnnamed(d.out, 0o640); o.err != nil { // the group may read what tells of nobody
 		return o
 	}
-	var lead [1024]byte
+	var lead [512]byte
 	if _, o.err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0])}); o.err != nil {
 		o.drop()
 	}

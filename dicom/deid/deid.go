@@ -34,7 +34,7 @@ func (a Action) String() string { return actionNames[a] }
 
 // Report says what was done to an object.
 type Report struct {
-	SOPInstanceUID string       // as sent
+	SOPInstanceUID string       // as received
 	Counts         [actions]int // attributes at all depths, by Action
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192

@@ -34,7 +34,7 @@ func (s *Session) Explain(o *stream.Object) ([]Explained, error) {
 	list := []Explained{}
 	report := Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
 	if s.subject.Pseudonym != "" {
-		if err := s.admit(o); err != nil {
+		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return nil, err
 		}
 	}

@@ -258,6 +258,10 @@ func TestLargeValue(t *testing.T) {
 			continue
 		}
 		require.Equal(t, c.fails, err != nil, "%s: %v", c.tag, err)
+		if unsafe, ok := errors.AsType[*UnsafeError](err); c.fails {
+			require.True(t, ok, "%T", err)
+			require.Equal(t, d.String(dict.SOPInstanceUID), unsafe.SOPInstanceUID, "as received")
+		}
 		require.NoError(t, o.Close())
 	}
 }

@@ -152,7 +152,7 @@ func (s *Session) Rewrite(o *stream.Object) (Report, error) {
 
 func (s *Session) rewrite(o *stream.Object, report *Report) error {
 	if s.subject.Pseudonym != "" {
-		if err := s.admit(o); err != nil {
+		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
 		}
 		report.Codes = s.p.codeValues
@@ -161,7 +161,7 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		return s.w.run(o, in, out, report, nil)
 	})
 	if err == nil && s.subject.Pseudonym != "" {
-		err = s.filterBody(o)
+		err = s.filterBody(o, report.SOPInstanceUID)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
@@ -178,9 +178,9 @@ func unsafe(err error, uid string) error {
 }
 
 // admit applies the rules of refusal.
-func (s *Session) admit(o *stream.Object) error {
+func (s *Session) admit(o *stream.Object, uid string) error {
 	h := o.Header()
-	uid, class := h.SOPInstanceUID(), h.SOPClassUID()
+	class := h.SOPClassUID()
 	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
 		return &UnsafeError{
 			Reason: OtherPatient, SOPInstanceUID: uid,
@@ -238,16 +238,16 @@ type tail struct {
 	started bool
 }
 
-func (s *Session) filterBody(o *stream.Object) error {
+func (s *Session) filterBody(o *stream.Object, uid string) error {
 	body, ok := o.Body()
 	if !ok {
 		return nil
 	}
-	t := &tail{s: s, uid: o.Header().SOPInstanceUID()}
+	t := &tail{s: s, uid: uid}
 	if _, err := t.decide(body); err != nil {
 		return err
 	}
-	*t = tail{s: s, uid: t.uid}
+	*t = tail{s: s, uid: uid}
 	return o.FilterBody(t.keep)
 }
 

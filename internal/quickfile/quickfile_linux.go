@@ -9,11 +9,14 @@ package quickfile
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"syscall"
 	"unsafe"
 )
@@ -30,23 +33,26 @@ type File struct {
 func Open(path string) (*File, error) { return open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
 // CreateUnnamed makes a file for writing, in the file system of the folder dir, which has no name until Name gives it one: if that never
-// happens nothing is left, whatever becomes of the process. Where the file system knows no such files it has the name temp, in dir, for so long.
-func CreateUnnamed(dir, temp string, perm fs.FileMode) (*File, error) {
+// happens nothing is left, whatever becomes of the process. Where the file system knows no such files it has a hidden name in dir for so long.
+func CreateUnnamed(dir string, perm fs.FileMode) (*File, error) {
 	f, err := open(dir, syscall.O_WRONLY|tmpfile, uintptr(perm.Perm()))
 	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOENT) {
-		return createNamed(dir, temp, perm)
+		return createNamed(dir, perm)
 	}
 	return f, err
 }
 
-func createNamed(dir, temp string, perm fs.FileMode) (*File, error) {
-	temp = filepath.Join(dir, temp)
+func createNamed(dir string, perm fs.FileMode) (*File, error) {
+	temp := filepath.Join(dir, fmt.Sprintf(".adit-%d-%d.part", os.Getpid(), temps.Add(1)))
 	f, err := open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, uintptr(perm.Perm()))
 	if err == nil {
 		f.temp = temp
 	}
 	return f, err
 }
+
+// temps counts the files that had a name from the beginning.
+var temps atomic.Uint64
 
 // tmpfile is O_TMPFILE, which package syscall lacks.
 const tmpfile = 0x400000 | syscall.O_DIRECTORY
@@ -98,7 +104,8 @@ func rename(from, to string) error { return twoPaths(syscall.SYS_RENAMEAT, "rena
 const here = ^uintptr(99)
 
 func open(path string, flags int, perm uintptr) (*File, error) {
-	p, err := syscall.BytePtrFromString(path)
+	var room [pathRoom]byte
+	p, err := cString(room[:0], path)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
@@ -203,11 +210,12 @@ func (f *File) end() error {
 
 func twoPaths(call uintptr, op, from, to string, flags uintptr) error {
 	failed := func(err error) error { return &os.LinkError{Op: op, Old: from, New: to, Err: err} }
-	p, err := syscall.BytePtrFromString(from)
+	var room [2][pathRoom]byte
+	p, err := cString(room[0][:0], from)
 	if err != nil {
 		return failed(err)
 	}
-	q, err := syscall.BytePtrFromString(to)
+	q, err := cString(room[1][:0], to)
 	if err != nil {
 		return failed(err)
 	}
@@ -216,4 +224,15 @@ func twoPaths(call uintptr, op, from, to string, flags uintptr) error {
 		return failed(errno)
 	}
 	return nil
+}
+
+// pathRoom is for the paths that are common; longer ones cost an allocation.
+const pathRoom = 256
+
+// cString appends a path to room as the kernel takes it: with a zero behind it, and none within.
+func cString(room []byte, path string) (*byte, error) {
+	if strings.IndexByte(path, 0) >= 0 {
+		return nil, syscall.EINVAL
+	}
+	return unsafe.SliceData(append(append(room, path...), 0)), nil
 }

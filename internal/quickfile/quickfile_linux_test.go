@@ -16,7 +16,7 @@ import (
 	"github.com/adit-go/adit/internal/quickfile"
 )
 
-var creators = map[string]func(dir, temp string, perm fs.FileMode) (*quickfile.File, error){
+var creators = map[string]func(dir string, perm fs.FileMode) (*quickfile.File, error){
 	"without a name": quickfile.CreateUnnamed, "with one": quickfile.CreateNamed,
 }
 
@@ -37,7 +37,7 @@ func TestWriteAndRead(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "sub", "ä")
 			for _, want := range [][]byte{bytes.Repeat([]byte("0123456789"), 100_000), []byte("in its place"), {}} {
-				f, err := create(dir, ".temp", 0o640)
+				f, err := create(dir, 0o640)
 				require.NoError(t, err)
 				a, b := want[:len(want)/3], want[len(want)/3:len(want)/2]
 				n, err := f.WriteBoth(a, b)
@@ -82,7 +82,7 @@ func TestNothingIsLeft(t *testing.T) {
 	for name, create := range creators {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			f, err := create(dir, ".temp", 0o600)
+			f, err := create(dir, 0o600)
 			require.NoError(t, err)
 			_, err = f.WriteBoth(nil, []byte("half"))
 			require.NoError(t, err)
@@ -102,9 +102,9 @@ func TestFailures(t *testing.T) {
 	_, err = quickfile.Open("with\x00zero")
 	require.ErrorIs(t, err, syscall.EINVAL)
 	for _, create := range creators {
-		_, err = create(missing, "temp", 0o600)
+		_, err = create(missing, 0o600)
 		require.ErrorIs(t, err, fs.ErrNotExist)
-		f, err := create(dir, "temp", 0o600)
+		f, err := create(dir, 0o600)
 		require.NoError(t, err)
 		require.ErrorIs(t, f.Name("with\x00zero"), syscall.EINVAL)
 		require.NoError(t, f.Close())
