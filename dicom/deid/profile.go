@@ -46,6 +46,7 @@ type method struct{ code, meaning string }
 
 // rule is what is done to an attribute, and by what decision.
 type rule struct {
+	tag    dict.Tag // 0 where a session doesn't keep it
 	action Action
 	basic  basic // what is done where Clean or Shift can't be, or, if decided, the alternatives
 	// byType: action is open, the attribute's type in the object decides among the alternatives of basic.

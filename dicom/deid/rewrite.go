@@ -85,6 +85,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 }
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
+	w.s.at = 0
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done = [2]span{}, 0
 	w.assign = w.s.assigned
@@ -162,8 +163,8 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	case lv.top:
 		err = w.atTop(e, lv)
 	default:
-		r := w.rule(e, lv)
-		err = w.apply(e, &r, lv)
+		var odd rule
+		err = w.apply(e, w.rule(e, lv, &odd), lv)
 	}
 	return end, err
 }
@@ -179,8 +180,8 @@ func (w *rewriter) atTop(e *elem, lv *level) error {
 		}
 	}
 	begin := len(w.out)
-	r := w.rule(e, lv)
-	err := w.apply(e, &r, lv)
+	var odd rule
+	err := w.apply(e, w.rule(e, lv, &odd), lv)
 	switch e.Tag {
 	case dict.StudyDate:
 		w.date[0] = w.lastValue(begin, lv)
@@ -199,19 +200,22 @@ func (w *rewriter) lastValue(begin int, lv *level) span {
 	return span{begin + h.Size, len(w.out)}
 }
 
-// rule gives the rule of an element of an even group.
-func (w *rewriter) rule(e *elem, lv *level) rule {
+// rule gives the rule of an element of an even group; odd is the place for one that is for this element alone.
+func (w *rewriter) rule(e *elem, lv *level, odd *rule) *rule {
 	switch {
 	case !w.verbatim:
 		r := w.s.rule(e.Tag)
 		if e.VR != r.vr && r.action == Keep && r.over == nil && w.s.p.betrays(e.VR) {
-			return rule{vr: e.VR, action: Remove, why: "a name or date where the dictionary has none"}
+			*odd = rule{vr: e.VR, action: Remove, why: "a name or date where the dictionary has none"}
+			return odd
 		}
 		return r
 	case lv.enc.Implicit() || e.VR == dict.UN:
-		return rule{vr: dict.VROf(e.Tag), action: Keep}
+		*odd = rule{vr: dict.VROf(e.Tag), action: Keep}
+	default:
+		*odd = rule{vr: e.VR, action: Keep}
 	}
-	return rule{vr: e.VR, action: Keep}
+	return odd
 }
 
 // elem is an element as received.

@@ -40,7 +40,9 @@ type Session struct {
 	d      *deriver
 	offset int // of dates, in days
 	uids   map[string]string
-	rules  map[dict.Tag]rule
+	rules  map[dict.Tag]*rule
+	order  []*rule // of the object before, as they were asked for
+	at     int     // in order: where this object is
 	// Character sets by the value of (0008,0005), texts of private creators: a site has a handful.
 	sets     map[string]*charset.Set
 	creators map[string]string
@@ -51,6 +53,7 @@ type Session struct {
 const (
 	maxUIDs  = 1 << 16
 	maxRules = 1 << 14
+	maxOrder = 1 << 10
 	maxSets  = 1 << 10
 )
 
@@ -68,7 +71,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		return nil, err
 	}
 	s := &Session{
-		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]rule{},
+		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{},
 	}
 	s.offset = s.d.dateOffset(subject.Patient)
@@ -123,15 +126,26 @@ func isUID(b []byte) bool {
 	return len(b) <= 64
 }
 
-// rule gives the rule of an even tag.
-func (s *Session) rule(tag dict.Tag) rule {
+// rule gives the rule of an even tag. Objects of a series have the same attributes one after the other: the rule that was asked for next
+// in the last object is looked at first.
+func (s *Session) rule(tag dict.Tag) *rule {
+	if s.at < len(s.order) && s.order[s.at].tag == tag {
+		s.at++
+		return s.order[s.at-1]
+	}
 	r, ok := s.rules[tag]
 	if !ok {
-		r = s.p.ruleOf(tag)
+		found := s.p.ruleOf(tag)
+		r = &found
+		r.tag = tag
 		if len(s.rules) >= maxRules {
 			clear(s.rules)
 		}
 		s.rules[tag] = r
+	}
+	if s.at < maxOrder {
+		s.order = append(s.order[:s.at], r)
+		s.at++
 	}
 	return r
 }
