@@ -43,9 +43,10 @@ type Session struct {
 	rules  map[dict.Tag]*rule
 	order  []*rule // of the object before, as they were asked for
 	at     int     // in order: where this object is
-	// Character sets by the value of (0008,0005), texts of private creators: a site has a handful.
+	// Character sets by the value of (0008,0005), texts of private creators, SOP classes: a site has a handful.
 	sets     map[string]*charset.Set
 	creators map[string]string
+	classes  map[string]class
 	w        rewriter
 }
 
@@ -72,7 +73,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	}
 	s := &Session{
 		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
-		sets: map[string]*charset.Set{}, creators: map[string]string{},
+		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
 	s.offset = s.d.dateOffset(subject.Patient)
 	s.w.s = s
@@ -194,14 +195,14 @@ func unsafe(err error, uid string) error {
 // admit applies the rules of refusal.
 func (s *Session) admit(o *stream.Object, uid string) error {
 	h := o.Header()
-	class := h.SOPClassUID()
+	class := s.class(h.SOPClassUID())
 	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
 		return &UnsafeError{
 			Reason: OtherPatient, SOPInstanceUID: uid,
 			Detail: "it is of another patient than the one that the pseudonym stands for; see that the study at the source holds one patient",
 		}
 	}
-	if !dict.IsStorageClass(class) && s.p.refuses(UnknownSOPClass) {
+	if !class.storage && s.p.refuses(UnknownSOPClass) {
 		return &UnsafeError{Reason: UnknownSOPClass, SOPInstanceUID: uid, Detail: "its SOP class is not one of the standard's"}
 	}
 	refuse := func(r Reason, is bool) error {
@@ -212,20 +213,40 @@ func (s *Session) admit(o *stream.Object, uid string) error {
 	}
 	syntax := o.TransferSyntax().UID
 	return cmp.Or(
-		refuse(EncapsulatedDocument, encapsulates(class)),
+		refuse(EncapsulatedDocument, class.document),
 		refuse(PixelsElsewhere, syntax == dict.JPIPReferenced || syntax == dict.JPIPReferencedDeflate ||
 			syntax == dict.JPIPHTJ2KReferenced || syntax == dict.JPIPHTJ2KReferencedDeflate),
 		refuse(BurnedIn, burnedIn(h, class)),
 	)
 }
 
-func encapsulates(class string) bool {
-	u, ok := dict.LookupUID(class)
-	return ok && strings.HasPrefix(u.Keyword, "Encapsulated")
+// class is what the refusals need to know of a SOP class.
+type class struct {
+	storage  bool
+	document bool // encapsulates one
+	burnedIn bool // its images often have text in them
+}
+
+func (s *Session) class(uid string) class {
+	c, ok := s.classes[uid]
+	if !ok {
+		u, _ := dict.LookupUID(uid)
+		c = class{storage: dict.IsStorageClass(uid), document: strings.HasPrefix(u.Keyword, "Encapsulated")}
+		for _, kind := range []string{"SecondaryCapture", "Ultrasound", "EnhancedUS", "Video", "VLPhotographic", "VLEndoscopic", "VLImage", "VLMultiFrame", "Dermoscopic"} {
+			c.burnedIn = c.burnedIn || strings.Contains(u.Keyword, kind) && uid != dict.UltrasoundWaveformStorage
+		}
+		if len(s.classes) >= maxSets {
+			clear(s.classes)
+		}
+		if len(uid) <= 64 {
+			s.classes[uid] = c
+		}
+	}
+	return c
 }
 
 // burnedIn tells whether text is burned in, or may be: nobody says NO, and the kind of object is one that often has it.
-func burnedIn(h *stream.Header, class string) bool {
+func burnedIn(h *stream.Header, c class) bool {
 	switch h.Text(dict.BurnedInAnnotation) {
 	case "YES":
 		return true
@@ -235,13 +256,7 @@ func burnedIn(h *stream.Header, class string) bool {
 	if e, ok := h.Get(dict.ImageType); ok && bytes.Contains(e.Value, []byte("SCREEN SAVE")) {
 		return true
 	}
-	u, _ := dict.LookupUID(class)
-	for _, kind := range []string{"SecondaryCapture", "Ultrasound", "EnhancedUS", "Video", "VLPhotographic", "VLEndoscopic", "VLImage", "VLMultiFrame", "Dermoscopic"} {
-		if strings.Contains(u.Keyword, kind) && u.UID != dict.UltrasoundWaveformStorage {
-			return true
-		}
-	}
-	return false
+	return c.burnedIn
 }
 
 // tail decides on what follows the header.

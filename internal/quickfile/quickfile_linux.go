@@ -234,5 +234,6 @@ func cString(room []byte, path string) (*byte, error) {
 	if strings.IndexByte(path, 0) >= 0 {
 		return nil, syscall.EINVAL
 	}
-	return unsafe.SliceData(append(append(room, path...), 0)), nil
+	p := append(append(room, path...), 0)
+	return &p[0], nil
 }
