@@ -347,9 +347,10 @@ func (d *deidRun) take(i int, o *deidObject) error {
 			result, reason = "left out", "duplicate"
 			break
 		}
-		if err := d.name(o); err != nil {
+		if err := o.file.Name(o.path); err != nil {
 			return err
 		}
+		o.file = nil
 		d.seen[o.path] = i
 		d.written++
 		result, reason = "de-identified", ""
@@ -370,21 +371,6 @@ func (d *deidRun) leaveOut(name string, why error) {
 	d.unsafe++
 	d.progress.clear()
 	fmt.Fprintf(d.io.err, "%s: %v\n", name, why)
-}
-
-// name gives a whole file its name.
-func (d *deidRun) name(o *deidObject) error {
-	err := o.file.Name(o.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(o.path), 0o750); err != nil {
-			return err
-		}
-		err = o.file.Name(o.path)
-	}
-	if err == nil {
-		o.file = nil
-	}
-	return err
 }
 
 // drop leaves nothing of a file that has no name yet.
@@ -457,8 +443,9 @@ func (d *deidRun) rewrite(path string) *deidObject {
 		o.err = errors.New("its Study, Series or SOP Instance UID is missing or none; nothing is written")
 		return o
 	}
-	o.path = d.out + "/" + o.study + "/" + o.series + "/" + o.instance + ".dcm"
-	if o.file, o.err = quickfile.CreateUnnamed(d.out, 0o640); o.err != nil { // the group may read what tells of nobody
+	dir := d.out + "/" + o.study + "/" + o.series
+	o.path = dir + "/" + o.instance + ".dcm"
+	if o.file, o.err = createIn(dir); o.err != nil {
 		return o
 	}
 	var lead [512]byte
@@ -466,6 +453,19 @@ func (d *deidRun) rewrite(path string) *deidObject {
 		o.drop()
 	}
 	return o
+}
+
+// createIn makes a file without a name where it will have one, since file systems place a file by its folder.
+func createIn(dir string) (*quickfile.File, error) {
+	const perm = 0o640 // the group may read what tells of nobody
+	f, err := quickfile.CreateUnnamed(dir, perm)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
+			return nil, err
+		}
+		f, err = quickfile.CreateUnnamed(dir, perm)
+	}
+	return f, err
 }
 
 // isName tells whether a UID as sent, which is one of ours unless the profile retains UIDs, may name a file.
