@@ -296,6 +296,7 @@ type nodeSetCmd struct {
 	IdleTimeout         *time.Duration `placeholder:"D" help:"Without any progress for so long, an association is given up."`
 	FindImages          *bool          `negatable:"" help:"Ask it for single images (C-FIND at IMAGE level)."`
 	Issuer              *string        `placeholder:"NAME" help:"Who gives out its Patient IDs; empty: nobody in particular."`
+	PatientsAnew        bool           `help:"Another issuer is meant although patients of the server have pseudonyms: from now on they get others."`
 	nodeTLS
 	nodeRetrieve
 	nodeVerify
@@ -314,7 +315,7 @@ func (c *nodeSetCmd) Run(ctx context.Context, io streams) error {
 	}
 	change := client.ServerChange{
 		AETitle: c.AETitle, Host: c.Host, Port: c.Port, CallingAETitle: c.CallingAETitle, ResultLimit: c.ResultLimit, BatchCap: c.BatchCap,
-		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, IssuerOfPatientID: c.Issuer, TLS: tls,
+		InteractiveCap: c.InteractiveCap, AssociationsPerTask: c.AssociationsPerTask, FindImages: c.FindImages, IssuerOfPatientID: c.Issuer, PatientsAnew: c.PatientsAnew, TLS: tls,
 		Retrieve: retrieve, Verify: c.nodeVerify.change(), Rules: c.nodeRules.change(),
 	}
 	if c.IdleTimeout != nil {

@@ -92,6 +92,7 @@ type ServerChange struct {
 	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100"`
 	FindImages          *bool           `json:"find_images,omitempty"`
 	IssuerOfPatientID   *string         `json:"issuer_of_patient_id,omitempty"`
+	PatientsAnew        bool            `json:"patients_anew,omitempty" doc:"Another issuer is meant although patients of the server have pseudonyms: from now on they get others."`
 	TLS                 *TLSChange      `json:"tls,omitempty"`
 	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
 	Verify              *VerifyChange   `json:"verify,omitempty"`

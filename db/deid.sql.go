@@ -26,6 +26,15 @@ func (q *Queries) BeginGeneration(ctx context.Context, arg BeginGenerationParams
 	return uid_generation, err
 }
 
+const forgetPseudonyms = `-- name: ForgetPseudonyms :exec
+UPDATE servers SET pseudonyms_since = NULL WHERE id = $1
+`
+
+func (q *Queries) ForgetPseudonyms(ctx context.Context, id int64) error {
+	_, err := q.db.Exec(ctx, forgetPseudonyms, id)
+	return err
+}
+
 const getProjectKey = `-- name: GetProjectKey :one
 SELECT is_default, sealed_key, sealed_salt FROM projects WHERE id = $1
 `
@@ -200,6 +209,24 @@ func (q *Queries) LockProject(ctx context.Context, id int64) (LockProjectRow, er
 		&i.ProfileText,
 	)
 	return i, err
+}
+
+const notePseudonyms = `-- name: NotePseudonyms :execrows
+UPDATE servers SET pseudonyms_since = coalesce(pseudonyms_since, now()) WHERE id = $1 AND issuer_of_patient_id = $2
+`
+
+type NotePseudonymsParams struct {
+	ID                int64
+	IssuerOfPatientID string
+}
+
+// NotePseudonyms notes that patients of a server have pseudonyms; no row if the issuer of its Patient IDs is another one by now.
+func (q *Queries) NotePseudonyms(ctx context.Context, arg NotePseudonymsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, notePseudonyms, arg.ID, arg.IssuerOfPatientID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const pinProfile = `-- name: PinProfile :exec

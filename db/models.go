@@ -374,6 +374,7 @@ type Server struct {
 	RefusedSopClasses    []string
 	Duplicates           string
 	MovesFirst           bool
+	PseudonymsSince      *time.Time
 }
 
 type ServerState struct {

@@ -153,6 +153,15 @@ func (r *run) openDeid(ctx context.Context) error {
 func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (string, error) {
 	var pseudonym string
 	err := r.e.inTx(ctx, func(q *db.Queries) error {
+		if r.src.Server.PseudonymsSince == nil {
+			n, err := q.NotePseudonyms(ctx, db.NotePseudonymsParams{ID: r.src.ID, IssuerOfPatientID: s.Issuer})
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return again("The issuer of %s's Patient IDs was changed just now, so study %s has to begin anew.", r.src.Name, r.inv.study)
+			}
+		}
 		of := db.PseudonymOfParams{ProjectID: r.job.ProjectID, Trial: trial, Identity: string(s.Patient)}
 		known, err := q.PseudonymOf(ctx, of)
 		if errors.Is(err, pgx.ErrNoRows) {

@@ -52,6 +52,7 @@ type NewServer struct {
 	FindImages          *bool // its C-FIND at IMAGE level is worth asking for; nil: yes
 	// IssuerOfPatientID names who gives out the Patient IDs of a source. For pseudonyms the same ID of two issuers is two patients.
 	IssuerOfPatientID string
+	PatientsAnew      bool // of a change: another issuer is meant, although patients of the server have pseudonyms already
 	TLS               TLS
 	Retrieve          Retrieve
 	Verify            Verify

@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"time"
 
@@ -68,7 +69,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := s.validate(); err != nil {
 			return err
 		}
-		if err := errors.Join(q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID)); err != nil {
+		if err := errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID)); err != nil {
 			return err
 		}
 		if s.TLS.Certificate != row.TlsCertificate {
@@ -94,6 +95,19 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 	e.inbox.ServersChanged()
 	e.reconsider()
 	return e.dicomNode(ctx, n.ID)
+}
+
+// keepIssuer refuses another issuer once patients of a server have pseudonyms, unless its patients are to begin anew.
+func keepIssuer(ctx context.Context, q *db.Queries, row db.Server, s NewServer) error {
+	since := row.PseudonymsSince
+	switch {
+	case since == nil || s.IssuerOfPatientID == row.IssuerOfPatientID:
+		return nil
+	case !s.PatientsAnew:
+		return &Invalid{Field: "issuer_of_patient_id", Reason: fmt.Sprintf("patients of this server have pseudonyms since %s; under another issuer the same patients get other pseudonyms, UIDs and dates. "+
+			"If that is meant, say so (patients_anew; adit node set --patients-anew)", since.Format(time.DateOnly))}
+	}
+	return q.ForgetPseudonyms(ctx, row.ID)
 }
 
 func (s *NewServer) update(id int64) db.UpdateServerParams {

@@ -27,6 +27,13 @@ INSERT INTO linkage (project_id, trial, pseudonym, identity, patient_id, issuer)
 ON CONFLICT DO NOTHING
 RETURNING pseudonym;
 
+-- NotePseudonyms notes that patients of a server have pseudonyms; no row if the issuer of its Patient IDs is another one by now.
+-- name: NotePseudonyms :execrows
+UPDATE servers SET pseudonyms_since = coalesce(pseudonyms_since, now()) WHERE id = $1 AND issuer_of_patient_id = $2;
+
+-- name: ForgetPseudonyms :exec
+UPDATE servers SET pseudonyms_since = NULL WHERE id = $1;
+
 -- name: SetTaskPseudonym :exec
 UPDATE tasks SET pseudonym = $2 WHERE id = $1;
 

@@ -87,6 +87,7 @@ func (a *API) changeServer(ctx context.Context, user people.User, in *struct {
 			return err
 		}
 		*s, err = engineSettings(settings)
+		s.PatientsAnew = in.Body.PatientsAnew
 		return err
 	})
 	if err != nil {

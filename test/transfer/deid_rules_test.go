@@ -205,22 +205,39 @@ func TestOnePatientOnePseudonym(t *testing.T) {
 	}
 }
 
-// TestIssuers: one Patient ID of two issuers is two patients.
+// TestIssuers: one Patient ID of two issuers is two patients, so once patients of a source have pseudonyms its issuer is changed on purpose only.
 func TestIssuers(t *testing.T) {
 	here, there := studyOf(1, quorra), studyOf(2, quorra)
 	w := newWard(t, harness.Config{}, pacs.Config{Studies: []*phantom.Study{here}})
 	elsewhere := startPACS(t, pacs.Config{AETitle: "ELSEWHERE", Studies: []*phantom.Study{there}})
-	w.AddServer("elsewhere", "ELSEWHERE", elsewhere.Addr(), func(s *engine.NewServer) { s.IssuerOfPatientID = "Elsewhere Hospital" })
-	mine := w.require(w.send(here.StudyInstanceUID, nil), engine.Success).Pseudonym
-	theirs := w.require(w.send(there.StudyInstanceUID, func(tr *engine.Transfer) { tr.Source = "elsewhere" }), engine.Success).Pseudonym
+	w.AddServer("elsewhere", "ELSEWHERE", elsewhere.Addr(), nil)
+	issuer := func(to string, anew bool) error {
+		_, err := w.Engine.UpdateServer(t.Context(), w.Admin, "elsewhere", func(s *engine.NewServer) error {
+			s.IssuerOfPatientID, s.PatientsAnew = to, anew
+			s.ResultLimit++ // the rest can be changed
+			return nil
+		})
+		return err
+	}
+	require.NoError(t, issuer("Nobody yet", false))
+	require.NoError(t, issuer("Elsewhere Hospital", false))
+	fromThere := func() string {
+		return w.require(w.send(there.StudyInstanceUID, func(tr *engine.Transfer) { tr.Source = "elsewhere" }), engine.Success).Pseudonym
+	}
+	mine, theirs := w.require(w.send(here.StudyInstanceUID, nil), engine.Success).Pseudonym, fromThere()
 	require.NotEqual(t, mine, theirs)
-	_, err := w.Engine.UpdateServer(t.Context(), w.Admin, "elsewhere", func(s *engine.NewServer) error {
-		require.Equal(t, "Elsewhere Hospital", s.IssuerOfPatientID)
-		s.IssuerOfPatientID = ""
-		return nil
-	})
-	require.NoError(t, err)
-	require.Equal(t, mine, w.require(w.send(there.StudyInstanceUID, func(tr *engine.Transfer) { tr.Source = "elsewhere" }), engine.Success).Pseudonym)
+
+	var invalid *engine.Invalid
+	require.ErrorAs(t, issuer("", false), &invalid)
+	require.Equal(t, "issuer_of_patient_id", invalid.Field)
+	require.NoError(t, issuer("Elsewhere Hospital", false))
+	require.Equal(t, theirs, fromThere())
+
+	require.NoError(t, issuer("", true))
+	require.NoError(t, issuer("Nobody yet", false))
+	require.NoError(t, issuer("", false))
+	require.Equal(t, mine, fromThere())
+	require.ErrorAs(t, issuer("Elsewhere Hospital", false), &invalid)
 }
 
 // altered is a phantom's object with other attributes and without pixel data.
