@@ -292,10 +292,15 @@ func TestNobodyBorrows(t *testing.T) {
 	t.Parallel()
 	studies := []*phantom.Study{ct(41, 3), ct(42, 3), ct(43, 3)}
 	jobs, searching := make(chan struct{}), make(chan struct{})
+	retrieving := make(chan struct{}, len(studies))
 	searches, letSearch := make(chan struct{}, 1), make(chan struct{})
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: func(ctx context.Context, e pacs.Event) {
 		switch {
 		case e.Kind == pacs.AtSubOperation:
+			select {
+			case retrieving <- struct{}{}:
+			default:
+			}
 			select {
 			case <-jobs:
 			case <-ctx.Done():
@@ -320,6 +325,9 @@ func TestNobodyBorrows(t *testing.T) {
 	n.Start()
 	job := n.Transfer("source", "destination", studies[0].StudyInstanceUID, studies[1].StudyInstanceUID, studies[2].StudyInstanceUID)
 	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 2 })
+	for range 2 { // they have no lists to ask for any more
+		<-retrieving
+	}
 
 	search := func() (found int, err error) {
 		for _, err := range n.Engine.SearchStudies(t.Context(), n.Admin, "source", engine.Search{PatientID: "PHANTOM-001"}) {
