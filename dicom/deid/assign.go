@@ -58,7 +58,7 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	add(dict.PatientIdentityRemoved, yesNo(p.basicWhole))
 	add(dict.DeidentificationMethod, p.name+" "+p.version+`\`+p.hash)
 	add(dict.DeidentificationMethodCodeSequence, "")
-	add(dict.LongitudinalTemporalInformationModified, p.temporal())
+	add(dict.LongitudinalTemporalInformationModified, p.temporal)
 	return list
 }
 
@@ -67,17 +67,6 @@ func yesNo(yes bool) string {
 		return "YES"
 	}
 	return "NO"
-}
-
-// temporal is the value of (0028,0303).
-func (p *Profile) temporal() string {
-	switch {
-	case p.base == aditBase, p.options&FullDates != 0:
-		return "UNMODIFIED"
-	case p.options&ModifiedDates != 0:
-		return "MODIFIED"
-	}
-	return "REMOVED"
 }
 
 // assignedTag is the tag of the next assignment.

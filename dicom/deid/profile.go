@@ -23,7 +23,7 @@ const (
 
 // engine counts changes of tables, vocabulary and rules that change what comes out under an unchanged profile. It goes
 // into the hash, so that one hash means one output.
-const engine = 1
+const engine = 2
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {
@@ -38,7 +38,9 @@ type Profile struct {
 	rows          map[dict.Tag]rule
 	codes         []method
 	codeValues    []string
-	basicWhole    bool // no override weakens the basic profile
+	basicWhole    bool   // no override weakens the basic profile
+	shifts        bool   // it moves dates, so none may stay as it is
+	temporal      string // (0028,0303): what becomes of dates
 }
 
 // method is an item of (0012,0064).
@@ -96,7 +98,7 @@ func (p *Profile) finish() error {
 	sum := sha256.Sum256([]byte(p.canonical()))
 	p.hash = hex.EncodeToString(sum[:])
 	p.compile()
-	return p.contradiction()
+	return p.judgeDates()
 }
 
 func (p *Profile) check() error {
@@ -117,28 +119,36 @@ func (p *Profile) check() error {
 	return nil
 }
 
-// contradiction finds dates that are kept beside shifted ones.
-func (p *Profile) contradiction() error {
-	shifts := p.options&ModifiedDates != 0
-	for i := range p.overrides {
-		shifts = shifts || p.overrides[i].action == Shift
-	}
-	if !shifts {
-		return nil
-	}
+// judgeDates finds dates that are kept beside shifted ones, of a birth date more than the year; and it says what becomes of dates.
+func (p *Profile) judgeDates() error {
+	tags := make([]dict.Tag, 0, len(rows)+len(p.overrides))
 	for i := range rows {
-		r := &rows[i]
-		if r.vr != dict.DA && r.vr != dict.DT || r.tag == dict.PatientBirthDate {
+		tags = append(tags, rows[i].tag)
+	}
+	for i := range p.overrides {
+		tags = append(tags, p.overrides[i].tag) // which the table need not list
+	}
+	p.temporal = "REMOVED"
+	for _, tag := range tags {
+		if vr := dict.VROf(tag); vr != dict.DA && vr != dict.DT {
 			continue
 		}
-		switch rule := p.ruleOf(r.tag); rule.action {
-		case Keep, Truncate, Edit:
+		action := p.ruleOf(tag).action
+		switch {
+		case p.shifts && betraysShift(action) && !(action == Truncate && tag == dict.PatientBirthDate):
 			return fmt.Errorf("de-identification profile %q: it shifts dates but keeps %s (%s); one kept date beside a shifted one gives the shift away: "+
-				"shift both or keep both", p.name, r.tag, r.tag.Keyword())
+				"shift both or keep both", p.name, tag, tag.Keyword())
+		case action == Keep:
+			p.temporal = "UNMODIFIED"
+		case (action == Shift || betraysShift(action)) && p.temporal == "REMOVED":
+			p.temporal = "MODIFIED"
 		}
 	}
 	return nil
 }
+
+// betraysShift tells whether an action leaves of a date what tells, beside shifted ones, by how much they were shifted.
+func betraysShift(a Action) bool { return a == Keep || a == Truncate || a == Edit }
 
 // canonical gives what the profile says as text, for the hash.
 func (p *Profile) canonical() string {
@@ -178,10 +188,12 @@ func (p *Profile) compile() {
 		}
 	}
 	p.basicWhole = p.base == basicBase
+	p.shifts = p.options&ModifiedDates != 0
 	for i := range p.overrides {
 		if p.overrides[i].weakens() {
 			p.basicWhole = false
 		}
+		p.shifts = p.shifts || p.overrides[i].action == Shift
 	}
 	if p.basicWhole {
 		p.codes = append(p.codes, method{"113100", "Basic Application Confidentiality Profile"})
@@ -232,6 +244,9 @@ func rowOf(tag dict.Tag) (*row, bool) {
 func (p *Profile) basicRule(r *row) rule {
 	d := rule{vr: r.vr, basic: r.basic}
 	switch keep, clean := p.options&r.keep, p.options&r.clean; {
+	case clean&ModifiedDates != 0 && isPublic(r.tag):
+		d = basicRule(r)
+		d.why += "; shifted, a date that others know would give the shift away"
 	case clean&ModifiedDates != 0: // before Retain Device Identity: one kept date gives the shift away
 		d.action, d.why = Shift, "Table E.1-1, Modified Dates: C"
 	case keep != 0:
@@ -244,6 +259,17 @@ func (p *Profile) basicRule(r *row) rule {
 		d = basicRule(r)
 	}
 	return d
+}
+
+// isPublic tells whether a date is none of the patient's, and known to whoever looks it up: the versions of the standard's tables of codes and of
+// its templates, and since when a trial was approved.
+func isPublic(tag dict.Tag) bool {
+	switch tag {
+	case dict.ContextGroupVersion, dict.ContextGroupLocalVersion, dict.TemplateVersion, dict.TemplateLocalVersion,
+		dict.EthicsCommitteeApprovalEffectivenessStartDate, dict.EthicsCommitteeApprovalEffectivenessEndDate:
+		return true
+	}
+	return false
 }
 
 func basicRule(r *row) rule {
@@ -412,6 +438,9 @@ func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 	for i := range p.overrides {
 		if o := &p.overrides[i]; o.matches(tag, vr, creator) {
 			d.action, d.over, d.why = o.action, o, o.why
+			if p.shifts && (vr == dict.DA || vr == dict.DT) && betraysShift(o.action) { // no profile says of private ones that they are dates
+				d.action, d.why = Shift, o.why+"; a date, and the profile shifts them"
+			}
 			return d
 		}
 	}
@@ -428,7 +457,7 @@ func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 		}
 	case dict.DA, dict.DT:
 		switch {
-		case p.options&ModifiedDates != 0:
+		case p.shifts:
 			d.action = Shift
 		case p.options&FullDates == 0:
 			d.action = Remove

@@ -26,6 +26,8 @@ func TestProfileErrors(t *testing.T) {
 		"kept dates by VR":    {head + "options: [modified-dates]\noverrides: [{vr: DT, action: keep}]", "gives the shift away"},
 		"kept by pattern":     {head + "options: [modified-dates]\noverrides: [{tag: \"(0008,002x)\", action: keep}]", "gives the shift away"},
 		"truncated date":      {head + "options: [modified-dates]\noverrides: [{keyword: SeriesDate, action: truncate}]", "gives the shift away"},
+		"date beside table":   {head + "options: [modified-dates]\noverrides: [{keyword: RouteSegmentStartTime, action: keep}]", "(4010,1025)"},
+		"kept birth date":     {head + "options: [modified-dates]\noverrides: [{keyword: PatientBirthDate, action: keep}]", "(0010,0030)"},
 		"shift in adit":       {"name: p\nversion: \"1\"\nbase: adit\noverrides: [{keyword: ReviewDate, action: shift}]", "gives the shift away"},
 		"options of adit":     {"name: p\nversion: \"1\"\nbase: adit\noptions: [modified-dates]", "no option but"},
 		"unknown action":      {head + "overrides: [{keyword: StudyDate, action: burn}]", "no action"},
@@ -70,7 +72,7 @@ func TestProfileHash(t *testing.T) {
 // TestHashOfTheDefault: whoever changes what comes out counts `engine` up; whoever changes the profile, its version.
 func TestHashOfTheDefault(t *testing.T) {
 	p, _ := BuiltinProfile(DefaultProfile)
-	require.Equal(t, "7fce9a7c5c53a8d17452ee78d10e793ac4746046a29e2d6f83ead23b0f2b93c4", p.Hash())
+	require.Equal(t, "72426f55cbf2cba379c490388a5f1d0aacf01fe329beb7f160cd2b6cd7e8afac", p.Hash())
 }
 
 func TestRows(t *testing.T) {
@@ -98,6 +100,7 @@ overrides:
   - {keyword: PatientInsurancePlanCodeSequence, action: keep}
   - {tag: "(0019,xx10)", creator: ACME 1.0, action: keep}
   - {tag: "(0019,xx11)", creator: ACME 1.0, action: hash}
+  - {tag: "(0019,xx2x)", action: keep}
   - {vr: OB, action: remove}
 `)
 	}
@@ -112,6 +115,8 @@ overrides:
 	in.SetVR(0x00191110, dict.LO, "of acme")
 	in.SetVR(0x00191111, dict.LO, "an id")
 	in.SetVR(0x00191112, dict.LO, "more")
+	in.SetVR(0x00191120, dict.DA, "20240229")
+	in.SetVR(0x00191121, dict.DT, "before 2024")
 	in.SetBytes(dict.ICCProfile, dict.OB, []byte{1, 2})
 	s, err := d().Session(subject())
 	require.NoError(t, err)
@@ -128,13 +133,31 @@ overrides:
 	require.Equal(t, "ACME 1.0", got.String(0x00190011))
 	require.Equal(t, "of acme", got.String(0x00191110))
 	require.Regexp(t, "^[A-Z0-9]{14}$", got.String(0x00191111))
-	for _, gone := range []dict.Tag{0x00190010, 0x00191010, 0x00191112} {
+	require.Equal(t, got.String(dict.StudyDate), got.String(0x00191120), "a private date that is to stay beside shifted ones")
+	for _, gone := range []dict.Tag{0x00190010, 0x00191010, 0x00191112, 0x00191121} {
 		require.False(t, got.Has(gone), "%s", gone)
 	}
 	require.Equal(t, "NO", got.String(dict.PatientIdentityRemoved))
 	items := got.Items(dict.DeidentificationMethodCodeSequence)
 	require.Len(t, items, 1)
 	require.Equal(t, "113107", items[0].String(dict.CodeValue))
+}
+
+// TestTemporal: (0028,0303) says what becomes of dates, also where overrides decide that.
+func TestTemporal(t *testing.T) {
+	for text, want := range map[string]string{
+		"options: []":               "REMOVED",
+		"options: [full-dates]":     "UNMODIFIED",
+		"options: [modified-dates]": "MODIFIED",
+		"overrides: [{keyword: StudyDate, action: keep}, {keyword: SeriesDate, action: truncate}]": "UNMODIFIED",
+		"overrides: [{keyword: StudyDate, action: shift}]":                                         "MODIFIED",
+		"overrides: [{keyword: StudyDate, action: truncate}]":                                      "MODIFIED",
+		"overrides: [{keyword: StudyTime, action: keep}, {vr: DA, action: remove}]":                "REMOVED",
+	} {
+		s, err := profileOf(t, text+"\n").Session(subject())
+		require.NoError(t, err)
+		require.Equal(t, want, through(t, s, sample()).String(dict.LongitudinalTemporalInformationModified), text)
+	}
 }
 
 func TestBaseAdit(t *testing.T) {

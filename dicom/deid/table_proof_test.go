@@ -263,6 +263,12 @@ func basicOutcomes(action string, c tableCase, v value) []outcome {
 	return all
 }
 
+// public are the dates that Modified Dates would shift by the table, and that others know: they get the basic action (decision 11).
+var public = []dict.Tag{
+	dict.ContextGroupVersion, dict.ContextGroupLocalVersion, dict.TemplateVersion, dict.TemplateLocalVersion,
+	dict.EthicsCommitteeApprovalEffectivenessStartDate, dict.EthicsCommitteeApprovalEffectivenessEndDate,
+}
+
 // expected computes from the JSON's columns what may become of an attribute.
 func expected(c tableCase, column string, v value) []outcome {
 	basic := basicOutcomes(c.row["basicProfile"], c, v)
@@ -285,7 +291,7 @@ func expected(c tableCase, column string, v value) []outcome {
 			switch {
 			case c.tag == dict.TimezoneOffsetFromUTC && v != uncleaned:
 				return append(basic, same) // a time zone moves no day
-			case v == uncleaned || c.vr == dict.OB || c.vr == dict.SH:
+			case v == uncleaned || c.vr == dict.OB || c.vr == dict.SH || slices.Contains(public, c.tag):
 				return basic
 			case c.vr == dict.TM:
 				return []outcome{same}
