@@ -199,6 +199,7 @@ type nodeRules struct {
 	OfflinePatience   *time.Duration `placeholder:"D" help:"As a source, how long studies that are offline or nearline are waited for before a task fails (4h)."`
 	Duplicates        *string        `enum:"send,skip,refuse" placeholder:"HOW" help:"As a destination, images that it holds already are sent all the same (send, default), are not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses *string        `name:"refused-sop-classes" placeholder:"UID,…" help:"SOP classes that it never takes, as a destination: left out and noted (none)."`
+	IgnoreCounts      *bool          `negatable:"" help:"As a source, its counts of instances are known to be wrong and are no evidence of what a study holds (no)."`
 }
 
 // change gives what the flags say, nil if they say nothing.
@@ -208,7 +209,7 @@ func (c *nodeRules) change() *client.RulesChange {
 	}
 	return &client.RulesChange{
 		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
-		Duplicates: c.Duplicates,
+		Duplicates: c.Duplicates, IgnoreCounts: c.IgnoreCounts,
 	}
 }
 
@@ -227,7 +228,7 @@ func newRules(c *client.RulesChange) client.Rules {
 	}
 	return client.Rules{
 		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
-		Duplicates: value(c.Duplicates),
+		Duplicates: value(c.Duplicates), IgnoreCounts: value(c.IgnoreCounts),
 	}
 }
 

@@ -78,6 +78,7 @@ type Rules struct {
 	OfflinePatience   int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds for which a study that is offline or nearline is waited for, before its task fails; 14400 by default."`
 	Duplicates        string   `json:"duplicates,omitempty" enum:"send,skip,refuse" doc:"What becomes of images that it holds already, as a destination: they are sent all the same (send, by default), are asked for first and not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses []string `json:"refused_sop_classes,omitempty" maxItems:"100" doc:"SOP classes that it never takes, as a destination: left out and noted."`
+	IgnoreCounts      bool     `json:"ignore_counts,omitempty" doc:"As a source, its counts of instances are known to be wrong, and are not used as evidence of what a study holds. Tasks note it."`
 }
 
 // RulesChange changes them: nil fields stay as they are.
@@ -87,6 +88,7 @@ type RulesChange struct {
 	OfflinePatience   *int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400"`
 	Duplicates        *string   `json:"duplicates,omitempty" enum:"send,skip,refuse"`
 	RefusedSOPClasses *[]string `json:"refused_sop_classes,omitempty" maxItems:"100"`
+	IgnoreCounts      *bool     `json:"ignore_counts,omitempty"`
 }
 
 // Schedule gives a server's schedule.

@@ -375,6 +375,7 @@ type Server struct {
 	Duplicates           string
 	MovesFirst           bool
 	PseudonymsSince      *time.Time
+	IgnoreCounts         bool
 }
 
 type ServerState struct {
@@ -445,6 +446,7 @@ type Task struct {
 	EndedAt            *time.Time
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
+	CountedBefore      []byte
 }
 
 type TaskDeid struct {

@@ -197,7 +197,7 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 }
 
 const putRules = `-- name: PutRules :exec
-UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6 WHERE id = $1
+UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7 WHERE id = $1
 `
 
 type PutRulesParams struct {
@@ -207,6 +207,7 @@ type PutRulesParams struct {
 	OfflinePatienceS  int32
 	RefusedSopClasses []string
 	Duplicates        string
+	IgnoreCounts      bool
 }
 
 func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
@@ -217,6 +218,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 		arg.OfflinePatienceS,
 		arg.RefusedSopClasses,
 		arg.Duplicates,
+		arg.IgnoreCounts,
 	)
 	return err
 }

@@ -446,9 +446,9 @@ func (q *Queries) ReportCommitted(ctx context.Context, arg ReportCommittedParams
 }
 
 const reportFailed = `-- name: ReportFailed :exec
-UPDATE verification_instances i SET reason = f.reason
+UPDATE verification_instances i SET reason = f.reason, verified = false
 FROM (SELECT unnest($2::text[]) AS uid, unnest($3::text[]) AS reason) f
-WHERE i.task_id = $1 AND i.sent_sop_uid = f.uid AND NOT i.verified
+WHERE i.task_id = $1 AND i.sent_sop_uid = f.uid
 `
 
 type ReportFailedParams struct {

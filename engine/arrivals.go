@@ -86,8 +86,6 @@ type Delivery struct {
 	look func(*Arrival) dimse.Status
 
 	mu      sync.Mutex
-	series  map[string]string  // of each instance that the source lists, by SOP Instance UID
-	wanted  []string           // series of the task
 	intakes map[string]*intake // of the C-MOVEs under way, by the series asked for; none: nothing is taken now
 	taking  int
 	closed  bool
@@ -95,22 +93,7 @@ type Delivery struct {
 }
 
 func newDelivery(ctx context.Context, r *run) *Delivery {
-	d := &Delivery{r: r, ctx: ctx, intakes: map[string]*intake{}, changed: make(chan struct{})}
-	d.index()
-	return d
-}
-
-// index takes over what the inventory holds. It is called when that has changed.
-func (d *Delivery) index() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.series, d.wanted = map[string]string{}, nil
-	for _, s := range d.r.inv.series {
-		d.wanted = append(d.wanted, s.uid)
-		for uid := range s.instances {
-			d.series[uid] = s.uid
-		}
-	}
+	return &Delivery{r: r, ctx: ctx, intakes: map[string]*intake{}, changed: make(chan struct{})}
 }
 
 // Source is the ID of the server that the run reads from.
@@ -119,30 +102,19 @@ func (d *Delivery) Source() int64 { return d.r.src.ID }
 // CallingAE is the AE title under which the run moves, that of the Move Originator.
 func (d *Delivery) CallingAE() string { return d.r.source.peer.CallingAE }
 
-// Expects tells whether the source lists this instance among what the run is to move.
+// Expects reports whether the source lists this instance among what the run is to move.
 func (d *Delivery) Expects(sopInstanceUID string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	_, ok := d.series[sopInstanceUID]
-	return ok
+	_, listed := d.r.instances.seriesOf(sopInstanceUID)
+	return listed
 }
 
-// Misses tells whether the run expects this instance and has not had it.
+// Misses reports whether the run expects this instance and has not had it.
 func (d *Delivery) Misses(sopInstanceUID string) bool {
-	if !d.Expects(sopInstanceUID) {
-		return false
-	}
-	d.r.mu.Lock()
-	defer d.r.mu.Unlock()
-	return !d.r.settled(sopInstanceUID)
+	return d.Expects(sopInstanceUID) && !d.r.instances.settled(sopInstanceUID)
 }
 
-// Wants tells whether a series is among what the run is to move.
-func (d *Delivery) Wants(study, series string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return study == d.r.inv.study && slices.Contains(d.wanted, series)
-}
+// Wants reports whether a series is among what the run is to move.
+func (d *Delivery) Wants(study, series string) bool { return d.r.instances.wants(study, series) }
 
 // change must be called with the lock held.
 func (d *Delivery) change() {
@@ -233,7 +205,8 @@ func (d *Delivery) enter(ctx context.Context, sopInstanceUID string) *intake {
 	if d.closed || d.ctx.Err() != nil {
 		return nil
 	}
-	in, ok := d.intakes[d.series[sopInstanceUID]]
+	series, _ := d.r.instances.seriesOf(sopInstanceUID)
+	in, ok := d.intakes[series]
 	if !ok {
 		in = d.intakes[slices.Min(slices.Collect(maps.Keys(d.intakes)))]
 	}
@@ -263,8 +236,8 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 	defer d.leave(in)
 	defer d.abortIfStuck(a)()
 	r := d.r
-	for !r.begin(a.SOPInstanceUID) {
-		landed := r.inTheAir(a.SOPInstanceUID)
+	for !r.instances.begin(a.SOPInstanceUID) {
+		landed := r.instances.inTheAir(a.SOPInstanceUID)
 		if landed == nil {
 			in.again.Add(1)
 			return dimse.Success, true, true
@@ -301,16 +274,6 @@ func (d *Delivery) abortIfStuck(a *Arrival) (end func()) {
 		close(over)
 		stop()
 	}
-}
-
-// seriesOf gives the series that an object is counted in: as its source lists it, else as it says itself.
-func (d *Delivery) seriesOf(sopInstanceUID string, h *stream.Header) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if series, ok := d.series[sopInstanceUID]; ok {
-		return series
-	}
-	return h.Text(dict.SeriesInstanceUID)
 }
 
 // Choose gives the answer to a presentation context of somebody who wants to store (dimse.Server.Choose): storage classes, registered or

@@ -12,13 +12,11 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
-	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/people"
 )
@@ -205,7 +203,6 @@ type leftOut struct {
 	UID    string      `json:"uid"` // as received
 	Reason deid.Reason `json:"reason"`
 	Unsafe bool        `json:"unsafe,omitempty"`
-	series string
 }
 
 // notDeidentified begins the reason of what could not be de-identified.
@@ -229,7 +226,7 @@ func (r *run) deidentify(uid, series string, obj *stream.Object) (report *deid.R
 
 // leaveOut takes down that an object is not sent, if the error says so.
 func (r *run) leaveOut(uid, series string, err error) bool {
-	out := leftOut{UID: uid, series: series}
+	out := leftOut{UID: uid}
 	if refused, ok := errors.AsType[*deid.RefusedError](err); ok {
 		out.Reason = refused.Reason
 	} else if unsafe, ok := errors.AsType[*deid.UnsafeError](err); ok {
@@ -239,26 +236,10 @@ func (r *run) leaveOut(uid, series string, err error) bool {
 	} else {
 		return false
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.land(uid)
-	r.leftOut[uid] = out
-	if out.Unsafe {
-		r.failed[uid] = MissingInstance{uid, uint16(dimse.ProcessingFailure), notDeidentified + err.Error()}
-	} else {
+	if r.instances.leave(uid, series, out, notDeidentified+err.Error()) && !out.Unsafe {
 		r.progress.Expected.Add(-1)
 	}
 	return true
-}
-
-// ruledOut counts the instances of a series that a rule leaves out. The lock must be held.
-func (r *run) ruledOut(series string) (n int) {
-	for _, out := range r.leftOut {
-		if out.series == series && !out.Unsafe {
-			n++
-		}
-	}
-	return n
 }
 
 // omits tells whether the job leaves series of this modality out.
@@ -268,16 +249,14 @@ func (r *run) omits(modality string) bool {
 
 // noteLeftOut tells people what a rule left out: it is no fault.
 func (r *run) noteLeftOut() (notes []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	counts := map[deid.Reason]int{}
-	for _, out := range r.leftOut {
+	for _, out := range r.instances.leftOuts() {
 		if !out.Unsafe {
 			counts[out.Reason]++
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
-		if reason == classNeverTaken {
+		if slices.Contains(leftOutByRule, reason) {
 			notes = append(notes, fmt.Sprintf("%s left out: %s.", images(counts[reason]), reason))
 			continue
 		}
@@ -296,9 +275,7 @@ func (r *run) writeLeftOut(ctx context.Context, q *db.Queries) error {
 	if !r.deid.pseudonymizes() {
 		return nil
 	}
-	r.mu.Lock()
-	all := slices.SortedFunc(maps.Values(r.leftOut), func(a, b leftOut) int { return strings.Compare(a.UID, b.UID) })
-	r.mu.Unlock()
+	all := r.instances.leftOuts()
 	omitted := map[string]int{}
 	maps.Copy(omitted, r.inv.omitted)
 	left, err := json.Marshal(append([]leftOut{}, all[:min(len(all), maxMissing)]...)) // none is [], not null

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -53,7 +54,7 @@ func (r *run) moveDirectly(ctx context.Context) error {
 		if isClosed(r.park) {
 			return ErrParked
 		}
-		uids := r.missing(s, len(s.instances))
+		uids := r.instances.missing(s, math.MaxInt)
 		if len(uids) == 0 {
 			continue
 		}
@@ -76,6 +77,10 @@ func (r *run) moveDirectly(ctx context.Context) error {
 
 // moveSeriesDirectly asks for a series as a whole, or for the instances that are missing of it.
 func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids []string, title string) error {
+	before, err := r.thereBefore(ctx, s, uids)
+	if err != nil {
+		return err
+	}
 	named := [][]string{nil}
 	if len(uids) < len(s.instances) {
 		named = slices.Collect(slices.Chunk(uids, listChunk))
@@ -87,9 +92,9 @@ func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids [
 		}
 		if err != nil { // some may have arrived nevertheless
 			r.source.abort()
-			return errors.Join(err, r.lookFor(ctx, s, uids, result))
+			return errors.Join(err, r.lookFor(ctx, s, uids, before, result))
 		}
-		if err := r.lookFor(ctx, s, uids, result); err != nil {
+		if err := r.lookFor(ctx, s, uids, before, result); err != nil {
 			return err
 		}
 		if result.Status.Meaning(dimse.CMove).Outcome == dimse.Configure {
@@ -114,9 +119,21 @@ func (r *run) moveOnceDirectly(ctx context.Context, s *seriesInventory, uids []s
 	return result, err
 }
 
+// thereBefore asks the destination which of the instances it has before anything is moved: to find them afterwards proves nothing.
+func (r *run) thereBefore(ctx context.Context, s *seriesInventory, uids []string) (map[string]bool, error) {
+	asker := r.asker()
+	defer func() { asker.release(ctx) }()
+	found, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances))
+	if err != nil {
+		asker.abort()
+		return nil, &atDestination{fmt.Errorf("the destination %s could not be asked what it has: %w", r.dst.Name, err)}
+	}
+	return found, nil
+}
+
 // lookFor asks the destination what has arrived, until all has, or the patience with late objects is over. What the source says that it
 // could not send is not waited for.
-func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, result dimse.MoveResult) error {
+func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, before map[string]bool, result dimse.MoveResult) error {
 	asker := r.asker()
 	defer func() { asker.release(ctx) }()
 	patience := time.Now().Add(time.Duration(r.src.Server.MovePatienceS) * time.Second)
@@ -125,10 +142,10 @@ func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, re
 		if err != nil {
 			return &atDestination{fmt.Errorf("the destination %s could not be asked what has arrived: %w", r.dst.Name, err)}
 		}
-		if err := r.receiveDirectly(ctx, s, uids, found); err != nil {
+		if err := r.receiveDirectly(ctx, s, uids, before, found); err != nil {
 			return err
 		}
-		left := len(r.missingOf(uids))
+		left := len(r.instances.unsettled(uids))
 		sent := result.Completed.Value + result.Warning.Value
 		if left == 0 || time.Now().After(patience) || result.Status.Class() == dimse.ClassFailure && len(uids)-left >= sent {
 			return nil
@@ -139,18 +156,26 @@ func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, re
 	}
 }
 
-// receiveDirectly puts into the ledger what the destination was seen to have.
-func (r *run) receiveDirectly(ctx context.Context, s *seriesInventory, uids []string, found map[string]bool) error {
+// receiveDirectly puts into the ledger what the destination was seen to have: what it had before as held already, like a duplicate.
+func (r *run) receiveDirectly(ctx context.Context, s *seriesInventory, uids []string, before, found map[string]bool) error {
 	var batch []receipt
-	for _, uid := range r.missingOf(uids) {
-		if found[uid] {
-			batch = append(batch, receipt{sopUID: uid, seriesUID: s.uid, class: s.instances[uid].class})
+	direct := 0
+	for _, uid := range r.instances.unsettled(uids) {
+		if !found[uid] {
+			continue
 		}
+		rc := receipt{sopUID: uid, seriesUID: s.uid, class: s.instances[uid].class}
+		if before[uid] {
+			rc.status = dimse.DuplicateSOPInstance
+		} else {
+			direct++
+		}
+		batch = append(batch, rc)
 	}
-	if err := r.book(ctx, batch, r.direct == 0); err != nil {
+	if err := r.bookSeen(ctx, batch, r.direct == 0); err != nil {
 		return err
 	}
-	r.direct += len(batch)
-	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Add(float64(len(batch)))
+	r.direct += direct
+	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Add(float64(direct))
 	return nil
 }

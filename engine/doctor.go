@@ -238,10 +238,15 @@ func (d *doctor) find(ctx context.Context, src *source) *specimen {
 		d.cap(ctx, src)
 	}
 	asked := *s
-	asked.FindImages = true
+	asked.FindImages, asked.IgnoreCounts = true, false
 	r := &run{source: src, src: DICOMNode{Name: d.node.Name, Server: &asked}, task: db.Task{StudyInstanceUid: study.String(dict.StudyInstanceUID)}}
+	r.instances = newInstances(r.task.StudyInstanceUid, nil)
 	r.inv = &inventory{study: r.task.StudyInstanceUid, patientID: study.String(dict.PatientID), counted: count(study, dict.NumberOfStudyRelatedInstances)}
 	if !d.tried("find series", r.listSeries(ctx, r.inv)) {
+		return nil
+	}
+	if len(r.inv.series) == 0 {
+		d.badf("find series", "A study's series are listed without a Series Instance UID.")
 		return nil
 	}
 	series := r.inv.series[0]
@@ -388,6 +393,9 @@ func (d *doctor) completeness(s *seriesInventory, inv *inventory) {
 		if !asks {
 			d.suggest("find_images", false, true, "the server lists images, so that a retry fetches only what is missing")
 		}
+	case s.listed && s.counted > len(s.instances) && len(s.instances) < leastCap:
+		d.badf("find images", "A series is said to have %d images and lists %d, too few for a limit of answers: its counts are probably wrong.", s.counted, len(s.instances))
+		d.suggest("rules.ignore_counts", d.node.Server.IgnoreCounts, true, "the server counts more images than it lists; without its counts its lists alone prove that a transfer is complete")
 	case s.listed:
 		d.badf("find images", "A series of %d images lists only %d: the server caps its answers. Ask its administrator to raise the limit.", s.counted, len(s.instances))
 	case s.counted >= 0 || inv.counted >= 0:

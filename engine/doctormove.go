@@ -62,7 +62,9 @@ func (d *doctor) move(ctx context.Context, src *source, sp *specimen) {
 func (d *doctor) expect(ctx context.Context, src *source, sp *specimen, got *arrived, id uint16) *Delivery {
 	inv := *sp.inv
 	inv.series = []*seriesInventory{sp.series}
-	delivery := newDelivery(ctx, &run{e: d.e, source: src, src: d.node, inv: &inv})
+	expected := newInstances(inv.study, nil)
+	expected.list(&inv)
+	delivery := newDelivery(ctx, &run{e: d.e, source: src, src: d.node, inv: &inv, instances: expected})
 	delivery.look = func(a *Arrival) dimse.Status {
 		n, err := io.Copy(io.Discard, a.Data)
 		if err != nil {

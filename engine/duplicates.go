@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/adit-go/adit/db"
@@ -40,7 +41,7 @@ func (r *run) skipDuplicates(ctx context.Context) error {
 	asker := r.asker()
 	defer func() { asker.release(ctx) }()
 	for _, s := range r.inv.series {
-		uids := r.missing(s, len(s.instances))
+		uids := r.instances.missing(s, math.MaxInt)
 		if len(uids) == 0 && s.listed {
 			continue
 		}
@@ -63,13 +64,13 @@ func (r *run) skipDuplicates(ctx context.Context) error {
 // refuseDuplicates fails the task if the destination holds something of the study that this task has not brought there. Once that was seen
 // not to be so it isn't asked again: what was sent meanwhile may not be in the ledger after a crash.
 func (r *run) refuseDuplicates(ctx context.Context) error {
-	if r.task.DuplicatesPassed || len(r.delivered) > 0 {
+	if r.task.DuplicatesPassed || r.instances.deliveredOf("") > 0 {
 		return nil
 	}
 	asker := r.asker()
 	defer func() { asker.release(ctx) }()
 	for _, s := range r.inv.series {
-		uids := r.missing(s, len(s.instances))
+		uids := r.instances.missing(s, math.MaxInt)
 		found, known, err := r.heldOf(ctx, asker, s, uids)
 		n := len(found)
 		if err == nil && !known { // not even by name: that there is a series of this UID must do
@@ -142,15 +143,15 @@ func (r *run) skip(ctx context.Context, s *seriesInventory, uids []string) error
 	for _, uid := range uids {
 		batch = append(batch, receipt{sopUID: uid, seriesUID: s.uid, class: s.instances[uid].class, status: dimse.DuplicateSOPInstance})
 	}
-	if err := r.book(ctx, batch, r.skipped == 0); err != nil {
+	if err := r.bookSeen(ctx, batch, r.skipped == 0); err != nil {
 		return err
 	}
 	r.skipped += len(batch)
 	return nil
 }
 
-// book puts what the destination was seen to have into the ledger, outside the workers' way of it.
-func (r *run) book(ctx context.Context, batch []receipt, first bool) error {
+// bookSeen puts what the destination was seen to have into the ledger, outside the workers' way of it.
+func (r *run) bookSeen(ctx context.Context, batch []receipt, first bool) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -158,11 +159,8 @@ func (r *run) book(ctx context.Context, batch []receipt, first bool) error {
 	if err := l.writeOnce(ctx, batch, first); err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, rc := range batch {
-		r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, SopClassUid: rc.class, Status: int32(rc.status)}
-		r.seen[rc.sopUID] = true
+		r.instances.deliver(rc, true)
 	}
 	r.progress.Delivered.Add(int32(len(batch)))
 	return nil

@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -23,10 +21,10 @@ import (
 // is answered while the destination still writes; what is larger streams through.
 type intake struct {
 	r        *run
-	series   *seriesInventory // that was asked for, by C-GET
-	delivery *Delivery        // of a C-MOVE, whose objects come at once and may be of other series; nil: C-GET
-	stop     chan struct{}    // closed to end the retrieve politely
-	patience time.Duration    // how long the destination may take nothing
+	asked    string        // the series that was asked for; empty: the whole study
+	delivery *Delivery     // of a C-MOVE, whose objects come at once; nil: C-GET
+	stop     chan struct{} // closed to end the retrieve politely
+	patience time.Duration // how long the destination may take nothing
 	received atomic.Int32
 	again    atomic.Int32 // duplicates, by C-MOVE
 	taking   int          // objects, by C-MOVE; the delivery's lock is for it
@@ -48,29 +46,30 @@ type parcel struct {
 
 // take is called for each object that a C-GET brings, one after the other. What it returns goes back to the source.
 func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
-	if !in.r.begin(o.SOPInstanceUID) {
+	if !in.r.instances.begin(o.SOPInstanceUID) {
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
 	return in.begun(ctx, &Arrival{Incoming: o})
 }
 
-// begun takes an object that was marked as on its way. Those of a C-MOVE may come at once.
+// begun takes an instance that was marked as on its way. Those of a C-MOVE may come at once. It reads as the list of what may happen to an
+// instance that arrives.
 func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	r, o := in.r, a.Incoming
 	in.received.Add(1)
 	r.progress.Received.Add(1)
+	r.instances.came(o.SOPInstanceUID, in.asked, o.SOPClassUID)
 	obj, err := a.open()
 	a.obj = nil // ours from here on
 	if err != nil {
 		return in.spoiled(o, err)
 	}
-	if reason := in.mismatch(o, obj.Header()); reason != "" {
-		r.fail(o.SOPInstanceUID, dimse.DataSetMismatch, reason)
+	series, status, wanted := r.admit(o, obj.Header())
+	if !wanted {
 		_ = obj.Close()
-		return dimse.DataSetMismatch
+		return status
 	}
-	series := in.seriesOf(o, obj.Header())
-	if r.ruledOutOnArrival(o.SOPInstanceUID, o.SOPClassUID, series) {
+	if r.ruledOutOnArrival(o, series, obj.Header()) {
 		_ = obj.Close()
 		return dimse.Success
 	}
@@ -96,6 +95,52 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 		return in.takeBuffered(ctx, o, obj, p)
 	}
 	return in.pass(ctx, p, r.paced(ctx, obj, r.src), func() { _ = obj.Close() })
+}
+
+// admit tells whether an instance that has come is one that the task is about, and the series that it is counted in: as the source lists it,
+// else as it says itself. Otherwise the status is the source's answer.
+func (r *run) admit(o *dimse.Incoming, h *stream.Header) (series string, status dimse.Status, wanted bool) {
+	uid, study, inside := o.SOPInstanceUID, h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID)
+	listed, isListed := r.instances.seriesOf(uid)
+	mismatch := func(reason string) (string, dimse.Status, bool) {
+		r.instances.fail(uid, causeMismatch, dimse.DataSetMismatch, reason)
+		return "", dimse.DataSetMismatch, false
+	}
+	switch {
+	case study != r.inv.study && isListed:
+		return mismatch("the source sent an image of another study under this SOP Instance UID")
+	case study != r.inv.study:
+		r.instances.unasks(uid, otherStudy)
+		return "", dimse.RefusedNotAuthorized, false
+	case !validUID(inside):
+		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the Series Instance UID of the image is none (PS3.5 9.1)")
+		return "", dimse.InvalidSOPInstance, false
+	case r.instances.leavesOut(inside) && !isListed:
+		r.instances.discard(uid)
+		return "", dimse.Success, false
+	case !r.instances.wants(study, inside) && isListed:
+		return mismatch("the image says that it is of another series than the source lists it in, which nobody asked for")
+	case !r.instances.wants(study, inside):
+		r.instances.unasks(uid, otherSeries)
+		return "", dimse.RefusedNotAuthorized, false
+	case !validUID(uid):
+		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the SOP Instance UID of the image is none (PS3.5 9.1)")
+		return "", dimse.InvalidSOPInstance, false
+	case h.SOPInstanceUID() != uid:
+		return mismatch("the image has another SOP Instance UID inside than the source announced")
+	case h.SOPClassUID() != o.SOPClassUID:
+		return mismatch("the image has another SOP class inside than the source announced")
+	}
+	if !isListed {
+		listed = inside
+		r.instances.came(uid, inside, o.SOPClassUID)
+	} else if listed != inside {
+		r.instances.odd(uid, movedSeries)
+	}
+	if patient := h.Text(dict.PatientID); r.deid == nil && r.inv.patientID != "" && patient != r.inv.patientID {
+		r.instances.odd(uid, otherPatient)
+	}
+	return listed, dimse.Success, true
 }
 
 // takeBuffered reads the object, or its first 4 MiB, and lets it go on.
@@ -157,7 +202,7 @@ func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 			in.halt(again("%w", errStalled))
 		case <-ctx.Done():
 			p.finish()
-			r.end(p.source)
+			r.instances.end(p.source)
 			r.sending.Done()
 			return false
 		}
@@ -188,14 +233,14 @@ func (r *run) unreadable(uid string, err error) dimse.Status {
 		return dimse.Success
 	}
 	if errors.Is(err, stream.ErrEncapsulated) || errors.Is(err, stream.ErrNoConversion) {
-		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image can't be converted to a transfer syntax that the destination takes: %s", err))
+		r.instances.fail(uid, causeDamaged, dimse.CannotUnderstand, fmt.Sprintf("the image can't be converted to a transfer syntax that the destination takes: %s", err))
 		return dimse.CannotUnderstand
 	}
 	if damaged(err) {
-		r.fail(uid, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
+		r.instances.fail(uid, causeDamaged, dimse.CannotUnderstand, fmt.Sprintf("the image that the source sent is damaged: %s", err))
 		return dimse.CannotUnderstand
 	}
-	r.end(uid)
+	r.instances.end(uid)
 	return dimse.OutOfResources
 }
 
@@ -204,84 +249,11 @@ func damaged(err error) bool {
 	return !PeerFailed(err) && (errors.Is(err, stream.ErrMalformed) || errors.Is(err, stream.ErrTooLarge) || errors.Is(err, io.ErrUnexpectedEOF))
 }
 
-// seriesOf gives the series that an object is counted in.
-func (in *intake) seriesOf(o *dimse.Incoming, h *stream.Header) string {
-	if in.delivery != nil {
-		return in.delivery.seriesOf(o.SOPInstanceUID, h)
-	}
-	return in.series.uid
-}
-
-// mismatch tells what is wrong with an object that isn't what was asked for, nothing if it is.
-func (in *intake) mismatch(o *dimse.Incoming, h *stream.Header) string {
-	switch {
-	case h.Text(dict.StudyInstanceUID) != in.r.inv.study:
-		in.r.mu.Lock()
-		in.r.foreign++
-		in.r.mu.Unlock()
-		return "the source sent an image of another study under this SOP Instance UID"
-	case h.SOPInstanceUID() != o.SOPInstanceUID:
-		return "the image has another SOP Instance UID inside than the source announced"
-	case h.SOPClassUID() != o.SOPClassUID:
-		return "the image has another SOP class inside than the source announced"
-	}
-	return ""
-}
-
 func namesOf(h *stream.Header) objectNames {
 	return objectNames{
 		patientID: h.Text(dict.PatientID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
 		seriesNumber: h.Text(dict.SeriesNumber), seriesDescription: h.Text(dict.SeriesDescription), series: h.Text(dict.SeriesInstanceUID),
 	}
-}
-
-// begin marks an instance as on its way; false if it is already, or is delivered.
-func (r *run) begin(uid string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, ok := r.delivered[uid]; ok || r.inFlight[uid] {
-		return false
-	}
-	if _, ok := r.already[uid]; ok {
-		return false
-	}
-	r.inFlight[uid] = true
-	return true
-}
-
-func (r *run) end(uid string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.land(uid)
-}
-
-// land takes an instance off those on their way, and tells who waits for one. The lock must be held.
-func (r *run) land(uid string) {
-	delete(r.inFlight, uid)
-	if r.landed != nil {
-		close(r.landed)
-		r.landed = nil
-	}
-}
-
-// inTheAir gives what is closed when one of the instances on their way has landed; nil if this one is not on its way.
-func (r *run) inTheAir(uid string) <-chan struct{} {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.inFlight[uid] {
-		return nil
-	}
-	if r.landed == nil {
-		r.landed = make(chan struct{})
-	}
-	return r.landed
-}
-
-func (r *run) fail(uid string, status dimse.Status, reason string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.land(uid)
-	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
 }
 
 func (r *run) sinkFailed() bool {
@@ -327,69 +299,54 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	var noContext *dimse.NoContextError
 	switch {
 	case errors.As(err, &noContext):
-		r.bring(p.class, p.syntax)
-		r.fail(p.source, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
+		r.instances.bring(p.class, p.syntax)
+		r.instances.fail(p.source, causeNotTaken, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
 		return dimse.RefusedSOPClass
+	case errors.Is(err, errOtherInstance):
+		r.instances.odd(p.source, otherReply)
+		r.instances.hold(p.source, p.series, status)
+		return dimse.Success
 	case err != nil && p.bytes.err != nil: // the source's fault, not the destination's
 		return r.unreadable(p.source, p.bytes.err)
 	case err != nil:
-		r.end(p.source)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if r.sinkErr == nil {
-			r.sinkErr = err
-		}
+		r.instances.end(p.source)
+		r.failSink(err)
 		return dimse.OutOfResources
 	}
 	meaning := status.Meaning(dimse.CStore)
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
-		r.note(status, meaning)
+		if meaning.Outcome == dimse.DoneNoted {
+			r.instances.note(status)
+		}
 		if err := r.receipt(ctx, receipt{p.source, p.series, p.class, p.bytes.n, status, p.report}); err != nil {
 			return dimse.OutOfResources
 		}
 		return dimse.Success
 	case dimse.AlreadyThere:
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.already[p.source] = p.series
-		r.land(p.source)
+		r.instances.hold(p.source, p.series, status)
 		return dimse.Success
 	case dimse.BackOff:
-		r.end(p.source)
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.sinkErr = full("DICOM Server %s is out of resources (status %s)", r.dst.Name, status)
+		r.instances.end(p.source)
+		r.failSink(full("DICOM Server %s is out of resources (status %s)", r.dst.Name, status))
 		return dimse.OutOfResources
 	}
-	r.fail(p.source, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
+	r.instances.fail(p.source, causeThere, status, fmt.Sprintf("the destination refused this image: %s", meaning.Text))
 	return status
 }
 
-// bring takes down a transfer syntax in which the destination did not take an object that came.
-func (r *run) bring(class, syntax string) {
+// failSink takes down the first error of the sink.
+func (r *run) failSink(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !slices.Contains(r.brought[class], syntax) {
-		r.brought[class] = append(r.brought[class], syntax)
-	}
-}
-
-func (r *run) note(status dimse.Status, m dimse.Meaning) {
-	if m.Outcome == dimse.DoneNoted {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.noted[status]++
+	if r.sinkErr == nil {
+		r.sinkErr = err
 	}
 }
 
 // receipt counts an instance as delivered and gives it to the ledger.
 func (r *run) receipt(ctx context.Context, rc receipt) error {
-	r.mu.Lock()
-	delete(r.failed, rc.sopUID)
-	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, SopClassUid: rc.class, Bytes: rc.bytes, Status: int32(rc.status)}
-	r.land(rc.sopUID)
-	r.mu.Unlock()
+	r.instances.deliver(rc, false)
 	r.progress.Delivered.Add(1)
 	r.progress.Bytes.Add(rc.bytes)
 	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Inc()

@@ -21,8 +21,14 @@ type inventory struct {
 	study      string
 	modalities []string
 	series     []*seriesInventory
+	whole      bool           // the task is about the whole study
 	counted    int            // instances of the study; -1: the source doesn't say
+	unnamed    int            // series that the source lists without a UID that one can be asked for by
+	again      bool           // it was asked for as a whole once more, since the source counts more than it lists
+	kinds      []string       // SOP classes to expect then, beside those of the series
 	omitted    map[string]int // instances of modalities that the job leaves out, as far as the source counts them
+	// leftOutSeries are the series of those modalities.
+	leftOutSeries []string
 }
 
 // seriesInventory is what the source says that it has of one series.
@@ -31,9 +37,13 @@ type seriesInventory struct {
 	modality string
 	number   int
 	counted  int  // instances; -1: the source doesn't say
-	listed   bool // the source lists its instances
-	// instances by SOP Instance UID; empty if not listed.
+	listed   bool // the source lists its instances, as far as it says
+	// instances by SOP Instance UID that the source named; all of them if listed.
 	instances map[string]instance
+	unusable  []string // what the source lists as SOP Instance UIDs, and are none
+	twice     []string // SOP Instance UIDs that the source lists more than once
+	kinds     []string // the SOP classes to expect, if not those of instances or modality
+	again     bool     // it was asked for as a whole once more, since the source counts more than it lists
 }
 
 // instance is what the source says of an instance.
@@ -56,6 +66,9 @@ func (s *seriesInventory) provable() bool { return s.listed || s.counted >= 0 }
 
 // classes gives the SOP classes to expect in a series: from its instances, else from its modality.
 func (s *seriesInventory) classes() []string {
+	if s.kinds != nil {
+		return s.kinds
+	}
 	seen := map[string]bool{}
 	for _, i := range s.instances {
 		if i.class != "" {
@@ -75,9 +88,9 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 		return nil, err
 	}
 	inv := &inventory{
-		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid,
+		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid, whole: len(r.task.SeriesInstanceUids) == 0,
 		modalities: slices.DeleteFunc(study.Strings(dict.ModalitiesInStudy), r.omits),
-		counted:    count(study, dict.NumberOfStudyRelatedInstances),
+		counted:    r.counted(study, dict.NumberOfStudyRelatedInstances),
 	}
 	if err := r.checkStudy(ctx, study); err != nil {
 		return nil, err
@@ -88,7 +101,40 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 	if r.src.Server.FindImages {
 		r.openLanes(ctx, inv.series)
 	}
-	return inv, r.sideBySide(ctx, inv.series, func(from *source, s *seriesInventory) error { return r.listInstances(ctx, from, inv, s, imageKeys) })
+	err = r.sideBySide(ctx, inv.series, func(from *source, s *seriesInventory) error { return r.listInstances(ctx, from, inv, s, imageKeys) })
+	if err != nil {
+		return inv, err
+	}
+	if err := r.heedStrays(ctx, inv); err != nil {
+		return inv, err
+	}
+	for _, s := range inv.series {
+		if s.listed && (s.counted == len(s.instances) || r.src.Server.IgnoreCounts) { // nothing speaks for what an earlier run missed and is not listed any more
+			r.instances.forget(s.uid, s.instances)
+		}
+	}
+	r.instances.list(inv)
+	return inv, nil
+}
+
+// heedStrays adds the series that instances have come of, or that an earlier run knew, and that the source does not list.
+func (r *run) heedStrays(ctx context.Context, inv *inventory) error {
+	for _, uid := range r.instances.strays(inv) {
+		s := &seriesInventory{uid: uid, counted: -1}
+		if err := r.listInstances(ctx, r.source, inv, s, imageKeys); err != nil {
+			return err
+		}
+		inv.series = append(inv.series, s)
+	}
+	return nil
+}
+
+// counted returns a count of the source's; -1 if it gives none, or is known to count wrongly.
+func (r *run) counted(ds *stream.DataSet, tag dict.Tag) int {
+	if r.src.Server.IgnoreCounts {
+		return -1
+	}
+	return count(ds, tag)
 }
 
 // findStudy looks for the study by patient and UID; without a match by UID alone, which is a warning.
@@ -151,14 +197,18 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 	id.Set(dict.StudyInstanceUID, inv.study)
 	r.source.keyPatient(id, inv.patientID)
 	wanted := r.task.SeriesInstanceUids
-	inv.series, inv.omitted = nil, nil
+	inv.series, inv.omitted, inv.leftOutSeries, inv.unnamed = nil, nil, nil, 0
 	for ds, err := range r.source.find(ctx, id) {
 		if err != nil {
 			return fmt.Errorf("the series can't be listed at %s: %w", r.src.Name, err)
 		}
-		s := &seriesInventory{uid: ds.String(dict.SeriesInstanceUID), modality: ds.String(dict.Modality), counted: count(ds, dict.NumberOfSeriesRelatedInstances)}
+		s := &seriesInventory{uid: ds.String(dict.SeriesInstanceUID), modality: ds.String(dict.Modality), counted: r.counted(ds, dict.NumberOfSeriesRelatedInstances)}
 		s.number, _ = ds.Int(dict.SeriesNumber)
-		if uid := ds.String(dict.StudyInstanceUID); s.uid == "" || uid != "" && uid != inv.study || len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
+		if uid := ds.String(dict.StudyInstanceUID); uid != "" && uid != inv.study || len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
+			continue
+		}
+		if !validUID(s.uid) {
+			inv.unnamed++
 			continue
 		}
 		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == s.uid }) {
@@ -170,7 +220,7 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
 		}
 	}
-	listed := len(inv.series)
+	listed := len(inv.series) + inv.unnamed
 	inv.series = slices.DeleteFunc(inv.series, func(s *seriesInventory) bool {
 		if !r.omits(s.modality) {
 			return false
@@ -192,6 +242,7 @@ func (inv *inventory) omit(s *seriesInventory) {
 	if inv.omitted == nil {
 		inv.omitted = map[string]int{}
 	}
+	inv.leftOutSeries = append(inv.leftOutSeries, s.uid)
 	inv.omitted[s.modality] += max(0, s.counted)
 	if inv.counted -= s.counted; s.counted < 0 || inv.counted < 0 {
 		inv.counted = -1
@@ -203,40 +254,78 @@ var imageKeys = []dict.Tag{dict.SOPInstanceUID, dict.SOPClassUID, dict.Available
 // presenceKeys ask for the UIDs alone: a source may have to read each file for the other keys (Orthanc needs a third of the time without).
 var presenceKeys = imageKeys[:1]
 
-// listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted.
+// listInstances asks for the instances of a series. A source that has no IMAGE level leaves the series unlisted; what it named before it
+// said so is evidence all the same.
 func (r *run) listInstances(ctx context.Context, from *source, inv *inventory, s *seriesInventory, keys []dict.Tag) error {
+	s.listed, s.instances, s.unusable, s.twice = false, nil, nil, nil
 	if !r.src.Server.FindImages {
-		s.listed, s.instances = false, nil
 		return nil
 	}
 	id := from.seriesQuery("IMAGE", keys, inv.patientID, inv.study, s.uid)
-	instances := map[string]instance{}
+	instances, answers, named := map[string]instance{}, 0, true
 	for ds, err := range from.find(ctx, id) {
 		var status *dimse.StatusError
 		if errors.As(err, &status) && !outOfResources(status.Status) {
-			s.listed, s.instances = false, nil // it knows no IMAGE level
+			s.instances = instances // it knows no IMAGE level
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("the images of series %s can't be listed at %s: %w", s.uid, r.src.Name, err)
 		}
-		uid := ds.String(dict.SOPInstanceUID)
-		if series := ds.String(dict.SeriesInstanceUID); uid == "" || series != "" && series != s.uid {
+		uid, series, study := ds.String(dict.SOPInstanceUID), ds.String(dict.SeriesInstanceUID), ds.String(dict.StudyInstanceUID)
+		if uid == "" || series != "" && series != s.uid || study != "" && study != inv.study {
 			continue
+		}
+		answers++
+		named = named && series != ""
+		if !validUID(uid) {
+			s.unusable = append(s.unusable, uid)
+			continue
+		}
+		if _, known := instances[uid]; known {
+			s.twice = append(s.twice, uid)
 		}
 		instances[uid] = instance{
 			class: ds.String(dict.SOPClassUID), syntaxes: ds.Strings(dict.AvailableTransferSyntaxUID), lossy: ds.String(dict.LossyImageCompression) == "01",
 		}
 	}
-	if len(instances) == 0 && s.counted != 0 { // an empty answer is no list
-		s.listed, s.instances = false, nil
+	if s.counted != answers { // the same answer twice
+		s.twice = nil
+	}
+	if answers == 0 && s.counted != 0 { // an empty answer is no list
 		return nil
+	}
+	if !named && s.counted >= 0 && len(instances) > s.counted {
+		if strangers, err := r.answersForAnySeries(ctx, from, inv); strangers || err != nil {
+			s.unusable = nil // they may be any series'
+			r.instances.unplace(slices.Collect(maps.Keys(instances)))
+			return err
+		}
 	}
 	s.listed, s.instances = true, instances
 	return nil
 }
 
-// newcomers lists again and adds to the inventory what has come since; it tells whether there was anything.
+// answersForAnySeries reports whether a source lists instances for a series that can't exist: it doesn't filter by the series, and what it
+// lists says nothing about one.
+func (r *run) answersForAnySeries(ctx context.Context, from *source, inv *inventory) (bool, error) {
+	id := from.seriesQuery("IMAGE", presenceKeys, inv.patientID, inv.study, newTransactionUID())
+	found := false
+	for ds, err := range from.find(ctx, id) {
+		var status *dimse.StatusError
+		if errors.As(err, &status) && !outOfResources(status.Status) {
+			break
+		}
+		if err != nil {
+			return false, fmt.Errorf("the images of a series can't be listed at %s: %w", r.src.Name, err)
+		}
+		found = found || ds.String(dict.SOPInstanceUID) != ""
+	}
+	return found, nil
+}
+
+// newcomers lists again and adds to the inventory what has come since, and what has arrived without being listed; it reports whether
+// there was anything.
 func (r *run) newcomers(ctx context.Context) (bool, error) {
 	again := *r.inv
 	if err := r.listSeries(ctx, &again); err != nil {
@@ -253,7 +342,7 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	found := false
+	found, listed := false, len(r.inv.series)
 	for _, s := range again.series {
 		i := known(s.uid)
 		if i < 0 || r.inv.series[i].lacks(s) {
@@ -268,10 +357,15 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 		}
 		found = r.inv.series[i].merge(s) || found
 	}
-	return found, nil
+	if err := r.heedStrays(ctx, r.inv); err != nil {
+		return false, err
+	}
+	r.inv.unnamed = max(r.inv.unnamed, again.unnamed)
+	r.instances.list(r.inv)
+	return found || len(r.inv.series) > listed, nil
 }
 
-// lacks tells whether a later list has instances that this one hasn't.
+// lacks reports whether a later list has instances that this one hasn't.
 func (s *seriesInventory) lacks(later *seriesInventory) bool {
 	for uid := range later.instances {
 		if _, known := s.instances[uid]; !known {
@@ -281,18 +375,26 @@ func (s *seriesInventory) lacks(later *seriesInventory) bool {
 	return false
 }
 
-// merge takes over what a later list adds; it tells whether that was anything.
+// merge takes over what a later list adds; it reports whether that was anything.
 func (s *seriesInventory) merge(later *seriesInventory) bool {
 	found := false
 	if later.counted > s.counted {
 		found = !s.listed && s.counted >= 0
 		s.counted = later.counted
 	}
-	if !s.listed || !later.listed {
-		return found
+	if later.listed && !s.listed {
+		s.listed, s.twice = true, later.twice
+	}
+	for _, uid := range later.unusable {
+		if !slices.Contains(s.unusable, uid) {
+			s.unusable = append(s.unusable, uid)
+		}
 	}
 	for uid, i := range later.instances {
 		if _, known := s.instances[uid]; !known {
+			if s.instances == nil {
+				s.instances = map[string]instance{}
+			}
 			s.instances[uid] = i
 			found = true
 		}

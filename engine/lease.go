@@ -338,6 +338,9 @@ func (e *Engine) Revoked(ctx context.Context, running []HeldTask) (map[Held]*Rev
 func (e *Engine) PushProgress(ctx context.Context, running map[Held]*Progress) error {
 	var p db.PushProgressParams
 	for h, g := range running {
+		if g.Expected.Load()+g.Received.Load() == 0 && g.Delivered.Load() == 0 {
+			continue // it has not read yet what earlier runs brought
+		}
 		p.Ids = append(p.Ids, h.TaskID)
 		p.Tokens = append(p.Tokens, h.Token)
 		p.Expected = append(p.Expected, g.Expected.Load())
@@ -345,7 +348,7 @@ func (e *Engine) PushProgress(ctx context.Context, running map[Held]*Progress) e
 		p.Delivered = append(p.Delivered, g.Delivered.Load())
 		p.Bytes = append(p.Bytes, g.Bytes.Load())
 	}
-	if len(running) == 0 {
+	if len(p.Ids) == 0 {
 		return nil
 	}
 	return e.q.PushProgress(ctx, p)

@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine/pacs"
 )
 
@@ -25,19 +26,14 @@ import (
 func (r *run) movePlan(s *seriesInventory) []step {
 	first := r.firstMoveOffer(s)
 	var steps []step
-	if !s.listed || r.deliveredOf(s.uid) == 0 {
+	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
 	}
-	if s.listed {
-		steps = append(steps, r.list(first))
-	}
+	steps = append(steps, r.list(first))
 	if first != offerPlain {
 		steps = append(steps, r.renegotiated, r.decompressed)
 	}
-	if s.listed {
-		steps = append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
-	}
-	return steps
+	return append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
 }
 
 // firstMoveOffer is what a series is asked for with at first by C-MOVE.
@@ -61,11 +57,9 @@ func (r *run) renegotiated(ctx context.Context, s *seriesInventory) error {
 		return slices.ContainsFunc(syntaxes, func(u string) bool { return !slices.Contains(r.proposed[class], u) })
 	}
 	fresh := false
-	r.mu.Lock()
-	for class, syntaxes := range r.brought {
+	for class, syntaxes := range r.instances.broughtSyntaxes() {
 		fresh = fresh || unasked(class, syntaxes)
 	}
-	r.mu.Unlock()
 	if !fresh {
 		return nil
 	}
@@ -86,53 +80,30 @@ func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
 // What doesn't come now either keeps its reason.
 func (r *run) askAgain(ctx context.Context, s *seriesInventory, o offer, absent bool) error {
 	refused := r.untaken(s)
-	r.mu.Lock()
-	for uid := range refused {
-		delete(r.failed, uid)
-	}
-	r.mu.Unlock()
+	closeAgain := r.instances.reopen(refused)
 	uids := slices.Sorted(maps.Keys(refused))
 	if absent {
-		uids = r.missing(s, len(s.instances))
+		uids = r.instances.missing(s, math.MaxInt)
 	}
 	if len(refused) == 0 && len(uids) == 0 {
 		return nil
 	}
 	defer func() {
 		r.settle()
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for uid, f := range refused {
-			if _, known := r.failed[uid]; !known && !r.settled(uid) {
-				r.failed[uid] = f
-			}
-		}
+		closeAgain()
 	}()
 	if !s.listed {
 		return r.retrieve(ctx, s, nil, o)
 	}
-	for chunk := range slices.Chunk(uids, listChunk) {
-		if err := r.retrieve(ctx, s, chunk, o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.inChunks(ctx, s, uids, o)
 }
 
-// untaken gives what came by C-MOVE of a series in a transfer syntax that the destination does not take.
-func (r *run) untaken(s *seriesInventory) map[string]MissingInstance {
+// untaken returns what came by C-MOVE of a series in a transfer syntax that the destination does not take.
+func (r *run) untaken(s *seriesInventory) map[string]shortfall {
 	if r.method() != MethodMove {
 		return nil
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	found := map[string]MissingInstance{}
-	for uid, f := range r.failed {
-		if _, ok := s.instances[uid]; strings.HasPrefix(f.Reason, notTaken) && (ok || !s.listed) {
-			found[uid] = f
-		}
-	}
-	return found
+	return r.instances.untaken(s)
 }
 
 // notTaken begins the reason of an instance whose SOP class and transfer syntax the destination doesn't take.
@@ -167,7 +138,7 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	defer func() { r.endMove(ctx, id, busy) }()
 	r.e.inbox.Expect(r.delivery, id)
 	defer r.e.inbox.Ended(id)
-	in := &intake{r: r, delivery: r.delivery, stop: make(chan struct{}), patience: r.sinkPatience()}
+	in := &intake{r: r, asked: s.uid, delivery: r.delivery, stop: make(chan struct{}), patience: r.sinkPatience()}
 	r.delivery.begin(s.uid, in)
 	defer r.delivery.finish(in)
 	leave := r.oversee(in, from.slot)
@@ -180,11 +151,14 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 		if leave(); errors.Is(in.err, ErrParked) {
 			return in.err // as by C-GET
 		}
-		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
+		r.heedReach(in)
+		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, r.byMethod(err))
 	}
+	r.worksBy(MethodMove)
 	r.awaitLate(ctx, s, uids, in, result)
 	r.delivery.finish(in)
 	leave()
+	r.heedReach(in)
 	if in.err != nil {
 		return in.err
 	}
@@ -337,17 +311,26 @@ func (r *run) freeStore(ctx context.Context) {
 	r.storeSlot = nil
 }
 
+// heedReach takes down that the source was seen to reach the receiver.
+func (r *run) heedReach(in *intake) {
+	if in.received.Load()+in.again.Load() > 0 {
+		r.reached.Store(true)
+		r.worksBy(MethodMove)
+	}
+}
+
 // awaitLate waits for objects that come later than the final response, while something that was asked for is missing and the source
-// doesn't say itself that it has sent no more than what came. Each object that comes renews the patience; waiting in vain halves it.
-// "Success, 0 of 0" may be the answer of a source that has only queued the C-MOVE.
+// doesn't account for it: counts of what came and of what failed that make up for less than was asked for are not believed. Each object
+// that comes renews the patience; waiting in vain halves it. "Success, 0 of 0" may be the answer of a source that has only queued the C-MOVE.
 func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult) {
 	arrived := func() int { return int(in.received.Load() + in.again.Load()) }
 	claimed := result.Completed.Value + result.Warning.Value
+	accounted := result.Completed.Present && claimed+result.Failed.Value >= asked(s, uids)
 	patience := max(leastPatience, time.Duration(r.src.Server.MovePatienceS)*time.Second>>r.vain.Load())
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for seen := -1; ; {
-		told := result.Completed.Present && arrived() >= claimed && (claimed > 0 || result.Failed.Value > 0)
+		told := accounted && arrived() >= claimed && (claimed > 0 || result.Failed.Value > 0)
 		refused := result.Status.Class() == dimse.ClassFailure && arrived() == 0 && claimed == 0
 		changed := r.delivery.changes()
 		if !in.busy() && (told || refused || !r.lacks(s, uids)) {
@@ -375,29 +358,23 @@ func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, 
 	}
 }
 
+// asked returns how many instances a retrieve was to bring at least: those named, or those of the whole series; 1 if that is not known.
+func asked(s *seriesInventory, uids []string) int {
+	if uids != nil {
+		return len(uids)
+	}
+	return max(1, len(s.instances), s.counted)
+}
+
 // lacks tells whether something that was asked for has not come: of the instances named, or of the whole series.
 func (r *run) lacks(s *seriesInventory, uids []string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	lacking := func(uid string) bool { return !r.inFlight[uid] && !r.settled(uid) }
 	switch {
 	case uids != nil:
-		return slices.ContainsFunc(uids, lacking)
-	case s.listed:
-		for uid := range s.instances {
-			if lacking(uid) {
-				return true
-			}
-		}
-		return false
+		return slices.ContainsFunc(uids, r.instances.absent)
+	case s.listed && !s.again:
+		return slices.ContainsFunc(slices.Collect(maps.Keys(s.instances)), r.instances.absent)
 	}
-	n := len(r.inFlight)
-	for _, d := range r.delivered {
-		if d.SeriesUid == s.uid {
-			n++
-		}
-	}
-	return s.counted < 0 || n < s.counted
+	return s.counted < 0 || r.instances.known(s.uid) < s.counted
 }
 
 func (s *source) moveClass() string {
@@ -443,12 +420,15 @@ func (s *source) move(ctx context.Context, inv *inventory, series string, uids [
 	}
 }
 
-// retrieveKeys is the identifier of a retrieve of a series, or of the instances named.
+// retrieveKeys is the identifier of a retrieve of a series, of the whole study if that is empty, or of the instances named.
 func (s *source) retrieveKeys(inv *inventory, series string, uids []string, studyRoot bool) *stream.DataSet {
 	id := &stream.DataSet{}
-	id.Set(dict.QueryRetrieveLevel, "SERIES")
+	id.Set(dict.QueryRetrieveLevel, "STUDY")
 	id.Set(dict.StudyInstanceUID, inv.study)
-	id.Set(dict.SeriesInstanceUID, series)
+	if series != "" {
+		id.Set(dict.QueryRetrieveLevel, "SERIES")
+		id.Set(dict.SeriesInstanceUID, series)
+	}
 	if !studyRoot {
 		setKey(id, dict.PatientID, inv.patientID)
 	}
@@ -465,27 +445,52 @@ type methodError struct{ err error }
 func (e *methodError) Error() string { return e.err.Error() }
 func (e *methodError) Unwrap() error { return e.err }
 
-// byMethod marks the error of a source that does not accept the method's SOP class.
-func byMethod(err error) error {
+// byMethod marks the error of a source that does not accept the method's SOP class, or that rejects or aborts the method's first request:
+// another one may work.
+func (r *run) byMethod(err error) error {
 	if _, ok := errors.AsType[*dimse.NoContextError](err); ok {
 		return &methodError{err}
 	}
 	if _, ok := errors.AsType[*dimse.NoContextsError](err); ok {
 		return &methodError{err}
 	}
-	return err
+	rejected, isRejected := errors.AsType[*ul.RejectedError](err)
+	_, isAborted := errors.AsType[*ul.AbortedError](err)
+	_, isLost := errors.AsType[*ul.LostError](err)
+	if !isAborted && !isLost && (!isRejected || rejected.Transient()) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.works[r.method()] {
+		return err
+	}
+	return &methodError{err}
+}
+
+// worksBy takes down that a retrieve method was answered, or brought something.
+func (r *run) worksBy(method string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.works == nil {
+		r.works = map[string]bool{}
+	}
+	r.works[method] = true
 }
 
 func (r *run) method() string { return r.methods[r.using] }
 
 // fallBack decides after a series was asked for by one method, whether the next one is tried for what is missing. had is how much of it
-// was delivered before.
-func (r *run) fallBack(s *seriesInventory, had int, err error) (next bool, _ error) {
+// was delivered before; first is the error with which a retrieve by a method before broke off, if one did.
+func (r *run) fallBack(s *seriesInventory, had int, err, first error) (next bool, _ error) {
 	refused, isRefused := errors.AsType[*methodError](err)
 	if err != nil && !isRefused {
 		return false, err
 	}
 	if r.using+1 == len(r.methods) {
+		if isRefused && first != nil { // which may pass
+			return false, again("%w; and %s can't be used instead: %w", first, r.method(), refused)
+		}
 		if isRefused && r.using > r.preferred { // what the methods before had to say stands
 			r.warn(fmt.Sprintf("%s could not be used for what was missing: %s", r.method(), sentence(refused)))
 			r.methods = r.methods[:r.using]
@@ -493,12 +498,12 @@ func (r *run) fallBack(s *seriesInventory, had int, err error) (next bool, _ err
 		}
 		return false, err
 	}
-	r.using++
+	r.use(r.using + 1)
 	if !r.lacking(s) {
-		r.using--
+		r.use(r.using - 1)
 		return false, nil
 	}
-	if isRefused || r.deliveredOf(s.uid) == had { // of no use for the other series either
+	if (isRefused || r.instances.deliveredOf(s.uid) == had) && !s.again { // of no use for the other series either
 		r.preferred = r.using
 	}
 	return true, nil
@@ -506,8 +511,8 @@ func (r *run) fallBack(s *seriesInventory, had int, err error) (next bool, _ err
 
 // lacking tells whether something of a series can be proven to be missing.
 func (r *run) lacking(s *seriesInventory) bool {
-	if !s.provable() {
-		return r.deliveredOf(s.uid) == 0
+	if !s.provable() && !s.again {
+		return r.instances.deliveredOf(s.uid) == 0
 	}
 	return r.wanting(s)
 }

@@ -66,12 +66,8 @@ func TestLeaveOut(t *testing.T) {
 		"refused by the profile": {"P", &deid.RefusedError{Reason: deid.BurnedIn}, true},
 		"unsafe":                 {"P", &deid.UnsafeError{Reason: deid.Undecodable}, true},
 	} {
-		r := &run{
-			task: db.Task{}, deid: &deidentification{pseudonym: c.pseudonym}, inFlight: map[string]bool{}, leftOut: map[string]leftOut{},
-			failed: map[string]MissingInstance{}, progress: &Progress{},
-		}
+		r := &run{task: db.Task{}, deid: &deidentification{pseudonym: c.pseudonym}, instances: newInstances("1.1", nil), progress: &Progress{}}
 		require.Equal(t, c.want, r.leaveOut("1.2", "1.3", c.err), name)
-		_, noted := r.leftOut["1.2"]
-		require.Equal(t, c.want, noted, name)
+		require.Equal(t, c.want, len(r.instances.leftOuts()) == 1, name)
 	}
 }

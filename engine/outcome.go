@@ -34,7 +34,7 @@ type Outcome struct {
 
 // outcome judges a run by law 1: expected and not acknowledged is a failure; what is to be known is a warning; else success.
 func (r *run) outcome(err error) Outcome {
-	o := Outcome{run: r, series: r.summary()}
+	o := Outcome{run: r, series: r.summary(err)}
 	switch {
 	case errors.Is(err, ErrFenced):
 		o.Status = Pending // nobody will write it down
@@ -52,7 +52,38 @@ func (r *run) outcome(err error) Outcome {
 	default:
 		r.verdict(&o)
 	}
+	if r.inv != nil {
+		r.progress.Expected.Store(expectedOf(o.series))
+	}
 	return o
+}
+
+func expectedOf(series []Series) (n int32) {
+	for _, s := range series {
+		n += int32(s.Expected)
+	}
+	return n
+}
+
+// summary returns what became of each series, whatever ended the run.
+func (r *run) summary(err error) []Series {
+	if r.inv == nil {
+		return nil
+	}
+	return r.instances.judge(r.inv, reasonOf(err)).series
+}
+
+// reasonOf says why an instance is missing of which nothing more is known: what stopped the run, or else that it did not come.
+func reasonOf(err error) string {
+	switch {
+	case err == nil:
+		return reasonNeverCame
+	case errors.Is(err, ErrCanceled):
+		return "not transferred before the task was canceled"
+	case errors.Is(err, ErrParked), errors.Is(err, ErrFenced):
+		return "not transferred yet"
+	}
+	return "not transferred: " + strings.TrimSuffix(err.Error(), ".")
 }
 
 func (r *run) judgeError(o *Outcome, err error) {
@@ -85,33 +116,42 @@ func (r *run) countFailure(o *Outcome, message string) {
 
 // verdict applies law 1 to a run that did all it could.
 func (r *run) verdict(o *Outcome) {
-	c := r.completeness(o.series)
-	if c.missing > 0 {
-		slices.Sort(c.reasons)
-		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.",
-			imagesAre(c.missing), strings.Join(slices.Compact(c.reasons), "; ")))
+	f := r.instances.judge(r.inv, reasonNeverCame)
+	o.series = f.series
+	if n := f.missing + f.lacking; n > 0 {
+		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.", imagesAre(n), f.why()))
 		return
 	}
-	if c.unsafe > 0 {
-		r.warn(fmt.Sprintf("%s not sent, since ADIT could not de-identify %s safely; the task lists what and why.", imagesAre(c.unsafe), them(c.unsafe)))
+	if f.unsafe > 0 {
+		r.warn(fmt.Sprintf("%s not sent, since ADIT could not de-identify %s safely; the task lists what and why.", imagesAre(f.unsafe), them(f.unsafe)))
 	}
-	if c.undeliverable > 0 {
-		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(c.undeliverable), refusedForGood))
+	if f.undeliverable > 0 {
+		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(f.undeliverable), refusedForGood))
 	}
-	if !c.provable {
+	for _, dispute := range f.disputes {
+		r.warn(dispute)
+	}
+	if !f.provable {
 		r.warn("Completeness not provable: the source neither lists nor counts its images.")
 	}
-	if len(r.delivered)+c.undeliverable+c.unsafe+c.ruledOut+len(r.inv.omitted) == 0 {
+	if f.delivered+f.undeliverable+f.unsafe+f.ruledOut+len(r.inv.omitted) == 0 {
 		r.warn("The source has no image in this study.")
 	}
 	if len(r.inv.series) == 0 && len(r.inv.omitted) > 0 {
 		r.warn("Nothing is left to be sent: all series are of modalities that are excluded under a pseudonym.")
 	}
 	r.warnNotes()
+	r.warnOddities()
 	o.Status = Success
 	notes := append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...)
 	if r.untold {
 		notes = append(notes, "Which images the destination held already could not be told of every series; those were sent all the same.")
+	}
+	if n := r.instances.unaskedFor(otherSeries); n > 0 {
+		notes = append(notes, fmt.Sprintf("The source also sent %s of other series, which nobody asked for; %s not taken.", images(n), were(n)))
+	}
+	if r.src.Server.IgnoreCounts {
+		notes = append(notes, "The counts of the source are not used as evidence, since its settings say that they are wrong.")
 	}
 	o.Message = strings.Join(notes, " ")
 	if len(r.warnings) > 0 {
@@ -120,75 +160,60 @@ func (r *run) verdict(o *Outcome) {
 	}
 }
 
-// completeness is what the source has against what the destination acknowledged.
-type completeness struct {
-	missing       int
-	reasons       []string // of what is missing
-	undeliverable int      // refused by the source for good
-	unsafe        int      // could not be de-identified
-	ruledOut      int      // left out by a rule
-	provable      bool
-}
-
-func (r *run) completeness(series []Series) completeness {
-	c := completeness{provable: true}
-	for i, s := range r.inv.series {
-		c.provable = c.provable && s.provable()
-		c.add(series[i].Missing)
-		ruledOut := r.ruledOut(s.uid)
-		c.ruledOut += ruledOut
-		switch short := s.counted - series[i].Delivered - ruledOut; {
-		case s.listed && short > len(series[i].Missing):
-			r.warn(fmt.Sprintf("The source counts %d images in series %s but lists %d; the others could not be fetched.", s.counted, s.uid, len(s.instances)))
-		case !s.listed && short > 0:
-			c.lack(short)
-		}
-	}
-	if !c.provable && r.inv.counted >= 0 && len(r.task.SeriesInstanceUids) == 0 { // the study's own count proves it as well
-		c.provable = true
-		if short := r.inv.counted - len(r.delivered) - c.ruledOut; short > c.missing+c.undeliverable+c.unsafe {
-			c.lack(short - c.missing - c.undeliverable - c.unsafe)
-		}
-	}
-	return c
-}
-
-func (c *completeness) add(missing []MissingInstance) {
-	for _, m := range missing {
-		if m.Reason == refusedForGood {
-			c.undeliverable++
-			continue
-		}
-		if strings.HasPrefix(m.Reason, notDeidentified) {
-			c.unsafe++
-			continue
-		}
-		c.missing++
-		c.reasons = append(c.reasons, m.Reason)
-	}
-}
-
-func (c *completeness) lack(n int) {
-	c.missing += n
-	c.reasons = append(c.reasons, reasonNeverCame)
-}
-
 // warnNotes tells what the destination noted about objects that it took.
 func (r *run) warnNotes() {
-	for _, status := range slices.Sorted(maps.Keys(r.noted)) {
-		r.warn(fmt.Sprintf("The destination took %s with a remark: %s (status %s).", images(r.noted[status]), status.Meaning(dimse.CStore).Text, status))
+	noted := r.instances.remarks()
+	for _, status := range slices.Sorted(maps.Keys(noted)) {
+		r.warn(fmt.Sprintf("The destination took %s with a remark: %s (status %s).", images(noted[status]), status.Meaning(dimse.CStore).Text, status))
 	}
+}
+
+// oddityWords say what is to be known of instances that were delivered, or of the source.
+var oddityWords = map[oddity]string{
+	otherPatient: "%s another Patient ID than the study has at the source",
+	movedSeries:  "%s inside that it is of another series than the source lists it in",
+	otherReply:   "the destination's answer to %s named another SOP Instance UID",
+}
+
+// warnOddities names what was delivered though something is to be known about it.
+func (r *run) warnOddities() {
+	odd := r.instances.odds()
+	for _, what := range []oddity{otherPatient, movedSeries, otherReply} {
+		uids := odd[what]
+		if len(uids) == 0 {
+			continue
+		}
+		subject := images(len(uids))
+		switch {
+		case what == otherPatient && len(uids) == 1:
+			subject += " carries"
+		case what == otherPatient:
+			subject += " carry"
+		case what == movedSeries && len(uids) == 1:
+			subject += " says"
+		case what == movedSeries:
+			subject += " say"
+		}
+		slices.Sort(uids)
+		r.warn(sentence(fmt.Errorf(oddityWords[what]+": "+"%s", subject, someOf(uids))))
+	}
+	if n := r.instances.unaskedFor(otherStudy); n > 0 {
+		r.warn(fmt.Sprintf("The source also sent %s of another study, which nobody asked for; %s not taken.", images(n), were(n)))
+	}
+}
+
+// someOf names the first of some UIDs, and how many more there are.
+func someOf(uids []string) string {
+	const shown = 3
+	text := strings.Join(uids[:min(len(uids), shown)], ", ")
+	if more := len(uids) - shown; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (r *run) tally() string {
-	there := 0
-	r.mu.Lock()
-	for _, d := range r.delivered {
-		if d.Status == int32(dimse.DuplicateSOPInstance) {
-			there++
-		}
-	}
-	r.mu.Unlock()
+	there := r.instances.deliveredAs(dimse.DuplicateSOPInstance)
 	text := images(int(r.progress.Delivered.Load())-there) + " transferred, "
 	if r.direct > 0 {
 		text += fmt.Sprintf("%d of them straight from the source, %s through ADIT", r.direct, megabytes(r.progress.Bytes.Load()))
@@ -222,6 +247,13 @@ func imagesAre(n int) string {
 	return images(n) + " are"
 }
 
+func were(n int) string {
+	if n == 1 {
+		return "it was"
+	}
+	return "they were"
+}
+
 func them(n int) string {
 	if n == 1 {
 		return "it"
@@ -230,52 +262,6 @@ func them(n int) string {
 }
 
 func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
-
-const reasonNeverCame = "the source said that it had sent everything, but they did not arrive"
-
-// maxMissing bounds the list of missing instances that is kept of a series.
-const maxMissing = 10_000
-
-// summary gives what became of each series of the inventory.
-func (r *run) summary() []Series {
-	if r.inv == nil {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	bySeries := map[string]*Series{}
-	out := make([]Series, len(r.inv.series))
-	for i, s := range r.inv.series {
-		out[i] = Series{SeriesInstanceUID: s.uid, Expected: max(0, s.expected())}
-		bySeries[s.uid] = &out[i]
-		for _, uid := range slices.Sorted(maps.Keys(s.instances)) {
-			if left, ok := r.leftOut[uid]; ok && !left.Unsafe {
-				out[i].Expected--
-				continue
-			}
-			if _, ok := r.delivered[uid]; !ok && len(out[i].Missing) < maxMissing {
-				out[i].Missing = append(out[i].Missing, r.whyMissing(uid, s.instances[uid].class))
-			}
-		}
-	}
-	for _, d := range r.delivered {
-		if s := bySeries[d.SeriesUid]; s != nil {
-			s.Delivered++
-			s.Bytes += d.Bytes
-		}
-	}
-	return out
-}
-
-func (r *run) whyMissing(uid, class string) MissingInstance {
-	if m, ok := r.failed[uid]; ok {
-		return m
-	}
-	if class != "" && r.accepted != nil && len(r.accepted[class]) == 0 {
-		return MissingInstance{uid, uint16(dimse.RefusedSOPClass), "the destination doesn't take SOP class " + class}
-	}
-	return MissingInstance{SOPInstanceUID: uid, Reason: reasonNeverCame}
-}
 
 // End writes down how a run ended, with its summary, in the transaction that ends the lease. ErrFenced: the task is not
 // ours any more, and nothing was written.
@@ -336,12 +322,14 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 			return err
 		}
 	}
-	err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
-		ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
-		Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(),
-	})
-	if err != nil {
-		return err
+	if r.loaded { // what was known before is not overwritten by a run that did not even read it
+		err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
+			ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
+			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(),
+		})
+		if err != nil {
+			return err
+		}
 	}
 	line := fmt.Sprintf("%s: %s", o.Status, o.Message)
 	if o.Status == Pending {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -19,15 +20,38 @@ const (
 
 // moveSeries retrieves a series by one method after the other, until nothing is missing or nothing more can be had.
 func (r *run) moveSeries(ctx context.Context, s *seriesInventory) error {
-	r.using = r.preferred
+	var first error // with which a retrieve by a method before broke off
+	r.use(r.preferred)
 	for {
-		had := r.deliveredOf(s.uid)
-		next, err := r.fallBack(s, had, r.retrieveSeries(ctx, s))
+		had := r.instances.deliveredOf(s.uid)
+		asked := r.retrieveSeries(ctx, s)
+		if s.again && answered(asked) {
+			asked = nil // it does not want to be asked so, which is no reason to fail what its lists prove
+		}
+		next, err := r.fallBack(s, had, asked, first)
 		if !next || err != nil {
 			return err
 		}
+		if first == nil && !answered(asked) {
+			first = asked
+		}
 		r.e.log.InfoContext(ctx, "a series is asked for by another method", "task", r.held.TaskID, "series", s.uid, "method", r.method())
 	}
+}
+
+// answered reports whether an error is an answer of the source's to a retrieve, rather than a retrieve that broke off.
+func answered(err error) bool {
+	if refused, ok := errors.AsType[*methodError](err); ok {
+		return !PeerFailed(refused.err)
+	}
+	own, ok := errors.AsType[*fault](err)
+	return ok && own.full
+}
+
+// use chooses the retrieve method.
+func (r *run) use(method int) {
+	r.using = method
+	r.instances.fallBack(method > 0)
 }
 
 // retrieveSeries asks for a series by one method until nothing is missing or nothing more can be had: first whole, if none of it is there yet,
@@ -40,7 +64,7 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 		if !r.wanting(s) && len(r.untaken(s)) == 0 {
 			return nil
 		}
-		before := r.deliveredOf(s.uid)
+		before := r.instances.deliveredOf(s.uid)
 		err := plan[0](ctx, s)
 		r.settle()
 		if err == nil {
@@ -49,15 +73,15 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 		if cause := stopped(ctx); cause != nil {
 			return cause
 		}
-		switch {
-		case err == nil:
+		if err == nil {
 			plan, tries = plan[1:], 0
 			continue
-		case policyOf(err) != policyAgain:
+		}
+		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || refused && r.using+1 < len(r.methods) {
 			return err
 		}
 		r.source.abort()
-		if r.deliveredOf(s.uid) > before {
+		if r.instances.deliveredOf(s.uid) > before {
 			tries = 0
 		}
 		if tries++; tries == inPlaceTries {
@@ -78,23 +102,24 @@ type step func(ctx context.Context, s *seriesInventory) error
 // plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
 // holds them, and else only for what can't be had without them.
 func (r *run) plan(s *seriesInventory) []step {
+	if s.again {
+		return []step{r.whole(offerAll)}
+	}
 	if r.method() == MethodMove {
 		return r.movePlan(s)
 	}
 	first := firstOffer(s)
 	var steps []step
-	if !s.listed || r.deliveredOf(s.uid) == 0 {
+	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
 	}
-	switch {
-	case s.listed && first == offerAll:
-		steps = append(steps, r.list(offerAll), r.oneByOne)
-	case s.listed:
-		steps = append(steps, r.list(offerLossless), r.list(offerAll), r.oneByOne)
-	case first == offerLossless && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
+	if first == offerLossless && !s.listed && (s.counted >= 0 || r.instances.deliveredOf(s.uid) == 0) {
 		steps = append(steps, r.whole(offerAll))
 	}
-	return steps
+	if first == offerLossless {
+		steps = append(steps, r.list(offerLossless))
+	}
+	return append(steps, r.list(offerAll), r.oneByOne)
 }
 
 // firstOffer is what a series is asked for with at first by C-GET.
@@ -113,13 +138,26 @@ func (r *run) whole(o offer) step {
 // list asks for what is missing by lists of UIDs.
 func (r *run) list(o offer) step {
 	return func(ctx context.Context, s *seriesInventory) error {
-		for uids := range slices.Chunk(r.missing(s, len(s.instances)), listChunk) {
-			if err := r.retrieve(ctx, s, uids, o); err != nil {
-				return err
-			}
-		}
-		return nil
+		return r.inChunks(ctx, s, r.instances.missing(s, math.MaxInt), o)
 	}
+}
+
+// inChunks asks for instances by lists of UIDs. A source that sends nothing several times in a row is not asked for the rest.
+func (r *run) inChunks(ctx context.Context, s *seriesInventory, uids []string, o offer) error {
+	silent := 0
+	for chunk := range slices.Chunk(uids, listChunk) {
+		received := r.progress.Received.Load()
+		if err := r.retrieve(ctx, s, chunk, o); err != nil {
+			return err
+		}
+		if silent++; r.progress.Received.Load() > received {
+			silent = 0
+		}
+		if silent == silentAnswers {
+			return nil
+		}
+	}
+	return nil
 }
 
 // oneByOne asks for each missing instance by itself, in any transfer syntax.
@@ -130,7 +168,7 @@ func (r *run) oneByOne(ctx context.Context, s *seriesInventory) error {
 // singly asks for each missing instance by itself, and takes down which of them the source refuses.
 func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 	silent := 0
-	for _, uid := range r.missing(s, len(s.instances)) {
+	for _, uid := range r.instances.missing(s, math.MaxInt) {
 		if silent == silentAnswers {
 			return nil
 		}
@@ -138,7 +176,7 @@ func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 			return err
 		}
 		r.settle()
-		if len(r.missingOf([]string{uid})) == 0 || r.refused(uid) {
+		if len(r.instances.unsettled([]string{uid})) == 0 || r.instances.refusedForGood(uid) {
 			silent = 0
 		} else {
 			silent++
@@ -171,11 +209,11 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	if !from.covers(classes, o) {
 		all := r.openFor(classes)
 		if err := from.open(ctx, all, r.asked(all, o), o); err != nil {
-			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
+			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, r.byMethod(err))
 		}
 	}
 	stop := make(chan struct{})
-	intake := &intake{r: r, series: s, stop: stop, patience: r.sinkPatience()}
+	intake := &intake{r: r, asked: s.uid, stop: stop, patience: r.sinkPatience()}
 	leave := r.oversee(intake, from.slot)
 	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
 	leave()
@@ -183,8 +221,12 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 		if errors.Is(intake.err, ErrParked) {
 			return intake.err // some answer a C-CANCEL by an abort
 		}
-		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, byMethod(err))
+		if intake.received.Load() > 0 {
+			r.worksBy(MethodGet)
+		}
+		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, r.byMethod(err))
 	}
+	r.worksBy(MethodGet)
 	if intake.err != nil {
 		return intake.err
 	}
@@ -230,41 +272,60 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
-	last := len(asked) == 1 && (destination != "" || r.source.offer == offerAll) // nothing more can be offered
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, uid := range asked {
-		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
-			r.noteRefusal(uid, result.Status, r.refusal(last, s.instances[uid].class, meaning.Outcome))
-		}
+	alone := len(asked) == 1
+	uids := asked
+	if !alone {
+		uids = r.failedOf(s, asked, result, meaning.Outcome)
+	}
+	for _, uid := range uids {
+		last := alone && (destination != "" || r.source.offer == offerAll) // nothing more can be offered
+		c, reason := r.refusal(last, s.instances[uid].class, result, destination)
+		r.instances.refuse(uid, c, result.Status, reason)
 	}
 	return nil
+}
+
+// failedOf returns the instances that a request for several failed with: those that the answer names, whether or not they are listed. An
+// answer that the source could do nothing at all holds for all that was asked for.
+func (r *run) failedOf(s *seriesInventory, asked []string, result dimse.GetResult, outcome dimse.Outcome) []string {
+	named := slices.DeleteFunc(slices.Clone(result.FailedSOPInstanceUIDs), func(uid string) bool {
+		return !validUID(uid) || asked != nil && !slices.Contains(asked, uid)
+	})
+	if len(named) > 0 || tried(result) || outcome != dimse.Failed {
+		for _, uid := range named {
+			if _, listed := r.instances.seriesOf(uid); !listed && s.uid != "" {
+				r.instances.came(uid, s.uid, "")
+			}
+		}
+		return named
+	}
+	return r.instances.missing(s, math.MaxInt)
 }
 
 // refusing are the outcomes of a retrieve that say that something was not sent.
 var refusing = []dimse.Outcome{dimse.BackOff, dimse.Incomplete, dimse.Permanent, dimse.Failed}
 
-// noteRefusal takes down that the source did not send an instance. The destination's reason stands. The lock must be held.
-func (r *run) noteRefusal(uid string, status dimse.Status, reason string) {
-	if _, done := r.delivered[uid]; done {
-		return
+// refusal tells why the source did not send an instance of this class, as far as that can be known. last reports that it was asked for alone,
+// and with all that can be offered. Only a source that tried to send it refuses it for good; and by C-MOVE only one that was seen to reach
+// the receiver, since it answers alike when it can't.
+func (r *run) refusal(last bool, class string, result dimse.GetResult, destination string) (cause, string) {
+	meaning := result.Status.Meaning(dimse.CGet)
+	switch {
+	case last && r.plainOnly(class):
+		return causeSyntax, refusedSyntax
+	case !tried(result) && !slices.Contains(noSuchInstance, result.Status):
+		return causeMayPass, fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
+	case last && destination != "" && !r.reached.Load():
+		return causeMayPass, fmt.Sprintf("the source could send nothing to the AE title %s (status %s): it may not reach ADIT's receiver; "+
+			"check the address and port that it has for this title, and the firewalls between", destination, result.Status)
+	case last && meaning.Outcome != dimse.BackOff:
+		return causeRefused, refusedForGood
 	}
-	if f, known := r.failed[uid]; known && f.Reason != refusedInList {
-		return
-	}
-	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
+	return causeInList, refusedInList
 }
 
-// refusal tells why the source did not send an instance of this class, as far as that can be known.
-func (r *run) refusal(alone bool, class string, outcome dimse.Outcome) string {
-	switch {
-	case alone && r.plainOnly(class):
-		return refusedSyntax
-	case alone && outcome != dimse.BackOff:
-		return refusedForGood
-	}
-	return refusedInList
-}
+// noSuchInstance are the statuses that say of an instance that it can't be had, whether or not the source tried to send it.
+var noSuchInstance = []dimse.Status{dimse.NoSuchSOPInstance, dimse.InvalidSOPInstance}
 
 // tried tells whether the source got as far as sending, and failed with every instance, or names those that it failed with. DCMTK, and what is built on it, then
 // answers "out of resources" (A702) where it holds the images in a transfer syntax that was not negotiated: waiting would be for ever.
@@ -279,74 +340,20 @@ const (
 	refusedSyntax  = "the source doesn't send this image in a transfer syntax that the destination takes"
 )
 
-// refused tells whether the source refused an instance when asked for it alone.
-func (r *run) refused(uid string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.failed[uid].Reason == refusedForGood
-}
-
-// wanting tells whether something of a series is still to be had.
+// wanting reports whether something of a series is still to be had.
 func (r *run) wanting(s *seriesInventory) bool {
+	missing := short(s.counted, r.instances.known(s.uid)) > 0
 	switch {
+	case s.again:
+		return missing || s.uid == ""
+	case len(r.instances.missing(s, 1)) > 0:
+		return true
 	case s.listed:
-		return len(r.missing(s, 1)) > 0
+		return false
 	case s.counted >= 0:
-		return r.deliveredOf(s.uid) < s.counted
+		return missing
 	}
 	return true
-}
-
-// missing gives up to limit instances of a listed series that are not delivered and that the destination has not refused for good.
-func (r *run) missing(s *seriesInventory, limit int) []string {
-	uids := make([]string, 0, min(limit, len(s.instances)))
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for uid := range s.instances {
-		if r.settled(uid) {
-			continue
-		}
-		uids = append(uids, uid)
-	}
-	slices.Sort(uids)
-	return uids[:min(limit, len(uids))]
-}
-
-// missingOf gives those of the instances that are not settled.
-func (r *run) missingOf(uids []string) []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return slices.DeleteFunc(slices.Clone(uids), r.settled)
-}
-
-// settled tells whether nothing more is to be done about an instance in this run. The lock must be held.
-func (r *run) settled(uid string) bool {
-	if _, ok := r.delivered[uid]; ok {
-		return true
-	}
-	if _, ok := r.already[uid]; ok {
-		return true
-	}
-	if _, ok := r.leftOut[uid]; ok {
-		return true
-	}
-	f, ok := r.failed[uid]
-	if f.Reason == refusedSyntax && r.using > 0 {
-		return false // another method may have it decompressed
-	}
-	return ok && f.Reason != refusedInList && f.Reason != refusedForGood
-}
-
-func (r *run) deliveredOf(series string) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := 0
-	for _, d := range r.delivered {
-		if d.SeriesUid == series {
-			n++
-		}
-	}
-	return n
 }
 
 // takeSinkErr gives what went wrong at the destination since the last time.

@@ -12,6 +12,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
@@ -22,6 +23,7 @@ type Rules struct {
 	OfflinePatience   time.Duration // until studies that are offline or nearline are brought back; 4 h by default
 	RefusedSOPClasses []string      // that it never takes, as a destination: left out and noted
 	Duplicates        string        // what becomes of images that it holds already, as a destination; empty: SendDuplicates
+	IgnoreCounts      bool          // as a source, its counts of instances are wrong and no evidence
 }
 
 // Defaults of a server that names no other.
@@ -37,7 +39,7 @@ const (
 func RulesOf(s *db.Server) Rules {
 	return Rules{
 		MaxPDU: int(s.MaxPdu), MinStudyAge: time.Duration(s.MinStudyAgeS) * time.Second, OfflinePatience: time.Duration(s.OfflinePatienceS) * time.Second,
-		RefusedSOPClasses: s.RefusedSopClasses, Duplicates: s.Duplicates,
+		RefusedSOPClasses: s.RefusedSopClasses, Duplicates: s.Duplicates, IgnoreCounts: s.IgnoreCounts,
 	}
 }
 
@@ -65,6 +67,7 @@ func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error
 		ID: id, MaxPdu: int32(orDefault(s.Rules.MaxPDU, DefaultMaxPDU)), MinStudyAgeS: int32(s.Rules.MinStudyAge / time.Second),
 		OfflinePatienceS:  int32(max(1, orDefault(s.Rules.OfflinePatience, DefaultOfflinePatience)/time.Second)),
 		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...), Duplicates: orDefault(s.Rules.Duplicates, SendDuplicates),
+		IgnoreCounts: s.Rules.IgnoreCounts,
 	})
 }
 
@@ -115,28 +118,40 @@ func (r *run) neverTakes(class string) bool {
 
 // ruleOut takes down what the source lists and the destination never takes.
 func (r *run) ruleOut() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, s := range r.inv.series {
 		for uid, i := range s.instances {
 			if r.neverTakes(i.class) {
-				r.leftOut[uid] = leftOut{UID: uid, Reason: classNeverTaken, series: s.uid}
+				r.instances.leave(uid, s.uid, leftOut{UID: uid, Reason: classNeverTaken}, "")
 			}
 		}
 	}
 }
 
-// ruledOutOnArrival tells whether an object that has come is left out by a rule, and takes that down.
-func (r *run) ruledOutOnArrival(uid, class, series string) bool {
-	if !r.neverTakes(class) {
-		return false
+// ruledOutOnArrival reports whether an instance that has come is left out by a rule, and takes that down.
+func (r *run) ruledOutOnArrival(o *dimse.Incoming, series string, h *stream.Header) bool {
+	reason := classNeverTaken
+	if !r.neverTakes(o.SOPClassUID) {
+		if reason = modalityExcluded; !r.excludes(h.Text(dict.Modality), o.SOPClassUID) {
+			return false
+		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.land(uid)
-	if _, known := r.leftOut[uid]; !known {
-		r.leftOut[uid] = leftOut{UID: uid, Reason: classNeverTaken, series: series}
+	if r.instances.leave(o.SOPInstanceUID, series, leftOut{UID: o.SOPInstanceUID, Reason: reason}, "") {
 		r.progress.Expected.Add(-1)
 	}
 	return true
+}
+
+// modalityExcluded is the reason of what is left out under a pseudonym, though its series was not known to be of such a modality.
+const modalityExcluded deid.Reason = "a modality that is excluded under a pseudonym"
+
+// leftOutByRule are the reasons of rules that are no profile's.
+var leftOutByRule = []deid.Reason{classNeverTaken, modalityExcluded}
+
+// excludes reports whether the job leaves an instance out, by its own modality or by its SOP class: what the source says of the series may
+// be wrong.
+func (r *run) excludes(modality, class string) bool {
+	if !pseudonymized(r.task, r.job.Job) {
+		return false
+	}
+	return r.omits(modality) || slices.ContainsFunc(r.e.cfg.ExcludedModalities, func(m string) bool { return dict.IsClassOfModality(class, m) })
 }

@@ -57,41 +57,33 @@ type run struct {
 	deid      *deidentification
 	delivery  *Delivery // what C-MOVEs bring; nil without that method
 
-	verification *verification   // all that is left to do; nil: there is more
-	seen         map[string]bool // instances that the destination was seen to have, by source SOP Instance UID
-	direct       int             // of them, those that the source sent there by itself
-	mustVerify   bool            // whatever the destination's settings say
-	skipped      int             // instances that the destination held already
-	untold       bool            // it could not be told which ones it holds already
-	nearline     bool            // the study has to be brought back by its source
-	before       int32           // instances received by earlier runs
+	verification *verification // all that is left to do; nil: there is more
+	direct       int           // instances that the source sent to the destination by itself
+	mustVerify   bool          // whatever the destination's settings say
+	skipped      int           // instances that the destination held already
+	untold       bool          // it could not be told which ones it holds already
+	nearline     bool          // the study has to be brought back by its source
+	before       int32         // instances received by earlier runs
 
 	queue   chan *parcel
 	workers sync.WaitGroup
 	sending sync.WaitGroup // parcels between the queue and their receipt
 
-	mu        sync.Mutex
-	delivered map[string]db.DeliveredRow // by source SOP Instance UID
-	inFlight  map[string]bool
-	failed    map[string]MissingInstance
-	landed    chan struct{}     // closed when an instance on its way has landed; nil while nobody waits
-	already   map[string]string // instances that the destination says it holds, with their series
-	noted     map[dimse.Status]int
-	brought   map[string][]string // by SOP class: transfer syntaxes that objects came in and the destination did not take
-	leftOut   map[string]leftOut  // by source SOP Instance UID
-	foreign   int                 // objects that nobody asked for
-	sinkErr   error
-	warnings  []string
+	instances *instances
+	loaded    bool // what earlier runs brought is known
+
+	reached atomic.Bool // something came by C-MOVE
+
+	mu       sync.Mutex
+	works    map[string]bool // retrieve methods that were answered, or brought something
+	sinkErr  error
+	warnings []string
 }
 
 // Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
 // context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced, and stops as the reins tell it to.
 func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Progress) Outcome {
-	r := &run{
-		e: e, held: held, reins: reins, park: reins.park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
-		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
-		leftOut: map[string]leftOut{}, seen: map[string]bool{},
-	}
+	r := &run{e: e, held: held, reins: reins, park: reins.park, progress: progress}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer reins.Drop()
@@ -196,6 +188,9 @@ func (r *run) load(ctx context.Context) error {
 		return err
 	}
 	r.job = jobOf(row)
+	if err := r.readLedger(ctx); err != nil {
+		return err
+	}
 	if r.src, err = r.e.dicomNode(ctx, *row.Job.SourceID); err != nil {
 		return err
 	}
@@ -210,19 +205,36 @@ func (r *run) load(ctx context.Context) error {
 	if err := r.chooseMethods(); err != nil {
 		return err
 	}
-	delivered, err := r.e.q.Delivered(ctx, r.held.TaskID)
+	return r.openVerification(ctx)
+}
+
+// readLedger reads what earlier runs of the task delivered, and what they missed. It comes before anything that may end the run, so that
+// what is known is told whatever happens.
+func (r *run) readLedger(ctx context.Context) error {
+	rows, err := r.e.q.Delivered(ctx, r.held.TaskID)
 	if err != nil {
 		return err
 	}
-	for _, d := range delivered {
-		r.delivered[d.SourceSopUid] = d
+	r.instances = newInstances(r.task.StudyInstanceUid, r.task.SeriesInstanceUids)
+	r.instances.book(rows)
+	if r.task.Expected > 0 {
+		series, err := r.e.taskSeries(ctx, r.held.TaskID)
+		if err != nil {
+			return err
+		}
+		for _, s := range series {
+			r.instances.remember(s.SeriesInstanceUID, s.Missing)
+		}
+	}
+	for _, d := range rows {
 		r.progress.Bytes.Add(d.Bytes)
 	}
-	r.progress.Delivered.Store(int32(len(delivered)))
-	r.before = int32(len(delivered))
+	r.before = int32(len(rows))
+	r.progress.Delivered.Store(r.before)
 	r.progress.Received.Store(r.before)
 	r.progress.Expected.Store(r.task.Expected)
-	return r.openVerification(ctx)
+	r.loaded = true
+	return nil
 }
 
 // takeSlots finds the slots that came with the claim, and opens source and sink over them.
@@ -348,15 +360,62 @@ func (r *run) move(ctx context.Context) error {
 		}
 		r.ruleOut()
 		r.countExpected()
-		if r.delivery != nil {
-			r.delivery.index()
-		}
 		if err := r.acceptNewClasses(ctx); err != nil {
 			return err
 		}
 	}
 	r.settle()
-	return r.confirmAlready(ctx)
+	if err := r.settleDisputes(ctx); err != nil {
+		return err
+	}
+	return r.confirmHeld(ctx)
+}
+
+// settleDisputes asks for a series, and then for the study, as a whole once more where the source counts more than there is evidence of by
+// name: its lists may be cut short, and the retrieves that could have shown it were broken off. What comes is taken; what does not is for the
+// verdict.
+func (r *run) settleDisputes(ctx context.Context) error {
+	for _, s := range r.inv.series {
+		if short(s.counted, r.instances.known(s.uid)) == 0 {
+			continue
+		}
+		s.again = true
+		if err := r.moveSeries(ctx, s); err != nil {
+			return err
+		}
+	}
+	if r.inv.whole && (short(r.inv.counted, r.instances.known("")) > 0 || r.inv.unnamed > 0 || r.instances.unplaced() > 0) {
+		r.inv.again = true
+		for _, modality := range r.inv.modalities {
+			r.inv.kinds = append(r.inv.kinds, dict.StorageClassesOf(modality)...)
+		}
+		if err := r.acceptNewClasses(ctx); err != nil {
+			return err
+		}
+		all := &seriesInventory{counted: r.inv.counted, kinds: r.inv.allClasses(), again: true}
+		if err := r.moveSeries(ctx, all); err != nil {
+			return err
+		}
+	}
+	if len(r.instances.strays(r.inv)) == 0 {
+		return nil
+	}
+	listed := len(r.inv.series)
+	if err := r.heedStrays(ctx, r.inv); err != nil {
+		return err
+	}
+	r.instances.list(r.inv)
+	r.ruleOut()
+	r.countExpected()
+	if err := r.acceptNewClasses(ctx); err != nil {
+		return err
+	}
+	for _, s := range r.inv.series[listed:] {
+		if err := r.moveSeries(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
@@ -373,9 +432,7 @@ func (r *run) acceptNewClasses(ctx context.Context) error {
 // proposals gives what the destination is asked for: what the source says that it has, and what it sent and was not asked for.
 func (r *run) proposals() map[string][]string {
 	classes, held := r.inv.allClasses(), r.inv.heldSyntaxes()
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for class, syntaxes := range r.brought {
+	for class, syntaxes := range r.instances.broughtSyntaxes() {
 		if !slices.Contains(classes, class) {
 			classes = append(classes, class)
 		}
@@ -397,15 +454,11 @@ func (r *run) prepareSink(ctx context.Context) error {
 }
 
 func (r *run) countExpected() {
-	n := 0
+	n := -r.instances.ruledOut()
 	for _, s := range r.inv.series {
-		n += max(0, s.expected())
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, out := range r.leftOut {
-		if !out.Unsafe {
-			n--
+		n += r.instances.known(s.uid) + len(s.unusable)
+		if !s.listed {
+			n += short(s.counted, r.instances.known(s.uid))
 		}
 	}
 	r.progress.Expected.Store(int32(max(n, 0)))
@@ -414,28 +467,34 @@ func (r *run) countExpected() {
 // settle waits until every parcel that was received is delivered or has failed.
 func (r *run) settle() { r.sending.Wait() }
 
-// confirmAlready asks the destination for the instances of which it said that it holds them already (status 0111). A destination that
-// can't be asked is believed, with a warning: it would answer so for ever.
-func (r *run) confirmAlready(ctx context.Context) error {
-	if r.dst.Server == nil || len(r.already) == 0 {
+// confirmHeld asks the destination for the instances of which it said that it holds them already (status 0111), or acknowledged another
+// UID. A destination that can't be asked is believed, with a warning: it would answer so for ever.
+func (r *run) confirmHeld(ctx context.Context) error {
+	held := r.instances.held()
+	if r.dst.Server == nil || len(held) == 0 {
 		return nil
 	}
 	askable := r.dst.Server.StudyRootFind || r.dst.Server.PatientRootFind
-	found, absent := map[string]bool{}, "the destination says that it holds this image already, but doesn't list it"
+	found, absent := map[string]bool{}, ", but doesn't list it"
 	if askable {
 		var err error
-		if found, err = r.holdsAlready(ctx); err != nil {
-			absent = fmt.Sprintf("the destination says that it holds this image already, which could not be confirmed: %s", err)
+		if found, err = r.holdsAlready(ctx, held); err != nil {
+			absent = fmt.Sprintf(", which could not be confirmed: %s", err)
 		}
 	} else {
-		r.warn(fmt.Sprintf("Unverified: the destination says of %s that it holds them already, and can't be asked, since it doesn't support C-FIND.", images(len(r.already))))
+		r.warn(fmt.Sprintf("Unverified: the destination says of %s that it holds them already, or acknowledged them under another UID, and can't be asked, "+
+			"since it doesn't support C-FIND.", images(len(held))))
 	}
-	for uid, series := range r.already {
+	for uid, f := range held {
 		if askable && !found[uid] {
-			r.fail(uid, dimse.DuplicateSOPInstance, absent)
+			says := "the destination says that it holds this image already"
+			if f.status != dimse.DuplicateSOPInstance {
+				says = "the destination acknowledged another SOP Instance UID for this image"
+			}
+			r.instances.unhold(uid, says+absent)
 			continue
 		}
-		if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: series, status: dimse.DuplicateSOPInstance}); err != nil {
+		if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: f.series, class: f.class, status: f.status}); err != nil {
 			return err
 		}
 	}
@@ -444,14 +503,14 @@ func (r *run) confirmAlready(ctx context.Context) error {
 
 // holdsAlready asks the destination for each of them, under the UIDs and the patient that were sent. All associations to it are released
 // first.
-func (r *run) holdsAlready(ctx context.Context) (map[string]bool, error) {
+func (r *run) holdsAlready(ctx context.Context, held map[string]fact) (map[string]bool, error) {
 	r.sink.close(ctx)
 	asker := r.asker()
 	defer asker.release(ctx)
 	found := map[string]bool{}
-	for uid, series := range r.already {
+	for uid, f := range held {
 		sent := r.sentUID(uid)
-		id := asker.seriesQuery("IMAGE", presenceKeys, r.sentPatient(), r.sentUID(r.inv.study), r.sentUID(series))
+		id := asker.seriesQuery("IMAGE", presenceKeys, r.sentPatient(), r.sentUID(r.inv.study), r.sentUID(f.series))
 		id.Set(dict.SOPInstanceUID, sent)
 		for ds, err := range asker.find(ctx, id) {
 			if err != nil {

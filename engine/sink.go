@@ -138,6 +138,9 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		}
 		rsp, err := s.open[worker].Store(ctx, rq, o.open())
 		var noContext *dimse.NoContextError
+		if err == nil && rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != o.uid && rsp.Status.Class() != dimse.ClassFailure {
+			return rsp.Status, errOtherInstance
+		}
 		if err == nil || errors.As(err, &noContext) {
 			return rsp.Status, err
 		}
@@ -154,6 +157,9 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		}
 	}
 }
+
+// errOtherInstance says that the destination took an instance, but named another one in its answer.
+var errOtherInstance = errors.New("the destination's answer names another SOP Instance UID")
 
 func (s *serverSink) leave(ctx context.Context, worker int) error {
 	s.mu.Lock()

@@ -152,7 +152,7 @@ func (s *seriesInventory) lossy() bool {
 
 // allClasses gives the SOP classes of all series.
 func (inv *inventory) allClasses() []string {
-	var all []string
+	all := slices.Clone(inv.kinds)
 	for _, s := range inv.series {
 		all = append(all, s.classes()...)
 	}

@@ -77,6 +77,10 @@ func (e *Engine) TaskSeries(ctx context.Context, user people.User, id int64) ([]
 	if _, err := e.Task(ctx, user, id); err != nil {
 		return nil, err
 	}
+	return e.taskSeries(ctx, id)
+}
+
+func (e *Engine) taskSeries(ctx context.Context, id int64) ([]Series, error) {
 	rows, err := e.q.ListTaskSeries(ctx, id)
 	if err != nil {
 		return nil, err

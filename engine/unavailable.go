@@ -68,7 +68,7 @@ func (r *run) recall(ctx context.Context, received int32, err error) error {
 		return &methodError{permanent("The source %s sent nothing of a nearline study by %s.", r.src.Name, r.method())}
 	}
 	away := r.unavailable(ctx, fmt.Sprintf("the study is nearline at DICOM Server %s, which has yet to bring it back", r.src.Name))
-	if policyOf(away) == policyPermanent && len(r.delivered) > 0 {
+	if policyOf(away) == policyPermanent && r.instances.deliveredOf("") > 0 {
 		r.nearline = false
 		return err
 	}

@@ -63,21 +63,21 @@ func (r *run) openVerification(ctx context.Context) error {
 // verify begins to verify what was delivered, if the destination's settings want it, and checks a first time. From here on nothing is sent.
 // The ledger must be closed.
 func (r *run) verify(ctx context.Context) error {
-	if r.dst.Server == nil || r.dst.Verify.Method == VerifyNone && !r.mustVerify || len(r.delivered) == 0 {
+	if r.dst.Server == nil || r.dst.Verify.Method == VerifyNone && !r.mustVerify || r.instances.deliveredOf("") == 0 {
 		return nil
 	}
-	o := Outcome{series: r.summary()}
+	o := Outcome{}
 	if r.verdict(&o); o.Status != Success && o.Status != Warning {
 		return nil
 	}
 	p := db.InsertVerificationInstancesParams{TaskID: r.held.TaskID}
-	for uid, d := range r.delivered {
+	for uid, f := range r.instances.deliveries() {
 		p.SourceSopUids = append(p.SourceSopUids, uid)
-		p.SeriesUids = append(p.SeriesUids, d.SeriesUid)
-		p.SopClassUids = append(p.SopClassUids, r.classOf(uid, d))
+		p.SeriesUids = append(p.SeriesUids, f.series)
+		p.SopClassUids = append(p.SopClassUids, r.classOf(uid, f))
 		p.SentSopUids = append(p.SentSopUids, r.sentUID(uid))
-		p.SentSeriesUids = append(p.SentSeriesUids, r.sentUID(d.SeriesUid))
-		p.Verified = append(p.Verified, r.seen[uid])
+		p.SentSeriesUids = append(p.SentSeriesUids, r.sentUID(f.series))
+		p.Verified = append(p.Verified, f.seen)
 	}
 	err := r.e.inTx(ctx, func(q *db.Queries) error {
 		if err := holds(ctx, q, r.held); err != nil {
@@ -97,9 +97,9 @@ func (r *run) verify(ctx context.Context) error {
 }
 
 // classOf gives the SOP class of a delivered instance: as it came, else as the source lists it.
-func (r *run) classOf(uid string, d db.DeliveredRow) string {
-	if d.SopClassUid != "" {
-		return d.SopClassUid
+func (r *run) classOf(uid string, f fact) string {
+	if f.class != "" {
+		return f.class
 	}
 	for _, s := range r.inv.series {
 		if i, ok := s.instances[uid]; ok {

@@ -123,9 +123,9 @@ UPDATE verification_instances SET verified = true, reason = ''
 WHERE task_id = $1 AND sent_sop_uid = ANY(sqlc.arg(sent_sop_uids)::text[]);
 
 -- name: ReportFailed :exec
-UPDATE verification_instances i SET reason = f.reason
+UPDATE verification_instances i SET reason = f.reason, verified = false
 FROM (SELECT unnest(sqlc.arg(sent_sop_uids)::text[]) AS uid, unnest(sqlc.arg(reasons)::text[]) AS reason) f
-WHERE i.task_id = $1 AND i.sent_sop_uid = f.uid AND NOT i.verified;
+WHERE i.task_id = $1 AND i.sent_sop_uid = f.uid;
 
 -- name: EndCommitment :exec
 UPDATE commitments SET reported_at = schedule_now(), taken = true WHERE transaction_uid = $1;

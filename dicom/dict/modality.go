@@ -2,7 +2,10 @@
 
 package dict
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // byModality lists, per value of Modality (0008,0060), the storage SOP classes that its series hold in practice.
 var byModality = map[string][]string{
@@ -126,4 +129,13 @@ func StorageClassesOf(modality string) []string {
 		}
 	}
 	return list
+}
+
+// IsClassOfModality reports whether a storage SOP class that is no image belongs to a modality by itself, as structured reports (SR) and
+// presentation states (PR) do, whatever Modality (0008,0060) an instance of it has.
+func IsClassOfModality(class, modality string) bool {
+	if class == KeyObjectSelectionDocumentStorage { // listed with SR too, since it is stored in such series
+		return modality == "KO"
+	}
+	return slices.Contains(byModality[modality], class) && !strings.Contains(UIDName(class), "Image")
 }

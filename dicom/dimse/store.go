@@ -31,10 +31,12 @@ type StoreResponse struct {
 	Status            Status
 	ErrorComment      string // may hold patient data: never log it
 	OffendingElements []uint32
+	// AffectedSOPInstanceUID is the instance that the peer says it answers for; empty if it names none, which it needs not (PS3.7 9.3.1.2).
+	AffectedSOPInstanceUID string
 }
 
 func storeResponse(c *Command) StoreResponse {
-	return StoreResponse{c.Status, c.ErrorComment, c.OffendingElements}
+	return StoreResponse{c.Status, c.ErrorComment, c.OffendingElements, c.AffectedSOPInstanceUID}
 }
 
 // Store sends one instance (C-STORE, PS3.7 9.1.1). data is the data set without file meta, in the transfer syntax

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/adit-go/adit/dicom/dimse"
+)
+
+// findings are what all evidence together says about a run that did all it could: what the source counts and lists, what came, what was
+// refused or damaged, and what the destination acknowledged. Success needs that nothing speaks against it.
+type findings struct {
+	series    []Series // in the order of the inventory, and one without a UID for instances whose series is not known
+	delivered int
+	ruledOut  int
+	// missing are instances that some evidence names, and that are not accounted for; lacking are those that a count alone speaks of, where
+	// nothing is listed.
+	missing, lacking int
+	reasons          map[string]int // of both
+	undeliverable    int            // the source refuses them for good
+	unsafe           int            // could not be de-identified
+	disputes         []string       // sentences: counts that stand alone against lists, instances that are listed twice, …
+	provable         bool
+}
+
+// short returns by how much a count exceeds what there is evidence of; 0 if it doesn't, or there is no count.
+func short(counted, known int) int { return max(0, counted-known) }
+
+// judge weighs the evidence. otherwise is the reason of what is missing and of which nothing is known.
+func (in *instances) judge(inv *inventory, otherwise string) findings {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	f := findings{provable: true, reasons: map[string]int{}}
+	place := map[string]*Series{}
+	f.series = make([]Series, len(inv.series), len(inv.series)+1)
+	for i, s := range inv.series {
+		f.series[i] = Series{SeriesInstanceUID: s.uid}
+		place[s.uid] = &f.series[i]
+	}
+	other := &Series{}
+	known, expected := map[*Series]int{}, map[*Series]int{}
+	for _, uid := range in.uids() {
+		series := in.listed[uid]
+		fact := in.facts[uid]
+		if fact != nil && (series == "" || fact.state == delivered) {
+			series = fact.series
+		}
+		s := place[series]
+		if s == nil {
+			s = other
+		}
+		known[s]++
+		if fact == nil || fact.state != omitted {
+			expected[s]++
+		}
+		f.account(s, uid, fact, otherwise)
+	}
+	if known[other] > 0 {
+		f.series = append(f.series, *other)
+	}
+	total, alone := 0, 0
+	for i, s := range inv.series {
+		entry := &f.series[i]
+		for _, bad := range s.unusable {
+			f.lose(entry, MissingInstance{SOPInstanceUID: visible(bad), Status: uint16(dimse.InvalidSOPInstance), Reason: reasonNoUID}, causeNotUID)
+			known[entry]++
+			expected[entry]++
+		}
+		gap := short(s.counted, known[entry])
+		entry.Expected = expected[entry]
+		switch {
+		case gap == 0:
+		case s.listed:
+			alone += gap
+			f.disputes = append(f.disputes, s.dispute(known[entry]))
+		default:
+			f.lack(gap, otherwise)
+			entry.Expected += gap
+			known[entry] += gap
+		}
+		f.provable = f.provable && (s.listed || s.counted >= 0)
+		total += known[entry]
+	}
+	total += known[other]
+	f.judgeStudy(inv, total, alone, otherwise)
+	for uid, series := range inv.listedTwice() {
+		f.disputes = append(f.disputes, fmt.Sprintf("The source lists the SOP Instance UID %s in %d series; a destination can keep only one instance under it.", uid, series))
+	}
+	return f
+}
+
+// uids returns what there is evidence of by name, in order. The lock must be held.
+func (in *instances) uids() []string {
+	all := make(map[string]bool, len(in.listed)+len(in.facts))
+	for uid := range in.listed {
+		all[uid] = true
+	}
+	for uid := range in.facts {
+		all[uid] = true
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// account puts one instance where it belongs.
+func (f *findings) account(s *Series, uid string, fact *fact, otherwise string) {
+	why := shortfall{}
+	if fact != nil {
+		switch fact.state {
+		case delivered:
+			s.Delivered++
+			s.Bytes += fact.bytes
+			f.delivered++
+			return
+		case omitted:
+			f.ruledOut++
+			return
+		case heldThere:
+			why = shortfall{causeThere, fact.status, reasonUnconfirmed}
+		case outstanding:
+			why = fact.why
+		}
+	}
+	if why.reason == "" {
+		why.reason = otherwise
+	}
+	f.lose(s, MissingInstance{visible(uid), uint16(why.status), why.reason}, why.cause)
+}
+
+// lose counts an instance that is not delivered.
+func (f *findings) lose(s *Series, m MissingInstance, c cause) {
+	if len(s.Missing) < maxMissing {
+		s.Missing = append(s.Missing, m)
+	}
+	switch c {
+	case causeRefused:
+		f.undeliverable++
+	case causeUnsafe:
+		f.unsafe++
+	default:
+		f.missing++
+		f.reasons[m.Reason]++
+	}
+}
+
+func (f *findings) lack(n int, reason string) {
+	f.lacking += n
+	f.reasons[reason] += n
+}
+
+// judgeStudy weighs the study's own count, if the task is about the whole study. known is what there is evidence of; of the series' counts,
+// alone stand against lists.
+func (f *findings) judgeStudy(inv *inventory, known, alone int, otherwise string) {
+	if !inv.whole {
+		return
+	}
+	gap := short(inv.counted, known)
+	unlisted := slices.ContainsFunc(inv.series, func(s *seriesInventory) bool { return !s.listed })
+	switch {
+	case inv.counted < 0:
+	case unlisted:
+		f.provable = true
+		if gap > alone {
+			f.lack(gap-alone, otherwise)
+		}
+	case gap > alone:
+		f.disputes = append(f.disputes, fmt.Sprintf("The source counts %s in the study but lists %d%s.", images(inv.counted), known, askedInVain(inv.again)))
+	}
+	if inv.unnamed > 0 && (inv.counted < 0 || gap > 0) {
+		f.disputes = append(f.disputes, "The source lists "+seriesWithoutUID(inv.unnamed)+", so it can't be told whether all of it has come.")
+	}
+}
+
+// askedInVain follows two numbers that don't agree.
+func askedInVain(again bool) string {
+	if !again {
+		return ""
+	}
+	return "; it was asked for the whole once more, and sent nothing else"
+}
+
+func seriesWithoutUID(n int) string {
+	if n == 1 {
+		return "a series without a valid Series Instance UID"
+	}
+	return fmt.Sprintf("%d series without a valid Series Instance UID", n)
+}
+
+// dispute says in what a series' count and list don't agree.
+func (s *seriesInventory) dispute(known int) string {
+	if len(s.twice) > 0 {
+		return fmt.Sprintf("The source counts %s in series %s and lists as many, but the SOP Instance UID %s is among them more than once; a destination can keep only one instance under it.",
+			images(s.counted), s.uid, s.twice[0])
+	}
+	return fmt.Sprintf("The source counts %s in series %s but lists %d%s.", images(s.counted), s.uid, known, askedInVain(s.again))
+}
+
+// listedTwice returns in how many series the source lists instances that are in several.
+func (inv *inventory) listedTwice() map[string]int {
+	seen, twice := map[string]int{}, map[string]int{}
+	for _, s := range inv.series {
+		for uid := range s.instances {
+			if seen[uid]++; seen[uid] > 1 {
+				twice[uid] = seen[uid]
+			}
+		}
+	}
+	return twice
+}
+
+// why names the reasons of what is missing, the most frequent first, each with its count.
+func (f *findings) why() string {
+	reasons := slices.SortedFunc(maps.Keys(f.reasons), func(a, b string) int {
+		if f.reasons[a] != f.reasons[b] {
+			return f.reasons[b] - f.reasons[a]
+		}
+		return strings.Compare(a, b)
+	})
+	if len(reasons) == 1 {
+		return reasons[0]
+	}
+	more := 0
+	for i, reason := range reasons {
+		if i >= shownReasons {
+			more += f.reasons[reason]
+			continue
+		}
+		reasons[i] = fmt.Sprintf("%s (%d)", reason, f.reasons[reason])
+	}
+	text := strings.Join(reasons[:min(len(reasons), shownReasons)], "; ")
+	if more > 0 {
+		text += fmt.Sprintf("; other reasons (%d)", more)
+	}
+	return text
+}
+
+// shownReasons bounds the reasons that a message gives.
+const shownReasons = 5
+
+// visible makes what came in the place of a UID fit to be shown: a UID as it is, of anything else only the digits and marks, since it may
+// hold what nobody is to read in a log.
+func visible(uid string) string {
+	if validUID(uid) {
+		return uid
+	}
+	shape := strings.Map(func(r rune) rune {
+		if strings.ContainsRune("0123456789./_- ", r) {
+			return r
+		}
+		return '?'
+	}, uid)
+	return strconv.Quote(shape[:min(len(shape), 64)])
+}
+
+const (
+	reasonNeverCame   = "the source did not send them, though it was asked for them and reported no fault"
+	reasonUnconfirmed = "the destination says that it holds this image already, which was not confirmed"
+	reasonNoUID       = "the source lists it under a SOP Instance UID that is none (PS3.5 9.1), so it was not asked for"
+)
+
+// maxMissing bounds the list of missing instances that is kept of a series.
+const maxMissing = 10_000
