@@ -15,6 +15,7 @@ const (
 	Canceled                Status = 0xFE00
 	ProcessingFailure       Status = 0x0110
 	DuplicateSOPInstance    Status = 0x0111
+	NoSuchSOPInstance       Status = 0x0112
 	NoSuchEventType         Status = 0x0113
 	InvalidArgument         Status = 0x0115
 	InvalidSOPInstance      Status = 0x0117

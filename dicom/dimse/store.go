@@ -3,6 +3,7 @@
 package dimse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,10 +32,11 @@ type StoreResponse struct {
 	Status            Status
 	ErrorComment      string // may hold patient data: never log it
 	OffendingElements []uint32
+	SOPInstanceUID    string // Affected SOP Instance UID, empty if absent; of an answer of ours, empty: that of the request
 }
 
 func storeResponse(c *Command) StoreResponse {
-	return StoreResponse{c.Status, c.ErrorComment, c.OffendingElements}
+	return StoreResponse{c.Status, c.ErrorComment, c.OffendingElements, c.AffectedSOPInstanceUID}
 }
 
 // Store sends one instance (C-STORE, PS3.7 9.1.1). data is the data set without file meta, in the transfer syntax
@@ -126,7 +128,7 @@ func (s *session) answerStore(c *AcceptedContext, rq *Command, r StoreResponse) 
 	}
 	return s.send(c, &Command{
 		Field: CStoreRSP, MessageIDRespondedTo: rq.MessageID, Status: r.Status,
-		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: rq.AffectedSOPInstanceUID,
+		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: cmp.Or(r.SOPInstanceUID, rq.AffectedSOPInstanceUID),
 		ErrorComment: r.ErrorComment, OffendingElements: r.OffendingElements,
 	}, nil)
 }
