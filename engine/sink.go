@@ -138,7 +138,7 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		}
 		rsp, err := s.open[worker].Store(ctx, rq, o.open())
 		var noContext *dimse.NoContextError
-		if err == nil && rsp.AffectedSOPInstanceUID != "" && rsp.AffectedSOPInstanceUID != o.uid && rsp.Status.Class() != dimse.ClassFailure {
+		if err == nil && rsp.SOPInstanceUID != "" && rsp.SOPInstanceUID != o.uid && rsp.Status.Class() != dimse.ClassFailure {
 			return rsp.Status, errOtherInstance
 		}
 		if err == nil || errors.As(err, &noContext) {

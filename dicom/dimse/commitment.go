@@ -175,3 +175,55 @@ func parseReport(d *stream.DataSet) *CommitmentReport {
 func reference(item *stream.DataSet) SOPReference {
 	return SOPReference{item.String(dict.ReferencedSOPClassUID), item.String(dict.ReferencedSOPInstanceUID)}
 }
+
+// serveCommitment answers a request for commitment (N-ACTION, PS3.4 J.3.2), and reports before it answers: over the association that the
+// peer has open anyway. An error has ended the association.
+func (a *ServerAssociation) serveCommitment(ctx context.Context, c *AcceptedContext, rq *Command) error {
+	if !rq.DataSet || rq.ActionTypeID != requestCommitment {
+		return a.reply(c, rq, InvalidArgument)
+	}
+	d, err := a.identifier(c)
+	if _, alive := errors.AsType[*identifierError](err); alive {
+		return a.reply(c, rq, InvalidArgument)
+	}
+	if err != nil {
+		return err
+	}
+	asked := parseReport(d)
+	status, report := a.server.CommitmentRequest(ctx, a, &CommitmentRequest{TransactionUID: asked.TransactionUID, Instances: asked.Committed})
+	if report != nil {
+		event := uint16(commitmentComplete)
+		if len(report.Failed) > 0 {
+			event = commitmentFailures
+		}
+		a.reported++
+		err = a.sendIdentifier(c, &Command{
+			Field: NEventReportRQ, MessageID: a.nextID(), EventTypeID: event,
+			AffectedSOPClassUID: dict.StorageCommitmentPushModel, AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
+		}, report.dataSet())
+		if err != nil {
+			return err
+		}
+	}
+	return a.reply(c, rq, status)
+}
+
+func (r *CommitmentReport) dataSet() *stream.DataSet {
+	committed := CommitmentRequest{TransactionUID: r.TransactionUID, Instances: r.Committed}
+	d := committed.dataSet()
+	failed := make([]*stream.DataSet, 0, len(r.Failed))
+	for _, f := range r.Failed {
+		item := &stream.DataSet{}
+		item.Set(dict.ReferencedSOPClassUID, f.SOPClassUID)
+		item.Set(dict.ReferencedSOPInstanceUID, f.SOPInstanceUID)
+		item.SetInt(dict.FailureReason, int(f.Reason))
+		failed = append(failed, item)
+	}
+	if len(failed) > 0 {
+		d.SetSequence(dict.FailedSOPSequence, failed...)
+	}
+	if len(r.Committed) == 0 {
+		d.Remove(dict.ReferencedSOPSequence)
+	}
+	return d
+}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
@@ -16,10 +17,11 @@ import (
 type ServerAssociation struct {
 	AssociationRequest
 	session
-	server *Server
-	op     *operation // the C-FIND, C-GET or C-MOVE under way; nil if none
-	lastID uint16     // of the sub-operations
-	once   sync.Once  // for the end
+	server   *Server
+	op       *operation // the C-FIND, C-GET or C-MOVE under way; nil if none
+	lastID   uint16     // of the sub-operations
+	reported int        // reports about storage commitment that the peer has yet to answer
+	once     sync.Once  // for the end
 }
 
 // Contexts lists the accepted contexts.
@@ -74,6 +76,10 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 		}
 		return a.reply(c, rq, status)
 	}
+	if rq.Field == NEventReportRSP && a.reported > 0 {
+		a.reported--
+		return nil
+	}
 	if rq.Field.Response() {
 		return a.ul.AbortProvider(fmt.Sprintf("it sent %s, which nobody asked for", rq.Field))
 	}
@@ -95,6 +101,8 @@ func (a *ServerAssociation) serve(ctx context.Context, c *AcceptedContext, rq *C
 		return a.startGet(ctx, c, rq)
 	case rq.Field == CMoveRQ && a.server.Move != nil:
 		return a.startMove(ctx, c, rq)
+	case rq.Field == NActionRQ && a.server.CommitmentRequest != nil && c.AbstractSyntax == dict.StorageCommitmentPushModel:
+		return a.serveCommitment(ctx, c, rq)
 	case rq.Field == NEventReportRQ && a.server.Commitment != nil:
 		return a.takeReport(ctx, c, rq, func(ctx context.Context, r *CommitmentReport) Status {
 			return a.server.Commitment(ctx, a, r)

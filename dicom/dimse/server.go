@@ -40,6 +40,9 @@ type Server struct {
 	// Commitment takes the reports about storage commitment that this side asked for on another association
 	// (PS3.4 J.3.3). The peer proposes the SCP role for itself, which is granted.
 	Commitment func(ctx context.Context, a *ServerAssociation, r *CommitmentReport) Status
+	// CommitmentRequest is asked to take over the responsibility for instances (PS3.4 J.3.2). Its report goes out before its status does;
+	// nil: none does.
+	CommitmentRequest func(ctx context.Context, a *ServerAssociation, rq *CommitmentRequest) (Status, *CommitmentReport)
 
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.

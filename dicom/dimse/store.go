@@ -3,6 +3,7 @@
 package dimse
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -31,8 +32,7 @@ type StoreResponse struct {
 	Status            Status
 	ErrorComment      string // may hold patient data: never log it
 	OffendingElements []uint32
-	// AffectedSOPInstanceUID is the instance that the peer says it answers for; empty if it names none, which it needs not (PS3.7 9.3.1.2).
-	AffectedSOPInstanceUID string
+	SOPInstanceUID    string // Affected SOP Instance UID, empty if absent; of an answer of ours, empty: that of the request
 }
 
 func storeResponse(c *Command) StoreResponse {
@@ -128,7 +128,7 @@ func (s *session) answerStore(c *AcceptedContext, rq *Command, r StoreResponse) 
 	}
 	return s.send(c, &Command{
 		Field: CStoreRSP, MessageIDRespondedTo: rq.MessageID, Status: r.Status,
-		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: rq.AffectedSOPInstanceUID,
+		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: cmp.Or(r.SOPInstanceUID, rq.AffectedSOPInstanceUID),
 		ErrorComment: r.ErrorComment, OffendingElements: r.OffendingElements,
 	}, nil)
 }

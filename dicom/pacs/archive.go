@@ -3,7 +3,9 @@
 package pacs
 
 import (
+	"bytes"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"sync"
@@ -17,19 +19,63 @@ import (
 type object struct {
 	sopClassUID, sopInstanceUID, transferSyntaxUID string
 	seriesUID, studyUID                            string
-	attributes                                     func() *stream.DataSet        // what queries see
-	open                                           func() (io.ReadCloser, error) // the data set; nil if its bytes were not kept
-	release                                        func()                        // gives back what the bytes took; may be nil
+	attributes                                     func() *stream.DataSet                           // what queries see
+	open                                           func() (io.ReadCloser, error)                    // the data set; nil if its bytes were not kept
+	openWith                                       func(map[dict.Tag]string) (io.ReadCloser, error) // with other values of attributes; nil: it can't
+	release                                        func()                                           // gives back what the bytes took; may be nil
 }
 
-func phantomObject(in *phantom.Instance) *object {
-	se := in.Series()
-	return &object{
-		sopClassUID: in.SOPClassUID, sopInstanceUID: in.SOPInstanceUID, transferSyntaxUID: in.TransferSyntaxUID,
-		seriesUID: se.SeriesInstanceUID, studyUID: se.Study().StudyInstanceUID,
-		attributes: in.Attributes,
-		open:       func() (io.ReadCloser, error) { return in.Open(), nil },
+// phantomObject makes an object of a synthetic one, with other values of some attributes.
+func phantomObject(in *phantom.Instance, values map[dict.Tag]string) *object {
+	o := &object{
+		sopClassUID: in.SOPClassUID, transferSyntaxUID: in.TransferSyntaxUID, attributes: in.Attributes,
+		open: func() (io.ReadCloser, error) { return in.Open(), nil },
 	}
+	if len(values) > 0 {
+		o.attributes = func() *stream.DataSet { return with(in.Attributes(), values) }
+		o.open = func() (io.ReadCloser, error) { return rewritten(in, values) }
+	}
+	o.openWith = func(others map[dict.Tag]string) (io.ReadCloser, error) {
+		all := maps.Clone(others)
+		for tag, v := range values {
+			if _, ok := all[tag]; !ok {
+				all[tag] = v
+			}
+		}
+		return rewritten(in, all)
+	}
+	ds := o.attributes()
+	o.sopInstanceUID, o.seriesUID, o.studyUID = ds.String(dict.SOPInstanceUID), ds.String(dict.SeriesInstanceUID), ds.String(dict.StudyInstanceUID)
+	return o
+}
+
+func with(ds *stream.DataSet, values map[dict.Tag]string) *stream.DataSet {
+	for tag, v := range values {
+		ds.Set(tag, v)
+	}
+	return ds
+}
+
+// rewritten returns the data set of a synthetic object with other values of some attributes, which come before the pixel data.
+func rewritten(in *phantom.Instance, values map[dict.Tag]string) (io.ReadCloser, error) {
+	before, err := in.Attributes().Encode(in.TransferSyntaxUID)
+	if err != nil {
+		return nil, err
+	}
+	after, err := with(in.Attributes(), values).Encode(in.TransferSyntaxUID)
+	if err != nil {
+		return nil, err
+	}
+	rest := in.Open()
+	if _, err := io.CopyN(io.Discard, rest, int64(len(before))); err != nil {
+		return nil, err
+	}
+	return readCloser{io.MultiReader(bytes.NewReader(after), rest), rest}, nil
+}
+
+type readCloser struct {
+	io.Reader
+	io.Closer
 }
 
 // archive holds the objects as studies and series, in the order in which they came.
@@ -80,6 +126,41 @@ func (a *archive) add(o *object) (replaced *object) {
 	return nil
 }
 
+// remove takes a study out.
+func (a *archive) remove(uid string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	st := a.byUID[uid]
+	if st == nil {
+		return
+	}
+	delete(a.byUID, uid)
+	a.studies = slices.DeleteFunc(a.studies, func(o *study) bool { return o == st })
+	for _, se := range st.series {
+		for _, o := range se.objects {
+			if o.release != nil {
+				o.release()
+			}
+		}
+	}
+}
+
+// instance finds an object by its SOP Instance UID; nil if there is none.
+func (a *archive) instance(uid string) *object {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	for _, st := range a.studies {
+		for _, se := range st.series {
+			for _, o := range se.objects {
+				if o.sopInstanceUID == uid {
+					return o
+				}
+			}
+		}
+	}
+	return nil
+}
+
 // syntaxesOf lists the transfer syntaxes in which objects of a SOP class are held.
 func (a *archive) syntaxesOf(sopClass string) []string {
 	a.mu.RLock()
@@ -111,6 +192,19 @@ func (r row) values(tag dict.Tag) []string {
 		return v
 	}
 	return r.attributes.Strings(tag)
+}
+
+// uid returns the UID of the row's own level.
+func (r row) uid(l level) string {
+	switch l {
+	case studyLevel:
+		return r.attributes.String(dict.StudyInstanceUID)
+	case seriesLevel:
+		return r.attributes.String(dict.SeriesInstanceUID)
+	case imageLevel:
+		return r.attributes.String(dict.SOPInstanceUID)
+	}
+	return r.attributes.String(dict.PatientID)
 }
 
 // rows gives the entities of a level that match, in order. It holds the archive while it looks.

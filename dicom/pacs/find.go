@@ -6,7 +6,9 @@ import (
 	"context"
 	"slices"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 func (p *PACS) gate(ctx context.Context, e Event) {
@@ -18,30 +20,31 @@ func (p *PACS) gate(ctx context.Context, e Event) {
 func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	a, end := p.begin(op.Association)
 	defer end()
-	f := p.faults.find()
-	p.recorder.found(recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier))
-	event := Event{Kind: AtFind, Association: a.number, CallingAE: a.callingAE, Canceled: op.Canceled()}
-	p.gate(ctx, event)
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
-	rq.ignored = f.IgnoreKeys
-	switch {
-	case f.Status != dimse.Success:
-		return f.Status
-	case !ok, f.ImageLevelRefused && rq.level == imageLevel:
-		return dimse.DataSetMismatch
-	case f.ImageLevelEmpty && rq.level == imageLevel:
-		return dimse.Success
+	f, l := p.faultsOf(op.Identifier.Strings(dict.StudyInstanceUID)).find(rq.level, op.Identifier.String(dict.SeriesInstanceUID))
+	p.recorder.found(recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier))
+	event := Event{
+		Kind: AtFind, Association: a.number, CallingAE: a.callingAE, Canceled: op.Canceled(),
+		StudyInstanceUID: op.Identifier.String(dict.StudyInstanceUID), Level: op.Identifier.String(dict.QueryRetrieveLevel),
+	}
+	p.gate(ctx, event)
+	rq.ignored = slices.Concat(f.IgnoreKeys, l.IgnoreKeys)
+	if status, at := atOnce(f, l, rq.level); !ok || at {
+		if !ok && status == dimse.Success {
+			status = dimse.DataSetMismatch
+		}
+		return status
 	}
 	for range f.EmptyPending {
 		if op.Pending(nil) != nil {
 			return dimse.ProcessingFailure // the association has ended: nobody reads it
 		}
 	}
-	for i, r := range f.listed(p.archive.rows(rq.level, rq.matches)) {
-		if f.Cap > 0 && i == f.Cap {
+	for i, r := range l.listed(rq.level, f.listed(p.archive.rows(rq.level, rq.matches))) {
+		if f.Cap > 0 && i == f.Cap || l.Cap > 0 && i == l.Cap {
 			break
 		}
-		event.Kind, event.Number = AtMatch, i+1
+		event.Kind, event.Number, event.Answer = AtMatch, i+1, rq.answer(r, f, l)
 		p.gate(ctx, event)
 		if !f.IgnoreCancel && isClosed(op.Canceled()) {
 			if f.AbortOnCancel {
@@ -52,16 +55,47 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 			return dimse.Canceled
 		}
 		times := 1
-		if f.SendTwice == i+1 {
+		if f.SendTwice == i+1 || l.Twice {
 			times = 2
 		}
 		for range times {
-			if op.Pending(rq.answer(r, f)) != nil {
+			if op.Pending(event.Answer) != nil {
 				return dimse.ProcessingFailure
 			}
 		}
 	}
 	return dimse.Success
+}
+
+// atOnce reports with what a C-FIND is answered at once, if it is.
+func atOnce(f FindFaults, list ListFaults, l level) (dimse.Status, bool) {
+	switch {
+	case f.Status != dimse.Success:
+		return f.Status, true
+	case list.Status != dimse.Success:
+		return list.Status, true
+	case f.ImageLevelRefused && l == imageLevel:
+		return dimse.DataSetMismatch, true
+	}
+	return dimse.Success, f.ImageLevelEmpty && l == imageLevel || list.Empty
+}
+
+// listed leaves out what is not to be answered, and adds what isn't there.
+func (f ListFaults) listed(l level, rows []row) []row {
+	rows = slices.DeleteFunc(rows, func(r row) bool { return slices.Contains(f.Hidden, r.uid(l)) })
+	if len(rows) == 0 {
+		return rows
+	}
+	own := map[level]dict.Tag{studyLevel: dict.StudyInstanceUID, seriesLevel: dict.SeriesInstanceUID, imageLevel: dict.SOPInstanceUID}[l]
+	for _, uid := range f.Unknown {
+		ds := &stream.DataSet{}
+		for e := range rows[0].attributes.All() {
+			ds.Put(e)
+		}
+		ds.Set(own, uid)
+		rows = append(rows, row{attributes: ds, computed: rows[0].computed})
+	}
+	return rows
 }
 
 // listed leaves out the objects that are not to be listed.

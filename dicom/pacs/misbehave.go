@@ -4,11 +4,13 @@ package pacs
 
 import (
 	"maps"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/phantom"
 )
 
 // Misbehave says how a PACS errs. The zero value errs nowhere. Each part has a First: with it only the first so many
@@ -19,6 +21,7 @@ type Misbehave struct {
 	Get         GetFaults
 	Move        MoveFaults
 	Store       StoreFaults
+	Commitment  CommitmentFaults
 	Archive     ArchiveFaults
 }
 
@@ -55,27 +58,54 @@ type FindFaults struct {
 	EmptyPending  int    // pending responses without an identifier that come first
 	IgnoreCancel  bool
 	AbortOnCancel bool // C-CANCEL is answered by an abort
+	// Study, Series and Image are further faults of one level alone.
+	Study, Series, Image ListFaults
+}
+
+// ListFaults are those of the answers of one level of C-FIND. C-FINDs of instances are counted for each series asked about.
+type ListFaults struct {
+	After      int                              // so many C-FINDs are answered as they should be, before ...
+	First      int                              // ... so many err; 0: all that follow
+	Status     dimse.Status                     // answered at once, without matches
+	Empty      bool                             // Success and no match
+	Cap        int                              // ends with Success after so many matches, without a sign
+	Twice      bool                             // every match is answered twice
+	IgnoreKeys []dict.Tag                       // not used for matching: of unique keys, answers tell of other series and studies, too
+	OmitKeys   []dict.Tag                       // left out of the answers
+	Hidden     []string                         // UIDs of studies, series or instances that are not answered
+	Answers    map[string]map[dict.Tag][]string // by the UID of the study, series or instance: given instead of its true values
+	Unknown    []string                         // UIDs that are answered after all others as if there were such studies, series or instances
 }
 
 // GetFaults are those of C-GET, and of C-MOVE. Objects are counted from 1 within each C-GET.
 type GetFaults struct {
 	First           int
-	Status          dimse.Status     // answered at once, nothing sent
-	Empty           bool             // "success, 0 of 0", nothing sent
-	SuccessAfter    int              // ends with Success after so many objects; their count is all that it tells
-	DropAtObject    int              // closes the connection without a word before this object …
-	DropAfterBytes  int64            // … or after so many bytes of it
-	StallAtObject   int              // sends nothing more for ever of this object …
-	StallAfterBytes int64            // … after so many bytes
-	SendTwice       int              // this object is sent twice
-	OutOfOrder      bool             // sends from the last to the first
-	Truncate        map[string]int64 // by SOP Instance UID: its data set ends after so many bytes, sent as if it were whole
-	Refuse          []string         // SOP Instance UIDs whose sub-operation fails without anything being sent
-	RefusedStatus   dimse.Status     // final status where sub-operations failed; else B000, or A702 where all failed
-	FinalStatus     *dimse.Status    // instead of the true one, whatever failed
-	NoCounts        bool             // no counts in the final response
-	NoFailedList    bool             // no Failed SOP Instance UID List (0008,0058) in the final response
-	NoPending       bool             // no pending responses
+	Status          dimse.Status                   // answered at once, nothing sent
+	Empty           bool                           // "success, 0 of 0", nothing sent
+	SuccessAfter    int                            // ends with Success after so many objects; their count is all that it tells
+	DropAtObject    int                            // closes the connection without a word before this object …
+	DropAfterBytes  int64                          // … or after so many bytes of it
+	StallAtObject   int                            // sends nothing more for ever of this object …
+	StallAfterBytes int64                          // … after so many bytes
+	SendTwice       int                            // this object is sent twice
+	OutOfOrder      bool                           // sends from the last to the first
+	Truncate        map[string]int64               // by SOP Instance UID: its data set ends after so many bytes, sent as if it were whole
+	AbortAtObject   int                            // sends A-ABORT before this object
+	TwiceAll        bool                           // every object is sent twice
+	Wide            bool                           // sends the whole study, whichever of its series or instances were asked for
+	Besides         []string                       // SOP Instance UIDs that are sent after what was asked for, of any study ...
+	Instead         bool                           // ... or instead of it
+	Inside          map[string]map[dict.Tag]string // by SOP Instance UID of a synthetic object: attributes that have other values inside
+	Damage          []string                       // SOP Instance UIDs whose data sets can't be parsed
+	Odd             []string                       // SOP Instance UIDs whose data sets are of odd length
+	Refuse          []string                       // SOP Instance UIDs whose sub-operation fails without anything being sent ...
+	RefuseFirst     int                            // ... the first so many times that each is asked for; 0: always
+	RefusedStatus   dimse.Status                   // final status where sub-operations failed; else B000, or A702 where all failed
+	FinalStatus     *dimse.Status                  // instead of the true one, whatever failed
+	NoCounts        bool                           // no counts in the final response
+	Counts          *dimse.Counts                  // in the final response instead of the true ones
+	NoFailedList    bool                           // no Failed SOP Instance UID List (0008,0058) in the final response
+	NoPending       bool                           // no pending responses
 	IgnoreCancel    bool
 	AbortOnCancel   bool // C-CANCEL is answered by an abort
 }
@@ -84,23 +114,33 @@ type GetFaults struct {
 // sub-operations' is aborted.
 type MoveFaults struct {
 	GetFaults
-	Limit        int    // more C-MOVEs than these at once are answered A702; 0: none are
-	NoOriginator bool   // sub-operations without Move Originator AE Title and Message ID
-	CallingAE    string // of the associations to the destination, instead of the PACS's own AE title
-	Associations int    // the sub-operations go over so many associations by turns; 1 when 0
-	Late         int    // so many of the last objects are sent only after the final response, which counts them as sent
+	Limit        int           // more C-MOVEs than these at once are answered A702; 0: none are
+	NoOriginator bool          // sub-operations without Move Originator AE Title and Message ID
+	CallingAE    string        // of the associations to the destination, instead of the PACS's own AE title
+	Associations int           // the sub-operations go over so many associations by turns; 1 when 0
+	Late         int           // so many of the last objects are sent only after the final response, which counts them as sent ...
+	LatePause    time.Duration // ... each after such a pause
 }
 
 // StoreFaults are those of C-STORE. Objects are counted from 1 since the faults were set.
 type StoreFaults struct {
 	First           int
 	Status          dimse.Status            // answered to every object; failures keep nothing
-	Statuses        map[string]dimse.Status // by SOP Instance UID
+	Statuses        map[string]dimse.Status // by SOP Instance UID ...
+	StatusesFirst   int                     // ... the first so many times that each comes; 0: always
+	Misname         []string                // SOP Instance UIDs that are answered with another Affected SOP Instance UID, and not kept
 	Lose            []string                // SOP Instance UIDs of which nothing is kept, though the answer is Success
 	StallAtObject   int                     // reads nothing more for ever of this object, not even an abort …
 	StallAfterBytes int64                   // … after so many bytes
 	DropAtObject    int                     // closes the connection without a word in this object …
 	DropAfterBytes  int64                   // … after so many bytes
+	AbortAtObject   int                     // sends A-ABORT when it has this object whole, and keeps nothing of it
+}
+
+// CommitmentFaults are those of storage commitment.
+type CommitmentFaults struct {
+	Refuse []string // SOP Instance UIDs that it is failed for, though they are held
+	Both   []string // SOP Instance UIDs that the report lists as committed and as failed
 }
 
 // ArchiveFaults are those of studies that have to be brought back from an archive before they can be retrieved.
@@ -115,19 +155,31 @@ type faults struct {
 	mu                                       sync.Mutex
 	m                                        Misbehave
 	associations, finds, gets, moves, stores int
-	recalls                                  int // retrieves of what has to be brought back
+	recalls                                  int            // retrieves of what has to be brought back
+	lists                                    map[string]int // C-FINDs by level, and series of instances
+	asked                                    map[string]int // sub-operations that Refuse is about, by SOP Instance UID
+	came                                     map[string]int // objects that Statuses is about, by SOP Instance UID
 }
 
 func (f *faults) set(m Misbehave) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.m, f.associations, f.finds, f.gets, f.moves, f.stores, f.recalls = m, 0, 0, 0, 0, 0, 0
+	f.lists, f.asked, f.came = map[string]int{}, map[string]int{}, map[string]int{}
 }
 
-// within counts one more, and tells whether it is among the first.
+// within counts one more, and reports whether it is among the first.
 func within(count *int, first int) bool {
 	*count++
 	return first == 0 || *count <= first
+}
+
+// nth is within of one of many counts.
+func (f *faults) nth(counts map[string]int, key string, first int) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	counts[key]++
+	return first == 0 || counts[key] <= first
 }
 
 func (f *faults) association() AssociationFaults {
@@ -139,20 +191,34 @@ func (f *faults) association() AssociationFaults {
 	return f.m.Association
 }
 
-func (f *faults) find() FindFaults {
+// find returns the faults of a C-FIND, and those of its level alone.
+func (f *faults) find(l level, series string) (FindFaults, ListFaults) {
 	away := f.away()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	found := f.m.Find
 	if !within(&f.finds, f.m.Find.First) {
-		found = FindFaults{}
+		found = FindFaults{Study: found.Study, Series: found.Series, Image: found.Image}
 	}
 	if away != "" {
 		answers := map[dict.Tag][]string{dict.InstanceAvailability: {away}}
 		maps.Copy(answers, found.Answers)
 		found.Answers = answers
 	}
-	return found
+	list, key := ListFaults{}, strconv.Itoa(int(l))
+	switch l {
+	case studyLevel:
+		list = found.Study
+	case seriesLevel:
+		list = found.Series
+	case imageLevel:
+		list, key = found.Image, key+" "+series
+	}
+	f.lists[key]++
+	if n := f.lists[key] - list.After; n <= 0 || list.First > 0 && n > list.First {
+		list = ListFaults{}
+	}
+	return found, list
 }
 
 func (f *faults) get() GetFaults {
@@ -173,7 +239,7 @@ func (f *faults) move() MoveFaults {
 	return f.m.Move
 }
 
-// away gives the Instance Availability of what has to be brought back; nothing if it is there.
+// away returns the Instance Availability of what has to be brought back; nothing if it is there.
 func (f *faults) away() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -183,7 +249,7 @@ func (f *faults) away() string {
 	return ""
 }
 
-// recall counts a retrieve of what has to be brought back, and gives what answers it; false if it is there.
+// recall counts a retrieve of what has to be brought back, and returns what answers it; false if it is there.
 func (f *faults) recall() (dimse.Status, bool) {
 	if f.away() == "" {
 		return 0, false
@@ -194,7 +260,7 @@ func (f *faults) recall() (dimse.Status, bool) {
 	return f.m.Archive.Status, true
 }
 
-// store also gives the object's number.
+// store also returns the object's number.
 func (f *faults) store() (StoreFaults, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -202,4 +268,46 @@ func (f *faults) store() (StoreFaults, int) {
 		return StoreFaults{}, f.stores
 	}
 	return f.m.Store, f.stores
+}
+
+func (f *faults) commitment() CommitmentFaults {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.m.Commitment
+}
+
+// MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, and C-STORE of its
+// instances. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
+func (p *PACS) MisbehaveFor(st *phantom.Study, m Misbehave) {
+	f := &faults{}
+	f.set(m)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.special[st.StudyInstanceUID] = f
+	for _, in := range st.Instances() {
+		p.special[in.SOPInstanceUID] = f
+	}
+}
+
+// RemoveStudy takes a study out of the archive, with what MisbehaveFor has set for it.
+func (p *PACS) RemoveStudy(st *phantom.Study) {
+	p.archive.remove(st.StudyInstanceUID)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.special, st.StudyInstanceUID)
+	for _, in := range st.Instances() {
+		delete(p.special, in.SOPInstanceUID)
+	}
+}
+
+// faultsOf returns the faults of what is about one study or instance.
+func (p *PACS) faultsOf(uids []string) *faults {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(uids) == 1 {
+		if f := p.special[uids[0]]; f != nil {
+			return f
+		}
+	}
+	return &p.faults
 }

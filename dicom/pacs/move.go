@@ -8,7 +8,9 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
@@ -21,13 +23,17 @@ type late struct {
 func (p *PACS) move(ctx context.Context, op *dimse.MoveOperation, late *late) dimse.Status {
 	a, end := p.begin(op.Association)
 	defer end()
-	f := p.faults.move()
+	faults := p.faultsOf(op.Identifier.Strings(dict.StudyInstanceUID))
+	f := faults.move()
 	under, over := p.beginMove()
 	defer over()
 	q := recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier)
 	q.MoveDestination = op.Destination
 	p.recorder.moved(q)
-	g := &retrieval{p: p, a: a, op: op, association: op.Association, f: f.GetFaults, apart: true}
+	g := &retrieval{
+		p: p, a: a, op: op, association: op.Association, faults: faults, f: f.GetFaults, apart: true,
+		study: op.Identifier.String(dict.StudyInstanceUID), latePause: f.LatePause,
+	}
 	p.gate(ctx, g.event(AtMove, ""))
 	addr, known := p.destination(op.Destination)
 	switch {
@@ -68,6 +74,7 @@ func (g *retrieval) sendLate(ctx context.Context, d *destination, objects []*obj
 		if slices.Contains(g.f.Refuse, o.sopInstanceUID) {
 			continue // counted as sent all the same
 		}
+		pause(ctx, g.latePause)
 		g.number++
 		g.p.gate(ctx, g.event(AtLate, o.sopInstanceUID))
 		if err := g.send(ctx, o); err != nil {
@@ -75,6 +82,18 @@ func (g *retrieval) sendLate(ctx context.Context, d *destination, objects []*obj
 		}
 	}
 	d.end(ctx, ctx.Err())
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	if d == 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }
 
 // beginMove counts a C-MOVE in, and tells how many are under way with it.

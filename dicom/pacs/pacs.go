@@ -38,6 +38,7 @@ type Config struct {
 	MoveDestinations map[string]string
 
 	StorageSyntaxes []string // transfer syntaxes that C-STORE takes; all when empty
+	Commitment      bool     // storage commitment is offered, for what is held; the report comes over the association that asks for it
 	MaxAssociations int      // at once; 100 when 0
 	MaxPDU          uint32   // as in dimse.Config
 	IdleTimeout     time.Duration
@@ -63,14 +64,16 @@ type PACS struct {
 
 	mu           sync.Mutex
 	associations map[*ul.AssociateRQ]*association
-	destinations map[string]string // as MoveDestinations
-	moving       int               // C-MOVEs under way
+	destinations map[string]string  // as MoveDestinations
+	special      map[string]*faults // of MisbehaveFor, by Study and SOP Instance UID
+	moving       int                // C-MOVEs under way
 }
 
 // New makes a PACS. Serve starts it.
 func New(cfg Config) *PACS {
 	p := &PACS{
 		cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{}, destinations: map[string]string{},
+		special: map[string]*faults{},
 	}
 	maps.Copy(p.destinations, cfg.MoveDestinations)
 	p.memory.Store(cfg.Memory)
@@ -122,9 +125,15 @@ func (p *PACS) Recorder() *Recorder { return p.recorder }
 func (p *PACS) AddStudies(studies ...*phantom.Study) {
 	for _, st := range studies {
 		for _, in := range st.Instances() {
-			p.archive.add(phantomObject(in))
+			p.archive.add(phantomObject(in, nil))
 		}
 	}
+}
+
+// AddInstance adds a synthetic object with other values of some attributes: of its UIDs, to have an instance in two series, one
+// that a study lacks elsewhere, or a UID that is none.
+func (p *PACS) AddInstance(in *phantom.Instance, values map[dict.Tag]string) {
+	p.archive.add(phantomObject(in, values))
 }
 
 // AddMoveDestination adds to Config.MoveDestinations, for a receiver whose address is not known before.
@@ -142,18 +151,19 @@ func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
 	late := &late{ctx: ctx}
 	defer late.all.Wait()
 	s := &dimse.Server{
-		Accept:          p.accept,
-		Choose:          p.choose,
-		Echo:            p.echo,
-		Find:            p.find,
-		Get:             p.get,
-		Move:            func(ctx context.Context, op *dimse.MoveOperation) dimse.Status { return p.move(ctx, op, late) },
-		Store:           p.store,
-		Ended:           p.ended,
-		MaxAssociations: 1 << 16, // accept counts
-		MaxPDU:          p.cfg.MaxPDU,
-		IdleTimeout:     p.cfg.IdleTimeout,
-		Log:             p.cfg.Log,
+		Accept:            p.accept,
+		Choose:            p.choose,
+		Echo:              p.echo,
+		Find:              p.find,
+		Get:               p.get,
+		Move:              func(ctx context.Context, op *dimse.MoveOperation) dimse.Status { return p.move(ctx, op, late) },
+		Store:             p.store,
+		CommitmentRequest: p.commit,
+		Ended:             p.ended,
+		MaxAssociations:   1 << 16, // accept counts
+		MaxPDU:            p.cfg.MaxPDU,
+		IdleTimeout:       p.cfg.IdleTimeout,
+		Log:               p.cfg.Log,
 	}
 	p.listener.Listener = l
 	return s.Serve(ctx, &p.listener)
@@ -259,7 +269,7 @@ func (p *PACS) choose(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.
 	_, registered := dict.LookupUID(c.AbstractSyntax)
 	var wanted []string // in order of preference
 	switch {
-	case slices.Contains(services, c.AbstractSyntax):
+	case slices.Contains(services, c.AbstractSyntax), p.cfg.Commitment && c.AbstractSyntax == dict.StorageCommitmentPushModel:
 		wanted = []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}
 	case registered && !dict.IsStorageClass(c.AbstractSyntax):
 		return "", ul.ContextAbstractSyntaxRefused

@@ -96,15 +96,19 @@ func (rq request) selects(r row, at level) bool {
 }
 
 // answer builds the identifier of a match: the keys asked for, the level and the unique keys down to it.
-func (rq request) answer(r row, f FindFaults) *stream.DataSet {
+func (rq request) answer(r row, f FindFaults, list ListFaults) *stream.DataSet {
+	own := list.Answers[r.uid(rq.level)]
 	ds := &stream.DataSet{}
 	if terms := r.attributes.Strings(dict.SpecificCharacterSet); len(terms) > 0 {
 		ds.Set(dict.SpecificCharacterSet, terms...)
 	}
 	put := func(tag dict.Tag, vr dict.VR) {
-		untrue, lies := f.Answers[tag]
+		untrue, lies := own[tag]
+		if !lies {
+			untrue, lies = f.Answers[tag]
+		}
 		switch l, known := levelOf[tag]; {
-		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel || slices.Contains(f.OmitKeys, tag) || tag.IsGroupLength():
+		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel || slices.Contains(f.OmitKeys, tag) || slices.Contains(list.OmitKeys, tag) || tag.IsGroupLength():
 		case lies:
 			ds.SetVR(tag, vr, untrue...)
 		case vr == dict.SQ:

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 // EventKind names a point at which Config.Gate is called.
@@ -19,6 +22,7 @@ const (
 	AtGet           EventKind = "get"            // before the first sub-operation of a C-GET
 	AtMove          EventKind = "move"           // before the first sub-operation of a C-MOVE
 	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET or C-MOVE
+	AtSent          EventKind = "sent"           // when a C-STORE of a C-GET or C-MOVE was answered and recorded
 	AtCancelAbort   EventKind = "cancel abort"   // before C-CANCEL is answered by an abort
 	AtGetEnd        EventKind = "get end"        // before the final response of a C-GET
 	AtMoveEnd       EventKind = "move end"       // before the final response of a C-MOVE
@@ -35,6 +39,12 @@ type Event struct {
 	Number         int             // of the match or object, counted from 1: within the operation, or of all that arrived by C-STORE
 	SOPInstanceUID string          // of sub-operations and stores
 	Canceled       <-chan struct{} // closed when C-CANCEL has come; nil for stores
+
+	StudyInstanceUID string           // that a C-FIND, C-GET or C-MOVE asks for
+	Level            string           // of a C-FIND
+	Answer           *stream.DataSet  // AtMatch
+	Transfer         *Transfer        // AtSent, AtStoreResponse
+	Result           *dimse.GetResult // AtGetEnd, AtMoveEnd
 }
 
 // maxRecords bounds each list of a Log: a demo runs for weeks.

@@ -3,6 +3,7 @@
 package pacs
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -24,7 +25,10 @@ type retrieval struct {
 	a           *association
 	op          retrieveOperation
 	association *dimse.ServerAssociation
+	study       string // that is asked for
+	faults      *faults
 	f           GetFaults
+	latePause   time.Duration
 	store       func(ctx context.Context, rq dimse.StoreRequest, data io.Reader) (dimse.StoreResponse, error)
 	apart       bool // store has associations of its own: their end is not that of op
 	number      int  // of the object that is being sent
@@ -50,7 +54,7 @@ var (
 // selected gives the objects that are asked for, in the order in which they are sent; or a status to answer at once.
 func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*object, dimse.Status) {
 	rq, ok := newRequest(sopClass, identifier)
-	if status, away := g.p.faults.recall(); away {
+	if status, away := g.faults.recall(); away {
 		return nil, status
 	}
 	switch {
@@ -61,6 +65,9 @@ func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*ob
 	case g.f.Empty:
 		return nil, dimse.Success
 	}
+	if g.f.Wide {
+		rq.level = studyLevel // what is below doesn't select
+	}
 	var objects []*object
 	var named map[string]bool
 	if uids := identifier.Strings(dict.SOPInstanceUID); rq.level == imageLevel && len(uids) > 0 {
@@ -69,8 +76,15 @@ func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*ob
 			named[uid] = true
 		}
 	}
-	for _, r := range g.p.archive.rowsOf(imageLevel, named, rq.selects) {
-		objects = append(objects, r.object)
+	if !g.f.Instead {
+		for _, r := range g.p.archive.rowsOf(imageLevel, named, rq.selects) {
+			objects = append(objects, r.object)
+		}
+	}
+	for _, uid := range g.f.Besides {
+		if o := g.p.archive.instance(uid); o != nil {
+			objects = append(objects, o)
+		}
 	}
 	if g.f.OutOfOrder {
 		slices.Reverse(objects)
@@ -81,7 +95,7 @@ func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*ob
 func (g *retrieval) event(k EventKind, sopInstanceUID string) Event {
 	return Event{
 		Kind: k, Association: g.a.number, CallingAE: g.a.callingAE, Canceled: g.op.Canceled(),
-		Number: g.number, SOPInstanceUID: sopInstanceUID,
+		Number: g.number, StudyInstanceUID: g.study, SOPInstanceUID: sopInstanceUID,
 	}
 }
 
@@ -94,6 +108,10 @@ func (g *retrieval) sendAll(ctx context.Context, objects []*object) (dimse.Statu
 			return dimse.Success, nil
 		}
 		g.p.gate(ctx, g.event(AtSubOperation, o.sopInstanceUID))
+		if g.f.AbortAtObject == g.number {
+			g.association.Abort()
+			return 0, errAborted
+		}
 		if !g.f.IgnoreCancel && isClosed(g.op.Canceled()) {
 			return dimse.Canceled, g.cancel(ctx)
 		}
@@ -127,11 +145,11 @@ func (g *retrieval) cancel(ctx context.Context) error {
 // subOperation sends one object, and reports progress.
 func (g *retrieval) subOperation(ctx context.Context, o *object) error {
 	times := 1
-	if g.f.SendTwice == g.number {
+	if g.f.SendTwice == g.number || g.f.TwiceAll {
 		times = 2
 	}
 	for range times {
-		if slices.Contains(g.f.Refuse, o.sopInstanceUID) || o.open == nil {
+		if g.refuses(o) || o.open == nil {
 			g.failed = append(g.failed, o.sopInstanceUID)
 			continue
 		}
@@ -145,6 +163,10 @@ func (g *retrieval) subOperation(ctx context.Context, o *object) error {
 	return g.op.Pending(g.counts())
 }
 
+func (g *retrieval) refuses(o *object) bool {
+	return slices.Contains(g.f.Refuse, o.sopInstanceUID) && g.faults.nth(g.faults.asked, o.sopInstanceUID, g.f.RefuseFirst)
+}
+
 func (g *retrieval) counts() dimse.Counts {
 	return dimse.Counts{
 		Remaining: dimse.Counted(g.left), Completed: dimse.Counted(g.done),
@@ -154,7 +176,7 @@ func (g *retrieval) counts() dimse.Counts {
 
 // send performs a C-STORE sub-operation. An error means that the association has ended.
 func (g *retrieval) send(ctx context.Context, o *object) error {
-	r, err := o.open()
+	r, err := g.open(o)
 	if err != nil {
 		g.failed = append(g.failed, o.sopInstanceUID)
 		return nil
@@ -167,11 +189,15 @@ func (g *retrieval) send(ctx context.Context, o *object) error {
 	if err != nil {
 		return g.notSent(ctx, o, err)
 	}
-	g.p.recorder.sent(Transfer{
+	t := Transfer{
 		Association: g.a.number, SOPClassUID: o.sopClassUID, SOPInstanceUID: o.sopInstanceUID,
 		TransferSyntaxUID: o.transferSyntaxUID, Bytes: data.n, SHA256: hex.EncodeToString(data.sum.Sum(nil)),
 		Status: uint16(rsp.Status), Time: time.Now(),
-	})
+	}
+	g.p.recorder.sent(t)
+	event := g.event(AtSent, o.sopInstanceUID)
+	event.Transfer = &t
+	g.p.gate(ctx, event)
 	switch rsp.Status.Class() {
 	case dimse.ClassSuccess:
 		g.done++
@@ -181,6 +207,40 @@ func (g *retrieval) send(ctx context.Context, o *object) error {
 		g.failed = append(g.failed, o.sopInstanceUID)
 	}
 	return nil
+}
+
+// open opens a data set with the faults that are inside.
+func (g *retrieval) open(o *object) (io.ReadCloser, error) {
+	values, other := g.f.Inside[o.sopInstanceUID]
+	damage, odd := slices.Contains(g.f.Damage, o.sopInstanceUID), slices.Contains(g.f.Odd, o.sopInstanceUID)
+	open := o.open
+	if other && o.openWith != nil {
+		open = func() (io.ReadCloser, error) { return o.openWith(values) }
+	}
+	r, err := open()
+	if err != nil || !damage && !odd {
+		return r, err
+	}
+	defer func() { _ = r.Close() }() // read only
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	if damage {
+		copy(b[2:], "damaged!") // the element number, VR and length of the first element
+	}
+	if odd {
+		b = append(b, trailingPadding(o.transferSyntaxUID)...)
+	}
+	return io.NopCloser(bytes.NewReader(b)), nil
+}
+
+// trailingPadding is Data Set Trailing Padding (FFFC,FFFC) of one byte.
+func trailingPadding(transferSyntaxUID string) []byte {
+	if dict.TransferSyntaxOf(transferSyntaxUID).Implicit {
+		return []byte{0xFC, 0xFF, 0xFC, 0xFF, 1, 0, 0, 0, 0}
+	}
+	return []byte{0xFC, 0xFF, 0xFC, 0xFF, 'O', 'B', 0, 0, 1, 0, 0, 0, 0}
 }
 
 // outgoing is the data set with the faults that stop it.
@@ -212,7 +272,6 @@ func (g *retrieval) notSent(ctx context.Context, o *object, err error) error {
 
 // final sends the final response.
 func (g *retrieval) final(ctx context.Context, at EventKind, status dimse.Status) dimse.Status {
-	g.p.gate(ctx, g.event(at, ""))
 	if g.f.FinalStatus != nil {
 		status = *g.f.FinalStatus
 	}
@@ -226,6 +285,12 @@ func (g *retrieval) final(ctx context.Context, at EventKind, status dimse.Status
 	if !g.f.NoFailedList && status != dimse.Success {
 		r.FailedSOPInstanceUIDs = g.failed
 	}
+	if g.f.Counts != nil {
+		r.Counts = *g.f.Counts
+	}
+	event := g.event(at, "")
+	event.Result = &r
+	g.p.gate(ctx, event)
 	_ = g.op.Final(r) // if it fails the association has ended, and nobody reads the status
 	return status
 }

@@ -27,15 +27,16 @@ var errFull = errors.New("pacs: the memory for objects is full")
 func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
 	a, end := p.begin(sa)
 	defer end()
-	f, number := p.faults.store()
+	faults := p.faultsOf([]string{in.SOPInstanceUID})
+	f, number := faults.store()
 	event := Event{Kind: AtStore, Association: a.number, CallingAE: a.callingAE, Number: number, SOPInstanceUID: in.SOPInstanceUID}
 	p.gate(ctx, event)
 
 	data := p.incoming(ctx, a, in, f, number)
 	var status dimse.Status
 	var err error
-	if !slices.Contains(f.Lose, in.SOPInstanceUID) {
-		status, err = p.receive(in, data, f.status(in.SOPInstanceUID))
+	if !slices.Contains(f.Lose, in.SOPInstanceUID) && !slices.Contains(f.Misname, in.SOPInstanceUID) && number != f.AbortAtObject {
+		status, err = p.receive(in, data, faults.status(f, in.SOPInstanceUID))
 	}
 	if err == nil {
 		_, err = io.Copy(io.Discard, data) // what a parser that gave up has left
@@ -51,18 +52,27 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 		p.recorder.broke(t)
 		return dimse.StoreResponse{Status: dimse.ProcessingFailure} // the association has ended: nobody reads it
 	}
+	if number == f.AbortAtObject {
+		sa.Abort()
+		p.recorder.broke(t)
+		return dimse.StoreResponse{Status: dimse.ProcessingFailure}
+	}
 	p.recorder.stored(t)
-	event.Kind = AtStoreResponse
+	event.Kind, event.Transfer = AtStoreResponse, &t
 	p.gate(ctx, event)
-	return dimse.StoreResponse{Status: status}
+	rsp := dimse.StoreResponse{Status: status}
+	if slices.Contains(f.Misname, in.SOPInstanceUID) {
+		rsp.SOPInstanceUID = in.SOPInstanceUID + ".1"
+	}
+	return rsp
 }
 
 // status is what an object is to be answered; Success if nothing speaks against it.
-func (f StoreFaults) status(sopInstanceUID string) dimse.Status {
-	if s, ok := f.Statuses[sopInstanceUID]; ok {
+func (f *faults) status(now StoreFaults, sopInstanceUID string) dimse.Status {
+	if s, ok := now.Statuses[sopInstanceUID]; ok && f.nth(f.came, sopInstanceUID, now.StatusesFirst) {
 		return s
 	}
-	return f.Status
+	return now.Status
 }
 
 // incoming is the data set with the faults that stop it.
