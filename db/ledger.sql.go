@@ -34,9 +34,10 @@ func (q *Queries) DeleteDelivered(ctx context.Context, taskID int64) error {
 }
 
 const deliver = `-- name: Deliver :exec
-INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status)
+INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks)
 SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
-       unnest($5::bigint[]), unnest($6::integer[])
+       unnest($5::bigint[]), unnest($6::integer[]),
+       unnest($7::smallint[])
 ON CONFLICT (task_id, source_sop_uid) DO UPDATE SET status = excluded.status
 `
 
@@ -47,6 +48,7 @@ type DeliverParams struct {
 	SopClassUids []string
 	Bytes        []int64
 	Statuses     []int32
+	Remarks      []int16
 }
 
 // Deliver writes instances into the ledger while the lease holds. A status that comes again for an instance replaces the first.
@@ -58,12 +60,13 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 		arg.SopClassUids,
 		arg.Bytes,
 		arg.Statuses,
+		arg.Remarks,
 	)
 	return err
 }
 
 const delivered = `-- name: Delivered :many
-SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status FROM delivered WHERE task_id = $1
+SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks FROM delivered WHERE task_id = $1
 `
 
 type DeliveredRow struct {
@@ -72,6 +75,7 @@ type DeliveredRow struct {
 	SopClassUid  string
 	Bytes        int64
 	Status       int32
+	Remarks      int16
 }
 
 func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, error) {
@@ -89,6 +93,7 @@ func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, 
 			&i.SopClassUid,
 			&i.Bytes,
 			&i.Status,
+			&i.Remarks,
 		); err != nil {
 			return nil, err
 		}

@@ -113,6 +113,7 @@ type Delivered struct {
 	Bytes        int64
 	Status       int32
 	SopClassUid  string
+	Remarks      int16
 }
 
 type DicomNode struct {
@@ -447,6 +448,7 @@ type Task struct {
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
 	CountedBefore      []byte
+	Unasked            int32
 }
 
 type TaskDeid struct {

@@ -259,6 +259,22 @@ func (q *Queries) PassDuplicates(ctx context.Context, arg PassDuplicatesParams) 
 	return err
 }
 
+const putCountedBefore = `-- name: PutCountedBefore :exec
+UPDATE tasks SET counted_before = $2 WHERE id = $1 AND lease_token = $3::bigint
+`
+
+type PutCountedBeforeParams struct {
+	ID            int64
+	CountedBefore []byte
+	Token         int64
+}
+
+// PutCountedBefore takes down what the destination counted before anything was sent.
+func (q *Queries) PutCountedBefore(ctx context.Context, arg PutCountedBeforeParams) error {
+	_, err := q.db.Exec(ctx, putCountedBefore, arg.ID, arg.CountedBefore, arg.Token)
+	return err
+}
+
 const quarantinedFiles = `-- name: QuarantinedFiles :many
 SELECT file FROM quarantine WHERE folder = $1
 `

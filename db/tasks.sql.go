@@ -102,7 +102,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before, unasked FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -138,6 +138,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
 		&i.CountedBefore,
+		&i.Unasked,
 	)
 	return i, err
 }
@@ -188,7 +189,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before, unasked FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -246,6 +247,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
 			&i.CountedBefore,
+			&i.Unasked,
 		); err != nil {
 			return nil, err
 		}
@@ -288,7 +290,7 @@ func (q *Queries) PushProgress(ctx context.Context, arg PushProgressParams) erro
 }
 
 const putTaskTotals = `-- name: PutTaskTotals :exec
-UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5 WHERE id = $1
+UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5, unasked = GREATEST(unasked, $6) WHERE id = $1
 `
 
 type PutTaskTotalsParams struct {
@@ -297,6 +299,7 @@ type PutTaskTotalsParams struct {
 	Received  int32
 	Delivered int32
 	Bytes     int64
+	Unasked   int32
 }
 
 func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) error {
@@ -306,6 +309,7 @@ func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) er
 		arg.Received,
 		arg.Delivered,
 		arg.Bytes,
+		arg.Unasked,
 	)
 	return err
 }
@@ -331,7 +335,8 @@ WITH ledger AS (
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
-    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false
+    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
+    unasked = 0, counted_before = '{}'
 WHERE t.id = $1
 `
 

@@ -123,7 +123,7 @@ func (r *run) moveOnceDirectly(ctx context.Context, s *seriesInventory, uids []s
 func (r *run) thereBefore(ctx context.Context, s *seriesInventory, uids []string) (map[string]bool, error) {
 	asker := r.asker()
 	defer func() { asker.release(ctx) }()
-	found, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances))
+	found, _, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances), -1)
 	if err != nil {
 		asker.abort()
 		return nil, &atDestination{fmt.Errorf("the destination %s could not be asked what it has: %w", r.dst.Name, err)}
@@ -138,7 +138,7 @@ func (r *run) lookFor(ctx context.Context, s *seriesInventory, uids []string, be
 	defer func() { asker.release(ctx) }()
 	patience := time.Now().Add(time.Duration(r.src.Server.MovePatienceS) * time.Second)
 	for look := firstLook; ; look = min(2*look, longestLook) {
-		found, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances))
+		found, _, err := present(ctx, asker, r.inv.patientID, r.inv.study, s.uid, uids, len(s.instances), -1)
 		if err != nil {
 			return &atDestination{fmt.Errorf("the destination %s could not be asked what has arrived: %w", r.dst.Name, err)}
 		}

@@ -393,11 +393,8 @@ func (d *doctor) completeness(s *seriesInventory, inv *inventory) {
 		if !asks {
 			d.suggest("find_images", false, true, "the server lists images, so that a retry fetches only what is missing")
 		}
-	case s.listed && s.counted > len(s.instances) && len(s.instances) < leastCap:
-		d.badf("find images", "A series is said to have %d images and lists %d, too few for a limit of answers: its counts are probably wrong.", s.counted, len(s.instances))
-		d.suggest("rules.ignore_counts", d.node.Server.IgnoreCounts, true, "the server counts more images than it lists; without its counts its lists alone prove that a transfer is complete")
 	case s.listed:
-		d.badf("find images", "A series of %d images lists only %d: the server caps its answers. Ask its administrator to raise the limit.", s.counted, len(s.instances))
+		d.badf("find images", "A series of %d images lists only %d: the server caps its answers, or counts wrongly. Ask its administrator to raise the limit.", s.counted, len(s.instances))
 	case s.counted >= 0 || inv.counted >= 0:
 		d.goodf("find images", "Images aren't listed (no IMAGE level), but counted: a transfer is proven complete by the count, and a retry asks for whole series.")
 		if asks {
@@ -448,12 +445,16 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	if !s.StudyRootGet && !s.PatientRootGet || !d.offers[src.getClass()] {
 		return
 	}
-	uids := sp.instances[:min(sample, len(sp.instances))]
+	uids, enough := sp.instances[:min(sample, len(sp.instances))], sample
+	doubtful := sp.series.listed && sp.series.counted > len(sp.instances) && sp.series.counted <= leastCap
+	if doubtful { // which of the two numbers is right is seen by what comes of the whole
+		uids, enough = nil, sp.series.counted
+	}
 	classes := sp.series.classes()
 	if !d.tried("get", src.open(ctx, classes, proposals(classes, sp.inv.heldSyntaxes()), offerAll)) {
 		return
 	}
-	got := map[string]int{} // images by transfer syntax
+	got, came := map[string]int{}, map[string]bool{} // images by transfer syntax, and by UID
 	var bytes int64
 	n := 0
 	start, stop := time.Now(), make(chan struct{})
@@ -462,11 +463,12 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 		if err != nil {
 			return dimse.ProcessingFailure
 		}
-		if n++; n == sample && len(uids) == 0 {
+		if n++; n == enough && len(uids) == 0 {
 			close(stop) // of a whole series that is enough
 		}
 		bytes += size
 		got[in.TransferSyntaxUID]++
+		came[in.SOPInstanceUID] = true
 		return dimse.Success
 	})
 	took := time.Since(start)
@@ -479,6 +481,9 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	case err == nil && n < len(uids):
 		d.badf("get", "Of %d images that were asked for %d arrived, and the server says %s: %s. Look into its log.", len(uids), n, result.Status, meaning)
 	default:
+		if doubtful && err == nil && result.Status == dimse.Success && len(came) == len(sp.instances) && !d.node.Server.IgnoreCounts {
+			d.suggest("rules.ignore_counts", false, true, fmt.Sprintf("the server counts %d images in a series, but lists and sends %d: its counts are no evidence", sp.series.counted, len(came)))
+		}
 		d.goodf("get", "%s of %s arrived in %s (%.1f MB/s) as %s.", images(n), megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), syntaxNames(got))
 		return
 	}

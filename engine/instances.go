@@ -27,11 +27,9 @@ type instances struct {
 	extra   map[string]map[string]bool // instances that it does not list, by series
 	there   map[string]int             // how many are delivered, by series
 
-	fellBack bool                  // another retrieve method than the first is in use
-	noted    map[dimse.Status]int  // what the destination noted about instances that it took
-	brought  map[string][]string   // by SOP class: transfer syntaxes that instances came in and the destination did not take
-	unasked  map[unaskedReason]int // what came and is none of the task's
-	oddities map[oddity][]string   // instances that were delivered though something is to be known about them
+	fellBack bool                     // another retrieve method than the first is in use
+	brought  map[string][]string      // by SOP class: transfer syntaxes that instances came in and the destination did not take
+	unasked  map[string]unaskedReason // what came and is none of the task's
 }
 
 // fact is what is known of one instance.
@@ -44,6 +42,7 @@ type fact struct {
 	seen          bool         // the destination was seen to have it
 	why           shortfall    // it is not delivered
 	out           leftOut      // it is left out
+	remarks       oddity
 }
 
 // state is what became of an instance.
@@ -88,13 +87,13 @@ const (
 	otherSeries                      // of the study, but of a series that the task is not about
 )
 
-// oddity is something that people have to know of an instance that was delivered.
-type oddity int
+// oddity is a set of what people have to know of an instance that was delivered. The ledger keeps it.
+type oddity int16
 
 const (
-	otherPatient oddity = iota // it carries another Patient ID than its study
-	movedSeries                // it says that it is of another series than the source lists it in
-	otherReply                 // the destination acknowledged another SOP Instance UID
+	otherPatient oddity = 1 << iota // it carries another Patient ID than its study
+	movedSeries                     // it says that it is of another series than the source lists it in
+	otherReply                      // the destination acknowledged another SOP Instance UID
 )
 
 // newInstances returns what is known before anything has come. Without chosen series the task is about the whole study.
@@ -102,7 +101,7 @@ func newInstances(study string, chosen []string) *instances {
 	in := &instances{
 		facts: map[string]*fact{}, study: study, chosen: map[string]bool{}, omitted: map[string]bool{}, listed: map[string]string{},
 		extra: map[string]map[string]bool{}, there: map[string]int{},
-		noted: map[dimse.Status]int{}, brought: map[string][]string{}, unasked: map[unaskedReason]int{}, oddities: map[oddity][]string{},
+		brought: map[string][]string{}, unasked: map[string]unaskedReason{},
 	}
 	for _, uid := range chosen {
 		in.chosen[uid] = true
@@ -234,7 +233,7 @@ func (in *instances) book(rows []db.DeliveredRow) {
 	defer in.mu.Unlock()
 	for _, d := range rows {
 		f := in.of(d.SourceSopUid)
-		f.class, f.state, f.bytes, f.status = d.SopClassUid, delivered, d.Bytes, dimse.Status(d.Status)
+		f.class, f.state, f.bytes, f.status, f.remarks = d.SopClassUid, delivered, d.Bytes, dimse.Status(d.Status), oddity(d.Remarks)
 		in.place(d.SourceSopUid, f, d.SeriesUid)
 		in.there[d.SeriesUid]++
 	}
@@ -324,14 +323,27 @@ func (in *instances) refuse(uid string, c cause, status dimse.Status, reason str
 	}
 }
 
-// unasks counts an instance that came and is none of the task's: there is no evidence that the task lacks anything.
+// maxUnasked bounds what is kept of instances that nobody asked for.
+const maxUnasked = 10_000
+
+// unasks takes down an instance that came and is none of the task's: there is no evidence that the task lacks anything.
 func (in *instances) unasks(uid string, why unaskedReason) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if f := in.land(uid); f.state == outstanding && f.why == (shortfall{}) {
 		in.drop(uid)
 	}
-	in.unasked[why]++
+	if len(in.unasked) < maxUnasked {
+		in.unasked[uid] = why
+	}
+}
+
+// isUnasked reports whether an instance came and is none of the task's.
+func (in *instances) isUnasked(uid string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	_, ok := in.unasked[uid]
+	return ok
 }
 
 // discard drops what came of a series that the job leaves out.
@@ -346,13 +358,11 @@ func (in *instances) discard(uid string) {
 func (in *instances) odd(uid string, what oddity) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if !slices.Contains(in.oddities[what], uid) {
-		in.oddities[what] = append(in.oddities[what], uid)
-	}
+	in.of(uid).remarks |= what
 }
 
-// deliver counts an instance as acknowledged by the destination.
-func (in *instances) deliver(rc receipt, seen bool) {
+// deliver counts an instance as acknowledged by the destination, and completes its receipt.
+func (in *instances) deliver(rc receipt, seen bool) receipt {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	f := in.land(rc.sopUID)
@@ -365,6 +375,8 @@ func (in *instances) deliver(rc receipt, seen bool) {
 	if rc.class != "" {
 		f.class = rc.class
 	}
+	rc.remarks = f.remarks
+	return rc
 }
 
 // hold takes down that the destination says that it has an instance already, which a query has to confirm.
@@ -435,13 +447,6 @@ func (in *instances) broughtSyntaxes() map[string][]string {
 		out[class] = slices.Clone(syntaxes)
 	}
 	return out
-}
-
-// note counts a remark of the destination about an instance that it took.
-func (in *instances) note(status dimse.Status) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	in.noted[status]++
 }
 
 // fallBack tells that another retrieve method is in use now, which may have decompressed what the first one did not send.
@@ -649,27 +654,40 @@ func (in *instances) ruledOut() (n int) {
 	return n
 }
 
-// remarks returns how many instances the destination took with which remark.
+// remarks returns how many instances the destination took with which remark of its own.
 func (in *instances) remarks() map[dimse.Status]int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return maps.Clone(in.noted)
+	noted := map[dimse.Status]int{}
+	for _, f := range in.facts {
+		if f.state == delivered && f.status.Meaning(dimse.CStore).Outcome == dimse.DoneNoted {
+			noted[f.status]++
+		}
+	}
+	return noted
 }
 
-// odds returns the instances of which something is to be known.
-func (in *instances) odds() map[oddity][]string {
+// odds returns the delivered instances of which something is to be known, in order.
+func (in *instances) odds(what oddity) (uids []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	out := map[oddity][]string{}
-	for what, uids := range in.oddities {
-		out[what] = slices.Clone(uids)
+	for uid, f := range in.facts {
+		if f.state == delivered && f.remarks&what != 0 {
+			uids = append(uids, uid)
+		}
 	}
-	return out
+	slices.Sort(uids)
+	return uids
 }
 
 // unaskedFor counts what came and is none of the task's.
-func (in *instances) unaskedFor(why unaskedReason) int {
+func (in *instances) unaskedFor(why unaskedReason) (n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.unasked[why]
+	for _, w := range in.unasked {
+		if w == why {
+			n++
+		}
+	}
+	return n
 }

@@ -316,10 +316,8 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	meaning := status.Meaning(dimse.CStore)
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
-		if meaning.Outcome == dimse.DoneNoted {
-			r.instances.note(status)
-		}
-		if err := r.receipt(ctx, receipt{p.source, p.series, p.class, p.bytes.n, status, p.report}); err != nil {
+		err := r.receipt(ctx, receipt{sopUID: p.source, seriesUID: p.series, class: p.class, bytes: p.bytes.n, status: status, report: p.report})
+		if err != nil {
 			return dimse.OutOfResources
 		}
 		return dimse.Success
@@ -346,7 +344,7 @@ func (r *run) failSink(err error) {
 
 // receipt counts an instance as delivered and gives it to the ledger.
 func (r *run) receipt(ctx context.Context, rc receipt) error {
-	r.instances.deliver(rc, false)
+	rc = r.instances.deliver(rc, false)
 	r.progress.Delivered.Add(1)
 	r.progress.Bytes.Add(rc.bytes)
 	r.e.metrics.instances.WithLabelValues(r.src.Name, r.dst.Name).Inc()

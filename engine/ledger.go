@@ -29,6 +29,7 @@ type receipt struct {
 	bytes                    int64
 	status                   dimse.Status
 	report                   *deid.Report // nil: not de-identified
+	remarks                  oddity
 }
 
 // ledger writes what the destination acknowledged, in batches, while the task's lease holds. Its goroutine ends with close
@@ -136,6 +137,7 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 		p.SopClassUids = append(p.SopClassUids, r.class)
 		p.Bytes = append(p.Bytes, r.bytes)
 		p.Statuses = append(p.Statuses, int32(r.status))
+		p.Remarks = append(p.Remarks, int16(r.remarks))
 	}
 	return l.e.inTx(ctx, func(q *db.Queries) error {
 		if err := holds(ctx, q, l.held); err != nil {

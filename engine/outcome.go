@@ -170,34 +170,19 @@ func (r *run) warnNotes() {
 
 // oddityWords say what is to be known of instances that were delivered, or of the source.
 var oddityWords = map[oddity]string{
-	otherPatient: "%s another Patient ID than the study has at the source",
-	movedSeries:  "%s inside that it is of another series than the source lists it in",
-	otherReply:   "the destination's answer to %s named another SOP Instance UID",
+	otherPatient: "with another Patient ID inside than the study has at the source",
+	movedSeries:  "with another series inside than the source lists for it",
+	otherReply:   "acknowledged by the destination under another SOP Instance UID, and found there",
 }
 
 // warnOddities names what was delivered though something is to be known about it.
 func (r *run) warnOddities() {
-	odd := r.instances.odds()
 	for _, what := range []oddity{otherPatient, movedSeries, otherReply} {
-		uids := odd[what]
-		if len(uids) == 0 {
-			continue
+		if uids := r.instances.odds(what); len(uids) > 0 {
+			r.warn(fmt.Sprintf("%s %s: %s.", images(len(uids)), oddityWords[what], someOf(uids)))
 		}
-		subject := images(len(uids))
-		switch {
-		case what == otherPatient && len(uids) == 1:
-			subject += " carries"
-		case what == otherPatient:
-			subject += " carry"
-		case what == movedSeries && len(uids) == 1:
-			subject += " says"
-		case what == movedSeries:
-			subject += " say"
-		}
-		slices.Sort(uids)
-		r.warn(sentence(fmt.Errorf(oddityWords[what]+": "+"%s", subject, someOf(uids))))
 	}
-	if n := r.instances.unaskedFor(otherStudy); n > 0 {
+	if n := max(r.instances.unaskedFor(otherStudy), int(r.task.Unasked)); n > 0 {
 		r.warn(fmt.Sprintf("The source also sent %s of another study, which nobody asked for; %s not taken.", images(n), were(n)))
 	}
 }
@@ -325,7 +310,7 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if r.loaded { // what was known before is not overwritten by a run that did not even read it
 		err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
 			ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
-			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(),
+			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(r.instances.unaskedFor(otherStudy)),
 		})
 		if err != nil {
 			return err

@@ -289,7 +289,7 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 // answer that the source could do nothing at all holds for all that was asked for.
 func (r *run) failedOf(s *seriesInventory, asked []string, result dimse.GetResult, outcome dimse.Outcome) []string {
 	named := slices.DeleteFunc(slices.Clone(result.FailedSOPInstanceUIDs), func(uid string) bool {
-		return !validUID(uid) || asked != nil && !slices.Contains(asked, uid)
+		return !validUID(uid) || asked != nil && !slices.Contains(asked, uid) || r.instances.isUnasked(uid)
 	})
 	if len(named) > 0 || tried(result) || outcome != dimse.Failed {
 		for _, uid := range named {

@@ -120,6 +120,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err := r.heedDuplicates(ctx); err != nil {
 		return err
 	}
+	if err := r.countBefore(ctx); err != nil {
+		return err
+	}
 	if err := r.recordBegin(ctx); err != nil {
 		return err
 	}

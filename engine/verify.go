@@ -29,8 +29,9 @@ type verification struct {
 	elapsed   time.Duration
 	instances []db.VerificationInstance
 	// verdict is set when waiting would change nothing: why what is not verified stays so.
-	verdict string
-	awaited int // requests for commitment without a report
+	verdict     string
+	awaited     int  // requests for commitment without a report
+	uncountable bool // the destination can only count, and its count proves nothing
 }
 
 const longestVerifyPause = time.Minute
@@ -168,10 +169,15 @@ func (r *run) checkPresence(ctx context.Context, asker *source) error {
 				sent++
 			}
 		}
-		found, err := present(ctx, asker, v.PatientID, v.StudyUid, series, uids, sent)
+		before, err := r.countedBefore(series)
 		if err != nil {
 			return err
 		}
+		found, byName, err := present(ctx, asker, v.PatientID, v.StudyUid, series, uids, sent, before)
+		if err != nil {
+			return err
+		}
+		v.uncountable = v.uncountable || !byName && before != 0
 		if err := r.markVerified(ctx, all, found); err != nil {
 			return err
 		}
@@ -224,28 +230,38 @@ func (r *run) markVerified(ctx context.Context, which []int, found map[string]bo
 // leastCap is how many answers to a C-FIND may be all that a server gives: what it did not list is then asked for by its UIDs.
 const leastCap = 100
 
-// present asks a server which of the instances of a series it lists. One that knows no IMAGE level is asked for its count: if that is no
-// less than what was sent, all are there.
-func present(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
-	if !asker.node.Server.FindImages {
-		return presentByCount(ctx, asker, patientID, study, series, uids, sent)
-	}
-	found := map[string]bool{}
-	listed, err := listPresent(ctx, asker, patientID, study, series, nil, found)
-	var status *dimse.StatusError
-	if errors.As(err, &status) && !outOfResources(status.Status) {
-		return presentByCount(ctx, asker, patientID, study, series, uids, sent)
-	}
-	if err != nil || listed < leastCap {
-		return found, err
-	}
-	rest := slices.DeleteFunc(slices.Clone(uids), func(uid string) bool { return found[uid] })
-	for chunk := range slices.Chunk(rest, listChunk) {
-		if _, err := listPresent(ctx, asker, patientID, study, series, chunk, found); err != nil {
-			return found, err
+// present asks a server which of the instances of a series it lists. byName is false of one that knows no IMAGE level: it is asked for its
+// count, which proves that all are there only if it is no less than what was sent, and was 0 before. before is -1 where that is not known.
+func present(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent, before int) (found map[string]bool, byName bool, err error) {
+	if asker.node.Server.FindImages {
+		found = map[string]bool{}
+		listed, err := listPresent(ctx, asker, patientID, study, series, nil, found)
+		var status *dimse.StatusError
+		switch {
+		case errors.As(err, &status) && !outOfResources(status.Status): // it knows no IMAGE level
+		case err != nil || listed < leastCap:
+			return found, true, err
+		default:
+			rest := slices.DeleteFunc(slices.Clone(uids), func(uid string) bool { return found[uid] })
+			for chunk := range slices.Chunk(rest, listChunk) {
+				if _, err := listPresent(ctx, asker, patientID, study, series, chunk, found); err != nil {
+					return found, true, err
+				}
+			}
+			return found, true, nil
 		}
 	}
-	return found, nil
+	found = map[string]bool{}
+	if before != 0 {
+		return found, false, nil
+	}
+	there, err := countPresent(ctx, asker, patientID, study, series)
+	if err == nil && there >= sent {
+		for _, uid := range uids {
+			found[uid] = true
+		}
+	}
+	return found, false, err
 }
 
 // listPresent asks for a series, or for the instances named, and adds what is answered.
@@ -283,16 +299,44 @@ func countPresent(ctx context.Context, asker *source, patientID, study, series s
 	return there, nil
 }
 
-func presentByCount(ctx context.Context, asker *source, patientID, study, series string, uids []string, sent int) (map[string]bool, error) {
-	there, err := countPresent(ctx, asker, patientID, study, series)
+// countBefore asks a destination that can only count, before anything is sent, what it has of the study: its count proves nothing about a
+// series that was not empty then.
+func (r *run) countBefore(ctx context.Context) error {
+	if r.dst.Server == nil || r.dst.Verify.Method != VerifyPresence || r.dst.Server.FindImages || r.instances.deliveredOf("") > 0 || len(r.task.CountedBefore) > len("{}") {
+		return nil
+	}
+	asker := r.asker()
+	defer func() { asker.release(ctx) }()
+	id := levelQuery("SERIES", []dict.Tag{dict.SeriesInstanceUID, dict.NumberOfSeriesRelatedInstances})
+	id.Set(dict.StudyInstanceUID, r.sentUID(r.inv.study))
+	asker.keyPatient(id, r.sentPatient())
+	before := map[string]int{"": 0}
+	for ds, err := range asker.find(ctx, id) {
+		if err != nil {
+			return r.unasked(asker, err)
+		}
+		if n := count(ds, dict.NumberOfSeriesRelatedInstances); n != 0 {
+			before[ds.String(dict.SeriesInstanceUID)] = n
+		}
+	}
+	text, err := json.Marshal(before)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	found := map[string]bool{}
-	for _, uid := range uids {
-		found[uid] = there >= sent
+	r.task.CountedBefore = text
+	return r.e.q.PutCountedBefore(ctx, db.PutCountedBeforeParams{ID: r.held.TaskID, CountedBefore: text, Token: r.held.Token})
+}
+
+// countedBefore returns how many instances the destination counted in a series before anything was sent; -1 if that is not known.
+func (r *run) countedBefore(sentSeries string) (int, error) {
+	before := map[string]int{}
+	if err := json.Unmarshal(r.task.CountedBefore, &before); err != nil {
+		return 0, fmt.Errorf("what task %d counted before is damaged: %w", r.held.TaskID, err)
 	}
-	return found, nil
+	if _, asked := before[""]; !asked {
+		return -1, nil
+	}
+	return before[sentSeries], nil
 }
 
 // judgeVerification says how a task goes on after a check. While the destination can't be had it waits, whatever its patience.
@@ -325,6 +369,10 @@ func (r *run) judgeVerification(o *Outcome, err error) {
 func (v *verification) lacking() string {
 	if v.method == VerifyCommitment {
 		return "the destination acknowledged this image, but did not report its storage commitment"
+	}
+	if v.uncountable {
+		return "the destination acknowledged this image, but can only count, and its count proves nothing: it had images of the series before, or was not asked " +
+			"(adit node set --no-find-images has it asked)"
 	}
 	return "the destination acknowledged this image, but didn't list it"
 }

@@ -1,12 +1,13 @@
 -- Deliver writes instances into the ledger while the lease holds. A status that comes again for an instance replaces the first.
 -- name: Deliver :exec
-INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status)
+INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks)
 SELECT sqlc.arg(task_id), unnest(sqlc.arg(sop_uids)::text[]), unnest(sqlc.arg(series_uids)::text[]), unnest(sqlc.arg(sop_class_uids)::text[]),
-       unnest(sqlc.arg(bytes)::bigint[]), unnest(sqlc.arg(statuses)::integer[])
+       unnest(sqlc.arg(bytes)::bigint[]), unnest(sqlc.arg(statuses)::integer[]),
+       unnest(sqlc.arg(remarks)::smallint[])
 ON CONFLICT (task_id, source_sop_uid) DO UPDATE SET status = excluded.status;
 
 -- name: Delivered :many
-SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status FROM delivered WHERE task_id = $1;
+SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks FROM delivered WHERE task_id = $1;
 
 -- name: DeleteDelivered :exec
 DELETE FROM delivered WHERE task_id = $1;

@@ -2,6 +2,10 @@
 -- name: PassDuplicates :exec
 UPDATE tasks SET duplicates_passed = true WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
 
+-- PutCountedBefore takes down what the destination counted before anything was sent.
+-- name: PutCountedBefore :exec
+UPDATE tasks SET counted_before = $2 WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
+
 -- KeepUnavailable takes down since when a task's study has to be brought back at its source; EndUnavailable that it was.
 -- name: KeepUnavailable :exec
 UPDATE tasks SET unavailable_since = coalesce(CASE WHEN sqlc.arg(anew)::boolean THEN NULL ELSE unavailable_since END, schedule_now()) WHERE id = $1;

@@ -87,7 +87,8 @@ WITH ledger AS (
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
-    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false
+    expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
+    unasked = 0, counted_before = '{}'
 WHERE t.id = sqlc.arg(id);
 
 -- name: RequestTaskCancel :exec
@@ -118,4 +119,4 @@ WHERE t.id = $1
 GROUP BY t.id;
 
 -- name: PutTaskTotals :exec
-UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5 WHERE id = $1;
+UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5, unasked = GREATEST(unasked, sqlc.arg(unasked)) WHERE id = $1;

@@ -120,6 +120,10 @@ func TestDoctor(t *testing.T) {
 				good: map[string]string{"find studies": "lack NumberOfStudyRelatedInstances"}, bad: map[string]string{"find images": "neither listed nor counted"},
 			},
 		},
+		{
+			"counts that are wrong", find(pacs.FindFaults{Answers: map[dict.Tag][]string{dict.NumberOfSeriesRelatedInstances: {"7"}}}), noMove,
+			diagnosis{suggests: map[string]any{"rules.ignore_counts": true}, bad: map[string]string{"find images": "counts wrongly"}, good: map[string]string{"get": "5 images of"}},
+		},
 		{"capped lists", find(pacs.FindFaults{Cap: 3}), noMove, diagnosis{bad: map[string]string{"find images": "caps its answers"}}},
 		{
 			"capped searches", demo(pacs.FindFaults{Cap: 5}), noMove,

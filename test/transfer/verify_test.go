@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
@@ -59,12 +60,13 @@ func TestPresence(t *testing.T) {
 	for name, m := range map[string]struct {
 		dst   pacs.Misbehave
 		finds int // at the destination
+		count bool
 	}{
 		"all at once":               {finds: 1},
-		"indexed late":              {pacs.Misbehave{Find: pacs.FindFaults{First: 3, Unlisted: late}}, 4},
-		"no IMAGE level":            {pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, 2},
-		"asked when it drops it":    {pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: time.Minute}}, 1},
-		"a find that fails at once": {pacs.Misbehave{Find: pacs.FindFaults{First: 1, Status: 0xC001}}, 2},
+		"indexed late":              {dst: pacs.Misbehave{Find: pacs.FindFaults{First: 3, Unlisted: late}}, finds: 4},
+		"no IMAGE level":            {dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}, finds: 2, count: true},
+		"asked when it drops it":    {dst: pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: time.Minute}}, finds: 1},
+		"a find that fails at once": {dst: pacs.Misbehave{Find: pacs.FindFaults{First: 1, Status: 0xC001}}, finds: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -72,7 +74,12 @@ func TestPresence(t *testing.T) {
 			dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: m.dst})
 			n := harness.New(t, quick())
 			n.AddServer("source", "SRC", src.Addr(), nil)
-			n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyPresence, time.Minute))
+			n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) {
+				verifiedBy(engine.VerifyPresence, time.Minute)(s)
+				if m.count {
+					s.FindImages = new(bool)
+				}
+			})
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 			task := n.Task(job.ID)
 			require.Equal(t, engine.Success, job.Status, task.Message)
@@ -81,6 +88,46 @@ func TestPresence(t *testing.T) {
 			requireVerified(t, n, task, 12)
 			requireSame(t, src, dst, 12)
 			requireLedger(t, n, 0, 0)
+		})
+	}
+}
+
+// TestPresenceByCount: a destination that can only count proves by it what it did not have before, and nothing else.
+func TestPresenceByCount(t *testing.T) {
+	study := ct(141, 6)
+	for name, m := range map[string]struct {
+		images bool // it is believed to know the IMAGE level
+		before int  // images of the series that are there already
+		lose   int  // images that it acknowledges and does not keep
+		status string
+	}{
+		"none before":                   {status: engine.Success},
+		"none before, and one is lost":  {lose: 1, status: engine.Warning},
+		"a stranger in place of a loss": {before: 1, lose: 1, status: engine.Warning},
+		"some before":                   {before: 2, status: engine.Warning},
+		"not asked before":              {images: true, status: engine.Warning},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+			dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{
+				Find: pacs.FindFaults{ImageLevelRefused: true}, Store: pacs.StoreFaults{Lose: sopUIDs(study.Instances()[:m.lose])},
+			}})
+			for i := range m.before {
+				dst.AddInstance(study.Instances()[0], map[dict.Tag]string{dict.SOPInstanceUID: fmt.Sprintf("1.2.3.%d", i)})
+			}
+			n := harness.New(t, quick())
+			n.AddServer("source", "SRC", src.Addr(), nil)
+			n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) {
+				verifiedBy(engine.VerifyPresence, time.Second)(s)
+				s.FindImages = &m.images
+			})
+			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+			task := n.Task(job.ID)
+			require.Equal(t, m.status, job.Status, task.Message)
+			if m.status == engine.Warning {
+				require.Contains(t, task.Message, "Unverified: ")
+			}
 		})
 	}
 }
@@ -304,6 +351,31 @@ func TestDirect(t *testing.T) {
 			}
 			require.Equal(t, m.through, through, task.Message)
 			requireLedger(t, n, 0, 0)
+		})
+	}
+}
+
+// TestDirectFindsOldOnes: what the destination had before a direct C-MOVE is no proof that the source sent anything.
+func TestDirectFindsOldOnes(t *testing.T) {
+	study := ct(146, 12)
+	for name, src := range map[string]pacs.MoveFaults{
+		"the source sends nothing":           {GetFaults: pacs.GetFaults{Empty: true}},
+		"the source refuses":                 {GetFaults: pacs.GetFaults{Refuse: sopUIDs(study.Instances())}},
+		"the source sends what is there too": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dst := startPACS(t, pacs.Config{AETitle: "DST", Studies: []*phantom.Study{study}})
+			source := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: move(src), MoveDestinations: map[string]string{"DST": dst.Addr()}})
+			n := harness.New(t, quick())
+			n.AddServer("destination", "DST", dst.Addr(), nil)
+			n.AddServer("source", "SRC", source.Addr(), directly)
+			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+			task := n.Task(job.ID)
+			require.Equal(t, engine.Success, job.Status, task.Message)
+			require.Contains(t, task.Message, "0 images transferred, ")
+			require.Contains(t, task.Message, "12 images were at the destination already")
+			require.NotContains(t, task.Message, "straight from the source")
 		})
 	}
 }
