@@ -113,6 +113,8 @@ type Delivered struct {
 	Bytes        int64
 	Status       int32
 	SopClassUid  string
+	File         string
+	FileBytes    int64
 }
 
 type DicomNode struct {
@@ -147,6 +149,7 @@ type Folder struct {
 	Path    string
 	QuotaGb float64
 	WarnGb  float64
+	Marker  *uuid.UUID
 }
 
 type FolderUsage struct {
@@ -227,6 +230,7 @@ type Job struct {
 	UidGeneration     int32
 	OutsideWindows    bool
 	ErasedAt          *time.Time
+	FolderName        string
 }
 
 type Linkage struct {
@@ -445,6 +449,7 @@ type Task struct {
 	EndedAt            *time.Time
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
+	DeliveredTo        string
 }
 
 type TaskDeid struct {
@@ -456,6 +461,12 @@ type TaskDeid struct {
 	ToUtf8    int32
 	LeftOut   []byte
 	Omitted   []byte
+}
+
+type TaskFolder struct {
+	TaskID    int64
+	SeriesUid string
+	Path      string
 }
 
 type TaskLog struct {

@@ -230,7 +230,7 @@ func (in *intake) mismatch(o *dimse.Incoming, h *stream.Header) string {
 
 func namesOf(h *stream.Header) objectNames {
 	return objectNames{
-		patientID: h.Text(dict.PatientID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
+		patientID: h.Text(dict.PatientID), study: h.Text(dict.StudyInstanceUID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
 		seriesNumber: h.Text(dict.SeriesNumber), seriesDescription: h.Text(dict.SeriesDescription), series: h.Text(dict.SeriesInstanceUID),
 	}
 }
@@ -325,7 +325,11 @@ func (r *run) workBeside(ctx, entering, ledgerCtx context.Context, worker int) {
 // answered takes down what the destination answered, and gives what the source is to be told.
 func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err error) dimse.Status {
 	var noContext *dimse.NoContextError
+	var refused *refusal
 	switch {
+	case errors.As(err, &refused):
+		r.fail(p.source, refused.status, refused.reason)
+		return refused.status
 	case errors.As(err, &noContext):
 		r.bring(p.class, p.syntax)
 		r.fail(p.source, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
@@ -345,7 +349,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
 		r.note(status, meaning)
-		if err := r.receipt(ctx, receipt{p.source, p.series, p.class, p.bytes.n, status, p.report}); err != nil {
+		if err := r.receipt(ctx, receipt{p.source, p.series, p.class, p.bytes.n, status, p.report, p.file, p.fileBytes}); err != nil {
 			return dimse.OutOfResources
 		}
 		return dimse.Success
@@ -387,7 +391,9 @@ func (r *run) note(status dimse.Status, m dimse.Meaning) {
 func (r *run) receipt(ctx context.Context, rc receipt) error {
 	r.mu.Lock()
 	delete(r.failed, rc.sopUID)
-	r.delivered[rc.sopUID] = db.DeliveredRow{SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, SopClassUid: rc.class, Bytes: rc.bytes, Status: int32(rc.status)}
+	r.delivered[rc.sopUID] = db.DeliveredRow{
+		SourceSopUid: rc.sopUID, SeriesUid: rc.seriesUID, SopClassUid: rc.class, Bytes: rc.bytes, Status: int32(rc.status), File: rc.file, FileBytes: rc.fileBytes,
+	}
 	r.land(rc.sopUID)
 	r.mu.Unlock()
 	r.progress.Delivered.Add(1)

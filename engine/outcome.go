@@ -109,7 +109,7 @@ func (r *run) verdict(o *Outcome) {
 	}
 	r.warnNotes()
 	o.Status = Success
-	notes := append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...)
+	notes := slices.Concat([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut(), r.remarks)
 	if r.untold {
 		notes = append(notes, "Which images the destination held already could not be told of every series; those were sent all the same.")
 	}
