@@ -20,6 +20,7 @@ type nodeCmd struct {
 	Add      nodeAddCmd      `cmd:"" help:"Add a server or folder."`
 	Set      nodeSetCmd      `cmd:"" help:"Change settings of a server."`
 	Limit    nodeLimitCmd    `cmd:"" help:"Change how much a folder may hold, and when staff is warned."`
+	Adopt    nodeAdoptCmd    `cmd:"" help:"Go on in a folder with what is at its path now: a new disk, or one that was restored."`
 	List     nodeListCmd     `cmd:"" help:"List servers and folders."`
 	Check    nodeCheckCmd    `cmd:"" help:"Try whether a server answers and offers its services, or a folder is writable."`
 	Pause    nodePauseCmd    `cmd:"" help:"Keep jobs away from a server: what runs there stops at the next instance and goes on later."`

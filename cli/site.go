@@ -383,6 +383,31 @@ func (c *nodeLimitCmd) Run(ctx context.Context, io streams) error {
 	return nil
 }
 
+type nodeAdoptCmd struct {
+	remote
+	Name string `arg:"" help:"Name of the folder."`
+}
+
+// Help is the long description.
+func (*nodeAdoptCmd) Help() string {
+	return `A folder has a marker file, .adit-folder, that says which one it is. Where it is missing or names another folder, the disk is not mounted, or another one is: tasks wait, and nothing is written.
+After a disk was replaced or restored, this takes over its marker file, or writes one. What unfinished tasks had written to another folder is sent again.`
+}
+
+// Run adopts what is at the folder's path.
+func (c *nodeAdoptCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	f, err := cl.ChangeFolder(ctx, c.Name, client.FolderChange{Adopt: true})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(io.out, "DICOM Folder %s is what is at %s now; tasks that waited for it go on within a minute.\n", printable(f.Name), printable(f.Path))
+	return nil
+}
+
 func gigabytes(gb float64) string {
 	if gb == 0 {
 		return "none"

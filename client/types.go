@@ -178,6 +178,8 @@ type FolderLimits struct {
 type FolderChange struct {
 	QuotaGB *float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
 	WarnGB  *float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
+	// Adopt takes what is at the path now for the folder.
+	Adopt bool `json:"adopt,omitempty" doc:"What is at the path now is the folder from here on: a new disk, or one that was restored. Its marker file .adit-folder is taken over, or written if there is none. What unfinished tasks had written to the folder before is sent again, if that was another one."`
 }
 
 // CheckReport is what the check of a DICOM node found.

@@ -137,6 +137,8 @@ func (q *Queries) EndChore(ctx context.Context, arg EndChoreParams) error {
 const endErasure = `-- name: EndErasure :exec
 WITH verified AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
+), named AS (
+    DELETE FROM task_folders f USING tasks t WHERE t.id = f.task_id AND t.job_id = $1
 )
 UPDATE jobs j SET erased_at = now() WHERE j.id = $1
 `

@@ -54,7 +54,7 @@ func (q *Queries) GetDicomNodeByName(ctx context.Context, name string) (DicomNod
 }
 
 const getFolder = `-- name: GetFolder :one
-SELECT id, kind, path, quota_gb, warn_gb FROM folders WHERE id = $1
+SELECT id, kind, path, quota_gb, warn_gb, marker FROM folders WHERE id = $1
 `
 
 func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
@@ -66,6 +66,7 @@ func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
 		&i.Path,
 		&i.QuotaGb,
 		&i.WarnGb,
+		&i.Marker,
 	)
 	return i, err
 }
@@ -195,7 +196,7 @@ func (q *Queries) InsertDicomNode(ctx context.Context, arg InsertDicomNodeParams
 }
 
 const insertFolder = `-- name: InsertFolder :one
-INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path, quota_gb, warn_gb
+INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path, quota_gb, warn_gb, marker
 `
 
 type InsertFolderParams struct {
@@ -212,6 +213,7 @@ func (q *Queries) InsertFolder(ctx context.Context, arg InsertFolderParams) (Fol
 		&i.Path,
 		&i.QuotaGb,
 		&i.WarnGb,
+		&i.Marker,
 	)
 	return i, err
 }

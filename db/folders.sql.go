@@ -8,6 +8,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const forgetGone = `-- name: ForgetGone :exec
@@ -105,8 +107,37 @@ func (q *Queries) ListFolders(ctx context.Context) ([]ListFoldersRow, error) {
 	return items, nil
 }
 
+const listTaskFolders = `-- name: ListTaskFolders :many
+SELECT series_uid, path FROM task_folders WHERE task_id = $1 ORDER BY series_uid
+`
+
+type ListTaskFoldersRow struct {
+	SeriesUid string
+	Path      string
+}
+
+func (q *Queries) ListTaskFolders(ctx context.Context, taskID int64) ([]ListTaskFoldersRow, error) {
+	rows, err := q.db.Query(ctx, listTaskFolders, taskID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListTaskFoldersRow{}
+	for rows.Next() {
+		var i ListTaskFoldersRow
+		if err := rows.Scan(&i.SeriesUid, &i.Path); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockFolder = `-- name: LockFolder :one
-SELECT id, kind, path, quota_gb, warn_gb FROM folders WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, path, quota_gb, warn_gb, marker FROM folders WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
@@ -118,8 +149,57 @@ func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
 		&i.Path,
 		&i.QuotaGb,
 		&i.WarnGb,
+		&i.Marker,
 	)
 	return i, err
+}
+
+const nameJobFolder = `-- name: NameJobFolder :one
+UPDATE jobs SET folder_name = CASE WHEN folder_name = '' THEN $1 ELSE folder_name END WHERE id = $2 RETURNING folder_name
+`
+
+type NameJobFolderParams struct {
+	FolderName string
+	ID         int64
+}
+
+// NameJobFolder names a job's folder, unless it has a name.
+func (q *Queries) NameJobFolder(ctx context.Context, arg NameJobFolderParams) (string, error) {
+	row := q.db.QueryRow(ctx, nameJobFolder, arg.FolderName, arg.ID)
+	var folder_name string
+	err := row.Scan(&folder_name)
+	return folder_name, err
+}
+
+const nameSeriesFolder = `-- name: NameSeriesFolder :one
+INSERT INTO task_folders (task_id, series_uid, path)
+SELECT t.id, $1, $2 FROM tasks t
+WHERE t.id = $3 AND t.lease_node = $4 AND t.lease_token = $5 AND t.status = 'in_progress'
+FOR SHARE
+ON CONFLICT (task_id, series_uid) DO UPDATE SET path = task_folders.path
+RETURNING path
+`
+
+type NameSeriesFolderParams struct {
+	SeriesUid string
+	Path      string
+	ID        int64
+	Node      *uuid.UUID
+	Token     *int64
+}
+
+// NameSeriesFolder names the folder of a running task's series, unless it has a name. No row: the task is not ours any more.
+func (q *Queries) NameSeriesFolder(ctx context.Context, arg NameSeriesFolderParams) (string, error) {
+	row := q.db.QueryRow(ctx, nameSeriesFolder,
+		arg.SeriesUid,
+		arg.Path,
+		arg.ID,
+		arg.Node,
+		arg.Token,
+	)
+	var path string
+	err := row.Scan(&path)
+	return path, err
 }
 
 const putUsage = `-- name: PutUsage :exec
@@ -142,6 +222,20 @@ func (q *Queries) PutUsage(ctx context.Context, arg PutUsageParams) error {
 		arg.FolderID,
 		arg.MeasuredBefore,
 	)
+	return err
+}
+
+const setMarker = `-- name: SetMarker :exec
+UPDATE folders SET marker = $2 WHERE id = $1
+`
+
+type SetMarkerParams struct {
+	ID     int64
+	Marker *uuid.UUID
+}
+
+func (q *Queries) SetMarker(ctx context.Context, arg SetMarkerParams) error {
+	_, err := q.db.Exec(ctx, setMarker, arg.ID, arg.Marker)
 	return err
 }
 

@@ -69,7 +69,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -126,6 +126,7 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.UidGeneration,
 		&i.Job.OutsideWindows,
 		&i.Job.ErasedAt,
+		&i.Job.FolderName,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -138,7 +139,7 @@ const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name
 `
 
 type InsertJobParams struct {
@@ -218,12 +219,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.UidGeneration,
 		&i.OutsideWindows,
 		&i.ErasedAt,
+		&i.FolderName,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -303,6 +305,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.UidGeneration,
 			&i.Job.OutsideWindows,
 			&i.Job.ErasedAt,
+			&i.Job.FolderName,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -319,7 +322,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at FROM jobs WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name FROM jobs WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -361,6 +364,7 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.UidGeneration,
 		&i.OutsideWindows,
 		&i.ErasedAt,
+		&i.FolderName,
 	)
 	return i, err
 }
@@ -461,7 +465,7 @@ WITH ledger AS (
 UPDATE tasks r
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
-    unasked = 0, counted_before = '{}'
+    unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE r.job_id = $1
 `
 

@@ -8,6 +8,8 @@ package db
 import (
 	"context"
 	"time"
+
+	"github.com/google/uuid"
 )
 
 const appendTaskLog = `-- name: AppendTaskLog :exec
@@ -24,6 +26,31 @@ func (q *Queries) AppendTaskLog(ctx context.Context, arg AppendTaskLogParams) er
 	return err
 }
 
+const belongTo = `-- name: BelongTo :execrows
+UPDATE tasks SET delivered_to = $2 WHERE id = $1 AND lease_node = $3 AND lease_token = $4 AND status = 'in_progress'
+`
+
+type BelongToParams struct {
+	ID          int64
+	DeliveredTo string
+	LeaseNode   *uuid.UUID
+	LeaseToken  *int64
+}
+
+// BelongTo says which destination a task's ledger is of.
+func (q *Queries) BelongTo(ctx context.Context, arg BelongToParams) (int64, error) {
+	result, err := q.db.Exec(ctx, belongTo,
+		arg.ID,
+		arg.DeliveredTo,
+		arg.LeaseNode,
+		arg.LeaseToken,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deleteDelivered = `-- name: DeleteDelivered :exec
 DELETE FROM delivered WHERE task_id = $1
 `
@@ -34,11 +61,12 @@ func (q *Queries) DeleteDelivered(ctx context.Context, taskID int64) error {
 }
 
 const deliver = `-- name: Deliver :exec
-INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks)
+INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks, file, file_bytes)
 SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
-       unnest($5::bigint[]), unnest($6::integer[]),
-       unnest($7::smallint[])
-ON CONFLICT (task_id, source_sop_uid) DO UPDATE SET status = excluded.status
+       unnest($5::bigint[]), unnest($6::integer[]), unnest($7::smallint[]),
+       unnest($8::text[]), unnest($9::bigint[])
+ON CONFLICT (task_id, source_sop_uid) DO UPDATE
+SET status = excluded.status, remarks = excluded.remarks, file = excluded.file, file_bytes = excluded.file_bytes
 `
 
 type DeliverParams struct {
@@ -49,6 +77,8 @@ type DeliverParams struct {
 	Bytes        []int64
 	Statuses     []int32
 	Remarks      []int16
+	Files        []string
+	FileBytes    []int64
 }
 
 // Deliver writes instances into the ledger while the lease holds. A status that comes again for an instance replaces the first.
@@ -61,12 +91,14 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 		arg.Bytes,
 		arg.Statuses,
 		arg.Remarks,
+		arg.Files,
+		arg.FileBytes,
 	)
 	return err
 }
 
 const delivered = `-- name: Delivered :many
-SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks FROM delivered WHERE task_id = $1
+SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks, file, file_bytes FROM delivered WHERE task_id = $1
 `
 
 type DeliveredRow struct {
@@ -76,6 +108,8 @@ type DeliveredRow struct {
 	Bytes        int64
 	Status       int32
 	Remarks      int16
+	File         string
+	FileBytes    int64
 }
 
 func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, error) {
@@ -94,6 +128,8 @@ func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, 
 			&i.Bytes,
 			&i.Status,
 			&i.Remarks,
+			&i.File,
+			&i.FileBytes,
 		); err != nil {
 			return nil, err
 		}
@@ -198,5 +234,46 @@ func (q *Queries) PutTaskSeries(ctx context.Context, arg PutTaskSeriesParams) er
 		arg.Bytes,
 		arg.Missing,
 	)
+	return err
+}
+
+const undeliver = `-- name: Undeliver :exec
+DELETE FROM delivered WHERE task_id = $1 AND source_sop_uid = ANY($2::text[])
+`
+
+type UndeliverParams struct {
+	TaskID        int64
+	SourceSopUids []string
+}
+
+// Undeliver takes instances out of the ledger that are not at the destination any more.
+func (q *Queries) Undeliver(ctx context.Context, arg UndeliverParams) error {
+	_, err := q.db.Exec(ctx, undeliver, arg.TaskID, arg.SourceSopUids)
+	return err
+}
+
+const voidLedger = `-- name: VoidLedger :exec
+WITH ledger AS (
+    DELETE FROM delivered d WHERE d.task_id = $2
+), summary AS (
+    DELETE FROM task_series s WHERE s.task_id = $2
+), deidentified AS (
+    DELETE FROM task_deid d WHERE d.task_id = $2
+), verification AS (
+    DELETE FROM verifications v WHERE v.task_id = $2
+)
+UPDATE tasks t
+SET delivered_to = $1, expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, duplicates_passed = false
+WHERE t.id = $2
+`
+
+type VoidLedgerParams struct {
+	DeliveredTo string
+	ID          int64
+}
+
+// VoidLedger forgets what a running task delivered, and that it is to be verified: it begins anew.
+func (q *Queries) VoidLedger(ctx context.Context, arg VoidLedgerParams) error {
+	_, err := q.db.Exec(ctx, voidLedger, arg.DeliveredTo, arg.ID)
 	return err
 }

@@ -113,6 +113,8 @@ type Delivered struct {
 	Bytes        int64
 	Status       int32
 	SopClassUid  string
+	File         string
+	FileBytes    int64
 	Remarks      int16
 }
 
@@ -148,6 +150,7 @@ type Folder struct {
 	Path    string
 	QuotaGb float64
 	WarnGb  float64
+	Marker  *uuid.UUID
 }
 
 type FolderUsage struct {
@@ -228,6 +231,7 @@ type Job struct {
 	UidGeneration     int32
 	OutsideWindows    bool
 	ErasedAt          *time.Time
+	FolderName        string
 }
 
 type Linkage struct {
@@ -447,6 +451,7 @@ type Task struct {
 	EndedAt            *time.Time
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
+	DeliveredTo        string
 	CountedBefore      []byte
 	Unasked            int32
 }
@@ -460,6 +465,12 @@ type TaskDeid struct {
 	ToUtf8    int32
 	LeftOut   []byte
 	Omitted   []byte
+}
+
+type TaskFolder struct {
+	TaskID    int64
+	SeriesUid string
+	Path      string
 }
 
 type TaskLog struct {

@@ -102,7 +102,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before, unasked FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, counted_before, unasked FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -137,6 +137,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.EndedAt,
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
+		&i.DeliveredTo,
 		&i.CountedBefore,
 		&i.Unasked,
 	)
@@ -189,7 +190,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, counted_before, unasked FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, counted_before, unasked FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -246,6 +247,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.EndedAt,
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
+			&i.DeliveredTo,
 			&i.CountedBefore,
 			&i.Unasked,
 		); err != nil {
@@ -336,7 +338,7 @@ WITH ledger AS (
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
-    unasked = 0, counted_before = '{}'
+    unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE t.id = $1
 `
 

@@ -249,6 +249,9 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, f NewFolder) (
 		if _, err = q.InsertFolder(ctx, db.InsertFolderParams{ID: id, Path: path}); err != nil {
 			return err
 		}
+		if _, err = setUpPath(ctx, q, id, path, false); err != nil {
+			return err
+		}
 		if err = q.InsertFolderUsage(ctx, id); err != nil {
 			return err
 		}

@@ -9,7 +9,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -134,6 +133,9 @@ func (e *Engine) countFolder(ctx context.Context, id int64, path string, run *ch
 		}
 		if info.ModTime().Before(old) && strings.HasPrefix(name, jobFolders) && strings.HasSuffix(name, halfWritten) && root.Remove(name) == nil {
 			out.Removed++
+			return nil
+		}
+		if name == markerName {
 			return nil
 		}
 		out.Files++
@@ -279,7 +281,7 @@ type roomy struct {
 	ctx  context.Context
 	room *room
 	w    io.Writer
-	n    int64 // bytes taken
+	n    int64 // bytes written
 }
 
 func (r *roomy) Write(b []byte) (int, error) {
@@ -287,16 +289,7 @@ func (r *roomy) Write(b []byte) (int, error) {
 		if err := r.room.take(r.ctx, int64(len(b))); err != nil {
 			return 0, &noRoom{err}
 		}
-		r.n += int64(len(b))
 	}
+	r.n += int64(len(b))
 	return r.w.Write(b)
-}
-
-// fileSize is the size of a file below a root; 0 if there is none.
-func fileSize(root *os.Root, name string) int64 {
-	info, err := root.Lstat(filepath.FromSlash(name))
-	if err != nil || !info.Mode().IsRegular() {
-		return 0
-	}
-	return info.Size()
 }

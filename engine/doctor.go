@@ -63,7 +63,7 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 	}
 	if node.Folder != nil {
 		c := Check{Name: "folder", OK: true, Detail: "The folder is there and writable."}
-		if err := checkFolder(node.Folder.Path); err != nil {
+		if err := e.checkFolderNode(ctx, node); err != nil {
 			c.OK, c.Detail = false, sentence(err)
 		}
 		return Report{Checks: []Check{c}}, people.Record(ctx, e.q, people.Entry{Action: "folder.check", Object: "folder " + node.Name})

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
@@ -41,9 +42,10 @@ func TestDatabaseLost(t *testing.T) {
 }
 
 func TestFolderFaults(t *testing.T) {
-	s := &folderSink{path: "/mnt/studies"}
+	s := &folderSink{folder: &db.Folder{Path: "/mnt/studies"}}
 	for number, want := range map[syscall.Errno]policy{
-		syscall.ENOSPC: policyPermanent, syscall.EROFS: policyPermanent, syscall.EACCES: policyPermanent, syscall.ENOENT: policyPermanent, syscall.EIO: policyAgain,
+		syscall.ENOSPC: policyPermanent, syscall.EROFS: policyPermanent, syscall.EACCES: policyPermanent, syscall.ENOENT: policyWait, syscall.ESTALE: policyWait,
+		syscall.EIO: policyAgain,
 	} {
 		err := s.failed("a file can't be written", errors.Join(&fs.PathError{Op: "openat", Path: "adit_1/PATIENT/x.dcm.part", Err: number}, nil))
 		require.Equal(t, want, policyOf(err), number)

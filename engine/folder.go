@@ -7,16 +7,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 	"strings"
 	"sync"
-	"unicode/utf8"
+	"syscall"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -25,27 +27,35 @@ const folderWorkers = 4
 
 // folderSink writes Part 10 files into a folder, each under a temporary name first: a file that has its name is whole.
 type folderSink struct {
-	path       string
-	job        string   // the job's folder
+	e          *Engine
+	held       Held
+	name       string // of the DICOM node
+	folder     *db.Folder
+	job        Job
 	modalities []string // of the study
 	room       *room    // of the folder's quota; nil: it has none
 
-	root *os.Root
+	root      *os.Root
+	foldsCase bool // the file system takes names for the same that differ in case alone
+
+	naming sync.Mutex
+	paths  map[string]string // of the folders of series, by Series Instance UID as sent, as the database keeps them
 
 	mu    sync.Mutex
 	dirty map[string]bool // directories with names that are not durable yet
 }
 
-func (s *folderSink) prepare(_ context.Context, proposed map[string][]string) (map[string][]string, error) {
+func (s *folderSink) prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error) {
 	if s.root == nil {
-		if err := checkFolder(s.path); err != nil {
-			return nil, &fault{policy: policyPermanent, err: err}
-		}
-		root, err := os.OpenRoot(s.path)
+		root, err := s.e.openFolder(ctx, s.name, s.folder)
 		if err != nil {
-			return nil, s.failed("the folder can't be opened", err)
+			return nil, err
 		}
-		s.root, s.dirty = root, map[string]bool{}
+		if err := checkFolder(s.folder.Path); err != nil {
+			return nil, errors.Join(&fault{policy: policyPermanent, err: err}, root.Close())
+		}
+		_, err = root.Lstat(strings.ToUpper(markerName))
+		s.root, s.foldsCase, s.dirty = root, err == nil, map[string]bool{}
 	}
 	return proposed, nil
 }
@@ -56,26 +66,46 @@ func (s *folderSink) enter(context.Context, int) error { return nil }
 
 func (s *folderSink) leave(context.Context, int) error { return nil }
 
+// refusal is why an object is not taken, though others may be.
+type refusal struct {
+	status dimse.Status
+	reason string
+}
+
+func (e *refusal) Error() string { return e.reason }
+
 func (s *folderSink) put(ctx context.Context, _ int, o *outgoing) (dimse.Status, error) {
-	dir := path.Join(s.job, safeName(o.names.patientID), s.studyFolder(o.names), seriesFolder(o.names))
+	for _, u := range []struct{ of, uid string }{{"SOP Instance", o.uid}, {"Series Instance", o.names.series}, {"Study Instance", o.names.study}} {
+		if !validUID(u.uid) {
+			return 0, &refusal{dimse.DataSetMismatch, "its " + u.of + " UID is no UID (PS3.5 9.1)"}
+		}
+	}
+	dir, err := s.pathOf(ctx, o.names)
+	if err != nil {
+		return 0, err
+	}
 	if err := s.root.MkdirAll(dir, 0o750); err != nil {
 		return 0, s.failed("a folder can't be made", err)
 	}
 	name := path.Join(dir, o.uid+".dcm")
-	if err := s.write(ctx, name+".part", o); err != nil {
-		_ = s.root.Remove(name + ".part") // it would be overwritten by the next attempt anyway
+	part := path.Join(dir, fmt.Sprintf("%s.%d%s", o.uid, s.held.TaskID, halfWritten))
+	size, err := s.write(ctx, part, o)
+	if err != nil {
+		_ = s.root.Remove(part) // the next attempt would do so anyway
 		return 0, s.failed("a file can't be written", err)
 	}
-	var replaced int64
-	if s.room != nil {
-		replaced = fileSize(s.root, name)
-	}
-	if err := s.root.Rename(name+".part", name); err != nil {
-		return 0, s.failed("a file can't be renamed", err)
+	replaced, err := s.place(part, name, o)
+	if err != nil {
+		_ = s.root.Remove(part)
+		if s.room != nil {
+			s.room.give(size)
+		}
+		return 0, err
 	}
 	if s.room != nil {
 		s.room.give(replaced)
 	}
+	o.file, o.fileBytes = name, size
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for d := dir; d != "."; d = path.Dir(d) {
@@ -84,33 +114,142 @@ func (s *folderSink) put(ctx context.Context, _ int, o *outgoing) (dimse.Status,
 	return dimse.Success, nil
 }
 
-// failed says what could not be done, and whether it is worth another try. The path that the system names stays out of it:
-// below the folder it is made of the patient's values.
+// place gives a file that is whole its name, in the place of an earlier one of the same instance, and returns how long that was. An image of
+// another instance stays where it is.
+func (s *folderSink) place(part, name string, o *outgoing) (replaced int64, err error) {
+	info, err := s.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return 0, s.failed("a file can't be looked at", err)
+	case !info.Mode().IsRegular() || s.another(name, o):
+		return 0, &refusal{dimse.DuplicateSOPInstance, "the folder has another image under the same name, which ADIT doesn't overwrite; move that one away, then retry"}
+	default:
+		replaced = info.Size()
+	}
+	if err := s.root.Rename(part, name); err != nil {
+		return 0, s.failed("a file can't be renamed", err)
+	}
+	return replaced, nil
+}
+
+// another reports whether a file holds an instance that is not the one to be written. What can't be read as DICOM holds none.
+func (s *folderSink) another(name string, o *outgoing) bool {
+	f, err := s.root.Open(name)
+	if err != nil {
+		return true
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	_, obj, err := stream.OpenFile(f, stream.Limits{})
+	if err != nil {
+		return false
+	}
+	defer func() { _ = obj.Close() }()
+	h := obj.Header()
+	return h.SOPInstanceUID() != o.uid || h.Text(dict.SeriesInstanceUID) != o.names.series || h.Text(dict.StudyInstanceUID) != o.names.study
+}
+
+// pathOf returns the folder of a series below the destination's. It is named when the first instance comes, once for all runs of the task,
+// and the name is in the database before there is a file: what names are made of may change.
+func (s *folderSink) pathOf(ctx context.Context, n objectNames) (string, error) {
+	s.naming.Lock()
+	defer s.naming.Unlock()
+	if dir, ok := s.paths[n.series]; ok {
+		return dir, nil
+	}
+	study := path.Join(s.job.FolderName, patientFolder(n.patientID, s.foldsCase), studyFolder(n, s.modalities))
+	for _, dir := range s.paths {
+		study = path.Dir(dir)
+	}
+	dir, err := s.nameSeries(ctx, n.series, path.Join(study, seriesFolder(n)))
+	if err != nil {
+		return "", err
+	}
+	s.paths[n.series] = dir
+	return dir, nil
+}
+
+// nameSeries waits for a database that is away, as the ledger does.
+func (s *folderSink) nameSeries(ctx context.Context, series, dir string) (string, error) {
+	for {
+		kept, err := s.e.q.NameSeriesFolder(ctx, db.NameSeriesFolderParams{ID: s.held.TaskID, Node: &s.held.Node, Token: &s.held.Token, SeriesUid: series, Path: dir})
+		switch {
+		case errors.Is(err, pgx.ErrNoRows):
+			return "", ErrFenced
+		case err == nil || !DatabaseLost(err):
+			return kept, err
+		}
+		if err := pause(ctx, ledgerRetry); err != nil {
+			return "", err
+		}
+	}
+}
+
+// open reads how the job's folder and those of the task's series are named.
+func (s *folderSink) open(ctx context.Context) error {
+	var err error
+	if s.job.FolderName == "" {
+		s.job.FolderName, err = s.e.q.NameJobFolder(ctx, db.NameJobFolderParams{ID: s.job.ID, FolderName: jobFolder(s.job)})
+		if err != nil {
+			return err
+		}
+	}
+	rows, err := s.e.q.ListTaskFolders(ctx, s.held.TaskID)
+	if err != nil {
+		return err
+	}
+	s.paths = map[string]string{}
+	for _, row := range rows {
+		s.paths[row.SeriesUid] = row.Path
+	}
+	return nil
+}
+
+// gone returns those of the delivered instances whose files are not in the folder as they were written. It looks at what is at the folder's path
+// now, which must be the folder that was set up.
+func (s *folderSink) gone(ctx context.Context, delivered []db.DeliveredRow) (gone []string, err error) {
+	root, err := s.e.openFolder(ctx, s.name, s.folder)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }() // only a handle
+	for _, d := range delivered {
+		if stopped(ctx) != nil {
+			return nil, stopped(ctx)
+		}
+		info, err := root.Lstat(d.File)
+		switch {
+		case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR), err == nil && (!info.Mode().IsRegular() || info.Size() != d.FileBytes):
+			gone = append(gone, d.SourceSopUid)
+		case err != nil:
+			return nil, s.failed("a file can't be looked at", err)
+		}
+	}
+	return gone, nil
+}
+
+// failed says what could not be done, and whether it is worth another try.
 func (s *folderSink) failed(what string, err error) error {
 	if own, ok := errors.AsType[*noRoom](err); ok {
 		return own.error
 	}
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		err = path.Err
-	} else if link, ok := errors.AsType[*os.LinkError](err); ok {
-		err = link.Err
-	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return permanent("%s in %s: %w. Put the folder back, or mount the disk that holds it, then retry.", what, s.path, err)
-	case diskFault(err):
-		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, s.path, err)
-	}
-	return again("%s in %s: %w", what, s.path, err)
+	return folderFault(s.folder.Path, what, err)
 }
 
 // writeBuffer is how many bytes of an object go to the disk at once.
 const writeBuffer = 128 << 10
 
-func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (err error) {
-	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o640)
+// write makes a file, and returns its length. What is left of an earlier attempt is removed and not written over: a process that has lost the
+// task may still hold it.
+func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (size int64, err error) {
+	f, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+	if errors.Is(err, fs.ErrExist) {
+		if err = s.root.Remove(name); err == nil {
+			f, err = s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o640)
+		}
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	within := &roomy{ctx: ctx, room: s.room, w: f}
 	defer func() {
@@ -121,15 +260,15 @@ func (s *folderSink) write(ctx context.Context, name string, o *outgoing) (err e
 	w := bufio.NewWriterSize(within, writeBuffer)
 	meta := stream.FileMeta{MediaStorageSOPClassUID: o.class, MediaStorageSOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
 	if _, err := w.Write(meta.AppendTo(nil)); err != nil {
-		return err
+		return 0, err
 	}
 	if _, err := io.Copy(w, o.open()); err != nil {
-		return err
+		return 0, err
 	}
 	if err := w.Flush(); err != nil {
-		return err
+		return 0, err
 	}
-	return f.Sync()
+	return within.n, f.Sync()
 }
 
 // commit makes the names of the files written so far durable.
@@ -139,21 +278,21 @@ func (s *folderSink) commit() error {
 	s.dirty = map[string]bool{}
 	s.mu.Unlock()
 	for dir := range dirs {
-		if err := s.syncDir(dir); err != nil {
+		if err := syncDir(s.root, dir); err != nil {
 			return s.failed("files can't be made durable", err)
 		}
 	}
 	if len(dirs) == 0 {
 		return nil
 	}
-	if err := s.syncDir("."); err != nil {
+	if err := syncDir(s.root, "."); err != nil {
 		return s.failed("files can't be made durable", err)
 	}
 	return nil
 }
 
-func (s *folderSink) syncDir(dir string) error {
-	f, err := s.root.Open(dir)
+func syncDir(root *os.Root, dir string) error {
+	f, err := root.Open(dir)
 	if err != nil {
 		return err
 	}
@@ -167,64 +306,4 @@ func (s *folderSink) close(ctx context.Context) {
 	if s.root != nil {
 		_ = s.root.Close() // only a handle: the files are closed
 	}
-}
-
-// jobFolder names a job's folder: adit_<kind>_<job id>_<created YYYYMMDD>_<username>.
-func jobFolder(j Job) string {
-	return safeName(fmt.Sprintf("adit_%s_%d_%s_%s", j.Kind, j.ID, j.CreatedAt.Format("20060102"), j.Owner))
-}
-
-// studyFolder names a study's folder: <StudyDate>-<StudyTime>-<modalities>.
-func (s *folderSink) studyFolder(n objectNames) string {
-	modalities := slices.Sorted(slices.Values(s.modalities))
-	clock, _, _ := strings.Cut(n.studyTime, ".")
-	return safeName(fmt.Sprintf("%s-%s-%s", n.studyDate, clock, strings.Join(slices.Compact(modalities), ",")))
-}
-
-// seriesFolder names a series' folder: <SeriesNumber>-<SeriesDescription>, or the Series Instance UID without a number.
-func seriesFolder(n objectNames) string {
-	if n.seriesNumber == "" {
-		return safeName(n.series)
-	}
-	description := n.seriesDescription
-	if description == "" {
-		description = "Undefined"
-	}
-	return safeName(n.seriesNumber + "-" + description)
-}
-
-const maxName = 120 // bytes; file systems allow 255, others less
-
-// safeName makes a value fit to be one name in any file system: no separators, nothing that climbs, nothing reserved.
-func safeName(value string) string {
-	value = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError || strings.ContainsRune(`<>:"/\|?*`, r) {
-			return '_'
-		}
-		return r
-	}, value)
-	if len(value) > maxName {
-		hash := fnv.New32a()
-		_, _ = hash.Write([]byte(value)) // never fails
-		cut := maxName - 9
-		for !utf8.RuneStart(value[cut]) {
-			cut--
-		}
-		value = fmt.Sprintf("%s~%08x", value[:cut], hash.Sum32())
-	}
-	value = strings.TrimRight(strings.TrimSpace(value), ".")
-	value = strings.TrimSpace(value)
-	if value == "" {
-		return "Undefined"
-	}
-	if stem, _, _ := strings.Cut(value, "."); slices.Contains(reservedNames, strings.ToUpper(stem)) {
-		return "_" + value
-	}
-	return value
-}
-
-// reservedNames can't be file names on Windows, from where such folders are read.
-var reservedNames = []string{
-	"CON", "PRN", "AUX", "NUL", "COM1", "COM2", "COM3", "COM4", "COM5", "COM6", "COM7", "COM8", "COM9",
-	"LPT1", "LPT2", "LPT3", "LPT4", "LPT5", "LPT6", "LPT7", "LPT8", "LPT9",
 }

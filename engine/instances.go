@@ -43,6 +43,8 @@ type fact struct {
 	why           shortfall    // it is not delivered
 	out           leftOut      // it is left out
 	remarks       oddity
+	file          string // in a folder
+	fileBytes     int64
 }
 
 // state is what became of an instance.
@@ -234,21 +236,38 @@ func (in *instances) book(rows []db.DeliveredRow) {
 	for _, d := range rows {
 		f := in.of(d.SourceSopUid)
 		f.class, f.state, f.bytes, f.status, f.remarks = d.SopClassUid, delivered, d.Bytes, dimse.Status(d.Status), oddity(d.Remarks)
+		f.file, f.fileBytes = d.File, d.FileBytes
 		in.place(d.SourceSopUid, f, d.SeriesUid)
 		in.there[d.SeriesUid]++
 	}
 }
 
-// lose makes instances outstanding again that the destination was found not to have any more.
-func (in *instances) lose(uids []string) {
+// lose makes instances outstanding again that the destination does not have any more, and returns how many bytes they were.
+func (in *instances) lose(uids []string, why shortfall) (bytes int64) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for _, uid := range uids {
 		if f := in.facts[uid]; f != nil && f.state == delivered {
+			bytes += f.bytes
 			in.there[f.series]--
-			f.state, f.seen = outstanding, false
+			*f = fact{series: f.series, class: f.class, why: why}
 		}
 	}
+	return bytes
+}
+
+// rows returns what was delivered as the ledger has it.
+func (in *instances) rows() (rows []db.DeliveredRow) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for uid, f := range in.facts {
+		if f.state == delivered {
+			rows = append(rows, db.DeliveredRow{
+				SourceSopUid: uid, SeriesUid: f.series, SopClassUid: f.class, Bytes: f.bytes, Status: int32(f.status), File: f.file, FileBytes: f.fileBytes,
+			})
+		}
+	}
+	return rows
 }
 
 // begin marks an instance as on its way; false if it is already, or needs not come.
@@ -371,6 +390,7 @@ func (in *instances) deliver(rc receipt, seen bool) receipt {
 		in.there[rc.seriesUID]++
 	}
 	f.state, f.bytes, f.status, f.why = delivered, rc.bytes, rc.status, shortfall{}
+	f.file, f.fileBytes = rc.file, rc.fileBytes
 	f.seen = f.seen || seen
 	if rc.class != "" {
 		f.class = rc.class
@@ -616,6 +636,9 @@ func (in *instances) deliveries() map[string]fact {
 	}
 	return out
 }
+
+// uidsDelivered returns the instances that were delivered.
+func (in *instances) uidsDelivered() []string { return slices.Collect(maps.Keys(in.deliveries())) }
 
 // deliveredAs counts what was delivered with a status of the destination's.
 func (in *instances) deliveredAs(status dimse.Status) (n int) {

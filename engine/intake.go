@@ -251,7 +251,7 @@ func damaged(err error) bool {
 
 func namesOf(h *stream.Header) objectNames {
 	return objectNames{
-		patientID: h.Text(dict.PatientID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
+		patientID: h.Text(dict.PatientID), study: h.Text(dict.StudyInstanceUID), studyDate: h.Text(dict.StudyDate), studyTime: h.Text(dict.StudyTime),
 		seriesNumber: h.Text(dict.SeriesNumber), seriesDescription: h.Text(dict.SeriesDescription), series: h.Text(dict.SeriesInstanceUID),
 	}
 }
@@ -297,7 +297,11 @@ func (r *run) workBeside(ctx, entering, ledgerCtx context.Context, worker int) {
 // answered takes down what the destination answered, and gives what the source is to be told.
 func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err error) dimse.Status {
 	var noContext *dimse.NoContextError
+	var refused *refusal
 	switch {
+	case errors.As(err, &refused):
+		r.instances.fail(p.source, causeThere, refused.status, refused.reason)
+		return refused.status
 	case errors.As(err, &noContext):
 		r.instances.bring(p.class, p.syntax)
 		r.instances.fail(p.source, causeNotTaken, dimse.RefusedSOPClass, notTaken+p.class+" in transfer syntax "+p.syntax)
@@ -316,7 +320,9 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	meaning := status.Meaning(dimse.CStore)
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
-		err := r.receipt(ctx, receipt{sopUID: p.source, seriesUID: p.series, class: p.class, bytes: p.bytes.n, status: status, report: p.report})
+		err := r.receipt(ctx, receipt{
+			sopUID: p.source, seriesUID: p.series, class: p.class, bytes: p.bytes.n, status: status, report: p.report, file: p.file, fileBytes: p.fileBytes,
+		})
 		if err != nil {
 			return dimse.OutOfResources
 		}

@@ -30,6 +30,8 @@ type receipt struct {
 	status                   dimse.Status
 	report                   *deid.Report // nil: not de-identified
 	remarks                  oddity
+	file                     string // in a folder
+	fileBytes                int64
 }
 
 // ledger writes what the destination acknowledged, in batches, while the task's lease holds. Its goroutine ends with close
@@ -138,6 +140,8 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 		p.Bytes = append(p.Bytes, r.bytes)
 		p.Statuses = append(p.Statuses, int32(r.status))
 		p.Remarks = append(p.Remarks, int16(r.remarks))
+		p.Files = append(p.Files, r.file)
+		p.FileBytes = append(p.FileBytes, r.fileBytes)
 	}
 	return l.e.inTx(ctx, func(q *db.Queries) error {
 		if err := holds(ctx, q, l.held); err != nil {

@@ -143,7 +143,7 @@ func (r *run) verdict(o *Outcome) {
 	r.warnNotes()
 	r.warnOddities()
 	o.Status = Success
-	notes := append([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut()...)
+	notes := slices.Concat([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut(), r.remarks)
 	if r.untold {
 		notes = append(notes, "Which images the destination held already could not be told of every series; those were sent all the same.")
 	}

@@ -78,6 +78,7 @@ type run struct {
 	works    map[string]bool // retrieve methods that were answered, or brought something
 	sinkErr  error
 	warnings []string
+	remarks  []string // that are no warnings
 }
 
 // Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
@@ -102,6 +103,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	}
 	defer r.giveBack(ctx)
 	if err := r.takeSlots(ctx); err != nil {
+		return err
+	}
+	if err := r.heedDestination(ctx); err != nil {
 		return err
 	}
 	if r.verification != nil {
@@ -148,6 +152,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	stopWorkers()
 	if cause := stopped(ctx); cause != nil { // the ledger could not be written
 		return cause
+	}
+	if err := r.countFiles(ctx); err != nil {
+		return err
 	}
 	return r.verify(ctx)
 }
@@ -252,7 +259,7 @@ func (r *run) takeSlots(ctx context.Context) error {
 		store = &serverSink{peer: r.e.peer(r.dst)}
 		r.sink = store
 	} else {
-		r.sink = &folderSink{path: r.dst.Folder.Path, job: jobFolder(r.job), room: r.e.room(r.dst)}
+		r.sink = &folderSink{e: r.e, held: r.held, name: r.dst.Name, folder: r.dst.Folder, job: r.job, room: r.e.room(r.dst)}
 	}
 	for _, s := range r.slots {
 		switch {
@@ -277,8 +284,7 @@ const worthAnAssociation = 8
 func (r *run) moreSlots(ctx context.Context) {
 	store, ok := r.sink.(*serverSink)
 	if !ok {
-		folder := r.sink.(*folderSink)
-		folder.modalities = r.inv.allModalities()
+		r.sink.(*folderSink).modalities = r.inv.allModalities()
 		return
 	}
 	wanted := min(int(r.dst.Server.AssociationsPerTask), 1+int(r.progress.Expected.Load()-r.progress.Delivered.Load())/worthAnAssociation) - 1
@@ -450,7 +456,7 @@ func (r *run) prepareSink(ctx context.Context) error {
 	asked := r.proposals()
 	accepted, err := r.sink.prepare(ctx, asked)
 	if err != nil {
-		return &atDestination{fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)}
+		return r.unusable(err)
 	}
 	r.proposed, r.accepted = asked, accepted
 	return nil

@@ -23,11 +23,14 @@ type outgoing struct {
 	// open gives the outgoing data set. again tells whether it can be called a second time, from the beginning.
 	open  func() io.Reader
 	again bool
+
+	file      string // that the folder's sink has written, below the folder
+	fileBytes int64  // its length
 }
 
 // objectNames are the values of an object, as sent, that folder and file names are built from.
 type objectNames struct {
-	patientID, studyDate, studyTime, seriesNumber, seriesDescription, series string
+	patientID, study, studyDate, studyTime, series, seriesNumber, seriesDescription string
 }
 
 // sink takes the objects of one task. put is called by several goroutines, each with a number of its own below workers();

@@ -219,7 +219,7 @@ func (t *trial) happens(rng *rand.Rand, series, sop string) {
 			}
 		case 7:
 			if t.there[sop] {
-				t.in.lose([]string{sop})
+				t.in.lose([]string{sop}, shortfall{})
 				delete(t.there, sop)
 			}
 		default:

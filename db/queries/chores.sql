@@ -67,6 +67,8 @@ WHERE e.id IN (SELECT t.id FROM tasks t WHERE t.job_id = sqlc.arg(job_id) AND t.
 -- name: EndErasure :exec
 WITH verified AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = sqlc.arg(job_id)
+), named AS (
+    DELETE FROM task_folders f USING tasks t WHERE t.id = f.task_id AND t.job_id = sqlc.arg(job_id)
 )
 UPDATE jobs j SET erased_at = now() WHERE j.id = sqlc.arg(job_id);
 

@@ -36,6 +36,25 @@ WHERE folder_id = sqlc.arg(folder_id) AND measured_at IS NOT DISTINCT FROM sqlc.
 -- name: SetQuota :exec
 UPDATE folders SET quota_gb = $2, warn_gb = $3 WHERE id = $1;
 
+-- name: SetMarker :exec
+UPDATE folders SET marker = $2 WHERE id = $1;
+
+-- NameJobFolder names a job's folder, unless it has a name.
+-- name: NameJobFolder :one
+UPDATE jobs SET folder_name = CASE WHEN folder_name = '' THEN sqlc.arg(folder_name) ELSE folder_name END WHERE id = sqlc.arg(id) RETURNING folder_name;
+
+-- name: ListTaskFolders :many
+SELECT series_uid, path FROM task_folders WHERE task_id = $1 ORDER BY series_uid;
+
+-- NameSeriesFolder names the folder of a running task's series, unless it has a name. No row: the task is not ours any more.
+-- name: NameSeriesFolder :one
+INSERT INTO task_folders (task_id, series_uid, path)
+SELECT t.id, sqlc.arg(series_uid), sqlc.arg(path) FROM tasks t
+WHERE t.id = sqlc.arg(id) AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
+FOR SHARE
+ON CONFLICT (task_id, series_uid) DO UPDATE SET path = task_folders.path
+RETURNING path;
+
 -- name: LockFolder :one
 SELECT * FROM folders WHERE id = $1 FOR NO KEY UPDATE;
 

@@ -18,8 +18,8 @@ func (a *API) registerFolders() {
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
 	}, a.addFolder)
 	handle(a, operation{
-		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", summary: "Change the limits of a folder (staff)", tag: nodesTag,
-		errors: []int{400, 403, 404, 413},
+		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", summary: "Change the limits of a folder, or adopt a new disk (staff)", tag: nodesTag,
+		errors: []int{400, 403, 404, 409, 413},
 	}, a.changeFolder)
 }
 
@@ -50,6 +50,9 @@ func (a *API) changeFolder(ctx context.Context, user people.User, in *struct {
 		set(&l.QuotaGB, in.Body.QuotaGB)
 		set(&l.WarnGB, in.Body.WarnGB)
 	})
+	if err == nil && in.Body.Adopt {
+		n, err = a.engine.AdoptFolder(ctx, user, in.Name)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,7 +61,7 @@ func (f *toFolder) files() int {
 	f.t.Helper()
 	n := 0
 	require.NoError(f.t, filepath.WalkDir(f.folder, func(path string, e os.DirEntry, err error) error {
-		if err == nil && !e.IsDir() {
+		if err == nil && !e.IsDir() && e.Name() != ".adit-folder" {
 			require.True(f.t, strings.HasSuffix(path, ".dcm"), "%s is a whole image", path)
 			n++
 		}
@@ -160,18 +161,44 @@ func (f *toFolder) whole() int {
 	return len(names)
 }
 
+// A folder that is not there is as a server that is down: the task waits, and goes on when it is back.
 func TestFolderVanished(t *testing.T) {
 	f := newToFolder(t, "16m", nil)
 	elsewhere := f.folder + "-elsewhere"
 	require.NoError(t, os.Rename(f.folder, elsewhere))
-	out, code := f.transferAndWait()
-	require.Equal(t, 1, code, out)
-	require.Contains(t, out, f.folder)
+	job := f.transfer("from", "disk", f.study.StudyInstanceUID)
+	await(t, "waiting", func() bool { return strings.Contains(f.task(job.ID).WhyWaiting, "no such file or directory") })
+	require.Contains(t, f.task(job.ID).WhyWaiting, f.folder)
 	require.NoError(t, os.Rename(elsewhere, f.folder))
-	f.requireRetried(0)
+	job = f.awaitFinal(job.ID)
+	require.Equal(t, client.Success, job.Status, f.task(job.ID).Message)
+	require.Equal(t, 100, f.files())
 }
 
-// The folder goes away while the transfer runs: nothing is taken for delivered that isn't in it.
+// The disk is unmounted between two attempts: nothing is written to the folder that it was mounted on.
+func TestFolderUnmounted(t *testing.T) {
+	f := newToFolder(t, "2m", nil)
+	out, code := f.transferAndWait()
+	require.Equal(t, 1, code, out)
+	had := f.files()
+	require.Positive(t, had)
+
+	require.NoError(t, syscall.Mount("none", f.folder, "tmpfs", 0, "size=16m")) // what is below is as good as not mounted
+	_, err := f.ActOnJob(t.Context(), 1, client.RetryJob)
+	require.NoError(t, err)
+	await(t, "waiting", func() bool { return strings.Contains(f.task(1).WhyWaiting, ".adit-folder") })
+	entries, err := os.ReadDir(f.folder)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	f.disk.remount("16m", false)
+	require.NoError(t, syscall.Unmount(f.folder, 0))
+	job := f.awaitFinal(1)
+	require.Equal(t, client.Success, job.Status, f.task(1).Message)
+	require.Equal(t, 100, f.files())
+}
+
+// The folder goes away while the transfer runs: nothing is taken for delivered that isn't in it, and what is there instead is not written to
+// before staff says that it is the folder.
 func TestFolderRemoved(t *testing.T) {
 	gate := pacs.StopAt(pacs.AtSubOperation, 30)
 	f := newToFolder(t, "16m", gate)
@@ -180,13 +207,17 @@ func TestFolderRemoved(t *testing.T) {
 	await(t, "29 files", func() bool { return f.whole() == 29 })
 	require.NoError(t, os.RemoveAll(f.folder))
 	gate.Release()
-	job = f.awaitFinal(job.ID)
-	require.Equal(t, client.Failure, job.Status)
-	message := f.task(job.ID).Message
-	require.Contains(t, message, f.folder)
-	require.Contains(t, message, "no such file or directory")
-	require.Contains(t, message, "retry")
+	await(t, "waiting", func() bool { return strings.Contains(f.task(job.ID).WhyWaiting, "no such file or directory") })
+	require.NoError(t, os.Mkdir(f.folder, 0o755))
+	await(t, "waiting for the folder", func() bool { return strings.Contains(f.task(job.ID).WhyWaiting, "adit node adopt") })
+	require.Zero(t, f.files())
 	f.requireNoPatient()
+	out, code := f.adit("node", "adopt", "disk")
+	require.Zero(t, code, out)
+	require.Contains(t, out, f.folder)
+	job = f.awaitFinal(job.ID)
+	require.Equal(t, client.Success, job.Status, f.task(job.ID).Message)
+	require.Equal(t, 100, f.files())
 }
 
 // requireNoPatient checks that what the server wrote names nobody.
