@@ -155,6 +155,13 @@ func (in *instances) list(inv *inventory) {
 			}
 		}
 	}
+	for _, s := range inv.series {
+		for _, uid := range s.unusable {
+			if f := in.of(uid); f.why == (shortfall{}) {
+				f.series, f.why = s.uid, shortfall{causeNotUID, dimse.InvalidSOPInstance, reasonNoUID}
+			}
+		}
+	}
 	for uid, f := range in.facts {
 		if series, ok := in.listed[uid]; ok && f.state == outstanding {
 			f.series = series

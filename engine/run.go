@@ -465,7 +465,7 @@ func (r *run) prepareSink(ctx context.Context) error {
 func (r *run) countExpected() {
 	n := -r.instances.ruledOut()
 	for _, s := range r.inv.series {
-		n += r.instances.known(s.uid) + len(s.unusable)
+		n += r.instances.known(s.uid)
 		if !s.listed {
 			n += short(s.counted, r.instances.known(s.uid))
 		}

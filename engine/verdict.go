@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/adit-go/adit/dicom/dimse"
 )
 
 // findings are what all evidence together says about a run that did all it could: what the source counts and lists, what came, what was
@@ -66,11 +64,6 @@ func (in *instances) judge(inv *inventory, otherwise string) findings {
 	total, alone := 0, 0
 	for i, s := range inv.series {
 		entry := &f.series[i]
-		for _, bad := range s.unusable {
-			f.lose(entry, MissingInstance{SOPInstanceUID: visible(bad), Status: uint16(dimse.InvalidSOPInstance), Reason: reasonNoUID}, causeNotUID)
-			known[entry]++
-			expected[entry]++
-		}
 		gap := short(s.counted, known[entry])
 		entry.Expected = expected[entry]
 		switch {
