@@ -6,6 +6,8 @@ package liar
 // against them.
 var notHeld = map[string]string{
 	"the study's count is wrong":                       contradicted,
+	"a series' count is wrong":                         falseSuccess,
+	"no counts":                                        unnamed,
 	"the list of series is capped":                     falseSuccess,
 	"a series without UID":                             falseSuccess,
 	"a series with another's UID":                      falseSuccess,

@@ -284,7 +284,7 @@ var retrieving = []lie{
 		t.alone, t.atSource = true, pacs.AssociationFaults{First: 1 + r.IntN(3), Reject: pick(r, []string{pacs.RejectLimit, pacs.RejectLimit, pacs.RejectCallingAE})}
 	}},
 	{"the source drops idle associations", "", func(t *tale, r *rand.Rand) {
-		t.alone, t.atSource = true, pacs.AssociationFaults{DropIdle: time.Millisecond}
+		t.alone, t.atSource = true, pacs.AssociationFaults{DropIdle: 25 * time.Millisecond}
 	}},
 }
 
@@ -367,7 +367,7 @@ var storing = []lie{
 		t.alone, t.atTarget = true, pacs.AssociationFaults{First: 1 + r.IntN(2), NoContexts: true}
 	}},
 	{"the destination drops idle associations", aServer, func(t *tale, r *rand.Rand) {
-		t.alone, t.atTarget = true, pacs.AssociationFaults{DropIdle: time.Millisecond}
+		t.alone, t.atTarget = true, pacs.AssociationFaults{DropIdle: 25 * time.Millisecond}
 	}},
 	{"holds older ones already", aServer, func(t *tale, r *rand.Rand) {
 		for _, in := range t.study.Instances() {

@@ -89,7 +89,7 @@ func newWorld(t testing.TB, workers int) *world {
 	t.Helper()
 	w := &world{t: t, alike: 1 + uint64(workers)/100, lanes: map[string]*lane{}, actors: map[string]*performance{}}
 	w.node = harness.New(t, harness.Config{
-		Silent: true, Workers: workers, Lease: 30 * time.Second,
+		Silent: true, Workers: workers, Lease: 3 * time.Second,
 		Engine: engine.Config{VerifyPause: 50 * time.Millisecond},
 	})
 	return w
@@ -165,6 +165,7 @@ type performance struct {
 
 	mu      sync.Mutex
 	times   int       // that the study was looked up
+	healed  bool      // all lies have ended
 	planted string    // a file that is not ours
 	aside   string    // where the folder's contents are while others are in its place
 	seen    *evidence // ever
@@ -194,6 +195,7 @@ type took struct {
 	whole   map[string]bool // of them, those whose bytes are what they should be
 	ours    map[string]bool // those that came through ADIT
 	other   map[string]bool // of them, those that aren't the study's own, to the byte
+	lost    map[string]bool // those of which nothing was kept
 	already map[string]bool // said to be there
 }
 
@@ -223,7 +225,7 @@ func (w *world) stage(t *tale) (p *performance, strike func()) {
 	l, leave := w.enter(t)
 	p = &performance{tale: t, lane: l, made: make(chan struct{})}
 	p.seen, p.now = newEvidence(), newEvidence()
-	p.took = took{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	p.took = took{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
 	w.mu.Lock()
 	for _, uid := range p.known() {
 		w.actors[uid] = p
@@ -275,7 +277,7 @@ func (p *performance) heal() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.looks = nil
+	p.looks, p.healed = nil, true
 }
 
 // atSource writes down what a source discloses.
@@ -353,13 +355,16 @@ func (w *world) atTarget(_ context.Context, e pacs.Event) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	uid, misnamed := e.SOPInstanceUID, slices.Contains(p.dst.Store.Misname, e.SOPInstanceUID)
+	uid, lies := e.SOPInstanceUID, p.dst.Store
+	if p.healed {
+		lies = pacs.StoreFaults{}
+	}
 	switch dimse.Status(e.Transfer.Status).Meaning(dimse.CStore).Outcome {
 	case dimse.Done, dimse.DoneNoted:
-		if misnamed {
+		if slices.Contains(lies.Misname, uid) {
 			return
 		}
-		p.took.acked[uid] = true
+		p.took.acked[uid], p.took.lost[uid] = true, slices.Contains(lies.Lose, uid)
 		ours := e.CallingAE == "ADIT" // else the source has sent it by itself, and nobody else has seen it
 		same := p.same(uid, e.Transfer.SHA256)
 		p.took.ours[uid], p.took.other[uid] = ours, ours && !same
