@@ -231,8 +231,8 @@ func (t *tale) String() string {
 	if len(t.chosen) > 0 {
 		what = fmt.Sprintf("%d series of %d", len(t.chosen), len(t.study.Series))
 	}
-	return fmt.Sprintf("-seed %d -tasks 1: source %s, destination %s, %s of %d instances in %d series, lies: %s",
-		t.seed, t.source, t.target, what, len(t.study.Instances()), len(t.study.Series), strings.Join(names, " + "))
+	return fmt.Sprintf("-seed %d -tasks 1 -lies %s: source %s, destination %s, %s of %d instances in %d series, lies: %s",
+		t.seed, *liesFlag, t.source, t.target, what, len(t.study.Instances()), len(t.study.Series), strings.Join(names, " + "))
 }
 
 func (t *tale) lieNames() []string {
