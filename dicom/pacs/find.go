@@ -40,10 +40,8 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 			return dimse.ProcessingFailure // the association has ended: nobody reads it
 		}
 	}
-	for i, r := range l.listed(rq.level, f.listed(p.archive.rows(rq.level, rq.matches))) {
-		if f.Cap > 0 && i == f.Cap || l.Cap > 0 && i == l.Cap {
-			break
-		}
+	rows := capped(capped(l.listed(rq.level, f.listed(p.archive.rows(rq.level, rq.matches))), f.Cap), l.Cap)
+	for i, r := range rows {
 		event.Kind, event.Number, event.Answer = AtMatch, i+1, rq.answer(r, f, l)
 		p.gate(ctx, event)
 		if !f.IgnoreCancel && isClosed(op.Canceled()) {
@@ -65,6 +63,14 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 		}
 	}
 	return dimse.Success
+}
+
+// capped returns no more than so many rows, all if it is 0.
+func capped(rows []row, limit int) []row {
+	if limit == 0 {
+		return rows
+	}
+	return rows[:min(limit, len(rows))]
 }
 
 // atOnce reports with what a C-FIND is answered at once, if it is.

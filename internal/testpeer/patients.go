@@ -15,6 +15,7 @@ import (
 var patients = []string{
 	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", "DEMO-0", // dicom/phantom
 	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", "ACCESSION-123", // test/faults, test/transfer
+	"LIAR-", "Liar^", // test/liar
 	"Meierschmidt", "Hannelore", "HOSPITAL-4711", "Doe^Jane", "Doe, Jane", "DOE^J", // cli, engine, http
 }
 

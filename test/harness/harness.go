@@ -55,6 +55,8 @@ type Config struct {
 	Idle    bool // don't start the actors; Start does
 	// Log, if not nil, is where everything is logged, at debug level.
 	Log io.Writer
+	// Silent keeps the log out of the test's output: of one that runs thousands of tasks. It is searched for patients all the same.
+	Silent bool
 	// Receiver of the node; its listener is made by Start.
 	Receiver actors.Receiver
 	// Wrap, if not nil, is put around that listener.
@@ -113,6 +115,9 @@ func (n *Node) checkWords() {
 }
 
 func (n *Node) log() *slog.Logger {
+	if n.cfg.Silent {
+		return slog.New(slog.NewTextHandler(testpeer.WithoutPatients(n.t, "the log", io.Discard), nil))
+	}
 	if n.cfg.Log != nil {
 		return testpeer.Log(n.t, n.cfg.Log)
 	}
