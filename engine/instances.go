@@ -43,6 +43,7 @@ type fact struct {
 	why           shortfall    // it is not delivered
 	out           leftOut      // it is left out
 	remarks       oddity
+	remembered    bool   // nothing speaks for it but that an earlier run missed it
 	file          string // in a folder
 	fileBytes     int64
 }
@@ -164,7 +165,7 @@ func (in *instances) list(inv *inventory) {
 	}
 	for uid, f := range in.facts {
 		if series, ok := in.listed[uid]; ok && f.state == outstanding {
-			f.series = series
+			f.series, f.remembered = series, false
 		} else if !ok {
 			in.place(uid, f, f.series)
 		}
@@ -220,18 +221,9 @@ func (in *instances) remember(series string, missing []MissingInstance) {
 	defer in.mu.Unlock()
 	for _, m := range missing {
 		if validUID(m.SOPInstanceUID) && in.facts[m.SOPInstanceUID] == nil {
-			in.place(m.SOPInstanceUID, in.of(m.SOPInstanceUID), series)
-		}
-	}
-}
-
-// forget drops an instance that an earlier run missed and of which there is no evidence any more.
-func (in *instances) forget(series string, listed map[string]instance) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for uid := range in.extra[series] {
-		if _, still := listed[uid]; !still && in.facts[uid].state == outstanding {
-			in.drop(uid)
+			f := in.of(m.SOPInstanceUID)
+			f.remembered = true
+			in.place(m.SOPInstanceUID, f, series)
 		}
 	}
 }
@@ -285,7 +277,7 @@ func (in *instances) begin(uid string) bool {
 	if f.flying || f.state == delivered || f.state == heldThere {
 		return false
 	}
-	f.flying = true
+	f.flying, f.remembered = true, false
 	return true
 }
 
@@ -328,7 +320,7 @@ func (in *instances) came(uid, series, class string) {
 	if _, listed := in.listed[uid]; !listed {
 		in.place(uid, f, series)
 	}
-	f.class = class
+	f.class, f.remembered = class, false
 }
 
 // fail lands an instance that can't be delivered in this run.

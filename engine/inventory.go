@@ -108,11 +108,6 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 	if err := r.heedStrays(ctx, inv); err != nil {
 		return inv, err
 	}
-	for _, s := range inv.series {
-		if s.listed && (s.counted == len(s.instances) || r.src.Server.IgnoreCounts) { // nothing speaks for what an earlier run missed and is not listed any more
-			r.instances.forget(s.uid, s.instances)
-		}
-	}
 	r.instances.list(inv)
 	return inv, nil
 }
@@ -204,11 +199,14 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 		}
 		s := &seriesInventory{uid: ds.String(dict.SeriesInstanceUID), modality: ds.String(dict.Modality), counted: r.counted(ds, dict.NumberOfSeriesRelatedInstances)}
 		s.number, _ = ds.Int(dict.SeriesNumber)
-		if uid := ds.String(dict.StudyInstanceUID); uid != "" && uid != inv.study || len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
+		if uid := ds.String(dict.StudyInstanceUID); uid != "" && uid != inv.study {
 			continue
 		}
 		if !validUID(s.uid) {
 			inv.unnamed++
+			continue
+		}
+		if len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
 			continue
 		}
 		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == s.uid }) {
@@ -216,7 +214,18 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 		}
 	}
 	for _, uid := range wanted {
-		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == uid }) {
+		if slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == uid }) {
+			continue
+		}
+		s, err := r.askForSeries(ctx, inv, uid)
+		switch {
+		case err != nil:
+			return err
+		case s != nil:
+			inv.series = append(inv.series, s)
+		case inv.unnamed > 0: // it may be one of them
+			inv.series = append(inv.series, &seriesInventory{uid: uid, counted: -1})
+		default:
 			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
 		}
 	}
@@ -235,6 +244,21 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.uid, b.uid))
 	})
 	return nil
+}
+
+// askForSeries asks for a series by its UID, which a list of all series may lack that is cut short; nil if the source does not have it.
+func (r *run) askForSeries(ctx context.Context, inv *inventory, uid string) (found *seriesInventory, _ error) {
+	id := r.source.seriesQuery("SERIES", seriesKeys, inv.patientID, inv.study, uid)
+	for ds, err := range r.source.find(ctx, id) {
+		if err != nil {
+			return nil, fmt.Errorf("the series can't be listed at %s: %w", r.src.Name, err)
+		}
+		if ds.String(dict.SeriesInstanceUID) == uid {
+			found = &seriesInventory{uid: uid, modality: ds.String(dict.Modality), counted: r.counted(ds, dict.NumberOfSeriesRelatedInstances)}
+			found.number, _ = ds.Int(dict.SeriesNumber)
+		}
+	}
+	return found, nil
 }
 
 // omit counts a series that the job leaves out, away from what is expected of the study.

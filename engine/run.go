@@ -84,7 +84,7 @@ type run struct {
 // Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
 // context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced, and stops as the reins tell it to.
 func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Progress) Outcome {
-	r := &run{e: e, held: held, reins: reins, park: reins.park, progress: progress}
+	r := &run{e: e, held: held, reins: reins, park: reins.park, progress: progress, instances: newInstances("", nil)}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer reins.Drop()
@@ -385,7 +385,7 @@ func (r *run) move(ctx context.Context) error {
 // verdict.
 func (r *run) settleDisputes(ctx context.Context) error {
 	for _, s := range r.inv.series {
-		if short(s.counted, r.instances.known(s.uid)) == 0 {
+		if !s.listed || short(s.counted, r.instances.known(s.uid)) == 0 {
 			continue
 		}
 		s.again = true
@@ -395,9 +395,7 @@ func (r *run) settleDisputes(ctx context.Context) error {
 	}
 	if r.inv.whole && (short(r.inv.counted, r.instances.known("")) > 0 || r.inv.unnamed > 0 || r.instances.unplaced() > 0) {
 		r.inv.again = true
-		for _, modality := range r.inv.modalities {
-			r.inv.kinds = append(r.inv.kinds, dict.StorageClassesOf(modality)...)
-		}
+		r.expectAny()
 		if err := r.acceptNewClasses(ctx); err != nil {
 			return err
 		}
@@ -427,6 +425,16 @@ func (r *run) settleDisputes(ctx context.Context) error {
 	return nil
 }
 
+// expectAny lets series come that the source does not list: of the study's modalities.
+func (r *run) expectAny() {
+	kinds := dict.StorageClassesOf("")
+	for _, modality := range r.inv.modalities {
+		kinds = append(kinds, dict.StorageClassesOf(modality)...)
+	}
+	slices.Sort(kinds)
+	r.inv.kinds = slices.Compact(kinds)
+}
+
 // acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
 func (r *run) acceptNewClasses(ctx context.Context) error {
 	for class := range r.proposals() {
@@ -453,7 +461,13 @@ func (r *run) proposals() map[string][]string {
 
 // prepareSink asks the destination in which transfer syntaxes it takes the objects. Nothing may be on its way.
 func (r *run) prepareSink(ctx context.Context) error {
+	if len(r.inv.series) == 0 && r.inv.unnamed > 0 {
+		r.expectAny()
+	}
 	asked := r.proposals()
+	if len(asked) == 0 {
+		return nil // there is nothing to send
+	}
 	accepted, err := r.sink.prepare(ctx, asked)
 	if err != nil {
 		return r.unusable(err)
@@ -477,7 +491,7 @@ func (r *run) countExpected() {
 func (r *run) settle() { r.sending.Wait() }
 
 // confirmHeld asks the destination for the instances of which it said that it holds them already (status 0111), or acknowledged another
-// UID. A destination that can't be asked is believed, with a warning: it would answer so for ever.
+// UID. A destination that can't be asked is believed about the former, with a warning: it would answer so for ever.
 func (r *run) confirmHeld(ctx context.Context) error {
 	held := r.instances.held()
 	if r.dst.Server == nil || len(held) == 0 {
@@ -490,22 +504,30 @@ func (r *run) confirmHeld(ctx context.Context) error {
 		if found, err = r.holdsAlready(ctx, held); err != nil {
 			absent = fmt.Sprintf(", which could not be confirmed: %s", err)
 		}
-	} else {
-		r.warn(fmt.Sprintf("Unverified: the destination says of %s that it holds them already, or acknowledged them under another UID, and can't be asked, "+
-			"since it doesn't support C-FIND.", images(len(held))))
 	}
+	believed := 0
 	for uid, f := range held {
-		if askable && !found[uid] {
+		renamed := f.status != dimse.DuplicateSOPInstance
+		if !askable && renamed {
+			absent = ", and can't be asked whether it has it, since it doesn't support C-FIND"
+		}
+		if !found[uid] && (askable || renamed) {
 			says := "the destination says that it holds this image already"
-			if f.status != dimse.DuplicateSOPInstance {
+			if renamed {
 				says = "the destination acknowledged another SOP Instance UID for this image"
 			}
 			r.instances.unhold(uid, says+absent)
 			continue
 		}
+		if !askable {
+			believed++
+		}
 		if err := r.receipt(ctx, receipt{sopUID: uid, seriesUID: f.series, class: f.class, status: f.status}); err != nil {
 			return err
 		}
+	}
+	if believed > 0 {
+		r.warn(fmt.Sprintf("Unverified: the destination says of %s that it holds them already, and can't be asked, since it doesn't support C-FIND.", images(believed)))
 	}
 	return nil
 }

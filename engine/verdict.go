@@ -42,7 +42,11 @@ func (in *instances) judge(inv *inventory, otherwise string) findings {
 	}
 	other := &Series{}
 	known, expected := map[*Series]int{}, map[*Series]int{}
-	for _, uid := range in.uids() {
+	uids := in.uids()
+	for _, s := range inv.series {
+		uids = in.withoutMemories(s, uids)
+	}
+	for _, uid := range uids {
 		series := in.listed[uid]
 		fact := in.facts[uid]
 		if fact != nil && (series == "" || fact.state == delivered) {
@@ -85,6 +89,22 @@ func (in *instances) judge(inv *inventory, otherwise string) findings {
 		f.disputes = append(f.disputes, fmt.Sprintf("The source lists the SOP Instance UID %s in %d series; a destination can keep only one instance under it.", uid, series))
 	}
 	return f
+}
+
+// withoutMemories takes out instances of a series that only an earlier run speaks for, where what the source says now is undisputed without
+// them: its list is not contradicted by its count, or it counts no more than has come. The lock must be held.
+func (in *instances) withoutMemories(s *seriesInventory, uids []string) []string {
+	memories := map[string]bool{}
+	for uid := range in.extra[s.uid] {
+		if f := in.facts[uid]; f.remembered && f.state == outstanding {
+			memories[uid] = true
+		}
+	}
+	known := in.lists[s.uid] + len(in.extra[s.uid]) - len(memories)
+	if len(memories) == 0 || !s.listed && s.counted < 0 || short(s.counted, known) > 0 {
+		return uids
+	}
+	return slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
 }
 
 // uids returns what there is evidence of by name, in order. The lock must be held.

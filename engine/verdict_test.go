@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,17 +22,18 @@ type trial struct {
 	in  *instances
 	inv *inventory
 
-	named    map[string]bool // by a list, an arrival, a refusal, or an earlier run
-	there    map[string]bool // acknowledged under its own UID
-	excused  map[string]bool // left out by a rule that is noted
-	strange  bool            // something is to be known, though nothing is missing
-	unproven bool            // neither list nor count
-	clean    bool            // the evidence is complete, and nothing disputes it
+	named    map[string]bool   // by a list, an arrival, a refusal, or an earlier run
+	there    map[string]bool   // acknowledged under its own UID
+	excused  map[string]bool   // left out by a rule that is noted
+	memories map[string]string // named by an earlier run alone, with their series
+	strange  bool              // something is to be known, though nothing is missing
+	unproven bool              // neither list nor count
+	clean    bool              // the evidence is complete, and nothing disputes it
 }
 
 // draw makes a trial.
 func draw(rng *rand.Rand) *trial {
-	t := &trial{named: map[string]bool{}, there: map[string]bool{}, excused: map[string]bool{}, clean: rng.IntN(4) == 0}
+	t := &trial{named: map[string]bool{}, there: map[string]bool{}, excused: map[string]bool{}, memories: map[string]string{}, clean: rng.IntN(4) == 0}
 	truth := map[string][]string{}
 	var series []string
 	for s := range 1 + rng.IntN(3) {
@@ -133,7 +135,9 @@ func (t *trial) drawAny(rng *rand.Rand, chosen []string, truth map[string][]stri
 		if rng.IntN(8) == 0 {
 			sop := truth[uid][0]
 			t.in.remember(uid, []MissingInstance{{SOPInstanceUID: sop}})
-			t.named[sop] = true
+			if !t.named[sop] {
+				t.memories[sop] = uid
+			}
 		}
 	}
 	t.in.list(t.inv)
@@ -236,6 +240,15 @@ func (t *trial) happens(rng *rand.Rand, series, sop string) {
 // speaks names what speaks against Success.
 func (t *trial) speaks() []string {
 	var against []string
+	recalled := map[string]bool{}
+	for uid, series := range t.memories {
+		if !t.named[uid] && t.disputed(series) {
+			recalled[uid] = true
+		}
+	}
+	for uid := range recalled {
+		t.named[uid] = true
+	}
 	for uid := range t.named {
 		if !t.there[uid] && !t.excused[uid] {
 			against = append(against, uid+" is named, and not there")
@@ -265,6 +278,22 @@ func (t *trial) speaks() []string {
 	}
 	slices.Sort(against)
 	return against
+}
+
+// disputed reports whether what the source says now of a series leaves room for what an earlier run missed.
+func (t *trial) disputed(series string) bool {
+	named := 0
+	for uid := range t.named {
+		if strings.HasPrefix(uid, series+".") || uid == "../"+series {
+			named++
+		}
+	}
+	for _, s := range t.inv.series {
+		if s.uid == series {
+			return !s.listed && s.counted < 0 || s.counted > named
+		}
+	}
+	return true
 }
 
 // TestVerdictProperty: never Success against evidence, and always Success where the evidence is complete and undisputed. ADIT_TRIALS draws more
