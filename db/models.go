@@ -445,6 +445,9 @@ type Task struct {
 	EndedAt            *time.Time
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
+	Alone              bool
+	AloneNode          *uuid.UUID
+	AloneUntil         *time.Time
 }
 
 type TaskDeid struct {

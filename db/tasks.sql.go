@@ -32,14 +32,14 @@ WITH locked AS MATERIALIZED (
     SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $2,
         waiting_reason = CASE WHEN to_status.v = 'pending' THEN $3::text ELSE '' END,
         not_before = CASE WHEN $4::float8 > 0 THEN schedule_now() + make_interval(secs => $4) ELSE t.not_before END,
-        failures = $5, waits = $6, losses = $7, crashes = $8,
+        failures = $5, waits = $6, losses = $7, crashes = $8, alone = $9,
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
-    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND $11::text = 'pending' THEN 'canceled' ELSE $11::text END AS v) to_status
-    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $9 AND t.lease_token = $10 AND t.status = 'in_progress'
+    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND $12::text = 'pending' THEN 'canceled' ELSE $12::text END AS v) to_status
+    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $10 AND t.lease_token = $11 AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
-    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $10 AND $12::boolean
+    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $11 AND $13::boolean
 )
 UPDATE jobs j
 SET n_running = n_running - 1,
@@ -63,6 +63,7 @@ type EndLeaseParams struct {
 	Waits         int32
 	Losses        int32
 	Crashes       int32
+	Alone         bool
 	Node          *uuid.UUID
 	Token         *int64
 	Status        string
@@ -81,6 +82,7 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 		arg.Waits,
 		arg.Losses,
 		arg.Crashes,
+		arg.Alone,
 		arg.Node,
 		arg.Token,
 		arg.Status,
@@ -102,7 +104,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, alone, alone_node, alone_until FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -137,6 +139,9 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.EndedAt,
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
+		&i.Alone,
+		&i.AloneNode,
+		&i.AloneUntil,
 	)
 	return i, err
 }
@@ -187,7 +192,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, alone, alone_node, alone_until FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -244,6 +249,9 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.EndedAt,
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
+			&i.Alone,
+			&i.AloneNode,
+			&i.AloneUntil,
 		); err != nil {
 			return nil, err
 		}
@@ -328,7 +336,7 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = $1
 )
 UPDATE tasks t
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false
 WHERE t.id = $1
 `

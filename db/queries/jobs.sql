@@ -58,7 +58,7 @@ WHERE j.id = sqlc.arg(id);
 -- ReopenTasks makes the tasks of one status pending again: canceled ones by resume, failed ones by retry. The job must be locked.
 -- name: ReopenTasks :execrows
 UPDATE tasks
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     message = '', ended_at = NULL
 WHERE job_id = $1 AND status = $2;
 
@@ -74,7 +74,7 @@ WITH ledger AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
 )
 UPDATE tasks r
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false
 WHERE r.job_id = $1;
 

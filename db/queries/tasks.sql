@@ -45,7 +45,7 @@ WITH locked AS MATERIALIZED (
     SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
         waiting_reason = CASE WHEN to_status.v = 'pending' THEN sqlc.arg(waiting_reason)::text ELSE '' END,
         not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
-        failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes),
+        failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
     CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND sqlc.arg(status)::text = 'pending' THEN 'canceled' ELSE sqlc.arg(status)::text END AS v) to_status
@@ -86,7 +86,7 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = sqlc.arg(id)
 )
 UPDATE tasks t
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false
 WHERE t.id = sqlc.arg(id);
 
