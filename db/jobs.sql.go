@@ -11,8 +11,10 @@ import (
 
 const cancelJob = `-- name: CancelJob :exec
 WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
-    WHERE t.job_id = $1 AND t.status = 'pending'
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
+    FROM tasks p
+    LEFT JOIN (SELECT unnest($2::bigint[]) AS id, unnest($3::text[]) AS message) ran ON ran.id = p.id
+    WHERE p.id = t.id AND p.job_id = $1 AND p.status = 'pending' AND t.status = 'pending'
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = $1 AND t.status = 'in_progress'
@@ -23,9 +25,15 @@ SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) F
 WHERE j.id = $1
 `
 
-// CancelJob: the pending tasks end here; running ones are asked to stop and end as they do.
-func (q *Queries) CancelJob(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, cancelJob, id)
+type CancelJobParams struct {
+	ID       int64
+	Ran      []int64
+	Messages []string
+}
+
+// CancelJob: the pending tasks end here, those that ran with a message each; running ones are asked to stop and end as they do.
+func (q *Queries) CancelJob(ctx context.Context, arg CancelJobParams) error {
+	_, err := q.db.Exec(ctx, cancelJob, arg.ID, arg.Ran, arg.Messages)
 	return err
 }
 
@@ -377,6 +385,49 @@ type PauseJobParams struct {
 func (q *Queries) PauseJob(ctx context.Context, arg PauseJobParams) error {
 	_, err := q.db.Exec(ctx, pauseJob, arg.ID, arg.Paused)
 	return err
+}
+
+const pendingThatRan = `-- name: PendingThatRan :many
+SELECT t.id, EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying, l.instances, l.there, l.bytes
+FROM tasks t
+CROSS JOIN LATERAL (SELECT count(*) AS instances, count(*) FILTER (WHERE d.status = 273) AS there, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = t.id) l
+WHERE t.job_id = $1 AND t.status = 'pending' AND t.started_at IS NOT NULL
+`
+
+type PendingThatRanRow struct {
+	ID        int64
+	Verifying bool
+	Instances int64
+	There     int64
+	Bytes     int64
+}
+
+// PendingThatRan gives the pending tasks of a job that have run, with what the ledger knows of them.
+func (q *Queries) PendingThatRan(ctx context.Context, jobID int64) ([]PendingThatRanRow, error) {
+	rows, err := q.db.Query(ctx, pendingThatRan, jobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PendingThatRanRow{}
+	for rows.Next() {
+		var i PendingThatRanRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Verifying,
+			&i.Instances,
+			&i.There,
+			&i.Bytes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const putIdempotencyKey = `-- name: PutIdempotencyKey :execrows

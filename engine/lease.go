@@ -203,8 +203,7 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 		p.Crashes++
 	}
 	switch {
-	case t.CancelRequested:
-		p.Status, p.Message = Canceled, "Canceled."
+	case t.CancelRequested: // endLease makes it Canceled
 	case t.Alone && p.Crashes > maxCrashes:
 		p.Status = Failure
 		p.Message = fmt.Sprintf("ADIT's process ended unexpectedly %d times while it ran this task, the last time with nothing else running beside it, and not one new instance was delivered. "+
@@ -215,7 +214,8 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 	}
 	p.Alone = p.Crashes >= maxCrashes
 	return e.inTx(ctx, func(q *db.Queries) error {
-		if err := e.endLease(ctx, q, p); err != nil {
+		p := p // a transaction may run again
+		if err := e.endLease(ctx, q, h, &p); err != nil {
 			return err
 		}
 		return recordLoss(ctx, q, t, p.Status)
@@ -229,8 +229,12 @@ func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {
 	}
 }
 
-func (e *Engine) endLease(ctx context.Context, q *db.Queries, p db.EndLeaseParams) error {
-	n, err := q.EndLease(ctx, p)
+// endLease ends a run. A task that somebody wants to stop is Canceled instead of Pending.
+func (e *Engine) endLease(ctx context.Context, q *db.Queries, h Held, p *db.EndLeaseParams) error {
+	if err := sayCanceled(ctx, q, h.JobID, p); err != nil {
+		return err
+	}
+	n, err := q.EndLease(ctx, *p)
 	if err == nil && n == 0 {
 		return ErrFenced
 	}

@@ -41,11 +41,21 @@ UPDATE jobs SET verified = true, version = version + 1 WHERE id = $1;
 -- name: PauseJob :exec
 UPDATE jobs SET paused = $2, version = version + 1 WHERE id = $1;
 
--- CancelJob: the pending tasks end here; running ones are asked to stop and end as they do.
+-- PendingThatRan gives the pending tasks of a job that have run, with what the ledger knows of them.
+-- name: PendingThatRan :many
+SELECT t.id, EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying, l.instances, l.there, l.bytes
+FROM tasks t
+CROSS JOIN LATERAL (SELECT count(*) AS instances, count(*) FILTER (WHERE d.status = 273) AS there, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = t.id) l
+WHERE t.job_id = $1 AND t.status = 'pending' AND t.started_at IS NOT NULL;
+
+-- CancelJob: the pending tasks end here, those that ran with a message each; running ones are asked to stop and end as they do.
 -- name: CancelJob :exec
 WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
-    WHERE t.job_id = sqlc.arg(id) AND t.status = 'pending'
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
+    FROM tasks p
+    LEFT JOIN (SELECT unnest(sqlc.arg(ran)::bigint[]) AS id, unnest(sqlc.arg(messages)::text[]) AS message) ran ON ran.id = p.id
+    WHERE p.id = t.id AND p.job_id = sqlc.arg(id) AND p.status = 'pending' AND t.status = 'pending'
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = sqlc.arg(id) AND t.status = 'in_progress'

@@ -8,6 +8,11 @@ ON CONFLICT (task_id, source_sop_uid) DO UPDATE SET status = excluded.status;
 -- name: Delivered :many
 SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status FROM delivered WHERE task_id = $1;
 
+-- LedgerTotals counts what the ledger knows of a task; there: what the destination held already (status 0111).
+-- name: LedgerTotals :one
+SELECT count(*) AS instances, count(*) FILTER (WHERE status = 273) AS there, coalesce(sum(bytes), 0)::bigint AS bytes
+FROM delivered WHERE task_id = $1;
+
 -- name: DeleteDelivered :exec
 DELETE FROM delivered WHERE task_id = $1;
 
