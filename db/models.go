@@ -227,6 +227,7 @@ type Job struct {
 	UidGeneration     int32
 	OutsideWindows    bool
 	ErasedAt          *time.Time
+	LeaveOutRejected  bool
 }
 
 type Linkage struct {
