@@ -28,6 +28,11 @@ type held struct {
 
 func newHeld(t *testing.T) *held {
 	t.Helper()
+	return newHeldWith(t, engine.Config{})
+}
+
+func newHeldWith(t *testing.T, cfg engine.Config) *held {
+	t.Helper()
 	study := phantom.New(1, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 20, Rows: 32, Columns: 32}},
@@ -41,7 +46,7 @@ func newHeld(t *testing.T) *held {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = h.dst.Close() })
 	t.Cleanup(h.stop.Release)
-	h.Node = harness.New(t, harness.Config{Lease: time.Second})
+	h.Node = harness.New(t, harness.Config{Lease: time.Second, Engine: cfg})
 	h.AddServer("source", "SRC", h.src.Addr(), nil)
 	h.AddServer("destination", "DST", h.dst.Addr(), nil)
 	h.job = h.Transfer("source", "destination", study.StudyInstanceUID)
@@ -106,6 +111,31 @@ func TestStray(t *testing.T) {
 	require.Equal(t, engine.Failure, h.Task(stray.ID).Status)
 	require.EqualValues(t, 1, h.Task(stray.ID).Losses)
 	h.finish(t)
+}
+
+// TestRunsAlone: what a node runs gives way to a task that has to run alone, without a loss, and goes on after it.
+func TestRunsAlone(t *testing.T) {
+	h := newHeldWith(t, engine.Config{ParkGrace: time.Millisecond, ParkPatience: 50 * time.Millisecond})
+	h.AddServer("elsewhere", "ELSE", h.src.Addr(), nil)
+	pause := func(paused bool) {
+		_, err := h.Pool.Exec(t.Context(), "UPDATE server_state SET paused = $1 FROM dicom_nodes d WHERE d.id = server_id AND d.name = 'elsewhere'", paused)
+		require.NoError(t, err)
+	}
+	pause(true)
+	lonely := h.Transfer("elsewhere", "destination", "1.2.3.4")
+	_, err := h.Pool.Exec(t.Context(), "UPDATE tasks SET alone = true WHERE job_id = $1", lonely.ID)
+	require.NoError(t, err)
+	before := *h.Task(h.job.ID).LeaseToken
+	pause(false)
+	h.Wait(lonely.ID)
+	require.Equal(t, engine.Failure, h.Task(lonely.ID).Status, "there is no such study")
+	h.WaitFor(h.job.ID, func(engine.Job) bool {
+		task := h.Task(h.job.ID)
+		return task.Status != engine.InProgress || *task.LeaseToken > before
+	})
+	h.finish(t)
+	task := h.Task(h.job.ID)
+	require.Zero(t, task.Losses+task.Failures)
 }
 
 // TestStopCuts: a stop whose patience is over stops the series in hand too; the next start repeats only what was not acknowledged.

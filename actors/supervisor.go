@@ -36,12 +36,14 @@ type supervisor struct {
 	strays                         map[engine.Held]bool         // the database says that we run it, and we don't; lost if it stays so for two beats
 	registering, beating, claiming bool                         // each has at most one under way
 
-	again    bool // a wake came while a claim was under way
+	again    bool  // a wake came while a claim was under way
+	roomFor  int64 // the task for which room was made last
 	draining bool
 
 	steering, steerAgain, probing bool
-	workers                       int         // of this hour; -1: as configured
-	later                         *time.Timer // that wakes
+	workers                       int           // of this hour; -1: as configured
+	grace                         time.Duration // of this hour, for the series in hand
+	later                         *time.Timer   // that wakes
 }
 
 type runningTask struct {
@@ -305,30 +307,41 @@ func (s *supervisor) steer(c actor.Context) {
 // drain lets everything that runs come to a stop.
 func (s *supervisor) drain(c actor.Context, m drain) {
 	s.draining = true
-	for held, t := range s.running {
-		c.Send(t.pid, orderTask{engine.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: m.grace}})
-	}
+	s.park(c, slices.Collect(maps.Keys(s.running)), m.grace)
 	s.stopIfDone(c)
 }
 
 // fit parks the newest tasks beyond the workers of this hour.
-func (s *supervisor) fit(c actor.Context, grace time.Duration) {
+func (s *supervisor) fit(c actor.Context) {
 	over := len(s.running) - s.slots()
 	if over <= 0 {
 		return
 	}
 	newest := slices.SortedFunc(maps.Keys(s.running), func(a, b engine.Held) int { return cmp.Compare(b.Token, a.Token) })
-	for _, held := range newest[:over] {
+	s.park(c, newest[:over], s.grace)
+}
+
+func (s *supervisor) park(c actor.Context, tasks []engine.Held, grace time.Duration) {
+	for _, held := range tasks {
 		c.Send(s.running[held].pid, orderTask{engine.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: grace}})
 	}
+}
+
+// makeRoom parks all that runs, for a task that has to run alone. As long as it waits for that, claims bring nothing else.
+func (s *supervisor) makeRoom(c actor.Context, lonely engine.Held) {
+	if s.roomFor != lonely.TaskID && len(s.running) > 0 {
+		s.log.Info("what runs here stops and goes on later: a task has to run alone", "task", lonely.TaskID, "running", len(s.running))
+	}
+	s.roomFor = lonely.TaskID
+	s.park(c, slices.Collect(maps.Keys(s.running)), s.grace)
 }
 
 // onSteered tells running tasks to give way.
 func (s *supervisor) onSteered(c actor.Context, m steered) {
 	s.steering = false
 	if m.err == nil && m.node == s.id {
-		s.workers = m.orders.Workers
-		s.fit(c, m.orders.Grace)
+		s.workers, s.grace = m.orders.Workers, m.orders.Grace
+		s.fit(c)
 		for _, order := range m.orders.Tasks {
 			for held, t := range s.running {
 				if held.TaskID == order.TaskID && held.Token == order.Token {
@@ -382,6 +395,11 @@ func (s *supervisor) onClaimed(c actor.Context, m claimed) {
 		// The hour may have taken the worker away while the claim was under way, and so may the end of the process.
 		s.start(c, m.held, s.draining || len(s.running) >= s.slots())
 		s.claim(c)
+		return
+	case m.held.TaskID != 0 && m.node == s.id:
+		s.makeRoom(c, m.held)
+	}
+	switch {
 	case s.again:
 		s.claim(c)
 	case m.again > 0 && m.again < s.cfg.beatInterval():

@@ -23,6 +23,7 @@ type transferCmd struct {
 	Project        string        `placeholder:"NAME" help:"Whose key and profile pseudonymize (the default project of your active group)."`
 	Pseudonym      []string      `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
 	Pseudonymize   bool          `help:"De-identify; studies without --pseudonym get that of their patient: by the project's linkage table, or one that is made."`
+	Rejected       string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What becomes of instances that a rejection note of the source names (IHE IOCM): leave-out by default when de-identifying, else send. The task notes how many were left out."`
 	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
 	Urgent         bool          `help:"Before all that is not urgent; needs a permission."`
@@ -61,6 +62,10 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent, OutsideWindows: c.OutsideWindows,
 		MailWhenFinished: c.Mail,
 		Project:          c.Project, Pseudonymize: c.Pseudonymize,
+	}
+	if c.Rejected != "" {
+		leaveOut := c.Rejected == "leave-out"
+		job.LeaveOutRejected = &leaveOut
 	}
 	for _, uid := range c.Study {
 		uid = strings.TrimSpace(uid)

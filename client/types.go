@@ -240,6 +240,7 @@ type NewJob struct {
 	Destination       string     `json:"destination" doc:"Name of a server or folder."`
 	Project           string     `json:"project,omitempty" doc:"Whose key and profile pseudonymize; the default project of one's active group by default."`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient: by the project's linkage table, or one that is made."`
+	LeaveOutRejected  *bool      `json:"leave_out_rejected,omitempty" doc:"Leave out the instances that a rejection note of the source names (IHE IOCM: rejected for quality or patient safety, wrong worklist entry, retention expired), and note how many. By default true if some study is de-identified, else false."`
 	Studies           []NewStudy `json:"studies" minItems:"1" maxItems:"100000" nullable:"false" doc:"One task each."`
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into each object; at most 64 characters."`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into each object; at most 64 characters."`
@@ -279,6 +280,7 @@ type Job struct {
 	Destination       string     `json:"destination"`
 	Project           string     `json:"project"`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient."`
+	LeaveOutRejected  bool       `json:"leave_out_rejected" doc:"Instances that a rejection note of the source names are left out, and noted."`
 	Deidentified      *DeidBy    `json:"deidentified,omitempty" doc:"By what its studies are de-identified; absent if none is."`
 	TrialProtocolID   string     `json:"trial_protocol_id,omitempty"`
 	TrialProtocolName string     `json:"trial_protocol_name,omitempty"`

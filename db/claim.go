@@ -28,8 +28,8 @@ type batcher interface {
 
 // Claim is what a claim found.
 type Claim struct {
-	Claimed
-	Found bool
+	Claimed // without Found: the task for which the node has to make room, if any
+	Found   bool
 	// Without a task: after how long a rate or a window may allow one, 0 if none is in sight; and whether the caps that are kept of a server
 	// are those of an hour that is over.
 	Again time.Duration
@@ -55,6 +55,6 @@ func ClaimTask(ctx context.Context, conn batcher, node uuid.UUID) (Claim, error)
 	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Token, &again, &c.Stale); err != nil {
 		return Claim{}, err
 	}
-	c.Found, c.Again = c.TaskID != 0, time.Duration(again*float64(time.Second))
+	c.Found, c.Again = c.Token != 0, time.Duration(again*float64(time.Second))
 	return c, results.Close()
 }

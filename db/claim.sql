@@ -4,20 +4,43 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none.
 -- Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
--- It always gives one row: without a task, after how many seconds it may be worth to look again.
-WITH used AS MATERIALIZED (
+-- A lonely task (tasks.alone) runs on a node that runs nothing else. If it is its turn and the node is busy, the node claims nothing, and the
+-- task is left to it for ten minutes, together with room at its servers: the node stops what it runs meanwhile, and then claims this task
+-- before any other. If the task can't start for another reason than its servers' rates, it is left to nobody any more.
+-- It always returns one row. Without a task, it says after how many seconds it may be worth looking again. A task without a token is the
+-- lonely one for which this node has to make room.
+WITH self AS MATERIALIZED (
+    SELECT EXISTS (SELECT FROM tasks t WHERE t.lease_node = n.id AND t.status = 'in_progress') AS busy
+    FROM nodes n
+    WHERE n.id = $1 AND n.fenced_at IS NULL
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.lease_node = n.id AND t.status = 'in_progress' AND t.alone)
+), lonely AS MATERIALIZED (
+    SELECT t.id, t.job_id,
+           t.not_before <= schedule_now() AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS due, -- to be sent
+           coalesce(t.alone_until > now() AND t.alone_node = $1, false) AS own,
+           coalesce(t.alone_until > now(), false) AND EXISTS (SELECT FROM nodes n WHERE n.id = t.alone_node AND n.id <> $1 AND n.fenced_at IS NULL) AS others
+    FROM tasks t
+    WHERE t.alone AND t.status = 'pending'
+), used AS MATERIALIZED (
     SELECT server_id, count(*) AS n
-    FROM association_slots
-    WHERE use = 'batch'
+    FROM (
+        SELECT server_id FROM association_slots WHERE use = 'batch'
+        UNION ALL
+        SELECT side.server_id
+        FROM lonely l
+        JOIN jobs j ON j.id = l.job_id
+        CROSS JOIN LATERAL (VALUES (j.source_id), (j.source_id), (j.destination_id)) AS side (server_id) -- the source may be moved from
+        WHERE l.others
+    ) taken
     GROUP BY server_id
 ), room AS MATERIALIZED (
-    SELECT st.server_id AS id, st.batch_cap, st.outside_cap, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside
+    SELECT st.server_id AS id, st.batch_cap, st.outside_cap, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside,
+           coalesce(st.next_start_at, '-infinity') <= schedule_now() AS ready
     FROM server_state st
     LEFT JOIN used u ON u.server_id = st.server_id
     WHERE coalesce(st.caps_until > schedule_now(), true)
       AND NOT st.paused
       AND st.breaker = 'closed'
-      AND coalesce(st.next_start_at, '-infinity') <= schedule_now()
 ), owners AS MATERIALIZED (
     SELECT owner_id, sum(n_running) AS running, max(last_claim_at) AS last_claim
     FROM jobs
@@ -26,56 +49,71 @@ WITH used AS MATERIALIZED (
 ), verify AS MATERIALIZED (
     -- A task that is only to be verified needs its destination alone, and is over soon: it comes first. Each job is probed once, if
     -- anything is due at all; however many wait for a server that is closed, they are not walked over.
-    SELECT j.id AS job_id, j.destination_id, due.task_id
+    SELECT j.id AS job_id, j.destination_id, due.task_id, due.alone
     FROM jobs j
-    JOIN room ON room.id = j.destination_id AND CASE WHEN j.outside_windows THEN room.outside ELSE room.free END >= 1
+    JOIN room ON room.id = j.destination_id AND room.ready AND CASE WHEN j.outside_windows THEN room.outside ELSE room.free END >= 1
     CROSS JOIN LATERAL (
-        SELECT v.task_id, v.due_at
+        SELECT v.task_id, v.due_at, t.alone
         FROM verifications v
         JOIN tasks t ON t.id = v.task_id AND t.status = 'pending'
         WHERE v.job_id = j.id AND v.open AND v.due_at <= schedule_now()
+          AND NOT EXISTS (SELECT FROM lonely l WHERE CASE WHEN l.id = t.id THEN l.others ELSE l.own END)
         ORDER BY v.due_at
         LIMIT 1
     ) due
     WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
       AND EXISTS (SELECT FROM verifications v WHERE v.open AND v.due_at <= schedule_now())
-      AND EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
+      AND EXISTS (SELECT FROM self)
     ORDER BY due.due_at
     LIMIT 1
 ), pick AS MATERIALIZED (
-    SELECT job_id, NULL::bigint AS source_id, destination_id, task_id, 0 AS need FROM verify
-    UNION ALL
-    SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id, ranked.need
-    FROM (
-        SELECT j.id, j.source_id, j.destination_id, side.need
-        FROM jobs j
-        JOIN owners o ON o.owner_id = j.owner_id
-        LEFT JOIN servers src ON src.id = j.source_id
-        LEFT JOIN servers dst ON dst.id = j.destination_id
-        LEFT JOIN room src_room ON src_room.id = j.source_id
-        LEFT JOIN room dst_room ON dst_room.id = j.destination_id
-        LEFT JOIN direct_moves direct ON direct.source_id = j.source_id AND direct.destination_id = j.destination_id
-        CROSS JOIN LATERAL (SELECT CASE
-            WHEN src.moves_first OR direct.source_id IS NOT NULL
-            THEN least(2, greatest(1, CASE WHEN j.outside_windows THEN src_room.outside_cap ELSE src_room.batch_cap END))
-            ELSE 1 END AS need) side
-        WHERE EXISTS (SELECT FROM nodes n WHERE n.id = $1 AND n.fenced_at IS NULL)
-          AND NOT EXISTS (SELECT FROM verify)
-          AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
-          AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
-          AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
-        ORDER BY j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
-        OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
-    ) ranked
-    CROSS JOIN LATERAL (
-        SELECT t.id
-        FROM tasks t
-        WHERE t.job_id = ranked.id AND t.status = 'pending' AND t.not_before <= schedule_now()
-          AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open)
-        ORDER BY t.not_before, t.seq
+    SELECT p.*, p.ready AND NOT (p.alone AND self.busy) AS starts
+    FROM self
+    CROSS JOIN (
+        SELECT job_id, NULL::bigint AS source_id, destination_id, task_id, alone, 0 AS need, true AS ready FROM verify
+        UNION ALL
+        SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id, head.alone, ranked.need, ranked.ready
+        FROM (
+            SELECT j.id, j.source_id, j.destination_id, side.need, coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true) AS ready
+            FROM jobs j
+            JOIN owners o ON o.owner_id = j.owner_id
+            LEFT JOIN servers src ON src.id = j.source_id
+            LEFT JOIN servers dst ON dst.id = j.destination_id
+            LEFT JOIN room src_room ON src_room.id = j.source_id
+            LEFT JOIN room dst_room ON dst_room.id = j.destination_id
+            LEFT JOIN direct_moves direct ON direct.source_id = j.source_id AND direct.destination_id = j.destination_id
+            LEFT JOIN lonely own ON own.job_id = j.id AND own.own AND own.due
+            CROSS JOIN LATERAL (SELECT CASE
+                WHEN src.moves_first OR direct.source_id IS NOT NULL
+                THEN least(2, greatest(1, CASE WHEN j.outside_windows THEN src_room.outside_cap ELSE src_room.batch_cap END))
+                ELSE 1 END AS need) side
+            WHERE EXISTS (SELECT FROM self)
+              AND NOT EXISTS (SELECT FROM verify)
+              AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+              AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
+              AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
+              AND (own.id IS NOT NULL OR coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true))
+            ORDER BY own.id IS NULL, j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
+            OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
+        ) ranked
+        CROSS JOIN LATERAL (
+            SELECT h.id, h.alone
+            FROM (
+                SELECT l.id, true AS alone, 0 AS turn FROM lonely l WHERE l.job_id = ranked.id AND l.own AND l.due
+                UNION ALL
+                (SELECT t.id, t.alone, 1
+                 FROM tasks t
+                 WHERE t.job_id = ranked.id AND t.status = 'pending' AND t.not_before <= schedule_now() AND ranked.ready
+                   AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open)
+                   AND NOT EXISTS (SELECT FROM lonely l WHERE l.id = t.id AND l.others)
+                 ORDER BY t.not_before, t.seq
+                 LIMIT 1)
+            ) h
+            ORDER BY h.turn
+            LIMIT 1
+        ) head
         LIMIT 1
-    ) head
-    LIMIT 1
+    ) p
 ), locked AS MATERIALIZED (
     SELECT j.id
     FROM jobs j
@@ -84,11 +122,18 @@ WITH used AS MATERIALIZED (
 ), task AS (
     UPDATE tasks t
     SET status = 'in_progress', lease_node = $1, lease_token = nextval('lease_tokens'),
-        started_at = coalesce(t.started_at, now()), ended_at = NULL, waiting_reason = '', cancel_requested = false
+        started_at = coalesce(t.started_at, now()), ended_at = NULL, waiting_reason = '', cancel_requested = false, alone_node = NULL, alone_until = NULL
     FROM pick
     JOIN locked ON locked.id = pick.job_id
-    WHERE t.id = pick.task_id AND t.status = 'pending'
+    WHERE t.id = pick.task_id AND pick.starts AND t.status = 'pending'
     RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need
+), left_to AS (
+    -- of a lonely task: to this node, if it can start when the node runs nothing else
+    UPDATE tasks t
+    SET alone_node = CASE WHEN t.id = pick.task_id THEN $1::uuid END, alone_until = CASE WHEN t.id = pick.task_id THEN now() + interval '10 minutes' END
+    FROM lonely l
+    LEFT JOIN pick ON pick.task_id = l.id
+    WHERE t.id = l.id AND t.status = 'pending' AND CASE WHEN pick.task_id IS NULL THEN l.own ELSE NOT pick.starts AND NOT l.own END
 ), job AS (
     UPDATE jobs j
     SET n_pending = n_pending - 1, n_running = n_running + 1, started = true,
@@ -109,10 +154,11 @@ WITH used AS MATERIALIZED (
     FROM task
     WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify)
 )
-SELECT coalesce(task.id, 0), coalesce(task.job_id, 0), coalesce(task.lease_token, 0),
+SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(task.lease_token, 0),
        coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())
                  FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until)) AS next (at)
                  WHERE next.at > schedule_now()), 0)::float8,
        EXISTS (SELECT FROM server_state st WHERE st.caps_until <= schedule_now())
 FROM (VALUES (1)) AS one
 LEFT JOIN task ON true
+LEFT JOIN pick ON task.id IS NOT NULL OR NOT pick.starts

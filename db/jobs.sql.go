@@ -11,8 +11,10 @@ import (
 
 const cancelJob = `-- name: CancelJob :exec
 WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
-    WHERE t.job_id = $1 AND t.status = 'pending'
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
+    FROM tasks p
+    LEFT JOIN (SELECT unnest($2::bigint[]) AS id, unnest($3::text[]) AS message) ran ON ran.id = p.id
+    WHERE p.id = t.id AND p.job_id = $1 AND p.status = 'pending' AND t.status = 'pending'
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = $1 AND t.status = 'in_progress'
@@ -23,9 +25,15 @@ SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) F
 WHERE j.id = $1
 `
 
-// CancelJob: the pending tasks end here; running ones are asked to stop and end as they do.
-func (q *Queries) CancelJob(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, cancelJob, id)
+type CancelJobParams struct {
+	ID       int64
+	Ran      []int64
+	Messages []string
+}
+
+// CancelJob: the pending tasks end here, those that ran with a message each; running ones are asked to stop and end as they do.
+func (q *Queries) CancelJob(ctx context.Context, arg CancelJobParams) error {
+	_, err := q.db.Exec(ctx, cancelJob, arg.ID, arg.Ran, arg.Messages)
 	return err
 }
 
@@ -69,7 +77,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -127,6 +135,7 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.OutsideWindows,
 		&i.Job.ErasedAt,
 		&i.Job.FolderName,
+		&i.Job.LeaveOutRejected,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -137,9 +146,10 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
-                  mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name
+                  mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
+                  leave_out_rejected)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected
 `
 
 type InsertJobParams struct {
@@ -160,6 +170,7 @@ type InsertJobParams struct {
 	ProfileVersion    string
 	ProfileSha256     string
 	UidGeneration     int32
+	LeaveOutRejected  bool
 }
 
 func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, error) {
@@ -181,6 +192,7 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		arg.ProfileVersion,
 		arg.ProfileSha256,
 		arg.UidGeneration,
+		arg.LeaveOutRejected,
 	)
 	var i Job
 	err := row.Scan(
@@ -220,12 +232,13 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.OutsideWindows,
 		&i.ErasedAt,
 		&i.FolderName,
+		&i.LeaveOutRejected,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -306,6 +319,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.OutsideWindows,
 			&i.Job.ErasedAt,
 			&i.Job.FolderName,
+			&i.Job.LeaveOutRejected,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -322,7 +336,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name FROM jobs WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected FROM jobs WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -365,6 +379,7 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.OutsideWindows,
 		&i.ErasedAt,
 		&i.FolderName,
+		&i.LeaveOutRejected,
 	)
 	return i, err
 }
@@ -381,6 +396,49 @@ type PauseJobParams struct {
 func (q *Queries) PauseJob(ctx context.Context, arg PauseJobParams) error {
 	_, err := q.db.Exec(ctx, pauseJob, arg.ID, arg.Paused)
 	return err
+}
+
+const pendingThatRan = `-- name: PendingThatRan :many
+SELECT t.id, EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying, l.instances, l.there, l.bytes
+FROM tasks t
+CROSS JOIN LATERAL (SELECT count(*) AS instances, count(*) FILTER (WHERE d.status = 273) AS there, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = t.id) l
+WHERE t.job_id = $1 AND t.status = 'pending' AND t.started_at IS NOT NULL
+`
+
+type PendingThatRanRow struct {
+	ID        int64
+	Verifying bool
+	Instances int64
+	There     int64
+	Bytes     int64
+}
+
+// PendingThatRan gives the pending tasks of a job that have run, with what the ledger knows of them.
+func (q *Queries) PendingThatRan(ctx context.Context, jobID int64) ([]PendingThatRanRow, error) {
+	rows, err := q.db.Query(ctx, pendingThatRan, jobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PendingThatRanRow{}
+	for rows.Next() {
+		var i PendingThatRanRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Verifying,
+			&i.Instances,
+			&i.There,
+			&i.Bytes,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const putIdempotencyKey = `-- name: PutIdempotencyKey :execrows
@@ -433,7 +491,7 @@ func (q *Queries) RecountJob(ctx context.Context, id int64) error {
 
 const reopenTasks = `-- name: ReopenTasks :execrows
 UPDATE tasks
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     message = '', ended_at = NULL
 WHERE job_id = $1 AND status = $2
 `
@@ -463,7 +521,7 @@ WITH ledger AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
 )
 UPDATE tasks r
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE r.job_id = $1

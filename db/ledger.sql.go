@@ -141,6 +141,25 @@ func (q *Queries) Delivered(ctx context.Context, taskID int64) ([]DeliveredRow, 
 	return items, nil
 }
 
+const ledgerTotals = `-- name: LedgerTotals :one
+SELECT count(*) AS instances, count(*) FILTER (WHERE status = 273) AS there, coalesce(sum(bytes), 0)::bigint AS bytes
+FROM delivered WHERE task_id = $1
+`
+
+type LedgerTotalsRow struct {
+	Instances int64
+	There     int64
+	Bytes     int64
+}
+
+// LedgerTotals counts what the ledger knows of a task; there: what the destination held already (status 0111).
+func (q *Queries) LedgerTotals(ctx context.Context, taskID int64) (LedgerTotalsRow, error) {
+	row := q.db.QueryRow(ctx, ledgerTotals, taskID)
+	var i LedgerTotalsRow
+	err := row.Scan(&i.Instances, &i.There, &i.Bytes)
+	return i, err
+}
+
 const listTaskLog = `-- name: ListTaskLog :many
 SELECT id, at, line FROM task_log WHERE task_id = $1 AND id > $2 ORDER BY id LIMIT $3
 `

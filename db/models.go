@@ -232,6 +232,7 @@ type Job struct {
 	OutsideWindows    bool
 	ErasedAt          *time.Time
 	FolderName        string
+	LeaveOutRejected  bool
 }
 
 type Linkage struct {
@@ -452,6 +453,9 @@ type Task struct {
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
 	DeliveredTo        string
+	Alone              bool
+	AloneNode          *uuid.UUID
+	AloneUntil         *time.Time
 	CountedBefore      []byte
 	Unasked            int32
 }

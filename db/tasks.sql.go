@@ -22,24 +22,23 @@ func (q *Queries) DeleteTask(ctx context.Context, id int64) error {
 
 const endLease = `-- name: EndLease :execrows
 WITH locked AS MATERIALIZED (
-    SELECT j.id, j.canceled OR t.cancel_requested AS stop
+    SELECT j.id
     FROM jobs j
     JOIN tasks t ON t.job_id = j.id
     WHERE t.id = $1
     FOR NO KEY UPDATE OF j
 ), ended AS (
     UPDATE tasks t
-    SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $2,
-        waiting_reason = CASE WHEN to_status.v = 'pending' THEN $3::text ELSE '' END,
-        not_before = CASE WHEN $4::float8 > 0 THEN schedule_now() + make_interval(secs => $4) ELSE t.not_before END,
-        failures = $5, waits = $6, losses = $7, crashes = $8,
-        ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
+    SET status = $2, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $3,
+        waiting_reason = $4,
+        not_before = CASE WHEN $5::float8 > 0 THEN schedule_now() + make_interval(secs => $5) ELSE t.not_before END,
+        failures = $6, waits = $7, losses = $8, crashes = $9, alone = $10,
+        ended_at = CASE WHEN $2::text <> 'pending' THEN now() END
     FROM locked
-    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND $11::text = 'pending' THEN 'canceled' ELSE $11::text END AS v) to_status
-    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $9 AND t.lease_token = $10 AND t.status = 'in_progress'
+    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $11 AND t.lease_token = $12 AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
-    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $10 AND $12::boolean
+    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $12 AND $13::boolean
 )
 UPDATE jobs j
 SET n_running = n_running - 1,
@@ -56,6 +55,7 @@ WHERE j.id = ended.job_id
 
 type EndLeaseParams struct {
 	ID            int64
+	Status        string
 	Message       string
 	WaitingReason string
 	WaitSeconds   float64
@@ -63,17 +63,18 @@ type EndLeaseParams struct {
 	Waits         int32
 	Losses        int32
 	Crashes       int32
+	Alone         bool
 	Node          *uuid.UUID
 	Token         *int64
-	Status        string
 	FreeSlots     bool
 }
 
 // EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
-// counters. Zero rows: the lease is not ours any more. A task that somebody wants to stop doesn't go back to pending.
+// counters. Zero rows: the lease is not ours any more.
 func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, error) {
 	result, err := q.db.Exec(ctx, endLease,
 		arg.ID,
+		arg.Status,
 		arg.Message,
 		arg.WaitingReason,
 		arg.WaitSeconds,
@@ -81,9 +82,9 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 		arg.Waits,
 		arg.Losses,
 		arg.Crashes,
+		arg.Alone,
 		arg.Node,
 		arg.Token,
-		arg.Status,
 		arg.FreeSlots,
 	)
 	if err != nil {
@@ -102,7 +103,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, counted_before, unasked FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, alone, alone_node, alone_until, counted_before, unasked FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -138,6 +139,9 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
 		&i.DeliveredTo,
+		&i.Alone,
+		&i.AloneNode,
+		&i.AloneUntil,
 		&i.CountedBefore,
 		&i.Unasked,
 	)
@@ -190,7 +194,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, counted_before, unasked FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, alone, alone_node, alone_until, counted_before, unasked FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -248,6 +252,9 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
 			&i.DeliveredTo,
+			&i.Alone,
+			&i.AloneNode,
+			&i.AloneUntil,
 			&i.CountedBefore,
 			&i.Unasked,
 		); err != nil {
@@ -263,9 +270,13 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 
 const pushProgress = `-- name: PushProgress :exec
 UPDATE tasks t
-SET expected = p.expected, received = p.received, delivered = p.delivered, bytes = p.bytes
+SET expected = CASE WHEN p.expected = 0 THEN t.expected ELSE p.expected END, received = greatest(p.received, known.instances),
+    delivered = greatest(p.delivered, known.instances), bytes = greatest(p.bytes, known.bytes)
 FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS token, unnest($3::integer[]) AS expected,
              unnest($4::integer[]) AS received, unnest($5::integer[]) AS delivered, unnest($6::bigint[]) AS bytes) p
+JOIN tasks before ON before.id = p.id
+CROSS JOIN LATERAL (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = p.id AND p.delivered < before.delivered) known
 WHERE t.id = p.id AND t.lease_token = p.token AND t.status = 'in_progress'
 `
 
@@ -278,7 +289,8 @@ type PushProgressParams struct {
 	Bytes     []int64
 }
 
-// PushProgress writes how far running tasks are. A task that is no longer ours is left alone.
+// PushProgress writes how far running tasks are. A task that is no longer ours is left alone. A run that has not looked into the ledger
+// yet does not take back what is there.
 func (q *Queries) PushProgress(ctx context.Context, arg PushProgressParams) error {
 	_, err := q.db.Exec(ctx, pushProgress,
 		arg.Ids,
@@ -292,26 +304,32 @@ func (q *Queries) PushProgress(ctx context.Context, arg PushProgressParams) erro
 }
 
 const putTaskTotals = `-- name: PutTaskTotals :exec
-UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5, unasked = GREATEST(unasked, $6) WHERE id = $1
+UPDATE tasks t
+SET expected = CASE WHEN $1::integer = 0 THEN t.expected ELSE $1 END, received = greatest($2::integer, known.instances),
+    delivered = greatest($3::integer, known.instances), bytes = greatest($4::bigint, known.bytes),
+    unasked = greatest(t.unasked, $5::integer)
+FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $6) known
+WHERE t.id = $6
 `
 
 type PutTaskTotalsParams struct {
-	ID        int64
 	Expected  int32
 	Received  int32
 	Delivered int32
 	Bytes     int64
 	Unasked   int32
+	ID        int64
 }
 
+// PutTaskTotals writes how far a task is. What the ledger knows is not overwritten by less, and what is expected not by nothing.
 func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) error {
 	_, err := q.db.Exec(ctx, putTaskTotals,
-		arg.ID,
 		arg.Expected,
 		arg.Received,
 		arg.Delivered,
 		arg.Bytes,
 		arg.Unasked,
+		arg.ID,
 	)
 	return err
 }
@@ -336,7 +354,7 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = $1
 )
 UPDATE tasks t
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE t.id = $1

@@ -416,7 +416,7 @@ WITH reopened AS (
     RETURNING v.task_id
 )
 UPDATE tasks t
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, message = '', ended_at = NULL
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, message = '', ended_at = NULL
 FROM reopened
 WHERE t.id = reopened.task_id
 `

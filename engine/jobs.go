@@ -128,9 +128,7 @@ type jobRule struct {
 var jobRules = map[JobAction]jobRule{
 	VerifyJob: {true, []string{Unverified}, func(ctx context.Context, q *db.Queries, job db.Job) error { return q.VerifyJob(ctx, job.ID) }},
 	DeleteJob: {false, []string{Unverified, Pending}, func(ctx context.Context, q *db.Queries, job db.Job) error { return q.DeleteJob(ctx, job.ID) }},
-	CancelJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
-		return errors.Join(q.CancelJob(ctx, job.ID), q.HoldVerifications(ctx, job.ID))
-	}},
+	CancelJob: {false, []string{Pending, InProgress}, cancelJob},
 	ResumeJob: {false, []string{Canceled}, reopen(Canceled)},
 	RetryJob:  {false, []string{Failure, Warning}, reopen(Failure)},
 	RestartJob: {true, []string{Canceled, Success, Warning, Failure}, func(ctx context.Context, q *db.Queries, job db.Job) error {

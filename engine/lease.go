@@ -163,9 +163,10 @@ const (
 	lostWithProcess             // the process that ran it is gone
 )
 
+// In a row, without one new instance.
 const (
-	maxLosses  = 5 // in a row, without one new instance
-	maxCrashes = 3
+	maxLosses  = 5 // of the lease alone
+	maxCrashes = 3 // beside other tasks; the next one is alone
 )
 
 // takeBack makes the tasks of a dead node pending again.
@@ -202,14 +203,19 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 		p.Crashes++
 	}
 	switch {
-	case t.CancelRequested:
-		p.Status, p.Message = Canceled, "Canceled."
-	case p.Losses >= maxLosses || p.Crashes >= maxCrashes:
+	case t.CancelRequested: // endLease makes it Canceled
+	case t.Alone && p.Crashes > maxCrashes:
 		p.Status = Failure
-		p.Message = fmt.Sprintf("The process that ran this task ended unexpectedly %d times in a row before one new image was delivered; see the server's log for the reason, then retry.", p.Losses)
+		p.Message = fmt.Sprintf("ADIT's process ended unexpectedly %d times while it ran this task, the last time with nothing else running beside it, and not one new instance was delivered. "+
+			"So the cause is probably in this study. Look in the server's log for the reason, and then retry.", p.Crashes)
+	case p.Losses-p.Crashes >= maxLosses:
+		p.Status = Failure
+		p.Message = fmt.Sprintf("This task was interrupted %d times in a row, and not one new instance was delivered in between. Look in the server's log for the reason, and then retry.", p.Losses)
 	}
+	p.Alone = p.Crashes >= maxCrashes
 	return e.inTx(ctx, func(q *db.Queries) error {
-		if err := e.endLease(ctx, q, p); err != nil {
+		p := p // a transaction may run again
+		if err := e.endLease(ctx, q, h, &p); err != nil {
 			return err
 		}
 		return recordLoss(ctx, q, t, p.Status)
@@ -219,20 +225,24 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {
 	return db.EndLeaseParams{
 		ID: h.TaskID, Node: &h.Node, Token: &h.Token, Status: o.Status, Message: o.Message, WaitingReason: o.WaitingReason,
-		WaitSeconds: o.Wait.Seconds(), Failures: t.Failures, Waits: t.Waits, Losses: t.Losses, Crashes: t.Crashes, FreeSlots: true,
+		WaitSeconds: o.Wait.Seconds(), Failures: t.Failures, Waits: t.Waits, Losses: t.Losses, Crashes: t.Crashes, Alone: t.Crashes >= maxCrashes, FreeSlots: true,
 	}
 }
 
-func (e *Engine) endLease(ctx context.Context, q *db.Queries, p db.EndLeaseParams) error {
-	n, err := q.EndLease(ctx, p)
+// endLease ends a run. A task that somebody wants to stop is Canceled instead of Pending.
+func (e *Engine) endLease(ctx context.Context, q *db.Queries, h Held, p *db.EndLeaseParams) error {
+	if err := sayCanceled(ctx, q, h.JobID, p); err != nil {
+		return err
+	}
+	n, err := q.EndLease(ctx, *p)
 	if err == nil && n == 0 {
 		return ErrFenced
 	}
 	return err
 }
 
-// Claim takes the next task for a node; false if there is none for now, with the time after which a rate or a window may allow one (0: not
-// in sight).
+// Claim takes the next task for a node. If there is none for now it returns false, with the time after which a rate or a window may allow
+// one (0: not in sight), and with the task without a token that has to run alone here: the node has to stop what it runs.
 func (e *Engine) Claim(ctx context.Context, node uuid.UUID) (held Held, ok bool, again time.Duration, err error) {
 	c, err := db.ClaimTask(ctx, e.pool, node)
 	if err == nil && !c.Found && c.Stale {

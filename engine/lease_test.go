@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -89,7 +90,8 @@ func TestSilentNodeIsFenced(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestPoisonTask: a task that takes the process along three times in a row, without one new image, fails and says so.
+// TestPoisonTask: a task that takes the process along three times in a row, without one new instance, runs alone. If it does so then, too, it
+// fails and says so.
 func TestPoisonTask(t *testing.T) {
 	n := newIdle(t)
 	job := n.Transfer("source", "destination", "1.2.3")
@@ -100,9 +102,198 @@ func TestPoisonTask(t *testing.T) {
 		node = register(t, n, dir)
 	}
 	task := n.Task(job.ID)
+	require.Equal(t, engine.Pending, task.Status, task.Message)
+	require.Contains(t, task.WhyWaiting, "runs nothing else")
+	claim(t, n, node)
+	node = register(t, n, dir)
+	task = n.Task(job.ID)
 	require.Equal(t, engine.Failure, task.Status)
-	require.Contains(t, task.Message, "ended unexpectedly 3 times")
-	_, ok, _, err := n.Engine.Claim(t.Context(), node)
+	require.Contains(t, task.Message, "ended unexpectedly 4 times while it ran this task, the last time with nothing else running beside it")
+	none(t, n, node)
+
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+	require.False(t, n.Task(job.ID).Alone, "a retry begins anew")
+}
+
+// giveBack gives a task back with its slots.
+func giveBack(t *testing.T, n *harness.Node, held engine.Held) {
+	t.Helper()
+	require.NoError(t, n.Engine.Lose(t.Context(), held))
+	_, err := n.Pool.Exec(t.Context(), "DELETE FROM association_slots WHERE task_id = $1", held.TaskID)
+	require.NoError(t, err)
+}
+
+// TestLossesAndCrashes: leases that were lost by themselves and those that went with the process have a bound each.
+func TestLossesAndCrashes(t *testing.T) {
+	n := newIdle(t)
+	job := n.Transfer("source", "destination", "1.2.3")
+	dir := uuid.New()
+	node := register(t, n, dir)
+	for range 4 {
+		giveBack(t, n, claim(t, n, node))
+	}
+	for range 3 {
+		claim(t, n, node)
+		node = register(t, n, dir)
+	}
+	require.Equal(t, engine.Pending, n.Task(job.ID).Status, "it has not run alone yet")
+	giveBack(t, n, claim(t, n, node))
+	task := n.Task(job.ID)
+	require.Equal(t, engine.Failure, task.Status)
+	require.Contains(t, task.Message, "interrupted 8 times in a row")
+}
+
+// TestProgressAlone: an instance that comes through ends the suspicion, but not the run alone.
+func TestProgressAlone(t *testing.T) {
+	n := newIdle(t)
+	job := n.Transfer("source", "destination", "1.2.3")
+	dir := uuid.New()
+	node := register(t, n, dir)
+	for range 3 {
+		claim(t, n, node)
+		node = register(t, n, dir)
+	}
+	claim(t, n, node)
+	require.NoError(t, db.New(n.Pool).ForgetLosses(t.Context(), n.Task(job.ID).ID))
+	n.Transfer("source", "destination", "1.2.4")
+	none(t, n, node)
+	node = register(t, n, dir)
+	task := n.Task(job.ID)
+	require.Equal(t, engine.Pending, task.Status)
+	require.EqualValues(t, 1, task.Crashes)
+	claim(t, n, node)
+	claim(t, n, node)
+}
+
+// TestAllRunAlone: whoever was running at three crashes runs alone, one after the other. Another node goes on meanwhile.
+func TestAllRunAlone(t *testing.T) {
+	n := newIdle(t)
+	n.Transfer("source", "destination", "1.2.3", "1.2.4")
+	dir := uuid.New()
+	node := register(t, n, dir)
+	for range 3 {
+		claim(t, n, node)
+		claim(t, n, node)
+		node = register(t, n, dir)
+	}
+	n.Transfer("source", "destination", "1.2.5")
+	first := claim(t, n, node)
+	none(t, n, node)
+
+	other := register(t, n, uuid.New())
+	second := claim(t, n, other)
+	require.Equal(t, first.JobID, second.JobID)
+	none(t, n, other)
+	third := claim(t, n, register(t, n, uuid.New()))
+	require.NotEqual(t, first.JobID, third.JobID)
+}
+
+// none asserts that a node gets no task, and is not asked to make room for one.
+func none(t *testing.T, n *harness.Node, node uuid.UUID) {
+	t.Helper()
+	held, ok, _, err := n.Engine.Claim(t.Context(), node)
 	require.NoError(t, err)
 	require.False(t, ok)
+	require.Zero(t, held.TaskID)
+}
+
+// room asserts that a node is asked to make room for the task of a job.
+func room(t *testing.T, n *harness.Node, node uuid.UUID, job int64) {
+	t.Helper()
+	held, ok, _, err := n.Engine.Claim(t.Context(), node)
+	require.NoError(t, err)
+	require.False(t, ok)
+	require.Equal(t, job, held.JobID)
+	require.Zero(t, held.Token)
+}
+
+// TestRoomForTheLonely: a busy node whose turn it is to take a task that must run alone takes nothing else until it is empty. The task waits
+// for one node only, its place at the servers is kept, and if it can't start the node goes on.
+func TestRoomForTheLonely(t *testing.T) {
+	exec := func(t *testing.T, n *harness.Node, sql string, args ...any) {
+		t.Helper()
+		_, err := n.Pool.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	for name, tt := range map[string]struct {
+		meanwhile func(t *testing.T, n *harness.Node, lonely int64, node uuid.UUID)
+		given     bool // the task comes to the node once it is empty
+		waits     bool // the node goes on waiting for it
+	}{
+		"it gets empty": {given: true, waits: true},
+		"a rate allows no start now": {meanwhile: func(t *testing.T, n *harness.Node, _ int64, _ uuid.UUID) {
+			exec(t, n, "UPDATE server_state SET next_start_at = now() + interval '1 hour' FROM dicom_nodes d WHERE d.id = server_id AND d.name = 'source'")
+		}, waits: true},
+		"its server is paused": {meanwhile: func(t *testing.T, n *harness.Node, _ int64, _ uuid.UUID) {
+			exec(t, n, "UPDATE server_state SET paused = true FROM dicom_nodes d WHERE d.id = server_id AND d.name = 'source'")
+		}},
+		"its job is paused": {meanwhile: func(t *testing.T, n *harness.Node, lonely int64, _ uuid.UUID) {
+			require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, lonely, engine.PauseJob))
+		}},
+		"it is canceled": {meanwhile: func(t *testing.T, n *harness.Node, lonely int64, _ uuid.UUID) {
+			require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, lonely, engine.CancelJob))
+		}},
+		"it has to wait": {meanwhile: func(t *testing.T, n *harness.Node, lonely int64, _ uuid.UUID) {
+			exec(t, n, "UPDATE tasks SET not_before = now() + interval '1 hour' WHERE job_id = $1", lonely)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newIdle(t)
+			n.AddServer("elsewhere", "ELSE", "127.0.0.1:1", nil)
+			node, other := register(t, n, uuid.New()), register(t, n, uuid.New())
+			n.Transfer("elsewhere", "destination", "1.2.3")
+			running := claim(t, n, node)
+			lonely := n.Transfer("source", "destination", "1.2.3")
+			exec(t, n, "UPDATE tasks SET alone = true WHERE job_id = $1", lonely.ID)
+			exec(t, n, "UPDATE server_state SET batch_cap = 2 FROM dicom_nodes d WHERE d.id = server_id AND d.name = 'source'")
+			room(t, n, node, lonely.ID)
+			room(t, n, node, lonely.ID)
+
+			beside := n.Transfer("source", "destination", "1.2.3")
+			none(t, n, other) // the place at the source is kept
+			next := n.Transfer("elsewhere", "destination", "1.2.3", "1.2.4")
+			require.Equal(t, next.ID, claim(t, n, other).JobID, "the other node goes on")
+			if tt.meanwhile != nil {
+				tt.meanwhile(t, n, lonely.ID, node)
+			}
+			if !tt.waits {
+				require.Contains(t, []int64{next.ID, beside.ID}, claim(t, n, node).JobID)
+				return
+			}
+			room(t, n, node, lonely.ID)
+			exec(t, n, "UPDATE tasks SET not_before = now() + interval '1 hour' WHERE id = $1", running.TaskID)
+			giveBack(t, n, running)
+			if !tt.given {
+				room(t, n, node, lonely.ID)
+				return
+			}
+			require.Equal(t, lonely.ID, claim(t, n, node).JobID)
+			none(t, n, node)
+			claim(t, n, other)
+		})
+	}
+}
+
+// TestRoomAtAnotherNode: a node that is gone, or has not made room for ten minutes, doesn't keep a task that must run alone.
+func TestRoomAtAnotherNode(t *testing.T) {
+	for name, sql := range map[string]string{
+		"gone":     "UPDATE nodes SET fenced_at = now() WHERE id = $1",
+		"too long": "UPDATE tasks SET alone_until = now() WHERE alone_node = $1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newIdle(t)
+			n.Transfer("source", "destination", "1.2.3", "1.2.4")
+			node, other := register(t, n, uuid.New()), register(t, n, uuid.New())
+			claim(t, n, node)
+			claim(t, n, other)
+			lonely := n.Transfer("source", "destination", "1.2.3")
+			_, err := n.Pool.Exec(t.Context(), "UPDATE tasks SET alone = true WHERE job_id = $1", lonely.ID)
+			require.NoError(t, err)
+			room(t, n, node, lonely.ID)
+			none(t, n, other)
+			_, err = n.Pool.Exec(t.Context(), sql, node)
+			require.NoError(t, err)
+			room(t, n, other, lonely.ID)
+		})
+	}
 }

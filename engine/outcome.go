@@ -39,9 +39,9 @@ func (r *run) outcome(err error) Outcome {
 	case errors.Is(err, ErrFenced):
 		o.Status = Pending // nobody will write it down
 	case errors.Is(err, ErrCanceled):
-		o.Status, o.Message = Canceled, "Canceled while it ran; "+r.tally()+"."
+		o.Status = Canceled // endLease says so, and what the task has done
 		if revoked, ok := errors.AsType[*RevokedError](err); ok {
-			o.Message += " " + sentence(revoked)
+			o.Message = sentence(revoked)
 		}
 	case errors.Is(err, ErrParked):
 		o.Status, o.WaitingReason = Pending, "stopped to go on later"
@@ -252,6 +252,7 @@ func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
 // ours any more, and nothing was written.
 func (e *Engine) End(ctx context.Context, o Outcome) error {
 	r := o.run
+	var ended Outcome
 	err := e.inTx(ctx, func(q *db.Queries) error {
 		t, err := q.GetTask(ctx, r.held.TaskID)
 		if err != nil {
@@ -276,17 +277,26 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 				p.WaitSeconds = 0
 			}
 		}
-		if err := e.endLease(ctx, q, p); err != nil {
+		if o.Status == Failure && r.inv == nil {
+			before, err := transferredBefore(ctx, q, t.ID)
+			if err != nil {
+				return err
+			}
+			p.Message += before
+		}
+		if err := e.endLease(ctx, q, r.held, &p); err != nil {
 			return err
 		}
-		if err := r.recordRun(ctx, q, o); err != nil {
+		ended = o
+		ended.Status, ended.Message = p.Status, p.Message
+		if err := r.recordRun(ctx, q, ended); err != nil {
 			return err
 		}
-		return r.writeSummary(ctx, q, o)
+		return r.writeSummary(ctx, q, ended)
 	})
 	if err == nil {
-		e.metrics.runs.WithLabelValues(o.Status).Inc()
-		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", o.Status, "err", o.logLine)
+		e.metrics.runs.WithLabelValues(ended.Status).Inc()
+		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", ended.Status, "err", o.logLine)
 	}
 	return err
 }

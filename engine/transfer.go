@@ -40,7 +40,10 @@ type Transfer struct {
 	TrialProtocolID   string
 	TrialProtocolName string
 	// Pseudonymize gives studies without a pseudonym that of their patient: by the project's linkage table, or derived from its key.
-	Pseudonymize     bool
+	Pseudonymize bool
+	// LeaveOutRejected leaves out the instances that a rejection note of the source names (IHE IOCM), and notes how many. Nil: if some study is
+	// de-identified.
+	LeaveOutRejected *bool
 	Urgent           bool
 	OutsideWindows   bool // urgent, and to run where the window of a server is closed for jobs, within the default's cap
 	MailWhenFinished bool
@@ -106,6 +109,7 @@ func insertTransfer(ctx context.Context, q *db.Queries, user people.User, t Tran
 	if p.Urgent, p.Priority = t.Urgent, prioritySelective; t.Urgent {
 		p.Priority = prioritySelectiveUrgent
 	}
+	p.LeaveOutRejected = t.leavesOutRejected()
 	if t.pseudonymizes() {
 		if err := pinProfile(ctx, q, p.ProjectID, &p); err != nil {
 			return 0, err
@@ -172,6 +176,9 @@ func (t Transfer) hash() []byte {
 	if t.OutsideWindows {
 		fmt.Fprint(h, " outside windows")
 	}
+	if t.LeaveOutRejected != nil {
+		fmt.Fprintf(h, " leave out rejected %v", *t.LeaveOutRejected)
+	}
 	return h.Sum(nil)
 }
 
@@ -228,6 +235,13 @@ func (s Study) validate(field string) error {
 // pseudonymizes tells whether some study is to be de-identified, sendsPatients whether some is not.
 func (t Transfer) pseudonymizes() bool {
 	return t.Pseudonymize || slices.ContainsFunc(t.Studies, func(s Study) bool { return s.Pseudonym != "" })
+}
+
+func (t Transfer) leavesOutRejected() bool {
+	if t.LeaveOutRejected != nil {
+		return *t.LeaveOutRejected
+	}
+	return t.pseudonymizes()
 }
 
 func (t Transfer) sendsPatients() bool {

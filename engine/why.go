@@ -55,6 +55,9 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 	}
 	if len(reasons) == 0 {
 		reasons = append(reasons, whyInARow(user, job, servers, ahead))
+		if row.Alone {
+			reasons = append(reasons, "it runs alone, since ADIT's process ended unexpectedly 3 times while it ran: it waits until a node runs nothing else")
+		}
 	}
 	return strings.Join(reasons, "; ")
 }

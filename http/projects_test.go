@@ -281,6 +281,34 @@ func TestPseudonymizedJob(t *testing.T) {
 	require.Equal(t, "Default", plain.Project)
 	require.Nil(t, plain.Deidentified)
 
+	// What is rejected is left out under a pseudonym, unless the job says otherwise.
+	pseudonymized := transfer("1.2.3")
+	pseudonymized.Studies[0].Pseudonym = "P-1"
+	for _, tt := range []struct {
+		job  client.NewJob
+		set  *bool
+		want bool
+	}{
+		{transfer("1.2.3"), nil, false},
+		{transfer("1.2.3"), new(true), true},
+		{pseudonymized, nil, true},
+		{pseudonymized, new(false), false},
+	} {
+		tt.job.LeaveOutRejected = tt.set
+		made, err := s.client.CreateJob(ctx, tt.job, "")
+		require.NoError(t, err)
+		require.Equal(t, tt.want, made.LeaveOutRejected)
+		read, err := s.client.Job(ctx, made.ID)
+		require.NoError(t, err)
+		require.Equal(t, tt.want, read.LeaveOutRejected)
+	}
+	same := transfer("1.2.3")
+	_, err = s.client.CreateJob(ctx, same, "rejected")
+	require.NoError(t, err)
+	same.LeaveOutRejected = new(true)
+	_, err = s.client.CreateJob(ctx, same, "rejected")
+	require.Equal(t, 422, status(err), "what is left out makes another job")
+
 	// Nothing was done yet.
 	for task, err := range s.client.Tasks(ctx, job.ID, client.TaskFilter{}) {
 		require.NoError(t, err)

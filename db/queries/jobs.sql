@@ -1,7 +1,8 @@
 -- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
-                  mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                  mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
+                  leave_out_rejected)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 RETURNING *;
 
 -- name: GetJob :one
@@ -41,11 +42,21 @@ UPDATE jobs SET verified = true, version = version + 1 WHERE id = $1;
 -- name: PauseJob :exec
 UPDATE jobs SET paused = $2, version = version + 1 WHERE id = $1;
 
--- CancelJob: the pending tasks end here; running ones are asked to stop and end as they do.
+-- PendingThatRan gives the pending tasks of a job that have run, with what the ledger knows of them.
+-- name: PendingThatRan :many
+SELECT t.id, EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying, l.instances, l.there, l.bytes
+FROM tasks t
+CROSS JOIN LATERAL (SELECT count(*) AS instances, count(*) FILTER (WHERE d.status = 273) AS there, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = t.id) l
+WHERE t.job_id = $1 AND t.status = 'pending' AND t.started_at IS NOT NULL;
+
+-- CancelJob: the pending tasks end here, those that ran with a message each; running ones are asked to stop and end as they do.
 -- name: CancelJob :exec
 WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
-    WHERE t.job_id = sqlc.arg(id) AND t.status = 'pending'
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
+    FROM tasks p
+    LEFT JOIN (SELECT unnest(sqlc.arg(ran)::bigint[]) AS id, unnest(sqlc.arg(messages)::text[]) AS message) ran ON ran.id = p.id
+    WHERE p.id = t.id AND p.job_id = sqlc.arg(id) AND p.status = 'pending' AND t.status = 'pending'
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = sqlc.arg(id) AND t.status = 'in_progress'
@@ -58,7 +69,7 @@ WHERE j.id = sqlc.arg(id);
 -- ReopenTasks makes the tasks of one status pending again: canceled ones by resume, failed ones by retry. The job must be locked.
 -- name: ReopenTasks :execrows
 UPDATE tasks
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     message = '', ended_at = NULL
 WHERE job_id = $1 AND status = $2;
 
@@ -74,7 +85,7 @@ WITH ledger AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
 )
 UPDATE tasks r
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE r.job_id = $1;

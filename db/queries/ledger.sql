@@ -10,6 +10,11 @@ SET status = excluded.status, remarks = excluded.remarks, file = excluded.file, 
 -- name: Delivered :many
 SELECT source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks, file, file_bytes FROM delivered WHERE task_id = $1;
 
+-- LedgerTotals counts what the ledger knows of a task; there: what the destination held already (status 0111).
+-- name: LedgerTotals :one
+SELECT count(*) AS instances, count(*) FILTER (WHERE status = 273) AS there, coalesce(sum(bytes), 0)::bigint AS bytes
+FROM delivered WHERE task_id = $1;
+
 -- name: DeleteDelivered :exec
 DELETE FROM delivered WHERE task_id = $1;
 

@@ -32,23 +32,22 @@ SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token =
 UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
--- counters. Zero rows: the lease is not ours any more. A task that somebody wants to stop doesn't go back to pending.
+-- counters. Zero rows: the lease is not ours any more.
 -- name: EndLease :execrows
 WITH locked AS MATERIALIZED (
-    SELECT j.id, j.canceled OR t.cancel_requested AS stop
+    SELECT j.id
     FROM jobs j
     JOIN tasks t ON t.job_id = j.id
     WHERE t.id = sqlc.arg(id)
     FOR NO KEY UPDATE OF j
 ), ended AS (
     UPDATE tasks t
-    SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
-        waiting_reason = CASE WHEN to_status.v = 'pending' THEN sqlc.arg(waiting_reason)::text ELSE '' END,
+    SET status = sqlc.arg(status), lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
+        waiting_reason = sqlc.arg(waiting_reason),
         not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
-        failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes),
-        ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
+        failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
+        ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
     FROM locked
-    CROSS JOIN LATERAL (SELECT CASE WHEN locked.stop AND sqlc.arg(status)::text = 'pending' THEN 'canceled' ELSE sqlc.arg(status)::text END AS v) to_status
     WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
@@ -66,12 +65,17 @@ SET n_running = n_running - 1,
 FROM ended
 WHERE j.id = ended.job_id;
 
--- PushProgress writes how far running tasks are. A task that is no longer ours is left alone.
+-- PushProgress writes how far running tasks are. A task that is no longer ours is left alone. A run that has not looked into the ledger
+-- yet does not take back what is there.
 -- name: PushProgress :exec
 UPDATE tasks t
-SET expected = p.expected, received = p.received, delivered = p.delivered, bytes = p.bytes
+SET expected = CASE WHEN p.expected = 0 THEN t.expected ELSE p.expected END, received = greatest(p.received, known.instances),
+    delivered = greatest(p.delivered, known.instances), bytes = greatest(p.bytes, known.bytes)
 FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(tokens)::bigint[]) AS token, unnest(sqlc.arg(expected)::integer[]) AS expected,
              unnest(sqlc.arg(received)::integer[]) AS received, unnest(sqlc.arg(delivered)::integer[]) AS delivered, unnest(sqlc.arg(bytes)::bigint[]) AS bytes) p
+JOIN tasks before ON before.id = p.id
+CROSS JOIN LATERAL (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes
+                    FROM delivered d WHERE d.task_id = p.id AND p.delivered < before.delivered) known
 WHERE t.id = p.id AND t.lease_token = p.token AND t.status = 'in_progress';
 
 -- ResetTask makes a task pending again as if it had never run; its job must be locked, and recounted afterwards.
@@ -86,7 +90,7 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = sqlc.arg(id)
 )
 UPDATE tasks t
-SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, unavailable_since = NULL,
+SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', delivered_to = ''
 WHERE t.id = sqlc.arg(id);
@@ -118,5 +122,11 @@ LEFT JOIN server_state st ON st.server_id = s.id
 WHERE t.id = $1
 GROUP BY t.id;
 
+-- PutTaskTotals writes how far a task is. What the ledger knows is not overwritten by less, and what is expected not by nothing.
 -- name: PutTaskTotals :exec
-UPDATE tasks SET expected = $2, received = $3, delivered = $4, bytes = $5, unasked = GREATEST(unasked, sqlc.arg(unasked)) WHERE id = $1;
+UPDATE tasks t
+SET expected = CASE WHEN sqlc.arg(expected)::integer = 0 THEN t.expected ELSE sqlc.arg(expected) END, received = greatest(sqlc.arg(received)::integer, known.instances),
+    delivered = greatest(sqlc.arg(delivered)::integer, known.instances), bytes = greatest(sqlc.arg(bytes)::bigint, known.bytes),
+    unasked = greatest(t.unasked, sqlc.arg(unasked)::integer)
+FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = sqlc.arg(id)) known
+WHERE t.id = sqlc.arg(id);

@@ -26,6 +26,7 @@ var kinds = map[Kind]kind{
 	MultiFrame:       {"OT", dict.MultiFrameGrayscaleWordSecondaryCaptureImageStorage, 2, dict.OW, true, multiFrameCapture},
 	SecondaryCapture: {"OT", dict.SecondaryCaptureImageStorage, 1, dict.OB, false, secondaryCapture},
 	Report:           {"SR", dict.BasicTextSRStorage, 0, 0, false, report},
+	KeyObject:        {"KO", dict.KeyObjectSelectionDocumentStorage, 0, 0, false, keyObject},
 }
 
 func (k kind) writes(transferSyntaxUID string) bool {
@@ -199,25 +200,94 @@ func report(ds *stream.DataSet, in *Instance) {
 	ds.Set(dict.VerificationFlag, "UNVERIFIED")
 	ds.Set(dict.ValueType, "CONTAINER")
 	ds.Set(dict.ContinuityOfContent, "SEPARATE")
-	ds.SetSequence(dict.ConceptNameCodeSequence, code("18748-4", "Diagnostic imaging report"))
+	ds.SetSequence(dict.ConceptNameCodeSequence, code("LN", "18748-4", "Diagnostic imaging report"))
 	ds.SetSequence(dict.ContentSequence,
 		paragraph("59776-5", "Procedure findings", fmt.Sprintf("Phantom report %d. A phantom has no findings.", in.Number)),
 		paragraph("19005-8", "Imaging study impression", "An ellipse of soft tissue with a rim of bone."))
+}
+
+// keyObject is the modules of PS3.3 C.17.6: what is selected, once as evidence and once as content (TID 2010 of PS3.16).
+func keyObject(ds *stream.DataSet, in *Instance) {
+	ds.SetSequence(dict.ReferencedPerformedProcedureStepSequence)
+	ds.SetSequence(dict.ReferencedRequestSequence)
+	ds.Set(dict.ValueType, "CONTAINER")
+	ds.Set(dict.ContinuityOfContent, "SEPARATE")
+	ds.SetSequence(dict.ConceptNameCodeSequence, code("DCM", in.title.Code, in.title.Meaning))
+	template := &stream.DataSet{}
+	template.Set(dict.MappingResource, "DCMR")
+	template.Set(dict.TemplateIdentifier, "2010")
+	ds.SetSequence(dict.ContentTemplateSequence, template)
+
+	content := make([]*stream.DataSet, len(in.selected))
+	for i, s := range in.selected {
+		content[i] = &stream.DataSet{}
+		content[i].Set(dict.RelationshipType, "CONTAINS")
+		content[i].Set(dict.ValueType, "IMAGE")
+		if s.series.Spec.Kind >= Report {
+			content[i].Set(dict.ValueType, "COMPOSITE")
+		}
+		content[i].SetSequence(dict.ReferencedSOPSequence, s.reference())
+	}
+	ds.SetSequence(dict.CurrentRequestedProcedureEvidenceSequence, evidence(in.selected)...)
+	ds.SetSequence(dict.ContentSequence, content...)
+}
+
+// evidence lists instances by study and series.
+func evidence(instances []*Instance) []*stream.DataSet {
+	type group struct {
+		item *stream.DataSet
+		in   []*stream.DataSet
+	}
+	var studies []*Study
+	byStudy, bySeries := map[*Study][]*Series{}, map[*Series]*group{}
+	for _, in := range instances {
+		se := in.series
+		g, ok := bySeries[se]
+		if !ok {
+			if len(byStudy[se.study]) == 0 {
+				studies = append(studies, se.study)
+			}
+			byStudy[se.study] = append(byStudy[se.study], se)
+			g = &group{item: &stream.DataSet{}}
+			g.item.Set(dict.SeriesInstanceUID, se.SeriesInstanceUID)
+			bySeries[se] = g
+		}
+		g.in = append(g.in, in.reference())
+	}
+	items := make([]*stream.DataSet, len(studies))
+	for i, st := range studies {
+		var series []*stream.DataSet
+		for _, se := range byStudy[st] {
+			bySeries[se].item.SetSequence(dict.ReferencedSOPSequence, bySeries[se].in...)
+			series = append(series, bySeries[se].item)
+		}
+		items[i] = &stream.DataSet{}
+		items[i].SetSequence(dict.ReferencedSeriesSequence, series...)
+		items[i].Set(dict.StudyInstanceUID, st.StudyInstanceUID)
+	}
+	return items
+}
+
+func (in *Instance) reference() *stream.DataSet {
+	ds := &stream.DataSet{}
+	ds.Set(dict.ReferencedSOPClassUID, in.SOPClassUID)
+	ds.Set(dict.ReferencedSOPInstanceUID, in.SOPInstanceUID)
+	return ds
 }
 
 func paragraph(value, meaning, text string) *stream.DataSet {
 	ds := &stream.DataSet{}
 	ds.Set(dict.RelationshipType, "CONTAINS")
 	ds.Set(dict.ValueType, "TEXT")
-	ds.SetSequence(dict.ConceptNameCodeSequence, code(value, meaning))
+	ds.SetSequence(dict.ConceptNameCodeSequence, code("LN", value, meaning))
 	ds.Set(dict.TextValue, text)
 	return ds
 }
 
-func code(value, meaning string) *stream.DataSet {
+func code(scheme, value, meaning string) *stream.DataSet {
 	ds := &stream.DataSet{}
 	ds.Set(dict.CodeValue, value)
-	ds.Set(dict.CodingSchemeDesignator, "LN")
+	ds.Set(dict.CodingSchemeDesignator, scheme)
 	ds.Set(dict.CodeMeaning, meaning)
 	return ds
 }

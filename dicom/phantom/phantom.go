@@ -28,6 +28,7 @@ const (
 	MultiFrame                   // multi-frame grayscale word secondary capture images, 16 bits
 	SecondaryCapture             // secondary capture images, 8 bits
 	Report                       // basic text structured reports
+	KeyObject                    // key object selection documents; see Study.Select
 )
 
 // Patient is somebody who never lived.
@@ -83,7 +84,9 @@ type Instance struct {
 	SOPClassUID, SOPInstanceUID, TransferSyntaxUID string
 	Number                                         int // Instance Number (0020,0013)
 
-	series *Series
+	series   *Series
+	title    Title // of a key object
+	selected []*Instance
 }
 
 // New makes a study. The seed stands for its identity: the same seed gives the same UIDs. It panics on a
@@ -101,6 +104,17 @@ func New(seed uint64, spec StudySpec) *Study {
 		st.Series = append(st.Series, st.newSeries(i+1, sp.orDefault()))
 	}
 	return st
+}
+
+// Title is the document title of a key object, of the scheme DCM: a code of CID 7010 (PS3.16) such as 113001 "Rejected for Quality Reasons".
+type Title struct{ Code, Meaning string }
+
+// Select adds a series with a key object that names instances, of this study or of others. Nobody may read the study meanwhile.
+func (st *Study) Select(title Title, instances ...*Instance) *Instance {
+	se := st.newSeries(len(st.Series)+1, SeriesSpec{Kind: KeyObject}.orDefault())
+	se.Instances[0].title, se.Instances[0].selected = title, instances
+	st.Series = append(st.Series, se)
+	return se.Instances[0]
 }
 
 func (st *Study) newSeries(number int, spec SeriesSpec) *Series {

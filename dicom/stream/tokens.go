@@ -41,6 +41,9 @@ func (h *Header) Tokens() iter.Seq[Token] {
 	}
 }
 
+// ValueOf returns the value of a token as received. It is valid until the object is edited or closed, and must not be changed.
+func (h *Header) ValueOf(t Token) []byte { return h.o.s.buf[t.Value:t.End] }
+
 type tokenizer struct {
 	w    walker
 	b    []byte

@@ -79,7 +79,7 @@ func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*
 	}
 	t := engine.Transfer{
 		Source: in.Body.Source, Destination: in.Body.Destination, TrialProtocolID: in.Body.TrialProtocolID, TrialProtocolName: in.Body.TrialProtocolName,
-		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent, OutsideWindows: in.Body.OutsideWindows, MailWhenFinished: in.Body.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
+		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent, OutsideWindows: in.Body.OutsideWindows, MailWhenFinished: in.Body.MailWhenFinished, LeaveOutRejected: in.Body.LeaveOutRejected, IdempotencyKey: in.IdempotencyKey,
 		Studies: make([]engine.Study, len(in.Body.Studies)),
 	}
 	for i, s := range in.Body.Studies {
@@ -119,7 +119,7 @@ func clientJob(j engine.Job) client.Job {
 	}
 	return client.Job{
 		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(), Owner: j.Owner, Source: j.Source, Destination: j.Destination,
-		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by,
+		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
 		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent, OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
 		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Tasks: client.TaskCounts{
