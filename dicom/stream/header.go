@@ -177,6 +177,9 @@ func (h *Header) newEdit(tag dict.Tag) (edit, error) {
 	if h.o.started {
 		return edit{}, errReading
 	}
+	if h.o.stray != nil {
+		return edit{}, h.o.stray
+	}
 	e := edit{tag: tag}
 	first, last := h.find(tag)
 	e.first, e.last = int32(first), int32(last)

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// transferSyntaxes are one of each way in which a data set can be encoded, and more.
+var transferSyntaxes = []string{
+	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
+	dict.EncapsulatedUncompressedExplicitVRLittleEndian, dict.RLELossless, dict.JPEGBaseline8Bit, dict.JPEGExtended12Bit, dict.JPEGLosslessSV1,
+	dict.JPEGLSLossless, dict.JPEGLSNearLossless, dict.JPEG2000Lossless, dict.JPEG2000, dict.HTJ2KLossless, dict.MPEG2MPML,
+	dict.MPEG4HP41, dict.DeflatedImageFrameCompression, dict.JPIPReferenced, dict.JPIPReferencedDeflate, "1.2.840.113619.5.2", "2.25.47110815",
+}
+
+// dataSetIn makes a data set of a transfer syntax, with an end of odd length or without.
+func dataSetIn(t *testing.T, uid, syntax string, odd bool) []byte {
+	t.Helper()
+	ts := dict.TransferSyntaxOf(syntax)
+	d := &stream.DataSet{}
+	d.Set(dict.SOPClassUID, dict.CTImageStorage)
+	d.Set(dict.SOPInstanceUID, uid)
+	d.Set(dict.Modality, "CT")
+	d.Set(dict.PatientID, "HOSPITAL-47")
+	d.Set(dict.StudyInstanceUID, "2.25.1")
+	d.Set(dict.SeriesInstanceUID, "2.25.2")
+	if ts.Deflated {
+		for n := 0; ; n++ { // until it ends as it should; the file has no NULL byte behind it
+			d.Set(dict.InstanceNumber, strconv.Itoa(n))
+			b, err := d.Encode(syntax)
+			require.NoError(t, err)
+			if _, padded := bytes.CutSuffix(b, []byte{0}); padded == odd {
+				return bytes.TrimSuffix(b, []byte{0})
+			}
+		}
+	}
+	pixels := bytes.Repeat([]byte{7}, 4000)
+	if ts.Encapsulated || !ts.Known {
+		item := []byte{0xFE, 0xFF, 0x00, 0xE0, 0, 0, 0, 0, 0xFE, 0xFF, 0x00, 0xE0, 0xA0, 0x0F, 0, 0}
+		pixels = append(append(item, pixels...), 0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0)
+	}
+	d.SetBytes(dict.PixelData, dict.OB, pixels)
+	b, err := d.Encode(syntax)
+	require.NoError(t, err)
+	if odd {
+		b = stream.EncodingOf(ts).AppendHead(b, dict.DataSetTrailingPadding, dict.OB, 3)
+		b = append(b, 0, 0, 0)
+	}
+	return b
+}
+
+// TestToolsKeepDataSets: what store sends and get writes are the data sets as they are, in every transfer syntax, but for the NULL byte that
+// makes an odd one even. What deid writes has the same content.
+func TestToolsKeepDataSets(t *testing.T) {
+	files, received, got, clean := t.TempDir(), t.TempDir(), t.TempDir(), t.TempDir()
+	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Folder: received})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	port := strconv.Itoa(p.Port())
+	want := map[string][]byte{}
+	for i, syntax := range transferSyntaxes {
+		for j, odd := range []bool{false, true} {
+			uid := fmt.Sprintf("2.25.3.%d", 2*i+j)
+			b := dataSetIn(t, uid, syntax, odd)
+			require.Equal(t, odd, len(b)%2 == 1, syntax)
+			meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: syntax}
+			file := meta.AppendTo(nil)
+			want[uid+".dcm"] = append(bytes.Clone(file), append(b, make([]byte, len(b)%2)...)...)
+			require.NoError(t, os.WriteFile(filepath.Join(files, uid+".dcm"), want[uid+".dcm"][:len(file)+len(b)], 0o600))
+		}
+	}
+	out, errs, code := runAdit(t, "store", "127.0.0.1", port, "-aec", "PACS", files)
+	require.Zero(t, code, out+errs)
+	for name, b := range want {
+		require.Equal(t, string(b), tree(t, received)[name], name)
+	}
+
+	out, errs, code = runAdit(t, "get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "--sop-class", dict.CTImageStorage, "-od", got)
+	require.Equal(t, exitFailure, code, "some transfer syntaxes are not proposed: "+out+errs)
+	arrived := tree(t, got)
+	require.Len(t, arrived, 2*len(append(plain, compressed...)))
+	for name, b := range arrived {
+		require.Equal(t, string(want[name]), b, name)
+	}
+
+	out, errs, code = runAdit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", files, clean)
+	require.Zero(t, code, out+errs)
+	require.Contains(t, out, "4 objects are left out, as the profile says: pixel data lies elsewhere (JPIP)")
+	written := tree(t, clean)
+	require.Len(t, written, len(want)-4)
+	for _, b := range written {
+		_, o, err := stream.OpenFile(strings.NewReader(b), stream.Limits{})
+		require.NoError(t, err)
+		require.Equal(t, "P-1", o.Header().Text(dict.PatientID))
+		_, err = io.Copy(io.Discard, o)
+		require.NoError(t, err)
+		require.NoError(t, o.Close())
+	}
+}
