@@ -400,6 +400,41 @@ func TestWriteIdle(t *testing.T) {
 	require.Equal(t, short, timeout.After)
 }
 
+// TestAbortWithoutReason: who aborts instead of answering the first request may not know our AE title.
+func TestAbortWithoutReason(t *testing.T) {
+	message := encode(t, &PDataTF{[]PDV{{1, true, true, make([]byte, 10)}}})
+	byUser, byProvider, given := encode(t, &Abort{}), encode(t, &Abort{AbortedByProvider, AbortNoReason}), encode(t, &Abort{AbortedByProvider, AbortUnexpectedPDU})
+	for name, tc := range map[string]struct {
+		script func(c net.Conn)
+		hint   bool
+	}{
+		"instead of an answer": {func(c net.Conn) { _, _ = readRaw(c); _, _ = c.Write(byUser) }, true},
+		"once it has accepted": {func(c net.Conn) { greet(t, c); _, _ = c.Write(byUser) }, true},
+		"at the first request": {func(c net.Conn) { greet(t, c); _, _ = readRaw(c); _, _ = c.Write(byProvider) }, true},
+		"with a reason":        {func(c net.Conn) { greet(t, c); _, _ = c.Write(given) }, false},
+		"after an answer":      {func(c net.Conn) { greet(t, c); _, _ = readRaw(c); _, _ = c.Write(append(message, byUser...)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, wait := peer(t, tc.script)
+			a, err := Dial(t.Context(), addr, request(), Options{})
+			if err == nil {
+				_ = a.SendMessage(1, []byte("command!"), nil)
+				for err == nil {
+					_, err = a.NextPDV()
+				}
+			}
+			wait()
+			require.ErrorAs(t, err, new(*AbortedError))
+			const hint = `it may not know the AE title "ADIT"`
+			if tc.hint {
+				require.ErrorContains(t, err, hint)
+			} else {
+				require.NotContains(t, err.Error(), hint)
+			}
+		})
+	}
+}
+
 // TestAbortWhileSending: the peer's A-ABORT is found though the write fails first.
 func TestAbortWhileSending(t *testing.T) {
 	a, _ := established(t, Options{}, func(c net.Conn) {
