@@ -4,19 +4,27 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/internal/testpeer"
 )
 
 // transferSyntaxes are one of each way in which a data set can be encoded, and more.
@@ -110,4 +118,78 @@ func TestToolsKeepDataSets(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, o.Close())
 	}
+}
+
+// TestStoreGoesOn: a file at which the server aborts, and one that is damaged where part of it has been sent, are named; the rest goes on.
+func TestStoreGoesOn(t *testing.T) {
+	dir := t.TempDir()
+	write := func(uid string, pixels, cut int) string {
+		d := &stream.DataSet{}
+		d.Set(dict.SOPClassUID, dict.CTImageStorage)
+		d.Set(dict.SOPInstanceUID, uid)
+		d.SetBytes(dict.PixelData, dict.OW, make([]byte, pixels))
+		b, err := d.Encode(dict.ExplicitVRLittleEndian)
+		require.NoError(t, err)
+		meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+		path := filepath.Join(dir, uid+".dcm")
+		require.NoError(t, os.WriteFile(path, append(meta.AppendTo(nil), b[:len(b)-cut]...), 0o600))
+		return path
+	}
+	const aborted = "(the peer aborted the association|the connection was lost)" // an abort may be overtaken by the end of its connection
+	bad := map[string]string{
+		write("1.2", 100, 0):     aborted,
+		write("1.3", 4<<20, 10):  "the file can't be read to its end",
+		write("1.4", 100, 10):    "the file can't be read to its end",
+		write("1.6", 4<<20, 100): "the file can't be read to its end",
+		write("1.7", 100, 0):     aborted,
+		write("1.9", 4<<20, 0):   aborted,
+	}
+	for _, uid := range []string{"1.1", "1.5", "1.8"} {
+		write(uid, 100, 0)
+	}
+	var stored []string
+	var mu sync.Mutex
+	server := &dimse.Server{
+		Choose: func(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+			return c.TransferSyntaxes[0], ul.ContextAccepted
+		},
+		Store: func(_ context.Context, a *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
+			if bad[filepath.Join(dir, in.SOPInstanceUID+".dcm")] == aborted {
+				a.Abort()
+				return dimse.StoreResponse{}
+			}
+			if _, err := io.Copy(io.Discard, in.Data); err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				stored = append(stored, in.SOPInstanceUID)
+			}
+			return dimse.StoreResponse{}
+		},
+	}
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ctx, l) }()
+	t.Cleanup(func() { cancel(); require.NoError(t, <-served) })
+	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+
+	out, errs, code := runAdit(t, "store", "127.0.0.1", port, dir)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, out, "3 objects were stored, 6 failed, 0 files are not DICOM")
+	for path, why := range bad {
+		require.Regexp(t, regexp.QuoteMeta(path)+": "+why, errs)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	require.Equal(t, []string{"1.1", "1.5", "1.8"}, stored)
+}
+
+// TestStoreSaysWhatIsLeft: where the server is gone, what was not sent is counted.
+func TestStoreSaysWhatIsLeft(t *testing.T) {
+	paths, err := phantom.DemoStudies()[11].WriteFiles(t.TempDir())
+	require.NoError(t, err)
+	_, errs, code := runAdit(t, append([]string{"store", "127.0.0.1", strconv.Itoa(testpeer.Port(t))}, paths...)...)
+	require.Equal(t, exitFailure, code)
+	require.Contains(t, errs, fmt.Sprintf("0 objects were stored, 0 failed, %d files were not sent: cannot connect", len(paths)))
 }
