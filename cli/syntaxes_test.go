@@ -193,3 +193,31 @@ func TestStoreSaysWhatIsLeft(t *testing.T) {
 	require.Equal(t, exitFailure, code)
 	require.Contains(t, errs, fmt.Sprintf("0 objects were stored, 0 failed, %d files were not sent: cannot connect", len(paths)))
 }
+
+// TestGetOfSeveralSyntaxes: what can't be sent, since the server had to choose one transfer syntax of its class, comes with the option that the
+// error asks for.
+func TestGetOfSeveralSyntaxes(t *testing.T) {
+	sent, got := t.TempDir(), t.TempDir()
+	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Memory: 1 << 20})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	port := strconv.Itoa(p.Port())
+	for i, syntax := range []string{dict.ExplicitVRLittleEndian, dict.RLELossless} {
+		uid := fmt.Sprintf("2.25.3.%d", i)
+		meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: syntax}
+		require.NoError(t, os.WriteFile(filepath.Join(sent, uid+".dcm"), append(meta.AppendTo(nil), dataSetIn(t, uid, syntax, false)...), 0o600))
+	}
+	out, errs, code := runAdit(t, "store", "127.0.0.1", port, "-aec", "PACS", sent)
+	require.Zero(t, code, out+errs)
+	get := []string{"get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "-od", got}
+	_, errs, code = runAdit(t, get...)
+	require.Equal(t, exitFailure, code, errs)
+	require.Contains(t, errs, "status B000H")
+	require.Contains(t, errs, "objects by --sop-class UID; adit find -k QueryRetrieveLevel=IMAGE")
+	_, errs, code = runAdit(t, append(get, "--sop-class", dict.MRImageStorage)...)
+	require.Equal(t, exitFailure, code, errs)
+	require.Contains(t, errs, "They may be of other SOP classes than those named by --sop-class")
+	_, errs, code = runAdit(t, append(get, "--sop-class", dict.CTImageStorage)...)
+	require.Zero(t, code, errs)
+	require.Equal(t, tree(t, sent), tree(t, got))
+}
