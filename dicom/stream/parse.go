@@ -108,7 +108,7 @@ func (p *parser) dataSet(syn syntax, end int, inherited *charset.Set) *DataSet {
 			}
 		}
 		if e.Tag == dict.SpecificCharacterSet {
-			d.charset = charsetOf(strings.Split(trimText(string(e.Value)), `\`))
+			d.charset = charset.ForReading(strings.Split(trimText(string(e.Value)), `\`))
 		}
 		d.elems = append(d.elems, e)
 	}
