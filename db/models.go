@@ -262,19 +262,20 @@ type NodeAccess struct {
 }
 
 type Outbox struct {
-	ID        int64
-	Kind      string
-	MessageID uuid.UUID
-	Recipient string
-	Subject   string
-	Body      string
-	JobEnd    []byte
-	Status    string
-	Attempts  int32
-	NextAt    time.Time
-	Error     string
-	CreatedAt time.Time
-	EndedAt   *time.Time
+	ID          int64
+	Kind        string
+	MessageID   uuid.UUID
+	Recipient   string
+	Subject     string
+	Body        string
+	JobEnd      []byte
+	Status      string
+	Attempts    int32
+	NextAt      time.Time
+	Error       string
+	CreatedAt   time.Time
+	EndedAt     *time.Time
+	WaitSeconds float64
 }
 
 type PasswordReset struct {
@@ -445,6 +446,7 @@ type Task struct {
 	EndedAt            *time.Time
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
+	WaitSeconds        float64
 }
 
 type TaskDeid struct {

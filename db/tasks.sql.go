@@ -32,6 +32,7 @@ WITH locked AS MATERIALIZED (
     SET status = to_status.v, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $2,
         waiting_reason = CASE WHEN to_status.v = 'pending' THEN $3::text ELSE '' END,
         not_before = CASE WHEN $4::float8 > 0 THEN schedule_now() + make_interval(secs => $4) ELSE t.not_before END,
+        wait_seconds = $4::float8,
         failures = $5, waits = $6, losses = $7, crashes = $8,
         ended_at = CASE WHEN to_status.v <> 'pending' THEN now() END
     FROM locked
@@ -102,7 +103,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, wait_seconds FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -137,6 +138,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.EndedAt,
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
+		&i.WaitSeconds,
 	)
 	return i, err
 }
@@ -187,7 +189,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, wait_seconds FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -244,6 +246,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.EndedAt,
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
+			&i.WaitSeconds,
 		); err != nil {
 			return nil, err
 		}
@@ -416,7 +419,7 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 }
 
 const whyWaiting = `-- name: WhyWaiting :one
-SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
        coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
        coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
        coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,
