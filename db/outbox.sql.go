@@ -41,7 +41,7 @@ UPDATE outbox SET next_at = now() + make_interval(secs => $1::float8), wait_seco
     attempts = attempts + 1, created_at = least(created_at, now())
 WHERE id = (
     SELECT o.id FROM outbox o
-    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds))
+    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds
 `
@@ -59,7 +59,7 @@ type ClaimMailRow struct {
 }
 
 // ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
-// meant to.
+// meant to; a claim of another node may have begun later than this one, hence the minute.
 func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMailRow, error) {
 	row := q.db.QueryRow(ctx, claimMail, leaseSeconds)
 	var i ClaimMailRow

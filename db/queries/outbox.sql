@@ -3,13 +3,13 @@ INSERT INTO outbox (recipient, subject, body)
 SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body);
 
 -- ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
--- meant to.
+-- meant to; a claim of another node may have begun later than this one, hence the minute.
 -- name: ClaimMail :one
 UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8), wait_seconds = sqlc.arg(lease_seconds)::float8,
     attempts = attempts + 1, created_at = least(created_at, now())
 WHERE id = (
     SELECT o.id FROM outbox o
-    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds))
+    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
 

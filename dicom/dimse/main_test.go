@@ -178,8 +178,11 @@ func TestStoreSizes(t *testing.T) {
 		for _, n := range []int{0, 1, 2, 3, 100, 16<<10 - 12, 16<<10 - 6, 16 << 10, 256<<10 - 1, 256 << 10, 256<<10 + 1, 256<<10 + 2, 1 << 20, 3<<20 + 17} {
 			b := pattern(n)
 			for _, source := range []io.Reader{
-				bytes.NewReader(b), plain{bytes.NewReader(b)}, chunks(b, 1000), chunks(b, 70000), io.MultiReader(bytes.NewReader(b[:n/2]), bytes.NewReader(b[n/2:])),
-				whole{bytes.NewReader(b), b}, io.MultiReader(whole{bytes.NewReader(b[:n/2]), b[:n/2]}, bytes.NewReader(b[n/2:])),
+				bytes.NewReader(b),
+				plain{bytes.NewReader(b)},
+				chunks(b, 1000), chunks(b, 70000), io.MultiReader(bytes.NewReader(b[:n/2]), bytes.NewReader(b[n/2:])),
+				whole{bytes.NewReader(b), b},
+				io.MultiReader(whole{bytes.NewReader(b[:n/2]), b[:n/2]}, bytes.NewReader(b[n/2:])),
 				iotest.DataErrReader(bytes.NewReader(b)),
 			} {
 				rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}, source)

@@ -117,17 +117,17 @@ func (o *Object) scan(limit int) (int, error) {
 			return 0, err
 		}
 		if !ok {
-			if err := s.fill(o.src, limit+maxHead); atEnd(err) && atTop && (int64(len(s.buf)) == w.pos || w.padding(s.buf[w.pos:])) {
+			if err := s.fill(o.src, limit+maxHead); atEnd(err) && atTop && s.atEnd() {
 				return int(w.pos), nil
 			} else if err != nil {
 				return o.cut(limit, err)
 			}
 			continue
 		}
-		if atTop && isDelimiter(h) {
+		switch {
+		case atTop && isDelimiter(h):
 			continue // it belongs to no element
-		}
-		if atTop {
+		case atTop:
 			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
 				o.foretell(h, begin)
@@ -138,18 +138,29 @@ func (o *Object) scan(limit int) (int, error) {
 			}
 			s.index = append(s.index, element{tag: h.tag, vr: h.vr, off: int32(begin), value: int32(w.pos)})
 		}
-		for w.skip > 0 {
-			if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
-				w.advance(n)
-			} else if err := s.fill(o.src, limit); err != nil {
-				return o.cut(limit, err)
-			}
+		if err := s.pass(o.src, limit); err != nil {
+			return o.cut(limit, err)
 		}
 		if w.depth == 0 {
 			s.index[len(s.index)-1].end = int32(w.pos)
 		}
 	}
 }
+
+// pass walks over the value under way, reading as it needs.
+func (s *scratch) pass(src io.Reader, limit int) error {
+	for w := &s.w; w.skip > 0; {
+		if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
+			w.advance(n)
+		} else if err := s.fill(src, limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atEnd reports whether the header has been walked to the end of the input.
+func (s *scratch) atEnd() bool { return int64(len(s.buf)) == s.w.pos || s.w.padding(s.buf[s.w.pos:]) }
 
 // foretell tells the source how much of the value that the body begins with is still to come.
 func (o *Object) foretell(h head, begin int64) {
