@@ -47,7 +47,7 @@ func (c *getCmd) Run(ctx context.Context, io streams) error {
 		root = dict.PatientRootQueryRetrieveInformationModelGet
 	}
 	contexts := append([]dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, c.storage()...)
-	g := getting{dir: c.OutputDirectory, io: io}
+	g := getting{dir: c.OutputDirectory, io: io, named: len(c.SOPClasses) > 0}
 	err = c.call(ctx, contexts, func(a *dimse.Association) error {
 		r, err := a.Get(ctx, dimse.GetRequest{SOPClassUID: root, Identifier: query}, g.take)
 		if err != nil {
@@ -119,6 +119,7 @@ func seldom(class string) bool {
 type getting struct {
 	dir      string
 	io       streams
+	named    bool // the SOP classes were
 	received int
 	err      error
 }
@@ -161,19 +162,30 @@ func (g *getting) write(in *dimse.Incoming) (err error) {
 	return os.Rename(f.Name(), filepath.Join(g.dir, in.SOPInstanceUID+".dcm"))
 }
 
-// result judges the final response against what came: a peer that says "success" for less has failed.
+// result judges the final response against what came: a peer that says "success" for less has failed. What it could not send may not have
+// been proposed to it.
 func (g *getting) result(r dimse.GetResult) error {
-	if r.Status != dimse.Success {
-		for _, uid := range r.FailedSOPInstanceUIDs {
-			fmt.Fprintf(g.io.err, "not sent: %s\n", printable(uid))
-		}
+	for _, uid := range r.FailedSOPInstanceUIDs {
+		fmt.Fprintf(g.io.err, "not sent: %s\n", printable(uid))
+	}
+	var err error
+	switch {
+	case r.Status == dimse.SubOperationsIncomplete, r.Status == dimse.OutOfResourcesSubOps:
+		err = statusOf(dimse.CGet, r.Status, r.ErrorComment)
+	case r.Status != dimse.Success:
 		return statusOf(dimse.CGet, r.Status, r.ErrorComment)
+	case r.Failed.Present && r.Failed.Value > 0:
+		err = fmt.Errorf("the server says success, and that %d objects failed", r.Failed.Value)
+	case r.Completed.Present && r.Completed.Value != g.received:
+		err = fmt.Errorf("the server says that it sent %d objects, and %d arrived", r.Completed.Value, g.received)
 	}
-	if r.Completed.Present && r.Completed.Value != g.received {
-		return fmt.Errorf("the server says that it sent %d objects, and %d arrived", r.Completed.Value, g.received)
+	if err == nil || g.err != nil { // which says why objects were not taken
+		return err
 	}
-	if r.Failed.Present && r.Failed.Value > 0 {
-		return fmt.Errorf("the server says success, and that %d objects failed", r.Failed.Value)
+	hint := "Without --sop-class, the server must choose one transfer syntax for each SOP class, and rare classes are not proposed. Name the classes of the " +
+		"missing objects by --sop-class UID"
+	if g.named {
+		hint = "They may be of other SOP classes than those named by --sop-class, or in other transfer syntaxes. Name all SOP classes, a few at a time"
 	}
-	return nil
+	return fmt.Errorf("%w. %s; adit find -k QueryRetrieveLevel=IMAGE -k SOPClassUID, with the UIDs of study and series, shows the classes", err, hint)
 }

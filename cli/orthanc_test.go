@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/internal/testpeer"
 )
@@ -52,4 +53,32 @@ func TestTransferBetweenOrthancs(t *testing.T) {
 	for uid := range copied {
 		require.True(t, bytes.Equal(copied[uid], arrived[uid]), uid)
 	}
+}
+
+// TestUnknownToOrthanc: an Orthanc that doesn't know our AE title aborts without a reason; what to do is said by the tools and by the server.
+func TestUnknownToOrthanc(t *testing.T) {
+	o := testpeer.Orthanc(t, []string{testpeer.NoDelay}, map[string]any{
+		"DicomAlwaysAllowEcho": false, "DicomAlwaysAllowFind": false, "DicomAlwaysAllowGet": false, "DicomAlwaysAllowStore": false,
+	})
+	dir, port := t.TempDir(), strconv.Itoa(o.Port)
+	paths, err := phantom.DemoStudies()[11].WriteFiles(dir)
+	require.NoError(t, err)
+	const hint = `it may not know the AE title "ADIT"`
+	for _, args := range [][]string{
+		{"find", "127.0.0.1", port, "-k", "PatientID=1"},
+		{"get", "127.0.0.1", port, "-k", "StudyInstanceUID=1.2", "--sop-class", dict.CTImageStorage, "-od", dir},
+		{"store", "127.0.0.1", port, paths[0]},
+	} {
+		out, errs, code := runAdit(t, args...)
+		require.Equal(t, exitFailure, code, out+errs)
+		require.Contains(t, errs, hint, args[0])
+	}
+	s := serve(t, filepath.Join(t.TempDir(), "data"))
+	out, code := s.adit("node", "add", "server", "orthanc", "--ae-title", "ORTHANC", "--host", "127.0.0.1", "--port", port, "--supports", "find,get,store")
+	require.Zero(t, code, out)
+	out, code = s.adit("search", "--source", "orthanc", "--patient-id", "1")
+	require.NotZero(t, code, out)
+	require.Contains(t, out, hint)
+	out, _ = s.adit("node", "check", "orthanc")
+	require.Contains(t, out, hint)
 }

@@ -38,54 +38,82 @@ func (c *storeCmd) Run(ctx context.Context, io streams) error {
 	if len(files) == 0 {
 		return errors.New("there is no DICOM file to send")
 	}
-	sent, failed, noted := 0, 0, 0
+	s := storing{io: io}
 	for len(files) > 0 {
 		contexts, n := fileContexts(files)
-		err := c.call(ctx, contexts, func(a *dimse.Association) error {
-			for f := range opened(files[:n]) {
-				warning, err := f.send(ctx, a)
-				switch {
-				case a.Err() != nil:
-					return err
-				case err != nil:
-					failed++
-					fmt.Fprintf(io.err, "%s: %v\n", f.path, err)
-				default:
-					sent++
-					if warning != "" {
-						noted++
-						fmt.Fprintf(io.err, "%s: %s\n", f.path, warning)
-					}
-				}
-			}
-			return nil
+		done := 0
+		err := c.call(ctx, contexts, func(a *dimse.Association) (err error) {
+			done, err = s.send(ctx, a, files[:n])
+			return err
 		})
-		if _, none := errors.AsType[*dimse.NoContextsError](err); none {
-			failed += n
+		_, none := errors.AsType[*dimse.NoContextsError](err)
+		switch {
+		case none:
+			done = n
+			s.failed += n
 			fmt.Fprintf(io.err, "%d files: %v\n", n, err)
-		} else if err != nil {
-			return fmt.Errorf("%d objects were stored, then: %w", sent, err)
+		case err != nil && (done == 0 || ctx.Err() != nil):
+			return fmt.Errorf("%d objects were stored, %d failed, %d files were not sent: %w", s.sent, s.failed, len(files)-done, err)
 		}
-		files = files[n:]
+		files = files[done:] // an association that ended did so with a file that is named; the rest goes over another one
 	}
-	fmt.Fprintf(io.out, "%d objects were stored, %d failed, %d files are not DICOM\n", sent, failed, skipped)
+	fmt.Fprintf(io.out, "%d objects were stored, %d failed, %d files are not DICOM\n", s.sent, s.failed, skipped)
 	switch {
-	case failed > 0:
+	case s.failed > 0:
 		return &status{code: exitFailure}
-	case noted > 0 || skipped > 0:
+	case s.noted > 0 || skipped > 0:
 		return &status{code: exitWarning}
 	}
 	return nil
 }
 
-// files reads the file meta information of all files. What is not DICOM is named and skipped.
+// storing counts files, and names those that failed.
+type storing struct {
+	io                  streams
+	sent, failed, noted int
+}
+
+// send sends files over an association, as long as that lives, and gives how many are done.
+func (s *storing) send(ctx context.Context, a *dimse.Association, files []dicomFile) (done int, err error) {
+	for f := range opened(files) {
+		warning, err := f.send(ctx, a)
+		if _, stale := errors.AsType[*dimse.StaleError](err); stale && done > 0 {
+			return done, err // nothing of this one was sent
+		}
+		if ctx.Err() != nil {
+			return done, err
+		}
+		done++
+		switch {
+		case err != nil:
+			s.failed++
+			fmt.Fprintf(s.io.err, "%s: %v\n", f.path, err)
+		default:
+			s.sent++
+			if warning != "" {
+				s.noted++
+				fmt.Fprintf(s.io.err, "%s: %s\n", f.path, warning)
+			}
+		}
+		if a.Err() != nil {
+			return done, a.Err()
+		}
+	}
+	return done, nil
+}
+
+// files reads the file meta information of all files. What is not DICOM, or can't be read, is named and skipped.
 func (c *storeCmd) files(io streams) (files []dicomFile, skipped int, err error) {
 	for _, path := range c.Paths {
+		root := path
 		err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
+			if err == nil && d.IsDir() || err != nil && path == root {
 				return err
 			}
-			meta, err := readMeta(path)
+			var meta stream.FileMeta
+			if err == nil {
+				meta, err = readMeta(path)
+			}
 			if err != nil {
 				skipped++
 				fmt.Fprintf(io.err, "%s: %v\n", path, err)

@@ -91,8 +91,10 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (User, error) 
 }
 
 const countAttempts = `-- name: CountAttempts :one
-SELECT count(*) AS n, coalesce(extract(epoch FROM min(at) + make_interval(secs => $1::float8) - now()), 0)::float8 AS wait_seconds
-FROM attempts WHERE key = $2 AND at > now() - make_interval(secs => $1::float8)
+SELECT count(*) AS n, least(coalesce(extract(epoch FROM min(at) + make_interval(secs => $1::float8) - now()), 0), $1::float8)::float8 AS wait_seconds
+FROM attempts
+WHERE key = $2 AND at > now() - make_interval(secs => $1::float8)
+  AND at < now() + make_interval(secs => $1::float8)
 `
 
 type CountAttemptsParams struct {
@@ -386,9 +388,11 @@ func (q *Queries) GroupsOfUser(ctx context.Context, userID int64) ([]Group, erro
 }
 
 const insertAttempt = `-- name: InsertAttempt :one
+
 INSERT INTO attempts (key) VALUES ($1) RETURNING id
 `
 
+// later ones are of a clock that was put back
 func (q *Queries) InsertAttempt(ctx context.Context, key []byte) (int64, error) {
 	row := q.db.QueryRow(ctx, insertAttempt, key)
 	var id int64

@@ -313,7 +313,8 @@ func (q *Queries) RollUpDay(ctx context.Context, arg RollUpDayParams) error {
 }
 
 const takeChore = `-- name: TakeChore :execrows
-UPDATE chores SET next_at = now() + make_interval(secs => $1::float8) WHERE name = $2 AND next_at <= now()
+UPDATE chores SET next_at = now() + make_interval(secs => $1::float8) 
+WHERE name = $2 AND (next_at <= now() OR next_at > now() + interval '2 days')
 `
 
 type TakeChoreParams struct {
@@ -321,7 +322,8 @@ type TakeChoreParams struct {
 	Name         string
 }
 
-// TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it.
+// TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily:
+// one that is planned for later than that was planned before the clock was put back.
 func (q *Queries) TakeChore(ctx context.Context, arg TakeChoreParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeChore, arg.LeaseSeconds, arg.Name)
 	if err != nil {

@@ -268,19 +268,20 @@ type NodeAccess struct {
 }
 
 type Outbox struct {
-	ID        int64
-	Kind      string
-	MessageID uuid.UUID
-	Recipient string
-	Subject   string
-	Body      string
-	JobEnd    []byte
-	Status    string
-	Attempts  int32
-	NextAt    time.Time
-	Error     string
-	CreatedAt time.Time
-	EndedAt   *time.Time
+	ID          int64
+	Kind        string
+	MessageID   uuid.UUID
+	Recipient   string
+	Subject     string
+	Body        string
+	JobEnd      []byte
+	Status      string
+	Attempts    int32
+	NextAt      time.Time
+	Error       string
+	CreatedAt   time.Time
+	EndedAt     *time.Time
+	WaitSeconds float64
 }
 
 type PasswordReset struct {
@@ -453,6 +454,7 @@ type Task struct {
 	UnavailableSince   *time.Time
 	DuplicatesPassed   bool
 	DeliveredTo        string
+	WaitSeconds        float64
 	Alone              bool
 	AloneNode          *uuid.UUID
 	AloneUntil         *time.Time

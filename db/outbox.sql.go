@@ -37,9 +37,11 @@ func (q *Queries) AllMails(ctx context.Context) ([]string, error) {
 }
 
 const claimMail = `-- name: ClaimMail :one
-UPDATE outbox SET next_at = now() + make_interval(secs => $1::float8), attempts = attempts + 1
+UPDATE outbox SET next_at = now() + make_interval(secs => $1::float8), wait_seconds = $1::float8,
+    attempts = attempts + 1, created_at = least(created_at, now())
 WHERE id = (
-    SELECT o.id FROM outbox o WHERE o.kind = 'mail' AND o.status = 'pending' AND o.next_at <= now()
+    SELECT o.id FROM outbox o
+    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds
 `
@@ -56,7 +58,8 @@ type ClaimMailRow struct {
 	AgeSeconds float64
 }
 
-// ClaimMail has one mail that is due for this node alone until the lease is over.
+// ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
+// meant to; a claim of another node may have begun later than this one, hence the minute.
 func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMailRow, error) {
 	row := q.db.QueryRow(ctx, claimMail, leaseSeconds)
 	var i ClaimMailRow
@@ -77,7 +80,7 @@ func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMai
 const endMail = `-- name: EndMail :execrows
 UPDATE outbox
 SET status = $1, error = $2, body = CASE WHEN $1::text = 'sent' THEN '' ELSE body END,
-    next_at = now() + make_interval(secs => $3::float8),
+    next_at = now() + make_interval(secs => $3::float8), wait_seconds = $3::float8,
     ended_at = CASE WHEN $1::text <> 'pending' THEN now() END
 WHERE id = $4 AND attempts = $5 AND status = 'pending'
 `
@@ -122,7 +125,7 @@ func (q *Queries) InsertMail(ctx context.Context, arg InsertMailParams) error {
 }
 
 const listMails = `-- name: ListMails :many
-SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at FROM outbox
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds FROM outbox
 WHERE ($1::bigint = 0 OR id < $1) AND ($2::text = '' OR status = $2)
 ORDER BY id DESC LIMIT $3
 `
@@ -157,6 +160,7 @@ func (q *Queries) ListMails(ctx context.Context, arg ListMailsParams) ([]Outbox,
 			&i.Error,
 			&i.CreatedAt,
 			&i.EndedAt,
+			&i.WaitSeconds,
 		); err != nil {
 			return nil, err
 		}
@@ -169,7 +173,7 @@ func (q *Queries) ListMails(ctx context.Context, arg ListMailsParams) ([]Outbox,
 }
 
 const lockMail = `-- name: LockMail :one
-SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at FROM outbox WHERE id = $1 FOR UPDATE
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds FROM outbox WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockMail(ctx context.Context, id int64) (Outbox, error) {
@@ -189,12 +193,13 @@ func (q *Queries) LockMail(ctx context.Context, id int64) (Outbox, error) {
 		&i.Error,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.WaitSeconds,
 	)
 	return i, err
 }
 
 const retryMail = `-- name: RetryMail :one
-UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL WHERE id = $1 RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), wait_seconds = 0, created_at = now(), ended_at = NULL WHERE id = $1 RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds
 `
 
 // RetryMail has a mail that was given up tried again from the start; it must be locked.
@@ -215,6 +220,7 @@ func (q *Queries) RetryMail(ctx context.Context, id int64) (Outbox, error) {
 		&i.Error,
 		&i.CreatedAt,
 		&i.EndedAt,
+		&i.WaitSeconds,
 	)
 	return i, err
 }

@@ -13,7 +13,7 @@ import (
 )
 
 const aheadOf = `-- name: AheadOf :one
-SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
        ((SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
                                  AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
         + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o

@@ -32,6 +32,7 @@ WITH locked AS MATERIALIZED (
     SET status = $2, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $3,
         waiting_reason = $4,
         not_before = CASE WHEN $5::float8 > 0 THEN schedule_now() + make_interval(secs => $5) ELSE t.not_before END,
+        wait_seconds = $5::float8,
         failures = $6, waits = $7, losses = $8, crashes = $9, alone = $10,
         ended_at = CASE WHEN $2::text <> 'pending' THEN now() END
     FROM locked
@@ -103,7 +104,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, alone, alone_node, alone_until, counted_before, unasked FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, unasked FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -139,6 +140,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.UnavailableSince,
 		&i.DuplicatesPassed,
 		&i.DeliveredTo,
+		&i.WaitSeconds,
 		&i.Alone,
 		&i.AloneNode,
 		&i.AloneUntil,
@@ -194,7 +196,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, alone, alone_node, alone_until, counted_before, unasked FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, unasked FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -252,6 +254,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.UnavailableSince,
 			&i.DuplicatesPassed,
 			&i.DeliveredTo,
+			&i.WaitSeconds,
 			&i.Alone,
 			&i.AloneNode,
 			&i.AloneUntil,
@@ -443,7 +446,7 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 }
 
 const whyWaiting = `-- name: WhyWaiting :one
-SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
        coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
        coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
        coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,

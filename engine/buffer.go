@@ -79,19 +79,18 @@ func (b *buffer) reader() *bufferReader {
 	return r
 }
 
-// bufferReader is an io.Reader and io.WriterTo over a buffer.
+// bufferReader reads a buffer.
 type bufferReader struct {
 	left net.Buffers
 }
 
 func (r *bufferReader) Read(p []byte) (int, error) { return r.left.Read(p) }
 
-// WriteTo writes all of it at once if the writer can be told the end (dicom/ul).
-func (r *bufferReader) WriteTo(w io.Writer) (int64, error) {
+func (r *bufferReader) WriteTo(w io.Writer) (int64, error) { return r.left.WriteTo(w) }
+
+// WriteWhole writes all of it at once (dicom/ul).
+func (r *bufferReader) WriteWhole(w stream.RestWriter) error {
 	all := r.left
 	r.left = nil
-	if rest, ok := w.(stream.RestWriter); ok {
-		return rest.WriteRest(all...)
-	}
-	return all.WriteTo(w)
+	return w.WriteRest(all...)
 }

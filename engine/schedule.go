@@ -313,6 +313,9 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 	if err := e.RefreshSchedules(ctx); err != nil {
 		return out, err
 	}
+	if err := e.boundWaits(ctx); err != nil {
+		return out, err
+	}
 	if err := e.share(ctx, node); err != nil {
 		return out, err
 	}

@@ -32,8 +32,10 @@ SELECT pg_advisory_xact_lock(('x' || encode(substr(sqlc.arg(key)::bytea, 1, 8), 
 
 -- CountAttempts gives how many tries there were under a key within the window, and in how many seconds one fewer counts.
 -- name: CountAttempts :one
-SELECT count(*) AS n, coalesce(extract(epoch FROM min(at) + make_interval(secs => sqlc.arg(window_seconds)::float8) - now()), 0)::float8 AS wait_seconds
-FROM attempts WHERE key = sqlc.arg(key) AND at > now() - make_interval(secs => sqlc.arg(window_seconds)::float8);
+SELECT count(*) AS n, least(coalesce(extract(epoch FROM min(at) + make_interval(secs => sqlc.arg(window_seconds)::float8) - now()), 0), sqlc.arg(window_seconds)::float8)::float8 AS wait_seconds
+FROM attempts
+WHERE key = sqlc.arg(key) AND at > now() - make_interval(secs => sqlc.arg(window_seconds)::float8)
+  AND at < now() + make_interval(secs => sqlc.arg(window_seconds)::float8); -- later ones are of a clock that was put back
 
 -- name: InsertAttempt :one
 INSERT INTO attempts (key) VALUES ($1) RETURNING id;

@@ -53,6 +53,7 @@ INSERT INTO audit_receivers (receiver, seq, holder, held_until)
 SELECT sqlc.arg(receiver), h.seq, sqlc.arg(holder), now() + interval '1 minute' FROM audit_head h
 ON CONFLICT (receiver) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
 WHERE audit_receivers.holder = excluded.holder OR audit_receivers.held_until < now()
+   OR audit_receivers.held_until > now() + interval '2 minutes' -- of a clock that was put back; another's hold may have begun later than this
 RETURNING seq;
 
 -- name: MoveAuditReceiver :execrows

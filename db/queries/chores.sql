@@ -2,9 +2,11 @@
 -- name: AddChore :exec
 INSERT INTO chores (name, next_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
--- TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it.
+-- TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily:
+-- one that is planned for later than that was planned before the clock was put back.
 -- name: TakeChore :execrows
-UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) WHERE name = sqlc.arg(name) AND next_at <= now();
+UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) 
+WHERE name = sqlc.arg(name) AND (next_at <= now() OR next_at > now() + interval '2 days');
 
 -- name: KeepChore :exec
 UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) WHERE name = sqlc.arg(name);

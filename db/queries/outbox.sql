@@ -2,11 +2,14 @@
 INSERT INTO outbox (recipient, subject, body)
 SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body);
 
--- ClaimMail has one mail that is due for this node alone until the lease is over.
+-- ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
+-- meant to; a claim of another node may have begun later than this one, hence the minute.
 -- name: ClaimMail :one
-UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8), attempts = attempts + 1
+UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8), wait_seconds = sqlc.arg(lease_seconds)::float8,
+    attempts = attempts + 1, created_at = least(created_at, now())
 WHERE id = (
-    SELECT o.id FROM outbox o WHERE o.kind = 'mail' AND o.status = 'pending' AND o.next_at <= now()
+    SELECT o.id FROM outbox o
+    WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
 
@@ -14,7 +17,7 @@ RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_a
 -- name: EndMail :execrows
 UPDATE outbox
 SET status = sqlc.arg(status), error = sqlc.arg(error), body = CASE WHEN sqlc.arg(status)::text = 'sent' THEN '' ELSE body END,
-    next_at = now() + make_interval(secs => sqlc.arg(wait_seconds)::float8),
+    next_at = now() + make_interval(secs => sqlc.arg(wait_seconds)::float8), wait_seconds = sqlc.arg(wait_seconds)::float8,
     ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
 WHERE id = sqlc.arg(id) AND attempts = sqlc.arg(attempts) AND status = 'pending';
 
@@ -29,7 +32,7 @@ SELECT * FROM outbox WHERE id = $1 FOR UPDATE;
 
 -- RetryMail has a mail that was given up tried again from the start; it must be locked.
 -- name: RetryMail :one
-UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), created_at = now(), ended_at = NULL WHERE id = $1 RETURNING *;
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), wait_seconds = 0, created_at = now(), ended_at = NULL WHERE id = $1 RETURNING *;
 
 -- name: StaffMails :many
 SELECT mail FROM users WHERE is_active AND (is_staff OR is_superuser) AND mail <> '' ORDER BY id;

@@ -45,6 +45,7 @@ WITH locked AS MATERIALIZED (
     SET status = sqlc.arg(status), lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
         waiting_reason = sqlc.arg(waiting_reason),
         not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
+        wait_seconds = sqlc.arg(wait_seconds)::float8,
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
         ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
     FROM locked
@@ -107,7 +108,7 @@ SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id;
 -- WhyWaiting gathers what keeps a pending task from starting. Of two servers in the same state it names one; tasks ahead are
 -- counted up to 1000.
 -- name: WhyWaiting :one
-SELECT greatest(extract(epoch FROM t.not_before - schedule_now()), 0)::float8 AS wait_seconds,
+SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
        coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
        coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
        coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,

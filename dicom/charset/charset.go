@@ -70,6 +70,19 @@ func New(values []string) (*Set, error) {
 	return s, nil
 }
 
+// ForReading gives the set to show and to match the text of a source by, which may name what isn't defined. A set that can only stand alone
+// (ISO_IR 192, GB18030, GBK) and comes first does so, whatever stands beside it (PS3.3 C.12.1.1.2 allows nothing there). Else it is ASCII, and
+// Decode guesses.
+func ForReading(values []string) *Set {
+	if s, err := New(values); err == nil {
+		return s
+	}
+	if s, err := New(values[:1]); err == nil && (s.utf8 || s.whole != nil) {
+		return s
+	}
+	return ascii
+}
+
 // canonical tells whether the values are spelled as the standard does. Only such sets are kept, each term once, so
 // that foreign data can't grow the table at will.
 func (s *Set) canonical(values []string) bool {

@@ -139,6 +139,26 @@ func TestTerms(t *testing.T) {
 	require.Error(t, err)
 }
 
+// TestForReading: a set that can only stand alone is understood beside others, to which New says no. So de-identification refuses what
+// showing and matching bear.
+func TestForReading(t *testing.T) {
+	for _, c := range []struct{ terms, in, want string }{
+		{"ISO_IR 192\\ISO 2022 IR 87", "王^小東", "王^小東"},
+		{"ISO_IR 192\\ISO_IR 100", "M\xfcller", "M\uFFFDller"},
+		{"ISO_IR 192\\nonsense", "Müller", "Müller"},
+		{"GB18030\\ISO 2022 IR 58", "Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab", "Wang^XiaoDong=王^小东"},
+		{"ISO 2022 IR 6\\ISO_IR 192", "Müller", "Müller"},
+		{"nonsense\\ISO_IR 192", "M\xfcller", "Müller"},
+	} {
+		terms := strings.Split(c.terms, "\\")
+		require.Equal(t, c.want, ForReading(terms).Decode([]byte(c.in), dict.PN), c.terms)
+		_, err := New(terms)
+		require.Error(t, err, c.terms)
+	}
+	require.Equal(t, []string{"ISO_IR 100"}, ForReading([]string{"ISO_IR 100"}).Terms())
+	require.Empty(t, ForReading(nil).Terms())
+}
+
 // FuzzDecode: decoding gives valid UTF-8 whatever comes; text that decodes cleanly survives encoding and decoding.
 func FuzzDecode(f *testing.F) {
 	all := []string{

@@ -354,14 +354,10 @@ func TestDeflatedIsEven(t *testing.T) {
 	var want []string
 	for _, n := range []int{0, 1, 2, 255, 256 << 10, 256<<10 + 1} {
 		b := pattern(n)
-		even := b
-		if n%2 == 1 {
-			even = append(bytes.Clone(b), 0)
-		}
 		for _, r := range []io.Reader{bytes.NewReader(b), iotest.DataErrReader(bytes.NewReader(b)), iotest.OneByteReader(bytes.NewReader(b))} {
 			_, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2"}, r)
 			require.NoError(t, err)
-			want = append(want, sum(even))
+			want = append(want, sum(even(b)))
 		}
 	}
 	require.NoError(t, a.Release(t.Context()))

@@ -160,7 +160,7 @@ func (op *GetOperation) Store(ctx context.Context, rq StoreRequest, data io.Read
 	op.mu.Lock()
 	op.waiting = id
 	op.mu.Unlock()
-	if err := a.sendObject(c, rq.command(id), data); err != nil {
+	if err := a.send(c, rq.command(id), data); err != nil {
 		op.mu.Lock()
 		op.waiting = 0
 		op.mu.Unlock()

@@ -5,10 +5,7 @@ package dimse
 import (
 	"cmp"
 	"context"
-	"errors"
 	"io"
-
-	"github.com/adit-go/adit/dicom/dict"
 )
 
 // StoreRequest names the instance to store.
@@ -40,7 +37,7 @@ func storeResponse(c *Command) StoreResponse {
 }
 
 // Store sends one instance (C-STORE, PS3.7 9.1.1). data is the data set without file meta, in the transfer syntax
-// named; its WriterTo is used if it has one. The response's status is the caller's to judge (Status.Meaning).
+// named; one of odd length gets a NULL byte behind it (ul.SendMessage). The response's status is the caller's to judge (Status.Meaning).
 // Errors: *NoContextError (nothing was sent), *ul.SourceError when data failed (its Sent tells whether the
 // association had to be aborted), else of the association, which has then ended.
 // Up to Window calls may run at once, from a goroutine each, and be answered in any order; more wait. The end of one
@@ -59,7 +56,7 @@ func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader
 	}
 	defer end()
 	id := a.nextID()
-	if err := a.sendObject(c, rq.command(id), data); err != nil {
+	if err := a.send(c, rq.command(id), data); err != nil {
 		return StoreResponse{}, err
 	}
 	_, rsp, err := a.response(CStoreRSP, id)
@@ -67,35 +64,6 @@ func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader
 		return StoreResponse{}, err
 	}
 	return storeResponse(rsp), nil
-}
-
-// sendObject sends a C-STORE request. A deflated data set whose length is odd gets the NULL byte that it must have on the
-// wire, though files may lack it (PS3.5 A.5): DCMTK aborts without it.
-func (s *session) sendObject(c *AcceptedContext, command *Command, data io.Reader) error {
-	if dict.TransferSyntaxOf(c.TransferSyntax).Deflated {
-		data = &evened{r: data}
-	}
-	return s.send(c, command, data)
-}
-
-// evened is a reader of an even number of bytes.
-type evened struct {
-	r   io.Reader
-	odd bool
-}
-
-func (e *evened) Read(p []byte) (int, error) {
-	n, err := e.r.Read(p)
-	e.odd = e.odd != (n&1 == 1)
-	if errors.Is(err, io.EOF) && e.odd && n < len(p) {
-		p[n] = 0
-		e.odd = false
-		return n + 1, nil // the end is told by the next Read
-	}
-	if errors.Is(err, io.EOF) && e.odd {
-		return n, nil
-	}
-	return n, err
 }
 
 // Incoming is an instance that arrives by C-STORE.

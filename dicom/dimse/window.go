@@ -60,7 +60,7 @@ func (a *Association) storeAsync(ctx context.Context, c *AcceptedContext, rq Sto
 	}
 	id, answer := a.expectAnswer()
 	defer w.forget(id)
-	if err := a.sendObject(c, rq.command(id), data); err != nil {
+	if err := a.send(c, rq.command(id), data); err != nil {
 		return StoreResponse{}, err
 	}
 	return a.awaitAnswer(answer)

@@ -49,6 +49,9 @@ func (o *Object) ConvertTo(transferSyntaxUID string) error {
 		}
 		return fmt.Errorf("%s can't be converted to %s: %w", o.ts.Name, to.Name, err)
 	}
+	if o.stray != nil && syntaxOf(o.ts) != syntaxOf(to) {
+		return o.stray
+	}
 	body, ok := syntaxOf(o.ts).head(o.rest)
 	if ok && syntaxOf(o.ts) != syntaxOf(to) && contentOf(body, syntaxOf(o.ts)) == inFragments {
 		return fmt.Errorf("%s can't be converted to %s: %w", o.ts.Name, to.Name, ErrEncapsulated)
@@ -92,12 +95,13 @@ func newConverter(from, to syntax, depth int, signed bool) *converter {
 	c := &converter{to: to}
 	from.forImplicit = to.implicit
 	c.w.start(from, depth)
+	c.w.strict = true
 	c.frames[0] = target{syn: to, signed: signed, lengthAt: -1, groupAt: -1}
 	return c
 }
 
 // header converts the edited header into b.
-func (c *converter) header(b, in []byte, bodyTag dict.Tag, end int) error {
+func (c *converter) header(b, in []byte, bodyTag dict.Tag, end int64) error {
 	c.bodyGroup = bodyTag.Group()
 	out, err := c.feed(b, in)
 	if err == nil {
@@ -107,7 +111,7 @@ func (c *converter) header(b, in []byte, bodyTag dict.Tag, end int) error {
 		return err
 	}
 	c.endGroup(out, &c.frames[0])
-	c.out, c.body, c.w.pos = out, true, int64(end)
+	c.out, c.body, c.w.pos = out, true, end
 	return nil
 }
 

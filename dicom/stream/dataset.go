@@ -241,7 +241,7 @@ func hexDigit(r rune) rune {
 // set is the character set in force.
 func (d *DataSet) set() *charset.Set {
 	if d.charset == nil {
-		return charsetOf(nil) // not kept: readers may be concurrent
+		return charset.ForReading(nil) // not kept: readers may be concurrent
 	}
 	return d.charset
 }

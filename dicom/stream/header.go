@@ -107,18 +107,9 @@ func (h *Header) Charset() *charset.Set {
 		if e, ok := h.Get(dict.SpecificCharacterSet); ok {
 			terms = strings.Split(trimText(string(e.Value)), `\`)
 		}
-		h.charset = charsetOf(terms)
+		h.charset = charset.ForReading(terms)
 	}
 	return h.charset
-}
-
-// charsetOf is charset.New for reading: a source that names no defined set gets what Decode guesses.
-func charsetOf(terms []string) *charset.Set {
-	set, err := charset.New(terms)
-	if err != nil {
-		set, _ = charset.New(nil)
-	}
-	return set
 }
 
 // SOPClassUID gives SOP Class UID (0008,0016).
@@ -176,6 +167,9 @@ func (h *Header) newEdit(tag dict.Tag) (edit, error) {
 	}
 	if h.o.started {
 		return edit{}, errReading
+	}
+	if h.o.stray != nil {
+		return edit{}, h.o.stray
 	}
 	e := edit{tag: tag}
 	first, last := h.find(tag)

@@ -250,7 +250,7 @@ func TestMalformed(t *testing.T) {
 		"item passes its sequence":      {string(syn.appendHead(nil, dict.ReferencedImageSequence, dict.SQ, 20)) + string(syn.appendHead(nil, dict.ItemTag, 0, 14)), ErrMalformed},
 		"element in place of an item":   {sequence + string(syn.appendHead(nil, dict.PatientID, dict.LO, 0)), ErrMalformed},
 		"item at top level":             {item, ErrMalformed},
-		"delimiter at top level":        {string(syn.appendHead(nil, dict.ItemDelimitationTag, 0, 0)), ErrMalformed},
+		"item's end without an item":    {sequence + item + string(syn.appendHead(nil, dict.SequenceDelimitationTag, 0, 0)), ErrMalformed},
 		"delimiter with a length":       {sequence + string(syn.appendHead(nil, dict.SequenceDelimitationTag, 0, 2)) + "xx", ErrMalformed},
 		"text of undefined length":      {string(syn.appendHead(nil, dict.EncapsulatedDocument, dict.UT, undefined)), ErrMalformed},
 		"fragment of undefined length":  {string(syn.appendHead(nil, dict.PixelData, dict.OB, undefined)) + item, ErrMalformed},

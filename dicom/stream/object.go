@@ -32,8 +32,9 @@ type Object struct {
 	// rewritten: the header is a new one, in another buffer than rest.
 	rewritten bool
 	started   bool
-	err       error // sticky result of Read
-	ahead     *chunkRead
+	stray     error  // what keeps the header from being edited or converted: a delimiter that ends nothing
+	err       error  // sticky result of Read
+	ahead     []byte // of s.chunk, still to be read
 }
 
 // scratch is the memory of an Object. It goes back to the pool when the object is closed.
@@ -91,6 +92,9 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 		_ = o.Close()
 		return nil, err
 	}
+	if o.stray == nil {
+		o.stray = o.s.w.stray
+	}
 	o.header.end = end
 	o.header.order()
 	o.head, o.rest = s.buf[:end], s.buf[end:]
@@ -113,14 +117,17 @@ func (o *Object) scan(limit int) (int, error) {
 			return 0, err
 		}
 		if !ok {
-			if err := s.fill(o.src, limit+maxHead); atEnd(err) && atTop && int64(len(s.buf)) == w.pos {
-				return len(s.buf), nil
+			if err := s.fill(o.src, limit+maxHead); atEnd(err) && atTop && s.atEnd() {
+				return int(w.pos), nil
 			} else if err != nil {
 				return o.cut(limit, err)
 			}
 			continue
 		}
-		if atTop {
+		switch {
+		case atTop && isDelimiter(h):
+			continue // it belongs to no element
+		case atTop:
 			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
 			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
 				o.foretell(h, begin)
@@ -131,18 +138,29 @@ func (o *Object) scan(limit int) (int, error) {
 			}
 			s.index = append(s.index, element{tag: h.tag, vr: h.vr, off: int32(begin), value: int32(w.pos)})
 		}
-		for w.skip > 0 {
-			if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
-				w.advance(n)
-			} else if err := s.fill(o.src, limit); err != nil {
-				return o.cut(limit, err)
-			}
+		if err := s.pass(o.src, limit); err != nil {
+			return o.cut(limit, err)
 		}
 		if w.depth == 0 {
 			s.index[len(s.index)-1].end = int32(w.pos)
 		}
 	}
 }
+
+// pass walks over the value under way, reading as it needs.
+func (s *scratch) pass(src io.Reader, limit int) error {
+	for w := &s.w; w.skip > 0; {
+		if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
+			w.advance(n)
+		} else if err := s.fill(src, limit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atEnd reports whether the header has been walked to the end of the input.
+func (s *scratch) atEnd() bool { return int64(len(s.buf)) == s.w.pos || s.w.padding(s.buf[s.w.pos:]) }
 
 // foretell tells the source how much of the value that the body begins with is still to come.
 func (o *Object) foretell(h head, begin int64) {
@@ -174,6 +192,7 @@ func (o *Object) cut(limit int, err error) (int, error) {
 
 // back puts the walker where the body begins.
 func (o *Object) back(begin int) int {
+	o.stray = o.s.w.stray
 	o.s.w.start(syntaxOf(o.ts), o.s.w.most)
 	o.s.w.pos = int64(begin)
 	return begin
@@ -223,6 +242,11 @@ func (o *Object) Header() *Header { return &o.header }
 // Read gives the outgoing data set: the header with its edits, then the body. Edits are closed by the first call. An
 // error other than io.EOF means that the object must not be delivered, whatever was read of it before.
 func (o *Object) Read(p []byte) (int, error) {
+	if len(o.ahead) > 0 {
+		n := copy(p, o.ahead)
+		o.ahead = o.ahead[n:]
+		return n, nil
+	}
 	if o.err != nil {
 		return 0, o.err
 	}
@@ -243,8 +267,13 @@ func (o *Object) begin() error {
 	if o.started {
 		return nil
 	}
-	o.started = true
 	edited, converted := len(o.s.edits) > 0 || o.rewritten || o.filter != nil, o.to.UID != o.ts.UID
+	if edited && o.filter == nil { // it leaves the NULL byte out that made an odd data set even, and may not be needed any more
+		if err := o.FilterBody(func(Head) (bool, error) { return true, nil }); err != nil {
+			return err
+		}
+	}
+	o.started = true
 	if len(o.s.edits) > 0 {
 		o.head = o.header.build()
 	}
@@ -257,7 +286,7 @@ func (o *Object) begin() error {
 	if from, to := syntaxOf(o.ts), syntaxOf(o.to); from != to {
 		pr, _ := o.header.Get(dict.PixelRepresentation)
 		o.conv = newConverter(from, to, o.s.w.most, len(pr.Value) > 0 && pr.Value[0] == 1)
-		err := o.conv.header(o.s.converted[:0], o.head, o.header.bodyTag(), o.header.end)
+		err := o.conv.header(o.s.converted[:0], o.head, o.header.bodyTag(), o.s.w.pos)
 		o.s.converted = o.conv.out[:0]
 		return err
 	}
@@ -336,29 +365,26 @@ func (o *Object) trailer() error {
 }
 
 // RestWriter is a writer that can be told the end: pieces are all that follows (dicom/ul).
-type RestWriter interface {
-	WriteRest(pieces ...[]byte) (int64, error)
+type RestWriter = interface {
+	io.Writer
+	WriteRest(pieces ...[]byte) error
 }
 
-// ReadAhead reads what WriteTo will hand on first, for a caller who has time before WriteTo may begin. WriteTo or Close come next, not Read.
+// ReadAhead reads what goes out first, for a caller who has time before Read, WriteTo or WriteWhole may begin.
 func (o *Object) ReadAhead() {
-	if o.ahead == nil {
-		n, err := o.nextChunk()
-		o.ahead = &chunkRead{n, err}
+	if len(o.ahead) == 0 && o.err == nil {
+		o.ahead, _ = o.nextChunk() // its error is o.err from then on
 	}
 }
 
-// chunkRead is what is in s.chunk, and the result of Read after it.
-type chunkRead struct {
-	n   int
-	err error
-}
-
-// nextChunk fills s.chunk, as far as that needs no waiting.
-func (o *Object) nextChunk() (int, error) {
-	if a := o.ahead; a != nil {
+// nextChunk fills s.chunk, as far as that needs no waiting, unless it holds what was read ahead.
+func (o *Object) nextChunk() ([]byte, error) {
+	if b := o.ahead; len(b) > 0 {
 		o.ahead = nil
-		return a.n, a.err
+		return b, o.err
+	}
+	if o.err != nil {
+		return nil, o.err
 	}
 	if o.s.chunk == nil {
 		o.s.chunk = make([]byte, writeChunk)
@@ -370,28 +396,17 @@ func (o *Object) nextChunk() (int, error) {
 		k, err = o.Read(o.s.chunk[n:])
 		n += k
 	}
-	return n, err
+	return o.s.chunk[:n], err
 }
 
 // WriteTo writes the outgoing data set, in large pieces. See Read.
 func (o *Object) WriteTo(w io.Writer) (int64, error) {
-	if o.err != nil && o.ahead == nil {
-		if atEnd(o.err) {
-			return 0, nil
-		}
-		return 0, o.err
-	}
-	rest, tellEnd := w.(RestWriter)
 	var written int64
 	for {
-		n, err := o.nextChunk()
-		if atEnd(err) && tellEnd {
-			m, err := rest.WriteRest(o.s.chunk[:n])
-			return written + m, err
-		}
-		if n > 0 {
-			m, werr := w.Write(o.s.chunk[:n])
-			written += int64(m)
+		b, err := o.nextChunk()
+		if len(b) > 0 {
+			n, werr := w.Write(b)
+			written += int64(n)
 			if werr != nil {
 				return written, werr
 			}
@@ -401,6 +416,24 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 		}
 		if err != nil {
 			return written, err
+		}
+	}
+}
+
+// WriteWhole writes the outgoing data set, in large pieces of which the last is told to be that. See Read.
+func (o *Object) WriteWhole(w RestWriter) error {
+	for {
+		b, err := o.nextChunk()
+		if atEnd(err) {
+			return w.WriteRest(b)
+		}
+		if len(b) > 0 {
+			if _, werr := w.Write(b); werr != nil {
+				return werr
+			}
+		}
+		if err != nil {
+			return err
 		}
 	}
 }

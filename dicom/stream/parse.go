@@ -38,8 +38,8 @@ func ParseDataSet(b []byte, transferSyntaxUID string, lim Limits) (*DataSet, err
 	if err := errors.Join(w.feed(b), w.finish()); err != nil {
 		return nil, err
 	}
-	p := parser{b: b}
-	d := p.dataSet(syntaxOf(ts), len(b), nil)
+	p := parser{b: b[:w.pos]}
+	d := p.dataSet(syntaxOf(ts), len(p.b), nil)
 	if p.count > maxElements {
 		return nil, fmt.Errorf("%w: more than %d elements", ErrTooLarge, maxElements)
 	}
@@ -82,8 +82,11 @@ func (p *parser) dataSet(syn syntax, end int, inherited *charset.Set) *DataSet {
 	d := &DataSet{charset: inherited}
 	for p.pos != end && p.count <= maxElements {
 		h := p.next(syn)
-		if h.tag == dict.ItemDelimitationTag {
+		if h.tag == dict.ItemDelimitationTag && end < 0 {
 			break
+		}
+		if isDelimiter(h) {
+			continue
 		}
 		e := Element{Tag: h.tag, VR: h.vr}
 		if syn.implicit {
@@ -105,7 +108,7 @@ func (p *parser) dataSet(syn syntax, end int, inherited *charset.Set) *DataSet {
 			}
 		}
 		if e.Tag == dict.SpecificCharacterSet {
-			d.charset = charsetOf(strings.Split(trimText(string(e.Value)), `\`))
+			d.charset = charset.ForReading(strings.Split(trimText(string(e.Value)), `\`))
 		}
 		d.elems = append(d.elems, e)
 	}
@@ -127,8 +130,11 @@ func (p *parser) items(syn syntax, end int, inherited *charset.Set) []*DataSet {
 	var items []*DataSet
 	for p.pos != end && p.count <= maxElements {
 		h := p.next(syn)
-		if h.tag == dict.SequenceDelimitationTag {
+		if h.tag == dict.SequenceDelimitationTag && end < 0 {
 			break
+		}
+		if isDelimiter(h) {
+			continue
 		}
 		items = append(items, p.dataSet(syn, p.end(h), inherited))
 	}

@@ -93,6 +93,8 @@ func (o *Object) Rewrite(f func(in, out []byte) ([]byte, error)) error {
 		return errReading
 	case o.rewritten:
 		return errRewritten
+	case o.stray != nil:
+		return o.stray
 	}
 	s, h := o.s, &o.header
 	in := s.buf[:h.end]
@@ -129,6 +131,7 @@ func (s *scratch) reindex(b []byte, syn syntax, depth int) error {
 	}()
 	w := &s.w
 	w.start(syn, depth)
+	w.strict = true
 	s.index = s.index[:0]
 	for w.pos < int64(len(b)) {
 		begin, atTop := w.pos, w.depth == 0
@@ -175,10 +178,13 @@ func (o *Object) FilterBody(keep func(Head) (bool, error)) error {
 		return ErrClosed
 	case o.started:
 		return errReading
+	case o.stray != nil:
+		return o.stray
 	}
 	o.filter = &o.s.filter
 	o.filter.keep, o.filter.drop, o.filter.out, o.filter.err = keep, false, nil, nil
 	o.filter.w.start(syntaxOf(o.ts), o.s.w.most)
+	o.filter.w.strict, o.filter.w.pos = true, o.s.w.pos
 	return nil
 }
 
@@ -277,7 +283,7 @@ func (f *filter) cut(err error, n int) error {
 	if !atEnd(err) {
 		return err
 	}
-	f.w.carryN = n
+	f.w.carryN = copy(f.w.carry[:], f.head[:n])
 	if bad := f.w.finish(); bad != nil {
 		return bad
 	}

@@ -35,13 +35,16 @@ type walker struct {
 	depth  int   // frames open, not counting frames[0]
 	seqs   int   // sequences open
 	most   int   // of sequences
+	strict bool  // delimiters that end nothing are errors
+	stray  error // the first of them, as an error; nil if there was none
+	closed int64 // where a sequence of defined length ended last
 	carryN int
 	carry  [maxHead]byte // start of a head that a piece ended in
 	frames [2*maxDepth + 2]frame
 }
 
 func (w *walker) start(syn syntax, depth int) {
-	w.pos, w.skip, w.depth, w.seqs, w.carryN = 0, 0, 0, 0, 0
+	w.pos, w.skip, w.depth, w.seqs, w.carryN, w.strict, w.stray, w.closed = 0, 0, 0, 0, 0, false, nil, -1
 	w.most = depth
 	w.frames[0] = frame{kind: inDataSet, syn: syn, end: math.MaxInt64}
 }
@@ -109,6 +112,9 @@ func (w *walker) leave() {
 func (w *walker) pop() {
 	if w.top().kind == inSequence {
 		w.seqs--
+		if w.top().defined {
+			w.closed = w.pos
+		}
 	}
 	w.depth--
 }
@@ -144,6 +150,8 @@ func (w *walker) inSequence(f *frame, h head) error {
 		return w.push(frame{tag: f.tag, kind: inDataSet, syn: f.syn}, h)
 	case h.tag == dict.SequenceDelimitationTag && !f.defined:
 		return w.delimiter(h)
+	case isDelimiter(h):
+		return w.endsNothing(h)
 	}
 	return w.malformed(h.tag, fmt.Sprintf("stands in sequence %s where an item is expected", f.tag))
 }
@@ -162,6 +170,8 @@ func (w *walker) inDataSet(f *frame, h head) error {
 	switch {
 	case h.tag == dict.ItemDelimitationTag && w.depth > 0 && !f.defined:
 		return w.delimiter(h)
+	case isDelimiter(h) && (w.depth == 0 || f.defined || w.closed == w.pos-int64(h.size)):
+		return w.endsNothing(h)
 	case h.tag.Group() == 0xFFFE:
 		return w.malformed(h.tag, "stands where an element is expected")
 	case !f.syn.implicit && !letters(h.vr) && h.vr != blankVR && h.vr != questionVR:
@@ -243,9 +253,31 @@ func (w *walker) delimiter(h head) error {
 	return nil
 }
 
+// isDelimiter reports whether a head is a delimiter without a length.
+func isDelimiter(h head) bool {
+	return (h.tag == dict.ItemDelimitationTag || h.tag == dict.SequenceDelimitationTag) && h.length == 0
+}
+
+// endsNothing passes a delimiter beside a defined length, or at the top level. It changes nothing for who hands the data set on as it is.
+func (w *walker) endsNothing(h head) error {
+	err := w.malformed(h.tag, "is a delimiter that ends nothing; the data set can be handed on as it is, but not be changed")
+	if w.strict {
+		return err
+	}
+	if w.stray == nil {
+		w.stray = err
+	}
+	return nil
+}
+
+// padding reports whether b, which is all that is left, is the NULL byte that makes a data set of odd length even.
+func (w *walker) padding(b []byte) bool {
+	return w.depth == 0 && w.skip == 0 && w.pos%2 == 1 && len(b) == 1 && b[0] == 0
+}
+
 // finish tells whether the data set may end here.
 func (w *walker) finish() error {
-	if w.depth == 0 && w.skip == 0 && w.carryN == 0 {
+	if w.depth == 0 && w.skip == 0 && w.carryN == 0 || w.padding(w.carry[:w.carryN]) {
 		return nil
 	}
 	inside := "an element"

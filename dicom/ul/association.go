@@ -69,6 +69,7 @@ type Association struct {
 	w       *wire
 	in      *inflow
 	addr    string
+	caller  bool // this side requested it
 	rq      *AssociateRQ
 	ac      *AssociateAC
 	sendMax int // largest body of a P-DATA-TF that the peer takes
@@ -97,7 +98,7 @@ type Association struct {
 }
 
 func newAssociation(addr string, acceptor bool, opt Options) *Association {
-	return &Association{addr: addr, m: newMachine(acceptor), recvMax: int(opt.MaxPDU), done: make(chan struct{})}
+	return &Association{addr: addr, caller: !acceptor, m: newMachine(acceptor), recvMax: int(opt.MaxPDU), done: make(chan struct{})}
 }
 
 // Dial opens a connection to addr and requests an association on it. It fills in rq's maximum length and
@@ -357,9 +358,19 @@ func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
 	}
 	a.event(eventOf(t))
 	if ab, ok := p.(*Abort); ok {
-		return nil, a.end(&AbortedError{*ab}, nil)
+		return nil, a.end(a.abortedBy(*ab), nil)
 	}
 	return p, nil
+}
+
+// abortedBy makes an abort of the peer's an error.
+func (a *Association) abortedBy(ab Abort) *AbortedError {
+	e := &AbortedError{Abort: ab}
+	reasonless := ab.Source == AbortedByUser || ab.Reason == AbortNoReason
+	if a.caller && reasonless && a.value.ContextID == 0 { // it has sent no message
+		e.CallingAE = a.rq.CallingAE
+	}
+	return e
 }
 
 // readHeader reads the first bytes of a PDU. A peer that has not said a word to the association request gets the end of a line:

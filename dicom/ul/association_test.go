@@ -400,6 +400,41 @@ func TestWriteIdle(t *testing.T) {
 	require.Equal(t, short, timeout.After)
 }
 
+// TestAbortWithoutReason: who aborts instead of answering the first request may not know our AE title.
+func TestAbortWithoutReason(t *testing.T) {
+	message := encode(t, &PDataTF{[]PDV{{1, true, true, make([]byte, 10)}}})
+	byUser, byProvider, given := encode(t, &Abort{}), encode(t, &Abort{AbortedByProvider, AbortNoReason}), encode(t, &Abort{AbortedByProvider, AbortUnexpectedPDU})
+	for name, tc := range map[string]struct {
+		script func(c net.Conn)
+		hint   bool
+	}{
+		"instead of an answer": {func(c net.Conn) { _, _ = readRaw(c); _, _ = c.Write(byUser) }, true},
+		"once it has accepted": {func(c net.Conn) { greet(t, c); _, _ = c.Write(byUser) }, true},
+		"at the first request": {func(c net.Conn) { greet(t, c); _, _ = readRaw(c); _, _ = c.Write(byProvider) }, true},
+		"with a reason":        {func(c net.Conn) { greet(t, c); _, _ = c.Write(given) }, false},
+		"after an answer":      {func(c net.Conn) { greet(t, c); _, _ = readRaw(c); _, _ = c.Write(append(message, byUser...)) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			addr, wait := peer(t, tc.script)
+			a, err := Dial(t.Context(), addr, request(), Options{})
+			if err == nil {
+				_ = a.SendMessage(1, []byte("command!"), nil)
+				for err == nil {
+					_, err = a.NextPDV()
+				}
+			}
+			wait()
+			require.ErrorAs(t, err, new(*AbortedError))
+			const hint = `it may not know the AE title "ADIT"`
+			if tc.hint {
+				require.ErrorContains(t, err, hint)
+			} else {
+				require.NotContains(t, err.Error(), hint)
+			}
+		})
+	}
+}
+
 // TestAbortWhileSending: the peer's A-ABORT is found though the write fails first.
 func TestAbortWhileSending(t *testing.T) {
 	a, _ := established(t, Options{}, func(c net.Conn) {
@@ -671,19 +706,15 @@ func TestCheck(t *testing.T) {
 // told is a source that writes pieces, and tells the end of the last ones.
 type told struct{ pieces, rest [][]byte }
 
-func (told) Read([]byte) (int, error) { panic("its WriterTo is to be used") }
+func (told) Read([]byte) (int, error) { panic("its WriteWhole is to be used") }
 
-func (d told) WriteTo(w io.Writer) (n int64, err error) {
+func (d told) WriteWhole(w RestWriter) error {
 	for _, p := range d.pieces {
-		k, err := w.Write(p)
-		if n += int64(k); err != nil {
-			return n, err
+		if _, err := w.Write(p); err != nil {
+			return err
 		}
 	}
-	k, err := w.(interface {
-		WriteRest(pieces ...[]byte) (int64, error)
-	}).WriteRest(d.rest...)
-	return n + k, err
+	return w.WriteRest(d.rest...)
 }
 
 // TestWriteRest: what is told to be all that is left ends with a full fragment that is marked, whatever was written before.
@@ -695,6 +726,8 @@ func TestWriteRest(t *testing.T) {
 		"after little":        {[][]byte{some(100)}, [][]byte{some(50000)}},
 		"after much":          {[][]byte{some(100), some(100000)}, [][]byte{some(100)}},
 		"in odd pieces":       {[][]byte{some(99), some(20001)}, [][]byte{some(33333), some(3)}},
+		"an odd rest":         {[][]byte{some(100000)}, [][]byte{some(20001)}},
+		"an odd end":          {[][]byte{some(99)}, nil},
 		"nothing":             {nil, nil},
 		"nothing after much":  {[][]byte{some(40000)}, nil},
 		"nothing after a few": {[][]byte{some(6)}, [][]byte{nil}},
@@ -730,7 +763,8 @@ func TestWriteRest(t *testing.T) {
 			require.NoError(t, a.SendMessage(1, []byte("command!"), data))
 			require.NoError(t, a.Release(t.Context()))
 			require.ErrorIs(t, <-done, ErrReleaseRequested)
-			require.Equal(t, string(slices.Concat(append(data.pieces, data.rest...)...)), string(got))
+			want := slices.Concat(append(data.pieces, data.rest...)...)
+			require.Equal(t, string(append(want, make([]byte, len(want)%2)...)), string(got))
 			for i, f := range fragments {
 				last := i == len(fragments)-1
 				require.Equal(t, last, f.Last, "fragment %d of %d", i, len(fragments))
@@ -739,9 +773,6 @@ func TestWriteRest(t *testing.T) {
 			}
 		})
 	}
-	a, _ := established(t, Options{}, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	err := a.SendMessage(1, []byte("command!"), io.MultiReader(told{nil, [][]byte{some(10)}}, told{nil, [][]byte{some(10)}}))
-	require.ErrorIs(t, err, errComplete, "what follows the end would be lost")
 }
 
 // TestTLS: an association over TLS, and what is said when only one side uses it.

@@ -132,13 +132,21 @@ func (e *RejectedError) Error() string {
 // AbortedError tells that the peer ended the association with A-ABORT.
 type AbortedError struct {
 	Abort
+	// CallingAE is our AE title where the peer gave no reason and had answered nothing before but the association request, if that: so do
+	// servers that don't know the title, or don't allow it the request. Else empty.
+	CallingAE string
 }
 
 func (e *AbortedError) Error() string {
+	what := "the peer aborted the association without giving a reason"
 	if e.Source == AbortedByProvider {
-		return fmt.Sprintf("the peer aborted the association (%s)", e.Reason)
+		what = fmt.Sprintf("the peer aborted the association (%s)", e.Reason)
 	}
-	return "the peer aborted the association without giving a reason"
+	if e.CallingAE == "" {
+		return what
+	}
+	return what + fmt.Sprintf(" before it answered any request; it may not know the AE title %q, or not allow it this request: ask the administrator of "+
+		"that server to add this AE title with this host's address and to allow it the service", e.CallingAE)
 }
 
 // LostError tells that the connection ended without A-RELEASE or A-ABORT: closed, reset, or the network failed.

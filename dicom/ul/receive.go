@@ -235,7 +235,7 @@ func (a *Association) nextPDU() (Action, error) {
 		if err != nil {
 			return None, a.failed(doingRead, noEOF(err))
 		}
-		return None, a.end(&AbortedError{Abort{AbortSource(b[2]), AbortReason(b[3])}}, nil)
+		return None, a.end(a.abortedBy(Abort{AbortSource(b[2]), AbortReason(b[3])}), nil)
 	}
 	unexpected := protocolErrorf(AbortUnexpectedPDU, "it sent %s inside an association", t)
 	return None, a.end(unexpected, &Abort{AbortedByProvider, unexpected.Reason})

@@ -40,8 +40,22 @@ var senders = sync.Pool{New: func() any { return &sender{buf: make([]byte, sendB
 
 var errComplete = errors.New("the data set was written to its end already")
 
-// SendMessage sends a command set and, unless data is nil, its data set, on a presentation context. data's WriterTo
-// is used if it has one; the writer that it gets has WriteRest(pieces ...[]byte) (int64, error) for all that is left. A failure of data is a *SourceError; any other error has ended the association.
+// RestWriter takes a data set: pieces of it by Write, and all that is left, if that is at hand, by WriteRest, so that everything leaves at
+// once with its end marked.
+type RestWriter = interface {
+	io.Writer
+	WriteRest(pieces ...[]byte) error
+}
+
+// WholeWriter is a data set that writes itself. It is no io.WriterTo, which a reader of several parts calls for each of them: only who is
+// the whole data set may mark its end. A wrapper without it loses speed and nothing else.
+type WholeWriter interface {
+	WriteWhole(w RestWriter) error
+}
+
+// SendMessage sends a command set and, unless data is nil, its data set, on a presentation context. A WholeWriter or io.WriterTo is used
+// as such. A data set of odd length gets a NULL byte behind it, since every fragment must be even (PS3.8 annex E), a deflated data set
+// too (PS3.5 A.5). A failure of data is a *SourceError; any other error has ended the association.
 func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader) error {
 	a.messages.Lock()
 	defer a.messages.Unlock()
@@ -65,9 +79,12 @@ func (s *sender) message(command []byte, data io.Reader) error {
 		return s.flush()
 	}
 	var err error
-	if w, ok := data.(io.WriterTo); ok {
-		_, err = w.WriteTo(s)
-	} else {
+	switch d := data.(type) {
+	case WholeWriter:
+		err = d.WriteWhole(s)
+	case io.WriterTo:
+		_, err = d.WriteTo(writeOnly{s})
+	default:
 		err = s.readFrom(data)
 	}
 	if s.err != nil {
@@ -84,6 +101,9 @@ func (s *sender) message(command []byte, data io.Reader) error {
 	}
 	return s.flush()
 }
+
+// writeOnly is a sender that can't be told the end.
+type writeOnly struct{ io.Writer }
 
 func (s *sender) sourceFailed(err error) error {
 	failure := &SourceError{err, s.sent}
@@ -150,20 +170,19 @@ func (s *sender) spill() error {
 
 // WriteRest takes pieces that together are all that follows, so that everything leaves at once with its end marked. Nothing may be
 // written after it.
-func (s *sender) WriteRest(pieces ...[]byte) (int64, error) {
-	n := int64(0)
-	for _, p := range pieces {
-		n += int64(len(p))
-	}
+func (s *sender) WriteRest(pieces ...[]byte) error {
 	if s.complete {
-		return 0, errComplete
+		return errComplete
 	}
 	if s.err != nil || s.fragment(false, true, append([][]byte{s.buf[:s.n]}, pieces...)...) != nil || s.flush() != nil {
-		return 0, s.err
+		return s.err
 	}
 	s.n, s.complete = 0, true
-	return n, nil
+	return nil
 }
+
+// pad makes a data set of odd length even.
+var pad = []byte{0}
 
 // fragment gathers pieces as one value, or as several when they are longer together than the peer takes. Each has
 // a PDU of its own. last marks the last of them. It uses up the slice.
@@ -171,6 +190,9 @@ func (s *sender) fragment(command, last bool, pieces ...[]byte) error {
 	left := 0
 	for _, p := range pieces {
 		left += len(p)
+	}
+	if last && left%2 == 1 { // of what went before only even lengths have left
+		pieces, left = append(pieces, pad), left+1
 	}
 	for {
 		n := min(left, s.max)

@@ -169,3 +169,43 @@ func TestFolderTakesAsHeld(t *testing.T) {
 		require.True(t, slices.Equal(want.data, got.data))
 	}
 }
+
+// TestUnusualButWhole: data sets of odd length, and with delimiters that end nothing, are delivered as they are, by each way in and to each
+// kind of destination. The NULL byte that makes one even is part of what is received.
+func TestUnusualButWhole(t *testing.T) {
+	n := harness.New(t, harness.Config{Workers: 4})
+	whole := heldFile(t, testpeer.Pydicom(t, "test_files/MR_small.dcm"), "")
+	odd := append(bytes.Clone(whole.data), "\xFC\xFF\xFC\xFFOB\x00\x00\x03\x00\x00\x00odd"...)
+	stray := append(bytes.Clone(whole.data), "\xFE\xFF\x0D\xE0\x00\x00\x00\x00"...)
+	deflated := heldFile(t, testpeer.Pydicom(t, "test_files/image_dfl.dcm"), "")
+	require.NotZero(t, len(deflated.data)%2)
+	for name, object := range map[string]held{
+		"odd":      {whole.study, whole.class, whole.uid, whole.syntax, odd},
+		"stray":    {whole.study, whole.class, whole.uid, whole.syntax, stray},
+		"deflated": deflated,
+	} {
+		want := append(bytes.Clone(object.data), make([]byte, len(object.data)%2)...)
+		for way, change := range map[string]func(*engine.NewServer){"C-GET": nil, "C-MOVE": byMove} {
+			t.Run(name+" "+way, func(t *testing.T) {
+				t.Parallel()
+				src, dst := startPACS(t, pacs.Config{Memory: 16 << 20, MoveDestinations: movesTo(n)}), startPACS(t, pacs.Config{})
+				give(t, src, object)
+				source, destination := addPair(n, src, dst, change)
+				job := n.Wait(n.Transfer(source, destination, object.study).ID)
+				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				require.Equal(t, sha(want), dst.Recorder().Log().Stores[0].SHA256)
+
+				dir := t.TempDir()
+				n.AddFolder(source+" disk", dir)
+				job = n.Wait(n.Transfer(source, source+" disk", object.study).ID)
+				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				files, err := filepath.Glob(filepath.Join(dir, "*/*/*/*/*.dcm"))
+				require.NoError(t, err)
+				require.Len(t, files, 1)
+				content, err := os.ReadFile(files[0])
+				require.NoError(t, err)
+				require.Equal(t, sha(want), sha(dataSetOf(t, content)))
+			})
+		}
+	}
+}

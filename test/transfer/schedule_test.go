@@ -20,6 +20,7 @@ import (
 	"github.com/adit-go/adit/engine"
 	doorpacs "github.com/adit-go/adit/engine/pacs"
 	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -31,6 +32,23 @@ func shiftTo(t *testing.T, n *harness.Node, to time.Time) {
 	_, err := n.Pool.Exec(t.Context(), fmt.Sprintf("ALTER DATABASE %q SET adit.clock_shift = '%f seconds'", name, time.Until(to).Seconds()))
 	require.NoError(t, err)
 	n.Pool.Reset()
+}
+
+// TestClockGoesBack: what waits by the database's clock waits no longer when that goes back by an hour.
+func TestClockGoesBack(t *testing.T) {
+	study, port := ct(1, 3), testpeer.Port(t)
+	n := harness.New(t, harness.Config{})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n.AddServer("source", "SRC", fmt.Sprintf("127.0.0.1:%d", port), nil)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	shiftTo(t, n, time.Now().Add(time.Hour))
+	job := n.Transfer("source", "destination", study.StudyInstanceUID)
+	n.WaitFor(job.ID, func(j engine.Job) bool { return j.Status == engine.InProgress && n.Task(j.ID).WaitingReason != "" })
+
+	shiftTo(t, n, time.Now())
+	src := pacs.Config{AETitle: "SRC", Listen: fmt.Sprintf("127.0.0.1:%d", port), Studies: []*phantom.Study{study}}
+	startPACS(t, src)
+	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
 }
 
 func berlin(t *testing.T, text string) time.Time {

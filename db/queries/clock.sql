@@ -1,0 +1,52 @@
+-- BoundWaits: what the database's clock, put back, would make wait longer than it was meant to waits from now on no longer than that, and nothing
+-- that is counted from an instant begins in the future. A task's wait is tasks.wait_seconds. It gives how many rows there were: none as
+-- long as the clock goes forward (five seconds are for transactions that began meanwhile). What others have locked is left to the next time. Jobs are probed by the index that claims use, and of a job
+-- only what waits is looked at.
+-- name: BoundWaits :one
+WITH task AS (
+    UPDATE tasks u
+    SET not_before = least(u.not_before, schedule_now() + make_interval(secs => u.wait_seconds)), unavailable_since = least(u.unavailable_since, schedule_now())
+    FROM (SELECT t.id
+          FROM jobs j
+          JOIN tasks t ON t.job_id = j.id AND t.status = 'pending' AND t.not_before > schedule_now()
+          WHERE j.active AND j.n_pending > 0
+            AND (t.not_before > schedule_now() + make_interval(secs => t.wait_seconds + 5) OR t.unavailable_since > schedule_now() + interval '5 seconds')
+          FOR NO KEY UPDATE OF t SKIP LOCKED) late
+    WHERE u.id = late.id
+    RETURNING u.id
+), verification AS (
+    UPDATE verifications u
+    SET due_at = least(u.due_at, schedule_now() + make_interval(secs => late.wait_seconds)), since = least(u.since, schedule_now())
+    FROM (SELECT v.task_id, t.wait_seconds
+          FROM verifications v
+          JOIN tasks t ON t.id = v.task_id
+          WHERE v.open AND v.due_at > schedule_now() AND v.due_at < 'infinity'
+            AND (v.due_at > schedule_now() + make_interval(secs => t.wait_seconds + 5) OR v.since > schedule_now() + interval '5 seconds')
+          FOR NO KEY UPDATE OF v SKIP LOCKED) late
+    WHERE u.task_id = late.task_id
+    RETURNING u.task_id
+), server AS (
+    UPDATE server_state u
+    SET probe_at = least(u.probe_at, schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8)), next_start_at = least(u.next_start_at, late.start)
+    FROM (SELECT st.server_id, pace.start
+          FROM server_state st
+          CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 60 / st.studies_per_minute ELSE 0 END) AS start) pace
+          WHERE st.probe_at > schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8 + 5) OR st.next_start_at > pace.start + interval '5 seconds'
+          FOR NO KEY UPDATE OF st SKIP LOCKED) late
+    WHERE u.server_id = late.server_id
+    RETURNING u.server_id
+), slot AS (
+    UPDATE association_slots u
+    SET expires_at = late.at
+    FROM (SELECT a.id, now() + make_interval(secs => s.idle_timeout_s) AS at
+          FROM association_slots a
+          JOIN servers s ON s.id = a.server_id
+          WHERE a.expires_at > now() + make_interval(secs => s.idle_timeout_s + 5)
+          FOR NO KEY UPDATE OF a SKIP LOCKED) late
+    WHERE u.id = late.id
+    RETURNING u.id
+), expectation AS (
+    UPDATE expectations SET ended_at = now() WHERE ended_at > now() + interval '5 seconds' RETURNING task_id
+)
+SELECT ((SELECT count(*) FROM task) + (SELECT count(*) FROM verification) + (SELECT count(*) FROM server) + (SELECT count(*) FROM slot)
+        + (SELECT count(*) FROM expectation))::bigint AS n;
