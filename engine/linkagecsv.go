@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/people"
 )
 
@@ -198,7 +199,7 @@ func (l Link) fault() (column, reason string) {
 		return "PatientID", "it is empty"
 	case !validText(l.PatientID):
 		return "PatientID", textReason
-	case l.PatientID == "" && !validUID(l.StudyInstanceUID):
+	case l.PatientID == "" && !dict.IsUID(l.StudyInstanceUID):
 		return "StudyInstanceUID", "not a DICOM UID"
 	case !validText(l.Issuer):
 		return "Issuer", textReason

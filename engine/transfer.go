@@ -14,6 +14,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/people"
 )
 
@@ -206,11 +207,11 @@ func (t Transfer) validate(user people.User) error {
 }
 
 func (s Study) validate(field string) error {
-	if !validUID(s.StudyInstanceUID) {
+	if !dict.IsUID(s.StudyInstanceUID) {
 		return &Invalid{Field: field + ".study_instance_uid", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 	}
 	for _, uid := range s.SeriesInstanceUIDs {
-		if !validUID(uid) {
+		if !dict.IsUID(uid) {
 			return &Invalid{Field: field + ".series_instance_uids", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 		}
 	}
@@ -254,19 +255,6 @@ func (t Transfer) checkPseudonyms() error {
 }
 
 func badInExactKey(r rune) bool { return r < ' ' || r == '*' || r == '?' || r == '\\' || r == 0x7f }
-
-// validUID tells whether a UID has the form of PS3.5 9.1. Components with leading zeros, which some devices write, pass.
-func validUID(uid string) bool {
-	if uid == "" || len(uid) > 64 {
-		return false
-	}
-	for part := range strings.SplitSeq(uid, ".") {
-		if part == "" || strings.Trim(part, "0123456789") != "" {
-			return false
-		}
-	}
-	return true
-}
 
 // transferNodes finds source and destination and asks whether the user may use them so.
 func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer) (source, destination int64, err error) {

@@ -43,6 +43,19 @@ func LookupUID(uid string) (UIDEntry, bool) {
 	return uids[i], true
 }
 
+// IsUID reports whether a text has the form of a UID (PS3.5 9.1). Components with leading zeros, which some devices write, pass.
+func IsUID(text string) bool {
+	if text == "" || len(text) > 64 {
+		return false
+	}
+	for part := range strings.SplitSeq(text, ".") {
+		if part == "" || strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // UIDName gives the name of a registered UID, and the UID itself for others.
 func UIDName(uid string) string {
 	if u, ok := LookupUID(uid); ok {

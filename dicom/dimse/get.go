@@ -73,6 +73,9 @@ func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *
 	if !rq.DataSet {
 		return a.answerStore(c, rq, StoreResponse{Status: CannotUnderstand})
 	}
+	if status := unnamed(rq); status != Success {
+		return a.answerStore(c, rq, StoreResponse{Status: status})
+	}
 	return a.answerStore(c, rq, StoreResponse{Status: handler(ctx, a.incoming(c, rq))})
 }
 

@@ -221,7 +221,7 @@ func TestStoreDrainsWhatTheHandlerLeaves(t *testing.T) {
 		return dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}
 	}}))
 	for range 3 {
-		rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: explicit}, bytes.NewReader(pattern(2<<20)))
+		rsp, err := a.Store(t.Context(), ctRequest(1), bytes.NewReader(pattern(2<<20)))
 		require.NoError(t, err)
 		require.Equal(t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}, rsp)
 	}

@@ -88,6 +88,12 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 func (a *ServerAssociation) serve(ctx context.Context, c *AcceptedContext, rq *Command) error {
 	switch {
 	case rq.Field == CStoreRQ && a.server.Store != nil && rq.DataSet:
+		if status := unnamed(rq); status != Success {
+			if a.server.Refused != nil {
+				a.server.Refused(a, status)
+			}
+			return a.answerStore(c, rq, StoreResponse{Status: status})
+		}
 		return a.answerStore(c, rq, a.server.Store(ctx, a, a.incoming(c, rq)))
 	case rq.Field == CFindRQ && a.server.Find != nil:
 		return a.startFind(ctx, c, rq)

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
@@ -40,6 +42,10 @@ type Server struct {
 	// Commitment takes the reports about storage commitment that this side asked for on another association
 	// (PS3.4 J.3.3). The peer proposes the SCP role for itself, which is granted.
 	Commitment func(ctx context.Context, a *ServerAssociation, r *CommitmentReport) Status
+
+	// Refused is told of each C-STORE request that never reaches Store, since its SOP class or instance isn't named by a UID, and what it is
+	// answered: 0119H or 0117H. May be nil.
+	Refused func(a *ServerAssociation, status Status)
 
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
@@ -250,7 +256,7 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 	ac := &ul.AssociateAC{CalledAE: rq.CalledAE, CallingAE: rq.CallingAE}
 	agreed := map[string]bool{}
 	for _, c := range rq.RQ.Contexts {
-		ts, result := s.Choose(rq, c)
+		ts, result := s.chooseUIDs(rq, c)
 		ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, Result: result, TransferSyntax: ts})
 		if result == ul.ContextAccepted {
 			agreed[c.AbstractSyntax] = true
@@ -273,6 +279,18 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 		ac.User.UserIdentityAC = rq.IdentityResponse
 	}
 	return ac
+}
+
+// chooseUIDs is Choose for what is proposed under UIDs. Whatever else is proposed is refused: nobody could name it further on.
+func (s *Server) chooseUIDs(rq *AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+	if !dict.IsUID(c.AbstractSyntax) {
+		return "", ul.ContextAbstractSyntaxRefused
+	}
+	c.TransferSyntaxes = slices.DeleteFunc(slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.IsUID(u) })
+	if len(c.TransferSyntaxes) == 0 {
+		return "", ul.ContextTransferSyntaxesRefused
+	}
+	return s.Choose(rq, c)
 }
 
 // acceptedByServer lists the accepted contexts with this side's roles: SCP unless a role selection says otherwise

@@ -119,6 +119,18 @@ func (s *session) incoming(c *AcceptedContext, rq *Command) *Incoming {
 	}
 }
 
+// unnamed is what a C-STORE request is answered whose SOP class or instance isn't named by a UID; Success if both are. What is made of these
+// names further on, such as a file's name or a row of a database, relies on it.
+func unnamed(rq *Command) Status {
+	switch {
+	case !dict.IsUID(rq.AffectedSOPClassUID):
+		return ClassInstanceConflict
+	case !dict.IsUID(rq.AffectedSOPInstanceUID):
+		return InvalidSOPInstance
+	}
+	return Success
+}
+
 // answerStore drains what is left of the data set and answers.
 func (s *session) answerStore(c *AcceptedContext, rq *Command, r StoreResponse) error {
 	if err := s.data.drain(); err != nil {
