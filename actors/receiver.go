@@ -122,18 +122,23 @@ func (r *receiver) refresh(c actor.Context) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
 		defer cancel()
-		root.Send(self, serversRead{errors.Join(r.read(ctx), r.tidy(ctx))})
+		err := r.read(ctx)
+		if err := r.tidy(ctx); err != nil {
+			r.log.WarnContext(ctx, "what came without having been asked for can't be written down or tidied up now, trying again", "err", err)
+		}
+		root.Send(self, serversRead{err})
 	}()
 }
 
 // tidy writes down what came without having been asked for, and lets the quarantine expire now and then.
 func (r *receiver) tidy(ctx context.Context) (err error) {
 	defer recovered(&err)
-	if err := r.engine.FlushForeign(ctx); err != nil || time.Since(r.tidied) < quarantineTidy {
+	err = r.engine.FlushForeign(ctx)
+	if time.Since(r.tidied) < quarantineTidy {
 		return err
 	}
 	r.tidied = time.Now()
-	return r.engine.TidyQuarantine(ctx)
+	return errors.Join(err, r.engine.TidyQuarantine(ctx))
 }
 
 // read takes over who may call, and under which names we are called.
@@ -207,7 +212,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Refused: r.unnamed, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++
@@ -278,6 +283,7 @@ const (
 	foreign   = "foreign"     // nobody asked for it
 	kept      = "quarantined" // nobody asked for it; kept for people to look at
 	failed    = "failed"      // whose it is can't be found out now
+	unnamed   = "unnamed"     // by no UID: refused before anything was asked
 )
 
 // store takes an object to the run that wants it.
@@ -305,6 +311,17 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 			"sop_class", in.SOPClassUID, "outcome", outcome)
 	}
 	return dimse.StoreResponse{Status: status}
+}
+
+// unnamed counts an object that was refused since it is named by no UID.
+func (r *receiver) unnamed(a *dimse.ServerAssociation, status dimse.Status) {
+	server := ""
+	if senders := r.sendersOf(&a.AssociationRequest); len(senders) > 0 {
+		server = senders[0].Name
+		r.engine.CountUnnamed(callerOf(senders[0], a))
+	}
+	r.objects.WithLabelValues(server, unnamed).Inc()
+	r.log.Info("an object whose SOP class or instance is named by no UID was refused", "server", server, "peer", a.RemoteAddr.String(), "status", status.String())
 }
 
 // report takes what a server says about storage commitment.

@@ -66,6 +66,9 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	}
 	if reason := in.mismatch(o, obj.Header()); reason != "" {
 		r.fail(o.SOPInstanceUID, dimse.DataSetMismatch, reason)
+		if in.delivery == nil && obj.Header().Text(dict.StudyInstanceUID) != r.inv.study {
+			r.takeForeign(ctx, o, obj)
+		}
 		_ = obj.Close()
 		return dimse.DataSetMismatch
 	}
