@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,11 +26,13 @@ import (
 
 // Receiver says how the node takes the objects of C-MOVEs.
 type Receiver struct {
-	Listener        net.Listener       // nil: none. Listeners are closed when the node ends.
-	TLSListener     net.Listener       // nil: none
-	TLS             *tls.Config        // for TLSListener
-	Quarantine      *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
-	MaxAssociations int                // 100 when 0
+	Listener    net.Listener       // nil: none. Listeners are closed when the node ends.
+	TLSListener net.Listener       // nil: none
+	TLS         *tls.Config        // for TLSListener
+	Quarantine  *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
+	// MaxAssociations is how many there may be of servers that C-MOVEs are under way from, and how many of all others; 100 when 0. Half of them
+	// may be of one AE title and address.
+	MaxAssociations int
 	IdleTimeout     time.Duration
 }
 
@@ -38,6 +41,8 @@ const (
 	sendersRefresh = 5 * time.Second // AE titles that were added by another process are known this late
 	sendersTimeout = 10 * time.Second
 	quarantineTidy = time.Hour
+
+	defaultAssociations = 100
 )
 
 // receiver owns the C-STORE SCP of the node. What runs expect is looked up under a lock, not by messages: an object must not wait for
@@ -188,6 +193,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	defer cancel()
 	ended := make(chan error, 2)
 	running := 0
+	most := cmp.Or(r.cfg.MaxAssociations, defaultAssociations)
 	var certs certificates
 	byCertificate := func(ctx context.Context, rq *dimse.AssociationRequest) error {
 		cert := certs.take(rq.RemoteAddr.String())
@@ -213,7 +219,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 		}
 		s := &dimse.Server{
 			Accept: l.accept, Store: r.store, Refused: r.unnamed, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
-			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
+			MaxAssociations: most, MaxPerCaller: max(1, most/2), IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++
 		go func() { ended <- s.Serve(ctx, l.Listener) }()
@@ -246,15 +252,29 @@ func (r *receiver) accept(_ context.Context, rq *dimse.AssociationRequest) error
 	r.mu.RLock()
 	_, known := r.called[rq.CalledAE]
 	r.mu.RUnlock()
+	senders := r.sendersOf(rq)
 	switch {
 	case !known:
 		r.rejected.Inc()
 		return dimse.RejectCalledAE
-	case len(r.sendersOf(rq)) == 0:
+	case len(senders) == 0:
 		r.rejected.Inc()
 		return dimse.RejectCallingAE
 	}
+	rq.Expected = r.moving(senders)
 	return nil
+}
+
+// moving reports whether one of these servers is being moved from.
+func (r *receiver) moving(senders []*engine.Sender) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for d, moves := range r.open {
+		if moves > 0 && isOf(d, senders) {
+			return true
+		}
+	}
+	return false
 }
 
 // sendersOf gives the servers that call under this AE title and from this address.
