@@ -367,23 +367,25 @@ func callerOf(s *engine.Sender, a *dimse.ServerAssociation) engine.Caller {
 // deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.
 // One for which nobody waits any more is discarded, and answered as if it were stored: only the ledger proves delivery.
 func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *engine.Arrival) (dimse.Status, string) {
-	if d := r.byMove(senders, a); d != nil {
-		if status, outcome, ok := take(ctx, d, a); ok {
-			return status, outcome
-		}
+	var runs []*engine.Delivery
+	if d := r.byMove(senders, a); d != nil && (d.Expects(a.SOPInstanceUID) || wants(d, a)) {
+		runs = append(runs, d)
 	}
-	for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) }) {
+	runs = append(runs, r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) })...)
+	for _, d := range runs {
 		if status, outcome, ok := take(ctx, d, a); ok {
 			return status, outcome
 		}
 	}
 	study, series, readable := a.UIDs()
-	if readable {
-		for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Wants(study, series) }) {
-			if status, outcome, ok := take(ctx, d, a); ok {
-				return status, outcome
-			}
+	others := r.candidates(senders, func(d *engine.Delivery) bool { return readable && d.Wants(study, series) })
+	for _, d := range others {
+		if status, outcome, ok := take(ctx, d, a); ok {
+			return status, outcome
 		}
+	}
+	if len(runs)+len(others) > 0 {
+		return dimse.Success, late // who wanted it was stopped
 	}
 	var messageID uint16
 	if slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.OurAE == originator(a) }) {
@@ -397,6 +399,12 @@ func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *eng
 		return dimse.Success, late
 	}
 	return dimse.RefusedNotAuthorized, foreign
+}
+
+// wants reports whether an object is, by its header, of a series that a run is to move.
+func wants(d *engine.Delivery, a *engine.Arrival) bool {
+	study, series, ok := a.UIDs()
+	return ok && d.Wants(study, series)
 }
 
 func take(ctx context.Context, d *engine.Delivery, a *engine.Arrival) (dimse.Status, string, bool) {
@@ -420,12 +428,12 @@ func ids(senders []*engine.Sender) []int64 {
 
 func originator(a *engine.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
 
-// byMove gives the run whose C-MOVE the object names, if the run expects it.
+// byMove returns the run whose C-MOVE under way the object names; nil if it names none.
 func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.Delivery {
 	r.mu.RLock()
 	d := r.moves[a.MoveOriginatorMessageID]
 	r.mu.RUnlock()
-	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) || !d.Expects(a.SOPInstanceUID) {
+	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) {
 		return nil
 	}
 	return d

@@ -73,8 +73,8 @@ func addressRanges(list []string) ([]netip.Prefix, error) {
 	return ranges, nil
 }
 
-// KnowsMove tells whether one of the servers was told within the last hour to send something under a message ID (0: none), which has
-// ended, or of a study (what is no UID: none).
+// KnowsMove reports whether a C-MOVE has ended within the last hour that one of the servers was told under a message ID (0: none), or to send
+// something of a study (what is no UID: none).
 func (e *Engine) KnowsMove(ctx context.Context, servers []int64, messageID uint16, study string) (bool, error) {
 	if !dict.IsUID(study) {
 		study = ""
