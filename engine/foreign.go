@@ -69,7 +69,7 @@ func newForeign() *foreign { return &foreign{counts: map[foreignKey]*foreignTall
 func (f *foreign) add(k foreignKey, t foreignTally) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if k.class != "" && !dict.IsUID(k.class) {
+	if k.class != "" && !dict.ValidUID(k.class) {
 		k.class = NotUID // odd bytes would be no text for the database
 	}
 	if f.counts[k] == nil && len(f.counts) >= maxForeign {

@@ -14,7 +14,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/adit-go/adit/dicom/deid"
-	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/people"
 )
 
@@ -199,7 +198,7 @@ func (l Link) fault() (column, reason string) {
 		return "PatientID", "it is empty"
 	case !validText(l.PatientID):
 		return "PatientID", textReason
-	case l.PatientID == "" && !dict.IsUID(l.StudyInstanceUID):
+	case l.PatientID == "" && !validUID(l.StudyInstanceUID):
 		return "StudyInstanceUID", "not a DICOM UID"
 	case !validText(l.Issuer):
 		return "Issuer", textReason

@@ -42,7 +42,7 @@ func RulesOf(s *db.Server) Rules {
 }
 
 func (r Rules) checks(s Supports) []check {
-	notUID := func(uid string) bool { return !dict.IsUID(uid) }
+	notUID := func(uid string) bool { return !validUID(uid) }
 	return []check{
 		{r.MaxPDU == 0 || r.MaxPDU >= 16<<10 && r.MaxPDU <= 1<<20, "rules.max_pdu", "must be between 16384 and 1048576 bytes"},
 		{r.MinStudyAge >= 0 && r.MinStudyAge <= maxStudyAge, "rules.min_study_age", "must be between 0 and a year"},

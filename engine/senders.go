@@ -76,7 +76,7 @@ func addressRanges(list []string) ([]netip.Prefix, error) {
 // KnowsMove reports whether a C-MOVE has ended within the last hour that one of the servers was told under a message ID (0: none), or to send
 // something of a study (what is no UID: none).
 func (e *Engine) KnowsMove(ctx context.Context, servers []int64, messageID uint16, study string) (bool, error) {
-	if !dict.IsUID(study) {
+	if !dict.ValidUID(study) {
 		study = ""
 	}
 	return e.q.KnowsMove(ctx, db.KnowsMoveParams{Sources: servers, MessageID: int32(messageID), StudyUid: study})

@@ -207,11 +207,11 @@ func (t Transfer) validate(user people.User) error {
 }
 
 func (s Study) validate(field string) error {
-	if !dict.IsUID(s.StudyInstanceUID) {
+	if !validUID(s.StudyInstanceUID) {
 		return &Invalid{Field: field + ".study_instance_uid", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 	}
 	for _, uid := range s.SeriesInstanceUIDs {
-		if !dict.IsUID(uid) {
+		if !validUID(uid) {
 			return &Invalid{Field: field + ".series_instance_uids", Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters"}
 		}
 	}
@@ -255,6 +255,9 @@ func (t Transfer) checkPseudonyms() error {
 }
 
 func badInExactKey(r rune) bool { return r < ' ' || r == '*' || r == '?' || r == '\\' || r == 0x7f }
+
+// validUID is the one rule for UIDs, of requests and of objects.
+func validUID(uid string) bool { return dict.ValidUID(uid) }
 
 // transferNodes finds source and destination and asks whether the user may use them so.
 func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer) (source, destination int64, err error) {

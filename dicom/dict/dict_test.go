@@ -44,14 +44,14 @@ func TestLookup(t *testing.T) {
 	}
 }
 
-func TestIsUID(t *testing.T) {
+func TestValidUID(t *testing.T) {
 	for _, uid := range []string{"1.2.840.10008.1.2", "2.25.0", "1", "1.02.003", strings.Repeat("1.", 31) + "12"} {
-		require.True(t, IsUID(uid), uid)
+		require.True(t, ValidUID(uid), uid)
 	}
 	for _, text := range []string{
 		"", ".", "1.", ".1", "1..2", "1.2 ", "1.2\x00", "1.2\n", "a", "1.2/3", "../1.2", "1.2.3a", "１.2", "\xff", "1.-2", strings.Repeat("1.", 32) + "1",
 	} {
-		require.False(t, IsUID(text), "%q", text)
+		require.False(t, ValidUID(text), "%q", text)
 	}
 }
 

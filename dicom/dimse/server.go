@@ -273,10 +273,10 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 
 // chooseUIDs is Choose for what is proposed under UIDs. Whatever else is proposed is refused: nobody could name it further on.
 func (s *Server) chooseUIDs(rq *AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
-	if !dict.IsUID(c.AbstractSyntax) {
+	if !dict.ValidUID(c.AbstractSyntax) {
 		return "", ul.ContextAbstractSyntaxRefused
 	}
-	c.TransferSyntaxes = slices.DeleteFunc(slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.IsUID(u) })
+	c.TransferSyntaxes = slices.DeleteFunc(slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.ValidUID(u) })
 	if len(c.TransferSyntaxes) == 0 {
 		return "", ul.ContextTransferSyntaxesRefused
 	}

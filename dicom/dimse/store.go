@@ -123,9 +123,9 @@ func (s *session) incoming(c *AcceptedContext, rq *Command) *Incoming {
 // names further on, such as a file's name or a row of a database, relies on it.
 func unnamed(rq *Command) Status {
 	switch {
-	case !dict.IsUID(rq.AffectedSOPClassUID):
+	case !dict.ValidUID(rq.AffectedSOPClassUID):
 		return ClassInstanceConflict
-	case !dict.IsUID(rq.AffectedSOPInstanceUID):
+	case !dict.ValidUID(rq.AffectedSOPInstanceUID):
 		return InvalidSOPInstance
 	}
 	return Success
