@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -25,11 +26,13 @@ import (
 
 // Receiver says how the node takes the objects of C-MOVEs.
 type Receiver struct {
-	Listener        net.Listener       // nil: none. Listeners are closed when the node ends.
-	TLSListener     net.Listener       // nil: none
-	TLS             *tls.Config        // for TLSListener
-	Quarantine      *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
-	MaxAssociations int                // 100 when 0
+	Listener    net.Listener       // nil: none. Listeners are closed when the node ends.
+	TLSListener net.Listener       // nil: none
+	TLS         *tls.Config        // for TLSListener
+	Quarantine  *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
+	// MaxAssociations is how many there may be of servers that C-MOVEs are under way from, and how many of all others; 100 when 0. Half of them
+	// may be of one AE title and address.
+	MaxAssociations int
 	IdleTimeout     time.Duration
 }
 
@@ -38,6 +41,8 @@ const (
 	sendersRefresh = 5 * time.Second // AE titles that were added by another process are known this late
 	sendersTimeout = 10 * time.Second
 	quarantineTidy = time.Hour
+
+	defaultAssociations = 100
 )
 
 // receiver owns the C-STORE SCP of the node. What runs expect is looked up under a lock, not by messages: an object must not wait for
@@ -122,18 +127,23 @@ func (r *receiver) refresh(c actor.Context) {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
 		defer cancel()
-		root.Send(self, serversRead{errors.Join(r.read(ctx), r.tidy(ctx))})
+		err := r.read(ctx)
+		if err := r.tidy(ctx); err != nil {
+			r.log.WarnContext(ctx, "what came without having been asked for can't be written down or tidied up now, trying again", "err", err)
+		}
+		root.Send(self, serversRead{err})
 	}()
 }
 
 // tidy writes down what came without having been asked for, and lets the quarantine expire now and then.
 func (r *receiver) tidy(ctx context.Context) (err error) {
 	defer recovered(&err)
-	if err := r.engine.FlushForeign(ctx); err != nil || time.Since(r.tidied) < quarantineTidy {
+	err = r.engine.FlushForeign(ctx)
+	if time.Since(r.tidied) < quarantineTidy {
 		return err
 	}
 	r.tidied = time.Now()
-	return r.engine.TidyQuarantine(ctx)
+	return errors.Join(err, r.engine.TidyQuarantine(ctx))
 }
 
 // read takes over who may call, and under which names we are called.
@@ -183,6 +193,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	defer cancel()
 	ended := make(chan error, 2)
 	running := 0
+	most := cmp.Or(r.cfg.MaxAssociations, defaultAssociations)
 	var certs certificates
 	byCertificate := func(ctx context.Context, rq *dimse.AssociationRequest) error {
 		cert := certs.take(rq.RemoteAddr.String())
@@ -207,8 +218,8 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
-			MaxAssociations: r.cfg.MaxAssociations, IdleTimeout: r.cfg.IdleTimeout,
+			Accept: l.accept, Store: r.store, Refused: r.unnamed, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			MaxAssociations: most, MaxPerCaller: max(1, most/2), IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++
 		go func() { ended <- s.Serve(ctx, l.Listener) }()
@@ -241,15 +252,29 @@ func (r *receiver) accept(_ context.Context, rq *dimse.AssociationRequest) error
 	r.mu.RLock()
 	_, known := r.called[rq.CalledAE]
 	r.mu.RUnlock()
+	senders := r.sendersOf(rq)
 	switch {
 	case !known:
 		r.rejected.Inc()
 		return dimse.RejectCalledAE
-	case len(r.sendersOf(rq)) == 0:
+	case len(senders) == 0:
 		r.rejected.Inc()
 		return dimse.RejectCallingAE
 	}
+	rq.Expected = r.moving(senders)
 	return nil
+}
+
+// moving reports whether one of these servers is being moved from.
+func (r *receiver) moving(senders []*engine.Sender) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for d, moves := range r.open {
+		if moves > 0 && isOf(d, senders) {
+			return true
+		}
+	}
+	return false
 }
 
 // sendersOf gives the servers that call under this AE title and from this address.
@@ -278,6 +303,7 @@ const (
 	foreign   = "foreign"     // nobody asked for it
 	kept      = "quarantined" // nobody asked for it; kept for people to look at
 	failed    = "failed"      // whose it is can't be found out now
+	unnamed   = "unnamed"     // by no UID: refused before anything was asked
 )
 
 // store takes an object to the run that wants it.
@@ -307,6 +333,17 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 	return dimse.StoreResponse{Status: status}
 }
 
+// unnamed counts an object that was refused since it is named by no UID.
+func (r *receiver) unnamed(a *dimse.ServerAssociation, status dimse.Status) {
+	server := ""
+	if senders := r.sendersOf(&a.AssociationRequest); len(senders) > 0 {
+		server = senders[0].Name
+		r.engine.CountUnnamed(callerOf(senders[0], a))
+	}
+	r.objects.WithLabelValues(server, unnamed).Inc()
+	r.log.Info("an object whose SOP class or instance is named by no UID was refused", "server", server, "peer", a.RemoteAddr.String(), "status", status.String())
+}
+
 // report takes what a server says about storage commitment.
 func (r *receiver) report(ctx context.Context, a *dimse.ServerAssociation, report *dimse.CommitmentReport) (status dimse.Status) {
 	defer func() {
@@ -330,23 +367,25 @@ func callerOf(s *engine.Sender, a *dimse.ServerAssociation) engine.Caller {
 // deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.
 // One for which nobody waits any more is discarded, and answered as if it were stored: only the ledger proves delivery.
 func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *engine.Arrival) (dimse.Status, string) {
-	if d := r.byMove(senders, a); d != nil {
-		if status, outcome, ok := take(ctx, d, a); ok {
-			return status, outcome
-		}
+	var runs []*engine.Delivery
+	if d := r.byMove(senders, a); d != nil && (d.Expects(a.SOPInstanceUID) || wants(d, a)) {
+		runs = append(runs, d)
 	}
-	for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) }) {
+	runs = append(runs, r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) })...)
+	for _, d := range runs {
 		if status, outcome, ok := take(ctx, d, a); ok {
 			return status, outcome
 		}
 	}
 	study, series, readable := a.UIDs()
-	if readable {
-		for _, d := range r.candidates(senders, func(d *engine.Delivery) bool { return d.Wants(study, series) }) {
-			if status, outcome, ok := take(ctx, d, a); ok {
-				return status, outcome
-			}
+	others := r.candidates(senders, func(d *engine.Delivery) bool { return readable && d.Wants(study, series) })
+	for _, d := range others {
+		if status, outcome, ok := take(ctx, d, a); ok {
+			return status, outcome
 		}
+	}
+	if len(runs)+len(others) > 0 {
+		return dimse.Success, late // who wanted it was stopped
 	}
 	var messageID uint16
 	if slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.OurAE == originator(a) }) {
@@ -360,6 +399,12 @@ func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *eng
 		return dimse.Success, late
 	}
 	return dimse.RefusedNotAuthorized, foreign
+}
+
+// wants reports whether an object is, by its header, of a series that a run is to move.
+func wants(d *engine.Delivery, a *engine.Arrival) bool {
+	study, series, ok := a.UIDs()
+	return ok && d.Wants(study, series)
 }
 
 func take(ctx context.Context, d *engine.Delivery, a *engine.Arrival) (dimse.Status, string, bool) {
@@ -383,12 +428,12 @@ func ids(senders []*engine.Sender) []int64 {
 
 func originator(a *engine.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
 
-// byMove gives the run whose C-MOVE the object names, if the run expects it.
+// byMove returns the run whose C-MOVE under way the object names; nil if it names none.
 func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.Delivery {
 	r.mu.RLock()
 	d := r.moves[a.MoveOriginatorMessageID]
 	r.mu.RUnlock()
-	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) || !d.Expects(a.SOPInstanceUID) {
+	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) {
 		return nil
 	}
 	return d

@@ -3,9 +3,11 @@
 package actors_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"encoding/hex"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/internal/testpeer"
@@ -294,4 +297,87 @@ func TestForeignWithoutQuarantine(t *testing.T) {
 	require.Len(t, counts, 1)
 	require.EqualValues(t, 2, counts[0].Objects)
 	require.Zero(t, counts[0].Quarantined)
+}
+
+// TestOddNames: an object that is named by odd bytes is refused and counted; the list, the house-keeping and everybody else's objects go on. So they
+// do where a row can't be written for another reason.
+func TestOddNames(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "quarantine")
+	q, err := engine.OpenQuarantine(dir, time.Hour, 16<<20)
+	require.NoError(t, err)
+	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Quarantine: q}})
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
+	n.AddServer("unlucky", "UNLUCKY", "127.0.0.1:104", nil)
+	in := phantom.DemoStudies()[0].Instances()[0]
+	store := func(callingAE, class, instance string) dimse.Status {
+		t.Helper()
+		a, err := ul.Dial(t.Context(), n.ReceiverAddr, &ul.AssociateRQ{CalledAE: "ADIT", CallingAE: callingAE, Contexts: []ul.ContextRQ{
+			{ID: 1, AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}},
+		}}, ul.Options{})
+		require.NoError(t, err)
+		defer a.Abort()
+		data := in.Open()
+		defer func() { require.NoError(t, data.Close()) }()
+		command := &dimse.Command{Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: class, AffectedSOPInstanceUID: instance, DataSet: true}
+		require.NoError(t, a.SendMessage(1, command.Append(nil), data))
+		f, err := a.NextPDV()
+		require.NoError(t, err)
+		require.True(t, f.Last)
+		b, err := io.ReadAll(a)
+		require.NoError(t, err)
+		rsp, err := dimse.DecodeCommand(b)
+		require.NoError(t, err)
+		return rsp.Status
+	}
+	require.Equal(t, dimse.ClassInstanceConflict, store("PACS", "\xff\xfe\x01", in.SOPInstanceUID))
+	require.Equal(t, dimse.InvalidSOPInstance, store("PACS", in.SOPClassUID, "../../etc/passwd"))
+	_, err = n.Pool.Exec(t.Context(), "ALTER TABLE foreign_objects ADD CHECK (server <> 'unlucky')")
+	require.NoError(t, err)
+	require.Equal(t, dimse.RefusedNotAuthorized, store("UNLUCKY", in.SOPClassUID, in.SOPInstanceUID))
+	require.Equal(t, dimse.RefusedNotAuthorized, store("PACS", in.SOPClassUID, in.SOPInstanceUID))
+
+	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
+	require.NoError(t, err)
+	listed := map[string]int64{}
+	for _, c := range counts {
+		require.Equal(t, "pacs", c.Server)
+		listed[c.SopClassUid] = c.Objects
+	}
+	require.Equal(t, map[string]int64{engine.NotUID: 2, in.SOPClassUID: 1}, listed)
+}
+
+// TestOddStudy: an object whose Study Instance UID inside is no text for the database is foreign like any other.
+func TestOddStudy(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
+	for _, study := range []string{"1.2\xff\xfe", "1.2\x00.3", "../../x", ""} {
+		ds := &stream.DataSet{}
+		ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+		ds.Set(dict.SOPInstanceUID, "1.2.3")
+		ds.Set(dict.StudyInstanceUID, study)
+		b, err := ds.Encode(dict.ImplicitVRLittleEndian)
+		require.NoError(t, err)
+		a, err := dimse.Dial(t.Context(), dimse.Config{
+			Addr: n.ReceiverAddr, CallingAE: "PACS", CalledAE: "ADIT",
+			Contexts: []dimse.Context{{AbstractSyntax: dict.CTImageStorage, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+		})
+		require.NoError(t, err)
+		rsp, err := a.Store(t.Context(), dimse.StoreRequest{
+			SOPClassUID: dict.CTImageStorage, SOPInstanceUID: "1.2.3", TransferSyntaxUID: dict.ImplicitVRLittleEndian,
+		}, bytes.NewReader(b))
+		require.NoError(t, errors.Join(err, a.Release(t.Context())))
+		require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status, "%q", study)
+	}
+}
+
+// TestDamagedServer: a server whose address ranges can't be read may not call. All others may.
+func TestDamagedServer(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	damaged := n.AddServer("damaged", "DAMAGED", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"127.0.0.0/8"} })
+	require.NoError(t, echo(t, verification(n.ReceiverAddr, "DAMAGED", "ADIT")))
+	_, err := n.Pool.Exec(t.Context(), "UPDATE servers SET address_ranges = '{nowhere}' WHERE id = $1", damaged.ID)
+	require.NoError(t, err)
+	n.AddServer("sound", "SOUND", "127.0.0.1:104", nil)
+	require.NoError(t, echo(t, verification(n.ReceiverAddr, "SOUND", "ADIT")))
+	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "DAMAGED", "ADIT")), "calling AE title")
 }

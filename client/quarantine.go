@@ -15,8 +15,8 @@ type ForeignObjects struct {
 	ID          int64     `json:"id"`
 	Server      string    `json:"server" doc:"Name of the server that calls under this AE title."`
 	CallingAE   string    `json:"calling_ae" doc:"Empty where too many callers were counted together."`
-	Address     string    `json:"address" doc:"From which it called."`
-	SOPClassUID string    `json:"sop_class_uid"`
+	Address     string    `json:"address" doc:"From which it called; the server's host where it sent the objects by C-GET."`
+	SOPClassUID string    `json:"sop_class_uid" doc:"\"not a UID\" for those whose SOP class or instance was named by none."`
 	Objects     int64     `json:"objects"`
 	Quarantined int64     `json:"quarantined" doc:"Of them, those that are or were in the quarantine."`
 	First       time.Time `json:"first"`

@@ -85,10 +85,12 @@ func (q *Queries) EndMove(ctx context.Context, arg EndMoveParams) error {
 
 const knowsMove = `-- name: KnowsMove :one
 SELECT EXISTS (
-    SELECT FROM expectations
-    WHERE source_id = ANY($1::bigint[]) AND NOT direct
-      AND (message_id = $2::integer AND ended_at IS NOT NULL OR study_uid = $3::text)
-      AND coalesce(ended_at, now()) > now() - interval '1 hour')
+    SELECT FROM expectations e
+    WHERE e.source_id = ANY($1::bigint[]) AND NOT e.direct
+      AND (e.message_id = $2::integer OR e.study_uid = $3::text)
+      AND coalesce(e.ended_at, now()) > now() - interval '1 hour'
+      AND (e.ended_at IS NOT NULL
+           OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')))
 `
 
 type KnowsMoveParams struct {
@@ -97,8 +99,8 @@ type KnowsMoveParams struct {
 	StudyUid  string
 }
 
-// KnowsMove tells whether one of these sources was told within the last hour to move something under a message ID, which has ended, or
-// of a study.
+// KnowsMove reports whether a C-MOVE has ended within the last hour that one of these sources was told under a message ID, or to send something
+// of a study. One whose task no longer holds the lease has ended, too, whether or not that is written yet.
 func (q *Queries) KnowsMove(ctx context.Context, arg KnowsMoveParams) (bool, error) {
 	row := q.db.QueryRow(ctx, knowsMove, arg.Sources, arg.MessageID, arg.StudyUid)
 	var exists bool

@@ -252,7 +252,7 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 	if status == dimse.OutOfResources && d.ctx.Err() != nil {
 		status = dimse.Success // nobody wants it any more: a status that asks for a repetition would be answered with one
 	}
-	return status, false, true
+	return in.counted(status), false, true
 }
 
 // stuckGrace is how long an object may go on arriving for a run that was stopped.

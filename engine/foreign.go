@@ -21,11 +21,11 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// Caller is who sent an object that nobody had asked for.
+// Caller is who sent an object that nobody had asked for: to the receiver, or by a C-GET over an association of ours.
 type Caller struct {
 	Server    string // name of the server that calls so
-	CallingAE string
-	Address   string // without the port
+	CallingAE string // by C-GET: the server's own AE title
+	Address   string // without the port; by C-GET: the host of the server's settings
 }
 
 // ForeignCount is how many objects of a class somebody sent on a day without having been asked.
@@ -57,6 +57,10 @@ type foreignTally struct {
 	first, last          time.Time
 }
 
+// NotUID stands in the list for the SOP class of what was refused before anything else was asked, since its SOP class or instance is named
+// by no UID.
+const NotUID = "not a UID"
+
 // maxForeign bounds what is counted apart between two times of writing down. What is beyond is counted for its server alone.
 const maxForeign = 1000
 
@@ -65,6 +69,9 @@ func newForeign() *foreign { return &foreign{counts: map[foreignKey]*foreignTall
 func (f *foreign) add(k foreignKey, t foreignTally) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if k.class != "" && !dict.ValidUID(k.class) {
+		k.class = NotUID // odd bytes would be no text for the database
+	}
 	if f.counts[k] == nil && len(f.counts) >= maxForeign {
 		k = foreignKey{Caller: Caller{Server: k.Server}}
 	}
@@ -74,6 +81,16 @@ func (f *foreign) add(k foreignKey, t foreignTally) {
 		f.counts[k] = c
 	}
 	c.objects, c.quarantined, c.last = c.objects+t.objects, c.quarantined+t.quarantined, t.last
+}
+
+// count counts one object of a SOP class.
+func (f *foreign) count(from Caller, class string, kept bool) {
+	now := time.Now()
+	t := foreignTally{objects: 1, first: now, last: now}
+	if kept {
+		t.quarantined = 1
+	}
+	f.add(foreignKey{from, class}, t)
 }
 
 func (f *foreign) take() map[foreignKey]*foreignTally {
@@ -87,31 +104,46 @@ func (f *foreign) take() map[foreignKey]*foreignTally {
 // SetQuarantine names where objects are kept that nobody asked for. It is called once, before the first one comes.
 func (e *Engine) SetQuarantine(q *Quarantine) { e.quarantine = q }
 
-// TakeForeign takes down an object that nobody asked for, and keeps it where there is a quarantine with room for it. It tells whether it did.
+// TakeForeign takes down an object that came to the receiver though nobody asked for it, and keeps it where there is a quarantine with room
+// for it. It reports whether it did.
 func (e *Engine) TakeForeign(ctx context.Context, from Caller, a *Arrival) (kept bool) {
-	if e.quarantine != nil {
+	obj, err := a.open()
+	if err != nil {
+		obj = nil // it isn't DICOM enough for a file
+	}
+	return e.takeForeign(ctx, from, a.Incoming, obj)
+}
+
+// CountUnnamed takes down that an object was refused which is named by no UID.
+func (e *Engine) CountUnnamed(from Caller) { e.foreign.count(from, NotUID, false) }
+
+// takeForeign takes down, for staff, an object that the source of a run sends by C-GET though it was not asked for, and keeps it where there
+// is a quarantine with room for it. Its header was read; what is left of it is read only if it is kept. It is refused all the same.
+func (r *run) takeForeign(ctx context.Context, in *dimse.Incoming, obj *stream.Object) {
+	s := r.src.Server
+	r.e.takeForeign(ctx, Caller{Server: r.src.Name, CallingAE: s.AeTitle, Address: s.Host}, in, obj)
+}
+
+// takeForeign counts an object that nobody asked for, and keeps it if it can: nil has no header that could be read.
+func (e *Engine) takeForeign(ctx context.Context, from Caller, in *dimse.Incoming, obj *stream.Object) (kept bool) {
+	if e.quarantine != nil && obj != nil {
 		var err error
-		if kept, err = e.keepForeign(ctx, from, a); err != nil {
+		if kept, err = e.keepForeign(ctx, from, in, obj); err != nil {
 			e.log.WarnContext(ctx, "an object can't be kept in the quarantine", "err", err)
 		}
 	}
-	now := time.Now()
-	t := foreignTally{objects: 1, first: now, last: now}
-	if kept {
-		t.quarantined = 1
-	}
-	e.foreign.add(foreignKey{from, a.SOPClassUID}, t)
+	e.foreign.count(from, in.SOPClassUID, kept)
 	return kept
 }
 
-func (e *Engine) keepForeign(ctx context.Context, from Caller, a *Arrival) (bool, error) {
-	file, size, kept, err := e.quarantine.Keep(a)
+func (e *Engine) keepForeign(ctx context.Context, from Caller, in *dimse.Incoming, obj *stream.Object) (bool, error) {
+	file, size, kept, err := e.quarantine.Keep(in, obj)
 	if err != nil || !kept {
 		return false, err
 	}
 	err = e.q.InsertQuarantined(ctx, db.InsertQuarantinedParams{
 		Folder: e.quarantine.id, File: file, Server: from.Server, CallingAe: from.CallingAE, Address: from.Address,
-		SopClassUid: a.SOPClassUID, SopInstanceUid: a.SOPInstanceUID, TransferSyntaxUid: a.TransferSyntaxUID, Bytes: size,
+		SopClassUid: in.SOPClassUID, SopInstanceUid: in.SOPInstanceUID, TransferSyntaxUid: in.TransferSyntaxUID, Bytes: size,
 	})
 	if err != nil {
 		return false, errors.Join(err, e.quarantine.remove(file))
@@ -119,7 +151,7 @@ func (e *Engine) keepForeign(ctx context.Context, from Caller, a *Arrival) (bool
 	return true, nil
 }
 
-// FlushForeign writes down what was counted since the last time.
+// FlushForeign writes down what was counted since the last time. What can't be written now is kept for the next time, and keeps nothing else.
 func (e *Engine) FlushForeign(ctx context.Context) error {
 	counts := e.foreign.take()
 	var failed error
@@ -142,15 +174,17 @@ const strayGrace = time.Minute
 // foreignKept is how long counts of what came without having been asked for are kept.
 const foreignKept = 365 * 24 * time.Hour
 
-// TidyQuarantine removes old counts, what has expired of the quarantine, and files or rows whose other half is gone.
+// TidyQuarantine removes old counts, what has expired of the quarantine, and files or rows whose other half is gone. One that can't be
+// removed keeps no other.
 func (e *Engine) TidyQuarantine(ctx context.Context) error {
-	if err := e.q.DeleteOldForeign(ctx, foreignKept.Seconds()); err != nil {
+	err := e.q.DeleteOldForeign(ctx, foreignKept.Seconds())
+	if e.quarantine == nil {
 		return err
 	}
-	q := e.quarantine
-	if q == nil {
-		return nil
-	}
+	return errors.Join(err, e.tidyQuarantine(ctx, e.quarantine))
+}
+
+func (e *Engine) tidyQuarantine(ctx context.Context, q *Quarantine) error {
 	settings, err := e.people.Settings(ctx)
 	if err != nil {
 		return err
@@ -159,28 +193,26 @@ func (e *Engine) TidyQuarantine(ctx context.Context) error {
 	if days := time.Duration(settings.KeepQuarantine) * 24 * time.Hour; days > 0 {
 		keep = min(keep, days)
 	}
-	if err := q.expire(time.Now(), keep); err != nil {
-		return err
-	}
+	failed := q.expire(time.Now(), keep)
 	known, err := e.q.QuarantinedFiles(ctx, q.id)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	all, err := q.files(time.Now().Add(time.Hour))
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	before := time.Now().Add(-strayGrace)
 	old, err := q.files(before)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
 	for _, file := range old {
 		if !slices.Contains(known, file) {
-			err = errors.Join(err, q.remove(file))
+			failed = errors.Join(failed, q.remove(file))
 		}
 	}
-	return errors.Join(err, e.q.ForgetQuarantined(ctx, db.ForgetQuarantinedParams{Folder: q.id, There: append([]uuid.UUID{}, all...), Before: before}))
+	return errors.Join(failed, e.q.ForgetQuarantined(ctx, db.ForgetQuarantinedParams{Folder: q.id, There: append([]uuid.UUID{}, all...), Before: before}))
 }
 
 // ForeignCounts gives a page of what came without having been asked for, the latest first: below the ID given (0: from the beginning). It is
@@ -190,7 +222,7 @@ func (e *Engine) ForeignCounts(ctx context.Context, user people.User, below int6
 		return nil, err
 	}
 	if err := e.FlushForeign(ctx); err != nil { // what came just now, as far as this process knows
-		return nil, err
+		e.log.WarnContext(ctx, "what came just now without having been asked for can't be written down, and is missing in the list", "err", err)
 	}
 	return e.q.ListForeign(ctx, db.ListForeignParams{Below: below, Max: int32(limit)})
 }

@@ -595,6 +595,28 @@ func (in *instances) known(series string) int {
 	return n
 }
 
+// unsentOf counts what there is evidence of in a series, in all series if it is empty, and that has not come.
+func (in *instances) unsentOf(series string) (n int) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	unsent := func(f *fact) bool {
+		return f == nil || f.state == outstanding && !f.flying && f.why.cause <= causeSyntax
+	}
+	for uid, s := range in.listed {
+		if f := in.facts[uid]; (series == "" || s == series) && unsent(f) {
+			n++
+		}
+	}
+	for s, uids := range in.extra {
+		for uid := range uids {
+			if (series == "" || s == series) && unsent(in.facts[uid]) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // unplaced counts the instances that are outstanding and whose series is not known.
 func (in *instances) unplaced() (n int) {
 	in.mu.Lock()

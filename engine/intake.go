@@ -26,6 +26,7 @@ type intake struct {
 	stop     chan struct{} // closed to end the retrieve politely
 	patience time.Duration // how long the destination may take nothing
 	received atomic.Int32
+	refused  atomic.Int32 // of them, those that the source was told to have failed with
 	again    atomic.Int32 // duplicates, by C-MOVE
 	taking   int          // objects, by C-MOVE; the delivery's lock is for it
 
@@ -49,7 +50,15 @@ func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 	if !in.r.instances.begin(o.SOPInstanceUID) {
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
-	return in.begun(ctx, &Arrival{Incoming: o})
+	return in.counted(in.begun(ctx, &Arrival{Incoming: o}))
+}
+
+// counted counts an answer to the source.
+func (in *intake) counted(status dimse.Status) dimse.Status {
+	if status.Class() == dimse.ClassFailure {
+		in.refused.Add(1)
+	}
+	return status
 }
 
 // begun takes an instance that was marked as on its way. Those of a C-MOVE may come at once. It reads as the list of what may happen to an
@@ -66,6 +75,9 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	}
 	series, status, wanted := r.admit(o, obj.Header())
 	if !wanted {
+		if in.delivery == nil && r.instances.isUnasked(o.SOPInstanceUID) { // by C-MOVE the receiver does so
+			r.takeForeign(ctx, o, obj)
+		}
 		_ = obj.Close()
 		return status
 	}

@@ -162,7 +162,7 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	if in.err != nil {
 		return in.err
 	}
-	err = r.judgeResult(result, s, uids, int(in.received.Load()), title)
+	err = r.judgeResult(result, s, uids, in, title)
 	busy = result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff && policyOf(err) == policyWait
 	return err
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
@@ -94,12 +95,8 @@ func (q *Quarantine) expire(now time.Time, keep time.Duration) error {
 	return failed
 }
 
-// Keep writes an object down, and gives the name of its file and its bytes. kept is false if there is no room, or its header can't be read.
-func (q *Quarantine) Keep(a *Arrival) (file uuid.UUID, bytes int64, kept bool, err error) {
-	obj, err := a.open()
-	if err != nil {
-		return uuid.Nil, 0, false, nil //nolint:nilerr // it isn't DICOM enough for a file
-	}
+// Keep writes an object down, and returns the name of its file and its bytes. kept is false if there is no room.
+func (q *Quarantine) Keep(in *dimse.Incoming, obj *stream.Object) (file uuid.UUID, bytes int64, kept bool, err error) {
 	file = uuid.New()
 	name := filepath.Join(q.dir, file.String())
 	f, err := os.OpenFile(name+unfinished, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
@@ -107,7 +104,7 @@ func (q *Quarantine) Keep(a *Arrival) (file uuid.UUID, bytes int64, kept bool, e
 		return uuid.Nil, 0, false, fmt.Errorf("the quarantine can't be used: %w", err)
 	}
 	w := &rationed{q: q, w: f}
-	meta := stream.FileMeta{MediaStorageSOPClassUID: a.SOPClassUID, MediaStorageSOPInstanceUID: a.SOPInstanceUID, TransferSyntaxUID: a.TransferSyntaxUID}
+	meta := stream.FileMeta{MediaStorageSOPClassUID: in.SOPClassUID, MediaStorageSOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID}
 	_, err = w.Write(meta.AppendTo(nil))
 	if err == nil {
 		_, err = io.Copy(w, obj)

@@ -48,8 +48,14 @@ func TestQuarantine(t *testing.T) {
 		return list
 	}
 
+	keep := func(a *Arrival) (kept bool, err error) {
+		obj, err := a.open()
+		require.NoError(t, err)
+		_, _, kept, err = q.Keep(a.Incoming, obj)
+		return kept, err
+	}
 	damaged, _ := arrivalOf(t, in, in.Size()-100)
-	_, _, kept, err := q.Keep(damaged)
+	kept, err := keep(damaged)
 	require.Error(t, err)
 	require.False(t, kept)
 	require.Empty(t, files(), "nothing is left of what did not come whole")
@@ -57,7 +63,7 @@ func TestQuarantine(t *testing.T) {
 	a, data := arrivalOf(t, in, 0)
 	_, _, ok := a.UIDs()
 	require.True(t, ok, "its header was read before")
-	_, _, kept, err = q.Keep(a)
+	kept, err = keep(a)
 	a.Close()
 	require.NoError(t, err)
 	require.True(t, kept)
@@ -76,7 +82,7 @@ func TestQuarantine(t *testing.T) {
 	require.True(t, bytes.Equal(data, got))
 
 	second, _ := arrivalOf(t, in, 0)
-	_, _, kept, err = q.Keep(second)
+	kept, err = keep(second)
 	require.NoError(t, err)
 	require.False(t, kept, "it is full")
 	require.Len(t, files(), 1)
@@ -86,7 +92,7 @@ func TestQuarantine(t *testing.T) {
 	require.NoError(t, q.Expire(time.Now().Add(61*time.Minute)))
 	require.Empty(t, files())
 	third, _ := arrivalOf(t, in, 0)
-	_, _, kept, err = q.Keep(third)
+	kept, err = keep(third)
 	require.NoError(t, err)
 	require.True(t, kept, "there is room again")
 	third.Close()

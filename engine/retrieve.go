@@ -230,7 +230,7 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	if intake.err != nil {
 		return intake.err
 	}
-	return r.judgeResult(result, s, uids, int(intake.received.Load()), "")
+	return r.judgeResult(result, s, uids, intake, "")
 }
 
 // takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
@@ -253,11 +253,11 @@ func (r *run) openFor(classes []string) []string {
 
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
 // the ledger counts. destination is the AE title that a C-MOVE named; empty for a C-GET.
-func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int, destination string) error {
+func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, in *intake, destination string) error {
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
-		if received == 0 && len(asked) != 1 && !tried(result) {
+		if in.received.Load() == 0 && len(asked) != 1 && !tried(result) {
 			if destination != "" {
 				return full("DICOM Server %s is out of resources, or can't reach the AE title %s (status %s)", r.src.Name, destination, result.Status)
 			}
@@ -272,6 +272,9 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
+	if asked == nil {
+		r.heedFailures(s, int(result.Failed.Value)-int(in.refused.Load()))
+	}
 	alone := len(asked) == 1
 	uids := asked
 	if !alone {
@@ -283,6 +286,18 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		r.instances.refuse(uid, c, result.Status, reason)
 	}
 	return nil
+}
+
+// heedFailures takes a final response for evidence that says that more failed than there is evidence of by name: as much as a count.
+func (r *run) heedFailures(s *seriesInventory, failed int) {
+	known := r.instances.known(s.uid)
+	if failed -= r.instances.unsentOf(s.uid); failed <= 0 || r.src.Server.IgnoreCounts {
+		return
+	}
+	if s.uid == "" {
+		r.inv.counted = max(r.inv.counted, known+failed)
+	}
+	s.counted = max(s.counted, known+failed)
 }
 
 // failedOf returns the instances that a request for several failed with: those that the answer names, whether or not they are listed. An

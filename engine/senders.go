@@ -6,11 +6,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
-	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
 )
 
 // Sender is a server as the receiver sees it: who may call, and under which names.
@@ -37,7 +37,7 @@ func (s *Sender) Shows(cert *x509.Certificate) bool {
 	return len(s.CertificateNames) == 0 || cert != nil && slices.ContainsFunc(s.CertificateNames, func(name string) bool { return cert.VerifyHostname(name) == nil })
 }
 
-// Senders lists the servers that may call the receiver: all that there are.
+// Senders lists the servers that may call the receiver: all that there are, but those whose row is damaged.
 func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 	rows, err := e.q.ListStoringServers(ctx)
 	if err != nil {
@@ -52,21 +52,33 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 		if row.TlsVerify == VerifyName {
 			s.CertificateNames = []string{cmp.Or(row.TlsServerName, row.Host)}
 		}
-		for _, text := range row.AddressRanges {
-			p, err := addressRange(text)
-			if err != nil {
-				return nil, fmt.Errorf("the address ranges of DICOM Server %s are damaged: %w", row.Name, err)
-			}
-			s.Ranges = append(s.Ranges, p)
+		if s.Ranges, err = addressRanges(row.AddressRanges); err != nil {
+			e.log.WarnContext(ctx, "the address ranges of a DICOM server are damaged: it may not call until they are set anew", "server", row.Name, "err", err)
+			continue
 		}
 		senders = append(senders, s)
 	}
 	return senders, nil
 }
 
-// KnowsMove tells whether one of the servers was told within the last hour to send something under a message ID (0: none), which has
-// ended, or of a study ("": none).
+func addressRanges(list []string) ([]netip.Prefix, error) {
+	var ranges []netip.Prefix
+	for _, text := range list {
+		p, err := addressRange(text)
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, p)
+	}
+	return ranges, nil
+}
+
+// KnowsMove reports whether a C-MOVE has ended within the last hour that one of the servers was told under a message ID (0: none), or to send
+// something of a study (what is no UID: none).
 func (e *Engine) KnowsMove(ctx context.Context, servers []int64, messageID uint16, study string) (bool, error) {
+	if !dict.ValidUID(study) {
+		study = ""
+	}
 	return e.q.KnowsMove(ctx, db.KnowsMoveParams{Sources: servers, MessageID: int32(messageID), StudyUid: study})
 }
 

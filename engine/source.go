@@ -153,7 +153,7 @@ func (s *source) covers(classes []string, o offer) bool {
 // get retrieves the instances of a series, or only those named.
 func (s *source) get(ctx context.Context, inv *inventory, series string, uids []string, stop <-chan struct{}, take dimse.StoreHandler) (dimse.GetResult, error) {
 	id := s.retrieveKeys(inv, series, uids, s.node.Server.StudyRootGet)
-	rq := dimse.GetRequest{SOPClassUID: s.getClass(), Identifier: id, Stop: stop}
+	rq := dimse.GetRequest{SOPClassUID: s.getClass(), Identifier: id, Stop: stop, Unnamed: take}
 	for {
 		result, err := s.a.Get(ctx, rq, take)
 		if !s.reopens(ctx, &err) {

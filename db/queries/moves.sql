@@ -46,14 +46,16 @@ WHERE e.ended_at IS NULL
 -- name: DeleteOldMoves :exec
 DELETE FROM expectations WHERE ended_at < now() - interval '1 hour';
 
--- KnowsMove tells whether one of these sources was told within the last hour to move something under a message ID, which has ended, or
--- of a study.
+-- KnowsMove reports whether a C-MOVE has ended within the last hour that one of these sources was told under a message ID, or to send something
+-- of a study. One whose task no longer holds the lease has ended, too, whether or not that is written yet.
 -- name: KnowsMove :one
 SELECT EXISTS (
-    SELECT FROM expectations
-    WHERE source_id = ANY(sqlc.arg(sources)::bigint[]) AND NOT direct
-      AND (message_id = sqlc.arg(message_id)::integer AND ended_at IS NOT NULL OR study_uid = sqlc.arg(study_uid)::text)
-      AND coalesce(ended_at, now()) > now() - interval '1 hour');
+    SELECT FROM expectations e
+    WHERE e.source_id = ANY(sqlc.arg(sources)::bigint[]) AND NOT e.direct
+      AND (e.message_id = sqlc.arg(message_id)::integer OR e.study_uid = sqlc.arg(study_uid)::text)
+      AND coalesce(e.ended_at, now()) > now() - interval '1 hour'
+      AND (e.ended_at IS NOT NULL
+           OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')));
 
 -- ListStoringServers gives what tells servers apart that call our receiver.
 -- name: ListStoringServers :many

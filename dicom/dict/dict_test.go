@@ -44,6 +44,17 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+func TestValidUID(t *testing.T) {
+	for _, uid := range []string{"1.2.840.10008.1.2", "2.25.0", "1", "1.02.003", strings.Repeat("1.", 31) + "12"} {
+		require.True(t, ValidUID(uid), uid)
+	}
+	for _, text := range []string{
+		"", ".", "1.", ".1", "1..2", "1.2 ", "1.2\x00", "1.2\n", "a", "1.2/3", "../1.2", "1.2.3a", "１.2", "\xff", "1.-2", strings.Repeat("1.", 32) + "1",
+	} {
+		require.False(t, ValidUID(text), "%q", text)
+	}
+}
+
 func TestTablesAreSorted(t *testing.T) {
 	require.True(t, slices.IsSortedFunc(entries[:], func(a, b row) int { return int(int64(a.Tag) - int64(b.Tag)) }))
 	require.True(t, slices.IsSortedFunc(uids[:], func(a, b UIDEntry) int { return strings.Compare(a.UID, b.UID) }))

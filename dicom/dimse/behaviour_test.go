@@ -238,36 +238,53 @@ func (b blocked) Read([]byte) (int, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
+// TestServerLimits: strangers are refused first; where all places are taken by associations that are at work, newcomers are refused for a time.
 func TestServerLimits(t *testing.T) {
 	var opened []int
-	addr := serve(t, &dimse.Server{MaxAssociations: 2, Accept: func(_ context.Context, rq *dimse.AssociationRequest) error {
-		opened = append(opened, rq.Open)
-		if rq.CallingAE == "STRANGER" {
-			return fmt.Errorf("no: %w", dimse.RejectCallingAE)
-		}
-		return nil
-	}})
-	cfg := config(addr)
-	cfg.CallingAE = "STRANGER"
-	_, err := dimse.Dial(t.Context(), cfg)
-	require.ErrorContains(t, err, `calling AE title "STRANGER" not recognized`)
-
-	a, b := dial(t, addr), dial(t, addr)
-	_, err = dimse.Dial(t.Context(), config(addr))
+	held, begun := make(chan struct{}), make(chan struct{}, 2)
+	addr := serve(t, &dimse.Server{
+		MaxAssociations: 2,
+		Accept: func(_ context.Context, rq *dimse.AssociationRequest) error {
+			opened = append(opened, rq.Open)
+			if rq.CallingAE == "STRANGER" {
+				return fmt.Errorf("no: %w", dimse.RejectCallingAE)
+			}
+			return nil
+		},
+		Store: func(context.Context, *dimse.ServerAssociation, *dimse.Incoming) dimse.StoreResponse {
+			begun <- struct{}{}
+			<-held
+			return dimse.StoreResponse{}
+		},
+	})
+	stranger := config(addr)
+	stranger.CallingAE = "STRANGER"
+	var stored sync.WaitGroup
+	for n := range 2 {
+		_, err := dimse.Dial(t.Context(), stranger)
+		require.ErrorContains(t, err, `calling AE title "STRANGER" not recognized`)
+		a := dial(t, addr)
+		stored.Go(func() {
+			rsp, err := a.Store(t.Context(), ctRequest(n), bytes.NewReader(pattern(1000)))
+			if err != nil || rsp.Status != dimse.Success {
+				t.Errorf("%v, %v", rsp.Status, err)
+			}
+			if err := a.Release(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+		<-begun
+	}
+	_, err := dimse.Dial(t.Context(), config(addr))
 	var rejected *ul.RejectedError
 	require.ErrorAs(t, err, &rejected)
 	require.True(t, rejected.Transient())
 	require.ErrorContains(t, err, "local limit exceeded")
-	require.NoError(t, a.Echo(t.Context()))
-	require.NoError(t, b.Release(t.Context()))
-	require.Eventually(t, func() bool {
-		c, err := dimse.Dial(t.Context(), config(addr))
-		if err != nil {
-			return false
-		}
-		return c.Release(t.Context()) == nil
-	}, patience, time.Millisecond)
-	require.Equal(t, []int{0, 0, 1, 1}, opened[:4])
+	close(held)
+	stored.Wait()
+	c := dial(t, addr)
+	require.NoError(t, c.Release(t.Context()))
+	require.Equal(t, []int{0, 0, 1, 1, 2, 0}, opened)
 }
 
 // TestServerEnds: Serve lets an association end within its grace, and aborts it after.

@@ -18,7 +18,9 @@ type GetRequest struct {
 	SOPClassUID string
 	Identifier  *stream.DataSet
 	Priority    Priority
-	Stop        <-chan struct{} // when closed: C-CANCEL, then 20 s for the final response, then abort
+	// Unnamed is given the instances whose SOP class or instance isn't named by a UID; nil: they are refused unseen.
+	Unnamed StoreHandler
+	Stop    <-chan struct{} // when closed: C-CANCEL, then 20 s for the final response, then abort
 }
 
 // GetResult is the final response of a C-GET.
@@ -55,7 +57,7 @@ func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandl
 			return GetResult{}, err
 		}
 		if command.Field == CStoreRQ {
-			if err := a.subOperation(ctx, c, command, handler); err != nil {
+			if err := a.subOperation(ctx, c, command, handler, rq.Unnamed); err != nil {
 				return GetResult{}, err
 			}
 			continue
@@ -69,9 +71,14 @@ func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandl
 	}
 }
 
-func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *Command, handler StoreHandler) error {
+func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *Command, handler, other StoreHandler) error {
 	if !rq.DataSet {
 		return a.answerStore(c, rq, StoreResponse{Status: CannotUnderstand})
+	}
+	if status := unnamed(rq); status != Success && other != nil {
+		handler = other
+	} else if status != Success {
+		return a.answerStore(c, rq, StoreResponse{Status: status})
 	}
 	return a.answerStore(c, rq, StoreResponse{Status: handler(ctx, a.incoming(c, rq))})
 }

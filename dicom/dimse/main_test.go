@@ -52,11 +52,17 @@ func takeAll(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextRes
 // serve runs a server on loopback until the test ends, and returns its address.
 func serve(t testing.TB, s *dimse.Server) string {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	return serveOn(t, s, l)
+}
+
+// serveOn is serve on a listener.
+func serveOn(t testing.TB, s *dimse.Server, l net.Listener) string {
+	t.Helper()
 	if s.Choose == nil {
 		s.Choose = takeAll
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- s.Serve(ctx, l) }()
@@ -247,7 +253,7 @@ func TestStoreDrainsWhatTheHandlerLeaves(t *testing.T) {
 		return dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}
 	}}))
 	for range 3 {
-		rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: explicit}, bytes.NewReader(pattern(2<<20)))
+		rsp, err := a.Store(t.Context(), ctRequest(1), bytes.NewReader(pattern(2<<20)))
 		require.NoError(t, err)
 		require.Equal(t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}, rsp)
 	}

@@ -18,6 +18,7 @@ type ServerAssociation struct {
 	AssociationRequest
 	session
 	server   *Server
+	place    *place
 	op       *operation // the C-FIND, C-GET or C-MOVE under way; nil if none
 	lastID   uint16     // of the sub-operations
 	reported int        // reports about storage commitment that the peer has yet to answer
@@ -61,6 +62,10 @@ func (a *ServerAssociation) run(ctx context.Context) error {
 
 // dispatch handles one message. An error ends the association.
 func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq *Command) error {
+	if !a.server.places.begin(a.place) {
+		return errMadeRoom
+	}
+	defer a.server.places.end(a.place)
 	switch rq.Field {
 	case CCancelRQ:
 		if a.op != nil && rq.MessageIDRespondedTo == a.op.rq.MessageID {
@@ -94,7 +99,17 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 func (a *ServerAssociation) serve(ctx context.Context, c *AcceptedContext, rq *Command) error {
 	switch {
 	case rq.Field == CStoreRQ && a.server.Store != nil && rq.DataSet:
-		return a.answerStore(c, rq, a.server.Store(ctx, a, a.incoming(c, rq)))
+		if status := unnamed(rq); status != Success {
+			if a.server.Refused != nil {
+				a.server.Refused(a, status)
+			}
+			return a.answerStore(c, rq, StoreResponse{Status: status})
+		}
+		rsp := a.server.Store(ctx, a, a.incoming(c, rq))
+		if rsp.Status == Success {
+			a.server.places.prove(a.place)
+		}
+		return a.answerStore(c, rq, rsp)
 	case rq.Field == CFindRQ && a.server.Find != nil:
 		return a.startFind(ctx, c, rq)
 	case rq.Field == CGetRQ && a.server.Get != nil:
@@ -130,9 +145,11 @@ func (a *ServerAssociation) storeAnswered(rsp *Command) error {
 // start runs a handler beside the receiving loop. final sends the handler's status as the final response.
 func (a *ServerAssociation) start(op *operation, handler func() Status, final func(Status) error) {
 	a.op = op
-	release := a.ul.Hold() // the peer waits for us: its silence is no idleness
+	_ = a.server.places.begin(a.place) // with the request, which was begun
+	release := a.ul.Hold()             // the peer waits for us: its silence is no idleness
 	go func() {
 		defer close(op.done)
+		defer a.server.places.end(a.place)
 		defer release()
 		status := handler()
 		if a.ul.Err() == nil && !op.final.Load() {

@@ -9,9 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/ul"
 )
 
@@ -44,11 +46,16 @@ type Server struct {
 	// nil: none does.
 	CommitmentRequest func(ctx context.Context, a *ServerAssociation, rq *CommitmentRequest) (Status, *CommitmentReport)
 
+	// Refused is told of each C-STORE request that never reaches Store, since its SOP class or instance isn't named by a UID, and what it is
+	// answered: 0119H or 0117H. May be nil.
+	Refused func(a *ServerAssociation, status Status)
+
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
 	Ended func(a *ServerAssociation, err error)
 
-	MaxAssociations int           // more are rejected with "local limit exceeded"; 100 when 0
+	MaxAssociations int           // of those that are expected, and of all others; 100 when 0. See Expected.
+	MaxPerCaller    int           // of them, by AE title and address; no bound when 0
 	MaxPDU          uint32        // as in Config
 	IdleTimeout     time.Duration // as in Config
 	ARTIM           time.Duration // for the A-ASSOCIATE-RQ to arrive; 30 s when 0
@@ -56,19 +63,11 @@ type Server struct {
 	TLS             *tls.Config   // nil: no TLS
 	Log             *slog.Logger  // nil: silent
 
-	mu   sync.Mutex // Accept and open
-	open int
+	mu     sync.Mutex // Accept
+	places places
 }
 
-const (
-	defaultAssociations = 100
-
-	// maxWaiting bounds the connections beyond the associations: those that have not asked yet, are being rejected
-	// or are closing.
-	maxWaiting = 64
-
-	acceptRetry = 100 * time.Millisecond // after a failure of the listener that may pass: no file descriptors
-)
+const acceptRetry = 100 * time.Millisecond // after a failure of the listener that may pass: no file descriptors
 
 // Reject is the A-ASSOCIATE-RJ that an Accept hook wants (PS3.8 table 9-21).
 type Reject struct {
@@ -103,6 +102,10 @@ type AssociationRequest struct {
 	RemoteAddr          net.Addr
 	Open                int // associations open at this moment, this one not counted
 	RQ                  *ul.AssociateRQ
+	// Expected is for Accept to set where this side has asked the peer to call. Expected associations have places of their own: whatever others
+	// hold, there is room. Where places are short, associations without an operation are aborted for newcomers, of the caller with the most
+	// first; those that have brought an instance after five seconds. If there are none such, the newcomer is rejected with "local limit exceeded".
+	Expected bool
 	// IdentityResponse is for Accept to set where RQ.User.UserIdentityRQ names a user that it has verified; it is sent
 	// only if the peer asked for it (PS3.7 D.3.3.7).
 	IdentityResponse *ul.UserIdentityAC
@@ -116,17 +119,13 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	abort, abortAll := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer abortAll(nil)
 	var all sync.WaitGroup
-	slots := make(chan struct{}, s.maxAssociations()+maxWaiting)
 	err := s.acceptAll(ctx, l, func(c net.Conn) {
-		select {
-		case slots <- struct{}{}:
-			all.Go(func() {
-				defer func() { <-slots }()
-				s.serve(abort, c)
-			})
-		default:
-			_ = c.Close() // too many that have not even asked: nothing to be polite about
-		}
+		ctx, evict := context.WithCancelCause(abort)
+		p := s.places.arrive(c, evict)
+		all.Go(func() {
+			defer evict(nil)
+			s.serve(ctx, c, p)
+		})
 	})
 	timer := time.AfterFunc(s.Grace, func() { abortAll(errors.New("the server is shutting down")) })
 	defer timer.Stop()
@@ -173,14 +172,15 @@ func (s *Server) log() *slog.Logger {
 }
 
 // serve handles one connection.
-func (s *Server) serve(ctx context.Context, c net.Conn) {
+func (s *Server) serve(ctx context.Context, c net.Conn, p *place) {
+	s.places.told(p, c.RemoteAddr())
 	var admitted bool
 	var refused error
 	var rq *AssociationRequest
 	a, err := ul.Accept(ctx, c, ul.Options{MaxPDU: s.MaxPDU, IdleTimeout: s.IdleTimeout, ARTIM: s.ARTIM, TLS: s.TLS},
 		func(u *ul.AssociateRQ) ul.PDU {
 			rq = &AssociationRequest{CalledAE: u.CalledAE, CallingAE: u.CallingAE, RemoteAddr: c.RemoteAddr(), RQ: u}
-			if refused = s.admit(ctx, rq); refused != nil {
+			if refused = s.admit(ctx, rq, p); refused != nil {
 				rj := rejection(refused)
 				return &ul.AssociateRJ{Result: rj.Result, Source: rj.Source, Reason: rj.Reason}
 			}
@@ -189,27 +189,33 @@ func (s *Server) serve(ctx context.Context, c net.Conn) {
 		})
 	if err != nil {
 		if admitted {
-			(&ServerAssociation{AssociationRequest: *rq, server: s}).ended(err)
+			(&ServerAssociation{AssociationRequest: *rq, server: s, place: p}).ended(err)
 		}
-		if refused != nil {
+		switch gone := s.places.leave(p); {
+		case gone:
+			s.log().Info("a DICOM connection was closed", "peer", c.RemoteAddr().String(), "reason", errMadeRoom)
+		case refused != nil:
 			s.log().Info("a DICOM association was refused", "peer", c.RemoteAddr().String(),
 				"calling", rq.CallingAE, "called", rq.CalledAE, "reason", refused)
-			return
+		default:
+			s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
 		}
-		s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
 		return
 	}
 	served := &ServerAssociation{
-		AssociationRequest: *rq, server: s,
+		AssociationRequest: *rq, server: s, place: p,
 		session: session{ul: a, contexts: acceptedByServer(rq.RQ, a.AC())},
 	}
 	served.ended(served.run(ctx))
+	if s.places.leave(p) {
+		s.log().Info("a DICOM association was aborted", "peer", c.RemoteAddr().String(), "calling", rq.CallingAE, "reason", errMadeRoom)
+	}
 }
 
 // ended counts the association off and tells about it, once.
 func (a *ServerAssociation) ended(err error) {
 	a.once.Do(func() {
-		a.server.leave()
+		a.server.places.close(a.place)
 		if a.server.Ended != nil {
 			a.server.Ended(a, err)
 		}
@@ -217,20 +223,16 @@ func (a *ServerAssociation) ended(err error) {
 }
 
 // admit counts the association in, or says why not.
-func (s *Server) admit(ctx context.Context, rq *AssociationRequest) error {
+func (s *Server) admit(ctx context.Context, rq *AssociationRequest, p *place) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rq.Open = s.open
-	if s.open >= s.maxAssociations() {
-		return RejectLimit
-	}
+	rq.Open = s.places.opened()
 	if s.Accept != nil {
 		if err := s.Accept(ctx, rq); err != nil {
 			return err
 		}
 	}
-	s.open++
-	return nil
+	return s.places.admit(p, rq, s.maxAssociations(), s.MaxPerCaller)
 }
 
 // rejection is the A-ASSOCIATE-RJ for the error of an Accept hook.
@@ -241,19 +243,13 @@ func rejection(err error) *Reject {
 	return rejectNoReason
 }
 
-func (s *Server) leave() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.open--
-}
-
 // choose answers the contexts, and grants the roles that were asked for. An asynchronous operations window is never
 // granted: without an answer it is 1 (PS3.7 D.3.3.3).
 func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 	ac := &ul.AssociateAC{CalledAE: rq.CalledAE, CallingAE: rq.CallingAE}
 	agreed := map[string]bool{}
 	for _, c := range rq.RQ.Contexts {
-		ts, result := s.Choose(rq, c)
+		ts, result := s.chooseUIDs(rq, c)
 		ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, Result: result, TransferSyntax: ts})
 		if result == ul.ContextAccepted {
 			agreed[c.AbstractSyntax] = true
@@ -276,6 +272,18 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 		ac.User.UserIdentityAC = rq.IdentityResponse
 	}
 	return ac
+}
+
+// chooseUIDs is Choose for what is proposed under UIDs. Whatever else is proposed is refused: nobody could name it further on.
+func (s *Server) chooseUIDs(rq *AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+	if !dict.ValidUID(c.AbstractSyntax) {
+		return "", ul.ContextAbstractSyntaxRefused
+	}
+	c.TransferSyntaxes = slices.DeleteFunc(slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.ValidUID(u) })
+	if len(c.TransferSyntaxes) == 0 {
+		return "", ul.ContextTransferSyntaxesRefused
+	}
+	return s.Choose(rq, c)
 }
 
 // acceptedByServer lists the accepted contexts with this side's roles: SCP unless a role selection says otherwise

@@ -20,6 +20,7 @@ const (
 	InvalidArgument         Status = 0x0115
 	InvalidSOPInstance      Status = 0x0117
 	NoSuchSOPClass          Status = 0x0118
+	ClassInstanceConflict   Status = 0x0119
 	RefusedSOPClass         Status = 0x0122 // SOP class not supported
 	RefusedNotAuthorized    Status = 0x0124
 	DuplicateInvocation     Status = 0x0210

@@ -6,6 +6,8 @@ import (
 	"cmp"
 	"context"
 	"io"
+
+	"github.com/adit-go/adit/dicom/dict"
 )
 
 // StoreRequest names the instance to store.
@@ -87,6 +89,18 @@ func (s *session) incoming(c *AcceptedContext, rq *Command) *Incoming {
 		Priority: rq.Priority, MoveOriginatorAETitle: rq.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: rq.MoveOriginatorMessageID, Data: &s.data,
 	}
+}
+
+// unnamed is what a C-STORE request is answered whose SOP class or instance isn't named by a UID; Success if both are. What is made of these
+// names further on, such as a file's name or a row of a database, relies on it.
+func unnamed(rq *Command) Status {
+	switch {
+	case !dict.ValidUID(rq.AffectedSOPClassUID):
+		return ClassInstanceConflict
+	case !dict.ValidUID(rq.AffectedSOPInstanceUID):
+		return InvalidSOPInstance
+	}
+	return Success
 }
 
 // answerStore drains what is left of the data set and answers.

@@ -176,9 +176,6 @@ func (p *PACS) keeper(in *dimse.Incoming, status dimse.Status) (keeper, dimse.St
 	case status.Class() == dimse.ClassFailure:
 		return discard{}, status
 	case p.cfg.Folder != "":
-		if strings.Trim(in.SOPInstanceUID, "0123456789.") != "" || len(in.SOPInstanceUID) > 64 || in.SOPInstanceUID == "" {
-			return discard{}, dimse.InvalidSOPInstance // it is to be a file's name
-		}
 		k, err := newFile(p.cfg.Folder, in)
 		if err != nil {
 			return discard{}, dimse.OutOfResources

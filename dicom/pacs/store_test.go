@@ -124,7 +124,7 @@ func TestStoreRefusesWhatIsNoObject(t *testing.T) {
 		{"garbage", in.SOPInstanceUID, strings.Repeat("garbage!", 100), dimse.CannotUnderstand},
 		{"cut off", in.SOPInstanceUID, string(whole[:len(whole)-100]), dimse.CannotUnderstand},
 		{"another UID in the command", "1.2.3", string(whole), dimse.DataSetMismatch},
-		{"a path for a UID", "../../etc/passwd", string(whole), dimse.DataSetMismatch},
+		{"a path for a UID", "../../etc/passwd", string(whole), dimse.InvalidSOPInstance},
 		{"as it should be", in.SOPInstanceUID, string(whole), dimse.Success},
 	} {
 		t.Run(test.name, func(t *testing.T) {

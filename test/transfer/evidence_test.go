@@ -139,6 +139,16 @@ func TestEvidence(t *testing.T) {
 			status: engine.Failure, stored: 17, expected: 18, message: "1 image is missing at the destination: the image that the source sent is damaged",
 		},
 		{
+			name: "beyond a capped list, without counts, some fail",
+			faults: func(st, _ *phantom.Study) pacs.Misbehave {
+				return pacs.Misbehave{
+					Find: pacs.FindFaults{Image: pacs.ListFaults{Cap: 4}, OmitKeys: []dict.Tag{dict.NumberOfSeriesRelatedInstances, dict.NumberOfStudyRelatedInstances}},
+					Get:  pacs.GetFaults{Refuse: sopUIDs(st.Series[2].Instances[4:]), NoFailedList: true},
+				}
+			},
+			status: engine.Warning, stored: 16, message: "The source counts 6 images in series",
+		},
+		{
 			name: "one series chosen, the study sent", faults: get(pacs.GetFaults{Wide: true}), series: []int{1},
 			status: engine.Success, stored: 6, message: "The source also sent 12 images of other series, which nobody asked for",
 		},
