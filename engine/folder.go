@@ -90,18 +90,16 @@ func (s *folderSink) failed(what string, err error) error {
 	if own, ok := errors.AsType[*noRoom](err); ok {
 		return own.error
 	}
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		err = path.Err
-	} else if link, ok := errors.AsType[*os.LinkError](err); ok {
-		err = link.Err
-	}
+	cause := fileError(err)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return permanent("%s in %s: %w. Put the folder back, or mount the disk that holds it, then retry.", what, s.path, err)
+	case cause == nil: // of what was to be written, or of the task
+		return err
+	case errors.Is(cause, fs.ErrNotExist):
+		return permanent("%s in %s: %w. Put the folder back, or mount the disk that holds it, then retry.", what, s.path, cause)
 	case diskFault(err):
-		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, s.path, err)
+		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, s.path, cause)
 	}
-	return again("%s in %s: %w", what, s.path, err)
+	return again("%s in %s: %w", what, s.path, cause)
 }
 
 // writeBuffer is how many bytes of an object go to the disk at once.

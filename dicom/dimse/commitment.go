@@ -145,7 +145,7 @@ func (s *session) report(ctx context.Context, c *AcceptedContext, rq *Command, t
 		return InvalidArgument, nil
 	}
 	d, err := s.identifier(c)
-	if _, alive := errors.AsType[*identifierError](err); alive {
+	if _, alive := errors.AsType[*UnreadableError](err); alive {
 		return InvalidArgument, nil
 	}
 	if err != nil {

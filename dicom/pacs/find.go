@@ -3,10 +3,12 @@
 package pacs
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 func (p *PACS) gate(ctx context.Context, e Event) {
@@ -56,12 +58,30 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 			times = 2
 		}
 		for range times {
-			if op.Pending(rq.answer(r, f)) != nil {
+			if f.pending(op, rq.answer(r, f)) != nil {
 				return dimse.ProcessingFailure
 			}
 		}
 	}
 	return dimse.Success
+}
+
+// pending sends a match, or what is left of it.
+func (f FindFaults) pending(op *dimse.FindOperation, identifier *stream.DataSet) error {
+	if !f.Garbled && !f.CutOff {
+		return op.Pending(identifier)
+	}
+	b, err := identifier.Encode(op.TransferSyntaxUID())
+	if err != nil {
+		return err
+	}
+	if f.Garbled {
+		b = bytes.Repeat([]byte{0xFE, 0xFF}, len(b)/2)
+	}
+	if f.CutOff {
+		b = b[:len(b)-1]
+	}
+	return op.PendingBytes(b)
 }
 
 // listed leaves out the objects that are not to be listed.

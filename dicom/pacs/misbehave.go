@@ -51,6 +51,8 @@ type FindFaults struct {
 	// attribute that is empty, another Patient ID for one that has changed meanwhile, more than 16 characters.
 	Answers       map[dict.Tag][]string
 	CharacterSet  string // what answers claim to be encoded in, whatever they are
+	Garbled       bool   // the identifiers of the answers are no data sets
+	CutOff        bool   // the identifiers of the answers end within their last value
 	SendTwice     int    // this match, counted from 1, is answered twice
 	EmptyPending  int    // pending responses without an identifier that come first
 	IgnoreCancel  bool
