@@ -14,6 +14,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/people"
 )
 
@@ -255,18 +256,8 @@ func (t Transfer) checkPseudonyms() error {
 
 func badInExactKey(r rune) bool { return r < ' ' || r == '*' || r == '?' || r == '\\' || r == 0x7f }
 
-// validUID tells whether a UID has the form of PS3.5 9.1. Components with leading zeros, which some devices write, pass.
-func validUID(uid string) bool {
-	if uid == "" || len(uid) > 64 {
-		return false
-	}
-	for part := range strings.SplitSeq(uid, ".") {
-		if part == "" || strings.Trim(part, "0123456789") != "" {
-			return false
-		}
-	}
-	return true
-}
+// validUID is the one rule for UIDs, of requests and of objects.
+func validUID(uid string) bool { return dict.ValidUID(uid) }
 
 // transferNodes finds source and destination and asks whether the user may use them so.
 func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer) (source, destination int64, err error) {

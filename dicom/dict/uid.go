@@ -34,6 +34,20 @@ type UIDEntry struct {
 	Retired bool
 }
 
+// ValidUID reports whether a UID is one of PS3.5 9.1: numbers with dots between them, at most 64 characters. Numbers with leading zeros, which
+// some devices write, pass.
+func ValidUID(uid string) bool {
+	if uid == "" || len(uid) > 64 {
+		return false
+	}
+	for part := range strings.SplitSeq(uid, ".") {
+		if part == "" || strings.Trim(part, "0123456789") != "" {
+			return false
+		}
+	}
+	return true
+}
+
 // LookupUID finds a UID of the standard.
 func LookupUID(uid string) (UIDEntry, bool) {
 	i, ok := slices.BinarySearchFunc(uids[:], uid, func(u UIDEntry, s string) int { return cmp.Compare(u.UID, s) })

@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -32,6 +33,12 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	case !ok, f.ImageLevelRefused && rq.level == imageLevel:
 		return dimse.DataSetMismatch
 	case f.ImageLevelEmpty && rq.level == imageLevel:
+		return dimse.Success
+	}
+	if terms := op.Identifier.String(dict.SpecificCharacterSet); f.Understands != "" && terms != "" && terms != f.Understands {
+		if f.Refuses {
+			return 0xC001
+		}
 		return dimse.Success
 	}
 	for range f.EmptyPending {
