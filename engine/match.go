@@ -85,10 +85,9 @@ func (s Search) compare(f FoundStudy, patientID string) (lacks, against criteria
 			lacks |= c
 		}
 	}
-	byID := s.PatientID != ""
 	accession := s.AccessionNumber != "" && matchesAccession(s.AccessionNumber, f.AccessionNumber)
-	if f.PatientName == "" && s.PatientName != "" && !byID && !accession || f.AccessionNumber == "" && s.AccessionNumber != "" && !byID {
-		return 0, identity // nobody knows whose it is
+	if s.tellsNobody(f, accession) {
+		return 0, identity
 	}
 	note(byName, s.PatientName != "" && f.PatientName != "", true, matchesName(dicomName(s.PatientName), f.PatientName))
 	note(byAccession, s.AccessionNumber != "", f.AccessionNumber != "", accession)
@@ -96,6 +95,15 @@ func (s Search) compare(f FoundStudy, patientID string) (lacks, against criteria
 	date := dateOf(f.StudyDate)
 	note(byDate, s.StudyDateFrom+s.StudyDateTo != "", date != "", date >= s.StudyDateFrom && (s.StudyDateTo == "" || date <= s.StudyDateTo))
 	return lacks, against
+}
+
+// tellsNobody reports whether nobody knows from an answer whose study it is. Who is identified by an ID needs nothing else, and who is by an
+// accession number needs no name.
+func (s Search) tellsNobody(f FoundStudy, accession bool) bool {
+	if s.PatientID != "" {
+		return false
+	}
+	return s.PatientName != "" && f.PatientName == "" && !accession || s.AccessionNumber != "" && f.AccessionNumber == ""
 }
 
 // longestSH is the length of a value of VR SH (PS3.5 6.2). Accession numbers are longer in places, and cut by some servers.

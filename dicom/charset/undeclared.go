@@ -3,6 +3,7 @@
 package charset
 
 import (
+	"strings"
 	"sync"
 
 	"golang.org/x/text/encoding"
@@ -16,17 +17,19 @@ import (
 // something; nothing says that it does.
 var Undeclared = sync.OnceValue(func() []*Set {
 	var sets []*Set
-	for _, terms := range [][]string{
-		{UTF8}, {Latin1}, {"ISO_IR 101"}, {"ISO_IR 148"}, {"ISO_IR 109"}, {"ISO_IR 110"}, {"ISO_IR 203"}, {"ISO_IR 144"}, {"ISO_IR 126"},
-		{"ISO_IR 138"}, {"ISO_IR 127"}, {"ISO_IR 166"}, {"ISO_IR 13"}, {"GB18030"}, {"", "ISO 2022 IR 87"},
+	for _, terms := range []string{
+		UTF8, Latin1, "ISO_IR 101", "ISO_IR 148", "ISO_IR 109", "ISO_IR 110", "ISO_IR 203", "ISO_IR 144", "ISO_IR 126", "ISO_IR 138", "ISO_IR 127",
+		"ISO_IR 166", "ISO_IR 13", "GB18030", `\ISO 2022 IR 87`,
 	} {
-		if s, err := New(terms); err == nil { // all are known
+		if s, err := New(strings.Split(terms, `\`)); err == nil { // all are known
 			sets = append(sets, s)
 		}
 	}
 	for _, whole := range []encoding.Encoding{
 		japanese.ShiftJIS, japanese.EUCJP, korean.EUCKR, charmap.Windows1252, charmap.Windows1250, charmap.Windows1251, charmap.CodePage850,
-		charmap.CodePage852, charmap.CodePage437, charmap.CodePage866, charmap.KOI8R, charmap.Macintosh, twice{charmap.ISO8859_1}, twice{charmap.Windows1252},
+		charmap.CodePage852, charmap.CodePage437, charmap.CodePage866, charmap.KOI8R, charmap.Macintosh,
+		twice{charmap.ISO8859_1},
+		twice{charmap.Windows1252},
 	} {
 		sets = append(sets, &Set{whole: whole})
 	}

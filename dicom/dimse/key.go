@@ -30,6 +30,11 @@ func CheckKey(vr dict.VR, value string) error {
 	case strings.TrimSpace(value) == "":
 		return errors.New("nothing but blanks, which match everything")
 	}
+	return checkForm(vr, value)
+}
+
+// checkForm checks what the VR demands.
+func checkForm(vr dict.VR, value string) error {
 	switch vr {
 	case dict.UI:
 		if !dict.ValidUID(value) {
@@ -53,16 +58,23 @@ func CheckKey(vr dict.VR, value string) error {
 		if !ageForm().MatchString(value) {
 			return errors.New("not an age of the form 042Y, 006M, 003W or 010D")
 		}
+	case dict.SQ:
+		return errors.New("a sequence, which has no value by itself")
+	}
+	return checkNumber(vr, value)
+}
+
+func checkNumber(vr dict.VR, value string) error {
+	value = strings.TrimSpace(value)
+	switch vr {
 	case dict.IS, dict.US, dict.SS, dict.UL, dict.SL, dict.UV, dict.SV:
-		if _, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); err != nil {
+		if _, err := strconv.ParseInt(value, 10, 64); err != nil {
 			return errors.New("not a whole number")
 		}
 	case dict.DS, dict.FL, dict.FD:
-		if _, err := strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil {
+		if _, err := strconv.ParseFloat(value, 64); err != nil {
 			return errors.New("not a number")
 		}
-	case dict.SQ:
-		return errors.New("a sequence, which has no value by itself")
 	}
 	return nil
 }

@@ -27,19 +27,11 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	p.gate(ctx, event)
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
 	rq.ignored = f.IgnoreKeys
-	switch {
-	case f.Status != dimse.Success:
-		return f.Status
-	case !ok, f.ImageLevelRefused && rq.level == imageLevel:
+	if !ok {
 		return dimse.DataSetMismatch
-	case f.ImageLevelEmpty && rq.level == imageLevel:
-		return dimse.Success
 	}
-	if terms := op.Identifier.String(dict.SpecificCharacterSet); f.Understands != "" && terms != "" && terms != f.Understands {
-		if f.Refuses {
-			return 0xC001
-		}
-		return dimse.Success
+	if status, over := f.atOnce(rq); over {
+		return status
 	}
 	for range f.EmptyPending {
 		if op.Pending(nil) != nil {
@@ -71,6 +63,21 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 		}
 	}
 	return dimse.Success
+}
+
+// atOnce gives the status of a query that is answered without a match.
+func (f FindFaults) atOnce(rq request) (status dimse.Status, over bool) {
+	terms := rq.identifier.String(dict.SpecificCharacterSet)
+	strange := f.Understands != "" && terms != "" && terms != f.Understands
+	switch {
+	case f.Status != dimse.Success:
+		return f.Status, true
+	case f.ImageLevelRefused && rq.level == imageLevel:
+		return dimse.DataSetMismatch, true
+	case strange && f.Refuses:
+		return 0xC001, true
+	}
+	return dimse.Success, strange || f.ImageLevelEmpty && rq.level == imageLevel
 }
 
 // pending sends a match, or what is left of it.
