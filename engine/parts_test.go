@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"syscall"
 	"testing"
@@ -122,7 +123,7 @@ func TestPolicies(t *testing.T) {
 		{"query refused", &dimse.StatusError{Service: dimse.CFind, Status: dimse.DataSetMismatch}, policyPermanent},
 		{"query failed", &dimse.StatusError{Service: dimse.CFind, Status: dimse.CannotUnderstand}, policyAgain},
 		{"right lost", &people.Denied{}, policyPermanent},
-		{"disk full", syscall.ENOSPC, policyPermanent},
+		{"disk full", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, policyPermanent},
 		{"association aborted", &ul.AbortedError{}, policyAgain},
 		{"connection lost", &ul.LostError{Err: io.EOF}, policyAgain},
 		{"timeout", &ul.TimeoutError{}, policyAgain},
