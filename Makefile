@@ -63,6 +63,7 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 
 .PHONY: lint
 lint: ## run golangci-lint
+	@scripts/setup test
 	$(TOOL) golangci-lint run
 
 # The database of vulnerabilities is asked over the network. Where it can't be reached, VULNDB=file:///DIR names a copy of it
@@ -78,7 +79,10 @@ generate: ## write the generated code anew
 	$(GO) generate ./...
 
 .PHONY: verify
-verify: ## check that generated code is current, that go vet is content and gofumpt has nothing to change
+verify: ## check that generated code and the lists of modules are current, that go vet is content and gofumpt has nothing to change
+	@scripts/setup test
+	$(GO) mod tidy -diff
+	cd tools && $(GO) mod tidy -diff
 	$(TOOL) sqlc diff
 	@scripts/generated-is-current
 	$(GO) vet ./...

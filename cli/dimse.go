@@ -110,13 +110,38 @@ func (m *model) identifier() (*stream.DataSet, error) {
 		if err != nil {
 			return nil, err
 		}
-		if valued && value != "" {
-			d.Set(tag, strings.Split(value, `\`)...)
-		} else {
+		if !valued || value == "" {
 			d.Set(tag)
+			continue
 		}
+		values, err := keyValues(name, tag, value)
+		if err != nil {
+			return nil, err
+		}
+		d.Set(tag, values...)
 	}
 	return d, nil
+}
+
+// keyValues reads the values of a key, without blanks around them and codes in capital letters. What can't match anything is refused: a server would find
+// nothing, and not say why.
+func keyValues(name string, tag dict.Tag, text string) ([]string, error) {
+	vr := dict.VROf(tag)
+	values := strings.Split(text, `\`)
+	for i, v := range values {
+		if v = strings.TrimSpace(v); vr == dict.CS {
+			v = strings.ToUpper(v)
+		}
+		err := dimse.CheckKey(vr, v)
+		switch {
+		case err != nil && vr == dict.CS && strings.Contains(v, ","):
+			return nil, usage("-k %s: %s; ask for one after the other, or put a backslash between several, which some servers understand", name, err)
+		case err != nil:
+			return nil, usage("-k %s: %s", name, err)
+		}
+		values[i] = v
+	}
+	return values, nil
 }
 
 // parseTag reads PatientID, (0010,0020), 0010,0020 or 00100020.

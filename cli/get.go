@@ -135,7 +135,7 @@ func (g *getting) take(_ context.Context, in *dimse.Incoming) dimse.Status {
 }
 
 func (g *getting) write(in *dimse.Incoming) (err error) {
-	if in.SOPInstanceUID == "" || strings.Trim(in.SOPInstanceUID, "0123456789.") != "" || strings.Trim(in.SOPInstanceUID, ".") == "" || len(in.SOPInstanceUID) > 64 {
+	if !dict.ValidUID(in.SOPInstanceUID) {
 		return errors.New("an object was refused: its SOP Instance UID is not one")
 	}
 	f, err := os.CreateTemp(g.dir, ".adit-get-*")

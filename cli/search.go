@@ -20,7 +20,7 @@ type searchCmd struct {
 	PatientID   string `name:"patient-id" placeholder:"ID" help:"Exact."`
 	PatientName string `placeholder:"NAME" help:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
 	StudyDate   string `placeholder:"FROM-TO" help:"A day or a range, both ends included: 20240131, 20240101-20240131, 20240101-, -20240131; or days as 2024-01-31."`
-	Modality    string `placeholder:"M" help:"One that is in the study."`
+	Modality    string `placeholder:"M" help:"One that is in the study; or several with commas, one of which is."`
 	Accession   string `placeholder:"A" help:"Accession number, exact."`
 	Limit       int    `placeholder:"N" help:"Most results; the server's limit by default."`
 	JSON        bool   `name:"json" help:"Write JSON."`

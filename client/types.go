@@ -209,7 +209,7 @@ type StudyQuery struct {
 	PatientName     string // "Last, First" or in DICOM form, with * and ? as wildcards
 	StudyDateFrom   string // YYYYMMDD, inclusive
 	StudyDateTo     string // YYYYMMDD, inclusive
-	Modality        string // one that is in the study
+	Modality        string // one that is in the study; or several with commas, one of which is
 	AccessionNumber string // exact
 	Limit           int    // most results; 0: the server's result limit
 }

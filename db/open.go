@@ -87,6 +87,7 @@ func setSession(cfg *pgconn.Config, applicationName string) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = connectTimeout
 	}
+	markErrors(cfg)
 	for name, value := range map[string]string{
 		"application_name":                    applicationName,
 		"timezone":                            "UTC",

@@ -81,7 +81,7 @@ func (e *Engine) recordSearch(ctx context.Context, node DICOMNode, s Search) err
 			keys[key] = value
 		}
 	}
-	query, err := s.identifier().Encode(dict.ExplicitVRLittleEndian)
+	query, err := s.identifier(s.modalities()...).Encode(dict.ExplicitVRLittleEndian)
 	if err != nil {
 		return err
 	}

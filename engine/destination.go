@@ -11,8 +11,8 @@ import (
 	"github.com/adit-go/adit/db"
 )
 
-// identity says which destination a task delivers to. A ledger is of one: another server under the same name has nothing of it.
-func identity(n DICOMNode) string {
+// identityOf says which destination a task delivers to. A ledger is of one: another server under the same name has nothing of it.
+func identityOf(n DICOMNode) string {
 	if n.Folder != nil {
 		return "folder " + n.Folder.Marker.String()
 	}
@@ -47,7 +47,7 @@ func (r *run) unusable(err error) error {
 
 // heedIdentity voids the ledger and the verification of a task whose destination was changed.
 func (r *run) heedIdentity(ctx context.Context) error {
-	now := identity(r.dst)
+	now := identityOf(r.dst)
 	if r.task.DeliveredTo == now {
 		return nil
 	}

@@ -373,12 +373,12 @@ func (d *doctor) within(ctx context.Context, src *source, from, to time.Time, li
 	first, last := from.Format("20060102"), to.Format("20060102")
 	id.Set(dict.StudyDate, first+"-"+last)
 	return d.matches(ctx, src, id, limit, func(ds *stream.DataSet) bool {
-		date := ds.String(dict.StudyDate)
-		if date == "" || !inDates(first, last, date) {
+		date := dateOf(ds.String(dict.StudyDate))
+		if date == "" || date < first || date > last {
 			return false
 		}
 		if dates != nil {
-			*dates = append(*dates, strings.ReplaceAll(date, ".", ""))
+			*dates = append(*dates, date)
 		}
 		return true
 	})

@@ -6,15 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"net"
-	"strings"
+	"os"
 	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgconn"
-
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/people"
@@ -65,7 +62,9 @@ type atDestination struct{ err error }
 func (e *atDestination) Error() string { return e.err.Error() }
 func (e *atDestination) Unwrap() error { return e.err }
 
-// policyOf judges an error by its own policy if it carries one, else by its kind.
+// policyOf judges an error by its own policy if it carries one, else by where it comes from: the database, a server, or a file. Each of
+// them marks its errors by types of its own, so that none is taken for another's: a plain error of the io package or of the system may come
+// from any.
 func policyOf(err error) policy {
 	if own, ok := errors.AsType[*fault](err); ok {
 		return own.policy
@@ -74,7 +73,7 @@ func policyOf(err error) policy {
 	switch {
 	case errors.Is(err, ErrParked), DatabaseLost(err), Unreachable(err):
 		return policyWait
-	case mayPass(err):
+	case mayPass(err), PeerFailed(err):
 		return policyAgain
 	case PeerRefused(err), errors.As(err, &denied), diskFault(err):
 		return policyPermanent
@@ -114,40 +113,40 @@ func mayPass(err error) bool {
 	return ok && status.Meaning().Outcome == dimse.Failed
 }
 
-// PeerFailed tells whether an error means that an association broke.
+// PeerFailed reports whether an error means that an association broke, or that what came over it cannot be read.
 func PeerFailed(err error) bool {
 	var timeout *ul.TimeoutError
 	var lost *ul.LostError
 	var aborted *ul.AbortedError
 	var protocol *ul.ProtocolError
-	return errors.As(err, &timeout) || errors.As(err, &lost) || errors.As(err, &aborted) || errors.As(err, &protocol)
+	var unreadable *dimse.UnreadableError
+	return errors.As(err, &timeout) || errors.As(err, &lost) || errors.As(err, &aborted) || errors.As(err, &protocol) ||
+		errors.As(err, &unreadable) || errors.Is(err, dimse.ErrReleased)
 }
 
-// DatabaseLost tells whether an error means that the database doesn't answer, or is going down.
-func DatabaseLost(err error) bool {
-	var source *ul.SourceError
-	var connect *ul.ConnectError
-	if errors.As(err, &source) || errors.As(err, &connect) || PeerFailed(err) || Unreachable(err) {
-		return false
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // wraps what the server said, if it did
-		return true
-	}
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
-	}
-	// Not any net.Error: every error number of the system is one, a full disk's, too. A server that is killed ends its
-	// connections in the middle of an answer.
-	_, network := errors.AsType[*net.OpError](err)
-	return network || pgconn.Timeout(err) || errors.Is(err, io.ErrUnexpectedEOF)
-}
+// DatabaseLost reports whether an error means that the database doesn't answer, or is going down.
+func DatabaseLost(err error) bool { return db.Lost(err) }
 
 // outOfResources tells the statuses A7xx, by which a server says that it has too much to do.
 func outOfResources(s dimse.Status) bool { return s&0xFF00 == 0xA700 }
 
+// diskFault reports whether the system refused what was to be done with a file, for want of room or of a permission. The same numbers
+// of an error that comes from elsewhere, such as a socket, say nothing about the disk.
 func diskFault(err error) bool {
-	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EROFS) ||
-		errors.Is(err, fs.ErrPermission)
+	cause := fileError(err)
+	return errors.Is(cause, syscall.ENOSPC) || errors.Is(cause, syscall.EDQUOT) || errors.Is(cause, syscall.EROFS) ||
+		errors.Is(cause, fs.ErrPermission)
+}
+
+// fileError returns what the system said about a file, without the file's path; nil if the error comes from elsewhere.
+func fileError(err error) error {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
+		return path.Err
+	}
+	if link, ok := errors.AsType[*os.LinkError](err); ok {
+		return link.Err
+	}
+	return nil
 }
 
 // Why a task's context ended.

@@ -233,7 +233,11 @@ func (s *folderSink) failed(what string, err error) error {
 	if own, ok := errors.AsType[*noRoom](err); ok {
 		return own.error
 	}
-	return folderFault(s.folder.Path, what, err)
+	cause := fileError(err)
+	if cause == nil { // of what was to be written, or of the task
+		return err
+	}
+	return folderFault(s.folder.Path, what, cause)
 }
 
 // writeBuffer is how many bytes of an object go to the disk at once.

@@ -213,11 +213,8 @@ func (e *Engine) AdoptFolder(ctx context.Context, user people.User, name string)
 
 // bare takes the path out of an error of the file system: below a folder it is made of the patient's values.
 func bare(err error) error {
-	if path, ok := errors.AsType[*fs.PathError](err); ok {
-		return path.Err
-	}
-	if link, ok := errors.AsType[*os.LinkError](err); ok {
-		return link.Err
+	if cause := fileError(err); cause != nil {
+		return cause
 	}
 	return err
 }

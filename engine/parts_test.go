@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,7 +161,7 @@ func TestPolicies(t *testing.T) {
 		{"query refused", &dimse.StatusError{Service: dimse.CFind, Status: dimse.DataSetMismatch}, policyPermanent},
 		{"query failed", &dimse.StatusError{Service: dimse.CFind, Status: dimse.CannotUnderstand}, policyAgain},
 		{"right lost", &people.Denied{}, policyPermanent},
-		{"disk full", syscall.ENOSPC, policyPermanent},
+		{"disk full", &fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, policyPermanent},
 		{"association aborted", &ul.AbortedError{}, policyAgain},
 		{"connection lost", &ul.LostError{Err: io.EOF}, policyAgain},
 		{"timeout", &ul.TimeoutError{}, policyAgain},
@@ -195,19 +196,25 @@ func TestProposals(t *testing.T) {
 	require.Empty(t, proposals(nil, nil))
 }
 
+// fits judges an answer whose character set is beyond doubt.
+func fits(s Search, f FoundStudy) bool {
+	_, against := s.compare(f, f.PatientID)
+	return against == 0
+}
+
 func TestSearchMatches(t *testing.T) {
 	f := FoundStudy{StudyInstanceUID: "1.2", PatientID: "P", AccessionNumber: "A", ModalitiesInStudy: []string{"CT", "SR"}, StudyDate: "20240105"}
 	for _, s := range []Search{
 		{PatientID: "P"}, {AccessionNumber: "A"}, {Modality: "SR"}, {StudyDateFrom: "20240105", StudyDateTo: "20240105"}, {StudyDateTo: "20250101"},
 	} {
-		require.True(t, s.matches(f), "%+v", s)
+		require.True(t, fits(s, f), "%+v", s)
 	}
 	for _, s := range []Search{
 		{PatientID: "Q"}, {AccessionNumber: "B"}, {Modality: "MR"}, {StudyDateFrom: "20240106"}, {StudyDateTo: "20240104"},
 	} {
-		require.False(t, s.matches(f), "%+v", s)
+		require.False(t, fits(s, f), "%+v", s)
 	}
-	require.False(t, Search{}.matches(FoundStudy{}), "without a UID it is nothing")
+	require.False(t, fits(Search{}, FoundStudy{}), "without a UID it is nothing")
 	long := "ACC-0123456789-0123"
 	for _, tt := range []struct {
 		s    Search
@@ -221,6 +228,12 @@ func TestSearchMatches(t *testing.T) {
 		{Search{AccessionNumber: long}, FoundStudy{AccessionNumber: long[:15]}, false},
 		{Search{AccessionNumber: long[:16]}, FoundStudy{AccessionNumber: long}, false}, // another's
 		{Search{AccessionNumber: "A"}, FoundStudy{}, false},
+		{Search{AccessionNumber: "acc-1"}, FoundStudy{AccessionNumber: "ACC-1"}, true},
+		{Search{Modality: "MR"}, FoundStudy{ModalitiesInStudy: []string{"CT/MR"}}, true},
+		{Search{Modality: "R"}, FoundStudy{ModalitiesInStudy: []string{"CT/MR"}}, false},
+		{Search{StudyDateFrom: "20240105"}, FoundStudy{StudyDate: "unknown"}, true}, // can't be compared
+		{Search{StudyDateFrom: "20240105"}, FoundStudy{StudyDate: "2024"}, true},
+		{Search{StudyDateTo: "20240105"}, FoundStudy{StudyDate: "2024-01-06"}, false},
 		{Search{AccessionNumber: "A", PatientID: "P"}, FoundStudy{PatientID: "P"}, true},
 		{Search{StudyDateFrom: "20240105", StudyDateTo: "20240105"}, FoundStudy{StudyDate: "2024.01.05"}, true},
 		{Search{StudyDateFrom: "20240106"}, FoundStudy{StudyDate: "2024.01.05"}, false},
@@ -231,10 +244,12 @@ func TestSearchMatches(t *testing.T) {
 		{Search{PatientName: "Doe, Jane", PatientID: "P"}, FoundStudy{PatientID: "Q"}, false},
 	} {
 		tt.f.StudyInstanceUID = "1.2"
-		require.Equal(t, tt.want, tt.s.matches(tt.f), "%+v", tt)
+		require.Equal(t, tt.want, fits(tt.s, tt.f), "%+v", tt)
 	}
 	require.Equal(t, "Doe^Jane*", dicomName("Doe, Jane"))
 	require.Equal(t, "Doe^J*", dicomName("Doe^J*"))
+	require.Equal(t, "Doe^Jane, B.Sc.", dicomName("Doe^Jane, B.Sc."))
+	require.Equal(t, "*^Jane*", dicomName(", Jane"))
 }
 
 func TestMatchesName(t *testing.T) {
@@ -263,7 +278,19 @@ func TestMatchesName(t *testing.T) {
 		{"Yamada=山田", "Yamada^Tarou=山田^太郎", true},
 		{"Yamada=田中", "Yamada^Tarou=山田^太郎", false},
 		{"=山田^太郎", "Yamada^Tarou=山田^太郎", true},
-		{"Yamada=山田", "Yamada^Tarou", false},
+		{"Yamada=山田", "Yamada^Tarou", true}, // a group that isn't there can't be compared
+		{"Yamada=山田", "Yamada^Tarou==やまだ^たろう", true},
+		{"Yamada=山田", "山田^太郎", false},
+		{"Yamada=山田", "", false},
+		{"=山田", "Yamada^Tarou", false}, // nothing of it is there
+		{"Strauß*", "STRAUSS^JOHANN", true},
+		{"ΠΑΠΑΣ", "Παπάς^Άννα", true},
+		{"IŞIK*", "ışık^ayşe", true},
+		{"Doe^Jane Mary", "DOE^JANE  MARY", true},
+		{"Müller*", "M?ller^Anna", true}, // what the server could not write
+		{"Müller*", "M\uFFFD\uFFFDller^Anna", true},
+		{"Müller*", "M?ier^Anna", false},
+		{"Müller^A*", "M?^Berta", false},
 		{"金^*", "Hong^Gildong=洪^吉洞=홍^길동", false},
 		{"*", "Doe^Jane", true},
 		{"Doe", "", false},

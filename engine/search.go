@@ -3,10 +3,17 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -21,8 +28,8 @@ type Search struct {
 	PatientName     string // "Last, First" or in DICOM form, with * and ? as wildcards
 	StudyDateFrom   string // YYYYMMDD, inclusive
 	StudyDateTo     string // YYYYMMDD, inclusive
-	Modality        string
-	AccessionNumber string // exact
+	Modality        string // one that is in the study, in any case; or several with commas, one of which is
+	AccessionNumber string // exact, in any case
 	Limit           int    // at most so many; 0: the server's result limit
 }
 
@@ -57,7 +64,8 @@ func (e *Engine) SearchStudies(ctx context.Context, user people.User, server str
 }
 
 func (e *Engine) searchStudies(ctx context.Context, user people.User, server string, s Search, yield func(FoundStudy, error) bool) error {
-	if err := s.validate(); err != nil {
+	s, err := s.tidied()
+	if err != nil {
 		return err
 	}
 	node, err := e.searchable(ctx, user, server)
@@ -72,20 +80,7 @@ func (e *Engine) searchStudies(ctx context.Context, user people.User, server str
 	}
 	root := findRoot(node.Server.StudyRootFind)
 	return e.withInteractive(ctx, node, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plainSyntaxes}}, func(a *pacs.Association) error {
-		n := 0
-		for ds, err := range a.Find(ctx, root, s.identifier()) {
-			if err != nil {
-				return err
-			}
-			study := foundStudy(ds)
-			if !s.matches(study) {
-				continue
-			}
-			if n++; !yield(study, nil) || n == s.Limit {
-				return nil
-			}
-		}
-		return nil
+		return (&searching{a: a, root: root, search: s, yield: yield, shown: map[[2]string]bool{}}).run(ctx)
 	})
 }
 
@@ -115,11 +110,11 @@ func (e *Engine) withInteractive(ctx context.Context, node DICOMNode, contexts [
 	}()
 	a, err := slot.Open(ctx, peer, contexts)
 	if err != nil {
-		return err
+		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
 	}
 	if err := fn(a); err != nil {
 		a.Abort()
-		return err
+		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
 	}
 	_ = a.Release(ctx) // it ends in any case: some servers answer C-CANCEL by an abort
 	return nil
@@ -135,25 +130,85 @@ func findRoot(study bool) string {
 	return dict.PatientRootQueryRetrieveInformationModelFind
 }
 
-func (s Search) validate() error {
+// maxModalities is how many a search may name: each is a query of its own.
+const maxModalities = 10
+
+// tidied returns the search as it is made: without blanks around its values, and characters composed, as servers keep them. A search that
+// can't find anything, or would find everything, is *Invalid.
+func (s Search) tidied() (Search, error) {
+	for _, value := range []*string{&s.PatientID, &s.PatientName, &s.StudyDateFrom, &s.StudyDateTo, &s.Modality, &s.AccessionNumber} {
+		*value = norm.NFC.String(strings.TrimSpace(*value))
+	}
 	if s == (Search{Limit: s.Limit}) {
-		return &Invalid{Field: "", Reason: "give at least one criterion: patient ID, patient name, study date, modality or accession number"}
-	}
-	for field, date := range map[string]string{"study_date_from": s.StudyDateFrom, "study_date_to": s.StudyDateTo} {
-		if _, err := time.Parse("20060102", date); date != "" && err != nil {
-			return &Invalid{Field: field, Reason: "not a date of the form YYYYMMDD"}
-		}
-	}
-	for field, key := range map[string]string{"patient_id": s.PatientID, "accession_number": s.AccessionNumber, "modality": s.Modality} {
-		if strings.ContainsFunc(key, badInExactKey) || len(key) > 64 {
-			return &Invalid{Field: field, Reason: "at most 64 characters, without *, ?, \\ or control characters"}
-		}
-	}
-	if strings.ContainsFunc(s.PatientName, func(r rune) bool { return r < ' ' || r == '\\' }) || len(s.PatientName) > 320 {
-		return &Invalid{Field: "patient_name", Reason: "at most 320 characters, without backslash or control characters"}
+		return s, &Invalid{Field: "", Reason: "give at least one criterion: patient ID, patient name, study date, modality or accession number"}
 	}
 	if s.Limit < 0 {
-		return &Invalid{Field: "limit", Reason: "must be 1 or more"}
+		return s, &Invalid{Field: "limit", Reason: "must be 1 or more"}
+	}
+	for _, field := range []struct{ name, value string }{{"patient_id", s.PatientID}, {"accession_number", s.AccessionNumber}} {
+		if err := dimse.CheckKey(dict.LO, field.value); err != nil || strings.ContainsFunc(field.value, badInExactKey) {
+			return s, &Invalid{Field: field.name, Reason: "at most 64 characters, without *, ?, \\ or control characters"}
+		}
+	}
+	if err := s.checkDates(); err != nil {
+		return s, err
+	}
+	if s.Modality != "" {
+		s.Modality = strings.Join(s.modalities(), ",")
+		if err := checkModalities(s.modalities()); err != nil {
+			return s, err
+		}
+	}
+	return s, checkPatientName(s.PatientName)
+}
+
+func (s Search) checkDates() error {
+	for field, date := range map[string]string{"study_date_from": s.StudyDateFrom, "study_date_to": s.StudyDateTo} {
+		if _, err := time.Parse("20060102", date); date != "" && err != nil {
+			return &Invalid{Field: field, Reason: "not a date of the calendar in the form YYYYMMDD"}
+		}
+	}
+	if s.StudyDateTo != "" && s.StudyDateTo < s.StudyDateFrom {
+		return &Invalid{Field: "study_date_to", Reason: "the range ends before it begins"}
+	}
+	return nil
+}
+
+// modalities returns those of a list, each once and in capital letters.
+func (s Search) modalities() []string {
+	var list []string
+	for m := range strings.SplitSeq(s.Modality, ",") {
+		if m = strings.ToUpper(strings.TrimSpace(m)); m != "" && !slices.Contains(list, m) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+func checkModalities(list []string) error {
+	if len(list) == 0 || len(list) > maxModalities {
+		return &Invalid{Field: "modality", Reason: fmt.Sprintf("one to %d modalities such as CT,MR", maxModalities)}
+	}
+	for _, m := range list {
+		if dimse.CheckKey(dict.CS, m) != nil || strings.ContainsFunc(m, badInExactKey) {
+			return &Invalid{Field: "modality", Reason: "each of at most 16 letters, digits, spaces and underscores, with commas between several"}
+		}
+	}
+	return nil
+}
+
+func checkPatientName(name string) error {
+	err := dimse.CheckKey(dict.PN, dicomName(name))
+	switch {
+	case strings.Contains(name, `\`):
+		err = errors.New("must not hold a backslash")
+	case err == nil && name != "" && !strings.ContainsFunc(name, func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }):
+		err = errors.New("give a letter at least; what has wildcards alone matches everybody")
+	case err == nil && !strings.ContainsAny(name, "^=") && strings.Count(name, ",") > 1:
+		err = errors.New(`"Last, First" has one comma; for more give the form of DICOM, such as Last^First^Middle`)
+	}
+	if err != nil {
+		return &Invalid{Field: "patient_name", Reason: err.Error()}
 	}
 	return nil
 }
@@ -164,12 +219,13 @@ var studyKeys = []dict.Tag{
 	dict.StudyDescription, dict.AccessionNumber, dict.ModalitiesInStudy, dict.NumberOfStudyRelatedSeries, dict.NumberOfStudyRelatedInstances,
 }
 
-func (s Search) identifier() *stream.DataSet {
+// identifier is that of a query for studies with a modality, or with any if there is none. Those of the audit log name all that were asked for.
+func (s Search) identifier(modality ...string) *stream.DataSet {
 	id := levelQuery("STUDY", studyKeys)
 	setKey(id, dict.PatientID, s.PatientID)
 	setKey(id, dict.PatientName, dicomName(s.PatientName))
 	setKey(id, dict.AccessionNumber, s.AccessionNumber)
-	setKey(id, dict.ModalitiesInStudy, strings.ToUpper(s.Modality))
+	id.Set(dict.ModalitiesInStudy, modality...)
 	switch {
 	case s.StudyDateFrom != "" && s.StudyDateFrom == s.StudyDateTo:
 		id.Set(dict.StudyDate, s.StudyDateFrom)
@@ -198,10 +254,10 @@ func setKey(id *stream.DataSet, tag dict.Tag, value string) {
 // dicomName turns "Last, First" into "Last^First*" and leaves names in DICOM form alone.
 func dicomName(name string) string {
 	last, first, ok := strings.Cut(name, ",")
-	if !ok {
+	if !ok || strings.ContainsAny(name, "^=") {
 		return name
 	}
-	return strings.TrimSpace(last) + "^" + strings.TrimSpace(first) + "*"
+	return cmp.Or(strings.TrimSpace(last), "*") + "^" + strings.TrimSpace(first) + "*"
 }
 
 func foundStudy(ds *stream.DataSet) FoundStudy {

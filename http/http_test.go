@@ -299,6 +299,9 @@ func TestTokens(t *testing.T) {
 // secret is what nobody may read in an answer or in the log.
 const secret = "Doe^Jane-4711"
 
+// manyDigits are a secret where a number is wanted: more than a port, a time or an ID has.
+const manyDigits = "4711081547110815"
+
 func TestProblems(t *testing.T) {
 	s := newSite(t)
 	folder := t.TempDir()
@@ -330,9 +333,10 @@ func TestProblems(t *testing.T) {
 		"numbers too big":      {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":104,"result_limit":5000000000,"supports":{"store":true}}`, status: 422, field: "result_limit"},
 		"cap too big":          {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":104,"batch_cap":5000000000,"supports":{"store":true}}`, status: 422, field: "batch_cap"},
 		"no body":              {method: "POST", path: "/api/v1/jobs", status: 400, detail: "body is required"},
-		"another media type":   {method: "POST", path: "/api/v1/jobs", body: secret, header: []string{"Content-Type", "text/csv"}, status: 415},
+		"another media type":   {method: "POST", path: "/api/v1/jobs", body: secret, header: []string{"Content-Type", "text/csv"}, status: 415, detail: "Content-Type: application/json"},
+		"curl's media type":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"Content-Type", "application/x-www-form-urlencoded"}, status: 415, detail: "Content-Type: application/json"},
 		"wrong type":           {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":["` + secret + `"],"destination":"x","studies":[{"study_instance_uid":"1"}]}`, status: 422, detail: "expected string", field: "source"},
-		"number for a text":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":47110815`, ""), status: 422, detail: "expected string", field: "studies[0].patient_id"},
+		"number for a text":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":`+manyDigits, ""), status: 422, detail: "expected string", field: "studies[0].patient_id"},
 		"unknown property":     {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"patient":"`+secret+`"`), status: 422, detail: "unexpected property", field: "patient"},
 		"unknown kind":         {method: "POST", path: "/api/v1/jobs", body: `{"kind":"` + secret + `","source":"a","destination":"b","studies":[{"study_instance_uid":"1"}]}`, status: 422, field: "kind"},
 		"no study":             {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[]}`, status: 422, field: "studies"},
@@ -378,7 +382,7 @@ func TestProblems(t *testing.T) {
 				require.NotEmpty(t, p.Errors, r.body)
 				require.Equal(t, test.field, p.Errors[0].Field)
 			}
-			for _, value := range []string{"Jane", "4711-", "47110815"} {
+			for _, value := range []string{"Jane", manyDigits} {
 				require.NotContains(t, r.body, value)
 			}
 			require.NotEmpty(t, r.Header.Get("X-Request-ID"))
@@ -759,13 +763,22 @@ func TestSearch(t *testing.T) {
 		"Nobody":         {503, true, "nothing listens"},
 		"Closed":         {503, false, "closed for interactive use"},
 	} {
-		_, err := s.client.SearchStudies(ctx, name, client.StudyQuery{PatientID: "4711"})
+		_, err := s.client.SearchStudies(ctx, name, client.StudyQuery{PatientID: "HOSPITAL-4711"})
 		var problem *client.Problem
 		require.ErrorAs(t, err, &problem, name)
 		require.Equal(t, want.status, problem.Status, name)
 		require.Equal(t, want.retry, problem.RetryAfter > 0, name)
 		require.Contains(t, problem.Detail, want.detail)
 	}
+	for name, faults := range map[string]pacs.FindFaults{"garbled": {Garbled: true}, "cut off": {CutOff: true}, "refused": {Status: 0xC001}} {
+		p.SetMisbehave(pacs.Misbehave{Find: faults})
+		_, err := s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientName: "Phantom*"})
+		var problem *client.Problem
+		require.ErrorAs(t, err, &problem, name)
+		require.Equal(t, 502, problem.Status, "%s: %s", name, problem.Detail)
+		require.Contains(t, problem.Detail, "DICOM Server PACS", name)
+	}
+	p.SetMisbehave(pacs.Misbehave{})
 	report, err := s.client.CheckNode(ctx, "PACS")
 	require.NoError(t, err)
 	require.Equal(t, "association", report.Checks[0].Name)
@@ -777,7 +790,7 @@ func TestSearch(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, report.Checks[0].OK)
 	require.Contains(t, report.Checks[0].Detail, "nothing listens")
-	require.NotContains(t, s.log.String(), "4711")
+	require.NotContains(t, s.log.String(), "HOSPITAL")
 }
 
 // webServer answers whatever comes as a web server does that sees no HTTP.

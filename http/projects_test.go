@@ -137,9 +137,9 @@ func TestProfiles(t *testing.T) {
 func TestLinkage(t *testing.T) {
 	s := newSite(t)
 	ctx := t.Context()
-	_, err := s.client.AddProject(ctx, client.NewProject{Name: "lung", Salt: "5f8a1c"})
+	_, err := s.client.AddProject(ctx, client.NewProject{Name: "lung", Salt: "5f8a1c5f8a1c5f8a1c5f8a1c5f8a1c5f"})
 	require.NoError(t, err)
-	const table = "Pseudonym,PatientID,Issuer\n'-P1,4711,\nP-2,'=cmd|x,\nP-3,4711,Elsewhere\nAQKW9615Q9411M,0815,\n"
+	const table = "Pseudonym,PatientID,Issuer\n'-P1,PAT-4711,\nP-2,'=cmd|x,\nP-3,PAT-4711,Elsewhere\nAQKW9615Q9411M,PAT-0815,\n"
 
 	// First it is only checked.
 	result, err := s.client.ImportLinkage(ctx, "lung", []byte(table), "", true)
@@ -163,9 +163,9 @@ func TestLinkage(t *testing.T) {
 	require.Equal(t, 1, result.Added)
 	require.Equal(t, 4, result.Present)
 	all := links(client.LinkFilter{Limit: 2})
-	require.ElementsMatch(t, []string{"-P1 4711 ", "P-2 =cmd|x ", "P-3 4711 Elsewhere", "AQKW9615Q9411M 0815 ", "P-5 5 "}, all)
+	require.ElementsMatch(t, []string{"-P1 PAT-4711 ", "P-2 =cmd|x ", "P-3 PAT-4711 Elsewhere", "AQKW9615Q9411M PAT-0815 ", "P-5 5 "}, all)
 	require.Equal(t, all, links(client.LinkFilter{}))
-	require.ElementsMatch(t, []string{"-P1 4711 ", "P-3 4711 Elsewhere"}, links(client.LinkFilter{PatientID: "4711"}))
+	require.ElementsMatch(t, []string{"-P1 PAT-4711 ", "P-3 PAT-4711 Elsewhere"}, links(client.LinkFilter{PatientID: "PAT-4711"}))
 	require.Equal(t, []string{"P-2 =cmd|x "}, links(client.LinkFilter{Pseudonym: "P-2"}))
 	require.Equal(t, 422, s.send("GET", "/api/v1/projects/lung/linkage?cursor=nonsense", "").StatusCode)
 
@@ -235,7 +235,8 @@ func TestLinkage(t *testing.T) {
 	require.NoError(t, err)
 	requireAll(404)
 
-	for _, value := range []string{"4711", "0815", "SECRET", "cmd|x", "5f8a1c"} {
+	// None of these can be part of a port, a time or an ID.
+	for _, value := range []string{"PAT-4711", "PAT-0815", "SECRET", "cmd|x", "5f8a1c5f8a1c5f8a1c5f8a1c5f8a1c5f"} {
 		require.NotContains(t, s.log.String(), value, "in the log")
 	}
 }

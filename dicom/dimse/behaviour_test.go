@@ -217,11 +217,9 @@ func TestCancelStalled(t *testing.T) {
 			go func() { result <- operation(ctx, a, sync.OnceFunc(func() { close(reached) })) }()
 			<-reached
 			cancel(cause)
-			begin := time.Now()
 			select {
 			case err := <-result:
-				require.ErrorIs(t, err, cause)
-				require.Less(t, time.Since(begin), time.Second)
+				require.ErrorIs(t, err, cause) // and not that of a peer that does nothing, which comes much later
 			case <-time.After(patience):
 				t.Error("the operation did not end")
 			}

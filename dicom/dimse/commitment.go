@@ -145,7 +145,7 @@ func (s *session) report(ctx context.Context, c *AcceptedContext, rq *Command, t
 		return InvalidArgument, nil
 	}
 	d, err := s.identifier(c)
-	if _, alive := errors.AsType[*identifierError](err); alive {
+	if _, alive := errors.AsType[*UnreadableError](err); alive {
 		return InvalidArgument, nil
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func (a *ServerAssociation) serveCommitment(ctx context.Context, c *AcceptedCont
 		return a.reply(c, rq, InvalidArgument)
 	}
 	d, err := a.identifier(c)
-	if _, alive := errors.AsType[*identifierError](err); alive {
+	if _, alive := errors.AsType[*UnreadableError](err); alive {
 		return a.reply(c, rq, InvalidArgument)
 	}
 	if err != nil {

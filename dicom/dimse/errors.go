@@ -20,6 +20,12 @@ func (e *StaleError) Error() string {
 }
 func (e *StaleError) Unwrap() error { return e.Err }
 
+// UnreadableError says that a data set of the peer cannot be read, with the association alive. It does not unwrap to the parser's error, which may
+// be one of the io package: nobody takes that for an error of something else.
+type UnreadableError struct{ Err error }
+
+func (e *UnreadableError) Error() string { return "the answer cannot be read: " + e.Err.Error() }
+
 // StatusError is a final status that is no success.
 type StatusError struct {
 	Service      Service

@@ -13,7 +13,7 @@ import (
 
 // Find queries (C-FIND, PS3.7 9.1.2) and yields the identifiers of the matches; pending responses without one are
 // passed over. Leaving the loop early sends C-CANCEL and drains, for at most twenty seconds. A final status other
-// than Success is yielded as *StatusError, an identifier that cannot be parsed as an error with the association
+// than Success is yielded as *StatusError, an identifier that cannot be parsed as *UnreadableError with the association
 // alive; an error is always the last.
 func (a *Association) Find(ctx context.Context, sopClass string, identifier *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
@@ -65,7 +65,7 @@ func (f *finding) run(yield func(*stream.DataSet, error) bool) error {
 		}
 		match, err := f.a.identifier(c)
 		if err != nil {
-			if _, alive := errors.AsType[*identifierError](err); alive {
+			if _, alive := errors.AsType[*UnreadableError](err); alive {
 				f.cancel()
 			}
 			return err

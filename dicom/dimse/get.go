@@ -90,7 +90,7 @@ func (a *Association) retrieveResult(c *AcceptedContext, rsp *Command) (GetResul
 		return r, nil
 	}
 	d, err := a.identifier(c)
-	if _, alive := errors.AsType[*identifierError](err); alive {
+	if _, alive := errors.AsType[*UnreadableError](err); alive {
 		return r, nil
 	}
 	if err != nil {

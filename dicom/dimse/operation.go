@@ -3,6 +3,7 @@
 package dimse
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -107,7 +108,7 @@ func (a *ServerAssociation) requestIdentifier(c *AcceptedContext, rq *Command) (
 		return nil, false, a.reply(c, rq, DataSetMismatch)
 	}
 	d, err = a.identifier(c)
-	if _, alive := errors.AsType[*identifierError](err); alive {
+	if _, alive := errors.AsType[*UnreadableError](err); alive {
 		return nil, false, a.reply(c, rq, DataSetMismatch)
 	}
 	return d, err == nil, err
@@ -117,6 +118,17 @@ func (a *ServerAssociation) requestIdentifier(c *AcceptedContext, rq *Command) (
 func (op *FindOperation) Pending(identifier *stream.DataSet) error {
 	return op.pending(op.response(Pending), identifier)
 }
+
+// PendingBytes sends a match whose identifier is encoded already, in TransferSyntaxUID.
+func (op *FindOperation) PendingBytes(identifier []byte) error {
+	if op.final.Load() {
+		return errFinal
+	}
+	return op.a.send(op.context, op.response(Pending), bytes.NewReader(identifier))
+}
+
+// TransferSyntaxUID is the transfer syntax of the identifiers.
+func (op *FindOperation) TransferSyntaxUID() string { return op.context.TransferSyntax }
 
 // Final sends the final response.
 func (op *FindOperation) Final(status Status, errorComment string) error {

@@ -117,24 +117,18 @@ func (s *session) appendFragment(b []byte, n int) ([]byte, error) {
 	return b, nil
 }
 
-// identifierError tells that an identifier is of no use, with the association alive.
-type identifierError struct{ err error }
-
-func (e *identifierError) Error() string { return "the identifier cannot be read: " + e.err.Error() }
-func (e *identifierError) Unwrap() error { return e.err }
-
-// identifier reads the data set of the message as a whole. An *identifierError leaves the association alive.
+// identifier reads the data set of the message as a whole. An *UnreadableError leaves the association alive.
 func (s *session) identifier(c *AcceptedContext) (*stream.DataSet, error) {
 	b, err := io.ReadAll(io.LimitReader(&s.data, maxIdentifier+1))
 	if err != nil {
 		return nil, err
 	}
 	if len(b) > maxIdentifier {
-		return nil, &identifierError{fmt.Errorf("it has more than %d bytes", maxIdentifier)}
+		return nil, &UnreadableError{fmt.Errorf("it has more than %d bytes", maxIdentifier)}
 	}
 	d, err := stream.ParseDataSet(b, c.TransferSyntax, stream.Limits{})
 	if err != nil {
-		return nil, &identifierError{err}
+		return nil, &UnreadableError{err}
 	}
 	return d, nil
 }

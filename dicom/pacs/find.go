@@ -3,6 +3,7 @@
 package pacs
 
 import (
+	"bytes"
 	"context"
 	"slices"
 
@@ -29,7 +30,7 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	}
 	p.gate(ctx, event)
 	rq.ignored = slices.Concat(f.IgnoreKeys, l.IgnoreKeys)
-	if status, at := atOnce(f, l, rq.level); !ok || at {
+	if status, at := f.atOnce(l, rq); !ok || at {
 		if !ok && status == dimse.Success {
 			status = dimse.DataSetMismatch
 		}
@@ -57,7 +58,7 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 			times = 2
 		}
 		for range times {
-			if op.Pending(event.Answer) != nil {
+			if f.pending(op, event.Answer) != nil {
 				return dimse.ProcessingFailure
 			}
 		}
@@ -71,19 +72,6 @@ func capped(rows []row, limit int) []row {
 		return rows
 	}
 	return rows[:min(limit, len(rows))]
-}
-
-// atOnce reports with what a C-FIND is answered at once, if it is.
-func atOnce(f FindFaults, list ListFaults, l level) (dimse.Status, bool) {
-	switch {
-	case f.Status != dimse.Success:
-		return f.Status, true
-	case list.Status != dimse.Success:
-		return list.Status, true
-	case f.ImageLevelRefused && l == imageLevel:
-		return dimse.DataSetMismatch, true
-	}
-	return dimse.Success, f.ImageLevelEmpty && l == imageLevel || list.Empty
 }
 
 // listed leaves out what is not to be answered, and adds what isn't there.
@@ -102,6 +90,41 @@ func (f ListFaults) listed(l level, rows []row) []row {
 		rows = append(rows, row{attributes: ds, computed: rows[0].computed})
 	}
 	return rows
+}
+
+// atOnce gives the status of a query that is answered without a match.
+func (f FindFaults) atOnce(list ListFaults, rq request) (status dimse.Status, over bool) {
+	terms := rq.identifier.String(dict.SpecificCharacterSet)
+	strange := f.Understands != "" && terms != "" && terms != f.Understands
+	switch {
+	case f.Status != dimse.Success:
+		return f.Status, true
+	case list.Status != dimse.Success:
+		return list.Status, true
+	case f.ImageLevelRefused && rq.level == imageLevel:
+		return dimse.DataSetMismatch, true
+	case strange && f.Refuses:
+		return 0xC001, true
+	}
+	return dimse.Success, strange || f.ImageLevelEmpty && rq.level == imageLevel || list.Empty
+}
+
+// pending sends a match, or what is left of it.
+func (f FindFaults) pending(op *dimse.FindOperation, identifier *stream.DataSet) error {
+	if !f.Garbled && !f.CutOff {
+		return op.Pending(identifier)
+	}
+	b, err := identifier.Encode(op.TransferSyntaxUID())
+	if err != nil {
+		return err
+	}
+	if f.Garbled {
+		b = bytes.Repeat([]byte{0xFE, 0xFF}, len(b)/2)
+	}
+	if f.CutOff {
+		b = b[:len(b)-1]
+	}
+	return op.PendingBytes(b)
 }
 
 // listed leaves out the objects that are not to be listed.

@@ -53,7 +53,11 @@ type FindFaults struct {
 	// Answers are given instead of the true values of keys that were asked for, and of unique keys: nothing for an
 	// attribute that is empty, another Patient ID for one that has changed meanwhile, more than 16 characters.
 	Answers       map[dict.Tag][]string
+	Understands   string // text of queries in another Specific Character Set than this one, beyond ASCII, finds nothing …
+	Refuses       bool   // … but is answered with C001
 	CharacterSet  string // what answers claim to be encoded in, whatever they are
+	Garbled       bool   // the identifiers of the answers are no data sets
+	CutOff        bool   // the identifiers of the answers end within their last value
 	SendTwice     int    // this match, counted from 1, is answered twice
 	EmptyPending  int    // pending responses without an identifier that come first
 	IgnoreCancel  bool

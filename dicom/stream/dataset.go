@@ -282,6 +282,9 @@ func (d *DataSet) SetCharset(terms ...string) error {
 // toUTF8 can't fail: ISO_IR 192 holds every text.
 func (d *DataSet) toUTF8() { _ = d.SetCharset(charset.UTF8) }
 
+// ReadAs returns the data set with its text read in another character set than it declares. The elements are the same.
+func (d *DataSet) ReadAs(set *charset.Set) *DataSet { return &DataSet{elems: d.elems, charset: set} }
+
 // moved gives the elements with their text in another character set. Items that declare their own keep it.
 func (d *DataSet) moved(from, to *charset.Set) ([]Element, error) {
 	out := make([]Element, 0, len(d.elems)+1)

@@ -373,11 +373,9 @@ func TestCancelOnStalledPeer(t *testing.T) {
 				}
 			}
 			cancel(cause)
-			begin := time.Now()
 			select {
 			case err := <-result:
-				require.ErrorIs(t, err, cause)
-				require.Less(t, time.Since(begin), time.Second)
+				require.ErrorIs(t, err, cause) // and not that of a peer that does nothing, which comes much later
 			case <-time.After(patience):
 				t.Fatal("the operation did not end")
 			}

@@ -204,6 +204,9 @@ func init() {
 			msg = "ADIT failed to do this, by a fault of its own."
 			errs = nil
 		}
+		if status == http.StatusUnsupportedMediaType {
+			return newProblem(status, "The header Content-Type names a form of the body that is not taken here. Send JSON, with Content-Type: application/json.")
+		}
 		p := newProblem(status, sentence(msg))
 		for _, err := range errs {
 			var detail huma.ErrorDetailer

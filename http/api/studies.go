@@ -18,7 +18,7 @@ type searchStudies struct {
 	PatientName     string `query:"patient_name" doc:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
 	StudyDateFrom   string `query:"study_date_from" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
 	StudyDateTo     string `query:"study_date_to" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
-	Modality        string `query:"modality" doc:"One that is in the study." example:"CT"`
+	Modality        string `query:"modality" doc:"One that is in the study; or several with commas, one of which is." example:"CT,MR"`
 	AccessionNumber string `query:"accession_number" doc:"Exact."`
 	Limit           int    `query:"limit" minimum:"1" maximum:"1000" doc:"Most results; the server's result limit by default."`
 }
@@ -47,6 +47,7 @@ func (a *API) searchStudies(ctx context.Context, user people.User, in *searchStu
 
 // dicomDate turns a date of ISO 8601 into DICOM's form, and leaves all else for the engine to judge.
 func dicomDate(date string) string {
+	date = strings.TrimSpace(date)
 	if len(date) == 10 && date[4] == '-' && date[7] == '-' {
 		return strings.ReplaceAll(date, "-", "")
 	}

@@ -229,6 +229,18 @@ func TestSourceMisbehaves(t *testing.T) {
 			status: engine.Failure, message: "status C001H", failures: attempts,
 		},
 		{
+			name: "answers queries by what is no data set", src: find(pacs.FindFaults{Garbled: true}),
+			status: engine.Failure, message: "the answer cannot be read", failures: attempts,
+		},
+		{
+			name: "cuts off its answers", src: find(pacs.FindFaults{CutOff: true}),
+			status: engine.Failure, message: "the answer cannot be read", failures: attempts,
+		},
+		{
+			name: "cuts off its answers, once", src: find(pacs.FindFaults{First: 1, CutOff: true}),
+			status: engine.Success, delivered: images, failures: 1,
+		},
+		{
 			name: "sends out of order", src: get(pacs.GetFaults{OutOfOrder: true}),
 			status: engine.Success, delivered: images,
 		},

@@ -4,6 +4,9 @@ package transfer
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -84,6 +87,126 @@ func TestSearchOfMisbehavingServers(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, failed, tt.err)
+		})
+	}
+}
+
+// muller are studies of a patient with an umlaut, as a server in Latin-1 keeps them, and of another one.
+func muller() []*phantom.Study {
+	var studies []*phantom.Study
+	for i, name := range []string{"Phäntom^Bêta", "Phontom^Beta"} {
+		studies = append(studies, phantom.New(uint64(70+i), phantom.StudySpec{
+			Patient: phantom.Patient{ID: "PHANTOM-070", Name: name, CharacterSet: []string{"ISO_IR 100"}}, Date: "20240512",
+			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}, {Kind: phantom.Report, Instances: 1}},
+		}))
+	}
+	return studies
+}
+
+// TestSearchInCharacterSets: text beyond ASCII is found whatever the server understands, and shown whatever it declares; it is asked
+// no more often than that needs.
+func TestSearchInCharacterSets(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	for name, tt := range map[string]struct {
+		faults pacs.FindFaults
+		wanted string
+		asked  []string // the character sets of the queries
+		found  bool
+	}{
+		"UTF-8":                                {wanted: "Phäntom, B", asked: []string{"ISO_IR 192"}, found: true},
+		"ASCII":                                {wanted: "Phontom, B", asked: []string{""}},
+		"Latin-1":                              {faults: pacs.FindFaults{Understands: "ISO_IR 100"}, wanted: "Phäntom, B", asked: []string{"ISO_IR 192", "ISO_IR 100"}, found: true},
+		"Latin-1 alone":                        {faults: pacs.FindFaults{Understands: "ISO_IR 100", Refuses: true}, wanted: "Phäntom, B", asked: []string{"ISO_IR 192", "ISO_IR 100"}, found: true},
+		"decomposed":                           {faults: pacs.FindFaults{Understands: "ISO_IR 100"}, wanted: "Pha\u0308ntom*", asked: []string{"ISO_IR 192", "ISO_IR 100"}, found: true},
+		"nobody of that name":                  {wanted: "Phörntom", asked: []string{"ISO_IR 192", "ISO_IR 100"}},
+		"Greek":                                {faults: pacs.FindFaults{Understands: "ISO_IR 100"}, wanted: "Φάντασμα", asked: []string{"ISO_IR 192", "ISO_IR 126"}},
+		"in no other character set":            {wanted: "Phäntom Φ", asked: []string{"ISO_IR 192", "GB18030"}},
+		"declared UTF-8, which it isn't":       {faults: pacs.FindFaults{CharacterSet: "ISO_IR 192"}, wanted: "Phäntom, B", asked: []string{"ISO_IR 192"}, found: true},
+		"filtered by nothing, declared UTF-8":  {faults: pacs.FindFaults{CharacterSet: "ISO_IR 192", IgnoreKeys: []dict.Tag{dict.PatientName}}, wanted: "Phäntom, B", asked: []string{"ISO_IR 192"}, found: true},
+		"filtered by nothing, another's":       {faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName}}, wanted: "Phüntom, B", asked: []string{"ISO_IR 192"}},
+		"out of resources, and not asked more": {faults: pacs.FindFaults{Status: dimse.OutOfResources}, wanted: "Phäntom, B", asked: []string{"ISO_IR 192"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := startPACS(t, pacs.Config{Studies: muller(), Misbehave: pacs.Misbehave{Find: tt.faults}})
+			source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
+			var got []engine.FoundStudy
+			for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, engine.Search{PatientName: tt.wanted, StudyDateFrom: "20240101"}) {
+				if err == nil {
+					got = append(got, st)
+				}
+			}
+			var asked []string
+			for _, q := range src.Recorder().Log().Finds {
+				asked = append(asked, strings.Join(q.Keys["SpecificCharacterSet"], `\`))
+			}
+			require.Equal(t, tt.asked, asked)
+			if name == "ASCII" {
+				require.Len(t, got, 1)
+				return
+			}
+			require.Equal(t, tt.found, len(got) == 1, "%+v", got)
+			if tt.found {
+				require.Equal(t, "Phäntom^Bêta", got[0].PatientName)
+			}
+		})
+	}
+}
+
+// TestSearchForModalities: a list is a query for each, and a study with several of them is shown once.
+func TestSearchForModalities(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	studies := append(muller(), phantom.DemoStudies()...)
+	src := startPACS(t, pacs.Config{Studies: studies})
+	source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
+	found := func(s engine.Search) (uids []string) {
+		for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, s) {
+			require.NoError(t, err)
+			uids = append(uids, st.StudyInstanceUID)
+		}
+		return uids
+	}
+	ct, sr, mr := found(engine.Search{Modality: "CT"}), found(engine.Search{Modality: " sr "}), found(engine.Search{Modality: "mr"})
+	require.Subset(t, ct, []string{studies[0].StudyInstanceUID, studies[1].StudyInstanceUID})
+	require.Subset(t, sr, []string{studies[0].StudyInstanceUID, studies[1].StudyInstanceUID})
+	require.NotEmpty(t, mr)
+	all := map[string]bool{}
+	for _, uid := range slices.Concat(ct, sr, mr) {
+		all[uid] = true
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(all)), found(engine.Search{Modality: "ct, SR,MR,ct"}))
+	require.Len(t, found(engine.Search{Modality: "CT,SR,MR", Limit: 3}), 3)
+}
+
+// TestSearchOfUnfilteredAnswers: an answer that lacks what was asked for is shown where the server filters by it, as far as its other
+// answers tell.
+func TestSearchOfUnfilteredAnswers(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	undated := phantom.New(80, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-080", Name: "Phantom^Undated"}, Date: " ", Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
+	})
+	day := engine.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
+	for name, tt := range map[string]struct {
+		search  engine.Search
+		faults  pacs.FindFaults
+		studies int // of the demo's, after the one without a date
+		want    int
+	}{
+		"the date, of a server that ignores it":          {day, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 12, 1},
+		"the date, of a server that may filter by it":    {day, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 0, 1},
+		"all modalities, of a server that may filter":    {engine.Search{Modality: "CT"}, pacs.FindFaults{OmitKeys: []dict.Tag{dict.ModalitiesInStudy}}, 0, 1},
+		"the date and the limit, of one that ignores it": {engine.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506", Limit: 1}, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 12, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := startPACS(t, pacs.Config{Studies: append([]*phantom.Study{undated}, phantom.DemoStudies()[:tt.studies]...), Misbehave: pacs.Misbehave{Find: tt.faults}})
+			source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
+			found := 0
+			for _, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, tt.search) {
+				require.NoError(t, err)
+				found++
+			}
+			require.Equal(t, tt.want, found)
 		})
 	}
 }

@@ -250,11 +250,9 @@ func TestCancelWhileVerifying(t *testing.T) {
 	case <-time.After(harness.Deadline):
 		t.Fatal("the destination was not asked")
 	}
-	begin := time.Now()
 	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.CancelJob))
-	job := n.Wait(id)
+	job := n.Wait(id) // the destination is held, and answers only afterwards
 	require.Equal(t, engine.Canceled, job.Status)
-	require.Less(t, time.Since(begin), 10*time.Second) // the order of events; a second in life
 	hold.Release()
 	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, id, engine.ResumeJob))
 	job = n.Wait(id)
