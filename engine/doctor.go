@@ -184,7 +184,7 @@ func milliseconds(d time.Duration) time.Duration { return d.Round(time.Milliseco
 // takes asks in which transfer syntaxes the server takes CT images.
 func (d *doctor) takes(ctx context.Context) {
 	var contexts []dimse.Context
-	for _, syntax := range proposals([]string{dict.CTImageStorage}, nil)[dict.CTImageStorage] {
+	for _, syntax := range proposals([]string{dict.CTImageStorage}, nil, nil)[dict.CTImageStorage] {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: dict.CTImageStorage, TransferSyntaxes: []string{syntax}})
 	}
 	a, err := d.slot.Open(ctx, d.peer, contexts)
@@ -441,8 +441,7 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 		return
 	}
 	uids := sp.instances[:min(sample, len(sp.instances))]
-	classes := sp.series.classes()
-	if !d.tried("get", src.open(ctx, classes, proposals(classes, sp.inv.heldSyntaxes()), offerAll)) {
+	if !d.tried("get", src.open(ctx, proposals(sp.series.classes(), sp.inv.heldSyntaxes(), nil))) {
 		return
 	}
 	got := map[string]int{} // images by transfer syntax

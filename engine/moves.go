@@ -31,8 +31,9 @@ func (r *run) movePlan(s *seriesInventory) []step {
 	if s.listed {
 		steps = append(steps, r.list(first))
 	}
+	steps = append(steps, r.renegotiated(first))
 	if first != offerPlain {
-		steps = append(steps, r.renegotiated, r.decompressed)
+		steps = append(steps, r.decompressed)
 	}
 	if s.listed {
 		steps = append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
@@ -54,26 +55,31 @@ func (r *run) refusesCompressed(class string) bool {
 	return slices.ContainsFunc(r.proposed[class], compressed) && !slices.ContainsFunc(r.accepted[class], compressed)
 }
 
-// renegotiated asks again for what came in a transfer syntax that the destination was not asked for: by C-MOVE a source sends what it holds,
-// which is not always what could be foreseen.
-func (r *run) renegotiated(ctx context.Context, s *seriesInventory) error {
-	unasked := func(class string, syntaxes []string) bool {
-		return slices.ContainsFunc(syntaxes, func(u string) bool { return !slices.Contains(r.proposed[class], u) })
-	}
-	fresh := false
-	r.mu.Lock()
-	for class, syntaxes := range r.brought {
-		fresh = fresh || unasked(class, syntaxes)
-	}
-	r.mu.Unlock()
-	if !fresh {
+// renegotiated asks again for what came and the destination did not take, if it is found to take that in another transfer syntax: by C-MOVE
+// a source sends what it holds, which is not always what could be foreseen.
+func (r *run) renegotiated(o offer) step {
+	return func(ctx context.Context, s *seriesInventory) error {
+		r.settle()
+		if covers(r.proposed, r.cameAs()) {
+			return nil
+		}
+		if err := r.prepareSink(ctx); err != nil {
+			return err
+		}
+		for class, syntaxes := range r.cameAs() {
+			if slices.ContainsFunc(syntaxes, func(u string) bool { return r.deliverable(class, u) }) {
+				return r.askAgain(ctx, s, o, false)
+			}
+		}
 		return nil
 	}
-	r.settle()
-	if err := r.prepareSink(ctx); err != nil {
-		return err
-	}
-	return r.askAgain(ctx, s, offerAll, false)
+}
+
+// cameAs gives by SOP class in which transfer syntaxes objects came and were not taken.
+func (r *run) cameAs() map[string][]string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.brought)
 }
 
 // decompressed asks for what the destination did not take in the transfer syntax that it came in, and for what did not come at all: it may
@@ -103,7 +109,7 @@ func (r *run) askAgain(ctx context.Context, s *seriesInventory, o offer, absent 
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for uid, f := range refused {
-			if _, known := r.failed[uid]; !known && !r.settled(uid) {
+			if now, known := r.failed[uid]; bySource(now.Reason) || !known && !r.settled(uid) {
 				r.failed[uid] = f
 			}
 		}
@@ -188,7 +194,7 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	if in.err != nil {
 		return in.err
 	}
-	err = r.judgeResult(result, s, uids, int(in.received.Load()), title)
+	err = r.judgeResult(result, s, uids, int(in.received.Load()), title, o)
 	busy = result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff && policyOf(err) == policyWait
 	return err
 }
@@ -422,7 +428,7 @@ func (s *source) openMove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.a, s.moves, s.classes, s.syntaxes = a, true, nil, nil
+	s.a, s.moves, s.proposed = a, true, nil
 	return nil
 }
 

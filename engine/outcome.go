@@ -96,7 +96,8 @@ func (r *run) verdict(o *Outcome) {
 		r.warn(fmt.Sprintf("%s not sent, since ADIT could not de-identify %s safely; the task lists what and why.", imagesAre(c.unsafe), them(c.unsafe)))
 	}
 	if c.undeliverable > 0 {
-		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(c.undeliverable), refusedForGood))
+		slices.Sort(c.refusals)
+		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(c.undeliverable), strings.Join(slices.Compact(c.refusals), "; ")))
 	}
 	if !c.provable {
 		r.warn("Completeness not provable: the source neither lists nor counts its images.")
@@ -125,6 +126,7 @@ type completeness struct {
 	missing       int
 	reasons       []string // of what is missing
 	undeliverable int      // refused by the source for good
+	refusals      []string // the reasons of those
 	unsafe        int      // could not be de-identified
 	ruledOut      int      // left out by a rule
 	provable      bool
@@ -155,8 +157,9 @@ func (r *run) completeness(series []Series) completeness {
 
 func (c *completeness) add(missing []MissingInstance) {
 	for _, m := range missing {
-		if m.Reason == refusedForGood {
+		if undeliverable(m.Reason) {
 			c.undeliverable++
+			c.refusals = append(c.refusals, m.Reason)
 			continue
 		}
 		if strings.HasPrefix(m.Reason, notDeidentified) {
@@ -254,7 +257,7 @@ func (r *run) summary() []Series {
 				continue
 			}
 			if _, ok := r.delivered[uid]; !ok && len(out[i].Missing) < maxMissing {
-				out[i].Missing = append(out[i].Missing, r.whyMissing(uid, s.instances[uid].class))
+				out[i].Missing = append(out[i].Missing, r.whyMissing(uid, s.instances[uid]))
 			}
 		}
 	}
@@ -267,12 +270,16 @@ func (r *run) summary() []Series {
 	return out
 }
 
-func (r *run) whyMissing(uid, class string) MissingInstance {
+func (r *run) whyMissing(uid string, i instance) MissingInstance {
 	if m, ok := r.failed[uid]; ok {
 		return m
 	}
-	if class != "" && r.accepted != nil && len(r.accepted[class]) == 0 {
-		return MissingInstance{uid, uint16(dimse.RefusedSOPClass), "the destination doesn't take SOP class " + class}
+	switch {
+	case i.class == "" || r.accepted == nil:
+	case len(r.accepted[i.class]) == 0:
+		return MissingInstance{uid, uint16(dimse.RefusedSOPClass), "the destination doesn't take SOP class " + i.class}
+	case len(i.syntaxes) > 0 && !slices.ContainsFunc(i.syntaxes, func(u string) bool { return r.deliverable(i.class, u) }):
+		return MissingInstance{SOPInstanceUID: uid, Reason: refusedSyntax}
 	}
 	return MissingInstance{SOPInstanceUID: uid, Reason: reasonNeverCame}
 }

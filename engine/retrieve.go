@@ -76,30 +76,35 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 type step func(ctx context.Context, s *seriesInventory) error
 
 // plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
-// holds them, and else only for what can't be had without them.
+// holds them, and else only for what can't be had without them. What is still missing may be in a transfer syntax that there was no room
+// to ask the destination for, or that hardly anybody uses.
 func (r *run) plan(s *seriesInventory) []step {
 	if r.method() == MethodMove {
 		return r.movePlan(s)
 	}
-	first := firstOffer(s)
+	first, again := firstOffer(s), r.whole
 	var steps []step
 	if !s.listed || r.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
 	}
-	switch {
-	case s.listed && first == offerAll:
-		steps = append(steps, r.list(offerAll), r.oneByOne)
-	case s.listed:
-		steps = append(steps, r.list(offerLossless), r.list(offerAll), r.oneByOne)
-	case first == offerLossless && (s.counted >= 0 || r.deliveredOf(s.uid) == 0):
-		steps = append(steps, r.whole(offerAll))
+	if s.listed {
+		again = r.list
+		steps = append(steps, again(first))
+	}
+	steps = append(steps, r.widened(usual, again(first)))
+	if first == offerLossless && (s.listed || s.counted >= 0 || r.deliveredOf(s.uid) == 0) {
+		steps = append(steps, again(offerAll))
+	}
+	steps = append(steps, r.widened(registered, again(offerAll)))
+	if s.listed {
+		steps = append(steps, r.oneByOne)
 	}
 	return steps
 }
 
 // firstOffer is what a series is asked for with at first by C-GET.
 func firstOffer(s *seriesInventory) offer {
-	if s.lossy() {
+	if s.lossy("") {
 		return offerAll
 	}
 	return offerLossless
@@ -134,6 +139,9 @@ func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 		if silent == silentAnswers {
 			return nil
 		}
+		if !r.takes(s.classesOf([]string{uid}), o) {
+			continue
+		}
 		if err := r.retrieve(ctx, s, []string{uid}, o); err != nil {
 			return err
 		}
@@ -159,25 +167,36 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o
 	return r.recall(ctx, received, r.retrieveByGet(ctx, r.source, s, uids, o))
 }
 
-// retrieveByGet runs one C-GET over an association of from.
+// retrieveByGet asks by C-GET over associations of from, one after the other.
 func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventory, uids []string, o offer) error {
-	classes := s.classes()
-	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
+	if uids != nil && len(uids) == 0 {
 		return nil
 	}
+	for i, p := range r.parts(s, uids, o) {
+		if i > 0 && !r.lacks(s, p.uids) {
+			continue
+		}
+		if err := r.getPart(ctx, from, s, p, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// getPart runs one C-GET.
+func (r *run) getPart(ctx context.Context, from *source, s *seriesInventory, p part, o offer) error {
 	if r.halted(from.slot) {
 		return ErrParked
 	}
-	if !from.covers(classes, o) {
-		all := r.openFor(classes)
-		if err := from.open(ctx, all, r.asked(all, o), o); err != nil {
+	if wanted := r.asked(p.classes, o); !from.covers(wanted) {
+		if err := from.open(ctx, r.beside(wanted)); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, err)
 		}
 	}
 	stop := make(chan struct{})
 	intake := &intake{r: r, series: s, stop: stop, patience: r.sinkPatience()}
 	leave := r.oversee(intake, from.slot)
-	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
+	result, err := from.get(ctx, r.inv, s.uid, p.uids, stop, intake.take)
 	leave()
 	if err != nil {
 		if errors.Is(intake.err, ErrParked) {
@@ -188,7 +207,7 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	if intake.err != nil {
 		return intake.err
 	}
-	return r.judgeResult(result, s, uids, int(intake.received.Load()), "")
+	return r.judgeResult(result, s, p.uids, int(intake.received.Load()), "", o)
 }
 
 // takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
@@ -196,22 +215,9 @@ func (r *run) takes(classes []string, o offer) bool {
 	return slices.ContainsFunc(classes, func(c string) bool { return slices.ContainsFunc(r.accepted[c], o.includes) })
 }
 
-// openFor gives the classes to negotiate with the source: all of the study if they fit into one association, else the series' own.
-func (r *run) openFor(classes []string) []string {
-	all := r.inv.allClasses()
-	n := 2
-	for _, c := range all {
-		n += len(r.accepted[c])
-	}
-	if n <= maxContexts {
-		return all
-	}
-	return classes
-}
-
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
 // the ledger counts. destination is the AE title that a C-MOVE named; empty for a C-GET.
-func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int, destination string) error {
+func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, received int, destination string, o offer) error {
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
@@ -230,12 +236,12 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
-	last := len(asked) == 1 && (destination != "" || r.source.offer == offerAll) // nothing more can be offered
+	last := len(asked) == 1 && (destination != "" || o == offerAll) // nothing more can be offered
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, uid := range asked {
 		if len(asked) == 1 || slices.Contains(result.FailedSOPInstanceUIDs, uid) {
-			r.noteRefusal(uid, result.Status, r.refusal(last, s.instances[uid].class, meaning.Outcome))
+			r.noteRefusal(uid, result.Status, r.refusal(last, s.instances[uid], o, meaning.Outcome))
 		}
 	}
 	return nil
@@ -255,15 +261,25 @@ func (r *run) noteRefusal(uid string, status dimse.Status, reason string) {
 	r.failed[uid] = MissingInstance{uid, uint16(status), reason}
 }
 
-// refusal tells why the source did not send an instance of this class, as far as that can be known.
-func (r *run) refusal(alone bool, class string, outcome dimse.Outcome) string {
+// refusal tells why the source did not send an instance, as far as that can be known. It is not said to refuse what it was perhaps not
+// asked for in the transfer syntax that it holds.
+func (r *run) refusal(alone bool, i instance, o offer, outcome dimse.Outcome) string {
+	everything := r.method() == MethodMove && o != offerPlain // is taken by our receiver
+	fits := func(u string) bool { return r.deliverable(i.class, u) && (r.method() != MethodMove || o.includes(u)) }
+	known := everything || slices.ContainsFunc(i.syntaxes, fits) || len(i.syntaxes) == 0 && i.class != "" && !mayHavePixels(i.class)
 	switch {
-	case alone && r.plainOnly(class):
+	case !alone:
+		return refusedInList
+	case !known && (len(i.syntaxes) > 0 || r.plainOnly(i.class)):
 		return refusedSyntax
-	case alone && outcome != dimse.BackOff:
-		return refusedForGood
+	case outcome == dimse.BackOff:
+		return refusedInList
+	case !known && i.class == "":
+		return refusedUnnamed
+	case !known:
+		return refusedUnknown
 	}
-	return refusedInList
+	return refusedForGood
 }
 
 // tried tells whether the source got as far as sending, and failed with every instance, or names those that it failed with. DCMTK, and what is built on it, then
@@ -277,13 +293,25 @@ const (
 	refusedForGood = "the source refuses to send this image, also when asked for it alone"
 	refusedInList  = "the source could not send this image"
 	refusedSyntax  = "the source doesn't send this image in a transfer syntax that the destination takes"
+	refusedUnknown = "the source doesn't send this image in any registered transfer syntax that the destination takes, also when asked for it alone"
+	refusedUnnamed = "the source doesn't send this image, also when asked for it alone; it doesn't name the image's SOP class, so only the usual ones of the modality were asked for"
 )
+
+// undeliverable tells of a reason whether the source did not send an instance that was asked for alone, and would not another time.
+func undeliverable(reason string) bool {
+	return reason == refusedForGood || reason == refusedUnknown || reason == refusedUnnamed
+}
+
+// bySource tells of a reason whether it is that the source did not send an instance.
+func bySource(reason string) bool {
+	return reason == refusedInList || reason == refusedSyntax || undeliverable(reason)
+}
 
 // refused tells whether the source refused an instance when asked for it alone.
 func (r *run) refused(uid string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.failed[uid].Reason == refusedForGood
+	return undeliverable(r.failed[uid].Reason)
 }
 
 // wanting tells whether something of a series is still to be had.
@@ -334,7 +362,7 @@ func (r *run) settled(uid string) bool {
 	if f.Reason == refusedSyntax && r.using > 0 {
 		return false // another method may have it decompressed
 	}
-	return ok && f.Reason != refusedInList && f.Reason != refusedForGood
+	return ok && f.Reason != refusedInList && !undeliverable(f.Reason)
 }
 
 func (r *run) deliveredOf(series string) int {

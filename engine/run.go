@@ -49,6 +49,8 @@ type run struct {
 	inv       *inventory
 	proposed  map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
 	accepted  map[string][]string // of them, those that it takes
+	stored    map[string][]string // by SOP class: the transfer syntaxes in which the source says that it holds it
+	breadths  map[string]breadth  // by SOP class: of what the destination is asked for
 
 	methods   []string     // of the retrieve, in the order in which they are tried
 	vain      atomic.Int32 // times that late objects of a C-MOVE were waited for and none came
@@ -90,7 +92,7 @@ func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Pro
 	r := &run{
 		e: e, held: held, reins: reins, park: reins.park, progress: progress, delivered: map[string]db.DeliveredRow{}, inFlight: map[string]bool{},
 		failed: map[string]MissingInstance{}, already: map[string]string{}, noted: map[dimse.Status]int{}, brought: map[string][]string{},
-		leftOut: map[string]leftOut{}, seen: map[string]bool{},
+		leftOut: map[string]leftOut{}, seen: map[string]bool{}, breadths: map[string]breadth{},
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -359,20 +361,21 @@ func (r *run) move(ctx context.Context) error {
 	return r.confirmAlready(ctx)
 }
 
-// acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
+// acceptNewClasses negotiates again if newcomers have SOP classes or transfer syntaxes that the destination was not asked about.
 func (r *run) acceptNewClasses(ctx context.Context) error {
-	for class := range r.proposals() {
-		if _, ok := r.accepted[class]; !ok {
-			r.settle()
-			return r.prepareSink(ctx)
-		}
+	if covers(r.proposed, r.proposals()) {
+		return nil
 	}
-	return nil
+	r.settle()
+	return r.prepareSink(ctx)
 }
 
 // proposals gives what the destination is asked for: what the source says that it has, and what it sent and was not asked for.
 func (r *run) proposals() map[string][]string {
 	classes, held := r.inv.allClasses(), r.inv.heldSyntaxes()
+	for _, class := range r.inv.silentClasses() {
+		r.breadths[class] = max(r.breadths[class], usual)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for class, syntaxes := range r.brought {
@@ -382,7 +385,7 @@ func (r *run) proposals() map[string][]string {
 		held[class] = append(slices.Clone(syntaxes), held[class]...)
 	}
 	classes = slices.DeleteFunc(classes, r.neverTakes)
-	return proposals(classes, held)
+	return proposals(classes, held, r.breadths)
 }
 
 // prepareSink asks the destination in which transfer syntaxes it takes the objects. Nothing may be on its way.
@@ -392,7 +395,7 @@ func (r *run) prepareSink(ctx context.Context) error {
 	if err != nil {
 		return &atDestination{fmt.Errorf("the destination %s can't be used: %w", r.dst.Name, err)}
 	}
-	r.proposed, r.accepted = asked, accepted
+	r.proposed, r.accepted, r.stored = asked, accepted, r.inv.heldSyntaxes()
 	return nil
 }
 
