@@ -293,10 +293,10 @@ func Choose(plain func(calledAE string) bool) func(*dimse.AssociationRequest, ul
 	}
 }
 
-// chosen gives the transfer syntax to take; none if there is none.
+// chosen gives the transfer syntax to take; none if there is none. What isn't compressed is taken in any case: it is converted on the way.
 func chosen(proposed []string, plain, pixels bool) string {
 	if plain || !pixels {
-		for _, wanted := range dataSyntaxes[:2] {
+		for _, wanted := range dataSyntaxes {
 			if slices.Contains(proposed, wanted) {
 				return wanted
 			}

@@ -11,17 +11,17 @@ import (
 
 // transferred says in words what the ledger knows of a task.
 func transferred(t db.LedgerTotalsRow) string {
-	text := fmt.Sprintf("%s transferred, %s", countOf(t.Instances-t.There), megabytes(t.Bytes))
+	text := fmt.Sprintf("%s transferred, %s", instancesOf(t.Instances-t.There), megabytes(t.Bytes))
 	switch {
 	case t.Instances == 0:
 		return "no instance transferred"
 	case t.There > 0:
-		text += fmt.Sprintf("; at the destination already: %s", countOf(t.There))
+		text += fmt.Sprintf("; at the destination already: %s", instancesOf(t.There))
 	}
 	return text
 }
 
-func countOf(n int64) string {
+func instancesOf(n int64) string {
 	if n == 1 {
 		return "1 instance"
 	}

@@ -184,7 +184,7 @@ func milliseconds(d time.Duration) time.Duration { return d.Round(time.Milliseco
 // takes asks in which transfer syntaxes the server takes CT images.
 func (d *doctor) takes(ctx context.Context) {
 	var contexts []dimse.Context
-	for _, syntax := range proposals([]string{dict.CTImageStorage}, nil)[dict.CTImageStorage] {
+	for _, syntax := range proposals([]string{dict.CTImageStorage}, nil, nil)[dict.CTImageStorage] {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: dict.CTImageStorage, TransferSyntaxes: []string{syntax}})
 	}
 	a, err := d.slot.Open(ctx, d.peer, contexts)
@@ -450,8 +450,7 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	if doubtful { // which of the two numbers is right is seen by what comes of the whole
 		uids, enough = nil, sp.series.counted
 	}
-	classes := sp.series.classes()
-	if !d.tried("get", src.open(ctx, classes, proposals(classes, sp.inv.heldSyntaxes()), offerAll)) {
+	if !d.tried("get", src.open(ctx, proposals(sp.series.classes(), sp.inv.heldSyntaxes(), nil))) {
 		return
 	}
 	got, came := map[string]int{}, map[string]bool{} // images by transfer syntax, and by UID

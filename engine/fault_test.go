@@ -83,7 +83,7 @@ func TestFolderFaults(t *testing.T) {
 	}
 	lost := s.failed("a file can't be written", &ul.LostError{Err: syscall.EPERM})
 	require.Equal(t, policyAgain, policyOf(lost), "the source's fault, not the folder's")
-	require.NotContains(t, lost.Error(), s.path)
+	require.NotContains(t, lost.Error(), s.folder.Path)
 	away := s.failed("a file can't be written", &db.LostError{Err: io.ErrUnexpectedEOF})
 	require.Equal(t, policyWait, policyOf(away), "the database's fault, not the folder's")
 }

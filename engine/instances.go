@@ -562,7 +562,7 @@ func (in *instances) reopen(refused map[string]shortfall) (closeAgain func()) {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		for uid, why := range refused {
-			if f := in.of(uid); f.state == outstanding && f.why == (shortfall{}) {
+			if f := in.of(uid); f.state == outstanding && f.why.cause < causeNotTaken { // the source's doing
 				f.why = why
 			}
 		}

@@ -29,9 +29,9 @@ func (r *run) movePlan(s *seriesInventory) []step {
 	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
 	}
-	steps = append(steps, r.list(first))
+	steps = append(steps, r.list(first), r.renegotiated(first))
 	if first != offerPlain {
-		steps = append(steps, r.renegotiated, r.decompressed)
+		steps = append(steps, r.decompressed)
 	}
 	return append(steps, func(ctx context.Context, s *seriesInventory) error { return r.singly(ctx, s, first) })
 }
@@ -50,24 +50,24 @@ func (r *run) refusesCompressed(class string) bool {
 	return slices.ContainsFunc(r.proposed[class], compressed) && !slices.ContainsFunc(r.accepted[class], compressed)
 }
 
-// renegotiated asks again for what came in a transfer syntax that the destination was not asked for: by C-MOVE a source sends what it holds,
-// which is not always what could be foreseen.
-func (r *run) renegotiated(ctx context.Context, s *seriesInventory) error {
-	unasked := func(class string, syntaxes []string) bool {
-		return slices.ContainsFunc(syntaxes, func(u string) bool { return !slices.Contains(r.proposed[class], u) })
-	}
-	fresh := false
-	for class, syntaxes := range r.instances.broughtSyntaxes() {
-		fresh = fresh || unasked(class, syntaxes)
-	}
-	if !fresh {
+// renegotiated asks again for what came and the destination did not take, if it is found to take that in another transfer syntax: by C-MOVE
+// a source sends what it holds, which is not always what could be foreseen.
+func (r *run) renegotiated(o offer) step {
+	return func(ctx context.Context, s *seriesInventory) error {
+		r.settle()
+		if covers(r.proposed, r.instances.broughtSyntaxes()) {
+			return nil
+		}
+		if err := r.prepareSink(ctx); err != nil {
+			return err
+		}
+		for class, syntaxes := range r.instances.broughtSyntaxes() {
+			if slices.ContainsFunc(syntaxes, func(u string) bool { return r.deliverable(class, u) }) {
+				return r.askAgain(ctx, s, o, false)
+			}
+		}
 		return nil
 	}
-	r.settle()
-	if err := r.prepareSink(ctx); err != nil {
-		return err
-	}
-	return r.askAgain(ctx, s, offerAll, false)
 }
 
 // decompressed asks for what the destination did not take in the transfer syntax that it came in, and for what did not come at all: it may
@@ -162,7 +162,7 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	if in.err != nil {
 		return in.err
 	}
-	err = r.judgeResult(result, s, uids, in, title)
+	err = r.judgeResult(result, s, uids, in, title, o)
 	busy = result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff && policyOf(err) == policyWait
 	return err
 }
@@ -399,21 +399,21 @@ func (s *source) openMove(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.a, s.moves, s.classes, s.syntaxes = a, true, nil, nil
+	s.a, s.moves, s.proposed = a, true, nil
 	return nil
 }
 
 // move has the instances of a series sent to us, or only those named.
 func (s *source) move(ctx context.Context, inv *inventory, series string, uids []string, rq dimse.MoveRequest) (dimse.MoveResult, error) {
 	rq.SOPClassUID, rq.Identifier = s.moveClass(), s.retrieveKeys(inv, series, uids, s.node.Server.StudyRootMove)
-	for {
+	for tries := 0; ; tries++ {
 		if s.a == nil || !s.moves {
 			if err := s.openMove(ctx); err != nil {
 				return dimse.MoveResult{}, err
 			}
 		}
 		result, err := s.a.Move(ctx, rq, nil)
-		if _, stale := errors.AsType[*dimse.StaleError](err); !stale {
+		if _, stale := errors.AsType[*dimse.StaleError](err); !stale || tries == staleTries {
 			return result, err
 		}
 		s.abort() // nothing was sent

@@ -31,7 +31,8 @@ func TestChosen(t *testing.T) {
 		{"without pixels", []string{rle, ile, ele}, false, false, ele},
 		{"without pixels, in one only", []string{dict.DeflatedExplicitVRLittleEndian}, false, false, dict.DeflatedExplicitVRLittleEndian},
 		{"plain", []string{rle, be, ile}, true, true, ile},
-		{"plain, of none", []string{rle, be}, true, true, ""},
+		{"plain, nothing else", []string{rle, be}, true, true, be},
+		{"plain, of none", []string{rle}, true, true, ""},
 		{"of nothing", nil, false, true, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) { require.Equal(t, tt.want, chosen(tt.proposed, tt.plain, tt.pixels)) })

@@ -70,7 +70,20 @@ func (r *run) summary(err error) []Series {
 	if r.inv == nil {
 		return nil
 	}
-	return r.instances.judge(r.inv, reasonOf(err)).series
+	return r.instances.judge(r.inv, r.unsent, reasonOf(err)).series
+}
+
+// unsent says why an instance that the source lists could not be asked for: the destination takes nothing of its SOP class, or not in what
+// the source holds it in.
+func (r *run) unsent(i instance) shortfall {
+	switch {
+	case i.class == "" || r.accepted == nil:
+	case len(r.accepted[i.class]) == 0:
+		return shortfall{causeNotTaken, dimse.RefusedSOPClass, "the destination doesn't take SOP class " + i.class}
+	case len(i.syntaxes) > 0 && !slices.ContainsFunc(i.syntaxes, func(u string) bool { return r.deliverable(i.class, u) }):
+		return shortfall{cause: causeSyntax, reason: refusedSyntax}
+	}
+	return shortfall{}
 }
 
 // reasonOf says why an instance is missing of which nothing more is known: what stopped the run, or else that it did not come.
@@ -116,7 +129,7 @@ func (r *run) countFailure(o *Outcome, message string) {
 
 // verdict applies law 1 to a run that did all it could.
 func (r *run) verdict(o *Outcome) {
-	f := r.instances.judge(r.inv, reasonNeverCame)
+	f := r.instances.judge(r.inv, r.unsent, reasonNeverCame)
 	o.series = f.series
 	if n := f.missing + f.lacking; n > 0 {
 		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.", imagesAre(n), f.why()))
@@ -126,7 +139,7 @@ func (r *run) verdict(o *Outcome) {
 		r.warn(fmt.Sprintf("%s not sent, since ADIT could not de-identify %s safely; the task lists what and why.", imagesAre(f.unsafe), them(f.unsafe)))
 	}
 	if f.undeliverable > 0 {
-		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(f.undeliverable), refusedForGood))
+		r.warn(fmt.Sprintf("%s undeliverable: %s; the task lists what.", imagesAre(f.undeliverable), strings.Join(slices.Sorted(maps.Keys(f.refusals)), "; ")))
 	}
 	for _, dispute := range f.disputes {
 		r.warn(dispute)

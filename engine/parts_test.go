@@ -176,24 +176,34 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// TestProposals: all that is proposed fits into one association, uncompressed and held syntaxes first, nothing compressed for
-// what has no pixels.
+// TestProposals: held and uncompressed transfer syntaxes come first, nothing compressed for what has no pixels. What is proposed at first
+// fits into one association, and leaves no room unused; what doesn't fit comes with a greater breadth.
 func TestProposals(t *testing.T) {
 	held := map[string][]string{dict.CTImageStorage: {dict.JPEGXL}}
-	one := proposals([]string{dict.CTImageStorage, dict.BasicTextSRStorage}, held)
-	require.Equal(t, []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.JPEGXL}, one[dict.CTImageStorage][:3])
+	one := proposals([]string{dict.CTImageStorage, dict.BasicTextSRStorage}, held, nil)
+	require.Equal(t, []string{dict.JPEGXL, dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}, one[dict.CTImageStorage][:3])
 	require.Contains(t, one[dict.CTImageStorage], dict.JPEGBaseline8Bit)
 	require.ElementsMatch(t, dataSyntaxes, one[dict.BasicTextSRStorage])
 
 	all := dict.StorageClasses(true)
-	for n := 1; n <= 60; n++ {
-		total := 0
-		for _, list := range proposals(all[:n], nil) {
-			total += len(list)
+	for n := 1; n <= len(all); n++ {
+		breadths := map[string]breadth{}
+		for _, class := range all[:n] {
+			breadths[class] = usual
 		}
-		require.LessOrEqual(t, total, maxContexts-2, "%d classes", n)
+		first, everything := proposals(all[:n], nil, nil), countOf(proposals(all[:n], nil, breadths))
+		require.Equal(t, max(2*n, min(maxStorage, everything)), countOf(first), "%d classes", n)
+		for _, list := range first {
+			require.Equal(t, []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}, list[:2])
+		}
 	}
-	require.Empty(t, proposals(nil, nil))
+	require.Empty(t, proposals(nil, nil, nil))
+
+	rare := map[string]breadth{dict.CTImageStorage: registered, dict.BasicTextSRStorage: registered}
+	one = proposals([]string{dict.CTImageStorage, dict.BasicTextSRStorage}, held, rare)
+	require.Subset(t, one[dict.CTImageStorage], dict.TransferSyntaxes())
+	require.LessOrEqual(t, len(one[dict.CTImageStorage]), maxStorage, "all of one class fit into one association")
+	require.ElementsMatch(t, dataSyntaxes, one[dict.BasicTextSRStorage])
 }
 
 // fits judges an answer whose character set is beyond doubt.

@@ -100,7 +100,8 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 type step func(ctx context.Context, s *seriesInventory) error
 
 // plan gives the ways of asking that may still help. Lossy transfer syntaxes are proposed from the start if the source says that it
-// holds them, and else only for what can't be had without them.
+// holds them, and else only for what can't be had without them. What is still missing may be in a transfer syntax that there was no room
+// to ask the destination for, or that hardly anybody uses.
 func (r *run) plan(s *seriesInventory) []step {
 	if s.again {
 		return []step{r.whole(offerAll)}
@@ -108,23 +109,29 @@ func (r *run) plan(s *seriesInventory) []step {
 	if r.method() == MethodMove {
 		return r.movePlan(s)
 	}
-	first := firstOffer(s)
+	first, again := firstOffer(s), r.whole
 	var steps []step
 	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
 		steps = append(steps, r.whole(first))
 	}
-	if first == offerLossless && !s.listed && (s.counted >= 0 || r.instances.deliveredOf(s.uid) == 0) {
-		steps = append(steps, r.whole(offerAll))
+	if s.listed {
+		again = r.list
+		steps = append(steps, again(first))
 	}
-	if first == offerLossless {
-		steps = append(steps, r.list(offerLossless))
+	steps = append(steps, r.widened(usual, again(first)))
+	if first == offerLossless && (s.listed || s.counted >= 0 || r.instances.deliveredOf(s.uid) == 0) {
+		steps = append(steps, again(offerAll))
 	}
-	return append(steps, r.list(offerAll), r.oneByOne)
+	steps = append(steps, r.widened(registered, again(offerAll)))
+	if !s.listed {
+		steps = append(steps, r.list(offerAll)) // what is known by name all the same
+	}
+	return append(steps, r.oneByOne)
 }
 
 // firstOffer is what a series is asked for with at first by C-GET.
 func firstOffer(s *seriesInventory) offer {
-	if s.lossy() {
+	if s.lossy("") {
 		return offerAll
 	}
 	return offerLossless
@@ -172,6 +179,9 @@ func (r *run) singly(ctx context.Context, s *seriesInventory, o offer) error {
 		if silent == silentAnswers {
 			return nil
 		}
+		if !r.takes(s.classesOf([]string{uid}), o) {
+			continue
+		}
 		if err := r.retrieve(ctx, s, []string{uid}, o); err != nil {
 			return err
 		}
@@ -197,25 +207,36 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o
 	return r.recall(ctx, received, r.retrieveByGet(ctx, r.source, s, uids, o))
 }
 
-// retrieveByGet runs one C-GET over an association of from.
+// retrieveByGet asks by C-GET over associations of from, one after the other.
 func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventory, uids []string, o offer) error {
-	classes := s.classes()
-	if uids != nil && len(uids) == 0 || !r.takes(classes, o) {
+	if uids != nil && len(uids) == 0 {
 		return nil
 	}
+	for i, p := range r.parts(s, uids, o) {
+		if i > 0 && !r.lacks(s, p.uids) {
+			continue
+		}
+		if err := r.getPart(ctx, from, s, p, o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// getPart runs one C-GET.
+func (r *run) getPart(ctx context.Context, from *source, s *seriesInventory, p part, o offer) error {
 	if r.halted(from.slot) {
 		return ErrParked
 	}
-	if !from.covers(classes, o) {
-		all := r.openFor(classes)
-		if err := from.open(ctx, all, r.asked(all, o), o); err != nil {
+	if wanted := r.asked(p.classes, o); !from.covers(wanted) {
+		if err := from.open(ctx, r.beside(wanted)); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, r.byMethod(err))
 		}
 	}
 	stop := make(chan struct{})
 	intake := &intake{r: r, asked: s.uid, stop: stop, patience: r.sinkPatience()}
 	leave := r.oversee(intake, from.slot)
-	result, err := from.get(ctx, r.inv, s.uid, uids, stop, intake.take)
+	result, err := from.get(ctx, r.inv, s.uid, p.uids, stop, intake.take)
 	leave()
 	if err != nil {
 		if errors.Is(intake.err, ErrParked) {
@@ -230,7 +251,7 @@ func (r *run) retrieveByGet(ctx context.Context, from *source, s *seriesInventor
 	if intake.err != nil {
 		return intake.err
 	}
-	return r.judgeResult(result, s, uids, intake, "")
+	return r.judgeResult(result, s, p.uids, intake, "", o)
 }
 
 // takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
@@ -238,22 +259,9 @@ func (r *run) takes(classes []string, o offer) bool {
 	return slices.ContainsFunc(classes, func(c string) bool { return slices.ContainsFunc(r.accepted[c], o.includes) })
 }
 
-// openFor gives the classes to negotiate with the source: all of the study if they fit into one association, else the series' own.
-func (r *run) openFor(classes []string) []string {
-	all := r.inv.allClasses()
-	n := 2
-	for _, c := range all {
-		n += len(r.accepted[c])
-	}
-	if n <= maxContexts {
-		return all
-	}
-	return classes
-}
-
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:
 // the ledger counts. destination is the AE title that a C-MOVE named; empty for a C-GET.
-func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, in *intake, destination string) error {
+func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []string, in *intake, destination string, o offer) error {
 	meaning := result.Status.Meaning(dimse.CGet)
 	switch meaning.Outcome {
 	case dimse.BackOff:
@@ -281,8 +289,8 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		uids = r.failedOf(s, asked, result, meaning.Outcome)
 	}
 	for _, uid := range uids {
-		last := alone && (destination != "" || r.source.offer == offerAll) // nothing more can be offered
-		c, reason := r.refusal(last, s.instances[uid].class, result, destination)
+		last := alone && (destination != "" || o == offerAll) // nothing more can be offered
+		c, reason := r.refusal(last, s.instances[uid], o, result, destination)
 		r.instances.refuse(uid, c, result.Status, reason)
 	}
 	return nil
@@ -320,23 +328,33 @@ func (r *run) failedOf(s *seriesInventory, asked []string, result dimse.GetResul
 // refusing are the outcomes of a retrieve that say that something was not sent.
 var refusing = []dimse.Outcome{dimse.BackOff, dimse.Incomplete, dimse.Permanent, dimse.Failed}
 
-// refusal tells why the source did not send an instance of this class, as far as that can be known. last reports that it was asked for alone,
-// and with all that can be offered. Only a source that tried to send it refuses it for good; and by C-MOVE only one that was seen to reach
-// the receiver, since it answers alike when it can't.
-func (r *run) refusal(last bool, class string, result dimse.GetResult, destination string) (cause, string) {
+// refusal tells why the source did not send an instance, as far as that can be known. last reports that it was asked for alone, and with all
+// that can be offered. Only a source that tried to send it refuses it for good; and by C-MOVE only one that was seen to reach the receiver,
+// since it answers alike when it can't. It is not said to refuse what it was perhaps not asked for in the transfer syntax that it holds.
+func (r *run) refusal(last bool, i instance, o offer, result dimse.GetResult, destination string) (cause, string) {
 	meaning := result.Status.Meaning(dimse.CGet)
+	everything := destination != "" && o != offerPlain // is taken by our receiver
+	fits := func(u string) bool { return r.deliverable(i.class, u) && (destination == "" || o.includes(u)) }
+	known := everything || slices.ContainsFunc(i.syntaxes, fits) || len(i.syntaxes) == 0 && i.class != "" && !mayHavePixels(i.class)
+	mayPass := fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
 	switch {
-	case last && r.plainOnly(class):
+	case !tried(result) && meaning.Outcome == dimse.Failed:
+		return causeMayPass, mayPass
+	case last && !known && (len(i.syntaxes) > 0 || r.plainOnly(i.class)):
 		return causeSyntax, refusedSyntax
 	case !tried(result) && !slices.Contains(noSuchInstance, result.Status):
-		return causeMayPass, fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
+		return causeMayPass, mayPass
 	case last && destination != "" && !r.reached.Load():
 		return causeMayPass, fmt.Sprintf("the source could send nothing to the AE title %s (status %s): it may not reach ADIT's receiver; "+
 			"check the address and port that it has for this title, and the firewalls between", destination, result.Status)
-	case last && meaning.Outcome != dimse.BackOff:
-		return causeRefused, refusedForGood
+	case !last, meaning.Outcome == dimse.BackOff:
+		return causeInList, refusedInList
+	case !known && i.class == "":
+		return causeRefused, refusedUnnamed
+	case !known:
+		return causeRefused, refusedUnknown
 	}
-	return causeInList, refusedInList
+	return causeRefused, refusedForGood
 }
 
 // noSuchInstance are the statuses that say of an instance that it can't be had, whether or not the source tried to send it.
@@ -353,6 +371,8 @@ const (
 	refusedForGood = "the source refuses to send this image, also when asked for it alone"
 	refusedInList  = "the source could not send this image"
 	refusedSyntax  = "the source doesn't send this image in a transfer syntax that the destination takes"
+	refusedUnknown = "the source doesn't send this image in any registered transfer syntax that the destination takes, also when asked for it alone"
+	refusedUnnamed = "the source doesn't send this image, also when asked for it alone; it doesn't name the image's SOP class, so only the usual ones of the modality were asked for"
 )
 
 // wanting reports whether something of a series is still to be had.

@@ -49,6 +49,8 @@ type run struct {
 	inv       *inventory
 	proposed  map[string][]string // by SOP class: the transfer syntaxes that the destination was asked for
 	accepted  map[string][]string // of them, those that it takes
+	stored    map[string][]string // by SOP class: the transfer syntaxes in which the source says that it holds it
+	breadths  map[string]breadth  // by SOP class: of what the destination is asked for
 
 	methods   []string     // of the retrieve, in the order in which they are tried
 	vain      atomic.Int32 // times that late objects of a C-MOVE were waited for and none came
@@ -84,7 +86,9 @@ type run struct {
 // Run moves a claimed task's study as far as it can, and gives the outcome that End writes down. It ends soon after the
 // context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced, and stops as the reins tell it to.
 func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Progress) Outcome {
-	r := &run{e: e, held: held, reins: reins, park: reins.park, progress: progress, instances: newInstances("", nil)}
+	r := &run{
+		e: e, held: held, reins: reins, park: reins.park, progress: progress, instances: newInstances("", nil), breadths: map[string]breadth{},
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer reins.Drop()
@@ -435,20 +439,21 @@ func (r *run) expectAny() {
 	r.inv.kinds = slices.Compact(kinds)
 }
 
-// acceptNewClasses negotiates again if newcomers have SOP classes that the destination was not asked about.
+// acceptNewClasses negotiates again if newcomers have SOP classes or transfer syntaxes that the destination was not asked about.
 func (r *run) acceptNewClasses(ctx context.Context) error {
-	for class := range r.proposals() {
-		if _, ok := r.accepted[class]; !ok {
-			r.settle()
-			return r.prepareSink(ctx)
-		}
+	if covers(r.proposed, r.proposals()) {
+		return nil
 	}
-	return nil
+	r.settle()
+	return r.prepareSink(ctx)
 }
 
 // proposals gives what the destination is asked for: what the source says that it has, and what it sent and was not asked for.
 func (r *run) proposals() map[string][]string {
 	classes, held := r.inv.allClasses(), r.inv.heldSyntaxes()
+	for _, class := range r.inv.silentClasses() {
+		r.breadths[class] = max(r.breadths[class], usual)
+	}
 	for class, syntaxes := range r.instances.broughtSyntaxes() {
 		if !slices.Contains(classes, class) {
 			classes = append(classes, class)
@@ -456,7 +461,7 @@ func (r *run) proposals() map[string][]string {
 		held[class] = append(slices.Clone(syntaxes), held[class]...)
 	}
 	classes = slices.DeleteFunc(classes, r.neverTakes)
-	return proposals(classes, held)
+	return proposals(classes, held, r.breadths)
 }
 
 // prepareSink asks the destination in which transfer syntaxes it takes the objects. Nothing may be on its way.
@@ -472,7 +477,7 @@ func (r *run) prepareSink(ctx context.Context) error {
 	if err != nil {
 		return r.unusable(err)
 	}
-	r.proposed, r.accepted = asked, accepted
+	r.proposed, r.accepted, r.stored = asked, accepted, r.inv.heldSyntaxes()
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -55,45 +56,151 @@ type sink interface {
 
 // serverSink stores over one association per worker.
 type serverSink struct {
-	peer     pacs.Peer
-	slots    []*pacs.Slot // the first is the claim's
-	contexts []dimse.Context
+	peer  pacs.Peer
+	slots []*pacs.Slot // the first is the claim's
 
-	mu   sync.Mutex          // between a worker that comes or goes, and who opens or closes all
-	open []*pacs.Association // by worker
+	mu    sync.Mutex      // for all below: between the workers, and with who opens or closes all
+	open  []*storing      // by worker; nil: none
+	taken map[kind]bool   // what the destination was asked for, and whether it takes that
+	kinds []kind          // of them, what it takes: what was sent last comes first, what is liked best next
+	sent  map[string]bool // transfer syntaxes of what was sent
 }
 
+// kind is what a presentation context is about.
+type kind struct{ class, syntax string }
+
+// storing is an association, and what it was opened for.
+type storing struct {
+	*pacs.Association
+	kinds []kind
+}
+
+// prepare asks for what was not asked for yet, over as many associations as that takes, one after the other. The last one, for what is
+// liked best, stays open.
 func (s *serverSink) prepare(ctx context.Context, proposed map[string][]string) (map[string][]string, error) {
 	s.close(ctx)
 	s.mu.Lock()
+	if s.taken == nil {
+		s.taken, s.sent = map[kind]bool{}, map[string]bool{}
+	}
+	s.open = make([]*storing, len(s.slots))
+	unasked := s.unasked(proposed)
+	s.mu.Unlock()
+	var refused error
+	for _, round := range slices.Backward(slices.Collect(slices.Chunk(unasked, maxContexts))) {
+		if err := s.openFor(ctx, 0, round); err != nil {
+			if _, none := errors.AsType[*dimse.NoContextsError](err); !none {
+				return nil, err
+			}
+			refused = err
+		}
+	}
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.contexts = nil
+	s.kinds = append(s.kinds, slices.DeleteFunc(unasked, func(k kind) bool { return !s.taken[k] })...)
+	accepted := map[string][]string{}
 	for class, syntaxes := range proposed {
 		for _, syntax := range syntaxes {
-			if len(s.contexts) < maxContexts {
-				s.contexts = append(s.contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}})
+			if s.taken[kind{class, syntax}] {
+				accepted[class] = append(accepted[class], syntax)
 			}
 		}
 	}
-	slices.SortStableFunc(s.contexts, func(a, b dimse.Context) int { return compareClass(a, b, proposed) })
-	s.open = make([]*pacs.Association, len(s.slots))
-	if err := s.reopen(ctx, 0); err != nil {
-		return nil, err
-	}
-	accepted := map[string][]string{}
-	for _, c := range s.open[0].Contexts() {
-		accepted[c.AbstractSyntax] = append(accepted[c.AbstractSyntax], c.TransferSyntax)
+	if len(accepted) == 0 && refused != nil {
+		return nil, refused
 	}
 	return accepted, nil
 }
 
-// compareClass sorts contexts by class, and keeps the order of syntaxes within one.
-func compareClass(a, b dimse.Context, proposed map[string][]string) int {
-	if a.AbstractSyntax != b.AbstractSyntax {
-		return map[bool]int{true: -1, false: 1}[a.AbstractSyntax < b.AbstractSyntax]
+// unasked gives what the destination was not asked for yet: of each class what it is liked best in, then what is next. The lock must be held.
+func (s *serverSink) unasked(proposed map[string][]string) []kind {
+	var list []kind
+	classes := slices.Sorted(maps.Keys(proposed))
+	for i, more := 0, true; more; i++ {
+		more = false
+		for _, class := range classes {
+			if i >= len(proposed[class]) {
+				continue
+			}
+			more = true
+			k := kind{class, proposed[class][i]}
+			if _, asked := s.taken[k]; !asked {
+				list = append(list, k)
+			}
+		}
 	}
-	list := proposed[a.AbstractSyntax]
-	return slices.Index(list, a.TransferSyntaxes[0]) - slices.Index(list, b.TransferSyntaxes[0])
+	return list
+}
+
+// openFor opens the association of a worker for what is wanted, and as much of what the destination takes beside it as there is room for.
+// It takes down what the destination answers.
+func (s *serverSink) openFor(ctx context.Context, worker int, wanted []kind) error {
+	s.mu.Lock()
+	if len(s.open) == 0 {
+		s.mu.Unlock()
+		return errSinkClosed
+	}
+	all, old, list := s.open, s.open[worker], s.withRest(wanted)
+	s.open[worker] = nil
+	s.mu.Unlock()
+	if old != nil {
+		_ = old.Release(ctx) // it ends in any case
+	}
+	a, err := s.dial(ctx, worker, list)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 || &s.open[0] != &all[0] { // meanwhile all were closed, and perhaps opened for something else
+		if a != nil {
+			_ = a.Release(ctx) // it ends in any case
+		}
+		return err
+	}
+	s.open[worker] = a
+	return err
+}
+
+// withRest adds to what is wanted what the destination takes, as far as there is room: first what comes in transfer syntaxes that others
+// come in, as a study has few. The lock must be held.
+func (s *serverSink) withRest(wanted []kind) []kind {
+	list := slices.Clone(wanted)
+	for _, likely := range []bool{true, false} {
+		for _, k := range s.kinds {
+			if len(list) < maxContexts && s.sent[k.syntax] == likely && !slices.Contains(wanted, k) {
+				list = append(list, k)
+			}
+		}
+	}
+	return list
+}
+
+// dial opens an association over a worker's slot, and takes down what the destination answers.
+func (s *serverSink) dial(ctx context.Context, worker int, list []kind) (*storing, error) {
+	contexts := make([]dimse.Context, len(list))
+	for i, k := range list {
+		contexts[i] = dimse.Context{AbstractSyntax: k.class, TransferSyntaxes: []string{k.syntax}}
+	}
+	a, err := s.slots[worker].Open(ctx, s.peer, contexts)
+	_, none := errors.AsType[*dimse.NoContextsError](err)
+	if err != nil && !none {
+		return nil, err
+	}
+	yes := map[kind]bool{}
+	if a != nil {
+		for _, c := range a.Contexts() {
+			yes[kind{c.AbstractSyntax, c.TransferSyntax}] = true
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range list {
+		if _, asked := s.taken[k]; !asked {
+			s.taken[k] = yes[k]
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &storing{a, list}, nil
 }
 
 func (s *serverSink) workers() int { return len(s.slots) }
@@ -102,44 +209,54 @@ func (s *serverSink) workers() int { return len(s.slots) }
 // storescp does, leaves the next one unanswered in its backlog.
 const furtherPatience = 3 * time.Second
 
+// errSinkClosed says that all associations to the destination were closed meanwhile.
+var errSinkClosed = errors.New("the associations to the destination were closed meanwhile")
+
 // enter opens the association of a worker beyond the first. Later put opens it again when it has to.
 func (s *serverSink) enter(ctx context.Context, worker int) error {
 	ctx, cancel := context.WithTimeout(ctx, furtherPatience)
 	defer cancel()
-	s.mu.Lock()
-	open, contexts := s.open, s.contexts
-	s.mu.Unlock()
-	a, err := s.slots[worker].Open(ctx, s.peer, contexts)
-	if err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.open) == 0 || &s.open[0] != &open[0] { // meanwhile all were closed, and perhaps opened with other contexts
-		_ = a.Release(ctx) // it ends in any case
-		return nil
-	}
-	s.open[worker] = a
-	return nil
+	return s.openFor(ctx, worker, nil)
 }
 
-func (s *serverSink) reopen(ctx context.Context, i int) error {
-	a, err := s.slots[i].Open(ctx, s.peer, s.contexts)
-	s.open[i] = a
-	return err
+// ready gives the association of a worker, opened for objects of a kind. One that isn't is opened anew for that kind and those that were
+// sent last, so that a study of more kinds than one association has room for needs few. A kind that the destination was not asked for is
+// asked for.
+func (s *serverSink) ready(ctx context.Context, worker int, k kind) (*storing, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent[k.syntax] = true
+	if worker >= len(s.open) || s.open[worker] == nil || !slices.Contains(s.open[worker].kinds, k) {
+		if taken, asked := s.taken[k]; asked && !taken {
+			return nil, &dimse.NoContextError{SOPClassUID: k.class, TransferSyntaxUID: k.syntax}
+		}
+		s.mu.Unlock()
+		err := s.openFor(ctx, worker, []kind{k})
+		s.mu.Lock()
+		if err != nil {
+			return nil, err
+		}
+		if worker >= len(s.open) || s.open[worker] == nil {
+			return nil, errSinkClosed
+		}
+	}
+	if s.taken[k] && (len(s.kinds) == 0 || s.kinds[0] != k) {
+		s.kinds = slices.Insert(slices.DeleteFunc(s.kinds, func(o kind) bool { return o == k }), 0, k)
+	}
+	return s.open[worker], nil
 }
 
 // put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word. One that had ended
 // before anything was sent doesn't count.
 func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error) {
 	rq := dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
+	stales := 0
 	for attempt := 0; ; attempt++ {
-		if s.open[worker] == nil {
-			if err := s.reopen(ctx, worker); err != nil {
-				return 0, err
-			}
+		a, err := s.ready(ctx, worker, kind{o.class, o.syntax})
+		if err != nil {
+			return 0, err
 		}
-		rsp, err := s.open[worker].Store(ctx, rq, o.open())
+		rsp, err := a.Store(ctx, rq, o.open())
 		var noContext *dimse.NoContextError
 		if err == nil && rsp.SOPInstanceUID != "" && rsp.SOPInstanceUID != o.uid && rsp.Status.Class() != dimse.ClassFailure {
 			return rsp.Status, errOtherInstance
@@ -147,11 +264,11 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		if err == nil || errors.As(err, &noContext) {
 			return rsp.Status, err
 		}
-		s.open[worker].Abort()
-		s.open[worker] = nil
+		s.lost(worker)
 		var source *ul.SourceError
 		var stale *dimse.StaleError
-		if errors.As(err, &stale) && ctx.Err() == nil {
+		if errors.As(err, &stale) && ctx.Err() == nil && stales < staleTries {
+			stales++
 			attempt--
 			continue
 		}
@@ -163,6 +280,16 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 
 // errOtherInstance says that the destination took an instance, but named another one in its answer.
 var errOtherInstance = errors.New("the destination's answer names another SOP Instance UID")
+
+// lost ends the association of a worker at once.
+func (s *serverSink) lost(worker int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if worker < len(s.open) && s.open[worker] != nil {
+		s.open[worker].Abort()
+		s.open[worker] = nil
+	}
+}
 
 func (s *serverSink) leave(ctx context.Context, worker int) error {
 	s.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,17 +21,15 @@ const maxContexts = 128
 
 // source speaks to the server that a task reads from, over one association at a time.
 type source struct {
-	node    DICOMNode
-	peer    pacs.Peer
-	slot    *pacs.Slot
-	store   *pacs.Slot    // of the association over which C-MOVEs of a lane bring their objects; nil: none do
-	inTime  time.Duration // for opening an association; 0: what the server's settings give
-	a       *pacs.Association
-	moves   bool     // a was opened for C-MOVE
-	classes []string // storage classes that a was opened for
-	offer   offer    // that a was opened with
-	// syntaxes are the transfer syntaxes that were proposed for each class.
-	syntaxes map[string][]string
+	node   DICOMNode
+	peer   pacs.Peer
+	slot   *pacs.Slot
+	store  *pacs.Slot    // of the association over which C-MOVEs of a lane bring their objects; nil: none do
+	inTime time.Duration // for opening an association; 0: what the server's settings give
+	a      *pacs.Association
+	moves  bool // a was opened for C-MOVE
+	// proposed are the transfer syntaxes of each storage class that a was opened for; none: it is for queries.
+	proposed map[string][]string
 }
 
 func (s *source) findClass() string { return findRoot(s.node.Server.StudyRootFind) }
@@ -62,15 +61,15 @@ func (s *source) seriesQuery(level string, keys []dict.Tag, patientID, study, se
 func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
 		if s.a == nil {
-			if err := s.open(ctx, nil, nil, offerLossless); err != nil {
+			if err := s.open(ctx, nil); err != nil {
 				yield(nil, err)
 				return
 			}
 		}
-		for {
+		for tries := 0; ; {
 			stale := false
 			for ds, err := range s.a.Find(ctx, s.findClass(), id) {
-				if stale = s.reopens(ctx, &err); stale {
+				if stale = s.reopens(ctx, &tries, &err); stale {
 					break
 				}
 				if !yield(ds, err) {
@@ -84,14 +83,19 @@ func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream
 	}
 }
 
+// staleTries bounds how often in a row an association is opened anew, without counting, that the peer had ended before anything was sent: one
+// that ends each as soon as it is open never comes to anything.
+const staleTries = 5
+
 // reopens opens the association anew if an operation met one that the server had dropped while it was idle: nothing was sent, and the
 // operation is to be done over. An error of opening takes the place of that one.
-func (s *source) reopens(ctx context.Context, err *error) bool {
-	if _, ok := errors.AsType[*dimse.StaleError](*err); !ok {
+func (s *source) reopens(ctx context.Context, tries *int, err *error) bool {
+	if _, ok := errors.AsType[*dimse.StaleError](*err); !ok || *tries == staleTries {
 		return false
 	}
+	*tries++
 	s.abort()
-	*err = s.open(ctx, s.classes, s.syntaxes, s.offer)
+	*err = s.open(ctx, s.proposed)
 	return *err == nil
 }
 
@@ -111,17 +115,15 @@ func (o offer) includes(syntax string) bool {
 
 // open opens an association for queries and, if there are classes, for retrieving them in the transfer syntaxes given. Each transfer
 // syntax has a context of its own, so that the source can't choose one and convert.
-func (s *source) open(ctx context.Context, classes []string, syntaxes map[string][]string, o offer) error {
+func (s *source) open(ctx context.Context, proposed map[string][]string) error {
 	s.release(ctx)
 	contexts := []dimse.Context{{AbstractSyntax: s.findClass(), TransferSyntaxes: plainSyntaxes}}
-	if len(classes) > 0 {
+	if len(proposed) > 0 {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: s.getClass(), TransferSyntaxes: plainSyntaxes})
 	}
-	for _, class := range classes {
-		for _, syntax := range syntaxes[class] {
-			if len(contexts) < maxContexts {
-				contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
-			}
+	for _, class := range slices.Sorted(maps.Keys(proposed)) {
+		for _, syntax := range proposed[class] {
+			contexts = append(contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
 		}
 	}
 	if s.inTime > 0 {
@@ -133,30 +135,22 @@ func (s *source) open(ctx context.Context, classes []string, syntaxes map[string
 	if err != nil {
 		return err
 	}
-	s.a, s.classes, s.syntaxes, s.offer = a, classes, syntaxes, o
+	s.a, s.proposed = a, proposed
 	return nil
 }
 
-// covers tells whether the open association can retrieve these classes with an offer.
-func (s *source) covers(classes []string, o offer) bool {
-	if s.a == nil || o > s.offer {
-		return false
-	}
-	for _, c := range classes {
-		if !slices.Contains(s.classes, c) {
-			return false
-		}
-	}
-	return true
+// covers tells whether the open association can retrieve what is wanted.
+func (s *source) covers(wanted map[string][]string) bool {
+	return s.a != nil && !s.moves && covers(s.proposed, wanted)
 }
 
 // get retrieves the instances of a series, or only those named.
 func (s *source) get(ctx context.Context, inv *inventory, series string, uids []string, stop <-chan struct{}, take dimse.StoreHandler) (dimse.GetResult, error) {
 	id := s.retrieveKeys(inv, series, uids, s.node.Server.StudyRootGet)
 	rq := dimse.GetRequest{SOPClassUID: s.getClass(), Identifier: id, Stop: stop, Unnamed: take}
-	for {
+	for tries := 0; ; {
 		result, err := s.a.Get(ctx, rq, take)
-		if !s.reopens(ctx, &err) {
+		if !s.reopens(ctx, &tries, &err) {
 			return result, err
 		}
 	}

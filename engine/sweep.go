@@ -65,7 +65,7 @@ func (r *run) sideBySide(ctx context.Context, series []*seriesInventory, ask fun
 	var lanes sync.WaitGroup
 	for _, from := range r.lanes {
 		lanes.Go(func() {
-			if from.a == nil && from.open(opening, nil, nil, offerLossless) != nil {
+			if from.a == nil && from.open(opening, nil) != nil {
 				return
 			}
 			for s := range todo {

@@ -21,6 +21,7 @@ type findings struct {
 	missing, lacking int
 	reasons          map[string]int // of both
 	undeliverable    int            // the source refuses them for good
+	refusals         map[string]int // the reasons of those
 	unsafe           int            // could not be de-identified
 	disputes         []string       // sentences: counts that stand alone against lists, instances that are listed twice, …
 	provable         bool
@@ -29,11 +30,16 @@ type findings struct {
 // short returns by how much a count exceeds what there is evidence of; 0 if it doesn't, or there is no count.
 func short(counted, known int) int { return max(0, counted-known) }
 
-// judge weighs the evidence. otherwise is the reason of what is missing and of which nothing is known.
-func (in *instances) judge(inv *inventory, otherwise string) findings {
+// judge weighs the evidence. unsent says why something that the source lists was perhaps not asked for; otherwise is the reason of what is
+// missing and of which nothing else is known.
+func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, otherwise string) findings {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	f := findings{provable: true, reasons: map[string]int{}}
+	f := findings{provable: true, reasons: map[string]int{}, refusals: map[string]int{}}
+	listed := map[string]instance{}
+	for _, s := range inv.series {
+		maps.Copy(listed, s.instances)
+	}
 	place := map[string]*Series{}
 	f.series = make([]Series, len(inv.series), len(inv.series)+1)
 	for i, s := range inv.series {
@@ -60,7 +66,13 @@ func (in *instances) judge(inv *inventory, otherwise string) findings {
 		if fact == nil || fact.state != omitted {
 			expected[s]++
 		}
-		f.account(s, uid, fact, otherwise)
+		i := listed[uid]
+		f.account(s, uid, fact, func() shortfall {
+			if why := unsent(i); why.reason != "" {
+				return why
+			}
+			return shortfall{reason: otherwise}
+		})
 	}
 	if known[other] > 0 {
 		f.series = append(f.series, *other)
@@ -120,7 +132,7 @@ func (in *instances) uids() []string {
 }
 
 // account puts one instance where it belongs.
-func (f *findings) account(s *Series, uid string, fact *fact, otherwise string) {
+func (f *findings) account(s *Series, uid string, fact *fact, otherwise func() shortfall) {
 	why := shortfall{}
 	if fact != nil {
 		switch fact.state {
@@ -139,7 +151,7 @@ func (f *findings) account(s *Series, uid string, fact *fact, otherwise string) 
 		}
 	}
 	if why.reason == "" {
-		why.reason = otherwise
+		why = otherwise()
 	}
 	f.lose(s, MissingInstance{visible(uid), uint16(why.status), why.reason}, why.cause)
 }
@@ -152,6 +164,7 @@ func (f *findings) lose(s *Series, m MissingInstance, c cause) {
 	switch c {
 	case causeRefused:
 		f.undeliverable++
+		f.refusals[m.Reason]++
 	case causeUnsafe:
 		f.unsafe++
 	default:

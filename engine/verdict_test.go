@@ -306,7 +306,7 @@ func TestVerdictProperty(t *testing.T) {
 	success := 0
 	for seed := range uint64(trials) {
 		tr := draw(rand.New(rand.NewPCG(seed, 14)))
-		f := tr.in.judge(tr.inv, reasonNeverCame)
+		f := tr.in.judge(tr.inv, func(instance) shortfall { return shortfall{} }, reasonNeverCame)
 		clear := f.missing+f.lacking+f.undeliverable+f.unsafe+len(f.disputes) == 0 && f.provable
 		if tr.clean {
 			require.True(t, clear, "seed %d: complete and undisputed, yet %+v", seed, f)

@@ -195,3 +195,11 @@ func TestStorageClassesOf(t *testing.T) {
 		require.Less(t, len(list), 64, "presentation contexts of one association")
 	}
 }
+
+func TestTransferSyntaxes(t *testing.T) {
+	all := TransferSyntaxes()
+	require.Subset(t, all, []string{ImplicitVRLittleEndian, JPIPReferenced, JPEGExtended35})
+	for _, uid := range all {
+		require.True(t, TransferSyntaxOf(uid).Known, uid)
+	}
+}

@@ -82,6 +82,17 @@ func StorageClasses(current bool) []string {
 	return list
 }
 
+// TransferSyntaxes lists the registered transfer syntaxes, retired ones included.
+func TransferSyntaxes() []string {
+	var list []string
+	for i := range uids {
+		if u := &uids[i]; u.Kind == KindTransferSyntax {
+			list = append(list, u.UID)
+		}
+	}
+	return list
+}
+
 func (u *UIDEntry) isStorage() bool {
 	if u.Kind != KindSOPClass || u.UID == MediaStorageDirectoryStorage || u.UID == StoredPrintStorage {
 		return false
