@@ -233,11 +233,10 @@ func (s *folderSink) failed(what string, err error) error {
 	if own, ok := errors.AsType[*noRoom](err); ok {
 		return own.error
 	}
-	cause := fileError(err)
-	if cause == nil { // of what was to be written, or of the task
+	if fileError(err) == nil { // of what was to be written, or of the task
 		return err
 	}
-	return folderFault(s.folder.Path, what, cause)
+	return folderFault(s.folder.Path, what, err)
 }
 
 // writeBuffer is how many bytes of an object go to the disk at once.

@@ -221,14 +221,14 @@ func bare(err error) error {
 
 // folderFault says what could not be done in a folder, and whether it is worth another try.
 func folderFault(path, what string, err error) error {
-	err = bare(err)
+	cause := bare(err)
 	switch {
-	case folderAway(err):
-		return wait("%s in %s: %w. Put the folder back, or mount the disk that holds it; the task goes on by itself then", what, path, err)
+	case folderAway(cause):
+		return wait("%s in %s: %w. Put the folder back, or mount the disk that holds it; the task goes on by itself then", what, path, cause)
 	case diskFault(err):
-		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, path, err)
+		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, path, cause)
 	}
-	return again("%s in %s: %w", what, path, err)
+	return again("%s in %s: %w", what, path, cause)
 }
 
 // folderAway reports whether an error means that a folder can't be had now, as a server that is down.
