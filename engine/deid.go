@@ -244,6 +244,9 @@ func (r *run) leaveOut(uid, series string, err error) bool {
 
 // omits tells whether the job leaves series of this modality out.
 func (r *run) omits(modality string) bool {
+	if modality == keyObjectModality && r.heedsNotes() { // they are read first
+		return false
+	}
 	return pseudonymized(r.task, r.job.Job) && slices.Contains(r.e.cfg.ExcludedModalities, modality)
 }
 
@@ -256,7 +259,7 @@ func (r *run) noteLeftOut() (notes []string) {
 		}
 	}
 	for _, reason := range slices.Sorted(maps.Keys(counts)) {
-		if slices.Contains(leftOutByRule, reason) {
+		if isRule(reason) {
 			notes = append(notes, fmt.Sprintf("%s left out: %s.", images(counts[reason]), reason))
 			continue
 		}

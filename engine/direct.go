@@ -87,6 +87,10 @@ func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids [
 	}
 	for _, list := range named {
 		result, err := r.moveOnceDirectly(ctx, s, list, title)
+		if n := result.Completed.Value + result.Warning.Value; err != nil || result.Status.Class() == dimse.ClassFailure || n < asked(s, list) {
+			// The source doesn't say itself that it sent them all: those are fetched.
+			uids = slices.DeleteFunc(slices.Clone(uids), func(uid string) bool { return before[uid] })
+		}
 		if cause := stopped(ctx); cause != nil {
 			return cause
 		}

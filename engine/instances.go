@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
@@ -30,6 +31,9 @@ type instances struct {
 	fellBack bool                     // another retrieve method than the first is in use
 	brought  map[string][]string      // by SOP class: transfer syntaxes that instances came in and the destination did not take
 	unasked  map[string]unaskedReason // what came and is none of the task's
+	rejected map[string]deid.Reason   // what the source has rejected, by its notes
+	notes    int                      // key objects that were read
+	reads    map[string]bool          // series that are only fetched for such notes
 }
 
 // fact is what is known of one instance.
@@ -104,7 +108,7 @@ func newInstances(study string, chosen []string) *instances {
 	in := &instances{
 		facts: map[string]*fact{}, study: study, chosen: map[string]bool{}, omitted: map[string]bool{}, listed: map[string]string{},
 		extra: map[string]map[string]bool{}, there: map[string]int{},
-		brought: map[string][]string{}, unasked: map[string]unaskedReason{},
+		brought: map[string][]string{}, unasked: map[string]unaskedReason{}, rejected: map[string]deid.Reason{}, reads: map[string]bool{},
 	}
 	for _, uid := range chosen {
 		in.chosen[uid] = true
@@ -174,6 +178,9 @@ func (in *instances) list(inv *inventory) {
 	for _, uid := range inv.leftOutSeries {
 		in.omitted[uid] = true
 	}
+	for _, uid := range inv.noteSeries {
+		in.reads[uid] = true
+	}
 }
 
 // seriesOf returns the series that the source lists an instance in; false if it does not list it.
@@ -195,7 +202,14 @@ func (in *instances) leavesOut(series string) bool {
 func (in *instances) wants(study, series string) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return study == in.study && in.inScope(series)
+	return study == in.study && (in.inScope(series) || in.reads[series])
+}
+
+// onlyReads reports whether a series is fetched for its rejection notes alone.
+func (in *instances) onlyReads(series string) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.reads[series]
 }
 
 // inScope needs the lock.
@@ -595,23 +609,19 @@ func (in *instances) known(series string) int {
 	return n
 }
 
-// unsentOf counts what there is evidence of in a series, in all series if it is empty, and that has not come.
-func (in *instances) unsentOf(series string) (n int) {
+// knownOf counts those of the instances that are of a series, of any if it is empty.
+func (in *instances) knownOf(series string, uids map[string]bool) (n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	unsent := func(f *fact) bool {
-		return f == nil || f.state == outstanding && !f.flying && f.why.cause <= causeSyntax
-	}
-	for uid, s := range in.listed {
-		if f := in.facts[uid]; (series == "" || s == series) && unsent(f) {
-			n++
+	for uid := range uids {
+		s, listed := in.listed[uid]
+		if f := in.facts[uid]; !listed && f != nil {
+			s = f.series
+		} else if !listed {
+			continue
 		}
-	}
-	for s, uids := range in.extra {
-		for uid := range uids {
-			if (series == "" || s == series) && unsent(in.facts[uid]) {
-				n++
-			}
+		if series == "" || s == series {
+			n++
 		}
 	}
 	return n

@@ -31,8 +31,19 @@ type intake struct {
 	taking   int          // objects, by C-MOVE; the delivery's lock is for it
 
 	mu      sync.Mutex
+	came    map[string]bool // SOP Instance UIDs, whatever became of them
 	stopped bool
 	err     error // ends the retrieve
+}
+
+// note takes down that an instance came.
+func (in *intake) note(uid string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.came == nil {
+		in.came = map[string]bool{}
+	}
+	in.came[uid] = true
 }
 
 // parcel is an object between its receipt and the destination's answer.
@@ -47,6 +58,7 @@ type parcel struct {
 
 // take is called for each object that a C-GET brings, one after the other. What it returns goes back to the source.
 func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
+	in.note(o.SOPInstanceUID)
 	if !in.r.instances.begin(o.SOPInstanceUID) {
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
@@ -73,7 +85,7 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	if err != nil {
 		return in.spoiled(o, err)
 	}
-	series, status, wanted := r.admit(o, obj.Header())
+	series, status, wanted := r.admit(o, obj)
 	if !wanted {
 		if in.delivery == nil && r.instances.isUnasked(o.SOPInstanceUID) { // by C-MOVE the receiver does so
 			r.takeForeign(ctx, o, obj)
@@ -81,7 +93,7 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 		_ = obj.Close()
 		return status
 	}
-	if r.ruledOutOnArrival(o, series, obj.Header()) {
+	if r.ruledOutOnArrival(o, series, obj) {
 		_ = obj.Close()
 		return dimse.Success
 	}
@@ -111,7 +123,8 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 
 // admit tells whether an instance that has come is one that the task is about, and the series that it is counted in: as the source lists it,
 // else as it says itself. Otherwise the status is the source's answer.
-func (r *run) admit(o *dimse.Incoming, h *stream.Header) (series string, status dimse.Status, wanted bool) {
+func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, status dimse.Status, wanted bool) {
+	h := obj.Header()
 	uid, study, inside := o.SOPInstanceUID, h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID)
 	listed, isListed := r.instances.seriesOf(uid)
 	mismatch := func(reason string) (string, dimse.Status, bool) {
@@ -127,6 +140,10 @@ func (r *run) admit(o *dimse.Incoming, h *stream.Header) (series string, status 
 	case !validUID(inside):
 		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the Series Instance UID of the image is none (PS3.5 9.1)")
 		return "", dimse.InvalidSOPInstance, false
+	case r.instances.onlyReads(inside) && !isListed:
+		r.heedNote(o, obj)
+		r.instances.discard(uid)
+		return "", dimse.Success, false
 	case r.instances.leavesOut(inside) && !isListed:
 		r.instances.discard(uid)
 		return "", dimse.Success, false

@@ -29,6 +29,7 @@ type inventory struct {
 	omitted    map[string]int // instances of modalities that the job leaves out, as far as the source counts them
 	// leftOutSeries are the series of those modalities.
 	leftOutSeries []string
+	noteSeries    []string // series of key objects that the task is not about, and that are read for rejection notes
 }
 
 // seriesInventory is what the source says that it has of one series.
@@ -192,7 +193,7 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 	id.Set(dict.StudyInstanceUID, inv.study)
 	r.source.keyPatient(id, inv.patientID)
 	wanted := r.task.SeriesInstanceUids
-	inv.series, inv.omitted, inv.leftOutSeries, inv.unnamed = nil, nil, nil, 0
+	inv.series, inv.omitted, inv.leftOutSeries, inv.noteSeries, inv.unnamed = nil, nil, nil, nil, 0
 	for ds, err := range r.source.find(ctx, id) {
 		if err != nil {
 			return fmt.Errorf("the series can't be listed at %s: %w", r.src.Name, err)
@@ -207,6 +208,9 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 			continue
 		}
 		if len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
+			if s.modality == keyObjectModality && r.heedsNotes() && !slices.Contains(inv.noteSeries, s.uid) {
+				inv.noteSeries = append(inv.noteSeries, s.uid)
+			}
 			continue
 		}
 		if !slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == s.uid }) {

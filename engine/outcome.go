@@ -155,6 +155,9 @@ func (r *run) verdict(o *Outcome) {
 	}
 	r.warnNotes()
 	r.warnOddities()
+	if uids := r.instances.rejectedThere(); len(uids) > 0 {
+		r.warn(fmt.Sprintf("%s sent before they were known to be rejected at the source: %s.", imagesWere(len(uids)), someOf(uids)))
+	}
 	o.Status = Success
 	notes := slices.Concat([]string{sentence(errors.New(r.tally()))}, r.noteLeftOut(), r.remarks)
 	if r.untold {

@@ -281,7 +281,7 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		return nil
 	}
 	if asked == nil {
-		r.heedFailures(s, int(result.Failed.Value)-int(in.refused.Load()))
+		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))
 	}
 	alone := len(asked) == 1
 	uids := asked
@@ -296,10 +296,13 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	return nil
 }
 
-// heedFailures takes a final response for evidence that says that more failed than there is evidence of by name: as much as a count.
-func (r *run) heedFailures(s *seriesInventory, failed int) {
+// heedFailures takes a final response for evidence that says that more failed than what is known by name and did not come: as much as a count.
+func (r *run) heedFailures(s *seriesInventory, in *intake, failed int) {
 	known := r.instances.known(s.uid)
-	if failed -= r.instances.unsentOf(s.uid); failed <= 0 || r.src.Server.IgnoreCounts {
+	in.mu.Lock()
+	failed -= known - r.instances.knownOf(s.uid, in.came)
+	in.mu.Unlock()
+	if failed <= 0 || r.src.Server.IgnoreCounts {
 		return
 	}
 	if s.uid == "" {

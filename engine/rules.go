@@ -116,7 +116,7 @@ func (r *run) neverTakes(class string) bool {
 	return r.dst.Server != nil && slices.Contains(r.dst.Server.RefusedSopClasses, class)
 }
 
-// ruleOut takes down what the source lists and the destination never takes.
+// ruleOut takes down what the source lists, and that the destination never takes or the source has rejected.
 func (r *run) ruleOut() {
 	for _, s := range r.inv.series {
 		for uid, i := range s.instances {
@@ -125,15 +125,23 @@ func (r *run) ruleOut() {
 			}
 		}
 	}
+	r.instances.leaveRejected(r.inv)
 }
 
 // ruledOutOnArrival reports whether an instance that has come is left out by a rule, and takes that down.
-func (r *run) ruledOutOnArrival(o *dimse.Incoming, series string, h *stream.Header) bool {
-	reason := classNeverTaken
-	if !r.neverTakes(o.SOPClassUID) {
-		if reason = modalityExcluded; !r.excludes(h.Text(dict.Modality), o.SOPClassUID) {
-			return false
-		}
+func (r *run) ruledOutOnArrival(o *dimse.Incoming, series string, obj *stream.Object) bool {
+	isRejection := r.heedNote(o, obj) // whatever becomes of the note
+	reason, rejected := r.instances.rejectionOf(o.SOPInstanceUID)
+	switch {
+	case rejected:
+	case isRejection:
+		reason = isNote
+	case r.neverTakes(o.SOPClassUID):
+		reason = classNeverTaken
+	case r.excludes(obj.Header().Text(dict.Modality), o.SOPClassUID):
+		reason = modalityExcluded
+	default:
+		return false
 	}
 	if r.instances.leave(o.SOPInstanceUID, series, leftOut{UID: o.SOPInstanceUID, Reason: reason}, "") {
 		r.progress.Expected.Add(-1)
@@ -145,7 +153,7 @@ func (r *run) ruledOutOnArrival(o *dimse.Incoming, series string, h *stream.Head
 const modalityExcluded deid.Reason = "a modality that is excluded under a pseudonym"
 
 // leftOutByRule are the reasons of rules that are no profile's.
-var leftOutByRule = []deid.Reason{classNeverTaken, modalityExcluded}
+var leftOutByRule = []deid.Reason{classNeverTaken, modalityExcluded, isNote}
 
 // excludes reports whether the job leaves an instance out, by its own modality or by its SOP class: what the source says of the series may
 // be wrong.
@@ -153,5 +161,5 @@ func (r *run) excludes(modality, class string) bool {
 	if !pseudonymized(r.task, r.job.Job) {
 		return false
 	}
-	return r.omits(modality) || slices.ContainsFunc(r.e.cfg.ExcludedModalities, func(m string) bool { return dict.IsClassOfModality(class, m) })
+	return slices.Contains(r.e.cfg.ExcludedModalities, modality) || slices.ContainsFunc(r.e.cfg.ExcludedModalities, func(m string) bool { return dict.IsClassOfModality(class, m) })
 }

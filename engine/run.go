@@ -347,6 +347,9 @@ const passes = 2
 
 // move retrieves every series, and at the end what has come meanwhile.
 func (r *run) move(ctx context.Context) error {
+	if err := r.readNotes(ctx); err != nil {
+		return err
+	}
 	r.sweep(ctx)
 	for pass := 0; ; pass++ {
 		for _, s := range r.inv.series {

@@ -356,23 +356,33 @@ func TestDirect(t *testing.T) {
 // TestDirectFindsOldOnes: what the destination had before a direct C-MOVE is no proof that the source sent anything.
 func TestDirectFindsOldOnes(t *testing.T) {
 	study := ct(146, 12)
-	for name, src := range map[string]pacs.MoveFaults{
-		"the source sends nothing":           {GetFaults: pacs.GetFaults{Empty: true}},
-		"the source refuses":                 {GetFaults: pacs.GetFaults{Refuse: sopUIDs(study.Instances())}},
-		"the source sends what is there too": {},
+	for name, m := range map[string]struct {
+		src     pacs.MoveFaults
+		message string
+		through int // ADIT
+	}{
+		"the source sends nothing":           {pacs.MoveFaults{GetFaults: pacs.GetFaults{Empty: true}}, "12 images transferred, ", 12},
+		"the source refuses":                 {pacs.MoveFaults{GetFaults: pacs.GetFaults{Refuse: sopUIDs(study.Instances())}}, "12 images transferred, ", 12},
+		"the source sends what is there too": {pacs.MoveFaults{}, "12 images were at the destination already", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dst := startPACS(t, pacs.Config{AETitle: "DST", Studies: []*phantom.Study{study}})
-			source := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: move(src), MoveDestinations: map[string]string{"DST": dst.Addr()}})
+			source := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: move(m.src), MoveDestinations: map[string]string{"DST": dst.Addr()}})
 			n := harness.New(t, quick())
 			n.AddServer("destination", "DST", dst.Addr(), nil)
 			n.AddServer("source", "SRC", source.Addr(), directly)
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 			task := n.Task(job.ID)
 			require.Equal(t, engine.Success, job.Status, task.Message)
-			require.Contains(t, task.Message, "0 images transferred, ")
-			require.Contains(t, task.Message, "12 images were at the destination already")
+			require.Contains(t, task.Message, m.message)
+			through := 0
+			for _, s := range dst.Recorder().Log().Stores {
+				if s.CallingAE == "ADIT" {
+					through++
+				}
+			}
+			require.Equal(t, m.through, through)
 			require.NotContains(t, task.Message, "straight from the source")
 		})
 	}
