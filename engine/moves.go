@@ -26,7 +26,7 @@ import (
 func (r *run) movePlan(s *seriesInventory) []step {
 	first := r.firstMoveOffer(s)
 	var steps []step
-	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
+	if r.asksWhole(s) {
 		steps = append(steps, r.whole(first))
 	}
 	steps = append(steps, r.list(first), r.renegotiated(first))

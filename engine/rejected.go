@@ -25,6 +25,11 @@ const (
 // heedsNotes reports whether instances are left out that a rejection note of the source names.
 func (r *run) heedsNotes() bool { return r.job.LeaveOutRejected }
 
+// reads reports whether instances of a SOP class are read, whether or not the destination takes them.
+func (r *run) reads(class string) bool {
+	return class == dict.KeyObjectSelectionDocumentStorage && r.heedsNotes()
+}
+
 // isKeyObjects reports whether a series holds key objects, some of which may be rejection notes.
 func (s *seriesInventory) isKeyObjects() bool {
 	return s.modality == keyObjectModality || slices.Contains(s.classes(), dict.KeyObjectSelectionDocumentStorage) && len(s.instances) > 0
@@ -66,7 +71,7 @@ func (r *run) readNotes(ctx context.Context) error {
 
 // heedNote takes down what an instance that has come rejects, if it is a rejection note, and reports whether it is one.
 func (r *run) heedNote(o *dimse.Incoming, obj *stream.Object) bool {
-	if !r.heedsNotes() || o.SOPClassUID != dict.KeyObjectSelectionDocumentStorage {
+	if !r.reads(o.SOPClassUID) {
 		return false
 	}
 	note, ok, err := rejection.Of(obj)
@@ -108,6 +113,18 @@ func (in *instances) leaveRejected(inv *inventory) {
 			}
 		}
 	}
+}
+
+// rejects reports whether something is rejected that the source lists in a series.
+func (in *instances) rejects(s *seriesInventory) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for uid := range in.rejected {
+		if _, listed := s.instances[uid]; listed {
+			return true
+		}
+	}
+	return false
 }
 
 // rejectionOf returns why an instance was rejected at the source; false if it was not.

@@ -111,7 +111,7 @@ func (r *run) plan(s *seriesInventory) []step {
 	}
 	first, again := firstOffer(s), r.whole
 	var steps []step
-	if !s.listed || r.instances.deliveredOf(s.uid) == 0 {
+	if r.asksWhole(s) {
 		steps = append(steps, r.whole(first))
 	}
 	if s.listed {
@@ -127,6 +127,11 @@ func (r *run) plan(s *seriesInventory) []step {
 		steps = append(steps, r.list(offerAll)) // what is known by name all the same
 	}
 	return append(steps, r.oneByOne)
+}
+
+// asksWhole reports whether a series is asked for as a whole at first: not if some of it is there already, or is not to be fetched.
+func (r *run) asksWhole(s *seriesInventory) bool {
+	return !s.listed || r.instances.deliveredOf(s.uid) == 0 && !r.instances.rejects(s)
 }
 
 // firstOffer is what a series is asked for with at first by C-GET.
@@ -256,7 +261,7 @@ func (r *run) getPart(ctx context.Context, from *source, s *seriesInventory, p p
 
 // takes tells whether the destination takes one of the classes in a transfer syntax of the offer.
 func (r *run) takes(classes []string, o offer) bool {
-	return slices.ContainsFunc(classes, func(c string) bool { return slices.ContainsFunc(r.accepted[c], o.includes) })
+	return slices.ContainsFunc(classes, func(c string) bool { return slices.ContainsFunc(r.accepted[c], o.includes) || r.reads(c) })
 }
 
 // judgeResult draws from a final response what it says about single instances. What it claims of success is not believed:

@@ -101,7 +101,7 @@ func (r *run) sweep(ctx context.Context) {
 	moves := r.method() == MethodMove
 	var fresh []*seriesInventory
 	for _, s := range r.inv.series {
-		if r.instances.deliveredOf(s.uid) == 0 && s.expected() != 0 && (s.listed || !moves) {
+		if r.asksWhole(s) && r.instances.deliveredOf(s.uid) == 0 && s.expected() != 0 && (s.listed || !moves) {
 			fresh = append(fresh, s)
 		}
 	}

@@ -112,7 +112,7 @@ func (r *run) asked(classes []string, o offer) map[string][]string {
 				out[class] = append(out[class], syntax)
 			}
 		}
-		if class == dict.KeyObjectSelectionDocumentStorage && r.heedsNotes() { // it is read, whether or not it goes on
+		if r.reads(class) { // it is read, whether or not it goes on
 			out[class] = union(out[class], dataSyntaxes[:2])
 		}
 		out[class] = out[class][:min(len(out[class]), maxStorage)] // a source may name any number
