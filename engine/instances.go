@@ -599,6 +599,11 @@ func (in *instances) deliveredOf(series string) (n int) {
 func (in *instances) known(series string) int {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	return in.knownIn(series)
+}
+
+// knownIn needs the lock.
+func (in *instances) knownIn(series string) int {
 	if series != "" {
 		return in.lists[series] + len(in.extra[series])
 	}

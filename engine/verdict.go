@@ -49,9 +49,8 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 	other := &Series{}
 	known, expected := map[*Series]int{}, map[*Series]int{}
 	uids := in.uids()
-	for _, s := range inv.series {
-		uids = in.withoutMemories(s, uids)
-	}
+	memories := in.memories(inv)
+	uids = slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
 	for _, uid := range uids {
 		series := in.listed[uid]
 		fact := in.facts[uid]
@@ -103,20 +102,35 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 	return f
 }
 
-// withoutMemories takes out instances of a series that only an earlier run speaks for, where what the source says now is undisputed without
-// them: its list is not contradicted by its count, or it counts no more than has come. The lock must be held.
-func (in *instances) withoutMemories(s *seriesInventory, uids []string) []string {
-	memories := map[string]bool{}
-	for uid := range in.extra[s.uid] {
-		if f := in.facts[uid]; f.remembered && f.state == outstanding {
-			memories[uid] = true
+// memories returns what only an earlier run speaks for, where what the source says now is undisputed without it: the study's count is no more
+// than what is known otherwise, or, where there is none, each series' list or count. The lock must be held.
+func (in *instances) memories(inv *inventory) map[string]bool {
+	all, kept := map[string]bool{}, map[string]int{}
+	for series, uids := range in.extra {
+		for uid := range uids {
+			if f := in.facts[uid]; f.remembered && f.state == outstanding {
+				all[uid] = true
+				kept[series]++
+			}
 		}
 	}
-	known := in.lists[s.uid] + len(in.extra[s.uid]) - len(memories)
-	if len(memories) == 0 || !s.listed && s.counted < 0 || short(s.counted, known) > 0 {
-		return uids
+	if len(all) == 0 || inv.whole && inv.counted >= 0 && in.knownIn("")-len(all) >= inv.counted {
+		return all
 	}
-	return slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
+	undisputed, clear := map[string]bool{}, inv.unnamed == 0 && inv.counted < 0
+	for _, s := range inv.series {
+		known := in.knownIn(s.uid) - kept[s.uid]
+		if known == 0 && !s.listed && s.counted < 0 {
+			continue // it is known by nothing else
+		}
+		undisputed[s.uid] = (s.listed || s.counted >= 0) && short(s.counted, known) == 0
+		clear = clear && undisputed[s.uid]
+	}
+	maps.DeleteFunc(all, func(uid string, _ bool) bool {
+		ok, placed := undisputed[in.facts[uid].series]
+		return placed && !ok || !placed && !clear
+	})
+	return all
 }
 
 // uids returns what there is evidence of by name, in order. The lock must be held.

@@ -280,20 +280,29 @@ func (t *trial) speaks() []string {
 	return against
 }
 
-// disputed reports whether what the source says now of a series leaves room for what an earlier run missed.
+// disputed reports whether what the source says now leaves room for what an earlier run missed of a series.
 func (t *trial) disputed(series string) bool {
-	named := 0
-	for uid := range t.named {
-		if strings.HasPrefix(uid, series+".") || uid == "../"+series {
-			named++
-		}
+	if t.inv.whole && t.inv.counted >= 0 && t.inv.counted <= len(t.named) {
+		return false
 	}
+	elsewhere := t.inv.unnamed > 0 || t.inv.counted >= 0
 	for _, s := range t.inv.series {
-		if s.uid == series {
-			return !s.listed && s.counted < 0 || s.counted > named
+		named := 0
+		for uid := range t.named {
+			if strings.HasPrefix(uid, s.uid+".") || uid == "../"+s.uid {
+				named++
+			}
 		}
+		if !s.listed && s.counted < 0 && named == 0 {
+			continue // known by that earlier run alone
+		}
+		here := !s.listed && s.counted < 0 || s.counted > named
+		if s.uid == series {
+			return here
+		}
+		elsewhere = elsewhere || here
 	}
-	return true
+	return elsewhere
 }
 
 // TestVerdictProperty: never Success against evidence, and always Success where the evidence is complete and undisputed. ADIT_TRIALS draws more

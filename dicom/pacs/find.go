@@ -122,7 +122,7 @@ func (f FindFaults) pending(op *dimse.FindOperation, identifier *stream.DataSet)
 		b = bytes.Repeat([]byte{0xFE, 0xFF}, len(b)/2)
 	}
 	if f.CutOff {
-		b = b[:len(b)-1]
+		b = b[:len(b)-2] // one byte less could be a pad byte that lacks
 	}
 	return op.PendingBytes(b)
 }

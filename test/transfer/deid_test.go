@@ -28,12 +28,12 @@ func pseudonymously(source, destination, study, pseudonym string) engine.Transfe
 	}
 }
 
-// files reads a folder, by the names of its files below it.
+// files reads a folder, by the names of its files below it, but for its marker.
 func files(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || d.Name() == ".adit-folder" {
 			return err
 		}
 		name, err := filepath.Rel(dir, path)
