@@ -197,8 +197,8 @@ func printJob(w io.Writer, j client.Job) {
 	}
 }
 
-// shownMissing is how many missing instances of a task are listed.
-const shownMissing = 20
+// shownMissing is how many missing instances are named of those that lack for one reason.
+const shownMissing = 3
 
 func printTask(w io.Writer, t client.Task) {
 	fmt.Fprintf(w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID, printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes))
@@ -208,23 +208,36 @@ func printTask(w io.Writer, t client.Task) {
 	if t.Message != "" {
 		fmt.Fprintf(w, "    %s\n", printable(t.Message))
 	}
-	shown, more := 0, 0
-	for _, s := range t.Series {
+	printMissing(w, t.Series)
+}
+
+// printMissing prints a line for each reason, with how many instances are missing for it and the first of them.
+func printMissing(w io.Writer, series []client.Series) {
+	uids := map[string][]string{}
+	var reasons []string
+	for _, s := range series {
 		for _, m := range s.Missing {
-			if shown == shownMissing {
-				more++
-				continue
-			}
-			shown++
-			code := ""
+			reason := printable(m.Reason)
 			if m.Status != "" {
-				code = " (status " + m.Status + ")"
+				reason += " (status " + m.Status + ")"
 			}
-			fmt.Fprintf(w, "    missing %s: %s%s\n", printable(m.SOPInstanceUID), printable(m.Reason), code)
+			if uids[reason] == nil {
+				reasons = append(reasons, reason)
+			}
+			uids[reason] = append(uids[reason], printable(m.SOPInstanceUID))
 		}
 	}
-	if more > 0 {
-		fmt.Fprintf(w, "    and %d more are missing\n", more)
+	for _, reason := range reasons {
+		named := uids[reason]
+		if len(named) == 1 {
+			fmt.Fprintf(w, "    missing %s: %s\n", named[0], reason)
+			continue
+		}
+		text := strings.Join(named[:min(len(named), shownMissing)], ", ")
+		if more := len(named) - shownMissing; more > 0 {
+			text += fmt.Sprintf(" and %d more", more)
+		}
+		fmt.Fprintf(w, "    %d missing: %s: %s\n", len(named), reason, text)
 	}
 }
 

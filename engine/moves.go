@@ -73,7 +73,12 @@ func (r *run) renegotiated(o offer) step {
 // decompressed asks for what the destination did not take in the transfer syntax that it came in, and for what did not come at all: it may
 // come uncompressed.
 func (r *run) decompressed(ctx context.Context, s *seriesInventory) error {
-	return r.askAgain(ctx, s, offerPlain, true)
+	err := r.askAgain(ctx, s, offerPlain, true)
+	if _, unknown := errors.AsType[*methodError](err); unknown && r.method() == MethodMove {
+		r.e.log.InfoContext(ctx, "nothing is decompressed", "task", r.held.TaskID, "err", err) // what is missing keeps its own reason
+		return nil
+	}
+	return err
 }
 
 // askAgain asks for what the destination did not take in the transfer syntax that it came in, and on demand for what did not come at all.

@@ -255,7 +255,7 @@ func TestStoreDrainsWhatTheHandlerLeaves(t *testing.T) {
 	for range 3 {
 		rsp, err := a.Store(t.Context(), ctRequest(1), bytes.NewReader(pattern(2<<20)))
 		require.NoError(t, err)
-		require.Equal(t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}, rsp)
+		require.Equal(t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full", SOPInstanceUID: ctRequest(1).SOPInstanceUID}, rsp)
 	}
 	require.NoError(t, a.Release(t.Context()))
 	for range 3 {

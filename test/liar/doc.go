@@ -5,9 +5,9 @@
 // destination acknowledges and keeps, what becomes of its folder. What every list, count and arrival has disclosed is written down by the
 // peers themselves, and so is what the destination took.
 //
-//	go test ./test/liar -run TestLyingPeer   a short run: the lies that are known to be held against
-//	go test ./test/liar -run TestLyingPeer -lies all -tasks 10000 -at-once 200 -timeout 60m   a long one, of all lies
-//	go test ./test/liar -run TestLyingPeer -seed N -tasks 1 -lies all -v   one task again, as it was reported
+//	go test ./test/liar -run TestLyingPeer   a short run
+//	go test ./test/liar -run TestLyingPeer -tasks 10000 -at-once 200 -timeout 60m   a long one
+//	go test ./test/liar -run TestLyingPeer -seed N -tasks 1 -v   one task again, as it was reported
 //
 // A task that went wrong is run again with fewer lies, until none can be left out (-shrink=false: not).
 package liar

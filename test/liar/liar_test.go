@@ -25,7 +25,6 @@ import (
 var (
 	seedFlag   = flag.Uint64("seed", 1, "of the first task; each that follows has the next one")
 	tasksFlag  = flag.Int("tasks", 64, "how many tasks are run")
-	liesFlag   = flag.String("lies", "held", "all; or held: those that are known to be held against")
 	atOnceFlag = flag.Int("at-once", 64, "how many tasks run at a time")
 	shrinkFlag = flag.Bool("shrink", true, "run what went wrong again with fewer lies")
 	onlyFlag   = flag.String("only", "", "the lies to tell, joined by ' + ', instead of those that are drawn")
@@ -41,9 +40,6 @@ func TestLyingPeer(t *testing.T) {
 	runLies(t, *seedFlag, *tasksFlag, *atOnceFlag)
 }
 
-// known reports whether a lie is among those to be told.
-func known(l *lie) bool { return *liesFlag == "all" || notHeld[l.name] == "" }
-
 // result is how a task ended.
 type result struct {
 	*tale
@@ -55,7 +51,6 @@ type result struct {
 
 func runLies(t *testing.T, first uint64, tasks, atOnce int) {
 	t.Helper()
-	require.Contains(t, []string{"all", "held"}, *liesFlag)
 	w := newWorld(t, atOnce)
 	c := &checker{w: w, report: &report{}}
 	var names []string

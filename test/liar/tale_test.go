@@ -78,7 +78,7 @@ func draw(seed uint64, names []string) *tale {
 	}
 	r.Shuffle(len(fit), func(i, j int) { fit[i], fit[j] = fit[j], fit[i] })
 	for _, l := range fit {
-		if names != nil && slices.Contains(names, l.name) || names == nil && len(t.lies) < count && known(l) {
+		if names != nil && slices.Contains(names, l.name) || names == nil && len(t.lies) < count {
 			t.lies = append(t.lies, l)
 		}
 	}
@@ -231,8 +231,8 @@ func (t *tale) String() string {
 	if len(t.chosen) > 0 {
 		what = fmt.Sprintf("%d series of %d", len(t.chosen), len(t.study.Series))
 	}
-	return fmt.Sprintf("-seed %d -tasks 1 -lies %s: source %s, destination %s, %s of %d instances in %d series, lies: %s",
-		t.seed, *liesFlag, t.source, t.target, what, len(t.study.Instances()), len(t.study.Series), strings.Join(names, " + "))
+	return fmt.Sprintf("-seed %d -tasks 1: source %s, destination %s, %s of %d instances in %d series, lies: %s",
+		t.seed, t.source, t.target, what, len(t.study.Instances()), len(t.study.Series), strings.Join(names, " + "))
 }
 
 func (t *tale) lieNames() []string {
