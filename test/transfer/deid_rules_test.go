@@ -528,6 +528,32 @@ func TestExcludedModalities(t *testing.T) {
 	w.require(job, engine.Success, "5 images transferred")
 }
 
+// TestExcludedByTheirOwn: where the source says nothing, or something wrong, about the modality of a series, that of each object and its SOP
+// class decide.
+func TestExcludedByTheirOwn(t *testing.T) {
+	mixed := studyOf(18, quorra, phantom.SeriesSpec{Kind: phantom.CT, Instances: 3, Rows: 16, Columns: 16}, phantom.SeriesSpec{Kind: phantom.Report, Instances: 2})
+	reports := mixed.Series[1]
+	modality := func(value ...string) pacs.FindFaults {
+		return pacs.FindFaults{Series: pacs.ListFaults{Answers: map[string]map[dict.Tag][]string{reports.SeriesInstanceUID: {dict.Modality: value}}}}
+	}
+	inside := map[string]map[dict.Tag]string{}
+	for _, in := range reports.Instances {
+		inside[in.SOPInstanceUID] = map[dict.Tag]string{dict.Modality: "CT"}
+	}
+	for name, faults := range map[string]pacs.Misbehave{
+		"no modality":                       {Find: modality()},
+		"another modality":                  {Find: modality("CT")},
+		"another modality, inside them too": {Find: modality("CT"), Get: pacs.GetFaults{Inside: inside}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWard(t, harness.Config{Engine: engine.Config{ExcludedModalities: []string{"PR", "SR"}}}, pacs.Config{Studies: []*phantom.Study{mixed}, Misbehave: faults})
+			job := w.send(mixed.StudyInstanceUID, nil)
+			w.require(job, engine.Success, "3 images transferred", "2 images left out: a modality that is excluded under a pseudonym.")
+			require.Len(t, w.sent(job), 3)
+		})
+	}
+}
+
 // TestByMoveAndLarge: objects that come by C-MOVE, and objects too large to be buffered, go out as by C-GET, and the same.
 func TestByMoveAndLarge(t *testing.T) {
 	study := studyOf(

@@ -363,3 +363,25 @@ func TestStoreSCUIntoReceiver(t *testing.T) {
 	require.Zero(t, exit, output)
 	requireOutcomes(t, n, "known", map[string]int{"foreign": 1})
 }
+
+// TestOrthancWithoutGet: an Orthanc that answers each C-GET by an abort is moved from.
+func TestOrthancWithoutGet(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	study := ct(170, 12)
+	o := testpeer.Orthanc(t, noDelay, map[string]any{
+		"DicomAlwaysAllowGet": false, "DicomModalities": map[string]any{"adit": map[string]any{
+			"AET": "ADIT", "Host": "127.0.0.1", "Port": n.ReceiverPort(), "AllowGet": false, "AllowFind": true, "AllowMove": true,
+		}},
+	})
+	paths, err := study.WriteFiles(t.TempDir())
+	require.NoError(t, err)
+	for _, path := range paths {
+		o.Upload(t, path)
+	}
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n.AddServer("orthanc", "ORTHANC", o.Addr, func(s *engine.NewServer) { s.Supports.StudyRootMove = true })
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	job := n.Wait(n.Transfer("orthanc", "destination", study.StudyInstanceUID).ID)
+	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Len(t, dst.Recorder().Log().Stores, 12)
+}
