@@ -446,8 +446,7 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 		return
 	}
 	uids, enough := sp.instances[:min(sample, len(sp.instances))], sample
-	doubtful := sp.series.listed && sp.series.counted > len(sp.instances) && sp.series.counted <= leastCap
-	if doubtful { // which of the two numbers is right is seen by what comes of the whole
+	if sp.doubtful() {
 		uids, enough = nil, sp.series.counted
 	}
 	if !d.tried("get", src.open(ctx, proposals(sp.series.classes(), sp.inv.heldSyntaxes(), nil))) {
@@ -480,14 +479,27 @@ func (d *doctor) retrieve(ctx context.Context, src *source, sp *specimen) {
 	case err == nil && n < len(uids):
 		d.badf("get", "Of %d images that were asked for %d arrived, and the server says %s: %s. Look into its log.", len(uids), n, result.Status, meaning)
 	default:
-		if doubtful && err == nil && result.Status == dimse.Success && len(came) == len(sp.instances) && !d.node.Server.IgnoreCounts {
-			d.suggest("rules.ignore_counts", false, true, fmt.Sprintf("the server counts %d images in a series, but lists and sends %d: its counts are no evidence", sp.series.counted, len(came)))
+		if err == nil && result.Status == dimse.Success {
+			d.judgeCount(sp, len(came))
 		}
 		d.goodf("get", "%s of %s arrived in %s (%.1f MB/s) as %s.", images(n), megabytes(bytes), milliseconds(took), float64(bytes)/1e6/took.Seconds(), syntaxNames(got))
 		return
 	}
 	if methods := methodsOf(s); slices.Contains(methods, MethodMove) && methods[0] != MethodMove {
 		d.suggest("retrieve.methods", methods, []string{MethodMove, MethodGet}, "C-GET did not bring what was asked for")
+	}
+}
+
+// doubtful reports whether a small series has fewer images listed than counted: which of the two is right is seen by what comes of the whole.
+func (sp *specimen) doubtful() bool {
+	return sp.series.listed && sp.series.counted > len(sp.instances) && sp.series.counted <= leastCap
+}
+
+// judgeCount judges the count of a series by how many images came of the whole.
+func (d *doctor) judgeCount(sp *specimen, came int) {
+	if sp.doubtful() && came == len(sp.instances) && !d.node.Server.IgnoreCounts {
+		d.suggest("rules.ignore_counts", false, true,
+			fmt.Sprintf("the server counts %d images in a series, but lists and sends %d: its counts are no evidence", sp.series.counted, came))
 	}
 }
 

@@ -124,41 +124,20 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 // admit tells whether an instance that has come is one that the task is about, and the series that it is counted in: as the source lists it,
 // else as it says itself. Otherwise the status is the source's answer.
 func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, status dimse.Status, wanted bool) {
-	h := obj.Header()
-	uid, study, inside := o.SOPInstanceUID, h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID)
+	h, uid := obj.Header(), o.SOPInstanceUID
+	inside := h.Text(dict.SeriesInstanceUID)
 	listed, isListed := r.instances.seriesOf(uid)
-	mismatch := func(reason string) (string, dimse.Status, bool) {
-		r.instances.fail(uid, causeMismatch, dimse.DataSetMismatch, reason)
-		return "", dimse.DataSetMismatch, false
+	if status, wanted := r.belongs(o, obj, isListed); !wanted {
+		return "", status, false
 	}
 	switch {
-	case study != r.inv.study && isListed:
-		return mismatch("the source sent an image of another study under this SOP Instance UID")
-	case study != r.inv.study:
-		r.instances.unasks(uid, otherStudy)
-		return "", dimse.RefusedNotAuthorized, false
-	case !validUID(inside):
-		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the Series Instance UID of the image is none (PS3.5 9.1)")
-		return "", dimse.InvalidSOPInstance, false
-	case r.instances.onlyReads(inside) && !isListed:
-		r.heedNote(o, obj)
-		r.instances.discard(uid)
-		return "", dimse.Success, false
-	case r.instances.leavesOut(inside) && !isListed:
-		r.instances.discard(uid)
-		return "", dimse.Success, false
-	case !r.instances.wants(study, inside) && isListed:
-		return mismatch("the image says that it is of another series than the source lists it in, which nobody asked for")
-	case !r.instances.wants(study, inside):
-		r.instances.unasks(uid, otherSeries)
-		return "", dimse.RefusedNotAuthorized, false
 	case !validUID(uid):
 		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the SOP Instance UID of the image is none (PS3.5 9.1)")
 		return "", dimse.InvalidSOPInstance, false
 	case h.SOPInstanceUID() != uid:
-		return mismatch("the image has another SOP Instance UID inside than the source announced")
+		return "", r.mismatch(uid, "the image has another SOP Instance UID inside than the source announced"), false
 	case h.SOPClassUID() != o.SOPClassUID:
-		return mismatch("the image has another SOP class inside than the source announced")
+		return "", r.mismatch(uid, "the image has another SOP class inside than the source announced"), false
 	}
 	if !isListed {
 		listed = inside
@@ -170,6 +149,42 @@ func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, statu
 		r.instances.odd(uid, otherPatient)
 	}
 	return listed, dimse.Success, true
+}
+
+// belongs tells whether an instance that has come is of the study and of the series that the task is about. What the source lists and is of
+// another one is missing; what it does not list is none of the task's.
+func (r *run) belongs(o *dimse.Incoming, obj *stream.Object, isListed bool) (status dimse.Status, wanted bool) {
+	h, uid := obj.Header(), o.SOPInstanceUID
+	study, inside := h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID)
+	switch {
+	case study != r.inv.study && isListed:
+		return r.mismatch(uid, "the source sent an image of another study under this SOP Instance UID"), false
+	case study != r.inv.study:
+		r.instances.unasks(uid, otherStudy)
+		return dimse.RefusedNotAuthorized, false
+	case !validUID(inside):
+		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the Series Instance UID of the image is none (PS3.5 9.1)")
+		return dimse.InvalidSOPInstance, false
+	case r.instances.onlyReads(inside) && !isListed:
+		r.heedNote(o, obj)
+		r.instances.discard(uid)
+		return dimse.Success, false
+	case r.instances.leavesOut(inside) && !isListed:
+		r.instances.discard(uid)
+		return dimse.Success, false
+	case r.instances.wants(study, inside):
+		return dimse.Success, true
+	case isListed:
+		return r.mismatch(uid, "the image says that it is of another series than the source lists it in, which nobody asked for"), false
+	}
+	r.instances.unasks(uid, otherSeries)
+	return dimse.RefusedNotAuthorized, false
+}
+
+// mismatch takes down that an instance is not what was asked for.
+func (r *run) mismatch(uid, reason string) dimse.Status {
+	r.instances.fail(uid, causeMismatch, dimse.DataSetMismatch, reason)
+	return dimse.DataSetMismatch
 }
 
 // takeBuffered reads the object, or its first 4 MiB, and lets it go on.

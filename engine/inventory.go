@@ -217,21 +217,8 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 			inv.series = append(inv.series, s)
 		}
 	}
-	for _, uid := range wanted {
-		if slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == uid }) {
-			continue
-		}
-		s, err := r.askForSeries(ctx, inv, uid)
-		switch {
-		case err != nil:
-			return err
-		case s != nil:
-			inv.series = append(inv.series, s)
-		case inv.unnamed > 0: // it may be one of them
-			inv.series = append(inv.series, &seriesInventory{uid: uid, counted: -1})
-		default:
-			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
-		}
+	if err := r.findWanted(ctx, inv); err != nil {
+		return err
 	}
 	listed := len(inv.series) + inv.unnamed
 	inv.series = slices.DeleteFunc(inv.series, func(s *seriesInventory) bool {
@@ -247,6 +234,27 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 	slices.SortFunc(inv.series, func(a, b *seriesInventory) int {
 		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(a.uid, b.uid))
 	})
+	return nil
+}
+
+// findWanted looks for the series that were chosen and not listed.
+func (r *run) findWanted(ctx context.Context, inv *inventory) error {
+	for _, uid := range r.task.SeriesInstanceUids {
+		if slices.ContainsFunc(inv.series, func(o *seriesInventory) bool { return o.uid == uid }) {
+			continue
+		}
+		s, err := r.askForSeries(ctx, inv, uid)
+		switch {
+		case err != nil:
+			return err
+		case s != nil:
+			inv.series = append(inv.series, s)
+		case inv.unnamed > 0: // it may be one of them
+			inv.series = append(inv.series, &seriesInventory{uid: uid, counted: -1})
+		default:
+			return permanent("The source %s has no series %s in this study; check the Series Instance UID.", r.src.Name, uid)
+		}
+	}
 	return nil
 }
 
@@ -290,7 +298,7 @@ func (r *run) listInstances(ctx context.Context, from *source, inv *inventory, s
 		return nil
 	}
 	id := from.seriesQuery("IMAGE", keys, inv.patientID, inv.study, s.uid)
-	instances, answers, named := map[string]instance{}, 0, true
+	instances, n, named := map[string]instance{}, 0, true
 	for ds, err := range from.find(ctx, id) {
 		var status *dimse.StatusError
 		if errors.As(err, &status) && !outOfResources(status.Status) {
@@ -300,27 +308,17 @@ func (r *run) listInstances(ctx context.Context, from *source, inv *inventory, s
 		if err != nil {
 			return fmt.Errorf("the images of series %s can't be listed at %s: %w", s.uid, r.src.Name, err)
 		}
-		uid, series, study := ds.String(dict.SOPInstanceUID), ds.String(dict.SeriesInstanceUID), ds.String(dict.StudyInstanceUID)
-		if uid == "" || series != "" && series != s.uid || study != "" && study != inv.study {
+		if !answers(ds, dict.SeriesInstanceUID, s.uid) || !answers(ds, dict.StudyInstanceUID, inv.study) || ds.String(dict.SOPInstanceUID) == "" {
 			continue
 		}
-		answers++
-		named = named && series != ""
-		if !validUID(uid) {
-			s.unusable = append(s.unusable, uid)
-			continue
-		}
-		if _, known := instances[uid]; known {
-			s.twice = append(s.twice, uid)
-		}
-		instances[uid] = instance{
-			class: ds.String(dict.SOPClassUID), syntaxes: ds.Strings(dict.AvailableTransferSyntaxUID), lossy: ds.String(dict.LossyImageCompression) == "01",
-		}
+		n++
+		named = named && ds.String(dict.SeriesInstanceUID) != ""
+		s.take(ds, instances)
 	}
-	if s.counted != answers { // the same answer twice
+	if s.counted != n { // the same answer twice
 		s.twice = nil
 	}
-	if answers == 0 && s.counted != 0 { // an empty answer is no list
+	if n == 0 && s.counted != 0 { // an empty answer is no list
 		return nil
 	}
 	if !named && s.counted >= 0 && len(instances) > s.counted {
@@ -332,6 +330,27 @@ func (r *run) listInstances(ctx context.Context, from *source, inv *inventory, s
 	}
 	s.listed, s.instances = true, instances
 	return nil
+}
+
+// answers reports whether an answer fits a unique key, or does not tell.
+func answers(ds *stream.DataSet, key dict.Tag, uid string) bool {
+	said := ds.String(key)
+	return said == "" || said == uid
+}
+
+// take takes an answer at IMAGE level over.
+func (s *seriesInventory) take(ds *stream.DataSet, instances map[string]instance) {
+	uid := ds.String(dict.SOPInstanceUID)
+	if !validUID(uid) {
+		s.unusable = append(s.unusable, uid)
+		return
+	}
+	if _, known := instances[uid]; known {
+		s.twice = append(s.twice, uid)
+	}
+	instances[uid] = instance{
+		class: ds.String(dict.SOPClassUID), syntaxes: ds.Strings(dict.AvailableTransferSyntaxUID), lossy: ds.String(dict.LossyImageCompression) == "01",
+	}
 }
 
 // answersForAnySeries reports whether a source lists instances for a series that can't exist: it doesn't filter by the series, and what it

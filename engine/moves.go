@@ -329,16 +329,12 @@ func (r *run) heedReach(in *intake) {
 // that comes renews the patience; waiting in vain halves it. "Success, 0 of 0" may be the answer of a source that has only queued the C-MOVE.
 func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult) {
 	arrived := func() int { return int(in.received.Load() + in.again.Load()) }
-	claimed := result.Completed.Value + result.Warning.Value
-	accounted := result.Completed.Present && claimed+result.Failed.Value >= asked(s, uids)
 	patience := max(leastPatience, time.Duration(r.src.Server.MovePatienceS)*time.Second>>r.vain.Load())
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	for seen := -1; ; {
-		told := accounted && arrived() >= claimed && (claimed > 0 || result.Failed.Value > 0)
-		refused := result.Status.Class() == dimse.ClassFailure && arrived() == 0 && claimed == 0
 		changed := r.delivery.changes()
-		if !in.busy() && (told || refused || !r.lacks(s, uids)) {
+		if !in.busy() && (tellsAll(result, asked(s, uids), arrived()) || !r.lacks(s, uids)) {
 			return
 		}
 		if n := arrived(); n != seen {
@@ -361,6 +357,16 @@ func (r *run) awaitLate(ctx context.Context, s *seriesInventory, uids []string, 
 			timer.Reset(patience) // the association's own timeout ends an object that doesn't go on
 		}
 	}
+}
+
+// tellsAll reports whether the final response of a C-MOVE accounts for all that was asked for and what it says was sent has come, or says that
+// nothing was done.
+func tellsAll(result dimse.MoveResult, asked, arrived int) bool {
+	claimed, failed := result.Completed.Value+result.Warning.Value, result.Failed.Value
+	if result.Status.Class() == dimse.ClassFailure && arrived == 0 && claimed == 0 {
+		return true
+	}
+	return result.Completed.Present && claimed+failed >= asked && arrived >= claimed && (claimed > 0 || failed > 0)
 }
 
 // asked returns how many instances a retrieve was to bring at least: those named, or those of the whole series; 1 if that is not known.

@@ -340,10 +340,7 @@ var refusing = []dimse.Outcome{dimse.BackOff, dimse.Incomplete, dimse.Permanent,
 // that can be offered. Only a source that tried to send it refuses it for good; and by C-MOVE only one that was seen to reach the receiver,
 // since it answers alike when it can't. It is not said to refuse what it was perhaps not asked for in the transfer syntax that it holds.
 func (r *run) refusal(last bool, i instance, o offer, result dimse.GetResult, destination string) (cause, string) {
-	meaning := result.Status.Meaning(dimse.CGet)
-	everything := destination != "" && o != offerPlain // is taken by our receiver
-	fits := func(u string) bool { return r.deliverable(i.class, u) && (destination == "" || o.includes(u)) }
-	known := everything || slices.ContainsFunc(i.syntaxes, fits) || len(i.syntaxes) == 0 && i.class != "" && !mayHavePixels(i.class)
+	meaning, known := result.Status.Meaning(dimse.CGet), r.askedAsHeld(i, o, destination != "")
 	mayPass := fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
 	switch {
 	case !tried(result) && meaning.Outcome == dimse.Failed:
@@ -357,12 +354,30 @@ func (r *run) refusal(last bool, i instance, o offer, result dimse.GetResult, de
 			"check the address and port that it has for this title, and the firewalls between", destination, result.Status)
 	case !last, meaning.Outcome == dimse.BackOff:
 		return causeInList, refusedInList
-	case !known && i.class == "":
-		return causeRefused, refusedUnnamed
-	case !known:
-		return causeRefused, refusedUnknown
 	}
-	return causeRefused, refusedForGood
+	return causeRefused, forGood(known, i.class)
+}
+
+// forGood says that the source does not send an instance, as far as it was asked for it.
+func forGood(known bool, class string) string {
+	switch {
+	case known:
+		return refusedForGood
+	case class == "":
+		return refusedUnnamed
+	}
+	return refusedUnknown
+}
+
+// askedAsHeld reports whether an instance was surely asked for in a transfer syntax that the source holds it in, or needs none.
+func (r *run) askedAsHeld(i instance, o offer, byMove bool) bool {
+	if byMove && o != offerPlain {
+		return true // our receiver takes everything
+	}
+	if len(i.syntaxes) == 0 {
+		return i.class != "" && !mayHavePixels(i.class)
+	}
+	return slices.ContainsFunc(i.syntaxes, func(u string) bool { return r.deliverable(i.class, u) && (!byMove || o.includes(u)) })
 }
 
 // noSuchInstance are the statuses that say of an instance that it can't be had, whether or not the source tried to send it.

@@ -117,20 +117,26 @@ func (in *instances) memories(inv *inventory) map[string]bool {
 	if len(all) == 0 || inv.whole && inv.counted >= 0 && in.knownIn("")-len(all) >= inv.counted {
 		return all
 	}
-	undisputed, clear := map[string]bool{}, inv.unnamed == 0 && inv.counted < 0
-	for _, s := range inv.series {
-		known := in.knownIn(s.uid) - kept[s.uid]
-		if known == 0 && !s.listed && s.counted < 0 {
-			continue // it is known by nothing else
-		}
-		undisputed[s.uid] = (s.listed || s.counted >= 0) && short(s.counted, known) == 0
-		clear = clear && undisputed[s.uid]
-	}
+	undisputed, elsewhere := in.undisputed(inv, kept)
 	maps.DeleteFunc(all, func(uid string, _ bool) bool {
 		ok, placed := undisputed[in.facts[uid].series]
-		return placed && !ok || !placed && !clear
+		return placed && !ok || !placed && !elsewhere
 	})
 	return all
+}
+
+// undisputed tells of each series that the source says something about whether that leaves no room for more than is known without kept; and of what
+// the source does not list at all, whether anything leaves room for it. The lock must be held.
+func (in *instances) undisputed(inv *inventory, kept map[string]int) (series map[string]bool, elsewhere bool) {
+	series, elsewhere = map[string]bool{}, inv.unnamed == 0 && inv.counted < 0
+	for _, s := range inv.series {
+		known, said := in.knownIn(s.uid)-kept[s.uid], s.listed || s.counted >= 0
+		if known > 0 || said {
+			series[s.uid] = said && short(s.counted, known) == 0
+			elsewhere = elsewhere && series[s.uid]
+		}
+	}
+	return series, elsewhere
 }
 
 // uids returns what there is evidence of by name, in order. The lock must be held.

@@ -316,18 +316,18 @@ func TestVerdictProperty(t *testing.T) {
 	for seed := range uint64(trials) {
 		tr := draw(rand.New(rand.NewPCG(seed, 14)))
 		f := tr.in.judge(tr.inv, func(instance) shortfall { return shortfall{} }, reasonNeverCame)
-		clear := f.missing+f.lacking+f.undeliverable+f.unsafe+len(f.disputes) == 0 && f.provable
+		whole := f.missing+f.lacking+f.undeliverable+f.unsafe+len(f.disputes) == 0 && f.provable
 		if tr.clean {
-			require.True(t, clear, "seed %d: complete and undisputed, yet %+v", seed, f)
+			require.True(t, whole, "seed %d: complete and undisputed, yet %+v", seed, f)
 			continue
 		}
 		against := tr.speaks()
-		if clear {
+		if whole {
 			success++
 			require.Empty(t, against, "seed %d: Success against evidence", seed)
 		}
 		if len(against) == 0 {
-			require.True(t, clear, "seed %d: nothing speaks against it, yet %+v", seed, f)
+			require.True(t, whole, "seed %d: nothing speaks against it, yet %+v", seed, f)
 		}
 		total, missing := 0, 0
 		for _, s := range f.series {

@@ -92,7 +92,7 @@ func (p *performance) judge(task engine.Task, missing map[string]bool) []finding
 		add(notAskedFor, "%s", what)
 	}
 	counts := task.Status == engine.Success || task.Status == engine.Warning // else what was sent last may not have been answered
-	canceled := task.Status == engine.Canceled && p.target == "folder" // nobody has looked at the files since
+	canceled := task.Status == engine.Canceled && p.target == "folder"       // nobody has looked at the files since
 	if n := int(task.Delivered); n > atMost && !canceled || n < number && counts && p.target != "direct" {
 		add(wrongNumber, "%d, and there are %d", n, atMost)
 	}

@@ -43,7 +43,7 @@ func TestRejected(t *testing.T) {
 		message    string
 		notMessage string
 	}{
-		"left out": {setting: &yes, status: engine.Success, stored: 7, message: "2 images left out: rejected at the source: Rejected for Patient Safety Reasons."},
+		"left out":                                  {setting: &yes, status: engine.Success, stored: 7, message: "2 images left out: rejected at the source: Rejected for Patient Safety Reasons."},
 		"sent, since nobody asked for it":           {status: engine.Success, stored: 10, notMessage: "left out"},
 		"sent, as the job says":                     {setting: &no, pseudonym: true, status: engine.Success, stored: 10, notMessage: "rejected"},
 		"left out under a pseudonym":                {pseudonym: true, status: engine.Success, stored: 7, message: "rejected at the source"},
@@ -78,7 +78,7 @@ func TestRejected(t *testing.T) {
 				require.NotContains(t, task.Message, m.notMessage)
 			}
 			require.EqualValues(t, m.stored, task.Delivered, task.Message)
-			require.EqualValues(t, m.stored, task.Expected, task.Message)
+			require.Equal(t, m.stored, int(task.Expected), task.Message)
 			stored := 0
 			for _, s := range dst.Recorder().Log().Stores {
 				if dimse.Status(s.Status) == dimse.Success {
