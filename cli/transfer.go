@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
+
 	"github.com/adit-go/adit/client"
 )
 
@@ -21,7 +23,7 @@ type transferCmd struct {
 	Series         []string      `placeholder:"UID" help:"Only these series of the study."`
 	PatientID      string        `name:"patient-id" placeholder:"ID" help:"Whose study it must be; another patient's is noted as a warning."`
 	Project        string        `placeholder:"NAME" help:"Whose key and profile pseudonymize (the default project of your active group)."`
-	Pseudonym      []string      `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
+	Pseudonym      pseudonyms    `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or UID=P for each study."`
 	Pseudonymize   bool          `help:"De-identify; studies without --pseudonym get that of their patient: by the project's linkage table, or one that is made."`
 	Rejected       string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What becomes of instances that a rejection note of the source names (IHE IOCM): leave-out by default when de-identifying, else send. The task notes how many were left out."`
 	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
@@ -31,6 +33,24 @@ type transferCmd struct {
 	OutsideWindows bool          `help:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
 	Wait           bool          `help:"Show the progress until the job has ended; the exit code is its status."`
 	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after so long (90s, 2h), and say why."`
+}
+
+// pseudonyms is a list with commas. An empty one is refused, perhaps of a variable that is not set: nothing goes out with its patient for that.
+type pseudonyms []string
+
+// Decode implements kong.MapperValue.
+func (p *pseudonyms) Decode(ctx *kong.DecodeContext) error {
+	var text string
+	if err := ctx.Scan.PopValueInto("pseudonym", &text); err != nil {
+		return err
+	}
+	for one := range strings.SplitSeq(text, ",") {
+		if _, pseudonym, named := strings.Cut(one, "="); strings.TrimSpace(one) == "" || named && strings.TrimSpace(pseudonym) == "" {
+			return errors.New("a pseudonym is empty: give one, or leave the flag out to send studies as they are")
+		}
+		*p = append(*p, one)
+	}
+	return nil
 }
 
 // Help tells what the exit codes mean.

@@ -150,8 +150,11 @@ func (r *run) verdict(o *Outcome) {
 	if f.delivered+f.undeliverable+f.unsafe+f.ruledOut+len(r.inv.omitted) == 0 {
 		r.warn("The source has no image in this study.")
 	}
-	if len(r.inv.series) == 0 && len(r.inv.omitted) > 0 {
+	switch {
+	case len(r.inv.series) == 0 && len(r.inv.omitted) > 0:
 		r.warn("Nothing is left to be sent: all series are of modalities that are excluded under a pseudonym.")
+	case f.delivered+f.undeliverable+f.unsafe == 0 && f.ruledOut > 0:
+		r.warn("Nothing is left to be sent: all images are left out by rules.")
 	}
 	r.warnNotes()
 	r.warnOddities()

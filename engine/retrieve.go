@@ -343,15 +343,15 @@ func (r *run) refusal(last bool, i instance, o offer, result dimse.GetResult, de
 	meaning, known := result.Status.Meaning(dimse.CGet), r.askedAsHeld(i, o, destination != "")
 	mayPass := fmt.Sprintf("the source answered the retrieve with status %s: %s", result.Status, meaning.Text)
 	switch {
-	case !tried(result) && meaning.Outcome == dimse.Failed:
+	case !tried(result) && meaning.Outcome == dimse.Failed && destination == "":
 		return causeMayPass, mayPass
 	case last && !known && (len(i.syntaxes) > 0 || r.plainOnly(i.class)):
 		return causeSyntax, refusedSyntax
-	case !tried(result) && !slices.Contains(noSuchInstance, result.Status):
-		return causeMayPass, mayPass
-	case last && destination != "" && !r.reached.Load():
+	case destination != "" && !r.reached.Load():
 		return causeMayPass, fmt.Sprintf("the source could send nothing to the AE title %s (status %s): it may not reach ADIT's receiver; "+
 			"check the address and port that it has for this title, and the firewalls between", destination, result.Status)
+	case !tried(result) && !slices.Contains(noSuchInstance, result.Status):
+		return causeMayPass, mayPass
 	case !last, meaning.Outcome == dimse.BackOff:
 		return causeInList, refusedInList
 	}
