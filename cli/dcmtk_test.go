@@ -4,8 +4,10 @@ package cli
 
 import (
 	"bytes"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/internal/testpeer"
 )
 
@@ -107,18 +110,34 @@ func TestListenerWithDCMTK(t *testing.T) {
 	require.Contains(t, text, "Unknown Status: 0x124")
 }
 
-func TestEveryCommonClassIsProposed(t *testing.T) {
-	contexts := (&getCmd{}).storage()
-	require.LessOrEqual(t, len(contexts), maxProposed)
-	proposed := map[string]bool{}
-	for _, c := range contexts {
-		proposed[c.AbstractSyntax] = true
-	}
-	for _, class := range dict.StorageClasses(true) {
-		require.True(t, proposed[class] || seldom(class), dict.UIDName(class))
-	}
-	one := (&getCmd{SOPClasses: []string{dict.CTImageStorage}}).storage()
-	for _, c := range one {
-		require.Len(t, c.TransferSyntaxes, 1, "so that the peer can't choose to convert")
+// TestEveryClassIsProposed: each transfer syntax in a context of its own, so that the server can't choose to convert. Of classes that are known,
+// all go over the first association.
+func TestEveryClassIsProposed(t *testing.T) {
+	many := []string{dict.CTImageStorage, dict.MRImageStorage, "2.25.4711", dict.CTImageStorage, dict.BasicTextSRStorage, dict.RTDoseStorage}
+	for _, c := range []struct{ known, want, first []string }{
+		{nil, dict.StorageClasses(false), usualClasses},
+		{many[:1], many[:1], many[:1]},
+		{many, append(slices.Clone(many[:3]), many[4:]...), many},
+	} {
+		for _, all := range []bool{false, true} {
+			proposed, first := map[string][]string{}, map[string]bool{}
+			for i, contexts := range storage(c.known, all) {
+				require.LessOrEqual(t, len(contexts), maxProposed)
+				for _, context := range contexts {
+					require.Len(t, context.TransferSyntaxes, 1)
+					proposed[context.AbstractSyntax] = append(proposed[context.AbstractSyntax], context.TransferSyntaxes...)
+					if i == 0 {
+						first[context.AbstractSyntax] = true
+					}
+				}
+			}
+			require.ElementsMatch(t, c.want, slices.Collect(maps.Keys(proposed)))
+			for class, syntaxes := range proposed {
+				require.Equal(t, engine.TransferSyntaxesOf(class, all), syntaxes, class)
+			}
+			for _, class := range c.first {
+				require.True(t, first[class] || all && c.known == nil, class)
+			}
+		}
 	}
 }

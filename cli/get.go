@@ -8,30 +8,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine"
 )
 
 type getCmd struct {
 	peer
 	model
 	OutputDirectory string   `name:"od" short:"o" type:"path" default:"." placeholder:"DIR" help:"Where the files go, named by SOP Instance UID (${default}). -od works as well."`
-	SOPClasses      []string `name:"sop-class" placeholder:"UID" help:"Propose only these SOP classes, so that every transfer syntax of them can be."`
+	SOPClasses      []string `name:"sop-class" placeholder:"UID" help:"Propose only these SOP classes, which may be private, and every registered transfer syntax of them."`
 }
 
 // maxProposed is how many presentation contexts an association can have beside that of C-GET.
 const maxProposed = 127
 
-// compressed are the transfer syntaxes of images beside the plain ones.
-var compressed = []string{
-	dict.JPEGLosslessSV1, dict.JPEG2000Lossless, dict.JPEGLSLossless, dict.RLELossless, dict.JPEGBaseline8Bit, dict.JPEGExtended12Bit,
-	dict.JPEG2000, dict.JPEGLSNearLossless, dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
-}
+// usualClasses fill one association: what most studies of CT and MR hold. usualModalities follow.
+var (
+	usualClasses = []string{
+		dict.CTImageStorage, dict.MRImageStorage, dict.SecondaryCaptureImageStorage, dict.KeyObjectSelectionDocumentStorage,
+		dict.GrayscaleSoftcopyPresentationStateStorage, dict.XRayRadiationDoseSRStorage, dict.BasicTextSRStorage, dict.EnhancedSRStorage,
+		dict.ComprehensiveSRStorage, dict.EncapsulatedPDFStorage, dict.SpatialRegistrationStorage, dict.RawDataStorage,
+	}
+	usualModalities = []string{"CR", "DX", "MG", "US", "XA", "RF", "PT", "NM", "CT", "MR", "SR", "PR", "SEG", "RTSTRUCT", "RTPLAN", "RTDOSE", "RTIMAGE"}
+)
 
 // Run is C-GET.
 func (c *getCmd) Run(ctx context.Context, io streams) error {
@@ -46,73 +52,150 @@ func (c *getCmd) Run(ctx context.Context, io streams) error {
 	if c.PatientRoot {
 		root = dict.PatientRootQueryRetrieveInformationModelGet
 	}
-	contexts := append([]dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, c.storage()...)
-	g := getting{dir: c.OutputDirectory, io: io, named: len(c.SOPClasses) > 0}
-	err = c.call(ctx, contexts, func(a *dimse.Association) error {
-		r, err := a.Get(ctx, dimse.GetRequest{SOPClassUID: root, Identifier: query}, g.take)
-		if err != nil {
-			return err
+	g := getting{dir: c.OutputDirectory, io: io, named: len(c.SOPClasses) > 0, failed: map[string]bool{}, arrived: map[string]bool{}}
+	classes := c.SOPClasses
+	if len(classes) == 0 {
+		classes = c.classes(ctx, query)
+	}
+	var last dimse.GetResult
+	for _, storage := range storage(classes, g.named) {
+		contexts := append([]dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, storage...)
+		err = c.call(ctx, contexts, func(a *dimse.Association) error {
+			last, err = a.Get(ctx, dimse.GetRequest{SOPClassUID: root, Identifier: query}, g.take)
+			if err != nil {
+				return err
+			}
+			return g.answered(last)
+		})
+		if err != nil || g.err != nil || g.complete(last) {
+			break
 		}
-		return g.result(r)
-	})
+	}
+	for _, uid := range slices.Sorted(maps.Keys(g.failed)) {
+		fmt.Fprintf(io.err, "not sent: %s\n", printable(uid))
+	}
 	fmt.Fprintf(io.err, "%d objects received\n", g.received)
+	if err == nil && g.err == nil { // which says why objects were not taken
+		err = g.verdict(last)
+	}
 	return errors.Join(err, g.err)
 }
 
-// storage proposes one transfer syntax in each context, so that nothing is converted: plain ones of every class, and of
-// few classes the compressed ones as well.
-func (c *getCmd) storage() []dimse.Context {
-	classes, syntaxes := c.SOPClasses, append(append([]string{}, plain...), compressed...)
-	if len(classes) == 0 {
-		classes = dict.StorageClasses(true)
+// levels are those of a query, keys the unique key of each.
+var (
+	levels = []string{"PATIENT", "STUDY", "SERIES", "IMAGE"}
+	keys   = []dict.Tag{dict.PatientID, dict.StudyInstanceUID, dict.SeriesInstanceUID, dict.SOPInstanceUID}
+)
+
+// classes asks the server by C-FIND which SOP classes the objects have; none: it doesn't say.
+func (c *getCmd) classes(ctx context.Context, query *stream.DataSet) []string {
+	root := dict.StudyRootQueryRetrieveInformationModelFind
+	if c.PatientRoot {
+		root = dict.PatientRootQueryRetrieveInformationModelFind
 	}
-	if len(classes)*len(syntaxes) > maxProposed {
-		return sharedContexts(classes, syntaxes)
+	found := map[string]bool{}
+	err := c.call(ctx, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plain}}, func(a *dimse.Association) error {
+		return descend(ctx, a, root, query, found)
+	})
+	if err != nil {
+		return nil
 	}
-	var out []dimse.Context
-	for _, class := range classes {
-		for _, syntax := range syntaxes {
-			out = append(out, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
+	return slices.Sorted(maps.Keys(found))
+}
+
+// descend collects SOP classes from what a query matches, level by level.
+func descend(ctx context.Context, a *dimse.Association, root string, query *stream.DataSet, found map[string]bool) error {
+	level := slices.Index(levels, query.String(dict.QueryRetrieveLevel))
+	if level < 0 {
+		return errors.New("the level is unknown")
+	}
+	ask, key := copied(query), keys[level]
+	if !ask.Has(key) {
+		ask.Set(key)
+	}
+	if key == dict.SOPInstanceUID {
+		ask.Set(dict.SOPClassUID)
+	}
+	var below []*stream.DataSet
+	for match, err := range a.Find(ctx, root, ask) {
+		if err != nil {
+			return err
 		}
+		if key == dict.SOPInstanceUID {
+			if !dict.ValidUID(match.String(dict.SOPClassUID)) {
+				return errors.New("the class is not named")
+			}
+			found[match.String(dict.SOPClassUID)] = true
+			continue
+		}
+		next := copied(query)
+		next.Set(dict.QueryRetrieveLevel, levels[level+1])
+		next.Set(key, match.String(key))
+		below = append(below, next)
+	}
+	for _, next := range below {
+		if err := descend(ctx, a, root, next, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func copied(d *stream.DataSet) *stream.DataSet {
+	out := &stream.DataSet{}
+	for e := range d.All() {
+		out.Put(e)
 	}
 	return out
 }
 
-// sharedContexts leave the choice of the transfer syntax to the peer. What is rare gives way where there is no room.
-func sharedContexts(classes, syntaxes []string) []dimse.Context {
-	var out []dimse.Context
-	add := func(ifRare bool) {
-		for _, class := range classes {
-			if seldom(class) == ifRare && len(out) < maxProposed {
-				out = append(out, dimse.Context{AbstractSyntax: class, TransferSyntaxes: syntaxes, SCP: true})
+// storage gives the storage contexts of each association that may be needed, with one transfer syntax in each context, so that the server
+// can't choose to convert. Of classes that are known, all go over the first association, since some servers send nothing when they can't
+// send all, and what does not fit of their transfer syntaxes over further ones. Else all classes are gone through, each with all of its own.
+func storage(classes []string, all bool) [][]dimse.Context {
+	known := len(classes) > 0
+	if !known {
+		classes = everyClass()
+	}
+	var out [][]dimse.Context
+	room := 0
+	add := func(class string, syntaxes ...string) {
+		if room -= len(syntaxes); room < 0 {
+			out, room = append(out, nil), maxProposed-len(syntaxes)
+		}
+		last := &out[len(out)-1]
+		for _, syntax := range syntaxes {
+			*last = append(*last, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{syntax}, SCP: true})
+		}
+	}
+	left := map[string][]string{}
+	for _, class := range classes {
+		if left[class] == nil {
+			left[class] = engine.TransferSyntaxesOf(class, all)
+			if !known {
+				add(class, left[class]...)
 			}
 		}
 	}
-	add(false)
-	add(true)
+	for i := 0; known && len(left) > 0; i++ {
+		for _, class := range slices.Sorted(maps.Keys(left)) {
+			if i == len(left[class]) {
+				delete(left, class)
+				continue
+			}
+			add(class, left[class][i])
+		}
+	}
 	return out
 }
 
-// rare are SOP classes of security and material inspection (DICOS, DICONDE), of measurements of the eye, of radiation
-// instructions, of protocols, inventories and displays, of implant templates and of rare waveforms: below 1.2.840.10008.5.1.4.
-var rare = []string{
-	"1.1.501.", "1.1.601.", "1.1.78.", "1.1.79.", "1.1.80.", "1.1.81.", "1.1.82.", "1.1.68.", "1.1.200.", "34.", "38.", "39.", "43.", "44.", "45.",
-	"1.1.131", "1.1.201.", "1.1.9.4.", "1.1.9.5.", "1.1.9.6.", "1.1.9.7.", "1.1.9.8.", "1.1.9.100.",
-}
-
-func seldom(class string) bool {
-	rest, standard := strings.CutPrefix(class, "1.2.840.10008.5.1.4.")
-	if !standard {
-		return false
+// everyClass lists the storage SOP classes, those first that are met most; some more than once.
+func everyClass() []string {
+	list := slices.Clone(usualClasses)
+	for _, modality := range usualModalities {
+		list = append(list, dict.StorageClassesOf(modality)...)
 	}
-	for _, family := range rare {
-		if strings.HasPrefix(rest, family) {
-			return true
-		}
-	}
-	// The second generation of RT objects has two digits.
-	number, rt := strings.CutPrefix(rest, "1.1.481.")
-	return rt && len(number) == 2
+	return append(append(list, dict.StorageClasses(true)...), dict.StorageClasses(false)...)
 }
 
 // getting writes what arrives.
@@ -121,6 +204,9 @@ type getting struct {
 	io       streams
 	named    bool // the SOP classes were
 	received int
+	total    int             // the most objects that the server counted over an association
+	arrived  map[string]bool // by SOP Instance UID
+	failed   map[string]bool // named as failed, and not arrived over another association
 	err      error
 }
 
@@ -131,6 +217,8 @@ func (g *getting) take(_ context.Context, in *dimse.Incoming) dimse.Status {
 		return dimse.OutOfResources
 	}
 	g.received++
+	g.arrived[in.SOPInstanceUID] = true
+	delete(g.failed, in.SOPInstanceUID)
 	return dimse.Success
 }
 
@@ -162,30 +250,46 @@ func (g *getting) write(in *dimse.Incoming) (err error) {
 	return os.Rename(f.Name(), filepath.Join(g.dir, in.SOPInstanceUID+".dcm"))
 }
 
-// result judges the final response against what came: a peer that says "success" for less has failed. What it could not send may not have
-// been proposed to it.
-func (g *getting) result(r dimse.GetResult) error {
-	for _, uid := range r.FailedSOPInstanceUIDs {
-		fmt.Fprintf(g.io.err, "not sent: %s\n", printable(uid))
-	}
-	var err error
+// answered takes the final response over an association. Where only some objects could be sent, the others may come over the next one.
+func (g *getting) answered(r dimse.GetResult) error {
+	unable := r.Status&0xF000 == 0xC000 // so Orthanc answers where it could send nothing
 	switch {
-	case r.Status == dimse.SubOperationsIncomplete, r.Status == dimse.OutOfResourcesSubOps:
-		err = statusOf(dimse.CGet, r.Status, r.ErrorComment)
-	case r.Status != dimse.Success:
+	case unable, r.Status == dimse.Success, r.Status == dimse.SubOperationsIncomplete, r.Status == dimse.OutOfResourcesSubOps:
+	default:
 		return statusOf(dimse.CGet, r.Status, r.ErrorComment)
-	case r.Failed.Present && r.Failed.Value > 0:
-		err = fmt.Errorf("the server says success, and that %d objects failed", r.Failed.Value)
-	case r.Completed.Present && r.Completed.Value != g.received:
-		err = fmt.Errorf("the server says that it sent %d objects, and %d arrived", r.Completed.Value, g.received)
 	}
-	if err == nil || g.err != nil { // which says why objects were not taken
-		return err
+	g.total = max(g.total, r.Completed.Value+r.Failed.Value+r.Warning.Value)
+	for _, uid := range r.FailedSOPInstanceUIDs {
+		if !g.arrived[uid] {
+			g.failed[uid] = true
+		}
 	}
-	hint := "Without --sop-class, the server must choose one transfer syntax for each SOP class, and rare classes are not proposed. Name the classes of the " +
-		"missing objects by --sop-class UID"
+	return nil
+}
+
+// complete reports whether all objects that the server counts or names have arrived, whatever its status. A status of failure is believed
+// where the server does not say what failed.
+func (g *getting) complete(last dimse.GetResult) bool {
+	vague := last.Status != dimse.Success && last.Failed.Value == 0 && len(last.FailedSOPInstanceUIDs) == 0
+	return !vague && g.received >= g.total && len(g.failed) == 0
+}
+
+// verdict is nil if all is there. What the server could not send may not have been proposed to it.
+func (g *getting) verdict(last dimse.GetResult) error {
+	if g.complete(last) {
+		return nil
+	}
+	arrived := fmt.Sprintf("%d objects arrived", g.received)
+	if total := max(g.total, len(g.arrived)+len(g.failed)); total > g.received {
+		arrived = fmt.Sprintf("%d of %d objects arrived", g.received, total)
+	}
+	err := errors.New("the server says success")
+	if last.Status != dimse.Success {
+		err = statusOf(dimse.CGet, last.Status, last.ErrorComment)
+	}
+	hint := "Without --sop-class, rare transfer syntaxes are not proposed, nor SOP classes that the server did not name to C-FIND. Name the classes of the missing objects by --sop-class UID"
 	if g.named {
-		hint = "They may be of other SOP classes than those named by --sop-class, or in other transfer syntaxes. Name all SOP classes, a few at a time"
+		hint = "They may be of other SOP classes than those named by --sop-class, or in private transfer syntaxes. Name all SOP classes"
 	}
-	return fmt.Errorf("%w. %s; adit find -k QueryRetrieveLevel=IMAGE -k SOPClassUID, with the UIDs of study and series, shows the classes", err, hint)
+	return fmt.Errorf("%s; the last answer was: %w. %s; adit find -k QueryRetrieveLevel=IMAGE -k SOPClassUID, with the UIDs of study and series, shows the classes", arrived, err, hint)
 }

@@ -36,11 +36,11 @@ var transferSyntaxes = []string{
 }
 
 // dataSetIn makes a data set of a transfer syntax, with an end of odd length or without.
-func dataSetIn(t *testing.T, uid, syntax string, odd bool) []byte {
+func dataSetIn(t *testing.T, class, uid, syntax string, odd bool) []byte {
 	t.Helper()
 	ts := dict.TransferSyntaxOf(syntax)
 	d := &stream.DataSet{}
-	d.Set(dict.SOPClassUID, dict.CTImageStorage)
+	d.Set(dict.SOPClassUID, class)
 	d.Set(dict.SOPInstanceUID, uid)
 	d.Set(dict.Modality, "CT")
 	d.Set(dict.PatientID, "HOSPITAL-47")
@@ -83,7 +83,7 @@ func TestToolsKeepDataSets(t *testing.T) {
 	for i, syntax := range transferSyntaxes {
 		for j, odd := range []bool{false, true} {
 			uid := fmt.Sprintf("2.25.3.%d", 2*i+j)
-			b := dataSetIn(t, uid, syntax, odd)
+			b := dataSetIn(t, dict.CTImageStorage, uid, syntax, odd)
 			require.Equal(t, odd, len(b)%2 == 1, syntax)
 			meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: syntax}
 			file := meta.AppendTo(nil)
@@ -98,9 +98,9 @@ func TestToolsKeepDataSets(t *testing.T) {
 	}
 
 	out, errs, code = runAdit(t, "get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "--sop-class", dict.CTImageStorage, "-od", got)
-	require.Equal(t, exitFailure, code, "some transfer syntaxes are not proposed: "+out+errs)
+	require.Equal(t, exitFailure, code, "private transfer syntaxes are not proposed: "+out+errs)
 	arrived := tree(t, got)
-	require.Len(t, arrived, 2*len(append(plain, compressed...)))
+	require.Len(t, arrived, 2*(len(transferSyntaxes)-2))
 	for name, b := range arrived {
 		require.Equal(t, string(want[name]), b, name)
 	}
@@ -194,30 +194,104 @@ func TestStoreSaysWhatIsLeft(t *testing.T) {
 	require.Contains(t, errs, fmt.Sprintf("0 objects were stored, 0 failed, %d files were not sent: cannot connect", len(paths)))
 }
 
-// TestGetOfSeveralSyntaxes: what can't be sent, since the server had to choose one transfer syntax of its class, comes with the option that the
-// error asks for.
-func TestGetOfSeveralSyntaxes(t *testing.T) {
-	sent, got := t.TempDir(), t.TempDir()
+// storedAt starts a server that holds an object of each SOP class and transfer syntax, and gives the files.
+func storedAt(t *testing.T, m pacs.Misbehave, objects ...[2]string) (port string, files map[string]string) {
+	t.Helper()
+	sent := t.TempDir()
 	p, err := pacs.Start(pacs.Config{AETitle: "PACS", Memory: 1 << 20})
 	require.NoError(t, err)
+	p.SetMisbehave(m)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
-	port := strconv.Itoa(p.Port())
-	for i, syntax := range []string{dict.ExplicitVRLittleEndian, dict.RLELossless} {
+	port = strconv.Itoa(p.Port())
+	for i, o := range objects {
 		uid := fmt.Sprintf("2.25.3.%d", i)
-		meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: syntax}
-		require.NoError(t, os.WriteFile(filepath.Join(sent, uid+".dcm"), append(meta.AppendTo(nil), dataSetIn(t, uid, syntax, false)...), 0o600))
+		meta := stream.FileMeta{MediaStorageSOPClassUID: o[0], MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: o[1]}
+		require.NoError(t, os.WriteFile(filepath.Join(sent, uid+".dcm"), append(meta.AppendTo(nil), dataSetIn(t, o[0], uid, o[1], false)...), 0o600))
 	}
 	out, errs, code := runAdit(t, "store", "127.0.0.1", port, "-aec", "PACS", sent)
 	require.Zero(t, code, out+errs)
+	return port, tree(t, sent)
+}
+
+// TestGetOfSeveralSyntaxes: objects of one study come as they are stored, whatever their SOP classes and transfer syntaxes.
+func TestGetOfSeveralSyntaxes(t *testing.T) {
+	port, files := storedAt(
+		t, pacs.Misbehave{},
+		[2]string{dict.CTImageStorage, dict.ExplicitVRLittleEndian}, [2]string{dict.CTImageStorage, dict.RLELossless},
+		[2]string{dict.CTImageStorage, dict.HTJ2KLossless}, [2]string{dict.CTImageStorage, dict.JPEGXL},
+		[2]string{dict.VideoEndoscopicImageStorage, dict.MPEG4HP41}, [2]string{"2.25.4711", dict.JPEG2000}, [2]string{dict.BasicTextSRStorage, dict.ImplicitVRLittleEndian},
+		[2]string{dict.UltrasoundImageStorageRetired, dict.JPEGBaseline8Bit}, [2]string{dict.ImplantTemplateGroupStorage, dict.DeflatedExplicitVRLittleEndian},
+	)
+	got := t.TempDir()
+	_, errs, code := runAdit(t, "get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "-od", got)
+	require.Zero(t, code, errs)
+	require.Equal(t, files, tree(t, got))
+}
+
+// TestGetSaysWhatIsMissing: what isn't proposed can't be sent, and the error says what to do.
+func TestGetSaysWhatIsMissing(t *testing.T) {
+	plain, rare := [2]string{dict.CTImageStorage, dict.ExplicitVRLittleEndian}, [2]string{"2.25.4711", dict.JPIPReferenced}
+	port, files := storedAt(t, pacs.Misbehave{}, plain, rare)
+	got := t.TempDir()
 	get := []string{"get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "-od", got}
-	_, errs, code = runAdit(t, get...)
+	_, errs, code := runAdit(t, get...)
 	require.Equal(t, exitFailure, code, errs)
-	require.Contains(t, errs, "status B000H")
-	require.Contains(t, errs, "objects by --sop-class UID; adit find -k QueryRetrieveLevel=IMAGE")
+	require.Contains(t, errs, "not sent: 2.25.3.1\n1 objects received\n", "named once")
+	require.Contains(t, errs, "1 of 2 objects arrived")
+	require.Contains(t, errs, "missing objects by --sop-class UID; adit find -k QueryRetrieveLevel=IMAGE")
 	_, errs, code = runAdit(t, append(get, "--sop-class", dict.MRImageStorage)...)
 	require.Equal(t, exitFailure, code, errs)
 	require.Contains(t, errs, "They may be of other SOP classes than those named by --sop-class")
-	_, errs, code = runAdit(t, append(get, "--sop-class", dict.CTImageStorage)...)
+	_, errs, code = runAdit(t, append(get, "--sop-class", rare[0])...)
+	require.Equal(t, exitFailure, code, errs)
+	require.Equal(t, files, tree(t, got))
+	_, errs, code = runAdit(t, append(get, "--sop-class", rare[0], "--sop-class", plain[0])...)
 	require.Zero(t, code, errs)
-	require.Equal(t, tree(t, sent), tree(t, got))
+}
+
+// TestGetOverSeveralAssociations: what came over all of them is held against what the server says over each.
+func TestGetOverSeveralAssociations(t *testing.T) {
+	success := dimse.Success
+	first, later := [2]string{dict.CTImageStorage, dict.HTJ2KLossless}, [2]string{dict.UltrasoundImageStorageRetired, dict.RLELossless}
+	for name, c := range map[string]struct {
+		faults  pacs.GetFaults
+		missing string // "": all is known to have arrived
+	}{
+		"honest":                  {},
+		"no counts":               {faults: pacs.GetFaults{NoCounts: true}},
+		"no list":                 {faults: pacs.GetFaults{NoFailedList: true}},
+		"neither counts nor list": {faults: pacs.GetFaults{NoCounts: true, NoFailedList: true}, missing: "2 objects arrived"},
+		"success in any case":     {faults: pacs.GetFaults{FinalStatus: &success}},
+		"more counted than sent":  {faults: pacs.GetFaults{Counts: &dimse.Counts{Completed: dimse.Counted(3)}}, missing: "2 of 3 objects arrived"},
+		"each sent twice":         {faults: pacs.GetFaults{TwiceAll: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port, files := storedAt(t, pacs.Misbehave{Get: c.faults, Find: pacs.FindFaults{Status: dimse.ProcessingFailure}}, first, later)
+			got := t.TempDir()
+			_, errs, code := runAdit(t, "get", "127.0.0.1", port, "-aec", "PACS", "-k", "StudyInstanceUID=2.25.1", "-od", got)
+			require.Equal(t, c.missing != "", code == exitFailure, errs)
+			require.Contains(t, errs, c.missing)
+			require.Equal(t, files, tree(t, got))
+		})
+	}
+}
+
+// TestGetFromOrthanc: it sends nothing at all over an association over which it can't send all.
+func TestGetFromOrthanc(t *testing.T) {
+	o := testpeer.Orthanc(t, []string{testpeer.NoDelay}, nil)
+	_, files := storedAt(
+		t, pacs.Misbehave{},
+		[2]string{dict.UltrasoundImageStorageRetired, dict.RLELossless}, [2]string{dict.CTImageStorage, dict.ExplicitVRLittleEndian},
+		[2]string{dict.VideoEndoscopicImageStorage, dict.MPEG4HP41}, [2]string{dict.DigitalXRayImageStorageForPresentation, dict.JPEG2000},
+		[2]string{dict.MRImageStorage, dict.JPEGLosslessSV1}, [2]string{dict.BasicTextSRStorage, dict.ImplicitVRLittleEndian},
+	)
+	for name, file := range files {
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+		o.Upload(t, path)
+	}
+	got := t.TempDir()
+	_, errs, code := runAdit(t, "get", "127.0.0.1", strconv.Itoa(o.Port), "-k", "StudyInstanceUID=2.25.1", "-od", got)
+	require.Zero(t, code, errs)
+	require.Len(t, tree(t, got), len(files))
 }

@@ -44,13 +44,7 @@ func proposals(classes []string, held map[string][]string, breadths map[string]b
 	room := maxContexts - 2
 	for _, class := range classes {
 		list := union(held[class], dataSyntaxes[:2])
-		all := union(list, dataSyntaxes)
-		if mayHavePixels(class) {
-			all = union(list, imageSyntaxes, dataSyntaxes)
-			if breadths[class] == registered {
-				all = union(all, dict.TransferSyntaxes())
-			}
-		}
+		all := union(list, TransferSyntaxesOf(class, breadths[class] == registered))
 		if breadths[class] > asFits {
 			list = all
 		}
@@ -68,6 +62,19 @@ func proposals(classes []string, held map[string][]string, breadths map[string]b
 		}
 	}
 	return out
+}
+
+// TransferSyntaxesOf lists the transfer syntaxes in which instances of a SOP class may be stored, those that any peer takes first: the usual
+// ones, or all that the standard has, retired ones included. Compressed ones are among them only if the class can come so.
+func TransferSyntaxesOf(class string, all bool) []string {
+	if !mayHavePixels(class) {
+		return slices.Clone(dataSyntaxes)
+	}
+	list := union(dataSyntaxes[:2], imageSyntaxes, dataSyntaxes)
+	if all {
+		list = union(list, dict.TransferSyntaxes())
+	}
+	return list
 }
 
 // union gives what is in the lists, once, in their order.

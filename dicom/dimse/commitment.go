@@ -5,6 +5,7 @@ package dimse
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
@@ -36,7 +37,7 @@ type FailedReference struct {
 	Reason Status // Failure Reason (0008,1197), PS3.3 C.14.1.1; its Meaning as of NAction
 }
 
-// CommitmentHandler takes a report. The report is gone for good once Success is answered: keep it before. With
+// CommitmentHandler takes a report, whose transaction and instances are named by UIDs. The report is gone for good once Success is answered: keep it before. With
 // ProcessingFailure some peers send it again.
 type CommitmentHandler func(ctx context.Context, r *CommitmentReport) Status
 
@@ -151,10 +152,21 @@ func (s *session) report(ctx context.Context, c *AcceptedContext, rq *Command, t
 	if err != nil {
 		return 0, err
 	}
-	if take == nil {
+	r := parseReport(d)
+	switch {
+	case !r.named():
+		return InvalidArgument, nil
+	case take == nil:
 		return ProcessingFailure, nil
 	}
-	return take(ctx, parseReport(d)), nil
+	return take(ctx, r), nil
+}
+
+// named reports whether the transaction and all instances are named by UIDs. A row of a database relies on it, as with C-STORE.
+func (r *CommitmentReport) named() bool {
+	unnamed := func(i SOPReference) bool { return !dict.ValidUID(i.SOPInstanceUID) }
+	return dict.ValidUID(r.TransactionUID) && !slices.ContainsFunc(r.Committed, unnamed) &&
+		!slices.ContainsFunc(r.Failed, func(f FailedReference) bool { return unnamed(f.SOPReference) })
 }
 
 func parseReport(d *stream.DataSet) *CommitmentReport {

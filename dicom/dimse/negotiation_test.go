@@ -344,6 +344,37 @@ func TestCommitment(t *testing.T) {
 	require.ErrorIs(t, a.AwaitCommitment(t.Context(), take), dimse.ErrReleased)
 }
 
+// TestReportOfNoUIDs: a report whose transaction or instances are named by no UIDs is refused for good, and nobody sees it.
+func TestReportOfNoUIDs(t *testing.T) {
+	reports := [][]byte{
+		commitment(t, "1.2\x00.99"), commitment(t, "1.2.99\xff"), commitment(t, "transaction"), commitment(t, ""),
+		commitment(t, "1.2.99", "1.2\x00.2"), commitment(t, "1.2.99", "1.2.2", "\xe4"), commitment(t, "1.2.99", ""),
+		bytes.Replace(commitment(t, "1.2.99"), []byte("1.2.1\x00"), []byte("1.\x002.1"), 1),
+	}
+	answers := make(chan dimse.Status, len(reports))
+	addr := raw(t, func(_ *ul.Association, s *scripted) {
+		for _, report := range reports {
+			s.send(1, dimse.Command{
+				Field: dimse.NEventReportRQ, MessageID: 77, EventTypeID: 2,
+				AffectedSOPClassUID: dict.StorageCommitmentPushModel, AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
+			}, report)
+			answers <- s.request().Status
+		}
+	})
+	cfg := config(addr)
+	cfg.Contexts = commitmentContexts()
+	a, err := dimse.Dial(t.Context(), cfg)
+	require.NoError(t, err)
+	t.Cleanup(a.Abort)
+	for i, report := range reports {
+		require.NoError(t, a.AwaitCommitment(t.Context(), func(context.Context, *dimse.CommitmentReport) dimse.Status {
+			t.Errorf("report %d was taken: %q", i, report)
+			return dimse.Success
+		}))
+		require.Equal(t, dimse.InvalidArgument, <-answers, "report %d: %q", i, report)
+	}
+}
+
 // TestDeflatedIsEven: a deflated data set of odd length arrives with the NULL byte that the standard wants behind it.
 func TestDeflatedIsEven(t *testing.T) {
 	var got store
