@@ -459,6 +459,7 @@ type Task struct {
 	AloneNode          *uuid.UUID
 	AloneUntil         *time.Time
 	CountedBefore      []byte
+	Rejected           []byte
 	Unasked            int32
 }
 

@@ -275,6 +275,21 @@ func (q *Queries) PutCountedBefore(ctx context.Context, arg PutCountedBeforePara
 	return err
 }
 
+const putRejected = `-- name: PutRejected :exec
+UPDATE tasks SET rejected = $2 WHERE id = $1
+`
+
+type PutRejectedParams struct {
+	ID       int64
+	Rejected []byte
+}
+
+// PutRejected takes down what the source has rejected.
+func (q *Queries) PutRejected(ctx context.Context, arg PutRejectedParams) error {
+	_, err := q.db.Exec(ctx, putRejected, arg.ID, arg.Rejected)
+	return err
+}
+
 const quarantinedFiles = `-- name: QuarantinedFiles :many
 SELECT file FROM quarantine WHERE folder = $1
 `

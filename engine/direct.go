@@ -16,7 +16,7 @@ import (
 // directTitle gives the AE title under which the source sends to the destination by itself; none where that is not set up, where something
 // is to be changed on the way, where nobody could tell afterwards what has arrived, or where a rate is to be kept to.
 func (r *run) directTitle() string {
-	if r.dst.Server == nil || r.deid != nil || r.inv == nil {
+	if r.dst.Server == nil || r.deid != nil || r.inv == nil || r.hasKeyObjects() {
 		return ""
 	}
 	src, dst := r.src.Server, r.dst.Server
@@ -87,6 +87,12 @@ func (r *run) moveSeriesDirectly(ctx context.Context, s *seriesInventory, uids [
 	}
 	for _, list := range named {
 		result, err := r.moveOnceDirectly(ctx, s, list, title)
+		if list == nil {
+			r.failedOf(s, nil, result, result.Status.Meaning(dimse.CMove).Outcome)
+			if total := result.Completed.Value + result.Warning.Value + result.Failed.Value; total > r.instances.known(s.uid) {
+				s.counted = max(s.counted, total) // as much evidence as a count
+			}
+		}
 		if n := result.Completed.Value + result.Warning.Value; err != nil || result.Status.Class() == dimse.ClassFailure || n < asked(s, list) {
 			// The source doesn't say itself that it sent them all: those are fetched.
 			uids = slices.DeleteFunc(slices.Clone(uids), func(uid string) bool { return before[uid] })

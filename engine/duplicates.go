@@ -42,7 +42,7 @@ func (r *run) skipDuplicates(ctx context.Context) error {
 	defer func() { asker.release(ctx) }()
 	for _, s := range r.inv.series {
 		uids := r.instances.missing(s, math.MaxInt)
-		if len(uids) == 0 && s.listed {
+		if len(uids) == 0 && s.listed || r.heedsNotes() && s.isKeyObjects() { // those are read
 			continue
 		}
 		found, known, err := r.heldOf(ctx, asker, s, uids)

@@ -32,7 +32,7 @@ type instances struct {
 	brought  map[string][]string      // by SOP class: transfer syntaxes that instances came in and the destination did not take
 	unasked  map[string]unaskedReason // what came and is none of the task's
 	rejected map[string]deid.Reason   // what the source has rejected, by its notes
-	notes    int                      // key objects that were read
+	read     map[string]bool          // key objects that were read
 	reads    map[string]bool          // series that are only fetched for such notes
 }
 
@@ -108,7 +108,7 @@ func newInstances(study string, chosen []string) *instances {
 	in := &instances{
 		facts: map[string]*fact{}, study: study, chosen: map[string]bool{}, omitted: map[string]bool{}, listed: map[string]string{},
 		extra: map[string]map[string]bool{}, there: map[string]int{},
-		brought: map[string][]string{}, unasked: map[string]unaskedReason{}, rejected: map[string]deid.Reason{}, reads: map[string]bool{},
+		brought: map[string][]string{}, unasked: map[string]unaskedReason{}, rejected: map[string]deid.Reason{}, read: map[string]bool{}, reads: map[string]bool{},
 	}
 	for _, uid := range chosen {
 		in.chosen[uid] = true
@@ -612,6 +612,21 @@ func (in *instances) knownIn(series string) int {
 		n += len(uids)
 	}
 	return n
+}
+
+// exceeds reports whether more is known of a listed series without a count than its list has, and the source was not heard to the end when it was
+// asked for the whole: there may be more still.
+func (in *instances) exceeds(s *seriesInventory) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return in.isExceeded(s)
+}
+
+// isExceeded needs the lock.
+func (in *instances) isExceeded(s *seriesInventory) bool {
+	return s.listed && s.counted < 0 && !s.ended && slices.ContainsFunc(slices.Collect(maps.Keys(in.extra[s.uid])), func(uid string) bool {
+		return !in.facts[uid].remembered
+	})
 }
 
 // knownOf counts those of the instances that are of a series, of any if it is empty.

@@ -79,9 +79,16 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	r, o := in.r, a.Incoming
 	in.received.Add(1)
 	r.progress.Received.Add(1)
-	r.instances.came(o.SOPInstanceUID, in.asked, o.SOPClassUID)
+	noted := r.instances.onlyReads(in.asked)
+	if !noted {
+		r.instances.came(o.SOPInstanceUID, in.asked, o.SOPClassUID)
+	}
 	obj, err := a.open()
 	a.obj = nil // ours from here on
+	if err != nil && noted {
+		r.instances.discard(o.SOPInstanceUID)
+		return dimse.CannotUnderstand
+	}
 	if err != nil {
 		return in.spoiled(o, err)
 	}
@@ -157,6 +164,9 @@ func (r *run) belongs(o *dimse.Incoming, obj *stream.Object, isListed bool) (sta
 	h, uid := obj.Header(), o.SOPInstanceUID
 	study, inside := h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID)
 	switch {
+	case study == "":
+		r.instances.fail(uid, causeDamaged, dimse.CannotUnderstand, "the image that the source sent has no Study Instance UID: it is damaged, or was cut off")
+		return dimse.CannotUnderstand, false
 	case study != r.inv.study && isListed:
 		return r.mismatch(uid, "the source sent an image of another study under this SOP Instance UID"), false
 	case study != r.inv.study:

@@ -45,6 +45,7 @@ type seriesInventory struct {
 	twice     []string // SOP Instance UIDs that the source lists more than once
 	kinds     []string // the SOP classes to expect, if not those of instances or modality
 	again     bool     // it was asked for as a whole once more, since the source counts more than it lists
+	ended     bool     // it was asked for as a whole, and the source answered to the end
 }
 
 // instance is what the source says of an instance.
@@ -208,7 +209,7 @@ func (r *run) listSeries(ctx context.Context, inv *inventory) error {
 			continue
 		}
 		if len(wanted) > 0 && !slices.Contains(wanted, s.uid) {
-			if s.modality == keyObjectModality && r.heedsNotes() && !slices.Contains(inv.noteSeries, s.uid) {
+			if (s.modality == keyObjectModality || s.modality == "") && r.heedsNotes() && !slices.Contains(inv.noteSeries, s.uid) {
 				inv.noteSeries = append(inv.noteSeries, s.uid)
 			}
 			continue
@@ -408,6 +409,8 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	r.inv.unnamed = max(r.inv.unnamed, again.unnamed)
+	r.inv.omitted, r.inv.leftOutSeries = again.omitted, union(r.inv.leftOutSeries, again.leftOutSeries)
+	r.inv.noteSeries = union(r.inv.noteSeries, again.noteSeries)
 	r.instances.list(r.inv)
 	return found || len(r.inv.series) > listed, nil
 }

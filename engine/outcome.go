@@ -70,7 +70,7 @@ func (r *run) summary(err error) []Series {
 	if r.inv == nil {
 		return nil
 	}
-	return r.instances.judge(r.inv, r.unsent, reasonOf(err)).series
+	return r.instances.judge(r.inv, err == nil, r.unsent, reasonOf(err)).series
 }
 
 // unsent says why an instance that the source lists could not be asked for: the destination takes nothing of its SOP class, or not in what
@@ -129,7 +129,7 @@ func (r *run) countFailure(o *Outcome, message string) {
 
 // verdict applies law 1 to a run that did all it could.
 func (r *run) verdict(o *Outcome) {
-	f := r.instances.judge(r.inv, r.unsent, reasonNeverCame)
+	f := r.instances.judge(r.inv, true, r.unsent, reasonNeverCame)
 	o.series = f.series
 	if n := f.missing + f.lacking; n > 0 {
 		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.", imagesAre(n), f.why()))
@@ -354,6 +354,15 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	}
 	if err := q.AppendTaskLog(ctx, db.AppendTaskLogParams{TaskID: r.held.TaskID, Line: line}); err != nil {
 		return err
+	}
+	if rejected := r.instances.rejections(); len(rejected) > 0 {
+		text, err := json.Marshal(rejected)
+		if err != nil {
+			return err
+		}
+		if err := q.PutRejected(ctx, db.PutRejectedParams{ID: r.held.TaskID, Rejected: text}); err != nil {
+			return err
+		}
 	}
 	if err := r.writeLeftOut(ctx, q); err != nil {
 		return err

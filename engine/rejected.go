@@ -5,6 +5,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,8 +36,13 @@ func (s *seriesInventory) isKeyObjects() bool {
 	return s.modality == keyObjectModality || slices.Contains(s.classes(), dict.KeyObjectSelectionDocumentStorage) && len(s.instances) > 0
 }
 
+// hasKeyObjects reports whether key objects have to be read before anything is sent.
+func (r *run) hasKeyObjects() bool {
+	return r.heedsNotes() && (len(r.inv.noteSeries) > 0 || slices.ContainsFunc(r.inv.series, (*seriesInventory).isKeyObjects))
+}
+
 // readNotes fetches the key objects of a study before all else, so that what they reject is not fetched. Those of series that the task is not
-// about are only read.
+// about are only read. Nothing is sent on while it is not known what they reject.
 func (r *run) readNotes(ctx context.Context) error {
 	if !r.heedsNotes() {
 		return nil
@@ -48,25 +54,48 @@ func (r *run) readNotes(ctx context.Context) error {
 		if err := r.moveSeries(ctx, s); err != nil {
 			return err
 		}
+		if r.instances.unread(s) > 0 {
+			return r.unreadNotes(s)
+		}
 	}
 	for _, uid := range r.inv.noteSeries {
-		s := &seriesInventory{uid: uid, modality: keyObjectModality, counted: -1, kinds: []string{dict.KeyObjectSelectionDocumentStorage}}
-		seen := r.instances.notesRead()
-		r.use(r.preferred)
-		err := r.retrieve(ctx, s, nil, offerLossless)
-		if cause := stopped(ctx); cause != nil {
-			return cause
-		}
-		if err != nil && !answered(err) {
+		if err := r.onlyRead(ctx, &seriesInventory{uid: uid, counted: -1, kinds: []string{dict.KeyObjectSelectionDocumentStorage}}); err != nil {
 			return err
-		}
-		if r.instances.notesRead() == seen {
-			r.warn(fmt.Sprintf("The key objects of series %s could not be read, so images that they reject may be among those sent.", uid))
 		}
 	}
 	r.instances.leaveRejected(r.inv)
 	r.countExpected()
 	return nil
+}
+
+// onlyRead reads the key objects of a series that the task is not about.
+func (r *run) onlyRead(ctx context.Context, s *seriesInventory) error {
+	if err := r.listInstances(ctx, r.source, r.inv, s, imageKeys); err != nil {
+		return err
+	}
+	maps.DeleteFunc(s.instances, func(_ string, i instance) bool {
+		return i.class != "" && i.class != dict.KeyObjectSelectionDocumentStorage
+	})
+	if s.listed && r.instances.unread(s) == 0 {
+		return nil
+	}
+	r.use(r.preferred)
+	err := r.retrieve(ctx, s, nil, offerLossless)
+	if cause := stopped(ctx); cause != nil {
+		return cause
+	}
+	if err != nil && !answered(err) {
+		return err
+	}
+	if r.instances.unread(s) > 0 {
+		return r.unreadNotes(s)
+	}
+	return nil
+}
+
+func (r *run) unreadNotes(s *seriesInventory) error {
+	return again("the key objects of series %s at %s could not be read, so it is not known which images they reject, and nothing more was sent; "+
+		"retry later, or have rejected images sent as well (adit transfer --rejected send)", s.uid, r.src.Name)
 }
 
 // heedNote takes down what an instance that has come rejects, if it is a rejection note, and reports whether it is one.
@@ -78,7 +107,7 @@ func (r *run) heedNote(o *dimse.Incoming, obj *stream.Object) bool {
 	if err != nil {
 		r.warn(fmt.Sprintf("The key object %s could not be understood, so images that it rejects may be among those sent: %s.", o.SOPInstanceUID, err))
 	}
-	r.instances.readNote(note.Instances, deid.Reason(rejectedAtSource+note.Meaning))
+	r.instances.readNote(o.SOPInstanceUID, note.Instances, deid.Reason(rejectedAtSource+note.Meaning))
 	return ok && err == nil
 }
 
@@ -88,20 +117,33 @@ func isRule(reason deid.Reason) bool {
 }
 
 // readNote takes down that a key object was read, and what it rejects.
-func (in *instances) readNote(uids []string, reason deid.Reason) {
+func (in *instances) readNote(uid string, rejected []string, reason deid.Reason) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.notes++
-	for _, uid := range uids {
+	in.read[uid] = true
+	for _, uid := range rejected {
 		in.rejected[uid] = reason
 	}
 }
 
-// notesRead counts the key objects that were read.
-func (in *instances) notesRead() int {
+// unread counts the instances that the source lists in a series of key objects and that were not read: what was delivered was read before.
+func (in *instances) unread(s *seriesInventory) (n int) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.notes
+	for uid := range s.instances {
+		f := in.facts[uid]
+		if !in.read[uid] && (f == nil || f.state == outstanding) {
+			n++
+		}
+	}
+	return n
+}
+
+// rejections returns what was rejected at the source, with the reasons.
+func (in *instances) rejections() map[string]deid.Reason {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return maps.Clone(in.rejected)
 }
 
 // leaveRejected leaves out what the source lists and has rejected.
@@ -140,7 +182,7 @@ func (in *instances) rejectedThere() (uids []string) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	for uid := range in.rejected {
-		if f := in.facts[uid]; f != nil && f.state == delivered {
+		if f := in.facts[uid]; f != nil && f.state == delivered && f.status != dimse.DuplicateSOPInstance {
 			uids = append(uids, uid)
 		}
 	}

@@ -282,6 +282,10 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		}
 		return &methodError{permanent("The source %s answered the retrieve with status %s: %s.", r.src.Name, result.Status, meaning.Text)}
 	}
+	if r.instances.onlyReads(s.uid) {
+		return nil // nothing of it is missing
+	}
+	s.ended = s.ended || asked == nil && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
 	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
 		return nil
 	}
@@ -307,7 +311,7 @@ func (r *run) heedFailures(s *seriesInventory, in *intake, failed int) {
 	in.mu.Lock()
 	failed -= known - r.instances.knownOf(s.uid, in.came)
 	in.mu.Unlock()
-	if failed <= 0 || r.src.Server.IgnoreCounts {
+	if failed <= 0 {
 		return
 	}
 	if s.uid == "" {
@@ -403,7 +407,7 @@ func (r *run) wanting(s *seriesInventory) bool {
 	missing := short(s.counted, r.instances.known(s.uid)) > 0
 	switch {
 	case s.again:
-		return missing || s.uid == ""
+		return missing || s.uid == "" || r.instances.exceeds(s)
 	case len(r.instances.missing(s, 1)) > 0:
 		return true
 	case s.listed:

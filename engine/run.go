@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -240,6 +241,11 @@ func (r *run) readLedger(ctx context.Context) error {
 			r.instances.remember(s.SeriesInstanceUID, s.Missing)
 		}
 	}
+	if len(r.task.Rejected) > len("{}") {
+		if err := json.Unmarshal(r.task.Rejected, &r.instances.rejected); err != nil {
+			return fmt.Errorf("what the source has rejected of task %d is damaged: %w", r.held.TaskID, err)
+		}
+	}
 	for _, d := range rows {
 		r.progress.Bytes.Add(d.Bytes)
 	}
@@ -379,6 +385,9 @@ func (r *run) move(ctx context.Context) error {
 		if err := r.acceptNewClasses(ctx); err != nil {
 			return err
 		}
+		if err := r.readNotes(ctx); err != nil {
+			return err
+		}
 	}
 	r.settle()
 	if err := r.settleDisputes(ctx); err != nil {
@@ -388,11 +397,11 @@ func (r *run) move(ctx context.Context) error {
 }
 
 // settleDisputes asks for a series, and then for the study, as a whole once more where the source counts more than there is evidence of by
-// name: its lists may be cut short, and the retrieves that could have shown it were broken off. What comes is taken; what does not is for the
+// name, or sent more than it lists and was not heard to the end: its lists may be cut short, and the retrieves that could have shown it were broken off. What comes is taken; what does not is for the
 // verdict.
 func (r *run) settleDisputes(ctx context.Context) error {
 	for _, s := range r.inv.series {
-		if !s.listed || short(s.counted, r.instances.known(s.uid)) == 0 {
+		if !s.listed || short(s.counted, r.instances.known(s.uid)) == 0 && !r.instances.exceeds(s) {
 			continue
 		}
 		s.again = true

@@ -30,9 +30,9 @@ type findings struct {
 // short returns by how much a count exceeds what there is evidence of; 0 if it doesn't, or there is no count.
 func short(counted, known int) int { return max(0, counted-known) }
 
-// judge weighs the evidence. unsent says why something that the source lists was perhaps not asked for; otherwise is the reason of what is
+// judge weighs the evidence. done reports that the run did all it could: what an earlier run missed is not dropped before that. unsent says why something that the source lists was perhaps not asked for; otherwise is the reason of what is
 // missing and of which nothing else is known.
-func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, otherwise string) findings {
+func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shortfall, otherwise string) findings {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	f := findings{provable: true, reasons: map[string]int{}, refusals: map[string]int{}}
@@ -49,8 +49,10 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 	other := &Series{}
 	known, expected := map[*Series]int{}, map[*Series]int{}
 	uids := in.uids()
-	memories := in.memories(inv)
-	uids = slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
+	if done {
+		memories := in.memories(inv)
+		uids = slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
+	}
 	for _, uid := range uids {
 		series := in.listed[uid]
 		fact := in.facts[uid]
@@ -65,6 +67,11 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 		if fact == nil || fact.state != omitted {
 			expected[s]++
 		}
+		if _, rejected := in.rejected[uid]; rejected && (fact == nil || fact.state == outstanding) {
+			expected[s]--
+			f.ruledOut++
+			continue
+		}
 		i := listed[uid]
 		f.account(s, uid, fact, func() shortfall {
 			if why := unsent(i); why.reason != "" {
@@ -76,10 +83,22 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 	if known[other] > 0 {
 		f.series = append(f.series, *other)
 	}
+	unseen := 0 // rejected by the source, and perhaps hidden by it
+	for uid := range in.rejected {
+		if _, isListed := in.listed[uid]; !isListed && in.facts[uid] == nil {
+			unseen++
+		}
+	}
 	total, alone := 0, 0
 	for i, s := range inv.series {
 		entry := &f.series[i]
+		if in.isExceeded(s) {
+			f.disputes = append(f.disputes, fmt.Sprintf("The source sent more of series %s than it lists, and was not heard to the end when it was asked for the whole.", s.uid))
+		}
 		gap := short(s.counted, known[entry])
+		hidden := min(gap, unseen)
+		gap, unseen, f.ruledOut = gap-hidden, unseen-hidden, f.ruledOut+hidden
+		known[entry] += hidden
 		entry.Expected = expected[entry]
 		switch {
 		case gap == 0:
@@ -95,6 +114,9 @@ func (in *instances) judge(inv *inventory, unsent func(instance) shortfall, othe
 		total += known[entry]
 	}
 	total += known[other]
+	if hidden := min(unseen, short(inv.counted, total)); inv.whole && hidden > 0 {
+		total, f.ruledOut = total+hidden, f.ruledOut+hidden
+	}
 	f.judgeStudy(inv, total, alone, otherwise)
 	for uid, series := range inv.listedTwice() {
 		f.disputes = append(f.disputes, fmt.Sprintf("The source lists the SOP Instance UID %s in %d series; a destination can keep only one instance under it.", uid, series))
@@ -119,8 +141,10 @@ func (in *instances) memories(inv *inventory) map[string]bool {
 	}
 	undisputed, elsewhere := in.undisputed(inv, kept)
 	maps.DeleteFunc(all, func(uid string, _ bool) bool {
-		ok, placed := undisputed[in.facts[uid].series]
-		return placed && !ok || !placed && !elsewhere
+		f := in.facts[uid]
+		ok, placed := undisputed[f.series]
+		counted := slices.ContainsFunc(inv.series, func(s *seriesInventory) bool { return s.uid == f.series && s.counted >= 0 })
+		return placed && !ok || !placed && !elsewhere || !counted && f.why.cause != causeUnknown // the source was asked for it, and failed
 	})
 	return all
 }
@@ -132,7 +156,8 @@ func (in *instances) undisputed(inv *inventory, kept map[string]int) (series map
 	for _, s := range inv.series {
 		known, said := in.knownIn(s.uid)-kept[s.uid], s.listed || s.counted >= 0
 		if known > 0 || said {
-			series[s.uid] = said && short(s.counted, known) == 0
+			whole := s.counted >= 0 || known == in.lists[s.uid] // else more came than is listed
+			series[s.uid] = said && whole && short(s.counted, known) == 0
 			elsewhere = elsewhere && series[s.uid]
 		}
 	}

@@ -160,7 +160,7 @@ func (t *trial) drawAny(rng *rand.Rand, chosen []string, truth map[string][]stri
 }
 
 func (t *trial) drawSeries(rng *rand.Rand, uid string, truth []string) *seriesInventory {
-	s := &seriesInventory{uid: uid, counted: count1(rng, len(truth)), instances: map[string]instance{}, listed: rng.IntN(4) > 0}
+	s := &seriesInventory{uid: uid, counted: count1(rng, len(truth)), instances: map[string]instance{}, listed: rng.IntN(4) > 0, ended: rng.IntN(2) == 0}
 	for _, sop := range truth {
 		if (s.listed || rng.IntN(4) == 0) && rng.IntN(8) > 0 {
 			s.instances[sop] = instance{}
@@ -270,6 +270,11 @@ func (t *trial) speaks() []string {
 			against = append(against, "the count of series "+s.uid)
 		}
 	}
+	for _, s := range t.inv.series {
+		if s.listed && s.counted < 0 && !s.ended && t.beyond(s) {
+			against = append(against, "more came of series "+s.uid+" than it lists")
+		}
+	}
 	if t.unproven {
 		against = append(against, "neither list nor count")
 	}
@@ -278,6 +283,17 @@ func (t *trial) speaks() []string {
 	}
 	slices.Sort(against)
 	return against
+}
+
+// beyond reports whether more is named of a series than its list has.
+func (t *trial) beyond(s *seriesInventory) bool {
+	for uid := range t.named {
+		_, listed := s.instances[uid]
+		if !listed && strings.HasPrefix(uid, s.uid+".") {
+			return true
+		}
+	}
+	return false
 }
 
 // disputed reports whether what the source says now leaves room for what an earlier run missed of a series.
@@ -296,7 +312,7 @@ func (t *trial) disputed(series string) bool {
 		if !s.listed && s.counted < 0 && named == 0 {
 			continue // known by that earlier run alone
 		}
-		here := !s.listed && s.counted < 0 || s.counted > named
+		here := !s.listed && s.counted < 0 || s.counted > named || s.counted < 0 && t.beyond(s)
 		if s.uid == series {
 			return here
 		}
@@ -315,7 +331,7 @@ func TestVerdictProperty(t *testing.T) {
 	success := 0
 	for seed := range uint64(trials) {
 		tr := draw(rand.New(rand.NewPCG(seed, 14)))
-		f := tr.in.judge(tr.inv, func(instance) shortfall { return shortfall{} }, reasonNeverCame)
+		f := tr.in.judge(tr.inv, true, func(instance) shortfall { return shortfall{} }, reasonNeverCame)
 		whole := f.missing+f.lacking+f.undeliverable+f.unsafe+len(f.disputes) == 0 && f.provable
 		if tr.clean {
 			require.True(t, whole, "seed %d: complete and undisputed, yet %+v", seed, f)

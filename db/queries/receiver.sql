@@ -2,6 +2,10 @@
 -- name: PassDuplicates :exec
 UPDATE tasks SET duplicates_passed = true WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
 
+-- PutRejected takes down what the source has rejected.
+-- name: PutRejected :exec
+UPDATE tasks SET rejected = $2 WHERE id = $1;
+
 -- PutCountedBefore takes down what the destination counted before anything was sent.
 -- name: PutCountedBefore :exec
 UPDATE tasks SET counted_before = $2 WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
