@@ -240,6 +240,7 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 	for !r.instances.begin(a.SOPInstanceUID) {
 		landed := r.instances.inTheAir(a.SOPInstanceUID)
 		if landed == nil {
+			r.heedCopy(a)
 			in.again.Add(1)
 			return dimse.Success, true, true
 		}

@@ -39,6 +39,7 @@ type instances struct {
 // fact is what is known of one instance.
 type fact struct {
 	series, class string
+	inside        string // the series that it says it is of; empty: it did not come in this run
 	state         state
 	flying        bool // it is on its way
 	bytes         int64
@@ -101,6 +102,7 @@ const (
 	otherPatient oddity = 1 << iota // it carries another Patient ID than its study
 	movedSeries                     // it says that it is of another series than the source lists it in
 	otherReply                      // the destination acknowledged another SOP Instance UID
+	twoSeries                       // another one came under its UID, of another series
 )
 
 // newInstances returns what is known before anything has come. Without chosen series the task is about the whole study.
@@ -335,6 +337,27 @@ func (in *instances) came(uid, series, class string) {
 		in.place(uid, f, series)
 	}
 	f.class, f.remembered = class, false
+}
+
+// says takes down the series that an instance says it is of.
+func (in *instances) says(uid, series string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.of(uid).inside = series
+}
+
+// saysOf returns the series that an instance said it is of, else the one that it is counted in; empty if it is not known.
+func (in *instances) saysOf(uid string) string {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	f := in.facts[uid]
+	switch {
+	case f == nil:
+		return ""
+	case f.inside != "":
+		return f.inside
+	}
+	return f.series
 }
 
 // fail lands an instance that can't be delivered in this run.
@@ -614,12 +637,12 @@ func (in *instances) knownIn(series string) int {
 	return n
 }
 
-// exceeds reports whether more is known of a listed series without a count than its list has, and the source was not heard to the end when it was
-// asked for the whole: there may be more still.
+// exceeds reports whether there may be more of a listed series without a count than its list has: more is known, or the retrieve of the whole
+// broke off, and the source was not heard to the end since.
 func (in *instances) exceeds(s *seriesInventory) bool {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	return in.isExceeded(s)
+	return in.isExceeded(s) || s.listed && s.counted < 0 && !s.ended && s.broken
 }
 
 // isExceeded needs the lock.

@@ -60,9 +60,19 @@ type parcel struct {
 func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
 	in.note(o.SOPInstanceUID)
 	if !in.r.instances.begin(o.SOPInstanceUID) {
+		in.r.heedCopy(&Arrival{Incoming: o})
 		return dimse.Success // a duplicate: the first copy is delivered, or on its way
 	}
 	return in.counted(in.begun(ctx, &Arrival{Incoming: o}))
+}
+
+// heedCopy looks at what comes under the UID of an instance that is delivered or on its way: another one of another series is no copy.
+func (r *run) heedCopy(a *Arrival) {
+	study, series, ok := a.UIDs()
+	a.Close()
+	if known := r.instances.saysOf(a.SOPInstanceUID); ok && study == r.inv.study && known != "" && series != known {
+		r.instances.odd(a.SOPInstanceUID, twoSeries)
+	}
 }
 
 // counted counts an answer to the source.
@@ -146,6 +156,7 @@ func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, statu
 	case h.SOPClassUID() != o.SOPClassUID:
 		return "", r.mismatch(uid, "the image has another SOP class inside than the source announced"), false
 	}
+	r.instances.says(uid, inside)
 	if !isListed {
 		listed = inside
 		r.instances.came(uid, inside, o.SOPClassUID)

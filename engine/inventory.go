@@ -45,6 +45,7 @@ type seriesInventory struct {
 	twice     []string // SOP Instance UIDs that the source lists more than once
 	kinds     []string // the SOP classes to expect, if not those of instances or modality
 	again     bool     // it was asked for as a whole once more, since the source counts more than it lists
+	broken    bool     // it was asked for as a whole, and that broke off
 	ended     bool     // it was asked for as a whole, and the source answered to the end
 }
 
@@ -410,7 +411,9 @@ func (r *run) newcomers(ctx context.Context) (bool, error) {
 	}
 	r.inv.unnamed = max(r.inv.unnamed, again.unnamed)
 	r.inv.omitted, r.inv.leftOutSeries = again.omitted, union(r.inv.leftOutSeries, again.leftOutSeries)
+	notes := len(r.inv.noteSeries)
 	r.inv.noteSeries = union(r.inv.noteSeries, again.noteSeries)
+	found = found || len(r.inv.noteSeries) > notes
 	r.instances.list(r.inv)
 	return found || len(r.inv.series) > listed, nil
 }

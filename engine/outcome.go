@@ -191,12 +191,13 @@ func (r *run) warnNotes() {
 var oddityWords = map[oddity]string{
 	otherPatient: "with another Patient ID inside than the study has at the source",
 	movedSeries:  "with another series inside than the source lists for it",
+	twoSeries:    "under whose UID the source also sent another one, of another series, which a destination can't keep beside it",
 	otherReply:   "acknowledged by the destination under another SOP Instance UID, and found there",
 }
 
 // warnOddities names what was delivered though something is to be known about it.
 func (r *run) warnOddities() {
-	for _, what := range []oddity{otherPatient, movedSeries, otherReply} {
+	for _, what := range []oddity{otherPatient, movedSeries, twoSeries, otherReply} {
 		if uids := r.instances.odds(what); len(uids) > 0 {
 			r.warn(fmt.Sprintf("%s %s: %s.", images(len(uids)), oddityWords[what], someOf(uids)))
 		}
@@ -355,14 +356,8 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if err := q.AppendTaskLog(ctx, db.AppendTaskLogParams{TaskID: r.held.TaskID, Line: line}); err != nil {
 		return err
 	}
-	if rejected := r.instances.rejections(); len(rejected) > 0 {
-		text, err := json.Marshal(rejected)
-		if err != nil {
-			return err
-		}
-		if err := q.PutRejected(ctx, db.PutRejectedParams{ID: r.held.TaskID, Rejected: text}); err != nil {
-			return err
-		}
+	if err := r.writeRejected(ctx, q); err != nil {
+		return err
 	}
 	if err := r.writeLeftOut(ctx, q); err != nil {
 		return err

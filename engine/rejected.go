@@ -4,11 +4,13 @@ package engine
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -91,6 +93,19 @@ func (r *run) onlyRead(ctx context.Context, s *seriesInventory) error {
 		return r.unreadNotes(s)
 	}
 	return nil
+}
+
+// writeRejected keeps what the notes rejected, for runs that can't read them any more.
+func (r *run) writeRejected(ctx context.Context, q *db.Queries) error {
+	rejected := r.instances.rejections()
+	if len(rejected) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(rejected)
+	if err != nil {
+		return err
+	}
+	return q.PutRejected(ctx, db.PutRejectedParams{ID: r.held.TaskID, Rejected: text})
 }
 
 func (r *run) unreadNotes(s *seriesInventory) error {

@@ -207,9 +207,13 @@ func (r *run) retrieve(ctx context.Context, s *seriesInventory, uids []string, o
 		if err := r.reserveStore(ctx); err != nil {
 			return err
 		}
-		return r.recall(ctx, received, r.retrieveByMove(ctx, r.source, s, uids, o))
+		err := r.retrieveByMove(ctx, r.source, s, uids, o)
+		s.broken = s.broken || err != nil && uids == nil
+		return r.recall(ctx, received, err)
 	}
-	return r.recall(ctx, received, r.retrieveByGet(ctx, r.source, s, uids, o))
+	err := r.retrieveByGet(ctx, r.source, s, uids, o)
+	s.broken = s.broken || err != nil && uids == nil
+	return r.recall(ctx, received, err)
 }
 
 // retrieveByGet asks by C-GET over associations of from, one after the other.

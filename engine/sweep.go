@@ -183,6 +183,7 @@ func (r *run) lane(ctx context.Context, from *source, work <-chan *seriesInvento
 		} else {
 			err = r.retrieveByGet(ctx, from, s, nil, firstOffer(s))
 		}
+		s.broken = s.broken || err != nil
 		if errors.Is(err, ErrParked) {
 			return
 		}

@@ -83,12 +83,7 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 	if known[other] > 0 {
 		f.series = append(f.series, *other)
 	}
-	unseen := 0 // rejected by the source, and perhaps hidden by it
-	for uid := range in.rejected {
-		if _, isListed := in.listed[uid]; !isListed && in.facts[uid] == nil {
-			unseen++
-		}
-	}
+	unseen := in.unseen()
 	total, alone := 0, 0
 	for i, s := range inv.series {
 		entry := &f.series[i]
@@ -118,10 +113,18 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 		total, f.ruledOut = total+hidden, f.ruledOut+hidden
 	}
 	f.judgeStudy(inv, total, alone, otherwise)
-	for uid, series := range inv.listedTwice() {
-		f.disputes = append(f.disputes, fmt.Sprintf("The source lists the SOP Instance UID %s in %d series; a destination can keep only one instance under it.", uid, series))
-	}
+	f.disputes = append(f.disputes, inv.listedTwice()...)
 	return f
+}
+
+// unseen counts what the source has rejected and neither lists nor sent: it may count it all the same. The lock must be held.
+func (in *instances) unseen() (n int) {
+	for uid := range in.rejected {
+		if _, listed := in.listed[uid]; !listed && in.facts[uid] == nil {
+			n++
+		}
+	}
+	return n
 }
 
 // memories returns what only an earlier run speaks for, where what the source says now is undisputed without it: the study's count is no more
@@ -270,17 +273,20 @@ func (s *seriesInventory) dispute(known int) string {
 	return fmt.Sprintf("The source counts %s in series %s but lists %d%s.", images(s.counted), s.uid, known, askedInVain(s.again))
 }
 
-// listedTwice returns in how many series the source lists instances that are in several.
-func (inv *inventory) listedTwice() map[string]int {
-	seen, twice := map[string]int{}, map[string]int{}
+// listedTwice names the instances that the source lists in several series.
+func (inv *inventory) listedTwice() (sentences []string) {
+	seen := map[string]int{}
 	for _, s := range inv.series {
 		for uid := range s.instances {
-			if seen[uid]++; seen[uid] > 1 {
-				twice[uid] = seen[uid]
-			}
+			seen[uid]++
 		}
 	}
-	return twice
+	for _, uid := range slices.Sorted(maps.Keys(seen)) {
+		if seen[uid] > 1 {
+			sentences = append(sentences, fmt.Sprintf("The source lists the SOP Instance UID %s in %d series; a destination can keep only one instance under it.", uid, seen[uid]))
+		}
+	}
+	return sentences
 }
 
 // why names the reasons of what is missing, the most frequent first, each with its count.
