@@ -83,30 +83,20 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 	if known[other] > 0 {
 		f.series = append(f.series, *other)
 	}
-	unseen := in.unseen()
-	total, alone := 0, 0
+	unseen, total, alone := in.unseen(), 0, 0
 	for i, s := range inv.series {
 		entry := &f.series[i]
+		entry.Expected = expected[entry]
+		hidden := min(short(s.counted, known[entry]), unseen)
+		unseen, f.ruledOut = unseen-hidden, f.ruledOut+hidden
+		counted := known[entry] + hidden
 		if in.isExceeded(s) {
 			f.disputes = append(f.disputes, fmt.Sprintf("The source sent more of series %s than it lists, and was not heard to the end when it was asked for the whole.", s.uid))
 		}
-		gap := short(s.counted, known[entry])
-		hidden := min(gap, unseen)
-		gap, unseen, f.ruledOut = gap-hidden, unseen-hidden, f.ruledOut+hidden
-		known[entry] += hidden
-		entry.Expected = expected[entry]
-		switch {
-		case gap == 0:
-		case s.listed:
-			alone += gap
-			f.disputes = append(f.disputes, s.dispute(known[entry]))
-		default:
-			f.lack(gap, otherwise)
-			entry.Expected += gap
-			known[entry] += gap
-		}
-		f.provable = f.provable && (s.listed || s.counted >= 0)
-		total += known[entry]
+		lacking, disputed := f.judgeCount(s, counted, otherwise)
+		entry.Expected += lacking
+		alone += disputed
+		total += counted + lacking
 	}
 	total += known[other]
 	if hidden := min(unseen, short(inv.counted, total)); inv.whole && hidden > 0 {
@@ -115,6 +105,21 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 	f.judgeStudy(inv, total, alone, otherwise)
 	f.disputes = append(f.disputes, inv.listedTwice()...)
 	return f
+}
+
+// judgeCount weighs the count of a series against what is known of it: what is lacking where nothing is listed, and what is disputed where it is.
+func (f *findings) judgeCount(s *seriesInventory, known int, otherwise string) (lacking, disputed int) {
+	f.provable = f.provable && (s.listed || s.counted >= 0)
+	gap := short(s.counted, known)
+	switch {
+	case gap == 0:
+		return 0, 0
+	case s.listed:
+		f.disputes = append(f.disputes, s.dispute(known))
+		return 0, gap
+	}
+	f.lack(gap, otherwise)
+	return gap, 0
 }
 
 // unseen counts what the source has rejected and neither lists nor sent: it may count it all the same. The lock must be held.
