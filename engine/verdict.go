@@ -54,12 +54,8 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 		uids = slices.DeleteFunc(uids, func(uid string) bool { return memories[uid] })
 	}
 	for _, uid := range uids {
-		series := in.listed[uid]
 		fact := in.facts[uid]
-		if fact != nil && (series == "" || fact.state == delivered) {
-			series = fact.series
-		}
-		s := place[series]
+		s := place[in.countedIn(uid)]
 		if s == nil {
 			s = other
 		}
@@ -120,6 +116,16 @@ func (f *findings) judgeCount(s *seriesInventory, known int, otherwise string) (
 	}
 	f.lack(gap, otherwise)
 	return gap, 0
+}
+
+// countedIn returns the series that an instance is counted in: the one that it was delivered in, else as it is listed, else as it came. The lock
+// must be held.
+func (in *instances) countedIn(uid string) string {
+	series, fact := in.listed[uid], in.facts[uid]
+	if fact != nil && (series == "" || fact.state == delivered) {
+		return fact.series
+	}
+	return series
 }
 
 // unseen counts what the source has rejected and neither lists nor sent: it may count it all the same. The lock must be held.
