@@ -153,3 +153,19 @@ func TestDirectBetweenOrthancs(t *testing.T) {
 	a.CopyTo(t, control)
 	requireSameBytes(t, control.Files(t), b.Files(t))
 }
+
+// TestCommitmentBothWays: an instance that a report lists as committed and as failed is not committed.
+func TestCommitmentBothWays(t *testing.T) {
+	study := ct(171, 6)
+	both := study.Instances()[2].SOPInstanceUID
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Commitment: true, Misbehave: pacs.Misbehave{Commitment: pacs.CommitmentFaults{Both: []string{both}}}})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), verifiedBy(engine.VerifyCommitment, time.Second))
+	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
+	task := n.Task(job.ID)
+	require.Equal(t, engine.Warning, job.Status, task.Message)
+	require.Contains(t, task.Message, "1 image is not known to be at the destination")
+	requireVerified(t, n, task, 5, both)
+}
