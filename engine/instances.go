@@ -373,7 +373,7 @@ func (in *instances) refuse(uid string, c cause, status dimse.Status, reason str
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	f := in.of(uid)
-	if f.state == outstanding && (f.why.cause <= causeMayPass) {
+	if f.state == outstanding && f.why.cause <= causeMayPass && f.why.cause < c {
 		f.why = shortfall{c, status, reason}
 	}
 }

@@ -357,7 +357,7 @@ func (r *run) refusal(last bool, i instance, o offer, result dimse.GetResult, de
 		return causeSyntax, refusedSyntax
 	case destination != "" && !r.reached.Load():
 		return causeMayPass, fmt.Sprintf("the source could send nothing to the AE title %s (status %s): it may not reach ADIT's receiver; "+
-			"check the address and port that it has for this title, and the firewalls between", destination, result.Status)
+			"check the address and port that it has for this title, the firewalls between, and that it calls by its own AE title", destination, result.Status)
 	case !tried(result) && !slices.Contains(noSuchInstance, result.Status):
 		return causeMayPass, mayPass
 	case !last, meaning.Outcome == dimse.BackOff:

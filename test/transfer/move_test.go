@@ -118,7 +118,7 @@ func TestMoveMisbehaves(t *testing.T) {
 		}),
 		{
 			name: "calls under an AE title that nobody knows", src: move(pacs.MoveFaults{CallingAE: "STRANGER"}),
-			status: engine.Failure, message: "12 images are missing at the destination: the source could not send this image", failures: attempts,
+			status: engine.Failure, message: "12 images are missing at the destination: the source could send nothing to the AE title ADIT ", failures: attempts,
 		},
 		all(moved{name: "sends the last ones late", src: move(pacs.MoveFaults{Late: 3}), settings: patient, moves: 1}),
 		all(moved{
