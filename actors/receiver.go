@@ -60,6 +60,7 @@ type receiver struct {
 	cancel     context.CancelFunc
 	served     chan struct{} // closed when the server has ended
 
+	reading sync.Mutex
 	mu      sync.RWMutex
 	ready   chan struct{}               // closed when the servers are known
 	callers map[string][]*engine.Sender // by calling AE title
@@ -149,6 +150,8 @@ func (r *receiver) tidy(ctx context.Context) (err error) {
 // read takes over who may call, and under which names we are called.
 func (r *receiver) read(ctx context.Context) (err error) {
 	defer recovered(&err)
+	r.reading.Lock() // who reads later knows more, and must not be overwritten
+	defer r.reading.Unlock()
 	senders, err := r.engine.Senders(ctx)
 	if err != nil {
 		return err
