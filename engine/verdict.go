@@ -105,7 +105,7 @@ func (in *instances) judge(inv *inventory, done bool, unsent func(instance) shor
 
 // judgeCount weighs the count of a series against what is known of it: what is lacking where nothing is listed, and what is disputed where it is.
 func (f *findings) judgeCount(s *seriesInventory, known int, otherwise string) (lacking, disputed int) {
-	f.provable = f.provable && (s.listed || s.counted >= 0)
+	f.provable = f.provable && s.provable()
 	gap := short(s.counted, known)
 	switch {
 	case gap == 0:
@@ -168,7 +168,7 @@ func (in *instances) memories(inv *inventory) map[string]bool {
 func (in *instances) undisputed(inv *inventory, kept map[string]int) (series map[string]bool, elsewhere bool) {
 	series, elsewhere = map[string]bool{}, inv.unnamed == 0 && inv.counted < 0
 	for _, s := range inv.series {
-		known, said := in.knownIn(s.uid)-kept[s.uid], s.listed || s.counted >= 0
+		known, said := in.knownIn(s.uid)-kept[s.uid], s.provable()
 		if known > 0 || said {
 			whole := s.counted >= 0 || known == in.lists[s.uid] // else more came than is listed
 			series[s.uid] = said && whole && short(s.counted, known) == 0
