@@ -461,6 +461,7 @@ type Task struct {
 	CountedBefore      []byte
 	Rejected           []byte
 	Unasked            int32
+	Heard              []string
 }
 
 type TaskDeid struct {
