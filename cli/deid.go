@@ -438,7 +438,7 @@ func (d *deidRun) rewrite(path string) *deidObject {
 		o.err = err
 		return o
 	}
-	o.study, o.series, o.instance, o.report = h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID), h.SOPInstanceUID(), report
+	o.study, o.series, o.instance = h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID), h.SOPInstanceUID()
 	if !isName(o.study) || !isName(o.series) || !isName(o.instance) {
 		o.err = errors.New("its Study, Series or SOP Instance UID is missing or none; nothing is written")
 		return o
@@ -452,6 +452,7 @@ func (d *deidRun) rewrite(path string) *deidObject {
 	if _, o.err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0])}); o.err != nil {
 		o.drop()
 	}
+	o.report = *report
 	return o
 }
 
