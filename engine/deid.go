@@ -208,18 +208,18 @@ type leftOut struct {
 // notDeidentified begins the reason of what could not be de-identified.
 const notDeidentified = "not sent, since it could not be de-identified: "
 
-// deidentify makes of an object what goes out. done tells that nothing does, and that the source is to be told Success: the object came
+// deidentify makes of an object what goes out; the report is complete when that has been read. done tells that nothing does, and that the source is to be told Success: the object came
 // whole, and what follows is decided.
 func (r *run) deidentify(uid, series string, obj *stream.Object) (report *deid.Report, done bool, err error) {
 	if r.deid == nil {
 		return nil, false, nil
 	}
-	rp, err := r.deid.session.Rewrite(obj)
+	report, err = r.deid.session.Rewrite(obj)
 	switch {
 	case err == nil && !r.deid.pseudonymizes():
 		return nil, false, nil
 	case err == nil:
-		return &rp, false, nil
+		return report, false, nil
 	}
 	return nil, r.leaveOut(uid, series, err), err
 }

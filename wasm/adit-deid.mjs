@@ -158,13 +158,14 @@ export class Session {
    * @returns {{bytes: Uint8Array, report: Report}}
    *
    * Report: studyInstanceUID, seriesInstanceUID, sopInstanceUID (as sent), transferSyntaxUID, counts {action: attributes},
-   * codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
+   * behind (of those removed, the ones behind the pixel data), codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
    */
   rewrite(bytes) { return checked(this.#made.rewrite(bytes)); }
 
   /**
    * De-identifies a DICOM file piece by piece; memory doesn't follow the file's size. The promise is kept when the header is done.
-   * If the stream fails, what was read of it must be thrown away.
+   * If the stream fails, what was read of it must be thrown away. Until it has been read to its end, the report lacks what stands
+   * behind the pixel data.
    * @param {ReadableStream<Uint8Array>|AsyncIterable<Uint8Array>} source such as file.stream()
    * @returns {Promise<{stream: ReadableStream<Uint8Array>, report: Report}>}
    */
@@ -180,10 +181,11 @@ export class Session {
     const stream = new ReadableStream({
       async pull(controller) {
         try {
-          const { bytes } = checked(await opened.read());
+          const { bytes, report } = checked(await opened.read());
           if (bytes) {
             controller.enqueue(bytes);
           } else {
+            Object.assign(opened.report, report);
             controller.close();
           }
         } catch (e) {

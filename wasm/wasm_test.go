@@ -228,7 +228,7 @@ func onServer(t *testing.T, file []byte, p any, subject deid.Subject) (want said
 	want.Report = map[string]any{
 		"codes":            codes,
 		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
-		"transferSyntaxUID": o.TransferSyntax().UID, "counts": counts, "toUTF8": report.ToUTF8,
+		"transferSyntaxUID": o.TransferSyntax().UID, "counts": counts, "behind": float64(report.Behind), "toUTF8": report.ToUTF8,
 	}
 	return want
 }

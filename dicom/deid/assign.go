@@ -110,12 +110,16 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	switch a.tag {
 	case dict.DeidentificationMethodCodeSequence:
 		if len(w.s.p.codes) == 0 {
+			if e.in != nil {
+				w.tell(e, Remove, "the profile has no codes to give", begin, lv)
+			}
 			return nil
 		}
 		w.out = lv.enc.AppendHead(w.out, a.tag, dict.SQ, 0)
 		content := len(w.out)
 		w.out = w.appendMethods(w.out, lv.enc, nil)
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
+		w.tellAdded(e, lv.enc, content)
 	case dict.PatientComments:
 		a.text = w.comment()
 		fallthrough
@@ -126,10 +130,7 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		}
 		w.put(lv, a.tag, a.vr, b)
 	}
-	w.note(Assign)
-	if w.trace != nil {
-		w.explain(e, &rule{vr: a.vr, why: "always: given by subject and profile"}, Assign, begin, lv)
-	}
+	w.tell(e, Assign, "always: given by subject and profile", begin, lv)
 	return nil
 }
 

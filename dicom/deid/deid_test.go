@@ -78,10 +78,10 @@ func deidentify(tb testing.TB, s *Session, in []byte, syntax string) ([]byte, Re
 	defer o.Close()
 	report, err := s.Rewrite(o)
 	if err != nil {
-		return nil, report, err
+		return nil, *report, err
 	}
 	out, err := io.ReadAll(o)
-	return out, report, err
+	return out, *report, err
 }
 
 // through de-identifies a data set of ours and reads what comes out.

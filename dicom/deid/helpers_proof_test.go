@@ -120,10 +120,10 @@ func rewrite(s *deid.Session, in []byte, syntax string) ([]byte, deid.Report, er
 	defer o.Close()
 	report, err := s.Rewrite(o)
 	if err != nil {
-		return nil, report, err
+		return nil, *report, err
 	}
 	out, err := io.ReadAll(o)
-	return out, report, err
+	return out, *report, err
 }
 
 func encode(t testing.TB, ds *stream.DataSet, syntax string) []byte {

@@ -153,19 +153,21 @@ func (s *Session) rule(tag dict.Tag) *rule {
 
 // Rewrite de-identifies an object: reading it then gives the de-identified data set. It is called once, before reading. With neither pseudonym nor
 // trial nothing changes. The error is a *RefusedError, or an *UnsafeError; then the object must not be sent.
-// Reading may give an *UnsafeError too, of what stands behind the pixel data.
-func (s *Session) Rewrite(o *stream.Object) (Report, error) {
+// Reading may give an *UnsafeError too, of what stands behind the pixel data, and completes the report.
+func (s *Session) Rewrite(o *stream.Object) (*Report, error) { return s.traced(o, nil) }
+
+// traced notes in trace what becomes of each attribute, unless it is nil.
+func (s *Session) traced(o *stream.Object, trace *[]Explained) (*Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	report := Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
+	report := &Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
 	if s.subject.Pseudonym == "" && s.subject.TrialID == "" && s.subject.TrialName == "" {
 		return report, nil
 	}
-	err := s.rewrite(o, &report)
-	return report, err
+	return report, s.rewrite(o, report, trace)
 }
 
-func (s *Session) rewrite(o *stream.Object, report *Report) error {
+func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) error {
 	if s.subject.Pseudonym != "" {
 		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
@@ -173,10 +175,10 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		report.Codes = s.p.codeValues
 	}
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		return s.w.run(o, in, out, report, nil)
+		return s.w.run(o, in, out, report, trace)
 	})
 	if err == nil && s.subject.Pseudonym != "" {
-		err = s.filterBody(o, report.SOPInstanceUID)
+		err = s.filterBody(o, report, trace)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
@@ -262,21 +264,22 @@ func burnedIn(h *stream.Header, c class) bool {
 // tail decides on what follows the header.
 type tail struct {
 	s       *Session
-	uid     string
+	report  *Report
+	trace   *[]Explained // nil: nobody wants it
 	last    dict.Tag
 	started bool
 }
 
-func (s *Session) filterBody(o *stream.Object, uid string) error {
+func (s *Session) filterBody(o *stream.Object, report *Report, trace *[]Explained) error {
 	body, ok := o.Body()
 	if !ok {
 		return nil
 	}
-	t := &tail{s: s, uid: uid}
-	if _, err := t.decide(body); err != nil {
+	t := &tail{s: s, report: report, trace: trace}
+	if _, _, err := t.decide(body); err != nil {
 		return err
 	}
-	*t = tail{s: s, uid: uid}
+	t.started = false
 	return o.FilterBody(t.keep)
 }
 
@@ -285,30 +288,48 @@ func (s *Session) filterBody(o *stream.Object, uid string) error {
 func (t *tail) keep(h stream.Head) (bool, error) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	return t.decide(h)
+	kept, why, err := t.decide(h)
+	if err == nil {
+		t.note(h, kept, why)
+	}
+	return kept, err
 }
 
-func (t *tail) decide(h stream.Head) (bool, error) {
+// note takes down what was decided. Nobody reads the report before the object has been read, so this needs no lock of its own.
+func (t *tail) note(h stream.Head, kept bool, why string) {
+	a := Keep
+	if !kept {
+		a = Remove
+		t.report.Behind++
+	}
+	t.report.Counts[a]++
+	if t.trace != nil {
+		*t.trace = append(*t.trace, explainHead(h, a, why))
+	}
+}
+
+// decide tells whether an element stays, and by what decision.
+func (t *tail) decide(h stream.Head) (kept bool, why string, err error) {
 	bad := func(why string) error {
-		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.uid, Detail: h.Tag.String() + " " + why}
+		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.report.SOPInstanceUID, Detail: h.Tag.String() + " " + why}
 	}
 	if t.started && h.Tag <= t.last {
-		return false, bad("stands behind its pixel data, where attributes in disorder are not de-identified")
+		return false, "", bad("stands behind its pixel data, where attributes in disorder are not de-identified")
 	}
 	t.started, t.last = true, h.Tag
 	switch h.Tag {
 	case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
-		return true, nil
+		return true, "pixel data stays", nil
 	}
 	if h.Tag.IsPrivate() {
-		return false, nil
+		return false, "behind the header private attributes go", nil
 	}
 	r := t.s.rule(h.Tag)
 	switch {
 	case r.action == Remove && !r.byType:
-		return false, nil
+		return false, r.why, nil
 	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
-		return true, nil
+		return true, r.why, nil
 	}
-	return false, bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
+	return false, "", bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
 }
