@@ -58,12 +58,12 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	if c.Pseudonym == "" || len(c.Paths) < 2 {
 		return usage("adit deid needs --pseudonym, the files or folders to read, and at last the folder to write to")
 	}
-	subject, profile, err := c.subject(io)
+	key, subject, profile, err := c.subject(io)
 	if err != nil {
 		return err
 	}
 	last := len(c.Paths) - 1
-	d := &deidRun{profile: profile, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, seen: map[string]int{}}
+	d := &deidRun{profile: profile, key: key, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, seen: map[string]int{}}
 	if d.files, err = filesIn(io, c.Paths[:last], d.out); err != nil {
 		return err
 	}
@@ -86,27 +86,26 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	return d.outcome()
 }
 
-// subject reads profile and key.
-func (c *deidCmd) subject(io streams) (deid.Subject, *deid.Profile, error) {
-	s := deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName}
-	profile, err := findProfile(c.Profile)
-	if err != nil {
-		return s, nil, err
+// subject reads key and profile.
+func (c *deidCmd) subject(io streams) (key deid.Key, s deid.Subject, profile *deid.Profile, err error) {
+	s = deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName}
+	if profile, err = findProfile(c.Profile); err != nil {
+		return key, s, nil, err
 	}
 	switch {
 	case c.KeyFile == "" && c.NewKey:
-		return s, nil, usage("--new-key makes the file that --key-file names")
+		return key, s, nil, usage("--new-key makes the file that --key-file names")
 	case c.KeyFile == "":
-		_, _ = rand.Read(s.Key[:]) // never fails
+		_, _ = rand.Read(key[:]) // never fails
 		if !c.Explain {
 			fmt.Fprintln(io.err, "No --key-file: a key was made for this once. Files that are de-identified later will not fit to these, as they get other UIDs and dates. To keep a key: --key-file FILE --new-key")
 		}
 	case c.NewKey:
-		s.Key, err = makeKey(c.KeyFile)
+		key, err = makeKey(c.KeyFile)
 	default:
-		s.Key, err = readKey(c.KeyFile)
+		key, err = readKey(c.KeyFile)
 	}
-	return s, profile, err
+	return key, s, profile, err
 }
 
 // findProfile takes the name of a profile that is built in, or of a file.
@@ -198,6 +197,7 @@ func filesIn(io streams, paths []string, out string) ([]string, error) {
 // deidRun is the de-identification of a list of files into a folder.
 type deidRun struct {
 	profile  *deid.Profile
+	key      deid.Key
 	subject  deid.Subject
 	session  *deid.Session
 	files    []string
@@ -230,7 +230,7 @@ func (d *deidRun) checkPatient() error {
 		if err != nil {
 			continue // it will be named when its turn comes
 		}
-		d.subject.Patient = id
+		d.subject.Patient, d.subject.Key = id, d.key.OfPatient(id)
 		d.session, err = d.profile.Session(d.subject)
 		if err != nil {
 			return &status{exitUsage, err}
@@ -545,7 +545,7 @@ func (c *deidCmd) explain(io streams) (err error) {
 	if c.Pseudonym == "" {
 		c.Pseudonym = "PSEUDONYM"
 	}
-	subject, profile, err := c.subject(io)
+	key, subject, profile, err := c.subject(io)
 	if err != nil {
 		return err
 	}
@@ -561,6 +561,7 @@ func (c *deidCmd) explain(io streams) (err error) {
 	defer func() { _ = o.Close() }() // gives memory back
 	h := o.Header()
 	subject.Patient = deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID))
+	subject.Key = key.OfPatient(subject.Patient)
 	session, err := profile.Session(subject)
 	if err != nil {
 		return &status{exitUsage, err}

@@ -24,7 +24,7 @@ import (
 // ProjectKeyPurpose is what projects' keys are sealed for.
 const ProjectKeyPurpose = "project"
 
-// keyOf gives the key under which a project's jobs de-identify. The default project of a group has one for each trial.
+// keyOf gives the key of a project, which its patients' keys derive from. The default project of a group has one for each trial.
 func (e *Engine) keyOf(isDefault bool, sealed []byte, trial string) (deid.Key, error) {
 	secret, err := e.people.Open(ProjectKeyPurpose, sealed)
 	if err != nil || len(secret) != len(deid.Key{}) {
@@ -124,12 +124,14 @@ func (r *run) openDeid(ctx context.Context) error {
 		if profile, err = r.e.pinnedProfile(ctx, r.job.Job); err != nil {
 			return err
 		}
-		if subject.Key, err = r.e.keyOf(project.IsDefault, project.SealedKey, trial); err != nil {
+		key, err := r.e.keyOf(project.IsDefault, project.SealedKey, trial)
+		if err != nil {
 			return err
 		}
 		subject.Generation, subject.Issuer = uint32(r.job.UidGeneration), r.src.Server.IssuerOfPatientID
 		subject.Patient = deid.PatientIdentity(r.inv.patientID, subject.Issuer, r.inv.study)
-		derived, err := r.e.derivedPseudonym(project.SealedSalt, subject.Key, subject.Patient, r.inv.patientID)
+		subject.Key = key.OfPatient(subject.Patient)
+		derived, err := r.e.derivedPseudonym(project.SealedSalt, key, subject.Patient, r.inv.patientID)
 		if err != nil {
 			return err
 		}

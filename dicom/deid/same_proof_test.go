@@ -26,7 +26,13 @@ func (x *instance) session(t testing.TB, key deid.Key, generation uint32) *deid.
 	t.Helper()
 	p, ok := deid.BuiltinProfile(deid.DefaultProfile)
 	require.True(t, ok)
-	s, err := p.Session(deid.Subject{Key: key, Generation: generation, Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym()})
+	return x.sessionOf(t, p, key, generation)
+}
+
+func (x *instance) sessionOf(t testing.TB, p *deid.Profile, key deid.Key, generation uint32) *deid.Session {
+	t.Helper()
+	patient := deid.PatientIdentity(x.person.id, "", "")
+	s, err := p.Session(deid.Subject{Key: key.OfPatient(patient), Generation: generation, Patient: patient, Pseudonym: x.person.pseudonym()})
 	require.NoError(t, err)
 	return s
 }

@@ -16,11 +16,11 @@ import (
 
 // Subject is whose objects a session rewrites, and under which key.
 type Subject struct {
-	Key        Key
-	Generation uint32 // of UIDs: a project that changes its profile takes the next one
+	Key        PatientKey // of Patient, or of the upload
+	Generation uint32     // of UIDs: a project that changes its profile takes the next one
 
-	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source):
-	// date offsets follow it, and an object of another patient is an UnsafeError.
+	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source): an object of another
+	// patient is an UnsafeError.
 	Patient Identity
 	Issuer  string
 
@@ -75,7 +75,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
-	s.offset = s.d.dateOffset(subject.Patient)
+	s.offset = s.d.dateOffset()
 	s.w.s = s
 	return s, nil
 }
