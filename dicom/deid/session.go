@@ -92,10 +92,8 @@ func (s *Session) MapUID(original string) string {
 	return s.mapUID([]byte(trim(original)))
 }
 
-// standardRoot begins the UIDs that the standard gives: classes, transfer syntaxes, well-known frames of reference.
-var standardRoot = []byte("1.2.840.10008.")
-
-// mapUID maps a UID without padding. An empty one stays empty.
+// mapUID maps a UID without padding, unless PS3.6 registers it: classes, transfer syntaxes, well-known instances and frames of reference. Others
+// below the standard's root are somebody's invention, and may name an instance. An empty one stays empty.
 func (s *Session) mapUID(uid []byte) string {
 	if len(uid) == 0 {
 		return ""
@@ -103,10 +101,8 @@ func (s *Session) mapUID(uid []byte) string {
 	if to, ok := s.uids[string(uid)]; ok {
 		return to
 	}
-	var to string
-	if bytes.HasPrefix(uid, standardRoot) && isUID(uid) {
-		to = string(uid)
-	} else {
+	to := string(uid)
+	if _, registered := dict.LookupUID(to); !registered {
 		to = s.d.uid(s.subject.Generation, uid)
 	}
 	if len(s.uids) >= maxUIDs {
@@ -116,15 +112,6 @@ func (s *Session) mapUID(uid []byte) string {
 		s.uids[string(uid)] = to
 	}
 	return to
-}
-
-func isUID(b []byte) bool {
-	for _, c := range b {
-		if c != '.' && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(b) <= 64
 }
 
 // rule gives the rule of an even tag. Objects of a series have the same attributes one after the other: the rule that was asked for next
