@@ -15,22 +15,33 @@ import (
 
 // derived is what testdata/keys.json says of one patient.
 type derived struct {
-	ProjectKey, PatientKey              string
-	PatientID, Issuer, StudyInstanceUID string
-	Identity, Pseudonym                 string
-	DateOffset                          int
-	UIDs                                []struct {
-		Generation   uint32
-		UID, Becomes string
-	}
-	Values []struct{ Text, Becomes string }
+	ProjectKey       string `json:"projectKey"`
+	PatientKey       string `json:"patientKey"`
+	PatientID        string `json:"patientID"`
+	Issuer           string `json:"issuer"`
+	StudyInstanceUID string `json:"studyInstanceUID"`
+	Identity         string `json:"identity"`
+	Pseudonym        string `json:"pseudonym"`
+	DateOffset       int    `json:"dateOffset"`
+	UIDs             []struct {
+		Generation uint32 `json:"generation"`
+		UID        string `json:"uid"`
+		Becomes    string `json:"becomes"`
+	} `json:"uids"`
+	Values []struct {
+		Text    string `json:"text"`
+		Becomes string `json:"becomes"`
+	} `json:"values"`
 }
 
 // TestDerivations holds values that must never change: objects that were sent carry them. Another program computed them.
 func TestDerivations(t *testing.T) {
 	text, err := os.ReadFile("testdata/keys.json")
 	require.NoError(t, err)
-	var all struct{ Patients, Uploads []derived }
+	var all struct {
+		Patients []derived `json:"patients"`
+		Uploads  []derived `json:"uploads"`
+	}
 	require.NoError(t, json.Unmarshal(text, &all))
 	require.Len(t, all.Patients, 14)
 	require.Len(t, all.Uploads, 8)
