@@ -101,15 +101,16 @@ func (s *Session) mapUID(uid []byte) string {
 	if to, ok := s.uids[string(uid)]; ok {
 		return to
 	}
-	to := string(uid)
-	if _, registered := dict.LookupUID(to); !registered {
+	original := string(uid)
+	to := original
+	if _, registered := dict.LookupUID(original); !registered {
 		to = s.d.uid(s.subject.Generation, uid)
 	}
 	if len(s.uids) >= maxUIDs {
 		clear(s.uids)
 	}
 	if len(uid) <= 64 {
-		s.uids[string(uid)] = to
+		s.uids[original] = to
 	}
 	return to
 }
