@@ -97,15 +97,15 @@ func (c *deidCmd) pseudonymizes() bool {
 
 // prepare looks at all files and checks that they can be de-identified into a folder together. It writes nothing.
 func (c *deidCmd) prepare(ctx context.Context, io streams, files []string, out string) (*deidRun, error) {
-	subject, profile, err := c.subject(io)
+	key, subject, profile, err := c.subject(io)
 	if err != nil {
 		return nil, err
 	}
-	names, err := c.namer(subject.Key)
+	names, err := c.namer(key)
 	if err != nil {
 		return nil, err
 	}
-	folder, err := lookAtFolder(out, subject, profile)
+	folder, err := lookAtFolder(out, key, subject, profile)
 	if err != nil {
 		return nil, err
 	}
@@ -123,19 +123,18 @@ func (c *deidCmd) prepare(ctx context.Context, io streams, files []string, out s
 }
 
 // subject reads profile and key. The patient is still open.
-func (c *deidCmd) subject(io streams) (deid.Subject, *deid.Profile, error) {
-	s := deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName}
-	profile, err := findProfile(c.Profile)
-	if err != nil {
-		return s, nil, err
+func (c *deidCmd) subject(io streams) (key deid.Key, s deid.Subject, profile *deid.Profile, err error) {
+	s = deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName}
+	if profile, err = findProfile(c.Profile); err != nil {
+		return key, s, nil, err
 	}
 	switch {
 	case c.KeyFile == "" && c.NewKey:
-		return s, nil, usage("--new-key makes the file that --key-file names")
+		return key, s, nil, usage("--new-key makes the file that --key-file names")
 	case c.Explain && c.NewKey:
-		return s, nil, usage("--explain writes nothing, no key file either; leave --new-key away")
+		return key, s, nil, usage("--explain writes nothing, no key file either; leave --new-key away")
 	case c.KeyFile == "":
-		_, _ = rand.Read(s.Key[:]) // never fails
+		_, _ = rand.Read(key[:]) // never fails
 		if c.Explain {
 			break
 		}
@@ -145,11 +144,11 @@ func (c *deidCmd) subject(io streams) (deid.Subject, *deid.Profile, error) {
 		}
 		fmt.Fprintf(io.err, "No --key-file: a key was made for this once. Files that are de-identified later will not fit to these, as they %s. To keep a key: --key-file FILE --new-key\n", fit)
 	case c.NewKey:
-		s.Key, err = makeKey(c.KeyFile)
+		key, err = makeKey(c.KeyFile)
 	default:
-		s.Key, err = readKey(c.KeyFile)
+		key, err = readKey(c.KeyFile)
 	}
-	return s, profile, err
+	return key, s, profile, err
 }
 
 // explain shows what a run would do to a file. It ends as the run would.

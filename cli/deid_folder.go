@@ -43,10 +43,10 @@ type deidFolder struct {
 
 // lookAtFolder checks that what a folder has was de-identified as what is to be added. It may be missing; an empty path is one that
 // nothing is written to.
-func lookAtFolder(path string, s deid.Subject, p *deid.Profile) (*deidFolder, error) {
-	f := &deidFolder{path: path, key: s.Key, owners: map[string]string{}, mark: folderMark{
+func lookAtFolder(path string, key deid.Key, s deid.Subject, p *deid.Profile) (*deidFolder, error) {
+	f := &deidFolder{path: path, key: key, owners: map[string]string{}, mark: folderMark{
 		Format: folderFormat, Profile: p.Name(), ProfileVersion: p.Version(), ProfileSHA256: p.Hash(),
-		Key: s.Key.FolderMark("key"), Trial: s.Key.FolderMark("trial\x00" + s.TrialID + "\x00" + s.TrialName), Patients: map[string]string{},
+		Key: key.FolderMark("key"), Trial: key.FolderMark("trial\x00" + s.TrialID + "\x00" + s.TrialName), Patients: map[string]string{},
 	}}
 	if path == "" {
 		return f, nil

@@ -269,7 +269,7 @@ func TestDeidFolder(t *testing.T) {
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
 	k, err := readKey(key)
 	require.NoError(t, err)
-	f, err := lookAtFolder(out, deid.Subject{Key: k}, p)
+	f, err := lookAtFolder(out, k, deid.Subject{}, p)
 	require.NoError(t, err)
 	leave, err := f.enter([]patient{{identity: "HOSPITAL-1\x1f", pseudonym: "P-1"}})
 	require.NoError(t, err)

@@ -42,7 +42,7 @@ type deidRun struct {
 func newDeidRun(io streams, profile *deid.Profile, subject deid.Subject, plan *deidPlan, folder *deidFolder) *deidRun {
 	return &deidRun{
 		profile: profile, plan: plan, folder: folder, io: io, refused: map[deid.Reason]int{}, seen: map[[16]byte]int32{},
-		sessions: &sessions{profile: profile, subject: subject, patients: plan.patients, open: map[int32]*deid.Session{}},
+		sessions: &sessions{profile: profile, key: folder.key, subject: subject, patients: plan.patients, open: map[int32]*deid.Session{}},
 	}
 }
 
@@ -307,6 +307,7 @@ func (d *deidRun) sessionOf(i int) (*deid.Session, error) {
 // sessions are those of the patients whose files come: few at a time, since files lie in the order of their names.
 type sessions struct {
 	profile  *deid.Profile
+	key      deid.Key
 	subject  deid.Subject // of all, without the patient
 	patients []patient
 
@@ -327,6 +328,7 @@ func (s *sessions) of(i int32) (*deid.Session, error) {
 	p := &s.patients[i]
 	subject := s.subject
 	subject.Patient, subject.Issuer, subject.Pseudonym = p.identity, p.issuer, p.pseudonym
+	subject.Key = s.key.OfPatient(p.identity)
 	session, err := s.profile.Session(subject)
 	if err != nil {
 		return nil, err

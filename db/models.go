@@ -473,6 +473,7 @@ type TaskDeid struct {
 	ToUtf8    int32
 	LeftOut   []byte
 	Omitted   []byte
+	Pseudonym string
 }
 
 type TaskFolder struct {

@@ -6,7 +6,7 @@
  *
  *     import { load } from "./adit-deid.mjs";
  *     const engine = await load();
- *     const session = engine.profile("adit-default").session({ key, patient: engine.identify(file).identity, pseudonym: "P-1" });
+ *     const session = engine.profile("adit-default").session({ patientKey, patient: engine.identify(file).identity, pseudonym: "P-1" });
  *     const { bytes, report } = session.rewrite(file);
  *
  * All that is wrong throws a DeidError. Calls that give no promise do their work before they return: half a megabyte takes a few
@@ -137,7 +137,9 @@ export class Profile {
   /**
    * Begins the work on the files of one patient.
    * @param {object} subject
-   *   key: Uint8Array(32) or 64 hexadecimal digits; generation: of UIDs (0); patient: the identity of identify(); issuer: the same as given there;
+   *   patientKey: the key of this patient, or of this upload, as the server derives it from the project's: Uint8Array(32) or 64 hexadecimal digits.
+   *   It gives away nothing of other patients; the project's own key never comes here. generation: of UIDs (0); patient: the identity of
+   *   identify(); issuer: the same as given there;
    *   pseudonym; trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
    * @returns {Session}
    */

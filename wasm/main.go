@@ -267,11 +267,11 @@ func reportOf(o *stream.Object, r *deid.Report) map[string]any {
 	}
 }
 
-// hexKey reads a key of 64 hexadecimal digits.
-func hexKey(text string) (key deid.Key, err error) {
+// hexKey reads a patient's key of 64 hexadecimal digits.
+func hexKey(text string) (key deid.PatientKey, err error) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != len(key) {
-		return key, errors.New("the key must be 32 bytes, or 64 hexadecimal digits")
+		return key, errors.New("the patient's key must be 32 bytes, or 64 hexadecimal digits")
 	}
 	copy(key[:], b)
 	return key, nil

@@ -104,9 +104,8 @@ const proofPseudonym = "PSEUDO4711"
 // sessionFor begins a session for the patient of a data set.
 func sessionFor(t testing.TB, p *deid.Profile, key deid.Key, ds *stream.DataSet) *deid.Session {
 	t.Helper()
-	s, err := p.Session(deid.Subject{
-		Key: key, Patient: deid.PatientIdentity(ds.String(dict.PatientID), "", ds.String(dict.StudyInstanceUID)), Pseudonym: proofPseudonym,
-	})
+	patient := deid.PatientIdentity(ds.String(dict.PatientID), "", ds.String(dict.StudyInstanceUID))
+	s, err := p.Session(deid.Subject{Key: key.OfPatient(patient), Patient: patient, Pseudonym: proofPseudonym})
 	require.NoError(t, err)
 	return s
 }

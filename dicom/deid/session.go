@@ -16,11 +16,11 @@ import (
 
 // Subject is whose objects a session rewrites, and under which key.
 type Subject struct {
-	Key        Key
-	Generation uint32 // of UIDs: a project that changes its profile takes the next one
+	Key        PatientKey // of Patient, or of the upload
+	Generation uint32     // of UIDs: a project that changes its profile takes the next one
 
-	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source):
-	// date offsets follow it, and an object of another patient is an UnsafeError.
+	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source): an object of another
+	// patient is an UnsafeError.
 	Patient Identity
 	Issuer  string
 
@@ -75,7 +75,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
-	s.offset = s.d.dateOffset(subject.Patient)
+	s.offset = s.d.dateOffset()
 	s.w.s = s
 	return s, nil
 }
@@ -92,10 +92,8 @@ func (s *Session) MapUID(original string) string {
 	return s.mapUID([]byte(trim(original)))
 }
 
-// standardRoot begins the UIDs that the standard gives: classes, transfer syntaxes, well-known frames of reference.
-var standardRoot = []byte("1.2.840.10008.")
-
-// mapUID maps a UID without padding. An empty one stays empty.
+// mapUID maps a UID without padding, unless PS3.6 registers it: classes, transfer syntaxes, well-known instances and frames of reference. Others
+// below the standard's root are somebody's invention, and may name an instance. An empty one stays empty.
 func (s *Session) mapUID(uid []byte) string {
 	if len(uid) == 0 {
 		return ""
@@ -103,28 +101,18 @@ func (s *Session) mapUID(uid []byte) string {
 	if to, ok := s.uids[string(uid)]; ok {
 		return to
 	}
-	var to string
-	if bytes.HasPrefix(uid, standardRoot) && isUID(uid) {
-		to = string(uid)
-	} else {
+	original := string(uid)
+	to := original
+	if _, registered := dict.LookupUID(original); !registered {
 		to = s.d.uid(s.subject.Generation, uid)
 	}
 	if len(s.uids) >= maxUIDs {
 		clear(s.uids)
 	}
 	if len(uid) <= 64 {
-		s.uids[string(uid)] = to
+		s.uids[original] = to
 	}
 	return to
-}
-
-func isUID(b []byte) bool {
-	for _, c := range b {
-		if c != '.' && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(b) <= 64
 }
 
 // rule gives the rule of an even tag. Objects of a series have the same attributes one after the other: the rule that was asked for next
