@@ -393,7 +393,7 @@ func TestDeidReport(t *testing.T) {
 func TestDeidPlanMemory(t *testing.T) {
 	const n, most = 100_000, 96 << 20
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	folder, err := lookAtFolder("", deid.Subject{}, p)
+	folder, err := lookAtFolder("", deid.Key{}, deid.Subject{}, p)
 	require.NoError(t, err)
 	files := make([]string, n)
 	for i := range files {

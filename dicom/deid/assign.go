@@ -55,10 +55,10 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 		required(dict.ClinicalTrialSiteName, "")
 		add(dict.ClinicalTrialSubjectID, sub.Pseudonym)
 	}
-	add(dict.PatientIdentityRemoved, yesNo(p.basicWhole))
+	add(dict.PatientIdentityRemoved, "") // as claimed
 	add(dict.DeidentificationMethod, p.name+" "+p.version+`\`+p.hash)
 	add(dict.DeidentificationMethodCodeSequence, "")
-	add(dict.LongitudinalTemporalInformationModified, p.temporal)
+	add(dict.LongitudinalTemporalInformationModified, "") // by what became of dates
 	return list
 }
 
@@ -109,7 +109,7 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	begin := len(w.out)
 	switch a.tag {
 	case dict.DeidentificationMethodCodeSequence:
-		if len(w.s.p.codes) == 0 {
+		if codes, _ := w.codes(); len(codes) == 0 {
 			if e.in != nil {
 				w.tell(e, Remove, "the profile has no codes to give", begin, lv)
 			}
@@ -120,10 +120,15 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		w.out = w.appendMethods(w.out, lv.enc, nil)
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
 		w.tellAdded(e, lv.enc, content)
-	case dict.PatientComments:
-		a.text = w.comment()
-		fallthrough
 	default:
+		switch a.tag {
+		case dict.PatientComments:
+			a.text = w.comment()
+		case dict.PatientIdentityRemoved:
+			a.text = yesNo(w.claims&basicProfile != 0 && !w.doubt)
+		case dict.LongitudinalTemporalInformationModified:
+			a.text = w.told
+		}
 		b, err := w.encode(a.text, a.vr, lv)
 		if err != nil {
 			return err
@@ -143,7 +148,8 @@ func (w *rewriter) comment() string {
 
 // appendMethods appends the items of (0012,0064) that say what is done (CID 7050), but those that existing items say.
 func (w *rewriter) appendMethods(b []byte, enc stream.Encoding, existing []byte) []byte {
-	for _, m := range w.s.p.codes {
+	codes, _ := w.codes()
+	for _, m := range codes {
 		if bytes.Contains(existing, []byte(m.code)) {
 			continue
 		}

@@ -28,7 +28,7 @@ type Definition struct {
 type Override struct {
 	Tag     string `json:"tag,omitempty"     yaml:"tag"` // "(0018,1030)", x for any digit
 	Keyword string `json:"keyword,omitempty" yaml:"keyword"`
-	VR      string `json:"vr,omitempty"      yaml:"vr"`
+	VR      string `json:"vr,omitempty"      yaml:"vr"`      // of private ones: what they hold
 	Creator string `json:"creator,omitempty" yaml:"creator"` // of a private block; then Tag is as "(0019,xx10)"
 	Action  string `json:"action"            yaml:"action"`
 	With    string `json:"with,omitempty"    yaml:"with"`    // of actions replace and regex
@@ -120,7 +120,7 @@ func (d *Override) override() (override, error) {
 			return o, fmt.Errorf("the pattern %q is no regular expression of Go's (RE2) syntax", d.Pattern)
 		}
 	}
-	return o, nil
+	return o, o.check()
 }
 
 // target reads what an override applies to.

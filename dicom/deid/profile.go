@@ -38,9 +38,8 @@ type Profile struct {
 	rows          map[dict.Tag]rule
 	codes         []method
 	codeValues    []string
-	basicWhole    bool   // no override weakens the basic profile
+	claims        Option // the promises that its rules keep, basicProfile among them
 	shifts        bool   // it moves dates, so none may stay as it is
-	temporal      string // (0028,0303): what becomes of dates
 }
 
 // method is an item of (0012,0064).
@@ -53,28 +52,24 @@ type rule struct {
 	basic  basic // what is done where Clean or Shift can't be, or, if decided, the alternatives
 	// byType: action is open, the attribute's type in the object decides among the alternatives of basic.
 	byType bool
-	vr     dict.VR // by the dictionary, else by the table
+	vr     dict.VR // by the dictionary, else by the table; of private ones by the override or the list of safe ones
 	over   *override
 	why    string
+
+	may      actionSet // what keeps the promises of the options; 0 where none is claimed
+	temporal bool      // what becomes of it counts for (0028,0303)
 }
 
 // override is a rule of the profile's own. One of tag with mask, VR and creator says what it applies to.
 type override struct {
 	tag, mask dict.Tag // mask 0: any tag
-	vr        dict.VR  // 0: any
+	vr        dict.VR  // 0: any; where no dictionary knows the attribute, what it is
 	creator   string   // of private elements; then tag has group and lower byte of the element
 	action    Action
 	with      string
 	pattern   *regexp.Regexp
 	text      string // canonical
 	why       string
-}
-
-func (o *override) matches(tag dict.Tag, vr dict.VR, creator string) bool {
-	if o.creator != "" {
-		return tag.IsPrivate() && o.creator == creator && tag&0xFFFF00FF == o.tag
-	}
-	return tag&o.mask == o.tag && (o.vr == 0 || o.vr == vr)
 }
 
 // Name gives the profile's name.
@@ -98,7 +93,10 @@ func (p *Profile) finish() error {
 	sum := sha256.Sum256([]byte(p.canonical()))
 	p.hash = hex.EncodeToString(sum[:])
 	p.compile()
-	return p.judgeDates()
+	if err := p.judge(); err != nil {
+		return fmt.Errorf("de-identification profile %q: %w", p.name, err)
+	}
+	return nil
 }
 
 func (p *Profile) check() error {
@@ -119,32 +117,12 @@ func (p *Profile) check() error {
 	return nil
 }
 
-// judgeDates finds dates that are kept beside shifted ones, of a birth date more than the year; and it says what becomes of dates.
-func (p *Profile) judgeDates() error {
-	tags := make([]dict.Tag, 0, len(rows)+len(p.overrides))
-	for i := range rows {
-		tags = append(tags, rows[i].tag)
+// judgeDate refuses a date that is kept beside shifted ones, of a birth date more than the year.
+func (p *Profile) judgeDate(tag dict.Tag, r *rule) error {
+	if !p.shifts || r.vr != dict.DA && r.vr != dict.DT || !betraysShift(r.action) || r.action == Truncate && tag == dict.PatientBirthDate {
+		return nil
 	}
-	for i := range p.overrides {
-		tags = append(tags, p.overrides[i].tag) // which the table need not list
-	}
-	p.temporal = "REMOVED"
-	for _, tag := range tags {
-		if vr := dict.VROf(tag); vr != dict.DA && vr != dict.DT {
-			continue
-		}
-		action := p.ruleOf(tag).action
-		switch {
-		case p.shifts && betraysShift(action) && !(action == Truncate && tag == dict.PatientBirthDate):
-			return fmt.Errorf("de-identification profile %q: it shifts dates but keeps %s (%s); one kept date beside a shifted one gives the shift away: "+
-				"shift both or keep both", p.name, tag, tag.Keyword())
-		case action == Keep:
-			p.temporal = "UNMODIFIED"
-		case (action == Shift || betraysShift(action)) && p.temporal == "REMOVED":
-			p.temporal = "MODIFIED"
-		}
-	}
-	return nil
+	return fmt.Errorf("it shifts dates but keeps %s (%s); one kept date beside a shifted one gives the shift away: shift both or keep both", tag, tag.Keyword())
 }
 
 // betraysShift tells whether an action leaves of a date what tells, beside shifted ones, by how much they were shifted.
@@ -187,49 +165,13 @@ func (p *Profile) compile() {
 			p.rows[r.tag] = p.basicRule(r)
 		}
 	}
-	p.basicWhole = p.base == basicBase
-	p.shifts = p.options&ModifiedDates != 0
-	for i := range p.overrides {
-		if p.overrides[i].weakens() {
-			p.basicWhole = false
-		}
-		p.shifts = p.shifts || p.overrides[i].action == Shift
-	}
-	if p.basicWhole {
-		p.codes = append(p.codes, method{"113100", "Basic Application Confidentiality Profile"})
-	}
-	if p.base == aditBase {
-		return
-	}
-	for _, o := range slices.Backward(options) {
-		if p.options&o.option != 0 {
-			p.codes = append(p.codes, method{o.code, o.meaning})
-		}
-	}
-	slices.SortFunc(p.codes, func(a, b method) int { return strings.Compare(a.code, b.code) })
-	for _, m := range p.codes {
-		p.codeValues = append(p.codeValues, m.code)
-	}
+	p.shifts = p.options&ModifiedDates != 0 || slices.ContainsFunc(p.overrides, func(o override) bool { return o.action == Shift })
 }
 
 // keepsPrivate tells whether any private attribute may stay.
 func (p *Profile) keepsPrivate() bool {
 	return p.base == aditBase || p.options&RetainSafePrivate != 0 ||
-		slices.ContainsFunc(p.overrides, func(o override) bool { return o.action != Remove && (o.tag.IsPrivate() || o.mask>>16&1 == 0) })
-}
-
-// weakens tells whether more than the base lets through may get through.
-func (o *override) weakens() bool {
-	switch o.action {
-	case Keep, Shift, Truncate, Edit, Hash, Clean:
-	default:
-		return false
-	}
-	if o.creator != "" || o.mask != 0xFFFFFFFF {
-		return true
-	}
-	_, listed := rowOf(o.tag)
-	return listed || o.tag.IsPrivate() || repeats(o.tag)
+		slices.ContainsFunc(p.overrides, func(o override) bool { return o.action != Remove && o.private() })
 }
 
 func rowOf(tag dict.Tag) (*row, bool) {
@@ -349,18 +291,26 @@ func hashed(r *row) bool {
 
 // ruleOf gives the rule of a tag of an even group. It looks nothing up that could be kept.
 func (p *Profile) ruleOf(tag dict.Tag) rule {
-	d, listed := p.rows[tag]
-	if !listed {
-		d = p.unlisted(tag)
-	}
+	d := p.bareRule(tag)
 	for i := range p.overrides {
-		if o := &p.overrides[i]; o.matches(tag, d.vr, "") {
+		if o := &p.overrides[i]; o.matches(tag, d.vr) {
 			d.action, d.byType, d.over, d.why = o.action, false, o, o.why
+			if d.vr == 0 {
+				d.vr = o.vr
+			}
 			break
 		}
 	}
 	d.spare(tag)
 	return d
+}
+
+// bareRule is ruleOf without the overrides.
+func (p *Profile) bareRule(tag dict.Tag) rule {
+	if d, listed := p.rows[tag]; listed {
+		return d
+	}
+	return p.unlisted(tag)
 }
 
 // repeats tells whether a tag is of the groups of curves or overlays, which go whole.
@@ -413,44 +363,6 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 // betrays tells whether a value of a VR, sent in an attribute that has another by the dictionary, must go.
 func (p *Profile) betrays(vr dict.VR) bool {
 	return vr == dict.PN || (vr == dict.DA || vr == dict.DT) && p.options&FullDates == 0
-}
-
-// privateRule decides a private element by its block's creator.
-func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
-	safeVR, safe := safePrivate(creator, tag.Group(), uint8(tag))
-	if vr == 0 || vr == dict.UN {
-		vr = safeVR
-	}
-	d := rule{vr: vr, action: Remove, why: "Table E.1-1: private attributes go"}
-	for i := range p.overrides {
-		if o := &p.overrides[i]; o.matches(tag, vr, creator) {
-			d.action, d.over, d.why = o.action, o, o.why
-			if p.shifts && (vr == dict.DA || vr == dict.DT) && betraysShift(o.action) { // no profile says of private ones that they are dates
-				d.action, d.why = Shift, o.why+"; a date, and the profile shifts them"
-			}
-			return d
-		}
-	}
-	if !safe || p.options&RetainSafePrivate == 0 && p.base != aditBase {
-		return d
-	}
-	d.action, d.why = Keep, "on the list of safe private attributes"
-	switch vr {
-	case dict.PN:
-		d.action = Remove
-	case dict.UI:
-		if p.options&RetainUIDs == 0 {
-			d.action, d.basic = MapUID, basicU
-		}
-	case dict.DA, dict.DT:
-		switch {
-		case p.shifts:
-			d.action = Shift
-		case p.options&FullDates == 0:
-			d.action = Remove
-		}
-	}
-	return d
 }
 
 // refuses tells whether a rule of refusal is on.

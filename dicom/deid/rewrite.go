@@ -4,6 +4,7 @@ package deid
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,6 +40,12 @@ type rewriter struct {
 	utf8     bool         // all text moves to ISO_IR 192
 	strict   bool         // text that stays must be decodable
 	whole    bool         // private attributes may stay
+
+	claims Option   // what the object says of itself
+	broken Option   // claims that what was written doesn't keep
+	doubt  bool     // a rule of refusal that is switched off would refuse it: who is pictured may show
+	told   string   // (0028,0303) as written
+	dates  temporal // what became of dates and times
 }
 
 type span struct{ begin, end int }
@@ -67,29 +74,37 @@ type level struct {
 	in, out int // where the group begins, behind its length
 }
 
-// run rewrites a header, if need be a second time with all text in ISO_IR 192.
+// run rewrites a header. What it says of the whole is known at the end: where that isn't what was written, or text has to move to
+// ISO_IR 192, a second pass writes it right. The objects of a series mostly say the same.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
 	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
-	b, err := w.pass(o, in, out, false)
-	if errors.Is(err, charset.ErrNotRepresentable) {
+	w.claims, w.told = p.claims, cmp.Or(w.told, p.untouched())
+	defer func() { w.report, w.trace = nil, nil }()
+	for {
+		b, err := w.pass(o, in, out, report.ToUTF8)
+		told, claims := p.temporalOf(w.dates), w.claims&^w.broken
+		switch {
+		case errors.Is(err, charset.ErrNotRepresentable) && !report.ToUTF8:
+			report.ToUTF8 = true
+		case err != nil || w.verbatim || told == w.told && claims == w.claims:
+			return b, err
+		default:
+			w.told, w.claims = told, claims
+		}
 		report.Counts = [actions]int{}
 		if trace != nil {
 			*trace = (*trace)[:0]
 		}
-		b, err = w.pass(o, in, out, true)
-		report.ToUTF8 = true
 	}
-	w.report, w.trace = nil, nil
-	return b, err
 }
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
-	w.date, w.done = [2]span{}, 0
+	w.date, w.done, w.broken, w.dates = [2]span{}, 0, 0, temporal{}
 	w.assign = w.s.assigned
 	if !utf8 { // (0008,0005) is the first
 		w.assign = w.assign[1:]
@@ -212,8 +227,8 @@ func (w *rewriter) rule(e *elem, lv *level, odd *rule) *rule {
 	switch {
 	case !w.verbatim:
 		r := w.s.rule(e.Tag)
-		if e.VR != r.vr && r.action == Keep && r.over == nil && w.s.p.betrays(e.VR) {
-			*odd = rule{vr: e.VR, action: Remove, why: "a name or date where the dictionary has none"}
+		if w.s.p.disguised(e, r) {
+			*odd = rule{vr: e.VR, action: Remove, why: "a name, date or sequence where the dictionary has none"}
 			return odd
 		}
 		return r
@@ -404,11 +419,21 @@ func (w *rewriter) private(e *elem, lv *level) error {
 	}
 	b := lv.blocks + i
 	before := len(w.out)
-	r := w.s.p.privateRule(e.Tag, e.VR, w.blocks[b].creator)
+	r := w.s.p.privateRule(e.Tag, w.blocks[b].creator)
+	if r.vr == dict.UN {
+		w.s.p.byValue(&r, e, w.utf8)
+	}
+	if w.s.p.disguised(e, &r) {
+		r.action, r.why = Remove, "a name, date or sequence where nobody expects one"
+	}
+	r.temporal = r.vr == dict.DA || r.vr == dict.DT
 	if err := w.apply(e, &r, lv); err != nil {
 		return err
 	}
-	w.blocks[b].used = w.blocks[b].used || len(w.out) > before
+	if len(w.out) > before {
+		w.blocks[b].used = true
+		w.verifyPrivate(e, &r, w.blocks[b].creator)
+	}
 	return nil
 }
 
@@ -454,6 +479,10 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 		return err
 	}
 	w.note(action)
+	w.verify(e, r, action, begin)
+	if r.temporal {
+		w.dates.add(e, action, w.out[begin:])
+	}
 	if w.trace != nil {
 		w.explain(e, r, action, begin, lv)
 	}
@@ -496,7 +525,7 @@ func dummyAction(a Action, e *elem, r *rule) Action {
 	}
 	switch vr := effective(e, r); vr {
 	case dict.CS:
-		if len(e.value) <= 16 && !slices.ContainsFunc(e.value, notCode) {
+		if a == Keep && len(e.value) <= 16 && !slices.ContainsFunc(e.value, notCode) {
 			return Keep
 		}
 	case dict.AT, dict.US, dict.SS, dict.UL, dict.SL, dict.FL, dict.FD, dict.UV, dict.SV:
@@ -514,7 +543,7 @@ func notCode(c byte) bool {
 
 // effective is the VR that a value is read by: the dictionary's, and the stream's where that knows none.
 func effective(e *elem, r *rule) dict.VR {
-	if r.vr == 0 || r.vr == dict.UN {
+	if r.vr == 0 {
 		return e.VR
 	}
 	return r.vr
@@ -561,6 +590,7 @@ func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 		return w.apply(e.opaque(), &rule{vr: e.VR, action: Remove, why: "a sequence with a value of another kind"}, lv)
 	}
 	out, counts, blocks := len(w.out), w.report.Counts, len(w.blocks)
+	dates, broken := w.dates, w.broken
 	traced := 0
 	if w.trace != nil {
 		traced = len(*w.trace)
@@ -575,6 +605,7 @@ func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 	if !errors.Is(err, errMalformed) || w.verbatim {
 		return err
 	}
+	w.dates, w.broken = dates, broken
 	w.out, w.report.Counts, w.blocks, w.depth, w.path = w.out[:out], counts, w.blocks[:blocks], depth, w.path[:path]
 	if w.trace != nil {
 		*w.trace = (*w.trace)[:traced]

@@ -127,6 +127,10 @@ func (s *Session) rule(tag dict.Tag) *rule {
 		found := s.p.ruleOf(tag)
 		r = &found
 		r.tag = tag
+		if s.p.claims != 0 {
+			r.may = s.p.promised(tag, r.vr)
+		}
+		r.temporal = s.p.isTemporal(tag, r)
 		if len(s.rules) >= maxRules {
 			clear(s.rules)
 		}
@@ -160,12 +164,12 @@ func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) 
 		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
 		}
-		report.Codes = s.p.codeValues
 	}
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
 		return s.w.run(o, in, out, report, trace)
 	})
 	if err == nil && s.subject.Pseudonym != "" {
+		_, report.Codes = s.w.codes()
 		err = s.filterBody(o, report, trace)
 	}
 	return unsafe(err, report.SOPInstanceUID)
@@ -195,7 +199,9 @@ func (s *Session) admit(o *stream.Object, uid string) error {
 	if !class.storage && s.p.refuses(UnknownSOPClass) {
 		return &UnsafeError{Reason: UnknownSOPClass, SOPInstanceUID: uid, Detail: "its SOP class is not one of the standard's"}
 	}
+	s.w.doubt = !class.storage
 	refuse := func(r Reason, is bool) error {
+		s.w.doubt = s.w.doubt || is
 		if is && s.p.refuses(r) {
 			return &RefusedError{Reason: r, SOPInstanceUID: uid}
 		}

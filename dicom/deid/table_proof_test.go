@@ -431,21 +431,120 @@ func TestTable(t *testing.T) {
 			}
 			p := loadProfile(t, options...)
 			for i := range objects {
-				judged += judge(t, p, cases, col.column, &objects[i])
+				judged += judge(t, p, cases, column(col.column), &objects[i])
 			}
 		})
 	}
 	t.Logf("%d attributes for the 621 rows, %d judgements", len(cases), judged)
 }
 
+// standard is what a test expects of a profile.
+type standard struct {
+	expected                func(c tableCase, v value) []outcome
+	retainUIDs, safePrivate bool
+}
+
+// column expects what one column of the table says.
+func column(name string) standard {
+	return standard{
+		func(c tableCase, v value) []outcome { return expected(c, name, v) },
+		name == "rtnUIDsOpt", name == "rtnSafePrivOpt",
+	}
+}
+
+// columns expects what two columns say: a shifted date before a kept one, what is kept before what is cleaned.
+func columns(a, b string) standard {
+	return standard{
+		func(c tableCase, v value) []outcome {
+			for _, first := range []string{"C rtnLongModifDatesOpt", "K " + a, "K " + b, "C " + a, "C " + b} {
+				letter, name, _ := strings.Cut(first, " ")
+				if (name == a || name == b) && c.row[name] == letter {
+					return expected(c, name, v)
+				}
+			}
+			return expected(c, "", v)
+		},
+		a == "rtnUIDsOpt" || b == "rtnUIDsOpt", a == "rtnSafePrivOpt" || b == "rtnSafePrivOpt",
+	}
+}
+
+// TestTableOfPairs is TestTable with every two options that go together.
+func TestTableOfPairs(t *testing.T) {
+	cases := tableCases(t)
+	var objects []tableObject
+	for _, v := range []value{single, multi, uncleaned} {
+		objects = append(objects, newTableObject(t, cases, topLevel, dict.ExplicitVRLittleEndian, v), newTableObject(t, cases, safePrivate, dict.ExplicitVRLittleEndian, v))
+	}
+	objects = append(objects, newTableObject(t, cases, threeDeep, dict.ImplicitVRLittleEndian, single))
+	judged := 0
+	for i, a := range tableColumns[1:] {
+		for _, b := range tableColumns[i+2:] {
+			if a.option == "full-dates" && b.option == "modified-dates" {
+				continue
+			}
+			p := loadProfile(t, a.option, b.option)
+			for i := range objects {
+				judged += judge(t, p, cases, columns(a.column, b.column), &objects[i])
+			}
+		}
+	}
+	t.Logf("%d judgements", judged)
+}
+
+// TestTableOfAdit holds base adit against the table and what is documented to differ from it.
+func TestTableOfAdit(t *testing.T) {
+	kept := []dict.Tag{
+		dict.StudyDate, dict.StudyTime, dict.SeriesDate, dict.SeriesTime, dict.AcquisitionDate, dict.AcquisitionTime, dict.AcquisitionDateTime,
+		dict.ContentDate, dict.ContentTime,
+	}
+	want := func(c tableCase, v value) []outcome {
+		basic := basicOutcomes(c.row["basicProfile"], c, v)
+		_, group := repeated[c.row["id"]]
+		text := slices.Contains([]dict.VR{dict.SH, dict.LO, dict.ST, dict.UC}, c.vr)
+		switch {
+		case group:
+			return []outcome{gone}
+		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && c.vr != dict.DA && c.vr != dict.DT:
+			return []outcome{same, recursed}
+		case c.tag == dict.PatientBirthDate && v != uncleaned && v != empty: // January 1st of its year
+			return []outcome{dummy}
+		case c.row["basicProfile"] == "U", v == empty:
+			return append(basic, emptied, recursed)
+		case c.vr == dict.PN:
+			return []outcome{dummy}
+		case c.row["rtnInstIdOpt"] == "K" && c.vr != dict.SQ:
+			return []outcome{dummy}
+		case c.row["cleanDescOpt"] == "C" && (c.vr == dict.LO || c.vr == dict.SH || c.vr == dict.CS):
+			return []outcome{same, dummy}
+		case text: // identifiers and addresses
+			return append(basic, dummy)
+		}
+		return basic
+	}
+	p, ok := deid.BuiltinProfile("adit")
+	require.True(t, ok)
+	cases := tableCases(t)
+	for _, encoding := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian} {
+		for _, where := range []place{topLevel, threeDeep, safePrivate} {
+			for _, v := range []value{single, multi, empty, uncleaned} {
+				o := newTableObject(t, cases, where, encoding, v)
+				judge(t, p, cases, standard{want, false, true}, &o)
+			}
+		}
+	}
+}
+
 // judge rewrites one object and judges its attributes.
-func judge(t *testing.T, p *deid.Profile, cases []tableCase, column string, o *tableObject) int {
+func judge(t *testing.T, p *deid.Profile, cases []tableCase, by standard, o *tableObject) int {
 	encoding, where, v, syntax := o.encoding, o.where, o.v, o.syntax
 	what := fmt.Sprintf("%s, %s, %s", encoding, where, v)
-	b, _, err := rewrite(sessionFor(t, p, proofKey(1), o.ds), o.in, syntax)
+	b, report, err := rewrite(sessionFor(t, p, proofKey(1), o.ds), o.in, syntax)
 	if err != nil {
 		t.Errorf("%s: %v", what, err)
 		return 0
+	}
+	if d := p.Definition(); d.Base == "ps3.15-basic" && len(report.Codes) != 1+len(d.Options) {
+		t.Errorf("%s: of the basic profile and the options %v only %v are claimed", what, d.Options, report.Codes)
 	}
 	out, err := stream.ParseDataSet(b, syntax, stream.Limits{Header: 1 << 26})
 	if err != nil {
@@ -471,7 +570,7 @@ func judge(t *testing.T, p *deid.Profile, cases []tableCase, column string, o *t
 			step(sq)
 		}
 	case safePrivate:
-		if removed = column != "rtnSafePrivOpt"; !removed {
+		if removed = !by.safePrivate; !removed {
 			step(0x7E011010)
 		}
 	case private:
@@ -502,11 +601,10 @@ func judge(t *testing.T, p *deid.Profile, cases []tableCase, column string, o *t
 		}
 		e, has := out.Get(c.tag)
 		old, _ := before.Get(c.tag)
-		want := expected(c, column, v)
-		got := tableVerdict(t, old, e, has, c, v, column == "rtnUIDsOpt", &shift)
+		want := by.expected(c, v)
+		got := tableVerdict(t, old, e, has, c, v, by.retainUIDs, &shift)
 		if !slices.ContainsFunc(got, func(o outcome) bool { return slices.Contains(want, o) }) {
-			t.Errorf("%s: %s %s (%s; basic %s, %s %q): want %v, got %v: %.60q → %.60q", what, c.tag, c.row["name"], c.vr, c.row["basicProfile"], column, c.row[column],
-				want, got, old.Value, e.Value)
+			t.Errorf("%s, profile %s: %s %s (%s; %v): want %v, got %v: %.60q → %.60q", what, p.Name(), c.tag, c.row["name"], c.vr, c.row, want, got, old.Value, e.Value)
 		}
 	}
 	return len(cases)

@@ -74,10 +74,7 @@ func trimmed(value []byte) []byte { return bytes.Trim(value, " \x00") }
 
 // keep copies an element, or moves its text to ISO_IR 192.
 func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
-	vr := e.VR
-	if vr == 0 || vr == dict.UN || !vr.Known() {
-		vr = r.vr
-	}
+	vr := effective(e, r)
 	if !w.utf8 && (!w.strict || !vr.CharSet() || plainASCII(e.value)) || !vr.Text() {
 		w.out = append(w.out, e.in...)
 		return nil
@@ -169,7 +166,10 @@ func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR)
 		w.put(lv, e.Tag, written(e, r), w.value)
 		return true, nil
 	case Edit:
-		return true, w.putText(lv, e, r, r.over.pattern.ReplaceAllString(strings.TrimRight(text, " \x00"), r.over.with))
+		if text = r.over.pattern.ReplaceAllString(strings.TrimRight(text, " \x00"), r.over.with); !isValid(vr, text) {
+			return false, nil
+		}
+		return true, w.putText(lv, e, r, text)
 	}
 	cleaned, all := w.s.p.clean(text, vr)
 	switch {

@@ -27,12 +27,13 @@ const maxProfile = 1 << 20
 //	overrides:                    # the first that matches decides
 //	  - {keyword: StudyDescription, action: replace, with: CT THORAX}
 //	  - {tag: "(0018,9xxx)", vr: LO, action: clean}
-//	  - {tag: "(0019,xx10)", creator: ACME 1.0, action: keep}
+//	  - {tag: "(0019,xx10)", creator: ACME 1.0, vr: LO, action: keep}   # of private ones vr says what they hold
 //	  - {keyword: StationName, action: regex, pattern: "-.*", with: ""}
 //	allow: [burned-in]            # objects that are refused otherwise
 //	vocabulary: [nodule]          # words that Clean Descriptors keeps beside the built-in ones
 //
-// Unknown keys, options, tags and actions are errors, and so is a profile that both keeps and shifts dates.
+// Unknown keys, options, tags and actions are errors, and so are a profile that both keeps and shifts dates, and an override of one
+// attribute that it can't be done to. One of many attributes passes those by.
 func LoadProfile(text []byte) (*Profile, error) {
 	if len(text) > maxProfile {
 		return nil, errors.New("the de-identification profile is larger than 1 MiB; is it the right file?")

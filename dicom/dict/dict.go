@@ -10,6 +10,7 @@ package dict
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -95,6 +96,22 @@ func Lookup(t Tag) (Entry, bool) {
 		}
 	}
 	return Entry{}, false
+}
+
+// All yields the tags of the dictionary in no order, each with the mask of its fixed digits: all of them, but in repeating groups.
+func All() iter.Seq2[Tag, Tag] {
+	return func(yield func(tag, mask Tag) bool) {
+		for _, tag := range entryTags {
+			if !yield(tag, 0xFFFFFFFF) {
+				return
+			}
+		}
+		for i := range repeating {
+			if !yield(repeating[i].Tag, repeating[i].mask) {
+				return
+			}
+		}
+	}
 }
 
 // find gives the index of a tag among entries, -1 if it isn't there. It runs for every element of every header in implicit VR.
