@@ -70,6 +70,21 @@ func (h *Header) Get(tag dict.Tag) (Element, bool) {
 	return Element{Tag: tag, VR: h.vrOf(e), Value: s.buf[e.value:e.end:e.end]}, true
 }
 
+// Count returns how many top-level elements of a tag there are, with edits applied.
+func (h *Header) Count(tag dict.Tag) int {
+	if h.o == nil { // closed
+		return 0
+	}
+	if i, ok := h.findEdit(tag); ok {
+		if h.o.s.edits[i].remove {
+			return 0
+		}
+		return 1
+	}
+	first, last := h.find(tag)
+	return last - first
+}
+
 // All gives the top-level elements as received, without edits, in their order.
 func (h *Header) All(yield func(Element) bool) {
 	if h.o == nil { // closed
