@@ -505,6 +505,7 @@ var refusal = map[deid.Reason]string{
 	deid.BurnedIn:             "text is, or may be, burned in",
 	deid.EncapsulatedDocument: "encapsulated documents",
 	deid.PixelsElsewhere:      "pixel data lies elsewhere (JPIP)",
+	deid.Recognizable:         "the patient can be recognized in the image",
 }
 
 // progress is a line on a terminal that says how far a command is.

@@ -19,7 +19,7 @@ var (
 	deidActions = []deid.Action{
 		deid.Keep, deid.Remove, deid.Empty, deid.Dummy, deid.MapUID, deid.Clean, deid.Shift, deid.Hash, deid.Replace, deid.Truncate, deid.Edit, deid.Assign,
 	}
-	refusedReasons = []deid.Reason{deid.BurnedIn, deid.EncapsulatedDocument, deid.PixelsElsewhere}
+	refusedReasons = []deid.Reason{deid.BurnedIn, deid.EncapsulatedDocument, deid.PixelsElsewhere, deid.Recognizable}
 	unsafeReasons  = []deid.Reason{deid.Unparsable, deid.UnknownSOPClass, deid.Undecodable, deid.OtherPatient}
 )
 

@@ -51,6 +51,7 @@ const (
 	BurnedIn             Reason = "burned-in"             // Burned In Annotation YES, or not said where text in the image is likely
 	EncapsulatedDocument Reason = "encapsulated-document" // a PDF, CDA or model
 	PixelsElsewhere      Reason = "pixels-elsewhere"      // pixel data is referenced by a JPIP address
+	Recognizable         Reason = "recognizable"          // Recognizable Visual Features YES
 
 	Unparsable      Reason = "unparsable"
 	UnknownSOPClass Reason = "unknown-sop-class"
@@ -72,6 +73,7 @@ var refusals = map[Reason]string{
 	BurnedIn:             "its image has, or may have, text burned in, which the profile refuses",
 	EncapsulatedDocument: "it is an encapsulated document, which the profile refuses",
 	PixelsElsewhere:      "its pixel data lies elsewhere (JPIP), which the profile refuses",
+	Recognizable:         "it says that the patient can be recognized in its image, which the profile refuses",
 }
 
 // UnsafeError says that the object can't be de-identified. It isn't sent, and a Warning names it. Neither message nor cause holds

@@ -4,9 +4,7 @@ package deid
 
 import (
 	"bytes"
-	"cmp"
 	"errors"
-	"strings"
 	"sync"
 
 	"github.com/adit-go/adit/dicom/charset"
@@ -190,73 +188,6 @@ func unsafe(err error, uid string) error {
 		return err
 	}
 	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: uid, Detail: "its header cannot be rewritten", Err: err}
-}
-
-// admit applies the rules of refusal.
-func (s *Session) admit(o *stream.Object, uid string) error {
-	h := o.Header()
-	class := s.class(h.SOPClassUID())
-	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
-		return &UnsafeError{
-			Reason: OtherPatient, SOPInstanceUID: uid,
-			Detail: "it is of another patient than the one that the pseudonym stands for; see that the study at the source holds one patient",
-		}
-	}
-	if !class.storage && s.p.refuses(UnknownSOPClass) {
-		return &UnsafeError{Reason: UnknownSOPClass, SOPInstanceUID: uid, Detail: "its SOP class is not one of the standard's"}
-	}
-	refuse := func(r Reason, is bool) error {
-		if is && s.p.refuses(r) {
-			return &RefusedError{Reason: r, SOPInstanceUID: uid}
-		}
-		return nil
-	}
-	syntax := o.TransferSyntax().UID
-	return cmp.Or(
-		refuse(EncapsulatedDocument, class.document),
-		refuse(PixelsElsewhere, syntax == dict.JPIPReferenced || syntax == dict.JPIPReferencedDeflate ||
-			syntax == dict.JPIPHTJ2KReferenced || syntax == dict.JPIPHTJ2KReferencedDeflate),
-		refuse(BurnedIn, burnedIn(h, class)),
-	)
-}
-
-// class is what the refusals need to know of a SOP class.
-type class struct {
-	storage  bool
-	document bool // encapsulates one
-	burnedIn bool // its images often have text in them
-}
-
-func (s *Session) class(uid string) class {
-	c, ok := s.classes[uid]
-	if !ok {
-		u, _ := dict.LookupUID(uid)
-		c = class{storage: dict.IsStorageClass(uid), document: strings.HasPrefix(u.Keyword, "Encapsulated")}
-		for _, kind := range []string{"SecondaryCapture", "Ultrasound", "EnhancedUS", "Video", "VLPhotographic", "VLEndoscopic", "VLImage", "VLMultiFrame", "Dermoscopic"} {
-			c.burnedIn = c.burnedIn || strings.Contains(u.Keyword, kind) && uid != dict.UltrasoundWaveformStorage
-		}
-		if len(s.classes) >= maxSets {
-			clear(s.classes)
-		}
-		if len(uid) <= 64 {
-			s.classes[uid] = c
-		}
-	}
-	return c
-}
-
-// burnedIn tells whether text is burned in, or may be: nobody says NO, and the kind of object is one that often has it.
-func burnedIn(h *stream.Header, c class) bool {
-	switch h.Text(dict.BurnedInAnnotation) {
-	case "YES":
-		return true
-	case "NO":
-		return false
-	}
-	if e, ok := h.Get(dict.ImageType); ok && bytes.Contains(e.Value, []byte("SCREEN SAVE")) {
-		return true
-	}
-	return c.burnedIn
 }
 
 // tail decides on what follows the header.
