@@ -14,7 +14,7 @@ import (
 // deciding are the attributes that decide whether an object may go out, whose it is, and how its text is read. Nobody knows which value
 // of two its reader will take, so what has one of them twice is not sent.
 var deciding = [...]dict.Tag{
-	dict.SpecificCharacterSet, dict.ImageType, dict.SOPClassUID, dict.SOPInstanceUID, dict.Modality, dict.PatientID,
+	dict.SpecificCharacterSet, dict.ImageType, dict.SOPClassUID, dict.Modality, dict.PatientID,
 	dict.StudyInstanceUID, dict.ConversionType, dict.BurnedInAnnotation, dict.RecognizableVisualFeatures, dict.SpecimenLabelInImage,
 }
 
@@ -24,8 +24,8 @@ func (s *Session) admit(o *stream.Object, uid string) error {
 	bad := func(r Reason, detail string) error {
 		return &UnsafeError{Reason: r, SOPInstanceUID: uid, Detail: detail}
 	}
-	for _, tag := range deciding {
-		if h.Count(tag) > 1 {
+	for tag := range h.Repeated {
+		if slices.Contains(deciding[:], tag) {
 			return bad(Unparsable, tag.String()+" is there more than once, and nobody knows which of them counts; correct that at the source")
 		}
 	}
@@ -122,15 +122,24 @@ func hasPixels(o *stream.Object) bool {
 		case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
 			return true
 		}
-		return h.Count(dict.Rows) > 0 // it may stand behind this
+		return has(h, dict.Rows) // it may stand behind this
 	}
-	return h.Count(dict.PixelData)+h.Count(dict.FloatPixelData)+h.Count(dict.DoubleFloatPixelData)+h.Count(dict.PixelDataProviderURL) > 0
+	return has(h, dict.PixelData) || has(h, dict.FloatPixelData) || has(h, dict.DoubleFloatPixelData) || has(h, dict.PixelDataProviderURL)
+}
+
+func has(h *stream.Header, tag dict.Tag) bool {
+	_, ok := h.Get(tag)
+	return ok
 }
 
 // captured reports whether an image was made from a screen, a film or paper, or to be read like one, whatever its class.
 func captured(h *stream.Header) bool {
-	if e, ok := h.Get(dict.ConversionType); ok && len(trimmed(e.Value)) > 0 && string(trimmed(e.Value)) != "DI" { // a digital interface
-		return true
+	if e, ok := h.Get(dict.ConversionType); ok {
+		var room [16]byte
+		switch string(letters(room[:0], e.Value)) {
+		case "WSD", "SD", "SI", "DF", "DV", "DRW", "SYN": // of a workstation, scanned, a film, video, drawn, put together (PS3.3 C.8.6.1)
+			return true
+		}
 	}
 	return shows(h, "SCREEN", "CAPTURE", "SNAPSHOT", "HARDCOPY", "PRINTOUT", "SCANNED", "REPORT", "DOSEINFO", "PROTOCOL", "SOM5PROT")
 }

@@ -133,11 +133,17 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	return nil
 }
 
-// comment is what XNAT routes by: dates as sent.
+// comment is what XNAT routes by: dates as sent, if they are dates.
 func (w *rewriter) comment() string {
-	date := func(i int) string { return string(trimmed(w.out[w.date[i].begin:w.date[i].end])) }
+	first := func(i int, is func([]byte) bool) string {
+		v, _, _ := bytes.Cut(w.out[w.date[i].begin:w.date[i].end], []byte{'\\'})
+		if v = trimmed(v); len(v) == 0 || !is(v) {
+			return ""
+		}
+		return string(v)
+	}
 	sub := &w.s.subject
-	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + date(0) + "-" + date(1)
+	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + first(0, isDate) + "-" + first(1, isClock)
 }
 
 // appendMethods appends the items of (0012,0064) that say what is done (CID 7050), but those that existing items say.

@@ -53,6 +53,7 @@ type rule struct {
 	basic  basic // what is done where Clean or Shift can't be, or, if decided, the alternatives
 	// byType: action is open, the attribute's type in the object decides among the alternatives of basic.
 	byType bool
+	single bool    // one value is all it may have
 	vr     dict.VR // by the dictionary, else by the table
 	over   *override
 	why    string
@@ -448,6 +449,9 @@ func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 		return d
 	}
 	d.action, d.why = Keep, "on the list of safe private attributes"
+	if safeVR != dict.UN {
+		d.vr = safeVR // as in the dictionary, it says what the value may be
+	}
 	switch vr {
 	case dict.PN:
 		d.action = Remove

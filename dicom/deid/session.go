@@ -137,6 +137,8 @@ func (s *Session) rule(tag dict.Tag) *rule {
 		found := s.p.ruleOf(tag)
 		r = &found
 		r.tag = tag
+		e, _ := dict.Lookup(tag)
+		r.single = e.VM == "1"
 		if len(s.rules) >= maxRules {
 			clear(s.rules)
 		}

@@ -280,6 +280,9 @@ func expected(c tableCase, column string, v value) []outcome {
 		if c.vr == dict.SQ {
 			return []outcome{recursed}
 		}
+		if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
+			return []outcome{emptied} // the sample is none of its VR
+		}
 		return []outcome{same}
 	case "C":
 		switch {

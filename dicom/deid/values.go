@@ -15,6 +15,10 @@ import (
 // plain rewrites an element with a plain value, and says what was done.
 func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
+	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
+		w.keepAllowed(e, r, lv, vr)
+		return Empty, nil
+	}
 	if ok, err := w.change(e, a, r, lv, vr); ok || err != nil {
 		return a, err
 	}
@@ -69,8 +73,16 @@ func (w *rewriter) change(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bo
 	return ok, nil
 }
 
-// trimmed is a value without padding.
-func trimmed(value []byte) []byte { return bytes.Trim(value, " \x00") }
+// trimmed is a value without padding. It runs for every value; bytes.Trim takes several times as long.
+func trimmed(value []byte) []byte {
+	for len(value) > 0 && (value[0] == ' ' || value[0] == 0) {
+		value = value[1:]
+	}
+	for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == 0) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
 
 // keep copies an element, or moves its text to ISO_IR 192.
 func (w *rewriter) keep(e *elem, r *rule, lv *level) error {

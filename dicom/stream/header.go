@@ -70,19 +70,17 @@ func (h *Header) Get(tag dict.Tag) (Element, bool) {
 	return Element{Tag: tag, VR: h.vrOf(e), Value: s.buf[e.value:e.end:e.end]}, true
 }
 
-// Count returns how many top-level elements of a tag there are, with edits applied.
-func (h *Header) Count(tag dict.Tag) int {
+// Repeated yields the tags that more than one top-level element has, as received.
+func (h *Header) Repeated(yield func(dict.Tag) bool) {
 	if h.o == nil { // closed
-		return 0
+		return
 	}
-	if i, ok := h.findEdit(tag); ok {
-		if h.o.s.edits[i].remove {
-			return 0
+	index := h.o.s.index
+	for i := 1; i < len(index); i++ {
+		if index[i].tag == index[i-1].tag && !yield(index[i].tag) {
+			return
 		}
-		return 1
 	}
-	first, last := h.find(tag)
-	return last - first
 }
 
 // All gives the top-level elements as received, without edits, in their order.
