@@ -95,13 +95,16 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 // replace writes the assignment in the place of an element; false if the element's own rule is to decide.
 func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 	a := w.assign[0]
-	switch {
-	case a.ifAbsent, a.tag == dict.DeidentificationMethodCodeSequence && (e.Content == stream.Items || e.VR == dict.UN):
-		// Existing items stay, ours are appended by sequence.
-		w.assign = w.assign[1:]
+	w.assign = w.assign[1:]
+	if a.ifAbsent {
 		return false, nil
 	}
-	w.assign, w.done = w.assign[1:], a.tag
+	w.done = a.tag
+	if a.tag == dict.DeidentificationMethodCodeSequence {
+		if ok, err := w.keepMethodCodes(e, lv); ok || err != nil {
+			return true, err
+		}
+	}
 	return true, w.write(a, lv, e)
 }
 
@@ -116,10 +119,13 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		content := len(w.out)
 		w.out = w.appendMethods(w.out, lv.enc, nil)
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
-	case dict.PatientComments:
-		a.text = w.comment()
-		fallthrough
 	default:
+		switch a.tag {
+		case dict.PatientComments:
+			a.text = w.comment()
+		case dict.DeidentificationMethod:
+			a.text = w.methods(e, a.text, lv)
+		}
 		b, err := w.encode(a.text, a.vr, lv)
 		if err != nil {
 			return err
@@ -144,22 +150,6 @@ func (w *rewriter) comment() string {
 	}
 	sub := &w.s.subject
 	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + first(0, isDate) + "-" + first(1, isClock)
-}
-
-// appendMethods appends the items of (0012,0064) that say what is done (CID 7050), but those that existing items say.
-func (w *rewriter) appendMethods(b []byte, enc stream.Encoding, existing []byte) []byte {
-	for _, m := range w.s.p.codes {
-		if bytes.Contains(existing, []byte(m.code)) {
-			continue
-		}
-		b = enc.AppendHead(b, dict.ItemTag, 0, 0)
-		begin := len(b)
-		b = appendText(b, enc, dict.CodeValue, dict.SH, m.code)
-		b = appendText(b, enc, dict.CodingSchemeDesignator, dict.SH, "DCM")
-		b = appendText(b, enc, dict.CodeMeaning, dict.LO, m.meaning)
-		enc.PutUint32(b[begin-4:], uint32(len(b)-begin))
-	}
-	return b
 }
 
 func appendText(b []byte, enc stream.Encoding, tag dict.Tag, vr dict.VR, text string) []byte {

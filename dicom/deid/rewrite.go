@@ -594,9 +594,6 @@ func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 	if err != nil {
 		return a, err
 	}
-	if lv.top && e.Tag == dict.DeidentificationMethodCodeSequence {
-		w.out = w.appendMethods(w.out, e.Inside, e.value)
-	}
 	if e.Length == stream.UndefinedLength {
 		w.out = append(w.out, e.value[pos:]...) // the delimiter
 		return a, nil

@@ -372,24 +372,6 @@ func TestTrial(t *testing.T) {
 	}
 }
 
-func TestExistingMethod(t *testing.T) {
-	item := &stream.DataSet{}
-	item.Set(dict.CodeValue, "113105")
-	item.Set(dict.CodingSchemeDesignator, "DCM")
-	own := &stream.DataSet{}
-	own.Set(dict.CodeValue, "OWN")
-	d := sample()
-	d.SetSequence(dict.DeidentificationMethodCodeSequence, item, own)
-	d.Set(dict.DeidentificationMethod, "by hand")
-	got := through(t, session(t, DefaultProfile), d)
-	var codes []string
-	for _, i := range got.Items(dict.DeidentificationMethodCodeSequence) {
-		codes = append(codes, i.String(dict.CodeValue))
-	}
-	require.Equal(t, []string{"113105", "OWN", "113100", "113107", "113108", "113111"}, codes)
-	require.NotContains(t, got.Strings(dict.DeidentificationMethod), "by hand")
-}
-
 // TestRepeated: attributes that come twice or in disorder are all de-identified, and come out in order.
 func TestRepeated(t *testing.T) {
 	in := "\x10\x00\x20\x00LO\x02\x00P1\x10\x00\x10\x00PN\x08\x00Doe^Jane\x10\x00\x10\x00PN\x08\x00Doe^John\x08\x00\x50\x00SH\x02\x00A2\x08\x00\x50\x00SH\x02\x00A1"
