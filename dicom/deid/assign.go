@@ -5,7 +5,6 @@ package deid
 import (
 	"bytes"
 
-	"github.com/adit-go/adit/dicom/charset"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -19,7 +18,7 @@ type assignment struct {
 }
 
 // assignments gives what is to be assigned, in the order of tags. The first is Specific Character Set, for objects that
-// move to ISO_IR 192.
+// move to ISO_IR 192 or declare none.
 func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	add := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text})
@@ -27,7 +26,7 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	required := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text, ifAbsent: true})
 	}
-	add(dict.SpecificCharacterSet, charset.UTF8)
+	add(dict.SpecificCharacterSet, "") // what its text is read in, or moved to
 	if sub.Pseudonym == "" {
 		if sub.TrialID != "" {
 			add(dict.ClinicalTrialProtocolID, sub.TrialID)
@@ -121,6 +120,8 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
 	default:
 		switch a.tag {
+		case dict.SpecificCharacterSet:
+			a.text = w.terms()
 		case dict.PatientComments:
 			a.text = w.comment()
 		case dict.DeidentificationMethod:

@@ -38,6 +38,7 @@ type Report struct {
 	Counts         [actions]int // attributes at all depths, by Action
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
+	AssumedCharset string       // what its text was read in, as it declares no character set but has other bytes than ASCII; else empty
 }
 
 // Count gives how many attributes an action was done to.

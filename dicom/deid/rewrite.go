@@ -37,6 +37,8 @@ type rewriter struct {
 	date     [2]span      // StudyDate, StudyTime as written
 	verbatim bool         // only what is assigned changes
 	utf8     bool         // all text moves to ISO_IR 192
+	read     *charset.Set // what the text is read in if the object declares nothing; nil: as declared
+	ascii    bool         // the object declares nothing, or ISO_IR 6
 	strict   bool         // text that stays must be decodable
 	whole    bool         // private attributes may stay
 }
@@ -65,34 +67,44 @@ type level struct {
 	in, out int // where the group begins, behind its length
 }
 
-// run rewrites a header, if need be a second time with all text in ISO_IR 192.
+// run rewrites a header, if need be once more with its text read in a character set that it doesn't declare, or all moved to ISO_IR 192.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
 	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
-	b, err := w.pass(o, in, out, false)
-	if errors.Is(err, charset.ErrNotRepresentable) {
+	w.read = nil
+	for utf8 := false; ; {
+		b, err := w.pass(o, in, out, utf8)
+		switch {
+		case errors.Is(err, errUndeclared):
+			w.read = w.s.undeclared(o.Header())
+			report.AssumedCharset = strings.Join(w.read.Terms(), `\`)
+		case errors.Is(err, charset.ErrNotRepresentable) && !utf8:
+			utf8, report.ToUTF8 = true, true
+		default:
+			w.report, w.trace = nil, nil
+			return b, err
+		}
 		report.Counts = [actions]int{}
 		if trace != nil {
 			*trace = (*trace)[:0]
 		}
-		b, err = w.pass(o, in, out, true)
-		report.ToUTF8 = true
 	}
-	w.report, w.trace = nil, nil
-	return b, err
 }
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
-	w.date, w.done = [2]span{}, 0
+	w.date, w.done, w.ascii = [2]span{}, 0, true
 	w.assign = w.s.assigned
-	if !utf8 { // (0008,0005) is the first
+	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
+	switch {
+	case w.read != nil:
+		top.set = w.read
+	case !utf8: // (0008,0005) is the first
 		w.assign = w.assign[1:]
 	}
-	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
 	n, err := w.elements(in, &top, false)
 	if err == nil {
 		err = w.flush(&top, 0xFFFFFFFF, n)
@@ -340,17 +352,31 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 // it holds, text that stays must then be ASCII.
 func (w *rewriter) characterSet(e *elem, lv *level) {
 	lv.set = w.s.charset(e.value)
+	nothing := lv.set != nil && lv.set.IsASCII() && e.Content == stream.PlainValue
+	w.ascii = w.ascii && (nothing || !lv.top)
+	replaced := nothing && w.read != nil
+	if replaced {
+		lv.set = w.read
+	}
 	switch {
-	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
+	case !w.utf8 && !replaced && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
 		w.out = append(w.out, e.in...)
 		w.note(Keep)
-	case w.utf8 && lv.top && w.assignedTag() == e.Tag:
-		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
+	case lv.top && w.assignedTag() == e.Tag:
+		w.put(lv, e.Tag, dict.CS, []byte(w.terms()))
 		w.assign = w.assign[1:]
 		w.note(Assign)
 	default:
 		w.note(Remove)
 	}
+}
+
+// terms is what (0008,0005) says where it is assigned.
+func (w *rewriter) terms() string {
+	if w.utf8 || w.read == nil {
+		return charset.UTF8
+	}
+	return strings.Join(w.read.Terms(), `\`)
 }
 
 // charset gives the character set of a value of (0008,0005), nil if it names a term that is not defined.

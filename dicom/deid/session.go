@@ -4,7 +4,10 @@ package deid
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/adit-go/adit/dicom/charset"
@@ -22,6 +25,10 @@ type Subject struct {
 	Patient Identity
 	Issuer  string
 
+	// Charset is what text is read in, by the terms of (0008,0005), of an object that declares no character set but has other bytes than
+	// ASCII, unless all of its text is valid UTF-8. Empty: ISO_IR 100. ISO_IR 6: such an object is undecodable.
+	Charset string
+
 	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
@@ -33,6 +40,7 @@ type Session struct {
 	p        *Profile
 	subject  Subject
 	assigned []assignment
+	fallback *charset.Set
 
 	mu     sync.Mutex
 	d      *deriver
@@ -69,8 +77,13 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	if err := errors.Join(checkText("the trial ID", subject.TrialID), checkText("the trial name", subject.TrialName)); err != nil {
 		return nil, err
 	}
+	fallback, err := charset.New(strings.Split(cmp.Or(subject.Charset, charset.Latin1), `\`))
+	if err != nil {
+		return nil, fmt.Errorf("the character set %q for objects that declare none: %w", subject.Charset, err)
+	}
 	s := &Session{
-		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
+		fallback: fallback,
+		p:        p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
 	s.offset = s.d.dateOffset(subject.Patient)

@@ -90,6 +90,9 @@ func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
 	if vr == 0 || vr == dict.UN || !vr.Known() {
 		vr = r.vr
 	}
+	if w.undeclared(e.value, vr, lv) {
+		return errUndeclared
+	}
 	if !w.utf8 && (!w.strict || !vr.CharSet() || plainASCII(e.value)) || !vr.Text() {
 		w.out = append(w.out, e.in...)
 		return nil
@@ -113,10 +116,12 @@ func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
 // decode gives a text that must be sound.
 func (w *rewriter) decode(tag dict.Tag, value []byte, vr dict.VR, lv *level) (string, error) {
 	bad := func(err error) error {
-		return &UnsafeError{
-			Reason: Undecodable, SOPInstanceUID: w.report.SOPInstanceUID, Err: err,
-			Detail: fmt.Sprintf("the text of %s is not of the Specific Character Set that the object declares; correct that at the source", tag),
+		detail := fmt.Sprintf("the text of %s is not of the Specific Character Set that the object declares; correct that at the source", tag)
+		if lv.set == w.read && w.read != nil {
+			detail = fmt.Sprintf("it declares no Specific Character Set, and the text of %s is not of the one that it was read in (%s); "+
+				"correct that at the source, or set another fallback for the source", tag, w.report.AssumedCharset)
 		}
+		return &UnsafeError{Reason: Undecodable, SOPInstanceUID: w.report.SOPInstanceUID, Err: err, Detail: detail}
 	}
 	if lv.set == nil {
 		if plainASCII(value) {
@@ -167,6 +172,9 @@ func (w *rewriter) encode(text string, vr dict.VR, lv *level) ([]byte, error) {
 func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bool, error) {
 	if !vr.Text() || lv.set == nil && !plainASCII(e.value) {
 		return false, nil
+	}
+	if w.undeclared(e.value, vr, lv) {
+		return false, errUndeclared
 	}
 	text := string(e.value)
 	if !plainASCII(e.value) {
