@@ -36,6 +36,7 @@ type deidCmd struct {
 	Pseudonym string   `placeholder:"P" help:"What becomes Patient ID and Patient's Name. All files must be of one patient."`
 	TrialID   string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Charset   string   `placeholder:"TERM" help:"What text is read in of files that declare no character set and aren't UTF-8: ISO_IR 100 (default), ISO_IR 144, …; ISO_IR 6: nothing, they are left out."`
 	Report    string   `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs."`
 	Explain   bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
 	Paths     []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
@@ -63,7 +64,7 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	last := len(c.Paths) - 1
-	d := &deidRun{profile: profile, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, seen: map[string]int{}}
+	d := &deidRun{profile: profile, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, assumed: map[string]int{}, seen: map[string]int{}}
 	if d.files, err = filesIn(io, c.Paths[:last], d.out); err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 
 // subject reads profile and key.
 func (c *deidCmd) subject(io streams) (deid.Subject, *deid.Profile, error) {
-	s := deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName}
+	s := deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName, Charset: c.Charset}
 	profile, err := findProfile(c.Profile)
 	if err != nil {
 		return s, nil, err
@@ -208,6 +209,7 @@ type deidRun struct {
 	written int
 	unsafe  int // files that are left out, and named
 	refused map[deid.Reason]int
+	assumed map[string]int // files written, by the character set that was read though they declare none
 	seen    map[string]int // names of files written, with the place of their originals
 
 	reportFile *os.File // nil: nobody wants a report
@@ -353,6 +355,9 @@ func (d *deidRun) take(i int, o *deidObject) error {
 		o.file = nil
 		d.seen[o.path] = i
 		d.written++
+		if set := o.report.AssumedCharset; set != "" {
+			d.assumed[set]++
+		}
 		result, reason = "de-identified", ""
 	}
 	return d.writeReport(result, reason, o)
@@ -392,7 +397,7 @@ func (d *deidRun) openReport(path string) (err error) {
 	for a := deid.Keep; a <= deid.Assign; a++ {
 		head = append(head, a.String())
 	}
-	return d.report.Write(append(head, "Profile", "ProfileVersion", "ProfileSHA256"))
+	return d.report.Write(append(head, "AssumedCharacterSet", "Profile", "ProfileVersion", "ProfileSHA256"))
 }
 
 func (d *deidRun) writeReport(result, reason string, o *deidObject) error {
@@ -403,7 +408,7 @@ func (d *deidRun) writeReport(result, reason string, o *deidObject) error {
 	for a := deid.Keep; a <= deid.Assign; a++ {
 		line = append(line, strconv.Itoa(o.report.Count(a)))
 	}
-	return d.report.Write(append(line, d.profile.Name(), d.profile.Version(), d.profile.Hash()))
+	return d.report.Write(append(line, o.report.AssumedCharset, d.profile.Name(), d.profile.Version(), d.profile.Hash()))
 }
 
 func (d *deidRun) closeReport() error {
@@ -489,6 +494,9 @@ func (w *part10) Write(p []byte) (int, error) {
 // outcome says how it went.
 func (d *deidRun) outcome() error {
 	fmt.Fprintf(d.io.out, "%d objects were de-identified by profile %s %s (%s)\n", d.written, d.profile.Name(), d.profile.Version(), d.profile.Hash())
+	for _, set := range slices.Sorted(maps.Keys(d.assumed)) {
+		fmt.Fprintf(d.io.out, "%d objects declare no character set; their text was read as %s, which they declare now\n", d.assumed[set], set)
+	}
 	for _, reason := range slices.Sorted(maps.Keys(d.refused)) {
 		fmt.Fprintf(d.io.out, "%d objects are left out, as the profile says: %s\n", d.refused[reason], refusal[reason])
 	}

@@ -383,6 +383,7 @@ type Server struct {
 	MovesFirst           bool
 	PseudonymsSince      *time.Time
 	IgnoreCounts         bool
+	FallbackCharset      string
 }
 
 type ServerState struct {
@@ -464,14 +465,15 @@ type Task struct {
 }
 
 type TaskDeid struct {
-	TaskID    int64
-	StudyUid  string
-	Instances int32
-	Counts    []byte
-	Codes     []string
-	ToUtf8    int32
-	LeftOut   []byte
-	Omitted   []byte
+	TaskID          int64
+	StudyUid        string
+	Instances       int32
+	Counts          []byte
+	Codes           []string
+	ToUtf8          int32
+	LeftOut         []byte
+	Omitted         []byte
+	AssumedCharsets []byte
 }
 
 type TaskFolder struct {

@@ -5,7 +5,10 @@ package engine
 import (
 	"context"
 	"encoding/csv"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -63,7 +66,7 @@ func deidColumns() []string {
 	for _, a := range deidActions {
 		columns = append(columns, "Attributes:"+a.String())
 	}
-	columns = append(columns, "MovedToUTF8")
+	columns = append(columns, "MovedToUTF8", "AssumedCharacterSets")
 	for _, r := range refusedReasons {
 		columns = append(columns, "Refused:"+string(r))
 	}
@@ -81,7 +84,11 @@ func (r DeidReport) cells(task db.Task) []string {
 	for _, a := range deidActions {
 		cells = append(cells, strconv.Itoa(r.Counts[a.String()]))
 	}
-	cells = append(cells, strconv.Itoa(r.ToUTF8))
+	var assumed []string
+	for _, set := range slices.Sorted(maps.Keys(r.AssumedCharsets)) {
+		assumed = append(assumed, fmt.Sprintf("%s (%d)", set, r.AssumedCharsets[set]))
+	}
+	cells = append(cells, strconv.Itoa(r.ToUTF8), strings.Join(assumed, ", "))
 	for _, reason := range refusedReasons {
 		cells = append(cells, strconv.Itoa(r.Refused[reason]))
 	}

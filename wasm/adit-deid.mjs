@@ -138,7 +138,8 @@ export class Profile {
    * Begins the work on the files of one patient.
    * @param {object} subject
    *   key: Uint8Array(32) or 64 hexadecimal digits; generation: of UIDs (0); patient: the identity of identify(); issuer: the same as given there;
-   *   pseudonym; trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
+   *   pseudonym; charset: a term of Specific Character Set, in which text is read that declares none and isn't UTF-8 ("ISO_IR 100"; "ISO_IR 6": it is
+   *   undecodable); trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
    * @returns {Session}
    */
   session(subject) { return new Session(checked(this.#made.session(subject))); }
@@ -158,7 +159,8 @@ export class Session {
    * @returns {{bytes: Uint8Array, report: Report}}
    *
    * Report: studyInstanceUID, seriesInstanceUID, sopInstanceUID (as sent), transferSyntaxUID, counts {action: attributes},
-   * codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
+   * codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192), assumedCharset (what its text was read in, if it declares no
+   * character set but has other bytes than ASCII; else empty).
    */
   rewrite(bytes) { return checked(this.#made.rewrite(bytes)); }
 
