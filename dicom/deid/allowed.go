@@ -63,6 +63,14 @@ func check(e *elem, vr dict.VR) func(v []byte) bool {
 	return nil
 }
 
+// listed is the VR that says what a safe private value may be: that of the list, if it knows.
+func listed(safe, vr dict.VR) dict.VR {
+	if safe == dict.UN {
+		return vr
+	}
+	return safe
+}
+
 // unit is the length of a binary number, 1 for other VRs.
 func unit(vr dict.VR) int {
 	switch vr {
@@ -100,6 +108,19 @@ func (p *Profile) allKnown(text []byte) bool {
 
 // isNumber reports whether a value is an IS or DS: a sign, digits with a point, an exponent.
 func isNumber(v []byte) bool {
+	n := decimal(v)
+	if n == len(v) || n == 0 || v[n]|0x20 != 'e' {
+		return n == len(v) && n <= 32
+	}
+	exponent := v[n+1:]
+	if len(exponent) > 0 && (exponent[0] == '+' || exponent[0] == '-') {
+		exponent = exponent[1:]
+	}
+	return len(exponent) > 0 && len(exponent) <= 3 && allDigits(exponent)
+}
+
+// decimal returns the length of the number without exponent that v begins with, 0 if it begins with none.
+func decimal(v []byte) int {
 	i, digits := 0, 0
 	if v[0] == '+' || v[0] == '-' {
 		i = 1
@@ -109,13 +130,10 @@ func isNumber(v []byte) bool {
 			digits++
 		}
 	}
-	if i < len(v) && digits > 0 && (v[i] == 'e' || v[i] == 'E') {
-		if i++; i < len(v) && (v[i] == '+' || v[i] == '-') {
-			i++
-		}
-		return i < len(v) && len(v)-i <= 3 && allDigits(v[i:])
+	if digits == 0 {
+		return 0
 	}
-	return i == len(v) && digits > 0 && len(v) <= 32
+	return i
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

@@ -3,7 +3,6 @@
 package deid
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -108,7 +107,7 @@ func TestValuesBesideOthers(t *testing.T) {
 		dict.ImageType: `ORIGINAL\PRIMARY\\axial`, dict.PixelSpacing: `0.5\`, dict.NumberOfFrames: "", dict.BitsAllocated: "", dict.BitsStored: "12",
 		dict.HighBit: "", dict.Rows: "", dict.SeriesNumber: "\x07\x00", 0x0019100C: "", 0x0019100D: "", 0x0019100E: "", 0x00191027: "\x00\x00\x00\x00\x00\x00\xf0\x3f",
 	} {
-		require.Equal(t, want, string(trimmedRight(value(tag))), "%s", tag)
+		require.Equal(t, want, trimmedRight(value(tag)), "%s", tag)
 	}
 	for _, gone := range []string{"Meier", "Hannelore"} {
 		require.NotContains(t, string(encode(t, got, dict.ExplicitVRLittleEndian)), gone)
@@ -161,7 +160,7 @@ func BenchmarkAllowed(b *testing.B) {
 	for b.Loop() {
 		for _, e := range list {
 			if !allowed(e, e.VR, false) {
-				b.Fatal(fmt.Sprintf("%s", e.VR))
+				b.Fatal(e.VR.String())
 			}
 		}
 	}

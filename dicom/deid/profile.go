@@ -449,9 +449,7 @@ func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 		return d
 	}
 	d.action, d.why = Keep, "on the list of safe private attributes"
-	if safeVR != dict.UN {
-		d.vr = safeVR // as in the dictionary, it says what the value may be
-	}
+	d.vr = listed(safeVR, vr)
 	switch vr {
 	case dict.PN:
 		d.action = Remove
