@@ -22,6 +22,7 @@ type deidCmd struct {
 	Pseudonymize bool     `xor:"pseudonym" help:"Make each patient's pseudonym from key and Patient ID. Only the same key file gives the same ones again."`
 	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Charset      string   `placeholder:"TERM" help:"What text is read in of files that declare no character set and aren't UTF-8: ISO_IR 100 (default), ISO_IR 144, …; ISO_IR 6: nothing, they are left out."`
 	Report       string   `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs, and files by their number."`
 	Explain      bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
 	Paths        []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
@@ -124,7 +125,7 @@ func (c *deidCmd) prepare(ctx context.Context, io streams, files []string, out s
 
 // subject reads profile and key. The patient is still open.
 func (c *deidCmd) subject(io streams) (key deid.Key, s deid.Subject, profile *deid.Profile, err error) {
-	s = deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName}
+	s = deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName, Charset: c.Charset}
 	if profile, err = findProfile(c.Profile); err != nil {
 		return key, s, nil, err
 	}

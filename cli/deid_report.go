@@ -30,7 +30,7 @@ func openReport(path string, profile *deid.Profile) (*deidReport, error) {
 	for a := deid.Keep; a <= deid.Assign; a++ {
 		head = append(head, a.String())
 	}
-	return r, r.csv.Write(append(head, "BehindPixelData", "Codes", "MovedToUTF8", "Profile", "ProfileVersion", "ProfileSHA256"))
+	return r, r.csv.Write(append(head, "BehindPixelData", "Codes", "MovedToUTF8", "AssumedCharacterSet", "Profile", "ProfileVersion", "ProfileSHA256"))
 }
 
 // write adds what became of the file of a place in the list. Without a report it does nothing.
@@ -47,7 +47,7 @@ func (r *deidReport) write(i int, result, reason string, o *deidObject) error {
 		moved = "yes"
 	}
 	line = append(line, strconv.Itoa(o.report.Behind), strings.Join(o.report.Codes, " "), moved)
-	return r.csv.Write(append(line, r.profile.Name(), r.profile.Version(), r.profile.Hash()))
+	return r.csv.Write(append(line, o.report.AssumedCharset, r.profile.Name(), r.profile.Version(), r.profile.Hash()))
 }
 
 func (r *deidReport) close() error {

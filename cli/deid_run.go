@@ -36,12 +36,13 @@ type deidRun struct {
 	written int
 	unsafe  int // files that are left out, and named
 	refused map[deid.Reason]int
+	assumed map[string]int     // files written, by the character set that was read though they declare none
 	seen    map[[16]byte]int32 // digests of the names written, with the place of their originals
 }
 
 func newDeidRun(io streams, profile *deid.Profile, subject deid.Subject, plan *deidPlan, folder *deidFolder) *deidRun {
 	return &deidRun{
-		profile: profile, plan: plan, folder: folder, io: io, refused: map[deid.Reason]int{}, seen: map[[16]byte]int32{},
+		profile: profile, plan: plan, folder: folder, io: io, refused: map[deid.Reason]int{}, assumed: map[string]int{}, seen: map[[16]byte]int32{},
 		sessions: &sessions{profile: profile, key: folder.key, subject: subject, patients: plan.patients, open: map[int32]*deid.Session{}},
 	}
 }
@@ -135,6 +136,9 @@ func (d *deidRun) take(i int, o *deidObject) error {
 			o.file = nil
 			d.seen[name] = int32(i)
 			d.written++
+			if set := o.report.AssumedCharset; set != "" {
+				d.assumed[set]++
+			}
 			return d.report.write(i, "de-identified", "", o)
 		}
 	}
@@ -348,6 +352,9 @@ func (d *deidRun) outcome() error {
 		of = fmt.Sprintf(" of %d patients", n)
 	}
 	fmt.Fprintf(d.io.out, "%d objects%s were de-identified by profile %s %s (%s)\n", d.written, of, d.profile.Name(), d.profile.Version(), d.profile.Hash())
+	for _, set := range slices.Sorted(maps.Keys(d.assumed)) {
+		fmt.Fprintf(d.io.out, "%d objects declare no character set; their text was read as %s, which they declare now\n", d.assumed[set], set)
+	}
 	d.sayRefused()
 	if d.unsafe > 0 {
 		fmt.Fprintf(d.io.out, "%d files could not be de-identified and are left out\n", d.unsafe)
@@ -369,4 +376,5 @@ var refusal = map[deid.Reason]string{
 	deid.BurnedIn:             "text is, or may be, burned in",
 	deid.EncapsulatedDocument: "encapsulated documents",
 	deid.PixelsElsewhere:      "pixel data lies elsewhere (JPIP)",
+	deid.Recognizable:         "the patient can be recognized in the image",
 }

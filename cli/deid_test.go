@@ -233,3 +233,41 @@ func TestDeidDiskFull(t *testing.T) {
 	require.Regexp(t, `\d+ objects were de-identified, then:`, stderr)
 	require.Len(t, tree(t, out), 14, "and no half file")
 }
+
+// TestDeidUndeclared: adit deid reads files that declare no character set in the one of --charset, and says how many.
+func TestDeidUndeclared(t *testing.T) {
+	dir := t.TempDir()
+	in := filepath.Join(dir, "in.dcm")
+	d := &stream.DataSet{}
+	for tag, text := range map[dict.Tag]string{
+		dict.SOPClassUID: dict.CTImageStorage, dict.SOPInstanceUID: "1.2.3.1", dict.StudyInstanceUID: "1.2.3.2", dict.SeriesInstanceUID: "1.2.3.3", dict.PatientID: "P-1",
+	} {
+		d.Set(tag, text)
+	}
+	d.SetBytes(dict.Manufacturer, dict.LO, []byte("M\xfcller"))
+	b, err := d.Encode(dict.ExplicitVRLittleEndian)
+	require.NoError(t, err)
+	meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.1", TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+	require.NoError(t, os.WriteFile(in, append(meta.AppendTo(nil), b...), 0o600))
+	for i, c := range []struct {
+		flags     []string
+		code      int
+		says, row string
+	}{
+		{nil, 0, "1 objects declare no character set; their text was read as ISO_IR 100, which they declare now", ",ISO_IR 100,adit-default"},
+		{[]string{"--charset", "ISO_IR 126"}, 0, "read as ISO_IR 126", ",ISO_IR 126,adit-default"},
+		{[]string{"--charset", "ISO_IR 6"}, exitWarning, "1 files could not be de-identified", "undecodable-text"},
+		{[]string{"--charset", "LATIN1"}, exitUsage, "", ""},
+	} {
+		report := filepath.Join(dir, fmt.Sprint("report", i))
+		args := append([]string{"deid", "--pseudonym", "X-1", "--key-file", keyFile(t), "--report", report}, c.flags...)
+		code, stdout, stderr := adit(t, append(args, in, filepath.Join(dir, fmt.Sprint("out", i)))...)
+		require.Equal(t, c.code, code, stderr)
+		require.Contains(t, stdout, c.says)
+		if c.row != "" {
+			rows, err := os.ReadFile(report)
+			require.NoError(t, err)
+			require.Contains(t, string(rows), c.row)
+		}
+	}
+}

@@ -72,7 +72,7 @@ func printDeid(w io.Writer, r client.Deidentification) {
 		title  string
 		counts map[string]int
 	}{
-		{"attributes", r.Attributes}, {"left out by the profile", r.Refused}, {"not sent, since not safe", r.Unsafe}, {"excluded modalities", r.Excluded},
+		{"attributes", r.Attributes}, {"text read though no character set is declared", r.AssumedCharsets}, {"left out by the profile", r.Refused}, {"not sent, since not safe", r.Unsafe}, {"excluded modalities", r.Excluded},
 	} {
 		if len(group.counts) == 0 {
 			continue

@@ -200,6 +200,7 @@ type nodeRules struct {
 	OfflinePatience   *time.Duration `placeholder:"D" help:"As a source, how long studies that are offline or nearline are waited for before a task fails (4h)."`
 	Duplicates        *string        `enum:"send,skip,refuse" placeholder:"HOW" help:"As a destination, images that it holds already are sent all the same (send, default), are not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses *string        `name:"refused-sop-classes" placeholder:"UID,…" help:"SOP classes that it never takes, as a destination: left out and noted (none)."`
+	FallbackCharset   *string        `name:"fallback-charset" placeholder:"TERM" help:"As a source, what text is read in of objects that declare no character set and aren't UTF-8: ISO_IR 100 (default), ISO_IR 144, …; ISO_IR 6: nothing, they are not de-identified."`
 	IgnoreCounts      *bool          `negatable:"" help:"As a source, its counts of instances are known to be wrong and are no evidence of what a study holds (no)."`
 }
 
@@ -210,7 +211,7 @@ func (c *nodeRules) change() *client.RulesChange {
 	}
 	return &client.RulesChange{
 		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
-		Duplicates: c.Duplicates, IgnoreCounts: c.IgnoreCounts,
+		Duplicates: c.Duplicates, IgnoreCounts: c.IgnoreCounts, FallbackCharset: c.FallbackCharset,
 	}
 }
 
@@ -229,7 +230,7 @@ func newRules(c *client.RulesChange) client.Rules {
 	}
 	return client.Rules{
 		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
-		Duplicates: value(c.Duplicates), IgnoreCounts: value(c.IgnoreCounts),
+		Duplicates: value(c.Duplicates), IgnoreCounts: value(c.IgnoreCounts), FallbackCharset: value(c.FallbackCharset),
 	}
 }
 

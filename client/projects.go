@@ -90,6 +90,7 @@ type Deidentification struct {
 	Attributes       map[string]int    `json:"attributes" nullable:"false" doc:"Attributes of them, by what was done."`
 	Codes            []string          `json:"codes" nullable:"false" doc:"Codes of CID 7050 (PS3.16), as (0012,0064) of the objects says what was done."`
 	MovedToUTF8      int               `json:"moved_to_utf8" doc:"Instances whose text was moved to UTF-8, since their character set can't hold a new value."`
+	AssumedCharsets  map[string]int    `json:"assumed_character_sets" nullable:"false" doc:"Instances that declare no character set and have other bytes than ASCII, by the one that their text was read in, and that they declare as sent."`
 	Refused          map[string]int    `json:"refused" nullable:"false" doc:"Instances that the profile leaves out, by reason."`
 	Unsafe           map[string]int    `json:"unsafe" nullable:"false" doc:"Instances that could not be de-identified and were not sent, by reason."`
 	NotSent          []NotSentInstance `json:"not_sent" nullable:"false" doc:"Both kinds one by one."`

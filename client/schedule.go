@@ -78,6 +78,7 @@ type Rules struct {
 	OfflinePatience   int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds for which a study that is offline or nearline is waited for, before its task fails; 14400 by default."`
 	Duplicates        string   `json:"duplicates,omitempty" enum:"send,skip,refuse" doc:"What becomes of images that it holds already, as a destination: they are sent all the same (send, by default), are asked for first and not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses []string `json:"refused_sop_classes,omitempty" maxItems:"100" doc:"SOP classes that it never takes, as a destination: left out and noted."`
+	FallbackCharset   string   `json:"fallback_character_set,omitempty" maxLength:"64" example:"ISO_IR 100" doc:"As a source, what the text of objects is read in that declare no character set, have other bytes than ASCII, and are no UTF-8 throughout: a term of Specific Character Set, ISO_IR 100 by default. ISO_IR 6: such objects are not de-identified, and not sent."`
 	IgnoreCounts      bool     `json:"ignore_counts,omitempty" doc:"As a source, its counts of instances are known to be wrong, and are not used as evidence of what a study holds. Tasks note it."`
 }
 
@@ -88,6 +89,7 @@ type RulesChange struct {
 	OfflinePatience   *int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400"`
 	Duplicates        *string   `json:"duplicates,omitempty" enum:"send,skip,refuse"`
 	RefusedSOPClasses *[]string `json:"refused_sop_classes,omitempty" maxItems:"100"`
+	FallbackCharset   *string   `json:"fallback_character_set,omitempty" maxLength:"64"`
 	IgnoreCounts      *bool     `json:"ignore_counts,omitempty"`
 }
 

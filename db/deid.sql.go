@@ -53,7 +53,7 @@ func (q *Queries) GetProjectKey(ctx context.Context, id int64) (GetProjectKeyRow
 }
 
 const getTaskDeid = `-- name: GetTaskDeid :one
-SELECT task_id, study_uid, instances, counts, codes, to_utf8, left_out, omitted, pseudonym FROM task_deid WHERE task_id = $1
+SELECT task_id, study_uid, instances, counts, codes, to_utf8, left_out, omitted, assumed_charsets, pseudonym FROM task_deid WHERE task_id = $1
 `
 
 func (q *Queries) GetTaskDeid(ctx context.Context, taskID int64) (TaskDeid, error) {
@@ -68,6 +68,7 @@ func (q *Queries) GetTaskDeid(ctx context.Context, taskID int64) (TaskDeid, erro
 		&i.ToUtf8,
 		&i.LeftOut,
 		&i.Omitted,
+		&i.AssumedCharsets,
 		&i.Pseudonym,
 	)
 	return i, err
@@ -104,7 +105,7 @@ func (q *Queries) Link(ctx context.Context, arg LinkParams) (string, error) {
 }
 
 const listTaskDeid = `-- name: ListTaskDeid :many
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.assumed_charsets, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
 WHERE t.job_id = $1 AND t.seq > $2
 ORDER BY t.seq
 LIMIT $3
@@ -177,6 +178,7 @@ func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]L
 			&i.TaskDeid.ToUtf8,
 			&i.TaskDeid.LeftOut,
 			&i.TaskDeid.Omitted,
+			&i.TaskDeid.AssumedCharsets,
 			&i.TaskDeid.Pseudonym,
 		); err != nil {
 			return nil, err
@@ -283,18 +285,20 @@ func (q *Queries) PseudonymOf(ctx context.Context, arg PseudonymOfParams) (strin
 }
 
 const putTaskDeid = `-- name: PutTaskDeid :exec
-INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8, assumed_charsets) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (task_id) DO UPDATE
-SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8
+SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8,
+    assumed_charsets = excluded.assumed_charsets
 `
 
 type PutTaskDeidParams struct {
-	TaskID    int64
-	StudyUid  string
-	Instances int32
-	Counts    []byte
-	Codes     []string
-	ToUtf8    int32
+	TaskID          int64
+	StudyUid        string
+	Instances       int32
+	Counts          []byte
+	Codes           []string
+	ToUtf8          int32
+	AssumedCharsets []byte
 }
 
 func (q *Queries) PutTaskDeid(ctx context.Context, arg PutTaskDeidParams) error {
@@ -305,6 +309,7 @@ func (q *Queries) PutTaskDeid(ctx context.Context, arg PutTaskDeidParams) error 
 		arg.Counts,
 		arg.Codes,
 		arg.ToUtf8,
+		arg.AssumedCharsets,
 	)
 	return err
 }

@@ -383,6 +383,7 @@ type Server struct {
 	MovesFirst           bool
 	PseudonymsSince      *time.Time
 	IgnoreCounts         bool
+	FallbackCharset      string
 }
 
 type ServerState struct {
@@ -465,15 +466,16 @@ type Task struct {
 }
 
 type TaskDeid struct {
-	TaskID    int64
-	StudyUid  string
-	Instances int32
-	Counts    []byte
-	Codes     []string
-	ToUtf8    int32
-	LeftOut   []byte
-	Omitted   []byte
-	Pseudonym string
+	TaskID          int64
+	StudyUid        string
+	Instances       int32
+	Counts          []byte
+	Codes           []string
+	ToUtf8          int32
+	LeftOut         []byte
+	Omitted         []byte
+	AssumedCharsets []byte
+	Pseudonym       string
 }
 
 type TaskFolder struct {

@@ -197,7 +197,9 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 }
 
 const putRules = `-- name: PutRules :exec
-UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7 WHERE id = $1
+UPDATE servers SET
+    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
+WHERE id = $1
 `
 
 type PutRulesParams struct {
@@ -208,6 +210,7 @@ type PutRulesParams struct {
 	RefusedSopClasses []string
 	Duplicates        string
 	IgnoreCounts      bool
+	FallbackCharset   string
 }
 
 func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
@@ -219,6 +222,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 		arg.RefusedSopClasses,
 		arg.Duplicates,
 		arg.IgnoreCounts,
+		arg.FallbackCharset,
 	)
 	return err
 }

@@ -114,6 +114,7 @@ func pseudonymized(task db.Task, job db.Job) bool { return task.Pseudonym != "" 
 // openDeid finds out, once the study's patient is known, under which pseudonym and key the run de-identifies.
 func (r *run) openDeid(ctx context.Context) error {
 	trial, subject := r.job.TrialProtocolID, deid.Subject{TrialID: r.job.TrialProtocolID, TrialName: r.job.TrialProtocolName}
+	subject.Charset = r.src.Server.FallbackCharset
 	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
 	switch {
 	case pseudonymized(r.task, r.job.Job):
@@ -311,6 +312,7 @@ type DeidReport struct {
 	Counts           map[string]int // attributes of them, by action
 	Codes            []string       // of CID 7050, as (0012,0064) says what was done
 	ToUTF8           int            // instances whose text was moved to ISO_IR 192
+	AssumedCharsets  map[string]int // instances by what their text was read in, as they declare nothing
 	Refused          map[deid.Reason]int
 	Unsafe           map[deid.Reason]int
 	LeftOut          []LeftOut
@@ -332,7 +334,8 @@ func reportOf(task db.Task, job db.Job, row db.TaskDeid) (DeidReport, error) {
 		Refused: map[deid.Reason]int{}, Unsafe: map[deid.Reason]int{},
 	}
 	var out []leftOut
-	err := errors.Join(json.Unmarshal(row.Counts, &report.Counts), json.Unmarshal(row.LeftOut, &out), json.Unmarshal(row.Omitted, &report.Omitted))
+	err := errors.Join(json.Unmarshal(row.Counts, &report.Counts), json.Unmarshal(row.LeftOut, &out), json.Unmarshal(row.Omitted, &report.Omitted),
+		json.Unmarshal(row.AssumedCharsets, &report.AssumedCharsets))
 	for _, o := range out {
 		report.LeftOut = append(report.LeftOut, LeftOut{o.UID, o.Reason, o.Unsafe})
 		if o.Unsafe {
@@ -347,14 +350,14 @@ func reportOf(task db.Task, job db.Job, row db.TaskDeid) (DeidReport, error) {
 // countDeid adds what was done to a batch of instances to the task's report, in the ledger's transaction.
 func countDeid(ctx context.Context, q *db.Queries, task int64, study string, batch []receipt) error {
 	p := db.PutTaskDeidParams{TaskID: task, StudyUid: study, Codes: []string{}}
-	counts := map[string]int{}
+	counts, assumed := map[string]int{}, map[string]int{}
 	row, err := q.GetTaskDeid(ctx, task)
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return err
 	}
 	if err == nil {
 		p.Instances, p.ToUtf8, p.Codes = row.Instances, row.ToUtf8, row.Codes
-		if err := json.Unmarshal(row.Counts, &counts); err != nil {
+		if err := errors.Join(json.Unmarshal(row.Counts, &counts), json.Unmarshal(row.AssumedCharsets, &assumed)); err != nil {
 			return err
 		}
 	}
@@ -365,6 +368,9 @@ func countDeid(ctx context.Context, q *db.Queries, task int64, study string, bat
 		p.Instances++
 		if rc.report.ToUTF8 {
 			p.ToUtf8++
+		}
+		if rc.report.AssumedCharset != "" {
+			assumed[rc.report.AssumedCharset]++
 		}
 		for a, n := range rc.report.Counts {
 			if n > 0 {
@@ -379,6 +385,9 @@ func countDeid(ctx context.Context, q *db.Queries, task int64, study string, bat
 	}
 	slices.Sort(p.Codes)
 	if p.Counts, err = json.Marshal(counts); err != nil {
+		return err
+	}
+	if p.AssumedCharsets, err = json.Marshal(assumed); err != nil {
 		return err
 	}
 	return q.PutTaskDeid(ctx, p)

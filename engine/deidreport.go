@@ -5,7 +5,10 @@ package engine
 import (
 	"context"
 	"encoding/csv"
+	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,7 +22,7 @@ var (
 	deidActions = []deid.Action{
 		deid.Keep, deid.Remove, deid.Empty, deid.Dummy, deid.MapUID, deid.Clean, deid.Shift, deid.Hash, deid.Replace, deid.Truncate, deid.Edit, deid.Assign,
 	}
-	refusedReasons = []deid.Reason{deid.BurnedIn, deid.EncapsulatedDocument, deid.PixelsElsewhere}
+	refusedReasons = []deid.Reason{deid.BurnedIn, deid.EncapsulatedDocument, deid.PixelsElsewhere, deid.Recognizable}
 	unsafeReasons  = []deid.Reason{deid.Unparsable, deid.UnknownSOPClass, deid.Undecodable, deid.OtherPatient}
 )
 
@@ -70,7 +73,7 @@ func deidColumns() []string {
 	for _, a := range deidActions {
 		columns = append(columns, "Attributes:"+a.String())
 	}
-	columns = append(columns, "MovedToUTF8")
+	columns = append(columns, "MovedToUTF8", "AssumedCharacterSets")
 	for _, r := range refusedReasons {
 		columns = append(columns, "Refused:"+string(r))
 	}
@@ -88,7 +91,11 @@ func (r DeidReport) cells(task db.Task) []string {
 	for _, a := range deidActions {
 		cells = append(cells, strconv.Itoa(r.Counts[a.String()]))
 	}
-	cells = append(cells, strconv.Itoa(r.ToUTF8))
+	var assumed []string
+	for _, set := range slices.Sorted(maps.Keys(r.AssumedCharsets)) {
+		assumed = append(assumed, fmt.Sprintf("%s (%d)", set, r.AssumedCharsets[set]))
+	}
+	cells = append(cells, strconv.Itoa(r.ToUTF8), strings.Join(assumed, ", "))
 	for _, reason := range refusedReasons {
 		cells = append(cells, strconv.Itoa(r.Refused[reason]))
 	}

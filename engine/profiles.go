@@ -149,6 +149,7 @@ var (
 		deid.BurnedIn:             "Images that may show text in their pixels are sent.",
 		deid.EncapsulatedDocument: "Encapsulated documents (PDF, CDA) are sent; their content is not looked at.",
 		deid.PixelsElsewhere:      "Objects whose pixel data lies elsewhere are sent.",
+		deid.Recognizable:         "Images that say that the patient can be recognized in them are sent.",
 		deid.UnknownSOPClass:      "Objects of classes that the standard doesn't have are sent.",
 		deid.Undecodable:          "Objects with text that can't be decoded are sent.",
 	}

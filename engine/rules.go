@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/charset"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -24,6 +25,7 @@ type Rules struct {
 	RefusedSOPClasses []string      // that it never takes, as a destination: left out and noted
 	Duplicates        string        // what becomes of images that it holds already, as a destination; empty: SendDuplicates
 	IgnoreCounts      bool          // as a source, its counts of instances are wrong and no evidence
+	FallbackCharset   string        // as a source, what objects are read in that declare no character set; empty: ISO_IR 100
 }
 
 // Defaults of a server that names no other.
@@ -40,11 +42,13 @@ func RulesOf(s *db.Server) Rules {
 	return Rules{
 		MaxPDU: int(s.MaxPdu), MinStudyAge: time.Duration(s.MinStudyAgeS) * time.Second, OfflinePatience: time.Duration(s.OfflinePatienceS) * time.Second,
 		RefusedSOPClasses: s.RefusedSopClasses, Duplicates: s.Duplicates, IgnoreCounts: s.IgnoreCounts,
+		FallbackCharset: s.FallbackCharset,
 	}
 }
 
 func (r Rules) checks(s Supports) []check {
 	notUID := func(uid string) bool { return !validUID(uid) }
+	_, charsetErr := charset.New(strings.Split(r.FallbackCharset, `\`))
 	return []check{
 		{r.MaxPDU == 0 || r.MaxPDU >= 16<<10 && r.MaxPDU <= 1<<20, "rules.max_pdu", "must be between 16384 and 1048576 bytes"},
 		{r.MinStudyAge >= 0 && r.MinStudyAge <= maxStudyAge, "rules.min_study_age", "must be between 0 and a year"},
@@ -52,6 +56,10 @@ func (r Rules) checks(s Supports) []check {
 		{
 			len(r.RefusedSOPClasses) <= maxRefusedClasses && !slices.ContainsFunc(r.RefusedSOPClasses, notUID), "rules.refused_sop_classes",
 			"give SOP Class UIDs, at most 100",
+		},
+		{
+			charsetErr == nil && len(r.FallbackCharset) <= 64, "rules.fallback_character_set",
+			"give a term of Specific Character Set, such as ISO_IR 100, or ISO_IR 6 for none",
 		},
 		{slices.Contains([]string{"", SendDuplicates, SkipDuplicates, RefuseDuplicates}, r.Duplicates), "rules.duplicates", "must be send, skip or refuse"},
 		{
@@ -67,7 +75,7 @@ func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error
 		ID: id, MaxPdu: int32(orDefault(s.Rules.MaxPDU, DefaultMaxPDU)), MinStudyAgeS: int32(s.Rules.MinStudyAge / time.Second),
 		OfflinePatienceS:  int32(max(1, orDefault(s.Rules.OfflinePatience, DefaultOfflinePatience)/time.Second)),
 		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...), Duplicates: orDefault(s.Rules.Duplicates, SendDuplicates),
-		IgnoreCounts: s.Rules.IgnoreCounts,
+		IgnoreCounts: s.Rules.IgnoreCounts, FallbackCharset: s.Rules.FallbackCharset,
 	})
 }
 

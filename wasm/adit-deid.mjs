@@ -19,7 +19,7 @@ import "./wasm_exec.js";
  *
  * kind: "refused" (the profile leaves the object out; count it), "unsafe" (it can't be de-identified; name it), or "error"
  * (not a DICOM file, a wrong profile or subject, a source that failed).
- * reason: of "refused" burned-in, encapsulated-document, pixels-elsewhere; of "unsafe" unparsable, unknown-sop-class,
+ * reason: of "refused" burned-in, encapsulated-document, pixels-elsewhere, recognizable; of "unsafe" unparsable, unknown-sop-class,
  * undecodable-text, other-patient.
  * sopInstanceUID: of "refused" and "unsafe", as received.
  */
@@ -140,7 +140,8 @@ export class Profile {
    *   patientKey: the key of this patient, or of this upload, as the server derives it from the project's: Uint8Array(32) or 64 hexadecimal digits.
    *   It gives away nothing of other patients; the project's own key never comes here. generation: of UIDs (0); patient: the identity of
    *   identify(); issuer: the same as given there;
-   *   pseudonym; trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
+   *   pseudonym; charset: a term of Specific Character Set, in which text is read that declares none and isn't UTF-8 ("ISO_IR 100"; "ISO_IR 6": it is
+   *   undecodable); trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
    * @returns {Session}
    */
   session(subject) { return new Session(checked(this.#made.session(subject))); }
@@ -160,7 +161,8 @@ export class Session {
    * @returns {{bytes: Uint8Array, report: Report}}
    *
    * Report: studyInstanceUID, seriesInstanceUID, sopInstanceUID (as sent), transferSyntaxUID, counts {action: attributes},
-   * behind (of those removed, the ones behind the pixel data), codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
+   * behind (of those removed, the ones behind the pixel data), codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192),
+   * assumedCharset (what its text was read in, if it declares no character set but has other bytes than ASCII; else empty).
    */
   rewrite(bytes) { return checked(this.#made.rewrite(bytes)); }
 

@@ -264,6 +264,7 @@ func reportOf(o *stream.Object, r *deid.Report) map[string]any {
 	return map[string]any{
 		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
 		"transferSyntaxUID": o.FileMeta().TransferSyntaxUID, "counts": counts, "behind": r.Behind, "codes": codes, "toUTF8": r.ToUTF8,
+		"assumedCharset": r.AssumedCharset,
 	}
 }
 

@@ -198,6 +198,8 @@ func readSubject(v js.Value) (s deid.Subject, err error) {
 			return text(v, (*string)(&s.Patient))
 		case "issuer":
 			return text(v, &s.Issuer)
+		case "charset":
+			return text(v, &s.Charset)
 		case "pseudonym":
 			return text(v, &s.Pseudonym)
 		case "trialID":

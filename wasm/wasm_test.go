@@ -152,8 +152,8 @@ func TestSameAsServer(t *testing.T) {
 		b, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for i, p := range profiles {
-			subject := map[string]any{"patientKey": hex.EncodeToString(key[:]), "generation": i, "pseudonym": "PSEUDO-7", "trialID": "TRIAL", "trialName": "Größenstudie"}
-			s := deid.Subject{Key: key, Generation: uint32(i), Pseudonym: "PSEUDO-7", TrialID: "TRIAL", TrialName: "Größenstudie"}
+			subject := map[string]any{"patientKey": hex.EncodeToString(key[:]), "generation": i, "pseudonym": "PSEUDO-7", "trialID": "TRIAL", "trialName": "Größenstudie", "charset": "ISO_IR 101"}
+			s := deid.Subject{Key: key, Generation: uint32(i), Pseudonym: "PSEUDO-7", TrialID: "TRIAL", TrialName: "Größenstudie", Charset: "ISO_IR 101"}
 			j := job{File: file, Profile: p, Subject: subject}
 			j.want = onServer(t, b, p, s)
 			subject["patient"] = j.want.Identity
@@ -229,6 +229,7 @@ func onServer(t *testing.T, file []byte, p any, subject deid.Subject) (want said
 		"codes":            codes,
 		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
 		"transferSyntaxUID": o.TransferSyntax().UID, "counts": counts, "behind": float64(report.Behind), "toUTF8": report.ToUTF8,
+		"assumedCharset": report.AssumedCharset,
 	}
 	return want
 }

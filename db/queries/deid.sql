@@ -45,9 +45,10 @@ ORDER BY t.seq
 LIMIT sqlc.arg(max);
 
 -- name: PutTaskDeid :exec
-INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8, assumed_charsets) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (task_id) DO UPDATE
-SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8;
+SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8,
+    assumed_charsets = excluded.assumed_charsets;
 
 -- name: PutTaskDeidLeftOut :exec
 INSERT INTO task_deid (task_id, study_uid, pseudonym, left_out, omitted) VALUES ($1, $2, $3, $4, $5)

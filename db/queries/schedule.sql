@@ -141,4 +141,6 @@ SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE us
 FROM association_slots WHERE server_id = $1;
 
 -- name: PutRules :exec
-UPDATE servers SET max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7 WHERE id = $1;
+UPDATE servers SET
+    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
+WHERE id = $1;

@@ -147,6 +147,12 @@ func (s *Set) Terms() []string { return slices.Clone(s.terms) }
 // IsUTF8 tells whether the set is ISO_IR 192, which holds every text.
 func (s *Set) IsUTF8() bool { return s.utf8 }
 
+// IsASCII reports whether the set is the one of a data set that declares none, or ISO_IR 6 alone: no byte above 7F, and no other set by an
+// escape sequence.
+func (s *Set) IsASCII() bool {
+	return s.g0 == g0ASCII && s.g1 == nil && s.whole == nil && !s.utf8 && !slices.ContainsFunc(s.extra, func(g *graphic) bool { return g != g0ASCII })
+}
+
 // Decode gives the text of a value. It is lenient, for showing and matching: what can't be decoded becomes U+FFFD, escape
 // sequences of undeclared sets are followed, and bytes over 7F where only ASCII is declared are taken for UTF-8 if
 // they are valid, else for Latin-1, as sources that forget to declare a set mean one of the two.

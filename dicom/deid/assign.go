@@ -5,7 +5,6 @@ package deid
 import (
 	"bytes"
 
-	"github.com/adit-go/adit/dicom/charset"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -19,7 +18,7 @@ type assignment struct {
 }
 
 // assignments gives what is to be assigned, in the order of tags. The first is Specific Character Set, for objects that
-// move to ISO_IR 192.
+// move to ISO_IR 192 or declare none.
 func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	add := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text})
@@ -27,7 +26,7 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	required := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text, ifAbsent: true})
 	}
-	add(dict.SpecificCharacterSet, charset.UTF8)
+	add(dict.SpecificCharacterSet, "") // what its text is read in, or moved to
 	if sub.Pseudonym == "" {
 		if sub.TrialID != "" {
 			add(dict.ClinicalTrialProtocolID, sub.TrialID)
@@ -95,13 +94,16 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 // replace writes the assignment in the place of an element; false if the element's own rule is to decide.
 func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 	a := w.assign[0]
-	switch {
-	case a.ifAbsent, a.tag == dict.DeidentificationMethodCodeSequence && (e.Content == stream.Items || e.VR == dict.UN):
-		// Existing items stay, ours are appended by sequence.
-		w.assign = w.assign[1:]
+	w.assign = w.assign[1:]
+	if a.ifAbsent {
 		return false, nil
 	}
-	w.assign, w.done = w.assign[1:], a.tag
+	w.done = a.tag
+	if a.tag == dict.DeidentificationMethodCodeSequence {
+		if ok, err := w.keepMethodCodes(e, lv); ok || err != nil {
+			return true, err
+		}
+	}
 	return true, w.write(a, lv, e)
 }
 
@@ -117,15 +119,20 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		}
 		w.out = lv.enc.AppendHead(w.out, a.tag, dict.SQ, 0)
 		content := len(w.out)
-		w.out = w.appendMethods(w.out, lv.enc, nil)
+		w.said = w.said[:0]
+		w.out = w.appendMethods(w.out, lv.enc)
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
 		w.tellAdded(e, lv.enc, content)
 	default:
 		switch a.tag {
+		case dict.SpecificCharacterSet:
+			a.text = w.terms()
 		case dict.PatientComments:
 			a.text = w.comment()
 		case dict.PatientIdentityRemoved:
 			a.text = yesNo(w.claims&basicProfile != 0 && !w.doubt)
+		case dict.DeidentificationMethod:
+			a.text = w.methods(e, a.text, lv)
 		case dict.LongitudinalTemporalInformationModified:
 			a.text = w.told
 		}
@@ -139,28 +146,17 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	return nil
 }
 
-// comment is what XNAT routes by: dates as sent.
+// comment is what XNAT routes by: dates as sent, if they are dates.
 func (w *rewriter) comment() string {
-	date := func(i int) string { return string(trimmed(w.out[w.date[i].begin:w.date[i].end])) }
-	sub := &w.s.subject
-	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + date(0) + "-" + date(1)
-}
-
-// appendMethods appends the items of (0012,0064) that say what is done (CID 7050), but those that existing items say.
-func (w *rewriter) appendMethods(b []byte, enc stream.Encoding, existing []byte) []byte {
-	codes, _ := w.codes()
-	for _, m := range codes {
-		if bytes.Contains(existing, []byte(m.code)) {
-			continue
+	first := func(i int, is func([]byte) bool) string {
+		v, _, _ := bytes.Cut(w.out[w.date[i].begin:w.date[i].end], []byte{'\\'})
+		if v = trimmed(v); len(v) == 0 || !is(v) {
+			return ""
 		}
-		b = enc.AppendHead(b, dict.ItemTag, 0, 0)
-		begin := len(b)
-		b = appendText(b, enc, dict.CodeValue, dict.SH, m.code)
-		b = appendText(b, enc, dict.CodingSchemeDesignator, dict.SH, "DCM")
-		b = appendText(b, enc, dict.CodeMeaning, dict.LO, m.meaning)
-		enc.PutUint32(b[begin-4:], uint32(len(b)-begin))
+		return string(v)
 	}
-	return b
+	sub := &w.s.subject
+	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + first(0, isDate) + "-" + first(1, isClock)
 }
 
 func appendText(b []byte, enc stream.Encoding, tag dict.Tag, vr dict.VR, text string) []byte {

@@ -82,7 +82,7 @@ func (d *Definition) profile() (*Profile, error) {
 	}
 	for _, name := range d.Allow {
 		switch r := Reason(name); r {
-		case BurnedIn, EncapsulatedDocument, PixelsElsewhere, UnknownSOPClass, Undecodable:
+		case BurnedIn, EncapsulatedDocument, PixelsElsewhere, Recognizable, UnknownSOPClass, Undecodable:
 			if !slices.Contains(p.allow, r) {
 				p.allow = append(p.allow, r)
 			}

@@ -40,6 +40,7 @@ type Report struct {
 	Behind         int          // of those removed, the ones behind the header: private groups, padding, signatures
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
+	AssumedCharset string       // what its text was read in, as it declares no character set but has other bytes than ASCII; else empty
 }
 
 // Count gives how many attributes an action was done to.
@@ -53,6 +54,7 @@ const (
 	BurnedIn             Reason = "burned-in"             // Burned In Annotation YES, or not said where text in the image is likely
 	EncapsulatedDocument Reason = "encapsulated-document" // a PDF, CDA or model
 	PixelsElsewhere      Reason = "pixels-elsewhere"      // pixel data is referenced by a JPIP address
+	Recognizable         Reason = "recognizable"          // Recognizable Visual Features YES
 
 	Unparsable      Reason = "unparsable"
 	UnknownSOPClass Reason = "unknown-sop-class"
@@ -74,6 +76,7 @@ var refusals = map[Reason]string{
 	BurnedIn:             "its image has, or may have, text burned in, which the profile refuses",
 	EncapsulatedDocument: "it is an encapsulated document, which the profile refuses",
 	PixelsElsewhere:      "its pixel data lies elsewhere (JPIP), which the profile refuses",
+	Recognizable:         "it says that the patient can be recognized in its image, which the profile refuses",
 }
 
 // UnsafeError says that the object can't be de-identified. It isn't sent, and a Warning names it. Neither message nor cause holds

@@ -193,7 +193,7 @@ var forms = map[dict.VR]func(v string) bool{
 		return len(v) == 4 && allDigits([]byte(v[:3])) && strings.ContainsRune("DWMY", rune(v[3]))
 	},
 	dict.CS: func(v string) bool { return plainASCII([]byte(v)) && !slices.ContainsFunc([]byte(v), notCode) },
-	dict.DA: func(v string) bool { return len(v) == 8 && isDate([]byte(v)) },
+	dict.DA: func(v string) bool { return len(v) == 8 && isCalendarDate([]byte(v)) },
 	dict.DS: func(v string) bool {
 		_, err := strconv.ParseFloat(v, 64)
 		return err == nil && strings.Trim(v, "0123456789+-.eE") == ""
@@ -226,8 +226,8 @@ func isValue(vr dict.VR, v string) bool {
 	return v == "" || !has || form(v)
 }
 
-// isDate tells whether eight bytes are a day.
-func isDate(v []byte) bool {
+// isCalendarDate tells whether eight bytes are a day.
+func isCalendarDate(v []byte) bool {
 	_, _, _, ok := parseDate(v) //nolint:dogsled // only whether
 	return ok
 }
@@ -236,9 +236,9 @@ func isDate(v []byte) bool {
 func isDateTime(v []byte) bool {
 	switch len(v) {
 	case 4, 6:
-		return isDate(append(slices.Clone(v), "0101"[len(v)-4:]...))
+		return isCalendarDate(append(slices.Clone(v), "0101"[len(v)-4:]...))
 	case 0, 1, 2, 3, 5, 7:
 		return false
 	}
-	return len(v) <= 26 && isDate(v[:8]) && isTimeOfDT(v[8:])
+	return len(v) <= 26 && isCalendarDate(v[:8]) && isTimeOfDT(v[8:])
 }

@@ -52,6 +52,7 @@ type rule struct {
 	basic  basic // what is done where Clean or Shift can't be, or, if decided, the alternatives
 	// byType: action is open, the attribute's type in the object decides among the alternatives of basic.
 	byType bool
+	single bool    // one value is all it may have
 	vr     dict.VR // by the dictionary, else by the table; of private ones by the override or the list of safe ones
 	over   *override
 	why    string

@@ -38,9 +38,12 @@ type rewriter struct {
 	date     [2]span      // StudyDate, StudyTime as written
 	verbatim bool         // only what is assigned changes
 	utf8     bool         // all text moves to ISO_IR 192
+	read     *charset.Set // what the text is read in if the object declares nothing; nil: as declared
+	ascii    bool         // the object declares nothing, or ISO_IR 6
 	strict   bool         // text that stays must be decodable
 	whole    bool         // private attributes may stay
 
+	said   []string // codes of the items of (0012,0064) that stay, of other schemes ""
 	claims Option   // what the object says of itself
 	broken Option   // claims that what was written doesn't keep
 	doubt  bool     // a rule of refusal that is switched off would refuse it: who is pictured may show
@@ -74,19 +77,23 @@ type level struct {
 	in, out int // where the group begins, behind its length
 }
 
-// run rewrites a header. What it says of the whole is known at the end: where that isn't what was written, or text has to move to
-// ISO_IR 192, a second pass writes it right. The objects of a series mostly say the same.
+// run rewrites a header. What it says of the whole is known at the end: where that isn't what was written, or text has to be read in
+// a character set that the object doesn't declare, or moves to ISO_IR 192, one more pass writes it right. The objects of a series mostly say the same.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
 	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
-	w.claims, w.told = p.claims, cmp.Or(w.told, p.untouched())
+	w.claims, w.told, w.read = p.claims, cmp.Or(w.told, p.untouched()), nil
 	defer func() { w.report, w.trace = nil, nil }()
 	for {
 		b, err := w.pass(o, in, out, report.ToUTF8)
 		told, claims := p.temporalOf(w.dates), w.claims&^w.broken
 		switch {
+		case errors.Is(err, errUndeclared):
+			w.assume(w.s.undeclared(o.Header()))
+		case isUndecodable(err) && report.AssumedCharset == charset.UTF8: // text whose VR its rule alone tells
+			w.assume(w.s.fallback)
 		case errors.Is(err, charset.ErrNotRepresentable) && !report.ToUTF8:
 			report.ToUTF8 = true
 		case err != nil || w.verbatim || told == w.told && claims == w.claims:
@@ -104,12 +111,15 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
-	w.date, w.done, w.broken, w.dates = [2]span{}, 0, 0, temporal{}
+	w.date, w.done, w.ascii, w.broken, w.dates = [2]span{}, 0, true, 0, temporal{}
 	w.assign = w.s.assigned
-	if !utf8 { // (0008,0005) is the first
+	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
+	switch {
+	case w.read != nil:
+		top.set = w.read
+	case !utf8: // (0008,0005) is the first
 		w.assign = w.assign[1:]
 	}
-	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
 	n, err := w.elements(in, &top, false)
 	if err == nil {
 		err = w.flush(&top, 0xFFFFFFFF, n)
@@ -366,19 +376,33 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 func (w *rewriter) characterSet(e *elem, lv *level) {
 	lv.set = w.s.charset(e.value)
 	begin := len(w.out)
+	nothing := lv.set != nil && lv.set.IsASCII() && e.Content == stream.PlainValue
+	w.ascii = w.ascii && (nothing || !lv.top)
+	replaced := nothing && w.read != nil
+	if replaced {
+		lv.set = w.read
+	}
 	switch {
-	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
+	case !w.utf8 && !replaced && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
 		w.out = append(w.out, e.in...)
 		w.tell(e, Keep, "says how text is encoded", begin, lv)
-	case w.utf8 && lv.top && w.assignedTag() == e.Tag:
-		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
+	case lv.top && w.assignedTag() == e.Tag:
+		w.put(lv, e.Tag, dict.CS, []byte(w.terms()))
 		w.assign = w.assign[1:]
-		w.tell(e, Assign, "all text is moved to ISO_IR 192", begin, lv)
-	case w.utf8:
-		w.tell(e, Remove, "all text is moved to ISO_IR 192", begin, lv)
+		w.tell(e, Assign, "says what text is read in, or moved to", begin, lv)
+	case w.utf8, replaced:
+		w.tell(e, Remove, "text is encoded as the object says", begin, lv)
 	default:
 		w.tell(e, Remove, "it names no defined character set", begin, lv)
 	}
+}
+
+// terms is what (0008,0005) says where it is assigned.
+func (w *rewriter) terms() string {
+	if w.utf8 || w.read == nil {
+		return charset.UTF8
+	}
+	return strings.Join(w.read.Terms(), `\`)
 }
 
 // charset gives the character set of a value of (0008,0005), nil if it names a term that is not defined.
@@ -583,33 +607,43 @@ func (w *rewriter) put(lv *level, tag dict.Tag, vr dict.VR, value []byte) {
 	}
 }
 
+// point is a place in the output that the rewriter can go back to.
+type point struct {
+	mark
+	out, blocks, path, depth int
+	dates                    temporal
+	broken                   Option
+}
+
+func (w *rewriter) here() point {
+	return point{mark: w.mark(), out: len(w.out), blocks: len(w.blocks), path: len(w.path), depth: w.depth, dates: w.dates, broken: w.broken}
+}
+
+func (w *rewriter) back(p point) {
+	w.report.Counts, w.dates, w.broken = p.counts, p.dates, p.broken
+	w.out, w.blocks, w.path, w.depth = w.out[:p.out], w.blocks[:p.blocks], w.path[:p.path], p.depth
+	if w.trace != nil {
+		*w.trace = (*w.trace)[:p.traced]
+	}
+}
+
 // sequenceInDisguise treats an element that is a sequence but came with a plain value: as UN it holds implicit VR
 // little endian (PS3.5 6.2.2). What can't be read as items goes.
 func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 	if e.VR != dict.UN && e.VR != 0 && e.VR.Known() {
 		return w.apply(e.opaque(), &rule{vr: e.VR, action: Remove, why: "a sequence with a value of another kind"}, lv)
 	}
-	out, counts, blocks := len(w.out), w.report.Counts, len(w.blocks)
-	dates, broken := w.dates, w.broken
-	traced := 0
-	if w.trace != nil {
-		traced = len(*w.trace)
-	}
+	before := w.here()
 	items := *e
 	items.Content, items.Inside = stream.Items, lv.enc
 	if e.VR == dict.UN {
 		items.Inside = stream.ItemsOfUN()
 	}
-	depth, path := w.depth, len(w.path)
 	err := w.apply(&items, r, lv)
 	if !errors.Is(err, errMalformed) || w.verbatim {
 		return err
 	}
-	w.dates, w.broken = dates, broken
-	w.out, w.report.Counts, w.blocks, w.depth, w.path = w.out[:out], counts, w.blocks[:blocks], depth, w.path[:path]
-	if w.trace != nil {
-		*w.trace = (*w.trace)[:traced]
-	}
+	w.back(before)
 	return w.apply(e.opaque(), &rule{vr: dict.UN, action: Remove, why: "a sequence as UN that cannot be read"}, lv)
 }
 
@@ -641,9 +675,9 @@ func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 	if err != nil {
 		return a, err
 	}
-	if lv.top && e.Tag == dict.DeidentificationMethodCodeSequence {
+	if lv.top && e.Tag == dict.DeidentificationMethodCodeSequence && !w.verbatim {
 		added := len(w.out)
-		w.out = w.appendMethods(w.out, e.Inside, e.value)
+		w.out = w.appendMethods(w.out, e.Inside)
 		w.tellAdded(e, e.Inside, added)
 	}
 	if e.Length == stream.UndefinedLength {
@@ -690,9 +724,16 @@ func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 			w.out = append(w.out, e.value[pos:pos+8]...) // the delimiter
 			pos += 8
 		}
-		if dummy && n > 0 {
+		gone := ""
+		switch {
+		case dummy && n > 0:
+			gone = "of a sequence that is to say nothing the first item is enough"
+		case lv.top && e.Tag == dict.DeidentificationMethodCodeSequence:
+			gone = w.readMethod(w.out[begin+h.Size:], e.Inside)
+		}
+		if gone != "" {
 			w.out = w.out[:begin]
-			w.tellGone(before, "of a sequence that is to say nothing the first item is enough")
+			w.tellGone(before, gone)
 		}
 	}
 }

@@ -3,9 +3,9 @@
 package deid
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 
@@ -24,6 +24,10 @@ type Subject struct {
 	Patient Identity
 	Issuer  string
 
+	// Charset is what text is read in, by the terms of (0008,0005), of an object that declares no character set but has other bytes than
+	// ASCII, unless all of its text is valid UTF-8. Empty: ISO_IR 100. ISO_IR 6: such an object is undecodable.
+	Charset string
+
 	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
@@ -35,6 +39,7 @@ type Session struct {
 	p        *Profile
 	subject  Subject
 	assigned []assignment
+	fallback *charset.Set
 
 	mu     sync.Mutex
 	d      *deriver
@@ -71,8 +76,13 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	if err := errors.Join(checkText("the trial ID", subject.TrialID), checkText("the trial name", subject.TrialName)); err != nil {
 		return nil, err
 	}
+	fallback, err := charset.New(strings.Split(cmp.Or(subject.Charset, charset.Latin1), `\`))
+	if err != nil {
+		return nil, fmt.Errorf("the character set %q for objects that declare none: %w", subject.Charset, err)
+	}
 	s := &Session{
-		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
+		fallback: fallback,
+		p:        p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
 	s.offset = s.d.dateOffset()
@@ -131,6 +141,8 @@ func (s *Session) rule(tag dict.Tag) *rule {
 			r.may = s.p.promised(tag, r.vr)
 		}
 		r.temporal = s.p.isTemporal(tag, r)
+		e, _ := dict.Lookup(tag)
+		r.single = e.VM == "1"
 		if len(s.rules) >= maxRules {
 			clear(s.rules)
 		}
@@ -184,75 +196,6 @@ func unsafe(err error, uid string) error {
 		return err
 	}
 	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: uid, Detail: "its header cannot be rewritten", Err: err}
-}
-
-// admit applies the rules of refusal.
-func (s *Session) admit(o *stream.Object, uid string) error {
-	h := o.Header()
-	class := s.class(h.SOPClassUID())
-	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
-		return &UnsafeError{
-			Reason: OtherPatient, SOPInstanceUID: uid,
-			Detail: "it is of another patient than the one that the pseudonym stands for; see that the study at the source holds one patient",
-		}
-	}
-	if !class.storage && s.p.refuses(UnknownSOPClass) {
-		return &UnsafeError{Reason: UnknownSOPClass, SOPInstanceUID: uid, Detail: "its SOP class is not one of the standard's"}
-	}
-	s.w.doubt = !class.storage
-	refuse := func(r Reason, is bool) error {
-		s.w.doubt = s.w.doubt || is
-		if is && s.p.refuses(r) {
-			return &RefusedError{Reason: r, SOPInstanceUID: uid}
-		}
-		return nil
-	}
-	syntax := o.TransferSyntax().UID
-	return cmp.Or(
-		refuse(EncapsulatedDocument, class.document),
-		refuse(PixelsElsewhere, syntax == dict.JPIPReferenced || syntax == dict.JPIPReferencedDeflate ||
-			syntax == dict.JPIPHTJ2KReferenced || syntax == dict.JPIPHTJ2KReferencedDeflate),
-		refuse(BurnedIn, burnedIn(h, class)),
-	)
-}
-
-// class is what the refusals need to know of a SOP class.
-type class struct {
-	storage  bool
-	document bool // encapsulates one
-	burnedIn bool // its images often have text in them
-}
-
-func (s *Session) class(uid string) class {
-	c, ok := s.classes[uid]
-	if !ok {
-		u, _ := dict.LookupUID(uid)
-		c = class{storage: dict.IsStorageClass(uid), document: strings.HasPrefix(u.Keyword, "Encapsulated")}
-		for _, kind := range []string{"SecondaryCapture", "Ultrasound", "EnhancedUS", "Video", "VLPhotographic", "VLEndoscopic", "VLImage", "VLMultiFrame", "Dermoscopic"} {
-			c.burnedIn = c.burnedIn || strings.Contains(u.Keyword, kind) && uid != dict.UltrasoundWaveformStorage
-		}
-		if len(s.classes) >= maxSets {
-			clear(s.classes)
-		}
-		if len(uid) <= 64 {
-			s.classes[uid] = c
-		}
-	}
-	return c
-}
-
-// burnedIn tells whether text is burned in, or may be: nobody says NO, and the kind of object is one that often has it.
-func burnedIn(h *stream.Header, c class) bool {
-	switch h.Text(dict.BurnedInAnnotation) {
-	case "YES":
-		return true
-	case "NO":
-		return false
-	}
-	if e, ok := h.Get(dict.ImageType); ok && bytes.Contains(e.Value, []byte("SCREEN SAVE")) {
-		return true
-	}
-	return c.burnedIn
 }
 
 // tail decides on what follows the header.

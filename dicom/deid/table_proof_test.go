@@ -286,6 +286,9 @@ func expected(c tableCase, column string, v value) []outcome {
 		if c.vr == dict.SQ {
 			return []outcome{recursed}
 		}
+		if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
+			return []outcome{emptied} // the sample is none of its VR
+		}
 		return []outcome{same}
 	case "C":
 		switch {
@@ -505,6 +508,9 @@ func TestTableOfAdit(t *testing.T) {
 		case group:
 			return []outcome{gone}
 		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && c.vr != dict.DA && c.vr != dict.DT:
+			if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
+				return []outcome{emptied} // the sample is none of its VR
+			}
 			return []outcome{same, recursed}
 		case c.tag == dict.PatientBirthDate && v != uncleaned && v != empty: // January 1st of its year
 			return []outcome{dummy}

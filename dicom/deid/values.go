@@ -15,6 +15,10 @@ import (
 // plain rewrites an element with a plain value, and says what was done.
 func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
+	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
+		w.keepAllowed(e, r, lv, vr)
+		return Empty, nil
+	}
 	if ok, err := w.change(e, a, r, lv, vr); ok || err != nil {
 		return a, err
 	}
@@ -69,12 +73,23 @@ func (w *rewriter) change(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bo
 	return ok, nil
 }
 
-// trimmed is a value without padding.
-func trimmed(value []byte) []byte { return bytes.Trim(value, " \x00") }
+// trimmed is a value without padding. It runs for every value; bytes.Trim takes several times as long.
+func trimmed(value []byte) []byte {
+	for len(value) > 0 && (value[0] == ' ' || value[0] == 0) {
+		value = value[1:]
+	}
+	for len(value) > 0 && (value[len(value)-1] == ' ' || value[len(value)-1] == 0) {
+		value = value[:len(value)-1]
+	}
+	return value
+}
 
 // keep copies an element, or moves its text to ISO_IR 192.
 func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
 	vr := effective(e, r)
+	if w.undeclared(e.value, vr, lv) {
+		return errUndeclared
+	}
 	if !w.utf8 && (!w.strict || !vr.CharSet() || plainASCII(e.value)) || !vr.Text() {
 		w.out = append(w.out, e.in...)
 		return nil
@@ -98,10 +113,12 @@ func (w *rewriter) keep(e *elem, r *rule, lv *level) error {
 // decode gives a text that must be sound.
 func (w *rewriter) decode(tag dict.Tag, value []byte, vr dict.VR, lv *level) (string, error) {
 	bad := func(err error) error {
-		return &UnsafeError{
-			Reason: Undecodable, SOPInstanceUID: w.report.SOPInstanceUID, Err: err,
-			Detail: fmt.Sprintf("the text of %s is not of the Specific Character Set that the object declares; correct that at the source", tag),
+		detail := fmt.Sprintf("the text of %s is not of the Specific Character Set that the object declares; correct that at the source", tag)
+		if lv.set == w.read && w.read != nil {
+			detail = fmt.Sprintf("it declares no Specific Character Set, and the text of %s is not of the one that it was read in (%s); "+
+				"correct that at the source, or set another fallback for the source", tag, w.report.AssumedCharset)
 		}
+		return &UnsafeError{Reason: Undecodable, SOPInstanceUID: w.report.SOPInstanceUID, Err: err, Detail: detail}
 	}
 	if lv.set == nil {
 		if plainASCII(value) {
@@ -152,6 +169,9 @@ func (w *rewriter) encode(text string, vr dict.VR, lv *level) ([]byte, error) {
 func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bool, error) {
 	if !vr.Text() || lv.set == nil && !plainASCII(e.value) {
 		return false, nil
+	}
+	if w.undeclared(e.value, vr, lv) {
+		return false, errUndeclared
 	}
 	text := string(e.value)
 	if !plainASCII(e.value) {

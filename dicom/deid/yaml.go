@@ -29,7 +29,7 @@ const maxProfile = 1 << 20
 //	  - {tag: "(0018,9xxx)", vr: LO, action: clean}
 //	  - {tag: "(0019,xx10)", creator: ACME 1.0, vr: LO, action: keep}   # of private ones vr says what they hold
 //	  - {keyword: StationName, action: regex, pattern: "-.*", with: ""}
-//	allow: [burned-in]            # objects that are refused otherwise
+//	allow: [burned-in]            # objects that are refused otherwise (see Reason)
 //	vocabulary: [nodule]          # words that Clean Descriptors keeps beside the built-in ones
 //
 // Unknown keys, options, tags and actions are errors, and so are a profile that both keeps and shifts dates, and an override of one

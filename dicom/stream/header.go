@@ -70,6 +70,19 @@ func (h *Header) Get(tag dict.Tag) (Element, bool) {
 	return Element{Tag: tag, VR: h.vrOf(e), Value: s.buf[e.value:e.end:e.end]}, true
 }
 
+// Repeated yields the tags that more than one top-level element has, as received.
+func (h *Header) Repeated(yield func(dict.Tag) bool) {
+	if h.o == nil { // closed
+		return
+	}
+	index := h.o.s.index
+	for i := 1; i < len(index); i++ {
+		if index[i].tag == index[i-1].tag && !yield(index[i].tag) {
+			return
+		}
+	}
+}
+
 // All gives the top-level elements as received, without edits, in their order.
 func (h *Header) All(yield func(Element) bool) {
 	if h.o == nil { // closed

@@ -25,6 +25,7 @@ type Object struct {
 	conv     *converter          // nil unless elements are to be encoded otherwise
 	deflater *deflater           // nil unless what goes out is to be deflated
 	s        *scratch
+	received FileMeta
 	header   Header
 	head     []byte  // outgoing header still to be read
 	rest     []byte  // read from the source beyond the header, still to be read

@@ -40,6 +40,9 @@ func OpenFile(r io.Reader, lim Limits) (FileMeta, *Object, error) {
 		return m, nil, err
 	}
 	o, err := open(r, s, m.TransferSyntaxUID, lim)
+	if err == nil {
+		o.received = m
+	}
 	return m, o, err
 }
 
@@ -132,6 +135,9 @@ func (m *FileMeta) take(tag dict.Tag, value []byte) {
 		m.TransferSyntaxUID = trimText(string(value))
 	}
 }
+
+// Received returns the file meta information that the object came with; it is empty if it came without a file.
+func (o *Object) Received() FileMeta { return o.received }
 
 // FileMeta gives the file meta information of the object as it goes out, with the edits made so far.
 func (o *Object) FileMeta() FileMeta {

@@ -175,12 +175,13 @@ func engineRules(r client.Rules) engine.Rules {
 	return engine.Rules{
 		MaxPDU: r.MaxPDU, MinStudyAge: time.Duration(r.MinStudyAge) * time.Second, OfflinePatience: time.Duration(r.OfflinePatience) * time.Second,
 		RefusedSOPClasses: r.RefusedSOPClasses, Duplicates: r.Duplicates, IgnoreCounts: r.IgnoreCounts,
+		FallbackCharset: r.FallbackCharset,
 	}
 }
 
 // clientRules leaves out what is as it is by default.
 func clientRules(r engine.Rules) client.Rules {
-	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second), IgnoreCounts: r.IgnoreCounts}
+	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second), IgnoreCounts: r.IgnoreCounts, FallbackCharset: r.FallbackCharset}
 	if r.MaxPDU != engine.DefaultMaxPDU {
 		out.MaxPDU = r.MaxPDU
 	}

@@ -369,6 +369,52 @@ func TestUnsafe(t *testing.T) {
 	require.Len(t, report.LeftOut, 3)
 }
 
+// TestUndeclaredCharacterSet: text of an object that declares no character set is read in UTF-8, or in the fallback of its source; what goes
+// out declares it, and the report says so.
+func TestUndeclaredCharacterSet(t *testing.T) {
+	study := studyOf(9, quorra)
+	template := study.Instances()[0]
+	w := newWard(t, harness.Config{}, pacs.Config{Memory: 16 << 20})
+	for uid, maker := range map[string]string{"2.25.1": "M\xfcller", "2.25.2": "M\xc3\xbcller ", "2.25.3": "Muller"} {
+		give(t, w.src, altered(t, template, func(ds *stream.DataSet) {
+			ds.Remove(dict.SpecificCharacterSet)
+			ds.Set(dict.SOPInstanceUID, uid)
+			ds.SetBytes(dict.Manufacturer, dict.LO, []byte(maker))
+		}))
+	}
+	for i, c := range []struct{ fallback, term, maker string }{{"", "ISO_IR 100", "Müller"}, {"ISO_IR 101", "ISO_IR 101", "Müller"}} {
+		_, err := w.Engine.UpdateServer(t.Context(), w.Admin, "source", func(s *engine.NewServer) error {
+			s.Rules.FallbackCharset = c.fallback
+			return nil
+		})
+		require.NoError(t, err)
+		job := w.send(study.StudyInstanceUID, nil)
+		task := w.require(job, engine.Success, "3 images transferred")
+		declared := map[string]string{}
+		for _, obj := range headers(t, w.sent(job)) {
+			declared[obj.Header().Text(dict.SpecificCharacterSet)] = obj.Header().Text(dict.Manufacturer)
+		}
+		require.Equal(t, map[string]string{c.term: c.maker, "ISO_IR 192": "Müller", "": "Muller"}, declared)
+		require.Equal(t, map[string]int{c.term: 1, "ISO_IR 192": 1}, w.report(task).AssumedCharsets)
+		var csv bytes.Buffer
+		write, err := w.Engine.ExportDeidReport(t.Context(), w.Admin, job.ID)
+		require.NoError(t, err)
+		require.NoError(t, write(t.Context(), &csv))
+		require.Contains(t, csv.String(), c.term+" (1), ISO_IR 192 (1)", "job %d", i)
+	}
+	_, err := w.Engine.UpdateServer(t.Context(), w.Admin, "source", func(s *engine.NewServer) error {
+		s.Rules.FallbackCharset = "ISO_IR 6" // nothing is read that isn't declared
+		return nil
+	})
+	require.NoError(t, err)
+	w.require(w.send(study.StudyInstanceUID, nil), engine.Warning, "2 images are not sent", "1 image transferred")
+	_, err = w.Engine.UpdateServer(t.Context(), w.Admin, "source", func(s *engine.NewServer) error {
+		s.Rules.FallbackCharset = "LATIN1"
+		return nil
+	})
+	require.ErrorContains(t, err, "ISO_IR 100")
+}
+
 // TestSeriesApart: two series of a study that are fetched by two jobs belong to one study, as if they had gone together.
 func TestSeriesApart(t *testing.T) {
 	spec := phantom.SeriesSpec{Kind: phantom.CT, Instances: 2, Rows: 16, Columns: 16}
