@@ -146,14 +146,12 @@ func TestCleanCharacterSets(t *testing.T) {
 // attributes that Table E.1-1 doesn't list, and words of the vocabulary that are somebody's name.
 func TestNotCovered(t *testing.T) {
 	const name = "Meierschmidt"
-	var ds, segment, meaning stream.DataSet
+	var ds, meaning stream.DataSet
 	ds.Set(dict.SOPClassUID, dict.CTImageStorage)
 	ds.Set(dict.SOPInstanceUID, "1.2.3")
 	ds.Set(dict.PatientID, "PID-1")
 	ds.Set(dict.SequenceName, name)
 	ds.Set(dict.ManufacturerModelName, name)
-	segment.Set(dict.SegmentLabel, name)
-	ds.SetSequence(dict.SegmentSequence, &segment)
 	meaning.Set(dict.CodeMeaning, name)
 	ds.SetSequence(dict.AnatomicRegionSequence, &meaning)
 	ds.Set(dict.SeriesDescription, "Hand Kopf")
@@ -163,7 +161,6 @@ func TestNotCovered(t *testing.T) {
 	out := parse(t, b, dict.ExplicitVRLittleEndian)
 	require.Equal(t, name, out.String(dict.SequenceName))
 	require.Equal(t, name, out.String(dict.ManufacturerModelName))
-	require.Equal(t, name, out.Items(dict.SegmentSequence)[0].String(dict.SegmentLabel))
 	require.Equal(t, name, out.Items(dict.AnatomicRegionSequence)[0].String(dict.CodeMeaning))
 	require.Equal(t, "Hand Kopf", out.String(dict.SeriesDescription))
 }

@@ -23,7 +23,7 @@ const (
 
 // engine counts changes of tables, vocabulary and rules that change what comes out under an unchanged profile. It goes
 // into the hash, so that one hash means one output.
-const engine = 2
+const engine = 3
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {
@@ -125,6 +125,9 @@ func (p *Profile) judgeDates() error {
 	for i := range rows {
 		tags = append(tags, rows[i].tag)
 	}
+	for i := range additions {
+		tags = append(tags, additions[i].tag)
+	}
 	for i := range p.overrides {
 		tags = append(tags, p.overrides[i].tag) // which the table need not list
 	}
@@ -186,6 +189,9 @@ func (p *Profile) compile() {
 		} else {
 			p.rows[r.tag] = p.basicRule(r)
 		}
+	}
+	for i := range additions {
+		p.rows[additions[i].tag] = p.additionRule(&additions[i])
 	}
 	p.basicWhole = p.base == basicBase
 	p.shifts = p.options&ModifiedDates != 0
@@ -389,9 +395,11 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 		d.action, d.why = a, why
 		return d
 	}
-	switch {
+	switch why := addedPatternOf(tag, e.Retired); {
 	case repeats(tag):
 		return decide(Remove, "curves and overlays go whole")
+	case why != "":
+		return decide(Remove, why)
 	case !known || e.VR == 0:
 		return decide(Remove, "not in the dictionary")
 	case tag.Group() < 8 || tag == dict.LengthToEnd:

@@ -10,6 +10,7 @@ package dict
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -111,6 +112,23 @@ func find(t Tag) int {
 		return i
 	}
 	return -1
+}
+
+// All ranges over the attributes of the standard in the order of tags, then over those of repeating groups, whose tags have
+// zeros for the digits that vary.
+func All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range entries {
+			if !yield(entry(i)) {
+				return
+			}
+		}
+		for i := range repeating {
+			if !yield(repeating[i].Entry) {
+				return
+			}
+		}
+	}
 }
 
 // VROf gives the VR of a tag in an implicit VR data set: the dictionary's, UN for what it doesn't know.
