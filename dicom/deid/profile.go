@@ -476,12 +476,3 @@ func (p *Profile) privateRule(tag dict.Tag, vr dict.VR, creator string) rule {
 
 // refuses tells whether a rule of refusal is on.
 func (p *Profile) refuses(r Reason) bool { return !slices.Contains(p.allow, r) }
-
-// known tells whether a word in lower case may stay.
-func (p *Profile) known(word string) bool {
-	if inVocabulary(word) {
-		return true
-	}
-	_, ok := p.words[word]
-	return ok
-}
