@@ -126,7 +126,7 @@ func TestVocabularyList(t *testing.T) {
 		require.NotEmpty(t, strings.Trim(w, "0123456789"), "a number alone")
 		require.False(t, strings.ContainsAny(w, ` _-/+.,;:()*&=\^`), w)
 	}
-	// What lists of names have is gone, or stays for a reason (internal/names found them).
+	// What lists of names have is gone, or stays for a reason (internal/gen/names found them).
 	read := func(path string) (words []string) {
 		b, err := os.ReadFile(path)
 		require.NoError(t, err)
