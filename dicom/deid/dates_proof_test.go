@@ -42,8 +42,6 @@ var placesOfDates = []struct {
 	{"removed", dict.LastMenstrualDate, dict.DA},
 	{"a dummy", dict.FrameAcquisitionDateTime, dict.DT},
 	{"retired", dict.StudyVerifiedDate, dict.DA},
-	{"not in the table", dict.SecondaryReviewDate, dict.DA},
-	{"not in the table", dict.RouteSegmentStartTime, dict.DT},
 	{"in reports", dict.Date, dict.DA},
 	{"in reports", dict.DateTime, dict.DT},
 	{"private, kept by a rule", 0x00091001, dict.DA},

@@ -166,6 +166,9 @@ func (p *Profile) compile() {
 			p.rows[r.tag] = p.basicRule(r)
 		}
 	}
+	for i := range additions {
+		p.rows[additions[i].tag] = p.additionRule(&additions[i])
+	}
 	p.shifts = p.options&ModifiedDates != 0 || slices.ContainsFunc(p.overrides, func(o override) bool { return o.action == Shift })
 }
 
@@ -327,9 +330,11 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 		d.action, d.why = a, why
 		return d
 	}
-	switch {
+	switch why := addedPatternOf(tag, e.Retired); {
 	case repeats(tag):
 		return decide(Remove, "curves and overlays go whole")
+	case why != "":
+		return decide(Remove, why)
 	case !known || e.VR == 0:
 		return decide(Remove, "not in the dictionary")
 	case tag.Group() < 8 || tag == dict.LengthToEnd:
@@ -368,12 +373,3 @@ func (p *Profile) betrays(vr dict.VR) bool {
 
 // refuses tells whether a rule of refusal is on.
 func (p *Profile) refuses(r Reason) bool { return !slices.Contains(p.allow, r) }
-
-// known tells whether a word in lower case may stay.
-func (p *Profile) known(word string) bool {
-	if inVocabulary(word) {
-		return true
-	}
-	_, ok := p.words[word]
-	return ok
-}

@@ -155,7 +155,7 @@ func TestRefused(t *testing.T) {
 		"another patient":   {func(d *stream.DataSet) { d.Set(dict.PatientID, "P-4712") }, "", OtherPatient},
 		"no patient":        {func(d *stream.DataSet) { d.Set(dict.PatientID, "") }, "", OtherPatient},
 		"undecodable text": {func(d *stream.DataSet) {
-			d.SetBytes(dict.PositionReferenceIndicator, dict.LO, []byte{0x1b, '$', 'Z', 'a'})
+			d.SetBytes(dict.Manufacturer, dict.LO, []byte{0x1b, '$', 'Z', 'a'})
 		}, "", Undecodable},
 		"ultrasound, said NO": {func(d *stream.DataSet) {
 			d.Set(dict.SOPClassUID, dict.UltrasoundImageStorage)
@@ -308,7 +308,7 @@ func TestCharacterSets(t *testing.T) {
 		d.Remove(dict.InstitutionName)
 		d.Put(stream.Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte("Doe^Jane")})
 		require.False(t, through(t, session(t, DefaultProfile), d).Has(dict.SpecificCharacterSet))
-		d.SetBytes(dict.PositionReferenceIndicator, dict.LO, []byte("Doe\xe4"))
+		d.SetBytes(dict.Manufacturer, dict.LO, []byte("Doe\xe4"))
 		_, _, err := deidentify(t, session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "Doe")

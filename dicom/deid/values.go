@@ -222,31 +222,25 @@ func (p *Profile) clean(text string, vr dict.VR) (cleaned string, all bool) {
 }
 
 func (p *Profile) cleanValue(text string) (string, bool) {
+	var few [24]term
+	list := p.terms(few[:0], text)
 	var out strings.Builder
 	all := true
-	keep := func(word string) bool {
-		if word == "" {
-			return true
+	var before term
+	for i, t := range list {
+		var after term
+		if i+1 < len(list) {
+			after = list[i+1]
 		}
-		if !p.known(strings.ToLower(word)) {
-			return false
-		}
-		if out.Len() > 0 {
-			out.WriteByte(' ')
-		}
-		out.WriteString(word)
-		return true
-	}
-	for word := range strings.FieldsFuncSeq(text, separates) {
-		word = strings.Trim(word, ".,-+!#%")
-		if keep(word) {
-			continue
-		}
-		for part := range strings.FieldsFuncSeq(word, func(c rune) bool { return c == '-' || c == '+' || c == '.' || c == ',' }) {
-			if !keep(part) {
-				all = false
+		if t.stays(before, after) {
+			if out.Len() > 0 {
+				out.WriteByte(' ')
 			}
+			out.WriteString(t.text)
+		} else {
+			all = false
 		}
+		before = t
 	}
 	return out.String(), all
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Command gen writes the tables of package deid that come of iod.txt and safe_private.txt beside it. Run it with
-// `go generate ./dicom/deid`; its output is committed.
+// Command gen writes the tables of package deid that come of iod.txt and safe_private.txt beside it, and of additions.txt.
+// Run it with `go generate ./dicom/deid`; its output is committed.
 package main
 
 import (
@@ -27,6 +27,7 @@ func main() {
 	log.SetFlags(0)
 	write("zz_iod.go", "iod.txt (PS3.3 by dicom3tools 2022 and GDCM 2008, see there)", iodTable())
 	write("zz_safe_private.go", "safe_private.txt (PS3.15 Table E.3.10-1, see there)", safeTable())
+	write("zz_additions.go", "additions.txt", additionsTable())
 }
 
 func write(name, origin string, body []byte) {

@@ -90,7 +90,9 @@ func alternatives() ([]dict.Tag, error) {
 	if err := json.Unmarshal(b, &table); err != nil {
 		return nil, err
 	}
-	var rows []dict.Tag
+	rows := []dict.Tag{ // of one action there, but not in ../table
+		dict.ResponsiblePerson, dict.ResponsibleOrganization, dict.PresentationCreationDate, dict.PresentationCreationTime,
+	}
 	for _, r := range table {
 		if !strings.Contains(r.BasicProfile, "/") {
 			continue
@@ -181,7 +183,7 @@ func kindOf(tag dict.Tag, words string) int {
 	absent := fmt.Sprintf("not present in standard DICOM IOD - (0x%04x,0x%04x)", tag.Group(), tag.Element())
 	if kind == 3 && !strings.Contains(words, absent) {
 		switch tag { // dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2, C.8.8.16, C.7.6.4)
-		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent:
+		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent, dict.ResponsiblePerson, dict.ResponsibleOrganization:
 			kind = 2
 		case dict.ContentCreatorName: // 2 in editions before 2022 (Table 10-12): empty is right for all
 			kind = 2

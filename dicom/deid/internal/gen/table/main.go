@@ -50,6 +50,16 @@ var basics = map[string]string{
 	"X/Z/D": "basicXZD", "X/Z/U*": "basicU",
 }
 
+// otherwise gives the basic action of rows whose own makes a valid object invalid, since PS3.3 requires or forbids what is left.
+// What stays says no more than nothing.
+var otherwise = map[dict.Tag]string{
+	dict.ClinicalTrialProtocolEthicsCommitteeName: "X",   // C.7.1.3: only beside the approval number, which goes
+	dict.ResponsiblePerson:                        "X/Z", // C.7.1.1: 2C of an animal
+	dict.ResponsibleOrganization:                  "X/Z",
+	dict.PresentationCreationDate:                 "X/D", // C.11.10: 1 of a presentation state
+	dict.PresentationCreationTime:                 "X/D",
+}
+
 func main() {
 	log.SetFlags(0)
 	if err := run("testdata/ps3.15-table-e1-1.json", "zz_table.go"); err != nil {
@@ -99,6 +109,9 @@ func (r source) line() (string, error) {
 		return "", fmt.Errorf("%s is no tag: %w", r.Tag, err)
 	}
 	tag := dict.Tag(n)
+	if o, ok := otherwise[tag]; ok {
+		r.Basic = o
+	}
 	basic, ok := basics[r.Basic]
 	if !ok {
 		return "", fmt.Errorf("%s: the basic profile says %q", r.Tag, r.Basic)
