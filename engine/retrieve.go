@@ -80,7 +80,7 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 			plan = plan[1:]
 			continue
 		}
-		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || refused && r.using+1 < len(r.methods) {
+		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || isBarred(err) || refused && r.using+1 < len(r.methods) {
 			return err
 		}
 		r.source.abort()
@@ -289,12 +289,17 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if r.instances.onlyReads(s.uid) {
 		return nil // nothing of it is missing
 	}
-	s.ended = s.ended || asked == nil && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
-	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
+	s.ended = s.ended || asked == nil && in.barred == "" && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
+	refused := slices.Contains(refusing, meaning.Outcome) || result.Failed.Value > 0
+	if asked == nil && refused {
+		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))
+	}
+	if in.barred != "" {
+		r.heedBarred(s, asked, in, result.Status)
 		return nil
 	}
-	if asked == nil {
-		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))
+	if !refused {
+		return nil
 	}
 	alone := len(asked) == 1
 	uids := asked

@@ -72,6 +72,9 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID)); err != nil {
 			return err
 		}
+		if err := settleCallers(ctx, q, s); err != nil {
+			return err
+		}
 		if s.TLS.Certificate != row.TlsCertificate {
 			row.TlsSealedKey = nil // belongs to the other one
 		}
