@@ -16,11 +16,12 @@ import (
 	"github.com/adit-go/adit/engine"
 )
 
-// sharedBy is of how many servers an address may be that its unclear calls are put down to; what more have is a gateway's, and tells nothing.
+// sharedBy bounds the servers that an unclear call from one address is put down to. An address that more of them have is a gateway's, and
+// tells nothing.
 const sharedBy = 4
 
-// accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes the peer for stays with the
-// association.
+// accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes the peer for stays
+// with the association.
 func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate) error {
 	addr, ok := addressOf(rq.RemoteAddr)
 	if !ok {
@@ -117,7 +118,8 @@ func (r *receiver) takeDown(call engine.RejectedCall, reason string, servers []*
 	}
 }
 
-// unheard takes down a connection that did not come to its request, where it is seen what was wrong, and whose it may have been.
+// unheard takes down a connection that did not come to its request, where it is seen what was wrong, and whose it may
+// have been.
 func (r *receiver) unheard(peer net.Addr, err error) {
 	addr, ok := addressOf(peer)
 	if !ok {
@@ -130,6 +132,9 @@ func (r *receiver) unheard(peer net.Addr, err error) {
 	}
 }
 
+// noCertificate is what crypto/tls says where it asks for a certificate and gets none; it has no type for it.
+const noCertificate = "didn't provide a certificate"
+
 // handshakeFault tells what kept a peer from asking for an association; empty if that isn't clear.
 func handshakeFault(err error) string {
 	if connect, ok := errors.AsType[*ul.ConnectError](err); ok {
@@ -138,7 +143,7 @@ func handshakeFault(err error) string {
 		switch {
 		case errors.As(connect.Err, &header):
 			return engine.CallNotTLS
-		case errors.As(connect.Err, &certificate), strings.Contains(connect.Err.Error(), "didn't provide a certificate"): // crypto/tls has no type for it
+		case errors.As(connect.Err, &certificate), strings.Contains(connect.Err.Error(), noCertificate):
 			return engine.CallHandshake
 		}
 		return ""
@@ -149,7 +154,8 @@ func handshakeFault(err error) string {
 	return ""
 }
 
-// admitted gives the servers that an association was accepted as, as far as they are still there: what they may is decided once, when they call.
+// admitted gives the servers that an association was accepted as, as far as they are still there: what they may is decided
+// once, when they call.
 func (r *receiver) admitted(a *dimse.ServerAssociation) []*engine.Sender {
 	accepted, _ := a.Caller.([]int64)
 	senders := make([]*engine.Sender, 0, len(accepted))

@@ -23,8 +23,9 @@ const (
 	hostMost     = 64        // addresses of one host
 )
 
-// hosts knows the addresses of hosts that are given by name. Nobody waits for it but for the first answers: an address counts for an hour after the
-// last answer that had it, so that a name service that fails, or gives another part of its addresses each time, turns nobody away.
+// hosts knows the addresses of hosts that are given by name. Nobody waits for it but for the first answers. An address counts for an hour
+// after the last answer that had it, so that a name service that fails, or gives another part of its addresses each time, turns
+// nobody away.
 type hosts struct {
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	ctx     context.Context //nolint:containedctx // of all questions
@@ -61,7 +62,8 @@ func (h *hosts) close() {
 	h.asking.Wait()
 }
 
-// keep asks for what is due of these hosts, and forgets all others. It waits a moment for those that were never asked for.
+// keep asks for what is due of these hosts, and forgets all others. It waits a moment for those that were never asked
+// for.
 func (h *hosts) keep(ctx context.Context, names []string) {
 	ctx, cancel := context.WithTimeout(ctx, hostPatience)
 	defer cancel()

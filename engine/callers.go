@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -17,24 +18,29 @@ import (
 
 // Why the receiver turned a call away.
 const (
-	CallAddress       = "address"          // a server's AE title, from an address that is none of its own
-	CallHost          = "host"             // as above, and nobody knows the addresses of the server's host
-	CallPlain         = "without_tls"      // of a server that uses TLS
-	CallCertificate   = "certificate"      // of another name than the server's
-	CallHandshake     = "no_certificate"   // the TLS handshake failed: no certificate, or none that is trusted
-	CallNotTLS        = "plain_to_tls"     // no TLS, at the listener for it
-	CallTLS           = "tls_to_plain"     // TLS, at the listener without it
-	CallCallingTitle  = "calling_ae_title" // no server calls under it
-	CallCalledTitle   = "called_ae_title"  // none of ours
-	maxCalls          = 1000               // kinds of calls that are counted apart between two times of writing down
-	maxCallsOfNobody  = 100                // of them, those that may be of no server
-	callersOfServer   = 100                // rows that are kept of a server, and of nobody
-	callersOfAddress  = 8                  // of them, those of one address
-	callersKept       = 90                 // days
-	shownCalls        = 3                  // in a message
-	callMargin        = time.Second        // between the clocks of this process and of the database
-	maxCallingTitle   = 16
-	flushCallsTimeout = 5 * time.Second
+	CallAddress      = "address"          // a server's AE title, from an address that is none of its own
+	CallHost         = "host"             // as above, and nobody knows the addresses of the server's host
+	CallPlain        = "without_tls"      // of a server that uses TLS
+	CallCertificate  = "certificate"      // of another name than the server's
+	CallHandshake    = "no_certificate"   // the TLS handshake failed: no certificate, or none that is trusted
+	CallNotTLS       = "plain_to_tls"     // no TLS, at the listener for it
+	CallTLS          = "tls_to_plain"     // TLS, at the listener without it
+	CallCallingTitle = "calling_ae_title" // no server calls under it
+	CallCalledTitle  = "called_ae_title"  // none of ours
+)
+
+const (
+	maxCalls         = 1000 // kinds of calls that are counted apart between two times of writing down
+	maxCallsOfNobody = 100  // of them, those that may be of no server
+
+	callersOfServer  = 100 // rows that are kept of a server, and of nobody
+	callersOfAddress = 8   // of them, those of one address
+	callersKept      = 90  // days
+
+	shownCalls   = 3 // in a message
+	maxTitle     = 16
+	callMargin   = time.Second     // between the clocks of this process and of the database
+	callsTimeout = 5 * time.Second // for asking which calls were turned away
 )
 
 // RejectedCall is a call that the receiver turned away.
@@ -65,7 +71,8 @@ func newCallers() *callers { return &callers{counts: map[RejectedCall]*callTally
 func (c *callers) add(call RejectedCall, t callTally) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if full := len(c.counts) >= maxCalls || call.Server == "" && c.nobody >= maxCallsOfNobody; full && c.counts[call] == nil {
+	full := len(c.counts) >= maxCalls || call.Server == "" && c.nobody >= maxCallsOfNobody
+	if full && c.counts[call] == nil {
 		call = RejectedCall{Server: call.Server, Reason: call.Reason}
 	}
 	known := c.counts[call]
@@ -104,7 +111,7 @@ func titleText(title string) string {
 	if title == "" || validAE(title) {
 		return title
 	}
-	text := []byte(title[:min(len(title), maxCallingTitle)])
+	text := []byte(title[:min(len(title), maxTitle)])
 	for i, b := range text {
 		if b < ' ' || b > '~' || b == '\\' {
 			text[i] = '?'
@@ -113,7 +120,8 @@ func titleText(title string) string {
 	return string(text)
 }
 
-// FlushRejected writes down which calls were turned away since the last time. What can't be written now is kept for the next time.
+// FlushRejected writes down which calls were turned away since the last time. What can't be written now is kept for the
+// next time.
 func (e *Engine) FlushRejected(ctx context.Context) error {
 	counts := e.callers.take()
 	if len(counts) == 0 {
@@ -122,8 +130,8 @@ func (e *Engine) FlushRejected(ctx context.Context) error {
 	var failed error
 	for call, t := range counts {
 		err := e.q.CountRejectedCaller(ctx, db.CountRejectedCallerParams{
-			Server: call.Server, CallingAe: call.CallingAE, CalledAe: call.CalledAE, Address: call.Address, Reason: call.Reason, Calls: t.calls,
-			FirstAge: time.Since(t.first).Seconds(), LastAge: time.Since(t.last).Seconds(),
+			Server: call.Server, CallingAe: call.CallingAE, CalledAe: call.CalledAE, Address: call.Address, Reason: call.Reason,
+			Calls: t.calls, FirstAge: time.Since(t.first).Seconds(), LastAge: time.Since(t.last).Seconds(),
 		})
 		if err != nil {
 			failed = err
@@ -133,11 +141,16 @@ func (e *Engine) FlushRejected(ctx context.Context) error {
 	if failed != nil {
 		return failed
 	}
-	return e.q.TrimRejectedCallers(ctx, db.TrimRejectedCallersParams{Days: callersKept, PerServer: callersOfServer, PerAddress: callersOfAddress})
+	return e.q.TrimRejectedCallers(ctx, db.TrimRejectedCallersParams{
+		Days: callersKept, PerServer: callersOfServer, PerAddress: callersOfAddress,
+	})
 }
 
-// RejectedCallers gives a page of who was turned away, the newest first: below the ID given (0: from the beginning). It is for staff.
-func (e *Engine) RejectedCallers(ctx context.Context, user people.User, below int64, limit int) ([]RejectedCaller, error) {
+// RejectedCallers gives a page of who was turned away, the newest first: below the ID given (0: from the beginning). It is
+// for staff.
+func (e *Engine) RejectedCallers(
+	ctx context.Context, user people.User, below int64, limit int,
+) ([]RejectedCaller, error) {
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return nil, err
 	}
@@ -152,14 +165,16 @@ func (e *Engine) RejectedCallers(ctx context.Context, user people.User, below in
 	return list, err
 }
 
-// turnedAway gives the calls of a server that were turned away since an instant, by any process that has written them down; one of each address
-// and reason.
+// turnedAway gives the calls of a server that were turned away since an instant, by any process that has written them
+// down: one of each address and reason.
 func (e *Engine) turnedAway(ctx context.Context, server string, since time.Time) []RejectedCaller {
-	ctx, cancel := context.WithTimeout(ctx, flushCallsTimeout)
+	ctx, cancel := context.WithTimeout(ctx, callsTimeout)
 	defer cancel()
 	err := e.FlushRejected(ctx)
 	var list []RejectedCaller
-	rows, asked := e.q.RejectedLately(ctx, db.RejectedLatelyParams{Server: server, Seconds: (time.Since(since) + callMargin).Seconds(), Max: callersOfServer})
+	rows, asked := e.q.RejectedLately(ctx, db.RejectedLatelyParams{
+		Server: server, Seconds: (time.Since(since) + callMargin).Seconds(), Max: callersOfServer,
+	})
 	slices.SortFunc(rows, func(a, b db.RejectedCaller) int { return strings.Compare(a.Address, b.Address) })
 	for _, row := range rows {
 		same := func(c RejectedCaller) bool { return c.Address == row.Address && c.Reason == row.Reason }
@@ -186,11 +201,17 @@ func sayCalls(calls []RejectedCaller) string {
 	return strings.Join(words, "; ")
 }
 
-// Words tell what happened and what to do, without a full stop.
+// Sentence tells what happened and what to do.
+func (c RejectedCaller) Sentence() string { return sentence(errors.New(c.Words())) }
+
+// Words is Sentence for within one.
 func (c RejectedCaller) Words() string {
 	who, from := "DICOM Server "+c.Server, " called from "+c.Address
 	if c.Server == "" {
 		who = "somebody"
+	}
+	if c.Address == "" {
+		from = " called from several addresses"
 	}
 	allows := ""
 	if c.Allows() {
@@ -202,22 +223,28 @@ func (c RejectedCaller) Words() string {
 	case CallHost:
 		return who + from + ", and its host can't be resolved to addresses now: see to the name service" + allows
 	case CallPlain:
-		return who + from + " without TLS, which its settings ask for: have it send by TLS to the listener for that (adit serve --dicom-tls-listen)"
+		return who + from + " without TLS, which its settings ask for: have it send by TLS to the listener for that " +
+			"(adit serve --dicom-tls-listen)"
 	case CallCertificate:
-		return who + from + " with a certificate that doesn't name it: have its certificate renewed, or name what is in it (--tls-server-name; --tls-verify authority takes any name)"
+		return who + from + " with a certificate that doesn't name it: have its certificate renewed, or name what is in it " +
+			"(--tls-server-name; --tls-verify authority takes any name)"
 	case CallHandshake:
-		return who + from + " by TLS, but showed no certificate that is trusted here: have it show one of an authority of --dicom-tls-ca"
+		return who + from + " by TLS, but showed no certificate that is trusted here: have it show one of an authority of " +
+			"--dicom-tls-ca"
 	case CallNotTLS:
 		return who + from + " without TLS at the listener for TLS: have it send by TLS, or to the other port (--dicom-listen)"
 	case CallTLS:
-		return who + from + " by TLS at the listener without it: have it send to the one for TLS (--dicom-tls-listen), or without TLS"
+		return who + from + " by TLS at the listener without it: have it send to the one for TLS (--dicom-tls-listen), " +
+			"or without TLS"
 	case CallCalledTitle:
-		return who + from + " and asked for the AE title " + c.CalledAe + ", which is none of ADIT's: have its administrator correct the title" + allows
+		return who + from + " and asked for the AE title " + c.CalledAe + ", which is none of ADIT's: have its administrator " +
+			"correct the title" + allows
 	}
 	if c.Server == "" {
-		return "somebody called from " + c.Address + " as " + c.CallingAe + ", which is the AE title of no server"
+		return who + from + " as " + c.CallingAe + ", which is the AE title of no server"
 	}
-	return who + from + " as " + c.CallingAe + ", which is none of its AE titles: if it was that server, add the title to its others (--other-ae-titles)"
+	return who + from + " as " + c.CallingAe + ", which is none of its AE titles: if it was that server, add the title to its " +
+		"others (--other-ae-titles)"
 }
 
 // Allows reports whether one change of the server's settings lets it call so.

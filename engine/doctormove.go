@@ -98,7 +98,9 @@ func (d *doctor) awaitLate(ctx context.Context, got *arrived) {
 	}
 }
 
-func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, took time.Duration, calls []RejectedCaller) {
+func (d *doctor) judgeMove(
+	got *arrived, result dimse.MoveResult, err error, took time.Duration, calls []RejectedCaller,
+) {
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	meaning := result.Status.Meaning(dimse.CMove)
@@ -111,7 +113,8 @@ func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, too
 		d.badf("move", "The server doesn't know the Move Destination %s (status %s): have its administrator enter this AE title there with the address and port of "+
 			"ADIT's receiver, or set the title under which the receiver is known there (move_destination).", d.title, result.Status)
 	case got.syntax == "" && len(calls) > 0:
-		d.badf("move", "The server knows the Move Destination %s, but its call was turned away (%s, status %s): %s.", d.title, counts, result.Status, sayCalls(calls))
+		d.badf("move", "The server knows the Move Destination %s, but its call was turned away (%s, status %s): %s.",
+			d.title, counts, result.Status, sayCalls(calls))
 	case got.syntax != "":
 		d.goodf("move", "An image of %s arrived in %s as %s.", megabytes(got.bytes), milliseconds(took), dict.TransferSyntaxOf(got.syntax).Name)
 		if got.originator != d.node.Server.MoveOriginator {
@@ -131,8 +134,8 @@ func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, too
 	}
 }
 
-// suggestAddresses takes down from where the server called when it was asked for an image, and is not known to. Staff has to say whether that was
-// the server.
+// suggestAddresses takes down from where the server called when it was asked for an image, and is not known to. Staff has
+// to say whether that was the server.
 func (d *doctor) suggestAddresses(calls []RejectedCaller) {
 	now := append([]string{}, d.node.Server.AddressRanges...)
 	suggested := Retrieve{AddressRanges: now}
@@ -142,6 +145,7 @@ func (d *doctor) suggestAddresses(calls []RejectedCaller) {
 		}
 	}
 	if len(suggested.AddressRanges) > len(now) {
-		d.suggest("retrieve.address_ranges", now, suggested.AddressRanges, "it called from there when it was asked for an image; make sure that this was the server")
+		d.suggest("retrieve.address_ranges", now, suggested.AddressRanges,
+			"it called from there when it was asked for an image; make sure that this was the server")
 	}
 }

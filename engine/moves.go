@@ -179,8 +179,11 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	return err
 }
 
-// heedCalls looks, where something did not come, whether the receiver turned the source away meanwhile. The error is for when nothing came.
-func (r *run) heedCalls(ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult, since time.Time, title string) error {
+// heedCalls looks, where something did not come, whether the receiver turned the source away since the C-MOVE began. The
+// error is for when nothing came.
+func (r *run) heedCalls(
+	ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult, since time.Time, title string,
+) error {
 	arrived := int(in.received.Load() + in.again.Load())
 	claimed := result.Completed.Value + result.Warning.Value
 	accounted := result.Completed.Present && result.Failed.Value == 0 && arrived >= claimed && arrived >= asked(s, uids)
@@ -199,7 +202,8 @@ func (r *run) heedCalls(ctx context.Context, s *seriesInventory, uids []string, 
 		return nil
 	}
 	return &methodError{&fault{
-		err:    fmt.Errorf("the source %s could send nothing to the AE title %s (status %s): %s", r.src.Name, title, result.Status, in.barred),
+		err: fmt.Errorf("the source %s could send nothing to the AE title %s (status %s): %s",
+			r.src.Name, title, result.Status, in.barred),
 		policy: policyAgain, barred: true,
 	}}
 }

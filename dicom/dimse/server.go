@@ -50,8 +50,8 @@ type Server struct {
 	// answered: 0119H or 0117H. May be nil.
 	Refused func(a *ServerAssociation, status Status)
 
-	// Unheard is told of each connection that ended before its A-ASSOCIATE-RQ was there: no TLS or no DICOM was spoken, or nothing at all. May be
-	// nil.
+	// Unheard is told of each connection that ended before its A-ASSOCIATE-RQ was there: no TLS or no DICOM was spoken, or
+	// nothing at all. May be nil.
 	Unheard func(peer net.Addr, err error)
 
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the

@@ -4,6 +4,7 @@ package testpeer
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -19,6 +20,20 @@ func RelayFrom(t testing.TB, to string, from ...string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	return relayed(t, l, to, from...)
+}
+
+// RelayTLS takes TLS from connections, and passes them on.
+func RelayTLS(t testing.TB, to string, own *Identity) (addr string) {
+	t.Helper()
+	pair, err := tls.X509KeyPair(own.Certificate, own.Key)
+	require.NoError(t, err)
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	require.NoError(t, err)
+	return relayed(t, l, to, "127.0.0.1")
+}
+
+func relayed(t testing.TB, l net.Listener, to string, from ...string) (addr string) {
 	ctx, stop := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	var calls atomic.Int64
@@ -62,7 +77,7 @@ func relay(ctx context.Context, c net.Conn, d *net.Dialer, to string) {
 // pass copies until one side ends, and ends the other.
 func pass(to, from net.Conn) {
 	_, _ = io.Copy(to, from)
-	if half, ok := to.(*net.TCPConn); ok {
+	if half, ok := to.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite()
 	}
 	_, _ = io.Copy(io.Discard, from) // what can't be passed on any more

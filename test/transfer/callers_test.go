@@ -111,3 +111,88 @@ func TestFarm(t *testing.T) {
 		})
 	}
 }
+
+// TestDoctorSeesFarm: the check proposes the address from which the server called, and changes nothing itself.
+func TestDoctorSeesFarm(t *testing.T) {
+	n := harness.New(t, harness.Config{})
+	relay := testpeer.RelayFrom(t, n.ReceiverAddr, "127.0.0.2")
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: phantom.DemoStudies(), MoveDestinations: map[string]string{"ADIT": relay}})
+	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+		byMove(s)
+		s.Retrieve.AddressRanges = []string{"10.0.0.0/8"}
+	})
+	check := func() engine.Report {
+		report, err := n.Engine.CheckNode(t.Context(), n.Admin, "source")
+		require.NoError(t, err)
+		return report
+	}
+	of := func(r engine.Report, setting string) any {
+		for _, s := range r.Suggestions {
+			if s.Setting == setting {
+				return s.Suggested
+			}
+		}
+		return nil
+	}
+	const setting = "retrieve.address_ranges"
+	for range 2 {
+		report := check()
+		require.Equal(t, []string{"10.0.0.0/8", "127.0.0.2"}, of(report, setting))
+		require.Contains(t, report.Checks[len(report.Checks)-1].Detail, "called from 127.0.0.2, which is not among its addresses")
+	}
+	_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "source", func(s *engine.NewServer) error {
+		s.Retrieve.AddressRanges = of(check(), setting).([]string)
+		return nil
+	})
+	require.NoError(t, err)
+	report := check()
+	require.Nil(t, of(report, setting))
+	last := report.Checks[len(report.Checks)-1]
+	require.True(t, last.OK, last.Detail)
+}
+
+// TestImpostorFromElsewhere: while a C-MOVE runs, another machine calls under the source's AE title. It is turned away, and the transfer doesn't mind.
+func TestImpostorFromElsewhere(t *testing.T) {
+	hold := pacs.StopAt(pacs.AtSubOperation, 6)
+	n := harness.New(t, harness.Config{})
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{outcomeStudy()}, MoveDestinations: movesTo(n), Gate: hold.Gate})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n.AddServer("source", "SRC", src.Addr(), byMove)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	job := n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID)
+	<-hold.Reached()
+	last := outcomeStudy().Instances()[images-1]
+	_, err := dimse.Dial(t.Context(), dimse.Config{
+		Addr: testpeer.RelayFrom(t, n.ReceiverAddr, "127.0.0.9"), CallingAE: "SRC", CalledAE: "ADIT",
+		Contexts: []dimse.Context{{AbstractSyntax: last.SOPClassUID, TransferSyntaxes: []string{last.TransferSyntaxUID}}},
+	})
+	require.ErrorContains(t, err, "calling AE title")
+	hold.Release()
+	job = n.Wait(job.ID)
+	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	requireSame(t, src, dst, images)
+	calls := callersOf(t, n)
+	require.Len(t, calls, 1)
+	require.Equal(t, "127.0.0.9", calls[0].Address)
+}
+
+// TestSecureSourceCallsPlain: a source that uses TLS, and sends without it, is turned away, and the task says so.
+func TestSecureSourceCallsPlain(t *testing.T) {
+	ca := testpeer.NewAuthority(t)
+	own := ca.Issue(t, "localhost")
+	n := harness.New(t, harness.Config{})
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{outcomeStudy()}, MoveDestinations: movesTo(n)})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n.AddServer("source", "SRC", src.Addr(), byMove)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "source", func(s *engine.NewServer) error {
+		s.TLS = secureWith(ca, own)
+		s.Port = portOf(t, testpeer.RelayTLS(t, src.Addr(), own))
+		return nil
+	})
+	require.NoError(t, err)
+	job := n.Wait(n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID).ID)
+	require.Equal(t, engine.Failure, job.Status)
+	require.Contains(t, n.Task(job.ID).Message, "DICOM Server source called from 127.0.0.1 without TLS, which its settings ask for")
+	require.Empty(t, dst.Recorder().Log().Stores)
+}
