@@ -3,16 +3,12 @@
 package actors
 
 import (
-	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine"
 )
 
@@ -125,33 +121,11 @@ func (r *receiver) unheard(peer net.Addr, err error) {
 	if !ok {
 		return
 	}
-	if reason := handshakeFault(err); reason != "" {
+	if reason := engine.HandshakeFault(err); reason != "" {
 		if servers := r.at(addr); len(servers) > 0 {
 			r.takeDown(engine.RejectedCall{Address: addr.String()}, reason, servers)
 		}
 	}
-}
-
-// noCertificate is what crypto/tls says where it asks for a certificate and gets none; it has no type for it.
-const noCertificate = "didn't provide a certificate"
-
-// handshakeFault tells what kept a peer from asking for an association; empty if that isn't clear.
-func handshakeFault(err error) string {
-	if connect, ok := errors.AsType[*ul.ConnectError](err); ok {
-		var header tls.RecordHeaderError
-		var certificate *tls.CertificateVerificationError
-		switch {
-		case errors.As(connect.Err, &header):
-			return engine.CallNotTLS
-		case errors.As(connect.Err, &certificate), strings.Contains(connect.Err.Error(), noCertificate):
-			return engine.CallHandshake
-		}
-		return ""
-	}
-	if notDICOM, ok := errors.AsType[*ul.NotDICOMError](err); ok && notDICOM.Got == "TLS" {
-		return engine.CallTLS
-	}
-	return ""
 }
 
 // admitted gives the servers that an association was accepted as, as far as they are still there: what they may is decided

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -177,7 +176,7 @@ func TestRejectedByTLS(t *testing.T) {
 func TestRejectedCallersAreBounded(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	n.Engine.CountRejected(engine.RejectedCall{Server: "quiet", CallingAE: "QUIET", Address: "10.0.0.1", Reason: engine.CallAddress})
-	other := engine.New(n.Pool, n.People, doorpacs.NewDoor(n.Pool), slog.New(slog.NewTextHandler(io.Discard, nil)), engine.Config{})
+	other := engine.New(n.Pool, n.People, doorpacs.NewDoor(n.Pool), slog.New(slog.DiscardHandler), engine.Config{})
 	other.CountRejected(engine.RejectedCall{Server: "elsewhere", CallingAE: "ELSEWHERE", Address: "10.0.0.1", Reason: engine.CallAddress})
 	require.NoError(t, other.FlushRejected(t.Context()))
 	for range 3 {

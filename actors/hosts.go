@@ -67,7 +67,7 @@ func (h *hosts) close() {
 func (h *hosts) keep(ctx context.Context, names []string) {
 	ctx, cancel := context.WithTimeout(ctx, hostPatience)
 	defer cancel()
-	for _, first := range h.ask(names) {
+	for _, first := range h.ask(names) { //nolint:contextcheck // a question goes on without who asked it
 		select {
 		case <-first:
 		case <-ctx.Done():

@@ -58,14 +58,14 @@ func TestHosts(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				service := tt.first
-				h := newHosts(func(ctx context.Context, host string) ([]netip.Addr, error) { return service.resolve(ctx, host) })
+				h := newHosts(service.resolve)
 				defer h.close()
 				h.keep(t.Context(), []string{"pacs.example"})
 				synctest.Wait()
-				time.Sleep(hostTimeout)
+				<-time.After(hostTimeout)
 				synctest.Wait()
 				service = tt.then
-				for begun := time.Now(); time.Since(begun) <= tt.after; time.Sleep(sendersRefresh) {
+				for begun := time.Now(); time.Since(begun) <= tt.after; <-time.After(sendersRefresh) {
 					h.keep(t.Context(), []string{"pacs.example"})
 					synctest.Wait()
 				}
@@ -102,7 +102,7 @@ func TestHostsAreBounded(t *testing.T) {
 		for range 10 {
 			h.keep(t.Context(), []string{"pacs.example", "localhost"})
 			synctest.Wait()
-			time.Sleep(hostAsked)
+			<-time.After(hostAsked)
 		}
 		require.LessOrEqual(t, len(h.known["pacs.example"].addrs), hostMost)
 		has, _ := h.has("pacs.example", netip.AddrFrom4([4]byte{10, 0, turn, 1}))

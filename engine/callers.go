@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/people"
 )
 
@@ -118,6 +120,28 @@ func titleText(title string) string {
 		}
 	}
 	return string(text)
+}
+
+// noCertificate is what crypto/tls says where it asks for a certificate and gets none; it has no type for it.
+const noCertificate = "didn't provide a certificate"
+
+// HandshakeFault tells what kept a peer from asking for an association; empty if that isn't clear.
+func HandshakeFault(err error) string {
+	if connect, ok := errors.AsType[*ul.ConnectError](err); ok {
+		var header tls.RecordHeaderError
+		var certificate *tls.CertificateVerificationError
+		switch {
+		case errors.As(connect.Err, &header):
+			return CallNotTLS
+		case errors.As(connect.Err, &certificate), strings.Contains(connect.Err.Error(), noCertificate):
+			return CallHandshake
+		}
+		return ""
+	}
+	if notDICOM, ok := errors.AsType[*ul.NotDICOMError](err); ok && notDICOM.Got == "TLS" {
+		return CallTLS
+	}
+	return ""
 }
 
 // FlushRejected writes down which calls were turned away since the last time. What can't be written now is kept for the

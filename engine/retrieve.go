@@ -298,20 +298,24 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		r.heedBarred(s, asked, in, result.Status)
 		return nil
 	}
-	if !refused {
-		return nil
+	if refused {
+		r.heedRefused(result, s, asked, destination, o)
 	}
+	return nil
+}
+
+// heedRefused takes down which instances a source says that it did not send, and why.
+func (r *run) heedRefused(result dimse.GetResult, s *seriesInventory, asked []string, destination string, o offer) {
 	alone := len(asked) == 1
 	uids := asked
 	if !alone {
-		uids = r.failedOf(s, asked, result, meaning.Outcome)
+		uids = r.failedOf(s, asked, result, result.Status.Meaning(dimse.CGet).Outcome)
 	}
 	for _, uid := range uids {
 		last := alone && (destination != "" || o == offerAll) // nothing more can be offered
 		c, reason := r.refusal(last, s.instances[uid], o, result, destination)
 		r.instances.refuse(uid, c, result.Status, reason)
 	}
-	return nil
 }
 
 // heedFailures takes a final response for evidence that says that more failed than what is known by name and did not come: as much as a count.
