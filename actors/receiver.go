@@ -34,6 +34,8 @@ type Receiver struct {
 	// may be of one AE title and address.
 	MaxAssociations int
 	IdleTimeout     time.Duration
+	// Resolve gives the addresses of a host of a server; nil: the system's name service.
+	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 const (
@@ -59,10 +61,12 @@ type receiver struct {
 	tidied     time.Time // by refresh alone, of which one runs at a time
 	cancel     context.CancelFunc
 	served     chan struct{} // closed when the server has ended
+	hosts      *hosts
 
 	reading sync.Mutex
 	mu      sync.RWMutex
 	ready   chan struct{}               // closed when the servers are known
+	servers map[int64]*engine.Sender    // by ID
 	callers map[string][]*engine.Sender // by calling AE title
 	called  map[string]bool             // AE titles that are answered to; true: uncompressed only
 	open    map[*engine.Delivery]int    // runs, with their C-MOVEs under way
@@ -72,7 +76,7 @@ type receiver struct {
 func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
 	e.SetQuarantine(cfg.Quarantine)
 	return &receiver{
-		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}),
+		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
 		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total", Help: "Objects that servers sent to the receiver, by what became of them.",
@@ -139,7 +143,7 @@ func (r *receiver) refresh(c actor.Context) {
 // tidy writes down what came without having been asked for, and lets the quarantine expire now and then.
 func (r *receiver) tidy(ctx context.Context) (err error) {
 	defer recovered(&err)
-	err = r.engine.FlushForeign(ctx)
+	err = errors.Join(r.engine.FlushForeign(ctx), r.engine.FlushRejected(ctx))
 	if time.Since(r.tidied) < quarantineTidy {
 		return err
 	}
@@ -158,7 +162,12 @@ func (r *receiver) read(ctx context.Context) (err error) {
 	}
 	asStored, plain := r.engine.AETitles()
 	called, callers := map[string]bool{asStored: false, plain: true}, map[string][]*engine.Sender{}
+	servers, names := make(map[int64]*engine.Sender, len(senders)), []string{}
 	for _, s := range senders {
+		servers[s.ID] = s
+		if s.Host != "" && !slices.Contains(names, s.Host) {
+			names = append(names, s.Host)
+		}
 		for _, title := range s.AETitles {
 			callers[title] = append(callers[title], s)
 		}
@@ -169,12 +178,13 @@ func (r *receiver) read(ctx context.Context) (err error) {
 			called[s.PlainDestination] = true
 		}
 	}
+	r.hosts.keep(ctx, names)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.callers == nil {
 		close(r.ready)
 	}
-	r.callers, r.called = callers, called
+	r.servers, r.callers, r.called = servers, callers, called
 	return nil
 }
 
@@ -198,22 +208,15 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	running := 0
 	most := cmp.Or(r.cfg.MaxAssociations, defaultAssociations)
 	var certs certificates
-	byCertificate := func(ctx context.Context, rq *dimse.AssociationRequest) error {
-		cert := certs.take(rq.RemoteAddr.String())
-		if err := r.accept(ctx, rq); err != nil {
-			return err
-		}
-		if !slices.ContainsFunc(r.sendersOf(rq), func(s *engine.Sender) bool { return s.Shows(cert) }) {
-			r.rejected.Inc()
-			return dimse.RejectCallingAE // the certificate binds the AE title
-		}
-		return nil
+	plain := func(_ context.Context, rq *dimse.AssociationRequest) error { return r.accept(rq, false, nil) }
+	secured := func(_ context.Context, rq *dimse.AssociationRequest) error {
+		return r.accept(rq, true, certs.take(rq.RemoteAddr.String()))
 	}
 	for _, l := range []struct {
 		net.Listener
 		tls    *tls.Config
 		accept func(context.Context, *dimse.AssociationRequest) error
-	}{{r.cfg.Listener, nil, r.accept}, {r.cfg.TLSListener, r.cfg.TLS, byCertificate}} {
+	}{{r.cfg.Listener, nil, plain}, {r.cfg.TLSListener, r.cfg.TLS, secured}} {
 		if l.Listener == nil {
 			continue
 		}
@@ -221,7 +224,7 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Refused: r.unnamed, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Refused: r.unnamed, Unheard: r.unheard, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: most, MaxPerCaller: max(1, most/2), IdleTimeout: r.cfg.IdleTimeout,
 		}
 		running++
@@ -237,10 +240,11 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 // end returns when what the actor began has ended, and is written down.
 func (r *receiver) end() {
 	<-r.served
+	r.hosts.close()
 	ctx, cancel := context.WithTimeout(context.Background(), receiverGrace)
 	defer cancel()
-	if err := r.engine.FlushForeign(ctx); err != nil {
-		r.log.Warn("how many objects came without having been asked for can't be written down", "err", err)
+	if err := errors.Join(r.engine.FlushForeign(ctx), r.engine.FlushRejected(ctx)); err != nil {
+		r.log.Warn("how many objects came without having been asked for, and who was turned away, can't be written down", "err", err)
 	}
 }
 
@@ -248,24 +252,6 @@ func (r *receiver) plain(calledAE string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.called[calledAE]
-}
-
-// accept decides about an association by its AE titles and address.
-func (r *receiver) accept(_ context.Context, rq *dimse.AssociationRequest) error {
-	r.mu.RLock()
-	_, known := r.called[rq.CalledAE]
-	r.mu.RUnlock()
-	senders := r.sendersOf(rq)
-	switch {
-	case !known:
-		r.rejected.Inc()
-		return dimse.RejectCalledAE
-	case len(senders) == 0:
-		r.rejected.Inc()
-		return dimse.RejectCallingAE
-	}
-	rq.Expected = r.moving(senders)
-	return nil
 }
 
 // moving reports whether one of these servers is being moved from.
@@ -278,23 +264,6 @@ func (r *receiver) moving(senders []*engine.Sender) bool {
 		}
 	}
 	return false
-}
-
-// sendersOf gives the servers that call under this AE title and from this address.
-func (r *receiver) sendersOf(rq *dimse.AssociationRequest) []*engine.Sender {
-	addr, err := netip.ParseAddrPort(rq.RemoteAddr.String())
-	if err != nil {
-		return nil
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var senders []*engine.Sender
-	for _, s := range r.callers[rq.CallingAE] {
-		if s.From(addr.Addr()) {
-			senders = append(senders, s)
-		}
-	}
-	return senders
 }
 
 // What becomes of an object.
@@ -317,7 +286,7 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 			rsp.Status = dimse.ProcessingFailure
 		}
 	}()
-	senders := r.sendersOf(&a.AssociationRequest)
+	senders := r.admitted(a)
 	if len(senders) == 0 { // its server was removed meanwhile
 		r.objects.WithLabelValues("", foreign).Inc()
 		return dimse.StoreResponse{Status: dimse.RefusedNotAuthorized}
@@ -339,7 +308,7 @@ func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *di
 // unnamed counts an object that was refused since it is named by no UID.
 func (r *receiver) unnamed(a *dimse.ServerAssociation, status dimse.Status) {
 	server := ""
-	if senders := r.sendersOf(&a.AssociationRequest); len(senders) > 0 {
+	if senders := r.admitted(a); len(senders) > 0 {
 		server = senders[0].Name
 		r.engine.CountUnnamed(callerOf(senders[0], a))
 	}
@@ -355,14 +324,14 @@ func (r *receiver) report(ctx context.Context, a *dimse.ServerAssociation, repor
 			status = dimse.ProcessingFailure
 		}
 	}()
-	return r.engine.TakeReport(ctx, ids(r.sendersOf(&a.AssociationRequest)), report)
+	return r.engine.TakeReport(ctx, ids(r.admitted(a)), report)
 }
 
 // callerOf names for people who sent an object.
 func callerOf(s *engine.Sender, a *dimse.ServerAssociation) engine.Caller {
 	c := engine.Caller{Server: s.Name, CallingAE: a.CallingAE}
-	if addr, err := netip.ParseAddrPort(a.RemoteAddr.String()); err == nil {
-		c.Address = addr.Addr().Unmap().String()
+	if addr, ok := addressOf(a.RemoteAddr); ok {
+		c.Address = addr.String()
 	}
 	return c
 }

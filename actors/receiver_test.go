@@ -55,7 +55,7 @@ func TestWhoMayCall(t *testing.T) {
 			OtherAETitles: []string{"PACS 2", "pacs_3"}, MoveDestination: "OURS", MoveDestinationPlain: "OURS PLAIN", AddressRanges: []string{"127.0.0.0/8", "10.1.2.3"},
 		}
 	})
-	n.AddServer("far", "FAR", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"10.0.0.0/8"} })
+	n.AddServer("far", "FAR", "10.9.9.9:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"10.0.0.0/8"} })
 	for _, calling := range []string{"PACS", "PACS 2", "pacs_3"} {
 		for _, called := range []string{"ADIT", "ADIT_LE", "OURS", "OURS PLAIN"} {
 			require.NoError(t, echo(t, verification(n.ReceiverAddr, calling, called)))

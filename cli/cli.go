@@ -43,6 +43,7 @@ type commands struct {
 	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
 	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
 	Schedule     scheduleCmd     `cmd:"" help:"When a server may be used, and by how many associations."`
+	Receiver     receiverCmd     `cmd:"" help:"The DICOM receiver: who called and was turned away."`
 	Quarantine   quarantineCmd   `cmd:"" help:"Objects that servers sent without having been asked."`
 	User         userCmd         `cmd:"" help:"Users, and those who ask to be one."`
 	Group        groupCmd        `cmd:"" help:"Groups: their members, permissions, and access to DICOM nodes."`

@@ -98,7 +98,8 @@ type nodeRetrieve struct {
 	MoveOriginator       *bool          `negatable:"" help:"What it stores is known to carry the Move Originator fields."`
 	MovePatience         *time.Duration `placeholder:"D" help:"How long to wait for objects later than the end of their C-MOVE (10s)."`
 	OtherAETitles        *string        `name:"other-ae-titles" placeholder:"AET,…" help:"AE titles under which it stores to ADIT, besides its own."`
-	AddressRanges        *string        `placeholder:"RANGE,…" help:"Addresses from which it may call ADIT, as in 10.1.0.0/16 (any)."`
+	AddressRanges        *string        `placeholder:"RANGE,…" help:"Addresses from which it may call ADIT, besides those of its host, as in 10.1.0.0/16 (none)."`
+	AddAddress           *string        `placeholder:"RANGE,…" help:"Further ones: they are added to --address-ranges."`
 	Direct               *string        `placeholder:"NAME=AET,…" help:"Destinations to which it sends by itself (C-MOVE) what is not to be changed, and the AE titles under which it knows them; NAME= takes one away."`
 }
 
@@ -110,6 +111,9 @@ func (c *nodeRetrieve) change() (*client.RetrieveChange, error) {
 	out := &client.RetrieveChange{
 		MoveDestination: c.MoveDestination, MoveDestinationPlain: c.MoveDestinationPlain, MoveOriginator: c.MoveOriginator,
 		OtherAETitles: splitList(c.OtherAETitles), AddressRanges: splitList(c.AddressRanges),
+	}
+	if more := splitList(c.AddAddress); more != nil {
+		out.AddAddressRanges = *more
 	}
 	if c.MovePatience != nil {
 		seconds := int(*c.MovePatience / time.Second)
@@ -162,7 +166,7 @@ func newRetrieve(c *client.RetrieveChange) client.Retrieve {
 	return client.Retrieve{
 		Methods: value(c.Methods), MoveDestination: value(c.MoveDestination), MoveDestinationPlain: value(c.MoveDestinationPlain),
 		MoveOriginator: value(c.MoveOriginator), MovePatience: value(c.MovePatience), OtherAETitles: value(c.OtherAETitles),
-		AddressRanges: value(c.AddressRanges), Direct: c.Direct,
+		AddressRanges: slices.Concat(value(c.AddressRanges), c.AddAddressRanges), Direct: c.Direct,
 	}
 }
 

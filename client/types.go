@@ -62,7 +62,7 @@ type Retrieve struct {
 	MoveOriginator       bool     `json:"move_originator,omitempty" doc:"What it stores is known to carry the Move Originator fields: it may move one study twice at a time."`
 	MovePatience         int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600" doc:"Seconds to wait for objects that come later than the end of their C-MOVE; 10 by default."`
 	OtherAETitles        []string `json:"other_ae_titles,omitempty" maxItems:"16" doc:"Under which it stores, besides its own."`
-	AddressRanges        []string `json:"address_ranges,omitempty" maxItems:"64" doc:"Addresses from which it may call, as in 10.1.0.0/16; any by default."`
+	AddressRanges        []string `json:"address_ranges,omitempty" maxItems:"64" doc:"Addresses from which it may call, besides those that its host resolves to, as in 10.1.0.0/16."`
 
 	Direct map[string]string `json:"direct,omitempty" doc:"AE titles under which it knows destinations, by their names in ADIT. To those it sends by C-MOVE itself what nothing is to be changed of; ADIT verifies by C-FIND what has arrived, and fetches the rest."`
 }
@@ -114,6 +114,7 @@ type RetrieveChange struct {
 	MovePatience         *int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600"`
 	OtherAETitles        *[]string `json:"other_ae_titles,omitempty" maxItems:"16"`
 	AddressRanges        *[]string `json:"address_ranges,omitempty" maxItems:"64"`
+	AddAddressRanges     []string  `json:"add_address_ranges,omitempty" maxItems:"64" doc:"Addresses or ranges that are added to address_ranges."`
 
 	Direct map[string]string `json:"direct,omitempty" doc:"Destinations that are not named stay as they are; an empty AE title takes one away."`
 }

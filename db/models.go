@@ -337,6 +337,18 @@ type Registration struct {
 	CreatedAt  time.Time
 }
 
+type RejectedCaller struct {
+	ID        int64
+	Server    string
+	CallingAe string
+	CalledAe  string
+	Address   string
+	Reason    string
+	Calls     int64
+	FirstAt   time.Time
+	LastAt    time.Time
+}
+
 type Server struct {
 	ID                   int64
 	Kind                 string
@@ -363,27 +375,28 @@ type Server struct {
 	MoveOriginator       bool
 	MovePatienceS        int32
 	OtherAeTitles        []string
-	AddressRanges        []string
-	Tls                  bool
-	TlsProfile           string
-	TlsVerify            string
-	TlsAuthorities       string
-	TlsCertificate       string
-	TlsSealedKey         []byte
-	TlsServerName        string
-	FindImages           bool
-	IssuerOfPatientID    string
-	StudiesPerMinute     float64
-	MbPerSecond          float64
-	Schedule             []byte
-	MinStudyAgeS         int32
-	OfflinePatienceS     int32
-	RefusedSopClasses    []string
-	Duplicates           string
-	MovesFirst           bool
-	PseudonymsSince      *time.Time
-	IgnoreCounts         bool
-	FallbackCharset      string
+	// from which it may call besides its host's addresses
+	AddressRanges     []string
+	Tls               bool
+	TlsProfile        string
+	TlsVerify         string
+	TlsAuthorities    string
+	TlsCertificate    string
+	TlsSealedKey      []byte
+	TlsServerName     string
+	FindImages        bool
+	IssuerOfPatientID string
+	StudiesPerMinute  float64
+	MbPerSecond       float64
+	Schedule          []byte
+	MinStudyAgeS      int32
+	OfflinePatienceS  int32
+	RefusedSopClasses []string
+	Duplicates        string
+	MovesFirst        bool
+	PseudonymsSince   *time.Time
+	IgnoreCounts      bool
+	FallbackCharset   string
 }
 
 type ServerState struct {

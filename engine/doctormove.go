@@ -55,7 +55,7 @@ func (d *doctor) move(ctx context.Context, src *source, sp *specimen) {
 	if err == nil && result.Completed.Value > 0 {
 		d.awaitLate(ctx, got)
 	}
-	d.judgeMove(got, result, err, time.Since(start))
+	d.judgeMove(got, result, err, time.Since(start), d.e.turnedAway(ctx, d.node.Name, start))
 }
 
 // expect makes a delivery that looks at what arrives.
@@ -98,10 +98,13 @@ func (d *doctor) awaitLate(ctx context.Context, got *arrived) {
 	}
 }
 
-func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, took time.Duration) {
+func (d *doctor) judgeMove(
+	got *arrived, result dimse.MoveResult, err error, took time.Duration, calls []RejectedCaller,
+) {
 	got.mu.Lock()
 	defer got.mu.Unlock()
 	meaning := result.Status.Meaning(dimse.CMove)
+	d.suggestAddresses(calls)
 	counts := fmt.Sprintf("%d sent, %d failed", result.Completed.Value+result.Warning.Value, result.Failed.Value)
 	switch {
 	case err != nil:
@@ -109,6 +112,9 @@ func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, too
 	case meaning.Outcome == dimse.Configure:
 		d.badf("move", "The server doesn't know the Move Destination %s (status %s): have its administrator enter this AE title there with the address and port of "+
 			"ADIT's receiver, or set the title under which the receiver is known there (move_destination).", d.title, result.Status)
+	case got.syntax == "" && len(calls) > 0:
+		d.badf("move", "The server knows the Move Destination %s, but its call was turned away (%s, status %s): %s.",
+			d.title, counts, result.Status, sayCalls(calls))
 	case got.syntax != "":
 		d.goodf("move", "An image of %s arrived in %s as %s.", megabytes(got.bytes), milliseconds(took), dict.TransferSyntaxOf(got.syntax).Name)
 		if got.originator != d.node.Server.MoveOriginator {
@@ -125,5 +131,21 @@ func (d *doctor) judgeMove(got *arrived, result dimse.MoveResult, err error, too
 			"firewalls between, and whether it calls under its own AE title.", d.title, counts, result.Status)
 	default:
 		d.badf("move", "The server answered with status %s, and nothing arrived: %s. Look into its log.", result.Status, meaning.Text)
+	}
+}
+
+// suggestAddresses takes down from where the server called when it was asked for an image, and is not known to. Staff has
+// to say whether that was the server.
+func (d *doctor) suggestAddresses(calls []RejectedCaller) {
+	now := append([]string{}, d.node.Server.AddressRanges...)
+	suggested := Retrieve{AddressRanges: now}
+	for _, c := range calls {
+		if c.Reason == CallAddress || c.Reason == CallHost {
+			suggested.AddAddresses(c.Address)
+		}
+	}
+	if len(suggested.AddressRanges) > len(now) {
+		d.suggest("retrieve.address_ranges", now, suggested.AddressRanges,
+			"it called from there when it was asked for an image; make sure that this was the server")
 	}
 }

@@ -104,6 +104,7 @@ type Engine struct {
 	paces      *paces
 	reports    *reports
 	foreign    *foreign
+	callers    *callers
 	quarantine *Quarantine // nil: there is none
 }
 
@@ -112,7 +113,7 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(),
+		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(), callers: newCallers(),
 	}
 	door.SetRefresh(e.RefreshSchedules)
 	return e

@@ -34,6 +34,7 @@ type fault struct {
 	wait   time.Duration // how long, if it says so itself
 
 	unavailable bool // the study has to be brought back at its source
+	barred      bool // the receiver turned the source away: asking once more at once brings nothing
 }
 
 func (f *fault) Error() string { return f.err.Error() }
@@ -54,6 +55,12 @@ func wait(format string, args ...any) error {
 // full is wait, for a server that says that it is out of resources.
 func full(format string, args ...any) error {
 	return &fault{policy: policyWait, err: fmt.Errorf(format, args...), full: true}
+}
+
+// isBarred reports whether the receiver turned the source away.
+func isBarred(err error) bool {
+	own, ok := errors.AsType[*fault](err)
+	return ok && own.barred
 }
 
 // atDestination marks an error of the destination's; all others of a peer are the source's.

@@ -24,6 +24,7 @@ type intake struct {
 	asked    string        // the series that was asked for; empty: the whole study
 	delivery *Delivery     // of a C-MOVE, whose objects come at once; nil: C-GET
 	stop     chan struct{} // closed to end the retrieve politely
+	barred   string        // by C-MOVE: calls of the source that the receiver turned away; set when it has ended
 	patience time.Duration // how long the destination may take nothing
 	received atomic.Int32
 	refused  atomic.Int32 // of them, those that the source was told to have failed with

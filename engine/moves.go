@@ -148,7 +148,7 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	defer r.delivery.finish(in)
 	leave := r.oversee(in, from.slot)
 	defer leave()
-	title := r.moveDestination(o)
+	title, since := r.moveDestination(o), time.Now()
 	result, err := from.move(ctx, r.inv, s.uid, uids, dimse.MoveRequest{
 		Destination: title, MessageID: id, Stop: in.stop, Alive: in.lives(),
 	})
@@ -157,7 +157,11 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 			return in.err // as by C-GET
 		}
 		r.heedReach(in)
-		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, r.byMethod(err))
+		err = fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, r.byMethod(err))
+		if calls := r.e.turnedAway(ctx, r.src.Name, since); len(calls) > 0 {
+			err = fmt.Errorf("%w; %s", err, sayCalls(calls))
+		}
+		return err
 	}
 	r.worksBy(MethodMove)
 	r.awaitLate(ctx, s, uids, in, result)
@@ -167,9 +171,61 @@ func (r *run) retrieveByMove(ctx context.Context, from *source, s *seriesInvento
 	if in.err != nil {
 		return in.err
 	}
+	if err := r.heedCalls(ctx, s, uids, in, result, since, title); err != nil {
+		return err
+	}
 	err = r.judgeResult(result, s, uids, in, title, o)
 	busy = result.Status.Meaning(dimse.CMove).Outcome == dimse.BackOff && policyOf(err) == policyWait
 	return err
+}
+
+// heedCalls looks, where something did not come, whether the receiver turned the source away since the C-MOVE began. The
+// error is for when nothing came.
+func (r *run) heedCalls(
+	ctx context.Context, s *seriesInventory, uids []string, in *intake, result dimse.MoveResult, since time.Time, title string,
+) error {
+	arrived := int(in.received.Load() + in.again.Load())
+	claimed := result.Completed.Value + result.Warning.Value
+	accounted := result.Completed.Present && result.Failed.Value == 0 && arrived >= claimed && arrived >= asked(s, uids)
+	if accounted || !r.lacks(s, uids) || result.Status.Meaning(dimse.CMove).Outcome == dimse.Configure {
+		return nil
+	}
+	calls := r.e.turnedAway(ctx, r.src.Name, since)
+	if len(calls) == 0 {
+		return nil
+	}
+	in.barred = sayCalls(calls)
+	r.mu.Lock()
+	r.barred = in.barred
+	r.mu.Unlock()
+	if arrived > 0 {
+		return nil
+	}
+	return &methodError{&fault{
+		err: fmt.Errorf("the source %s could send nothing to the AE title %s (status %s): %s",
+			r.src.Name, title, result.Status, in.barred),
+		policy: policyAgain, barred: true,
+	}}
+}
+
+// heedBarred takes down why what a C-MOVE was to bring is missing: calls of its source were turned away.
+func (r *run) heedBarred(s *seriesInventory, uids []string, in *intake, status dimse.Status) {
+	if uids == nil {
+		uids = r.instances.missing(s, math.MaxInt)
+	}
+	for _, uid := range uids {
+		r.instances.refuse(uid, causeMayPass, status, "the source could not send this image: "+in.barred)
+	}
+}
+
+// neverCame is the reason of what is missing, and of which nothing else is known.
+func (r *run) neverCame() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.barred != "" {
+		return "the source did not send them: " + r.barred
+	}
+	return reasonNeverCame
 }
 
 // lives gives what tells, each time that it is asked, whether anything has arrived since, or arrives now: a source may say nothing

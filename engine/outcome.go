@@ -70,7 +70,7 @@ func (r *run) summary(err error) []Series {
 	if r.inv == nil {
 		return nil
 	}
-	return r.instances.judge(r.inv, err == nil, r.unsent, reasonOf(err)).series
+	return r.instances.judge(r.inv, err == nil, r.unsent, r.reasonOf(err)).series
 }
 
 // unsent says why an instance that the source lists could not be asked for: the destination takes nothing of its SOP class, or not in what
@@ -87,10 +87,10 @@ func (r *run) unsent(i instance) shortfall {
 }
 
 // reasonOf says why an instance is missing of which nothing more is known: what stopped the run, or else that it did not come.
-func reasonOf(err error) string {
+func (r *run) reasonOf(err error) string {
 	switch {
 	case err == nil:
-		return reasonNeverCame
+		return r.neverCame()
 	case errors.Is(err, ErrCanceled):
 		return "not transferred before the task was canceled"
 	case errors.Is(err, ErrParked), errors.Is(err, ErrFenced):
@@ -129,7 +129,7 @@ func (r *run) countFailure(o *Outcome, message string) {
 
 // verdict applies law 1 to a run that did all it could.
 func (r *run) verdict(o *Outcome) {
-	f := r.instances.judge(r.inv, true, r.unsent, reasonNeverCame)
+	f := r.instances.judge(r.inv, true, r.unsent, r.neverCame())
 	o.series = f.series
 	if n := f.missing + f.lacking; n > 0 {
 		r.countFailure(o, fmt.Sprintf("%s missing at the destination: %s. A retry fetches only what is missing.", imagesAre(n), f.why()))

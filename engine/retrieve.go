@@ -80,7 +80,7 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 			plan = plan[1:]
 			continue
 		}
-		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || refused && r.using+1 < len(r.methods) {
+		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || isBarred(err) || refused && r.using+1 < len(r.methods) {
 			return err
 		}
 		r.source.abort()
@@ -289,24 +289,33 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 	if r.instances.onlyReads(s.uid) {
 		return nil // nothing of it is missing
 	}
-	s.ended = s.ended || asked == nil && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
-	if !slices.Contains(refusing, meaning.Outcome) && result.Failed.Value == 0 {
-		return nil
-	}
-	if asked == nil {
+	s.ended = s.ended || asked == nil && in.barred == "" && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
+	refused := slices.Contains(refusing, meaning.Outcome) || result.Failed.Value > 0
+	if asked == nil && refused {
 		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))
 	}
+	if in.barred != "" {
+		r.heedBarred(s, asked, in, result.Status)
+		return nil
+	}
+	if refused {
+		r.heedRefused(result, s, asked, destination, o)
+	}
+	return nil
+}
+
+// heedRefused takes down which instances a source says that it did not send, and why.
+func (r *run) heedRefused(result dimse.GetResult, s *seriesInventory, asked []string, destination string, o offer) {
 	alone := len(asked) == 1
 	uids := asked
 	if !alone {
-		uids = r.failedOf(s, asked, result, meaning.Outcome)
+		uids = r.failedOf(s, asked, result, result.Status.Meaning(dimse.CGet).Outcome)
 	}
 	for _, uid := range uids {
 		last := alone && (destination != "" || o == offerAll) // nothing more can be offered
 		c, reason := r.refusal(last, s.instances[uid], o, result, destination)
 		r.instances.refuse(uid, c, result.Status, reason)
 	}
-	return nil
 }
 
 // heedFailures takes a final response for evidence that says that more failed than what is known by name and did not come: as much as a count.

@@ -20,7 +20,7 @@ type Retrieve struct {
 	MoveOriginator       bool          // its C-STOREs are known to carry the Move Originator fields
 	MovePatience         time.Duration // for objects that come later than the final response of a C-MOVE; 10 s when 0
 	OtherAETitles        []string      // under which it stores to us, besides its own
-	AddressRanges        []string      // from which it may call, as in 10.0.0.0/8; empty: any
+	AddressRanges        []string      // from which it may call besides its host's addresses, as in 10.0.0.0/8
 	// Direct are the AE titles under which it knows destinations, by their names in ADIT: to those it sends by C-MOVE itself what nothing is
 	// to be changed of.
 	Direct map[string]string
@@ -89,12 +89,31 @@ func RetrieveOf(s *db.Server) Retrieve {
 	}
 }
 
-// addressRange reads an address, or a range of addresses.
+// AddAddresses lets the server call from further addresses or ranges.
+func (r *Retrieve) AddAddresses(list ...string) {
+	for _, text := range list {
+		if !slices.Contains(r.AddressRanges, text) {
+			r.AddressRanges = append(slices.Clone(r.AddressRanges), text)
+		}
+	}
+}
+
+// addressRange reads an address, or a range of addresses. One of IPv4 that is written as of IPv6 is one of IPv4.
 func addressRange(text string) (netip.Prefix, error) {
 	if addr, err := netip.ParseAddr(text); err == nil {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
+		return onlyAddress(addr), nil
 	}
-	return netip.ParsePrefix(text)
+	p, err := netip.ParsePrefix(text)
+	if addr := p.Addr(); err == nil && addr.Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(addr.Unmap(), p.Bits()-96)
+	}
+	return p, err
+}
+
+// onlyAddress is the range of one address.
+func onlyAddress(addr netip.Addr) netip.Prefix {
+	addr = addr.Unmap()
+	return netip.PrefixFrom(addr, addr.BitLen())
 }
 
 // methodsOf gives the retrieve methods of a server, in the order in which they are tried.

@@ -80,6 +80,7 @@ type run struct {
 	mu       sync.Mutex
 	works    map[string]bool // retrieve methods that were answered, or brought something
 	sinkErr  error
+	barred   string // what is to be said of calls of the source that the receiver turned away
 	warnings []string
 	remarks  []string // that are no warnings
 }

@@ -21,16 +21,21 @@ type Sender struct {
 	OurAE    string   // under which we call it: the Move Originator's
 	// CertificateNames are the names of which one must be in the certificate that it shows; empty: any certificate of a trusted authority.
 	CertificateNames []string
-	Ranges           []netip.Prefix // from which it calls; empty: from anywhere
+	TLS              bool           // it is called by TLS, and calls so
+	Host             string         // name of its host, from whose addresses it calls; empty where that is given by its address
+	Ranges           []netip.Prefix // from which it calls as well, its host's address among them
 	// Destination and PlainDestination are the names under which it knows the receiver, if not by the receiver's own.
 	Destination, PlainDestination string
 }
 
-// From tells whether the server may call from an address.
+// From reports whether an address is in the server's ranges.
 func (s *Sender) From(addr netip.Addr) bool {
-	addr = addr.Unmap()
-	return len(s.Ranges) == 0 || slices.ContainsFunc(s.Ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
+	addr = addr.Unmap().WithZone("")
+	return slices.ContainsFunc(s.Ranges, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
+
+// Loopbacks are the addresses under which this machine finds itself. What is at one of them may call from the other.
+var Loopbacks = []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}
 
 // Shows tells whether a certificate is the server's.
 func (s *Sender) Shows(cert *x509.Certificate) bool {
@@ -48,6 +53,7 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 		s := &Sender{
 			ID: row.ID, Name: row.Name, AETitles: append([]string{row.AeTitle}, row.OtherAeTitles...),
 			OurAE: cmp.Or(row.CallingAeTitle, e.cfg.AETitle), Destination: row.MoveDestination, PlainDestination: row.MoveDestinationPlain,
+			TLS: row.Tls,
 		}
 		if row.TlsVerify == VerifyName {
 			s.CertificateNames = []string{cmp.Or(row.TlsServerName, row.Host)}
@@ -56,9 +62,23 @@ func (e *Engine) Senders(ctx context.Context) ([]*Sender, error) {
 			e.log.WarnContext(ctx, "the address ranges of a DICOM server are damaged: it may not call until they are set anew", "server", row.Name, "err", err)
 			continue
 		}
+		s.callsFromHost(row.Host)
 		senders = append(senders, s)
 	}
 	return senders, nil
+}
+
+// callsFromHost lets a server call from its host.
+func (s *Sender) callsFromHost(host string) {
+	addr, err := netip.ParseAddr(host)
+	switch {
+	case err != nil:
+		s.Host = host
+	case addr.Unmap().IsLoopback():
+		s.Ranges = append(s.Ranges, onlyAddress(addr), onlyAddress(Loopbacks[0]), onlyAddress(Loopbacks[1]))
+	default:
+		s.Ranges = append(s.Ranges, onlyAddress(addr))
+	}
 }
 
 func addressRanges(list []string) ([]netip.Prefix, error) {

@@ -69,7 +69,9 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err := s.validate(); err != nil {
 			return err
 		}
-		if err := errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID)); err != nil {
+		err = errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID),
+			settleCallers(ctx, q, s))
+		if err != nil {
 			return err
 		}
 		if s.TLS.Certificate != row.TlsCertificate {

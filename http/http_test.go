@@ -527,6 +527,14 @@ func TestChangeServer(t *testing.T) {
 	want := added
 	want.ResultLimit, want.Host, want.Supports.StudyRootGet, want.TLS.ServerName = 50, host, false, host
 	require.Equal(t, want, changed)
+	changed, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.3", "10.2.0.0/16"}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"10.1.2.3", "10.2.0.0/16"}, changed.Retrieve.AddressRanges)
+	changed, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.4", "10.1.2.3"}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"10.1.2.3", "10.2.0.0/16", "10.1.2.4"}, changed.Retrieve.AddressRanges, "each once")
+	_, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddressRanges: &[]string{}}})
+	require.NoError(t, err)
 	for body, status := range map[string]int{
 		`{"port": 0}`: 422, `{"nonsense": 1}`: 422, `{"tls":{"profile":"ssl"}}`: 422, `{"tls":{"certificate":"x"}}`: 422, `{"result_limit": -1}`: 422,
 		`{"host":"a\u0000b"}`: 422,

@@ -7,6 +7,7 @@ import "strconv"
 func init() {
 	routes = append(routes,
 		row{route: "GET /api/v1/foreign-objects", want: ofStaff(200)},
+		row{route: "GET /api/v1/rejected-callers", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine/{id}", want: ofStaff(200), on: newQuarantined},
 		row{route: "DELETE /api/v1/quarantine/{id}", want: ofStaff(204), on: newQuarantined},

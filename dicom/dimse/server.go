@@ -50,6 +50,10 @@ type Server struct {
 	// answered: 0119H or 0117H. May be nil.
 	Refused func(a *ServerAssociation, status Status)
 
+	// Unheard is told of each connection that ended before its A-ASSOCIATE-RQ was there: no TLS or no DICOM was spoken, or
+	// nothing at all. May be nil.
+	Unheard func(peer net.Addr, err error)
+
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
 	Ended func(a *ServerAssociation, err error)
@@ -106,6 +110,8 @@ type AssociationRequest struct {
 	// hold, there is room. Where places are short, associations without an operation are aborted for newcomers, of the caller with the most
 	// first; those that have brought an instance after five seconds. If there are none such, the newcomer is rejected with "local limit exceeded".
 	Expected bool
+	// Caller is for Accept to set, and for the handlers to read: whom it takes the peer for.
+	Caller any
 	// IdentityResponse is for Accept to set where RQ.User.UserIdentityRQ names a user that it has verified; it is sent
 	// only if the peer asked for it (PS3.7 D.3.3.7).
 	IdentityResponse *ul.UserIdentityAC
@@ -199,6 +205,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn, p *place) {
 				"calling", rq.CallingAE, "called", rq.CalledAE, "reason", refused)
 		default:
 			s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
+			if rq == nil && s.Unheard != nil {
+				s.Unheard(c.RemoteAddr(), err)
+			}
 		}
 		return
 	}

@@ -88,6 +88,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.registerTasks()
 		a.registerSchedule()
 		a.registerQuarantine()
+		a.registerCallers()
 		a.registerDeidentification()
 		a.registerProjects()
 		a.registerLinkage()

@@ -88,6 +88,9 @@ func (a *API) changeServer(ctx context.Context, user people.User, in *struct {
 		}
 		*s, err = engineSettings(settings)
 		s.PatientsAnew = in.Body.PatientsAnew
+		if in.Body.Retrieve != nil {
+			s.Retrieve.AddAddresses(in.Body.Retrieve.AddAddressRanges...)
+		}
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package actors
+
+import (
+	"crypto/x509"
+	"net"
+	"net/netip"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine"
+)
+
+// sharedBy bounds the servers that an unclear call from one address is put down to. An address that more of them have is a gateway's, and
+// tells nothing.
+const sharedBy = 4
+
+// accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes the peer for stays
+// with the association.
+func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate) error {
+	addr, ok := addressOf(rq.RemoteAddr)
+	if !ok {
+		r.rejected.Inc()
+		return dimse.RejectCallingAE
+	}
+	r.mu.RLock()
+	_, known := r.called[rq.CalledAE]
+	named := r.callers[rq.CallingAE]
+	r.mu.RUnlock()
+	call := engine.RejectedCall{CallingAE: rq.CallingAE, CalledAE: rq.CalledAE, Address: addr.String()}
+	var may []*engine.Sender
+	var barred []engine.RejectedCall
+	for _, s := range named {
+		if reason := r.bars(s, addr, secured, cert); reason != "" {
+			call.Server, call.Reason = s.Name, reason
+			barred = append(barred, call)
+			continue
+		}
+		may = append(may, s)
+	}
+	if known && len(may) > 0 {
+		rq.Caller, rq.Expected = ids(may), r.moving(may)
+		return nil
+	}
+	r.rejected.Inc()
+	switch {
+	case len(may) > 0:
+		r.takeDown(call, engine.CallCalledTitle, may)
+	case len(named) == 0:
+		r.takeDown(call, engine.CallCallingTitle, r.at(addr))
+	}
+	if len(may) == 0 {
+		for _, c := range barred {
+			r.engine.CountRejected(c)
+		}
+	}
+	if !known {
+		return dimse.RejectCalledAE
+	}
+	return dimse.RejectCallingAE
+}
+
+// bars gives why a server may not call so; empty if it may.
+func (r *receiver) bars(s *engine.Sender, addr netip.Addr, secured bool, cert *x509.Certificate) string {
+	switch from, resolved := r.from(s, addr); {
+	case !from && !resolved:
+		return engine.CallHost
+	case !from:
+		return engine.CallAddress
+	case s.TLS && !secured:
+		return engine.CallPlain
+	case secured && !s.Shows(cert):
+		return engine.CallCertificate
+	}
+	return ""
+}
+
+// from reports whether an address is a server's, and whether it is known which are.
+func (r *receiver) from(s *engine.Sender, addr netip.Addr) (from, resolved bool) {
+	if s.From(addr) {
+		return true, true
+	}
+	if s.Host == "" {
+		return false, true
+	}
+	return r.hosts.has(s.Host, addr)
+}
+
+// at gives the servers that have an address; none where many share it.
+func (r *receiver) at(addr netip.Addr) (servers []*engine.Sender) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range r.servers {
+		if from, _ := r.from(s, addr); from {
+			servers = append(servers, s)
+		}
+	}
+	if len(servers) > sharedBy {
+		return nil
+	}
+	return servers
+}
+
+// takeDown counts a call for the servers that it may have been of; of nobody, if there are none.
+func (r *receiver) takeDown(call engine.RejectedCall, reason string, servers []*engine.Sender) {
+	call.Server, call.Reason = "", reason
+	if len(servers) == 0 {
+		r.engine.CountRejected(call)
+	}
+	for _, s := range servers {
+		call.Server = s.Name
+		r.engine.CountRejected(call)
+	}
+}
+
+// unheard takes down a connection that did not come to its request, where it is seen what was wrong, and whose it may
+// have been.
+func (r *receiver) unheard(peer net.Addr, err error) {
+	addr, ok := addressOf(peer)
+	if !ok {
+		return
+	}
+	if reason := engine.HandshakeFault(err); reason != "" {
+		if servers := r.at(addr); len(servers) > 0 {
+			r.takeDown(engine.RejectedCall{Address: addr.String()}, reason, servers)
+		}
+	}
+}
+
+// admitted gives the servers that an association was accepted as, as far as they are still there: what they may is decided
+// once, when they call.
+func (r *receiver) admitted(a *dimse.ServerAssociation) []*engine.Sender {
+	accepted, _ := a.Caller.([]int64)
+	senders := make([]*engine.Sender, 0, len(accepted))
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, id := range accepted {
+		if s := r.servers[id]; s != nil && slices.Contains(s.AETitles, a.CallingAE) {
+			senders = append(senders, s)
+		}
+	}
+	return senders
+}
+
+// addressOf gives a peer's address, as of IPv4 where it is one, and without a zone.
+func addressOf(peer net.Addr) (netip.Addr, bool) {
+	addr, err := netip.ParseAddrPort(peer.String())
+	return addr.Addr().Unmap().WithZone(""), err == nil
+}
