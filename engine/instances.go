@@ -103,7 +103,7 @@ const (
 	movedSeries                     // it says that it is of another series than the source lists it in
 	otherReply                      // the destination acknowledged another SOP Instance UID
 	twoSeries                       // another one came under its UID, of another series
-	noPixels                        // it is an image, and came without pixel data
+	endsEarly                       // it ends before what its SOP class must have at its end
 	unclearNote                     // it is a key object that could not be understood
 )
 
@@ -772,6 +772,19 @@ func (in *instances) odds(what oddity) (uids []string) {
 	defer in.mu.Unlock()
 	for uid, f := range in.facts {
 		if f.state == delivered && f.remarks&what != 0 {
+			uids = append(uids, uid)
+		}
+	}
+	slices.Sort(uids)
+	return uids
+}
+
+// unaskedUIDs returns what came and is none of the task's, in order.
+func (in *instances) unaskedUIDs(why unaskedReason) (uids []string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for uid, w := range in.unasked {
+		if w == why {
 			uids = append(uids, uid)
 		}
 	}

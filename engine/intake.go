@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -167,19 +168,39 @@ func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, statu
 	if patient := h.Text(dict.PatientID); r.deid == nil && r.inv.patientID != "" && patient != r.inv.patientID {
 		r.instances.odd(uid, otherPatient)
 	}
-	if lacksPixels(o.SOPClassUID, obj) {
-		r.instances.odd(uid, noPixels)
+	if isCut(o.SOPClassUID, obj) {
+		r.instances.odd(uid, endsEarly)
 	}
 	return listed, dimse.Success, true
 }
 
-// lacksPixels reports whether a data set ends before the pixel data that its SOP class has: one that was cut off between two attributes looks whole.
-func lacksPixels(class string, obj *stream.Object) bool {
-	if _, ok := obj.Body(); ok || !dict.IsStorageClass(class) || !mayHavePixels(class) {
+// isCut reports whether a data set ends before what its SOP class must have at its end: one that was cut off between two attributes looks whole.
+func isCut(class string, obj *stream.Object) bool {
+	if _, ok := obj.Body(); ok || !dict.IsStorageClass(class) {
 		return false
 	}
-	_, elsewhere := obj.Header().Get(dict.PixelDataProviderURL)
-	return !elsewhere
+	h := obj.Header()
+	for _, tag := range lastOf(class) {
+		if _, has := h.Get(tag); has {
+			return false
+		}
+	}
+	return len(lastOf(class)) > 0
+}
+
+// lastOf returns the attributes of which objects of a SOP class must have one, near their end (PS3.3 A); none if that can't be told.
+func lastOf(class string) []dict.Tag {
+	switch name := dict.UIDName(class); {
+	case mayHavePixels(class):
+		return []dict.Tag{dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData, dict.PixelDataProviderURL}
+	case strings.HasSuffix(name, "SR Storage"), class == dict.KeyObjectSelectionDocumentStorage:
+		return []dict.Tag{dict.ContentSequence}
+	case strings.HasSuffix(name, "Waveform Storage"):
+		return []dict.Tag{dict.WaveformSequence}
+	case class == dict.RTStructureSetStorage:
+		return []dict.Tag{dict.RTROIObservationsSequence}
+	}
+	return nil
 }
 
 // belongs tells whether an instance that has come is of the study and of the series that the task is about. What the source lists and is of

@@ -193,19 +193,23 @@ var oddityWords = map[oddity]string{
 	movedSeries:  "with another series inside than the source lists for it",
 	twoSeries:    "under whose UID the source also sent another one, of another series, which a destination can't keep beside it",
 	otherReply:   "acknowledged by the destination under another SOP Instance UID, and found there",
-	noPixels:     "without pixel data, though of a class that has it: the source has no more of it, or cut it off; look at it there",
+	endsEarly:    "without the pixel data or content that objects of its class have: the source has no more of it, or cut it off; look at it there",
 	unclearNote:  "that is a key object and could not be understood, so that images which it rejects may be among those sent",
 }
 
 // warnOddities names what was delivered though something is to be known about it.
 func (r *run) warnOddities() {
-	for _, what := range []oddity{otherPatient, movedSeries, twoSeries, otherReply, noPixels, unclearNote} {
+	for _, what := range []oddity{otherPatient, movedSeries, twoSeries, otherReply, endsEarly, unclearNote} {
 		if uids := r.instances.odds(what); len(uids) > 0 {
 			r.warn(fmt.Sprintf("%s %s: %s.", images(len(uids)), oddityWords[what], someOf(uids)))
 		}
 	}
 	if n := max(r.instances.unaskedFor(otherStudy), int(r.task.Unasked)); n > 0 {
-		r.warn(fmt.Sprintf("The source also sent %s of another study, which nobody asked for; %s not taken.", images(n), were(n)))
+		names := ""
+		if uids := r.instances.unaskedUIDs(otherStudy); len(uids) > 0 {
+			names = ": " + someOf(uids)
+		}
+		r.warn(fmt.Sprintf("The source also sent %s of another study, which nobody asked for; %s not taken%s.", images(n), were(n), names))
 	}
 }
 

@@ -33,7 +33,8 @@ type finding struct {
 	kind, detail string
 }
 
-// judge compares how a task ended with what is there. missing are the instances that the task names.
+// judge compares how a task ended with what is there. missing are the instances that the task names; a message may name them too, or tell
+// of counts that don't agree.
 func (p *performance) judge(task engine.Task, missing map[string]bool) []finding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,7 +83,7 @@ func (p *performance) judge(task engine.Task, missing map[string]bool) []finding
 		}
 	case engine.Warning:
 		for _, uid := range named {
-			if !missing[uid] {
+			if !missing[uid] && !slices.ContainsFunc([]string{uid, "The source counts ", "The source has no image"}, func(s string) bool { return strings.Contains(task.Message, s) }) {
 				add(unnamed, "%d of %d are not there; not named: %s", len(absent), len(truth), uid)
 				break
 			}
@@ -148,13 +149,17 @@ func (p *performance) fabled(truth map[string]string, there map[string]bool) (n 
 	return n
 }
 
-// counted gives what the source has counted of what the task is to move, of each count that which is chosen; -1: nothing.
+// counted gives what the source has counted of what the task is to move, of each count that which is chosen; -1: nothing. A series that is
+// listed without its UID counts where the study has no count.
 func (s *evidence) counted(t *tale, choose func([]int) int) int {
 	n, all := -1, 0
 	if len(t.chosen) == 0 && len(s.study) > 0 {
 		n = choose(s.study)
 	}
 	for series, counts := range s.series {
+		if series == "" && n >= 0 { // it may have been one of the others, which the study's count tells
+			continue
+		}
 		if len(t.chosen) == 0 || slices.Contains(t.chosen, series) {
 			all += max(0, choose(counts))
 		}
@@ -188,7 +193,7 @@ func (p *performance) there() (there map[string]bool, atLeast, atMost int, astra
 	all := map[string]bool{}
 	for uid := range p.took.acked {
 		all[uid] = true
-		if p.took.whole[uid] && !(verifies && p.took.lost[uid]) {
+		if p.took.whole[uid] && !(verifies && p.took.lost[uid] && !p.holds(uid)) { // an older one is there in its place, whoever asks
 			there[uid] = true
 		}
 		if reason := p.astray(uid); reason != "" && p.took.ours[uid] {
@@ -211,6 +216,11 @@ func (p *performance) there() (there map[string]bool, atLeast, atMost int, astra
 		all[uid] = true
 	}
 	return there, len(p.took.acked), len(all), astray
+}
+
+// holds reports whether the destination held an instance before.
+func (p *performance) holds(uid string) bool {
+	return slices.ContainsFunc(p.held, func(e extra) bool { return e.uid() == uid })
 }
 
 // astray tells why an instance should not be at the destination; nothing if it should.

@@ -278,7 +278,7 @@ func TestEvidence(t *testing.T) {
 				in := st.Series[1].Instances[2]
 				return pacs.Misbehave{Get: pacs.GetFaults{Truncate: map[string]int64{in.SOPInstanceUID: beforePixels(in)}}}
 			},
-			status: engine.Warning, stored: 18, message: "1 image without pixel data",
+			status: engine.Warning, stored: 18, message: "1 image without the pixel data or content that objects of its class have",
 		},
 		{
 			name: "a C-MOVE that counts one and sends the rest later",

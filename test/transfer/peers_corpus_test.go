@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -90,6 +91,9 @@ func (c *corpus) addFile(t *testing.T, change func(*stream.Header) error, name s
 	require.NoError(t, object.Header().SetText(dict.SOPInstanceUID, uid))
 	if change != nil {
 		require.NoError(t, change(object.Header()))
+	}
+	if _, ok := object.Body(); !ok && strings.Contains(dict.UIDName(object.Header().SOPClassUID()), "Image") { // else each task would end with a Warning
+		require.NoError(t, object.Header().Set(dict.PixelData, dict.OW, []byte{0, 0}))
 	}
 	study := object.Header().Text(dict.StudyInstanceUID)
 	meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = object.Header().SOPClassUID(), uid

@@ -43,6 +43,12 @@ func madeUp(t *testing.T, study string, oneSeries bool, kinds ...kindOfObject) [
 		ds.Set(dict.SeriesInstanceUID, series)
 		ds.Set(dict.SeriesNumber, "1")
 		ds.Set(dict.InstanceNumber, fmt.Sprint(i+1))
+		switch {
+		case k.class == dict.BasicTextSRStorage:
+			ds.SetSequence(dict.ContentSequence, &stream.DataSet{})
+		case !dict.TransferSyntaxOf(k.syntax).Encapsulated:
+			ds.SetBytes(dict.PixelData, dict.OW, []byte{1, 2, 3, 4})
+		}
 		data, err := ds.Encode(k.syntax)
 		require.NoError(t, err)
 		if dict.TransferSyntaxOf(k.syntax).Encapsulated {
