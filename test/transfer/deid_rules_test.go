@@ -244,6 +244,9 @@ func TestIssuers(t *testing.T) {
 func altered(t *testing.T, from *phantom.Instance, change func(*stream.DataSet)) held {
 	t.Helper()
 	ds := from.Attributes()
+	if strings.Contains(dict.UIDName(from.SOPClassUID), "Image") {
+		ds.SetBytes(dict.PixelData, dict.OW, []byte{1, 2})
+	}
 	change(ds)
 	data, err := ds.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)

@@ -349,7 +349,7 @@ func TestOrthancDrains(t *testing.T) {
 func TestStoreSCUIntoReceiver(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	n.AddServer("known", "KNOWN_SCU 1", "127.0.0.1:104", nil)
-	n.AddServer("elsewhere", "ELSEWHERE", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"192.0.2.0/24"} })
+	n.AddServer("elsewhere", "ELSEWHERE", "192.0.2.7:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"192.0.2.0/24"} })
 	file := t.TempDir() + "/image.dcm"
 	require.NoError(t, phantom.DemoStudies()[0].Instances()[0].WriteFile(file))
 	store := func(aeTitle string) string {
