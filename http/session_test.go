@@ -270,9 +270,11 @@ func TestAccountsByClient(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ada.l", u.Username)
 	require.NoError(t, c.Refuse(ctx, waiting[1].ID, client.Refusal{Reason: "Who?"}))
-	var mail string
-	require.NoError(t, s.pool.QueryRow(ctx, "SELECT body FROM outbox WHERE recipient = 'ada@example.org'").Scan(&mail))
-	code := regexp.MustCompile(`[0-9a-f]{40}`).FindString(mail)
+	var sealed []byte
+	require.NoError(t, s.pool.QueryRow(ctx, "SELECT sealed FROM outbox WHERE recipient = 'ada@example.org'").Scan(&sealed))
+	mail, err := s.people.Open("mail", sealed)
+	require.NoError(t, err)
+	code := regexp.MustCompile(`[0-9a-f]{40}`).FindString(string(mail))
 	require.NoError(t, c.ResetPassword(ctx, client.PasswordReset{Code: code, Password: password}))
 	require.Equal(t, 200, s.as("POST", "/api/v1/session", login("ada.l", password)).StatusCode)
 	require.NoError(t, c.RequestPassword(ctx, "ada.l"))

@@ -68,12 +68,18 @@ func (h *house) recorded(action string) int {
 // mails gives what lies in the outbox for somebody.
 func (h *house) mails(to string) (bodies []string) {
 	h.t.Helper()
-	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body FROM outbox WHERE recipient = $1 ORDER BY id", to)
+	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body, sealed FROM outbox WHERE recipient = $1 ORDER BY id", to)
 	require.NoError(h.t, err)
 	defer rows.Close()
 	for rows.Next() {
 		var body string
-		require.NoError(h.t, rows.Scan(&body))
+		var sealed []byte
+		require.NoError(h.t, rows.Scan(&body, &sealed))
+		if sealed != nil {
+			text, err := h.Open("mail", sealed)
+			require.NoError(h.t, err)
+			body += string(text)
+		}
 		bodies = append(bodies, body)
 	}
 	require.NoError(h.t, rows.Err())

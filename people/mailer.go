@@ -195,6 +195,13 @@ func (m *Mailer) message(row db.ClaimMailRow) (*gomail.Msg, error) {
 		}
 		subject, body = end.subject(), end.body(m.cfg.PublicURL)
 	}
+	if row.Sealed != nil {
+		text, err := m.who.key.Open(mailPurpose, row.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		body = string(text)
+	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(m.from)
 	if err := msg.To(row.Recipient); err != nil {
