@@ -11,11 +11,10 @@ import (
 	"iter"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/people"
 )
 
 // tokenFile in a data directory holds the first administrator's token.
@@ -45,9 +44,9 @@ func (r *remote) client() (*client.Client, error) {
 func (r *remote) token() (string, error) {
 	switch {
 	case r.TokenFile != "":
-		token, err := readToken(r.TokenFile)
+		token, err := people.ReadPrivate(r.TokenFile)
 		if err != nil {
-			return "", fmt.Errorf("the token can't be read: %w", err)
+			return "", fmt.Errorf("the token can't be used: %w", err)
 		}
 		return token, nil
 	case r.Token != "":
@@ -56,24 +55,14 @@ func (r *remote) token() (string, error) {
 		return "", usage("an API token is needed for %s: set ADIT_TOKEN or ADIT_TOKEN_FILE", r.URL)
 	}
 	path := filepath.Join(r.DataDir, tokenFile)
-	token, err := readToken(path)
+	token, err := people.ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "", usage("an API token is needed: set ADIT_TOKEN to the one that `adit serve` printed at its first start, or name its data directory (%s holds none that you may read)", r.DataDir)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the token can't be read: %w", err)
+		return "", fmt.Errorf("the token can't be used: %w", err)
 	}
 	return token, nil
-}
-
-func readToken(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }() // was only read
-	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
-	return strings.TrimSpace(string(text)), err
 }
 
 func loopback(address string) bool {

@@ -133,7 +133,7 @@ func (s *Service) defaultProject(ctx context.Context, q *db.Queries, group int64
 		name = fmt.Sprintf("%s (group %d)", name, group)
 	}
 	_, err = q.InsertProject(ctx, db.InsertProjectParams{
-		Name: name, GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]), // engine.ProjectKeyPurpose
+		Name: name, GroupID: group, IsDefault: true, SealedKey: s.key.Seal(projectKeyPurpose, projectKey.secret[:]),
 	})
 	return err
 }
