@@ -64,6 +64,7 @@ type Service struct {
 	hasher    *hasher
 	site      siteCopy
 	publicURL string // of the site, for links in mails; empty: not told
+	mails     bool   // this process sends them
 }
 
 // New gives a service on a migrated database.
@@ -73,6 +74,14 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 
 // SetPublicURL tells at which address people find ADIT, such as https://adit.example.org. It is called once, before the first request.
 func (s *Service) SetPublicURL(address string) { s.publicURL = strings.TrimSuffix(address, "/") }
+
+// MailWarning says that a mail that was asked for just now waits, as nobody sends it; empty: it is sent.
+func (s *Service) MailWarning() string {
+	if s.mails {
+		return ""
+	}
+	return "ADIT has no mail server (adit serve --smtp-host), so the mail was not sent; it waits for one for three days, and is given up then."
+}
 
 // inTx runs fn in a transaction, again if PostgreSQL gave it up.
 func (s *Service) inTx(ctx context.Context, fn func(q *db.Queries) error) error {

@@ -234,7 +234,7 @@ func TestLostKey(t *testing.T) {
 		lose func(exec func(string), path string)
 		says string
 	}{
-		"the file is gone":     {func(_ func(string), path string) { _ = os.Remove(path) }, "is missing"},
+		"the file is gone": {func(_ func(string), path string) { _ = os.Remove(path) }, "is missing"},
 		"and the fingerprint": {func(exec func(string), path string) {
 			_ = os.Remove(path)
 			exec("DELETE FROM settings")

@@ -110,8 +110,9 @@ func letter(u db.User, subject, format string, args ...any) Mail {
 	return Mail{To: []string{u.Mail}, Subject: "ADIT: " + subject, Body: "Dear " + name + ",\n\n" + fmt.Sprintf(format, args...) + "\n"}
 }
 
-// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions. ErrNotFound: it is unknown, used or too old.
-func (s *Service) Reset(ctx context.Context, text, password, peer string) error {
+// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions, and all tokens unless they are to
+// be kept. ErrNotFound: it is unknown, used or too old.
+func (s *Service) Reset(ctx context.Context, text, password, peer string, keepTokens bool) error {
 	tries, err := s.try(ctx, limitOf("address", network(peer), wrongMax, wrongWindow))
 	if err != nil {
 		return err
@@ -145,7 +146,7 @@ func (s *Service) Reset(ctx context.Context, text, password, peer string) error 
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
 			return err
 		}
-		if err := s.putPassword(ctx, q, u, hashed, nil); err != nil {
+		if err := s.putPassword(ctx, q, u, hashed, nil, keepTokens); err != nil {
 			return err
 		}
 		return Record(ctx, q, Entry{Action: "password.reset", Object: userName(u.Username)})
