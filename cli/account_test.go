@@ -29,7 +29,7 @@ func failedStart(t *testing.T, dir string, args ...string) string {
 // TestTokenAfterFailedStart: the start that made the token failed before it could say so; the next one names where it is.
 func TestTokenAfterFailedStart(t *testing.T) {
 	dir, url := filepath.Join(t.TempDir(), "data"), dbtest.URL(t)
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, taken.Close()) }()
 	require.Contains(t, failedStart(t, dir, "--database-url", url, "--dicom-listen", taken.Addr().String()), "another program listens")

@@ -240,15 +240,17 @@ func (c *userPasswordCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	change := client.NewPassword{Password: password, KeepTokens: client.KeepTokens{KeepTokens: c.KeepTokens}}
-	_, err = asMyself(ctx, io, &c.remote, func(cl *client.Client) (none struct{}, err error) { return none, cl.SetPassword(ctx, c.Username, change) })
+	_, err = asMyself(ctx, io, &c.remote, func(cl *client.Client) (none struct{}, err error) {
+		return none, cl.SetPassword(ctx, c.Username, change)
+	})
 	if err != nil {
 		return err
 	}
-	tokens := ", and the API tokens that were made under an earlier password"
+	also := ", and the API tokens that were made under an earlier password"
 	if c.KeepTokens {
-		tokens = ""
+		also = ""
 	}
-	fmt.Fprintf(io.out, "User %s has this password now; all sessions of theirs have ended%s.\n", printable(c.Username), tokens)
+	fmt.Fprintf(io.out, "User %s has this password now; all sessions of theirs have ended%s.\n", printable(c.Username), also)
 	return nil
 }
 

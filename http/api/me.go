@@ -22,7 +22,7 @@ func (a *API) registerMe() {
 	handle(a, operation{
 		method: http.MethodPut, path: "/me/password", id: "change-password", tag: meTag,
 		summary: "Change one's own password, which ends all other sessions and, unless asked otherwise, all API tokens",
-		status: http.StatusNoContent, errors: []int{400, 409, 413, 429},
+		status:  http.StatusNoContent, errors: []int{400, 409, 413, 429},
 	}, func(ctx context.Context, user people.User, in *struct{ Body client.PasswordChange }) (*none, error) {
 		return nil, a.people.ChangePassword(ctx, user, auth.Session(ctx), people.PasswordChange{
 			Current: in.Body.Current, Password: in.Body.Password, KeepTokens: in.Body.KeepTokens.KeepTokens,
