@@ -31,7 +31,7 @@ const (
 
 const description = `ADIT moves DICOM studies between PACS servers and folders.
 
-"adit serve" is the server; most other commands speak to it. They find it at --url (ADIT_URL), and take their API token from --token-file (ADIT_TOKEN_FILE), --token (ADIT_TOKEN), or, for a server on this machine that the same user runs, from its data directory.
+"adit serve" is the server; most other commands speak to it. They find it at --url (ADIT_URL), and take their API token from --token-file (ADIT_TOKEN_FILE), --token (ADIT_TOKEN), "adit login", or, for a server on this machine that the same user runs, from its data directory.
 
 Exit codes: 0 Success, 1 Failure, 2 wrong usage, 3 Warning, 4 Canceled.`
 
@@ -47,6 +47,8 @@ type commands struct {
 	Quarantine   quarantineCmd   `cmd:"" help:"Objects that servers sent without having been asked."`
 	User         userCmd         `cmd:"" help:"Users, and those who ask to be one."`
 	Group        groupCmd        `cmd:"" help:"Groups: their members, permissions, and access to DICOM nodes."`
+	Login        loginCmd        `cmd:"" help:"Log in: the commands of this user need no token any more."`
+	Logout       logoutCmd       `cmd:"" help:"Log out: the login's token is revoked."`
 	Token        tokenCmd        `cmd:"" help:"API tokens."`
 	Project      projectCmd      `cmd:"" help:"Projects: whose key and profile pseudonymize, and who is behind the pseudonyms."`
 	Profile      profileCmd      `cmd:"" help:"De-identification profiles."`

@@ -30,7 +30,7 @@ type demo struct {
 }
 
 func startDemo(ctx context.Context, s *server) (*demo, error) {
-	token, err := readToken(s.tokenPath())
+	token, err := people.ReadPrivate(s.tokenPath())
 	if err != nil {
 		return nil, fmt.Errorf("--demo adds its PACS in the administrator's name and needs %s, which the first start of this database wrote: %w", s.tokenPath(), err)
 	}

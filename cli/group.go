@@ -58,11 +58,9 @@ type groupAddCmd struct {
 
 // Run makes a group.
 func (c *groupAddCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	g, err := cl.AddGroup(ctx, client.NewGroup{Name: c.Name, Permissions: c.Permissions})
+	g, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.Group, error) {
+		return cl.AddGroup(ctx, client.NewGroup{Name: c.Name, Permissions: c.Permissions})
+	})
 	if err != nil {
 		return err
 	}
@@ -97,7 +95,7 @@ func (c *groupChangeCmd) Run(ctx context.Context, io streams) error {
 		left = append(left, c.Grant...)
 		change.Permissions = &left
 	}
-	g, err := cl.ChangeGroup(ctx, c.Name, change)
+	g, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.Group, error) { return cl.ChangeGroup(ctx, c.Name, change) })
 	if err != nil {
 		return err
 	}
@@ -156,17 +154,18 @@ type groupJoinCmd struct {
 
 // Run puts users into a group.
 func (c *groupJoinCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	for _, user := range c.Users {
-		if err := cl.AddMember(ctx, c.Name, user); err != nil {
-			return err
+	_, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (none struct{}, err error) {
+		for len(c.Users) > 0 {
+			user := c.Users[0]
+			if err := cl.AddMember(ctx, c.Name, user); err != nil {
+				return none, err
+			}
+			c.Users = c.Users[1:] // who belongs to it is not asked for once more
+			fmt.Fprintf(io.out, "User %s belongs to group %s.\n", printable(user), printable(c.Name))
 		}
-		fmt.Fprintf(io.out, "User %s belongs to group %s.\n", printable(user), printable(c.Name))
-	}
-	return nil
+		return none, nil
+	})
+	return err
 }
 
 type groupLeaveCmd struct {

@@ -11,11 +11,10 @@ import (
 	"iter"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/people"
 )
 
 // tokenFile in a data directory holds the first administrator's token.
@@ -26,7 +25,19 @@ type remote struct {
 	URL       string `name:"url" env:"ADIT_URL" default:"http://127.0.0.1:8080" placeholder:"URL" help:"Address of the ADIT server (${default})."`
 	Token     string `env:"ADIT_TOKEN" placeholder:"TOKEN" help:"API token. Others on this machine can read it on a command line: rather use the environment or a file."`
 	TokenFile string `env:"ADIT_TOKEN_FILE" type:"path" placeholder:"FILE" help:"File that holds the API token."`
+	User      string `kong:"-"` // whose password is asked for if there is no token; empty: it is asked as well
 	DataDir   string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Data directory of the server, if it runs on this machine: the token of its first start is taken from there (${default})."`
+
+	OwnPasswordFile string `env:"ADIT_OWN_PASSWORD_FILE" type:"path" placeholder:"FILE" help:"File with your own password, for what takes it; it is asked for by default."`
+}
+
+// noToken says that there is no token to use.
+type noToken struct{ reason string }
+
+func (e *noToken) Error() string { return e.reason }
+
+func needToken(format string, args ...any) error {
+	return &status{exitUsage, &noToken{fmt.Sprintf(format, args...)}}
 }
 
 func (r *remote) client() (*client.Client, error) {
@@ -34,6 +45,11 @@ func (r *remote) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	return r.with(token)
+}
+
+// with gives a client that uses a token; empty: none.
+func (r *remote) with(token string) (*client.Client, error) {
 	c, err := client.New(r.URL, client.WithToken(token), client.WithUserAgent("adit/"+version))
 	if err != nil {
 		return nil, &status{exitUsage, fmt.Errorf("--url: %w", err)}
@@ -41,39 +57,36 @@ func (r *remote) client() (*client.Client, error) {
 	return c, nil
 }
 
-// token finds the API token. The one of a data directory goes to a server on this machine only.
+// token finds the API token: one that is named, that of adit login, or that of a data directory, which goes to a server on this machine only.
 func (r *remote) token() (string, error) {
 	switch {
 	case r.TokenFile != "":
-		token, err := readToken(r.TokenFile)
+		token, err := people.ReadPrivate(r.TokenFile)
 		if err != nil {
-			return "", fmt.Errorf("the token can't be read: %w", err)
+			return "", fmt.Errorf("the token can't be used: %w", err)
 		}
 		return token, nil
 	case r.Token != "":
 		return r.Token, nil
+	}
+	kept, err := readLogin(r.URL)
+	switch {
+	case err == nil:
+		return kept.Token, nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return "", fmt.Errorf("your login can't be used: %w", err)
 	case !loopback(r.URL):
-		return "", usage("an API token is needed for %s: set ADIT_TOKEN or ADIT_TOKEN_FILE", r.URL)
+		return "", needToken("an API token is needed for %s: log in with adit login, or set ADIT_TOKEN or ADIT_TOKEN_FILE", r.URL)
 	}
 	path := filepath.Join(r.DataDir, tokenFile)
-	token, err := readToken(path)
+	token, err := people.ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
-		return "", usage("an API token is needed: set ADIT_TOKEN to the one that `adit serve` printed at its first start, or name its data directory (%s holds none that you may read)", r.DataDir)
+		return "", needToken("an API token is needed: log in with adit login, set ADIT_TOKEN, or name the server's data directory (%s holds none that you may read)", r.DataDir)
 	}
 	if err != nil {
-		return "", fmt.Errorf("the token can't be read: %w", err)
+		return "", fmt.Errorf("the token can't be used: %w", err)
 	}
 	return token, nil
-}
-
-func readToken(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = f.Close() }() // was only read
-	text, err := io.ReadAll(io.LimitReader(f, 4<<10))
-	return strings.TrimSpace(string(text)), err
 }
 
 func loopback(address string) bool {

@@ -121,6 +121,7 @@ type server struct {
 
 	httpAddr, dicomAddr string
 	token               string // made at this start
+	tokenKept           bool   // made at an earlier one, and still valid
 	draining            atomic.Bool
 	ended               chan error // parts that ended by themselves
 	closers             []func()   // in the order of the start
@@ -305,7 +306,7 @@ func within(d time.Duration, fn func()) {
 }
 
 func (s *server) startPeople(ctx context.Context) error {
-	key, err := people.LoadKey(s.cmd.DataDir, s.cmd.SecretKeyFile)
+	key, err := people.OpenKey(ctx, s.pool, s.cmd.DataDir, s.cmd.SecretKeyFile)
 	if err != nil {
 		return err
 	}
@@ -316,13 +317,26 @@ func (s *server) startPeople(ctx context.Context) error {
 	if err := s.people.CheckKey(ctx); err != nil {
 		return err
 	}
-	return s.people.Bootstrap(ctx, func(token string) error {
+	kept, err := people.ReadPrivate(s.tokenPath())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	err = s.people.Bootstrap(ctx, func(token string) error {
 		s.token = token
 		if err := writeFile(s.tokenPath(), token+"\n"); err != nil {
 			return fmt.Errorf("the administrator's token can't be kept: %w", err)
 		}
 		return nil
 	})
+	if err != nil || s.token != "" {
+		return err
+	}
+	_, err = s.people.UserOfToken(ctx, kept)
+	s.tokenKept = err == nil
+	if errors.Is(err, people.ErrUnauthenticated) {
+		return nil // there is none, or it was revoked
+	}
+	return err
 }
 
 func (s *server) tokenPath() string { return filepath.Join(s.cmd.DataDir, tokenFile) }
@@ -402,6 +416,9 @@ func (s *server) announce() {
 	fmt.Fprintln(&out, ".")
 	if s.token != "" {
 		fmt.Fprintf(&out, "\nThe administrator's API token, shown this once:\n  %s\nIt is kept in %s, where the commands of this user find it by themselves. \"adit user password admin\" sets a password to log in by.\n", s.token, s.tokenPath())
+	}
+	if s.tokenKept { // the start that made it may have failed before it said so
+		fmt.Fprintf(&out, "\nThe administrator's API token is kept in %s, where the commands of this user find it by themselves.\n", s.tokenPath())
 	}
 	if s.demo != nil {
 		fmt.Fprint(&out, s.demo.text(s.commandPrefix()))

@@ -242,11 +242,12 @@ func (c *mailSendCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	n, err := cl.Broadcast(ctx, client.Broadcast{Subject: c.Subject, Text: string(text)})
+	sent, err := cl.Broadcast(ctx, client.Broadcast{Subject: c.Subject, Text: string(text)})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "The mail goes to %d people; adit mail list tells what becomes of it.\n", n)
+	fmt.Fprintf(io.out, "The mail goes to %d people; adit mail list tells what becomes of it.\n", sent.Recipients)
+	warn(io, sent.Warning)
 	return nil
 }
 

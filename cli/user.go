@@ -19,7 +19,7 @@ type userCmd struct {
 	Disable       userDisableCmd       `cmd:"" help:"Keep a user out: sessions and tokens end, and running transfers stop."`
 	Enable        userEnableCmd        `cmd:"" help:"Let a disabled user in again."`
 	Delete        userDeleteCmd        `cmd:"" help:"Remove a user who owns no jobs."`
-	Password      userPasswordCmd      `cmd:"" help:"Set a user's password, read from the standard input or a file; it ends all sessions of theirs."`
+	Password      userPasswordCmd      `cmd:"" help:"Set a user's password, read from the standard input or a file; it ends all sessions of theirs, and revokes their API tokens."`
 	Registrations userRegistrationsCmd `cmd:"" help:"List those who asked for an account and wait for an answer."`
 	Approve       userApproveCmd       `cmd:"" help:"Make a user of a registration, who gets a mail to choose a password."`
 	Refuse        userRefuseCmd        `cmd:"" help:"Refuse a registration, with a mail to who asked."`
@@ -152,15 +152,12 @@ func (c *userAddCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 	}
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	u, err := cl.AddUser(ctx, n)
+	u, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.User, error) { return cl.AddUser(ctx, n) })
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "User %s was made.\n", printable(u.Username))
+	warn(io, u.Warning)
 	return nil
 }
 
@@ -183,11 +180,7 @@ func (c *userChangeCmd) Run(ctx context.Context, io streams) error {
 }
 
 func changeUser(ctx context.Context, io streams, r *remote, username string, change client.UserChange, done string) error {
-	cl, err := r.client()
-	if err != nil {
-		return err
-	}
-	u, err := cl.ChangeUser(ctx, username, change)
+	u, err := asMyself(ctx, io, r, func(cl *client.Client) (client.User, error) { return cl.ChangeUser(ctx, username, change) })
 	if err != nil {
 		return err
 	}
@@ -237,22 +230,27 @@ type userPasswordCmd struct {
 	remote
 	Username     string `arg:"" help:"Whose."`
 	PasswordFile string `env:"ADIT_PASSWORD_FILE" type:"path" placeholder:"FILE" help:"File with the password; it is read from the standard input by default."`
+	KeepTokens   bool   `help:"Leave the user's API tokens valid; they are revoked by default."`
 }
 
 // Run sets a password.
 func (c *userPasswordCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
 	password, err := readSecret(io.err, "Password", c.PasswordFile)
 	if err != nil {
 		return err
 	}
-	if err := cl.SetPassword(ctx, c.Username, password); err != nil {
+	change := client.NewPassword{Password: password, KeepTokens: client.KeepTokens{KeepTokens: c.KeepTokens}}
+	_, err = asMyself(ctx, io, &c.remote, func(cl *client.Client) (none struct{}, err error) {
+		return none, cl.SetPassword(ctx, c.Username, change)
+	})
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "User %s has this password now; all sessions of theirs have ended.\n", printable(c.Username))
+	also := ", and the API tokens that were made under an earlier password"
+	if c.KeepTokens {
+		also = ""
+	}
+	fmt.Fprintf(io.out, "User %s has this password now; all sessions of theirs have ended%s.\n", printable(c.Username), also)
 	return nil
 }
 
@@ -292,15 +290,14 @@ type userApproveCmd struct {
 
 // Run approves a registration.
 func (c *userApproveCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	u, err := cl.Approve(ctx, c.ID, client.Approval{Username: c.Username, Groups: c.Groups})
+	u, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.User, error) {
+		return cl.Approve(ctx, c.ID, client.Approval{Username: c.Username, Groups: c.Groups})
+	})
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(io.out, "User %s was made, and gets a mail to choose a password.\n", printable(u.Username))
+	warn(io, u.Warning)
 	return nil
 }
 

@@ -231,12 +231,16 @@ type Problem struct {
 	Title     string       `json:"title" doc:"The kind of problem." example:"Unprocessable Entity"`
 	Status    int          `json:"status" doc:"The HTTP status." example:"422"`
 	Detail    string       `json:"detail,omitempty" doc:"What happened and what to do now."`
+	Code      string       `json:"code,omitempty" enum:"password_needed" doc:"Names what a program can do something about. password_needed: log in with POST /session, or confirm the session with POST /session:confirm, and send the request again by that session."`
 	Errors    []FieldError `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
 	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the server's log."`
 
 	// RetryAfter is how long the server asks to wait before trying again, 0 if it says nothing.
 	RetryAfter time.Duration `json:"-"`
 }
+
+// CodePasswordNeeded is the code of a refusal of what takes the password again.
+const CodePasswordNeeded = "password_needed"
 
 // FieldError says what is wrong with a part of a request.
 type FieldError struct {

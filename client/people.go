@@ -53,6 +53,12 @@ type MeChange struct {
 type PasswordChange struct {
 	Current  string `json:"current" writeOnly:"true"`
 	Password string `json:"password" writeOnly:"true" doc:"At least 12 characters, neither among the most common ones nor with one's username or mail address in it."`
+	KeepTokens
+}
+
+// KeepTokens is a part of what sets a password.
+type KeepTokens struct {
+	KeepTokens bool `json:"keep_tokens,omitempty" doc:"Leave the account's API tokens valid. Otherwise they are revoked, unless this is the account's first password."`
 }
 
 // Login begins a session.
@@ -78,6 +84,12 @@ type PasswordRequest struct {
 type PasswordReset struct {
 	Code     string `json:"code" writeOnly:"true" maxLength:"100" doc:"What stands behind the # of the link."`
 	Password string `json:"password" writeOnly:"true"`
+	KeepTokens
+}
+
+// Confirmation gives the password of a session again.
+type Confirmation struct {
+	Password string `json:"password" writeOnly:"true"`
 }
 
 // User is a user as staff sees one.
@@ -91,6 +103,7 @@ type User struct {
 	HasPassword bool      `json:"has_password"`
 	Groups      []string  `json:"groups" nullable:"false"`
 	CreatedAt   time.Time `json:"created_at"`
+	Warning     string    `json:"warning,omitempty" readOnly:"true" doc:"Why the mail that this sends waits: ADIT has no mail server. Only in answers to what sends one."`
 }
 
 // NewUser is a user to be made.
@@ -116,6 +129,7 @@ type UserChange struct {
 // NewPassword is another password for a user.
 type NewPassword struct {
 	Password string `json:"password" writeOnly:"true"`
+	KeepTokens
 }
 
 // Group is what permissions and access to DICOM nodes are given to.
@@ -233,7 +247,7 @@ func (c *Client) ChangeMe(ctx context.Context, change MeChange) (Me, error) {
 	return m, c.do(ctx, patch("/api/v1/me", change), &m)
 }
 
-// ChangePassword changes one's own password, which ends all other sessions.
+// ChangePassword changes one's own password, which ends all other sessions, and all tokens unless they are to be kept.
 func (c *Client) ChangePassword(ctx context.Context, change PasswordChange) error {
 	return c.do(ctx, request{method: http.MethodPut, path: "/api/v1/me/password", body: change}, nil)
 }
@@ -317,9 +331,9 @@ func (c *Client) DeleteUser(ctx context.Context, username string) error {
 	return c.do(ctx, remove(userPath(username)), nil)
 }
 
-// SetPassword gives a user another password, which ends all sessions of theirs.
-func (c *Client) SetPassword(ctx context.Context, username, password string) error {
-	return c.do(ctx, put(userPath(username)+"/password", NewPassword{password}), nil)
+// SetPassword gives a user another password, which ends all sessions of theirs, and all tokens unless they are to be kept.
+func (c *Client) SetPassword(ctx context.Context, username string, n NewPassword) error {
+	return c.do(ctx, put(userPath(username)+"/password", n), nil)
 }
 
 func groupPath(name string) string { return "/api/v1/groups/" + escape(name) }

@@ -63,7 +63,8 @@ type Broadcast struct {
 
 // Recipients tells how many people a mail goes to.
 type Recipients struct {
-	Recipients int `json:"recipients"`
+	Recipients int    `json:"recipients"`
+	Warning    string `json:"warning,omitempty" doc:"Why the mail waits: ADIT has no mail server."`
 }
 
 // Mail is a mail on its way, or what became of it. Its text is not shown.
@@ -114,10 +115,9 @@ func (c *Client) EndAnnouncement(ctx context.Context) error {
 }
 
 // Broadcast sends a mail to everybody who has an address, and tells how many they are. It is for staff.
-func (c *Client) Broadcast(ctx context.Context, mail Broadcast) (int, error) {
+func (c *Client) Broadcast(ctx context.Context, mail Broadcast) (Recipients, error) {
 	var out Recipients
-	err := c.do(ctx, request{method: http.MethodPost, path: "/api/v1/mails", body: mail}, &out)
-	return out.Recipients, err
+	return out, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/mails", body: mail}, &out)
 }
 
 // Mails lists mails and what became of them, newest first. It is for staff.

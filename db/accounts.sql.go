@@ -90,6 +90,24 @@ func (q *Queries) AddUser(ctx context.Context, arg AddUserParams) (User, error) 
 	return i, err
 }
 
+const confirmSession = `-- name: ConfirmSession :execrows
+UPDATE sessions SET confirmed_at = now() WHERE sha256 = $1 AND user_id = $2
+`
+
+type ConfirmSessionParams struct {
+	Sha256 []byte
+	UserID int64
+}
+
+// ConfirmSession notes that the password was given again.
+func (q *Queries) ConfirmSession(ctx context.Context, arg ConfirmSessionParams) (int64, error) {
+	result, err := q.db.Exec(ctx, confirmSession, arg.Sha256, arg.UserID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const countAttempts = `-- name: CountAttempts :one
 SELECT count(*) AS n, least(coalesce(extract(epoch FROM min(at) + make_interval(secs => $1::float8) - now()), 0), $1::float8)::float8 AS wait_seconds
 FROM attempts
@@ -1128,6 +1146,25 @@ func (q *Queries) RenameGroup(ctx context.Context, arg RenameGroupParams) error 
 	return err
 }
 
+const sessionConfirmed = `-- name: SessionConfirmed :one
+SELECT EXISTS (SELECT FROM sessions WHERE sha256 = $1 AND user_id = $2 AND expires_at > now()
+    AND confirmed_at > now() - make_interval(secs => $3::float8) AND confirmed_at < now() + make_interval(secs => $3::float8))
+`
+
+type SessionConfirmedParams struct {
+	Sha256  []byte
+	UserID  int64
+	Seconds float64
+}
+
+// SessionConfirmed reports whether a session goes on and its password was given a moment ago. A later time is of a clock that was put back.
+func (q *Queries) SessionConfirmed(ctx context.Context, arg SessionConfirmedParams) (bool, error) {
+	row := q.db.QueryRow(ctx, sessionConfirmed, arg.Sha256, arg.UserID, arg.Seconds)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const setPassword = `-- name: SetPassword :exec
 UPDATE users SET password_hash = $2 WHERE id = $1
 `
@@ -1405,10 +1442,12 @@ func (q *Queries) UserOfToken(ctx context.Context, sha256 []byte) (UserOfTokenRo
 }
 
 const usersToReset = `-- name: UsersToReset :many
-SELECT id, username, mail, first_name, last_name, phone, department, password_hash, is_active, is_staff, is_superuser, active_group_id, preferences, created_at FROM users WHERE is_active AND mail <> '' AND (lower(username) = lower($1) OR lower(mail) = lower($1)) ORDER BY id LIMIT 10
+SELECT id, username, mail, first_name, last_name, phone, department, password_hash, is_active, is_staff, is_superuser, active_group_id, preferences, created_at FROM users WHERE is_active AND mail <> '' AND (lower(username) = lower($1) OR lower(mail) = lower($1))
+ORDER BY id LIMIT 10 FOR NO KEY UPDATE
 `
 
-// UsersToReset: those whom a name or an address stands for.
+// UsersToReset: those whom a name or an address stands for. They are locked, so that a link goes to the address of this moment: who changes the
+// address before or behind it ends the link.
 func (q *Queries) UsersToReset(ctx context.Context, who string) ([]User, error) {
 	rows, err := q.db.Query(ctx, usersToReset, who)
 	if err != nil {

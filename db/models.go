@@ -282,6 +282,7 @@ type Outbox struct {
 	CreatedAt   time.Time
 	EndedAt     *time.Time
 	WaitSeconds float64
+	Sealed      []byte
 }
 
 type PasswordReset struct {
@@ -426,11 +427,12 @@ type ServerVerification struct {
 }
 
 type Session struct {
-	Sha256     []byte
-	UserID     int64
-	CreatedAt  time.Time
-	LastSeenAt time.Time
-	ExpiresAt  time.Time
+	Sha256      []byte
+	UserID      int64
+	CreatedAt   time.Time
+	LastSeenAt  time.Time
+	ExpiresAt   time.Time
+	ConfirmedAt time.Time
 }
 
 type Setting struct {

@@ -43,7 +43,7 @@ WHERE id = (
     SELECT o.id FROM outbox o
     WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds
+RETURNING id, message_id, recipient, subject, body, sealed, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds
 `
 
 type ClaimMailRow struct {
@@ -52,6 +52,7 @@ type ClaimMailRow struct {
 	Recipient  string
 	Subject    string
 	Body       string
+	Sealed     []byte
 	JobEnd     []byte
 	Attempts   int32
 	CreatedAt  time.Time
@@ -69,6 +70,7 @@ func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMai
 		&i.Recipient,
 		&i.Subject,
 		&i.Body,
+		&i.Sealed,
 		&i.JobEnd,
 		&i.Attempts,
 		&i.CreatedAt,
@@ -80,6 +82,7 @@ func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMai
 const endMail = `-- name: EndMail :execrows
 UPDATE outbox
 SET status = $1, error = $2, body = CASE WHEN $1::text = 'sent' THEN '' ELSE body END,
+    sealed = CASE WHEN $1::text <> 'sent' THEN sealed END,
     next_at = now() + make_interval(secs => $3::float8), wait_seconds = $3::float8,
     ended_at = CASE WHEN $1::text <> 'pending' THEN now() END
 WHERE id = $4 AND attempts = $5 AND status = 'pending'
@@ -109,23 +112,29 @@ func (q *Queries) EndMail(ctx context.Context, arg EndMailParams) (int64, error)
 }
 
 const insertMail = `-- name: InsertMail :exec
-INSERT INTO outbox (recipient, subject, body)
-SELECT unnest($1::text[]), $2, $3
+INSERT INTO outbox (recipient, subject, body, sealed)
+SELECT unnest($1::text[]), $2, $3, $4::bytea
 `
 
 type InsertMailParams struct {
 	Recipients []string
 	Subject    string
 	Body       string
+	Sealed     []byte
 }
 
 func (q *Queries) InsertMail(ctx context.Context, arg InsertMailParams) error {
-	_, err := q.db.Exec(ctx, insertMail, arg.Recipients, arg.Subject, arg.Body)
+	_, err := q.db.Exec(ctx, insertMail,
+		arg.Recipients,
+		arg.Subject,
+		arg.Body,
+		arg.Sealed,
+	)
 	return err
 }
 
 const listMails = `-- name: ListMails :many
-SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds FROM outbox
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds, sealed FROM outbox
 WHERE ($1::bigint = 0 OR id < $1) AND ($2::text = '' OR status = $2)
 ORDER BY id DESC LIMIT $3
 `
@@ -161,6 +170,7 @@ func (q *Queries) ListMails(ctx context.Context, arg ListMailsParams) ([]Outbox,
 			&i.CreatedAt,
 			&i.EndedAt,
 			&i.WaitSeconds,
+			&i.Sealed,
 		); err != nil {
 			return nil, err
 		}
@@ -173,7 +183,7 @@ func (q *Queries) ListMails(ctx context.Context, arg ListMailsParams) ([]Outbox,
 }
 
 const lockMail = `-- name: LockMail :one
-SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds FROM outbox WHERE id = $1 FOR UPDATE
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds, sealed FROM outbox WHERE id = $1 FOR UPDATE
 `
 
 func (q *Queries) LockMail(ctx context.Context, id int64) (Outbox, error) {
@@ -194,12 +204,13 @@ func (q *Queries) LockMail(ctx context.Context, id int64) (Outbox, error) {
 		&i.CreatedAt,
 		&i.EndedAt,
 		&i.WaitSeconds,
+		&i.Sealed,
 	)
 	return i, err
 }
 
 const retryMail = `-- name: RetryMail :one
-UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), wait_seconds = 0, created_at = now(), ended_at = NULL WHERE id = $1 RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds
+UPDATE outbox SET status = 'pending', attempts = 0, next_at = now(), wait_seconds = 0, created_at = now(), ended_at = NULL WHERE id = $1 RETURNING id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds, sealed
 `
 
 // RetryMail has a mail that was given up tried again from the start; it must be locked.
@@ -221,6 +232,7 @@ func (q *Queries) RetryMail(ctx context.Context, id int64) (Outbox, error) {
 		&i.CreatedAt,
 		&i.EndedAt,
 		&i.WaitSeconds,
+		&i.Sealed,
 	)
 	return i, err
 }

@@ -176,6 +176,31 @@ func (q *Queries) PutSetting(ctx context.Context, arg PutSettingParams) error {
 	return err
 }
 
+const sealedWithKey = `-- name: SealedWithKey :one
+SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL) AS servers,
+       (SELECT count(*) FROM users) AS users, coalesce((SELECT p.sealed_key FROM projects p ORDER BY p.id LIMIT 1), '')::bytea AS example
+`
+
+type SealedWithKeyRow struct {
+	Projects int64
+	Servers  int64
+	Users    int64
+	Example  []byte
+}
+
+// SealedWithKey: what the server key has sealed, and one of it to try a key with.
+func (q *Queries) SealedWithKey(ctx context.Context) (SealedWithKeyRow, error) {
+	row := q.db.QueryRow(ctx, sealedWithKey)
+	var i SealedWithKeyRow
+	err := row.Scan(
+		&i.Projects,
+		&i.Servers,
+		&i.Users,
+		&i.Example,
+	)
+	return i, err
+}
+
 const setActiveGroup = `-- name: SetActiveGroup :exec
 UPDATE users SET active_group_id = $2 WHERE id = $1
 `

@@ -249,6 +249,19 @@ func putMembers(ctx context.Context, q *db.Queries, project int64, names []strin
 	return err
 }
 
+// mayJoin keeps staff from putting themselves into a project, and so from the table that tells who is behind its pseudonyms.
+func (e *Engine) mayJoin(ctx context.Context, user people.User, project int64, members []string) error {
+	joins := slices.ContainsFunc(members, func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), user.Username) })
+	if !joins || user.IsSuperuser {
+		return nil
+	}
+	err := e.people.Check(ctx, user.ID, people.Action{Project: project})
+	if _, denied := errors.AsType[*people.Denied](err); denied {
+		return &people.Denied{Reason: "only superusers may put themselves into a project; ask a colleague to put you into it"}
+	}
+	return err
+}
+
 // ChangeProject changes a project. Another profile is that of jobs made from then on, whose UIDs are of a new generation; jobs that were
 // made before keep theirs. It is for staff.
 func (e *Engine) ChangeProject(ctx context.Context, user people.User, name string, c ProjectChange) (Project, error) {
@@ -261,6 +274,11 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 	found, err := e.Project(ctx, user, name)
 	if err != nil {
 		return Project{}, err
+	}
+	if c.Members != nil {
+		if err := e.mayJoin(ctx, user, found.ID, *c.Members); err != nil {
+			return Project{}, err
+		}
 	}
 	err = e.inTx(ctx, func(q *db.Queries) error {
 		p, err := q.LockProjectRow(ctx, found.ID)

@@ -51,6 +51,7 @@ type site struct {
 	pool   *pgxpool.Pool
 	dbURL  string
 	client *client.Client
+	people *people.Service
 	log    *testpeer.Buffer
 	ready  func(context.Context) error
 
@@ -68,6 +69,7 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(s.pool.Close)
 	who := people.New(s.pool, people.NewKey())
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
+	s.people = who
 	log := testpeer.Log(t, s.log)
 	door := doorpacs.NewDoor(s.pool)
 	eng := engine.New(s.pool, who, door, log, engine.Config{})

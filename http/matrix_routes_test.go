@@ -20,11 +20,12 @@ var routes = []row{
 
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
-	{route: "PUT /api/v1/me/password", costly: true, want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret"}`},
+	{route: "PUT /api/v1/me/password", costly: true, want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret","keep_tokens":true}`},
 
 	{route: "POST /api/v1/session", costly: true, want: every(200), open: 200, on: newUser, body: `{"username":"{1}","password":"` + password + `"}`},
 	{route: "GET /api/v1/session", want: every(200)},
 	{route: "DELETE /api/v1/session", want: every(409)}, // who uses a token has none
+	{route: "POST /api/v1/session:confirm", want: every(409), body: `{"password":"` + password + `"}`},
 	{route: "POST /api/v1/password-resets", want: every(202), open: 202, on: newUser, body: `{"account":"{1}"}`},
 	{route: "POST /api/v1/password-resets:use", costly: true, want: every(204), open: 204, on: newReset, body: `{"code":"{1}","password":"another long secret"}`},
 

@@ -321,3 +321,35 @@ func TestPseudonymizedJob(t *testing.T) {
 	require.Equal(t, 1, strings.Count(out.String(), "\n"), "the header alone")
 	require.Equal(t, 404, status(s.otherUser().JobDeidentification(ctx, job.ID, &out)))
 }
+
+// TestStaffJoinsNoProject: staff that may read linkage tables doesn't come to one by putting itself into the project.
+func TestStaffJoinsNoProject(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	_, err := s.client.AddGroup(ctx, client.NewGroup{Name: "Staff", Permissions: []string{"linkage"}})
+	require.NoError(t, err)
+	for _, name := range []string{"staff", "colleague"} {
+		s.addUser(client.NewUser{Username: name, IsStaff: true, Groups: []string{"Staff"}})
+	}
+	_, err = s.client.AddProject(ctx, client.NewProject{Name: "lung"})
+	require.NoError(t, err)
+	as := func(name string) *client.Client {
+		c, err := s.client.LogIn(ctx, client.Login{Username: name, Password: password})
+		require.NoError(t, err)
+		return c
+	}
+	change := func(c *client.Client, members ...string) error {
+		_, err := c.ChangeProject(ctx, "lung", client.ProjectChange{Members: &members})
+		return err
+	}
+	staff := as("staff")
+	for _, name := range []string{"staff", "STAFF", " staff "} {
+		require.Equal(t, 403, status(change(staff, "colleague", name)), name)
+	}
+	for _, err := range staff.Linkage(ctx, "lung", client.LinkFilter{}) {
+		require.Equal(t, 403, status(err))
+	}
+	require.NoError(t, change(as("colleague"), "staff"), "two people")
+	require.NoError(t, change(staff, "staff", "colleague"), "who belongs to it stays")
+	require.NoError(t, change(s.client, "admin"), "a superuser")
+}

@@ -95,6 +95,54 @@ func plain(r reply) string {
 	return fmt.Sprintf("%d %v %s", r.StatusCode, r.Header, r.body)
 }
 
+// TestPasswordNeeded: what takes the password names itself to programs, and is done by a session that was confirmed.
+func TestPasswordNeeded(t *testing.T) {
+	s := newSite(t)
+	ctx := t.Context()
+	s.addUser(client.NewUser{Username: "reader", Groups: []string{"Radiology"}})
+	got := s.as("POST", "/api/v1/session", login("reader", password))
+	cookie := []string{"Cookie", "adit_session=" + got.Cookies()[0].Value}
+	made := s.as("POST", "/api/v1/tokens", `{"lifetime":"90d"}`, cookie...)
+	require.Equal(t, 201, made.StatusCode, made.body)
+	var token client.CreatedToken
+	require.NoError(t, json.Unmarshal([]byte(made.body), &token))
+
+	for route, body := range map[string]string{
+		"POST /api/v1/tokens": `{"lifetime":"24h"}`, "PATCH /api/v1/me": `{"mail":"thief@example.org"}`,
+	} {
+		method, path, _ := strings.Cut(route, " ")
+		needed := func(header ...string) {
+			t.Helper()
+			got := s.as(method, path, body, header...)
+			require.Equal(t, 403, got.StatusCode)
+			require.Equal(t, client.CodePasswordNeeded, got.problem(t).Code)
+		}
+		_, err := s.pool.Exec(ctx, "UPDATE sessions SET confirmed_at = now() - interval '11 minutes'")
+		require.NoError(t, err)
+		needed("Authorization", "Token "+token.Secret)
+		needed(cookie...)
+		needed(append([]string{"Authorization", "Token " + token.Secret}, cookie...)...)
+		require.Equal(t, 409, s.as("POST", "/api/v1/session:confirm", `{"password":"`+password+`"}`, "Authorization", "Token "+token.Secret).StatusCode)
+		require.Equal(t, 401, s.as("POST", "/api/v1/session:confirm", `{"password":"`+password+`"}`).StatusCode)
+		require.Equal(t, 422, s.as("POST", "/api/v1/session:confirm", `{"password":"a wrong secret"}`, cookie...).StatusCode)
+		needed(cookie...)
+		require.Equal(t, 204, s.as("POST", "/api/v1/session:confirm", `{"password":"`+password+`"}`, cookie...).StatusCode)
+		require.Less(t, s.as(method, path, body, cookie...).StatusCode, 300)
+	}
+
+	in, err := s.client.LogIn(ctx, client.Login{Username: "reader", Password: password})
+	require.NoError(t, err)
+	require.NoError(t, in.Confirm(ctx, password))
+	_, err = in.CreateToken(ctx, client.NewToken{Lifetime: client.Lifetime24Hours})
+	require.NoError(t, err)
+	require.NoError(t, in.LogOut(ctx))
+	_, err = in.Me(ctx)
+	require.ErrorContains(t, err, "log in")
+	me, err := s.client.Me(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "admin", me.Username, "the client that it came from keeps its token")
+}
+
 // TestNobodyLearnsWhoIsHere: what needs no login answers the same for who has an account and for who hasn't.
 func TestNobodyLearnsWhoIsHere(t *testing.T) {
 	s := newSite(t)
@@ -192,7 +240,7 @@ func TestRevokedAtOnce(t *testing.T) {
 	_, err = s.client.ChangeGroup(ctx, "Readers", client.GroupChange{Permissions: &[]string{"tokens"}})
 	require.NoError(t, err)
 	require.Equal(t, 403, transfer())
-	require.NoError(t, s.client.SetPassword(ctx, "reader", "another long secret"))
+	require.NoError(t, s.client.SetPassword(ctx, "reader", client.NewPassword{Password: "another long secret"}))
 	require.Equal(t, 401, s.as("GET", "/api/v1/me", "", cookie...).StatusCode)
 }
 
@@ -270,13 +318,15 @@ func TestAccountsByClient(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "ada.l", u.Username)
 	require.NoError(t, c.Refuse(ctx, waiting[1].ID, client.Refusal{Reason: "Who?"}))
-	var mail string
-	require.NoError(t, s.pool.QueryRow(ctx, "SELECT body FROM outbox WHERE recipient = 'ada@example.org'").Scan(&mail))
-	code := regexp.MustCompile(`[0-9a-f]{40}`).FindString(mail)
+	var sealed []byte
+	require.NoError(t, s.pool.QueryRow(ctx, "SELECT sealed FROM outbox WHERE recipient = 'ada@example.org'").Scan(&sealed))
+	mail, err := s.people.Open("mail", sealed)
+	require.NoError(t, err)
+	code := regexp.MustCompile(`[0-9a-f]{40}`).FindString(string(mail))
 	require.NoError(t, c.ResetPassword(ctx, client.PasswordReset{Code: code, Password: password}))
 	require.Equal(t, 200, s.as("POST", "/api/v1/session", login("ada.l", password)).StatusCode)
 	require.NoError(t, c.RequestPassword(ctx, "ada.l"))
-	require.NoError(t, c.SetPassword(ctx, "admin", password))
+	require.NoError(t, c.SetPassword(ctx, "admin", client.NewPassword{Password: password}))
 	require.NoError(t, c.ChangePassword(ctx, client.PasswordChange{Current: password, Password: "another long secret"}))
 }
 

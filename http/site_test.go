@@ -197,9 +197,10 @@ func TestBroadcast(t *testing.T) {
 	_, err = other.Broadcast(t.Context(), send)
 	require.Equal(t, 403, status(err))
 	left := s.audited(func() {
-		n, err := s.client.Broadcast(t.Context(), send)
+		sent, err := s.client.Broadcast(t.Context(), send)
 		require.NoError(t, err)
-		require.Equal(t, 2, n)
+		require.Equal(t, 2, sent.Recipients)
+		require.Contains(t, sent.Warning, "no mail server")
 	})
 	require.Equal(t, []string{`mail.broadcast {"recipients":2}`}, left)
 

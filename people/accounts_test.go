@@ -68,12 +68,18 @@ func (h *house) recorded(action string) int {
 // mails gives what lies in the outbox for somebody.
 func (h *house) mails(to string) (bodies []string) {
 	h.t.Helper()
-	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body FROM outbox WHERE recipient = $1 ORDER BY id", to)
+	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body, sealed FROM outbox WHERE recipient = $1 ORDER BY id", to)
 	require.NoError(h.t, err)
 	defer rows.Close()
 	for rows.Next() {
 		var body string
-		require.NoError(h.t, rows.Scan(&body))
+		var sealed []byte
+		require.NoError(h.t, rows.Scan(&body, &sealed))
+		if sealed != nil {
+			text, err := h.Open("mail", sealed)
+			require.NoError(h.t, err)
+			body += string(text)
+		}
 		bodies = append(bodies, body)
 	}
 	require.NoError(h.t, rows.Err())
@@ -220,7 +226,7 @@ func TestWrongPasswords(t *testing.T) {
 	tooMany(err) // the account, from elsewhere, with the right password
 	_, _, err = other.LogIn(ctx, "writer", secret, attacker)
 	tooMany(err) // another account, from that address
-	tooMany(h.ChangePassword(ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"}, nil, secret, "x", "192.0.2.2:1"))
+	tooMany(h.ChangePassword(ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"}, nil, people.PasswordChange{Current: secret, Password: "x"}, "192.0.2.2:1"))
 	_, _, err = other.LogIn(ctx, "writer", secret, "192.0.2.2:1")
 	require.NoError(t, err)
 	h.exec("UPDATE attempts SET at = at - interval '5 minutes'")
@@ -329,10 +335,10 @@ func TestAdministrators(t *testing.T) {
 	for _, who := range []string{"admin", "colleague"} {
 		_, err = h.ChangeUser(ctx, staff, who, people.AccountChange{Active: no})
 		requireDenied(t, err, "only superusers")
-		requireDenied(t, h.SetPassword(ctx, staff, who, "another long secret"), "only superusers")
+		requireDenied(t, h.SetPassword(ctx, staff, who, "another long secret", false), "only superusers")
 		requireDenied(t, h.DeleteUser(ctx, staff, who), "only superusers")
 	}
-	requireDenied(t, h.SetPassword(ctx, staff, "staff", "another long secret"), "only superusers")
+	requireDenied(t, h.SetPassword(ctx, staff, "staff", "another long secret", false), "only superusers")
 	_, err = h.ChangeUser(ctx, staff, "user", people.AccountChange{Phone: new("4711")})
 	require.NoError(t, err)
 
@@ -394,7 +400,7 @@ func TestDisable(t *testing.T) {
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
 	_, err = h.UserOfToken(ctx, text)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	require.ErrorIs(t, h.Reset(ctx, link, "another long secret", "192.0.2.1:1"), people.ErrNotFound)
+	require.ErrorIs(t, h.Reset(ctx, link, "another long secret", "192.0.2.1:1", false), people.ErrNotFound)
 	require.Equal(t, 2, h.recorded("user.change"))
 }
 
@@ -427,7 +433,7 @@ func TestUsers(t *testing.T) {
 	require.False(t, a.HasPassword)
 	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "RÖNTGEN"})
 	requireConflict(t, err, "another user")
-	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1"))
+	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1", false))
 	_, _, err = h.LogIn(ctx, "röntgen", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 
@@ -455,24 +461,24 @@ func TestPasswords(t *testing.T) {
 	second, _, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 
-	requireInvalid(t, h.ChangePassword(ctx, reader, &s, "a wrong secret", "another long secret", "192.0.2.1:1"), "current", "not your password")
+	requireInvalid(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: "a wrong secret", Password: "another long secret"}, "192.0.2.1:1"), "current", "not your password")
 	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"), "it counts as a login")
-	requireInvalid(t, h.ChangePassword(ctx, reader, &s, secret, "short", "192.0.2.1:1"), "password", "12")
+	requireInvalid(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: secret, Password: "short"}, "192.0.2.1:1"), "password", "12")
 	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"))
-	require.NoError(t, h.ChangePassword(ctx, reader, &s, secret, "another long secret", "192.0.2.1:1"))
+	require.NoError(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: secret, Password: "another long secret"}, "192.0.2.1:1"))
 	_, err = h.Session(ctx, first)
 	require.NoError(t, err, "the session in use goes on")
 	_, err = h.Session(ctx, second)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
 	require.Contains(t, h.mails("reader@example.org")[0], "was changed")
 
-	require.NoError(t, h.SetPassword(ctx, h.admin, "reader", "yet another secret"))
+	require.NoError(t, h.SetPassword(ctx, h.admin, "reader", "yet another secret", false))
 	_, err = h.Session(ctx, first)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
 	_, _, err = h.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1")
 	require.NoError(t, err)
-	require.ErrorIs(t, h.SetPassword(ctx, h.admin, "nobody", "yet another secret"), people.ErrNotFound)
-	require.NoError(t, h.SetPassword(ctx, h.admin, "admin", "the first password"), "of the first administrator")
+	require.ErrorIs(t, h.SetPassword(ctx, h.admin, "nobody", "yet another secret", false), people.ErrNotFound)
+	require.NoError(t, h.SetPassword(ctx, h.admin, "admin", "the first password", false), "of the first administrator")
 	require.Equal(t, 1, h.recorded("password.change"))
 	require.Equal(t, 2, h.recorded("password.set"))
 }
@@ -508,11 +514,11 @@ func TestReset(t *testing.T) {
 	require.Zero(t, h.count("SELECT count(*) FROM password_resets WHERE encode(sha256, 'escape') = $1", codeOf(t, mails[0])))
 
 	code := codeOf(t, mails[0])
-	requireInvalid(t, h.Reset(ctx, code, "short", peer), "password", "12")
-	require.NoError(t, h.Reset(ctx, code, "another long secret", peer), "a password that is refused uses nothing up")
-	require.ErrorIs(t, h.Reset(ctx, code, "another long secret", peer), people.ErrNotFound)
-	require.ErrorIs(t, h.Reset(ctx, codeOf(t, mails[1]), "another long secret", peer), people.ErrNotFound, "nor do the others work any more")
-	require.ErrorContains(t, h.Reset(ctx, "", "another long secret", peer), "ask for another one")
+	requireInvalid(t, h.Reset(ctx, code, "short", peer, false), "password", "12")
+	require.NoError(t, h.Reset(ctx, code, "another long secret", peer, false), "a password that is refused uses nothing up")
+	require.ErrorIs(t, h.Reset(ctx, code, "another long secret", peer, false), people.ErrNotFound)
+	require.ErrorIs(t, h.Reset(ctx, codeOf(t, mails[1]), "another long secret", peer, false), people.ErrNotFound, "nor do the others work any more")
+	require.ErrorContains(t, h.Reset(ctx, "", "another long secret", peer, false), "ask for another one")
 	_, err = h.Session(ctx, cookie)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
 	_, _, err = h.LogIn(ctx, "reader", "another long secret", peer)
@@ -521,7 +527,7 @@ func TestReset(t *testing.T) {
 
 	require.NoError(t, h.RequestReset(ctx, "reader", peer))
 	h.exec("UPDATE password_resets SET expires_at = now()")
-	require.ErrorIs(t, h.Reset(ctx, codeOf(t, h.mails(mail)[3]), "yet another secret", peer), people.ErrNotFound)
+	require.ErrorIs(t, h.Reset(ctx, codeOf(t, h.mails(mail)[3]), "yet another secret", peer, false), people.ErrNotFound)
 	var many *people.TooMany
 	require.NoError(t, h.RequestReset(ctx, "reader", peer))
 	require.ErrorAs(t, h.RequestReset(ctx, "Reader", "192.0.2.9:1"), &many, "no flood of mails")
@@ -538,7 +544,7 @@ func TestResetOnce(t *testing.T) {
 	var all sync.WaitGroup
 	errs := make(chan error, 4)
 	for range cap(errs) {
-		all.Go(func() { errs <- h.Reset(t.Context(), code, "another long secret", "192.0.2.1:1") })
+		all.Go(func() { errs <- h.Reset(t.Context(), code, "another long secret", "192.0.2.1:1", false) })
 	}
 	all.Wait()
 	close(errs)
@@ -586,7 +592,7 @@ func TestRegistration(t *testing.T) {
 	require.Equal(t, []string{"Radiology"}, a.Groups)
 	_, err = h.Approve(ctx, h.admin, waiting[0].ID, "", nil)
 	require.ErrorIs(t, err, people.ErrNotFound)
-	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer))
+	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer, false))
 	_, _, err = h.LogIn(ctx, "ada", secret, peer)
 	require.NoError(t, err)
 

@@ -32,8 +32,9 @@ const (
 type Actor struct {
 	UserID   int64
 	Username string
-	Via      string // ViaSession, ViaToken, ViaSystem
-	Peer     string // address of the caller, with or without a port
+	Via      string   // ViaSession, ViaToken, ViaSystem
+	Peer     string   // address of the caller, with or without a port
+	Session  *Session // by which they came in; nil: by none
 }
 
 type actorKey struct{}

@@ -114,7 +114,7 @@ var alerts = map[string]coded{
 	"server": typeNetwork, "folder": typeNetwork, "schedule": typeNetwork, "workers": typeSoftware,
 	"project": typeSecurity, "profile": typeSecurity, "linkage": typeRestricted,
 	"settings": typeSoftware, "announcement": typeSoftware, "mail": typeSoftware,
-	"group": typeSecurityRoles, "access": typeSecurityRoles,
+	"group": typeSecurityRoles, "rights": typeSecurityRoles, "access": typeSecurityRoles,
 	"user": typeUserSecurity, "me": typeUserSecurity, "token": typeUserSecurity, "password": typeUserSecurity, "registration": typeUserSecurity,
 }
 

@@ -99,6 +99,13 @@ func (s *Service) CreateGroup(ctx context.Context, user User, name string, permi
 	permissions = once(permissions)
 	var g Group
 	err := s.inTx(ctx, func(q *db.Queries) error {
+		granted, err := mayGive(ctx, q, user, permissions)
+		if err == nil && len(permissions) > 0 {
+			err = confirmed(ctx, q)
+		}
+		if err != nil {
+			return err
+		}
 		id, err := q.InsertGroup(ctx, name)
 		if violates(err, uniqueViolation) {
 			return &Conflict{Reason: "another group has this name already; choose another one"}
@@ -115,7 +122,7 @@ func (s *Service) CreateGroup(ctx context.Context, user User, name string, permi
 		if g, err = groupByName(ctx, q, name); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "group.create", Object: groupTitle(name), Detail: map[string]any{"permissions": permissions}})
+		return Record(ctx, q, grantEntry(Entry{Action: "group.create", Object: groupTitle(name), Detail: map[string]any{"permissions": permissions}}, granted))
 	})
 	return g, err
 }
@@ -133,7 +140,7 @@ func (s *Service) defaultProject(ctx context.Context, q *db.Queries, group int64
 		name = fmt.Sprintf("%s (group %d)", name, group)
 	}
 	_, err = q.InsertProject(ctx, db.InsertProjectParams{
-		Name: name, GroupID: group, IsDefault: true, SealedKey: s.key.Seal("project", projectKey.secret[:]), // engine.ProjectKeyPurpose
+		Name: name, GroupID: group, IsDefault: true, SealedKey: s.key.Seal(projectKeyPurpose, projectKey.secret[:]),
 	})
 	return err
 }
@@ -156,30 +163,24 @@ func (s *Service) ChangeGroup(ctx context.Context, user User, name string, c Gro
 		}
 	}
 	var g Group
-	err := s.changeGroup(ctx, name, "group.change", func(q *db.Queries, row db.Group) (map[string]any, error) {
-		detail, now := map[string]any{}, row.Name
-		if c.Name != nil {
-			if err := q.RenameGroup(ctx, db.RenameGroupParams{ID: row.ID, Name: *c.Name}); err != nil {
-				return nil, err
-			}
-			detail["name"], now = *c.Name, *c.Name
-		}
+	err := s.changeGroup(ctx, name, "group.change", func(q *db.Queries, row db.Group) (detail map[string]any, granted []string, err error) {
+		detail = map[string]any{}
+		now := row.Name
 		if c.Permissions != nil {
 			permissions := once(*c.Permissions)
-			if err := checkPermissions(permissions); err != nil {
-				return nil, err
-			}
-			if err := q.DeletePermissions(ctx, row.ID); err != nil {
-				return nil, err
-			}
-			if err := q.GrantPermissions(ctx, db.GrantPermissionsParams{GroupID: row.ID, Permissions: permissions}); err != nil {
-				return nil, err
+			if granted, err = setPermissions(ctx, q, user, row, permissions); err != nil {
+				return nil, nil, err
 			}
 			detail["permissions"] = permissions
 		}
-		var err error
+		if c.Name != nil {
+			if err := q.RenameGroup(ctx, db.RenameGroupParams{ID: row.ID, Name: *c.Name}); err != nil {
+				return nil, nil, err
+			}
+			detail["name"], now = *c.Name, *c.Name
+		}
 		g, err = groupByName(ctx, q, now)
-		return detail, err
+		return detail, granted, err
 	})
 	if violates(err, uniqueViolation) {
 		return Group{}, &Conflict{Reason: "another group has this name already; choose another one"}
@@ -187,18 +188,43 @@ func (s *Service) ChangeGroup(ctx context.Context, user User, name string, c Gro
 	return g, err
 }
 
-// changeGroup locks a group, has change work on it, and writes down what it says of that.
-func (s *Service) changeGroup(ctx context.Context, name, action string, change func(*db.Queries, db.Group) (map[string]any, error)) error {
+// setPermissions gives a group these permissions, and no others. It returns those that are new to it and that the user lacks.
+func setPermissions(ctx context.Context, q *db.Queries, user User, group db.Group, permissions []string) (granted []string, err error) {
+	if err := checkPermissions(permissions); err != nil {
+		return nil, err
+	}
+	before, err := groupByName(ctx, q, group.Name)
+	if err != nil {
+		return nil, err
+	}
+	added := slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(before.Permissions, p) })
+	if len(added) > 0 {
+		if granted, err = mayGive(ctx, q, user, added); err != nil {
+			return nil, err
+		}
+		if err := confirmed(ctx, q); err != nil {
+			return nil, err
+		}
+	}
+	if err := q.DeletePermissions(ctx, group.ID); err != nil {
+		return nil, err
+	}
+	return granted, q.GrantPermissions(ctx, db.GrantPermissionsParams{GroupID: group.ID, Permissions: permissions})
+}
+
+// changeGroup locks a group, has change work on it, and writes down what it says of that, with the permissions that were given by somebody
+// who lacks them.
+func (s *Service) changeGroup(ctx context.Context, name, action string, change func(*db.Queries, db.Group) (detail map[string]any, granted []string, err error)) error {
 	return s.inTx(ctx, func(q *db.Queries) error {
 		row, err := q.LockGroup(ctx, name)
 		if err != nil {
 			return notFound(err, "group", quote(name))
 		}
-		detail, err := change(q, row)
+		detail, granted, err := change(q, row)
 		if err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: action, Object: groupTitle(row.Name), Detail: detail})
+		return Record(ctx, q, grantEntry(Entry{Action: action, Object: groupTitle(row.Name), Detail: detail}, granted))
 	})
 }
 
@@ -207,23 +233,23 @@ func (s *Service) DeleteGroup(ctx context.Context, user User, name string) error
 	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	err := s.changeGroup(ctx, name, "group.delete", func(q *db.Queries, row db.Group) (map[string]any, error) {
+	err := s.changeGroup(ctx, name, "group.delete", func(q *db.Queries, row db.Group) (map[string]any, []string, error) {
 		projects, err := q.ProjectsOfGroup(ctx, row.ID)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		for _, p := range projects {
 			if !p.IsDefault || p.Used {
-				return nil, &Conflict{Reason: fmt.Sprintf("the project %q belongs to this group, and its pseudonyms must not be lost; take the members and permissions away from the group instead", p.Name)}
+				return nil, nil, &Conflict{Reason: fmt.Sprintf("the project %q belongs to this group, and its pseudonyms must not be lost; take the members and permissions away from the group instead", p.Name)}
 			}
 			if err := q.DeleteProject(ctx, p.ID); err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		if err := q.DeleteGroup(ctx, row.ID); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		return nil, q.LeaveDeletedGroup(ctx)
+		return nil, nil, q.LeaveDeletedGroup(ctx)
 	})
 	if violates(err, foreignKeyViolation) {
 		return &Conflict{Reason: "a project of this group came into use just now; try again"}
@@ -245,46 +271,66 @@ func (s *Service) Members(ctx context.Context, user User, name string, above int
 	return out, err
 }
 
-// AddMember puts a user into a group; who belonged to none has it as the active one. To do it again changes nothing. It is for staff.
+// AddMember puts a user into a group; who belonged to none has it as the active one. To do it again changes nothing. It is for staff that has
+// all permissions of the group.
 func (s *Service) AddMember(ctx context.Context, user User, group, username string) error {
-	return s.changeMember(ctx, user, group, username, "group.add_member", func(q *db.Queries, g db.Group, u db.User) error {
-		_, err := q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID})
-		return err
+	return s.changeMember(ctx, user, group, username, "group.add_member", func(q *db.Queries, g db.Group, u db.User) ([]string, error) {
+		if err := confirmed(ctx, q); err != nil {
+			return nil, err
+		}
+		return join(ctx, q, user, g, u)
 	})
+}
+
+// join makes a user a member of a group, if who does it may give what the group has. It returns the permissions that they lack themselves. A group
+// has more than permissions: projects, and access to DICOM nodes. So nobody but a superuser puts themselves into one.
+func join(ctx context.Context, q *db.Queries, by User, g db.Group, u db.User) (granted []string, err error) {
+	full, err := groupByName(ctx, q, g.Name)
+	if err != nil {
+		return nil, err
+	}
+	if granted, err = mayGive(ctx, q, by, full.Permissions); err != nil {
+		return nil, err
+	}
+	n, err := q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID})
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	if by.ID == u.ID {
+		if !by.IsSuperuser {
+			return nil, &Denied{Reason: "only superusers may put themselves into a group; ask a colleague to put you into it"}
+		}
+		granted = append(granted, "membership")
+	}
+	return granted, nil
 }
 
 // RemoveMember takes a user out of a group, who then works in another one of theirs. It is for staff.
 func (s *Service) RemoveMember(ctx context.Context, user User, group, username string) error {
-	return s.changeMember(ctx, user, group, username, "group.remove_member", func(q *db.Queries, g db.Group, u db.User) error {
+	return s.changeMember(ctx, user, group, username, "group.remove_member", func(q *db.Queries, g db.Group, u db.User) ([]string, error) {
 		n, err := q.LeaveGroup(ctx, db.LeaveGroupParams{GroupID: g.ID, UserID: u.ID})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if n == 0 {
-			return fmt.Errorf("member %q of group %q: %w", u.Username, g.Name, ErrNotFound)
+			return nil, fmt.Errorf("member %q of group %q: %w", u.Username, g.Name, ErrNotFound)
 		}
-		return q.LeaveActiveGroup(ctx, u.ID)
+		return nil, q.LeaveActiveGroup(ctx, u.ID)
 	})
 }
 
 // changeMember locks the group before the user, and writes down what was done.
-func (s *Service) changeMember(ctx context.Context, user User, group, username, action string, change func(*db.Queries, db.Group, db.User) error) error {
+func (s *Service) changeMember(ctx context.Context, user User, group, username, action string, change func(*db.Queries, db.Group, db.User) ([]string, error)) error {
 	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
-		g, err := q.LockGroup(ctx, group)
-		if err != nil {
-			return notFound(err, "group", quote(group))
-		}
+	return s.changeGroup(ctx, group, action, func(q *db.Queries, g db.Group) (map[string]any, []string, error) {
 		u, err := q.LockUser(ctx, username)
 		if err != nil {
-			return notFound(err, "user", quote(username))
+			return nil, nil, notFound(err, "user", quote(username))
 		}
-		if err := change(q, g, u); err != nil {
-			return err
-		}
-		return Record(ctx, q, Entry{Action: action, Object: groupTitle(g.Name), Detail: map[string]any{"user": u.Username}})
+		granted, err := change(q, g, u)
+		return map[string]any{"user": u.Username}, granted, err
 	})
 }
 

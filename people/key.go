@@ -3,6 +3,7 @@
 package people
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hmac"
@@ -14,7 +15,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/adit-go/adit/db"
 )
 
 // keySize is the length of a server key in bytes.
@@ -33,25 +37,70 @@ func NewKey() Key {
 	return k
 }
 
-// LoadKey reads the server key from file, 64 hexadecimal characters. With no file named it is dataDir/secret.key, which
-// is made at the first start.
-func LoadKey(dataDir, file string) (Key, error) {
-	path := file
-	if path == "" {
-		path = filepath.Join(dataDir, "secret.key")
+// ErrNoKey is returned for a data directory without a server key.
+var ErrNoKey = errors.New("there is no server key")
+
+func keyPath(dataDir, file string) string {
+	if file != "" {
+		return file
 	}
-	text, err := os.ReadFile(path)
+	return filepath.Join(dataDir, "secret.key")
+}
+
+// LoadKey reads the server key from file, 64 hexadecimal characters; from dataDir/secret.key if none is named. ErrNoKey: that isn't there. A file
+// that others may read is refused.
+func LoadKey(dataDir, file string) (Key, error) {
+	path := keyPath(dataDir, file)
+	text, err := ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) && file == "" {
-		return makeKeyFile(path)
+		return Key{}, ErrNoKey
 	}
 	if err != nil {
-		return Key{}, fmt.Errorf("the server key can't be read: %w", err)
+		return Key{}, fmt.Errorf("the server key can't be used: %w", err)
 	}
-	secret, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	secret, err := hex.DecodeString(text)
 	if err != nil || len(secret) != keySize {
 		return Key{}, fmt.Errorf("%s holds no server key: it must be %d hexadecimal characters; put back the file from your backup", path, 2*keySize)
 	}
 	return Key{secret: [keySize]byte(secret)}, nil
+}
+
+// OpenKey is LoadKey, and makes dataDir/secret.key at the first start. To a database that holds anything belongs a key that was there before:
+// it is never replaced.
+func OpenKey(ctx context.Context, pool *pgxpool.Pool, dataDir, file string) (Key, error) {
+	key, err := LoadKey(dataDir, file)
+	if !errors.Is(err, ErrNoKey) {
+		return key, err
+	}
+	path := keyPath(dataDir, file)
+	q := db.New(pool)
+	fingerprint, err := storedFingerprint(ctx, q)
+	if err != nil {
+		return Key{}, err
+	}
+	sealed, err := q.SealedWithKey(ctx)
+	if err != nil {
+		return Key{}, err
+	}
+	if fingerprint == "" && sealed.Users == 0 && sealed.Projects == 0 {
+		return makeKeyFile(path)
+	}
+	which := ""
+	if fingerprint != "" {
+		which = " (fingerprint " + fingerprint + ")"
+	}
+	return Key{}, fmt.Errorf("the server key %s is missing, and the database has been used with one%s: %s. No new key was made. Put the file back from your backup, "+
+		"or name it with --secret-key-file; a further ADIT on the same database needs a copy of the first one's key. Without the key these values are lost, "+
+		"and ADIT starts only with a new database", path, which, whatIsSealed(sealed))
+}
+
+// whatIsSealed says what can't be read without the key.
+func whatIsSealed(sealed db.SealedWithKeyRow) string {
+	text := fmt.Sprintf("it seals the keys of %d projects, on which their pseudonyms and UIDs depend", sealed.Projects)
+	if sealed.Servers > 0 {
+		text += fmt.Sprintf(", and the TLS keys for %d servers", sealed.Servers)
+	}
+	return text
 }
 
 // makeKeyFile writes a new key under a temporary name first: a key file is whole or not there.

@@ -62,7 +62,7 @@ type Mailer struct {
 	conn *gomail.Client // nil: none is open
 }
 
-// NewMailer checks the configuration; nothing is sent before Run.
+// NewMailer checks the configuration; nothing is sent before Run. It is called once, before the first request.
 func (s *Service) NewMailer(cfg MailerConfig, log *slog.Logger) (*Mailer, error) {
 	from, err := mail.ParseAddress(cfg.From)
 	if err != nil || ValidMail(from.Address) != nil {
@@ -100,6 +100,7 @@ func (s *Service) NewMailer(cfg MailerConfig, log *slog.Logger) (*Mailer, error)
 	if _, err := gomail.NewClient(cfg.Host, m.opts...); err != nil {
 		return nil, fmt.Errorf("the mail server can't be used: %w", err)
 	}
+	s.mails = true
 	return m, nil
 }
 
@@ -194,6 +195,13 @@ func (m *Mailer) message(row db.ClaimMailRow) (*gomail.Msg, error) {
 			return nil, fmt.Errorf("what to tell of a job's end is damaged: %w", err)
 		}
 		subject, body = end.subject(), end.body(m.cfg.PublicURL)
+	}
+	if row.Sealed != nil {
+		text, err := m.who.key.Open(mailPurpose, row.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		body = string(text)
 	}
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(m.from)

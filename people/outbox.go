@@ -19,6 +19,8 @@ type Mail struct {
 	To      []string // addresses; each gets a mail of its own and sees none of the others
 	Subject string   // one line
 	Body    string
+
+	sealed []byte // instead of a body: one that holds a code
 }
 
 // Post puts a mail into the outbox, in the caller's transaction: it goes out if that is committed, and not if it isn't. It is
@@ -32,7 +34,7 @@ func Post(ctx context.Context, q *db.Queries, m Mail) error {
 	if strings.ContainsFunc(m.Subject, unicode.IsControl) {
 		return &Invalid{Field: "subject", Reason: "it must be one line without control characters"}
 	}
-	return q.InsertMail(ctx, db.InsertMailParams{Recipients: m.To, Subject: m.Subject, Body: m.Body})
+	return q.InsertMail(ctx, db.InsertMailParams{Recipients: m.To, Subject: m.Subject, Body: m.Body, Sealed: m.sealed})
 }
 
 const maxAddress = 254 // RFC 5321 4.5.3.1.3, less the angle brackets

@@ -48,14 +48,29 @@ func mailer(t *testing.T, pool *pgxpool.Pool, sink *testpeer.MailServer, change 
 	}
 	m, err := people.New(pool, people.NewKey()).NewMailer(cfg, testpeer.Log(t))
 	require.NoError(t, err)
+	return running(t, m)
+}
+
+// mailerOf is mailer for one service, with its key.
+func mailerOf(t *testing.T, s *people.Service, sink *testpeer.MailServer) (stop func()) {
+	t.Helper()
+	m, err := s.NewMailer(people.MailerConfig{
+		Host: sink.Host, Port: sink.Port, TLS: people.SMTPPlain, From: "adit@example.org", Poll: 10 * time.Millisecond,
+	}, testpeer.Log(t))
+	require.NoError(t, err)
+	return running(t, m)
+}
+
+func running(t *testing.T, m *people.Mailer) (stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { m.Run(ctx) })
+	var runs sync.WaitGroup
+	runs.Go(func() { m.Run(ctx) })
 	var once sync.Once
 	stop = func() {
 		once.Do(func() {
 			cancel()
-			running.Wait()
+			runs.Wait()
 		})
 	}
 	t.Cleanup(stop)
@@ -388,6 +403,44 @@ func TestMailerKilled(t *testing.T) {
 			for _, l := range got {
 				require.Equal(t, got[0].MessageID, l.MessageID)
 			}
+		})
+	}
+}
+
+// TestCodesAreSealed: nothing of the database opens an account; the code is in the mail alone, and gone when that is sent.
+func TestCodesAreSealed(t *testing.T) {
+	h := newHouse(t)
+	ctx := t.Context()
+	const mail = "reader@example.org"
+	for name, ask := range map[string]func() error{
+		"a new password": func() error { return h.RequestReset(ctx, "reader", "192.0.2.1:1") },
+		"an invitation": func() error {
+			_, err := h.CreateUser(ctx, h.admin, people.NewAccount{Username: "invited", Person: people.Person{Mail: mail}, Invite: true})
+			return err
+		},
+		"an approval": func() error {
+			if err := h.Register(ctx, people.Registration{Username: "asked", Person: people.Person{Mail: mail}}, "192.0.2.1:1"); err != nil {
+				return err
+			}
+			_, err := h.Approve(ctx, h.admin, int64(h.count("SELECT id FROM registrations")), "", nil)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h.exec("DELETE FROM users WHERE username <> 'admin'; DELETE FROM outbox")
+			h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: mail}})
+			require.NoError(t, ask())
+			require.Equal(t, 1, h.count("SELECT count(*) FROM outbox"))
+			code := codeOf(t, h.mails(mail)[0])
+			for _, table := range []string{"outbox", "password_resets", "audit"} {
+				require.Zero(t, h.count("SELECT count(*) FROM "+table+" x WHERE x::text ~ '[^0-9a-f][0-9a-f]{40}[^0-9a-f]' OR x::text LIKE '%' || $1 || '%' OR x::text LIKE '%' || encode($1::bytea, 'hex') || '%'", code), table)
+			}
+			sink := testpeer.Mail(t, nil)
+			stop := mailerOf(t, h.Service, sink)
+			require.Contains(t, letters(t, sink, 1)[0].Body, code)
+			untilMails(t, h.pool, people.MailSent, 1)
+			stop()
+			require.Zero(t, h.count("SELECT count(*) FROM outbox WHERE sealed IS NOT NULL OR body <> ''"), "erased")
 		})
 	}
 }

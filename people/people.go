@@ -64,6 +64,7 @@ type Service struct {
 	hasher    *hasher
 	site      siteCopy
 	publicURL string // of the site, for links in mails; empty: not told
+	mails     bool   // this process sends them
 }
 
 // New gives a service on a migrated database.
@@ -73,6 +74,14 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 
 // SetPublicURL tells at which address people find ADIT, such as https://adit.example.org. It is called once, before the first request.
 func (s *Service) SetPublicURL(address string) { s.publicURL = strings.TrimSuffix(address, "/") }
+
+// MailWarning says that a mail that was asked for just now waits, as nobody sends it; empty: it is sent.
+func (s *Service) MailWarning() string {
+	if s.mails {
+		return ""
+	}
+	return "ADIT has no mail server (adit serve --smtp-host), so the mail was not sent; it waits for one for three days, and is given up then."
+}
 
 // inTx runs fn in a transaction, again if PostgreSQL gave it up.
 func (s *Service) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
@@ -89,28 +98,60 @@ func (s *Service) Open(purpose string, sealed []byte) ([]byte, error) {
 
 const fingerprintSetting = "server_key_fingerprint"
 
+// projectKeyPurpose is what projects' keys are sealed for (engine.ProjectKeyPurpose).
+const projectKeyPurpose = "project"
+
 // CheckKey refuses a database whose secrets were sealed with another key, and leaves this key's fingerprint in a new one.
 func (s *Service) CheckKey(ctx context.Context) error {
-	stored, err := s.q.GetSetting(ctx, fingerprintSetting)
-	if errors.Is(err, pgx.ErrNoRows) {
+	fingerprint, err := storedFingerprint(ctx, s.q)
+	if err != nil {
+		return err
+	}
+	sealed, err := s.q.SealedWithKey(ctx)
+	if err != nil {
+		return err
+	}
+	if fingerprint == "" {
+		if sealed.Projects > 0 {
+			if _, err := s.key.Open(projectKeyPurpose, sealed.Example); err != nil {
+				return s.otherKey("another", sealed)
+			}
+		}
 		value, err := json.Marshal(s.key.Fingerprint())
 		if err != nil {
 			return err
 		}
-		return s.q.PutSetting(ctx, db.PutSettingParams{Key: fingerprintSetting, Value: value})
-	}
-	if err != nil {
-		return err
-	}
-	var fingerprint string
-	if err := json.Unmarshal(stored, &fingerprint); err != nil {
-		return fmt.Errorf("the setting %s is damaged: %w", fingerprintSetting, err)
+		if err := s.q.InsertSetting(ctx, db.InsertSettingParams{Key: fingerprintSetting, Value: value}); err != nil {
+			return err
+		}
+		if fingerprint, err = storedFingerprint(ctx, s.q); err != nil { // another process may have been first
+			return err
+		}
 	}
 	if fingerprint != s.key.Fingerprint() {
-		return fmt.Errorf("this server key (fingerprint %s) is not the one that the database belongs to (%s); start with the right secret.key or ADIT_SECRET_KEY_FILE",
-			s.key.Fingerprint(), fingerprint)
+		return s.otherKey("the one with the fingerprint "+fingerprint, sealed)
 	}
 	return nil
+}
+
+func (s *Service) otherKey(which string, sealed db.SealedWithKeyRow) error {
+	return fmt.Errorf("this server key (fingerprint %s) is not the one that the database belongs to, which is %s: %s. Start with that secret.key, from your backup "+
+		"or by --secret-key-file; nothing was changed", s.key.Fingerprint(), which, whatIsSealed(sealed))
+}
+
+// storedFingerprint gives the fingerprint of the key that a database belongs to; empty: none is written down.
+func storedFingerprint(ctx context.Context, q *db.Queries) (fingerprint string, err error) {
+	stored, err := q.GetSetting(ctx, fingerprintSetting)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(stored, &fingerprint); err != nil || fingerprint == "" {
+		return "", fmt.Errorf("the setting %s is damaged; restore the database from your backup", fingerprintSetting)
+	}
+	return fingerprint, nil
 }
 
 // Bootstrap makes the first administrator, group, project and token, if there are no users yet. save is given the token,

@@ -134,13 +134,15 @@ func TestCheck(t *testing.T) {
 }
 
 func TestServerKey(t *testing.T) {
-	dir := t.TempDir()
-	first, err := people.LoadKey(dir, "")
+	dir, pool := t.TempDir(), dbtest.New(t)
+	_, err := people.LoadKey(dir, "")
+	require.ErrorIs(t, err, people.ErrNoKey)
+	first, err := people.OpenKey(t.Context(), pool, dir, "")
 	require.NoError(t, err)
 	info, err := os.Stat(filepath.Join(dir, "secret.key"))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
-	again, err := people.LoadKey(dir, "")
+	again, err := people.OpenKey(t.Context(), pool, dir, "")
 	require.NoError(t, err)
 	require.Equal(t, first.Fingerprint(), again.Fingerprint())
 
@@ -164,7 +166,7 @@ func TestServerKey(t *testing.T) {
 	}
 
 	_, err = people.LoadKey(dir, filepath.Join(dir, "elsewhere"))
-	require.ErrorContains(t, err, "can't be read", "a file that was named is never made")
+	require.ErrorIs(t, err, os.ErrNotExist, "a file that was named is never made")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret.key"), []byte("garbage\n"), 0o600))
 	_, err = people.LoadKey(dir, "")
 	require.ErrorContains(t, err, "put back the file from your backup")
@@ -180,4 +182,126 @@ func TestKeyOfAnotherDatabase(t *testing.T) {
 	err := people.New(pool, other).CheckKey(t.Context())
 	require.ErrorContains(t, err, key.Fingerprint())
 	require.ErrorContains(t, err, other.Fingerprint())
+}
+
+// TestKeyIsPrivate: a key or a token that others may use is refused, with the command that mends it.
+func TestKeyIsPrivate(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode os.FileMode
+		uid  int // 0: ours
+		says string
+	}{
+		"ours alone":       {0o600, 0, ""},
+		"only to be read":  {0o400, 0, ""},
+		"group reads":      {0o640, 0, "chmod 600 "},
+		"others read":      {0o604, 0, "chmod 600 "},
+		"group writes":     {0o620, 0, "chmod 600 "},
+		"others execute":   {0o601, 0, "chmod 600 "},
+		"somebody else's":  {0o600, 54321, "belongs to user 54321"},
+		"theirs, and open": {0o644, 54321, "chown "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path := filepath.Join(dir, "secret.key")
+			require.NoError(t, os.WriteFile(path, []byte(strings.Repeat("5a", 32)+"\n"), 0o600))
+			require.NoError(t, os.Chmod(path, test.mode))
+			if test.uid != 0 {
+				if os.Geteuid() != 0 {
+					t.Skip("only root gives files away")
+				}
+				require.NoError(t, os.Chown(path, test.uid, -1))
+			}
+			link := filepath.Join(dir, "link")
+			require.NoError(t, os.Symlink(path, link))
+			for _, file := range []string{"", path, link} {
+				_, err := people.LoadKey(dir, file)
+				if test.says == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, test.says)
+				require.NotContains(t, err.Error(), "5a5a")
+			}
+			_, err := people.ReadPrivate(path)
+			require.Equal(t, test.says == "", err == nil)
+		})
+	}
+}
+
+// TestLostKey: where a database holds anything, no new key comes into the place of a lost one.
+func TestLostKey(t *testing.T) {
+	for name, test := range map[string]struct {
+		lose func(exec func(string), path string)
+		says string
+	}{
+		"the file is gone": {func(_ func(string), path string) { _ = os.Remove(path) }, "is missing"},
+		"and the fingerprint": {func(exec func(string), path string) {
+			_ = os.Remove(path)
+			exec("DELETE FROM settings")
+		}, "the keys of 1 projects"},
+		"and the projects": {func(exec func(string), path string) {
+			_ = os.Remove(path)
+			exec("DELETE FROM settings; DELETE FROM projects")
+		}, "backup"},
+		"another key": {func(_ func(string), path string) {
+			_ = os.WriteFile(path, []byte(strings.Repeat("5a", 32)), 0o600)
+		}, "is not the one that the database belongs to"},
+		"another key, no fingerprint": {func(exec func(string), path string) {
+			_ = os.WriteFile(path, []byte(strings.Repeat("5a", 32)), 0o600)
+			exec("DELETE FROM settings")
+		}, "is not the one that the database belongs to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pool, dir := dbtest.New(t), t.TempDir()
+			path := filepath.Join(dir, "secret.key")
+			start := func() error {
+				key, err := people.OpenKey(t.Context(), pool, dir, "")
+				if err != nil {
+					return err
+				}
+				s := people.New(pool, key)
+				if err := s.CheckKey(t.Context()); err != nil {
+					return err
+				}
+				return s.Bootstrap(t.Context(), func(string) error { return nil })
+			}
+			require.NoError(t, start())
+			require.NoError(t, start())
+			right, err := os.ReadFile(path)
+			require.NoError(t, err)
+			test.lose(func(sql string) {
+				_, err := pool.Exec(t.Context(), sql)
+				require.NoError(t, err)
+			}, path)
+			left, _ := os.ReadFile(path)
+			for range 2 { // nor at the second try
+				require.ErrorContains(t, start(), test.says)
+				now, _ := os.ReadFile(path)
+				require.Equal(t, left, now, "nothing was written")
+			}
+			require.NoError(t, os.WriteFile(path, right, 0o600))
+			require.NoError(t, start(), "the right one")
+		})
+	}
+}
+
+// TestFirstKeyWins: of two processes with keys of their own on a new database, one is let in.
+func TestFirstKeyWins(t *testing.T) {
+	pool := dbtest.New(t)
+	var all sync.WaitGroup
+	errs := make(chan error, 4)
+	for range cap(errs) {
+		all.Go(func() { errs <- people.New(pool, people.NewKey()).CheckKey(t.Context()) })
+	}
+	all.Wait()
+	close(errs)
+	in := 0
+	for err := range errs {
+		if err == nil {
+			in++
+			continue
+		}
+		require.ErrorContains(t, err, "is not the one")
+	}
+	require.Equal(t, 1, in)
 }

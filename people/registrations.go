@@ -109,10 +109,13 @@ func (s *Service) Approve(ctx context.Context, user User, id int64, username str
 				return err
 			}
 		}
-		if a, err = s.addUser(ctx, q, n, nil); err != nil {
+		var granted []string
+		if a, granted, err = s.addUser(ctx, q, user, n, nil); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "registration.approve", Object: registrationName(id), Detail: map[string]any{"username": a.Username, "groups": a.Groups}})
+		return Record(ctx, q, grantEntry(Entry{
+			Action: "registration.approve", Object: registrationName(id), Detail: map[string]any{"username": a.Username, "groups": a.Groups},
+		}, granted))
 	})
 	if violates(err, uniqueViolation) {
 		return Account{}, &Conflict{Reason: "a user has this name already; approve it under another one, or refuse it"}

@@ -44,7 +44,7 @@ func (s *Service) RequestReset(ctx context.Context, who, peer string) error {
 			if err != nil {
 				return err
 			}
-			err = s.post(ctx, q, u, "A new password", "somebody, probably you, asked for a new password for your account %q. %s\n\nThis works once, within an hour. If it was not you, there is nothing to do: your password stays as it is.", u.Username, link)
+			err = s.postSecret(ctx, q, u, "A new password", "somebody, probably you, asked for a new password for your account %q. %s\n\nThis works once, within an hour. If it was not you, there is nothing to do: your password stays as it is.", u.Username, link)
 			if err != nil {
 				return err
 			}
@@ -78,7 +78,7 @@ func (s *Service) invite(ctx context.Context, q *db.Queries, u db.User) error {
 	if err != nil {
 		return err
 	}
-	return s.post(ctx, q, u, "Your account", "you have an account now, with the username %q, and need a password for it. %s\n\nThis works once, within a week. Later, ask for a new password at the login.", u.Username, link)
+	return s.postSecret(ctx, q, u, "Your account", "you have an account now, with the username %q, and need a password for it. %s\n\nThis works once, within a week. Later, ask for a new password at the login.", u.Username, link)
 }
 
 // post sends a mail to a user, if there is an address.
@@ -86,15 +86,33 @@ func (s *Service) post(ctx context.Context, q *db.Queries, u db.User, subject, f
 	if u.Mail == "" {
 		return nil
 	}
+	return Post(ctx, q, letter(u, subject, format, args...))
+}
+
+// postSecret is post for a mail that holds a code: whoever reads the database finds no code in it.
+func (s *Service) postSecret(ctx context.Context, q *db.Queries, u db.User, subject, format string, args ...any) error {
+	if u.Mail == "" {
+		return nil
+	}
+	m := letter(u, subject, format, args...)
+	m.sealed, m.Body = s.key.Seal(mailPurpose, []byte(m.Body)), ""
+	return Post(ctx, q, m)
+}
+
+// mailPurpose is what bodies of mails are sealed for.
+const mailPurpose = "mail"
+
+func letter(u db.User, subject, format string, args ...any) Mail {
 	name := strings.TrimSpace(u.FirstName + " " + u.LastName)
 	if name == "" {
 		name = u.Username
 	}
-	return Post(ctx, q, Mail{To: []string{u.Mail}, Subject: "ADIT: " + subject, Body: "Dear " + name + ",\n\n" + fmt.Sprintf(format, args...) + "\n"})
+	return Mail{To: []string{u.Mail}, Subject: "ADIT: " + subject, Body: "Dear " + name + ",\n\n" + fmt.Sprintf(format, args...) + "\n"}
 }
 
-// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions. ErrNotFound: it is unknown, used or too old.
-func (s *Service) Reset(ctx context.Context, text, password, peer string) error {
+// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions, and all tokens unless they are to
+// be kept. ErrNotFound: it is unknown, used or too old.
+func (s *Service) Reset(ctx context.Context, text, password, peer string, keepTokens bool) error {
 	tries, err := s.try(ctx, limitOf("address", network(peer), wrongMax, wrongWindow))
 	if err != nil {
 		return err
@@ -128,7 +146,7 @@ func (s *Service) Reset(ctx context.Context, text, password, peer string) error 
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
 			return err
 		}
-		if err := s.putPassword(ctx, q, u, hashed, nil); err != nil {
+		if err := s.putPassword(ctx, q, u, hashed, nil, keepTokens); err != nil {
 			return err
 		}
 		return Record(ctx, q, Entry{Action: "password.reset", Object: userName(u.Username)})

@@ -76,7 +76,7 @@ func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
 	return User(u), nil
 }
 
-// CreateToken makes a token for oneself, for one of TokenLifetimes. The secret is shown this once.
+// CreateToken makes a token for oneself, for one of TokenLifetimes. The secret is shown this once. It takes the password: no token makes another one.
 func (s *Service) CreateToken(ctx context.Context, user User, description, lifetime string) (text string, t Token, err error) {
 	d, ok := TokenLifetimes[lifetime]
 	if !ok {
@@ -98,6 +98,9 @@ func (s *Service) CreateToken(ctx context.Context, user User, description, lifet
 	}
 	err = s.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockUserID(ctx, user.ID); err != nil {
+			return err
+		}
+		if err := confirmed(ctx, q); err != nil {
 			return err
 		}
 		n, err := q.CountTokens(ctx, user.ID)

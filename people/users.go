@@ -150,17 +150,19 @@ func (s *Service) CreateUser(ctx context.Context, user User, n NewAccount) (Acco
 	}
 	var a Account
 	err = s.inTx(ctx, func(q *db.Queries) error {
-		a, err = s.addUser(ctx, q, n, hash)
-		if err != nil {
+		var granted []string
+		if a, granted, err = s.addUser(ctx, q, user, n, hash); err != nil {
 			return err
 		}
 		detail := map[string]any{"groups": a.Groups}
 		if n.Superuser {
 			detail["superuser"] = true
+			granted = append(granted, "superuser")
 		} else if n.Staff {
 			detail["staff"] = true
+			granted = append(granted, "staff")
 		}
-		return Record(ctx, q, Entry{Action: "user.create", Object: userName(a.Username), Detail: detail})
+		return Record(ctx, q, grantEntry(Entry{Action: "user.create", Object: userName(a.Username), Detail: detail}, granted))
 	})
 	return a, userTaken(err)
 }
@@ -186,33 +188,39 @@ func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string,
 	return &h, err
 }
 
-// addUser makes a user with groups, and the mail that invites them.
-func (s *Service) addUser(ctx context.Context, q *db.Queries, n NewAccount, hash *string) (Account, error) {
+// addUser makes a user with groups, and the mail that invites them. It returns the permissions of those groups that the one who acts lacks.
+func (s *Service) addUser(ctx context.Context, q *db.Queries, by User, n NewAccount, hash *string) (a Account, granted []string, err error) {
+	if err := confirmed(ctx, q); err != nil {
+		return a, nil, err
+	}
 	u, err := q.AddUser(ctx, db.AddUserParams{
 		Username: n.Username, Mail: n.Mail, FirstName: n.FirstName, LastName: n.LastName, Phone: n.Phone, Department: n.Department,
 		PasswordHash: hash, IsStaff: n.Staff || n.Superuser, IsSuperuser: n.Superuser,
 	})
 	if err != nil {
-		return Account{}, err
+		return a, nil, err
 	}
 	for _, name := range n.Groups {
 		g, err := q.LockGroup(ctx, name)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return Account{}, &Invalid{Field: "groups", Reason: fmt.Sprintf("there is no group %q", name)}
+			return a, nil, &Invalid{Field: "groups", Reason: fmt.Sprintf("there is no group %q", name)}
 		}
 		if err != nil {
-			return Account{}, err
+			return a, nil, err
 		}
-		if _, err := q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID}); err != nil {
-			return Account{}, err
+		missing, err := join(ctx, q, by, g, u)
+		if err != nil {
+			return a, nil, err
 		}
+		granted = append(granted, missing...)
 	}
 	if n.Invite {
 		if err := s.invite(ctx, q, u); err != nil {
-			return Account{}, err
+			return a, nil, err
 		}
 	}
-	return accountOf(ctx, q, u)
+	a, err = accountOf(ctx, q, u)
+	return a, granted, err
 }
 
 func userTaken(err error) error {
@@ -254,6 +262,9 @@ func (s *Service) ChangeUser(ctx context.Context, user User, username string, c 
 		if err := mayTouch(user, u); err != nil {
 			return err
 		}
+		if err := mayChange(ctx, q, user, u, c); err != nil {
+			return err
+		}
 		before := u
 		if err := c.apply(&u); err != nil {
 			return err
@@ -273,12 +284,56 @@ func (s *Service) ChangeUser(ctx context.Context, user User, username string, c 
 				return err
 			}
 		}
+		if err := s.moved(ctx, q, before, u); err != nil {
+			return err
+		}
 		if a, err = accountOf(ctx, q, u); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "user.change", Object: userName(before.Username), Detail: c.detail()})
+		return Record(ctx, q, grantEntry(Entry{Action: "user.change", Object: userName(before.Username), Detail: c.detail()}, raised(before, u)))
 	})
 	return a, userTaken(err)
+}
+
+// mayChange judges a change of another's account. To disable one takes nothing but the right to touch it: a leak must be stopped at once.
+func mayChange(ctx context.Context, q *db.Queries, user User, target db.User, c AccountChange) error {
+	if c.Active != nil && !*c.Active && c == (AccountChange{Active: c.Active}) {
+		return nil
+	}
+	if err := confirmed(ctx, q); err != nil {
+		return err
+	}
+	if c.Mail != nil || c.Username != nil {
+		return mayTakeOver(ctx, q, user, target)
+	}
+	return nil
+}
+
+// raised says which rights an account has that it didn't have before.
+func raised(before, after db.User) (rights []string) {
+	if after.IsStaff && !before.IsStaff {
+		rights = append(rights, "staff")
+	}
+	if after.IsSuperuser && !before.IsSuperuser {
+		rights = append(rights, "superuser")
+	}
+	return rights
+}
+
+// moved ends the links that were sent to an address when it changes, and tells the old address: it may not have been the owner who changed it.
+func (s *Service) moved(ctx context.Context, q *db.Queries, before, after db.User) error {
+	if after.Mail != before.Mail {
+		if err := q.DeletePasswordResets(ctx, after.ID); err != nil {
+			return err
+		}
+		return s.post(ctx, q, before, "Your mail address was changed", "mails for your account %q go to another address from now on, and this one gets none. "+
+			"If that was not you or your administrator, tell your administrator at once.", after.Username)
+	}
+	if after.Username != before.Username {
+		return s.post(ctx, q, after, "Your username was changed", "the name of your account is %q from now on, and was %q. "+
+			"If that was not you or your administrator, tell your administrator at once.", after.Username, before.Username)
+	}
+	return nil
 }
 
 // mayTouch keeps staff off the accounts of staff and superusers.
@@ -397,9 +452,9 @@ func (s *Service) DeleteUser(ctx context.Context, user User, username string) er
 	return err
 }
 
-// SetPassword gives a user another password, which ends all sessions of theirs. It is for staff; for the accounts of staff and superusers,
-// one's own included, it takes a superuser.
-func (s *Service) SetPassword(ctx context.Context, user User, username, password string) error {
+// SetPassword gives a user another password, which ends all sessions of theirs, and all tokens unless they are to be kept. It is for staff that has
+// all permissions of the account; for the accounts of staff and superusers, one's own included, it takes a superuser.
+func (s *Service) SetPassword(ctx context.Context, user User, username, password string, keepTokens bool) error {
 	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
@@ -422,18 +477,22 @@ func (s *Service) SetPassword(ctx context.Context, user User, username, password
 		if err != nil {
 			return notFound(err, "user", quote(username))
 		}
-		if err := mayTouch(user, u); err != nil { // they may have become staff
+		if err := errors.Join(mayTouch(user, u), mayTakeOver(ctx, q, user, u)); err != nil { // they may have become staff
 			return err
 		}
-		if err := s.putPassword(ctx, q, u, hash, nil); err != nil {
+		if err := confirmed(ctx, q); err != nil {
+			return err
+		}
+		if err := s.putPassword(ctx, q, u, hash, nil, keepTokens); err != nil {
 			return err
 		}
 		return Record(ctx, q, Entry{Action: "password.set", Object: userName(u.Username)})
 	})
 }
 
-// putPassword changes a password, ends all sessions but the one kept, and tells the owner.
-func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, hash string, keep []byte) error {
+// putPassword changes a password, ends all sessions but the one kept, all links, and all tokens unless they are to be kept, and tells the owner. The
+// first password of an account leaves its tokens: nobody could have had an older one.
+func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, hash string, keep []byte, keepTokens bool) error {
 	if keep == nil {
 		keep = []byte{}
 	}
@@ -446,27 +505,27 @@ func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, has
 	if err := q.DeletePasswordResets(ctx, u.ID); err != nil {
 		return err
 	}
-	return s.post(ctx, q, u, "Your password was changed", "the password of your account %q was changed. If that was not you or your administrator, tell your administrator at once.", u.Username)
+	revoked := ""
+	if !keepTokens && u.PasswordHash != nil {
+		n, err := q.DeleteTokens(ctx, u.ID)
+		if err != nil {
+			return err
+		}
+		if n > 0 {
+			revoked = fmt.Sprintf(" API tokens that were revoked by that: %d.", n)
+		}
+	}
+	return s.post(ctx, q, u, "Your password was changed", "the password of your account %q was changed.%s If that was not you or your administrator, tell your administrator at once.", u.Username, revoked)
 }
 
-// ChangePassword changes one's own password. It ends all sessions but the one given (nil: none was used). A wrong current password counts
-// as one of a login.
-func (s *Service) ChangePassword(ctx context.Context, user User, session *Session, current, password, peer string) error {
-	tries, err := s.try(ctx, passwordLimits(user.Username, peer)...)
+// ChangePassword changes one's own password. It ends all sessions but the one given (nil: none was used), and all tokens unless they are to be
+// kept. A wrong current password counts as one of a login.
+func (s *Service) ChangePassword(ctx context.Context, user User, session *Session, c PasswordChange, peer string) error {
+	u, tries, err := s.knows(ctx, user, c.Current, peer, "current")
 	if err != nil {
 		return err
 	}
-	u, err := s.q.GetUser(ctx, user.ID)
-	if err != nil {
-		return err
-	}
-	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, current)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return &Invalid{Field: "current", Reason: "this is not your password"}
-	}
+	password := c.Password
 	if err := checkPassword(password, u.Username, u.Mail); err != nil {
 		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
 	}
@@ -479,21 +538,24 @@ func (s *Service) ChangePassword(ctx context.Context, user User, session *Sessio
 		keep = session.hash
 	}
 	return s.inTx(ctx, func(q *db.Queries) error {
-		now, err := q.LockUserID(ctx, u.ID)
+		now, err := lockKnown(ctx, q, u)
 		if err != nil {
 			return err
-		}
-		if now.PasswordHash == nil || *now.PasswordHash != *u.PasswordHash {
-			return &Conflict{Reason: "your password was changed by somebody else just now; log in again"}
 		}
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
 			return err
 		}
-		if err := s.putPassword(ctx, q, now, hash, keep); err != nil {
+		if err := s.putPassword(ctx, q, now, hash, keep, c.KeepTokens); err != nil {
 			return err
 		}
 		return Record(ctx, q, Entry{Action: "password.change", Object: userName(u.Username)})
 	})
+}
+
+// PasswordChange is another password for oneself.
+type PasswordChange struct {
+	Current, Password string
+	KeepTokens        bool // otherwise they are revoked
 }
 
 // Profile is what one sees of oneself.
@@ -542,7 +604,7 @@ func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err er
 	return p, json.Unmarshal(u.Preferences, &p.Preferences)
 }
 
-// ChangeProfile changes one's own account.
+// ChangeProfile changes one's own account. All but the active group and the preferences takes the password.
 func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange) (p Profile, err error) {
 	change := AccountChange{Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department}
 	detail := change.detail()
@@ -550,6 +612,12 @@ func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange)
 		u, err := q.LockUserID(ctx, user.ID)
 		if err != nil {
 			return err
+		}
+		before := u
+		if change != (AccountChange{}) {
+			if err := confirmed(ctx, q); err != nil {
+				return err
+			}
 		}
 		if err := change.apply(&u); err != nil {
 			return err
@@ -572,6 +640,9 @@ func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange)
 			ActiveGroupID: u.ActiveGroupID, Preferences: u.Preferences,
 		})
 		if err != nil {
+			return err
+		}
+		if err := s.moved(ctx, q, before, u); err != nil {
 			return err
 		}
 		if p, err = profileOf(ctx, q, u); err != nil {

@@ -19,6 +19,15 @@ INSERT INTO sessions (sha256, user_id, expires_at) VALUES (sqlc.arg(sha256), sql
 -- name: TouchSession :exec
 UPDATE sessions SET last_seen_at = now() WHERE sha256 = $1 AND last_seen_at < now() - interval '1 minute';
 
+-- ConfirmSession notes that the password was given again.
+-- name: ConfirmSession :execrows
+UPDATE sessions SET confirmed_at = now() WHERE sha256 = sqlc.arg(sha256) AND user_id = sqlc.arg(user_id);
+
+-- SessionConfirmed reports whether a session goes on and its password was given a moment ago. A later time is of a clock that was put back.
+-- name: SessionConfirmed :one
+SELECT EXISTS (SELECT FROM sessions WHERE sha256 = sqlc.arg(sha256) AND user_id = sqlc.arg(user_id) AND expires_at > now()
+    AND confirmed_at > now() - make_interval(secs => sqlc.arg(seconds)::float8) AND confirmed_at < now() + make_interval(secs => sqlc.arg(seconds)::float8));
+
 -- name: DeleteSession :execrows
 DELETE FROM sessions WHERE sha256 = $1;
 
@@ -60,9 +69,11 @@ SELECT * FROM users WHERE id = $1 FOR NO KEY UPDATE;
 -- name: LockSuperusers :many
 SELECT id FROM users WHERE is_superuser AND is_active ORDER BY id FOR NO KEY UPDATE;
 
--- UsersToReset: those whom a name or an address stands for.
+-- UsersToReset: those whom a name or an address stands for. They are locked, so that a link goes to the address of this moment: who changes the
+-- address before or behind it ends the link.
 -- name: UsersToReset :many
-SELECT * FROM users WHERE is_active AND mail <> '' AND (lower(username) = lower(sqlc.arg(who)) OR lower(mail) = lower(sqlc.arg(who))) ORDER BY id LIMIT 10;
+SELECT * FROM users WHERE is_active AND mail <> '' AND (lower(username) = lower(sqlc.arg(who)) OR lower(mail) = lower(sqlc.arg(who)))
+ORDER BY id LIMIT 10 FOR NO KEY UPDATE;
 
 -- name: AddUser :one
 INSERT INTO users (username, mail, first_name, last_name, phone, department, password_hash, is_staff, is_superuser)

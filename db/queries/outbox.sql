@@ -1,6 +1,6 @@
 -- name: InsertMail :exec
-INSERT INTO outbox (recipient, subject, body)
-SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body);
+INSERT INTO outbox (recipient, subject, body, sealed)
+SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body), sqlc.narg(sealed)::bytea;
 
 -- ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
 -- meant to; a claim of another node may have begun later than this one, hence the minute.
@@ -11,12 +11,13 @@ WHERE id = (
     SELECT o.id FROM outbox o
     WHERE o.kind = 'mail' AND o.status = 'pending' AND (o.next_at <= now() OR o.next_at > now() + make_interval(secs => o.wait_seconds + 60))
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-RETURNING id, message_id, recipient, subject, body, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
+RETURNING id, message_id, recipient, subject, body, sealed, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
 
 -- EndMail writes down what became of an attempt. Zero rows: another node has the mail by now.
 -- name: EndMail :execrows
 UPDATE outbox
 SET status = sqlc.arg(status), error = sqlc.arg(error), body = CASE WHEN sqlc.arg(status)::text = 'sent' THEN '' ELSE body END,
+    sealed = CASE WHEN sqlc.arg(status)::text <> 'sent' THEN sealed END,
     next_at = now() + make_interval(secs => sqlc.arg(wait_seconds)::float8), wait_seconds = sqlc.arg(wait_seconds)::float8,
     ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
 WHERE id = sqlc.arg(id) AND attempts = sqlc.arg(attempts) AND status = 'pending';

@@ -25,7 +25,7 @@ type groupMember struct {
 func (a *API) registerGroups() {
 	handle(a, operation{method: http.MethodGet, path: "/groups", id: "list-groups", summary: "List groups (staff)", tag: groupsTag, errors: []int{403}}, a.listGroups)
 	handle(a, operation{
-		method: http.MethodPost, path: "/groups", id: "add-group", summary: "Make a group with a default project (staff)", tag: groupsTag,
+		method: http.MethodPost, path: "/groups", id: "add-group", summary: "Make a group with a default project (staff). To give permissions takes the password (password_needed)", tag: groupsTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
 	}, func(ctx context.Context, user people.User, in *struct{ Body client.NewGroup }) (*body[client.Group], error) {
 		return groupBody(a.people.CreateGroup(ctx, user, in.Body.Name, in.Body.Permissions))
@@ -35,7 +35,7 @@ func (a *API) registerGroups() {
 			return groupBody(a.people.Group(ctx, user, in.Group))
 		})
 	handle(a, operation{
-		method: http.MethodPatch, path: "/groups/{group}", id: "change-group", summary: "Change the name or the permissions of a group (staff)", tag: groupsTag,
+		method: http.MethodPatch, path: "/groups/{group}", id: "change-group", summary: "Change the name or the permissions of a group (staff). To give some takes the password (password_needed)", tag: groupsTag,
 		errors: []int{400, 403, 404, 409, 413},
 	}, func(ctx context.Context, user people.User, in *struct {
 		GroupName
@@ -54,7 +54,7 @@ func (a *API) registerGroups() {
 		method: http.MethodGet, path: "/groups/{group}/members", id: "list-members", summary: "List the members of a group (staff)", tag: groupsTag, errors: []int{403, 404},
 	}, a.listMembers)
 	handle(a, operation{
-		method: http.MethodPut, path: "/groups/{group}/members/{username}", id: "add-member", summary: "Put a user into a group (staff)", tag: groupsTag,
+		method: http.MethodPut, path: "/groups/{group}/members/{username}", id: "add-member", summary: "Put a user into a group (staff). Takes the password (password_needed)", tag: groupsTag,
 		status: http.StatusNoContent, errors: []int{403, 404},
 	}, func(ctx context.Context, user people.User, in *groupMember) (*none, error) {
 		return nil, a.people.AddMember(ctx, user, in.Group, in.Username.Username)

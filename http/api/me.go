@@ -16,13 +16,17 @@ const meTag = "Me"
 func (a *API) registerMe() {
 	handle(a, operation{method: http.MethodGet, path: "/me", id: "get-me", summary: "Who is calling", tag: meTag, always: true}, a.getMe)
 	handle(a, operation{
-		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account", tag: meTag, errors: []int{400, 413},
+		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account; all but the active group and the preferences takes the password (password_needed)",
+		tag: meTag, errors: []int{400, 403, 413},
 	}, a.changeMe)
 	handle(a, operation{
-		method: http.MethodPut, path: "/me/password", id: "change-password", summary: "Change one's own password, which ends all other sessions", tag: meTag,
-		status: http.StatusNoContent, errors: []int{400, 409, 413, 429},
+		method: http.MethodPut, path: "/me/password", id: "change-password", tag: meTag,
+		summary: "Change one's own password, which ends all other sessions and, unless asked otherwise, all API tokens",
+		status:  http.StatusNoContent, errors: []int{400, 409, 413, 429},
 	}, func(ctx context.Context, user people.User, in *struct{ Body client.PasswordChange }) (*none, error) {
-		return nil, a.people.ChangePassword(ctx, user, auth.Session(ctx), in.Body.Current, in.Body.Password, auth.Peer(ctx))
+		return nil, a.people.ChangePassword(ctx, user, auth.Session(ctx), people.PasswordChange{
+			Current: in.Body.Current, Password: in.Body.Password, KeepTokens: in.Body.KeepTokens.KeepTokens,
+		}, auth.Peer(ctx))
 	})
 }
 

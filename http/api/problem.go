@@ -101,6 +101,7 @@ func problemOfRequest(err error) *problem {
 	var invalid *engine.Invalid
 	var conflict *engine.Conflict
 	var denied *people.Denied
+	var unconfirmed *people.Unconfirmed
 	var maintenance *people.Maintenance
 	var many *people.TooMany
 	var faulty *engine.FaultyTable
@@ -127,6 +128,10 @@ func problemOfRequest(err error) *problem {
 		return newProblem(http.StatusConflict, sentence(conflict.Reason))
 	case errors.As(err, &denied):
 		return newProblem(http.StatusForbidden, sentence(denied.Reason))
+	case errors.As(err, &unconfirmed):
+		p := newProblem(http.StatusForbidden, sentence(unconfirmed.Reason))
+		p.Code = client.CodePasswordNeeded
+		return p
 	case errors.As(err, &maintenance):
 		return newProblem(http.StatusServiceUnavailable, maintenance.Reason).retry(retryMaintenance)
 	case errors.Is(err, engine.ErrNotFound):

@@ -32,7 +32,7 @@ func (a *API) registerRegistrations() {
 	}, a.listRegistrations)
 	handle(a, operation{
 		method: http.MethodPost, path: "/registrations/{id}:approve", id: "approve-registration", tag: registrationsTag, errors: []int{400, 403, 404, 409, 413},
-		summary: "Make a user of a registration, who gets a mail to choose a password (staff)",
+		summary: "Make a user of a registration, who gets a mail to choose a password (staff). Takes the password (password_needed)",
 	}, a.approve)
 	handle(a, operation{
 		method: http.MethodPost, path: "/registrations/{id}:refuse", id: "refuse-registration", summary: "Refuse a registration, with a mail to who asked (staff)",
@@ -66,7 +66,11 @@ func (a *API) approve(ctx context.Context, user people.User, in *struct {
 	if err := plainTexts("groups", in.Body.Groups); err != nil {
 		return nil, err
 	}
-	return userBody(a.people.Approve(ctx, user, in.ID, in.Body.Username, in.Body.Groups))
+	out, err := userBody(a.people.Approve(ctx, user, in.ID, in.Body.Username, in.Body.Groups))
+	if err == nil {
+		out.Body.Warning = a.people.MailWarning()
+	}
+	return out, err
 }
 
 func clientRegistration(r people.Registration) client.Registration {

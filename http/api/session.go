@@ -34,6 +34,16 @@ func (a *API) registerSession() {
 	handle(a, operation{
 		method: http.MethodDelete, path: "/session", id: "end-session", summary: "Log out", tag: sessionTag, status: http.StatusNoContent, always: true, errors: []int{409},
 	}, a.logOut)
+	handle(a, operation{
+		method: http.MethodPost, path: "/session:confirm", id: "confirm-session", tag: sessionTag, status: http.StatusNoContent, always: true,
+		errors: []int{400, 409, 413, 429}, summary: "Give the password of the session again: for ten minutes it may do what takes it",
+	}, func(ctx context.Context, _ people.User, in *struct{ Body client.Confirmation }) (*none, error) {
+		s := auth.Session(ctx)
+		if s == nil {
+			return nil, &engine.Conflict{Reason: "you use an API token, which can't be confirmed; log in with POST /session"}
+		}
+		return nil, a.people.Confirm(ctx, *s, in.Body.Password, auth.Peer(ctx))
+	})
 	handleOpen(a, operation{
 		method: http.MethodPost, path: "/password-resets", id: "request-password", tag: sessionTag, status: http.StatusAccepted, errors: []int{400, 413, 429},
 		summary: "Ask for a mail with a link for a new password; the answer is the same whether there is such an account or not",
@@ -47,7 +57,7 @@ func (a *API) registerSession() {
 		method: http.MethodPost, path: "/password-resets:use", id: "reset-password", summary: "Set a new password by the code of a mail", tag: sessionTag,
 		status: http.StatusNoContent, errors: []int{400, 404, 413, 429},
 	}, func(ctx context.Context, in *struct{ Body client.PasswordReset }) (*none, error) {
-		return nil, a.people.Reset(ctx, in.Body.Code, in.Body.Password, auth.Peer(ctx))
+		return nil, a.people.Reset(ctx, in.Body.Code, in.Body.Password, auth.Peer(ctx), in.Body.KeepTokens.KeepTokens)
 	})
 }
 

@@ -122,7 +122,7 @@ func (a *API) broadcast(ctx context.Context, user people.User, in *struct{ Body 
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Recipients]{client.Recipients{Recipients: n}}, nil
+	return &body[client.Recipients]{client.Recipients{Recipients: n, Warning: a.people.MailWarning()}}, nil
 }
 
 type listMails struct {

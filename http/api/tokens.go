@@ -22,8 +22,9 @@ func (a *API) registerTokens() {
 		method: http.MethodGet, path: "/tokens", id: "list-tokens", summary: "List API tokens, without their secrets", tag: tokensTag, errors: []int{403, 404},
 	}, a.listTokens)
 	handle(a, operation{
-		method: http.MethodPost, path: "/tokens", id: "create-token", summary: "Make an API token for oneself; its secret is shown this once", tag: tokensTag,
-		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
+		method: http.MethodPost, path: "/tokens", id: "create-token", tag: tokensTag,
+		summary: "Make an API token for oneself; its secret is shown this once. Takes the password (password_needed)",
+		status:  http.StatusCreated, errors: []int{400, 403, 409, 413},
 	}, a.createToken)
 	handle(a, operation{
 		method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token", summary: "Revoke an API token: one's own, another's for staff", tag: tokensTag,

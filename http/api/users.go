@@ -26,12 +26,12 @@ type listUsers struct {
 func (a *API) registerUsers() {
 	handle(a, operation{method: http.MethodGet, path: "/users", id: "list-users", summary: "List users (staff)", tag: usersTag, errors: []int{403}}, a.listUsers)
 	handle(a, operation{
-		method: http.MethodPost, path: "/users", id: "add-user", summary: "Make a user (staff; superusers for staff)", tag: usersTag,
+		method: http.MethodPost, path: "/users", id: "add-user", summary: "Make a user (staff; superusers for staff). Takes the password (password_needed)", tag: usersTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413, 429},
 	}, a.addUser)
 	handle(a, operation{method: http.MethodGet, path: "/users/{username}", id: "get-user", summary: "Get a user (staff)", tag: usersTag, errors: []int{403, 404}}, a.getUser)
 	handle(a, operation{
-		method: http.MethodPatch, path: "/users/{username}", id: "change-user", summary: "Change or disable a user (staff; superusers for staff)", tag: usersTag,
+		method: http.MethodPatch, path: "/users/{username}", id: "change-user", summary: "Change or disable a user (staff; superusers for staff). All but to disable one takes the password (password_needed)", tag: usersTag,
 		errors: []int{400, 403, 404, 409, 413},
 	}, a.changeUser)
 	handle(a, operation{
@@ -42,13 +42,14 @@ func (a *API) registerUsers() {
 	})
 	handle(a, operation{
 		method: http.MethodPut, path: "/users/{username}/password", id: "set-password", tag: usersTag, status: http.StatusNoContent, errors: []int{400, 403, 404, 413, 429},
-		summary: "Give a user another password, which ends all their sessions (staff; superusers for staff)",
+		summary: "Give a user another password, which ends all their sessions and, unless asked otherwise, all API tokens (staff; superusers for staff). " +
+			"Takes the password (password_needed)",
 	}, func(ctx context.Context, user people.User, in *struct {
 		Username
 		Body client.NewPassword
 	},
 	) (*none, error) {
-		return nil, a.people.SetPassword(ctx, user, in.Username.Username, in.Body.Password)
+		return nil, a.people.SetPassword(ctx, user, in.Username.Username, in.Body.Password, in.Body.KeepTokens.KeepTokens)
 	})
 }
 
@@ -76,7 +77,11 @@ func (a *API) addUser(ctx context.Context, user people.User, in *struct{ Body cl
 	u, err := a.people.CreateUser(ctx, user, people.NewAccount{
 		Username: n.Username, Person: people.Person(n.Person), Password: n.Password, Staff: n.IsStaff, Superuser: n.IsSuperuser, Groups: n.Groups, Invite: n.Invite,
 	})
-	return userBody(u, err)
+	out, err := userBody(u, err)
+	if err == nil && n.Invite {
+		out.Body.Warning = a.people.MailWarning()
+	}
+	return out, err
 }
 
 func (a *API) getUser(ctx context.Context, user people.User, in *Username) (*body[client.User], error) {

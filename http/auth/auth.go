@@ -88,7 +88,7 @@ func with(ctx context.Context, c call) context.Context {
 	if c.known {
 		a.UserID, a.Username, a.Via = c.user.ID, c.user.Username, people.ViaToken
 		if c.session != nil {
-			a.Via = people.ViaSession
+			a.Via, a.Session = people.ViaSession, c.session
 		}
 	}
 	return people.WithActor(context.WithValue(ctx, callKey{}, c), a)

@@ -2,5 +2,16 @@
 
 package quickfile
 
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
 // CreateNamed is what CreateUnnamed does where the file system knows no files without a name.
 var CreateNamed = createNamed
+
+// NextNamed is the name that CreateNamed tries next.
+func NextNamed(dir string) string {
+	return filepath.Join(dir, fmt.Sprintf(".adit-%d-%d.part", os.Getpid(), temps.Load()+1))
+}

@@ -42,14 +42,23 @@ func CreateUnnamed(dir string, perm fs.FileMode) (*File, error) {
 	return f, err
 }
 
+// createNamed makes a file of its own: what somebody else put there under that name, a link above all, is neither followed nor emptied.
 func createNamed(dir string, perm fs.FileMode) (*File, error) {
-	temp := filepath.Join(dir, fmt.Sprintf(".adit-%d-%d.part", os.Getpid(), temps.Add(1)))
-	f, err := open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_TRUNC, uintptr(perm.Perm()))
-	if err == nil {
-		f.temp = temp
+	for try := 1; ; try++ {
+		temp := filepath.Join(dir, fmt.Sprintf(".adit-%d-%d.part", os.Getpid(), temps.Add(1)))
+		f, err := open(temp, syscall.O_WRONLY|syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW, uintptr(perm.Perm()))
+		if errors.Is(err, fs.ErrExist) && try < maxTemps {
+			continue
+		}
+		if err == nil {
+			f.temp = temp
+		}
+		return f, err
 	}
-	return f, err
 }
+
+// maxTemps is how many names that are taken are passed by: those that earlier processes of the same number left behind.
+const maxTemps = 1000
 
 // temps counts the files that had a name from the beginning.
 var temps atomic.Uint64

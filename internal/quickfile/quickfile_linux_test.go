@@ -135,3 +135,33 @@ func TestFailures(t *testing.T) {
 	require.Equal(t, io.EOF, err)
 	require.NoError(t, f.Close())
 }
+
+// TestNamedMakesItsOwn: what lies under the name of a file that is to be written is neither emptied nor followed.
+func TestNamedMakesItsOwn(t *testing.T) {
+	for name, plant := range map[string]func(path, target string) error{
+		"a file":            func(path, _ string) error { return os.WriteFile(path, []byte("theirs"), 0o600) },
+		"a hard link":       func(path, target string) error { return os.Link(target, path) },
+		"a symbolic link":   func(path, target string) error { return os.Symlink(target, path) },
+		"a link to nothing": func(path, target string) error { return os.Symlink(target+"-new", path) },
+		"a folder":          func(path, _ string) error { return os.Mkdir(path, 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, elsewhere := t.TempDir(), t.TempDir()
+			target := filepath.Join(elsewhere, "precious")
+			require.NoError(t, os.WriteFile(target, []byte("precious"), 0o600))
+			planted := quickfile.NextNamed(dir)
+			require.NoError(t, plant(planted, target))
+
+			f, err := quickfile.CreateNamed(dir, 0o600)
+			require.NoError(t, err)
+			_, err = f.WriteBoth([]byte("ours"), nil)
+			require.NoError(t, err)
+			require.NoError(t, f.Name(filepath.Join(dir, "out")))
+			text, err := os.ReadFile(target)
+			require.NoError(t, err)
+			require.Equal(t, "precious", string(text))
+			require.Equal(t, []string{"precious"}, names(t, elsewhere))
+			require.Equal(t, []string{filepath.Base(planted), "out"}, names(t, dir))
+		})
+	}
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/adit-go/adit/db"
+)
+
+// actGrant is the act of a superuser who gives rights that they don't have themselves, or raises somebody: it stands out in the audit log, in the
+// place of the act by which it was done.
+const actGrant = "rights.grant"
+
+// lacked gives those of some permissions that none of a user's own groups has.
+func lacked(ctx context.Context, q *db.Queries, userID int64, permissions []string) ([]string, error) {
+	own, err := q.PermissionsOfUser(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(own, p) }), nil
+}
+
+// mayGive judges that a user gives permissions to others or to themselves, and returns those that the user has by none of their own groups. Only
+// superusers may give such.
+func mayGive(ctx context.Context, q *db.Queries, user User, permissions []string) ([]string, error) {
+	missing, err := lacked(ctx, q, user.ID, permissions)
+	if err == nil && len(missing) > 0 && !user.IsSuperuser {
+		return nil, &Denied{Reason: fmt.Sprintf("only superusers may give permissions that they don't have themselves (%s); ask one of them", strings.Join(missing, ", "))}
+	}
+	return missing, err
+}
+
+// mayTakeOver judges that a user changes what opens another's account: staff would have the rights of that account, so it must have them already.
+func mayTakeOver(ctx context.Context, q *db.Queries, user User, target db.User) error {
+	if user.IsSuperuser {
+		return nil
+	}
+	permissions, err := q.PermissionsOfUser(ctx, target.ID)
+	if err != nil {
+		return err
+	}
+	missing, err := lacked(ctx, q, user.ID, permissions)
+	if err == nil && len(missing) > 0 {
+		return &Denied{Reason: fmt.Sprintf("this account has permissions that you don't have (%s), so only superusers may change its password and mail address; ask one of them",
+			strings.Join(missing, ", "))}
+	}
+	return err
+}
+
+// grantEntry makes an entry stand out if rights were given that who gave them lacks.
+func grantEntry(e Entry, granted []string) Entry {
+	if len(granted) == 0 {
+		return e
+	}
+	if e.Detail == nil {
+		e.Detail = map[string]any{}
+	}
+	e.Detail["by"], e.Detail["granted"] = e.Action, once(granted)
+	e.Action = actGrant
+	return e
+}
