@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -195,8 +196,8 @@ func (t Transfer) validate(user people.User) error {
 		return &Invalid{Field: "studies", Reason: fmt.Sprintf("a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff)}
 	}
 	for field, value := range map[string]string{"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName} {
-		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) {
-			return &Invalid{Field: field, Reason: "at most 64 characters, without a backslash or control characters"}
+		if len(value) > 64 || strings.Contains(value, `\`) || !text.Plain(value) {
+			return &Invalid{Field: field, Reason: "at most 64 characters, without a backslash, control characters or others that can't be seen"}
 		}
 	}
 	seen := make(map[string]bool, len(t.Studies))

@@ -23,6 +23,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -230,6 +231,16 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 		out.Items = append(out.Items, convert(row))
 	}
 	return &body[client.Page[C]]{out}
+}
+
+// plainName refuses what a name that people read must not hide.
+func plainName(fields map[string]string) error {
+	for field, value := range fields {
+		if !text.Plain(value) {
+			return &engine.Invalid{Field: field, Reason: "it must not hold control characters, or others that can't be seen"}
+		}
+	}
+	return nil
 }
 
 // plainText refuses control characters, which no name has and some of which no database keeps.
