@@ -34,7 +34,8 @@ const (
 	quick        = 30 * time.Second // for what asks the database only
 	patient      = 5 * time.Minute  // for what asks a PACS, each step of which has an idle timeout of its own
 
-	smallBody = 64 << 10
+	// SmallBody is how many bytes of a body are read before it is known who sends it, and the most that nearly all routes take.
+	SmallBody = 64 << 10
 	jobBody   = 32 << 20 // 100,000 studies
 )
 
@@ -117,8 +118,9 @@ type operation struct {
 	tag          string
 	status       int           // of success; 200 if 0
 	timeout      time.Duration // quick if 0
-	body         int64         // most bytes of the body; smallBody if 0
+	body         int64         // most bytes of the body; SmallBody if 0
 	errors       []int         // statuses beyond 401, 422, 500 and 503
+	raw          bool          // the body is no JSON, whatever its Content-Type says
 	csv          bool          // the answer is a table, as asTable gives it
 	always       bool          // in maintenance too, for people without staff rights
 }
@@ -147,7 +149,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		op.timeout = quick
 	}
 	if op.body == 0 {
-		op.body = smallBody
+		op.body = SmallBody
 	}
 	var responses map[string]*huma.Response
 	if op.csv {
@@ -158,7 +160,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security, Middlewares: huma.Middlewares{bounded(op.body)},
+		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, auth.User)}, // which reads the body
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)

@@ -3,10 +3,10 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/people"
 )
 
 const (
@@ -29,6 +30,9 @@ const (
 	// but brackets would become thousands of times its size otherwise.
 	bytesPerValue = 32
 	fewestValues  = 1000
+
+	valuesOfObject = 4  // an empty object takes as much memory as so many other values
+	maxDepth       = 64 // of values in values
 )
 
 // shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
@@ -84,37 +88,51 @@ func unknown() func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// large are the slots of bodies that may be large, of all routes together.
+// large are the slots of bodies that may be large, of all routes together: of those that are there and being checked.
 var large = make(chan struct{}, maxLarge)
 
-// bounded bounds what checking a body takes: how many large ones are read at once, and how many values one may hold.
-func bounded(limit int64) func(huma.Context, func(huma.Context)) {
+// bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many large ones are
+// checked at once, and how many values one may hold. No place is taken for a body that isn't there.
+func bounded(op operation, user func(context.Context) people.User) func(huma.Context, func(huma.Context)) {
+	values := max(op.body/bytesPerValue, fewestValues)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		if r.ContentLength < 0 || r.ContentLength > largeBody {
-			select {
-			case large <- struct{}{}:
-				defer func() { <-large }()
-			default:
-				WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
-				return
-			}
-		}
-		if media := r.Header.Get("Content-Type"); strings.HasPrefix(media, "text/") || strings.HasPrefix(media, "application/yaml") {
-			next(ctx) // no JSON, and refused where it is needed
+		if r.Body == nil {
+			next(ctx)
 			return
 		}
-		r.Body = &countedJSON{ReadCloser: r.Body, left: max(limit/bytesPerValue, fewestValues)}
+		if !op.raw { // huma takes more for JSON than says so
+			r.Body = &countedJSON{ReadCloser: r.Body, left: values}
+		}
+		if op.body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
+			pieces, done, err := arriving.read(w, r, op, user(r.Context()).ID)
+			defer done()
+			if err != nil {
+				w.Header().Set("Connection", "close")
+				WriteProblem(w, r, Unread(err))
+				return
+			}
+			if r.Body = pieces; pieces.size > largeBody {
+				select {
+				case large <- struct{}{}:
+					defer func() { <-large }()
+				default:
+					WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
+					return
+				}
+			}
+		}
 		next(ctx)
 	}
 }
 
-var errTooManyValues = errors.New("the body holds too many values for its size")
+var errTooManyValues = errors.New("the body holds too many values for its size, or is nested too deeply")
 
 // countedJSON ends a body that holds too many values: each but the first stands behind a comma or an opening bracket.
 type countedJSON struct {
 	io.ReadCloser
 	left            int64
+	depth           int
 	inText, escaped bool
 }
 
@@ -128,12 +146,21 @@ func (c *countedJSON) Read(p []byte) (int, error) {
 			c.escaped = true
 		case b == '"':
 			c.inText = !c.inText
-		case !c.inText && (b == ',' || b == '{' || b == '['):
+		case c.inText:
+		case b == ',':
 			c.left--
+		case b == '[':
+			c.left--
+			c.depth++
+		case b == '{':
+			c.left -= valuesOfObject
+			c.depth++
+		case b == ']' || b == '}':
+			c.depth--
 		}
-	}
-	if c.left < 0 {
-		return 0, errTooManyValues
+		if c.left < 0 || c.depth > maxDepth {
+			return 0, errTooManyValues
+		}
 	}
 	return n, err
 }
