@@ -238,6 +238,9 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, f NewFolder) (
 		return DICOMNode{}, &Invalid{Field: "path", Reason: "give an absolute path"}
 	}
 	path := filepath.Clean(f.Path)
+	if err := e.checkPlace(user, path); err != nil {
+		return DICOMNode{}, err
+	}
 	if err := checkFolder(path); err != nil {
 		return DICOMNode{}, &Invalid{Field: "path", Reason: err.Error()}
 	}

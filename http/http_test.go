@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
 	log := testpeer.Log(t, s.log)
 	door := doorpacs.NewDoor(s.pool)
-	eng := engine.New(s.pool, who, door, log, engine.Config{})
+	eng := engine.New(s.pool, who, door, log, engine.Config{FolderRoots: []string{os.TempDir()}})
 	s.register(door)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
