@@ -67,6 +67,9 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
+	if err := e.checkSize(ctx, t); err != nil {
+		return Job{}, err
+	}
 	source, destination, err := e.transferNodes(ctx, user, t)
 	if err != nil {
 		return Job{}, err
@@ -89,6 +92,9 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 				return err
 			}
 		}
+		if err := e.people.CountJob(ctx, q, user); err != nil {
+			return err
+		}
 		if id, err = insertTransfer(ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination}); err != nil {
 			return err
 		}
@@ -102,6 +108,27 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	}
 	e.signals.Wake()
 	return e.Job(ctx, user, id)
+}
+
+// checkSize refuses what is more than the settings allow of one job.
+func (e *Engine) checkSize(ctx context.Context, t Transfer) error {
+	settings, err := e.people.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	series := 0
+	for _, s := range t.Studies {
+		series += len(s.SeriesInstanceUIDs)
+	}
+	for _, of := range []struct {
+		what    string
+		n, most int
+	}{{"studies", len(t.Studies), settings.MaxStudies}, {"series", series, settings.MaxSeries}} {
+		if of.most > 0 && of.n > of.most {
+			return &Invalid{Field: "studies", Reason: fmt.Sprintf("a job names at most %d %s here; make several jobs, or ask your administrator", of.most, of.what)}
+		}
+	}
+	return nil
 }
 
 // insertTransfer makes the job and its tasks.
