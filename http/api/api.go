@@ -36,7 +36,7 @@ const (
 
 	// SmallBody is how many bytes of a body are read before it is known who sends it, and the most that nearly all routes take.
 	SmallBody = 64 << 10
-	jobBody   = 32 << 20 // 100,000 studies
+	jobBody   = 24 << 20 // 100,000 studies
 )
 
 // API serves what an engine does.
@@ -52,6 +52,7 @@ type API struct {
 func Register(router chi.Router, e *engine.Engine, who *people.Service, version string) *API {
 	cfg := huma.DefaultConfig("ADIT", version)
 	cfg.CreateHooks = nil // no $schema in answers
+	cfg.Formats = formats(cfg.Formats)
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.Info.Description = "Automated DICOM Transfer: DICOM nodes, searches, jobs and tasks. Errors are problem+json (RFC 9457)."
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -160,7 +161,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, auth.User)}, // which reads the body
+		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, sender)}, // which reads the body
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
@@ -175,6 +176,9 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		return out, nil
 	})
 }
+
+// sender is who sent a request that only those send who are known.
+func sender(r *http.Request) int64 { return auth.User(r.Context()).ID }
 
 // body is an answer.
 type body[T any] struct {

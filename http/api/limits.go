@@ -3,9 +3,12 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"time"
@@ -13,8 +16,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
+	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
-	"github.com/adit-go/adit/people"
 )
 
 const (
@@ -23,7 +26,7 @@ const (
 	maxOpen = 32 // requests at once of callers who need not be known: they may be slow on purpose
 
 	largeBody  = 1 << 20 // bytes; a body that may be larger waits for nobody's
-	maxLarge   = 2       // of those at once: checking one takes about ten times its size
+	maxLarge   = 1       // of those at once: checking one takes about ten times its size
 	retryLarge = 5 * time.Second
 
 	// bytesPerValue is what a value of JSON takes in a body at least, taken over the whole: one of ours takes more. A body of nothing
@@ -93,7 +96,7 @@ var large = make(chan struct{}, maxLarge)
 
 // bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many large ones are
 // checked at once, and how many values one may hold. No place is taken for a body that isn't there.
-func bounded(op operation, user func(context.Context) people.User) func(huma.Context, func(huma.Context)) {
+func bounded(op operation, user func(*http.Request) int64) func(huma.Context, func(huma.Context)) {
 	values := max(op.body/bytesPerValue, fewestValues)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
@@ -105,7 +108,7 @@ func bounded(op operation, user func(context.Context) people.User) func(huma.Con
 			r.Body = &countedJSON{ReadCloser: r.Body, left: values}
 		}
 		if op.body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
-			pieces, done, err := arriving.read(w, r, op, user(r.Context()).ID)
+			pieces, done, err := arriving.read(w, r, op, user(r))
 			defer done()
 			if err != nil {
 				w.Header().Set("Connection", "close")
@@ -113,10 +116,9 @@ func bounded(op operation, user func(context.Context) people.User) func(huma.Con
 				return
 			}
 			if r.Body = pieces; pieces.size > largeBody {
-				select {
-				case large <- struct{}{}:
+				if waitForLarge(r.Context()) {
 					defer func() { <-large }()
-				default:
+				} else {
 					WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
 					return
 				}
@@ -124,6 +126,44 @@ func bounded(op operation, user func(context.Context) people.User) func(huma.Con
 		}
 		next(ctx)
 	}
+}
+
+// largePatience is how long a large body that is there waits for others to be checked.
+var largePatience = 10 * time.Second
+
+// waitForLarge takes a slot of large.
+func waitForLarge(ctx context.Context) bool {
+	timer := time.NewTimer(largePatience)
+	defer timer.Stop()
+	select {
+	case large <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// formats has a large body of JSON read by the type of the one request that may have one before it is checked value by value, which notes
+// each that is of another kind.
+func formats(all map[string]huma.Format) map[string]huma.Format {
+	all = maps.Clone(all)
+	for name, f := range all {
+		decode := f.Unmarshal
+		f.Unmarshal = func(data []byte, v any) error {
+			if _, first := v.(*any); first && len(data) > largeBody {
+				var job client.NewJob
+				strict := json.NewDecoder(bytes.NewReader(data))
+				strict.DisallowUnknownFields()
+				if err := strict.Decode(&job); err != nil {
+					return err
+				}
+			}
+			return decode(data, v)
+		}
+		all[name] = f
+	}
+	return all
 }
 
 var errTooManyValues = errors.New("the body holds too many values for its size, or is nested too deeply")

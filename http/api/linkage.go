@@ -15,7 +15,7 @@ import (
 
 const (
 	linkageTag  = "Linkage tables"
-	linkageBody = 32 << 20 // 200,000 rows
+	linkageBody = 24 << 20 // 200,000 rows
 )
 
 type listLinkage struct {
