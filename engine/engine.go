@@ -37,9 +37,6 @@ type Config struct {
 	PlainAETitle string
 	// ExcludedModalities are those of series that are left out where a patient is pseudonymized.
 	ExcludedModalities []string
-	// FolderRoots are where staff may add folders; superusers may elsewhere, but nobody may in DataDir, besides its OwnFolders. None; none.
-	FolderRoots []string
-	DataDir     string
 	BufferBytes        int64           // small objects that may wait for the destination, all tasks together; 64 MiB
 	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
 	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
@@ -49,6 +46,10 @@ type Config struct {
 	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
 	Zone               *time.Location  // of the site's days; UTC
 	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
+
+	// FolderRoots are where staff may add folders; superusers may elsewhere, but nobody may in DataDir, besides its OwnFolders. Without any, staff may nowhere.
+	FolderRoots []string
+	DataDir     string
 }
 
 func (c Config) withDefaults() Config {

@@ -19,8 +19,8 @@ const OwnFolders = "folders"
 // resolved returns where a path leads, and the path itself as far as nothing is there.
 func resolved(path string) string {
 	path = filepath.Clean(path)
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if end, err := filepath.EvalSymlinks(path); err == nil {
+		return end
 	}
 	parent, name := filepath.Split(path)
 	if name == "" || parent == path {

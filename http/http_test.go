@@ -13,7 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
-	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -71,7 +71,7 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
 	log := testpeer.Log(t, s.log)
 	door := doorpacs.NewDoor(s.pool)
-	eng := engine.New(s.pool, who, door, log, engine.Config{FolderRoots: []string{os.TempDir()}})
+	eng := engine.New(s.pool, who, door, log, engine.Config{FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}})
 	s.register(door)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
