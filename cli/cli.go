@@ -18,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // The exit codes, as the help documents them.
@@ -220,11 +221,4 @@ func isTerminal(w io.Writer) bool {
 }
 
 // printable keeps what others wrote (names, descriptions, messages) from steering the terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029' {
-			return '?'
-		}
-		return r
-	}, text)
-}
+func printable(value string) string { return text.Visible(value) }

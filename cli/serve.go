@@ -38,6 +38,7 @@ type serveCmd struct {
 	auditFlags
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
+	FolderRoots        []string      `name:"folder-root" env:"ADIT_FOLDER_ROOT" type:"path" sep:"," placeholder:"DIR,…" help:"Directories in which staff may add folders, DIR/folders by default. Superusers may elsewhere; nobody may where ADIT keeps its own data."`
 	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
 	Workers            int           `env:"ADIT_WORKERS" default:"8" placeholder:"N" help:"Tasks that run at once (${default})."`
 	ExcludedModalities []string      `env:"ADIT_EXCLUDED_MODALITIES" default:"PR,SR" placeholder:"M,…" help:"Modalities of series that are left out where a patient is pseudonymized (${default}); empty: none."`
@@ -164,8 +165,13 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	roots, err := s.folderRoots()
+	if err != nil {
+		return err
+	}
 	s.engine = engine.New(s.pool, s.people, pacs.NewDoor(s.pool), s.log, engine.Config{
 		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities), Zone: zone,
+		FolderRoots: roots, DataDir: s.cmd.DataDir,
 	})
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
@@ -187,9 +193,27 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startSite(ctx); err != nil {
 		return err
 	}
+	if err := s.engine.TellPlaces(ctx); err != nil {
+		return err
+	}
 	serveHTTP()
 	s.reloadOnSignal()
 	return nil
+}
+
+// folderRoots gives the directories in which staff may add folders. The one that is there by default is made.
+func (s *server) folderRoots() ([]string, error) {
+	if roots := s.cmd.FolderRoots; len(roots) > 0 {
+		if err := engine.CheckFolderRoots(roots, s.cmd.DataDir); err != nil {
+			return nil, usage("--folder-root: %v", err)
+		}
+		return roots, nil
+	}
+	root := filepath.Join(s.cmd.DataDir, engine.OwnFolders)
+	if err := os.MkdirAll(root, 0o750); err != nil {
+		return nil, fmt.Errorf("the directory for folders can't be made (%w); name another one with --folder-root", err)
+	}
+	return []string{root}, nil
 }
 
 // modalities gives those of a flag, whose empty value means none.

@@ -97,6 +97,12 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 		PublicURL: s.outside.public, Proxies: s.outside.proxies,
 	})
 	srv := s.httpServer(ctx, handler)
+	bounds := http.BoundConnections(s.outside.proxies)
+	if bounds.Scarce > 0 {
+		s.log.WarnContext(ctx, "this process may open few files, each connection being one; raise the limit (ulimit -n, LimitNOFILE=)", "files", bounds.Scarce,
+			"http_connections", bounds.All)
+	}
+	l = bounds.Bound(srv, l)
 	if s.certificate == nil {
 		return func() { s.supervise("the HTTP server", func() error { return closedIsFine(srv.Serve(l)) }) }
 	}
@@ -148,6 +154,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 		return err
 	}
 	srv := s.httpServer(ctx, http.Admin(s.metrics, loopbackAddr(l.Addr()), s.log))
+	l = http.BoundConnections(nil).Bound(srv, l)
 	s.supervise("the admin listener", func() error { return closedIsFine(srv.Serve(l)) })
 	s.log.InfoContext(ctx, "metrics are served", "admin", l.Addr().String())
 	return nil

@@ -15,6 +15,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/adit-go/adit/internal/text"
 )
 
 // logFlags say what is logged.
@@ -48,10 +50,24 @@ func (f *logFlags) setLevel(level *slog.LevelVar) error {
 
 // newLogger writes text to a terminal, JSON to all else.
 func newLogger(w io.Writer, level slog.Leveler) *slog.Logger {
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: inSight}
 	if isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// inSight has nothing hidden in what a log says: a value from outside could make a line look like another one.
+func inSight(_ []string, a slog.Attr) slog.Attr {
+	switch a.Value.Kind() {
+	case slog.KindString:
+		a.Value = slog.StringValue(text.Lines(a.Value.String()))
+	case slog.KindAny:
+		if err, ok := a.Value.Any().(error); ok {
+			a.Value = slog.StringValue(text.Lines(err.Error()))
+		}
+	}
+	return a
 }
 
 // reloadOnSignal reads certificates and log level anew on each SIGHUP. What can't be read stays as it was.

@@ -18,6 +18,9 @@ type Settings struct {
 	MaintenanceMessage string   `json:"maintenance_message" doc:"What they are told; empty: a sentence of ADIT's."`
 	LockedSections     []string `json:"locked_sections" doc:"Permissions whose use nobody without staff rights may begin. What has begun goes on."`
 	SectionMessage     string   `json:"section_message" doc:"Why, added to the refusal."`
+	MaxJobsPerHour     int      `json:"max_jobs_per_hour" doc:"Jobs that one user may make in an hour; 0: no bound."`
+	MaxStudies         int      `json:"max_studies" doc:"Studies of one job; 0: no bound besides that of a request."`
+	MaxSeries          int      `json:"max_series" doc:"Series that one job names; 0: no bound besides that of a request."`
 	LowDiskGB          float64  `json:"low_disk_gb" doc:"Staff gets a mail when less space is free in a folder or the data directory; 0: never."`
 	CleanUpAt          string   `json:"clean_up_at" example:"03:00" doc:"When the daily clean-up begins, by the clock on the wall of the server's --timezone."`
 	KeepSessions       int      `json:"keep_sessions" doc:"Days that sessions are kept after they ended."`
@@ -34,6 +37,9 @@ type SettingsChange struct {
 	MaintenanceMessage *string   `json:"maintenance_message,omitempty" maxLength:"1000"`
 	LockedSections     *[]string `json:"locked_sections,omitempty" maxItems:"20" doc:"As in selective_transfer, batch_query, mass_transfer, explorer, upload."`
 	SectionMessage     *string   `json:"section_message,omitempty" maxLength:"1000"`
+	MaxJobsPerHour     *int      `json:"max_jobs_per_hour,omitempty" minimum:"0" maximum:"1000000"`
+	MaxStudies         *int      `json:"max_studies,omitempty" minimum:"0" maximum:"1000000"`
+	MaxSeries          *int      `json:"max_series,omitempty" minimum:"0" maximum:"1000000"`
 	LowDiskGB          *float64  `json:"low_disk_gb,omitempty" minimum:"0" maximum:"1000000"`
 	CleanUpAt          *string   `json:"clean_up_at,omitempty" maxLength:"5" example:"03:00"`
 	KeepSessions       *int      `json:"keep_sessions,omitempty" minimum:"0" maximum:"36500"`

@@ -54,7 +54,7 @@ func (q *Queries) GetDicomNodeByName(ctx context.Context, name string) (DicomNod
 }
 
 const getFolder = `-- name: GetFolder :one
-SELECT id, kind, path, quota_gb, warn_gb, marker FROM folders WHERE id = $1
+SELECT id, kind, path, quota_gb, warn_gb, marker, resolved FROM folders WHERE id = $1
 `
 
 func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
@@ -67,6 +67,7 @@ func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
 		&i.QuotaGb,
 		&i.WarnGb,
 		&i.Marker,
+		&i.Resolved,
 	)
 	return i, err
 }
@@ -197,7 +198,7 @@ func (q *Queries) InsertDicomNode(ctx context.Context, arg InsertDicomNodeParams
 }
 
 const insertFolder = `-- name: InsertFolder :one
-INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path, quota_gb, warn_gb, marker
+INSERT INTO folders (id, path) VALUES ($1, $2) RETURNING id, kind, path, quota_gb, warn_gb, marker, resolved
 `
 
 type InsertFolderParams struct {
@@ -215,6 +216,7 @@ func (q *Queries) InsertFolder(ctx context.Context, arg InsertFolderParams) (Fol
 		&i.QuotaGb,
 		&i.WarnGb,
 		&i.Marker,
+		&i.Resolved,
 	)
 	return i, err
 }

@@ -137,7 +137,7 @@ func (q *Queries) ListTaskFolders(ctx context.Context, taskID int64) ([]ListTask
 }
 
 const lockFolder = `-- name: LockFolder :one
-SELECT id, kind, path, quota_gb, warn_gb, marker FROM folders WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, path, quota_gb, warn_gb, marker, resolved FROM folders WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
@@ -150,6 +150,7 @@ func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
 		&i.QuotaGb,
 		&i.WarnGb,
 		&i.Marker,
+		&i.Resolved,
 	)
 	return i, err
 }
@@ -251,6 +252,20 @@ type SetQuotaParams struct {
 
 func (q *Queries) SetQuota(ctx context.Context, arg SetQuotaParams) error {
 	_, err := q.db.Exec(ctx, setQuota, arg.ID, arg.QuotaGb, arg.WarnGb)
+	return err
+}
+
+const setResolved = `-- name: SetResolved :exec
+UPDATE folders SET resolved = $2 WHERE id = $1
+`
+
+type SetResolvedParams struct {
+	ID       int64
+	Resolved string
+}
+
+func (q *Queries) SetResolved(ctx context.Context, arg SetResolvedParams) error {
+	_, err := q.db.Exec(ctx, setResolved, arg.ID, arg.Resolved)
 	return err
 }
 

@@ -145,12 +145,13 @@ type Expectation struct {
 }
 
 type Folder struct {
-	ID      int64
-	Kind    string
-	Path    string
-	QuotaGb float64
-	WarnGb  float64
-	Marker  *uuid.UUID
+	ID       int64
+	Kind     string
+	Path     string
+	QuotaGb  float64
+	WarnGb   float64
+	Marker   *uuid.UUID
+	Resolved string
 }
 
 type FolderUsage struct {

@@ -59,6 +59,7 @@ func Open(ctx context.Context, url string, opts Options) (*pgxpool.Pool, error) 
 		cfg.MaxConns = DefaultMaxConns
 	}
 	setSession(&cfg.ConnConfig.Config, opts.ApplicationName)
+	cfg.ConnConfig.Tracer = storable{}
 
 	if err := checkServer(ctx, cfg.ConnConfig); err != nil {
 		return nil, err
@@ -77,6 +78,7 @@ func Connect(ctx context.Context, url, applicationName string) (*pgx.Conn, error
 		return nil, badURL(err)
 	}
 	setSession(&cfg.Config, applicationName)
+	cfg.Tracer = storable{}
 	return connect(ctx, cfg)
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -179,12 +180,12 @@ func validAE(title string) bool {
 }
 
 func validHost(host string) bool {
-	return net.ParseIP(host) != nil || host != "" && !strings.ContainsFunc(host, func(r rune) bool { return r <= ' ' || r == '/' || r == ':' || r == 0x7f })
+	return net.ParseIP(host) != nil || host != "" && !strings.ContainsFunc(host, func(r rune) bool { return r == ' ' || r == '/' || r == ':' || text.Hidden(r) })
 }
 
 func validateNodeName(name string) error {
-	if name == "" || len(name) > 64 || strings.TrimSpace(name) != name || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == '/' }) {
-		return &Invalid{Field: "name", Reason: "a name has 1 to 64 characters, without a slash and without blanks at its ends"}
+	if name == "" || len(name) > 64 || strings.TrimSpace(name) != name || strings.ContainsRune(name, '/') || !text.Plain(name) {
+		return &Invalid{Field: "name", Reason: "a name has 1 to 64 characters, without a slash, characters that can't be seen and blanks at its ends"}
 	}
 	return nil
 }
@@ -237,6 +238,9 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, f NewFolder) (
 		return DICOMNode{}, &Invalid{Field: "path", Reason: "give an absolute path"}
 	}
 	path := filepath.Clean(f.Path)
+	if err := e.checkPlace(user, path); err != nil {
+		return DICOMNode{}, err
+	}
 	if err := checkFolder(path); err != nil {
 		return DICOMNode{}, &Invalid{Field: "path", Reason: err.Error()}
 	}

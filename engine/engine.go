@@ -46,6 +46,10 @@ type Config struct {
 	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
 	Zone               *time.Location  // of the site's days; UTC
 	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
+
+	// FolderRoots are where staff may add folders; superusers may elsewhere, but nobody may in DataDir, besides its OwnFolders. Without any, staff may nowhere.
+	FolderRoots []string
+	DataDir     string
 }
 
 func (c Config) withDefaults() Config {

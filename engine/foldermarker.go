@@ -117,6 +117,9 @@ func setUpPath(ctx context.Context, q *db.Queries, id int64, path string, adopt 
 	}
 	defer func() { _ = root.Close() }() // only a handle
 	marker, err := setUp(ctx, q, id, root, adopt)
+	if err == nil {
+		err = q.SetResolved(ctx, db.SetResolvedParams{ID: id, Resolved: resolved(path)})
+	}
 	var number syscall.Errno
 	switch {
 	case errors.Is(err, errMarker):
@@ -135,6 +138,9 @@ func violates(err error, constraint string) bool {
 // openFolder opens a folder, and makes sure that it is the one that was set up. A folder that was not used since there are marker files is
 // marked now; f then knows its marker.
 func (e *Engine) openFolder(ctx context.Context, name string, f *db.Folder) (*os.Root, error) {
+	if err := e.checkStill(name, f.Path, f.Resolved); err != nil {
+		return nil, err
+	}
 	root, err := os.OpenRoot(f.Path)
 	if err != nil {
 		return nil, folderFault(f.Path, "the folder can't be opened", err)
@@ -193,6 +199,11 @@ func (e *Engine) AdoptFolder(ctx context.Context, user people.User, name string)
 	}
 	if n.Folder == nil {
 		return DICOMNode{}, fmt.Errorf("folder %q: %w", name, ErrNotFound)
+	}
+	if resolved(n.Folder.Path) != n.Folder.Resolved { // else it was decided when it was added
+		if err := e.checkPlace(user, n.Folder.Path); err != nil {
+			return DICOMNode{}, err
+		}
 	}
 	if err := checkFolder(n.Folder.Path); err != nil {
 		return DICOMNode{}, &Conflict{Reason: err.Error()}

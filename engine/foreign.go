@@ -161,7 +161,7 @@ func (e *Engine) FlushForeign(ctx context.Context) error {
 			FirstAt: c.first, LastAt: c.last,
 		})
 		if err != nil {
-			failed = err
+			failed = errors.Join(failed, fmt.Errorf("what server %s sent: %w", k.Server, err))
 			e.foreign.add(k, *c)
 		}
 	}

@@ -66,6 +66,7 @@ func TestReadLinkage(t *testing.T) {
 // FuzzReadLinkage: whatever is imported, rows that are taken have a sound pseudonym and a patient, and come back from what is written of them.
 func FuzzReadLinkage(f *testing.F) {
 	f.Add([]byte("Pseudonym,PatientID\nP-1,4711\n'=x,'-1\n"))
+	f.Add([]byte("Pseudonym,PatientID\nP-1,\"x;'=1+1\"\nP-2,\"x; =1|-2\"\nP-3,a<U+202E>b\nP-4,a\u202eb\u200b\n"))
 	f.Add([]byte("pseudonym;patient_id;Issuer\nP-1;\"47;11\";'@\n"))
 	f.Add([]byte("Pseudonym\tPatientID\tStudyInstanceUID\nP\t\t1.2.3\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {

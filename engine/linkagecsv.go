@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -58,17 +59,11 @@ func (e *Engine) ExportLinkage(ctx context.Context, user people.User, project st
 	}, nil
 }
 
-// formulaSigns begin what a spreadsheet would run as a formula.
-const formulaSigns = "=+-@\t\r"
-
-// writeRow writes a row whose values a spreadsheet takes as text: an apostrophe is put before what it would run, and before an apostrophe.
+// writeRow writes a row whose values a spreadsheet takes as text.
 func writeRow(w *csv.Writer, cells []string) error {
 	safe := make([]string, len(cells))
 	for i, c := range cells {
-		if c != "" && strings.ContainsRune(formulaSigns+"'", rune(c[0])) {
-			c = "'" + c
-		}
-		safe[i] = c
+		safe[i] = text.Cell(c)
 	}
 	return w.Write(safe)
 }
@@ -79,13 +74,13 @@ const maxLinkageRows = 200_000
 // readLinkage reads a table of pseudonyms in CSV, UTF-8, with commas, semicolons or tabs: the columns are those of an export, of which
 // Pseudonym and PatientID must be there, in any order; or those of the export of a mass transfer by the original ADIT, which has a row for each
 // series. Other columns are left alone, empty rows skipped, and a pair that comes again is one. The error says that it is no such table.
-func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTable, err error) {
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
-	if !utf8.Valid(text) {
+func readLinkage(table []byte, issuer string) (rows []linkRow, faults *FaultyTable, err error) {
+	table = bytes.TrimPrefix(table, []byte("\xef\xbb\xbf"))
+	if !utf8.Valid(table) {
 		return nil, nil, &Invalid{Field: "", Reason: "the file is not in UTF-8; save it as \"CSV UTF-8\""}
 	}
-	head, _, _ := bytes.Cut(text, []byte("\n"))
-	in := csv.NewReader(bytes.NewReader(text))
+	head, _, _ := bytes.Cut(table, []byte("\n"))
+	in := csv.NewReader(bytes.NewReader(table))
 	in.FieldsPerRecord, in.ReuseRecord = -1, true
 	for _, sign := range ";\t" {
 		if bytes.ContainsRune(head, sign) {
@@ -121,8 +116,8 @@ type LinkRow struct {
 
 // ReadLinkage reads a table of pseudonyms by the rules of ImportLinkage, for a program without a database: as an export has it, or one
 // that somebody wrote. Rows that can't be used are named in faults; neither these nor the error hold a value.
-func ReadLinkage(text []byte) (rows []LinkRow, faults *FaultyTable, err error) {
-	all, faults, err := readLinkage(text, "")
+func ReadLinkage(table []byte) (rows []LinkRow, faults *FaultyTable, err error) {
+	all, faults, err := readLinkage(table, "")
 	for _, r := range all {
 		rows = append(rows, LinkRow{r.Link, r.row})
 	}
@@ -168,7 +163,7 @@ func (t *linkageTable) take(n int, columns map[string]int, record []string, issu
 		if !ok || i >= len(record) {
 			return ""
 		}
-		return strings.Clone(strings.TrimSpace(strings.TrimPrefix(record[i], "'"))) // see writeRow
+		return strings.Clone(strings.TrimSpace(text.FromCell(record[i]))) // see writeRow
 	}
 	l := Link{
 		Pseudonym: cell("Pseudonym"), PatientID: cell("PatientID"), Issuer: cell("Issuer"), StudyInstanceUID: cell("StudyInstanceUID"), TrialProtocolID: cell("TrialProtocolID"),

@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -66,6 +67,9 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
+	if err := e.checkSize(ctx, t); err != nil {
+		return Job{}, err
+	}
 	source, destination, err := e.transferNodes(ctx, user, t)
 	if err != nil {
 		return Job{}, err
@@ -88,6 +92,9 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 				return err
 			}
 		}
+		if err := e.people.CountJob(ctx, q, user); err != nil {
+			return err
+		}
 		if id, err = insertTransfer(ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination}); err != nil {
 			return err
 		}
@@ -101,6 +108,27 @@ func (e *Engine) CreateTransfer(ctx context.Context, user people.User, t Transfe
 	}
 	e.signals.Wake()
 	return e.Job(ctx, user, id)
+}
+
+// checkSize refuses what is more than the settings allow of one job.
+func (e *Engine) checkSize(ctx context.Context, t Transfer) error {
+	settings, err := e.people.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	series := 0
+	for _, s := range t.Studies {
+		series += len(s.SeriesInstanceUIDs)
+	}
+	for _, of := range []struct {
+		what    string
+		n, most int
+	}{{"studies", len(t.Studies), settings.MaxStudies}, {"series", series, settings.MaxSeries}} {
+		if of.most > 0 && of.n > of.most {
+			return &Invalid{Field: "studies", Reason: fmt.Sprintf("a job names at most %d %s here; make several jobs, or ask your administrator", of.most, of.what)}
+		}
+	}
+	return nil
 }
 
 // insertTransfer makes the job and its tasks.
@@ -195,8 +223,8 @@ func (t Transfer) validate(user people.User) error {
 		return &Invalid{Field: "studies", Reason: fmt.Sprintf("a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff)}
 	}
 	for field, value := range map[string]string{"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName} {
-		if len(value) > 64 || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == '\\' || r == 0x7f }) {
-			return &Invalid{Field: field, Reason: "at most 64 characters, without a backslash or control characters"}
+		if len(value) > 64 || strings.Contains(value, `\`) || !text.Plain(value) {
+			return &Invalid{Field: field, Reason: "at most 64 characters, without a backslash, control characters or others that can't be seen"}
 		}
 	}
 	seen := make(map[string]bool, len(t.Studies))

@@ -51,8 +51,8 @@ type Config struct {
 func New(cfg Config) http.Handler {
 	m := newMetrics(cfg.Metrics)
 	r := chi.NewRouter()
-	r.Use(named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies), hardened, ourHost(cfg.PublicURL), limited, readable, rawPath,
-		sameOrigin(cfg.PublicURL))
+	r.Use(named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies), hardened, ourHost(cfg.PublicURL),
+		arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL))
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
 	})

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -72,7 +73,7 @@ func newSite(t *testing.T) *site {
 	s.people = who
 	log := testpeer.Log(t, s.log)
 	door := doorpacs.NewDoor(s.pool)
-	eng := engine.New(s.pool, who, door, log, engine.Config{})
+	eng := engine.New(s.pool, who, door, log, engine.Config{FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}})
 	s.register(door)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)

@@ -10,6 +10,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -93,6 +94,29 @@ func (s *Service) try(ctx context.Context, limits ...limit) (ids []int64, err er
 		return q.DeleteOldAttempts(ctx)
 	})
 	return ids, err
+}
+
+// CountJob takes down, in the caller's transaction, that a user makes a job. *TooMany: they made as many in the last hour as the settings allow.
+// Jobs that were deleted count.
+func (s *Service) CountJob(ctx context.Context, q *db.Queries, user User) error {
+	settings, err := s.Settings(ctx)
+	if err != nil || settings.MaxJobsPerHour == 0 {
+		return err
+	}
+	l := limitOf("job", strconv.FormatInt(user.ID, 10), int64(settings.MaxJobsPerHour), time.Hour)
+	if err := q.LockLimit(ctx, l.key); err != nil {
+		return err
+	}
+	made, err := q.CountAttempts(ctx, db.CountAttemptsParams{WindowSeconds: l.window.Seconds(), Key: l.key})
+	if err != nil {
+		return err
+	}
+	if made.N >= l.max {
+		wait := time.Duration(math.Ceil(max(1, made.WaitSeconds))) * time.Second
+		return &TooMany{Reason: fmt.Sprintf("you have made %d jobs within an hour, which is all that one user may; go on in %s", made.N, inWords(wait)), RetryAfter: wait}
+	}
+	_, err = q.InsertAttempt(ctx, l.key)
+	return err
 }
 
 func tooMany(seconds float64) error {

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // Group is what permissions and access to DICOM nodes are given to.
@@ -41,7 +41,7 @@ type Access struct {
 }
 
 func checkGroupName(name string) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || strings.TrimSpace(name) != name || strings.ContainsRune(name, '/') || strings.ContainsFunc(name, unicode.IsControl) {
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxName || strings.TrimSpace(name) != name || strings.ContainsRune(name, '/') || !text.Plain(name) {
 		return &Invalid{Field: "name", Reason: "a name has 1 to 150 characters, without a slash, control characters and blanks at its ends"}
 	}
 	return nil

@@ -18,6 +18,7 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // How a Mailer speaks to its mail server.
@@ -212,8 +213,8 @@ func (m *Mailer) message(row db.ClaimMailRow) (*gomail.Msg, error) {
 	msg.SetMessageIDWithValue(row.MessageID.String() + "@" + host)
 	msg.SetDateWithValue(row.CreatedAt)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no machine answers
-	msg.Subject(subject)
-	msg.SetBodyString(gomail.TypeTextPlain, body)
+	msg.Subject(text.Visible(subject))
+	msg.SetBodyString(gomail.TypeTextPlain, text.Lines(strings.ReplaceAll(body, "\r\n", "\n")))
 	return msg, nil
 }
 
@@ -249,17 +250,17 @@ func refusedForGood(err error) bool {
 }
 
 // plainWords makes what a mail server said fit for the database and for a screen.
-func plainWords(text string) string {
-	text = strings.Map(func(r rune) rune {
+func plainWords(words string) string {
+	words = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, strings.ToValidUTF8(text, "?"))
-	if len(text) > maxMailError {
-		text = strings.ToValidUTF8(text[:maxMailError], "") + "…"
+	}, strings.ToValidUTF8(words, "?"))
+	if words = text.Visible(words); len(words) > maxMailError {
+		words = strings.ToValidUTF8(words[:maxMailError], "") + "…"
 	}
-	return text
+	return words
 }
 
 // jobEnd is what the database keeps of a job that ended, for its owner's mail (migration 00012).

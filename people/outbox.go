@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // Mail is a message in plain text. It must hold no value of a patient.
@@ -42,7 +43,7 @@ const maxAddress = 254 // RFC 5321 4.5.3.1.3, less the angle brackets
 // ValidMail tells whether an address can be written to: "name@host", and no display name beside it.
 func ValidMail(address string) error {
 	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || len(address) > maxAddress || strings.ContainsFunc(address, unicode.IsControl) {
+	if err != nil || parsed.Address != address || len(address) > maxAddress || !text.Plain(address) {
 		return &Invalid{Field: "mail", Reason: "give an address such as name@example.org"}
 	}
 	return nil

@@ -27,6 +27,11 @@ type Settings struct {
 	LockedSections []string `json:"locked_sections"`
 	SectionMessage string   `json:"section_message"` // why, added to the refusal
 
+	// What one user may ask for. 0: no bound, besides those of a request.
+	MaxJobsPerHour int `json:"max_jobs_per_hour"`
+	MaxStudies     int `json:"max_studies"` // of a job
+	MaxSeries      int `json:"max_series"`  // that a job names
+
 	LowDiskGB float64 `json:"low_disk_gb"` // free space below which staff gets a mail; 0: never
 
 	// CleanUpAt is the time of the daily clean-up, by the clock on the wall of ADIT_TIMEZONE, as "03:00".
@@ -42,7 +47,7 @@ type Settings struct {
 
 func defaultSettings() Settings {
 	return Settings{
-		LockedSections: []string{}, LowDiskGB: 10, CleanUpAt: "03:00",
+		LockedSections: []string{}, MaxJobsPerHour: 1000, MaxStudies: 100_000, MaxSeries: 100_000, LowDiskGB: 10, CleanUpAt: "03:00",
 		KeepSessions: 1, KeepQuarantine: 7, KeepPartFiles: 2, KeepTaskLogs: 90, KeepMails: 30,
 	}
 }
@@ -53,6 +58,7 @@ const (
 	maxMessage   = 1000
 	maxKeepDays  = 36500
 	maxLowDiskGB = 1e6
+	maxQuota     = 1_000_000
 )
 
 // Sections are what can be locked.
@@ -161,6 +167,11 @@ func (s *Settings) validate() error {
 	}
 	if !(s.LowDiskGB >= 0 && s.LowDiskGB <= maxLowDiskGB) {
 		return &Invalid{Field: "low_disk_gb", Reason: "must be between 0 and 1000000"}
+	}
+	for field, n := range map[string]int{"max_jobs_per_hour": s.MaxJobsPerHour, "max_studies": s.MaxStudies, "max_series": s.MaxSeries} {
+		if n < 0 || n > maxQuota {
+			return &Invalid{Field: field, Reason: "must be between 0 (no bound) and 1000000"}
+		}
 	}
 	for field, days := range map[string]int{
 		"keep_sessions": s.KeepSessions, "keep_quarantine": s.KeepQuarantine, "keep_part_files": s.KeepPartFiles,

@@ -11,12 +11,12 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // ErrUnauthenticated is returned for a token or a session that is unknown, expired or belongs to a disabled user.
@@ -77,12 +77,12 @@ func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
 }
 
 // CreateToken makes a token for oneself, for one of TokenLifetimes. The secret is shown this once. It takes the password: no token makes another one.
-func (s *Service) CreateToken(ctx context.Context, user User, description, lifetime string) (text string, t Token, err error) {
+func (s *Service) CreateToken(ctx context.Context, user User, description, lifetime string) (shown string, t Token, err error) {
 	d, ok := TokenLifetimes[lifetime]
 	if !ok {
 		return "", Token{}, &Invalid{Field: "lifetime", Reason: "it is 24h, 7d, 30d, 90d or never"}
 	}
-	if utf8.RuneCountInString(description) > maxDescription || strings.ContainsFunc(description, unicode.IsControl) {
+	if utf8.RuneCountInString(description) > maxDescription || !text.Plain(description) {
 		return "", Token{}, &Invalid{Field: "description", Reason: fmt.Sprintf("at most %d characters, none of them a control character", maxDescription)}
 	}
 	needs := []string{Tokens}
@@ -111,13 +111,13 @@ func (s *Service) CreateToken(ctx context.Context, user User, description, lifet
 			return &Conflict{Reason: fmt.Sprintf("you have %d tokens already; revoke those that you don't use", n)}
 		}
 		var row db.ApiToken
-		if text, row, err = newToken(ctx, q, user.ID, description, seconds); err != nil {
+		if shown, row, err = newToken(ctx, q, user.ID, description, seconds); err != nil {
 			return err
 		}
 		t = Token{ID: row.ID, Username: user.Username, Description: row.Description, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt}
 		return Record(ctx, q, Entry{Action: "token.create", Object: tokenName(t.ID), Detail: map[string]any{"lifetime": lifetime}})
 	})
-	return text, t, err
+	return shown, t, err
 }
 
 func tokenName(id int64) string { return fmt.Sprintf("token %d", id) }

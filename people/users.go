@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
@@ -20,6 +19,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // Person is how somebody is called and reached.
@@ -78,7 +78,7 @@ func (p Person) validate() error {
 		}
 	}
 	for field, value := range map[string]string{"first_name": p.FirstName, "last_name": p.LastName, "phone": p.Phone, "department": p.Department} {
-		if utf8.RuneCountInString(value) > maxName || strings.ContainsFunc(value, unicode.IsControl) || strings.TrimSpace(value) != value {
+		if utf8.RuneCountInString(value) > maxName || !text.Plain(value) || strings.TrimSpace(value) != value {
 			return &Invalid{Field: field, Reason: fmt.Sprintf("at most %d characters, without control characters and blanks at the ends", maxName)}
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/people"
 )
 
@@ -33,8 +34,9 @@ const (
 	quick        = 30 * time.Second // for what asks the database only
 	patient      = 5 * time.Minute  // for what asks a PACS, each step of which has an idle timeout of its own
 
-	smallBody = 64 << 10
-	jobBody   = 32 << 20 // 100,000 studies
+	// SmallBody is how many bytes of a body are read before it is known who sends it, and the most that nearly all routes take.
+	SmallBody = 64 << 10
+	jobBody   = 24 << 20 // 100,000 studies
 )
 
 // API serves what an engine does.
@@ -50,6 +52,7 @@ type API struct {
 func Register(router chi.Router, e *engine.Engine, who *people.Service, version string) *API {
 	cfg := huma.DefaultConfig("ADIT", version)
 	cfg.CreateHooks = nil // no $schema in answers
+	cfg.Formats = formats(cfg.Formats)
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
 	cfg.Info.Description = "Automated DICOM Transfer: DICOM nodes, searches, jobs and tasks. Errors are problem+json (RFC 9457)."
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -117,8 +120,9 @@ type operation struct {
 	tag          string
 	status       int           // of success; 200 if 0
 	timeout      time.Duration // quick if 0
-	body         int64         // most bytes of the body; smallBody if 0
+	body         int64         // most bytes of the body; SmallBody if 0
 	errors       []int         // statuses beyond 401, 422, 500 and 503
+	raw          bool          // the body is no JSON, whatever its Content-Type says
 	csv          bool          // the answer is a table, as asTable gives it
 	always       bool          // in maintenance too, for people without staff rights
 }
@@ -147,7 +151,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		op.timeout = quick
 	}
 	if op.body == 0 {
-		op.body = smallBody
+		op.body = SmallBody
 	}
 	var responses map[string]*huma.Response
 	if op.csv {
@@ -158,7 +162,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security, Middlewares: huma.Middlewares{bounded(op.body)},
+		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, sender)}, // which reads the body
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
@@ -173,6 +177,9 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		return out, nil
 	})
 }
+
+// sender is who sent a request that only those send who are known.
+func sender(r *http.Request) int64 { return auth.User(r.Context()).ID }
 
 // body is an answer.
 type body[T any] struct {
@@ -231,6 +238,16 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 		out.Items = append(out.Items, convert(row))
 	}
 	return &body[client.Page[C]]{out}
+}
+
+// plainName refuses what a name that people read must not hide.
+func plainName(fields map[string]string) error {
+	for field, value := range fields {
+		if !text.Plain(value) {
+			return &engine.Invalid{Field: field, Reason: "it must not hold control characters, or others that can't be seen"}
+		}
+	}
+	return nil
 }
 
 // plainText refuses control characters, which no name has and some of which no database keeps.

@@ -3,16 +3,20 @@
 package api
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
+	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
 )
 
@@ -22,13 +26,16 @@ const (
 	maxOpen = 32 // requests at once of callers who need not be known: they may be slow on purpose
 
 	largeBody  = 1 << 20 // bytes; a body that may be larger waits for nobody's
-	maxLarge   = 2       // of those at once: checking one takes about ten times its size
+	maxLarge   = 1       // of those at once: checking one takes about ten times its size
 	retryLarge = 5 * time.Second
 
 	// bytesPerValue is what a value of JSON takes in a body at least, taken over the whole: one of ours takes more. A body of nothing
 	// but brackets would become thousands of times its size otherwise.
 	bytesPerValue = 32
 	fewestValues  = 1000
+
+	valuesOfObject = 4  // an empty object takes as much memory as so many other values
+	maxDepth       = 64 // of values in values
 )
 
 // shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
@@ -84,37 +91,88 @@ func unknown() func(huma.Context, func(huma.Context)) {
 	}
 }
 
-// large are the slots of bodies that may be large, of all routes together.
+// large are the slots of bodies that may be large, of all routes together: of those that are there and being checked.
 var large = make(chan struct{}, maxLarge)
 
-// bounded bounds what checking a body takes: how many large ones are read at once, and how many values one may hold.
-func bounded(limit int64) func(huma.Context, func(huma.Context)) {
+// bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many large ones are
+// checked at once, and how many values one may hold. No place is taken for a body that isn't there.
+func bounded(op operation, user func(*http.Request) int64) func(huma.Context, func(huma.Context)) {
+	values := max(op.body/bytesPerValue, fewestValues)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
-		if r.ContentLength < 0 || r.ContentLength > largeBody {
-			select {
-			case large <- struct{}{}:
-				defer func() { <-large }()
-			default:
-				WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
-				return
-			}
-		}
-		if media := r.Header.Get("Content-Type"); strings.HasPrefix(media, "text/") || strings.HasPrefix(media, "application/yaml") {
-			next(ctx) // no JSON, and refused where it is needed
+		if r.Body == nil {
+			next(ctx)
 			return
 		}
-		r.Body = &countedJSON{ReadCloser: r.Body, left: max(limit/bytesPerValue, fewestValues)}
+		if !op.raw { // huma takes more for JSON than says so
+			r.Body = &countedJSON{ReadCloser: r.Body, left: values}
+		}
+		if op.body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
+			pieces, done, err := arriving.read(w, r, op, user(r))
+			defer done()
+			if err != nil {
+				w.Header().Set("Connection", "close")
+				WriteProblem(w, r, Unread(err))
+				return
+			}
+			if r.Body = pieces; pieces.size > largeBody {
+				if waitForLarge(r.Context()) {
+					defer func() { <-large }()
+				} else {
+					WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
+					return
+				}
+			}
+		}
 		next(ctx)
 	}
 }
 
-var errTooManyValues = errors.New("the body holds too many values for its size")
+// largePatience is how long a large body that is there waits for others to be checked.
+var largePatience = 10 * time.Second
+
+// waitForLarge takes a slot of large.
+func waitForLarge(ctx context.Context) bool {
+	timer := time.NewTimer(largePatience)
+	defer timer.Stop()
+	select {
+	case large <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// formats has a large body of JSON read by the type of the one request that may have one before it is checked value by value, which notes
+// each that is of another kind.
+func formats(all map[string]huma.Format) map[string]huma.Format {
+	all = maps.Clone(all)
+	for name, f := range all {
+		decode := f.Unmarshal
+		f.Unmarshal = func(data []byte, v any) error {
+			if _, first := v.(*any); first && len(data) > largeBody {
+				var job client.NewJob
+				strict := json.NewDecoder(bytes.NewReader(data))
+				strict.DisallowUnknownFields()
+				if err := strict.Decode(&job); err != nil {
+					return err
+				}
+			}
+			return decode(data, v)
+		}
+		all[name] = f
+	}
+	return all
+}
+
+var errTooManyValues = errors.New("the body holds too many values for its size, or is nested too deeply")
 
 // countedJSON ends a body that holds too many values: each but the first stands behind a comma or an opening bracket.
 type countedJSON struct {
 	io.ReadCloser
 	left            int64
+	depth           int
 	inText, escaped bool
 }
 
@@ -128,12 +186,21 @@ func (c *countedJSON) Read(p []byte) (int, error) {
 			c.escaped = true
 		case b == '"':
 			c.inText = !c.inText
-		case !c.inText && (b == ',' || b == '{' || b == '['):
+		case c.inText:
+		case b == ',':
 			c.left--
+		case b == '[':
+			c.left--
+			c.depth++
+		case b == '{':
+			c.left -= valuesOfObject
+			c.depth++
+		case b == ']' || b == '}':
+			c.depth--
 		}
-	}
-	if c.left < 0 {
-		return 0, errTooManyValues
+		if c.left < 0 || c.depth > maxDepth {
+			return 0, errTooManyValues
+		}
 	}
 	return n, err
 }

@@ -10,7 +10,9 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -20,16 +22,20 @@ import (
 
 func TestCountedJSON(t *testing.T) {
 	for body, fits := range map[string]bool{
+		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): false,
 		`{"a":[1,2,3]}`:                       true,
 		`{"a":[1,2,3,4]}`:                     false,
 		`{"a":"[{,,,,,,"}`:                    true,
 		`{"a":"\"[{,,,,"}`:                    true,
 		`{"a":"\\",[{,,,,}`:                   false,
-		`[[[[[`:                               false,
+		`[[[[[[[[`:                            false,
+		`{"a":{}}`:                            false, // an object weighs four values
+		`{"":0}`:                              true,
+		strings.Repeat("[]", 3):               true,
 		`"` + strings.Repeat("[", 1000) + `"`: true,
 	} {
 		for _, r := range []io.Reader{strings.NewReader(body), oneByte{strings.NewReader(body)}} {
-			_, err := io.ReadAll(&countedJSON{ReadCloser: io.NopCloser(r), left: 4})
+			_, err := io.ReadAll(&countedJSON{ReadCloser: io.NopCloser(r), left: 7})
 			require.Equal(t, fits, err == nil, body)
 			require.Equal(t, !fits, errors.Is(err, errTooManyValues), body)
 		}
@@ -58,7 +64,7 @@ func TestCrowd(t *testing.T) {
 }
 
 // held serves a route that stays until it is let go, behind a middleware.
-func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask func(length int64) int, entered <-chan struct{}, leave func()) {
+func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask func(length int) int, entered <-chan struct{}, leave func()) {
 	t.Helper()
 	router := chi.NewRouter()
 	api := humachi.New(router, huma.DefaultConfig("x", "1"))
@@ -69,10 +75,10 @@ func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask 
 			<-out
 			return nil, nil //nolint:nilnil // no content
 		})
-	return func(length int64) int {
+	return func(length int) int {
 		w := httptest.NewRecorder()
-		r := httptest.NewRequest(http.MethodPost, "/x", http.NoBody)
-		r.ContentLength = length
+		r := httptest.NewRequest(http.MethodPost, "/x", io.LimitReader(blanks{}, int64(length)))
+		r.ContentLength = -1
 		router.ServeHTTP(w, r)
 		if w.Code >= 400 {
 			require.NotEmpty(t, w.Header().Get("Retry-After"))
@@ -81,16 +87,35 @@ func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask 
 	}, in, func() { close(out) }
 }
 
+// blanks have no end.
+type blanks struct{}
+
+func (blanks) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
+}
+
+// anybody is a user of their own for each body.
+func anybody() func(*http.Request) int64 {
+	var last atomic.Int64
+	return func(*http.Request) int64 { return last.Add(1) }
+}
+
 // What callers hold who aren't known ends at a limit, and so do large bodies; what is let go can be had again.
 func TestLimits(t *testing.T) {
+	op := operation{body: 4 * largeBody, timeout: time.Minute}
+	patience := largePatience
+	largePatience = time.Millisecond
+	t.Cleanup(func() { largePatience = patience })
 	for name, test := range map[string]struct {
 		middleware     func(huma.Context, func(huma.Context))
-		length, beside int64 // of the requests that are held; of one that passes all the same, if there is
+		length, beside int // of the requests that are held; of one that passes all the same, if there is
 		most           int
 	}{
 		"unknown": {unknown(), 0, -2, maxOpen},
-		"large":   {bounded(4 * largeBody), largeBody + 1, largeBody, maxLarge},
-		"chunked": {bounded(4 * largeBody), -1, 0, maxLarge},
+		"large":   {bounded(op, anybody()), largeBody + 1, largeBody, maxLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask, entered, leave := held(t, test.middleware)
@@ -111,4 +136,59 @@ func TestLimits(t *testing.T) {
 			require.Equal(t, http.StatusNoContent, ask(test.length))
 		})
 	}
+	require.Empty(t, arriving.of)
+	require.Zero(t, arriving.all)
+}
+
+// A body that is on its way takes no place, and of the memory only what of it is there.
+func TestSlowLargeBodies(t *testing.T) {
+	ask, _, leave := held(t, bounded(operation{body: jobBody, timeout: time.Minute}, anybody()))
+	leave()
+	router := chi.NewRouter()
+	api := humachi.New(router, huma.DefaultConfig("x", "1"))
+	huma.Register(api, huma.Operation{
+		OperationID: "x", Method: http.MethodPost, Path: "/x",
+		Middlewares: huma.Middlewares{bounded(operation{body: jobBody, timeout: time.Minute}, anybody())},
+	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }) //nolint:nilnil // no content
+	var slow sync.WaitGroup
+	const many = 4 * maxLarge
+	started := make(chan struct{}, many)
+	var ends []*io.PipeWriter
+	for range many {
+		body, end := io.Pipe()
+		ends = append(ends, end)
+		slow.Go(func() {
+			r := httptest.NewRequest(http.MethodPost, "/x", body)
+			r.ContentLength = -1
+			router.ServeHTTP(httptest.NewRecorder(), r)
+		})
+		go func() {
+			_, _ = end.Write(make([]byte, 2*piece)) // it returns when all was read
+			started <- struct{}{}
+		}()
+	}
+	for range many {
+		<-started
+	}
+	require.Equal(t, http.StatusNoContent, ask(2*largeBody), "many slow bodies keep nobody out")
+	for _, end := range ends {
+		require.NoError(t, end.CloseWithError(io.ErrUnexpectedEOF))
+	}
+	slow.Wait()
+	require.Zero(t, arriving.all)
+}
+
+// One user's bodies take a part of the memory for bodies, and give it back.
+func TestHeldBodies(t *testing.T) {
+	h := holding{of: map[int64]int64{}}
+	require.True(t, h.take(1, heldOfUser))
+	require.False(t, h.take(1, 1))
+	require.True(t, h.take(2, heldOfUser))
+	require.False(t, h.take(3, heldOfUser), "all together")
+	h.give(1, heldOfUser)
+	require.True(t, h.take(3, heldOfUser))
+	h.give(2, heldOfUser)
+	h.give(3, heldOfUser)
+	require.Empty(t, h.of)
+	require.Zero(t, h.all)
 }

@@ -15,7 +15,7 @@ import (
 
 const (
 	linkageTag  = "Linkage tables"
-	linkageBody = 32 << 20 // 200,000 rows
+	linkageBody = 24 << 20 // 200,000 rows
 )
 
 type listLinkage struct {
@@ -43,7 +43,7 @@ func (a *API) registerLinkage() {
 	})
 	handle(a, operation{
 		method: http.MethodPost, path: "/projects/{name}/linkage:import", id: "import-linkage", tag: linkageTag, errors: []int{403, 404, 409, 413},
-		body: linkageBody, timeout: 2 * quick,
+		body: linkageBody, timeout: 2 * quick, raw: true,
 		summary: "Add the pairs of a table in CSV (Pseudonym, PatientID and, if wanted, Issuer): all, or none if a row is faulty",
 	}, a.importLinkage)
 }

@@ -200,10 +200,7 @@ func (p *problem) Error() string { return p.Problem.Error() }
 func init() {
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
 		if msg == unreadBody { // which it takes for our fault
-			if errors.Is(errors.Join(errs...), errTooManyValues) {
-				return newProblem(http.StatusRequestEntityTooLarge, "The body holds more values than this request may have.")
-			}
-			return newProblem(http.StatusBadRequest, "The body of the request ended too early, or is badly encoded; send it again.")
+			return unread(errors.Join(errs...))
 		}
 		if status >= http.StatusInternalServerError {
 			msg = "ADIT failed to do this, by a fault of its own."

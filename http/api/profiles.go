@@ -20,7 +20,7 @@ func (a *API) registerProfiles() {
 	}, a.listProfiles)
 	handle(a, operation{
 		method: http.MethodPost, path: "/profiles", id: "add-profile", summary: "Upload a de-identification profile (staff)", tag: projectsTag,
-		status: http.StatusCreated, body: profileBody, errors: []int{403, 409, 413},
+		status: http.StatusCreated, body: profileBody, raw: true, errors: []int{403, 409, 413},
 	}, a.addProfile)
 }
 

@@ -55,7 +55,7 @@ func (a *API) getProject(ctx context.Context, user people.User, in *ProjectName)
 
 func (a *API) addProject(ctx context.Context, user people.User, in *struct{ Body client.NewProject }) (*body[client.Project], error) {
 	n := in.Body
-	if err := plainText(map[string]string{"description": n.Description, "group": n.Group, "profile": n.Profile, "profile_version": n.ProfileVersion}); err != nil {
+	if err := plainName(map[string]string{"description": n.Description, "group": n.Group, "profile": n.Profile, "profile_version": n.ProfileVersion}); err != nil {
 		return nil, err
 	}
 	p, err := a.engine.CreateProject(ctx, user, engine.NewProject{
@@ -80,14 +80,14 @@ func (a *API) changeProject(ctx context.Context, user people.User, in *struct {
 	}
 	if in.Body.Profile != nil {
 		c.Profile = &engine.ProfileName{Name: *in.Body.Profile, Version: version}
-		if err := plainText(map[string]string{"profile": *in.Body.Profile, "profile_version": version}); err != nil {
+		if err := plainName(map[string]string{"profile": *in.Body.Profile, "profile_version": version}); err != nil {
 			return nil, err
 		}
 	} else if version != "" {
 		return nil, &engine.Invalid{Field: "profile", Reason: "name the profile of this version"}
 	}
 	if in.Body.Description != nil {
-		if err := plainText(map[string]string{"description": *in.Body.Description}); err != nil {
+		if err := plainName(map[string]string{"description": *in.Body.Description}); err != nil {
 			return nil, err
 		}
 	}

@@ -100,7 +100,7 @@ func (a *API) changeServer(ctx context.Context, user people.User, in *struct {
 }
 
 func engineSettings(s client.ServerSettings) (engine.NewServer, error) {
-	if err := plainText(map[string]string{"host": s.Host, "calling_ae_title": s.CallingAETitle, "tls.server_name": s.TLS.ServerName}); err != nil {
+	if err := plainName(map[string]string{"host": s.Host, "calling_ae_title": s.CallingAETitle, "tls.server_name": s.TLS.ServerName}); err != nil {
 		return engine.NewServer{}, err
 	}
 	return engine.NewServer{

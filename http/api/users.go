@@ -117,7 +117,7 @@ func clientUser(u people.Account) client.User {
 // plainTexts is plainText for a list.
 func plainTexts(field string, list []string) error {
 	for _, text := range list {
-		if err := plainText(map[string]string{field: text}); err != nil {
+		if err := plainName(map[string]string{field: text}); err != nil {
 			return err
 		}
 	}

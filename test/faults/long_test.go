@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,4 +57,15 @@ func TestFaultKillAnywhere(t *testing.T) {
 			})
 		}
 	}
+}
+
+// For half an hour, or for ADIT_FAULT_FOR (as in 1h), odd requests and associations of all kinds, while transfers are made.
+func TestFaultMixedFuzz(t *testing.T) {
+	long := 30 * time.Minute // of the hour that the whole suite has
+	if text := os.Getenv("ADIT_FAULT_FOR"); text != "" {
+		var err error
+		long, err = time.ParseDuration(text)
+		require.NoError(t, err)
+	}
+	mixedFuzz(t, 0, long)
 }
