@@ -77,6 +77,7 @@ vuln: ## look for known vulnerabilities in what is linked (VULNDB=file:///DIR: w
 generate: ## write the generated code anew
 	$(TOOL) sqlc generate
 	$(GO) generate ./...
+	$(GO) test ./http/api -run TestRightsDocument -update
 
 .PHONY: verify
 verify: ## check that generated code and the lists of modules are current, that go vet is content and gofumpt has nothing to change

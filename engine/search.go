@@ -93,7 +93,9 @@ func (e *Engine) searchable(ctx context.Context, user people.User, name string) 
 	if node.Server == nil || !node.Server.StudyRootFind && !node.Server.PatientRootFind {
 		return DICOMNode{}, &Invalid{Field: "source", Reason: "this DICOM node can't be searched: it is no server that supports C-FIND"}
 	}
-	return node, e.people.Check(ctx, user.ID, people.Action{Source: node.ID})
+	a := people.SearchRight()
+	a.Source = node.ID
+	return node, e.people.Check(ctx, user.ID, a)
 }
 
 // withInteractive runs fn with an association on an interactive slot.

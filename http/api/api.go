@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -122,13 +123,22 @@ type operation struct {
 	always       bool          // in maintenance too, for people without staff rights
 }
 
-// handle adds a route. The handler gets the caller; its errors become problems.
+// handle adds a route for those whom rights names. The handler gets the caller; its errors become problems.
 func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user people.User, in *I) (*O, error)) {
 	op.errors = append([]int{401}, op.errors...)
+	right := rightOf(op)
+	if right.takesPermission() && !slices.Contains(op.errors, http.StatusForbidden) {
+		op.errors = append(op.errors, http.StatusForbidden)
+	}
 	register(a.huma, op, nil, func(ctx context.Context, in *I) (*O, error) {
 		user := auth.User(ctx)
 		if !op.always {
 			if err := a.people.Admit(ctx, user); err != nil {
+				return nil, err
+			}
+		}
+		if right.takesPermission() {
+			if err := a.people.Check(ctx, user.ID, right.Needs); err != nil {
 				return nil, err
 			}
 		}
@@ -156,7 +166,8 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		}}
 	}
 	huma.Register(to, huma.Operation{
-		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
+		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Description: rightOf(op).String(),
+		Tags: []string{op.tag}, DefaultStatus: op.status,
 		MaxBodyBytes: op.body, BodyReadTimeout: op.timeout, Security: security, Middlewares: huma.Middlewares{bounded(op.body)},
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
