@@ -15,8 +15,12 @@ type Node struct {
 	ID     int64   `json:"id"`
 	Kind   string  `json:"kind" enum:"server,folder"`
 	Name   string  `json:"name" doc:"Unique over servers and folders, in any case of letters."`
-	Server *Server `json:"server,omitempty" doc:"The server, if it is one."`
-	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one."`
+	Server *Server `json:"server,omitempty" doc:"The server, if it is one, for staff."`
+	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one, for staff."`
+
+	Source      bool `json:"source" doc:"One's groups may read from it."`
+	Destination bool `json:"destination" doc:"One's groups may write to it."`
+	Paused      bool `json:"paused" doc:"Paused by staff: its tasks wait."`
 }
 
 // Server is a DICOM server.
