@@ -67,6 +67,9 @@ func (c *jobDeidCmd) Run(ctx context.Context, io streams) error {
 
 func printDeid(w io.Writer, r client.Deidentification) {
 	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %d instances\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, r.Instances)
+	if r.Truncated {
+		fmt.Fprintln(w, "  More instances were not sent than the report names.")
+	}
 	fmt.Fprintf(w, "  profile %s, version %s (%s), UID generation %d\n", printable(r.Profile), printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration)
 	for _, group := range []struct {
 		title  string
@@ -98,16 +101,11 @@ func (c *jobListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	jobs := []client.Job{}
-	for j, err := range cl.Jobs(ctx, client.JobFilter{Status: c.Status}) {
-		if err != nil {
-			return err
-		}
-		jobs = append(jobs, j)
-		if len(jobs) == c.Limit {
-			break
-		}
+	jobs, more, err := upTo(cl.Jobs(ctx, client.JobFilter{Status: c.Status}), c.Limit)
+	if err != nil {
+		return err
 	}
+	defer sayMore(io, more, len(jobs), "jobs")
 	if c.JSON {
 		return printJSON(io.out, jobs)
 	}
@@ -169,6 +167,7 @@ func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
 		out.TaskList = append(out.TaskList, t)
 	}
 	if c.JSON {
+		sayMore(io, more, len(out.TaskList), "tasks")
 		return printJSON(io.out, out)
 	}
 	printJob(io.out, job)
@@ -209,6 +208,9 @@ func printTask(w io.Writer, t client.Task) {
 		fmt.Fprintf(w, "    %s\n", printable(t.Message))
 	}
 	printMissing(w, t.Series)
+	if slices.ContainsFunc(t.Series, func(s client.Series) bool { return s.Truncated }) {
+		fmt.Fprintln(w, "    More are missing than are counted here one by one.")
+	}
 }
 
 // printMissing prints a line for each reason, with how many instances are missing for it and the first of them.

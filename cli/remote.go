@@ -97,6 +97,28 @@ func collect[T any](list iter.Seq2[T, error]) ([]T, error) {
 	return all, nil
 }
 
+// upTo returns the first of a list, limit at most; 0: all. It reports whether there are more.
+func upTo[T any](list iter.Seq2[T, error], limit int) (some []T, more bool, err error) {
+	some = []T{}
+	for item, err := range list {
+		if err != nil {
+			return nil, false, err
+		}
+		if limit > 0 && len(some) == limit {
+			return some, true, nil
+		}
+		some = append(some, item)
+	}
+	return some, false, nil
+}
+
+// sayMore says that a list was cut, beside what is written for programs.
+func sayMore(io streams, more bool, shown int, what string) {
+	if more {
+		fmt.Fprintf(io.err, "There are more than these %d %s; --limit 0 shows all.\n", shown, what)
+	}
+}
+
 // printJSON writes a value for programs.
 func printJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

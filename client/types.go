@@ -364,6 +364,7 @@ type Series struct {
 	Verified          int               `json:"verified"`
 	Bytes             int64             `json:"bytes"`
 	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged, and those that are unverified."`
+	Truncated         bool              `json:"missing_truncated,omitempty" doc:"More are missing than the list holds."`
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.
@@ -405,5 +406,6 @@ const (
 // Page is a part of a list.
 type Page[T any] struct {
 	Items      []T    `json:"items" nullable:"false"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one."`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one, and where there are no pages."`
+	Truncated  bool   `json:"truncated" doc:"There is more than the items: on the next page, or, of a search, by other criteria or a higher limit."`
 }

@@ -235,7 +235,7 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 	out := client.Page[C]{Items: make([]C, 0, min(len(rows), limit))}
 	for i, row := range rows {
 		if i == limit {
-			out.NextCursor = strconv.FormatInt(key(rows[i-1]), 10)
+			out.NextCursor, out.Truncated = strconv.FormatInt(key(rows[i-1]), 10), true
 			break
 		}
 		out.Items = append(out.Items, convert(row))
