@@ -20,6 +20,7 @@ type jobCmd struct {
 	List     jobListCmd     `cmd:"" help:"List jobs, newest first."`
 	Get      jobGetCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
 	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job."`
+	Delete   jobDeleteCmd   `cmd:"" help:"Remove jobs: those of which no task has started; staff: those that have ended, too."`
 	Resume   jobResumeCmd   `cmd:"" help:"Go on with a canceled job."`
 	Pause    jobPauseCmd    `cmd:"" help:"Stop a job for now: what runs stops at the next instance, and goes on when it is continued."`
 	Continue jobContinueCmd `cmd:"" help:"Go on with a paused job."`
@@ -281,6 +282,26 @@ type jobCancelCmd struct{ jobActionCmd }
 // Run cancels.
 func (c *jobCancelCmd) Run(ctx context.Context, io streams) error {
 	return c.act(ctx, io, client.CancelJob)
+}
+
+type jobDeleteCmd struct {
+	remote
+	ID []int64 `arg:"" help:"Numbers of the jobs."`
+}
+
+// Run deletes. What was transferred stays where it is, and the audit log tells of it.
+func (c *jobDeleteCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	for _, id := range c.ID {
+		if err := cl.DeleteJob(ctx, id); err != nil {
+			return fmt.Errorf("job %d: %w", id, err)
+		}
+		fmt.Fprintf(io.out, "Job %d was deleted.\n", id)
+	}
+	return nil
 }
 
 type jobResumeCmd struct{ jobActionCmd }

@@ -55,8 +55,11 @@ func (r *remote) token() (string, error) {
 	case !loopback(r.URL):
 		return "", usage("an API token is needed for %s: set ADIT_TOKEN or ADIT_TOKEN_FILE", r.URL)
 	}
-	path := filepath.Join(r.DataDir, tokenFile)
-	token, err := readToken(path)
+	dirs := []string{r.DataDir}
+	if r.DataDir == defaultDataDir() {
+		dirs = append(dirs, demoDataDir()) // a demo alone was started here
+	}
+	token, err := tokenIn(dirs...)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "", usage("an API token is needed: set ADIT_TOKEN to the one that `adit serve` printed at its first start, or name its data directory (%s holds none that you may read)", r.DataDir)
 	}
@@ -64,6 +67,16 @@ func (r *remote) token() (string, error) {
 		return "", fmt.Errorf("the token can't be read: %w", err)
 	}
 	return token, nil
+}
+
+// tokenIn reads the token of the first data directory that has one.
+func tokenIn(dirs ...string) (token string, err error) {
+	for _, dir := range dirs {
+		if token, err = readToken(filepath.Join(dir, tokenFile)); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return token, err
 }
 
 func readToken(path string) (string, error) {

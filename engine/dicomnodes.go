@@ -362,7 +362,7 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 	})
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" {
-		return &Conflict{Reason: "jobs name this DICOM node; delete them first"}
+		return &Conflict{Reason: "jobs name this DICOM node; delete them first (adit job delete)"}
 	}
 	if err != nil {
 		return err
