@@ -29,7 +29,7 @@ func TestSetupNamesTheGoThatIsMissing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			command := filepath.Join(t.TempDir(), "go")
 			if c.script != "" {
-				require.NoError(t, os.WriteFile(command, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700)) //nolint:gosec // it is to be run
+				require.NoError(t, os.WriteFile(command, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700))
 			}
 			cmd := exec.Command("../scripts/setup", "toolchain")
 			cmd.Env = append(os.Environ(), "GO="+command)

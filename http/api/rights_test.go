@@ -37,7 +37,7 @@ func TestRightsDocument(t *testing.T) {
 	}
 	text := rightsDocument(summaries)
 	if *update {
-		require.NoError(t, os.WriteFile(rightsFile, []byte(text), 0o644)) //nolint:gosec // a document that everybody may read
+		require.NoError(t, os.WriteFile(rightsFile, []byte(text), 0o644))
 	}
 	is, err := os.ReadFile(rightsFile)
 	require.NoError(t, err)
