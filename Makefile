@@ -19,11 +19,11 @@ help: ## list the targets
 
 .PHONY: setup
 setup: ## install what building, running and testing need
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 
 .PHONY: run
 run: ## start ADIT with its embedded database and two demo PACS
-	@scripts/setup run
+	@GO="$(GO)" scripts/setup run
 	@$(MAKE) --no-print-directory build
 	@exec bin/adit serve --demo $(ARGS)
 
@@ -39,18 +39,18 @@ wasm: ## build the de-identification engine for the browser into dist/wasm
 # The packages are vetted in whole first; go test closes the run with its own lines.
 .PHONY: test
 test: ## run the whole suite with the race detector
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 	$(GO) vet ./...
 	$(GO) test -race -timeout 15m ./...
 
 .PHONY: test/faults
 test/faults: ## run the long fault suite (crashes at random points, full disks, cut networks)
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 	$(GO) test -race -timeout 60m -tags faults -run Fault ./...
 
 .PHONY: bench
 bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 	@$(MAKE) --no-print-directory build wasm
 	$(GO) build -trimpath -o bin/bench ./test/bench
 	bin/bench $(BENCH)
@@ -63,7 +63,7 @@ fuzz: ## run every fuzz target for FUZZTIME (1m)
 
 .PHONY: lint
 lint: ## run golangci-lint
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 	$(TOOL) golangci-lint run
 
 # The database of vulnerabilities is asked over the network. Where it can't be reached, VULNDB=file:///DIR names a copy of it
@@ -77,10 +77,11 @@ vuln: ## look for known vulnerabilities in what is linked (VULNDB=file:///DIR: w
 generate: ## write the generated code anew
 	$(TOOL) sqlc generate
 	$(GO) generate ./...
+	$(GO) test ./http/api -run TestRightsDocument -update
 
 .PHONY: verify
 verify: ## check that generated code and the lists of modules are current, that go vet is content and gofumpt has nothing to change
-	@scripts/setup test
+	@GO="$(GO)" scripts/setup test
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 	$(TOOL) sqlc diff

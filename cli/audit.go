@@ -32,13 +32,16 @@ type auditListCmd struct {
 	Action  string `placeholder:"ACTION" help:"Of this kind: task.transfer (a study was moved), server.search, job.create, …"`
 	From    string `placeholder:"TIME" help:"From then on: 2026-11-23, or 2026-11-23T20:00:00Z."`
 	Until   string `placeholder:"TIME" help:"Before then."`
-	Limit   int    `default:"100" placeholder:"N" help:"At most so many rows (${default})."`
+	Limit   int    `default:"100" placeholder:"N" help:"At most so many rows (${default}); 0: all."`
 	JSON    bool   `name:"json" help:"Write JSON, with all that a row says."`
 }
 
 // Run lists rows.
 func (c *auditListCmd) Run(ctx context.Context, io streams) error {
-	f := client.AuditFilter{StudyUID: c.Study, PatientID: c.Patient, Username: c.User, Action: c.Action, Limit: min(max(c.Limit, 1), 500)}
+	f := client.AuditFilter{StudyUID: c.Study, PatientID: c.Patient, Username: c.User, Action: c.Action, Limit: 500}
+	if c.Limit > 0 {
+		f.Limit = min(c.Limit+1, 500) // one more tells whether there are more
+	}
 	var err error
 	if f.From, err = instantOf("--from", c.From); err != nil {
 		return err
@@ -50,15 +53,11 @@ func (c *auditListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	rows := []client.AuditEntry{}
-	for row, err := range cl.Audit(ctx, f) {
-		if err != nil {
-			return err
-		}
-		if rows = append(rows, row); len(rows) >= c.Limit {
-			break
-		}
+	rows, more, err := upTo(cl.Audit(ctx, f), c.Limit)
+	if err != nil {
+		return err
 	}
+	defer sayMore(io, more, len(rows), "rows")
 	if c.JSON {
 		return printJSON(io.out, rows)
 	}

@@ -127,7 +127,7 @@ func run(ctx context.Context, args []string, io streams) (code int) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 110}),
 		kong.ExplicitGroups([]kong.Group{{Key: "dimse", Title: "DICOM tools (host and port, never a configured name)"}}),
 		kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(io), kong.Vars{
-			"data_dir": defaultDataDir(), "deid_profile": deid.DefaultProfile, "deid_profiles": strings.Join(deid.BuiltinProfiles(), ", "),
+			"data_dir": defaultDataDir(), "demo_dir": demoDataDir(), "deid_profile": deid.DefaultProfile, "deid_profiles": strings.Join(deid.BuiltinProfiles(), ", "),
 		},
 	)
 	if err != nil {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,9 +26,36 @@ const (
 	demoOwn                  = 3
 )
 
+// demoDataDir is where a demo keeps its data unless it is told otherwise: not where the real server that comes after it does.
+func demoDataDir() string { return defaultDataDir() + "-demo" }
+
+// demoMarker in a data directory says that it is a demo's.
+const demoMarker = "demo"
+
+// checkDemoDir refuses a demo in the data directory of a real server, and a real server in a demo's. A new one becomes what is started in it.
+func checkDemoDir(dir string, demo bool) error {
+	_, err := os.Stat(filepath.Join(dir, demoMarker))
+	marked := err == nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the data directory can't be used: %w", err)
+	}
+	_, err = os.Stat(filepath.Join(dir, "id"))
+	isNew := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case marked && !demo:
+		return fmt.Errorf("%s holds a demo, and no real server is to be mixed with it; choose another --data-dir, or remove that directory", dir)
+	case !marked && demo && !isNew:
+		return fmt.Errorf("%s holds a server that is no demo; choose another --data-dir for --demo", dir)
+	case !marked && demo:
+		return writeFile(filepath.Join(dir, demoMarker), "This directory holds a demo of ADIT. It can be removed when the demo is stopped.\n")
+	}
+	return nil
+}
+
 // demo is two PACS with studies of phantoms.
 type demo struct {
 	example *phantom.Study
+	dataDir string
 }
 
 func startDemo(ctx context.Context, s *server) (*demo, error) {
@@ -51,7 +80,7 @@ func startDemo(ctx context.Context, s *server) (*demo, error) {
 			return nil, err
 		}
 	}
-	return &demo{example: studies[0]}, nil
+	return &demo{example: studies[0], dataDir: s.cmd.DataDir}, nil
 }
 
 // startDemoPACS starts a PACS, at the port where an earlier start left it, and adds it to the servers if it is not there.
@@ -107,5 +136,6 @@ func (d *demo) text(exports, program string) string {
 	} {
 		fmt.Fprintf(&out, "  %s %s\n", program, args)
 	}
+	fmt.Fprintf(&out, "\nAll of the demo is in %s: stop it and remove that directory, and nothing is left of it.\n", d.dataDir)
 	return out.String()
 }

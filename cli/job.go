@@ -20,6 +20,7 @@ type jobCmd struct {
 	List     jobListCmd     `cmd:"" help:"List jobs, newest first."`
 	Get      jobGetCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
 	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job."`
+	Delete   jobDeleteCmd   `cmd:"" help:"Remove jobs: those of which no task has started; staff: those that have ended, too."`
 	Resume   jobResumeCmd   `cmd:"" help:"Go on with a canceled job."`
 	Pause    jobPauseCmd    `cmd:"" help:"Stop a job for now: what runs stops at the next instance, and goes on when it is continued."`
 	Continue jobContinueCmd `cmd:"" help:"Go on with a paused job."`
@@ -67,6 +68,9 @@ func (c *jobDeidCmd) Run(ctx context.Context, io streams) error {
 
 func printDeid(w io.Writer, r client.Deidentification) {
 	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %d instances\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, r.Instances)
+	if r.Truncated {
+		fmt.Fprintln(w, "  More instances were not sent than the report names.")
+	}
 	fmt.Fprintf(w, "  profile %s, version %s (%s), UID generation %d\n", printable(r.Profile), printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration)
 	for _, group := range []struct {
 		title  string
@@ -98,16 +102,11 @@ func (c *jobListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	jobs := []client.Job{}
-	for j, err := range cl.Jobs(ctx, client.JobFilter{Status: c.Status}) {
-		if err != nil {
-			return err
-		}
-		jobs = append(jobs, j)
-		if len(jobs) == c.Limit {
-			break
-		}
+	jobs, more, err := upTo(cl.Jobs(ctx, client.JobFilter{Status: c.Status}), c.Limit)
+	if err != nil {
+		return err
 	}
+	defer sayMore(io, more, len(jobs), "jobs")
 	if c.JSON {
 		return printJSON(io.out, jobs)
 	}
@@ -169,6 +168,7 @@ func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
 		out.TaskList = append(out.TaskList, t)
 	}
 	if c.JSON {
+		sayMore(io, more, len(out.TaskList), "tasks")
 		return printJSON(io.out, out)
 	}
 	printJob(io.out, job)
@@ -209,6 +209,9 @@ func printTask(w io.Writer, t client.Task) {
 		fmt.Fprintf(w, "    %s\n", printable(t.Message))
 	}
 	printMissing(w, t.Series)
+	if slices.ContainsFunc(t.Series, func(s client.Series) bool { return s.Truncated }) {
+		fmt.Fprintln(w, "    More are missing than are counted here one by one.")
+	}
 }
 
 // printMissing prints a line for each reason, with how many instances are missing for it and the first of them.
@@ -279,6 +282,26 @@ type jobCancelCmd struct{ jobActionCmd }
 // Run cancels.
 func (c *jobCancelCmd) Run(ctx context.Context, io streams) error {
 	return c.act(ctx, io, client.CancelJob)
+}
+
+type jobDeleteCmd struct {
+	remote
+	ID []int64 `arg:"" help:"Numbers of the jobs."`
+}
+
+// Run deletes. What was transferred stays where it is, and the audit log tells of it.
+func (c *jobDeleteCmd) Run(ctx context.Context, io streams) error {
+	cl, err := c.client()
+	if err != nil {
+		return err
+	}
+	for _, id := range c.ID {
+		if err := cl.DeleteJob(ctx, id); err != nil {
+			return fmt.Errorf("job %d: %w", id, err)
+		}
+		fmt.Fprintf(io.out, "Job %d was deleted.\n", id)
+	}
+	return nil
 }
 
 type jobResumeCmd struct{ jobActionCmd }

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -444,19 +445,35 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tKIND\tWHERE\tSUPPORTS")
+	fmt.Fprintln(w, "NAME\tKIND\tWHERE\tSUPPORTS\tYOU MAY")
 	for _, n := range nodes {
+		where, supports := "", "" // for staff
 		if n.Server != nil {
-			paused := ""
-			if n.Server.Paused {
-				paused = " (paused)"
-			}
-			fmt.Fprintf(w, "%s\tserver\t%s at %s:%d\t%s%s\n", printable(n.Name), printable(n.Server.AETitle), n.Server.Host, n.Server.Port, supportsWords(n.Server.Supports), paused)
-		} else if n.Folder != nil {
-			fmt.Fprintf(w, "%s\tfolder\t%s\t\n", printable(n.Name), printable(n.Folder.Path))
+			where = fmt.Sprintf("%s at %s:%d", printable(n.Server.AETitle), n.Server.Host, n.Server.Port)
+			supports = supportsWords(n.Server.Supports)
 		}
+		if n.Folder != nil {
+			where = printable(n.Folder.Path)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", printable(n.Name), n.Kind, where, supports, usesWords(n))
 	}
 	return w.Flush()
+}
+
+// usesWords says what one may do with a DICOM node, and whether it is paused.
+func usesWords(n client.Node) string {
+	var list []string
+	if n.Source {
+		list = append(list, "read")
+	}
+	if n.Destination {
+		list = append(list, "write")
+	}
+	text := cmp.Or(strings.Join(list, ", "), "nothing")
+	if n.Paused {
+		text += " (paused)"
+	}
+	return text
 }
 
 type nodeCheckCmd struct {

@@ -250,15 +250,11 @@ func (c *linkageListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	links := []client.Link{}
-	for l, err := range cl.Linkage(ctx, c.Project, client.LinkFilter{Pseudonym: c.Pseudonym, PatientID: c.PatientID, Limit: 500}) {
-		if err != nil {
-			return err
-		}
-		if links = append(links, l); len(links) == c.Limit {
-			break
-		}
+	links, more, err := upTo(cl.Linkage(ctx, c.Project, client.LinkFilter{Pseudonym: c.Pseudonym, PatientID: c.PatientID, Limit: 500}), c.Limit)
+	if err != nil {
+		return err
 	}
+	defer sayMore(io, more, len(links), "pseudonyms")
 	if c.JSON {
 		return printJSON(io.out, links)
 	}

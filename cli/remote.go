@@ -78,8 +78,11 @@ func (r *remote) token() (string, error) {
 	case !loopback(r.URL):
 		return "", needToken("an API token is needed for %s: log in with adit login, or set ADIT_TOKEN or ADIT_TOKEN_FILE", r.URL)
 	}
-	path := filepath.Join(r.DataDir, tokenFile)
-	token, err := people.ReadPrivate(path)
+	dirs := []string{r.DataDir}
+	if r.DataDir == defaultDataDir() {
+		dirs = append(dirs, demoDataDir()) // a demo alone was started here
+	}
+	token, err := tokenIn(dirs...)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "", needToken("an API token is needed: log in with adit login, set ADIT_TOKEN, or name the server's data directory (%s holds none that you may read)", r.DataDir)
 	}
@@ -87,6 +90,16 @@ func (r *remote) token() (string, error) {
 		return "", fmt.Errorf("the token can't be used: %w", err)
 	}
 	return token, nil
+}
+
+// tokenIn reads the token of the first data directory that has one.
+func tokenIn(dirs ...string) (token string, err error) {
+	for _, dir := range dirs {
+		if token, err = people.ReadPrivate(filepath.Join(dir, tokenFile)); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return token, err
 }
 
 func loopback(address string) bool {
@@ -108,6 +121,28 @@ func collect[T any](list iter.Seq2[T, error]) ([]T, error) {
 		all = append(all, item)
 	}
 	return all, nil
+}
+
+// upTo returns the first of a list, limit at most; 0: all. It reports whether there are more.
+func upTo[T any](list iter.Seq2[T, error], limit int) (some []T, more bool, err error) {
+	some = []T{}
+	for item, err := range list {
+		if err != nil {
+			return nil, false, err
+		}
+		if limit > 0 && len(some) == limit {
+			return some, true, nil
+		}
+		some = append(some, item)
+	}
+	return some, false, nil
+}
+
+// sayMore says that a list was cut, beside what is written for programs.
+func sayMore(io streams, more bool, shown int, what string) {
+	if more {
+		fmt.Fprintf(io.err, "There are more than these %d %s; --limit 0 shows all.\n", shown, what)
+	}
 }
 
 // printJSON writes a value for programs.

@@ -36,12 +36,17 @@ func (c *searchCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	studies, err := cl.SearchStudies(ctx, c.Source, client.StudyQuery{
+	found, err := cl.SearchStudies(ctx, c.Source, client.StudyQuery{
 		PatientID: c.PatientID, PatientName: c.PatientName, StudyDateFrom: from, StudyDateTo: to, Modality: c.Modality, AccessionNumber: c.Accession,
 		Limit: c.Limit,
 	})
 	if err != nil {
 		return err
+	}
+	studies := found.Items
+	if found.Truncated {
+		defer fmt.Fprintf(io.err, "There are more than these %d studies. Narrow the search, or raise --limit (%d at most); "+
+			"without it the result limit of the server's settings holds.\n", len(studies), maxSearch)
 	}
 	slices.SortStableFunc(studies, func(a, b client.Study) int { // newest first
 		return strings.Compare(b.StudyDate+b.StudyTime, a.StudyDate+a.StudyTime)
@@ -61,6 +66,9 @@ func (c *searchCmd) Run(ctx context.Context, io streams) error {
 	}
 	return w.Flush()
 }
+
+// maxSearch is the most results that may be asked for.
+const maxSearch = 1000
 
 func number(n *int) string {
 	if n == nil {

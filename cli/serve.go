@@ -30,7 +30,7 @@ import (
 )
 
 type serveCmd struct {
-	DataDir string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default})."`
+	DataDir string `env:"ADIT_DATA_DIR" type:"path" default:"${data_dir}" placeholder:"DIR" help:"Where the server key and the embedded database are kept (${default}; with --demo ${demo_dir})."`
 	httpFlags
 	logFlags
 	receiverFlags
@@ -39,7 +39,7 @@ type serveCmd struct {
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. With a password, rather use the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"The server key, if it is not DIR/secret.key."`
 	FolderRoots        []string      `name:"folder-root" env:"ADIT_FOLDER_ROOT" type:"path" sep:"," placeholder:"DIR,…" help:"Directories in which staff may add folders, DIR/folders by default. Superusers may elsewhere; nobody may where ADIT keeps its own data."`
-	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with."`
+	Demo               bool          `env:"ADIT_DEMO" help:"Start two PACS with studies of phantoms to try ADIT with, in a data directory of their own: remove that to clean the demo away."`
 	Workers            int           `env:"ADIT_WORKERS" default:"8" placeholder:"N" help:"Tasks that run at once (${default})."`
 	ExcludedModalities []string      `env:"ADIT_EXCLUDED_MODALITIES" default:"PR,SR" placeholder:"M,…" help:"Modalities of series that are left out where a patient is pseudonymized (${default}); empty: none."`
 	ShutdownTimeout    time.Duration `env:"ADIT_SHUTDOWN_TIMEOUT" default:"30s" placeholder:"D" help:"How long running tasks may take to stop between two series when the server is told to end (${default})."`
@@ -75,6 +75,9 @@ func one(int) int { return 1 }
 func (c *serveCmd) Run(ctx context.Context, io streams) error {
 	if c.Lease < time.Second || c.Workers < 1 || c.ShutdownTimeout < 0 {
 		return usage("--workers must be 1 or more, --lease a second or more, --shutdown-timeout not negative")
+	}
+	if c.Demo && c.DataDir == defaultDataDir() {
+		c.DataDir = demoDataDir()
 	}
 	level, err := c.level()
 	if err != nil {
@@ -244,6 +247,9 @@ func (s *server) openDataDir() (uuid.UUID, error) {
 		return uuid.Nil, fmt.Errorf("the data directory can't be locked: %w", err)
 	}
 	s.atEnd(func() { _ = lock.Close() }) // closing unlocks; there is nothing to lose
+	if err := checkDemoDir(dir, s.cmd.Demo); err != nil {
+		return uuid.Nil, err
+	}
 	return dataDirID(dir)
 }
 

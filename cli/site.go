@@ -189,7 +189,7 @@ type mailCmd struct {
 type mailListCmd struct {
 	remote
 	Status string `enum:",pending,sent,given_up" default:"" help:"Only mails that are pending, sent or given_up."`
-	Limit  int    `default:"50" help:"Most mails (${default})."`
+	Limit  int    `default:"50" placeholder:"N" help:"Most mails (${default}); 0: all."`
 	JSON   bool   `name:"json" help:"Write JSON."`
 }
 
@@ -199,16 +199,11 @@ func (c *mailListCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	mails := []client.Mail{}
-	for m, err := range cl.Mails(ctx, client.MailFilter{Status: c.Status}) {
-		if err != nil {
-			return err
-		}
-		if len(mails) == c.Limit {
-			break
-		}
-		mails = append(mails, m)
+	mails, more, err := upTo(cl.Mails(ctx, client.MailFilter{Status: c.Status}), c.Limit)
+	if err != nil {
+		return err
 	}
+	defer sayMore(io, more, len(mails), "mails")
 	if c.JSON {
 		return printJSON(io.out, mails)
 	}

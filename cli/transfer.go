@@ -292,21 +292,23 @@ func (w *waiting) giveUpIfDue(ctx context.Context) error {
 	return err
 }
 
-// shownTasks is how many tasks that are not successes are listed at the end.
+// shownTasks is how many tasks are listed at the end: those that are no successes, and those that left something out.
 const shownTasks = 20
+
+// remarkable reports whether the message of a success says more than how many images were transferred: what was left out, or was there already.
+func remarkable(message string) bool {
+	return strings.Contains(message, ". ") || strings.Contains(message, ";")
+}
 
 // result tells how the job ended; the exit code is its status.
 func (w *waiting) result(ctx context.Context) error {
 	fmt.Fprintf(w.io.out, "Job %d: %s. %s\n", w.id, words(w.job.Status), w.job.Message)
-	if w.job.Status == client.Success {
-		return nil
-	}
 	shown := 0
 	for t, err := range w.client.Tasks(ctx, w.id, client.TaskFilter{Limit: 500}) {
 		if err != nil {
 			return err
 		}
-		if t.Status == client.Success {
+		if t.Status == client.Success && !remarkable(t.Message) {
 			continue
 		}
 		if shown++; shown > shownTasks {
@@ -319,6 +321,8 @@ func (w *waiting) result(ctx context.Context) error {
 		printTask(w.io.out, t)
 	}
 	switch w.job.Status {
+	case client.Success:
+		return nil
 	case client.Warning:
 		return &status{code: exitWarning}
 	case client.Canceled:

@@ -44,13 +44,17 @@ func Example() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	studies, err := c.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "4711", StudyDateFrom: "20240101"})
+	found, err := c.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "4711", StudyDateFrom: "20240101"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
+	if found.Truncated {
+		fmt.Println("There are more studies than the server's limit; narrow the search.")
+		return
+	}
 	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "Research"}
-	for _, s := range studies {
+	for _, s := range found.Items {
 		order.Studies = append(order.Studies, client.NewStudy{StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID})
 	}
 	job, err := c.CreateJob(ctx, order, "")

@@ -62,7 +62,7 @@ func (c *Client) ActOnJob(ctx context.Context, id int64, action JobAction) (Job,
 	return job, c.do(ctx, request{method: http.MethodPost, path: jobPath(id) + ":" + url.PathEscape(string(action))}, &job)
 }
 
-// DeleteJob removes a job of which no task has started.
+// DeleteJob removes a job of which no task has started; staff may remove one that has ended, too.
 func (c *Client) DeleteJob(ctx context.Context, id int64) error {
 	return c.do(ctx, request{method: http.MethodDelete, path: jobPath(id)}, nil)
 }

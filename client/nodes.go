@@ -86,8 +86,8 @@ func (c *Client) CheckNode(ctx context.Context, name string) (CheckReport, error
 	return report, c.do(ctx, rq, &report)
 }
 
-// SearchStudies asks a server for studies.
-func (c *Client) SearchStudies(ctx context.Context, server string, q StudyQuery) ([]Study, error) {
+// SearchStudies asks a server for studies. Truncated tells that there are more than the limit let through; there is no next page.
+func (c *Client) SearchStudies(ctx context.Context, server string, q StudyQuery) (Page[Study], error) {
 	query := url.Values{}
 	for name, value := range map[string]string{
 		"patient_id": q.PatientID, "patient_name": q.PatientName, "study_date_from": q.StudyDateFrom, "study_date_to": q.StudyDateTo,
@@ -101,8 +101,7 @@ func (c *Client) SearchStudies(ctx context.Context, server string, q StudyQuery)
 		query.Set("limit", strconv.Itoa(q.Limit))
 	}
 	var page Page[Study]
-	err := c.do(ctx, get("/api/v1/servers/"+escape(server)+"/studies", query), &page)
-	return page.Items, err
+	return page, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/studies", query), &page)
 }
 
 // escape makes a name one segment of a path. The colon ends a name where an action follows.

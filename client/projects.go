@@ -94,6 +94,7 @@ type Deidentification struct {
 	Refused          map[string]int    `json:"refused" nullable:"false" doc:"Instances that the profile leaves out, by reason."`
 	Unsafe           map[string]int    `json:"unsafe" nullable:"false" doc:"Instances that could not be de-identified and were not sent, by reason."`
 	NotSent          []NotSentInstance `json:"not_sent" nullable:"false" doc:"Both kinds one by one."`
+	Truncated        bool              `json:"not_sent_truncated,omitempty" doc:"More were not sent than the list holds."`
 	Excluded         map[string]int    `json:"excluded" nullable:"false" doc:"Instances of modalities that are left out under a pseudonym, by modality."`
 }
 

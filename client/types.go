@@ -15,8 +15,12 @@ type Node struct {
 	ID     int64   `json:"id"`
 	Kind   string  `json:"kind" enum:"server,folder"`
 	Name   string  `json:"name" doc:"Unique over servers and folders, in any case of letters."`
-	Server *Server `json:"server,omitempty" doc:"The server, if it is one."`
-	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one."`
+	Server *Server `json:"server,omitempty" doc:"The server, if it is one, for staff."`
+	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one, for staff."`
+
+	Source      bool `json:"source" doc:"One's groups may read from it."`
+	Destination bool `json:"destination" doc:"One's groups may write to it."`
+	Paused      bool `json:"paused" doc:"Paused by staff: its tasks wait."`
 }
 
 // Server is a DICOM server.
@@ -361,6 +365,7 @@ type Series struct {
 	Verified          int               `json:"verified"`
 	Bytes             int64             `json:"bytes"`
 	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged, and those that are unverified."`
+	Truncated         bool              `json:"missing_truncated,omitempty" doc:"More are missing than the list holds."`
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.
@@ -402,5 +407,6 @@ const (
 // Page is a part of a list.
 type Page[T any] struct {
 	Items      []T    `json:"items" nullable:"false"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one."`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one, and where there are no pages."`
+	Truncated  bool   `json:"truncated" doc:"There is more than the items: on the next page, or, of a search, by other criteria or a higher limit."`
 }

@@ -380,3 +380,34 @@ func (q *Queries) ListDicomNodes(ctx context.Context, arg ListDicomNodesParams) 
 	}
 	return items, nil
 }
+
+const nodeAccessOf = `-- name: NodeAccessOf :many
+SELECT a.dicom_node_id, bool_or(a.is_source)::boolean AS is_source, bool_or(a.is_destination)::boolean AS is_destination
+FROM node_access a JOIN group_members m ON m.group_id = a.group_id WHERE m.user_id = $1 GROUP BY a.dicom_node_id
+`
+
+type NodeAccessOfRow struct {
+	DicomNodeID   int64
+	IsSource      bool
+	IsDestination bool
+}
+
+func (q *Queries) NodeAccessOf(ctx context.Context, userID int64) ([]NodeAccessOfRow, error) {
+	rows, err := q.db.Query(ctx, nodeAccessOf, userID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NodeAccessOfRow{}
+	for rows.Next() {
+		var i NodeAccessOfRow
+		if err := rows.Scan(&i.DicomNodeID, &i.IsSource, &i.IsDestination); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}

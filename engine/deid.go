@@ -286,7 +286,7 @@ func (r *run) writeLeftOut(ctx context.Context, q *db.Queries) error {
 	all := r.instances.leftOuts()
 	omitted := map[string]int{}
 	maps.Copy(omitted, r.inv.omitted)
-	left, err := json.Marshal(append([]leftOut{}, all[:min(len(all), maxMissing)]...)) // none is [], not null
+	left, err := json.Marshal(append([]leftOut{}, all[:min(len(all), MaxMissing)]...)) // none is [], not null
 	if err != nil {
 		return err
 	}

@@ -241,7 +241,7 @@ func (e *Engine) AddFolder(ctx context.Context, user people.User, f NewFolder) (
 	if err := e.checkPlace(user, path); err != nil {
 		return DICOMNode{}, err
 	}
-	if err := checkFolder(path); err != nil {
+	if err := checkFolder(path, path); err != nil {
 		return DICOMNode{}, &Invalid{Field: "path", Reason: err.Error()}
 	}
 	var id int64
@@ -282,23 +282,23 @@ func grant(ctx context.Context, q *db.Queries, user people.User, node int64, sou
 	})
 }
 
-// checkFolder tells whether files can be made in a folder that is there.
-func checkFolder(path string) error {
+// checkFolder tells whether files can be made in a folder that is there. An error calls it by the name given: a path is for staff only.
+func checkFolder(path, called string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("there is no folder %s; make it, or mount the disk that holds it", path)
+		return fmt.Errorf("there is no folder %s; make it, or mount the disk that holds it", called)
 	case err != nil:
-		return fmt.Errorf("the folder %s can't be used: %w", path, err)
+		return fmt.Errorf("the folder %s can't be used: %w", called, bare(err))
 	case !info.IsDir():
-		return fmt.Errorf("%s is a file, not a folder", path)
+		return fmt.Errorf("%s is a file, not a folder", called)
 	}
 	probe, err := os.CreateTemp(path, ".adit-probe-*")
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("there is no room in the folder %s; make room: %w", path, errors.Unwrap(err))
+		return fmt.Errorf("there is no room in the folder %s; make room: %w", called, errors.Unwrap(err))
 	case err != nil:
-		return fmt.Errorf("the folder %s isn't writable for the user that runs ADIT; change its owner or permissions: %w", path, errors.Unwrap(err))
+		return fmt.Errorf("the folder %s isn't writable for the user that runs ADIT; change its owner or permissions: %w", called, errors.Unwrap(err))
 	}
 	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
@@ -366,7 +366,7 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 	})
 	var pg *pgconn.PgError
 	if errors.As(err, &pg) && pg.Code == "23503" {
-		return &Conflict{Reason: "jobs name this DICOM node; delete them first"}
+		return &Conflict{Reason: "jobs name this DICOM node; delete them first (adit job delete)"}
 	}
 	if err != nil {
 		return err

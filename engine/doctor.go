@@ -52,13 +52,16 @@ type doctor struct {
 }
 
 // CheckNode tries whether a server answers, offers what it is configured with, can be searched at every level and sends an image, or
-// whether a folder is writable. It reads eight images at the most and keeps none. It is for staff.
+// whether a folder is writable. It reads eight images at the most and keeps none. It is for staff; *people.TooMany after many at a time.
 func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (Report, error) {
 	if err := e.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return Report{}, err
 	}
 	node, err := e.DICOMNodeByName(ctx, name)
 	if err != nil {
+		return Report{}, err
+	}
+	if err := e.people.LimitChecks(ctx, user); err != nil {
 		return Report{}, err
 	}
 	if node.Folder != nil {

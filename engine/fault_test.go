@@ -71,14 +71,14 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 }
 
 func TestFolderFaults(t *testing.T) {
-	s := &folderSink{folder: &db.Folder{Path: "/mnt/studies"}}
+	s := &folderSink{name: "research", folder: &db.Folder{Path: "/mnt/studies"}}
 	for number, want := range map[syscall.Errno]policy{
 		syscall.ENOSPC: policyPermanent, syscall.EROFS: policyPermanent, syscall.EACCES: policyPermanent, syscall.ENOENT: policyWait, syscall.ESTALE: policyWait,
 		syscall.EIO: policyAgain,
 	} {
 		err := s.failed("a file can't be written", errors.Join(&fs.PathError{Op: "openat", Path: "adit_1/PATIENT/x.dcm.part", Err: number}, nil))
 		require.Equal(t, want, policyOf(err), number)
-		require.Contains(t, err.Error(), "a file can't be written in /mnt/studies: "+number.Error())
+		require.Contains(t, err.Error(), "a file can't be written in the folder research: "+number.Error())
 		require.NotContains(t, err.Error(), "PATIENT")
 	}
 	lost := s.failed("a file can't be written", &ul.LostError{Err: syscall.EPERM})

@@ -51,7 +51,7 @@ func (s *folderSink) prepare(ctx context.Context, proposed map[string][]string) 
 		if err != nil {
 			return nil, err
 		}
-		if err := checkFolder(s.folder.Path); err != nil {
+		if err := checkFolder(s.folder.Path, s.name); err != nil {
 			return nil, errors.Join(&fault{policy: policyPermanent, err: err}, root.Close())
 		}
 		_, err = root.Lstat(strings.ToUpper(markerName))
@@ -236,7 +236,7 @@ func (s *folderSink) failed(what string, err error) error {
 	if fileError(err) == nil { // of what was to be written, or of the task
 		return err
 	}
-	return folderFault(s.folder.Path, what, err)
+	return folderFault(s.name, what, err)
 }
 
 // writeBuffer is how many bytes of an object go to the disk at once.

@@ -102,7 +102,7 @@ func setUp(ctx context.Context, q *db.Queries, id int64, root *os.Root, adopt bo
 		return nil, err
 	}
 	if err := q.SetMarker(ctx, db.SetMarkerParams{ID: id, Marker: &marker}); violates(err, "folders_marker_key") {
-		return nil, &Conflict{Reason: fmt.Sprintf("the folder at %s is another DICOM node's already, as its marker file %s says; if it is a copy of that one, remove the file", f.Path, markerName)}
+		return nil, &Conflict{Reason: fmt.Sprintf("the folder is another DICOM node's already, as its marker file %s says; if it is a copy of that one, remove the file", markerName)}
 	} else if err != nil {
 		return nil, err
 	}
@@ -143,7 +143,7 @@ func (e *Engine) openFolder(ctx context.Context, name string, f *db.Folder) (*os
 	}
 	root, err := os.OpenRoot(f.Path)
 	if err != nil {
-		return nil, folderFault(f.Path, "the folder can't be opened", err)
+		return nil, folderFault(name, "nothing can be opened", err)
 	}
 	if err := e.checkMarker(ctx, root, name, f); err != nil {
 		return nil, errors.Join(err, root.Close())
@@ -161,7 +161,7 @@ func (e *Engine) checkMarker(ctx context.Context, root *os.Root, name string, f 
 			err = txErr
 		}
 		if _, file := errors.AsType[syscall.Errno](err); file {
-			return folderFault(f.Path, "the folder can't be marked as ADIT's", err)
+			return folderFault(name, "ADIT's marker file can't be written", err)
 		}
 		if err != nil && !errors.Is(err, errMarker) {
 			return err
@@ -172,10 +172,10 @@ func (e *Engine) checkMarker(ctx context.Context, root *os.Root, name string, f 
 	case err == nil && f.Marker != nil && id == *f.Marker:
 		return nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, errMarker):
-		return folderFault(f.Path, "its marker file can't be read", err)
+		return folderFault(name, "ADIT's marker file can't be read", err)
 	}
-	return wait("the folder %s at %s is not the one that was set up: its marker file %s is missing, or names another folder. "+
-		"Mount the right disk there, or have staff run adit node adopt %q to go on with what is there now", name, f.Path, markerName, name)
+	return wait("the folder %s is not the one that was set up: its marker file %s is missing, or names another folder. "+
+		"Mount the right disk there, or have staff run adit node adopt %q to go on with what is there now", name, markerName, name)
 }
 
 // checkFolderNode tries whether a folder is there, the one that was set up, and writable.
@@ -184,7 +184,7 @@ func (e *Engine) checkFolderNode(ctx context.Context, n DICOMNode) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(checkFolder(n.Folder.Path), root.Close())
+	return errors.Join(checkFolder(n.Folder.Path, n.Name), root.Close())
 }
 
 // AdoptFolder takes what is at a folder's path now for the folder: a new disk, or one that was restored. What unfinished tasks have written to
@@ -205,7 +205,7 @@ func (e *Engine) AdoptFolder(ctx context.Context, user people.User, name string)
 			return DICOMNode{}, err
 		}
 	}
-	if err := checkFolder(n.Folder.Path); err != nil {
+	if err := checkFolder(n.Folder.Path, n.Name); err != nil {
 		return DICOMNode{}, &Conflict{Reason: err.Error()}
 	}
 	err = e.inTx(ctx, func(q *db.Queries) error {
@@ -231,15 +231,15 @@ func bare(err error) error {
 }
 
 // folderFault says what could not be done in a folder, and whether it is worth another try.
-func folderFault(path, what string, err error) error {
+func folderFault(folder, what string, err error) error {
 	cause := bare(err)
 	switch {
 	case folderAway(cause):
-		return wait("%s in %s: %w. Put the folder back, or mount the disk that holds it; the task goes on by itself then", what, path, cause)
+		return wait("%s in the folder %s: %w. Put the folder back, or mount the disk that holds it; the task goes on by itself then", what, folder, cause)
 	case diskFault(err):
-		return permanent("%s in %s: %w. Make room or correct the permissions, then retry.", what, path, cause)
+		return permanent("%s in the folder %s: %w. Make room or correct the permissions, then retry.", what, folder, cause)
 	}
-	return again("%s in %s: %w", what, path, cause)
+	return again("%s in the folder %s: %w", what, folder, cause)
 }
 
 // folderAway reports whether an error means that a folder can't be had now, as a server that is down.

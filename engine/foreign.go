@@ -227,11 +227,9 @@ func (e *Engine) ForeignCounts(ctx context.Context, user people.User, below int6
 	return e.q.ListForeign(ctx, db.ListForeignParams{Below: below, Max: int32(limit)})
 }
 
-var quarantineRight = people.Action{Staff: true, Permissions: []string{people.Quarantine}}
-
 // Quarantined gives a page of the quarantine, the latest first. It is for staff with a right of its own.
 func (e *Engine) Quarantined(ctx context.Context, user people.User, below int64, limit int) ([]Quarantined, error) {
-	if err := e.people.Check(ctx, user.ID, quarantineRight); err != nil {
+	if err := e.people.Check(ctx, user.ID, people.QuarantineRight()); err != nil {
 		return nil, err
 	}
 	rows, err := e.q.ListQuarantined(ctx, db.ListQuarantinedParams{Below: below, Max: int32(limit)})
@@ -247,7 +245,7 @@ func (e *Engine) keepsHere(row db.Quarantine) bool {
 }
 
 func (e *Engine) quarantinedRow(ctx context.Context, q *db.Queries, user people.User, id int64) (db.Quarantine, error) {
-	if err := e.people.Check(ctx, user.ID, quarantineRight); err != nil {
+	if err := e.people.Check(ctx, user.ID, people.QuarantineRight()); err != nil {
 		return db.Quarantine{}, err
 	}
 	row, err := q.GetQuarantined(ctx, id)

@@ -57,7 +57,9 @@ func (e *Engine) linkageOf(ctx context.Context, user people.User, project string
 	if err != nil {
 		return 0, err
 	}
-	return row.Project.ID, e.people.Check(ctx, user.ID, people.Action{Permissions: []string{people.Linkage}, Project: row.Project.ID})
+	a := people.LinkageRight()
+	a.Project = row.Project.ID
+	return row.Project.ID, e.people.Check(ctx, user.ID, a)
 }
 
 func (e *Engine) links(ctx context.Context, project int64, f LinkFilter) ([]Link, error) {

@@ -31,6 +31,7 @@ type Search struct {
 	Modality        string // one that is in the study, in any case; or several with commas, one of which is
 	AccessionNumber string // exact, in any case
 	Limit           int    // at most so many; 0: the server's result limit
+	Cut             *bool  // is set if there were more than that; nil: nobody wants to know
 }
 
 // FoundStudy is a study as its server describes it. Dates and times are in DICOM form (YYYYMMDD, HHMMSS), as sent.
@@ -78,10 +79,25 @@ func (e *Engine) searchStudies(ctx context.Context, user people.User, server str
 	if err := e.recordSearch(ctx, node, s); err != nil {
 		return err
 	}
+	if s.Cut != nil {
+		s.Limit, yield = s.Limit+1, upTo(s.Limit, s.Cut, yield)
+	}
 	root := findRoot(node.Server.StudyRootFind)
 	return e.withInteractive(ctx, node, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: plainSyntaxes}}, func(a *pacs.Association) error {
 		return (&searching{a: a, root: root, search: s, yield: yield, shown: map[[2]string]bool{}}).run(ctx)
 	})
+}
+
+// upTo yields no more than limit studies, and sets cut if there is another one.
+func upTo(limit int, cut *bool, yield func(FoundStudy, error) bool) func(FoundStudy, error) bool {
+	n := 0
+	return func(study FoundStudy, err error) bool {
+		if n++; n > limit {
+			*cut = true
+			return false
+		}
+		return yield(study, err)
+	}
 }
 
 // searchable gives a server that the user may read and that answers C-FIND.
@@ -93,7 +109,9 @@ func (e *Engine) searchable(ctx context.Context, user people.User, name string) 
 	if node.Server == nil || !node.Server.StudyRootFind && !node.Server.PatientRootFind {
 		return DICOMNode{}, &Invalid{Field: "source", Reason: "this DICOM node can't be searched: it is no server that supports C-FIND"}
 	}
-	return node, e.people.Check(ctx, user.ID, people.Action{Source: node.ID})
+	a := people.SearchRight()
+	a.Source = node.ID
+	return node, e.people.Check(ctx, user.ID, a)
 }
 
 // withInteractive runs fn with an association on an interactive slot.
@@ -139,7 +157,7 @@ func (s Search) tidied() (Search, error) {
 	for _, value := range []*string{&s.PatientID, &s.PatientName, &s.StudyDateFrom, &s.StudyDateTo, &s.Modality, &s.AccessionNumber} {
 		*value = norm.NFC.String(strings.TrimSpace(*value))
 	}
-	if s == (Search{Limit: s.Limit}) {
+	if s == (Search{Limit: s.Limit, Cut: s.Cut}) {
 		return s, &Invalid{Field: "", Reason: "give at least one criterion: patient ID, patient name, study date, modality or accession number"}
 	}
 	if s.Limit < 0 {

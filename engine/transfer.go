@@ -324,7 +324,7 @@ func (e *Engine) transferNodes(ctx context.Context, user people.User, t Transfer
 		return 0, 0, &Invalid{Field: "destination", Reason: "this server takes no objects: it doesn't support C-STORE"}
 	}
 	a := transferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent)
-	a.Section = people.SelectiveTransfer
+	a.Sections = people.TransferRight().Sections
 	return src.ID, dst.ID, e.people.Check(ctx, user.ID, a)
 }
 

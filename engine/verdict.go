@@ -217,7 +217,7 @@ func (f *findings) account(s *Series, uid string, fact *fact, otherwise func() s
 
 // lose counts an instance that is not delivered.
 func (f *findings) lose(s *Series, m MissingInstance, c cause) {
-	if len(s.Missing) < maxMissing {
+	if len(s.Missing) < MaxMissing {
 		s.Missing = append(s.Missing, m)
 	}
 	switch c {
@@ -350,5 +350,5 @@ const (
 	reasonNoUID       = "the source lists it under a SOP Instance UID that is none (PS3.5 9.1), so it was not asked for"
 )
 
-// maxMissing bounds the list of missing instances that is kept of a series.
-const maxMissing = 10_000
+// MaxMissing bounds the list of missing instances that is kept of a series, and that of those of a study that were not sent.
+const MaxMissing = 10_000

@@ -422,7 +422,7 @@ func (r *run) nameUnverified(ctx context.Context, q *db.Queries, v *verification
 		changed := before != len(missing)
 		if v != nil {
 			for _, i := range v.instances {
-				if !i.Verified && i.SeriesUid == row.SeriesUid && len(missing) < maxMissing {
+				if !i.Verified && i.SeriesUid == row.SeriesUid && len(missing) < MaxMissing {
 					missing, changed = append(missing, MissingInstance{SOPInstanceUID: i.SourceSopUid, Reason: unverified + v.reason(i)}), true
 				}
 			}

@@ -752,17 +752,17 @@ func TestSearch(t *testing.T) {
 
 	found, err := s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientName: "Phantom, Alpha"})
 	require.NoError(t, err)
-	require.Len(t, found, 2)
-	require.Equal(t, "PHANTOM-001", found[0].PatientID)
-	require.NotEmpty(t, found[0].ModalitiesInStudy)
-	require.Equal(t, len(studies[0].Instances()), *found[0].Instances)
+	require.Len(t, found.Items, 2)
+	require.Equal(t, "PHANTOM-001", found.Items[0].PatientID)
+	require.NotEmpty(t, found.Items[0].ModalitiesInStudy)
+	require.Equal(t, len(studies[0].Instances()), *found.Items[0].Instances)
 	found, err = s.client.SearchStudies(ctx, "pacs", client.StudyQuery{StudyDateFrom: "2024-02-01", StudyDateTo: "20240301"})
 	require.NoError(t, err)
-	require.Len(t, found, 1)
-	require.Equal(t, "Phäntom^Bêta", found[0].PatientName)
+	require.Len(t, found.Items, 1)
+	require.Equal(t, "Phäntom^Bêta", found.Items[0].PatientName)
 	found, err = s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "nobody"})
 	require.NoError(t, err)
-	require.Empty(t, found)
+	require.Empty(t, found.Items)
 
 	for name, want := range map[string]struct {
 		status int

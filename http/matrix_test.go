@@ -8,7 +8,8 @@ package http_test
 //   - that "not found" for what is somebody else's is the same, header by header and byte by byte, as for what isn't there;
 //   - that a request that changes something leaves exactly one row in the audit log, and one that is refused none.
 //
-// To add a route, add a row to the table in matrix_routes_test.go; without it the test fails. A row says
+// To add a route, add it to the table of rights in http/api/rights.go, and a row to the table in matrix_routes_test.go; without both the tests
+// fail. A row says
 //   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and permissions;
 //     every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
 //     unless open says otherwise;
@@ -45,9 +46,6 @@ func owned(status int) answers { return answers{status, 404, status, status} }
 
 // ofStaff: reserved to staff, which superusers are.
 func ofStaff(status int) answers { return answers{403, 403, status, status} }
-
-// ofStaffIfKnown is ofStaff on an object that has an owner: others don't learn that it is there.
-func ofStaffIfKnown(status int) answers { return answers{403, 404, status, status} }
 
 // right to DICOM nodes: to read from SRC, to write to DST.
 type right int

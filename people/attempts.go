@@ -33,6 +33,9 @@ const (
 	askMax    = 10 // registrations, or asks for a new password, from one address
 	askForMax = 3  // asks for a new password for one account
 	askWindow = time.Hour
+
+	checkMax    = 30 // checks of DICOM nodes by one user
+	checkWindow = 5 * time.Minute
 )
 
 // limitOf counts what is tried for a value. Only a hash of it is kept: people type passwords where their names belong.
@@ -129,6 +132,12 @@ func inWords(d time.Duration) string {
 		return fmt.Sprintf("%d minutes", int(math.Ceil(d.Minutes())))
 	}
 	return fmt.Sprintf("%d seconds", int(d.Seconds()))
+}
+
+// LimitChecks counts a check of a DICOM node, which tries whether a host answers. *TooMany: this user made too many.
+func (s *Service) LimitChecks(ctx context.Context, user User) error {
+	_, err := s.try(ctx, limitOf("check", strconv.FormatInt(user.ID, 10), checkMax, checkWindow))
+	return err
 }
 
 // BadToken counts a token that was refused. *TooMany: there were too many from this address; good ones are not kept out by that.

@@ -5,6 +5,7 @@ package people
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/adit-go/adit/db"
@@ -18,7 +19,7 @@ type Action struct {
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
 	Project     int64    // project to work in; 0 = none
-	Section     string   // a permission whose use begins with this, and which staff may have locked; empty = none
+	Sections    []string // permissions of which one is needed whose section is not locked: for what begins with this
 }
 
 // Deed is an action of a user.
@@ -36,25 +37,13 @@ func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
 	if lacking[0] != nil {
 		return lacking[0]
 	}
-	if a.Section != "" {
-		return s.checkSection(ctx, userID, a.Section)
-	}
-	return nil
+	return s.checkSections(ctx, userID, a.Sections)
 }
 
-// CheckAll is Check for many at once, by one query, but for locked sections, which keep nobody from what has begun. For each deed, in
+// CheckAll is Check for many at once, by one query, but for locks of sections, which keep nobody from what has begun. For each deed, in
 // order, it gives nil or what is missing.
 func (s *Service) CheckAll(ctx context.Context, deeds []Deed) ([]*Denied, error) {
-	p := db.LackingParams{}
-	for i, d := range deeds {
-		p.Numbers = append(p.Numbers, int32(i))
-		p.UserIds = append(p.UserIds, d.UserID)
-		p.Permissions = append(p.Permissions, strings.Join(d.Action.Permissions, ","))
-		p.SourceIds = append(p.SourceIds, d.Action.Source)
-		p.DestinationIds = append(p.DestinationIds, d.Action.Destination)
-		p.ProjectIds = append(p.ProjectIds, d.Action.Project)
-	}
-	rows, err := s.q.Lacking(ctx, p)
+	rows, err := s.q.Lacking(ctx, lackingParams(deeds))
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +56,18 @@ func (s *Service) CheckAll(ctx context.Context, deeds []Deed) ([]*Denied, error)
 	return out, nil
 }
 
+func lackingParams(deeds []Deed) (p db.LackingParams) {
+	for i, d := range deeds {
+		p.Numbers = append(p.Numbers, int32(i))
+		p.UserIds = append(p.UserIds, d.UserID)
+		p.Permissions = append(p.Permissions, strings.Join(slices.Concat(d.Action.Permissions, d.Action.Sections), ","))
+		p.SourceIds = append(p.SourceIds, d.Action.Source)
+		p.DestinationIds = append(p.DestinationIds, d.Action.Destination)
+		p.ProjectIds = append(p.ProjectIds, d.Action.Project)
+	}
+	return p
+}
+
 // missing says in words what a user lacks for an action; empty: nothing.
 func missing(a Action, has db.LackingRow) string {
 	switch {
@@ -76,8 +77,10 @@ func missing(a Action, has db.LackingRow) string {
 		return "only superusers may do this; ask your administrator"
 	case a.Staff && !has.Staff:
 		return "only staff may do this; ask your administrator"
-	case len(has.Permissions) > 0:
-		return fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", has.Permissions[0])
+	case lacks(has, a.Permissions) != "":
+		return fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", lacks(has, a.Permissions))
+	case len(a.Sections) > 0 && len(held(has, a.Sections)) == 0:
+		return noSection(a.Sections)
 	case !has.Source:
 		return noNode("source")
 	case !has.Destination:
@@ -86,6 +89,26 @@ func missing(a Action, has db.LackingRow) string {
 		return "you belong neither to this project nor to its group; ask your administrator"
 	}
 	return ""
+}
+
+// lacks returns the first of some permissions that is missing; empty: none is.
+func lacks(has db.LackingRow, permissions []string) string {
+	if i := slices.IndexFunc(permissions, func(p string) bool { return slices.Contains(has.Permissions, p) }); i >= 0 {
+		return permissions[i]
+	}
+	return ""
+}
+
+// held returns those of some permissions that are not missing.
+func held(has db.LackingRow, permissions []string) []string {
+	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(has.Permissions, p) })
+}
+
+func noSection(sections []string) string {
+	if len(sections) == 1 {
+		return fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", sections[0])
+	}
+	return fmt.Sprintf("your groups have none of the permissions that open this (%s); ask your administrator for one", strings.Join(sections, ", "))
 }
 
 func noNode(use string) string {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -51,27 +52,36 @@ func (s *Service) Admit(ctx context.Context, user User) error {
 	return &Maintenance{"ADIT is being maintained; transfers that were asked for go on. Try again later."}
 }
 
-// checkSection refuses the use of a section that is locked, to all but staff.
-func (s *Service) checkSection(ctx context.Context, userID int64, section string) error {
+// checkSections refuses what begins in sections that are locked, to all but staff. One of them that the user has the permission for and that is
+// open is enough.
+func (s *Service) checkSections(ctx context.Context, userID int64, sections []string) error {
+	if len(sections) == 0 {
+		return nil
+	}
 	settings, err := s.Settings(ctx)
+	if err != nil || !slices.ContainsFunc(sections, func(p string) bool { return slices.Contains(settings.LockedSections, p) }) {
+		return err
+	}
+	user, err := s.q.GetUser(ctx, userID)
+	if err != nil || user.IsStaff || user.IsSuperuser {
+		return err
+	}
+	rows, err := s.q.Lacking(ctx, lackingParams([]Deed{{userID, Action{Sections: sections}}}))
 	if err != nil {
 		return err
 	}
-	for _, locked := range settings.LockedSections {
-		if locked != section {
-			continue
-		}
-		user, err := s.q.GetUser(ctx, userID)
-		if err != nil || user.IsStaff || user.IsSuperuser {
-			return err
-		}
-		reason := fmt.Sprintf("the section %q is locked for now", strings.ReplaceAll(section, "_", " "))
-		if settings.SectionMessage != "" {
-			return &Denied{Reason: reason + ": " + settings.SectionMessage}
-		}
-		return &Denied{Reason: reason + "; try again later, or ask your administrator"}
+	mine := held(rows[0], sections)
+	if slices.ContainsFunc(mine, func(p string) bool { return !slices.Contains(settings.LockedSections, p) }) {
+		return nil
 	}
-	return nil
+	reason := "this is locked for now"
+	if len(mine) > 0 {
+		reason = fmt.Sprintf("the section %q is locked for now", strings.ReplaceAll(mine[0], "_", " "))
+	}
+	if settings.SectionMessage != "" {
+		return &Denied{Reason: reason + ": " + settings.SectionMessage}
+	}
+	return &Denied{Reason: reason + "; try again later, or ask your administrator"}
 }
 
 // Announcement is shown to everybody who is logged in.

@@ -85,15 +85,15 @@ func (s *Service) CreateToken(ctx context.Context, user User, description, lifet
 	if utf8.RuneCountInString(description) > maxDescription || !text.Plain(description) {
 		return "", Token{}, &Invalid{Field: "description", Reason: fmt.Sprintf("at most %d characters, none of them a control character", maxDescription)}
 	}
-	needs := []string{Tokens}
+	needs := TokenRight()
 	var seconds *float64
 	if d == 0 {
-		needs = append(needs, TokensWithoutExpiry)
+		needs.Permissions = append(needs.Permissions, TokensWithoutExpiry)
 	} else {
 		n := d.Seconds()
 		seconds = &n
 	}
-	if err := s.Check(ctx, user.ID, Action{Permissions: needs}); err != nil {
+	if err := s.Check(ctx, user.ID, needs); err != nil {
 		return "", Token{}, err
 	}
 	err = s.inTx(ctx, func(q *db.Queries) error {

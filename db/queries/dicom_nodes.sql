@@ -39,3 +39,7 @@ SELECT * FROM folders WHERE id = $1;
 
 -- name: DeleteDicomNode :execrows
 DELETE FROM dicom_nodes WHERE id = $1;
+
+-- name: NodeAccessOf :many
+SELECT a.dicom_node_id, bool_or(a.is_source)::boolean AS is_source, bool_or(a.is_destination)::boolean AS is_destination
+FROM node_access a JOIN group_members m ON m.group_id = a.group_id WHERE m.user_id = sqlc.arg(user_id) GROUP BY a.dicom_node_id;

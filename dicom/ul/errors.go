@@ -104,7 +104,7 @@ func (e *RejectedError) Error() string {
 	case RejectedByUser:
 		switch e.Reason {
 		case ReasonCalledAE:
-			why = fmt.Sprintf("called AE title %q not recognized; ask the administrator of that server for its AE title and correct it in the configuration", e.CalledAE)
+			why = fmt.Sprintf("called AE title %snot recognized; ask the administrator of that server for its AE title and correct it in the configuration", quotedTitle(e.CalledAE))
 		case ReasonCallingAE:
 			why = fmt.Sprintf("calling AE title %q not recognized; ask the administrator of that server to add this AE title with this host's address", e.CallingAE)
 		case ReasonApplicationContext:
@@ -127,6 +127,14 @@ func (e *RejectedError) Error() string {
 		}
 	}
 	return fmt.Sprintf("%s rejected the association: %s", e.Addr, why)
+}
+
+// quotedTitle is empty where the title is not to be named.
+func quotedTitle(title string) string {
+	if title == "" {
+		return ""
+	}
+	return fmt.Sprintf("%q ", title)
 }
 
 // AbortedError tells that the peer ended the association with A-ABORT.

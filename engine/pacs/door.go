@@ -7,6 +7,7 @@ package pacs
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"sync"
@@ -260,11 +261,31 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 	}
 	a, err := dimse.Dial(ctx, cfg)
 	if err != nil {
-		return nil, err
+		return nil, peer.named(err)
 	}
 	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(peer.Name)}
 	s.open.gauge.Inc()
 	return s.open, nil
+}
+
+// named has an error name the server, and not where it is nor its AE title: people without staff rights read it.
+func (p Peer) named(err error) error {
+	if e, ok := errors.AsType[*ul.ConnectError](err); ok {
+		e.Addr = p.Name
+		if _, ok := errors.AsType[x509.HostnameError](e.Err); ok {
+			e.What = "the TLS handshake failed: its certificate is for another name than that of its host; check the host, or set the server name that is expected"
+		}
+	}
+	if e, ok := errors.AsType[*ul.RejectedError](err); ok {
+		e.Addr, e.CalledAE = p.Name, ""
+	}
+	if e, ok := errors.AsType[*ul.NotDICOMError](err); ok {
+		e.Addr = p.Name
+	}
+	if e, ok := errors.AsType[*dimse.NoContextsError](err); ok {
+		e.Addr = p.Name
+	}
+	return err
 }
 
 // Handshake connects to the server, sees what it says of itself in TLS, and closes the connection. It takes the place of an association.

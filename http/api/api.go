@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -127,13 +128,22 @@ type operation struct {
 	always       bool          // in maintenance too, for people without staff rights
 }
 
-// handle adds a route. The handler gets the caller; its errors become problems.
+// handle adds a route for those whom rights names. The handler gets the caller; its errors become problems.
 func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user people.User, in *I) (*O, error)) {
 	op.errors = append([]int{401}, op.errors...)
+	right := rightOf(op)
+	if right.takesPermission() && !slices.Contains(op.errors, http.StatusForbidden) {
+		op.errors = append(op.errors, http.StatusForbidden)
+	}
 	register(a.huma, op, nil, func(ctx context.Context, in *I) (*O, error) {
 		user := auth.User(ctx)
 		if !op.always {
 			if err := a.people.Admit(ctx, user); err != nil {
+				return nil, err
+			}
+		}
+		if right.takesPermission() {
+			if err := a.people.Check(ctx, user.ID, right.Needs); err != nil {
 				return nil, err
 			}
 		}
@@ -161,7 +171,8 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		}}
 	}
 	huma.Register(to, huma.Operation{
-		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Tags: []string{op.tag}, DefaultStatus: op.status,
+		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Description: rightOf(op).String(),
+		Tags: []string{op.tag}, DefaultStatus: op.status,
 		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, sender)}, // which reads the body
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
@@ -232,7 +243,7 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 	out := client.Page[C]{Items: make([]C, 0, min(len(rows), limit))}
 	for i, row := range rows {
 		if i == limit {
-			out.NextCursor = strconv.FormatInt(key(rows[i-1]), 10)
+			out.NextCursor, out.Truncated = strconv.FormatInt(key(rows[i-1]), 10), true
 			break
 		}
 		out.Items = append(out.Items, convert(row))

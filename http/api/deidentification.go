@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/people"
 )
 
@@ -37,6 +38,7 @@ func (a *API) taskDeidentification(ctx context.Context, user people.User, in *Ta
 		TaskID: r.TaskID, Pseudonym: r.Pseudonym, StudyInstanceUID: r.StudyInstanceUID, Profile: r.ProfileName, ProfileVersion: r.ProfileVersion,
 		ProfileSHA256: r.ProfileSHA256, UIDGeneration: int(r.UIDGeneration), Instances: r.Instances, Attributes: r.Counts, Codes: r.Codes,
 		MovedToUTF8: r.ToUTF8, AssumedCharsets: r.AssumedCharsets, Refused: byReason(r.Refused), Unsafe: byReason(r.Unsafe), Excluded: r.Omitted, NotSent: []client.NotSentInstance{},
+		Truncated: len(r.LeftOut) >= engine.MaxMissing,
 	}
 	for _, l := range r.LeftOut {
 		out.NotSent = append(out.NotSent, client.NotSentInstance{SOPInstanceUID: l.SOPInstanceUID, Reason: string(l.Reason), Unsafe: l.Unsafe})

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *API) registerFolders() {
-	handle(a, operation{method: http.MethodGet, path: "/folders", id: "list-folders", summary: "List folders", tag: nodesTag}, a.listFolders)
+	handle(a, operation{method: http.MethodGet, path: "/folders", id: "list-folders", summary: "List folders (staff)", tag: nodesTag}, a.listFolders)
 	handle(a, operation{
 		method: http.MethodPost, path: "/folders", id: "add-folder", summary: "Add a folder", tag: nodesTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},

@@ -97,8 +97,8 @@ func (blanks) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// anybody is a user of their own for each body.
-func anybody() func(*http.Request) int64 {
+// anyone is a user of their own for each body.
+func anyone() func(*http.Request) int64 {
 	var last atomic.Int64
 	return func(*http.Request) int64 { return last.Add(1) }
 }
@@ -115,7 +115,7 @@ func TestLimits(t *testing.T) {
 		most           int
 	}{
 		"unknown": {unknown(), 0, -2, maxOpen},
-		"large":   {bounded(op, anybody()), largeBody + 1, largeBody, maxLarge},
+		"large":   {bounded(op, anyone()), largeBody + 1, largeBody, maxLarge},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask, entered, leave := held(t, test.middleware)
@@ -142,13 +142,13 @@ func TestLimits(t *testing.T) {
 
 // A body that is on its way takes no place, and of the memory only what of it is there.
 func TestSlowLargeBodies(t *testing.T) {
-	ask, _, leave := held(t, bounded(operation{body: jobBody, timeout: time.Minute}, anybody()))
+	ask, _, leave := held(t, bounded(operation{body: jobBody, timeout: time.Minute}, anyone()))
 	leave()
 	router := chi.NewRouter()
 	api := humachi.New(router, huma.DefaultConfig("x", "1"))
 	huma.Register(api, huma.Operation{
 		OperationID: "x", Method: http.MethodPost, Path: "/x",
-		Middlewares: huma.Middlewares{bounded(operation{body: jobBody, timeout: time.Minute}, anybody())},
+		Middlewares: huma.Middlewares{bounded(operation{body: jobBody, timeout: time.Minute}, anyone())},
 	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }) //nolint:nilnil // no content
 	var slow sync.WaitGroup
 	const many = 4 * maxLarge

@@ -73,7 +73,7 @@ func (a *API) listLinkage(ctx context.Context, user people.User, in *listLinkage
 			if err != nil {
 				return nil, err
 			}
-			out.NextCursor = base64.RawURLEncoding.EncodeToString(text)
+			out.NextCursor, out.Truncated = base64.RawURLEncoding.EncodeToString(text), true
 			break
 		}
 		out.Items = append(out.Items, client.Link(l))

@@ -28,12 +28,12 @@ func (a *API) registerNodes() {
 		status: http.StatusNoContent, errors: []int{403, 404, 409},
 	}, a.deleteNode)
 	handle(a, operation{
-		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node", tag: nodesTag, timeout: patient, errors: []int{403, 404},
+		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node", tag: nodesTag, timeout: patient, errors: []int{403, 404, 429},
 		summary: "Try whether a server answers and offers its services, or a folder is writable",
 	}, a.checkNode)
 }
 
-func (a *API) listNodes(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Node]], error) {
+func (a *API) listNodes(ctx context.Context, user people.User, in *Paging) (*body[client.Page[client.Node]], error) {
 	above, err := in.after()
 	if err != nil {
 		return nil, err
@@ -42,17 +42,25 @@ func (a *API) listNodes(ctx context.Context, _ people.User, in *Paging) (*body[c
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(nodes, in.Limit, clientNode, nodeKey), nil
+	view, err := a.nodeView(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(nodes, in.Limit, view, nodeKey), nil
 }
 
 func nodeKey(n engine.DICOMNode) int64 { return n.ID }
 
-func (a *API) getNode(ctx context.Context, _ people.User, in *NodeName) (*body[client.Node], error) {
+func (a *API) getNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Node], error) {
 	n, err := a.engine.DICOMNodeByName(ctx, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Node]{clientNode(n)}, nil
+	view, err := a.nodeView(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Node]{view(n)}, nil
 }
 
 func (a *API) deleteNode(ctx context.Context, user people.User, in *NodeName) (*none, error) {
@@ -78,14 +86,30 @@ func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*b
 	return &body[client.CheckReport]{out}, nil
 }
 
-func clientNode(n engine.DICOMNode) client.Node {
-	out := client.Node{ID: n.ID, Name: n.Name}
-	if n.Server != nil {
-		s := clientServer(n)
-		out.Kind, out.Server = client.KindServer, &s
-	} else {
-		f := clientFolder(n)
-		out.Kind, out.Folder = client.KindFolder, &f
+// nodeView returns how a user sees DICOM nodes: what they are called, what the user may do there, and whether they are paused. Where they are
+// and how they are set is for staff.
+func (a *API) nodeView(ctx context.Context, user people.User) (func(engine.DICOMNode) client.Node, error) {
+	uses, err := a.people.NodeUses(ctx, user.ID)
+	if err != nil {
+		return nil, err
 	}
-	return out
+	return func(n engine.DICOMNode) client.Node {
+		out := client.Node{
+			ID: n.ID, Kind: client.KindServer, Name: n.Name, Source: uses[n.ID].Source, Destination: uses[n.ID].Destination, Paused: n.Paused,
+		}
+		if n.Folder != nil {
+			out.Kind = client.KindFolder
+		}
+		if !user.IsStaff && !user.IsSuperuser {
+			return out
+		}
+		if n.Folder != nil {
+			f := clientFolder(n)
+			out.Folder = &f
+		} else {
+			s := clientServer(n)
+			out.Server = &s
+		}
+		return out
+	}, nil
 }

@@ -209,6 +209,7 @@ func init() {
 		if status == http.StatusUnsupportedMediaType {
 			return newProblem(status, "The header Content-Type names a form of the body that is not taken here. Send JSON, with Content-Type: application/json.")
 		}
+		more := false
 		p := newProblem(status, sentence(msg))
 		for _, err := range errs {
 			var detail huma.ErrorDetailer
@@ -216,6 +217,7 @@ func init() {
 				continue
 			}
 			if len(p.Errors) == maxErrors {
+				more = true
 				break
 			}
 			d := detail.ErrorDetail()
@@ -230,6 +232,9 @@ func init() {
 		}
 		if len(p.Errors) > 0 {
 			p.Detail = "The request can't be used: " + describe(p.Errors[0]) + "."
+		}
+		if more {
+			p.Detail += fmt.Sprintf(" More than the %d faults that are named were found.", maxErrors)
 		}
 		return p
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func (a *API) registerServers() {
-	handle(a, operation{method: http.MethodGet, path: "/servers", id: "list-servers", summary: "List servers", tag: nodesTag}, a.listServers)
+	handle(a, operation{method: http.MethodGet, path: "/servers", id: "list-servers", summary: "List servers (staff)", tag: nodesTag}, a.listServers)
 	handle(a, operation{
 		method: http.MethodPost, path: "/servers", id: "add-server", summary: "Add a server", tag: nodesTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413}, body: settingsBody,

@@ -20,7 +20,7 @@ type searchStudies struct {
 	StudyDateTo     string `query:"study_date_to" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
 	Modality        string `query:"modality" doc:"One that is in the study; or several with commas, one of which is." example:"CT,MR"`
 	AccessionNumber string `query:"accession_number" doc:"Exact."`
-	Limit           int    `query:"limit" minimum:"1" maximum:"1000" doc:"Most results; the server's result limit by default."`
+	Limit           int    `query:"limit" minimum:"1" maximum:"1000" doc:"Most results; the server's result limit by default. truncated tells whether there were more."`
 }
 
 func (a *API) registerStudies() {
@@ -34,7 +34,7 @@ func (a *API) searchStudies(ctx context.Context, user people.User, in *searchStu
 	out := client.Page[client.Study]{Items: []client.Study{}}
 	found := a.engine.SearchStudies(ctx, user, in.Name, engine.Search{
 		PatientID: in.PatientID, PatientName: in.PatientName, StudyDateFrom: dicomDate(in.StudyDateFrom), StudyDateTo: dicomDate(in.StudyDateTo),
-		Modality: in.Modality, AccessionNumber: in.AccessionNumber, Limit: in.Limit,
+		Modality: in.Modality, AccessionNumber: in.AccessionNumber, Limit: in.Limit, Cut: &out.Truncated,
 	})
 	for study, err := range found {
 		if err != nil {

@@ -106,7 +106,7 @@ func (a *API) taskLog(ctx context.Context, user people.User, in *taskLog) (*body
 	out := client.Page[client.LogLine]{Items: make([]client.LogLine, 0, len(lines))}
 	for i, l := range lines {
 		if i == in.Limit {
-			out.NextCursor = strconv.FormatInt(lines[i-1].ID, 10)
+			out.NextCursor, out.Truncated = strconv.FormatInt(lines[i-1].ID, 10), true
 			break
 		}
 		out.Items = append(out.Items, client.LogLine{At: l.At, Line: l.Line})
@@ -126,7 +126,7 @@ func clientTask(t engine.Task) client.Task {
 func clientSeries(s engine.Series) client.Series {
 	out := client.Series{
 		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected, Delivered: s.Delivered, Verified: s.Verified, Bytes: s.Bytes,
-		Missing: make([]client.MissingInstance, 0, len(s.Missing)),
+		Missing: make([]client.MissingInstance, 0, len(s.Missing)), Truncated: len(s.Missing) >= engine.MaxMissing,
 	}
 	for _, m := range s.Missing {
 		missing := client.MissingInstance{SOPInstanceUID: m.SOPInstanceUID, Reason: m.Reason}

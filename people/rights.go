@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package people
+
+import "context"
+
+// NodeUse is what a user's groups may do with a DICOM node.
+type NodeUse struct{ Source, Destination bool }
+
+// NodeUses returns what a user's groups may do, by DICOM node.
+func (s *Service) NodeUses(ctx context.Context, userID int64) (map[int64]NodeUse, error) {
+	rows, err := s.q.NodeAccessOf(ctx, userID)
+	uses := make(map[int64]NodeUse, len(rows))
+	for _, row := range rows {
+		uses[row.DicomNodeID] = NodeUse{row.IsSource, row.IsDestination}
+	}
+	return uses, err
+}
+
+// SearchRight is what it takes to ask a server what it has, besides access to it as a source: the permission for a section that searches and
+// that is not locked.
+func SearchRight() Action { return Action{Sections: []string{SelectiveTransfer, Explorer}} }
+
+// TransferRight is what it takes to begin a transfer of chosen studies, besides access to source and destination.
+func TransferRight() Action { return Action{Sections: []string{SelectiveTransfer}} }
+
+// QuarantineRight is what it takes to handle objects that nobody had asked for.
+func QuarantineRight() Action { return Action{Staff: true, Permissions: []string{Quarantine}} }
+
+// LinkageRight is what it takes to see who is behind the pseudonyms of a project, besides belonging to it.
+func LinkageRight() Action { return Action{Permissions: []string{Linkage}} }
+
+// TokenRight is what it takes to make an API token.
+func TokenRight() Action { return Action{Permissions: []string{Tokens}} }
