@@ -566,6 +566,12 @@ func (c *deidCmd) explain(io streams) (err error) {
 		return &status{exitUsage, err}
 	}
 	list, err := session.Explain(o)
+	if err == nil { // what can't be de-identified has nothing to show, wherever that is
+		_, err = session.Rewrite(o)
+	}
+	if err == nil {
+		err = drain(o)
+	}
 	if err != nil {
 		return &status{exitWarning, err}
 	}
@@ -576,4 +582,10 @@ func (c *deidCmd) explain(io streams) (err error) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", x.Path, x.Keyword, printable(x.Before), x.Action, printable(x.Rule), printable(x.After))
 	}
 	return w.Flush()
+}
+
+// drain reads an object to its end, for the errors of that.
+func drain(o *stream.Object) error {
+	_, err := o.WriteTo(io.Discard)
+	return err
 }

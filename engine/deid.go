@@ -365,9 +365,9 @@ func countDeid(ctx context.Context, q *db.Queries, task int64, study string, bat
 		if rc.report.ToUTF8 {
 			p.ToUtf8++
 		}
-		for a, n := range rc.report.Counts {
-			if n > 0 {
-				counts[deid.Action(a).String()] += n
+		for _, a := range deidActions {
+			if n := rc.report.Count(a); n > 0 {
+				counts[a.String()] += n
 			}
 		}
 		for _, code := range rc.report.Codes {

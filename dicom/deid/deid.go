@@ -35,13 +35,20 @@ func (a Action) String() string { return actionNames[a] }
 // Report says what was done to an object.
 type Report struct {
 	SOPInstanceUID string       // as received
-	Counts         [actions]int // attributes at all depths, by Action
+	Counts         [actions]int // attributes at all depths of the header, by Action
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
+	body           *Report      // counts what follows the header; nil for nothing
 }
 
-// Count gives how many attributes an action was done to.
-func (r *Report) Count(a Action) int { return r.Counts[a] }
+// Count gives how many attributes an action was done to, as far as the object has been read.
+func (r *Report) Count(a Action) int {
+	n := r.Counts[a]
+	if r.body != nil {
+		n += r.body.Counts[a]
+	}
+	return n
+}
 
 // Reason says why an object isn't sent.
 type Reason string

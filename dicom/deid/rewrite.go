@@ -27,6 +27,8 @@ type rewriter struct {
 	out      []byte
 	value    []byte // of the attribute under way
 	class    string // SOP Class UID
+	top      level
+	cut      uint16 // the group that goes on in the body, 0 for none
 	report   *Report
 	trace    *[]Explained
 	path     []string // of the trace
@@ -88,19 +90,22 @@ func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, er
 	w.s.at = 0
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done = [2]span{}, 0
-	w.assign = w.s.assigned
+	w.assign, w.cut = w.s.assigned, 0
+	if body, ok := o.Body(); ok && !isPixelData(body.Tag) && w.changesBody() {
+		w.cut = body.Tag.Group()
+	}
 	if !utf8 { // (0008,0005) is the first
 		w.assign = w.assign[1:]
 	}
-	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
-	n, err := w.elements(in, &top, false)
+	w.top = level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
+	n, err := w.elements(in, &w.top, false)
 	if err == nil {
-		err = w.flush(&top, 0xFFFFFFFF, n)
+		err = w.flush(&w.top, 0xFFFFFFFF, n)
 	}
 	if err != nil {
 		return nil, err
 	}
-	w.closeGroup(&top, n)
+	w.closeGroup(&w.top, n)
 	b := w.out
 	w.out = nil
 	return b, nil
@@ -152,7 +157,7 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	e := &elem{Head: h, in: in[:end], value: in[h.Size:end]}
 	switch {
 	case h.Tag.IsGroupLength():
-		if h.Length == 4 && h.Size == 8 {
+		if h.Length == 4 && h.Size == 8 && !(lv.top && w.cut == h.Tag.Group()) {
 			w.out = append(w.out, e.in...)
 			lv.lengthA = len(w.out) - 4
 		}
@@ -381,12 +386,10 @@ func (w *rewriter) private(e *elem, lv *level) error {
 		}
 		return nil
 	}
-	number := uint8(e.Tag >> 8)
-	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
-	if i < 0 {
+	b := w.blockOf(e.Tag, lv)
+	if b < 0 {
 		return w.apply(e, &rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
 	}
-	b := lv.blocks + i
 	before := len(w.out)
 	r := w.s.p.privateRule(e.Tag, e.VR, w.blocks[b].creator)
 	if err := w.apply(e, &r, lv); err != nil {
@@ -394,6 +397,16 @@ func (w *rewriter) private(e *elem, lv *level) error {
 	}
 	w.blocks[b].used = w.blocks[b].used || len(w.out) > before
 	return nil
+}
+
+// blockOf gives the block that a private element lies in, -1 for none.
+func (w *rewriter) blockOf(tag dict.Tag, lv *level) int {
+	number := uint8(tag >> 8)
+	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
+	if i < 0 {
+		return -1
+	}
+	return lv.blocks + i
 }
 
 // creator gives the text of a Private Creator. A program's life sees a few hundred.
@@ -607,7 +620,7 @@ func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 
 // items rewrites the items of a sequence up to its end, or to its delimiter. Of one that is to say nothing the first is enough.
 func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
-	for pos, n := 0, 0; ; n++ {
+	for pos, i := 0, 0; ; i++ {
 		if pos == len(e.value) && e.Length != stream.UndefinedLength {
 			return pos, nil
 		}
@@ -620,31 +633,41 @@ func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 		case h.Tag != dict.ItemTag:
 			return pos, fmt.Errorf("%w: %s holds something else than items", errMalformed, e.Tag)
 		}
-		content := e.value[pos+h.Size:]
-		defined := h.Length != stream.UndefinedLength
-		if defined {
-			if int64(h.Length) > int64(len(content)) {
-				return pos, fmt.Errorf("%w: an item of %s passes its end", errMalformed, e.Tag)
-			}
-			content = content[:h.Length]
-		}
-		begin := len(w.out)
-		w.out = append(w.out, e.value[pos:pos+h.Size]...)
-		used, err := w.item(content, e, lv, n, dummy, !defined)
+		n, err := w.itemAt(e, h, pos, i, dummy, lv)
 		if err != nil {
 			return pos, err
 		}
-		pos += h.Size + used
-		if defined {
-			e.Inside.PutUint32(w.out[begin+4:], uint32(len(w.out)-begin-h.Size))
-		} else {
-			w.out = append(w.out, e.value[pos:pos+8]...) // the delimiter
-			pos += 8
-		}
-		if dummy && n > 0 {
-			w.out = w.out[:begin]
-		}
+		pos += n
 	}
+}
+
+// itemAt rewrites an item of a sequence, whose head stands at pos and which is the i-th. It gives its length.
+func (w *rewriter) itemAt(e *elem, h stream.Head, pos, i int, dummy bool, lv *level) (int, error) {
+	content := e.value[pos+h.Size:]
+	defined := h.Length != stream.UndefinedLength
+	if defined {
+		if int64(h.Length) > int64(len(content)) {
+			return 0, fmt.Errorf("%w: an item of %s passes its end", errMalformed, e.Tag)
+		}
+		content = content[:h.Length]
+	}
+	begin := len(w.out)
+	w.out = append(w.out, e.value[pos:pos+h.Size]...)
+	used, err := w.item(content, e, lv, i, dummy, !defined)
+	if err != nil {
+		return 0, err
+	}
+	used += h.Size
+	if defined {
+		e.Inside.PutUint32(w.out[begin+4:], uint32(len(w.out)-begin-h.Size))
+	} else {
+		w.out = append(w.out, e.value[pos+used:pos+used+8]...) // the delimiter
+		used += 8
+	}
+	if dummy && i > 0 {
+		w.out = w.out[:begin]
+	}
+	return used, nil
 }
 
 // item rewrites the elements of an item.

@@ -153,7 +153,7 @@ func (s *Session) rule(tag dict.Tag) *rule {
 
 // Rewrite de-identifies an object: reading it then gives the de-identified data set. It is called once, before reading. With neither pseudonym nor
 // trial nothing changes. The error is a *RefusedError, or an *UnsafeError; then the object must not be sent.
-// Reading may give an *UnsafeError too, of what stands behind the pixel data.
+// Reading may give an *UnsafeError too, of what follows the header; till all is read, the report doesn't count that.
 func (s *Session) Rewrite(o *stream.Object) (Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -166,6 +166,9 @@ func (s *Session) Rewrite(o *stream.Object) (Report, error) {
 }
 
 func (s *Session) rewrite(o *stream.Object, report *Report) error {
+	if err := s.early(o, report.SOPInstanceUID); err != nil {
+		return err
+	}
 	if s.subject.Pseudonym != "" {
 		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
@@ -175,8 +178,8 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
 		return s.w.run(o, in, out, report, nil)
 	})
-	if err == nil && s.subject.Pseudonym != "" {
-		err = s.filterBody(o, report.SOPInstanceUID)
+	if err == nil {
+		err = s.filterBody(o, report)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
@@ -257,58 +260,4 @@ func burnedIn(h *stream.Header, c class) bool {
 		return true
 	}
 	return c.burnedIn
-}
-
-// tail decides on what follows the header.
-type tail struct {
-	s       *Session
-	uid     string
-	last    dict.Tag
-	started bool
-}
-
-func (s *Session) filterBody(o *stream.Object, uid string) error {
-	body, ok := o.Body()
-	if !ok {
-		return nil
-	}
-	t := &tail{s: s, uid: uid}
-	if _, err := t.decide(body); err != nil {
-		return err
-	}
-	*t = tail{s: s, uid: uid}
-	return o.FilterBody(t.keep)
-}
-
-// keep decides by an element's head alone, as nothing behind the header is held: what would have to be changed there
-// makes the object unsafe. What precedes in tag order what came before is not looked for there by anybody.
-func (t *tail) keep(h stream.Head) (bool, error) {
-	t.s.mu.Lock()
-	defer t.s.mu.Unlock()
-	return t.decide(h)
-}
-
-func (t *tail) decide(h stream.Head) (bool, error) {
-	bad := func(why string) error {
-		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.uid, Detail: h.Tag.String() + " " + why}
-	}
-	if t.started && h.Tag <= t.last {
-		return false, bad("stands behind its pixel data, where attributes in disorder are not de-identified")
-	}
-	t.started, t.last = true, h.Tag
-	switch h.Tag {
-	case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
-		return true, nil
-	}
-	if h.Tag.IsPrivate() {
-		return false, nil
-	}
-	r := t.s.rule(h.Tag)
-	switch {
-	case r.action == Remove && !r.byType:
-		return false, nil
-	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
-		return true, nil
-	}
-	return false, bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
 }
