@@ -28,13 +28,14 @@ type body struct {
 	dummy   bool // its items are to say nothing
 	items   int  // of it, so far
 	group   []byte
+	mask    mask
 }
 
 // newBody gives what rewrites the body of the object whose header was rewritten last.
 func (s *Session) newBody(report *Report) *body {
 	b := &body{top: s.w.top, report: Report{SOPInstanceUID: report.SOPInstanceUID}}
 	b.w = rewriter{
-		s: s, class: s.w.class, report: &b.report,
+		s: s, class: s.w.class, syntax: s.w.syntax, report: &b.report,
 		verbatim: s.w.verbatim, utf8: s.w.utf8, strict: s.w.strict, whole: s.w.whole,
 	}
 	report.body = &b.report
@@ -50,10 +51,17 @@ func (w *rewriter) changesBody() bool { return !w.verbatim || w.utf8 }
 
 // filterBody has the body of the object whose header was rewritten last go through the rules.
 func (s *Session) filterBody(o *stream.Object, report *Report) error {
-	if _, ok := o.Body(); !ok || !s.w.changesBody() {
+	first, ok := o.Body()
+	if !ok || !s.w.changesBody() {
 		return nil
 	}
-	return o.FilterBody(s.newBody(report))
+	b := s.newBody(report)
+	if first.Tag == dict.PixelData && !s.w.verbatim {
+		if _, err := b.pixelData(first); err != nil { // before anything is sent
+			return err
+		}
+	}
+	return o.FilterBody(b)
 }
 
 // early is the error of an object whose header ends before an attribute that must be known, or written, before the body.
@@ -106,8 +114,8 @@ func (b *body) Part(in, out []byte) ([]byte, error) {
 	}
 }
 
-// Value is part of stream.BodyFilter. No value is changed as it passes.
-func (b *body) Value([]byte) {}
+// Value clears the bits of overlays. It is part of stream.BodyFilter.
+func (b *body) Value(p []byte) { b.mask.apply(p) }
 
 // End is part of stream.BodyFilter.
 func (b *body) End(out []byte) ([]byte, error) {
@@ -150,6 +158,9 @@ func (b *body) decide(h stream.Head) (stream.Fate, error) {
 	switch {
 	case isPixelData(h.Tag):
 		b.behind = true
+		if h.Tag == dict.PixelData && !w.verbatim {
+			return b.pixelData(h)
+		}
 		return stream.Pass, nil
 	case h.Tag.IsGroupLength(): // nobody knows it yet
 		return stream.Drop, nil
@@ -158,6 +169,15 @@ func (b *body) decide(h stream.Head) (stream.Fate, error) {
 	}
 	var odd rule
 	return b.public(w.rule(&b.under, &b.top, &odd)), nil
+}
+
+// pixelData tells whether bits of the pixels have to be cleared.
+func (b *body) pixelData(h stream.Head) (stream.Fate, error) {
+	var err error
+	if b.mask, err = b.top.pixels.mask(h, b.top.enc, b.w.syntax, b.report.SOPInstanceUID); b.mask.on {
+		return stream.Change, err
+	}
+	return stream.Pass, err
 }
 
 // private lets what may stay be held with its group. Behind pixel data nothing private stays.

@@ -59,6 +59,7 @@ const (
 	EncapsulatedDocument Reason = "encapsulated-document" // a PDF, CDA or model
 	PixelsElsewhere      Reason = "pixels-elsewhere"      // pixel data is referenced by a JPIP address
 
+	OverlayInPixels Reason = "overlay-in-pixels" // an overlay lies in bits of the pixel data that can't be cleared
 	Unparsable      Reason = "unparsable"
 	UnknownSOPClass Reason = "unknown-sop-class"
 	Undecodable     Reason = "undecodable-text"

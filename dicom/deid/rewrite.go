@@ -27,6 +27,7 @@ type rewriter struct {
 	out      []byte
 	value    []byte // of the attribute under way
 	class    string // SOP Class UID
+	syntax   string // of the object
 	top      level
 	cut      uint16 // the group that goes on in the body, 0 for none
 	report   *Report
@@ -62,6 +63,8 @@ type level struct {
 	set    *charset.Set // nil: it names a term that is not defined
 	blocks int          // where its private blocks begin
 
+	pixels pixels
+
 	group   uint16
 	lengthA int // where the group length's value was written, -1 if there is none
 	in, out int // where the group begins, behind its length
@@ -69,7 +72,7 @@ type level struct {
 
 // run rewrites a header, if need be a second time with all text in ISO_IR 192.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
-	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
+	w.class, w.syntax, w.report, w.trace = o.Header().SOPClassUID(), o.TransferSyntax().UID, report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
@@ -431,6 +434,9 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	if e.Content == stream.PlainValue && r.vr == dict.SQ && (!w.verbatim || w.utf8) {
 		return w.sequenceInDisguise(e, r, lv)
 	}
+	if concerns(e.Tag) && !w.verbatim {
+		lv.pixels.see(e, lv.enc, r.action != Keep)
+	}
 	action := r.action
 	if r.byType {
 		action = w.byType(e.Tag, lv)
@@ -446,6 +452,9 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 		action = w.opaque(e, action, r, lv)
 	default:
 		action, err = w.plain(e, action, r, lv)
+	}
+	if e.Tag == dict.PixelData && err == nil && !w.verbatim { // within an item
+		err = w.nestedPixels(e, begin, lv)
 	}
 	if err != nil {
 		return err
@@ -682,5 +691,8 @@ func (w *rewriter) item(content []byte, e *elem, lv *level, n int, dummy, delimi
 		return used, err
 	}
 	w.closeGroup(&inner, used)
-	return used, nil
+	if inner.pixels.late {
+		err = w.lateOverlay(&inner)
+	}
+	return used, err
 }
