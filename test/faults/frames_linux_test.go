@@ -118,10 +118,10 @@ type finder struct {
 
 func (f *finder) Write(p []byte) (int, error) {
 	mark := []byte(`1.5\2.5\`)
-	b := append(f.tail, p...)
-	f.frames += bytes.Count(b, mark)
-	f.named = f.named || bytes.Contains(b, []byte(framesName))
-	f.tail = append(f.tail[:0], b[max(0, len(b)-len(mark)+1):]...) // no mark goes over it twice
+	f.tail = append(f.tail, p...)
+	f.frames += bytes.Count(f.tail, mark)
+	f.named = f.named || bytes.Contains(f.tail, []byte(framesName))
+	f.tail = append(f.tail[:0], f.tail[max(0, len(f.tail)-len(mark)+1):]...) // no mark goes over it twice
 	return len(p), nil
 }
 
