@@ -271,3 +271,34 @@ func TestDeidUndeclared(t *testing.T) {
 		}
 	}
 }
+
+// TestDeidExplainsRefusals: what the run refuses, wherever the reason stands, --explain refuses too.
+func TestDeidExplainsRefusals(t *testing.T) {
+	dir := t.TempDir()
+	files, err := phantom.New(5, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PID-1", Name: "Meierschmidt^Hannelore"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
+	}).WriteFiles(dir)
+	require.NoError(t, err)
+	b, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		behind string
+		code   int
+		says   string
+	}{
+		"nothing":         {"", exitSuccess, "PatientName"},
+		"what goes":       {"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00xx", exitSuccess, "PatientName"},
+		"disorder":        {"\x10\x00\x10\x00PN\x08\x00Doe^Jane", exitWarning, "out of order"},
+		"half an element": {"\xfc\xff\xfc\xffOB\x00\x00\x08\x00\x00\x00xx", exitWarning, "cut off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := filepath.Join(t.TempDir(), "in.dcm")
+			require.NoError(t, os.WriteFile(in, append(bytes.Clone(b), c.behind...), 0o600))
+			code, out, errs := adit(t, "deid", "--key-file", keyFile(t), "--explain", in)
+			require.Equal(t, c.code, code, errs)
+			require.Contains(t, out+errs, c.says)
+			ran, _, errs := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, filepath.Join(t.TempDir(), "out"))
+			require.Equal(t, c.code, ran, errs)
+		})
+	}
+}
