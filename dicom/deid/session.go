@@ -27,6 +27,8 @@ type Subject struct {
 	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
+
+	Scan bool // what goes out is searched for what came in; an object with a finding is an UnsafeError (IdentifierLeft)
 }
 
 // Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
@@ -48,6 +50,7 @@ type Session struct {
 	creators map[string]string
 	classes  map[string]class
 	w        rewriter
+	scan     *scanner // nil: nobody wants it
 }
 
 // What a session keeps; beyond that it begins anew.
@@ -77,6 +80,9 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	}
 	s.offset = s.d.dateOffset(subject.Patient)
 	s.w.s = s
+	if subject.Scan && subject.Pseudonym != "" {
+		s.scan = newScanner(s)
+	}
 	return s, nil
 }
 
@@ -173,7 +179,11 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		report.Codes = s.p.codeValues
 	}
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		return s.w.run(o, in, out, report, nil)
+		b, err := s.w.run(o, in, out, report, nil)
+		if err == nil && s.scan != nil {
+			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
+		}
+		return b, err
 	})
 	if err == nil && s.subject.Pseudonym != "" {
 		err = s.filterBody(o, report.SOPInstanceUID)

@@ -10,6 +10,7 @@ package dict
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -73,6 +74,17 @@ type row struct {
 func entry(i int) Entry {
 	r := &entries[i]
 	return Entry{Tag: r.Tag, VR: r.VR, AltVR: r.AltVR, VM: r.VM, Keyword: r.Keyword, Name: nameOf(i), Retired: r.Retired}
+}
+
+// All yields the attributes that have a row of their own, in the order of tags.
+func All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range entries {
+			if !yield(entry(i)) {
+				return
+			}
+		}
+	}
 }
 
 // Lookup finds a tag in the dictionary: standard attributes, command elements (group 0000), repeating groups, the
