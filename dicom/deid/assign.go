@@ -105,6 +105,8 @@ func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 	return true, w.write(a, lv, e)
 }
 
+const alwaysAssigned = "always: given by subject and profile"
+
 func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	begin := len(w.out)
 	switch a.tag {
@@ -127,8 +129,9 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		w.put(lv, a.tag, a.vr, b)
 	}
 	w.note(Assign)
+	w.act(a.tag, Assign, alwaysAssigned)
 	if w.trace != nil {
-		w.explain(e, &rule{vr: a.vr, why: "always: given by subject and profile"}, Assign, begin, lv)
+		w.explain(e, &rule{vr: a.vr, why: alwaysAssigned}, Assign, begin, lv)
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type Report struct {
 	Counts         [actions]int // attributes at all depths, by Action
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
+	Done           []Done       // by attribute, if the subject's Account is wanted; shared among reports, not to be changed
 }
 
 // Count gives how many attributes an action was done to.

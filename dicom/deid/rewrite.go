@@ -29,6 +29,7 @@ type rewriter struct {
 	class    string // SOP Class UID
 	report   *Report
 	trace    *[]Explained
+	acts     []act    // nil: nobody wants them
 	path     []string // of the trace
 	depth    int
 	blocks   []block
@@ -86,6 +87,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
+	w.forgetActs(0)
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done = [2]span{}, 0
 	w.assign = w.s.assigned
@@ -336,6 +338,8 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 	}
 }
 
+const followsText = "the character set of the text that stays"
+
 // characterSet follows Specific Character Set, of the object or of an item. One that names no defined term goes: whatever
 // it holds, text that stays must then be ASCII.
 func (w *rewriter) characterSet(e *elem, lv *level) {
@@ -344,12 +348,15 @@ func (w *rewriter) characterSet(e *elem, lv *level) {
 	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
 		w.out = append(w.out, e.in...)
 		w.note(Keep)
+		w.act(e.Tag, Keep, followsText)
 	case w.utf8 && lv.top && w.assignedTag() == e.Tag:
 		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
 		w.assign = w.assign[1:]
 		w.note(Assign)
+		w.act(e.Tag, Assign, followsText)
 	default:
 		w.note(Remove)
+		w.act(e.Tag, Remove, followsText)
 	}
 }
 
@@ -438,6 +445,7 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 		return err
 	}
 	w.note(action)
+	w.act(e.Tag, action, r.why)
 	if w.trace != nil {
 		w.explain(e, r, action, begin, lv)
 	}
@@ -544,7 +552,7 @@ func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 	if e.VR != dict.UN && e.VR != 0 && e.VR.Known() {
 		return w.apply(e.opaque(), &rule{vr: e.VR, action: Remove, why: "a sequence with a value of another kind"}, lv)
 	}
-	out, counts, blocks := len(w.out), w.report.Counts, len(w.blocks)
+	out, counts, blocks, acts := len(w.out), w.report.Counts, len(w.blocks), len(w.acts)
 	traced := 0
 	if w.trace != nil {
 		traced = len(*w.trace)
@@ -560,6 +568,7 @@ func (w *rewriter) sequenceInDisguise(e *elem, r *rule, lv *level) error {
 		return err
 	}
 	w.out, w.report.Counts, w.blocks, w.depth, w.path = w.out[:out], counts, w.blocks[:blocks], depth, w.path[:path]
+	w.forgetActs(acts)
 	if w.trace != nil {
 		*w.trace = (*w.trace)[:traced]
 	}

@@ -28,7 +28,8 @@ type Subject struct {
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
 
-	Scan bool // what goes out is searched for what came in; an object with a finding is an UnsafeError (IdentifierLeft)
+	Account bool // reports say what was done by which rule
+	Scan    bool // what goes out is searched for what came in; an object with a finding is an UnsafeError (IdentifierLeft)
 }
 
 // Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
@@ -51,6 +52,7 @@ type Session struct {
 	classes  map[string]class
 	w        rewriter
 	scan     *scanner // nil: nobody wants it
+	accounts accounts
 }
 
 // What a session keeps; beyond that it begins anew.
@@ -80,6 +82,9 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	}
 	s.offset = s.d.dateOffset(subject.Patient)
 	s.w.s = s
+	if subject.Account && subject.Pseudonym != "" {
+		s.w.acts = make([]act, 0, 256)
+	}
 	if subject.Scan && subject.Pseudonym != "" {
 		s.scan = newScanner(s)
 	}
@@ -183,6 +188,7 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		if err == nil && s.scan != nil {
 			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
 		}
+		report.Done = s.accounts.of(s.w.acts)
 		return b, err
 	})
 	if err == nil && s.subject.Pseudonym != "" {
