@@ -89,3 +89,6 @@ func (a *accounts) of(acts []act) []Done {
 	(*a)[hash] = account{slices.Clone(acts), done}
 	return done
 }
+
+// ManifestKey gives the key that manifests of what was done under this one are sealed with. Nothing else derives from it.
+func (k Key) ManifestKey() []byte { return slices.Clone(newDeriver(k).derive(0, "manifest", nil)) }
