@@ -30,15 +30,16 @@ import (
 )
 
 type deidCmd struct {
-	Profile   string   `default:"${deid_profile}" placeholder:"NAME|FILE" help:"What is done to which attribute: ${deid_profiles}, or a profile in a YAML file."`
-	KeyFile   string   `type:"path" placeholder:"FILE" help:"The secret that new UIDs and dates derive from: 64 hexadecimal digits, readable by you alone. Without it a new one is made and forgotten."`
-	NewKey    bool     `help:"Make the key file first; it must not exist yet."`
-	Pseudonym string   `placeholder:"P" help:"What becomes Patient ID and Patient's Name. All files must be of one patient."`
-	TrialID   string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Report    string   `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs."`
-	Explain   bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
-	Paths     []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
+	Profile   string `default:"${deid_profile}" placeholder:"NAME|FILE" help:"What is done to which attribute: ${deid_profiles}, or a profile in a YAML file."`
+	KeyFile   string `type:"path" placeholder:"FILE" help:"The secret that new UIDs and dates derive from: 64 hexadecimal digits, readable by you alone. Without it a new one is made and forgotten."`
+	NewKey    bool   `help:"Make the key file first; it must not exist yet."`
+	Pseudonym string `placeholder:"P" help:"What becomes Patient ID and Patient's Name. All files must be of one patient."`
+	TrialID   string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Report    string `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs."`
+	deidVerify
+	Explain bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
+	Paths   []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
 }
 
 // Help tells what happens to the files.
@@ -52,6 +53,9 @@ Keep the key if more of the patient's files will follow, and keep it secret: who
 
 // Run de-identifies files.
 func (c *deidCmd) Run(ctx context.Context, io streams) error {
+	if c.Verify {
+		return c.verify(ctx, io)
+	}
 	if c.Explain {
 		return c.explain(io)
 	}

@@ -26,12 +26,8 @@ func Append(dir string, r Run) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	var last Chain
 	end := int64(0)
-	err = read(&counted{f, &end}, func(err error) error { return err }, func(_ int, _ *line, at link) error {
-		last = at.chain
-		return nil
-	})
+	last, err := End(&counted{f, &end})
 	if errors.Is(err, errTorn) {
 		end, err = wholeLines(f)
 		if err == nil {

@@ -41,11 +41,9 @@ type Run struct {
 	Job        int64           `json:"job,omitempty"`
 }
 
-// NewRun describes a run.
-func NewRun(program string, p *deid.Profile, key deid.Key, generation uint32, scan bool) Run {
-	return Run{
-		Format: format, Program: program, Profile: p.Definition(), Hash: p.Hash(), Generation: generation, Key: Fingerprint(key), Scan: scan,
-	}
+// NewRun describes a run by a profile, of which hash is that of what it says.
+func NewRun(program string, profile deid.Definition, hash string, key deid.Key) Run {
+	return Run{Format: format, Program: program, Profile: profile, Hash: hash, Key: Fingerprint(key)}
 }
 
 // What an object's hash is of.
@@ -66,7 +64,8 @@ type Object struct {
 	Rules    int         `json:"rules,omitempty"` // the line of rules with this number says what was done
 	Codes    []string    `json:"codes,omitempty"` // CID 7050, as (0012,0064) has them
 	ToUTF8   bool        `json:"to_utf8,omitempty"`
-	Done     []deid.Done `json:"-"`
+	Done     []deid.Done `json:"-"` // what was done, of which Writer makes Rules
+	Actions  []byte      `json:"-"` // or the same in JSON
 }
 
 // rules is a line that says what was done to objects.
@@ -108,23 +107,24 @@ func NewWriter(w io.Writer, chain Chain, r Run) (*Writer, error) {
 // Add writes down an object. What was done to it gets a line of its own, once.
 func (m *Writer) Add(o Object) error {
 	var err error
-	if o.Rules, err = m.number(o.Done); err != nil {
+	if o.Rules, err = m.number(o.Done, o.Actions); err != nil {
 		return err
 	}
 	m.objects++
 	return m.write(&line{Object: &o})
 }
 
-func (m *Writer) number(done []deid.Done) (int, error) {
-	if len(done) == 0 {
+func (m *Writer) number(done []deid.Done, text []byte) (n int, err error) {
+	if len(done) > 0 {
+		if n, ok := m.known[&done[0]]; ok {
+			return n, nil
+		}
+		if text, err = json.Marshal(done); err != nil {
+			return 0, err
+		}
+	}
+	if len(text) == 0 {
 		return 0, nil
-	}
-	if n, ok := m.known[&done[0]]; ok {
-		return n, nil
-	}
-	text, err := json.Marshal(done)
-	if err != nil {
-		return 0, err
 	}
 	n, ok := m.numbers[string(text)]
 	if !ok {
@@ -137,7 +137,9 @@ func (m *Writer) number(done []deid.Done) (int, error) {
 	if len(m.known) >= 1<<12 {
 		clear(m.known)
 	}
-	m.known[&done[0]] = n
+	if len(done) > 0 {
+		m.known[&done[0]] = n
+	}
 	return n, nil
 }
 
@@ -239,6 +241,14 @@ func parse(text []byte) (l *line, chain Chain, body []byte) {
 		return nil, chain, nil
 	}
 	return l, chain, body
+}
+
+// End gives the chain that a manifest ends in, an error if it doesn't hold.
+func End(r io.Reader) (last Chain, err error) {
+	return last, read(r, func(err error) error { return err }, func(_ int, _ *line, at link) error {
+		last = at.chain
+		return nil
+	})
 }
 
 func readLine(b *bufio.Reader) ([]byte, error) {

@@ -37,7 +37,7 @@ func made(t *testing.T, dir, of string, seed uint64, key deid.Key) manifest.Chai
 	})
 	s, err := profile(t).Session(deid.Subject{Key: key, Patient: deid.PatientIdentity("PAT-4711", "", ""), Pseudonym: "P-1", Account: true, Scan: true})
 	require.NoError(t, err)
-	m, err := manifest.Append(dir, manifest.NewRun("adit test", profile(t), key, 0, true))
+	m, err := manifest.Append(dir, manifest.NewRun("adit test", profile(t).Definition(), profile(t).Hash(), key))
 	require.NoError(t, err)
 	for _, in := range study.Instances() {
 		r := in.Open()
@@ -235,7 +235,7 @@ func TestAgain(t *testing.T) {
 	text := readFile(t, path)
 	text[20] ^= 1
 	require.NoError(t, os.WriteFile(path, text, 0o600))
-	_, err = manifest.Append(a, manifest.NewRun("adit", profile(t), key, 0, false))
+	_, err = manifest.Append(a, manifest.NewRun("adit", profile(t).Definition(), profile(t).Hash(), key))
 	require.ErrorContains(t, err, "take another folder")
 	require.Equal(t, text, readFile(t, path))
 }
