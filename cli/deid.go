@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/internal/quickfile"
@@ -38,6 +39,7 @@ type deidCmd struct {
 	TrialName string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
 	Report    string `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs."`
 	deidVerify
+	deidProof
 	Explain bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
 	Paths   []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
 }
@@ -67,7 +69,7 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 		return err
 	}
 	last := len(c.Paths) - 1
-	d := &deidRun{profile: profile, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, seen: map[string]int{}}
+	d := &deidRun{profile: profile, subject: subject, out: c.Paths[last], io: io, refused: map[deid.Reason]int{}, seen: map[string]int{}, leftOut: map[string]int{}}
 	if d.files, err = filesIn(io, c.Paths[:last], d.out); err != nil {
 		return err
 	}
@@ -84,6 +86,11 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	}
 	err = errors.Join(d.run(ctx), d.closeReport())
 	d.progress.clear()
+	if err == nil {
+		err = endManifest(d.io, d.manifest, d.leftOut, d.subject.Key)
+	} else if d.manifest != nil {
+		err = errors.Join(err, d.manifest.Close())
+	}
 	if err != nil {
 		return fmt.Errorf("%d objects were de-identified, then: %w", d.written, err)
 	}
@@ -92,7 +99,7 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 
 // subject reads profile and key.
 func (c *deidCmd) subject(io streams) (deid.Subject, *deid.Profile, error) {
-	s := deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName}
+	s := deid.Subject{Pseudonym: c.Pseudonym, TrialID: c.TrialID, TrialName: c.TrialName, Scan: !c.NoScan, Account: !c.NoManifest}
 	profile, err := findProfile(c.Profile)
 	if err != nil {
 		return s, nil, err
@@ -214,6 +221,9 @@ type deidRun struct {
 	refused map[deid.Reason]int
 	seen    map[string]int // names of files written, with the place of their originals
 
+	manifest *manifest.File // nil: nobody wants one
+	leftOut  map[string]int // by reason
+
 	reportFile *os.File // nil: nobody wants a report
 	report     *csv.Writer
 }
@@ -224,6 +234,7 @@ type deidObject struct {
 	report                  deid.Report
 	file                    *quickfile.File // the new one, without a name; nil if there is none
 	path                    string          // where that goes
+	sum                     *summed         // of the new one; nil: nobody wants it
 	err                     error
 }
 
@@ -265,10 +276,13 @@ func (d *deidRun) run(ctx context.Context) error {
 	if err := os.MkdirAll(d.out, 0o750); err != nil {
 		return err
 	}
+	var err error
+	if d.manifest, err = openManifest(d.out, d.profile, d.subject); err != nil {
+		return err
+	}
 	d.progress = newProgress(d.io, len(d.files))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var err error
 	i := 0
 	for o := range d.rewritten(ctx) {
 		if err == nil {
@@ -358,6 +372,18 @@ func (d *deidRun) take(i int, o *deidObject) error {
 		d.seen[o.path] = i
 		d.written++
 		result, reason = "de-identified", ""
+		if d.manifest != nil {
+			object, err := o.proven(d.out)
+			if err != nil {
+				return err
+			}
+			if err := d.manifest.Add(object); err != nil {
+				return err
+			}
+		}
+	}
+	if reason != "" {
+		d.leftOut[reason]++
 	}
 	return d.writeReport(result, reason, o)
 }
@@ -453,7 +479,8 @@ func (d *deidRun) rewrite(path string) *deidObject {
 		return o
 	}
 	var lead [512]byte
-	if _, o.err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0])}); o.err != nil {
+	o.sum = newSum(d.manifest)
+	if _, o.err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0]), o.sum}); o.err != nil {
 		o.drop()
 	}
 	return o
@@ -481,9 +508,11 @@ func isName(uid string) bool {
 type part10 struct {
 	file *quickfile.File
 	lead []byte // preamble and file meta information, of ours, that is still to be written
+	sum  *summed
 }
 
 func (w *part10) Write(p []byte) (int, error) {
+	w.sum.add(w.lead, p)
 	n, err := w.file.WriteBoth(w.lead, p)
 	n = max(0, n-len(w.lead))
 	w.lead = nil
