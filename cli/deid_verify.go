@@ -82,7 +82,7 @@ func (c *jobManifestCmd) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.Output, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640) // the group may read what tells of nobody
+	f, err := os.OpenFile(c.Output, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}

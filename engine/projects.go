@@ -284,12 +284,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 				return err
 			}
 		}
-		if c.Scan != nil {
-			u.Scan = *c.Scan
-		}
-		if c.Manifest != nil {
-			u.Manifest = *c.Manifest
-		}
+		u.Scan, u.Manifest = setOr(c.Scan, u.Scan), setOr(c.Manifest, u.Manifest)
 		if c.Salt != nil {
 			if p.IsDefault && *c.Salt != "" {
 				return &Conflict{Reason: "this is a group's default project, whose trials must not share pseudonyms; make a project of its own for the salt"}
@@ -318,4 +313,12 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 	}
 	e.log.InfoContext(ctx, "project changed", "project", found.Name, "user", user.ID)
 	return e.Project(ctx, user, found.Name)
+}
+
+// setOr gives what is said, or else what was before.
+func setOr[T any](said *T, before T) T {
+	if said != nil {
+		return *said
+	}
+	return before
 }

@@ -81,16 +81,16 @@ func Check(ctx context.Context, dir string, o Options) (*Result, error) {
 	}
 	c.missing()
 	for _, what := range slices.Sorted(maps.Keys(c.looks)) {
-		c.doubt("in %s %s", files(c.looks[what]), what)
+		c.doubtf("in %s %s", files(c.looks[what]), what)
 	}
 	return c.result, nil
 }
 
-func (c *check) fault(format string, args ...any) {
+func (c *check) faultf(format string, args ...any) {
 	c.result.Faults = append(c.result.Faults, fmt.Sprintf(format, args...))
 }
 
-func (c *check) doubt(format string, args ...any) {
+func (c *check) doubtf(format string, args ...any) {
 	c.result.Doubts = append(c.result.Doubts, fmt.Sprintf(format, args...))
 }
 
@@ -114,7 +114,7 @@ func (c *check) readManifest() error {
 	defer func() { _ = f.Close() }() // was only read
 	c.result.Sealed = c.o.Key != nil
 	broken := func(err error) error {
-		c.fault("The manifest is not what was written: %v.", err)
+		c.faultf("The manifest is not what was written: %v.", err)
 		return nil
 	}
 	if err := read(f, broken, c.take); err != nil {
@@ -122,12 +122,12 @@ func (c *check) readManifest() error {
 	}
 	switch {
 	case len(c.result.Runs) == 0 && len(c.result.Faults) == 0:
-		c.fault("The manifest is empty.")
+		c.faultf("The manifest is empty.")
 	case c.open > 0:
-		c.fault("The run that begins in line %d of the manifest has no end: it was interrupted, or its end was cut off.", c.open)
+		c.faultf("The run that begins in line %d of the manifest has no end: it was interrupted, or its end was cut off.", c.open)
 	}
 	if c.o.Chain != "" && !strings.EqualFold(c.o.Chain, c.result.Chain.String()) {
-		c.fault("The manifest does not end in the number that was kept: it was exchanged, or something was cut off or added since.")
+		c.faultf("The manifest does not end in the number that was kept: it was exchanged, or something was cut off or added since.")
 	}
 	c.result.Sealed = c.result.Sealed && len(c.result.Faults) == 0
 	return nil
@@ -142,25 +142,25 @@ func (c *check) take(n int, l *line, at link) error {
 			return fmt.Errorf("line %d is of version %d of the format, which this ADIT doesn't know", n, l.Run.Format)
 		}
 		if c.open > 0 {
-			c.doubt("The run that begins in line %d of the manifest was interrupted; another one follows.", c.open)
+			c.doubtf("The run that begins in line %d of the manifest was interrupted; another one follows.", c.open)
 		}
 		c.result.Runs = append(c.result.Runs, *l.Run)
 		c.open, c.objects = n, 0
 		if c.o.Key != nil && l.Run.Key != Fingerprint(*c.o.Key) {
-			c.fault("The run that begins in line %d of the manifest was made under another key than the one given.", n)
+			c.faultf("The run that begins in line %d of the manifest was made under another key than the one given.", n)
 		}
 	case c.open == 0:
-		c.fault("Line %d of the manifest belongs to no run.", n)
+		c.faultf("Line %d of the manifest belongs to no run.", n)
 	case l.Object != nil:
 		c.objects++
 		c.takeObject(&entry{Object: *l.Object, line: n, run: max(0, len(c.result.Runs)-1)})
 	case l.End != nil:
 		c.open = 0
 		if l.End.Objects != c.objects {
-			c.fault("Line %d of the manifest counts %d objects, %d stand before it.", n, l.End.Objects, c.objects)
+			c.faultf("Line %d of the manifest counts %d objects, %d stand before it.", n, l.End.Objects, c.objects)
 		}
 		if c.o.Key != nil && at.whole && !hmac.Equal([]byte(l.End.Seal), []byte(seal(*c.o.Key, at.before))) {
-			c.fault("The seal in line %d of the manifest is not that of the key: who wrote the manifest didn't have it.", n)
+			c.faultf("The seal in line %d of the manifest is not that of the key: who wrote the manifest didn't have it.", n)
 		}
 	}
 	return nil
@@ -169,7 +169,7 @@ func (c *check) take(n int, l *line, at link) error {
 func (c *check) takeObject(e *entry) {
 	if e.Path != "" && e.Of == OfFile {
 		if old := c.byPath[e.Path]; old != nil && old.SHA256 != e.SHA256 {
-			c.doubt("%s was written over by a later run, with another content (lines %d and %d of the manifest).", e.Path, old.line, e.line)
+			c.doubtf("%s was written over by a later run, with another content (lines %d and %d of the manifest).", e.Path, old.line, e.line)
 		}
 		c.byPath[e.Path] = e
 	} else {
@@ -191,7 +191,7 @@ func (c *check) walk(ctx context.Context) error {
 		case d.IsDir(), path == Name:
 			return nil
 		case !d.Type().IsRegular():
-			c.fault("%s is no file, but a link or a device; the manifest doesn't have it.", path)
+			c.faultf("%s is no file, but a link or a device; the manifest doesn't have it.", path)
 			return nil
 		}
 		return c.file(path)
@@ -215,14 +215,14 @@ func (c *check) file(path string) error {
 	}
 	switch {
 	case e == nil:
-		c.fault("%s was added: the manifest doesn't have it%s.", path, c.whose(sum, path))
+		c.faultf("%s was added: the manifest doesn't have it%s.", path, c.whose(sum, path))
 		return nil
 	case e.seen:
 		return nil
 	}
 	e.seen = true
 	if sum != e.SHA256 {
-		c.fault("%s was changed: its SHA-256 is not the one in line %d of the manifest (%d bytes now, %d then)%s.", path, e.line, size, e.Size, c.whose(sum, path))
+		c.faultf("%s was changed: its SHA-256 is not the one in line %d of the manifest (%d bytes now, %d then)%s.", path, e.line, size, e.Size, c.whose(sum, path))
 		return nil
 	}
 	c.result.Files++
@@ -247,28 +247,28 @@ func (c *check) whose(sum, path string) string {
 func (c *check) dataSet(path string, f io.Reader) error {
 	_, o, err := stream.OpenFile(f, stream.Limits{})
 	if err != nil {
-		c.fault("%s was added: it is no DICOM file that can be read.", path)
-		return nil //nolint:nilerr // it is what was found
+		c.faultf("%s was added: it is no DICOM file that can be read.", path)
+		return nil
 	}
 	defer func() { _ = o.Close() }() // gives memory back
 	e := c.byUID[o.Header().SOPInstanceUID()]
 	if e == nil {
-		c.fault("%s was added: the manifest doesn't have its instance.", path)
+		c.faultf("%s was added: the manifest doesn't have its instance.", path)
 		return nil
 	}
 	if e.seen {
-		c.fault("%s holds an instance that another file has, too.", path)
+		c.faultf("%s holds an instance that another file has, too.", path)
 		return nil
 	}
 	e.seen = true
 	c.judgeHeader(path, o, e)
 	h := sha256.New()
 	if _, err := io.Copy(h, o); err != nil {
-		c.fault("%s can't be read to its end: %v.", path, err)
-		return nil //nolint:nilerr // it is what was found
+		c.faultf("%s can't be read to its end: %v.", path, err)
+		return nil
 	}
 	if hex.EncodeToString(h.Sum(nil)) != e.SHA256 {
-		c.fault("%s was changed: the SHA-256 of its data set is not the one in line %d of the manifest.", path, e.line)
+		c.faultf("%s was changed: the SHA-256 of its data set is not the one in line %d of the manifest.", path, e.line)
 		return nil
 	}
 	c.result.Files++
@@ -285,7 +285,7 @@ func hashOf(f io.Reader) (sum string, size int64, err error) {
 func (c *check) header(path string, f io.Reader, e *entry) {
 	_, o, err := stream.OpenFile(f, stream.Limits{})
 	if err != nil {
-		c.fault("%s is no DICOM file that can be read: %v.", path, err)
+		c.faultf("%s is no DICOM file that can be read: %v.", path, err)
 		return
 	}
 	defer func() { _ = o.Close() }() // gives memory back
@@ -299,10 +299,10 @@ func (c *check) judgeHeader(path string, o *stream.Object, e *entry) {
 		run = c.result.Runs[e.run]
 	}
 	if run.Hash == "" || !strings.Contains(h.Text(dict.DeidentificationMethod)+methodOf(h), run.Hash) {
-		c.fault("%s doesn't name the profile %s %s with its hash in (0012,0063): something else made it.", path, run.Profile.Name, run.Profile.Version)
+		c.faultf("%s doesn't name the profile %s %s with its hash in (0012,0063): something else made it.", path, run.Profile.Name, run.Profile.Version)
 	}
 	if h.SOPInstanceUID() != e.Instance {
-		c.fault("%s holds another instance than line %d of the manifest says.", path, e.line)
+		c.faultf("%s holds another instance than line %d of the manifest says.", path, e.line)
 	}
 	for _, f := range deid.LooksLike(h) {
 		c.looks[f]++

@@ -22,7 +22,7 @@ type File struct {
 // error; one that ends within a line, as after a crash, loses that line.
 func Append(dir string, r Run) (*File, error) {
 	path := filepath.Join(dir, Name)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640) // the group may read what tells of nobody
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640) //nolint:gosec // the group may read what tells of nobody
 	if err != nil {
 		return nil, err
 	}
