@@ -9,7 +9,6 @@ import (
 	"hash"
 	"path/filepath"
 
-	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/deid/manifest"
 )
 
@@ -19,14 +18,14 @@ type deidProof struct {
 	NoManifest bool `help:"Don't write manifest.jsonl, by which --verify proves the files: their hashes cost time."`
 }
 
-// openManifest begins a run in the manifest of a folder, nil if nobody wants one.
-func openManifest(out string, profile *deid.Profile, subject deid.Subject) (*manifest.File, error) {
-	if !subject.Account {
+// openManifest begins a run in the manifest of the folder, nil if nobody wants one.
+func (d *deidRun) openManifest() (*manifest.File, error) {
+	if !d.sessions.subject.Account || len(d.plan.patients) == 0 {
 		return nil, nil //nolint:nilnil // nobody wants one
 	}
-	run := manifest.NewRun("adit "+version, profile.Definition(), profile.Hash(), subject.Key)
-	run.Generation, run.Scan = subject.Generation, subject.Scan
-	return manifest.Append(out, run)
+	run := manifest.NewRun("adit "+version, d.profile.Definition(), d.profile.Hash(), d.folder.key)
+	run.Scan = d.sessions.subject.Scan
+	return manifest.Append(d.folder.path, run)
 }
 
 // summed is the hash of a file that is being written.
@@ -35,9 +34,9 @@ type summed struct {
 	size int64
 }
 
-// newSum gives nil, which sums nothing, where nobody wants a manifest.
-func newSum(m *manifest.File) *summed {
-	if m == nil {
+// newSum returns nil, which sums nothing, where nobody wants a manifest.
+func (d *deidRun) newSum() *summed {
+	if d.manifest == nil {
 		return nil
 	}
 	return &summed{hash: sha256.New()}
@@ -53,23 +52,37 @@ func (s *summed) add(parts ...[]byte) {
 	}
 }
 
-// proven is what the manifest says of an object written below out.
-func (o *deidObject) proven(out string) (manifest.Object, error) {
-	name, err := filepath.Rel(out, o.path)
-	return manifest.Object{
-		Path: filepath.ToSlash(name), Study: o.study, Series: o.series, Instance: o.instance, Of: manifest.OfFile, Size: o.sum.size,
-		SHA256: hex.EncodeToString(o.sum.hash.Sum(nil)), Codes: o.report.Codes, ToUTF8: o.report.ToUTF8, Done: o.report.Done,
-	}, err
-}
-
-// endManifest ends the run in the manifest, and says what it ends in.
-func endManifest(io streams, m *manifest.File, leftOut map[string]int, key deid.Key) error {
-	if m == nil {
+// prove writes an object into the manifest.
+func (d *deidRun) prove(o *deidObject) error {
+	if d.manifest == nil {
 		return nil
 	}
-	chain, err := m.End(leftOut, key)
-	if err == nil {
-		fmt.Fprintf(io.out, "The manifest ends in %s; keep this number with your records.\n", chain)
+	name, err := filepath.Rel(d.folder.path, o.path)
+	if err != nil {
+		return err
 	}
+	return d.manifest.Add(manifest.Object{
+		Path: filepath.ToSlash(name), Study: o.study, Series: o.series, Instance: o.instance, Of: manifest.OfFile, Size: o.sum.size,
+		SHA256: hex.EncodeToString(o.sum.hash.Sum(nil)), Codes: o.report.Codes, ToUTF8: o.report.ToUTF8, Behind: o.report.Behind, Done: o.report.Done,
+	})
+}
+
+// endManifest ends the run in the manifest. A run that failed has no end.
+func (d *deidRun) endManifest(whole bool) error {
+	switch {
+	case d.manifest == nil:
+		return nil
+	case !whole:
+		return d.manifest.Close()
+	}
+	var err error
+	d.chain, err = d.manifest.End(d.leftOut, d.folder.key)
 	return err
+}
+
+// sayChain says what the manifest ends in.
+func (d *deidRun) sayChain() {
+	if d.manifest != nil {
+		fmt.Fprintf(d.io.out, "The manifest ends in %s; keep this number with your records.\n", d.chain)
+	}
 }

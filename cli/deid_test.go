@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -59,12 +60,12 @@ func aStudy(t *testing.T, dir, patient string, seed uint64) {
 	}
 }
 
-// tree reads a folder: its files by name.
+// tree reads a folder: its files by name, without what says by which key they were written.
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == manifest.Name { // see TestDeidVerify
+		if err != nil || d.IsDir() || d.Name() == folderMarkName || d.Name() == manifest.Name { // see TestDeidVerify
 			return err
 		}
 		b, err := os.ReadFile(path)
@@ -110,10 +111,10 @@ func TestDeidFiles(t *testing.T) {
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 16)
-	for _, row := range rows[1:] {
-		require.Equal(t, "de-identified", row[0])
-		require.Contains(t, written, filepath.Join(row[2], row[3], row[4]+".dcm"))
-		require.NotEqual(t, "0", row[5])
+	for i, row := range rows[1:] {
+		require.Equal(t, []string{strconv.Itoa(i + 1), "de-identified", ""}, row[:3])
+		require.Contains(t, written, filepath.Join(row[3], row[4], row[5]+".dcm"))
+		require.NotEqual(t, "0", row[6])
 	}
 	require.NotContains(t, string(text), "Meierschmidt")
 
@@ -148,14 +149,17 @@ func TestDeidLeavesOut(t *testing.T) {
 	require.Contains(t, stdout, "15 objects were de-identified")
 	require.Regexp(t, `2 objects are left out, as the profile says: text is, or may be, burned in`, stdout)
 	require.Contains(t, stdout, "3 files could not be de-identified")
-	require.Regexp(t, `X-cut\.dcm: .*cut off`, stderr)
-	require.Regexp(t, `X-note\.txt: not a DICOM file`, stderr)
-	require.Regexp(t, `X-twice\.dcm: it has the same SOP Instance UID as .*Meierschmidt-00\.dcm, which is kept`, stderr)
+	require.Regexp(t, `X-cut\.dcm \(file 16\): .*cut off`, stderr)
+	require.Regexp(t, `X-note\.txt \(file 17\): not a DICOM file`, stderr)
+	require.Regexp(t, `X-twice\.dcm \(file 18\): it is a copy of .*Meierschmidt-00\.dcm; one of them is enough`, stderr)
 	require.Len(t, tree(t, out), 15)
 	text, err := os.ReadFile(report)
 	require.NoError(t, err)
 	require.Equal(t, 2, strings.Count(string(text), "left out,burned-in,2.25."))
-	require.Contains(t, string(text), "left out,duplicate,")
+	require.Contains(t, string(text), "16,left out,unreadable,2.25.")
+	require.Contains(t, string(text), "17,left out,unreadable,,,,")
+	require.Contains(t, string(text), "18,left out,duplicate,,,,")
+	require.NotContains(t, string(text), "X-")
 	require.NotContains(t, string(text), phantom.New(8, phantom.StudySpec{Patient: phantom.Patient{ID: "HOSPITAL-4711"}}).StudyInstanceUID)
 
 	// Refused alone is a note, but a run that writes nothing is a Warning.
@@ -165,16 +169,16 @@ func TestDeidLeavesOut(t *testing.T) {
 	require.Equal(t, exitWarning, code)
 }
 
-// TestDeidSecondPatient ends the run, and names the file.
+// TestDeidSecondPatient: nothing is written, and the file is named.
 func TestDeidSecondPatient(t *testing.T) {
 	in, out := t.TempDir(), t.TempDir()
 	aStudy(t, filepath.Join(in, "a"), "HOSPITAL-4711", 7)
 	aStudy(t, filepath.Join(in, "b"), "HOSPITAL-4712", 9)
 	code, _, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, "15 objects were de-identified, then: "+filepath.Join(in, "b", "Meierschmidt-00.dcm")+" is of another patient")
+	require.Contains(t, stderr, filepath.Join(in, "b", "Meierschmidt-00.dcm")+" (and 14 more files): it is of another patient than ")
 	require.NotContains(t, stderr, "HOSPITAL")
-	require.Len(t, tree(t, out), 15, "and no temporary file")
+	require.Empty(t, tree(t, out))
 }
 
 // TestDeidPydicom: files of many makers either come out whole or are left out; what comes out opens again.
@@ -211,6 +215,22 @@ func TestDeidDiskFull(t *testing.T) {
 	aStudy(t, in, "HOSPITAL-4711", 7)
 	require.NoError(t, os.WriteFile(out, nil, 0o600)) // a file where the folder should be
 	code, _, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "out is a file; name a folder")
+
+	// A folder where a file should be, when the first ones have been written.
+	out = t.TempDir()
+	key := keyFile(t)
+	code, _, stderr = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
+	require.Equal(t, exitSuccess, code, stderr)
+	var last string
+	for name := range tree(t, out) {
+		last = max(last, name)
+	}
+	require.NoError(t, os.Remove(filepath.Join(out, last)))
+	require.NoError(t, os.MkdirAll(filepath.Join(out, last, "in the way"), 0o700))
+	code, _, stderr = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
 	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, "0 objects were de-identified, then:")
+	require.Regexp(t, `\d+ objects were de-identified, then:`, stderr)
+	require.Len(t, tree(t, out), 14, "and no half file")
 }

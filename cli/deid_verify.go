@@ -24,7 +24,7 @@ func (c *deidCmd) verify(ctx context.Context, out streams) error {
 	if len(c.Paths) != 1 {
 		return usage("--verify takes the folder that is to be checked, and nothing else")
 	}
-	o := manifest.Options{Manifest: c.Manifest, Chain: c.Chain}
+	o := manifest.Options{Manifest: c.Manifest, Beside: folderMarkName, Chain: c.Chain}
 	if c.KeyFile != "" {
 		key, err := readKey(c.KeyFile)
 		if err != nil {

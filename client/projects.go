@@ -86,7 +86,7 @@ type LinkageImport struct {
 // Deidentification is what was done to the study of a task.
 type Deidentification struct {
 	TaskID           int64             `json:"task_id"`
-	Pseudonym        string            `json:"pseudonym"`
+	Pseudonym        string            `json:"pseudonym" doc:"Empty where it was not given with the job, for whoever may not see the project's linkage table."`
 	StudyInstanceUID string            `json:"study_instance_uid" doc:"As sent."`
 	Profile          string            `json:"profile"`
 	ProfileVersion   string            `json:"profile_version"`

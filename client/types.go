@@ -338,7 +338,7 @@ type Task struct {
 	StudyInstanceUID   string     `json:"study_instance_uid"`
 	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"The chosen series; absent for the whole study."`
 	PatientID          string     `json:"patient_id,omitempty"`
-	Pseudonym          string     `json:"pseudonym,omitempty"`
+	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table."`
 	Expected           int        `json:"expected" doc:"Instances that the source has and no rule leaves out."`
 	Received           int        `json:"received" doc:"Instances that came from the source."`
 	Delivered          int        `json:"delivered" doc:"Instances that the destination acknowledged."`

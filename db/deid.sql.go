@@ -53,7 +53,7 @@ func (q *Queries) GetProjectKey(ctx context.Context, id int64) (GetProjectKeyRow
 }
 
 const getTaskDeid = `-- name: GetTaskDeid :one
-SELECT task_id, study_uid, instances, counts, codes, to_utf8, left_out, omitted FROM task_deid WHERE task_id = $1
+SELECT task_id, study_uid, instances, counts, codes, to_utf8, left_out, omitted, pseudonym FROM task_deid WHERE task_id = $1
 `
 
 func (q *Queries) GetTaskDeid(ctx context.Context, taskID int64) (TaskDeid, error) {
@@ -68,6 +68,7 @@ func (q *Queries) GetTaskDeid(ctx context.Context, taskID int64) (TaskDeid, erro
 		&i.ToUtf8,
 		&i.LeftOut,
 		&i.Omitted,
+		&i.Pseudonym,
 	)
 	return i, err
 }
@@ -158,7 +159,7 @@ func (q *Queries) ListDeidObjects(ctx context.Context, arg ListDeidObjectsParams
 }
 
 const listTaskDeid = `-- name: ListTaskDeid :many
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted FROM tasks t JOIN task_deid d ON d.task_id = t.id
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
 WHERE t.job_id = $1 AND t.seq > $2
 ORDER BY t.seq
 LIMIT $3
@@ -222,6 +223,7 @@ func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]L
 			&i.Task.CountedBefore,
 			&i.Task.Rejected,
 			&i.Task.Unasked,
+			&i.Task.Heard,
 			&i.TaskDeid.TaskID,
 			&i.TaskDeid.StudyUid,
 			&i.TaskDeid.Instances,
@@ -230,6 +232,7 @@ func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]L
 			&i.TaskDeid.ToUtf8,
 			&i.TaskDeid.LeftOut,
 			&i.TaskDeid.Omitted,
+			&i.TaskDeid.Pseudonym,
 		); err != nil {
 			return nil, err
 		}
@@ -404,37 +407,25 @@ func (q *Queries) PutTaskDeid(ctx context.Context, arg PutTaskDeidParams) error 
 }
 
 const putTaskDeidLeftOut = `-- name: PutTaskDeidLeftOut :exec
-INSERT INTO task_deid (task_id, study_uid, left_out, omitted) VALUES ($1, $2, $3, $4)
-ON CONFLICT (task_id) DO UPDATE SET left_out = excluded.left_out, omitted = excluded.omitted
+INSERT INTO task_deid (task_id, study_uid, pseudonym, left_out, omitted) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (task_id) DO UPDATE SET pseudonym = excluded.pseudonym, left_out = excluded.left_out, omitted = excluded.omitted
 `
 
 type PutTaskDeidLeftOutParams struct {
-	TaskID   int64
-	StudyUid string
-	LeftOut  []byte
-	Omitted  []byte
+	TaskID    int64
+	StudyUid  string
+	Pseudonym string
+	LeftOut   []byte
+	Omitted   []byte
 }
 
 func (q *Queries) PutTaskDeidLeftOut(ctx context.Context, arg PutTaskDeidLeftOutParams) error {
 	_, err := q.db.Exec(ctx, putTaskDeidLeftOut,
 		arg.TaskID,
 		arg.StudyUid,
+		arg.Pseudonym,
 		arg.LeftOut,
 		arg.Omitted,
 	)
-	return err
-}
-
-const setTaskPseudonym = `-- name: SetTaskPseudonym :exec
-UPDATE tasks SET pseudonym = $2 WHERE id = $1
-`
-
-type SetTaskPseudonymParams struct {
-	ID        int64
-	Pseudonym string
-}
-
-func (q *Queries) SetTaskPseudonym(ctx context.Context, arg SetTaskPseudonymParams) error {
-	_, err := q.db.Exec(ctx, setTaskPseudonym, arg.ID, arg.Pseudonym)
 	return err
 }

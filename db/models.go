@@ -477,6 +477,7 @@ type Task struct {
 	CountedBefore      []byte
 	Rejected           []byte
 	Unasked            int32
+	Heard              []string
 }
 
 type TaskDeid struct {
@@ -488,6 +489,7 @@ type TaskDeid struct {
 	ToUtf8    int32
 	LeftOut   []byte
 	Omitted   []byte
+	Pseudonym string
 }
 
 type TaskFolder struct {

@@ -104,7 +104,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -147,6 +147,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.CountedBefore,
 		&i.Rejected,
 		&i.Unasked,
+		&i.Heard,
 	)
 	return i, err
 }
@@ -197,7 +198,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -262,6 +263,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.CountedBefore,
 			&i.Rejected,
 			&i.Unasked,
+			&i.Heard,
 		); err != nil {
 			return nil, err
 		}
@@ -312,9 +314,9 @@ const putTaskTotals = `-- name: PutTaskTotals :exec
 UPDATE tasks t
 SET expected = CASE WHEN $1::integer = 0 THEN t.expected ELSE $1 END, received = greatest($2::integer, known.instances),
     delivered = greatest($3::integer, known.instances), bytes = greatest($4::bigint, known.bytes),
-    unasked = greatest(t.unasked, $5::integer)
-FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $6) known
-WHERE t.id = $6
+    unasked = greatest(t.unasked, $5::integer), heard = $6::text[]
+FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $7) known
+WHERE t.id = $7
 `
 
 type PutTaskTotalsParams struct {
@@ -323,6 +325,7 @@ type PutTaskTotalsParams struct {
 	Delivered int32
 	Bytes     int64
 	Unasked   int32
+	Heard     []string
 	ID        int64
 }
 
@@ -334,6 +337,7 @@ func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) er
 		arg.Delivered,
 		arg.Bytes,
 		arg.Unasked,
+		arg.Heard,
 		arg.ID,
 	)
 	return err
@@ -361,7 +365,7 @@ WITH ledger AS (
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
-    unasked = 0, counted_before = '{}', rejected = '{}', delivered_to = ''
+    unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE t.id = $1
 `
 

@@ -24,7 +24,7 @@ import (
 // ProjectKeyPurpose is what projects' keys are sealed for.
 const ProjectKeyPurpose = "project"
 
-// keyOf gives the key under which a project's jobs de-identify. The default project of a group has one for each trial.
+// keyOf gives the key of a project, which its patients' keys derive from. The default project of a group has one for each trial.
 func (e *Engine) keyOf(isDefault bool, sealed []byte, trial string) (deid.Key, error) {
 	secret, err := e.people.Open(ProjectKeyPurpose, sealed)
 	if err != nil || len(secret) != len(deid.Key{}) {
@@ -125,13 +125,15 @@ func (r *run) openDeid(ctx context.Context) error {
 		if profile, err = r.e.pinnedProfile(ctx, r.job.Job); err != nil {
 			return err
 		}
-		if subject.Key, err = r.e.keyOf(project.IsDefault, project.SealedKey, trial); err != nil {
+		key, err := r.e.keyOf(project.IsDefault, project.SealedKey, trial)
+		if err != nil {
 			return err
 		}
 		subject.Generation, subject.Issuer = uint32(r.job.UidGeneration), r.src.Server.IssuerOfPatientID
 		subject.Scan, subject.Account = r.job.Scan, r.job.Manifest
 		subject.Patient = deid.PatientIdentity(r.inv.patientID, subject.Issuer, r.inv.study)
-		derived, err := r.e.derivedPseudonym(project.SealedSalt, subject.Key, subject.Patient, r.inv.patientID)
+		subject.Key = key.OfPatient(subject.Patient)
+		derived, err := r.e.derivedPseudonym(project.SealedSalt, key, subject.Patient, r.inv.patientID)
 		if err != nil {
 			return err
 		}
@@ -150,6 +152,7 @@ func (r *run) openDeid(ctx context.Context) error {
 }
 
 // link gives the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or the one derived. Pseudonym and patient belong together for ever, both ways.
+// No error names a pseudonym: logs and reasons name the study.
 func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (string, error) {
 	var pseudonym string
 	err := r.e.inTx(ctx, func(q *db.Queries) error {
@@ -175,7 +178,8 @@ func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (
 			if errors.Is(err, pgx.ErrNoRows) { // somebody else has the pseudonym, or has linked this patient just now
 				known, err = q.PseudonymOf(ctx, of)
 				if errors.Is(err, pgx.ErrNoRows) {
-					return permanent("The pseudonym %s belongs to another patient of this project, so study %s was not sent; choose another pseudonym.", wanted, r.inv.study)
+					return permanent("The pseudonym that study %s was to be sent under belongs to another patient of this project, so it was not sent; "+
+						"choose another pseudonym.", r.inv.study)
 				}
 			}
 		}
@@ -183,8 +187,8 @@ func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (
 			return err
 		}
 		if r.task.Pseudonym != "" && known != r.task.Pseudonym {
-			return permanent("The patient of study %s has the pseudonym %s in this project already, so it was not sent as %s; use that one, or another project.",
-				r.inv.study, known, r.task.Pseudonym)
+			return permanent("The patient of study %s has another pseudonym in this project already, so it was not sent under the one given; "+
+				"leave the pseudonym to ADIT (--pseudonymize), or use another project. Who may see the project's linkage table finds the pseudonym there.", r.inv.study)
 		}
 		pseudonym = known
 		return nil
@@ -210,18 +214,18 @@ type leftOut struct {
 // notDeidentified begins the reason of what could not be de-identified.
 const notDeidentified = "not sent, since it could not be de-identified: "
 
-// deidentify makes of an object what goes out. done tells that nothing does, and that the source is to be told Success: the object came
+// deidentify makes of an object what goes out; the report is complete when that has been read. done tells that nothing does, and that the source is to be told Success: the object came
 // whole, and what follows is decided.
 func (r *run) deidentify(uid, series string, obj *stream.Object) (report *deid.Report, done bool, err error) {
 	if r.deid == nil {
 		return nil, false, nil
 	}
-	rp, err := r.deid.session.Rewrite(obj)
+	report, err = r.deid.session.Rewrite(obj)
 	switch {
 	case err == nil && !r.deid.pseudonymizes():
 		return nil, false, nil
 	case err == nil:
-		return &rp, false, nil
+		return report, false, nil
 	}
 	return nil, r.leaveOut(uid, series, err), err
 }
@@ -291,12 +295,9 @@ func (r *run) writeLeftOut(ctx context.Context, q *db.Queries) error {
 	if err != nil {
 		return err
 	}
-	if r.task.Pseudonym == "" {
-		if err := q.SetTaskPseudonym(ctx, db.SetTaskPseudonymParams{ID: r.held.TaskID, Pseudonym: r.deid.pseudonym}); err != nil {
-			return err
-		}
-	}
-	return q.PutTaskDeidLeftOut(ctx, db.PutTaskDeidLeftOutParams{TaskID: r.held.TaskID, StudyUid: r.deid.study, LeftOut: left, Omitted: omittedJSON})
+	return q.PutTaskDeidLeftOut(ctx, db.PutTaskDeidLeftOutParams{
+		TaskID: r.held.TaskID, StudyUid: r.deid.study, Pseudonym: r.deid.pseudonym, LeftOut: left, Omitted: omittedJSON,
+	})
 }
 
 // DeidReport is what de-identification did to a task's study.
@@ -328,7 +329,7 @@ type LeftOut struct {
 // reportOf reads a row of task_deid.
 func reportOf(task db.Task, job db.Job, row db.TaskDeid) (DeidReport, error) {
 	report := DeidReport{
-		TaskID: task.ID, Pseudonym: task.Pseudonym, StudyInstanceUID: row.StudyUid, ProfileName: job.ProfileName, ProfileVersion: job.ProfileVersion,
+		TaskID: task.ID, Pseudonym: row.Pseudonym, StudyInstanceUID: row.StudyUid, ProfileName: job.ProfileName, ProfileVersion: job.ProfileVersion,
 		ProfileSHA256: job.ProfileSha256, UIDGeneration: job.UidGeneration, Instances: int(row.Instances), Codes: row.Codes, ToUTF8: int(row.ToUtf8),
 		Refused: map[deid.Reason]int{}, Unsafe: map[deid.Reason]int{},
 	}
@@ -399,5 +400,25 @@ func (e *Engine) DeidReport(ctx context.Context, user people.User, id int64) (De
 	if err != nil {
 		return DeidReport{}, notFound(err, "de-identification report of task", id)
 	}
+	all, err := e.seesPseudonyms(ctx, user, job)
+	if err != nil {
+		return DeidReport{}, err
+	}
+	if !all && row.Pseudonym != task.Pseudonym {
+		row.Pseudonym = ""
+	}
 	return reportOf(task.Task, job.Job, row)
+}
+
+// seesPseudonyms reports whether a user may see the pseudonyms of all studies of a job, beside whose they are: that is what the project's linkage table
+// says. Who made the job sees those that were given to it, and nobody else does.
+func (e *Engine) seesPseudonyms(ctx context.Context, user people.User, job Job) (bool, error) {
+	if job.ProfileName == "" { // nothing is pseudonymized
+		return true, nil
+	}
+	err := e.people.Check(ctx, user.ID, people.Action{Permissions: []string{people.Linkage}, Project: job.ProjectID})
+	if _, denied := errors.AsType[*people.Denied](err); denied {
+		return false, nil
+	}
+	return err == nil, err
 }

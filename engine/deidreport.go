@@ -30,6 +30,10 @@ func (e *Engine) ExportDeidReport(ctx context.Context, user people.User, jobID i
 	if err != nil {
 		return nil, err
 	}
+	all, err := e.seesPseudonyms(ctx, user, job)
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, w io.Writer) error {
 		out := csv.NewWriter(w)
 		if err := out.Write(deidColumns()); err != nil {
@@ -42,6 +46,9 @@ func (e *Engine) ExportDeidReport(ctx context.Context, user people.User, jobID i
 				return err
 			}
 			for _, row := range rows {
+				if !all && (row.TaskDeid.Pseudonym != row.Task.Pseudonym || job.OwnerID != user.ID) {
+					row.TaskDeid.Pseudonym = ""
+				}
 				report, err := reportOf(row.Task, job.Job, row.TaskDeid)
 				if err != nil {
 					return err

@@ -103,6 +103,8 @@ const (
 	movedSeries                     // it says that it is of another series than the source lists it in
 	otherReply                      // the destination acknowledged another SOP Instance UID
 	twoSeries                       // another one came under its UID, of another series
+	noPixels                        // it is an image, and came without pixel data
+	unclearNote                     // it is a key object that could not be understood
 )
 
 // newInstances returns what is known before anything has come. Without chosen series the task is about the whole study.

@@ -168,7 +168,19 @@ func (r *run) admit(o *dimse.Incoming, obj *stream.Object) (series string, statu
 	if patient := h.Text(dict.PatientID); r.deid == nil && r.inv.patientID != "" && patient != r.inv.patientID {
 		r.instances.odd(uid, otherPatient)
 	}
+	if lacksPixels(o.SOPClassUID, obj) {
+		r.instances.odd(uid, noPixels)
+	}
 	return listed, dimse.Success, true
+}
+
+// lacksPixels reports whether a data set ends before the pixel data that its SOP class has: one that was cut off between two attributes looks whole.
+func lacksPixels(class string, obj *stream.Object) bool {
+	if _, ok := obj.Body(); ok || !dict.IsStorageClass(class) || !mayHavePixels(class) {
+		return false
+	}
+	_, elsewhere := obj.Header().Get(dict.PixelDataProviderURL)
+	return !elsewhere
 }
 
 // belongs tells whether an instance that has come is of the study and of the series that the task is about. What the source lists and is of
@@ -189,7 +201,9 @@ func (r *run) belongs(o *dimse.Incoming, obj *stream.Object, isListed bool) (sta
 		r.instances.fail(uid, causeNotUID, dimse.InvalidSOPInstance, "the Series Instance UID of the image is none (PS3.5 9.1)")
 		return dimse.InvalidSOPInstance, false
 	case r.instances.onlyReads(inside) && !isListed:
-		r.heedNote(o, obj)
+		if _, err := r.heedNote(o, obj); err != nil {
+			r.warn(fmt.Sprintf("The key object %s could not be understood, so images that it rejects may be among those sent: %s.", uid, err))
+		}
 		r.instances.discard(uid)
 		return dimse.Success, false
 	case r.instances.leavesOut(inside) && !isListed:

@@ -113,6 +113,22 @@ func readLinkage(text []byte, issuer string) (rows []linkRow, faults *FaultyTabl
 	}
 }
 
+// LinkRow is a pair of a table, and its row as a spreadsheet numbers it.
+type LinkRow struct {
+	Link
+	Row int
+}
+
+// ReadLinkage reads a table of pseudonyms by the rules of ImportLinkage, for a program without a database: as an export has it, or one
+// that somebody wrote. Rows that can't be used are named in faults; neither these nor the error hold a value.
+func ReadLinkage(text []byte) (rows []LinkRow, faults *FaultyTable, err error) {
+	all, faults, err := readLinkage(text, "")
+	for _, r := range all {
+		rows = append(rows, LinkRow{r.Link, r.row})
+	}
+	return rows, faults, err
+}
+
 // linkageHeader finds where the columns are.
 func linkageHeader(in *csv.Reader) (map[string]int, error) {
 	record, err := in.Read()

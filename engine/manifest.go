@@ -34,7 +34,7 @@ func (p *parcel) proof() *manifest.Object {
 	}
 	return &manifest.Object{
 		Path: p.file, Study: p.names.study, Series: p.names.series, Instance: p.uid, Of: manifest.OfDataSet, Size: p.bytes.n, SHA256: sumOf(p.sum),
-		Codes: p.report.Codes, ToUTF8: p.report.ToUTF8, Done: p.report.Done,
+		Codes: p.report.Codes, ToUTF8: p.report.ToUTF8, Behind: p.report.Behind, Done: p.report.Done,
 	}
 }
 

@@ -489,6 +489,13 @@ func (r *run) worksBy(method string) {
 	r.works[method] = true
 }
 
+// worked reports whether one of the retrieve methods was answered, or brought something.
+func (r *run) worked(methods []string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(methods, func(m string) bool { return r.works[m] })
+}
+
 func (r *run) method() string { return r.methods[r.using] }
 
 // fallBack decides after a series was asked for by one method, whether the next one is tried for what is missing. had is how much of it
@@ -502,9 +509,11 @@ func (r *run) fallBack(s *seriesInventory, had int, err, first error) (next bool
 		if isRefused && first != nil { // which may pass
 			return false, again("%w; and %s can't be used instead: %w", first, r.method(), refused)
 		}
-		if isRefused && r.using > r.preferred { // what the methods before had to say stands
+		if isRefused && r.using > 0 && r.worked(r.methods[:r.using]) { // what the methods before had to say stands
 			r.warn(fmt.Sprintf("%s could not be used for what was missing: %s", r.method(), sentence(refused)))
 			r.methods = r.methods[:r.using]
+			r.use(0)
+			r.preferred = 0
 			return false, nil
 		}
 		return false, err

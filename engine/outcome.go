@@ -193,11 +193,13 @@ var oddityWords = map[oddity]string{
 	movedSeries:  "with another series inside than the source lists for it",
 	twoSeries:    "under whose UID the source also sent another one, of another series, which a destination can't keep beside it",
 	otherReply:   "acknowledged by the destination under another SOP Instance UID, and found there",
+	noPixels:     "without pixel data, though of a class that has it: the source has no more of it, or cut it off; look at it there",
+	unclearNote:  "that is a key object and could not be understood, so that images which it rejects may be among those sent",
 }
 
 // warnOddities names what was delivered though something is to be known about it.
 func (r *run) warnOddities() {
-	for _, what := range []oddity{otherPatient, movedSeries, twoSeries, otherReply} {
+	for _, what := range []oddity{otherPatient, movedSeries, twoSeries, otherReply, noPixels, unclearNote} {
 		if uids := r.instances.odds(what); len(uids) > 0 {
 			r.warn(fmt.Sprintf("%s %s: %s.", images(len(uids)), oddityWords[what], someOf(uids)))
 		}
@@ -340,7 +342,7 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if r.loaded { // what was known before is not overwritten by a run that did not even read it
 		err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
 			ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
-			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(r.instances.unaskedFor(otherStudy)),
+			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(r.instances.unaskedFor(otherStudy)), Heard: r.heard(),
 		})
 		if err != nil {
 			return err

@@ -5,7 +5,6 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -114,16 +113,13 @@ func (r *run) unreadNotes(s *seriesInventory) error {
 }
 
 // heedNote takes down what an instance that has come rejects, if it is a rejection note, and reports whether it is one.
-func (r *run) heedNote(o *dimse.Incoming, obj *stream.Object) bool {
+func (r *run) heedNote(o *dimse.Incoming, obj *stream.Object) (bool, error) {
 	if !r.reads(o.SOPClassUID) {
-		return false
+		return false, nil
 	}
 	note, ok, err := rejection.Of(obj)
-	if err != nil {
-		r.warn(fmt.Sprintf("The key object %s could not be understood, so images that it rejects may be among those sent: %s.", o.SOPInstanceUID, err))
-	}
 	r.instances.readNote(o.SOPInstanceUID, note.Instances, deid.Reason(rejectedAtSource+note.Meaning))
-	return ok && err == nil
+	return ok && err == nil, err
 }
 
 // isRule reports whether a reason is that of a rule, and not the profile's.

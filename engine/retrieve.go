@@ -73,17 +73,17 @@ func (r *run) retrieveSeries(ctx context.Context, s *seriesInventory) error {
 		if cause := stopped(ctx); cause != nil {
 			return cause
 		}
+		if r.instances.deliveredOf(s.uid) > before {
+			tries = 0
+		}
 		if err == nil {
-			plan, tries = plan[1:], 0
+			plan = plan[1:]
 			continue
 		}
 		if _, refused := errors.AsType[*methodError](err); policyOf(err) != policyAgain || refused && r.using+1 < len(r.methods) {
 			return err
 		}
 		r.source.abort()
-		if r.instances.deliveredOf(s.uid) > before {
-			tries = 0
-		}
 		if tries++; tries == inPlaceTries {
 			return err
 		}

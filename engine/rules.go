@@ -130,7 +130,10 @@ func (r *run) ruleOut() {
 
 // ruledOutOnArrival reports whether an instance that has come is left out by a rule, and takes that down.
 func (r *run) ruledOutOnArrival(o *dimse.Incoming, series string, obj *stream.Object) bool {
-	isRejection := r.heedNote(o, obj) // whatever becomes of the note
+	isRejection, err := r.heedNote(o, obj) // whatever becomes of the note
+	if err != nil {
+		r.instances.odd(o.SOPInstanceUID, unclearNote)
+	}
 	reason, rejected := r.instances.rejectionOf(o.SOPInstanceUID)
 	switch {
 	case rejected:

@@ -121,6 +121,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if r.inv, err = r.lookUp(ctx); err != nil {
 		return err
 	}
+	r.recallHeard()
 	if err := r.openDeid(ctx); err != nil {
 		return err
 	}
@@ -439,6 +440,29 @@ func (r *run) settleDisputes(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// recallHeard takes up what earlier runs heard of series for which the list alone has to prove that nothing lacks. One of which something was
+// delivered, and that nobody heard to the end, counts as broken off: its list may be cut short.
+func (r *run) recallHeard() {
+	for _, s := range r.inv.series {
+		s.ended = slices.Contains(r.task.Heard, s.uid)
+		s.broken = !s.ended && r.instances.deliveredOf(s.uid) > 0 && (!r.inv.whole || r.inv.counted < 0)
+	}
+}
+
+// heard returns the series that the source was heard to the end of, in this run or before, and that it counts nothing of.
+func (r *run) heard() []string {
+	uids := append([]string{}, r.task.Heard...)
+	if r.inv == nil {
+		return uids
+	}
+	for _, s := range r.inv.series {
+		if s.ended && s.counted < 0 {
+			uids = union(uids, []string{s.uid})
+		}
+	}
+	return uids
 }
 
 // expectAny lets series come that the source does not list: of the study's modalities.

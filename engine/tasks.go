@@ -43,6 +43,13 @@ func (e *Engine) Task(ctx context.Context, user people.User, id int64) (Task, er
 	if err != nil {
 		return Task{}, fmt.Errorf("task %d: %w", id, ErrNotFound)
 	}
+	all, err := e.seesPseudonyms(ctx, user, job)
+	if err != nil {
+		return Task{}, err
+	}
+	if !all && job.OwnerID != user.ID {
+		row.Pseudonym = ""
+	}
 	return e.explain(ctx, user, job, row)
 }
 
@@ -63,8 +70,15 @@ func (e *Engine) Tasks(ctx context.Context, user people.User, jobID int64, f Tas
 	if err != nil {
 		return nil, err
 	}
+	all, err := e.seesPseudonyms(ctx, user, job)
+	if err != nil {
+		return nil, err
+	}
 	tasks := make([]Task, len(rows))
 	for i, row := range rows {
+		if !all && job.OwnerID != user.ID {
+			row.Pseudonym = ""
+		}
 		if tasks[i], err = e.explain(ctx, user, job, row); err != nil {
 			return nil, err
 		}

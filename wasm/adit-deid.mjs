@@ -6,7 +6,7 @@
  *
  *     import { load } from "./adit-deid.mjs";
  *     const engine = await load();
- *     const session = engine.profile("adit-default").session({ key, patient: engine.identify(file).identity, pseudonym: "P-1" });
+ *     const session = engine.profile("adit-default").session({ patientKey, patient: engine.identify(file).identity, pseudonym: "P-1" });
  *     const { bytes, report } = session.rewrite(file);
  *
  * All that is wrong throws a DeidError. Calls that give no promise do their work before they return: half a megabyte takes a few
@@ -137,7 +137,9 @@ export class Profile {
   /**
    * Begins the work on the files of one patient.
    * @param {object} subject
-   *   key: Uint8Array(32) or 64 hexadecimal digits; generation: of UIDs (0); patient: the identity of identify(); issuer: the same as given there;
+   *   patientKey: the key of this patient, or of this upload, as the server derives it from the project's: Uint8Array(32) or 64 hexadecimal digits.
+   *   It gives away nothing of other patients; the project's own key never comes here. generation: of UIDs (0); patient: the identity of
+   *   identify(); issuer: the same as given there;
    *   pseudonym; trialID, trialName: Clinical Trial Protocol ID and Name. Without pseudonym only the trial is written, without both not one byte changes.
    * @returns {Session}
    */
@@ -158,13 +160,14 @@ export class Session {
    * @returns {{bytes: Uint8Array, report: Report}}
    *
    * Report: studyInstanceUID, seriesInstanceUID, sopInstanceUID (as sent), transferSyntaxUID, counts {action: attributes},
-   * codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
+   * behind (of those removed, the ones behind the pixel data), codes (of CID 7050), toUTF8 (the text was moved to ISO_IR 192).
    */
   rewrite(bytes) { return checked(this.#made.rewrite(bytes)); }
 
   /**
    * De-identifies a DICOM file piece by piece; memory doesn't follow the file's size. The promise is kept when the header is done.
-   * If the stream fails, what was read of it must be thrown away.
+   * If the stream fails, what was read of it must be thrown away. Until it has been read to its end, the report lacks what stands
+   * behind the pixel data.
    * @param {ReadableStream<Uint8Array>|AsyncIterable<Uint8Array>} source such as file.stream()
    * @returns {Promise<{stream: ReadableStream<Uint8Array>, report: Report}>}
    */
@@ -180,10 +183,11 @@ export class Session {
     const stream = new ReadableStream({
       async pull(controller) {
         try {
-          const { bytes } = checked(await opened.read());
+          const { bytes, report } = checked(await opened.read());
           if (bytes) {
             controller.enqueue(bytes);
           } else {
+            Object.assign(opened.report, report);
             controller.close();
           }
         } catch (e) {

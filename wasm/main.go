@@ -140,7 +140,7 @@ func (w *worker) rewrite(file js.Value) (any, error) {
 		return nil, err
 	}
 	w.out = out.Bytes()
-	result := js.ValueOf(map[string]any{"bytes": array(w.out), "report": reportOf(object, &report)})
+	result := js.ValueOf(map[string]any{"bytes": array(w.out), "report": reportOf(object, report)})
 	if cap(w.in) > keepBelow {
 		w.in, w.out = nil, nil
 	}
@@ -161,10 +161,10 @@ func grown(b []byte, n int) []byte {
 }
 
 // start reads the header of a file and rewrites it.
-func (w *worker) start(r io.Reader) (*stream.Object, deid.Report, error) {
+func (w *worker) start(r io.Reader) (*stream.Object, *deid.Report, error) {
 	_, object, err := stream.OpenFile(r, stream.Limits{})
 	if err != nil {
-		return nil, deid.Report{}, err
+		return nil, nil, err
 	}
 	report, err := w.session.Rewrite(object)
 	if err != nil {
@@ -175,7 +175,8 @@ func (w *worker) start(r io.Reader) (*stream.Object, deid.Report, error) {
 }
 
 // open (pull) de-identifies a DICOM file that comes in pieces: pull gives a promise of the next Uint8Array, and of null at the
-// end. It gives {report, read, cancel}; read gives a promise of {bytes}, which is null at the end.
+// end. It gives {report, read, cancel}; read gives a promise of {bytes}, which is null at the end, where report comes once
+// more: with what stood behind the pixel data.
 func (w *worker) open(pull js.Value) (any, error) {
 	object, report, err := w.start(&puller{pull: pull})
 	if err != nil {
@@ -197,14 +198,18 @@ func (w *worker) open(pull js.Value) (any, error) {
 		return promise(func() (any, error) {
 			n, err := fill(r, chunk)
 			if err != nil || n == 0 {
+				result := map[string]any{"bytes": nil}
+				if err == nil && !ended {
+					result["report"] = reportOf(object, report)
+				}
 				end()
-				return map[string]any{"bytes": nil}, err
+				return result, err
 			}
 			return map[string]any{"bytes": array(chunk[:n])}, nil
 		}), nil
 	})
 	cancel = function(func([]js.Value) (any, error) { end(); return js.Undefined(), nil })
-	return map[string]any{"report": reportOf(object, &report), "read": read, "cancel": cancel}, nil
+	return map[string]any{"report": reportOf(object, report), "read": read, "cancel": cancel}, nil
 }
 
 // fill reads until b is full, or the end: n is 0 there. An object that was cut off is an error, whatever was read of it.
@@ -258,15 +263,15 @@ func reportOf(o *stream.Object, r *deid.Report) map[string]any {
 	h := o.Header()
 	return map[string]any{
 		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
-		"transferSyntaxUID": o.FileMeta().TransferSyntaxUID, "counts": counts, "codes": codes, "toUTF8": r.ToUTF8,
+		"transferSyntaxUID": o.FileMeta().TransferSyntaxUID, "counts": counts, "behind": r.Behind, "codes": codes, "toUTF8": r.ToUTF8,
 	}
 }
 
-// hexKey reads a key of 64 hexadecimal digits.
-func hexKey(text string) (key deid.Key, err error) {
+// hexKey reads a patient's key of 64 hexadecimal digits.
+func hexKey(text string) (key deid.PatientKey, err error) {
 	b, err := hex.DecodeString(text)
 	if err != nil || len(b) != len(key) {
-		return key, errors.New("the key must be 32 bytes, or 64 hexadecimal digits")
+		return key, errors.New("the patient's key must be 32 bytes, or 64 hexadecimal digits")
 	}
 	copy(key[:], b)
 	return key, nil

@@ -189,7 +189,7 @@ func readSubject(v js.Value) (s deid.Subject, err error) {
 	hasKey := false
 	err = fields(v, func(name string, v js.Value) error {
 		switch name {
-		case "key":
+		case "patientKey": // never a project's: whoever has that one has the keys of all its patients
 			hasKey = true
 			return readKey(v, &s.Key)
 		case "generation":
@@ -208,13 +208,13 @@ func readSubject(v js.Value) (s deid.Subject, err error) {
 		return errUnknown
 	})
 	if err == nil && !hasKey && s.Pseudonym != "" {
-		err = errors.New("a pseudonym needs a key")
+		err = errors.New("a pseudonym needs a patientKey")
 	}
 	return s, err
 }
 
 // readKey takes 32 bytes or 64 hexadecimal digits.
-func readKey(v js.Value, key *deid.Key) (err error) {
+func readKey(v js.Value, key *deid.PatientKey) (err error) {
 	if v.Type() == js.TypeString {
 		*key, err = hexKey(v.String())
 		return err

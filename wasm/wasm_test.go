@@ -142,7 +142,7 @@ func corpus(t *testing.T) []string {
 
 // TestSameAsServer: JavaScript gets the bytes, reports and refusals of the engine that the server has.
 func TestSameAsServer(t *testing.T) {
-	key := deid.Key{1, 2, 3, 31: 9}
+	key := deid.PatientKey{1, 2, 3, 31: 9}
 	profiles := []any{ownProfile}
 	for _, name := range deid.BuiltinProfiles() {
 		profiles = append(profiles, name)
@@ -152,7 +152,7 @@ func TestSameAsServer(t *testing.T) {
 		b, err := os.ReadFile(file)
 		require.NoError(t, err)
 		for i, p := range profiles {
-			subject := map[string]any{"key": hex.EncodeToString(key[:]), "generation": i, "pseudonym": "PSEUDO-7", "trialID": "TRIAL", "trialName": "Größenstudie"}
+			subject := map[string]any{"patientKey": hex.EncodeToString(key[:]), "generation": i, "pseudonym": "PSEUDO-7", "trialID": "TRIAL", "trialName": "Größenstudie"}
 			s := deid.Subject{Key: key, Generation: uint32(i), Pseudonym: "PSEUDO-7", TrialID: "TRIAL", TrialName: "Größenstudie"}
 			j := job{File: file, Profile: p, Subject: subject}
 			j.want = onServer(t, b, p, s)
@@ -228,7 +228,7 @@ func onServer(t *testing.T, file []byte, p any, subject deid.Subject) (want said
 	want.Report = map[string]any{
 		"codes":            codes,
 		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
-		"transferSyntaxUID": o.TransferSyntax().UID, "counts": counts, "toUTF8": report.ToUTF8,
+		"transferSyntaxUID": o.TransferSyntax().UID, "counts": counts, "behind": float64(report.Behind), "toUTF8": report.ToUTF8,
 	}
 	return want
 }
@@ -269,6 +269,6 @@ func TestModule(t *testing.T) {
 		Series:  []phantom.SeriesSpec{{Kind: phantom.CT}},
 	}).WriteFiles(t.TempDir())
 	require.NoError(t, err)
-	_, err = runNode(t, nil, "testdata/module.mjs", filepath.Join(built(t), "adit-deid.mjs"), files[0])
+	_, err = runNode(t, nil, "testdata/module.mjs", filepath.Join(built(t), "adit-deid.mjs"), files[0], "../dicom/deid/testdata/keys.json")
 	require.NoError(t, err)
 }

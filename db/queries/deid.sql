@@ -34,9 +34,6 @@ UPDATE servers SET pseudonyms_since = coalesce(pseudonyms_since, now()) WHERE id
 -- name: ForgetPseudonyms :exec
 UPDATE servers SET pseudonyms_since = NULL WHERE id = $1;
 
--- name: SetTaskPseudonym :exec
-UPDATE tasks SET pseudonym = $2 WHERE id = $1;
-
 -- name: GetTaskDeid :one
 SELECT * FROM task_deid WHERE task_id = $1;
 
@@ -53,8 +50,8 @@ ON CONFLICT (task_id) DO UPDATE
 SET instances = excluded.instances, counts = excluded.counts, codes = excluded.codes, to_utf8 = excluded.to_utf8;
 
 -- name: PutTaskDeidLeftOut :exec
-INSERT INTO task_deid (task_id, study_uid, left_out, omitted) VALUES ($1, $2, $3, $4)
-ON CONFLICT (task_id) DO UPDATE SET left_out = excluded.left_out, omitted = excluded.omitted;
+INSERT INTO task_deid (task_id, study_uid, pseudonym, left_out, omitted) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (task_id) DO UPDATE SET pseudonym = excluded.pseudonym, left_out = excluded.left_out, omitted = excluded.omitted;
 
 -- name: PutDeidActions :exec
 INSERT INTO deid_actions (sha256, done) VALUES ($1, $2) ON CONFLICT DO NOTHING;

@@ -93,7 +93,7 @@ WITH ledger AS (
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
-    unasked = 0, counted_before = '{}', rejected = '{}', delivered_to = ''
+    unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE t.id = sqlc.arg(id);
 
 -- name: RequestTaskCancel :exec
@@ -128,6 +128,6 @@ GROUP BY t.id;
 UPDATE tasks t
 SET expected = CASE WHEN sqlc.arg(expected)::integer = 0 THEN t.expected ELSE sqlc.arg(expected) END, received = greatest(sqlc.arg(received)::integer, known.instances),
     delivered = greatest(sqlc.arg(delivered)::integer, known.instances), bytes = greatest(sqlc.arg(bytes)::bigint, known.bytes),
-    unasked = greatest(t.unasked, sqlc.arg(unasked)::integer)
+    unasked = greatest(t.unasked, sqlc.arg(unasked)::integer), heard = sqlc.arg(heard)::text[]
 FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = sqlc.arg(id)) known
 WHERE t.id = sqlc.arg(id);

@@ -112,12 +112,16 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	switch a.tag {
 	case dict.DeidentificationMethodCodeSequence:
 		if len(w.s.p.codes) == 0 {
+			if e.in != nil {
+				w.tell(e, Remove, "the profile has no codes to give", begin, lv)
+			}
 			return nil
 		}
 		w.out = lv.enc.AppendHead(w.out, a.tag, dict.SQ, 0)
 		content := len(w.out)
 		w.out = w.appendMethods(w.out, lv.enc, nil)
 		lv.enc.PutUint32(w.out[content-4:], uint32(len(w.out)-content))
+		w.tellAdded(e, lv.enc, content)
 	case dict.PatientComments:
 		a.text = w.comment()
 		fallthrough
@@ -128,11 +132,7 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		}
 		w.put(lv, a.tag, a.vr, b)
 	}
-	w.note(Assign)
-	w.act(a.tag, Assign, alwaysAssigned)
-	if w.trace != nil {
-		w.explain(e, &rule{vr: a.vr, why: alwaysAssigned}, Assign, begin, lv)
-	}
+	w.tell(e, Assign, alwaysAssigned, begin, lv)
 	return nil
 }
 

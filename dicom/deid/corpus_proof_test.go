@@ -379,9 +379,7 @@ func deidentifyCorpus(t testing.TB, profile *deid.Profile, corpus []*instance) {
 	for _, x := range corpus {
 		s := sessions[x.person]
 		if s == nil {
-			var err error
-			s, err = profile.Session(deid.Subject{Key: proofKey(3), Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym()})
-			require.NoError(t, err)
+			s = x.sessionOf(t, profile, proofKey(3), 0)
 			sessions[x.person] = s
 		}
 		out, _, err := rewrite(s, x.in, x.syntax)

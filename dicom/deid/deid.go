@@ -32,10 +32,12 @@ var actionNames = [actions]string{"keep", "remove", "empty", "dummy", "uid", "cl
 // String gives the action's name in profiles and reports.
 func (a Action) String() string { return actionNames[a] }
 
-// Report says what was done to an object.
+// Report says what was done to an object. It is complete when the object has been read to its end: what stands behind the
+// pixel data is decided while it passes.
 type Report struct {
 	SOPInstanceUID string       // as received
-	Counts         [actions]int // attributes at all depths, by Action
+	Counts         [actions]int // attributes at all depths, by Action; those behind the pixel data too
+	Behind         int          // of those removed, the ones behind the header: private groups, padding, signatures
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
 	Done           []Done       // by attribute, if the subject's Account is wanted; shared among reports, not to be changed

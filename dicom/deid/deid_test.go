@@ -16,7 +16,8 @@ import (
 var testKey = Key{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32}
 
 func subject() Subject {
-	return Subject{Key: testKey, Generation: 1, Patient: PatientIdentity("P-4711", "HOSP", "1.2.3.1"), Issuer: "HOSP", Pseudonym: "SUBJ-001"}
+	patient := PatientIdentity("P-4711", "HOSP", "1.2.3.1")
+	return Subject{Key: testKey.OfPatient(patient), Generation: 1, Patient: patient, Issuer: "HOSP", Pseudonym: "SUBJ-001"}
 }
 
 func session(tb testing.TB, profile string) *Session {
@@ -78,10 +79,10 @@ func deidentify(tb testing.TB, s *Session, in []byte, syntax string) ([]byte, Re
 	defer o.Close()
 	report, err := s.Rewrite(o)
 	if err != nil {
-		return nil, report, err
+		return nil, *report, err
 	}
 	out, err := io.ReadAll(o)
-	return out, report, err
+	return out, *report, err
 }
 
 // through de-identifies a data set of ours and reads what comes out.

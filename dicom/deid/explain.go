@@ -3,9 +3,14 @@
 package deid
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/adit-go/adit/dicom/charset"
@@ -23,50 +28,206 @@ type Explained struct {
 	After   string // empty too where the attribute is gone
 }
 
-// errExplained ends a rewrite whose result nobody wants.
-var errExplained = errors.New("explained")
-
-// Explain tells what Rewrite would do to each attribute of the header, in the order of their ends; the object stays as it
-// is. Errors are those of Rewrite.
+// Explain does what Rewrite does, reads the object to its end, and tells what became of each attribute: of the header in
+// the order of their ends, then of what stands behind it, which is told by its heads alone. The error is that of Rewrite,
+// or of reading what is rewritten; the list then holds what was decided before.
 func (s *Session) Explain(o *stream.Object) ([]Explained, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	list := []Explained{}
-	report := Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
-	if s.subject.Pseudonym != "" {
-		if err := s.admit(o, report.SOPInstanceUID); err != nil {
-			return nil, err
+	_, err := s.traced(o, &list)
+	if err == nil {
+		_, err = o.WriteTo(io.Discard)
+	}
+	return list, err
+}
+
+// ExplainLead tells what becomes of the preamble and the file meta information that lead a file (PS3.10): both are
+// written anew, for the object as it goes out. lead is the file's beginning, of which group 0002 is what counts.
+func ExplainLead(lead []byte, sent stream.FileMeta) []Explained {
+	const preamble = 128
+	before, after := lead[:min(len(lead), preamble)], sent.AppendTo(nil)
+	const why = "the preamble is written anew"
+	first := Explained{Path: "preamble", Before: showBytes(before), Action: Keep, Rule: why, After: showBytes(after[:preamble])}
+	if !bytes.Equal(before, after[:preamble]) {
+		first.Action = Replace
+	}
+	list := []Explained{first}
+	old, made := metaElements(lead), metaElements(after)
+	for _, tag := range slices.Sorted(tagsOf(old, made)) {
+		x := Explained{Path: tag.String(), Keyword: tag.Keyword(), Rule: "file meta information is written anew"}
+		was, there := old[tag]
+		now, stays := made[tag]
+		x.Before, x.After = show(was.value, was.Head, 0, was.enc, nil), show(now.value, now.Head, 0, now.enc, nil)
+		switch {
+		case !stays:
+			x.Action = Remove
+		case there && bytes.Equal(was.value, now.value):
+			x.Action = Keep
+		case tag == dict.MediaStorageSOPInstanceUID:
+			x.Action, x.Rule = MapUID, "as SOP Instance UID"
+		default:
+			x.Action = Assign
+		}
+		list = append(list, x)
+	}
+	return list
+}
+
+// metaElement is an element of file meta information.
+type metaElement struct {
+	stream.Head
+	enc   stream.Encoding
+	value []byte
+}
+
+// metaElements reads what of group 0002 a file's beginning holds whole.
+func metaElements(lead []byte) map[dict.Tag]metaElement {
+	all := map[dict.Tag]metaElement{}
+	enc := stream.EncodingOf(dict.TransferSyntaxOf(dict.ExplicitVRLittleEndian))
+	for b := lead[min(len(lead), 132):]; ; {
+		h, ok := enc.Head(b)
+		if !ok || h.Tag.Group() != 2 || int64(h.Length) > int64(len(b)-h.Size) {
+			return all
+		}
+		end := h.Size + int(h.Length)
+		all[h.Tag] = metaElement{h, enc, b[h.Size:end]}
+		b = b[end:]
+	}
+}
+
+// tagsOf gives the tags of both, each once.
+func tagsOf(a, b map[dict.Tag]metaElement) func(yield func(dict.Tag) bool) {
+	return func(yield func(dict.Tag) bool) {
+		for tag := range a {
+			if !yield(tag) {
+				return
+			}
+		}
+		for tag := range b {
+			if _, twice := a[tag]; !twice && !yield(tag) {
+				return
+			}
 		}
 	}
-	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		if _, err := s.w.run(o, in, out, &report, &list); err != nil {
-			return nil, err
-		}
-		return nil, errExplained
-	})
-	if !errors.Is(err, errExplained) {
-		return nil, unsafe(err, report.SOPInstanceUID)
+}
+
+// tell counts what was done to an element, of which w.out[begin:] is what was written, and notes it if anybody wants that.
+func (w *rewriter) tell(e *elem, a Action, why string, begin int, lv *level) {
+	w.note(a)
+	w.act(e.Tag, a, why)
+	if w.trace != nil {
+		w.explain(e, &rule{vr: dict.VROf(e.Tag), why: why}, a, begin, lv)
 	}
-	return list, nil
+}
+
+// tellLater notes an element of which it is decided later whether it stays (settle). It returns its place in the trace.
+func (w *rewriter) tellLater(e *elem, why string, begin int, lv *level) int {
+	if w.trace == nil {
+		return 0
+	}
+	w.explain(e, &rule{vr: dict.VROf(e.Tag), why: why}, Keep, begin, lv)
+	return len(*w.trace) - 1
+}
+
+// settle decides on an element that was noted by tellLater.
+func (w *rewriter) settle(tag dict.Tag, told int, stays bool) {
+	const why = "follows what becomes of its group"
+	if stays {
+		w.note(Keep)
+		w.act(tag, Keep, why)
+		return
+	}
+	w.note(Remove)
+	w.act(tag, Remove, why)
+	if w.trace != nil {
+		x := &(*w.trace)[told]
+		x.Action, x.After = Remove, ""
+	}
+}
+
+// settleLength shows the group length that was corrected at a place of the output.
+func (w *rewriter) settleLength(lv *level, at int) {
+	if w.trace != nil {
+		(*w.trace)[lv.told].After = strconv.FormatUint(uint64(lv.enc.Uint32(w.out[at:])), 10)
+	}
+}
+
+// tellAdded notes the elements of the items that were added to a sequence, which w.out[from:] holds.
+func (w *rewriter) tellAdded(e *elem, enc stream.Encoding, from int) {
+	item := ""
+	for pos := from; ; {
+		h, ok := enc.Head(w.out[pos:])
+		if !ok {
+			return
+		}
+		pos += h.Size
+		if h.Tag == dict.ItemTag {
+			if w.trace != nil {
+				item = fmt.Sprintf("%s[new] ", e.Tag)
+			}
+			continue
+		}
+		value := w.out[pos : pos+int(h.Length)]
+		pos += int(h.Length)
+		const why = "always: says what was done"
+		w.note(Assign)
+		w.act(h.Tag, Assign, why)
+		if w.trace != nil {
+			*w.trace = append(*w.trace, Explained{
+				Path: item + h.Tag.String(), Keyword: h.Tag.Keyword(), Action: Assign, Rule: why,
+				After: show(value, h, dict.VROf(h.Tag), enc, nil),
+			})
+		}
+	}
+}
+
+// mark is how far the telling is.
+type mark struct {
+	counts [actions]int
+	traced int
+	acts   int
+}
+
+func (w *rewriter) mark() mark {
+	m := mark{counts: w.report.Counts, acts: len(w.acts)}
+	if w.trace != nil {
+		m.traced = len(*w.trace)
+	}
+	return m
+}
+
+// tellGone says of all that was told since m that it is gone after all.
+func (w *rewriter) tellGone(m mark, why string) {
+	n := 0
+	for a, now := range w.report.Counts {
+		n += now - m.counts[a]
+	}
+	w.report.Counts = m.counts
+	w.report.Counts[Remove] += n
+	for i := range w.acts[m.acts:] {
+		w.acts[m.acts+i].action, w.acts[m.acts+i].why = Remove, why
+	}
+	if w.trace == nil {
+		return
+	}
+	for i := range (*w.trace)[m.traced:] {
+		x := &(*w.trace)[m.traced+i]
+		x.Action, x.Rule, x.After = Remove, why, ""
+	}
 }
 
 // explain notes what was done to an element, of which w.out[begin:] is what was written.
 func (w *rewriter) explain(e *elem, r *rule, a Action, begin int, lv *level) {
 	x := Explained{Keyword: e.Tag.Keyword(), Action: a, Rule: r.why}
 	x.Path = strings.Join(append(slices.Clip(w.path), e.Tag.String()), " ")
-	vr := r.vr
-	if vr == 0 || vr == dict.UN {
-		vr = e.VR
-	}
 	if e.in != nil {
-		x.Before = show(e.value, e.Content, vr, lv.set)
+		x.Before = show(e.value, e.Head, r.vr, lv.enc, lv.set)
 	}
 	if h, ok := lv.enc.Head(w.out[begin:]); ok {
 		set := lv.set
 		if w.utf8 {
 			set, _ = charset.New([]string{charset.UTF8})
 		}
-		x.After = show(w.out[begin+h.Size:], h.Content, vr, set)
+		x.After = show(w.out[begin+h.Size:], h, r.vr, lv.enc, set)
 	}
 	if r.over == nil && r.action == Shift && a == r.action {
 		x.Rule += fmt.Sprintf(" (%d days)", w.s.offset)
@@ -74,24 +235,120 @@ func (w *rewriter) explain(e *elem, r *rule, a Action, begin int, lv *level) {
 	*w.trace = append(*w.trace, x)
 }
 
-// show gives a value as text of at most 100 characters.
-func show(value []byte, content stream.Content, vr dict.VR, set *charset.Set) string {
-	const most = 100
+// explainHead tells of an element whose value nobody has.
+func explainHead(h stream.Head, a Action, why string) Explained {
+	x := Explained{Path: h.Tag.String(), Keyword: h.Tag.Keyword(), Action: a, Rule: why}
 	switch {
-	case content == stream.Items:
+	case h.Content == stream.Items && h.Length == stream.UndefinedLength:
+		x.Before = "sequence"
+	case h.Content == stream.Items:
+		x.Before = fmt.Sprintf("sequence of %d bytes", h.Length)
+	case h.Length == stream.UndefinedLength:
+		x.Before = "fragments"
+	default:
+		x.Before = fmt.Sprintf("%d bytes", h.Length)
+	}
+	if a == Keep {
+		x.After = x.Before
+	}
+	return x
+}
+
+// mostShown is how many characters of a value are shown.
+const mostShown = 100
+
+// show gives a value as text. vr is what the rule reads it by; numbers are read as they came.
+func show(value []byte, h stream.Head, vr dict.VR, enc stream.Encoding, set *charset.Set) string {
+	if vr == 0 || vr == dict.UN {
+		vr = h.VR
+	}
+	if h.VR.Width() > 1 && h.VR.Known() {
+		vr = h.VR
+	}
+	switch {
+	case h.Content == stream.Items:
 		return fmt.Sprintf("sequence of %d bytes", len(value))
-	case content == stream.Fragments, !vr.Text():
-		if len(value) > 16 {
-			return fmt.Sprintf("%d bytes", len(value))
+	case h.Content == stream.Fragments:
+		return showBytes(value)
+	case !vr.Text():
+		if text, err := appendNumbers(nil, value, vr, enc); err == nil {
+			return string(text)
 		}
-		return fmt.Sprintf("% X", value)
+		return showBytes(value)
 	}
 	if set == nil {
 		set = ascii
 	}
-	text := []rune(trim(set.Decode(value[:min(len(value), 4*most)], vr)))
-	if len(text) > most {
-		return string(text[:most]) + "…"
+	return shorten(trim(set.Decode(value[:min(len(value), 4*mostShown)], vr)))
+}
+
+func shorten(s string) string {
+	if text := []rune(s); len(text) > mostShown {
+		return string(text[:mostShown]) + "…"
 	}
-	return string(text)
+	return s
+}
+
+// showBytes gives a few bytes as they are, and of more how many.
+func showBytes(value []byte) string {
+	switch {
+	case len(value) > 0 && len(bytes.Trim(value, "\x00")) == 0:
+		return fmt.Sprintf("%d null bytes", len(value))
+	case len(value) > 16:
+		return fmt.Sprintf("%d bytes", len(value))
+	}
+	return fmt.Sprintf("% X", value)
+}
+
+var errNoNumbers = errors.New("not numbers")
+
+// appendNumbers writes binary numbers as text, with backslashes between them. Bytes and words of bulk data are none.
+func appendNumbers(b, value []byte, vr dict.VR, enc stream.Encoding) ([]byte, error) {
+	width := vr.Width()
+	switch vr {
+	case dict.AT:
+		width = 4
+	case dict.US, dict.SS, dict.UL, dict.SL, dict.UV, dict.SV, dict.FL, dict.FD:
+	default:
+		return nil, errNoNumbers
+	}
+	if len(value) == 0 || len(value)%width != 0 {
+		return nil, errNoNumbers
+	}
+	var order binary.ByteOrder = binary.LittleEndian
+	if enc.BigEndian() {
+		order = binary.BigEndian
+	}
+	for i := 0; i < len(value); i += width {
+		if i > 0 {
+			b = append(b, '\\')
+		}
+		if len(b) > mostShown {
+			return append(b, "…"...), nil
+		}
+		b = appendNumber(b, value[i:], vr, order)
+	}
+	return b, nil
+}
+
+func appendNumber(b, value []byte, vr dict.VR, order binary.ByteOrder) []byte {
+	switch vr {
+	case dict.AT:
+		return append(b, dict.NewTag(order.Uint16(value), order.Uint16(value[2:])).String()...)
+	case dict.US:
+		return strconv.AppendUint(b, uint64(order.Uint16(value)), 10)
+	case dict.SS:
+		return strconv.AppendInt(b, int64(int16(order.Uint16(value))), 10)
+	case dict.UL:
+		return strconv.AppendUint(b, uint64(order.Uint32(value)), 10)
+	case dict.SL:
+		return strconv.AppendInt(b, int64(int32(order.Uint32(value))), 10)
+	case dict.UV:
+		return strconv.AppendUint(b, order.Uint64(value), 10)
+	case dict.SV:
+		return strconv.AppendInt(b, int64(order.Uint64(value)), 10)
+	case dict.FL:
+		return strconv.AppendFloat(b, float64(math.Float32frombits(order.Uint32(value))), 'g', -1, 32)
+	}
+	return strconv.AppendFloat(b, math.Float64frombits(order.Uint64(value)), 'g', -1, 64)
 }

@@ -104,9 +104,8 @@ const proofPseudonym = "PSEUDO4711"
 // sessionFor begins a session for the patient of a data set.
 func sessionFor(t testing.TB, p *deid.Profile, key deid.Key, ds *stream.DataSet) *deid.Session {
 	t.Helper()
-	s, err := p.Session(deid.Subject{
-		Key: key, Patient: deid.PatientIdentity(ds.String(dict.PatientID), "", ds.String(dict.StudyInstanceUID)), Pseudonym: proofPseudonym,
-	})
+	patient := deid.PatientIdentity(ds.String(dict.PatientID), "", ds.String(dict.StudyInstanceUID))
+	s, err := p.Session(deid.Subject{Key: key.OfPatient(patient), Patient: patient, Pseudonym: proofPseudonym})
 	require.NoError(t, err)
 	return s
 }
@@ -120,10 +119,10 @@ func rewrite(s *deid.Session, in []byte, syntax string) ([]byte, deid.Report, er
 	defer o.Close()
 	report, err := s.Rewrite(o)
 	if err != nil {
-		return nil, report, err
+		return nil, *report, err
 	}
 	out, err := io.ReadAll(o)
-	return out, report, err
+	return out, *report, err
 }
 
 func encode(t testing.TB, ds *stream.DataSet, syntax string) []byte {

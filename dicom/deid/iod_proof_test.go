@@ -145,9 +145,8 @@ func TestValidity(t *testing.T) {
 				writeFile(t, in, class, uid, f.syntax, f.data)
 				known := verify(t, in)
 				for j, p := range profiles {
-					subject := deid.Subject{
-						Key: proofKey(5), Patient: deid.PatientIdentity(before.String(dict.PatientID), "", before.String(dict.StudyInstanceUID)), Pseudonym: proofPseudonym,
-					}
+					patient := deid.PatientIdentity(before.String(dict.PatientID), "", before.String(dict.StudyInstanceUID))
+					subject := deid.Subject{Key: proofKey(5).OfPatient(patient), Patient: patient, Pseudonym: proofPseudonym}
 					if j%2 == 0 {
 						subject.TrialID, subject.TrialName = "TRIAL-7", "Trial of seven"
 					}

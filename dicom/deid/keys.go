@@ -14,8 +14,22 @@ import (
 	"unicode/utf8"
 )
 
-// Key is the secret that a project's pseudonyms, UIDs and date offsets derive from.
+// Key is a project's secret. Its pseudonyms derive from it, and the keys of its patients. It never leaves the server.
 type Key [32]byte
+
+// PatientKey is the secret that the UIDs, hashed identifiers and dates of one patient derive from. Whoever holds it learns nothing of the
+// project's other patients.
+type PatientKey [32]byte
+
+// OfPatient returns the key of a patient whose identity is known to the project.
+func (k Key) OfPatient(patient Identity) PatientKey { return k.of("patient", string(patient)) }
+
+// OfUpload returns the key of a patient whose identity the project never learns: the pseudonym stands for it.
+func (k Key) OfUpload(pseudonym string) PatientKey { return k.of("upload", pseudonym) }
+
+func (k Key) of(label, text string) PatientKey {
+	return PatientKey(newDeriver(k).derive(0, label, []byte(text)))
+}
 
 // Identity tells patients apart: see PatientIdentity.
 type Identity string
@@ -40,7 +54,7 @@ type deriver struct {
 	sum [sha256.Size]byte
 }
 
-func newDeriver(key Key) *deriver { return &deriver{mac: hmac.New(sha256.New, key[:])} }
+func newDeriver(key [sha256.Size]byte) *deriver { return &deriver{mac: hmac.New(sha256.New, key[:])} }
 
 // derive gives the HMAC of a message; it is valid until the next one.
 func (d *deriver) derive(generation uint32, label string, text []byte) []byte {
@@ -82,9 +96,9 @@ const (
 	latestOffset   = -62
 )
 
-// dateOffset gives a patient's offset in days, from −730 to −62.
-func (d *deriver) dateOffset(patient Identity) int {
-	n := binary.BigEndian.Uint64(d.derive(0, "date", []byte(patient)))
+// dateOffset gives the patient's offset in days, from −730 to −62.
+func (d *deriver) dateOffset() int {
+	n := binary.BigEndian.Uint64(d.derive(0, "date", nil))
 	return earliestOffset + int(n%(latestOffset-earliestOffset+1))
 }
 

@@ -3,22 +3,105 @@
 package deid
 
 import (
+	"encoding/hex"
+	"encoding/json"
 	"math/big"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// TestDerivations holds values that must never change: objects that were sent carry them. They were computed
-// by a program of another language from the layout in DESIGN.md.
+// derived is what testdata/keys.json says of one patient.
+type derived struct {
+	ProjectKey       string `json:"projectKey"`
+	PatientKey       string `json:"patientKey"`
+	PatientID        string `json:"patientID"`
+	Issuer           string `json:"issuer"`
+	StudyInstanceUID string `json:"studyInstanceUID"`
+	Identity         string `json:"identity"`
+	Pseudonym        string `json:"pseudonym"`
+	DateOffset       int    `json:"dateOffset"`
+	UIDs             []struct {
+		Generation uint32 `json:"generation"`
+		UID        string `json:"uid"`
+		Becomes    string `json:"becomes"`
+	} `json:"uids"`
+	Values []struct {
+		Text    string `json:"text"`
+		Becomes string `json:"becomes"`
+	} `json:"values"`
+}
+
+// TestDerivations holds values that must never change: objects that were sent carry them. Another program computed them.
 func TestDerivations(t *testing.T) {
-	d := newDeriver(testKey)
-	require.Equal(t, "2.25.29207512405901210660390646915802827053", d.uid(1, []byte("1.2.3.3")))
-	require.Equal(t, "2.25.187335502849946867450231563448134787391", d.uid(2, []byte("1.2.3.3")))
-	require.Equal(t, "1PDA17HWFCH0US", testKey.Pseudonym(PatientIdentity("P-4711", "HOSP", "1.2")))
-	require.Equal(t, "JCHDF4CO0Q2F95", string(d.appendToken(nil, "value", []byte("A-99"))))
-	require.Equal(t, -120, d.dateOffset(PatientIdentity("P-4711", "HOSP", "1.2")))
+	text, err := os.ReadFile("testdata/keys.json")
+	require.NoError(t, err)
+	var all struct {
+		Patients []derived `json:"patients"`
+		Uploads  []derived `json:"uploads"`
+	}
+	require.NoError(t, json.Unmarshal(text, &all))
+	require.Len(t, all.Patients, 14)
+	require.Len(t, all.Uploads, 8)
+	key := func(text string) (k [32]byte) {
+		n, err := hex.Decode(k[:], []byte(text))
+		require.NoError(t, err)
+		require.Equal(t, len(k), n)
+		return k
+	}
+	for _, v := range all.Patients {
+		project, patient := Key(key(v.ProjectKey)), PatientIdentity(v.PatientID, v.Issuer, v.StudyInstanceUID)
+		require.Equal(t, Identity(v.Identity), patient)
+		require.Equal(t, v.Pseudonym, project.Pseudonym(patient))
+		require.Equal(t, PatientKey(key(v.PatientKey)), project.OfPatient(patient), v.Identity)
+		holds(t, v)
+	}
+	for _, v := range all.Uploads {
+		require.Equal(t, PatientKey(key(v.PatientKey)), Key(key(v.ProjectKey)).OfUpload(v.Pseudonym), v.Pseudonym)
+		holds(t, v)
+	}
+}
+
+// holds tests what derives from a patient's key.
+func holds(t *testing.T, v derived) {
+	var key PatientKey
+	_, err := hex.Decode(key[:], []byte(v.PatientKey))
+	require.NoError(t, err)
+	d := newDeriver(key)
+	require.Equal(t, v.DateOffset, d.dateOffset())
+	require.Len(t, v.UIDs, 12)
+	for _, u := range v.UIDs {
+		require.Equal(t, u.Becomes, d.uid(u.Generation, []byte(u.UID)), u)
+		p, _ := BuiltinProfile(DefaultProfile)
+		s, err := p.Session(Subject{Key: key, Generation: u.Generation, Patient: "P\x1f", Pseudonym: "P"})
+		require.NoError(t, err)
+		require.Equal(t, u.Becomes, s.MapUID(u.UID+"\x00"))
+		require.Equal(t, v.DateOffset, s.offset)
+	}
+	require.Len(t, v.Values, 3)
+	for _, x := range v.Values {
+		require.Equal(t, x.Becomes, string(d.appendToken(nil, "value", []byte(x.Text))))
+	}
+}
+
+// TestPatientsApart: nothing that derives from one patient's key is another's, and what the identity is, a pseudonym isn't.
+func TestPatientsApart(t *testing.T) {
+	one, other := PatientIdentity("P-1", "", ""), PatientIdentity("P-2", "", "")
+	keys := map[PatientKey]bool{
+		testKey.OfPatient(one): true, testKey.OfPatient(other): true, testKey.OfUpload("P-1"): true, testKey.OfUpload(string(one)): true,
+		Key{9}.OfPatient(one): true, Key{9}.OfUpload("P-1"): true, PatientKey(testKey): true,
+	}
+	require.Len(t, keys, 7)
+	uids, values := map[string]bool{}, map[string]bool{}
+	for k := range keys {
+		d := newDeriver(k)
+		uids[d.uid(0, []byte("1.2.3"))] = true
+		values[string(d.appendToken(nil, "value", []byte("A-99")))] = true
+	}
+	require.Len(t, uids, 7)
+	require.Len(t, values, 7)
 }
 
 func TestUID(t *testing.T) {
@@ -35,10 +118,9 @@ func TestUID(t *testing.T) {
 }
 
 func TestDateOffset(t *testing.T) {
-	d := newDeriver(testKey)
 	seen := map[int]bool{}
 	for i := range 5000 {
-		o := d.dateOffset(Identity(strings.Repeat("x", i%50) + string(rune('A'+i/50))))
+		o := newDeriver(testKey.OfPatient(Identity(strings.Repeat("x", i%50) + string(rune('A'+i/50))))).dateOffset()
 		require.GreaterOrEqual(t, o, -730)
 		require.LessOrEqual(t, o, -62)
 		seen[o] = true
@@ -71,7 +153,8 @@ func TestShift(t *testing.T) {
 		{"DA", "20240301", "20240229"},
 		{"DA", "20240101 ", "20231231 "},
 		{"DA", `20240301\\20000301`, `20240229\\20000229`},
-		{"DA", "19000301", "19000228"},
+		{"DA", `20240301\19000101`, ""}, // one that can't be shifted beside one that can
+		{"DA", "19720301", "19720229"},
 		{"DA", "20240230", ""},
 		{"DA", "2024.03.01", ""},
 		{"DA", "20240301-20240401", ""},

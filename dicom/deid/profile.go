@@ -23,7 +23,7 @@ const (
 
 // engine counts changes of tables, vocabulary and rules that change what comes out under an unchanged profile. It goes
 // into the hash, so that one hash means one output.
-const engine = 2
+const engine = 3
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {
@@ -244,9 +244,6 @@ func rowOf(tag dict.Tag) (*row, bool) {
 func (p *Profile) basicRule(r *row) rule {
 	d := rule{vr: r.vr, basic: r.basic}
 	switch keep, clean := p.options&r.keep, p.options&r.clean; {
-	case clean&ModifiedDates != 0 && isPublic(r.tag):
-		d = basicRule(r)
-		d.why += "; shifted, a date that others know would give the shift away"
 	case clean&ModifiedDates != 0: // before Retain Device Identity: one kept date gives the shift away
 		d.action, d.why = Shift, "Table E.1-1, Modified Dates: C"
 	case keep != 0:
@@ -259,17 +256,6 @@ func (p *Profile) basicRule(r *row) rule {
 		d = basicRule(r)
 	}
 	return d
-}
-
-// isPublic tells whether a date is none of the patient's, and known to whoever looks it up: the versions of the standard's tables of codes and of
-// its templates, and since when a trial was approved.
-func isPublic(tag dict.Tag) bool {
-	switch tag {
-	case dict.ContextGroupVersion, dict.ContextGroupLocalVersion, dict.TemplateVersion, dict.TemplateLocalVersion,
-		dict.EthicsCommitteeApprovalEffectivenessStartDate, dict.EthicsCommitteeApprovalEffectivenessEndDate:
-		return true
-	}
-	return false
 }
 
 func basicRule(r *row) rule {
@@ -373,6 +359,7 @@ func (p *Profile) ruleOf(tag dict.Tag) rule {
 			break
 		}
 	}
+	d.spare(tag)
 	return d
 }
 

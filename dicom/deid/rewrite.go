@@ -49,6 +49,7 @@ type block struct {
 	number  uint8
 	creator string
 	written span // its creator
+	told    int  // where the trace tells of it
 	used    bool // an element of it stays
 }
 
@@ -63,6 +64,7 @@ type level struct {
 
 	group   uint16
 	lengthA int // where the group length's value was written, -1 if there is none
+	told    int // where the trace tells of it
 	in, out int // where the group begins, behind its length
 }
 
@@ -154,10 +156,14 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 	e := &elem{Head: h, in: in[:end], value: in[h.Size:end]}
 	switch {
 	case h.Tag.IsGroupLength():
-		if h.Length == 4 && h.Size == 8 {
-			w.out = append(w.out, e.in...)
-			lv.lengthA = len(w.out) - 4
+		begin := len(w.out)
+		if h.Length != 4 || h.Size != 8 {
+			w.tell(e, Remove, "a group length that is none", begin, lv)
+			break
 		}
+		w.out = append(w.out, e.in...)
+		lv.lengthA = len(w.out) - 4
+		lv.told = w.tellLater(e, "a group length follows what becomes of its group", begin, lv)
 	case h.Tag == dict.SpecificCharacterSet:
 		w.characterSet(e, lv)
 	case h.Tag.IsPrivate() && !w.verbatim:
@@ -174,7 +180,8 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 // atTop rewrites an element of the data set itself, where some are assigned.
 func (w *rewriter) atTop(e *elem, lv *level) error {
 	if e.Tag == w.done {
-		return nil // once more what was assigned
+		w.tell(e, Remove, "once more what is given by subject and profile", len(w.out), lv)
+		return nil
 	}
 	if e.Tag == w.assignedTag() {
 		if done, err := w.replace(e, lv); done || err != nil {
@@ -321,6 +328,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 		if !b.used {
 			w.out = slices.Delete(w.out, b.written.begin, b.written.end)
 		}
+		w.settle(dict.NewTag(lv.group, uint16(b.number)), b.told, b.used)
 	}
 	w.blocks = w.blocks[:lv.blocks]
 	at := lv.lengthA
@@ -329,34 +337,34 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 	}
 	lv.lengthA = -1
 	grown := (len(w.out) - lv.out) - (pos - lv.in)
+	w.settle(dict.NewTag(lv.group, 0), lv.told, grown == 0 || len(w.out) > lv.out)
 	switch {
 	case grown == 0:
 	case len(w.out) == lv.out:
 		w.out = w.out[:at-8]
 	default:
 		lv.enc.PutUint32(w.out[at:], uint32(int64(lv.enc.Uint32(w.out[at:]))+int64(grown)))
+		w.settleLength(lv, at)
 	}
 }
-
-const followsText = "the character set of the text that stays"
 
 // characterSet follows Specific Character Set, of the object or of an item. One that names no defined term goes: whatever
 // it holds, text that stays must then be ASCII.
 func (w *rewriter) characterSet(e *elem, lv *level) {
 	lv.set = w.s.charset(e.value)
+	begin := len(w.out)
 	switch {
 	case !w.utf8 && (w.verbatim || lv.set != nil && e.Content == stream.PlainValue):
 		w.out = append(w.out, e.in...)
-		w.note(Keep)
-		w.act(e.Tag, Keep, followsText)
+		w.tell(e, Keep, "says how text is encoded", begin, lv)
 	case w.utf8 && lv.top && w.assignedTag() == e.Tag:
 		w.put(lv, e.Tag, dict.CS, []byte(charset.UTF8))
 		w.assign = w.assign[1:]
-		w.note(Assign)
-		w.act(e.Tag, Assign, followsText)
+		w.tell(e, Assign, "all text is moved to ISO_IR 192", begin, lv)
+	case w.utf8:
+		w.tell(e, Remove, "all text is moved to ISO_IR 192", begin, lv)
 	default:
-		w.note(Remove)
-		w.act(e.Tag, Remove, followsText)
+		w.tell(e, Remove, "it names no defined character set", begin, lv)
 	}
 }
 
@@ -384,8 +392,11 @@ func (w *rewriter) private(e *elem, lv *level) error {
 		if w.whole && !lv.dummy && e.Content == stream.PlainValue && len(w.blocks)-lv.blocks < 0xF0 {
 			begin := len(w.out)
 			w.out = append(w.out, e.in...)
-			w.blocks = append(w.blocks, block{number: uint8(e.Tag), creator: w.s.creator(e.value), written: span{begin, len(w.out)}})
+			told := w.tellLater(e, "a creator stays if an element of its block does", begin, lv)
+			w.blocks = append(w.blocks, block{number: uint8(e.Tag), creator: w.s.creator(e.value), written: span{begin, len(w.out)}, told: told})
+			return nil
 		}
+		w.tell(e, Remove, "Table E.1-1: private attributes go", len(w.out), lv)
 		return nil
 	}
 	number := uint8(e.Tag >> 8)
@@ -604,7 +615,9 @@ func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 		return a, err
 	}
 	if lv.top && e.Tag == dict.DeidentificationMethodCodeSequence {
+		added := len(w.out)
 		w.out = w.appendMethods(w.out, e.Inside, e.value)
+		w.tellAdded(e, e.Inside, added)
 	}
 	if e.Length == stream.UndefinedLength {
 		w.out = append(w.out, e.value[pos:]...) // the delimiter
@@ -637,7 +650,7 @@ func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 			}
 			content = content[:h.Length]
 		}
-		begin := len(w.out)
+		begin, before := len(w.out), w.mark()
 		w.out = append(w.out, e.value[pos:pos+h.Size]...)
 		used, err := w.item(content, e, lv, n, dummy, !defined)
 		if err != nil {
@@ -652,6 +665,7 @@ func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 		}
 		if dummy && n > 0 {
 			w.out = w.out[:begin]
+			w.tellGone(before, "of a sequence that is to say nothing the first item is enough")
 		}
 	}
 }

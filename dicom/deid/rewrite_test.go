@@ -446,7 +446,4 @@ func TestExplain(t *testing.T) {
 	require.Equal(t, Dummy, find("(0040,A730)[1] (0008,1030)").Action)
 	require.Equal(t, Remove, find("(0029,1010)").Action)
 	require.Equal(t, "Doe^Jane", find("(0040,A730)[2] (0019,1010)").Before)
-	out, err := io.ReadAll(o)
-	require.NoError(t, err)
-	require.Equal(t, in, out, "the object stays as it is")
 }

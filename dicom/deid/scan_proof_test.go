@@ -27,7 +27,7 @@ func TestScanIsSilent(t *testing.T) {
 			scanned := 0
 			for _, x := range seededCorpus(t) {
 				s, err := p.Session(deid.Subject{
-					Key: proofKey(3), Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym(), Scan: true,
+					Key: proofKey(3).OfPatient(deid.PatientIdentity(x.person.id, "", "")), Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym(), Scan: true,
 				})
 				require.NoError(t, err)
 				_, _, err = rewrite(s, x.in, x.syntax)
@@ -43,7 +43,7 @@ func TestScanIsSilent(t *testing.T) {
 				require.NoError(t, err)
 				h := o.Header()
 				s, err := p.Session(deid.Subject{
-					Key: proofKey(3), Patient: deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID)), Pseudonym: proofPseudonym, Scan: true,
+					Key: proofKey(3).OfPatient(deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID))), Patient: deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID)), Pseudonym: proofPseudonym, Scan: true,
 				})
 				require.NoError(t, err)
 				if _, err = s.Rewrite(o); err == nil {
@@ -68,7 +68,7 @@ func heldBack(err error) bool {
 // scanning begins a session that scans, for a person of the corpus.
 func (p *person) scanning(t testing.TB, profile *deid.Profile) *deid.Session {
 	t.Helper()
-	s, err := profile.Session(deid.Subject{Key: proofKey(3), Patient: deid.PatientIdentity(p.id, "", ""), Pseudonym: p.pseudonym(), Scan: true})
+	s, err := profile.Session(deid.Subject{Key: proofKey(3).OfPatient(deid.PatientIdentity(p.id, "", "")), Patient: deid.PatientIdentity(p.id, "", ""), Pseudonym: p.pseudonym(), Scan: true})
 	require.NoError(t, err)
 	return s
 }
@@ -245,7 +245,7 @@ func TestScanIsSilentByChance(t *testing.T) {
 		ds := parse(t, encode(t, base, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
 		set(ds)
 		s, err := p.Session(deid.Subject{
-			Key: proofKey(3), Patient: deid.PatientIdentity(ds.String(dict.PatientID), "", ""), Pseudonym: proofPseudonym, Scan: true,
+			Key: proofKey(3).OfPatient(deid.PatientIdentity(ds.String(dict.PatientID), "", "")), Patient: deid.PatientIdentity(ds.String(dict.PatientID), "", ""), Pseudonym: proofPseudonym, Scan: true,
 		})
 		require.NoError(t, err)
 		_, _, err = rewrite(s, encode(t, ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)

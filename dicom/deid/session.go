@@ -16,11 +16,11 @@ import (
 
 // Subject is whose objects a session rewrites, and under which key.
 type Subject struct {
-	Key        Key
-	Generation uint32 // of UIDs: a project that changes its profile takes the next one
+	Key        PatientKey // of Patient, or of the upload
+	Generation uint32     // of UIDs: a project that changes its profile takes the next one
 
-	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source):
-	// date offsets follow it, and an object of another patient is an UnsafeError.
+	// Patient is the identity that every object must have (see PatientIdentity, with Issuer as configured for the source): an object of another
+	// patient is an UnsafeError.
 	Patient Identity
 	Issuer  string
 
@@ -80,7 +80,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		p: p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
 	}
-	s.offset = s.d.dateOffset(subject.Patient)
+	s.offset = s.d.dateOffset()
 	s.w.s = s
 	if subject.Account && subject.Pseudonym != "" {
 		s.w.acts = make([]act, 0, 256)
@@ -103,10 +103,8 @@ func (s *Session) MapUID(original string) string {
 	return s.mapUID([]byte(trim(original)))
 }
 
-// standardRoot begins the UIDs that the standard gives: classes, transfer syntaxes, well-known frames of reference.
-var standardRoot = []byte("1.2.840.10008.")
-
-// mapUID maps a UID without padding. An empty one stays empty.
+// mapUID maps a UID without padding, unless PS3.6 registers it: classes, transfer syntaxes, well-known instances and frames of reference. Others
+// below the standard's root are somebody's invention, and may name an instance. An empty one stays empty.
 func (s *Session) mapUID(uid []byte) string {
 	if len(uid) == 0 {
 		return ""
@@ -114,28 +112,18 @@ func (s *Session) mapUID(uid []byte) string {
 	if to, ok := s.uids[string(uid)]; ok {
 		return to
 	}
-	var to string
-	if bytes.HasPrefix(uid, standardRoot) && isUID(uid) {
-		to = string(uid)
-	} else {
+	original := string(uid)
+	to := original
+	if _, registered := dict.LookupUID(original); !registered {
 		to = s.d.uid(s.subject.Generation, uid)
 	}
 	if len(s.uids) >= maxUIDs {
 		clear(s.uids)
 	}
 	if len(uid) <= 64 {
-		s.uids[string(uid)] = to
+		s.uids[original] = to
 	}
 	return to
-}
-
-func isUID(b []byte) bool {
-	for _, c := range b {
-		if c != '.' && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(b) <= 64
 }
 
 // rule gives the rule of an even tag. Objects of a series have the same attributes one after the other: the rule that was asked for next
@@ -164,19 +152,21 @@ func (s *Session) rule(tag dict.Tag) *rule {
 
 // Rewrite de-identifies an object: reading it then gives the de-identified data set. It is called once, before reading. With neither pseudonym nor
 // trial nothing changes. The error is a *RefusedError, or an *UnsafeError; then the object must not be sent.
-// Reading may give an *UnsafeError too, of what stands behind the pixel data.
-func (s *Session) Rewrite(o *stream.Object) (Report, error) {
+// Reading may give an *UnsafeError too, of what stands behind the pixel data, and completes the report.
+func (s *Session) Rewrite(o *stream.Object) (*Report, error) { return s.traced(o, nil) }
+
+// traced notes in trace what becomes of each attribute, unless it is nil.
+func (s *Session) traced(o *stream.Object, trace *[]Explained) (*Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	report := Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
+	report := &Report{SOPInstanceUID: o.Header().SOPInstanceUID()}
 	if s.subject.Pseudonym == "" && s.subject.TrialID == "" && s.subject.TrialName == "" {
 		return report, nil
 	}
-	err := s.rewrite(o, &report)
-	return report, err
+	return report, s.rewrite(o, report, trace)
 }
 
-func (s *Session) rewrite(o *stream.Object, report *Report) error {
+func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) error {
 	if s.subject.Pseudonym != "" {
 		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
@@ -184,7 +174,7 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		report.Codes = s.p.codeValues
 	}
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		b, err := s.w.run(o, in, out, report, nil)
+		b, err := s.w.run(o, in, out, report, trace)
 		if err == nil && s.scan != nil {
 			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
 		}
@@ -192,7 +182,7 @@ func (s *Session) rewrite(o *stream.Object, report *Report) error {
 		return b, err
 	})
 	if err == nil && s.subject.Pseudonym != "" {
-		err = s.filterBody(o, report.SOPInstanceUID)
+		err = s.filterBody(o, report, trace)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
@@ -278,21 +268,22 @@ func burnedIn(h *stream.Header, c class) bool {
 // tail decides on what follows the header.
 type tail struct {
 	s       *Session
-	uid     string
+	report  *Report
+	trace   *[]Explained // nil: nobody wants it
 	last    dict.Tag
 	started bool
 }
 
-func (s *Session) filterBody(o *stream.Object, uid string) error {
+func (s *Session) filterBody(o *stream.Object, report *Report, trace *[]Explained) error {
 	body, ok := o.Body()
 	if !ok {
 		return nil
 	}
-	t := &tail{s: s, uid: uid}
-	if _, err := t.decide(body); err != nil {
+	t := &tail{s: s, report: report, trace: trace}
+	if _, _, err := t.decide(body); err != nil {
 		return err
 	}
-	*t = tail{s: s, uid: uid}
+	t.started = false
 	return o.FilterBody(t.keep)
 }
 
@@ -301,30 +292,48 @@ func (s *Session) filterBody(o *stream.Object, uid string) error {
 func (t *tail) keep(h stream.Head) (bool, error) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
-	return t.decide(h)
+	kept, why, err := t.decide(h)
+	if err == nil {
+		t.note(h, kept, why)
+	}
+	return kept, err
 }
 
-func (t *tail) decide(h stream.Head) (bool, error) {
+// note takes down what was decided. Nobody reads the report before the object has been read, so this needs no lock of its own.
+func (t *tail) note(h stream.Head, kept bool, why string) {
+	a := Keep
+	if !kept {
+		a = Remove
+		t.report.Behind++
+	}
+	t.report.Counts[a]++
+	if t.trace != nil {
+		*t.trace = append(*t.trace, explainHead(h, a, why))
+	}
+}
+
+// decide tells whether an element stays, and by what decision.
+func (t *tail) decide(h stream.Head) (kept bool, why string, err error) {
 	bad := func(why string) error {
-		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.uid, Detail: h.Tag.String() + " " + why}
+		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.report.SOPInstanceUID, Detail: h.Tag.String() + " " + why}
 	}
 	if t.started && h.Tag <= t.last {
-		return false, bad("stands behind its pixel data, where attributes in disorder are not de-identified")
+		return false, "", bad("stands behind its pixel data, where attributes in disorder are not de-identified")
 	}
 	t.started, t.last = true, h.Tag
 	switch h.Tag {
 	case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
-		return true, nil
+		return true, "pixel data stays", nil
 	}
 	if h.Tag.IsPrivate() {
-		return false, nil
+		return false, "behind the header private attributes go", nil
 	}
 	r := t.s.rule(h.Tag)
 	switch {
 	case r.action == Remove && !r.byType:
-		return false, nil
+		return false, r.why, nil
 	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
-		return true, nil
+		return true, r.why, nil
 	}
-	return false, bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
+	return false, "", bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
 }

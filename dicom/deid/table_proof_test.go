@@ -263,10 +263,16 @@ func basicOutcomes(action string, c tableCase, v value) []outcome {
 	return all
 }
 
-// public are the dates that Modified Dates would shift by the table, and that others know: they get the basic action (decision 11).
+// public are the dates that Modified Dates would shift by the table, and that others know: they get the basic action (decisions 11, 15).
 var public = []dict.Tag{
-	dict.ContextGroupVersion, dict.ContextGroupLocalVersion, dict.TemplateVersion, dict.TemplateLocalVersion,
-	dict.EthicsCommitteeApprovalEffectivenessStartDate, dict.EthicsCommitteeApprovalEffectivenessEndDate,
+	0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07, // versions of context groups and templates
+	0x00120086, 0x00120087, 0x00440004, 0x00440104, 0x00440105, // approvals
+	0x0014407E, 0x00181200, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x300A022C, // machines and sources
+	0x0044000B,                         // lots
+	0x00686226, 0x00686270, 0x0072000A, // templates
+	0x00720061, 0x00720063, // what hanging protocols look for
+	0x00080015, 0x0018A002, 0x04000562, // archives and gateways
+	0x00404008, // a deadline
 }
 
 // expected computes from the JSON's columns what may become of an attribute.

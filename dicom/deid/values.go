@@ -285,7 +285,7 @@ func appendDummy(b []byte, vr dict.VR, length int) []byte {
 }
 
 // appendShifted moves the dates of a DA or DT by whole days. What has no day to move stays if it says no more than a time
-// of day or a time zone. ok is false if a value is none of its VR.
+// of day or a time zone. ok is false if a value is none of its VR, or a placeholder.
 func appendShifted(b, value []byte, vr dict.VR, offset int) (_ []byte, ok bool) {
 	at := len(b)
 	b = append(b, value...)
@@ -320,13 +320,10 @@ func shiftOne(v []byte, vr dict.VR, offset int) bool {
 		return false
 	}
 	y, m, d, ok := parseDate(v[:8])
-	if !ok {
+	if !ok || placeholder(y, m, d) {
 		return false
 	}
 	y, m, d = civil(days(y, m, d) + offset)
-	if y < 1 || y > 9999 {
-		return false
-	}
 	putDigits(v[:4], y)
 	putDigits(v[4:6], m)
 	putDigits(v[6:8], d)

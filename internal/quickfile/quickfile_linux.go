@@ -87,7 +87,11 @@ func (f *File) replace(path string) error {
 	if err := f.link(beside); err != nil {
 		return err
 	}
-	return rename(beside, path)
+	err = rename(beside, path)
+	if err != nil {
+		_ = os.Remove(beside) // it would stand beside for ever
+	}
+	return err
 }
 
 func (f *File) link(path string) error {

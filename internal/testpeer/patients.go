@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/adit-go/adit/dicom/dict"
 )
 
 // patients are parts of the names, IDs and accession numbers of all patients that the tests make up. Whoever makes up another one adds them.
@@ -29,12 +32,46 @@ func Patient(text string) string {
 	return ""
 }
 
-// NoPatients fails a test if a text that people read beside the data (a log, an error, a metric) holds a name or ID of a patient.
+var (
+	// pseudonyms are those that the tests give, and those that ADIT makes.
+	pseudonyms = regexp.MustCompile(`(?:^|[^\w.-])(P-\d+|[A-Z0-9]{14})(?:$|[^\w-])`)
+	uids       = regexp.MustCompile(`(?:^|[^\w.-])([0-2](?:\.\d+){2,})`)
+)
+
+// Linkage gives a pseudonym that stands in a text beside the UID of a study, series or instance; empty if there is none. Whoever reads both knows
+// whose the pseudonym is.
+func Linkage(text string) string {
+	named := false
+	for _, m := range uids.FindAllStringSubmatch(text, -1) {
+		_, ofStandard := dict.LookupUID(m[1])
+		named = named || !ofStandard
+	}
+	if !named {
+		return ""
+	}
+	for _, m := range pseudonyms.FindAllStringSubmatch(text, -1) {
+		if p := m[1]; strings.ContainsAny(p, "-0123456789") && strings.ContainsAny(p, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") {
+			return p
+		}
+	}
+	return ""
+}
+
+// Stands tells whether a word, such as a pseudonym, stands in a text by itself.
+func Stands(text, word string) bool {
+	return regexp.MustCompile(`(?:^|[^\w.-])` + regexp.QuoteMeta(word) + `(?:$|[^\w-])`).MatchString(text)
+}
+
+// NoPatients fails a test if a text that people read beside the data (a log, an error, a metric) holds a name or ID of a patient, or a line of it a
+// pseudonym beside a UID.
 func NoPatients(t testing.TB, what, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
 		if p := Patient(line); p != "" {
 			t.Errorf("%s holds %q of a patient: %s", what, p, line)
+		}
+		if p := Linkage(line); p != "" {
+			t.Errorf("%s tells whose the pseudonym %q is: %s", what, p, line)
 		}
 	}
 }

@@ -34,6 +34,23 @@ func TestPatients(t *testing.T) {
 	}
 }
 
+func TestLinkage(t *testing.T) {
+	for text, want := range map[string]string{
+		"the patient of study 2.25.4711 has the pseudonym P-1 in this project":    "P-1",
+		"the patient of study 1.2.3 has the pseudonym 1PDA17HWFCH0US, not P-0002": "1PDA17HWFCH0US",
+		`msg=x pseudonym="P-0001" study=1.2.3.4.5`:                                "P-0001",
+		"folder/P-7/20240101: no room (series 1.2.3)":                             "P-7",
+		"pseudonym P-1 at 127.0.0.1:104":                                          "",
+		"pseudonym P-1 of class 1.2.840.10008.5.1.4.1.1.2":                        "",
+		"study 1.2.3 of HTTP-1 at 20240229101500, ABCDEFGHIJKLMN":                 "",
+		"study 1.2.3 of AP-1 and P-X, P-12Q":                                      "",
+	} {
+		require.Equal(t, want, Linkage(text), text)
+	}
+	require.True(t, Stands("to P-1.", "P-1"))
+	require.False(t, Stands("to P-12 and XP-1 and P-1-2", "P-1"))
+}
+
 func TestLog(t *testing.T) {
 	c := &complaints{TB: t}
 	var out strings.Builder

@@ -45,6 +45,7 @@ type Node struct {
 	cfg     Config
 	dataDir uuid.UUID
 	actors  *actors.Node
+	said    testpeer.Buffer // all that was logged
 }
 
 // Config of a node. Zero values are fit for tests: short pauses.
@@ -109,19 +110,34 @@ func (n *Node) checkWords() {
 		return // the test has taken the database away
 	}
 	words, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err == nil {
-		testpeer.NoPatients(n.t, "what a task says", strings.Join(words, "\n"))
+	if err != nil {
+		return
+	}
+	testpeer.NoPatients(n.t, "what a task says", strings.Join(words, "\n"))
+	rows, err = n.Pool.Query(context.Background(), `SELECT pseudonym FROM linkage UNION SELECT pseudonym FROM tasks WHERE pseudonym <> ''
+		UNION SELECT pseudonym FROM task_deid WHERE pseudonym <> ''`)
+	if err != nil {
+		return
+	}
+	pseudonyms, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(n.t, err)
+	for _, p := range pseudonyms { // what names the task in one line, and its study in another, tells as much as one line with both
+		for what, text := range map[string]string{"the log": n.said.String(), "what a task says": strings.Join(words, "\n")} {
+			if testpeer.Stands(text, p) {
+				n.t.Errorf("%s holds the pseudonym %q", what, p)
+			}
+		}
 	}
 }
 
 func (n *Node) log() *slog.Logger {
 	if n.cfg.Silent {
-		return slog.New(slog.NewTextHandler(testpeer.WithoutPatients(n.t, "the log", io.Discard), nil))
+		return slog.New(slog.NewTextHandler(testpeer.WithoutPatients(n.t, "the log", &n.said), nil))
 	}
 	if n.cfg.Log != nil {
-		return testpeer.Log(n.t, n.cfg.Log)
+		return testpeer.Log(n.t, n.cfg.Log, &n.said)
 	}
-	return testpeer.Log(n.t)
+	return testpeer.Log(n.t, &n.said)
 }
 
 // Start starts the actors and waits until the node may claim.

@@ -40,6 +40,24 @@ func TestLyingPeer(t *testing.T) {
 	runLies(t, *seedFlag, *tasksFlag, *atOnceFlag)
 }
 
+// TestOnceWrong tells tales again that went wrong once.
+func TestOnceWrong(t *testing.T) {
+	for _, found := range []struct {
+		seed uint64
+		lies string
+		what string
+	}{
+		{424270, "the first look-up fails + success, 0 of 0 + the source drops idle associations", "a retrieve was tried again without end"},
+	} {
+		t.Run(found.what, func(t *testing.T) {
+			w := newWorld(t, 1)
+			c := &checker{w: w, report: &report{}}
+			r := c.run(draw(found.seed, strings.Split(found.lies, " + ")))
+			require.Empty(t, r.findings, r.tale.String())
+		})
+	}
+}
+
 // result is how a task ended.
 type result struct {
 	*tale

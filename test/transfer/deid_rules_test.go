@@ -167,18 +167,18 @@ func TestOnePatientOnePseudonym(t *testing.T) {
 	w.require(w.send(first.StudyInstanceUID, under("P-1")), engine.Success)
 
 	refused := w.send(other.StudyInstanceUID, under("P-1"))
-	task := w.require(refused, engine.Failure, "The pseudonym P-1 belongs to another patient of this project", other.StudyInstanceUID)
+	task := w.require(refused, engine.Failure, "The pseudonym that study "+other.StudyInstanceUID+" was to be sent under belongs to another patient of this project")
 	require.NotContains(t, task.Message, yorick.ID)
 	require.Empty(t, w.sent(refused))
 	refused = w.send(second.StudyInstanceUID, under("P-2"))
-	w.require(refused, engine.Failure, "has the pseudonym P-1 in this project already", "was not sent as P-2")
+	w.require(refused, engine.Failure, "The patient of study "+second.StudyInstanceUID+" has another pseudonym in this project already", "linkage table")
 	require.Empty(t, w.sent(refused))
 
 	// Without a pseudonym named, the table's; for somebody new, one that is made, and stays.
-	require.Equal(t, "P-1", w.require(w.send(second.StudyInstanceUID, nil), engine.Success).Pseudonym)
-	made := w.require(w.send(other.StudyInstanceUID, nil), engine.Success).Pseudonym
+	require.Equal(t, "P-1", w.pseudonym(w.send(second.StudyInstanceUID, nil)))
+	made := w.pseudonym(w.send(other.StudyInstanceUID, nil))
 	require.Regexp(t, `^[A-Z0-9]{14}$`, made)
-	require.Equal(t, made, w.require(w.send(other.StudyInstanceUID, nil), engine.Success).Pseudonym)
+	require.Equal(t, made, w.pseudonym(w.send(other.StudyInstanceUID, nil)))
 
 	// Another project, and another trial of the default project, know nothing of it.
 	w.require(w.send(other.StudyInstanceUID, func(tr *engine.Transfer) { in("lung")(tr); under("P-1")(tr) }), engine.Success)
@@ -222,9 +222,9 @@ func TestIssuers(t *testing.T) {
 	require.NoError(t, issuer("Nobody yet", false))
 	require.NoError(t, issuer("Elsewhere Hospital", false))
 	fromThere := func() string {
-		return w.require(w.send(there.StudyInstanceUID, func(tr *engine.Transfer) { tr.Source = "elsewhere" }), engine.Success).Pseudonym
+		return w.pseudonym(w.send(there.StudyInstanceUID, func(tr *engine.Transfer) { tr.Source = "elsewhere" }))
 	}
-	mine, theirs := w.require(w.send(here.StudyInstanceUID, nil), engine.Success).Pseudonym, fromThere()
+	mine, theirs := w.pseudonym(w.send(here.StudyInstanceUID, nil)), fromThere()
 	require.NotEqual(t, mine, theirs)
 
 	var invalid *engine.Invalid
@@ -275,6 +275,12 @@ func TestTwoPatientsInOneStudy(t *testing.T) {
 	require.NotContains(t, series[0].Missing[0].Reason, yorick.ID)
 	report := w.report(task)
 	require.Equal(t, map[deid.Reason]int{deid.OtherPatient: 1}, report.Unsafe)
+}
+
+// pseudonym gives that under which the study of a job was sent.
+func (w *ward) pseudonym(job engine.Job) string {
+	w.t.Helper()
+	return w.report(w.require(job, engine.Success)).Pseudonym
 }
 
 func (w *ward) report(task engine.Task) engine.DeidReport {
@@ -470,6 +476,29 @@ func TestProjectsApart(t *testing.T) {
 	disjoint(t, one, back)
 	disjoint(t, changed, back)
 	require.EqualValues(t, 3, third.UidGeneration)
+}
+
+// TestKeysByPatient: what a transfer sends derives from the patient's key alone, which whoever knows the project's and the patient's identity can make.
+func TestKeysByPatient(t *testing.T) {
+	first, second, other := studyOf(41, quorra), studyOf(42, quorra), studyOf(43, yorick)
+	w := newWard(t, harness.Config{}, pacs.Config{Studies: []*phantom.Study{first, second, other}})
+	w.project("lung", nil)
+	var sealed []byte
+	require.NoError(t, w.Pool.QueryRow(t.Context(), "SELECT sealed_key FROM projects WHERE name = 'lung'").Scan(&sealed))
+	secret, err := w.People.Open(engine.ProjectKeyPurpose, sealed)
+	require.NoError(t, err)
+	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
+	for _, study := range []*phantom.Study{first, second, other} {
+		report := w.report(w.require(w.send(study.StudyInstanceUID, in("lung")), engine.Success))
+		patient := deid.PatientIdentity(study.Spec.Patient.ID, "", study.StudyInstanceUID)
+		key := deid.Key(secret)
+		require.Equal(t, key.Pseudonym(patient), report.Pseudonym)
+		session, err := profile.Session(deid.Subject{
+			Key: key.OfPatient(patient), Generation: uint32(report.UIDGeneration), Patient: patient, Pseudonym: report.Pseudonym,
+		})
+		require.NoError(t, err)
+		require.Equal(t, session.MapUID(study.StudyInstanceUID), report.StudyInstanceUID)
+	}
 }
 
 // TestJobKeepsItsProfile: a job that is retried after its project was changed gives what it would have given before.
@@ -681,10 +710,38 @@ func TestRights(t *testing.T) {
 	_, err := create(func(*engine.Transfer) {})
 	require.ErrorAs(t, err, &denied)
 	require.Contains(t, denied.Reason, people.TransferUnpseudonymized)
-	for _, change := range []func(*engine.Transfer){under("P-1"), func(tr *engine.Transfer) { tr.Pseudonymize = true }} {
-		job, err := create(change)
+	staff := people.User{ID: reader, Username: "reader", IsStaff: true}
+	require.NoError(t, w.Pool.QueryRow(ctx, `INSERT INTO users (username, is_staff) VALUES ('staff', true) RETURNING id`).Scan(&staff.ID))
+	for _, c := range []struct {
+		shown  string
+		change func(*engine.Transfer)
+	}{{"P-1", under("P-1")}, {"", func(tr *engine.Transfer) { tr.Pseudonymize = true }}} {
+		job, err := create(c.change)
 		require.NoError(t, err)
-		w.require(w.Wait(job.ID), engine.Success)
+		task := w.require(w.Wait(job.ID), engine.Success)
+		var pseudonym string
+		require.NoError(t, w.Pool.QueryRow(ctx, `SELECT pseudonym FROM task_deid WHERE task_id = $1`, task.ID).Scan(&pseudonym))
+		require.Equal(t, "P-1", pseudonym)
+		// Nobody reads a linkage table out of jobs: one sees what one gave oneself.
+		for _, u := range []struct {
+			user people.User
+			want string
+		}{{user, c.shown}, {staff, ""}} {
+			seen, err := w.Engine.Task(ctx, u.user, task.ID)
+			require.NoError(t, err)
+			require.Equal(t, u.want, seen.Pseudonym)
+			list, err := w.Engine.Tasks(ctx, u.user, job.ID, engine.TaskFilter{Limit: 1})
+			require.NoError(t, err)
+			require.Equal(t, u.want, list[0].Pseudonym)
+			report, err := w.Engine.DeidReport(ctx, u.user, task.ID)
+			require.NoError(t, err)
+			require.Equal(t, u.want, report.Pseudonym)
+			write, err := w.Engine.ExportDeidReport(ctx, u.user, job.ID)
+			require.NoError(t, err)
+			var table bytes.Buffer
+			require.NoError(t, write(ctx, &table))
+			require.Equal(t, u.want != "", testpeer.Stands(table.String(), "P-1"), table.String())
+		}
 	}
 
 	var invalid *engine.Invalid

@@ -26,6 +26,11 @@ func threeSeries(seed uint64) *phantom.Study {
 	})
 }
 
+// beforePixels returns where the pixel data of a phantom in explicit VR little endian begins, from the start of its data set.
+func beforePixels(in *phantom.Instance) int64 {
+	return in.Size() - int64(2*16*16) - 12
+}
+
 func sopUIDs(instances []*phantom.Instance) (uids []string) {
 	for _, in := range instances {
 		uids = append(uids, in.SOPInstanceUID)
@@ -255,6 +260,25 @@ func TestEvidence(t *testing.T) {
 			faults: func(_, _ *phantom.Study) pacs.Misbehave { return pacs.Misbehave{Get: pacs.GetFaults{AbortAtObject: 1}} },
 			server: func(s *engine.NewServer) { s.Supports.StudyRootMove = true },
 			status: engine.Success, stored: 18,
+		},
+		{
+			name: "nothing of a series by C-GET, and a C-MOVE that can't be used",
+			faults: func(st, _ *phantom.Study) pacs.Misbehave {
+				return pacs.Misbehave{
+					Get:  pacs.GetFaults{Refuse: sopUIDs(st.Series[0].Instances), FinalStatus: new(dimse.Status), NoCounts: true},
+					Move: pacs.MoveFaults{GetFaults: pacs.GetFaults{Status: dimse.MoveDestinationUnknown}},
+				}
+			},
+			server: func(s *engine.NewServer) { s.Supports.StudyRootMove = true },
+			status: engine.Failure, stored: 12, expected: 18, message: "6 images are missing",
+		},
+		{
+			name: "an image cut off before its pixel data",
+			faults: func(st, _ *phantom.Study) pacs.Misbehave {
+				in := st.Series[1].Instances[2]
+				return pacs.Misbehave{Get: pacs.GetFaults{Truncate: map[string]int64{in.SOPInstanceUID: beforePixels(in)}}}
+			},
+			status: engine.Warning, stored: 18, message: "1 image without pixel data",
 		},
 		{
 			name: "a C-MOVE that counts one and sends the rest later",

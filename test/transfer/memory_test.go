@@ -92,6 +92,66 @@ func TestBrokenOff(t *testing.T) {
 	}
 }
 
+// TestBrokenOffBefore: a retry does not take the list for all there is where nobody heard the source to the end, and does not ask again where
+// somebody did.
+func TestBrokenOffBefore(t *testing.T) {
+	spec := func(n int) phantom.SeriesSpec {
+		return phantom.SeriesSpec{Kind: phantom.CT, Instances: n, Rows: 16, Columns: 16}
+	}
+	st := phantom.New(183, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"}, Series: []phantom.SeriesSpec{spec(3), spec(6)},
+	})
+	for name, get := range map[string]pacs.GetFaults{"dropped": {DropAtObject: 6}, "aborted": {AbortAtObject: 6}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{st}, Misbehave: pacs.Misbehave{Find: capped(5), Get: get}})
+			dst := startPACS(t, pacs.Config{AETitle: "DST"})
+			n := harness.New(t, quick())
+			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) { s.Retrieve.Methods = []string{engine.MethodGet} })
+			n.AddServer("destination", "DST", dst.Addr(), nil)
+			job := n.Wait(n.Transfer("source", "destination", st.StudyInstanceUID).ID)
+			require.Equal(t, engine.Failure, job.Status, n.Task(job.ID).Message)
+			require.EqualValues(t, 8, n.Task(job.ID).Delivered)
+
+			src.SetMisbehave(pacs.Misbehave{Find: capped(5)})
+			asked := len(src.Recorder().Log().Gets)
+			require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+			job = n.Wait(job.ID)
+			require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+			require.EqualValues(t, 9, n.Task(job.ID).Delivered)
+			for _, q := range src.Recorder().Log().Gets[asked:] {
+				require.NotContains(t, q.SeriesInstanceUIDs, st.Series[0].SeriesInstanceUID)
+			}
+		})
+	}
+}
+
+// TestUnclearNote: a key object that could not be understood is told by every run, also by one that has nothing of it to fetch.
+func TestUnclearNote(t *testing.T) {
+	yes := true
+	st := phantom.New(184, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 3, Rows: 16, Columns: 16}},
+	})
+	note := st.Select(phantom.Title{Code: "113037", Meaning: "Rejected for Patient Safety Reasons"}).SOPInstanceUID
+	refused := st.Series[0].Instances[1].SOPInstanceUID
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{st}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{refused: dimse.CannotUnderstand}}}})
+	n := harness.New(t, quick())
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	job := n.Wait(n.Create(engine.Transfer{
+		Source: "source", Destination: "destination", Studies: []engine.Study{{StudyInstanceUID: st.StudyInstanceUID}}, LeaveOutRejected: &yes,
+	}).ID)
+	require.Equal(t, engine.Failure, job.Status, n.Task(job.ID).Message)
+
+	dst.SetMisbehave(pacs.Misbehave{})
+	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+	job = n.Wait(job.ID)
+	require.Equal(t, engine.Warning, job.Status, n.Task(job.ID).Message)
+	require.Contains(t, n.Task(job.ID).Message, note)
+}
+
 // TestDirectHeedsFailures: what a source says that it could not send straight to the destination is evidence as by C-GET.
 func TestDirectHeedsFailures(t *testing.T) {
 	st := threeSeries(182)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// TestModule: node module.mjs adit-deid.mjs FILE
+// TestModule: node module.mjs adit-deid.mjs FILE keys.json
 
 import assert from "node:assert/strict";
 import { webcrypto } from "node:crypto";
@@ -40,14 +40,25 @@ throws(() => engine.profile(7), { message: /no object/ });
 const profile = engine.profile("adit-default");
 const { identity, patientID } = engine.identify(file.subarray(0, 8192));
 assert.equal(patientID, "WASM-1");
-const subject = { key, patient: identity, pseudonym: "P-1" };
-throws(() => profile.session({ ...subject, key: undefined }), { message: /needs a key/ });
-throws(() => profile.session({ ...subject, key: "12" }), { message: /64 hexadecimal digits/ });
-throws(() => profile.session({ ...subject, key: new Uint8Array(31) }), { message: /32 bytes/ });
+const subject = { patientKey: key, patient: identity, pseudonym: "P-1" };
+throws(() => profile.session({ ...subject, patientKey: undefined }), { message: /needs a patientKey/ });
+throws(() => profile.session({ ...subject, key }), { message: /key: there is no such property/ });
+throws(() => profile.session({ ...subject, patientKey: "12" }), { message: /64 hexadecimal digits/ });
+throws(() => profile.session({ ...subject, patientKey: new Uint8Array(31) }), { message: /32 bytes/ });
 throws(() => profile.session({ ...subject, generation: 1.5 }), { message: /whole number/ });
 throws(() => profile.session({ ...subject, generation: "1" }), { message: /whole number/ });
 throws(() => profile.session({ ...subject, pseudonim: "x" }), { message: /pseudonim/ });
 throws(() => profile.session({ ...subject, pseudonym: "a^b" }), {});
+
+// What derives from a patient's key is what it always was.
+const { patients, uploads } = JSON.parse(readFileSync(process.argv[4]));
+for (const v of [...patients, ...uploads]) {
+  for (const { generation, uid, becomes } of v.uids) {
+    const derived = profile.session({ patientKey: v.patientKey, generation, patient: v.identity ?? "P\x1f", pseudonym: "P-1" });
+    assert.equal(derived.mapUID(uid), becomes);
+    derived.release();
+  }
+}
 
 // Files.
 const session = profile.session(subject);
@@ -65,8 +76,9 @@ assert.deepEqual(untouched.rewrite(bytes).bytes, bytes, "nothing is asked, nothi
 const read = async (stream) => Buffer.concat(await Array.fromAsync?.(stream) ?? await (async () => { const all = []; for await (const p of stream) all.push(p); return all; })());
 for (const source of [new Blob([file]).stream(), (async function* () { yield file; })()]) {
   const opened = await session.rewriteStream(source);
-  assert.deepEqual(opened.report, report);
+  assert.ok(opened.report.counts.keep < report.counts.keep, "the pixel data has not passed yet");
   assert.ok((await read(opened.stream)).equals(Buffer.from(bytes)));
+  assert.deepEqual(opened.report, report);
 }
 await assert.rejects(session.rewriteStream(new Blob(["no"]).stream()), { name: "DeidError", message: /not a DICOM file/ });
 const cut = await session.rewriteStream(new Blob([file.subarray(0, 300_000)]).stream());

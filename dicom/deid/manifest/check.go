@@ -26,6 +26,7 @@ import (
 // Options is what a check may know beside the folder.
 type Options struct {
 	Manifest string    // the file; empty: that in the folder
+	Beside   string    // a file at the top of the folder that is none of the objects, and no fault
 	Chain    string    // what the manifest ended in, as it was kept elsewhere; empty: nobody kept it
 	Key      *deid.Key // that the runs were made under; nil: seals aren't checked
 }
@@ -188,7 +189,7 @@ func (c *check) walk(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return err
-		case d.IsDir(), path == Name:
+		case d.IsDir(), path == Name, path == c.o.Beside:
 			return nil
 		case !d.Type().IsRegular():
 			c.faultf("%s is no file, but a link or a device; the manifest doesn't have it.", path)

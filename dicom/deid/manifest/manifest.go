@@ -64,8 +64,9 @@ type Object struct {
 	Rules    int         `json:"rules,omitempty"` // the line of rules with this number says what was done
 	Codes    []string    `json:"codes,omitempty"` // CID 7050, as (0012,0064) has them
 	ToUTF8   bool        `json:"to_utf8,omitempty"`
-	Done     []deid.Done `json:"-"` // what was done, of which Writer makes Rules
-	Actions  []byte      `json:"-"` // or the same in JSON
+	Behind   int         `json:"behind,omitempty"` // attributes behind the pixel data that were removed, besides Rules
+	Done     []deid.Done `json:"-"`                // what was done, of which Writer makes Rules
+	Actions  []byte      `json:"-"`                // or the same in JSON
 }
 
 // rules is a line that says what was done to objects.

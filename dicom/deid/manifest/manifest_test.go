@@ -35,7 +35,7 @@ func made(t *testing.T, dir, of string, seed uint64, key deid.Key) manifest.Chai
 		Patient: phantom.Patient{ID: "PAT-4711", Name: "Meierschmidt^Hannelore"},
 		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 16, Columns: 16}},
 	})
-	s, err := profile(t).Session(deid.Subject{Key: key, Patient: deid.PatientIdentity("PAT-4711", "", ""), Pseudonym: "P-1", Account: true, Scan: true})
+	s, err := profile(t).Session(deid.Subject{Key: key.OfPatient(deid.PatientIdentity("PAT-4711", "", "")), Patient: deid.PatientIdentity("PAT-4711", "", ""), Pseudonym: "P-1", Account: true, Scan: true})
 	require.NoError(t, err)
 	m, err := manifest.Append(dir, manifest.NewRun("adit test", profile(t).Definition(), profile(t).Hash(), key))
 	require.NoError(t, err)

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/dict"
+)
+
+// filesIn lists files and those of folders, in lexical order. out, which is written to, must not lie in one of the folders.
+func filesIn(io streams, paths []string, out string) ([]string, error) {
+	var files []string
+	for _, path := range paths {
+		if rel, err := filepath.Rel(path, out); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+			return nil, usage("the folder to write to must lie outside of %s, which is read", path)
+		}
+		err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {
+			switch {
+			case err != nil:
+				return err
+			case d.Name() == folderMarkName: // of a folder that we wrote
+			case d.Type().IsRegular(), d.Type()&fs.ModeSymlink != 0:
+				files = append(files, path)
+			case !d.IsDir():
+				fmt.Fprintf(io.err, "%s: not a file, left out\n", printable(path))
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// deidPlan says whose each file is, before the first one is written.
+type deidPlan struct {
+	files    []string
+	of       []int32 // by file: the place of its patient, or one of the two below
+	patients []patient
+	copies   map[int32]int32 // files that hold the object of an earlier one
+}
+
+const (
+	nobodys = -1 // it has neither Patient ID nor Study Instance UID
+	unread  = -2 // it could not be opened, and is named when its turn comes
+)
+
+// patient is one of those whose files are de-identified.
+type patient struct {
+	identity  deid.Identity
+	issuer    string // as the table of pseudonyms has it
+	pseudonym string // empty: fault says why
+	fault     string // a clause
+	unclear   bool   // it may be one of the other patients
+	said      string // Issuer of Patient ID, as its objects say
+	first     int32  // its first file
+	files     int32
+}
+
+// facts are what the header of a file says of whose it is.
+type facts struct {
+	err                                error
+	patientID, issuer, study, instance string
+}
+
+func factsOf(path string) facts {
+	in, object, err := openObject(path)
+	if err != nil {
+		return facts{err: err}
+	}
+	defer func() { _ = errors.Join(object.Close(), in.Close()) }() // was only read
+	h := object.Header()
+	return facts{
+		patientID: h.Text(dict.PatientID), issuer: h.Text(dict.IssuerOfPatientID), study: h.Text(dict.StudyInstanceUID), instance: h.SOPInstanceUID(),
+	}
+}
+
+// makePlan reads the headers of all files, and checks that they can be de-identified together. What speaks against it is listed as a whole,
+// and is an error.
+func makePlan(ctx context.Context, io streams, files []string, names namer, folder *deidFolder) (*deidPlan, error) {
+	p := newPlanner(files, names)
+	p.problems = append(p.problems, names.faults()...)
+	progress := newProgress(io, "checked", len(files))
+	for i, f := range inOrder(ctx, len(files), func(i int) facts { return factsOf(files[i]) }) {
+		p.take(int32(i), f)
+		progress.at(i + 1)
+	}
+	progress.clear()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	p.judge(folder)
+	if len(p.problems) == 0 {
+		return p.plan, nil
+	}
+	for _, text := range p.problems[:min(len(p.problems), mostProblems)] {
+		fmt.Fprintln(io.err, text)
+	}
+	if n := len(p.problems) - mostProblems; n > 0 {
+		fmt.Fprintf(io.err, "and %d more\n", n)
+	}
+	if len(p.problems) == 1 {
+		return nil, errors.New("nothing was written; correct this and de-identify the files again")
+	}
+	return nil, fmt.Errorf("nothing was written; correct these %d and de-identify the files again", len(p.problems))
+}
+
+// mostProblems is how many problems are shown.
+const mostProblems = 200
+
+// planner makes a plan, file by file.
+type planner struct {
+	plan       *deidPlan
+	names      namer
+	byIdentity map[deid.Identity]int32
+	studies    map[[16]byte]study // by digest of Study Instance UID
+	instances  map[[16]byte]int32 // by digest of SOP Instance UID: the file
+	problems   []string
+}
+
+// study is whose a study is, by its first file.
+type study struct {
+	patient, first int32
+	faulty         bool // it is said already that it holds two
+}
+
+func newPlanner(files []string, names namer) *planner {
+	return &planner{
+		plan:  &deidPlan{files: files, of: make([]int32, 0, len(files)), copies: map[int32]int32{}},
+		names: names, byIdentity: map[deid.Identity]int32{}, studies: map[[16]byte]study{}, instances: map[[16]byte]int32{},
+	}
+}
+
+func (p *planner) problemf(format string, args ...any) {
+	p.problems = append(p.problems, fmt.Sprintf(format, args...))
+}
+
+func (p *planner) name(i int32) string { return printable(p.plan.files[i]) }
+
+// take notes what the header of the next file says.
+func (p *planner) take(i int32, f facts) {
+	if f.err != nil {
+		p.plan.of = append(p.plan.of, unread)
+		return
+	}
+	if deid.PatientIdentity(f.patientID, "", f.study) == deid.PatientIdentity("", "", "") {
+		p.plan.of = append(p.plan.of, nobodys)
+		return
+	}
+	of := p.patientOf(i, f)
+	p.plan.of = append(p.plan.of, of)
+	p.takeStudy(i, of, f.study)
+	if f.instance == "" {
+		return // it is named when its turn comes
+	}
+	key := digest(f.instance)
+	first, twice := p.instances[key]
+	if !twice {
+		p.instances[key] = i
+		return
+	}
+	same, err := sameObject(p.plan.files[first], p.plan.files[i])
+	switch {
+	case err != nil: // what can't be read is named when its turn comes
+	case same:
+		p.plan.copies[i] = first
+	default:
+		p.problemf("%s: it has the same SOP Instance UID as %s but another content; leave one of them out", p.name(i), p.name(first))
+	}
+}
+
+// patientOf finds the patient of a file, or notes a new one.
+func (p *planner) patientOf(i int32, f facts) int32 {
+	made := p.names.of(f)
+	of, known := p.byIdentity[made.identity]
+	if !known {
+		of = int32(len(p.plan.patients))
+		p.byIdentity[made.identity] = of
+		made.first = i
+		p.plan.patients = append(p.plan.patients, made)
+	}
+	patient := &p.plan.patients[of]
+	patient.files++
+	switch {
+	case patient.said == "":
+		patient.said = f.issuer
+	case f.issuer != "" && f.issuer != patient.said && patient.fault == "":
+		patient.fault = fmt.Sprintf("one Patient ID, but two values of Issuer of Patient ID (the other in %s), so they may be two patients; de-identify them apart", p.name(i))
+	}
+	return of
+}
+
+// takeStudy finds studies that hold more than one patient.
+func (p *planner) takeStudy(i, of int32, uid string) {
+	if uid == "" {
+		return // it is named when its turn comes
+	}
+	key := digest(uid)
+	s, known := p.studies[key]
+	switch {
+	case !known:
+		p.studies[key] = study{patient: of, first: i}
+	case s.patient != of && !s.faulty && !p.plan.patients[of].unclear && !p.plan.patients[s.patient].unclear:
+		p.problemf("%s: its study has two patients, this one and the one of %s; leave the files of one of them out, or correct its Patient ID", p.name(i), p.name(s.first))
+		s.faulty = true
+		p.studies[key] = s
+	}
+}
+
+// judge checks the patients against each other and against those whose objects the folder has.
+func (p *planner) judge(folder *deidFolder) {
+	owners := map[string]int32{}
+	for i := range p.plan.patients {
+		patient := &p.plan.patients[i]
+		more := ""
+		if patient.files > 1 {
+			more = fmt.Sprintf(" (and %d more files)", patient.files-1)
+		}
+		fault := patient.fault
+		if fault == "" {
+			if owner, taken := owners[patient.pseudonym]; taken {
+				fault = p.names.twice(p.name(p.plan.patients[owner].first))
+			} else {
+				owners[patient.pseudonym] = int32(i)
+				fault = folder.fault(patient)
+			}
+		}
+		if fault != "" {
+			p.problemf("%s%s: %s", p.name(patient.first), more, fault)
+		}
+	}
+}
+
+// copyError says that a file holds the object of another one.
+type copyError struct{ of string }
+
+func (e *copyError) Error() string {
+	return "it is a copy of " + printable(e.of) + "; one of them is enough"
+}
+
+// sameObject reports whether two files hold the same data set in the same encoding. The error says that one of them can't be read.
+func sameObject(a, b string) (bool, error) {
+	first, x, err := openObject(a)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = errors.Join(x.Close(), first.Close()) }() // was only read
+	second, y, err := openObject(b)
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = errors.Join(y.Close(), second.Close()) }() // was only read
+	if x.TransferSyntax().UID != y.TransferSyntax().UID {
+		return false, nil
+	}
+	return sameBytes(x, y)
+}
+
+func sameBytes(x, y io.Reader) (bool, error) {
+	const piece = 64 << 10
+	a, b := make([]byte, piece), make([]byte, piece)
+	for {
+		n, err := io.ReadFull(x, a)
+		m, other := io.ReadFull(y, b)
+		if bad := cmp.Or(unlessEnd(err), unlessEnd(other)); bad != nil {
+			return false, bad
+		}
+		if !bytes.Equal(a[:n], b[:m]) {
+			return false, nil
+		}
+		if n < piece {
+			return true, nil
+		}
+	}
+}
+
+// unlessEnd tells the end of what io.ReadFull reads from an error, which may wrap io.ErrUnexpectedEOF: that of an object that was cut off.
+func unlessEnd(err error) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF { //nolint:errorlint // see above
+		return nil
+	}
+	return err
+}
