@@ -318,7 +318,7 @@ func TestDeidExplain(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(path, b[:max(0, len(b)-c.cut)], 0o600))
 			args := []string{"deid", "--key-file", keyFile(t), "--pseudonym", "P-1"}
-			runs, stdout, said := adit(t, append(args, path, filepath.Join(t.TempDir(), "out"))...)
+			runs, stdout, said := adit(t, append(args, "--no-manifest", path, filepath.Join(t.TempDir(), "out"))...)
 			code, shown, stderr := adit(t, append(args, "--explain", path)...)
 			require.Equal(t, runs, code)
 			require.Equal(t, said, stderr)

@@ -31,8 +31,10 @@ type body struct {
 	items   int  // of it, so far
 	group   []byte
 	mask    mask
-	begin   []byte // of a large value that passes
-	watched bool   // it must not begin as a sequence does
+	begin   []byte    // of a large value that passes
+	watched bool      // it must not begin as a sequence does
+	told    tally     // what w.acts held before
+	scan    *bodyScan // nil: nobody wants it
 }
 
 // newBody gives what rewrites the body of the object whose header was rewritten last.
@@ -41,7 +43,7 @@ func (s *Session) newBody(report *Report, trace *[]Explained) *body {
 	b.w = rewriter{
 		s: s, class: s.w.class, syntax: s.w.syntax, report: report, trace: trace,
 		verbatim: s.w.verbatim, utf8: s.w.utf8, strict: s.w.strict, whole: s.w.whole,
-		read: s.w.read, ascii: s.w.ascii, claims: s.w.claims, told: s.w.told, dates: s.w.dates,
+		read: s.w.read, ascii: s.w.ascii, claims: s.w.claims, told: s.w.told, dates: s.w.dates, acts: slices.Clone(s.w.acts),
 	}
 	return b
 }
@@ -54,12 +56,13 @@ func isPixelData(tag dict.Tag) bool {
 func (w *rewriter) changesBody() bool { return !w.verbatim || w.utf8 }
 
 // filterBody has the body of the object whose header was rewritten last go through the rules.
-func (s *Session) filterBody(o *stream.Object, report *Report, trace *[]Explained) error {
+func (s *Session) filterBody(o *stream.Object, report *Report, trace *[]Explained, scan *bodyScan) error {
 	first, ok := o.Body()
 	if !ok || !s.w.changesBody() {
 		return nil
 	}
 	b := s.newBody(report, trace)
+	b.scan = scan
 	if first.Tag == dict.PixelData && !s.w.verbatim {
 		if _, err := b.pixelData(first); err != nil { // before anything is sent
 			return err
@@ -82,13 +85,13 @@ func (s *Session) early(o *stream.Object, uid string) error {
 func (b *body) Element(h stream.Head, out []byte) ([]byte, stream.Fate, error) {
 	b.w.s.mu.Lock()
 	defer b.w.s.mu.Unlock()
+	var err error
 	if h.Tag.Group() != b.top.group {
-		out = b.endGroup(out)
+		out, err = b.endGroup(out)
 		b.top.group = h.Tag.Group()
 	}
 	b.w.out = out
-	err := b.verified()
-	if err != nil {
+	if err = cmp.Or(err, b.verified()); err != nil {
 		return out, 0, err
 	}
 	fate, err := b.decide(h)
@@ -99,8 +102,29 @@ func (b *body) Element(h stream.Head, out []byte) ([]byte, stream.Fate, error) {
 func (b *body) Part(in, out []byte) ([]byte, error) {
 	b.w.s.mu.Lock()
 	defer b.w.s.mu.Unlock()
+	begin, n := len(out), 0
+	if b.under.Content == stream.Items && (!b.under.Tag.IsPrivate() || b.w.verbatim) {
+		n = b.items + 1
+	}
 	out, err := b.part(in, out)
+	if err == nil && b.scan != nil {
+		err = b.scan.piece(&b.under, n, in, out[begin:], &b.top)
+	}
+	if len(b.w.acts) > maxActs {
+		b.fold()
+	}
 	return out, cmp.Or(b.unsafe(err), b.verified())
+}
+
+// maxActs is how many acts are held one by one.
+const maxActs = 1 << 12
+
+func (b *body) fold() {
+	if b.told == nil {
+		b.told = tally{}
+	}
+	b.told.add(b.w.acts)
+	b.w.acts = b.w.acts[:0]
 }
 
 func (b *body) part(in, out []byte) ([]byte, error) {
@@ -140,9 +164,15 @@ func (b *body) Value(p []byte) {
 func (b *body) End(out []byte) ([]byte, error) {
 	b.w.s.mu.Lock()
 	defer b.w.s.mu.Unlock()
-	out = b.endGroup(out)
+	out, err := b.endGroup(out)
 	b.w.report.Behind = b.w.report.Counts[Remove] - b.removed
-	return out, b.verified()
+	if b.told == nil {
+		b.w.report.Done = b.w.s.accounts.of(b.w.acts)
+	} else {
+		b.fold()
+		b.w.report.Done = b.told.done()
+	}
+	return out, cmp.Or(err, b.verified())
 }
 
 // verified is the error of a body in which something makes untrue what the header, which has gone out, says of the object, or in which a
@@ -165,12 +195,16 @@ func (b *body) verified() error {
 }
 
 // endGroup appends the private group that was held.
-func (b *body) endGroup(out []byte) []byte {
+func (b *body) endGroup(out []byte) ([]byte, error) {
 	b.w.out = b.group
 	b.w.closeGroup(&b.top, 0)
+	var err error
+	if b.scan != nil && len(b.w.out) > 0 {
+		err = b.scan.piece(&b.under, 0, nil, b.w.out, &b.top)
+	}
 	out = append(out, b.w.out...)
 	b.group = b.w.out[:0]
-	return out
+	return out, b.unsafe(err)
 }
 
 // unsafe makes an error of rewriting the body one that names the object.
@@ -327,6 +361,7 @@ func (b *body) large(action Action, r *rule) stream.Fate {
 func (b *body) fixed(action Action, r *rule, begin int) stream.Fate {
 	w, e := &b.w, &b.under
 	w.note(action)
+	w.act(e.Tag, action, r.why)
 	if r.may != 0 && !r.may.has(Keep) && !r.may.has(action) {
 		w.broken |= w.s.p.spoils(e.Tag)
 	}

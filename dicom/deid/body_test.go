@@ -420,3 +420,32 @@ func TestLargeHeaderClaims(t *testing.T) {
 	_, _, err = rewritten(s, in, dict.ExplicitVRLittleEndian, 16<<10, 1<<20)
 	require.ErrorContains(t, err, "says was taken away")
 }
+
+// TestLargeHeaderScanned: what is rewritten behind the header is scanned, and accounted for.
+func TestLargeHeaderScanned(t *testing.T) {
+	in := encode(t, enhanced(400), dict.ExplicitVRLittleEndian)
+	sub := subject()
+	sub.Scan, sub.Account = true, true
+	for _, name := range BuiltinProfiles() {
+		p, _ := BuiltinProfile(name)
+		for _, c := range []struct {
+			p      *Profile
+			shouts bool
+		}{{p, false}, {p.Broken(dict.FrameComments), true}} {
+			s, err := c.p.Session(sub)
+			require.NoError(t, err)
+			_, report, err := rewritten(s, in, dict.ExplicitVRLittleEndian, 16<<10, 1<<20)
+			if c.shouts {
+				require.ErrorContains(t, err, "the scan of the result shouted: (5200,9230)[")
+				require.ErrorContains(t, err, "(0020,9158) still holds")
+				continue
+			}
+			require.NoError(t, err, name)
+			var sums [actions]int
+			for _, d := range report.Done {
+				sums[d.Action] += d.N
+			}
+			require.Equal(t, report.Counts, sums)
+		}
+	}
+}

@@ -41,6 +41,7 @@ type Report struct {
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
 	AssumedCharset string       // what its text was read in, as it declares no character set but has other bytes than ASCII; else empty
+	Done           []Done       // by attribute, if the subject's Account is wanted; shared among reports, not to be changed
 }
 
 // Count gives how many attributes an action was done to.

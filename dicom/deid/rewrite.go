@@ -33,6 +33,7 @@ type rewriter struct {
 	cut      uint16 // the group that goes on in the body, 0 for none
 	report   *Report
 	trace    *[]Explained
+	acts     []act    // nil: nobody wants them
 	path     []string // of the trace
 	depth    int
 	blocks   []block
@@ -115,6 +116,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
+	w.forgetActs(0)
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done, w.ascii, w.broken, w.dates = [2]span{}, 0, true, 0, temporal{}
 	w.assign, w.cut = w.s.assigned, 0
@@ -363,7 +365,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 		if !b.used {
 			w.out = slices.Delete(w.out, b.written.begin, b.written.end)
 		}
-		w.settle(b.told, b.used)
+		w.settle(dict.NewTag(lv.group, uint16(b.number)), b.told, b.used)
 	}
 	w.blocks = w.blocks[:lv.blocks]
 	at := lv.lengthA
@@ -372,7 +374,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 	}
 	lv.lengthA = -1
 	grown := (len(w.out) - lv.out) - (pos - lv.in)
-	w.settle(lv.told, grown == 0 || len(w.out) > lv.out)
+	w.settle(dict.NewTag(lv.group, 0), lv.told, grown == 0 || len(w.out) > lv.out)
 	switch {
 	case grown == 0:
 	case len(w.out) == lv.out:
@@ -529,6 +531,7 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 		return err
 	}
 	w.note(action)
+	w.act(e.Tag, action, r.why)
 	w.verify(e, r, action, begin)
 	if r.temporal {
 		w.dates.add(e, action, w.out[begin:])
@@ -647,6 +650,7 @@ func (w *rewriter) here() point {
 
 func (w *rewriter) back(p point) {
 	w.report.Counts, w.dates, w.broken = p.counts, p.dates, p.broken
+	w.forgetActs(p.acts)
 	w.out, w.blocks, w.path, w.depth = w.out[:p.out], w.blocks[:p.blocks], w.path[:p.path], p.depth
 	if w.trace != nil {
 		*w.trace = (*w.trace)[:p.traced]

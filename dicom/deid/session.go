@@ -31,6 +31,9 @@ type Subject struct {
 	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
+
+	Account bool // reports say what was done by which rule
+	Scan    bool // what goes out is searched for what came in; an object with a finding is an UnsafeError (IdentifierLeft)
 }
 
 // Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
@@ -53,6 +56,8 @@ type Session struct {
 	creators map[string]string
 	classes  map[string]class
 	w        rewriter
+	scan     *scanner // nil: nobody wants it
+	accounts accounts
 }
 
 // What a session keeps; beyond that it begins anew.
@@ -87,6 +92,12 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	}
 	s.offset = s.d.dateOffset()
 	s.w.s = s
+	if subject.Account && subject.Pseudonym != "" {
+		s.w.acts = make([]act, 0, 256)
+	}
+	if subject.Scan && subject.Pseudonym != "" {
+		s.scan = newScanner(s)
+	}
 	return s, nil
 }
 
@@ -180,14 +191,25 @@ func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) 
 			return err
 		}
 	}
+	var scan *bodyScan
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		return s.w.run(o, in, out, report, trace)
+		b, err := s.w.run(o, in, out, report, trace)
+		if err == nil && s.scan != nil {
+			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
+		}
+		if err == nil && s.scan != nil && s.w.cut != 0 {
+			scan, err = s.bodyScanner(o, in, report.SOPInstanceUID)
+		}
+		if _, more := o.Body(); !more {
+			report.Done = s.accounts.of(s.w.acts)
+		}
+		return b, err
 	})
 	if err == nil {
 		if s.subject.Pseudonym != "" {
 			_, report.Codes = s.w.codes()
 		}
-		err = s.filterBody(o, report, trace)
+		err = s.filterBody(o, report, trace, scan)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
