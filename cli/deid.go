@@ -10,22 +10,25 @@ import (
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/internal/quickfile"
 )
 
 type deidCmd struct {
-	Profile      string   `default:"${deid_profile}" placeholder:"NAME|FILE" help:"What is done to which attribute: ${deid_profiles}, or a profile in a YAML file."`
-	KeyFile      string   `type:"path" placeholder:"FILE" help:"The secret that new UIDs, dates and made pseudonyms derive from: 64 hexadecimal digits, readable by you alone. Without it a new one is made and forgotten."`
-	NewKey       bool     `help:"Make the key file; it must not exist yet."`
-	Pseudonym    string   `xor:"pseudonym" placeholder:"P" help:"What becomes Patient ID and Patient's Name. All files must be of one patient."`
-	Pseudonyms   string   `xor:"pseudonym" type:"path" placeholder:"FILE" help:"CSV file with the columns PatientID and Pseudonym, such as \"adit project linkage export\" writes."`
-	Pseudonymize bool     `xor:"pseudonym" help:"Make each patient's pseudonym from key and Patient ID. Only the same key file gives the same ones again."`
-	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Charset      string   `placeholder:"TERM" help:"What text is read in of files that declare no character set and aren't UTF-8: ISO_IR 100 (default), ISO_IR 144, …; ISO_IR 6: nothing, they are left out."`
-	Report       string   `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs, and files by their number."`
-	Explain      bool     `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
-	Paths        []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
+	Profile      string `default:"${deid_profile}" placeholder:"NAME|FILE" help:"What is done to which attribute: ${deid_profiles}, or a profile in a YAML file."`
+	KeyFile      string `type:"path" placeholder:"FILE" help:"The secret that new UIDs, dates and made pseudonyms derive from: 64 hexadecimal digits, readable by you alone. Without it a new one is made and forgotten."`
+	NewKey       bool   `help:"Make the key file; it must not exist yet."`
+	Pseudonym    string `xor:"pseudonym" placeholder:"P" help:"What becomes Patient ID and Patient's Name. All files must be of one patient."`
+	Pseudonyms   string `xor:"pseudonym" type:"path" placeholder:"FILE" help:"CSV file with the columns PatientID and Pseudonym, such as \"adit project linkage export\" writes."`
+	Pseudonymize bool   `xor:"pseudonym" help:"Make each patient's pseudonym from key and Patient ID. Only the same key file gives the same ones again."`
+	TrialID      string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName    string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Charset      string `placeholder:"TERM" help:"What text is read in of files that declare no character set and aren't UTF-8: ISO_IR 100 (default), ISO_IR 144, …; ISO_IR 6: nothing, they are left out."`
+	Report       string `type:"path" placeholder:"FILE" help:"Write a CSV file with what was done to each object; it names objects by their new UIDs, and files by their number."`
+	Explain      bool   `help:"Show what would happen to each attribute of one file, with its values, and write nothing."`
+	deidProof
+	deidVerify
+	Paths []string `arg:"" name:"path" type:"path" help:"DICOM files, and folders whose files are taken; the last one is the folder that the new files are written to."`
 }
 
 // Help tells what happens to the files.
@@ -38,6 +41,8 @@ func (c *deidCmd) Help() string {
 
   adit deid --explain image.dcm
 
+  adit deid --verify out
+
 Each file is written to FOLDER/<Study Instance UID>/<Series Instance UID>/<SOP Instance UID>.dcm, all UIDs being the new ones. The same files under the same key and profile give the same files.
 
 All files are looked at before the first one is written. If a patient has no pseudonym, a pseudonym stands for two patients, a study holds two patients, or two objects have one SOP Instance UID, all of this is listed, nothing is written, and the exit code is 1.
@@ -46,11 +51,16 @@ What the profile refuses (burned-in text, encapsulated documents) is left out an
 
 A folder takes the objects of one key, profile and trial; ` + folderMarkName + ` in it says so, without the key. More files may be added later.
 
+Each new file is searched for what came in, and left out if something of that is left. ` + manifest.Name + ` in the folder says what was written and what was done to it; --verify checks the folder by it. Keep the number that it ends in with your records.
+
 Keep the key if more files will follow, and keep it secret: who has it can link the new UIDs to the old ones.`
 }
 
 // Run de-identifies files.
 func (c *deidCmd) Run(ctx context.Context, io streams) error {
+	if c.Verify {
+		return c.verify(ctx, io)
+	}
 	if c.Explain {
 		return c.explain(ctx, io)
 	}
@@ -84,11 +94,16 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 			return err
 		}
 	}
+	if d.manifest, err = d.openManifest(); err != nil {
+		return err
+	}
 	err = errors.Join(d.run(ctx), d.report.close())
 	d.progress.clear()
+	err = errors.Join(err, d.endManifest(err == nil))
 	if err != nil {
 		return fmt.Errorf("%d objects were de-identified, then: %w", d.written, err)
 	}
+	defer d.sayChain()
 	return d.outcome()
 }
 
@@ -125,7 +140,7 @@ func (c *deidCmd) prepare(ctx context.Context, io streams, files []string, out s
 
 // subject reads profile and key. The patient is still open.
 func (c *deidCmd) subject(io streams) (key deid.Key, s deid.Subject, profile *deid.Profile, err error) {
-	s = deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName, Charset: c.Charset}
+	s = deid.Subject{TrialID: c.TrialID, TrialName: c.TrialName, Charset: c.Charset, Scan: !c.NoScan, Account: !c.NoManifest}
 	if profile, err = findProfile(c.Profile); err != nil {
 		return key, s, nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 )
 
@@ -28,7 +29,7 @@ func filesIn(io streams, paths []string, out string) ([]string, error) {
 			switch {
 			case err != nil:
 				return err
-			case d.Name() == folderMarkName: // of a folder that we wrote
+			case d.Name() == folderMarkName, d.Name() == manifest.Name: // of a folder that we wrote
 			case d.Type().IsRegular(), d.Type()&fs.ModeSymlink != 0:
 				files = append(files, path)
 			case !d.IsDir():

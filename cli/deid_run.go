@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/internal/quickfile"
@@ -31,7 +32,10 @@ type deidRun struct {
 	sessions *sessions
 	io       streams
 	progress progress
-	report   *deidReport // nil: nobody wants one
+	report   *deidReport    // nil: nobody wants one
+	manifest *manifest.File // nil: nobody wants one
+	chain    manifest.Chain // that it ends in
+	leftOut  map[string]int // by reason
 
 	written int
 	unsafe  int // files that are left out, and named
@@ -43,6 +47,7 @@ type deidRun struct {
 func newDeidRun(io streams, profile *deid.Profile, subject deid.Subject, plan *deidPlan, folder *deidFolder) *deidRun {
 	return &deidRun{
 		profile: profile, plan: plan, folder: folder, io: io, refused: map[deid.Reason]int{}, assumed: map[string]int{}, seen: map[[16]byte]int32{},
+		leftOut:  map[string]int{},
 		sessions: &sessions{profile: profile, key: folder.key, subject: subject, patients: plan.patients, open: map[int32]*deid.Session{}},
 	}
 }
@@ -53,6 +58,7 @@ type deidObject struct {
 	report                  deid.Report
 	file                    *quickfile.File // the new one, without a name; nil if there is none
 	path                    string          // where that goes
+	sum                     *summed         // of the new one; nil: nobody wants it
 	err                     error
 }
 
@@ -139,10 +145,15 @@ func (d *deidRun) take(i int, o *deidObject) error {
 			if set := o.report.AssumedCharset; set != "" {
 				d.assumed[set]++
 			}
+			if err := d.prove(o); err != nil {
+				return err
+			}
 			return d.report.write(i, "de-identified", "", o)
 		}
 	}
-	return d.report.write(i, "left out", d.leaveOut(i, o.err), o)
+	reason := d.leaveOut(i, o.err)
+	d.leftOut[reason]++
+	return d.report.write(i, "left out", reason, o)
 }
 
 // digest stands for a text where many are to be told apart.
@@ -235,7 +246,8 @@ func (d *deidRun) write(o *deidObject, object *stream.Object) error {
 		return err
 	}
 	var lead [512]byte
-	_, err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0])})
+	o.sum = d.newSum()
+	_, err = object.WriteTo(&part10{o.file, object.FileMeta().AppendTo(lead[:0]), o.sum})
 	return err
 }
 
@@ -287,9 +299,11 @@ func isName(uid string) bool {
 type part10 struct {
 	file *quickfile.File
 	lead []byte // preamble and file meta information, of ours, that is still to be written
+	sum  *summed
 }
 
 func (w *part10) Write(p []byte) (int, error) {
+	w.sum.add(w.lead, p)
 	n, err := w.file.WriteBoth(w.lead, p)
 	n = max(0, n-len(w.lead))
 	w.lead = nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
@@ -64,7 +65,7 @@ func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == folderMarkName {
+		if err != nil || d.IsDir() || d.Name() == folderMarkName || d.Name() == manifest.Name { // see TestDeidVerify
 			return err
 		}
 		b, err := os.ReadFile(path)
@@ -269,5 +270,36 @@ func TestDeidUndeclared(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, string(rows), c.row)
 		}
+	}
+}
+
+// TestDeidExplainsRefusals: what the run refuses, wherever the reason stands, --explain refuses too.
+func TestDeidExplainsRefusals(t *testing.T) {
+	dir := t.TempDir()
+	files, err := phantom.New(5, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PID-1", Name: "Meierschmidt^Hannelore"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
+	}).WriteFiles(dir)
+	require.NoError(t, err)
+	b, err := os.ReadFile(files[0])
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		behind string
+		code   int
+		says   string
+	}{
+		"nothing":         {"", exitSuccess, "PatientName"},
+		"what goes":       {"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00xx", exitSuccess, "PatientName"},
+		"disorder":        {"\x10\x00\x10\x00PN\x08\x00Doe^Jane", exitWarning, "out of order"},
+		"half an element": {"\xfc\xff\xfc\xffOB\x00\x00\x08\x00\x00\x00xx", exitWarning, "cut off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := filepath.Join(t.TempDir(), "in.dcm")
+			require.NoError(t, os.WriteFile(in, append(bytes.Clone(b), c.behind...), 0o600))
+			code, out, errs := adit(t, "deid", "--key-file", keyFile(t), "--explain", in)
+			require.Equal(t, c.code, code, errs)
+			require.Contains(t, out+errs, c.says)
+			ran, _, errs := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, filepath.Join(t.TempDir(), "out"))
+			require.Equal(t, c.code, ran, errs)
+		})
 	}
 }

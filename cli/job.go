@@ -27,7 +27,8 @@ type jobCmd struct {
 	Set      jobSetCmd      `cmd:"" help:"Change how urgent a job is."`
 	Retry    jobRetryCmd    `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
 
-	Deidentification jobDeidCmd `cmd:"" help:"Show what de-identification did to the studies of a job."`
+	Manifest         jobManifestCmd `cmd:"" help:"Write the manifest of a job: what it delivered, with hashes, for adit deid --verify."`
+	Deidentification jobDeidCmd     `cmd:"" help:"Show what de-identification did to the studies of a job."`
 }
 
 type jobDeidCmd struct {

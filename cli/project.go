@@ -59,6 +59,8 @@ type projectFlags struct {
 	Profile        *string `placeholder:"NAME" help:"De-identification profile: one of ${deid_profiles}, or one that was uploaded (adit profile list)."`
 	ProfileVersion *string `placeholder:"V" help:"Version of the profile (the one uploaded last)."`
 	Members        *string `placeholder:"USER,…" help:"User names of those who belong to it besides its group; all of them."`
+	Scan           *bool   `negatable:"" help:"Search what jobs made from now on send under a pseudonym for what came in, and hold back what has a finding (on)."`
+	Manifest       *bool   `negatable:"" help:"Have jobs made from now on that pseudonymize keep a manifest: adit job manifest."`
 	SaltFile       *string `type:"path" placeholder:"FILE" help:"File with the pseudonym salt of a mass transfer of the original ADIT: new pseudonyms are derived from it as there. An empty file takes it away."`
 }
 
@@ -95,7 +97,7 @@ func (c *projectAddCmd) Run(ctx context.Context, io streams) error {
 	}
 	p, err := cl.AddProject(ctx, client.NewProject{
 		Name: c.Name, Description: value(c.Description), Group: c.Group, Profile: value(c.Profile), ProfileVersion: value(c.ProfileVersion),
-		Members: value(splitList(c.Members)), Salt: value(salt),
+		Members: value(splitList(c.Members)), Salt: value(salt), NoScan: c.Scan != nil && !*c.Scan, Manifest: value(c.Manifest),
 	})
 	if err != nil {
 		return err
@@ -118,6 +120,7 @@ func (c *projectSetCmd) Run(ctx context.Context, io streams) error {
 	}
 	change := client.ProjectChange{
 		Description: c.Description, Profile: c.Profile, ProfileVersion: c.ProfileVersion, Members: splitList(c.Members), Salt: salt,
+		Scan: c.Scan, Manifest: c.Manifest,
 	}
 	if change == (client.ProjectChange{}) {
 		return usage("say what is to be changed; adit project set --help lists what can be")

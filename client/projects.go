@@ -25,6 +25,8 @@ type Project struct {
 	Members        []string  `json:"members" nullable:"false" doc:"User names of those who belong to it besides its group."`
 	UIDGeneration  int       `json:"uid_generation" doc:"Rises with the first job after a change of the profile: the same image gets other UIDs then."`
 	FromOriginal   bool      `json:"from_original" doc:"Pseudonyms are derived by a salt of the original ADIT."`
+	Scan           bool      `json:"scan" doc:"What jobs made from now on send under a pseudonym is searched for what came in; an instance with a finding is held back."`
+	Manifest       bool      `json:"manifest" doc:"Jobs made from now on that pseudonymize keep a manifest."`
 	CreatedAt      time.Time `json:"created_at"`
 }
 
@@ -37,6 +39,8 @@ type NewProject struct {
 	ProfileVersion string   `json:"profile_version,omitempty" doc:"The one uploaded last by default."`
 	Members        []string `json:"members,omitempty" doc:"User names of those who belong to it besides its group."`
 	Salt           string   `json:"salt,omitempty" writeOnly:"true" doc:"Pseudonym salt of a mass transfer of the original ADIT: new pseudonyms are derived from it as there. It is kept encrypted and never shown again."`
+	NoScan         bool     `json:"no_scan,omitempty" doc:"What is sent under a pseudonym is not searched for what came in."`
+	Manifest       bool     `json:"manifest,omitempty" doc:"Jobs that pseudonymize keep a manifest."`
 }
 
 // ProjectChange changes a project: nil fields stay as they are.
@@ -46,6 +50,8 @@ type ProjectChange struct {
 	ProfileVersion *string   `json:"profile_version,omitempty" doc:"The one uploaded last by default; goes with profile."`
 	Members        *[]string `json:"members,omitempty" doc:"All of them."`
 	Salt           *string   `json:"salt,omitempty" writeOnly:"true" doc:"Empty takes it away."`
+	Scan           *bool     `json:"scan,omitempty" doc:"Of jobs made from now on: what they send under a pseudonym is searched for what came in."`
+	Manifest       *bool     `json:"manifest,omitempty" doc:"Of jobs made from now on: those that pseudonymize keep a manifest."`
 }
 
 // Profile is a de-identification profile.
@@ -188,4 +194,10 @@ func (c *Client) Deidentification(ctx context.Context, task int64) (Deidentifica
 // JobDeidentification writes, as CSV, what was done to the studies of a job. It holds nothing of the originals.
 func (c *Client) JobDeidentification(ctx context.Context, job int64, w io.Writer) error {
 	return c.copy(ctx, get(jobPath(job)+"/deidentification", nil), w)
+}
+
+// JobManifest writes the manifest of a job that has ended: a JSON object a line, each chained to the one before. A *Problem of status 409 says that
+// the job keeps none, or has not ended.
+func (c *Client) JobManifest(ctx context.Context, job int64, w io.Writer) error {
+	return c.copy(ctx, get(jobPath(job)+"/manifest", nil), w)
 }

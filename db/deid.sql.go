@@ -104,6 +104,61 @@ func (q *Queries) Link(ctx context.Context, arg LinkParams) (string, error) {
 	return pseudonym, err
 }
 
+const listDeidObjects = `-- name: ListDeidObjects :many
+SELECT t.seq, o.sop_uid, o.object, o.actions, a.done
+FROM tasks t JOIN deid_objects o ON o.task_id = t.id JOIN deid_actions a ON a.sha256 = o.actions
+WHERE t.job_id = $1 AND (t.seq, o.sop_uid) > ($2::integer, $3::text)
+ORDER BY t.seq, o.sop_uid
+LIMIT $4
+`
+
+type ListDeidObjectsParams struct {
+	JobID  int64
+	Seq    int32
+	SopUid string
+	Max    int32
+}
+
+type ListDeidObjectsRow struct {
+	Seq     int32
+	SopUid  string
+	Object  []byte
+	Actions []byte
+	Done    []byte
+}
+
+// ListDeidObjects is a page of what was delivered of a job, in the order of its tasks and UIDs.
+func (q *Queries) ListDeidObjects(ctx context.Context, arg ListDeidObjectsParams) ([]ListDeidObjectsRow, error) {
+	rows, err := q.db.Query(ctx, listDeidObjects,
+		arg.JobID,
+		arg.Seq,
+		arg.SopUid,
+		arg.Max,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListDeidObjectsRow{}
+	for rows.Next() {
+		var i ListDeidObjectsRow
+		if err := rows.Scan(
+			&i.Seq,
+			&i.SopUid,
+			&i.Object,
+			&i.Actions,
+			&i.Done,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listTaskDeid = `-- name: ListTaskDeid :many
 SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.assumed_charsets, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
 WHERE t.job_id = $1 AND t.seq > $2
@@ -192,7 +247,7 @@ func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]L
 }
 
 const lockProject = `-- name: LockProject :one
-SELECT p.id, p.is_default, p.sealed_key, p.profile, p.profile_sha256, p.uid_generation, coalesce(d.text, '')::text AS profile_text
+SELECT p.id, p.is_default, p.sealed_key, p.profile, p.profile_sha256, p.uid_generation, p.scan, p.manifest, coalesce(d.text, '')::text AS profile_text
 FROM projects p LEFT JOIN deid_profiles d ON d.id = p.profile_id
 WHERE p.id = $1
 FOR NO KEY UPDATE OF p
@@ -205,6 +260,8 @@ type LockProjectRow struct {
 	Profile       string
 	ProfileSha256 string
 	UidGeneration int32
+	Scan          bool
+	Manifest      bool
 	ProfileText   string
 }
 
@@ -219,6 +276,8 @@ func (q *Queries) LockProject(ctx context.Context, id int64) (LockProjectRow, er
 		&i.Profile,
 		&i.ProfileSha256,
 		&i.UidGeneration,
+		&i.Scan,
+		&i.Manifest,
 		&i.ProfileText,
 	)
 	return i, err
@@ -282,6 +341,44 @@ func (q *Queries) PseudonymOf(ctx context.Context, arg PseudonymOfParams) (strin
 	var pseudonym string
 	err := row.Scan(&pseudonym)
 	return pseudonym, err
+}
+
+const putDeidActions = `-- name: PutDeidActions :exec
+INSERT INTO deid_actions (sha256, done) VALUES ($1, $2) ON CONFLICT DO NOTHING
+`
+
+type PutDeidActionsParams struct {
+	Sha256 []byte
+	Done   []byte
+}
+
+func (q *Queries) PutDeidActions(ctx context.Context, arg PutDeidActionsParams) error {
+	_, err := q.db.Exec(ctx, putDeidActions, arg.Sha256, arg.Done)
+	return err
+}
+
+const putDeidObjects = `-- name: PutDeidObjects :exec
+INSERT INTO deid_objects (task_id, sop_uid, object, actions)
+SELECT $1, unnest($2::text[]), unnest($3::text[])::json, unnest($4::bytea[])
+ON CONFLICT (task_id, sop_uid) DO UPDATE SET object = excluded.object, actions = excluded.actions
+`
+
+type PutDeidObjectsParams struct {
+	TaskID  int64
+	SopUids []string
+	Objects []string
+	Actions [][]byte
+}
+
+// PutDeidObjects writes down what was delivered. What is delivered again is the same.
+func (q *Queries) PutDeidObjects(ctx context.Context, arg PutDeidObjectsParams) error {
+	_, err := q.db.Exec(ctx, putDeidObjects,
+		arg.TaskID,
+		arg.SopUids,
+		arg.Objects,
+		arg.Actions,
+	)
+	return err
 }
 
 const putTaskDeid = `-- name: PutTaskDeid :exec

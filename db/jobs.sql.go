@@ -77,7 +77,7 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -136,6 +136,8 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.ErasedAt,
 		&i.Job.FolderName,
 		&i.Job.LeaveOutRejected,
+		&i.Job.Scan,
+		&i.Job.Manifest,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -147,9 +149,9 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
-                  leave_out_rejected)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected
+                  leave_out_rejected, scan, manifest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest
 `
 
 type InsertJobParams struct {
@@ -171,6 +173,8 @@ type InsertJobParams struct {
 	ProfileSha256     string
 	UidGeneration     int32
 	LeaveOutRejected  bool
+	Scan              bool
+	Manifest          bool
 }
 
 func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, error) {
@@ -193,6 +197,8 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		arg.ProfileSha256,
 		arg.UidGeneration,
 		arg.LeaveOutRejected,
+		arg.Scan,
+		arg.Manifest,
 	)
 	var i Job
 	err := row.Scan(
@@ -233,12 +239,14 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.ErasedAt,
 		&i.FolderName,
 		&i.LeaveOutRejected,
+		&i.Scan,
+		&i.Manifest,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
@@ -320,6 +328,8 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.ErasedAt,
 			&i.Job.FolderName,
 			&i.Job.LeaveOutRejected,
+			&i.Job.Scan,
+			&i.Job.Manifest,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -336,7 +346,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected FROM jobs WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest FROM jobs WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -380,6 +390,8 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.ErasedAt,
 		&i.FolderName,
 		&i.LeaveOutRejected,
+		&i.Scan,
+		&i.Manifest,
 	)
 	return i, err
 }

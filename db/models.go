@@ -96,6 +96,18 @@ type DailyTransfer struct {
 	Bytes         int64
 }
 
+type DeidAction struct {
+	Sha256 []byte
+	Done   []byte
+}
+
+type DeidObject struct {
+	TaskID  int64
+	SopUid  string
+	Object  []byte
+	Actions []byte
+}
+
 type DeidProfile struct {
 	ID        int64
 	Name      string
@@ -234,6 +246,8 @@ type Job struct {
 	ErasedAt          *time.Time
 	FolderName        string
 	LeaveOutRejected  bool
+	Scan              bool
+	Manifest          bool
 }
 
 type Linkage struct {
@@ -306,6 +320,8 @@ type Project struct {
 	ProfileID     *int64
 	ProfileSha256 string
 	SealedSalt    []byte
+	Scan          bool
+	Manifest      bool
 }
 
 type ProjectMember struct {

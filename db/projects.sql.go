@@ -38,7 +38,7 @@ func (q *Queries) DeleteProjectMembers(ctx context.Context, projectID int64) err
 }
 
 const getProjectByName = `-- name: GetProjectByName :one
-SELECT p.id, p.name, p.description, p.group_id, p.is_default, p.profile, p.sealed_key, p.uid_generation, p.created_at, p.profile_id, p.profile_sha256, p.sealed_salt, g.name AS group_name, coalesce(d.version, '')::text AS profile_version,
+SELECT p.id, p.name, p.description, p.group_id, p.is_default, p.profile, p.sealed_key, p.uid_generation, p.created_at, p.profile_id, p.profile_sha256, p.sealed_salt, p.scan, p.manifest, g.name AS group_name, coalesce(d.version, '')::text AS profile_version,
        ARRAY(SELECT u.username FROM project_members m JOIN users u ON u.id = m.user_id WHERE m.project_id = p.id ORDER BY u.username)::text[] AS members
 FROM projects p
 JOIN groups g ON g.id = p.group_id
@@ -69,6 +69,8 @@ func (q *Queries) GetProjectByName(ctx context.Context, name string) (GetProject
 		&i.Project.ProfileID,
 		&i.Project.ProfileSha256,
 		&i.Project.SealedSalt,
+		&i.Project.Scan,
+		&i.Project.Manifest,
 		&i.GroupName,
 		&i.ProfileVersion,
 		&i.Members,
@@ -88,7 +90,8 @@ func (q *Queries) GroupByName(ctx context.Context, name string) (int64, error) {
 }
 
 const insertNewProject = `-- name: InsertNewProject :one
-INSERT INTO projects (name, description, group_id, profile, profile_id, sealed_key, sealed_salt) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+INSERT INTO projects (name, description, group_id, profile, profile_id, sealed_key, sealed_salt, scan, manifest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id
 `
 
 type InsertNewProjectParams struct {
@@ -99,6 +102,8 @@ type InsertNewProjectParams struct {
 	ProfileID   *int64
 	SealedKey   []byte
 	SealedSalt  []byte
+	Scan        bool
+	Manifest    bool
 }
 
 func (q *Queries) InsertNewProject(ctx context.Context, arg InsertNewProjectParams) (int64, error) {
@@ -110,6 +115,8 @@ func (q *Queries) InsertNewProject(ctx context.Context, arg InsertNewProjectPara
 		arg.ProfileID,
 		arg.SealedKey,
 		arg.SealedSalt,
+		arg.Scan,
+		arg.Manifest,
 	)
 	var id int64
 	err := row.Scan(&id)
@@ -189,7 +196,7 @@ func (q *Queries) ListProfiles(ctx context.Context, arg ListProfilesParams) ([]D
 }
 
 const listProjects = `-- name: ListProjects :many
-SELECT p.id, p.name, p.description, p.group_id, p.is_default, p.profile, p.sealed_key, p.uid_generation, p.created_at, p.profile_id, p.profile_sha256, p.sealed_salt, g.name AS group_name, coalesce(d.version, '')::text AS profile_version,
+SELECT p.id, p.name, p.description, p.group_id, p.is_default, p.profile, p.sealed_key, p.uid_generation, p.created_at, p.profile_id, p.profile_sha256, p.sealed_salt, p.scan, p.manifest, g.name AS group_name, coalesce(d.version, '')::text AS profile_version,
        ARRAY(SELECT u.username FROM project_members m JOIN users u ON u.id = m.user_id WHERE m.project_id = p.id ORDER BY u.username)::text[] AS members
 FROM projects p
 JOIN groups g ON g.id = p.group_id
@@ -237,6 +244,8 @@ func (q *Queries) ListProjects(ctx context.Context, arg ListProjectsParams) ([]L
 			&i.Project.ProfileID,
 			&i.Project.ProfileSha256,
 			&i.Project.SealedSalt,
+			&i.Project.Scan,
+			&i.Project.Manifest,
 			&i.GroupName,
 			&i.ProfileVersion,
 			&i.Members,
@@ -252,7 +261,7 @@ func (q *Queries) ListProjects(ctx context.Context, arg ListProjectsParams) ([]L
 }
 
 const lockProjectRow = `-- name: LockProjectRow :one
-SELECT id, name, description, group_id, is_default, profile, sealed_key, uid_generation, created_at, profile_id, profile_sha256, sealed_salt FROM projects WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, name, description, group_id, is_default, profile, sealed_key, uid_generation, created_at, profile_id, profile_sha256, sealed_salt, scan, manifest FROM projects WHERE id = $1 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockProjectRow(ctx context.Context, id int64) (Project, error) {
@@ -271,6 +280,8 @@ func (q *Queries) LockProjectRow(ctx context.Context, id int64) (Project, error)
 		&i.ProfileID,
 		&i.ProfileSha256,
 		&i.SealedSalt,
+		&i.Scan,
+		&i.Manifest,
 	)
 	return i, err
 }
@@ -320,7 +331,7 @@ func (q *Queries) ProfileByVersion(ctx context.Context, arg ProfileByVersionPara
 }
 
 const updateProject = `-- name: UpdateProject :exec
-UPDATE projects SET description = $2, profile = $3, profile_id = $4, sealed_salt = $5 WHERE id = $1
+UPDATE projects SET description = $2, profile = $3, profile_id = $4, sealed_salt = $5, scan = $6, manifest = $7 WHERE id = $1
 `
 
 type UpdateProjectParams struct {
@@ -329,6 +340,8 @@ type UpdateProjectParams struct {
 	Profile     string
 	ProfileID   *int64
 	SealedSalt  []byte
+	Scan        bool
+	Manifest    bool
 }
 
 func (q *Queries) UpdateProject(ctx context.Context, arg UpdateProjectParams) error {
@@ -338,6 +351,8 @@ func (q *Queries) UpdateProject(ctx context.Context, arg UpdateProjectParams) er
 		arg.Profile,
 		arg.ProfileID,
 		arg.SealedSalt,
+		arg.Scan,
+		arg.Manifest,
 	)
 	return err
 }

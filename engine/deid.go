@@ -70,6 +70,7 @@ func pinProfile(ctx context.Context, q *db.Queries, project int64, job *db.Inser
 		return &Invalid{Field: "", Reason: err.Error()}
 	}
 	job.ProfileName, job.ProfileVersion, job.ProfileSha256, job.UidGeneration = profile.Name(), profile.Version(), profile.Hash(), p.UidGeneration
+	job.Scan, job.Manifest = p.Scan, p.Manifest
 	switch p.ProfileSha256 {
 	case profile.Hash():
 		return nil
@@ -130,6 +131,7 @@ func (r *run) openDeid(ctx context.Context) error {
 			return err
 		}
 		subject.Generation, subject.Issuer = uint32(r.job.UidGeneration), r.src.Server.IssuerOfPatientID
+		subject.Scan, subject.Account = r.job.Scan, r.job.Manifest
 		subject.Patient = deid.PatientIdentity(r.inv.patientID, subject.Issuer, r.inv.study)
 		subject.Key = key.OfPatient(subject.Patient)
 		derived, err := r.e.derivedPseudonym(project.SealedSalt, key, subject.Patient, r.inv.patientID)

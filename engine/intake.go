@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"strings"
 	"sync"
@@ -54,6 +55,7 @@ type parcel struct {
 	source string // SOP Instance UID as received
 	report *deid.Report
 	bytes  *counter
+	sum    hash.Hash         // of what went out last; nil: nobody wants it
 	done   chan dimse.Status // answered when the destination has; nil if nobody waits
 	finish func()
 }
@@ -289,6 +291,9 @@ func (in *intake) pass(ctx context.Context, p *parcel, data io.Reader, finish fu
 // politely; false if the task was stopped.
 func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 	r := in.r
+	if p.report != nil && r.job.Manifest {
+		p.prove()
+	}
 	timer := time.NewTimer(in.patience)
 	defer timer.Stop()
 	r.sending.Add(1)
@@ -423,6 +428,7 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 	case dimse.Done, dimse.DoneNoted:
 		err := r.receipt(ctx, receipt{
 			sopUID: p.source, seriesUID: p.series, class: p.class, bytes: p.bytes.n, status: status, report: p.report, file: p.file, fileBytes: p.fileBytes,
+			proof: p.proof(),
 		})
 		if err != nil {
 			return dimse.OutOfResources

@@ -14,6 +14,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
@@ -32,6 +33,7 @@ type receipt struct {
 	remarks                  oddity
 	file                     string // in a folder
 	fileBytes                int64
+	proof                    *manifest.Object // nil: the job keeps no manifest
 }
 
 // ledger writes what the destination acknowledged, in batches, while the task's lease holds. Its goroutine ends with close
@@ -156,9 +158,11 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 			return fmt.Errorf("%d instances: %w", len(batch), err)
 		}
 		if slices.ContainsFunc(batch, func(r receipt) bool { return r.report != nil }) {
-			return countDeid(ctx, q, l.held.TaskID, l.study, batch)
+			if err := countDeid(ctx, q, l.held.TaskID, l.study, batch); err != nil {
+				return err
+			}
 		}
-		return nil
+		return putProofs(ctx, q, l.held.TaskID, batch)
 	})
 }
 

@@ -32,6 +32,8 @@ type Project struct {
 	UIDGeneration int32
 	// FromOriginal tells that it has a salt of the original ADIT, by which pseudonyms are derived.
 	FromOriginal bool
+	Scan         bool // what goes out under a pseudonym is searched for what came in
+	Manifest     bool // jobs keep a manifest of what went out under a pseudonym
 	CreatedAt    time.Time
 }
 
@@ -48,6 +50,8 @@ type NewProject struct {
 	Profile     ProfileName // empty: deid.DefaultProfile
 	Members     []string
 	Salt        string // of the original ADIT; empty: none
+	NoScan      bool
+	Manifest    bool
 }
 
 // ProjectChange changes a project: nil fields stay as they are.
@@ -56,6 +60,8 @@ type ProjectChange struct {
 	Profile     *ProfileName
 	Members     *[]string
 	Salt        *string // empty: none any more
+	Scan        *bool   // of jobs made from now on
+	Manifest    *bool   // of jobs made from now on
 }
 
 const (
@@ -105,7 +111,7 @@ func projectOfRow(row db.GetProjectByNameRow) Project {
 	p := row.Project
 	return Project{
 		ID: p.ID, Name: p.Name, Description: p.Description, Group: row.GroupName, IsDefault: p.IsDefault, Profile: profileName(p.Profile, row.ProfileVersion),
-		Members: row.Members, UIDGeneration: p.UidGeneration, FromOriginal: len(p.SealedSalt) > 0, CreatedAt: p.CreatedAt,
+		Members: row.Members, UIDGeneration: p.UidGeneration, FromOriginal: len(p.SealedSalt) > 0, Scan: p.Scan, Manifest: p.Manifest, CreatedAt: p.CreatedAt,
 	}
 }
 
@@ -169,6 +175,7 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 		id, err := q.InsertNewProject(ctx, db.InsertNewProjectParams{
 			Name: n.Name, Description: n.Description, GroupID: group, Profile: n.Profile.Name, ProfileID: profile,
 			SealedKey: e.people.Seal(ProjectKeyPurpose, key[:]), SealedSalt: e.sealSalt(n.Salt),
+			Scan: !n.NoScan, Manifest: n.Manifest,
 		})
 		if err != nil {
 			return err
@@ -178,7 +185,7 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 		}
 		return people.Record(ctx, q, people.Entry{
 			Action: "project.create", Object: "project " + n.Name, Profile: strings.TrimSpace(n.Profile.Name + " " + n.Profile.Version),
-			Detail: map[string]any{"members": n.Members, "salt": n.Salt != ""},
+			Detail: map[string]any{"members": n.Members, "salt": n.Salt != "", "scan": !n.NoScan, "manifest": n.Manifest},
 		})
 	})
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "23505" {
@@ -285,7 +292,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 		if err != nil {
 			return notFound(err, "project", fmt.Sprintf("%q", name))
 		}
-		u := db.UpdateProjectParams{ID: p.ID, Description: p.Description, Profile: p.Profile, ProfileID: p.ProfileID, SealedSalt: p.SealedSalt}
+		u := db.UpdateProjectParams{ID: p.ID, Description: p.Description, Profile: p.Profile, ProfileID: p.ProfileID, SealedSalt: p.SealedSalt, Scan: p.Scan, Manifest: p.Manifest}
 		if c.Description != nil {
 			u.Description = *c.Description
 		}
@@ -295,6 +302,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 				return err
 			}
 		}
+		u.Scan, u.Manifest = setOr(c.Scan, u.Scan), setOr(c.Manifest, u.Manifest)
 		if c.Salt != nil {
 			if p.IsDefault && *c.Salt != "" {
 				return &Conflict{Reason: "this is a group's default project, whose trials must not share pseudonyms; make a project of its own for the salt"}
@@ -305,7 +313,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 			return err
 		}
 		entry := people.Entry{Action: "project.change", Object: "project " + found.Name, Detail: map[string]any{"fields": setFields(map[string]bool{
-			"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil,
+			"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil, "scan": c.Scan != nil, "manifest": c.Manifest != nil,
 		})}}
 		if c.Profile != nil {
 			entry.Profile = strings.TrimSpace(c.Profile.Name + " " + c.Profile.Version)
@@ -323,4 +331,12 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 	}
 	e.log.InfoContext(ctx, "project changed", "project", found.Name, "user", user.ID)
 	return e.Project(ctx, user, found.Name)
+}
+
+// setOr gives what is said, or else what was before.
+func setOr[T any](said *T, before T) T {
+	if said != nil {
+		return *said
+	}
+	return before
 }

@@ -24,7 +24,7 @@ func TestProjects(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.Project{
 		ID: made.ID, Name: "Lung: study?", Description: "screening", Group: "Radiology", Profile: "adit-default", ProfileVersion: "1", Members: []string{"other"},
-		UIDGeneration: 1, FromOriginal: true, CreatedAt: made.CreatedAt,
+		UIDGeneration: 1, FromOriginal: true, Scan: true, CreatedAt: made.CreatedAt,
 	}, made)
 	r := s.send("GET", "/api/v1/projects/lung%3A%20study%3F", "")
 	require.Equal(t, 200, r.StatusCode, r.body)

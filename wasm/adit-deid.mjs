@@ -20,7 +20,7 @@ import "./wasm_exec.js";
  * kind: "refused" (the profile leaves the object out; count it), "unsafe" (it can't be de-identified; name it), or "error"
  * (not a DICOM file, a wrong profile or subject, a source that failed).
  * reason: of "refused" burned-in, encapsulated-document, pixels-elsewhere, recognizable; of "unsafe" unparsable, unknown-sop-class,
- * undecodable-text, other-patient.
+ * undecodable-text, other-patient, overlay-in-pixels.
  * sopInstanceUID: of "refused" and "unsafe", as received.
  */
 export class DeidError extends Error {

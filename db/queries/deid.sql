@@ -1,6 +1,6 @@
 -- LockProject reads what a project de-identifies with, and keeps it so until the transaction ends.
 -- name: LockProject :one
-SELECT p.id, p.is_default, p.sealed_key, p.profile, p.profile_sha256, p.uid_generation, coalesce(d.text, '')::text AS profile_text
+SELECT p.id, p.is_default, p.sealed_key, p.profile, p.profile_sha256, p.uid_generation, p.scan, p.manifest, coalesce(d.text, '')::text AS profile_text
 FROM projects p LEFT JOIN deid_profiles d ON d.id = p.profile_id
 WHERE p.id = $1
 FOR NO KEY UPDATE OF p;
@@ -53,3 +53,20 @@ SET instances = excluded.instances, counts = excluded.counts, codes = excluded.c
 -- name: PutTaskDeidLeftOut :exec
 INSERT INTO task_deid (task_id, study_uid, pseudonym, left_out, omitted) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (task_id) DO UPDATE SET pseudonym = excluded.pseudonym, left_out = excluded.left_out, omitted = excluded.omitted;
+
+-- name: PutDeidActions :exec
+INSERT INTO deid_actions (sha256, done) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- PutDeidObjects writes down what was delivered. What is delivered again is the same.
+-- name: PutDeidObjects :exec
+INSERT INTO deid_objects (task_id, sop_uid, object, actions)
+SELECT sqlc.arg(task_id), unnest(sqlc.arg(sop_uids)::text[]), unnest(sqlc.arg(objects)::text[])::json, unnest(sqlc.arg(actions)::bytea[])
+ON CONFLICT (task_id, sop_uid) DO UPDATE SET object = excluded.object, actions = excluded.actions;
+
+-- ListDeidObjects is a page of what was delivered of a job, in the order of its tasks and UIDs.
+-- name: ListDeidObjects :many
+SELECT t.seq, o.sop_uid, o.object, o.actions, a.done
+FROM tasks t JOIN deid_objects o ON o.task_id = t.id JOIN deid_actions a ON a.sha256 = o.actions
+WHERE t.job_id = sqlc.arg(job_id) AND (t.seq, o.sop_uid) > (sqlc.arg(seq)::integer, sqlc.arg(sop_uid)::text)
+ORDER BY t.seq, o.sop_uid
+LIMIT sqlc.arg(max);

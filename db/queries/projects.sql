@@ -23,13 +23,14 @@ WHERE lower(p.name) = lower(sqlc.arg(name));
 SELECT id FROM groups WHERE lower(name) = lower(sqlc.arg(name));
 
 -- name: InsertNewProject :one
-INSERT INTO projects (name, description, group_id, profile, profile_id, sealed_key, sealed_salt) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id;
+INSERT INTO projects (name, description, group_id, profile, profile_id, sealed_key, sealed_salt, scan, manifest)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id;
 
 -- name: LockProjectRow :one
 SELECT * FROM projects WHERE id = $1 FOR NO KEY UPDATE;
 
 -- name: UpdateProject :exec
-UPDATE projects SET description = $2, profile = $3, profile_id = $4, sealed_salt = $5 WHERE id = $1;
+UPDATE projects SET description = $2, profile = $3, profile_id = $4, sealed_salt = $5, scan = $6, manifest = $7 WHERE id = $1;
 
 -- name: DeleteProjectMembers :exec
 DELETE FROM project_members WHERE project_id = $1;

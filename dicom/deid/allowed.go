@@ -14,8 +14,7 @@ import (
 func allowed(e *elem, vr dict.VR, single bool) bool {
 	one := check(e, vr)
 	if one == nil {
-		n := unit(vr)
-		return len(e.value)%n == 0 && (!single || n == 1 || len(e.value) <= n)
+		return allowedLength(len(e.value), vr, single)
 	}
 	for rest := e.value; ; {
 		v, i := rest, bytes.IndexByte(rest, '\\')
@@ -30,6 +29,12 @@ func allowed(e *elem, vr dict.VR, single bool) bool {
 		}
 		rest = rest[i+1:]
 	}
+}
+
+// allowedLength is allowed for what the length alone tells of.
+func allowedLength(n int, vr dict.VR, single bool) bool {
+	one := unit(vr)
+	return n%one == 0 && (!single || one == 1 || n <= one)
 }
 
 // check gives what judges a single value, nil if only the length tells. What came with another VR than the dictionary's is judged by that of
@@ -57,14 +62,6 @@ func check(e *elem, vr dict.VR) func(v []byte) bool {
 		return isTitle
 	}
 	return nil
-}
-
-// listed is the VR that says what a safe private value may be: that of the list, if it knows.
-func listed(safe, vr dict.VR) dict.VR {
-	if safe == dict.UN {
-		return vr
-	}
-	return safe
 }
 
 // unit is the length of a binary number, 1 for other VRs.

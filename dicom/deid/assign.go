@@ -107,6 +107,8 @@ func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 	return true, w.write(a, lv, e)
 }
 
+const alwaysAssigned = "always: given by subject and profile"
+
 func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 	begin := len(w.out)
 	switch a.tag {
@@ -142,7 +144,7 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		}
 		w.put(lv, a.tag, a.vr, b)
 	}
-	w.tell(e, Assign, "always: given by subject and profile", begin, lv)
+	w.tell(e, Assign, alwaysAssigned, begin, lv)
 	return nil
 }
 

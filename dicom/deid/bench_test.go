@@ -132,3 +132,41 @@ func BenchmarkRewrite(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkScan measures, of the same objects, the rewrite of the header and the scan of its result, and prints the medians and their ratio.
+func BenchmarkScan(b *testing.B) {
+	sub := subject()
+	sub.Scan = true
+	p, _ := BuiltinProfile(DefaultProfile)
+	s, err := p.Session(sub)
+	require.NoError(b, err)
+	in := benchCT(b, 0, dict.ExplicitVRLittleEndian)
+	at := bytes.Index(in, []byte("1.3.12.2.1107.5.1.4.1000")) + 20
+	var rewrites, scans []time.Duration
+	i := 0
+	for b.Loop() {
+		i++
+		copy(in[at:], fmt.Appendf(nil, "%04d", i%10000))
+		o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{})
+		require.NoError(b, err)
+		report := Report{}
+		require.NoError(b, o.Rewrite(func(in, out []byte) ([]byte, error) {
+			begin := time.Now()
+			out, err := s.w.run(o, in, out, &report, nil)
+			rewrites = append(rewrites, time.Since(begin))
+			require.NoError(b, err)
+			begin = time.Now()
+			err = s.scan.judge(o, in, out, "")
+			scans = append(scans, time.Since(begin))
+			return out, err
+		}))
+		require.NoError(b, o.Close())
+	}
+	slices.Sort(rewrites)
+	slices.Sort(scans)
+	rewrite, scan := rewrites[len(rewrites)/2], scans[len(scans)/2]
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(rewrite.Nanoseconds())/1000, "rewrite-µs")
+	b.ReportMetric(float64(scan.Nanoseconds())/1000, "scan-µs")
+	b.ReportMetric(float64(scan)/float64(rewrite), "scan/rewrite")
+}

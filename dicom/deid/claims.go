@@ -210,7 +210,7 @@ func (p *Profile) judge() error {
 	if p.base != basicBase {
 		claims = 0
 	}
-	p.claims = claims
+	p.claims, p.keepsDates = claims, p.mayKeepDates()
 	p.codes, p.codeValues = codesOf(claims)
 	return nil
 }

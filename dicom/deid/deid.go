@@ -32,15 +32,16 @@ var actionNames = [actions]string{"keep", "remove", "empty", "dummy", "uid", "cl
 // String gives the action's name in profiles and reports.
 func (a Action) String() string { return actionNames[a] }
 
-// Report says what was done to an object. It is complete when the object has been read to its end: what stands behind the
-// pixel data is decided while it passes.
+// Report says what was done to an object. It is complete when the object has been read to its end: what follows the
+// header is decided while it passes.
 type Report struct {
 	SOPInstanceUID string       // as received
-	Counts         [actions]int // attributes at all depths, by Action; those behind the pixel data too
-	Behind         int          // of those removed, the ones behind the header: private groups, padding, signatures
+	Counts         [actions]int // attributes at all depths, by Action; those behind the header too
+	Behind         int          // of those removed, the ones behind the header: private groups, padding, signatures, and what was too large for it
 	Codes          []string     // of CID 7050, as (0012,0064) says what was done; not to be changed
 	ToUTF8         bool         // the object's text was moved to ISO_IR 192
 	AssumedCharset string       // what its text was read in, as it declares no character set but has other bytes than ASCII; else empty
+	Done           []Done       // by attribute, if the subject's Account is wanted; shared among reports, not to be changed
 }
 
 // Count gives how many attributes an action was done to.
@@ -56,6 +57,7 @@ const (
 	PixelsElsewhere      Reason = "pixels-elsewhere"      // pixel data is referenced by a JPIP address
 	Recognizable         Reason = "recognizable"          // Recognizable Visual Features YES
 
+	OverlayInPixels Reason = "overlay-in-pixels" // an overlay lies in bits of the pixel data that can't be cleared
 	Unparsable      Reason = "unparsable"
 	UnknownSOPClass Reason = "unknown-sop-class"
 	Undecodable     Reason = "undecodable-text"

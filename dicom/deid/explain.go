@@ -113,6 +113,7 @@ func tagsOf(a, b map[dict.Tag]metaElement) func(yield func(dict.Tag) bool) {
 // tell counts what was done to an element, of which w.out[begin:] is what was written, and notes it if anybody wants that.
 func (w *rewriter) tell(e *elem, a Action, why string, begin int, lv *level) {
 	w.note(a)
+	w.act(e.Tag, a, why)
 	if w.trace != nil {
 		w.explain(e, &rule{vr: dict.VROf(e.Tag), why: why}, a, begin, lv)
 	}
@@ -128,12 +129,15 @@ func (w *rewriter) tellLater(e *elem, why string, begin int, lv *level) int {
 }
 
 // settle decides on an element that was noted by tellLater.
-func (w *rewriter) settle(told int, stays bool) {
+func (w *rewriter) settle(tag dict.Tag, told int, stays bool) {
+	const why = "follows what becomes of its group"
 	if stays {
 		w.note(Keep)
+		w.act(tag, Keep, why)
 		return
 	}
 	w.note(Remove)
+	w.act(tag, Remove, why)
 	if w.trace != nil {
 		x := &(*w.trace)[told]
 		x.Action, x.After = Remove, ""
@@ -164,10 +168,12 @@ func (w *rewriter) tellAdded(e *elem, enc stream.Encoding, from int) {
 		}
 		value := w.out[pos : pos+int(h.Length)]
 		pos += int(h.Length)
+		const why = "always: says what was done"
 		w.note(Assign)
+		w.act(h.Tag, Assign, why)
 		if w.trace != nil {
 			*w.trace = append(*w.trace, Explained{
-				Path: item + h.Tag.String(), Keyword: h.Tag.Keyword(), Action: Assign, Rule: "always: says what was done",
+				Path: item + h.Tag.String(), Keyword: h.Tag.Keyword(), Action: Assign, Rule: why,
 				After: show(value, h, dict.VROf(h.Tag), enc, nil),
 			})
 		}
@@ -178,10 +184,11 @@ func (w *rewriter) tellAdded(e *elem, enc stream.Encoding, from int) {
 type mark struct {
 	counts [actions]int
 	traced int
+	acts   int
 }
 
 func (w *rewriter) mark() mark {
-	m := mark{counts: w.report.Counts}
+	m := mark{counts: w.report.Counts, acts: len(w.acts)}
 	if w.trace != nil {
 		m.traced = len(*w.trace)
 	}
@@ -196,6 +203,9 @@ func (w *rewriter) tellGone(m mark, why string) {
 	}
 	w.report.Counts = m.counts
 	w.report.Counts[Remove] += n
+	for i := range w.acts[m.acts:] {
+		w.acts[m.acts+i].action, w.acts[m.acts+i].why = Remove, why
+	}
 	if w.trace == nil {
 		return
 	}

@@ -39,6 +39,7 @@ type Profile struct {
 	codes         []method
 	codeValues    []string
 	claims        Option // the promises that its rules keep, basicProfile among them
+	keepsDates    bool   // a date may stay, as it was or changed
 	shifts        bool   // it moves dates, so none may stay as it is
 }
 

@@ -28,8 +28,12 @@ type rewriter struct {
 	out      []byte
 	value    []byte // of the attribute under way
 	class    string // SOP Class UID
+	syntax   string // of the object
+	top      level
+	cut      uint16 // the group that goes on in the body, 0 for none
 	report   *Report
 	trace    *[]Explained
+	acts     []act    // nil: nobody wants them
 	path     []string // of the trace
 	depth    int
 	blocks   []block
@@ -71,6 +75,8 @@ type level struct {
 	set    *charset.Set // nil: it names a term that is not defined
 	blocks int          // where its private blocks begin
 
+	pixels pixels
+
 	group   uint16
 	lengthA int // where the group length's value was written, -1 if there is none
 	told    int // where the trace tells of it
@@ -80,7 +86,7 @@ type level struct {
 // run rewrites a header. What it says of the whole is known at the end: where that isn't what was written, or text has to be read in
 // a character set that the object doesn't declare, or moves to ISO_IR 192, one more pass writes it right. The objects of a series mostly say the same.
 func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *[]Explained) ([]byte, error) {
-	w.class, w.report, w.trace = o.Header().SOPClassUID(), report, trace
+	w.class, w.syntax, w.report, w.trace = o.Header().SOPClassUID(), o.TransferSyntax().UID, report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
@@ -88,7 +94,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 	defer func() { w.report, w.trace = nil, nil }()
 	for {
 		b, err := w.pass(o, in, out, report.ToUTF8)
-		told, claims := p.temporalOf(w.dates), w.claims&^w.broken
+		told, claims := w.foretold(), w.claims&^w.broken
 		switch {
 		case errors.Is(err, errUndeclared):
 			w.assume(w.s.undeclared(o.Header()))
@@ -110,24 +116,28 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 
 func (w *rewriter) pass(o *stream.Object, in, out []byte, utf8 bool) ([]byte, error) {
 	w.s.at = 0
+	w.forgetActs(0)
 	w.out, w.utf8, w.depth, w.blocks, w.path = out, utf8, 0, w.blocks[:0], w.path[:0]
 	w.date, w.done, w.ascii, w.broken, w.dates = [2]span{}, 0, true, 0, temporal{}
-	w.assign = w.s.assigned
-	top := level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
+	w.assign, w.cut = w.s.assigned, 0
+	if body, ok := o.Body(); ok && !isPixelData(body.Tag) && w.changesBody() {
+		w.cut = body.Tag.Group()
+	}
+	w.top = level{enc: stream.EncodingOf(o.TransferSyntax()), top: true, set: ascii, lengthA: -1}
 	switch {
 	case w.read != nil:
-		top.set = w.read
+		w.top.set = w.read
 	case !utf8: // (0008,0005) is the first
 		w.assign = w.assign[1:]
 	}
-	n, err := w.elements(in, &top, false)
+	n, err := w.elements(in, &w.top, false)
 	if err == nil {
-		err = w.flush(&top, 0xFFFFFFFF, n)
+		err = w.flush(&w.top, 0xFFFFFFFF, n)
 	}
 	if err != nil {
 		return nil, err
 	}
-	w.closeGroup(&top, n)
+	w.closeGroup(&w.top, n)
 	b := w.out
 	w.out = nil
 	return b, nil
@@ -182,6 +192,10 @@ func (w *rewriter) element(in []byte, h stream.Head, lv *level) (int, error) {
 		begin := len(w.out)
 		if h.Length != 4 || h.Size != 8 {
 			w.tell(e, Remove, "a group length that is none", begin, lv)
+			break
+		}
+		if lv.top && w.cut == h.Tag.Group() {
+			w.tell(e, Remove, "the length of a group that goes on behind the header", begin, lv)
 			break
 		}
 		w.out = append(w.out, e.in...)
@@ -351,7 +365,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 		if !b.used {
 			w.out = slices.Delete(w.out, b.written.begin, b.written.end)
 		}
-		w.settle(b.told, b.used)
+		w.settle(dict.NewTag(lv.group, uint16(b.number)), b.told, b.used)
 	}
 	w.blocks = w.blocks[:lv.blocks]
 	at := lv.lengthA
@@ -360,7 +374,7 @@ func (w *rewriter) closeGroup(lv *level, pos int) {
 	}
 	lv.lengthA = -1
 	grown := (len(w.out) - lv.out) - (pos - lv.in)
-	w.settle(lv.told, grown == 0 || len(w.out) > lv.out)
+	w.settle(dict.NewTag(lv.group, 0), lv.told, grown == 0 || len(w.out) > lv.out)
 	switch {
 	case grown == 0:
 	case len(w.out) == lv.out:
@@ -436,12 +450,10 @@ func (w *rewriter) private(e *elem, lv *level) error {
 		w.tell(e, Remove, "Table E.1-1: private attributes go", len(w.out), lv)
 		return nil
 	}
-	number := uint8(e.Tag >> 8)
-	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
-	if i < 0 {
+	b := w.blockOf(e.Tag, lv)
+	if b < 0 {
 		return w.apply(e, &rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
 	}
-	b := lv.blocks + i
 	before := len(w.out)
 	r := w.s.p.privateRule(e.Tag, w.blocks[b].creator)
 	if r.vr == dict.UN {
@@ -459,6 +471,16 @@ func (w *rewriter) private(e *elem, lv *level) error {
 		w.verifyPrivate(e, &r, w.blocks[b].creator)
 	}
 	return nil
+}
+
+// blockOf gives the block that a private element lies in, -1 for none.
+func (w *rewriter) blockOf(tag dict.Tag, lv *level) int {
+	number := uint8(tag >> 8)
+	i := slices.IndexFunc(w.blocks[lv.blocks:], func(b block) bool { return b.number == number })
+	if i < 0 {
+		return -1
+	}
+	return lv.blocks + i
 }
 
 // creator gives the text of a Private Creator. A program's life sees a few hundred.
@@ -483,6 +505,9 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	if e.Content == stream.PlainValue && r.vr == dict.SQ && (!w.verbatim || w.utf8) {
 		return w.sequenceInDisguise(e, r, lv)
 	}
+	if concerns(e.Tag) && !w.verbatim {
+		lv.pixels.see(e, lv.enc, r.action != Keep)
+	}
 	action := r.action
 	if r.byType {
 		action = w.byType(e.Tag, lv)
@@ -499,10 +524,14 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	default:
 		action, err = w.plain(e, action, r, lv)
 	}
+	if e.Tag == dict.PixelData && err == nil && !w.verbatim { // within an item
+		err = w.nestedPixels(e, begin, lv)
+	}
 	if err != nil {
 		return err
 	}
 	w.note(action)
+	w.act(e.Tag, action, r.why)
 	w.verify(e, r, action, begin)
 	if r.temporal {
 		w.dates.add(e, action, w.out[begin:])
@@ -621,6 +650,7 @@ func (w *rewriter) here() point {
 
 func (w *rewriter) back(p point) {
 	w.report.Counts, w.dates, w.broken = p.counts, p.dates, p.broken
+	w.forgetActs(p.acts)
 	w.out, w.blocks, w.path, w.depth = w.out[:p.out], w.blocks[:p.blocks], w.path[:p.path], p.depth
 	if w.trace != nil {
 		*w.trace = (*w.trace)[:p.traced]
@@ -690,7 +720,7 @@ func (w *rewriter) sequence(e *elem, a Action, lv *level) (Action, error) {
 
 // items rewrites the items of a sequence up to its end, or to its delimiter. Of one that is to say nothing the first is enough.
 func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
-	for pos, n := 0, 0; ; n++ {
+	for pos, i := 0, 0; ; i++ {
 		if pos == len(e.value) && e.Length != stream.UndefinedLength {
 			return pos, nil
 		}
@@ -703,39 +733,49 @@ func (w *rewriter) items(e *elem, dummy bool, lv *level) (int, error) {
 		case h.Tag != dict.ItemTag:
 			return pos, fmt.Errorf("%w: %s holds something else than items", errMalformed, e.Tag)
 		}
-		content := e.value[pos+h.Size:]
-		defined := h.Length != stream.UndefinedLength
-		if defined {
-			if int64(h.Length) > int64(len(content)) {
-				return pos, fmt.Errorf("%w: an item of %s passes its end", errMalformed, e.Tag)
-			}
-			content = content[:h.Length]
-		}
-		begin, before := len(w.out), w.mark()
-		w.out = append(w.out, e.value[pos:pos+h.Size]...)
-		used, err := w.item(content, e, lv, n, dummy, !defined)
+		n, err := w.itemAt(e, h, pos, i, dummy, lv)
 		if err != nil {
 			return pos, err
 		}
-		pos += h.Size + used
-		if defined {
-			e.Inside.PutUint32(w.out[begin+4:], uint32(len(w.out)-begin-h.Size))
-		} else {
-			w.out = append(w.out, e.value[pos:pos+8]...) // the delimiter
-			pos += 8
-		}
-		gone := ""
-		switch {
-		case dummy && n > 0:
-			gone = "of a sequence that is to say nothing the first item is enough"
-		case lv.top && e.Tag == dict.DeidentificationMethodCodeSequence:
-			gone = w.readMethod(w.out[begin+h.Size:], e.Inside)
-		}
-		if gone != "" {
-			w.out = w.out[:begin]
-			w.tellGone(before, gone)
-		}
+		pos += n
 	}
+}
+
+// itemAt rewrites an item of a sequence, whose head stands at pos and which is the i-th. It gives its length.
+func (w *rewriter) itemAt(e *elem, h stream.Head, pos, i int, dummy bool, lv *level) (int, error) {
+	content := e.value[pos+h.Size:]
+	defined := h.Length != stream.UndefinedLength
+	if defined {
+		if int64(h.Length) > int64(len(content)) {
+			return 0, fmt.Errorf("%w: an item of %s passes its end", errMalformed, e.Tag)
+		}
+		content = content[:h.Length]
+	}
+	begin, before := len(w.out), w.mark()
+	w.out = append(w.out, e.value[pos:pos+h.Size]...)
+	used, err := w.item(content, e, lv, i, dummy, !defined)
+	if err != nil {
+		return 0, err
+	}
+	used += h.Size
+	if defined {
+		e.Inside.PutUint32(w.out[begin+4:], uint32(len(w.out)-begin-h.Size))
+	} else {
+		w.out = append(w.out, e.value[pos+used:pos+used+8]...) // the delimiter
+		used += 8
+	}
+	gone := ""
+	switch {
+	case dummy && i > 0:
+		gone = "of a sequence that is to say nothing the first item is enough"
+	case lv.top && e.Tag == dict.DeidentificationMethodCodeSequence:
+		gone = w.readMethod(w.out[begin+h.Size:], e.Inside)
+	}
+	if gone != "" {
+		w.out = w.out[:begin]
+		w.tellGone(before, gone)
+	}
+	return used, nil
 }
 
 // item rewrites the elements of an item.
@@ -750,5 +790,8 @@ func (w *rewriter) item(content []byte, e *elem, lv *level, n int, dummy, delimi
 		return used, err
 	}
 	w.closeGroup(&inner, used)
-	return used, nil
+	if inner.pixels.late {
+		err = w.lateOverlay(&inner)
+	}
+	return used, err
 }

@@ -31,6 +31,9 @@ type Subject struct {
 	Pseudonym string // empty: objects aren't de-identified, and only what the trial says is written
 	TrialID   string // Clinical Trial Protocol ID (0012,0020), empty for none
 	TrialName string // Clinical Trial Protocol Name (0012,0021), empty for none
+
+	Account bool // reports say what was done by which rule
+	Scan    bool // what goes out is searched for what came in; an object with a finding is an UnsafeError (IdentifierLeft)
 }
 
 // Session rewrites the objects of one subject by one profile. Any number of goroutines may use it; objects are rewritten
@@ -53,6 +56,8 @@ type Session struct {
 	creators map[string]string
 	classes  map[string]class
 	w        rewriter
+	scan     *scanner // nil: nobody wants it
+	accounts accounts
 }
 
 // What a session keeps; beyond that it begins anew.
@@ -87,6 +92,12 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	}
 	s.offset = s.d.dateOffset()
 	s.w.s = s
+	if subject.Account && subject.Pseudonym != "" {
+		s.w.acts = make([]act, 0, 256)
+	}
+	if subject.Scan && subject.Pseudonym != "" {
+		s.scan = newScanner(s)
+	}
 	return s, nil
 }
 
@@ -157,7 +168,7 @@ func (s *Session) rule(tag dict.Tag) *rule {
 
 // Rewrite de-identifies an object: reading it then gives the de-identified data set. It is called once, before reading. With neither pseudonym nor
 // trial nothing changes. The error is a *RefusedError, or an *UnsafeError; then the object must not be sent.
-// Reading may give an *UnsafeError too, of what stands behind the pixel data, and completes the report.
+// Reading may give an *UnsafeError too, of what follows the header, and completes the report.
 func (s *Session) Rewrite(o *stream.Object) (*Report, error) { return s.traced(o, nil) }
 
 // traced notes in trace what becomes of each attribute, unless it is nil.
@@ -172,17 +183,33 @@ func (s *Session) traced(o *stream.Object, trace *[]Explained) (*Report, error) 
 }
 
 func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) error {
+	if err := s.early(o, report.SOPInstanceUID); err != nil {
+		return err
+	}
 	if s.subject.Pseudonym != "" {
 		if err := s.admit(o, report.SOPInstanceUID); err != nil {
 			return err
 		}
 	}
+	var scan *bodyScan
 	err := o.Rewrite(func(in, out []byte) ([]byte, error) {
-		return s.w.run(o, in, out, report, trace)
+		b, err := s.w.run(o, in, out, report, trace)
+		if err == nil && s.scan != nil {
+			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
+		}
+		if err == nil && s.scan != nil && s.w.cut != 0 {
+			scan, err = s.bodyScanner(o, in, report.SOPInstanceUID)
+		}
+		if _, more := o.Body(); !more {
+			report.Done = s.accounts.of(s.w.acts)
+		}
+		return b, err
 	})
-	if err == nil && s.subject.Pseudonym != "" {
-		_, report.Codes = s.w.codes()
-		err = s.filterBody(o, report, trace)
+	if err == nil {
+		if s.subject.Pseudonym != "" {
+			_, report.Codes = s.w.codes()
+		}
+		err = s.filterBody(o, report, trace, scan)
 	}
 	return unsafe(err, report.SOPInstanceUID)
 }
@@ -196,77 +223,4 @@ func unsafe(err error, uid string) error {
 		return err
 	}
 	return &UnsafeError{Reason: Unparsable, SOPInstanceUID: uid, Detail: "its header cannot be rewritten", Err: err}
-}
-
-// tail decides on what follows the header.
-type tail struct {
-	s       *Session
-	report  *Report
-	trace   *[]Explained // nil: nobody wants it
-	last    dict.Tag
-	started bool
-}
-
-func (s *Session) filterBody(o *stream.Object, report *Report, trace *[]Explained) error {
-	body, ok := o.Body()
-	if !ok {
-		return nil
-	}
-	t := &tail{s: s, report: report, trace: trace}
-	if _, _, err := t.decide(body); err != nil {
-		return err
-	}
-	t.started = false
-	return o.FilterBody(t.keep)
-}
-
-// keep decides by an element's head alone, as nothing behind the header is held: what would have to be changed there
-// makes the object unsafe. What precedes in tag order what came before is not looked for there by anybody.
-func (t *tail) keep(h stream.Head) (bool, error) {
-	t.s.mu.Lock()
-	defer t.s.mu.Unlock()
-	kept, why, err := t.decide(h)
-	if err == nil {
-		t.note(h, kept, why)
-	}
-	return kept, err
-}
-
-// note takes down what was decided. Nobody reads the report before the object has been read, so this needs no lock of its own.
-func (t *tail) note(h stream.Head, kept bool, why string) {
-	a := Keep
-	if !kept {
-		a = Remove
-		t.report.Behind++
-	}
-	t.report.Counts[a]++
-	if t.trace != nil {
-		*t.trace = append(*t.trace, explainHead(h, a, why))
-	}
-}
-
-// decide tells whether an element stays, and by what decision.
-func (t *tail) decide(h stream.Head) (kept bool, why string, err error) {
-	bad := func(why string) error {
-		return &UnsafeError{Reason: Unparsable, SOPInstanceUID: t.report.SOPInstanceUID, Detail: h.Tag.String() + " " + why}
-	}
-	if t.started && h.Tag <= t.last {
-		return false, "", bad("stands behind its pixel data, where attributes in disorder are not de-identified")
-	}
-	t.started, t.last = true, h.Tag
-	switch h.Tag {
-	case dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData:
-		return true, "pixel data stays", nil
-	}
-	if h.Tag.IsPrivate() {
-		return false, "behind the header private attributes go", nil
-	}
-	r := t.s.rule(h.Tag)
-	switch {
-	case r.action == Remove && !r.byType:
-		return false, r.why, nil
-	case r.action == Keep && h.Content == stream.PlainValue && r.vr != dict.SQ:
-		return true, r.why, nil
-	}
-	return false, "", bad("is, or stands behind, a value too large for the header, where nothing can be de-identified; open the object with a larger limit for headers")
 }

@@ -38,6 +38,33 @@ func (p *Profile) temporalOf(t temporal) string {
 	return p.untouched()
 }
 
+// foretold is temporalOf the object under way. What is rewritten behind the header is not known when the header goes out: where a date
+// may stay there, it is MODIFIED.
+func (w *rewriter) foretold() string {
+	if w.cut != 0 && w.s.p.keepsDates {
+		return "MODIFIED"
+	}
+	return w.s.p.temporalOf(w.dates)
+}
+
+// mayKeepDates reports whether anything of a date may stay that counts for (0028,0303).
+func (p *Profile) mayKeepDates() bool {
+	if p.shifts || p.options&FullDates != 0 || p.base != basicBase {
+		return true
+	}
+	for i := range p.overrides {
+		if o := &p.overrides[i]; !silent.has(o.action) && (o.creator != "" || o.tag.IsPrivate() || o.mask>>16&1 == 0) {
+			return true
+		}
+	}
+	for tag := range p.attributes() {
+		if r := p.ruleOf(tag); !r.byType && r.possible()&^silent != 0 && p.isTemporal(tag, &r) {
+			return true
+		}
+	}
+	return false
+}
+
 // untouched is temporalOf of an object without dates.
 func (p *Profile) untouched() string {
 	switch {

@@ -43,7 +43,7 @@ func passOnce(t *testing.T, path string, drop, ahead bool) ([]byte, error) {
 	require.NoError(t, err)
 	defer o.Close()
 	if drop {
-		require.NoError(t, o.FilterBody(func(h Head) (bool, error) { return h.Tag == dict.PixelData, nil }))
+		require.NoError(t, o.FilterBody(keeps(func(h Head) (bool, error) { return h.Tag == dict.PixelData, nil })))
 	}
 	if ahead {
 		o.ReadAhead()

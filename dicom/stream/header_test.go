@@ -188,7 +188,7 @@ func TestLongTextBecomesUN(t *testing.T) {
 	require.Len(t, e.Value, 70_000)
 }
 
-// TestHeaderLimit has headers at the limit: many elements are refused, one large value goes through as body.
+// TestHeaderLimit: what passes the limit, be it many elements or one large value, goes through as body.
 func TestHeaderLimit(t *testing.T) {
 	lim := Limits{Header: 64 << 10}
 	many := &DataSet{}
@@ -197,8 +197,15 @@ func TestHeaderLimit(t *testing.T) {
 	}
 	b, err := many.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)
-	_, err = Open(bytes.NewReader(b), dict.ExplicitVRLittleEndian, lim)
-	require.ErrorIs(t, err, ErrTooLarge)
+	o, err := Open(bytes.NewReader(b), dict.ExplicitVRLittleEndian, lim)
+	require.NoError(t, err)
+	first, ok := o.Body()
+	require.True(t, ok)
+	require.Equal(t, dict.NewTag(0x0011, uint16(0x1000+(64<<10)/48)), first.Tag)
+	out, err := io.ReadAll(o)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(b, out))
+	require.NoError(t, o.Close())
 
 	// A document of defined length, and a waveform deep within a sequence of undefined length.
 	document := sample()
@@ -392,3 +399,40 @@ func TestBigObject(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestHeaderEnd: where the header ends is the same however the bytes arrive, and at whatever byte the limit lies.
+func TestHeaderEnd(t *testing.T) {
+	item := &DataSet{}
+	item.Set(dict.PatientComments, "in an item")
+	d := sample()
+	d.SetSequence(dict.ReferencedImageSequence, item, item)
+	d.SetBytes(dict.PixelData, dict.OW, make([]byte, 100))
+	b, err := d.Encode(dict.ExplicitVRLittleEndian)
+	require.NoError(t, err)
+	syn := syntax{}
+	at := bytes.Index(b, syn.appendHead(nil, dict.ReferencedImageSequence, dict.SQ, 0)[:8])
+	undefinedLength := bytes.Clone(b[:at+8])
+	undefinedLength = append(undefinedLength, 0xFF, 0xFF, 0xFF, 0xFF)
+	length := int(syn.uint32(b[at+8:]))
+	undefinedLength = append(undefinedLength, b[at+12:at+12+length]...)
+	undefinedLength = syn.appendHead(undefinedLength, dict.SequenceDelimitationTag, 0, 0)
+	undefinedLength = append(undefinedLength, b[at+12+length:]...)
+	for name, in := range map[string][]byte{"defined": b, "undefined": undefinedLength} {
+		for limit := 1; limit < len(in); limit++ {
+			var end int
+			for i, piece := range []int{len(in), 1, 7} {
+				o, err := Open(slow{bytes.NewReader(in), piece}, dict.ExplicitVRLittleEndian, Limits{Header: limit})
+				require.NoError(t, err, "%s %d", name, limit)
+				require.LessOrEqual(t, o.header.end, limit)
+				if i > 0 {
+					require.Equal(t, end, o.header.end, "%s %d", name, limit)
+				}
+				end = o.header.end
+				out, err := io.ReadAll(o)
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(in, out))
+				require.NoError(t, o.Close())
+			}
+		}
+	}
+}

@@ -29,7 +29,8 @@ type Object struct {
 	header   Header
 	head     []byte  // outgoing header still to be read
 	rest     []byte  // read from the source beyond the header, still to be read
-	filter   *filter // nil unless elements of the body may be left out
+	filter   *filter // nil unless the body is changed
+	limit    int     // of the header, and of what is held of the body
 	// rewritten: the header is a new one, in another buffer than rest.
 	rewritten bool
 	started   bool
@@ -49,6 +50,7 @@ type scratch struct {
 	edits     []edit
 	values    []byte // of the edits
 	chunk     []byte // for WriteTo
+	ahead     []byte // read of the body, where it is filtered
 	piece     []byte // of what is to be converted or deflated
 	converted []byte
 }
@@ -70,9 +72,9 @@ var ErrClosed = errors.New("the DICOM object is closed")
 // Open reads the header of a data set: all top-level elements before pixel data, or the whole data set if it has
 // none. r stands at the data set's first byte; the transfer syntax is the one negotiated or named by file meta.
 //
-// A header larger than lim.Header is refused, except that one large value (an encapsulated document, a waveform) may
-// begin where the limit would be passed: then the header ends before it and it goes through like pixel data. Errors wrap
-// ErrMalformed, ErrTooLarge, io.ErrUnexpectedEOF or the error of r.
+// The header ends before the first element that would pass lim.Header (a document, the functional groups of many frames):
+// it and what follows go through like pixel data. Errors wrap ErrMalformed, ErrTooLarge, io.ErrUnexpectedEOF or the
+// error of r.
 func Open(r io.Reader, transferSyntaxUID string, lim Limits) (*Object, error) {
 	return open(r, pool.Get().(*scratch), transferSyntaxUID, lim)
 }
@@ -83,6 +85,7 @@ func open(r io.Reader, s *scratch, transferSyntaxUID string, lim Limits) (*Objec
 	o.to = o.ts
 	o.header.o = o
 	lim = lim.orDefault()
+	o.limit = lim.Header
 	if o.ts.Deflated {
 		o.deflated = newDeflated(r, s.buf, lim.Header)
 		o.src, s.buf = o.deflated.plain, make([]byte, 0, firstRead)
@@ -107,7 +110,8 @@ type Bounder interface {
 	Bound(bytes int64)
 }
 
-// scan walks the header, reading as it needs, and gives its length. The walker then stands at that place.
+// scan walks the header, reading as it needs, and gives its length. The walker then stands at that place. Where the header
+// ends depends on the data set alone, not on the pieces that it comes in.
 func (o *Object) scan(limit int) (int, error) {
 	s, w := o.s, &o.s.w
 	for {
@@ -129,8 +133,7 @@ func (o *Object) scan(limit int) (int, error) {
 		case atTop && isDelimiter(h):
 			continue // it belongs to no element
 		case atTop:
-			tooLong := h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit)
-			if isPixelData(h.tag) || tooLong && large(h.length, limit) {
+			if isPixelData(h.tag) || h.length != undefined && begin+int64(h.size)+int64(h.length) > int64(limit) {
 				o.foretell(h, begin)
 				return o.back(int(begin)), nil
 			}
@@ -150,12 +153,16 @@ func (o *Object) scan(limit int) (int, error) {
 
 // pass walks over the value under way, reading as it needs.
 func (s *scratch) pass(src io.Reader, limit int) error {
-	for w := &s.w; w.skip > 0; {
+	w := &s.w
+	for w.skip > 0 {
 		if n := min(w.skip, int64(len(s.buf))-w.pos); n > 0 {
 			w.advance(n)
 		} else if err := s.fill(src, limit); err != nil {
 			return err
 		}
+	}
+	if w.pos > int64(limit) { // the rest was read along with a head
+		return ErrTooLarge
 	}
 	return nil
 }
@@ -171,10 +178,7 @@ func (o *Object) foretell(h head, begin int64) {
 	}
 }
 
-// large tells whether a value may stand in for pixel data: it alone takes a good part of what a header may be.
-func large(length uint32, limit int) bool { return int64(length) >= int64(limit)/16 }
-
-// cut is called when the header can't be read on. A limit passed within a large element ends the header before it.
+// cut is called when the header can't be read on. A limit passed within an element ends the header before it.
 func (o *Object) cut(limit int, err error) (int, error) {
 	if !errors.Is(err, ErrTooLarge) {
 		if atEnd(err) {
@@ -183,10 +187,9 @@ func (o *Object) cut(limit int, err error) (int, error) {
 		return 0, err
 	}
 	if n := len(o.s.index); n > 0 && o.s.index[n-1].end == 0 {
-		if begin := int(o.s.index[n-1].off); large(uint32(len(o.s.buf)-begin), limit) {
-			o.s.index = o.s.index[:n-1]
-			return o.back(begin), nil
-		}
+		begin := int(o.s.index[n-1].off)
+		o.s.index = o.s.index[:n-1]
+		return o.back(begin), nil
 	}
 	return 0, fmt.Errorf("%w: it has a header of more than %d bytes", ErrTooLarge, limit)
 }
@@ -270,7 +273,7 @@ func (o *Object) begin() error {
 	}
 	edited, converted := len(o.s.edits) > 0 || o.rewritten || o.filter != nil, o.to.UID != o.ts.UID
 	if edited && o.filter == nil { // it leaves the NULL byte out that made an odd data set even, and may not be needed any more
-		if err := o.FilterBody(func(Head) (bool, error) { return true, nil }); err != nil {
+		if err := o.FilterBody(unchanged{}); err != nil {
 			return err
 		}
 	}
@@ -446,8 +449,8 @@ func (o *Object) Close() error {
 		return nil
 	}
 	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.ahead, o.err = nil, nil, nil, nil, nil, nil, nil, nil, nil, ErrClosed
-	o.header, s.filter.keep = Header{}, nil
-	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
+	o.header, s.filter.by, s.filter.out = Header{}, nil, nil
+	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.filter.held) <= keepBelow && cap(s.filter.buf) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
 		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]
 		pool.Put(s)
 	}

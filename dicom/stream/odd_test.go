@@ -88,7 +88,7 @@ func TestStrayDelimiters(t *testing.T) {
 					"a rewrite": func(o *Object) error {
 						return o.Rewrite(func(in, out []byte) ([]byte, error) { return append(out, in...), nil })
 					},
-					"a filter":     func(o *Object) error { return o.FilterBody(func(Head) (bool, error) { return true, nil }) },
+					"a filter":     func(o *Object) error { return o.FilterBody(unchanged{}) },
 					"a conversion": func(o *Object) error { return o.ConvertTo(other(syntax)) },
 				} {
 					o, err := Open(bytes.NewReader(c.in), syntax, Limits{})
@@ -144,7 +144,7 @@ func TestNullByteBehindOdd(t *testing.T) {
 					"a rewrite": func(o *Object) error {
 						return o.Rewrite(func(in, out []byte) ([]byte, error) { return append(out, in...), nil })
 					},
-					"a filter":     func(o *Object) error { return o.FilterBody(func(Head) (bool, error) { return true, nil }) },
+					"a filter":     func(o *Object) error { return o.FilterBody(unchanged{}) },
 					"a conversion": func(o *Object) error { return o.ConvertTo(other(syntax)) },
 				} {
 					changed := func(b []byte) []byte {

@@ -125,6 +125,7 @@ type operation struct {
 	errors       []int         // statuses beyond 401, 422, 500 and 503
 	raw          bool          // the body is no JSON, whatever its Content-Type says
 	csv          bool          // the answer is a table, as asTable gives it
+	lines        bool          // the answer is JSON lines, as asTable gives them
 	always       bool          // in maintenance too, for people without staff rights
 }
 
@@ -170,6 +171,12 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 			Content:     map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}}
 	}
+	if op.lines {
+		responses = map[string]*huma.Response{"200": {
+			Description: "A JSON object a line, in UTF-8.",
+			Content:     map[string]*huma.MediaType{jsonLines: {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}}
+	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Description: rightOf(op).String(),
 		Tags: []string{op.tag}, DefaultStatus: op.status,
@@ -203,6 +210,8 @@ type table struct {
 	ContentDisposition string `header:"Content-Disposition"`
 	Body               func(huma.Context)
 }
+
+const jsonLines = "application/jsonl"
 
 // asTable streams a table. Where that fails in its midst the connection is cut: nobody may take a part for the whole.
 func asTable(name string, write func(ctx context.Context, w io.Writer) error) *table {

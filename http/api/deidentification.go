@@ -27,6 +27,18 @@ func (a *API) registerDeidentification() {
 		}
 		return asTable(fmt.Sprintf("job-%d-deidentification.csv", in.ID), write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
+	handle(a, operation{
+		method: http.MethodGet, path: "/jobs/{id}/manifest", id: "export-job-manifest", tag: jobsTag, errors: []int{404, 409}, lines: true,
+		summary: "What a job delivered under a pseudonym: per instance the SHA-256 of what went out and what was done to it, chained and sealed",
+	}, func(ctx context.Context, user people.User, in *JobID) (*table, error) {
+		write, err := a.engine.ExportManifest(ctx, user, in.ID, "adit "+a.huma.OpenAPI().Info.Version)
+		if err != nil {
+			return nil, err
+		}
+		t := asTable(fmt.Sprintf("job-%d-manifest.jsonl", in.ID), write) //nolint:contextcheck // it is written when the handler has returned, with the context of the request
+		t.ContentType = jsonLines
+		return t, nil
+	})
 }
 
 func (a *API) taskDeidentification(ctx context.Context, user people.User, in *TaskID) (*body[client.Deidentification], error) {

@@ -60,7 +60,7 @@ func (a *API) addProject(ctx context.Context, user people.User, in *struct{ Body
 	}
 	p, err := a.engine.CreateProject(ctx, user, engine.NewProject{
 		Name: n.Name, Description: n.Description, Group: n.Group, Profile: engine.ProfileName{Name: n.Profile, Version: n.ProfileVersion},
-		Members: n.Members, Salt: n.Salt,
+		Members: n.Members, Salt: n.Salt, NoScan: n.NoScan, Manifest: n.Manifest,
 	})
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (a *API) changeProject(ctx context.Context, user people.User, in *struct {
 	Body client.ProjectChange
 },
 ) (*body[client.Project], error) {
-	c := engine.ProjectChange{Description: in.Body.Description, Members: in.Body.Members, Salt: in.Body.Salt}
+	c := engine.ProjectChange{Description: in.Body.Description, Members: in.Body.Members, Salt: in.Body.Salt, Scan: in.Body.Scan, Manifest: in.Body.Manifest}
 	version := ""
 	if in.Body.ProfileVersion != nil {
 		version = *in.Body.ProfileVersion
@@ -101,6 +101,7 @@ func (a *API) changeProject(ctx context.Context, user people.User, in *struct {
 func clientProject(p engine.Project) client.Project {
 	return client.Project{
 		ID: p.ID, Name: p.Name, Description: p.Description, Group: p.Group, IsDefault: p.IsDefault, Profile: p.Profile.Name, ProfileVersion: p.Profile.Version,
-		Members: p.Members, UIDGeneration: int(p.UIDGeneration), FromOriginal: p.FromOriginal, CreatedAt: p.CreatedAt,
+		Members: p.Members, UIDGeneration: int(p.UIDGeneration), FromOriginal: p.FromOriginal, Scan: p.Scan, Manifest: p.Manifest,
+		CreatedAt: p.CreatedAt,
 	}
 }

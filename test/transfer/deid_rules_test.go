@@ -556,7 +556,7 @@ func TestJobKeepsItsProfile(t *testing.T) {
 	w := newWard(t, harness.Config{}, pacs.Config{Studies: []*phantom.Study{study}})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	w.AddServer("destination", "DST", dst.Addr(), nil)
-	w.project("one", nil)
+	w.project("one", func(p *engine.NewProject) { p.NoScan = true }) // the description names the patient, and base adit keeps it
 	before := uidsSent(t, w.sent(w.send(study.StudyInstanceUID, in("one"))))
 
 	dst.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{Status: dimse.CannotUnderstand}})

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"path/filepath"
+
+	"github.com/adit-go/adit/dicom/deid/manifest"
+)
+
+// deidProof are the flags of what proves a run.
+type deidProof struct {
+	NoScan     bool `help:"Don't search what is written for what was read. Otherwise an object that still holds a name, an ID, a date or a UID of the original is left out and named."`
+	NoManifest bool `help:"Don't write manifest.jsonl, by which --verify proves the files: their hashes cost time."`
+}
+
+// openManifest begins a run in the manifest of the folder, nil if nobody wants one.
+func (d *deidRun) openManifest() (*manifest.File, error) {
+	if !d.sessions.subject.Account || len(d.plan.patients) == 0 {
+		return nil, nil //nolint:nilnil // nobody wants one
+	}
+	run := manifest.NewRun("adit "+version, d.profile.Definition(), d.profile.Hash(), d.folder.key)
+	run.Scan = d.sessions.subject.Scan
+	return manifest.Append(d.folder.path, run)
+}
+
+// summed is the hash of a file that is being written.
+type summed struct {
+	hash hash.Hash
+	size int64
+}
+
+// newSum returns nil, which sums nothing, where nobody wants a manifest.
+func (d *deidRun) newSum() *summed {
+	if d.manifest == nil {
+		return nil
+	}
+	return &summed{hash: sha256.New()}
+}
+
+func (s *summed) add(parts ...[]byte) {
+	if s == nil {
+		return
+	}
+	for _, p := range parts {
+		_, _ = s.hash.Write(p) // a hash takes everything
+		s.size += int64(len(p))
+	}
+}
+
+// prove writes an object into the manifest.
+func (d *deidRun) prove(o *deidObject) error {
+	if d.manifest == nil {
+		return nil
+	}
+	name, err := filepath.Rel(d.folder.path, o.path)
+	if err != nil {
+		return err
+	}
+	return d.manifest.Add(manifest.Object{
+		Path: filepath.ToSlash(name), Study: o.study, Series: o.series, Instance: o.instance, Of: manifest.OfFile, Size: o.sum.size,
+		SHA256: hex.EncodeToString(o.sum.hash.Sum(nil)), Codes: o.report.Codes, ToUTF8: o.report.ToUTF8, Behind: o.report.Behind, Done: o.report.Done,
+	})
+}
+
+// endManifest ends the run in the manifest. A run that failed has no end.
+func (d *deidRun) endManifest(whole bool) error {
+	switch {
+	case d.manifest == nil:
+		return nil
+	case !whole:
+		return d.manifest.Close()
+	}
+	var err error
+	d.chain, err = d.manifest.End(d.leftOut, d.folder.key)
+	return err
+}
+
+// sayChain says what the manifest ends in.
+func (d *deidRun) sayChain() {
+	if d.manifest != nil {
+		fmt.Fprintf(d.io.out, "The manifest ends in %s; keep this number with your records.\n", d.chain)
+	}
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/deid/manifest"
+)
+
+// TestDeidVerify: what adit deid has written is proven by its manifest, on its own, with the key, and with the number that was printed; more
+// files may come later; what was changed, added or removed is named, and nothing of the patient is.
+func TestDeidVerify(t *testing.T) {
+	in, more, out, key := t.TempDir(), t.TempDir(), t.TempDir(), keyFile(t)
+	aStudy(t, in, "HOSPITAL-4711", 7)
+	aStudy(t, more, "HOSPITAL-4711", 8)
+	number := regexp.MustCompile(`The manifest ends in ([0-9a-f]{64}); keep`)
+	deidentify := func(from, to string) string {
+		code, stdout, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", from, to)
+		require.Equal(t, exitSuccess, code, stderr)
+		m := number.FindStringSubmatch(stdout)
+		require.NotNil(t, m, stdout)
+		return m[1]
+	}
+	chain := deidentify(in, out)
+	again := t.TempDir()
+	require.Equal(t, chain, deidentify(in, again), "the same files give the same manifest")
+	verify := func(want int, args ...string) string {
+		t.Helper()
+		code, stdout, stderr := adit(t, append([]string{"deid", "--verify"}, args...)...)
+		require.Equal(t, want, code, "%s%s", stdout, stderr)
+		require.NotContains(t, stdout+stderr, "Meierschmidt")
+		require.NotContains(t, stdout+stderr, "HOSPITAL")
+		return stdout + stderr
+	}
+	require.Contains(t, verify(exitSuccess, out), "15 files are what the manifest says.")
+	require.Contains(t, verify(exitSuccess, "--key-file", key, "--chain", chain, out), "sealed by the key")
+	require.Contains(t, verify(exitFailure, "--chain", chain[1:]+"0", out), "number that was kept")
+
+	longer := deidentify(more, out)
+	require.NotEqual(t, chain, longer)
+	require.Contains(t, verify(exitSuccess, "--chain", longer, out), "30 files are what the manifest says.")
+
+	// The same files once more, into the same folder.
+	longest := deidentify(in, out)
+	require.NotEqual(t, longer, longest)
+	require.Contains(t, verify(exitSuccess, "--key-file", key, "--chain", longest, out), "30 files are what the manifest says.")
+
+	var first string
+	for name := range tree(t, out) {
+		first = filepath.Join(out, name)
+		break
+	}
+	b, err := os.ReadFile(first)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(first))
+	require.Contains(t, verify(exitFailure, out), "is missing")
+	require.NoError(t, os.WriteFile(first, append(b, 0), 0o600))
+	require.Contains(t, verify(exitFailure, out), "was changed")
+	require.NoError(t, os.WriteFile(first, b, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(out, "more.dcm"), b, 0o600))
+	require.Contains(t, verify(exitFailure, out), "more.dcm was added")
+	require.Contains(t, verify(exitFailure, in), "nothing can be proven")
+	require.Contains(t, verify(exitUsage), "expected")
+	require.Contains(t, verify(exitUsage, out, in), "nothing else")
+
+	// What was written may be read again: the manifest is none of the files.
+	code, _, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-2", again, t.TempDir())
+	require.Equal(t, exitSuccess, code, stderr)
+
+	bare := t.TempDir()
+	code, stdout, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", "--no-manifest", in, bare)
+	require.Equal(t, exitSuccess, code, stderr)
+	require.NotContains(t, stdout, "manifest")
+	require.NoFileExists(t, filepath.Join(bare, manifest.Name))
+	require.Equal(t, tree(t, again), tree(t, bare))
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package deid
+
+import (
+	"strings"
+
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
+)
+
+// fact is what the scan holds of an attribute.
+type fact struct {
+	tag       dict.Tag
+	vr        dict.VR
+	source    Kind // what it tells of somebody, if it is looked for
+	must      bool // its value must not stay
+	clean     bool // but for words of the vocabulary
+	truncated bool // it stays as far as its year goes
+	assigned  bool // at top level: by the subject
+	gone      bool // as a sequence it must not be there
+}
+
+// factOf gives what the scan holds of an element's attribute.
+func (sc *scanner) factOf(h stream.Head) *fact {
+	i := 0
+	if sc.out {
+		i = 1
+	}
+	w := &sc.ways[i]
+	if w.at < len(w.order) && w.order[w.at].tag == h.Tag {
+		w.at++
+		return w.order[w.at-1]
+	}
+	f, ok := sc.facts[h.Tag]
+	if !ok {
+		made := sc.s.p.fact(h.Tag)
+		f = &made
+		f.assigned = sc.assigned[h.Tag]
+		if len(sc.facts) >= maxRules {
+			clear(sc.facts)
+		}
+		sc.facts[h.Tag] = f
+	}
+	if w.at < maxOrder {
+		w.order = append(w.order[:w.at], f)
+		w.at++
+	}
+	return f
+}
+
+// fact asks the published table and the profile's own words; it is kept apart from ruleOf on purpose.
+func (p *Profile) fact(tag dict.Tag) fact {
+	f := fact{tag: tag}
+	if tag.IsPrivate() { // see private, and goes
+		return f
+	}
+	e, known := dict.Lookup(tag)
+	f.vr = e.VR
+	r, listed := rowOf(tag)
+	if listed && f.vr == 0 {
+		f.vr = r.vr
+	}
+	f.source = natureOf(e.Keyword, f.vr)
+	for i := range p.overrides {
+		if o := &p.overrides[i]; o.matches(tag, f.vr) {
+			f.must, f.clean = o.action != Keep && o.action != Edit && o.action != Truncate, o.action == Clean
+			f.gone = o.action == Remove
+			f.truncated = o.action == Truncate
+			return f
+		}
+	}
+	switch {
+	case listed && p.base == aditBase:
+		action := aditRule(r).action
+		f.must, f.truncated = action != Keep && action != Truncate, action == Truncate
+		f.gone = r.basic == basicX && action == Remove
+	case listed:
+		f.clean = p.options&r.clean&^ModifiedDates != 0
+		f.must = p.options&r.keep == 0
+		if p.options&r.clean&ModifiedDates != 0 {
+			f.must = r.vr == dict.DA || r.vr == dict.DT // times of day stay
+		}
+		f.clean = f.clean && f.must
+		f.gone = f.must && !f.clean && r.basic == basicX
+	default:
+		p.unlistedFact(&f, e.Keyword, known)
+	}
+	return f
+}
+
+// goes tells whether an attribute's value must not stay, a private one's by the VR that it comes with.
+func (sc *scanner) goes(f *fact, vr dict.VR) bool {
+	if !f.tag.IsPrivate() {
+		return f.must
+	}
+	switch p := sc.s.p; vr {
+	case dict.UI:
+		return p.options&RetainUIDs == 0 && !sc.ruled
+	case dict.DA, dict.DT:
+		return p.options&FullDates == 0 && !sc.ruled
+	}
+	return vr == dict.PN && !sc.ruled
+}
+
+func (p *Profile) unlistedFact(f *fact, keyword string, known bool) {
+	switch {
+	case !known, repeats(f.tag), f.tag.Group() < 8:
+		f.must, f.gone = true, true
+	case f.tag == dict.TextValue, f.tag == dict.UnformattedTextValue:
+		f.must, f.clean = true, true
+	case f.vr == dict.PN:
+		f.must = true
+	case f.vr == dict.DA, f.vr == dict.DT:
+		f.must = p.options&FullDates == 0
+	case f.vr == dict.UI:
+		f.must = p.options&RetainUIDs == 0 && !isClassUID(keyword)
+	}
+}
+
+// natureOf tells by its keyword whether an attribute holds what tells who somebody is, whatever a table says. Names, dates and UIDs are
+// told by their VR.
+func natureOf(keyword string, vr dict.VR) Kind {
+	switch vr {
+	case dict.SH, dict.LO, dict.ST, dict.LT, dict.UC, dict.UT:
+	default:
+		return ""
+	}
+	has := func(parts ...string) bool {
+		for _, part := range parts {
+			if strings.Contains(keyword, part) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case strings.HasPrefix(keyword, "ClinicalTrial"): // some are given by the subject
+		return ""
+	case has("Address", "Telephone", "Institution", "Organization") && !has("Department", "Sequence", "Scheme"):
+		return AddressLeft
+	case numbered(keyword):
+		return NumberLeft
+	}
+	return ""
+}
+
+// numbered tells whether an attribute is the number or ID of somebody, or of what was done to somebody.
+func numbered(keyword string) bool {
+	switch keyword {
+	case "PatientID", "OtherPatientIDs", "IssuerOfPatientID", "AccessionNumber", "StudyID", "MedicalRecordLocator", "InsurancePlanIdentification",
+		"AdmissionID", "VisitNumber", "ServiceEpisodeID", "StationName", "ScheduledStationName", "PerformedStationName", "DeviceSerialNumber",
+		"DetectorID", "CassetteID", "GantryID", "PlateID", "GeneratorID", "DeviceID", "CurrentPatientLocation", "RequestedProcedureID",
+		"ScheduledProcedureStepID", "PerformedProcedureStepID", "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
+		"PatientTelecomInformation", "PersonTelecomInformation", "SpecimenAccessionNumber", "SpecimenIdentifier", "ContainerIdentifier":
+		return true
+	}
+	return false
+}
