@@ -92,7 +92,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 		s.log.WarnContext(ctx, "the REST API is served without TLS where other machines reach it: tokens and patients' data can be read on the way; set --tls-cert and --tls-key, or --trusted-proxies with a proxy that has TLS",
 			"listen", s.httpAddr)
 	}
-	handler := http.New(http.Config{
+	handler := http.New(http.Config{ //nolint:contextcheck // its requests bring their own
 		Engine: s.engine, People: s.people, Version: version, About: about(), Log: s.log, Metrics: s.metrics, Ready: s.ready,
 		PublicURL: s.outside.public, Proxies: s.outside.proxies,
 	})

@@ -65,8 +65,8 @@ func TestCutListsSaySo(t *testing.T) {
 			got := m.send("GET", c.address, "")
 			require.Equal(t, 200, got.StatusCode, got.body)
 			var page struct {
-				Items     []json.RawMessage
-				Truncated *bool
+				Items     []json.RawMessage `json:"items"`
+				Truncated *bool             `json:"truncated"`
 			}
 			require.NoError(t, json.Unmarshal([]byte(got.body), &page))
 			require.Len(t, page.Items, c.n)

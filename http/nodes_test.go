@@ -40,14 +40,14 @@ func TestOnlyStaffSeesWhereNodesAre(t *testing.T) {
 		}
 	}
 	var node struct {
-		Name                        string
-		Kind                        string
-		Source, Destination, Paused bool
+		Kind        string `json:"kind"`
+		Source      bool   `json:"source"`
+		Destination bool   `json:"destination"`
 	}
-	for name, want := range map[string]string{"HIDDEN": "server true true", "HIDDEN2": "folder false true"} {
+	for name, want := range map[string]string{"HIDDEN": "server: true, true", "HIDDEN2": "folder: false, true"} {
 		got := m.ask(row{route: "GET /"}, user, "/api/v1/nodes/"+name, "")
 		require.NoError(t, json.Unmarshal([]byte(got.body), &node))
-		require.Equal(t, want, fmt.Sprint(node.Kind, " ", node.Source, " ", node.Destination), got.body)
+		require.Equal(t, want, fmt.Sprintf("%s: %t, %t", node.Kind, node.Source, node.Destination), got.body)
 	}
 	staff := m.ask(row{route: "GET /"}, m.people["staff0"], "/api/v1/nodes/HIDDEN", "")
 	require.Contains(t, staff.body, host, "staff administers them")
