@@ -69,8 +69,8 @@ const (
 )
 
 // spare makes of a rule that shifts one that does the basic action, where others know the attribute's date.
-func (d *rule) spare(tag dict.Tag) {
-	if d.action != Shift {
+func (r *rule) spare(tag dict.Tag) {
+	if r.action != Shift {
 		return
 	}
 	why, public := publicDates[tag]
@@ -78,11 +78,11 @@ func (d *rule) spare(tag dict.Tag) {
 		return
 	}
 	basic := rule{action: Remove}
-	if r, listed := rowOf(tag); listed {
-		basic = basicRule(r)
+	if found, listed := rowOf(tag); listed {
+		basic = basicRule(found)
 	}
-	d.action, d.byType = basic.action, basic.byType
-	d.why += "; not shifted, since it is " + why
+	r.action, r.byType = basic.action, basic.byType
+	r.why += "; not shifted, since it is " + why
 }
 
 // placeholder reports whether a date stands for one that nobody knew, or is too likely to: who meets it shifted recognizes it. Days on which people
