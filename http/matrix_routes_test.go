@@ -81,6 +81,7 @@ var routes = []row{
 	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
 	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
 	{route: "GET /api/v1/jobs/{id}/deidentification", want: owned(200), on: newJob("success")},
+	{route: "GET /api/v1/jobs/{id}/manifest", want: owned(409), on: newJob("success")}, // the job keeps none
 	{route: "GET /api/v1/jobs/{id}/tasks", want: owned(200), on: newJob("pending")},
 	{route: "POST /api/v1/jobs/{id}:verify", want: ofStaff(200), on: newJob("unverified")},
 	{route: "POST /api/v1/jobs/{id}:cancel", want: owned(200), on: newJob("pending")},

@@ -421,6 +421,18 @@ func TestLargeHeaderClaims(t *testing.T) {
 	require.ErrorContains(t, err, "says was taken away")
 }
 
+// TestScanOfWhatIsGiven: what a profile puts in the place of a value may be the same by chance.
+func TestScanOfWhatIsGiven(t *testing.T) {
+	d := sample()
+	d.Set(dict.StudyDescription, "CT")
+	sub := subject()
+	sub.Scan = true
+	s, err := profileOf(t, "overrides: [{tag: \"(0008,1030)\", action: replace, with: CT}]").Session(sub)
+	require.NoError(t, err)
+	_, _, err = rewritten(s, encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian, 0, 1<<20)
+	require.NoError(t, err)
+}
+
 // TestLargeHeaderScanned: what is rewritten behind the header is scanned, and accounted for.
 func TestLargeHeaderScanned(t *testing.T) {
 	in := encode(t, enhanced(400), dict.ExplicitVRLittleEndian)

@@ -78,8 +78,8 @@ func (r *rule) spare(tag dict.Tag) {
 		return
 	}
 	basic := rule{action: Remove}
-	if row, listed := rowOf(tag); listed {
-		basic = basicRule(row)
+	if found, listed := rowOf(tag); listed {
+		basic = basicRule(found)
 	}
 	r.action, r.byType = basic.action, basic.byType
 	r.why += "; not shifted, since it is " + why

@@ -398,7 +398,7 @@ func (sc *scanner) check(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 
 // stayed finds a value that is where it was though it must not be.
 func (sc *scanner) stayed(tag dict.Tag, f *fact, vr dict.VR, value []byte, lv *scanLevel) {
-	if len(value) == 0 || isBlank(value, vr) {
+	if len(value) == 0 || isBlank(value, vr) || f.given != nil && bytes.Equal(value, f.given) {
 		return
 	}
 	if f.clean && vr.Text() {

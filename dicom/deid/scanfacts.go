@@ -13,12 +13,13 @@ import (
 type fact struct {
 	tag       dict.Tag
 	vr        dict.VR
-	source    Kind // what it tells of somebody, if it is looked for
-	must      bool // its value must not stay
-	clean     bool // but for words of the vocabulary
-	truncated bool // it stays as far as its year goes
-	assigned  bool // at top level: by the subject
-	gone      bool // as a sequence it must not be there
+	source    Kind   // what it tells of somebody, if it is looked for
+	must      bool   // its value must not stay
+	clean     bool   // but for words of the vocabulary
+	truncated bool   // it stays as far as its year goes
+	assigned  bool   // at top level: by the subject
+	gone      bool   // as a sequence it must not be there
+	given     []byte // what the profile puts in its place, which may be what it was
 }
 
 // factOf gives what the scan holds of an element's attribute.
@@ -67,6 +68,9 @@ func (p *Profile) fact(tag dict.Tag) fact {
 			f.must, f.clean = o.action != Keep && o.action != Edit && o.action != Truncate, o.action == Clean
 			f.gone = o.action == Remove
 			f.truncated = o.action == Truncate
+			if o.action == Replace {
+				f.given = []byte(trim(o.with))
+			}
 			return f
 		}
 	}

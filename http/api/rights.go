@@ -122,6 +122,7 @@ var rights = map[string]Right{
 	"PATCH /api/v1/jobs/{id}":                 owner.also(ofUrgent),
 	"DELETE /api/v1/jobs/{id}":                owner.also("staff for one that has ended"),
 	"GET /api/v1/jobs/{id}/deidentification":  owner,
+	"GET /api/v1/jobs/{id}/manifest":          owner,
 	"GET /api/v1/jobs/{id}/tasks":             owner,
 	"POST /api/v1/jobs/{id}:verify":           staff,
 	"POST /api/v1/jobs/{id}:cancel":           owner,
