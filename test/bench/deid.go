@@ -42,7 +42,7 @@ func pinned(p program) (program, error) {
 // prepare has made or left alone. No turn is to pay for another. So each begins when what is dirty is written, has a folder of its own,
 // and its files are emptied when they are counted, but not removed: their memory is used again, and ext4 doesn't have to
 // search for an inode among those that were given back a moment ago.
-func (b *bench) deidentifying(in *room, prepare func(out string) error, theirs func(out string) program) (ours, others side, err error) {
+func (b *bench) deidentifying(in *room, flags []string, prepare func(out string) error, theirs func(out string) program) (ours, others side, err error) {
 	s := b.sets.ct
 	key := filepath.Join(in.dir, "key")
 	if err := os.WriteFile(key, fmt.Appendf(nil, "%064x\n", 4711), 0o600); err != nil {
@@ -73,9 +73,22 @@ func (b *bench) deidentifying(in *room, prepare func(out string) error, theirs f
 		}
 	}
 	ours = turn(func(string) error { return nil }, func(out string) program {
-		return program{nil, b.adit, slices.Concat([]string{"deid", "--key-file", key, "--pseudonym", "BENCH"}, s.dirs, []string{out})}
+		return b.deidProgram(key, flags, out)
 	})
 	return ours, turn(prepare, theirs), nil
+}
+
+// bare has adit deid do what the other programs do, without proof.
+var bare = []string{"--no-scan", "--no-manifest"}
+
+func (b *bench) deidProgram(key string, flags []string, out string) program {
+	return program{nil, b.adit, slices.Concat([]string{"deid", "--key-file", key, "--pseudonym", "BENCH"}, flags, b.sets.ct.dirs, []string{out})}
+}
+
+// deidWithProof compares adit deid with its scan and manifest, as it runs unless told otherwise, with itself without them.
+func deidWithProof(b *bench, in *room) (ours, theirs side, err error) {
+	nothing := func(string) error { return nil }
+	return b.deidentifying(in, nil, nothing, func(out string) program { return b.deidProgram(filepath.Join(in.dir, "key"), bare, out) })
 }
 
 // emptyFiles makes the files of a folder empty, and counts those that were not.
@@ -95,14 +108,14 @@ func emptyFiles(dir string) (n int, err error) {
 func makeDir(out string) error { return os.Mkdir(out, 0o700) }
 
 func deidAndCopy(b *bench, in *room) (ours, theirs side, err error) {
-	return b.deidentifying(in, makeDir, func(out string) program {
+	return b.deidentifying(in, bare, makeDir, func(out string) program {
 		return program{nil, "cp", slices.Concat([]string{"-r"}, b.sets.ct.dirs, []string{out})}
 	})
 }
 
 // deidAndGDCM has gdcmanon take the same kind of things away; it has no profile in its dumb mode, and no keys.
 func deidAndGDCM(b *bench, in *room) (ours, theirs side, err error) {
-	return b.deidentifying(in, makeDir, func(out string) program {
+	return b.deidentifying(in, bare, makeDir, func(out string) program {
 		return program{nil, "gdcmanon", []string{
 			"--dumb", "--replace", "10,10=BENCH", "--replace", "10,20=BENCH", "--empty", "10,30", "--empty", "8,50", "--empty", "8,90", "--remove", "8,80",
 			"--remove", "8,1030", "-r", "-i", filepath.Dir(b.sets.ct.dirs[0]), "-o", out,
@@ -125,7 +138,7 @@ func deidAndDCMTK(b *bench, in *room) (ours, theirs side, err error) {
 	prepare := func(out string) error {
 		return os.CopyFS(out, os.DirFS(filepath.Dir(b.sets.ct.dirs[0])))
 	}
-	return b.deidentifying(in, prepare, func(out string) program {
+	return b.deidentifying(in, bare, prepare, func(out string) program {
 		args := []string{"-nb", "-m", "PatientName=BENCH", "-m", "PatientID=BENCH", "-ma", "PatientBirthDate=", "-ea", "InstitutionName", "-ea", "StudyDescription", "-gst", "-gse", "-gin", "-ep"}
 		for _, f := range files {
 			args = append(args, filepath.Join(out, f))
