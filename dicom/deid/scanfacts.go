@@ -3,6 +3,7 @@
 package deid
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -63,18 +64,8 @@ func (p *Profile) fact(tag dict.Tag) fact {
 		f.vr = r.vr
 	}
 	f.source = natureOf(e.Keyword, f.vr)
-	for i := range p.overrides {
-		if o := &p.overrides[i]; o.matches(tag, f.vr) {
-			f.must, f.clean = o.action != Keep && o.action != Edit && o.action != Truncate, o.action == Clean
-			f.gone = o.action == Remove
-			f.truncated = o.action == Truncate
-			if o.action == Replace {
-				f.given = []byte(trim(o.with))
-			}
-			return f
-		}
-	}
 	switch {
+	case p.overriddenFact(&f):
 	case listed && p.base == aditBase:
 		action := aditRule(r).action
 		f.must, f.truncated = action != Keep && action != Truncate, action == Truncate
@@ -105,6 +96,21 @@ func (sc *scanner) goes(f *fact, vr dict.VR) bool {
 		return p.options&FullDates == 0 && !sc.ruled
 	}
 	return vr == dict.PN && !sc.ruled
+}
+
+// overriddenFact asks the profile's overrides, and reports whether one decides.
+func (p *Profile) overriddenFact(f *fact) bool {
+	i := slices.IndexFunc(p.overrides, func(o override) bool { return o.matches(f.tag, f.vr) })
+	if i < 0 {
+		return false
+	}
+	o := &p.overrides[i]
+	f.must, f.clean = o.action != Keep && o.action != Edit && o.action != Truncate, o.action == Clean
+	f.gone, f.truncated = o.action == Remove, o.action == Truncate
+	if o.action == Replace {
+		f.given = []byte(trim(o.with))
+	}
+	return true
 }
 
 func (p *Profile) unlistedFact(f *fact, keyword string, known bool) {
