@@ -38,7 +38,11 @@ func (c *deidCmd) namer(key deid.Key) (namer, error) {
 type oneName string
 
 func (n oneName) of(f facts) patient {
-	return patient{identity: deid.PatientIdentity(f.patientID, "", f.study), pseudonym: string(n)}
+	p := patient{identity: deid.PatientIdentity(f.patientID, "", f.study), pseudonym: string(n)}
+	if err := deid.CheckPseudonymOf(f.patientID, p.pseudonym); err != nil {
+		p.fault = err.Error()
+	}
+	return p
 }
 
 func (oneName) faults() []string { return nil }

@@ -74,6 +74,12 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
+	switch identified := len(pseudonyms) == 0 && !c.Pseudonymize; {
+	case identified && c.Project != "":
+		return usage("--project says whose key and profile pseudonymize: add --pseudonymize or --pseudonym, or leave --project away to send studies with their patients' identity")
+	case identified && c.TrialID != "":
+		fmt.Fprintln(io.err, "The studies are sent with their patients' identity: --trial-id alone takes nothing away. --pseudonymize or --pseudonym does.")
+	}
 	cl, err := c.client()
 	if err != nil {
 		return err

@@ -155,6 +155,9 @@ func (r *run) openDeid(ctx context.Context) error {
 // link gives the pseudonym of the study's patient: the one that the task names, the one of the linkage table, or the one derived. Pseudonym and patient belong together for ever, both ways.
 // No error names a pseudonym: logs and reasons name the study.
 func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (string, error) {
+	if err := deid.CheckPseudonymOf(r.inv.patientID, r.task.Pseudonym); err != nil {
+		return "", permanent("Study %s was not sent: %w.", r.inv.study, err)
+	}
 	var pseudonym string
 	err := r.e.inTx(ctx, func(q *db.Queries) error {
 		if r.src.Server.PseudonymsSince == nil {

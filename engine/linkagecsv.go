@@ -4,6 +4,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -201,7 +202,7 @@ func (t *linkageTable) take(n int, columns map[string]int, record []string, issu
 
 // fault says what is wrong with a row by itself. Neither holds a value.
 func (l Link) fault() (column, reason string) {
-	if err := deid.CheckPseudonym(l.Pseudonym); err != nil {
+	if err := cmp.Or(deid.CheckPseudonym(l.Pseudonym), deid.CheckPseudonymOf(l.PatientID, l.Pseudonym)); err != nil {
 		return "Pseudonym", err.Error()
 	}
 	switch {

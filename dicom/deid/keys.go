@@ -136,6 +136,14 @@ func CheckPseudonym(p string) error {
 	return checkText("the pseudonym", p)
 }
 
+// CheckPseudonymOf says what is wrong with a pseudonym for one patient: it must not be what it is to hide.
+func CheckPseudonymOf(patientID, p string) error {
+	if patientID = trim(patientID); patientID != "" && strings.EqualFold(patientID, strings.TrimSpace(p)) {
+		return errors.New("the pseudonym is the patient's own ID, so nothing would be hidden; choose another")
+	}
+	return nil
+}
+
 func checkText(what, s string) error {
 	switch {
 	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, `\`):

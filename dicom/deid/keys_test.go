@@ -199,3 +199,12 @@ func TestCalendar(t *testing.T) {
 		}
 	}
 }
+
+// TestPseudonymHides: a pseudonym is not what it is to hide.
+func TestPseudonymHides(t *testing.T) {
+	for _, p := range []string{"PAT-7", "pat-7", " PAT-7 "} {
+		require.Error(t, CheckPseudonymOf("PAT-7 ", p), p)
+	}
+	require.NoError(t, CheckPseudonymOf("PAT-7", "PAT-77"))
+	require.NoError(t, CheckPseudonymOf("", "P"))
+}
