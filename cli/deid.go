@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/dicom/deid"
@@ -68,6 +70,9 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 		return usage("adit deid needs --pseudonym, --pseudonyms or --pseudonymize, the files or folders to read, and at last the folder to write to")
 	}
 	last := len(c.Paths) - 1
+	if err := c.keepApart(c.Paths[last]); err != nil {
+		return err
+	}
 	files, err := filesIn(io, c.Paths[:last], c.Paths[last])
 	if err != nil {
 		return err
@@ -105,6 +110,25 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	}
 	defer d.sayChain()
 	return d.outcome()
+}
+
+// keepApart checks that key and report lie outside of the folder that is handed on, and that no report is overwritten.
+func (c *deidCmd) keepApart(out string) error {
+	for _, f := range []struct{ path, what string }{{c.KeyFile, "the key"}, {c.Report, "the report"}} {
+		if f.path == "" {
+			continue
+		}
+		if rel, err := filepath.Rel(out, f.path); err == nil && filepath.IsLocal(rel) {
+			return usage("%s must lie outside of %s, which is handed on; name another file", f.what, printable(out))
+		}
+	}
+	if c.Report == "" {
+		return nil
+	}
+	if _, err := os.Lstat(c.Report); err == nil {
+		return usage("the report %s exists already and is not overwritten; name another file", printable(c.Report))
+	}
+	return nil
 }
 
 func (c *deidCmd) pseudonymizes() bool {

@@ -426,3 +426,23 @@ func TestDeidPlanMemory(t *testing.T) {
 	runtime.KeepAlive(d)
 	require.Less(t, used, uint64(most), "%d MiB", used>>20)
 }
+
+// TestDeidKeepsApart: what must not be handed on lies outside of the folder that is, and no report takes the place of another.
+func TestDeidKeepsApart(t *testing.T) {
+	dir := t.TempDir()
+	in, out, report := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "report.csv")
+	require.NoError(t, os.Mkdir(in, 0o700))
+	require.NoError(t, phantom.DemoStudies()[0].Instances()[0].WriteFile(filepath.Join(in, "1.dcm")))
+	for what, flags := range map[string][]string{
+		"the key must lie outside":                       {"--key-file", filepath.Join(out, "key"), "--new-key"},
+		"the report must lie outside":                    {"--key-file", keyFile(t), "--report", filepath.Join(out, "report.csv")},
+		"exists already and is not overwritten; name an": {"--key-file", keyFile(t), "--report", aFile(t, "Result\n")},
+	} {
+		code, _, stderr := adit(t, append(append([]string{"deid", "--pseudonymize"}, flags...), in, out)...)
+		require.Equal(t, exitUsage, code, stderr)
+		require.Contains(t, stderr, what)
+		require.NoDirExists(t, out)
+	}
+	code, _, stderr := adit(t, "deid", "--pseudonymize", "--key-file", keyFile(t), "--report", report, in, out)
+	require.Equal(t, exitSuccess, code, stderr)
+}

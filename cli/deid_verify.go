@@ -44,7 +44,7 @@ func (c *deidCmd) verify(ctx context.Context, out streams) error {
 	}
 	for _, run := range r.Runs {
 		fmt.Fprintf(out.out, "Made by %s with profile %s %s (%s)%s.\n", printable(run.Program), printable(run.Profile.Name), printable(run.Profile.Version), printable(run.Hash),
-			map[bool]string{true: ", and searched for what came in", false: ""}[run.Scan])
+			map[bool]string{true: ", and searched for what came in", false: "; it was not searched for what came in (--no-scan)"}[run.Scan])
 	}
 	fmt.Fprintf(out.out, "The manifest ends in %s\n", r.Chain)
 	if len(r.Faults) > 0 {
