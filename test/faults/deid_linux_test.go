@@ -34,8 +34,8 @@ func TestDeidFullDisk(t *testing.T) {
 		return string(b), cmd.ProcessState.ExitCode()
 	}
 	whole := func() (n int) {
-		require.NoError(t, filepath.WalkDir(out, func(path string, e os.DirEntry, err error) error {
-			if err != nil || e.IsDir() {
+		require.NoError(t, filepath.WalkDir(out, func(path string, _ os.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".dcm" {
 				return err
 			}
 			f, err := os.Open(path)

@@ -23,6 +23,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -92,6 +93,8 @@ func newWorld(t testing.TB, workers int) *world {
 		Silent: true, Workers: workers, Lease: 3 * time.Second,
 		Engine: engine.Config{VerifyPause: 50 * time.Millisecond},
 	})
+	_, err := w.node.People.ChangeSettings(t.Context(), w.node.Admin, func(s *people.Settings) { s.MaxJobsPerHour = 0 })
+	require.NoError(t, err)
 	return w
 }
 
