@@ -4,6 +4,8 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,9 +16,9 @@ import (
 
 // deidVerify are the flags of a check of what was de-identified.
 type deidVerify struct {
-	Verify   bool   `help:"Check that the files of a folder are what its manifest says, and that none was exchanged, added or removed."`
-	Manifest string `type:"path" placeholder:"FILE" help:"With --verify: the manifest, if it isn't in the folder (adit job manifest writes those of jobs)."`
-	Chain    string `placeholder:"HEX" help:"With --verify: the number that was printed when the files were made."`
+	Verify   bool    `help:"Check that the files of a folder are what its manifest says, and that none was exchanged, added or removed."`
+	Manifest string  `type:"path" placeholder:"FILE" help:"With --verify: the manifest, if it isn't in the folder (adit job manifest writes those of jobs)."`
+	Chain    *string `placeholder:"HEX" help:"With --verify: the number that was printed when the files were made."`
 }
 
 // verify checks a folder.
@@ -24,7 +26,13 @@ func (c *deidCmd) verify(ctx context.Context, out streams) error {
 	if len(c.Paths) != 1 {
 		return usage("--verify takes the folder that is to be checked, and nothing else")
 	}
-	o := manifest.Options{Manifest: c.Manifest, Beside: folderMarkName, Chain: c.Chain}
+	o := manifest.Options{Manifest: c.Manifest, Beside: folderMarkName}
+	if c.Chain != nil {
+		if b, err := hex.DecodeString(*c.Chain); err != nil || len(b) != sha256.Size {
+			return usage("--chain is the number of 64 hexadecimal digits that was printed when the files were made")
+		}
+		o.Chain = *c.Chain
+	}
 	if c.KeyFile != "" {
 		key, err := readKey(c.KeyFile)
 		if err != nil {
@@ -54,7 +62,7 @@ func (c *deidCmd) verify(ctx context.Context, out streams) error {
 	switch {
 	case r.Sealed:
 		fmt.Fprintln(out.out, "The manifest is sealed by the key.")
-	case c.Chain == "":
+	case c.Chain == nil:
 		fmt.Fprintln(out.out, "That the manifest itself is the one that was written, only the number that it ends in (--chain) or the key (--key-file) can prove.")
 	}
 	if len(r.Doubts) > 0 {

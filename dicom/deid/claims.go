@@ -138,6 +138,8 @@ func (p *Profile) promisedBeside(tag dict.Tag, vr dict.VR) actionSet {
 		return silent | actionsOf(MapUID)
 	}
 	switch bare := p.bareRule(tag); {
+	case vr == dict.UI && isClassUID(e.Keyword):
+		return anyAction
 	case (bare.byType || silent.has(bare.action)) && vr == dict.UI:
 		return silent | actionsOf(MapUID)
 	case bare.byType, silent.has(bare.action):

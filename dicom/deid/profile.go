@@ -53,6 +53,7 @@ type rule struct {
 	basic  basic // what is done where Clean or Shift can't be, or, if decided, the alternatives
 	// byType: action is open, the attribute's type in the object decides among the alternatives of basic.
 	byType bool
+	class  bool    // MapUID lets pass what the standard gives
 	single bool    // one value is all it may have
 	vr     dict.VR // by the dictionary, else by the table; of private ones by the override or the list of safe ones
 	over   *override
@@ -359,8 +360,8 @@ func (p *Profile) unlisted(tag dict.Tag) rule {
 		}
 		return decide(Remove, "a date that Table E.1-1 doesn't list")
 	case dict.UI:
-		if !isClassUID(e.Keyword) && p.options&RetainUIDs == 0 {
-			d.basic = basicU
+		if p.options&RetainUIDs == 0 && tag != dict.SOPClassUID { // an unknown class is for the refusals to decide on
+			d.basic, d.class = basicU, isClassUID(e.Keyword)
 			return decide(MapUID, "a UID that may name an instance")
 		}
 	}

@@ -162,3 +162,12 @@ func TestBaseAdit(t *testing.T) {
 	require.False(t, got.Has(dict.ScheduledProcedureStepStartDate))
 	require.False(t, got.Has(dict.DeidentificationMethodCodeSequence))
 }
+
+// TestOneDocument: rules behind the end of a YAML document are not passed over in silence.
+func TestOneDocument(t *testing.T) {
+	const one = "name: n\nversion: \"1\"\nbase: ps3.15-basic\n"
+	_, err := LoadProfile([]byte(one))
+	require.NoError(t, err)
+	_, err = LoadProfile([]byte(one + "---\noverrides: [{keyword: Manufacturer, action: remove}]\n"))
+	require.ErrorContains(t, err, "something follows behind its end")
+}

@@ -314,7 +314,7 @@ func (sc *scanner) take(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 	case vr == dict.UI:
 		sc.takeUIDs(h.Tag, value, goes)
 	case vr == dict.DA || vr == dict.DT:
-		sc.takeDates(h.Tag, value, !goes && !f.truncated)
+		sc.takeDates(h.Tag, value, !goes && (!f.truncated || isNewYear(value)))
 	case vr == dict.PN && goes:
 		sc.words.take(value, NameLeft, h.Tag, lv.set)
 	case f.source != "" && goes:
@@ -323,6 +323,9 @@ func (sc *scanner) take(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 		sc.allow(value, vr, f.source, lv.set)
 	}
 }
+
+// isNewYear reports whether truncating a date leaves what it was.
+func isNewYear(date []byte) bool { return len(date) >= 8 && string(date[4:8]) == "0101" }
 
 // allow notes identifiers that may stand anywhere, since they may stand somewhere.
 func (sc *scanner) allow(value []byte, vr dict.VR, kind Kind, set *charset.Set) {

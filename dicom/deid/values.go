@@ -15,6 +15,9 @@ import (
 // plain rewrites an element with a plain value, and says what was done.
 func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
+	if a == MapUID && r.class && ofStandard(e.value) {
+		a = Keep
+	}
 	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
 		w.keepAllowed(e, r, lv, vr)
 		return Empty, nil
@@ -252,6 +255,17 @@ func separates(c rune) bool {
 		return false
 	}
 	return c == utf8.RuneError || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c)
+}
+
+// ofStandard reports whether a UI attribute has values that the standard gives alone, also of its tables that the dictionary lacks (context groups).
+func ofStandard(value []byte) bool {
+	for one := range bytes.SplitSeq(value, []byte{'\\'}) {
+		one = trimmed(one)
+		if _, registered := dict.LookupUID(string(one)); !registered && len(one) > 0 && !(bytes.HasPrefix(one, []byte("1.2.840.10008.")) && isUID(one)) {
+			return false
+		}
+	}
+	return true
 }
 
 // mapUIDs maps the values of a UI attribute.

@@ -57,6 +57,9 @@ func LoadProfile(text []byte) (*Profile, error) {
 		}
 		return nil, fmt.Errorf("the de-identification profile cannot be read as YAML: %w", err)
 	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("the de-identification profile cannot be read as YAML: something follows behind its end (---); put all into one document")
+	}
 	return NewProfile(d)
 }
 
