@@ -74,11 +74,10 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	switch identified := len(pseudonyms) == 0 && !c.Pseudonymize; {
-	case identified && c.Project != "":
-		return usage("--project says whose key and profile pseudonymize: add --pseudonymize or --pseudonym, or leave --project away to send studies with their patients' identity")
-	case identified && c.TrialID != "":
-		fmt.Fprintln(io.err, "The studies are sent with their patients' identity: --trial-id alone takes nothing away. --pseudonymize or --pseudonym does.")
+	if len(pseudonyms) == 0 && !c.Pseudonymize {
+		if err := c.sayIdentified(io); err != nil {
+			return err
+		}
 	}
 	cl, err := c.client()
 	if err != nil {
@@ -115,6 +114,17 @@ func (c *transferCmd) Run(ctx context.Context, io streams) error {
 		return fmt.Errorf("job %d was made, and goes on as far as is known: %w", w.id, err)
 	}
 	return w.result(ctx)
+}
+
+// sayIdentified refuses a project that would not pseudonymize, and tells who gives a trial that studies are sent with their identity.
+func (c *transferCmd) sayIdentified(io streams) error {
+	if c.Project != "" {
+		return usage("--project says whose key and profile pseudonymize: add --pseudonymize or --pseudonym, or leave --project away to send studies with their patients' identity")
+	}
+	if c.TrialID != "" {
+		fmt.Fprintln(io.err, "The studies are sent with their patients' identity: --trial-id alone takes nothing away. --pseudonymize or --pseudonym does.")
+	}
+	return nil
 }
 
 // pseudonyms gives the pseudonym of each study that has one.
