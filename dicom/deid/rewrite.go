@@ -98,7 +98,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 		switch {
 		case errors.Is(err, errUndeclared):
 			w.assume(w.s.undeclared(o.Header()))
-		case isUndecodable(err) && report.AssumedCharset == charset.UTF8: // text whose VR its rule alone tells
+		case isUndecodable(err) && report.AssumedCharset == charset.UTF8 && w.read != w.s.fallback: // text whose VR its rule alone tells
 			w.assume(w.s.fallback)
 		case errors.Is(err, charset.ErrNotRepresentable) && !report.ToUTF8:
 			report.ToUTF8 = true

@@ -57,13 +57,14 @@ func TestUndeclared(t *testing.T) {
 			text(d, dict.PatientName, dict.PN, "D\xf6e^Jane")
 			text(d, maker, dict.LO, "Muller")
 		}, "", "", "Muller", false},
-		"Cyrillic":        {"-", "ISO_IR 144", func(d *stream.DataSet) { text(d, maker, dict.LO, "\xbb\xee\xda") }, "ISO_IR 144", "ISO_IR 144", "Люк", false},
-		"none":            {"-", "ISO_IR 6", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
-		"not of it":       {"-", "ISO_IR 126", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xffller") }, "", "", "", true},
-		"escapes":         {"-", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "\x1b$B;3ED\x1b(B") }, "", "", "", true},
-		"declared":        {"ISO_IR 100", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, latin1, "", "Müller", false},
-		"declared, other": {"ISO_IR 192", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
-		"no term":         {"LATIN1", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
+		"not UTF-8, which is the fallback": {"-", "ISO_IR 192", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
+		"Cyrillic":                         {"-", "ISO_IR 144", func(d *stream.DataSet) { text(d, maker, dict.LO, "\xbb\xee\xda") }, "ISO_IR 144", "ISO_IR 144", "Люк", false},
+		"none":                             {"-", "ISO_IR 6", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
+		"not of it":                        {"-", "ISO_IR 126", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xffller") }, "", "", "", true},
+		"escapes":                          {"-", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "\x1b$B;3ED\x1b(B") }, "", "", "", true},
+		"declared":                         {"ISO_IR 100", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, latin1, "", "Müller", false},
+		"declared, other":                  {"ISO_IR 192", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
+		"no term":                          {"LATIN1", "", func(d *stream.DataSet) { text(d, maker, dict.LO, "M\xfcller") }, "", "", "", true},
 		"nested": {"-", "", func(d *stream.DataSet) {
 			text(d, maker, dict.LO, "Muller")
 			d.SetSequence(dict.ReferencedImageSequence, item("", "Z\xfcrich"), item("ISO_IR 6", "Z\xfcrich"))
