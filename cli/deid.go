@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/dicom/deid"
@@ -118,7 +117,7 @@ func (c *deidCmd) keepApart(out string) error {
 		if f.path == "" {
 			continue
 		}
-		if rel, err := filepath.Rel(out, f.path); err == nil && filepath.IsLocal(rel) {
+		if inside(out, f.path) {
 			return usage("%s must lie outside of %s, which is handed on; name another file", f.what, printable(out))
 		}
 	}

@@ -11,18 +11,23 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 )
 
+// inside reports whether a path is a folder, or lies in it.
+func inside(folder, path string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel)
+}
+
 // filesIn lists files and those of folders, in lexical order. out, which is written to, must not lie in one of the folders.
 func filesIn(io streams, paths []string, out string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
-		if rel, err := filepath.Rel(path, out); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+		if inside(path, out) {
 			return nil, usage("the folder to write to must lie outside of %s, which is read", path)
 		}
 		err := filepath.WalkDir(path, func(path string, d fs.DirEntry, err error) error {

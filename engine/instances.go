@@ -791,15 +791,3 @@ func (in *instances) unaskedUIDs(why unaskedReason) (uids []string) {
 	slices.Sort(uids)
 	return uids
 }
-
-// unaskedFor counts what came and is none of the task's.
-func (in *instances) unaskedFor(why unaskedReason) (n int) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	for _, w := range in.unasked {
-		if w == why {
-			n++
-		}
-	}
-	return n
-}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,13 +182,11 @@ func isCut(class string, obj *stream.Object) bool {
 	if _, ok := obj.Body(); ok || !dict.IsStorageClass(class) {
 		return false
 	}
-	h := obj.Header()
-	for _, tag := range lastOf(class) {
-		if _, has := h.Get(tag); has {
-			return false
-		}
-	}
-	return len(lastOf(class)) > 0
+	h, last := obj.Header(), lastOf(class)
+	return len(last) > 0 && !slices.ContainsFunc(last, func(tag dict.Tag) bool {
+		_, has := h.Get(tag)
+		return has
+	})
 }
 
 // lastOf returns the attributes of which objects of a SOP class must have one, near their end (PS3.3 A); none if that can't be told.

@@ -166,7 +166,7 @@ func (r *run) verdict(o *Outcome) {
 	if r.untold {
 		notes = append(notes, "Which images the destination held already could not be told of every series; those were sent all the same.")
 	}
-	if n := r.instances.unaskedFor(otherSeries); n > 0 {
+	if n := len(r.instances.unaskedUIDs(otherSeries)); n > 0 {
 		notes = append(notes, fmt.Sprintf("The source also sent %s of other series, which nobody asked for; %s not taken.", images(n), were(n)))
 	}
 	if r.src.Server.IgnoreCounts {
@@ -204,9 +204,10 @@ func (r *run) warnOddities() {
 			r.warn(fmt.Sprintf("%s %s: %s.", images(len(uids)), oddityWords[what], someOf(uids)))
 		}
 	}
-	if n := max(r.instances.unaskedFor(otherStudy), int(r.task.Unasked)); n > 0 {
+	uids := r.instances.unaskedUIDs(otherStudy)
+	if n := max(len(uids), int(r.task.Unasked)); n > 0 {
 		names := ""
-		if uids := r.instances.unaskedUIDs(otherStudy); len(uids) > 0 {
+		if len(uids) > 0 {
 			names = ": " + someOf(uids)
 		}
 		r.warn(fmt.Sprintf("The source also sent %s of another study, which nobody asked for; %s not taken%s.", images(n), were(n), names))
@@ -346,7 +347,7 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if r.loaded { // what was known before is not overwritten by a run that did not even read it
 		err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
 			ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
-			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(r.instances.unaskedFor(otherStudy)), Heard: r.heard(),
+			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(len(r.instances.unaskedUIDs(otherStudy))), Heard: r.heard(),
 		})
 		if err != nil {
 			return err
