@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/netip"
-	"sync"
 	"time"
 
 	"github.com/adit-go/adit/http/api"
@@ -24,7 +23,7 @@ const (
 // arrived has the first api.SmallBody bytes of a body read before the request takes a place of any kind: whoever sends slowly keeps nobody
 // out. What is longer is read where it is known who sends it.
 func arrived(timeout time.Duration) func(http.Handler) http.Handler {
-	on := addresses{count: map[string]int{}}
+	on := api.NewCrowd[string](maxArriving)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
@@ -32,14 +31,14 @@ func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 				return
 			}
 			from := addressOf(r.RemoteAddr)
-			if !on.enter(from) {
+			if !on.Enter(from) {
 				w.Header().Set("Retry-After", "1")
 				hangUp(w)
 				api.Refuse(w, r, http.StatusTooManyRequests, "Too many requests from your address are still being sent; try again in a moment.")
 				return
 			}
 			err := arrive(w, r, timeout)
-			on.leave(from)
+			on.Leave(from)
 			if err != nil {
 				hangUp(w)
 				api.WriteProblem(w, r, api.Unread(err))
@@ -80,28 +79,4 @@ func addressOf(remote string) string {
 		return ap.Addr().Unmap().WithZone("").String()
 	}
 	return remote
-}
-
-// addresses counts what each address has.
-type addresses struct {
-	mu    sync.Mutex
-	count map[string]int
-}
-
-func (a *addresses) enter(from string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.count[from] >= maxArriving {
-		return false
-	}
-	a.count[from]++
-	return true
-}
-
-func (a *addresses) leave(from string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.count[from]--; a.count[from] == 0 {
-		delete(a.count, from)
-	}
 }

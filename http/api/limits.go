@@ -40,39 +40,45 @@ const (
 
 // shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
 func shared(next http.Handler) http.Handler {
-	c := crowd{running: map[int64]int{}}
+	c := NewCrowd[int64](maxOfUser)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := auth.User(r.Context()).ID
-		if !c.enter(user) {
+		if !c.Enter(user) {
 			WriteProblem(w, r, newProblem(http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.").retry(time.Second))
 			return
 		}
-		defer c.leave(user)
+		defer c.Leave(user)
 		next.ServeHTTP(w, r)
 	})
 }
 
-// crowd counts the requests that each user has.
-type crowd struct {
+// Crowd counts what each of many, such as users or addresses, has at once, within a bound.
+type Crowd[K comparable] struct {
+	most    int
 	mu      sync.Mutex
-	running map[int64]int
+	running map[K]int
 }
 
-func (c *crowd) enter(user int64) bool {
+// NewCrowd returns a crowd of whom each may have so many.
+func NewCrowd[K comparable](most int) *Crowd[K] { return &Crowd[K]{most: most, running: map[K]int{}} }
+
+// Enter counts one more, and reports whether there may be one. Each that may has to Leave.
+func (c *Crowd[K]) Enter(who K) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.running[user] >= maxOfUser {
+	if c.running[who] >= c.most {
 		return false
 	}
-	c.running[user]++
+	c.running[who]++
 	return true
 }
 
-func (c *crowd) leave(user int64) {
+// Leave counts one less.
+func (c *Crowd[K]) Leave(who K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.running[user]--; c.running[user] == 0 {
-		delete(c.running, user)
+	if c.running[who]--; c.running[who] == 0 {
+		delete(c.running, who)
 	}
 }
 

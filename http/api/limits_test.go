@@ -48,18 +48,18 @@ type oneByte struct{ io.Reader }
 func (r oneByte) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(1, len(p))]) }
 
 func TestCrowd(t *testing.T) {
-	c := crowd{running: map[int64]int{}}
+	c := NewCrowd[int64](maxOfUser)
 	for range maxOfUser {
-		require.True(t, c.enter(1))
+		require.True(t, c.Enter(1))
 	}
-	require.False(t, c.enter(1))
-	require.True(t, c.enter(2))
-	c.leave(1)
-	require.True(t, c.enter(1))
+	require.False(t, c.Enter(1))
+	require.True(t, c.Enter(2))
+	c.Leave(1)
+	require.True(t, c.Enter(1))
 	for range maxOfUser {
-		c.leave(1)
+		c.Leave(1)
 	}
-	c.leave(2)
+	c.Leave(2)
 	require.Empty(t, c.running, "who has none is forgotten")
 }
 
