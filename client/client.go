@@ -228,10 +228,11 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // Problem is a refusal of the server (RFC 9457). It holds no patient values.
 type Problem struct {
-	Title     string       `json:"title" doc:"The kind of problem." example:"Unprocessable Entity"`
+	Type      string       `json:"type" format:"uri" doc:"urn:adit:problem: and the code." example:"urn:adit:problem:invalid"`
+	Title     string       `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
 	Status    int          `json:"status" doc:"The HTTP status." example:"422"`
 	Detail    string       `json:"detail,omitempty" doc:"What happened and what to do now."`
-	Code      string       `json:"code,omitempty" enum:"password_needed" doc:"Names what a program can do something about. password_needed: log in with POST /session, or confirm the session with POST /session:confirm, and send the request again by that session."`
+	Code      string       `json:"code" doc:"The kind of problem, for programs; more kinds may come. With password_needed, log in by POST /session, or confirm the session by POST /session:confirm, and send the request again by that session." example:"invalid"`
 	Errors    []FieldError `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
 	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the server's log."`
 
@@ -239,8 +240,28 @@ type Problem struct {
 	RetryAfter time.Duration `json:"-"`
 }
 
-// CodePasswordNeeded is the code of a refusal of what takes the password again.
-const CodePasswordNeeded = "password_needed"
+// Codes of problems. They stay what they are.
+const (
+	CodeBusy                 = "busy"                   // ADIT, or a server, has too much to do at once
+	CodeConflict             = "conflict"               // not as things are now
+	CodeDatabaseUnavailable  = "database_unavailable"   // ADIT's own database
+	CodeForbidden            = "forbidden"              // not by this user
+	CodeInternal             = "internal"               // a fault of ADIT's own
+	CodeInvalid              = "invalid"                // Errors says what
+	CodeMaintenance          = "maintenance"            // staff only for now
+	CodeMalformed            = "malformed"              // can't be read
+	CodeMethodNotAllowed     = "method_not_allowed"     // Allow says which are
+	CodeMisdirected          = "misdirected"            // not under this name
+	CodeNotFound             = "not_found"              // or somebody else's
+	CodePasswordNeeded       = "password_needed"        // what takes the password again
+	CodeServerFailed         = "server_failed"          // a DICOM server refuses, or answers what can't be used
+	CodeServerUnavailable    = "server_unavailable"     // a DICOM server doesn't answer, or is closed
+	CodeTimeout              = "timeout"                // took too long
+	CodeTooLarge             = "too_large"              // the body
+	CodeTooMany              = "too_many"               // requests within a time
+	CodeUnauthenticated      = "unauthenticated"        // nobody is logged in
+	CodeUnsupportedMediaType = "unsupported_media_type" // of the body
+)
 
 // FieldError says what is wrong with a part of a request.
 type FieldError struct {

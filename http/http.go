@@ -11,9 +11,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/engine"
@@ -52,13 +54,11 @@ func New(cfg Config) http.Handler {
 	m := newMetrics(cfg.Metrics)
 	r := chi.NewRouter()
 	r.Use(named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies), hardened, ourHost(cfg.PublicURL),
-		arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL))
+		arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL), middleware.GetHead)
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
 	})
-	r.MethodNotAllowed(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, http.StatusMethodNotAllowed, "This address does not take the method; /api/v1/openapi.json describes what it takes.")
-	})
+	r.MethodNotAllowed(otherMethod)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
@@ -72,6 +72,27 @@ func New(cfg Config) http.Handler {
 	r.Method(http.MethodGet, "/about", cfg.About)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
+}
+
+// otherMethod tells which methods an address takes, to one who used another.
+func otherMethod(w http.ResponseWriter, r *http.Request) {
+	routes := chi.RouteContext(r.Context()).Routes
+	var allowed []string
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		if !routes.Match(chi.NewRouteContext(), m, r.URL.RawPath) {
+			continue
+		}
+		allowed = append(allowed, m)
+		if m == http.MethodGet {
+			allowed = append(allowed, http.MethodHead)
+		}
+	}
+	w.Header().Set("Allow", strings.Join(allowed, ", "))
+	if r.Method == http.MethodOptions {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	api.Refuse(w, r, http.StatusMethodNotAllowed, "This address does not take the method; /api/v1/openapi.json describes what it takes.")
 }
 
 // NewServer gives a server with the limits that every listener of ours has. Requests get ctx's values and end.

@@ -180,7 +180,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Description: rightOf(op).String(),
 		Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{bounded(op, sender)}, // which reads the body
+		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{documented, bounded(op, sender)}, // bounded reads the body
 		Errors: append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)

@@ -58,8 +58,29 @@ func (p *problem) GetHeaders() http.Header {
 
 const problemType = "application/problem+json"
 
+// codes are the kinds of problems that a status says alone.
+var codes = map[int]string{
+	http.StatusBadRequest: client.CodeMalformed, http.StatusUnauthorized: client.CodeUnauthenticated, http.StatusForbidden: client.CodeForbidden,
+	http.StatusNotFound: client.CodeNotFound, http.StatusMethodNotAllowed: client.CodeMethodNotAllowed, http.StatusConflict: client.CodeConflict,
+	http.StatusRequestTimeout: client.CodeTimeout, http.StatusRequestEntityTooLarge: client.CodeTooLarge,
+	http.StatusUnsupportedMediaType: client.CodeUnsupportedMediaType, http.StatusMisdirectedRequest: client.CodeMisdirected,
+	http.StatusUnprocessableEntity: client.CodeInvalid, http.StatusTooManyRequests: client.CodeTooMany, http.StatusBadGateway: client.CodeServerFailed,
+	http.StatusServiceUnavailable: client.CodeBusy,
+}
+
 func newProblem(status int, detail string) *problem {
-	return &problem{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+	code, ok := codes[status]
+	if !ok {
+		code = client.CodeInternal
+	}
+	p := &problem{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+	return p.as(code)
+}
+
+// as names the kind of problem, where its status alone does not.
+func (p *problem) as(code string) *problem {
+	p.Code, p.Type = code, "urn:adit:problem:"+code
+	return p
 }
 
 func (p *problem) retry(after time.Duration) *problem {
@@ -80,10 +101,10 @@ func problemOf(ctx context.Context, err error) *problem {
 		return p
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return newProblem(http.StatusServiceUnavailable, "The request was given up before it was done.")
+		return newProblem(http.StatusServiceUnavailable, "The request was given up before it was done.").as(client.CodeTimeout)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
-		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up; try again, or ask for less.").retry(retryUnreachable)
+		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up; try again, or ask for less.").retry(retryUnreachable).as(client.CodeTimeout)
 	}
 	logger(ctx).ErrorContext(ctx, "a request failed", "error", err)
 	return internal(ctx)
@@ -129,11 +150,9 @@ func problemOfRequest(err error) *problem {
 	case errors.As(err, &denied):
 		return newProblem(http.StatusForbidden, sentence(denied.Reason))
 	case errors.As(err, &unconfirmed):
-		p := newProblem(http.StatusForbidden, sentence(unconfirmed.Reason))
-		p.Code = client.CodePasswordNeeded
-		return p
+		return newProblem(http.StatusForbidden, sentence(unconfirmed.Reason)).as(client.CodePasswordNeeded)
 	case errors.As(err, &maintenance):
-		return newProblem(http.StatusServiceUnavailable, maintenance.Reason).retry(retryMaintenance)
+		return newProblem(http.StatusServiceUnavailable, maintenance.Reason).retry(retryMaintenance).as(client.CodeMaintenance)
 	case errors.Is(err, engine.ErrNotFound):
 		return newProblem(http.StatusNotFound, sentence(err.Error()))
 	case errors.Is(err, people.ErrUnauthenticated), errors.Is(err, people.ErrWrongPassword):
@@ -150,11 +169,11 @@ func problemOfServers(err error) *problem {
 	case errors.As(err, &busy):
 		return newProblem(http.StatusServiceUnavailable, sentence(busy.Error())).retry(retryBusy)
 	case errors.As(err, &closed):
-		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error()))
+		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error())).as(client.CodeServerUnavailable)
 	case engine.DatabaseLost(err):
 		return databaseAway()
 	case engine.Unreachable(err):
-		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable)
+		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable).as(client.CodeServerUnavailable)
 	case engine.PeerRefused(err), engine.PeerFailed(err):
 		return newProblem(http.StatusBadGateway, sentence(err.Error()))
 	}
@@ -163,7 +182,7 @@ func problemOfServers(err error) *problem {
 
 func databaseAway() *problem {
 	return newProblem(http.StatusServiceUnavailable,
-		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase)
+		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase).as(client.CodeDatabaseUnavailable)
 }
 
 // refuseCaller answers who can't be let in. Only the database was asked until then.
