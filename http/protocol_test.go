@@ -3,6 +3,9 @@
 package http_test
 
 import (
+	"context"
+	nethttp "net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -101,4 +104,17 @@ func TestProblemCodes(t *testing.T) {
 	}
 	r := s.send("POST", "/api/v1/servers", "x", "Content-Type", "text/plain")
 	require.Equal(t, client.CodeUnsupportedMediaType, r.problem(t).Code)
+}
+
+// TestGivenUp: a request whose sender has gone, or that is cut short as the server stops, says that it may be sent again.
+func TestGivenUp(t *testing.T) {
+	s := newSite(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	rq := httptest.NewRequestWithContext(ctx, nethttp.MethodGet, "/api/v1/jobs", nethttp.NoBody)
+	rq.Header.Set("Authorization", "Token "+s.token)
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, rq)
+	require.Equal(t, 503, w.Code)
+	require.NotEmpty(t, w.Header().Get("Retry-After"))
 }

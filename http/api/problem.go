@@ -101,7 +101,7 @@ func problemOf(ctx context.Context, err error) *problem {
 		return p
 	}
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return newProblem(http.StatusServiceUnavailable, "The request was given up before it was done.").as(client.CodeTimeout)
+		return newProblem(http.StatusServiceUnavailable, "The request was given up before it was done; send it again.").retry(retryBusy).as(client.CodeTimeout)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return newProblem(http.StatusServiceUnavailable, "The request took too long and was given up; try again, or ask for less.").retry(retryUnreachable).as(client.CodeTimeout)
