@@ -62,6 +62,8 @@ var routes = []row{
 	{route: "POST /api/v1/nodes/{name}:check", want: ofStaff(200), on: named("SRC")},
 	{route: "GET /api/v1/servers", want: ofStaff(200)},
 	{route: "POST /api/v1/servers", want: ofStaff(201), body: `{"name":"S{n}","ae_title":"S{n}","host":"h","port":104,"supports":{"store":true}}`},
+	{route: "GET /api/v1/servers/{name}", want: ofStaff(200), on: newServer},
+	{route: "DELETE /api/v1/servers/{name}", want: ofStaff(204), on: newServer},
 	{route: "PATCH /api/v1/servers/{name}", want: ofStaff(200), on: newServer, body: `{"port":4242}`},
 	{route: "POST /api/v1/servers/{name}:pause", want: ofStaff(200), on: newServer},
 	{route: "POST /api/v1/servers/{name}:continue", want: ofStaff(200), on: pausedServer},
@@ -70,6 +72,8 @@ var routes = []row{
 	{route: "GET /api/v1/servers/{name}/studies", want: every(503), needs: source, on: named("SRC"), query: "?patient_id=4711"}, // nothing listens there
 	{route: "GET /api/v1/folders", want: ofStaff(200)},
 	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
+	{route: "GET /api/v1/folders/{name}", want: ofStaff(200), on: newFolder},
+	{route: "DELETE /api/v1/folders/{name}", want: ofStaff(204), on: newFolder},
 	{route: "PATCH /api/v1/folders/{name}", want: ofStaff(200), on: newFolder, body: `{"quota_gb":{n}}`},
 	{route: "GET /api/v1/workers/{node}/schedule", want: every(200), on: newWorkers},
 	{route: "PUT /api/v1/workers/{node}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},

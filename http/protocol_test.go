@@ -106,6 +106,31 @@ func TestProblemCodes(t *testing.T) {
 	require.Equal(t, client.CodeUnsupportedMediaType, r.problem(t).Code)
 }
 
+// TestWhereThingsAre: what was made is where Location says, under its own name, and is removed there.
+func TestWhereThingsAre(t *testing.T) {
+	s := newSite(t)
+	for _, c := range []struct{ address, body, at string }{
+		{"/api/v1/servers", `{"name":"A b%c","ae_title":"A","host":"h","port":1,"supports":{"store":true}}`, "/api/v1/servers/A%20b%25c"},
+		{"/api/v1/folders", `{"name":"disk","path":"` + t.TempDir() + `"}`, "/api/v1/folders/disk"},
+		{"/api/v1/users", `{"username":"ann"}`, "/api/v1/users/ann"},
+		{"/api/v1/groups", `{"name":"Neuro 1"}`, "/api/v1/groups/Neuro%201"},
+	} {
+		r := s.send("POST", c.address, c.body)
+		require.Equal(t, 201, r.StatusCode, r.body)
+		require.Equal(t, c.at, r.Header.Get("Location"))
+		require.JSONEq(t, r.body, s.send("GET", c.at, "").body)
+		require.Equal(t, 204, s.send("DELETE", c.at, "").StatusCode)
+		require.Equal(t, 404, s.send("GET", c.at, "").StatusCode)
+	}
+	s.addServer("PACS", "PACS", nil)
+	require.Equal(t, 404, s.send("GET", "/api/v1/folders/PACS", "").StatusCode, "a server is no folder")
+	require.Equal(t, 404, s.send("DELETE", "/api/v1/folders/PACS", "").StatusCode)
+	require.Equal(t, 200, s.send("GET", "/api/v1/servers/pacs", "").StatusCode)
+	r := s.send("POST", "/api/v1/projects", `{"name":"heart","group":"Radiology"}`)
+	require.Equal(t, 201, r.StatusCode, r.body)
+	require.Equal(t, 200, s.send("GET", r.Header.Get("Location"), "").StatusCode)
+}
+
 // TestGivenUp: a request whose sender has gone, or that is cut short as the server stops, says that it may be sent again.
 func TestGivenUp(t *testing.T) {
 	s := newSite(t)

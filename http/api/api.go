@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -202,6 +203,17 @@ func sender(r *http.Request) int64 { return auth.User(r.Context()).ID }
 // body is an answer.
 type body[T any] struct {
 	Body T
+}
+
+// created is an answer about something that was made, and where it is.
+type created[T any] struct {
+	Location string `header:"Location"`
+	Body     T
+}
+
+// madeAt answers with what was made under a path, whose last part is its name or number.
+func madeAt[T any](path, name string, what T) *created[T] {
+	return &created[T]{Location: prefix + path + "/" + url.PathEscape(name), Body: what}
 }
 
 // table is an answer in CSV.

@@ -18,6 +18,25 @@ func (a *API) registerFolders() {
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
 	}, a.addFolder)
 	handle(a, operation{
+		method: http.MethodGet, path: "/folders/{name}", id: "get-folder", summary: "Get a folder with its limits (staff)", tag: nodesTag, errors: []int{404},
+	}, func(ctx context.Context, _ people.User, in *NodeName) (*body[client.Folder], error) {
+		n, err := a.nodeOfKind(ctx, in.Name, client.KindFolder)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.Folder]{clientFolder(n)}, nil
+	})
+	handle(a, operation{
+		method: http.MethodDelete, path: "/folders/{name}", id: "delete-folder", summary: "Remove a folder that no job names (staff)", tag: nodesTag,
+		status: http.StatusNoContent, errors: []int{404, 409},
+	}, func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
+		n, err := a.nodeOfKind(ctx, in.Name, client.KindFolder)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
+	})
+	handle(a, operation{
 		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", summary: "Change the limits of a folder, or adopt a new disk (staff)", tag: nodesTag,
 		errors: []int{400, 403, 404, 409, 413},
 	}, a.changeFolder)
@@ -31,14 +50,14 @@ func (a *API) listFolders(ctx context.Context, _ people.User, in *Paging) (*body
 	return pageOf(nodes, in.Limit, clientFolder, nodeKey), nil
 }
 
-func (a *API) addFolder(ctx context.Context, user people.User, in *struct{ Body client.FolderSettings }) (*body[client.Folder], error) {
+func (a *API) addFolder(ctx context.Context, user people.User, in *struct{ Body client.FolderSettings }) (*created[client.Folder], error) {
 	n, err := a.engine.AddFolder(ctx, user, engine.NewFolder{
 		Name: in.Body.Name, Path: in.Body.Path, FolderLimits: engine.FolderLimits(in.Body.FolderLimits),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Folder]{clientFolder(n)}, nil
+	return madeAt("/folders", n.Name, clientFolder(n)), nil
 }
 
 func (a *API) changeFolder(ctx context.Context, user people.User, in *struct {

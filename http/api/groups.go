@@ -27,8 +27,12 @@ func (a *API) registerGroups() {
 	handle(a, operation{
 		method: http.MethodPost, path: "/groups", id: "add-group", summary: "Make a group with a default project (staff). To give permissions takes the password (password_needed)", tag: groupsTag,
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413},
-	}, func(ctx context.Context, user people.User, in *struct{ Body client.NewGroup }) (*body[client.Group], error) {
-		return groupBody(a.people.CreateGroup(ctx, user, in.Body.Name, in.Body.Permissions))
+	}, func(ctx context.Context, user people.User, in *struct{ Body client.NewGroup }) (*created[client.Group], error) {
+		g, err := groupBody(a.people.CreateGroup(ctx, user, in.Body.Name, in.Body.Permissions))
+		if err != nil {
+			return nil, err
+		}
+		return madeAt("/groups", g.Body.Name, g.Body), nil
 	})
 	handle(a, operation{method: http.MethodGet, path: "/groups/{group}", id: "get-group", summary: "Get a group (staff)", tag: groupsTag, errors: []int{403, 404}},
 		func(ctx context.Context, user people.User, in *GroupName) (*body[client.Group], error) {

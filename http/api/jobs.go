@@ -4,8 +4,8 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
@@ -22,11 +22,6 @@ type JobID struct {
 type createJob struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key and job within 24 hours give the first one's job; another job under the same key is refused."`
 	Body           client.NewJob
-}
-
-type createdJob struct {
-	Location string `header:"Location"`
-	Body     client.Job
 }
 
 type listJobs struct {
@@ -73,7 +68,7 @@ func (a *API) registerJobs() {
 	}
 }
 
-func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*createdJob, error) {
+func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*created[client.Job], error) {
 	if err := plainText(map[string]string{"source": in.Body.Source, "destination": in.Body.Destination, "project": in.Body.Project}); err != nil {
 		return nil, err
 	}
@@ -89,7 +84,7 @@ func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*
 	if err != nil {
 		return nil, err
 	}
-	return &createdJob{Location: fmt.Sprintf("%s/jobs/%d", prefix, job.ID), Body: clientJob(job)}, nil
+	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), clientJob(job)), nil
 }
 
 func (a *API) listJobs(ctx context.Context, user people.User, in *listJobs) (*body[client.Page[client.Job]], error) {

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/adit-go/adit/client"
@@ -61,6 +62,15 @@ func (a *API) getNode(ctx context.Context, user people.User, in *NodeName) (*bod
 		return nil, err
 	}
 	return &body[client.Node]{view(n)}, nil
+}
+
+// nodeOfKind returns a server, or a folder, by its name.
+func (a *API) nodeOfKind(ctx context.Context, name, kind string) (engine.DICOMNode, error) {
+	n, err := a.engine.DICOMNodeByName(ctx, name)
+	if err == nil && (n.Server == nil) != (kind == client.KindFolder) {
+		err = fmt.Errorf("DICOM %s %q: %w", kind, name, engine.ErrNotFound)
+	}
+	return n, err
 }
 
 func (a *API) deleteNode(ctx context.Context, user people.User, in *NodeName) (*none, error) {

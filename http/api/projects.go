@@ -53,7 +53,7 @@ func (a *API) getProject(ctx context.Context, user people.User, in *ProjectName)
 	return &body[client.Project]{clientProject(p)}, nil
 }
 
-func (a *API) addProject(ctx context.Context, user people.User, in *struct{ Body client.NewProject }) (*body[client.Project], error) {
+func (a *API) addProject(ctx context.Context, user people.User, in *struct{ Body client.NewProject }) (*created[client.Project], error) {
 	n := in.Body
 	if err := plainName(map[string]string{"description": n.Description, "group": n.Group, "profile": n.Profile, "profile_version": n.ProfileVersion}); err != nil {
 		return nil, err
@@ -65,7 +65,7 @@ func (a *API) addProject(ctx context.Context, user people.User, in *struct{ Body
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Project]{clientProject(p)}, nil
+	return madeAt("/projects", p.Name, clientProject(p)), nil
 }
 
 func (a *API) changeProject(ctx context.Context, user people.User, in *struct {

@@ -20,6 +20,25 @@ func (a *API) registerServers() {
 		status: http.StatusCreated, errors: []int{400, 403, 409, 413}, body: settingsBody,
 	}, a.addServer)
 	handle(a, operation{
+		method: http.MethodGet, path: "/servers/{name}", id: "get-server", summary: "Get a server with its settings (staff)", tag: nodesTag, errors: []int{404},
+	}, func(ctx context.Context, _ people.User, in *NodeName) (*body[client.Server], error) {
+		n, err := a.nodeOfKind(ctx, in.Name, client.KindServer)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.Server]{clientServer(n)}, nil
+	})
+	handle(a, operation{
+		method: http.MethodDelete, path: "/servers/{name}", id: "delete-server", summary: "Remove a server that no job names (staff)", tag: nodesTag,
+		status: http.StatusNoContent, errors: []int{404, 409},
+	}, func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
+		n, err := a.nodeOfKind(ctx, in.Name, client.KindServer)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
+	})
+	handle(a, operation{
 		method: http.MethodPatch, path: "/servers/{name}", id: "change-server", summary: "Change settings of a server", tag: nodesTag,
 		errors: []int{400, 403, 404, 409, 413}, body: settingsBody,
 	}, a.changeServer)
@@ -60,7 +79,7 @@ func (a *API) nodesWhere(ctx context.Context, in *Paging, wanted func(engine.DIC
 // settingsBody has room for certificates.
 const settingsBody = 256 << 10
 
-func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*body[client.Server], error) {
+func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*created[client.Server], error) {
 	s, err := engineSettings(in.Body)
 	if err != nil {
 		return nil, err
@@ -69,7 +88,7 @@ func (a *API) addServer(ctx context.Context, user people.User, in *struct{ Body 
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Server]{clientServer(n)}, nil
+	return madeAt("/servers", n.Name, clientServer(n)), nil
 }
 
 func (a *API) changeServer(ctx context.Context, user people.User, in *struct {

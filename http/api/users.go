@@ -69,7 +69,7 @@ func (a *API) listUsers(ctx context.Context, user people.User, in *listUsers) (*
 	return pageOf(users, in.Limit, clientUser, func(u people.Account) int64 { return u.ID }), nil
 }
 
-func (a *API) addUser(ctx context.Context, user people.User, in *struct{ Body client.NewUser }) (*body[client.User], error) {
+func (a *API) addUser(ctx context.Context, user people.User, in *struct{ Body client.NewUser }) (*created[client.User], error) {
 	n := in.Body
 	if err := plainTexts("groups", n.Groups); err != nil {
 		return nil, err
@@ -78,10 +78,13 @@ func (a *API) addUser(ctx context.Context, user people.User, in *struct{ Body cl
 		Username: n.Username, Person: people.Person(n.Person), Password: n.Password, Staff: n.IsStaff, Superuser: n.IsSuperuser, Groups: n.Groups, Invite: n.Invite,
 	})
 	out, err := userBody(u, err)
-	if err == nil && n.Invite {
+	if err != nil {
+		return nil, err
+	}
+	if n.Invite {
 		out.Body.Warning = a.people.MailWarning()
 	}
-	return out, err
+	return madeAt("/users", out.Body.Username, out.Body), nil
 }
 
 func (a *API) getUser(ctx context.Context, user people.User, in *Username) (*body[client.User], error) {
