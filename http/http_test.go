@@ -93,6 +93,23 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
+// work runs what jobs ask for.
+func (s *site) work() {
+	s.t.Helper()
+	log := testpeer.Log(s.t, s.log)
+	node, err := actors.Start(actors.Config{
+		Engine:      engine.New(s.pool, people.New(s.pool, people.NewKey()), doorpacs.NewDoor(s.pool), log, engine.Config{}),
+		DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: log,
+		Registration: engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+	})
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		require.NoError(s.t, node.Stop(ctx))
+	})
+}
+
 // register gives interactive slots an owner, as a node does.
 func (s *site) register(door *doorpacs.Door) {
 	s.t.Helper()
@@ -836,19 +853,7 @@ func TestTransfer(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, source.Close()) })
 	s := newSite(t)
-	who := people.New(s.pool, people.NewKey())
-	log := testpeer.Log(t, s.log)
-	eng := engine.New(s.pool, who, doorpacs.NewDoor(s.pool), log, engine.Config{})
-	node, err := actors.Start(actors.Config{
-		Engine: eng, DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: log,
-		Registration: engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
-	})
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline)
-		defer cancel()
-		require.NoError(t, node.Stop(ctx))
-	})
+	s.work()
 	s.addServer("PACS 1", "SOURCE", func(c *client.ServerSettings) { c.Port = source.Port() })
 	dir := t.TempDir()
 	_, err = s.client.AddFolder(t.Context(), client.FolderSettings{Name: "PACS 2", Path: dir})

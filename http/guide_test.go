@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package http_test
+
+import (
+	"context"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+)
+
+// TestGuide runs what docs/rest.md shows, as it stands there.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../docs/rest.md")
+	require.NoError(t, err)
+	s := newSite(t)
+	s.work()
+	for name, studies := range map[string][]*phantom.Study{"demo-source": phantom.DemoStudies()[:2], "demo-target": nil} {
+		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, p.Close()) })
+		s.addServer(name, strings.ToUpper(name), func(c *client.ServerSettings) { c.Port = p.Port() })
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	dir := t.TempDir()
+	run := func(program, text string) string {
+		t.Helper()
+		require.NotEmpty(t, text)
+		file := filepath.Join(dir, program)
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		args := []string{file}
+		if program == "bash" {
+			args = []string{"-euo", "pipefail", file}
+		}
+		cmd := exec.CommandContext(ctx, program, args...)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "ADIT_URL="+s.url, "ADIT_TOKEN="+s.token)
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		return string(out)
+	}
+	out := run("bash", blocks(string(guide), "bash"))
+	require.Contains(t, out, `"username":"admin"`)
+	require.Contains(t, out, phantom.DemoStudies()[0].StudyInstanceUID)
+	out = run("python3", blocks(string(guide), "python"))
+	require.Contains(t, out, "success All tasks succeeded.")
+	require.NotContains(t, out, "missing")
+}
+
+// blocks returns the code of a document in a language, one after the other.
+func blocks(document, language string) (code string) {
+	for _, m := range regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(document, -1) {
+		code += m[1]
+	}
+	return code
+}
+
+// TestGuideNamesEveryCode: the table of docs/rest.md has each code that there is, and no other.
+func TestGuideNamesEveryCode(t *testing.T) {
+	guide, err := os.ReadFile("../docs/rest.md")
+	require.NoError(t, err)
+	var said []string
+	for _, m := range regexp.MustCompile("(?m)^\\| [0-9, ]+ \\| `([a-z_]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
+		said = append(said, m[1])
+	}
+	file, err := parser.ParseFile(token.NewFileSet(), "../client/client.go", nil, 0)
+	require.NoError(t, err)
+	var codes []string
+	ast.Inspect(file, func(n ast.Node) bool {
+		if v, ok := n.(*ast.ValueSpec); ok && strings.HasPrefix(v.Names[0].Name, "Code") {
+			lit, ok := v.Values[0].(*ast.BasicLit)
+			require.True(t, ok)
+			code, err := strconv.Unquote(lit.Value)
+			require.NoError(t, err)
+			codes = append(codes, code)
+		}
+		return true
+	})
+	require.ElementsMatch(t, codes, said)
+}
