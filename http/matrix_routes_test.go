@@ -75,7 +75,7 @@ var routes = []row{
 	{route: "GET /api/v1/folders/{name}", want: ofStaff(200), on: newFolder},
 	{route: "DELETE /api/v1/folders/{name}", want: ofStaff(204), on: newFolder},
 	{route: "PATCH /api/v1/folders/{name}", want: ofStaff(200), on: newFolder, body: `{"quota_gb":{n}}`},
-	{route: "GET /api/v1/workers/{node}/schedule", want: every(200), on: newWorkers},
+	{route: "GET /api/v1/workers/{node}/schedule", want: ofStaff(200), on: newWorkers},
 	{route: "PUT /api/v1/workers/{node}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
 	{route: "DELETE /api/v1/workers/{node}/schedule", want: ofStaff(204), on: newWorkers},
 

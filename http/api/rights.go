@@ -113,7 +113,7 @@ var rights = map[string]Right{
 	"GET /api/v1/folders/{name}":             staff,
 	"PATCH /api/v1/folders/{name}":           staff,
 	"DELETE /api/v1/folders/{name}":          staff,
-	"GET /api/v1/workers/{node}/schedule":    user,
+	"GET /api/v1/workers/{node}/schedule":    staff,
 	"PUT /api/v1/workers/{node}/schedule":    staff,
 	"DELETE /api/v1/workers/{node}/schedule": staff,
 

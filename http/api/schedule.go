@@ -57,7 +57,7 @@ func (a *API) registerSchedule() {
 	}
 	handle(a, operation{
 		method: http.MethodGet, path: "/workers/{node}/schedule", id: "get-workers", tag: scheduleTag, errors: []int{404},
-		summary: "Get how many tasks the nodes of a name run at once; not found: as many as they were started with",
+		summary: "Get how many tasks the nodes of a name run at once; not found: as many as they were started with (staff)",
 	}, a.getWorkers)
 	handle(a, operation{
 		method: http.MethodPut, path: "/workers/{node}/schedule", id: "set-workers", tag: scheduleTag, errors: []int{400, 403, 413}, body: scheduleBody,
