@@ -91,7 +91,7 @@ func TestJudged(t *testing.T) {
 		case e.Tag.Group() < 8, listed[e.Tag], judged[e.Tag.String()]:
 		case e.Tag>>24 == 0x50, e.Tag>>24 == 0x60: // rows of the table that stand for all tags of these groups
 		case judged[pattern(e)]:
-		case mustBeJudged(e.VR):
+		case mustBeJudged(e.VR), e.Keyword == "" && e.VR == dict.OB: // OB stands for a VR that PS3.6 doesn't tell
 			t.Errorf("nobody judged %s %s (%s): say in additions.txt whether it stays, and why", e.Tag, e.Keyword, e.VR)
 		}
 	}
@@ -101,6 +101,8 @@ func TestJudged(t *testing.T) {
 func pattern(e dict.Entry) string {
 	switch {
 	case !e.Retired:
+	case e.Keyword == "":
+		return e.Tag.String()
 	case e.Tag>>8 == 0x002031, e.Tag>>8 == 0x002804, e.Tag>>8 == 0x002808:
 		return fmt.Sprintf("(%04X,%02Xxx)", e.Tag.Group(), uint8(e.Tag>>8))
 	case e.Tag>>16 == 0x1000, e.Tag>>16 == 0x1010:
@@ -264,6 +266,10 @@ func TestAdditions(t *testing.T) {
 			case "D":
 				require.True(t, there && said != "" && !strings.Contains(said, mark(tag)) && !bytes.Equal(before.Value, after.Value), what)
 			case "C":
+				if len(before.Items) > 0 {
+					require.True(t, len(after.Items) > 0 && !strings.Contains(string(encode(t, after.Items[0], dict.ExplicitVRLittleEndian)), mark(tag)), what)
+					continue
+				}
 				require.Equal(t, "CT", said, what)
 			case "K":
 				require.Equal(t, before.Value, after.Value, what)

@@ -522,7 +522,7 @@ func TestTableOfAdit(t *testing.T) {
 		switch {
 		case group:
 			return []outcome{gone}
-		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && c.vr != dict.DA && c.vr != dict.DT:
+		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && (c.vr == dict.TM || c.vr == dict.SH): // of dates and times the times alone, and the time zone
 			if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
 				return []outcome{emptied} // the sample is none of its VR
 			}
