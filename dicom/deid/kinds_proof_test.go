@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -467,4 +469,33 @@ func datesOf(ds *stream.DataSet) (all []string) {
 		}
 	})
 	return all
+}
+
+// TestWriteCorpus writes the seeded corpus, and each sibling at one depth, in one encoding and one character set, as files into the folder that
+// ADIT_WRITE_CORPUS names: what the browser's module is held against (TestSameAsServer of wasm).
+func TestWriteCorpus(t *testing.T) {
+	dir := os.Getenv("ADIT_WRITE_CORPUS")
+	if dir == "" {
+		dir = t.TempDir()
+	}
+	n := 0
+	write := func(ds *stream.DataSet, syntax string, data []byte) {
+		n++
+		meta := stream.FileMeta{MediaStorageSOPClassUID: ds.String(dict.SOPClassUID), MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...), 0o600))
+	}
+	for _, x := range seededCorpus(t) {
+		write(x.before, x.syntax, x.in)
+	}
+	for _, k := range kinds() {
+		for i, s := range k.siblings {
+			depth := i % len(depths)
+			if k.verdict == notSent {
+				depth = 0
+			}
+			ds, in, syntax := kindObject(t, s, families[i%len(families)], depth, kindEncodings[(n+i)%len(kindEncodings)], "PID-1", k.verdict == notSent)
+			write(ds, syntax, in)
+		}
+	}
+	require.Greater(t, n, 200)
 }
