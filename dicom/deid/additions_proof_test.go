@@ -326,7 +326,7 @@ func TestAdditionsAreExplained(t *testing.T) {
 }
 
 // TestAdditionsInTheDocs: docs/deidentification.md shows additions.txt as it is
-// (go test ./dicom/deid -run AdditionsInTheDocs -update-docs writes it).
+// (go test ./dicom/deid -run AdditionsInTheDocs -update writes it).
 func TestAdditionsInTheDocs(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("| Why | What: action, and what it becomes under an option |\n|---|---|\n")
@@ -359,5 +359,5 @@ func TestAdditionsInTheDocs(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o600))
 		return
 	}
-	require.Equal(t, was, b.String(), "docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update-docs")
+	require.Equal(t, was, b.String(), "docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update")
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-var updateDocs = flag.Bool("update-docs", false, "write the corpus' scores into docs/deidentification.md")
+var updateDocs = flag.Bool("update", false, "write the corpus' scores into docs/deidentification.md")
 
 // person is a seeded patient with everybody and everything around them. None of them ever lived.
 type person struct {
@@ -562,7 +562,7 @@ func follow(ds *stream.DataSet, path []dict.Tag) *stream.DataSet {
 }
 
 // TestAnswerKey scores the default profile on the seeded corpus. Every class is complete; docs/deidentification.md shows
-// the table (go test ./dicom/deid -run AnswerKey -update-docs writes it).
+// the table (go test ./dicom/deid -run AnswerKey -update writes it).
 func TestAnswerKey(t *testing.T) {
 	corpus := seededCorpus(t)
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
@@ -601,5 +601,5 @@ func TestAnswerKey(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644))
 		return
 	}
-	require.Equal(t, was, b.String(), "docs/deidentification.md shows other scores: go test ./dicom/deid -run AnswerKey -update-docs")
+	require.Equal(t, was, b.String(), "docs/deidentification.md shows other scores: go test ./dicom/deid -run AnswerKey -update")
 }
