@@ -267,7 +267,8 @@ func TestAdditions(t *testing.T) {
 				require.True(t, there && said != "" && !strings.Contains(said, mark(tag)) && !bytes.Equal(before.Value, after.Value), what)
 			case "C":
 				if len(before.Items) > 0 {
-					require.True(t, len(after.Items) > 0 && !strings.Contains(string(encode(t, after.Items[0], dict.ExplicitVRLittleEndian)), mark(tag)), what)
+					require.True(t, len(after.Items) > 0 && !strings.Contains(string(encode(t, after.Items[0],
+						dict.ExplicitVRLittleEndian)), mark(tag)), what)
 					continue
 				}
 				require.Equal(t, "CT", said, what)
@@ -359,5 +360,6 @@ func TestAdditionsInTheDocs(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o600))
 		return
 	}
-	require.Equal(t, was, b.String(), "docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update")
+	require.Equal(t, was, b.String(),
+		"docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update")
 }

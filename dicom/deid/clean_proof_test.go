@@ -226,7 +226,8 @@ func TestNotCovered(t *testing.T) {
 	require.Equal(t, "Hand Kopf", out.String(dict.SeriesDescription))
 }
 
-// TestCleanedTwice: what a session remembers of a text doesn't depend on where it met it first: a backslash parts values in some VRs alone.
+// TestCleanedTwice: what a session remembers of a text doesn't depend on where it met it first: a backslash parts
+// values in some VRs alone.
 func TestCleanedTwice(t *testing.T) {
 	object := func(tags ...dict.Tag) *stream.DataSet {
 		var ds stream.DataSet
@@ -243,7 +244,8 @@ func TestCleanedTwice(t *testing.T) {
 	want := map[dict.Tag]string{}
 	for _, tag := range []dict.Tag{several, one} {
 		ds := object(tag)
-		b, _, err := rewrite(sessionFor(t, p, proofKey(1), ds), encode(t, ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		b, _, err := rewrite(sessionFor(t, p, proofKey(1), ds), encode(t, ds, dict.ExplicitVRLittleEndian),
+			dict.ExplicitVRLittleEndian)
 		require.NoError(t, err)
 		e, _ := parse(t, b, dict.ExplicitVRLittleEndian).Get(tag)
 		want[tag] = string(e.Value)

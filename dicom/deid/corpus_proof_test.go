@@ -82,21 +82,29 @@ var seededPatients = []person{
 		descriptor: "Chest PA and lateral, Mrs. O'Sullivanmore", words: []string{"Chest", "PA", "lateral"},
 	},
 	{
-		name: "Красногорский^Аркадий", id: "RU/66031877", birth: "19550218", study: day("20231003"), charsets: []string{"ISO_IR 144"}, syntax: dict.ImplicitVRLittleEndian,
+		name: "Красногорский^Аркадий", id: "RU/66031877", birth: "19550218", study: day("20231003"),
+		charsets: []string{"ISO_IR 144"}, syntax: dict.ImplicitVRLittleEndian,
 		address: "улица Вымышленная 44", phone: "+7 495 5519032", physician: "Придуманный^Олег", operator: "Сочинёнова^Ольга",
-		institute: "Больница Примерная", accession: "RUACC661903", station: "RUSTATION31", serial: "SN-33077115", insurance: "POLIS-8890012",
+		institute: "Больница Примерная", accession: "RUACC661903", station: "RUSTATION31", serial: "SN-33077115",
+		insurance:  "POLIS-8890012",
 		descriptor: "MR Abdomen Красногорский 03.10.2023", words: []string{"MR", "Abdomen"},
 	},
 	{
-		name: "Namgungsik^Huijung=南宮^熙中=남궁식^희중", id: "KR-7703194", birth: "19770319", study: day("20240425"), charsets: []string{"", "ISO 2022 IR 149"},
-		syntax: dict.ExplicitVRLittleEndian, address: "Gasangro 77-12", phone: "02-7719-33017", physician: "Baekseonghan^Dojin=백성한^도진", operator: "Hwangboseok^Mina",
-		institute: "Yesi Daehak Byeongwon", accession: "KRACC773019", station: "KRSTATION44", serial: "SN-44190733", insurance: "BOHEOM-77031944",
+		name: "Namgungsik^Huijung=南宮^熙中=남궁식^희중", id: "KR-7703194", birth: "19770319", study: day("20240425"),
+		charsets: []string{"", "ISO 2022 IR 149"},
+		syntax:   dict.ExplicitVRLittleEndian, address: "Gasangro 77-12", phone: "02-7719-33017",
+		physician: "Baekseonghan^Dojin=백성한^도진", operator: "Hwangboseok^Mina",
+		institute: "Yesi Daehak Byeongwon", accession: "KRACC773019", station: "KRSTATION44", serial: "SN-44190733",
+		insurance:  "BOHEOM-77031944",
 		descriptor: "CT Thorax 남궁식희중 2024-04-25", words: []string{"CT", "Thorax"},
 	},
 	{
-		name: "Ouyangxiaodong^Xiao=欧阳小东方^晓", id: "CN.5512.0098", birth: "19921127", study: day("20240807"), charsets: []string{"GB18030"},
-		syntax: dict.ExplicitVRBigEndian, address: "虚构大街东路五十五号", phone: "010-55120098", physician: "Shangguanming^Li=上官明德^丽", operator: "Simaguangyu^Wei",
-		institute: "示例大学附属医院", accession: "CNACC551200", station: "CNSTATION55", serial: "SN-55129907", insurance: "YIBAO-55120098",
+		name: "Ouyangxiaodong^Xiao=欧阳小东方^晓", id: "CN.5512.0098", birth: "19921127", study: day("20240807"),
+		charsets: []string{"GB18030"},
+		syntax:   dict.ExplicitVRBigEndian, address: "虚构大街东路五十五号", phone: "010-55120098", physician: "Shangguanming^Li=上官明德^丽",
+		operator:  "Simaguangyu^Wei",
+		institute: "示例大学附属医院", accession: "CNACC551200", station: "CNSTATION55", serial: "SN-55129907",
+		insurance:  "YIBAO-55120098",
 		descriptor: "CT Chest 欧阳小东方 20240807", words: []string{"CT", "Chest"},
 	},
 }
@@ -138,7 +146,8 @@ func forms(s string) map[string][]byte {
 		from, to := (shift*8+5)/6, (shift+len(s))*8/6
 		f[fmt.Sprint("base64 at ", shift)] = []byte(b[from:to])
 	}
-	for _, terms := range [][]string{{"", "ISO 2022 IR 87"}, {"", "ISO 2022 IR 149"}, {"GB18030"}, {"ISO_IR 101"}, {"ISO_IR 144"}, {"ISO_IR 126"}} {
+	for _, terms := range [][]string{{"", "ISO 2022 IR 87"}, {"", "ISO 2022 IR 149"}, {"GB18030"}, {"ISO_IR 101"},
+		{"ISO_IR 144"}, {"ISO_IR 126"}} {
 		var ds stream.DataSet
 		if err := ds.SetCharset(terms...); err != nil {
 			continue
@@ -242,15 +251,20 @@ func (p *person) seed(ds *stream.DataSet) {
 func (p *person) siblings(ds *stream.DataSet) {
 	url := "https://pacs.example/wado?patientID=" + p.accession
 	for tag, text := range map[dict.Tag]string{
-		dict.RetrieveURL: url, dict.ContactURI: url, dict.ContactDisplayName: p.operator, dict.CommentsOnTheScheduledProcedureStep: p.descriptor,
-		dict.AcquisitionProtocolName: p.descriptor, dict.NTPSourceAddress: p.station, dict.DocumentTitle: p.descriptor, dict.PatientBirthDateInAlternativeCalendar: p.birth,
-		dict.PatientDeathDateInAlternativeCalendar: p.birth, dict.ContentLabel: p.accession, dict.LastMenstrualDate: "19000101", dict.DateOfLastCalibration: p.study.Format("20060102"),
-		dict.DeidentificationMethod: "script of " + p.operator, dict.TextComments: p.physician, dict.FrameOfInterestDescription: p.descriptor,
+		dict.RetrieveURL: url, dict.ContactURI: url, dict.ContactDisplayName: p.operator,
+		dict.CommentsOnTheScheduledProcedureStep: p.descriptor,
+		dict.AcquisitionProtocolName:             p.descriptor, dict.NTPSourceAddress: p.station, dict.DocumentTitle: p.descriptor,
+		dict.PatientBirthDateInAlternativeCalendar: p.birth,
+		dict.PatientDeathDateInAlternativeCalendar: p.birth, dict.ContentLabel: p.accession,
+		dict.LastMenstrualDate: "19000101", dict.DateOfLastCalibration: p.study.Format("20060102"),
+		dict.DeidentificationMethod: "script of " + p.operator, dict.TextComments: p.physician,
+		dict.FrameOfInterestDescription: p.descriptor,
 	} {
 		ds.Set(tag, text)
 	}
 	for _, tag := range []dict.Tag{
-		dict.HumanPerformerCodeSequence, dict.RequestingServiceCodeSequence, dict.AssigningFacilitySequence, dict.DischargeDiagnosisCodeSequence, dict.IssuerOfAccessionNumberSequence,
+		dict.HumanPerformerCodeSequence, dict.RequestingServiceCodeSequence, dict.AssigningFacilitySequence,
+		dict.DischargeDiagnosisCodeSequence, dict.IssuerOfAccessionNumberSequence,
 		dict.OrderPlacerIdentifierSequence,
 	} {
 		item := code(p.accession, "99LOCAL", p.institute)
@@ -448,7 +462,8 @@ func (x *instance) plain(t testing.TB) []byte {
 	return x.out
 }
 
-// leaks gives what of the identifiers, but those that are kept on purpose, occurs in an object's bytes, in whatever form.
+// leaks gives what of the identifiers, but those that are kept on purpose, occurs in an object's bytes, in whatever
+// form.
 func (x *instance) leaks(t testing.TB, kept []string) []string {
 	var found []string
 	plain := x.plain(t)
@@ -466,12 +481,15 @@ func (x *instance) leaks(t testing.TB, kept []string) []string {
 	return found
 }
 
-// TestNoIdentifierLeft searches the output for every seeded identifier: of the built-in profiles, of the basic one with each option, and with all that
+// TestNoIdentifierLeft searches the output for every seeded identifier: of the built-in profiles, of the basic one with
+// each option, and with all that
 // go together. What an option keeps by what it says is named here.
 func TestNoIdentifierLeft(t *testing.T) {
 	profiles := map[string]*deid.Profile{
-		"cleaning":  loadProfile(t, "modified-dates", "clean-descriptors", "clean-structured-content", "clean-graphics", "retain-safe-private"),
-		"retaining": loadProfile(t, "full-dates", "retain-device-identity", "retain-institution-identity", "retain-patient-characteristics", "retain-uids", "retain-safe-private"),
+		"cleaning": loadProfile(t, "modified-dates", "clean-descriptors", "clean-structured-content", "clean-graphics",
+			"retain-safe-private"),
+		"retaining": loadProfile(t, "full-dates", "retain-device-identity", "retain-institution-identity",
+			"retain-patient-characteristics", "retain-uids", "retain-safe-private"),
 	}
 	names, all := kindProfiles(t)
 	for i, name := range names {
@@ -490,7 +508,8 @@ func TestNoIdentifierLeft(t *testing.T) {
 					case "retain-institution-identity":
 						all = append(all, p.institute, p.address)
 					case "adit": // study dates, and short descriptions, which name people
-						all = append(all, p.study.Format("20060102"), p.study.Format("02.01.2006"), p.study.Format("2006-01-02"), p.accession)
+						all = append(all, p.study.Format("20060102"), p.study.Format("02.01.2006"), p.study.Format("2006-01-02"),
+							p.accession)
 						all = append(all, strings.FieldsFunc(p.name+"^"+p.operator, func(r rune) bool { return r == '^' || r == '=' })...)
 						all = append(all, p.operator)
 						if x.kind == "RTSTRUCT" { // its label
@@ -681,5 +700,6 @@ func TestAnswerKey(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o644))
 		return
 	}
-	require.Equal(t, was, b.String(), "docs/deidentification.md shows other scores: go test ./dicom/deid -run AnswerKey -update")
+	require.Equal(t, was, b.String(),
+		"docs/deidentification.md shows other scores: go test ./dicom/deid -run AnswerKey -update")
 }

@@ -48,7 +48,8 @@ const (
 	seededUser = "querwaldheimer@klinik.example"
 )
 
-var seededTexts = []string{seededWord, seededUID, seededDay, seededUser, "29.02.2024", "2024-02-29", "29/2/2024", "2024_02_29"}
+var seededTexts = []string{seededWord, seededUID, seededDay, seededUser, "29.02.2024", "2024-02-29", "29/2/2024",
+	"2024_02_29"}
 
 // seededForms are the forms of all that is seeded.
 var seededForms = sync.OnceValue(func() map[string]map[string][]byte {
@@ -111,7 +112,10 @@ func attributes(stays []string, tags ...dict.Tag) (all []sibling) {
 		if vr == 0 {
 			vr = dict.OB
 		}
-		all = append(all, sibling{fmt.Sprint(tag, " ", tag.Keyword()), func(ds *stream.DataSet, f family) { seed(ds, f, tag, vr) }, stays})
+		all = append(all, sibling{fmt.Sprint(tag, " ", tag.Keyword()), func(ds *stream.DataSet, f family) {
+			seed(ds, f, tag,
+				vr)
+		}, stays})
 	}
 	return all
 }
@@ -143,9 +147,12 @@ func ofDictionary(stays []string, choose func(e dict.Entry) bool) []sibling {
 var identifying = regexp.MustCompile(`Issuer|Assigning|Performer|Physician.*Ident|Institution|Department|Facility|PersonIdentification|RequestingService|` +
 	`Diagnos(is|es)CodeSeq|Reason.*(Procedure|Visit|Service).*Seq|Operator|AuthorIdent|Evaluator|Owner|GroupCodeSeq|DocumentingO|Insurance`)
 
-// kinds are the kinds of faults that were found, each with siblings. What is no attribute has tests of its own: guessable dates by value TestGuessableDates; bits of
-// overlays TestOverlaysInPixels; claims TestClaims, TestBrokenRules; (0028,0303) TestTemporal; contradicting rules TestProfileErrors, TestUnfitOverrides,
-// TestOneAnswerOfPrivate; large headers TestLargeHeader; explanations TestExplainTellsAll; character sets TestUndeclared; validity TestValidity, TestPairs; keys TestDerivations.
+// kinds are the kinds of faults that were found, each with siblings. What is no attribute has tests of its own:
+// guessable dates by value TestGuessableDates; bits of
+// overlays TestOverlaysInPixels; claims TestClaims, TestBrokenRules; (0028,0303) TestTemporal; contradicting rules
+// TestProfileErrors, TestUnfitOverrides,
+// TestOneAnswerOfPrivate; large headers TestLargeHeader; explanations TestExplainTellsAll; character sets
+// TestUndeclared; validity TestValidity, TestPairs; keys TestDerivations.
 func kinds() []kind {
 	dated := func(tag dict.Tag, value string) sibling {
 		return sibling{fmt.Sprint(tag.Keyword(), " ", value), func(ds *stream.DataSet, _ family) { ds.Set(tag, value) }, nil}
@@ -165,9 +172,10 @@ func kinds() []kind {
 		}, nil}
 	}
 	says := func(class, burned string) sibling {
-		return image(fmt.Sprintf("%s, Burned In Annotation %q", dict.UIDName(class), burned), class, func(ds *stream.DataSet) {
-			ds.Put(stream.Element{Tag: dict.BurnedInAnnotation, VR: dict.CS, Value: pad([]byte(burned))})
-		})
+		return image(fmt.Sprintf("%s, Burned In Annotation %q", dict.UIDName(class), burned), class,
+			func(ds *stream.DataSet) {
+				ds.Put(stream.Element{Tag: dict.BurnedInAnnotation, VR: dict.CS, Value: pad([]byte(burned))})
+			})
 	}
 	typed := func(value string) sibling {
 		return image("Image Type "+value, dict.CTImageStorage, func(ds *stream.DataSet) {
@@ -179,19 +187,25 @@ func kinds() []kind {
 	}
 	return []kind{
 		{"dates that others know, or guess", sameForAll, []sibling{
-			dated(dict.LastMenstrualDate, "19000101"), dated(dict.FrameAcquisitionDateTime, "18991230"), dated(dict.DateOfSecondaryCapture, "99991231"),
-			dated(dict.ScheduledProcedureStepStartDate, "20990101"), dated(dict.DateOfLastCalibration, "20230612"), dated(dict.CalibrationDate, "20230612"),
-			dated(dict.SourceStrengthReferenceDate, "20230612"), dated(dict.ProductExpirationDateTime, "20290612"), dated(dict.ContextGroupVersion, "20220612"),
-			dated(dict.AttributeModificationDateTime, "20240612101112"), dated(dict.PatientBirthDate, "19720612"), dated(dict.ExpiryDate, "20290612"),
+			dated(dict.LastMenstrualDate, "19000101"), dated(dict.FrameAcquisitionDateTime, "18991230"),
+			dated(dict.DateOfSecondaryCapture, "99991231"),
+			dated(dict.ScheduledProcedureStepStartDate, "20990101"), dated(dict.DateOfLastCalibration, "20230612"),
+			dated(dict.CalibrationDate, "20230612"),
+			dated(dict.SourceStrengthReferenceDate, "20230612"), dated(dict.ProductExpirationDateTime, "20290612"),
+			dated(dict.ContextGroupVersion, "20220612"),
+			dated(dict.AttributeModificationDateTime, "20240612101112"), dated(dict.PatientBirthDate, "19720612"),
+			dated(dict.ExpiryDate, "20290612"),
 		}},
 		{"UIDs below the standard's root", nothingStays, slices.Concat(
-			attributes([]string{"retain-uids"}, dict.FrameOfReferenceUID, dict.ReferencedSOPInstanceUID, dict.IrradiationEventUID, dict.TransactionUID, dict.DimensionOrganizationUID,
+			attributes([]string{"retain-uids"}, dict.FrameOfReferenceUID, dict.ReferencedSOPInstanceUID,
+				dict.IrradiationEventUID, dict.TransactionUID, dict.DimensionOrganizationUID,
 				dict.ConceptualVolumeUID, dict.TrackingUID, dict.FiducialUID),
 			attributes([]string{"retain-uids", "retain-device-identity"}, dict.DeviceUID),
 			raw([]string{"retain-uids"}, dict.UN, seededUID, dict.FrameOfReferenceUID, dict.SpecimenUID),
 		)},
 		{"dates of another calendar", nothingStays, attributes(
-			nil, dict.PatientBirthDateInAlternativeCalendar, dict.PatientDeathDateInAlternativeCalendar, dict.PatientAlternativeCalendar, dict.PatientBirthName, dict.PatientMotherBirthName,
+			nil, dict.PatientBirthDateInAlternativeCalendar, dict.PatientDeathDateInAlternativeCalendar,
+			dict.PatientAlternativeCalendar, dict.PatientBirthName, dict.PatientMotherBirthName,
 		)},
 		{"images that show text", notSent, []sibling{
 			image("label of a slide", dict.VLWholeSlideMicroscopyImageStorage, func(ds *stream.DataSet) {
@@ -202,22 +216,34 @@ func kinds() []kind {
 				ds.Set(dict.ImageType, "ORIGINAL", "PRIMARY", "OVERVIEW", "NONE")
 				ds.Set(dict.SpecimenLabelInImage, "YES")
 			}),
-			says(dict.HardcopyGrayscaleImageStorage, ""), says(dict.HardcopyColorImageStorage, ""), says(dict.OphthalmicPhotography8BitImageStorage, ""),
-			says(dict.OphthalmicPhotography16BitImageStorage, ""), says(dict.VLMicroscopicImageStorage, ""), says(dict.VLPhotographicImageStorage, ""),
-			says(dict.UltrasoundMultiFrameImageStorage, ""), says(dict.SecondaryCaptureImageStorage, ""), says(dict.VideoEndoscopicImageStorage, ""),
+			says(dict.HardcopyGrayscaleImageStorage, ""), says(dict.HardcopyColorImageStorage, ""),
+			says(dict.OphthalmicPhotography8BitImageStorage, ""),
+			says(dict.OphthalmicPhotography16BitImageStorage, ""), says(dict.VLMicroscopicImageStorage, ""),
+			says(dict.VLPhotographicImageStorage, ""),
+			says(dict.UltrasoundMultiFrameImageStorage, ""), says(dict.SecondaryCaptureImageStorage, ""),
+			says(dict.VideoEndoscopicImageStorage, ""),
 			says(dict.OphthalmicTomographyImageStorage, ""),
 		}},
 		{"burned-in text that isn't plainly denied", notSent, []sibling{
-			says(dict.CTImageStorage, "Yes"), says(dict.CTImageStorage, "yes"), says(dict.CTImageStorage, "Y"), says(dict.CTImageStorage, `NO\YES`),
-			says(dict.CTImageStorage, "no"), says(dict.CTImageStorage, `\NO`), says(dict.MRImageStorage, "NEIN"), says(dict.MRImageStorage, "0"),
-			typed(`DERIVED\SECONDARY\SCREENSAVE`), typed(`DERIVED\SECONDARY\screen save`), typed(`DERIVED\SECONDARY\SCREEN SAVE`), typed(`DERIVED\SECONDARY\Screen_Shot`),
-			image("Recognizable Visual Features yes", dict.CTImageStorage, func(ds *stream.DataSet) { ds.Set(dict.RecognizableVisualFeatures, "yes") }),
+			says(dict.CTImageStorage, "Yes"), says(dict.CTImageStorage, "yes"), says(dict.CTImageStorage, "Y"),
+			says(dict.CTImageStorage, `NO\YES`),
+			says(dict.CTImageStorage, "no"), says(dict.CTImageStorage, `\NO`), says(dict.MRImageStorage, "NEIN"),
+			says(dict.MRImageStorage, "0"),
+			typed(`DERIVED\SECONDARY\SCREENSAVE`), typed(`DERIVED\SECONDARY\screen save`),
+			typed(`DERIVED\SECONDARY\SCREEN SAVE`), typed(`DERIVED\SECONDARY\Screen_Shot`),
+			image("Recognizable Visual Features yes", dict.CTImageStorage,
+				func(ds *stream.DataSet) { ds.Set(dict.RecognizableVisualFeatures, "yes") }),
 		}},
-		{"addresses", nothingStays, append(ofDictionary(nil, func(e dict.Entry) bool { return e.VR == dict.UR && e.Keyword != "URNCodeValue" }), attributes(
-			nil, dict.NTPSourceAddress, dict.ContactDisplayName, dict.HL7InstanceIdentifier, dict.CodingSchemeName, dict.StorageMediaFileSetID,
+		{"addresses", nothingStays, append(ofDictionary(nil, func(e dict.Entry) bool {
+			return e.VR == dict.UR &&
+				e.Keyword != "URNCodeValue"
+		}), attributes(
+			nil, dict.NTPSourceAddress, dict.ContactDisplayName, dict.HL7InstanceIdentifier, dict.CodingSchemeName,
+			dict.StorageMediaFileSetID,
 		)...)},
 		{"labels and comments that people type", nothingStays, append(attributes(
-			[]string{"adit"}, dict.AcquisitionProtocolName, dict.ContentLabel, dict.DocumentTitle, dict.SegmentLabel, dict.ROIName, dict.BeamName, dict.ContentDescription, dict.DisplaySetLabel,
+			[]string{"adit"}, dict.AcquisitionProtocolName, dict.ContentLabel, dict.DocumentTitle, dict.SegmentLabel,
+			dict.ROIName, dict.BeamName, dict.ContentDescription, dict.DisplaySetLabel,
 		), attributes(nil, dict.CommentsOnTheScheduledProcedureStep, dict.ImageComments)...)},
 		{"institutions, persons and reasons by code", nothingStays, ofDictionary(
 			[]string{"retain-institution-identity", "clean-descriptors"},
@@ -225,12 +251,21 @@ func kinds() []kind {
 		)},
 		{"whose authority gives out numbers", nothingStays, append(ofDictionary(
 			nil, func(e dict.Entry) bool { return e.VR != dict.SQ && strings.Contains(e.Keyword, "AssigningAuthority") },
-		), attributes(nil, dict.LocalNamespaceEntityID, dict.UniversalEntityID, dict.UniversalEntityIDType, dict.IssuerOfPatientID)...)},
+		), attributes(nil, dict.LocalNamespaceEntityID, dict.UniversalEntityID, dict.UniversalEntityIDType,
+			dict.IssuerOfPatientID)...)},
 		{"what an earlier de-identification or a signature left", nothingStays, append(
-			attributes(nil, dict.EncryptedContent, dict.Signature, dict.CertificateOfSigner, dict.MAC, dict.DataElementsSigned, dict.PrivateDataElementDescription, dict.DeidentificationMethod),
-			sibling{"CertifiedTimestamp", func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) }, []string{"full-dates"}},
-			item("encrypted", dict.EncryptedAttributesSequence, func(i *stream.DataSet, f family) { seed(i, f, dict.EncryptedContent, dict.OB) }),
-			item("signed", dict.DigitalSignaturesSequence, func(i *stream.DataSet, f family) { seed(i, f, dict.CertificateOfSigner, dict.OB) }),
+			attributes(nil, dict.EncryptedContent, dict.Signature, dict.CertificateOfSigner, dict.MAC, dict.DataElementsSigned,
+				dict.PrivateDataElementDescription, dict.DeidentificationMethod),
+			sibling{"CertifiedTimestamp", func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) },
+				[]string{"full-dates"}},
+			item("encrypted", dict.EncryptedAttributesSequence, func(i *stream.DataSet, f family) {
+				seed(i, f,
+					dict.EncryptedContent, dict.OB)
+			}),
+			item("signed", dict.DigitalSignaturesSequence, func(i *stream.DataSet, f family) {
+				seed(i, f,
+					dict.CertificateOfSigner, dict.OB)
+			}),
 			item("before a correction", dict.OriginalAttributesSequence, func(i *stream.DataSet, f family) {
 				var was stream.DataSet
 				seed(&was, f, dict.PatientName, dict.PN)
@@ -238,19 +273,25 @@ func kinds() []kind {
 			}),
 		)},
 		{"what nobody reads any more", nothingStays, append(
-			ofDictionary(nil, func(e dict.Entry) bool { return e.Keyword == "" }), // (0008,0202) and its like: retired, with neither name nor meaning
-			raw(nil, dict.LO, seededWord, 0x00203101, 0x002031FE, 0x00280402, 0x00280412, 0x00280803, 0x10000011, 0x10100004, 0x50022500, 0x60021500, 0x00101099, 0x00400999, 0x00041130, 0x7F020010)...,
+			ofDictionary(nil, func(e dict.Entry) bool { return e.Keyword == "" }), // (0008,0202) and its like
+			raw(nil, dict.LO, seededWord, 0x00203101, 0x002031FE, 0x00280402, 0x00280412, 0x00280803, 0x10000011, 0x10100004,
+				0x50022500, 0x60021500, 0x00101099, 0x00400999, 0x00041130, 0x7F020010)...,
 		)},
 		{"names and dates among words", nothingStays, slices.Concat(
 			attributes([]string{"adit"}, dict.StudyDescription, dict.ProtocolName, dict.RequestedProcedureDescription),
-			text("CT "+seededDay), text("CT 29.02.2024T"), text("CT 2024-02-29T10:11"), text("CT 29/2/2024mm"), text("CT 2024_02_29"), text("CT 29 Feb 2024"),
+			text("CT "+seededDay), text("CT 29.02.2024T"), text("CT 2024-02-29T10:11"), text("CT 29/2/2024mm"),
+			text("CT 2024_02_29"), text("CT 29 Feb 2024"),
 			text("Thorax "+seededUser), text("CT https://pacs.example/"+seededUID), text("CT "+seededUID),
 		)},
 		{"text where a number or a time is meant", nothingStays, slices.Concat(
-			raw(nil, dict.DS, seededWord, dict.SliceThickness, dict.KVP), raw(nil, dict.IS, seededWord, dict.InstanceNumber), raw(nil, dict.TM, seededWord, dict.StudyTime, dict.AcquisitionTime),
-			raw(nil, dict.AS, seededWord, dict.PatientAge), raw(nil, dict.UI, seededWord, dict.FrameOfReferenceUID), raw(nil, dict.AE, seededWord+" 2345", dict.StationAETitle),
-			raw(nil, dict.US, seededWord, dict.Rows), raw(nil, dict.FD, seededWord, dict.DiffusionBValue), raw(nil, dict.LO, seededWord, dict.SliceThickness, dict.EchoTime),
-			raw(nil, dict.UN, seededWord, dict.SliceThickness, dict.StudyTime), raw(nil, dict.PN, seededWord, dict.SliceThickness),
+			raw(nil, dict.DS, seededWord, dict.SliceThickness, dict.KVP), raw(nil, dict.IS, seededWord, dict.InstanceNumber),
+			raw(nil, dict.TM, seededWord, dict.StudyTime, dict.AcquisitionTime),
+			raw(nil, dict.AS, seededWord, dict.PatientAge), raw(nil, dict.UI, seededWord, dict.FrameOfReferenceUID), raw(nil,
+				dict.AE, seededWord+" 2345", dict.StationAETitle),
+			raw(nil, dict.US, seededWord, dict.Rows), raw(nil, dict.FD, seededWord, dict.DiffusionBValue), raw(nil, dict.LO,
+				seededWord, dict.SliceThickness, dict.EchoTime),
+			raw(nil, dict.UN, seededWord, dict.SliceThickness, dict.StudyTime), raw(nil, dict.PN, seededWord,
+				dict.SliceThickness),
 			raw(nil, dict.DA, seededWord, dict.StudyDate), raw(nil, dict.DT, seededWord, dict.AcquisitionDateTime),
 		)},
 	}
@@ -283,9 +324,18 @@ var depths = []struct {
 	{"in an item", within(dict.ReferencedImageSequence)},
 	{"in functional groups", within(dict.PerFrameFunctionalGroupsSequence, dict.CTAcquisitionDetailsSequence)},
 	{"three deep", within(chain...)},
-	{"in a private sequence", func(ds *stream.DataSet) *stream.DataSet { return privateSequence(0x00090010, "ACME 1.0", ds) }},
-	{"in a safe private sequence", func(ds *stream.DataSet) *stream.DataSet { return privateSequence(0x7E010010, "HOLOGIC, Inc.", ds) }},
-	{"behind the pixel data", func(ds *stream.DataSet) *stream.DataSet { return privateSequence(0x7FE10010, "ACME 1.0", ds) }},
+	{"in a private sequence", func(ds *stream.DataSet) *stream.DataSet {
+		return privateSequence(0x00090010, "ACME 1.0",
+			ds)
+	}},
+	{"in a safe private sequence", func(ds *stream.DataSet) *stream.DataSet {
+		return privateSequence(0x7E010010,
+			"HOLOGIC, Inc.", ds)
+	}},
+	{"behind the pixel data", func(ds *stream.DataSet) *stream.DataSet {
+		return privateSequence(0x7FE10010, "ACME 1.0",
+			ds)
+	}},
 	{"behind the pixel data, in what the standard has there", within(0xFFFCFFFB)},
 	{"behind a header that is too large", func(ds *stream.DataSet) *stream.DataSet { // 64 items take more than smallHeader
 		var filler, outer stream.DataSet
@@ -317,11 +367,13 @@ func privateSequence(creator dict.Tag, name string, ds *stream.DataSet) *stream.
 }
 
 // kindObject makes an object with a sibling at a depth, and gives it encoded.
-func kindObject(t testing.TB, s sibling, f family, depth int, encoding, patient string, decides bool) (ds *stream.DataSet, in []byte, syntax string) {
+func kindObject(t testing.TB, s sibling, f family, depth int, encoding, patient string,
+	decides bool) (ds *stream.DataSet, in []byte, syntax string) {
 	t.Helper()
 	base := func(ds *stream.DataSet) {
 		for tag, v := range map[dict.Tag]string{
-			dict.SOPClassUID: dict.CTImageStorage, dict.SOPInstanceUID: "1.2.3.4", dict.StudyInstanceUID: "1.2.3", dict.PatientID: patient, dict.PatientName: "Nobody^Jane",
+			dict.SOPClassUID: dict.CTImageStorage, dict.SOPInstanceUID: "1.2.3.4", dict.StudyInstanceUID: "1.2.3",
+			dict.PatientID: patient, dict.PatientName: "Nobody^Jane",
 			dict.BurnedInAnnotation: "NO", dict.Modality: "CT",
 		} {
 			if !ds.Has(tag) && !(tag == dict.BurnedInAnnotation && decides) {
@@ -375,8 +427,10 @@ func rewriteSmall(t testing.TB, s *deid.Session, in []byte, syntax string) ([]by
 	return io.ReadAll(o)
 }
 
-// TestKinds holds the engine against siblings of every kind of fault that was found: under each built-in profile at every depth, and under the basic
-// one with each option, in every encoding and character set (depths of options, encodings and character sets in turn, so that each sibling meets all of them).
+// TestKinds holds the engine against siblings of every kind of fault that was found: under each built-in profile at
+// every depth, and under the basic
+// one with each option, in every encoding and character set (depths of options, encodings and character sets in turn,
+// so that each sibling meets all of them).
 func TestKinds(t *testing.T) {
 	names, profiles := kindProfiles(t)
 	for _, k := range kinds() {
@@ -385,7 +439,10 @@ func TestKinds(t *testing.T) {
 			require.GreaterOrEqual(t, len(k.siblings), 3)
 			for i, s := range k.siblings {
 				for j, p := range profiles {
-					if slices.ContainsFunc(s.stays, func(option string) bool { return names[j] == option || slices.Contains(p.Definition().Options, option) }) {
+					if slices.ContainsFunc(s.stays, func(option string) bool {
+						return names[j] == option ||
+							slices.Contains(p.Definition().Options, option)
+					}) {
 						continue
 					}
 					for d := range depths {
@@ -471,7 +528,8 @@ func datesOf(ds *stream.DataSet) (all []string) {
 	return all
 }
 
-// TestWriteCorpus writes the seeded corpus, and each sibling at one depth, in one encoding and one character set, as files into the folder that
+// TestWriteCorpus writes the seeded corpus, and each sibling at one depth, in one encoding and one character set, as
+// files into the folder that
 // ADIT_WRITE_CORPUS names: what the browser's module is held against (TestSameAsServer of wasm).
 func TestWriteCorpus(t *testing.T) {
 	dir := os.Getenv("ADIT_WRITE_CORPUS")
@@ -481,8 +539,10 @@ func TestWriteCorpus(t *testing.T) {
 	n := 0
 	write := func(ds *stream.DataSet, syntax string, data []byte) {
 		n++
-		meta := stream.FileMeta{MediaStorageSOPClassUID: ds.String(dict.SOPClassUID), MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax}
-		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...), 0o600))
+		meta := stream.FileMeta{MediaStorageSOPClassUID: ds.String(dict.SOPClassUID),
+			MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...),
+			0o600))
 	}
 	for _, x := range seededCorpus(t) {
 		write(x.before, x.syntax, x.in)
@@ -493,7 +553,8 @@ func TestWriteCorpus(t *testing.T) {
 			if k.verdict == notSent {
 				depth = 0
 			}
-			ds, in, syntax := kindObject(t, s, families[i%len(families)], depth, kindEncodings[(n+i)%len(kindEncodings)], "PID-1", k.verdict == notSent)
+			ds, in, syntax := kindObject(t, s, families[i%len(families)], depth, kindEncodings[(n+i)%len(kindEncodings)],
+				"PID-1", k.verdict == notSent)
 			write(ds, syntax, in)
 		}
 	}

@@ -514,7 +514,8 @@ func TestTableOfPairs(t *testing.T) {
 	t.Logf("%d judgements", judged)
 }
 
-// TestTableOfTriples is TestTable with three to five options that go together, each time at another place, in another encoding and with other values.
+// TestTableOfTriples is TestTable with three to five options that go together, each time at another place, in another
+// encoding and with other values.
 func TestTableOfTriples(t *testing.T) {
 	const seed = 15
 	r := rand.New(rand.NewPCG(seed, seed))
@@ -525,14 +526,16 @@ func TestTableOfTriples(t *testing.T) {
 		var options, names []string
 		for _, i := range r.Perm(len(tableColumns) - 1)[:3+r.IntN(3)] {
 			c := tableColumns[i+1]
-			if c.option == "full-dates" && slices.Contains(options, "modified-dates") || c.option == "modified-dates" && slices.Contains(options, "full-dates") {
+			if c.option == "full-dates" && slices.Contains(options, "modified-dates") || c.option == "modified-dates" &&
+				slices.Contains(options, "full-dates") {
 				continue
 			}
 			options, names = append(options, c.option), append(names, c.column)
 		}
 		p := loadProfile(t, options...)
 		for range 3 {
-			o := newTableObject(t, cases, places[r.IntN(len(places))], everyEncoding[r.IntN(len(everyEncoding))], values[r.IntN(len(values))])
+			o := newTableObject(t, cases, places[r.IntN(len(places))], everyEncoding[r.IntN(len(everyEncoding))],
+				values[r.IntN(len(values))])
 			judged += judge(t, p, cases, columns(names...), &o)
 		}
 	}
@@ -552,7 +555,8 @@ func TestTableOfAdit(t *testing.T) {
 		switch {
 		case group:
 			return []outcome{gone}
-		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && (c.vr == dict.TM || c.vr == dict.SH): // of dates and times the times alone, and the time zone
+		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" &&
+			(c.vr == dict.TM || c.vr == dict.SH): // of dates and times the times alone, and the time zone
 			if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
 				return []outcome{emptied} // the sample is none of its VR
 			}

@@ -219,7 +219,8 @@ func (w *rewriter) putCleaned(e *elem, r *rule, lv *level, c cleaned) (bool, err
 	return true, w.putText(lv, e, r, c.text)
 }
 
-// cleanASCII cleans text that every character set reads alike. The objects of a series have the same descriptions, so it remembers them.
+// cleanASCII cleans text that every character set reads alike. The objects of a series have the same descriptions, so
+// it remembers them.
 func (s *Session) cleanASCII(value []byte, vr dict.VR) cleaned {
 	memory := s.cleaned[vr.MultiValued()]
 	if c, ok := memory[string(value)]; ok {
