@@ -78,6 +78,7 @@ generate: ## write the generated code anew
 	$(TOOL) sqlc generate
 	$(GO) generate ./...
 	$(GO) test ./http/api -run TestRightsDocument -update
+	$(GO) test ./dicom/deid -run "TestAnswerKey|TestAdditionsInTheDocs" -update
 
 .PHONY: verify
 verify: ## check that generated code and the lists of modules are current, that go vet is content and gofumpt has nothing to change

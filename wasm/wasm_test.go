@@ -103,7 +103,7 @@ type said struct {
 	Message  string         `json:"message"`
 }
 
-// corpus are files: phantoms of every kind, and those of pydicom.
+// corpus are files: phantoms of every kind, those of the proof of package deid, and those of pydicom.
 func corpus(t *testing.T) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -129,6 +129,16 @@ func corpus(t *testing.T) []string {
 		}
 	}
 	n := len(files)
+	seeded := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-count=1", "-run", "^TestWriteCorpus$", "../dicom/deid")
+	cmd.Env = append(os.Environ(), "ADIT_WRITE_CORPUS="+seeded)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	made, err := filepath.Glob(filepath.Join(seeded, "*.dcm"))
+	require.NoError(t, err)
+	require.Greater(t, len(made), 200, "the seeded corpus")
+	files = append(files, made...)
+	n += len(made)
 	require.NoError(t, filepath.WalkDir(testpeer.PydicomDir(t), func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || strings.HasSuffix(path, ".py") || strings.HasSuffix(path, ".pyc") {
 			return err

@@ -91,7 +91,7 @@ func TestJudged(t *testing.T) {
 		case e.Tag.Group() < 8, listed[e.Tag], judged[e.Tag.String()]:
 		case e.Tag>>24 == 0x50, e.Tag>>24 == 0x60: // rows of the table that stand for all tags of these groups
 		case judged[pattern(e)]:
-		case mustBeJudged(e.VR):
+		case mustBeJudged(e.VR), e.Keyword == "" && e.VR == dict.OB: // OB stands for a VR that PS3.6 doesn't tell
 			t.Errorf("nobody judged %s %s (%s): say in additions.txt whether it stays, and why", e.Tag, e.Keyword, e.VR)
 		}
 	}
@@ -101,6 +101,8 @@ func TestJudged(t *testing.T) {
 func pattern(e dict.Entry) string {
 	switch {
 	case !e.Retired:
+	case e.Keyword == "":
+		return e.Tag.String()
 	case e.Tag>>8 == 0x002031, e.Tag>>8 == 0x002804, e.Tag>>8 == 0x002808:
 		return fmt.Sprintf("(%04X,%02Xxx)", e.Tag.Group(), uint8(e.Tag>>8))
 	case e.Tag>>16 == 0x1000, e.Tag>>16 == 0x1010:
@@ -264,6 +266,11 @@ func TestAdditions(t *testing.T) {
 			case "D":
 				require.True(t, there && said != "" && !strings.Contains(said, mark(tag)) && !bytes.Equal(before.Value, after.Value), what)
 			case "C":
+				if len(before.Items) > 0 {
+					require.True(t, len(after.Items) > 0 && !strings.Contains(string(encode(t, after.Items[0],
+						dict.ExplicitVRLittleEndian)), mark(tag)), what)
+					continue
+				}
 				require.Equal(t, "CT", said, what)
 			case "K":
 				require.Equal(t, before.Value, after.Value, what)
@@ -320,7 +327,7 @@ func TestAdditionsAreExplained(t *testing.T) {
 }
 
 // TestAdditionsInTheDocs: docs/deidentification.md shows additions.txt as it is
-// (go test ./dicom/deid -run AdditionsInTheDocs -update-docs writes it).
+// (go test ./dicom/deid -run AdditionsInTheDocs -update writes it).
 func TestAdditionsInTheDocs(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("| Why | What: action, and what it becomes under an option |\n|---|---|\n")
@@ -353,5 +360,6 @@ func TestAdditionsInTheDocs(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(head+begin+b.String()+end+tail), 0o600))
 		return
 	}
-	require.Equal(t, was, b.String(), "docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update-docs")
+	require.Equal(t, was, b.String(),
+		"docs/deidentification.md shows other additions: go test ./dicom/deid -run AdditionsInTheDocs -update")
 }

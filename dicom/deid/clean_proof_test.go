@@ -225,3 +225,39 @@ func TestNotCovered(t *testing.T) {
 	require.Equal(t, name, out.Items(dict.AnatomicRegionSequence)[0].String(dict.CodeMeaning))
 	require.Equal(t, "Hand Kopf", out.String(dict.SeriesDescription))
 }
+
+// TestCleanedTwice: what a session remembers of a text doesn't depend on where it met it first: a backslash parts
+// values in some VRs alone.
+func TestCleanedTwice(t *testing.T) {
+	object := func(tags ...dict.Tag) *stream.DataSet {
+		var ds stream.DataSet
+		ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+		ds.Set(dict.SOPInstanceUID, "1.2.3")
+		ds.Set(dict.PatientID, "PID-1")
+		for _, tag := range tags {
+			ds.Put(stream.Element{Tag: tag, VR: dict.VROf(tag), Value: []byte(`CT Meier\Young Black\MR.`)})
+		}
+		return &ds
+	}
+	p := loadProfile(t, "clean-descriptors")
+	several, one := dict.AdmittingDiagnosesDescription, dict.ImageComments // LO, and LT
+	want := map[dict.Tag]string{}
+	for _, tag := range []dict.Tag{several, one} {
+		ds := object(tag)
+		b, _, err := rewrite(sessionFor(t, p, proofKey(1), ds), encode(t, ds, dict.ExplicitVRLittleEndian),
+			dict.ExplicitVRLittleEndian)
+		require.NoError(t, err)
+		e, _ := parse(t, b, dict.ExplicitVRLittleEndian).Get(tag)
+		want[tag] = string(e.Value)
+	}
+	require.NotEqual(t, want[several], want[one])
+	s := sessionFor(t, p, proofKey(1), object())
+	for _, tags := range [][]dict.Tag{{one}, {several}, {several, one}} {
+		b, _, err := rewrite(s, encode(t, object(tags...), dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		require.NoError(t, err)
+		for _, tag := range tags {
+			e, _ := parse(t, b, dict.ExplicitVRLittleEndian).Get(tag)
+			require.Equal(t, want[tag], string(e.Value), tag.Keyword())
+		}
+	}
+}

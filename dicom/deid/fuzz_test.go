@@ -4,9 +4,12 @@ package deid
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +47,7 @@ func FuzzRewrite(f *testing.F) {
 		b, err := crowded().Encode(syntax)
 		require.NoError(f, err)
 		f.Add(b, uint8(i))
+		f.Add(b, uint8(i)+0x40)
 		f.Add(b, uint8(i)+0x80)
 	}
 	for _, b := range raw {
@@ -55,7 +59,7 @@ func FuzzRewrite(f *testing.F) {
 	})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, in []byte, which uint8) {
-		syntax, limits := fuzzSyntaxes[int(which&0x7F)%len(fuzzSyntaxes)], stream.Limits{Header: 1 << 16}
+		syntax, limits := fuzzSyntaxes[int(which&0x3F)%len(fuzzSyntaxes)], stream.Limits{Header: 1 << 16}
 		if which >= 0x80 { // much of it is rewritten piece by piece
 			limits.Header = 1 << 9
 		}
@@ -67,6 +71,7 @@ func FuzzRewrite(f *testing.F) {
 		h := o.Header()
 		sub := subject()
 		sub.Patient = PatientIdentity(h.Text(dict.PatientID), sub.Issuer, h.Text(dict.StudyInstanceUID))
+		sub.Scan = which&0x40 != 0
 		sub.Pseudonym = "Jürgen" // moves many objects to UTF-8
 		s, err := p.Session(sub)
 		require.NoError(t, err)
@@ -142,4 +147,145 @@ var raw = [][]byte{
 	[]byte("\x09\x00\x10\x10LO\x08\x00Doe^Jane\x10\x00\x10\x00PN\x08\x00Doe^Jane\x10\x00\x10\x00PN\x08\x00Doe^John"),
 	[]byte("\x08\x00\x00\x00UL\x04\x00\x10\x00\x00\x00\x08\x00\x16\x00UI\x08\x001.2.840.\x08\x00\x05\x00CS\x0a\x00ISO_IR 192"),
 	[]byte("\x10\x00\x10\x00PN\x08\x00Doe^Jane\x08\x00\x20\x00DA\x08\x0020240229"),
+}
+
+// FuzzLoadProfile: whatever file is named, a profile that is loaded says the same as JSON, keeps its hash, and can be applied.
+func FuzzLoadProfile(f *testing.F) {
+	for _, text := range []string{
+		"name: a\nversion: \"1\"\nbase: ps3.15-basic\noptions: [modified-dates, clean-descriptors]\noverrides:\n  - {tag: \"(0019,xx10)\", creator: ACME 1.0, vr: LO, action: keep}\n" +
+			"  - {keyword: StationName, action: regex, pattern: \"-.*\", with: \"\"}\nallow: [burned-in]\nvocabulary: [nodule]\n",
+		"{name: b, version: '2', base: adit, overrides: [{vr: TM, action: remove}, {tag: '(60xx,3000)', action: keep}]}",
+		"a: &x [*x, *x]\nb: *x\n", "--- {}\n--- {}\n", "name: [", "\xff\xfe",
+	} {
+		f.Add([]byte(text))
+	}
+	in, err := crowded().Encode(dict.ExplicitVRLittleEndian)
+	require.NoError(f, err)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		p, err := LoadProfile(text)
+		if err != nil {
+			require.True(t, utf8.ValidString(err.Error()))
+			return
+		}
+		said, err := json.Marshal(p.Definition())
+		require.NoError(t, err)
+		var d Definition
+		require.NoError(t, json.Unmarshal(said, &d))
+		again, err := NewProfile(d)
+		require.NoError(t, err)
+		require.Equal(t, p.Hash(), again.Hash())
+		require.Equal(t, applied(t, p, in), applied(t, again, in))
+	})
+}
+
+// applied is what a profile makes of an object, nil if it isn't sent.
+func applied(t *testing.T, p *Profile, in []byte) []byte {
+	o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{})
+	require.NoError(t, err)
+	defer o.Close()
+	sub := subject()
+	sub.Scan = true
+	s, err := p.Session(sub)
+	require.NoError(t, err)
+	if _, err := s.Rewrite(o); err != nil {
+		return nil
+	}
+	out, err := io.ReadAll(o)
+	if err != nil {
+		return nil
+	}
+	_, err = stream.ParseDataSet(out, dict.ExplicitVRLittleEndian, stream.Limits{})
+	require.NoError(t, err)
+	return out
+}
+
+// FuzzOverride: whatever a rule of one's own says, it is refused or can be applied.
+func FuzzOverride(f *testing.F) {
+	f.Add("(0018,1030)", "", "", "", "clean", "", "", uint8(0))
+	f.Add("(0019,xx10)", "", "LO", "NOBODY 1.0", "keep", "", "", uint8(1))
+	f.Add("", "StationName", "", "", "regex", "$1-x", "^(.)", uint8(2))
+	f.Add("(xxxx,xxxx)", "", "DA", "", "shift", "", "", uint8(3))
+	f.Add("(0010,0010)", "", "", "", "replace", "Größe", "", uint8(0))
+	in, err := crowded().Encode(dict.ExplicitVRLittleEndian)
+	require.NoError(f, err)
+	options := [][]string{nil, {"modified-dates"}, {"clean-descriptors", "retain-safe-private"}, {"clean-structured-content", "clean-graphics"}}
+	f.Fuzz(func(t *testing.T, tag, keyword, vr, creator, action, with, pattern string, which uint8) {
+		p, err := NewProfile(Definition{
+			Name: "fuzz", Version: "1", Base: basicBase, Options: options[int(which)%len(options)],
+			Overrides: []Override{{Tag: tag, Keyword: keyword, VR: vr, Creator: creator, Action: action, With: with, Pattern: pattern}},
+		})
+		if err != nil {
+			return
+		}
+		require.Equal(t, applied(t, p, in), applied(t, p, in))
+	})
+}
+
+// FuzzShift: what is moved has its form still, and comes back by the same number of days.
+func FuzzShift(f *testing.F) {
+	for _, value := range []string{"20240229", "20240229101500.123456-0530", `20240229\20240301 `, "00010101", "99991231", "20240230", "2024.02.29", `\`, "20240101+0000", "-0500"} {
+		f.Add([]byte(value), uint16(100), true)
+		f.Add([]byte(value), uint16(730), false)
+	}
+	f.Fuzz(func(t *testing.T, value []byte, by uint16, stamp bool) {
+		vr, offset := dict.DA, -int(by)
+		if stamp {
+			vr = dict.DT
+		}
+		out, ok := appendShifted(nil, value, vr, offset)
+		if !ok {
+			return
+		}
+		require.Len(t, out, len(value))
+		if back, ok := appendShifted(nil, out, vr, -offset); ok { // not where it came to a placeholder
+			require.Equal(t, string(value), string(back))
+		}
+	})
+}
+
+// FuzzClean: only words that were there stay, in their order, and cleaning leaves what it left.
+func FuzzClean(f *testing.F) {
+	for _, text := range []string{
+		"CT Thorax Müllerschön 14.11.2023", "t2_tse_tra_5mm", "Brain MRI Ms. Smith 2023-11-14", "CT 23 8 49s", `CT Meier\Young Black`, "MR 3T 1.5T 0.6mm 120kV", "CT Oct 23d 1949", "\x1b$B;3", "HWS a.p. + seitlich",
+	} {
+		f.Add(text)
+	}
+	p, ok := BuiltinProfile(DefaultProfile)
+	require.True(f, ok)
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, vr := range []dict.VR{dict.LO, dict.LT} {
+			cleaned, all := p.clean(text, vr)
+			if all {
+				continue
+			}
+			rest := text
+			for word := range strings.FieldsFuncSeq(cleaned, func(r rune) bool { return r == ' ' || r == '\\' }) {
+				at := strings.Index(rest, word)
+				require.GreaterOrEqual(t, at, 0, "%q of %q", word, text)
+				rest = rest[at+len(word):]
+			}
+			again, _ := p.clean(cleaned, vr)
+			require.Equal(t, cleaned, again, "of %q", text)
+		}
+	})
+}
+
+// FuzzPseudonym: a pseudonym that is taken can stand in an object, and comes back from it.
+func FuzzPseudonym(f *testing.F) {
+	for _, text := range []string{"P-1", "Jürgen", "a^b", `a\b`, " a", "*", strings.Repeat("x", 65), "\u202e", "山田"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if CheckPseudonym(text) != nil {
+			return
+		}
+		var d stream.DataSet
+		require.NoError(t, d.SetCharset("ISO_IR 192"))
+		d.Set(dict.PatientID, text)
+		b, err := d.Encode(dict.ExplicitVRLittleEndian)
+		require.NoError(t, err)
+		again, err := stream.ParseDataSet(b, dict.ExplicitVRLittleEndian, stream.Limits{})
+		require.NoError(t, err)
+		require.Equal(t, []string{text}, again.Strings(dict.PatientID))
+	})
 }

@@ -23,7 +23,7 @@ const (
 
 // engine counts changes of tables, vocabulary and rules that change what comes out under an unchanged profile. It goes
 // into the hash, so that one hash means one output.
-const engine = 3
+const engine = 4
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {
@@ -254,7 +254,7 @@ func aditRule(r *row) rule {
 		return decide(Truncate, "birth date to its year")
 	case date && keptDate(r.tag):
 		return decide(Keep, "dates of study, series, acquisition and content stay")
-	case date && (r.vr == dict.DA || r.vr == dict.DT):
+	case date && (r.vr == dict.DA || r.vr == dict.DT || r.vr == dict.OB): // OB: stamps of time in binary
 		return d // removed or emptied by type
 	case date, r.keep&RetainPatientCharacteristics != 0:
 		return decide(Keep, "times and patient characteristics stay")

@@ -55,6 +55,7 @@ type Session struct {
 	sets     map[string]*charset.Set
 	creators map[string]string
 	classes  map[string]class
+	cleaned  map[bool]map[string]cleaned // by whether the text may have several values, and by the text
 	w        rewriter
 	scan     *scanner // nil: nobody wants it
 	accounts accounts
@@ -66,6 +67,8 @@ const (
 	maxRules = 1 << 14
 	maxOrder = 1 << 10
 	maxSets  = 1 << 10
+
+	maxCleaned = 256 // bytes of a text that is remembered
 )
 
 // Session checks a subject and begins a session. The error says what to correct.
@@ -89,6 +92,7 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 		fallback: fallback,
 		p:        p, subject: subject, assigned: p.assignments(&subject), d: newDeriver(subject.Key), uids: map[string]string{}, rules: map[dict.Tag]*rule{},
 		sets: map[string]*charset.Set{}, creators: map[string]string{}, classes: map[string]class{},
+		cleaned: map[bool]map[string]cleaned{false: {}, true: {}},
 	}
 	s.offset = s.d.dateOffset()
 	s.w.s = s

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -470,19 +471,23 @@ func column(name string) standard {
 	}
 }
 
-// columns expects what two columns say: a shifted date before a kept one, what is kept before what is cleaned.
-func columns(a, b string) standard {
+// columns expects what several columns say: a shifted date before a kept one, what is kept before what is cleaned.
+func columns(names ...string) standard {
 	return standard{
 		func(c tableCase, v value) []outcome {
-			for _, first := range []string{"C rtnLongModifDatesOpt", "K " + a, "K " + b, "C " + a, "C " + b} {
-				letter, name, _ := strings.Cut(first, " ")
-				if (name == a || name == b) && c.row[name] == letter {
-					return expected(c, name, v)
+			if modified := "rtnLongModifDatesOpt"; slices.Contains(names, modified) && c.row[modified] == "C" {
+				return expected(c, modified, v)
+			}
+			for _, letter := range []string{"K", "C"} {
+				for _, name := range names {
+					if c.row[name] == letter {
+						return expected(c, name, v)
+					}
 				}
 			}
 			return expected(c, "", v)
 		},
-		a == "rtnUIDsOpt" || b == "rtnUIDsOpt", a == "rtnSafePrivOpt" || b == "rtnSafePrivOpt",
+		slices.Contains(names, "rtnUIDsOpt"), slices.Contains(names, "rtnSafePrivOpt"),
 	}
 }
 
@@ -509,6 +514,34 @@ func TestTableOfPairs(t *testing.T) {
 	t.Logf("%d judgements", judged)
 }
 
+// TestTableOfTriples is TestTable with three to five options that go together, each time at another place, in another
+// encoding and with other values.
+func TestTableOfTriples(t *testing.T) {
+	const seed = 15
+	r := rand.New(rand.NewPCG(seed, seed))
+	cases := tableCases(t)
+	places, values := []place{topLevel, threeDeep, safePrivate, private}, []value{single, multi, empty, uncleaned}
+	judged := 0
+	for range 60 {
+		var options, names []string
+		for _, i := range r.Perm(len(tableColumns) - 1)[:3+r.IntN(3)] {
+			c := tableColumns[i+1]
+			if c.option == "full-dates" && slices.Contains(options, "modified-dates") || c.option == "modified-dates" &&
+				slices.Contains(options, "full-dates") {
+				continue
+			}
+			options, names = append(options, c.option), append(names, c.column)
+		}
+		p := loadProfile(t, options...)
+		for range 3 {
+			o := newTableObject(t, cases, places[r.IntN(len(places))], everyEncoding[r.IntN(len(everyEncoding))],
+				values[r.IntN(len(values))])
+			judged += judge(t, p, cases, columns(names...), &o)
+		}
+	}
+	t.Logf("%d judgements", judged)
+}
+
 // TestTableOfAdit holds base adit against the table and what is documented to differ from it.
 func TestTableOfAdit(t *testing.T) {
 	kept := []dict.Tag{
@@ -522,7 +555,8 @@ func TestTableOfAdit(t *testing.T) {
 		switch {
 		case group:
 			return []outcome{gone}
-		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" && c.vr != dict.DA && c.vr != dict.DT:
+		case slices.Contains(kept, c.tag), c.row["rtnPatCharsOpt"] == "K", c.row["rtnLongModifDatesOpt"] == "C" &&
+			(c.vr == dict.TM || c.vr == dict.SH): // of dates and times the times alone, and the time zone
 			if v == uncleaned && (c.vr == dict.DA || c.vr == dict.TM) {
 				return []outcome{emptied} // the sample is none of its VR
 			}

@@ -15,7 +15,7 @@ import (
 // plain rewrites an element with a plain value, and says what was done.
 func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
-	if a == MapUID && r.class && ofStandard(e.value) {
+	if a == MapUID && r.class && w.ofStandard(e.value) {
 		a = Keep
 	}
 	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
@@ -176,8 +176,12 @@ func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR)
 	if w.undeclared(e.value, vr, lv) {
 		return false, errUndeclared
 	}
+	plain := plainASCII(e.value)
+	if a == Clean && plain {
+		return w.putCleaned(e, r, lv, w.s.cleanASCII(e.value, vr))
+	}
 	text := string(e.value)
-	if !plainASCII(e.value) {
+	if !plain {
 		var err error
 		if text, err = lv.set.DecodeStrict(e.value, vr); err != nil {
 			return false, nil //nolint:nilerr // what can't be read can't be cleaned: the basic action takes it away
@@ -194,14 +198,45 @@ func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR)
 		}
 		return true, w.putText(lv, e, r, text)
 	}
-	cleaned, all := w.s.p.clean(text, vr)
+	c := cleaned{}
+	c.text, c.all = w.s.p.clean(text, vr)
+	return w.putCleaned(e, r, lv, c)
+}
+
+// cleaned is what cleaning leaves of a text; all tells that it is every word.
+type cleaned struct {
+	text string
+	all  bool
+}
+
+func (w *rewriter) putCleaned(e *elem, r *rule, lv *level, c cleaned) (bool, error) {
 	switch {
-	case all:
+	case c.all:
 		return true, w.keep(e, r, lv)
-	case cleaned == "":
+	case c.text == "":
 		return false, nil
 	}
-	return true, w.putText(lv, e, r, cleaned)
+	return true, w.putText(lv, e, r, c.text)
+}
+
+// cleanASCII cleans text that every character set reads alike. The objects of a series have the same descriptions, so
+// it remembers them.
+func (s *Session) cleanASCII(value []byte, vr dict.VR) cleaned {
+	memory := s.cleaned[vr.MultiValued()]
+	if c, ok := memory[string(value)]; ok {
+		return c
+	}
+	c := cleaned{}
+	text := string(value)
+	c.text, c.all = s.p.clean(text, vr)
+	if len(text) > maxCleaned {
+		return c
+	}
+	if len(memory) >= maxSets {
+		clear(memory)
+	}
+	memory[text] = c
+	return c
 }
 
 // clean keeps the words of a text that the vocabulary has; all tells whether that is every one.
@@ -257,11 +292,16 @@ func separates(c rune) bool {
 	return c == utf8.RuneError || !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsMark(c)
 }
 
+var standardRoot = []byte("1.2.840.10008.")
+
 // ofStandard reports whether a UI attribute has values that the standard gives alone, also of its tables that the dictionary lacks (context groups).
-func ofStandard(value []byte) bool {
+func (w *rewriter) ofStandard(value []byte) bool {
 	for one := range bytes.SplitSeq(value, []byte{'\\'}) {
 		one = trimmed(one)
-		if _, registered := dict.LookupUID(string(one)); !registered && len(one) > 0 && !(bytes.HasPrefix(one, []byte("1.2.840.10008.")) && isUID(one)) {
+		if len(one) == 0 || bytes.HasPrefix(one, standardRoot) && isUID(one) {
+			continue
+		}
+		if w.s.mapUID(one) != string(one) {
 			return false
 		}
 	}
