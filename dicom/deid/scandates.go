@@ -13,10 +13,11 @@ type textDates struct {
 	last  [4]dateToken
 }
 
-// textDate is a date in days; whole tells that its year has four digits.
+// textDate is a date in days.
 type textDate struct {
 	day   int
-	whole bool
+	whole bool // its year has four digits
+	apart bool // its parts are
 }
 
 // dateToken is a number of up to four digits, or the name of a month; the zero token is anything else.
@@ -83,16 +84,16 @@ func (t *textDates) number(begin, end int) {
 		t.numeric()
 		return
 	case n == 8 || n == 12 || n == 14:
-		t.add(number(run[:4]), number(run[4:6]), number(run[6:8]), true)
+		t.add(number(run[:4]), number(run[4:6]), number(run[6:8]), true, false)
 		if n == 8 {
-			t.add(number(run[4:]), number(run[2:4]), number(run[:2]), true)
-			t.add(number(run[4:]), number(run[:2]), number(run[2:4]), true)
+			t.add(number(run[4:]), number(run[2:4]), number(run[:2]), true, false)
+			t.add(number(run[4:]), number(run[:2]), number(run[2:4]), true, false)
 		}
 	case n == 6 && t.loose:
 		a, b, c := number(run[:2]), number(run[2:4]), number(run[4:])
-		t.short(a, b, c)
-		t.short(c, b, a)
-		t.short(c, a, b)
+		t.short(a, b, c, false)
+		t.short(c, b, a, false)
+		t.short(c, a, b, false)
 	}
 	t.push(dateToken{})
 }
@@ -163,24 +164,24 @@ func (t *textDates) year(y dateToken, m int, d dateToken) {
 	switch {
 	case d.digits > 2:
 	case y.digits == 4:
-		t.add(y.value, m, d.value, true)
+		t.add(y.value, m, d.value, true, true)
 	case y.digits == 2 && t.loose:
-		t.short(y.value, m, d.value)
+		t.short(y.value, m, d.value, true)
 	}
 }
 
-func (t *textDates) short(y, m, d int) {
-	t.add(1900+y, m, d, false)
-	t.add(2000+y, m, d, false)
+func (t *textDates) short(y, m, d int, apart bool) {
+	t.add(1900+y, m, d, false, apart)
+	t.add(2000+y, m, d, false, apart)
 }
 
-func (t *textDates) add(y, m, d int, whole bool) {
+func (t *textDates) add(y, m, d int, whole, apart bool) {
 	if m < 1 || m > 12 || d < 1 || d > 31 || !isRemembered(y, m, d) {
 		return
 	}
 	day := days(y, m, d)
 	if cy, cm, cd := civil(day); cy == y && cm == m && cd == d {
-		t.found = append(t.found, textDate{day, whole})
+		t.found = append(t.found, textDate{day, whole, apart})
 	}
 }
 
