@@ -184,7 +184,8 @@ func (f *deidFolder) note(patients []patient) error {
 		return err
 	}
 	path := filepath.Join(f.path, folderMarkName)
-	f.found = append(text, '\n')
+	text = append(text, '\n')
+	f.found = text
 	if err := os.WriteFile(path+".part", f.found, 0o640); err != nil { // the group may read what tells of nobody
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -107,7 +108,7 @@ func TestDeidVerifyMark(t *testing.T) {
 		says string
 	}{
 		{"as written", func() error { return nil }, exitSuccess, "30 files are what the manifest says."},
-		{"with a line more", func() error { return os.WriteFile(mark, append(second[:len(second):len(second)], '\n'), 0o600) }, exitFailure, "changed"},
+		{"with a line more", func() error { return os.WriteFile(mark, append(slices.Clip(second), '\n'), 0o600) }, exitFailure, "changed"},
 		{"of the run before", func() error { return os.WriteFile(mark, first, 0o600) }, exitFailure, "changed"},
 		{"with something of a patient", func() error { return os.WriteFile(mark, []byte(`{"format":1,"note":"Meierschmidt"}`), 0o600) }, exitFailure, "changed"},
 		{"gone", func() error { return os.Remove(mark) }, exitFailure, "is missing"},

@@ -411,13 +411,18 @@ func (sc *scanner) check(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 			return
 		}
 	}
-	if short := unpadded(value); len(short) < shortest || numeric(vr) && isNumeric(short) && !((vr == dict.IS || vr == dict.DS) && len(short) >= 7 && allDigits(short)) {
+	if short := unpadded(value); len(short) < shortest || isQuantity(vr, short) {
 		return
 	}
 	if h.Tag == dict.DeidentificationMethod && lv.top {
 		value = bytes.TrimSuffix(unpadded(value), sc.method)
 	}
 	sc.look(h.Tag, vr, value, lv.set)
+}
+
+// isQuantity tells whether a value is a number or a time, and none that is as long as a date or an ID.
+func isQuantity(vr dict.VR, value []byte) bool {
+	return numeric(vr) && isNumeric(value) && !((vr == dict.IS || vr == dict.DS) && len(value) >= 7 && allDigits(value))
 }
 
 // stayed finds a value that is where it was though it must not be.

@@ -5,6 +5,7 @@
 package deid
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -81,7 +82,7 @@ func readings(value []byte, set *charset.Set) (all []string) {
 			add(text)
 		}
 	}
-	if escaped := ascii.Decode(value, dict.LO); escaped != declared && strings.IndexByte(string(value), 0x1B) >= 0 {
+	if escaped := ascii.Decode(value, dict.LO); escaped != declared && bytes.IndexByte(value, 0x1B) >= 0 {
 		add(escaped)
 	}
 	return all

@@ -179,7 +179,7 @@ func (x *word) stands(value []byte, at int) bool {
 	if !x.apart {
 		return true
 	}
-	before, after := joins(value, at, -1), joins(value, end, 1)
+	before, after := joins(value, at), joins(value, end)
 	switch {
 	case before == parted && after == parted:
 		return true
@@ -198,8 +198,8 @@ const (
 	number1       // digits of one number
 )
 
-// joins tells how the edge of an identifier, which lies at a place on the side of dir, belongs to what is beside it.
-func joins(value []byte, at, dir int) joint {
+// joins tells how what stands on both sides of a place, an edge of an identifier, belongs together.
+func joins(value []byte, at int) joint {
 	if at == 0 || at == len(value) {
 		return parted
 	}
@@ -555,7 +555,23 @@ func (sc *scanner) look(tag dict.Tag, vr dict.VR, value []byte, set *charset.Set
 			sc.lookOne(tag, []byte(text), shortest)
 		}
 	}
-	zeros, run := 0, 0
+	zeros := sc.lookRuns(tag, vr, value)
+	if zeros >= shortest && zeros*3 > len(value) { // of UTF-16 every second byte
+		sc.scratch = sc.scratch[:0]
+		for _, c := range value {
+			if c != 0 {
+				sc.scratch = append(sc.scratch, c)
+			}
+		}
+		sc.lookOne(tag, sc.scratch, shortest)
+	} else if binary && zeros >= shortest {
+		sc.lookWide(tag, value)
+	}
+}
+
+// lookRuns finds what base64 holds, and counts zeros.
+func (sc *scanner) lookRuns(tag dict.Tag, vr dict.VR, value []byte) (zeros int) {
+	run := 0
 	for i := 0; i <= len(value); i++ {
 		switch {
 		case i < len(value) && isBase64[value[i]]:
@@ -569,17 +585,7 @@ func (sc *scanner) look(tag dict.Tag, vr dict.VR, value []byte, set *charset.Set
 		}
 		run = 0
 	}
-	if zeros >= shortest && zeros*3 > len(value) { // of UTF-16 every second byte
-		sc.scratch = sc.scratch[:0]
-		for _, c := range value {
-			if c != 0 {
-				sc.scratch = append(sc.scratch, c)
-			}
-		}
-		sc.lookOne(tag, sc.scratch, shortest)
-	} else if binary && zeros >= shortest {
-		sc.lookWide(tag, value)
-	}
+	return zeros
 }
 
 // isWritten tells whether bytes of an unknown kind are text: no controls but those of text and of ISO 2022.
