@@ -37,7 +37,7 @@ type deidFolder struct {
 	path   string
 	key    deid.Key
 	mark   folderMark
-	found  []byte            // what the folder says; nil: nothing
+	found  []byte            // what the folder says, and after enter what it then says; nil: nothing
 	owners map[string]string // patients by pseudonym, both as in the mark
 }
 
@@ -184,7 +184,9 @@ func (f *deidFolder) note(patients []patient) error {
 		return err
 	}
 	path := filepath.Join(f.path, folderMarkName)
-	if err := os.WriteFile(path+".part", append(text, '\n'), 0o640); err != nil { // the group may read what tells of nobody
+	text = append(text, '\n')
+	f.found = text
+	if err := os.WriteFile(path+".part", f.found, 0o640); err != nil { // the group may read what tells of nobody
 		return err
 	}
 	return os.Rename(path+".part", path)

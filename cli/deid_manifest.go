@@ -25,6 +25,8 @@ func (d *deidRun) openManifest() (*manifest.File, error) {
 	}
 	run := manifest.NewRun("adit "+version, d.profile.Definition(), d.profile.Hash(), d.folder.key)
 	run.Scan = d.sessions.subject.Scan
+	mark := sha256.Sum256(d.folder.found)
+	run.Mark = hex.EncodeToString(mark[:])
 	return manifest.Append(d.folder.path, run)
 }
 

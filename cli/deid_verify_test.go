@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +80,49 @@ func TestDeidVerify(t *testing.T) {
 	require.NotContains(t, stdout, "manifest")
 	require.NoFileExists(t, filepath.Join(bare, manifest.Name))
 	require.Equal(t, tree(t, again), tree(t, bare))
+}
+
+// TestDeidVerifyMark: what says by what a folder was de-identified is proven like the objects: who may exchange it decides which patients a later
+// run takes for which.
+func TestDeidVerifyMark(t *testing.T) {
+	in, more, out, key := t.TempDir(), t.TempDir(), t.TempDir(), keyFile(t)
+	aStudy(t, in, "HOSPITAL-4711", 7)
+	aStudy(t, more, "HOSPITAL-4712", 8)
+	run := func(from, pseudonym, to string) {
+		t.Helper()
+		code, _, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", pseudonym, from, to)
+		require.Equal(t, exitSuccess, code, stderr)
+	}
+	run(in, "P-1", out)
+	mark := filepath.Join(out, folderMarkName)
+	first, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	run(more, "P-2", out)
+	second, err := os.ReadFile(mark)
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+	for _, c := range []struct {
+		name string
+		do   func() error
+		code int
+		says string
+	}{
+		{"as written", func() error { return nil }, exitSuccess, "30 files are what the manifest says."},
+		{"with a line more", func() error { return os.WriteFile(mark, append(slices.Clip(second), '\n'), 0o600) }, exitFailure, "changed"},
+		{"of the run before", func() error { return os.WriteFile(mark, first, 0o600) }, exitFailure, "changed"},
+		{"with something of a patient", func() error { return os.WriteFile(mark, []byte(`{"format":1,"note":"Meierschmidt"}`), 0o600) }, exitFailure, "changed"},
+		{"gone", func() error { return os.Remove(mark) }, exitFailure, "is missing"},
+		{"a link", func() error { return os.Symlink("manifest.jsonl", mark) }, exitFailure, "is no file"},
+	} {
+		_ = os.Remove(mark)
+		require.NoError(t, os.WriteFile(mark, second, 0o600))
+		if c.name == "a link" {
+			require.NoError(t, os.Remove(mark))
+		}
+		require.NoError(t, c.do(), c.name)
+		code, stdout, stderr := adit(t, "deid", "--verify", "--key-file", key, out)
+		require.Equal(t, c.code, code, "%s: %s%s", c.name, stdout, stderr)
+		require.Contains(t, stdout+stderr, c.says, c.name)
+		require.NotContains(t, stdout+stderr, "Meierschmidt")
+	}
 }

@@ -90,3 +90,5 @@ func (t tally) done() []Done {
 	})
 	return done
 }
+
+func mix(h, x uint64) uint64 { return (h ^ x) * 0x9E3779B97F4A7C15 >> 7 }

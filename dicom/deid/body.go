@@ -151,9 +151,14 @@ func (b *body) part(in, out []byte) ([]byte, error) {
 	}
 }
 
-// Value clears the bits of overlays, and looks at how a large value begins. It is part of stream.BodyFilter.
+// Value clears the bits of overlays, and looks at how a large value begins, and for what it holds. It is part of stream.BodyFilter.
 func (b *body) Value(p []byte) {
 	if b.watched {
+		if b.scan != nil {
+			b.w.s.mu.Lock()
+			b.scan.pass(p)
+			b.w.s.mu.Unlock()
+		}
 		b.begin = append(b.begin, p[:min(len(p), 8-len(b.begin))]...)
 		return
 	}
@@ -183,6 +188,8 @@ func (b *body) verified() error {
 	}
 	w := &b.w
 	switch {
+	case b.scan != nil && b.scan.err != nil:
+		return b.scan.err
 	case startsItem(b.begin):
 		return bad("is a sequence where the dictionary has none, and too large to be looked into; correct that at the source")
 	case w.verbatim:
@@ -350,7 +357,9 @@ func (b *body) large(action Action, r *rule) stream.Fate {
 	case action == Keep && (vr.Text() || e.VR.Text()), action != Keep && action != Remove:
 		return stream.Whole
 	case action == Keep && !w.verbatim:
-		b.watched = true
+		if b.watched = true; b.scan != nil {
+			b.scan.begin(e.Head)
+		}
 		b.fixed(action, r, begin)
 		return stream.Change
 	}

@@ -14,19 +14,20 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// looks are forms of text that tell who somebody is.
+// looks are forms of text that tell who somebody is; dates are read as the scan reads them.
 var looks = []struct {
 	what string
 	form *regexp.Regexp
 }{
 	{"an e-mail address", regexp.MustCompile(`[\p{L}\d._+-]+@[\p{L}\d-]+\.[\p{L}\d.-]*\p{L}{2}`)},
-	{"a name", regexp.MustCompile(`\p{L}{2,}\^\p{L}|\b(?:Dr|Prof|Herrn?|Frau|Mr|Mrs|Ms)\.? +\p{Lu}\p{Ll}`)},
-	{"a date", regexp.MustCompile(
-		`\b(?:19|20)\d\d([-./])(?:0[1-9]|1[0-2])[-./](?:0[1-9]|[12]\d|3[01])\b|\b(?:0?[1-9]|[12]\d|3[01])([./-])(?:0?[1-9]|1[0-2])[./-](?:19|20)\d\d\b|` +
-			`\b(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\b|\b(?:geb\.|geboren|born|DOB)\s`)},
-	{"a telephone number", regexp.MustCompile(`(?:\+|\b00)[1-9]\d(?:[ /()-]*\d){6,12}\b|\b(?:[Tt]el|[Ff]on|[Pp]hone|[Ff]ax)\.?:? *\+?[\d(]`)},
-	{"a number of a person", regexp.MustCompile(`(?:^|[^\d.])\d{7,12}(?:$|[^\d.])`)},
+	{"a name", regexp.MustCompile(`\p{L}{2,}\^\p{L}|\p{Lo}\^\p{Lo}|\b(?:(?:Dr|Prof|Herrn?|Frau|Mr|Mrs|Ms)\.?|Pat\.|Patient:) *\p{Lu}\p{Ll}`)},
+	{"a date", regexp.MustCompile(`\b(?:geb\.|geboren|born|DOB)\s`)},
+	{"a telephone number", regexp.MustCompile(`(?:\+|\b00)[1-9]\d(?:[ /()-]*\d){6,12}\b|(?:\b0\d{2,5}[ /-] ?|\(0\d{1,5}\) ?)\d{4,}\b|\b(?:[Tt]el|[Ff]on|[Pp]hone|[Ff]ax)\.?:? *\+?[\d(]`)},
+	{"a number of a person", regexp.MustCompile(`(?:^|[^\d.])\d{7,12}(?:$|[^\d.])|\b[A-Z]{2,5}[-_]\d{6,12}\b|\b(?:MRN|PID|Pat\.?-?(?:Nr|ID|No)|Fall-?[Nn]r)[.:# ]*\d{3,}`)},
 }
+
+// turnedName is a name as lists have it, unless its words are known: "Thorax, Abdomen".
+var turnedName = regexp.MustCompile(`\b\p{Lu}\p{Ll}{3,}(?:-\p{Lu}\p{Ll}+)?, \p{Lu}\p{Ll}+\b`)
 
 // LooksLike gives, of text that an object holds, which attributes have what looks like somebody's: clauses such as
 // "(0018,0024) has text that looks like a date". It knows no original, so it errs both ways.
@@ -38,18 +39,56 @@ func LooksLike(h *stream.Header) (found []string) {
 	if err != nil {
 		set = ascii
 	}
+	var dates textDates
 	for t := range h.Tokens() {
-		if t.Kind != stream.ValueToken || !t.VR.CharSet() || t.End-t.Value < shortest || t.Tag.IsPrivateCreator() || speaksOfMachines(t.Tag, len(t.Path) == 0) {
+		if t.Kind != stream.ValueToken || t.End-t.Value < shortest || t.Tag.IsPrivateCreator() || speaksOfMachines(t.Tag, len(t.Path) == 0) {
 			continue
 		}
-		text := set.Decode(h.ValueOf(t), t.VR)
-		for i := range looks {
-			l := &looks[i]
-			if t.VR == dict.PN && l.what == "a name" {
-				continue
-			}
-			if clause := t.Tag.String() + " has text that looks like " + l.what; l.form.MatchString(text) && !slices.Contains(found, clause) {
+		value := unpadded(h.ValueOf(t))
+		if !mayTell(t.VR, value) {
+			continue
+		}
+		texts := []string{decodeText(value, dict.LO, set)}
+		if !plainASCII(value) {
+			texts = append(texts, readings(value, set)...)
+		}
+		for _, what := range looksOf(texts, &dates) {
+			if clause := t.Tag.String() + " has text that looks like " + what; !slices.Contains(found, clause) {
 				found = append(found, clause)
+			}
+		}
+	}
+	return found
+}
+
+// mayTell reports whether a value is text that may be somebody's: not a number, a date or a UID by its VR, and of an unknown VR if it is text by itself.
+func mayTell(vr dict.VR, value []byte) bool {
+	switch vr {
+	case dict.UI:
+		return false
+	case dict.UN, 0:
+		return isWritten(value)
+	}
+	return vr.Text() && !numeric(vr)
+}
+
+// looksOf gives what a value looks like, by what it may say.
+func looksOf(texts []string, dates *textDates) (found []string) {
+	add := func(what string) {
+		if !slices.Contains(found, what) {
+			found = append(found, what)
+		}
+	}
+	for _, text := range texts {
+		if slices.ContainsFunc(dates.read([]byte(text), true), func(d textDate) bool { return d.whole || d.apart }) {
+			add("a date")
+		}
+		if slices.ContainsFunc(turnedName.FindAllString(text, -1), func(name string) bool { return !allStandard(name) }) {
+			add("a name")
+		}
+		for i := range looks {
+			if looks[i].form.MatchString(text) {
+				add(looks[i].what)
 			}
 		}
 	}

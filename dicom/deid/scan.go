@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build !js
+
 package deid
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -55,7 +58,7 @@ type scanner struct {
 	s     *Session
 	facts map[dict.Tag]*fact
 	ways  [2]way // of the two headers
-	words words  // of the patient, for all objects
+	words *words // of the patient, for all objects
 
 	// Of this object:
 	out      bool         // the second header is being read
@@ -63,6 +66,7 @@ type scanner struct {
 	uids     uidSet
 	dates    []dated
 	texts    map[string]struct{} // identifiers that the profile lets stay somewhere
+	models   []string            // and those of machines that are the name of a model or version
 	must     []kept
 	next     int // in must
 	first    int // number of the item that comes first, 0 for 1
@@ -72,6 +76,7 @@ type scanner struct {
 	found    []Finding
 	scratch  []byte
 	decoded  []byte
+	written  textDates
 	cleaned  map[string]bool // texts of cleaned attributes: whether all of their words may stay
 	seed     maphash.Seed
 	assigned map[dict.Tag]bool // by the subject
@@ -115,8 +120,11 @@ type scanLevel struct {
 // maxFindings is how many findings of an object are named.
 const maxFindings = 16
 
+// scans tells that this build has the scan.
+const scans = true
+
 func newScanner(s *Session) *scanner {
-	sc := &scanner{s: s, facts: map[dict.Tag]*fact{}, cleaned: map[string]bool{}, seed: maphash.MakeSeed(), assigned: map[dict.Tag]bool{}}
+	sc := &scanner{s: s, facts: map[dict.Tag]*fact{}, cleaned: map[string]bool{}, seed: maphash.MakeSeed(), assigned: map[dict.Tag]bool{}, words: newWords()}
 	for _, a := range s.assigned {
 		sc.assigned[a.tag] = !a.ifAbsent && a.tag != dict.DeidentificationMethod
 		if a.tag == dict.DeidentificationMethod {
@@ -127,7 +135,6 @@ func newScanner(s *Session) *scanner {
 		o := &s.p.overrides[i]
 		sc.ruled = sc.ruled || o.action != Remove && (o.creator != "" || o.mask>>16&1 == 0 || o.tag.IsPrivate())
 	}
-	sc.words.reset()
 	return sc
 }
 
@@ -138,18 +145,22 @@ var errUnread = errors.New("the scan of the result can't read it")
 func (sc *scanner) run(o *stream.Object, in, out []byte) ([]Finding, error) {
 	sc.class = o.Header().SOPClassUID()
 	sc.found, sc.must, sc.next, sc.dates, sc.texts = sc.found[:0], sc.must[:0], 0, sc.dates[:0], nil
+	sc.models = sc.models[:0]
 	sc.uids.reset()
 	if sc.read = sc.s.w.read; sc.read == nil {
 		sc.read = ascii
 	}
 	if sc.words.full() {
-		sc.words.reset()
+		sc.words = newWords()
 	}
 	enc := stream.EncodingOf(o.TransferSyntax())
 	for i, b := range [][]byte{in, out} {
 		sc.out, sc.ways[i].at, sc.path, sc.blocks = i == 1, 0, sc.path[:0], sc.blocks[:0]
 		if _, err := sc.elements(b, &scanLevel{enc: enc, set: sc.read, hash: 1, top: true}, false); err != nil {
 			return nil, err
+		}
+		if len(sc.words.list) > mostForms {
+			return nil, errManyIdentifiers
 		}
 	}
 	return sc.found, nil
@@ -290,8 +301,6 @@ func (sc *scanner) checkSequence(h stream.Head, f *fact, lv *scanLevel, filled b
 	}
 }
 
-func mix(h, x uint64) uint64 { return (h ^ x) * 0x9E3779B97F4A7C15 >> 7 }
-
 // vrOf gives the VR that a value is looked at by.
 func (f *fact) vrOf(h stream.Head) dict.VR {
 	if h.VR == dict.PN || f.vr == 0 || f.vr == dict.UN {
@@ -315,12 +324,17 @@ func (sc *scanner) take(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 		sc.takeUIDs(h.Tag, value, goes)
 	case vr == dict.DA || vr == dict.DT:
 		sc.takeDates(h.Tag, value, !goes && (!f.truncated || isNewYear(value)))
+	case f.isModel:
+		sc.takeModel(h.Tag, value)
 	case vr == dict.PN && goes:
-		sc.words.take(value, NameLeft, h.Tag, lv.set)
-	case f.source != "" && goes:
+		sc.words.take(value, cmp.Or(f.source, aName), h.Tag, lv.set)
+	case f.source != 0 && goes:
 		sc.words.take(value, f.source, h.Tag, lv.set)
-	case f.source != "" || vr == dict.PN: // the profile lets it stay
-		sc.allow(value, vr, f.source, lv.set)
+		if f.dated {
+			sc.takeWritten(h.Tag, value, lv.set)
+		}
+	case f.source != 0 || vr == dict.PN: // the profile lets it stay
+		sc.allow(value, vr, cmp.Or(f.source, aName), lv.set)
 	}
 }
 
@@ -328,11 +342,11 @@ func (sc *scanner) take(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 func isNewYear(date []byte) bool { return len(date) >= 8 && string(date[4:8]) == "0101" }
 
 // allow notes identifiers that may stand anywhere, since they may stand somewhere.
-func (sc *scanner) allow(value []byte, vr dict.VR, kind Kind, set *charset.Set) {
+func (sc *scanner) allow(value []byte, vr dict.VR, n nature, set *charset.Set) {
 	if sc.texts == nil {
 		sc.texts = map[string]struct{}{}
 	}
-	for _, t := range identifying(decodeText(value, vr, set), kind) {
+	for _, t := range identifying(decodeText(value, vr, set), n) {
 		sc.texts[t.text] = struct{}{}
 	}
 }
@@ -342,6 +356,13 @@ func (sc *scanner) takeDates(tag dict.Tag, value []byte, stays bool) {
 		if day, ok := dayOf(one); ok {
 			sc.takeDate(dated{day, tag, stays})
 		}
+	}
+}
+
+// takeWritten notes dates of a text that must go as a date.
+func (sc *scanner) takeWritten(tag dict.Tag, value []byte, set *charset.Set) {
+	for _, d := range sc.written.read([]byte(decodeText(value, dict.LO, set)), true) {
+		sc.takeDate(dated{d.day, tag, false})
 	}
 }
 
@@ -390,13 +411,18 @@ func (sc *scanner) check(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 			return
 		}
 	}
-	if short := unpadded(value); len(short) < shortest || numeric(vr) && isNumeric(short) {
+	if short := unpadded(value); len(short) < shortest || isQuantity(vr, short) {
 		return
 	}
 	if h.Tag == dict.DeidentificationMethod && lv.top {
 		value = bytes.TrimSuffix(unpadded(value), sc.method)
 	}
-	sc.look(h.Tag, vr, value)
+	sc.look(h.Tag, vr, value, lv.set)
+}
+
+// isQuantity tells whether a value is a number or a time, and none that is as long as a date or an ID.
+func isQuantity(vr dict.VR, value []byte) bool {
+	return numeric(vr) && isNumeric(value) && !((vr == dict.IS || vr == dict.DS) && len(value) >= 7 && allDigits(value))
 }
 
 // stayed finds a value that is where it was though it must not be.
@@ -535,7 +561,7 @@ func dayOf(v []byte) (int, bool) {
 		return 0, false
 	}
 	y, m, d, ok := parseDate(v[:8])
-	return days(y, m, d), ok && y > 1900 && y < 2100 && !(y == 1970 && m == 1 && d == 1)
+	return days(y, m, d), ok && isRemembered(y, m, d)
 }
 
 // find notes a finding, once.
@@ -551,51 +577,6 @@ func (sc *scanner) find(tag dict.Tag, kind Kind, of dict.Tag) {
 	if !slices.Contains(sc.found, f) {
 		sc.found = append(sc.found, f)
 	}
-}
-
-// bodyScan is the scan of what is rewritten behind the header, piece by piece. It knows what the header tells, and each piece up to now.
-type bodyScan struct {
-	sc  *scanner
-	uid string
-	out *charset.Set // what the new text is encoded in; nil: as the original
-}
-
-// bodyScanner begins the scan of the body of an object, of whose header in is the original.
-func (s *Session) bodyScanner(o *stream.Object, in []byte, uid string) (*bodyScan, error) {
-	sc := newScanner(s)
-	_, err := sc.run(o, in, nil)
-	b := &bodyScan{sc: sc, uid: uid}
-	if s.w.utf8 {
-		b.out, _ = charset.New([]string{charset.UTF8}) // it is defined
-	}
-	return b, err
-}
-
-// piece looks at an element, or at the n-th item of a sequence, and at what becomes of it. Either may be missing.
-func (b *bodyScan) piece(e *elem, n int, in, out []byte, top *level) error {
-	sc := b.sc
-	sc.found, sc.must, sc.next = sc.found[:0], sc.must[:0], 0
-	for i, piece := range [][]byte{in, out} {
-		sc.out, sc.ways[i].at, sc.path, sc.blocks, sc.first = i == 1, 0, sc.path[:0], sc.blocks[:0], n
-		lv := scanLevel{enc: top.enc, set: top.set, hash: 1, top: true}
-		if sc.out && b.out != nil {
-			lv.set = b.out
-		}
-		var err error
-		switch {
-		case len(piece) == 0:
-		case n > 0:
-			h := e.Head
-			h.Length = uint32(len(piece))
-			_, err = sc.items(piece, h, sc.factOf(h), &lv)
-		default:
-			_, err = sc.elements(piece, &lv, false)
-		}
-		if sc.first = 0; err != nil {
-			return err
-		}
-	}
-	return shout(sc.found, b.uid)
 }
 
 // judge scans an object, and makes findings an error that names them.

@@ -99,6 +99,9 @@ func (p *Profile) Session(subject Subject) (*Session, error) {
 	if subject.Account && subject.Pseudonym != "" {
 		s.w.acts = make([]act, 0, 256)
 	}
+	if subject.Scan && !scans {
+		return nil, errors.New("this build of the engine has no scan of the result; leave the scan to the server, or switch it off")
+	}
 	if subject.Scan && subject.Pseudonym != "" {
 		s.scan = newScanner(s)
 	}
@@ -201,10 +204,9 @@ func (s *Session) rewrite(o *stream.Object, report *Report, trace *[]Explained) 
 		if err == nil && s.scan != nil {
 			err = s.scan.judge(o, in, b, report.SOPInstanceUID)
 		}
-		if err == nil && s.scan != nil && s.w.cut != 0 {
-			scan, err = s.bodyScanner(o, in, report.SOPInstanceUID)
-		}
-		if _, more := o.Body(); !more {
+		if _, more := o.Body(); more && err == nil && s.scan != nil {
+			scan = s.bodyScanner(report.SOPInstanceUID)
+		} else if !more {
 			report.Done = s.accounts.of(s.w.acts)
 		}
 		return b, err

@@ -26,7 +26,7 @@ import (
 // Options is what a check may know beside the folder.
 type Options struct {
 	Manifest string    // the file; empty: that in the folder
-	Beside   string    // a file at the top of the folder that is none of the objects, and no fault
+	Beside   string    // the file at the top of the folder that Run.Mark is of
 	Chain    string    // what the manifest ended in, as it was kept elsewhere; empty: nobody kept it
 	Key      *deid.Key // that the runs were made under; nil: seals aren't checked
 }
@@ -53,6 +53,7 @@ type check struct {
 	looks   map[string]int      // doubts, and in how many files
 	open    int                 // the line in which the run began that has no end, 0 for none
 	objects int
+	marked  bool // there is a file Options.Beside
 }
 
 // entry is what the manifest says of an object.
@@ -189,11 +190,13 @@ func (c *check) walk(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return err
-		case d.IsDir(), path == Name, path == c.o.Beside:
+		case d.IsDir(), path == Name:
 			return nil
 		case !d.Type().IsRegular():
 			c.faultf("%s is no file, but a link or a device; the manifest doesn't have it.", path)
 			return nil
+		case path == c.o.Beside:
+			return c.mark(path)
 		}
 		return c.file(path)
 	})
@@ -232,6 +235,33 @@ func (c *check) file(path string) error {
 	}
 	c.header(path, f, e)
 	return nil
+}
+
+// mark checks the file that says by what the folder was de-identified. The last run left it as it should be.
+func (c *check) mark(path string) error {
+	c.marked = true
+	f, err := c.root.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }() // was only read
+	sum, _, err := hashOf(f)
+	switch want := c.lastMark(); {
+	case err != nil:
+		return err
+	case want == "":
+		c.doubtf("%s isn't proven by the manifest: an older ADIT wrote that, or other files.", path)
+	case sum != want:
+		c.faultf("%s was changed: its SHA-256 is not the one that the last run in the manifest has, or a later run has written no manifest.", path)
+	}
+	return nil
+}
+
+func (c *check) lastMark() string {
+	if len(c.result.Runs) == 0 {
+		return ""
+	}
+	return c.result.Runs[len(c.result.Runs)-1].Mark
 }
 
 // whose says of which other file a content is.
@@ -319,6 +349,9 @@ func methodOf(h *stream.Header) string {
 // missing names what isn't there.
 func (c *check) missing() {
 	var gone []string
+	if c.lastMark() != "" && !c.marked {
+		gone = append(gone, c.o.Beside+" is missing: the last run in the manifest has it.")
+	}
 	for _, m := range []map[string]*entry{c.byPath, c.byUID} {
 		for name, e := range m {
 			if !e.seen {

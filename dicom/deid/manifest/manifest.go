@@ -39,6 +39,7 @@ type Run struct {
 	Key        string          `json:"key"`  // tells keys apart and nothing of them; see Fingerprint
 	Scan       bool            `json:"scan"` // each object was searched for what came in, and held back if something was found
 	Job        int64           `json:"job,omitempty"`
+	Mark       string          `json:"mark_sha256,omitempty"` // of the file that says by what the folder was de-identified, as the run left it
 }
 
 // NewRun describes a run by a profile, of which hash is that of what it says.
