@@ -348,7 +348,8 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 	return out, nil
 }
 
-// share gives this node its part of each limit in MB/s: the whole, divided among the associations that live.
+// share gives this node its part of each limit in MB/s: the whole, divided among the associations that live. A node without any has
+// the part of the next one, until the beat after that has begun.
 func (e *Engine) share(ctx context.Context, node uuid.UUID) error {
 	rows, err := e.q.Shares(ctx, node)
 	if err != nil {
@@ -356,7 +357,7 @@ func (e *Engine) share(ctx context.Context, node uuid.UUID) error {
 	}
 	limits := map[int64]float64{}
 	for _, row := range rows {
-		limits[row.ServerID] = row.MbPerSecond * 1e6 * float64(max(row.Own, 1)) / float64(max(row.Slots, 1))
+		limits[row.ServerID] = row.MbPerSecond * 1e6 * float64(max(row.Own, 1)) / float64(row.Slots+max(1-row.Own, 0))
 	}
 	e.paces.set(limits)
 	return nil

@@ -19,7 +19,7 @@ type Limits struct {
 	Batch            int     `json:"batch"`                        // associations of jobs at once; 0: closed for jobs
 	Interactive      int     `json:"interactive"`                  // associations of people who wait at once; both 0: nobody
 	StudiesPerMinute float64 `json:"studies_per_minute,omitempty"` // that may start; 0: no limit
-	MBPerSecond      float64 `json:"mb_per_second,omitempty"`      // of jobs, all together, 1 MB = 1,000,000 bytes; 0: no limit
+	MBPerSecond      float64 `json:"mb_per_second,omitempty"`      // of all jobs together, from the server and to it, 1 MB = 1,000,000 bytes; 0: no limit
 }
 
 // Schedule is what a server allows over the week. The first window of the list that is open holds; outside all windows the default does.
