@@ -103,7 +103,7 @@ type scheduleSetCmd struct {
 	Server           string   `arg:"" help:"Name of the server."`
 	Batch            *int     `placeholder:"N" help:"Outside all windows: most associations at once for jobs; 0 closes it for jobs."`
 	Interactive      *int     `placeholder:"N" help:"Outside all windows: most associations at once for searches and checks."`
-	StudiesPerMinute *float64 `placeholder:"N" help:"Outside all windows: studies that may start per minute; 0: no limit."`
+	StudiesPerMinute *float64 `placeholder:"N" help:"Outside all windows: studies that may start within any 60 seconds; 0: no limit."`
 	MBPerSecond      *float64 `name:"mb-per-second" placeholder:"N" help:"Outside all windows: MB per second of all jobs together, from the server and to it; 0: no limit."`
 	Window           []string `sep:"none" placeholder:"WINDOW" help:"A window, in place of all that are there, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. Without days: every day. Days: mon to sun, holiday. May be given several times: the first one that is open holds."`
 	NoWindows        bool     `help:"Remove all windows."`

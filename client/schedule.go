@@ -20,7 +20,7 @@ type Schedule struct {
 type Limits struct {
 	Batch            int     `json:"batch" minimum:"0" maximum:"1000" doc:"Associations of jobs at once; 0: closed for jobs."`
 	Interactive      int     `json:"interactive" minimum:"0" maximum:"1000" doc:"Associations of searches and checks at once; both 0: nobody."`
-	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start; absent: no limit."`
+	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start within any 60 seconds, of all jobs together; absent: no limit."`
 	MBPerSecond      float64 `json:"mb_per_second,omitempty" minimum:"0" maximum:"100000" doc:"Of all jobs together, from the server and to it; of source and destination the stricter limit holds. Absent: no limit."`
 }
 
