@@ -29,12 +29,12 @@ func slotsOf(t *testing.T, n *harness.Node, use string) (count int) {
 func TestDoctorSlots(t *testing.T) {
 	const cap1 = "a C-MOVE takes two connections, and DICOM Server pacs allows one to searches and checks now"
 	for _, tt := range []struct {
-		name    string
-		cap     int
-		fault   pacs.MoveFaults
-		stop    bool // the caller goes away meanwhile
-		seen    bool // the C-MOVE, while it sends
-		says    string
+		name  string
+		cap   int
+		fault pacs.MoveFaults
+		stop  bool // the caller goes away meanwhile
+		seen  bool // the C-MOVE, while it sends
+		says  string
 	}{
 		{"a cap of 2", 2, pacs.MoveFaults{}, false, true, "An image of"},
 		{"a cap of 3", 3, pacs.MoveFaults{}, false, true, "An image of"},

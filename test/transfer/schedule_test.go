@@ -589,12 +589,65 @@ func TestUrgentOutsideWindows(t *testing.T) {
 	require.True(t, orders.Tasks[0].Park)
 }
 
+// TestGraceOfASchedule: what has to give way has as long for its series in hand as the schedules of its servers say, the shorter one; a
+// pause gives none. It is told in the zone of the windows.
+func TestGraceOfASchedule(t *testing.T) {
+	t.Parallel()
+	sec := func(n int) *int { return &n }
+	for _, tt := range []struct {
+		name                string
+		source, destination *int
+		paused              bool
+		grace               time.Duration
+	}{
+		{"neither says", nil, nil, false, schedule.DefaultGrace},
+		{"the source's", sec(30), nil, false, 30 * time.Second},
+		{"the destination's is no longer than that of who says nothing", nil, sec(900), false, schedule.DefaultGrace},
+		{"longer", sec(1200), sec(900), false, 900 * time.Second},
+		{"none", sec(0), sec(900), false, 0},
+		{"a pause", sec(1200), sec(900), true, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n := harness.New(t, harness.Config{Idle: true})
+			n.AddServer("source", "SRC", "127.0.0.1:1", nil)
+			n.AddServer("destination", "DST", "127.0.0.1:2", nil)
+			shiftTo(t, n, berlin(t, "2030-06-03 22:00:00"))
+			set := func(server string, grace *int) {
+				s := night(2)
+				s.Grace = grace
+				setSchedule(t, n, server, s)
+			}
+			set("source", tt.source)
+			set("destination", tt.destination)
+			kept, err := n.Engine.Schedule(t.Context(), "source")
+			require.NoError(t, err)
+			require.Equal(t, tt.source, kept.Grace)
+			require.Equal(t, "Europe/Berlin", kept.Zone)
+			require.Equal(t, "2030-06-04T06:00:00+02:00", kept.State.Until.Format(time.RFC3339))
+			node := registered(t, n)
+			n.Transfer("source", "destination", "1.2.3")
+			_, ok, _, err := n.Engine.Claim(t.Context(), node)
+			require.NoError(t, err)
+			require.True(t, ok)
+			shiftTo(t, n, berlin(t, "2030-06-04 06:00:10"))
+			if tt.paused {
+				require.NoError(t, n.Engine.PauseServer(t.Context(), n.Admin, "source", true))
+			}
+			orders, err := n.Engine.Orders(t.Context(), node, "test")
+			require.NoError(t, err)
+			require.Len(t, orders.Tasks, 1)
+			require.Equal(t, tt.grace, orders.Tasks[0].Grace)
+		})
+	}
+}
+
 // TestWorkersOfTheHour: more workers at night.
 func TestWorkersOfTheHour(t *testing.T) {
 	t.Parallel()
 	n := harness.New(t, harness.Config{Idle: true})
 	node := registered(t, n)
-	w, err := schedule.ParseWorkers([]byte(`{"default": 2, "windows": [{"from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "workers": 16}]}`))
+	w, err := schedule.ParseWorkers([]byte(`{"default": 2, "windows": [{"from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "workers": 16}], "grace": 40}`))
 	require.NoError(t, err)
 	orders, err := n.Engine.Orders(t.Context(), node, "test")
 	require.NoError(t, err)
@@ -605,5 +658,6 @@ func TestWorkersOfTheHour(t *testing.T) {
 		orders, err = n.Engine.Orders(t.Context(), node, "test")
 		require.NoError(t, err)
 		require.Equal(t, workers, orders.Workers, at)
+		require.Equal(t, 40*time.Second, orders.Grace)
 	}
 }
