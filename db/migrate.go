@@ -162,7 +162,7 @@ func CheckSchema(ctx context.Context, q Querier) error {
 	case err != nil:
 		return err
 	case version < SchemaMin:
-		return fmt.Errorf("%w: it is %d, and %d is needed; run `adit db migrate`", ErrSchemaTooOld, version, SchemaMin)
+		return fmt.Errorf("%w: it is %d, and %d is needed; `adit serve` of this version brings it up to date when it starts", ErrSchemaTooOld, version, SchemaMin)
 	case version > SchemaMax():
 		return tooNew(version)
 	}
