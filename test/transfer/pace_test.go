@@ -56,7 +56,7 @@ func TestMBPerSecond(t *testing.T) {
 				studies, uids = append(studies, st), append(uids, st.StudyInstanceUID)
 			}
 			// The job waits when the node starts: what is claimed first is held to the limits, too.
-			n := harness.New(t, harness.Config{Idle: true, Silent: true, Workers: 8})
+			n := harness.New(t, harness.Config{Idle: true, Workers: 8, Lease: time.Minute})
 			n.ReceiverAddr = fmt.Sprintf("127.0.0.1:%d", testpeer.Port(t))
 			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, MoveDestinations: movesTo(n)})
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
