@@ -41,6 +41,7 @@ type supervisor struct {
 	draining bool
 
 	steering, steerAgain, probing bool
+	hourOf                        uuid.UUID     // the incarnation that was told what the hour wants; it claims nothing before
 	workers                       int           // of this hour; -1: as configured
 	grace                         time.Duration // of this hour, for the series in hand
 	later                         *time.Timer   // that wakes
@@ -142,7 +143,7 @@ func (s *supervisor) onRegistered(c actor.Context, m registered) {
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
 	s.node.setRegistered()
 	s.stopIfDone(c)
-	s.claim(c)
+	s.steer(c) // then it claims: limits in MB/s hold for the first task, too
 }
 
 // beat says that we live. It also fences ourselves when that could not be said for too long.
@@ -268,7 +269,7 @@ func (s *supervisor) claim(c actor.Context) {
 		s.again = true
 		return
 	}
-	if s.id == uuid.Nil || s.draining || len(s.running) >= s.slots() {
+	if s.id == uuid.Nil || s.hourOf != s.id || s.draining || len(s.running) >= s.slots() {
 		return
 	}
 	s.claiming, s.again = true, false
@@ -339,6 +340,9 @@ func (s *supervisor) makeRoom(c actor.Context, lonely engine.Held) {
 // onSteered tells running tasks to give way.
 func (s *supervisor) onSteered(c actor.Context, m steered) {
 	s.steering = false
+	if m.node == s.id {
+		s.hourOf = s.id
+	}
 	if m.err == nil && m.node == s.id {
 		s.workers, s.grace = m.orders.Workers, m.orders.Grace
 		s.fit(c)
@@ -349,11 +353,11 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 				}
 			}
 		}
-		s.claim(c)
 	}
 	if m.err != nil && m.node == s.id {
 		s.log.Warn("what the schedules want can't be known now, trying again at the next beat", "err", m.err)
 	}
+	s.claim(c)
 	if s.steerAgain {
 		s.steer(c)
 	}

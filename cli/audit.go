@@ -64,7 +64,7 @@ func (c *auditListCmd) Run(ctx context.Context, io streams) error {
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TIME\tUSER\tACTION\tOBJECT\tPATIENT\tSTUDY\tFROM\tTO\tPROFILE")
 	for _, r := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.At.Local().Format(time.DateTime), printable(r.Username), printable(r.Action), printable(r.Object),
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", stamp(r.At), printable(r.Username), printable(r.Action), printable(r.Object),
 			printable(r.PatientID), printable(r.StudyUID), printable(r.Source), printable(r.Destination), printable(r.Profile))
 	}
 	return w.Flush()
@@ -179,7 +179,7 @@ func tellChain(io streams, r people.ChainReport) error {
 		fmt.Fprintln(io.out, f)
 	}
 	if r.Unsealed > 0 {
-		fmt.Fprintf(io.out, "%d rows wait to be sealed, the oldest since %s; a running ADIT seals them within a second.\n", r.Unsealed, r.Oldest.Local().Format(time.DateTime))
+		fmt.Fprintf(io.out, "%d rows wait to be sealed, the oldest since %s; a running ADIT seals them within a second.\n", r.Unsealed, stamp(r.Oldest))
 	}
 	fmt.Fprintf(io.out, "%d rows were checked. Head: %s\n", r.Rows, r.Head)
 	if len(r.Faults) > 0 {

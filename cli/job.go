@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/adit-go/adit/client"
 )
@@ -119,7 +118,7 @@ func (c *jobListCmd) Run(ctx context.Context, io streams) error {
 	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tOWNER\tCREATED")
 	for _, j := range jobs {
 		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\n", j.ID, words(j.Status), ended(j.Tasks), j.Tasks.Total(), printable(j.Source), printable(j.Destination),
-			printable(j.Owner), j.CreatedAt.Local().Format(time.DateTime))
+			printable(j.Owner), stamp(j.CreatedAt))
 	}
 	return w.Flush()
 }

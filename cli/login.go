@@ -15,7 +15,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"golang.org/x/term"
 
@@ -66,7 +65,7 @@ func (c *loginCmd) Run(ctx context.Context, io streams) error {
 	}
 	ends := "for ever"
 	if made.ExpiresAt != nil {
-		ends = "until " + made.ExpiresAt.Local().Format(time.DateTime)
+		ends = "until " + stamp(*made.ExpiresAt)
 	}
 	fmt.Fprintf(io.out, "You are logged in at %s as %s %s; adit logout ends that.\n", c.URL, printable(made.Username), ends)
 	return nil

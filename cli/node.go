@@ -441,7 +441,7 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 		return printJSON(io.out, nodes)
 	}
 	if len(nodes) == 0 {
-		fmt.Fprintln(io.out, "There are no DICOM nodes yet; adit node add adds one.")
+		fmt.Fprintln(io.out, "There are no DICOM nodes yet; adit node add server adds one.")
 		return nil
 	}
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/schedule"
 )
 
 type scheduleCmd struct {
@@ -54,7 +55,7 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 	}
 	fmt.Fprintf(w, "DICOM Server %s: %s (%s)", printable(server), which, limits(s.InForce))
 	if s.Until != nil {
-		fmt.Fprintf(w, " until %s", clock(*s.Until))
+		fmt.Fprintf(w, " until %s", clockIn(*s.Until, s.TimeZone))
 	}
 	fmt.Fprintf(w, "; in use: %d by jobs, %d interactively.\n", s.BatchInUse, s.InteractiveInUse)
 	if s.Paused {
@@ -65,7 +66,7 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 	}
 	switch {
 	case s.InForce.Batch == 0 && s.Opens != nil:
-		fmt.Fprintf(w, "It takes jobs again from %s.\n", clock(*s.Opens))
+		fmt.Fprintf(w, "It takes jobs again from %s.\n", clockIn(*s.Opens, s.TimeZone))
 	case s.InForce.Batch == 0:
 		fmt.Fprintln(w, "No window opens it for jobs.")
 	}
@@ -78,11 +79,28 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 		fmt.Fprintf(w, "  window %d: %s %s-%s %s: %s\n", i+1, days, win.From, win.To, printable(win.TimeZone), limits(win.Limits))
 	}
 	if len(s.Schedule.Holidays) > 0 {
-		fmt.Fprintf(w, "  holidays: %s\n", strings.Join(s.Schedule.Holidays, ", "))
+		fmt.Fprintf(w, "  holidays: %s: windows of weekdays don't begin then, unless they name holiday, too\n", strings.Join(s.Schedule.Holidays, ", "))
 	}
+	grace := schedule.DefaultGrace
+	if s.Schedule.Grace != nil {
+		grace = time.Duration(*s.Schedule.Grace) * time.Second
+	}
+	fmt.Fprintf(w, "  grace: %s for the series in hand when a window closes or a cap falls\n", grace)
 }
 
 func clock(t time.Time) string { return t.Local().Format("Mon 2006-01-02 15:04 MST") }
+
+// stamp is clock to the second, for lists.
+func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
+
+// clockIn tells an instant by the clock of a time zone, and names it.
+func clockIn(t time.Time, zone string) string {
+	loc, err := time.LoadLocation(zone)
+	if err != nil || zone == "" {
+		return clock(t)
+	}
+	return t.In(loc).Format("Mon 2006-01-02 15:04") + " (" + loc.String() + ")"
+}
 
 func limits(l client.Limits) string {
 	if l.Batch+l.Interactive == 0 {
@@ -100,14 +118,15 @@ func limits(l client.Limits) string {
 
 type scheduleSetCmd struct {
 	remote
-	Server           string   `arg:"" help:"Name of the server."`
-	Batch            *int     `placeholder:"N" help:"Outside all windows: most associations at once for jobs; 0 closes it for jobs."`
-	Interactive      *int     `placeholder:"N" help:"Outside all windows: most associations at once for searches and checks."`
-	StudiesPerMinute *float64 `placeholder:"N" help:"Outside all windows: studies that may start per minute; 0: no limit."`
-	MBPerSecond      *float64 `name:"mb-per-second" placeholder:"N" help:"Outside all windows: MB per second of all jobs; 0: no limit."`
-	Window           []string `sep:"none" placeholder:"WINDOW" help:"A window, in place of all that are there, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. Without days: every day. Days: mon to sun, holiday. May be given several times: the first one that is open holds."`
-	NoWindows        bool     `help:"Remove all windows."`
-	Holiday          []string `placeholder:"DATE" help:"Holidays, in place of all that are there, as 2026-12-25."`
+	Server           string         `arg:"" help:"Name of the server."`
+	Batch            *int           `placeholder:"N" help:"Outside all windows: most associations at once for jobs; 0 closes it for jobs."`
+	Interactive      *int           `placeholder:"N" help:"Outside all windows: most associations at once for searches and checks."`
+	StudiesPerMinute *float64       `placeholder:"N" help:"Outside all windows: studies that may start within any 60 seconds; 0: no limit."`
+	MBPerSecond      *float64       `name:"mb-per-second" placeholder:"N" help:"Outside all windows: MB per second of all jobs together, from the server and to it; 0: no limit."`
+	Window           []string       `sep:"none" placeholder:"WINDOW" help:"A window, in place of all that are there, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. Without days: every day, holidays too. Days: mon to sun, holiday; a window that names weekdays doesn't begin on a holiday, unless it names holiday, too. May be given several times: the first one that is open holds."`
+	NoWindows        bool           `help:"Remove all windows."`
+	Holiday          []string       `placeholder:"DATE" help:"Holidays, in place of all that are there, as 2026-12-25. On them only windows begin that name holiday, or no day."`
+	Grace            *time.Duration `placeholder:"DURATION" help:"How long the series in hand may go on when a window closes or a cap falls (5m); 0s: its retrieve is ended at once, between two instances."`
 }
 
 // Run changes the schedule: what no flag names stays as it is.
@@ -138,6 +157,10 @@ func (c *scheduleSetCmd) Run(ctx context.Context, io streams) error {
 	}
 	if len(c.Holiday) > 0 {
 		s.Holidays = c.Holiday
+	}
+	if c.Grace != nil {
+		grace := int(c.Grace.Round(time.Second) / time.Second)
+		s.Grace = &grace
 	}
 	if now, err = cl.SetSchedule(ctx, c.Server, s); err != nil {
 		return err

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
-	"time"
 
 	"github.com/adit-go/adit/client"
 )
@@ -340,17 +339,17 @@ func (c *houseKeepingCmd) Run(ctx context.Context, io streams) error {
 		fmt.Fprintln(io.out, "There are no warnings.")
 	}
 	for _, w := range h.Warnings {
-		fmt.Fprintf(io.out, "Since %s: %s\n", w.Since.Local().Format(time.DateTime), printable(w.Message))
+		fmt.Fprintf(io.out, "Since %s: %s\n", stamp(w.Since), printable(w.Message))
 	}
 	if h.LastCleanUp == nil {
 		fmt.Fprintln(io.out, "The daily clean-up was not done yet.")
 	} else {
 		r := h.Removed
 		fmt.Fprintf(io.out, "The last clean-up, of %s, removed %d sessions, %d idempotency keys, %d lines of task logs, %d mails, and the patient IDs of %d jobs.\n",
-			h.LastCleanUp.Local().Format(time.DateTime), r.Sessions, r.IdempotencyKeys, r.TaskLogLines, r.Mails, r.ErasedJobs)
+			stamp(*h.LastCleanUp), r.Sessions, r.IdempotencyKeys, r.TaskLogLines, r.Mails, r.ErasedJobs)
 	}
 	if h.NextCleanUp != nil {
-		fmt.Fprintf(io.out, "The next one is at %s.\n", h.NextCleanUp.Local().Format(time.DateTime))
+		fmt.Fprintf(io.out, "The next one is at %s.\n", stamp(*h.NextCleanUp))
 	}
 	return nil
 }

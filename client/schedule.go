@@ -13,15 +13,16 @@ import (
 type Schedule struct {
 	Default  Limits   `json:"default" doc:"Outside all windows."`
 	Windows  []Window `json:"windows,omitempty" maxItems:"100" doc:"The first one that is open holds."`
-	Holidays []string `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25, by the calendar of each window's time zone."`
+	Holidays []string `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25, by the calendar of each window's time zone. On them only windows begin that name holiday, or no weekday."`
+	Grace    *int     `json:"grace,omitempty" minimum:"0" maximum:"86400" doc:"Seconds that the series in hand may go on when a window closes or a cap falls, before its retrieve is ended between two instances; 300 by default."`
 }
 
 // Limits are what a server allows at once and per time.
 type Limits struct {
 	Batch            int     `json:"batch" minimum:"0" maximum:"1000" doc:"Associations of jobs at once; 0: closed for jobs."`
 	Interactive      int     `json:"interactive" minimum:"0" maximum:"1000" doc:"Associations of searches and checks at once; both 0: nobody."`
-	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start; absent: no limit."`
-	MBPerSecond      float64 `json:"mb_per_second,omitempty" minimum:"0" maximum:"100000" doc:"Of jobs, all together; absent: no limit."`
+	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start within any 60 seconds, of all jobs together; absent: no limit."`
+	MBPerSecond      float64 `json:"mb_per_second,omitempty" minimum:"0" maximum:"100000" doc:"Of all jobs together, from the server and to it; of source and destination the stricter limit holds. Absent: no limit."`
 }
 
 // Window is open from one time of day until another, on certain days.
@@ -37,6 +38,7 @@ type Window struct {
 type ServerSchedule struct {
 	Schedule         Schedule   `json:"schedule"`
 	Now              time.Time  `json:"now" doc:"By the database's clock, which all schedules go by."`
+	TimeZone         string     `json:"time_zone" example:"Europe/Berlin" doc:"That now, until and opens are told in: of the window that is open or opens next, else of the site."`
 	InForce          Limits     `json:"in_force"`
 	Window           int        `json:"window" doc:"Place of the window that is open, from 1; 0: the default holds."`
 	Until            *time.Time `json:"until,omitempty" doc:"From then on something else holds."`
@@ -52,12 +54,13 @@ type ServerSchedule struct {
 type WorkerSchedule struct {
 	Default  int            `json:"default" minimum:"0" maximum:"1000" doc:"Outside all windows."`
 	Windows  []WorkerWindow `json:"windows,omitempty" maxItems:"100" doc:"The first one that is open holds."`
-	Holidays []string       `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25."`
+	Holidays []string       `json:"holidays,omitempty" maxItems:"1000" doc:"Dates, as 2026-12-25. On them only windows begin that name holiday, or no weekday."`
+	Grace    *int           `json:"grace,omitempty" minimum:"0" maximum:"86400" doc:"Seconds that the series in hand of tasks beyond the number may go on; 300 by default."`
 }
 
 // WorkerWindow is a window with a number of workers of its own.
 type WorkerWindow struct {
-	Weekdays []string `json:"weekdays,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun,holiday"`
+	Weekdays []string `json:"weekdays,omitempty" enum:"mon,tue,wed,thu,fri,sat,sun,holiday" doc:"As of a server's windows: a window that names weekdays doesn't begin on a holiday, unless it names holiday, too."`
 	From     string   `json:"from" example:"20:00"`
 	To       string   `json:"to" example:"06:00"`
 	TimeZone string   `json:"time_zone" example:"Europe/Berlin"`

@@ -147,10 +147,10 @@ WITH self AS MATERIALIZED (
     CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id), (CASE WHEN task.need = 2 THEN task.source_id END)) AS side (server_id)
     JOIN servers s ON s.id = side.server_id
 ), paced AS (
-    -- At a rate of 20 or more a start that comes late is made up for, as far as any minute stays within a twentieth of the rate.
+    -- A start that comes up to half a second late is made up for. n + 1 starts lie at least n * 61.5/n - 0.5 = 61 seconds apart: no 60 seconds
+    -- at the server have more than n, though a claim is seen there some time later, now less and now more.
     UPDATE server_state st
-    SET next_start_at = greatest(st.next_start_at, schedule_now() - make_interval(secs => 60 * floor(st.studies_per_minute / 20) / st.studies_per_minute))
-                      + make_interval(secs => 60 / st.studies_per_minute)
+    SET next_start_at = greatest(st.next_start_at, schedule_now() - interval '0.5 seconds') + make_interval(secs => 61.5 / st.studies_per_minute)
     FROM task
     WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify)
 )

@@ -87,7 +87,7 @@ func TestSchemaOutsideOfWhatIsKnown(t *testing.T) {
 	require.NoError(t, err)
 	err = db.CheckSchema(t.Context(), conn)
 	require.ErrorIs(t, err, db.ErrSchemaTooOld)
-	require.ErrorContains(t, err, "adit db migrate")
+	require.ErrorContains(t, err, "`adit serve` of this version")
 
 	empty, err := db.Connect(t.Context(), dbtest.Empty(t), "")
 	require.NoError(t, err)

@@ -73,7 +73,7 @@ func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
 }
 
 const getServer = `-- name: GetServer :one
-SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset FROM servers WHERE id = $1
+SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s FROM servers WHERE id = $1
 `
 
 func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
@@ -126,6 +126,7 @@ func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
 		&i.PseudonymsSince,
 		&i.IgnoreCounts,
 		&i.FallbackCharset,
+		&i.ParkGraceS,
 	)
 	return i, err
 }
@@ -227,7 +228,7 @@ INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_fi
                      interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator,
                      move_patience_s, other_ae_titles, address_ranges, issuer_of_patient_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
-RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset
+RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s
 `
 
 type InsertServerParams struct {
@@ -334,6 +335,7 @@ func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Ser
 		&i.PseudonymsSince,
 		&i.IgnoreCounts,
 		&i.FallbackCharset,
+		&i.ParkGraceS,
 	)
 	return i, err
 }

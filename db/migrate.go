@@ -21,7 +21,7 @@ var migrations embed.FS
 
 // SchemaMin is the oldest schema that this binary's queries work with. It is raised together with the first query
 // that needs a newer migration.
-const SchemaMin int64 = 29
+const SchemaMin int64 = 33
 
 var (
 	// ErrSchemaTooOld says that migrations are to be applied before this binary can work.
@@ -162,7 +162,7 @@ func CheckSchema(ctx context.Context, q Querier) error {
 	case err != nil:
 		return err
 	case version < SchemaMin:
-		return fmt.Errorf("%w: it is %d, and %d is needed; run `adit db migrate`", ErrSchemaTooOld, version, SchemaMin)
+		return fmt.Errorf("%w: it is %d, and %d is needed; `adit serve` of this version brings it up to date when it starts", ErrSchemaTooOld, version, SchemaMin)
 	case version > SchemaMax():
 		return tooNew(version)
 	}

@@ -132,7 +132,7 @@ func (q *Queries) LearnMoves(ctx context.Context, arg LearnMovesParams) error {
 }
 
 const listStoringServers = `-- name: ListStoringServers :many
-SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
+SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
 `
 
 type ListStoringServersRow struct {
@@ -183,6 +183,7 @@ type ListStoringServersRow struct {
 	PseudonymsSince      *time.Time
 	IgnoreCounts         bool
 	FallbackCharset      string
+	ParkGraceS           *int32
 }
 
 // ListStoringServers gives what tells servers apart that call our receiver.
@@ -243,6 +244,7 @@ func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersR
 			&i.PseudonymsSince,
 			&i.IgnoreCounts,
 			&i.FallbackCharset,
+			&i.ParkGraceS,
 		); err != nil {
 			return nil, err
 		}

@@ -75,14 +75,15 @@ func (q *Queries) DeleteWorkers(ctx context.Context, nodeName string) error {
 }
 
 const overdrawn = `-- name: Overdrawn :many
-SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused
+SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused, o.park_grace_s
 FROM (
-    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused,
+    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
            coalesce(st.caps_until > schedule_now(), true) AS current,
            row_number() OVER (PARTITION BY a.server_id ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
            CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END AS cap
     FROM association_slots a
     JOIN server_state st ON st.server_id = a.server_id
+    JOIN servers s ON s.id = a.server_id
     LEFT JOIN tasks t ON t.id = a.task_id AND t.lease_token = a.token
     LEFT JOIN jobs j ON j.id = t.job_id
     WHERE a.use = 'batch'
@@ -92,12 +93,13 @@ ORDER BY o.task_id, o.id
 `
 
 type OverdrawnRow struct {
-	ID      int64
-	TaskID  int64
-	JobID   int64
-	Token   int64
-	Further bool
-	Paused  bool
+	ID         int64
+	TaskID     int64
+	JobID      int64
+	Token      int64
+	Further    bool
+	Paused     bool
+	ParkGraceS *int32
 }
 
 // Overdrawn gives the slots of a node that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
@@ -118,6 +120,7 @@ func (q *Queries) Overdrawn(ctx context.Context, node uuid.UUID) ([]OverdrawnRow
 			&i.Token,
 			&i.Further,
 			&i.Paused,
+			&i.ParkGraceS,
 		); err != nil {
 			return nil, err
 		}
@@ -229,7 +232,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 
 const putSchedule = `-- name: PutSchedule :execrows
 UPDATE servers
-SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6
+SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6, park_grace_s = $7
 WHERE id = $1
 `
 
@@ -240,6 +243,7 @@ type PutScheduleParams struct {
 	InteractiveCap   int32
 	StudiesPerMinute float64
 	MbPerSecond      float64
+	ParkGraceS       *int32
 }
 
 func (q *Queries) PutSchedule(ctx context.Context, arg PutScheduleParams) (int64, error) {
@@ -250,6 +254,7 @@ func (q *Queries) PutSchedule(ctx context.Context, arg PutScheduleParams) (int64
 		arg.InteractiveCap,
 		arg.StudiesPerMinute,
 		arg.MbPerSecond,
+		arg.ParkGraceS,
 	)
 	if err != nil {
 		return 0, err
@@ -283,7 +288,7 @@ func (q *Queries) ScheduleNow(ctx context.Context) (time.Time, error) {
 }
 
 const serverSchedules = `-- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
@@ -299,6 +304,7 @@ type ServerSchedulesRow struct {
 	StudiesPerMinute float64
 	MbPerSecond      float64
 	Schedule         []byte
+	ParkGraceS       *int32
 	ServerState      ServerState
 	Now              time.Time
 }
@@ -321,6 +327,7 @@ func (q *Queries) ServerSchedules(ctx context.Context, serverID int64) ([]Server
 			&i.StudiesPerMinute,
 			&i.MbPerSecond,
 			&i.Schedule,
+			&i.ParkGraceS,
 			&i.ServerState.ServerID,
 			&i.ServerState.Paused,
 			&i.ServerState.Breaker,

@@ -236,6 +236,7 @@ func (d *Delivery) Take(ctx context.Context, a *Arrival) (status dimse.Status, d
 	defer d.leave(in)
 	defer d.abortIfStuck(a)()
 	r := d.r
+	defer r.drain(d.ctx, a.Incoming) //nolint:contextcheck // the run's, as below
 	in.note(a.SOPInstanceUID)
 	for !r.instances.begin(a.SOPInstanceUID) {
 		landed := r.instances.inTheAir(a.SOPInstanceUID)

@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/pacs"
 )
 
 const (
@@ -111,6 +112,13 @@ func (r *run) requestCommitment(ctx context.Context, asker *source) error {
 		return err
 	}
 	asker.a = a // released or aborted with it
+	back, err := r.wayBack(ctx)
+	if err != nil {
+		return err
+	}
+	if back != nil {
+		defer func() { r.gaveBack(ctx, back.Close(ctx)) }()
+	}
 	var came []<-chan struct{}
 	take := func(ctx context.Context, report *dimse.CommitmentReport) dimse.Status {
 		return r.e.TakeReport(ctx, []int64{r.dst.ID}, report)
@@ -134,16 +142,31 @@ func (r *run) requestCommitment(ctx context.Context, asker *source) error {
 			return err
 		}
 	}
-	r.awaitReports(ctx, asker, take, came)
+	r.awaitReports(ctx, asker, take, came, back != nil)
 	return nil
 }
 
-// awaitReports waits a moment for reports, which may come over the association or to the receiver. Without a receiver they must come over
-// the association.
-func (r *run) awaitReports(ctx context.Context, asker *source, take dimse.CommitmentHandler, came []<-chan struct{}) {
+// wayBack takes a further slot of the destination, for the association over which it may report while ours is still open. Where its cap has
+// no room there is none.
+func (r *run) wayBack(ctx context.Context) (*pacs.Slot, error) {
+	if !r.e.inbox.Listens() {
+		return nil, nil //nolint:nilnil // none comes then
+	}
+	slot, _, err := r.e.door.MoveSlot(ctx, r.held.Claimed, r.dst.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrFenced
+	}
+	return slot, err
+}
+
+// awaitReports waits a moment for reports, which may come over the association or, where that has a way back, to the receiver: else ours
+// ends soon, and with it the slot. Without a receiver they must come over the association.
+func (r *run) awaitReports(ctx context.Context, asker *source, take dimse.CommitmentHandler, came []<-chan struct{}, back bool) {
 	onTheWire := asker.peer.IdleTimeout
 	if r.e.inbox.Listens() {
 		onTheWire = reportOnTheWire
+	}
+	if back {
 		timer := time.NewTimer(reportPatience)
 		defer timer.Stop()
 		for over := false; !over && len(came) > 0; {

@@ -40,7 +40,7 @@ type Report struct {
 	Suggestions []Suggestion
 }
 
-// doctor tries what a server can do, over one interactive slot, and takes down what it sees.
+// doctor tries what a server can do, over one interactive slot and a second one for what a C-MOVE brings, and takes down what it sees.
 type doctor struct {
 	e      *Engine
 	node   DICOMNode

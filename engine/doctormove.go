@@ -4,6 +4,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/engine/pacs"
 )
 
 // arrived is what the doctor sees of an image that it had moved.
@@ -35,6 +37,15 @@ func (d *doctor) move(ctx context.Context, src *source, sp *specimen) {
 		d.goodf("move", "Not tried: a transfer moves the only study at hand just now.")
 		return
 	}
+	back, ok := d.wayBack(ctx)
+	if !ok {
+		return
+	}
+	defer func() {
+		if err := back.Close(ctx); err != nil {
+			d.e.log.WarnContext(ctx, "a slot could not be given back now", "server", d.node.Name, "err", err)
+		}
+	}()
 	id, err := d.e.q.NextMoveMessageID(ctx)
 	if !d.tried("move", err) {
 		return
@@ -56,6 +67,26 @@ func (d *doctor) move(ctx context.Context, src *source, sp *specimen) {
 		d.awaitLate(ctx, got)
 	}
 	d.judgeMove(got, result, err, time.Since(start), d.e.turnedAway(ctx, d.node.Name, start))
+}
+
+// wayBack takes the slot of the association over which the server sends the image. Without one nothing is tried: people have no more
+// associations there than their cap allows.
+func (d *doctor) wayBack(ctx context.Context) (*pacs.Slot, bool) {
+	const why = "Not tried: a C-MOVE takes two connections, and DICOM Server "
+	room, err := d.e.q.InteractiveRoom(ctx, d.node.ID)
+	if !d.tried("move", err) {
+		return nil, false
+	}
+	if !room.Stale && room.Cap < 2 {
+		d.goodf("move", why+"%s allows one to searches and checks now (interactive cap). Allow two and check again, or see whether a transfer works.", d.node.Name)
+		return nil, false
+	}
+	slot, err := d.e.door.Interactive(ctx, d.peer)
+	if _, busy := errors.AsType[*pacs.Busy](err); busy {
+		d.goodf("move", why+"%s has no second one free for checks now. Check again later.", d.node.Name)
+		return nil, false
+	}
+	return slot, d.tried("move", err)
 }
 
 // expect makes a delivery that looks at what arrives.

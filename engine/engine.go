@@ -17,6 +17,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/people"
 )
 
@@ -40,7 +41,7 @@ type Config struct {
 	BufferBytes        int64           // small objects that may wait for the destination, all tasks together; 64 MiB
 	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
 	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
-	ParkGrace          time.Duration   // for the series in hand when a window closes; 5 min
+	ParkGrace          time.Duration   // for the series in hand when a window closes, where its schedule names none; 5 min
 	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
 	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
 	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
@@ -68,7 +69,7 @@ func (c Config) withDefaults() Config {
 	if c.WaitPauses == nil {
 		c.WaitPauses = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}
 	}
-	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, defaultParkGrace), orDefault(c.ParkPatience, defaultParkPatience)
+	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, schedule.DefaultGrace), orDefault(c.ParkPatience, defaultParkPatience)
 	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
 	c.RecallPause = orDefault(c.RecallPause, 30*time.Second)
 	c.Zone = orDefault(c.Zone, time.UTC)
@@ -77,7 +78,6 @@ func (c Config) withDefaults() Config {
 }
 
 const (
-	defaultParkGrace    = 5 * time.Minute
 	defaultParkPatience = 20 * time.Second
 	defaultProbePause   = time.Minute
 )

@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -383,7 +384,8 @@ func (e *Engine) sendQuarantined(ctx context.Context, row db.Quarantine, n DICOM
 	if err != nil {
 		return fmt.Errorf("the object can't be sent to DICOM Server %s: %w", n.Name, err)
 	}
-	rsp, err := a.Store(ctx, dimse.StoreRequest{SOPClassUID: row.SopClassUid, SOPInstanceUID: row.SopInstanceUid, TransferSyntaxUID: row.TransferSyntaxUid}, obj)
+	rsp, err := a.Store(ctx, dimse.StoreRequest{SOPClassUID: row.SopClassUid, SOPInstanceUID: row.SopInstanceUid, TransferSyntaxUID: row.TransferSyntaxUid},
+		withPace(ctx, obj, e.paces.server(n.ID), &atomic.Int64{}))
 	if err != nil {
 		a.Abort()
 		return fmt.Errorf("the object can't be sent to DICOM Server %s: %w", n.Name, err)

@@ -63,6 +63,7 @@ type parcel struct {
 
 // take is called for each object that a C-GET brings, one after the other. What it returns goes back to the source.
 func (in *intake) take(ctx context.Context, o *dimse.Incoming) dimse.Status {
+	defer in.r.drain(ctx, o)
 	in.note(o.SOPInstanceUID)
 	if !in.r.instances.begin(o.SOPInstanceUID) {
 		in.r.heedCopy(&Arrival{Incoming: o})
@@ -140,7 +141,7 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	if r.e.credit.take(creditUnit) {
 		return in.takeBuffered(ctx, o, obj, p)
 	}
-	return in.pass(ctx, p, r.paced(ctx, obj, r.src), func() { _ = obj.Close() })
+	return in.pass(ctx, p, r.paced(ctx, obj), func() { _ = obj.Close() })
 }
 
 // admit tells whether an instance that has come is one that the task is about, and the series that it is counted in: as the source lists it,
@@ -249,7 +250,7 @@ func (r *run) mismatch(uid, reason string) dimse.Status {
 func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stream.Object, p *parcel) dimse.Status {
 	r := in.r
 	b := &buffer{}
-	whole, err := b.fill(r.paced(ctx, obj, r.src))
+	whole, err := b.fill(r.paced(ctx, obj))
 	if err != nil {
 		b.free()
 		r.e.credit.give(creditUnit)
@@ -257,7 +258,7 @@ func (in *intake) takeBuffered(ctx context.Context, o *dimse.Incoming, obj *stre
 		return in.spoiled(o, err)
 	}
 	if !whole {
-		return in.pass(ctx, p, io.MultiReader(b.reader(), r.paced(ctx, obj, r.src)), func() {
+		return in.pass(ctx, p, io.MultiReader(b.reader(), r.paced(ctx, obj)), func() {
 			b.free()
 			r.e.credit.give(creditUnit)
 			_ = obj.Close()
@@ -287,7 +288,7 @@ func (in *intake) pass(ctx context.Context, p *parcel, data io.Reader, finish fu
 }
 
 // enqueue gives the parcel to a worker. A destination that takes nothing for half the source's idle timeout makes the retrieve end
-// politely; false if the task was stopped.
+// politely, unless a limit in MB/s is why; false if the task was stopped.
 func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 	r := in.r
 	if p.report != nil && r.job.Manifest {
@@ -296,6 +297,7 @@ func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 	timer := time.NewTimer(in.patience)
 	defer timer.Stop()
 	r.sending.Add(1)
+	crept := r.crept.Load()
 	for {
 		select {
 		case r.queue <- p:
@@ -304,6 +306,11 @@ func (in *intake) enqueue(ctx context.Context, p *parcel) bool {
 			}
 			return true
 		case <-timer.C:
+			if now := r.crept.Load(); now != crept { // slow by its limit in MB/s
+				crept = now
+				timer.Reset(in.patience)
+				continue
+			}
 			in.halt(again("%w", errStalled))
 		case <-ctx.Done():
 			p.finish()

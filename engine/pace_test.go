@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,9 +25,10 @@ func TestPace(t *testing.T) {
 		var mu sync.Mutex
 		var at []time.Duration // of each 64 KiB
 		var all sync.WaitGroup
+		var crept atomic.Int64
 		for range 8 {
 			all.Go(func() {
-				r := &pacedReader{t.Context(), bytes.NewReader(make([]byte, 40<<20)), p}
+				r := &pacedReader{t.Context(), bytes.NewReader(make([]byte, 40<<20)), p, &crept}
 				buf := make([]byte, paceChunk)
 				for {
 					n, err := r.Read(buf)

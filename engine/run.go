@@ -75,7 +75,8 @@ type run struct {
 	instances *instances
 	loaded    bool // what earlier runs brought is known
 
-	reached atomic.Bool // something came by C-MOVE
+	reached atomic.Bool  // something came by C-MOVE
+	crept   atomic.Int64 // bytes that went on within a limit in MB/s
 
 	mu       sync.Mutex
 	works    map[string]bool // retrieve methods that were answered, or brought something
@@ -268,7 +269,7 @@ func (r *run) takeSlots(ctx context.Context) error {
 	r.source = &source{node: r.src, peer: r.e.peer(r.src)}
 	var store *serverSink
 	if r.dst.Server != nil {
-		store = &serverSink{peer: r.e.peer(r.dst)}
+		store = &serverSink{peer: r.e.peer(r.dst), pace: r.e.paces.server(r.dst.ID), crept: &r.crept}
 		r.sink = store
 	} else {
 		r.sink = &folderSink{e: r.e, held: r.held, name: r.dst.Name, folder: r.dst.Folder, job: r.job, room: r.e.room(r.dst)}

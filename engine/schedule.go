@@ -21,6 +21,7 @@ import (
 type ServerSchedule struct {
 	schedule.Schedule
 	Now        time.Time // by the database's clock
+	Zone       string    // that Until and Opens are told in
 	State      schedule.State
 	Opens      time.Time // for jobs: Now if it is open; zero: not within a year
 	Paused     bool
@@ -54,7 +55,10 @@ func (e *Engine) Schedule(ctx context.Context, server string) (ServerSchedule, e
 	}
 	out := ServerSchedule{
 		Schedule: *s, Now: row.Now, State: s.At(row.Now), Opens: s.Opens(row.Now), Paused: row.ServerState.Paused,
-		BatchInUse: int(used.Batch), LiveInUse: int(used.Interactive),
+		BatchInUse: int(used.Batch), LiveInUse: int(used.Interactive), Zone: orDefault(s.Zone(row.Now), e.cfg.Zone.String()),
+	}
+	if loc, err := time.LoadLocation(out.Zone); err == nil {
+		out.Now, out.State.Until, out.Opens = out.Now.In(loc), inZone(out.State.Until, loc), inZone(out.Opens, loc)
 	}
 	if row.ServerState.Breaker == breakerOpen {
 		out.Down = row.ServerState.BreakerReason
@@ -63,6 +67,23 @@ func (e *Engine) Schedule(ctx context.Context, server string) (ServerSchedule, e
 		}
 	}
 	return out, nil
+}
+
+// inZone leaves what is no instant as it is.
+func inZone(t time.Time, loc *time.Location) time.Time {
+	if t.IsZero() {
+		return t
+	}
+	return t.In(loc)
+}
+
+// seconds gives a number as the database keeps it, and the other way round.
+func seconds[From, To int | int32](n *From) *To {
+	if n == nil {
+		return nil
+	}
+	to := To(*n)
+	return &to
 }
 
 func (e *Engine) serverByName(ctx context.Context, name string) (DICOMNode, error) {
@@ -89,7 +110,7 @@ func scheduleOf(row db.ServerSchedulesRow) (*schedule.Schedule, error) {
 		Default: schedule.Limits{
 			Batch: int(row.BatchCap), Interactive: int(row.InteractiveCap), StudiesPerMinute: row.StudiesPerMinute, MBPerSecond: row.MbPerSecond,
 		},
-		Windows: week.Windows, Holidays: week.Holidays,
+		Windows: week.Windows, Holidays: week.Holidays, Grace: seconds[int32, int](row.ParkGraceS),
 	}, nil
 }
 
@@ -112,7 +133,7 @@ func (e *Engine) SetSchedule(ctx context.Context, user people.User, server strin
 	err = e.inTx(ctx, func(q *db.Queries) error {
 		_, err := q.PutSchedule(ctx, db.PutScheduleParams{
 			ID: n.ID, Schedule: week, BatchCap: int32(s.Default.Batch), InteractiveCap: int32(s.Default.Interactive),
-			StudiesPerMinute: s.Default.StudiesPerMinute, MbPerSecond: s.Default.MBPerSecond,
+			StudiesPerMinute: s.Default.StudiesPerMinute, MbPerSecond: s.Default.MBPerSecond, ParkGraceS: seconds[int, int32](s.Grace),
 		})
 		if err != nil {
 			return err
@@ -122,7 +143,7 @@ func (e *Engine) SetSchedule(ctx context.Context, user people.User, server strin
 		}
 		return people.Record(ctx, q, people.Entry{
 			Action: "schedule.change", Object: "server " + n.Name,
-			Detail: map[string]any{"default": s.Default, "windows": len(s.Windows), "holidays": len(s.Holidays)},
+			Detail: map[string]any{"default": s.Default, "windows": len(s.Windows), "holidays": len(s.Holidays), "grace": s.Grace},
 		})
 	})
 	if err != nil {
@@ -326,7 +347,7 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 		if err != nil {
 			return out, fmt.Errorf("the workers of node %s can't be known: %w", name, err)
 		}
-		out.Workers = w.At(row.Now)
+		out.Workers, out.Grace = w.At(row.Now), graceOf(w.Grace, out.Grace)
 	case !errors.Is(err, pgx.ErrNoRows):
 		return out, err
 	}
@@ -336,9 +357,10 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 	}
 	for _, row := range rows {
 		if n := len(out.Tasks); n == 0 || out.Tasks[n-1].TaskID != row.TaskID || out.Tasks[n-1].Token != row.Token {
-			out.Tasks = append(out.Tasks, Order{TaskID: row.TaskID, Token: row.Token, Grace: out.Grace})
+			out.Tasks = append(out.Tasks, Order{TaskID: row.TaskID, Token: row.Token, Grace: schedule.MaxGrace})
 		}
 		o := &out.Tasks[len(out.Tasks)-1]
+		o.Grace = min(o.Grace, graceOf(row.ParkGraceS, e.cfg.ParkGrace))
 		o.Park = o.Park || !row.Further || row.Paused
 		if row.Paused {
 			o.Grace = 0
@@ -348,7 +370,16 @@ func (e *Engine) Orders(ctx context.Context, node uuid.UUID, name string) (Order
 	return out, nil
 }
 
-// share gives this node its part of each limit in MB/s: the whole, divided among the associations that live.
+// graceOf returns a grace that was named in seconds, else another one.
+func graceOf[T int | int32](seconds *T, other time.Duration) time.Duration {
+	if seconds == nil {
+		return other
+	}
+	return time.Duration(*seconds) * time.Second
+}
+
+// share gives this node its part of each limit in MB/s: the whole, divided among the associations that live. A node without any has
+// the part of the next one, until the beat after that has begun.
 func (e *Engine) share(ctx context.Context, node uuid.UUID) error {
 	rows, err := e.q.Shares(ctx, node)
 	if err != nil {
@@ -356,7 +387,7 @@ func (e *Engine) share(ctx context.Context, node uuid.UUID) error {
 	}
 	limits := map[int64]float64{}
 	for _, row := range rows {
-		limits[row.ServerID] = row.MbPerSecond * 1e6 * float64(max(row.Own, 1)) / float64(max(row.Slots, 1))
+		limits[row.ServerID] = row.MbPerSecond * 1e6 * float64(max(row.Own, 1)) / float64(row.Slots+max(1-row.Own, 0))
 	}
 	e.paces.set(limits)
 	return nil

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
@@ -58,6 +59,8 @@ type sink interface {
 type serverSink struct {
 	peer  pacs.Peer
 	slots []*pacs.Slot // the first is the claim's
+	pace  *pace        // of the server
+	crept *atomic.Int64
 
 	mu    sync.Mutex      // for all below: between the workers, and with who opens or closes all
 	open  []*storing      // by worker; nil: none
@@ -256,7 +259,7 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 		if err != nil {
 			return 0, err
 		}
-		rsp, err := a.Store(ctx, rq, o.open())
+		rsp, err := a.Store(ctx, rq, withPace(ctx, o.open(), s.pace, s.crept))
 		var noContext *dimse.NoContextError
 		if err == nil && rsp.SOPInstanceUID != "" && rsp.SOPInstanceUID != o.uid && rsp.Status.Class() != dimse.ClassFailure {
 			return rsp.Status, errOtherInstance

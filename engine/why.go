@@ -27,12 +27,12 @@ func (e *Engine) explain(ctx context.Context, user people.User, job Job, row db.
 	if err != nil {
 		return t, notFound(err, "task", row.ID)
 	}
-	t.WhyWaiting = whyWaiting(user, job, row, servers, ahead)
+	t.WhyWaiting = whyWaiting(user, job, row, servers, ahead, e.cfg.Zone)
 	return t, nil
 }
 
 // whyWaiting gives all that keeps a task from starting. What passes by itself within moments is told only if nothing else does.
-func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRow, ahead db.AheadOfRow) string {
+func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRow, ahead db.AheadOfRow, zone *time.Location) string {
 	var reasons []string
 	switch {
 	case !job.Verified:
@@ -41,7 +41,7 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 		reasons = append(reasons, "the job is paused")
 	}
 	if ahead.WaitSeconds > 0 {
-		retry := nextAttempt(ahead.WaitSeconds)
+		retry := nextAttempt(ahead.WaitSeconds, zone)
 		if row.WaitingReason != "" {
 			retry = row.WaitingReason + "; " + retry
 		}
@@ -51,7 +51,7 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 		servers = slices.DeleteFunc(servers, func(s db.WhatKeepsRow) bool { return s.Name != job.Destination })
 	}
 	for _, s := range servers {
-		reasons = append(reasons, serverKeeps(s)...)
+		reasons = append(reasons, serverKeeps(s, zone)...)
 	}
 	if len(reasons) == 0 {
 		reasons = append(reasons, whyInARow(user, job, servers, ahead))
@@ -63,13 +63,13 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 }
 
 // nextAttempt names an instant both ways: people look at the clock, and may be elsewhere.
-func nextAttempt(seconds float64) string {
+func nextAttempt(seconds float64, zone *time.Location) string {
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("next attempt in %s (at %s)", d, time.Now().Add(d).Format("15:04"))
+	return fmt.Sprintf("next attempt in %s (at %s %s)", d, time.Now().In(zone).Add(d).Format("15:04"), zone)
 }
 
 // serverKeeps tells what about a server keeps its tasks from starting.
-func serverKeeps(s db.WhatKeepsRow) (reasons []string) {
+func serverKeeps(s db.WhatKeepsRow, zone *time.Location) (reasons []string) {
 	if s.Paused {
 		reasons = append(reasons, "DICOM Server "+s.Name+" is paused")
 	}
@@ -78,22 +78,22 @@ func serverKeeps(s db.WhatKeepsRow) (reasons []string) {
 		if !strings.Contains(reason, s.Name) {
 			reason = "DICOM Server " + s.Name + " can't be had: " + reason
 		}
-		reasons = append(reasons, reason+"; "+nextAttempt(max(s.ProbeSeconds, 0)))
+		reasons = append(reasons, reason+"; "+nextAttempt(max(s.ProbeSeconds, 0), zone))
 	}
 	if s.Cap == 0 && s.Current {
-		reasons = append(reasons, "DICOM Server "+s.Name+" is closed for jobs now"+windowOpens(s))
+		reasons = append(reasons, "DICOM Server "+s.Name+" is closed for jobs now"+windowOpens(s, zone))
 	}
 	return reasons
 }
 
-// windowOpens tells when a server that is closed for jobs takes them again, by the clock of its windows.
-func windowOpens(s db.WhatKeepsRow) string {
+// windowOpens tells when a server that is closed for jobs takes them again, by the clock of its windows, else of the site.
+func windowOpens(s db.WhatKeepsRow, zone *time.Location) string {
 	if s.OpensAt == nil {
 		return ""
 	}
 	loc, err := time.LoadLocation(s.OpensZone)
 	if err != nil || s.OpensZone == "" {
-		loc = time.UTC
+		loc = zone
 	}
 	opens := s.OpensAt.In(loc)
 	return fmt.Sprintf("; window opens at %s on %s (%s)", opens.Format("15:04"), opens.Format("Mon 2006-01-02"), loc)

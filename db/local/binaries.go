@@ -66,14 +66,18 @@ func chooseBinaries(ctx context.Context, dirs []string, wanted int) (binaries, e
 		}
 		names = append(names, strconv.Itoa(b.major))
 	}
-	have := strings.Join(names, ", ")
+	names = slices.Compact(names) // one may be found in several places
+	have := "only " + strings.Join(names, " and ") + " is installed"
+	if len(names) > 1 {
+		have = "only " + strings.Join(names, " and ") + " are installed"
+	}
 	switch {
 	case len(found) == 0:
 		return binaries{}, errors.New("no PostgreSQL programs were found in /usr/lib/postgresql, in PATH or beside adit; install them (Debian: apt-get install postgresql), or give --database-url")
 	case wanted == 0:
-		return binaries{}, fmt.Errorf("ADIT needs PostgreSQL %d or later, and only %s is installed; install a newer one (apt.postgresql.org has it), or give --database-url", minMajor, have)
+		return binaries{}, fmt.Errorf("ADIT needs PostgreSQL %d or later, and %s; install a newer one (apt.postgresql.org has it), or give --database-url", minMajor, have)
 	}
-	return binaries{}, fmt.Errorf("%w: it was made by PostgreSQL %d, and %s is installed; install PostgreSQL %d again, then `adit db upgrade` takes it to the newer one", ErrMajor, wanted, have, wanted)
+	return binaries{}, fmt.Errorf("%w: it was made by PostgreSQL %d, and %s; install PostgreSQL %d again (several versions may be installed side by side)", ErrMajor, wanted, have, wanted)
 }
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)

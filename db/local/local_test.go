@@ -520,6 +520,7 @@ func TestChooseBinaries(t *testing.T) {
 		}
 		return dir
 	}
+	v15again := install("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)")
 	v14, v15, v17 := install("postgres (PostgreSQL) 14.3"), install("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"), install("postgres (PostgreSQL) 17beta1")
 	for name, tt := range map[string]struct {
 		dirs   []string
@@ -532,8 +533,9 @@ func TestChooseBinaries(t *testing.T) {
 		"the wanted":           {dirs: []string{v14, v17, v15}, wanted: 15, dir: v15},
 		"an old cluster stays": {dirs: []string{v14, v17}, wanted: 14, dir: v14},
 		"none":                 {dirs: []string{t.TempDir(), "/nonexistent"}, says: "no PostgreSQL programs were found"},
-		"too old":              {dirs: []string{v14}, says: "needs PostgreSQL 15 or later, and only 14"},
-		"other major":          {dirs: []string{v15, v17}, wanted: 16, is: ErrMajor, says: "made by PostgreSQL 16, and 17, 15 is installed"},
+		"too old":              {dirs: []string{v14}, says: "needs PostgreSQL 15 or later, and only 14 is installed;"},
+		"other major":          {dirs: []string{v15, v17}, wanted: 16, is: ErrMajor, says: "made by PostgreSQL 16, and only 17 and 15 are installed;"},
+		"one in two places":    {dirs: []string{v15, v15again}, wanted: 16, is: ErrMajor, says: "made by PostgreSQL 16, and only 15 is installed;"},
 		"no version line":      {dirs: []string{install("something else")}, says: "no PostgreSQL programs were found"},
 	} {
 		t.Run(name, func(t *testing.T) {

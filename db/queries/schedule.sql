@@ -3,7 +3,7 @@ SELECT schedule_now()::timestamptz;
 
 -- ServerSchedules gives the schedules of all servers, or of one, with what is kept of them for now.
 -- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, sqlc.embed(st), schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, sqlc.embed(st), schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
@@ -24,7 +24,7 @@ WHERE s.id = st.server_id AND st.server_id = sqlc.arg(server_id)
 
 -- name: PutSchedule :execrows
 UPDATE servers
-SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6
+SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6, park_grace_s = $7
 WHERE id = $1;
 
 -- name: PauseServer :execrows
@@ -33,14 +33,15 @@ UPDATE server_state SET paused = sqlc.arg(paused) WHERE server_id = sqlc.arg(ser
 -- Overdrawn gives the slots of a node that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
 -- further ones first. Those of jobs that may run outside their window come before others in each server's row.
 -- name: Overdrawn :many
-SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused
+SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused, o.park_grace_s
 FROM (
-    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused,
+    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
            coalesce(st.caps_until > schedule_now(), true) AS current,
            row_number() OVER (PARTITION BY a.server_id ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
            CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END AS cap
     FROM association_slots a
     JOIN server_state st ON st.server_id = a.server_id
+    JOIN servers s ON s.id = a.server_id
     LEFT JOIN tasks t ON t.id = a.task_id AND t.lease_token = a.token
     LEFT JOIN jobs j ON j.id = t.job_id
     WHERE a.use = 'batch'

@@ -19,7 +19,7 @@ type Limits struct {
 	Batch            int     `json:"batch"`                        // associations of jobs at once; 0: closed for jobs
 	Interactive      int     `json:"interactive"`                  // associations of people who wait at once; both 0: nobody
 	StudiesPerMinute float64 `json:"studies_per_minute,omitempty"` // that may start; 0: no limit
-	MBPerSecond      float64 `json:"mb_per_second,omitempty"`      // of jobs, all together, 1 MB = 1,000,000 bytes; 0: no limit
+	MBPerSecond      float64 `json:"mb_per_second,omitempty"`      // of all jobs together, from the server and to it, 1 MB = 1,000,000 bytes; 0: no limit
 }
 
 // Schedule is what a server allows over the week. The first window of the list that is open holds; outside all windows the default does.
@@ -27,6 +27,8 @@ type Schedule struct {
 	Default  Limits   `json:"default"`
 	Windows  []Window `json:"windows,omitempty"`
 	Holidays []Date   `json:"holidays,omitempty"` // by the calendar of each window's time zone
+	// Grace is how many seconds the series in hand may go on when a window closes or a cap falls; nil: DefaultGrace.
+	Grace *int `json:"grace,omitempty"`
 }
 
 // Window is open from one time of day until another, on certain days.
@@ -47,12 +49,32 @@ const (
 	MaxWindows  = 100
 	MaxHolidays = 1000
 	MaxCap      = 1000
+	MaxGrace    = 24 * time.Hour
 
 	maxStudiesPerMinute = 6000
 	minStudiesPerMinute = 0.01
 	maxMBPerSecond      = 100_000
 	minMBPerSecond      = 0.1
 )
+
+// DefaultGrace is that of who names no other.
+const DefaultGrace = 5 * time.Minute
+
+// Zone returns the time zone that people tell the instants of a schedule in: that of the window that is open, else of the one that opens
+// next, else of the first one; empty if there is none.
+func (s *Schedule) Zone(t time.Time) string {
+	state := s.At(t)
+	if state.Window < 0 && !state.Until.IsZero() {
+		state.Window = s.windowAt(state.Until)
+	}
+	switch {
+	case state.Window >= 0:
+		return s.Windows[state.Window].TimeZone
+	case len(s.Windows) > 0:
+		return s.Windows[0].TimeZone
+	}
+	return ""
+}
 
 // At gives what holds at an instant.
 func (s *Schedule) At(t time.Time) State {
@@ -137,7 +159,17 @@ func (s *Schedule) Validate() error {
 			return err
 		}
 	}
+	if err := validateGrace(s.Grace); err != nil {
+		return err
+	}
 	return validateHolidays(s.Holidays)
+}
+
+func validateGrace(seconds *int) error {
+	if most := int(MaxGrace / time.Second); seconds != nil && (*seconds < 0 || *seconds > most) {
+		return &Invalid{"grace", fmt.Sprintf("must be between 0 and %d seconds; leave it out for %d", most, int(DefaultGrace/time.Second))}
+	}
+	return nil
 }
 
 func (l Limits) validate(field string) error {

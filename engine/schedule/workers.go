@@ -13,6 +13,8 @@ type Workers struct {
 	Default  int            `json:"default"`
 	Windows  []WorkerWindow `json:"windows,omitempty"`
 	Holidays []Date         `json:"holidays,omitempty"`
+	// Grace is how many seconds the series in hand of tasks beyond the number may go on; nil: DefaultGrace.
+	Grace *int `json:"grace,omitempty"`
 }
 
 // WorkerWindow is a span with a number of workers of its own.
@@ -50,6 +52,9 @@ func (w *Workers) Validate() error {
 		if bad(win.Workers) {
 			return &Invalid{field + ".workers", reason}
 		}
+	}
+	if err := validateGrace(w.Grace); err != nil {
+		return err
 	}
 	return validateHolidays(w.Holidays)
 }

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+)
+
+// TestPrintSchedule: instants are told by the clock of the server's windows, with the zone's name, wherever the command runs.
+func TestPrintSchedule(t *testing.T) {
+	until := time.Date(2030, time.June, 4, 4, 0, 0, 0, time.UTC)
+	grace := 90
+	window := client.Window{
+		Weekdays: []string{"mon"}, From: "20:00", To: "06:00", TimeZone: "Europe/Berlin", Limits: client.Limits{Batch: 4, Interactive: 1},
+	}
+	for _, tt := range []struct {
+		name  string
+		s     client.ServerSchedule
+		lines []string
+	}{
+		{
+			"open",
+			client.ServerSchedule{
+				TimeZone: "Europe/Berlin", InForce: window.Limits, Window: 1, Until: &until,
+				Schedule: client.Schedule{Windows: []client.Window{window}, Grace: &grace, Holidays: []string{"2030-12-25"}},
+			},
+			[]string{
+				"until Tue 2030-06-04 06:00 (Europe/Berlin);", "grace: 1m30s for the series in hand",
+				"holidays: 2030-12-25: windows of weekdays don't begin then, unless they name holiday, too",
+			},
+		},
+		{
+			"closed",
+			client.ServerSchedule{TimeZone: "America/New_York", Opens: &until},
+			[]string{"It takes jobs again from Tue 2030-06-04 00:00 (America/New_York).", "grace: 5m0s"},
+		},
+		{"by an older server", client.ServerSchedule{Opens: &until}, []string{"It takes jobs again from " + clock(until) + "."}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var out strings.Builder
+			printSchedule(&out, "PACS", tt.s)
+			for _, line := range tt.lines {
+				require.Contains(t, out.String(), line)
+			}
+		})
+	}
+}
+
+// TestTimesHaveZones: no command shows a time of day without its zone.
+func TestTimesHaveZones(t *testing.T) {
+	sources, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	zoned := regexp.MustCompile(`MST|Z07|-07|" \("`)
+	for _, file := range sources {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		set := token.NewFileSet()
+		parsed, err := parser.ParseFile(set, file, nil, 0)
+		require.NoError(t, err)
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if outer, ok := n.(*ast.BinaryExpr); ok && zoned.MatchString(literals(outer)) {
+				return false
+			}
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) != 1 {
+				return true
+			}
+			f, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || f.Sel.Name != "Format" {
+				return true
+			}
+			switch layout := call.Args[0].(type) {
+			case *ast.BasicLit:
+				if strings.Contains(layout.Value, "15:04") && !zoned.MatchString(layout.Value) {
+					t.Errorf("%s: a time without its zone", set.Position(call.Pos()))
+				}
+			case *ast.SelectorExpr:
+				if name := layout.Sel.Name; name != "DateOnly" && name != "RFC3339" && name != "RFC3339Nano" {
+					t.Errorf("%s: time.%s has no zone", set.Position(call.Pos()), name)
+				}
+			}
+			return true
+		})
+	}
+}
+
+// literals joins the string literals of an expression.
+func literals(e ast.Expr) string {
+	var all strings.Builder
+	ast.Inspect(e, func(n ast.Node) bool {
+		if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+			text, _ := strconv.Unquote(lit.Value)
+			all.WriteString(strconv.Quote(text))
+		}
+		return true
+	})
+	return all.String()
+}
