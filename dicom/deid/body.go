@@ -365,7 +365,7 @@ func (b *body) fixed(action Action, r *rule, begin int) stream.Fate {
 	if r.may != 0 && !r.may.has(Keep) && !r.may.has(action) {
 		w.broken |= w.s.p.spoils(e.Tag)
 	}
-	if r.temporal && silent.has(action) {
+	if r.temporal == counted && silent.has(action) {
 		w.dates.gone = true
 	}
 	if w.trace != nil {

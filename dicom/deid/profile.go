@@ -60,7 +60,7 @@ type rule struct {
 	why    string
 
 	may      actionSet // what keeps the promises of the options; 0 where none is claimed
-	temporal bool      // what becomes of it counts for (0028,0303)
+	temporal counting  // for (0028,0303)
 }
 
 // override is a rule of the profile's own. One of tag with mask, VR and creator says what it applies to.

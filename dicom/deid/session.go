@@ -151,7 +151,7 @@ func (s *Session) rule(tag dict.Tag) *rule {
 		if s.p.claims != 0 {
 			r.may = s.p.promised(tag, r.vr)
 		}
-		r.temporal = s.p.isTemporal(tag, r)
+		r.temporal = s.p.counts(tag, r)
 		e, _ := dict.Lookup(tag)
 		r.single = e.VM == "1"
 		if len(s.rules) >= maxRules {
