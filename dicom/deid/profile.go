@@ -117,7 +117,7 @@ func (p *Profile) check() error {
 	case p.options&FullDates != 0 && p.options&ModifiedDates != 0:
 		return errors.New("it keeps dates (full-dates) and shifts them (modified-dates); one kept date beside a shifted one gives the shift away: choose one")
 	}
-	return nil
+	return p.contradiction()
 }
 
 // judgeDate refuses a date that is kept beside shifted ones, of a birth date more than the year.
