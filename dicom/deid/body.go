@@ -3,6 +3,7 @@
 package deid
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -31,8 +32,10 @@ type body struct {
 	items   int  // of it, so far
 	group   []byte
 	mask    mask
-	begin   []byte    // of a large value that passes
-	watched bool      // it must not begin as a sequence does
+	begin   []byte // of a large value that passes
+	watched bool   // it must not begin as a sequence does
+	numbers bool   // nor be a text in the place of numbers
+	text    characters
 	told    tally     // what w.acts held before
 	scan    *bodyScan // nil: nobody wants it
 }
@@ -155,6 +158,9 @@ func (b *body) part(in, out []byte) ([]byte, error) {
 func (b *body) Value(p []byte) {
 	if b.watched {
 		b.begin = append(b.begin, p[:min(len(p), 8-len(b.begin))]...)
+		if b.numbers && !b.text.other {
+			b.text.see(bytes.ReplaceAll(p, []byte{0}, nil))
+		}
 		return
 	}
 	b.mask.apply(p)
@@ -185,6 +191,8 @@ func (b *body) verified() error {
 	switch {
 	case startsItem(b.begin):
 		return bad("is a sequence where the dictionary has none, and too large to be looked into; correct that at the source")
+	case b.numbers && b.text.holdWords(1):
+		return bad("has a text where the dictionary has numbers, and is too large to be emptied after the fact; correct that at the source")
 	case w.verbatim:
 	case w.broken&w.claims != 0:
 		return bad("keeps something by a rule of the profile that the object, whose beginning has gone out, says was taken away; correct that rule")
@@ -240,6 +248,7 @@ func (b *body) decide(h stream.Head) (stream.Fate, error) {
 	}
 	b.started, b.last = true, h.Tag
 	b.under, b.items, b.dummy, b.watched, b.begin = elem{Head: h}, 0, false, false, b.begin[:0]
+	b.numbers, b.text = false, characters{}
 	switch {
 	case isPixelData(h.Tag):
 		b.behind = true
@@ -350,7 +359,7 @@ func (b *body) large(action Action, r *rule) stream.Fate {
 	case action == Keep && (vr.Text() || e.VR.Text()), action != Keep && action != Remove:
 		return stream.Whole
 	case action == Keep && !w.verbatim:
-		b.watched = true
+		b.watched, b.numbers = true, isBinary(vr)
 		b.fixed(action, r, begin)
 		return stream.Change
 	}

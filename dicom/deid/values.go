@@ -18,7 +18,7 @@ func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) 
 	if a == MapUID && r.class && ofStandard(e.value) {
 		a = Keep
 	}
-	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
+	if a == Keep && !w.verbatim && !allowed(e, vr, r.single, lv.enc) {
 		w.keepAllowed(e, r, lv, vr)
 		return Empty, nil
 	}
