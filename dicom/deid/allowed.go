@@ -117,13 +117,15 @@ func isNumber(v []byte) bool {
 
 // decimal returns the length of the number without exponent that v begins with, 0 if it begins with none.
 func decimal(v []byte) int {
-	i, digits := 0, 0
+	i, digits, points := 0, 0, 0
 	if v[0] == '+' || v[0] == '-' {
 		i = 1
 	}
 	for ; i < len(v) && (isDigit(v[i]) || v[i] == '.' || v[i] == ','); i++ {
 		if isDigit(v[i]) {
 			digits++
+		} else if points++; points > 1 {
+			return 0 // 27.11.19
 		}
 	}
 	if digits == 0 {

@@ -91,7 +91,7 @@ func (p *Profile) byValue(d *rule, e *elem, utf8 bool) {
 			d.beSafe(p)
 		}
 		d.shiftBeside(p)
-	case p.shifts && d.over != nil && holdsYear(e.value):
+	case p.shifts && (d.over != nil && holdsYear(e.value) || len(writtenDates(e.value)) > 0):
 		remove("it may hold a date, and the profile shifts them")
 	case d.over == nil && bytes.IndexByte(e.value, '^') >= 0:
 		remove("it may be a name")
