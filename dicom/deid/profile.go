@@ -23,7 +23,7 @@ const (
 
 // engine counts changes of tables, vocabulary and rules that change what comes out under an unchanged profile. It goes
 // into the hash, so that one hash means one output.
-const engine = 3
+const engine = 4
 
 // Profile says what is done to which attribute. It is immutable and may be shared.
 type Profile struct {

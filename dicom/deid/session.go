@@ -55,6 +55,9 @@ type Session struct {
 	sets     map[string]*charset.Set
 	creators map[string]string
 	classes  map[string]class
+	issuers  issuers
+	discreet []byte // identifying values of which nothing that was given tells
+	spare    []byte
 	w        rewriter
 	scan     *scanner // nil: nobody wants it
 	accounts accounts
