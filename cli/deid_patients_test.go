@@ -241,7 +241,7 @@ func TestDeidFolder(t *testing.T) {
 		"another key":                   {[]string{"--key-file", other, "--new-key", "--pseudonym", "P-1", first}, `holds objects that were de-identified under another key.*take that key \(--key-file\), or write to another folder`},
 		"no key file":                   {[]string{"--pseudonym", "P-1", first}, `under another key`},
 		"another profile":               {[]string{"--key-file", key, "--profile", "ps3.15-basic", "--pseudonym", "P-1", first}, `by profile adit-default 1 \(`},
-		"another profile of that name":  {[]string{"--key-file", key, "--profile", profile, "--pseudonym", "P-1", first}, `by profile adit-default 1 \(`},
+		"another profile of that name":  {[]string{"--key-file", key, "--profile", profile, "--pseudonym", "P-1", first}, `give it another name`},
 		"another trial":                 {[]string{"--key-file", key, "--trial-id", "T", "--pseudonym", "P-1", first}, `with another trial ID or name`},
 		"another pseudonym":             {[]string{"--key-file", key, "--pseudonym", "P-9", first}, `a\.dcm: the patient has another pseudonym in .* already`},
 		"the pseudonym of another":      {[]string{"--key-file", key, "--pseudonym", "P-1", second}, `b\.dcm: the pseudonym is another patient's in .* already`},
