@@ -28,8 +28,8 @@ func inside(folder, path string) bool {
 
 // resolved is a path without symbolic links, as far as it exists.
 func resolved(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
 	}
 	if dir := filepath.Dir(path); dir != path {
 		return filepath.Join(resolved(dir), filepath.Base(path))
@@ -42,9 +42,9 @@ func filesIn(io streams, paths []string, out string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
 		before, root := len(files), path
-		if real, err := filepath.EvalSymlinks(path); err == nil && out != "" {
-			if info, err := os.Stat(real); err == nil && info.IsDir() {
-				path = real // a link to a folder is that folder
+		if target, err := filepath.EvalSymlinks(path); err == nil && out != "" {
+			if info, err := os.Stat(target); err == nil && info.IsDir() {
+				path = target // a link to a folder is that folder
 			}
 		}
 		if inside(path, out) {
@@ -283,10 +283,10 @@ func (p *planner) takeStudy(i, of int32, uid string) {
 
 // judge checks the patients against each other and against those whose objects the folder has.
 func (p *planner) judge(folder *deidFolder) {
-	owners, real := map[string]int32{}, map[string]int32{} // by pseudonym, by Patient ID
+	owners, ids := map[string]int32{}, map[string]int32{} // by pseudonym, by Patient ID
 	for i := range p.plan.patients {
 		id, _, _ := strings.Cut(string(p.plan.patients[i].identity), "\x1f")
-		real[strings.ToLower(id)] = int32(i)
+		ids[strings.ToLower(id)] = int32(i)
 	}
 	for i := range p.plan.patients {
 		patient := &p.plan.patients[i]
@@ -303,7 +303,7 @@ func (p *planner) judge(folder *deidFolder) {
 				fault = folder.fault(patient)
 			}
 		}
-		if other, is := real[strings.ToLower(patient.pseudonym)]; is && fault == "" && patient.pseudonym != "" {
+		if other, is := ids[strings.ToLower(patient.pseudonym)]; is && fault == "" && patient.pseudonym != "" {
 			fault = "its pseudonym is the Patient ID of " + p.name(p.plan.patients[other].first) + "; give another, and see that Patient IDs and pseudonyms aren't swapped"
 		}
 		if fault == "" && patient.said != "" && patient.silent > 0 {

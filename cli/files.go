@@ -39,7 +39,7 @@ func plainly(err error) string {
 		return text
 	}
 	path := printable(e.Path)
-	said := ""
+	var said string
 	switch {
 	case errors.Is(e.Err, fs.ErrNotExist):
 		said = fmt.Sprintf("there is no file or folder %s; see that the path is right", path)

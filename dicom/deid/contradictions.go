@@ -34,28 +34,39 @@ func (o *override) does() string {
 
 // covers reports whether an override applies to each attribute that another applies to.
 func (o *override) covers(b *override) bool {
-	onlyTakes := o.action == Remove || o.action == Empty
 	switch {
 	case o.creator != "":
 		return o.creator == b.creator && o.tag == b.tag
-	case o.tag == b.tag && o.mask == b.mask && b.creator == "" && (o.vr == b.vr || o.exact()):
+	case b.creator != "":
+		return o.coversBlock(b)
+	case o.tag == b.tag && o.mask == b.mask && (o.vr == b.vr || o.exact()):
 		return true
-	case b.mask&o.mask != o.mask && b.creator == "" || b.tag&o.mask != o.tag:
+	case b.mask&o.mask != o.mask || b.tag&o.mask != o.tag:
 		return false
-	case b.creator != "": // of any block
-		return o.mask&0xFF00 == 0 && (o.private() || onlyTakes && o.vr == 0)
-	case b.exact() && b.tag.IsPrivate():
-		vr, _ := b.target()
-		return o.matchesPrivate(b.tag, vr, "")
 	case b.exact():
 		vr, _ := b.target()
+		if b.tag.IsPrivate() {
+			return o.matchesPrivate(b.tag, vr, "")
+		}
 		return o.matches(b.tag, vr)
-	case b.private() && !o.private() && !onlyTakes:
+	}
+	return o.coversMany(b)
+}
+
+// coversBlock is covers for an element of a creator's blocks, of any number.
+func (o *override) coversBlock(b *override) bool {
+	return o.mask&0xFF00 == 0 && b.tag&o.mask == o.tag && (o.private() || o.onlyTakes() && o.vr == 0)
+}
+
+// coversMany is covers for an override of many attributes, each of which the other names. What an action can't be done to is left to the next override.
+func (o *override) coversMany(b *override) bool {
+	if b.private() && !o.private() && !o.onlyTakes() {
 		return false
 	}
-	// What an action can't be done to is left to the next override.
-	return o.vr != 0 && o.vr == b.vr || o.vr == 0 && (onlyTakes || o.action == Keep)
+	return o.vr != 0 && o.vr == b.vr || o.vr == 0 && (o.onlyTakes() || o.action == Keep)
 }
+
+func (o *override) onlyTakes() bool { return o.action == Remove || o.action == Empty }
 
 // required are attributes that PS3.3 requires with a value (type 1, or 1C where the object has what asks for them) wherever they may stand, and that
 // readers go by: whoever takes one away makes an object that no viewer shows, or shows wrong.

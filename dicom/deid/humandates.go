@@ -18,7 +18,7 @@ func writtenDates(text []byte) (days []int) {
 			i++
 		}
 		if i > begin {
-			if alone := (begin == 0 || !isWordByte(text[begin-1])) && (i == len(text) || !isWordByte(text[i])); alone || i-begin > 6 {
+			if i-begin > 6 || standsAlone(text, begin, i) {
 				days = appendRun(days, text[begin:i])
 			}
 			days = next(days, &parts, text, datePart{begin: begin, end: i, digits: i - begin, value: number(text[begin:min(i, begin+4)])})
@@ -31,18 +31,26 @@ func writtenDates(text []byte) (days []int) {
 			i++
 			continue
 		}
-		switch word := strings.ToLower(strings.ToValidUTF8(string(text[begin:i]), "a")); {
-		case word == "st" || word == "nd" || word == "rd" || word == "th" || word == "of" || word == "den":
-			if parts[2].digits > 0 {
-				parts[2].end = i
-			}
-		case monthOf(word) > 0:
-			days = next(days, &parts, text, datePart{begin: begin, end: i, value: monthOf(word)})
-		default:
+		word := strings.ToLower(strings.ToValidUTF8(string(text[begin:i]), "a"))
+		if m := monthOf(word); m > 0 {
+			days = next(days, &parts, text, datePart{begin: begin, end: i, value: m})
+		} else if isOrdinal(word) && parts[2].digits > 0 {
+			parts[2].end = i
+		} else {
 			parts = [3]datePart{}
 		}
 	}
 	return days
+}
+
+// isOrdinal reports whether a word stands behind the number of a day: 27th of November.
+func isOrdinal(word string) bool {
+	return word == "st" || word == "nd" || word == "rd" || word == "th" || word == "of" || word == "den"
+}
+
+// standsAlone reports whether there is no letter beside a part of a text.
+func standsAlone(text []byte, begin, end int) bool {
+	return (begin == 0 || !isWordByte(text[begin-1])) && (end == len(text) || !isWordByte(text[end]))
 }
 
 func isWordByte(c byte) bool { return c >= 0x80 || c|0x20 >= 'a' && c|0x20 <= 'z' }
@@ -64,21 +72,34 @@ func next(days []int, parts *[3]datePart, text []byte, p datePart) []int {
 	if len(between) > 3 || len(behind) > 3 || strings.Trim(between+behind, " .,-/_'") != "" {
 		return days
 	}
+	months := 0
+	for _, x := range parts {
+		if x.digits == 0 {
+			months++
+		}
+	}
 	switch {
-	case b.digits == 0 && a.digits > 0 && c.digits > 0:
-		days = appendDay(days, c, b, a)
-		if a.digits == 4 {
+	case months > 1 || c.digits == 0:
+	case months == 0:
+		days = appendNumeric(days, a, b, c, between, behind)
+	case a.digits == 0:
+		days = appendDay(days, c, a, b)
+	default:
+		if days = appendDay(days, c, b, a); a.digits == 4 {
 			days = appendDay(days, a, b, c)
 		}
-	case a.digits == 0 && b.digits > 0 && c.digits > 0:
-		days = appendDay(days, c, a, b)
-	case a.digits == 0 || b.digits == 0 || c.digits == 0, between == "" || behind == "":
-	case a.digits == 4 || c.digits == 4, between == behind && between != " ":
-		days = appendDay(days, a, b, c)
-		days = appendDay(days, c, b, a)
-		days = appendDay(days, c, a, b)
 	}
 	return days
+}
+
+// appendNumeric appends the days that three numbers may mean, by what stands between them.
+func appendNumeric(days []int, a, b, c datePart, between, behind string) []int {
+	if between == "" || behind == "" || a.digits != 4 && c.digits != 4 && (between != behind || between == " ") {
+		return days
+	}
+	days = appendDay(days, a, b, c)
+	days = appendDay(days, c, b, a)
+	return appendDay(days, c, a, b)
 }
 
 // appendRun appends the days that digits in a row may mean.

@@ -538,12 +538,7 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	w.note(action)
 	w.act(e.Tag, action, r.why)
 	w.verify(e, r, action, begin)
-	switch {
-	case r.temporal != isNoDate:
-		w.dates.add(e, action, w.out[begin:], r.temporal)
-	case e.Content == stream.Items && (action == Remove || action == Empty) && !e.Tag.IsPrivate():
-		w.losesDates(e)
-	}
+	w.noteDates(e, r, action, begin)
 	if w.trace != nil {
 		w.explain(e, r, action, begin, lv)
 	}

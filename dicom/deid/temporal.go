@@ -39,6 +39,16 @@ func (t *temporal) add(e *elem, a Action, out []byte, how counting) {
 	}
 }
 
+// noteDates notes what became of an element's dates, of which w.out[begin:] was written.
+func (w *rewriter) noteDates(e *elem, r *rule, a Action, begin int) {
+	switch {
+	case r.temporal != isNoDate:
+		w.dates.add(e, a, w.out[begin:], r.temporal)
+	case e.Content == stream.Items && (a == Remove || a == Empty) && !e.Tag.IsPrivate():
+		w.losesDates(e)
+	}
+}
+
 // asksForGone reports whether it matters that a date goes: none is known to have gone or to be changed yet, and the rest may stay as it was.
 func (w *rewriter) asksForGone() bool {
 	p := w.s.p
