@@ -201,7 +201,7 @@ func (c *auditExportCmd) Run(ctx context.Context, io streams) error {
 			_, err := a.Export(ctx, io.out, c.After)
 			return err
 		}
-		f, err := os.OpenFile(c.Output, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := createNew(c.Output)
 		if err != nil {
 			return err
 		}

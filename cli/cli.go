@@ -168,7 +168,10 @@ func report(io streams, err error) int {
 		fmt.Fprintln(io.err, "adit: interrupted.")
 		return code
 	}
-	if text := err.Error(); text != "" {
+	switch text := plainly(err); {
+	case strings.HasPrefix(text, "adit "): // it begins with the command
+		fmt.Fprintln(io.err, text)
+	case text != "":
 		fmt.Fprintf(io.err, "adit: %s\n", text)
 	}
 	return code

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/dicom/deid"
@@ -72,6 +73,9 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	if err := c.keepApart(c.Paths[last]); err != nil {
 		return err
 	}
+	if _, err := os.Lstat(filepath.Join(c.Paths[last], manifest.Name)); c.NoManifest && err == nil {
+		return usage("%s has a manifest, which would not tell of what is added; leave --no-manifest away, or write to another folder", printable(c.Paths[last]))
+	}
 	files, err := filesIn(io, c.Paths[:last], c.Paths[last])
 	if err != nil {
 		return err
@@ -105,7 +109,7 @@ func (c *deidCmd) Run(ctx context.Context, io streams) error {
 	d.progress.clear()
 	err = errors.Join(err, d.endManifest(err == nil))
 	if err != nil {
-		return fmt.Errorf("%d objects were de-identified, then: %w", d.written, err)
+		return fmt.Errorf("%s de-identified, then: %w", plural(d.written, "object was", "objects were"), err)
 	}
 	defer d.sayChain()
 	return d.outcome()
@@ -148,7 +152,7 @@ func (c *deidCmd) prepare(ctx context.Context, io streams, files []string, out s
 	if err != nil {
 		return nil, err
 	}
-	plan, err := makePlan(ctx, io, files, names, folder)
+	plan, err := makePlan(ctx, io, files, names, folder, profile, []string{c.TrialID, c.TrialName})
 	if err != nil {
 		return nil, err
 	}
@@ -194,6 +198,9 @@ func (c *deidCmd) subject(io streams) (key deid.Key, s deid.Subject, profile *de
 func (c *deidCmd) explain(ctx context.Context, io streams) error {
 	if len(c.Paths) != 1 {
 		return usage("--explain takes one file")
+	}
+	if info, err := os.Stat(c.Paths[0]); err == nil && !info.Mode().IsRegular() {
+		return usage("--explain takes one file, and %s is a folder, a pipe or a device; name a file in it", printable(c.Paths[0]))
 	}
 	if !c.pseudonymizes() {
 		c.Pseudonym = "PSEUDONYM"

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -20,14 +21,26 @@ func findProfile(name string) (*deid.Profile, error) {
 	if p, ok := deid.BuiltinProfile(name); ok {
 		return p, nil
 	}
-	text, err := os.ReadFile(name)
+	f, err := openRegular(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no de-identification profile %q: it is neither a file nor one of %s", name, strings.Join(deid.BuiltinProfiles(), ", "))
 	}
 	if err != nil {
 		return nil, err
 	}
-	return deid.LoadProfile(text)
+	defer func() { _ = f.Close() }()                  // was only read
+	text, err := io.ReadAll(io.LimitReader(f, 2<<20)) // more is none
+	if err != nil {
+		return nil, err
+	}
+	p, err := deid.LoadProfile(text)
+	if err != nil {
+		return nil, err
+	}
+	if _, taken := deid.BuiltinProfile(p.Name()); taken {
+		return nil, fmt.Errorf("%s is a profile of its own but is called %s, as one that is built in; objects name their profile, so give it another name", printable(name), p.Name())
+	}
+	return p, nil
 }
 
 // makeKey makes a key for a file that must not exist.
@@ -61,7 +74,7 @@ func saveKey(path string, key deid.Key) (err error) {
 
 // readKey reads a key that nobody else can read.
 func readKey(path string) (key deid.Key, err error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return key, fmt.Errorf("there is no key file %s; --new-key makes one", path)
 	}
@@ -83,6 +96,9 @@ func readKey(path string) (key deid.Key, err error) {
 	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil || len(b) != len(key) {
 		return key, fmt.Errorf("%s is no key file: it must hold 64 hexadecimal digits and nothing else", path)
+	}
+	if len(bytes.ReplaceAll(b, b[:1], nil)) == 0 {
+		return key, fmt.Errorf("the key in %s is no secret: it is one byte repeated; --key-file with --new-key makes another", path)
 	}
 	copy(key[:], b)
 	return key, nil

@@ -148,7 +148,7 @@ func TestDeidChecksFirst(t *testing.T) {
 		"a study of two":              {files: files{image("a.dcm", 1, "HOSPITAL-1", study("2.25.7")), image("b.dcm", 2, "HOSPITAL-2", study("2.25.7"))}, table: header + "HOSPITAL-1,P-1\nHOSPITAL-2,P-2\n", want: []string{`b\.dcm: its study has two patients, this one and the one of .*a\.dcm`}},
 		"a study of one and nobody":   {files: files{image("a.dcm", 1, "HOSPITAL-1", study("2.25.7")), image("b.dcm", 2, "", study("2.25.7"))}, want: []string{`b\.dcm: its study has two patients`}},
 		"one UID, two contents":       {files: files{a, image("b.dcm", 1, "HOSPITAL-1", func(ds *stream.DataSet) { ds.Set(dict.ImageComments, "HOSPITAL") })}, want: []string{`b\.dcm: it has the same SOP Instance UID as .*a\.dcm but another content`}},
-		"two issuers":                 {files: files{image("a.dcm", 1, "HOSPITAL-1", issuer("HOSPITAL-N")), image("b.dcm", 2, "HOSPITAL-1", issuer("HOSPITAL-S"))}, want: []string{`a\.dcm \(and 1 more files\): one Patient ID, but two values of Issuer of Patient ID \(the other in .*b\.dcm\)`}},
+		"two issuers":                 {files: files{image("a.dcm", 1, "HOSPITAL-1", issuer("HOSPITAL-N")), image("b.dcm", 2, "HOSPITAL-1", issuer("HOSPITAL-S"))}, want: []string{`a\.dcm \(and 1 more file\): one Patient ID, but two values of Issuer of Patient ID \(the other in .*b\.dcm\)`}},
 		"which of two issuers":        {files: files{a}, table: header + "HOSPITAL-1,P-1,N\nHOSPITAL-1,P-2,S\n", want: []string{`a\.dcm: rows 2, 3 have its Patient ID, under different issuers`}},
 		"perhaps of two issuers":      {files: files{image("a.dcm", 1, "HOSPITAL-1", both(issuer("N"), study("2.25.7"))), image("b.dcm", 2, "HOSPITAL-1", study("2.25.7"))}, table: header + "HOSPITAL-1,P-1,N\nHOSPITAL-1,P-2,S\n", want: []string{`^.*b\.dcm: rows 2, 3 have its Patient ID.*\nadit: nothing was written; correct this`}},
 		"another issuer":              {files: files{image("a.dcm", 1, "HOSPITAL-1", issuer("HOSPITAL-N"))}, table: header + "HOSPITAL-1,P-1,S\n", want: []string{`a\.dcm: row 2 has its Patient ID, but under another issuer`}},
@@ -197,7 +197,7 @@ func TestDeidLeavesOutBeside(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(in, "0-cut.dcm"), whole[:len(whole)-8], 0o600)) // the first under its UID, but not to be read
 	code, stdout, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
 	require.Equal(t, exitWarning, code)
-	require.Contains(t, stdout, "1 objects were de-identified")
+	require.Contains(t, stdout, "1 object was de-identified")
 	require.Regexp(t, `0-cut\.dcm \(file 1\): .*cut off`, stderr)
 	require.Regexp(t, `DICOMDIR \(file 2\): it has neither Patient ID nor Study Instance UID`, stderr)
 	require.Equal(t, map[string]int{"P-1": 1}, patientsOf(t, out))
@@ -241,7 +241,7 @@ func TestDeidFolder(t *testing.T) {
 		"another key":                   {[]string{"--key-file", other, "--new-key", "--pseudonym", "P-1", first}, `holds objects that were de-identified under another key.*take that key \(--key-file\), or write to another folder`},
 		"no key file":                   {[]string{"--pseudonym", "P-1", first}, `under another key`},
 		"another profile":               {[]string{"--key-file", key, "--profile", "ps3.15-basic", "--pseudonym", "P-1", first}, `by profile adit-default 1 \(`},
-		"another profile of that name":  {[]string{"--key-file", key, "--profile", profile, "--pseudonym", "P-1", first}, `by profile adit-default 1 \(`},
+		"another profile of that name":  {[]string{"--key-file", key, "--profile", profile, "--pseudonym", "P-1", first}, `give it another name`},
 		"another trial":                 {[]string{"--key-file", key, "--trial-id", "T", "--pseudonym", "P-1", first}, `with another trial ID or name`},
 		"another pseudonym":             {[]string{"--key-file", key, "--pseudonym", "P-9", first}, `a\.dcm: the patient has another pseudonym in .* already`},
 		"the pseudonym of another":      {[]string{"--key-file", key, "--pseudonym", "P-1", second}, `b\.dcm: the pseudonym is another patient's in .* already`},
@@ -406,7 +406,7 @@ func TestDeidPlanMemory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := heap()
-	pl := newPlanner(files, derivedNames{})
+	pl := newPlanner(files, derivedNames{}, nil)
 	for i := range files {
 		pl.take(int32(i), facts{
 			patientID: fmt.Sprintf("HOSPITAL-%d", i/5), study: fmt.Sprintf("1.2.826.0.1.3680043.8.498.1234567890123456789012345678901.%d", i/5),

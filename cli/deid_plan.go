@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/deid/manifest"
@@ -19,14 +21,32 @@ import (
 
 // inside reports whether a path is a folder, or lies in it.
 func inside(folder, path string) bool {
+	folder, path = resolved(folder), resolved(path)
 	rel, err := filepath.Rel(folder, path)
 	return err == nil && filepath.IsLocal(rel)
+}
+
+// resolved is a path without symbolic links, as far as it exists.
+func resolved(path string) string {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
+	}
+	if dir := filepath.Dir(path); dir != path {
+		return filepath.Join(resolved(dir), filepath.Base(path))
+	}
+	return path
 }
 
 // filesIn lists files and those of folders, in lexical order. out, which is written to, must not lie in one of the folders.
 func filesIn(io streams, paths []string, out string) ([]string, error) {
 	var files []string
 	for _, path := range paths {
+		before, root := len(files), path
+		if target, err := filepath.EvalSymlinks(path); err == nil && out != "" {
+			if info, err := os.Stat(target); err == nil && info.IsDir() {
+				path = target // a link to a folder is that folder
+			}
+		}
 		if inside(path, out) {
 			return nil, usage("the folder to write to must lie outside of %s, which is read", path)
 		}
@@ -44,6 +64,9 @@ func filesIn(io streams, paths []string, out string) ([]string, error) {
 		})
 		if err != nil {
 			return nil, err
+		}
+		if len(files) == before {
+			fmt.Fprintf(io.err, "%s: there is no file in it\n", printable(root))
 		}
 	}
 	return files, nil
@@ -72,15 +95,19 @@ type patient struct {
 	said      string // Issuer of Patient ID, as its objects say
 	first     int32  // its first file
 	files     int32
+	silent    int32 // those that name no issuer
 }
 
 // facts are what the header of a file says of whose it is.
 type facts struct {
 	err                                error
 	patientID, issuer, study, instance string
+
+	several bool // values of what says whose it is
+	ids     deid.Identifiers
 }
 
-func factsOf(path string) facts {
+func factsOf(path string, profile *deid.Profile) facts {
 	in, object, err := openObject(path)
 	if err != nil {
 		return facts{err: err}
@@ -89,16 +116,17 @@ func factsOf(path string) facts {
 	h := object.Header()
 	return facts{
 		patientID: h.Text(dict.PatientID), issuer: h.Text(dict.IssuerOfPatientID), study: h.Text(dict.StudyInstanceUID), instance: h.SOPInstanceUID(),
+		several: deid.SeveralPatients(h), ids: profile.IdentifiersOf(object),
 	}
 }
 
 // makePlan reads the headers of all files, and checks that they can be de-identified together. What speaks against it is listed as a whole,
 // and is an error.
-func makePlan(ctx context.Context, io streams, files []string, names namer, folder *deidFolder) (*deidPlan, error) {
-	p := newPlanner(files, names)
+func makePlan(ctx context.Context, io streams, files []string, names namer, folder *deidFolder, profile *deid.Profile, trial []string) (*deidPlan, error) {
+	p := newPlanner(files, names, trial)
 	p.problems = append(p.problems, names.faults()...)
 	progress := newProgress(io, "checked", len(files))
-	for i, f := range inOrder(ctx, len(files), func(i int) facts { return factsOf(files[i]) }) {
+	for i, f := range inOrder(ctx, len(files), func(i int) facts { return factsOf(files[i], profile) }) {
 		p.take(int32(i), f)
 		progress.at(i + 1)
 	}
@@ -107,6 +135,9 @@ func makePlan(ctx context.Context, io streams, files []string, names namer, fold
 		return nil, err
 	}
 	p.judge(folder)
+	for _, note := range p.notes {
+		fmt.Fprintln(io.err, note)
+	}
 	if len(p.problems) == 0 {
 		return p.plan, nil
 	}
@@ -132,7 +163,9 @@ type planner struct {
 	byIdentity map[deid.Identity]int32
 	studies    map[[16]byte]study // by digest of Study Instance UID
 	instances  map[[16]byte]int32 // by digest of SOP Instance UID: the file
+	trial      []string           // what is written of the trial
 	problems   []string
+	notes      []string
 }
 
 // study is whose a study is, by its first file.
@@ -141,10 +174,10 @@ type study struct {
 	faulty         bool // it is said already that it holds two
 }
 
-func newPlanner(files []string, names namer) *planner {
+func newPlanner(files []string, names namer, trial []string) *planner {
 	return &planner{
 		plan:  &deidPlan{files: files, of: make([]int32, 0, len(files)), copies: map[int32]int32{}},
-		names: names, byIdentity: map[deid.Identity]int32{}, studies: map[[16]byte]study{}, instances: map[[16]byte]int32{},
+		names: names, trial: trial, byIdentity: map[deid.Identity]int32{}, studies: map[[16]byte]study{}, instances: map[[16]byte]int32{},
 	}
 }
 
@@ -162,6 +195,11 @@ func (p *planner) take(i int32, f facts) {
 	}
 	if deid.PatientIdentity(f.patientID, "", f.study) == deid.PatientIdentity("", "", "") {
 		p.plan.of = append(p.plan.of, nobodys)
+		return
+	}
+	if f.several {
+		p.plan.of = append(p.plan.of, nobodys)
+		p.problemf("%s: its Patient ID, or its Study Instance UID, has several values, and nobody knows which of them counts; leave it out, or correct it", p.name(i))
 		return
 	}
 	of := p.patientOf(i, f)
@@ -198,6 +236,12 @@ func (p *planner) patientOf(i int32, f facts) int32 {
 	}
 	patient := &p.plan.patients[of]
 	patient.files++
+	if patient.fault == "" {
+		patient.fault = p.tells(patient, &f)
+	}
+	if f.issuer == "" {
+		patient.silent++
+	}
 	switch {
 	case patient.said == "":
 		patient.said = f.issuer
@@ -205,6 +249,19 @@ func (p *planner) patientOf(i int32, f facts) int32 {
 		patient.fault = fmt.Sprintf("one Patient ID, but two values of Issuer of Patient ID (the other in %s), so they may be two patients; de-identify them apart", p.name(i))
 	}
 	return of
+}
+
+// tells says, as a clause, what of a patient the pseudonym or the trial would tell; it is empty if nothing.
+func (p *planner) tells(patient *patient, f *facts) string {
+	if of, tells := f.ids.In(patient.pseudonym, false); tells {
+		return fmt.Sprintf("its pseudonym is, or holds, what %s %s says of the patient; give another", of.Keyword(), of)
+	}
+	for _, text := range p.trial {
+		if of, tells := f.ids.In(text, true); tells {
+			return fmt.Sprintf("the trial's ID or name is, or holds, what %s %s says of the patient; give another", of.Keyword(), of)
+		}
+	}
+	return ""
 }
 
 // takeStudy finds studies that hold more than one patient.
@@ -226,12 +283,16 @@ func (p *planner) takeStudy(i, of int32, uid string) {
 
 // judge checks the patients against each other and against those whose objects the folder has.
 func (p *planner) judge(folder *deidFolder) {
-	owners := map[string]int32{}
+	owners, ids := map[string]int32{}, map[string]int32{} // by pseudonym, by Patient ID
+	for i := range p.plan.patients {
+		id, _, _ := strings.Cut(string(p.plan.patients[i].identity), "\x1f")
+		ids[strings.ToLower(id)] = int32(i)
+	}
 	for i := range p.plan.patients {
 		patient := &p.plan.patients[i]
 		more := ""
 		if patient.files > 1 {
-			more = fmt.Sprintf(" (and %d more files)", patient.files-1)
+			more = " (and " + plural(int(patient.files-1), "more file", "more files") + ")"
 		}
 		fault := patient.fault
 		if fault == "" {
@@ -241,6 +302,13 @@ func (p *planner) judge(folder *deidFolder) {
 				owners[patient.pseudonym] = int32(i)
 				fault = folder.fault(patient)
 			}
+		}
+		if other, is := ids[strings.ToLower(patient.pseudonym)]; is && fault == "" && patient.pseudonym != "" {
+			fault = "its pseudonym is the Patient ID of " + p.name(p.plan.patients[other].first) + "; give another, and see that Patient IDs and pseudonyms aren't swapped"
+		}
+		if fault == "" && patient.said != "" && patient.silent > 0 {
+			p.notes = append(p.notes, fmt.Sprintf("%s%s: %s of this patient no Issuer of Patient ID, the others do; all are taken for one patient. If they may be two, de-identify them apart.",
+				p.name(patient.first), more, plural(int(patient.silent), "file names", "files name")))
 		}
 		if fault != "" {
 			p.problemf("%s%s: %s", p.name(patient.first), more, fault)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/adit-go/adit/dicom/deid"
@@ -71,6 +70,8 @@ type namesTable struct {
 	byPatient map[string][]engine.LinkRow // by trimmed Patient ID; several are of several issuers
 	byStudy   map[string]engine.LinkRow   // of objects without Patient ID
 	bad       []string
+
+	byPseudonym map[string]int // rows
 }
 
 // mostNames bounds a table of pseudonyms, in bytes.
@@ -78,7 +79,7 @@ const mostNames = 64 << 20
 
 // readNames reads a table of pseudonyms. Of the rows that are for a trial only those for ours count.
 func readNames(path, trial string) (*namesTable, error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func readNames(path, trial string) (*namesTable, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the pseudonyms of %s can't be read: %w", printable(path), err)
 	}
-	t := &namesTable{path: printable(path), byPatient: map[string][]engine.LinkRow{}, byStudy: map[string]engine.LinkRow{}}
+	t := &namesTable{path: printable(path), byPatient: map[string][]engine.LinkRow{}, byStudy: map[string]engine.LinkRow{}, byPseudonym: map[string]int{}}
 	for _, fault := range faulty.Faults {
 		column := ""
 		if fault.Column != "" {
@@ -122,6 +123,7 @@ func readNames(path, trial string) (*namesTable, error) {
 			continue
 		}
 		pseudonyms[row.Pseudonym], patients[id] = row, row
+		t.byPseudonym[row.Pseudonym] = row.Row
 		t.add(row)
 	}
 	return t, nil
@@ -158,6 +160,10 @@ func (t *namesTable) of(f facts) patient {
 		return none
 	}
 	rows := t.byPatient[id]
+	if row, real := t.byPseudonym[id]; len(rows) == 0 && real {
+		none.fault = fmt.Sprintf("row %d of %s has its Patient ID as a pseudonym; the columns PatientID and Pseudonym seem to be swapped", row, t.path)
+		return none
+	}
 	if len(rows) == 0 {
 		none.fault = "no row of " + t.path + " that can be used has its Patient ID; add one (letters and leading zeros count)"
 		return none

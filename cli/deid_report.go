@@ -21,7 +21,7 @@ type deidReport struct {
 }
 
 func openReport(path string, profile *deid.Profile) (*deidReport, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := createNew(path)
 	if err != nil {
 		return nil, err
 	}

@@ -38,6 +38,7 @@ type deidRun struct {
 	leftOut  map[string]int // by reason
 
 	written int
+	copies  int // of unsafe: files that hold what another one holds
 	unsafe  int // files that are left out, and named
 	refused map[deid.Reason]int
 	assumed map[string]int     // files written, by the character set that was read though they declare none
@@ -176,6 +177,12 @@ func diskFailed(err error, in string) bool {
 func (d *deidRun) leaveOut(i int, why error) string {
 	if refused, ok := errors.AsType[*deid.RefusedError](why); ok {
 		d.refused[refused.Reason]++
+		d.progress.clear()
+		if n := d.refusals(); n <= mostProblems {
+			fmt.Fprintf(d.io.err, "%s (file %d): left out, as the profile says: %s\n", printable(d.plan.files[i]), i+1, refusal[refused.Reason])
+		} else if n == mostProblems+1 {
+			fmt.Fprintln(d.io.err, "More are left out by the profile; --report lists all.")
+		}
 		return string(refused.Reason)
 	}
 	d.unsafe++
@@ -185,9 +192,32 @@ func (d *deidRun) leaveOut(i int, why error) string {
 		return string(unsafe.Reason)
 	}
 	if _, ok := errors.AsType[*copyError](why); ok {
+		d.copies++
 		return "duplicate"
 	}
 	return "unreadable"
+}
+
+// refusals counts what the profile leaves out.
+func (d *deidRun) refusals() (n int) {
+	for _, k := range d.refused {
+		n += k
+	}
+	return n
+}
+
+func wasOrWere(n int) string {
+	if n == 1 {
+		return "was"
+	}
+	return "were"
+}
+
+func isOrAre(n int) string {
+	if n == 1 {
+		return "is"
+	}
+	return "are"
 }
 
 // drop leaves nothing of a file that has no name yet.
@@ -365,13 +395,16 @@ func (d *deidRun) outcome() error {
 	if n := len(d.plan.patients); n > 1 {
 		of = fmt.Sprintf(" of %d patients", n)
 	}
-	fmt.Fprintf(d.io.out, "%d objects%s were de-identified by profile %s %s (%s)\n", d.written, of, d.profile.Name(), d.profile.Version(), d.profile.Hash())
+	fmt.Fprintf(d.io.out, "%s%s %s de-identified by profile %s %s (%s)\n", plural(d.written, "object", "objects"), of, wasOrWere(d.written), d.profile.Name(), d.profile.Version(), d.profile.Hash())
 	for _, set := range slices.Sorted(maps.Keys(d.assumed)) {
-		fmt.Fprintf(d.io.out, "%d objects declare no character set; their text was read as %s, which they declare now\n", d.assumed[set], set)
+		fmt.Fprintf(d.io.out, "%s no character set; the text was read as %s, which is declared now\n", plural(d.assumed[set], "object declares", "objects declare"), set)
 	}
 	d.sayRefused()
 	if d.unsafe > 0 {
-		fmt.Fprintf(d.io.out, "%d files could not be de-identified and are left out\n", d.unsafe)
+		fmt.Fprintf(d.io.out, "%s not be de-identified and %s left out\n", plural(d.unsafe, "file could", "files could"), isOrAre(d.unsafe))
+	}
+	if d.copies > 0 {
+		fmt.Fprintf(d.io.out, "%s of another file: nothing of it is missing\n", plural(d.copies, "of them is a copy", "of them are copies"))
 	}
 	if d.unsafe > 0 || d.written == 0 {
 		return &status{code: exitWarning}
@@ -382,7 +415,7 @@ func (d *deidRun) outcome() error {
 // sayRefused counts what the profile leaves out.
 func (d *deidRun) sayRefused() {
 	for _, reason := range slices.Sorted(maps.Keys(d.refused)) {
-		fmt.Fprintf(d.io.out, "%d objects are left out, as the profile says: %s\n", d.refused[reason], refusal[reason])
+		fmt.Fprintf(d.io.out, "%s left out, as the profile says: %s\n", plural(d.refused[reason], "object is", "objects are"), refusal[reason])
 	}
 }
 

@@ -255,9 +255,9 @@ func TestDeidUndeclared(t *testing.T) {
 		code      int
 		says, row string
 	}{
-		{nil, 0, "1 objects declare no character set; their text was read as ISO_IR 100, which they declare now", ",ISO_IR 100,adit-default"},
+		{nil, 0, "1 object declares no character set; the text was read as ISO_IR 100, which is declared now", ",ISO_IR 100,adit-default"},
 		{[]string{"--charset", "ISO_IR 126"}, 0, "read as ISO_IR 126", ",ISO_IR 126,adit-default"},
-		{[]string{"--charset", "ISO_IR 6"}, exitWarning, "1 files could not be de-identified", "undecodable-text"},
+		{[]string{"--charset", "ISO_IR 6"}, exitWarning, "1 file could not be de-identified", "undecodable-text"},
 		{[]string{"--charset", "LATIN1"}, exitUsage, "", ""},
 	} {
 		report := filepath.Join(dir, fmt.Sprint("report", i))

@@ -90,7 +90,7 @@ func (c *jobManifestCmd) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(c.Output, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := createNew(c.Output)
 	if err != nil {
 		return err
 	}

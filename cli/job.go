@@ -67,11 +67,14 @@ func (c *jobDeidCmd) Run(ctx context.Context, io streams) error {
 }
 
 func printDeid(w io.Writer, r client.Deidentification) {
-	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %d instances\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, r.Instances)
+	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %s\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, plural(r.Instances, "instance", "instances"))
 	if r.Truncated {
 		fmt.Fprintln(w, "  More instances were not sent than the report names.")
 	}
 	fmt.Fprintf(w, "  profile %s, version %s (%s), UID generation %d\n", printable(r.Profile), printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration)
+	if len(r.Codes) > 0 {
+		fmt.Fprintf(w, "  codes (CID 7050): %s\n", printable(strings.Join(r.Codes, ", ")))
+	}
 	for _, group := range []struct {
 		title  string
 		counts map[string]int
@@ -115,12 +118,20 @@ func (c *jobListCmd) Run(ctx context.Context, io streams) error {
 		return nil
 	}
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tOWNER\tCREATED")
+	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tPATIENTS\tOWNER\tCREATED")
 	for _, j := range jobs {
-		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\n", j.ID, words(j.Status), ended(j.Tasks), j.Tasks.Total(), printable(j.Source), printable(j.Destination),
-			printable(j.Owner), stamp(j.CreatedAt))
+		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\t%s\n", j.ID, words(j.Status), ended(j.Tasks), j.Tasks.Total(),
+			printable(j.Source), printable(j.Destination), patients(j), printable(j.Owner), stamp(j.CreatedAt))
 	}
 	return w.Flush()
+}
+
+// patients says whether the studies of a job keep their patients.
+func patients(j client.Job) string {
+	if j.Deidentified != nil {
+		return "pseudonyms"
+	}
+	return "identified"
 }
 
 func words(status string) string { return strings.ReplaceAll(status, "_", " ") }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -41,16 +42,24 @@ func (c *projectListCmd) Run(ctx context.Context, io streams) error {
 		return printJSON(io.out, projects)
 	}
 	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NAME\tGROUP\tPROFILE\tVERSION\tGENERATION\tMEMBERS\tDESCRIPTION")
+	fmt.Fprintln(w, "NAME\tGROUP\tPROFILE\tVERSION\tGENERATION\tSCAN\tMANIFEST\tMEMBERS\tDESCRIPTION")
 	for _, p := range projects {
 		name := printable(p.Name)
 		if p.IsDefault {
 			name += " (default of its group)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", name, printable(p.Group), printable(p.Profile), printable(p.ProfileVersion), p.UIDGeneration,
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", name, printable(p.Group), printable(p.Profile), printable(p.ProfileVersion), p.UIDGeneration,
+			onOff(p.Scan), onOff(p.Manifest),
 			printable(strings.Join(p.Members, ",")), printable(p.Description))
 	}
 	return w.Flush()
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 // projectFlags are what can be said of a project.
@@ -167,7 +176,10 @@ func (c *projectProfileCmd) Run(ctx context.Context, io streams) error {
 			printProfile(io.out, p)
 		}
 	}
-	if c.Profile != nil {
+	if c.Profile == nil {
+		fmt.Fprintf(io.out, "What jobs of project %s send under a pseudonym is %s for what came in; they keep %s.\n", printable(project.Name),
+			map[bool]string{true: "searched", false: "not searched"}[project.Scan], map[bool]string{true: "a manifest", false: "no manifest"}[project.Manifest])
+	} else {
 		fmt.Fprintf(io.out, "Project %s uses it for jobs made from now on. If it gives another output than the one before, images get other UIDs.\n", printable(project.Name))
 	}
 	return nil
@@ -322,7 +334,7 @@ func (c *linkageImportCmd) Run(ctx context.Context, io streams) error {
 type linkageExportCmd struct {
 	remote
 	Project string `arg:"" help:"Name of the project."`
-	Output  string `short:"o" type:"path" placeholder:"FILE" help:"File to write, readable for you alone (standard output)."`
+	Output  string `short:"o" type:"path" placeholder:"FILE" help:"File to write, readable for you alone; it must not exist (standard output)."`
 }
 
 // Run exports a linkage table.
@@ -338,5 +350,10 @@ func (c *linkageExportCmd) Run(ctx context.Context, io streams) error {
 	if err := cl.ExportLinkage(ctx, c.Project, &text); err != nil {
 		return err
 	}
-	return writeFile(c.Output, text.String())
+	f, err := createNew(c.Output)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text.String())
+	return errors.Join(err, f.Sync(), f.Close())
 }

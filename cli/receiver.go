@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/client"
@@ -40,9 +41,37 @@ func (c *receiverCallersCmd) Run(ctx context.Context, io streams) error {
 	}
 	w := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVER\tCALLING AE\tADDRESS\tCALLS\tFIRST\tLAST\tWHY")
-	for _, r := range all {
+	for _, r := range byCaller(all) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", printable(r.Server), printable(r.CallingAE), r.Address, r.Calls,
 			clock(r.First), clock(r.Last), printable(r.Detail))
 	}
 	return w.Flush()
+}
+
+// byCaller makes one row of those of one caller that differ in the server that it may have been: an address may be that of several.
+func byCaller(all []client.RejectedCaller) (rows []client.RejectedCaller) {
+	type caller struct{ ae, called, address, reason string }
+	at := map[caller]int{}
+	for _, r := range all {
+		key := caller{r.CallingAE, r.CalledAE, r.Address, r.Reason}
+		i, again := at[key]
+		if !again {
+			at[key] = len(rows)
+			rows = append(rows, r)
+			continue
+		}
+		row := &rows[i]
+		if r.Server != "" && !slices.Contains(strings.Split(row.Server, " or "), r.Server) {
+			row.Server = strings.TrimPrefix(row.Server+" or "+r.Server, " or ")
+			row.Detail += "; or: " + r.Detail
+		}
+		row.Calls = max(row.Calls, r.Calls)
+		if r.First.Before(row.First) {
+			row.First = r.First
+		}
+		if r.Last.After(row.Last) {
+			row.Last = r.Last
+		}
+	}
+	return rows
 }

@@ -275,6 +275,11 @@ func (r *run) noteLeftOut() (notes []string) {
 		}
 		notes = append(notes, fmt.Sprintf("%s left out by the profile (%s).", images(counts[reason]), reason))
 	}
+	if r.deid.pseudonymizes() {
+		if note := r.deid.session.IssuersDiffer(); note != "" {
+			notes = append(notes, note)
+		}
+	}
 	if r.inv != nil {
 		for _, modality := range slices.Sorted(maps.Keys(r.inv.omitted)) {
 			notes = append(notes, fmt.Sprintf("Series of modality %s left out (%s).", modality, images(r.inv.omitted[modality])))

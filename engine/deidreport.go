@@ -23,7 +23,7 @@ var (
 		deid.Keep, deid.Remove, deid.Empty, deid.Dummy, deid.MapUID, deid.Clean, deid.Shift, deid.Hash, deid.Replace, deid.Truncate, deid.Edit, deid.Assign,
 	}
 	refusedReasons = []deid.Reason{deid.BurnedIn, deid.EncapsulatedDocument, deid.PixelsElsewhere, deid.Recognizable}
-	unsafeReasons  = []deid.Reason{deid.Unparsable, deid.UnknownSOPClass, deid.Undecodable, deid.OtherPatient, deid.OverlayInPixels, deid.IdentifierLeft}
+	unsafeReasons  = []deid.Reason{deid.Unparsable, deid.UnknownSOPClass, deid.Undecodable, deid.OtherPatient, deid.OverlayInPixels, deid.IdentifierLeft, deid.Telling}
 )
 
 // ExportDeidReport gives what writes, as CSV, what de-identification did to the studies of a job: a row for each task of which something was

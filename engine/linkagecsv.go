@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -96,6 +97,7 @@ func readLinkage(table []byte, issuer string) (rows []linkRow, faults *FaultyTab
 	for n := 2; ; n++ {
 		record, err := in.Read()
 		if errors.Is(err, io.EOF) {
+			t.refuseRealIDs()
 			return t.rows, t.faults, nil
 		}
 		if err != nil { // the parser's words quote nothing, but its numbers are those of lines
@@ -198,6 +200,23 @@ func (t *linkageTable) take(n int, columns map[string]int, record []string, issu
 	}
 	t.pseudonyms[pseudonym], t.patients[patient] = identity, l.Pseudonym
 	t.rows = append(t.rows, linkRow{l, n})
+}
+
+// refuseRealIDs refuses the rows whose pseudonym is the Patient ID of a row: so it is where the columns of some rows were swapped.
+func (t *linkageTable) refuseRealIDs() {
+	patients := make(map[string]bool, len(t.rows))
+	for _, r := range t.rows {
+		if r.PatientID != "" {
+			patients[strings.ToLower(r.PatientID)] = true
+		}
+	}
+	t.rows = slices.DeleteFunc(t.rows, func(r linkRow) bool {
+		real := patients[strings.ToLower(r.Pseudonym)]
+		if real {
+			t.faults.add(r.row, "Pseudonym", "it is the Patient ID of another row, so that it would show who somebody is; see that the columns aren't swapped, and choose another")
+		}
+		return real
+	})
 }
 
 // fault says what is wrong with a row by itself. Neither holds a value.

@@ -293,6 +293,14 @@ func (t Transfer) checkPseudonyms() error {
 		}
 		pseudonyms[id], patients[s.Pseudonym] = s.Pseudonym, id
 	}
+	for i, s := range t.Studies {
+		if _, is := pseudonyms[s.Pseudonym]; is {
+			return &Invalid{
+				Field:  fmt.Sprintf("studies[%d].pseudonym", i),
+				Reason: "this pseudonym is the Patient ID of another study of the request, so that it would show who somebody is; see that the two aren't swapped, and choose another",
+			}
+		}
+	}
 	return nil
 }
 

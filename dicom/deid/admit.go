@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
@@ -29,8 +30,15 @@ func (s *Session) admit(o *stream.Object, uid string) error {
 			return bad(Unparsable, tag.String()+" is there more than once, and nobody knows which of them counts; correct that at the source")
 		}
 	}
+	if SeveralPatients(h) {
+		return bad(Unparsable, "its Patient ID, or its Study Instance UID, has several values, and nobody knows which of them counts; correct that at the source")
+	}
+	s.issuers.take(h)
 	if s.subject.Patient != PatientIdentity(h.Text(dict.PatientID), s.subject.Issuer, h.Text(dict.StudyInstanceUID)) {
 		return bad(OtherPatient, "it is of another patient than the one that the pseudonym stands for; see that the study at the source holds one patient")
+	}
+	if err := s.tells(o, uid); err != nil {
+		return err
 	}
 	sopClass, _ := h.Get(dict.SOPClassUID)
 	class := s.class(trimmed(sopClass.Value))
@@ -56,6 +64,48 @@ func (s *Session) admit(o *stream.Object, uid string) error {
 		refuse(BurnedIn, burnedIn(o, class)),
 		refuse(Recognizable, says(h, dict.RecognizableVisualFeatures) == saysOther),
 	)
+}
+
+// SeveralPatients reports whether what says whose an object is has several values (PS3.3 allows one).
+func SeveralPatients(h *stream.Header) bool {
+	for _, tag := range []dict.Tag{dict.PatientID, dict.StudyInstanceUID} {
+		if e, ok := h.Get(tag); ok && bytes.IndexByte(e.Value, '\\') >= 0 && strings.Contains(h.Charset().Decode(e.Value, dict.LO), `\`) {
+			return true
+		}
+	}
+	return false
+}
+
+// issuers is what the objects of a session say of Issuer of Patient ID (0010,0021).
+type issuers struct {
+	said          string
+	some, several bool
+	silent        bool // an object names none
+}
+
+func (i *issuers) take(h *stream.Header) {
+	switch said := h.Text(dict.IssuerOfPatientID); {
+	case said == "":
+		i.silent = true
+	case !i.some:
+		i.said, i.some = said, true
+	case said != i.said:
+		i.several = true
+	}
+}
+
+// IssuersDiffer says, as a sentence, that the objects rewritten so far don't agree about who issued their Patient ID; it is empty if they do. They have gone out under one
+// pseudonym: a Patient ID of two issuers may be that of two patients.
+func (s *Session) IssuersDiffer() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch i := &s.issuers; {
+	case i.several:
+		return "The images name different issuers of their Patient ID; see that they are of one patient."
+	case i.some && i.silent:
+		return "Some images name the issuer of their Patient ID and others don't; see that they are of one patient."
+	}
+	return ""
 }
 
 // class is what the refusals need to know of a SOP class.

@@ -6,15 +6,21 @@ import (
 	"bytes"
 
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/stream"
 )
 
 // allowed reports whether a value that is to stay is one of its VR (PS3.5 6.2), so that nobody's name stays where a number, a date, a code
 // or a UID is expected. It bears what scanners really send, as long as that holds no words: numbers of any length and with a fraction where
 // none is allowed, dates with points, times with colons, ages without a unit, blanks and nulls around, empty values among others.
-func allowed(e *elem, vr dict.VR, single bool) bool {
-	one := check(e, vr)
-	if one == nil {
-		return allowedLength(len(e.value), vr, single)
+// A text in an attribute of binary numbers is judged by its bytes alone, since not every encoding tells one from the other.
+func allowed(e *elem, vr dict.VR, single bool, enc stream.Encoding) bool {
+	one := check(vr)
+	switch {
+	case one != nil:
+	case isPixelData(e.Tag), !isBinary(vr):
+		return true
+	default:
+		return allowedLength(len(e.value), vr, single) && !holdsWords(e.value, vr, orderOf(e, enc)) || unit(vr) > 1 && allNumbers(e.value)
 	}
 	for rest := e.value; ; {
 		v, i := rest, bytes.IndexByte(rest, '\\')
@@ -37,12 +43,9 @@ func allowedLength(n int, vr dict.VR, single bool) bool {
 	return n%one == 0 && (!single || one == 1 || n <= one)
 }
 
-// check gives what judges a single value, nil if only the length tells. What came with another VR than the dictionary's is judged by that of
-// the dictionary, as it would be in implicit VR.
-func check(e *elem, vr dict.VR) func(v []byte) bool {
-	if unit(vr) > 1 && e.VR.Text() {
-		return isNumber
-	}
+// check gives what judges a single value, nil for binary numbers and for what may hold anything. What came with another VR than the dictionary's is
+// judged by that of the dictionary, as it would be in implicit VR.
+func check(vr dict.VR) func(v []byte) bool {
 	switch vr {
 	case dict.IS, dict.DS:
 		return isNumber
@@ -77,7 +80,7 @@ func unit(vr dict.VR) int {
 
 // keepAllowed writes an element without the values that its VR doesn't allow; words of the vocabulary stay where a code is expected.
 func (w *rewriter) keepAllowed(e *elem, r *rule, lv *level, vr dict.VR) {
-	one := check(e, vr)
+	one := check(vr)
 	w.value = w.value[:0]
 	for i, v := range bytes.Split(e.value, []byte{'\\'}) {
 		if i > 0 {
@@ -114,13 +117,15 @@ func isNumber(v []byte) bool {
 
 // decimal returns the length of the number without exponent that v begins with, 0 if it begins with none.
 func decimal(v []byte) int {
-	i, digits := 0, 0
+	i, digits, points := 0, 0, 0
 	if v[0] == '+' || v[0] == '-' {
 		i = 1
 	}
 	for ; i < len(v) && (isDigit(v[i]) || v[i] == '.' || v[i] == ','); i++ {
 		if isDigit(v[i]) {
 			digits++
+		} else if points++; points > 1 {
+			return 0 // 27.11.19
 		}
 	}
 	if digits == 0 {

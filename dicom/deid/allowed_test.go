@@ -155,7 +155,7 @@ func BenchmarkAllowed(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		for _, e := range list {
-			if !allowed(e, e.VR, false) {
+			if !allowed(e, e.VR, false, stream.Encoding{}) {
 				b.Fatal(e.VR.String())
 			}
 		}

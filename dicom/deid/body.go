@@ -3,6 +3,7 @@
 package deid
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -31,8 +32,10 @@ type body struct {
 	items   int  // of it, so far
 	group   []byte
 	mask    mask
-	begin   []byte    // of a large value that passes
-	watched bool      // it must not begin as a sequence does
+	begin   []byte // of a large value that passes
+	watched bool   // it must not begin as a sequence does
+	numbers bool   // nor be a text in the place of numbers
+	text    characters
 	told    tally     // what w.acts held before
 	scan    *bodyScan // nil: nobody wants it
 }
@@ -160,6 +163,9 @@ func (b *body) Value(p []byte) {
 			b.w.s.mu.Unlock()
 		}
 		b.begin = append(b.begin, p[:min(len(p), 8-len(b.begin))]...)
+		if b.numbers && !b.text.other {
+			b.text.see(bytes.ReplaceAll(p, []byte{0}, nil))
+		}
 		return
 	}
 	b.mask.apply(p)
@@ -192,6 +198,8 @@ func (b *body) verified() error {
 		return b.scan.err
 	case startsItem(b.begin):
 		return bad("is a sequence where the dictionary has none, and too large to be looked into; correct that at the source")
+	case b.numbers && b.text.holdWords(1):
+		return bad("has a text where the dictionary has numbers, and is too large to be emptied after the fact; correct that at the source")
 	case w.verbatim:
 	case w.broken&w.claims != 0:
 		return bad("keeps something by a rule of the profile that the object, whose beginning has gone out, says was taken away; correct that rule")
@@ -247,6 +255,7 @@ func (b *body) decide(h stream.Head) (stream.Fate, error) {
 	}
 	b.started, b.last = true, h.Tag
 	b.under, b.items, b.dummy, b.watched, b.begin = elem{Head: h}, 0, false, false, b.begin[:0]
+	b.numbers, b.text = false, characters{}
 	switch {
 	case isPixelData(h.Tag):
 		b.behind = true
@@ -357,7 +366,8 @@ func (b *body) large(action Action, r *rule) stream.Fate {
 	case action == Keep && (vr.Text() || e.VR.Text()), action != Keep && action != Remove:
 		return stream.Whole
 	case action == Keep && !w.verbatim:
-		if b.watched = true; b.scan != nil {
+		b.watched, b.numbers = true, isBinary(vr)
+		if b.scan != nil {
 			b.scan.begin(e.Head)
 		}
 		b.fixed(action, r, begin)
@@ -374,7 +384,7 @@ func (b *body) fixed(action Action, r *rule, begin int) stream.Fate {
 	if r.may != 0 && !r.may.has(Keep) && !r.may.has(action) {
 		w.broken |= w.s.p.spoils(e.Tag)
 	}
-	if r.temporal && silent.has(action) {
+	if r.temporal == counted && silent.has(action) {
 		w.dates.gone = true
 	}
 	if w.trace != nil {

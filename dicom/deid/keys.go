@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/adit-go/adit/dicom/dict"
 )
 
 // Key is a project's secret. Its pseudonyms derive from it, and the keys of its patients. It never leaves the server.
@@ -136,18 +138,22 @@ func CheckPseudonym(p string) error {
 	return checkText("the pseudonym", p)
 }
 
-// CheckPseudonymOf says what is wrong with a pseudonym for one patient: it must not be what it is to hide.
+// CheckPseudonymOf says what is wrong with a pseudonym for one patient: it must neither be nor hold what it is to hide.
 func CheckPseudonymOf(patientID, p string) error {
-	if patientID = trim(patientID); patientID != "" && strings.EqualFold(patientID, strings.TrimSpace(p)) {
-		return errors.New("the pseudonym is the patient's own ID, so nothing would be hidden; choose another")
+	ids := Identifiers{}
+	if ids.addNumber(patientID, dict.PatientID); p == "" || len(ids.list) == 0 {
+		return nil
+	}
+	if _, tells := ids.In(p, false); tells {
+		return errors.New("the pseudonym is the patient's own ID, or holds it, so nothing would be hidden; choose another")
 	}
 	return nil
 }
 
 func checkText(what, s string) error {
 	switch {
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.Contains(s, `\`):
-		return errors.New(what + ` has a backslash or control characters; leave them out`)
+	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(s, `\`):
+		return errors.New(what + ` has a backslash, control characters or others that can't be seen; leave them out`)
 	case utf8.RuneCountInString(s) > maxText:
 		return errors.New(what + " is longer than 64 characters; choose a shorter one")
 	}

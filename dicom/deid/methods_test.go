@@ -180,6 +180,7 @@ func TestMethodTexts(t *testing.T) {
 func sessionOf(t *testing.T, d *stream.DataSet) *Session {
 	p, _ := BuiltinProfile(DefaultProfile)
 	sub := subject()
+	sub.Pseudonym = "AGAIN-1"
 	sub.Patient = PatientIdentity(d.String(dict.PatientID), sub.Issuer, d.String(dict.StudyInstanceUID))
 	s, err := p.Session(sub)
 	require.NoError(t, err)

@@ -108,6 +108,11 @@ func (o *override) forbidden(tag dict.Tag) string {
 		return ""
 	}
 	switch tag {
+	case dict.ReferencedSOPInstanceUID:
+		if o.action == MapUID {
+			return ""
+		}
+		return named(tag) + " says which instance is referred to; take uid or keep"
 	case dict.SOPInstanceUID, dict.StudyInstanceUID, dict.SeriesInstanceUID:
 		if o.action == MapUID {
 			return ""
@@ -122,7 +127,7 @@ func (o *override) forbidden(tag dict.Tag) string {
 		dict.DoubleFloatPixelData, dict.ExtendedOffsetTable, dict.ExtendedOffsetTableLengths:
 		return named(tag) + " is or describes the pixel data, which stays as it is; leave the override out"
 	}
-	return ""
+	return o.breaks(tag)
 }
 
 // unfit says why an action can't be done to an attribute of a VR; "" if it can. The tag is 0 for all of the VR.

@@ -91,7 +91,7 @@ func (p *Profile) byValue(d *rule, e *elem, utf8 bool) {
 			d.beSafe(p)
 		}
 		d.shiftBeside(p)
-	case p.shifts && d.over != nil && holdsYear(e.value):
+	case p.shifts && mayHoldDate(e.value, d.over != nil):
 		remove("it may hold a date, and the profile shifts them")
 	case d.over == nil && bytes.IndexByte(e.value, '^') >= 0:
 		remove("it may be a name")
@@ -138,6 +138,9 @@ func isDay(v []byte) bool {
 	y, _, _, ok := parseDate(v)
 	return ok && y >= 1800 && y < 2200
 }
+
+// mayHoldDate reports whether a text names a day, or, of one that a rule of the profile's own keeps, a year.
+func mayHoldDate(v []byte, ruled bool) bool { return ruled && holdsYear(v) || len(writtenDates(v)) > 0 }
 
 // holdsYear tells whether a text has four digits in it that may be a year.
 func holdsYear(v []byte) bool {

@@ -60,7 +60,7 @@ type rule struct {
 	why    string
 
 	may      actionSet // what keeps the promises of the options; 0 where none is claimed
-	temporal bool      // what becomes of it counts for (0028,0303)
+	temporal counting  // for (0028,0303)
 }
 
 // override is a rule of the profile's own. One of tag with mask, VR and creator says what it applies to.
@@ -117,7 +117,7 @@ func (p *Profile) check() error {
 	case p.options&FullDates != 0 && p.options&ModifiedDates != 0:
 		return errors.New("it keeps dates (full-dates) and shifts them (modified-dates); one kept date beside a shifted one gives the shift away: choose one")
 	}
-	return nil
+	return p.contradiction()
 }
 
 // judgeDate refuses a date that is kept beside shifted ones, of a birth date more than the year.

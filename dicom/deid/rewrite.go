@@ -452,6 +452,7 @@ func (w *rewriter) private(e *elem, lv *level) error {
 	}
 	b := w.blockOf(e.Tag, lv)
 	if b < 0 {
+		w.losesPrivate(e)
 		return w.apply(e, &rule{vr: e.VR, action: Remove, why: "Table E.1-1: private attributes go"}, lv)
 	}
 	before := len(w.out)
@@ -462,7 +463,11 @@ func (w *rewriter) private(e *elem, lv *level) error {
 	if w.s.p.disguised(e, &r) {
 		r.action, r.why = Remove, "a name, date or sequence where nobody expects one"
 	}
-	r.temporal = r.vr == dict.DA || r.vr == dict.DT
+	if r.vr == dict.DA || r.vr == dict.DT {
+		r.temporal = counted
+	} else if r.action == Remove {
+		w.losesPrivate(e)
+	}
 	if err := w.apply(e, &r, lv); err != nil {
 		return err
 	}
@@ -533,9 +538,7 @@ func (w *rewriter) apply(e *elem, r *rule, lv *level) error {
 	w.note(action)
 	w.act(e.Tag, action, r.why)
 	w.verify(e, r, action, begin)
-	if r.temporal {
-		w.dates.add(e, action, w.out[begin:])
-	}
+	w.noteDates(e, r, action, begin)
 	if w.trace != nil {
 		w.explain(e, r, action, begin, lv)
 	}

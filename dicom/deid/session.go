@@ -56,6 +56,9 @@ type Session struct {
 	creators map[string]string
 	classes  map[string]class
 	cleaned  map[bool]map[string]cleaned // by whether the text may have several values, and by the text
+	issuers  issuers
+	discreet []byte // identifying values of which nothing that was given tells
+	spare    []byte
 	w        rewriter
 	scan     *scanner // nil: nobody wants it
 	accounts accounts
@@ -158,7 +161,7 @@ func (s *Session) rule(tag dict.Tag) *rule {
 		if s.p.claims != 0 {
 			r.may = s.p.promised(tag, r.vr)
 		}
-		r.temporal = s.p.isTemporal(tag, r)
+		r.temporal = s.p.counts(tag, r)
 		e, _ := dict.Lookup(tag)
 		r.single = e.VM == "1"
 		if len(s.rules) >= maxRules {

@@ -209,6 +209,11 @@ func newTableObject(t testing.TB, cases []tableCase, where place, encoding strin
 		outer.Put(stream.Element{Tag: 0x00091001, VR: dict.SQ, Items: []*stream.DataSet{ds}})
 		ds = outer
 	}
+	if where == topLevel && v == multi { // of these there is one
+		for _, tag := range []dict.Tag{dict.PatientID, dict.StudyInstanceUID} {
+			ds.Set(tag, ds.Strings(tag)[0])
+		}
+	}
 	if where != topLevel {
 		ds.Set(dict.PatientID, "PID-1")
 		ds.Set(dict.StudyInstanceUID, "1.2.3.4")

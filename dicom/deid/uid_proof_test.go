@@ -44,6 +44,7 @@ func TestOnlyRegisteredUIDs(t *testing.T) {
 						before.SetVR(tag, dict.UI, value)
 						item.SetVR(tag, dict.UI, value)
 					}
+					before.Set(dict.StudyInstanceUID, uid) // of which there is one
 					for _, tag := range classes {
 						before.SetVR(tag, dict.UI, value)
 					}

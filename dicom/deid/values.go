@@ -18,7 +18,10 @@ func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) 
 	if a == MapUID && r.class && w.ofStandard(e.value) {
 		a = Keep
 	}
-	if a == Keep && !w.verbatim && !allowed(e, vr, r.single) {
+	if a == Keep && w.betrays(e, r, vr, e.value) {
+		a = w.instead(e, r, lv)
+	}
+	if a == Keep && !w.verbatim && !allowed(e, vr, r.single, lv.enc) {
 		w.keepAllowed(e, r, lv, vr)
 		return Empty, nil
 	}
@@ -193,7 +196,7 @@ func (w *rewriter) changeText(e *elem, a Action, r *rule, lv *level, vr dict.VR)
 		w.put(lv, e.Tag, written(e, r), w.value)
 		return true, nil
 	case Edit:
-		if text = r.over.pattern.ReplaceAllString(strings.TrimRight(text, " \x00"), r.over.with); !isValid(vr, text) {
+		if text = r.over.pattern.ReplaceAllString(strings.TrimRight(text, " \x00"), r.over.with); !isValid(vr, text) || w.betrays(e, r, vr, []byte(text)) {
 			return false, nil
 		}
 		return true, w.putText(lv, e, r, text)
