@@ -74,6 +74,11 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 		if err != nil {
 			return err
 		}
+		if s.elsewhere(before) {
+			if _, err := q.ForgetPressure(ctx, n.ID); err != nil {
+				return err
+			}
+		}
 		if s.TLS.Certificate != row.TlsCertificate {
 			row.TlsSealedKey = nil // belongs to the other one
 		}
@@ -110,6 +115,11 @@ func keepIssuer(ctx context.Context, q *db.Queries, row db.Server, s NewServer) 
 			"If that is meant, say so (patients_anew; adit node set --patients-anew)", since.Format(time.DateOnly))}
 	}
 	return q.ForgetPseudonyms(ctx, row.ID)
+}
+
+// elsewhere reports whether the settings reach a server in another way than before: what it refused then says nothing any more.
+func (s *NewServer) elsewhere(before NewServer) bool {
+	return s.Host != before.Host || s.Port != before.Port || s.AETitle != before.AETitle || s.CallingAETitle != before.CallingAETitle || s.TLS != before.TLS
 }
 
 func (s *NewServer) update(id int64) db.UpdateServerParams {

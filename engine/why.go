@@ -68,6 +68,14 @@ func nextAttempt(seconds float64) string {
 	return fmt.Sprintf("next attempt in %s (at %s)", d, time.Now().Add(d).Format("15:04"))
 }
 
+// askedAgain is nextAttempt for a server that takes less than its schedule allows.
+func askedAgain(seconds float64) string {
+	if seconds <= 0 {
+		return "it is asked for more as soon as one has got through"
+	}
+	return strings.Replace(nextAttempt(seconds), "next attempt", "it is asked for more", 1)
+}
+
 // serverKeeps tells what about a server keeps its tasks from starting.
 func serverKeeps(s db.WhatKeepsRow) (reasons []string) {
 	if s.Paused {
@@ -107,6 +115,10 @@ func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.Ah
 		}
 	}
 	for _, s := range servers {
+		if s.Allowance != nil && *s.Allowance < s.Cap && s.Used >= int64(*s.Allowance) {
+			return fmt.Sprintf("DICOM Server %s takes %d of %d connections now, since it refused more; %s%s",
+				s.Name, *s.Allowance, s.Cap, askedAgain(s.ProbeSeconds), aheadWords(user, job, ahead.Ahead))
+		}
 		if s.Used >= int64(s.Cap) {
 			return "cap reached: all connections that DICOM Server " + s.Name + " allows to jobs are in use" + aheadWords(user, job, ahead.Ahead)
 		}
