@@ -32,9 +32,9 @@ type DICOMNode struct {
 	Folder    *db.Folder     // nil for a server
 	Usage     db.FolderUsage // of a folder
 	Paused    bool
-	Takes     *int      // associations of jobs at once, of a server that refused more
-	NextProbe time.Time // when it is asked for more
-	pressed   bool      // it has refused something lately: a success there is to be taken down
+	Takes     *int              // associations of jobs at once, of a server that refused more
+	NextProbe time.Time         // when it is asked for more
+	pressed   bool              // it has refused something lately: a success there is to be taken down
 	Verify    Verify            // of a server, as a destination
 	Direct    map[string]string // of a server, as Retrieve.Direct
 	CreatedAt time.Time

@@ -24,7 +24,7 @@ type ServerSchedule struct {
 	State      schedule.State
 	Opens      time.Time // for jobs: Now if it is open; zero: not within a year
 	Paused     bool
-	Down       string // why it can't be had now; empty: it can
+	Down       string    // why it can't be had now; empty: it can
 	Takes      *int      // associations of jobs at once, since it refused more; nil: what the schedule allows
 	NextProbe  time.Time // when it is asked for a sign of life, or for one more
 	BatchInUse int
