@@ -114,6 +114,10 @@ func (p *pressure) refuse(d *down, task int64, suspect bool) (servers bool) {
 		}
 	case d.gone:
 		p.trip(d, own)
+	case !suspect && p.proving():
+		p.Allowance = new(*p.Ceiling - 1)
+		p.later()
+		return true
 	case trial:
 		p.later()
 		return true
@@ -178,9 +182,11 @@ func (p *pressure) succeed(task int64) {
 		p.close()
 	case trial && instead:
 		p.later()
-	case trial:
-		n++
-		p.Ceiling, p.Tries, p.ProbeAt, p.TrialTask = nil, 0, nil, nil
+	case trial: // others may yet be refused in its place
+		p.Allowance, p.ProbeAt, p.TrialTask = &n, new(p.now.Add(min(firstProbe, p.longest))), nil
+		return
+	case p.proving() && !p.now.Before(*p.ProbeAt):
+		p.Ceiling, p.Tries, p.ProbeAt = nil, 0, nil
 	}
 	if p.Ceiling == nil || n < *p.Ceiling {
 		p.Allowance = &n
@@ -188,6 +194,11 @@ func (p *pressure) succeed(task int64) {
 	if most := max(p.BatchCap, p.OutsideCap); most > 0 && *p.Allowance >= most {
 		p.Allowance, p.Ceiling, p.Tries, p.ProbeAt, p.TrialTask = nil, nil, 0, nil, nil
 	}
+}
+
+// proving reports whether a trial got through, and nobody was refused in its place so far.
+func (p *pressure) proving() bool {
+	return p.Allowance != nil && p.Ceiling != nil && *p.Allowance >= *p.Ceiling && p.ProbeAt != nil
 }
 
 func (p *pressure) close() {

@@ -110,6 +110,15 @@ func TestPressure(t *testing.T) {
 		}
 		b.tried(4)
 		b.succeed(4)
+		b.is(4, false, 5*time.Second)
+		b.succeed(3)
+		b.is(4, false, 5*time.Second)
+		require.True(t, b.refused(5, 4, full), "one was refused in its place")
+		b.is(3, false, 90*time.Second)
+		b.tried(4)
+		b.succeed(4)
+		b.now = *b.ProbeAt
+		b.succeed(3)
 		b.is(5, false, 0)
 		for range 3 {
 			b.succeed(5)
