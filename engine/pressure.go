@@ -20,6 +20,8 @@ import (
 const (
 	// firstProbe is how soon one more than a server takes, which may be none, is tried for the first time.
 	firstProbe = 5 * time.Second
+	// longestMore is how long a server that takes some is left alone at most: with growth after it, its whole cap is in use within two minutes.
+	longestMore = time.Minute
 
 	// refusedPatience is how long a study is refused while others of its server go through before that is its own failure. A night's work at a
 	// full archive is over by then, and a person can still look into it on the day on which the job was made.
@@ -158,7 +160,11 @@ func (p *pressure) trip(d *down, own bool) {
 
 // later has the next try wait, twice as long as the last one.
 func (p *pressure) later() {
-	at := p.now.Add(doubled(firstProbe, p.Tries, p.longest))
+	longest := p.longest
+	if !p.open() {
+		longest = min(longest, longestMore)
+	}
+	at := p.now.Add(doubled(firstProbe, p.Tries, longest))
 	p.ProbeAt, p.TrialTask = &at, nil
 	p.Tries++
 }

@@ -101,7 +101,7 @@ func TestPressure(t *testing.T) {
 		b.refused(6, 4, full)
 		b.succeed(4)
 		b.is(3, false, 10*time.Second) // it took the place of another one
-		for _, pause := range []time.Duration{20 * time.Second, 40 * time.Second, 80 * time.Second, 90 * time.Second} {
+		for _, pause := range []time.Duration{20 * time.Second, 40 * time.Second, time.Minute, time.Minute} {
 			b.tried(4)
 			require.True(t, b.refused(4, 4, full))
 			b.is(3, false, pause)
@@ -114,7 +114,7 @@ func TestPressure(t *testing.T) {
 		b.succeed(3)
 		b.is(4, false, 5*time.Second)
 		require.True(t, b.refused(5, 4, full), "one was refused in its place")
-		b.is(3, false, 90*time.Second)
+		b.is(3, false, time.Minute)
 		b.tried(4)
 		b.succeed(4)
 		b.now = *b.ProbeAt

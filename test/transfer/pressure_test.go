@@ -262,7 +262,7 @@ func TestServerTakesThree(t *testing.T) {
 		require.LessOrEqual(t, rejected, minutes+1, what)
 		require.GreaterOrEqual(t, int(did), minutes*3*3*8/10, "three at once, of twenty seconds each, most of the time")
 	}
-	settled("it has settled", 6)
+	settled("it has settled", 4)
 	s, err := p.n.Engine.Schedule(t.Context(), "source")
 	require.NoError(t, err)
 	require.NotNil(t, s.Takes)
@@ -277,7 +277,7 @@ func TestServerTakesThree(t *testing.T) {
 	ahead := p.ahead
 	p.simulation = simulate(t, p.n, 20, engines...)
 	p.ahead = ahead
-	settled("two other nodes", 3)
+	settled("two other nodes", 2)
 
 	limit(0)
 	begin := p.now()
