@@ -416,7 +416,7 @@ func TestOutageOfEightHours(t *testing.T) {
 	node := registered(t, n)
 	var last time.Time
 	probes := 0
-	step := 40 * time.Second
+	step := 41 * time.Second
 	for now := begin.Add(time.Minute); now.Before(begin.Add(8 * time.Hour)); now = now.Add(step) {
 		if now.Sub(begin) > time.Hour {
 			step = 5 * time.Minute
@@ -436,7 +436,7 @@ func TestOutageOfEightHours(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, ok, "nobody is sent there meanwhile")
 	}
-	require.InDelta(t, 45+84, probes, 4, "after the first few, each 80 seconds while the clock moves by 40, then at each step")
+	require.InDelta(t, 45+84, probes, 4, "after the first few, each 82 seconds while the clock moves by 41, then at each step")
 	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job.ID, engine.TaskFilter{Limit: 10})
 	require.NoError(t, err)
 	for _, task := range tasks {
