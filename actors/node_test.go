@@ -116,14 +116,17 @@ func TestStray(t *testing.T) {
 // TestRunsAlone: what a node runs gives way to a task that has to run alone, without a loss, and goes on after it.
 func TestRunsAlone(t *testing.T) {
 	h := newHeldWith(t, engine.Config{ParkGrace: time.Millisecond, ParkPatience: 50 * time.Millisecond})
-	h.AddServer("elsewhere", "ELSE", h.src.Addr(), nil)
+	empty, err := pacs.Start(pacs.Config{AETitle: "ELSE"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = empty.Close() })
+	h.AddServer("elsewhere", "ELSE", empty.Addr(), nil)
 	pause := func(paused bool) {
 		_, err := h.Pool.Exec(t.Context(), "UPDATE server_state SET paused = $1 FROM dicom_nodes d WHERE d.id = server_id AND d.name = 'elsewhere'", paused)
 		require.NoError(t, err)
 	}
 	pause(true)
 	lonely := h.Transfer("elsewhere", "destination", "1.2.3.4")
-	_, err := h.Pool.Exec(t.Context(), "UPDATE tasks SET alone = true WHERE job_id = $1", lonely.ID)
+	_, err = h.Pool.Exec(t.Context(), "UPDATE tasks SET alone = true WHERE job_id = $1", lonely.ID)
 	require.NoError(t, err)
 	before := *h.Task(h.job.ID).LeaseToken
 	pause(false)

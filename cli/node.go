@@ -460,7 +460,7 @@ func (c *nodeListCmd) Run(ctx context.Context, io streams) error {
 	return w.Flush()
 }
 
-// usesWords says what one may do with a DICOM node, and whether it is paused.
+// usesWords says what one may do with a DICOM node, and whether it is paused, or takes less than it is allowed to.
 func usesWords(n client.Node) string {
 	var list []string
 	if n.Source {
@@ -472,6 +472,9 @@ func usesWords(n client.Node) string {
 	text := cmp.Or(strings.Join(list, ", "), "nothing")
 	if n.Paused {
 		text += " (paused)"
+	}
+	if n.Takes != nil {
+		text += fmt.Sprintf(" (takes %d at once now%s)", *n.Takes, askedAgain(n.NextProbe))
 	}
 	return text
 }

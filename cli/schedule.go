@@ -64,6 +64,9 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 	if s.Down != "" {
 		fmt.Fprintf(w, "%s\n", printable(s.Down))
 	}
+	if s.Takes != nil {
+		fmt.Fprintf(w, "It takes %d of %d now, since it refused more%s.\n", *s.Takes, s.InForce.Batch, askedAgain(s.NextProbe))
+	}
 	switch {
 	case s.InForce.Batch == 0 && s.Opens != nil:
 		fmt.Fprintf(w, "It takes jobs again from %s.\n", clockIn(*s.Opens, s.TimeZone))
@@ -86,6 +89,14 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 		grace = time.Duration(*s.Schedule.Grace) * time.Second
 	}
 	fmt.Fprintf(w, "  grace: %s for the series in hand when a window closes or a cap falls\n", grace)
+}
+
+// askedAgain says when a server is asked for more than it takes, if that is known.
+func askedAgain(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	return ", asked again at " + clock(*at)
 }
 
 func clock(t time.Time) string { return t.Local().Format("Mon 2006-01-02 15:04 MST") }

@@ -45,7 +45,8 @@ type ServerSchedule struct {
 	Opens            *time.Time `json:"opens,omitempty" doc:"When it takes jobs again, while it is closed for them."`
 	Paused           bool       `json:"paused"`
 	Down             string     `json:"down,omitempty" doc:"Why it can't be had now. Its tasks wait."`
-	NextProbe        *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life."`
+	Takes            *int       `json:"takes,omitempty" doc:"So many associations of jobs at once it is used for now, since it refused more; absent: as many as its schedule allows."`
+	NextProbe        *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life, or for one association more."`
 	BatchInUse       int        `json:"batch_in_use"`
 	InteractiveInUse int        `json:"interactive_in_use"`
 }

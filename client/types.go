@@ -21,6 +21,9 @@ type Node struct {
 	Source      bool `json:"source" doc:"One's groups may read from it."`
 	Destination bool `json:"destination" doc:"One's groups may write to it."`
 	Paused      bool `json:"paused" doc:"Paused by staff: its tasks wait."`
+
+	Takes     *int       `json:"takes,omitempty" doc:"Of a server: so many associations of jobs at once it is used for now, since it refused more. 0: none, and its tasks wait."`
+	NextProbe *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life, or for one association more."`
 }
 
 // Server is a DICOM server.

@@ -77,7 +77,7 @@ FROM server_state st
 JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
 CROSS JOIN generate_series(1, least(
     $3::integer,
-    st.batch_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')::integer))
+    least(st.batch_cap, st.allowance) - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')::integer))
 WHERE st.server_id = $4 AND NOT st.paused AND st.breaker = 'closed' AND coalesce(st.caps_until > schedule_now(), true)
   AND NOT EXISTS (
     SELECT FROM jobs j
@@ -94,8 +94,8 @@ type InsertMoreTaskSlotsParams struct {
 	ServerID int64
 }
 
-// InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour has
-// room and no task that is due waits for that server.
+// InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour and what
+// it was seen to take have room and no task that is due waits for that server.
 func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlotsParams) ([]int64, error) {
 	rows, err := q.db.Query(ctx, insertMoreTaskSlots,
 		arg.TaskID,
@@ -121,28 +121,28 @@ func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlo
 	return items, nil
 }
 
-const insertMoveSlot = `-- name: InsertMoveSlot :one
+const insertTaskSlot = `-- name: InsertTaskSlot :one
 INSERT INTO association_slots (server_id, use, node_id, task_id, token)
 SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
 FROM server_state st
 JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
 JOIN jobs j ON j.id = t.job_id
 WHERE st.server_id = $3
-  AND CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END
+  AND least(CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END, st.allowance)
       > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
 RETURNING id
 `
 
-type InsertMoveSlotParams struct {
+type InsertTaskSlotParams struct {
 	TaskID   int64
 	Token    int64
 	ServerID int64
 }
 
-// InsertMoveSlot gives a running task the slot for the association over which its source sends what a C-MOVE brings, if the batch cap of
-// this hour has room.
-func (q *Queries) InsertMoveSlot(ctx context.Context, arg InsertMoveSlotParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertMoveSlot, arg.TaskID, arg.Token, arg.ServerID)
+// InsertTaskSlot gives a running task another slot of a server, if the batch cap of this hour and what the server was seen to take have room:
+// for the association over which its source sends what a C-MOVE brings, or the one that it gave back while its source was silent.
+func (q *Queries) InsertTaskSlot(ctx context.Context, arg InsertTaskSlotParams) (int64, error) {
+	row := q.db.QueryRow(ctx, insertTaskSlot, arg.TaskID, arg.Token, arg.ServerID)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
@@ -180,7 +180,7 @@ func (q *Queries) LockSlots(ctx context.Context) error {
 }
 
 const moveRoom = `-- name: MoveRoom :one
-SELECT (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+SELECT least(CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END, st.allowance)::integer AS cap,
        NOT EXISTS (
            SELECT FROM association_slots a
            WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id <> t.id

@@ -1,7 +1,9 @@
 -- The claim: the next task for node $1, with its slots, in one statement (actors.md: Claim). It runs behind
 -- pg_advisory_xact_lock in the same transaction, as a statement of its own, so that its snapshot shows every slot
 -- that earlier claims took. The head of each job is found by one index probe; jobs are tried in their order of rank
--- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none.
+-- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
+-- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
+-- last, a study that was refused comes after all others.
 -- Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
 -- A lonely task (tasks.alone) runs on a node that runs nothing else. If it is its turn and the node is busy, the node claims nothing, and the
@@ -34,13 +36,20 @@ WITH self AS MATERIALIZED (
     ) taken
     GROUP BY server_id
 ), room AS MATERIALIZED (
-    SELECT st.server_id AS id, st.batch_cap, st.outside_cap, st.batch_cap - coalesce(u.n, 0) AS free, st.outside_cap - coalesce(u.n, 0) AS outside,
-           coalesce(st.next_start_at, '-infinity') <= schedule_now() AS ready
+    SELECT st.server_id AS id, least(st.batch_cap, st.allowance) AS batch_cap, least(st.outside_cap, st.allowance) AS outside_cap,
+           least(st.batch_cap - taken.n, taken.allowed) AS free, least(st.outside_cap - taken.n, taken.allowed) AS outside,
+           coalesce(st.next_start_at, '-infinity') <= schedule_now() AS ready,
+           st.refused_task IS NOT NULL OR st.allowance IS NOT NULL AND st.probe_at <= schedule_now() AS wary
     FROM server_state st
     LEFT JOIN used u ON u.server_id = st.server_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(u.n, 0) AS n,
+               CASE WHEN st.probe_at <= schedule_now() THEN greatest(st.allowance - coalesce(u.n, 0), CASE WHEN st.allowance IS NOT NULL THEN 2 END)
+                    ELSE st.allowance - coalesce(u.n, 0) END AS allowed
+    ) taken
     WHERE coalesce(st.caps_until > schedule_now(), true)
       AND NOT st.paused
-      AND st.breaker = 'closed'
+      AND (st.breaker = 'closed' OR NOT st.echo AND st.probe_at <= schedule_now())
 ), owners AS MATERIALIZED (
     SELECT owner_id, sum(n_running) AS running, max(last_claim_at) AS last_claim
     FROM jobs
@@ -74,7 +83,8 @@ WITH self AS MATERIALIZED (
         UNION ALL
         SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id, head.alone, ranked.need, ranked.ready
         FROM (
-            SELECT j.id, j.source_id, j.destination_id, side.need, coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true) AS ready
+            SELECT j.id, j.source_id, j.destination_id, side.need, coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true) AS ready,
+                   src_room.wary OR dst_room.wary AS wary, turn.refused
             FROM jobs j
             JOIN owners o ON o.owner_id = j.owner_id
             LEFT JOIN servers src ON src.id = j.source_id
@@ -87,13 +97,14 @@ WITH self AS MATERIALIZED (
                 WHEN src.moves_first OR direct.source_id IS NOT NULL
                 THEN least(2, greatest(1, CASE WHEN j.outside_windows THEN src_room.outside_cap ELSE src_room.batch_cap END))
                 ELSE 1 END AS need) side
+            JOIN (VALUES (false), (true)) AS turn (refused) ON src_room.wary OR dst_room.wary OR NOT turn.refused
             WHERE EXISTS (SELECT FROM self)
               AND NOT EXISTS (SELECT FROM verify)
               AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
               AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
               AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
               AND (own.id IS NOT NULL OR coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true))
-            ORDER BY own.id IS NULL, j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
+            ORDER BY own.id IS NULL, turn.refused, j.urgent DESC, j.priority DESC, o.running, o.last_claim NULLS FIRST, j.id
             OFFSET 0                               -- keeps the order: the outer join walks it and stops at the first hit
         ) ranked
         CROSS JOIN LATERAL (
@@ -104,6 +115,7 @@ WITH self AS MATERIALIZED (
                 (SELECT t.id, t.alone, 1
                  FROM tasks t
                  WHERE t.job_id = ranked.id AND t.status = 'pending' AND t.not_before <= schedule_now() AND ranked.ready
+                   AND (ranked.wary IS NOT TRUE OR (t.refused > 0) = ranked.refused)
                    AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open)
                    AND NOT EXISTS (SELECT FROM lonely l WHERE l.id = t.id AND l.others)
                  ORDER BY t.not_before, t.seq
@@ -148,15 +160,27 @@ WITH self AS MATERIALIZED (
     JOIN servers s ON s.id = side.server_id
 ), paced AS (
     -- A start that comes up to half a second late is made up for. n + 1 starts lie at least n * 61.5/n - 0.5 = 61 seconds apart: no 60 seconds
-    -- at the server have more than n, though a claim is seen there some time later, now less and now more.
+    -- at the server have more than n, though a claim is seen there some time later, now less and now more. Of a trial the end says when the next
+    -- one is; if it doesn't come, there is one all the same.
     UPDATE server_state st
-    SET next_start_at = greatest(st.next_start_at, schedule_now() - interval '0.5 seconds') + make_interval(secs => 61.5 / st.studies_per_minute)
+    SET next_start_at = CASE WHEN start.counts
+            THEN greatest(st.next_start_at, schedule_now() - interval '0.5 seconds') + make_interval(secs => 61.5 / st.studies_per_minute)
+            ELSE st.next_start_at END,
+        trial_task = CASE WHEN start.trial THEN task.id ELSE st.trial_task END,
+        probe_at = CASE WHEN start.trial THEN schedule_now() + interval '90 seconds' ELSE st.probe_at END
     FROM task
-    WHERE st.server_id IN (task.source_id, task.destination_id) AND st.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify)
+    CROSS JOIN LATERAL (VALUES (task.source_id, task.need), (task.destination_id, 1)) AS side (server_id, need)
+    LEFT JOIN used u ON u.server_id = side.server_id
+    JOIN server_state was ON was.server_id = side.server_id
+    CROSS JOIN LATERAL (
+        SELECT was.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify) AS counts,
+               coalesce(coalesce(u.n, 0) + side.need > was.allowance, false) AS trial
+    ) start
+    WHERE st.server_id = side.server_id AND (start.counts OR start.trial)
 )
 SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(task.lease_token, 0),
        coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())
-                 FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until)) AS next (at)
+                 FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until), (CASE WHEN st.allowance IS NOT NULL THEN st.probe_at END)) AS next (at)
                  WHERE next.at > schedule_now()), 0)::float8,
        EXISTS (SELECT FROM server_state st WHERE st.caps_until <= schedule_now())
 FROM (VALUES (1)) AS one

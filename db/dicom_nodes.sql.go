@@ -132,7 +132,7 @@ func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
 }
 
 const getServerState = `-- name: GetServerState :one
-SELECT server_id, paused, breaker, breaker_reason, probe_at, next_start_at, batch_cap, interactive_cap, outside_cap, studies_per_minute, mb_per_second, caps_until, opens_at, opens_zone, breaker_at, move_limit, moves_good FROM server_state WHERE server_id = $1
+SELECT server_id, paused, breaker, breaker_reason, probe_at, next_start_at, batch_cap, interactive_cap, outside_cap, studies_per_minute, mb_per_second, caps_until, opens_at, opens_zone, breaker_at, move_limit, moves_good, allowance, ceiling, tries, trial_task, echo, echoed, refused_task, succeeded_task, succeeded_at, troubled_at FROM server_state WHERE server_id = $1
 `
 
 func (q *Queries) GetServerState(ctx context.Context, serverID int64) (ServerState, error) {
@@ -156,6 +156,16 @@ func (q *Queries) GetServerState(ctx context.Context, serverID int64) (ServerSta
 		&i.BreakerAt,
 		&i.MoveLimit,
 		&i.MovesGood,
+		&i.Allowance,
+		&i.Ceiling,
+		&i.Tries,
+		&i.TrialTask,
+		&i.Echo,
+		&i.Echoed,
+		&i.RefusedTask,
+		&i.SucceededTask,
+		&i.SucceededAt,
+		&i.TroubledAt,
 	)
 	return i, err
 }

@@ -504,6 +504,7 @@ func (q *Queries) RecountJob(ctx context.Context, id int64) error {
 const reopenTasks = `-- name: ReopenTasks :execrows
 UPDATE tasks
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
+    refused = 0, refused_since = NULL,
     message = '', ended_at = NULL
 WHERE job_id = $1 AND status = $2
 `
@@ -534,6 +535,7 @@ WITH ledger AS (
 )
 UPDATE tasks r
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
+    refused = 0, refused_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE r.job_id = $1

@@ -436,6 +436,16 @@ type ServerState struct {
 	BreakerAt        *time.Time
 	MoveLimit        int32
 	MovesGood        int32
+	Allowance        *int32
+	Ceiling          *int32
+	Tries            int32
+	TrialTask        *int64
+	Echo             bool
+	Echoed           bool
+	RefusedTask      *int64
+	SucceededTask    *int64
+	SucceededAt      *time.Time
+	TroubledAt       *time.Time
 }
 
 type ServerVerification struct {
@@ -496,6 +506,8 @@ type Task struct {
 	Rejected           []byte
 	Unasked            int32
 	Heard              []string
+	Refused            int32
+	RefusedSince       *time.Time
 }
 
 type TaskDeid struct {

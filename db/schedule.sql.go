@@ -39,32 +39,6 @@ func (q *Queries) AheadOf(ctx context.Context, id int64) (AheadOfRow, error) {
 	return i, err
 }
 
-const breakerReason = `-- name: BreakerReason :exec
-UPDATE server_state SET breaker_reason = $2 WHERE server_id = $1 AND breaker = 'open'
-`
-
-type BreakerReasonParams struct {
-	ServerID      int64
-	BreakerReason string
-}
-
-func (q *Queries) BreakerReason(ctx context.Context, arg BreakerReasonParams) error {
-	_, err := q.db.Exec(ctx, breakerReason, arg.ServerID, arg.BreakerReason)
-	return err
-}
-
-const closeBreaker = `-- name: CloseBreaker :execrows
-UPDATE server_state SET breaker = 'closed', breaker_reason = '', breaker_at = NULL WHERE server_id = $1 AND breaker = 'open'
-`
-
-func (q *Queries) CloseBreaker(ctx context.Context, serverID int64) (int64, error) {
-	result, err := q.db.Exec(ctx, closeBreaker, serverID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const deleteWorkers = `-- name: DeleteWorkers :exec
 DELETE FROM worker_schedules WHERE node_name = $1
 `
@@ -72,6 +46,74 @@ DELETE FROM worker_schedules WHERE node_name = $1
 func (q *Queries) DeleteWorkers(ctx context.Context, nodeName string) error {
 	_, err := q.db.Exec(ctx, deleteWorkers, nodeName)
 	return err
+}
+
+const forgetPressure = `-- name: ForgetPressure :execrows
+UPDATE server_state
+SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
+    echoed = false, refused_task = NULL, succeeded_task = NULL
+WHERE server_id = $1 AND (breaker = 'open' OR allowance IS NOT NULL OR refused_task IS NOT NULL)
+`
+
+// ForgetPressure has a server begin anew with the cap of the hour.
+func (q *Queries) ForgetPressure(ctx context.Context, serverID int64) (int64, error) {
+	result, err := q.db.Exec(ctx, forgetPressure, serverID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const lockPressure = `-- name: LockPressure :one
+SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, schedule_now()::timestamptz AS now,
+       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
+FROM server_state st
+WHERE st.server_id = $1
+FOR UPDATE OF st
+`
+
+type LockPressureRow struct {
+	ServerState ServerState
+	Now         time.Time
+	Used        int64
+}
+
+// LockPressure gives what a server has said that it bears, and keeps it until the transaction ends; used are the associations of jobs.
+func (q *Queries) LockPressure(ctx context.Context, serverID int64) (LockPressureRow, error) {
+	row := q.db.QueryRow(ctx, lockPressure, serverID)
+	var i LockPressureRow
+	err := row.Scan(
+		&i.ServerState.ServerID,
+		&i.ServerState.Paused,
+		&i.ServerState.Breaker,
+		&i.ServerState.BreakerReason,
+		&i.ServerState.ProbeAt,
+		&i.ServerState.NextStartAt,
+		&i.ServerState.BatchCap,
+		&i.ServerState.InteractiveCap,
+		&i.ServerState.OutsideCap,
+		&i.ServerState.StudiesPerMinute,
+		&i.ServerState.MbPerSecond,
+		&i.ServerState.CapsUntil,
+		&i.ServerState.OpensAt,
+		&i.ServerState.OpensZone,
+		&i.ServerState.BreakerAt,
+		&i.ServerState.MoveLimit,
+		&i.ServerState.MovesGood,
+		&i.ServerState.Allowance,
+		&i.ServerState.Ceiling,
+		&i.ServerState.Tries,
+		&i.ServerState.TrialTask,
+		&i.ServerState.Echo,
+		&i.ServerState.Echoed,
+		&i.ServerState.RefusedTask,
+		&i.ServerState.SucceededTask,
+		&i.ServerState.SucceededAt,
+		&i.ServerState.TroubledAt,
+		&i.Now,
+		&i.Used,
+	)
+	return i, err
 }
 
 const overdrawn = `-- name: Overdrawn :many
@@ -199,6 +241,52 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 	return err
 }
 
+const putPressure = `-- name: PutPressure :exec
+UPDATE server_state
+SET breaker = $2, breaker_reason = $3, breaker_at = $4, probe_at = $5, allowance = $6, ceiling = $7, tries = $8, trial_task = $9, echo = $10,
+    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15
+WHERE server_id = $1
+`
+
+type PutPressureParams struct {
+	ServerID      int64
+	Breaker       string
+	BreakerReason string
+	BreakerAt     *time.Time
+	ProbeAt       *time.Time
+	Allowance     *int32
+	Ceiling       *int32
+	Tries         int32
+	TrialTask     *int64
+	Echo          bool
+	Echoed        bool
+	RefusedTask   *int64
+	SucceededTask *int64
+	SucceededAt   *time.Time
+	TroubledAt    *time.Time
+}
+
+func (q *Queries) PutPressure(ctx context.Context, arg PutPressureParams) error {
+	_, err := q.db.Exec(ctx, putPressure,
+		arg.ServerID,
+		arg.Breaker,
+		arg.BreakerReason,
+		arg.BreakerAt,
+		arg.ProbeAt,
+		arg.Allowance,
+		arg.Ceiling,
+		arg.Tries,
+		arg.TrialTask,
+		arg.Echo,
+		arg.Echoed,
+		arg.RefusedTask,
+		arg.SucceededTask,
+		arg.SucceededAt,
+		arg.TroubledAt,
+	)
+	return err
+}
+
 const putRules = `-- name: PutRules :exec
 UPDATE servers SET
     max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
@@ -288,7 +376,7 @@ func (q *Queries) ScheduleNow(ctx context.Context) (time.Time, error) {
 }
 
 const serverSchedules = `-- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
@@ -345,6 +433,16 @@ func (q *Queries) ServerSchedules(ctx context.Context, serverID int64) ([]Server
 			&i.ServerState.BreakerAt,
 			&i.ServerState.MoveLimit,
 			&i.ServerState.MovesGood,
+			&i.ServerState.Allowance,
+			&i.ServerState.Ceiling,
+			&i.ServerState.Tries,
+			&i.ServerState.TrialTask,
+			&i.ServerState.Echo,
+			&i.ServerState.Echoed,
+			&i.ServerState.RefusedTask,
+			&i.ServerState.SucceededTask,
+			&i.ServerState.SucceededAt,
+			&i.ServerState.TroubledAt,
 			&i.Now,
 		); err != nil {
 			return nil, err
@@ -440,7 +538,7 @@ const takeProbe = `-- name: TakeProbe :one
 WITH due AS (
     SELECT st.server_id
     FROM server_state st
-    WHERE st.breaker = 'open' AND NOT st.paused AND st.probe_at <= schedule_now()
+    WHERE st.breaker = 'open' AND st.echo AND NOT st.paused AND st.probe_at <= schedule_now()
       AND coalesce(st.caps_until > schedule_now(), true)
       AND greatest(st.batch_cap, st.outside_cap) > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
     ORDER BY st.probe_at
@@ -475,45 +573,12 @@ func (q *Queries) TakeProbe(ctx context.Context, arg TakeProbeParams) (TakeProbe
 	return i, err
 }
 
-const tripBreaker = `-- name: TripBreaker :execrows
-UPDATE server_state st
-SET breaker = 'open', breaker_reason = $1, breaker_at = schedule_now(),
-    probe_at = greatest(st.probe_at, schedule_now() + make_interval(secs => $2::float8))
-WHERE st.server_id = $3 AND st.breaker = 'closed'
-  AND (NOT $4::boolean OR NOT EXISTS (
-    SELECT FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id IS DISTINCT FROM $5::bigint))
-`
-
-type TripBreakerParams struct {
-	Reason       string
-	PauseSeconds float64
-	ServerID     int64
-	FullOnly     bool
-	TaskID       int64
-}
-
-// TripBreaker stops claims for a server that can't be had. A server that is only full is left to those who have a place there, if anybody
-// has. The first probe follows after the pause.
-func (q *Queries) TripBreaker(ctx context.Context, arg TripBreakerParams) (int64, error) {
-	result, err := q.db.Exec(ctx, tripBreaker,
-		arg.Reason,
-		arg.PauseSeconds,
-		arg.ServerID,
-		arg.FullOnly,
-		arg.TaskID,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const whatKeeps = `-- name: WhatKeeps :many
 SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
        coalesce(extract(epoch FROM st.probe_at - schedule_now()), 0)::float8 AS probe_seconds,
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
-       (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+       (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap, st.allowance,
        (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
        -- a C-MOVE takes a second one
        (st.server_id = j.source_id
@@ -537,6 +602,7 @@ type WhatKeepsRow struct {
 	PaceSeconds   float64
 	Current       bool
 	Cap           int32
+	Allowance     *int32
 	Used          int64
 	Moves         bool
 }
@@ -562,6 +628,7 @@ func (q *Queries) WhatKeeps(ctx context.Context, id int64) ([]WhatKeepsRow, erro
 			&i.PaceSeconds,
 			&i.Current,
 			&i.Cap,
+			&i.Allowance,
 			&i.Used,
 			&i.Moves,
 		); err != nil {

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -33,13 +34,14 @@ WITH locked AS MATERIALIZED (
         waiting_reason = $4,
         not_before = CASE WHEN $5::float8 > 0 THEN schedule_now() + make_interval(secs => $5) ELSE t.not_before END,
         wait_seconds = $5::float8,
-        failures = $6, waits = $7, losses = $8, crashes = $9, alone = $10,
+        refused = $6, refused_since = $7,
+        failures = $8, waits = $9, losses = $10, crashes = $11, alone = $12,
         ended_at = CASE WHEN $2::text <> 'pending' THEN now() END
     FROM locked
-    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $11 AND t.lease_token = $12 AND t.status = 'in_progress'
+    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $13 AND t.lease_token = $14 AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
-    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $12 AND $13::boolean
+    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $14 AND $15::boolean
 )
 UPDATE jobs j
 SET n_running = n_running - 1,
@@ -60,6 +62,8 @@ type EndLeaseParams struct {
 	Message       string
 	WaitingReason string
 	WaitSeconds   float64
+	Refused       int32
+	RefusedSince  *time.Time
 	Failures      int32
 	Waits         int32
 	Losses        int32
@@ -79,6 +83,8 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 		arg.Message,
 		arg.WaitingReason,
 		arg.WaitSeconds,
+		arg.Refused,
+		arg.RefusedSince,
 		arg.Failures,
 		arg.Waits,
 		arg.Losses,
@@ -104,7 +110,7 @@ func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -148,6 +154,8 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.Rejected,
 		&i.Unasked,
 		&i.Heard,
+		&i.Refused,
+		&i.RefusedSince,
 	)
 	return i, err
 }
@@ -198,7 +206,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard FROM tasks
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks
 WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
 ORDER BY seq
 LIMIT $4
@@ -264,6 +272,8 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.Rejected,
 			&i.Unasked,
 			&i.Heard,
+			&i.Refused,
+			&i.RefusedSince,
 		); err != nil {
 			return nil, err
 		}
@@ -364,6 +374,7 @@ WITH ledger AS (
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
+    refused = 0, refused_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE t.id = $1
@@ -397,6 +408,69 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 		return nil, err
 	}
 	return items, nil
+}
+
+const taskToEnd = `-- name: TaskToEnd :one
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since,
+       EXISTS (SELECT FROM server_state st
+               WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+WHERE t.id = $1
+`
+
+type TaskToEndRow struct {
+	Task    Task
+	Pressed bool
+}
+
+// TaskToEnd is a task whose run has ended; pressed: a server of its job has refused something, and a success there is to be taken down.
+func (q *Queries) TaskToEnd(ctx context.Context, id int64) (TaskToEndRow, error) {
+	row := q.db.QueryRow(ctx, taskToEnd, id)
+	var i TaskToEndRow
+	err := row.Scan(
+		&i.Task.ID,
+		&i.Task.JobID,
+		&i.Task.Seq,
+		&i.Task.Status,
+		&i.Task.PatientID,
+		&i.Task.StudyInstanceUid,
+		&i.Task.SeriesInstanceUids,
+		&i.Task.Pseudonym,
+		&i.Task.NotBefore,
+		&i.Task.WaitingReason,
+		&i.Task.Failures,
+		&i.Task.Waits,
+		&i.Task.Losses,
+		&i.Task.Crashes,
+		&i.Task.LeaseNode,
+		&i.Task.LeaseToken,
+		&i.Task.CancelRequested,
+		&i.Task.Expected,
+		&i.Task.Received,
+		&i.Task.Delivered,
+		&i.Task.Verified,
+		&i.Task.Bytes,
+		&i.Task.Message,
+		&i.Task.CreatedAt,
+		&i.Task.StartedAt,
+		&i.Task.EndedAt,
+		&i.Task.UnavailableSince,
+		&i.Task.DuplicatesPassed,
+		&i.Task.DeliveredTo,
+		&i.Task.WaitSeconds,
+		&i.Task.Alone,
+		&i.Task.AloneNode,
+		&i.Task.AloneUntil,
+		&i.Task.CountedBefore,
+		&i.Task.Rejected,
+		&i.Task.Unasked,
+		&i.Task.Heard,
+		&i.Task.Refused,
+		&i.Task.RefusedSince,
+		&i.Pressed,
+	)
+	return i, err
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many
@@ -449,46 +523,4 @@ func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]Task
 		return nil, err
 	}
 	return items, nil
-}
-
-const whyWaiting = `-- name: WhyWaiting :one
-SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
-       coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
-       coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
-       coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,
-       coalesce(max(n.name) FILTER (WHERE s.batch_cap <= (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')), '')::text AS "full",
-       (SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
-                                AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest) AS ahead
-FROM tasks t
-JOIN jobs j ON j.id = t.job_id
-LEFT JOIN servers s ON s.id IN (j.source_id, j.destination_id)
-LEFT JOIN dicom_nodes n ON n.id = s.id
-LEFT JOIN server_state st ON st.server_id = s.id
-WHERE t.id = $1
-GROUP BY t.id
-`
-
-type WhyWaitingRow struct {
-	WaitSeconds float64
-	Paused      string
-	Down        string
-	Closed      string
-	Full        string
-	Ahead       int64
-}
-
-// WhyWaiting gathers what keeps a pending task from starting. Of two servers in the same state it names one; tasks ahead are
-// counted up to 1000.
-func (q *Queries) WhyWaiting(ctx context.Context, id int64) (WhyWaitingRow, error) {
-	row := q.db.QueryRow(ctx, whyWaiting, id)
-	var i WhyWaitingRow
-	err := row.Scan(
-		&i.WaitSeconds,
-		&i.Paused,
-		&i.Down,
-		&i.Closed,
-		&i.Full,
-		&i.Ahead,
-	)
-	return i, err
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -15,56 +14,9 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/ul"
 )
 
 const breakerOpen = "open"
-
-// firstProbe is how soon after a server was found to be down it is asked again for the first time.
-const firstProbe = 5 * time.Second
-
-// down says that a server can't be had.
-type down struct {
-	server DICOMNode
-	reason string
-	full   bool // it answers, but has no room
-}
-
-// downOf finds out of an error of a run whether a server can't be had, and which.
-func (r *run) downOf(err error) *down {
-	d := &down{server: r.src, reason: strings.TrimSuffix(err.Error(), ".")}
-	if _, ok := errors.AsType[*atDestination](err); ok {
-		d.server = r.dst
-	}
-	if d.server.Server == nil {
-		return nil
-	}
-	if own, ok := errors.AsType[*fault](err); ok && own.full {
-		d.full = true
-		return d
-	}
-	if !Unreachable(err) {
-		return nil
-	}
-	_, unconnected := errors.AsType[*ul.ConnectError](err)
-	d.full = !unconnected
-	return d
-}
-
-// trip writes down that a server can't be had, and tells whether its tasks wait for that now.
-func (e *Engine) trip(ctx context.Context, q *db.Queries, d *down, task int64) (bool, error) {
-	n, err := q.TripBreaker(ctx, db.TripBreakerParams{
-		ServerID: d.server.ID, Reason: d.reason, FullOnly: d.full, TaskID: task, PauseSeconds: min(firstProbe, e.cfg.ProbePause).Seconds(),
-	})
-	if err != nil || n > 0 {
-		if n > 0 {
-			e.log.WarnContext(ctx, "a server can't be had; its tasks wait", "server", d.server.Name, "reason", d.reason)
-		}
-		return n > 0, err
-	}
-	st, err := q.GetServerState(ctx, d.server.ID)
-	return st.Breaker == breakerOpen, err
-}
 
 // Probe asks one server by C-ECHO whether it can be had again, if it is this node's turn to do so. It tells whether there was one. A probe
 // is one association, and counts as such.
@@ -103,14 +55,34 @@ func (e *Engine) Probe(ctx context.Context, node uuid.UUID) (bool, error) {
 			_ = a.Release(ctx) // it ends in any case
 		}
 	}
-	if err != nil && (Unreachable(err) || PeerFailed(err)) {
-		return true, e.q.BreakerReason(ctx, db.BreakerReasonParams{ServerID: n.ID, BreakerReason: fmt.Sprintf("DICOM Server %s can't be had: %s", n.Name, strings.TrimSuffix(err.Error(), "."))})
+	if cause := stopped(ctx); cause != nil {
+		return true, cause
 	}
-	// It answers; whether it does what tasks need of it, they find out themselves.
-	if _, err := e.q.CloseBreaker(ctx, n.ID); err != nil {
-		return true, err
+	return true, e.bookEcho(ctx, n, err)
+}
+
+// bookEcho takes down how a C-ECHO fared: whether the server answered it, or refused.
+func (e *Engine) bookEcho(ctx context.Context, n DICOMNode, echo error) error {
+	failed := echo != nil && (Unreachable(echo) || PeerFailed(echo) || PeerRefused(echo))
+	if _, refused := errors.AsType[*dimse.NoContextsError](echo); refused {
+		failed = false // it opens associations, and offers no C-ECHO
 	}
-	e.log.InfoContext(ctx, "a server can be had again", "server", n.Name)
-	e.signals.Wake()
-	return true, nil
+	err := e.inTx(ctx, func(q *db.Queries) error {
+		st, err := e.lockPressure(ctx, q, n.ID)
+		if err != nil || !st.open() {
+			return err
+		}
+		if failed {
+			st.BreakerReason = fmt.Sprintf("DICOM Server %s can't be had: %s", n.Name, strings.TrimSuffix(echo.Error(), "."))
+			st.later()
+		} else {
+			st.answered()
+		}
+		return st.put(ctx, q)
+	})
+	if err == nil && !failed {
+		e.log.InfoContext(ctx, "a server can be had again", "server", n.Name)
+		e.signals.Wake()
+	}
+	return err
 }

@@ -32,6 +32,9 @@ type DICOMNode struct {
 	Folder    *db.Folder     // nil for a server
 	Usage     db.FolderUsage // of a folder
 	Paused    bool
+	Takes     *int              // associations of jobs at once, of a server that refused more
+	NextProbe time.Time         // when it is asked for more
+	pressed   bool              // it has refused something lately: a success there is to be taken down
 	Verify    Verify            // of a server, as a destination
 	Direct    map[string]string // of a server, as Retrieve.Direct
 	CreatedAt time.Time
@@ -398,7 +401,8 @@ func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {
 		return DICOMNode{}, err
 	}
 	state, err := e.q.GetServerState(ctx, id)
-	n.Server, n.Paused = &server, state.Paused
+	n.Server, n.Paused, n.pressed = &server, state.Paused, state.Allowance != nil || state.RefusedTask != nil
+	n.Takes, n.NextProbe = takes(state)
 	return n, err
 }
 

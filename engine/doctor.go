@@ -79,6 +79,9 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 	if err == nil {
 		err = d.examine(ctx)
 	}
+	if err == nil && !slices.ContainsFunc(d.report.Checks, func(c Check) bool { return !c.OK }) {
+		err = e.forgetPressure(ctx, node)
+	}
 	return d.report, errors.Join(err, d.slot.Close(ctx))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/engine/pacs"
 	"github.com/adit-go/adit/people"
 )
 
@@ -88,8 +89,12 @@ func policyOf(err error) policy {
 	return policyAgain
 }
 
-// Unreachable tells whether an error means that a server can't be had now: it doesn't answer, or has no room.
+// Unreachable reports whether an error means that a server can't be had now: there is no association to be had, whatever the reason, which
+// is never a study's fault; or it has no room.
 func Unreachable(err error) bool {
+	if _, ok := errors.AsType[*pacs.NoAssociation](err); ok {
+		return true
+	}
 	if rejected, ok := errors.AsType[*ul.RejectedError](err); ok {
 		return rejected.Transient()
 	}

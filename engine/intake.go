@@ -95,6 +95,7 @@ func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	r, o := in.r, a.Incoming
 	in.received.Add(1)
 	r.progress.Received.Add(1)
+	r.gotThrough(ctx, r.src)
 	noted := r.instances.onlyReads(in.asked)
 	if !noted {
 		r.instances.came(o.SOPInstanceUID, in.asked, o.SOPClassUID)
@@ -430,6 +431,10 @@ func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err 
 		return dimse.OutOfResources
 	}
 	meaning := status.Meaning(dimse.CStore)
+	if meaning.Outcome != dimse.BackOff {
+		r.heardDestination.Store(true)
+		r.gotThrough(ctx, r.dst)
+	}
 	switch meaning.Outcome {
 	case dimse.Done, dimse.DoneNoted:
 		err := r.receipt(ctx, receipt{

@@ -225,7 +225,8 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {
 	return db.EndLeaseParams{
 		ID: h.TaskID, Node: &h.Node, Token: &h.Token, Status: o.Status, Message: o.Message, WaitingReason: o.WaitingReason,
-		WaitSeconds: o.Wait.Seconds(), Failures: t.Failures, Waits: t.Waits, Losses: t.Losses, Crashes: t.Crashes, Alone: t.Crashes >= maxCrashes, FreeSlots: true,
+		WaitSeconds: o.Wait.Seconds(), Failures: t.Failures, Waits: t.Waits, Losses: t.Losses, Crashes: t.Crashes,
+		Refused: t.Refused, RefusedSince: t.RefusedSince, Alone: t.Crashes >= maxCrashes, FreeSlots: true,
 	}
 }
 

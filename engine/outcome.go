@@ -101,7 +101,11 @@ func (r *run) reasonOf(err error) string {
 
 func (r *run) judgeError(o *Outcome, err error) {
 	o.logLine = err.Error()
-	switch policyOf(err) {
+	policy := policyOf(err)
+	if r.down != nil {
+		policy = policyWait
+	}
+	switch policy {
 	case policyPermanent:
 		o.Status, o.Message = Failure, sentence(err)
 	case policyWait:
@@ -111,7 +115,9 @@ func (r *run) judgeError(o *Outcome, err error) {
 		if own, ok := errors.AsType[*fault](err); ok && own.wait > 0 {
 			o.Wait, o.unavailable = own.wait, own.unavailable
 		}
-		o.down = r.downOf(err)
+		if o.down = r.down; o.down != nil {
+			o.Wait = 0 // what the server says of others decides
+		}
 	default:
 		r.countFailure(o, sentence(err))
 	}
@@ -281,10 +287,11 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 	r := o.run
 	var ended Outcome
 	err := e.inTx(ctx, func(q *db.Queries) error {
-		t, err := q.GetTask(ctx, r.held.TaskID)
+		row, err := q.TaskToEnd(ctx, r.held.TaskID)
 		if err != nil {
 			return notFound(err, "task", r.held.TaskID)
 		}
+		t := row.Task
 		p := leaseEnd(r.held, t, o)
 		if o.failed {
 			p.Failures++
@@ -292,17 +299,13 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		if p.Waits = 0; o.waited {
 			p.Waits = t.Waits + 1
 		}
-		if o.down != nil {
-			if _, err := q.LockJob(ctx, r.held.JobID); err != nil { // jobs come before servers
+		if o.down != nil || row.Pressed {
+			if err := e.bookPressure(ctx, q, &o, &t, &p); err != nil {
 				return err
 			}
-			tripped, err := e.trip(ctx, q, o.down, r.held.TaskID)
-			if err != nil {
-				return err
-			}
-			if tripped { // it goes on when the server can be had again
-				p.WaitSeconds = 0
-			}
+		}
+		if o.down == nil && !o.waited && (o.Status != Pending || o.failed) {
+			p.Refused, p.RefusedSince = 0, nil
 		}
 		if o.Status == Failure && r.inv == nil {
 			before, err := transferredBefore(ctx, q, t.ID)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/ul"
 )
 
 const (
@@ -437,6 +438,9 @@ func (r *run) takeSinkErr() error {
 	defer r.mu.Unlock()
 	err := r.sinkErr
 	r.sinkErr = nil
+	if _, silent := errors.AsType[*ul.TimeoutError](err); silent && !r.heardDestination.Load() && r.dst.Server != nil {
+		err = full("%w", err)
+	}
 	if err != nil {
 		return &atDestination{fmt.Errorf("the destination %s failed: %w", r.dst.Name, err)}
 	}

@@ -78,6 +78,11 @@ type run struct {
 	reached atomic.Bool  // something came by C-MOVE
 	crept   atomic.Int64 // bytes that went on within a limit in MB/s
 
+	heardSource, heardDestination atomic.Bool // it answered something
+	down                          *down       // what ended the run is a server's refusal
+	booked                        sync.Map    // servers, by ID, that something was seen to get through at, and which that mattered to
+	booking                       sync.WaitGroup
+
 	mu       sync.Mutex
 	works    map[string]bool // retrieve methods that were answered, or brought something
 	sinkErr  error
@@ -97,18 +102,23 @@ func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Pro
 	defer reins.Drop()
 	go r.heedHalt(ctx, cancel)
 	err := r.do(ctx, cancel)
+	r.booking.Wait()
 	if cause := stopped(ctx); cause != nil {
 		err = cause
 	}
 	return r.outcome(err)
 }
 
-func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
-	err := r.load(ctx)
-	if err != nil {
+func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
+	if err := r.load(ctx); err != nil {
 		return err
 	}
-	defer r.giveBack(ctx)
+	defer func() {
+		if err != nil && stopped(ctx) == nil {
+			r.down = r.downOf(err)
+		}
+		r.giveBack(ctx)
+	}()
 	if err := r.takeSlots(ctx); err != nil {
 		return err
 	}
@@ -120,7 +130,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) error {
 	}
 	defer func() { r.source.release(ctx) }()
 	defer r.closeLanes(ctx)
-	if r.inv, err = r.lookUp(ctx); err != nil {
+	if r.inv, err = r.lookUpPatiently(ctx); err != nil {
 		return err
 	}
 	r.recallHeard()
@@ -266,7 +276,7 @@ func (r *run) takeSlots(ctx context.Context) error {
 	if r.slots, err = r.e.door.TaskSlots(ctx, r.held.Claimed); err != nil {
 		return err
 	}
-	r.source = &source{node: r.src, peer: r.e.peer(r.src)}
+	r.source = &source{node: r.src, peer: r.e.peer(r.src), heard: &r.heardSource}
 	var store *serverSink
 	if r.dst.Server != nil {
 		store = &serverSink{peer: r.e.peer(r.dst), pace: r.e.paces.server(r.dst.ID), crept: &r.crept}
@@ -310,9 +320,14 @@ func (r *run) moreSlots(ctx context.Context) {
 	r.slots = append(r.slots, slots...)
 }
 
-// giveBack closes every association and gives the slots back.
+// giveBack closes every association and gives the slots back. After a refusal they go with the lease, whose end takes down what that says of
+// the server: nobody else comes before.
 func (r *run) giveBack(ctx context.Context) {
 	for _, s := range r.slots {
+		if r.down != nil {
+			s.Abort()
+			continue
+		}
 		r.gaveBack(ctx, s.Close(ctx))
 	}
 }

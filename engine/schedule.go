@@ -25,8 +25,9 @@ type ServerSchedule struct {
 	State      schedule.State
 	Opens      time.Time // for jobs: Now if it is open; zero: not within a year
 	Paused     bool
-	Down       string // why it can't be had now; empty: it can
-	NextProbe  time.Time
+	Down       string    // why it can't be had now; empty: it can
+	Takes      *int      // associations of jobs at once, since it refused more; nil: what the schedule allows
+	NextProbe  time.Time // when it is asked for a sign of life, or for one more
 	BatchInUse int
 	LiveInUse  int
 }
@@ -62,10 +63,8 @@ func (e *Engine) Schedule(ctx context.Context, server string) (ServerSchedule, e
 	}
 	if row.ServerState.Breaker == breakerOpen {
 		out.Down = row.ServerState.BreakerReason
-		if row.ServerState.ProbeAt != nil {
-			out.NextProbe = *row.ServerState.ProbeAt
-		}
 	}
+	out.Takes, out.NextProbe = takes(row.ServerState)
 	return out, nil
 }
 
@@ -84,6 +83,17 @@ func seconds[From, To int | int32](n *From) *To {
 	}
 	to := To(*n)
 	return &to
+}
+
+// takes tells how many associations of jobs a server was seen to take at once, nil if it has refused none, and when it is asked for more.
+func takes(st db.ServerState) (n *int, next time.Time) {
+	if st.Allowance == nil {
+		return nil, next
+	}
+	if st.ProbeAt != nil {
+		next = *st.ProbeAt
+	}
+	return new(int(*st.Allowance)), next
 }
 
 func (e *Engine) serverByName(ctx context.Context, name string) (DICOMNode, error) {
@@ -190,6 +200,11 @@ func (e *Engine) PauseServer(ctx context.Context, user people.User, server strin
 			return &Conflict{Reason: "the server is paused already"}
 		case changed == 0:
 			return &Conflict{Reason: "the server isn't paused"}
+		}
+		if !paused {
+			if _, err := q.ForgetPressure(ctx, n.ID); err != nil {
+				return err
+			}
 		}
 		return people.Record(ctx, q, people.Entry{Action: act, Object: "server " + n.Name})
 	})

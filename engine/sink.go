@@ -249,7 +249,8 @@ func (s *serverSink) ready(ctx context.Context, worker int, k kind) (*storing, e
 	return s.open[worker], nil
 }
 
-// put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word. One that had ended
+// put stores an object. An association that was lost is opened anew, once: servers drop idle ones without a word; one that says nothing for
+// its whole idle timeout is not asked again. One that had ended
 // before anything was sent doesn't count.
 func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.Status, error) {
 	rq := dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}
@@ -275,7 +276,7 @@ func (s *serverSink) put(ctx context.Context, worker int, o *outgoing) (dimse.St
 			attempt--
 			continue
 		}
-		if attempt > 0 || !o.again || errors.As(err, &source) || ctx.Err() != nil {
+		if _, silent := errors.AsType[*ul.TimeoutError](err); attempt > 0 || silent || !o.again || errors.As(err, &source) || ctx.Err() != nil {
 			return 0, err
 		}
 	}

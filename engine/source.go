@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -26,6 +27,7 @@ type source struct {
 	slot   *pacs.Slot
 	store  *pacs.Slot    // of the association over which C-MOVEs of a lane bring their objects; nil: none do
 	inTime time.Duration // for opening an association; 0: what the server's settings give
+	heard  *atomic.Bool  // set when the server has answered something; nil: nobody wants to know
 	a      *pacs.Association
 	moves  bool // a was opened for C-MOVE
 	// proposed are the transfer syntaxes of each storage class that a was opened for; none: it is for queries.
@@ -67,19 +69,31 @@ func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream
 			}
 		}
 		for tries := 0; ; {
-			stale := false
+			stale, last := false, error(nil)
 			for ds, err := range s.a.Find(ctx, s.findClass(), id) {
 				if stale = s.reopens(ctx, &tries, &err); stale {
 					break
 				}
+				last = err
+				s.hear(err)
 				if !yield(ds, err) {
 					return
 				}
 			}
 			if !stale {
+				s.hear(last) // without a match, too
 				return
 			}
 		}
+	}
+}
+
+// hear takes down that the server has answered, if only by a status or by what can't be read.
+func (s *source) hear(err error) {
+	_, status := errors.AsType[*dimse.StatusError](err)
+	_, unreadable := errors.AsType[*dimse.UnreadableError](err)
+	if s.heard != nil && (err == nil || status || unreadable) {
+		s.heard.Store(true)
 	}
 }
 

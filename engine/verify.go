@@ -152,7 +152,7 @@ func (r *run) check(ctx context.Context) error {
 // asker speaks to the destination over the task's first slot there, of which nothing else may be open.
 func (r *run) asker() *source {
 	store := r.sink.(*serverSink)
-	return &source{node: r.dst, peer: store.peer, slot: store.slots[0]}
+	return &source{node: r.dst, peer: store.peer, slot: store.slots[0], heard: &r.heardDestination}
 }
 
 // checkPresence asks for the instances by C-FIND, under the UIDs that they were sent with.
@@ -349,7 +349,7 @@ func (r *run) judgeVerification(o *Outcome, err error) {
 	switch {
 	case left == 0:
 		o.Status, o.Message = v.Status, fmt.Sprintf("%s Verified by %s.", v.Message, v.method)
-	case err != nil && policyOf(err) == policyWait:
+	case err != nil && (policyOf(err) == policyWait || r.down != nil):
 		r.judgeError(o, err)
 	case v.verdict != "":
 		r.giveUp(o, left, v.verdict)

@@ -54,7 +54,7 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 		reasons = append(reasons, serverKeeps(s, zone)...)
 	}
 	if len(reasons) == 0 {
-		reasons = append(reasons, whyInARow(user, job, servers, ahead))
+		reasons = append(reasons, whyInARow(user, job, servers, ahead, zone))
 		if row.Alone {
 			reasons = append(reasons, "it runs alone, since ADIT's process ended unexpectedly 3 times while it ran: it waits until a node runs nothing else")
 		}
@@ -66,6 +66,14 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 func nextAttempt(seconds float64, zone *time.Location) string {
 	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
 	return fmt.Sprintf("next attempt in %s (at %s %s)", d, time.Now().In(zone).Add(d).Format("15:04"), zone)
+}
+
+// askedAgain is nextAttempt for a server that takes less than its schedule allows.
+func askedAgain(seconds float64, zone *time.Location) string {
+	if seconds <= 0 {
+		return "it is asked for more as soon as one has got through"
+	}
+	return strings.Replace(nextAttempt(seconds, zone), "next attempt", "it is asked for more", 1)
 }
 
 // serverKeeps tells what about a server keeps its tasks from starting.
@@ -100,13 +108,17 @@ func windowOpens(s db.WhatKeepsRow, zone *time.Location) string {
 }
 
 // whyInARow tells whose turn it is, if nothing else keeps a task.
-func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.AheadOfRow) string {
+func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.AheadOfRow, zone *time.Location) string {
 	for _, s := range servers {
 		if s.PaceSeconds > 0 {
 			return fmt.Sprintf("the rate of DICOM Server %s lets the next study start in %s", s.Name, time.Duration(s.PaceSeconds*float64(time.Second)).Round(100*time.Millisecond))
 		}
 	}
 	for _, s := range servers {
+		if s.Allowance != nil && *s.Allowance < s.Cap && s.Used >= int64(*s.Allowance) {
+			return fmt.Sprintf("DICOM Server %s takes %d of %d connections now, since it refused more; %s%s",
+				s.Name, *s.Allowance, s.Cap, askedAgain(s.ProbeSeconds, zone), aheadWords(user, job, ahead.Ahead))
+		}
 		if s.Used >= int64(s.Cap) {
 			return "cap reached: all connections that DICOM Server " + s.Name + " allows to jobs are in use" + aheadWords(user, job, ahead.Ahead)
 		}

@@ -15,8 +15,8 @@ WHERE st.server_id = $1;
 -- name: InsertInteractiveSlot :one
 INSERT INTO association_slots (server_id, use, node_id) VALUES ($1, 'interactive', $2) RETURNING id;
 
--- InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour has
--- room and no task that is due waits for that server.
+-- InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour and what
+-- it was seen to take have room and no task that is due waits for that server.
 -- name: InsertMoreTaskSlots :many
 INSERT INTO association_slots (server_id, use, node_id, task_id, token, further)
 SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token, true
@@ -24,7 +24,7 @@ FROM server_state st
 JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
 CROSS JOIN generate_series(1, least(
     sqlc.arg(wanted)::integer,
-    st.batch_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')::integer))
+    least(st.batch_cap, st.allowance) - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')::integer))
 WHERE st.server_id = sqlc.arg(server_id) AND NOT st.paused AND st.breaker = 'closed' AND coalesce(st.caps_until > schedule_now(), true)
   AND NOT EXISTS (
     SELECT FROM jobs j
@@ -33,23 +33,23 @@ WHERE st.server_id = sqlc.arg(server_id) AND NOT st.paused AND st.breaker = 'clo
       AND st.server_id IN (j.source_id, j.destination_id))
 RETURNING id;
 
--- InsertMoveSlot gives a running task the slot for the association over which its source sends what a C-MOVE brings, if the batch cap of
--- this hour has room.
--- name: InsertMoveSlot :one
+-- InsertTaskSlot gives a running task another slot of a server, if the batch cap of this hour and what the server was seen to take have room:
+-- for the association over which its source sends what a C-MOVE brings, or the one that it gave back while its source was silent.
+-- name: InsertTaskSlot :one
 INSERT INTO association_slots (server_id, use, node_id, task_id, token)
 SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
 FROM server_state st
 JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
 JOIN jobs j ON j.id = t.job_id
 WHERE st.server_id = sqlc.arg(server_id)
-  AND CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END
+  AND least(CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END, st.allowance)
       > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
 RETURNING id;
 
 -- MoveRoom tells of a running task how many associations its job may have at a server, and whether it holds its own there longer than any
 -- other task.
 -- name: MoveRoom :one
-SELECT (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+SELECT least(CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END, st.allowance)::integer AS cap,
        NOT EXISTS (
            SELECT FROM association_slots a
            WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id <> t.id

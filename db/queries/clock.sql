@@ -27,7 +27,8 @@ WITH task AS (
     RETURNING u.task_id
 ), server AS (
     UPDATE server_state u
-    SET probe_at = least(u.probe_at, schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8)), next_start_at = least(u.next_start_at, late.start)
+    SET probe_at = CASE WHEN u.probe_at IS NOT NULL THEN least(u.probe_at, schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8)) END,
+        next_start_at = CASE WHEN u.next_start_at IS NOT NULL THEN least(u.next_start_at, late.start) END
     FROM (SELECT st.server_id, pace.start
           FROM server_state st
           CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 60 / st.studies_per_minute ELSE 0 END) AS start) pace

@@ -57,22 +57,33 @@ LEFT JOIN association_slots a ON a.server_id = st.server_id AND a.use = 'batch'
 WHERE st.mb_per_second > 0
 GROUP BY st.server_id;
 
--- TripBreaker stops claims for a server that can't be had. A server that is only full is left to those who have a place there, if anybody
--- has. The first probe follows after the pause.
--- name: TripBreaker :execrows
-UPDATE server_state st
-SET breaker = 'open', breaker_reason = sqlc.arg(reason), breaker_at = schedule_now(),
-    probe_at = greatest(st.probe_at, schedule_now() + make_interval(secs => sqlc.arg(pause_seconds)::float8))
-WHERE st.server_id = sqlc.arg(server_id) AND st.breaker = 'closed'
-  AND (NOT sqlc.arg(full_only)::boolean OR NOT EXISTS (
-    SELECT FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch' AND a.task_id IS DISTINCT FROM sqlc.arg(task_id)::bigint));
+-- LockPressure gives what a server has said that it bears, and keeps it until the transaction ends; used are the associations of jobs.
+-- name: LockPressure :one
+SELECT sqlc.embed(st), schedule_now()::timestamptz AS now,
+       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used
+FROM server_state st
+WHERE st.server_id = $1
+FOR UPDATE OF st;
+
+-- name: PutPressure :exec
+UPDATE server_state
+SET breaker = $2, breaker_reason = $3, breaker_at = $4, probe_at = $5, allowance = $6, ceiling = $7, tries = $8, trial_task = $9, echo = $10,
+    echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15
+WHERE server_id = $1;
+
+-- ForgetPressure has a server begin anew with the cap of the hour.
+-- name: ForgetPressure :execrows
+UPDATE server_state
+SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
+    echoed = false, refused_task = NULL, succeeded_task = NULL
+WHERE server_id = $1 AND (breaker = 'open' OR allowance IS NOT NULL OR refused_task IS NOT NULL);
 
 -- TakeProbe claims the probe of one server whose turn it is, for the whole cluster, with a slot to hold it. The slots must be locked.
 -- name: TakeProbe :one
 WITH due AS (
     SELECT st.server_id
     FROM server_state st
-    WHERE st.breaker = 'open' AND NOT st.paused AND st.probe_at <= schedule_now()
+    WHERE st.breaker = 'open' AND st.echo AND NOT st.paused AND st.probe_at <= schedule_now()
       AND coalesce(st.caps_until > schedule_now(), true)
       AND greatest(st.batch_cap, st.outside_cap) > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
     ORDER BY st.probe_at
@@ -87,12 +98,6 @@ WITH due AS (
 INSERT INTO association_slots (server_id, use, node_id)
 SELECT server_id, 'batch', sqlc.arg(node)::uuid FROM taken
 RETURNING id, server_id;
-
--- name: CloseBreaker :execrows
-UPDATE server_state SET breaker = 'closed', breaker_reason = '', breaker_at = NULL WHERE server_id = $1 AND breaker = 'open';
-
--- name: BreakerReason :exec
-UPDATE server_state SET breaker_reason = $2 WHERE server_id = $1 AND breaker = 'open';
 
 -- name: SetUrgency :exec
 UPDATE jobs SET urgent = $2, outside_windows = $3, priority = $4, version = version + 1 WHERE id = $1;
@@ -112,7 +117,7 @@ SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_z
        coalesce(extract(epoch FROM st.probe_at - schedule_now()), 0)::float8 AS probe_seconds,
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
-       (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap,
+       (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap, st.allowance,
        (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
        -- a C-MOVE takes a second one
        (st.server_id = j.source_id

@@ -8,6 +8,15 @@ FROM (SELECT generate_subscripts(sqlc.arg(study_uids)::text[], 1) AS seq, unnest
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = $1;
 
+-- TaskToEnd is a task whose run has ended; pressed: a server of its job has refused something, and a success there is to be taken down.
+-- name: TaskToEnd :one
+SELECT sqlc.embed(t),
+       EXISTS (SELECT FROM server_state st
+               WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+WHERE t.id = $1;
+
 -- ListTasks is a page of a job's tasks in the order of their rows, above the sequence number given.
 -- name: ListTasks :many
 SELECT * FROM tasks
@@ -46,6 +55,7 @@ WITH locked AS MATERIALIZED (
         waiting_reason = sqlc.arg(waiting_reason),
         not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
         wait_seconds = sqlc.arg(wait_seconds)::float8,
+        refused = sqlc.arg(refused), refused_since = sqlc.narg(refused_since),
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
         ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
     FROM locked
@@ -92,6 +102,7 @@ WITH ledger AS (
 )
 UPDATE tasks t
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,
+    refused = 0, refused_since = NULL,
     expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, message = '', started_at = NULL, ended_at = NULL, duplicates_passed = false,
     unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE t.id = sqlc.arg(id);
@@ -104,24 +115,6 @@ DELETE FROM tasks WHERE id = $1;
 
 -- name: RunningTasks :many
 SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id;
-
--- WhyWaiting gathers what keeps a pending task from starting. Of two servers in the same state it names one; tasks ahead are
--- counted up to 1000.
--- name: WhyWaiting :one
-SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
-       coalesce(max(n.name) FILTER (WHERE st.paused), '')::text AS paused,
-       coalesce(max(n.name) FILTER (WHERE st.breaker = 'open'), '')::text AS down,
-       coalesce(max(n.name) FILTER (WHERE s.batch_cap = 0), '')::text AS closed,
-       coalesce(max(n.name) FILTER (WHERE s.batch_cap <= (SELECT count(*) FROM association_slots a WHERE a.server_id = s.id AND a.use = 'batch')), '')::text AS "full",
-       (SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
-                                AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest) AS ahead
-FROM tasks t
-JOIN jobs j ON j.id = t.job_id
-LEFT JOIN servers s ON s.id IN (j.source_id, j.destination_id)
-LEFT JOIN dicom_nodes n ON n.id = s.id
-LEFT JOIN server_state st ON st.server_id = s.id
-WHERE t.id = $1
-GROUP BY t.id;
 
 -- PutTaskTotals writes how far a task is. What the ledger knows is not overwritten by less, and what is expected not by nothing.
 -- name: PutTaskTotals :exec

@@ -30,12 +30,14 @@ const (
 	RejectCalledAE  = "called AE title"
 	RejectCallingAE = "calling AE title"
 	RejectLimit     = "local limit"
+	RejectTransient = "transient, without a reason"
 )
 
 // AssociationFaults are those of opening and keeping an association.
 type AssociationFaults struct {
 	First      int
 	Reject     string        // one of the constants above
+	Limit      int           // more at once than these are rejected; 0: those of the configuration
 	NoContexts bool          // accepts the association and not one presentation context
 	DropIdle   time.Duration // closes the connection without a word when nothing happened for so long
 }

@@ -6,6 +6,7 @@
 package pacs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -206,15 +207,14 @@ func (p *PACS) accept(_ context.Context, rq *dimse.AssociationRequest) error {
 }
 
 func (p *PACS) rejection(rq *dimse.AssociationRequest, f AssociationFaults) error {
-	limit := p.cfg.MaxAssociations
-	if limit == 0 {
-		limit = 100
-	}
+	limit := cmp.Or(f.Limit, p.cfg.MaxAssociations, 100)
 	switch {
 	case f.Reject == RejectCalledAE || p.cfg.AETitle != "" && rq.CalledAE != p.cfg.AETitle:
 		return dimse.RejectCalledAE
 	case f.Reject == RejectCallingAE || len(p.cfg.CallingAETitles) > 0 && !slices.Contains(p.cfg.CallingAETitles, rq.CallingAE):
 		return dimse.RejectCallingAE
+	case f.Reject == RejectTransient:
+		return &dimse.Reject{Result: ul.RejectedTransient, Source: ul.RejectedByUser, Reason: ul.ReasonNone}
 	case f.Reject == RejectLimit || p.recorder.open() >= limit:
 		return dimse.RejectLimit
 	}

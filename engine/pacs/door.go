@@ -47,6 +47,14 @@ func (e *Closed) Error() string {
 	return fmt.Sprintf("DICOM Server %s is closed for interactive use now", e.Server)
 }
 
+// NoAssociation is returned when a server could not be connected to, or did not accept the association.
+type NoAssociation struct {
+	Err error
+}
+
+func (e *NoAssociation) Error() string { return e.Err.Error() }
+func (e *NoAssociation) Unwrap() error { return e.Err }
+
 // Peer says how a server is reached.
 type Peer struct {
 	ServerID            int64
@@ -160,17 +168,41 @@ func (d *Door) MoveSlot(ctx context.Context, task db.Claimed, serverID int64) (s
 		if err != nil || room.Cap < 2 {
 			return err
 		}
-		id, err := q.InsertMoveSlot(ctx, db.InsertMoveSlotParams{TaskID: task.TaskID, Token: task.Token, ServerID: serverID})
-		if errors.Is(err, pgx.ErrNoRows) {
-			return nil
-		}
-		slot = &Slot{ServerID: serverID, door: d, id: id}
+		slot, err = d.insertSlot(ctx, q, task, serverID)
 		return err
 	})
 	if err != nil {
 		return nil, room, err
 	}
 	return slot, room, nil
+}
+
+// insertSlot gives nil where there is no room.
+func (d *Door) insertSlot(ctx context.Context, q *db.Queries, task db.Claimed, serverID int64) (*Slot, error) {
+	id, err := q.InsertTaskSlot(ctx, db.InsertTaskSlotParams{TaskID: task.TaskID, Token: task.Token, ServerID: serverID})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // no room is no error
+	case err != nil:
+		return nil, err
+	}
+	return &Slot{ServerID: serverID, door: d, id: id}, nil
+}
+
+// SlotAgain gives a running task another slot in place of one that it gave back; nil where there is no room.
+func (d *Door) SlotAgain(ctx context.Context, task db.Claimed, serverID int64) (slot *Slot, err error) {
+	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		q := d.q.WithTx(tx)
+		if err := q.LockSlots(ctx); err != nil {
+			return err
+		}
+		slot, err = d.insertSlot(ctx, q, task, serverID)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slot, nil
 }
 
 // Interactive gives a slot to somebody who waits for the answer. It waits up to ten seconds for one to come free, then
@@ -260,8 +292,11 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 		}
 	}
 	a, err := dimse.Dial(ctx, cfg)
-	if err != nil {
-		return nil, peer.named(err)
+	if err = peer.named(err); err != nil {
+		if _, answered := errors.AsType[*dimse.NoContextsError](err); answered || ctx.Err() != nil {
+			return nil, err
+		}
+		return nil, &NoAssociation{err}
 	}
 	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(peer.Name)}
 	s.open.gauge.Inc()
@@ -294,6 +329,13 @@ func (s *Slot) Handshake(ctx context.Context, peer Peer, cfg *tls.Config) (tls.C
 		panic("pacs: a connection was opened without a slot of its own") // as above
 	}
 	return ul.Handshake(ctx, peer.Addr, cfg, handshakeWait)
+}
+
+// Abort ends the association, if one is still open, and keeps the slot: it goes with the lease of its task.
+func (s *Slot) Abort() {
+	if s.open != nil {
+		s.open.Abort()
+	}
 }
 
 // Close ends the association, if one is still open, and gives the slot back. It works with a context that has ended.

@@ -106,6 +106,7 @@ func (a *API) nodeView(ctx context.Context, user people.User) (func(engine.DICOM
 	return func(n engine.DICOMNode) client.Node {
 		out := client.Node{
 			ID: n.ID, Kind: client.KindServer, Name: n.Name, Source: uses[n.ID].Source, Destination: uses[n.ID].Destination, Paused: n.Paused,
+			Takes: n.Takes, NextProbe: instant(n.NextProbe),
 		}
 		if n.Folder != nil {
 			out.Kind = client.KindFolder

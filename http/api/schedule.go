@@ -123,7 +123,7 @@ func convert(from, to any) error {
 func clientSchedule(s engine.ServerSchedule) (*body[client.ServerSchedule], error) {
 	out := client.ServerSchedule{
 		Now: s.Now, TimeZone: s.Zone, InForce: client.Limits(s.State.Limits), Window: s.State.Window + 1, Until: instant(s.State.Until), Paused: s.Paused, Down: s.Down,
-		NextProbe: instant(s.NextProbe), BatchInUse: s.BatchInUse, InteractiveInUse: s.LiveInUse,
+		Takes: s.Takes, NextProbe: instant(s.NextProbe), BatchInUse: s.BatchInUse, InteractiveInUse: s.LiveInUse,
 	}
 	if s.State.Batch == 0 {
 		out.Opens = instant(s.Opens)

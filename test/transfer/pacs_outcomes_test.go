@@ -166,14 +166,6 @@ func TestSourceMisbehaves(t *testing.T) {
 			status: engine.Failure, message: "accepted none of the", check: associated(1, 0),
 		},
 		{
-			name: "doesn't know the called AE title", src: pacs.Misbehave{Association: pacs.AssociationFaults{Reject: pacs.RejectCalledAE}},
-			status: engine.Failure, message: "ask the administrator of that server for its AE title", check: associated(1, 0),
-		},
-		{
-			name: "doesn't know us", src: pacs.Misbehave{Association: pacs.AssociationFaults{Reject: pacs.RejectCallingAE}},
-			status: engine.Failure, message: `calling AE title "ADIT" not recognized`, check: associated(1, 0),
-		},
-		{
 			name: "has no such study", srcCfg: func(c *pacs.Config) { c.Studies = nil },
 			status: engine.Failure, message: "has no study", check: associated(1, 0),
 		},
@@ -298,10 +290,6 @@ func TestDestinationMisbehaves(t *testing.T) {
 		{
 			name: "accepts no context", dst: pacs.Misbehave{Association: pacs.AssociationFaults{NoContexts: true}},
 			status: engine.Failure, message: "accepted none of the", check: associated(1, 1),
-		},
-		{
-			name: "doesn't know the called AE title", dst: pacs.Misbehave{Association: pacs.AssociationFaults{Reject: pacs.RejectCalledAE}},
-			status: engine.Failure, message: "ask the administrator of that server for its AE title", check: associated(1, 1),
 		},
 		{
 			name: "refuses one for good", dst: answering(4, dimse.CannotUnderstand),

@@ -31,6 +31,10 @@ func TestBusyServers(t *testing.T) {
 	}{
 		{"source: local limit exceeded", full, pacs.Misbehave{}, "local limit exceeded"},
 		{"destination: local limit exceeded", pacs.Misbehave{}, full, "local limit exceeded"},
+		{"source: rejects, not now", rejects(pacs.RejectTransient), pacs.Misbehave{}, "rejected the association"},
+		{"source: doesn't know the called AE title", rejects(pacs.RejectCalledAE), pacs.Misbehave{}, "ask the administrator of that server for its AE title"},
+		{"source: doesn't know us", rejects(pacs.RejectCallingAE), pacs.Misbehave{}, `calling AE title "ADIT" not recognized`},
+		{"destination: doesn't know the called AE title", pacs.Misbehave{}, rejects(pacs.RejectCalledAE), "ask the administrator of that server for its AE title"},
 		{"source: out of resources for queries", pacs.Misbehave{Find: pacs.FindFaults{Status: dimse.OutOfResources}}, pacs.Misbehave{}, "status A700H"},
 		{"source: can't count the matches", pacs.Misbehave{Get: pacs.GetFaults{Status: dimse.OutOfResourcesMatches}}, pacs.Misbehave{}, "is out of resources (status A701H)"},
 		{"source: can't send", pacs.Misbehave{Get: pacs.GetFaults{Status: dimse.OutOfResourcesSubOps}}, pacs.Misbehave{}, "is out of resources (status A702H)"},
@@ -45,7 +49,7 @@ func TestBusyServers(t *testing.T) {
 			job := n.Transfer(source, destination, outcomeStudy().StudyInstanceUID)
 			var task engine.Task
 			least := int32(attempts)
-			if strings.Contains(tt.name, "limit exceeded") {
+			if tt.src.Association.Reject+tt.dst.Association.Reject != "" {
 				least = 0 // the server is asked by C-ECHO, and no task is sent there
 			}
 			n.WaitFor(job.ID, func(j engine.Job) bool {

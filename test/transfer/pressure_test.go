@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package transfer
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
+	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/test/harness"
+)
+
+// simulated is a node whose clock is simulated: the pauses are those of production.
+var simulated = harness.Config{Idle: true, Silent: true, Engine: engine.Config{
+	ProbePause: 90 * time.Second, WaitPauses: []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute},
+	RetryPauses: []time.Duration{2 * time.Minute, 4 * time.Minute},
+}}
+
+// sick is a way in which a server refuses everything.
+type sick struct {
+	name   string
+	faults pacs.Misbehave
+	silent bool // it accepts associations and answers no C-FIND
+	absent bool // nothing listens
+	sink   bool // it is the destination
+	each   int  // associations that a task needs there until it is refused
+	why    string
+}
+
+var sicknesses = []sick{
+	{name: "C-FIND A700", faults: pacs.Misbehave{Find: pacs.FindFaults{Status: dimse.OutOfResources}}, each: 1, why: "status A700H"},
+	{name: "C-GET A701", faults: pacs.Misbehave{Get: pacs.GetFaults{Status: dimse.OutOfResourcesMatches}}, each: 2, why: "status A701H"},
+	{name: "C-STORE A700", faults: pacs.Misbehave{Store: pacs.StoreFaults{Status: dimse.OutOfResources}}, sink: true, each: 1, why: "status A700H"},
+	{name: "rejects, transient", faults: rejects(pacs.RejectTransient), each: 1, why: "rejected the association"},
+	{name: "rejects, local limit", faults: rejects(pacs.RejectLimit), each: 1, why: "local limit exceeded"},
+	{name: "rejects, permanent", faults: rejects(pacs.RejectCallingAE), each: 1, why: "ask the administrator of that server to add this AE title"},
+	{name: "rejects at the destination, permanent", faults: rejects(pacs.RejectCalledAE), sink: true, each: 1, why: "ask the administrator of that server for its AE title"},
+	{name: "silent in C-FIND", silent: true, each: 1, why: "the peer did nothing for 1s"},
+	{name: "refuses to connect", absent: true, each: 1, why: "nothing listens there"},
+}
+
+func rejects(how string) pacs.Misbehave {
+	return pacs.Misbehave{Association: pacs.AssociationFaults{Reject: how}}
+}
+
+// TestRefusesAll: however many tasks wait, a server that refuses everything sees at most twenty tries in ten minutes. No task fails. When it is
+// well again its whole cap is in use within two minutes.
+func TestRefusesAll(t *testing.T) {
+	for i, kind := range sicknesses {
+		// Both caps and both latencies are seen by some; TestFaultRefusesAll runs them all.
+		limit, latency := []int{8, 4}[i%2], []time.Duration{0, 50 * time.Millisecond}[i/2%2]
+		t.Run(fmt.Sprintf("%s, cap %d, %s", kind.name, limit, latency), func(t *testing.T) {
+			t.Parallel()
+			refusesAll(t, kind, limit, latency)
+		})
+	}
+}
+
+func refusesAll(t *testing.T, kind sick, limit int, latency time.Duration) {
+	t.Helper()
+	study := ct(701, 3)
+	ill := atomic.Bool{}
+	ill.Store(true)
+	var together chan struct{} // closed when as many retrieve at once as the cap allows
+	var retrieving atomic.Int32
+	together = make(chan struct{})
+	gate := func(ctx context.Context, e pacs.Event) {
+		switch {
+		case e.Kind == pacs.AtFind && kind.silent && ill.Load():
+			<-ctx.Done()
+		case e.Kind == pacs.AtSubOperation && e.Number == 2 && !ill.Load():
+			if retrieving.Add(1) == int32(limit) {
+				close(together)
+			}
+			select {
+			case <-together:
+			case <-ctx.Done():
+			}
+			retrieving.Add(-1)
+		}
+	}
+	cfg := pacs.Config{Studies: []*phantom.Study{study}, Gate: gate}
+	if kind.absent {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		cfg.Listen = l.Addr().String()
+		require.NoError(t, l.Close())
+	}
+	var src *pacs.PACS
+	address := cfg.Listen
+	if !kind.absent {
+		src = startPACS(t, cfg)
+		address = src.Addr()
+	}
+	dst := startPACS(t, pacs.Config{})
+	patient := src
+	if kind.sink {
+		patient = dst
+	}
+	if !kind.absent {
+		patient.SetMisbehave(kind.faults)
+	}
+	n := harness.New(t, simulated)
+	settings := func(s *engine.NewServer) {
+		s.BatchCap, s.AssociationsPerTask = &limit, 1
+		if kind.silent {
+			s.IdleTimeout = time.Second
+		}
+	}
+	source := n.AddServer("source", "SRC", distant(t, address, latency), settings)
+	destination := n.AddServer("destination", "DST", distant(t, dst.Addr(), latency), settings)
+	job := manyTasks(t, n, n.Admin.ID, source, destination, 500, study.StudyInstanceUID)
+	s := simulate(t, n, 20)
+	seen := func() int {
+		if kind.absent {
+			return int(s.tries.Load())
+		}
+		return associations(patient)
+	}
+	s.play(10*time.Minute, func() bool { return seen() > 40*kind.each })
+	t.Logf("%d associations, %d tries in ten minutes", seen(), s.tries.Load())
+	require.LessOrEqual(t, seen(), 20*kind.each)
+	require.LessOrEqual(t, int(s.tries.Load()), 20)
+	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job, engine.TaskFilter{Limit: 500})
+	require.NoError(t, err)
+	for _, task := range tasks {
+		require.Equal(t, engine.Pending, task.Status, task.Message)
+		require.Zero(t, task.Failures, task.WaitingReason)
+	}
+	require.Contains(t, tasks[0].WhyWaiting, kind.why)
+
+	ill.Store(false)
+	if kind.absent {
+		startPACS(t, cfg)
+	} else {
+		patient.SetMisbehave(pacs.Misbehave{})
+	}
+	begin := s.now()
+	require.True(t, s.play(2*time.Minute, func() bool { return isClosed(together) }), "its whole cap is in use")
+	t.Logf("its cap is in use after %s", s.now().Sub(begin).Round(time.Second))
+	require.Zero(t, s.job(job).NFailure)
+}
+
+// pressed is a source and a destination of which the source takes so long, by the simulated clock, for each C-GET.
+type pressed struct {
+	*simulation
+	src, dst            *pacs.PACS
+	source, destination engine.DICOMNode
+}
+
+func pressure(t *testing.T, limit int, takes time.Duration, studies []*phantom.Study, gate func(context.Context, pacs.Event)) *pressed {
+	t.Helper()
+	p := &pressed{}
+	p.src = startPACS(t, pacs.Config{Studies: studies, Gate: func(ctx context.Context, e pacs.Event) {
+		if e.Kind == pacs.AtGetEnd {
+			p.sleep(ctx, takes)
+		} else if gate != nil {
+			gate(ctx, e)
+		}
+	}})
+	p.dst = startPACS(t, pacs.Config{})
+	n := harness.New(t, simulated)
+	settings := func(s *engine.NewServer) {
+		s.BatchCap, s.AssociationsPerTask, s.IdleTimeout = &limit, 1, time.Second
+	}
+	p.source = n.AddServer("source", "SRC", p.src.Addr(), settings)
+	p.destination = n.AddServer("destination", "DST", p.dst.Addr(), settings)
+	p.simulation = simulate(t, n, 20)
+	return p
+}
+
+// good has a job of so many studies run that nothing is wrong with, and returns how long that takes.
+func (p *pressed) good(tasks int, study *phantom.Study) time.Duration {
+	p.t.Helper()
+	job := manyTasks(p.t, p.n, p.n.Admin.ID, p.source, p.destination, tasks, study.StudyInstanceUID)
+	begin := p.now()
+	require.True(p.t, p.play(time.Hour, func() bool { return p.job(job).Done() }))
+	require.EqualValues(p.t, tasks, p.job(job).NSuccess)
+	return p.now().Sub(begin)
+}
+
+// TestPoisonousStudies: studies that are always refused, or met with silence, cost the good ones of the same server next to nothing.
+func TestPoisonousStudies(t *testing.T) {
+	refused := pacs.Misbehave{Find: pacs.FindFaults{Status: dimse.OutOfResources}}
+	notSent := pacs.Misbehave{Get: pacs.GetFaults{Status: dimse.OutOfResourcesMatches}}
+	for _, tt := range []struct {
+		name   string
+		limit  int
+		faults []pacs.Misbehave // of each bad study
+		silent bool
+	}{
+		{"one, cap 1, A700", 1, []pacs.Misbehave{refused}, false},
+		{"one, cap 1, silent", 1, []pacs.Misbehave{{}}, true},
+		{"two, cap 1, A700 and A701", 1, []pacs.Misbehave{refused, notSent}, false},
+		{"one, cap 2, A701", 2, []pacs.Misbehave{notSent}, false},
+		{"two, cap 4, A701", 4, []pacs.Misbehave{notSent, notSent}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fine := ct(720, 1)
+			studies, bad := []*phantom.Study{fine}, map[string]bool{}
+			for i := range tt.faults {
+				st := ct(uint64(721+i), 1)
+				studies, bad[st.StudyInstanceUID] = append(studies, st), true
+			}
+			p := pressure(t, tt.limit, 4*time.Second, studies, func(ctx context.Context, e pacs.Event) {
+				if e.Kind == pacs.AtFind && tt.silent && bad[e.StudyInstanceUID] {
+					<-ctx.Done()
+				}
+			})
+			for i, m := range tt.faults {
+				p.src.MisbehaveFor(studies[1+i], m)
+			}
+			tasks := 15 * tt.limit
+			without := p.good(tasks, fine)
+			other := secondUser(t, p.n) // whose jobs come first as often as the others'
+			job := manyTasks(t, p.n, other.ID, p.source, p.destination, len(tt.faults), slices.Collect(maps.Keys(bad))...)
+			with := p.good(tasks, fine)
+			t.Logf("%s without, %s with: %.2f", without.Round(time.Second), with.Round(time.Second), with.Seconds()/without.Seconds())
+			require.LessOrEqual(t, with.Seconds(), 1.2*without.Seconds())
+			list, err := p.n.Engine.Tasks(t.Context(), other, job, engine.TaskFilter{Limit: 5})
+			require.NoError(t, err)
+			for _, task := range list {
+				require.Equal(t, engine.Pending, task.Status)
+				require.Zero(t, task.Failures)
+			}
+		})
+	}
+}
+
+// TestServerTakesThree: of a cap of eight a server takes three. ADIT finds that out, and when it takes more; a restart, and another node, know it.
+func TestServerTakesThree(t *testing.T) {
+	study := ct(730, 1)
+	p := pressure(t, 8, 20*time.Second, []*phantom.Study{study}, nil)
+	limit := func(n int) {
+		p.src.SetMisbehave(pacs.Misbehave{Association: pacs.AssociationFaults{Limit: n}})
+	}
+	limit(3)
+	job := manyTasks(t, p.n, p.n.Admin.ID, p.source, p.destination, 500, study.StudyInstanceUID)
+	never := func() bool { return false }
+	p.play(2*time.Minute, never)
+	settled := func(what string, minutes int) {
+		t.Helper()
+		before, done := p.src.Recorder().Log(), p.job(job).NSuccess
+		p.play(time.Duration(minutes)*time.Minute, never)
+		rejected := p.src.Recorder().Log().Rejected - before.Rejected
+		did := p.job(job).NSuccess - done
+		t.Logf("%s: %d refusals and %d studies in %d minutes", what, rejected, did, minutes)
+		require.LessOrEqual(t, rejected, minutes+1, what)
+		require.GreaterOrEqual(t, int(did), minutes*3*3*8/10, "three at once, of twenty seconds each, most of the time")
+	}
+	settled("it has settled", 4)
+	s, err := p.n.Engine.Schedule(t.Context(), "source")
+	require.NoError(t, err)
+	require.NotNil(t, s.Takes)
+	require.Contains(t, []int{2, 3}, *s.Takes)
+	require.Empty(t, s.Down)
+
+	p.finish()
+	engines := make([]*engine.Engine, 2)
+	for i := range engines {
+		engines[i] = engine.New(p.n.Pool, p.n.People, doorpacs.NewDoor(p.n.Pool), slog.New(slog.DiscardHandler), simulated.Engine)
+	}
+	ahead := p.ahead
+	p.simulation = simulate(t, p.n, 20, engines...)
+	p.ahead = ahead
+	settled("two other nodes", 2)
+
+	limit(0)
+	begin := p.now()
+	require.True(t, p.play(2*time.Minute, func() bool { return p.src.Recorder().Log().Open == 8 }))
+	t.Logf("all eight after %s", p.now().Sub(begin).Round(time.Second))
+	require.LessOrEqual(t, p.src.Recorder().Log().Peak, 8)
+	require.Zero(t, p.job(job).NFailure)
+}
+
+// TestHealthyAgain: what a person does after having seen to it that a server is well has it used at once as the schedule allows.
+func TestHealthyAgain(t *testing.T) {
+	n := harness.New(t, simulated)
+	there := startPACS(t, pacs.Config{Studies: []*phantom.Study{ct(740, 1)}})
+	n.AddServer("source", "SRC", there.Addr(), nil)
+	for name, act := range map[string]func(){
+		"a check": func() {
+			report, err := n.Engine.CheckNode(t.Context(), n.Admin, "source")
+			require.NoError(t, err)
+			for _, c := range report.Checks {
+				require.True(t, c.OK, "%+v", c)
+			}
+		},
+		"a pause": func() {
+			require.NoError(t, n.Engine.PauseServer(t.Context(), n.Admin, "source", true))
+			require.NoError(t, n.Engine.PauseServer(t.Context(), n.Admin, "source", false))
+		},
+		"another AE title": func() {
+			_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "source", func(s *engine.NewServer) error {
+				s.AETitle = "OTHER"
+				return nil
+			})
+			require.NoError(t, err)
+		},
+	} {
+		_, err := n.Pool.Exec(t.Context(), `UPDATE server_state SET breaker = 'open', breaker_reason = 'x', allowance = 0, tries = 5, refused_task = 1,
+			probe_at = schedule_now() + interval '1 minute'`)
+		require.NoError(t, err)
+		s, err := n.Engine.Schedule(t.Context(), "source")
+		require.NoError(t, err)
+		require.Equal(t, 0, *s.Takes)
+		act()
+		s, err = n.Engine.Schedule(t.Context(), "source")
+		require.NoError(t, err)
+		require.Empty(t, s.Down, name)
+		require.Nil(t, s.Takes, name)
+	}
+}
+
+func (s *simulation) job(id int64) engine.Job {
+	j, err := s.n.Engine.Job(s.t.Context(), s.n.Admin, id)
+	require.NoError(s.t, err)
+	return j
+}
