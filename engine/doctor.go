@@ -95,11 +95,15 @@ func (d *doctor) suggest(setting string, now, suggested any, why string) {
 	d.report.Suggestions = append(d.report.Suggestions, Suggestion{setting, now, suggested, why})
 }
 
-// examine goes as far as the server lets it. The error is of the context only: what the server does wrong is a check.
+// examine goes as far as the server lets it. The error is of the context or the database only: what the server does wrong is a check.
 func (d *doctor) examine(ctx context.Context) error {
 	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if err := d.e.q.ResetServer(ctx, d.node.ID); err != nil { // it can be had, whatever its tasks found
+		return err
+	}
+	d.e.signals.Wake()
 	if d.node.Server.StoreScp && d.offers[dict.CTImageStorage] {
 		d.takes(ctx)
 	}

@@ -70,7 +70,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 			return err
 		}
 		err = errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID),
-			settleCallers(ctx, q, s))
+			settleCallers(ctx, q, s), q.ResetServer(ctx, n.ID))
 		if err != nil {
 			return err
 		}
