@@ -178,7 +178,9 @@ func (e *Engine) rollUp(ctx context.Context, run *choreRun) (string, error) {
 }
 
 // lastToSumUp is the last day that may be summed up.
-func (e *Engine) lastToSumUp(now time.Time) time.Time { return dayOf(now.In(e.cfg.Zone)).AddDate(0, 0, -2) }
+func (e *Engine) lastToSumUp(now time.Time) time.Time {
+	return dayOf(now.In(e.cfg.Zone)).AddDate(0, 0, -2)
+}
 
 // summedUp is the last day that was summed up; zero if none was. Later days than may be are not: the clock ran ahead when they were.
 func (e *Engine) summedUp(ctx context.Context, now time.Time) (time.Time, error) {

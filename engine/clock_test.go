@@ -192,11 +192,11 @@ func TestBoundsTouchNothingElse(t *testing.T) {
 	_, err = n.Engine.Orders(t.Context(), uuid.New(), "test")
 	require.NoError(t, err)
 	for what, sql := range map[string]string{
-		"a study that is no longer waited for":  "SELECT bool_and(unavailable_since IS NULL AND not_before <= now()) FROM tasks",
-		"a server that is not to be probed":     "SELECT bool_and(probe_at IS NULL) FROM server_state",
-		"a task that is left to a node":         "SELECT alone_until <= now() + interval '10 minutes' FROM tasks WHERE id = " + strconv.FormatInt(alone.ID, 10),
-		"a task that was never to run alone":    "SELECT alone_until IS NULL FROM tasks WHERE id = " + strconv.FormatInt(task.ID, 10),
-		"the next start":                        "SELECT bool_and(next_start_at <= now() + interval '1 minute') FROM server_state",
+		"a study that is no longer waited for": "SELECT bool_and(unavailable_since IS NULL AND not_before <= now()) FROM tasks",
+		"a server that is not to be probed":    "SELECT bool_and(probe_at IS NULL) FROM server_state",
+		"a task that is left to a node":        "SELECT alone_until <= now() + interval '10 minutes' FROM tasks WHERE id = " + strconv.FormatInt(alone.ID, 10),
+		"a task that was never to run alone":   "SELECT alone_until IS NULL FROM tasks WHERE id = " + strconv.FormatInt(task.ID, 10),
+		"the next start":                       "SELECT bool_and(next_start_at <= now() + interval '1 minute') FROM server_state",
 	} {
 		var ok bool
 		require.NoError(t, n.Pool.QueryRow(t.Context(), sql).Scan(&ok))
