@@ -58,7 +58,7 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 	} {
 		origin := ""
 		for found, is := range map[string]bool{
-			database: DatabaseLost(c.err), peer: PeerFailed(c.err), away: Unreachable(c.err), disk: diskFault(c.err),
+			database: DatabaseTrouble(c.err) != nil, peer: PeerFailed(c.err), away: Unreachable(c.err), disk: diskFault(c.err),
 		} {
 			if is {
 				require.Empty(t, origin, "%s: also %s", name, found)
