@@ -449,7 +449,9 @@ func TestDatabaseBroken(t *testing.T) {
 	require.NoError(t, syscall.Kill(postmaster(t, dir), syscall.SIGKILL))
 	await(t, "readyz 503", func() bool { return s.get("/readyz") == 503 })
 	require.Equal(t, 200, s.get("/healthz"))
-	await(t, "a second try", func() bool { return strings.Count(s.stderr.String(), "another major version of PostgreSQL than those installed") >= 2 })
+	await(t, "a second try", func() bool {
+		return strings.Count(s.stderr.String(), "another major version of PostgreSQL than those installed") >= 2
+	})
 	require.NoError(t, os.WriteFile(version, was, 0o600))
 	await(t, "readyz 200", func() bool { return s.get("/readyz") == 200 })
 }
@@ -479,7 +481,9 @@ func TestDatabaseAway(t *testing.T) {
 		return cmd, out
 	}
 	cmd, out := run(fmt.Sprintf("postgres://u:pa55@127.0.0.1:%d/x", testpeer.Port(t)))
-	await(t, "a second try", func() bool { return strings.Count(out.String(), "The database doesn't answer. ADIT starts when it can be used.") >= 2 })
+	await(t, "a second try", func() bool {
+		return strings.Count(out.String(), "The database doesn't answer. ADIT starts when it can be used.") >= 2
+	})
 	require.NotContains(t, out.String(), "pa55")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, cmd.Wait(), "told to end before it had begun")

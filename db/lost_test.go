@@ -23,7 +23,9 @@ import (
 
 func TestTroubleOf(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "unix", Err: syscall.ECONNRESET}
-	pg := func(code string) error { return fmt.Errorf("1 instance: %w", &pgconn.PgError{Code: code, Message: "x"}) }
+	pg := func(code string) error {
+		return fmt.Errorf("1 instance: %w", &pgconn.PgError{Code: code, Message: "x"})
+	}
 	const silent = "the database doesn't answer"
 	for name, c := range map[string]struct {
 		err  error

@@ -27,7 +27,9 @@ func TestWritable(t *testing.T) {
 		"nothing": {func(*testing.T, *pgxpool.Pool) func() { return func() {} }, ""},
 		"read-only": {func(t *testing.T, pool *pgxpool.Pool) func() {
 			set(t, pool, "ALTER DATABASE %s SET default_transaction_read_only = on")
-			return func() { set(t, pool, "BEGIN READ WRITE; ALTER DATABASE %s RESET default_transaction_read_only; COMMIT") }
+			return func() {
+				set(t, pool, "BEGIN READ WRITE; ALTER DATABASE %s RESET default_transaction_read_only; COMMIT")
+			}
 		}, "the database is read-only"},
 		"no temporary tables": {func(t *testing.T, pool *pgxpool.Pool) func() {
 			set(t, pool, "REVOKE TEMPORARY ON DATABASE %s FROM PUBLIC")

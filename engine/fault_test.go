@@ -34,6 +34,10 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 		policy policy
 	}{
 		"the database reset":               {&db.LostError{Err: reset}, database, policyWait},
+		"the database's disk full":         {fmt.Errorf("1 instance: %w", &pgconn.PgError{Code: "53100"}), database, policyWait},
+		"a lock in the database":           {permanent("it can't be kept: %w", &pgconn.PgError{Code: "55P03"}), database, policyWait},
+		"a slow database":                  {again("it can't be kept: %w", &pgconn.PgError{Code: "57014"}), database, policyWait},
+		"a read-only database":             {&pgconn.PgError{Code: "25006"}, database, policyWait},
 		"the database cut off":             {fmt.Errorf("1 instance: %w", &db.LostError{Err: io.ErrUnexpectedEOF}), database, policyWait},
 		"the database shutting down":       {&pgconn.PgError{Code: "57P01"}, database, policyWait},
 		"the database's disk is full":      {&pgconn.PgError{Code: "53100"}, "", policyAgain},
