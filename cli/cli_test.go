@@ -482,7 +482,7 @@ func TestDatabaseAway(t *testing.T) {
 	}
 	cmd, out := run(fmt.Sprintf("postgres://u:pa55@127.0.0.1:%d/x", testpeer.Port(t)))
 	await(t, "a second try", func() bool {
-		return strings.Count(out.String(), "The database doesn't answer. ADIT starts when it can be used.") >= 2
+		return strings.Count(out.String(), "the database can't be used yet; ADIT starts when it can") >= 2
 	})
 	require.NotContains(t, out.String(), "pa55")
 	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))

@@ -40,7 +40,7 @@ func startDatabase(ctx context.Context, dataDir, url string, log *slog.Logger, e
 	var srv *local.Server
 	err := again(ctx, func() (wait bool, err error) {
 		if srv, err = local.Start(ctx, dataDir, log); local.NoRoom(err) {
-			log.Error(notRunning(err)+" It is started when there is room.", "error", err)
+			log.Error("the embedded PostgreSQL can't be started; it is when there is room", "reason", notRunning(err), "error", err)
 			return true, err
 		}
 		return false, err
@@ -50,7 +50,7 @@ func startDatabase(ctx context.Context, dataDir, url string, log *slog.Logger, e
 	}
 	d := &database{url: srv.URL(), dataDir: dataDir, log: log, ended: ended, local: srv, done: make(chan struct{})}
 	d.ctx, d.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	go d.supervise() //nolint:contextcheck // it has a context for as long as it lives
+	go d.supervise()
 	return d, nil
 }
 
@@ -72,7 +72,7 @@ func (d *database) supervise() {
 		for cause != nil {
 			d.down.Store(&cause)
 			wait := pauses.next()
-			d.log.Error(notRunning(cause), "error", cause, "started_again_in", wait.String())
+			d.log.Error("the embedded PostgreSQL doesn't run; it is started again", "reason", notRunning(cause), "error", cause, "in", wait.String())
 			if pause(d.ctx, wait) != nil {
 				return
 			}
@@ -151,7 +151,7 @@ func (s *server) openDatabase(ctx context.Context) error {
 		if trouble == nil || !trouble.Passes() {
 			return false, err
 		}
-		s.log.Error(capital(trouble.Reason)+". ADIT starts when it can be used.", "error", err)
+		s.log.Error("the database can't be used yet; ADIT starts when it can", "reason", trouble.Reason, "error", err)
 		return true, err
 	})
 }

@@ -46,7 +46,8 @@ func TestPutBack(t *testing.T) {
 	}
 	exec(`INSERT INTO users (username) VALUES ('ada');
 		INSERT INTO sessions (sha256, user_id, created_at, last_seen_at, confirmed_at, expires_at)
-		SELECT sha256(at::text::bytea), u.id, at, at, at, at + interval '14 days' FROM users u, (VALUES (now() - interval '1 day'), (now() + interval '1 year')) v (at);
+		SELECT sha256(at::text::bytea), u.id, at, now() + (at - now()), at - interval '1 second', at + interval '14 days'
+		FROM users u, (VALUES (now() - interval '1 day'), (now() + interval '1 year')) v (at);
 		INSERT INTO api_tokens (user_id, description, sha256, created_at, expires_at)
 		SELECT u.id, what, sha256(what::bytea), at, ends FROM users u, (VALUES ('ahead', now() + interval '1 year', now() + interval '1 year 30 days'),
 			('for ever', now() + interval '1 year', NULL), ('chosen', now() - interval '1 day', now() + interval '1 year')) v (what, at, ends);

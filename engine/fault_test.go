@@ -40,7 +40,7 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 		"a read-only database":             {&pgconn.PgError{Code: "25006"}, database, policyWait},
 		"the database cut off":             {fmt.Errorf("1 instance: %w", &db.LostError{Err: io.ErrUnexpectedEOF}), database, policyWait},
 		"the database shutting down":       {&pgconn.PgError{Code: "57P01"}, database, policyWait},
-		"the database's disk is full":      {&pgconn.PgError{Code: "53100"}, "", policyAgain},
+		"a fault of ours in the database":  {&pgconn.PgError{Code: "23505"}, "", policyAgain},
 		"an association reset":             {&ul.LostError{Err: reset}, peer, policyAgain},
 		"an association cut off":           {&ul.LostError{Err: io.EOF}, peer, policyAgain},
 		"an association forbidden":         {&ul.LostError{Err: forbidden}, peer, policyAgain},
