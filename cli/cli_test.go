@@ -438,7 +438,8 @@ func TestSecondSignal(t *testing.T) {
 	require.NotEqual(t, 0, s.cmd.ProcessState.ExitCode())
 }
 
-// TestDatabaseBroken: what keeps the embedded database from running is said, and waited for: the server stays up, isn't ready, and goes on by itself.
+// TestDatabaseBroken: what keeps the embedded database from running is said, and waited for: the server stays up,
+// isn't ready, and goes on by itself.
 func TestDatabaseBroken(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := serve(t, dir)
@@ -468,7 +469,8 @@ func TestPauses(t *testing.T) {
 	require.Equal(t, time.Minute, p.next())
 }
 
-// TestDatabaseAway: a database of somebody else's care that doesn't answer yet is waited for, and one that can't be had ends the start; both with a sentence.
+// TestDatabaseAway: a database of somebody else's care that doesn't answer yet is waited for, and one that can't be
+// had ends the start; both with a sentence.
 func TestDatabaseAway(t *testing.T) {
 	path, err := exec.LookPath("adit")
 	require.NoError(t, err)

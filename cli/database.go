@@ -32,7 +32,8 @@ type database struct {
 	done    chan struct{}         // closed when the supervisor has ended; nil without one
 }
 
-// startDatabase starts the embedded PostgreSQL if no URL is given. As long as there is no room for it, that is waited for.
+// startDatabase starts the embedded PostgreSQL if no URL is given. As long as there is no room for it, that is waited
+// for.
 func startDatabase(ctx context.Context, dataDir, url string, log *slog.Logger, ended chan<- error) (*database, error) {
 	if url != "" {
 		return &database{url: url}, nil
@@ -140,7 +141,8 @@ func (d *database) stop() error {
 	}
 }
 
-// openDatabase migrates the database and opens it. A database that doesn't answer yet, as after a power cut, is waited for.
+// openDatabase migrates the database and opens it. A database that doesn't answer yet, as after a power cut, is
+// waited for.
 func (s *server) openDatabase(ctx context.Context) error {
 	return again(ctx, func() (bool, error) {
 		err := db.Migrate(ctx, s.database.url)

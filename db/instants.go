@@ -10,8 +10,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Instants says what becomes of the instants in a table that lie ahead, because the database's clock ran ahead and was put right. Each column
-// of a time stands in one of its lists: a test holds them against the schema.
+// Instants says what becomes of the instants in a table that lie ahead, because the database's clock ran ahead and
+// was put right. Each column of a time stands in one of its lists: a test holds them against the schema.
 type Instants struct {
 	Table string
 	// When something happened. Nothing has happened later than now, so that is when it counts as having happened.
@@ -25,7 +25,8 @@ type Instants struct {
 // Bound is a column whose rule is kept elsewhere.
 type Bound struct{ Column, By string }
 
-// AllInstants are those of the schema, in the order in which PutBack goes through them. The nodes come last: they tell that it was not done.
+// AllInstants are those of the schema, in the order in which PutBack goes through them. The nodes come last: they
+// tell that it was not done.
 var AllInstants = []Instants{
 	{Table: "jobs", Happened: []string{"created_at", "started_at", "ended_at", "last_claim_at", "erased_at"}},
 	{
@@ -78,7 +79,8 @@ var AllInstants = []Instants{
 	{Table: "nodes", Happened: []string{"started_at", "beat_at", "fenced_at"}},
 }
 
-// putBack is the statement that puts the rows of a table right; empty if it has nothing to do. Five seconds are for transactions that began meanwhile.
+// putBack is the statement that puts the rows of a table right; empty if it has nothing to do. Five seconds are for
+// transactions that began meanwhile.
 func (t Instants) putBack() string {
 	var set, ahead []string
 	for _, c := range t.Lasts {
@@ -94,8 +96,8 @@ func (t Instants) putBack() string {
 	return "UPDATE " + t.Table + " SET " + strings.Join(set, ", ") + " WHERE " + strings.Join(ahead, " OR ")
 }
 
-// PutBack puts right what lies ahead of the database's clock, and returns how many rows there were. It reads whole tables, so it is called when the
-// clock was put back (Queries.ClockPutBack), which is asked again until all is done.
+// PutBack puts right what lies ahead of the database's clock, and returns how many rows there were. It reads whole
+// tables, so it is called when the clock was put back (Queries.ClockPutBack), which is asked again until all is done.
 func PutBack(ctx context.Context, conn Beginner) (rows int64, err error) {
 	for _, t := range AllInstants {
 		sql := t.putBack()

@@ -12,7 +12,8 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 )
 
-// TestInstants: of each instant in the schema it stands what becomes of it when it lies ahead. A new column needs its own rule.
+// TestInstants: of each instant in the schema it stands what becomes of it when it lies ahead. A new column needs its
+// own rule.
 func TestInstants(t *testing.T) {
 	rows, err := dbtest.New(t).Query(t.Context(), `SELECT c.table_name || '.' || c.column_name
 		FROM information_schema.columns c JOIN information_schema.tables t USING (table_schema, table_name)
@@ -36,7 +37,8 @@ func TestInstants(t *testing.T) {
 	require.Equal(t, "nodes", db.AllInstants[len(db.AllInstants)-1].Table, "they tell that it is not done")
 }
 
-// TestPutBack: what happened later than now happened now, what lasts from then on lasts as long, and nothing else changes.
+// TestPutBack: what happened later than now happened now, what lasts from then on lasts as long, and nothing else
+// changes.
 func TestPutBack(t *testing.T) {
 	pool := dbtest.New(t)
 	exec := func(sql string) {

@@ -24,7 +24,8 @@ func (e *LostError) Error() string {
 // Unwrap returns what the connection returned.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Trouble says why the database can't do what it was asked, through no fault of who asked: the same can be done when that has passed.
+// Trouble says why the database can't do what it was asked, through no fault of who asked: the same can be done when
+// that has passed.
 type Trouble struct {
 	Reason string        // a sentence's text, and what to do
 	Retry  time.Duration // when it is worth trying again
@@ -33,7 +34,8 @@ type Trouble struct {
 
 func (t *Trouble) Error() string { return t.Reason }
 
-// Passes reports whether it may pass by itself, or be put right elsewhere: what ADIT was told of the database may be right.
+// Passes reports whether it may pass by itself, or be put right elsewhere: what ADIT was told of the database may be
+// right.
 func (t *Trouble) Passes() bool { return t != refused && t != unknown }
 
 // Away reports whether the database doesn't answer, or is going down.
@@ -74,8 +76,8 @@ var troubles = map[string]*Trouble{
 	"XX002": {"the database found an index damaged; its log says which", later, false},
 }
 
-// TroubleOf returns what the database's trouble is, nil if an error says nothing of the kind. This is the only place that judges errors of the database;
-// it does so by where they come from.
+// TroubleOf returns what the database's trouble is, nil if an error says nothing of the kind. This is the only place
+// that judges errors of the database; it does so by where they come from.
 func TroubleOf(err error) *Trouble {
 	if t, ok := errors.AsType[*Trouble](err); ok {
 		return t

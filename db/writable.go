@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// probe is what Writable writes. A temporary table that is emptied at the end of each transaction takes room on the database's disk anew each time, leaves
-// no trace in the log of changes or for vacuum, and is made once per session.
+// probe is what Writable writes. A temporary table that is emptied at the end of each transaction takes room on the
+// database's disk anew each time, leaves no trace in the log of changes or for vacuum, and is made once per session.
 var probe = []string{
 	`SET LOCAL temp_tablespaces = ''`,
 	`SET LOCAL client_min_messages = warning`,

@@ -23,7 +23,8 @@ func (e *Engine) boundWaits(ctx context.Context) error {
 	return nil
 }
 
-// heedClock puts right what was written down while the database's clock ran ahead, once that was put back. What waits doesn't wait for this: see boundWaits.
+// heedClock puts right what was written down while the database's clock ran ahead, once that was put back. What waits
+// doesn't wait for this: see boundWaits.
 func (e *Engine) heedClock(ctx context.Context, _ Chores) error {
 	back, err := e.q.ClockPutBack(ctx)
 	if err != nil || !back {

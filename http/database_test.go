@@ -9,7 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDatabaseTrouble: what the database can't do now is neither the caller's fault nor one of ADIT's own: the answer says what it is, and when to try again.
+// TestDatabaseTrouble: what the database can't do now is neither the caller's fault nor one of ADIT's own: the answer
+// says what it is, and when to try again.
 func TestDatabaseTrouble(t *testing.T) {
 	s := newSite(t)
 	exec := func(sql string) {

@@ -91,7 +91,8 @@ func (p *process) ended(when string) *EndedError {
 	return e
 }
 
-// Reason returns why the embedded PostgreSQL could not be started, or ended, and what to do; empty where that is not known. No path is in it.
+// Reason returns why the embedded PostgreSQL could not be started, or ended, and what to do; empty where that is not
+// known. No path is in it.
 func Reason(err error) string {
 	ended, ok := errors.AsType[*EndedError](err)
 	switch {

@@ -19,7 +19,8 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 )
 
-// TestNoRoomForDatabase: the disk of the embedded PostgreSQL is full. The server stays up, says so, isn't ready, and goes on when there is room.
+// TestNoRoomForDatabase: the disk of the embedded PostgreSQL is full. The server stays up, says so, isn't ready, and
+// goes on when there is room.
 func TestNoRoomForDatabase(t *testing.T) {
 	disk := t.TempDir()
 	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=768m,mode=0700"); err != nil {

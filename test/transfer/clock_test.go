@@ -21,8 +21,8 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
-// ownClock gives the database a clock of its own, which the function returned puts ahead of the machine's: every now() that a statement, a function or a
-// default asks is answered by it.
+// ownClock gives the database a clock of its own, which the function returned puts ahead of the machine's: every
+// now() that a statement, a function or a default asks is answered by it.
 func ownClock(t *testing.T, n *harness.Node) (ahead func(by string)) {
 	t.Helper()
 	for _, sql := range []string{
@@ -48,8 +48,8 @@ func ownClock(t *testing.T, n *harness.Node) (ahead func(by string)) {
 	}
 }
 
-// TestClockRanAhead: the database's clock shows a time in a year while everything runs once, and is put right. Work, figures, clean-up and mails go on at
-// once, and nothing holds longer than it may.
+// TestClockRanAhead: the database's clock shows a time in a year while everything runs once, and is put right. Work,
+// figures, clean-up and mails go on at once, and nothing holds longer than it may.
 func TestClockRanAhead(t *testing.T) {
 	for _, by := range []string{"3 days", "1 year"} {
 		t.Run(by, func(t *testing.T) { ranAhead(t, by) })
