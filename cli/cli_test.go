@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -437,26 +438,62 @@ func TestSecondSignal(t *testing.T) {
 	require.NotEqual(t, 0, s.cmd.ProcessState.ExitCode())
 }
 
-// A part that can't be kept running ends the whole with a sentence and a code that says so.
+// TestDatabaseBroken: what keeps the embedded database from running is said, and waited for: the server stays up,
+// isn't ready, and goes on by itself.
 func TestDatabaseBroken(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "data")
 	s := serve(t, dir)
 	version := filepath.Join(dir, "postgres", "data", "PG_VERSION")
+	was, err := os.ReadFile(version)
+	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(version, []byte("9\n"), 0o600))
 	require.NoError(t, syscall.Kill(postmaster(t, dir), syscall.SIGKILL))
-	s.awaitEnd()
-	require.Equal(t, 1, s.cmd.ProcessState.ExitCode())
-	require.Contains(t, s.stderr.String(), "adit: the embedded PostgreSQL can't be started again")
+	await(t, "readyz 503", func() bool { return s.get("/readyz") == 503 })
+	require.Equal(t, 200, s.get("/healthz"))
+	await(t, "a second try", func() bool {
+		return strings.Count(s.stderr.String(), "another major version of PostgreSQL than those installed") >= 2
+	})
+	require.NoError(t, os.WriteFile(version, was, 0o600))
+	await(t, "readyz 200", func() bool { return s.get("/readyz") == 200 })
 }
 
-// A lost database of somebody else's care is a sentence, and the server lives on.
+// TestPauses: the first try is made at once, later ones after a second, two, and a minute at the most.
+func TestPauses(t *testing.T) {
+	var p pauses
+	var got []time.Duration
+	for range 9 {
+		got = append(got, p.next())
+	}
+	require.Equal(t, []time.Duration{0, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second, 32 * time.Second, time.Minute, time.Minute}, got)
+	p = 1000
+	require.Equal(t, time.Minute, p.next())
+}
+
+// TestDatabaseAway: a database of somebody else's care that doesn't answer yet is waited for, and one that can't be
+// had ends the start; both with a sentence.
 func TestDatabaseAway(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "data")
 	path, err := exec.LookPath("adit")
 	require.NoError(t, err)
-	out, err := exec.Command(path, "serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--dicom-listen", "", "--database-url",
-		fmt.Sprintf("postgres://u:pa55@127.0.0.1:%d/x", testpeer.Port(t))).CombinedOutput()
-	require.Error(t, err)
-	require.Contains(t, string(out), "adit: ")
-	require.NotContains(t, string(out), "pa55")
+	run := func(url string) (*exec.Cmd, *testpeer.Buffer) {
+		out := &testpeer.Buffer{}
+		cmd := exec.Command(path, "serve", "--data-dir", filepath.Join(t.TempDir(), "data"), "--listen", "127.0.0.1:0", "--dicom-listen", "", "--database-url", url)
+		cmd.Stdout, cmd.Stderr = out, out
+		require.NoError(t, cmd.Start())
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		return cmd, out
+	}
+	cmd, out := run(fmt.Sprintf("postgres://u:pa55@127.0.0.1:%d/x", testpeer.Port(t)))
+	await(t, "a second try", func() bool {
+		return strings.Count(out.String(), "the database can't be used yet; ADIT starts when it can") >= 2
+	})
+	require.NotContains(t, out.String(), "pa55")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, cmd.Wait(), "told to end before it had begun")
+
+	gone, err := url.Parse(dbtest.URL(t))
+	require.NoError(t, err)
+	gone.Path = "/nowhere"
+	cmd, out = run(gone.String())
+	require.Error(t, cmd.Wait())
+	require.Contains(t, out.String(), "adit: ")
 }

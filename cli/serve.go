@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -127,6 +128,7 @@ type server struct {
 	token               string // made at this start
 	tokenKept           bool   // made at an earlier one, and still valid
 	draining            atomic.Bool
+	writes              writes
 	ended               chan error // parts that ended by themselves
 	closers             []func()   // in the order of the start
 }
@@ -310,10 +312,7 @@ func (s *server) startDatabase(ctx context.Context) error {
 			s.log.Error("the embedded PostgreSQL did not stop in order", "error", err)
 		}
 	})
-	if err := db.Migrate(ctx, s.database.url); err != nil {
-		return err
-	}
-	if s.pool, err = db.Open(ctx, s.database.url, db.Options{}); err != nil {
+	if err := s.openDatabase(ctx); err != nil {
 		return err
 	}
 	s.atEnd(func() { within(endGrace, s.pool.Close) })
@@ -395,15 +394,52 @@ func (s *server) ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errors.New("ADIT is shutting down.")
 	}
+	if err := s.database.trouble(); err != nil {
+		return err
+	}
 	err := db.CheckSchema(ctx, s.pool)
 	if errors.Is(err, db.ErrSchemaTooOld) || errors.Is(err, db.ErrSchemaTooNew) {
 		return err
 	}
-	if err != nil {
-		s.log.InfoContext(ctx, "not ready", "reason", err)
-		return errors.New("ADIT's database doesn't answer.")
+	if err == nil {
+		err = s.writes.try(ctx, s.pool)
 	}
-	return nil
+	if err == nil {
+		return nil
+	}
+	s.log.InfoContext(ctx, "not ready", "reason", err)
+	trouble := db.TroubleOf(err)
+	switch {
+	case trouble == nil || trouble.Away():
+		return errors.New("ADIT's database doesn't answer.")
+	default:
+		return errors.New(capital(trouble.Reason) + ".")
+	}
+}
+
+// writes is what is known of whether the database can write.
+type writes struct {
+	mu    sync.Mutex
+	tried time.Time
+	err   error
+}
+
+// writesHold is how long that holds: anybody may ask for it.
+const (
+	writesHold     = time.Second
+	writesPatience = 4 * time.Second
+)
+
+func (w *writes) try(ctx context.Context, pool *pgxpool.Pool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if time.Since(w.tried) > writesHold {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writesPatience) // the answer is for others as well
+		defer cancel()
+		w.err = db.Writable(ctx, pool)
+		w.tried = time.Now()
+	}
+	return w.err
 }
 
 func (s *server) startNode(dataDirID uuid.UUID, receiver *actors.Receiver) error {

@@ -179,6 +179,16 @@ func (q *Queries) FirstEnd(ctx context.Context) (*time.Time, error) {
 	return ended_at, err
 }
 
+const forgetDaysAhead = `-- name: ForgetDaysAhead :exec
+DELETE FROM daily_transfers WHERE day > $1::date + 1
+`
+
+// ForgetDaysAhead removes what was summed up of days that have not been: the clock ran ahead. A day may have begun in another zone.
+func (q *Queries) ForgetDaysAhead(ctx context.Context, today time.Time) error {
+	_, err := q.db.Exec(ctx, forgetDaysAhead, today)
+	return err
+}
+
 const getChore = `-- name: GetChore :one
 SELECT name, next_at, ran_at, result FROM chores WHERE name = $1
 `
@@ -314,7 +324,7 @@ func (q *Queries) RollUpDay(ctx context.Context, arg RollUpDayParams) error {
 
 const takeChore = `-- name: TakeChore :execrows
 UPDATE chores SET next_at = now() + make_interval(secs => $1::float8) 
-WHERE name = $2 AND (next_at <= now() OR next_at > now() + interval '2 days')
+WHERE name = $2 AND (next_at <= now() OR next_at > now() + interval '26 hours')
 `
 
 type TakeChoreParams struct {
@@ -322,8 +332,8 @@ type TakeChoreParams struct {
 	Name         string
 }
 
-// TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily:
-// one that is planned for later than that was planned before the clock was put back.
+// TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
+// has 25 hours at the most: one that is planned for later than that was planned before the clock was put back.
 func (q *Queries) TakeChore(ctx context.Context, arg TakeChoreParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeChore, arg.LeaseSeconds, arg.Name)
 	if err != nil {

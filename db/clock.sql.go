@@ -12,7 +12,7 @@ import (
 const boundWaits = `-- name: BoundWaits :one
 WITH task AS (
     UPDATE tasks u
-    SET not_before = least(u.not_before, schedule_now() + make_interval(secs => u.wait_seconds)), unavailable_since = least(u.unavailable_since, schedule_now())
+    SET not_before = least(u.not_before, schedule_now() + make_interval(secs => u.wait_seconds)), unavailable_since = CASE WHEN u.unavailable_since > schedule_now() THEN schedule_now() ELSE u.unavailable_since END
     FROM (SELECT t.id
           FROM jobs j
           JOIN tasks t ON t.job_id = j.id AND t.status = 'pending' AND t.not_before > schedule_now()
@@ -21,6 +21,10 @@ WITH task AS (
           FOR NO KEY UPDATE OF t SKIP LOCKED) late
     WHERE u.id = late.id
     RETURNING u.id
+), lonely AS (
+    UPDATE tasks t SET alone_until = now() + interval '10 minutes'
+    WHERE t.alone AND t.status = 'pending' AND t.not_before <= schedule_now() AND t.alone_until > now() + interval '10 minutes 5 seconds'
+    RETURNING t.id
 ), verification AS (
     UPDATE verifications u
     SET due_at = least(u.due_at, schedule_now() + make_interval(secs => late.wait_seconds)), since = least(u.since, schedule_now())
@@ -34,11 +38,11 @@ WITH task AS (
     RETURNING u.task_id
 ), server AS (
     UPDATE server_state u
-    SET probe_at = CASE WHEN u.probe_at IS NOT NULL THEN least(u.probe_at, schedule_now() + make_interval(secs => $1::float8)) END,
-        next_start_at = CASE WHEN u.next_start_at IS NOT NULL THEN least(u.next_start_at, late.start) END
-    FROM (SELECT st.server_id, pace.start
+    SET probe_at = CASE WHEN u.probe_at > late.probe THEN late.probe ELSE u.probe_at END,
+        next_start_at = CASE WHEN u.next_start_at > late.start THEN late.start ELSE u.next_start_at END
+    FROM (SELECT st.server_id, pace.start, schedule_now() + make_interval(secs => $1::float8) AS probe
           FROM server_state st
-          CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 60 / st.studies_per_minute ELSE 0 END) AS start) pace
+          CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 61.5 / st.studies_per_minute ELSE 0 END) AS start) pace
           WHERE st.probe_at > schedule_now() + make_interval(secs => $1::float8 + 5) OR st.next_start_at > pace.start + interval '5 seconds'
           FOR NO KEY UPDATE OF st SKIP LOCKED) late
     WHERE u.server_id = late.server_id
@@ -56,7 +60,7 @@ WITH task AS (
 ), expectation AS (
     UPDATE expectations SET ended_at = now() WHERE ended_at > now() + interval '5 seconds' RETURNING task_id
 )
-SELECT ((SELECT count(*) FROM task) + (SELECT count(*) FROM verification) + (SELECT count(*) FROM server) + (SELECT count(*) FROM slot)
+SELECT ((SELECT count(*) FROM task) + (SELECT count(*) FROM lonely) + (SELECT count(*) FROM verification) + (SELECT count(*) FROM server) + (SELECT count(*) FROM slot)
         + (SELECT count(*) FROM expectation))::bigint AS n
 `
 
@@ -69,4 +73,32 @@ func (q *Queries) BoundWaits(ctx context.Context, probeSeconds float64) (int64, 
 	var n int64
 	err := row.Scan(&n)
 	return n, err
+}
+
+const clockPutBack = `-- name: ClockPutBack :one
+SELECT EXISTS (SELECT FROM nodes WHERE greatest(beat_at, started_at, fenced_at) > now() + interval '5 seconds')
+`
+
+// ClockPutBack reports whether the database's clock has shown a later instant to any node. Five seconds are for transactions that began meanwhile.
+func (q *Queries) ClockPutBack(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, clockPutBack)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const resetServer = `-- name: ResetServer :exec
+UPDATE server_state
+SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
+    echoed = false, refused_task = NULL, succeeded_task = NULL,
+    next_start_at = CASE WHEN next_start_at <= schedule_now() + make_interval(secs => CASE WHEN studies_per_minute > 0 THEN 61.5 / studies_per_minute ELSE 0 END)
+                         THEN next_start_at END
+WHERE server_id = $1
+`
+
+// ResetServer has a server used anew as its schedule allows, since somebody did something about it: its breaker is closed, what it refused is forgotten,
+// and a start that lies further ahead than its rate allows counts as past. Within its rate it stays.
+func (q *Queries) ResetServer(ctx context.Context, serverID int64) error {
+	_, err := q.db.Exec(ctx, resetServer, serverID)
+	return err
 }

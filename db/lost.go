@@ -6,7 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -24,19 +24,82 @@ func (e *LostError) Error() string {
 // Unwrap returns what the connection returned.
 func (e *LostError) Unwrap() error { return e.Err }
 
-// Lost reports whether an error says that the database does not answer, or is going down. It judges by where the error comes from.
-func Lost(err error) bool {
-	if _, ok := errors.AsType[*LostError](err); ok {
-		return true
-	}
-	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok { // wraps what the server said, if it did
-		return true
+// Trouble says why the database can't do what it was asked, through no fault of who asked: the same can be done when
+// that has passed.
+type Trouble struct {
+	Reason string        // a sentence's text, and what to do
+	Retry  time.Duration // when it is worth trying again
+	away   bool          // it doesn't answer at all
+}
+
+func (t *Trouble) Error() string { return t.Reason }
+
+// Passes reports whether it may pass by itself, or be put right elsewhere: what ADIT was told of the database may be
+// right.
+func (t *Trouble) Passes() bool { return t != refused && t != unknown }
+
+// Away reports whether the database doesn't answer, or is going down.
+func (t *Trouble) Away() bool { return t.away }
+
+const (
+	soon  = 2 * time.Second  // for what passes by itself
+	later = 30 * time.Second // for what somebody has to see to
+)
+
+var (
+	doesntAnswer = &Trouble{"the database doesn't answer", soon, true}
+	refused      = &Trouble{"the database doesn't let ADIT in; its log says why", later, true}
+	unknown      = &Trouble{"the server has no such database; it may have been renamed or removed", later, true}
+	broken       = &Trouble{"the database can't read or write its files; its log says why", later, false}
+)
+
+// troubles are told by SQLSTATE, and by the first two characters of it.
+var troubles = map[string]*Trouble{
+	"53100": {"the database's disk is full; make room there, and ADIT goes on by itself", later, false},
+	"53200": {"the database is out of memory", later, false},
+	"53300": {"the database takes no more connections (max_connections)", soon, true},
+	"53":    {"the database is out of resources; its log says of which", later, false},
+	"55P03": {"something else holds what this needs in the database; a backup or a change of its tables may be under way", soon, false},
+	"57014": {"the database took too long for this, and it was given up", later, false},
+	"25006": {"the database is read-only; it may be a standby, or have been set so", later, false},
+	"25P03": doesntAnswer, // ADIT stood still within a transaction, and the session was ended
+	"40001": {"others were at the same in the database again and again", soon, false},
+	"40P01": {"others were at the same in the database again and again", soon, false},
+	"57P03": {"the database is starting or stopping", soon, true},
+	"57P":   doesntAnswer,
+	"08":    doesntAnswer,
+	"28":    refused,
+	"3D000": unknown,
+	"58":    broken,
+	"F0":    broken,
+	"XX001": {"the database found its data damaged; its log says where", later, false},
+	"XX002": {"the database found an index damaged; its log says which", later, false},
+}
+
+// TroubleOf returns what the database's trouble is, nil if an error says nothing of the kind. This is the only place
+// that judges errors of the database; it does so by where they come from.
+func TroubleOf(err error) *Trouble {
+	if t, ok := errors.AsType[*Trouble](err); ok {
+		return t
 	}
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return strings.HasPrefix(pg.Code, "08") || strings.HasPrefix(pg.Code, "57P")
+		for n := len(pg.Code); n >= 2; n-- {
+			if t := troubles[pg.Code[:n]]; t != nil {
+				return t
+			}
+		}
+	}
+	if _, ok := errors.AsType[*LostError](err); ok {
+		return doesntAnswer
+	}
+	if _, ok := errors.AsType[*pgconn.ConnectError](err); ok {
+		return doesntAnswer
 	}
 	// One that is safe to retry was not sent: the time was over before the database was asked.
-	return pgconn.Timeout(err) && !pgconn.SafeToRetry(err)
+	if pgconn.Timeout(err) && !pgconn.SafeToRetry(err) {
+		return doesntAnswer
+	}
+	return nil
 }
 
 // markErrors makes the connections of a configuration mark their errors, above TLS.

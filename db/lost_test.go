@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/url"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -20,24 +21,57 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 )
 
-func TestLost(t *testing.T) {
+func TestTroubleOf(t *testing.T) {
 	reset := &net.OpError{Op: "read", Net: "unix", Err: syscall.ECONNRESET}
+	pg := func(code string) error {
+		return fmt.Errorf("1 instance: %w", &pgconn.PgError{Code: code, Message: "x"})
+	}
+	const silent = "the database doesn't answer"
 	for name, c := range map[string]struct {
 		err  error
-		lost bool
+		want string // begins so; empty: no trouble
+		away bool
 	}{
-		"not reached":                  {&pgconn.ConnectError{}, true},
-		"reset":                        {fmt.Errorf("1 instance: %w", &db.LostError{Err: reset}), true},
-		"shutting down":                {&pgconn.PgError{Code: "57P01"}, true},
-		"unique violation":             {&pgconn.PgError{Code: "23505"}, false},
-		"anybody's connection reset":   {reset, false},
-		"anything cut off":             {fmt.Errorf("1 instance: %w", io.ErrUnexpectedEOF), false},
-		"a full disk":                  {&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, false},
-		"a number of the system":       {syscall.ENOENT, false},
-		"something that took too long": {context.DeadlineExceeded, false},
-		"anything":                     {errors.New("x"), false},
+		"not reached":                  {&pgconn.ConnectError{}, silent, true},
+		"reset":                        {fmt.Errorf("1 instance: %w", &db.LostError{Err: reset}), silent, true},
+		"shutting down":                {pg("57P01"), silent, true},
+		"killed":                       {pg("57P02"), silent, true},
+		"starting":                     {pg("57P03"), "the database is starting", true},
+		"a connection exception":       {pg("08006"), silent, true},
+		"a full disk":                  {pg("53100"), "the database's disk is full", false},
+		"no memory":                    {pg("53200"), "the database is out of memory", false},
+		"no connections":               {pg("53300"), "the database takes no more connections", true},
+		"no resources":                 {pg("53400"), "the database is out of resources", false},
+		"a lock":                       {pg("55P03"), "something else holds", false},
+		"a slow statement":             {pg("57014"), "the database took too long", false},
+		"a standby":                    {pg("25006"), "the database is read-only", false},
+		"a deadlock":                   {pg("40P01"), "others were at the same", false},
+		"a serialization failure":      {pg("40001"), "others were at the same", false},
+		"another password":             {pg("28P01"), "the database doesn't let ADIT in", true},
+		"another name":                 {pg("3D000"), "the server has no such database", true},
+		"a bad disk":                   {pg("58030"), "the database can't read or write its files", false},
+		"a damaged page":               {pg("XX001"), "the database found its data damaged", false},
+		"a session that was ended":     {pg("25P03"), silent, true},
+		"unique violation":             {pg("23505"), "", false},
+		"a fault of ours":              {pg("42601"), "", false},
+		"a fault of PostgreSQL's":      {pg("XX000"), "", false},
+		"anybody's connection reset":   {reset, "", false},
+		"anything cut off":             {fmt.Errorf("1 instance: %w", io.ErrUnexpectedEOF), "", false},
+		"another full disk":            {&fs.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, "", false},
+		"a number of the system":       {syscall.ENOENT, "", false},
+		"something that took too long": {context.DeadlineExceeded, "", false},
+		"anything":                     {errors.New("x"), "", false},
+		"nothing":                      {nil, "", false},
 	} {
-		require.Equal(t, c.lost, db.Lost(c.err), name)
+		trouble := db.TroubleOf(c.err)
+		if c.want == "" {
+			require.Nil(t, trouble, name)
+			continue
+		}
+		require.NotNil(t, trouble, name)
+		require.True(t, strings.HasPrefix(trouble.Reason, c.want), "%s: %s", name, trouble.Reason)
+		require.Equal(t, c.away, trouble.Away(), name)
+		require.GreaterOrEqual(t, trouble.Retry.Seconds(), 1.0, name)
 	}
 }
 
@@ -75,7 +109,7 @@ func TestLostConnection(t *testing.T) {
 	require.NoError(t, (<-cut)())
 	for rows.Next() { // what had come already
 	}
-	require.True(t, db.Lost(rows.Err()), rows.Err())
+	require.True(t, db.TroubleOf(rows.Err()).Away(), rows.Err())
 	require.NotErrorIs(t, rows.Err(), io.EOF)
 }
 
@@ -88,5 +122,5 @@ func TestTooLate(t *testing.T) {
 	defer cancel()
 	_, err = conn.Exec(late, `SELECT 1`)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
-	require.False(t, db.Lost(err), err)
+	require.Nil(t, db.TroubleOf(err), err)
 }

@@ -273,6 +273,7 @@ type Node struct {
 	Beat      int64
 	StartedAt time.Time
 	FencedAt  *time.Time
+	BeatAt    time.Time
 }
 
 type NodeAccess struct {

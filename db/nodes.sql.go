@@ -42,9 +42,10 @@ func (q *Queries) AliveNodes(ctx context.Context) ([]AliveNodesRow, error) {
 }
 
 const beat = `-- name: Beat :execrows
-UPDATE nodes SET beat = beat + 1 WHERE id = $1 AND fenced_at IS NULL
+UPDATE nodes SET beat = beat + 1, beat_at = greatest(beat_at, now()) WHERE id = $1 AND fenced_at IS NULL
 `
 
+// Beat keeps the latest instant that the clock has shown, not the last one: see ClockPutBack.
 func (q *Queries) Beat(ctx context.Context, id uuid.UUID) (int64, error) {
 	result, err := q.db.Exec(ctx, beat, id)
 	if err != nil {

@@ -48,22 +48,6 @@ func (q *Queries) DeleteWorkers(ctx context.Context, nodeName string) error {
 	return err
 }
 
-const forgetPressure = `-- name: ForgetPressure :execrows
-UPDATE server_state
-SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
-    echoed = false, refused_task = NULL, succeeded_task = NULL
-WHERE server_id = $1 AND (breaker = 'open' OR allowance IS NOT NULL OR refused_task IS NOT NULL)
-`
-
-// ForgetPressure has a server begin anew with the cap of the hour.
-func (q *Queries) ForgetPressure(ctx context.Context, serverID int64) (int64, error) {
-	result, err := q.db.Exec(ctx, forgetPressure, serverID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
 const lockPressure = `-- name: LockPressure :one
 SELECT st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, schedule_now()::timestamptz AS now,
        (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used

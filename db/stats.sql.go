@@ -71,7 +71,7 @@ func (q *Queries) EndWarning(ctx context.Context, key string) (int64, error) {
 }
 
 const lately = `-- name: Lately :many
-SELECT (t.ended_at AT TIME ZONE $1::text)::date AS day, coalesce(j.source_id, 0)::bigint AS source_id, coalesce(j.destination_id, 0)::bigint AS destination_id,
+SELECT (least(t.ended_at, now()) AT TIME ZONE $1::text)::date AS day, coalesce(j.source_id, 0)::bigint AS source_id, coalesce(j.destination_id, 0)::bigint AS destination_id,
        count(*) AS tasks, count(*) FILTER (WHERE t.status = 'failure') AS failed, sum(t.delivered)::bigint AS images, sum(t.bytes)::bigint AS bytes
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
@@ -95,7 +95,7 @@ type LatelyRow struct {
 	Bytes         int64
 }
 
-// Lately is what was moved since a day that has not been summed up.
+// Lately is what was moved since a day that has not been summed up. What ended at an instant that is still to come did so before the clock was put back.
 func (q *Queries) Lately(ctx context.Context, arg LatelyParams) ([]LatelyRow, error) {
 	rows, err := q.db.Query(ctx, lately, arg.Zone, arg.First, arg.OwnerID)
 	if err != nil {

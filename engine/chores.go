@@ -34,7 +34,7 @@ func (e *Engine) RunChores(ctx context.Context, c Chores) {
 	}
 	var all sync.WaitGroup
 	defer all.Wait()
-	for _, part := range []func(context.Context, Chores) error{e.cleanUpDaily, e.countFolders, e.watch} {
+	for _, part := range []func(context.Context, Chores) error{e.heedClock, e.cleanUpDaily, e.countFolders, e.watch} {
 		all.Go(func() {
 			for {
 				if err := part(ctx, c); err != nil && ctx.Err() == nil {
@@ -54,7 +54,7 @@ func (e *Engine) RunChores(ctx context.Context, c Chores) {
 
 // DoChores does one round: what is due.
 func (e *Engine) DoChores(ctx context.Context, c Chores) error {
-	return errors.Join(e.cleanUpDaily(ctx, c), e.countFolders(ctx, c), e.watch(ctx, c))
+	return errors.Join(e.heedClock(ctx, c), e.cleanUpDaily(ctx, c), e.countFolders(ctx, c), e.watch(ctx, c))
 }
 
 func (e *Engine) cleanUpDaily(ctx context.Context, _ Chores) error {

@@ -143,9 +143,12 @@ func (e *Engine) rollUp(ctx context.Context, run *choreRun) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	last := dayOf(now.In(e.cfg.Zone)).AddDate(0, 0, -2)
-	through, err := e.summedUp(ctx)
+	last := e.lastToSumUp(now)
+	through, err := e.summedUp(ctx, now)
 	if err != nil {
+		return "", err
+	}
+	if err := e.q.ForgetDaysAhead(ctx, dayOf(now.In(e.cfg.Zone))); err != nil {
 		return "", err
 	}
 	day := through.AddDate(0, 0, 1)
@@ -157,7 +160,9 @@ func (e *Engine) rollUp(ctx context.Context, run *choreRun) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		day = dayOf(first.In(e.cfg.Zone))
+		if day = dayOf(first.In(e.cfg.Zone)); day.After(last) {
+			return last.Format(dayFormat), nil
+		}
 	}
 	through = day.AddDate(0, 0, -1)
 	for n := 0; !day.After(last) && n < rollUpDays; n++ {
@@ -172,8 +177,13 @@ func (e *Engine) rollUp(ctx context.Context, run *choreRun) (string, error) {
 	return through.Format(dayFormat), nil
 }
 
-// summedUp is the last day that was summed up; zero if none was.
-func (e *Engine) summedUp(ctx context.Context) (time.Time, error) {
+// lastToSumUp is the last day that may be summed up.
+func (e *Engine) lastToSumUp(now time.Time) time.Time {
+	return dayOf(now.In(e.cfg.Zone)).AddDate(0, 0, -2)
+}
+
+// summedUp is the last day that was summed up; zero if none was. Later days than may be are not: the clock ran ahead when they were.
+func (e *Engine) summedUp(ctx context.Context, now time.Time) (time.Time, error) {
 	row, err := e.q.GetChore(ctx, cleanUpChore)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, nil
@@ -185,7 +195,11 @@ func (e *Engine) summedUp(ctx context.Context) (time.Time, error) {
 	if err := json.Unmarshal(row.Result, &result); err != nil || result.SummedUp == "" {
 		return time.Time{}, err
 	}
-	return time.Parse(dayFormat, result.SummedUp)
+	through, err := time.Parse(dayFormat, result.SummedUp)
+	if last := e.lastToSumUp(now); through.After(last) {
+		through = last
+	}
+	return through, err
 }
 
 // dayOf gives the day of an instant as dates go over to the database: midnight UTC.

@@ -3,6 +3,8 @@
 package engine_test
 
 import (
+	"errors"
+	"strconv"
 	"testing"
 
 	"github.com/google/uuid"
@@ -10,6 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/pacs"
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/schedule"
 )
 
 // TestClockPutBack: no wait gets longer than it was meant to by a clock of the database that goes back, which is the same as all times that were
@@ -113,5 +118,88 @@ func TestClockPutBack(t *testing.T) {
 		_, err = q.HoldAuditReceiver(t.Context(), db.HoldAuditReceiverParams{Receiver: "siem", Holder: holder})
 		require.NoError(t, err, "the hold of another process")
 		exec("UPDATE audit_receivers SET held_until = held_until + interval '1 hour'")
+	}
+}
+
+// TestServerReset: whoever does something about a server has it tried again, however long its breaker or its rate would have kept tasks away.
+func TestServerReset(t *testing.T) {
+	n := newIdle(t)
+	live, err := pacs.Start(pacs.Config{AETitle: "LIVE"})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, live.Close()) })
+	n.AddServer("live", "LIVE", live.Addr(), nil)
+	exec := func(sql string) {
+		t.Helper()
+		_, err := n.Pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	setRate := func(server string) error {
+		_, err := n.Engine.SetSchedule(t.Context(), n.Admin, server, schedule.Schedule{Default: schedule.Limits{Batch: 2, Interactive: 2, StudiesPerMinute: 1}})
+		return err
+	}
+	check := func(server string) error {
+		_, err := n.Engine.CheckNode(t.Context(), n.Admin, server)
+		return err
+	}
+	for name, c := range map[string]struct {
+		server string
+		does   func(server string) error
+		reset  bool
+	}{
+		"another setting": {"source", func(server string) error {
+			_, err := n.Engine.UpdateServer(t.Context(), n.Admin, server, func(s *engine.NewServer) error { s.Port = 2; return nil })
+			return err
+		}, true},
+		"another schedule": {"source", setRate, true},
+		"pause and continue": {"source", func(server string) error {
+			return errors.Join(n.Engine.PauseServer(t.Context(), n.Admin, server, true), n.Engine.PauseServer(t.Context(), n.Admin, server, false))
+		}, true},
+		"a check that succeeds": {"live", check, true},
+		"a check that fails":    {"destination", check, false},
+	} {
+		require.NoError(t, setRate(c.server))
+		for _, within := range []bool{true, false} {
+			exec("UPDATE server_state SET breaker = 'open', breaker_reason = 'x', breaker_at = now(), probe_at = now() + interval '1 year', next_start_at = now() + interval '1 year'")
+			if within {
+				exec("UPDATE server_state SET next_start_at = now() + interval '50 seconds'")
+			}
+			require.NoError(t, c.does(c.server), name)
+			var closed, free bool
+			require.NoError(t, n.Pool.QueryRow(t.Context(), `SELECT breaker = 'closed' AND probe_at IS NULL, coalesce(next_start_at <= now(), true)
+				FROM server_state JOIN dicom_nodes ON id = server_id WHERE name = $1`, c.server).Scan(&closed, &free))
+			require.Equal(t, c.reset, closed, name)
+			require.Equal(t, c.reset && !within, free, "%s: what is within the rate stays", name)
+		}
+	}
+}
+
+// TestBoundsTouchNothingElse: one wait that is bounded makes no other one.
+func TestBoundsTouchNothingElse(t *testing.T) {
+	n := newIdle(t)
+	task := n.Task(n.Transfer("source", "destination", "1.2.1").ID)
+	alone := n.Task(n.Transfer("source", "destination", "1.2.2").ID)
+	_, err := n.Engine.Orders(t.Context(), uuid.New(), "test")
+	require.NoError(t, err)
+	for _, sql := range []string{
+		"UPDATE tasks SET not_before = now() + interval '1 year'",
+		"UPDATE server_state SET probe_at = NULL, studies_per_minute = 1, next_start_at = now() + interval '1 year'",
+		"UPDATE tasks SET not_before = now() - interval '1 hour', alone = true, alone_node = gen_random_uuid(), alone_until = now() + interval '1 year' WHERE id = " +
+			strconv.FormatInt(alone.ID, 10),
+	} {
+		_, err := n.Pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	_, err = n.Engine.Orders(t.Context(), uuid.New(), "test")
+	require.NoError(t, err)
+	for what, sql := range map[string]string{
+		"a study that is no longer waited for": "SELECT bool_and(unavailable_since IS NULL AND not_before <= now()) FROM tasks",
+		"a server that is not to be probed":    "SELECT bool_and(probe_at IS NULL) FROM server_state",
+		"a task that is left to a node":        "SELECT alone_until <= now() + interval '10 minutes' FROM tasks WHERE id = " + strconv.FormatInt(alone.ID, 10),
+		"a task that was never to run alone":   "SELECT alone_until IS NULL FROM tasks WHERE id = " + strconv.FormatInt(task.ID, 10),
+		"the next start":                       "SELECT bool_and(next_start_at <= now() + interval '1 minute') FROM server_state",
+	} {
+		var ok bool
+		require.NoError(t, n.Pool.QueryRow(t.Context(), sql).Scan(&ok))
+		require.True(t, ok, what)
 	}
 }

@@ -62,7 +62,7 @@ func (r *run) moveDirectly(ctx context.Context) error {
 		if cause := stopped(ctx); cause != nil {
 			return cause
 		}
-		if errors.Is(err, ErrFenced) || DatabaseLost(err) {
+		if errors.Is(err, ErrFenced) || DatabaseTrouble(err) != nil {
 			return err
 		}
 		if err != nil {

@@ -80,7 +80,8 @@ func (e *Engine) CheckNode(ctx context.Context, user people.User, name string) (
 		err = d.examine(ctx)
 	}
 	if err == nil && !slices.ContainsFunc(d.report.Checks, func(c Check) bool { return !c.OK }) {
-		err = e.forgetPressure(ctx, node)
+		err = e.q.ResetServer(ctx, node.ID) // it is well, whatever its tasks found
+		e.reconsider()
 	}
 	return d.report, errors.Join(err, d.slot.Close(ctx))
 }
@@ -98,7 +99,7 @@ func (d *doctor) suggest(setting string, now, suggested any, why string) {
 	d.report.Suggestions = append(d.report.Suggestions, Suggestion{setting, now, suggested, why})
 }
 
-// examine goes as far as the server lets it. The error is of the context only: what the server does wrong is a check.
+// examine goes as far as the server lets it. The error is of the context or the database only: what the server does wrong is a check.
 func (d *doctor) examine(ctx context.Context) error {
 	if d.node.Server.Tls && !d.secured(ctx) || !d.reach(ctx) || ctx.Err() != nil {
 		return ctx.Err()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 
@@ -74,12 +75,15 @@ func (e *atDestination) Unwrap() error { return e.err }
 // them marks its errors by types of its own, so that none is taken for another's: a plain error of the io package or of the system may come
 // from any.
 func policyOf(err error) policy {
+	if DatabaseTrouble(err) != nil { // whatever somebody on the way took it for
+		return policyWait
+	}
 	if own, ok := errors.AsType[*fault](err); ok {
 		return own.policy
 	}
 	var denied *people.Denied
 	switch {
-	case errors.Is(err, ErrParked), DatabaseLost(err), Unreachable(err):
+	case errors.Is(err, ErrParked), Unreachable(err):
 		return policyWait
 	case mayPass(err), PeerFailed(err):
 		return policyAgain
@@ -136,8 +140,16 @@ func PeerFailed(err error) bool {
 		errors.As(err, &unreadable) || errors.Is(err, dimse.ErrReleased)
 }
 
-// DatabaseLost reports whether an error means that the database doesn't answer, or is going down.
-func DatabaseLost(err error) bool { return db.Lost(err) }
+// DatabaseTrouble returns why the database can't do what it was asked, nil if an error says nothing of the kind.
+func DatabaseTrouble(err error) *db.Trouble { return db.TroubleOf(err) }
+
+// reasonOf says in words for people what an error means: the database's own are not.
+func reasonOf(err error) string {
+	if trouble := DatabaseTrouble(err); trouble != nil {
+		return trouble.Reason
+	}
+	return strings.TrimSuffix(err.Error(), ".")
+}
 
 // outOfResources tells the statuses A7xx, by which a server says that it has too much to do.
 func outOfResources(s dimse.Status) bool { return s&0xFF00 == 0xA700 }

@@ -34,9 +34,13 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 		policy policy
 	}{
 		"the database reset":               {&db.LostError{Err: reset}, database, policyWait},
+		"the database's disk full":         {fmt.Errorf("1 instance: %w", &pgconn.PgError{Code: "53100"}), database, policyWait},
+		"a lock in the database":           {permanent("it can't be kept: %w", &pgconn.PgError{Code: "55P03"}), database, policyWait},
+		"a slow database":                  {again("it can't be kept: %w", &pgconn.PgError{Code: "57014"}), database, policyWait},
+		"a read-only database":             {&pgconn.PgError{Code: "25006"}, database, policyWait},
 		"the database cut off":             {fmt.Errorf("1 instance: %w", &db.LostError{Err: io.ErrUnexpectedEOF}), database, policyWait},
 		"the database shutting down":       {&pgconn.PgError{Code: "57P01"}, database, policyWait},
-		"the database's disk is full":      {&pgconn.PgError{Code: "53100"}, "", policyAgain},
+		"a fault of ours in the database":  {&pgconn.PgError{Code: "23505"}, "", policyAgain},
 		"an association reset":             {&ul.LostError{Err: reset}, peer, policyAgain},
 		"an association cut off":           {&ul.LostError{Err: io.EOF}, peer, policyAgain},
 		"an association forbidden":         {&ul.LostError{Err: forbidden}, peer, policyAgain},
@@ -58,7 +62,7 @@ func TestWhereErrorsComeFrom(t *testing.T) {
 	} {
 		origin := ""
 		for found, is := range map[string]bool{
-			database: DatabaseLost(c.err), peer: PeerFailed(c.err), away: Unreachable(c.err), disk: diskFault(c.err),
+			database: DatabaseTrouble(c.err) != nil, peer: PeerFailed(c.err), away: Unreachable(c.err), disk: diskFault(c.err),
 		} {
 			if is {
 				require.Empty(t, origin, "%s: also %s", name, found)

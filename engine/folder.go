@@ -176,7 +176,7 @@ func (s *folderSink) nameSeries(ctx context.Context, series, dir string) (string
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
 			return "", ErrFenced
-		case err == nil || !DatabaseLost(err):
+		case err == nil || DatabaseTrouble(err) == nil:
 			return kept, err
 		}
 		if err := pause(ctx, ledgerRetry); err != nil {

@@ -96,7 +96,7 @@ func (r *run) reasonOf(err error) string {
 	case errors.Is(err, ErrParked), errors.Is(err, ErrFenced):
 		return "not transferred yet"
 	}
-	return "not transferred: " + strings.TrimSuffix(err.Error(), ".")
+	return "not transferred: " + reasonOf(err)
 }
 
 func (r *run) judgeError(o *Outcome, err error) {
@@ -109,7 +109,7 @@ func (r *run) judgeError(o *Outcome, err error) {
 	case policyPermanent:
 		o.Status, o.Message = Failure, sentence(err)
 	case policyWait:
-		o.Status, o.WaitingReason, o.waited = Pending, strings.TrimSuffix(err.Error(), "."), true
+		o.Status, o.WaitingReason, o.waited = Pending, reasonOf(err), true
 		pauses := r.e.cfg.WaitPauses
 		o.Wait = pauses[min(int(r.task.Waits), len(pauses)-1)]
 		if own, ok := errors.AsType[*fault](err); ok && own.wait > 0 {

@@ -354,13 +354,3 @@ func (r *run) gotThrough(ctx context.Context, n DICOMNode) {
 		r.e.signals.Wake()
 	})
 }
-
-// forgetPressure has jobs use a server anew that somebody has seen to be well.
-func (e *Engine) forgetPressure(ctx context.Context, n DICOMNode) error {
-	forgot, err := e.q.ForgetPressure(ctx, n.ID)
-	if forgot > 0 {
-		e.log.InfoContext(ctx, "a server is used anew as its schedule allows", "server", n.Name)
-		e.reconsider()
-	}
-	return err
-}

@@ -148,7 +148,7 @@ func (e *Engine) SetSchedule(ctx context.Context, user people.User, server strin
 		if err != nil {
 			return err
 		}
-		if err := keepCaps(ctx, q, n.ID); err != nil {
+		if err := errors.Join(keepCaps(ctx, q, n.ID), q.ResetServer(ctx, n.ID)); err != nil {
 			return err
 		}
 		return people.Record(ctx, q, people.Entry{
@@ -202,7 +202,7 @@ func (e *Engine) PauseServer(ctx context.Context, user people.User, server strin
 			return &Conflict{Reason: "the server isn't paused"}
 		}
 		if !paused {
-			if _, err := q.ForgetPressure(ctx, n.ID); err != nil {
+			if err := q.ResetServer(ctx, n.ID); err != nil {
 				return err
 			}
 		}

@@ -70,7 +70,7 @@ func (e *Engine) UpdateServer(ctx context.Context, user people.User, name string
 			return err
 		}
 		err = errors.Join(keepIssuer(ctx, q, row, s), q.UpdateServer(ctx, s.update(n.ID)), keepCaps(ctx, q, n.ID), s.putVerify(ctx, q, n.ID), s.putRules(ctx, q, n.ID),
-			settleCallers(ctx, q, s), s.beginAnew(ctx, q, n.ID, before))
+			settleCallers(ctx, q, s), q.ResetServer(ctx, n.ID))
 		if err != nil {
 			return err
 		}
@@ -110,15 +110,6 @@ func keepIssuer(ctx context.Context, q *db.Queries, row db.Server, s NewServer) 
 			"If that is meant, say so (patients_anew; adit node set --patients-anew)", since.Format(time.DateOnly))}
 	}
 	return q.ForgetPseudonyms(ctx, row.ID)
-}
-
-// beginAnew forgets what a server has refused if it is now reached in another way than before.
-func (s *NewServer) beginAnew(ctx context.Context, q *db.Queries, id int64, before NewServer) error {
-	if s.Host == before.Host && s.Port == before.Port && s.AETitle == before.AETitle && s.CallingAETitle == before.CallingAETitle && s.TLS == before.TLS {
-		return nil
-	}
-	_, err := q.ForgetPressure(ctx, id)
-	return err
 }
 
 func (s *NewServer) update(id int64) db.UpdateServerParams {

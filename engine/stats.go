@@ -81,7 +81,7 @@ func (e *Engine) moved(ctx context.Context, out *Stats, owner int64, days int) e
 	if err != nil {
 		return err
 	}
-	through, err := e.summedUp(ctx)
+	through, err := e.summedUp(ctx, now)
 	if err != nil {
 		return err
 	}

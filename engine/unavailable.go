@@ -52,7 +52,7 @@ func (r *run) sinkPatience() time.Duration {
 // task waits for that, holding nothing. Another retrieve method that is left may do better, and is tried first. When the patience is over
 // the answer is judged as any other.
 func (r *run) recall(ctx context.Context, received int32, err error) error {
-	if !r.nearline || r.progress.Received.Load() > received || stopped(ctx) != nil || DatabaseLost(err) {
+	if !r.nearline || r.progress.Received.Load() > received || stopped(ctx) != nil || DatabaseTrouble(err) != nil {
 		return err
 	}
 	var status *dimse.StatusError

@@ -147,7 +147,7 @@ func (c *cluster) initdb(ctx context.Context, half string, treeLock *os.File, lo
 		return fmt.Errorf("the making of the embedded database was interrupted: %w", ctx.Err())
 	}
 	if !p.cmd.ProcessState.Success() {
-		return fmt.Errorf("the embedded database could not be made (%s); initdb said: %s", p.state(), p.tail())
+		return p.ended("before its files were made")
 	}
 	return nil
 }

@@ -171,7 +171,7 @@ func (s *Server) supervise() {
 	case <-s.stop:
 		removeSocketLink(s.dir)
 	default:
-		s.err = fmt.Errorf("the embedded PostgreSQL ended by itself (%s); the last it said: %s", s.process.state(), s.process.tail())
+		s.err = s.process.ended("by itself")
 	}
 	s.unlock()
 	close(s.done)
@@ -202,7 +202,7 @@ func (s *Server) ready(ctx context.Context, adminURL string) error {
 		case <-timer.C:
 		case <-s.process.done:
 			timer.Stop()
-			return fmt.Errorf("the embedded PostgreSQL ended while it started (%s); the last it said: %s", s.process.state(), s.process.tail())
+			return s.process.ended("while it started")
 		case <-ctx.Done():
 			timer.Stop()
 			return fmt.Errorf("the embedded PostgreSQL was not ready in time (%w): %w", ctx.Err(), err)

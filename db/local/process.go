@@ -120,16 +120,6 @@ func (p *process) keep(line string) {
 	}
 }
 
-// tail is the end of the log in one line.
-func (p *process) tail() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.last) == 0 {
-		return "nothing"
-	}
-	return strings.Join(p.last, " / ")
-}
-
 // state tells, after done, how the process ended.
 func (p *process) state() string { return p.cmd.ProcessState.String() }
 

@@ -2,11 +2,11 @@
 -- name: AddChore :exec
 INSERT INTO chores (name, next_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
--- TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily:
--- one that is planned for later than that was planned before the clock was put back.
+-- TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
+-- has 25 hours at the most: one that is planned for later than that was planned before the clock was put back.
 -- name: TakeChore :execrows
 UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) 
-WHERE name = sqlc.arg(name) AND (next_at <= now() OR next_at > now() + interval '2 days');
+WHERE name = sqlc.arg(name) AND (next_at <= now() OR next_at > now() + interval '26 hours');
 
 -- name: KeepChore :exec
 UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) WHERE name = sqlc.arg(name);
@@ -77,6 +77,10 @@ UPDATE jobs j SET erased_at = now() WHERE j.id = sqlc.arg(job_id);
 -- FirstEnd is when the first task of all ended.
 -- name: FirstEnd :one
 SELECT ended_at FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT 1;
+
+-- ForgetDaysAhead removes what was summed up of days that have not been: the clock ran ahead. A day may have begun in another zone.
+-- name: ForgetDaysAhead :exec
+DELETE FROM daily_transfers WHERE day > sqlc.arg(today)::date + 1;
 
 -- RollUpDay keeps what was moved on a day of the site's calendar.
 -- name: RollUpDay :exec

@@ -2,8 +2,9 @@
 INSERT INTO nodes (id, data_dir_id, name, roles, version, schema_min, schema_max)
 VALUES ($1, $2, $3, $4, $5, $6, $7);
 
+-- Beat keeps the latest instant that the clock has shown, not the last one: see ClockPutBack.
 -- name: Beat :execrows
-UPDATE nodes SET beat = beat + 1 WHERE id = $1 AND fenced_at IS NULL;
+UPDATE nodes SET beat = beat + 1, beat_at = greatest(beat_at, now()) WHERE id = $1 AND fenced_at IS NULL;
 
 -- name: AliveNodes :many
 SELECT id, name, beat FROM nodes WHERE fenced_at IS NULL;

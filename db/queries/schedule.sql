@@ -71,13 +71,6 @@ SET breaker = $2, breaker_reason = $3, breaker_at = $4, probe_at = $5, allowance
     echoed = $11, refused_task = $12, succeeded_task = $13, succeeded_at = $14, troubled_at = $15
 WHERE server_id = $1;
 
--- ForgetPressure has a server begin anew with the cap of the hour.
--- name: ForgetPressure :execrows
-UPDATE server_state
-SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL, allowance = NULL, ceiling = NULL, tries = 0, trial_task = NULL,
-    echoed = false, refused_task = NULL, succeeded_task = NULL
-WHERE server_id = $1 AND (breaker = 'open' OR allowance IS NOT NULL OR refused_task IS NOT NULL);
-
 -- TakeProbe claims the probe of one server whose turn it is, for the whole cluster, with a slot to hold it. The slots must be locked.
 -- name: TakeProbe :one
 WITH due AS (

@@ -12,9 +12,9 @@ FROM daily_transfers
 WHERE day >= sqlc.arg(first)::date AND day <= sqlc.arg(last)::date AND sqlc.arg(owner_id)::bigint IN (0, owner_id)
 GROUP BY day, source_id, destination_id;
 
--- Lately is what was moved since a day that has not been summed up.
+-- Lately is what was moved since a day that has not been summed up. What ended at an instant that is still to come did so before the clock was put back.
 -- name: Lately :many
-SELECT (t.ended_at AT TIME ZONE sqlc.arg(zone)::text)::date AS day, coalesce(j.source_id, 0)::bigint AS source_id, coalesce(j.destination_id, 0)::bigint AS destination_id,
+SELECT (least(t.ended_at, now()) AT TIME ZONE sqlc.arg(zone)::text)::date AS day, coalesce(j.source_id, 0)::bigint AS source_id, coalesce(j.destination_id, 0)::bigint AS destination_id,
        count(*) AS tasks, count(*) FILTER (WHERE t.status = 'failure') AS failed, sum(t.delivered)::bigint AS images, sum(t.bytes)::bigint AS bytes
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id

@@ -188,7 +188,7 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 		defer cancel()
 		out, err := fn(ctx, in)
 		if op.timeout == quick && errors.Is(err, context.DeadlineExceeded) {
-			return nil, databaseAway()
+			return nil, databaseAway(retryDatabase)
 		}
 		if err != nil {
 			return nil, problemOf(ctx, err)

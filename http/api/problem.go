@@ -165,13 +165,17 @@ func problemOfRequest(err error) *problem {
 func problemOfServers(err error) *problem {
 	var busy *pacs.Busy
 	var closed *pacs.Closed
+	if trouble := engine.DatabaseTrouble(err); trouble != nil {
+		if trouble.Away() {
+			return databaseAway(trouble.Retry)
+		}
+		return newProblem(http.StatusServiceUnavailable, sentence(trouble.Reason)).retry(trouble.Retry).as(client.CodeDatabaseUnavailable)
+	}
 	switch {
 	case errors.As(err, &busy):
 		return newProblem(http.StatusServiceUnavailable, sentence(busy.Error())).retry(retryBusy)
 	case errors.As(err, &closed):
 		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error())).as(client.CodeServerUnavailable)
-	case engine.DatabaseLost(err):
-		return databaseAway()
 	case engine.Unreachable(err):
 		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable).as(client.CodeServerUnavailable)
 	case engine.PeerRefused(err), engine.PeerFailed(err):
@@ -180,15 +184,15 @@ func problemOfServers(err error) *problem {
 	return nil
 }
 
-func databaseAway() *problem {
+func databaseAway(after time.Duration) *problem {
 	return newProblem(http.StatusServiceUnavailable,
-		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(retryDatabase).as(client.CodeDatabaseUnavailable)
+		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.").retry(after).as(client.CodeDatabaseUnavailable)
 }
 
 // refuseCaller answers who can't be let in. Only the database was asked until then.
 func refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.DeadlineExceeded) {
-		err = databaseAway()
+		err = databaseAway(retryDatabase)
 	}
 	WriteProblem(w, r, err)
 }

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package local
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"syscall"
+)
+
+// EndedError says that PostgreSQL, or what makes its files, ended by itself.
+type EndedError struct {
+	When   string // "by itself", "while it started", …
+	State  string // the process's: "exit status 1"
+	Reason string // and what to do
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("the embedded PostgreSQL ended %s: %s (%s)", e.When, e.Reason, e.State)
+}
+
+const (
+	noRoom     = "no room is left on the disk of the data directory; make room there"
+	noRight    = "it may not use its files; give the directory postgres/data back to the user whom PostgreSQL runs as, with mode 0700"
+	noWriting  = "the disk of the data directory is read-only; mount it for writing"
+	noMemory   = "the machine has too little memory for it"
+	wasDamaged = "its files are damaged; move postgres/data away and restore a backup"
+)
+
+// reasons are told by what PostgreSQL or the system says; the first that fits counts.
+var reasons = []struct{ said, with, reason string }{
+	{"no space left on device", "shared memory", "no room is left in shared memory (/dev/shm); give the container more (--shm-size)"},
+	{"no space left on device", "semaphore", "the system has no semaphores left; raise kernel.sem"},
+	{"no space left on device", "", noRoom},
+	{"disk quota exceeded", "", "the disk quota is used up; raise it, or make room in the data directory"},
+	{"read-only file system", "", noWriting},
+	{"permission denied", "", noRight},
+	{"operation not permitted", "", noRight},
+	{"has invalid permissions", "", noRight},
+	{"has wrong ownership", "", noRight},
+	{"cannot allocate memory", "", noMemory},
+	{"shared memory", "could not", noMemory},
+	{"address already in use", "", "another program has its socket; end that, or move the data directory"},
+	{"contains errors", "configuration file", "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"},
+	{"unrecognized configuration parameter", "", "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"},
+	{"input/output error", "", "the disk of the data directory has a fault; see the log of the system"},
+	{"valid checkpoint record", "", wasDamaged},
+	{"invalid checkpoint record", "", wasDamaged},
+	{"incorrect checksum in control file", "", wasDamaged},
+	{"invalid page", "", wasDamaged},
+	{"pg_control", "could not", wasDamaged},
+	{"too many open files", "", "too few files may be open at once; raise the limit (ulimit -n, LimitNOFILE=)"},
+	{"incompatible with server", "", "its files are of another version of PostgreSQL; install that one again"},
+}
+
+// reasonIn looks for a reason in what was said, line by line; empty: there is none.
+func reasonIn(lines ...string) string {
+	for _, r := range reasons {
+		for _, line := range lines {
+			line = strings.ToLower(line)
+			if strings.Contains(line, r.said) && strings.Contains(line, r.with) {
+				return r.reason
+			}
+		}
+	}
+	return ""
+}
+
+// ended says why a process has ended; it must have.
+func (p *process) ended(when string) *EndedError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := &EndedError{When: when, State: p.state(), Reason: reasonIn(p.last...)}
+	if e.Reason != "" {
+		return e
+	}
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+		e.Reason = "it was killed, as the system does when memory runs out; the log of the system says whether it did"
+		return e
+	}
+	e.Reason = "it said nothing"
+	for _, line := range p.last {
+		severity, text, _ := strings.Cut(line, ":")
+		if e.Reason = "it said: " + line; severity == "FATAL" || severity == "PANIC" || strings.HasSuffix(severity, "error") {
+			e.Reason = "it said: " + strings.TrimSpace(text)
+			break
+		}
+	}
+	return e
+}
+
+// Reason returns why the embedded PostgreSQL could not be started, or ended, and what to do; empty where that is not
+// known. No path is in it.
+func Reason(err error) string {
+	ended, ok := errors.AsType[*EndedError](err)
+	switch {
+	case ok && strings.HasPrefix(ended.Reason, "it said"):
+		return ""
+	case ok:
+		return ended.Reason
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return noRoom
+	case errors.Is(err, syscall.EROFS):
+		return noWriting
+	case errors.Is(err, fs.ErrPermission):
+		return noRight
+	case errors.Is(err, ErrMajor):
+		return "it needs another major version of PostgreSQL than those installed; install that one again"
+	case errors.Is(err, ErrInUse):
+		return "another PostgreSQL works in its directory; stop that"
+	}
+	return ""
+}
+
+// NoRoom reports whether it is for want of room that the embedded PostgreSQL doesn't run.
+func NoRoom(err error) bool { return Reason(err) == noRoom }
