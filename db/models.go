@@ -268,8 +268,7 @@ type Job struct {
 	LeaveOutRejected  bool
 	Scan              bool
 	Manifest          bool
-	ForgottenAt       *time.Time
-	Removing          bool
+	Stripped          int16
 }
 
 type Linkage struct {
