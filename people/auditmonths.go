@@ -67,8 +67,8 @@ func (a *Audit) detached(ctx context.Context) (detached, error) {
 	if err != nil {
 		return d, fmt.Errorf("the audit log can't be read: %w", err)
 	}
-	if json.Unmarshal([]byte(row.Detail), &d) != nil { // Verify finds the row that was changed
-		return detached{}, nil
+	if err := json.Unmarshal([]byte(row.Detail), &d); err != nil {
+		return detached{}, nil //nolint:nilerr // Verify finds the row that was changed
 	}
 	return d, nil
 }
