@@ -21,7 +21,7 @@ const sharedBy = 4
 func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate) error {
 	addr, ok := addressOf(rq.RemoteAddr)
 	if !ok {
-		r.rejected.Inc()
+		r.rejected.WithLabelValues(engine.CallAddress).Inc()
 		return dimse.RejectCallingAE
 	}
 	r.mu.RLock()
@@ -43,13 +43,17 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 		rq.Caller, rq.Expected = ids(may), r.moving(may)
 		return nil
 	}
-	r.rejected.Inc()
+	reason := engine.CallCalledTitle
 	switch {
 	case len(may) > 0:
-		r.takeDown(call, engine.CallCalledTitle, may)
+		r.takeDown(call, reason, may)
 	case len(named) == 0:
-		r.takeDown(call, engine.CallCallingTitle, r.at(addr))
+		reason = engine.CallCallingTitle
+		r.takeDown(call, reason, r.at(addr))
+	default:
+		reason = barred[0].Reason
 	}
+	r.rejected.WithLabelValues(reason).Inc()
 	if len(may) == 0 {
 		for _, c := range barred {
 			r.engine.CountRejected(c)
@@ -114,6 +118,9 @@ func (r *receiver) takeDown(call engine.RejectedCall, reason string, servers []*
 	}
 }
 
+// crowded counts a call for which there was no place.
+func (r *receiver) crowded(*dimse.AssociationRequest) { r.rejected.WithLabelValues(crowded).Inc() }
+
 // unheard takes down a connection that did not come to its request, where it is seen what was wrong, and whose it may
 // have been.
 func (r *receiver) unheard(peer net.Addr, err error) {
@@ -122,6 +129,7 @@ func (r *receiver) unheard(peer net.Addr, err error) {
 		return
 	}
 	if reason := engine.HandshakeFault(err); reason != "" {
+		r.rejected.WithLabelValues(reason).Inc()
 		if servers := r.at(addr); len(servers) > 0 {
 			r.takeDown(engine.RejectedCall{Address: addr.String()}, reason, servers)
 		}

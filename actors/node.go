@@ -108,7 +108,7 @@ func (n *Node) Collectors() []prometheus.Collector {
 	if n.receiver == nil {
 		return nil
 	}
-	return []prometheus.Collector{n.receiver.objects, n.receiver.rejected}
+	return []prometheus.Collector{n.receiver.objects, n.receiver.rejected, n.receiver.opened}
 }
 
 func (n *Node) ticks() {

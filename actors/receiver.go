@@ -55,7 +55,9 @@ type receiver struct {
 	log      *slog.Logger
 	fail     func(error) // ends the node
 	objects  *prometheus.CounterVec
-	rejected prometheus.Counter
+	rejected *prometheus.CounterVec
+	opened   prometheus.GaugeFunc
+	scps     []*dimse.Server // of the listeners; under mu
 
 	refreshing bool      // by the actor alone
 	tidied     time.Time // by refresh alone, of which one runs at a time
@@ -75,16 +77,36 @@ type receiver struct {
 
 func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
 	e.SetQuarantine(cfg.Quarantine)
-	return &receiver{
+	r := &receiver{
 		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
 		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total", Help: "Objects that servers sent to the receiver, by what became of them.",
 		}, []string{"server", "outcome"}),
-		rejected: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "adit_receiver_rejected_total", Help: "Associations that the receiver rejected: AE titles or addresses that it doesn't know.",
-		}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "adit_receiver_rejected_total", Help: "Calls that the receiver turned away, by why; `adit receiver callers` tells who they were.",
+		}, []string{"reason"}),
 	}
+	for _, reason := range append(engine.CallReasons(), crowded) {
+		r.rejected.WithLabelValues(reason)
+	}
+	r.opened = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "adit_receiver_associations_open", Help: "Associations that servers have open at the receiver of this process.",
+	}, func() float64 { return float64(r.associations()) })
+	return r
+}
+
+// crowded is why a call was turned away that might have come in at another time.
+const crowded = "too_many"
+
+// associations returns how many there are.
+func (r *receiver) associations() (n int) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for _, s := range r.scps {
+		n += s.Open()
+	}
+	return n
 }
 
 // Messages of the receiver's actor.
@@ -224,9 +246,12 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Refused: r.unnamed, Unheard: r.unheard, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Refused: r.unnamed, Unheard: r.unheard, Crowded: r.crowded, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: most, MaxPerCaller: max(1, most/2), IdleTimeout: r.cfg.IdleTimeout,
 		}
+		r.mu.Lock()
+		r.scps = append(r.scps, s)
+		r.mu.Unlock()
 		running++
 		go func() { ended <- s.Serve(ctx, l.Listener) }()
 	}

@@ -4,9 +4,11 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	stdio "io"
 	"log/slog"
 	"os"
 	"text/tabwriter"
@@ -22,6 +24,8 @@ type auditCmd struct {
 	List   auditListCmd   `cmd:"" help:"Who did what: changes, searches, and every study that was moved. For staff."`
 	Verify auditVerifyCmd `cmd:"" help:"Find rows that were changed, removed or cut off."`
 	Export auditExportCmd `cmd:"" help:"Write the log as JSON lines, with the head of its chain in the last one."`
+	Months auditMonthsCmd `cmd:"" help:"List the months of the log that the database has, and what they take."`
+	Detach auditDetachCmd `cmd:"" help:"Export the oldest month of the log and take it out of the database. The chain goes on over it."`
 }
 
 type auditListCmd struct {
@@ -167,9 +171,9 @@ func (c *auditVerifyCmd) Run(ctx context.Context, io streams) error {
 	})
 }
 
-func openInput(path string) (io.ReadCloser, error) {
+func openInput(path string) (stdio.ReadCloser, error) {
 	if path == "-" {
-		return io.NopCloser(os.Stdin), nil
+		return stdio.NopCloser(os.Stdin), nil
 	}
 	return os.Open(path)
 }
@@ -177,6 +181,15 @@ func openInput(path string) (io.ReadCloser, error) {
 func tellChain(io streams, r people.ChainReport) error {
 	for _, f := range r.Faults {
 		fmt.Fprintln(io.out, f)
+	}
+	for _, m := range r.Months {
+		fmt.Fprintf(io.out, "%s was exported and detached: %d rows. SHA-256 of its export: %s\n", m.Month, m.Rows, m.SHA256)
+	}
+	for _, g := range r.Gone {
+		fmt.Fprintf(io.out, "Rows %d to %d are in such exports, which --file verifies; the chain goes on over them.\n", g.From, g.To)
+	}
+	for _, h := range r.Passed {
+		fmt.Fprintf(io.out, "The head %d could not be compared: its row was detached. Give it with --file and the export of its month.\n", h.Seq)
 	}
 	if r.Unsealed > 0 {
 		fmt.Fprintf(io.out, "%d rows wait to be sealed, the oldest since %s; a running ADIT seals them within a second.\n", r.Unsealed, stamp(r.Oldest))
@@ -212,4 +225,78 @@ func (c *auditExportCmd) Run(ctx context.Context, io streams) error {
 		fmt.Fprintf(io.out, "The log was written to %s. Head: %s\n", c.Output, head)
 		return nil
 	})
+}
+
+type auditMonthsCmd struct {
+	auditDatabase
+}
+
+// Run lists the months.
+func (c *auditMonthsCmd) Run(ctx context.Context, io streams) error {
+	return c.use(ctx, func(a *people.Audit) error {
+		months, err := a.Months(ctx)
+		if err != nil {
+			return err
+		}
+		w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+		fmt.Fprintln(w, "MONTH\tROWS\tFROM\tTO\tMB")
+		for _, m := range months {
+			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%.1f\n", m, m.Rows, m.From, m.To, float64(m.Bytes)/1e6)
+		}
+		return w.Flush()
+	})
+}
+
+type auditDetachCmd struct {
+	auditDatabase
+	Month  string `arg:"" placeholder:"MONTH" help:"The oldest month that the database has, such as 2026-11 (UTC)."`
+	Output string `short:"o" required:"" type:"path" placeholder:"FILE" help:"File to be written. Keep it as long as the log has to be kept: the rows are nowhere else any more."`
+}
+
+// Help tells what stays.
+func (c *auditDetachCmd) Help() string {
+	return `The month is written to FILE, which is read again and verified, before its rows leave the database. A row of the log, itself part of the chain, tells which rows these were, by which hashes the chain goes on over them, and the SHA-256 of FILE: adit audit verify says so, and finds any other gap.`
+}
+
+// Run exports and detaches.
+func (c *auditDetachCmd) Run(ctx context.Context, io streams) error {
+	return c.use(ctx, func(a *people.Audit) error {
+		f, err := os.OpenFile(c.Output, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		x, sum, err := exportMonth(ctx, a, f, c.Month)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return errors.Join(err, os.Remove(c.Output))
+		}
+		if err := a.DetachMonth(ctx, x, sum); err != nil {
+			return err
+		}
+		fmt.Fprintf(io.out, "%s was written to %s (%d rows; SHA-256 %s) and is not in the database any more. Verify the file by:\n  adit audit verify --file %s",
+			x.Month, c.Output, x.Month.Rows, sum, quoted(c.Output))
+		if x.Before.Seq > 0 {
+			fmt.Fprintf(io.out, " --head %s", x.Before)
+		}
+		fmt.Fprintln(io.out)
+		return nil
+	})
+}
+
+// exportMonth writes a month, and reads and verifies what was written.
+func exportMonth(ctx context.Context, a *people.Audit, f *os.File, month string) (x people.MonthExport, sum string, err error) {
+	if x, err = a.ExportMonth(ctx, f, month); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		_, err = f.Seek(0, stdio.SeekStart)
+	}
+	if err != nil {
+		return x, "", err
+	}
+	hash := sha256.New()
+	report, err := people.VerifyExport(stdio.TeeReader(f, hash), x.Before)
+	if err == nil && (len(report.Faults) > 0 || report.Head != x.Head) {
+		err = fmt.Errorf("%s was not detached: the audit log is not what ADIT wrote; adit audit verify says where", month)
+	}
+	return x, hex.EncodeToString(hash.Sum(nil)), err
 }

@@ -7,8 +7,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -70,6 +72,29 @@ func TestAudit(t *testing.T) {
 	require.NoError(t, err)
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
+
+	// A month leaves the database, and its file stays.
+	_, err = conn.Exec(t.Context(), "SELECT audit_add_month('2020-01-05'); INSERT INTO audit (at, action) VALUES ('2020-01-05', 'job.create')")
+	require.NoError(t, err)
+	month := filepath.Join(dir, "2020-01.jsonl")
+	await(t, "the month in the chain", func() bool {
+		out, code = s.adit("audit", "detach", "2020-01", "-o", month)
+		return code == 0 || !strings.Contains(out, "not sealed yet")
+	})
+	require.Zero(t, code, out)
+	before := regexp.MustCompile(`--head (\d+:[0-9a-f]{64})`).FindStringSubmatch(out)[1]
+	out, code = s.adit("audit", "verify", "--file", month, "--head", before)
+	require.Zero(t, code, out)
+	out, code = s.adit("audit", "verify", "--head", head)
+	require.Zero(t, code, out)
+	require.Contains(t, out, "2020-01 was exported and detached: 1 rows.")
+	out, code = s.adit("audit", "months")
+	require.Zero(t, code, out)
+	require.NotContains(t, out, "2020-01")
+	_, code = s.adit("audit", "detach", time.Now().UTC().Format("2006-01"), "-o", month+".2")
+	require.Equal(t, exitFailure, code)
+	require.NoFileExists(t, month+".2", "nothing is left of what was refused")
+
 	_, err = conn.Exec(t.Context(), "ALTER TABLE audit DISABLE TRIGGER USER; UPDATE audit SET username = 'nobody' WHERE action = 'announcement.change'; ALTER TABLE audit ENABLE TRIGGER USER")
 	require.NoError(t, err)
 	require.NoError(t, conn.Close(t.Context()))

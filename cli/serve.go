@@ -178,6 +178,8 @@ func (s *server) start(ctx context.Context) error {
 		AETitle: s.cmd.AETitle, PlainAETitle: s.cmd.PlainAETitle, ExcludedModalities: modalities(s.cmd.ExcludedModalities), Zone: zone,
 		FolderRoots: roots, DataDir: s.cmd.DataDir,
 	})
+	s.metrics.MustRegister(db.PoolCollectors(s.pool)...)
+	s.metrics.MustRegister(s.people.Collectors()...)
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
 	if err := s.serveAdmin(ctx); err != nil {

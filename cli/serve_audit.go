@@ -69,10 +69,13 @@ func (s *server) startAudit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	audit := s.people.Audit()
+	if err := audit.AddMonths(ctx); err != nil { // before the first row, after a long time
+		return err
+	}
 	if err := s.recordActivity(ctx, people.ActStart); err != nil {
 		return err
 	}
-	audit := s.people.Audit()
 	sealing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	parts.Go(func() { audit.Seal(sealing, s.log) })

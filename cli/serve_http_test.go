@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -100,6 +101,20 @@ func TestHTTPS(t *testing.T) {
 	require.NoError(t, err, string(out))
 }
 
+// metricsOfDocs gives the metrics in docs/metrics.md that have values before anything was done.
+func metricsOfDocs(t *testing.T) (names []string) {
+	t.Helper()
+	text, err := os.ReadFile("../docs/metrics.md")
+	require.NoError(t, err)
+	for _, row := range regexp.MustCompile(`(?m)^\| `+"`(adit_[a-z_]+)`"+` \| [a-z]+ \| ((reason|kind)?) \|`).FindAllStringSubmatch(string(text), -1) {
+		if row[1] != "adit_clean_up_timestamp_seconds" && row[1] != "adit_disks_checked_timestamp_seconds" { // they come later
+			names = append(names, row[1])
+		}
+	}
+	require.Greater(t, len(names), 10)
+	return names
+}
+
 // TestAdminListener: metrics and profiles are found in the data directory, and nowhere else.
 func TestAdminListener(t *testing.T) {
 	// A socket's path must be short, and t.TempDir's is not.
@@ -124,6 +139,11 @@ func TestAdminListener(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, resp.Body.Close())
 			require.Contains(t, string(text), want)
+			if path == "/metrics" {
+				for _, name := range metricsOfDocs(t) {
+					require.Contains(t, string(text), "\n"+name)
+				}
+			}
 		}
 		require.NoError(t, s.cmd.Process.Kill())
 		s.awaitEnd()

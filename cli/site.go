@@ -345,8 +345,8 @@ func (c *houseKeepingCmd) Run(ctx context.Context, io streams) error {
 		fmt.Fprintln(io.out, "The daily clean-up was not done yet.")
 	} else {
 		r := h.Removed
-		fmt.Fprintf(io.out, "The last clean-up, of %s, removed %d sessions, %d idempotency keys, %d lines of task logs, %d mails, and the patient IDs of %d jobs.\n",
-			stamp(*h.LastCleanUp), r.Sessions, r.IdempotencyKeys, r.TaskLogLines, r.Mails, r.ErasedJobs)
+		fmt.Fprintf(io.out, "The last clean-up, of %s, removed %d sessions, %d idempotency keys, %d lines of task logs, %d mails, the patient IDs of %d jobs, the ledgers of %d jobs, and %d jobs.\n",
+			stamp(*h.LastCleanUp), r.Sessions, r.IdempotencyKeys, r.TaskLogLines, r.Mails, r.ErasedJobs, r.ForgottenJobs, r.RemovedJobs)
 	}
 	if h.NextCleanUp != nil {
 		fmt.Fprintf(io.out, "The next one is at %s.\n", stamp(*h.NextCleanUp))

@@ -29,6 +29,12 @@ type Settings struct {
 	KeepTaskLogs       int      `json:"keep_task_logs" doc:"Days; 0: for ever."`
 	KeepIdentifiers    int      `json:"keep_identifiers" doc:"Days that jobs which have ended keep the IDs of patients; 0: for ever."`
 	KeepMails          int      `json:"keep_mails" doc:"Days that it is kept what became of a mail; 0: for ever."`
+
+	KeepJobs             int `json:"keep_jobs" doc:"Days that jobs are kept after they ended, with their tasks, unless they de-identified; 0: for ever."`
+	KeepDeidentifiedJobs int `json:"keep_deidentified_jobs" doc:"The same for jobs that de-identified: their reports and manifests go with them; 0: for ever."`
+	KeepLedgers          int `json:"keep_ledgers" doc:"Days that a job can be retried or resumed after it ended; 0: for ever."`
+	KeepStats            int `json:"keep_stats" doc:"Days that figures by day are kept; 0: for ever."`
+	KeepForeign          int `json:"keep_foreign" doc:"Days that it is kept who sent what nobody asked for; 0: for ever."`
 }
 
 // SettingsChange changes settings: nil fields stay as they are.
@@ -48,6 +54,12 @@ type SettingsChange struct {
 	KeepTaskLogs       *int      `json:"keep_task_logs,omitempty" minimum:"0" maximum:"36500"`
 	KeepIdentifiers    *int      `json:"keep_identifiers,omitempty" minimum:"0" maximum:"36500"`
 	KeepMails          *int      `json:"keep_mails,omitempty" minimum:"0" maximum:"36500"`
+
+	KeepJobs             *int `json:"keep_jobs,omitempty" minimum:"0" maximum:"36500"`
+	KeepDeidentifiedJobs *int `json:"keep_deidentified_jobs,omitempty" minimum:"0" maximum:"36500"`
+	KeepLedgers          *int `json:"keep_ledgers,omitempty" minimum:"0" maximum:"36500"`
+	KeepStats            *int `json:"keep_stats,omitempty" minimum:"0" maximum:"36500"`
+	KeepForeign          *int `json:"keep_foreign,omitempty" minimum:"0" maximum:"36500"`
 }
 
 // Announcement is shown to everybody who is logged in.
@@ -192,6 +204,8 @@ type CleanedUp struct {
 	TaskLogLines    int64  `json:"task_log_lines"`
 	Mails           int64  `json:"mails"`
 	ErasedJobs      int64  `json:"erased_jobs" doc:"Whose identifiers of patients were removed."`
+	RemovedJobs     int64  `json:"removed_jobs" doc:"With all their tasks."`
+	ForgottenJobs   int64  `json:"forgotten_jobs" doc:"That can't be retried any more: what they delivered is not known any more."`
 	SummedUp        string `json:"summed_up,omitempty" doc:"Last day whose figures stay when its jobs are deleted."`
 }
 

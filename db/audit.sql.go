@@ -12,6 +12,16 @@ import (
 	"github.com/google/uuid"
 )
 
+const addAuditMonths = `-- name: AddAuditMonths :exec
+SELECT audit_add_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n
+`
+
+// AddAuditMonths makes the partitions of this month and of the next three, where they are missing.
+func (q *Queries) AddAuditMonths(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, addAuditMonths)
+	return err
+}
+
 const anyUnsealedAudit = `-- name: AnyUnsealedAudit :one
 SELECT EXISTS (SELECT FROM audit WHERE seq IS NULL)
 `
@@ -21,6 +31,36 @@ func (q *Queries) AnyUnsealedAudit(ctx context.Context) (bool, error) {
 	var exists bool
 	err := row.Scan(&exists)
 	return exists, err
+}
+
+const auditDetached = `-- name: AuditDetached :one
+SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit WHERE action = 'audit.detach' AND seq IS NOT NULL ORDER BY id DESC LIMIT 1
+`
+
+// AuditDetached gives the newest sealed row that tells of months which were detached.
+func (q *Queries) AuditDetached(ctx context.Context) (Audit, error) {
+	row := q.db.QueryRow(ctx, auditDetached)
+	var i Audit
+	err := row.Scan(
+		&i.ID,
+		&i.At,
+		&i.UserID,
+		&i.Username,
+		&i.Via,
+		&i.Peer,
+		&i.Action,
+		&i.Object,
+		&i.PatientID,
+		&i.StudyUid,
+		&i.Source,
+		&i.Destination,
+		&i.Profile,
+		&i.ProfileSha256,
+		&i.Detail,
+		&i.Seq,
+		&i.Hash,
+	)
+	return i, err
 }
 
 const auditEnd = `-- name: AuditEnd :one
@@ -55,6 +95,18 @@ func (q *Queries) AuditHead(ctx context.Context) (AuditHeadRow, error) {
 	var i AuditHeadRow
 	err := row.Scan(&i.Seq, &i.Hash)
 	return i, err
+}
+
+const auditReceiversBehind = `-- name: AuditReceiversBehind :one
+SELECT count(*) FROM audit_receivers WHERE seq < $1::bigint AND held_until > now() - interval '1 day'
+`
+
+// AuditReceiversBehind counts receivers that are being sent to and have not got a row of the chain.
+func (q *Queries) AuditReceiversBehind(ctx context.Context, seq int64) (int64, error) {
+	row := q.db.QueryRow(ctx, auditReceiversBehind, seq)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
 }
 
 const countUnsealedAudit = `-- name: CountUnsealedAudit :one
@@ -274,18 +326,26 @@ func (q *Queries) ReleaseAuditReceiver(ctx context.Context, arg ReleaseAuditRece
 
 const sealAudit = `-- name: SealAudit :execrows
 UPDATE audit SET seq = s.seq, hash = s.hash
-FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::bigint[]) AS seq, unnest($3::bytea[]) AS hash) s
-WHERE audit.id = s.id AND audit.seq IS NULL
+FROM (SELECT unnest($1::bigint[]) AS id, unnest($2::timestamptz[]) AS at, unnest($3::bigint[]) AS seq,
+             unnest($4::bytea[]) AS hash) s
+WHERE audit.id = s.id AND audit.at = s.at AND audit.seq IS NULL
 `
 
 type SealAuditParams struct {
 	Ids    []int64
+	Ats    []time.Time
 	Seqs   []int64
 	Hashes [][]byte
 }
 
+// SealAudit finds rows by their time as well: only the partitions of those are asked.
 func (q *Queries) SealAudit(ctx context.Context, arg SealAuditParams) (int64, error) {
-	result, err := q.db.Exec(ctx, sealAudit, arg.Ids, arg.Seqs, arg.Hashes)
+	result, err := q.db.Exec(ctx, sealAudit,
+		arg.Ids,
+		arg.Ats,
+		arg.Seqs,
+		arg.Hashes,
+	)
 	if err != nil {
 		return 0, err
 	}
@@ -339,6 +399,36 @@ func (q *Queries) SealedAudit(ctx context.Context, arg SealedAuditParams) ([]Aud
 		return nil, err
 	}
 	return items, nil
+}
+
+const sealedRow = `-- name: SealedRow :one
+SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit WHERE seq = $1::bigint
+`
+
+// SealedRow gives a row of the chain.
+func (q *Queries) SealedRow(ctx context.Context, seq int64) (Audit, error) {
+	row := q.db.QueryRow(ctx, sealedRow, seq)
+	var i Audit
+	err := row.Scan(
+		&i.ID,
+		&i.At,
+		&i.UserID,
+		&i.Username,
+		&i.Via,
+		&i.Peer,
+		&i.Action,
+		&i.Object,
+		&i.PatientID,
+		&i.StudyUid,
+		&i.Source,
+		&i.Destination,
+		&i.Profile,
+		&i.ProfileSha256,
+		&i.Detail,
+		&i.Seq,
+		&i.Hash,
+	)
+	return i, err
 }
 
 const unsealedAudit = `-- name: UnsealedAudit :many

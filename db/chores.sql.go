@@ -87,6 +87,19 @@ func (q *Queries) CleanUpTaskLogs(ctx context.Context, arg CleanUpTaskLogsParams
 	return result.RowsAffected(), nil
 }
 
+const cleanUpTransfers = `-- name: CleanUpTransfers :execrows
+DELETE FROM daily_transfers WHERE day = (SELECT min(o.day) FROM daily_transfers o) AND day < now() - make_interval(days => $1::integer)
+`
+
+// CleanUpTransfers removes figures of days long ago.
+func (q *Queries) CleanUpTransfers(ctx context.Context, days int32) (int64, error) {
+	result, err := q.db.Exec(ctx, cleanUpTransfers, days)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deleteEndedSessions = `-- name: DeleteEndedSessions :execrows
 
 DELETE FROM sessions WHERE sha256 IN (
@@ -189,6 +202,26 @@ func (q *Queries) ForgetDaysAhead(ctx context.Context, today time.Time) error {
 	return err
 }
 
+const forgetLedger = `-- name: ForgetLedger :execrows
+DELETE FROM delivered d
+USING (SELECT o.task_id, o.source_sop_uid FROM tasks t JOIN delivered o ON o.task_id = t.id WHERE t.job_id = $1 LIMIT $2) part
+WHERE d.task_id = part.task_id AND d.source_sop_uid = part.source_sop_uid
+`
+
+type ForgetLedgerParams struct {
+	JobID int64
+	Max   int32
+}
+
+// ForgetLedger removes a part of what the ledger knows of a job. Zero rows: there is nothing left.
+func (q *Queries) ForgetLedger(ctx context.Context, arg ForgetLedgerParams) (int64, error) {
+	result, err := q.db.Exec(ctx, forgetLedger, arg.JobID, arg.Max)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const getChore = `-- name: GetChore :one
 SELECT name, next_at, ran_at, result FROM chores WHERE name = $1
 `
@@ -258,6 +291,71 @@ func (q *Queries) JobsToErase(ctx context.Context, arg JobsToEraseParams) ([]int
 	return items, nil
 }
 
+const jobsToForget = `-- name: JobsToForget :many
+SELECT id FROM jobs
+WHERE NOT active AND stripped < 2 AND ended_at < now() - make_interval(days => $1::integer)
+ORDER BY ended_at LIMIT $2
+`
+
+type JobsToForgetParams struct {
+	Days int32
+	Max  int32
+}
+
+// JobsToForget gives jobs that ended long ago and may have a ledger.
+func (q *Queries) JobsToForget(ctx context.Context, arg JobsToForgetParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, jobsToForget, arg.Days, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const jobsToRemove = `-- name: JobsToRemove :many
+SELECT id FROM jobs
+WHERE NOT active AND (profile_name = '') = $1::boolean AND ended_at < $2::timestamptz
+ORDER BY ended_at LIMIT $3
+`
+
+type JobsToRemoveParams struct {
+	Plain  bool
+	Before time.Time
+	Max    int32
+}
+
+// JobsToRemove gives jobs that ended before an instant: those that de-identified, or those that didn't.
+func (q *Queries) JobsToRemove(ctx context.Context, arg JobsToRemoveParams) ([]int64, error) {
+	rows, err := q.db.Query(ctx, jobsToRemove, arg.Plain, arg.Before, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []int64{}
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const keepChore = `-- name: KeepChore :exec
 UPDATE chores SET next_at = now() + make_interval(secs => $1::float8) WHERE name = $2
 `
@@ -298,6 +396,24 @@ func (q *Queries) PlanChore(ctx context.Context, arg PlanChoreParams) error {
 	return err
 }
 
+const removeTasks = `-- name: RemoveTasks :execrows
+DELETE FROM tasks WHERE id IN (SELECT t.id FROM tasks t WHERE t.job_id = $1 ORDER BY t.id LIMIT $2)
+`
+
+type RemoveTasksParams struct {
+	JobID int64
+	Max   int32
+}
+
+// RemoveTasks removes some tasks of a job that is being removed. Zero rows: there is none left.
+func (q *Queries) RemoveTasks(ctx context.Context, arg RemoveTasksParams) (int64, error) {
+	result, err := q.db.Exec(ctx, removeTasks, arg.JobID, arg.Max)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const rollUpDay = `-- name: RollUpDay :exec
 INSERT INTO daily_transfers (day, owner_id, source_id, destination_id, tasks, failed, images, bytes)
 SELECT $1::date, j.owner_id, coalesce(j.source_id, 0), coalesce(j.destination_id, 0),
@@ -319,6 +435,21 @@ type RollUpDayParams struct {
 // RollUpDay keeps what was moved on a day of the site's calendar.
 func (q *Queries) RollUpDay(ctx context.Context, arg RollUpDayParams) error {
 	_, err := q.db.Exec(ctx, rollUpDay, arg.Day, arg.Zone)
+	return err
+}
+
+const stripJob = `-- name: StripJob :exec
+UPDATE jobs SET stripped = $2 WHERE id = $1
+`
+
+type StripJobParams struct {
+	ID       int64
+	Stripped int16
+}
+
+// StripJob takes down how far the clean-up is with a job, which must be locked.
+func (q *Queries) StripJob(ctx context.Context, arg StripJobParams) error {
+	_, err := q.db.Exec(ctx, stripJob, arg.ID, arg.Stripped)
 	return err
 }
 

@@ -77,14 +77,14 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE jobs.id = $1
+WHERE jobs.id = $1 AND jobs.stripped < 3
 `
 
 type GetJobRow struct {
@@ -138,6 +138,7 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.LeaveOutRejected,
 		&i.Job.Scan,
 		&i.Job.Manifest,
+		&i.Job.Stripped,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -151,7 +152,7 @@ INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_p
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
                   leave_out_rejected, scan, manifest)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped
 `
 
 type InsertJobParams struct {
@@ -241,19 +242,20 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.LeaveOutRejected,
 		&i.Scan,
 		&i.Manifest,
+		&i.Stripped,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
 FROM jobs
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE ($1::bigint = 0 OR jobs.id < $1)
+WHERE jobs.stripped < 3 AND ($1::bigint = 0 OR jobs.id < $1)
   AND ($2::bigint = 0 OR jobs.owner_id = $2)
   AND ($3::text = '' OR jobs.status = $3)
 ORDER BY jobs.id DESC
@@ -330,6 +332,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.LeaveOutRejected,
 			&i.Job.Scan,
 			&i.Job.Manifest,
+			&i.Job.Stripped,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
@@ -346,7 +349,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest FROM jobs WHERE id = $1 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -392,6 +395,7 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.LeaveOutRejected,
 		&i.Scan,
 		&i.Manifest,
+		&i.Stripped,
 	)
 	return i, err
 }

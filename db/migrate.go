@@ -21,7 +21,7 @@ var migrations embed.FS
 
 // SchemaMin is the oldest schema that this binary's queries work with. It is raised together with the first query
 // that needs a newer migration.
-const SchemaMin int64 = 35
+const SchemaMin int64 = 37
 
 var (
 	// ErrSchemaTooOld says that migrations are to be applied before this binary can work.

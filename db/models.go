@@ -62,6 +62,26 @@ type AuditHead struct {
 	Hash []byte
 }
 
+type AuditOther struct {
+	ID            int64
+	At            time.Time
+	UserID        int64
+	Username      string
+	Via           string
+	Peer          string
+	Action        string
+	Object        string
+	PatientID     string
+	StudyUid      string
+	Source        string
+	Destination   string
+	Profile       string
+	ProfileSha256 string
+	Detail        string
+	Seq           *int64
+	Hash          []byte
+}
+
 type AuditReceiver struct {
 	Receiver  string
 	Seq       int64
@@ -248,6 +268,7 @@ type Job struct {
 	LeaveOutRejected  bool
 	Scan              bool
 	Manifest          bool
+	Stripped          int16
 }
 
 type Linkage struct {

@@ -31,6 +31,13 @@ const (
 	CallCalledTitle  = "called_ae_title"  // none of ours
 )
 
+// CallReasons returns why calls are turned away.
+func CallReasons() []string {
+	return []string{
+		CallAddress, CallHost, CallPlain, CallCertificate, CallHandshake, CallNotTLS, CallTLS, CallCallingTitle, CallCalledTitle,
+	}
+}
+
 const (
 	maxCalls         = 1000 // kinds of calls that are counted apart between two times of writing down
 	maxCallsOfNobody = 100  // of them, those that may be of no server

@@ -27,6 +27,8 @@ type CleanedUp struct {
 	TaskLogLines    int64  `json:"task_log_lines"`
 	Mails           int64  `json:"mails"`
 	ErasedJobs      int64  `json:"erased_jobs"`         // whose identifiers of patients were removed
+	RemovedJobs     int64  `json:"removed_jobs"`        // with all their tasks
+	ForgottenJobs   int64  `json:"forgotten_jobs"`      // whose ledger was removed
 	SummedUp        string `json:"summed_up,omitempty"` // last day of which it is known for good what was moved
 }
 
@@ -67,6 +69,10 @@ func (e *Engine) cleanUp(ctx context.Context, run *choreRun) (any, error) {
 		{&out.Mails, false, settings.KeepMails, func(days int32) (int64, error) {
 			return e.q.CleanUpMails(ctx, db.CleanUpMailsParams{Days: days, Max: cleanUpBatch})
 		}},
+		{&out.RemovedJobs, false, settings.KeepJobs, func(days int32) (int64, error) { return e.removeJobs(ctx, true, days, out.SummedUp, run) }},
+		{&out.RemovedJobs, false, settings.KeepDeidentifiedJobs, func(days int32) (int64, error) { return e.removeJobs(ctx, false, days, out.SummedUp, run) }},
+		{&out.ForgottenJobs, false, settings.KeepLedgers, func(days int32) (int64, error) { return e.forgetLedgers(ctx, days, run) }},
+		{&other, false, settings.KeepStats, func(days int32) (int64, error) { return e.q.CleanUpTransfers(ctx, days) }},
 		{&out.ErasedJobs, false, settings.KeepIdentifiers, func(days int32) (int64, error) { return e.eraseJobs(ctx, days, run) }},
 	} {
 		if part.days == 0 && !part.always {

@@ -63,13 +63,23 @@ func (e *Engine) watch(ctx context.Context, c Chores) error {
 	if err != nil {
 		return err
 	}
+	var seen []diskFigures
+	watch := func(key, whose, folder, path string) {
+		free, size, ok := diskRoom(path)
+		if !ok {
+			return // this node doesn't see it
+		}
+		seen = append(seen, diskFigures{folder, free, size})
+		err = errors.Join(err, e.watchDisk(ctx, key, whose, free/gigabyte, settings.LowDiskGB))
+	}
 	for _, f := range folders {
-		err = errors.Join(err, e.watchSize(ctx, f),
-			e.watchDisk(ctx, fmt.Sprintf("folder-%d-disk", f.ID), "of the folder "+f.Name, f.Path, settings.LowDiskGB))
+		err = errors.Join(err, e.watchSize(ctx, f))
+		watch(fmt.Sprintf("folder-%d-disk", f.ID), "of the folder "+f.Name, f.Name, f.Path)
 	}
 	if c.DataDir != "" {
-		err = errors.Join(err, e.watchDisk(ctx, "disk-"+c.Node, "of ADIT's data directory on "+c.Node, c.DataDir, settings.LowDiskGB))
+		watch("disk-"+c.Node, "of ADIT's data directory on "+c.Node, "", c.DataDir)
 	}
+	e.metrics.disks.put(seen)
 	return err
 }
 
@@ -148,12 +158,16 @@ func (e *Engine) countFolder(ctx context.Context, id int64, path string, run *ch
 	return out, e.q.PutUsage(ctx, db.PutUsageParams{FolderID: id, Counted: out.Bytes, Before: before.Bytes, MeasuredBefore: before.MeasuredAt})
 }
 
-func (e *Engine) watchDisk(ctx context.Context, key, whose, path string, lowGB float64) error {
+// diskRoom gives how many bytes are free below a path, and how many there are.
+func diskRoom(path string) (free, size float64, ok bool) {
 	var disk syscall.Statfs_t
 	if err := syscall.Statfs(path, &disk); err != nil {
-		return nil //nolint:nilerr // this node doesn't see it
+		return 0, 0, false
 	}
-	free := float64(disk.Bavail) * float64(disk.Bsize) / gigabyte
+	return float64(disk.Bavail) * float64(disk.Bsize), float64(disk.Blocks) * float64(disk.Bsize), true
+}
+
+func (e *Engine) watchDisk(ctx context.Context, key, whose string, free, lowGB float64) error {
 	return e.warn(ctx, key, warning{
 		on: free < lowGB, off: free*againBelow >= lowGB,
 		subject: "ADIT: little disk space " + whose,

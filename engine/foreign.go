@@ -172,24 +172,23 @@ func (e *Engine) FlushForeign(ctx context.Context) error {
 // strayGrace is how long a file of the quarantine may be without its row, and a row without its file: both are made one after the other.
 const strayGrace = time.Minute
 
-// foreignKept is how long counts of what came without having been asked for are kept.
-const foreignKept = 365 * 24 * time.Hour
-
 // TidyQuarantine removes old counts, what has expired of the quarantine, and files or rows whose other half is gone. One that can't be
 // removed keeps no other.
 func (e *Engine) TidyQuarantine(ctx context.Context) error {
-	err := e.q.DeleteOldForeign(ctx, foreignKept.Seconds())
-	if e.quarantine == nil {
-		return err
-	}
-	return errors.Join(err, e.tidyQuarantine(ctx, e.quarantine))
-}
-
-func (e *Engine) tidyQuarantine(ctx context.Context, q *Quarantine) error {
 	settings, err := e.people.Settings(ctx)
 	if err != nil {
 		return err
 	}
+	if days := settings.KeepForeign; days > 0 {
+		err = e.q.DeleteOldForeign(ctx, (time.Duration(days) * 24 * time.Hour).Seconds())
+	}
+	if e.quarantine == nil {
+		return err
+	}
+	return errors.Join(err, e.tidyQuarantine(ctx, e.quarantine, settings))
+}
+
+func (e *Engine) tidyQuarantine(ctx context.Context, q *Quarantine, settings people.Settings) error {
 	keep := q.keep
 	if days := time.Duration(settings.KeepQuarantine) * 24 * time.Hour; days > 0 {
 		keep = min(keep, days)

@@ -94,6 +94,7 @@ func (in *intake) counted(status dimse.Status) dimse.Status {
 func (in *intake) begun(ctx context.Context, a *Arrival) dimse.Status {
 	r, o := in.r, a.Incoming
 	in.received.Add(1)
+	r.e.metrics.received.WithLabelValues(r.src.Name).Inc()
 	r.progress.Received.Add(1)
 	r.gotThrough(ctx, r.src)
 	noted := r.instances.onlyReads(in.asked)
@@ -411,6 +412,7 @@ func (r *run) workBeside(ctx, entering, ledgerCtx context.Context, worker int) {
 func (r *run) answered(ctx context.Context, p *parcel, status dimse.Status, err error) dimse.Status {
 	var noContext *dimse.NoContextError
 	var refused *refusal
+	r.e.metrics.receivedBytes.WithLabelValues(r.src.Name).Add(float64(p.bytes.n))
 	switch {
 	case errors.As(err, &refused):
 		r.instances.fail(p.source, causeThere, refused.status, refused.reason)

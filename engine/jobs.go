@@ -132,7 +132,7 @@ var jobRules = map[JobAction]jobRule{
 	ResumeJob: {false, []string{Canceled}, reopen(Canceled)},
 	RetryJob:  {false, []string{Failure, Warning}, reopen(Failure)},
 	RestartJob: {true, []string{Canceled, Success, Warning, Failure}, func(ctx context.Context, q *db.Queries, job db.Job) error {
-		return errors.Join(q.RestartTasks(ctx, job.ID), q.RecountJob(ctx, job.ID))
+		return errors.Join(q.RestartTasks(ctx, job.ID), q.StripJob(ctx, db.StripJobParams{ID: job.ID}), q.RecountJob(ctx, job.ID))
 	}},
 	PauseJob: {false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
 		if job.Paused {
@@ -150,6 +150,10 @@ var jobRules = map[JobAction]jobRule{
 
 func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 	return func(ctx context.Context, q *db.Queries, job db.Job) error {
+		if job.Stripped != stripNothing {
+			return &Conflict{Reason: "the job ended too long ago: what it has delivered is not known any more. " +
+				"Make a new job for what is missing, or have staff restart this one, which sends everything again"}
+		}
 		n, err := q.ReopenTasks(ctx, db.ReopenTasksParams{JobID: job.ID, Status: status})
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -30,6 +31,7 @@ type Outcome struct {
 	series      []Series
 	run         *run
 	logLine     string
+	fault       string // kind of what kept the run from a good end; empty: nothing did
 }
 
 // outcome judges a run by law 1: expected and not acknowledged is a failure; what is to be known is a warning; else success.
@@ -100,7 +102,7 @@ func (r *run) reasonOf(err error) string {
 }
 
 func (r *run) judgeError(o *Outcome, err error) {
-	o.logLine = err.Error()
+	o.logLine, o.fault = err.Error(), faultKind(err)
 	policy := policyOf(err)
 	if r.down != nil {
 		policy = policyWait
@@ -126,6 +128,7 @@ func (r *run) judgeError(o *Outcome, err error) {
 // countFailure lets the task try again if it has attempts left.
 func (r *run) countFailure(o *Outcome, message string) {
 	o.failed = true
+	o.fault = cmp.Or(o.fault, faultMissing)
 	if n := int(r.task.Failures); n < len(r.e.cfg.RetryPauses) {
 		o.Status, o.Wait, o.WaitingReason = Pending, r.e.cfg.RetryPauses[n], strings.TrimSuffix(message, ".")
 		return
@@ -326,6 +329,9 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 	})
 	if err == nil {
 		e.metrics.runs.WithLabelValues(ended.Status).Inc()
+		if ended.fault != "" {
+			e.metrics.faults.WithLabelValues(ended.fault).Inc()
+		}
 		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", ended.Status, "err", o.logLine)
 	}
 	return err

@@ -26,7 +26,7 @@ func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.H
 		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; the admin listener serves /metrics, and /debug/pprof/ on this machine.")
 	})
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), MaxRequestsInFlight: 4,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
 	}))
 	if profiles {
 		r.Get("/debug/pprof/*", pprof.Index)

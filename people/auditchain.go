@@ -87,7 +87,14 @@ func (a *Audit) Seal(ctx context.Context, log *slog.Logger) {
 	tick := time.NewTicker(sealPause)
 	defer tick.Stop()
 	failing := false
+	var months time.Time // when those to come were last seen to
 	for {
+		if time.Since(months) >= monthsPause {
+			months = time.Now()
+			if err := a.AddMonths(ctx); err != nil && ctx.Err() == nil {
+				log.WarnContext(ctx, "the audit log is not ready for the months to come; it is tried again in an hour", "error", err)
+			}
+		}
 		n, err := a.SealOnce(ctx)
 		if err != nil && ctx.Err() == nil && !failing {
 			log.ErrorContext(ctx, "the audit log can't be sealed; its rows are kept, and sealing is tried again", "error", err)
@@ -133,6 +140,7 @@ func seal(ctx context.Context, q *db.Queries) (int, error) {
 	var p db.SealAuditParams
 	for _, row := range rows {
 		head = head.next(row)
+		p.Ats = append(p.Ats, row.At)
 		p.Ids, p.Seqs, p.Hashes = append(p.Ids, row.ID), append(p.Seqs, head.Seq), append(p.Hashes, bytes.Clone(head.Hash[:]))
 	}
 	n, err := q.SealAudit(ctx, p)

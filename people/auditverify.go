@@ -107,6 +107,9 @@ type ChainReport struct {
 	Rows     int64        // that were checked
 	Head     Head         // of the last row
 	Faults   []ChainFault // the first maxChainFaults; none: nothing was changed, removed or cut off
+	Gone     []GoneRows   // that the chain itself says were detached
+	Months   []GoneMonth  // that they were of; of an export: none is named
+	Passed   []Head       // that could not be compared, since their rows are among those
 	Unsealed int64        // rows that wait for the sealer
 	Oldest   time.Time    // of them
 }
@@ -115,11 +118,12 @@ type ChainReport struct {
 type checker struct {
 	at     Head
 	heads  []Head // kept earlier; those of rows still to come
+	gone   []GoneRows
 	report ChainReport
 }
 
-func newChecker(start Head, heads []Head) *checker {
-	c := &checker{at: start}
+func newChecker(start Head, heads []Head, gone []GoneRows) *checker {
+	c := &checker{at: start, gone: gone}
 	for _, h := range heads {
 		if h.Seq > start.Seq {
 			c.heads = append(c.heads, h)
@@ -142,13 +146,41 @@ func (c *checker) take(r AuditRow) {
 		c.fault(r.Seq, r.Seq, Disorder)
 		return
 	}
+	c.pass(r.Seq - 1)
 	if r.Seq > c.at.Seq+1 {
 		c.fault(c.at.Seq+1, r.Seq-1, Removed) // without the row before, this one can't be checked
 	} else if c.at.next(r.row()).Hash != [sha256.Size]byte(hash) {
 		c.fault(r.Seq, r.Seq, Changed)
 	}
 	c.at = Head{Seq: r.Seq, Hash: [sha256.Size]byte(hash)} // a changed row is one fault, not one of each row after it
-	for len(c.heads) > 0 && c.heads[0].Seq <= r.Seq {
+	c.compareHeads()
+}
+
+// pass goes over rows that were detached, as far as one place of the chain.
+func (c *checker) pass(upTo int64) {
+	for _, g := range c.gone {
+		last, err := ParseHead(fmt.Sprintf("%d:%s", g.To, g.Hash))
+		if err != nil || g.From <= c.at.Seq || g.To < g.From || g.To > upTo {
+			continue
+		}
+		if g.From > c.at.Seq+1 {
+			c.fault(c.at.Seq+1, g.From-1, Removed)
+		} else if g.Before != hex.EncodeToString(c.at.Hash[:]) {
+			c.fault(c.at.Seq, c.at.Seq, Rewritten)
+		}
+		c.report.Gone = append(c.report.Gone, g)
+		c.at = last
+		for len(c.heads) > 0 && c.heads[0].Seq < g.To {
+			c.report.Passed = append(c.report.Passed, c.heads[0])
+			c.heads = c.heads[1:]
+		}
+		c.compareHeads()
+	}
+}
+
+// compareHeads looks at the heads that were kept of rows up to here.
+func (c *checker) compareHeads() {
+	for len(c.heads) > 0 && c.heads[0].Seq <= c.at.Seq {
 		c.compare(c.heads[0])
 		c.heads = c.heads[1:]
 	}
@@ -163,6 +195,7 @@ func (c *checker) compare(h Head) {
 
 // end gives what was found once the rows have come to their end, where last should be the last one.
 func (c *checker) end(last Head) ChainReport {
+	c.pass(last.Seq)
 	c.report.Head = c.at
 	known := last
 	if n := len(c.heads); n > 0 && c.heads[n-1].Seq > last.Seq { // it tells how far the chain has been
@@ -186,7 +219,12 @@ func (a *Audit) Verify(ctx context.Context, heads ...Head) (ChainReport, error) 
 	if err != nil {
 		return ChainReport{}, fmt.Errorf("the audit log can't be read: %w", err)
 	}
-	check := newChecker(Head{}, heads)
+	gone, err := a.detached(ctx)
+	if err != nil {
+		return ChainReport{}, err
+	}
+	check := newChecker(Head{}, heads, gone.Gone)
+	check.report.Months = gone.Months
 	for row, err := range a.sealed(ctx, 0, max(end.Seq, end.Last)) {
 		if err != nil {
 			return ChainReport{}, err
@@ -225,13 +263,64 @@ func (a *Audit) sealed(ctx context.Context, after, upTo int64) iter.Seq2[AuditRo
 	}
 }
 
+// link is what the chain consists of: a row, or rows that were detached.
+type link struct {
+	row  AuditRow
+	gone *GoneRows
+}
+
+// head gives the head after a link, as it says itself.
+func (l link) head() (h Head) {
+	text := l.row.Hash
+	if h.Seq = l.row.Seq; l.gone != nil {
+		h.Seq, text = l.gone.To, l.gone.Hash
+	}
+	hash, _ := hex.DecodeString(text) // what can't be read is no hash, and found by who verifies
+	copy(h.Hash[:], hash)
+	return h
+}
+
+// chain yields the rows of the chain after one place up to another, and where they were the rows that were detached.
+func (a *Audit) chain(ctx context.Context, after, upTo int64, gone []GoneRows) iter.Seq2[link, error] {
+	return func(yield func(link, error) bool) {
+		passed := func(next int64) bool { // over what is missing before a row
+			for i := range gone {
+				if g := &gone[i]; g.From == after+1 && g.To < next {
+					if after = g.To; !yield(link{gone: g}, nil) {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		for row, err := range a.sealed(ctx, after, upTo) {
+			if err != nil {
+				yield(link{}, err)
+				return
+			}
+			if !passed(row.Seq) {
+				return
+			}
+			if after = row.Seq; !yield(link{row: row}, nil) {
+				return
+			}
+		}
+		passed(upTo + 1)
+	}
+}
+
 // exportEnd is the last line of an export.
 type exportEnd struct {
 	Head string `json:"head"` // SEQ:HASH
 }
 
+// goneLine is a line of an export in the place of rows that were detached before.
+type goneLine struct {
+	Gone *GoneRows `json:"gone"`
+}
+
 // Export writes the rows of the chain after one place (0: from the first) as JSON lines, one object each, and in the last line the head:
-// {"head":"SEQ:HASH"}.
+// {"head":"SEQ:HASH"}. Where rows were detached, a line says which: {"gone":{"from":…,"to":…,"before":…,"hash":…}}.
 func (a *Audit) Export(ctx context.Context, w io.Writer, after int64) (Head, error) {
 	head, err := a.Head(ctx)
 	if err != nil {
@@ -239,9 +328,15 @@ func (a *Audit) Export(ctx context.Context, w io.Writer, after int64) (Head, err
 	}
 	buffered := bufio.NewWriter(w)
 	out := json.NewEncoder(buffered)
-	for row, err := range a.sealed(ctx, after, head.Seq) {
-		if err == nil {
-			err = out.Encode(row)
+	d, err := a.detached(ctx)
+	if err != nil {
+		return Head{}, err
+	}
+	for link, err := range a.chain(ctx, after, head.Seq, d.Gone) {
+		if err == nil && link.gone != nil {
+			err = out.Encode(goneLine{link.gone})
+		} else if err == nil {
+			err = out.Encode(link.row)
 		}
 		if err != nil {
 			return Head{}, err
@@ -262,15 +357,25 @@ func VerifyExport(r io.Reader, heads ...Head) (ChainReport, error) {
 	for n := 1; lines.Scan(); n++ {
 		var line struct {
 			exportEnd
+			goneLine
 			AuditRow
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return ChainReport{}, fmt.Errorf("line %d is none of an export of the audit log", n)
 		}
-		if check == nil {
-			check = newChecker(headBefore(heads, line.Seq), heads)
+		first := line.Seq
+		if line.Gone != nil {
+			first = line.Gone.From
 		}
-		if line.exportEnd.Head == "" {
+		if check == nil {
+			check = newChecker(headBefore(heads, first), heads, nil)
+		}
+		switch {
+		case line.Gone != nil:
+			check.gone = []GoneRows{*line.Gone}
+			check.pass(line.Gone.To)
+			continue
+		case line.exportEnd.Head == "":
 			check.take(line.AuditRow)
 			continue
 		}

@@ -43,12 +43,19 @@ type Settings struct {
 	KeepTaskLogs    int `json:"keep_task_logs"`
 	KeepIdentifiers int `json:"keep_identifiers"` // patient IDs in jobs that have ended
 	KeepMails       int `json:"keep_mails"`       // what became of mails
+	// Jobs that have ended, with their tasks. Those that de-identified hold the proof of what was done.
+	KeepJobs             int `json:"keep_jobs"`
+	KeepDeidentifiedJobs int `json:"keep_deidentified_jobs"`
+	KeepLedgers          int `json:"keep_ledgers"` // of jobs that have ended: so long they can be retried
+	KeepStats            int `json:"keep_stats"`   // figures by day
+	KeepForeign          int `json:"keep_foreign"` // figures of objects that nobody asked for
 }
 
 func defaultSettings() Settings {
 	return Settings{
 		LockedSections: []string{}, MaxJobsPerHour: 1000, MaxStudies: 100_000, MaxSeries: 100_000, LowDiskGB: 10, CleanUpAt: "03:00",
 		KeepSessions: 1, KeepQuarantine: 7, KeepPartFiles: 2, KeepTaskLogs: 90, KeepMails: 30,
+		KeepJobs: 730, KeepLedgers: 180, KeepForeign: 365,
 	}
 }
 
@@ -176,6 +183,8 @@ func (s *Settings) validate() error {
 	for field, days := range map[string]int{
 		"keep_sessions": s.KeepSessions, "keep_quarantine": s.KeepQuarantine, "keep_part_files": s.KeepPartFiles,
 		"keep_task_logs": s.KeepTaskLogs, "keep_identifiers": s.KeepIdentifiers, "keep_mails": s.KeepMails,
+		"keep_jobs": s.KeepJobs, "keep_deidentified_jobs": s.KeepDeidentifiedJobs, "keep_ledgers": s.KeepLedgers, "keep_stats": s.KeepStats,
+		"keep_foreign": s.KeepForeign,
 	} {
 		if days < 0 || days > maxKeepDays {
 			return &Invalid{Field: field, Reason: "must be a number of days between 0 and 36500"}

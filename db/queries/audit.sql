@@ -15,10 +15,12 @@ SELECT EXISTS (SELECT FROM audit WHERE seq IS NULL);
 -- name: UnsealedAudit :many
 SELECT * FROM audit WHERE seq IS NULL ORDER BY id LIMIT $1;
 
+-- SealAudit finds rows by their time as well: only the partitions of those are asked.
 -- name: SealAudit :execrows
 UPDATE audit SET seq = s.seq, hash = s.hash
-FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(seqs)::bigint[]) AS seq, unnest(sqlc.arg(hashes)::bytea[]) AS hash) s
-WHERE audit.id = s.id AND audit.seq IS NULL;
+FROM (SELECT unnest(sqlc.arg(ids)::bigint[]) AS id, unnest(sqlc.arg(ats)::timestamptz[]) AS at, unnest(sqlc.arg(seqs)::bigint[]) AS seq,
+             unnest(sqlc.arg(hashes)::bytea[]) AS hash) s
+WHERE audit.id = s.id AND audit.at = s.at AND audit.seq IS NULL;
 
 -- name: PutAuditHead :exec
 UPDATE audit_head SET seq = $1, hash = $2;
@@ -62,3 +64,19 @@ WHERE receiver = sqlc.arg(receiver) AND holder = sqlc.arg(holder) AND seq = sqlc
 
 -- name: ReleaseAuditReceiver :exec
 UPDATE audit_receivers SET held_until = now() WHERE receiver = sqlc.arg(receiver) AND holder = sqlc.arg(holder);
+
+-- AddAuditMonths makes the partitions of this month and of the next three, where they are missing.
+-- name: AddAuditMonths :exec
+SELECT audit_add_month(now() + make_interval(months => n)) FROM generate_series(0, 3) n;
+
+-- AuditReceiversBehind counts receivers that are being sent to and have not got a row of the chain.
+-- name: AuditReceiversBehind :one
+SELECT count(*) FROM audit_receivers WHERE seq < sqlc.arg(seq)::bigint AND held_until > now() - interval '1 day';
+
+-- AuditDetached gives the newest sealed row that tells of months which were detached.
+-- name: AuditDetached :one
+SELECT * FROM audit WHERE action = 'audit.detach' AND seq IS NOT NULL ORDER BY id DESC LIMIT 1;
+
+-- SealedRow gives a row of the chain.
+-- name: SealedRow :one
+SELECT * FROM audit WHERE seq = sqlc.arg(seq)::bigint;

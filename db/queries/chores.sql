@@ -74,6 +74,36 @@ WITH verified AS (
 )
 UPDATE jobs j SET erased_at = now() WHERE j.id = sqlc.arg(job_id);
 
+-- JobsToForget gives jobs that ended long ago and may have a ledger.
+-- name: JobsToForget :many
+SELECT id FROM jobs
+WHERE NOT active AND stripped < 2 AND ended_at < now() - make_interval(days => sqlc.arg(days)::integer)
+ORDER BY ended_at LIMIT sqlc.arg(max);
+
+-- ForgetLedger removes a part of what the ledger knows of a job. Zero rows: there is nothing left.
+-- name: ForgetLedger :execrows
+DELETE FROM delivered d
+USING (SELECT o.task_id, o.source_sop_uid FROM tasks t JOIN delivered o ON o.task_id = t.id WHERE t.job_id = sqlc.arg(job_id) LIMIT sqlc.arg(max)) part
+WHERE d.task_id = part.task_id AND d.source_sop_uid = part.source_sop_uid;
+
+-- StripJob takes down how far the clean-up is with a job, which must be locked.
+-- name: StripJob :exec
+UPDATE jobs SET stripped = $2 WHERE id = $1;
+
+-- JobsToRemove gives jobs that ended before an instant: those that de-identified, or those that didn't.
+-- name: JobsToRemove :many
+SELECT id FROM jobs
+WHERE NOT active AND (profile_name = '') = sqlc.arg(plain)::boolean AND ended_at < sqlc.arg(before)::timestamptz
+ORDER BY ended_at LIMIT sqlc.arg(max);
+
+-- RemoveTasks removes some tasks of a job that is being removed. Zero rows: there is none left.
+-- name: RemoveTasks :execrows
+DELETE FROM tasks WHERE id IN (SELECT t.id FROM tasks t WHERE t.job_id = sqlc.arg(job_id) ORDER BY t.id LIMIT sqlc.arg(max));
+
+-- CleanUpTransfers removes figures of days long ago.
+-- name: CleanUpTransfers :execrows
+DELETE FROM daily_transfers WHERE day = (SELECT min(o.day) FROM daily_transfers o) AND day < now() - make_interval(days => sqlc.arg(days)::integer);
+
 -- FirstEnd is when the first task of all ended.
 -- name: FirstEnd :one
 SELECT ended_at FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT 1;

@@ -13,7 +13,7 @@ JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE jobs.id = $1;
+WHERE jobs.id = $1 AND jobs.stripped < 3;
 
 -- ListJobs is a page of jobs, newest first, below the id given (0 = from the newest).
 -- name: ListJobs :many
@@ -24,14 +24,14 @@ JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE (sqlc.arg(below)::bigint = 0 OR jobs.id < sqlc.arg(below))
+WHERE jobs.stripped < 3 AND (sqlc.arg(below)::bigint = 0 OR jobs.id < sqlc.arg(below))
   AND (sqlc.arg(owner_id)::bigint = 0 OR jobs.owner_id = sqlc.arg(owner_id))
   AND (sqlc.arg(status)::text = '' OR jobs.status = sqlc.arg(status))
 ORDER BY jobs.id DESC
 LIMIT sqlc.arg(max);
 
 -- name: LockJob :one
-SELECT * FROM jobs WHERE id = $1 FOR NO KEY UPDATE;
+SELECT * FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE;
 
 -- name: DeleteJob :exec
 DELETE FROM jobs WHERE id = $1;

@@ -54,6 +54,9 @@ type Server struct {
 	// nothing at all. May be nil.
 	Unheard func(peer net.Addr, err error)
 
+	// Crowded is told of each association that was rejected only since there was no place for it. May be nil.
+	Crowded func(rq *AssociationRequest)
+
 	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
 	// A-RELEASE-RP is sent. May be nil.
 	Ended func(a *ServerAssociation, err error)
@@ -241,8 +244,15 @@ func (s *Server) admit(ctx context.Context, rq *AssociationRequest, p *place) er
 			return err
 		}
 	}
-	return s.places.admit(p, rq, s.maxAssociations(), s.MaxPerCaller)
+	err := s.places.admit(p, rq, s.maxAssociations(), s.MaxPerCaller)
+	if errors.Is(err, RejectLimit) && s.Crowded != nil {
+		s.Crowded(rq)
+	}
+	return err
 }
+
+// Open returns how many associations are open.
+func (s *Server) Open() int { return s.places.opened() }
 
 // rejection is the A-ASSOCIATE-RJ for the error of an Accept hook.
 func rejection(err error) *Reject {

@@ -131,14 +131,29 @@ func (d *Door) TaskSlots(ctx context.Context, task db.Claimed) ([]*Slot, error) 
 	return slots, nil
 }
 
+// taking returns the context in which a slot is taken. It does not end with the caller's: a commit that is broken off may have happened all the
+// same, and nobody would give that slot back. The caller gets it, and gives it back.
+func taking(ctx context.Context) (context.Context, context.CancelFunc, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interactiveWait)
+	return ctx, cancel, nil
+}
+
 // MoreTaskSlots gives a running task up to the wanted number of further slots for a server: as many as its batch cap has
 // room for, none while another task that is due waits for that server.
 func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int64, wanted int) ([]*Slot, error) {
 	if wanted <= 0 {
 		return nil, nil
 	}
+	ctx, cancel, err := taking(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
 	var slots []*Slot
-	err := db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
 		slots = nil
 		q := d.q.WithTx(tx)
 		if err := q.LockSlots(ctx); err != nil {
@@ -158,6 +173,11 @@ func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int6
 // MoveSlot gives a running task a further slot of a server whose C-MOVE opens an association of its own. It gives nil where the batch cap
 // has no room; then how many the cap allows, and whether the task holds its slots there longer than any other.
 func (d *Door) MoveSlot(ctx context.Context, task db.Claimed, serverID int64) (slot *Slot, room db.MoveRoomRow, err error) {
+	ctx, cancel, err := taking(ctx)
+	if err != nil {
+		return nil, room, err
+	}
+	defer cancel()
 	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
 		slot = nil
 		q := d.q.WithTx(tx)
@@ -247,8 +267,13 @@ var errStale = errors.New("the caps of this hour are not known yet; try again in
 
 // takeInteractive gives nil without an error while there is no room.
 func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (*Slot, error) {
+	ctx, cancel, err := taking(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
 	var slot *Slot
-	err := db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
 		slot = nil
 		q := d.q.WithTx(tx)
 		if err := q.LockSlots(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/db/dbtest"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/pacs"
@@ -111,4 +112,72 @@ func TestOneAssociationPerSlot(t *testing.T) {
 	other.ServerID++
 	require.Panics(t, func() { _, _ = slot.Open(t.Context(), other, nil) })
 	require.NoError(t, slot.Close(t.Context()))
+}
+
+// TestSlotTakenWhileItIsCanceled: who goes away while a slot is being taken, even in the middle of the commit, leaves none behind.
+func TestSlotTakenWhileItIsCanceled(t *testing.T) {
+	pool := dbtest.New(t)
+	door := pacs.NewDoor(pool)
+	door.SetNode(uuid.New())
+	peer := newServer(t, pool, 2)
+	exec := func(sql string) {
+		t.Helper()
+		_, err := pool.Exec(t.Context(), sql)
+		require.NoError(t, err)
+	}
+	var task db.Claimed
+	exec(`UPDATE server_state SET batch_cap = 4, outside_cap = 4`)
+	require.NoError(t, pool.QueryRow(t.Context(), `WITH u AS (INSERT INTO users (username) VALUES ('ada') RETURNING id), g AS (INSERT INTO groups (name) VALUES ('g') RETURNING id),
+		p AS (INSERT INTO projects (name, group_id, sealed_key) SELECT 'p', id, '' FROM g RETURNING id),
+		j AS (INSERT INTO jobs (kind, owner_id, project_id, source_id, priority, n_running) SELECT 'selective_transfer', u.id, p.id, $1, 0, 1 FROM u, p RETURNING id)
+		INSERT INTO tasks (job_id, seq, status, lease_node, lease_token) SELECT id, 1, 'in_progress', gen_random_uuid(), 7 FROM j RETURNING id, job_id, lease_token`,
+		peer.ServerID).Scan(&task.TaskID, &task.JobID, &task.Token))
+	// A commit of a slot waits for this lock.
+	exec(`CREATE FUNCTION commit_waits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(4711); RETURN NULL; END $$`)
+	exec(`CREATE CONSTRAINT TRIGGER commit_waits AFTER INSERT ON association_slots DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION commit_waits()`)
+
+	for name, take := range map[string]func(ctx context.Context) ([]*pacs.Slot, error){
+		"of a task": func(ctx context.Context) ([]*pacs.Slot, error) {
+			return door.MoreTaskSlots(ctx, task, peer.ServerID, 1)
+		},
+		"of a C-MOVE": func(ctx context.Context) ([]*pacs.Slot, error) {
+			slot, _, err := door.MoveSlot(ctx, task, peer.ServerID)
+			return []*pacs.Slot{slot}, err
+		},
+		"of somebody who waits": func(ctx context.Context) ([]*pacs.Slot, error) {
+			slot, err := door.Interactive(ctx, peer)
+			return []*pacs.Slot{slot}, err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			holder, err := pool.Begin(t.Context())
+			require.NoError(t, err)
+			_, err = holder.Exec(t.Context(), "SELECT pg_advisory_xact_lock(4711)")
+			require.NoError(t, err)
+			ctx, cancel := context.WithCancel(t.Context())
+			type result struct {
+				slots []*pacs.Slot
+				err   error
+			}
+			done := make(chan result, 1)
+			go func() {
+				slots, err := take(ctx)
+				done <- result{slots, err}
+			}()
+			waiting := func() (n int) {
+				require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711 AND NOT granted").Scan(&n))
+				return n
+			}
+			require.Eventually(t, func() bool { return waiting() == 1 }, time.Minute, 10*time.Millisecond)
+			cancel()
+			require.NoError(t, holder.Rollback(t.Context()))
+			r := <-done
+			require.NoError(t, r.err)
+			for _, slot := range r.slots {
+				require.NoError(t, slot.Close(ctx))
+			}
+			require.Eventually(t, func() bool { return waiting() == 0 }, time.Minute, 10*time.Millisecond)
+			require.Zero(t, count(t, pool))
+		})
+	}
 }

@@ -86,6 +86,11 @@ func (a *API) changeSettings(ctx context.Context, user people.User, in *struct{ 
 		set(&s.KeepTaskLogs, c.KeepTaskLogs)
 		set(&s.KeepIdentifiers, c.KeepIdentifiers)
 		set(&s.KeepMails, c.KeepMails)
+		set(&s.KeepJobs, c.KeepJobs)
+		set(&s.KeepDeidentifiedJobs, c.KeepDeidentifiedJobs)
+		set(&s.KeepLedgers, c.KeepLedgers)
+		set(&s.KeepStats, c.KeepStats)
+		set(&s.KeepForeign, c.KeepForeign)
 	})
 	if err != nil {
 		return nil, err

@@ -69,3 +69,14 @@ func TestFaultMixedFuzz(t *testing.T) {
 	}
 	mixedFuzz(t, 0, long)
 }
+
+// For ten minutes, or for ADIT_FAULT_FOR, ten tasks a second with cancels: nothing grows with how many there were.
+func TestFaultSoak(t *testing.T) {
+	long := 10 * time.Minute
+	if text := os.Getenv("ADIT_FAULT_FOR"); text != "" {
+		var err error
+		long, err = time.ParseDuration(text)
+		require.NoError(t, err)
+	}
+	soak(t, long)
+}

@@ -388,6 +388,87 @@ func TestCleanUp(t *testing.T) {
 	require.Equal(t, engine.Success, s.Wait(long.ID).Status)
 }
 
+// TestRetention: jobs go when their time is over, with all that belongs to them and nothing else; what can't be retried any more has no ledger,
+// and no ledger is taken from what can.
+func TestRetention(t *testing.T) {
+	study := ct(1, 3)
+	s := newSite(t, harness.Config{}, study)
+	s.settings(func(p *people.Settings) {
+		p.KeepJobs, p.KeepDeidentifiedJobs, p.KeepLedgers, p.KeepStats, p.KeepTaskLogs = 100, 300, 30, 1000, 0
+	})
+	ago := func(days int, job int64) {
+		s.exec("UPDATE tasks SET ended_at = now() - make_interval(days => $1) WHERE job_id = $2", days, job)
+		s.exec("UPDATE jobs SET ended_at = now() - make_interval(days => $1) WHERE id = $2", days, job)
+	}
+	made := func(days int, uids ...string) int64 {
+		job := s.Wait(s.Transfer("source", "disk", uids...).ID)
+		ago(days, job.ID)
+		return job.ID
+	}
+	some := "INSERT INTO delivered (task_id, source_sop_uid, series_uid, bytes, status) SELECT t.id, '1.2.' || n, '1.2', 1, 0 FROM tasks t, generate_series(1, $2) n WHERE t.job_id = $1"
+	failed := func(days int) int64 {
+		id := made(days, "1.2.3")
+		s.exec(some, id, 6000) // more than one batch
+		return id
+	}
+	canceled := func(days int) int64 {
+		id := failed(days)
+		s.exec("UPDATE tasks SET status = 'canceled' WHERE job_id = $1", id)
+		s.exec("UPDATE jobs SET canceled = true, n_failure = 0, n_canceled = 1 WHERE id = $1", id)
+		return id
+	}
+	gone, deid, old := made(101, study.StudyInstanceUID, "1.2.3"), made(101, study.StudyInstanceUID), made(301, study.StudyInstanceUID)
+	s.exec("UPDATE jobs SET profile_name = 'p' WHERE id IN ($1, $2)", deid, old)
+	fresh, late := made(99, study.StudyInstanceUID), failed(99)
+	young, stale, staleCanceled, youngCanceled := failed(29), failed(31), canceled(31), canceled(29)
+	s.exec("INSERT INTO daily_transfers VALUES (current_date - 1001, 1, 1, 1, 1, 1, 1, 1), (current_date - 999, 1, 1, 1, 1, 1, 1, 1)")
+	interrupted := made(200, study.StudyInstanceUID, "1.2.3")
+	s.exec("UPDATE jobs SET stripped = 3 WHERE id = $1", interrupted) // by a clean-up that was killed
+	_, err := s.Engine.Job(t.Context(), s.Admin, interrupted)
+	require.ErrorIs(t, err, engine.ErrNotFound)
+
+	s.chores()
+	s.exec("UPDATE chores SET next_at = now() WHERE name = 'clean-up'")
+	s.chores()
+	for _, id := range []int64{gone, old, interrupted} {
+		_, err := s.Engine.Job(t.Context(), s.Admin, id)
+		require.ErrorIs(t, err, engine.ErrNotFound)
+	}
+	for _, table := range []string{"tasks", "task_series s JOIN tasks", "task_log l JOIN tasks"} {
+		on := map[bool]string{true: " t ON t.id = task_id", false: " t"}[strings.Contains(table, "JOIN")]
+		require.Zero(t, s.number("SELECT count(*) FROM "+table+on+" WHERE t.job_id NOT IN (SELECT id FROM jobs)"))
+	}
+	require.EqualValues(t, 7, s.number("SELECT count(*) FROM jobs"))
+	require.EqualValues(t, 2, s.number("SELECT count(*) FROM audit WHERE action = 'job.delete' AND via = 'system' AND detail LIKE '%clean-up%'"))
+	require.EqualValues(t, 1, s.number("SELECT count(*) FROM daily_transfers WHERE owner_id = 1 AND day < current_date - 900"))
+	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	require.NoError(t, err)
+	require.EqualValues(t, 3, h.Removed.RemovedJobs)
+
+	ledger := func(id int64) int64 {
+		return s.number("SELECT count(*) FROM delivered d JOIN tasks t ON t.id = d.task_id WHERE t.job_id = $1", id)
+	}
+	var conflict *engine.Conflict
+	for id, action := range map[int64]engine.JobAction{late: engine.RetryJob, stale: engine.RetryJob, staleCanceled: engine.ResumeJob} {
+		require.Zero(t, ledger(id))
+		require.ErrorAs(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, action), &conflict)
+		require.Contains(t, conflict.Reason, "ended too long ago")
+	}
+	for id, action := range map[int64]engine.JobAction{young: engine.RetryJob, youngCanceled: engine.ResumeJob} {
+		require.EqualValues(t, 6000, ledger(id))
+		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, action))
+		s.Wait(id)
+	}
+	for _, id := range []int64{fresh, deid} {
+		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, engine.RestartJob))
+		require.Equal(t, engine.Success, s.Wait(id).Status)
+	}
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, stale, engine.RestartJob)) // and is one like others again
+	require.Equal(t, engine.Failure, s.Wait(stale).Status)
+	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, stale, engine.RetryJob))
+	s.Wait(stale)
+}
+
 // TestStats: figures by day and node, which stay when a job is deleted after its day was summed up; everybody sees their own.
 func TestStats(t *testing.T) {
 	study := ct(1, 3)
