@@ -50,7 +50,7 @@ func faultKind(err error) string {
 		return faultUnavailable
 	case own != nil && own.barred:
 		return faultBarred
-	case DatabaseLost(err):
+	case DatabaseTrouble(err) != nil:
 		return faultDatabase
 	case own != nil && own.full:
 		return faultFull
