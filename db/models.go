@@ -415,6 +415,7 @@ type Server struct {
 	PseudonymsSince   *time.Time
 	IgnoreCounts      bool
 	FallbackCharset   string
+	YoungStudyS       int32
 }
 
 type ServerState struct {

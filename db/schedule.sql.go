@@ -198,7 +198,8 @@ func (q *Queries) PutCaps(ctx context.Context, arg PutCapsParams) error {
 
 const putRules = `-- name: PutRules :exec
 UPDATE servers SET
-    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
+    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8,
+    young_study_s = $9
 WHERE id = $1
 `
 
@@ -211,6 +212,7 @@ type PutRulesParams struct {
 	Duplicates        string
 	IgnoreCounts      bool
 	FallbackCharset   string
+	YoungStudyS       int32
 }
 
 func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
@@ -223,6 +225,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 		arg.Duplicates,
 		arg.IgnoreCounts,
 		arg.FallbackCharset,
+		arg.YoungStudyS,
 	)
 	return err
 }
