@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ const filled = `
 	INSERT INTO foreign_objects (day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at)
 	SELECT now(), 's' || n, '', '', '', 1, 0, now(), now() FROM generate_series(1, $rows) n;
 	INSERT INTO quarantine (folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes)
-	SELECT gen_random_uuid(), gen_random_uuid(), '', '', '', '', '', '', 1 FROM generate_series(1, $rows) n;
+	SELECT (SELECT gen_random_uuid()), gen_random_uuid(), '', '', '', '', '', '', 1 FROM generate_series(1, $rows) n;
 	INSERT INTO rejected_callers (server, calling_ae, called_ae, address, reason, calls, first_at, last_at)
 	SELECT 's' || n, '', '', '', '', 1, now(), now() FROM generate_series(1, $rows) n;`
 
@@ -131,7 +132,7 @@ func testPlans(t *testing.T, rows int) {
 	conn, err := db.Connect(t.Context(), dbtest.URL(t)+"&statement_timeout=10min", "adit test")
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
-	_, err = conn.Exec(t.Context(), regexp.MustCompile(`\$rows`).ReplaceAllString(filled, number(rows))+"; ANALYZE", pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(t.Context(), regexp.MustCompile(`\$rows`).ReplaceAllString(filled, strconv.Itoa(rows))+"; ANALYZE", pgx.QueryExecModeSimpleProtocol)
 	require.NoError(t, err)
 	var job int64
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT max(id) FROM jobs").Scan(&job))
@@ -172,11 +173,6 @@ func listNames(t *testing.T) (names []string) {
 	return names
 }
 
-func number(n int) string {
-	text, _ := json.Marshal(n)
-	return string(text)
-}
-
 // explainer counts the rows that each query looks at.
 type explainer struct {
 	db.DBTX
@@ -190,7 +186,7 @@ type node struct {
 	Filter  float64 `json:"Rows Removed by Filter"`
 	Recheck float64 `json:"Rows Removed by Index Recheck"`
 	Loops   float64 `json:"Actual Loops"`
-	Plans   []node
+	Plans   []node  `json:"Plans"`
 }
 
 func (n node) visits() float64 {
@@ -209,7 +205,9 @@ func (e *explainer) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 	if e.plan, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[string]); err != nil {
 		return nil, err
 	}
-	var plans []struct{ Plan node }
+	var plans []struct {
+		Plan node `json:"Plan"`
+	}
 	if err := json.Unmarshal([]byte(e.plan), &plans); err != nil {
 		return nil, err
 	}

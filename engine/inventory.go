@@ -97,7 +97,7 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 		modalities: slices.DeleteFunc(study.Strings(dict.ModalitiesInStudy), r.omits),
 		counted:    r.counted(study, dict.NumberOfStudyRelatedInstances), young: r.isYoung(study),
 	}
-	if err := r.checkStudy(ctx, study); err != nil {
+	if err := r.checkStudy(study); err != nil {
 		return nil, err
 	}
 	if err := r.listSeries(ctx, inv); err != nil {

@@ -85,8 +85,8 @@ func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error
 }
 
 // checkStudy tells whether a study has to be waited for: it is too young, or offline. A nearline one is retrieved with more patience.
-func (r *run) checkStudy(ctx context.Context, study *stream.DataSet) error {
-	if err := r.checkAvailability(ctx, study); err != nil {
+func (r *run) checkStudy(study *stream.DataSet) error {
+	if err := r.checkAvailability(study); err != nil {
 		return err
 	}
 	age := time.Duration(r.src.Server.MinStudyAgeS) * time.Second

@@ -236,9 +236,9 @@ func (r *run) load(ctx context.Context) error {
 
 // readLedger reads what earlier runs of the task delivered, and what they missed. It comes before anything that may end the run, so that
 // what is known is told whatever happens.
-func (r *run) readLedger(ctx context.Context, any bool) error {
+func (r *run) readLedger(ctx context.Context, written bool) error {
 	var rows []db.DeliveredRow
-	if any {
+	if written {
 		var err error
 		if rows, err = r.e.q.Delivered(ctx, r.held.TaskID); err != nil {
 			return err

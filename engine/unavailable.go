@@ -26,7 +26,7 @@ const (
 
 // checkAvailability waits for a study that somebody has to bring back (offline). One that the source brings back by itself (nearline) is
 // retrieved, since that is how a source is told to; its silence is borne longer.
-func (r *run) checkAvailability(ctx context.Context, study *stream.DataSet) error {
+func (r *run) checkAvailability(study *stream.DataSet) error {
 	switch study.String(dict.InstanceAvailability) {
 	case offline:
 		return r.unavailable(fmt.Sprintf("the study is offline at DICOM Server %s; have it brought back there, or wait", r.src.Name))
