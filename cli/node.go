@@ -202,6 +202,7 @@ func newVerify(c *client.VerifyChange) client.Verify {
 type nodeRules struct {
 	MaxPDU            *int           `name:"max-pdu" placeholder:"BYTES" help:"Largest PDU that ADIT announces there, 16384 to 1048576 (1048564)."`
 	MinStudyAge       *time.Duration `placeholder:"D" help:"As a source, its studies are not read before this age, counted from their date and time (0)."`
+	YoungStudy        *time.Duration `placeholder:"D" help:"As a source, up to which age its studies may still grow, so that their lists are asked for once more at the end (24h)."`
 	OfflinePatience   *time.Duration `placeholder:"D" help:"As a source, how long studies that are offline or nearline are waited for before a task fails (4h)."`
 	Duplicates        *string        `enum:"send,skip,refuse" placeholder:"HOW" help:"As a destination, images that it holds already are sent all the same (send, default), are not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses *string        `name:"refused-sop-classes" placeholder:"UID,…" help:"SOP classes that it never takes, as a destination: left out and noted (none)."`
@@ -215,7 +216,7 @@ func (c *nodeRules) change() *client.RulesChange {
 		return nil
 	}
 	return &client.RulesChange{
-		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
+		MaxPDU: c.MaxPDU, MinStudyAge: seconds(c.MinStudyAge), YoungStudy: seconds(c.YoungStudy), OfflinePatience: seconds(c.OfflinePatience), RefusedSOPClasses: splitList(c.RefusedSOPClasses),
 		Duplicates: c.Duplicates, IgnoreCounts: c.IgnoreCounts, FallbackCharset: c.FallbackCharset,
 	}
 }
@@ -234,7 +235,7 @@ func newRules(c *client.RulesChange) client.Rules {
 		return client.Rules{}
 	}
 	return client.Rules{
-		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
+		MaxPDU: value(c.MaxPDU), MinStudyAge: value(c.MinStudyAge), YoungStudy: c.YoungStudy, OfflinePatience: value(c.OfflinePatience), RefusedSOPClasses: value(c.RefusedSOPClasses),
 		Duplicates: value(c.Duplicates), IgnoreCounts: value(c.IgnoreCounts), FallbackCharset: value(c.FallbackCharset),
 	}
 }

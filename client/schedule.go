@@ -79,6 +79,7 @@ type JobChange struct {
 type Rules struct {
 	MaxPDU            int      `json:"max_pdu,omitempty" minimum:"0" maximum:"1048576" doc:"Bytes of a PDU that ADIT announces there, 16384 to 1048576; 1048564 by default."`
 	MinStudyAge       int      `json:"min_study_age,omitempty" minimum:"0" maximum:"31536000" doc:"Seconds from the date and time of a study, before which it is not read."`
+	YoungStudy        *int     `json:"young_study,omitempty" minimum:"0" maximum:"31536000" doc:"Seconds from the date and time of a study, up to which it may still grow: its lists are then asked for once more at the end, as are those of a study without a date. 86400 by default; 0: only where something is missing or does not agree."`
 	OfflinePatience   int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds for which a study that is offline or nearline is waited for, before its task fails; 14400 by default."`
 	Duplicates        string   `json:"duplicates,omitempty" enum:"send,skip,refuse" doc:"What becomes of images that it holds already, as a destination: they are sent all the same (send, by default), are asked for first and not sent (skip), or make the task fail before anything is sent (refuse)."`
 	RefusedSOPClasses []string `json:"refused_sop_classes,omitempty" maxItems:"100" doc:"SOP classes that it never takes, as a destination: left out and noted."`
@@ -90,6 +91,7 @@ type Rules struct {
 type RulesChange struct {
 	MaxPDU            *int      `json:"max_pdu,omitempty" minimum:"0" maximum:"1048576"`
 	MinStudyAge       *int      `json:"min_study_age,omitempty" minimum:"0" maximum:"31536000"`
+	YoungStudy        *int      `json:"young_study,omitempty" minimum:"0" maximum:"31536000"`
 	OfflinePatience   *int      `json:"offline_patience,omitempty" minimum:"0" maximum:"86400"`
 	Duplicates        *string   `json:"duplicates,omitempty" enum:"send,skip,refuse"`
 	RefusedSOPClasses *[]string `json:"refused_sop_classes,omitempty" maxItems:"100"`

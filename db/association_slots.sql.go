@@ -210,37 +210,3 @@ func (q *Queries) MoveRoom(ctx context.Context, arg MoveRoomParams) (MoveRoomRow
 	err := row.Scan(&i.Cap, &i.Eldest)
 	return i, err
 }
-
-const slotsOfTask = `-- name: SlotsOfTask :many
-SELECT id, server_id FROM association_slots WHERE task_id = $1 AND token = $2 ORDER BY id
-`
-
-type SlotsOfTaskParams struct {
-	TaskID *int64
-	Token  *int64
-}
-
-type SlotsOfTaskRow struct {
-	ID       int64
-	ServerID int64
-}
-
-func (q *Queries) SlotsOfTask(ctx context.Context, arg SlotsOfTaskParams) ([]SlotsOfTaskRow, error) {
-	rows, err := q.db.Query(ctx, slotsOfTask, arg.TaskID, arg.Token)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []SlotsOfTaskRow{}
-	for rows.Next() {
-		var i SlotsOfTaskRow
-		if err := rows.Scan(&i.ID, &i.ServerID); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}

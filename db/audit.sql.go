@@ -195,9 +195,7 @@ WHERE ($1::bigint IS NULL OR id < $1)
   AND ($3::text IS NULL OR (patient_id = $3 AND patient_id <> ''))
   AND ($4::text IS NULL OR lower(username) = lower($4))
   AND ($5::text IS NULL OR action = $5)
-  AND ($6::timestamptz IS NULL OR at >= $6)
-  AND ($7::timestamptz IS NULL OR at < $7)
-ORDER BY id DESC LIMIT $8
+ORDER BY id DESC LIMIT $6
 `
 
 type ListAuditParams struct {
@@ -206,8 +204,6 @@ type ListAuditParams struct {
 	PatientID *string
 	Username  *string
 	Action    *string
-	FromTime  *time.Time
-	UntilTime *time.Time
 	Most      int32
 }
 
@@ -219,8 +215,76 @@ func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, 
 		arg.PatientID,
 		arg.Username,
 		arg.Action,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Audit{}
+	for rows.Next() {
+		var i Audit
+		if err := rows.Scan(
+			&i.ID,
+			&i.At,
+			&i.UserID,
+			&i.Username,
+			&i.Via,
+			&i.Peer,
+			&i.Action,
+			&i.Object,
+			&i.PatientID,
+			&i.StudyUid,
+			&i.Source,
+			&i.Destination,
+			&i.Profile,
+			&i.ProfileSha256,
+			&i.Detail,
+			&i.Seq,
+			&i.Hash,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listAuditBetween = `-- name: ListAuditBetween :many
+SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit
+WHERE at >= coalesce($1::timestamptz, '-infinity') AND at < coalesce($2::timestamptz, 'infinity')
+  AND ($3::bigint IS NULL OR (at, id) < ((SELECT b.at FROM audit b WHERE b.id = $3), $3))
+  AND ($4::text IS NULL OR (study_uid = $4 AND study_uid <> ''))
+  AND ($5::text IS NULL OR (patient_id = $5 AND patient_id <> ''))
+  AND ($6::text IS NULL OR lower(username) = lower($6))
+  AND ($7::text IS NULL OR action = $7)
+ORDER BY at DESC, id DESC LIMIT $8
+`
+
+type ListAuditBetweenParams struct {
+	FromTime  *time.Time
+	UntilTime *time.Time
+	Before    *int64
+	StudyUid  *string
+	PatientID *string
+	Username  *string
+	Action    *string
+	Most      int32
+}
+
+// ListAuditBetween: of a time, the latest first.
+func (q *Queries) ListAuditBetween(ctx context.Context, arg ListAuditBetweenParams) ([]Audit, error) {
+	rows, err := q.db.Query(ctx, listAuditBetween,
 		arg.FromTime,
 		arg.UntilTime,
+		arg.Before,
+		arg.StudyUid,
+		arg.PatientID,
+		arg.Username,
+		arg.Action,
 		arg.Most,
 	)
 	if err != nil {

@@ -107,7 +107,7 @@ func (q *Queries) Link(ctx context.Context, arg LinkParams) (string, error) {
 const listDeidObjects = `-- name: ListDeidObjects :many
 SELECT t.seq, o.sop_uid, o.object, o.actions, a.done
 FROM tasks t JOIN deid_objects o ON o.task_id = t.id JOIN deid_actions a ON a.sha256 = o.actions
-WHERE t.job_id = $1 AND (t.seq, o.sop_uid) > ($2::integer, $3::text)
+WHERE t.job_id = $1 AND t.seq >= $2 AND (t.seq, o.sop_uid) > ($2::integer, $3::text)
 ORDER BY t.seq, o.sop_uid
 LIMIT $4
 `

@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const deleteDicomNode = `-- name: DeleteDicomNode :execrows
@@ -19,6 +20,54 @@ func (q *Queries) DeleteDicomNode(ctx context.Context, id int64) (int64, error) 
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const foldersByID = `-- name: FoldersByID :many
+SELECT n.name, n.created_at, f.id, f.kind, f.path, f.quota_gb, f.warn_gb, f.marker, f.resolved, u.folder_id, u.bytes, u.measured_at
+FROM folders f
+JOIN dicom_nodes n ON n.id = f.id
+JOIN folder_usage u ON u.folder_id = f.id
+WHERE f.id = ANY($1::bigint[])
+`
+
+type FoldersByIDRow struct {
+	Name        string
+	CreatedAt   time.Time
+	Folder      Folder
+	FolderUsage FolderUsage
+}
+
+func (q *Queries) FoldersByID(ctx context.Context, ids []int64) ([]FoldersByIDRow, error) {
+	rows, err := q.db.Query(ctx, foldersByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FoldersByIDRow{}
+	for rows.Next() {
+		var i FoldersByIDRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.CreatedAt,
+			&i.Folder.ID,
+			&i.Folder.Kind,
+			&i.Folder.Path,
+			&i.Folder.QuotaGb,
+			&i.Folder.WarnGb,
+			&i.Folder.Marker,
+			&i.Folder.Resolved,
+			&i.FolderUsage.FolderID,
+			&i.FolderUsage.Bytes,
+			&i.FolderUsage.MeasuredAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const getDicomNode = `-- name: GetDicomNode :one
@@ -49,84 +98,6 @@ func (q *Queries) GetDicomNodeByName(ctx context.Context, name string) (DicomNod
 		&i.Name,
 		&i.Kind,
 		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const getFolder = `-- name: GetFolder :one
-SELECT id, kind, path, quota_gb, warn_gb, marker, resolved FROM folders WHERE id = $1
-`
-
-func (q *Queries) GetFolder(ctx context.Context, id int64) (Folder, error) {
-	row := q.db.QueryRow(ctx, getFolder, id)
-	var i Folder
-	err := row.Scan(
-		&i.ID,
-		&i.Kind,
-		&i.Path,
-		&i.QuotaGb,
-		&i.WarnGb,
-		&i.Marker,
-		&i.Resolved,
-	)
-	return i, err
-}
-
-const getServer = `-- name: GetServer :one
-SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s FROM servers WHERE id = $1
-`
-
-func (q *Queries) GetServer(ctx context.Context, id int64) (Server, error) {
-	row := q.db.QueryRow(ctx, getServer, id)
-	var i Server
-	err := row.Scan(
-		&i.ID,
-		&i.Kind,
-		&i.AeTitle,
-		&i.Host,
-		&i.Port,
-		&i.CallingAeTitle,
-		&i.PatientRootFind,
-		&i.PatientRootGet,
-		&i.PatientRootMove,
-		&i.StudyRootFind,
-		&i.StudyRootGet,
-		&i.StudyRootMove,
-		&i.StoreScp,
-		&i.ResultLimit,
-		&i.MaxPdu,
-		&i.IdleTimeoutS,
-		&i.BatchCap,
-		&i.InteractiveCap,
-		&i.AssociationsPerTask,
-		&i.RetrieveMethods,
-		&i.MoveDestination,
-		&i.MoveDestinationPlain,
-		&i.MoveOriginator,
-		&i.MovePatienceS,
-		&i.OtherAeTitles,
-		&i.AddressRanges,
-		&i.Tls,
-		&i.TlsProfile,
-		&i.TlsVerify,
-		&i.TlsAuthorities,
-		&i.TlsCertificate,
-		&i.TlsSealedKey,
-		&i.TlsServerName,
-		&i.FindImages,
-		&i.IssuerOfPatientID,
-		&i.StudiesPerMinute,
-		&i.MbPerSecond,
-		&i.Schedule,
-		&i.MinStudyAgeS,
-		&i.OfflinePatienceS,
-		&i.RefusedSopClasses,
-		&i.Duplicates,
-		&i.MovesFirst,
-		&i.PseudonymsSince,
-		&i.IgnoreCounts,
-		&i.FallbackCharset,
-		&i.ParkGraceS,
 	)
 	return i, err
 }
@@ -238,7 +209,7 @@ INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_fi
                      interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator,
                      move_patience_s, other_ae_titles, address_ranges, issuer_of_patient_id)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
-RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s
+RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s, young_study_s
 `
 
 type InsertServerParams struct {
@@ -346,6 +317,7 @@ func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Ser
 		&i.IgnoreCounts,
 		&i.FallbackCharset,
 		&i.ParkGraceS,
+		&i.YoungStudyS,
 	)
 	return i, err
 }
@@ -414,6 +386,131 @@ func (q *Queries) NodeAccessOf(ctx context.Context, userID int64) ([]NodeAccessO
 	for rows.Next() {
 		var i NodeAccessOfRow
 		if err := rows.Scan(&i.DicomNodeID, &i.IsSource, &i.IsDestination); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const serversByID = `-- name: ServersByID :many
+SELECT n.name, n.created_at, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, coalesce(v.method, '')::text AS verify_method, coalesce(v.patience_s, 0)::integer AS verify_patience_s,
+       ARRAY(SELECT d.name FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_names,
+       ARRAY(SELECT m.ae_title FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_titles
+FROM servers s
+JOIN dicom_nodes n ON n.id = s.id
+JOIN server_state st ON st.server_id = s.id
+LEFT JOIN server_verification v ON v.server_id = s.id
+WHERE s.id = ANY($1::bigint[])
+`
+
+type ServersByIDRow struct {
+	Name            string
+	CreatedAt       time.Time
+	Server          Server
+	ServerState     ServerState
+	VerifyMethod    string
+	VerifyPatienceS int32
+	DirectNames     []string
+	DirectTitles    []string
+}
+
+// ServersByID gives servers with all that a task needs to know of them.
+func (q *Queries) ServersByID(ctx context.Context, ids []int64) ([]ServersByIDRow, error) {
+	rows, err := q.db.Query(ctx, serversByID, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ServersByIDRow{}
+	for rows.Next() {
+		var i ServersByIDRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.CreatedAt,
+			&i.Server.ID,
+			&i.Server.Kind,
+			&i.Server.AeTitle,
+			&i.Server.Host,
+			&i.Server.Port,
+			&i.Server.CallingAeTitle,
+			&i.Server.PatientRootFind,
+			&i.Server.PatientRootGet,
+			&i.Server.PatientRootMove,
+			&i.Server.StudyRootFind,
+			&i.Server.StudyRootGet,
+			&i.Server.StudyRootMove,
+			&i.Server.StoreScp,
+			&i.Server.ResultLimit,
+			&i.Server.MaxPdu,
+			&i.Server.IdleTimeoutS,
+			&i.Server.BatchCap,
+			&i.Server.InteractiveCap,
+			&i.Server.AssociationsPerTask,
+			&i.Server.RetrieveMethods,
+			&i.Server.MoveDestination,
+			&i.Server.MoveDestinationPlain,
+			&i.Server.MoveOriginator,
+			&i.Server.MovePatienceS,
+			&i.Server.OtherAeTitles,
+			&i.Server.AddressRanges,
+			&i.Server.Tls,
+			&i.Server.TlsProfile,
+			&i.Server.TlsVerify,
+			&i.Server.TlsAuthorities,
+			&i.Server.TlsCertificate,
+			&i.Server.TlsSealedKey,
+			&i.Server.TlsServerName,
+			&i.Server.FindImages,
+			&i.Server.IssuerOfPatientID,
+			&i.Server.StudiesPerMinute,
+			&i.Server.MbPerSecond,
+			&i.Server.Schedule,
+			&i.Server.MinStudyAgeS,
+			&i.Server.OfflinePatienceS,
+			&i.Server.RefusedSopClasses,
+			&i.Server.Duplicates,
+			&i.Server.MovesFirst,
+			&i.Server.PseudonymsSince,
+			&i.Server.IgnoreCounts,
+			&i.Server.FallbackCharset,
+			&i.Server.ParkGraceS,
+			&i.Server.YoungStudyS,
+			&i.ServerState.ServerID,
+			&i.ServerState.Paused,
+			&i.ServerState.Breaker,
+			&i.ServerState.BreakerReason,
+			&i.ServerState.ProbeAt,
+			&i.ServerState.NextStartAt,
+			&i.ServerState.BatchCap,
+			&i.ServerState.InteractiveCap,
+			&i.ServerState.OutsideCap,
+			&i.ServerState.StudiesPerMinute,
+			&i.ServerState.MbPerSecond,
+			&i.ServerState.CapsUntil,
+			&i.ServerState.OpensAt,
+			&i.ServerState.OpensZone,
+			&i.ServerState.BreakerAt,
+			&i.ServerState.MoveLimit,
+			&i.ServerState.MovesGood,
+			&i.ServerState.Allowance,
+			&i.ServerState.Ceiling,
+			&i.ServerState.Tries,
+			&i.ServerState.TrialTask,
+			&i.ServerState.Echo,
+			&i.ServerState.Echoed,
+			&i.ServerState.RefusedTask,
+			&i.ServerState.SucceededTask,
+			&i.ServerState.SucceededAt,
+			&i.ServerState.TroubledAt,
+			&i.VerifyMethod,
+			&i.VerifyPatienceS,
+			&i.DirectNames,
+			&i.DirectTitles,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -30,7 +30,7 @@ type Bound struct{ Column, By string }
 var AllInstants = []Instants{
 	{Table: "jobs", Happened: []string{"created_at", "started_at", "ended_at", "last_claim_at", "erased_at"}},
 	{
-		Table: "tasks", Happened: []string{"created_at", "started_at", "ended_at", "unavailable_since"},
+		Table: "tasks", Happened: []string{"created_at", "started_at", "ended_at", "unavailable_since", "refused_since"},
 		Bound: []Bound{{"not_before", "BoundWaits: wait_seconds"}, {"alone_until", "BoundWaits: ten minutes"}},
 	},
 	{Table: "task_log", Happened: []string{"at"}},
@@ -42,7 +42,7 @@ var AllInstants = []Instants{
 	{Table: "expectations", Happened: []string{"created_at", "ended_at"}},
 	{Table: "association_slots", Bound: []Bound{{"expires_at", "BoundWaits: the server's idle timeout"}}},
 	{
-		Table: "server_state", Happened: []string{"breaker_at"},
+		Table: "server_state", Happened: []string{"breaker_at", "succeeded_at", "troubled_at"},
 		Bound: []Bound{
 			{"probe_at", "BoundWaits: one pause"},
 			{"next_start_at", "BoundWaits: one interval of the rate"},

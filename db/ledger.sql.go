@@ -26,51 +26,26 @@ func (q *Queries) AppendTaskLog(ctx context.Context, arg AppendTaskLogParams) er
 	return err
 }
 
-const belongTo = `-- name: BelongTo :execrows
-UPDATE tasks SET delivered_to = $2 WHERE id = $1 AND lease_node = $3 AND lease_token = $4 AND status = 'in_progress'
-`
-
-type BelongToParams struct {
-	ID          int64
-	DeliveredTo string
-	LeaseNode   *uuid.UUID
-	LeaseToken  *int64
-}
-
-// BelongTo says which destination a task's ledger is of.
-func (q *Queries) BelongTo(ctx context.Context, arg BelongToParams) (int64, error) {
-	result, err := q.db.Exec(ctx, belongTo,
-		arg.ID,
-		arg.DeliveredTo,
-		arg.LeaseNode,
-		arg.LeaseToken,
-	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
-}
-
-const deleteDelivered = `-- name: DeleteDelivered :exec
-DELETE FROM delivered WHERE task_id = $1
-`
-
-func (q *Queries) DeleteDelivered(ctx context.Context, taskID int64) error {
-	_, err := q.db.Exec(ctx, deleteDelivered, taskID)
-	return err
-}
-
-const deliver = `-- name: Deliver :exec
+const deliver = `-- name: Deliver :execrows
+WITH held AS MATERIALIZED (
+    SELECT t.id FROM tasks t
+    WHERE t.id = $9 AND t.lease_node = $10 AND t.lease_token = $11 AND t.status = 'in_progress'
+    FOR SHARE
+), forgotten AS (
+    UPDATE tasks t SET losses = 0, crashes = 0, waits = 0, delivered_to = $12
+    FROM held
+    WHERE t.id = held.id AND $13::boolean AND (t.losses, t.crashes, t.waits, t.delivered_to) <> (0, 0, 0, $12::text)
+)
 INSERT INTO delivered (task_id, source_sop_uid, series_uid, sop_class_uid, bytes, status, remarks, file, file_bytes)
-SELECT $1, unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
-       unnest($5::bigint[]), unnest($6::integer[]), unnest($7::smallint[]),
-       unnest($8::text[]), unnest($9::bigint[])
+SELECT held.id, unnest($1::text[]), unnest($2::text[]), unnest($3::text[]),
+       unnest($4::bigint[]), unnest($5::integer[]), unnest($6::smallint[]),
+       unnest($7::text[]), unnest($8::bigint[])
+FROM held
 ON CONFLICT (task_id, source_sop_uid) DO UPDATE
 SET status = excluded.status, remarks = excluded.remarks, file = excluded.file, file_bytes = excluded.file_bytes
 `
 
 type DeliverParams struct {
-	TaskID       int64
 	SopUids      []string
 	SeriesUids   []string
 	SopClassUids []string
@@ -79,12 +54,17 @@ type DeliverParams struct {
 	Remarks      []int16
 	Files        []string
 	FileBytes    []int64
+	TaskID       int64
+	Node         *uuid.UUID
+	Token        *int64
+	DeliveredTo  string
+	First        bool
 }
 
-// Deliver writes instances into the ledger while the lease holds. A status that comes again for an instance replaces the first.
-func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
-	_, err := q.db.Exec(ctx, deliver,
-		arg.TaskID,
+// Deliver writes instances into the ledger while the lease holds; else none. A status that comes again for an instance replaces the first. With the
+// first instances of a run earlier losses are forgotten, which were not this task's doing, and it is said which destination the ledger is of.
+func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deliver,
 		arg.SopUids,
 		arg.SeriesUids,
 		arg.SopClassUids,
@@ -93,8 +73,16 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) error {
 		arg.Remarks,
 		arg.Files,
 		arg.FileBytes,
+		arg.TaskID,
+		arg.Node,
+		arg.Token,
+		arg.DeliveredTo,
+		arg.First,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const delivered = `-- name: Delivered :many
@@ -226,6 +214,80 @@ func (q *Queries) ListTaskSeries(ctx context.Context, taskID int64) ([]TaskSerie
 		return nil, err
 	}
 	return items, nil
+}
+
+const putSummary = `-- name: PutSummary :exec
+WITH series AS (
+    INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
+    SELECT $9, unnest($11::text[]), unnest($12::integer[]), unnest($13::integer[]),
+           unnest($14::bigint[]), unnest($15::text[])::jsonb
+    ON CONFLICT (task_id, series_uid) DO UPDATE
+    SET expected = excluded.expected, delivered = excluded.delivered, bytes = excluded.bytes, missing = excluded.missing
+), log AS (
+    INSERT INTO task_log (task_id, line) VALUES ($9, $16)
+), known AS (
+    SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $9
+), ledger AS (
+    DELETE FROM delivered d WHERE d.task_id = $9 AND $17::boolean
+)
+UPDATE tasks t
+SET expected = CASE WHEN NOT now.counted OR $1::integer = 0 THEN t.expected ELSE $1 END,
+    received = CASE WHEN now.counted THEN greatest($2::integer, known.instances) ELSE t.received END,
+    delivered = CASE WHEN now.counted THEN greatest($3::integer, known.instances) ELSE t.delivered END,
+    bytes = CASE WHEN now.counted THEN greatest($4::bigint, known.bytes) ELSE t.bytes END,
+    unasked = CASE WHEN now.counted THEN greatest(t.unasked, $5::integer) ELSE t.unasked END,
+    heard = CASE WHEN now.counted THEN $6::text[] ELSE t.heard END,
+    unavailable_since = CASE
+        WHEN $7::boolean THEN coalesce(CASE WHEN $8::boolean THEN NULL ELSE t.unavailable_since END, schedule_now())
+        WHEN NOT $8 THEN t.unavailable_since END
+FROM known, (SELECT $10::boolean AS counted) now
+WHERE t.id = $9
+`
+
+type PutSummaryParams struct {
+	Expected        int32
+	Received        int32
+	Delivered       int32
+	Bytes           int64
+	Unasked         int32
+	Heard           []string
+	IsAway          bool
+	IsBack          bool
+	ID              int64
+	IsLoaded        bool
+	SeriesUids      []string
+	SeriesExpected  []int32
+	SeriesDelivered []int32
+	SeriesBytes     []int64
+	SeriesMissing   []string
+	Line            string
+	IsOver          bool
+}
+
+// PutSummary writes down, where a run ends, what became of each series, how far the task is, since when its study has to be brought back at its
+// source, and a line of its log. What the ledger knows is not overwritten by less, and what is expected not by nothing; nothing of it is by a run that did
+// not read what earlier ones had done. A task that is over needs no ledger.
+func (q *Queries) PutSummary(ctx context.Context, arg PutSummaryParams) error {
+	_, err := q.db.Exec(ctx, putSummary,
+		arg.Expected,
+		arg.Received,
+		arg.Delivered,
+		arg.Bytes,
+		arg.Unasked,
+		arg.Heard,
+		arg.IsAway,
+		arg.IsBack,
+		arg.ID,
+		arg.IsLoaded,
+		arg.SeriesUids,
+		arg.SeriesExpected,
+		arg.SeriesDelivered,
+		arg.SeriesBytes,
+		arg.SeriesMissing,
+		arg.Line,
+		arg.IsOver,
+	)
+	return err
 }
 
 const putTaskSeries = `-- name: PutTaskSeries :exec

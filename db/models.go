@@ -438,6 +438,7 @@ type Server struct {
 	IgnoreCounts      bool
 	FallbackCharset   string
 	ParkGraceS        *int32
+	YoungStudyS       int32
 }
 
 type ServerState struct {

@@ -17,6 +17,7 @@ INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_toke
 SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, $2, $3, $4
 FROM tasks t
 WHERE t.id = $5 AND t.lease_node = $6 AND t.lease_token = $7 AND t.status = 'in_progress'
+  AND ($8::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = $1 AND st.move_limit > 0))
 ON CONFLICT DO NOTHING
 RETURNING message_id
 `
@@ -29,10 +30,11 @@ type BeginMoveParams struct {
 	TaskID     int64
 	LeaseNode  *uuid.UUID
 	LeaseToken *int64
+	Counted    bool
 }
 
 // BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
-// another move of the study runs at a source of which no two may, or the lease is lost. direct: what it brings goes to another destination.
+// another move of the study runs at a source of which no two may, or the lease is lost; or, uncounted, the source is known to take few at once. direct: what it brings goes to another destination.
 func (q *Queries) BeginMove(ctx context.Context, arg BeginMoveParams) (int32, error) {
 	row := q.db.QueryRow(ctx, beginMove,
 		arg.SourceID,
@@ -42,6 +44,7 @@ func (q *Queries) BeginMove(ctx context.Context, arg BeginMoveParams) (int32, er
 		arg.TaskID,
 		arg.LeaseNode,
 		arg.LeaseToken,
+		arg.Counted,
 	)
 	var message_id int32
 	err := row.Scan(&message_id)
@@ -70,16 +73,39 @@ func (q *Queries) EndLostMoves(ctx context.Context) error {
 }
 
 const endMove = `-- name: EndMove :exec
-UPDATE expectations SET ended_at = now() WHERE message_id = $1 AND lease_token = $2 AND ended_at IS NULL
+WITH ended AS (
+    UPDATE expectations SET ended_at = now()
+    WHERE message_id = $2::integer AND lease_token = $3::bigint AND ended_at IS NULL
+)
+UPDATE server_state st
+SET move_limit = CASE
+        WHEN $1::boolean THEN greatest(1, (
+            SELECT count(*) FROM expectations e
+            WHERE e.source_id = st.server_id AND e.ended_at IS NULL AND (e.message_id, e.lease_token) <> ($2::integer, $3::bigint)))
+        WHEN moves_good + 1 >= $4::integer THEN move_limit + 1
+        ELSE move_limit END,
+    moves_good = CASE WHEN $1::boolean OR moves_good + 1 >= $4::integer THEN 0 ELSE moves_good + 1 END
+WHERE st.server_id = $5 AND ($1::boolean OR move_limit > 0)
 `
 
 type EndMoveParams struct {
+	Busy       bool
 	MessageID  int32
 	LeaseToken int64
+	ForMore    int32
+	ServerID   int64
 }
 
+// EndMove takes down that a C-MOVE has ended, and how it fared. busy: the source had too many; then no more go there at once than run besides.
+// After so many good ones one more is tried.
 func (q *Queries) EndMove(ctx context.Context, arg EndMoveParams) error {
-	_, err := q.db.Exec(ctx, endMove, arg.MessageID, arg.LeaseToken)
+	_, err := q.db.Exec(ctx, endMove,
+		arg.Busy,
+		arg.MessageID,
+		arg.LeaseToken,
+		arg.ForMore,
+		arg.ServerID,
+	)
 	return err
 }
 
@@ -108,31 +134,8 @@ func (q *Queries) KnowsMove(ctx context.Context, arg KnowsMoveParams) (bool, err
 	return exists, err
 }
 
-const learnMoves = `-- name: LearnMoves :exec
-UPDATE server_state st
-SET move_limit = CASE
-        WHEN $1::boolean THEN greatest(1, (SELECT count(*) FROM expectations e WHERE e.source_id = st.server_id AND e.ended_at IS NULL))
-        WHEN moves_good + 1 >= $2::integer THEN move_limit + 1
-        ELSE move_limit END,
-    moves_good = CASE WHEN $1::boolean OR moves_good + 1 >= $2::integer THEN 0 ELSE moves_good + 1 END
-WHERE st.server_id = $3 AND ($1::boolean OR move_limit > 0)
-`
-
-type LearnMovesParams struct {
-	Busy     bool
-	ForMore  int32
-	ServerID int64
-}
-
-// LearnMoves takes down how a C-MOVE that has ended fared. busy: the source had too many; then no more go there at once than run besides.
-// After so many good ones one more is tried.
-func (q *Queries) LearnMoves(ctx context.Context, arg LearnMovesParams) error {
-	_, err := q.db.Exec(ctx, learnMoves, arg.Busy, arg.ForMore, arg.ServerID)
-	return err
-}
-
 const listStoringServers = `-- name: ListStoringServers :many
-SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
+SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
 `
 
 type ListStoringServersRow struct {
@@ -184,6 +187,7 @@ type ListStoringServersRow struct {
 	IgnoreCounts         bool
 	FallbackCharset      string
 	ParkGraceS           *int32
+	YoungStudyS          int32
 }
 
 // ListStoringServers gives what tells servers apart that call our receiver.
@@ -245,6 +249,7 @@ func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersR
 			&i.IgnoreCounts,
 			&i.FallbackCharset,
 			&i.ParkGraceS,
+			&i.YoungStudyS,
 		); err != nil {
 			return nil, err
 		}

@@ -66,15 +66,6 @@ func (q *Queries) DeleteQuarantined(ctx context.Context, id int64) (int64, error
 	return result.RowsAffected(), nil
 }
 
-const endUnavailable = `-- name: EndUnavailable :exec
-UPDATE tasks SET unavailable_since = NULL WHERE id = $1 AND unavailable_since IS NOT NULL
-`
-
-func (q *Queries) EndUnavailable(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, endUnavailable, id)
-	return err
-}
-
 const forgetQuarantined = `-- name: ForgetQuarantined :exec
 DELETE FROM quarantine WHERE folder = $1 AND NOT file = ANY($2::uuid[]) AND arrived_at < $3::timestamptz
 `
@@ -143,21 +134,6 @@ func (q *Queries) InsertQuarantined(ctx context.Context, arg InsertQuarantinedPa
 		arg.TransferSyntaxUid,
 		arg.Bytes,
 	)
-	return err
-}
-
-const keepUnavailable = `-- name: KeepUnavailable :exec
-UPDATE tasks SET unavailable_since = coalesce(CASE WHEN $2::boolean THEN NULL ELSE unavailable_since END, schedule_now()) WHERE id = $1
-`
-
-type KeepUnavailableParams struct {
-	ID   int64
-	Anew bool
-}
-
-// KeepUnavailable takes down since when a task's study has to be brought back at its source; EndUnavailable that it was.
-func (q *Queries) KeepUnavailable(ctx context.Context, arg KeepUnavailableParams) error {
-	_, err := q.db.Exec(ctx, keepUnavailable, arg.ID, arg.Anew)
 	return err
 }
 

@@ -273,7 +273,8 @@ func (q *Queries) PutPressure(ctx context.Context, arg PutPressureParams) error 
 
 const putRules = `-- name: PutRules :exec
 UPDATE servers SET
-    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
+    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8,
+    young_study_s = $9
 WHERE id = $1
 `
 
@@ -286,6 +287,7 @@ type PutRulesParams struct {
 	Duplicates        string
 	IgnoreCounts      bool
 	FallbackCharset   string
+	YoungStudyS       int32
 }
 
 func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
@@ -298,6 +300,7 @@ func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
 		arg.Duplicates,
 		arg.IgnoreCounts,
 		arg.FallbackCharset,
+		arg.YoungStudyS,
 	)
 	return err
 }

@@ -10,7 +10,7 @@ import (
 )
 
 const lockServer = `-- name: LockServer :one
-SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s FROM servers WHERE id = $1 FOR UPDATE
+SELECT id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s, young_study_s FROM servers WHERE id = $1 FOR UPDATE
 `
 
 // LockServer is taken before a server's settings are read to be changed.
@@ -65,6 +65,7 @@ func (q *Queries) LockServer(ctx context.Context, id int64) (Server, error) {
 		&i.IgnoreCounts,
 		&i.FallbackCharset,
 		&i.ParkGraceS,
+		&i.YoungStudyS,
 	)
 	return i, err
 }

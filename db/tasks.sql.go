@@ -100,15 +100,6 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 	return result.RowsAffected(), nil
 }
 
-const forgetLosses = `-- name: ForgetLosses :exec
-UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1
-`
-
-func (q *Queries) ForgetLosses(ctx context.Context, id int64) error {
-	_, err := q.db.Exec(ctx, forgetLosses, id)
-	return err
-}
-
 const getTask = `-- name: GetTask :one
 SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = $1
 `
@@ -285,6 +276,153 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 	return items, nil
 }
 
+const loadRun = `-- name: LoadRun :one
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+       schedule_now()::timestamptz AS now,
+       EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
+       EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
+       ARRAY(SELECT a.id FROM association_slots a WHERE a.task_id = t.id AND a.token = $1 ORDER BY a.id)::bigint[] AS slot_ids,
+       ARRAY(SELECT a.server_id FROM association_slots a WHERE a.task_id = t.id AND a.token = $1 ORDER BY a.id)::bigint[] AS slot_servers
+FROM tasks t
+JOIN jobs j ON j.id = t.job_id
+JOIN users u ON u.id = j.owner_id
+JOIN projects p ON p.id = j.project_id
+LEFT JOIN dicom_nodes src ON src.id = j.source_id
+LEFT JOIN dicom_nodes dst ON dst.id = j.destination_id
+WHERE t.id = $2
+`
+
+type LoadRunParams struct {
+	Token  *int64
+	TaskID int64
+}
+
+type LoadRunRow struct {
+	Task        Task
+	Job         Job
+	Owner       string
+	Source      string
+	Destination string
+	Project     string
+	Now         time.Time
+	Delivered   bool
+	Verifying   bool
+	SlotIds     []int64
+	SlotServers []int64
+}
+
+// LoadRun gives what a run of a task begins with: the task, its job, the slots that came with its claim, and whether there is anything that
+// earlier runs left.
+func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, error) {
+	row := q.db.QueryRow(ctx, loadRun, arg.Token, arg.TaskID)
+	var i LoadRunRow
+	err := row.Scan(
+		&i.Task.ID,
+		&i.Task.JobID,
+		&i.Task.Seq,
+		&i.Task.Status,
+		&i.Task.PatientID,
+		&i.Task.StudyInstanceUid,
+		&i.Task.SeriesInstanceUids,
+		&i.Task.Pseudonym,
+		&i.Task.NotBefore,
+		&i.Task.WaitingReason,
+		&i.Task.Failures,
+		&i.Task.Waits,
+		&i.Task.Losses,
+		&i.Task.Crashes,
+		&i.Task.LeaseNode,
+		&i.Task.LeaseToken,
+		&i.Task.CancelRequested,
+		&i.Task.Expected,
+		&i.Task.Received,
+		&i.Task.Delivered,
+		&i.Task.Verified,
+		&i.Task.Bytes,
+		&i.Task.Message,
+		&i.Task.CreatedAt,
+		&i.Task.StartedAt,
+		&i.Task.EndedAt,
+		&i.Task.UnavailableSince,
+		&i.Task.DuplicatesPassed,
+		&i.Task.DeliveredTo,
+		&i.Task.WaitSeconds,
+		&i.Task.Alone,
+		&i.Task.AloneNode,
+		&i.Task.AloneUntil,
+		&i.Task.CountedBefore,
+		&i.Task.Rejected,
+		&i.Task.Unasked,
+		&i.Task.Heard,
+		&i.Task.Refused,
+		&i.Task.RefusedSince,
+		&i.Job.ID,
+		&i.Job.Kind,
+		&i.Job.OwnerID,
+		&i.Job.ProjectID,
+		&i.Job.SourceID,
+		&i.Job.DestinationID,
+		&i.Job.TrialProtocolID,
+		&i.Job.TrialProtocolName,
+		&i.Job.MailWhenFinished,
+		&i.Job.Urgent,
+		&i.Job.Priority,
+		&i.Job.Verified,
+		&i.Job.Paused,
+		&i.Job.Canceled,
+		&i.Job.Started,
+		&i.Job.NPending,
+		&i.Job.NRunning,
+		&i.Job.NSuccess,
+		&i.Job.NWarning,
+		&i.Job.NFailure,
+		&i.Job.NCanceled,
+		&i.Job.Version,
+		&i.Job.CreatedAt,
+		&i.Job.StartedAt,
+		&i.Job.EndedAt,
+		&i.Job.LastClaimAt,
+		&i.Job.Status,
+		&i.Job.Active,
+		&i.Job.Pseudonymize,
+		&i.Job.ProfileName,
+		&i.Job.ProfileVersion,
+		&i.Job.ProfileSha256,
+		&i.Job.UidGeneration,
+		&i.Job.OutsideWindows,
+		&i.Job.ErasedAt,
+		&i.Job.FolderName,
+		&i.Job.LeaveOutRejected,
+		&i.Job.Scan,
+		&i.Job.Manifest,
+		&i.Job.Stripped,
+		&i.Owner,
+		&i.Source,
+		&i.Destination,
+		&i.Project,
+		&i.Now,
+		&i.Delivered,
+		&i.Verifying,
+		&i.SlotIds,
+		&i.SlotServers,
+	)
+	return i, err
+}
+
+const pressed = `-- name: Pressed :one
+SELECT EXISTS (SELECT FROM server_state st
+               JOIN jobs j ON st.server_id IN (j.source_id, j.destination_id)
+               WHERE j.id = $1 AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean
+`
+
+// Pressed tells of a job whether a server of it has refused something lately, so that a success there is to be taken down.
+func (q *Queries) Pressed(ctx context.Context, id int64) (bool, error) {
+	row := q.db.QueryRow(ctx, pressed, id)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const pushProgress = `-- name: PushProgress :exec
 UPDATE tasks t
 SET expected = CASE WHEN p.expected = 0 THEN t.expected ELSE p.expected END, received = greatest(p.received, known.instances),
@@ -316,39 +454,6 @@ func (q *Queries) PushProgress(ctx context.Context, arg PushProgressParams) erro
 		arg.Received,
 		arg.Delivered,
 		arg.Bytes,
-	)
-	return err
-}
-
-const putTaskTotals = `-- name: PutTaskTotals :exec
-UPDATE tasks t
-SET expected = CASE WHEN $1::integer = 0 THEN t.expected ELSE $1 END, received = greatest($2::integer, known.instances),
-    delivered = greatest($3::integer, known.instances), bytes = greatest($4::bigint, known.bytes),
-    unasked = greatest(t.unasked, $5::integer), heard = $6::text[]
-FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $7) known
-WHERE t.id = $7
-`
-
-type PutTaskTotalsParams struct {
-	Expected  int32
-	Received  int32
-	Delivered int32
-	Bytes     int64
-	Unasked   int32
-	Heard     []string
-	ID        int64
-}
-
-// PutTaskTotals writes how far a task is. What the ledger knows is not overwritten by less, and what is expected not by nothing.
-func (q *Queries) PutTaskTotals(ctx context.Context, arg PutTaskTotalsParams) error {
-	_, err := q.db.Exec(ctx, putTaskTotals,
-		arg.Expected,
-		arg.Received,
-		arg.Delivered,
-		arg.Bytes,
-		arg.Unasked,
-		arg.Heard,
-		arg.ID,
 	)
 	return err
 }
@@ -408,69 +513,6 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 		return nil, err
 	}
 	return items, nil
-}
-
-const taskToEnd = `-- name: TaskToEnd :one
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since,
-       EXISTS (SELECT FROM server_state st
-               WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed
-FROM tasks t
-JOIN jobs j ON j.id = t.job_id
-WHERE t.id = $1
-`
-
-type TaskToEndRow struct {
-	Task    Task
-	Pressed bool
-}
-
-// TaskToEnd is a task whose run has ended; pressed: a server of its job has refused something, and a success there is to be taken down.
-func (q *Queries) TaskToEnd(ctx context.Context, id int64) (TaskToEndRow, error) {
-	row := q.db.QueryRow(ctx, taskToEnd, id)
-	var i TaskToEndRow
-	err := row.Scan(
-		&i.Task.ID,
-		&i.Task.JobID,
-		&i.Task.Seq,
-		&i.Task.Status,
-		&i.Task.PatientID,
-		&i.Task.StudyInstanceUid,
-		&i.Task.SeriesInstanceUids,
-		&i.Task.Pseudonym,
-		&i.Task.NotBefore,
-		&i.Task.WaitingReason,
-		&i.Task.Failures,
-		&i.Task.Waits,
-		&i.Task.Losses,
-		&i.Task.Crashes,
-		&i.Task.LeaseNode,
-		&i.Task.LeaseToken,
-		&i.Task.CancelRequested,
-		&i.Task.Expected,
-		&i.Task.Received,
-		&i.Task.Delivered,
-		&i.Task.Verified,
-		&i.Task.Bytes,
-		&i.Task.Message,
-		&i.Task.CreatedAt,
-		&i.Task.StartedAt,
-		&i.Task.EndedAt,
-		&i.Task.UnavailableSince,
-		&i.Task.DuplicatesPassed,
-		&i.Task.DeliveredTo,
-		&i.Task.WaitSeconds,
-		&i.Task.Alone,
-		&i.Task.AloneNode,
-		&i.Task.AloneUntil,
-		&i.Task.CountedBefore,
-		&i.Task.Rejected,
-		&i.Task.Unasked,
-		&i.Task.Heard,
-		&i.Task.Refused,
-		&i.Task.RefusedSince,
-		&i.Pressed,
-	)
-	return i, err
 }
 
 const tasksOfNode = `-- name: TasksOfNode :many

@@ -16,7 +16,9 @@ import (
 
 // recordBegin leaves a row before the first image moves: whatever becomes of this process, it is known what was under way.
 func (r *run) recordBegin(ctx context.Context) error {
-	return recordTransfer(ctx, r.e.q, people.ActBegin, r.job, r.task, r.inv.patientID, map[string]any{"expected": r.progress.Expected.Load()})
+	return recordTransfer(ctx, r.e.q, people.ActBegin, r.job, r.task, r.inv.patientID, map[string]any{
+		"expected": r.progress.Expected.Load(), "folder": r.dst.Folder != nil,
+	})
 }
 
 // recordRun leaves a row for a run that moved images: which study went from where to where, on whose behalf. A run that only goes on where
@@ -33,6 +35,7 @@ func (r *run) recordRun(ctx context.Context, q *db.Queries, o Outcome) error {
 	}
 	return recordTransfer(ctx, q, people.ActTransfer, r.job, r.task, patient, map[string]any{
 		"outcome": o.Status, "expected": r.progress.Expected.Load(), "delivered": delivered, "bytes": r.progress.Bytes.Load(),
+		"folder": r.dst.Folder != nil,
 	})
 }
 
@@ -45,20 +48,17 @@ func recordLoss(ctx context.Context, q *db.Queries, t db.Task, status string) er
 	if err != nil {
 		return err
 	}
+	node, err := q.GetDicomNode(ctx, *row.Job.DestinationID)
+	if err != nil {
+		return err
+	}
 	return recordTransfer(ctx, q, people.ActTransfer, jobOf(row), t, t.PatientID, map[string]any{
-		"outcome": status, "lost": true, "expected": t.Expected, "delivered": t.Delivered, "bytes": t.Bytes,
+		"folder": node.Kind == "folder", "outcome": status, "lost": true, "expected": t.Expected, "delivered": t.Delivered, "bytes": t.Bytes,
 	})
 }
 
 func recordTransfer(ctx context.Context, q *db.Queries, act string, job Job, t db.Task, patient string, detail map[string]any) error {
 	ctx = people.WithActor(ctx, people.Actor{UserID: job.OwnerID, Username: job.Owner, Via: people.ViaSystem})
-	if job.DestinationID != nil {
-		node, err := q.GetDicomNode(ctx, *job.DestinationID)
-		if err != nil {
-			return err
-		}
-		detail["folder"] = node.Kind == "folder"
-	}
 	detail["project"], detail["series"], detail["job"] = job.Project, t.SeriesInstanceUids, job.ID
 	e := people.Entry{
 		Action: act, Object: fmt.Sprintf("task %d", t.ID), PatientID: patient, StudyUID: t.StudyInstanceUid,

@@ -9,7 +9,6 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
-	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -116,7 +115,8 @@ func TestProgressIsNotTakenBack(t *testing.T) {
 		delivered int32
 	}{{progress: 0, delivered: 25}, {progress: 30, delivered: 30}, {progress: 3, forget: true, delivered: 3}} {
 		if tt.forget {
-			require.NoError(t, db.New(n.Pool).DeleteDelivered(t.Context(), held.TaskID))
+			_, err := n.Pool.Exec(t.Context(), "DELETE FROM delivered WHERE task_id = $1", held.TaskID)
+			require.NoError(t, err)
 		}
 		p := &engine.Progress{}
 		p.Delivered.Store(tt.progress)

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -158,46 +159,49 @@ func (r *run) link(ctx context.Context, trial, derived string, s deid.Subject) (
 	if err := deid.CheckPseudonymOf(r.inv.patientID, r.task.Pseudonym); err != nil {
 		return "", permanent("Study %s was not sent: %w.", r.inv.study, err)
 	}
-	var pseudonym string
-	err := r.e.inTx(ctx, func(q *db.Queries) error {
-		if r.src.Server.PseudonymsSince == nil {
-			n, err := q.NotePseudonyms(ctx, db.NotePseudonymsParams{ID: r.src.ID, IssuerOfPatientID: s.Issuer})
-			if err != nil {
-				return err
-			}
-			if n == 0 {
-				return again("The issuer of %s's Patient IDs was changed just now, so study %s has to begin anew.", r.src.Name, r.inv.study)
-			}
-		}
-		of := db.PseudonymOfParams{ProjectID: r.job.ProjectID, Trial: trial, Identity: string(s.Patient)}
-		known, err := q.PseudonymOf(ctx, of)
-		if errors.Is(err, pgx.ErrNoRows) {
-			wanted := r.task.Pseudonym
-			if wanted == "" {
-				wanted = derived
-			}
-			known, err = q.Link(ctx, db.LinkParams{
-				ProjectID: r.job.ProjectID, Trial: trial, Pseudonym: wanted, Identity: string(s.Patient), PatientID: r.inv.patientID, Issuer: s.Issuer,
-			})
-			if errors.Is(err, pgx.ErrNoRows) { // somebody else has the pseudonym, or has linked this patient just now
-				known, err = q.PseudonymOf(ctx, of)
-				if errors.Is(err, pgx.ErrNoRows) {
-					return permanent("The pseudonym that study %s was to be sent under belongs to another patient of this project, so it was not sent; "+
-						"choose another pseudonym.", r.inv.study)
-				}
-			}
-		}
-		if err != nil {
+	of := db.PseudonymOfParams{ProjectID: r.job.ProjectID, Trial: trial, Identity: string(s.Patient)}
+	known, err := r.e.q.PseudonymOf(ctx, of)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), err == nil && r.src.Server.PseudonymsSince == nil:
+		err = r.e.inTx(ctx, func(q *db.Queries) error {
+			known, err = r.linkAnew(ctx, q, of, derived, s.Issuer)
 			return err
+		})
+	}
+	if err == nil && r.task.Pseudonym != "" && known != r.task.Pseudonym {
+		return "", permanent("The patient of study %s has another pseudonym in this project already, so it was not sent under the one given; "+
+			"leave the pseudonym to ADIT (--pseudonymize), or use another project. Who may see the project's linkage table finds the pseudonym there.", r.inv.study)
+	}
+	return known, err
+}
+
+// linkAnew ties a patient to a pseudonym, unless somebody else has done so meanwhile.
+func (r *run) linkAnew(ctx context.Context, q *db.Queries, of db.PseudonymOfParams, derived, issuer string) (string, error) {
+	if r.src.Server.PseudonymsSince == nil {
+		n, err := q.NotePseudonyms(ctx, db.NotePseudonymsParams{ID: r.src.ID, IssuerOfPatientID: issuer})
+		if err != nil {
+			return "", err
 		}
-		if r.task.Pseudonym != "" && known != r.task.Pseudonym {
-			return permanent("The patient of study %s has another pseudonym in this project already, so it was not sent under the one given; "+
-				"leave the pseudonym to ADIT (--pseudonymize), or use another project. Who may see the project's linkage table finds the pseudonym there.", r.inv.study)
+		if n == 0 {
+			return "", again("The issuer of %s's Patient IDs was changed just now, so study %s has to begin anew.", r.src.Name, r.inv.study)
 		}
-		pseudonym = known
-		return nil
+	}
+	known, err := q.PseudonymOf(ctx, of)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return known, err
+	}
+	known, err = q.Link(ctx, db.LinkParams{
+		ProjectID: of.ProjectID, Trial: of.Trial, Pseudonym: cmp.Or(r.task.Pseudonym, derived), Identity: of.Identity, PatientID: r.inv.patientID, Issuer: issuer,
 	})
-	return pseudonym, err
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return known, err
+	}
+	known, err = q.PseudonymOf(ctx, of) // somebody else has the pseudonym, or has linked this patient just now
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", permanent("The pseudonym that study %s was to be sent under belongs to another patient of this project, so it was not sent; "+
+			"choose another pseudonym.", r.inv.study)
+	}
+	return known, err
 }
 
 // sentUID gives the UID under which something of the source is sent.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -218,7 +219,7 @@ func orDefault[T comparable](v, def T) T {
 	return v
 }
 
-func deref(p *int, def int) int {
+func deref[T any](p *T, def T) T {
 	if p == nil {
 		return def
 	}
@@ -328,15 +329,16 @@ func (e *Engine) ListDICOMNodes(ctx context.Context, above int64, limit int) ([]
 	if err != nil {
 		return nil, err
 	}
-	nodes := make([]DICOMNode, 0, len(rows))
-	for _, row := range rows {
-		n, err := e.dicomNode(ctx, row.ID)
-		if err != nil {
-			return nil, err
-		}
-		nodes = append(nodes, n)
+	ids := make([]int64, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
 	}
-	return nodes, nil
+	all, err := e.dicomNodes(ctx, ids...)
+	nodes := make([]DICOMNode, len(ids))
+	for i, id := range ids {
+		nodes[i] = all[id]
+	}
+	return nodes, err
 }
 
 // DICOMNodeByName finds a server or folder by its name, in any case of letters.
@@ -379,31 +381,52 @@ func (e *Engine) DeleteDICOMNode(ctx context.Context, user people.User, id int64
 }
 
 func (e *Engine) dicomNode(ctx context.Context, id int64) (DICOMNode, error) {
-	row, err := e.q.GetDicomNode(ctx, id)
+	nodes, err := e.dicomNodes(ctx, id)
+	return nodes[id], err
+}
+
+// dicomNodes gives the nodes with these IDs; ErrNotFound if there is one less.
+func (e *Engine) dicomNodes(ctx context.Context, ids ...int64) (map[int64]DICOMNode, error) {
+	all := make(map[int64]DICOMNode, len(ids))
+	servers, err := e.q.ServersByID(ctx, ids)
 	if err != nil {
-		return DICOMNode{}, notFound(err, "DICOM node", id)
+		return nil, err
 	}
-	n := DICOMNode{ID: row.ID, Name: row.Name, CreatedAt: row.CreatedAt}
-	if row.Kind == "folder" {
-		folder, err := e.q.GetFolder(ctx, id)
-		if err != nil {
-			return DICOMNode{}, err
+	for _, row := range servers {
+		n := DICOMNode{
+			ID: row.Server.ID, Name: row.Name, Server: &row.Server, Paused: row.ServerState.Paused, CreatedAt: row.CreatedAt,
+			pressed: row.ServerState.Allowance != nil || row.ServerState.RefusedTask != nil,
+			Verify:  Verify{Method: VerifyNone, Patience: DefaultVerifyPatience},
 		}
-		n.Folder = &folder
-		n.Usage, err = e.q.GetFolderUsage(ctx, id)
-		return n, err
+		n.Takes, n.NextProbe = takes(row.ServerState)
+		if row.VerifyMethod != "" {
+			n.Verify = Verify{Method: row.VerifyMethod, Patience: time.Duration(row.VerifyPatienceS) * time.Second}
+		}
+		for i, name := range row.DirectNames {
+			if n.Direct == nil {
+				n.Direct = map[string]string{}
+			}
+			n.Direct[name] = row.DirectTitles[i]
+		}
+		all[n.ID] = n
 	}
-	server, err := e.q.GetServer(ctx, id)
+	others := slices.DeleteFunc(slices.Clone(ids), func(id int64) bool { return all[id].Server != nil })
+	if len(others) == 0 {
+		return all, nil
+	}
+	folders, err := e.q.FoldersByID(ctx, others)
 	if err != nil {
-		return DICOMNode{}, err
+		return nil, err
 	}
-	if err := n.loadVerify(ctx, e.q); err != nil {
-		return DICOMNode{}, err
+	for _, row := range folders {
+		all[row.Folder.ID] = DICOMNode{ID: row.Folder.ID, Name: row.Name, Folder: &row.Folder, Usage: row.FolderUsage, CreatedAt: row.CreatedAt}
 	}
-	state, err := e.q.GetServerState(ctx, id)
-	n.Server, n.Paused, n.pressed = &server, state.Paused, state.Allowance != nil || state.RefusedTask != nil
-	n.Takes, n.NextProbe = takes(state)
-	return n, err
+	for _, id := range others {
+		if all[id].Folder == nil {
+			return nil, fmt.Errorf("DICOM node %d: %w", id, ErrNotFound)
+		}
+	}
+	return all, nil
 }
 
 // peer tells the door how to reach a server.

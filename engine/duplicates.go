@@ -155,8 +155,7 @@ func (r *run) bookSeen(ctx context.Context, batch []receipt, first bool) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	l := &ledger{e: r.e, held: r.held, study: r.sentUID(r.inv.study)}
-	if err := l.writeOnce(ctx, batch, first); err != nil {
+	if err := r.newLedger().writeOnce(ctx, batch, first); err != nil {
 		return err
 	}
 	for _, rc := range batch {

@@ -109,6 +109,7 @@ type Engine struct {
 	reports    *reports
 	foreign    *foreign
 	callers    *callers
+	foreseen   *foreseen
 	quarantine *Quarantine // nil: there is none
 }
 
@@ -117,7 +118,7 @@ func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Log
 	cfg = cfg.withDefaults()
 	e := &Engine{
 		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(), callers: newCallers(),
+		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(), callers: newCallers(), foreseen: newForeseen(),
 	}
 	door.SetRefresh(e.RefreshSchedules)
 	return e

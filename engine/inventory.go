@@ -21,6 +21,7 @@ type inventory struct {
 	study      string
 	modalities []string
 	series     []*seriesInventory
+	young      bool           // the study may still grow
 	whole      bool           // the task is about the whole study
 	counted    int            // instances of the study; -1: the source doesn't say
 	unnamed    int            // series that the source lists without a UID that one can be asked for by
@@ -45,6 +46,7 @@ type seriesInventory struct {
 	twice     []string // SOP Instance UIDs that the source lists more than once
 	kinds     []string // the SOP classes to expect, if not those of instances or modality
 	again     bool     // it was asked for as a whole once more, since the source counts more than it lists
+	claimed   int      // instances that the source says to have sent when it was asked for as a whole
 	broken    bool     // it was asked for as a whole, and that broke off
 	ended     bool     // it was asked for as a whole, and the source answered to the end
 }
@@ -93,9 +95,9 @@ func (r *run) lookUp(ctx context.Context) (*inventory, error) {
 	inv := &inventory{
 		patientID: study.String(dict.PatientID), study: r.task.StudyInstanceUid, whole: len(r.task.SeriesInstanceUids) == 0,
 		modalities: slices.DeleteFunc(study.Strings(dict.ModalitiesInStudy), r.omits),
-		counted:    r.counted(study, dict.NumberOfStudyRelatedInstances),
+		counted:    r.counted(study, dict.NumberOfStudyRelatedInstances), young: r.isYoung(study),
 	}
-	if err := r.checkStudy(ctx, study); err != nil {
+	if err := r.checkStudy(study); err != nil {
 		return nil, err
 	}
 	if err := r.listSeries(ctx, inv); err != nil {

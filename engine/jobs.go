@@ -93,7 +93,7 @@ func (e *Engine) Jobs(ctx context.Context, user people.User, f JobFilter) ([]Job
 	if user.IsStaff {
 		p.OwnerID = 0
 	}
-	rows, err := e.q.ListJobs(ctx, p)
+	rows, err := e.q.Planned().ListJobs(ctx, p)
 	if err != nil {
 		return nil, err
 	}

@@ -153,8 +153,13 @@ func TestProgressAlone(t *testing.T) {
 		claim(t, n, node)
 		node = register(t, n, dir)
 	}
-	claim(t, n, node)
-	require.NoError(t, db.New(n.Pool).ForgetLosses(t.Context(), n.Task(job.ID).ID))
+	held := claim(t, n, node)
+	one, err := db.New(n.Pool).Deliver(t.Context(), db.DeliverParams{
+		TaskID: held.TaskID, Node: &held.Node, Token: &held.Token, First: true, SopUids: []string{"1.2.3.1"}, SeriesUids: []string{"1.2.3.0"},
+		SopClassUids: []string{""}, Bytes: []int64{1}, Statuses: []int32{0}, Remarks: []int16{0}, Files: []string{""}, FileBytes: []int64{0},
+	})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, one)
 	n.Transfer("source", "destination", "1.2.4")
 	none(t, n, node)
 	node = register(t, n, dir)

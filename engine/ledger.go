@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -41,17 +42,25 @@ type receipt struct {
 type ledger struct {
 	e      *Engine
 	held   Held
+	to     string       // the destination, as identityOf names it
 	study  string       // Study Instance UID as sent
 	commit func() error // makes durable at the destination what it acknowledged
 	stop   context.CancelCauseFunc
+	wrote  *atomic.Bool // something was written
 
 	in   chan receipt
 	idle sync.WaitGroup
 }
 
+// newLedger gives the ledger of a run whose study is known.
+func (r *run) newLedger() *ledger {
+	return &ledger{e: r.e, held: r.held, to: r.task.DeliveredTo, study: r.sentUID(r.inv.study), wrote: &r.wrote}
+}
+
 // openLedger starts a task's ledger. If it can't go on it stops the task by calling stop with the reason.
-func openLedger(ctx context.Context, e *Engine, held Held, study string, commit func() error, stop context.CancelCauseFunc) *ledger {
-	l := &ledger{e: e, held: held, study: study, commit: commit, stop: stop, in: make(chan receipt, ledgerBatch)}
+func (r *run) openLedger(ctx context.Context, stop context.CancelCauseFunc) *ledger {
+	l := r.newLedger()
+	l.commit, l.stop, l.in = r.sink.commit, stop, make(chan receipt, ledgerBatch)
 	l.idle.Go(func() {
 		if err := l.run(ctx); err != nil {
 			stop(err)
@@ -134,7 +143,7 @@ func (l *ledger) write(ctx context.Context, batch []receipt, first bool) error {
 }
 
 func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) error {
-	p := db.DeliverParams{TaskID: l.held.TaskID}
+	p := db.DeliverParams{TaskID: l.held.TaskID, Node: &l.held.Node, Token: &l.held.Token, First: first, DeliveredTo: l.to}
 	for _, r := range batch {
 		p.SopUids = append(p.SopUids, r.sopUID)
 		p.SeriesUids = append(p.SeriesUids, r.seriesUID)
@@ -145,25 +154,39 @@ func (l *ledger) writeOnce(ctx context.Context, batch []receipt, first bool) err
 		p.Files = append(p.Files, r.file)
 		p.FileBytes = append(p.FileBytes, r.fileBytes)
 	}
+	err := l.writeAll(ctx, p, batch)
+	if err == nil {
+		l.wrote.Store(true)
+	}
+	return err
+}
+
+// writeAll writes what was delivered, and what de-identification did to it.
+func (l *ledger) writeAll(ctx context.Context, p db.DeliverParams, batch []receipt) error {
+	if !slices.ContainsFunc(batch, func(r receipt) bool { return r.report != nil }) {
+		return deliver(ctx, l.e.q, p)
+	}
 	return l.e.inTx(ctx, func(q *db.Queries) error {
-		if err := holds(ctx, q, l.held); err != nil {
+		if err := deliver(ctx, q, p); err != nil {
 			return err
 		}
-		if first { // new instances: earlier losses were not this task's doing
-			if err := q.ForgetLosses(ctx, l.held.TaskID); err != nil {
-				return err
-			}
-		}
-		if err := q.Deliver(ctx, p); err != nil {
-			return fmt.Errorf("%d instances: %w", len(batch), err)
-		}
-		if slices.ContainsFunc(batch, func(r receipt) bool { return r.report != nil }) {
-			if err := countDeid(ctx, q, l.held.TaskID, l.study, batch); err != nil {
-				return err
-			}
+		if err := countDeid(ctx, q, l.held.TaskID, l.study, batch); err != nil {
+			return err
 		}
 		return putProofs(ctx, q, l.held.TaskID, batch)
 	})
+}
+
+// deliver writes into the ledger. ErrFenced: the task is not this node's any more.
+func deliver(ctx context.Context, q *db.Queries, p db.DeliverParams) error {
+	n, err := q.Deliver(ctx, p)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%d instances: %w", len(p.SopUids), err)
+	case n == 0:
+		return ErrFenced
+	}
+	return nil
 }
 
 // holds returns ErrFenced if the task is not this node's any more, and else keeps it so until the transaction ends.

@@ -63,7 +63,7 @@ func (e *Engine) linkageOf(ctx context.Context, user people.User, project string
 }
 
 func (e *Engine) links(ctx context.Context, project int64, f LinkFilter) ([]Link, error) {
-	rows, err := e.q.ListLinkage(ctx, db.ListLinkageParams{
+	rows, err := e.q.Planned().ListLinkage(ctx, db.ListLinkageParams{
 		ProjectID: project, AfterTrial: f.AfterTrial, AfterPseudonym: f.AfterPseudonym, Pseudonym: f.Pseudonym, PatientID: strings.TrimSpace(f.PatientID), Max: int32(f.Limit),
 	})
 	if err != nil {

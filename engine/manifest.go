@@ -125,7 +125,7 @@ func (e *Engine) manifestRun(ctx context.Context, program string, job db.Job, ke
 func (e *Engine) writeObjects(ctx context.Context, m *manifest.Writer, job int64) error {
 	p := db.ListDeidObjectsParams{JobID: job, Seq: -1, Max: exportPage}
 	for {
-		rows, err := e.q.ListDeidObjects(ctx, p)
+		rows, err := e.q.Planned().ListDeidObjects(ctx, p)
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -297,13 +298,14 @@ var errNoTurn = errors.New("others go first")
 
 // tryMove begins a C-MOVE if it is its turn: errNoTurn. Where a source takes few at once they are counted one after the other.
 func (r *run) tryMove(ctx context.Context, p db.BeginMoveParams) (id int32, err error) {
-	limit, err := r.e.q.MoveLimit(ctx, p.SourceID)
-	if err != nil {
-		return 0, err
+	id, err = r.e.q.BeginMove(ctx, p)
+	if !errors.Is(err, pgx.ErrNoRows) {
+		return id, err
 	}
-	if limit == 0 {
-		return r.e.q.BeginMove(ctx, p)
+	if limit, err := r.e.q.MoveLimit(ctx, p.SourceID); err != nil || limit == 0 {
+		return 0, cmp.Or(err, pgx.ErrNoRows)
 	}
+	p.Counted = true
 	err = r.e.inTx(ctx, func(q *db.Queries) error {
 		limit, err := q.LockMoveLimit(ctx, p.SourceID)
 		if err != nil {
@@ -326,10 +328,9 @@ func (r *run) tryMove(ctx context.Context, p db.BeginMoveParams) (id int32, err 
 func (r *run) endMove(ctx context.Context, id uint16, busy bool) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushGrace)
 	defer cancel()
-	err := r.e.q.EndMove(ctx, db.EndMoveParams{MessageID: int32(id), LeaseToken: r.held.Token})
-	if err == nil {
-		err = r.e.q.LearnMoves(ctx, db.LearnMovesParams{ServerID: r.src.ID, Busy: busy, ForMore: turnsForMore})
-	}
+	err := r.e.q.EndMove(ctx, db.EndMoveParams{
+		MessageID: int32(id), LeaseToken: r.held.Token, ServerID: r.src.ID, Busy: busy, ForMore: turnsForMore,
+	})
 	if err != nil {
 		r.e.log.WarnContext(ctx, "the end of a C-MOVE can't be written now", "task", r.held.TaskID, "err", err)
 	}

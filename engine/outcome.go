@@ -290,11 +290,14 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 	r := o.run
 	var ended Outcome
 	err := e.inTx(ctx, func(q *db.Queries) error {
-		row, err := q.TaskToEnd(ctx, r.held.TaskID)
+		t, err := r.row(ctx, q)
 		if err != nil {
 			return notFound(err, "task", r.held.TaskID)
 		}
-		t := row.Task
+		pressed, err := q.Pressed(ctx, r.held.JobID)
+		if err != nil {
+			return err
+		}
 		p := leaseEnd(r.held, t, o)
 		if o.failed {
 			p.Failures++
@@ -302,7 +305,7 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		if p.Waits = 0; o.waited {
 			p.Waits = t.Waits + 1
 		}
-		if o.down != nil || row.Pressed {
+		if o.down != nil || pressed {
 			if err := e.bookPressure(ctx, q, &o, &t, &p); err != nil {
 				return err
 			}
@@ -327,7 +330,11 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		}
 		return r.writeSummary(ctx, q, ended)
 	})
+	if errors.Is(err, ErrFenced) || errors.Is(err, ErrNotFound) {
+		r.giveBack(ctx)
+	}
 	if err == nil {
+		e.door.Freed()
 		e.metrics.runs.WithLabelValues(ended.Status).Inc()
 		if ended.fault != "" {
 			e.metrics.faults.WithLabelValues(ended.fault).Inc()
@@ -337,39 +344,45 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 	return err
 }
 
+// row gives the task as it is before its end: while it runs nobody else writes its counters.
+func (r *run) row(ctx context.Context, q *db.Queries) (db.Task, error) {
+	if !r.loaded {
+		return q.GetTask(ctx, r.held.TaskID)
+	}
+	t := r.task
+	if r.wrote.Load() {
+		t.Losses, t.Crashes, t.Waits = 0, 0, 0
+	}
+	return t, nil
+}
+
 func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error {
+	progressed := r.progress.Received.Load() > r.before
+	p := db.PutSummaryParams{
+		ID: r.held.TaskID, IsLoaded: r.loaded, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
+		Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(len(r.instances.unaskedUIDs(otherStudy))), Heard: r.heard(),
+		IsAway: o.unavailable, IsBack: progressed || !o.unavailable && o.Status != Pending,
+		IsOver: (o.Status == Success || o.Status == Warning) && (r.verification == nil || r.verification.left() == 0),
+	}
 	for _, s := range o.series {
-		missing, err := json.Marshal(s.Missing)
+		missing, err := json.Marshal(append([]MissingInstance{}, s.Missing...)) // none is [], not null
 		if err != nil {
 			return err
 		}
-		if s.Missing == nil {
-			missing = []byte("[]")
-		}
-		err = q.PutTaskSeries(ctx, db.PutTaskSeriesParams{
-			TaskID: r.held.TaskID, SeriesUid: s.SeriesInstanceUID, Expected: int32(s.Expected), Delivered: int32(s.Delivered), Bytes: s.Bytes, Missing: missing,
-		})
-		if err != nil {
-			return err
-		}
+		p.SeriesUids = append(p.SeriesUids, s.SeriesInstanceUID)
+		p.SeriesExpected = append(p.SeriesExpected, int32(s.Expected))
+		p.SeriesDelivered = append(p.SeriesDelivered, int32(s.Delivered))
+		p.SeriesBytes = append(p.SeriesBytes, s.Bytes)
+		p.SeriesMissing = append(p.SeriesMissing, string(missing))
 	}
-	if r.loaded { // what was known before is not overwritten by a run that did not even read it
-		err := q.PutTaskTotals(ctx, db.PutTaskTotalsParams{
-			ID: r.held.TaskID, Expected: r.progress.Expected.Load(), Received: r.progress.Received.Load(),
-			Delivered: r.progress.Delivered.Load(), Bytes: r.progress.Bytes.Load(), Unasked: int32(len(r.instances.unaskedUIDs(otherStudy))), Heard: r.heard(),
-		})
-		if err != nil {
-			return err
-		}
-	}
-	line := fmt.Sprintf("%s: %s", o.Status, o.Message)
+	p.Line = fmt.Sprintf("%s: %s", o.Status, o.Message)
 	if o.Status == Pending {
-		line = fmt.Sprintf("%s: %s; next attempt in %s", o.Status, o.WaitingReason, o.Wait)
+		p.Line = fmt.Sprintf("%s: %s; next attempt in %s", o.Status, o.WaitingReason, o.Wait)
 	}
 	if o.logLine != "" {
-		line += " [" + o.logLine + "]"
+		p.Line += " [" + o.logLine + "]"
 	}
-	if err := q.AppendTaskLog(ctx, db.AppendTaskLogParams{TaskID: r.held.TaskID, Line: line}); err != nil {
+	if err := q.PutSummary(ctx, p); err != nil {
 		return err
 	}
 	if err := r.writeRejected(ctx, q); err != nil {
@@ -378,14 +391,5 @@ func (r *run) writeSummary(ctx context.Context, q *db.Queries, o Outcome) error 
 	if err := r.writeLeftOut(ctx, q); err != nil {
 		return err
 	}
-	if err := r.keepUnavailable(ctx, q, o); err != nil {
-		return err
-	}
-	if err := r.writeVerification(ctx, q, o); err != nil {
-		return err
-	}
-	if (o.Status == Success || o.Status == Warning) && (r.verification == nil || r.verification.left() == 0) {
-		return q.DeleteDelivered(ctx, r.held.TaskID)
-	}
-	return nil
+	return r.writeVerification(ctx, q, o)
 }

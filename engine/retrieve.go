@@ -238,7 +238,8 @@ func (r *run) getPart(ctx context.Context, from *source, s *seriesInventory, p p
 	if r.halted(from.slot) {
 		return ErrParked
 	}
-	if wanted := r.asked(p.classes, o); !from.covers(wanted) {
+	wanted := r.asked(p.classes, o)
+	if !r.suits(from, wanted) {
 		if err := from.open(ctx, r.beside(wanted)); err != nil {
 			return fmt.Errorf("the source %s can't be reached: %w", r.src.Name, r.byMethod(err))
 		}
@@ -258,6 +259,7 @@ func (r *run) getPart(ctx context.Context, from *source, s *seriesInventory, p p
 		return fmt.Errorf("the retrieve from %s failed: %w", r.src.Name, r.byMethod(err))
 	}
 	r.worksBy(MethodGet)
+	r.learnKinds(wanted, o)
 	if intake.err != nil {
 		return intake.err
 	}
@@ -291,6 +293,9 @@ func (r *run) judgeResult(result dimse.GetResult, s *seriesInventory, asked []st
 		return nil // nothing of it is missing
 	}
 	s.ended = s.ended || asked == nil && in.barred == "" && slices.Contains([]dimse.Outcome{dimse.Done, dimse.DoneNoted, dimse.Incomplete}, meaning.Outcome)
+	if asked == nil {
+		s.claimed = max(s.claimed, result.Completed.Value+result.Warning.Value)
+	}
 	refused := slices.Contains(refusing, meaning.Outcome) || result.Failed.Value > 0
 	if asked == nil && refused {
 		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))

@@ -19,19 +19,21 @@ import (
 
 // Rules are what a server is asked and spared of at all hours. Zero numbers take the defaults.
 type Rules struct {
-	MaxPDU            int           // bytes of a PDU that we announce there, 16 KiB to 1 MiB; 1,048,564 by default
-	MinStudyAge       time.Duration // a study is not read before, counted from its date and time
-	OfflinePatience   time.Duration // until studies that are offline or nearline are brought back; 4 h by default
-	RefusedSOPClasses []string      // that it never takes, as a destination: left out and noted
-	Duplicates        string        // what becomes of images that it holds already, as a destination; empty: SendDuplicates
-	IgnoreCounts      bool          // as a source, its counts of instances are wrong and no evidence
-	FallbackCharset   string        // as a source, what objects are read in that declare no character set; empty: ISO_IR 100
+	MaxPDU            int            // bytes of a PDU that we announce there, 16 KiB to 1 MiB; 1,048,564 by default
+	MinStudyAge       time.Duration  // a study is not read before, counted from its date and time
+	YoungStudy        *time.Duration // up to which a study may still grow, so that its lists are asked for again at the end; nil: 24 h
+	OfflinePatience   time.Duration  // until studies that are offline or nearline are brought back; 4 h by default
+	RefusedSOPClasses []string       // that it never takes, as a destination: left out and noted
+	Duplicates        string         // what becomes of images that it holds already, as a destination; empty: SendDuplicates
+	IgnoreCounts      bool           // as a source, its counts of instances are wrong and no evidence
+	FallbackCharset   string         // as a source, what objects are read in that declare no character set; empty: ISO_IR 100
 }
 
 // Defaults of a server that names no other.
 const (
 	DefaultMaxPDU          = 1_048_564
 	DefaultOfflinePatience = 4 * time.Hour
+	DefaultYoungStudy      = 24 * time.Hour
 
 	maxStudyAge       = 365 * 24 * time.Hour
 	maxRefusedClasses = 100
@@ -39,10 +41,11 @@ const (
 
 // RulesOf gives these settings of a server that is there.
 func RulesOf(s *db.Server) Rules {
+	young := time.Duration(s.YoungStudyS) * time.Second
 	return Rules{
 		MaxPDU: int(s.MaxPdu), MinStudyAge: time.Duration(s.MinStudyAgeS) * time.Second, OfflinePatience: time.Duration(s.OfflinePatienceS) * time.Second,
 		RefusedSOPClasses: s.RefusedSopClasses, Duplicates: s.Duplicates, IgnoreCounts: s.IgnoreCounts,
-		FallbackCharset: s.FallbackCharset,
+		FallbackCharset: s.FallbackCharset, YoungStudy: &young,
 	}
 }
 
@@ -52,6 +55,7 @@ func (r Rules) checks(s Supports) []check {
 	return []check{
 		{r.MaxPDU == 0 || r.MaxPDU >= 16<<10 && r.MaxPDU <= 1<<20, "rules.max_pdu", "must be between 16384 and 1048576 bytes"},
 		{r.MinStudyAge >= 0 && r.MinStudyAge <= maxStudyAge, "rules.min_study_age", "must be between 0 and a year"},
+		{r.YoungStudy == nil || *r.YoungStudy >= 0 && *r.YoungStudy <= maxStudyAge, "rules.young_study", "must be between 0 and a year"},
 		{r.OfflinePatience >= 0 && r.OfflinePatience <= 24*time.Hour, "rules.offline_patience", "must be between one second and a day"},
 		{
 			len(r.RefusedSOPClasses) <= maxRefusedClasses && !slices.ContainsFunc(r.RefusedSOPClasses, notUID), "rules.refused_sop_classes",
@@ -76,36 +80,48 @@ func (s *NewServer) putRules(ctx context.Context, q *db.Queries, id int64) error
 		OfflinePatienceS:  int32(max(1, orDefault(s.Rules.OfflinePatience, DefaultOfflinePatience)/time.Second)),
 		RefusedSopClasses: append([]string{}, s.Rules.RefusedSOPClasses...), Duplicates: orDefault(s.Rules.Duplicates, SendDuplicates),
 		IgnoreCounts: s.Rules.IgnoreCounts, FallbackCharset: s.Rules.FallbackCharset,
+		YoungStudyS: int32(deref(s.Rules.YoungStudy, DefaultYoungStudy) / time.Second),
 	})
 }
 
 // checkStudy tells whether a study has to be waited for: it is too young, or offline. A nearline one is retrieved with more patience.
-func (r *run) checkStudy(ctx context.Context, study *stream.DataSet) error {
-	if err := r.checkAvailability(ctx, study); err != nil {
+func (r *run) checkStudy(study *stream.DataSet) error {
+	if err := r.checkAvailability(study); err != nil {
 		return err
 	}
 	age := time.Duration(r.src.Server.MinStudyAgeS) * time.Second
-	taken, known := studyTime(study)
+	taken, known := studyTime(study, "")
 	if age == 0 || !known {
 		return nil
 	}
-	now, err := r.e.q.ScheduleNow(ctx)
-	if err != nil {
-		return err
-	}
-	if left := taken.Add(age).Sub(now); left > 0 {
+	if left := taken.Add(age).Sub(r.now()); left > 0 {
 		return waitFor(left, "the study is too young: DICOM Server %s lets it be read %s after its date and time", r.src.Name, age)
 	}
 	return nil
 }
 
-// studyTime gives the date and time of a study (PS3.3 C.7.2.1), which are local ones unless the server names an offset (PS3.3 C.12.1).
-func studyTime(study *stream.DataSet) (time.Time, bool) {
+// now gives the instant that schedules are reckoned from.
+func (r *run) now() time.Time { return r.loadedAt.Add(time.Since(r.loadedOn)) }
+
+// isYoung reports whether a study may still grow, by its date and time. One without a date counts as young, and one without a time as of the end of
+// its day: a list too many does less harm than a study that is not whole.
+func (r *run) isYoung(study *stream.DataSet) bool {
+	age := time.Duration(r.src.Server.YoungStudyS) * time.Second
+	taken, known := studyTime(study, "235959")
+	return age > 0 && (!known || taken.Add(age).After(r.now()))
+}
+
+// studyTime gives the date and time of a study (PS3.3 C.7.2.1), which are local ones unless the server names an offset (PS3.3 C.12.1). A study that has
+// no time is taken at the one given.
+func studyTime(study *stream.DataSet, timeless string) (time.Time, bool) {
 	loc := time.Local
 	if offset, err := time.Parse("-0700", study.String(dict.TimezoneOffsetFromUTC)); err == nil {
 		loc = offset.Location()
 	}
 	clock, _, _ := strings.Cut(study.String(dict.StudyTime), ".")
+	if clock == "" {
+		clock = timeless
+	}
 	text := study.String(dict.StudyDate) + clock + "000000"[min(len(clock), 6):]
 	t, err := time.ParseInLocation("20060102150405", text, loc)
 	return t, err == nil

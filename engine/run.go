@@ -53,6 +53,9 @@ type run struct {
 	stored    map[string][]string // by SOP class: the transfer syntaxes in which the source says that it holds it
 	breadths  map[string]breadth  // by SOP class: of what the destination is asked for
 
+	loadedAt time.Time // by the database's clock for schedules
+	loadedOn time.Time // by this process's
+
 	methods   []string     // of the retrieve, in the order in which they are tried
 	vain      atomic.Int32 // times that late objects of a C-MOVE were waited for and none came
 	preferred int          // the first of them that has not proven useless
@@ -77,6 +80,7 @@ type run struct {
 
 	reached atomic.Bool  // something came by C-MOVE
 	crept   atomic.Int64 // bytes that went on within a limit in MB/s
+	wrote   atomic.Bool  // this run has written to the ledger
 
 	heardSource, heardDestination atomic.Bool // it answered something
 	down                          *down       // what ended the run is a server's refusal
@@ -100,13 +104,21 @@ func (e *Engine) Run(ctx context.Context, held Held, reins *Reins, progress *Pro
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer reins.Drop()
+	kept := false
+	defer func() {
+		if !kept {
+			r.giveBack(ctx)
+		}
+	}()
 	go r.heedHalt(ctx, cancel)
 	err := r.do(ctx, cancel)
 	r.booking.Wait()
 	if cause := stopped(ctx); cause != nil {
 		err = cause
 	}
-	return r.outcome(err)
+	o := r.outcome(err)
+	kept = !errors.Is(err, ErrFenced) // End gives them back
+	return o
 }
 
 func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error) {
@@ -117,9 +129,9 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error
 		if err != nil && stopped(ctx) == nil {
 			r.down = r.downOf(err)
 		}
-		r.giveBack(ctx)
+		r.endAssociations()
 	}()
-	if err := r.takeSlots(ctx); err != nil {
+	if err := r.takeSlots(); err != nil {
 		return err
 	}
 	if err := r.heedDestination(ctx); err != nil {
@@ -151,9 +163,7 @@ func (r *run) do(ctx context.Context, cancel context.CancelCauseFunc) (err error
 	if err := r.moveDirectly(ctx); err != nil {
 		return err
 	}
-	for _, from := range append([]*source{r.source}, r.lanes...) {
-		from.release(ctx) // most of what follows may take long
-	}
+	r.letGo(ctx)
 	r.moreSlots(ctx)
 	defer r.sink.close(ctx)
 	if err := r.prepareSink(ctx); err != nil {
@@ -207,30 +217,29 @@ func (r *run) chooseMethods() error {
 
 // load reads what the task is about, and asks again whether its owner may do it.
 func (r *run) load(ctx context.Context) error {
-	var err error
-	if r.task, err = r.e.q.GetTask(ctx, r.held.TaskID); err != nil {
-		return err
-	}
-	row, err := r.e.q.GetJob(ctx, r.held.JobID)
+	row, err := r.e.q.LoadRun(ctx, db.LoadRunParams{TaskID: r.held.TaskID, Token: &r.held.Token})
 	if err != nil {
 		return err
 	}
-	r.job = jobOf(row)
-	if err := r.readLedger(ctx); err != nil {
+	r.task, r.loadedAt, r.loadedOn = row.Task, row.Now, time.Now()
+	r.job = Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
+	for i, id := range row.SlotIds {
+		r.slots = append(r.slots, r.e.door.Slot(id, row.SlotServers[i]))
+	}
+	if err := r.readLedger(ctx, row.Delivered); err != nil {
 		return err
 	}
-	if r.src, err = r.e.dicomNode(ctx, *row.Job.SourceID); err != nil {
+	nodes, err := r.e.dicomNodes(ctx, *row.Job.SourceID, *row.Job.DestinationID)
+	if err != nil {
 		return err
 	}
-	if r.dst, err = r.e.dicomNode(ctx, *row.Job.DestinationID); err != nil {
-		return err
-	}
+	r.src, r.dst = nodes[*row.Job.SourceID], nodes[*row.Job.DestinationID]
 	action := transferAction(r.src.ID, r.dst.ID, !pseudonymized(r.task, r.job.Job), false)
 	action.Project = r.job.ProjectID
 	if err := r.e.people.Check(ctx, row.Job.OwnerID, action); err != nil {
 		return err
 	}
-	if err := r.chooseMethods(); err != nil {
+	if err := r.chooseMethods(); err != nil || !row.Verifying {
 		return err
 	}
 	return r.openVerification(ctx)
@@ -238,10 +247,13 @@ func (r *run) load(ctx context.Context) error {
 
 // readLedger reads what earlier runs of the task delivered, and what they missed. It comes before anything that may end the run, so that
 // what is known is told whatever happens.
-func (r *run) readLedger(ctx context.Context) error {
-	rows, err := r.e.q.Delivered(ctx, r.held.TaskID)
-	if err != nil {
-		return err
+func (r *run) readLedger(ctx context.Context, written bool) error {
+	var rows []db.DeliveredRow
+	if written {
+		var err error
+		if rows, err = r.e.q.Delivered(ctx, r.held.TaskID); err != nil {
+			return err
+		}
 	}
 	r.instances = newInstances(r.task.StudyInstanceUid, r.task.SeriesInstanceUids)
 	r.instances.book(rows)
@@ -271,12 +283,8 @@ func (r *run) readLedger(ctx context.Context) error {
 }
 
 // takeSlots finds the slots that came with the claim, and opens source and sink over them.
-func (r *run) takeSlots(ctx context.Context) error {
-	var err error
-	if r.slots, err = r.e.door.TaskSlots(ctx, r.held.Claimed); err != nil {
-		return err
-	}
-	r.source = &source{node: r.src, peer: r.e.peer(r.src), heard: &r.heardSource}
+func (r *run) takeSlots() error {
+	r.source = r.newSource(nil)
 	var store *serverSink
 	if r.dst.Server != nil {
 		store = &serverSink{peer: r.e.peer(r.dst), pace: r.e.paces.server(r.dst.ID), crept: &r.crept}
@@ -320,14 +328,16 @@ func (r *run) moreSlots(ctx context.Context) {
 	r.slots = append(r.slots, slots...)
 }
 
-// giveBack closes every association and gives the slots back. After a refusal they go with the lease, whose end takes down what that says of
-// the server: nobody else comes before.
+// endAssociations ends what is still open.
+func (r *run) endAssociations() {
+	for _, s := range r.slots {
+		s.End()
+	}
+}
+
+// giveBack ends every association and gives the slots back, where the end of the lease does not.
 func (r *run) giveBack(ctx context.Context) {
 	for _, s := range r.slots {
-		if r.down != nil {
-			s.Abort()
-			continue
-		}
 		r.gaveBack(ctx, s.Close(ctx))
 	}
 }
@@ -349,7 +359,7 @@ func (r *run) startWorkers(ctx context.Context, cancel context.CancelCauseFunc) 
 			time.AfterFunc(flushGrace, func() { stopLedger(cause) })
 		}
 	})
-	r.ledger = openLedger(ledgerCtx, r.e, r.held, r.sentUID(r.inv.study), r.sink.commit, cancel)
+	r.ledger = r.openLedger(ledgerCtx, cancel)
 	r.queue = make(chan *parcel, r.sink.workers())
 	entering, enough := context.WithCancel(ctx)
 	r.workers.Go(func() { r.work(ctx, ledgerCtx, 0) })
@@ -366,7 +376,7 @@ func (r *run) startWorkers(ctx context.Context, cancel context.CancelCauseFunc) 
 	}
 }
 
-// passes is how often the source's list is asked again at the end, for what has come meanwhile.
+// passes is how often the source's list is asked again at the end, for what has come meanwhile, where there is a reason to.
 const passes = 2
 
 // move retrieves every series, and at the end what has come meanwhile.
@@ -389,6 +399,10 @@ func (r *run) move(ctx context.Context) error {
 		}
 		if pass == passes {
 			r.warn("The study still grows at the source; retry later for what comes after.")
+			break
+		}
+		if r.settle(); pass == 0 && !r.doubts() {
+			r.closeLanes(ctx)
 			break
 		}
 		more, err := r.newcomers(ctx)

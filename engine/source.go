@@ -30,6 +30,12 @@ type source struct {
 	heard  *atomic.Bool  // set when the server has answered something; nil: nobody wants to know
 	a      *pacs.Association
 	moves  bool // a was opened for C-MOVE
+
+	foresight  *foreseen // of a task's source; nil: its associations are opened for what they are needed for at once
+	pair       pair
+	movesFirst bool // the first association is for C-MOVE, too
+	guessed    bool // a was opened for what was foreseen
+
 	// proposed are the transfer syntaxes of each storage class that a was opened for; none: it is for queries.
 	proposed map[string][]string
 }
@@ -63,7 +69,7 @@ func (s *source) seriesQuery(level string, keys []dict.Tag, patientID, study, se
 func (s *source) find(ctx context.Context, id *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
 		if s.a == nil {
-			if err := s.open(ctx, nil); err != nil {
+			if err := s.begin(ctx); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -108,8 +114,14 @@ func (s *source) reopens(ctx context.Context, tries *int, err *error) bool {
 		return false
 	}
 	*tries++
+	moves, guessed := s.moves, s.guessed
 	s.abort()
-	*err = s.open(ctx, s.proposed)
+	if moves {
+		*err = s.openMove(ctx)
+	} else {
+		*err = s.open(ctx, s.proposed)
+	}
+	s.guessed = guessed
 	return *err == nil
 }
 
@@ -174,13 +186,13 @@ func (s *source) get(ctx context.Context, inv *inventory, series string, uids []
 func (s *source) release(ctx context.Context) {
 	if s.a != nil {
 		_ = s.a.Release(ctx) // it ends in any case
-		s.a, s.moves = nil, false
+		s.a, s.moves, s.guessed = nil, false, false
 	}
 }
 
 func (s *source) abort() {
 	if s.a != nil {
 		s.a.Abort()
-		s.a, s.moves = nil, false
+		s.a, s.moves, s.guessed = nil, false, false
 	}
 }

@@ -31,7 +31,8 @@ func (r *run) openLanes(ctx context.Context, series []*seriesInventory) {
 	for _, slot := range slots {
 		// A source that serves fewer associations than its cap allows may leave this one waiting for the end of another, perhaps of a task
 		// that waits likewise: so it doesn't wait for long.
-		r.lanes = append(r.lanes, &source{node: r.src, peer: r.e.peer(r.src), slot: slot, inTime: furtherPatience})
+		r.lanes = append(r.lanes, r.newSource(slot))
+		r.lanes[len(r.lanes)-1].inTime = furtherPatience
 	}
 }
 
@@ -65,7 +66,7 @@ func (r *run) sideBySide(ctx context.Context, series []*seriesInventory, ask fun
 	var lanes sync.WaitGroup
 	for _, from := range r.lanes {
 		lanes.Go(func() {
-			if from.a == nil && from.open(opening, nil) != nil {
+			if from.a == nil && from.begin(opening) != nil {
 				return
 			}
 			for s := range todo {

@@ -66,7 +66,7 @@ func (e *Engine) Tasks(ctx context.Context, user people.User, jobID int64, f Tas
 	if err != nil {
 		return nil, err
 	}
-	rows, err := e.q.ListTasks(ctx, db.ListTasksParams{JobID: jobID, Above: int32(f.Above), Status: f.Status, Max: int32(f.Limit)})
+	rows, err := e.q.Planned().ListTasks(ctx, db.ListTasksParams{JobID: jobID, Above: int32(f.Above), Status: f.Status, Max: int32(f.Limit)})
 	if err != nil {
 		return nil, err
 	}

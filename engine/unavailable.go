@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
@@ -27,10 +26,10 @@ const (
 
 // checkAvailability waits for a study that somebody has to bring back (offline). One that the source brings back by itself (nearline) is
 // retrieved, since that is how a source is told to; its silence is borne longer.
-func (r *run) checkAvailability(ctx context.Context, study *stream.DataSet) error {
+func (r *run) checkAvailability(study *stream.DataSet) error {
 	switch study.String(dict.InstanceAvailability) {
 	case offline:
-		return r.unavailable(ctx, fmt.Sprintf("the study is offline at DICOM Server %s; have it brought back there, or wait", r.src.Name))
+		return r.unavailable(fmt.Sprintf("the study is offline at DICOM Server %s; have it brought back there, or wait", r.src.Name))
 	case nearline:
 		r.nearline = true
 		r.source.peer.IdleTimeout = max(r.source.peer.IdleTimeout, min(r.offlinePatience(), longestRecall))
@@ -67,7 +66,7 @@ func (r *run) recall(ctx context.Context, received int32, err error) error {
 	if r.using+1 < len(r.methods) {
 		return &methodError{permanent("The source %s sent nothing of a nearline study by %s.", r.src.Name, r.method())}
 	}
-	away := r.unavailable(ctx, fmt.Sprintf("the study is nearline at DICOM Server %s, which has yet to bring it back", r.src.Name))
+	away := r.unavailable(fmt.Sprintf("the study is nearline at DICOM Server %s, which has yet to bring it back", r.src.Name))
 	if policyOf(away) == policyPermanent && r.instances.deliveredOf("") > 0 {
 		r.nearline = false
 		return err
@@ -77,14 +76,10 @@ func (r *run) recall(ctx context.Context, received int32, err error) error {
 
 // unavailable makes the task wait for a study that its source can't send now, without an attempt counted, until the patience is over that
 // the source's settings give. Each new instance renews it.
-func (r *run) unavailable(ctx context.Context, reason string) error {
-	now, err := r.e.q.ScheduleNow(ctx)
-	if err != nil {
-		return err
-	}
+func (r *run) unavailable(reason string) error {
 	patience, elapsed := r.offlinePatience(), time.Duration(0)
 	if since := r.task.UnavailableSince; since != nil && r.progress.Received.Load() == r.before {
-		elapsed = now.Sub(*since)
+		elapsed = r.now().Sub(*since)
 	}
 	if elapsed >= patience {
 		return permanent("The study was not brought back at DICOM Server %s within %s: it is still offline or nearline there; have it brought back, then retry.", r.src.Name, patience)
@@ -93,16 +88,4 @@ func (r *run) unavailable(ctx context.Context, reason string) error {
 		policy: policyWait, err: errors.New(reason), unavailable: true,
 		wait: min(max(elapsed/2, r.e.cfg.RecallPause), longestRecallPause, patience-elapsed),
 	}
-}
-
-// keepUnavailable takes down, where a run ends, since when its study is unavailable, or that it is not any more.
-func (r *run) keepUnavailable(ctx context.Context, q *db.Queries, o Outcome) error {
-	progressed := r.progress.Received.Load() > r.before
-	switch {
-	case o.unavailable:
-		return q.KeepUnavailable(ctx, db.KeepUnavailableParams{ID: r.held.TaskID, Anew: progressed})
-	case o.Status != Pending || progressed:
-		return q.EndUnavailable(ctx, r.held.TaskID)
-	}
-	return nil
 }

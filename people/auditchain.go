@@ -176,10 +176,11 @@ type AuditFilter struct {
 
 // List gives rows of the audit log, the newest first, sealed or not.
 func (a *Audit) List(ctx context.Context, f AuditFilter) ([]AuditRow, error) {
-	rows, err := a.q.ListAudit(ctx, db.ListAuditParams{
+	p := db.ListAuditParams{
 		StudyUid: given(f.StudyUID), PatientID: given(f.PatientID), Username: given(f.Username), Action: given(f.Action),
-		FromTime: given(f.From), UntilTime: given(f.Until), Before: given(f.Before), Most: int32(f.Limit),
-	})
+		Before: given(f.Before), Most: int32(f.Limit),
+	}
+	rows, err := a.list(ctx, p, given(f.From), given(f.Until))
 	if err != nil {
 		return nil, err
 	}
@@ -188,6 +189,16 @@ func (a *Audit) List(ctx context.Context, f AuditFilter) ([]AuditRow, error) {
 		out[i] = auditRow(row)
 	}
 	return out, nil
+}
+
+// list is a page of the log, in the order of time where only a part of that is asked for: no index leads to it otherwise.
+func (a *Audit) list(ctx context.Context, p db.ListAuditParams, from, until *time.Time) ([]db.Audit, error) {
+	if from == nil && until == nil {
+		return a.q.Planned().ListAudit(ctx, p)
+	}
+	return a.q.Planned().ListAuditBetween(ctx, db.ListAuditBetweenParams{
+		StudyUid: p.StudyUid, PatientID: p.PatientID, Username: p.Username, Action: p.Action, FromTime: from, UntilTime: until, Before: p.Before, Most: p.Most,
+	})
 }
 
 // given turns a zero value into nothing.

@@ -89,7 +89,7 @@ func (s *Service) Mails(ctx context.Context, user User, below int64, status stri
 	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListMails(ctx, db.ListMailsParams{Below: below, Status: status, Max: int32(limit)})
+	rows, err := s.q.Planned().ListMails(ctx, db.ListMailsParams{Below: below, Status: status, Max: int32(limit)})
 	mails := make([]PostedMail, len(rows))
 	for i, row := range rows {
 		mails[i] = posted(row)

@@ -35,7 +35,7 @@ CREATE TABLE audit (
 ) PARTITION BY RANGE (at);
 ALTER SEQUENCE audit_ids OWNED BY audit.id;
 CREATE INDEX audit_unsealed ON audit (id) WHERE seq IS NULL;
-CREATE INDEX audit_at ON audit (at);
+CREATE INDEX audit_time ON audit (at, id);
 CREATE INDEX audit_study ON audit (study_uid, id) WHERE study_uid <> '';
 CREATE INDEX audit_patient ON audit (patient_id, id) WHERE patient_id <> '';
 CREATE INDEX audit_username ON audit (lower(username), id);

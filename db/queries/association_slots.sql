@@ -2,9 +2,6 @@
 -- name: LockSlots :exec
 SELECT pg_advisory_xact_lock(7203151);
 
--- name: SlotsOfTask :many
-SELECT id, server_id FROM association_slots WHERE task_id = $1 AND token = $2 ORDER BY id;
-
 -- InteractiveRoom tells what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
 -- name: InteractiveRoom :one
 SELECT st.interactive_cap AS cap, coalesce(st.caps_until <= schedule_now(), false)::boolean AS stale,

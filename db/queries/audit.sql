@@ -44,9 +44,18 @@ WHERE (sqlc.narg(before)::bigint IS NULL OR id < sqlc.narg(before))
   AND (sqlc.narg(patient_id)::text IS NULL OR (patient_id = sqlc.narg(patient_id) AND patient_id <> ''))
   AND (sqlc.narg(username)::text IS NULL OR lower(username) = lower(sqlc.narg(username)))
   AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
-  AND (sqlc.narg(from_time)::timestamptz IS NULL OR at >= sqlc.narg(from_time))
-  AND (sqlc.narg(until_time)::timestamptz IS NULL OR at < sqlc.narg(until_time))
 ORDER BY id DESC LIMIT sqlc.arg(most);
+
+-- ListAuditBetween: of a time, the latest first.
+-- name: ListAuditBetween :many
+SELECT * FROM audit
+WHERE at >= coalesce(sqlc.narg(from_time)::timestamptz, '-infinity') AND at < coalesce(sqlc.narg(until_time)::timestamptz, 'infinity')
+  AND (sqlc.narg(before)::bigint IS NULL OR (at, id) < ((SELECT b.at FROM audit b WHERE b.id = sqlc.narg(before)), sqlc.narg(before)))
+  AND (sqlc.narg(study_uid)::text IS NULL OR (study_uid = sqlc.narg(study_uid) AND study_uid <> ''))
+  AND (sqlc.narg(patient_id)::text IS NULL OR (patient_id = sqlc.narg(patient_id) AND patient_id <> ''))
+  AND (sqlc.narg(username)::text IS NULL OR lower(username) = lower(sqlc.narg(username)))
+  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
+ORDER BY at DESC, id DESC LIMIT sqlc.arg(most);
 
 -- HoldAuditReceiver: gives how far a receiver has got to the one process that may send to it for a minute; no row: another one does. A new one
 -- gets what happens from now on.

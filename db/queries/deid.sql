@@ -67,6 +67,6 @@ ON CONFLICT (task_id, sop_uid) DO UPDATE SET object = excluded.object, actions =
 -- name: ListDeidObjects :many
 SELECT t.seq, o.sop_uid, o.object, o.actions, a.done
 FROM tasks t JOIN deid_objects o ON o.task_id = t.id JOIN deid_actions a ON a.sha256 = o.actions
-WHERE t.job_id = sqlc.arg(job_id) AND (t.seq, o.sop_uid) > (sqlc.arg(seq)::integer, sqlc.arg(sop_uid)::text)
+WHERE t.job_id = sqlc.arg(job_id) AND t.seq >= sqlc.arg(seq) AND (t.seq, o.sop_uid) > (sqlc.arg(seq)::integer, sqlc.arg(sop_uid)::text)
 ORDER BY t.seq, o.sop_uid
 LIMIT sqlc.arg(max);

@@ -28,14 +28,26 @@ SELECT id, name, kind, created_at FROM dicom_nodes WHERE id = $1;
 -- name: GetDicomNodeByName :one
 SELECT id, name, kind, created_at FROM dicom_nodes WHERE lower(name) = lower(sqlc.arg(name));
 
--- name: GetServer :one
-SELECT * FROM servers WHERE id = $1;
+-- ServersByID gives servers with all that a task needs to know of them.
+-- name: ServersByID :many
+SELECT n.name, n.created_at, sqlc.embed(s), sqlc.embed(st), coalesce(v.method, '')::text AS verify_method, coalesce(v.patience_s, 0)::integer AS verify_patience_s,
+       ARRAY(SELECT d.name FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_names,
+       ARRAY(SELECT m.ae_title FROM direct_moves m JOIN dicom_nodes d ON d.id = m.destination_id WHERE m.source_id = s.id ORDER BY d.name)::text[] AS direct_titles
+FROM servers s
+JOIN dicom_nodes n ON n.id = s.id
+JOIN server_state st ON st.server_id = s.id
+LEFT JOIN server_verification v ON v.server_id = s.id
+WHERE s.id = ANY(sqlc.arg(ids)::bigint[]);
+
+-- name: FoldersByID :many
+SELECT n.name, n.created_at, sqlc.embed(f), sqlc.embed(u)
+FROM folders f
+JOIN dicom_nodes n ON n.id = f.id
+JOIN folder_usage u ON u.folder_id = f.id
+WHERE f.id = ANY(sqlc.arg(ids)::bigint[]);
 
 -- name: GetServerState :one
 SELECT * FROM server_state WHERE server_id = $1;
-
--- name: GetFolder :one
-SELECT * FROM folders WHERE id = $1;
 
 -- name: DeleteDicomNode :execrows
 DELETE FROM dicom_nodes WHERE id = $1;

@@ -1,19 +1,17 @@
 -- BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
--- another move of the study runs at a source of which no two may, or the lease is lost. direct: what it brings goes to another destination.
+-- another move of the study runs at a source of which no two may, or the lease is lost; or, uncounted, the source is known to take few at once. direct: what it brings goes to another destination.
 -- name: BeginMove :one
 INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone, direct)
 SELECT sqlc.arg(source_id), nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, sqlc.arg(study_uid), sqlc.arg(alone), sqlc.arg(direct)
 FROM tasks t
 WHERE t.id = sqlc.arg(task_id) AND t.lease_node = sqlc.arg(lease_node) AND t.lease_token = sqlc.arg(lease_token) AND t.status = 'in_progress'
+  AND (sqlc.arg(counted)::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = sqlc.arg(source_id) AND st.move_limit > 0))
 ON CONFLICT DO NOTHING
 RETURNING message_id;
 
 -- StudyIsMoved tells whether a move of a study runs that wants to be the only one.
 -- name: StudyIsMoved :one
 SELECT EXISTS (SELECT FROM expectations WHERE source_id = $1 AND study_uid = $2 AND alone AND ended_at IS NULL);
-
--- name: EndMove :exec
-UPDATE expectations SET ended_at = now() WHERE message_id = $1 AND lease_token = $2 AND ended_at IS NULL;
 
 -- MoveLimit tells how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
 -- moves away, until the transaction ends.
@@ -26,12 +24,18 @@ SELECT move_limit FROM server_state WHERE server_id = $1 FOR UPDATE;
 -- name: RunningMoves :one
 SELECT count(*) FROM expectations WHERE source_id = $1 AND ended_at IS NULL;
 
--- LearnMoves takes down how a C-MOVE that has ended fared. busy: the source had too many; then no more go there at once than run besides.
+-- EndMove takes down that a C-MOVE has ended, and how it fared. busy: the source had too many; then no more go there at once than run besides.
 -- After so many good ones one more is tried.
--- name: LearnMoves :exec
+-- name: EndMove :exec
+WITH ended AS (
+    UPDATE expectations SET ended_at = now()
+    WHERE message_id = sqlc.arg(message_id)::integer AND lease_token = sqlc.arg(lease_token)::bigint AND ended_at IS NULL
+)
 UPDATE server_state st
 SET move_limit = CASE
-        WHEN sqlc.arg(busy)::boolean THEN greatest(1, (SELECT count(*) FROM expectations e WHERE e.source_id = st.server_id AND e.ended_at IS NULL))
+        WHEN sqlc.arg(busy)::boolean THEN greatest(1, (
+            SELECT count(*) FROM expectations e
+            WHERE e.source_id = st.server_id AND e.ended_at IS NULL AND (e.message_id, e.lease_token) <> (sqlc.arg(message_id)::integer, sqlc.arg(lease_token)::bigint)))
         WHEN moves_good + 1 >= sqlc.arg(for_more)::integer THEN move_limit + 1
         ELSE move_limit END,
     moves_good = CASE WHEN sqlc.arg(busy)::boolean OR moves_good + 1 >= sqlc.arg(for_more)::integer THEN 0 ELSE moves_good + 1 END

@@ -10,13 +10,6 @@ UPDATE tasks SET rejected = $2 WHERE id = $1;
 -- name: PutCountedBefore :exec
 UPDATE tasks SET counted_before = $2 WHERE id = $1 AND lease_token = sqlc.arg(token)::bigint;
 
--- KeepUnavailable takes down since when a task's study has to be brought back at its source; EndUnavailable that it was.
--- name: KeepUnavailable :exec
-UPDATE tasks SET unavailable_since = coalesce(CASE WHEN sqlc.arg(anew)::boolean THEN NULL ELSE unavailable_since END, schedule_now()) WHERE id = $1;
-
--- name: EndUnavailable :exec
-UPDATE tasks SET unavailable_since = NULL WHERE id = $1 AND unavailable_since IS NOT NULL;
-
 -- CountForeign adds to what a server sent without having been asked.
 -- name: CountForeign :exec
 INSERT INTO foreign_objects (day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at)

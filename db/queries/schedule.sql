@@ -141,5 +141,6 @@ FROM association_slots WHERE server_id = $1;
 
 -- name: PutRules :exec
 UPDATE servers SET
-    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8
+    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8,
+    young_study_s = $9
 WHERE id = $1;

@@ -8,14 +8,28 @@ FROM (SELECT generate_subscripts(sqlc.arg(study_uids)::text[], 1) AS seq, unnest
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = $1;
 
--- TaskToEnd is a task whose run has ended; pressed: a server of its job has refused something, and a success there is to be taken down.
--- name: TaskToEnd :one
-SELECT sqlc.embed(t),
-       EXISTS (SELECT FROM server_state st
-               WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed
+-- Pressed tells of a job whether a server of it has refused something lately, so that a success there is to be taken down.
+-- name: Pressed :one
+SELECT EXISTS (SELECT FROM server_state st
+               JOIN jobs j ON st.server_id IN (j.source_id, j.destination_id)
+               WHERE j.id = $1 AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean;
+
+-- LoadRun gives what a run of a task begins with: the task, its job, the slots that came with its claim, and whether there is anything that
+-- earlier runs left.
+-- name: LoadRun :one
+SELECT sqlc.embed(t), sqlc.embed(j), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+       schedule_now()::timestamptz AS now,
+       EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
+       EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
+       ARRAY(SELECT a.id FROM association_slots a WHERE a.task_id = t.id AND a.token = sqlc.arg(token) ORDER BY a.id)::bigint[] AS slot_ids,
+       ARRAY(SELECT a.server_id FROM association_slots a WHERE a.task_id = t.id AND a.token = sqlc.arg(token) ORDER BY a.id)::bigint[] AS slot_servers
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
-WHERE t.id = $1;
+JOIN users u ON u.id = j.owner_id
+JOIN projects p ON p.id = j.project_id
+LEFT JOIN dicom_nodes src ON src.id = j.source_id
+LEFT JOIN dicom_nodes dst ON dst.id = j.destination_id
+WHERE t.id = sqlc.arg(task_id);
 
 -- ListTasks is a page of a job's tasks in the order of their rows, above the sequence number given.
 -- name: ListTasks :many
@@ -36,9 +50,6 @@ ORDER BY t.job_id, t.id;
 -- HoldsLease tells whether a task still belongs to this node and token, and keeps it so until the transaction ends.
 -- name: HoldsLease :one
 SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE;
-
--- name: ForgetLosses :exec
-UPDATE tasks SET losses = 0, crashes = 0, waits = 0 WHERE id = $1;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
 -- counters. Zero rows: the lease is not ours any more.
@@ -116,11 +127,3 @@ DELETE FROM tasks WHERE id = $1;
 -- name: RunningTasks :many
 SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id;
 
--- PutTaskTotals writes how far a task is. What the ledger knows is not overwritten by less, and what is expected not by nothing.
--- name: PutTaskTotals :exec
-UPDATE tasks t
-SET expected = CASE WHEN sqlc.arg(expected)::integer = 0 THEN t.expected ELSE sqlc.arg(expected) END, received = greatest(sqlc.arg(received)::integer, known.instances),
-    delivered = greatest(sqlc.arg(delivered)::integer, known.instances), bytes = greatest(sqlc.arg(bytes)::bigint, known.bytes),
-    unasked = greatest(t.unasked, sqlc.arg(unasked)::integer), heard = sqlc.arg(heard)::text[]
-FROM (SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = sqlc.arg(id)) known
-WHERE t.id = sqlc.arg(id);

@@ -38,6 +38,7 @@ type AssociationFaults struct {
 	First      int
 	Reject     string        // one of the constants above
 	Limit      int           // more at once than these are rejected; 0: those of the configuration
+	Contexts   int           // what proposes more presentation contexts is rejected for good; 0: nothing is
 	NoContexts bool          // accepts the association and not one presentation context
 	DropIdle   time.Duration // closes the connection without a word when nothing happened for so long
 }

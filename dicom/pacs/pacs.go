@@ -8,6 +8,7 @@ package pacs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -217,6 +218,8 @@ func (p *PACS) rejection(rq *dimse.AssociationRequest, f AssociationFaults) erro
 		return &dimse.Reject{Result: ul.RejectedTransient, Source: ul.RejectedByUser, Reason: ul.ReasonNone}
 	case f.Reject == RejectLimit || p.recorder.open() >= limit:
 		return dimse.RejectLimit
+	case f.Contexts > 0 && len(rq.RQ.Contexts) > f.Contexts:
+		return errors.New("too many presentation contexts")
 	}
 	return nil
 }

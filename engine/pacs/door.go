@@ -118,19 +118,6 @@ type Slot struct {
 // ID is the slot's in the database.
 func (s *Slot) ID() int64 { return s.id }
 
-// TaskSlots gives the slots that the claim of a task came with.
-func (d *Door) TaskSlots(ctx context.Context, task db.Claimed) ([]*Slot, error) {
-	rows, err := d.q.SlotsOfTask(ctx, db.SlotsOfTaskParams{TaskID: &task.TaskID, Token: &task.Token})
-	if err != nil {
-		return nil, err
-	}
-	slots := make([]*Slot, len(rows))
-	for i, row := range rows {
-		slots[i] = &Slot{ServerID: row.ServerID, door: d, id: row.ID}
-	}
-	return slots, nil
-}
-
 // taking returns the context in which a slot is taken. It does not end with the caller's: a commit that is broken off may have happened all the
 // same, and nobody would give that slot back. The caller gets it, and gives it back.
 func taking(ctx context.Context) (context.Context, context.CancelFunc, error) {
@@ -356,13 +343,6 @@ func (s *Slot) Handshake(ctx context.Context, peer Peer, cfg *tls.Config) (tls.C
 	return ul.Handshake(ctx, peer.Addr, cfg, handshakeWait)
 }
 
-// Abort ends the association, if one is still open, and keeps the slot: it goes with the lease of its task.
-func (s *Slot) Abort() {
-	if s.open != nil {
-		s.open.Abort()
-	}
-}
-
 // Close ends the association, if one is still open, and gives the slot back. It works with a context that has ended.
 func (s *Slot) Close(ctx context.Context) error {
 	if s.open != nil {
@@ -371,14 +351,28 @@ func (s *Slot) Close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interactiveWait)
 	defer cancel()
 	err := s.door.q.DeleteSlot(ctx, s.id)
-	s.door.mu.Lock()
-	defer s.door.mu.Unlock()
 	if err != nil {
+		s.door.mu.Lock()
 		s.door.owed = append(s.door.owed, s.id)
+		s.door.mu.Unlock()
 	}
-	close(s.door.freed)
-	s.door.freed = make(chan struct{})
+	s.door.Freed()
 	return err
+}
+
+// End ends the association, if one is still open. The slot is left to the end of the lease that it belongs to, and then to Freed.
+func (s *Slot) End() {
+	if s.open != nil {
+		s.open.Abort()
+	}
+}
+
+// Freed tells those who wait for a slot that some were given back, for which nobody needs to call it after Close.
+func (d *Door) Freed() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	close(d.freed)
+	d.freed = make(chan struct{})
 }
 
 // pay gives back the slots that could not be given back before.

@@ -172,11 +172,15 @@ func (a *API) setWorkers(ctx context.Context, user people.User, in *struct {
 }
 
 func engineRules(r client.Rules) engine.Rules {
-	return engine.Rules{
+	rules := engine.Rules{
 		MaxPDU: r.MaxPDU, MinStudyAge: time.Duration(r.MinStudyAge) * time.Second, OfflinePatience: time.Duration(r.OfflinePatience) * time.Second,
 		RefusedSOPClasses: r.RefusedSOPClasses, Duplicates: r.Duplicates, IgnoreCounts: r.IgnoreCounts,
 		FallbackCharset: r.FallbackCharset,
 	}
+	if r.YoungStudy != nil {
+		rules.YoungStudy = new(time.Duration(*r.YoungStudy) * time.Second)
+	}
+	return rules
 }
 
 // clientRules leaves out what is as it is by default.
@@ -184,6 +188,9 @@ func clientRules(r engine.Rules) client.Rules {
 	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second), IgnoreCounts: r.IgnoreCounts, FallbackCharset: r.FallbackCharset}
 	if r.MaxPDU != engine.DefaultMaxPDU {
 		out.MaxPDU = r.MaxPDU
+	}
+	if r.YoungStudy != nil && *r.YoungStudy != engine.DefaultYoungStudy {
+		out.YoungStudy = new(int(*r.YoungStudy / time.Second))
 	}
 	if r.Duplicates != engine.SendDuplicates {
 		out.Duplicates = r.Duplicates

@@ -145,7 +145,7 @@ var comparisons = append([]comparison{
 		},
 		prepare: deidInNode,
 	},
-}, moved...)
+}, slices.Concat(moved, small)...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {

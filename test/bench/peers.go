@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -71,11 +72,15 @@ func (r *room) qrSCPTo(s set, destinations map[string]string) (*server, error) {
 	}
 	args := []string{index}
 	for _, dir := range s.dirs {
-		files, err := filepath.Glob(filepath.Join(dir, "*"))
+		err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err == nil && !e.IsDir() {
+				args = append(args, path)
+			}
+			return err
+		})
 		if err != nil {
 			return nil, err
 		}
-		args = append(args, files...)
 	}
 	if _, _, err := r.run(program{nil, "dcmqridx", args}); err != nil {
 		return nil, err
@@ -231,20 +236,24 @@ func (a *aditServer) add(ctx context.Context, name, aeTitle string, s *server) e
 	return err
 }
 
-// transfer moves the set's study from "source" to "destination", and tells how long that took, from the making of the job
+// transfer moves the set's studies from "source" to "destination", and tells how long that took, from the making of the job
 // to its end, and what ADIT and its PostgreSQL spent on it.
 func (a *aditServer) transfer(ctx context.Context, s set) (sample, error) {
-	return a.transferAs(ctx, s, client.NewStudy{StudyInstanceUID: s.study})
+	studies := []client.NewStudy{{StudyInstanceUID: s.study}}
+	for _, uid := range s.others {
+		studies = append(studies, client.NewStudy{StudyInstanceUID: uid})
+	}
+	return a.transferAs(ctx, s, studies...)
 }
 
-// transferAs is transfer of the set's study as it is named.
-func (a *aditServer) transferAs(ctx context.Context, s set, study client.NewStudy) (sample, error) {
+// transferAs is transfer of the set's studies as they are named.
+func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.NewStudy) (sample, error) {
 	before, err := spent(a.pid)
 	if err != nil {
 		return sample{}, err
 	}
 	job, err := a.CreateJob(ctx, client.NewJob{
-		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: []client.NewStudy{study},
+		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: studies,
 	}, "")
 	if err != nil {
 		return sample{}, err
@@ -266,8 +275,8 @@ func (a *aditServer) transferAs(ctx context.Context, s set, study client.NewStud
 		return sample{}, err
 	}
 	for task, err := range a.Tasks(ctx, job.ID, client.TaskFilter{}) {
-		if err != nil || task.Status != client.Success || task.Delivered != s.images {
-			return sample{}, errors.Join(err, fmt.Errorf("the task is %s with %d of %d images: %s", task.Status, task.Delivered, s.images, task.Message))
+		if err != nil || task.Status != client.Success || task.Delivered != s.images/len(studies) {
+			return sample{}, errors.Join(err, fmt.Errorf("the task is %s with %d of %d images: %s", task.Status, task.Delivered, s.images/len(studies), task.Message))
 		}
 	}
 	return sample{s.images, job.EndedAt.Sub(job.CreatedAt), after - before}, nil

@@ -14,6 +14,7 @@ import (
 // set is a study as files.
 type set struct {
 	study  string   // its UID
+	others []string // UIDs of further studies
 	dirs   []string // four folders with a quarter each, or one
 	images int
 	bytes  int64 // of one image
@@ -25,6 +26,7 @@ type sets struct {
 	long set // 1600 images of the same kind, a study like that of a whole body
 	tiny set // 2000 images of 6 kB
 	huge set // an object of 210 MB
+	ones set // 500 studies of one image of 6 kB
 }
 
 // ctSeries are 100 images of 536 kB.
@@ -44,8 +46,29 @@ func makeSets(dir string) (sets, error) {
 	if all.tiny, err = makeSet(filepath.Join(dir, "tiny"), 2, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 500, Rows: 48, Columns: 48}); err != nil {
 		return all, err
 	}
+	if all.ones, err = makeOnes(filepath.Join(dir, "ones")); err != nil {
+		return all, err
+	}
 	all.huge, err = makeSet(filepath.Join(dir, "huge"), 3, 1, phantom.SeriesSpec{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 100})
 	return all, err
+}
+
+// makeOnes writes studies of one image each into one folder.
+func makeOnes(dir string) (set, error) {
+	s := set{dirs: []string{dir}}
+	for n := range uint64(500) {
+		one, err := makeSet(filepath.Join(dir, strconv.FormatUint(n, 10)), 100+n, 1, phantom.SeriesSpec{Kind: phantom.CT, Instances: 1, Rows: 48, Columns: 48})
+		if err != nil {
+			return s, err
+		}
+		if s.study == "" {
+			s.study, s.bytes = one.study, one.bytes
+		} else {
+			s.others = append(s.others, one.study)
+		}
+		s.images += one.images
+	}
+	return s, nil
 }
 
 // makeSet writes a study, each series into a folder of its own.

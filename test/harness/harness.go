@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -58,6 +59,8 @@ type Config struct {
 	Log io.Writer
 	// Silent keeps the log out of the test's output: of one that runs thousands of tasks. It is searched for patients all the same.
 	Silent bool
+	// Trace, if not nil, is told of each statement.
+	Trace pgx.QueryTracer
 	// Receiver of the node; its listener is made by Start.
 	Receiver actors.Receiver
 	// Wrap, if not nil, is put around that listener.
@@ -71,6 +74,13 @@ func New(t testing.TB, cfg Config) *Node {
 	ctx := context.Background()
 	pool, err := db.Open(ctx, url, db.Options{})
 	require.NoError(t, err)
+	if cfg.Trace != nil {
+		traced := pool.Config()
+		pool.Close()
+		traced.ConnConfig.Tracer = multitracer.New(traced.ConnConfig.Tracer, cfg.Trace)
+		pool, err = pgxpool.NewWithConfig(ctx, traced)
+		require.NoError(t, err)
+	}
 	t.Cleanup(pool.Close)
 
 	if cfg.Engine.RetryPauses == nil {

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
@@ -109,6 +110,9 @@ func (t *tale) drawStudies(r *rand.Rand) {
 	}
 	patient := phantom.Patient{ID: fmt.Sprintf("LIAR-%x", t.seed), Name: "Liar^Leo", Sex: "O"}
 	spec := phantom.StudySpec{Patient: patient}
+	if t.random("age").IntN(2) == 0 { // it may still grow, and its lists are asked for again
+		spec.Date = time.Now().Format("20060102")
+	}
 	for range 1 + r.IntN(3) {
 		spec.Series = append(spec.Series, small())
 	}

@@ -3,6 +3,7 @@
 package liar
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -414,7 +415,7 @@ func (p *performance) pathOf(in *phantom.Instance) string {
 		modalities = append(modalities, s.Modality)
 	}
 	slices.Sort(modalities)
-	return filepath.Join(p.folder(), p.study.Spec.Patient.ID, "20240102-080000-"+strings.Join(slices.Compact(modalities), ","),
+	return filepath.Join(p.folder(), p.study.Spec.Patient.ID, cmp.Or(p.study.Spec.Date, "20240102")+"-080000-"+strings.Join(slices.Compact(modalities), ","),
 		fmt.Sprintf("%d-Undefined", in.Series().Number), in.SOPInstanceUID+".dcm")
 }
 

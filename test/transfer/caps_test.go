@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,7 +32,20 @@ func TestCapsHold(t *testing.T) {
 		st := ct(uint64(100+i), 6)
 		studies, uids = append(studies, st), append(uids, st.StudyInstanceUID)
 	}
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies})
+	var begun atomic.Int32
+	together := make(chan struct{})
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: func(ctx context.Context, e pacs.Event) { // the first C-GETs wait for each other
+		if e.Kind != pacs.AtGet {
+			return
+		}
+		if begun.Add(1) == 3 {
+			close(together)
+		}
+		select {
+		case <-together:
+		case <-ctx.Done():
+		}
+	}})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, harness.Config{Workers: 20})
 	n.AddServer("source", "SRC", src.Addr(), withCap(3))
