@@ -66,8 +66,11 @@ func (r *run) sideBySide(ctx context.Context, series []*seriesInventory, ask fun
 	var lanes sync.WaitGroup
 	for _, from := range r.lanes {
 		lanes.Go(func() {
-			if from.a == nil && from.begin(opening) != nil {
-				return
+			if from.a == nil {
+				if err := from.begin(opening); err != nil || opening.Err() != nil {
+					from.abort() // its opening may have been given up in the moment that it succeeded
+					return
+				}
 			}
 			for s := range todo {
 				if ask(from, s) != nil {
