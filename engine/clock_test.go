@@ -75,7 +75,7 @@ func TestClockPutBack(t *testing.T) {
 			"the next check":          {"SELECT max(due_at) FROM verifications", 300},
 			"the patience of a check": {"SELECT max(since) FROM verifications", 0},
 			"the next probe":          {"SELECT max(probe_at) FROM server_state", 1},
-			"the rate":                {"SELECT max(next_start_at) FROM server_state", 30},
+			"the rate":                {"SELECT max(next_start_at) FROM server_state", 31},
 			"slots of a node":         {"SELECT max(expires_at) FROM association_slots", 60},
 			"a C-MOVE that has ended": {"SELECT max(ended_at) FROM expectations", 0},
 		} {
