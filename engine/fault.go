@@ -109,6 +109,18 @@ func Unreachable(err error) bool {
 	return ok && !connect.Settings
 }
 
+// NeedsSettings reports whether a server can be had only after a setting is corrected, here or there: its address, an AE title, TLS.
+func NeedsSettings(err error) bool {
+	if connect, ok := errors.AsType[*ul.ConnectError](err); ok {
+		return connect.Settings
+	}
+	if rejected, ok := errors.AsType[*ul.RejectedError](err); ok {
+		return !rejected.Transient()
+	}
+	_, ok := errors.AsType[*ul.NotDICOMError](err)
+	return ok
+}
+
 // PeerRefused tells whether an error is a server's answer that it doesn't do what was asked.
 func PeerRefused(err error) bool {
 	var rejected *ul.RejectedError

@@ -108,7 +108,7 @@ var routes = []row{
 	// Not even a superuser sees who is behind the pseudonyms of a project that they don't belong to.
 	{route: "GET /api/v1/projects/{name}/linkage", want: answers{200, 404, 403, 403}, on: newProject},
 	{route: "GET /api/v1/projects/{name}/linkage:export", want: answers{200, 404, 403, 403}, on: newProject},
-	{route: "POST /api/v1/projects/{name}/linkage:import", want: answers{200, 404, 403, 403}, on: newProject, header: inCSV, body: "Pseudonym,PatientID\nP{n},{n}\n"},
+	{route: "POST /api/v1/projects/{name}/linkage:import", want: answers{200, 404, 403, 403}, on: newProject, header: inCSV, body: "Pseudonym,PatientID\nP{n},QID{n}\n"},
 	{route: "GET /api/v1/profiles", want: every(200)},
 	{route: "POST /api/v1/profiles", want: ofStaff(201), header: []string{"Content-Type", "application/yaml"}, body: "name: p{n}\nversion: \"1\"\nbase: adit\n"},
 

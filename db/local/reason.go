@@ -15,10 +15,15 @@ type EndedError struct {
 	When   string // "by itself", "while it started", …
 	State  string // the process's: "exit status 1"
 	Reason string // and what to do
+	Said   string // the line that names the setting, if that is the reason
 }
 
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("the embedded PostgreSQL ended %s: %s (%s)", e.When, e.Reason, e.State)
+	said := ""
+	if e.Said != "" {
+		said = "; it said: " + e.Said
+	}
+	return fmt.Sprintf("the embedded PostgreSQL ended %s: %s (%s%s)", e.When, e.Reason, e.State, said)
 }
 
 const (
@@ -26,6 +31,7 @@ const (
 	noRight    = "it may not use its files; give the directory postgres/data back to the user whom PostgreSQL runs as, with mode 0700"
 	noWriting  = "the disk of the data directory is read-only; mount it for writing"
 	noMemory   = "the machine has too little memory for it"
+	badSetting = "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"
 	wasDamaged = "its files are damaged; move postgres/data away and restore a backup"
 )
 
@@ -43,8 +49,8 @@ var reasons = []struct{ said, with, reason string }{
 	{"cannot allocate memory", "", noMemory},
 	{"shared memory", "could not", noMemory},
 	{"address already in use", "", "another program has its socket; end that, or move the data directory"},
-	{"contains errors", "configuration file", "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"},
-	{"unrecognized configuration parameter", "", "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"},
+	{"unrecognized configuration parameter", "", badSetting},
+	{"contains errors", "configuration file", badSetting},
 	{"input/output error", "", "the disk of the data directory has a fault; see the log of the system"},
 	{"valid checkpoint record", "", wasDamaged},
 	{"invalid checkpoint record", "", wasDamaged},
@@ -55,24 +61,27 @@ var reasons = []struct{ said, with, reason string }{
 	{"incompatible with server", "", "its files are of another version of PostgreSQL; install that one again"},
 }
 
-// reasonIn looks for a reason in what was said, line by line; empty: there is none.
-func reasonIn(lines ...string) string {
+// reasonIn looks for a reason in what was said, line by line, and returns the line, too; empty: there is none.
+func reasonIn(lines ...string) (reason, line string) {
 	for _, r := range reasons {
 		for _, line := range lines {
-			line = strings.ToLower(line)
-			if strings.Contains(line, r.said) && strings.Contains(line, r.with) {
-				return r.reason
+			if low := strings.ToLower(line); strings.Contains(low, r.said) && strings.Contains(low, r.with) {
+				return r.reason, line
 			}
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // ended says why a process has ended; it must have.
 func (p *process) ended(when string) *EndedError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	e := &EndedError{When: when, State: p.state(), Reason: reasonIn(p.last...)}
+	e := &EndedError{When: when, State: p.state()}
+	var said string
+	if e.Reason, said = reasonIn(p.last...); e.Reason == badSetting {
+		e.Said = said
+	}
 	if e.Reason != "" {
 		return e
 	}

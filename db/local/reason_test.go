@@ -35,7 +35,7 @@ func TestReasonIn(t *testing.T) {
 		`FATAL:  database files are incompatible with server`:                                                "another version",
 		`LOG:  database system was shut down at 2026-11-29 12:00:00 UTC`:                                     "",
 	} {
-		got := reasonIn("LOG:  starting PostgreSQL", said, "LOG:  database system is shut down")
+		got, _ := reasonIn("LOG:  starting PostgreSQL", said, "LOG:  database system is shut down")
 		if want == "" {
 			require.Empty(t, got, said)
 			continue

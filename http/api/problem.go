@@ -176,6 +176,8 @@ func problemOfServers(err error) *problem {
 		return newProblem(http.StatusServiceUnavailable, sentence(busy.Error())).retry(retryBusy)
 	case errors.As(err, &closed):
 		return newProblem(http.StatusServiceUnavailable, sentence(closed.Error())).as(client.CodeServerUnavailable)
+	case engine.NeedsSettings(err):
+		return newProblem(http.StatusBadGateway, sentence(err.Error()))
 	case engine.Unreachable(err):
 		return newProblem(http.StatusServiceUnavailable, sentence(err.Error())).retry(retryUnreachable).as(client.CodeServerUnavailable)
 	case engine.PeerRefused(err), engine.PeerFailed(err):
