@@ -21,7 +21,7 @@ func (q *Queries) DeleteTask(ctx context.Context, id int64) error {
 	return err
 }
 
-const endLease = `-- name: EndLease :execrows
+const endLease = `-- name: EndLease :one
 WITH locked AS MATERIALIZED (
     SELECT j.id
     FROM jobs j
@@ -54,6 +54,8 @@ SET n_running = n_running - 1,
     version = version + 1
 FROM ended
 WHERE j.id = ended.job_id
+RETURNING EXISTS (SELECT FROM server_state st
+                  WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed
 `
 
 type EndLeaseParams struct {
@@ -75,9 +77,10 @@ type EndLeaseParams struct {
 }
 
 // EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
-// counters. Zero rows: the lease is not ours any more.
-func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, error) {
-	result, err := q.db.Exec(ctx, endLease,
+// counters. No row: the lease is not ours any more;
+// pressed: a server of its job has refused something lately, so that a success there is to be taken down.
+func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error) {
+	row := q.db.QueryRow(ctx, endLease,
 		arg.ID,
 		arg.Status,
 		arg.Message,
@@ -94,10 +97,9 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (int64, erro
 		arg.Token,
 		arg.FreeSlots,
 	)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+	var pressed bool
+	err := row.Scan(&pressed)
+	return pressed, err
 }
 
 const getTask = `-- name: GetTask :one
@@ -407,20 +409,6 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.SlotServers,
 	)
 	return i, err
-}
-
-const pressed = `-- name: Pressed :one
-SELECT EXISTS (SELECT FROM server_state st
-               JOIN jobs j ON st.server_id IN (j.source_id, j.destination_id)
-               WHERE j.id = $1 AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean
-`
-
-// Pressed tells of a job whether a server of it has refused something lately, so that a success there is to be taken down.
-func (q *Queries) Pressed(ctx context.Context, id int64) (bool, error) {
-	row := q.db.QueryRow(ctx, pressed, id)
-	var column_1 bool
-	err := row.Scan(&column_1)
-	return column_1, err
 }
 
 const pushProgress = `-- name: PushProgress :exec

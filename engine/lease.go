@@ -215,7 +215,7 @@ func (e *Engine) lose(ctx context.Context, h Held, how loss) error {
 	p.Alone = p.Crashes >= maxCrashes
 	return e.inTx(ctx, func(q *db.Queries) error {
 		p := p // a transaction may run again
-		if err := e.endLease(ctx, q, h, &p); err != nil {
+		if _, err := e.endLease(ctx, q, h, &p); err != nil {
 			return err
 		}
 		return recordLoss(ctx, q, t, p.Status)
@@ -231,15 +231,16 @@ func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {
 }
 
 // endLease ends a run. A task that somebody wants to stop is Canceled instead of Pending.
-func (e *Engine) endLease(ctx context.Context, q *db.Queries, h Held, p *db.EndLeaseParams) error {
+// pressed: a server of its job has refused something lately.
+func (e *Engine) endLease(ctx context.Context, q *db.Queries, h Held, p *db.EndLeaseParams) (pressed bool, err error) {
 	if err := sayCanceled(ctx, q, h.JobID, p); err != nil {
-		return err
+		return false, err
 	}
-	n, err := q.EndLease(ctx, *p)
-	if err == nil && n == 0 {
-		return ErrFenced
+	pressed, err = q.EndLease(ctx, *p)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrFenced
 	}
-	return err
+	return pressed, err
 }
 
 // Claim takes the next task for a node. If there is none for now it returns false, with the time after which a rate or a window may allow

@@ -294,10 +294,6 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		if err != nil {
 			return notFound(err, "task", r.held.TaskID)
 		}
-		pressed, err := q.Pressed(ctx, r.held.JobID)
-		if err != nil {
-			return err
-		}
 		p := leaseEnd(r.held, t, o)
 		if o.failed {
 			p.Failures++
@@ -305,8 +301,11 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		if p.Waits = 0; o.waited {
 			p.Waits = t.Waits + 1
 		}
-		if o.down != nil || pressed {
-			if err := e.bookPressure(ctx, q, &o, &t, &p); err != nil {
+		if o.down != nil {
+			if _, err := q.LockJob(ctx, r.held.JobID); err != nil { // jobs come before servers
+				return err
+			}
+			if err := e.bookRefusal(ctx, q, &o, &t, &p); err != nil {
 				return err
 			}
 		}
@@ -320,8 +319,14 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 			}
 			p.Message += before
 		}
-		if err := e.endLease(ctx, q, r.held, &p); err != nil {
+		pressed, err := e.endLease(ctx, q, r.held, &p)
+		if err != nil {
 			return err
+		}
+		if pressed && r.dst.ID != 0 { // 0: it was not even loaded
+			if err := e.bookSuccess(ctx, q, &o); err != nil {
+				return err
+			}
 		}
 		ended = o
 		ended.Status, ended.Message = p.Status, p.Message

@@ -224,22 +224,6 @@ func (p *pressure) end(task int64) {
 	}
 }
 
-// bookPressure takes down, where a run ends, what it says of its servers.
-func (e *Engine) bookPressure(ctx context.Context, q *db.Queries, o *Outcome, t *db.Task, p *db.EndLeaseParams) error {
-	if _, err := q.LockJob(ctx, o.run.held.JobID); err != nil { // jobs come before servers
-		return err
-	}
-	if o.down != nil {
-		if err := e.bookRefusal(ctx, q, o, t, p); err != nil {
-			return err
-		}
-	}
-	if o.run.dst.ID == 0 { // it was not even loaded
-		return nil
-	}
-	return e.bookSuccess(ctx, q, o)
-}
-
 // bookRefusal takes down, where a run ends, that a server refused it: for the server, and for the study, which waits.
 func (e *Engine) bookRefusal(ctx context.Context, q *db.Queries, o *Outcome, t *db.Task, p *db.EndLeaseParams) error {
 	d := o.down

@@ -8,12 +8,6 @@ FROM (SELECT generate_subscripts(sqlc.arg(study_uids)::text[], 1) AS seq, unnest
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = $1;
 
--- Pressed tells of a job whether a server of it has refused something lately, so that a success there is to be taken down.
--- name: Pressed :one
-SELECT EXISTS (SELECT FROM server_state st
-               JOIN jobs j ON st.server_id IN (j.source_id, j.destination_id)
-               WHERE j.id = $1 AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean;
-
 -- LoadRun gives what a run of a task begins with: the task, its job, the slots that came with its claim, and whether there is anything that
 -- earlier runs left.
 -- name: LoadRun :one
@@ -52,8 +46,9 @@ ORDER BY t.job_id, t.id;
 SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
--- counters. Zero rows: the lease is not ours any more.
--- name: EndLease :execrows
+-- counters. No row: the lease is not ours any more;
+-- pressed: a server of its job has refused something lately, so that a success there is to be taken down.
+-- name: EndLease :one
 WITH locked AS MATERIALIZED (
     SELECT j.id
     FROM jobs j
@@ -85,7 +80,9 @@ SET n_running = n_running - 1,
     ended_at = CASE WHEN n_running = 1 AND n_pending = 0 AND ended.status <> 'pending' THEN now() END,
     version = version + 1
 FROM ended
-WHERE j.id = ended.job_id;
+WHERE j.id = ended.job_id
+RETURNING EXISTS (SELECT FROM server_state st
+                  WHERE st.server_id IN (j.source_id, j.destination_id) AND (st.allowance IS NOT NULL OR st.refused_task IS NOT NULL))::boolean AS pressed;
 
 -- PushProgress writes how far running tasks are. A task that is no longer ours is left alone. A run that has not looked into the ledger
 -- yet does not take back what is there.

@@ -4,6 +4,12 @@
 
 package transfer
 
+// As pressure_short_test.go says.
+const (
+	leeway = 1
+	long   = true
+)
+
 import (
 	"fmt"
 	"testing"

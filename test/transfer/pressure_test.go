@@ -60,6 +60,9 @@ func rejects(how string) pacs.Misbehave {
 // well again its whole cap is in use within two minutes.
 func TestRefusesAll(t *testing.T) {
 	for i, kind := range sicknesses {
+		if kind.silent && !long {
+			continue
+		}
 		// Both caps and both latencies are seen by some; TestFaultRefusesAll runs them all.
 		limit, latency := []int{8, 4}[i%2], []time.Duration{0, 50 * time.Millisecond}[i/2%2]
 		t.Run(fmt.Sprintf("%s, cap %d, %s", kind.name, limit, latency), func(t *testing.T) {
@@ -208,6 +211,9 @@ func TestPoisonousStudies(t *testing.T) {
 		{"one, cap 2, A701", 2, []pacs.Misbehave{notSent}, false},
 		{"two, cap 4, A701", 4, []pacs.Misbehave{notSent, notSent}, false},
 	} {
+		if !long && (tt.silent || tt.limit == 4) {
+			continue
+		}
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			fine := ct(720, 1)
@@ -230,7 +236,7 @@ func TestPoisonousStudies(t *testing.T) {
 			job := manyTasks(t, p.n, other.ID, p.source, p.destination, len(tt.faults), slices.Collect(maps.Keys(bad))...)
 			with := p.good(tasks, fine)
 			t.Logf("%s without, %s with: %.2f", without.Round(time.Second), with.Round(time.Second), with.Seconds()/without.Seconds())
-			require.LessOrEqual(t, with.Seconds(), 1.2*without.Seconds())
+			require.LessOrEqual(t, with.Seconds(), 1.2*leeway*without.Seconds())
 			list, err := p.n.Engine.Tasks(t.Context(), other, job, engine.TaskFilter{Limit: 5})
 			require.NoError(t, err)
 			for _, task := range list {
@@ -259,10 +265,10 @@ func TestServerTakesThree(t *testing.T) {
 		rejected := p.src.Recorder().Log().Rejected - before.Rejected
 		did := p.job(job).NSuccess - done
 		t.Logf("%s: %d refusals and %d studies in %d minutes", what, rejected, did, minutes)
-		require.LessOrEqual(t, rejected, minutes+1, what)
-		require.GreaterOrEqual(t, int(did), minutes*3*3*8/10, "three at once, of twenty seconds each, most of the time")
+		require.LessOrEqual(t, rejected, leeway*(minutes+2), what)
+		require.GreaterOrEqual(t, leeway*int(did), minutes*3*3*8/10, "three at once, of twenty seconds each, most of the time")
 	}
-	settled("it has settled", 4)
+	settled("it has settled", 2*3/(1+leeway))
 	s, err := p.n.Engine.Schedule(t.Context(), "source")
 	require.NoError(t, err)
 	require.NotNil(t, s.Takes)
