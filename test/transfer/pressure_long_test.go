@@ -4,16 +4,16 @@
 
 package transfer
 
-// As pressure_short_test.go says.
-const (
-	leeway = 1
-	long   = true
-)
-
 import (
 	"fmt"
 	"testing"
 	"time"
+)
+
+// As pressure_short_test.go says.
+const (
+	leeway = 1
+	long   = true
 )
 
 func TestFaultHealthWalks(t *testing.T) {
