@@ -60,7 +60,7 @@ func TestNamedCommandsAreSeen(t *testing.T) {
 	for text, wrong := range map[string]string{
 		"run `adit db migrate`":                                                  "there is no command db",
 		"then `adit node upgrade` does it":                                       "node has no command upgrade",
-		"adit node set PACS --add-adress 10.1.2.3 allows it":                     "node set has no flag --add-adress",
+		"adit node set PACS --add-adresses 10.1.2.3 allows it":                   "node set has no flag --add-adresses",
 		"adit node set PACS --add-address 10.1.2.3 allows it; look at --nothing": "",
 		"give it (adit transfer --rejected leave-out), or not":                   "",
 		"(adit serve --quarantin)":                                               "serve has no flag --quarantin",

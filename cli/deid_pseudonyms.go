@@ -160,7 +160,7 @@ func (t *namesTable) of(f facts) patient {
 		return none
 	}
 	rows := t.byPatient[id]
-	if row, real := t.byPseudonym[id]; len(rows) == 0 && real {
+	if row, taken := t.byPseudonym[id]; len(rows) == 0 && taken {
 		none.fault = fmt.Sprintf("row %d of %s has its Patient ID as a pseudonym; the columns PatientID and Pseudonym seem to be swapped", row, t.path)
 		return none
 	}

@@ -211,11 +211,11 @@ func (t *linkageTable) refuseRealIDs() {
 		}
 	}
 	t.rows = slices.DeleteFunc(t.rows, func(r linkRow) bool {
-		real := patients[strings.ToLower(r.Pseudonym)]
-		if real {
+		isID := patients[strings.ToLower(r.Pseudonym)]
+		if isID {
 			t.faults.add(r.row, "Pseudonym", "it is the Patient ID of another row, so that it would show who somebody is; see that the columns aren't swapped, and choose another")
 		}
-		return real
+		return isID
 	})
 }
 

@@ -290,34 +290,9 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 	r := o.run
 	var ended Outcome
 	err := e.inTx(ctx, func(q *db.Queries) error {
-		t, err := r.row(ctx, q)
+		p, err := e.leaseEndOf(ctx, q, &o)
 		if err != nil {
-			return notFound(err, "task", r.held.TaskID)
-		}
-		p := leaseEnd(r.held, t, o)
-		if o.failed {
-			p.Failures++
-		}
-		if p.Waits = 0; o.waited {
-			p.Waits = t.Waits + 1
-		}
-		if o.down != nil {
-			if _, err := q.LockJob(ctx, r.held.JobID); err != nil { // jobs come before servers
-				return err
-			}
-			if err := e.bookRefusal(ctx, q, &o, &t, &p); err != nil {
-				return err
-			}
-		}
-		if o.down == nil && !o.waited && (o.Status != Pending || o.failed) {
-			p.Refused, p.RefusedSince = 0, nil
-		}
-		if o.Status == Failure && r.inv == nil {
-			before, err := transferredBefore(ctx, q, t.ID)
-			if err != nil {
-				return err
-			}
-			p.Message += before
+			return err
 		}
 		pressed, err := e.endLease(ctx, q, r.held, &p)
 		if err != nil {
@@ -347,6 +322,41 @@ func (e *Engine) End(ctx context.Context, o Outcome) error {
 		e.log.InfoContext(ctx, "task run ended", "job", r.held.JobID, "task", r.held.TaskID, "status", ended.Status, "err", o.logLine)
 	}
 	return err
+}
+
+// leaseEndOf says how the lease of a run ends, and takes down a refusal of a server before.
+func (e *Engine) leaseEndOf(ctx context.Context, q *db.Queries, o *Outcome) (p db.EndLeaseParams, err error) {
+	r := o.run
+	t, err := r.row(ctx, q)
+	if err != nil {
+		return p, notFound(err, "task", r.held.TaskID)
+	}
+	p = leaseEnd(r.held, t, *o)
+	if o.failed {
+		p.Failures++
+	}
+	if p.Waits = 0; o.waited {
+		p.Waits = t.Waits + 1
+	}
+	if o.down != nil {
+		if _, err := q.LockJob(ctx, r.held.JobID); err != nil { // jobs come before servers
+			return p, err
+		}
+		if err := e.bookRefusal(ctx, q, o, &t, &p); err != nil {
+			return p, err
+		}
+	}
+	if o.down == nil && !o.waited && (o.Status != Pending || o.failed) {
+		p.Refused, p.RefusedSince = 0, nil
+	}
+	if o.Status == Failure && r.inv == nil {
+		before, err := transferredBefore(ctx, q, t.ID)
+		if err != nil {
+			return p, err
+		}
+		p.Message += before
+	}
+	return p, nil
 }
 
 // row gives the task as it is before its end: while it runs nobody else writes its counters.

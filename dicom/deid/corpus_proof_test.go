@@ -146,8 +146,14 @@ func forms(s string) map[string][]byte {
 		from, to := (shift*8+5)/6, (shift+len(s))*8/6
 		f[fmt.Sprint("base64 at ", shift)] = []byte(b[from:to])
 	}
-	for _, terms := range [][]string{{"", "ISO 2022 IR 87"}, {"", "ISO 2022 IR 149"}, {"GB18030"}, {"ISO_IR 101"},
-		{"ISO_IR 144"}, {"ISO_IR 126"}} {
+	for _, terms := range [][]string{
+		{"", "ISO 2022 IR 87"},
+		{"", "ISO 2022 IR 149"},
+		{"GB18030"},
+		{"ISO_IR 101"},
+		{"ISO_IR 144"},
+		{"ISO_IR 126"},
+	} {
 		var ds stream.DataSet
 		if err := ds.SetCharset(terms...); err != nil {
 			continue

@@ -48,8 +48,10 @@ const (
 	seededUser = "querwaldheimer@klinik.example"
 )
 
-var seededTexts = []string{seededWord, seededUID, seededDay, seededUser, "29.02.2024", "2024-02-29", "29/2/2024",
-	"2024_02_29"}
+var seededTexts = []string{
+	seededWord, seededUID, seededDay, seededUser, "29.02.2024", "2024-02-29", "29/2/2024",
+	"2024_02_29",
+}
 
 // seededForms are the forms of all that is seeded.
 var seededForms = sync.OnceValue(func() map[string]map[string][]byte {
@@ -256,8 +258,10 @@ func kinds() []kind {
 		{"what an earlier de-identification or a signature left", nothingStays, append(
 			attributes(nil, dict.EncryptedContent, dict.Signature, dict.CertificateOfSigner, dict.MAC, dict.DataElementsSigned,
 				dict.PrivateDataElementDescription, dict.DeidentificationMethod),
-			sibling{"CertifiedTimestamp", func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) },
-				[]string{"full-dates"}},
+			sibling{
+				"CertifiedTimestamp", func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) },
+				[]string{"full-dates"},
+			},
 			item("encrypted", dict.EncryptedAttributesSequence, func(i *stream.DataSet, f family) {
 				seed(i, f,
 					dict.EncryptedContent, dict.OB)
@@ -368,7 +372,8 @@ func privateSequence(creator dict.Tag, name string, ds *stream.DataSet) *stream.
 
 // kindObject makes an object with a sibling at a depth, and gives it encoded.
 func kindObject(t testing.TB, s sibling, f family, depth int, encoding, patient string,
-	decides bool) (ds *stream.DataSet, in []byte, syntax string) {
+	decides bool,
+) (ds *stream.DataSet, in []byte, syntax string) {
 	t.Helper()
 	base := func(ds *stream.DataSet) {
 		for tag, v := range map[dict.Tag]string{
@@ -539,8 +544,10 @@ func TestWriteCorpus(t *testing.T) {
 	n := 0
 	write := func(ds *stream.DataSet, syntax string, data []byte) {
 		n++
-		meta := stream.FileMeta{MediaStorageSOPClassUID: ds.String(dict.SOPClassUID),
-			MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax}
+		meta := stream.FileMeta{
+			MediaStorageSOPClassUID:    ds.String(dict.SOPClassUID),
+			MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax,
+		}
 		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...),
 			0o600))
 	}

@@ -82,7 +82,7 @@ func TestMBPerSecond(t *testing.T) {
 				limit = tt.source
 			}
 			least := time.Duration((float64(tt.studies*tt.instances*image)/1e6/limit - 1) * float64(time.Second))
-			require.GreaterOrEqual(t, took, least, fmt.Sprintf("%.1f MB", float64(tt.studies*tt.instances*image)/1e6))
+			require.GreaterOrEqual(t, took, least, "%.1f MB", float64(tt.studies*tt.instances*image)/1e6)
 		})
 	}
 }
