@@ -286,7 +286,7 @@ func (p *planner) judge(folder *deidFolder) {
 	owners, ids := map[string]int32{}, map[string]int32{} // by pseudonym, by Patient ID
 	for i := range p.plan.patients {
 		id, _, _ := strings.Cut(string(p.plan.patients[i].identity), "\x1f")
-		ids[strings.ToLower(id)] = int32(i)
+		ids[deid.BareID(id)] = int32(i)
 	}
 	for i := range p.plan.patients {
 		patient := &p.plan.patients[i]
@@ -303,7 +303,7 @@ func (p *planner) judge(folder *deidFolder) {
 				fault = folder.fault(patient)
 			}
 		}
-		if other, is := ids[strings.ToLower(patient.pseudonym)]; is && fault == "" && patient.pseudonym != "" {
+		if other, is := ids[deid.BareID(patient.pseudonym)]; is && fault == "" && patient.pseudonym != "" {
 			fault = "its pseudonym is the Patient ID of " + p.name(p.plan.patients[other].first) + "; give another, and see that Patient IDs and pseudonyms aren't swapped"
 		}
 		if fault == "" && patient.said != "" && patient.silent > 0 {

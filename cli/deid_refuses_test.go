@@ -47,6 +47,7 @@ func TestDeidTellsNothing(t *testing.T) {
 		"swapped":         {table("P-1,HOSPITAL-8150\nP-2,HOSPITAL-8151\n"), in, exitFailure, "seem to be swapped"},
 		"exchanged":       {table("HOSPITAL-8150,HOSPITAL-8151\nHOSPITAL-8151,HOSPITAL-8150\n"), in, exitFailure, "Patient ID of another row"},
 		"another's ID":    {table("HOSPITAL-8150,P-1\nHOSPITAL-8151,hospital-8150\n"), in, exitFailure, "Patient ID of another row"},
+		"ID, other signs": {table("HOSPITAL-8150,P-1\nHOSPITAL-8151,hospital.8150\n"), in, exitFailure, "Patient ID of another row"},
 		"several values":  {[]string{"--pseudonym", "P-1"}, several, exitFailure, "has several values"},
 		"issuer or none":  {[]string{"--pseudonym", "P-1"}, mixed, exitSuccess, "1 file names of this patient no Issuer"},
 		"nothing of hers": {table("HOSPITAL-8150,P-1\nHOSPITAL-8151,P-2\n"), in, exitSuccess, ""},

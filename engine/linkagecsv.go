@@ -207,11 +207,11 @@ func (t *linkageTable) refuseRealIDs() {
 	patients := make(map[string]bool, len(t.rows))
 	for _, r := range t.rows {
 		if r.PatientID != "" {
-			patients[strings.ToLower(r.PatientID)] = true
+			patients[deid.BareID(r.PatientID)] = true
 		}
 	}
 	t.rows = slices.DeleteFunc(t.rows, func(r linkRow) bool {
-		isID := patients[strings.ToLower(r.Pseudonym)]
+		isID := patients[deid.BareID(r.Pseudonym)]
 		if isID {
 			t.faults.add(r.row, "Pseudonym", "it is the Patient ID of another row, so that it would show who somebody is; see that the columns aren't swapped, and choose another")
 		}

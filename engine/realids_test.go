@@ -14,6 +14,8 @@ func TestRealIDsAsPseudonyms(t *testing.T) {
 		"PatientID,Pseudonym\nID-1,P-1\nID-2,P-2\n":             nil,
 		"PatientID,Pseudonym\nID-1,ID-2\nID-2,ID-1\n":           {2, 3},
 		"PatientID,Pseudonym\nID-1,P-1\nID-2,id-1\n":            {3},
+		"PatientID,Pseudonym\nID-1,P-1\nID-2,i.d 1\n":           {3},
+		"PatientID,Pseudonym\nÄB-1,P-1\nID-2,ab_1\n":            {3},
 		"PatientID,Pseudonym\nID-1,P-1\nP-2,ID-2\nID-2,P-9\n":   {3},
 		"Pseudonym,PatientID\nID-3,ID-1\nP-3,ID-3\nP-4,ID-4\n":  {2},
 		"PatientID,Pseudonym\nID-100,SUBJ-ID-100\nID-200,P-2\n": {2},
@@ -34,5 +36,6 @@ func TestRealIDsAsPseudonyms(t *testing.T) {
 	studies := func(list ...Study) Transfer { return Transfer{Studies: list} }
 	require.NoError(t, studies(Study{PatientID: "ID-1", Pseudonym: "P-1"}, Study{PatientID: "ID-2", Pseudonym: "P-2"}).checkPseudonyms())
 	require.ErrorContains(t, studies(Study{PatientID: "ID-1", Pseudonym: "P-1"}, Study{PatientID: "ID-2", Pseudonym: "ID-1"}).checkPseudonyms(), "swapped")
+	require.ErrorContains(t, studies(Study{PatientID: "ID-1", Pseudonym: "P-1"}, Study{PatientID: "ID-2", Pseudonym: "id_1"}).checkPseudonyms(), "swapped")
 	require.ErrorContains(t, studies(Study{PatientID: "ID-1", Pseudonym: "ID-2"}, Study{PatientID: "ID-2", Pseudonym: "ID-1"}).checkPseudonyms(), "swapped")
 }

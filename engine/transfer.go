@@ -279,7 +279,7 @@ func (t Transfer) sendsPatients() bool {
 
 // checkPseudonyms refuses what the tasks would refuse one by one, as far as the request itself shows it.
 func (t Transfer) checkPseudonyms() error {
-	pseudonyms, patients := map[string]string{}, map[string]string{}
+	pseudonyms, patients, bare := map[string]string{}, map[string]string{}, map[string]bool{}
 	for i, s := range t.Studies {
 		if s.Pseudonym == "" || s.PatientID == "" {
 			continue
@@ -291,10 +291,10 @@ func (t Transfer) checkPseudonyms() error {
 		if other, ok := patients[s.Pseudonym]; ok && other != id {
 			return &Invalid{Field: field, Reason: "this pseudonym is given to another patient in the same request; a pseudonym belongs to one patient"}
 		}
-		pseudonyms[id], patients[s.Pseudonym] = s.Pseudonym, id
+		pseudonyms[id], patients[s.Pseudonym], bare[deid.BareID(id)] = s.Pseudonym, id, true
 	}
 	for i, s := range t.Studies {
-		if _, is := pseudonyms[s.Pseudonym]; is {
+		if s.Pseudonym != "" && bare[deid.BareID(s.Pseudonym)] {
 			return &Invalid{
 				Field:  fmt.Sprintf("studies[%d].pseudonym", i),
 				Reason: "this pseudonym is the Patient ID of another study of the request, so that it would show who somebody is; see that the two aren't swapped, and choose another",

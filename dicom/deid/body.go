@@ -43,10 +43,11 @@ type body struct {
 // newBody gives what rewrites the body of the object whose header was rewritten last.
 func (s *Session) newBody(report *Report, trace *[]Explained) *body {
 	b := &body{top: s.w.top, removed: report.Counts[Remove]}
+	b.top.content = nil // its memory is used again
 	b.w = rewriter{
 		s: s, class: s.w.class, syntax: s.w.syntax, report: report, trace: trace,
 		verbatim: s.w.verbatim, utf8: s.w.utf8, strict: s.w.strict, whole: s.w.whole,
-		read: s.w.read, ascii: s.w.ascii, claims: s.w.claims, told: s.w.told, dates: s.w.dates, acts: slices.Clone(s.w.acts),
+		read: s.w.read, ascii: s.w.ascii, claims: s.w.claims, told: s.w.told, dates: s.w.dates, births: s.w.births, acts: slices.Clone(s.w.acts),
 	}
 	return b
 }

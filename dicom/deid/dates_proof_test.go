@@ -158,3 +158,108 @@ func TestDatesOfOthers(t *testing.T) {
 		}
 	}
 }
+
+// TestBirthDateElsewhere: a birth date that stands again where dates are shifted is treated like the birth date, in every form and at every depth.
+func TestBirthDateElsewhere(t *testing.T) {
+	const born = "19890611"
+	p := shiftsDates(t, "")
+	check := func(what, syntax string, tag dict.Tag, value string, prepare func(ds *stream.DataSet)) {
+		t.Helper()
+		var out [2]string
+		for i := range out {
+			ds := &stream.DataSet{}
+			ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+			ds.Set(dict.SOPInstanceUID, "1.2.3")
+			ds.Set(dict.StudyDate, "20190327")
+			ds.Set(dict.PatientID, fmt.Sprint("PATIENT-", i))
+			at := ds
+			if tag.IsPrivate() {
+				at.SetVR(0x00090010, dict.LO, "ACME 1.0")
+				at.SetVR(tag, dict.DA, value)
+			} else {
+				at.Set(tag, value)
+			}
+			prepare(ds)
+			b, _, err := rewrite(sessionFor(t, p, proofKey(3), ds), encode(t, ds, syntax), syntax)
+			require.NoError(t, err)
+			now := parse(t, b, syntax)
+			require.NotEqual(t, "20190327", now.String(dict.StudyDate))
+			require.NotEmpty(t, now.String(dict.StudyDate), what)
+			if e, ok := now.Get(tag); ok {
+				out[i] = string(e.Value)
+			}
+		}
+		require.Equal(t, out[0], out[1], "%s: %s in %s", what, tag, dict.UIDName(syntax))
+		require.NotContains(t, out[0], born, "%s: %s", what, tag)
+	}
+	birth := func(value string) func(ds *stream.DataSet) {
+		return func(ds *stream.DataSet) {
+			ds.Put(stream.Element{Tag: dict.PatientBirthDate, VR: dict.DA, Value: pad([]byte(value))})
+		}
+	}
+	within := func(ds *stream.DataSet) {
+		var item, inner stream.DataSet
+		item.Set(dict.PatientBirthDate, born)
+		inner.SetSequence(dict.ReferencedPatientSequence, &item)
+		ds.SetSequence(dict.SharedFunctionalGroupsSequence, &inner)
+		ds.Set(dict.PatientBirthDate, "")
+	}
+	for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+		for _, tag := range []dict.Tag{dict.SeriesDate, dict.ContentDate, dict.LastMenstrualDate, dict.AcquisitionDateTime, dict.StudyVerifiedDate, 0x00091001} {
+			value := born
+			if !tag.IsPrivate() && vrOf(t, tag) == dict.DT {
+				value += "101112"
+			}
+			check("as it is", syntax, tag, value, birth(born))
+			check("with dots", syntax, tag, value, birth("1989.06.11"))
+			check("in an item", syntax, tag, value, within)
+			check("one of several", syntax, tag, `20150612\`+value, birth(born))
+		}
+	}
+}
+
+// TestDatesOfConcepts: content items whose concept is a date that others know aren't shifted, and a birth date doesn't stay.
+func TestDatesOfConcepts(t *testing.T) {
+	standard, _ := deid.BuiltinProfile(deid.BuiltinProfiles()[0])
+	for name, p := range map[string]*deid.Profile{
+		"modified": loadProfile(t, "modified-dates", "clean-structured-content", "clean-descriptors"),
+		"full":     loadProfile(t, "full-dates", "clean-structured-content", "clean-descriptors"),
+		"default":  standard,
+	} {
+		for _, c := range []struct{ scheme, code, meaning string }{
+			{"DCM", "121031", "Subject Birth Date"}, {"SCT", "184099003", "Date of birth"}, {"LN", "21112-8", "Birth date"},
+			{"DCM", "122165", "DateTime of Death"}, {"DCM", "113723", "Calibration DateTime"},
+		} {
+			for _, tag := range []dict.Tag{dict.Date, dict.DateTime} {
+				for _, sequence := range []dict.Tag{dict.ContentSequence, dict.AcquisitionContextSequence} {
+					if name == "full" && (c.code == "122165" || c.code == "113723") {
+						continue // full dates stay
+					}
+					var out [2]string
+					for i := range out {
+						var ds, item, concept stream.DataSet
+						concept.Set(dict.CodeValue, c.code)
+						concept.Set(dict.CodingSchemeDesignator, c.scheme)
+						concept.Set(dict.CodeMeaning, c.meaning)
+						item.Set(dict.ValueType, "DATE")
+						item.SetSequence(dict.ConceptNameCodeSequence, &concept)
+						item.Set(tag, "20150612")
+						ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+						ds.Set(dict.SOPInstanceUID, "1.2.3")
+						ds.Set(dict.PatientID, fmt.Sprint("PATIENT-", i))
+						ds.SetSequence(sequence, &item)
+						syntax := []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}[i]
+						b, _, err := rewrite(sessionFor(t, p, proofKey(3), &ds), encode(t, &ds, syntax), syntax)
+						require.NoError(t, err)
+						now := parse(t, b, syntax)
+						if items := now.Items(sequence); len(items) > 0 {
+							out[i] = items[0].String(tag)
+						}
+					}
+					require.Equal(t, out[0], out[1], "%s, %s, %s in %s", name, c.meaning, tag, sequence)
+					require.NotContains(t, out[0], "20150612", "%s, %s, %s in %s", name, c.meaning, tag, sequence)
+				}
+			}
+		}
+	}
+}

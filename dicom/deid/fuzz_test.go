@@ -233,12 +233,12 @@ func FuzzShift(f *testing.F) {
 		if stamp {
 			vr = dict.DT
 		}
-		out, ok := appendShifted(nil, value, vr, offset)
+		out, ok := appendShifted(nil, value, vr, offset, nil)
 		if !ok {
 			return
 		}
 		require.Len(t, out, len(value))
-		if back, ok := appendShifted(nil, out, vr, -offset); ok { // not where it came to a placeholder
+		if back, ok := appendShifted(nil, out, vr, -offset, nil); ok { // not where it came to a placeholder
 			require.Equal(t, string(value), string(back))
 		}
 	})

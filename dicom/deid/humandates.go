@@ -65,6 +65,9 @@ func next(days []int, parts *[3]datePart, text []byte, p datePart) []int {
 	if b.end > 0 && b.digits == 0 && c.digits == 4 && c.begin-b.end <= 2 { // of a month the first day
 		days = appendDay(days, c, b, datePart{value: 1, digits: 1})
 	}
+	if b.end == c.begin && b.end > 0 && b.digits == 0 {
+		days = appendRest(days, b, text[c.begin:c.end])
+	}
 	if a.end == 0 || b.end == 0 {
 		return days
 	}
@@ -85,8 +88,18 @@ func next(days []int, parts *[3]datePart, text []byte, p datePart) []int {
 	case a.digits == 0:
 		days = appendDay(days, c, a, b)
 	default:
-		if days = appendDay(days, c, b, a); a.digits == 4 {
+		if days = appendDay(days, c, b, a); a.digits == 4 || between == "" && behind == "" { // 53Aug17
 			days = appendDay(days, a, b, c)
+		}
+	}
+	return days
+}
+
+// appendRest appends the day of a month that digits right behind its name may mean with a year: Aug171953, AUG1753, Aug51953.
+func appendRest(days []int, month datePart, run []byte) []int {
+	for _, n := range [...]int{1, 2} { // digits of the day
+		if year := len(run) - n; year == 4 || year == 2 && n == 2 {
+			days = appendDay(days, datePart{digits: year, value: number(run[n:])}, month, datePart{digits: n, value: number(run[:n])})
 		}
 	}
 	return days

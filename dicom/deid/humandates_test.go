@@ -15,7 +15,7 @@ import (
 // ways27Nov are ways to write 27 November 2019.
 var ways27Nov = []string{
 	"27 Nov 2019", "27.11.19", "27/11/2019", "11/27/2019", "27. November 2019", "27NOV2019", "27nov19", "Nov 27th 2019", "November 27, 2019", "27th of November 2019", "2019-11-27",
-	"2019/11/27", "2019 Nov 27", "27-11-19", "19-11-27", "20191127", "27112019", "271119", "191127", "20191127101500", "27_11_2019", "27. 11. 2019", "27 11 2019",
+	"2019/11/27", "2019 Nov 27", "27-11-19", "19-11-27", "Nov272019", "NOV2719", "November272019", "19Nov27", "20191127", "27112019", "271119", "191127", "20191127101500", "27_11_2019", "27. 11. 2019", "27 11 2019",
 }
 
 func TestWrittenDates(t *testing.T) {
@@ -24,6 +24,7 @@ func TestWrittenDates(t *testing.T) {
 	}
 	for text, day := range map[string]int{
 		"17. März 1953": days(1953, 3, 17), "17 Maerz 1953": days(1953, 3, 17), "5 Dez 53": days(1953, 12, 5), "1. Mai 2001": days(2001, 5, 1), "Okt 3 1990": days(1990, 10, 3), "M\xe4rz 1953": days(1953, 3, 1),
+		"Dez51953": days(1953, 12, 5),
 	} {
 		require.Contains(t, writtenDates([]byte(text)), day, text)
 	}

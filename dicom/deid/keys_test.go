@@ -175,7 +175,7 @@ func TestShift(t *testing.T) {
 		{"SH", "Jane", ""},
 		{"OB", "20240301", ""},
 	} {
-		out, ok := appendShifted([]byte("x"), []byte(c.in), vrOf(c.vr), -1)
+		out, ok := appendShifted([]byte("x"), []byte(c.in), vrOf(c.vr), -1, nil)
 		require.Equal(t, c.want != "", ok, c.in)
 		require.Equal(t, "x"+c.want, string(out), c.in)
 	}

@@ -53,6 +53,7 @@ type rewriter struct {
 	doubt  bool     // a rule of refusal that is switched off would refuse it: who is pictured may show
 	told   string   // (0028,0303) as written
 	dates  temporal // what became of dates and times
+	births []int    // days that aren't shifted
 }
 
 type span struct{ begin, end int }
@@ -68,12 +69,13 @@ type block struct {
 
 // level is the data set, or the item, under way.
 type level struct {
-	enc    stream.Encoding
-	parent dict.Tag // the sequence that holds the item, 0 at top level
-	top    bool
-	dummy  bool         // nothing of the original value may stay
-	set    *charset.Set // nil: it names a term that is not defined
-	blocks int          // where its private blocks begin
+	enc     stream.Encoding
+	parent  dict.Tag // the sequence that holds the item, 0 at top level
+	top     bool
+	dummy   bool         // nothing of the original value may stay
+	content []byte       // from which its elements are read, and what follows
+	set     *charset.Set // nil: it names a term that is not defined
+	blocks  int          // where its private blocks begin
 
 	pixels pixels
 
@@ -89,6 +91,7 @@ func (w *rewriter) run(o *stream.Object, in, out []byte, report *Report, trace *
 	w.class, w.syntax, w.report, w.trace = o.Header().SOPClassUID(), o.TransferSyntax().UID, report, trace
 	p := w.s.p
 	w.verbatim = w.s.subject.Pseudonym == ""
+	w.births = w.s.births(o, in)
 	w.strict, w.whole = !w.verbatim && p.refuses(Undecodable), p.keepsPrivate()
 	w.claims, w.told, w.read = p.claims, cmp.Or(w.told, p.untouched()), nil
 	defer func() { w.report, w.trace = nil, nil }()
@@ -148,6 +151,7 @@ var ascii, _ = charset.New(nil)
 // elements rewrites the elements that in holds: all of it, or up to an item delimiter, which it leaves. It gives the number of bytes.
 func (w *rewriter) elements(in []byte, lv *level, delimited bool) (int, error) {
 	pos := 0
+	lv.content = in
 	for pos < len(in) {
 		h, ok := lv.enc.Head(in[pos:])
 		if !ok || pos+h.Size > len(in) {

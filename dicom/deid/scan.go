@@ -397,7 +397,9 @@ func (sc *scanner) check(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 		}
 	}
 	vr := f.vrOf(h)
-	if f.must && vr != dict.UI {
+	// Of an object that this profile de-identified before, the method is what it was.
+	ours := h.Tag == dict.DeidentificationMethod && lv.top && bytes.HasSuffix(unpadded(value), sc.method)
+	if f.must && vr != dict.UI && !ours {
 		sc.stayed(h.Tag, f, vr, unpadded(value), lv)
 	}
 	switch vr {
@@ -414,7 +416,7 @@ func (sc *scanner) check(h stream.Head, f *fact, value []byte, lv *scanLevel) {
 	if short := unpadded(value); len(short) < shortest || isQuantity(vr, short) {
 		return
 	}
-	if h.Tag == dict.DeidentificationMethod && lv.top {
+	if ours {
 		value = bytes.TrimSuffix(unpadded(value), sc.method)
 	}
 	sc.look(h.Tag, vr, value, lv.set)

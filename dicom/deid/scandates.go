@@ -77,6 +77,9 @@ func (t *textDates) word(begin, end int) {
 // number takes a run of digits.
 func (t *textDates) number(begin, end int) {
 	run := t.text[begin:end]
+	if month := t.last[3]; month.end == begin && month.end > 0 && month.digits == 0 {
+		t.behindMonth(month.value, run)
+	}
 	switch n := len(run); {
 	case n <= 4:
 		t.push(dateToken{begin, end, n, number(run)})
@@ -98,6 +101,16 @@ func (t *textDates) number(begin, end int) {
 	t.push(dateToken{})
 }
 
+// behindMonth adds a date whose month has its name, with day and year in one run of digits behind it: Nov272019, NOV2719.
+func (t *textDates) behindMonth(month int, run []byte) {
+	switch n := len(run); {
+	case n == 5 || n == 6:
+		t.add(number(run[n-4:]), month, number(run[:n-4]), true, true)
+	case n == 4 && t.loose:
+		t.short(number(run[2:]), month, number(run[:2]), true)
+	}
+}
+
 // named adds a date whose month has its name, of which the last token is a part.
 func (t *textDates) named() {
 	a, b, c := t.last[1], t.last[2], t.last[3]
@@ -109,6 +122,9 @@ func (t *textDates) named() {
 		t.year(a, b.value, c)
 	case b.digits == 0:
 		t.year(c, b.value, a)
+		if a.digits == 2 && a.end == b.begin && b.end == c.begin { // 19Nov27
+			t.year(a, b.value, c)
+		}
 	case a.digits == 0:
 		t.year(c, a.value, b)
 	}

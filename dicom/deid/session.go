@@ -57,6 +57,10 @@ type Session struct {
 	classes  map[string]class
 	cleaned  map[bool]map[string]cleaned // by whether the text may have several values, and by the text
 	issuers  issuers
+	born     struct {
+		value []byte
+		days  []int
+	} // of the last object
 	discreet []byte // identifying values of which nothing that was given tells
 	spare    []byte
 	w        rewriter

@@ -69,6 +69,9 @@ func sample(t testing.TB, tag dict.Tag, vr dict.VR, v value) stream.Element {
 		return e
 	case dict.DA:
 		texts = []string{"20200315", "20201101"}
+		if tag == dict.PatientBirthDate { // of which the others aren't to be one
+			texts = []string{"19530817", "19531104"}
+		}
 		if v == uncleaned {
 			texts = []string{"2020-Q"}
 		}

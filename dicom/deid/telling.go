@@ -231,6 +231,15 @@ func bareLetters(s string) (text []rune, apart []bool) {
 	return text, apart
 }
 
+// BareID returns an ID or a pseudonym as it is compared with those of other patients: its letters and digits alone, without case, accents and width. One
+// that has none stays as it is.
+func BareID(id string) string {
+	if bare, _ := bareLetters(id); len(bare) > 0 {
+		return string(bare)
+	}
+	return id
+}
+
 // withoutUmlauts writes German text as those do who have no umlauts.
 func withoutUmlauts(s string) string { return umlauts.Replace(s) }
 

@@ -5,6 +5,7 @@ package deid
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -20,6 +21,9 @@ func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) 
 	}
 	if a == Keep && w.betrays(e, r, vr, e.value) {
 		a = w.instead(e, r, lv)
+	}
+	if a == Keep && !w.verbatim && r.over == nil && lv.concept(e, vr) == bornThen {
+		a = w.fallback(r, e.Tag, lv)
 	}
 	if a == Keep && !w.verbatim && !allowed(e, vr, r.single, lv.enc) {
 		w.keepAllowed(e, r, lv, vr)
@@ -67,7 +71,9 @@ func (w *rewriter) change(e *elem, a Action, r *rule, lv *level, vr dict.VR) (bo
 	case MapUID:
 		ok = w.mapUIDs(e.value)
 	case Shift:
-		w.value, ok = appendShifted(w.value, e.value, vr, w.s.offset)
+		if lv.concept(e, vr) == "" {
+			w.value, ok = appendShifted(w.value, e.value, vr, w.s.offset, w.births)
+		}
 	case Truncate:
 		w.value, ok = appendTruncated(w.value, e.value, vr)
 	case Clean, Hash, Edit:
@@ -356,13 +362,13 @@ func appendDummy(b []byte, vr dict.VR, length int) []byte {
 }
 
 // appendShifted moves the dates of a DA or DT by whole days. What has no day to move stays if it says no more than a time
-// of day or a time zone. ok is false if a value is none of its VR, or a placeholder.
-func appendShifted(b, value []byte, vr dict.VR, offset int) (_ []byte, ok bool) {
+// of day or a time zone. ok is false if a value is none of its VR, a placeholder, or one of the days that are known.
+func appendShifted(b, value []byte, vr dict.VR, offset int, known []int) (_ []byte, ok bool) {
 	at := len(b)
 	b = append(b, value...)
 	for rest := b[at:]; ; {
 		one, next, more := bytes.Cut(rest, []byte{'\\'})
-		if v := trimmed(one); len(v) > 0 && !shiftOne(v, vr, offset) {
+		if v := trimmed(one); len(v) > 0 && !shiftOne(v, vr, offset, known) {
 			return b[:at], false
 		}
 		if !more {
@@ -373,7 +379,7 @@ func appendShifted(b, value []byte, vr dict.VR, offset int) (_ []byte, ok bool) 
 }
 
 // shiftOne moves one date, in place.
-func shiftOne(v []byte, vr dict.VR, offset int) bool {
+func shiftOne(v []byte, vr dict.VR, offset int, known []int) bool {
 	switch vr {
 	case dict.TM:
 		return isTime(v)
@@ -394,7 +400,11 @@ func shiftOne(v []byte, vr dict.VR, offset int) bool {
 	if !ok || placeholder(y, m, d) {
 		return false
 	}
-	y, m, d = civil(days(y, m, d) + offset)
+	day := days(y, m, d)
+	if slices.Contains(known, day) {
+		return false
+	}
+	y, m, d = civil(day + offset)
 	putDigits(v[:4], y)
 	putDigits(v[4:6], m)
 	putDigits(v[6:8], d)
