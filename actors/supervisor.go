@@ -40,11 +40,13 @@ type supervisor struct {
 	roomFor  int64 // the task for which room was made last
 	draining bool
 
-	steering, steerAgain, probing bool
-	hourOf                        uuid.UUID     // the incarnation that was told what the hour wants; it claims nothing before
-	workers                       int           // of this hour; -1: as configured
-	grace                         time.Duration // of this hour, for the series in hand
-	later                         *time.Timer   // that wakes
+	probing int // of at most mostProbes
+
+	steering, steerAgain bool
+	hourOf               uuid.UUID     // the incarnation that was told what the hour wants; it claims nothing before
+	workers              int           // of this hour; -1: as configured
+	grace                time.Duration // of this hour, for the series in hand
+	later                *time.Timer   // that wakes
 }
 
 type runningTask struct {
@@ -363,12 +365,15 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 	}
 }
 
-// probe asks servers that can't be had for a sign of life, one at a time: it takes long where nobody answers.
+// mostProbes is how many servers a node asks for a sign of life at once: it takes long where nobody answers, and the others are not to wait for that.
+const mostProbes = 8
+
+// probe asks servers that can't be had for a sign of life.
 func (s *supervisor) probe(c actor.Context) {
-	if s.probing || s.id == uuid.Nil || s.draining {
+	if s.probing == mostProbes || s.id == uuid.Nil || s.draining {
 		return
 	}
-	s.probing = true
+	s.probing++
 	id, e, ctx := s.id, s.cfg.Engine, s.ctx
 	s.do(c, func() any {
 		asked, err := e.Probe(ctx, id)
@@ -377,7 +382,7 @@ func (s *supervisor) probe(c actor.Context) {
 }
 
 func (s *supervisor) onProbed(c actor.Context, m probed) {
-	s.probing = false
+	s.probing--
 	if m.err != nil && s.id != uuid.Nil {
 		s.log.Warn("a server could not be asked whether it can be had again", "err", m.err)
 	}

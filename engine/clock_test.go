@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -202,4 +203,26 @@ func TestBoundsTouchNothingElse(t *testing.T) {
 		require.NoError(t, n.Pool.QueryRow(t.Context(), sql).Scan(&ok))
 		require.True(t, ok, what)
 	}
+}
+
+// TestTrialIsNoClockPutBack: the time that a trial has at a server that refused is no wait that a clock has stretched.
+func TestTrialIsNoClockPutBack(t *testing.T) {
+	n := newIdle(t)
+	n.Transfer("source", "destination", "1.2.1")
+	node, err := n.Engine.Register(t.Context(), engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"})
+	require.NoError(t, err)
+	_, err = n.Pool.Exec(t.Context(), "UPDATE server_state SET breaker = 'open', breaker_reason = 'x', allowance = 0, echo = false, probe_at = now()")
+	require.NoError(t, err)
+	_, ok, _, err := n.Engine.Claim(t.Context(), node)
+	require.NoError(t, err)
+	require.True(t, ok)
+	due := func() (at []time.Time) {
+		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT array_agg(probe_at ORDER BY server_id) FROM server_state WHERE trial_task IS NOT NULL").Scan(&at))
+		return at
+	}
+	before := due()
+	require.Len(t, before, 2)
+	_, err = n.Engine.Orders(t.Context(), node, "test")
+	require.NoError(t, err)
+	require.Equal(t, before, due())
 }

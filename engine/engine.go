@@ -43,7 +43,7 @@ type Config struct {
 	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
 	ParkGrace          time.Duration   // for the series in hand when a window closes, where its schedule names none; 5 min
 	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
-	ProbePause         time.Duration   // at least, between two C-ECHOs to a server that can't be had; 1 min
+	ProbePause         time.Duration   // at most, between two tries of a server that can't be had; 90 s
 	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
 	Zone               *time.Location  // of the site's days; UTC
 	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
@@ -79,7 +79,7 @@ func (c Config) withDefaults() Config {
 
 const (
 	defaultParkPatience = 20 * time.Second
-	defaultProbePause   = time.Minute
+	defaultProbePause   = 90 * time.Second
 )
 
 // Signals is what the engine asks of the actors above it. Every signal is a hint: whoever misses one finds the truth in

@@ -376,6 +376,16 @@ func (r *run) sinkFailed() bool {
 	return r.sinkErr != nil
 }
 
+// sinkRefused gives why nothing more is sent to a server that has failed before it answered anything.
+func (r *run) sinkRefused() error {
+	if r.dst.Server == nil || r.heardDestination.Load() {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sinkErr
+}
+
 // work sends parcels to the destination until the queue is closed.
 func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
 	shed := r.shedOf(worker)
@@ -385,6 +395,9 @@ func (r *run) work(ctx, ledgerCtx context.Context, worker int) {
 			return
 		}
 		status, err := dimse.Status(0), stopped(ctx)
+		if err == nil {
+			err = r.sinkRefused()
+		}
 		if err == nil {
 			status, err = r.sink.put(ctx, worker, &p.outgoing)
 		}

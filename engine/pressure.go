@@ -68,6 +68,15 @@ func (r *run) downOf(err error) *down {
 	return nil
 }
 
+// unanswered reports whether a server that was sent an object said nothing to it, or ended the association instead.
+func unanswered(err error) bool {
+	if _, source := errors.AsType[*ul.SourceError](err); source {
+		return false
+	}
+	_, silent := errors.AsType[*ul.TimeoutError](err)
+	return silent || brokenOff(err)
+}
+
 // brokenOff reports whether a server ended an association without a word of DIMSE.
 func brokenOff(err error) bool {
 	_, lost := errors.AsType[*ul.LostError](err)

@@ -49,6 +49,14 @@ func (b *bearing) tried(task int64) {
 	b.now, b.TrialTask = *b.ProbeAt, &task
 }
 
+// TestPausesOfProduction: those that the other tests take for production's are.
+func TestPausesOfProduction(t *testing.T) {
+	c := Config{}.withDefaults()
+	require.Equal(t, 90*time.Second, c.ProbePause)
+	require.Equal(t, []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}, c.WaitPauses)
+	require.Equal(t, []time.Duration{2 * time.Minute, 4 * time.Minute}, c.RetryPauses)
+}
+
 // TestPressure follows a server through what it says by refusing and by letting through.
 func TestPressure(t *testing.T) {
 	full, gone := down{reason: "full"}, down{reason: "gone", gone: true, echo: true}

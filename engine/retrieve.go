@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/ul"
 )
 
 const (
@@ -407,8 +406,12 @@ func (r *run) askedAsHeld(i instance, o offer, byMove bool) bool {
 var noSuchInstance = []dimse.Status{dimse.NoSuchSOPInstance, dimse.InvalidSOPInstance}
 
 // tried tells whether the source got as far as sending, and failed with every instance, or names those that it failed with. DCMTK, and what is built on it, then
-// answers "out of resources" (A702) where it holds the images in a transfer syntax that was not negotiated: waiting would be for ever.
+// answers "out of resources" (A702) where it holds the images in a transfer syntax that was not negotiated: waiting would be for ever. Beside A701,
+// which says that it could not even count them, pynetdicom writes down as failed what it has not begun with.
 func tried(r dimse.GetResult) bool {
+	if r.Status == dimse.OutOfResourcesMatches {
+		return false
+	}
 	c := r.Counts
 	return len(r.FailedSOPInstanceUIDs) > 0 || c.Failed.Value > 0 && c.Completed.Value+c.Warning.Value+c.Remaining.Value == 0
 }
@@ -443,7 +446,7 @@ func (r *run) takeSinkErr() error {
 	defer r.mu.Unlock()
 	err := r.sinkErr
 	r.sinkErr = nil
-	if _, silent := errors.AsType[*ul.TimeoutError](err); silent && !r.heardDestination.Load() && r.dst.Server != nil {
+	if r.dst.Server != nil && !r.heardDestination.Load() && unanswered(err) {
 		err = full("%w", err)
 	}
 	if err != nil {

@@ -1,7 +1,7 @@
 -- BoundWaits: what the database's clock, put back, would make wait longer than it was meant to waits from now on no longer than that, and nothing
 -- that is counted from an instant begins in the future. A task's wait is tasks.wait_seconds. It gives how many rows there were: none as
 -- long as the clock goes forward (five seconds are for transactions that began meanwhile). What others have locked is left to the next time. Jobs are probed by the index that claims use, and of a job
--- only what waits is looked at.
+-- only what waits is looked at. A trial has 90 seconds (claim.sql).
 -- name: BoundWaits :one
 WITH task AS (
     UPDATE tasks u
@@ -33,10 +33,11 @@ WITH task AS (
     UPDATE server_state u
     SET probe_at = CASE WHEN u.probe_at > late.probe THEN late.probe ELSE u.probe_at END,
         next_start_at = CASE WHEN u.next_start_at > late.start THEN late.start ELSE u.next_start_at END
-    FROM (SELECT st.server_id, pace.start, schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8) AS probe
+    FROM (SELECT st.server_id, pace.start, schedule_now() + make_interval(secs => bound.probe) AS probe
           FROM server_state st
           CROSS JOIN LATERAL (SELECT schedule_now() + make_interval(secs => CASE WHEN st.studies_per_minute > 0 THEN 61.5 / st.studies_per_minute ELSE 0 END) AS start) pace
-          WHERE st.probe_at > schedule_now() + make_interval(secs => sqlc.arg(probe_seconds)::float8 + 5) OR st.next_start_at > pace.start + interval '5 seconds'
+          CROSS JOIN LATERAL (SELECT greatest(sqlc.arg(probe_seconds)::float8, CASE WHEN st.trial_task IS NOT NULL THEN 90 END) AS probe) bound
+          WHERE st.probe_at > schedule_now() + make_interval(secs => bound.probe + 5) OR st.next_start_at > pace.start + interval '5 seconds'
           FOR NO KEY UPDATE OF st SKIP LOCKED) late
     WHERE u.server_id = late.server_id
     RETURNING u.server_id

@@ -142,6 +142,7 @@ type StoreFaults struct {
 	DropAtObject    int                     // closes the connection without a word in this object …
 	DropAfterBytes  int64                   // … after so many bytes
 	AbortAtObject   int                     // sends A-ABORT when it has this object whole, and keeps nothing of it
+	AbortAll        bool                    // does so with every object
 }
 
 // CommitmentFaults are those of storage commitment.

@@ -32,10 +32,11 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 	event := Event{Kind: AtStore, Association: a.number, CallingAE: a.callingAE, Number: number, SOPInstanceUID: in.SOPInstanceUID}
 	p.gate(ctx, event)
 
+	aborts := f.AbortAll || number == f.AbortAtObject
 	data := p.incoming(ctx, a, in, f, number)
 	var status dimse.Status
 	var err error
-	if !slices.Contains(f.Lose, in.SOPInstanceUID) && !slices.Contains(f.Misname, in.SOPInstanceUID) && number != f.AbortAtObject {
+	if !slices.Contains(f.Lose, in.SOPInstanceUID) && !slices.Contains(f.Misname, in.SOPInstanceUID) && !aborts {
 		status, err = p.receive(in, data, faults.status(f, in.SOPInstanceUID))
 	}
 	if err == nil {
@@ -52,7 +53,7 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 		p.recorder.broke(t)
 		return dimse.StoreResponse{Status: dimse.ProcessingFailure} // the association has ended: nobody reads it
 	}
-	if number == f.AbortAtObject {
+	if aborts {
 		sa.Abort()
 		p.recorder.broke(t)
 		return dimse.StoreResponse{Status: dimse.ProcessingFailure}

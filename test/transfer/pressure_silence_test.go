@@ -4,7 +4,11 @@ package transfer
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"net"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,4 +56,43 @@ func TestSilenceHoldsNobodyElsesSlots(t *testing.T) {
 			require.Equal(t, 1, dst.Recorder().Log().Peak)
 		})
 	}
+}
+
+// TestSilentServersDelayNoOthersProbe: servers that take connections and say nothing don't keep others that are well again from being asked.
+func TestSilentServersDelayNoOthersProbe(t *testing.T) {
+	t.Parallel()
+	const silent = 3
+	called, gaveUp := make(chan struct{}, silent), make(chan struct{}, silent)
+	n := harness.New(t, harness.Config{Idle: true})
+	for i := range silent {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, l.Close()) })
+		go func() {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			called <- struct{}{}
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+			gaveUp <- struct{}{}
+		}()
+		n.AddServer(fmt.Sprintf("silent %d", i), fmt.Sprintf("SILENT%d", i), l.Addr().String(), nil)
+	}
+	well := startPACS(t, pacs.Config{})
+	n.AddServer("well", "WELL", well.Addr(), nil)
+	_, err := n.Pool.Exec(t.Context(), `UPDATE server_state SET breaker = 'open', breaker_reason = 'x', allowance = 0, echo = true,
+		probe_at = schedule_now() - CASE WHEN server_id = (SELECT id FROM dicom_nodes WHERE name = 'well') THEN interval '0' ELSE interval '1 minute' END`)
+	require.NoError(t, err)
+	n.Start()
+	for range silent {
+		<-called
+	}
+	require.Eventually(t, func() bool {
+		s, err := n.Engine.Schedule(t.Context(), "well")
+		require.NoError(t, err)
+		return s.Down == ""
+	}, harness.Deadline, 10*time.Millisecond)
+	require.Empty(t, gaveUp, "the silent ones are still waited for")
 }

@@ -50,6 +50,10 @@ var sicknesses = []sick{
 	{name: "rejects at the destination, permanent", faults: rejects(pacs.RejectCalledAE), sink: true, each: 1, why: "ask the administrator of that server for its AE title"},
 	{name: "silent in C-FIND", silent: true, each: 1, why: "the peer did nothing for 1s"},
 	{name: "refuses to connect", absent: true, each: 1, why: "nothing listens there"},
+	{name: "C-GET A701 that counts them all as failed", faults: pacs.Misbehave{Get: pacs.GetFaults{
+		Empty: true, FinalStatus: new(dimse.OutOfResourcesMatches), Counts: &dimse.Counts{Failed: dimse.Counted(3)},
+	}}, each: 2, why: "status A701H"},
+	{name: "aborts at the first C-STORE", faults: pacs.Misbehave{Store: pacs.StoreFaults{AbortAll: true}}, sink: true, each: 2, why: "aborted the association"},
 }
 
 func rejects(how string) pacs.Misbehave {
