@@ -26,7 +26,7 @@ func TestDeidFullDisk(t *testing.T) {
 	}).WriteFiles(filepath.Join(dir, "in"))
 	require.NoError(t, err)
 	key, out := filepath.Join(dir, "key"), filepath.Join(disk.path, "out")
-	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f", 32)+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f1e2d3c", 8)+"\n"), 0o600))
 	deid := func() (said string, code int) {
 		cmd := exec.CommandContext(t.Context(), program, "deid", "--key-file", key, "--pseudonym", "P-1", filepath.Join(dir, "in"), out)
 		cmd.SysProcAttr = dieWithParent()

@@ -132,7 +132,7 @@ func manyFrames(t *testing.T, frames int) (command, server int64) {
 	dir := t.TempDir()
 	in, out, key, kept := filepath.Join(dir, "in.dcm"), filepath.Join(dir, "out"), filepath.Join(dir, "key"), filepath.Join(dir, "kept")
 	writeFrames(t, in, frames)
-	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f", 32)+"\n"), 0o600))
+	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f1e2d3c", 8)+"\n"), 0o600))
 	cmd := exec.CommandContext(t.Context(), program, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
 	cmd.SysProcAttr = dieWithParent()
 	said, err := cmd.CombinedOutput()
