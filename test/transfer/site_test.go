@@ -84,7 +84,7 @@ func (s *site) used() int64 { return s.number("SELECT bytes FROM folder_usage") 
 
 func (s *site) settings(change func(*people.Settings)) {
 	s.t.Helper()
-	_, err := people.New(s.Pool, people.NewKey()).ChangeSettings(s.t.Context(), s.Admin, change)
+	_, err := s.People.ChangeSettings(s.t.Context(), s.Admin, change)
 	require.NoError(s.t, err)
 }
 
