@@ -297,7 +297,7 @@ func (t Transfer) checkPseudonyms() error {
 		if s.Pseudonym != "" && bare[deid.BareID(s.Pseudonym)] {
 			return &Invalid{
 				Field:  fmt.Sprintf("studies[%d].pseudonym", i),
-				Reason: "this pseudonym is the Patient ID of another study of the request, so that it would show who somebody is; see that the two aren't swapped, and choose another",
+				Reason: "this pseudonym is a Patient ID of the request, so that it would show who somebody is; see that the two aren't swapped, and choose another",
 			}
 		}
 	}

@@ -284,7 +284,7 @@ func TestPseudonymizedJob(t *testing.T) {
 
 	// What is rejected is left out under a pseudonym, unless the job says otherwise.
 	pseudonymized := transfer("1.2.3")
-	pseudonymized.Studies[0].Pseudonym = "P-1"
+	pseudonymized.Studies[0].Pseudonym = "SUBJECT-7"
 	for _, tt := range []struct {
 		job  client.NewJob
 		set  *bool
