@@ -617,6 +617,41 @@ func (q *Queries) LeaveGroup(ctx context.Context, arg LeaveGroupParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const linkageReaders = `-- name: LinkageReaders :many
+SELECT u.id AS user_id, p.id AS project_id
+FROM users u
+JOIN projects p ON EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = u.id)
+                OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = u.id)
+WHERE u.is_superuser OR EXISTS (SELECT FROM group_members m JOIN group_permissions g ON g.group_id = m.group_id
+                                WHERE m.user_id = u.id AND g.permission = $1)
+`
+
+type LinkageReadersRow struct {
+	UserID    int64
+	ProjectID int64
+}
+
+// LinkageReaders gives who may read the linkage table of which project.
+func (q *Queries) LinkageReaders(ctx context.Context, permission string) ([]LinkageReadersRow, error) {
+	rows, err := q.db.Query(ctx, linkageReaders, permission)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LinkageReadersRow{}
+	for rows.Next() {
+		var i LinkageReadersRow
+		if err := rows.Scan(&i.UserID, &i.ProjectID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listAccess = `-- name: ListAccess :many
 SELECT a.group_id, g.name AS group_name, a.dicom_node_id, n.name AS node_name, n.kind, a.is_source, a.is_destination
 FROM node_access a JOIN groups g ON g.id = a.group_id JOIN dicom_nodes n ON n.id = a.dicom_node_id

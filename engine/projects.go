@@ -180,7 +180,7 @@ func (e *Engine) CreateProject(ctx context.Context, user people.User, n NewProje
 		if err != nil {
 			return err
 		}
-		if err := putMembers(ctx, q, id, n.Members); err != nil {
+		if err := putMembers(ctx, q, user, id, n.Members); err != nil {
 			return err
 		}
 		return people.Record(ctx, q, people.Entry{
@@ -239,21 +239,23 @@ func groupOf(ctx context.Context, q *db.Queries, user people.User, name string) 
 }
 
 // putMembers makes the people named, and nobody else, a project's members.
-func putMembers(ctx context.Context, q *db.Queries, project int64, names []string) error {
-	if err := q.DeleteProjectMembers(ctx, project); err != nil {
-		return err
-	}
+func putMembers(ctx context.Context, q *db.Queries, by people.User, project int64, names []string) error {
 	lower := make([]string, len(names))
 	for i, name := range names {
 		lower[i] = strings.ToLower(strings.TrimSpace(name))
 	}
 	slices.Sort(lower)
 	lower = slices.Compact(lower)
-	n, err := q.AddProjectMembers(ctx, db.AddProjectMembersParams{ProjectID: project, Usernames: lower})
-	if err == nil && n < int64(len(lower)) {
-		return &Invalid{Field: "members", Reason: fmt.Sprintf("%d of the names are no user's", int64(len(lower))-n)}
-	}
-	return err
+	return people.GuardLinkage(ctx, q, by, func() error {
+		if err := q.DeleteProjectMembers(ctx, project); err != nil {
+			return err
+		}
+		n, err := q.AddProjectMembers(ctx, db.AddProjectMembersParams{ProjectID: project, Usernames: lower})
+		if err == nil && n < int64(len(lower)) {
+			return &Invalid{Field: "members", Reason: fmt.Sprintf("%d of the names are no user's", int64(len(lower))-n)}
+		}
+		return err
+	})
 }
 
 // mayJoin keeps staff from putting themselves into a project, and so from the table that tells who is behind its pseudonyms.
@@ -315,6 +317,9 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 		entry := people.Entry{Action: "project.change", Object: "project " + found.Name, Detail: map[string]any{"fields": setFields(map[string]bool{
 			"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil, "scan": c.Scan != nil, "manifest": c.Manifest != nil,
 		})}}
+		if c.Members != nil {
+			entry.Detail["members"] = *c.Members
+		}
 		if c.Profile != nil {
 			entry.Profile = strings.TrimSpace(c.Profile.Name + " " + c.Profile.Version)
 		}
@@ -324,7 +329,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 		if c.Members == nil {
 			return nil
 		}
-		return putMembers(ctx, q, p.ID, *c.Members)
+		return putMembers(ctx, q, user, p.ID, *c.Members)
 	})
 	if err != nil {
 		return Project{}, err

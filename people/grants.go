@@ -44,11 +44,57 @@ func mayTakeOver(ctx context.Context, q *db.Queries, user User, target db.User) 
 		return err
 	}
 	missing, err := lacked(ctx, q, user.ID, permissions)
-	if err == nil && len(missing) > 0 {
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
 		return &Denied{Reason: fmt.Sprintf("this account has permissions that you don't have (%s), so only superusers may change its password and mail address; ask one of them",
 			strings.Join(missing, ", "))}
 	}
-	return err
+	readers, err := readersOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	for r := range readers {
+		if r.UserID == target.ID && !readers[db.LinkageReadersRow{UserID: user.ID, ProjectID: r.ProjectID}] {
+			return &Denied{Reason: "this account reads who is behind the pseudonyms of a project, which you may not, so only superusers may change its password and mail address; ask one of them"}
+		}
+	}
+	return nil
+}
+
+func readersOf(ctx context.Context, q *db.Queries) (map[db.LinkageReadersRow]bool, error) {
+	rows, err := q.LinkageReaders(ctx, Linkage)
+	readers := make(map[db.LinkageReadersRow]bool, len(rows))
+	for _, r := range rows {
+		readers[r] = true
+	}
+	return readers, err
+}
+
+// GuardLinkage has change done, in the transaction of q, and refuses it if somebody can read the linkage table of a project afterwards who could not
+// before, nor can the user who does it: by a permission, a membership or both. Superusers may do so.
+func GuardLinkage(ctx context.Context, q *db.Queries, by User, change func() error) error {
+	if by.IsSuperuser {
+		return change()
+	}
+	before, err := readersOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	after, err := readersOf(ctx, q)
+	if err != nil {
+		return err
+	}
+	for r := range after {
+		if !before[r] && !before[db.LinkageReadersRow{UserID: by.ID, ProjectID: r.ProjectID}] {
+			return &Denied{Reason: "only superusers may let somebody read who is behind the pseudonyms of a project that they can't read themselves; ask one of them"}
+		}
+	}
+	return nil
 }
 
 // grantEntry makes an entry stand out if rights were given that who gave them lacks.

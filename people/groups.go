@@ -206,10 +206,12 @@ func setPermissions(ctx context.Context, q *db.Queries, user User, group db.Grou
 			return nil, err
 		}
 	}
-	if err := q.DeletePermissions(ctx, group.ID); err != nil {
-		return nil, err
-	}
-	return granted, q.GrantPermissions(ctx, db.GrantPermissionsParams{GroupID: group.ID, Permissions: permissions})
+	return granted, GuardLinkage(ctx, q, user, func() error {
+		if err := q.DeletePermissions(ctx, group.ID); err != nil {
+			return err
+		}
+		return q.GrantPermissions(ctx, db.GrantPermissionsParams{GroupID: group.ID, Permissions: permissions})
+	})
 }
 
 // changeGroup locks a group, has change work on it, and writes down what it says of that, with the permissions that were given by somebody
@@ -292,7 +294,11 @@ func join(ctx context.Context, q *db.Queries, by User, g db.Group, u db.User) (g
 	if granted, err = mayGive(ctx, q, by, full.Permissions); err != nil {
 		return nil, err
 	}
-	n, err := q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID})
+	var n int64
+	err = GuardLinkage(ctx, q, by, func() (err error) {
+		n, err = q.JoinGroup(ctx, db.JoinGroupParams{GroupID: g.ID, UserID: u.ID})
+		return err
+	})
 	if err != nil || n == 0 {
 		return nil, err
 	}

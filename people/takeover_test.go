@@ -336,6 +336,41 @@ func TestStaffGivesWhatItHas(t *testing.T) {
 	}
 }
 
+// TestStaffOpensNoLinkage: staff that reads the linkage of one project lets nobody read that of another one, by whatever of permission, membership and
+// password was missing; whom it may show what it reads itself.
+func TestStaffOpensNoLinkage(t *testing.T) {
+	for name, do := range map[string]func(h *house, who people.User) error{
+		"a reader joins":    func(h *house, who people.User) error { return h.AddMember(h.t.Context(), who, "Heart", "reader") },
+		"a member may read": func(h *house, who people.User) error { return h.AddMember(h.t.Context(), who, "Linkers", "nurse") },
+		"all members may read": func(h *house, who people.User) error {
+			return second(h.ChangeGroup(h.t.Context(), who, "Heart", people.GroupChange{Permissions: &[]string{people.Linkage}}))
+		},
+		"a new puppet": func(h *house, who people.User) error {
+			return second(h.CreateUser(h.t.Context(), who, people.NewAccount{Username: "puppet", Password: otherSecret, Groups: []string{"Linkers", "Heart"}}))
+		},
+		"a reader's password": func(h *house, who people.User) error {
+			return h.SetPassword(h.t.Context(), who, "keeper", otherSecret, false)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			for group, permissions := range map[string][]string{"Linkers": {people.Linkage}, "Heart": nil} {
+				_, err := h.CreateGroup(t.Context(), h.admin, group, permissions)
+				require.NoError(t, err)
+			}
+			staff := h.add(people.NewAccount{Username: "staff", Staff: true, Groups: []string{"Linkers"}})
+			h.add(people.NewAccount{Username: "reader", Groups: []string{"Linkers"}})
+			h.add(people.NewAccount{Username: "nurse", Groups: []string{"Heart"}})
+			h.add(people.NewAccount{Username: "keeper", Groups: []string{"Linkers", "Heart"}})
+			h.add(people.NewAccount{Username: "other"})
+			require.NoError(t, h.AddMember(t.Context(), staff, "Heart", "other"), "who reads nothing")
+			requireDenied(t, do(h, staff), "pseudonyms of a project")
+			require.NoError(t, h.AddMember(t.Context(), h.admin, "Heart", "staff"))
+			require.NoError(t, do(h, staff), "it reads that table itself")
+		})
+	}
+}
+
 // TestStaffGivesItsOwn: what staff has it may give, and what there was already may stay.
 func TestStaffGivesItsOwn(t *testing.T) {
 	h := newHouse(t)

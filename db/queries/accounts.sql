@@ -109,6 +109,15 @@ SELECT g.* FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_
 -- name: PermissionsOfUser :many
 SELECT DISTINCT p.permission FROM group_members m JOIN group_permissions p ON p.group_id = m.group_id WHERE m.user_id = $1 ORDER BY p.permission;
 
+-- LinkageReaders gives who may read the linkage table of which project.
+-- name: LinkageReaders :many
+SELECT u.id AS user_id, p.id AS project_id
+FROM users u
+JOIN projects p ON EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = u.id)
+                OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = u.id)
+WHERE u.is_superuser OR EXISTS (SELECT FROM group_members m JOIN group_permissions g ON g.group_id = m.group_id
+                                WHERE m.user_id = u.id AND g.permission = sqlc.arg(permission));
+
 -- ListGroups is a page of groups above an ID.
 -- name: ListGroups :many
 SELECT g.*, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) AS members,
