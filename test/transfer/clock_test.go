@@ -106,6 +106,12 @@ func ranAhead(t *testing.T, by string) {
 	_, err := q.ClaimMail(t.Context(), 3600)
 	require.NoError(t, err)
 
+	require.Eventually(t, func() bool { // a node has to have seen that clock
+		var seen bool
+		require.NoError(t, n.Pool.QueryRow(context.Background(), "SELECT max(beat_at) > now() - interval '1 minute' FROM nodes").Scan(&seen))
+		return seen
+	}, time.Minute, 20*time.Millisecond)
+
 	ahead("0")
 	startPACS(t, pacs.Config{AETitle: "GONE", Listen: fmt.Sprintf("127.0.0.1:%d", port)})
 	require.Equal(t, engine.Success, n.Wait(waits.ID).Status, "what waited for a server")
