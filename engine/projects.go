@@ -271,6 +271,21 @@ func (e *Engine) mayJoin(ctx context.Context, user people.User, project int64, m
 	return err
 }
 
+// entry is what the audit log says of a change.
+func (c *ProjectChange) entry(project string) people.Entry {
+	detail := map[string]any{"fields": setFields(map[string]bool{
+		"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil, "scan": c.Scan != nil, "manifest": c.Manifest != nil,
+	})}
+	if c.Members != nil {
+		detail["members"] = *c.Members
+	}
+	entry := people.Entry{Action: "project.change", Object: "project " + project, Detail: detail}
+	if c.Profile != nil {
+		entry.Profile = strings.TrimSpace(c.Profile.Name + " " + c.Profile.Version)
+	}
+	return entry
+}
+
 // ChangeProject changes a project. Another profile is that of jobs made from then on, whose UIDs are of a new generation; jobs that were
 // made before keep theirs. It is for staff.
 func (e *Engine) ChangeProject(ctx context.Context, user people.User, name string, c ProjectChange) (Project, error) {
@@ -314,16 +329,7 @@ func (e *Engine) ChangeProject(ctx context.Context, user people.User, name strin
 		if err := q.UpdateProject(ctx, u); err != nil {
 			return err
 		}
-		entry := people.Entry{Action: "project.change", Object: "project " + found.Name, Detail: map[string]any{"fields": setFields(map[string]bool{
-			"description": c.Description != nil, "profile": c.Profile != nil, "members": c.Members != nil, "salt": c.Salt != nil, "scan": c.Scan != nil, "manifest": c.Manifest != nil,
-		})}}
-		if c.Members != nil {
-			entry.Detail["members"] = *c.Members
-		}
-		if c.Profile != nil {
-			entry.Profile = strings.TrimSpace(c.Profile.Name + " " + c.Profile.Version)
-		}
-		if err := people.Record(ctx, q, entry); err != nil {
+		if err := people.Record(ctx, q, c.entry(found.Name)); err != nil {
 			return err
 		}
 		if c.Members == nil {

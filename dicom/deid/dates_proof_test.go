@@ -227,8 +227,11 @@ func TestDatesOfConcepts(t *testing.T) {
 		"default":  standard,
 	} {
 		for _, c := range []struct{ scheme, code, meaning string }{
-			{"DCM", "121031", "Subject Birth Date"}, {"SCT", "184099003", "Date of birth"}, {"LN", "21112-8", "Birth date"},
-			{"DCM", "122165", "DateTime of Death"}, {"DCM", "113723", "Calibration DateTime"},
+			{"DCM", "121031", "Subject Birth Date"},
+			{"SCT", "184099003", "Date of birth"},
+			{"LN", "21112-8", "Birth date"},
+			{"DCM", "122165", "DateTime of Death"},
+			{"DCM", "113723", "Calibration DateTime"},
 		} {
 			for _, tag := range []dict.Tag{dict.Date, dict.DateTime} {
 				for _, sequence := range []dict.Tag{dict.ContentSequence, dict.AcquisitionContextSequence} {

@@ -62,12 +62,7 @@ type datePart struct{ begin, end, digits, value int }
 func next(days []int, parts *[3]datePart, text []byte, p datePart) []int {
 	*parts = [3]datePart{parts[1], parts[2], p}
 	a, b, c := parts[0], parts[1], parts[2]
-	if b.end > 0 && b.digits == 0 && c.digits == 4 && c.begin-b.end <= 2 { // of a month the first day
-		days = appendDay(days, c, b, datePart{value: 1, digits: 1})
-	}
-	if b.end == c.begin && b.end > 0 && b.digits == 0 {
-		days = appendRest(days, b, text[c.begin:c.end])
-	}
+	days = appendOfMonth(days, b, c, text)
 	if a.end == 0 || b.end == 0 {
 		return days
 	}
@@ -91,6 +86,20 @@ func next(days []int, parts *[3]datePart, text []byte, p datePart) []int {
 		if days = appendDay(days, c, b, a); a.digits == 4 || between == "" && behind == "" { // 53Aug17
 			days = appendDay(days, a, b, c)
 		}
+	}
+	return days
+}
+
+// appendOfMonth appends the days that a month by its name and a number behind it mean by themselves.
+func appendOfMonth(days []int, month, n datePart, text []byte) []int {
+	if month.end == 0 || month.digits > 0 {
+		return days
+	}
+	if n.digits == 4 && n.begin-month.end <= 2 { // the first day of it
+		days = appendDay(days, n, month, datePart{value: 1, digits: 1})
+	}
+	if month.end == n.begin {
+		days = appendRest(days, month, text[n.begin:n.end])
 	}
 	return days
 }

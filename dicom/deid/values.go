@@ -16,16 +16,7 @@ import (
 // plain rewrites an element with a plain value, and says what was done.
 func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) {
 	vr := effective(e, r)
-	if a == MapUID && r.class && w.ofStandard(e.value) {
-		a = Keep
-	}
-	if a == Keep && w.betrays(e, r, vr, e.value) {
-		a = w.instead(e, r, lv)
-	}
-	if a == Keep && !w.verbatim && r.over == nil && lv.concept(e, vr) == bornThen {
-		a = w.fallback(r, e.Tag, lv)
-	}
-	if a == Keep && !w.verbatim && !allowed(e, vr, r.single, lv.enc) {
+	if a = w.kept(e, a, r, lv, vr); a == Keep && !w.verbatim && !allowed(e, vr, r.single, lv.enc) {
 		w.keepAllowed(e, r, lv, vr)
 		return Empty, nil
 	}
@@ -40,6 +31,20 @@ func (w *rewriter) plain(e *elem, a Action, r *rule, lv *level) (Action, error) 
 		return a, err
 	}
 	return Remove, nil
+}
+
+// kept says what becomes of a value: what the standard registered stays, and what is to stay goes if it tells something.
+func (w *rewriter) kept(e *elem, a Action, r *rule, lv *level, vr dict.VR) Action {
+	if a == MapUID && r.class && w.ofStandard(e.value) {
+		a = Keep
+	}
+	if a == Keep && w.betrays(e, r, vr, e.value) {
+		a = w.instead(e, r, lv)
+	}
+	if a == Keep && !w.verbatim && r.over == nil && lv.concept(e, vr) == bornThen {
+		a = w.fallback(r, e.Tag, lv)
+	}
+	return a
 }
 
 // change does an action to a plain value; false if the value isn't one that it can be done to. Then nothing is written.
