@@ -266,7 +266,7 @@ func (e *Engine) mayJoin(ctx context.Context, user people.User, project int64, m
 	}
 	err := e.people.Check(ctx, user.ID, people.Action{Project: project})
 	if _, denied := errors.AsType[*people.Denied](err); denied {
-		return &people.Denied{Reason: "only superusers may put themselves into a project; ask a colleague to put you into it"}
+		return &people.Denied{Reason: "only superusers may put themselves into a project; ask one of them"}
 	}
 	return err
 }

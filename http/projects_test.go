@@ -349,7 +349,7 @@ func TestStaffJoinsNoProject(t *testing.T) {
 	for _, err := range staff.Linkage(ctx, "lung", client.LinkFilter{}) {
 		require.Equal(t, 403, status(err))
 	}
-	require.NoError(t, change(as("colleague"), "staff"), "two people")
-	require.NoError(t, change(staff, "staff", "colleague"), "who belongs to it stays")
-	require.NoError(t, change(s.client, "admin"), "a superuser")
+	require.Equal(t, 403, status(change(as("colleague"), "staff")), "a colleague reads no more of it: staff can make itself one")
+	require.NoError(t, change(s.client, "admin", "staff"), "a superuser")
+	require.NoError(t, change(staff, "staff", "colleague"), "who belongs to it stays, and takes in whom it likes")
 }

@@ -304,7 +304,7 @@ func join(ctx context.Context, q *db.Queries, by User, g db.Group, u db.User) (g
 	}
 	if by.ID == u.ID {
 		if !by.IsSuperuser {
-			return nil, &Denied{Reason: "only superusers may put themselves into a group; ask a colleague to put you into it"}
+			return nil, &Denied{Reason: "only superusers may put themselves into a group; ask one of them"}
 		}
 		granted = append(granted, "membership")
 	}

@@ -107,7 +107,7 @@ func TestWhatTakesThePassword(t *testing.T) {
 			h := newHouse(t)
 			_, err := h.CreateGroup(t.Context(), h.admin, "Readers", []string{people.Explorer})
 			require.NoError(t, err)
-			who := h.add(people.NewAccount{Username: "owner", Staff: test.staff, Groups: []string{"Radiology"}, Person: people.Person{Mail: "owner@example.org"}})
+			who := h.add(people.NewAccount{Username: "owner", Staff: test.staff, Groups: []string{"Radiology", "Readers"}, Person: people.Person{Mail: "owner@example.org"}})
 			h.add(people.NewAccount{Username: "victim", Groups: []string{"Readers"}})
 			h.add(people.NewAccount{Username: "gone"})
 			h.exec("UPDATE users SET is_active = username <> 'gone'")
