@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
@@ -21,28 +20,16 @@ const breakerOpen = "open"
 // Probe asks one server by C-ECHO whether it can be had again, if it is this node's turn to do so. It tells whether there was one. A probe
 // is one association, and counts as such.
 func (e *Engine) Probe(ctx context.Context, node uuid.UUID) (bool, error) {
-	var probe db.TakeProbeRow
-	err := e.inTx(ctx, func(q *db.Queries) error {
-		if err := q.LockSlots(ctx); err != nil {
-			return err
-		}
-		var err error
-		probe, err = q.TakeProbe(ctx, db.TakeProbeParams{Node: node, PauseSeconds: e.cfg.ProbePause.Seconds()})
-		return err
-	})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
+	slot, err := e.door.ProbeSlot(ctx, node, e.cfg.ProbePause)
+	if slot == nil {
 		return false, err
 	}
-	slot := e.door.Slot(probe.ID, probe.ServerID)
 	defer func() {
 		if err := slot.Close(ctx); err != nil {
-			e.log.WarnContext(ctx, "the slot of a probe could not be given back now", "server", probe.ServerID, "err", err)
+			e.log.WarnContext(ctx, "the slot of a probe could not be given back now", "server", slot.ServerID, "err", err)
 		}
 	}()
-	n, err := e.dicomNode(ctx, probe.ServerID)
+	n, err := e.dicomNode(ctx, slot.ServerID)
 	if err != nil {
 		return true, err
 	}

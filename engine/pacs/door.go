@@ -118,14 +118,21 @@ type Slot struct {
 // ID is the slot's in the database.
 func (s *Slot) ID() int64 { return s.id }
 
-// taking returns the context in which a slot is taken. It does not end with the caller's: a commit that is broken off may have happened all the
-// same, and nobody would give that slot back. The caller gets it, and gives it back.
-func taking(ctx context.Context) (context.Context, context.CancelFunc, error) {
+// take does what counts and takes slots, behind their lock. It does not end with the caller's context: a commit that is broken off may have
+// happened all the same, and nobody would give that slot back. The caller gets it, and gives it back. insert may run again.
+func (d *Door) take(ctx context.Context, insert func(ctx context.Context, q *db.Queries) error) error {
 	if err := ctx.Err(); err != nil {
-		return nil, nil, err
+		return err
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), interactiveWait)
-	return ctx, cancel, nil
+	defer cancel()
+	return db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+		q := d.q.WithTx(tx)
+		if err := q.LockSlots(ctx); err != nil {
+			return err
+		}
+		return insert(ctx, q)
+	})
 }
 
 // MoreTaskSlots gives a running task up to the wanted number of further slots for a server: as many as its batch cap has
@@ -134,23 +141,14 @@ func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int6
 	if wanted <= 0 {
 		return nil, nil
 	}
-	ctx, cancel, err := taking(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
 	var slots []*Slot
-	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+	err := d.take(ctx, func(ctx context.Context, q *db.Queries) error {
 		slots = nil
-		q := d.q.WithTx(tx)
-		if err := q.LockSlots(ctx); err != nil {
-			return err
-		}
 		ids, err := q.InsertMoreTaskSlots(ctx, db.InsertMoreTaskSlotsParams{
 			TaskID: task.TaskID, Token: task.Token, ServerID: serverID, Wanted: int32(wanted),
 		})
 		for _, id := range ids {
-			slots = append(slots, &Slot{ServerID: serverID, door: d, id: id})
+			slots = append(slots, d.Slot(id, serverID))
 		}
 		return err
 	})
@@ -160,17 +158,8 @@ func (d *Door) MoreTaskSlots(ctx context.Context, task db.Claimed, serverID int6
 // MoveSlot gives a running task a further slot of a server whose C-MOVE opens an association of its own. It gives nil where the batch cap
 // has no room; then how many the cap allows, and whether the task holds its slots there longer than any other.
 func (d *Door) MoveSlot(ctx context.Context, task db.Claimed, serverID int64) (slot *Slot, room db.MoveRoomRow, err error) {
-	ctx, cancel, err := taking(ctx)
-	if err != nil {
-		return nil, room, err
-	}
-	defer cancel()
-	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+	err = d.take(ctx, func(ctx context.Context, q *db.Queries) (err error) {
 		slot = nil
-		q := d.q.WithTx(tx)
-		if err := q.LockSlots(ctx); err != nil {
-			return err
-		}
 		room, err = q.MoveRoom(ctx, db.MoveRoomParams{TaskID: task.TaskID, Token: task.Token, ServerID: serverID})
 		if err != nil || room.Cap < 2 {
 			return err
@@ -193,20 +182,35 @@ func (d *Door) insertSlot(ctx context.Context, q *db.Queries, task db.Claimed, s
 	case err != nil:
 		return nil, err
 	}
-	return &Slot{ServerID: serverID, door: d, id: id}, nil
+	return d.Slot(id, serverID), nil
 }
 
 // SlotAgain gives a running task another slot in place of one that it gave back; nil where there is no room.
 func (d *Door) SlotAgain(ctx context.Context, task db.Claimed, serverID int64) (slot *Slot, err error) {
-	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
-		q := d.q.WithTx(tx)
-		if err := q.LockSlots(ctx); err != nil {
-			return err
-		}
+	err = d.take(ctx, func(ctx context.Context, q *db.Queries) (err error) {
 		slot, err = d.insertSlot(ctx, q, task, serverID)
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	return slot, nil
+}
+
+// ProbeSlot gives a node a slot of a server whose probe is due, for the whole cluster; nil if none is. The next probe follows after the pause.
+func (d *Door) ProbeSlot(ctx context.Context, node uuid.UUID, pause time.Duration) (slot *Slot, err error) {
+	err = d.take(ctx, func(ctx context.Context, q *db.Queries) error {
+		slot = nil
+		probe, err := q.TakeProbe(ctx, db.TakeProbeParams{Node: node, PauseSeconds: pause.Seconds()})
+		if err == nil {
+			slot = d.Slot(probe.ID, probe.ServerID)
+		}
+		return err
+	})
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, nil //nolint:nilnil // none is due, which is no error
+	case err != nil:
 		return nil, err
 	}
 	return slot, nil
@@ -254,18 +258,9 @@ var errStale = errors.New("the caps of this hour are not known yet; try again in
 
 // takeInteractive gives nil without an error while there is no room.
 func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (*Slot, error) {
-	ctx, cancel, err := taking(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer cancel()
 	var slot *Slot
-	err = db.InTx(ctx, d.pool, func(tx pgx.Tx) error {
+	err := d.take(ctx, func(ctx context.Context, q *db.Queries) error {
 		slot = nil
-		q := d.q.WithTx(tx)
-		if err := q.LockSlots(ctx); err != nil {
-			return err
-		}
 		room, err := q.InteractiveRoom(ctx, peer.ServerID)
 		switch {
 		case errors.Is(err, pgx.ErrNoRows):
@@ -281,7 +276,7 @@ func (d *Door) takeInteractive(ctx context.Context, peer Peer, node uuid.UUID) (
 		}
 		id, err := q.InsertInteractiveSlot(ctx, db.InsertInteractiveSlotParams{ServerID: peer.ServerID, NodeID: node})
 		if err == nil {
-			slot = &Slot{ServerID: peer.ServerID, door: d, id: id}
+			slot = d.Slot(id, peer.ServerID)
 		}
 		return err
 	})

@@ -144,12 +144,23 @@ func TestSlotTakenWhileItIsCanceled(t *testing.T) {
 			slot, _, err := door.MoveSlot(ctx, task, peer.ServerID)
 			return []*pacs.Slot{slot}, err
 		},
+		"again": func(ctx context.Context) ([]*pacs.Slot, error) {
+			slot, err := door.SlotAgain(ctx, task, peer.ServerID)
+			return []*pacs.Slot{slot}, err
+		},
+		"of a probe": func(ctx context.Context) ([]*pacs.Slot, error) {
+			_, err := pool.Exec(ctx, "UPDATE server_state SET breaker = 'open', echo = true, probe_at = schedule_now()")
+			require.NoError(t, err)
+			slot, err := door.ProbeSlot(ctx, uuid.New(), time.Minute)
+			return []*pacs.Slot{slot}, err
+		},
 		"of somebody who waits": func(ctx context.Context) ([]*pacs.Slot, error) {
 			slot, err := door.Interactive(ctx, peer)
 			return []*pacs.Slot{slot}, err
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			exec("UPDATE server_state SET breaker = 'closed'")
 			holder, err := pool.Begin(t.Context())
 			require.NoError(t, err)
 			_, err = holder.Exec(t.Context(), "SELECT pg_advisory_xact_lock(4711)")
