@@ -13,6 +13,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/db/local"
+	"github.com/adit-go/adit/internal/pause"
 )
 
 const databaseGrace = 20 * time.Second
@@ -74,7 +75,7 @@ func (d *database) supervise() {
 			d.down.Store(&cause)
 			wait := pauses.next()
 			d.log.Error("the embedded PostgreSQL doesn't run; it is started again", "reason", notRunning(cause), "error", cause, "in", wait.String())
-			if pause(d.ctx, wait) != nil {
+			if pause.For(d.ctx, wait) != nil {
 				return
 			}
 			cause = d.restart()
@@ -183,7 +184,7 @@ func again(ctx context.Context, try func() (wait bool, err error)) error {
 		if !wait {
 			return err
 		}
-		if stopped := pause(ctx, tried.next()); stopped != nil {
+		if stopped := pause.For(ctx, tried.next()); stopped != nil {
 			return errors.Join(stopped, err)
 		}
 	}
@@ -191,14 +192,3 @@ func again(ctx context.Context, try func() (wait bool, err error)) error {
 
 // capital begins a sentence.
 func capital(text string) string { return strings.ToUpper(text[:1]) + text[1:] }
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}

@@ -20,6 +20,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/adit-go/adit/internal/pause"
 )
 
 const (
@@ -151,20 +153,9 @@ func (c *Client) send(ctx context.Context, rq request, read func(io.Reader) erro
 			return err
 		}
 		left -= p.RetryAfter
-		if waited := wait(ctx, p.RetryAfter); waited != nil {
+		if waited := pause.For(ctx, p.RetryAfter); waited != nil {
 			return waited
 		}
-	}
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

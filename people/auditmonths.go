@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/pause"
 )
 
 // ActDetach says that a month of the audit log was exported and taken out of the database.
@@ -247,7 +248,7 @@ func (a *Audit) DetachMonth(ctx context.Context, x MonthExport, sha256 string) e
 		if pg, ok := errors.AsType[*pgconn.PgError](err); !ok || pg.Code != "55P03" || try == detachTries {
 			break
 		}
-		if err := pause(ctx, detachPause); err != nil {
+		if err := pause.For(ctx, detachPause); err != nil {
 			return err
 		}
 	}
@@ -264,7 +265,7 @@ func (a *Audit) DetachMonth(ctx context.Context, x MonthExport, sha256 string) e
 		if _, err := a.SealOnce(sealing); err != nil {
 			return err
 		}
-		if err := pause(sealing, 10*time.Millisecond); err != nil {
+		if err := pause.For(sealing, 10*time.Millisecond); err != nil {
 			return fmt.Errorf("%s was detached; the row that says so is not sealed yet, which a running ADIT does: %w", x.Month, err)
 		}
 	}
@@ -318,15 +319,4 @@ func (a *Audit) AddMonths(ctx context.Context) error {
 		return fmt.Errorf("the audit log's partitions for the months to come can't be made: %w", err)
 	}
 	return nil
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
