@@ -115,29 +115,40 @@ func (e *Engine) eraseJobs(ctx context.Context, days int32, run *choreRun) (int6
 }
 
 func (e *Engine) eraseJob(ctx context.Context, id int64, run *choreRun) (erased bool, err error) {
-	for {
-		var left int64
+	err = e.inParts(ctx, id, run, func(q *db.Queries) (left bool, err error) {
+		n, err := q.EraseIdentifiers(ctx, db.EraseIdentifiersParams{JobID: id, Max: cleanUpBatch})
+		if err != nil || n > 0 {
+			return n > 0, err
+		}
+		erased = true
+		return false, q.EndErasure(ctx, id)
+	})
+	return erased, err
+}
+
+// inParts has part work on a job that has ended, locked and in a transaction of its own, as long as there is something left: others are not to
+// wait for one that has much. A job that was deleted or begun anew meanwhile is left alone.
+func (e *Engine) inParts(ctx context.Context, id int64, run *choreRun, part func(q *db.Queries) (left bool, err error)) error {
+	for left := true; left; {
 		err := e.inTx(ctx, func(q *db.Queries) error {
+			left = false
 			job, err := q.LockJob(ctx, id)
 			if errors.Is(err, pgx.ErrNoRows) || err == nil && job.Active {
-				return nil // deleted or begun anew meanwhile
+				return nil
 			}
-			if err != nil {
-				return err
+			if err == nil {
+				left, err = part(q)
 			}
-			if left, err = q.EraseIdentifiers(ctx, db.EraseIdentifiersParams{JobID: id, Max: cleanUpBatch}); err != nil || left > 0 {
-				return err
-			}
-			erased = true
-			return q.EndErasure(ctx, id)
+			return err
 		})
 		if err == nil {
 			err = run.keep(ctx)
 		}
-		if err != nil || left == 0 {
-			return erased, err
+		if err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 const dayFormat = time.DateOnly

@@ -40,34 +40,17 @@ func (e *Engine) forgetLedgers(ctx context.Context, days int32, run *choreRun) (
 }
 
 func (e *Engine) forgetLedger(ctx context.Context, id int64, run *choreRun) error {
-	for left := true; left; {
-		err := e.inTx(ctx, func(q *db.Queries) error {
-			left = false
-			job, err := q.LockJob(ctx, id)
-			if errors.Is(err, pgx.ErrNoRows) || err == nil && job.Active {
-				return nil // deleted or begun anew meanwhile
-			}
-			if err != nil {
-				return err
-			}
-			n, err := q.ForgetLedger(ctx, db.ForgetLedgerParams{JobID: id, Max: cleanUpBatch})
-			if err != nil {
-				return err
-			}
-			state := int16(ledgerGone)
-			if left = n == cleanUpBatch; left {
-				state = ledgerGoes
-			}
-			return q.StripJob(ctx, db.StripJobParams{ID: id, Stripped: state})
-		})
-		if err == nil {
-			err = run.keep(ctx)
-		}
+	return e.inParts(ctx, id, run, func(q *db.Queries) (left bool, err error) {
+		n, err := q.ForgetLedger(ctx, db.ForgetLedgerParams{JobID: id, Max: cleanUpBatch})
 		if err != nil {
-			return err
+			return false, err
 		}
-	}
-	return nil
+		state := int16(ledgerGone)
+		if left = n == cleanUpBatch; left {
+			state = ledgerGoes
+		}
+		return left, q.StripJob(ctx, db.StripJobParams{ID: id, Stripped: state})
+	})
 }
 
 // removeJobs removes some jobs that ended so many days ago, and whose figures are summed up. plain: those that did not de-identify.

@@ -46,7 +46,7 @@ var (
 
 // siteMetrics gives what the database says of the whole site: each process of a cluster gives the same.
 func (e *Engine) siteMetrics() *db.Snapshot {
-	beats := map[uuid.UUID]beatSeen{}
+	beats := map[uuid.UUID]SeenBeat{}
 	return db.NewSnapshot(
 		[]*prometheus.Desc{tasksWaiting, tasksRunning, breakerOpened, serverPaused, serverOpen, slotsInUse, slotsAllowed, beatAge, cleanedUp},
 		func(ctx context.Context) ([]prometheus.Metric, error) {
@@ -131,15 +131,9 @@ func (e *Engine) serverMetrics(ctx context.Context, out *gauges) error {
 	return nil
 }
 
-// beatSeen is a heartbeat, and when it was first seen to be so.
-type beatSeen struct {
-	beat int64
-	at   time.Time
-}
-
 // beatMetrics tells how old the heartbeats are by this process's clock: the database's may be put back. Of several processes of one name it
 // tells of the one that was silent longest.
-func (e *Engine) beatMetrics(ctx context.Context, out *gauges, seen map[uuid.UUID]beatSeen) error {
+func (e *Engine) beatMetrics(ctx context.Context, out *gauges, seen map[uuid.UUID]SeenBeat) error {
 	nodes, err := e.q.AliveNodes(ctx)
 	if err != nil {
 		return err
@@ -147,10 +141,10 @@ func (e *Engine) beatMetrics(ctx context.Context, out *gauges, seen map[uuid.UUI
 	ages, alive := map[string]time.Duration{}, map[uuid.UUID]bool{}
 	for _, n := range nodes {
 		alive[n.ID] = true
-		if s, ok := seen[n.ID]; !ok || s.beat != n.Beat {
-			seen[n.ID] = beatSeen{n.Beat, time.Now()}
+		if s, ok := seen[n.ID]; !ok || s.Beat != n.Beat {
+			seen[n.ID] = SeenBeat{Beat: n.Beat, At: time.Now()}
 		}
-		ages[n.Name] = max(ages[n.Name], time.Since(seen[n.ID].at))
+		ages[n.Name] = max(ages[n.Name], time.Since(seen[n.ID].At))
 	}
 	for id := range seen {
 		if !alive[id] {

@@ -62,18 +62,22 @@ func whyWaiting(user people.User, job Job, row db.Task, servers []db.WhatKeepsRo
 	return strings.Join(reasons, "; ")
 }
 
-// nextAttempt names an instant both ways: people look at the clock, and may be elsewhere.
 func nextAttempt(seconds float64, zone *time.Location) string {
-	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("next attempt in %s (at %s %s)", d, time.Now().In(zone).Add(d).Format("15:04"), zone)
+	return "next attempt " + inAndAt(seconds, zone)
 }
 
-// askedAgain is nextAttempt for a server that takes less than its schedule allows.
+// inAndAt names an instant both ways: people look at the clock, and may be elsewhere.
+func inAndAt(seconds float64, zone *time.Location) string {
+	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
+	return fmt.Sprintf("in %s (at %s %s)", d, time.Now().In(zone).Add(d).Format("15:04"), zone)
+}
+
+// askedAgain says when a server that takes less than its schedule allows is asked for more.
 func askedAgain(seconds float64, zone *time.Location) string {
 	if seconds <= 0 {
 		return "it is asked for more as soon as one has got through"
 	}
-	return strings.Replace(nextAttempt(seconds, zone), "next attempt", "it is asked for more", 1)
+	return "it is asked for more " + inAndAt(seconds, zone)
 }
 
 // serverKeeps tells what about a server keeps its tasks from starting.
