@@ -261,7 +261,7 @@ func (c *auditDetachCmd) Help() string {
 // Run exports and detaches.
 func (c *auditDetachCmd) Run(ctx context.Context, io streams) error {
 	return c.use(ctx, func(a *people.Audit) error {
-		f, err := os.OpenFile(c.Output, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		f, err := createNew(c.Output)
 		if err != nil {
 			return err
 		}

@@ -29,13 +29,7 @@ func (a *API) registerFolders() {
 	handle(a, operation{
 		method: http.MethodDelete, path: "/folders/{name}", id: "delete-folder", summary: "Remove a folder that no job names (staff)", tag: nodesTag,
 		status: http.StatusNoContent, errors: []int{404, 409},
-	}, func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
-		n, err := a.nodeOfKind(ctx, in.Name, client.KindFolder)
-		if err != nil {
-			return nil, err
-		}
-		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
-	})
+	}, a.deleteNode(client.KindFolder))
 	handle(a, operation{
 		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", summary: "Change the limits of a folder, or adopt a new disk (staff)", tag: nodesTag,
 		errors: []int{400, 403, 404, 409, 413},

@@ -27,7 +27,7 @@ func (a *API) registerNodes() {
 	handle(a, operation{
 		method: http.MethodDelete, path: "/nodes/{name}", id: "delete-node", summary: "Remove a server or folder that no job names", tag: nodesTag,
 		status: http.StatusNoContent, errors: []int{403, 404, 409},
-	}, a.deleteNode)
+	}, a.deleteNode(""))
 	handle(a, operation{
 		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node", tag: nodesTag, timeout: patient, errors: []int{403, 404, 429},
 		summary: "Try whether a server answers and offers its services, or a folder is writable",
@@ -64,21 +64,23 @@ func (a *API) getNode(ctx context.Context, user people.User, in *NodeName) (*bod
 	return &body[client.Node]{view(n)}, nil
 }
 
-// nodeOfKind returns a server, or a folder, by its name.
+// nodeOfKind returns a server, a folder, or either if no kind is named, by its name.
 func (a *API) nodeOfKind(ctx context.Context, name, kind string) (engine.DICOMNode, error) {
 	n, err := a.engine.DICOMNodeByName(ctx, name)
-	if err == nil && (n.Server == nil) != (kind == client.KindFolder) {
+	if err == nil && kind != "" && (n.Server == nil) != (kind == client.KindFolder) {
 		err = fmt.Errorf("DICOM %s %q: %w", kind, name, engine.ErrNotFound)
 	}
 	return n, err
 }
 
-func (a *API) deleteNode(ctx context.Context, user people.User, in *NodeName) (*none, error) {
-	n, err := a.engine.DICOMNodeByName(ctx, in.Name)
-	if err != nil {
-		return nil, err
+func (a *API) deleteNode(kind string) func(context.Context, people.User, *NodeName) (*none, error) {
+	return func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
+		n, err := a.nodeOfKind(ctx, in.Name, kind)
+		if err != nil {
+			return nil, err
+		}
+		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
 	}
-	return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
 }
 
 func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*body[client.CheckReport], error) {

@@ -31,13 +31,7 @@ func (a *API) registerServers() {
 	handle(a, operation{
 		method: http.MethodDelete, path: "/servers/{name}", id: "delete-server", summary: "Remove a server that no job names (staff)", tag: nodesTag,
 		status: http.StatusNoContent, errors: []int{404, 409},
-	}, func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
-		n, err := a.nodeOfKind(ctx, in.Name, client.KindServer)
-		if err != nil {
-			return nil, err
-		}
-		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
-	})
+	}, a.deleteNode(client.KindServer))
 	handle(a, operation{
 		method: http.MethodPatch, path: "/servers/{name}", id: "change-server", summary: "Change settings of a server", tag: nodesTag,
 		errors: []int{400, 403, 404, 409, 413}, body: settingsBody,
