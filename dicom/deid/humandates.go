@@ -11,6 +11,9 @@ import (
 // writtenDates gives the days that a text may name, as people write them: 27 Nov 2019, 27.11.19, 11/27/2019, 17. August 1953, 27NOV2019, 20191127, 271119.
 // What may mean several days gives them all; a year of two digits may be of either century.
 func writtenDates(text []byte) (days []int) {
+	if countDigits(text) < fewestDigits {
+		return nil
+	}
 	var parts [3]datePart // the last ones, as far as they may belong to one date
 	for i := 0; i < len(text); {
 		begin := i
@@ -41,6 +44,18 @@ func writtenDates(text []byte) (days []int) {
 		}
 	}
 	return days
+}
+
+// fewestDigits are those of 1 Nov 19. Most codes have less, and need no closer look.
+const fewestDigits = 3
+
+func countDigits(text []byte) (n int) {
+	for _, c := range text {
+		if isDigit(c) {
+			n++
+		}
+	}
+	return n
 }
 
 // isOrdinal reports whether a word stands behind the number of a day: 27th of November.
