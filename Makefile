@@ -1,4 +1,4 @@
-# ADIT's house-keeping. `make` alone lists the targets.
+# ADIT's targets. `make` alone lists the targets.
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -15,7 +15,7 @@ ARGS     ?=
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z\/-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## install what building, running and testing need
@@ -30,7 +30,7 @@ run: ## start ADIT with its embedded database and two demo PACS
 .PHONY: build
 build: ## build bin/adit
 	@mkdir -p bin
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli.version=$(VERSION) -X github.com/adit-go/adit/cli.source=$(SOURCE)' -o bin/adit ./cmd/adit
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli/command.Version=$(VERSION) -X github.com/adit-go/adit/cli/command.Source=$(SOURCE)' -o bin/adit ./cmd/adit
 
 .PHONY: wasm
 wasm: ## build the de-identification engine for the browser into dist/wasm
@@ -47,6 +47,11 @@ test: ## run the whole suite with the race detector
 test/faults: ## run the long fault suite (crashes at random points, full disks, cut networks)
 	@GO="$(GO)" scripts/setup test
 	$(GO) test -race -timeout 60m -tags faults -run Fault ./...
+
+.PHONY: test/contract
+test/contract: ## try the REST API against its document with requests of chance for ten minutes
+	@GO="$(GO)" scripts/setup test
+	$(GO) test -race -timeout 60m -count 1 -v -run TestDocument ./test/contract -args -long 5m
 
 .PHONY: bench
 bench: ## measure against DCMTK, GDCM, Orthanc and a plain copy (BENCH='-only scu,relay -rounds 1': a part)
@@ -75,18 +80,20 @@ vuln: ## look for known vulnerabilities in what is linked (VULNDB=file:///DIR: w
 
 .PHONY: generate
 generate: ## write the generated code anew
-	$(TOOL) sqlc generate
 	$(GO) generate ./...
+	$(TOOL) sqlc generate
 	$(GO) test ./http/api -run TestRightsDocument -update
 	$(GO) test ./dicom/deid -run "TestAnswerKey|TestAdditionsInTheDocs" -update
 
 .PHONY: verify
-verify: ## check that generated code and the lists of modules are current, that go vet is content and gofumpt has nothing to change
+verify: ## check that generated code and the lists of modules are current, that go vet is content, gofumpt has nothing to change, Spectral finds no fault in the document of the API, and macOS and Windows build
 	@GO="$(GO)" scripts/setup test
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 	$(TOOL) sqlc diff
 	@scripts/generated-is-current
+	@GO="$(GO)" scripts/lint-document
 	$(GO) vet ./...
+	@for os in darwin windows; do echo "GOOS=$$os"; CGO_ENABLED=0 GOOS=$$os $(GO) build -trimpath -o /dev/null ./cmd/adit; done
 	@unformatted="$$(git ls-files -co --exclude-standard '*.go' | xargs -r $(TOOL) gofumpt -l)"; \
 	if [[ -n "$$unformatted" ]]; then printf 'These files want gofumpt -w:\n%s\n' "$$unformatted" >&2; exit 1; fi

@@ -9,28 +9,29 @@ import (
 	"slices"
 
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/receive"
 )
 
-// sharedBy bounds the servers that an unclear call from one address is put down to. An address that more of them have is a gateway's, and
-// tells nothing.
+// sharedBy bounds the servers that an unclear call from one address is put down to. An address that more of them have
+// is a gateway's, and tells nothing.
 const sharedBy = 4
 
-// accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes the peer for stays
-// with the association.
+// accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes
+// the peer for stays with the association.
 func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate) error {
 	addr, ok := addressOf(rq.RemoteAddr)
 	if !ok {
-		r.rejected.WithLabelValues(engine.CallAddress).Inc()
+		r.rejected.WithLabelValues(nodes.CallAddress).Inc()
 		return dimse.RejectCallingAE
 	}
 	r.mu.RLock()
 	_, known := r.called[rq.CalledAE]
 	named := r.callers[rq.CallingAE]
 	r.mu.RUnlock()
-	call := engine.RejectedCall{CallingAE: rq.CallingAE, CalledAE: rq.CalledAE, Address: addr.String()}
-	var may []*engine.Sender
-	var barred []engine.RejectedCall
+	call := receive.RejectedCall{CallingAE: rq.CallingAE, CalledAE: rq.CalledAE, Address: addr.String()}
+	var may []*nodes.Sender
+	var barred []receive.RejectedCall
 	for _, s := range named {
 		if reason := r.bars(s, addr, secured, cert); reason != "" {
 			call.Server, call.Reason = s.Name, reason
@@ -43,12 +44,12 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 		rq.Caller, rq.Expected = ids(may), r.moving(may)
 		return nil
 	}
-	reason := engine.CallCalledTitle
+	reason := nodes.CallCalledTitle
 	switch {
 	case len(may) > 0:
 		r.takeDown(call, reason, may)
 	case len(named) == 0:
-		reason = engine.CallCallingTitle
+		reason = nodes.CallCallingTitle
 		r.takeDown(call, reason, r.at(addr))
 	default:
 		reason = barred[0].Reason
@@ -56,7 +57,7 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 	r.rejected.WithLabelValues(reason).Inc()
 	if len(may) == 0 {
 		for _, c := range barred {
-			r.engine.CountRejected(c)
+			r.engine.Receive.CountRejected(c)
 		}
 	}
 	if !known {
@@ -65,23 +66,23 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 	return dimse.RejectCallingAE
 }
 
-// bars gives why a server may not call so; empty if it may.
-func (r *receiver) bars(s *engine.Sender, addr netip.Addr, secured bool, cert *x509.Certificate) string {
+// bars returns why a server may not call so; empty if it may.
+func (r *receiver) bars(s *nodes.Sender, addr netip.Addr, secured bool, cert *x509.Certificate) string {
 	switch from, resolved := r.from(s, addr); {
 	case !from && !resolved:
-		return engine.CallHost
+		return nodes.CallHost
 	case !from:
-		return engine.CallAddress
+		return nodes.CallAddress
 	case s.TLS && !secured:
-		return engine.CallPlain
+		return nodes.CallPlain
 	case secured && !s.Shows(cert):
-		return engine.CallCertificate
+		return nodes.CallCertificate
 	}
 	return ""
 }
 
 // from reports whether an address is a server's, and whether it is known which are.
-func (r *receiver) from(s *engine.Sender, addr netip.Addr) (from, resolved bool) {
+func (r *receiver) from(s *nodes.Sender, addr netip.Addr) (from, resolved bool) {
 	if s.From(addr) {
 		return true, true
 	}
@@ -91,8 +92,8 @@ func (r *receiver) from(s *engine.Sender, addr netip.Addr) (from, resolved bool)
 	return r.hosts.has(s.Host, addr)
 }
 
-// at gives the servers that have an address; none where many share it.
-func (r *receiver) at(addr netip.Addr) (servers []*engine.Sender) {
+// at returns the servers that have an address; none where many share it.
+func (r *receiver) at(addr netip.Addr) (servers []*nodes.Sender) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, s := range r.servers {
@@ -107,14 +108,14 @@ func (r *receiver) at(addr netip.Addr) (servers []*engine.Sender) {
 }
 
 // takeDown counts a call for the servers that it may have been of; of nobody, if there are none.
-func (r *receiver) takeDown(call engine.RejectedCall, reason string, servers []*engine.Sender) {
+func (r *receiver) takeDown(call receive.RejectedCall, reason string, servers []*nodes.Sender) {
 	call.Server, call.Reason = "", reason
 	if len(servers) == 0 {
-		r.engine.CountRejected(call)
+		r.engine.Receive.CountRejected(call)
 	}
 	for _, s := range servers {
 		call.Server = s.Name
-		r.engine.CountRejected(call)
+		r.engine.Receive.CountRejected(call)
 	}
 }
 
@@ -128,19 +129,19 @@ func (r *receiver) unheard(peer net.Addr, err error) {
 	if !ok {
 		return
 	}
-	if reason := engine.HandshakeFault(err); reason != "" {
+	if reason := receive.HandshakeFault(err); reason != "" {
 		r.rejected.WithLabelValues(reason).Inc()
 		if servers := r.at(addr); len(servers) > 0 {
-			r.takeDown(engine.RejectedCall{Address: addr.String()}, reason, servers)
+			r.takeDown(receive.RejectedCall{Address: addr.String()}, reason, servers)
 		}
 	}
 }
 
-// admitted gives the servers that an association was accepted as, as far as they are still there: what they may is decided
-// once, when they call.
-func (r *receiver) admitted(a *dimse.ServerAssociation) []*engine.Sender {
+// admitted returns the servers that an association was accepted as, as far as they are still there: what they may is
+// decided once, when they call.
+func (r *receiver) admitted(a *dimse.ServerAssociation) []*nodes.Sender {
 	accepted, _ := a.Caller.([]int64)
-	senders := make([]*engine.Sender, 0, len(accepted))
+	senders := make([]*nodes.Sender, 0, len(accepted))
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for _, id := range accepted {
@@ -151,7 +152,7 @@ func (r *receiver) admitted(a *dimse.ServerAssociation) []*engine.Sender {
 	return senders
 }
 
-// addressOf gives a peer's address, as of IPv4 where it is one, and without a zone.
+// addressOf returns a peer's address, as of IPv4 where it is one, and without a zone.
 func addressOf(peer net.Addr) (netip.Addr, bool) {
 	addr, err := netip.ParseAddrPort(peer.String())
 	return addr.Addr().Unmap().WithZone(""), err == nil

@@ -20,13 +20,16 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine"
-	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/receive"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // echoFrom asks the receiver for an echo from an address of the loopback network.
-func echoFrom(t *testing.T, n *harness.Node, from string, cfg dimse.Config) error {
+func echoFrom(t *testing.T, n *harness.Member, from string, cfg dimse.Config) error {
 	t.Helper()
 	cfg.Addr = testpeer.RelayFrom(t, n.ReceiverAddr, from)
 	return echo(t, cfg)
@@ -35,8 +38,8 @@ func echoFrom(t *testing.T, n *harness.Node, from string, cfg dimse.Config) erro
 // TestFromWhere: a server calls from its host and from its ranges, and from nowhere else.
 func TestFromWhere(t *testing.T) {
 	n := harness.New(t, harness.Config{})
-	ranges := func(list ...string) func(*engine.NewServer) {
-		return func(s *engine.NewServer) { s.Retrieve.AddressRanges = list }
+	ranges := func(list ...string) func(*nodes.NewServer) {
+		return func(s *nodes.NewServer) { s.Retrieve.AddressRanges = list }
 	}
 	n.AddServer("host", "HOST", "127.0.0.1:104", nil)
 	n.AddServer("six", "SIX", net.JoinHostPort("::1", "104"), nil)
@@ -46,8 +49,10 @@ func TestFromWhere(t *testing.T) {
 	n.AddServer("mapped", "MAPPED", "10.9.9.9:104", ranges("::ffff:127.0.0.2", "::ffff:127.0.0.16/124"))
 	n.AddServer("any", "ANY", "10.9.9.9:104", ranges("0.0.0.0/0", "::/0"))
 	n.AddServer("one", "TWINS", "127.0.0.5:104", nil)
-	n.AddServer("other", "OTHER", "127.0.0.6:104", func(s *engine.NewServer) { s.Retrieve.OtherAETitles = []string{"TWINS"} })
-	n.AddServer("secure", "SECURE", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.Use = true })
+	n.AddServer(
+		"other", "OTHER", "127.0.0.6:104", func(s *nodes.NewServer) { s.Retrieve.OtherAETitles = []string{"TWINS"} },
+	)
+	n.AddServer("secure", "SECURE", "127.0.0.1:104", func(s *nodes.NewServer) { s.TLS.Use = true })
 	for _, tt := range []struct {
 		calling, from string
 		works         bool
@@ -84,9 +89,9 @@ func TestFromWhere(t *testing.T) {
 }
 
 // rejectedOf lists who was turned away: server, calling AE title, address and reason, and how often.
-func rejectedOf(t *testing.T, n *harness.Node) map[string]int64 {
+func rejectedOf(t *testing.T, n *harness.Member) map[string]int64 {
 	t.Helper()
-	rows, err := n.Engine.RejectedCallers(t.Context(), n.Admin, 0, 1000)
+	rows, err := n.Engine.Receive.RejectedCallers(t.Context(), n.Admin, 0, 1000)
 	require.NoError(t, err)
 	list := map[string]int64{}
 	for _, r := range rows {
@@ -98,12 +103,19 @@ func rejectedOf(t *testing.T, n *harness.Node) map[string]int64 {
 
 // TestRejectedCallers: staff sees who was turned away, and why. What is allowed leaves the list.
 func TestRejectedCallers(t *testing.T) {
-	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Resolve: func(context.Context, string) ([]netip.Addr, error) {
-		return nil, errors.New("the name service is away")
-	}}})
-	n.AddServer("pacs", "PACS", "10.9.9.9:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"127.0.0.2"} })
+	n := harness.New(t,
+		harness.Config{Receiver: actors.Receiver{Resolve: func(context.Context, string) ([]netip.Addr, error) {
+			return nil, errors.New("the name service is away")
+		}}},
+	)
+	n.AddServer(
+		"pacs", "PACS", "10.9.9.9:104", func(s *nodes.NewServer) { s.Retrieve.AddressRanges = []string{"127.0.0.2"} },
+	)
 	n.AddServer("named", "NAMED", "pacs.example:104", nil)
-	n.AddServer("secure", "SECURE", "10.9.9.9:105", func(s *engine.NewServer) { s.TLS.Use, s.Retrieve.AddressRanges = true, []string{"127.0.0.3"} })
+	n.AddServer(
+		"secure", "SECURE", "10.9.9.9:105",
+		func(s *nodes.NewServer) { s.TLS.Use, s.Retrieve.AddressRanges = true, []string{"127.0.0.3"} },
+	)
 	for _, call := range []struct{ calling, called, from string }{
 		{"PACS", "ADIT", "127.0.0.1"},
 		{"PACS", "ADIT", "127.0.0.1"},
@@ -126,7 +138,7 @@ func TestRejectedCallers(t *testing.T) {
 		" NOBODY 127.0.0.9 calling_ae_title":      1,
 		" ???[31m 127.0.0.9 calling_ae_title":     1,
 	}, rejectedOf(t, n))
-	_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "pacs", func(s *engine.NewServer) error {
+	_, err := n.Engine.Nodes.UpdateServer(t.Context(), n.Admin, "pacs", func(s *nodes.NewServer) error {
 		s.Retrieve.AddAddresses("127.0.0.1")
 		return nil
 	})
@@ -145,7 +157,10 @@ func TestRejectedByTLS(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{TLSListener: l, TLS: server}})
-	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.Use, s.TLS.ServerName = true, "pacs.example" })
+	n.AddServer(
+		"pacs", "PACS", "127.0.0.1:104",
+		func(s *nodes.NewServer) { s.TLS.Use, s.TLS.ServerName = true, "pacs.example" },
+	)
 	secured := func(id *testpeer.Identity) dimse.Config {
 		cfg := verification(l.Addr().String(), "PACS", "ADIT")
 		cfg.TLS, err = ul.ClientTLS(ul.TLSOptions{Authorities: ca.PEM, Certificate: id.Certificate, Key: id.Key})
@@ -171,22 +186,32 @@ func TestRejectedByTLS(t *testing.T) {
 	}, harness.Deadline, 10*time.Millisecond)
 }
 
-// TestRejectedCallersAreBounded: somebody who calls under many titles, or from many addresses, fills no table, and pushes out nobody else's calls.
-// What another process writes down is in the list as well.
+// TestRejectedCallersAreBounded: somebody who calls under many titles, or from many addresses, fills no table, and
+// pushes out nobody else's calls. What another process writes down is in the list as well.
 func TestRejectedCallersAreBounded(t *testing.T) {
 	n := harness.New(t, harness.Config{})
-	n.Engine.CountRejected(engine.RejectedCall{Server: "quiet", CallingAE: "QUIET", Address: "10.0.0.1", Reason: engine.CallAddress})
-	other := engine.New(n.Pool, n.People, doorpacs.NewDoor(n.Pool), slog.New(slog.DiscardHandler), engine.Config{})
-	other.CountRejected(engine.RejectedCall{Server: "elsewhere", CallingAE: "ELSEWHERE", Address: "10.0.0.1", Reason: engine.CallAddress})
-	require.NoError(t, other.FlushRejected(t.Context()))
+	n.Engine.Receive.CountRejected(
+		receive.RejectedCall{Server: "quiet", CallingAE: "QUIET", Address: "10.0.0.1", Reason: nodes.CallAddress},
+	)
+	other := engine.New(n.Pool, n.People, door.NewDoor(n.Pool), slog.New(slog.DiscardHandler), base.Config{})
+	other.Receive.CountRejected(receive.RejectedCall{
+		Server: "elsewhere", CallingAE: "ELSEWHERE", Address: "10.0.0.1", Reason: nodes.CallAddress,
+	})
+	require.NoError(t, other.Receive.FlushRejected(t.Context()))
 	for range 3 {
 		for i := range 1500 {
-			n.Engine.CountRejected(engine.RejectedCall{CallingAE: fmt.Sprint("A", i), CalledAE: fmt.Sprint(i), Address: "10.0.0.2", Reason: engine.CallCallingTitle})
-			n.Engine.CountRejected(engine.RejectedCall{Server: "busy", CallingAE: fmt.Sprint("B", i), Address: fmt.Sprint("10.1.0.", i%256), Reason: engine.CallCallingTitle})
+			n.Engine.Receive.CountRejected(receive.RejectedCall{
+				CallingAE: fmt.Sprint("A", i), CalledAE: fmt.Sprint(i),
+				Address: "10.0.0.2", Reason: nodes.CallCallingTitle,
+			})
+			n.Engine.Receive.CountRejected(receive.RejectedCall{
+				Server: "busy", CallingAE: fmt.Sprint("B", i),
+				Address: fmt.Sprint("10.1.0.", i%256), Reason: nodes.CallCallingTitle,
+			})
 		}
-		require.NoError(t, n.Engine.FlushRejected(t.Context()))
+		require.NoError(t, n.Engine.Receive.FlushRejected(t.Context()))
 	}
-	rows, err := n.Engine.RejectedCallers(t.Context(), n.Admin, 0, 10_000)
+	rows, err := n.Engine.Receive.RejectedCallers(t.Context(), n.Admin, 0, 10_000)
 	require.NoError(t, err)
 	byServer, calls := map[string]int{}, map[string]int64{}
 	for _, r := range rows {
@@ -200,11 +225,11 @@ func TestRejectedCallersAreBounded(t *testing.T) {
 	require.Positive(t, calls["busy"])
 }
 
-// TestTitleShared: an association is one of the server that it was accepted as, and not of another one under whose title it comes too, which would
-// have had to use TLS.
+// TestTitleShared: an association is one of the server that it was accepted as, and not of another one under whose
+// title it comes too, which would have had to use TLS.
 func TestTitleShared(t *testing.T) {
 	n := harness.New(t, harness.Config{})
-	n.AddServer("secure", "SECURE", "127.0.0.1:104", func(s *engine.NewServer) {
+	n.AddServer("secure", "SECURE", "127.0.0.1:104", func(s *nodes.NewServer) {
 		s.TLS.Use = true
 		s.Retrieve.OtherAETitles = []string{"SHARED"}
 	})
@@ -216,10 +241,12 @@ func TestTitleShared(t *testing.T) {
 	})
 	require.NoError(t, err)
 	data := in.Open()
-	rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID}, data)
+	rsp, err := a.Store(t.Context(), dimse.StoreRequest{
+		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
+	}, data)
 	require.NoError(t, errors.Join(err, data.Close(), a.Release(t.Context())))
 	require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
-	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
+	counts, err := n.Engine.Quarantine.UnsolicitedCounts(t.Context(), n.Admin, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, counts, 1)
 	require.Equal(t, "plain", counts[0].Server)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// certificates remembers, by address, which certificate a peer has shown, from its TLS handshake until its association is decided about.
+// certificates remembers, by address, which certificate a peer has shown, from its TLS handshake until its association
+// is decided about.
 type certificates struct {
 	mu    sync.Mutex
 	shown map[string]shown
@@ -23,7 +24,7 @@ type shown struct {
 // shownFor is longer than a peer may take from its handshake to its A-ASSOCIATE-RQ.
 const shownFor = time.Minute
 
-// watch gives a configuration that does what base does, and takes down the certificates.
+// watch returns a configuration that does what base does, and takes down the certificates.
 func (c *certificates) watch(base *tls.Config) *tls.Config {
 	c.shown = map[string]shown{}
 	watching := base.Clone()
@@ -58,7 +59,7 @@ func (c *certificates) put(addr string, cert *x509.Certificate) {
 	c.shown[addr] = shown{cert, now}
 }
 
-// take gives the certificate that was shown from an address, nil if none was, and forgets it.
+// take returns the certificate that was shown from an address, nil if none was, and forgets it.
 func (c *certificates) take(addr string) *x509.Certificate {
 	c.mu.Lock()
 	defer c.mu.Unlock()

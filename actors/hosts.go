@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
 )
 
 const (
@@ -23,9 +23,9 @@ const (
 	hostMost     = 64        // addresses of one host
 )
 
-// hosts knows the addresses of hosts that are given by name. Nobody waits for it but for the first answers. An address counts for an hour
-// after the last answer that had it, so that a name service that fails, or gives another part of its addresses each time, turns
-// nobody away.
+// hosts knows the addresses of hosts that are given by name. Nobody waits for it but for the first answers. An address
+// counts for an hour after the last answer that had it, so that a name service that fails, or gives another part of its
+// addresses each time, turns nobody away.
 type hosts struct {
 	resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	ctx     context.Context //nolint:containedctx // of all questions
@@ -152,7 +152,7 @@ func (h *hosts) has(name string, addr netip.Addr) (has, resolved bool) {
 			continue
 		}
 		resolved = true
-		if a == addr || a.IsLoopback() && slices.Contains(engine.Loopbacks, addr) {
+		if a == addr || a.IsLoopback() && slices.Contains(nodes.Loopbacks, addr) {
 			return true, true
 		}
 	}

@@ -33,7 +33,8 @@ func (n *names) resolve(ctx context.Context, _ string) (list []netip.Addr, err e
 	return list, n.err
 }
 
-// TestHosts: what a name service says of a host counts, and it counts on for an hour when it says nothing any more, or something else.
+// TestHosts: what a name service says of a host counts, and it counts on for an hour when it says nothing any more, or
+// something else.
 func TestHosts(t *testing.T) {
 	one, two := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.2")
 	for _, tt := range []struct {
@@ -82,8 +83,8 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestHostsAreBounded: hosts that no server has are forgotten, and one with many addresses is known by the latest of them. This machine is known by
-// both its names.
+// TestHostsAreBounded: hosts that no server has are forgotten, and one with many addresses is known by the latest of
+// them. This machine is known by both its names.
 func TestHostsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		turn := byte(0)

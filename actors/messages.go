@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/lease"
 )
 
 // Messages are immutable. Those that report the end of blocking work name the incarnation for which it was done: what
@@ -16,32 +16,33 @@ type (
 	tick        struct{} // time to beat, and to look for work
 	wake        struct{} // there may be work
 	cancelTasks struct{ ids []int64 }
-	drain       struct{ grace time.Duration } // no new work; what runs stops between two series, and after the grace at the next instance
-	cut         struct{}                      // what still runs stops now
+	// no new work; what runs stops between two series, and after the grace at the next instance
+	drain struct{ grace time.Duration }
+	cut   struct{} // what still runs stops now
 
 	registered struct {
-		node uuid.UUID
-		err  error
+		member uuid.UUID
+		err    error
 	}
 	beaten struct {
-		node    uuid.UUID
+		member  uuid.UUID
 		sent    time.Time
-		held    []engine.HeldTask
-		revoked map[engine.Held]*engine.RevokedError // of those, the ones whose owner may not go on
+		held    []lease.HeldTask
+		revoked map[lease.Held]*lease.RevokedError // of those, the ones whose owner may not go on
 		err     error
 		watch   error
 	}
 	claimed struct {
-		node  uuid.UUID
-		held  engine.Held
-		ok    bool
-		again time.Duration // 0, or when a rate or a window may allow a task
-		err   error
+		member uuid.UUID
+		held   lease.Held
+		ok     bool
+		again  time.Duration // 0, or when a rate or a window may allow a task
+		err    error
 	}
 	steer   struct{} // running tasks may have to stop for now
 	steered struct {
-		node   uuid.UUID
-		orders engine.Orders
+		member uuid.UUID
+		orders lease.Orders
 		err    error
 	}
 	probed struct {
@@ -50,6 +51,6 @@ type (
 	}
 
 	cancelTask struct{ cause error } // to a task actor
-	orderTask  struct{ order engine.Order }
+	orderTask  struct{ order lease.Order }
 	ran        struct{} // from a task actor's own goroutine
 )

@@ -22,24 +22,28 @@ import (
 
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/quarantine"
+	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/engine/retrieve"
 )
 
-// Receiver says how the node takes the objects of C-MOVEs.
+// Receiver says how the member takes the instances of C-MOVEs.
 type Receiver struct {
-	Listener    net.Listener       // nil: none. Listeners are closed when the node ends.
-	TLSListener net.Listener       // nil: none
-	TLS         *tls.Config        // for TLSListener
-	Quarantine  *engine.Quarantine // for objects that nobody asked for; nil: they are not kept
-	// MaxAssociations is how many there may be of servers that C-MOVEs are under way from, and how many of all others; 100 when 0. Half of them
-	// may be of one AE title and address.
+	Listener    net.Listener           // nil: none. Listeners are closed when the member ends.
+	TLSListener net.Listener           // nil: none
+	TLS         *tls.Config            // for TLSListener
+	Quarantine  *quarantine.Quarantine // for instances that nobody asked for; nil: they are not kept
+	// MaxAssociations is how many there may be of servers that C-MOVEs are under way from, and how many of all others;
+	// 100 when 0. Half of them may be of one AE title and address.
 	MaxAssociations int
 	IdleTimeout     time.Duration
-	// Resolve gives the addresses of a host of a server; nil: the system's name service.
+	// Resolve returns the addresses of a host of a server; nil: the system's name service.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }
 
 const (
-	receiverGrace  = 2 * time.Second // for open associations when the node ends
+	receiverGrace  = 2 * time.Second // for open associations when the member ends
 	sendersRefresh = 5 * time.Second // AE titles that were added by another process are known this late
 	sendersTimeout = 10 * time.Second
 	quarantineTidy = time.Hour
@@ -47,13 +51,13 @@ const (
 	defaultAssociations = 100
 )
 
-// receiver owns the C-STORE SCP of the node. What runs expect is looked up under a lock, not by messages: an object must not wait for
-// a mailbox, and an expectation must be known before its C-MOVE goes out.
+// receiver owns the C-STORE SCP of the member. What runs expect is looked up under a lock, not by messages: an instance
+// must not wait for a mailbox, and an expectation must be known before its C-MOVE goes out.
 type receiver struct {
 	cfg      Receiver
 	engine   *engine.Engine
 	log      *slog.Logger
-	fail     func(error) // ends the node
+	fail     func(error) // ends the member
 	objects  *prometheus.CounterVec
 	rejected *prometheus.CounterVec
 	opened   prometheus.GaugeFunc
@@ -67,31 +71,35 @@ type receiver struct {
 
 	reading sync.Mutex
 	mu      sync.RWMutex
-	ready   chan struct{}               // closed when the servers are known
-	servers map[int64]*engine.Sender    // by ID
-	callers map[string][]*engine.Sender // by calling AE title
-	called  map[string]bool             // AE titles that are answered to; true: uncompressed only
-	open    map[*engine.Delivery]int    // runs, with their C-MOVEs under way
-	moves   map[uint16]*engine.Delivery // C-MOVEs under way, by message ID
+	ready   chan struct{}                // closed when the servers are known
+	servers map[int64]*nodes.Sender      // by ID
+	callers map[string][]*nodes.Sender   // by calling AE title
+	called  map[string]bool              // AE titles that are answered to; true: uncompressed only
+	open    map[*retrieve.Inbound]int    // runs, with their C-MOVEs under way
+	moves   map[uint16]*retrieve.Inbound // C-MOVEs under way, by message ID
 }
 
 func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
-	e.SetQuarantine(cfg.Quarantine)
+	e.Quarantine.SetQuarantine(cfg.Quarantine)
 	r := &receiver{
-		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}), ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
-		open: map[*engine.Delivery]int{}, moves: map[uint16]*engine.Delivery{},
+		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}),
+		ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
+		open: map[*retrieve.Inbound]int{}, moves: map[uint16]*retrieve.Inbound{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "adit_receiver_objects_total", Help: "Objects that servers sent to the receiver, by what became of them.",
+			Name: "adit_receiver_objects_total",
+			Help: "Instances that servers sent to the receiver, by what happened to them.",
 		}, []string{"server", "outcome"}),
 		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "adit_receiver_rejected_total", Help: "Calls that the receiver turned away, by why; `adit receiver callers` tells who they were.",
+			Name: "adit_receiver_rejected_total",
+			Help: "Calls that the receiver turned away, by reason; `adit receiver callers` lists the callers.",
 		}, []string{"reason"}),
 	}
-	for _, reason := range append(engine.CallReasons(), crowded) {
+	for _, reason := range append(nodes.CallReasons(), crowded) {
 		r.rejected.WithLabelValues(reason)
 	}
 	r.opened = prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "adit_receiver_associations_open", Help: "Associations that servers have open at the receiver of this process.",
+		Name: "adit_receiver_associations_open",
+		Help: "Associations that servers have open to the receiver of this process.",
 	}, func() float64 { return float64(r.associations()) })
 	return r
 }
@@ -135,7 +143,7 @@ func (r *receiver) Receive(c actor.Context) {
 	case serversRead:
 		r.refreshing = false
 		if m.err != nil {
-			r.log.Warn("the servers that may send objects can't be read, trying again", "err", m.err)
+			r.log.Warn("the list of servers that may send instances can't be read, trying again", "err", m.err)
 		}
 	case receiverEnd:
 		r.fail(fmt.Errorf("the DICOM receiver: %w", m.err))
@@ -156,7 +164,10 @@ func (r *receiver) refresh(c actor.Context) {
 		defer cancel()
 		err := r.read(ctx)
 		if err := r.tidy(ctx); err != nil {
-			r.log.WarnContext(ctx, "what came without having been asked for can't be written down or tidied up now, trying again", "err", err)
+			r.log.WarnContext(
+				ctx, "unsolicited instances can't be recorded or tidied up now, trying again",
+				"err", err,
+			)
 		}
 		root.Send(self, serversRead{err})
 	}()
@@ -165,12 +176,12 @@ func (r *receiver) refresh(c actor.Context) {
 // tidy writes down what came without having been asked for, and lets the quarantine expire now and then.
 func (r *receiver) tidy(ctx context.Context) (err error) {
 	defer recovered(&err)
-	err = errors.Join(r.engine.FlushForeign(ctx), r.engine.FlushRejected(ctx))
+	err = errors.Join(r.engine.Quarantine.FlushUnsolicited(ctx), r.engine.Receive.FlushRejected(ctx))
 	if time.Since(r.tidied) < quarantineTidy {
 		return err
 	}
 	r.tidied = time.Now()
-	return errors.Join(err, r.engine.TidyQuarantine(ctx))
+	return errors.Join(err, r.engine.Quarantine.TidyQuarantine(ctx))
 }
 
 // read takes over who may call, and under which names we are called.
@@ -178,13 +189,13 @@ func (r *receiver) read(ctx context.Context) (err error) {
 	defer recovered(&err)
 	r.reading.Lock() // who reads later knows more, and must not be overwritten
 	defer r.reading.Unlock()
-	senders, err := r.engine.Senders(ctx)
+	senders, err := r.engine.Nodes.Senders(ctx)
 	if err != nil {
 		return err
 	}
-	asStored, plain := r.engine.AETitles()
-	called, callers := map[string]bool{asStored: false, plain: true}, map[string][]*engine.Sender{}
-	servers, names := make(map[int64]*engine.Sender, len(senders)), []string{}
+	asStored, plain := r.engine.Nodes.AETitles()
+	called, callers := map[string]bool{asStored: false, plain: true}, map[string][]*nodes.Sender{}
+	servers, names := make(map[int64]*nodes.Sender, len(senders)), []string{}
 	for _, s := range senders {
 		servers[s.ID] = s
 		if s.Host != "" && !slices.Contains(names, s.Host) {
@@ -246,7 +257,8 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 			l.tls = certs.watch(l.tls)
 		}
 		s := &dimse.Server{
-			Accept: l.accept, Store: r.store, Refused: r.unnamed, Unheard: r.unheard, Crowded: r.crowded, Commitment: r.report, Choose: engine.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
+			Accept: l.accept, Store: r.store, Refused: r.unnamed, Unheard: r.unheard, Crowded: r.crowded,
+			Commitment: r.report, Choose: receive.Choose(r.plain), TLS: l.tls, Log: r.log, Grace: receiverGrace,
 			MaxAssociations: most, MaxPerCaller: max(1, most/2), IdleTimeout: r.cfg.IdleTimeout,
 		}
 		r.mu.Lock()
@@ -268,8 +280,11 @@ func (r *receiver) end() {
 	r.hosts.close()
 	ctx, cancel := context.WithTimeout(context.Background(), receiverGrace)
 	defer cancel()
-	if err := errors.Join(r.engine.FlushForeign(ctx), r.engine.FlushRejected(ctx)); err != nil {
-		r.log.Warn("how many objects came without having been asked for, and who was turned away, can't be written down", "err", err)
+	if err := errors.Join(r.engine.Quarantine.FlushUnsolicited(ctx), r.engine.Receive.FlushRejected(ctx)); err != nil {
+		r.log.Warn(
+			"the counts of unsolicited instances and of callers that were turned away can't be written",
+			"err", err,
+		)
 	}
 }
 
@@ -280,7 +295,7 @@ func (r *receiver) plain(calledAE string) bool {
 }
 
 // moving reports whether one of these servers is being moved from.
-func (r *receiver) moving(senders []*engine.Sender) bool {
+func (r *receiver) moving(senders []*nodes.Sender) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	for d, moves := range r.open {
@@ -291,91 +306,102 @@ func (r *receiver) moving(senders []*engine.Sender) bool {
 	return false
 }
 
-// What becomes of an object.
+// What becomes of an instance.
 const (
-	taken     = "taken"
-	duplicate = "duplicate"
-	refused   = "refused"     // by the task or its destination
-	late      = "late"        // of a C-MOVE that has ended; discarded
-	foreign   = "foreign"     // nobody asked for it
-	kept      = "quarantined" // nobody asked for it; kept for people to look at
-	failed    = "failed"      // whose it is can't be found out now
-	unnamed   = "unnamed"     // by no UID: refused before anything was asked
+	taken       = "taken"
+	duplicate   = "duplicate"
+	refused     = "refused"     // by the task or its destination
+	late        = "late"        // of a C-MOVE that has ended; discarded
+	unsolicited = "unsolicited" // nobody asked for it
+	kept        = "quarantined" // nobody asked for it; kept for people to look at
+	failed      = "failed"      // whose it is can't be found out now
+	unnamed     = "unnamed"     // by no UID: refused before anything was asked
 )
 
-// store takes an object to the run that wants it.
-func (r *receiver) store(ctx context.Context, a *dimse.ServerAssociation, in *dimse.Incoming) (rsp dimse.StoreResponse) {
+// store takes an instance to the run that wants it.
+func (r *receiver) store(
+	ctx context.Context, a *dimse.ServerAssociation, in *dimse.Incoming,
+) (rsp dimse.StoreResponse) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "taking an object panicked", "panic", p, "stack", string(debug.Stack()))
+			r.log.ErrorContext(ctx, "receiving an instance panicked", "panic", p, "stack", string(debug.Stack()))
 			rsp.Status = dimse.ProcessingFailure
 		}
 	}()
 	senders := r.admitted(a)
 	if len(senders) == 0 { // its server was removed meanwhile
-		r.objects.WithLabelValues("", foreign).Inc()
+		r.objects.WithLabelValues("", unsolicited).Inc()
 		return dimse.StoreResponse{Status: dimse.RefusedNotAuthorized}
 	}
-	arrival := engine.NewArrival(in, a.Abort)
+	arrival := receive.NewArrival(in, a.Abort)
 	defer arrival.Close()
 	status, outcome := r.deliver(ctx, senders, arrival)
-	if outcome == foreign && r.engine.TakeForeign(ctx, callerOf(senders[0], a), arrival) {
+	if outcome == unsolicited && r.engine.Quarantine.TakeUnsolicited(ctx, callerOf(senders[0], a), arrival) {
 		outcome = kept
 	}
 	r.objects.WithLabelValues(senders[0].Name, outcome).Inc()
-	if outcome == foreign || outcome == kept || outcome == failed {
-		r.log.InfoContext(ctx, "an object that no transfer expects was refused", "server", senders[0].Name, "peer", a.RemoteAddr.String(),
-			"sop_class", in.SOPClassUID, "outcome", outcome)
+	if outcome == unsolicited || outcome == kept || outcome == failed {
+		r.log.InfoContext(
+			ctx, "the receiver refused an instance that no transfer expects",
+			"server", senders[0].Name, "peer", a.RemoteAddr.String(),
+			"sop_class", in.SOPClassUID, "outcome", outcome,
+		)
 	}
 	return dimse.StoreResponse{Status: status}
 }
 
-// unnamed counts an object that was refused since it is named by no UID.
+// unnamed counts an instance that was refused since it is named by no UID.
 func (r *receiver) unnamed(a *dimse.ServerAssociation, status dimse.Status) {
 	server := ""
 	if senders := r.admitted(a); len(senders) > 0 {
 		server = senders[0].Name
-		r.engine.CountUnnamed(callerOf(senders[0], a))
+		r.engine.Quarantine.CountUnnamed(callerOf(senders[0], a))
 	}
 	r.objects.WithLabelValues(server, unnamed).Inc()
-	r.log.Info("an object whose SOP class or instance is named by no UID was refused", "server", server, "peer", a.RemoteAddr.String(), "status", status.String())
+	r.log.Info(
+		"the receiver refused an instance without a valid SOP Class UID or SOP Instance UID",
+		"server", server, "peer", a.RemoteAddr.String(), "status", status.String(),
+	)
 }
 
 // report takes what a server says about storage commitment.
-func (r *receiver) report(ctx context.Context, a *dimse.ServerAssociation, report *dimse.CommitmentReport) (status dimse.Status) {
+func (r *receiver) report(
+	ctx context.Context, a *dimse.ServerAssociation, report *dimse.CommitmentReport,
+) (status dimse.Status) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.log.ErrorContext(ctx, "taking a report panicked", "panic", p, "stack", string(debug.Stack()))
+			r.log.ErrorContext(ctx, "receiving a report panicked", "panic", p, "stack", string(debug.Stack()))
 			status = dimse.ProcessingFailure
 		}
 	}()
-	return r.engine.TakeReport(ctx, ids(r.admitted(a)), report)
+	return r.engine.Verify.TakeReport(ctx, ids(r.admitted(a)), report)
 }
 
-// callerOf names for people who sent an object.
-func callerOf(s *engine.Sender, a *dimse.ServerAssociation) engine.Caller {
-	c := engine.Caller{Server: s.Name, CallingAE: a.CallingAE}
+// callerOf names for people who sent an instance.
+func callerOf(s *nodes.Sender, a *dimse.ServerAssociation) quarantine.Caller {
+	c := quarantine.Caller{Server: s.Name, CallingAE: a.CallingAE}
 	if addr, ok := addressOf(a.RemoteAddr); ok {
 		c.Address = addr.String()
 	}
 	return c
 }
 
-// deliver finds the run that an object is for, in this order: by the C-MOVE that it names, among what runs miss, by its study and series.
-// One for which nobody waits any more is discarded, and answered as if it were stored: only the ledger proves delivery.
-func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *engine.Arrival) (dimse.Status, string) {
-	var runs []*engine.Delivery
+// deliver finds the run that an instance is for, in this order: by the C-MOVE that it names, among what runs miss, by
+// its study and series. One for which nobody waits any more is discarded, and answered as if it were stored: only the
+// ledger proves delivery.
+func (r *receiver) deliver(ctx context.Context, senders []*nodes.Sender, a *receive.Arrival) (dimse.Status, string) {
+	var runs []*retrieve.Inbound
 	if d := r.byMove(senders, a); d != nil && (d.Expects(a.SOPInstanceUID) || wants(d, a)) {
 		runs = append(runs, d)
 	}
-	runs = append(runs, r.candidates(senders, func(d *engine.Delivery) bool { return d.Misses(a.SOPInstanceUID) })...)
+	runs = append(runs, r.candidates(senders, func(d *retrieve.Inbound) bool { return d.Misses(a.SOPInstanceUID) })...)
 	for _, d := range runs {
 		if status, outcome, ok := take(ctx, d, a); ok {
 			return status, outcome
 		}
 	}
 	study, series, readable := a.UIDs()
-	others := r.candidates(senders, func(d *engine.Delivery) bool { return readable && d.Wants(study, series) })
+	others := r.candidates(senders, func(d *retrieve.Inbound) bool { return readable && d.Wants(study, series) })
 	for _, d := range others {
 		if status, outcome, ok := take(ctx, d, a); ok {
 			return status, outcome
@@ -385,26 +411,26 @@ func (r *receiver) deliver(ctx context.Context, senders []*engine.Sender, a *eng
 		return dimse.Success, late // who wanted it was stopped
 	}
 	var messageID uint16
-	if slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.OurAE == originator(a) }) {
+	if slices.ContainsFunc(senders, func(s *nodes.Sender) bool { return s.OurAE == originator(a) }) {
 		messageID = a.MoveOriginatorMessageID
 	}
-	known, err := r.engine.KnowsMove(ctx, ids(senders), messageID, study)
+	known, err := r.engine.Nodes.KnowsMove(ctx, ids(senders), messageID, study)
 	switch {
 	case err != nil:
 		return dimse.ProcessingFailure, failed
 	case known:
 		return dimse.Success, late
 	}
-	return dimse.RefusedNotAuthorized, foreign
+	return dimse.RefusedNotAuthorized, unsolicited
 }
 
-// wants reports whether an object is, by its header, of a series that a run is to move.
-func wants(d *engine.Delivery, a *engine.Arrival) bool {
+// wants reports whether an instance is, by its header, of a series that a run is to move.
+func wants(d *retrieve.Inbound, a *receive.Arrival) bool {
 	study, series, ok := a.UIDs()
 	return ok && d.Wants(study, series)
 }
 
-func take(ctx context.Context, d *engine.Delivery, a *engine.Arrival) (dimse.Status, string, bool) {
+func take(ctx context.Context, d *retrieve.Inbound, a *receive.Arrival) (dimse.Status, string, bool) {
 	status, again, ok := d.Take(ctx, a)
 	switch {
 	case again:
@@ -415,7 +441,7 @@ func take(ctx context.Context, d *engine.Delivery, a *engine.Arrival) (dimse.Sta
 	return status, taken, ok
 }
 
-func ids(senders []*engine.Sender) []int64 {
+func ids(senders []*nodes.Sender) []int64 {
 	list := make([]int64, len(senders))
 	for i, s := range senders {
 		list[i] = s.ID
@@ -423,10 +449,10 @@ func ids(senders []*engine.Sender) []int64 {
 	return list
 }
 
-func originator(a *engine.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
+func originator(a *receive.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
 
-// byMove returns the run whose C-MOVE under way the object names; nil if it names none.
-func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.Delivery {
+// byMove returns the run whose C-MOVE under way the instance names; nil if it names none.
+func (r *receiver) byMove(senders []*nodes.Sender, a *receive.Arrival) *retrieve.Inbound {
 	r.mu.RLock()
 	d := r.moves[a.MoveOriginatorMessageID]
 	r.mu.RUnlock()
@@ -436,11 +462,11 @@ func (r *receiver) byMove(senders []*engine.Sender, a *engine.Arrival) *engine.D
 	return d
 }
 
-// candidates gives the runs of these servers that want an object. Those that have a C-MOVE under way come first.
-func (r *receiver) candidates(senders []*engine.Sender, wants func(*engine.Delivery) bool) []*engine.Delivery {
+// candidates returns the runs of these servers that want an instance. Those that have a C-MOVE under way come first.
+func (r *receiver) candidates(senders []*nodes.Sender, wants func(*retrieve.Inbound) bool) []*retrieve.Inbound {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	var moving, resting []*engine.Delivery
+	var moving, resting []*retrieve.Inbound
 	for d, moves := range r.open {
 		switch {
 		case !isOf(d, senders) || !wants(d):
@@ -453,36 +479,36 @@ func (r *receiver) candidates(senders []*engine.Sender, wants func(*engine.Deliv
 	return append(moving, resting...)
 }
 
-func isOf(d *engine.Delivery, senders []*engine.Sender) bool {
-	return slices.ContainsFunc(senders, func(s *engine.Sender) bool { return s.ID == d.Source() })
+func isOf(d *retrieve.Inbound, senders []*nodes.Sender) bool {
+	return slices.ContainsFunc(senders, func(s *nodes.Sender) bool { return s.ID == d.Source() })
 }
 
-// Listens implements engine.Inbox.
+// Listens implements transfer.Inbox.
 func (r *receiver) Listens() bool { return true }
 
-// Open implements engine.Inbox.
-func (r *receiver) Open(d *engine.Delivery) {
+// Open implements transfer.Inbox.
+func (r *receiver) Open(d *retrieve.Inbound) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.open[d] = 0
 }
 
-// Close implements engine.Inbox.
-func (r *receiver) Close(d *engine.Delivery) {
+// Close implements transfer.Inbox.
+func (r *receiver) Close(d *retrieve.Inbound) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.open, d)
 }
 
-// Expect implements engine.Inbox.
-func (r *receiver) Expect(d *engine.Delivery, messageID uint16) {
+// Expect implements transfer.Inbox.
+func (r *receiver) Expect(d *retrieve.Inbound, messageID uint16) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.moves[messageID] = d
 	r.open[d]++
 }
 
-// Ended implements engine.Inbox.
+// Ended implements transfer.Inbox.
 func (r *receiver) Ended(messageID uint16) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -492,11 +518,11 @@ func (r *receiver) Ended(messageID uint16) {
 	}
 }
 
-// ServersChanged implements engine.Inbox: it returns when the change counts.
-func (r *receiver) ServersChanged() {
+// serversChanged reads anew who may send instances, and returns when that counts.
+func (r *receiver) serversChanged() {
 	ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
 	defer cancel()
 	if err := r.read(ctx); err != nil {
-		r.log.WarnContext(ctx, "the servers that may send objects can't be read now", "err", err)
+		r.log.WarnContext(ctx, "the list of servers that may send instances can't be read now", "err", err)
 	}
 }

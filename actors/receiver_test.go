@@ -23,7 +23,10 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/quarantine"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
@@ -32,7 +35,9 @@ import (
 func verification(addr, calling, called string) dimse.Config {
 	return dimse.Config{
 		Addr: addr, CallingAE: calling, CalledAE: called,
-		Contexts: []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+		Contexts: []dimse.Context{
+			{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}},
+		},
 	}
 }
 
@@ -46,16 +51,20 @@ func echo(t *testing.T, cfg dimse.Config) error {
 	return a.Release(t.Context())
 }
 
-// TestWhoMayCall: known AE titles only, by any of their names, to any of ours; a server counts from the moment that it is added.
+// TestWhoMayCall: known AE titles only, by any of their names, to any of ours; a server counts from the moment that it
+// is added.
 func TestWhoMayCall(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT")), "calling AE title")
-	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *engine.NewServer) {
-		s.Retrieve = engine.Retrieve{
-			OtherAETitles: []string{"PACS 2", "pacs_3"}, MoveDestination: "OURS", MoveDestinationPlain: "OURS PLAIN", AddressRanges: []string{"127.0.0.0/8", "10.1.2.3"},
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *nodes.NewServer) {
+		s.Retrieve = nodes.Retrieve{
+			OtherAETitles: []string{"PACS 2", "pacs_3"}, MoveDestination: "OURS",
+			MoveDestinationPlain: "OURS PLAIN", AddressRanges: []string{"127.0.0.0/8", "10.1.2.3"},
 		}
 	})
-	n.AddServer("far", "FAR", "10.9.9.9:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"10.0.0.0/8"} })
+	n.AddServer(
+		"far", "FAR", "10.9.9.9:104", func(s *nodes.NewServer) { s.Retrieve.AddressRanges = []string{"10.0.0.0/8"} },
+	)
 	for _, calling := range []string{"PACS", "PACS 2", "pacs_3"} {
 		for _, called := range []string{"ADIT", "ADIT_LE", "OURS", "OURS PLAIN"} {
 			require.NoError(t, echo(t, verification(n.ReceiverAddr, calling, called)))
@@ -64,7 +73,9 @@ func TestWhoMayCall(t *testing.T) {
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS_2", "ADIT")), "calling AE title")
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "FAR", "ADIT")), "calling AE title")
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT_XE")), "called AE title")
-	require.NoError(t, n.Engine.DeleteDICOMNode(t.Context(), n.Admin, n.AddServer("gone", "GONE", "127.0.0.1:104", nil).ID))
+	require.NoError(t, n.Engine.Nodes.Delete(t.Context(), n.Admin, n.AddServer(
+		"gone", "GONE", "127.0.0.1:104", nil,
+	).ID))
 	require.ErrorContains(t, echo(t, verification(n.ReceiverAddr, "GONE", "ADIT")), "calling AE title")
 }
 
@@ -77,9 +88,9 @@ func TestReceiverTLS(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{TLSListener: l, TLS: server}})
-	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.ServerName = "pacs.example" })
-	n.AddServer("other", "OTHER", "127.0.0.1:104", func(s *engine.NewServer) { s.Host = "other.example" })
-	n.AddServer("any", "ANY", "127.0.0.1:104", func(s *engine.NewServer) { s.TLS.Verify = engine.VerifyAuthority })
+	n.AddServer("pacs", "PACS", "127.0.0.1:104", func(s *nodes.NewServer) { s.TLS.ServerName = "pacs.example" })
+	n.AddServer("other", "OTHER", "127.0.0.1:104", func(s *nodes.NewServer) { s.Host = "other.example" })
+	n.AddServer("any", "ANY", "127.0.0.1:104", func(s *nodes.NewServer) { s.TLS.Verify = nodes.PeerAuthority })
 	for _, tt := range []struct {
 		name    string
 		calling string
@@ -94,7 +105,9 @@ func TestReceiverTLS(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := verification(l.Addr().String(), tt.calling, "ADIT")
 			var client *tls.Config
-			client, err := ul.ClientTLS(ul.TLSOptions{Authorities: ca.PEM, Certificate: tt.id.Certificate, Key: tt.id.Key})
+			client, err := ul.ClientTLS(
+				ul.TLSOptions{Authorities: ca.PEM, Certificate: tt.id.Certificate, Key: tt.id.Key},
+			)
 			require.NoError(t, err)
 			cfg.TLS = client
 			if err := echo(t, cfg); tt.works {
@@ -107,8 +120,8 @@ func TestReceiverTLS(t *testing.T) {
 	require.NoError(t, echo(t, verification(n.ReceiverAddr, "PACS", "ADIT")), "the other listener has none")
 }
 
-// TestSupersededToken: objects that a PACS sends for a task which began in an earlier incarnation go to the one that runs it now, if it still
-// misses them.
+// TestSupersededToken: instances that a PACS sends for a task which began in an earlier incarnation go to the one that
+// runs it now, if it still misses them.
 func TestSupersededToken(t *testing.T) {
 	study := phantom.New(5, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
@@ -117,7 +130,8 @@ func TestSupersededToken(t *testing.T) {
 	stop := pacs.StopAt(pacs.AtSubOperation, 10)
 	n := harness.New(t, harness.Config{Lease: time.Second})
 	src, err := pacs.Start(pacs.Config{
-		AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: stop.Gate, MoveDestinations: map[string]string{"ADIT": n.ReceiverAddr},
+		AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: stop.Gate,
+		MoveDestinations: map[string]string{"ADIT": n.ReceiverAddr},
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = src.Close() })
@@ -125,14 +139,17 @@ func TestSupersededToken(t *testing.T) {
 	dst, err := pacs.Start(pacs.Config{AETitle: "DST"})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = dst.Close() })
-	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) { s.Supports.StudyRootGet, s.Supports.StudyRootMove = false, true })
+	n.AddServer(
+		"source", "SRC", src.Addr(),
+		func(s *nodes.NewServer) { s.Supports.StudyRootGet, s.Supports.StudyRootMove = false, true },
+	)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Transfer("source", "destination", study.StudyInstanceUID)
 	<-stop.Reached()
 	first := n.Task(job.ID)
-	_, err = n.Pool.Exec(t.Context(), "UPDATE nodes SET fenced_at = now() WHERE id = $1", *first.LeaseNode)
+	_, err = n.Pool.Exec(t.Context(), "UPDATE members SET fenced_at = now() WHERE id = $1", *first.LeaseMember)
 	require.NoError(t, err)
-	n.WaitFor(job.ID, func(engine.Job) bool {
+	n.WaitFor(job.ID, func(jobs.Job) bool {
 		task := n.Task(job.ID)
 		return task.LeaseToken != nil && *task.LeaseToken > *first.LeaseToken
 	})
@@ -143,7 +160,9 @@ func TestSupersededToken(t *testing.T) {
 	late := study.Instances()[19]
 	a, err := dimse.Dial(t.Context(), dimse.Config{
 		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "ADIT",
-		Contexts: []dimse.Context{{AbstractSyntax: late.SOPClassUID, TransferSyntaxes: []string{late.TransferSyntaxUID}}},
+		Contexts: []dimse.Context{
+			{AbstractSyntax: late.SOPClassUID, TransferSyntaxes: []string{late.TransferSyntaxUID}},
+		},
 	})
 	require.NoError(t, err)
 	data := late.Open()
@@ -164,7 +183,7 @@ func TestSupersededToken(t *testing.T) {
 		return false
 	}))
 	stop.Release()
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 	uids := map[string]bool{}
 	for _, s := range dst.Recorder().Log().Stores {
 		uids[s.SOPInstanceUID] = true
@@ -172,11 +191,11 @@ func TestSupersededToken(t *testing.T) {
 	require.Len(t, uids, 20)
 }
 
-// TestQuarantine: an object that nobody asked for is refused; staff see who sent what from where. Where that is wanted it is kept, shown, sent on
-// and deleted.
+// TestQuarantine: an instance that nobody asked for is refused; staff see who sent what from where. Where that is
+// wanted it is kept, shown, sent on and deleted.
 func TestQuarantine(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "quarantine")
-	q, err := engine.OpenQuarantine(dir, time.Hour, 16<<20)
+	q, err := quarantine.OpenQuarantine(dir, time.Hour, 16<<20)
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Quarantine: q}})
 	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
@@ -186,10 +205,13 @@ func TestQuarantine(t *testing.T) {
 	n.AddServer("archive", "ARCHIVE", archive.Addr(), nil)
 	study := phantom.DemoStudies()[0]
 	ctx := t.Context()
+	began := time.Now().Truncate(time.Microsecond)
 	for _, in := range study.Instances()[:3] {
 		a, err := dimse.Dial(ctx, dimse.Config{
 			Addr: n.ReceiverAddr, CallingAE: "PACS", CalledAE: "ADIT",
-			Contexts: []dimse.Context{{AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}}},
+			Contexts: []dimse.Context{
+				{AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}},
+			},
 		})
 		require.NoError(t, err)
 		data := in.Open()
@@ -207,51 +229,59 @@ func TestQuarantine(t *testing.T) {
 	}
 	require.Equal(t, 3, files())
 
-	require.NoError(t, n.Engine.FlushForeign(ctx))
-	counts, err := n.Engine.ForeignCounts(ctx, n.Admin, 0, 10)
+	require.NoError(t, n.Engine.Quarantine.FlushUnsolicited(ctx))
+	counts, err := n.Engine.Quarantine.UnsolicitedCounts(ctx, n.Admin, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, counts, 1)
 	require.Equal(t, []any{"pacs", "PACS", "127.0.0.1", study.Instances()[0].SOPClassUID, int64(3), int64(3)},
-		[]any{counts[0].Server, counts[0].CallingAe, counts[0].Address, counts[0].SopClassUid, counts[0].Objects, counts[0].Quarantined})
-	require.WithinDuration(t, time.Now(), counts[0].LastAt, time.Minute)
+		[]any{
+			counts[0].Server, counts[0].CallingAe, counts[0].Address, counts[0].SopClassUid, counts[0].Instances,
+			counts[0].Quarantined,
+		})
+	require.WithinRange(t, counts[0].LastAt, began, time.Now())
 
-	list, err := n.Engine.Quarantined(ctx, n.Admin, 0, 10)
+	list, err := n.Engine.Quarantine.Quarantined(ctx, n.Admin, "", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, list, 3)
 	require.True(t, list[0].Here)
 	require.Empty(t, list[0].PatientID, "a list names no patients")
 	require.Equal(t, "127.0.0.1", list[0].Address)
-	shown, err := n.Engine.QuarantinedObject(ctx, n.Admin, list[0].ID)
+	shown, err := n.Engine.Quarantine.QuarantinedObject(ctx, n.Admin, list[0].ID)
 	require.NoError(t, err)
-	require.Equal(t, []string{study.Spec.Patient.ID, study.StudyInstanceUID, study.Instances()[2].SOPInstanceUID}, []string{shown.PatientID, shown.StudyInstanceUID, shown.SopInstanceUid})
+	require.Equal(
+		t, []string{study.Spec.Patient.ID, study.StudyInstanceUID, study.Instances()[2].SOPInstanceUID},
+		[]string{shown.PatientID, shown.StudyInstanceUID, shown.SopInstanceUid},
+	)
 
-	require.NoError(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"))
+	require.NoError(t, n.Engine.Quarantine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"))
 	require.Equal(t, []string{study.Instances()[2].SOPInstanceUID}, pacs.UIDs(archive.Recorder().Log().Stores))
 	sum := study.Instances()[2].SHA256()
 	require.Equal(t, hex.EncodeToString(sum[:]), archive.Recorder().Log().Stores[0].SHA256, "as it came")
-	require.ErrorIs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"), engine.ErrNotFound)
+	require.ErrorIs(t, n.Engine.Quarantine.ReleaseQuarantined(ctx, n.Admin, list[0].ID, "archive"), refusal.ErrNotFound)
 	archive.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{Status: 0xA700}})
-	var conflict *engine.Conflict
-	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "archive"), &conflict)
+	var conflict *refusal.Conflict
+	require.ErrorAs(t, n.Engine.Quarantine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "archive"), &conflict)
 	require.Equal(t, 2, files(), "it stays when nobody takes it")
-	var invalid *engine.Invalid
-	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "nobody"), &invalid)
+	var invalid *refusal.Invalid
+	require.ErrorAs(t, n.Engine.Quarantine.ReleaseQuarantined(ctx, n.Admin, list[1].ID, "nobody"), &invalid)
 
-	require.NoError(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[1].ID))
+	require.NoError(t, n.Engine.Quarantine.DeleteQuarantined(ctx, n.Admin, list[1].ID))
 	require.Equal(t, 1, files())
-	require.ErrorIs(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[1].ID), engine.ErrNotFound)
+	require.ErrorIs(t, n.Engine.Quarantine.DeleteQuarantined(ctx, n.Admin, list[1].ID), refusal.ErrNotFound)
 
 	// Staff without the right see the senders only.
-	_, err = n.Pool.Exec(ctx, "WITH u AS (UPDATE users SET is_superuser = false) DELETE FROM group_permissions WHERE permission = 'quarantine'")
+	_, err = n.Pool.Exec(ctx,
+		"WITH u AS (UPDATE users SET is_superuser = false) DELETE FROM group_permissions WHERE permission = 'quarantine'",
+	)
 	require.NoError(t, err)
 	var denied *people.Denied
-	_, err = n.Engine.Quarantined(ctx, n.Admin, 0, 10)
+	_, err = n.Engine.Quarantine.Quarantined(ctx, n.Admin, "", 0, 10)
 	require.ErrorAs(t, err, &denied)
-	_, err = n.Engine.QuarantinedObject(ctx, n.Admin, list[2].ID)
+	_, err = n.Engine.Quarantine.QuarantinedObject(ctx, n.Admin, list[2].ID)
 	require.ErrorAs(t, err, &denied)
-	require.ErrorAs(t, n.Engine.DeleteQuarantined(ctx, n.Admin, list[2].ID), &denied)
-	require.ErrorAs(t, n.Engine.ReleaseQuarantined(ctx, n.Admin, list[2].ID, "archive"), &denied)
-	_, err = n.Engine.ForeignCounts(ctx, n.Admin, 0, 10)
+	require.ErrorAs(t, n.Engine.Quarantine.DeleteQuarantined(ctx, n.Admin, list[2].ID), &denied)
+	require.ErrorAs(t, n.Engine.Quarantine.ReleaseQuarantined(ctx, n.Admin, list[2].ID, "archive"), &denied)
+	_, err = n.Engine.Quarantine.UnsolicitedCounts(ctx, n.Admin, 0, 10)
 	require.NoError(t, err)
 
 	// What has expired goes, with its row; a file without a row goes as well.
@@ -265,15 +295,15 @@ func TestQuarantine(t *testing.T) {
 	require.NoError(t, os.Chtimes(stray, recent, recent))
 	_, err = n.Pool.Exec(ctx, "UPDATE quarantine SET arrived_at = $1", old)
 	require.NoError(t, err)
-	require.NoError(t, n.Engine.TidyQuarantine(ctx))
+	require.NoError(t, n.Engine.Quarantine.TidyQuarantine(ctx))
 	require.Zero(t, files())
 	var rows int
 	require.NoError(t, n.Pool.QueryRow(ctx, "SELECT count(*) FROM quarantine").Scan(&rows))
 	require.Zero(t, rows)
 }
 
-// TestForeignWithoutQuarantine: who sends what nobody asked for is counted, and nothing is kept.
-func TestForeignWithoutQuarantine(t *testing.T) {
+// TestUnsolicitedWithoutQuarantine: who sends what nobody asked for is counted, and nothing is kept.
+func TestUnsolicitedWithoutQuarantine(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
 	in := phantom.DemoStudies()[0].Instances()[0]
@@ -289,21 +319,21 @@ func TestForeignWithoutQuarantine(t *testing.T) {
 		}, data)
 		require.NoError(t, errors.Join(err, data.Close()))
 		require.Equal(t, dimse.RefusedNotAuthorized, rsp.Status)
-		require.NoError(t, n.Engine.FlushForeign(t.Context()))
+		require.NoError(t, n.Engine.Quarantine.FlushUnsolicited(t.Context()))
 	}
 	require.NoError(t, a.Release(t.Context()))
-	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
+	counts, err := n.Engine.Quarantine.UnsolicitedCounts(t.Context(), n.Admin, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, counts, 1)
-	require.EqualValues(t, 2, counts[0].Objects)
+	require.EqualValues(t, 2, counts[0].Instances)
 	require.Zero(t, counts[0].Quarantined)
 }
 
-// TestOddNames: an object that is named by odd bytes is refused and counted; the list, the house-keeping and everybody else's objects go on. So they
-// do where a row can't be written for another reason.
+// TestOddNames: an instance that is named by odd bytes is refused and counted; the list, the housekeeping and
+// everybody else's instances go on. So they do where a row can't be written for another reason.
 func TestOddNames(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "quarantine")
-	q, err := engine.OpenQuarantine(dir, time.Hour, 16<<20)
+	q, err := quarantine.OpenQuarantine(dir, time.Hour, 16<<20)
 	require.NoError(t, err)
 	n := harness.New(t, harness.Config{Receiver: actors.Receiver{Quarantine: q}})
 	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
@@ -311,14 +341,20 @@ func TestOddNames(t *testing.T) {
 	in := phantom.DemoStudies()[0].Instances()[0]
 	store := func(callingAE, class, instance string) dimse.Status {
 		t.Helper()
-		a, err := ul.Dial(t.Context(), n.ReceiverAddr, &ul.AssociateRQ{CalledAE: "ADIT", CallingAE: callingAE, Contexts: []ul.ContextRQ{
-			{ID: 1, AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}},
-		}}, ul.Options{})
+		a, err := ul.Dial(
+			t.Context(), n.ReceiverAddr,
+			&ul.AssociateRQ{CalledAE: "ADIT", CallingAE: callingAE, Contexts: []ul.ContextRQ{
+				{ID: 1, AbstractSyntax: in.SOPClassUID, TransferSyntaxes: []string{in.TransferSyntaxUID}},
+			}}, ul.Options{},
+		)
 		require.NoError(t, err)
 		defer a.Abort()
 		data := in.Open()
 		defer func() { require.NoError(t, data.Close()) }()
-		command := &dimse.Command{Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: class, AffectedSOPInstanceUID: instance, DataSet: true}
+		command := &dimse.Command{
+			Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: class,
+			AffectedSOPInstanceUID: instance, DataSet: true,
+		}
 		require.NoError(t, a.SendMessage(1, command.Append(nil), data))
 		f, err := a.NextPDV()
 		require.NoError(t, err)
@@ -331,22 +367,22 @@ func TestOddNames(t *testing.T) {
 	}
 	require.Equal(t, dimse.ClassInstanceConflict, store("PACS", "\xff\xfe\x01", in.SOPInstanceUID))
 	require.Equal(t, dimse.InvalidSOPInstance, store("PACS", in.SOPClassUID, "../../etc/passwd"))
-	_, err = n.Pool.Exec(t.Context(), "ALTER TABLE foreign_objects ADD CHECK (server <> 'unlucky')")
+	_, err = n.Pool.Exec(t.Context(), "ALTER TABLE unsolicited_instances ADD CHECK (server <> 'unlucky')")
 	require.NoError(t, err)
 	require.Equal(t, dimse.RefusedNotAuthorized, store("UNLUCKY", in.SOPClassUID, in.SOPInstanceUID))
 	require.Equal(t, dimse.RefusedNotAuthorized, store("PACS", in.SOPClassUID, in.SOPInstanceUID))
 
-	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
+	counts, err := n.Engine.Quarantine.UnsolicitedCounts(t.Context(), n.Admin, 0, 10)
 	require.NoError(t, err)
 	listed := map[string]int64{}
 	for _, c := range counts {
 		require.Equal(t, "pacs", c.Server)
-		listed[c.SopClassUid] = c.Objects
+		listed[c.SopClassUid] = c.Instances
 	}
-	require.Equal(t, map[string]int64{engine.NotUID: 2, in.SOPClassUID: 1}, listed)
+	require.Equal(t, map[string]int64{quarantine.NotUID: 2, in.SOPClassUID: 1}, listed)
 }
 
-// TestOddStudy: an object whose Study Instance UID inside is no text for the database is foreign like any other.
+// TestOddStudy: an instance whose Study Instance UID inside is no text for the database is foreign like any other.
 func TestOddStudy(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	n.AddServer("pacs", "PACS", "127.0.0.1:104", nil)
@@ -359,7 +395,9 @@ func TestOddStudy(t *testing.T) {
 		require.NoError(t, err)
 		a, err := dimse.Dial(t.Context(), dimse.Config{
 			Addr: n.ReceiverAddr, CallingAE: "PACS", CalledAE: "ADIT",
-			Contexts: []dimse.Context{{AbstractSyntax: dict.CTImageStorage, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+			Contexts: []dimse.Context{
+				{AbstractSyntax: dict.CTImageStorage, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}},
+			},
 		})
 		require.NoError(t, err)
 		rsp, err := a.Store(t.Context(), dimse.StoreRequest{
@@ -373,7 +411,10 @@ func TestOddStudy(t *testing.T) {
 // TestDamagedServer: a server whose address ranges can't be read may not call. All others may.
 func TestDamagedServer(t *testing.T) {
 	n := harness.New(t, harness.Config{})
-	damaged := n.AddServer("damaged", "DAMAGED", "127.0.0.1:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"127.0.0.0/8"} })
+	damaged := n.AddServer(
+		"damaged", "DAMAGED", "127.0.0.1:104",
+		func(s *nodes.NewServer) { s.Retrieve.AddressRanges = []string{"127.0.0.0/8"} },
+	)
 	require.NoError(t, echo(t, verification(n.ReceiverAddr, "DAMAGED", "ADIT")))
 	_, err := n.Pool.Exec(t.Context(), "UPDATE servers SET address_ranges = '{nowhere}' WHERE id = $1", damaged.ID)
 	require.NoError(t, err)

@@ -15,26 +15,30 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/google/uuid"
 
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/lease"
 )
 
-// supervisor is the actor of this node: it claims tasks for its free workers, runs one actor per task, keeps the leases
-// by its beat, and ends what it may not go on with.
+// supervisor is the actor of this member: it claims tasks for its free workers, runs one actor per task, keeps the
+// leases by its beat, and ends what it may not go on with.
 type supervisor struct {
-	cfg   Config
-	log   *slog.Logger
-	heart *engine.Heart
-	node  *Node
+	cfg    Config
+	log    *slog.Logger
+	heart  *lease.Heartbeat
+	member *Member
 
-	id     uuid.UUID // of this incarnation; zero while there is none
-	ctx    context.Context
-	fence  context.CancelCauseFunc // ends everything of this incarnation
-	lastOK time.Time               // when the last successful beat was sent
-	seen   map[uuid.UUID]engine.SeenBeat
+	id      uuid.UUID // of this incarnation; zero while there is none
+	ctx     context.Context
+	fence   context.CancelCauseFunc // ends everything of this incarnation
+	lastOK  time.Time               // when the last successful beat was sent
+	beatErr error                   // of the last one that failed since then
+	seen    map[uuid.UUID]lease.SeenBeat
 
-	running                        map[engine.Held]*runningTask // by task and token: a task that came back may still be ending under its old one
-	strays                         map[engine.Held]bool         // the database says that we run it, and we don't; lost if it stays so for two beats
-	registering, beating, claiming bool                         // each has at most one under way
+	// by task and token: a task that came back may still be ending under its old one
+	running map[lease.Held]*runningTask
+	// the database says that we run it, and we don't; lost if it stays so for two beats
+	strays                         map[lease.Held]bool
+	registering, beating, claiming bool // each has at most one under way
 
 	again    bool  // a wake came while a claim was under way
 	roomFor  int64 // the task for which room was made last
@@ -58,7 +62,7 @@ type runningTask struct {
 func (s *supervisor) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		s.running, s.strays, s.workers = map[engine.Held]*runningTask{}, map[engine.Held]bool{}, -1
+		s.running, s.strays, s.workers = map[lease.Held]*runningTask{}, map[lease.Held]bool{}, -1
 		s.register(c)
 	case registered:
 		s.onRegistered(c, m)
@@ -77,7 +81,7 @@ func (s *supervisor) Receive(c actor.Context) {
 	case cancelTasks:
 		for held, t := range s.running {
 			if slices.Contains(m.ids, held.TaskID) {
-				c.Send(t.pid, cancelTask{engine.ErrCanceled})
+				c.Send(t.pid, cancelTask{fault.ErrCanceled})
 			}
 		}
 	case *actor.Terminated:
@@ -86,7 +90,7 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.drain(c, m)
 	case cut:
 		for _, t := range s.running {
-			c.Send(t.pid, cancelTask{engine.ErrParked})
+			c.Send(t.pid, cancelTask{fault.ErrParked})
 		}
 		s.claiming = false // not waited for any more
 		s.stopIfDone(c)
@@ -115,7 +119,7 @@ func (s *supervisor) do(c actor.Context, work func() any) {
 	go func() {
 		defer func() {
 			if p := recover(); p != nil {
-				s.node.fail(fmt.Errorf("the node supervisor's work panicked: %v", p))
+				s.member.fail(fmt.Errorf("the work of the member's supervisor panicked: %v", p))
 			}
 		}()
 		root.Send(self, work())
@@ -129,7 +133,7 @@ func (s *supervisor) register(c actor.Context) {
 	s.do(c, func() any {
 		ctx, cancel := context.WithTimeout(context.Background(), cfg.Lease)
 		defer cancel()
-		id, err := cfg.Engine.Register(ctx, cfg.Registration)
+		id, err := cfg.Engine.Lease.Register(ctx, cfg.Registration)
 		return registered{id, err}
 	})
 }
@@ -137,13 +141,13 @@ func (s *supervisor) register(c actor.Context) {
 func (s *supervisor) onRegistered(c actor.Context, m registered) {
 	s.registering = false
 	if m.err != nil {
-		s.log.Error("this node can't be registered, trying again", "err", m.err)
+		s.log.Error("this member can't be registered, trying again", "err", m.err)
 		s.stopIfDone(c)
 		return // the next tick tries again
 	}
-	s.id, s.lastOK, s.seen = m.node, time.Now(), map[uuid.UUID]engine.SeenBeat{}
+	s.id, s.lastOK, s.beatErr, s.seen = m.member, time.Now(), nil, map[uuid.UUID]lease.SeenBeat{}
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
-	s.node.setRegistered()
+	s.member.setRegistered()
 	s.stopIfDone(c)
 	s.steer(c) // then it claims: limits in MB/s hold for the first task, too
 }
@@ -154,7 +158,11 @@ func (s *supervisor) beat(c actor.Context) {
 		return
 	}
 	if time.Since(s.lastOK) > s.cfg.deadline() {
-		s.log.Error("the database could not be reached for a whole lease; every transfer of this node is stopped and goes on later")
+		s.log.Error(
+			"the database has recorded no beat of this member for a whole lease; every transfer of this member "+
+				"stops and continues later",
+			"err", s.beatErr,
+		)
 		s.fenceSelf(c)
 		return
 	}
@@ -162,51 +170,54 @@ func (s *supervisor) beat(c actor.Context) {
 		return
 	}
 	s.beating = true
-	id, e, heart, seen, lease := s.id, s.cfg.Engine, s.heart, s.seen, s.cfg.Lease
-	progress := map[engine.Held]*engine.Progress{}
+	id, e, heart, seen, term := s.id, s.cfg.Engine, s.heart, s.seen, s.cfg.Lease
+	progress := map[lease.Held]*lease.Progress{}
 	for _, t := range s.running {
 		progress[t.held] = t.progress
 	}
 	s.do(c, func() any {
-		b := beaten{node: id, sent: time.Now()}
-		ctx, cancel := context.WithTimeout(context.Background(), lease/2)
+		b := beaten{member: id, sent: time.Now()}
+		ctx, cancel := context.WithTimeout(context.Background(), term/2)
 		defer cancel()
 		if b.held, b.err = heart.Beat(ctx, id); b.err != nil {
 			return b
 		}
 		var revoked error
-		b.revoked, revoked = e.Revoked(ctx, b.held)
-		b.watch = errors.Join(revoked, e.PushProgress(ctx, progress), e.Watch(ctx, id, seen, lease))
+		b.revoked, revoked = e.Lease.Revoked(ctx, b.held)
+		b.watch = errors.Join(revoked, e.Lease.PushProgress(ctx, progress), e.Lease.Watch(ctx, id, seen, term))
 		return b
 	})
 }
 
 func (s *supervisor) onBeaten(c actor.Context, m beaten) {
 	s.beating = false
-	if m.node != s.id {
+	if m.member != s.id {
 		return
 	}
 	switch {
-	case errors.Is(m.err, engine.ErrFenced):
-		s.log.Error("this node was declared dead by another one; every transfer is stopped and the node starts anew")
+	case errors.Is(m.err, fault.ErrFenced):
+		s.log.Error(
+			"another member declared this one dead; it stops every transfer and starts anew",
+		)
 		s.fenceSelf(c)
 		return
 	case m.err != nil:
+		s.beatErr = m.err
 		s.log.Warn("the beat failed", "err", m.err)
-		s.seen = map[uuid.UUID]engine.SeenBeat{} // we were not healthy: others' silence proves nothing
+		s.seen = map[uuid.UUID]lease.SeenBeat{} // we were not healthy: others' silence proves nothing
 		return
 	}
-	s.lastOK = m.sent
+	s.lastOK, s.beatErr = m.sent, nil
 	if m.watch != nil {
 		s.log.Warn("housekeeping failed, trying again at the next beat", "err", m.watch)
 	}
 	s.reconcile(c, m)
 }
 
-// reconcile compares what the database says that we run with what we run, both ways. A difference counts when it was seen by two
-// beats in a row: claims and ends are under way between them.
+// reconcile compares what the database says that we run with what we run, both ways. A difference counts when it was
+// seen by two beats in a row: claims and ends are under way between them.
 func (s *supervisor) reconcile(c actor.Context, m beaten) {
-	rows, strays := map[engine.Held]bool{}, map[engine.Held]bool{}
+	rows, strays := map[lease.Held]bool{}, map[lease.Held]bool{}
 	for _, row := range m.held {
 		rows[row.Held] = true
 		t := s.running[row.Held]
@@ -214,12 +225,12 @@ func (s *supervisor) reconcile(c actor.Context, m beaten) {
 		case t == nil:
 			strays[row.Held] = true
 		case row.CancelRequested:
-			c.Send(t.pid, cancelTask{engine.ErrCanceled})
+			c.Send(t.pid, cancelTask{fault.ErrCanceled})
 		}
 	}
 	for held, why := range m.revoked {
 		if t := s.running[held]; t != nil {
-			s.log.Warn("a running task is stopped", "task", held.TaskID, "reason", why)
+			s.log.Warn("stopping a running task", "task", held.TaskID, "reason", why)
 			c.Send(t.pid, cancelTask{why})
 		}
 	}
@@ -227,7 +238,7 @@ func (s *supervisor) reconcile(c actor.Context, m beaten) {
 		if t.absent++; rows[held] {
 			t.absent = 0
 		} else if t.absent >= 2 {
-			c.Send(t.pid, cancelTask{engine.ErrFenced})
+			c.Send(t.pid, cancelTask{fault.ErrFenced})
 		}
 	}
 	for held := range strays {
@@ -239,13 +250,15 @@ func (s *supervisor) reconcile(c actor.Context, m beaten) {
 }
 
 // lose gives back a task that nobody runs.
-func (s *supervisor) lose(c actor.Context, held engine.Held) {
+func (s *supervisor) lose(c actor.Context, held lease.Held) {
 	e, log := s.cfg.Engine, s.log
 	s.do(c, func() any {
 		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Lease)
 		defer cancel()
-		if err := e.Lose(ctx, held); err != nil && !errors.Is(err, engine.ErrFenced) {
-			log.Warn("a lost task could not be given back, trying again at the next beat", "task", held.TaskID, "err", err)
+		if err := e.Lease.Lose(ctx, held); err != nil && !errors.Is(err, fault.ErrFenced) {
+			log.Warn(
+				"a task of a dead member can't be given back, trying again at the next beat", "task", held.TaskID, "err", err,
+			)
 		}
 		return wake{}
 	})
@@ -253,7 +266,7 @@ func (s *supervisor) lose(c actor.Context, held engine.Held) {
 
 // fenceSelf closes every socket of this incarnation; a new one is made when all its tasks have ended.
 func (s *supervisor) fenceSelf(c actor.Context) {
-	s.fence(engine.ErrFenced)
+	s.fence(fault.ErrFenced)
 	s.cfg.Registration.Previous = s.id
 	s.id = uuid.Nil
 	s.renew(c)
@@ -277,7 +290,7 @@ func (s *supervisor) claim(c actor.Context) {
 	s.claiming, s.again = true, false
 	id, e, ctx := s.id, s.cfg.Engine, s.ctx
 	s.do(c, func() any {
-		held, ok, again, err := e.Claim(ctx, id)
+		held, ok, again, err := e.Lease.Claim(ctx, id)
 		return claimed{id, held, ok, again, err}
 	})
 }
@@ -290,7 +303,7 @@ func (s *supervisor) slots() int {
 	return s.cfg.Workers
 }
 
-// steer asks what the hour wants of this node. One such question is under way at a time.
+// steer asks what the hour wants of this member. One such question is under way at a time.
 func (s *supervisor) steer(c actor.Context) {
 	if s.steering {
 		s.steerAgain = true
@@ -302,7 +315,7 @@ func (s *supervisor) steer(c actor.Context) {
 	s.steering, s.steerAgain = true, false
 	id, e, ctx, name := s.id, s.cfg.Engine, s.ctx, s.cfg.Registration.Name
 	s.do(c, func() any {
-		orders, err := e.Orders(ctx, id, name)
+		orders, err := e.Lease.Orders(ctx, id, name)
 		return steered{id, orders, err}
 	})
 }
@@ -320,20 +333,28 @@ func (s *supervisor) fit(c actor.Context) {
 	if over <= 0 {
 		return
 	}
-	newest := slices.SortedFunc(maps.Keys(s.running), func(a, b engine.Held) int { return cmp.Compare(b.Token, a.Token) })
+	newest := slices.SortedFunc(
+		maps.Keys(s.running), func(a, b lease.Held) int { return cmp.Compare(b.Token, a.Token) },
+	)
 	s.park(c, newest[:over], s.grace)
 }
 
-func (s *supervisor) park(c actor.Context, tasks []engine.Held, grace time.Duration) {
+func (s *supervisor) park(c actor.Context, tasks []lease.Held, grace time.Duration) {
 	for _, held := range tasks {
-		c.Send(s.running[held].pid, orderTask{engine.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: grace}})
+		c.Send(s.running[held].pid, orderTask{
+			lease.Order{TaskID: held.TaskID, Token: held.Token, Park: true, Grace: grace},
+		})
 	}
 }
 
-// makeRoom parks all that runs, for a task that has to run alone. As long as it waits for that, claims bring nothing else.
-func (s *supervisor) makeRoom(c actor.Context, lonely engine.Held) {
+// makeRoom parks all that runs, for a task that has to run alone. As long as it waits for that, claims bring nothing
+// else.
+func (s *supervisor) makeRoom(c actor.Context, lonely lease.Held) {
 	if s.roomFor != lonely.TaskID && len(s.running) > 0 {
-		s.log.Info("what runs here stops and goes on later: a task has to run alone", "task", lonely.TaskID, "running", len(s.running))
+		s.log.Info(
+			"the tasks of this member stop and continue later, because one task has to run alone",
+			"task", lonely.TaskID, "running", len(s.running),
+		)
 	}
 	s.roomFor = lonely.TaskID
 	s.park(c, slices.Collect(maps.Keys(s.running)), s.grace)
@@ -342,10 +363,10 @@ func (s *supervisor) makeRoom(c actor.Context, lonely engine.Held) {
 // onSteered tells running tasks to give way.
 func (s *supervisor) onSteered(c actor.Context, m steered) {
 	s.steering = false
-	if m.node == s.id {
+	if m.member == s.id {
 		s.hourOf = s.id
 	}
-	if m.err == nil && m.node == s.id {
+	if m.err == nil && m.member == s.id {
 		s.workers, s.grace = m.orders.Workers, m.orders.Grace
 		s.fit(c)
 		for _, order := range m.orders.Tasks {
@@ -356,8 +377,8 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 			}
 		}
 	}
-	if m.err != nil && m.node == s.id {
-		s.log.Warn("what the schedules want can't be known now, trying again at the next beat", "err", m.err)
+	if m.err != nil && m.member == s.id {
+		s.log.Warn("the schedules can't be read now, trying again at the next beat", "err", m.err)
 	}
 	s.claim(c)
 	if s.steerAgain {
@@ -365,10 +386,11 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 	}
 }
 
-// mostProbes is how many servers a node asks for a sign of life at once: it takes long where nobody answers, and the others are not to wait for that.
+// mostProbes is how many servers a member asks for a sign of life at once: it takes long where nobody answers, and the
+// others are not to wait for that.
 const mostProbes = 8
 
-// probe asks servers that can't be had for a sign of life.
+// probe asks unavailable servers for a sign of life.
 func (s *supervisor) probe(c actor.Context) {
 	if s.probing == mostProbes || s.id == uuid.Nil || s.draining {
 		return
@@ -376,7 +398,7 @@ func (s *supervisor) probe(c actor.Context) {
 	s.probing++
 	id, e, ctx := s.id, s.cfg.Engine, s.ctx
 	s.do(c, func() any {
-		asked, err := e.Probe(ctx, id)
+		asked, err := e.Lease.Probe(ctx, id)
 		return probed{asked, err}
 	})
 }
@@ -384,7 +406,7 @@ func (s *supervisor) probe(c actor.Context) {
 func (s *supervisor) onProbed(c actor.Context, m probed) {
 	s.probing--
 	if m.err != nil && s.id != uuid.Nil {
-		s.log.Warn("a server could not be asked whether it can be had again", "err", m.err)
+		s.log.Warn("the probe of an unavailable server failed", "err", m.err)
 	}
 	if m.asked && m.err == nil {
 		s.probe(c)
@@ -396,16 +418,16 @@ func (s *supervisor) onClaimed(c actor.Context, m claimed) {
 	defer s.stopIfDone(c)
 	switch {
 	case m.err != nil:
-		s.log.Warn("no task could be claimed, trying again at the next beat", "err", m.err)
+		s.log.Warn("tasks can't be claimed now, trying again at the next beat", "err", m.err)
 		return
-	case m.ok && m.node != s.id:
+	case m.ok && m.member != s.id:
 		return // of an incarnation that ended: whoever fenced it gives the task back
 	case m.ok:
 		// The hour may have taken the worker away while the claim was under way, and so may the end of the process.
 		s.start(c, m.held, s.draining || len(s.running) >= s.slots())
 		s.claim(c)
 		return
-	case m.held.TaskID != 0 && m.node == s.id:
+	case m.held.TaskID != 0 && m.member == s.id:
 		s.makeRoom(c, m.held)
 	}
 	switch {
@@ -426,10 +448,13 @@ func (s *supervisor) wakeIn(c actor.Context, d time.Duration) {
 }
 
 // start runs a task, or gives it back at once without a loss if it comes too late.
-func (s *supervisor) start(c actor.Context, held engine.Held, late bool) {
-	t := &task{engine: s.cfg.Engine, log: s.log, held: held, progress: &engine.Progress{}, node: s.ctx, reins: engine.NewReins()}
+func (s *supervisor) start(c actor.Context, held lease.Held, late bool) {
+	t := &task{
+		engine: s.cfg.Engine, log: s.log, held: held, progress: &lease.Progress{},
+		member: s.ctx, signals: lease.NewStopSignals(),
+	}
 	if late {
-		t.reins.ParkWithin(0)
+		t.signals.ParkWithin(0)
 	}
 	pid, err := c.SpawnNamed(actor.PropsFromProducer(func() actor.Actor { return t }), t.name())
 	if err != nil {
@@ -440,7 +465,8 @@ func (s *supervisor) start(c actor.Context, held engine.Held, late bool) {
 	s.running[held] = &runningTask{task: t, pid: pid} // a parent is told when its child terminates
 }
 
-// onTerminated frees the worker of a task actor that has ended. One that ended without having written down how is given back.
+// onTerminated frees the worker of a task actor that has ended. One that ended without having written down how is given
+// back.
 func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
 	for held, t := range s.running {
 		if !t.pid.Equal(who) {
@@ -459,12 +485,15 @@ func (s *supervisor) onTerminated(c actor.Context, who *actor.PID) {
 
 // HandleFailure is the supervision strategy for task actors: none is restarted in place. The child is stopped, and
 // onTerminated gives its task back.
-func (s *supervisor) HandleFailure(_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any) {
+func (s *supervisor) HandleFailure(
+	_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, reason, _ any,
+) {
 	s.log.Error("a task actor failed", "actor", child.GetId(), "reason", reason)
 	sup.StopChildren(child)
 }
 
-// stopIfDone ends the supervisor once it drains and nothing runs. A claim under way may still bring a task, which is to be given back.
+// stopIfDone ends the supervisor once it drains and nothing runs. A claim under way may still bring a task, which is to
+// be given back.
 func (s *supervisor) stopIfDone(c actor.Context) {
 	if s.draining && len(s.running) == 0 && !s.claiming {
 		c.Stop(c.Self())
@@ -474,7 +503,7 @@ func (s *supervisor) stopIfDone(c actor.Context) {
 // stopping runs when nothing is left to do for this incarnation, or when the supervisor failed.
 func (s *supervisor) stopping() {
 	if s.fence != nil {
-		s.fence(engine.ErrParked)
+		s.fence(fault.ErrParked)
 	}
 	if s.later != nil {
 		s.later.Stop()
@@ -483,9 +512,9 @@ func (s *supervisor) stopping() {
 	if s.id != uuid.Nil {
 		ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Lease)
 		defer cancel()
-		if err := s.cfg.Engine.Deregister(ctx, s.id); err != nil {
-			s.log.Warn("the node could not sign off; its lease runs out by itself", "err", err)
+		if err := s.cfg.Engine.Lease.Deregister(ctx, s.id); err != nil {
+			s.log.Warn("the member could not sign off; its lease will expire", "err", err)
 		}
 	}
-	s.node.ended(s.draining)
+	s.member.ended(s.draining)
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/internal/refusal"
 )
 
 // retryEnd is how long to wait before the end of a task is written again, while the database is away.
@@ -24,13 +27,13 @@ const retryEnd = 500 * time.Millisecond
 type task struct {
 	engine   *engine.Engine
 	log      *slog.Logger
-	held     engine.Held
-	progress *engine.Progress
-	node     context.Context // ends when this incarnation is fenced
+	held     lease.Held
+	progress *lease.Progress
+	member   context.Context // ends when this incarnation is fenced
 
-	cancel context.CancelCauseFunc
-	reins  *engine.Reins
-	ended  atomic.Bool // the run has ended and is written down, or can't be
+	cancel  context.CancelCauseFunc
+	signals *lease.StopSignals
+	ended   atomic.Bool // the run has ended and is written down, or can't be
 }
 
 // name carries the fencing token, so that a late message can't reach a newer owner.
@@ -39,7 +42,7 @@ func (t *task) name() string { return fmt.Sprintf("task-%d-%d", t.held.TaskID, t
 func (t *task) Receive(c actor.Context) {
 	switch m := c.Message().(type) {
 	case *actor.Started:
-		ctx, cancel := context.WithCancelCause(t.node)
+		ctx, cancel := context.WithCancelCause(t.member)
 		t.cancel = cancel
 		self, root := c.Self(), c.ActorSystem().Root // the actor's own context must not be used in the goroutine
 		go func() {
@@ -48,14 +51,14 @@ func (t *task) Receive(c actor.Context) {
 			t.ended.Store(true)
 		}()
 	case *actor.Stopping, *actor.Restarting:
-		t.cancel(engine.ErrParked)
+		t.cancel(fault.ErrParked)
 	case cancelTask:
 		t.cancel(m.cause)
 	case orderTask:
 		if m.order.Park {
-			t.reins.ParkWithin(m.order.Grace)
+			t.signals.ParkWithin(m.order.Grace)
 		} else {
-			t.reins.Shed(m.order.Slots, m.order.Grace)
+			t.signals.Shed(m.order.Slots, m.order.Grace)
 		}
 	case ran:
 		t.cancel(nil)
@@ -67,25 +70,28 @@ func (t *task) Receive(c actor.Context) {
 func (t *task) run(ctx context.Context) {
 	defer func() {
 		if p := recover(); p != nil {
-			t.log.Error("a task panicked; it is given back", "task", t.held.TaskID, "panic", p, "stack", string(debug.Stack()))
-			t.write(func(ctx context.Context) error { return t.engine.Lose(ctx, t.held) })
+			t.log.Error(
+				"a task panicked; it is given back", "task", t.held.TaskID, "panic", p, "stack", string(debug.Stack()),
+			)
+			t.write(func(ctx context.Context) error { return t.engine.Lease.Lose(ctx, t.held) })
 		}
 	}()
-	outcome := t.engine.Run(ctx, t.held, t.reins, t.progress)
-	t.write(func(ctx context.Context) error { return t.engine.End(ctx, outcome) })
+	outcome := t.engine.Transfer.Run(ctx, t.held, t.signals, t.progress)
+	t.write(func(ctx context.Context) error { return t.engine.Lease.End(ctx, outcome) })
 }
 
 // write keeps trying until the end of the task is in the database, or the task is not ours any more.
 func (t *task) write(end func(context.Context) error) {
 	for {
-		err := end(t.node)
-		if err == nil || errors.Is(err, engine.ErrFenced) || errors.Is(err, engine.ErrNotFound) || t.node.Err() != nil {
+		err := end(t.member)
+		if err == nil || errors.Is(err, fault.ErrFenced) ||
+			errors.Is(err, refusal.ErrNotFound) || t.member.Err() != nil {
 			return
 		}
 		t.log.Warn("the end of a task can't be written, trying again", "task", t.held.TaskID, "err", err)
 		select {
 		case <-time.After(retryEnd):
-		case <-t.node.Done():
+		case <-t.member.Done():
 			return
 		}
 	}

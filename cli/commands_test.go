@@ -21,7 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestNamedCommands: each command that a message, a help text or a document names exists, with the flags that are named.
+// TestNamedCommands: each command that a message, a help text or a document names exists, with the flags that are
+// named.
 func TestNamedCommands(t *testing.T) {
 	root := commandTree(t)
 	named := 0
@@ -66,7 +67,7 @@ func TestNamedCommandsAreSeen(t *testing.T) {
 		"(adit serve --quarantin)":                                               "serve has no flag --quarantin",
 		"adit job list|gets|cancel":                                              "job has no command gets",
 		"adit settings shows it":                                                 "",
-		"this adit knows up to 3":                                                "",
+		"this adit knows only up to 3":                                           "",
 		"adit echo|find|get|store HOST PORT":                                     "",
 		"adit job list --limit 5; adit job lists":                                "job has no command lists",
 		"/usr/bin/adit nothing":                                                  "",
@@ -84,13 +85,16 @@ func TestNamedCommandsAreSeen(t *testing.T) {
 
 func commandTree(t *testing.T) *kong.Node {
 	t.Helper()
-	k, err := kong.New(&commands{}, kong.Name("adit"), kong.Vars{"data_dir": "", "demo_dir": "", "deid_profile": "", "deid_profiles": ""},
+	k, err := kong.New(&commands{}, kong.Name("adit"), kong.Vars{
+		"data_dir": "", "demo_dir": "", "deid_profile": "", "deid_profiles": "",
+	},
 		kong.ExplicitGroups([]kong.Group{{Key: "dimse"}}))
 	require.NoError(t, err)
 	return k.Model.Node
 }
 
-// goTexts returns the string literals of a Go file, those that are added up as one. Tags of fields, which hold help and descriptions, are among them.
+// goTexts returns the string literals of a Go file, those that are added up as one. Tags of fields, which hold help and
+// descriptions, are among them.
 func goTexts(t *testing.T, path string) (texts []string) {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
@@ -155,11 +159,15 @@ func codeOf(t *testing.T, path string) (texts []string) {
 var (
 	mention = regexp.MustCompile("(^|[^a-zA-Z0-9_/.-])adit (--[a-z]|[a-z])")
 	ends    = regexp.MustCompile("[`\"]|[.;:,)]( |$|\n)|[\n)]| (?:\\||>|&&) ")
-	// What follows the program's name and is no command: prose, names of what the program has open, lines that it writes.
-	prose = regexp.MustCompile(`^(knows|is|had|does|and its PostgreSQL|test|migrate$|beat$|audit head (SEQ|X)|server key fingerprint|phantom %d|ctp rsna) ?`)
+	// What follows the program's name and is no command: prose, names of what the program has open, lines that it
+	// writes.
+	prose = regexp.MustCompile(
+		`^(knows|is|had|does|and its PostgreSQL|test|migrate$|beat$|audit head (SEQ|X)|server key fingerprint|phantom %d|ctp rsna) ?`,
+	)
 )
 
-// commandLines finds the command lines that a text names: the words after "adit", up to the end of the code or the sentence.
+// commandLines finds the command lines that a text names: the words after "adit", up to the end of the code or the
+// sentence.
 func commandLines(text string) (lines [][]string) {
 	for _, at := range mention.FindAllStringIndex(text, -1) {
 		rest := text[strings.Index(text[at[0]:], "adit ")+at[0]+len("adit "):]

@@ -8,13 +8,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
@@ -25,7 +26,8 @@ import (
 func anImage(t *testing.T, path string, seed uint64, patient string, change func(ds *stream.DataSet)) {
 	t.Helper()
 	in := phantom.New(seed, phantom.StudySpec{
-		Patient: phantom.Patient{ID: patient, Name: "Meierschmidt^Hannelore"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
+		Patient: phantom.Patient{ID: patient, Name: "Meierschmidt^Hannelore"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
 	}).Instances()[0]
 	ds := in.Attributes()
 	ds.SetBytes(dict.PixelData, dict.OW, make([]byte, 64))
@@ -35,7 +37,9 @@ func anImage(t *testing.T, path string, seed uint64, patient string, change func
 	body, err := ds.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)
 	meta := stream.FileMeta{
-		MediaStorageSOPClassUID: ds.String(dict.SOPClassUID), MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+		MediaStorageSOPClassUID:    ds.String(dict.SOPClassUID),
+		MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID),
+		TransferSyntaxUID:          dict.ExplicitVRLittleEndian,
 	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o750))
 	require.NoError(t, os.WriteFile(path, append(meta.AppendTo(nil), body...), 0o600))
@@ -72,9 +76,19 @@ func TestDeidPatients(t *testing.T) {
 		anImage(t, filepath.Join(in, fmt.Sprintf("a%d.dcm", i)), uint64(10+i), "HOSPITAL-4711", nil)
 		anImage(t, filepath.Join(in, fmt.Sprintf("b%d.dcm", i)), uint64(20+i), "=HOSPITAL", nil)
 	}
-	anImage(t, filepath.Join(in, "c.dcm"), 30, "", func(ds *stream.DataSet) { ds.Set(dict.StudyInstanceUID, "2.25.77") })
-	anImage(t, filepath.Join(in, "d.dcm"), 31, "HOSPITAL-9", func(ds *stream.DataSet) { ds.Set(dict.IssuerOfPatientID, "NORTH") })
-	anImage(t, filepath.Join(in, "e.dcm"), 32, "HOSPITAL-9", func(ds *stream.DataSet) { ds.Set(dict.IssuerOfPatientID, "SOUTH") })
+	anImage(
+		t, filepath.Join(in, "c.dcm"), 30, "", func(ds *stream.DataSet) { ds.Set(dict.StudyInstanceUID, "2.25.77") },
+	)
+	anImage(t, filepath.Join(in, "d.dcm"), 31, "HOSPITAL-9", func(ds *stream.DataSet) {
+		ds.Set(
+			dict.IssuerOfPatientID, "NORTH",
+		)
+	})
+	anImage(t, filepath.Join(in, "e.dcm"), 32, "HOSPITAL-9", func(ds *stream.DataSet) {
+		ds.Set(
+			dict.IssuerOfPatientID, "SOUTH",
+		)
+	})
 	want := map[string]int{"P-1": 3, "@P-2": 3, "P-3": 1, "P-4": 1, "P-5": 1}
 	export := "Pseudonym,PatientID,Issuer,StudyInstanceUID,TrialProtocolID,CreatedAt\r\n" +
 		"P-1,HOSPITAL-4711,,,,2026-01-01T00:00:00Z\r\n'@P-2,'=HOSPITAL,,,,x\r\nP-3,,,2.25.77,,x\r\nP-4,HOSPITAL-9,NORTH,,,x\r\nP-5,HOSPITAL-9,SOUTH,,,x\r\n" +
@@ -84,12 +98,14 @@ func TestDeidPatients(t *testing.T) {
 	}
 	key := keyFile(t)
 	var first map[string]string
-	for name, table := range map[string]string{"an export": export, "semicolons": of(";", ""), "tabs and a byte order mark": of("\t", "\xef\xbb\xbf")} {
+	for name, table := range map[string]string{
+		"an export": export, "semicolons": of(";", ""), "tabs and a byte order mark": of("\t", "\xef\xbb\xbf"),
+	} {
 		t.Run(name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			code, stdout, stderr := adit(t, "deid", "--key-file", key, "--pseudonyms", aFile(t, table), in, out)
-			require.Equal(t, exitSuccess, code, stderr)
-			require.Contains(t, stdout, "9 objects of 5 patients were de-identified")
+			require.Equal(t, command.ExitSuccess, code, stderr)
+			require.Contains(t, stdout, "9 instances of 5 patients were de-identified")
 			require.Equal(t, want, patientsOf(t, out))
 			if first == nil {
 				first = tree(t, out)
@@ -102,21 +118,26 @@ func TestDeidPatients(t *testing.T) {
 		out := filepath.Join(t.TempDir(), "out")
 		only := filepath.Join(in, "a0.dcm")
 		code, _, stderr := adit(t, "deid", "--key-file", key, "--pseudonymize", only, filepath.Join(in, "b0.dcm"), out)
-		require.Equal(t, exitSuccess, code, stderr)
+		require.Equal(t, command.ExitSuccess, code, stderr)
 		made := patientsOf(t, out)
-		k, err := readKey(key)
+		k, err := deidentify.ReadKey(key)
 		require.NoError(t, err)
-		require.Equal(t, map[string]int{k.Pseudonym(deid.PatientIdentity("HOSPITAL-4711", "", "")): 1, k.Pseudonym(deid.PatientIdentity("=HOSPITAL", "", "")): 1}, made)
+		require.Equal(t, map[string]int{k.Pseudonym(deid.PatientIdentity("HOSPITAL-4711", "", "")): 1, k.Pseudonym(
+			deid.PatientIdentity("=HOSPITAL", "", ""),
+		): 1}, made)
 		code, _, stderr = adit(t, "deid", "--pseudonymize", only, t.TempDir())
-		require.Equal(t, exitSuccess, code)
+		require.Equal(t, command.ExitSuccess, code)
 		require.Contains(t, stderr, "get other pseudonyms, UIDs and dates")
 	})
 }
 
-// TestDeidChecksFirst: what speaks against a run is listed as a whole before anything is written, by rows and files, and by nothing of the patients'.
+// TestDeidChecksFirst: what speaks against a run is listed as a whole before anything is written, by rows and files,
+// and by nothing of the patients'.
 func TestDeidChecksFirst(t *testing.T) {
 	const header = "PatientID,Pseudonym,Issuer\n"
-	image := func(name string, seed uint64, patient string, change func(ds *stream.DataSet)) func(t *testing.T, dir string) {
+	image := func(name string, seed uint64, patient string, change func(ds *stream.DataSet)) func(
+		t *testing.T, dir string,
+	) {
 		return func(t *testing.T, dir string) { anImage(t, filepath.Join(dir, name), seed, patient, change) }
 	}
 	issuer := func(name string) func(ds *stream.DataSet) {
@@ -142,7 +163,7 @@ func TestDeidChecksFirst(t *testing.T) {
 		"two pseudonyms for one":      {files: files{a}, table: header + "HOSPITAL-1,P-1\nHOSPITAL-1,P-2\n", want: []string{`row 3, column PatientID: another row gives this patient another`}},
 		"for the trial another":       {files: files{a}, table: "PatientID,Pseudonym,TrialProtocolID\nHOSPITAL-1,P-1,\nHOSPITAL-1,P-2,T\n", want: []string{`row 3, column PatientID: row 2 gives this patient another`}},
 		"for the trial another's":     {files: files{a}, table: "PatientID,Pseudonym,TrialProtocolID\nHOSPITAL-1,P-1,\nHOSPITAL-2,P-1,T\n", want: []string{`row 3, column Pseudonym: row 2 gives this pseudonym to another`}},
-		"no such pseudonym":           {files: files{a}, table: header + "HOSPITAL-1,P^1\n", want: []string{`row 2, column Pseudonym: the pseudonym has one of the characters`}},
+		"no such pseudonym":           {files: files{a}, table: header + "HOSPITAL-1,P^1\n", want: []string{`row 2, column Pseudonym: the pseudonym contains one of the characters`}},
 		"no table":                    {files: files{a}, table: "Name,Pseudonym\nx,P-1\n", want: []string{`the pseudonyms of .* can't be read: the first row has no column "PatientID"`}},
 		"Latin-1":                     {files: files{a}, table: header + "M\xfcller,P-1\n", want: []string{`not in UTF-8`}},
 		"a study of two":              {files: files{image("a.dcm", 1, "HOSPITAL-1", study("2.25.7")), image("b.dcm", 2, "HOSPITAL-2", study("2.25.7"))}, table: header + "HOSPITAL-1,P-1\nHOSPITAL-2,P-2\n", want: []string{`b\.dcm: its study has two patients, this one and the one of .*a\.dcm`}},
@@ -150,11 +171,12 @@ func TestDeidChecksFirst(t *testing.T) {
 		"one UID, two contents":       {files: files{a, image("b.dcm", 1, "HOSPITAL-1", func(ds *stream.DataSet) { ds.Set(dict.ImageComments, "HOSPITAL") })}, want: []string{`b\.dcm: it has the same SOP Instance UID as .*a\.dcm but another content`}},
 		"two issuers":                 {files: files{image("a.dcm", 1, "HOSPITAL-1", issuer("HOSPITAL-N")), image("b.dcm", 2, "HOSPITAL-1", issuer("HOSPITAL-S"))}, want: []string{`a\.dcm \(and 1 more file\): one Patient ID, but two values of Issuer of Patient ID \(the other in .*b\.dcm\)`}},
 		"which of two issuers":        {files: files{a}, table: header + "HOSPITAL-1,P-1,N\nHOSPITAL-1,P-2,S\n", want: []string{`a\.dcm: rows 2, 3 have its Patient ID, under different issuers`}},
-		"perhaps of two issuers":      {files: files{image("a.dcm", 1, "HOSPITAL-1", both(issuer("N"), study("2.25.7"))), image("b.dcm", 2, "HOSPITAL-1", study("2.25.7"))}, table: header + "HOSPITAL-1,P-1,N\nHOSPITAL-1,P-2,S\n", want: []string{`^.*b\.dcm: rows 2, 3 have its Patient ID.*\nadit: nothing was written; correct this`}},
+		"perhaps of two issuers":      {files: files{image("a.dcm", 1, "HOSPITAL-1", both(issuer("N"), study("2.25.7"))), image("b.dcm", 2, "HOSPITAL-1", study("2.25.7"))}, table: header + "HOSPITAL-1,P-1,N\nHOSPITAL-1,P-2,S\n", want: []string{`^.*b\.dcm: rows 2, 3 have its Patient ID.*\nadit deid: nothing was written; correct this`}},
 		"another issuer":              {files: files{image("a.dcm", 1, "HOSPITAL-1", issuer("HOSPITAL-N"))}, table: header + "HOSPITAL-1,P-1,S\n", want: []string{`a\.dcm: row 2 has its Patient ID, but under another issuer`}},
 		"all at once": {
-			files: files{a, b, image("c.dcm", 3, "HOSPITAL-3", study("2.25.7")), image("d.dcm", 4, "HOSPITAL-4", study("2.25.7"))}, table: header + "HOSPITAL-1,P^1\nHOSPITAL-4,P-4\n",
-			want: []string{`names\.csv, row 2`, `a\.dcm: no row`, `b\.dcm: no row`, `c\.dcm: no row`, `d\.dcm: its study has two`, `nothing was written; correct these 5`},
+			files: files{a, b, image("c.dcm", 3, "HOSPITAL-3", study("2.25.7")), image("d.dcm", 4, "HOSPITAL-4", study("2.25.7"))},
+			table: header + "HOSPITAL-1,P^1\nHOSPITAL-4,P-4\n",
+			want:  []string{`names\.csv, row 2`, `a\.dcm: no row`, `b\.dcm: no row`, `c\.dcm: no row`, `d\.dcm: its study has two`, `nothing was written; correct these 5`},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +190,7 @@ func TestDeidChecksFirst(t *testing.T) {
 				args[6], args[7] = "--pseudonyms", aFile(t, c.table)
 			}
 			code, stdout, stderr := adit(t, args...)
-			require.Equal(t, exitFailure, code, stderr)
+			require.Equal(t, command.ExitFailure, code, stderr)
 			for _, want := range c.want {
 				require.Regexp(t, want, stderr)
 			}
@@ -178,9 +200,11 @@ func TestDeidChecksFirst(t *testing.T) {
 			require.NoFileExists(t, key)
 		})
 	}
-	for _, args := range [][]string{{"--pseudonym", "P", "--pseudonymize"}, {"--pseudonyms", "f", "--pseudonymize"}, {"--pseudonym", "P^1"}, {}} {
+	for _, args := range [][]string{
+		{"--pseudonym", "P", "--pseudonymize"}, {"--pseudonyms", "f", "--pseudonymize"}, {"--pseudonym", "P^1"}, {},
+	} {
 		code, _, _ := adit(t, append(append([]string{"deid"}, args...), t.TempDir(), "out")...)
-		require.NotEqual(t, exitSuccess, code)
+		require.NotEqual(t, command.ExitSuccess, code)
 	}
 }
 
@@ -194,18 +218,21 @@ func TestDeidLeavesOutBeside(t *testing.T) {
 	anImage(t, filepath.Join(in, "a.dcm"), 2, "HOSPITAL-1", nil)
 	whole, err := os.ReadFile(filepath.Join(in, "a.dcm"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(filepath.Join(in, "0-cut.dcm"), whole[:len(whole)-8], 0o600)) // the first under its UID, but not to be read
+	// the first under its UID, but not to be read
+	require.NoError(t, os.WriteFile(filepath.Join(in, "0-cut.dcm"), whole[:len(whole)-8], 0o600))
 	code, stdout, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
-	require.Equal(t, exitWarning, code)
-	require.Contains(t, stdout, "1 object was de-identified")
-	require.Regexp(t, `0-cut\.dcm \(file 1\): .*cut off`, stderr)
+	require.Equal(t, command.ExitWarning, code)
+	require.Contains(t, stdout, "1 instance was de-identified")
+	require.Regexp(t, `0-cut\.dcm \(file 1\): .*truncated`, stderr)
 	require.Regexp(t, `DICOMDIR \(file 2\): it has neither Patient ID nor Study Instance UID`, stderr)
 	require.Equal(t, map[string]int{"P-1": 1}, patientsOf(t, out))
 
 	nothing := filepath.Join(t.TempDir(), "out")
-	code, stdout, _ = adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", filepath.Join(in, "DICOMDIR"), nothing)
-	require.Equal(t, exitWarning, code)
-	require.Contains(t, stdout, "0 objects were de-identified")
+	code, stdout, _ = adit(
+		t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", filepath.Join(in, "DICOMDIR"), nothing,
+	)
+	require.Equal(t, command.ExitWarning, code)
+	require.Contains(t, stdout, "0 instances were de-identified")
 	require.NoDirExists(t, nothing)
 }
 
@@ -216,14 +243,14 @@ func TestDeidFolder(t *testing.T) {
 	first, second := filepath.Join(in, "a.dcm"), filepath.Join(in, "b.dcm")
 	anImage(t, first, 1, "HOSPITAL-1", nil)
 	anImage(t, second, 2, "HOSPITAL-2", nil)
-	deidentify := func(args ...string) (int, string) {
+	deidentifies := func(args ...string) (int, string) {
 		code, _, stderr := adit(t, append(append([]string{"deid"}, args...), out)...)
 		return code, stderr
 	}
-	code, stderr := deidentify("--key-file", key, "--pseudonym", "P-1", first)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, stderr := deidentifies("--key-file", key, "--pseudonym", "P-1", first)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	mark := func() string {
-		text, err := os.ReadFile(filepath.Join(out, folderMarkName))
+		text, err := os.ReadFile(filepath.Join(out, deidentify.FolderMarkName))
 		require.NoError(t, err)
 		return string(text)
 	}
@@ -238,7 +265,7 @@ func TestDeidFolder(t *testing.T) {
 		args []string
 		want string
 	}{
-		"another key":                   {[]string{"--key-file", other, "--new-key", "--pseudonym", "P-1", first}, `holds objects that were de-identified under another key.*take that key \(--key-file\), or write to another folder`},
+		"another key":                   {[]string{"--key-file", other, "--new-key", "--pseudonym", "P-1", first}, `holds instances that were de-identified under another key.*take that key \(--key-file\), or write to another folder`},
 		"no key file":                   {[]string{"--pseudonym", "P-1", first}, `under another key`},
 		"another profile":               {[]string{"--key-file", key, "--profile", "ps3.15-basic", "--pseudonym", "P-1", first}, `by profile adit-default 1 \(`},
 		"another profile of that name":  {[]string{"--key-file", key, "--profile", profile, "--pseudonym", "P-1", first}, `give it another name`},
@@ -248,8 +275,8 @@ func TestDeidFolder(t *testing.T) {
 		"the pseudonym by another flag": {[]string{"--key-file", key, "--pseudonymize", first}, `a\.dcm: the patient has another pseudonym`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			code, stderr := deidentify(c.args...)
-			require.Equal(t, exitFailure, code, stderr)
+			code, stderr := deidentifies(c.args...)
+			require.Equal(t, command.ExitFailure, code, stderr)
 			require.Regexp(t, c.want, stderr)
 			require.Equal(t, was, tree(t, out))
 			require.Equal(t, marked, mark())
@@ -257,34 +284,36 @@ func TestDeidFolder(t *testing.T) {
 	}
 
 	// The same, and more.
-	code, stderr = deidentify("--key-file", key, "--pseudonym", "P-1", first)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, stderr = deidentifies("--key-file", key, "--pseudonym", "P-1", first)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Equal(t, was, tree(t, out))
 	require.Equal(t, marked, mark())
-	code, stderr = deidentify("--key-file", key, "--pseudonyms", aFile(t, "PatientID;Pseudonym\nHOSPITAL-1;P-1\nHOSPITAL-2;P-2\n"), in)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, stderr = deidentifies(
+		"--key-file", key, "--pseudonyms", aFile(t, "PatientID;Pseudonym\nHOSPITAL-1;P-1\nHOSPITAL-2;P-2\n"), in,
+	)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Equal(t, map[string]int{"P-1": 1, "P-2": 1}, patientsOf(t, out))
 
 	// While another run writes, without a mark, and with a damaged one.
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	k, err := readKey(key)
+	k, err := deidentify.ReadKey(key)
 	require.NoError(t, err)
-	f, err := lookAtFolder(out, k, deid.Subject{}, p)
+	f, err := deidentify.LookAtFolder(out, k, deid.Subject{}, p)
 	require.NoError(t, err)
-	leave, err := f.enter([]patient{{identity: "HOSPITAL-1\x1f", pseudonym: "P-1"}})
+	leave, err := f.Enter([]deidentify.Patient{{Identity: "HOSPITAL-1\x1f", Pseudonym: "P-1"}})
 	require.NoError(t, err)
-	code, stderr = deidentify("--key-file", key, "--pseudonym", "P-1", first)
-	require.Equal(t, exitFailure, code)
+	code, stderr = deidentifies("--key-file", key, "--pseudonym", "P-1", first)
+	require.Equal(t, command.ExitFailure, code)
 	require.Contains(t, stderr, "another adit deid writes to")
 	leave()
-	require.NoError(t, os.WriteFile(filepath.Join(out, folderMarkName), []byte(marked[:20]), 0o600))
-	code, stderr = deidentify("--key-file", key, "--pseudonym", "P-1", first)
-	require.Equal(t, exitFailure, code)
+	require.NoError(t, os.WriteFile(filepath.Join(out, deidentify.FolderMarkName), []byte(marked[:20]), 0o600))
+	code, stderr = deidentifies("--key-file", key, "--pseudonym", "P-1", first)
+	require.Equal(t, command.ExitFailure, code)
 	require.Contains(t, stderr, "is damaged, or of another version")
-	require.NoError(t, os.Remove(filepath.Join(out, folderMarkName)))
-	code, stderr = deidentify("--key-file", key, "--pseudonym", "P-1", first)
-	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, "holds folders of studies but no "+folderMarkName)
+	require.NoError(t, os.Remove(filepath.Join(out, deidentify.FolderMarkName)))
+	code, stderr = deidentifies("--key-file", key, "--pseudonym", "P-1", first)
+	require.Equal(t, command.ExitFailure, code)
+	require.Contains(t, stderr, "holds folders of studies but no "+deidentify.FolderMarkName)
 }
 
 // TestDeidExplain: it shows what the run does, and ends as the run does.
@@ -299,8 +328,10 @@ func TestDeidExplain(t *testing.T) {
 		shown  []string
 	}{
 		"whole": {tail, 0, []string{
-			`preamble .*keep`, `\(0002,0003\) +MediaStorageSOPInstanceUID .* uid`, `\(0028,0010\) +Rows +512 +keep`, `\(7FE0,0010\) .*64 bytes +keep`,
-			`\(7FE1,0010\) +12 bytes +remove`, `\(FFFC,FFFC\) .*30 null bytes +remove`, `\(0012,0064\)\[new\] \(0008,0100\) .*113100`,
+			`preamble .*keep`, `\(0002,0003\) +MediaStorageSOPInstanceUID .* uid`,
+			`\(0028,0010\) +Rows +512 +keep`, `\(7FE0,0010\) .*64 bytes +keep`,
+			`\(7FE1,0010\) +12 bytes +remove`, `\(FFFC,FFFC\) .*30 null bytes +remove`,
+			`\(0012,0064\)\[new\] \(0008,0100\) .*113100`,
 		}},
 		"refused": {func(ds *stream.DataSet) { ds.Set(dict.BurnedInAnnotation, "YES") }, 0, nil},
 		"undecodable": {func(ds *stream.DataSet) {
@@ -334,16 +365,20 @@ func TestDeidExplain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.dcm")
 	anImage(t, path, 1, "HOSPITAL-1", nil)
 	code, shown, stderr := adit(t, "deid", "--explain", path)
-	require.Equal(t, exitSuccess, code, stderr)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Regexp(t, `PatientID +HOSPITAL-1 +assign .*PSEUDONYM`, shown)
-	code, shown, stderr = adit(t, "deid", "--explain", "--pseudonyms", aFile(t, "PatientID,Pseudonym\nHOSPITAL-1,P-7\n"), path)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, shown, stderr = adit(
+		t, "deid", "--explain", "--pseudonyms", aFile(t, "PatientID,Pseudonym\nHOSPITAL-1,P-7\n"), path,
+	)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Regexp(t, `PatientID +HOSPITAL-1 +assign .*P-7`, shown)
 	code, _, _ = adit(t, "deid", "--explain", "--key-file", path+".key", "--new-key", path)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, command.ExitUsage, code)
 	require.NoFileExists(t, path+".key")
-	code, _, stderr = adit(t, "deid", "--explain", "--pseudonyms", aFile(t, "PatientID,Pseudonym\nHOSPITAL-2,P-7\n"), path)
-	require.Equal(t, exitFailure, code)
+	code, _, stderr = adit(
+		t, "deid", "--explain", "--pseudonyms", aFile(t, "PatientID,Pseudonym\nHOSPITAL-2,P-7\n"), path,
+	)
+	require.Equal(t, command.ExitFailure, code)
 	require.Contains(t, stderr, "has its Patient ID")
 }
 
@@ -355,11 +390,15 @@ func TestDeidReport(t *testing.T) {
 		ds.SetBytes(dict.NewTag(0x7FE1, 0x0010), dict.LO, []byte("ACME BEHIND "))
 		ds.SetBytes(dict.DataSetTrailingPadding, dict.OB, make([]byte, 30))
 	})
-	anImage(t, filepath.Join(in, "c.dcm"), 3, "HOSPITAL-1", func(ds *stream.DataSet) { ds.Set(dict.BurnedInAnnotation, "YES") })
+	anImage(t, filepath.Join(in, "c.dcm"), 3, "HOSPITAL-1", func(ds *stream.DataSet) {
+		ds.Set(
+			dict.BurnedInAnnotation, "YES",
+		)
+	})
 	require.NoError(t, os.WriteFile(filepath.Join(in, "d.dcm"), []byte("none"), 0o600))
 	path := filepath.Join(t.TempDir(), "report.csv")
 	code, _, _ := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "Größe", "--report", path, in, out)
-	require.Equal(t, exitWarning, code)
+	require.Equal(t, command.ExitWarning, code)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	rows, err := csv.NewReader(bytes.NewReader(text)).ReadAll()
@@ -389,45 +428,8 @@ func TestDeidReport(t *testing.T) {
 	require.NotContains(t, string(text), "Meierschmidt")
 }
 
-// TestDeidPlanMemory: 100,000 files of 20,000 patients are planned, and their sessions kept, within what a laptop has to spare.
-func TestDeidPlanMemory(t *testing.T) {
-	const n, most = 100_000, 96 << 20
-	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	folder, err := lookAtFolder("", deid.Key{}, deid.Subject{}, p)
-	require.NoError(t, err)
-	files := make([]string, n)
-	for i := range files {
-		files[i] = fmt.Sprintf("/data/ward/patient-%05d/image-%07d.dcm", i/5, i)
-	}
-	heap := func() uint64 {
-		var m runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&m)
-		return m.HeapAlloc
-	}
-	before := heap()
-	pl := newPlanner(files, derivedNames{}, nil)
-	for i := range files {
-		pl.take(int32(i), facts{
-			patientID: fmt.Sprintf("HOSPITAL-%d", i/5), study: fmt.Sprintf("1.2.826.0.1.3680043.8.498.1234567890123456789012345678901.%d", i/5),
-			instance: fmt.Sprintf("1.2.826.0.1.3680043.8.498.1234567890123456789012345678901.1.%d", i),
-		})
-	}
-	pl.judge(folder)
-	require.Empty(t, pl.problems)
-	require.Len(t, pl.plan.patients, n/5)
-	d := newDeidRun(streams{}, p, deid.Subject{}, pl.plan, folder)
-	for i := range pl.plan.patients {
-		_, err := d.sessions.of(int32(i))
-		require.NoError(t, err)
-	}
-	require.Len(t, d.sessions.open, mostSessions)
-	used := heap() - before
-	runtime.KeepAlive(d)
-	require.Less(t, used, uint64(most), "%d MiB", used>>20)
-}
-
-// TestDeidKeepsApart: what must not be handed on lies outside of the folder that is, and no report takes the place of another.
+// TestDeidKeepsApart: what must not be handed on lies outside of the folder that is, and no report takes the place of
+// another.
 func TestDeidKeepsApart(t *testing.T) {
 	dir := t.TempDir()
 	in, out, report := filepath.Join(dir, "in"), filepath.Join(dir, "out"), filepath.Join(dir, "report.csv")
@@ -439,10 +441,27 @@ func TestDeidKeepsApart(t *testing.T) {
 		"exists already and is not overwritten; name an": {"--key-file", keyFile(t), "--report", aFile(t, "Result\n")},
 	} {
 		code, _, stderr := adit(t, append(append([]string{"deid", "--pseudonymize"}, flags...), in, out)...)
-		require.Equal(t, exitUsage, code, stderr)
+		require.Equal(t, command.ExitUsage, code, stderr)
 		require.Contains(t, stderr, what)
 		require.NoDirExists(t, out)
 	}
 	code, _, stderr := adit(t, "deid", "--pseudonymize", "--key-file", keyFile(t), "--report", report, in, out)
-	require.Equal(t, exitSuccess, code, stderr)
+	require.Equal(t, command.ExitSuccess, code, stderr)
+}
+
+// TestDeidTellingLater: a pseudonym is compared with what each file says, not with the first ones alone.
+func TestDeidTellingLater(t *testing.T) {
+	dir := t.TempDir()
+	for i, number := range []string{"", "", "ACC-778812", ""} {
+		anImage(t, filepath.Join(dir, fmt.Sprint(i)), 30+uint64(i), "HOSPITAL-4711", func(ds *stream.DataSet) {
+			ds.Set(dict.StudyInstanceUID, "1.2.826.0.1.1")
+			ds.Set(dict.SeriesInstanceUID, "1.2.826.0.1.1.1")
+			ds.Set(dict.AccessionNumber, number)
+		})
+	}
+	code, _, stderr := adit(
+		t, "deid", "--key-file", keyFile(t), "--pseudonym", "ACC-778812", dir, filepath.Join(t.TempDir(), "out"),
+	)
+	require.Equal(t, command.ExitFailure, code)
+	require.Contains(t, stderr, "its pseudonym is, or holds, what AccessionNumber (0008,0050) says of the patient")
 }

@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
@@ -30,7 +32,7 @@ const deidKey = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1
 func adit(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	code = run(t.Context(), append([]string{"adit"}, args...), streams{&out, &errs})
+	code = run(t.Context(), append([]string{"adit"}, args...), command.Streams{Out: &out, Err: &errs})
 	return code, out.String(), errs.String()
 }
 
@@ -65,7 +67,8 @@ func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == folderMarkName || d.Name() == manifest.Name { // see TestDeidVerify
+		// see TestDeidVerify
+		if err != nil || d.IsDir() || d.Name() == deidentify.FolderMarkName || d.Name() == manifest.Name {
 			return err
 		}
 		b, err := os.ReadFile(path)
@@ -82,10 +85,12 @@ func TestDeidFiles(t *testing.T) {
 	aStudy(t, in, "HOSPITAL-4711", 7)
 	report := filepath.Join(t.TempDir(), "report.csv")
 	begin := time.Now().Add(-time.Minute)
-	code, stdout, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", "--trial-id", "TRIAL", "--report", report, in, out)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, stdout, stderr := adit(
+		t, "deid", "--key-file", key, "--pseudonym", "P-1", "--trial-id", "TRIAL", "--report", report, in, out,
+	)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Empty(t, stderr)
-	require.Contains(t, stdout, "15 objects were de-identified by profile adit-default 1 (")
+	require.Contains(t, stdout, "15 instances were de-identified by profile adit-default 1 (")
 	written := tree(t, out)
 	require.Len(t, written, 15)
 	for name, text := range written {
@@ -99,7 +104,9 @@ func TestDeidFiles(t *testing.T) {
 		meta, o, err := stream.OpenFile(strings.NewReader(text), stream.Limits{})
 		require.NoError(t, err)
 		h := o.Header()
-		require.Equal(t, filepath.Join(h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID), meta.MediaStorageSOPInstanceUID+".dcm"), name)
+		require.Equal(t, filepath.Join(
+			h.Text(dict.StudyInstanceUID), h.Text(dict.SeriesInstanceUID), meta.MediaStorageSOPInstanceUID+".dcm",
+		), name)
 		require.Equal(t, meta, o.FileMeta())
 		require.Equal(t, "P-1", h.Text(dict.PatientID))
 		require.Equal(t, "TRIAL", h.Text(dict.ClinicalTrialProtocolID))
@@ -124,12 +131,15 @@ func TestDeidFiles(t *testing.T) {
 		args = append(args, filepath.Join(in, fmt.Sprintf("Meierschmidt-%02d.dcm", i)))
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // one worker
-	code, _, stderr = adit(t, append(append([]string{"deid", "--key-file", key, "--pseudonym", "P-1", "--trial-id", "TRIAL"}, args...), out)...)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, _, stderr = adit(t, append(
+		append([]string{"deid", "--key-file", key, "--pseudonym", "P-1", "--trial-id", "TRIAL"}, args...), out,
+	)...)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	require.Equal(t, written, tree(t, out))
 }
 
-// TestDeidLeavesOut: refused objects are counted, those that can't be de-identified are named, and none of them is written.
+// TestDeidLeavesOut: refused objects are counted, those that can't be de-identified are named, and none of them is
+// written.
 func TestDeidLeavesOut(t *testing.T) {
 	in, out, key := t.TempDir(), t.TempDir(), keyFile(t)
 	aStudy(t, in, "HOSPITAL-4711", 7)
@@ -145,11 +155,11 @@ func TestDeidLeavesOut(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(in, "X-twice.dcm"), whole, 0o600))
 	report := filepath.Join(t.TempDir(), "report.csv")
 	code, stdout, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", "--report", report, in, out)
-	require.Equal(t, exitWarning, code)
-	require.Contains(t, stdout, "15 objects were de-identified")
-	require.Regexp(t, `2 objects are left out, as the profile says: text is, or may be, burned in`, stdout)
+	require.Equal(t, command.ExitWarning, code)
+	require.Contains(t, stdout, "15 instances were de-identified")
+	require.Regexp(t, `2 instances are left out, as the profile says: text is, or may be, burned in`, stdout)
 	require.Contains(t, stdout, "3 files could not be de-identified")
-	require.Regexp(t, `X-cut\.dcm \(file 16\): .*cut off`, stderr)
+	require.Regexp(t, `X-cut\.dcm \(file 16\): .*truncated`, stderr)
 	require.Regexp(t, `X-note\.txt \(file 17\): not a DICOM file`, stderr)
 	require.Regexp(t, `X-twice\.dcm \(file 18\): it is a copy of .*Meierschmidt-00\.dcm; one of them is enough`, stderr)
 	require.Len(t, tree(t, out), 15)
@@ -160,13 +170,19 @@ func TestDeidLeavesOut(t *testing.T) {
 	require.Contains(t, string(text), "17,left out,unreadable,,,,")
 	require.Contains(t, string(text), "18,left out,duplicate,,,,")
 	require.NotContains(t, string(text), "X-")
-	require.NotContains(t, string(text), phantom.New(8, phantom.StudySpec{Patient: phantom.Patient{ID: "HOSPITAL-4711"}}).StudyInstanceUID)
+	require.NotContains(
+		t, string(text),
+		phantom.New(8, phantom.StudySpec{Patient: phantom.Patient{ID: "HOSPITAL-4711"}}).StudyInstanceUID,
+	)
 
 	// Refused alone is a note, but a run that writes nothing is a Warning.
-	code, _, stderr = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", filepath.Join(in, "us"), filepath.Join(in, "Meierschmidt-00.dcm"), out)
-	require.Equal(t, exitSuccess, code, stderr)
+	code, _, stderr = adit(
+		t, "deid", "--key-file", key, "--pseudonym", "P-1",
+		filepath.Join(in, "us"), filepath.Join(in, "Meierschmidt-00.dcm"), out,
+	)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	code, _, _ = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", filepath.Join(in, "us"), out)
-	require.Equal(t, exitWarning, code)
+	require.Equal(t, command.ExitWarning, code)
 }
 
 // TestDeidSecondPatient: nothing is written, and the file is named.
@@ -175,8 +191,10 @@ func TestDeidSecondPatient(t *testing.T) {
 	aStudy(t, filepath.Join(in, "a"), "HOSPITAL-4711", 7)
 	aStudy(t, filepath.Join(in, "b"), "HOSPITAL-4712", 9)
 	code, _, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
-	require.Equal(t, exitFailure, code)
-	require.Contains(t, stderr, filepath.Join(in, "b", "Meierschmidt-00.dcm")+" (and 14 more files): it is of another patient than ")
+	require.Equal(t, command.ExitFailure, code)
+	require.Contains(
+		t, stderr, filepath.Join(in, "b", "Meierschmidt-00.dcm")+" (and 14 more files): it is of another patient than ",
+	)
 	require.NotContains(t, stderr, "HOSPITAL")
 	require.Empty(t, tree(t, out))
 }
@@ -184,29 +202,32 @@ func TestDeidSecondPatient(t *testing.T) {
 // TestDeidPydicom: files of many makers either come out whole or are left out; what comes out opens again.
 func TestDeidPydicom(t *testing.T) {
 	key, n := keyFile(t), map[int]int{}
-	require.NoError(t, filepath.WalkDir(filepath.Join(testpeer.PydicomDir(t), "test_files"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".dcm" {
-			return err
-		}
-		out := t.TempDir()
-		code, _, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", path, out)
-		n[code]++
-		files := tree(t, out)
-		if code == exitSuccess {
-			require.Len(t, files, 1, path)
-		} else {
-			require.Empty(t, files, "%s: %s", path, stderr)
-		}
-		for _, text := range files {
-			_, o, err := stream.OpenFile(strings.NewReader(text), stream.Limits{})
-			require.NoError(t, err, path)
-			require.Equal(t, "P-1", o.Header().Text(dict.PatientName))
-			require.NoError(t, o.Close())
-		}
-		return nil
-	}))
-	require.Greater(t, n[exitSuccess], 20)
-	require.Positive(t, n[exitWarning])
+	require.NoError(t, filepath.WalkDir(
+		filepath.Join(testpeer.PydicomDir(t), "test_files"),
+		func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || filepath.Ext(path) != ".dcm" {
+				return err
+			}
+			out := t.TempDir()
+			code, _, stderr := adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", path, out)
+			n[code]++
+			files := tree(t, out)
+			if code == command.ExitSuccess {
+				require.Len(t, files, 1, path)
+			} else {
+				require.Empty(t, files, "%s: %s", path, stderr)
+			}
+			for _, text := range files {
+				_, o, err := stream.OpenFile(strings.NewReader(text), stream.Limits{})
+				require.NoError(t, err, path)
+				require.Equal(t, "P-1", o.Header().Text(dict.PatientName))
+				require.NoError(t, o.Close())
+			}
+			return nil
+		},
+	))
+	require.Greater(t, n[command.ExitSuccess], 20)
+	require.Positive(t, n[command.ExitWarning])
 }
 
 // TestDeidDiskFull: a disk that takes no more ends the run, and leaves no half file.
@@ -215,14 +236,14 @@ func TestDeidDiskFull(t *testing.T) {
 	aStudy(t, in, "HOSPITAL-4711", 7)
 	require.NoError(t, os.WriteFile(out, nil, 0o600)) // a file where the folder should be
 	code, _, stderr := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, out)
-	require.Equal(t, exitUsage, code)
+	require.Equal(t, command.ExitUsage, code)
 	require.Contains(t, stderr, "out is a file; name a folder")
 
 	// A folder where a file should be, when the first ones have been written.
 	out = t.TempDir()
 	key := keyFile(t)
 	code, _, stderr = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
-	require.Equal(t, exitSuccess, code, stderr)
+	require.Equal(t, command.ExitSuccess, code, stderr)
 	var last string
 	for name := range tree(t, out) {
 		last = max(last, name)
@@ -230,8 +251,8 @@ func TestDeidDiskFull(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(out, last)))
 	require.NoError(t, os.MkdirAll(filepath.Join(out, last, "in the way"), 0o700))
 	code, _, stderr = adit(t, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
-	require.Equal(t, exitFailure, code)
-	require.Regexp(t, `\d+ objects were de-identified, then:`, stderr)
+	require.Equal(t, command.ExitFailure, code)
+	require.Regexp(t, `\d+ instances were de-identified, then:`, stderr)
 	require.Len(t, tree(t, out), 14, "and no half file")
 }
 
@@ -241,24 +262,28 @@ func TestDeidUndeclared(t *testing.T) {
 	in := filepath.Join(dir, "in.dcm")
 	d := &stream.DataSet{}
 	for tag, text := range map[dict.Tag]string{
-		dict.SOPClassUID: dict.CTImageStorage, dict.SOPInstanceUID: "1.2.3.1", dict.StudyInstanceUID: "1.2.3.2", dict.SeriesInstanceUID: "1.2.3.3", dict.PatientID: "P-1",
+		dict.SOPClassUID: dict.CTImageStorage, dict.SOPInstanceUID: "1.2.3.1",
+		dict.StudyInstanceUID: "1.2.3.2", dict.SeriesInstanceUID: "1.2.3.3", dict.PatientID: "P-1",
 	} {
 		d.Set(tag, text)
 	}
 	d.SetBytes(dict.Manufacturer, dict.LO, []byte("M\xfcller"))
 	b, err := d.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)
-	meta := stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.1", TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+	meta := stream.FileMeta{
+		MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.1",
+		TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+	}
 	require.NoError(t, os.WriteFile(in, append(meta.AppendTo(nil), b...), 0o600))
 	for i, c := range []struct {
 		flags     []string
 		code      int
 		says, row string
 	}{
-		{nil, 0, "1 object declares no character set; the text was read as ISO_IR 100, which is declared now", ",ISO_IR 100,adit-default"},
+		{nil, 0, "1 instance declares no character set; the text was read as ISO_IR 100, which is declared now", ",ISO_IR 100,adit-default"},
 		{[]string{"--charset", "ISO_IR 126"}, 0, "read as ISO_IR 126", ",ISO_IR 126,adit-default"},
-		{[]string{"--charset", "ISO_IR 6"}, exitWarning, "1 file could not be de-identified", "undecodable-text"},
-		{[]string{"--charset", "LATIN1"}, exitUsage, "", ""},
+		{[]string{"--charset", "ISO_IR 6"}, command.ExitWarning, "1 file could not be de-identified", "undecodable-text"},
+		{[]string{"--charset", "LATIN1"}, command.ExitUsage, "", ""},
 	} {
 		report := filepath.Join(dir, fmt.Sprint("report", i))
 		args := append([]string{"deid", "--pseudonym", "X-1", "--key-file", keyFile(t), "--report", report}, c.flags...)
@@ -277,7 +302,8 @@ func TestDeidUndeclared(t *testing.T) {
 func TestDeidExplainsRefusals(t *testing.T) {
 	dir := t.TempDir()
 	files, err := phantom.New(5, phantom.StudySpec{
-		Patient: phantom.Patient{ID: "PID-1", Name: "Meierschmidt^Hannelore"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
+		Patient: phantom.Patient{ID: "PID-1", Name: "Meierschmidt^Hannelore"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1}},
 	}).WriteFiles(dir)
 	require.NoError(t, err)
 	b, err := os.ReadFile(files[0])
@@ -287,10 +313,10 @@ func TestDeidExplainsRefusals(t *testing.T) {
 		code   int
 		says   string
 	}{
-		"nothing":         {"", exitSuccess, "PatientName"},
-		"what goes":       {"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00xx", exitSuccess, "PatientName"},
-		"disorder":        {"\x10\x00\x10\x00PN\x08\x00Doe^Jane", exitWarning, "out of order"},
-		"half an element": {"\xfc\xff\xfc\xffOB\x00\x00\x08\x00\x00\x00xx", exitWarning, "cut off"},
+		"nothing":         {"", command.ExitSuccess, "PatientName"},
+		"what goes":       {"\xfc\xff\xfc\xffOB\x00\x00\x02\x00\x00\x00xx", command.ExitSuccess, "PatientName"},
+		"disorder":        {"\x10\x00\x10\x00PN\x08\x00Doe^Jane", command.ExitWarning, "out of order"},
+		"half an element": {"\xfc\xff\xfc\xffOB\x00\x00\x08\x00\x00\x00xx", command.ExitWarning, "truncated"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := filepath.Join(t.TempDir(), "in.dcm")
@@ -298,7 +324,9 @@ func TestDeidExplainsRefusals(t *testing.T) {
 			code, out, errs := adit(t, "deid", "--key-file", keyFile(t), "--explain", in)
 			require.Equal(t, c.code, code, errs)
 			require.Contains(t, out+errs, c.says)
-			ran, _, errs := adit(t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, filepath.Join(t.TempDir(), "out"))
+			ran, _, errs := adit(
+				t, "deid", "--key-file", keyFile(t), "--pseudonym", "P-1", in, filepath.Join(t.TempDir(), "out"),
+			)
 			require.Equal(t, c.code, ran, errs)
 		})
 	}

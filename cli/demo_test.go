@@ -9,45 +9,25 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/server"
 )
 
-// TestDemoHasADataDirOfItsOwn: a demo and a real server never share one, whichever was there first.
-func TestDemoHasADataDirOfItsOwn(t *testing.T) {
-	require.NotEqual(t, defaultDataDir(), demoDataDir())
-	for name, starts := range map[string][]struct {
-		demo    bool
-		refused string
-	}{
-		"a demo, again":             {{demo: true}, {demo: true}},
-		"a real server, again":      {{demo: false}, {demo: false}},
-		"a real server in a demo's": {{demo: true}, {demo: false, refused: "holds a demo"}, {demo: true}},
-		"a demo in a real server's": {{demo: false}, {demo: true, refused: "no demo"}, {demo: false}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := t.TempDir()
-			for _, s := range starts {
-				err := checkDemoDir(dir, s.demo)
-				if s.refused != "" {
-					require.ErrorContains(t, err, s.refused)
-					require.ErrorContains(t, err, "--data-dir")
-					continue
-				}
-				require.NoError(t, err)
-				_, err = dataDirID(dir)
-				require.NoError(t, err)
-			}
-		})
-	}
+// TestDemoDataDir: a demo is never where the real server that comes after it is.
+func TestDemoDataDir(t *testing.T) {
+	require.NotEqual(t, command.DefaultDataDir(), command.DemoDataDir())
 }
 
-// TestTokenOfADemo: the commands find the token of a demo that was started alone, and never take it for that of a real server.
+// TestTokenOfADemo: the commands find the token of a demo that was started alone, and never take it for that of a real
+// server.
 func TestTokenOfADemo(t *testing.T) {
-	server, demo := t.TempDir(), t.TempDir()
-	_, err := tokenIn(server, demo)
+	inUse, demo := t.TempDir(), t.TempDir()
+	_, err := command.TokenIn(inUse, demo)
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	for _, dir := range []string{demo, server} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, tokenFile), []byte("of "+dir+"\n"), 0o600))
-		got, err := tokenIn(server, demo)
+	for _, dir := range []string{demo, inUse} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, server.TokenFile), []byte("of "+dir+"\n"), 0o600))
+		got, err := command.TokenIn(inUse, demo)
 		require.NoError(t, err)
 		require.Equal(t, "of "+dir, got)
 	}

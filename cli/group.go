@@ -4,215 +4,242 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	stdio "io"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
 type groupCmd struct {
-	List    groupListCmd    `cmd:"" help:"List groups and what they may do."`
+	List    groupListCmd    `cmd:"" help:"List groups and their permissions."`
 	Add     groupAddCmd     `cmd:"" help:"Make a group with a default project."`
 	Change  groupChangeCmd  `cmd:"" help:"Change the name or the permissions of a group."`
-	Delete  groupDeleteCmd  `cmd:"" help:"Remove a group whose projects were never used."`
+	Delete  groupDeleteCmd  `cmd:"" help:"Delete a group whose projects were never used."`
 	Members groupMembersCmd `cmd:"" help:"List the members of a group."`
-	Join    groupJoinCmd    `cmd:"" help:"Put users into a group."`
-	Leave   groupLeaveCmd   `cmd:"" help:"Take users out of a group."`
+	Join    groupJoinCmd    `cmd:"" help:"Add users to a group."`
+	Leave   groupLeaveCmd   `cmd:"" help:"Remove users from a group."`
 	Access  groupAccessCmd  `cmd:"" help:"List which groups may use which DICOM nodes."`
-	Allow   groupAllowCmd   `cmd:"" help:"Say how a group may use a DICOM node."`
+	Allow   groupAllowCmd   `cmd:"" help:"Set how a group may use a DICOM node."`
 }
 
 type groupListCmd struct {
-	remote
-	JSON bool `name:"json" help:"Write JSON."`
+	command.Remote
 }
 
 // Run lists groups.
-func (c *groupListCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *groupListCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	groups, err := collect(cl.Groups(ctx))
+	groups, err := command.Collect(cl.Groups.List(ctx))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, groups)
+		return command.PrintJSON(io.Out, groups)
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NAME\tMEMBERS\tPERMISSIONS")
 	for _, g := range groups {
-		fmt.Fprintf(w, "%s\t%d\t%s\n", printable(g.Name), g.Members, strings.Join(g.Permissions, ", "))
+		fmt.Fprintf(w, "%s\t%d\t%s\n", command.Printable(g.Name), g.Members, strings.Join(g.Permissions, ", "))
 	}
 	return w.Flush()
 }
 
 type groupAddCmd struct {
-	remote
-	Name        string   `arg:"" help:"How it is called."`
-	Permissions []string `placeholder:"PERMISSION,…" help:"What its members may do."`
+	command.Remote
+	Name        string   `arg:"" help:"Name of the group."`
+	Permissions []string `placeholder:"PERMISSION,…" help:"Permissions of its members."`
 }
 
 // Run makes a group.
-func (c *groupAddCmd) Run(ctx context.Context, io streams) error {
-	g, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.Group, error) {
-		return cl.AddGroup(ctx, client.NewGroup{Name: c.Name, Permissions: c.Permissions})
+func (c *groupAddCmd) Run(ctx context.Context, io command.Streams) error {
+	g, err := command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (client.Group, error) {
+		return cl.Groups.Add(ctx, client.NewGroup{Name: c.Name, Permissions: c.Permissions})
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Group %s was made, with a default project.\n", printable(g.Name))
-	return nil
+	return c.Say(io, g, "Group %s was made, with a default project.", command.Printable(g.Name))
 }
 
 type groupChangeCmd struct {
-	remote
-	Name   string   `arg:"" help:"Which."`
-	Rename *string  `placeholder:"NAME" help:"Another name."`
+	command.Remote
+	Name   string   `complete:"group" arg:"" help:"Name of the group."`
+	Rename *string  `placeholder:"NAME" help:"The new name."`
 	Grant  []string `placeholder:"PERMISSION,…" help:"Permissions to add."`
-	Revoke []string `placeholder:"PERMISSION,…" help:"Permissions to take away; \"all\": all of them. What runs by them stops."`
+	Revoke []string `placeholder:"PERMISSION,…" help:"Permissions to remove; \"all\": all of them. Running transfers that need them stop."`
 }
 
 // Run changes a group.
-func (c *groupChangeCmd) Run(ctx context.Context, io streams) error {
+func (c *groupChangeCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.Rename == nil && len(c.Grant)+len(c.Revoke) == 0 {
-		return usage("say what is to be changed: --rename, --grant or --revoke")
+		return command.Usage("name at least one change: --rename, --grant or --revoke")
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
 	change := client.GroupChange{Name: c.Rename}
 	if len(c.Grant)+len(c.Revoke) > 0 {
-		g, err := cl.Group(ctx, c.Name)
+		g, err := cl.Groups.Get(ctx, c.Name)
 		if err != nil {
 			return err
 		}
-		left := slices.DeleteFunc(g.Permissions, func(p string) bool { return slices.Contains(c.Revoke, p) || slices.Contains(c.Revoke, "all") })
+		left := slices.DeleteFunc(
+			g.Permissions,
+			func(p string) bool { return slices.Contains(c.Revoke, p) || slices.Contains(c.Revoke, "all") },
+		)
 		left = append(left, c.Grant...)
 		change.Permissions = &left
 	}
-	g, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.Group, error) { return cl.ChangeGroup(ctx, c.Name, change) })
+	g, err := command.AsMyself(
+		ctx, io, &c.Remote,
+		func(cl *client.Client) (client.Group, error) { return cl.Groups.Change(ctx, c.Name, change) },
+	)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Group %s may: %s.\n", printable(g.Name), orNone(strings.Join(g.Permissions, ", ")))
-	return nil
+	return c.Say(
+		io, g, "Permissions of group %s: %s.", command.Printable(g.Name), orNone(strings.Join(g.Permissions, ", ")),
+	)
 }
 
 type groupDeleteCmd struct {
-	remote
-	Name string `arg:"" help:"Which."`
+	command.Remote
+	Name string `complete:"group" arg:"" help:"Name of the group."`
 }
 
 // Run removes a group.
-func (c *groupDeleteCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *groupDeleteCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if err := cl.DeleteGroup(ctx, c.Name); err != nil {
+	if err := cl.Groups.Delete(ctx, c.Name); err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Group %s was removed.\n", printable(c.Name))
-	return nil
+	return c.Say(
+		io, command.Done{"done": "deleted", "group": c.Name}, "Group %s was deleted.", command.Printable(c.Name),
+	)
 }
 
 type groupMembersCmd struct {
-	remote
-	Name string `arg:"" help:"Of which group."`
-	JSON bool   `name:"json" help:"Write JSON."`
+	command.Remote
+	Name string `complete:"group" arg:"" help:"Name of the group."`
 }
 
 // Run lists members.
-func (c *groupMembersCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *groupMembersCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	members, err := collect(cl.Members(ctx, c.Name))
+	members, err := command.Collect(cl.Groups.Members(ctx, c.Name))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, members)
+		return command.PrintJSON(io.Out, members)
 	}
 	for _, m := range members {
-		fmt.Fprintln(io.out, printable(m.Username))
+		fmt.Fprintln(io.Out, command.Printable(m.Username))
 	}
 	return nil
 }
 
-type groupJoinCmd struct {
-	remote
-	Name  string   `arg:"" help:"Which group."`
-	Users []string `arg:"" help:"Whom."`
+// membersCmd names users and a group that they join or leave.
+type membersCmd struct {
+	command.Remote
+	Name  string   `complete:"group" arg:"" help:"Name of the group."`
+	Users []string `complete:"user" arg:"" help:"Usernames."`
 }
 
+// sayMembers answers with what was done for each user; with --json it is one list.
+func (c *membersCmd) sayMembers(io command.Streams, list []command.Done, sentence string) error {
+	return c.Tell(io, list, func(w stdio.Writer) error {
+		for _, d := range list {
+			fmt.Fprintf(w, sentence+"\n", command.Printable(fmt.Sprint(d["user"])), command.Printable(c.Name))
+		}
+		return nil
+	})
+}
+
+type groupJoinCmd struct{ membersCmd }
+
 // Run puts users into a group.
-func (c *groupJoinCmd) Run(ctx context.Context, io streams) error {
-	_, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (none struct{}, err error) {
+func (c *groupJoinCmd) Run(ctx context.Context, io command.Streams) error {
+	joined := []command.Done{}
+	_, err := command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (none struct{}, err error) {
 		for len(c.Users) > 0 {
-			user := c.Users[0]
-			if err := cl.AddMember(ctx, c.Name, user); err != nil {
+			if err := cl.Groups.AddMember(ctx, c.Name, c.Users[0]); err != nil {
 				return none, err
 			}
-			c.Users = c.Users[1:] // who belongs to it is not asked for once more
-			fmt.Fprintf(io.out, "User %s belongs to group %s.\n", printable(user), printable(c.Name))
+			joined = append(joined, command.Done{"done": "joined", "user": c.Users[0], "group": c.Name})
+			c.Users = c.Users[1:] // a second call, with the password, doesn't add a member again
 		}
 		return none, nil
 	})
-	return err
+	if err != nil && len(joined) == 0 {
+		return err
+	}
+	return errors.Join(c.sayMembers(io, joined, "User %s belongs to group %s."), err)
 }
 
-type groupLeaveCmd struct {
-	remote
-	Name  string   `arg:"" help:"Which group."`
-	Users []string `arg:"" help:"Whom."`
-}
+type groupLeaveCmd struct{ membersCmd }
 
 // Run takes users out of a group.
-func (c *groupLeaveCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *groupLeaveCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
+	left := []command.Done{}
 	for _, user := range c.Users {
-		if err := cl.RemoveMember(ctx, c.Name, user); err != nil {
-			return err
+		if err = cl.Groups.RemoveMember(ctx, c.Name, user); err != nil {
+			break
 		}
-		fmt.Fprintf(io.out, "User %s no longer belongs to group %s.\n", printable(user), printable(c.Name))
+		left = append(left, command.Done{"done": "left", "user": user, "group": c.Name})
 	}
-	return nil
+	if err != nil && len(left) == 0 {
+		return err
+	}
+	return errors.Join(c.sayMembers(io, left, "User %s no longer belongs to group %s."), err)
 }
 
 type groupAccessCmd struct {
-	remote
-	Group string `placeholder:"NAME" help:"Only of this group."`
-	Node  string `placeholder:"NAME" help:"Only to this DICOM node."`
-	JSON  bool   `name:"json" help:"Write JSON."`
+	command.Remote
+	Group string `complete:"group" placeholder:"NAME" help:"Only the access of this group."`
+	Node  string `complete:"node" placeholder:"NAME" help:"Only access to this DICOM node."`
 }
 
 // Run lists access.
-func (c *groupAccessCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *groupAccessCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	rows, err := collect(cl.Access(ctx, c.Group, c.Node))
+	rows, err := command.Collect(cl.Groups.Access(ctx, c.Group, c.Node))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, rows)
+		return command.PrintJSON(io.Out, rows)
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	if len(rows) == 0 {
+		fmt.Fprintln(io.Out, "No group may use a DICOM node.")
+		return nil
+	}
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "GROUP\tNODE\tMAY USE IT AS")
 	for _, a := range rows {
-		fmt.Fprintf(w, "%s\t%s\t%s\n", printable(a.Group), printable(a.Node), uses(a))
+		fmt.Fprintf(w, "%s\t%s\t%s\n", command.Printable(a.Group), command.Printable(a.Node), uses(a))
 	}
 	return w.Flush()
 }
@@ -230,27 +257,28 @@ func uses(a client.Access) string {
 }
 
 type groupAllowCmd struct {
-	remote
-	Group       string `arg:"" help:"Which group."`
-	Node        string `arg:"" help:"Which DICOM node."`
-	Source      bool   `help:"It may read from there."`
-	Destination bool   `help:"It may send there."`
-	None        bool   `help:"Neither: what runs by it stops."`
+	command.Remote
+	Group       string `complete:"group" arg:"" help:"Name of the group."`
+	Node        string `complete:"node" arg:"" help:"Name of the DICOM node."`
+	Source      bool   `help:"The group may read from it."`
+	Destination bool   `help:"The group may send to it."`
+	None        bool   `help:"The group may not use it; running transfers stop."`
 }
 
 // Run says how a group may use a DICOM node.
-func (c *groupAllowCmd) Run(ctx context.Context, io streams) error {
+func (c *groupAllowCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.None == (c.Source || c.Destination) {
-		return usage("say --source, --destination or both, or --none")
+		return command.Usage("give --source, --destination or both; or --none")
 	}
-	cl, err := c.client()
+	a, err := command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (client.Access, error) {
+		return cl.Groups.SetAccess(ctx, client.Access{
+			Group: c.Group, Node: c.Node, Source: c.Source, Destination: c.Destination,
+		})
+	})
 	if err != nil {
 		return err
 	}
-	a, err := cl.SetAccess(ctx, client.Access{Group: c.Group, Node: c.Node, Source: c.Source, Destination: c.Destination})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(io.out, "Group %s may use %s as %s.\n", printable(a.Group), printable(a.Node), uses(a))
-	return nil
+	return c.Say(
+		io, a, "Group %s may use %s as %s.", command.Printable(a.Group), command.Printable(a.Node), uses(a),
+	)
 }

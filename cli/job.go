@@ -6,80 +6,100 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
+	stdio "io"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/client"
 )
 
 type jobCmd struct {
 	List     jobListCmd     `cmd:"" help:"List jobs, newest first."`
 	Get      jobGetCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
-	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job."`
-	Delete   jobDeleteCmd   `cmd:"" help:"Remove jobs: those of which no task has started; staff: those that have ended, too."`
-	Resume   jobResumeCmd   `cmd:"" help:"Go on with a canceled job."`
-	Pause    jobPauseCmd    `cmd:"" help:"Stop a job for now: what runs stops at the next instance, and goes on when it is continued."`
-	Continue jobContinueCmd `cmd:"" help:"Go on with a paused job."`
+	Wait     jobWaitCmd     `cmd:"" help:"Wait until jobs have ended; the exit code is their status."`
+	Log      jobLogCmd      `cmd:"" help:"Show the logs of a job's tasks. For staff."`
+	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job that is pending or in progress; \"resume\" takes it up again."`
+	Resume   jobResumeCmd   `cmd:"" help:"Take up a canceled job: its canceled tasks run."`
+	Pause    jobPauseCmd    `cmd:"" help:"Pause a job that is pending or in progress: running tasks stop at the next instance; \"continue\" lets it go on."`
+	Continue jobContinueCmd `cmd:"" help:"Let a paused job go on."`
+	Retry    jobRetryCmd    `cmd:"" help:"Try the failed tasks of a job that ended with failure or warning again: only what is missing is transferred."`
+	Restart  jobRestartCmd  `cmd:"" help:"Run all tasks of a job that has ended, whatever its status, from the beginning. For staff."`
 	Set      jobSetCmd      `cmd:"" help:"Change how urgent a job is."`
-	Retry    jobRetryCmd    `cmd:"" help:"Try the failed tasks of a job again: only what is missing is transferred."`
+	Delete   jobDeleteCmd   `cmd:"" help:"Delete jobs of which no task has started, with their reports and manifests; staff may also delete jobs that have ended. What was transferred stays."`
 
-	Manifest         jobManifestCmd `cmd:"" help:"Write the manifest of a job: what it delivered, with hashes, for adit deid --verify."`
-	Deidentification jobDeidCmd     `cmd:"" help:"Show what de-identification did to the studies of a job."`
+	Manifest         deidentify.JobManifestCmd `cmd:"" help:"Write the manifest of a job for adit deid --verify: what it delivered, with hashes."`
+	Deidentification jobDeidCmd                `cmd:"" help:"Show what de-identification did to the studies of a job."`
 }
 
 type jobDeidCmd struct {
-	remote
-	ID  int64 `arg:"" help:"Number of the job."`
-	CSV bool  `name:"csv" help:"Write CSV: a row for each study, with counts by action and reason, and nothing of the originals."`
+	command.Remote
+	ID  int64 `complete:"job" arg:"" help:"Number of the job."`
+	CSV bool  `name:"csv" help:"Write CSV with a row for each study: counts by action and reason, and no value of the originals."`
 }
 
 // Run shows what was done.
-func (c *jobDeidCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *jobDeidCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
 	if c.CSV {
-		return cl.JobDeidentification(ctx, c.ID, io.out)
+		return cl.Jobs.Deidentification(ctx, c.ID, io.Out)
 	}
-	shown := false
-	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Limit: 500}) {
+	reports := []client.Deidentification{}
+	for t, err := range cl.Tasks.List(ctx, c.ID, client.TaskFilter{Limit: 500}) {
 		if err != nil {
 			return err
 		}
-		report, err := cl.Deidentification(ctx, t.ID)
+		report, err := cl.Tasks.Deidentification(ctx, t.ID)
 		if p, ok := errors.AsType[*client.Problem](err); ok && p.Status == 404 {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		shown = true
-		printDeid(io.out, report)
+		reports = append(reports, report)
 	}
-	if !shown {
-		fmt.Fprintln(io.out, "Nothing of this job was de-identified.")
-	}
-	return nil
+	return c.Tell(io, reports, func(w stdio.Writer) error {
+		if len(reports) == 0 {
+			fmt.Fprintln(w, "Nothing of this job was de-identified.")
+		}
+		for _, r := range reports {
+			printDeid(w, r)
+		}
+		return nil
+	})
 }
 
-func printDeid(w io.Writer, r client.Deidentification) {
-	fmt.Fprintf(w, "Task %d: %s, study %s as sent, %s\n", r.TaskID, printable(r.Pseudonym), r.StudyInstanceUID, plural(r.Instances, "instance", "instances"))
+func printDeid(w stdio.Writer, r client.Deidentification) {
+	fmt.Fprintf(
+		w, "Task %d: %s, study %s as sent, %s\n", r.TaskID, command.Printable(r.Pseudonym),
+		r.StudyInstanceUID, command.Plural(r.Instances, "instance", "instances"),
+	)
 	if r.Truncated {
-		fmt.Fprintln(w, "  More instances were not sent than the report names.")
+		fmt.Fprintln(w, "  The report does not name all instances that were not sent.")
 	}
-	fmt.Fprintf(w, "  profile %s, version %s (%s), UID generation %d\n", printable(r.Profile), printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration)
+	fmt.Fprintf(
+		w, "  profile %s, version %s (%s), UID generation %d\n", command.Printable(r.Profile),
+		command.Printable(r.ProfileVersion), r.ProfileSHA256, r.UIDGeneration,
+	)
 	if len(r.Codes) > 0 {
-		fmt.Fprintf(w, "  codes (CID 7050): %s\n", printable(strings.Join(r.Codes, ", ")))
+		fmt.Fprintf(w, "  codes (CID 7050): %s\n", command.Printable(strings.Join(r.Codes, ", ")))
 	}
 	for _, group := range []struct {
 		title  string
 		counts map[string]int
 	}{
-		{"attributes", r.Attributes}, {"text read though no character set is declared", r.AssumedCharsets}, {"left out by the profile", r.Refused}, {"not sent, since not safe", r.Unsafe}, {"excluded modalities", r.Excluded},
+		{"attributes", r.Attributes},
+		{"text without a declared character set", r.AssumedCharsets},
+		{"left out by the profile", r.Refused},
+		{"not sent, because not safe", r.Unsafe},
+		{"excluded modalities", r.Excluded},
 	} {
 		if len(group.counts) == 0 {
 			continue
@@ -88,40 +108,40 @@ func printDeid(w io.Writer, r client.Deidentification) {
 		for _, name := range slices.Sorted(maps.Keys(group.counts)) {
 			parts = append(parts, fmt.Sprintf("%s %d", name, group.counts[name]))
 		}
-		fmt.Fprintf(w, "  %s: %s\n", group.title, printable(strings.Join(parts, ", ")))
+		fmt.Fprintf(w, "  %s: %s\n", group.title, command.Printable(strings.Join(parts, ", ")))
 	}
 }
 
 type jobListCmd struct {
-	remote
+	command.Remote
 	Status string `placeholder:"STATUS" enum:",unverified,pending,in_progress,canceling,canceled,success,warning,failure" default:"" help:"Only jobs in this status: unverified, pending, in_progress, canceling, canceled, success, warning, failure."`
-	Limit  int    `default:"50" placeholder:"N" help:"Most jobs (${default}); 0: all."`
-	JSON   bool   `name:"json" help:"Write JSON."`
+	Limit  int    `default:"50" placeholder:"N" help:"Maximum number of jobs (${default}); 0: all."`
 }
 
 // Run lists jobs.
-func (c *jobListCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *jobListCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	jobs, more, err := upTo(cl.Jobs(ctx, client.JobFilter{Status: c.Status}), c.Limit)
+	jobs, more, err := command.UpTo(cl.Jobs.List(ctx, client.JobFilter{Status: c.Status}), c.Limit)
 	if err != nil {
 		return err
 	}
-	defer sayMore(io, more, len(jobs), "jobs")
+	defer command.SayMore(io, more, len(jobs), "jobs")
 	if c.JSON {
-		return printJSON(io.out, jobs)
+		return command.PrintJSON(io.Out, jobs)
 	}
 	if len(jobs) == 0 {
-		fmt.Fprintln(io.out, "There is no job.")
+		fmt.Fprintln(io.Out, "There are no jobs.")
 		return nil
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tPATIENTS\tOWNER\tCREATED")
 	for _, j := range jobs {
-		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\t%s\n", j.ID, words(j.Status), ended(j.Tasks), j.Tasks.Total(),
-			printable(j.Source), printable(j.Destination), patients(j), printable(j.Owner), stamp(j.CreatedAt))
+		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\t%s\n", j.ID, state(j), ended(j.Tasks), j.Tasks.Total(),
+			command.Printable(j.Source), command.Printable(j.Destination),
+			patients(j), command.Printable(j.Owner), command.Stamp(j.CreatedAt))
 	}
 	return w.Flush()
 }
@@ -134,16 +154,23 @@ func patients(j client.Job) string {
 	return "identified"
 }
 
+// state is the status of a job, and whether it is paused.
+func state(j client.Job) string {
+	if j.Paused {
+		return words(j.Status) + ", paused"
+	}
+	return words(j.Status)
+}
+
 func words(status string) string { return strings.ReplaceAll(status, "_", " ") }
 
 func ended(c client.TaskCounts) int { return c.Total() - c.Pending - c.InProgress }
 
 type jobGetCmd struct {
-	remote
-	ID     int64  `arg:"" help:"Number of the job."`
+	command.Remote
+	ID     int64  `complete:"job" arg:"" help:"Number of the job."`
 	Status string `placeholder:"STATUS" enum:",pending,in_progress,canceled,success,warning,failure" default:"" help:"Only tasks in this status: pending, in_progress, canceled, success, warning, failure."`
-	Limit  int    `default:"100" placeholder:"N" help:"Most tasks to show (${default}); 0: all."`
-	JSON   bool   `name:"json" help:"Write JSON."`
+	Limit  int    `default:"100" placeholder:"N" help:"Maximum number of tasks to show (${default}); 0: all."`
 }
 
 // jobWithTasks is what job get --json writes.
@@ -153,18 +180,18 @@ type jobWithTasks struct {
 }
 
 // Run shows a job.
-func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	job, err := cl.Job(ctx, c.ID)
+	job, err := cl.Jobs.Get(ctx, c.ID)
 	if err != nil {
 		return err
 	}
 	out := jobWithTasks{Job: job, TaskList: []client.Task{}}
 	more := false
-	for t, err := range cl.Tasks(ctx, c.ID, client.TaskFilter{Status: c.Status, Limit: 500}) {
+	for t, err := range cl.Tasks.List(ctx, c.ID, client.TaskFilter{Status: c.Status, Limit: 500}) {
 		if err != nil {
 			return err
 		}
@@ -172,35 +199,35 @@ func (c *jobGetCmd) Run(ctx context.Context, io streams) error {
 			break
 		}
 		if t.Status == client.Failure || t.Status == client.Warning { // with what is missing
-			if t, err = cl.Task(ctx, t.ID); err != nil {
+			if t, err = cl.Tasks.Get(ctx, t.ID); err != nil {
 				return err
 			}
 		}
 		out.TaskList = append(out.TaskList, t)
 	}
 	if c.JSON {
-		sayMore(io, more, len(out.TaskList), "tasks")
-		return printJSON(io.out, out)
+		command.SayMore(io, more, len(out.TaskList), "tasks")
+		return command.PrintJSON(io.Out, out)
 	}
-	printJob(io.out, job)
+	printJob(io.Out, job)
 	for _, t := range out.TaskList {
-		printTask(io.out, t)
+		printTask(io.Out, t)
 	}
 	if more {
-		fmt.Fprintln(io.out, "  There are more tasks; --limit 0 shows all, --status failure those that failed.")
+		fmt.Fprintln(io.Out, "  There are more tasks; --limit 0 shows all, --status failure those that failed.")
 	}
 	return nil
 }
 
-func printJob(w io.Writer, j client.Job) {
-	fmt.Fprintf(w, "Job %d: %s", j.ID, words(j.Status))
-	if j.Paused {
-		fmt.Fprint(w, ", paused")
-	}
+func printJob(w stdio.Writer, j client.Job) {
+	fmt.Fprintf(w, "Job %d: %s", j.ID, state(j))
 	if j.Urgent {
 		fmt.Fprint(w, ", urgent")
 	}
-	fmt.Fprintf(w, "; from %s to %s, by %s\n", printable(j.Source), printable(j.Destination), printable(j.Owner))
+	fmt.Fprintf(
+		w, "; from %s to %s, by %s\n", command.Printable(j.Source),
+		command.Printable(j.Destination), command.Printable(j.Owner),
+	)
 	fmt.Fprintf(w, "Tasks: %d pending, %d in progress, %d success, %d warning, %d failure, %d canceled\n",
 		j.Tasks.Pending, j.Tasks.InProgress, j.Tasks.Success, j.Tasks.Warning, j.Tasks.Failure, j.Tasks.Canceled)
 	if j.Message != "" {
@@ -211,34 +238,37 @@ func printJob(w io.Writer, j client.Job) {
 // shownMissing is how many missing instances are named of those that lack for one reason.
 const shownMissing = 3
 
-func printTask(w io.Writer, t client.Task) {
-	fmt.Fprintf(w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID, printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes))
+func printTask(w stdio.Writer, t client.Task) {
+	fmt.Fprintf(
+		w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,
+		command.Printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes),
+	)
 	if t.WhyWaiting != "" {
-		fmt.Fprintf(w, "    waits: %s\n", printable(t.WhyWaiting))
+		fmt.Fprintf(w, "    waits: %s\n", command.Printable(t.WhyWaiting))
 	}
 	if t.Message != "" {
-		fmt.Fprintf(w, "    %s\n", printable(t.Message))
+		fmt.Fprintf(w, "    %s\n", command.Printable(t.Message))
 	}
 	printMissing(w, t.Series)
 	if slices.ContainsFunc(t.Series, func(s client.Series) bool { return s.Truncated }) {
-		fmt.Fprintln(w, "    More are missing than are counted here one by one.")
+		fmt.Fprintln(w, "    More instances are missing than this list counts.")
 	}
 }
 
 // printMissing prints a line for each reason, with how many instances are missing for it and the first of them.
-func printMissing(w io.Writer, series []client.Series) {
+func printMissing(w stdio.Writer, series []client.Series) {
 	uids := map[string][]string{}
 	var reasons []string
 	for _, s := range series {
 		for _, m := range s.Missing {
-			reason := printable(m.Reason)
+			reason := command.Printable(m.Reason)
 			if m.Status != "" {
 				reason += " (status " + m.Status + ")"
 			}
 			if uids[reason] == nil {
 				reasons = append(reasons, reason)
 			}
-			uids[reason] = append(uids[reason], printable(m.SOPInstanceUID))
+			uids[reason] = append(uids[reason], command.Printable(m.SOPInstanceUID))
 		}
 	}
 	for _, reason := range reasons {
@@ -255,7 +285,7 @@ func printMissing(w io.Writer, series []client.Series) {
 	}
 }
 
-// size gives bytes for people.
+// size returns bytes for people.
 func size(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB"}
 	v, i := float64(n), 0
@@ -271,100 +301,206 @@ func size(n int64) string {
 
 // jobActionCmd does one action.
 type jobActionCmd struct {
-	remote
-	ID int64 `arg:"" help:"Number of the job."`
+	command.Remote
+	ID int64 `complete:"job" arg:"" help:"Number of the job."`
 }
 
-func (c *jobActionCmd) act(ctx context.Context, io streams, action client.JobAction) error {
-	cl, err := c.client()
+func (c *jobActionCmd) act(ctx context.Context, io command.Streams, action client.JobAction) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	job, err := cl.ActOnJob(ctx, c.ID, action)
+	job, err := cl.Jobs.Act(ctx, c.ID, action)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Job %d is %s now.\n", job.ID, words(job.Status))
-	return nil
+	return c.Say(io, job, "%s", acted(job))
+}
+
+// acted says in which state an action has left a job.
+func acted(j client.Job) string {
+	switch running := j.Tasks.InProgress; {
+	case j.Paused && running > 0:
+		return fmt.Sprintf("Job %d is pausing: its running tasks stop at the next instance.", j.ID)
+	case j.Paused:
+		return fmt.Sprintf("Job %d is paused.", j.ID)
+	case j.Status == client.Canceling:
+		return fmt.Sprintf("Job %d is canceling: its running tasks stop at the next instance.", j.ID)
+	}
+	return fmt.Sprintf("Job %d is %s now.", j.ID, words(j.Status))
 }
 
 type jobCancelCmd struct{ jobActionCmd }
 
 // Run cancels.
-func (c *jobCancelCmd) Run(ctx context.Context, io streams) error {
+func (c *jobCancelCmd) Run(ctx context.Context, io command.Streams) error {
 	return c.act(ctx, io, client.CancelJob)
-}
-
-type jobDeleteCmd struct {
-	remote
-	ID []int64 `arg:"" help:"Numbers of the jobs."`
-}
-
-// Run deletes. What was transferred stays where it is, and the audit log tells of it.
-func (c *jobDeleteCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
-	if err != nil {
-		return err
-	}
-	for _, id := range c.ID {
-		if err := cl.DeleteJob(ctx, id); err != nil {
-			return fmt.Errorf("job %d: %w", id, err)
-		}
-		fmt.Fprintf(io.out, "Job %d was deleted.\n", id)
-	}
-	return nil
 }
 
 type jobResumeCmd struct{ jobActionCmd }
 
-// Run resumes.
-func (c *jobResumeCmd) Run(ctx context.Context, io streams) error {
+// Run takes a canceled job up again.
+func (c *jobResumeCmd) Run(ctx context.Context, io command.Streams) error {
 	return c.act(ctx, io, client.ResumeJob)
 }
 
 type jobRetryCmd struct{ jobActionCmd }
 
 // Run tries again.
-func (c *jobRetryCmd) Run(ctx context.Context, io streams) error {
+func (c *jobRetryCmd) Run(ctx context.Context, io command.Streams) error {
 	return c.act(ctx, io, client.RetryJob)
+}
+
+type jobRestartCmd struct{ jobActionCmd }
+
+// Run does all tasks again.
+func (c *jobRestartCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.act(ctx, io, client.RestartJob)
 }
 
 type jobPauseCmd struct{ jobActionCmd }
 
 // Run pauses.
-func (c *jobPauseCmd) Run(ctx context.Context, io streams) error {
+func (c *jobPauseCmd) Run(ctx context.Context, io command.Streams) error {
 	return c.act(ctx, io, client.PauseJob)
 }
 
 type jobContinueCmd struct{ jobActionCmd }
 
 // Run continues.
-func (c *jobContinueCmd) Run(ctx context.Context, io streams) error {
+func (c *jobContinueCmd) Run(ctx context.Context, io command.Streams) error {
 	return c.act(ctx, io, client.ContinueJob)
 }
 
+type jobDeleteCmd struct {
+	command.Remote
+	ID []int64 `complete:"job" arg:"" help:"Numbers of the jobs."`
+}
+
+// Run deletes. What was transferred stays where it is, and the audit log tells of it.
+func (c *jobDeleteCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	deleted := []command.Done{}
+	for _, id := range c.ID {
+		if err = cl.Jobs.Delete(ctx, id); err != nil {
+			if !command.Refused(err, http.StatusNotFound) { // which names the job itself
+				err = fmt.Errorf("job %d: %w", id, err)
+			}
+			break
+		}
+		deleted = append(deleted, command.Done{"done": "deleted", "job": id})
+	}
+	if err != nil && len(deleted) == 0 {
+		return err
+	}
+	return errors.Join(c.Tell(io, deleted, func(w stdio.Writer) error {
+		for _, d := range deleted {
+			fmt.Fprintf(w, "Job %d was deleted.\n", d["job"])
+		}
+		return nil
+	}), err)
+}
+
+type jobWaitCmd struct {
+	command.Remote
+	ID []int64 `complete:"job" arg:"" help:"Numbers of the jobs."`
+}
+
+// Help tells what the exit codes mean.
+func (*jobWaitCmd) Help() string {
+	return `The exit code is how the job ended: 0 Success, 1 Failure, 3 Warning, 4 Canceled; of several jobs, the worst: Failure, then Canceled, then Warning. Interrupting the command (Ctrl-C) leaves the jobs running and exits with 1. With --json the jobs are written as a list when all of them have ended, and the progress goes to the standard error.`
+}
+
+// worse are the statuses of jobs that have ended, from good to bad.
+var worse = []string{client.Success, client.Warning, client.Canceled, client.Failure}
+
+// Run waits.
+func (c *jobWaitCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	jobs, worst := []client.Job{}, client.Success
+	for _, id := range c.ID {
+		job, err := wait(ctx, io, c.Output, cl, id, 0)
+		if _, ended := errors.AsType[*command.Status](err); err != nil && !ended {
+			return err
+		}
+		jobs = append(jobs, job)
+		if slices.Index(worse, job.Status) > slices.Index(worse, worst) {
+			worst = job.Status
+		}
+	}
+	return tellEnded(io, c.Output, jobs, verdict(worst))
+}
+
+type jobLogCmd struct {
+	command.Remote
+	ID int64 `complete:"job" arg:"" help:"Number of the job."`
+}
+
+// taskLogLine is what job log --json writes.
+type taskLogLine struct {
+	TaskID int64 `json:"task_id"`
+	client.LogLine
+}
+
+// Run shows the logs of all tasks.
+func (c *jobLogCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	lines := []taskLogLine{}
+	for t, err := range cl.Tasks.List(ctx, c.ID, client.TaskFilter{Limit: 500}) {
+		if err != nil {
+			return err
+		}
+		for line, err := range cl.Tasks.Log(ctx, t.ID) {
+			if err != nil {
+				return err
+			}
+			lines = append(lines, taskLogLine{t.ID, line})
+		}
+	}
+	return c.Tell(io, lines, func(w stdio.Writer) error {
+		if len(lines) == 0 {
+			fmt.Fprintln(w, "The logs of this job's tasks are empty.")
+		}
+		for _, l := range lines {
+			fmt.Fprintf(w, "task %d  %s  %s\n", l.TaskID, command.Stamp(l.At), command.Printable(l.Line))
+		}
+		return nil
+	})
+}
+
 type jobSetCmd struct {
-	remote
-	ID             int64 `arg:"" help:"Number of the job."`
-	Urgent         *bool `negatable:"" help:"Before all that is not urgent; needs a permission."`
-	OutsideWindows *bool `negatable:"" help:"An urgent job runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
-	Priority       *int  `placeholder:"N" help:"1 to 8; 8 comes first. For staff."`
+	command.Remote
+	ID             int64 `complete:"job" arg:"" help:"Number of the job."`
+	Urgent         *bool `negatable:"" help:"Run before everything that is not urgent. Needs a permission."`
+	OutsideWindows *bool `negatable:"" help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	Priority       *int  `placeholder:"N" help:"Priority from 1 to 8; 8 runs first. For staff."`
 }
 
 // Run changes the job.
-func (c *jobSetCmd) Run(ctx context.Context, io streams) error {
+func (c *jobSetCmd) Run(ctx context.Context, io command.Streams) error {
 	change := client.JobChange{Urgent: c.Urgent, OutsideWindows: c.OutsideWindows, Priority: c.Priority}
 	if change == (client.JobChange{}) {
-		return usage("say what is to be changed: --urgent, --outside-windows or --priority")
+		return command.Usage("name at least one change: --urgent, --outside-windows or --priority")
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	job, err := cl.ChangeJob(ctx, c.ID, change)
+	job, err := cl.Jobs.Change(ctx, c.ID, change)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Job %d has priority %d now, %s.\n", job.ID, job.Priority, map[bool]string{true: "urgent", false: "not urgent"}[job.Urgent])
-	return nil
+	return c.Say(
+		io, job, "Job %d has priority %d now, %s.", job.ID, job.Priority,
+		map[bool]string{true: "urgent", false: "not urgent"}[job.Urgent],
+	)
 }

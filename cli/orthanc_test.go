@@ -12,13 +12,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/process"
 )
 
-// TestTransferBetweenOrthancs does by commands what a person does: all studies of one Orthanc go to another. Orthanc writes anew what it
-// receives; a third one, to which the first sends by itself, is the control.
+// TestTransferBetweenOrthancs does by commands what a person does: all studies of one Orthanc go to another. Orthanc
+// writes anew what it receives; a third one, to which the first sends by itself, is the control.
 func TestTransferBetweenOrthancs(t *testing.T) {
 	const noDelay = testpeer.NoDelay
 	from, to := testpeer.Orthanc(t, []string{noDelay}, nil), testpeer.Orthanc(t, []string{noDelay}, nil)
@@ -34,14 +36,17 @@ func TestTransferBetweenOrthancs(t *testing.T) {
 		args = append(args, "--study", study.StudyInstanceUID)
 		images += len(paths)
 	}
-	s := serve(t, filepath.Join(t.TempDir(), "data"))
+	s := process.Serve(t, filepath.Join(t.TempDir(), "data"))
 	for name, o := range map[string]*testpeer.OrthancServer{"from": from, "to": to} {
-		out, code := s.adit("node", "add", "server", name, "--ae-title", "ORTHANC_"+name, "--host", "127.0.0.1", "--port", strconv.Itoa(o.Port), "--supports", "find,get,store")
+		out, code := s.Adit(
+			"node", "add", "server", name, "--ae-title", "ORTHANC_"+name, "--host",
+			"127.0.0.1", "--port", strconv.Itoa(o.Port), "--supports", "find,get,store",
+		)
 		require.Zero(t, code, out)
-		out, code = s.adit("node", "check", name)
+		out, code = s.Adit("node", "check", name)
 		require.Zero(t, code, out)
 	}
-	out, code := s.adit(args...)
+	out, code := s.Adit(args...)
 	require.Zero(t, code, out)
 	require.Contains(t, out, "All tasks succeeded")
 
@@ -55,30 +60,35 @@ func TestTransferBetweenOrthancs(t *testing.T) {
 	}
 }
 
-// TestUnknownToOrthanc: an Orthanc that doesn't know our AE title aborts without a reason; what to do is said by the tools and by the server.
+// TestUnknownToOrthanc: an Orthanc that doesn't know our AE title aborts without a reason; what to do is said by the
+// tools and by the server.
 func TestUnknownToOrthanc(t *testing.T) {
 	o := testpeer.Orthanc(t, []string{testpeer.NoDelay}, map[string]any{
-		"DicomAlwaysAllowEcho": false, "DicomAlwaysAllowFind": false, "DicomAlwaysAllowGet": false, "DicomAlwaysAllowStore": false,
+		"DicomAlwaysAllowEcho": false, "DicomAlwaysAllowFind": false,
+		"DicomAlwaysAllowGet": false, "DicomAlwaysAllowStore": false,
 	})
 	dir, port := t.TempDir(), strconv.Itoa(o.Port)
 	paths, err := phantom.DemoStudies()[11].WriteFiles(dir)
 	require.NoError(t, err)
-	const hint = `it may not know the AE title "ADIT"`
+	const hint = `perhaps it does not know the AE title "ADIT"`
 	for _, args := range [][]string{
 		{"find", "127.0.0.1", port, "-k", "PatientID=1"},
 		{"get", "127.0.0.1", port, "-k", "StudyInstanceUID=1.2", "--sop-class", dict.CTImageStorage, "-od", dir},
 		{"store", "127.0.0.1", port, paths[0]},
 	} {
 		out, errs, code := runAdit(t, args...)
-		require.Equal(t, exitFailure, code, out+errs)
+		require.Equal(t, command.ExitFailure, code, out+errs)
 		require.Contains(t, errs, hint, args[0])
 	}
-	s := serve(t, filepath.Join(t.TempDir(), "data"))
-	out, code := s.adit("node", "add", "server", "orthanc", "--ae-title", "ORTHANC", "--host", "127.0.0.1", "--port", port, "--supports", "find,get,store")
+	s := process.Serve(t, filepath.Join(t.TempDir(), "data"))
+	out, code := s.Adit(
+		"node", "add", "server", "orthanc", "--ae-title", "ORTHANC", "--host",
+		"127.0.0.1", "--port", port, "--supports", "find,get,store",
+	)
 	require.Zero(t, code, out)
-	out, code = s.adit("search", "--source", "orthanc", "--patient-id", "1")
+	out, code = s.Adit("search", "--source", "orthanc", "--patient-id", "1")
 	require.NotZero(t, code, out)
 	require.Contains(t, out, hint)
-	out, _ = s.adit("node", "check", "orthanc")
+	out, _ = s.Adit("node", "check", "orthanc")
 	require.Contains(t, out, hint)
 }

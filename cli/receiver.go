@@ -9,46 +9,50 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
 type receiverCmd struct {
-	Callers receiverCallersCmd `cmd:"" help:"List who called and was turned away: from where, why, and what allows it."`
+	Callers receiverCallersCmd `cmd:"" help:"List the callers that the receiver refused: from where, why, and how to allow them."`
 }
 
 type receiverCallersCmd struct {
-	remote
-	JSON bool `name:"json" help:"Write JSON."`
+	command.Remote
 }
 
 // Run lists the callers, the latest last.
-func (c *receiverCallersCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *receiverCallersCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	all, err := collect(cl.RejectedCallers(ctx))
+	all, err := command.Collect(cl.Servers.RejectedCallers(ctx))
 	if err != nil {
 		return err
 	}
 	slices.SortStableFunc(all, func(a, b client.RejectedCaller) int { return a.Last.Compare(b.Last) })
 	if c.JSON {
-		return printJSON(io.out, all)
+		return command.PrintJSON(io.Out, all)
 	}
 	if len(all) == 0 {
-		fmt.Fprintln(io.out, "Nobody was turned away.")
+		fmt.Fprintln(io.Out, "The receiver has refused no caller.")
 		return nil
 	}
-	w := tabwriter.NewWriter(io.out, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(io.Out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "SERVER\tCALLING AE\tADDRESS\tCALLS\tFIRST\tLAST\tWHY")
 	for _, r := range byCaller(all) {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", printable(r.Server), printable(r.CallingAE), r.Address, r.Calls,
-			clock(r.First), clock(r.Last), printable(r.Detail))
+		fmt.Fprintf(
+			w, "%s\t%s\t%s\t%d\t%s\t%s\t%s\n", command.Printable(r.Server),
+			command.Printable(r.CallingAE), r.Address, r.Calls,
+			command.Stamp(r.First), command.Stamp(r.Last), command.Printable(r.Detail),
+		)
 	}
 	return w.Flush()
 }
 
-// byCaller makes one row of those of one caller that differ in the server that it may have been: an address may be that of several.
+// byCaller makes one row of those of one caller that differ in the server that it may have been: an address may be that
+// of several.
 func byCaller(all []client.RejectedCaller) (rows []client.RejectedCaller) {
 	type caller struct{ ae, called, address, reason string }
 	at := map[caller]int{}

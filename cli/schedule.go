@@ -3,49 +3,56 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/internal/text"
 )
 
 type scheduleCmd struct {
-	Show   scheduleShowCmd   `cmd:"" help:"Show a server's schedule and what holds now."`
+	Show   scheduleShowCmd   `cmd:"" help:"Show a server's schedule and the limits in force now."`
 	Set    scheduleSetCmd    `cmd:"" help:"Change a server's schedule."`
 	Export scheduleExportCmd `cmd:"" help:"Write a schedule as JSON."`
-	Import scheduleImportCmd `cmd:"" help:"Read a schedule from JSON, as export writes it."`
-	Clear  scheduleClearCmd  `cmd:"" help:"Let nodes run as many tasks at once as they were started with (--workers)."`
+	Import scheduleImportCmd `cmd:"" help:"Set a schedule from JSON, as export writes it."`
+	Clear  scheduleClearCmd  `cmd:"" help:"Remove the worker schedule of cluster members: they run as many tasks at once as they were started with."`
 }
 
 type scheduleShowCmd struct {
-	remote
-	Server string `arg:"" help:"Name of the server."`
-	JSON   bool   `name:"json" help:"Write JSON."`
+	command.Remote
+	Server string `complete:"server" arg:"" help:"Name of the server."`
 }
 
 // Run shows the schedule.
-func (c *scheduleShowCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *scheduleShowCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	s, err := cl.Schedule(ctx, c.Server)
+	s, err := cl.Servers.Schedule(ctx, c.Server)
 	if err != nil {
 		return err
 	}
-	if c.JSON {
-		return printJSON(io.out, s)
-	}
-	printSchedule(io.out, c.Server, s)
-	return nil
+	return tellSchedule(io, c.Output, c.Server, s)
+}
+
+func tellSchedule(streams command.Streams, o command.Output, server string, s client.ServerSchedule) error {
+	return o.Tell(streams, s, func(w io.Writer) error {
+		printSchedule(w, server, s)
+		return nil
+	})
 }
 
 func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
@@ -53,23 +60,25 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 	if s.Window > 0 {
 		which = fmt.Sprintf("window %d is open", s.Window)
 	}
-	fmt.Fprintf(w, "DICOM Server %s: %s (%s)", printable(server), which, limits(s.InForce))
+	fmt.Fprintf(w, "DICOM Server %s: %s (%s)", command.Printable(server), which, limits(s.InForce))
 	if s.Until != nil {
-		fmt.Fprintf(w, " until %s", clockIn(*s.Until, s.TimeZone))
+		fmt.Fprintf(w, " until %s", stampIn(*s.Until, s.TimeZone))
 	}
 	fmt.Fprintf(w, "; in use: %d by jobs, %d interactively.\n", s.BatchInUse, s.InteractiveInUse)
 	if s.Paused {
-		fmt.Fprintf(w, "It is paused; adit node continue %s lets jobs use it again.\n", quoted(server))
+		fmt.Fprintf(w, "It is paused; adit node continue %s lets jobs use it again.\n", text.ShellWord(server))
 	}
 	if s.Down != "" {
-		fmt.Fprintf(w, "%s\n", printable(s.Down))
+		fmt.Fprintf(w, "%s\n", command.Printable(s.Down))
 	}
 	if s.Takes != nil {
-		fmt.Fprintf(w, "It takes %d of %d now, since it refused more%s.\n", *s.Takes, s.InForce.Batch, askedAgain(s.NextProbe))
+		fmt.Fprintf(
+			w, "It takes %d of %d now, because it refused more%s.\n", *s.Takes, s.InForce.Batch, askedAgain(s.NextProbe),
+		)
 	}
 	switch {
 	case s.InForce.Batch == 0 && s.Opens != nil:
-		fmt.Fprintf(w, "It takes jobs again from %s.\n", clockIn(*s.Opens, s.TimeZone))
+		fmt.Fprintf(w, "It takes jobs again from %s.\n", stampIn(*s.Opens, s.TimeZone))
 	case s.InForce.Batch == 0:
 		fmt.Fprintln(w, "No window opens it for jobs.")
 	}
@@ -79,10 +88,16 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 		if len(win.Weekdays) > 0 {
 			days = strings.Join(win.Weekdays, ",")
 		}
-		fmt.Fprintf(w, "  window %d: %s %s-%s %s: %s\n", i+1, days, win.From, win.To, printable(win.TimeZone), limits(win.Limits))
+		fmt.Fprintf(
+			w, "  window %d: %s %s-%s %s: %s\n", i+1, days, win.From,
+			win.To, command.Printable(win.TimeZone), limits(win.Limits),
+		)
 	}
 	if len(s.Schedule.Holidays) > 0 {
-		fmt.Fprintf(w, "  holidays: %s: windows of weekdays don't begin then, unless they name holiday, too\n", strings.Join(s.Schedule.Holidays, ", "))
+		fmt.Fprintf(
+			w, "  holidays: %s: windows of weekdays don't begin then, unless they name holiday, too\n",
+			strings.Join(s.Schedule.Holidays, ", "),
+		)
 	}
 	grace := schedule.DefaultGrace
 	if s.Schedule.Grace != nil {
@@ -96,21 +111,19 @@ func askedAgain(at *time.Time) string {
 	if at == nil {
 		return ""
 	}
-	return ", asked again at " + clock(*at)
+	if at.Before(time.Now()) {
+		return ", asked again with the next task"
+	}
+	return ", asked again at " + command.Stamp(*at)
 }
 
-func clock(t time.Time) string { return t.Local().Format("Mon 2006-01-02 15:04 MST") }
-
-// stamp is clock to the second, for lists.
-func stamp(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05 MST") }
-
-// clockIn tells an instant by the clock of a time zone, and names it.
-func clockIn(t time.Time, zone string) string {
+// stampIn returns an instant by the clock of a time zone.
+func stampIn(t time.Time, zone string) string {
 	loc, err := time.LoadLocation(zone)
 	if err != nil || zone == "" {
-		return clock(t)
+		return command.Stamp(t)
 	}
-	return t.In(loc).Format("Mon 2006-01-02 15:04") + " (" + loc.String() + ")"
+	return t.In(loc).Format(command.TimeForm)
 }
 
 func limits(l client.Limits) string {
@@ -128,20 +141,20 @@ func limits(l client.Limits) string {
 }
 
 type scheduleSetCmd struct {
-	remote
-	Server           string         `arg:"" help:"Name of the server."`
-	Batch            *int           `placeholder:"N" help:"Outside all windows: most associations at once for jobs; 0 closes it for jobs."`
-	Interactive      *int           `placeholder:"N" help:"Outside all windows: most associations at once for searches and checks."`
-	StudiesPerMinute *float64       `placeholder:"N" help:"Outside all windows: studies that may start within any 60 seconds; 0: no limit."`
-	MBPerSecond      *float64       `name:"mb-per-second" placeholder:"N" help:"Outside all windows: MB per second of all jobs together, from the server and to it; 0: no limit."`
-	Window           []string       `sep:"none" placeholder:"WINDOW" help:"A window, in place of all that are there, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. Without days: every day, holidays too. Days: mon to sun, holiday; a window that names weekdays doesn't begin on a holiday, unless it names holiday, too. May be given several times: the first one that is open holds."`
+	command.Remote
+	Server           string         `complete:"server" arg:"" help:"Name of the server."`
+	Batch            *int           `placeholder:"N" help:"Outside all windows: maximum number of associations for jobs; 0 closes the server for jobs."`
+	Interactive      *int           `placeholder:"N" help:"Outside all windows: maximum number of associations for searches and checks."`
+	StudiesPerMinute *float64       `placeholder:"N" help:"Outside all windows: maximum number of studies that start within any 60 seconds; 0: no limit."`
+	MBPerSecond      *float64       `name:"mb-per-second" placeholder:"N" help:"Outside all windows: maximum rate of all jobs together, from and to the server; 0: no limit."`
+	Window           []string       `sep:"none" placeholder:"WINDOW" help:"A window, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. The windows given replace all existing ones. Days: mon to sun, holiday; without days the window opens every day, also on holidays. A window with weekdays doesn't open on a holiday unless it names holiday as well. The flag may be given several times: the first open window applies."`
 	NoWindows        bool           `help:"Remove all windows."`
-	Holiday          []string       `placeholder:"DATE" help:"Holidays, in place of all that are there, as 2026-12-25. On them only windows begin that name holiday, or no day."`
-	Grace            *time.Duration `placeholder:"DURATION" help:"How long the series in hand may go on when a window closes or a cap falls (5m); 0s: its retrieve is ended at once, between two instances."`
+	Holiday          []string       `placeholder:"DATE" help:"Holidays, such as 2026-12-25; they replace all existing ones. On a holiday only windows open that name holiday or no day."`
+	Grace            *time.Duration `placeholder:"DURATION" help:"How long the current series may continue when a window closes or a limit is lowered (5m); 0s: stop at the next instance."`
 }
 
 // Run changes the schedule: what no flag names stays as it is.
-func (c *scheduleSetCmd) Run(ctx context.Context, io streams) error {
+func (c *scheduleSetCmd) Run(ctx context.Context, io command.Streams) error {
 	windows := make([]client.Window, 0, len(c.Window))
 	for _, text := range c.Window {
 		w, err := parseWindow(text)
@@ -150,11 +163,11 @@ func (c *scheduleSetCmd) Run(ctx context.Context, io streams) error {
 		}
 		windows = append(windows, w)
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	now, err := cl.Schedule(ctx, c.Server)
+	now, err := cl.Servers.Schedule(ctx, c.Server)
 	if err != nil {
 		return err
 	}
@@ -173,11 +186,10 @@ func (c *scheduleSetCmd) Run(ctx context.Context, io streams) error {
 		grace := int(c.Grace.Round(time.Second) / time.Second)
 		s.Grace = &grace
 	}
-	if now, err = cl.SetSchedule(ctx, c.Server, s); err != nil {
+	if now, err = cl.Servers.SetSchedule(ctx, c.Server, s); err != nil {
 		return err
 	}
-	printSchedule(io.out, c.Server, now)
-	return nil
+	return tellSchedule(io, c.Output, c.Server, now)
 }
 
 func set[T any](to, from *T) {
@@ -210,7 +222,9 @@ func parseWindow(text string) (client.Window, error) {
 		}
 	}
 	if w.From == "" || w.TimeZone == "" {
-		return w, usage("--window %q: it needs times and a time zone, as in 'mon-fri 20:00-06:00 Europe/Berlin batch=8'", text)
+		return w, command.Usage(
+			"--window %q: it needs times and a time zone, as in 'mon-fri 20:00-06:00 Europe/Berlin batch=8'", text,
+		)
 	}
 	return w, nil
 }
@@ -218,7 +232,7 @@ func parseWindow(text string) (client.Window, error) {
 func setLimit(l *client.Limits, name, value string) error {
 	number, err := strconv.ParseFloat(value, 64)
 	if err != nil {
-		return usage("--window: %q is not a number", value)
+		return command.Usage("--window: %q is not a number", value)
 	}
 	switch name {
 	case "batch":
@@ -230,7 +244,9 @@ func setLimit(l *client.Limits, name, value string) error {
 	case "mb-per-second":
 		l.MBPerSecond = number
 	default:
-		return usage("--window: %q is not one of batch, interactive, studies-per-minute and mb-per-second", name)
+		return command.Usage(
+			"--window: %q is not one of batch, interactive, studies-per-minute and mb-per-second", name,
+		)
 	}
 	return nil
 }
@@ -249,7 +265,11 @@ func parseDays(text string) ([]string, error) {
 		from, to := slices.Index(weekdays, first), slices.Index(weekdays, last)
 		switch {
 		case from < 0 || isRange && to < 0:
-			return nil, usage("--window: %q is neither a day (mon to sun, holiday), nor times such as 20:00-06:00, nor a time zone such as Europe/Berlin", part)
+			return nil, command.Usage(
+				"--window: %q is neither a day (mon to sun, holiday), nor times such as 20:00-06:00, nor a time zone "+
+					"such as Europe/Berlin",
+				part,
+			)
 		case !isRange:
 			to = from
 		}
@@ -264,45 +284,45 @@ func parseDays(text string) ([]string, error) {
 }
 
 type scheduleExportCmd struct {
-	remote
-	Name    string `arg:"" help:"Name of the server, or of the nodes."`
-	Workers bool   `help:"How many tasks the nodes of that name run at once."`
+	command.Remote
+	Name    string `complete:"server" arg:"" help:"Name of the server; with --workers, of cluster members."`
+	Workers bool   `help:"The schedule of workers: how many tasks cluster members of that name run at once."`
 }
 
 // Run writes the JSON form.
-func (c *scheduleExportCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *scheduleExportCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
 	if c.Workers {
-		w, err := cl.Workers(ctx, c.Name)
+		w, err := cl.Workers.Get(ctx, c.Name)
 		if err != nil {
 			return err
 		}
-		return printJSON(io.out, w)
+		return command.PrintJSON(io.Out, w)
 	}
-	s, err := cl.Schedule(ctx, c.Name)
+	s, err := cl.Servers.Schedule(ctx, c.Name)
 	if err != nil {
 		return err
 	}
-	return printJSON(io.out, s.Schedule)
+	return command.PrintJSON(io.Out, s.Schedule)
 }
 
 type scheduleImportCmd struct {
-	remote
-	Name    string `arg:"" help:"Name of the server, or of the nodes."`
-	File    string `arg:"" type:"path" help:"The file; - for the standard input."`
-	Workers bool   `help:"How many tasks the nodes of that name run at once."`
+	command.Remote
+	Name    string `complete:"server" arg:"" help:"Name of the server; with --workers, of cluster members."`
+	File    string `arg:"" type:"path" help:"The file; -: the standard input."`
+	Workers bool   `help:"The schedule of workers: how many tasks cluster members of that name run at once."`
 }
 
 // Run reads the JSON form. What it doesn't know it refuses: a misspelt cap would be none.
-func (c *scheduleImportCmd) Run(ctx context.Context, io streams) error {
+func (c *scheduleImportCmd) Run(ctx context.Context, io command.Streams) error {
 	text, err := readSchedule(c.File)
 	if err != nil {
 		return err
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
@@ -311,22 +331,20 @@ func (c *scheduleImportCmd) Run(ctx context.Context, io streams) error {
 		if err := decodeSchedule(text, &w); err != nil {
 			return err
 		}
-		if _, err := cl.SetWorkers(ctx, c.Name, w); err != nil {
+		if w, err = cl.Workers.Set(ctx, c.Name, w); err != nil {
 			return err
 		}
-		fmt.Fprintf(io.out, "The workers of nodes named %s were changed.\n", c.Name)
-		return nil
+		return c.Say(io, w, "The worker schedule of members named %s was changed.", command.Printable(c.Name))
 	}
 	var s client.Schedule
 	if err := decodeSchedule(text, &s); err != nil {
 		return err
 	}
-	now, err := cl.SetSchedule(ctx, c.Name, s)
+	now, err := cl.Servers.SetSchedule(ctx, c.Name, s)
 	if err != nil {
 		return err
 	}
-	printSchedule(io.out, c.Name, now)
-	return nil
+	return tellSchedule(io, c.Output, c.Name, now)
 }
 
 const maxScheduleFile = 1 << 20
@@ -347,27 +365,70 @@ func readSchedule(path string) (string, error) {
 func decodeSchedule(text string, to any) error {
 	d := json.NewDecoder(strings.NewReader(text))
 	d.DisallowUnknownFields()
-	if err := d.Decode(to); err != nil {
-		return usage("the file holds no schedule: %s; adit schedule export shows the form", strings.TrimPrefix(err.Error(), "json: "))
+	err := d.Decode(to)
+	if err == nil {
+		if _, err = d.Token(); errors.Is(err, io.EOF) {
+			return nil
+		}
+		err = errors.New("something follows its end")
 	}
-	return nil
+	return command.Usage("the file holds no schedule: %s; adit schedule export shows the form", jsonFault(err, text))
+}
+
+// jsonFault says in the words of JSON what is wrong with a text.
+func jsonFault(err error, text string) string {
+	lineOf := func(offset int64) int { return 1 + strings.Count(text[:min(int(offset), len(text))], "\n") }
+	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return fmt.Sprintf(
+			"line %d: %s is a %s and must be %s", lineOf(wrong.Offset), cmp.Or(wrong.Field, "the whole"),
+			wrong.Value, kindWords(wrong.Type.Kind()),
+		)
+	}
+	if wrong, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("line %d is not JSON: %s", lineOf(wrong.Offset), wrong)
+	}
+	switch {
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return "it ends in the middle"
+	}
+	return strings.TrimPrefix(err.Error(), "json: ")
+}
+
+func kindWords(k reflect.Kind) string {
+	switch k {
+	case reflect.Slice, reflect.Array:
+		return "a list"
+	case reflect.Struct, reflect.Map, reflect.Pointer:
+		return "an object"
+	case reflect.String:
+		return "a text"
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	}
+	return "a number"
 }
 
 type scheduleClearCmd struct {
-	remote
-	Node    string `arg:"" help:"Name of the nodes."`
-	Workers bool   `required:"" help:"How many tasks they run at once."`
+	command.Remote
+	Member  string `arg:"" help:"Name of the cluster members."`
+	Workers bool   `required:"" help:"The schedule of workers."`
 }
 
 // Run removes the schedule of workers.
-func (c *scheduleClearCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *scheduleClearCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if err := cl.DeleteWorkers(ctx, c.Node); err != nil {
+	if err := cl.Workers.Delete(ctx, c.Member); err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Nodes named %s run as many tasks at once as they were started with.\n", c.Node)
-	return nil
+	return c.Say(
+		io, command.Done{"done": "deleted", "workers": c.Member},
+		"Members named %s run as many tasks at once as they were started with.", command.Printable(c.Member),
+	)
 }

@@ -15,15 +15,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
-// TestPrintSchedule: instants are told by the clock of the server's windows, with the zone's name, wherever the command runs.
+// TestPrintSchedule: instants are told by the clock of the server's windows, with the zone's name, wherever the command
+// runs.
 func TestPrintSchedule(t *testing.T) {
 	until := time.Date(2030, time.June, 4, 4, 0, 0, 0, time.UTC)
 	grace := 90
 	window := client.Window{
-		Weekdays: []string{"mon"}, From: "20:00", To: "06:00", TimeZone: "Europe/Berlin", Limits: client.Limits{Batch: 4, Interactive: 1},
+		Weekdays: []string{"mon"}, From: "20:00", To: "06:00",
+		TimeZone: "Europe/Berlin", Limits: client.Limits{Batch: 4, Interactive: 1},
 	}
 	for _, tt := range []struct {
 		name  string
@@ -34,19 +37,25 @@ func TestPrintSchedule(t *testing.T) {
 			"open",
 			client.ServerSchedule{
 				TimeZone: "Europe/Berlin", InForce: window.Limits, Window: 1, Until: &until,
-				Schedule: client.Schedule{Windows: []client.Window{window}, Grace: &grace, Holidays: []string{"2030-12-25"}},
+				Schedule: client.Schedule{
+					Windows: []client.Window{window}, Grace: &grace, Holidays: []string{"2030-12-25"},
+				},
 			},
 			[]string{
-				"until Tue 2030-06-04 06:00 (Europe/Berlin);", "grace: 1m30s for the series in hand",
+				"until 2030-06-04 06:00:00 CEST;", "grace: 1m30s for the series in hand",
 				"holidays: 2030-12-25: windows of weekdays don't begin then, unless they name holiday, too",
 			},
 		},
 		{
 			"closed",
 			client.ServerSchedule{TimeZone: "America/New_York", Opens: &until},
-			[]string{"It takes jobs again from Tue 2030-06-04 00:00 (America/New_York).", "grace: 5m0s"},
+			[]string{"It takes jobs again from 2030-06-04 00:00:00 EDT.", "grace: 5m0s"},
 		},
-		{"by an older server", client.ServerSchedule{Opens: &until}, []string{"It takes jobs again from " + clock(until) + "."}},
+		{
+			"by an older server",
+			client.ServerSchedule{Opens: &until},
+			[]string{"It takes jobs again from " + command.Stamp(until) + "."},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var out strings.Builder
@@ -62,7 +71,10 @@ func TestPrintSchedule(t *testing.T) {
 func TestTimesHaveZones(t *testing.T) {
 	sources, err := filepath.Glob("*.go")
 	require.NoError(t, err)
-	zoned := regexp.MustCompile(`MST|Z07|-07|" \("`)
+	below, err := filepath.Glob("*/*.go")
+	require.NoError(t, err)
+	sources = append(sources, below...)
+	zoned := regexp.MustCompile(`MST|Z07|-07`)
 	for _, file := range sources {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
@@ -88,7 +100,7 @@ func TestTimesHaveZones(t *testing.T) {
 					t.Errorf("%s: a time without its zone", set.Position(call.Pos()))
 				}
 			case *ast.SelectorExpr:
-				if name := layout.Sel.Name; name != "DateOnly" && name != "RFC3339" && name != "RFC3339Nano" {
+				if name := layout.Sel.Name; name != "TimeForm" && name != "DateOnly" && name != "RFC3339" && name != "RFC3339Nano" {
 					t.Errorf("%s: time.%s has no zone", set.Position(call.Pos()), name)
 				}
 			}

@@ -11,33 +11,34 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
 type searchCmd struct {
-	remote
-	Source      string `required:"" placeholder:"NAME" help:"The server to ask."`
-	PatientID   string `name:"patient-id" placeholder:"ID" help:"Exact."`
+	command.Remote
+	Source      string `complete:"server" required:"" placeholder:"NAME" help:"Name of the server to search."`
+	PatientID   string `name:"patient-id" placeholder:"ID" help:"Patient ID, exact."`
 	PatientName string `placeholder:"NAME" help:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
 	StudyDate   string `placeholder:"FROM-TO" help:"A day or a range, both ends included: 20240131, 20240101-20240131, 20240101-, -20240131; or days as 2024-01-31."`
-	Modality    string `placeholder:"M" help:"One that is in the study; or several with commas, one of which is."`
+	Modality    string `placeholder:"M" help:"Modality that the study must contain; of several with commas, one is enough."`
 	Accession   string `placeholder:"A" help:"Accession number, exact."`
-	Limit       int    `placeholder:"N" help:"Most results; the server's limit by default."`
-	JSON        bool   `name:"json" help:"Write JSON."`
+	Limit       int    `placeholder:"N" help:"Maximum number of results. Default: the limit in the server's settings."`
 }
 
 // Run searches.
-func (c *searchCmd) Run(ctx context.Context, io streams) error {
+func (c *searchCmd) Run(ctx context.Context, io command.Streams) error {
 	from, to, err := parseDates(c.StudyDate)
 	if err != nil {
 		return err
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	found, err := cl.SearchStudies(ctx, c.Source, client.StudyQuery{
-		PatientID: c.PatientID, PatientName: c.PatientName, StudyDateFrom: from, StudyDateTo: to, Modality: c.Modality, AccessionNumber: c.Accession,
+	found, err := cl.Servers.Search(ctx, c.Source, client.StudyQuery{
+		PatientID: c.PatientID, PatientName: c.PatientName, StudyDateFrom: from,
+		StudyDateTo: to, Modality: c.Modality, AccessionNumber: c.Accession,
 		Limit: c.Limit,
 	})
 	if err != nil {
@@ -45,24 +46,30 @@ func (c *searchCmd) Run(ctx context.Context, io streams) error {
 	}
 	studies := found.Items
 	if found.Truncated {
-		defer fmt.Fprintf(io.err, "There are more than these %d studies. Narrow the search, or raise --limit (%d at most); "+
-			"without it the result limit of the server's settings holds.\n", len(studies), maxSearch)
+		defer fmt.Fprintf(io.Err,
+			"There are more studies than the %d shown. Narrow the search, or raise --limit (%d at most); "+
+				"without it the result limit of the server's settings holds.\n", len(studies), maxSearch,
+		)
 	}
 	slices.SortStableFunc(studies, func(a, b client.Study) int { // newest first
 		return strings.Compare(b.StudyDate+b.StudyTime, a.StudyDate+a.StudyTime)
 	})
 	if c.JSON {
-		return printJSON(io.out, append([]client.Study{}, studies...))
+		return command.PrintJSON(io.Out, append([]client.Study{}, studies...))
 	}
 	if len(studies) == 0 {
-		fmt.Fprintln(io.out, "No study was found.")
+		fmt.Fprintln(io.Out, "No study was found.")
 		return nil
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "DATE\tMODALITIES\tIMAGES\tPATIENT ID\tPATIENT NAME\tDESCRIPTION\tSTUDY INSTANCE UID")
 	for _, s := range studies {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(s.StudyDate), printable(strings.Join(s.ModalitiesInStudy, ",")), number(s.Instances),
-			printable(s.PatientID), printable(s.PatientName), printable(s.StudyDescription), printable(s.StudyInstanceUID))
+		fmt.Fprintf(
+			w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", command.Printable(s.StudyDate),
+			command.Printable(strings.Join(s.ModalitiesInStudy, ",")), number(s.Instances),
+			command.Printable(s.PatientID), command.Printable(s.PatientName),
+			command.Printable(s.StudyDescription), command.Printable(s.StudyInstanceUID),
+		)
 	}
 	return w.Flush()
 }
@@ -86,12 +93,12 @@ func parseDates(text string) (from, to string, err error) {
 	}
 	m := dateRange.FindStringSubmatch(text)
 	if m == nil || m[1] == "" && m[3] == "" {
-		return "", "", usage("--study-date: give a day or a range such as 20240101-20240131")
+		return "", "", command.Usage("--study-date: give a day or a range such as 20240101-20240131")
 	}
 	from, to = strings.ReplaceAll(m[1], "-", ""), strings.ReplaceAll(m[3], "-", "")
 	if m[2] == "" {
 		if to != "" {
-			return "", "", usage("--study-date: give a day or a range such as 20240101-20240131")
+			return "", "", command.Usage("--study-date: give a day or a range such as 20240101-20240131")
 		}
 		to = from
 	}

@@ -11,7 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSetupNamesTheGoThatIsMissing: a Go command that can't build ADIT is named with its version, instead of the compiler's words.
+// TestSetupNamesTheGoThatIsMissing: a Go command that can't build ADIT is named with its version, instead of the
+// compiler's words.
 func TestSetupNamesTheGoThatIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		script string // the go command; empty: none

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
@@ -24,24 +25,23 @@ type settingsCmd struct {
 }
 
 type settingsShowCmd struct {
-	remote
-	JSON bool `name:"json" help:"Write JSON."`
+	command.Remote
 }
 
 // Run shows the settings.
-func (c *settingsShowCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *settingsShowCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	s, err := cl.Settings(ctx)
+	s, err := cl.Site.Settings(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, s)
+		return command.PrintJSON(io.Out, s)
 	}
-	return printSettings(io.out, s)
+	return printSettings(io.Out, s)
 }
 
 // printSettings writes lines that settings set takes.
@@ -50,35 +50,37 @@ func printSettings(out stdio.Writer, s client.Settings) error {
 	v := reflect.ValueOf(s)
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
+		if field.Anonymous { // the version, which is no setting
+			continue
+		}
 		value := v.Field(i).Interface()
 		if list, ok := value.([]string); ok {
 			value = strings.Join(list, ",")
 		}
-		fmt.Fprintf(w, "%s=%s\t%s\n", field.Tag.Get("json"), printable(fmt.Sprint(value)), field.Tag.Get("doc"))
+		fmt.Fprintf(w, "%s=%s\t%s\n", field.Tag.Get("json"), command.Printable(fmt.Sprint(value)), field.Tag.Get("doc"))
 	}
 	return w.Flush()
 }
 
 type settingsSetCmd struct {
-	remote
-	Settings []string `arg:"" placeholder:"NAME=VALUE" help:"As adit settings shows them: maintenance=true, locked_sections=mass_transfer,explorer, keep_task_logs=30."`
+	command.Remote
+	Settings []string `complete:"setting" arg:"" placeholder:"NAME=VALUE" help:"As adit settings shows them: maintenance=true, locked_sections=mass_transfer,explorer, keep_task_logs=30."`
 }
 
 // Run changes settings.
-func (c *settingsSetCmd) Run(ctx context.Context, io streams) error {
+func (c *settingsSetCmd) Run(ctx context.Context, io command.Streams) error {
 	change, err := settingsChange(c.Settings)
 	if err != nil {
 		return err
 	}
-	cl, err := c.client()
+	s, err := command.AsMyself(
+		ctx, io, &c.Remote,
+		func(cl *client.Client) (client.Settings, error) { return cl.Site.ChangeSettings(ctx, change) },
+	)
 	if err != nil {
 		return err
 	}
-	s, err := cl.ChangeSettings(ctx, change)
-	if err != nil {
-		return err
-	}
-	return printSettings(io.out, s)
+	return c.Tell(io, s, func(w stdio.Writer) error { return printSettings(w, s) })
 }
 
 // settingsChange reads NAME=VALUE by the types of the settings.
@@ -88,14 +90,14 @@ func settingsChange(list []string) (client.SettingsChange, error) {
 	for _, assignment := range list {
 		name, text, ok := strings.Cut(assignment, "=")
 		if !ok {
-			return change, usage("%q is no NAME=VALUE", assignment)
+			return change, command.Usage("%q is not of the form NAME=VALUE", assignment)
 		}
 		i := slices.IndexFunc(reflect.VisibleFields(v.Type()), func(f reflect.StructField) bool {
 			tag, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			return tag == name
 		})
 		if i < 0 {
-			return change, usage("there is no setting %q; adit settings lists them", name)
+			return change, command.Usage("there is no setting %q; adit settings lists them", name)
 		}
 		value := reflect.New(v.Field(i).Type().Elem())
 		switch p := value.Interface().(type) {
@@ -108,7 +110,9 @@ func settingsChange(list []string) (client.SettingsChange, error) {
 			}
 		default:
 			if err := json.Unmarshal([]byte(text), p); err != nil {
-				return change, usage("%s takes no %q: give true or false, or a number, as adit settings shows it", name, text)
+				return change, command.Usage(
+					"%s takes no %q: give true or false, or a number, as adit settings shows it", name, text,
+				)
 			}
 		}
 		v.Field(i).Set(value)
@@ -117,111 +121,114 @@ func settingsChange(list []string) (client.SettingsChange, error) {
 }
 
 type announcementCmd struct {
-	Show announcementShowCmd `cmd:"" default:"withargs" help:"Show what is announced."`
-	Set  announcementSetCmd  `cmd:"" help:"Announce something to everybody who is logged in."`
+	Show announcementShowCmd `cmd:"" default:"withargs" help:"Show the announcement."`
+	Set  announcementSetCmd  `cmd:"" help:"Show an announcement to everybody who is logged in."`
 	End  announcementEndCmd  `cmd:"" help:"End the announcement."`
 }
 
 type announcementShowCmd struct {
-	remote
+	command.Remote
 }
 
 // Run shows the announcement.
-func (c *announcementShowCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *announcementShowCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	a, err := cl.Announcement(ctx)
+	a, err := cl.Site.Announcement(ctx)
 	if err != nil {
 		return err
 	}
 	if a.Text == "" {
-		fmt.Fprintln(io.out, "Nothing is announced.")
-		return nil
+		return c.Say(io, a, "There is no announcement.")
 	}
-	fmt.Fprintf(io.out, "%s\n", printableLines(a.Text))
-	return nil
+	return c.Say(io, a, "%s", printableLines(a.Text))
 }
 
 type announcementSetCmd struct {
-	remote
-	Text string `arg:"" help:"What everybody is to know."`
+	command.Remote
+	Text string `arg:"" help:"The announcement."`
 }
 
 // Run sets the announcement.
-func (c *announcementSetCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *announcementSetCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if _, err := cl.Announce(ctx, c.Text); err != nil {
+	a, err := cl.Site.Announce(ctx, c.Text)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintln(io.out, "It is announced now.")
-	return nil
+	return c.Say(io, a, "Everybody who is logged in sees the announcement now.")
 }
 
 type announcementEndCmd struct {
-	remote
+	command.Remote
 }
 
 // Run ends the announcement.
-func (c *announcementEndCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *announcementEndCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if err := cl.EndAnnouncement(ctx); err != nil {
+	if err := cl.Site.EndAnnouncement(ctx); err != nil {
 		return err
 	}
-	fmt.Fprintln(io.out, "Nothing is announced any more.")
-	return nil
+	return c.Say(io, command.Done{"done": "announcement_ended"}, "The announcement has ended.")
 }
 
 type mailCmd struct {
-	List  mailListCmd  `cmd:"" help:"List mails and what became of them, newest first."`
-	Send  mailSendCmd  `cmd:"" help:"Send a mail to everybody; nobody sees the others' addresses."`
-	Retry mailRetryCmd `cmd:"" help:"Try a mail again that was given up."`
+	List  mailListCmd  `cmd:"" help:"List mails and their status, newest first."`
+	Send  mailSendCmd  `cmd:"" help:"Send a mail to everybody; no recipient sees the others' addresses."`
+	Retry mailRetryCmd `cmd:"" help:"Try again to send a mail that was given up."`
 }
 
 type mailListCmd struct {
-	remote
+	command.Remote
 	Status string `enum:",pending,sent,given_up" default:"" help:"Only mails that are pending, sent or given_up."`
-	Limit  int    `default:"50" placeholder:"N" help:"Most mails (${default}); 0: all."`
-	JSON   bool   `name:"json" help:"Write JSON."`
+	Limit  int    `default:"50" placeholder:"N" help:"Maximum number of mails (${default}); 0: all."`
 }
 
 // Run lists mails.
-func (c *mailListCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *mailListCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	mails, more, err := upTo(cl.Mails(ctx, client.MailFilter{Status: c.Status}), c.Limit)
+	mails, more, err := command.UpTo(cl.Mails.List(ctx, client.MailFilter{Status: c.Status}), c.Limit)
 	if err != nil {
 		return err
 	}
-	defer sayMore(io, more, len(mails), "mails")
+	defer command.SayMore(io, more, len(mails), "mails")
 	if c.JSON {
-		return printJSON(io.out, mails)
+		return command.PrintJSON(io.Out, mails)
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	if len(mails) == 0 {
+		fmt.Fprintln(io.Out, "There are no mails.")
+		return nil
+	}
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tTO\tSUBJECT\tSTATUS\tWHY")
 	for _, m := range mails {
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", m.ID, printable(m.Recipient), printable(m.Subject), strings.ReplaceAll(m.Status, "_", " "), printable(m.Error))
+		fmt.Fprintf(
+			w, "%d\t%s\t%s\t%s\t%s\n", m.ID, command.Printable(m.Recipient), command.Printable(m.Subject),
+			strings.ReplaceAll(m.Status, "_", " "), command.Printable(m.Error),
+		)
 	}
 	return w.Flush()
 }
 
 type mailSendCmd struct {
-	remote
+	command.Remote
 	Subject string `required:"" help:"Subject of the mail."`
 	Text    string `required:"" help:"Text of the mail; @FILE reads it from a file, - from the standard input."`
 }
 
 // Run sends a mail to everybody.
-func (c *mailSendCmd) Run(ctx context.Context, io streams) error {
+func (c *mailSendCmd) Run(ctx context.Context, io command.Streams) error {
 	text := []byte(c.Text)
 	var err error
 	if file, ok := strings.CutPrefix(c.Text, "@"); ok {
@@ -232,74 +239,83 @@ func (c *mailSendCmd) Run(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	sent, err := cl.Broadcast(ctx, client.Broadcast{Subject: c.Subject, Text: string(text)})
+	sent, err := cl.Mails.Send(ctx, client.Broadcast{Subject: c.Subject, Text: string(text)})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "The mail goes to %d people; adit mail list tells what becomes of it.\n", sent.Recipients)
-	warn(io, sent.Warning)
-	return nil
+	command.Warn(io, sent.Warning)
+	return c.Tell(io, sent, func(w stdio.Writer) error {
+		if sent.Warning == "" {
+			fmt.Fprintf(
+				w, "The mail goes to %s; adit mail list shows whether it was sent.\n",
+				command.Plural(sent.Recipients, "person", "people"),
+			)
+		}
+		return nil
+	})
 }
 
 type mailRetryCmd struct {
-	remote
-	ID int64 `arg:"" help:"As adit mail list shows it."`
+	command.Remote
+	ID int64 `arg:"" help:"Number of the mail, as adit mail list shows it."`
 }
 
 // Run tries a mail again.
-func (c *mailRetryCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *mailRetryCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if _, err := cl.RetryMail(ctx, c.ID); err != nil {
+	m, err := cl.Mails.Retry(ctx, c.ID)
+	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Mail %d is tried again.\n", c.ID)
-	return nil
+	return c.Say(io, m, "Mail %d is tried again.", c.ID)
 }
 
 type statsCmd struct {
-	remote
-	Days int  `default:"7" help:"How many days to look back, today included (${default})."`
-	JSON bool `name:"json" help:"Write JSON."`
+	command.Remote
+	Days int `default:"7" help:"How many days to look back, today included (${default})."`
 }
 
 // Run shows figures, to staff with what there is to know about the site.
-func (c *statsCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *statsCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	s, err := cl.Stats(ctx, c.Days)
+	s, err := cl.Site.Stats(ctx, c.Days)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, s)
+		return command.PrintJSON(io.Out, s)
 	}
-	fmt.Fprintf(io.out, "Jobs:  %s\nTasks: %s\n\n", countsWords(s.Jobs), countsWords(s.Tasks))
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "DAY\tTASKS\tFAILED\tIMAGES\tGB\t")
+	fmt.Fprintf(io.Out, "Jobs:  %s\nTasks: %s\n\n", countsWords(s.Jobs), countsWords(s.Tasks))
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "DAY\tTASKS\tFAILED\tINSTANCES\tGB\t")
 	for _, d := range s.Days {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%.2f\t\n", d.Day, d.Tasks, d.Failed, d.Images, float64(d.Bytes)/1e9)
 	}
 	if err := w.Flush(); err != nil || len(s.Nodes) == 0 {
 		return err
 	}
-	fmt.Fprintln(io.out)
-	w = tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NODE\tIMAGES FROM\tGB FROM\tIMAGES TO\tGB TO")
+	fmt.Fprintln(io.Out)
+	w = tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NODE\tINSTANCES FROM\tGB FROM\tINSTANCES TO\tGB TO")
 	for _, n := range s.Nodes {
-		name := printable(n.Name)
+		name := command.Printable(n.Name)
 		if name == "" {
 			name = "(removed)"
 		}
-		fmt.Fprintf(w, "%s\t%d\t%.2f\t%d\t%.2f\n", name, n.From.Images, float64(n.From.Bytes)/1e9, n.To.Images, float64(n.To.Bytes)/1e9)
+		fmt.Fprintf(
+			w, "%s\t%d\t%.2f\t%d\t%.2f\n", name, n.From.Images,
+			float64(n.From.Bytes)/1e9, n.To.Images, float64(n.To.Bytes)/1e9,
+		)
 	}
 	return w.Flush()
 }
@@ -318,89 +334,92 @@ func countsWords(counts map[string]int64) string {
 }
 
 type houseKeepingCmd struct {
-	remote
-	JSON bool `name:"json" help:"Write JSON."`
+	command.Remote
 }
 
 // Run shows warnings and the last clean-up.
-func (c *houseKeepingCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *houseKeepingCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	h, err := cl.HouseKeeping(ctx)
+	h, err := cl.Site.HouseKeeping(ctx)
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, h)
+		return command.PrintJSON(io.Out, h)
 	}
 	if len(h.Warnings) == 0 {
-		fmt.Fprintln(io.out, "There are no warnings.")
+		fmt.Fprintln(io.Out, "There are no warnings.")
 	}
 	for _, w := range h.Warnings {
-		fmt.Fprintf(io.out, "Since %s: %s\n", stamp(w.Since), printable(w.Message))
+		fmt.Fprintf(io.Out, "Since %s: %s\n", command.Stamp(w.Since), command.Printable(w.Message))
 	}
 	if h.LastCleanUp == nil {
-		fmt.Fprintln(io.out, "The daily clean-up was not done yet.")
+		fmt.Fprintln(io.Out, "The daily clean-up has not run yet.")
 	} else {
 		r := h.Removed
-		fmt.Fprintf(io.out, "The last clean-up, of %s, removed %d sessions, %d idempotency keys, %d lines of task logs, %d mails, the patient IDs of %d jobs, the ledgers of %d jobs, and %d jobs.\n",
-			stamp(*h.LastCleanUp), r.Sessions, r.IdempotencyKeys, r.TaskLogLines, r.Mails, r.ErasedJobs, r.ForgottenJobs, r.RemovedJobs)
+		fmt.Fprintf(io.Out, "The last clean-up, of %s, removed %d sessions, %d idempotency keys, %d lines of task "+
+			"logs, %d mails, the patient IDs of %d jobs, the ledgers of %d jobs, and %d jobs.\n",
+			command.Stamp(*h.LastCleanUp), r.Sessions, r.IdempotencyKeys, r.TaskLogLines,
+			r.Mails, r.ErasedJobs, r.ForgottenJobs, r.RemovedJobs)
 	}
 	if h.NextCleanUp != nil {
-		fmt.Fprintf(io.out, "The next one is at %s.\n", stamp(*h.NextCleanUp))
+		fmt.Fprintf(io.Out, "The next one is at %s.\n", command.Stamp(*h.NextCleanUp))
 	}
 	return nil
 }
 
 type nodeLimitCmd struct {
-	remote
-	Name    string   `arg:"" help:"Name of the folder."`
-	QuotaGB *float64 `name:"quota-gb" placeholder:"GB" help:"Beyond it transfers to the folder fail; 0: none."`
-	WarnGB  *float64 `name:"warn-gb" placeholder:"GB" help:"When it is reached staff gets a mail; 0: none."`
+	command.Remote
+	Name    string   `complete:"folder" arg:"" help:"Name of the folder."`
+	QuotaGB *float64 `name:"quota-gb" placeholder:"GB" help:"Transfers to the folder fail once it holds this much; 0: no quota."`
+	WarnGB  *float64 `name:"warn-gb" placeholder:"GB" help:"Staff get a mail when the folder holds this much; 0: no mail."`
 }
 
 // Run changes the limits of a folder.
-func (c *nodeLimitCmd) Run(ctx context.Context, io streams) error {
+func (c *nodeLimitCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.QuotaGB == nil && c.WarnGB == nil {
-		return usage("name what is to change: --quota-gb, --warn-gb")
+		return command.Usage("name at least one change: --quota-gb or --warn-gb")
 	}
-	cl, err := c.client()
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	f, err := cl.ChangeFolder(ctx, c.Name, client.FolderChange{QuotaGB: c.QuotaGB, WarnGB: c.WarnGB})
+	f, err := cl.Folders.Change(ctx, c.Name, client.FolderChange{QuotaGB: c.QuotaGB, WarnGB: c.WarnGB})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "DICOM Folder %s: quota %s, warning at %s; its files take %.2f GB.\n", printable(f.Name), gigabytes(f.QuotaGB), gigabytes(f.WarnGB), f.UsedGB)
-	return nil
+	return c.Say(
+		io, f, "DICOM Folder %s: quota %s, warning at %s; its files take %.2f GB.",
+		command.Printable(f.Name), gigabytes(f.QuotaGB), gigabytes(f.WarnGB), f.UsedGB,
+	)
 }
 
 type nodeAdoptCmd struct {
-	remote
-	Name string `arg:"" help:"Name of the folder."`
+	command.Remote
+	Name string `complete:"folder" arg:"" help:"Name of the folder."`
 }
 
 // Help is the long description.
 func (*nodeAdoptCmd) Help() string {
-	return `A folder has a marker file, .adit-folder, that says which one it is. Where it is missing or names another folder, the disk is not mounted, or another one is: tasks wait, and nothing is written.
-After a disk was replaced or restored, this takes over its marker file, or writes one. What unfinished tasks had written to another folder is sent again.`
+	return `The marker file .adit-folder identifies a folder. If it is missing or names another folder, the right disk is not mounted: tasks wait, and ADIT writes nothing.
+After a disk was replaced or restored, this command accepts its marker file, or writes one. Unfinished tasks send again what they had written to the other disk.`
 }
 
 // Run adopts what is at the folder's path.
-func (c *nodeAdoptCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *nodeAdoptCmd) Run(ctx context.Context, io command.Streams) error {
+	f, err := command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (client.Folder, error) {
+		return cl.Folders.Change(ctx, c.Name, client.FolderChange{Adopt: true})
+	})
 	if err != nil {
 		return err
 	}
-	f, err := cl.ChangeFolder(ctx, c.Name, client.FolderChange{Adopt: true})
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(io.out, "DICOM Folder %s is what is at %s now; tasks that waited for it go on within a minute.\n", printable(f.Name), printable(f.Path))
-	return nil
+	return c.Say(
+		io, f, "DICOM Folder %s now uses what is at %s; tasks that waited for it continue within a minute.",
+		command.Printable(f.Name), command.Printable(f.Path),
+	)
 }
 
 func gigabytes(gb float64) string {
@@ -414,7 +433,7 @@ func gigabytes(gb float64) string {
 func printableLines(text string) string {
 	lines := strings.Split(text, "\n")
 	for i := range lines {
-		lines[i] = printable(lines[i])
+		lines[i] = command.Printable(lines[i])
 	}
 	return strings.Join(lines, "\n")
 }

@@ -10,61 +10,68 @@ import (
 	"os"
 	"text/tabwriter"
 
+	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 )
 
 type tokenCmd struct {
 	List   tokenListCmd   `cmd:"" help:"List API tokens, without their secrets."`
-	Create tokenCreateCmd `cmd:"" help:"Make an API token for yourself; it is shown this once."`
-	Revoke tokenRevokeCmd `cmd:"" help:"End a token at once."`
+	Create tokenCreateCmd `cmd:"" help:"Make an API token for yourself. It is shown only once."`
+	Revoke tokenRevokeCmd `cmd:"" help:"Revoke a token at once."`
 }
 
 type tokenListCmd struct {
-	remote
-	User string `placeholder:"NAME" help:"Those of this user (staff); your own by default."`
-	JSON bool   `name:"json" help:"Write JSON."`
+	command.Remote
+	User string `complete:"user" placeholder:"NAME" help:"List the tokens of this user (staff only). Default: your own."`
 }
 
 // Run lists tokens.
-func (c *tokenListCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *tokenListCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	tokens, err := collect(cl.Tokens(ctx, c.User))
+	tokens, err := command.Collect(cl.Tokens.List(ctx, c.User))
 	if err != nil {
 		return err
 	}
 	if c.JSON {
-		return printJSON(io.out, tokens)
+		return command.PrintJSON(io.Out, tokens)
 	}
-	w := tabwriter.NewWriter(io.out, 0, 0, 2, ' ', 0)
+	if len(tokens) == 0 {
+		fmt.Fprintln(io.Out, "There are no tokens.")
+		return nil
+	}
+	w := tabwriter.NewWriter(io.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tUSER\tMADE\tENDS\tDESCRIPTION")
 	for _, t := range tokens {
 		ends := "never"
 		if t.ExpiresAt != nil {
-			ends = clock(*t.ExpiresAt)
+			ends = command.Stamp(*t.ExpiresAt)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", t.ID, printable(t.Username), clock(t.CreatedAt), ends, printable(t.Description))
+		fmt.Fprintf(
+			w, "%d\t%s\t%s\t%s\t%s\n", t.ID, command.Printable(t.Username),
+			command.Stamp(t.CreatedAt), ends, command.Printable(t.Description),
+		)
 	}
 	return w.Flush()
 }
 
 type tokenCreateCmd struct {
-	remote
-	Lifetime    string `enum:"24h,7d,30d,90d,never" default:"30d" help:"24h, 7d, 30d, 90d or never, which takes a permission (${default})."`
-	Description string `placeholder:"TEXT" help:"What it is for."`
-	Username    string `placeholder:"NAME" help:"Whose token, if you have none yet: your username."`
-	Output      string `short:"o" type:"path" placeholder:"FILE" help:"New private file to write it to, instead of showing it."`
+	command.Remote
+	Lifetime    string `enum:"24h,7d,30d,90d,never" default:"30d" help:"24h, 7d, 30d, 90d or never (${default}). never needs a permission."`
+	Description string `placeholder:"TEXT" help:"What the token is for."`
+	Username    string `placeholder:"NAME" help:"Your username, if you have no token yet."`
+	Output      string `short:"o" type:"path" placeholder:"FILE" help:"Write the token to this new file, readable by you alone, instead of showing it."`
 }
 
 // Help is the long description.
 func (*tokenCreateCmd) Help() string {
-	return `No token makes another one: you are asked for your password, or it is read from --own-password-file.`
+	return `A token can't make another one: the command asks for your password, or reads it from --own-password-file.`
 }
 
 // Run makes a token.
-func (c *tokenCreateCmd) Run(ctx context.Context, io streams) error {
+func (c *tokenCreateCmd) Run(ctx context.Context, io command.Streams) error {
 	c.User = c.Username
 	write := func(string) error { return nil }
 	if c.Output != "" {
@@ -75,21 +82,21 @@ func (c *tokenCreateCmd) Run(ctx context.Context, io streams) error {
 		defer f.end()
 		write = f.write
 	}
-	t, err := asMyself(ctx, io, &c.remote, func(cl *client.Client) (client.CreatedToken, error) {
-		return cl.CreateToken(ctx, client.NewToken{Description: c.Description, Lifetime: c.Lifetime})
+	t, err := command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (client.CreatedToken, error) {
+		return cl.Tokens.Create(ctx, client.NewToken{Description: c.Description, Lifetime: c.Lifetime})
 	})
 	if err != nil {
 		return err
 	}
 	if err := write(t.Secret + "\n"); err != nil {
-		return fmt.Errorf("token %d was made and could not be written; revoke it with adit token revoke %d: %w", t.ID, t.ID, err)
+		return fmt.Errorf(
+			"token %d was made and could not be written; revoke it with adit token revoke %d: %w", t.ID, t.ID, err,
+		)
 	}
 	if c.Output != "" {
-		fmt.Fprintf(io.out, "Token %d is in %s.\n", t.ID, c.Output)
-		return nil
+		return c.Say(io, t.Token, "Token %d is in %s.", t.ID, c.Output)
 	}
-	fmt.Fprintln(io.out, t.Secret)
-	return nil
+	return c.Say(io, t, "%s", t.Secret)
 }
 
 // privateFile is a new file that its owner alone can read. It is removed at its end if nothing was written.
@@ -102,10 +109,12 @@ type privateFile struct {
 func newPrivateFile(path string) (*privateFile, error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("%s exists already and is not overwritten; no token was made: remove it, or name another file", path)
+		return nil, fmt.Errorf(
+			"%s exists already and is not overwritten; no token was made: remove it, or name another file", path,
+		)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("no token was made, since its file can't be: %w", err)
+		return nil, fmt.Errorf("no token was made, because its file could not be created: %w", err)
 	}
 	return &privateFile{File: f}, nil
 }
@@ -125,19 +134,18 @@ func (f *privateFile) end() {
 }
 
 type tokenRevokeCmd struct {
-	remote
-	ID int64 `arg:"" help:"As adit token list shows it."`
+	command.Remote
+	ID int64 `arg:"" help:"Number of the token, as adit token list shows it."`
 }
 
 // Run ends a token.
-func (c *tokenRevokeCmd) Run(ctx context.Context, io streams) error {
-	cl, err := c.client()
+func (c *tokenRevokeCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	if err := cl.RevokeToken(ctx, c.ID); err != nil {
+	if err := cl.Tokens.Revoke(ctx, c.ID); err != nil {
 		return err
 	}
-	fmt.Fprintf(io.out, "Token %d no longer opens anything.\n", c.ID)
-	return nil
+	return c.Say(io, command.Done{"done": "revoked", "token": c.ID}, "Token %d was revoked.", c.ID)
 }

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,8 +17,8 @@ import (
 // TestWaitTellsWhatWasLeftOut: a job that ended well still names the tasks that left something out.
 func TestWaitTellsWhatWasLeftOut(t *testing.T) {
 	tasks := []client.Task{
-		{ID: 1, JobID: 7, Status: client.Success, Message: "25 images transferred, 13.1 MB."},
-		{ID: 2, JobID: 7, Status: client.Success, Message: "9 images transferred, 4.7 MB. Series of modality SR left out (1 image)."},
+		{ID: 1, JobID: 7, Status: client.Success, Message: "25 instances transferred, 13.1 MB."},
+		{ID: 2, JobID: 7, Status: client.Success, Message: "9 instances transferred, 4.7 MB. Series of modality SR left out (1 instance)."},
 	}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var answer any = client.Page[client.Task]{Items: tasks}
@@ -33,10 +32,13 @@ func TestWaitTellsWhatWasLeftOut(t *testing.T) {
 	require.NoError(t, err)
 	for _, status := range []string{client.Success, client.Failure} {
 		var out strings.Builder
-		w := &waiting{client: c, io: streams{&out, io.Discard}, id: 7, job: client.Job{ID: 7, Status: status}}
+		w := &waiting{
+			client: c, out: &out,
+			id: 7, job: client.Job{ID: 7, Status: status},
+		}
 		err := w.result(t.Context())
 		require.Equal(t, status == client.Success, err == nil)
-		require.Contains(t, out.String(), "Series of modality SR left out (1 image).")
+		require.Contains(t, out.String(), "Series of modality SR left out (1 instance).")
 		require.NotContains(t, out.String(), "Task 1:")
 	}
 }
@@ -44,12 +46,12 @@ func TestWaitTellsWhatWasLeftOut(t *testing.T) {
 // TestRemarkable: the end of a transfer tells of successes that left something out, or found it there.
 func TestRemarkable(t *testing.T) {
 	for message, want := range map[string]bool{
-		"":                                false,
-		"25 images transferred, 13.1 MB.": false,
-		"25 images transferred, 13.1 MB. Series of modality SR left out (1 image).":      true,
-		"25 images transferred, 13.1 MB; 2 images were at the destination already.":      true,
-		"25 images transferred, 13.1 MB. 3 images left out: rejected for quality.":       true,
-		"0 images transferred, 0 B. The source also sent 1 image of other series, which": true,
+		"":                                   false,
+		"25 instances transferred, 13.1 MB.": false,
+		"25 instances transferred, 13.1 MB. Series of modality SR left out (1 instance).":      true,
+		"25 instances transferred, 13.1 MB; 2 instances were at the destination already.":      true,
+		"25 instances transferred, 13.1 MB. 3 instances left out: rejected for quality.":       true,
+		"0 instances transferred, 0 B. The source also sent 1 instance of other series, which": true,
 	} {
 		require.Equal(t, want, remarkable(message), message)
 	}

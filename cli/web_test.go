@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/test/process"
 )
 
-// TestTransferFromWebServer: what was added as a PACS is a web server, which answers what it doesn't understand as such servers do. The
-// job fails at once and says so, and the server lives on.
+// TestTransferFromWebServer: what was added as a PACS is a web server, which answers what it doesn't understand as such
+// servers do. The job fails at once and says so, and the server lives on.
 func TestTransferFromWebServer(t *testing.T) {
 	web, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -28,12 +30,15 @@ func TestTransferFromWebServer(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	s := serve(t, filepath.Join(t.TempDir(), "data"))
+	s := process.Serve(t, filepath.Join(t.TempDir(), "data"))
 	port := strconv.Itoa(web.Addr().(*net.TCPAddr).Port)
-	out, code := s.adit("node", "add", "server", "web", "--ae-title", "WEB", "--host", "127.0.0.1", "--port", port, "--supports", "find,get,store")
+	out, code := s.Adit(
+		"node", "add", "server", "web", "--ae-title", "WEB", "--host",
+		"127.0.0.1", "--port", port, "--supports", "find,get,store",
+	)
 	require.Zero(t, code, out)
 	folder := t.TempDir()
-	out, code = s.adit("node", "add", "folder", "disk", "--path", folder)
+	out, code = s.Adit("node", "add", "folder", "disk", "--path", folder)
 	require.Zero(t, code, out)
 
 	for _, c := range []struct {
@@ -44,11 +49,11 @@ func TestTransferFromWebServer(t *testing.T) {
 		{[]string{"node", "check", "web"}, 1},
 		{[]string{"search", "--source", "web", "--patient-id", "X"}, 1},
 	} {
-		out, code = s.adit(c.args...)
+		out, code = s.Adit(c.args...)
 		require.Contains(t, out, "does not speak DICOM (it sent HTTP); check host and port", c.args)
 		require.Equal(t, c.code, code, c.args)
 	}
-	out, code = s.adit("job", "list")
+	out, code = s.Adit("job", "list")
 	require.Zero(t, code, out)
 	require.Contains(t, out, "canceled")
 }

@@ -3,6 +3,9 @@
 // Package client speaks to an ADIT server by its REST API. It owns the types of requests and responses that the server
 // serves under /api/v1, so that both sides always agree.
 //
+// A Client's fields are the resources of the server: c.Jobs.List(ctx, …), c.Nodes.Check(ctx, …). What concerns its own
+// session (LogIn, LogOut) are methods of the Client itself.
+//
 // A Client is safe for concurrent use. Refusals of the server are *Problem. What the server asks to try again a little
 // later (429 and 503 with Retry-After) is tried again by itself where that can do no harm; see WithPatience.
 package client
@@ -33,8 +36,8 @@ const (
 	maxProblem      = 1 << 20
 )
 
-// Client speaks to one server.
-type Client struct {
+// caller sends requests to one server.
+type caller struct {
 	base     *url.URL
 	token    string
 	agent    string
@@ -51,21 +54,21 @@ func WithToken(token string) Option { return func(c *Client) { c.token = token }
 // WithUserAgent sets the User-Agent header; "adit-go-client" by default.
 func WithUserAgent(agent string) Option { return func(c *Client) { c.agent = agent } }
 
-// WithPatience says how long one call may wait in sum when the server asks to try again later; 15 s by default. A server
-// that asks for more is not waited for: its *Problem is returned at once.
+// WithPatience says how long one call may wait in sum when the server asks to try again later; 15 s by default. A
+// server that asks for more is not waited for: its *Problem is returned at once.
 func WithPatience(d time.Duration) Option { return func(c *Client) { c.patience = d } }
 
 // WithHTTPClient sets what sends the requests, for proxies or certificates of one's own.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
 
-// New gives a client for the server at an address such as http://127.0.0.1:8080.
+// New returns a client for the server at an address such as http://127.0.0.1:8080.
 func New(server string, opts ...Option) (*Client, error) {
 	base, err := url.Parse(server)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, errors.New("the server's address can't be read; it looks like http://127.0.0.1:8080")
+		return nil, errors.New("this is not the address of a server; an address looks like http://127.0.0.1:8080")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	c := &Client{base: base, agent: "adit-go-client", patience: defaultPatience}
+	c := newClient(&caller{base: base, agent: "adit-go-client", patience: defaultPatience})
 	for _, opt := range opts {
 		opt(c)
 	}
@@ -99,6 +102,29 @@ type request struct {
 	repeatable   bool // may be sent again although the server may have taken it
 }
 
+// Versioned is a part of what people edit: it names the version that was read.
+type Versioned struct {
+	ETag string `json:"-"` // for IfMatch; empty in lists
+}
+
+func (v *Versioned) versioned(etag string) { v.ETag = etag }
+
+// Condition restricts when a change is made.
+type Condition func(*request)
+
+// IfMatch has a change made only to the version that was read. If somebody has made another one of it meanwhile,
+// nothing is changed, and the error is a *Problem with CodeChangedMeanwhile.
+func IfMatch(etag string) Condition {
+	return func(rq *request) { rq.header = http.Header{"If-Match": {etag}} }
+}
+
+func (rq request) only(conditions []Condition) request {
+	for _, c := range conditions {
+		c(&rq)
+	}
+	return rq
+}
+
 // rawBody goes out as it is.
 type rawBody struct {
 	contentType string
@@ -110,25 +136,28 @@ func get(path string, query url.Values) request {
 }
 
 // do makes a call and decodes the answer into out, unless that is nil.
-func (c *Client) do(ctx context.Context, rq request, out any) error {
-	return c.send(ctx, rq, func(answer io.Reader) error {
+func (c *caller) do(ctx context.Context, rq request, out any) error {
+	return c.send(ctx, rq, func(answer *http.Response) error {
 		if out == nil {
 			return nil
 		}
-		return json.NewDecoder(io.LimitReader(answer, maxAnswer)).Decode(out)
+		if v, ok := out.(interface{ versioned(etag string) }); ok {
+			v.versioned(answer.Header.Get("ETag"))
+		}
+		return json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(out)
 	})
 }
 
 // copy makes a call and copies the answer.
-func (c *Client) copy(ctx context.Context, rq request, w io.Writer) error {
-	return c.send(ctx, rq, func(answer io.Reader) error {
-		_, err := io.Copy(w, answer)
+func (c *caller) copy(ctx context.Context, rq request, w io.Writer) error {
+	return c.send(ctx, rq, func(answer *http.Response) error {
+		_, err := io.Copy(w, answer.Body)
 		return err
 	})
 }
 
 // send makes a call and has its answer read. A call is not made again once its answer is being read.
-func (c *Client) send(ctx context.Context, rq request, read func(io.Reader) error) error {
+func (c *caller) send(ctx context.Context, rq request, read func(*http.Response) error) error {
 	var body []byte
 	contentType := ""
 	switch b := rq.body.(type) {
@@ -159,7 +188,9 @@ func (c *Client) send(ctx context.Context, rq request, read func(io.Reader) erro
 	}
 }
 
-func (c *Client) once(ctx context.Context, rq request, body []byte, contentType string, read func(io.Reader) error) (err error) {
+func (c *caller) once(
+	ctx context.Context, rq request, body []byte, contentType string, read func(*http.Response) error,
+) (err error) {
 	target := c.base.String() + rq.path
 	if len(rq.query) > 0 {
 		target += "?" + rq.query.Encode()
@@ -188,14 +219,14 @@ func (c *Client) once(ctx context.Context, rq request, body []byte, contentType 
 	if resp.StatusCode == http.StatusNoContent {
 		return nil
 	}
-	if err := read(resp.Body); err != nil {
+	if err := read(resp); err != nil {
 		return fmt.Errorf("the answer of %s can't be read: %w", c.base.Host, err)
 	}
 	return nil
 }
 
 // unreachable leaves out the URL, whose query may hold patient data.
-func (c *Client) unreachable(ctx context.Context, err error) error {
+func (c *caller) unreachable(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -212,7 +243,9 @@ type UnreachableError struct {
 }
 
 func (e *UnreachableError) Error() string {
-	return fmt.Sprintf("there is no answer from ADIT at %s (%v); check the address, and that `adit serve` runs there", e.Server, e.Err)
+	return fmt.Sprintf(
+		"there is no answer from ADIT at %s (%v); check the address, and that `adit serve` runs there", e.Server, e.Err,
+	)
 }
 
 func (e *UnreachableError) Unwrap() error { return e.Err }
@@ -222,10 +255,10 @@ type Problem struct {
 	Type      string       `json:"type" format:"uri" doc:"urn:adit:problem: and the code." example:"urn:adit:problem:invalid"`
 	Title     string       `json:"title" doc:"The HTTP status in words." example:"Unprocessable Entity"`
 	Status    int          `json:"status" doc:"The HTTP status." example:"422"`
-	Detail    string       `json:"detail,omitempty" doc:"What happened and what to do now."`
+	Detail    string       `json:"detail,omitempty" doc:"What happened and what to do now." example:"The request can't be used: limit: expected number <= 500."`
 	Code      string       `json:"code" doc:"The kind of problem, for programs; more kinds may come. With password_needed, log in by POST /session, or confirm the session by POST /session:confirm, and send the request again by that session." example:"invalid"`
 	Errors    []FieldError `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
-	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the server's log."`
+	RequestID string       `json:"request_id,omitempty" doc:"Names the request in the server's log; absent where that adds nothing." example:"KZQXK2LRNVUWG2DBMVWC4IDMNB"`
 
 	// RetryAfter is how long the server asks to wait before trying again, 0 if it says nothing.
 	RetryAfter time.Duration `json:"-"`
@@ -234,6 +267,7 @@ type Problem struct {
 // Codes of problems. They stay what they are.
 const (
 	CodeBusy                 = "busy"                   // ADIT, or a server, has too much to do at once
+	CodeChangedMeanwhile     = "changed_meanwhile"      // it has another ETag than If-Match says
 	CodeConflict             = "conflict"               // not as things are now
 	CodeDatabaseUnavailable  = "database_unavailable"   // ADIT's own database
 	CodeForbidden            = "forbidden"              // not by this user
@@ -256,8 +290,8 @@ const (
 
 // FieldError says what is wrong with a part of a request.
 type FieldError struct {
-	Field   string `json:"field" example:"studies[0].study_instance_uid"`
-	Message string `json:"message"`
+	Field   string `json:"field" example:"studies[0].study_instance_uid" doc:"Path of the property, or name of the parameter or the row; empty if it is about the whole request."`
+	Message string `json:"message" doc:"What is wrong with it." example:"expected string to be a UID"`
 }
 
 func (p *Problem) Error() string {
@@ -273,7 +307,7 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Temporary tells whether the server asks to try again later.
+// Temporary reports whether the server asks to try again later.
 func (p *Problem) Temporary() bool {
 	return p.RetryAfter > 0 && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests)
 }
@@ -282,7 +316,9 @@ func readProblem(resp *http.Response) error {
 	p := &Problem{}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil || json.Unmarshal(body, p) != nil || p.Detail == "" {
-		p = &Problem{Detail: fmt.Sprintf("the server answered %s, and not in the way of ADIT; check the address", resp.Status)}
+		p = &Problem{
+			Detail: fmt.Sprintf("the server answered %s, and not in the way of ADIT; check the address", resp.Status),
+		}
 	}
 	p.Status = resp.StatusCode
 	if p.Title == "" {

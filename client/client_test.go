@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -46,14 +47,19 @@ func answer(status int, body string, header ...string) func() *http.Response {
 		for i := 0; i+1 < len(header); i += 2 {
 			h.Set(header[i], header[i+1])
 		}
-		return &http.Response{StatusCode: status, Status: http.StatusText(status), Header: h, Body: io.NopCloser(strings.NewReader(body))}
+		return &http.Response{
+			StatusCode: status, Status: http.StatusText(status),
+			Header: h, Body: io.NopCloser(strings.NewReader(body)),
+		}
 	}
 }
 
 func scripted(t *testing.T, answers ...func() *http.Response) (*client.Client, *script) {
 	t.Helper()
 	s := &script{t: t, answers: answers}
-	c, err := client.New("http://adit.example/", client.WithToken("t0ken"), client.WithHTTPClient(&http.Client{Transport: s}))
+	c, err := client.New(
+		"http://adit.example/", client.WithToken("t0ken"), client.WithHTTPClient(&http.Client{Transport: s}),
+	)
 	require.NoError(t, err)
 	return c, s
 }
@@ -69,12 +75,17 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		status  int // of the problem; 0: none
 	}{
 		"a read after the time asked for": {
-			answers: []func() *http.Response{answer(503, busy, "Retry-After", "4"), answer(429, busy, "Retry-After", "2"), answer(200, `{"username":"x"}`)},
-			call:    getMe, sent: 3, took: 6 * time.Second,
+			answers: []func() *http.Response{
+				answer(503, busy, "Retry-After", "4"),
+				answer(429, busy, "Retry-After", "2"), answer(200, `{"username":"x"}`),
+			},
+			call: getMe, sent: 3, took: 6 * time.Second,
 		},
 		"no longer than patience lasts": {
-			answers: []func() *http.Response{answer(503, busy, "Retry-After", "10"), answer(503, busy, "Retry-After", "6")},
-			call:    getMe, sent: 2, took: 10 * time.Second, status: 503,
+			answers: []func() *http.Response{
+				answer(503, busy, "Retry-After", "10"), answer(503, busy, "Retry-After", "6"),
+			},
+			call: getMe, sent: 2, took: 10 * time.Second, status: 503,
 		},
 		"not if asked to wait too long": {
 			answers: []func() *http.Response{answer(503, busy, "Retry-After", "30")},
@@ -86,7 +97,8 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		},
 		"a bounded number of times": {
 			answers: []func() *http.Response{
-				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
+				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
+				answer(503, busy, "Retry-After", "1"),
 				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
 			},
 			call: getMe, sent: 5, took: 4 * time.Second, status: 503,
@@ -94,7 +106,7 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		"a job, which has a key": {
 			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1"), answer(201, `{"id":7}`)},
 			call: func(ctx context.Context, c *client.Client) error {
-				_, err := c.CreateJob(ctx, client.NewJob{}, "")
+				_, err := c.Jobs.Create(ctx, client.NewJob{}, "")
 				return err
 			},
 			sent: 2, took: time.Second,
@@ -102,7 +114,7 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		"not an action, which may have been done": {
 			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1")},
 			call: func(ctx context.Context, c *client.Client) error {
-				_, err := c.ActOnJob(ctx, 7, client.RetryJob)
+				_, err := c.Jobs.Act(ctx, 7, client.RetryJob)
 				return err
 			},
 			sent: 1, status: 503,
@@ -133,7 +145,7 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 }
 
 func getMe(ctx context.Context, c *client.Client) error {
-	_, err := c.Me(ctx)
+	_, err := c.Account.Get(ctx)
 	return err
 }
 
@@ -151,7 +163,7 @@ func TestListsPageByPage(t *testing.T) {
 		t, answer(200, `{"items":[{"id":3},{"id":2}],"next_cursor":"2"}`), answer(200, `{"items":[{"id":1}]}`),
 	)
 	var ids []int64
-	for j, err := range c.Jobs(t.Context(), client.JobFilter{Status: client.Failure, Limit: 2}) {
+	for j, err := range c.Jobs.List(t.Context(), client.JobFilter{Status: client.Failure, Limit: 2}) {
 		require.NoError(t, err)
 		ids = append(ids, j.ID)
 	}
@@ -160,7 +172,7 @@ func TestListsPageByPage(t *testing.T) {
 	require.Equal(t, "cursor=2&limit=2&status=failure", s.requests[1].URL.RawQuery)
 
 	c, s = scripted(t, answer(200, `{"items":[{"id":3},{"id":2}],"next_cursor":"2"}`))
-	for range c.Jobs(t.Context(), client.JobFilter{}) {
+	for range c.Jobs.List(t.Context(), client.JobFilter{}) {
 		break
 	}
 	require.Len(t, s.requests, 1, "leaving the loop asks for no more")
@@ -168,7 +180,7 @@ func TestListsPageByPage(t *testing.T) {
 	c, _ = scripted(t, answer(200, `{"items":[{"id":3}],"next_cursor":"3"}`), answer(500, `{"detail":"Broken."}`))
 	ids = nil
 	var last error
-	for j, err := range c.Jobs(t.Context(), client.JobFilter{}) {
+	for j, err := range c.Jobs.List(t.Context(), client.JobFilter{}) {
 		if err != nil {
 			last = err
 			continue
@@ -181,10 +193,11 @@ func TestListsPageByPage(t *testing.T) {
 
 func TestNamesAreOneSegment(t *testing.T) {
 	for name, path := range map[string]string{
-		"PACS 1": "/api/v1/nodes/PACS%201:check", "a/b": "/api/v1/nodes/a%2Fb:check", "a:b": "/api/v1/nodes/a%3Ab:check", "50%": "/api/v1/nodes/50%25:check",
+		"PACS 1": "/api/v1/nodes/PACS%201:check", "a/b": "/api/v1/nodes/a%2Fb:check",
+		"a:b": "/api/v1/nodes/a%3Ab:check", "50%": "/api/v1/nodes/50%25:check",
 	} {
 		c, s := scripted(t, answer(200, `{"checks":[],"suggestions":[]}`))
-		_, err := c.CheckNode(t.Context(), name)
+		_, err := c.Nodes.Check(t.Context(), name)
 		require.NoError(t, err)
 		require.Equal(t, path, s.requests[0].URL.EscapedPath())
 	}
@@ -193,7 +206,7 @@ func TestNamesAreOneSegment(t *testing.T) {
 // TestApplySuggestions: settings within settings are changed as such, and nothing else is.
 func TestApplySuggestions(t *testing.T) {
 	c, s := scripted(t, answer(200, `{}`))
-	_, err := c.ApplySuggestions(t.Context(), "PACS", []client.Suggestion{
+	_, err := c.Servers.Apply(t.Context(), "PACS", []client.Suggestion{
 		{Setting: "supports.study_root_get", Suggested: false},
 		{Setting: "supports.study_root_move", Suggested: true},
 		{Setting: "result_limit", Suggested: 100},
@@ -201,19 +214,24 @@ func TestApplySuggestions(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "PATCH", s.requests[0].Method)
-	require.JSONEq(t, `{"supports":{"study_root_get":false,"study_root_move":true},"result_limit":100,"tls":{"use":true}}`, s.bodies[0])
+	require.JSONEq(
+		t, `{"supports":{"study_root_get":false,"study_root_move":true},"result_limit":100,"tls":{"use":true}}`,
+		s.bodies[0],
+	)
 }
 
 func TestErrorsAreSentences(t *testing.T) {
-	c, _ := scripted(t, answer(422, `{"title":"Unprocessable Entity","status":422,"detail":"The request can't be used.","errors":[{"field":"port","message":"too big"}]}`))
-	_, err := c.AddServer(t.Context(), client.ServerSettings{})
+	c, _ := scripted(t, answer(422,
+		`{"title":"Unprocessable Entity","status":422,"detail":"The request can't be used.","errors":[{"field":"port","message":"too big"}]}`,
+	))
+	_, err := c.Servers.Add(t.Context(), client.ServerSettings{})
 	require.EqualError(t, err, "The request can't be used.\n  port: too big")
 
 	c, _ = scripted(t, answer(502, `<html>Bad gateway</html>`))
 	require.ErrorContains(t, getMe(t.Context(), c), "not in the way of ADIT")
 
 	c, _ = scripted(t, nil)
-	_, err = c.SearchStudies(t.Context(), "PACS", client.StudyQuery{PatientName: "Doe^Jane"})
+	_, err = c.Servers.Search(t.Context(), "PACS", client.StudyQuery{PatientName: "Doe^Jane"})
 	var away *client.UnreachableError
 	require.ErrorAs(t, err, &away)
 	require.NotContains(t, err.Error(), "Doe")
@@ -224,9 +242,15 @@ func TestErrorsAreSentences(t *testing.T) {
 
 func TestTokenStaysWithItsServer(t *testing.T) {
 	stolen := make(chan string, 1)
-	thief := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen <- r.Header.Get("Authorization") }))
+	thief := httptest.NewServer(
+		http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { stolen <- r.Header.Get("Authorization") }),
+	)
 	defer thief.Close()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, thief.URL, http.StatusFound) }))
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(
+			w, r, thief.URL, http.StatusFound,
+		)
+	}))
 	defer srv.Close()
 	c, err := client.New(srv.URL, client.WithToken("t0ken"))
 	require.NoError(t, err)
@@ -238,4 +262,21 @@ func TestFlatJSON(t *testing.T) {
 	text, err := json.Marshal(client.Server{ID: 3, ServerSettings: client.ServerSettings{Name: "PACS"}})
 	require.NoError(t, err)
 	require.Contains(t, string(text), `"id":3,"name":"PACS"`)
+}
+
+// TestEveryResourceSpeaks: each resource of a client, that of a session too, has what speaks to the server.
+func TestEveryResourceSpeaks(t *testing.T) {
+	c, _ := scripted(t, answer(200, `{}`))
+	in, err := c.LogIn(t.Context(), client.Login{})
+	require.NoError(t, err)
+	for _, c := range []*client.Client{c, in} {
+		all := reflect.ValueOf(c).Elem()
+		for i := range all.NumField() {
+			caller := all.Field(i)
+			if caller.Kind() == reflect.Struct {
+				caller = caller.Field(0)
+			}
+			require.True(t, all.Field(0).Equal(caller), all.Type().Field(i).Name)
+		}
+	}
 }

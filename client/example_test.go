@@ -17,17 +17,20 @@ import (
 func exampleServer() *httptest.Server {
 	mux := http.NewServeMux()
 	for pattern, body := range map[string]string{
-		"GET /api/v1/servers/PACS/studies": `{"items":[{"study_instance_uid":"1.2.3","patient_id":"4711"}]}`,
-		"POST /api/v1/jobs":                `{"id":7,"status":"pending"}`,
-		"GET /api/v1/jobs/7":               `{"id":7,"status":"success","message":"All tasks succeeded."}`,
-		"GET /api/v1/jobs/8/tasks":         `{"items":[{"id":9}]}`,
-		"GET /api/v1/tasks/9":              `{"id":9,"series":[{"missing":[{"sop_instance_uid":"1.2.3.4","status":"A700","reason":"out of resources"}]}]}`,
+		"POST /api/v1/servers/PACS/studies:search": `{"items":[{"study_instance_uid":"1.2.3","patient_id":"4711"}]}`,
+		"POST /api/v1/jobs":                        `{"id":7,"status":"pending"}`,
+		"GET /api/v1/jobs/7":                       `{"id":7,"status":"success","message":"All tasks succeeded."}`,
+		"GET /api/v1/jobs":                         `{"items":[{"id":9,"status":"failure"},{"id":4,"status":"failure"}]}`,
+		"GET /api/v1/jobs/8/tasks":                 `{"items":[{"id":9}]}`,
+		"GET /api/v1/tasks/9":                      `{"id":9,"series":[{"missing":[{"sop_instance_uid":"1.2.3.4","status":"A700","reason":"out of resources"}]}]}`,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
 	}
 	mux.HandleFunc("POST /api/v1/jobs/{action}", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusConflict)
-		fmt.Fprint(w, `{"status":409,"detail":"The job is success; cancel is possible only when it is pending or in progress."}`)
+		fmt.Fprint(w,
+			`{"status":409,"detail":"The job is success; cancel is possible only when it is pending or in progress."}`,
+		)
 	})
 	return httptest.NewServer(mux)
 }
@@ -44,7 +47,7 @@ func Example() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	found, err := c.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "4711", StudyDateFrom: "20240101"})
+	found, err := c.Servers.Search(ctx, "PACS", client.StudyQuery{PatientID: "4711", StudyDateFrom: "20240101"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -55,13 +58,15 @@ func Example() {
 	}
 	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "Research"}
 	for _, s := range found.Items {
-		order.Studies = append(order.Studies, client.NewStudy{StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID})
+		order.Studies = append(
+			order.Studies, client.NewStudy{StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID},
+		)
 	}
-	job, err := c.CreateJob(ctx, order, "")
+	job, err := c.Jobs.Create(ctx, order, "")
 	for err == nil && !client.Final(job.Status) {
 		select {
 		case <-time.After(100 * time.Millisecond):
-			job, err = c.Job(ctx, job.ID)
+			job, err = c.Jobs.Get(ctx, job.ID)
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
@@ -74,8 +79,30 @@ func Example() {
 	// Output: All tasks succeeded.
 }
 
+// A list is read page by page, as far as the loop goes.
+func ExampleJobs_List() {
+	server := exampleServer()
+	defer server.Close()
+
+	c, err := client.New(server.URL)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for job, err := range c.Jobs.List(context.Background(), client.JobFilter{Status: client.Failure}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(job.ID)
+	}
+	// Output:
+	// 9
+	// 4
+}
+
 // What failed, and which instances are missing.
-func ExampleClient_Tasks() {
+func ExampleTasks_List() {
 	server := exampleServer()
 	defer server.Close()
 
@@ -85,12 +112,12 @@ func ExampleClient_Tasks() {
 		return
 	}
 	ctx := context.Background()
-	for listed, err := range c.Tasks(ctx, 8, client.TaskFilter{Status: client.Failure}) {
+	for listed, err := range c.Tasks.List(ctx, 8, client.TaskFilter{Status: client.Failure}) {
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		task, err := c.Task(ctx, listed.ID)
+		task, err := c.Tasks.Get(ctx, listed.ID)
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -114,7 +141,7 @@ func ExampleProblem() {
 		fmt.Println(err)
 		return
 	}
-	_, err = c.ActOnJob(context.Background(), 7, client.CancelJob)
+	_, err = c.Jobs.Act(context.Background(), 7, client.CancelJob)
 	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == http.StatusConflict {
 		fmt.Println(problem.Detail)
 	}

@@ -10,56 +10,103 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 )
 
-// Me tells who is calling.
-func (c *Client) Me(ctx context.Context) (Me, error) {
+// Get returns who is calling.
+func (c Account) Get(ctx context.Context) (Me, error) {
 	var me Me
 	return me, c.do(ctx, get("/api/v1/me", nil), &me)
 }
 
-// Nodes lists servers and folders.
-func (c *Client) Nodes(ctx context.Context) iter.Seq2[Node, error] {
-	return list[Node](ctx, c, "/api/v1/nodes", nil)
+// NodeFilter chooses DICOM nodes. Empty fields match everything.
+type NodeFilter struct {
+	Kind                string // KindServer, KindFolder
+	Source, Destination *bool  // whether one may use them so
+	Sort                string // id, name; with - downwards; empty: id
 }
 
-// AddServer adds a server.
-func (c *Client) AddServer(ctx context.Context, s ServerSettings) (Server, error) {
+// List returns servers and folders.
+func (c Nodes) List(ctx context.Context) iter.Seq2[Node, error] { return c.Find(ctx, NodeFilter{}) }
+
+// Find returns those servers and folders that a filter chooses.
+func (c Nodes) Find(ctx context.Context, f NodeFilter) iter.Seq2[Node, error] {
+	return list[Node](ctx, c.caller, "/api/v1/nodes", query(map[string]any{
+		"kind": f.Kind, "source": f.Source, "destination": f.Destination, "sort": f.Sort,
+	}))
+}
+
+// query puts together what is given.
+func query(values map[string]any) url.Values {
+	q := url.Values{}
+	for name, value := range values {
+		switch v := value.(type) {
+		case string:
+			if v != "" {
+				q.Set(name, v)
+			}
+		case *bool:
+			if v != nil {
+				q.Set(name, strconv.FormatBool(*v))
+			}
+		case time.Time:
+			if !v.IsZero() {
+				q.Set(name, v.UTC().Format(time.RFC3339Nano))
+			}
+		case int:
+			if v > 0 {
+				q.Set(name, strconv.Itoa(v))
+			}
+		}
+	}
+	return q
+}
+
+// Add adds a server.
+func (c Servers) Add(ctx context.Context, s ServerSettings) (Server, error) {
 	var added Server
 	return added, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/servers", body: s}, &added)
 }
 
-// AddFolder adds a folder.
-func (c *Client) AddFolder(ctx context.Context, f FolderSettings) (Folder, error) {
+// Add adds a folder.
+func (c Folders) Add(ctx context.Context, f FolderSettings) (Folder, error) {
 	var added Folder
 	return added, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/folders", body: f}, &added)
 }
 
-// ChangeFolder changes the limits of a folder. It is for staff.
-func (c *Client) ChangeFolder(ctx context.Context, name string, change FolderChange) (Folder, error) {
+// Change changes the limits of a folder. It is for staff.
+func (c Folders) Change(
+	ctx context.Context, name string, change FolderChange, only ...Condition,
+) (Folder, error) {
 	var changed Folder
-	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/folders/" + escape(name), body: change, repeatable: true}, &changed)
+	return changed, c.do(
+		ctx, request{
+			method: http.MethodPatch, path: "/api/v1/folders/" + escape(name), body: change, repeatable: true,
+		}.only(only), &changed,
+	)
 }
 
-// Node finds a server or folder by its name.
-func (c *Client) Node(ctx context.Context, name string) (Node, error) {
+// Get returns a server or folder by its name.
+func (c Nodes) Get(ctx context.Context, name string) (Node, error) {
 	var n Node
 	return n, c.do(ctx, get("/api/v1/nodes/"+escape(name), nil), &n)
 }
 
-// DeleteNode removes a server or folder that no job names.
-func (c *Client) DeleteNode(ctx context.Context, name string) error {
-	return c.do(ctx, request{method: http.MethodDelete, path: "/api/v1/nodes/" + escape(name)}, nil)
+// Delete removes a server or folder that no job names.
+func (c Nodes) Delete(ctx context.Context, name string) error {
+	return c.do(ctx, remove("/api/v1/nodes/"+escape(name)), nil)
 }
 
-// ChangeServer changes settings of a server.
-func (c *Client) ChangeServer(ctx context.Context, name string, change ServerChange) (Server, error) {
+// Change changes settings of a server.
+func (c Servers) Change(
+	ctx context.Context, name string, change ServerChange, only ...Condition,
+) (Server, error) {
 	var changed Server
-	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
+	return changed, c.do(ctx, patch("/api/v1/servers/"+escape(name), change).only(only), &changed)
 }
 
-// ApplySuggestions changes a server's settings as the check of it suggests.
-func (c *Client) ApplySuggestions(ctx context.Context, name string, list []Suggestion) (Server, error) {
+// Apply changes a server's settings as the check of it suggests.
+func (c Servers) Apply(ctx context.Context, name string, list []Suggestion) (Server, error) {
 	change := map[string]any{}
 	for _, s := range list {
 		at := change
@@ -75,33 +122,48 @@ func (c *Client) ApplySuggestions(ctx context.Context, name string, list []Sugge
 		at[path[len(path)-1]] = s.Suggested
 	}
 	var changed Server
-	return changed, c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
+	return changed,
+		c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
 }
 
-// CheckNode tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
+// Get returns a server with its settings. It is for staff.
+func (c Servers) Get(ctx context.Context, name string) (Server, error) {
+	var s Server
+	return s, c.do(ctx, get("/api/v1/servers/"+escape(name), nil), &s)
+}
+
+// Get returns a folder with its limits. It is for staff.
+func (c Folders) Get(ctx context.Context, name string) (Folder, error) {
+	var f Folder
+	return f, c.do(ctx, get("/api/v1/folders/"+escape(name), nil), &f)
+}
+
+// Delete removes a server that no job names. It is for staff.
+func (c Servers) Delete(ctx context.Context, name string, only ...Condition) error {
+	return c.do(ctx, remove("/api/v1/servers/"+escape(name)).only(only), nil)
+}
+
+// Delete removes a folder that no job names. It is for staff.
+func (c Folders) Delete(ctx context.Context, name string, only ...Condition) error {
+	return c.do(ctx, remove("/api/v1/folders/"+escape(name)).only(only), nil)
+}
+
+// Check tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
 // was found is the result; a check that failed is not an error of the call.
-func (c *Client) CheckNode(ctx context.Context, name string) (CheckReport, error) {
+func (c Nodes) Check(ctx context.Context, name string) (CheckReport, error) {
 	var report CheckReport
 	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
 	return report, c.do(ctx, rq, &report)
 }
 
-// SearchStudies asks a server for studies. Truncated tells that there are more than the limit let through; there is no next page.
-func (c *Client) SearchStudies(ctx context.Context, server string, q StudyQuery) (Page[Study], error) {
-	query := url.Values{}
-	for name, value := range map[string]string{
-		"patient_id": q.PatientID, "patient_name": q.PatientName, "study_date_from": q.StudyDateFrom, "study_date_to": q.StudyDateTo,
-		"modality": q.Modality, "accession_number": q.AccessionNumber,
-	} {
-		if value != "" {
-			query.Set(name, value)
-		}
-	}
-	if q.Limit > 0 {
-		query.Set("limit", strconv.Itoa(q.Limit))
-	}
+// Search asks a server for studies. Truncated tells that there are more than the limit let through; there is no next
+// page.
+func (c Servers) Search(ctx context.Context, server string, q StudyQuery) (Page[Study], error) {
 	var page Page[Study]
-	return page, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/studies", query), &page)
+	rq := request{
+		method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + "/studies:search", body: q, repeatable: true,
+	}
+	return page, c.do(ctx, rq, &page)
 }
 
 // escape makes a name one segment of a path. The colon ends a name where an action follows.
@@ -119,13 +181,36 @@ func escape(name string) string {
 }
 
 // list yields all items of a list that comes in pages.
-func list[T any](ctx context.Context, c *Client, path string, query url.Values) iter.Seq2[T, error] {
-	return func(yield func(T, error) bool) {
+func list[T any](ctx context.Context, c *caller, path string, query url.Values) iter.Seq2[T, error] {
+	return pages[T](ctx, c, func(cursor string) request {
 		q := url.Values{}
 		maps.Copy(q, query)
-		for {
+		if cursor != "" {
+			q.Set("cursor", cursor)
+		}
+		return get(path, q)
+	})
+}
+
+// Part is which part of a list a search gives.
+type Part struct {
+	Cursor string `json:"cursor,omitempty" maxLength:"2000" doc:"The next_cursor of the page before; absent for the first one." example:"WyItaWQiLCI0MiJd"`
+	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"500" default:"50" doc:"Most items on this page; 50 by default." example:"100"`
+}
+
+// search is list for criteria that belong into a body, such as those about a patient; body gives it for a cursor.
+func search[T any](ctx context.Context, c *caller, path string, body func(cursor string) any) iter.Seq2[T, error] {
+	return pages[T](ctx, c, func(cursor string) request {
+		return request{method: http.MethodPost, path: path, body: body(cursor), repeatable: true}
+	})
+}
+
+// pages asks for one page after the other; of gives the request for a cursor, which is empty for the first one.
+func pages[T any](ctx context.Context, c *caller, of func(cursor string) request) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		for cursor := ""; ; {
 			var page Page[T]
-			if err := c.do(ctx, get(path, q), &page); err != nil {
+			if err := c.do(ctx, of(cursor), &page); err != nil {
 				var zero T
 				yield(zero, err)
 				return
@@ -135,10 +220,10 @@ func list[T any](ctx context.Context, c *Client, path string, query url.Values) 
 					return
 				}
 			}
-			if page.NextCursor == "" || page.NextCursor == q.Get("cursor") {
+			if page.NextCursor == "" || page.NextCursor == cursor {
 				return
 			}
-			q.Set("cursor", page.NextCursor)
+			cursor = page.NextCursor
 		}
 	}
 }

@@ -8,17 +8,18 @@ import (
 	"net/http/cookiejar"
 )
 
-// LogIn begins a session and returns a client that uses it, and no token. For ten minutes it may do what takes the password: make tokens, and
-// change accounts. LogOut ends it.
+// LogIn begins a session and returns a client that uses it, and no token. For ten minutes it may do what takes the
+// password: make tokens, and change accounts. LogOut ends it.
 func (c *Client) LogIn(ctx context.Context, login Login) (*Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		return nil, err
 	}
-	sender, in := *c.http, *c
+	sender, session := *c.http, *c.caller
 	sender.Jar = jar
-	in.token, in.http = "", &sender
-	return &in, in.do(ctx, post("/api/v1/session", login), nil)
+	session.token, session.http = "", &sender
+	in := newClient(&session)
+	return in, in.do(ctx, post("/api/v1/session", login), nil)
 }
 
 // Confirm gives the password of the client's session again.

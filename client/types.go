@@ -12,9 +12,9 @@ const (
 
 // Node is a DICOM node: a server or a folder, what transfers come from and go to.
 type Node struct {
-	ID     int64   `json:"id"`
-	Kind   string  `json:"kind" enum:"server,folder"`
-	Name   string  `json:"name" doc:"Unique over servers and folders, in any case of letters."`
+	ID     int64   `json:"id" doc:"Number of the node, which stays the same if its name changes." example:"3"`
+	Kind   string  `json:"kind" enum:"server,folder" doc:"Whether it is a server or a folder."`
+	Name   string  `json:"name" doc:"Unique over servers and folders, in any case of letters." example:"PACS"`
 	Server *Server `json:"server,omitempty" doc:"The server, if it is one, for staff."`
 	Folder *Folder `json:"folder,omitempty" doc:"The folder, if it is one, for staff."`
 
@@ -22,220 +22,98 @@ type Node struct {
 	Destination bool `json:"destination" doc:"One's groups may write to it."`
 	Paused      bool `json:"paused" doc:"Paused by staff: its tasks wait."`
 
-	Takes     *int       `json:"takes,omitempty" doc:"Of a server: so many associations of jobs at once it is used for now, since it refused more. 0: none, and its tasks wait."`
+	Takes     *int       `json:"takes,omitempty" doc:"Of a server: so many associations of jobs at once it is used for now, since it refused more. 0: none, and its tasks wait." example:"2"`
+	TakesOf   *int       `json:"takes_of,omitempty" doc:"With takes: as many its schedule allows now." example:"4"`
+	Down      string     `json:"down,omitempty" doc:"Why it is not available now; absent if it is. Shown to those who may use it, and to staff." example:"PACS does not answer at pacs.example.org:104."`
 	NextProbe *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life, or for one association more."`
 }
 
 // Server is a DICOM server.
 type Server struct {
-	ID int64 `json:"id"`
+	Versioned
+	ID int64 `json:"id" doc:"Number of the node, which stays the same if its name changes." example:"3"`
 	ServerSettings
 	Paused    bool      `json:"paused" doc:"Paused by staff: its tasks wait."`
-	CreatedAt time.Time `json:"created_at"`
-}
-
-// ServerSettings say how a server is reached and how it may be used.
-type ServerSettings struct {
-	Name                string   `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
-	AETitle             string   `json:"ae_title" doc:"The server's AE title, 1 to 16 characters, unique."`
-	Host                string   `json:"host" doc:"Host name or IP address."`
-	Port                int      `json:"port" doc:"1 to 65535."`
-	CallingAETitle      string   `json:"calling_ae_title,omitempty" doc:"The AE title that ADIT uses there, if not its own."`
-	Supports            Supports `json:"supports" doc:"The services that the server offers."`
-	ResultLimit         int      `json:"result_limit,omitempty" minimum:"0" maximum:"100000" doc:"Most results of a search; 200 by default."`
-	IdleTimeout         int      `json:"idle_timeout,omitempty" minimum:"0" maximum:"3600" doc:"Seconds without any progress after which an association is given up, 1 to 3600; 60 by default."`
-	BatchCap            *int     `json:"batch_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for jobs; 0 closes the server for jobs; 4 by default."`
-	InteractiveCap      *int     `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000" doc:"Most associations at once for searches and checks; 2 by default."`
-	AssociationsPerTask int      `json:"associations_per_task,omitempty" minimum:"0" maximum:"100" doc:"Associations that one task may use to store, and to retrieve series side by side, when no other task waits; 4 by default."`
-	FindImages          *bool    `json:"find_images,omitempty" doc:"It is asked for single images (C-FIND at IMAGE level); true by default. Without, its counts prove that a transfer is complete."`
-	IssuerOfPatientID   string   `json:"issuer_of_patient_id,omitempty" doc:"Who gives out its Patient IDs. For pseudonyms the same ID of two issuers is two patients; servers that share patients must name the same, or none."`
-	TLS                 TLS      `json:"tls,omitzero" doc:"How associations are secured."`
-	Retrieve            Retrieve `json:"retrieve,omitzero" doc:"How it is read from, and how it stores to ADIT's receiver by C-MOVE."`
-	Rules               Rules    `json:"rules,omitzero" doc:"What it is asked and spared of at all hours."`
-	Verify              Verify   `json:"verify,omitzero" doc:"How it is asked, as a destination, whether it has what it acknowledged."`
-}
-
-// Verify says how deliveries to a server are verified.
-type Verify struct {
-	Method   string `json:"method,omitempty" enum:"none,presence,commitment" doc:"none (default); presence: it lists the instances by C-FIND; commitment: it reports storage commitment for them."`
-	Patience int    `json:"patience,omitempty" minimum:"0" maximum:"86400" doc:"Seconds until what is not verified by then is a warning; 600 by default. Nothing is sent again by itself."`
-}
-
-// Retrieve says how a server is read from, and under which names and from where it stores to ADIT's receiver by C-MOVE.
-type Retrieve struct {
-	Methods              []string `json:"methods,omitempty" enum:"C-GET,C-MOVE" maxItems:"2" doc:"In the order in which they are tried, of those that it supports; C-GET, then C-MOVE by default."`
-	MoveDestination      string   `json:"move_destination,omitempty" doc:"AE title under which it knows ADIT's receiver, if not ADIT's own."`
-	MoveDestinationPlain string   `json:"move_destination_plain,omitempty" doc:"The same for the receiver that takes nothing compressed; ADIT_LE by default."`
-	MoveOriginator       bool     `json:"move_originator,omitempty" doc:"What it stores is known to carry the Move Originator fields: it may move one study twice at a time."`
-	MovePatience         int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600" doc:"Seconds to wait for objects that come later than the end of their C-MOVE; 10 by default."`
-	OtherAETitles        []string `json:"other_ae_titles,omitempty" maxItems:"16" doc:"Under which it stores, besides its own."`
-	AddressRanges        []string `json:"address_ranges,omitempty" maxItems:"64" doc:"Addresses from which it may call, besides those that its host resolves to, as in 10.1.0.0/16."`
-
-	Direct map[string]string `json:"direct,omitempty" doc:"AE titles under which it knows destinations, by their names in ADIT. To those it sends by C-MOVE itself what nothing is to be changed of; ADIT verifies by C-FIND what has arrived, and fetches the rest."`
-}
-
-// TLS says how associations with a server are secured.
-type TLS struct {
-	Use         bool   `json:"use,omitempty" doc:"Use TLS."`
-	Profile     string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195" doc:"bcp195-rfc9325 (default; PS3.15 B.12), or bcp195 for older devices (PS3.15 B.9)."`
-	Verify      string `json:"verify,omitempty" enum:"name,authority" doc:"name (default): the server's certificate must be of a trusted authority and name the server; authority: the name doesn't matter."`
-	Authorities string `json:"authorities,omitempty" doc:"Certificates of the authorities that sign the server's, in PEM; those that the system trusts if there are none."`
-	Certificate string `json:"certificate,omitempty" doc:"The certificate that ADIT shows there, in PEM, with intermediate ones behind."`
-	Key         string `json:"key,omitempty" writeOnly:"true" doc:"Its private key in PEM, without a password. It is kept encrypted and never shown again."`
-	ServerName  string `json:"server_name,omitempty" doc:"Name in the server's certificate, if it isn't its host."`
-}
-
-// ServerChange changes a server's settings: nil fields stay as they are.
-type ServerChange struct {
-	AETitle             *string         `json:"ae_title,omitempty"`
-	Host                *string         `json:"host,omitempty"`
-	Port                *int            `json:"port,omitempty"`
-	CallingAETitle      *string         `json:"calling_ae_title,omitempty"`
-	Supports            *SupportsChange `json:"supports,omitempty"`
-	ResultLimit         *int            `json:"result_limit,omitempty" minimum:"0" maximum:"100000"`
-	IdleTimeout         *int            `json:"idle_timeout,omitempty" minimum:"0" maximum:"3600"`
-	BatchCap            *int            `json:"batch_cap,omitempty" minimum:"0" maximum:"1000"`
-	InteractiveCap      *int            `json:"interactive_cap,omitempty" minimum:"0" maximum:"1000"`
-	AssociationsPerTask *int            `json:"associations_per_task,omitempty" minimum:"0" maximum:"100"`
-	FindImages          *bool           `json:"find_images,omitempty"`
-	IssuerOfPatientID   *string         `json:"issuer_of_patient_id,omitempty"`
-	PatientsAnew        bool            `json:"patients_anew,omitempty" doc:"Another issuer is meant although patients of the server have pseudonyms: from now on they get others."`
-	TLS                 *TLSChange      `json:"tls,omitempty"`
-	Retrieve            *RetrieveChange `json:"retrieve,omitempty"`
-	Verify              *VerifyChange   `json:"verify,omitempty"`
-	Rules               *RulesChange    `json:"rules,omitempty"`
-}
-
-// VerifyChange changes how deliveries to a server are verified.
-type VerifyChange struct {
-	Method   *string `json:"method,omitempty" enum:"none,presence,commitment"`
-	Patience *int    `json:"patience,omitempty" minimum:"0" maximum:"86400"`
-}
-
-// RetrieveChange changes how a server is read from.
-type RetrieveChange struct {
-	Methods              *[]string `json:"methods,omitempty" maxItems:"2"`
-	MoveDestination      *string   `json:"move_destination,omitempty"`
-	MoveDestinationPlain *string   `json:"move_destination_plain,omitempty"`
-	MoveOriginator       *bool     `json:"move_originator,omitempty"`
-	MovePatience         *int      `json:"move_patience,omitempty" minimum:"0" maximum:"3600"`
-	OtherAETitles        *[]string `json:"other_ae_titles,omitempty" maxItems:"16"`
-	AddressRanges        *[]string `json:"address_ranges,omitempty" maxItems:"64"`
-	AddAddressRanges     []string  `json:"add_address_ranges,omitempty" maxItems:"64" doc:"Addresses or ranges that are added to address_ranges."`
-
-	Direct map[string]string `json:"direct,omitempty" doc:"Destinations that are not named stay as they are; an empty AE title takes one away."`
-}
-
-// SupportsChange changes what a server is known to offer.
-type SupportsChange struct {
-	PatientRootFind *bool `json:"patient_root_find,omitempty"`
-	PatientRootGet  *bool `json:"patient_root_get,omitempty"`
-	PatientRootMove *bool `json:"patient_root_move,omitempty"`
-	StudyRootFind   *bool `json:"study_root_find,omitempty"`
-	StudyRootGet    *bool `json:"study_root_get,omitempty"`
-	StudyRootMove   *bool `json:"study_root_move,omitempty"`
-	Store           *bool `json:"store,omitempty"`
-}
-
-// TLSChange changes how associations are secured. A new certificate needs its key.
-type TLSChange struct {
-	Use         *bool   `json:"use,omitempty"`
-	Profile     *string `json:"profile,omitempty" enum:"bcp195-rfc9325,bcp195"`
-	Verify      *string `json:"verify,omitempty" enum:"name,authority"`
-	Authorities *string `json:"authorities,omitempty"`
-	Certificate *string `json:"certificate,omitempty"`
-	Key         *string `json:"key,omitempty" writeOnly:"true"`
-	ServerName  *string `json:"server_name,omitempty"`
-}
-
-// Supports are the services that a server offers. It is used as a source if it can be searched and read, as a destination
-// if it stores.
-type Supports struct {
-	PatientRootFind bool `json:"patient_root_find,omitempty"`
-	PatientRootGet  bool `json:"patient_root_get,omitempty"`
-	PatientRootMove bool `json:"patient_root_move,omitempty"`
-	StudyRootFind   bool `json:"study_root_find,omitempty"`
-	StudyRootGet    bool `json:"study_root_get,omitempty"`
-	StudyRootMove   bool `json:"study_root_move,omitempty"`
-	Store           bool `json:"store,omitempty" doc:"It takes objects (C-STORE SCP)."`
+	CreatedAt time.Time `json:"created_at" doc:"When the server was added." example:"2026-11-23T08:15:30Z"`
 }
 
 // Folder is a folder of the machine that ADIT runs on.
 type Folder struct {
-	ID int64 `json:"id"`
+	Versioned
+	ID int64 `json:"id" doc:"Number of the node, which stays the same if its name changes." example:"4"`
 	FolderSettings
-	UsedGB    float64    `json:"used_gb" doc:"What its files take, and running tasks have set aside."`
+	UsedGB    float64    `json:"used_gb" doc:"What its files take, and running tasks have set aside." example:"312.5"`
 	CountedAt *time.Time `json:"counted_at,omitempty" doc:"When its files were last counted; absent: not yet."`
-	CreatedAt time.Time  `json:"created_at"`
+	CreatedAt time.Time  `json:"created_at" doc:"When the folder was added." example:"2026-11-23T08:15:30Z"`
 }
 
 // FolderSettings name a folder.
 type FolderSettings struct {
-	Name string `json:"name" doc:"1 to 64 characters, unique over servers and folders."`
-	Path string `json:"path" doc:"Absolute path of a folder that is there and writable for ADIT."`
+	Name string `json:"name" doc:"1 to 64 characters, unique over servers and folders." example:"research"`
+	Path string `json:"path" doc:"Absolute path of a directory that exists and that ADIT may write to." example:"/srv/studies"`
 	FolderLimits
 }
 
 // FolderLimits bound what the files of a folder take. 1 GB = 10⁹ bytes.
 type FolderLimits struct {
-	QuotaGB float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Beyond it transfers to the folder fail; absent: none."`
-	WarnGB  float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"When it is reached staff gets a mail; absent: none."`
+	QuotaGB float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Gigabytes (10⁹ bytes) beyond which transfers to the folder fail; absent: no quota." example:"500"`
+	WarnGB  float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Gigabytes (10⁹ bytes) at which staff gets a mail; absent: never." example:"450"`
 }
 
 // FolderChange changes a folder: nil fields stay as they are.
 type FolderChange struct {
-	QuotaGB *float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
-	WarnGB  *float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"0: none."`
+	QuotaGB *float64 `json:"quota_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Gigabytes (10⁹ bytes) beyond which transfers to the folder fail; 0: no quota; absent: as it is." example:"500"`
+	WarnGB  *float64 `json:"warn_gb,omitempty" minimum:"0" maximum:"10000000" doc:"Gigabytes (10⁹ bytes) at which staff gets a mail; 0: never; absent: as it is." example:"450"`
 	// Adopt takes what is at the path now for the folder.
 	Adopt bool `json:"adopt,omitempty" doc:"What is at the path now is the folder from here on: a new disk, or one that was restored. Its marker file .adit-folder is taken over, or written if there is none. What unfinished tasks had written to the folder before is sent again, if that was another one."`
 }
 
 // CheckReport is what the check of a DICOM node found.
 type CheckReport struct {
-	Checks      []Check      `json:"checks" nullable:"false"`
+	Checks      []Check      `json:"checks" nullable:"false" doc:"What was tried, in this order."`
 	Suggestions []Suggestion `json:"suggestions" nullable:"false" doc:"Changes of the server's settings that fit what was seen."`
 }
 
 // Suggestion is a setting of a server that doesn't fit what was seen of it.
 type Suggestion struct {
 	Setting   string `json:"setting" example:"supports.study_root_get" doc:"Path of the setting in what changes a server."`
-	Now       any    `json:"now"`
-	Suggested any    `json:"suggested"`
-	Why       string `json:"why"`
+	Now       any    `json:"now" doc:"Value that the setting has; its type is that of the setting." example:"false"`
+	Suggested any    `json:"suggested" doc:"Value that fits what was seen; its type is that of the setting." example:"true"`
+	Why       string `json:"why" doc:"What was seen, in a sentence." example:"PACS accepts C-GET in the Study Root model."`
 }
 
 // Check is one thing that was tried at a DICOM node.
 type Check struct {
-	Name   string `json:"name" example:"echo"`
-	OK     bool   `json:"ok"`
-	Detail string `json:"detail" doc:"What was seen, and what to do if it failed."`
+	Name   string `json:"name" example:"echo" doc:"What was tried."`
+	OK     bool   `json:"ok" doc:"Whether it succeeded." example:"true"`
+	Detail string `json:"detail" doc:"What was seen, and what to do if it failed." example:"PACS answered C-ECHO after 12 ms."`
 }
 
 // StudyQuery says which studies of a server are wanted. Empty fields match everything; at least one must be given.
 type StudyQuery struct {
-	PatientID       string // exact
-	PatientName     string // "Last, First" or in DICOM form, with * and ? as wildcards
-	StudyDateFrom   string // YYYYMMDD, inclusive
-	StudyDateTo     string // YYYYMMDD, inclusive
-	Modality        string // one that is in the study; or several with commas, one of which is
-	AccessionNumber string // exact
-	Limit           int    // most results; 0: the server's result limit
+	PatientID       string `json:"patient_id,omitempty" example:"PHANTOM-001" doc:"Exact."`
+	PatientName     string `json:"patient_name,omitempty" example:"Phantom, Alpha" doc:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
+	StudyDateFrom   string `json:"study_date_from,omitempty" example:"2024-02-01" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
+	StudyDateTo     string `json:"study_date_to,omitempty" example:"2024-03-01" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
+	Modality        string `json:"modality,omitempty" example:"CT,MR" doc:"One that is in the study; or several with commas, one of which is."`
+	AccessionNumber string `json:"accession_number,omitempty" example:"A-4711" doc:"Exact."`
+	Limit           int    `json:"limit,omitempty" minimum:"1" maximum:"1000" example:"100" doc:"Most results; the server's result limit by default. truncated tells whether there were more."`
 }
 
 // Study is a study as its server describes it, in the forms of DICOM: dates YYYYMMDD, times HHMMSS, names with "^".
 type Study struct {
-	StudyInstanceUID  string   `json:"study_instance_uid"`
-	PatientID         string   `json:"patient_id"`
-	PatientName       string   `json:"patient_name"`
-	PatientBirthDate  string   `json:"patient_birth_date"`
-	PatientSex        string   `json:"patient_sex"`
-	StudyDate         string   `json:"study_date"`
-	StudyTime         string   `json:"study_time"`
-	StudyDescription  string   `json:"study_description"`
-	AccessionNumber   string   `json:"accession_number"`
-	ModalitiesInStudy []string `json:"modalities_in_study"`
-	Series            *int     `json:"series,omitempty" doc:"Number of series; absent if the server doesn't say."`
-	Instances         *int     `json:"instances,omitempty" doc:"Number of instances; absent if the server doesn't say."`
+	StudyInstanceUID  string   `json:"study_instance_uid" doc:"Study Instance UID (0020,000D)." example:"1.2.826.0.1.3680043.8.498.1"`
+	PatientID         string   `json:"patient_id" doc:"Patient ID (0010,0020)." example:"PHANTOM-001"`
+	PatientName       string   `json:"patient_name" doc:"Patient's Name (0010,0010), with ^ between its parts." example:"Phantom^One"`
+	PatientBirthDate  string   `json:"patient_birth_date" doc:"Patient's Birth Date (0010,0030), as YYYYMMDD; may be empty." example:"19700101"`
+	PatientSex        string   `json:"patient_sex" doc:"Patient's Sex (0010,0040): M, F or O; may be empty." example:"O"`
+	StudyDate         string   `json:"study_date" doc:"Study Date (0008,0020), as YYYYMMDD; may be empty." example:"20261123"`
+	StudyTime         string   `json:"study_time" doc:"Study Time (0008,0030), as HHMMSS; may be empty." example:"081530"`
+	StudyDescription  string   `json:"study_description" doc:"Study Description (0008,1030); may be empty." example:"CT head"`
+	AccessionNumber   string   `json:"accession_number" doc:"Accession Number (0008,0050); may be empty." example:"A0001"`
+	ModalitiesInStudy []string `json:"modalities_in_study" doc:"Modalities in Study (0008,0061), each once." example:"CT"`
+	Series            *int     `json:"series,omitempty" doc:"Number of series; absent if the server doesn't say." example:"3"`
+	Instances         *int     `json:"instances,omitempty" doc:"Number of instances; absent if the server doesn't say." example:"240"`
 }
 
 // SelectiveTransfer is the kind of job whose studies a person picks.
@@ -244,25 +122,25 @@ const SelectiveTransfer = "selective_transfer"
 // NewJob is a job to be made.
 type NewJob struct {
 	Kind              string     `json:"kind" enum:"selective_transfer" doc:"selective_transfer: the studies named go from source to destination."`
-	Source            string     `json:"source" doc:"Name of a server."`
-	Destination       string     `json:"destination" doc:"Name of a server or folder."`
-	Project           string     `json:"project,omitempty" doc:"Whose key and profile pseudonymize; the default project of one's active group by default."`
+	Source            string     `json:"source" doc:"Name of the server that the studies are read from." example:"PACS"`
+	Destination       string     `json:"destination" doc:"Name of the server or folder that they go to." example:"research"`
+	Project           string     `json:"project,omitempty" doc:"Name of the project whose key and profile pseudonymize; absent: the default project of one's active group." example:"stroke-2026"`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient: by the project's linkage table, or one that is made."`
 	LeaveOutRejected  *bool      `json:"leave_out_rejected,omitempty" doc:"Leave out the instances that a rejection note of the source names (IHE IOCM: rejected for quality or patient safety, wrong worklist entry, retention expired), and note how many. By default true if some study is de-identified, else false."`
-	Studies           []NewStudy `json:"studies" minItems:"1" maxItems:"100000" nullable:"false" doc:"One task each."`
-	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into each object; at most 64 characters."`
-	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into each object; at most 64 characters."`
+	Studies           []NewStudy `json:"studies" minItems:"1" maxItems:"100000" nullable:"false" doc:"The studies to transfer; each becomes a task."`
+	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into Clinical Trial Protocol ID of each instance; at most 64 characters." example:"STROKE-26"`
+	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into Clinical Trial Protocol Name of each instance; at most 64 characters." example:"Stroke imaging"`
 	Urgent            bool       `json:"urgent,omitempty" doc:"Before all that is not urgent; needs a permission."`
 	OutsideWindows    bool       `json:"outside_windows,omitempty" doc:"Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission."`
-	MailWhenFinished  bool       `json:"mail_when_finished,omitempty"`
+	MailWhenFinished  bool       `json:"mail_when_finished,omitempty" doc:"Send the caller a mail when the job has ended; not by default."`
 }
 
 // NewStudy is a study, or chosen series of it, to be transferred.
 type NewStudy struct {
-	StudyInstanceUID   string   `json:"study_instance_uid"`
-	SeriesInstanceUIDs []string `json:"series_instance_uids,omitempty" doc:"Only these series; all if there are none."`
-	PatientID          string   `json:"patient_id,omitempty" doc:"If given, a study of another patient is noted as a warning."`
-	Pseudonym          string   `json:"pseudonym,omitempty" doc:"The study goes out de-identified under it. In a project a patient has one pseudonym, and a pseudonym one patient."`
+	StudyInstanceUID   string   `json:"study_instance_uid" doc:"Study Instance UID at the source." example:"1.2.826.0.1.3680043.8.498.1"`
+	SeriesInstanceUIDs []string `json:"series_instance_uids,omitempty" doc:"Series Instance UIDs of the only series to transfer; absent: all of the study." example:"1.2.826.0.1.3680043.8.498.1.2"`
+	PatientID          string   `json:"patient_id,omitempty" doc:"If given, a study of another patient is noted as a warning." example:"PHANTOM-001"`
+	Pseudonym          string   `json:"pseudonym,omitempty" minLength:"1" doc:"The study goes out de-identified under it. In a project a patient has one pseudonym, and a pseudonym one patient." example:"SUBJ-001"`
 }
 
 // Statuses of jobs and tasks. A task is never Unverified or Canceling.
@@ -279,39 +157,41 @@ const (
 
 // Job is a job: who wants what to go where, and how far it is.
 type Job struct {
-	ID                int64      `json:"id"`
-	Kind              string     `json:"kind"`
-	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure"`
-	Message           string     `json:"message" doc:"How it ended; empty before."`
-	Owner             string     `json:"owner"`
-	Source            string     `json:"source"`
-	Destination       string     `json:"destination"`
-	Project           string     `json:"project"`
+	Versioned
+	ID                int64      `json:"id" doc:"Number of the job." example:"4711"`
+	Kind              string     `json:"kind" doc:"What kind of job it is; selective_transfer is the only kind today." example:"selective_transfer"`
+	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" doc:"How far it is; it follows from the statuses of its tasks." example:"success"`
+	Message           string     `json:"message" doc:"How it ended; empty before." example:"All 2 studies were transferred."`
+	Owner             string     `json:"owner" doc:"Username of who made it." example:"researcher"`
+	Source            string     `json:"source" doc:"Name of the DICOM node that studies are read from." example:"PACS"`
+	Destination       string     `json:"destination" doc:"Name of the DICOM node that they go to." example:"research"`
+	Project           string     `json:"project" doc:"Name of the project that it belongs to." example:"stroke-2026"`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient."`
 	LeaveOutRejected  bool       `json:"leave_out_rejected" doc:"Instances that a rejection note of the source names are left out, and noted."`
 	Deidentified      *DeidBy    `json:"deidentified,omitempty" doc:"By what its studies are de-identified; absent if none is."`
-	TrialProtocolID   string     `json:"trial_protocol_id,omitempty"`
-	TrialProtocolName string     `json:"trial_protocol_name,omitempty"`
-	Urgent            bool       `json:"urgent"`
+	TrialProtocolID   string     `json:"trial_protocol_id,omitempty" doc:"Written into Clinical Trial Protocol ID of each instance; absent: nothing is." example:"STROKE-26"`
+	TrialProtocolName string     `json:"trial_protocol_name,omitempty" doc:"Written into Clinical Trial Protocol Name of each instance; absent: nothing is." example:"Stroke imaging"`
+	Urgent            bool       `json:"urgent" doc:"Whether it goes before all jobs that are not urgent."`
 	OutsideWindows    bool       `json:"outside_windows,omitempty" doc:"Runs where the window of a server is closed for jobs, within the default's cap."`
-	Priority          int        `json:"priority"`
-	Paused            bool       `json:"paused"`
-	MailWhenFinished  bool       `json:"mail_when_finished"`
-	Tasks             TaskCounts `json:"tasks"`
-	CreatedAt         time.Time  `json:"created_at"`
-	StartedAt         *time.Time `json:"started_at,omitempty"`
-	EndedAt           *time.Time `json:"ended_at,omitempty"`
+	Priority          int        `json:"priority" doc:"From 1 to 8; of jobs that are otherwise equal, those with 8 come first." example:"3"`
+	Paused            bool       `json:"paused" doc:"Whether it starts no tasks until it is continued."`
+	MailWhenFinished  bool       `json:"mail_when_finished" doc:"Whether its owner gets a mail when it has ended."`
+	Tasks             TaskCounts `json:"tasks" doc:"How many of its tasks are in which status."`
+	CreatedAt         time.Time  `json:"created_at" doc:"When it was made." example:"2026-11-23T08:15:30Z"`
+	StartedAt         *time.Time `json:"started_at,omitempty" doc:"When its first task started; absent: not yet." example:"2026-11-23T08:15:30Z"`
+	EndedAt           *time.Time `json:"ended_at,omitempty" doc:"When its last task ended; absent: not yet." example:"2026-11-23T08:42:10Z"`
 }
 
-// DeidBy is the de-identification profile that a job was made with: it stays the same, whatever its project is changed to.
+// DeidBy is the de-identification profile that a job was made with: it stays the same, whatever its project is changed
+// to.
 type DeidBy struct {
-	Profile        string `json:"profile"`
-	ProfileVersion string `json:"profile_version"`
-	ProfileSHA256  string `json:"profile_sha256"`
-	UIDGeneration  int    `json:"uid_generation"`
+	Profile        string `json:"profile" doc:"Name of the de-identification profile." example:"adit-default"`
+	ProfileVersion string `json:"profile_version" doc:"Version of the profile when the job was made." example:"1"`
+	ProfileSHA256  string `json:"profile_sha256" doc:"SHA-256 of what the profile said then, in hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
+	UIDGeneration  int    `json:"uid_generation" doc:"Generation of the UIDs that the job gives: in another one the same image has other UIDs." example:"1"`
 }
 
-// Final tells whether a status is a last one, which changes only when somebody acts.
+// Final reports whether a status is a last one, which changes only when somebody acts.
 func Final(status string) bool {
 	switch status {
 	case Canceled, Success, Warning, Failure:
@@ -322,12 +202,12 @@ func Final(status string) bool {
 
 // TaskCounts are the numbers of a job's tasks by status.
 type TaskCounts struct {
-	Pending    int `json:"pending"`
-	InProgress int `json:"in_progress"`
-	Success    int `json:"success"`
-	Warning    int `json:"warning"`
-	Failure    int `json:"failure"`
-	Canceled   int `json:"canceled"`
+	Pending    int `json:"pending" doc:"Tasks that wait." example:"0"`
+	InProgress int `json:"in_progress" doc:"Tasks that run now." example:"0"`
+	Success    int `json:"success" doc:"Tasks whose instances were all acknowledged by the destination." example:"2"`
+	Warning    int `json:"warning" doc:"Tasks that delivered all, with something to be known." example:"0"`
+	Failure    int `json:"failure" doc:"Tasks that lack something." example:"0"`
+	Canceled   int `json:"canceled" doc:"Tasks that were stopped by a person." example:"0"`
 }
 
 // Total is the number of tasks.
@@ -337,51 +217,51 @@ func (c TaskCounts) Total() int {
 
 // Task is one study on its way.
 type Task struct {
-	ID                 int64      `json:"id"`
-	JobID              int64      `json:"job_id"`
-	Seq                int        `json:"seq" doc:"Place within the job, from 1."`
-	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure"`
-	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task waits."`
-	Message            string     `json:"message" doc:"What became of it, and what to do."`
-	StudyInstanceUID   string     `json:"study_instance_uid"`
-	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"The chosen series; absent for the whole study."`
-	PatientID          string     `json:"patient_id,omitempty"`
-	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table."`
-	Expected           int        `json:"expected" doc:"Instances that the source has and no rule leaves out."`
-	Received           int        `json:"received" doc:"Instances that came from the source."`
-	Delivered          int        `json:"delivered" doc:"Instances that the destination acknowledged."`
-	Verified           int        `json:"verified" doc:"Instances found at the destination afterwards."`
-	Bytes              int64      `json:"bytes" doc:"Bytes delivered."`
-	Failures           int        `json:"failures" doc:"Attempts that failed by the task's own fault."`
-	Waits              int        `json:"waits" doc:"Times that it waited for a server which could not be had."`
-	CreatedAt          time.Time  `json:"created_at"`
-	StartedAt          *time.Time `json:"started_at,omitempty"`
-	EndedAt            *time.Time `json:"ended_at,omitempty"`
+	ID                 int64      `json:"id" doc:"Number of the task." example:"1201"`
+	JobID              int64      `json:"job_id" doc:"Number of the job that it belongs to." example:"4711"`
+	Seq                int        `json:"seq" doc:"Place within the job, from 1." example:"1"`
+	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"How far it is." example:"success"`
+	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task does not run now; absent if nothing holds it back." example:"PACS is closed for jobs until 20:00."`
+	Message            string     `json:"message" doc:"What became of it, and what to do." example:"All 240 images were transferred."`
+	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source." example:"1.2.826.0.1.3680043.8.498.1"`
+	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"Series Instance UIDs of the chosen series; absent: the whole study." example:"1.2.826.0.1.3680043.8.498.1.2"`
+	PatientID          string     `json:"patient_id,omitempty" doc:"Patient ID as it was given with the job; absent if none was, or after it was erased." example:"PHANTOM-001"`
+	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table." example:"SUBJ-001"`
+	Expected           int        `json:"expected" doc:"Instances that the source has and no rule leaves out." example:"240"`
+	Received           int        `json:"received" doc:"Instances that came from the source." example:"240"`
+	Delivered          int        `json:"delivered" doc:"Instances that the destination acknowledged." example:"240"`
+	Verified           int        `json:"verified" doc:"Instances found at the destination afterwards." example:"0"`
+	Bytes              int64      `json:"bytes" doc:"How many bytes the destination has acknowledged." example:"125829120"`
+	Failures           int        `json:"failures" doc:"Attempts that failed by the task's own fault." example:"0"`
+	Waits              int        `json:"waits" doc:"Times that it waited for a server that was not available." example:"0"`
+	CreatedAt          time.Time  `json:"created_at" doc:"When it was made, with its job." example:"2026-11-23T08:15:30Z"`
+	StartedAt          *time.Time `json:"started_at,omitempty" doc:"When its first run began; absent: not yet." example:"2026-11-23T08:15:30Z"`
+	EndedAt            *time.Time `json:"ended_at,omitempty" doc:"When it ended; absent: not yet." example:"2026-11-23T08:42:10Z"`
 	Series             []Series   `json:"series,omitempty" doc:"What became of each series; only when a single task is asked for."`
 }
 
 // Series is what became of a series of a task.
 type Series struct {
-	SeriesInstanceUID string            `json:"series_instance_uid"`
-	Expected          int               `json:"expected"`
-	Delivered         int               `json:"delivered"`
-	Verified          int               `json:"verified"`
-	Bytes             int64             `json:"bytes"`
+	SeriesInstanceUID string            `json:"series_instance_uid" doc:"Series Instance UID at the source." example:"1.2.826.0.1.3680043.8.498.1.2"`
+	Expected          int               `json:"expected" doc:"Instances that the source has and no rule leaves out." example:"240"`
+	Delivered         int               `json:"delivered" doc:"Instances that the destination acknowledged." example:"239"`
+	Verified          int               `json:"verified" doc:"Instances found at the destination afterwards." example:"0"`
+	Bytes             int64             `json:"bytes" doc:"How many bytes the destination has acknowledged." example:"125304832"`
 	Missing           []MissingInstance `json:"missing" nullable:"false" doc:"Instances that the destination has not acknowledged, and those that are unverified."`
 	Truncated         bool              `json:"missing_truncated,omitempty" doc:"More are missing than the list holds."`
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.
 type MissingInstance struct {
-	SOPInstanceUID string `json:"sop_instance_uid"`
+	SOPInstanceUID string `json:"sop_instance_uid" doc:"SOP Instance UID at the source." example:"1.2.826.0.1.3680043.8.498.1.2.3"`
 	Status         string `json:"status,omitempty" doc:"The peer's DICOM status, four hexadecimal digits; absent if it gave none." example:"A700"`
-	Reason         string `json:"reason"`
+	Reason         string `json:"reason" doc:"Why it is missing." example:"The destination refused it: out of resources."`
 }
 
 // LogLine is a line of a task's log.
 type LogLine struct {
-	At   time.Time `json:"at"`
-	Line string    `json:"line"`
+	At   time.Time `json:"at" doc:"When it happened." example:"2026-11-23T08:15:30Z"`
+	Line string    `json:"line" doc:"What happened, in a sentence." example:"PACS was asked for the study by C-MOVE."`
 }
 
 // JobAction is something that can be done to a job.
@@ -409,7 +289,7 @@ const (
 
 // Page is a part of a list.
 type Page[T any] struct {
-	Items      []T    `json:"items" nullable:"false"`
-	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one, and where there are no pages."`
+	Items      []T    `json:"items" nullable:"false" doc:"What there is on this page, in the order of the list."`
+	NextCursor string `json:"next_cursor,omitempty" doc:"Give it as cursor to get the next page; absent on the last one, and where there are no pages." example:"4711"`
 	Truncated  bool   `json:"truncated" doc:"There is more than the items: on the next page, or, of a search, by other criteria or a higher limit."`
 }

@@ -337,6 +337,27 @@ func (q *Queries) GetGroupByName(ctx context.Context, name string) (GetGroupByNa
 	return i, err
 }
 
+const getRegistration = `-- name: GetRegistration :one
+SELECT id, username, mail, first_name, last_name, phone, department, message, created_at FROM registrations WHERE id = $1
+`
+
+func (q *Queries) GetRegistration(ctx context.Context, id int64) (Registration, error) {
+	row := q.db.QueryRow(ctx, getRegistration, id)
+	var i Registration
+	err := row.Scan(
+		&i.ID,
+		&i.Username,
+		&i.Mail,
+		&i.FirstName,
+		&i.LastName,
+		&i.Phone,
+		&i.Department,
+		&i.Message,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const getToken = `-- name: GetToken :one
 SELECT t.id, t.description, t.created_at, t.expires_at, u.username, u.id AS user_id, u.is_staff
 FROM api_tokens t JOIN users u ON u.id = t.user_id WHERE t.id = $1
@@ -514,9 +535,9 @@ SELECT (u.id IS NOT NULL AND u.is_active)::boolean AS active,
              WHERE m.user_id = u.id AND a.dicom_node_id = w.destination_id AND a.is_destination))::boolean AS destination,
        (w.project_id = 0 OR EXISTS (SELECT FROM project_members m WHERE m.project_id = w.project_id AND m.user_id = u.id)
              OR EXISTS (SELECT FROM projects p JOIN group_members m ON m.group_id = p.group_id WHERE p.id = w.project_id AND m.user_id = u.id))::boolean AS project
-FROM (SELECT unnest($1::integer[]) AS number, unnest($2::bigint[]) AS user_id, unnest($3::text[]) AS permissions,
-             unnest($4::bigint[]) AS source_id, unnest($5::bigint[]) AS destination_id,
-             unnest($6::bigint[]) AS project_id) w
+FROM (SELECT unnest((SELECT $1::integer[])) AS number, unnest((SELECT $2::bigint[])) AS user_id, unnest((SELECT $3::text[])) AS permissions,
+             unnest((SELECT $4::bigint[])) AS source_id, unnest((SELECT $5::bigint[])) AS destination_id,
+             unnest((SELECT $6::bigint[])) AS project_id) w
 LEFT JOIN users u ON u.id = w.user_id
 ORDER BY w.number
 `
@@ -541,7 +562,8 @@ type LackingRow struct {
 }
 
 // Lacking judges several actions at once: for each, in order, what the user lacks. Superusers have every permission; access to DICOM
-// nodes and to projects comes by groups alone, for administrators too.
+// nodes and to projects comes by groups alone, for administrators too. The arrays come from subqueries, so that how long they are makes no plan
+// better: else PostgreSQL plans anew each time, which takes longer than to answer.
 func (q *Queries) Lacking(ctx context.Context, arg LackingParams) ([]LackingRow, error) {
 	rows, err := q.db.Query(ctx, lacking,
 		arg.Numbers,
@@ -717,11 +739,25 @@ func (q *Queries) ListAccess(ctx context.Context, arg ListAccessParams) ([]ListA
 const listGroups = `-- name: ListGroups :many
 SELECT g.id, g.name, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) AS members,
        ARRAY(SELECT p.permission FROM group_permissions p WHERE p.group_id = g.id ORDER BY p.permission)::text[] AS permissions
-FROM groups g WHERE g.id > $1 ORDER BY g.id LIMIT $2
+FROM groups g
+WHERE CASE
+      WHEN $1::bigint = 0 THEN true
+      WHEN $2::text = 'name' AND $3::boolean THEN (lower(g.name), g.id) < (lower($4::text), $1::bigint)
+      WHEN $2::text = 'name' THEN (lower(g.name), g.id) > (lower($4::text), $1::bigint)
+      WHEN $3::boolean THEN g.id < $1::bigint
+      ELSE g.id > $1::bigint
+  END
+ORDER BY CASE WHEN $2::text = 'name' AND $3::boolean THEN lower(g.name) END DESC,
+         CASE WHEN $2::text = 'name' AND NOT $3::boolean THEN lower(g.name) END,
+         CASE WHEN $3::boolean THEN g.id END DESC, CASE WHEN NOT $3::boolean THEN g.id END
+LIMIT $5
 `
 
 type ListGroupsParams struct {
-	Above int64
+	After int64
+	Sort  string
+	Down  bool
+	Value string
 	Max   int32
 }
 
@@ -732,9 +768,15 @@ type ListGroupsRow struct {
 	Permissions []string
 }
 
-// ListGroups is a page of groups above an ID.
+// ListGroups is a page of groups in an order, as ListJobs.
 func (q *Queries) ListGroups(ctx context.Context, arg ListGroupsParams) ([]ListGroupsRow, error) {
-	rows, err := q.db.Query(ctx, listGroups, arg.Above, arg.Max)
+	rows, err := q.db.Query(ctx, listGroups,
+		arg.After,
+		arg.Sort,
+		arg.Down,
+		arg.Value,
+		arg.Max,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -897,17 +939,34 @@ func (q *Queries) ListTokens(ctx context.Context, arg ListTokensParams) ([]ListT
 const listUsers = `-- name: ListUsers :many
 SELECT u.id, u.username, u.mail, u.first_name, u.last_name, u.phone, u.department, u.password_hash, u.is_active, u.is_staff, u.is_superuser, u.active_group_id, u.preferences, u.created_at, ARRAY(SELECT g.name FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id ORDER BY g.name)::text[] AS groups
 FROM users u
-WHERE u.id > $1 AND ($2::text = '' OR strpos(lower(concat_ws(' ', u.username, u.first_name, u.last_name, u.mail)), lower($2)) > 0)
-  AND ($3::boolean IS NULL OR u.is_active = $3)
-ORDER BY u.id
-LIMIT $4
+WHERE ($1::text = '' OR strpos(lower(concat_ws(' ', u.username, u.first_name, u.last_name, u.mail)), lower($1)) > 0)
+  AND ($2::boolean IS NULL OR u.is_active = $2)
+  AND ($3::boolean IS NULL OR u.is_staff = $3)
+  AND ($4::text = '' OR EXISTS (SELECT FROM group_members m JOIN groups g ON g.id = m.group_id
+                                                  WHERE m.user_id = u.id AND lower(g.name) = lower($4)))
+  AND CASE
+      WHEN $5::bigint = 0 THEN true
+      WHEN $6::text = 'username' AND $7::boolean THEN (lower(u.username), u.id) < (lower($8::text), $5::bigint)
+      WHEN $6::text = 'username' THEN (lower(u.username), u.id) > (lower($8::text), $5::bigint)
+      WHEN $7::boolean THEN u.id < $5::bigint
+      ELSE u.id > $5::bigint
+  END
+ORDER BY CASE WHEN $6::text = 'username' AND $7::boolean THEN lower(u.username) END DESC,
+         CASE WHEN $6::text = 'username' AND NOT $7::boolean THEN lower(u.username) END,
+         CASE WHEN $7::boolean THEN u.id END DESC, CASE WHEN NOT $7::boolean THEN u.id END
+LIMIT $9
 `
 
 type ListUsersParams struct {
-	Above  int64
-	Search string
-	Active *bool
-	Max    int32
+	Search    string
+	Active    *bool
+	Staff     *bool
+	GroupName string
+	After     int64
+	Sort      string
+	Down      bool
+	Value     string
+	Max       int32
 }
 
 type ListUsersRow struct {
@@ -915,12 +974,17 @@ type ListUsersRow struct {
 	Groups []string
 }
 
-// ListUsers is a page of users above an ID, of those whose names or mail hold a text, if one is given.
+// ListUsers is a page of users in an order, as ListJobs, of those whose names or mail hold a text, if one is given.
 func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUsersRow, error) {
 	rows, err := q.db.Query(ctx, listUsers,
-		arg.Above,
 		arg.Search,
 		arg.Active,
+		arg.Staff,
+		arg.GroupName,
+		arg.After,
+		arg.Sort,
+		arg.Down,
+		arg.Value,
 		arg.Max,
 	)
 	if err != nil {
@@ -955,6 +1019,28 @@ func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUse
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockAccess = `-- name: LockAccess :one
+SELECT group_id, dicom_node_id, is_source, is_destination FROM node_access WHERE group_id = $1 AND dicom_node_id = $2 FOR UPDATE
+`
+
+type LockAccessParams struct {
+	GroupID     int64
+	DicomNodeID int64
+}
+
+// LockAccess gives what a group may do with a node.
+func (q *Queries) LockAccess(ctx context.Context, arg LockAccessParams) (NodeAccess, error) {
+	row := q.db.QueryRow(ctx, lockAccess, arg.GroupID, arg.DicomNodeID)
+	var i NodeAccess
+	err := row.Scan(
+		&i.GroupID,
+		&i.DicomNodeID,
+		&i.IsSource,
+		&i.IsDestination,
+	)
+	return i, err
 }
 
 const lockGroup = `-- name: LockGroup :one
@@ -1214,6 +1300,46 @@ func (q *Queries) SetPassword(ctx context.Context, arg SetPasswordParams) error 
 	return err
 }
 
+const staffOfGroup = `-- name: StaffOfGroup :many
+SELECT u.id, u.username, u.mail, u.first_name, u.last_name, u.phone, u.department, u.password_hash, u.is_active, u.is_staff, u.is_superuser, u.active_group_id, u.preferences, u.created_at FROM users u JOIN group_members m ON m.user_id = u.id WHERE m.group_id = $1 AND (u.is_staff OR u.is_superuser) ORDER BY u.id
+`
+
+// StaffOfGroup gives the members who are staff.
+func (q *Queries) StaffOfGroup(ctx context.Context, groupID int64) ([]User, error) {
+	rows, err := q.db.Query(ctx, staffOfGroup, groupID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Username,
+			&i.Mail,
+			&i.FirstName,
+			&i.LastName,
+			&i.Phone,
+			&i.Department,
+			&i.PasswordHash,
+			&i.IsActive,
+			&i.IsStaff,
+			&i.IsSuperuser,
+			&i.ActiveGroupID,
+			&i.Preferences,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const takePasswordReset = `-- name: TakePasswordReset :one
 DELETE FROM password_resets r WHERE r.sha256 = $1 AND r.expires_at > now() RETURNING r.user_id
 `
@@ -1430,7 +1556,7 @@ type UserOfSessionRow struct {
 	Stale         bool
 }
 
-// UserOfSession tells also whether it is time to note that the session is in use.
+// UserOfSession also reports whether it is time to note that the session is in use.
 func (q *Queries) UserOfSession(ctx context.Context, arg UserOfSessionParams) (UserOfSessionRow, error) {
 	row := q.db.QueryRow(ctx, userOfSession, arg.Sha256, arg.IdleSeconds)
 	var i UserOfSessionRow

@@ -32,47 +32,47 @@ func (q *Queries) DeleteSlot(ctx context.Context, id int64) error {
 	return err
 }
 
-const deleteSlotsOfNode = `-- name: DeleteSlotsOfNode :exec
-DELETE FROM association_slots WHERE node_id = $1
+const deleteSlotsOfMember = `-- name: DeleteSlotsOfMember :exec
+DELETE FROM association_slots WHERE member_id = $1
 `
 
-func (q *Queries) DeleteSlotsOfNode(ctx context.Context, nodeID uuid.UUID) error {
-	_, err := q.db.Exec(ctx, deleteSlotsOfNode, nodeID)
+func (q *Queries) DeleteSlotsOfMember(ctx context.Context, memberID uuid.UUID) error {
+	_, err := q.db.Exec(ctx, deleteSlotsOfMember, memberID)
 	return err
 }
 
-const expireSlotsOfFencedNodes = `-- name: ExpireSlotsOfFencedNodes :exec
+const expireSlotsOfFencedMembers = `-- name: ExpireSlotsOfFencedMembers :exec
 UPDATE association_slots a
 SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s, nodes n
-WHERE s.id = a.server_id AND n.id = a.node_id AND n.fenced_at IS NOT NULL AND a.expires_at IS NULL
+FROM servers s, members m
+WHERE s.id = a.server_id AND m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL
 `
 
-// ExpireSlotsOfFencedNodes leaves the slots of fenced nodes counted for as long as their peers may hold the associations open.
-func (q *Queries) ExpireSlotsOfFencedNodes(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, expireSlotsOfFencedNodes)
+// ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open.
+func (q *Queries) ExpireSlotsOfFencedMembers(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, expireSlotsOfFencedMembers)
 	return err
 }
 
 const insertInteractiveSlot = `-- name: InsertInteractiveSlot :one
-INSERT INTO association_slots (server_id, use, node_id) VALUES ($1, 'interactive', $2) RETURNING id
+INSERT INTO association_slots (server_id, use, member_id) VALUES ($1, 'interactive', $2) RETURNING id
 `
 
 type InsertInteractiveSlotParams struct {
 	ServerID int64
-	NodeID   uuid.UUID
+	MemberID uuid.UUID
 }
 
 func (q *Queries) InsertInteractiveSlot(ctx context.Context, arg InsertInteractiveSlotParams) (int64, error) {
-	row := q.db.QueryRow(ctx, insertInteractiveSlot, arg.ServerID, arg.NodeID)
+	row := q.db.QueryRow(ctx, insertInteractiveSlot, arg.ServerID, arg.MemberID)
 	var id int64
 	err := row.Scan(&id)
 	return id, err
 }
 
 const insertMoreTaskSlots = `-- name: InsertMoreTaskSlots :many
-INSERT INTO association_slots (server_id, use, node_id, task_id, token, further)
-SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token, true
+INSERT INTO association_slots (server_id, use, member_id, task_id, token, further)
+SELECT st.server_id, 'batch', t.lease_member, t.id, t.lease_token, true
 FROM server_state st
 JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
 CROSS JOIN generate_series(1, least(
@@ -122,8 +122,8 @@ func (q *Queries) InsertMoreTaskSlots(ctx context.Context, arg InsertMoreTaskSlo
 }
 
 const insertTaskSlot = `-- name: InsertTaskSlot :one
-INSERT INTO association_slots (server_id, use, node_id, task_id, token)
-SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
+INSERT INTO association_slots (server_id, use, member_id, task_id, token)
+SELECT st.server_id, 'batch', t.lease_member, t.id, t.lease_token
 FROM server_state st
 JOIN tasks t ON t.id = $1 AND t.lease_token = $2::bigint AND t.status = 'in_progress'
 JOIN jobs j ON j.id = t.job_id
@@ -161,7 +161,7 @@ type InteractiveRoomRow struct {
 	Free  int32
 }
 
-// InteractiveRoom tells what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
+// InteractiveRoom returns what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
 func (q *Queries) InteractiveRoom(ctx context.Context, serverID int64) (InteractiveRoomRow, error) {
 	row := q.db.QueryRow(ctx, interactiveRoom, serverID)
 	var i InteractiveRoomRow
@@ -202,7 +202,7 @@ type MoveRoomRow struct {
 	Eldest bool
 }
 
-// MoveRoom tells of a running task how many associations its job may have at a server, and whether it holds its own there longer than any
+// MoveRoom returns for a running task how many associations its job may have at a server, and whether it holds its own there longer than any
 // other task.
 func (q *Queries) MoveRoom(ctx context.Context, arg MoveRoomParams) (MoveRoomRow, error) {
 	row := q.db.QueryRow(ctx, moveRoom, arg.TaskID, arg.Token, arg.ServerID)

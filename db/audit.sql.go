@@ -37,7 +37,7 @@ const auditDetached = `-- name: AuditDetached :one
 SELECT id, at, user_id, username, via, peer, action, object, patient_id, study_uid, source, destination, profile, profile_sha256, detail, seq, hash FROM audit WHERE action = 'audit.detach' AND seq IS NOT NULL ORDER BY id DESC LIMIT 1
 `
 
-// AuditDetached gives the newest sealed row that tells of months which were detached.
+// AuditDetached returns the newest sealed row that records detached months.
 func (q *Queries) AuditDetached(ctx context.Context) (Audit, error) {
 	row := q.db.QueryRow(ctx, auditDetached)
 	var i Audit
@@ -194,8 +194,8 @@ WHERE ($1::bigint IS NULL OR id < $1)
   AND ($2::text IS NULL OR (study_uid = $2 AND study_uid <> ''))
   AND ($3::text IS NULL OR (patient_id = $3 AND patient_id <> ''))
   AND ($4::text IS NULL OR lower(username) = lower($4))
-  AND ($5::text IS NULL OR action = $5)
-ORDER BY id DESC LIMIT $6
+  AND ($5::text IS NULL OR action = $5 OR (action = 'rights.grant' AND strpos(detail, $6) > 0))
+ORDER BY id DESC LIMIT $7
 `
 
 type ListAuditParams struct {
@@ -204,10 +204,11 @@ type ListAuditParams struct {
 	PatientID *string
 	Username  *string
 	Action    *string
+	GrantedBy *string
 	Most      int32
 }
 
-// ListAudit: the newest first.
+// ListAudit: the newest first. An act that granted rights is a row of its own kind, which names the act.
 func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, error) {
 	rows, err := q.db.Query(ctx, listAudit,
 		arg.Before,
@@ -215,6 +216,7 @@ func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]Audit, 
 		arg.PatientID,
 		arg.Username,
 		arg.Action,
+		arg.GrantedBy,
 		arg.Most,
 	)
 	if err != nil {
@@ -260,8 +262,8 @@ WHERE at >= coalesce($1::timestamptz, '-infinity') AND at < coalesce($2::timesta
   AND ($4::text IS NULL OR (study_uid = $4 AND study_uid <> ''))
   AND ($5::text IS NULL OR (patient_id = $5 AND patient_id <> ''))
   AND ($6::text IS NULL OR lower(username) = lower($6))
-  AND ($7::text IS NULL OR action = $7)
-ORDER BY at DESC, id DESC LIMIT $8
+  AND ($7::text IS NULL OR action = $7 OR (action = 'rights.grant' AND strpos(detail, $8) > 0))
+ORDER BY at DESC, id DESC LIMIT $9
 `
 
 type ListAuditBetweenParams struct {
@@ -272,6 +274,7 @@ type ListAuditBetweenParams struct {
 	PatientID *string
 	Username  *string
 	Action    *string
+	GrantedBy *string
 	Most      int32
 }
 
@@ -285,6 +288,7 @@ func (q *Queries) ListAuditBetween(ctx context.Context, arg ListAuditBetweenPara
 		arg.PatientID,
 		arg.Username,
 		arg.Action,
+		arg.GrantedBy,
 		arg.Most,
 	)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 )
 
-// TestAuditByMonth: the rows of a log that was one table come into their months as they were, and new ones follow them; and back.
+// TestAuditByMonth: the rows of a log that was one table come into their months as they were, and new ones follow them;
+// and back.
 func TestAuditByMonth(t *testing.T) {
 	url := dbtest.Empty(t)
 	require.NoError(t, db.MigrateTo(t.Context(), url, 35))

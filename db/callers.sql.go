@@ -27,7 +27,7 @@ type CountRejectedCallerParams struct {
 	LastAge   float64
 }
 
-// CountRejectedCaller adds to the calls that the receiver turned away. Ages are in seconds: clocks of nodes may differ.
+// CountRejectedCaller adds to the calls that the receiver turned away. Ages are in seconds: clocks of members may differ.
 func (q *Queries) CountRejectedCaller(ctx context.Context, arg CountRejectedCallerParams) error {
 	_, err := q.db.Exec(ctx, countRejectedCaller,
 		arg.Server,

@@ -250,7 +250,7 @@ type GiveUpMailsParams struct {
 	Max     int32
 }
 
-// GiveUpMails ends what no node could send, since none has a mail server.
+// GiveUpMails ends what no member could send, since none has a mail server.
 func (q *Queries) GiveUpMails(ctx context.Context, arg GiveUpMailsParams) (int64, error) {
 	result, err := q.db.Exec(ctx, giveUpMails, arg.Error, arg.Seconds, arg.Max)
 	if err != nil {
@@ -463,7 +463,7 @@ type TakeChoreParams struct {
 	Name         string
 }
 
-// TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
+// TakeChore claims a chore that is due, for this member alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
 // has 25 hours at the most: one that is planned for later than that was planned before the clock was put back.
 func (q *Queries) TakeChore(ctx context.Context, arg TakeChoreParams) (int64, error) {
 	result, err := q.db.Exec(ctx, takeChore, arg.LeaseSeconds, arg.Name)

@@ -16,7 +16,7 @@ import (
 //go:embed claim.sql
 var ClaimSQL string
 
-// Claimed names a task that a node holds: every later write about it carries the token.
+// Claimed names a task that a member holds: every later write about it carries the token.
 type Claimed struct {
 	TaskID, JobID, Token int64
 }
@@ -28,22 +28,23 @@ type batcher interface {
 
 // Claim is what a claim found.
 type Claim struct {
-	Claimed // without Found: the task for which the node has to make room, if any
+	Claimed // without Found: the task for which the member has to make room, if any
 	Found   bool
-	// Without a task: after how long a rate or a window may allow one, 0 if none is in sight; and whether the caps that are kept of a server
-	// are those of an hour that is over.
+	// Without a task: after how long a rate or a window may allow one, 0 if none is in sight; and whether the caps that
+	// are kept of a server are those of an hour that is over.
 	Again time.Duration
 	Stale bool
 }
 
-// ClaimTask gives the node the next task that is due and for whose servers there are slots, together with one slot per
-// server, in one round trip. No two claims of the cluster run at once.
-func ClaimTask(ctx context.Context, conn batcher, node uuid.UUID) (Claim, error) {
+// ClaimTask gives the member the next task that is due and for whose servers there are slots, together with one slot
+// per server, in one round trip. No two claims of the cluster run at once. probe is after how long the next trial of a
+// server may follow one that doesn't end.
+func ClaimTask(ctx context.Context, conn batcher, member uuid.UUID, probe time.Duration) (Claim, error) {
 	// The two statements form one implicit transaction; at READ COMMITTED the second one has a snapshot of its own,
 	// taken when the lock is held.
 	var batch pgx.Batch
 	batch.Queue(lockSlots)
-	batch.Queue(ClaimSQL, node)
+	batch.Queue(ClaimSQL, member, probe.Seconds())
 	results := conn.SendBatch(ctx, &batch)
 	defer func() { _ = results.Close() }()
 

@@ -1,4 +1,4 @@
--- The claim: the next task for node $1, with its slots, in one statement (actors.md: Claim). It runs behind
+-- The claim: the next task for member $1, with its slots, in one statement (actors.md: Claim); $2 is the longest pause of a trial in seconds. It runs behind
 -- pg_advisory_xact_lock in the same transaction, as a statement of its own, so that its snapshot shows every slot
 -- that earlier claims took. The head of each job is found by one index probe; jobs are tried in their order of rank
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
@@ -6,21 +6,21 @@
 -- last, a study that was refused comes after all others.
 -- Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
--- A lonely task (tasks.alone) runs on a node that runs nothing else. If it is its turn and the node is busy, the node claims nothing, and the
--- task is left to it for ten minutes, together with room at its servers: the node stops what it runs meanwhile, and then claims this task
+-- A lonely task (tasks.alone) runs on a member that runs nothing else. If it is its turn and the member is busy, the member claims nothing, and the
+-- task is left to it for ten minutes, together with room at its servers: the member stops what it runs meanwhile, and then claims this task
 -- before any other. If the task can't start for another reason than its servers' rates, it is left to nobody any more.
 -- It always returns one row. Without a task, it says after how many seconds it may be worth looking again. A task without a token is the
--- lonely one for which this node has to make room.
+-- lonely one for which this member has to make room.
 WITH self AS MATERIALIZED (
-    SELECT EXISTS (SELECT FROM tasks t WHERE t.lease_node = n.id AND t.status = 'in_progress') AS busy
-    FROM nodes n
-    WHERE n.id = $1 AND n.fenced_at IS NULL
-      AND NOT EXISTS (SELECT FROM tasks t WHERE t.lease_node = n.id AND t.status = 'in_progress' AND t.alone)
+    SELECT EXISTS (SELECT FROM tasks t WHERE t.lease_member = m.id AND t.status = 'in_progress') AS busy
+    FROM members m
+    WHERE m.id = $1 AND m.fenced_at IS NULL
+      AND NOT EXISTS (SELECT FROM tasks t WHERE t.lease_member = m.id AND t.status = 'in_progress' AND t.alone)
 ), lonely AS MATERIALIZED (
     SELECT t.id, t.job_id,
            t.not_before <= schedule_now() AND NOT EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS due, -- to be sent
-           coalesce(t.alone_until > now() AND t.alone_node = $1, false) AS own,
-           coalesce(t.alone_until > now(), false) AND EXISTS (SELECT FROM nodes n WHERE n.id = t.alone_node AND n.id <> $1 AND n.fenced_at IS NULL) AS others
+           coalesce(t.alone_until > now() AND t.alone_member = $1, false) AS own,
+           coalesce(t.alone_until > now(), false) AND EXISTS (SELECT FROM members m WHERE m.id = t.alone_member AND m.id <> $1 AND m.fenced_at IS NULL) AS others
     FROM tasks t
     WHERE t.alone AND t.status = 'pending'
 ), used AS MATERIALIZED (
@@ -133,16 +133,16 @@ WITH self AS MATERIALIZED (
     FOR NO KEY UPDATE OF j
 ), task AS (
     UPDATE tasks t
-    SET status = 'in_progress', lease_node = $1, lease_token = nextval('lease_tokens'),
-        started_at = coalesce(t.started_at, now()), ended_at = NULL, waiting_reason = '', cancel_requested = false, alone_node = NULL, alone_until = NULL
+    SET status = 'in_progress', lease_member = $1, lease_token = nextval('lease_tokens'),
+        started_at = coalesce(t.started_at, now()), ended_at = NULL, waiting_reason = '', cancel_requested = false, alone_member = NULL, alone_until = NULL
     FROM pick
     JOIN locked ON locked.id = pick.job_id
     WHERE t.id = pick.task_id AND pick.starts AND t.status = 'pending'
     RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need
 ), left_to AS (
-    -- of a lonely task: to this node, if it can start when the node runs nothing else
+    -- of a lonely task: to this member, if it can start when the member runs nothing else
     UPDATE tasks t
-    SET alone_node = CASE WHEN t.id = pick.task_id THEN $1::uuid END, alone_until = CASE WHEN t.id = pick.task_id THEN now() + interval '10 minutes' END
+    SET alone_member = CASE WHEN t.id = pick.task_id THEN $1::uuid END, alone_until = CASE WHEN t.id = pick.task_id THEN now() + interval '10 minutes' END
     FROM lonely l
     LEFT JOIN pick ON pick.task_id = l.id
     WHERE t.id = l.id AND t.status = 'pending' AND CASE WHEN pick.task_id IS NULL THEN l.own ELSE NOT pick.starts AND NOT l.own END
@@ -153,7 +153,7 @@ WITH self AS MATERIALIZED (
     FROM task
     WHERE j.id = task.job_id
 ), slots AS (
-    INSERT INTO association_slots (server_id, use, node_id, task_id, token)
+    INSERT INTO association_slots (server_id, use, member_id, task_id, token)
     SELECT s.id, 'batch', $1, task.id, task.lease_token
     FROM task
     CROSS JOIN LATERAL (VALUES (task.source_id), (task.destination_id), (CASE WHEN task.need = 2 THEN task.source_id END)) AS side (server_id)
@@ -167,7 +167,7 @@ WITH self AS MATERIALIZED (
             THEN greatest(st.next_start_at, schedule_now() - interval '0.5 seconds') + make_interval(secs => 61.5 / st.studies_per_minute)
             ELSE st.next_start_at END,
         trial_task = CASE WHEN start.trial THEN task.id ELSE st.trial_task END,
-        probe_at = CASE WHEN start.trial THEN schedule_now() + interval '90 seconds' ELSE st.probe_at END
+        probe_at = CASE WHEN start.trial THEN schedule_now() + make_interval(secs => $2::float8) ELSE st.probe_at END
     FROM task
     CROSS JOIN LATERAL (VALUES (task.source_id, task.need), (task.destination_id, 1)) AS side (server_id, need)
     LEFT JOIN used u ON u.server_id = side.server_id

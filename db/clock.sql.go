@@ -77,10 +77,10 @@ func (q *Queries) BoundWaits(ctx context.Context, probeSeconds float64) (int64, 
 }
 
 const clockPutBack = `-- name: ClockPutBack :one
-SELECT EXISTS (SELECT FROM nodes WHERE greatest(beat_at, started_at, fenced_at) > now() + interval '5 seconds')
+SELECT EXISTS (SELECT FROM members WHERE greatest(beat_at, started_at, fenced_at) > now() + interval '5 seconds')
 `
 
-// ClockPutBack reports whether the database's clock has shown a later instant to any node. Five seconds are for transactions that began meanwhile.
+// ClockPutBack reports whether the database's clock has shown a later instant to any member. Five seconds are for transactions that began meanwhile.
 func (q *Queries) ClockPutBack(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, clockPutBack)
 	var exists bool

@@ -53,11 +53,11 @@ func TestOpenRefuses(t *testing.T) {
 func TestMigrateTogether(t *testing.T) {
 	url := dbtest.Empty(t)
 	errs := make(chan error)
-	const nodes = 4
-	for range nodes {
+	const members = 4
+	for range members {
 		go func() { errs <- db.Migrate(t.Context(), url) }()
 	}
-	for range nodes {
+	for range members {
 		require.NoError(t, <-errs)
 	}
 	pool, err := db.Open(t.Context(), url, db.Options{})
@@ -76,7 +76,9 @@ func TestSchemaOutsideOfWhatIsKnown(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(context.Background())) }()
 
-	_, err = conn.Exec(t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, db.SchemaMax()+1)
+	_, err = conn.Exec(
+		t.Context(), `INSERT INTO goose_db_version (version_id, is_applied) VALUES ($1, true)`, db.SchemaMax()+1,
+	)
 	require.NoError(t, err)
 	err = db.CheckSchema(t.Context(), conn)
 	require.ErrorIs(t, err, db.ErrSchemaTooNew)
@@ -236,7 +238,9 @@ func (s scripted) answer(b *pgproto3.Backend, sql string) {
 		if i > 0 {
 			oid = 25 // text
 		}
-		desc.Fields = append(desc.Fields, pgproto3.FieldDescription{Name: []byte(columns[i]), DataTypeOID: oid, DataTypeSize: -1, TypeModifier: -1})
+		desc.Fields = append(desc.Fields,
+			pgproto3.FieldDescription{Name: []byte(columns[i]), DataTypeOID: oid, DataTypeSize: -1, TypeModifier: -1},
+		)
 		data.Values = append(data.Values, []byte(row[i]))
 	}
 	b.Send(&desc)
@@ -253,7 +257,8 @@ func TestServersThatAreRefused(t *testing.T) {
 	}{
 		"old": {scripted{version: "140001"}, db.ErrServerTooOld, "the server at this URL is 14.1"},
 		"pooler that knows no settings of a session": {
-			scripted{refuse: "unsupported startup parameter: statement_timeout"}, db.ErrPooler, "PostgreSQL server itself",
+			scripted{refuse: "unsupported startup parameter: statement_timeout"},
+			db.ErrPooler, "PostgreSQL server itself",
 		},
 		"pooler that lends one process to all": {scripted{version: "170001"}, db.ErrPooler, "PostgreSQL server itself"},
 	} {

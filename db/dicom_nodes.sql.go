@@ -141,28 +141,6 @@ func (q *Queries) GetServerState(ctx context.Context, serverID int64) (ServerSta
 	return i, err
 }
 
-const grantNodeAccess = `-- name: GrantNodeAccess :exec
-INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, $4)
-ON CONFLICT (group_id, dicom_node_id) DO UPDATE SET is_source = excluded.is_source, is_destination = excluded.is_destination
-`
-
-type GrantNodeAccessParams struct {
-	GroupID       int64
-	DicomNodeID   int64
-	IsSource      bool
-	IsDestination bool
-}
-
-func (q *Queries) GrantNodeAccess(ctx context.Context, arg GrantNodeAccessParams) error {
-	_, err := q.db.Exec(ctx, grantNodeAccess,
-		arg.GroupID,
-		arg.DicomNodeID,
-		arg.IsSource,
-		arg.IsDestination,
-	)
-	return err
-}
-
 const insertDicomNode = `-- name: InsertDicomNode :one
 INSERT INTO dicom_nodes (name, kind) VALUES ($1, $2) RETURNING id
 `
@@ -203,125 +181,6 @@ func (q *Queries) InsertFolder(ctx context.Context, arg InsertFolderParams) (Fol
 	return i, err
 }
 
-const insertServer = `-- name: InsertServer :one
-INSERT INTO servers (id, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move,
-                     study_root_find, study_root_get, study_root_move, store_scp, result_limit, idle_timeout_s, batch_cap,
-                     interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator,
-                     move_patience_s, other_ae_titles, address_ranges, issuer_of_patient_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
-RETURNING id, kind, ae_title, host, port, calling_ae_title, patient_root_find, patient_root_get, patient_root_move, study_root_find, study_root_get, study_root_move, store_scp, result_limit, max_pdu, idle_timeout_s, batch_cap, interactive_cap, associations_per_task, retrieve_methods, move_destination, move_destination_plain, move_originator, move_patience_s, other_ae_titles, address_ranges, tls, tls_profile, tls_verify, tls_authorities, tls_certificate, tls_sealed_key, tls_server_name, find_images, issuer_of_patient_id, studies_per_minute, mb_per_second, schedule, min_study_age_s, offline_patience_s, refused_sop_classes, duplicates, moves_first, pseudonyms_since, ignore_counts, fallback_charset, park_grace_s, young_study_s
-`
-
-type InsertServerParams struct {
-	ID                   int64
-	AeTitle              string
-	Host                 string
-	Port                 int32
-	CallingAeTitle       string
-	PatientRootFind      bool
-	PatientRootGet       bool
-	PatientRootMove      bool
-	StudyRootFind        bool
-	StudyRootGet         bool
-	StudyRootMove        bool
-	StoreScp             bool
-	ResultLimit          int32
-	IdleTimeoutS         int32
-	BatchCap             int32
-	InteractiveCap       int32
-	AssociationsPerTask  int32
-	RetrieveMethods      []string
-	MoveDestination      string
-	MoveDestinationPlain string
-	MoveOriginator       bool
-	MovePatienceS        int32
-	OtherAeTitles        []string
-	AddressRanges        []string
-	IssuerOfPatientID    string
-}
-
-func (q *Queries) InsertServer(ctx context.Context, arg InsertServerParams) (Server, error) {
-	row := q.db.QueryRow(ctx, insertServer,
-		arg.ID,
-		arg.AeTitle,
-		arg.Host,
-		arg.Port,
-		arg.CallingAeTitle,
-		arg.PatientRootFind,
-		arg.PatientRootGet,
-		arg.PatientRootMove,
-		arg.StudyRootFind,
-		arg.StudyRootGet,
-		arg.StudyRootMove,
-		arg.StoreScp,
-		arg.ResultLimit,
-		arg.IdleTimeoutS,
-		arg.BatchCap,
-		arg.InteractiveCap,
-		arg.AssociationsPerTask,
-		arg.RetrieveMethods,
-		arg.MoveDestination,
-		arg.MoveDestinationPlain,
-		arg.MoveOriginator,
-		arg.MovePatienceS,
-		arg.OtherAeTitles,
-		arg.AddressRanges,
-		arg.IssuerOfPatientID,
-	)
-	var i Server
-	err := row.Scan(
-		&i.ID,
-		&i.Kind,
-		&i.AeTitle,
-		&i.Host,
-		&i.Port,
-		&i.CallingAeTitle,
-		&i.PatientRootFind,
-		&i.PatientRootGet,
-		&i.PatientRootMove,
-		&i.StudyRootFind,
-		&i.StudyRootGet,
-		&i.StudyRootMove,
-		&i.StoreScp,
-		&i.ResultLimit,
-		&i.MaxPdu,
-		&i.IdleTimeoutS,
-		&i.BatchCap,
-		&i.InteractiveCap,
-		&i.AssociationsPerTask,
-		&i.RetrieveMethods,
-		&i.MoveDestination,
-		&i.MoveDestinationPlain,
-		&i.MoveOriginator,
-		&i.MovePatienceS,
-		&i.OtherAeTitles,
-		&i.AddressRanges,
-		&i.Tls,
-		&i.TlsProfile,
-		&i.TlsVerify,
-		&i.TlsAuthorities,
-		&i.TlsCertificate,
-		&i.TlsSealedKey,
-		&i.TlsServerName,
-		&i.FindImages,
-		&i.IssuerOfPatientID,
-		&i.StudiesPerMinute,
-		&i.MbPerSecond,
-		&i.Schedule,
-		&i.MinStudyAgeS,
-		&i.OfflinePatienceS,
-		&i.RefusedSopClasses,
-		&i.Duplicates,
-		&i.MovesFirst,
-		&i.PseudonymsSince,
-		&i.IgnoreCounts,
-		&i.FallbackCharset,
-		&i.ParkGraceS,
-		&i.YoungStudyS,
-	)
-	return i, err
-}
-
 const insertServerState = `-- name: InsertServerState :exec
 INSERT INTO server_state (server_id) VALUES ($1)
 `
@@ -332,16 +191,52 @@ func (q *Queries) InsertServerState(ctx context.Context, serverID int64) error {
 }
 
 const listDicomNodes = `-- name: ListDicomNodes :many
-SELECT n.id, n.name, n.kind, n.created_at FROM dicom_nodes n WHERE n.id > $1 ORDER BY n.id LIMIT $2
+SELECT n.id, n.name, n.kind, n.created_at FROM dicom_nodes n
+WHERE ($1::text = '' OR n.kind = $1)
+  AND ($2::boolean IS NULL OR $2 = EXISTS (
+      SELECT FROM node_access a JOIN group_members m ON m.group_id = a.group_id
+      WHERE m.user_id = $3 AND a.dicom_node_id = n.id AND a.is_source))
+  AND ($4::boolean IS NULL OR $4 = EXISTS (
+      SELECT FROM node_access a JOIN group_members m ON m.group_id = a.group_id
+      WHERE m.user_id = $3 AND a.dicom_node_id = n.id AND a.is_destination))
+  AND CASE
+      WHEN $5::bigint = 0 THEN true
+      WHEN $6::text = 'name' AND $7::boolean THEN (lower(n.name), n.id) < (lower($8::text), $5::bigint)
+      WHEN $6::text = 'name' THEN (lower(n.name), n.id) > (lower($8::text), $5::bigint)
+      WHEN $7::boolean THEN n.id < $5::bigint
+      ELSE n.id > $5::bigint
+  END
+ORDER BY CASE WHEN $6::text = 'name' AND $7::boolean THEN lower(n.name) END DESC,
+         CASE WHEN $6::text = 'name' AND NOT $7::boolean THEN lower(n.name) END,
+         CASE WHEN $7::boolean THEN n.id END DESC, CASE WHEN NOT $7::boolean THEN n.id END
+LIMIT $9
 `
 
 type ListDicomNodesParams struct {
-	Above int64
-	Max   int32
+	Kind        string
+	Source      *bool
+	UserID      int64
+	Destination *bool
+	After       int64
+	Sort        string
+	Down        bool
+	Value       string
+	Max         int32
 }
 
+// ListDicomNodes is a page of servers and folders in an order, as ListJobs: all of them, or those that a user may use as a source, as a destination.
 func (q *Queries) ListDicomNodes(ctx context.Context, arg ListDicomNodesParams) ([]DicomNode, error) {
-	rows, err := q.db.Query(ctx, listDicomNodes, arg.Above, arg.Max)
+	rows, err := q.db.Query(ctx, listDicomNodes,
+		arg.Kind,
+		arg.Source,
+		arg.UserID,
+		arg.Destination,
+		arg.After,
+		arg.Sort,
+		arg.Down,
+		arg.Value,
+		arg.Max,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -404,7 +299,7 @@ FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
 LEFT JOIN server_verification v ON v.server_id = s.id
-WHERE s.id = ANY($1::bigint[])
+WHERE s.id = ANY((SELECT $1::bigint[])::bigint[])
 `
 
 type ServersByIDRow struct {
@@ -418,7 +313,7 @@ type ServersByIDRow struct {
 	DirectTitles    []string
 }
 
-// ServersByID gives servers with all that a task needs to know of them.
+// ServersByID gives servers with all that a task needs to know of them. The array comes from a subquery, as in Lacking.
 func (q *Queries) ServersByID(ctx context.Context, ids []int64) ([]ServersByIDRow, error) {
 	rows, err := q.db.Query(ctx, serversByID, ids)
 	if err != nil {

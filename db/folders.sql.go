@@ -18,7 +18,7 @@ WITH done AS (
 )
 DELETE FROM warnings w
 WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
-   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM nodes n WHERE n.fenced_at IS NULL AND w.key = 'disk-' || n.name)
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.name)
 `
 
 // ForgetGone removes warnings and chores of folders and machines that are gone.
@@ -155,6 +155,16 @@ func (q *Queries) LockFolder(ctx context.Context, id int64) (Folder, error) {
 	return i, err
 }
 
+const lockFolderPlaces = `-- name: LockFolderPlaces :exec
+SELECT pg_advisory_xact_lock(7160002)
+`
+
+// LockFolderPlaces: of two folders that are added at the same time, the second one is compared with the first one.
+func (q *Queries) LockFolderPlaces(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockFolderPlaces)
+	return err
+}
+
 const nameJobFolder = `-- name: NameJobFolder :one
 UPDATE jobs SET folder_name = CASE WHEN folder_name = '' THEN $1 ELSE folder_name END WHERE id = $2 RETURNING folder_name
 `
@@ -175,7 +185,7 @@ func (q *Queries) NameJobFolder(ctx context.Context, arg NameJobFolderParams) (s
 const nameSeriesFolder = `-- name: NameSeriesFolder :one
 INSERT INTO task_folders (task_id, series_uid, path)
 SELECT t.id, $1, $2 FROM tasks t
-WHERE t.id = $3 AND t.lease_node = $4 AND t.lease_token = $5 AND t.status = 'in_progress'
+WHERE t.id = $3 AND t.lease_member = $4 AND t.lease_token = $5 AND t.status = 'in_progress'
 FOR SHARE
 ON CONFLICT (task_id, series_uid) DO UPDATE SET path = task_folders.path
 RETURNING path
@@ -185,7 +195,7 @@ type NameSeriesFolderParams struct {
 	SeriesUid string
 	Path      string
 	ID        int64
-	Node      *uuid.UUID
+	Member    *uuid.UUID
 	Token     *int64
 }
 
@@ -195,7 +205,7 @@ func (q *Queries) NameSeriesFolder(ctx context.Context, arg NameSeriesFolderPara
 		arg.SeriesUid,
 		arg.Path,
 		arg.ID,
-		arg.Node,
+		arg.Member,
 		arg.Token,
 	)
 	var path string

@@ -25,20 +25,22 @@ type Instants struct {
 // Bound is a column whose rule is kept elsewhere.
 type Bound struct{ Column, By string }
 
-// AllInstants are those of the schema, in the order in which PutBack goes through them. The nodes come last: they
+// AllInstants are those of the schema, in the order in which PutBack goes through them. The members come last: they
 // tell that it was not done.
 var AllInstants = []Instants{
 	{Table: "jobs", Happened: []string{"created_at", "started_at", "ended_at", "last_claim_at", "erased_at"}},
 	{
-		Table: "tasks", Happened: []string{"created_at", "started_at", "ended_at", "unavailable_since", "refused_since"},
-		Bound: []Bound{{"not_before", "BoundWaits: wait_seconds"}, {"alone_until", "BoundWaits: ten minutes"}},
+		Table:    "tasks",
+		Happened: []string{"created_at", "started_at", "ended_at", "unavailable_since", "refused_since"},
+		Bound:    []Bound{{"not_before", "BoundWaits: wait_seconds"}, {"alone_until", "BoundWaits: ten minutes"}},
 	},
 	{Table: "task_log", Happened: []string{"at"}},
 	{
 		Table: "verifications", Happened: []string{"since"},
 		Bound: []Bound{{"due_at", "BoundWaits: the task's wait_seconds"}},
 	},
-	{Table: "commitments", Happened: []string{"requested_at", "reported_at"}}, // after the verification, whose requests are no older
+	// after the verification, whose requests are no older
+	{Table: "commitments", Happened: []string{"requested_at", "reported_at"}},
 	{Table: "expectations", Happened: []string{"created_at", "ended_at"}},
 	{Table: "association_slots", Bound: []Bound{{"expires_at", "BoundWaits: the server's idle timeout"}}},
 	{
@@ -69,14 +71,14 @@ var AllInstants = []Instants{
 	{Table: "deid_profiles", Happened: []string{"created_at"}},
 	{Table: "dicom_nodes", Happened: []string{"created_at"}},
 	{Table: "folder_usage", Happened: []string{"measured_at"}},
-	{Table: "foreign_objects", Happened: []string{"first_at", "last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
+	{Table: "unsolicited_instances", Happened: []string{"first_at", "last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
 	{Table: "quarantine", Happened: []string{"arrived_at"}},
 	{Table: "rejected_callers", Happened: []string{"first_at", "last_at"}},
 	{Table: "daily_transfers", Bound: []Bound{{"day", "ForgetDaysAhead"}}},
 	{Table: "audit", Bound: []Bound{{"at", "sealed: it is what the clock showed, and is never changed"}}},
 	{Table: "audit_receivers", Bound: []Bound{{"held_until", "HoldAuditReceiver: two minutes"}}},
 	{Table: "goose_db_version", Bound: []Bound{{"tstamp", "nothing reads it"}}},
-	{Table: "nodes", Happened: []string{"started_at", "beat_at", "fenced_at"}},
+	{Table: "members", Happened: []string{"started_at", "beat_at", "fenced_at"}},
 }
 
 // putBack is the statement that puts the rows of a table right; empty if it has nothing to do. Five seconds are for
@@ -106,7 +108,8 @@ func PutBack(ctx context.Context, conn Beginner) (rows int64, err error) {
 		}
 		var n int64
 		err := InTx(ctx, conn, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'"); err != nil { // a large table takes what it takes
+			// a large table takes what it takes
+			if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '10min'"); err != nil {
 				return err
 			}
 			done, err := tx.Exec(ctx, sql)
@@ -114,7 +117,7 @@ func PutBack(ctx context.Context, conn Beginner) (rows int64, err error) {
 			return err
 		})
 		if err != nil {
-			return rows, fmt.Errorf("the times in %s that lie ahead can't be put right: %w", t.Table, err)
+			return rows, fmt.Errorf("times in %s that lie in the future can't be corrected: %w", t.Table, err)
 		}
 		rows += n
 	}

@@ -34,7 +34,7 @@ func TestInstants(t *testing.T) {
 		}
 	}
 	require.ElementsMatch(t, schema, ruled, "say in db.AllInstants what becomes of a column's instants that lie ahead")
-	require.Equal(t, "nodes", db.AllInstants[len(db.AllInstants)-1].Table, "they tell that it is not done")
+	require.Equal(t, "members", db.AllInstants[len(db.AllInstants)-1].Table, "they tell that it is not done")
 }
 
 // TestPutBack: what happened later than now happened now, what lasts from then on lasts as long, and nothing else
@@ -55,7 +55,7 @@ func TestPutBack(t *testing.T) {
 			('for ever', now() + interval '1 year', NULL), ('chosen', now() - interval '1 day', now() + interval '1 year')) v (what, at, ends);
 		INSERT INTO password_resets (sha256, user_id, created_at, expires_at) SELECT sha256('x'), id, now() + interval '1 year', now() + interval '1 year 1 hour' FROM users;
 		INSERT INTO attempts (key, at) VALUES (sha256('x'), now() + interval '1 year');
-		INSERT INTO nodes (id, data_dir_id, name, version, schema_min, schema_max, beat_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'n', '', 1, 1, now() + interval '1 year')`)
+		INSERT INTO members (id, data_dir_id, name, version, schema_min, schema_max, beat_at) VALUES (gen_random_uuid(), gen_random_uuid(), 'n', '', 1, 1, now() + interval '1 year')`)
 	q := db.New(pool)
 	back, err := q.ClockPutBack(t.Context())
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestPutBack(t *testing.T) {
 			AND (description = 'for ever') = (expires_at IS NULL) AND (description = 'chosen') = (expires_at > now() + interval '31 days' IS TRUE)) FROM api_tokens`,
 		"the reset":   `SELECT expires_at - created_at = interval '1 hour' AND created_at <= now() FROM password_resets`,
 		"the attempt": `SELECT at <= now() FROM attempts`,
-		"the node":    `SELECT beat_at <= now() FROM nodes`,
+		"the member":  `SELECT beat_at <= now() FROM members`,
 	} {
 		var ok bool
 		require.NoError(t, pool.QueryRow(t.Context(), sql).Scan(&ok))

@@ -7,20 +7,24 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
 const cancelJob = `-- name: CancelJob :exec
-WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
-    FROM tasks p
-    LEFT JOIN (SELECT unnest($2::bigint[]) AS id, unnest($3::text[]) AS message) ran ON ran.id = p.id
-    WHERE p.id = t.id AND p.job_id = $1 AND p.status = 'pending' AND t.status = 'pending'
+WITH told AS (
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = ran.message
+    FROM (SELECT unnest($2::bigint[]) AS id, unnest($3::text[]) AS message) ran
+    WHERE ran.id = t.id AND t.job_id = $1 AND t.status = 'pending'
+    RETURNING 1
+), ended AS ( -- without a join, which a plan of old statistics does row by row
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
+    WHERE t.job_id = $1 AND t.status = 'pending' AND NOT EXISTS (SELECT FROM unnest($2::bigint[]) AS ran(id) WHERE ran.id = t.id)
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = $1 AND t.status = 'in_progress'
 )
 UPDATE jobs j
-SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) FROM ended),
+SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) FROM told) + (SELECT count(*) FROM ended),
     ended_at = CASE WHEN n_running = 0 THEN now() END, version = version + 1
 WHERE j.id = $1
 `
@@ -255,18 +259,64 @@ JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE jobs.stripped < 3 AND ($1::bigint = 0 OR jobs.id < $1)
+CROSS JOIN LATERAL (
+    SELECT CASE $1::text
+               WHEN 'created_at' THEN jobs.created_at
+               WHEN 'started_at' THEN coalesce(jobs.started_at, 'infinity')
+               WHEN 'ended_at' THEN coalesce(jobs.ended_at, 'infinity')
+           END AS at,
+           CASE $1::text WHEN 'status' THEN jobs.status END AS word,
+           CASE $1::text WHEN 'priority' THEN jobs.priority END AS number) k
+WHERE jobs.stripped < 3
   AND ($2::bigint = 0 OR jobs.owner_id = $2)
   AND ($3::text = '' OR jobs.status = $3)
-ORDER BY jobs.id DESC
-LIMIT $4
+  AND ($4::text[] IS NULL OR jobs.status = ANY ($4))
+  AND ($5::text = '' OR jobs.kind = $5)
+  AND ($6::bigint = 0 OR jobs.source_id = $6)
+  AND ($7::bigint = 0 OR jobs.destination_id = $7)
+  AND ($8::bigint = 0 OR jobs.project_id = $8)
+  AND ($9::boolean IS NULL OR jobs.urgent = $9)
+  AND ($10::boolean IS NULL OR jobs.paused = $10)
+  AND ($11::timestamptz IS NULL OR jobs.created_at >= $11)
+  AND ($12::timestamptz IS NULL OR jobs.created_at < $12)
+  AND CASE
+      WHEN $13::bigint = 0 THEN true
+      WHEN $1::text IN ('created_at', 'started_at', 'ended_at') AND $14::boolean
+          THEN (k.at, jobs.id) < ($15::text::timestamptz, $13::bigint)
+      WHEN $1::text IN ('created_at', 'started_at', 'ended_at')
+          THEN (k.at, jobs.id) > ($15::text::timestamptz, $13::bigint)
+      WHEN $1::text = 'status' AND $14::boolean THEN (k.word, jobs.id) < ($15::text, $13::bigint)
+      WHEN $1::text = 'status' THEN (k.word, jobs.id) > ($15::text, $13::bigint)
+      WHEN $1::text = 'priority' AND $14::boolean
+          THEN (k.number, jobs.id) < ($15::text::smallint, $13::bigint)
+      WHEN $1::text = 'priority' THEN (k.number, jobs.id) > ($15::text::smallint, $13::bigint)
+      WHEN $14::boolean THEN jobs.id < $13::bigint
+      ELSE jobs.id > $13::bigint
+  END
+ORDER BY CASE WHEN $14::boolean THEN k.at END DESC, CASE WHEN NOT $14::boolean THEN k.at END,
+         CASE WHEN $14::boolean THEN k.word END DESC, CASE WHEN NOT $14::boolean THEN k.word END,
+         CASE WHEN $14::boolean THEN k.number END DESC, CASE WHEN NOT $14::boolean THEN k.number END,
+         CASE WHEN $14::boolean THEN jobs.id END DESC, CASE WHEN NOT $14::boolean THEN jobs.id END
+LIMIT $16
 `
 
 type ListJobsParams struct {
-	Below   int64
-	OwnerID int64
-	Status  string
-	Max     int32
+	Sort          string
+	OwnerID       int64
+	Status        string
+	Statuses      []string
+	Kind          string
+	SourceID      int64
+	DestinationID int64
+	ProjectID     int64
+	Urgent        *bool
+	Paused        *bool
+	CreatedFrom   *time.Time
+	CreatedTo     *time.Time
+	After         int64
+	Down          bool
+	Value         string
+	Max           int32
 }
 
 type ListJobsRow struct {
@@ -277,12 +327,25 @@ type ListJobsRow struct {
 	Project     string
 }
 
-// ListJobs is a page of jobs, newest first, below the id given (0 = from the newest).
+// ListJobs is a page of jobs in an order: after the one with this value of what they are sorted by, and this id (0: from the first one). It is
+// planned for its values, so that what stays of each CASE is a column that an index may have.
 func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsRow, error) {
 	rows, err := q.db.Query(ctx, listJobs,
-		arg.Below,
+		arg.Sort,
 		arg.OwnerID,
 		arg.Status,
+		arg.Statuses,
+		arg.Kind,
+		arg.SourceID,
+		arg.DestinationID,
+		arg.ProjectID,
+		arg.Urgent,
+		arg.Paused,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.After,
+		arg.Down,
+		arg.Value,
 		arg.Max,
 	)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/adit-go/adit/db/dbtest"
 )
 
-// TestForeignKeysHaveIndexes: an index begins with the columns of each foreign key, so that what it points at can be deleted without a walk over
-// all that may point there.
+// TestForeignKeysHaveIndexes: an index begins with the columns of each foreign key, so that what it points at can be
+// deleted without a walk over all that may point there.
 func TestForeignKeysHaveIndexes(t *testing.T) {
 	rows, err := dbtest.New(t).Query(t.Context(), `
 		SELECT c.conrelid::regclass || ' (' || (SELECT string_agg(a.attname, ', ' ORDER BY a.attnum) FROM pg_attribute a

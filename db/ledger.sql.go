@@ -29,7 +29,7 @@ func (q *Queries) AppendTaskLog(ctx context.Context, arg AppendTaskLogParams) er
 const deliver = `-- name: Deliver :execrows
 WITH held AS MATERIALIZED (
     SELECT t.id FROM tasks t
-    WHERE t.id = $9 AND t.lease_node = $10 AND t.lease_token = $11 AND t.status = 'in_progress'
+    WHERE t.id = $9 AND t.lease_member = $10 AND t.lease_token = $11 AND t.status = 'in_progress'
     FOR SHARE
 ), forgotten AS (
     UPDATE tasks t SET losses = 0, crashes = 0, waits = 0, delivered_to = $12
@@ -55,7 +55,7 @@ type DeliverParams struct {
 	Files        []string
 	FileBytes    []int64
 	TaskID       int64
-	Node         *uuid.UUID
+	Member       *uuid.UUID
 	Token        *int64
 	DeliveredTo  string
 	First        bool
@@ -74,7 +74,7 @@ func (q *Queries) Deliver(ctx context.Context, arg DeliverParams) (int64, error)
 		arg.Files,
 		arg.FileBytes,
 		arg.TaskID,
-		arg.Node,
+		arg.Member,
 		arg.Token,
 		arg.DeliveredTo,
 		arg.First,
@@ -333,6 +333,22 @@ func (q *Queries) Undeliver(ctx context.Context, arg UndeliverParams) error {
 	return err
 }
 
+const voidAsked = `-- name: VoidAsked :exec
+UPDATE tasks SET delivered_to = $1, duplicates_passed = false, counted_before = '{}' WHERE id = $2 AND lease_token = $3::bigint
+`
+
+type VoidAskedParams struct {
+	DeliveredTo string
+	ID          int64
+	Token       int64
+}
+
+// VoidAsked forgets what a destination was asked before anything was sent, where the task goes to another one.
+func (q *Queries) VoidAsked(ctx context.Context, arg VoidAskedParams) error {
+	_, err := q.db.Exec(ctx, voidAsked, arg.DeliveredTo, arg.ID, arg.Token)
+	return err
+}
+
 const voidLedger = `-- name: VoidLedger :exec
 WITH ledger AS (
     DELETE FROM delivered d WHERE d.task_id = $2
@@ -344,7 +360,8 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = $2
 )
 UPDATE tasks t
-SET delivered_to = $1, expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, duplicates_passed = false
+SET delivered_to = $1, expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, duplicates_passed = false,
+    counted_before = '{}'
 WHERE t.id = $2
 `
 

@@ -16,8 +16,8 @@ const (
 	snapshotTimeout = 4 * time.Second // for reading one
 )
 
-// Snapshot is a collector of what is read from the database: at most once in some seconds, however often it is asked for. While the
-// database doesn't answer it gives nothing, since nothing is known then.
+// Snapshot is a collector of what is read from the database: at most once in some seconds, however often it is asked
+// for. While the database doesn't answer it gives nothing, since nothing is known then.
 type Snapshot struct {
 	descs []*prometheus.Desc
 	read  func(ctx context.Context) ([]prometheus.Metric, error)
@@ -61,15 +61,26 @@ func (s *Snapshot) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
+// Gauge returns a metric of a snapshot, never below 0: a clock may have been put back.
+func Gauge(d *prometheus.Desc, value float64) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.GaugeValue, max(value, 0))
+}
+
 // PoolCollectors returns the metrics of a pool, to be registered once.
 func PoolCollectors(pool *pgxpool.Pool) []prometheus.Collector {
 	gauge := func(name, help string, value func(*pgxpool.Stat) float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) })
+		return prometheus.NewGaugeFunc(
+			prometheus.GaugeOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) },
+		)
 	}
 	counter := func(name, help string, value func(*pgxpool.Stat) float64) prometheus.Collector {
-		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) })
+		return prometheus.NewCounterFunc(
+			prometheus.CounterOpts{Name: name, Help: help}, func() float64 { return value(pool.Stat()) },
+		)
 	}
-	up := prometheus.NewDesc("adit_database_up", "Whether the database answers this process within four seconds: 1, or 0.", nil, nil)
+	up := prometheus.NewDesc(
+		"adit_database_up", "Whether the database answers this process within four seconds: 1 or 0.", nil, nil,
+	)
 	return []prometheus.Collector{
 		NewSnapshot([]*prometheus.Desc{up}, func(ctx context.Context) ([]prometheus.Metric, error) {
 			answers := 1.0
@@ -78,11 +89,23 @@ func PoolCollectors(pool *pgxpool.Pool) []prometheus.Collector {
 			}
 			return []prometheus.Metric{prometheus.MustNewConstMetric(up, prometheus.GaugeValue, answers)}, nil
 		}),
-		gauge("adit_database_connections_acquired", "Connections of this process's pool that are in use.", func(s *pgxpool.Stat) float64 { return float64(s.AcquiredConns()) }),
-		gauge("adit_database_connections_idle", "Connections of this process's pool that are not in use.", func(s *pgxpool.Stat) float64 { return float64(s.IdleConns()) }),
-		gauge("adit_database_connections_limit", "Connections that this process's pool may have.", func(s *pgxpool.Stat) float64 { return float64(s.MaxConns()) }),
-		counter("adit_database_waits_total", "Times that a connection was waited for, since all were in use.", func(s *pgxpool.Stat) float64 { return float64(s.EmptyAcquireCount()) }),
-		counter("adit_database_wait_seconds_total", "How long connections were waited for, all times together.",
+		gauge(
+			"adit_database_connections_acquired", "Connections of this process's pool that are in use.",
+			func(s *pgxpool.Stat) float64 { return float64(s.AcquiredConns()) },
+		),
+		gauge(
+			"adit_database_connections_idle", "Connections of this process's pool that are not in use.",
+			func(s *pgxpool.Stat) float64 { return float64(s.IdleConns()) },
+		),
+		gauge(
+			"adit_database_connections_limit", "Connections that this process's pool may have.",
+			func(s *pgxpool.Stat) float64 { return float64(s.MaxConns()) },
+		),
+		counter(
+			"adit_database_waits_total", "How often something waited for a connection because all were in use.",
+			func(s *pgxpool.Stat) float64 { return float64(s.EmptyAcquireCount()) },
+		),
+		counter("adit_database_wait_seconds_total", "Total time spent waiting for a connection.",
 			func(s *pgxpool.Stat) float64 { return s.EmptyAcquireWaitTime().Seconds() }),
 	}
 }

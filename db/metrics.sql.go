@@ -29,7 +29,7 @@ type AuditBacklogRow struct {
 	UnsentAge float64
 }
 
-// AuditBacklog tells of rows that are not sealed yet, up to 10000, and of sealed ones that a receiver which is being sent to has not got.
+// AuditBacklog counts rows that are not sealed yet, up to 10000, and of sealed ones that a receiver which is being sent to has not got.
 func (q *Queries) AuditBacklog(ctx context.Context) (AuditBacklogRow, error) {
 	row := q.db.QueryRow(ctx, auditBacklog)
 	var i AuditBacklogRow
@@ -52,7 +52,7 @@ type MailBacklogRow struct {
 	Age   float64
 }
 
-// MailBacklog tells of mails that wait, up to 10000.
+// MailBacklog counts mails that wait, up to 10000.
 func (q *Queries) MailBacklog(ctx context.Context) (MailBacklogRow, error) {
 	row := q.db.QueryRow(ctx, mailBacklog)
 	var i MailBacklogRow

@@ -21,7 +21,7 @@ var migrations embed.FS
 
 // SchemaMin is the oldest schema that this binary's queries work with. It is raised together with the first query
 // that needs a newer migration.
-const SchemaMin int64 = 37
+const SchemaMin int64 = 38
 
 var (
 	// ErrSchemaTooOld says that migrations are to be applied before this binary can work.
@@ -32,7 +32,7 @@ var (
 )
 
 const (
-	// Nodes that start together wait for the one that migrates: 300 tries, a second apart.
+	// Members that start together wait for the one that migrates: 300 tries, a second apart.
 	lockPeriodSeconds = 1
 	lockTries         = 300
 )
@@ -61,7 +61,7 @@ func SchemaMax() int64 {
 	return newest
 }
 
-// Migrate brings the database at url to SchemaMax. Nodes may call it at the same time: one of them migrates under a
+// Migrate brings the database at url to SchemaMax. Members may call it at the same time: one of them migrates under a
 // lock of its session, the others wait. A schema that is newer than this binary is left alone and is an error, as is
 // a server that is too old or reached through a pooler.
 func Migrate(ctx context.Context, url string) error {
@@ -113,7 +113,7 @@ func migrationConfig(url string) (*pgx.ConnConfig, error) {
 		return nil, badURL(err)
 	}
 	setSession(&cfg.Config, "adit migrate")
-	// An index on a large table takes what it takes, and so does waiting for the node that builds it.
+	// An index on a large table takes what it takes, and so does waiting for the member that builds it.
 	cfg.RuntimeParams["statement_timeout"] = "0"
 	cfg.RuntimeParams["lock_timeout"] = "0"
 	cfg.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
@@ -127,7 +127,10 @@ func withProvider(cfg *pgx.ConnConfig, use func(*goose.Provider) error) (err err
 	}
 	// goose speaks database/sql; its one connection is closed with the provider.
 	conn := stdlib.OpenDB(*cfg)
-	p, err := goose.NewProvider(goose.DialectPostgres, conn, Migrations(), goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true))
+	p, err := goose.NewProvider(
+		goose.DialectPostgres, conn, Migrations(),
+		goose.WithSessionLocker(locker), goose.WithDisableGlobalRegistry(true),
+	)
 	if err != nil {
 		return errors.Join(fmt.Errorf("read the migrations: %w", err), conn.Close())
 	}
@@ -144,7 +147,8 @@ type Querier interface {
 func SchemaVersion(ctx context.Context, q Querier) (int64, error) {
 	// goose keeps one row per applied migration, and deletes it on the way down.
 	var version int64
-	err := q.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+goose.DefaultTablename+` WHERE is_applied`).Scan(&version)
+	err := q.QueryRow(ctx, `SELECT coalesce(max(version_id), 0) FROM `+
+		goose.DefaultTablename+` WHERE is_applied`).Scan(&version)
 	if err != nil {
 		var pg *pgconn.PgError
 		if errors.As(err, &pg) && pg.Code == "42P01" { // undefined_table
@@ -162,7 +166,10 @@ func CheckSchema(ctx context.Context, q Querier) error {
 	case err != nil:
 		return err
 	case version < SchemaMin:
-		return fmt.Errorf("%w: it is %d, and %d is needed; `adit serve` of this version brings it up to date when it starts", ErrSchemaTooOld, version, SchemaMin)
+		return fmt.Errorf(
+			"%w: it is %d instead of %d; `adit serve` of this version updates it when it starts",
+			ErrSchemaTooOld, version, SchemaMin,
+		)
 	case version > SchemaMax():
 		return tooNew(version)
 	}
@@ -170,6 +177,7 @@ func CheckSchema(ctx context.Context, q Querier) error {
 }
 
 func tooNew(version int64) error {
-	return fmt.Errorf("%w: it is %d, and this adit knows up to %d; another node has been upgraded, so upgrade this one too, or restore the dump made before",
+	return fmt.Errorf("%w: it is %d, but this adit knows only up to %d; another member of the cluster has been upgraded, "+
+		"so upgrade this one too, or restore the dump made before",
 		ErrSchemaTooNew, version, SchemaMax())
 }

@@ -23,7 +23,7 @@ type AssociationSlot struct {
 	ID        int64
 	ServerID  int64
 	Use       string
-	NodeID    uuid.UUID
+	MemberID  uuid.UUID
 	TaskID    *int64
 	Token     *int64
 	ExpiresAt *time.Time
@@ -164,16 +164,16 @@ type DirectMove struct {
 }
 
 type Expectation struct {
-	SourceID   int64
-	MessageID  int32
-	TaskID     int64
-	LeaseNode  uuid.UUID
-	LeaseToken int64
-	StudyUid   string
-	CreatedAt  time.Time
-	EndedAt    *time.Time
-	Alone      bool
-	Direct     bool
+	SourceID    int64
+	MessageID   int32
+	TaskID      int64
+	LeaseMember uuid.UUID
+	LeaseToken  int64
+	StudyUid    string
+	CreatedAt   time.Time
+	EndedAt     *time.Time
+	Alone       bool
+	Direct      bool
 }
 
 type Folder struct {
@@ -190,19 +190,6 @@ type FolderUsage struct {
 	FolderID   int64
 	Bytes      int64
 	MeasuredAt *time.Time
-}
-
-type ForeignObject struct {
-	ID          int64
-	Day         time.Time
-	Server      string
-	CallingAe   string
-	Address     string
-	SopClassUid string
-	Objects     int64
-	Quarantined int64
-	FirstAt     time.Time
-	LastAt      time.Time
 }
 
 type Group struct {
@@ -281,7 +268,7 @@ type Linkage struct {
 	CreatedAt time.Time
 }
 
-type Node struct {
+type Member struct {
 	ID        uuid.UUID
 	DataDirID uuid.UUID
 	Name      string
@@ -506,7 +493,7 @@ type Task struct {
 	Waits              int32
 	Losses             int32
 	Crashes            int32
-	LeaseNode          *uuid.UUID
+	LeaseMember        *uuid.UUID
 	LeaseToken         *int64
 	CancelRequested    bool
 	Expected           int32
@@ -523,7 +510,7 @@ type Task struct {
 	DeliveredTo        string
 	WaitSeconds        float64
 	Alone              bool
-	AloneNode          *uuid.UUID
+	AloneMember        *uuid.UUID
 	AloneUntil         *time.Time
 	CountedBefore      []byte
 	Rejected           []byte
@@ -567,6 +554,19 @@ type TaskSeries struct {
 	Verified  int32
 	Bytes     int64
 	Missing   []byte
+}
+
+type UnsolicitedInstance struct {
+	ID          int64
+	Day         time.Time
+	Server      string
+	CallingAe   string
+	Address     string
+	SopClassUid string
+	Instances   int64
+	Quarantined int64
+	FirstAt     time.Time
+	LastAt      time.Time
 }
 
 type User struct {
@@ -616,6 +616,6 @@ type Warning struct {
 }
 
 type WorkerSchedule struct {
-	NodeName string
-	Schedule []byte
+	MemberName string
+	Schedule   []byte
 }

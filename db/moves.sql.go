@@ -13,24 +13,24 @@ import (
 )
 
 const beginMove = `-- name: BeginMove :one
-INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone, direct)
-SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, $2, $3, $4
+INSERT INTO expectations (source_id, message_id, task_id, lease_member, lease_token, study_uid, alone, direct)
+SELECT $1, nextval('move_message_ids')::integer, t.id, t.lease_member, t.lease_token, $2, $3, $4
 FROM tasks t
-WHERE t.id = $5 AND t.lease_node = $6 AND t.lease_token = $7 AND t.status = 'in_progress'
+WHERE t.id = $5 AND t.lease_member = $6 AND t.lease_token = $7 AND t.status = 'in_progress'
   AND ($8::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = $1 AND st.move_limit > 0))
 ON CONFLICT DO NOTHING
 RETURNING message_id
 `
 
 type BeginMoveParams struct {
-	SourceID   int64
-	StudyUid   string
-	Alone      bool
-	Direct     bool
-	TaskID     int64
-	LeaseNode  *uuid.UUID
-	LeaseToken *int64
-	Counted    bool
+	SourceID    int64
+	StudyUid    string
+	Alone       bool
+	Direct      bool
+	TaskID      int64
+	LeaseMember *uuid.UUID
+	LeaseToken  *int64
+	Counted     bool
 }
 
 // BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
@@ -42,7 +42,7 @@ func (q *Queries) BeginMove(ctx context.Context, arg BeginMoveParams) (int32, er
 		arg.Alone,
 		arg.Direct,
 		arg.TaskID,
-		arg.LeaseNode,
+		arg.LeaseMember,
 		arg.LeaseToken,
 		arg.Counted,
 	)
@@ -75,36 +75,30 @@ func (q *Queries) EndLostMoves(ctx context.Context) error {
 const endMove = `-- name: EndMove :exec
 WITH ended AS (
     UPDATE expectations SET ended_at = now()
-    WHERE message_id = $2::integer AND lease_token = $3::bigint AND ended_at IS NULL
+    WHERE message_id = $4::integer AND lease_token = $5::bigint AND ended_at IS NULL
 )
 UPDATE server_state st
-SET move_limit = CASE
-        WHEN $1::boolean THEN greatest(1, (
-            SELECT count(*) FROM expectations e
-            WHERE e.source_id = st.server_id AND e.ended_at IS NULL AND (e.message_id, e.lease_token) <> ($2::integer, $3::bigint)))
-        WHEN moves_good + 1 >= $4::integer THEN move_limit + 1
-        ELSE move_limit END,
-    moves_good = CASE WHEN $1::boolean OR moves_good + 1 >= $4::integer THEN 0 ELSE moves_good + 1 END
-WHERE st.server_id = $5 AND ($1::boolean OR move_limit > 0)
+SET move_limit = CASE WHEN moves_good + 1 >= $1::integer THEN move_limit + 1 ELSE move_limit END,
+    moves_good = CASE WHEN moves_good + 1 >= $1::integer THEN 0 ELSE moves_good + 1 END
+WHERE st.server_id = $2 AND $3::boolean AND move_limit > 0
 `
 
 type EndMoveParams struct {
-	Busy       bool
-	MessageID  int32
-	LeaseToken int64
 	ForMore    int32
 	ServerID   int64
+	Good       bool
+	MessageID  int32
+	LeaseToken int64
 }
 
-// EndMove takes down that a C-MOVE has ended, and how it fared. busy: the source had too many; then no more go there at once than run besides.
-// After so many good ones one more is tried.
+// EndMove takes down that a C-MOVE has ended. good: the source did not have too many; after so many good ones in a row one more at once is tried.
 func (q *Queries) EndMove(ctx context.Context, arg EndMoveParams) error {
 	_, err := q.db.Exec(ctx, endMove,
-		arg.Busy,
-		arg.MessageID,
-		arg.LeaseToken,
 		arg.ForMore,
 		arg.ServerID,
+		arg.Good,
+		arg.MessageID,
+		arg.LeaseToken,
 	)
 	return err
 }
@@ -190,7 +184,7 @@ type ListStoringServersRow struct {
 	YoungStudyS          int32
 }
 
-// ListStoringServers gives what tells servers apart that call our receiver.
+// ListStoringServers returns what distinguishes servers that call our receiver.
 func (q *Queries) ListStoringServers(ctx context.Context) ([]ListStoringServersRow, error) {
 	rows, err := q.db.Query(ctx, listStoringServers)
 	if err != nil {
@@ -272,11 +266,25 @@ func (q *Queries) LockMoveLimit(ctx context.Context, serverID int64) (int32, err
 	return move_limit, err
 }
 
+const lowerMoveLimit = `-- name: LowerMoveLimit :exec
+UPDATE server_state st
+SET move_limit = least(nullif(move_limit, 0), greatest(1, (SELECT count(*) FROM expectations e WHERE e.source_id = st.server_id AND e.ended_at IS NULL))),
+    moves_good = 0
+WHERE st.server_id = $1
+`
+
+// LowerMoveLimit takes down that a source had too many C-MOVEs: no more go there at once than run now. It needs the lock of LockMoveLimit: of
+// several refusals at once, each has to see that the others have ended.
+func (q *Queries) LowerMoveLimit(ctx context.Context, serverID int64) error {
+	_, err := q.db.Exec(ctx, lowerMoveLimit, serverID)
+	return err
+}
+
 const moveLimit = `-- name: MoveLimit :one
 SELECT move_limit FROM server_state WHERE server_id = $1
 `
 
-// MoveLimit tells how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
+// MoveLimit returns how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
 // moves away, until the transaction ends.
 func (q *Queries) MoveLimit(ctx context.Context, serverID int64) (int32, error) {
 	row := q.db.QueryRow(ctx, moveLimit, serverID)
@@ -305,7 +313,7 @@ type StudyIsMovedParams struct {
 	StudyUid string
 }
 
-// StudyIsMoved tells whether a move of a study runs that wants to be the only one.
+// StudyIsMoved reports whether a move of a study runs that wants to be the only one.
 func (q *Queries) StudyIsMoved(ctx context.Context, arg StudyIsMovedParams) (bool, error) {
 	row := q.db.QueryRow(ctx, studyIsMoved, arg.SourceID, arg.StudyUid)
 	var exists bool

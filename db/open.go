@@ -32,8 +32,10 @@ var (
 	ErrServerTooOld = errors.New("ADIT needs PostgreSQL 15 or later")
 
 	// ErrPooler says that a connection pooler stands between ADIT and PostgreSQL.
-	ErrPooler = errors.New("the database URL leads to a connection pooler such as PgBouncer, which breaks the session locks, " +
-		"timeouts and notifications that ADIT relies on; give the address of the PostgreSQL server itself")
+	ErrPooler = errors.New(
+		"the database URL points to a connection pooler such as PgBouncer, which breaks the session locks, " +
+			"timeouts and notifications that ADIT relies on; give the address of the PostgreSQL server itself",
+	)
 )
 
 // Options of a pool. The zero value is fit for use.
@@ -109,7 +111,9 @@ func milliseconds(d time.Duration) string { return fmt.Sprint(d.Milliseconds()) 
 func badURL(err error) error {
 	if parse, ok := errors.AsType[*pgconn.ParseConfigError](err); ok {
 		if cause := parse.Unwrap(); cause != nil {
-			return fmt.Errorf("the database URL cannot be read (%w); it looks like postgres://user@host:5432/adit", cause)
+			return fmt.Errorf(
+				"the database URL cannot be read (%w); it looks like postgres://user@host:5432/adit", cause,
+			)
 		}
 	}
 	return errors.New("the database URL cannot be read; it looks like postgres://user@host:5432/adit")
@@ -140,7 +144,9 @@ func checkServer(ctx context.Context, cfg *pgx.ConnConfig) error {
 
 	var version int
 	var name string
-	err = first.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version')`).Scan(&version, &name)
+	err = first.QueryRow(
+		ctx, `SELECT current_setting('server_version_num')::int, current_setting('server_version')`,
+	).Scan(&version, &name)
 	if err != nil {
 		return fmt.Errorf("ask the database for its version: %w", err)
 	}

@@ -59,8 +59,8 @@ type ClaimMailRow struct {
 	AgeSeconds float64
 }
 
-// ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
-// meant to; a claim of another node may have begun later than this one, hence the minute.
+// ClaimMail has one mail that is due for this member alone until the lease is over. A clock that was put back makes none wait longer than it was
+// meant to; a claim of another member may have begun later than this one, hence the minute.
 func (q *Queries) ClaimMail(ctx context.Context, leaseSeconds float64) (ClaimMailRow, error) {
 	row := q.db.QueryRow(ctx, claimMail, leaseSeconds)
 	var i ClaimMailRow
@@ -96,7 +96,7 @@ type EndMailParams struct {
 	Attempts    int32
 }
 
-// EndMail writes down what became of an attempt. Zero rows: another node has the mail by now.
+// EndMail writes down what became of an attempt. Zero rows: another member has the mail by now.
 func (q *Queries) EndMail(ctx context.Context, arg EndMailParams) (int64, error) {
 	result, err := q.db.Exec(ctx, endMail,
 		arg.Status,
@@ -109,6 +109,33 @@ func (q *Queries) EndMail(ctx context.Context, arg EndMailParams) (int64, error)
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const getMail = `-- name: GetMail :one
+SELECT id, kind, message_id, recipient, subject, body, job_end, status, attempts, next_at, error, created_at, ended_at, wait_seconds, sealed FROM outbox WHERE id = $1
+`
+
+func (q *Queries) GetMail(ctx context.Context, id int64) (Outbox, error) {
+	row := q.db.QueryRow(ctx, getMail, id)
+	var i Outbox
+	err := row.Scan(
+		&i.ID,
+		&i.Kind,
+		&i.MessageID,
+		&i.Recipient,
+		&i.Subject,
+		&i.Body,
+		&i.JobEnd,
+		&i.Status,
+		&i.Attempts,
+		&i.NextAt,
+		&i.Error,
+		&i.CreatedAt,
+		&i.EndedAt,
+		&i.WaitSeconds,
+		&i.Sealed,
+	)
+	return i, err
 }
 
 const insertMail = `-- name: InsertMail :exec

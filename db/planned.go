@@ -8,8 +8,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Planned gives queries that PostgreSQL plans anew for the values that they are given. It keeps a plan for any values after five times, which for a
-// filter that may be left out is one that walks the whole table.
+// Planned returns queries that PostgreSQL plans anew for the values that they are given. It keeps a plan for any values
+// after five times, which for a filter that may be left out is one that walks the whole table.
 func (q *Queries) Planned() *Queries { return &Queries{db: planned{q.db}} }
 
 type planned struct{ DBTX }

@@ -46,7 +46,7 @@ const filled = `
 	INSERT INTO outbox (recipient, subject, body, status, ended_at)
 	SELECT 'x', '', '', CASE WHEN n <= 10 THEN 'given_up' ELSE 'sent' END, now() FROM generate_series(1, $rows) n;
 	INSERT INTO linkage (project_id, trial, pseudonym, identity, patient_id) SELECT 1, 't' || n, 'p' || n, 'i' || n, 'id' || n FROM generate_series(1, $rows) n;
-	INSERT INTO foreign_objects (day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at)
+	INSERT INTO unsolicited_instances (day, server, calling_ae, address, sop_class_uid, instances, quarantined, first_at, last_at)
 	SELECT now(), 's' || n, '', '', '', 1, 0, now(), now() FROM generate_series(1, $rows) n;
 	INSERT INTO quarantine (folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes)
 	SELECT (SELECT gen_random_uuid()), gen_random_uuid(), '', '', '', '', '', '', 1 FROM generate_series(1, $rows) n;
@@ -59,6 +59,10 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 	jobs := func(p db.ListJobsParams) func() error {
 		p.Max = 50
 		return func() error { return ask(q.ListJobs(ctx, p)) }
+	}
+	newest := func(p db.ListJobsParams) func() error {
+		p.Sort, p.Down = "id", true
+		return jobs(p)
 	}
 	tasks := func(p db.ListTasksParams) func() error {
 		p.JobID, p.Max = job, 50
@@ -84,26 +88,40 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 	early, late := first.Add(-time.Minute), first.Add(10*time.Minute)
 	return map[string][]func() error{
 		"ListJobs": {
-			jobs(db.ListJobsParams{}), jobs(db.ListJobsParams{Status: "failure"}), jobs(db.ListJobsParams{OwnerID: 2}), jobs(db.ListJobsParams{OwnerID: 1, Status: "failure"}),
-			jobs(db.ListJobsParams{Status: "canceling"}), jobs(db.ListJobsParams{Below: 100, Status: "success"}),
+			newest(db.ListJobsParams{}), newest(db.ListJobsParams{Status: "failure"}),
+			newest(db.ListJobsParams{OwnerID: 2}), newest(db.ListJobsParams{OwnerID: 1, Status: "failure"}),
+			newest(db.ListJobsParams{Status: "canceling"}), newest(db.ListJobsParams{After: 100, Status: "success"}),
+			jobs(db.ListJobsParams{Sort: "id"}), jobs(db.ListJobsParams{Sort: "id", After: 100}),
+			jobs(db.ListJobsParams{Sort: "created_at", Down: true}), jobs(db.ListJobsParams{Sort: "started_at"}),
+			jobs(db.ListJobsParams{Sort: "ended_at", Down: true, After: 100, Value: "infinity"}),
+			jobs(db.ListJobsParams{Sort: "priority"}), jobs(db.ListJobsParams{Sort: "status", Down: true}),
+			jobs(db.ListJobsParams{Sort: "status", After: 100, Value: "failure"}),
+			jobs(db.ListJobsParams{Sort: "priority", Down: true, After: 100, Value: "4"}),
 		},
 		"ListTasks": {
-			tasks(db.ListTasksParams{}), tasks(db.ListTasksParams{Status: "failure"}), tasks(db.ListTasksParams{Status: "canceled"}),
-			tasks(db.ListTasksParams{Above: 1000, Status: "success"}),
+			tasks(db.ListTasksParams{}), tasks(db.ListTasksParams{Status: "failure"}),
+			tasks(db.ListTasksParams{Status: "canceled"}),
+			tasks(db.ListTasksParams{After: 1000, Status: "success"}),
+			tasks(db.ListTasksParams{Sort: "status"}), tasks(db.ListTasksParams{Sort: "status", Down: true}),
 		},
 		"ListAudit": {
-			audit(db.ListAuditParams{}), audit(db.ListAuditParams{Username: new("RARE")}), audit(db.ListAuditParams{Action: new("rare.act")}),
-			audit(db.ListAuditParams{PatientID: new("p7")}), audit(db.ListAuditParams{StudyUid: new("1.2.7")}), audit(db.ListAuditParams{Before: new(int64(90))}),
+			audit(db.ListAuditParams{}), audit(db.ListAuditParams{Username: new("RARE")}),
+			audit(db.ListAuditParams{Action: new("rare.act")}),
+			audit(db.ListAuditParams{PatientID: new("p7")}), audit(db.ListAuditParams{StudyUid: new("1.2.7")}),
+			audit(db.ListAuditParams{Before: new(int64(90))}),
 			audit(db.ListAuditParams{Username: new("nobody")}),
 		},
 		"ListAuditBetween": {
-			between(db.ListAuditBetweenParams{UntilTime: &late}), between(db.ListAuditBetweenParams{FromTime: &early, UntilTime: &late}),
-			between(db.ListAuditBetweenParams{FromTime: &early}), between(db.ListAuditBetweenParams{FromTime: &early, Before: new(int64(100))}),
-			between(db.ListAuditBetweenParams{FromTime: &early, Username: new("rare")}), between(db.ListAuditBetweenParams{UntilTime: &late, Action: new("often.act")}),
+			between(db.ListAuditBetweenParams{UntilTime: &late}),
+			between(db.ListAuditBetweenParams{FromTime: &early, UntilTime: &late}),
+			between(db.ListAuditBetweenParams{FromTime: &early}),
+			between(db.ListAuditBetweenParams{FromTime: &early, Before: new(int64(100))}),
+			between(db.ListAuditBetweenParams{FromTime: &early, Username: new("rare")}),
+			between(db.ListAuditBetweenParams{UntilTime: &late, Action: new("often.act")}),
 		},
 		"ListMails":       {mails(db.ListMailsParams{}), mails(db.ListMailsParams{Status: "given_up"}), mails(db.ListMailsParams{Status: "pending"})},
 		"ListLinkage":     {linkage(db.ListLinkageParams{}), linkage(db.ListLinkageParams{Pseudonym: "p9"}), linkage(db.ListLinkageParams{PatientID: "id9"})},
-		"ListForeign":     {func() error { return ask(q.ListForeign(ctx, db.ListForeignParams{Max: 50})) }},
+		"ListUnsolicited": {func() error { return ask(q.ListUnsolicited(ctx, db.ListUnsolicitedParams{Max: 50})) }},
 		"ListQuarantined": {func() error { return ask(q.ListQuarantined(ctx, db.ListQuarantinedParams{Max: 50})) }},
 		"ListRejectedCallers": {
 			func() error { return ask(q.ListRejectedCallers(ctx, db.ListRejectedCallersParams{Max: 50})) },
@@ -123,7 +141,8 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 
 // few are lists of what there is never much of, or of one task.
 var few = []string{
-	"ListAccess", "ListDicomNodes", "ListDirectMoves", "ListFolders", "ListGroups", "ListMembers", "ListProfiles", "ListProjects", "ListRegistrations",
+	"ListAccess", "ListDicomNodes", "ListDirectMoves", "ListFolders", "ListGroups",
+	"ListMembers", "ListProfiles", "ListProjects", "ListRegistrations",
 	"ListStoringServers", "ListTaskFolders", "ListTokens", "ListUsers", "ListVerificationInstances", "ListWarnings",
 }
 
@@ -132,7 +151,10 @@ func testPlans(t *testing.T, rows int) {
 	conn, err := db.Connect(t.Context(), dbtest.URL(t)+"&statement_timeout=10min", "adit test")
 	require.NoError(t, err)
 	defer conn.Close(context.Background())
-	_, err = conn.Exec(t.Context(), regexp.MustCompile(`\$rows`).ReplaceAllString(filled, strconv.Itoa(rows))+"; ANALYZE", pgx.QueryExecModeSimpleProtocol)
+	_, err = conn.Exec(
+		t.Context(), regexp.MustCompile(`\$rows`).ReplaceAllString(filled, strconv.Itoa(rows))+"; ANALYZE",
+		pgx.QueryExecModeSimpleProtocol,
+	)
 	require.NoError(t, err)
 	var job int64
 	require.NoError(t, conn.QueryRow(t.Context(), "SELECT max(id) FROM jobs").Scan(&job))

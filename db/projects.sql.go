@@ -28,6 +28,25 @@ func (q *Queries) AddProjectMembers(ctx context.Context, arg AddProjectMembersPa
 	return result.RowsAffected(), nil
 }
 
+const belongsToProject = `-- name: BelongsToProject :one
+SELECT EXISTS (SELECT FROM projects p WHERE p.id = $1
+    AND (EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = $2)
+      OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = $2)))
+`
+
+type BelongsToProjectParams struct {
+	ProjectID int64
+	UserID    int64
+}
+
+// BelongsToProject reports whether somebody is a member of a project or of its group.
+func (q *Queries) BelongsToProject(ctx context.Context, arg BelongsToProjectParams) (bool, error) {
+	row := q.db.QueryRow(ctx, belongsToProject, arg.ProjectID, arg.UserID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const deleteProjectMembers = `-- name: DeleteProjectMembers :exec
 DELETE FROM project_members WHERE project_id = $1
 `
@@ -201,17 +220,31 @@ SELECT p.id, p.name, p.description, p.group_id, p.is_default, p.profile, p.seale
 FROM projects p
 JOIN groups g ON g.id = p.group_id
 LEFT JOIN deid_profiles d ON d.id = p.profile_id
-WHERE p.id > $1 AND ($2::bigint = 0
-    OR EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = $2)
-    OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = $2))
-ORDER BY p.id
-LIMIT $3
+WHERE ($1::bigint = 0
+    OR EXISTS (SELECT FROM project_members m WHERE m.project_id = p.id AND m.user_id = $1)
+    OR EXISTS (SELECT FROM group_members m WHERE m.group_id = p.group_id AND m.user_id = $1))
+  AND ($2::text = '' OR lower(g.name) = lower($2))
+  AND CASE
+      WHEN $3::bigint = 0 THEN true
+      WHEN $4::text = 'name' AND $5::boolean THEN (lower(p.name), p.id) < (lower($6::text), $3::bigint)
+      WHEN $4::text = 'name' THEN (lower(p.name), p.id) > (lower($6::text), $3::bigint)
+      WHEN $5::boolean THEN p.id < $3::bigint
+      ELSE p.id > $3::bigint
+  END
+ORDER BY CASE WHEN $4::text = 'name' AND $5::boolean THEN lower(p.name) END DESC,
+         CASE WHEN $4::text = 'name' AND NOT $5::boolean THEN lower(p.name) END,
+         CASE WHEN $5::boolean THEN p.id END DESC, CASE WHEN NOT $5::boolean THEN p.id END
+LIMIT $7
 `
 
 type ListProjectsParams struct {
-	Above  int64
-	UserID int64
-	Max    int32
+	UserID  int64
+	InGroup string
+	After   int64
+	Sort    string
+	Down    bool
+	Value   string
+	Max     int32
 }
 
 type ListProjectsRow struct {
@@ -221,9 +254,17 @@ type ListProjectsRow struct {
 	Members        []string
 }
 
-// ListProjects is a page of projects above an ID: of one user, or all of them (0).
+// ListProjects is a page of projects in an order, as ListJobs: of one user, or all of them (0).
 func (q *Queries) ListProjects(ctx context.Context, arg ListProjectsParams) ([]ListProjectsRow, error) {
-	rows, err := q.db.Query(ctx, listProjects, arg.Above, arg.UserID, arg.Max)
+	rows, err := q.db.Query(ctx, listProjects,
+		arg.UserID,
+		arg.InGroup,
+		arg.After,
+		arg.Sort,
+		arg.Down,
+		arg.Value,
+		arg.Max,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -286,6 +327,46 @@ func (q *Queries) LockProjectRow(ctx context.Context, id int64) (Project, error)
 	return i, err
 }
 
+const membersOfProject = `-- name: MembersOfProject :many
+SELECT u.id, u.username, u.mail, u.first_name, u.last_name, u.phone, u.department, u.password_hash, u.is_active, u.is_staff, u.is_superuser, u.active_group_id, u.preferences, u.created_at FROM users u JOIN project_members m ON m.user_id = u.id WHERE m.project_id = $1 ORDER BY u.id
+`
+
+// MembersOfProject gives those who were put into a project.
+func (q *Queries) MembersOfProject(ctx context.Context, projectID int64) ([]User, error) {
+	rows, err := q.db.Query(ctx, membersOfProject, projectID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Username,
+			&i.Mail,
+			&i.FirstName,
+			&i.LastName,
+			&i.Phone,
+			&i.Department,
+			&i.PasswordHash,
+			&i.IsActive,
+			&i.IsStaff,
+			&i.IsSuperuser,
+			&i.ActiveGroupID,
+			&i.Preferences,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const newestProfile = `-- name: NewestProfile :one
 SELECT id, name, version, sha256, text, created_by, created_at FROM deid_profiles WHERE name = $1 ORDER BY id DESC LIMIT 1
 `
@@ -328,6 +409,18 @@ func (q *Queries) ProfileByVersion(ctx context.Context, arg ProfileByVersionPara
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const projectUsed = `-- name: ProjectUsed :one
+SELECT (EXISTS (SELECT FROM jobs j WHERE j.project_id = $1) OR EXISTS (SELECT FROM linkage l WHERE l.project_id = $1))::boolean AS used
+`
+
+// ProjectUsed reports whether a job belongs to a project, or a pseudonym.
+func (q *Queries) ProjectUsed(ctx context.Context, id int64) (bool, error) {
+	row := q.db.QueryRow(ctx, projectUsed, id)
+	var used bool
+	err := row.Scan(&used)
+	return used, err
 }
 
 const updateProject = `-- name: UpdateProject :exec

@@ -7,50 +7,50 @@ package db
 
 import (
 	"context"
-	"time"
 
 	"github.com/google/uuid"
 )
 
-const countForeign = `-- name: CountForeign :exec
-INSERT INTO foreign_objects (day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at)
-VALUES ($1::timestamptz::date, $2, $3, $4, $5, $6, $7, $1, $8)
+const countUnsolicited = `-- name: CountUnsolicited :exec
+INSERT INTO unsolicited_instances (day, server, calling_ae, address, sop_class_uid, instances, quarantined, first_at, last_at)
+VALUES ((now() - make_interval(secs => $1::float8))::date, $2, $3, $4, $5,
+        $6, $7, now() - make_interval(secs => $1::float8), now() - make_interval(secs => $8::float8))
 ON CONFLICT (day, server, calling_ae, address, sop_class_uid) DO UPDATE SET
-    objects = foreign_objects.objects + excluded.objects, quarantined = foreign_objects.quarantined + excluded.quarantined, last_at = excluded.last_at
+    instances = unsolicited_instances.instances + excluded.instances, quarantined = unsolicited_instances.quarantined + excluded.quarantined, last_at = greatest(unsolicited_instances.last_at, excluded.last_at)
 `
 
-type CountForeignParams struct {
-	FirstAt     time.Time
+type CountUnsolicitedParams struct {
+	FirstAge    float64
 	Server      string
 	CallingAe   string
 	Address     string
 	SopClassUid string
-	Objects     int64
+	Instances   int64
 	Quarantined int64
-	LastAt      time.Time
+	LastAge     float64
 }
 
-// CountForeign adds to what a server sent without having been asked.
-func (q *Queries) CountForeign(ctx context.Context, arg CountForeignParams) error {
-	_, err := q.db.Exec(ctx, countForeign,
-		arg.FirstAt,
+// CountUnsolicited adds to what a server sent without having been asked. Ages are in seconds: clocks of members may differ.
+func (q *Queries) CountUnsolicited(ctx context.Context, arg CountUnsolicitedParams) error {
+	_, err := q.db.Exec(ctx, countUnsolicited,
+		arg.FirstAge,
 		arg.Server,
 		arg.CallingAe,
 		arg.Address,
 		arg.SopClassUid,
-		arg.Objects,
+		arg.Instances,
 		arg.Quarantined,
-		arg.LastAt,
+		arg.LastAge,
 	)
 	return err
 }
 
-const deleteOldForeign = `-- name: DeleteOldForeign :exec
-DELETE FROM foreign_objects WHERE last_at < now() - make_interval(secs => $1::float8)
+const deleteOldUnsolicited = `-- name: DeleteOldUnsolicited :exec
+DELETE FROM unsolicited_instances WHERE last_at < now() - make_interval(secs => $1::float8)
 `
 
-func (q *Queries) DeleteOldForeign(ctx context.Context, seconds float64) error {
-	_, err := q.db.Exec(ctx, deleteOldForeign, seconds)
+func (q *Queries) DeleteOldUnsolicited(ctx context.Context, seconds float64) error {
+	_, err := q.db.Exec(ctx, deleteOldUnsolicited, seconds)
 	return err
 }
 
@@ -67,18 +67,18 @@ func (q *Queries) DeleteQuarantined(ctx context.Context, id int64) (int64, error
 }
 
 const forgetQuarantined = `-- name: ForgetQuarantined :exec
-DELETE FROM quarantine WHERE folder = $1 AND NOT file = ANY($2::uuid[]) AND arrived_at < $3::timestamptz
+DELETE FROM quarantine WHERE folder = $1 AND NOT file = ANY($2::uuid[]) AND arrived_at < now() - make_interval(secs => $3::float8)
 `
 
 type ForgetQuarantinedParams struct {
 	Folder uuid.UUID
 	There  []uuid.UUID
-	Before time.Time
+	Age    float64
 }
 
 // ForgetQuarantined removes what was in a folder and is not there any more.
 func (q *Queries) ForgetQuarantined(ctx context.Context, arg ForgetQuarantinedParams) error {
-	_, err := q.db.Exec(ctx, forgetQuarantined, arg.Folder, arg.There, arg.Before)
+	_, err := q.db.Exec(ctx, forgetQuarantined, arg.Folder, arg.There, arg.Age)
 	return err
 }
 
@@ -137,59 +137,21 @@ func (q *Queries) InsertQuarantined(ctx context.Context, arg InsertQuarantinedPa
 	return err
 }
 
-const listForeign = `-- name: ListForeign :many
-SELECT id, day, server, calling_ae, address, sop_class_uid, objects, quarantined, first_at, last_at FROM foreign_objects WHERE $1::bigint = 0 OR id < $1 ORDER BY id DESC LIMIT $2
-`
-
-type ListForeignParams struct {
-	Below int64
-	Max   int32
-}
-
-// ListForeign is a page of it, the latest first.
-func (q *Queries) ListForeign(ctx context.Context, arg ListForeignParams) ([]ForeignObject, error) {
-	rows, err := q.db.Query(ctx, listForeign, arg.Below, arg.Max)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []ForeignObject{}
-	for rows.Next() {
-		var i ForeignObject
-		if err := rows.Scan(
-			&i.ID,
-			&i.Day,
-			&i.Server,
-			&i.CallingAe,
-			&i.Address,
-			&i.SopClassUid,
-			&i.Objects,
-			&i.Quarantined,
-			&i.FirstAt,
-			&i.LastAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const listQuarantined = `-- name: ListQuarantined :many
-SELECT id, folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes, arrived_at FROM quarantine WHERE $1::bigint = 0 OR id < $1 ORDER BY id DESC LIMIT $2
+SELECT id, folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes, arrived_at FROM quarantine
+WHERE ($1::bigint = 0 OR id < $1) AND ($2::text = '' OR lower(server) = lower($2))
+ORDER BY id DESC LIMIT $3
 `
 
 type ListQuarantinedParams struct {
-	Below int64
-	Max   int32
+	Below    int64
+	OfServer string
+	Max      int32
 }
 
 // ListQuarantined is a page of the quarantine, the latest first.
 func (q *Queries) ListQuarantined(ctx context.Context, arg ListQuarantinedParams) ([]Quarantine, error) {
-	rows, err := q.db.Query(ctx, listQuarantined, arg.Below, arg.Max)
+	rows, err := q.db.Query(ctx, listQuarantined, arg.Below, arg.OfServer, arg.Max)
 	if err != nil {
 		return nil, err
 	}
@@ -220,34 +182,82 @@ func (q *Queries) ListQuarantined(ctx context.Context, arg ListQuarantinedParams
 	return items, nil
 }
 
+const listUnsolicited = `-- name: ListUnsolicited :many
+SELECT id, day, server, calling_ae, address, sop_class_uid, instances, quarantined, first_at, last_at FROM unsolicited_instances WHERE $1::bigint = 0 OR id < $1 ORDER BY id DESC LIMIT $2
+`
+
+type ListUnsolicitedParams struct {
+	Below int64
+	Max   int32
+}
+
+// ListUnsolicited is a page of it, the latest first.
+func (q *Queries) ListUnsolicited(ctx context.Context, arg ListUnsolicitedParams) ([]UnsolicitedInstance, error) {
+	rows, err := q.db.Query(ctx, listUnsolicited, arg.Below, arg.Max)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []UnsolicitedInstance{}
+	for rows.Next() {
+		var i UnsolicitedInstance
+		if err := rows.Scan(
+			&i.ID,
+			&i.Day,
+			&i.Server,
+			&i.CallingAe,
+			&i.Address,
+			&i.SopClassUid,
+			&i.Instances,
+			&i.Quarantined,
+			&i.FirstAt,
+			&i.LastAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const passDuplicates = `-- name: PassDuplicates :exec
-UPDATE tasks SET duplicates_passed = true WHERE id = $1 AND lease_token = $2::bigint
+UPDATE tasks SET duplicates_passed = true, delivered_to = $2 WHERE id = $1 AND lease_token = $3::bigint
 `
 
 type PassDuplicatesParams struct {
-	ID    int64
-	Token int64
+	ID          int64
+	DeliveredTo string
+	Token       int64
 }
 
 // PassDuplicates takes down that the destination held nothing of a task's study before anything was sent.
 func (q *Queries) PassDuplicates(ctx context.Context, arg PassDuplicatesParams) error {
-	_, err := q.db.Exec(ctx, passDuplicates, arg.ID, arg.Token)
+	_, err := q.db.Exec(ctx, passDuplicates, arg.ID, arg.DeliveredTo, arg.Token)
 	return err
 }
 
 const putCountedBefore = `-- name: PutCountedBefore :exec
-UPDATE tasks SET counted_before = $2 WHERE id = $1 AND lease_token = $3::bigint
+UPDATE tasks SET counted_before = $2, delivered_to = $3 WHERE id = $1 AND lease_token = $4::bigint
 `
 
 type PutCountedBeforeParams struct {
 	ID            int64
 	CountedBefore []byte
+	DeliveredTo   string
 	Token         int64
 }
 
 // PutCountedBefore takes down what the destination counted before anything was sent.
 func (q *Queries) PutCountedBefore(ctx context.Context, arg PutCountedBeforeParams) error {
-	_, err := q.db.Exec(ctx, putCountedBefore, arg.ID, arg.CountedBefore, arg.Token)
+	_, err := q.db.Exec(ctx, putCountedBefore,
+		arg.ID,
+		arg.CountedBefore,
+		arg.DeliveredTo,
+		arg.Token,
+	)
 	return err
 }
 

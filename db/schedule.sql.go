@@ -12,39 +12,75 @@ import (
 	"github.com/google/uuid"
 )
 
-const aheadOf = `-- name: AheadOf :one
-SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
-       ((SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
-                                 AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
-        + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o
-           WHERE o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
-             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead,
+const aheadOf = `-- name: AheadOf :many
+WITH nearest AS MATERIALIZED (
+  SELECT f.id, row_number() OVER (ORDER BY f.not_before, f.seq) - 1 AS place
+  FROM (SELECT p.id, p.not_before, p.seq FROM tasks p WHERE p.job_id = $2 AND p.status = 'pending'
+        ORDER BY p.not_before, p.seq LIMIT 1000) f
+), others AS MATERIALIZED (
+  SELECT coalesce(sum(o.n_pending), 0) AS n
+  FROM jobs j
+  JOIN jobs o ON o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
+             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)
+  WHERE j.id = $2
+    AND EXISTS (SELECT FROM servers s WHERE s.id IN (o.source_id, o.destination_id) AND s.id IN (j.source_id, j.destination_id))
+    AND NOT EXISTS (SELECT FROM server_state st WHERE st.server_id IN (o.source_id, o.destination_id)
+                                                  AND st.server_id NOT IN (j.source_id, j.destination_id) AND (st.paused OR st.breaker = 'open'))
+)
+SELECT t.id, least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
+       (coalesce(nearest.place, 1000) + others.n)::bigint AS ahead,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying
 FROM tasks t
-JOIN jobs j ON j.id = t.job_id
-WHERE t.id = $1
+LEFT JOIN nearest ON nearest.id = t.id
+CROSS JOIN others
+WHERE t.id = ANY($1::bigint[]) AND t.job_id = $2
 `
 
+type AheadOfParams struct {
+	Ids   []int64
+	JobID int64
+}
+
 type AheadOfRow struct {
+	ID          int64
 	WaitSeconds float64
 	Ahead       int64
 	Verifying   bool
 }
 
-// AheadOf counts the pending tasks of the same owner that come before a task, up to 1000 of its own job.
-func (q *Queries) AheadOf(ctx context.Context, id int64) (AheadOfRow, error) {
-	row := q.db.QueryRow(ctx, aheadOf, id)
-	var i AheadOfRow
-	err := row.Scan(&i.WaitSeconds, &i.Ahead, &i.Verifying)
-	return i, err
+// AheadOf counts for pending tasks of a job the tasks of the same owner that come before each at a server of its own, up to 1000 of its
+// own job. What waits for another server is not before it, nor what is kept from starting by one.
+func (q *Queries) AheadOf(ctx context.Context, arg AheadOfParams) ([]AheadOfRow, error) {
+	rows, err := q.db.Query(ctx, aheadOf, arg.Ids, arg.JobID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AheadOfRow{}
+	for rows.Next() {
+		var i AheadOfRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.WaitSeconds,
+			&i.Ahead,
+			&i.Verifying,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const deleteWorkers = `-- name: DeleteWorkers :exec
-DELETE FROM worker_schedules WHERE node_name = $1
+DELETE FROM worker_schedules WHERE member_name = $1
 `
 
-func (q *Queries) DeleteWorkers(ctx context.Context, nodeName string) error {
-	_, err := q.db.Exec(ctx, deleteWorkers, nodeName)
+func (q *Queries) DeleteWorkers(ctx context.Context, memberName string) error {
+	_, err := q.db.Exec(ctx, deleteWorkers, memberName)
 	return err
 }
 
@@ -100,10 +136,21 @@ func (q *Queries) LockPressure(ctx context.Context, serverID int64) (LockPressur
 	return i, err
 }
 
+const lockWorkers = `-- name: LockWorkers :one
+SELECT schedule FROM worker_schedules WHERE member_name = $1 FOR UPDATE
+`
+
+func (q *Queries) LockWorkers(ctx context.Context, memberName string) ([]byte, error) {
+	row := q.db.QueryRow(ctx, lockWorkers, memberName)
+	var schedule []byte
+	err := row.Scan(&schedule)
+	return schedule, err
+}
+
 const overdrawn = `-- name: Overdrawn :many
 SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused, o.park_grace_s
 FROM (
-    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
+    SELECT a.id, a.member_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
            coalesce(st.caps_until > schedule_now(), true) AS current,
            row_number() OVER (PARTITION BY a.server_id ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
            CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END AS cap
@@ -114,7 +161,7 @@ FROM (
     LEFT JOIN jobs j ON j.id = t.job_id
     WHERE a.use = 'batch'
 ) o
-WHERE o.node_id = $1::uuid AND o.job_id IS NOT NULL AND (o.paused OR o.current AND o.place > o.cap)
+WHERE o.member_id = $1::uuid AND o.job_id IS NOT NULL AND (o.paused OR o.current AND o.place > o.cap)
 ORDER BY o.task_id, o.id
 `
 
@@ -128,10 +175,10 @@ type OverdrawnRow struct {
 	ParkGraceS *int32
 }
 
-// Overdrawn gives the slots of a node that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
+// Overdrawn gives the slots of a member that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
 // further ones first. Those of jobs that may run outside their window come before others in each server's row.
-func (q *Queries) Overdrawn(ctx context.Context, node uuid.UUID) ([]OverdrawnRow, error) {
-	rows, err := q.db.Query(ctx, overdrawn, node)
+func (q *Queries) Overdrawn(ctx context.Context, member uuid.UUID) ([]OverdrawnRow, error) {
+	rows, err := q.db.Query(ctx, overdrawn, member)
 	if err != nil {
 		return nil, err
 	}
@@ -271,40 +318,6 @@ func (q *Queries) PutPressure(ctx context.Context, arg PutPressureParams) error 
 	return err
 }
 
-const putRules = `-- name: PutRules :exec
-UPDATE servers SET
-    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8,
-    young_study_s = $9
-WHERE id = $1
-`
-
-type PutRulesParams struct {
-	ID                int64
-	MaxPdu            int32
-	MinStudyAgeS      int32
-	OfflinePatienceS  int32
-	RefusedSopClasses []string
-	Duplicates        string
-	IgnoreCounts      bool
-	FallbackCharset   string
-	YoungStudyS       int32
-}
-
-func (q *Queries) PutRules(ctx context.Context, arg PutRulesParams) error {
-	_, err := q.db.Exec(ctx, putRules,
-		arg.ID,
-		arg.MaxPdu,
-		arg.MinStudyAgeS,
-		arg.OfflinePatienceS,
-		arg.RefusedSopClasses,
-		arg.Duplicates,
-		arg.IgnoreCounts,
-		arg.FallbackCharset,
-		arg.YoungStudyS,
-	)
-	return err
-}
-
 const putSchedule = `-- name: PutSchedule :execrows
 UPDATE servers
 SET schedule = $2, batch_cap = $3, interactive_cap = $4, studies_per_minute = $5, mb_per_second = $6, park_grace_s = $7
@@ -338,16 +351,16 @@ func (q *Queries) PutSchedule(ctx context.Context, arg PutScheduleParams) (int64
 }
 
 const putWorkers = `-- name: PutWorkers :exec
-INSERT INTO worker_schedules (node_name, schedule) VALUES ($1, $2) ON CONFLICT (node_name) DO UPDATE SET schedule = excluded.schedule
+INSERT INTO worker_schedules (member_name, schedule) VALUES ($1, $2) ON CONFLICT (member_name) DO UPDATE SET schedule = excluded.schedule
 `
 
 type PutWorkersParams struct {
-	NodeName string
-	Schedule []byte
+	MemberName string
+	Schedule   []byte
 }
 
 func (q *Queries) PutWorkers(ctx context.Context, arg PutWorkersParams) error {
-	_, err := q.db.Exec(ctx, putWorkers, arg.NodeName, arg.Schedule)
+	_, err := q.db.Exec(ctx, putWorkers, arg.MemberName, arg.Schedule)
 	return err
 }
 
@@ -464,7 +477,7 @@ func (q *Queries) SetUrgency(ctx context.Context, arg SetUrgencyParams) error {
 }
 
 const shares = `-- name: Shares :many
-SELECT st.server_id, st.mb_per_second, count(a.id) AS slots, count(a.id) FILTER (WHERE a.node_id = $1) AS own
+SELECT st.server_id, st.mb_per_second, count(a.id) AS slots, count(a.id) FILTER (WHERE a.member_id = $1) AS own
 FROM server_state st
 LEFT JOIN association_slots a ON a.server_id = st.server_id AND a.use = 'batch'
 WHERE st.mb_per_second > 0
@@ -478,9 +491,9 @@ type SharesRow struct {
 	Own         int64
 }
 
-// Shares gives for each server with a limit in MB/s how many of its batch slots are this node's, and how many there are.
-func (q *Queries) Shares(ctx context.Context, node uuid.UUID) ([]SharesRow, error) {
-	rows, err := q.db.Query(ctx, shares, node)
+// Shares gives for each server with a limit in MB/s how many of its batch slots are this member's, and how many there are.
+func (q *Queries) Shares(ctx context.Context, member uuid.UUID) ([]SharesRow, error) {
+	rows, err := q.db.Query(ctx, shares, member)
 	if err != nil {
 		return nil, err
 	}
@@ -537,13 +550,13 @@ WITH due AS (
     WHERE st.server_id = due.server_id
     RETURNING st.server_id
 )
-INSERT INTO association_slots (server_id, use, node_id)
+INSERT INTO association_slots (server_id, use, member_id)
 SELECT server_id, 'batch', $1::uuid FROM taken
 RETURNING id, server_id
 `
 
 type TakeProbeParams struct {
-	Node         uuid.UUID
+	Member       uuid.UUID
 	PauseSeconds float64
 }
 
@@ -554,7 +567,7 @@ type TakeProbeRow struct {
 
 // TakeProbe claims the probe of one server whose turn it is, for the whole cluster, with a slot to hold it. The slots must be locked.
 func (q *Queries) TakeProbe(ctx context.Context, arg TakeProbeParams) (TakeProbeRow, error) {
-	row := q.db.QueryRow(ctx, takeProbe, arg.Node, arg.PauseSeconds)
+	row := q.db.QueryRow(ctx, takeProbe, arg.Member, arg.PauseSeconds)
 	var i TakeProbeRow
 	err := row.Scan(&i.ID, &i.ServerID)
 	return i, err
@@ -629,18 +642,18 @@ func (q *Queries) WhatKeeps(ctx context.Context, id int64) ([]WhatKeepsRow, erro
 	return items, nil
 }
 
-const workersOfNode = `-- name: WorkersOfNode :one
-SELECT w.schedule, schedule_now()::timestamptz AS now FROM worker_schedules w WHERE w.node_name = $1
+const workersOfMember = `-- name: WorkersOfMember :one
+SELECT w.schedule, schedule_now()::timestamptz AS now FROM worker_schedules w WHERE w.member_name = $1
 `
 
-type WorkersOfNodeRow struct {
+type WorkersOfMemberRow struct {
 	Schedule []byte
 	Now      time.Time
 }
 
-func (q *Queries) WorkersOfNode(ctx context.Context, nodeName string) (WorkersOfNodeRow, error) {
-	row := q.db.QueryRow(ctx, workersOfNode, nodeName)
-	var i WorkersOfNodeRow
+func (q *Queries) WorkersOfMember(ctx context.Context, memberName string) (WorkersOfMemberRow, error) {
+	row := q.db.QueryRow(ctx, workersOfMember, memberName)
+	var i WorkersOfMemberRow
 	err := row.Scan(&i.Schedule, &i.Now)
 	return i, err
 }

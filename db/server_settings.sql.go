@@ -82,112 +82,11 @@ func (q *Queries) NextMoveMessageID(ctx context.Context) (int32, error) {
 	return column_1, err
 }
 
-const updateServer = `-- name: UpdateServer :exec
-UPDATE servers SET
-    ae_title = $2, host = $3, port = $4, calling_ae_title = $5, patient_root_find = $6, patient_root_get = $7, patient_root_move = $8,
-    study_root_find = $9, study_root_get = $10, study_root_move = $11, store_scp = $12, result_limit = $13, idle_timeout_s = $14,
-    batch_cap = $15, interactive_cap = $16, associations_per_task = $17, retrieve_methods = $18, move_destination = $19,
-    move_destination_plain = $20, move_originator = $21, move_patience_s = $22, other_ae_titles = $23, address_ranges = $24, find_images = $25,
-    issuer_of_patient_id = $26
-WHERE id = $1
-`
-
-type UpdateServerParams struct {
-	ID                   int64
-	AeTitle              string
-	Host                 string
-	Port                 int32
-	CallingAeTitle       string
-	PatientRootFind      bool
-	PatientRootGet       bool
-	PatientRootMove      bool
-	StudyRootFind        bool
-	StudyRootGet         bool
-	StudyRootMove        bool
-	StoreScp             bool
-	ResultLimit          int32
-	IdleTimeoutS         int32
-	BatchCap             int32
-	InteractiveCap       int32
-	AssociationsPerTask  int32
-	RetrieveMethods      []string
-	MoveDestination      string
-	MoveDestinationPlain string
-	MoveOriginator       bool
-	MovePatienceS        int32
-	OtherAeTitles        []string
-	AddressRanges        []string
-	FindImages           bool
-	IssuerOfPatientID    string
-}
-
-func (q *Queries) UpdateServer(ctx context.Context, arg UpdateServerParams) error {
-	_, err := q.db.Exec(ctx, updateServer,
-		arg.ID,
-		arg.AeTitle,
-		arg.Host,
-		arg.Port,
-		arg.CallingAeTitle,
-		arg.PatientRootFind,
-		arg.PatientRootGet,
-		arg.PatientRootMove,
-		arg.StudyRootFind,
-		arg.StudyRootGet,
-		arg.StudyRootMove,
-		arg.StoreScp,
-		arg.ResultLimit,
-		arg.IdleTimeoutS,
-		arg.BatchCap,
-		arg.InteractiveCap,
-		arg.AssociationsPerTask,
-		arg.RetrieveMethods,
-		arg.MoveDestination,
-		arg.MoveDestinationPlain,
-		arg.MoveOriginator,
-		arg.MovePatienceS,
-		arg.OtherAeTitles,
-		arg.AddressRanges,
-		arg.FindImages,
-		arg.IssuerOfPatientID,
-	)
-	return err
-}
-
-const updateServerTLS = `-- name: UpdateServerTLS :exec
-UPDATE servers SET
-    tls = $2, tls_profile = $3, tls_verify = $4, tls_authorities = $5, tls_certificate = $6, tls_sealed_key = $7, tls_server_name = $8
-WHERE id = $1
-`
-
-type UpdateServerTLSParams struct {
-	ID             int64
-	Tls            bool
-	TlsProfile     string
-	TlsVerify      string
-	TlsAuthorities string
-	TlsCertificate string
-	TlsSealedKey   []byte
-	TlsServerName  string
-}
-
-func (q *Queries) UpdateServerTLS(ctx context.Context, arg UpdateServerTLSParams) error {
-	_, err := q.db.Exec(ctx, updateServerTLS,
-		arg.ID,
-		arg.Tls,
-		arg.TlsProfile,
-		arg.TlsVerify,
-		arg.TlsAuthorities,
-		arg.TlsCertificate,
-		arg.TlsSealedKey,
-		arg.TlsServerName,
-	)
-	return err
-}
-
-const widenNodeAccess = `-- name: WidenNodeAccess :exec
+const widenNodeAccess = `-- name: WidenNodeAccess :one
 INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, $4)
 ON CONFLICT (group_id, dicom_node_id) DO UPDATE SET
     is_source = node_access.is_source OR excluded.is_source, is_destination = node_access.is_destination OR excluded.is_destination
+RETURNING (SELECT g.name FROM groups g WHERE g.id = node_access.group_id)::text AS group_name
 `
 
 type WidenNodeAccessParams struct {
@@ -197,13 +96,15 @@ type WidenNodeAccessParams struct {
 	IsDestination bool
 }
 
-// WidenNodeAccess lets a group use a node for what it could not be used for before; it takes nothing away.
-func (q *Queries) WidenNodeAccess(ctx context.Context, arg WidenNodeAccessParams) error {
-	_, err := q.db.Exec(ctx, widenNodeAccess,
+// WidenNodeAccess lets a group use a node for what it could not be used for before; it takes nothing away. It gives the group's name.
+func (q *Queries) WidenNodeAccess(ctx context.Context, arg WidenNodeAccessParams) (string, error) {
+	row := q.db.QueryRow(ctx, widenNodeAccess,
 		arg.GroupID,
 		arg.DicomNodeID,
 		arg.IsSource,
 		arg.IsDestination,
 	)
-	return err
+	var group_name string
+	err := row.Scan(&group_name)
+	return group_name, err
 }

@@ -13,8 +13,9 @@ import (
 	"github.com/adit-go/adit/internal/text"
 )
 
-// storable is the gate for what goes to the database: pgx shows each statement's arguments to its tracer before it sends them. A text that
-// PostgreSQL would refuse (no UTF-8, NUL) becomes one that it keeps, so that no value from outside makes a statement fail for good.
+// storable is the gate for what goes to the database: pgx shows each statement's arguments to its tracer before it
+// sends them. A text that PostgreSQL would refuse (no UTF-8, NUL) becomes one that it keeps, so that no value from
+// outside makes a statement fail for good.
 type storable struct{}
 
 // TraceQueryStart implements pgx.QueryTracer.

@@ -20,11 +20,15 @@ func TestAnyTextIsStored(t *testing.T) {
 	for _, value := range []string{"plain ä", "1.2\x00\xff3", "\xc3\x28", "a\x1b[2Jb", "\xed\xa0\x80", "one\n\ttwo"} {
 		var one, pointed string
 		var many []string
-		err := pool.QueryRow(ctx, `SELECT $1::text, $2::text, $3::text[]`, value, &value, []string{"first", value}).Scan(&one, &pointed, &many)
+		err := pool.QueryRow(
+			ctx, `SELECT $1::text, $2::text, $3::text[]`, value, &value, []string{"first", value},
+		).Scan(&one, &pointed, &many)
 		require.NoError(t, err, "%q", value)
 		require.Equal(t, one, pointed)
 		require.Equal(t, []string{"first", one}, many)
-		require.NoError(t, db.New(pool).CountForeign(ctx, db.CountForeignParams{Server: "S", SopClassUid: value, Objects: 1}), "%q", value)
+		require.NoError(t, db.New(pool).CountUnsolicited(ctx, db.CountUnsolicitedParams{
+			Server: "S", SopClassUid: value, Instances: 1,
+		}), "%q", value)
 	}
 	var kept string
 	require.NoError(t, pool.QueryRow(ctx, `SELECT $1::jsonb->>'a'`, []byte(`{"a":"x\u0000\\u0000y"}`)).Scan(&kept))
@@ -32,7 +36,7 @@ func TestAnyTextIsStored(t *testing.T) {
 	var raw []byte
 	require.NoError(t, pool.QueryRow(ctx, `SELECT $1::bytea`, []byte("\x00\xff\\u0000")).Scan(&raw))
 	require.Equal(t, []byte("\x00\xff\\u0000"), raw, "bytes stay as they are")
-	rows, err := db.New(pool).ListForeign(ctx, db.ListForeignParams{Max: 100})
+	rows, err := db.New(pool).ListUnsolicited(ctx, db.ListUnsolicitedParams{Max: 100})
 	require.NoError(t, err)
 	require.NotEmpty(t, rows)
 }

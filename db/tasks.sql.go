@@ -30,7 +30,7 @@ WITH locked AS MATERIALIZED (
     FOR NO KEY UPDATE OF j
 ), ended AS (
     UPDATE tasks t
-    SET status = $2, lease_node = NULL, lease_token = NULL, cancel_requested = false, message = $3,
+    SET status = $2, lease_member = NULL, lease_token = NULL, cancel_requested = false, message = $3,
         waiting_reason = $4,
         not_before = CASE WHEN $5::float8 > 0 THEN schedule_now() + make_interval(secs => $5) ELSE t.not_before END,
         wait_seconds = $5::float8,
@@ -38,7 +38,7 @@ WITH locked AS MATERIALIZED (
         failures = $8, waits = $9, losses = $10, crashes = $11, alone = $12,
         ended_at = CASE WHEN $2::text <> 'pending' THEN now() END
     FROM locked
-    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_node = $13 AND t.lease_token = $14 AND t.status = 'in_progress'
+    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_member = $13 AND t.lease_token = $14 AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
     DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $14 AND $15::boolean
@@ -71,7 +71,7 @@ type EndLeaseParams struct {
 	Losses        int32
 	Crashes       int32
 	Alone         bool
-	Node          *uuid.UUID
+	Member        *uuid.UUID
 	Token         *int64
 	FreeSlots     bool
 }
@@ -93,7 +93,7 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error
 		arg.Losses,
 		arg.Crashes,
 		arg.Alone,
-		arg.Node,
+		arg.Member,
 		arg.Token,
 		arg.FreeSlots,
 	)
@@ -103,7 +103,7 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -124,7 +124,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.Waits,
 		&i.Losses,
 		&i.Crashes,
-		&i.LeaseNode,
+		&i.LeaseMember,
 		&i.LeaseToken,
 		&i.CancelRequested,
 		&i.Expected,
@@ -141,7 +141,7 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.DeliveredTo,
 		&i.WaitSeconds,
 		&i.Alone,
-		&i.AloneNode,
+		&i.AloneMember,
 		&i.AloneUntil,
 		&i.CountedBefore,
 		&i.Rejected,
@@ -154,18 +154,18 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 }
 
 const holdsLease = `-- name: HoldsLease :one
-SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE
+SELECT 1::integer FROM tasks WHERE id = $1 AND lease_member = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE
 `
 
 type HoldsLeaseParams struct {
-	ID         int64
-	LeaseNode  *uuid.UUID
-	LeaseToken *int64
+	ID          int64
+	LeaseMember *uuid.UUID
+	LeaseToken  *int64
 }
 
-// HoldsLease tells whether a task still belongs to this node and token, and keeps it so until the transaction ends.
+// HoldsLease reports whether a task still belongs to this member and token, and keeps it so until the transaction ends.
 func (q *Queries) HoldsLease(ctx context.Context, arg HoldsLeaseParams) (int32, error) {
-	row := q.db.QueryRow(ctx, holdsLease, arg.ID, arg.LeaseNode, arg.LeaseToken)
+	row := q.db.QueryRow(ctx, holdsLease, arg.ID, arg.LeaseMember, arg.LeaseToken)
 	var column_1 int32
 	err := row.Scan(&column_1)
 	return column_1, err
@@ -199,25 +199,50 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_node, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_node, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks
-WHERE job_id = $1 AND seq > $2 AND ($3::text = '' OR status = $3)
-ORDER BY seq
-LIMIT $4
+SELECT tasks.id, tasks.job_id, tasks.seq, tasks.status, tasks.patient_id, tasks.study_instance_uid, tasks.series_instance_uids, tasks.pseudonym, tasks.not_before, tasks.waiting_reason, tasks.failures, tasks.waits, tasks.losses, tasks.crashes, tasks.lease_member, tasks.lease_token, tasks.cancel_requested, tasks.expected, tasks.received, tasks.delivered, tasks.verified, tasks.bytes, tasks.message, tasks.created_at, tasks.started_at, tasks.ended_at, tasks.unavailable_since, tasks.duplicates_passed, tasks.delivered_to, tasks.wait_seconds, tasks.alone, tasks.alone_member, tasks.alone_until, tasks.counted_before, tasks.rejected, tasks.unasked, tasks.heard, tasks.refused, tasks.refused_since FROM tasks
+CROSS JOIN LATERAL (
+    SELECT CASE $1::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
+           CASE $1::text WHEN 'status' THEN tasks.status END AS word) k
+WHERE tasks.job_id = $2
+  AND ($3::text = '' OR tasks.status = $3)
+  AND ($4::text[] IS NULL OR tasks.status = ANY ($4))
+  AND CASE
+      WHEN $5::integer = 0 THEN true
+      WHEN $1::text = 'ended_at' AND $6::boolean
+          THEN (k.at, tasks.seq) < ($7::text::timestamptz, $5::integer)
+      WHEN $1::text = 'ended_at' THEN (k.at, tasks.seq) > ($7::text::timestamptz, $5::integer)
+      WHEN $1::text = 'status' AND $6::boolean THEN (k.word, tasks.seq) < ($7::text, $5::integer)
+      WHEN $1::text = 'status' THEN (k.word, tasks.seq) > ($7::text, $5::integer)
+      WHEN $6::boolean THEN tasks.seq < $5::integer
+      ELSE tasks.seq > $5::integer
+  END
+ORDER BY CASE WHEN $6::boolean THEN k.at END DESC, CASE WHEN NOT $6::boolean THEN k.at END,
+         CASE WHEN $6::boolean THEN k.word END DESC, CASE WHEN NOT $6::boolean THEN k.word END,
+         CASE WHEN $6::boolean THEN tasks.seq END DESC, CASE WHEN NOT $6::boolean THEN tasks.seq END
+LIMIT $8
 `
 
 type ListTasksParams struct {
-	JobID  int64
-	Above  int32
-	Status string
-	Max    int32
+	Sort     string
+	JobID    int64
+	Status   string
+	Statuses []string
+	After    int32
+	Down     bool
+	Value    string
+	Max      int32
 }
 
-// ListTasks is a page of a job's tasks in the order of their rows, above the sequence number given.
+// ListTasks is a page of a job's tasks in an order, as ListJobs.
 func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, error) {
 	rows, err := q.db.Query(ctx, listTasks,
+		arg.Sort,
 		arg.JobID,
-		arg.Above,
 		arg.Status,
+		arg.Statuses,
+		arg.After,
+		arg.Down,
+		arg.Value,
 		arg.Max,
 	)
 	if err != nil {
@@ -242,7 +267,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.Waits,
 			&i.Losses,
 			&i.Crashes,
-			&i.LeaseNode,
+			&i.LeaseMember,
 			&i.LeaseToken,
 			&i.CancelRequested,
 			&i.Expected,
@@ -259,7 +284,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.DeliveredTo,
 			&i.WaitSeconds,
 			&i.Alone,
-			&i.AloneNode,
+			&i.AloneMember,
 			&i.AloneUntil,
 			&i.CountedBefore,
 			&i.Rejected,
@@ -279,7 +304,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 }
 
 const loadRun = `-- name: LoadRun :one
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_node, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_node, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
        schedule_now()::timestamptz AS now,
        EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
@@ -333,7 +358,7 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Task.Waits,
 		&i.Task.Losses,
 		&i.Task.Crashes,
-		&i.Task.LeaseNode,
+		&i.Task.LeaseMember,
 		&i.Task.LeaseToken,
 		&i.Task.CancelRequested,
 		&i.Task.Expected,
@@ -350,7 +375,7 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Task.DeliveredTo,
 		&i.Task.WaitSeconds,
 		&i.Task.Alone,
-		&i.Task.AloneNode,
+		&i.Task.AloneMember,
 		&i.Task.AloneUntil,
 		&i.Task.CountedBefore,
 		&i.Task.Rejected,
@@ -503,16 +528,16 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 	return items, nil
 }
 
-const tasksOfNode = `-- name: TasksOfNode :many
+const tasksOfMember = `-- name: TasksOfMember :many
 SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
-WHERE t.lease_node = $1 AND t.status = 'in_progress'
+WHERE t.lease_member = $1 AND t.status = 'in_progress'
 ORDER BY t.job_id, t.id
 `
 
-type TasksOfNodeRow struct {
+type TasksOfMemberRow struct {
 	ID              int64
 	JobID           int64
 	LeaseToken      *int64
@@ -524,16 +549,16 @@ type TasksOfNodeRow struct {
 	Pseudonymized   bool
 }
 
-// TasksOfNode is what this node holds, and whether somebody asked for it to stop.
-func (q *Queries) TasksOfNode(ctx context.Context, leaseNode *uuid.UUID) ([]TasksOfNodeRow, error) {
-	rows, err := q.db.Query(ctx, tasksOfNode, leaseNode)
+// TasksOfMember is what this member holds, and whether somebody asked for it to stop.
+func (q *Queries) TasksOfMember(ctx context.Context, leaseMember *uuid.UUID) ([]TasksOfMemberRow, error) {
+	rows, err := q.db.Query(ctx, tasksOfMember, leaseMember)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	items := []TasksOfNodeRow{}
+	items := []TasksOfMemberRow{}
 	for rows.Next() {
-		var i TasksOfNodeRow
+		var i TasksOfMemberRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.JobID,

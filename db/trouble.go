@@ -8,13 +8,14 @@ import (
 	"os"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// LostError is an error that came out of a connection to the database: it was cut, reset, or closed by a server that died. The
-// connections of Open and Connect mark their errors so. A plain error of the io package, of a socket or of the system says nothing about
-// the database: files, peers and parsers return the same ones.
+// LostError is an error that came out of a connection to the database: it was cut, reset, or closed by a server that
+// died. The connections of Open and Connect mark their errors so. A plain error of the io package, of a socket or of
+// the system says nothing about the database: files, peers and parsers return the same ones.
 type LostError struct{ Err error }
 
 func (e *LostError) Error() string {
@@ -34,7 +35,7 @@ type Trouble struct {
 
 func (t *Trouble) Error() string { return t.Reason }
 
-// Passes reports whether it may pass by itself, or be put right elsewhere: what ADIT was told of the database may be
+// Passes reports whether it may pass without help, or be corrected elsewhere: what ADIT was told of the database may be
 // right.
 func (t *Trouble) Passes() bool { return t != refused && t != unknown }
 
@@ -42,7 +43,7 @@ func (t *Trouble) Passes() bool { return t != refused && t != unknown }
 func (t *Trouble) Away() bool { return t.away }
 
 const (
-	soon  = 2 * time.Second  // for what passes by itself
+	soon  = 2 * time.Second  // for what passes without help
 	later = 30 * time.Second // for what somebody has to see to
 )
 
@@ -55,16 +56,16 @@ var (
 
 // troubles are told by SQLSTATE, and by the first two characters of it.
 var troubles = map[string]*Trouble{
-	"53100": {"the database's disk is full; make room there, and ADIT goes on by itself", later, false},
+	"53100": {"the database's disk is full; make room there, and ADIT continues automatically", later, false},
 	"53200": {"the database is out of memory", later, false},
 	"53300": {"the database takes no more connections (max_connections)", soon, true},
-	"53":    {"the database is out of resources; its log says of which", later, false},
-	"55P03": {"something else holds what this needs in the database; a backup or a change of its tables may be under way", soon, false},
-	"57014": {"the database took too long for this, and it was given up", later, false},
-	"25006": {"the database is read-only; it may be a standby, or have been set so", later, false},
+	"53":    {"the database is out of resources; its log says which", later, false},
+	"55P03": {"something else holds a lock in the database; perhaps a backup or a schema change is running", soon, false},
+	"57014": {"the database took too long, and ADIT gave up", later, false},
+	"25006": {"the database is read-only; it may be a standby, or set to read-only", later, false},
 	"25P03": doesntAnswer, // ADIT stood still within a transaction, and the session was ended
-	"40001": {"others were at the same in the database again and again", soon, false},
-	"40P01": {"others were at the same in the database again and again", soon, false},
+	"40001": {"others changed the same rows of the database again and again", soon, false},
+	"40P01": {"others changed the same rows of the database again and again", soon, false},
 	"57P03": {"the database is starting or stopping", soon, true},
 	"57P":   doesntAnswer,
 	"08":    doesntAnswer,
@@ -72,8 +73,8 @@ var troubles = map[string]*Trouble{
 	"3D000": unknown,
 	"58":    broken,
 	"F0":    broken,
-	"XX001": {"the database found its data damaged; its log says where", later, false},
-	"XX002": {"the database found an index damaged; its log says which", later, false},
+	"XX001": {"the database has damaged data; its log says where", later, false},
+	"XX002": {"the database has a damaged index; its log says which", later, false},
 }
 
 // TroubleOf returns what the database's trouble is, nil if an error says nothing of the kind. This is the only place
@@ -105,7 +106,11 @@ func TroubleOf(err error) *Trouble {
 // markErrors makes the connections of a configuration mark their errors, above TLS.
 func markErrors(cfg *pgconn.Config) {
 	build := cfg.BuildFrontend
-	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend { return build(markedReader{r}, markedWriter{w}) }
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return build(
+			markedReader{r}, markedWriter{w},
+		)
+	}
 }
 
 type markedReader struct{ r io.Reader }
@@ -122,7 +127,8 @@ func (m markedWriter) Write(b []byte) (int, error) {
 	return n, marked(err)
 }
 
-// marked leaves deadlines alone: pgx sets them itself. It gives no io.EOF away, which a reader would take for the end of what it reads.
+// marked leaves deadlines alone: pgx sets them itself. It gives no io.EOF away, which a reader would take for the end
+// of what it reads.
 func marked(err error) error {
 	switch {
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
@@ -131,4 +137,22 @@ func marked(err error) error {
 		err = io.ErrUnexpectedEOF
 	}
 	return &LostError{err}
+}
+
+// Removed reports whether a request failed because something that it needs was removed at the same moment: a row that
+// was there when it was looked up is not there any more.
+func Removed(err error) bool {
+	return Violates(err, ForeignKeyViolation) || errors.Is(err, pgx.ErrNoRows)
+}
+
+// SQLSTATEs of constraints that two requests at once can violate though each has looked before.
+const (
+	UniqueViolation     = "23505"
+	ForeignKeyViolation = "23503"
+)
+
+// Violates reports whether the database refused a change with a SQLSTATE.
+func Violates(err error, sqlstate string) bool {
+	fault, is := errors.AsType[*pgconn.PgError](err)
+	return is && fault.Code == sqlstate
 }

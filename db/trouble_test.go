@@ -45,12 +45,12 @@ func TestTroubleOf(t *testing.T) {
 		"a lock":                       {pg("55P03"), "something else holds", false},
 		"a slow statement":             {pg("57014"), "the database took too long", false},
 		"a standby":                    {pg("25006"), "the database is read-only", false},
-		"a deadlock":                   {pg("40P01"), "others were at the same", false},
-		"a serialization failure":      {pg("40001"), "others were at the same", false},
+		"a deadlock":                   {pg("40P01"), "others changed the same", false},
+		"a serialization failure":      {pg("40001"), "others changed the same", false},
 		"another password":             {pg("28P01"), "the database doesn't let ADIT in", true},
 		"another name":                 {pg("3D000"), "the server has no such database", true},
 		"a bad disk":                   {pg("58030"), "the database can't read or write its files", false},
-		"a damaged page":               {pg("XX001"), "the database found its data damaged", false},
+		"a damaged page":               {pg("XX001"), "the database has damaged data", false},
 		"a session that was ended":     {pg("25P03"), silent, true},
 		"unique violation":             {pg("23505"), "", false},
 		"a fault of ours":              {pg("42601"), "", false},
@@ -99,7 +99,10 @@ func TestLostConnection(t *testing.T) {
 		_, _ = io.Copy(in, out)
 	}()
 
-	through := url.URL{Scheme: "postgres", Host: l.Addr().String(), Path: behind.Database, User: url.UserPassword(behind.User, behind.Password), RawQuery: "sslmode=disable"}
+	through := url.URL{
+		Scheme: "postgres", Host: l.Addr().String(), Path: behind.Database,
+		User: url.UserPassword(behind.User, behind.Password), RawQuery: "sslmode=disable",
+	}
 	conn, err := db.Connect(t.Context(), through.String(), "")
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(t.Context()) }() // it is gone

@@ -37,7 +37,7 @@ func InTx(ctx context.Context, db Beginner, fn func(tx pgx.Tx) error) error {
 			return err
 		}
 		if attempt == txAttempts {
-			return fmt.Errorf("the transaction lost against others %d times in a row: %w", txAttempts, err)
+			return fmt.Errorf("the transaction conflicted with others %d times in a row: %w", txAttempts, err)
 		}
 		// Between half and all of the pause, so that two that collided do not collide again.
 		timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // nobody gains by guessing it

@@ -47,7 +47,7 @@ type CommitmentsOfTaskRow struct {
 	Awaited   int64
 }
 
-// CommitmentsOfTask tells how many requests were made since the verification began, and how many of them have no report yet.
+// CommitmentsOfTask returns how many requests were made since the verification began, and how many of them have no report yet.
 func (q *Queries) CommitmentsOfTask(ctx context.Context, taskID int64) (CommitmentsOfTaskRow, error) {
 	row := q.db.QueryRow(ctx, commitmentsOfTask, taskID)
 	var i CommitmentsOfTaskRow

@@ -54,7 +54,9 @@ func TestWritable(t *testing.T) {
 			mend()
 			require.NoError(t, db.Writable(t.Context(), pool))
 			var rows, left int64
-			require.NoError(t, pool.QueryRow(t.Context(), "SELECT count(*), pg_relation_size('adit_probe') FROM adit_probe").Scan(&rows, &left))
+			require.NoError(t, pool.QueryRow(
+				t.Context(), "SELECT count(*), pg_relation_size('adit_probe') FROM adit_probe",
+			).Scan(&rows, &left))
 			require.Zero(t, rows+left)
 		})
 	}
@@ -65,7 +67,8 @@ func set(t *testing.T, pool *pgxpool.Pool, sql string) {
 	t.Helper()
 	conn, err := pool.Acquire(context.Background())
 	require.NoError(t, err)
-	_, err = conn.Conn().PgConn().Exec(context.Background(), fmt.Sprintf(sql, pool.Config().ConnConfig.Database)).ReadAll()
+	_, err = conn.Conn().PgConn().
+		Exec(context.Background(), fmt.Sprintf(sql, pool.Config().ConnConfig.Database)).ReadAll()
 	conn.Release()
 	require.NoError(t, err)
 	pool.Reset()

@@ -1,150 +1,80 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package engine is what a transfer is: DICOM nodes, jobs and tasks with their states, claims and leases, the pipeline that
-// moves a study from its source to its destination, the ledger of what was delivered, and the law that success means
-// complete. DESIGN.md says how it holds together.
+// Package engine is the transfer, in rooms: DICOM nodes, jobs and tasks with their states, claims and leases, the
+// pipeline that moves a study from its source to its destination, the ledger of delivered instances, and the rule that
+// success means complete. DESIGN.md says how the rooms work together, and which room is above which. This package wires
+// them; no room imports it.
 package engine
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/adit-go/adit/db"
-	"github.com/adit-go/adit/engine/pacs"
-	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/doctor"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/engine/ledger"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/engine/quarantine"
+	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/engine/retrieve"
+	"github.com/adit-go/adit/engine/sink"
+	"github.com/adit-go/adit/engine/transfer"
+	"github.com/adit-go/adit/engine/verify"
 	"github.com/adit-go/adit/people"
 )
 
-// ErrNotFound is people's: what does not exist, and likewise what belongs to somebody else.
-var ErrNotFound = people.ErrNotFound
-
-type (
-	// Invalid is people's: which part of a request can't be used, and why.
-	Invalid = people.Invalid
-	// Conflict is people's: the job or task is in a state that doesn't allow the action. Nothing was changed.
-	Conflict = people.Conflict
-)
-
-// Config of an engine. The zero value of a field takes the default named with it.
-type Config struct {
-	AETitle string // our AE title where a server names no other, and the receiver's for objects as they are stored; "ADIT"
-	// PlainAETitle is the receiver's for objects that are not compressed; "ADIT_LE".
-	PlainAETitle string
-	// ExcludedModalities are those of series that are left out where a patient is pseudonymized.
-	ExcludedModalities []string
-	BufferBytes        int64           // small objects that may wait for the destination, all tasks together; 64 MiB
-	RetryPauses        []time.Duration // between the attempts of a task that failed by its own fault; 2 min, 4 min
-	WaitPauses         []time.Duration // while a server can't be had, the last one repeating; 5, 10, 20, 40, 60 s
-	ParkGrace          time.Duration   // for the series in hand when a window closes, where its schedule names none; 5 min
-	ParkPatience       time.Duration   // with a source that does not end a retrieve when it is asked to; 20 s
-	ProbePause         time.Duration   // at most, between two tries of a server that can't be had; 90 s
-	RecallPause        time.Duration   // at least, between two attempts at a study that is offline or nearline; 30 s
-	Zone               *time.Location  // of the site's days; UTC
-	VerifyPause        time.Duration   // at least, between two questions whether a destination has what it acknowledged; 1 s
-
-	// FolderRoots are where staff may add folders; superusers may elsewhere, but nobody may in DataDir, besides its OwnFolders. Without any, staff may nowhere.
-	FolderRoots []string
-	DataDir     string
-}
-
-func (c Config) withDefaults() Config {
-	if c.AETitle == "" {
-		c.AETitle = "ADIT"
-	}
-	if c.PlainAETitle == "" {
-		c.PlainAETitle = "ADIT_LE"
-	}
-	if c.BufferBytes == 0 {
-		c.BufferBytes = 64 << 20
-	}
-	if c.RetryPauses == nil {
-		c.RetryPauses = []time.Duration{2 * time.Minute, 4 * time.Minute}
-	}
-	if c.WaitPauses == nil {
-		c.WaitPauses = []time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, time.Minute}
-	}
-	c.ParkGrace, c.ParkPatience = orDefault(c.ParkGrace, schedule.DefaultGrace), orDefault(c.ParkPatience, defaultParkPatience)
-	c.ProbePause = orDefault(c.ProbePause, defaultProbePause)
-	c.RecallPause = orDefault(c.RecallPause, 30*time.Second)
-	c.Zone = orDefault(c.Zone, time.UTC)
-	c.VerifyPause = orDefault(c.VerifyPause, time.Second)
-	return c
-}
-
-const (
-	defaultParkPatience = 20 * time.Second
-	defaultProbePause   = 90 * time.Second
-)
-
-// Signals is what the engine asks of the actors above it. Every signal is a hint: whoever misses one finds the truth in
-// the database at the next beat.
-type Signals interface {
-	// Wake tells that there may be work to claim.
-	Wake()
-	// Cancel tells that somebody wants running tasks to stop.
-	Cancel(taskIDs []int64)
-	// Steer tells that running tasks may have to stop for now.
-	Steer()
-}
-
 // Engine does what one process does about transfers. It is safe for concurrent use.
 type Engine struct {
-	pool       *pgxpool.Pool
-	q          *db.Queries
-	people     *people.Service
-	door       *pacs.Door
-	credit     *credit
-	metrics    *metrics
-	log        *slog.Logger
-	cfg        Config
-	signals    Signals
-	inbox      Inbox
-	paces      *paces
-	reports    *reports
-	foreign    *foreign
-	callers    *callers
-	foreseen   *foreseen
-	quarantine *Quarantine // nil: there is none
+	Nodes        *nodes.Service
+	Query        *query.Service
+	Projects     *projects.Service
+	Jobs         *jobs.Service
+	Lease        *lease.Service
+	Receive      *receive.Service
+	Quarantine   *quarantine.Service
+	Verify       *verify.Service
+	Retrieve     *retrieve.Service
+	Transfer     *transfer.Service
+	Doctor       *doctor.Service
+	Housekeeping *housekeeping.Service
+
+	base *base.Base
 }
 
-// New gives an engine on a migrated database. The door must hold slots in the name of the same node that claims tasks.
-func New(pool *pgxpool.Pool, who *people.Service, door *pacs.Door, log *slog.Logger, cfg Config) *Engine {
-	cfg = cfg.withDefaults()
+// New returns an engine on a migrated database. The door must hold slots in the name of the same member that claims
+// tasks.
+func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Logger, cfg base.Config) *Engine {
+	b := base.New(pool, who, doors, log, cfg)
 	e := &Engine{
-		pool: pool, q: db.New(pool), people: who, door: door, credit: newCredit(cfg.BufferBytes), metrics: newMetrics(), log: log, cfg: cfg,
-		signals: noSignals{}, inbox: noInbox{}, paces: newPaces(), reports: newReports(), foreign: newForeign(), callers: newCallers(), foreseen: newForeseen(),
+		base: b, Nodes: nodes.New(b), Projects: projects.New(b),
+		Receive: receive.New(b), Housekeeping: housekeeping.New(b),
 	}
-	door.SetRefresh(e.RefreshSchedules)
+	e.Query, e.Jobs, e.Lease, e.Quarantine = query.New(b, e.Nodes), jobs.New(b, e.Nodes, e.Projects),
+		lease.New(b, e.Nodes), quarantine.New(b, e.Nodes)
+	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
+	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
+	e.Transfer = transfer.New(b, transfer.Rooms{
+		Nodes: e.Nodes, Projects: e.Projects, Jobs: e.Jobs,
+		Lease: e.Lease, Ledger: ledger.New(b), Sink: sink.New(b, e.Nodes),
+		Receive: e.Receive, Quarantine: e.Quarantine, Verify: e.Verify, Retrieve: e.Retrieve,
+	})
+	e.Doctor = doctor.New(b, e.Nodes, e.Receive, e.Retrieve)
+	doors.SetRefresh(e.Nodes.RefreshSchedules)
 	return e
 }
 
 // SetSignals connects the actors. It is called once, before the first request.
-func (e *Engine) SetSignals(s Signals) { e.signals = s }
+func (e *Engine) SetSignals(s base.Signals) { e.base.Signals = s }
 
-// SetInbox connects the receiver. It is called once, before the first task runs.
-func (e *Engine) SetInbox(i Inbox) { e.inbox = i }
-
-type noSignals struct{}
-
-func (noSignals) Wake()          {}
-func (noSignals) Cancel([]int64) {}
-func (noSignals) Steer()         {}
-
-// inTx runs fn in a transaction, again if PostgreSQL gave it up.
-func (e *Engine) inTx(ctx context.Context, fn func(q *db.Queries) error) error {
-	return db.InTx(ctx, e.pool, func(tx pgx.Tx) error { return fn(e.q.WithTx(tx)) })
-}
-
-// notFound turns the absence of a row into ErrNotFound.
-func notFound(err error, what string, id any) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%s %v: %w", what, id, ErrNotFound)
-	}
-	return err
+// Collectors returns the metrics of transfers, of the site and of associations, to be registered once.
+func (e *Engine) Collectors() []prometheus.Collector {
+	return append(append(e.base.Metrics.Collectors(), e.Housekeeping.SiteMetrics()), e.base.Door.Collectors()...)
 }

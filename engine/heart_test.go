@@ -10,19 +10,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestHeartStopsInTheMiddle: a node that stops while its beat is under way closes the connection after it, and none is opened later.
+// TestHeartStopsInTheMiddle: a member that stops while its beat is under way closes the connection after it, and none
+// is opened later.
 func TestHeartStopsInTheMiddle(t *testing.T) {
 	n := newIdle(t)
-	node := register(t, n, uuid.New())
-	heart := n.Engine.NewHeart(n.URL)
-	_, err := heart.Beat(t.Context(), node)
+	member := register(t, n, uuid.New())
+	heart := n.Engine.Lease.NewHeartbeat(n.URL)
+	_, err := heart.Beat(t.Context(), member)
 	require.NoError(t, err)
 	var beating sync.WaitGroup
 	for range 20 {
-		beating.Go(func() { _, _ = heart.Beat(t.Context(), node) }) // before Close or after it
+		beating.Go(func() { _, _ = heart.Beat(t.Context(), member) }) // before Close or after it
 	}
 	heart.Close()
 	beating.Wait()
-	_, err = heart.Beat(t.Context(), node)
+	_, err = heart.Beat(t.Context(), member)
 	require.Error(t, err)
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/adit-go/adit/http/api"
 )
 
-// Admin gives the handler of the admin listener: /metrics, and with profiles /debug/pprof/, which show the inside of the
-// process and are for those who run it. It knows no users: only they may reach it.
+// Admin returns the handler of the admin listener: /metrics, and with profiles /debug/pprof/, which show the inside of
+// the process and are for those who run it. It knows no users: only they may reach it.
 func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.Handler {
 	r := chi.NewRouter()
 	r.Use(named(log), recovered)
@@ -23,10 +23,14 @@ func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.H
 		r.Use(localOnly)
 	}
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; the admin listener serves /metrics, and /debug/pprof/ on this machine.")
+		api.Refuse(
+			w, r, http.StatusNotFound,
+			"There is nothing at this address; the admin listener serves /metrics and, to this machine, /debug/pprof/.",
+		)
 	})
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError), ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
+		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
+		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,
 	}))
 	if profiles {
 		r.Get("/debug/pprof/*", pprof.Index)
@@ -37,12 +41,16 @@ func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.H
 	return r
 }
 
-// localOnly refuses what a page of another site asks for in a browser on this machine, also one that has its own name point
-// here (DNS rebinding).
+// localOnly refuses what a page of another site asks for in a browser on this machine, also one that has its own name
+// point here (DNS rebinding).
 func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if site := r.Header.Get("Sec-Fetch-Site"); !local(r.Host) || r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
-			api.Refuse(w, r, http.StatusForbidden, "The admin listener answers programs on this machine only, which call it localhost or by its address.")
+		if site := r.Header.Get("Sec-Fetch-Site"); !local(hostname(r.Host)) ||
+			r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
+			api.Refuse(
+				w, r, http.StatusForbidden,
+				"The admin listener answers only programs on this machine that address it as localhost or by its IP address.",
+			)
 			return
 		}
 		next.ServeHTTP(w, r)

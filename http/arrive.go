@@ -20,8 +20,8 @@ const (
 	maxArriving = 64
 )
 
-// arrived has the first api.SmallBody bytes of a body read before the request takes a place of any kind: whoever sends slowly keeps nobody
-// out. What is longer is read where it is known who sends it.
+// arrived has the first api.SmallBody bytes of a body read before the request takes a place of any kind: whoever sends
+// slowly keeps nobody out. What is longer is read where it is known who sends it.
 func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 	on := api.NewCrowd[string](maxArriving)
 	return func(next http.Handler) http.Handler {
@@ -34,7 +34,10 @@ func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 			if !on.Enter(from) {
 				w.Header().Set("Retry-After", "1")
 				hangUp(w)
-				api.Refuse(w, r, http.StatusTooManyRequests, "Too many requests from your address are still being sent; try again in a moment.")
+				api.Refuse(
+					w, r, http.StatusTooManyRequests,
+					"Too many requests from your address are still being sent; try again in a moment.",
+				)
 				return
 			}
 			err := arrive(w, r, timeout)

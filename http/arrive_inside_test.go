@@ -19,13 +19,15 @@ import (
 // A body that comes too slowly is given up before anything else is done; what comes in time arrives as it was sent.
 func TestArrived(t *testing.T) {
 	got := make(chan string, 1)
-	srv := httptest.NewServer(arrived(50 * time.Millisecond)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		got <- string(body)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-	})))
+	srv := httptest.NewServer(
+		arrived(50 * time.Millisecond)(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			body, err := io.ReadAll(r.Body)
+			got <- string(body)
+			if err != nil {
+				panic(http.ErrAbortHandler)
+			}
+		})),
+	)
 	defer srv.Close()
 	client := srv.Client()
 	post := func(body io.Reader) (int, error) {
@@ -38,9 +40,11 @@ func TestArrived(t *testing.T) {
 		return rsp.StatusCode, rsp.Body.Close()
 	}
 	for name, body := range map[string]string{
-		"empty": "", "small": "x", "all of it": strings.Repeat("y", api.SmallBody), "large": strings.Repeat("z", 3*api.SmallBody),
+		"empty": "", "small": "x", "all of it": strings.Repeat("y", api.SmallBody),
+		"large": strings.Repeat("z", 3*api.SmallBody),
 	} {
-		for _, r := range []io.Reader{strings.NewReader(body), io.MultiReader(strings.NewReader(body))} { // with a length, and chunked
+		// with a length, and chunked
+		for _, r := range []io.Reader{strings.NewReader(body), io.MultiReader(strings.NewReader(body))} {
 			status, err := post(r)
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, status)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -18,8 +17,8 @@ const (
 	scarceDescriptor = 2048 // fewer open files are little for a server
 )
 
-// Connections is how many connections a listener holds at once: a quarter of the files that the process may open, so that HTTP never takes
-// those that the receiver, the database and folders need.
+// Connections is how many connections a listener holds at once: a quarter of the files that the process may open, so
+// that HTTP never takes those that the receiver, the database and folders need.
 type Connections struct {
 	All, OfAddress int
 	// Exempt addresses, those of proxies, stand for many callers.
@@ -30,19 +29,18 @@ type Connections struct {
 // BoundConnections returns the bounds of this process.
 func BoundConnections(proxies []netip.Prefix) Connections {
 	c := Connections{All: mostConnections, Exempt: proxies}
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err == nil {
-		c.All = int(min(mostConnections, max(limit.Cur/4, fewestOfAddress)))
-		if limit.Cur < scarceDescriptor {
-			c.Scarce = limit.Cur
+	if files, ok := openFiles(); ok {
+		c.All = int(min(mostConnections, max(files/4, fewestOfAddress)))
+		if files < scarceDescriptor {
+			c.Scarce = files
 		}
 	}
 	c.OfAddress = min(mostOfAddress, max(c.All/4, fewestOfAddress))
 	return c
 }
 
-// Bound has a server hold no more connections of a listener than it may. A newcomer takes the place of one that waits for a request,
-// of the address that has the most, or is turned away. It is called before the server serves.
+// Bound has a server hold no more connections of a listener than it may. A newcomer takes the place of one that waits
+// for a request, of the address that has the most, or is turned away. It is called before the server serves.
 func (c Connections) Bound(srv *http.Server, l net.Listener) net.Listener {
 	b := &bounded{Listener: l, Connections: c, all: map[*connection]struct{}{}, of: map[string]int{}}
 	srv.ConnState = b.changed
@@ -114,7 +112,8 @@ func (b *bounded) room(c *connection) (victim *connection, ok bool) {
 		if !o.idle || own && o.from != c.from {
 			continue
 		}
-		if victim == nil || b.of[o.from] > b.of[victim.from] || b.of[o.from] == b.of[victim.from] && o.since.Before(victim.since) {
+		if victim == nil || b.of[o.from] > b.of[victim.from] ||
+			b.of[o.from] == b.of[victim.from] && o.since.Before(victim.since) {
 			victim = o
 		}
 	}

@@ -22,12 +22,15 @@ func bounded(t *testing.T, c http.Connections) (addr string, entered <-chan stru
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	in, out := make(chan struct{}, 100), make(chan struct{})
-	srv := &nethttp.Server{ReadHeaderTimeout: deadline, Handler: nethttp.HandlerFunc(func(_ nethttp.ResponseWriter, r *nethttp.Request) {
-		if r.URL.Path == "/held" {
-			in <- struct{}{}
-			<-out
-		}
-	})}
+	srv := &nethttp.Server{
+		ReadHeaderTimeout: deadline,
+		Handler: nethttp.HandlerFunc(func(_ nethttp.ResponseWriter, r *nethttp.Request) {
+			if r.URL.Path == "/held" {
+				in <- struct{}{}
+				<-out
+			}
+		}),
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -64,9 +67,12 @@ func dial(t *testing.T, from, addr string) net.Conn {
 	return conn
 }
 
-// Connections that rest, that never ask or whose header trickles make room for others; those with a request under way don't.
+// Connections that rest, that never ask or whose header trickles make room for others; those with a request under way
+// don't.
 func TestConnections(t *testing.T) {
-	for name, rest := range map[string]string{"keep-alive": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "silent": "", "trickle": "GET / HTTP/1.1\r\nHo"} {
+	for name, rest := range map[string]string{
+		"keep-alive": "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "silent": "", "trickle": "GET / HTTP/1.1\r\nHo",
+	} {
 		t.Run(name, func(t *testing.T) {
 			addr, _, _ := bounded(t, http.Connections{All: 4, OfAddress: 4})
 			for range 20 {
@@ -91,7 +97,9 @@ func TestConnections(t *testing.T) {
 		require.True(t, <-answers)
 	})
 	t.Run("a proxy", func(t *testing.T) {
-		addr, entered, leave := bounded(t, http.Connections{All: 4, OfAddress: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}})
+		addr, entered, leave := bounded(t, http.Connections{
+			All: 4, OfAddress: 1, Exempt: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		})
 		answers := make(chan bool, 3)
 		for range 3 {
 			conn := dial(t, "127.0.0.1", addr)

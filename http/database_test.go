@@ -23,16 +23,16 @@ func TestDatabaseTrouble(t *testing.T) {
 		RAISE EXCEPTION 'inside words' USING ERRCODE = (SELECT code FROM trouble); END $$;
 		CREATE TRIGGER trouble BEFORE INSERT ON groups EXECUTE FUNCTION trouble()`)
 	for code, c := range map[string]struct{ want, retry string }{
-		"53100": {"The database's disk is full; make room there, and ADIT goes on by itself.", "30"},
+		"53100": {"The database's disk is full; make room there, and ADIT continues automatically.", "30"},
 		"53200": {"The database is out of memory.", "30"},
 		"53300": {"ADIT's database doesn't answer.", "2"},
-		"55P03": {"Something else holds what this needs in the database;", "2"},
-		"57014": {"The database took too long for this,", "30"},
+		"55P03": {"Something else holds a lock in the database;", "2"},
+		"57014": {"The database took too long,", "30"},
 		"57P03": {"ADIT's database doesn't answer.", "2"},
 		"25006": {"The database is read-only;", "30"},
 		"58030": {"The database can't read or write its files;", "30"},
-		"XX001": {"The database found its data damaged;", "30"},
-		"40001": {"Others were at the same in the database again and again.", "2"},
+		"XX001": {"The database has damaged data;", "30"},
+		"40001": {"Others changed the same rows of the database again and again.", "2"},
 		"P0001": {"ADIT failed to do this, by a fault of its own.", ""},
 	} {
 		_, err := s.pool.Exec(t.Context(), "UPDATE trouble SET code = $1", code)
@@ -53,12 +53,14 @@ func TestDatabaseTrouble(t *testing.T) {
 	tx, err := s.pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { _ = tx.Rollback(context.Background()) }() // it was, if all went well
-	_, err = tx.Conn().PgConn().Exec(t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE groups IN EXCLUSIVE MODE").ReadAll()
+	_, err = tx.Conn().PgConn().Exec(
+		t.Context(), "SET LOCAL idle_in_transaction_session_timeout = 0; LOCK TABLE groups IN EXCLUSIVE MODE",
+	).ReadAll()
 	require.NoError(t, err)
 	p := s.send("POST", "/api/v1/groups", `{"name":"g"}`).problem(t)
 	require.NoError(t, tx.Rollback(t.Context()))
 	require.Equal(t, 503, p.Status, p.Detail)
-	require.Contains(t, p.Detail, "Something else holds what this needs")
+	require.Contains(t, p.Detail, "Something else holds a lock")
 	require.Equal(t, 201, s.send("POST", "/api/v1/groups", `{"name":"g"}`).StatusCode)
 }
 

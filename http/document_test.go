@@ -29,7 +29,9 @@ func TestDocumentIsValid(t *testing.T) {
 	require.NoError(t, err)
 
 	// The validator finds what is wrong.
-	doc, err = libopenapi.NewDocument([]byte(`{"openapi":"3.1.0","info":{"title":"x"},"paths":{"/x":{"get":{"responses":{"200":{}}}}}}`))
+	doc, err = libopenapi.NewDocument(
+		[]byte(`{"openapi":"3.1.0","info":{"title":"x"},"paths":{"/x":{"get":{"responses":{"200":{}}}}}}`),
+	)
 	require.NoError(t, err)
 	valid, _ = schema_validation.ValidateOpenAPIDocument(doc)
 	require.False(t, valid)

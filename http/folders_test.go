@@ -3,6 +3,7 @@
 package http_test
 
 import (
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -17,10 +18,28 @@ func TestFolderPlaces(t *testing.T) {
 	other := s.otherUser()
 	_, err := s.pool.Exec(t.Context(), `UPDATE users SET is_staff = true WHERE username = 'other'`)
 	require.NoError(t, err)
-	for path, want := range map[string]int{"/": 403, "/etc/cron.d": 403, "/nowhere": 403, filepath.Join(t.TempDir(), "none"): 422} {
-		_, err := other.AddFolder(t.Context(), client.FolderSettings{Name: "F", Path: path})
+	for path, want := range map[string]int{
+		"/": 403, "/etc/cron.d": 403, "/nowhere": 403, filepath.Join(t.TempDir(), "none"): 422,
+	} {
+		_, err := other.Folders.Add(t.Context(), client.FolderSettings{Name: "F", Path: path})
 		require.Equal(t, want, status(err), path)
 	}
-	_, err = other.AddFolder(t.Context(), client.FolderSettings{Name: "F", Path: t.TempDir()})
+	dir := t.TempDir()
+	for _, name := range []string{"disk/a/b", "other"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o700))
+	}
+	require.NoError(t, os.Symlink(filepath.Join(dir, "disk"), filepath.Join(dir, "link")))
+	_, err = other.Folders.Add(t.Context(), client.FolderSettings{Name: "F", Path: filepath.Join(dir, "disk/a")})
+	require.NoError(t, err)
+	for path, says := range map[string]string{
+		"disk/a": "belongs to another DICOM node", "link/a": "belongs to another DICOM node", "disk": "that of the folder F",
+		"disk/a/b": "that of the folder F", "link/a/b": "that of the folder F",
+		".": "that of the folder F", "disk/a/../../disk/a/b": "that of the folder F",
+	} {
+		_, err := other.Folders.Add(t.Context(), client.FolderSettings{Name: "G", Path: dir + "/" + path})
+		require.Equal(t, 409, status(err), path)
+		require.ErrorContains(t, err, says, path)
+	}
+	_, err = other.Folders.Add(t.Context(), client.FolderSettings{Name: "G", Path: filepath.Join(dir, "other")})
 	require.NoError(t, err)
 }

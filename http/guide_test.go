@@ -28,7 +28,9 @@ func TestGuide(t *testing.T) {
 	require.NoError(t, err)
 	s := newSite(t)
 	s.work()
-	for name, studies := range map[string][]*phantom.Study{"demo-source": phantom.DemoStudies()[:2], "demo-target": nil} {
+	for name, studies := range map[string][]*phantom.Study{
+		"demo-source": phantom.DemoStudies()[:2], "demo-target": nil,
+	} {
 		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close()) })
@@ -73,7 +75,9 @@ func TestGuideNamesEveryCode(t *testing.T) {
 	guide, err := os.ReadFile("../docs/rest.md")
 	require.NoError(t, err)
 	var said []string
-	for _, m := range regexp.MustCompile("(?m)^\\| [0-9, ]+ \\| `([a-z_]+)` \\|").FindAllStringSubmatch(string(guide), -1) {
+	for _, m := range regexp.MustCompile(
+		"(?m)^\\| [0-9, ]+ \\| `([a-z_]+)` \\|",
+	).FindAllStringSubmatch(string(guide), -1) {
 		said = append(said, m[1])
 	}
 	file, err := parser.ParseFile(token.NewFileSet(), "../client/client.go", nil, 0)

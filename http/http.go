@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package http is the outside of ADIT: the router, what every request passes, health, and the admin listener's metrics. The REST API is in
-// http/api, who is calling in http/auth.
+// Package http is the outside of ADIT: the router, what every request passes through, health, and the metrics of the
+// admin listener. The REST API is in http/api, the authentication in http/auth.
 package http
 
 import (
@@ -43,21 +43,24 @@ type Config struct {
 	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
 	// sentence is shown to everybody.
 	Ready func(ctx context.Context) error
-	// PublicURL is the address that people use, with scheme and host and nothing behind; nil: any.
+	// PublicURL is the address that people use, with scheme and host and nothing behind; nil: it is not told, and
+	// Machine is the name that ADIT answers to besides addresses.
 	PublicURL *url.URL
+	Machine   string
 	// Proxies may say whom a request came from.
 	Proxies []netip.Prefix
 }
 
-// New gives the handler of everything that is served over HTTP.
+// New returns the handler of everything that is served over HTTP.
 func New(cfg Config) http.Handler {
 	m := newMetrics(cfg.Metrics)
 	r := chi.NewRouter()
-	r.Use(named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies), hardened, ourHost(cfg.PublicURL),
-		arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL), middleware.GetHead)
-	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, http.StatusNotFound, "There is nothing at this address; /api/v1/openapi.json describes what there is.")
-	})
+	r.Use(
+		named(cfg.Log), m.measure, logged, recovered, outside(cfg.PublicURL, cfg.Proxies),
+		hardened, ourHost(cfg.PublicURL, cfg.Machine),
+		asUTF8, arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL), middleware.GetHead,
+	)
+	r.NotFound(nothingHere)
 	r.MethodNotAllowed(otherMethod)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
@@ -70,8 +73,16 @@ func New(cfg Config) http.Handler {
 		text(w, http.StatusOK, "ready")
 	})
 	r.Method(http.MethodGet, "/about", cfg.About)
+	r.Get("/api/docs", serveDocs(nothingHere))
+	r.Get("/api/docs/{file}", serveDocs(nothingHere))
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
+}
+
+func nothingHere(w http.ResponseWriter, r *http.Request) {
+	api.Refuse(
+		w, r, http.StatusNotFound, "There is nothing at this address; /api/docs describes what there is.",
+	)
 }
 
 // otherMethod tells which methods an address takes, to one who used another.
@@ -79,7 +90,8 @@ func otherMethod(w http.ResponseWriter, r *http.Request) {
 	routes := chi.RouteContext(r.Context()).Routes
 	var allowed []string
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
-		if !routes.Match(chi.NewRouteContext(), m, r.URL.RawPath) {
+		match := chi.NewRouteContext()
+		if !routes.Match(match, m, r.URL.RawPath) || api.IsAction(match.RoutePattern(), r.URL.RawPath) {
 			continue
 		}
 		allowed = append(allowed, m)
@@ -92,13 +104,14 @@ func otherMethod(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	api.Refuse(w, r, http.StatusMethodNotAllowed, "This address does not take the method; /api/v1/openapi.json describes what it takes.")
+	api.RefuseMethod(w, r)
 }
 
-// NewServer gives a server with the limits that every listener of ours has. Requests get ctx's values and end.
+// NewServer returns a server with the limits that every listener of ours has. Requests get ctx's values and end.
 func NewServer(ctx context.Context, handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, WriteTimeout: writeTimeout, ReadTimeout: writeTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
+		WriteTimeout: writeTimeout, ReadTimeout: writeTimeout,
 		MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelInfo),
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

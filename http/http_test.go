@@ -34,7 +34,9 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/engine"
-	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
@@ -72,14 +74,18 @@ func newSite(t *testing.T) *site {
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
 	s.people = who
 	log := testpeer.Log(t, s.log)
-	door := doorpacs.NewDoor(s.pool)
-	eng := engine.New(s.pool, who, door, log, engine.Config{FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}})
-	s.register(door)
+	doors := door.NewDoor(s.pool)
+	eng := engine.New(
+		s.pool, who, doors, log, base.Config{FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}},
+	)
+	s.register(doors)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
 	s.handler = http.New(http.Config{
 		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
-		About:   http.About{Name: "ADIT", Version: "test", License: "AGPL-3.0-or-later", Source: "https://example.org/source"},
+		About: http.About{
+			Name: "ADIT", Version: "test", License: "AGPL-3.0-or-later", Source: "https://example.org/source",
+		},
 		Ready:   func(ctx context.Context) error { return s.ready(ctx) },
 		Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
 	})
@@ -88,7 +94,10 @@ func newSite(t *testing.T) *site {
 	t.Cleanup(transport.CloseIdleConnections)
 	t.Cleanup(srv.Close)
 	s.url = srv.URL
-	s.client, err = client.New(s.url, client.WithToken(s.token), client.WithPatience(0), client.WithHTTPClient(&nethttp.Client{Transport: transport}))
+	s.client, err = client.New(
+		s.url, client.WithToken(s.token), client.WithPatience(0),
+		client.WithHTTPClient(&nethttp.Client{Transport: transport}),
+	)
 	require.NoError(t, err)
 	return s
 }
@@ -97,26 +106,30 @@ func newSite(t *testing.T) *site {
 func (s *site) work() {
 	s.t.Helper()
 	log := testpeer.Log(s.t, s.log)
-	node, err := actors.Start(actors.Config{
-		Engine:      engine.New(s.pool, people.New(s.pool, people.NewKey()), doorpacs.NewDoor(s.pool), log, engine.Config{}),
-		DatabaseURL: s.dbURL, Lease: 2 * time.Second, Log: log,
-		Registration: engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+	member, err := actors.Start(actors.Config{
+		Engine:      engine.New(s.pool, people.New(s.pool, people.NewKey()), door.NewDoor(s.pool), log, base.Config{}),
+		DatabaseURL: s.dbURL, Lease: 10 * time.Second, Log: log,
+		Registration: lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
 	})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
 		defer cancel()
-		require.NoError(s.t, node.Stop(ctx))
+		require.NoError(s.t, member.Stop(ctx))
 	})
 }
 
-// register gives interactive slots an owner, as a node does.
-func (s *site) register(door *doorpacs.Door) {
+// register gives interactive slots an owner, as a member does.
+func (s *site) register(doors *door.Door) {
 	s.t.Helper()
 	id := uuid.New()
-	_, err := s.pool.Exec(s.t.Context(), `INSERT INTO nodes (id, data_dir_id, name, roles, version, schema_min, schema_max) VALUES ($1, $2, 'test', '{}', 'test', 0, 0)`, id, uuid.New())
+	_, err := s.pool.Exec(
+		s.t.Context(),
+		`INSERT INTO members (id, data_dir_id, name, roles, version, schema_min, schema_max) VALUES ($1, $2, 'test', '{}', 'test', 0, 0)`,
+		id, uuid.New(),
+	)
 	require.NoError(s.t, err)
-	door.SetNode(id)
+	doors.SetMember(id)
 }
 
 type reply struct {
@@ -136,7 +149,7 @@ func (r reply) problem(t *testing.T) client.Problem {
 	return p
 }
 
-// send makes a request by hand.
+// send makes a request by hand. A header with a plus before its name stands beside one that is there.
 func (s *site) send(method, path, body string, header ...string) reply {
 	s.t.Helper()
 	req, err := nethttp.NewRequestWithContext(s.t.Context(), method, s.url+path, strings.NewReader(body))
@@ -146,7 +159,11 @@ func (s *site) send(method, path, body string, header ...string) reply {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		if name, more := strings.CutPrefix(header[i], "+"); more {
+			req.Header.Add(name, header[i+1])
+		} else {
+			req.Header.Set(name, header[i+1])
+		}
 	}
 	transport := &nethttp.Transport{DisableKeepAlives: true}
 	resp, err := (&nethttp.Client{Transport: transport, Timeout: deadline}).Do(req)
@@ -171,7 +188,7 @@ func (s *site) addServer(name, aeTitle string, change func(*client.ServerSetting
 	if change != nil {
 		change(&settings)
 	}
-	added, err := s.client.AddServer(s.t.Context(), settings)
+	added, err := s.client.Servers.Add(s.t.Context(), settings)
 	require.NoError(s.t, err)
 	return added
 }
@@ -211,7 +228,10 @@ func TestHealthAndMetrics(t *testing.T) {
 	w := httptest.NewRecorder()
 	s.admin.ServeHTTP(w, httptest.NewRequest(nethttp.MethodGet, "http://localhost/metrics", nethttp.NoBody))
 	require.Equal(t, 200, w.Code)
-	require.Contains(t, w.Body.String(), `adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`)
+	require.Contains(
+		t, w.Body.String(),
+		`adit_http_request_duration_seconds_count{method="GET",route="/api/v1/jobs/{id}",status="404"} 1`,
+	)
 }
 
 // document is the part of an OpenAPI document that is looked at.
@@ -253,10 +273,13 @@ func TestDocument(t *testing.T) {
 		}
 	}
 	for _, id := range []string{
-		"get-me", "list-nodes", "get-node", "check-node", "delete-node", "list-servers", "add-server", "list-folders", "add-folder", "search-studies",
-		"create-job", "list-jobs", "get-job", "delete-job", "cancel-job", "resume-job", "retry-job", "restart-job", "verify-job", "pause-job", "continue-job",
+		"get-me", "list-nodes", "get-node", "check-node", "delete-node",
+		"list-servers", "add-server", "list-folders", "add-folder", "search-studies",
+		"create-job", "list-jobs", "get-job", "delete-job", "cancel-job", "resume-job",
+		"retry-job", "restart-job", "verify-job", "pause-job", "continue-job",
 		"list-tasks", "get-task", "get-task-log", "delete-task", "reset-task", "kill-task",
-		"list-projects", "add-project", "get-project", "change-project", "list-profiles", "add-profile", "list-linkage", "export-linkage", "import-linkage",
+		"list-projects", "add-project", "get-project", "change-project", "list-profiles",
+		"add-profile", "search-audit", "search-linkage", "export-linkage", "import-linkage",
 		"get-task-deidentification", "export-job-deidentification",
 	} {
 		require.True(t, ids[id], "%s is missing", id)
@@ -327,7 +350,7 @@ func TestProblems(t *testing.T) {
 	folder := t.TempDir()
 	s.addServer("PACS 1", "PACS1", nil)
 	s.addServer("PACS 2", "PACS2", nil)
-	_, err := s.client.AddFolder(t.Context(), client.FolderSettings{Name: "Folder", Path: folder})
+	_, err := s.client.Folders.Add(t.Context(), client.FolderSettings{Name: "Folder", Path: folder})
 	require.NoError(t, err)
 	const job = `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[{"study_instance_uid":"1.2.3"%s}]%s}`
 	for name, test := range map[string]struct {
@@ -338,11 +361,11 @@ func TestProblems(t *testing.T) {
 		header             []string
 	}{
 		"no such address":      {method: "GET", path: "/api/v1/patients", status: 404, detail: "nothing at this address"},
-		"wrong method":         {method: "PATCH", path: "/api/v1/jobs", status: 405, detail: "does not take the method"},
-		"not JSON":             {method: "POST", path: "/api/v1/jobs", body: `{"kind": ` + secret, status: 400, detail: "no JSON"},
+		"wrong method":         {method: "PATCH", path: "/api/v1/jobs", status: 405, detail: "does not support the method"},
+		"not JSON":             {method: "POST", path: "/api/v1/jobs", body: `{"kind": ` + secret, status: 400, detail: "not valid JSON"},
 		"name no text":         {method: "GET", path: "/api/v1/nodes/%FF", status: 400, detail: "not valid text"},
 		"name with NUL":        {method: "GET", path: "/api/v1/nodes/a%00b", status: 400, detail: "not valid text"},
-		"query no text":        {method: "GET", path: "/api/v1/servers/PACS%201/studies?patient_id=%C3", status: 400, detail: "not valid text"},
+		"query no text":        {method: "GET", path: "/api/v1/users?search=%C3", status: 400, detail: "not valid text"},
 		"query badly escaped":  {method: "GET", path: "/api/v1/jobs?status=%zz", status: 400, detail: "not valid text"},
 		"key no text":          {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"Idempotency-Key", "\xff"}, status: 400},
 		"source with NUL":      {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", `\u0000`, 1), status: 422, field: "source"},
@@ -362,14 +385,50 @@ func TestProblems(t *testing.T) {
 		"no study":             {method: "POST", path: "/api/v1/jobs", body: `{"kind":"selective_transfer","source":"PACS 1","destination":"PACS 2","studies":[]}`, status: 422, field: "studies"},
 		"bad UID":              {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "1.2.3", secret, 1), status: 422, detail: "not a DICOM UID", field: "studies[0].study_instance_uid"},
 		"bad patient ID":       {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":"`+secret+`*"`, ""), status: 422, field: "studies[0].patient_id"},
-		"pseudonym":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"`+secret+`"`, ""), status: 422, detail: "mean something else in DICOM"},
+		"pseudonym":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"`+secret+`"`, ""), status: 422, detail: "have a special meaning in DICOM"},
+		"empty pseudonym":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":""`, ""), status: 422, field: "studies[0].pseudonym"},
+		"some pseudonyms":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"A"},{"study_instance_uid":"1.2.4"`, ""), status: 422, detail: "others have one", field: "studies[1].pseudonym"},
+		"no destination":       {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), `"destination":"PACS 2",`, "", 1), status: 422, detail: "destination: is missing", field: "destination"},
+		"a day as a time":      {method: "GET", path: "/api/v1/jobs?created_from=2026-11-30", status: 422, detail: "with its zone", field: "created_from"},
 		"long trial name":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"trial_protocol_name":"`+strings.Repeat(secret, 6)+`"`), status: 422, field: "trial_protocol_name"},
 		"unknown source":       {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "PACS 9", 1), status: 422, detail: `no DICOM node named "PACS 9"`, field: "source"},
 		"folder as source":     {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 1", "Folder", 1), status: 422, field: "source"},
 		"same node twice":      {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), "PACS 2", "PACS 1", 1), status: 422, field: "destination"},
-		"large body":           {method: "POST", path: "/api/v1/folders", body: `{"name":"` + strings.Repeat("x", 65<<10) + `"}`, status: 413},
+		"large body":           {method: "POST", path: "/api/v1/folders", body: `{"name":"` + strings.Repeat("x", 65<<10) + `"}`, status: 413, detail: "in several requests"},
+		"key twice":            {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"source":"`+secret+`"`), status: 422, detail: "source: given more than once", field: "source"},
+		"key twice, escaped":   {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"sourc\u0065":"`+secret+`"`), status: 422, field: "source"},
+		"key twice, within":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"pseudonym":"A","pseudonym":"B"`, ""), status: 422, field: "pseudonym"},
+		"unknown key twice":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"`+secret+`":1,"`+secret+`":2`), status: 422, detail: "more than once"},
+		"key in other case":    {method: "POST", path: "/api/v1/jobs", body: strings.Replace(fmt.Sprintf(job, "", ""), `"source"`, `"Source"`, 1), status: 422, detail: "unexpected property"},
+		"key in both cases":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"Source":"`+secret+`"`), status: 422},
+		"key of a long s":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"\u017fource":"`+secret+`"`), status: 422},
+		"no UTF-8":             {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, ",\"patient_id\":\"\xff\"", ""), status: 422, detail: "not valid Unicode"},
+		"half a pair":          {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":"\ud800"`, ""), status: 422, detail: "not valid Unicode"},
+		"half a pair in a key": {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", `,"\udc00":1`), status: 422, detail: "not valid Unicode"},
+		"UTF-16":               {method: "POST", path: "/api/v1/jobs", body: "\xff\xfe{\x00}\x00", status: 400},
+		"two tokens":           {method: "GET", path: "/api/v1/me", header: []string{"+Authorization", "Token " + secret}, status: 400, detail: "Authorization was sent more than once"},
+		"two media types":      {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"+Content-Type", "text/csv"}, status: 400, detail: "Content-Type was sent more than once"},
+		"two keys":             {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"+Idempotency-Key", "a", "+Idempotency-Key", "b"}, status: 400, detail: "Idempotency-Key was sent more than once"},
+		"project turned":       {method: "POST", path: "/api/v1/projects", body: `{"name":"a\u202eb"}`, status: 422, field: "name"},
+		"project, odd blank":   {method: "POST", path: "/api/v1/projects", body: `{"name":"a\u00a0b"}`, status: 422, field: "name"},
+		"server, uncomposed":   {method: "POST", path: "/api/v1/folders", body: `{"name":"Mu\u0308ller","path":"/tmp"}`, status: 422, field: "name"},
+		"group, two blanks":    {method: "POST", path: "/api/v1/groups", body: `{"name":"a  b"}`, status: 422, field: "name"},
+		"subject turned":       {method: "POST", path: "/api/v1/mails", body: `{"subject":"a\u202eb","text":"x"}`, status: 422, field: "subject"},
+		"mail turned":          {method: "POST", path: "/api/v1/mails", body: `{"subject":"a","text":"x\u2067y"}`, status: 422, field: "text"},
+		"announcement turned":  {method: "PUT", path: "/api/v1/announcement", body: `{"text":"x\u202ey"}`, status: 422, field: "text"},
+		"message turned":       {method: "PATCH", path: "/api/v1/settings", body: `{"maintenance_message":"x\u202ey"}`, status: 422, field: "maintenance_message"},
+		"compressed":           {method: "POST", path: "/api/v1/groups", body: `{"name":"a"}`, header: []string{"Content-Encoding", "gzip"}, status: 415, detail: "not compressed"},
+		"compressed, as is":    {method: "POST", path: "/api/v1/groups", body: `{"name":"PACS"`, header: []string{"Content-Encoding", "Identity"}, status: 400, detail: "not valid JSON"},
+		"another charset":      {method: "POST", path: "/api/v1/groups", body: `{"name":"a"}`, header: []string{"Content-Type", "application/json; charset=iso-8859-1"}, status: 415, detail: "UTF-8"},
+		"charset in capitals":  {method: "POST", path: "/api/v1/groups", body: `{"name":"a"`, header: []string{"Content-Type", `application/json; Charset="UTF-8"`}, status: 400, detail: "not valid JSON"},
+		"group named ..":       {method: "POST", path: "/api/v1/groups", body: `{"name":".."}`, status: 422, field: "name"},
+		"semicolons":           {method: "GET", path: "/api/v1/jobs?limit=1;status=failure&limit=2", status: 422, detail: "can't be read"},
 		"no such job":          {method: "GET", path: "/api/v1/jobs/4711", status: 404},
 		"job by name":          {method: "GET", path: "/api/v1/jobs/" + url.PathEscape(secret), status: 422, field: "id"},
+		"null":                 {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, `,"patient_id":null`, ""), status: 422, detail: "must not be null", field: "patient_id"},
+		"empty time":           {method: "GET", path: "/api/v1/jobs?created_to=", status: 422, detail: "it is empty", field: "created_to"},
+		"empty number":         {method: "GET", path: "/api/v1/jobs?limit=", status: 422, detail: "it is empty", field: "limit"},
+		"empty choice":         {method: "GET", path: "/api/v1/jobs?status=", status: 422, detail: "it is empty", field: "status"},
 		"unknown action":       {method: "POST", path: "/api/v1/jobs/1:explode", status: 405},
 		"no such task":         {method: "GET", path: "/api/v1/tasks/4711", status: 404},
 		"bad cursor":           {method: "GET", path: "/api/v1/jobs?cursor=" + url.QueryEscape(secret), status: 422, field: "cursor"},
@@ -379,18 +438,18 @@ func TestProblems(t *testing.T) {
 		"limit a name":         {method: "GET", path: "/api/v1/jobs?limit=" + url.QueryEscape(secret), status: 422, field: "limit"},
 		"unknown status":       {method: "GET", path: "/api/v1/jobs?status=" + url.QueryEscape(secret), status: 422, field: "status"},
 		"no such node":         {method: "GET", path: "/api/v1/nodes/PACS%209", status: 404},
-		"AE title taken":       {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS1","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "AE title already"},
-		"name taken":           {method: "POST", path: "/api/v1/servers", body: `{"name":"pacs 1","ae_title":"PACS3","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "exists already"},
+		"AE title taken":       {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS1","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "already has this AE title"},
+		"name taken":           {method: "POST", path: "/api/v1/servers", body: `{"name":"pacs 1","ae_title":"PACS3","host":"h","port":104,"supports":{"store":true}}`, status: 409, detail: "already exists"},
 		"bad port":             {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":70000,"supports":{"store":true}}`, status: 422, field: "port"},
 		"no service":           {method: "POST", path: "/api/v1/servers", body: `{"name":"PACS 3","ae_title":"PACS3","host":"h","port":104,"supports":{}}`, status: 422, field: "supports"},
 		"folder not there":     {method: "POST", path: "/api/v1/folders", body: `{"name":"F","path":"` + folder + `/nowhere"}`, status: 422, detail: "there is no folder", field: "path"},
 		"folder relative":      {method: "POST", path: "/api/v1/folders", body: `{"name":"F","path":"tmp"}`, status: 422, field: "path"},
-		"search for all":       {method: "GET", path: "/api/v1/servers/PACS%201/studies", status: 422, detail: "at least one criterion"},
-		"search by bad date":   {method: "GET", path: "/api/v1/servers/PACS%201/studies?study_date_from=" + url.QueryEscape(secret), status: 422, field: "study_date_from"},
-		"search with wildcard": {method: "GET", path: "/api/v1/servers/PACS%201/studies?patient_id=" + url.QueryEscape(secret+"*"), status: 422, field: "patient_id"},
-		"search a folder":      {method: "GET", path: "/api/v1/servers/Folder/studies?patient_id=1", status: 422},
-		"search nowhere":       {method: "GET", path: "/api/v1/servers/x/studies?patient_id=" + url.QueryEscape(secret), status: 404},
-		"search a dead server": {method: "GET", path: "/api/v1/servers/PACS%201/studies?patient_id=" + url.QueryEscape(secret), status: 503, detail: "nothing listens there"},
+		"search for all":       {method: "POST", path: "/api/v1/servers/PACS%201/studies:search", body: `{}`, status: 422, detail: "at least one criterion"},
+		"search by bad date":   {method: "POST", path: "/api/v1/servers/PACS%201/studies:search", body: `{"study_date_from":"` + secret + `"}`, status: 422, field: "study_date_from"},
+		"search with wildcard": {method: "POST", path: "/api/v1/servers/PACS%201/studies:search", body: `{"patient_id":"` + secret + `*"}`, status: 422, field: "patient_id"},
+		"search a folder":      {method: "POST", path: "/api/v1/servers/Folder/studies:search", body: `{"patient_id":"1"}`, status: 422},
+		"search nowhere":       {method: "POST", path: "/api/v1/servers/x/studies:search", body: `{"patient_id":"` + secret + `"}`, status: 404},
+		"search a dead server": {method: "POST", path: "/api/v1/servers/PACS%201/studies:search", body: `{"patient_id":"` + secret + `"}`, status: 503, detail: "nothing listens there"},
 		"from another site":    {method: "POST", path: "/api/v1/jobs", body: fmt.Sprintf(job, "", ""), header: []string{"Sec-Fetch-Site", "cross-site"}, status: 403, detail: "another site"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -409,7 +468,7 @@ func TestProblems(t *testing.T) {
 		})
 	}
 	require.NotContains(t, s.log.String(), "Jane")
-	require.Contains(t, s.log.String(), "route=/api/v1/servers/{name}/studies")
+	require.Contains(t, s.log.String(), "route=/api/v1/servers/{name}/studies:search")
 }
 
 func TestFaultOfOurOwn(t *testing.T) {
@@ -467,7 +526,7 @@ func TestNodes(t *testing.T) {
 			c.BatchCap, c.IdleTimeout, c.CallingAETitle = &batch, 90, "OTHER"
 		})
 		require.Equal(t, name, added.Name)
-		got, err := s.client.Node(ctx, name)
+		got, err := s.client.Nodes.Get(ctx, name)
 		require.NoError(t, err, name)
 		require.Equal(t, client.KindServer, got.Kind)
 		require.Equal(t, added, *got.Server)
@@ -477,12 +536,12 @@ func TestNodes(t *testing.T) {
 		require.Equal(t, all(), added.Supports)
 	}
 	dir := t.TempDir()
-	folder, err := s.client.AddFolder(ctx, client.FolderSettings{Name: "Folder", Path: dir})
+	folder, err := s.client.Folders.Add(ctx, client.FolderSettings{Name: "Folder", Path: dir})
 	require.NoError(t, err)
 	require.Equal(t, dir, folder.Path)
 
 	var listed []string
-	for n, err := range s.client.Nodes(ctx) {
+	for n, err := range s.client.Nodes.List(ctx) {
 		require.NoError(t, err)
 		listed = append(listed, n.Name)
 	}
@@ -510,21 +569,21 @@ func TestNodes(t *testing.T) {
 	require.Len(t, page.Items, 1)
 	require.Empty(t, page.NextCursor)
 
-	report, err := s.client.CheckNode(ctx, "Folder")
+	report, err := s.client.Nodes.Check(ctx, "Folder")
 	require.NoError(t, err)
 	require.True(t, report.Checks[0].OK)
-	report, err = s.client.CheckNode(ctx, "a:b")
+	report, err = s.client.Nodes.Check(ctx, "a:b")
 	require.NoError(t, err)
 	require.False(t, report.Checks[0].OK)
 	require.Contains(t, report.Checks[0].Detail, "nothing listens there")
 
 	other := s.otherUser()
-	_, err = other.AddFolder(ctx, client.FolderSettings{Name: "F", Path: dir})
+	_, err = other.Folders.Add(ctx, client.FolderSettings{Name: "F", Path: dir})
 	require.Equal(t, 403, status(err))
-	require.Equal(t, 403, status(other.DeleteNode(ctx, "PACS 1")))
+	require.Equal(t, 403, status(other.Nodes.Delete(ctx, "PACS 1")))
 
-	require.NoError(t, s.client.DeleteNode(ctx, "a:b"))
-	require.Equal(t, 404, status(s.client.DeleteNode(ctx, "a:b")))
+	require.NoError(t, s.client.Nodes.Delete(ctx, "a:b"))
+	require.Equal(t, 404, status(s.client.Nodes.Delete(ctx, "a:b")))
 }
 
 // TestChangeServer: what isn't named stays, a key never comes back, and what a check suggests can be taken as it is.
@@ -534,61 +593,81 @@ func TestChangeServer(t *testing.T) {
 	ca := testpeer.NewAuthority(t)
 	own := ca.Issue(t, "adit.example")
 	added := s.addServer("PACS", "PACS", func(c *client.ServerSettings) {
-		c.TLS = client.TLS{Use: true, Verify: "authority", Authorities: string(ca.PEM), Certificate: string(own.Certificate), Key: string(own.Key)}
+		c.TLS = client.TLS{
+			Use: true, Verify: "authority", Authorities: string(ca.PEM),
+			Certificate: string(own.Certificate), Key: string(own.Key),
+		}
 	})
 	require.Empty(t, added.TLS.Key)
-	require.Equal(t, client.TLS{Use: true, Profile: "bcp195-rfc9325", Verify: "authority", Authorities: string(ca.PEM), Certificate: string(own.Certificate)}, added.TLS)
+	require.Equal(t, client.TLS{
+		Use: true, Profile: "bcp195-rfc9325", Verify: "authority",
+		Authorities: string(ca.PEM), Certificate: string(own.Certificate),
+	}, added.TLS)
 
 	limit, host, no := 50, "pacs.example", false
-	changed, err := s.client.ChangeServer(ctx, "pacs", client.ServerChange{
-		ResultLimit: &limit, Host: &host, Supports: &client.SupportsChange{StudyRootGet: &no}, TLS: &client.TLSChange{ServerName: &host},
+	changed, err := s.client.Servers.Change(ctx, "pacs", client.ServerChange{
+		ResultLimit: &limit, Host: &host, Supports: &client.SupportsChange{StudyRootGet: &no},
+		TLS: &client.TLSChange{ServerName: &host},
 	})
 	require.NoError(t, err)
 	want := added
+	require.NotEqual(t, added.ETag, changed.ETag)
+	want.ETag = changed.ETag
 	want.ResultLimit, want.Host, want.Supports.StudyRootGet, want.TLS.ServerName = 50, host, false, host
 	require.Equal(t, want, changed)
-	changed, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.3", "10.2.0.0/16"}}})
+	changed, err = s.client.Servers.Change(ctx, "PACS", client.ServerChange{
+		Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.3", "10.2.0.0/16"}},
+	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.1.2.3", "10.2.0.0/16"}, changed.Retrieve.AddressRanges)
-	changed, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.4", "10.1.2.3"}}})
+	changed, err = s.client.Servers.Change(ctx, "PACS", client.ServerChange{
+		Retrieve: &client.RetrieveChange{AddAddressRanges: []string{"10.1.2.4", "10.1.2.3"}},
+	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"10.1.2.3", "10.2.0.0/16", "10.1.2.4"}, changed.Retrieve.AddressRanges, "each once")
-	_, err = s.client.ChangeServer(ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddressRanges: &[]string{}}})
+	_, err = s.client.Servers.Change(
+		ctx, "PACS", client.ServerChange{Retrieve: &client.RetrieveChange{AddressRanges: &[]string{}}},
+	)
 	require.NoError(t, err)
 	for body, status := range map[string]int{
-		`{"port": 0}`: 422, `{"nonsense": 1}`: 422, `{"tls":{"profile":"ssl"}}`: 422, `{"tls":{"certificate":"x"}}`: 422, `{"result_limit": -1}`: 422,
+		`{"port": 0}`: 422, `{"nonsense": 1}`: 422, `{"tls":{"profile":"ssl"}}`: 422,
+		`{"tls":{"certificate":"x"}}`: 422, `{"result_limit": -1}`: 422,
 		`{"host":"a\u0000b"}`: 422,
 	} {
 		r := s.send("PATCH", "/api/v1/servers/PACS", body)
 		require.Equal(t, status, r.StatusCode, "%s: %s", body, r.body)
 	}
 	require.Equal(t, 404, s.send("PATCH", "/api/v1/servers/nobody", `{}`).StatusCode)
-	_, err = s.otherUser().ChangeServer(ctx, "PACS", client.ServerChange{})
+	_, err = s.otherUser().Servers.Change(ctx, "PACS", client.ServerChange{})
 	require.Equal(t, 403, status(err))
-	got, err := s.client.Node(ctx, "PACS")
+	got, err := s.client.Nodes.Get(ctx, "PACS")
 	require.NoError(t, err)
+	want.ETag = "" // which has GET /servers/{name}
 	require.Equal(t, want, *got.Server)
 	require.NotContains(t, s.send("GET", "/api/v1/nodes", "").body+s.log.String(), "PRIVATE KEY")
 
-	p, err := pacs.Start(pacs.Config{Studies: phantom.DemoStudies()[:1], Misbehave: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}})
+	p, err := pacs.Start(pacs.Config{
+		Studies:   phantom.DemoStudies()[:1],
+		Misbehave: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	s.addServer("errs", "ERRS", func(c *client.ServerSettings) {
 		c.Port, c.Supports = p.Port(), client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true}
 	})
-	report, err := s.client.CheckNode(ctx, "errs")
+	report, err := s.client.Nodes.Check(ctx, "errs")
 	require.NoError(t, err)
 	settings := map[string]any{}
 	for _, sg := range report.Suggestions {
 		settings[sg.Setting] = sg.Suggested
 	}
 	require.Equal(t, map[string]any{"find_images": false, "supports.study_root_move": true}, settings)
-	changed, err = s.client.ApplySuggestions(ctx, "errs", report.Suggestions)
+	changed, err = s.client.Servers.Apply(ctx, "errs", report.Suggestions)
 	require.NoError(t, err)
 	require.False(t, *changed.FindImages)
 	require.True(t, changed.Supports.StudyRootMove)
 	require.True(t, changed.Supports.StudyRootGet)
-	report, err = s.client.CheckNode(ctx, "errs")
+	report, err = s.client.Nodes.Check(ctx, "errs")
 	require.NoError(t, err)
 	require.Empty(t, report.Suggestions)
 }
@@ -608,7 +687,7 @@ func TestJobs(t *testing.T) {
 	s.addServer("PACS 2", "PACS2", nil)
 	var ids []int64
 	for i := range 5 {
-		job, err := s.client.CreateJob(ctx, transfer(fmt.Sprintf("1.2.%d", i), "1.2.99", "1.2.100"), "")
+		job, err := s.client.Jobs.Create(ctx, transfer(fmt.Sprintf("1.2.%d", i), "1.2.99", "1.2.100"), "")
 		require.NoError(t, err)
 		require.Equal(t, client.Pending, job.Status)
 		require.Equal(t, client.TaskCounts{Pending: 3}, job.Tasks)
@@ -616,35 +695,39 @@ func TestJobs(t *testing.T) {
 		ids = append(ids, job.ID)
 	}
 	var listed []int64
-	for j, err := range s.client.Jobs(ctx, client.JobFilter{Limit: 2}) {
+	for j, err := range s.client.Jobs.List(ctx, client.JobFilter{Limit: 2}) {
 		require.NoError(t, err)
 		listed = append(listed, j.ID)
 	}
 	require.Equal(t, []int64{ids[4], ids[3], ids[2], ids[1], ids[0]}, listed)
 
 	// Canceled and resumed, and what is not allowed then.
-	job, err := s.client.ActOnJob(ctx, ids[0], client.CancelJob)
+	job, err := s.client.Jobs.Act(ctx, ids[0], client.CancelJob)
 	require.NoError(t, err)
 	require.Equal(t, client.Canceled, job.Status)
 	require.Equal(t, "All tasks were canceled.", job.Message)
-	for _, action := range []client.JobAction{client.CancelJob, client.RetryJob, client.VerifyJob, client.PauseJob, client.ContinueJob} {
-		_, err = s.client.ActOnJob(ctx, ids[0], action)
+	for _, action := range []client.JobAction{
+		client.CancelJob, client.RetryJob, client.VerifyJob, client.PauseJob, client.ContinueJob,
+	} {
+		_, err = s.client.Jobs.Act(ctx, ids[0], action)
 		require.Equal(t, 409, status(err), action)
 	}
 	listed = nil
-	for j, err := range s.client.Jobs(ctx, client.JobFilter{Status: client.Canceled}) {
+	for j, err := range s.client.Jobs.List(ctx, client.JobFilter{Status: client.Canceled}) {
 		require.NoError(t, err)
 		listed = append(listed, j.ID)
 	}
 	require.Equal(t, ids[:1], listed)
-	for _, action := range []client.JobAction{client.ResumeJob, client.PauseJob, client.ContinueJob, client.CancelJob, client.RestartJob} {
-		_, err = s.client.ActOnJob(ctx, ids[0], action)
+	for _, action := range []client.JobAction{
+		client.ResumeJob, client.PauseJob, client.ContinueJob, client.CancelJob, client.RestartJob,
+	} {
+		_, err = s.client.Jobs.Act(ctx, ids[0], action)
 		require.NoError(t, err, action)
 	}
 
 	// Tasks.
 	var tasks []client.Task
-	for task, err := range s.client.Tasks(ctx, ids[1], client.TaskFilter{Limit: 1}) {
+	for task, err := range s.client.Tasks.List(ctx, ids[1], client.TaskFilter{Limit: 1}) {
 		require.NoError(t, err)
 		tasks = append(tasks, task)
 	}
@@ -652,38 +735,38 @@ func TestJobs(t *testing.T) {
 	require.Equal(t, "1.2.1", tasks[0].StudyInstanceUID)
 	require.Equal(t, "P1", tasks[0].PatientID)
 	require.NotEmpty(t, tasks[0].WhyWaiting)
-	task, err := s.client.Task(ctx, tasks[0].ID)
+	task, err := s.client.Tasks.Get(ctx, tasks[0].ID)
 	require.NoError(t, err)
 	require.Equal(t, tasks[0].ID, task.ID)
-	for range s.client.TaskLog(ctx, task.ID) {
+	for range s.client.Tasks.Log(ctx, task.ID) {
 		t.Fatal("nothing has happened yet")
 	}
-	_, err = s.client.ActOnTask(ctx, task.ID, client.KillTask)
+	_, err = s.client.Tasks.Act(ctx, task.ID, client.KillTask)
 	require.Equal(t, 409, status(err))
-	_, err = s.client.ActOnTask(ctx, task.ID, client.ResetTask)
+	_, err = s.client.Tasks.Act(ctx, task.ID, client.ResetTask)
 	require.Equal(t, 409, status(err))
-	require.NoError(t, s.client.DeleteTask(ctx, tasks[0].ID))
-	require.NoError(t, s.client.DeleteTask(ctx, tasks[1].ID))
-	require.Equal(t, 409, status(s.client.DeleteTask(ctx, tasks[2].ID)), "the last one")
+	require.NoError(t, s.client.Tasks.Delete(ctx, tasks[0].ID))
+	require.NoError(t, s.client.Tasks.Delete(ctx, tasks[1].ID))
+	require.Equal(t, 409, status(s.client.Tasks.Delete(ctx, tasks[2].ID)), "the last one")
 
 	// Somebody else sees nothing of it.
 	other := s.otherUser()
-	_, err = other.Job(ctx, ids[1])
+	_, err = other.Jobs.Get(ctx, ids[1])
 	require.Equal(t, 404, status(err))
-	_, err = other.Task(ctx, tasks[2].ID)
+	_, err = other.Tasks.Get(ctx, tasks[2].ID)
 	require.Equal(t, 404, status(err))
-	_, err = other.ActOnJob(ctx, ids[1], client.CancelJob)
+	_, err = other.Jobs.Act(ctx, ids[1], client.CancelJob)
 	require.Equal(t, 404, status(err))
-	require.Equal(t, 404, status(other.DeleteJob(ctx, ids[1])))
-	for range other.Jobs(ctx, client.JobFilter{}) {
+	require.Equal(t, 404, status(other.Jobs.Delete(ctx, ids[1])))
+	for range other.Jobs.List(ctx, client.JobFilter{}) {
 		t.Fatal("a job of somebody else was listed")
 	}
-	_, err = other.CreateJob(ctx, transfer("1.2.3"), "")
+	_, err = other.Jobs.Create(ctx, transfer("1.2.3"), "")
 	require.Equal(t, 403, status(err))
 
-	require.NoError(t, s.client.DeleteJob(ctx, ids[1]))
-	require.Equal(t, 404, status(s.client.DeleteJob(ctx, ids[1])))
-	require.Equal(t, 409, status(s.client.DeleteNode(ctx, "PACS 1")), "jobs name it")
+	require.NoError(t, s.client.Jobs.Delete(ctx, ids[1]))
+	require.Equal(t, 404, status(s.client.Jobs.Delete(ctx, ids[1])))
+	require.Equal(t, 409, status(s.client.Nodes.Delete(ctx, "PACS 1")), "jobs name it")
 }
 
 func TestMissingInstances(t *testing.T) {
@@ -691,19 +774,20 @@ func TestMissingInstances(t *testing.T) {
 	ctx := t.Context()
 	s.addServer("PACS 1", "PACS1", nil)
 	s.addServer("PACS 2", "PACS2", nil)
-	job, err := s.client.CreateJob(ctx, transfer("1.2.3"), "")
+	job, err := s.client.Jobs.Create(ctx, transfer("1.2.3"), "")
 	require.NoError(t, err)
 	_, err = s.pool.Exec(ctx, `INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
 		SELECT id, '1.2.3.4', 40, 38, 1000, '[{"uid":"1.2.3.4.5","status":42752,"reason":"out of resources"},{"uid":"1.2.3.4.6","status":0,"reason":"never came"}]'
 		FROM tasks WHERE job_id = $1`, job.ID)
 	require.NoError(t, err)
-	for listed, err := range s.client.Tasks(ctx, job.ID, client.TaskFilter{}) {
+	for listed, err := range s.client.Tasks.List(ctx, job.ID, client.TaskFilter{}) {
 		require.NoError(t, err)
-		task, err := s.client.Task(ctx, listed.ID)
+		task, err := s.client.Tasks.Get(ctx, listed.ID)
 		require.NoError(t, err)
 		require.Equal(t, []client.Series{{
 			SeriesInstanceUID: "1.2.3.4", Expected: 40, Delivered: 38, Bytes: 1000, Missing: []client.MissingInstance{
-				{SOPInstanceUID: "1.2.3.4.5", Status: "A700", Reason: "out of resources"}, {SOPInstanceUID: "1.2.3.4.6", Reason: "never came"},
+				{SOPInstanceUID: "1.2.3.4.5", Status: "A700", Reason: "out of resources"},
+				{SOPInstanceUID: "1.2.3.4.6", Reason: "never came"},
 			},
 		}}, task.Series)
 	}
@@ -714,14 +798,14 @@ func TestIdempotency(t *testing.T) {
 	ctx := t.Context()
 	s.addServer("PACS 1", "PACS1", nil)
 	s.addServer("PACS 2", "PACS2", nil)
-	first, err := s.client.CreateJob(ctx, transfer("1.2.3"), "key")
+	first, err := s.client.Jobs.Create(ctx, transfer("1.2.3"), "key")
 	require.NoError(t, err)
-	again, err := s.client.CreateJob(ctx, transfer("1.2.3"), "key")
+	again, err := s.client.Jobs.Create(ctx, transfer("1.2.3"), "key")
 	require.NoError(t, err)
 	require.Equal(t, first.ID, again.ID)
-	_, err = s.client.CreateJob(ctx, transfer("1.2.4"), "key")
+	_, err = s.client.Jobs.Create(ctx, transfer("1.2.4"), "key")
 	require.Equal(t, 422, status(err))
-	other, err := s.client.CreateJob(ctx, transfer("1.2.3"), "another key")
+	other, err := s.client.Jobs.Create(ctx, transfer("1.2.3"), "another key")
 	require.NoError(t, err)
 	require.NotEqual(t, first.ID, other.ID)
 
@@ -729,7 +813,7 @@ func TestIdempotency(t *testing.T) {
 	results := make(chan int64, 8)
 	for range cap(results) {
 		go func() {
-			job, err := s.client.CreateJob(ctx, transfer("1.2.5"), "at once")
+			job, err := s.client.Jobs.Create(ctx, transfer("1.2.5"), "at once")
 			if err != nil && status(err) != 409 {
 				t.Error(err)
 			}
@@ -767,17 +851,19 @@ func TestSearch(t *testing.T) {
 	s.addServer("Nobody", "NOBODY", nil)
 	s.addServer("Closed", "CLOSED", func(c *client.ServerSettings) { c.InteractiveCap = new(int) })
 
-	found, err := s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientName: "Phantom, Alpha"})
+	found, err := s.client.Servers.Search(ctx, "PACS", client.StudyQuery{PatientName: "Phantom, Alpha"})
 	require.NoError(t, err)
 	require.Len(t, found.Items, 2)
 	require.Equal(t, "PHANTOM-001", found.Items[0].PatientID)
 	require.NotEmpty(t, found.Items[0].ModalitiesInStudy)
 	require.Equal(t, len(studies[0].Instances()), *found.Items[0].Instances)
-	found, err = s.client.SearchStudies(ctx, "pacs", client.StudyQuery{StudyDateFrom: "2024-02-01", StudyDateTo: "20240301"})
+	found, err = s.client.Servers.Search(
+		ctx, "pacs", client.StudyQuery{StudyDateFrom: "2024-02-01", StudyDateTo: "20240301"},
+	)
 	require.NoError(t, err)
 	require.Len(t, found.Items, 1)
 	require.Equal(t, "Phäntom^Bêta", found.Items[0].PatientName)
-	found, err = s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientID: "nobody"})
+	found, err = s.client.Servers.Search(ctx, "PACS", client.StudyQuery{PatientID: "nobody"})
 	require.NoError(t, err)
 	require.Empty(t, found.Items)
 
@@ -791,30 +877,32 @@ func TestSearch(t *testing.T) {
 		"Nobody":         {503, true, "nothing listens"},
 		"Closed":         {503, false, "closed for interactive use"},
 	} {
-		_, err := s.client.SearchStudies(ctx, name, client.StudyQuery{PatientID: "HOSPITAL-4711"})
+		_, err := s.client.Servers.Search(ctx, name, client.StudyQuery{PatientID: "HOSPITAL-4711"})
 		var problem *client.Problem
 		require.ErrorAs(t, err, &problem, name)
 		require.Equal(t, want.status, problem.Status, name)
 		require.Equal(t, want.retry, problem.RetryAfter > 0, name)
 		require.Contains(t, problem.Detail, want.detail)
 	}
-	for name, faults := range map[string]pacs.FindFaults{"garbled": {Garbled: true}, "cut off": {CutOff: true}, "refused": {Status: 0xC001}} {
+	for name, faults := range map[string]pacs.FindFaults{
+		"garbled": {Garbled: true}, "cut off": {CutOff: true}, "refused": {Status: 0xC001},
+	} {
 		p.SetMisbehave(pacs.Misbehave{Find: faults})
-		_, err := s.client.SearchStudies(ctx, "PACS", client.StudyQuery{PatientName: "Phantom*"})
+		_, err := s.client.Servers.Search(ctx, "PACS", client.StudyQuery{PatientName: "Phantom*"})
 		var problem *client.Problem
 		require.ErrorAs(t, err, &problem, name)
 		require.Equal(t, 502, problem.Status, "%s: %s", name, problem.Detail)
 		require.Contains(t, problem.Detail, "DICOM Server PACS", name)
 	}
 	p.SetMisbehave(pacs.Misbehave{})
-	report, err := s.client.CheckNode(ctx, "PACS")
+	report, err := s.client.Nodes.Check(ctx, "PACS")
 	require.NoError(t, err)
 	require.Equal(t, "association", report.Checks[0].Name)
 	for _, c := range report.Checks {
 		require.True(t, c.OK || c.Name == "move", "%+v", c) // that PACS knows no Move Destination
 		require.NotEmpty(t, c.Detail)
 	}
-	report, err = s.client.CheckNode(ctx, "Nobody")
+	report, err = s.client.Nodes.Check(ctx, "Nobody")
 	require.NoError(t, err)
 	require.False(t, report.Checks[0].OK)
 	require.Contains(t, report.Checks[0].Detail, "nothing listens")
@@ -856,11 +944,11 @@ func TestTransfer(t *testing.T) {
 	s.work()
 	s.addServer("PACS 1", "SOURCE", func(c *client.ServerSettings) { c.Port = source.Port() })
 	dir := t.TempDir()
-	_, err = s.client.AddFolder(t.Context(), client.FolderSettings{Name: "PACS 2", Path: dir})
+	_, err = s.client.Folders.Add(t.Context(), client.FolderSettings{Name: "PACS 2", Path: dir})
 	require.NoError(t, err)
 	order := transfer(study.StudyInstanceUID)
 	order.Studies[0].PatientID = ""
-	job, err := s.client.CreateJob(t.Context(), order, "")
+	job, err := s.client.Jobs.Create(t.Context(), order, "")
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
@@ -872,13 +960,13 @@ func TestTransfer(t *testing.T) {
 		case <-ctx.Done():
 			t.Fatal("the job did not end")
 		}
-		job, err = s.client.Job(ctx, job.ID)
+		job, err = s.client.Jobs.Get(ctx, job.ID)
 		require.NoError(t, err)
 	}
 	require.Equal(t, client.Success, job.Status)
-	for task, err := range s.client.Tasks(ctx, job.ID, client.TaskFilter{}) {
+	for task, err := range s.client.Tasks.List(ctx, job.ID, client.TaskFilter{}) {
 		require.NoError(t, err)
-		task, err = s.client.Task(ctx, task.ID)
+		task, err = s.client.Tasks.Get(ctx, task.ID)
 		require.NoError(t, err)
 		require.Equal(t, len(study.Instances()), task.Delivered)
 		require.Len(t, task.Series, len(study.Series))

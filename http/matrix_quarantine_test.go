@@ -6,12 +6,12 @@ import "strconv"
 
 func init() {
 	routes = append(routes,
-		row{route: "GET /api/v1/foreign-objects", want: ofStaff(200)},
+		row{route: "GET /api/v1/unsolicited-instances", want: ofStaff(200)},
 		row{route: "GET /api/v1/rejected-callers", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine/{id}", want: ofStaff(200), on: newQuarantined},
 		row{route: "DELETE /api/v1/quarantine/{id}", want: ofStaff(204), on: newQuarantined},
-		// Its file is at another node.
+		// Its file is at another member.
 		row{route: "POST /api/v1/quarantine/{id}:release", want: ofStaff(409), needs: destination, on: newQuarantined, body: `{"destination":"DST"}`},
 	)
 }

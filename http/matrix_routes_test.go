@@ -17,6 +17,8 @@ var routes = []row{
 	{route: "GET /readyz", want: every(200), open: 200},
 	{route: "GET /about", want: every(200), open: 200},
 	{route: "GET /api/v1/openapi.json", want: every(200), open: 200},
+	{route: "GET /api/docs", want: every(200), open: 200},
+	{route: "GET /api/docs/{file}", want: every(200), open: 200, on: docsFile},
 
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
@@ -31,6 +33,7 @@ var routes = []row{
 
 	{route: "GET /api/v1/tokens", want: every(200)},
 	{route: "POST /api/v1/tokens", want: every(201), body: `{"lifetime":"24h"}`},
+	{route: "GET /api/v1/tokens/{id}", want: owned(200), on: newToken},
 	{route: "DELETE /api/v1/tokens/{id}", want: owned(204), on: newToken},
 
 	{route: "GET /api/v1/users", want: ofStaff(200)},
@@ -49,10 +52,12 @@ var routes = []row{
 	{route: "PUT /api/v1/groups/{group}/members/{username}", want: ofStaff(204), on: newMember},
 	{route: "DELETE /api/v1/groups/{group}/members/{username}", want: ofStaff(204), on: newMember},
 	{route: "GET /api/v1/access", want: ofStaff(200)},
+	{route: "GET /api/v1/access/{group}/{node}", want: ofStaff(200), on: newAccess},
 	{route: "PUT /api/v1/access", want: ofStaff(200), on: newGroup, body: `{"group":"{1}","node":"SRC","source":true,"destination":false}`},
 
 	{route: "POST /api/v1/registrations", want: every(202), open: 202, body: `{"username":"wish{n}","mail":"wish{n}@example.org"}`},
 	{route: "GET /api/v1/registrations", want: ofStaff(200)},
+	{route: "GET /api/v1/registrations/{id}", want: ofStaff(200), on: newRegistration},
 	{route: "POST /api/v1/registrations/{id}:approve", want: ofStaff(200), on: newRegistration, body: `{}`},
 	{route: "POST /api/v1/registrations/{id}:refuse", want: ofStaff(204), on: newRegistration, body: `{}`},
 
@@ -69,22 +74,23 @@ var routes = []row{
 	{route: "POST /api/v1/servers/{name}:continue", want: ofStaff(200), on: pausedServer},
 	{route: "GET /api/v1/servers/{name}/schedule", want: every(200), on: named("SRC")},
 	{route: "PUT /api/v1/servers/{name}/schedule", want: ofStaff(200), on: newServer, body: `{"default":{"batch":2,"interactive":2}}`},
-	{route: "GET /api/v1/servers/{name}/studies", want: every(503), needs: source, on: named("SRC"), query: "?patient_id=4711"}, // nothing listens there
+	// nothing listens there
+	{route: "POST /api/v1/servers/{name}/studies:search", want: every(503), needs: source, on: named("SRC"), body: `{"patient_id":"4711"}`},
 	{route: "GET /api/v1/folders", want: ofStaff(200)},
 	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
 	{route: "GET /api/v1/folders/{name}", want: ofStaff(200), on: newFolder},
 	{route: "DELETE /api/v1/folders/{name}", want: ofStaff(204), on: newFolder},
 	{route: "PATCH /api/v1/folders/{name}", want: ofStaff(200), on: newFolder, body: `{"quota_gb":{n}}`},
-	{route: "GET /api/v1/workers/{node}/schedule", want: ofStaff(200), on: newWorkers},
-	{route: "PUT /api/v1/workers/{node}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
-	{route: "DELETE /api/v1/workers/{node}/schedule", want: ofStaff(204), on: newWorkers},
+	{route: "GET /api/v1/workers/{member}/schedule", want: ofStaff(200), on: newWorkers},
+	{route: "PUT /api/v1/workers/{member}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
+	{route: "DELETE /api/v1/workers/{member}/schedule", want: ofStaff(204), on: newWorkers},
 
 	{route: "GET /api/v1/jobs", want: every(200)},
 	{route: "POST /api/v1/jobs", want: every(201), needs: both, body: `{"kind":"selective_transfer","source":"SRC","destination":"DST","studies":[{"study_instance_uid":"1.2.3"}]}`},
 	{route: "GET /api/v1/jobs/{id}", want: owned(200), on: newJob("pending")},
 	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
 	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
-	{route: "GET /api/v1/jobs/{id}/deidentification", want: owned(200), on: newJob("success")},
+	{route: "GET /api/v1/jobs/{id}/deidentification:export", want: owned(200), on: newJob("success")},
 	{route: "GET /api/v1/jobs/{id}/manifest", want: owned(409), on: newJob("success")}, // the job keeps none
 	{route: "GET /api/v1/jobs/{id}/tasks", want: owned(200), on: newJob("pending")},
 	{route: "POST /api/v1/jobs/{id}:verify", want: ofStaff(200), on: newJob("unverified")},
@@ -105,14 +111,16 @@ var routes = []row{
 	{route: "POST /api/v1/projects", want: ofStaff(201), body: `{"name":"P{n}"}`},
 	{route: "GET /api/v1/projects/{name}", want: owned(200), on: newProject},
 	{route: "PATCH /api/v1/projects/{name}", want: ofStaff(200), on: newProject, body: `{"description":"x"}`},
+	{route: "DELETE /api/v1/projects/{name}", want: ofStaff(204), on: newProject},
 	// Not even a superuser sees who is behind the pseudonyms of a project that they don't belong to.
-	{route: "GET /api/v1/projects/{name}/linkage", want: answers{200, 404, 403, 403}, on: newProject},
+	{route: "POST /api/v1/projects/{name}/linkage:search", want: answers{200, 404, 403, 403}, on: newProject, body: `{}`},
 	{route: "GET /api/v1/projects/{name}/linkage:export", want: answers{200, 404, 403, 403}, on: newProject},
-	{route: "POST /api/v1/projects/{name}/linkage:import", want: answers{200, 404, 403, 403}, on: newProject, header: inCSV, body: "Pseudonym,PatientID\nP{n},QID{n}\n"},
+	{route: "POST /api/v1/projects/{name}/linkage:import", want: answers{200, 404, 403, 403}, on: newProject, header: inCSV, body: "Pseudonym,PatientID\nP{n},QIDX\n"},
 	{route: "GET /api/v1/profiles", want: every(200)},
+	{route: "GET /api/v1/profiles/{name}", want: every(200), on: named("adit")},
 	{route: "POST /api/v1/profiles", want: ofStaff(201), header: []string{"Content-Type", "application/yaml"}, body: "name: p{n}\nversion: \"1\"\nbase: adit\n"},
 
-	{route: "GET /api/v1/audit", want: ofStaff(200)},
+	{route: "POST /api/v1/audit:search", want: ofStaff(200), body: `{}`},
 
 	{route: "GET /api/v1/settings", want: ofStaff(200)},
 	{route: "PATCH /api/v1/settings", want: ofStaff(200), body: `{"keep_mails":{n}}`},
@@ -120,6 +128,7 @@ var routes = []row{
 	{route: "PUT /api/v1/announcement", want: ofStaff(200), body: `{"text":"Tonight at 20:00 ADIT is not there."}`},
 	{route: "DELETE /api/v1/announcement", want: ofStaff(204), on: announcement},
 	{route: "GET /api/v1/mails", want: ofStaff(200)},
+	{route: "GET /api/v1/mails/{id}", want: ofStaff(200), on: newGivenUp},
 	{route: "POST /api/v1/mails", want: ofStaff(202), body: `{"subject":"Tonight","text":"At 20:00 ADIT is not there."}`},
 	{route: "POST /api/v1/mails/{id}:retry", want: ofStaff(200), on: newGivenUp},
 	{route: "GET /api/v1/stats", want: every(200)},
@@ -133,6 +142,13 @@ func named(name string) func(*matrix, person) []string {
 	return func(*matrix, person) []string { return []string{name} }
 }
 
+func newAccess(m *matrix, owner person) []string {
+	m.t.Helper()
+	made := newGroup(m, owner)
+	m.exec(`INSERT INTO node_access (group_id, dicom_node_id, is_source) SELECT id, $2, true FROM groups WHERE name = $1`, made[0], m.src)
+	return []string{made[0], "SRC"}
+}
+
 func newServer(m *matrix, _ person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("N%d", m.number())
@@ -143,7 +159,7 @@ func newServer(m *matrix, _ person) []string {
 func pausedServer(m *matrix, owner person) []string {
 	m.t.Helper()
 	made := newServer(m, owner)
-	_, err := m.client.PauseServer(m.t.Context(), made[0])
+	_, err := m.client.Servers.Pause(m.t.Context(), made[0])
 	require.NoError(m.t, err)
 	return made
 }
@@ -153,7 +169,7 @@ func newDirectory(m *matrix, _ person) []string { return []string{m.t.TempDir()}
 func newWorkers(m *matrix, _ person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("M%d", m.number())
-	_, err := m.client.SetWorkers(m.t.Context(), name, client.WorkerSchedule{Default: 2})
+	_, err := m.client.Workers.Set(m.t.Context(), name, client.WorkerSchedule{Default: 2})
 	require.NoError(m.t, err)
 	return []string{name}
 }
@@ -179,7 +195,7 @@ func (m *matrix) makeJob(state string, owner person) (job, task int64) {
 		SELECT 'selective_transfer', u.id, p.id, $2, $3, 3, 2 FROM users u JOIN projects p ON p.group_id = u.active_group_id WHERE u.id = $1 LIMIT 1 RETURNING id`,
 		owner.id, m.src, m.dst)
 	m.exec(`UPDATE jobs SET `+s.besides+` WHERE id = $1`, job)
-	task = m.one(`INSERT INTO tasks (job_id, seq, status, study_instance_uid, lease_node, lease_token)
+	task = m.one(`INSERT INTO tasks (job_id, seq, status, study_instance_uid, lease_member, lease_token)
 		SELECT $1::bigint, n, $2::text, '1.2.3', CASE WHEN $2 = 'in_progress' THEN gen_random_uuid() END, CASE WHEN $2 = 'in_progress' THEN 1 END
 		FROM generate_series(1, 2) n RETURNING id`, job, s.task)
 	return job, task
@@ -209,20 +225,23 @@ func newDeidentified(m *matrix, owner person) []string {
 func newProject(m *matrix, owner person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("project%d", m.number())
-	m.exec(`INSERT INTO projects (name, group_id, sealed_key) SELECT $1, g.id, p.sealed_key FROM groups g, projects p WHERE g.name = $2 LIMIT 1`, name, owner.group)
+	m.exec(
+		`INSERT INTO projects (name, group_id, sealed_key) SELECT $1, g.id, p.sealed_key FROM groups g, projects p WHERE g.name = $2 LIMIT 1`,
+		name, owner.group,
+	)
 	return []string{name}
 }
 
 func newFolder(m *matrix, _ person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("folder%d", m.number())
-	_, err := m.client.AddFolder(m.t.Context(), client.FolderSettings{Name: name, Path: m.t.TempDir()})
+	_, err := m.client.Folders.Add(m.t.Context(), client.FolderSettings{Name: name, Path: m.t.TempDir()})
 	require.NoError(m.t, err)
 	return []string{name}
 }
 
 func announcement(m *matrix, _ person) []string {
-	_, err := m.client.Announce(m.t.Context(), "Tonight")
+	_, err := m.client.Site.Announce(m.t.Context(), "Tonight")
 	require.NoError(m.t, err)
 	return nil
 }
@@ -231,3 +250,5 @@ func newGivenUp(m *matrix, _ person) []string {
 	id := m.one(`INSERT INTO outbox (recipient, subject, body, status, ended_at) VALUES ('somebody@example.org', 'x', 'x', 'given_up', now()) RETURNING id`)
 	return []string{strconv.FormatInt(id, 10)}
 }
+
+func docsFile(*matrix, person) []string { return []string{"page.js"} }

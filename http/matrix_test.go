@@ -2,16 +2,17 @@
 
 package http_test
 
-// The matrix: who gets what on which route. TestMatrix walks the routes that the router has, in every role and with every
-// right to DICOM nodes, and asserts
+// The matrix: who gets what on which route. TestMatrix walks the routes that the router has, in every role and with
+// every right to DICOM nodes, and asserts
 //   - the status of each answer;
-//   - that "not found" for what is somebody else's is the same, header by header and byte by byte, as for what isn't there;
+//   - that "not found" for what is somebody else's is the same, header by header and byte by byte, as for what isn't
+//     there;
 //   - that a request that changes something leaves exactly one row in the audit log, and one that is refused none.
 //
-// To add a route, add it to the table of rights in http/api/rights.go, and a row to the table in matrix_routes_test.go; without both the tests
-// fail. A row says
-//   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and permissions;
-//     every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
+// To add a route, add it to the table of rights in http/api/rights.go, and a row to the table in matrix_routes_test.go;
+// without both the tests fail. A row says
+//   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and
+//     permissions; every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
 //     unless open says otherwise;
 //   - needs: rights to SRC or DST without which everybody gets 403;
 //   - on: what makes the object that the path names, anew for each request, and gives the values of its {…} in their
@@ -33,6 +34,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/http/api"
 )
 
 // answers are the statuses for a caller with all rights: the owner of the object, another user, staff, a superuser.
@@ -90,15 +93,21 @@ var roles = []string{"owner", "user", "staff", "superuser"}
 
 func newMatrix(t *testing.T) *matrix {
 	t.Helper()
-	m := &matrix{site: newSite(t), http: &nethttp.Client{Transport: &nethttp.Transport{}, Timeout: deadline}, people: map[string]person{}}
+	m := &matrix{
+		site: newSite(t), http: &nethttp.Client{Transport: &nethttp.Transport{}, Timeout: deadline},
+		people: map[string]person{},
+	}
 	t.Cleanup(m.http.CloseIdleConnections)
 	m.src, m.dst = m.addServer("SRC", "SRC", nil).ID, m.addServer("DST", "DST", nil).ID
 	m.exec(`DELETE FROM node_access`)
-	// Numbers of the same length, so that an answer about one that isn't there can be compared with one about one that is.
+	// Numbers of the same length, so that an answer about one that isn't there can be compared with one about one that
+	// is.
 	m.exec(`ALTER TABLE jobs ALTER id RESTART 100000; ALTER TABLE tasks ALTER id RESTART 100000; ALTER TABLE api_tokens ALTER id RESTART 100000`)
 	for _, rights := range []right{0, source, destination, both} {
 		for _, role := range roles {
-			m.addPerson(fmt.Sprintf("%s%d", role, rights), rights, role == "staff" || role == "superuser", role == "superuser")
+			m.addPerson(
+				fmt.Sprintf("%s%d", role, rights), rights, role == "staff" || role == "superuser", role == "superuser",
+			)
 		}
 	}
 	m.addPerson("stranger", both, false, false)
@@ -123,7 +132,7 @@ func (m *matrix) one(sql string, args ...any) (v int64) {
 	return v
 }
 
-// number gives one that was not given before.
+// number returns one that was not given before.
 func (m *matrix) number() int {
 	m.n++
 	return 10000 + m.n
@@ -139,9 +148,15 @@ func (m *matrix) addPerson(name string, rights right, staff, superuser bool) {
 	m.exec(`INSERT INTO group_permissions (group_id, permission) SELECT $1, permission FROM group_permissions WHERE group_id = (SELECT min(id) FROM groups)`, group)
 	m.exec(`INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, false), ($1, $4, false, $5)`,
 		group, m.src, rights&source != 0, m.dst, rights&destination != 0)
-	p.id = m.one(`INSERT INTO users (username, mail, is_staff, is_superuser, active_group_id) VALUES ($1, $1 || '@example.org', $2, $3, $4) RETURNING id`, name, staff, superuser, group)
+	p.id = m.one(
+		`INSERT INTO users (username, mail, is_staff, is_superuser, active_group_id) VALUES ($1, $1 || '@example.org', $2, $3, $4) RETURNING id`,
+		name, staff, superuser, group,
+	)
 	m.exec(`INSERT INTO group_members (group_id, user_id) VALUES ($1, $2)`, group, p.id)
-	m.exec(`INSERT INTO projects (name, group_id, is_default, sealed_key) SELECT $1, $2, true, sealed_key FROM projects LIMIT 1`, "default of "+name, group)
+	m.exec(
+		`INSERT INTO projects (name, group_id, is_default, sealed_key) SELECT $1, $2, true, sealed_key FROM projects LIMIT 1`,
+		"default of "+name, group,
+	)
 	m.exec(`INSERT INTO api_tokens (user_id, description, sha256) VALUES ($1, 'matrix', $2)`, p.id, hash[:])
 	m.people[name] = p
 }
@@ -207,21 +222,36 @@ func (m *matrix) check(t *testing.T, r row, who person, owner person, want int, 
 		t.Errorf("%s: refused, but %d rows in the audit log", as, entries)
 	case want < 300 && method != nethttp.MethodGet && entries != 1:
 		t.Errorf("%s: %d rows in the audit log instead of one", as, entries)
+	case want < 300 && method != nethttp.MethodGet:
+		require.Contains(t, api.Rights()[r.route].Acts, m.lastAct(), "the table of rights says what the route does")
 	}
 	if want == nethttp.StatusNotFound && len(values) > 0 {
 		m.sameAsNothing(t, r, who, pattern, body, values, got, as)
 	}
 }
 
+// lastAct is what the last row of the audit log tells of.
+func (m *matrix) lastAct() (act string) {
+	m.t.Helper()
+	require.NoError(m.t, m.pool.QueryRow(m.t.Context(),
+		`SELECT CASE WHEN action = 'rights.grant' THEN detail::jsonb ->> 'by' ELSE action END FROM audit ORDER BY id DESC LIMIT 1`).Scan(&act))
+	return act
+}
+
 // sameAsNothing asks for something of that name that isn't there.
-func (m *matrix) sameAsNothing(t *testing.T, r row, who person, pattern, body string, values []string, got reply, as string) {
+func (m *matrix) sameAsNothing(
+	t *testing.T, r row, who person, pattern, body string, values []string, got reply, as string,
+) {
 	t.Helper()
 	absent := slices.Clone(values)
 	absent[0] = "9" + absent[0][1:]
 	nothing := m.ask(r, who, fill(pattern, absent), body)
 	hide := func(text, value string) string { return strings.ReplaceAll(text, value, "IT") }
 	if nothing.StatusCode != got.StatusCode || hide(nothing.body, absent[0]) != hide(got.body, values[0]) {
-		t.Errorf("%s: what is somebody else's answers %d %s, what isn't there %d %s", as, got.StatusCode, got.body, nothing.StatusCode, nothing.body)
+		t.Errorf(
+			"%s: what is somebody else's answers %d %s, what isn't there %d %s",
+			as, got.StatusCode, got.body, nothing.StatusCode, nothing.body,
+		)
 	}
 	for _, h := range []nethttp.Header{got.Header, nothing.Header} {
 		h.Del("Date")
@@ -235,10 +265,12 @@ func TestMatrix(t *testing.T) {
 	served := map[string]bool{}
 	router, ok := m.handler.(chi.Routes)
 	require.True(t, ok)
-	require.NoError(t, chi.Walk(router, func(method, route string, _ nethttp.Handler, _ ...func(nethttp.Handler) nethttp.Handler) error {
-		served[method+" "+route] = true
-		return nil
-	}))
+	require.NoError(t, chi.Walk(router,
+		func(method, route string, _ nethttp.Handler, _ ...func(nethttp.Handler) nethttp.Handler) error {
+			served[method+" "+route] = true
+			return nil
+		},
+	))
 	rows := map[string]bool{}
 	for _, r := range routes {
 		require.False(t, rows[r.route], "%s is there twice", r.route)

@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"mime"
 	"net/http"
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +49,8 @@ func requestLogger(ctx context.Context) *slog.Logger {
 	return slog.New(slog.DiscardHandler)
 }
 
-// logged writes the access log. It names the route, not the address: names of DICOM nodes don't matter here, and a query
-// may hold a patient's data.
+// logged writes the access log. It names the route, not the address: names of DICOM nodes don't matter here, and a
+// query may hold a patient's data.
 func logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, start := r.Context(), time.Now()
@@ -65,7 +67,7 @@ func logged(next http.Handler) http.Handler {
 	})
 }
 
-// route gives the pattern that a request matched, after it was served.
+// route returns the pattern that a request matched, after it was served.
 func route(r *http.Request) string {
 	if rc := chi.RouteContext(r.Context()); rc != nil {
 		if pattern := rc.RoutePattern(); pattern != "" {
@@ -87,7 +89,9 @@ func recovered(next http.Handler) http.Handler {
 			if err, ok := v.(error); ok && (errors.Is(err, http.ErrAbortHandler) || ctx.Err() != nil) {
 				panic(http.ErrAbortHandler) // the caller has gone
 			}
-			requestLogger(ctx).ErrorContext(ctx, "a request panicked", "panic", panicked(v), "stack", string(debug.Stack()))
+			requestLogger(ctx).ErrorContext(
+				ctx, "a request panicked", "panic", panicked(v), "stack", string(debug.Stack()),
+			)
 			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
 				panic(http.ErrAbortHandler) // part of an answer went out, which nobody may take for the whole
 			}
@@ -105,7 +109,8 @@ func panicked(v any) string {
 	return fmt.Sprintf("%T", v)
 }
 
-// maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the database.
+// maxRequests is how many requests are served at once; each costs a goroutine and may cost a connection to the
+// database.
 const maxRequests = 256
 
 // limited refuses what is beyond the limit, health excepted.
@@ -122,22 +127,66 @@ func limited(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")
-			api.Refuse(w, r, http.StatusServiceUnavailable, "ADIT has too many requests at once; try again in a moment.")
+			api.Refuse(
+				w, r, http.StatusServiceUnavailable, "ADIT is handling too many requests at once; try again in a moment.",
+			)
 		}
 	})
 }
 
-// readable refuses addresses that are no text: nothing in the database can have such a name.
+// single are the headers of requests that ADIT reads and that are no lists: of two a proxy may take one and ADIT the
+// other.
+var single = []string{"Authorization", "Content-Type", "Idempotency-Key"}
+
+// readable refuses addresses that are no text, as nothing in the database can have such a name, and headers that say
+// two things.
 func readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		for _, name := range single {
+			if len(r.Header.Values(name)) > 1 {
+				api.Refuse(w, r, http.StatusBadRequest, "The header "+name+" was sent more than once; send it once.")
+				return
+			}
+		}
 		query, err := url.QueryUnescape(r.URL.RawQuery)
 		for _, text := range []string{r.URL.Path, query, r.Header.Get("Idempotency-Key")} {
 			if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-				api.Refuse(w, r, http.StatusBadRequest, "The address or a header of this request is not valid text (UTF-8); escape it properly.")
+				api.Refuse(
+					w, r, http.StatusBadRequest,
+					"The address or a header of this request is not valid text (UTF-8); escape it properly.",
+				)
 				return
 			}
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// asUTF8 refuses bodies that would be read as what their headers say they are not.
+func asUTF8(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		coding := r.Header.Values("Content-Encoding")
+		_, media, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		charset := media["charset"]
+		switch {
+		case len(coding) > 0 && !strings.EqualFold(strings.Join(coding, ","), "identity"):
+			hangUp(w)
+			api.Refuse(
+				w, r, http.StatusUnsupportedMediaType,
+				"The header Content-Encoding says that the body is compressed or encoded; send it unencoded, not "+
+					"compressed.",
+			)
+		case err == nil && charset != "" && !slices.ContainsFunc(
+			[]string{"utf-8", "utf8", "us-ascii"}, func(name string) bool { return strings.EqualFold(charset, name) },
+		):
+			hangUp(w)
+			api.Refuse(
+				w, r, http.StatusUnsupportedMediaType,
+				"The header Content-Type names a character set other than UTF-8; send the body in UTF-8.",
+			)
+		default:
+			next.ServeHTTP(w, r)
+		}
 	})
 }
 
@@ -149,8 +198,8 @@ func rawPath(next http.Handler) http.Handler {
 	})
 }
 
-// sameOrigin refuses what a browser sends on behalf of another site's page. The public address is ours whatever a proxy makes of
-// the Host header.
+// sameOrigin refuses what a browser sends on behalf of another site's page. The public address is ours whatever a proxy
+// makes of the Host header.
 func sameOrigin(public *url.URL) func(http.Handler) http.Handler {
 	protection := http.NewCrossOriginProtection()
 	if public != nil {
@@ -176,7 +225,9 @@ func newMetrics(registry *prometheus.Registry) *metrics {
 			Name: "adit_http_request_duration_seconds", Help: "Duration of HTTP requests by route, method and status.",
 			Buckets: []float64{.005, .02, .1, .5, 2, 10, 60},
 		}, []string{"route", "method", "status"}),
-		running: prometheus.NewGauge(prometheus.GaugeOpts{Name: "adit_http_requests_running", Help: "HTTP requests being served."}),
+		running: prometheus.NewGauge(
+			prometheus.GaugeOpts{Name: "adit_http_requests_running", Help: "HTTP requests being served."},
+		),
 	}
 	registry.MustRegister(m.requests, m.running)
 	return m
@@ -189,16 +240,19 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 		m.running.Inc()
 		defer func() {
 			m.running.Dec()
-			m.requests.WithLabelValues(route(r), method(r), strconv.Itoa(ww.Status())).Observe(time.Since(start).Seconds())
+			m.requests.WithLabelValues(
+				route(r), method(r), strconv.Itoa(ww.Status()),
+			).Observe(time.Since(start).Seconds())
 		}()
 		next.ServeHTTP(ww, r)
 	})
 }
 
-// method gives the method, with all that we don't serve as one: labels are bounded.
+// method returns the method, with all that we don't serve as one: labels are bounded.
 func method(r *http.Request) string {
 	switch r.Method {
-	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions:
+	case http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead,
+		http.MethodOptions:
 		return r.Method
 	}
 	return "other"

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	nethttp "net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,8 +14,8 @@ import (
 	"github.com/adit-go/adit/client"
 )
 
-// TestOnlyStaffSeesWhereNodesAre: others get the names of DICOM nodes, what they may do there and whether it is paused, and never a host,
-// port, path or AE title: neither from a list nor from a refusal.
+// TestOnlyStaffSeesWhereNodesAre: others get the names of DICOM nodes, what they may do there and whether it is paused,
+// and never a host, port, path or AE title: neither from a list nor from a refusal.
 func TestOnlyStaffSeesWhereNodesAre(t *testing.T) {
 	m := newMatrix(t)
 	const host = "pacs-host.invalid"
@@ -23,7 +24,7 @@ func TestOnlyStaffSeesWhereNodesAre(t *testing.T) {
 		s.Retrieve.MoveDestination = "MOVED-TO"
 	})
 	path := t.TempDir()
-	_, err := m.client.AddFolder(t.Context(), client.FolderSettings{Name: "HIDDEN2", Path: path})
+	_, err := m.client.Folders.Add(t.Context(), client.FolderSettings{Name: "HIDDEN2", Path: path})
 	require.NoError(t, err)
 	user := m.people["user3"]
 	m.exec(`INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination)
@@ -31,10 +32,16 @@ func TestOnlyStaffSeesWhereNodesAre(t *testing.T) {
 	secrets := []string{host, "10417", "HIDDEN-AET", "CALLED-SO", "MOVED-TO", path}
 
 	for _, address := range []string{
-		"/api/v1/nodes", "/api/v1/nodes?limit=1&cursor=1", "/api/v1/nodes/HIDDEN", "/api/v1/nodes/hidden2", "/api/v1/servers", "/api/v1/folders",
-		"/api/v1/servers/HIDDEN/schedule", "/api/v1/servers/HIDDEN/studies?patient_id=HOSPITAL-4711", "/api/v1/me", "/api/v1/stats",
+		"/api/v1/nodes", "/api/v1/nodes?limit=1&cursor=1", "/api/v1/nodes/HIDDEN",
+		"/api/v1/nodes/hidden2", "/api/v1/servers", "/api/v1/folders",
+		"/api/v1/servers/HIDDEN/schedule",
+		"/api/v1/servers/HIDDEN/studies:search", "/api/v1/me", "/api/v1/stats",
 	} {
-		got := m.ask(row{route: "GET " + address}, user, address, "")
+		method, body := "GET", ""
+		if strings.HasSuffix(address, ":search") {
+			method, body = "POST", `{"patient_id":"HOSPITAL-4711"}`
+		}
+		got := m.ask(row{route: method + " " + address}, user, address, body)
 		for _, secret := range secrets {
 			require.NotContains(t, got.body, secret, address)
 		}
@@ -54,7 +61,8 @@ func TestOnlyStaffSeesWhereNodesAre(t *testing.T) {
 	require.Contains(t, staff.body, `"source":false`, "which doesn't let it read from them")
 }
 
-// TestChecksAreRateLimited: what tries whether a host answers is for staff, in the audit log, and no tool to scan a network with.
+// TestChecksAreRateLimited: what tries whether a host answers is for staff, in the audit log, and no tool to scan a
+// network with.
 func TestChecksAreRateLimited(t *testing.T) {
 	m := newMatrix(t)
 	check := row{route: "POST /"}
@@ -68,7 +76,10 @@ func TestChecksAreRateLimited(t *testing.T) {
 			require.GreaterOrEqual(t, i, 20, "people at work don't meet the limit")
 			require.NotEmpty(t, got.Header.Get("Retry-After"))
 			require.Equal(t, int64(i), m.one(`SELECT count(*) FROM audit WHERE action = 'server.check'`))
-			require.Equal(t, 200, m.ask(check, m.people["superuser0"], "/api/v1/nodes/SRC:check", "").StatusCode, "it is each one's own")
+			require.Equal(
+				t, 200, m.ask(check, m.people["superuser0"], "/api/v1/nodes/SRC:check", "").StatusCode,
+				"it is each one's own",
+			)
 			return
 		}
 		require.Equal(t, 200, got.StatusCode, got.body)

@@ -20,10 +20,11 @@ type origin struct {
 	contradictory bool   // two headers name two callers
 }
 
-// outside has every handler see a request as its sender sent it: RemoteAddr is the caller's address and port (0 if a proxy
-// stands between), Host the host that they asked for, URL.Scheme "https" if their connection is encrypted or the public
-// address says so, else "http". What a request says of itself is believed only if a trusted proxy sent it, and only what
-// that proxy and trusted ones before it have added: the rightmost address that is no trusted proxy is the caller's.
+// outside has every handler see a request as its sender sent it: RemoteAddr is the caller's address and port (0 if a
+// proxy stands between), Host the host that they asked for, URL.Scheme "https" if their connection is encrypted or the
+// public address says so, else "http". What a request says of itself is believed only if a trusted proxy sent it, and
+// only what that proxy and trusted ones before it have added: the rightmost address that is no trusted proxy is the
+// caller's.
 func outside(public *url.URL, proxies []netip.Prefix) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,7 +35,11 @@ func outside(public *url.URL, proxies []netip.Prefix) func(http.Handler) http.Ha
 			if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && trusted(proxies, peer.Addr()) {
 				o := originOf(r.Header, peer.Addr().Unmap(), proxies)
 				if o.contradictory {
-					api.Refuse(w, r, http.StatusBadRequest, "The headers Forwarded and X-Forwarded-For of this request name two senders; have the proxy before ADIT remove the one that it does not set.")
+					api.Refuse(
+						w, r, http.StatusBadRequest,
+						"The headers Forwarded and X-Forwarded-For of this request name two senders; have the proxy "+
+							"in front of ADIT remove the one that it does not set.",
+					)
 					return
 				}
 				if o.caller != peer.Addr().Unmap() {
@@ -72,7 +77,8 @@ func originOf(h http.Header, peer netip.Addr, proxies []netip.Prefix) origin {
 	return usual
 }
 
-// xForwarded reads the headers that most proxies set. Proto and Host are the nearest proxy's: they have no address to go by.
+// xForwarded reads the headers that most proxies set. Proto and Host are the nearest proxy's: they have no address to
+// go by.
 func xForwarded(h http.Header, peer netip.Addr, proxies []netip.Prefix) (origin, bool) {
 	addresses := list(h, "X-Forwarded-For")
 	o := origin{caller: peer}
@@ -125,7 +131,7 @@ func forwarded(h http.Header, peer netip.Addr, proxies []netip.Prefix) (origin, 
 	return o, len(elements) > 0
 }
 
-// list gives the values of a header that is a list, over all its lines.
+// list returns the values of a header that is a list, over all its lines.
 func list(h http.Header, name string) []string {
 	var out []string
 	for _, line := range h.Values(name) {
@@ -149,12 +155,22 @@ func address(text string) (netip.Addr, bool) {
 
 // ourHost refuses requests for another host than ours: a page that has its own name point at this address (DNS
 // rebinding) gets nothing. Addresses can't be pointed elsewhere and are let pass, so that programs on this machine and
-// balancers may use them. Without a public address any name may be ours.
-func ourHost(public *url.URL) func(http.Handler) http.Handler {
+// balancers may use them. Without a public address the names of this machine are ours, and over HTTPS any name for
+// which the caller has taken the certificate.
+func ourHost(public *url.URL, machine string) func(http.Handler) http.Handler {
+	short, _, _ := strings.Cut(machine, ".")
+	known, hint := []string{machine, short},
+		"Use its address, or start adit serve with --public-url http://NAME:PORT to allow this name."
+	if public != nil {
+		known, hint = []string{public.Hostname()}, "Use "+public.String()+"."
+	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if public != nil && !local(r.Host) && !strings.EqualFold(hostname(r.Host), public.Hostname()) {
-				api.Refuse(w, r, http.StatusMisdirectedRequest, "ADIT is not served under this name; use "+public.String()+".")
+			name := hostname(r.Host)
+			ours := local(name) ||
+				name != "" && slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
+			if !ours && (public != nil || r.URL.Scheme != "https") {
+				api.Refuse(w, r, http.StatusMisdirectedRequest, "ADIT is not served under this name. "+hint)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -162,9 +178,8 @@ func ourHost(public *url.URL) func(http.Handler) http.Handler {
 	}
 }
 
-// local tells whether a host is named by an address or as this machine.
+// local reports whether a host without its port is named by an address or as this machine.
 func local(host string) bool {
-	host = hostname(host)
 	_, err := netip.ParseAddr(host)
 	return err == nil || strings.EqualFold(host, "localhost")
 }
@@ -177,13 +192,15 @@ func hostname(host string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }
 
-// What a page of ours may do: load and call what ADIT itself serves, run its WebAssembly, show images that it made; be in
-// no frame and call for no device.
+// What a page of ours may do: load and call what ADIT itself serves, run its WebAssembly, show images that it made; be
+// in no frame and call for no device.
 const (
-	contentPolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; worker-src 'self' blob:; " +
+	contentPolicy = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; img-src 'self' blob: data:; " +
+		"worker-src 'self' blob:; " +
 		"object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-	permissionsPolicy = "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), serial=(), usb=()"
-	onlyHTTPS         = "max-age=31536000" // a year; other names of the domain are not ours to decide about
+	permissionsPolicy = "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), " +
+		"serial=(), usb=()"
+	onlyHTTPS = "max-age=31536000" // a year; other names of the domain are not ours to decide about
 )
 
 // hardened tells browsers what our pages may do.

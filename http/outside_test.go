@@ -79,7 +79,9 @@ func FuzzOutside(f *testing.F) {
 		r.Header.Set("X-Forwarded-For", usual)
 		r.Header.Set("Forwarded", standard)
 		r.Header.Set("X-Forwarded-Proto", proto)
-		outside(nil, proxies)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(httptest.NewRecorder(), r)
+		outside(nil, proxies)(
+			http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+		).ServeHTTP(httptest.NewRecorder(), r)
 		_, err := netip.ParseAddrPort(r.RemoteAddr) // what it knows of r is written there
 		require.NoError(t, err)
 		require.Contains(t, []string{"", "http", "https"}, r.URL.Scheme)
@@ -95,7 +97,12 @@ func TestScheme(t *testing.T) {
 		public *url.URL
 		r      *http.Request
 		hsts   bool
-	}{{nil, plain, false}, {public, plain, true}, {nil, encrypted, true}, {&url.URL{Scheme: "http", Host: "adit.example"}, plain, false}} {
+	}{
+		{nil, plain, false},
+		{public, plain, true},
+		{nil, encrypted, true},
+		{&url.URL{Scheme: "http", Host: "adit.example"}, plain, false},
+	} {
 		w := httptest.NewRecorder()
 		outside(test.public, nil)(hardened(http.NotFoundHandler())).ServeHTTP(w, test.r)
 		require.Equal(t, test.hsts, w.Header().Get("Strict-Transport-Security") != "")
@@ -104,30 +111,51 @@ func TestScheme(t *testing.T) {
 
 func TestOurHost(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "adit.example:8443"}
-	for host, want := range map[string]int{
-		"adit.example:8443": 204, "adit.example": 204, "ADIT.example:1": 204, "127.0.0.1:8080": 204, "[::1]:8080": 204, "::1": 204, "10.1.2.3": 204, "localhost:8080": 204,
-		"evil.example": 421, "adit.example.evil": 421, "xadit.example": 421, "": 421,
+	for host, want := range map[string]struct{ public, plain, encrypted int }{
+		"127.0.0.1:8080": {204, 204, 204}, "[::1]:8080": {204, 204, 204},
+		"::1": {204, 204, 204}, "10.1.2.3": {204, 204, 204}, "localhost:8080": {204, 204, 204},
+		"adit.example:8443": {204, 421, 204}, "adit.example": {204, 421, 204}, "ADIT.example:1": {204, 421, 204},
+		"pacs7.clinic.example": {421, 204, 204}, "PACS7:8080": {421, 204, 204}, "pacs7.evil.example": {421, 421, 204},
+		"evil.example": {421, 421, 204}, "adit.example.evil": {421, 421, 204},
+		"xadit.example": {421, 421, 204}, "": {421, 421, 204},
+		"127.0.0.1.evil.example":      {421, 421, 204},
+		"localhost.evil.example:8080": {421, 421, 204}, "0x7f.1": {421, 421, 204},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
-		r.Host = host
-		w := httptest.NewRecorder()
-		done := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-		ourHost(public)(done).ServeHTTP(w, r)
-		require.Equal(t, want, w.Code, host)
-		w = httptest.NewRecorder()
-		ourHost(nil)(done).ServeHTTP(w, r)
-		require.Equal(t, 204, w.Code, host)
+		ask := func(public *url.URL, machine, scheme string) (int, string) {
+			r := httptest.NewRequest(http.MethodGet, "/x", http.NoBody)
+			r.Host, r.URL.Scheme = host, scheme
+			w := httptest.NewRecorder()
+			done := http.HandlerFunc(
+				func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+			)
+			ourHost(public, machine)(done).ServeHTTP(w, r)
+			return w.Code, w.Body.String()
+		}
+		got, _ := ask(public, "pacs7.clinic.example", "https")
+		require.Equal(t, want.public, got, "%s, with a public address", host)
+		got, said := ask(nil, "pacs7.clinic.example", "http")
+		require.Equal(t, want.plain, got, "%s, plain", host)
+		require.Equal(t, got == 421, strings.Contains(said, "--public-url"))
+		got, _ = ask(nil, "pacs7.clinic.example", "https")
+		require.Equal(t, want.encrypted, got, "%s, encrypted", host)
+		if got, _ = ask(nil, "", "http"); want.encrypted != want.plain {
+			require.Equal(t, 421, got, "%s, where the machine has no name", host)
+		}
 	}
 }
 
 // The Host header may be what a proxy makes of it; the public address is ours all the same, and no other.
 func TestSameOriginBehindProxy(t *testing.T) {
 	public := &url.URL{Scheme: "https", Host: "adit.example"}
-	for origin, want := range map[string]int{"https://adit.example": 204, "https://evil.example": 403, "http://adit.example": 403, "null": 403} {
+	for origin, want := range map[string]int{
+		"https://adit.example": 204, "https://evil.example": 403, "http://adit.example": 403, "null": 403,
+	} {
 		r := httptest.NewRequest(http.MethodPost, "http://127.0.0.1:8080/x", http.NoBody)
 		r.Header.Set("Origin", origin)
 		w := httptest.NewRecorder()
-		sameOrigin(public)(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })).ServeHTTP(w, r)
+		sameOrigin(public)(
+			http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }),
+		).ServeHTTP(w, r)
 		require.Equal(t, want, w.Code, origin)
 	}
 }

@@ -39,9 +39,11 @@ func passwords(m *matrix, _ person) []string {
 func (m *matrix) passwordHash() string {
 	m.t.Helper()
 	passwordHash.Do(func() {
-		u, err := m.client.AddUser(m.t.Context(), client.NewUser{Username: "hashed", Password: password})
+		u, err := m.client.Users.Add(m.t.Context(), client.NewUser{Username: "hashed", Password: password})
 		require.NoError(m.t, err)
-		require.NoError(m.t, m.pool.QueryRow(m.t.Context(), `SELECT password_hash FROM users WHERE id = $1`, u.ID).Scan(&passwordHash.hash))
+		require.NoError(m.t, m.pool.QueryRow(
+			m.t.Context(), `SELECT password_hash FROM users WHERE id = $1`, u.ID,
+		).Scan(&passwordHash.hash))
 	})
 	return passwordHash.hash
 }
@@ -49,7 +51,10 @@ func (m *matrix) passwordHash() string {
 func newUser(m *matrix, _ person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("person%d", m.number())
-	m.exec(`INSERT INTO users (username, mail, password_hash) VALUES ($1, $1 || '@example.org', $2)`, name, m.passwordHash())
+	m.exec(
+		`INSERT INTO users (username, mail, password_hash) VALUES ($1, $1 || '@example.org', $2)`,
+		name, m.passwordHash(),
+	)
 	return []string{name}
 }
 
@@ -57,7 +62,10 @@ func newReset(m *matrix, _ person) []string {
 	m.t.Helper()
 	code := rand.Text()
 	sum := sha256.Sum256([]byte(code))
-	m.exec(`INSERT INTO password_resets (sha256, user_id, expires_at) SELECT $1, id, now() + interval '1 hour' FROM users WHERE username = $2`, sum[:], newUser(m, person{})[0])
+	m.exec(
+		`INSERT INTO password_resets (sha256, user_id, expires_at) SELECT $1, id, now() + interval '1 hour' FROM users WHERE username = $2`,
+		sum[:], newUser(m, person{})[0],
+	)
 	return []string{code}
 }
 
@@ -70,7 +78,7 @@ func newToken(m *matrix, owner person) []string {
 func newGroup(m *matrix, _ person) []string {
 	m.t.Helper()
 	name := fmt.Sprintf("group%d", m.number())
-	_, err := m.client.AddGroup(m.t.Context(), client.NewGroup{Name: name, Permissions: []string{"upload"}})
+	_, err := m.client.Groups.Add(m.t.Context(), client.NewGroup{Name: name, Permissions: []string{"upload"}})
 	require.NoError(m.t, err)
 	return []string{name}
 }
@@ -78,7 +86,7 @@ func newGroup(m *matrix, _ person) []string {
 func newMember(m *matrix, owner person) []string {
 	m.t.Helper()
 	group, user := newGroup(m, owner)[0], newUser(m, owner)[0]
-	require.NoError(m.t, m.client.AddMember(m.t.Context(), group, user))
+	require.NoError(m.t, m.client.Groups.AddMember(m.t.Context(), group, user))
 	return []string{group, user}
 }
 

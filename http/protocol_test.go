@@ -14,7 +14,8 @@ import (
 	"github.com/adit-go/adit/client"
 )
 
-// TestUnknownParameters: a parameter that an address does not know is refused, so that a slip of the pen is not taken for an answer.
+// TestUnknownParameters: a parameter that an address does not know is refused, so that a slip of the pen is not taken
+// for an answer.
 func TestUnknownParameters(t *testing.T) {
 	s := newSite(t)
 	for _, c := range []struct{ address, field string }{
@@ -36,7 +37,10 @@ func TestUnknownParameters(t *testing.T) {
 	}
 	require.Equal(t, 422, s.send("DELETE", "/api/v1/nodes/x?force=true", "").StatusCode)
 	require.Equal(t, 200, s.send("GET", "/api/v1/jobs?status=failure&limit=1", "").StatusCode)
-	require.Equal(t, 401, s.send("GET", "/api/v1/jobs?state=failure", "", "Authorization", "").StatusCode, "who is not known learns nothing")
+	require.Equal(
+		t, 401, s.send("GET", "/api/v1/jobs?state=failure", "", "Authorization", "").StatusCode,
+		"who is not known learns nothing",
+	)
 }
 
 // TestMethods: HEAD answers as GET without a body; an address says what it takes.
@@ -58,6 +62,10 @@ func TestMethods(t *testing.T) {
 		{"HEAD", "/api/v1/password-resets", "POST"},
 		{"PATCH", "/healthz", "GET, HEAD"},
 		{"PROPFIND", "/api/v1/me", "GET, HEAD, PATCH"},
+		// An action is an address of its own.
+		{"GET", "/api/v1/jobs/1:cancel", "POST"},
+		{"PUT", "/api/v1/jobs/1:cancel", "POST"},
+		{"DELETE", "/api/v1/nodes/PACS:check", "POST"},
 	} {
 		r := s.send(c.method, c.address, "")
 		require.Equal(t, 405, r.StatusCode, c.address)
@@ -71,6 +79,7 @@ func TestMethods(t *testing.T) {
 	require.Equal(t, "GET, HEAD, POST", r.Header.Get("Allow"))
 	require.Empty(t, r.Header.Get("Access-Control-Allow-Origin"))
 	require.Equal(t, 404, s.send("OPTIONS", "/api/v1/nothing", "").StatusCode)
+	require.Equal(t, "POST", s.send("OPTIONS", "/api/v1/jobs/1:cancel", "").Header.Get("Allow"))
 }
 
 // TestProblemCodes: programs go by a code, which each kind of refusal has, and by a type made of it.
@@ -90,7 +99,7 @@ func TestProblemCodes(t *testing.T) {
 		{"POST", "/api/v1/servers", strings.Repeat("[", 100000), s.token, 413, client.CodeTooLarge},
 		{"POST", "/api/v1/servers", `{"name":"PACS","ae_title":"B","host":"h","port":1,"supports":{"study_root_find":true}}`, s.token, 409, client.CodeConflict},
 		{"PUT", "/api/v1/jobs", "", s.token, 405, client.CodeMethodNotAllowed},
-		{"GET", "/api/v1/servers/PACS/studies?patient_id=A1", "", s.token, 503, client.CodeServerUnavailable},
+		{"POST", "/api/v1/servers/PACS/studies:search", `{"patient_id":"A1"}`, s.token, 503, client.CodeServerUnavailable},
 	} {
 		token := c.token
 		if token != "" {
@@ -131,12 +140,13 @@ func TestWhereThingsAre(t *testing.T) {
 	require.Equal(t, 200, s.send("GET", r.Header.Get("Location"), "").StatusCode)
 }
 
-// TestGivenUp: a request whose sender has gone, or that is cut short as the server stops, says that it may be sent again.
+// TestGivenUp: a request whose sender has gone, or that is cut short as the server stops, says that it may be sent
+// again.
 func TestGivenUp(t *testing.T) {
 	s := newSite(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	rq := httptest.NewRequestWithContext(ctx, nethttp.MethodGet, "/api/v1/jobs", nethttp.NoBody)
+	rq := httptest.NewRequestWithContext(ctx, nethttp.MethodGet, "http://localhost/api/v1/jobs", nethttp.NoBody)
 	rq.Header.Set("Authorization", "Token "+s.token)
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, rq)

@@ -15,19 +15,24 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// TestRights asks each route as each role with no permission at all, with those that the table of rights names one by one, and with their
-// sections locked. TestMatrix asks each with all permissions; that both say the same of a route is tested here.
+// TestRights asks each route as each role with no permission at all, with those that the table of rights names one by
+// one, and with their sections locked. TestMatrix asks each with all permissions; that both say the same of a route is
+// tested here.
 func TestRights(t *testing.T) {
 	m := newMatrix(t)
 	table := api.Rights()
 	router, ok := m.handler.(chi.Routes)
 	require.True(t, ok)
 	served := map[string]bool{}
-	require.NoError(t, chi.Walk(router, func(method, route string, _ nethttp.Handler, _ ...func(nethttp.Handler) nethttp.Handler) error {
-		served[method+" "+route] = true
-		require.Contains(t, table, method+" "+route, "the table of rights (http/api/rights.go) doesn't say who may use it")
-		return nil
-	}))
+	require.NoError(t, chi.Walk(router,
+		func(method, route string, _ nethttp.Handler, _ ...func(nethttp.Handler) nethttp.Handler) error {
+			served[method+" "+route] = true
+			require.Contains(
+				t, table, method+" "+route, "the table of rights (http/api/rights.go) doesn't say who may use it",
+			)
+			return nil
+		},
+	))
 	for route := range table {
 		require.Contains(t, served, route, "it is in the table of rights, and not served")
 	}
@@ -39,7 +44,10 @@ func TestRights(t *testing.T) {
 	for _, r := range routes {
 		right := table[r.route]
 		for i, want := range []int{r.want.owner, r.want.user, r.want.staff, r.want.superuser} {
-			require.Equal(t, r.expected(right, roles[i], people.AllPermissions(), nil), want, "%s as %s: the matrix and the table differ", r.route, roles[i])
+			require.Equal(
+				t, r.expected(right, roles[i], people.AllPermissions(), nil), want,
+				"%s as %s: the matrix and the table differ", r.route, roles[i],
+			)
 		}
 		require.Equal(t, r.needs, nodesOf(right), "%s: the matrix and the table differ", r.route)
 		require.Equal(t, right.Who == api.Anybody, r.open != 0, "%s: the matrix and the table differ", r.route)
@@ -58,7 +66,10 @@ func TestRights(t *testing.T) {
 					if role == "owner" {
 						owner = bare[role]
 					}
-					m.check(t, r, bare[role], owner, r.expected(right, role, state.permissions, state.locked), role+" with "+what)
+					m.check(
+						t, r, bare[role], owner,
+						r.expected(right, role, state.permissions, state.locked), role+" with "+what,
+					)
 				}
 				m.lock()
 			}
@@ -99,7 +110,9 @@ func (r row) states(right api.Right) map[string]state {
 		all["just enough"] = state{permissions: needs}
 	}
 	for i, p := range needs {
-		all["all but "+p] = state{permissions: slices.Concat(slices.Delete(slices.Clone(needs), i, i+1), right.Needs.Sections)}
+		all["all but "+p] = state{
+			permissions: slices.Concat(slices.Delete(slices.Clone(needs), i, i+1), right.Needs.Sections),
+		}
 	}
 	for _, p := range right.Needs.Sections {
 		all["only "+p] = state{permissions: append(slices.Clone(needs), p)}
@@ -140,21 +153,25 @@ func (r row) expected(right api.Right, role string, permissions, locked []string
 func (m *matrix) withOnly(p person, permissions ...string) {
 	m.t.Helper()
 	m.exec(`DELETE FROM group_permissions WHERE group_id = (SELECT id FROM groups WHERE name = $1)`, p.group)
-	m.exec(`INSERT INTO group_permissions (group_id, permission) SELECT g.id, p FROM groups g, unnest($2::text[]) p WHERE g.name = $1`, p.group, permissions)
+	m.exec(
+		`INSERT INTO group_permissions (group_id, permission) SELECT g.id, p FROM groups g, unnest($2::text[]) p WHERE g.name = $1`,
+		p.group, permissions,
+	)
 }
 
 func (m *matrix) lock(sections ...string) {
 	m.t.Helper()
 	sections = append([]string{}, sections...)
-	_, err := m.client.ChangeSettings(m.t.Context(), client.SettingsChange{LockedSections: &sections})
+	_, err := m.client.Site.ChangeSettings(m.t.Context(), client.SettingsChange{LockedSections: &sections})
 	require.NoError(m.t, err)
 }
 
-// TestSearchTakesAPermission: access to a source alone reads nothing, and a locked section is closed to a search as well.
+// TestSearchTakesAPermission: access to a source alone reads nothing, and a locked section is closed to a search as
+// well.
 func TestSearchTakesAPermission(t *testing.T) {
 	m := newMatrix(t)
 	user, staff, superuser := m.people["user3"], m.people["staff3"], m.people["superuser3"]
-	search := row{route: "GET /api/v1/servers/SRC/studies", query: "?patient_id=HOSPITAL-4711"}
+	search := row{route: "POST /api/v1/servers/SRC/studies:search"}
 	const allowed, refused = 503, 403 // nothing listens there
 	for name, c := range map[string]struct {
 		who         person
@@ -181,7 +198,7 @@ func TestSearchTakesAPermission(t *testing.T) {
 			m.withOnly(c.who, c.permissions...)
 			m.lock(c.locked...)
 			before := m.one(`SELECT count(*) FROM audit WHERE action = 'server.search'`)
-			got := m.ask(search, c.who, "/api/v1/servers/SRC/studies", "")
+			got := m.ask(search, c.who, "/api/v1/servers/SRC/studies:search", `{"patient_id":"HOSPITAL-4711"}`)
 			require.Equal(t, c.want, got.StatusCode, got.body)
 			if c.want == refused {
 				require.Equal(t, before, m.one(`SELECT count(*) FROM audit WHERE action = 'server.search'`))

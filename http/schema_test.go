@@ -63,7 +63,7 @@ func (d *openAPI) resolve(s *schema) *schema {
 	return s
 }
 
-// is tells whether a schema takes values of a type.
+// is reports whether a schema takes values of a type.
 func (s *schema) is(name string) bool {
 	switch t := s.Type.(type) {
 	case string:
@@ -162,7 +162,7 @@ func (d *openAPI) places(s *schema, path []string, out *[]place) {
 	}
 }
 
-// with gives an example with another value at a place; nothing: the property is taken away.
+// with returns an example with another value at a place; nothing: the property is taken away.
 func with(v any, path []string, value any, nothing bool) any {
 	if len(path) == 0 {
 		return value
@@ -192,7 +192,7 @@ type abused struct {
 }
 
 // known are values of parameters that lead somewhere, so that what comes behind is reached.
-var known = map[string]string{"name": "SRC", "id": "1", "username": "abused", "group": "Radiology", "node": "machine"}
+var known = map[string]string{"name": "SRC", "id": "1", "username": "abused", "group": "Radiology", "member": "machine"}
 
 func (a *abused) path(path string) string {
 	return placeholder.ReplaceAllStringFunc(path, func(p string) string {
@@ -203,7 +203,8 @@ func (a *abused) path(path string) string {
 	})
 }
 
-// try asks once. A refusal is a sentence without what was sent; what is surely wrong is refused; and nothing is our fault.
+// try asks once. A refusal is a sentence without what was sent; what is surely wrong is refused; and nothing is our
+// fault.
 func (a *abused) try(t *testing.T, method, path, body string, sure bool, what string, header ...string) {
 	t.Helper()
 	a.asked++
@@ -220,16 +221,18 @@ func (a *abused) try(t *testing.T, method, path, body string, sure bool, what st
 		return
 	}
 	p := got.problem(t)
-	named := got.StatusCode == nethttp.StatusNotFound && body == "" // what isn't there is named, as the address named it
-	if !named && (strings.Contains(got.body, manyDigits) || strings.Contains(got.body, "Doe") || strings.Contains(got.body, "Jane")) {
+	// what isn't there is named, as the address named it
+	named := got.StatusCode == nethttp.StatusNotFound && body == ""
+	if !named && (strings.Contains(got.body, manyDigits) ||
+		strings.Contains(got.body, "Doe") || strings.Contains(got.body, "Jane")) {
 		t.Errorf("%s: what was sent comes back: %.300s", what, got.body)
 	}
 	require.Regexp(t, `^["A-Za-z].*\.$`, p.Detail, what)
 	require.Less(t, len(got.body), 8<<10, what)
 }
 
-// TestWhatNoRouteTakes: from the document itself, each route gets wrong types, missing and unknown properties, odd numbers and
-// texts, broken, deep and huge bodies, and foreign media types.
+// TestWhatNoRouteTakes: from the document itself, each route gets wrong types, missing and unknown properties, odd
+// numbers and texts, broken, deep and huge bodies, and foreign media types.
 func TestWhatNoRouteTakes(t *testing.T) {
 	a := &abused{matrix: newMatrix(t)}
 	a.admin = person{token: a.token}
@@ -269,7 +272,8 @@ func (a *abused) parameters(t *testing.T, method, path string, op openOperation)
 	for _, p := range op.Parameters {
 		number := p.Schema.is("integer") || p.Schema.is("number")
 		for what, value := range map[string]string{
-			"text": marker, "NUL": marker + "\x00", "no UTF-8": "\xff\xfe", "negative": "-1", "huge": "99999999999999999999", "fraction": "0.5",
+			"text": marker, "NUL": marker + "\x00", "no UTF-8": "\xff\xfe",
+			"negative": "-1", "huge": "99999999999999999999", "fraction": "0.5",
 			"not a number": "NaN", "long": strings.Repeat(marker, 400), "path": "../../etc/passwd", "empty": "",
 		} {
 			sure := number && what != "empty" || what == "NUL" || what == "no UTF-8" || p.In == "path" && what == "long"
@@ -294,9 +298,12 @@ func (a *abused) parameters(t *testing.T, method, path string, op openOperation)
 func (a *abused) broken(t *testing.T, method, path, media string) {
 	isJSON := media == "application/json"
 	for what, body := range map[string]string{
-		"text": marker, "no end": `{"a": "` + marker, "NUL": "\x00\x00", "no UTF-8": "\xff\xfe" + marker, "two": `{} {"` + marker + `": 1}`,
-		"list": `["` + marker + `"]`, "number": manyDigits, "deep": strings.Repeat(`[`, 20000), "deep objects": strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000),
-		"many values": "[" + strings.Repeat("{},", 20000) + "{}]", "many properties": `{"` + marker + `":1` + strings.Repeat(`,"`+marker+`":1`, 500) + "}",
+		"text": marker, "no end": `{"a": "` + marker, "NUL": "\x00\x00",
+		"no UTF-8": "\xff\xfe" + marker, "two": `{} {"` + marker + `": 1}`,
+		"list": `["` + marker + `"]`, "number": manyDigits, "deep": strings.Repeat(`[`, 20000),
+		"deep objects":    strings.Repeat(`{"a":`, 9000) + "1" + strings.Repeat("}", 9000),
+		"many values":     "[" + strings.Repeat("{},", 20000) + "{}]",
+		"many properties": `{"` + marker + `":1` + strings.Repeat(`,"`+marker+`":1`, 500) + "}",
 	} {
 		a.try(t, method, path, body, isJSON, what, "Content-Type", media)
 	}
@@ -356,7 +363,7 @@ func unchecked(v any) string {
 	return string(text)
 }
 
-// heap gives the bytes in use after a collection.
+// heap returns the bytes in use after a collection.
 func heap() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
@@ -378,8 +385,8 @@ func (p *pattern) Read(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// TestHugeBodies: what is sent beyond a route's limit, and what would become huge by being read, ends in a sentence and costs bounded
-// memory, however many send it at once.
+// TestHugeBodies: what is sent beyond a route's limit, and what would become huge by being read, ends in a sentence and
+// costs bounded memory, however many send it at once.
 func TestHugeBodies(t *testing.T) {
 	s := newSite(t)
 	const senders = 4
@@ -416,7 +423,9 @@ func TestHugeBodies(t *testing.T) {
 				}
 				req.Header.Set("Authorization", "Token "+s.token)
 				req.Header.Set("Content-Type", "application/json")
-				resp, err := (&nethttp.Client{Transport: &nethttp.Transport{DisableKeepAlives: true}, Timeout: deadline}).Do(req)
+				resp, err := (&nethttp.Client{
+					Transport: &nethttp.Transport{DisableKeepAlives: true}, Timeout: deadline,
+				}).Do(req)
 				if err != nil {
 					statuses <- 413 // the connection was cut while we wrote
 					return

@@ -15,7 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
 
@@ -33,7 +36,7 @@ func newHouse(t *testing.T) *house {
 	t.Helper()
 	h := &house{t: t, pool: dbtest.New(t)}
 	h.Service = people.New(h.pool, people.NewKey())
-	admin, err := h.UserOfToken(t.Context(), bootstrap(t, h.Service))
+	admin, err := h.Tokens.UserOf(t.Context(), bootstrap(t, h.Service))
 	require.NoError(t, err)
 	h.admin = admin
 	return h
@@ -43,7 +46,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) add(n people.NewAccount) people.User {
 	h.t.Helper()
 	n.Password = secret
-	a, err := h.CreateUser(h.t.Context(), h.admin, n)
+	a, err := h.Users.Create(h.t.Context(), h.admin, n)
 	require.NoError(h.t, err)
 	return people.User{ID: a.ID, Username: a.Username, IsStaff: a.IsStaff, IsSuperuser: a.IsSuperuser}
 }
@@ -60,15 +63,20 @@ func (h *house) count(sql string, args ...any) (n int) {
 	return n
 }
 
-// recorded gives the last action of the audit log and how many there are of it.
+// recorded is how many rows the audit log has of an act, be it done as a grant.
 func (h *house) recorded(action string) int {
-	return h.count("SELECT count(*) FROM audit WHERE action = $1", action)
+	return h.count(
+		"SELECT count(*) FROM audit WHERE action = $1 OR action = 'rights.grant' AND detail::jsonb ->> 'by' = $1",
+		action,
+	)
 }
 
-// mails gives what lies in the outbox for somebody.
+// mails returns what lies in the outbox for somebody.
 func (h *house) mails(to string) (bodies []string) {
 	h.t.Helper()
-	rows, err := h.pool.Query(h.t.Context(), "SELECT subject || E'\\n' || body, sealed FROM outbox WHERE recipient = $1 ORDER BY id", to)
+	rows, err := h.pool.Query(
+		h.t.Context(), "SELECT subject || E'\\n' || body, sealed FROM outbox WHERE recipient = $1 ORDER BY id", to,
+	)
 	require.NoError(h.t, err)
 	defer rows.Close()
 	for rows.Next() {
@@ -95,7 +103,7 @@ func requireDenied(t *testing.T, err error, says string) {
 
 func requireInvalid(t *testing.T, err error, field, says string) {
 	t.Helper()
-	var i *people.Invalid
+	var i *refusal.Invalid
 	require.ErrorAs(t, err, &i)
 	require.Equal(t, field, i.Field)
 	require.Contains(t, i.Reason, says)
@@ -103,7 +111,7 @@ func requireInvalid(t *testing.T, err error, field, says string) {
 
 func requireConflict(t *testing.T, err error, says string) {
 	t.Helper()
-	var c *people.Conflict
+	var c *refusal.Conflict
 	require.ErrorAs(t, err, &c)
 	require.Contains(t, c.Reason, says)
 }
@@ -112,33 +120,44 @@ func TestLogIn(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	h.add(people.NewAccount{Username: "Reader"})
-	cookie, s, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	const fortnight = 14 * 24 * time.Hour
+	began := time.Now().Truncate(time.Microsecond)
+	cookie, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 	require.Equal(t, "Reader", s.User.Username)
-	require.WithinDuration(t, time.Now().Add(14*24*time.Hour), s.ExpiresAt, time.Minute)
-	found, err := h.Session(ctx, cookie)
+	require.WithinRange(t, s.ExpiresAt, began.Add(fortnight), time.Now().Add(fortnight))
+	found, err := h.Sessions.Session(ctx, cookie)
 	require.NoError(t, err)
 	require.Equal(t, s, found)
-	require.Zero(t, h.count("SELECT count(*) FROM sessions WHERE encode(sha256, 'escape') LIKE '%' || $1 || '%'", cookie), "only a hash is kept")
+	require.Zero(
+		t, h.count("SELECT count(*) FROM sessions WHERE encode(sha256, 'escape') LIKE '%' || $1 || '%'", cookie),
+		"only a hash is kept",
+	)
 	require.Zero(t, h.count("SELECT count(*) FROM attempts"), "a login that succeeds doesn't count")
 	require.Equal(t, 1, h.recorded("session.begin"))
 
 	for name, bad := range map[string][2]string{
-		"wrong password": {"reader", "another secret of mine"}, "no such user": {"nobody", secret}, "no password": {"admin", ""}, "": {"", ""},
+		"wrong password": {"reader", "another secret of mine"},
+		"no such user":   {"nobody", secret}, "no password": {"admin", ""}, "": {"", ""},
 	} {
-		_, _, err := h.LogIn(ctx, bad[0], bad[1], "192.0.2.1:1")
+		_, _, err := h.Sessions.LogIn(ctx, bad[0], bad[1], "192.0.2.1:1")
 		require.ErrorIs(t, err, people.ErrWrongPassword, name)
 	}
 	require.Equal(t, 4, h.recorded("session.refused"))
-	require.Zero(t, h.count("SELECT count(*) FROM audit WHERE detail || object LIKE '%' || $1 || '%' OR object LIKE '%nobody%'", secret), "what was typed may be a password")
+	require.Zero(t,
+		h.count(
+			"SELECT count(*) FROM audit WHERE detail || object LIKE '%' || $1 || '%' OR object LIKE '%nobody%'", secret,
+		),
+		"what was typed may be a password",
+	)
 
-	require.NoError(t, h.LogOut(ctx, found))
-	_, err = h.Session(ctx, cookie)
+	require.NoError(t, h.Sessions.LogOut(ctx, found))
+	_, err = h.Sessions.Session(ctx, cookie)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	require.NoError(t, h.LogOut(ctx, found))
+	require.NoError(t, h.Sessions.LogOut(ctx, found))
 	require.Equal(t, 1, h.recorded("session.end"))
 	for _, bad := range []string{"", cookie[:39], strings.Repeat("0", 40)} {
-		_, err = h.Session(ctx, bad)
+		_, err = h.Sessions.Session(ctx, bad)
 		require.ErrorIs(t, err, people.ErrUnauthenticated)
 	}
 }
@@ -154,15 +173,15 @@ func TestSessionEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.exec("UPDATE users SET is_active = true")
-			cookie, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+			cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
 			require.NoError(t, err)
 			end()
-			_, err = h.Session(t.Context(), cookie)
+			_, err = h.Sessions.Session(t.Context(), cookie)
 			require.ErrorIs(t, err, people.ErrUnauthenticated)
 		})
 	}
 	h.exec("UPDATE users SET is_active = false WHERE username = 'reader'")
-	_, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
 	require.ErrorIs(t, err, people.ErrWrongPassword)
 }
 
@@ -170,17 +189,17 @@ func TestSessionEnds(t *testing.T) {
 func TestLastSeen(t *testing.T) {
 	h := newHouse(t)
 	h.add(people.NewAccount{Username: "reader"})
-	cookie, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 	version := func() int { return h.count("SELECT xmin::text::bigint FROM sessions") }
 	before := version()
 	for range 3 {
-		_, err = h.Session(t.Context(), cookie)
+		_, err = h.Sessions.Session(t.Context(), cookie)
 		require.NoError(t, err)
 	}
 	require.Equal(t, before, version(), "reading is all")
 	h.exec("UPDATE sessions SET last_seen_at = now() - interval '61 seconds'")
-	_, err = h.Session(t.Context(), cookie)
+	_, err = h.Sessions.Session(t.Context(), cookie)
 	require.NoError(t, err)
 	require.Equal(t, 1, h.count("SELECT count(*) FROM sessions WHERE last_seen_at > now() - interval '30 seconds'"))
 }
@@ -206,7 +225,7 @@ func TestWrongPasswords(t *testing.T) {
 	for i := range cap(results) {
 		all.Go(func() {
 			s := []*people.Service{h.Service, other}[i%2]
-			_, _, err := s.LogIn(ctx, "reader", "a wrong secret", attacker)
+			_, _, err := s.Sessions.LogIn(ctx, "reader", "a wrong secret", attacker)
 			results <- err
 		})
 	}
@@ -222,15 +241,18 @@ func TestWrongPasswords(t *testing.T) {
 	}
 	require.Equal(t, 10, wrong)
 
-	_, _, err := other.LogIn(ctx, "READER", secret, "192.0.2.2:1")
+	_, _, err := other.Sessions.LogIn(ctx, "READER", secret, "192.0.2.2:1")
 	tooMany(err) // the account, from elsewhere, with the right password
-	_, _, err = other.LogIn(ctx, "writer", secret, attacker)
+	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, attacker)
 	tooMany(err) // another account, from that address
-	tooMany(h.ChangePassword(ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"}, nil, people.PasswordChange{Current: secret, Password: "x"}, "192.0.2.2:1"))
-	_, _, err = other.LogIn(ctx, "writer", secret, "192.0.2.2:1")
+	tooMany(h.Passwords.ChangePassword(
+		ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"},
+		nil, people.PasswordChange{Current: secret, Password: "x"}, "192.0.2.2:1",
+	))
+	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, "192.0.2.2:1")
 	require.NoError(t, err)
 	h.exec("UPDATE attempts SET at = at - interval '5 minutes'")
-	_, _, err = h.LogIn(ctx, "reader", secret, attacker)
+	_, _, err = h.Sessions.LogIn(ctx, "reader", secret, attacker)
 	require.NoError(t, err)
 	require.Zero(t, h.count("SELECT count(*) FROM attempts WHERE at > now() - interval '1 minute'"))
 }
@@ -239,10 +261,12 @@ func TestWrongPasswords(t *testing.T) {
 func TestAddressOfIPv6(t *testing.T) {
 	h := newHouse(t)
 	for i := range 10 {
-		_, _, err := h.LogIn(t.Context(), strings.Repeat("u", i+1), "a wrong secret", "[2001:db8::"+string(rune('1'+i%9))+"]:1")
+		_, _, err := h.Sessions.LogIn(
+			t.Context(), strings.Repeat("u", i+1), "a wrong secret", "[2001:db8::"+string(rune('1'+i%9))+"]:1",
+		)
 		require.ErrorIs(t, err, people.ErrWrongPassword)
 	}
-	_, _, err := h.LogIn(t.Context(), "v", "a wrong secret", "[2001:db8::ffff]:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "v", "a wrong secret", "[2001:db8::ffff]:1")
 	var many *people.TooMany
 	require.ErrorAs(t, err, &many)
 }
@@ -250,64 +274,73 @@ func TestAddressOfIPv6(t *testing.T) {
 func TestBadTokens(t *testing.T) {
 	h := newHouse(t)
 	for range 100 {
-		require.NoError(t, h.BadToken(t.Context(), "192.0.2.1:1"))
+		require.NoError(t, h.Sessions.BadToken(t.Context(), "192.0.2.1:1"))
 	}
 	var many *people.TooMany
-	require.ErrorAs(t, h.BadToken(t.Context(), "192.0.2.1:2"), &many)
-	require.NoError(t, h.BadToken(t.Context(), "192.0.2.2:1"))
+	require.ErrorAs(t, h.Sessions.BadToken(t.Context(), "192.0.2.1:2"), &many)
+	require.NoError(t, h.Sessions.BadToken(t.Context(), "192.0.2.2:1"))
 }
 
 func TestAPITokens(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
-	group, err := h.CreateGroup(ctx, h.admin, "readers", []string{people.Tokens})
+	group, err := h.Groups.Create(ctx, h.admin, "readers", []string{people.Tokens})
 	require.NoError(t, err)
-	reader, staff, stranger := h.add(people.NewAccount{Username: "reader", Groups: []string{group.Name}}), h.add(people.NewAccount{Username: "staff", Staff: true}), h.add(people.NewAccount{Username: "stranger"})
+	reader, staff, stranger := h.add(people.NewAccount{Username: "reader", Groups: []string{group.Name}}),
+		h.add(people.NewAccount{Username: "staff", Staff: true}), h.add(people.NewAccount{Username: "stranger"})
 
-	_, _, err = h.CreateToken(ctx, stranger, "", "24h")
+	_, _, err = h.Tokens.Create(ctx, stranger, "", "24h")
 	requireDenied(t, err, `"tokens"`)
-	_, _, err = h.CreateToken(ctx, reader, "", "never")
+	_, _, err = h.Tokens.Create(ctx, reader, "", "never")
 	requireDenied(t, err, `"tokens_without_expiry"`)
-	_, _, err = h.CreateToken(ctx, reader, "", "1y")
+	_, _, err = h.Tokens.Create(ctx, reader, "", "1y")
 	requireInvalid(t, err, "lifetime", "90d")
-	_, _, err = h.CreateToken(ctx, reader, strings.Repeat("x", 201), "24h")
+	_, _, err = h.Tokens.Create(ctx, reader, strings.Repeat("x", 201), "24h")
 	requireInvalid(t, err, "description", "200")
 
-	text, token, err := h.CreateToken(ctx, reader, "for the script", "7d")
+	const week = 7 * 24 * time.Hour
+	began := time.Now().Truncate(time.Microsecond)
+	text, token, err := h.Tokens.Create(ctx, reader, "for the script", "7d")
 	require.NoError(t, err)
 	require.Regexp(t, `^[0-9a-f]{40}$`, text)
-	require.WithinDuration(t, time.Now().Add(7*24*time.Hour), *token.ExpiresAt, time.Minute)
-	who, err := h.UserOfToken(ctx, text)
+	require.WithinRange(t, *token.ExpiresAt, began.Add(week), time.Now().Add(week))
+	who, err := h.Tokens.UserOf(ctx, text)
 	require.NoError(t, err)
 	require.Equal(t, "reader", who.Username)
-	_, forever, err := h.CreateToken(ctx, h.admin, "", "never")
+	_, forever, err := h.Tokens.Create(ctx, h.admin, "", "never")
 	require.NoError(t, err)
 	require.Nil(t, forever.ExpiresAt)
 
-	own, err := h.ListTokens(ctx, reader, "", 0, 10)
+	own, err := h.Tokens.List(ctx, reader, "", 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, []people.Token{token}, own)
-	_, err = h.ListTokens(ctx, reader, "admin", 0, 10)
+	_, err = h.Tokens.List(ctx, reader, "admin", 0, 10)
 	requireDenied(t, err, "only staff")
-	others, err := h.ListTokens(ctx, staff, "Reader", 0, 10)
+	others, err := h.Tokens.List(ctx, staff, "Reader", 0, 10)
 	require.NoError(t, err)
 	require.Equal(t, own, others)
 
-	require.ErrorIs(t, h.RevokeToken(ctx, stranger, token.ID), people.ErrNotFound)
+	require.ErrorIs(t, h.Tokens.Revoke(ctx, stranger, token.ID), refusal.ErrNotFound)
 	nothing := token.ID + 1000
-	require.Equal(t, strings.ReplaceAll(h.RevokeToken(ctx, stranger, nothing).Error(), strconv.FormatInt(nothing, 10), "N"),
-		strings.ReplaceAll(h.RevokeToken(ctx, stranger, token.ID).Error(), strconv.FormatInt(token.ID, 10), "N"), "no telling them apart")
-	requireDenied(t, h.RevokeToken(ctx, staff, forever.ID), "only superusers")
-	require.NoError(t, h.RevokeToken(ctx, staff, token.ID))
-	_, err = h.UserOfToken(ctx, text)
+	require.Equal(
+		t, strings.ReplaceAll(h.Tokens.Revoke(ctx, stranger, nothing).Error(), strconv.FormatInt(nothing, 10), "N"),
+		strings.ReplaceAll(h.Tokens.Revoke(ctx, stranger, token.ID).Error(), strconv.FormatInt(token.ID, 10), "N"),
+		"no telling them apart",
+	)
+	requireDenied(t, h.Tokens.Revoke(ctx, staff, forever.ID), "only superusers")
+	require.NoError(t, h.Tokens.Revoke(ctx, staff, token.ID))
+	_, err = h.Tokens.UserOf(ctx, text)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	require.ErrorIs(t, h.RevokeToken(ctx, staff, token.ID), people.ErrNotFound)
+	require.ErrorIs(t, h.Tokens.Revoke(ctx, staff, token.ID), refusal.ErrNotFound)
 	require.Equal(t, 1, h.recorded("token.revoke"))
 	require.Equal(t, 2, h.recorded("token.create"))
 	require.Zero(t, h.count("SELECT count(*) FROM audit WHERE detail LIKE '%' || $1 || '%'", text))
 
-	h.exec("INSERT INTO api_tokens (user_id, sha256) SELECT $1, sha256(n::text::bytea) FROM generate_series(1, 100) n", reader.ID)
-	_, _, err = h.CreateToken(ctx, reader, "", "24h")
+	h.exec(
+		"INSERT INTO api_tokens (user_id, sha256) SELECT $1, sha256(n::text::bytea) FROM generate_series(1, 100) n",
+		reader.ID,
+	)
+	_, _, err = h.Tokens.Create(ctx, reader, "", "24h")
 	requireConflict(t, err, "revoke those")
 }
 
@@ -319,46 +352,48 @@ func TestAdministrators(t *testing.T) {
 	h.add(people.NewAccount{Username: "colleague", Staff: true})
 	yes, no := new(true), new(false)
 
-	for name, change := range map[string]people.AccountChange{"staff": {Staff: yes}, "superuser": {Superuser: yes}, "no staff": {Staff: no}} {
-		_, err := h.ChangeUser(ctx, staff, "user", change)
+	for name, change := range map[string]people.AccountChange{
+		"staff": {Staff: yes}, "superuser": {Superuser: yes}, "no staff": {Staff: no},
+	} {
+		_, err := h.Users.Change(ctx, staff, "user", change)
 		requireDenied(t, err, "only superusers")
-		_, err = h.ChangeUser(ctx, staff, "staff", change)
+		_, err = h.Users.Change(ctx, staff, "staff", change)
 		requireDenied(t, err, "only superusers")
-		_, err = h.ChangeUser(ctx, user, "user", change)
+		_, err = h.Users.Change(ctx, user, "user", change)
 		requireDenied(t, err, "only")
 		require.NotEmpty(t, name)
 	}
-	_, err := h.CreateUser(ctx, staff, people.NewAccount{Username: "new", Staff: true})
+	_, err := h.Users.Create(ctx, staff, people.NewAccount{Username: "new", Staff: true})
 	requireDenied(t, err, "only superusers")
-	_, err = h.CreateUser(ctx, user, people.NewAccount{Username: "new"})
+	_, err = h.Users.Create(ctx, user, people.NewAccount{Username: "new"})
 	requireDenied(t, err, "only staff")
 	for _, who := range []string{"admin", "colleague"} {
-		_, err = h.ChangeUser(ctx, staff, who, people.AccountChange{Active: no})
+		_, err = h.Users.Change(ctx, staff, who, people.AccountChange{Active: no})
 		requireDenied(t, err, "only superusers")
-		requireDenied(t, h.SetPassword(ctx, staff, who, "another long secret", false), "only superusers")
-		requireDenied(t, h.DeleteUser(ctx, staff, who), "only superusers")
+		requireDenied(t, h.Passwords.SetPassword(ctx, staff, who, "another long secret", false), "only superusers")
+		requireDenied(t, h.Users.Delete(ctx, staff, who), "only superusers")
 	}
-	requireDenied(t, h.SetPassword(ctx, staff, "staff", "another long secret", false), "only superusers")
-	_, err = h.ChangeUser(ctx, staff, "user", people.AccountChange{Phone: new("4711")})
+	requireDenied(t, h.Passwords.SetPassword(ctx, staff, "staff", "another long secret", false), "only superusers")
+	_, err = h.Users.Change(ctx, staff, "user", people.AccountChange{Phone: new("4711")})
 	require.NoError(t, err)
 
 	for name, lose := range map[string]func() error{
 		"disabled": func() error {
-			_, err := h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Active: no})
+			_, err := h.Users.Change(ctx, h.admin, "admin", people.AccountChange{Active: no})
 			return err
 		},
 		"demoted": func() error {
-			_, err := h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Superuser: no})
+			_, err := h.Users.Change(ctx, h.admin, "admin", people.AccountChange{Superuser: no})
 			return err
 		},
-		"deleted": func() error { return h.DeleteUser(ctx, h.admin, "admin") },
+		"deleted": func() error { return h.Users.Delete(ctx, h.admin, "admin") },
 	} {
 		t.Run(name, func(t *testing.T) { requireConflict(t, lose(), "last active superuser") })
 	}
-	_, err = h.ChangeUser(ctx, h.admin, "admin", people.AccountChange{Staff: no})
-	requireInvalid(t, err, "staff", "superusers are staff")
+	_, err = h.Users.Change(ctx, h.admin, "admin", people.AccountChange{Staff: no})
+	requireInvalid(t, err, "staff", "superusers are always staff")
 
-	a, err := h.ChangeUser(ctx, h.admin, "user", people.AccountChange{Superuser: yes})
+	a, err := h.Users.Change(ctx, h.admin, "user", people.AccountChange{Superuser: yes})
 	require.NoError(t, err)
 	require.True(t, a.IsStaff)
 	// Two superusers who demote each other at the same time: one of them stays.
@@ -370,7 +405,7 @@ func TestAdministrators(t *testing.T) {
 		whom string
 	}{{h.admin, "user"}, {user, "admin"}} {
 		all.Go(func() {
-			_, err := h.ChangeUser(ctx, pair.who, pair.whom, people.AccountChange{Superuser: no})
+			_, err := h.Users.Change(ctx, pair.who, pair.whom, people.AccountChange{Superuser: no})
 			errs <- err
 		})
 	}
@@ -384,23 +419,25 @@ func TestAdministrators(t *testing.T) {
 func TestDisable(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
-	user := h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}, Groups: []string{"Radiology"}})
-	cookie, _, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	user := h.add(people.NewAccount{
+		Username: "reader", Person: people.Person{Mail: "reader@example.org"}, Groups: []string{"Radiology"},
+	})
+	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
-	text, _, err := h.CreateToken(ctx, user, "", "24h")
+	text, _, err := h.Tokens.Create(ctx, user, "", "24h")
 	require.NoError(t, err)
-	require.NoError(t, h.RequestReset(ctx, "reader", "192.0.2.1:1"))
+	require.NoError(t, h.Passwords.RequestReset(ctx, "reader", "192.0.2.1:1"))
 	link := codeOf(t, h.mails("reader@example.org")[0])
-	_, err = h.ChangeUser(ctx, h.admin, "reader", people.AccountChange{Active: new(false)})
+	_, err = h.Users.Change(ctx, h.admin, "reader", people.AccountChange{Active: new(false)})
 	require.NoError(t, err)
 	requireDenied(t, h.Check(ctx, user.ID, people.Action{}), "disabled")
-	_, err = h.ChangeUser(ctx, h.admin, "reader", people.AccountChange{Active: new(true)})
+	_, err = h.Users.Change(ctx, h.admin, "reader", people.AccountChange{Active: new(true)})
 	require.NoError(t, err)
-	_, err = h.Session(ctx, cookie)
+	_, err = h.Sessions.Session(ctx, cookie)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	_, err = h.UserOfToken(ctx, text)
+	_, err = h.Tokens.UserOf(ctx, text)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	require.ErrorIs(t, h.Reset(ctx, link, "another long secret", "192.0.2.1:1", false), people.ErrNotFound)
+	require.ErrorIs(t, h.Passwords.Reset(ctx, link, "another long secret", "192.0.2.1:1", false), refusal.ErrNotFound)
 	require.Equal(t, 2, h.recorded("user.change"))
 }
 
@@ -408,47 +445,60 @@ func TestUsers(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	for name, n := range map[string]people.NewAccount{
-		"username": {Username: "a b"}, "no username": {}, "leading dot": {Username: "..", Person: people.Person{}}, "long": {Username: strings.Repeat("x", 151)},
+		"username": {Username: "a b"}, "no username": {},
+		"leading dot": {Username: "..", Person: people.Person{}}, "long": {Username: strings.Repeat("x", 151)},
+		"Cyrillic": {Username: "\u0430dmin"}, "all Cyrillic": {Username: "\u0441\u043e\u0441\u043e"},
+		"Greek": {Username: "\u0391da"}, "no dot": {Username: "adm\u0131n"},
+		"script a": {Username: "\u0251da"}, "hidden": {Username: "ad\u200bmin"},
+		"turned":       {Username: "a\u202enimda"},
+		"a mark alone": {Username: "ad\u0335a"}, "digits": {Username: "ada\u0661"},
 	} {
-		_, err := h.CreateUser(ctx, h.admin, n)
+		_, err := h.Users.Create(ctx, h.admin, n)
 		requireInvalid(t, err, "username", "150")
 		require.NotEmpty(t, name)
 	}
-	_, err := h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Mail: "nowhere"}})
+	_, err := h.Users.Create(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Mail: "nowhere"}})
 	requireInvalid(t, err, "mail", "name@example.org")
-	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Phone: "1\n2"}})
+	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "x", Person: people.Person{Phone: "1\n2"}})
 	requireInvalid(t, err, "phone", "control")
-	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Password: "short"})
+	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "x", Password: "short"})
 	requireInvalid(t, err, "password", "12")
-	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Groups: []string{"nothing"}})
+	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "x", Groups: []string{"nothing"}})
 	requireInvalid(t, err, "groups", "nothing")
-	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "x", Invite: true})
+	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "x", Invite: true})
 	requireInvalid(t, err, "mail", "invitation")
 	require.Equal(t, 1, h.count("SELECT count(*) FROM users"))
 	require.Zero(t, h.recorded("user.create"))
 
-	a, err := h.CreateUser(ctx, h.admin, people.NewAccount{Username: "Röntgen", Person: people.Person{Mail: "w.c@example.org", FirstName: "Wilhelm"}, Groups: []string{"radiology"}, Invite: true})
+	a, err := h.Users.Create(ctx, h.admin, people.NewAccount{
+		Username: "Röntgen", Person: people.Person{Mail: "w.c@example.org", FirstName: "Wilhelm"},
+		Groups: []string{"radiology"}, Invite: true,
+	})
 	require.NoError(t, err)
 	require.Equal(t, []string{"Radiology"}, a.Groups)
 	require.False(t, a.HasPassword)
-	_, err = h.CreateUser(ctx, h.admin, people.NewAccount{Username: "RÖNTGEN"})
+	for _, same := range []string{"RO\u0308NTGEN", "\uff32\u00f6ntgen"} {
+		_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: same})
+		requireConflict(t, err, "another user")
+	}
+	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "RÖNTGEN"})
 	requireConflict(t, err, "another user")
-	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1", false))
-	_, _, err = h.LogIn(ctx, "röntgen", secret, "192.0.2.1:1")
+	require.NoError(t, h.Passwords.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1", false))
+	_, _, err = h.Sessions.LogIn(ctx, "röntgen", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 
-	found, err := h.Users(ctx, h.admin, people.UserFilter{Search: "WILHELM", Active: new(true), Limit: 10})
+	found, err := h.Users.List(ctx, h.admin, people.UserFilter{Search: "WILHELM", Active: new(true), Limit: 10})
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	require.True(t, found[0].HasPassword)
-	_, err = h.Account(ctx, h.admin, "nobody")
-	require.ErrorIs(t, err, people.ErrNotFound)
+	_, err = h.Users.Get(ctx, h.admin, "nobody")
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 
 	// Who owns jobs stays, as their jobs do.
 	h.exec(`INSERT INTO jobs (kind, owner_id, project_id, priority, n_pending) SELECT 'selective_transfer', $1, id, 4, 1 FROM projects LIMIT 1`, a.ID)
-	requireConflict(t, h.DeleteUser(ctx, h.admin, "Röntgen"), "disable")
+	requireConflict(t, h.Users.Delete(ctx, h.admin, "Röntgen"), "disable")
 	h.exec("DELETE FROM jobs")
-	require.NoError(t, h.DeleteUser(ctx, h.admin, "Röntgen"))
+	require.NoError(t, h.Users.Delete(ctx, h.admin, "Röntgen"))
 	require.Equal(t, 1, h.recorded("user.delete"))
 }
 
@@ -456,29 +506,43 @@ func TestPasswords(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	reader := h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}})
-	first, s, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	first, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
-	second, _, err := h.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	second, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
 
-	requireInvalid(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: "a wrong secret", Password: "another long secret"}, "192.0.2.1:1"), "current", "not your password")
+	requireInvalid(t,
+		h.Passwords.ChangePassword(
+			ctx, reader, &s,
+			people.PasswordChange{Current: "a wrong secret", Password: "another long secret"}, "192.0.2.1:1",
+		),
+		"current", "not your password",
+	)
 	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"), "it counts as a login")
-	requireInvalid(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: secret, Password: "short"}, "192.0.2.1:1"), "password", "12")
+	requireInvalid(t, h.Passwords.ChangePassword(
+		ctx, reader, &s, people.PasswordChange{Current: secret, Password: "short"}, "192.0.2.1:1",
+	), "password", "12")
 	require.Equal(t, 2, h.count("SELECT count(*) FROM attempts"))
-	require.NoError(t, h.ChangePassword(ctx, reader, &s, people.PasswordChange{Current: secret, Password: "another long secret"}, "192.0.2.1:1"))
-	_, err = h.Session(ctx, first)
+	require.NoError(t, h.Passwords.ChangePassword(
+		ctx, reader, &s, people.PasswordChange{Current: secret, Password: "another long secret"}, "192.0.2.1:1",
+	))
+	_, err = h.Sessions.Session(ctx, first)
 	require.NoError(t, err, "the session in use goes on")
-	_, err = h.Session(ctx, second)
+	_, err = h.Sessions.Session(ctx, second)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
 	require.Contains(t, h.mails("reader@example.org")[0], "was changed")
 
-	require.NoError(t, h.SetPassword(ctx, h.admin, "reader", "yet another secret", false))
-	_, err = h.Session(ctx, first)
+	require.NoError(t, h.Passwords.SetPassword(ctx, h.admin, "reader", "yet another secret", false))
+	_, err = h.Sessions.Session(ctx, first)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	_, _, err = h.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1")
+	_, _, err = h.Sessions.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1")
 	require.NoError(t, err)
-	require.ErrorIs(t, h.SetPassword(ctx, h.admin, "nobody", "yet another secret", false), people.ErrNotFound)
-	require.NoError(t, h.SetPassword(ctx, h.admin, "admin", "the first password", false), "of the first administrator")
+	require.ErrorIs(
+		t, h.Passwords.SetPassword(ctx, h.admin, "nobody", "yet another secret", false), refusal.ErrNotFound,
+	)
+	require.NoError(
+		t, h.Passwords.SetPassword(ctx, h.admin, "admin", "the first password", false), "of the first administrator",
+	)
 	require.Equal(t, 1, h.recorded("password.change"))
 	require.Equal(t, 2, h.recorded("password.set"))
 }
@@ -498,39 +562,49 @@ func TestReset(t *testing.T) {
 	const peer, mail = "192.0.2.1:1", "reader@example.org"
 	h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: mail, FirstName: "Ada"}})
 	h.add(people.NewAccount{Username: "silent"})
-	cookie, _, err := h.LogIn(ctx, "reader", secret, peer)
+	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, peer)
 	require.NoError(t, err)
 
 	for _, who := range []string{"nobody", "silent", "nobody@example.org"} {
-		require.NoError(t, h.RequestReset(ctx, who, peer), "nobody learns who is here")
+		require.NoError(t, h.Passwords.RequestReset(ctx, who, peer), "nobody learns who is here")
 	}
 	require.Zero(t, h.count("SELECT count(*) FROM outbox"))
-	require.NoError(t, h.RequestReset(ctx, "READER@example.org", peer))
-	require.NoError(t, h.RequestReset(ctx, "reader", peer))
+	require.NoError(t, h.Passwords.RequestReset(ctx, "READER@example.org", peer))
+	require.NoError(t, h.Passwords.RequestReset(ctx, "reader", peer))
 	mails := h.mails(mail)
 	require.Len(t, mails, 2)
 	require.Contains(t, mails[0], "Dear Ada")
 	require.Regexp(t, `\n  https://adit\.example\.org/password#[0-9a-f]{40}\n`, mails[0])
-	require.Zero(t, h.count("SELECT count(*) FROM password_resets WHERE encode(sha256, 'escape') = $1", codeOf(t, mails[0])))
+	require.Zero(t, h.count(
+		"SELECT count(*) FROM password_resets WHERE encode(sha256, 'escape') = $1", codeOf(t, mails[0]),
+	))
 
 	code := codeOf(t, mails[0])
-	requireInvalid(t, h.Reset(ctx, code, "short", peer, false), "password", "12")
-	require.NoError(t, h.Reset(ctx, code, "another long secret", peer, false), "a password that is refused uses nothing up")
-	require.ErrorIs(t, h.Reset(ctx, code, "another long secret", peer, false), people.ErrNotFound)
-	require.ErrorIs(t, h.Reset(ctx, codeOf(t, mails[1]), "another long secret", peer, false), people.ErrNotFound, "nor do the others work any more")
-	require.ErrorContains(t, h.Reset(ctx, "", "another long secret", peer, false), "ask for another one")
-	_, err = h.Session(ctx, cookie)
+	requireInvalid(t, h.Passwords.Reset(ctx, code, "short", peer, false), "password", "12")
+	require.NoError(
+		t, h.Passwords.Reset(ctx, code, "another long secret", peer, false),
+		"a password that is refused uses nothing up",
+	)
+	require.ErrorIs(t, h.Passwords.Reset(ctx, code, "another long secret", peer, false), refusal.ErrNotFound)
+	require.ErrorIs(
+		t, h.Passwords.Reset(ctx, codeOf(t, mails[1]), "another long secret", peer, false),
+		refusal.ErrNotFound, "nor do the others work any more",
+	)
+	require.ErrorContains(t, h.Passwords.Reset(ctx, "", "another long secret", peer, false), "request another one")
+	_, err = h.Sessions.Session(ctx, cookie)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	_, _, err = h.LogIn(ctx, "reader", "another long secret", peer)
+	_, _, err = h.Sessions.LogIn(ctx, "reader", "another long secret", peer)
 	require.NoError(t, err)
 	require.Contains(t, h.mails(mail)[2], "was changed")
 
-	require.NoError(t, h.RequestReset(ctx, "reader", peer))
+	require.NoError(t, h.Passwords.RequestReset(ctx, "reader", peer))
 	h.exec("UPDATE password_resets SET expires_at = now()")
-	require.ErrorIs(t, h.Reset(ctx, codeOf(t, h.mails(mail)[3]), "yet another secret", peer, false), people.ErrNotFound)
+	require.ErrorIs(
+		t, h.Passwords.Reset(ctx, codeOf(t, h.mails(mail)[3]), "yet another secret", peer, false), refusal.ErrNotFound,
+	)
 	var many *people.TooMany
-	require.NoError(t, h.RequestReset(ctx, "reader", peer))
-	require.ErrorAs(t, h.RequestReset(ctx, "Reader", "192.0.2.9:1"), &many, "no flood of mails")
+	require.NoError(t, h.Passwords.RequestReset(ctx, "reader", peer))
+	require.ErrorAs(t, h.Passwords.RequestReset(ctx, "Reader", "192.0.2.9:1"), &many, "no flood of mails")
 	require.Equal(t, 1, h.recorded("password.reset"))
 	require.Equal(t, 4, h.recorded("password.request"))
 }
@@ -539,12 +613,12 @@ func TestReset(t *testing.T) {
 func TestResetOnce(t *testing.T) {
 	h := newHouse(t)
 	h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}})
-	require.NoError(t, h.RequestReset(t.Context(), "reader", "192.0.2.1:1"))
+	require.NoError(t, h.Passwords.RequestReset(t.Context(), "reader", "192.0.2.1:1"))
 	code := codeOf(t, h.mails("reader@example.org")[0])
 	var all sync.WaitGroup
 	errs := make(chan error, 4)
 	for range cap(errs) {
-		all.Go(func() { errs <- h.Reset(t.Context(), code, "another long secret", "192.0.2.1:1", false) })
+		all.Go(func() { errs <- h.Passwords.Reset(t.Context(), code, "another long secret", "192.0.2.1:1", false) })
 	}
 	all.Wait()
 	close(errs)
@@ -554,7 +628,7 @@ func TestResetOnce(t *testing.T) {
 			done++
 			continue
 		}
-		require.ErrorIs(t, err, people.ErrNotFound)
+		require.ErrorIs(t, err, refusal.ErrNotFound)
 	}
 	require.Equal(t, 1, done)
 }
@@ -564,55 +638,63 @@ func TestRegistration(t *testing.T) {
 	ctx := t.Context()
 	const peer, mail = "192.0.2.1:1", "ada@example.org"
 	h.exec("UPDATE users SET mail = 'admin@example.org'")
-	ada := people.Registration{Username: "ada", Person: people.Person{Mail: mail, FirstName: "Ada", LastName: "L."}, Message: "I read <b>CT</b>.\nPlease."}
-	requireInvalid(t, h.Register(ctx, people.Registration{Username: "ada"}, peer), "mail", "answer")
-	requireInvalid(t, h.Register(ctx, people.Registration{Username: "a/b", Person: ada.Person}, peer), "username", "150")
-	require.NoError(t, h.Register(ctx, ada, peer))
+	ada := people.Registration{
+		Username: "ada", Person: people.Person{Mail: mail, FirstName: "Ada", LastName: "L."},
+		Message: "I read <b>CT</b>.\nPlease.",
+	}
+	requireInvalid(t, h.Registrations.Register(ctx, people.Registration{Username: "ada"}, peer), "mail", "answer")
+	requireInvalid(
+		t, h.Registrations.Register(ctx, people.Registration{Username: "a/b", Person: ada.Person}, peer),
+		"username", "150",
+	)
+	require.NoError(t, h.Registrations.Register(ctx, ada, peer))
 	taken := ada
 	taken.Username = "Admin"
-	require.NoError(t, h.Register(ctx, taken, peer), "nobody learns who is here")
+	require.NoError(t, h.Registrations.Register(ctx, taken, peer), "nobody learns who is here")
 	require.Contains(t, h.mails("admin@example.org")[0], `"ada"`)
 	require.Empty(t, h.mails(mail))
-	_, _, err := h.LogIn(ctx, "ada", "", peer)
+	_, _, err := h.Sessions.LogIn(ctx, "ada", "", peer)
 	require.ErrorIs(t, err, people.ErrWrongPassword, "nobody is let in before staff says so")
 
 	reader := h.add(people.NewAccount{Username: "reader"})
-	_, err = h.Registrations(ctx, reader, 0, 10)
+	_, err = h.Registrations.List(ctx, reader, 0, 10)
 	requireDenied(t, err, "only staff")
-	waiting, err := h.Registrations(ctx, h.admin, 0, 10)
+	waiting, err := h.Registrations.List(ctx, h.admin, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, waiting, 2)
 	require.Equal(t, ada.Message, waiting[0].Message)
-	_, err = h.Approve(ctx, reader, waiting[0].ID, "", nil)
+	_, err = h.Registrations.Approve(ctx, reader, waiting[0].ID, "", nil)
 	requireDenied(t, err, "only staff")
-	_, err = h.Approve(ctx, h.admin, waiting[0].ID, "", []string{"nothing"})
+	_, err = h.Registrations.Approve(ctx, h.admin, waiting[0].ID, "", []string{"nothing"})
 	requireInvalid(t, err, "groups", "nothing")
-	a, err := h.Approve(ctx, h.admin, waiting[0].ID, "", []string{"Radiology"})
+	a, err := h.Registrations.Approve(ctx, h.admin, waiting[0].ID, "", []string{"Radiology"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"Radiology"}, a.Groups)
-	_, err = h.Approve(ctx, h.admin, waiting[0].ID, "", nil)
-	require.ErrorIs(t, err, people.ErrNotFound)
-	require.NoError(t, h.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer, false))
-	_, _, err = h.LogIn(ctx, "ada", secret, peer)
+	_, err = h.Registrations.Approve(ctx, h.admin, waiting[0].ID, "", nil)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
+	require.NoError(t, h.Passwords.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer, false))
+	_, _, err = h.Sessions.LogIn(ctx, "ada", secret, peer)
 	require.NoError(t, err)
 
-	_, err = h.Approve(ctx, h.admin, waiting[1].ID, "", nil)
+	_, err = h.Registrations.Approve(ctx, h.admin, waiting[1].ID, "", nil)
 	requireConflict(t, err, "under another one")
-	require.NoError(t, h.Refuse(ctx, h.admin, waiting[1].ID, "You have an account."))
+	require.NoError(t, h.Registrations.Refuse(ctx, h.admin, waiting[1].ID, "You have an account."))
 	last := h.mails(mail)
 	require.Contains(t, last[len(last)-1], "You have an account.")
-	require.ErrorIs(t, h.Refuse(ctx, h.admin, waiting[1].ID, ""), people.ErrNotFound)
-	for action, n := range map[string]int{"registration.create": 2, "registration.approve": 1, "registration.refuse": 1, "user.create": 1} {
+	require.ErrorIs(t, h.Registrations.Refuse(ctx, h.admin, waiting[1].ID, ""), refusal.ErrNotFound)
+	for action, n := range map[string]int{
+		"registration.create": 2, "registration.approve": 1, "registration.refuse": 1, "user.create": 1,
+	} {
 		require.Equal(t, n, h.recorded(action), action)
 	}
 
 	for range 10 - 2 {
-		require.NoError(t, h.Register(ctx, ada, peer))
+		require.NoError(t, h.Registrations.Register(ctx, ada, peer))
 	}
 	var many *people.TooMany
-	require.ErrorAs(t, h.Register(ctx, ada, peer), &many)
+	require.ErrorAs(t, h.Registrations.Register(ctx, ada, peer), &many)
 	h.exec("INSERT INTO registrations (username, mail) SELECT 'x', 'x' FROM generate_series(1, 500)")
-	require.ErrorAs(t, h.Register(ctx, ada, "192.0.2.2:1"), &many)
+	require.ErrorAs(t, h.Registrations.Register(ctx, ada, "192.0.2.2:1"), &many)
 }
 
 func TestGroups(t *testing.T) {
@@ -620,73 +702,97 @@ func TestGroups(t *testing.T) {
 	ctx := t.Context()
 	user := h.add(people.NewAccount{Username: "reader"})
 	for _, err := range []error{
-		second(h.CreateGroup(ctx, user, "x", nil)), second(h.Groups(ctx, user, 0, 1)), second(h.Group(ctx, user, "Radiology")),
-		second(h.ChangeGroup(ctx, user, "Radiology", people.GroupChange{})), h.DeleteGroup(ctx, user, "Radiology"), h.AddMember(ctx, user, "Radiology", "reader"),
-		h.RemoveMember(ctx, user, "Radiology", "admin"), second(h.Members(ctx, user, "Radiology", 0, 1)), second(h.SetAccess(ctx, user, "x", "y", true, true)),
-		second(h.Accesses(ctx, user, people.AccessFilter{})),
+		second(h.Groups.Create(ctx, user, "x", nil)), second(h.Groups.List(ctx, user, page.Order{}, 1)),
+		second(h.Groups.Get(ctx, user, "Radiology")),
+		second(h.Groups.Change(ctx, user, "Radiology", people.GroupChange{})),
+		h.Groups.Delete(ctx, user, "Radiology"), h.Groups.AddMember(ctx, user, "Radiology", "reader"),
+		h.Groups.RemoveMember(ctx, user, "Radiology", "admin"), second(h.Groups.Members(ctx, user, "Radiology", 0, 1)),
+		second(h.Groups.SetAccess(ctx, user, "x", "y", true, true)),
+		second(h.Groups.Accesses(ctx, user, people.AccessFilter{})),
 	} {
 		requireDenied(t, err, "only staff")
 	}
-	requireInvalid(t, second(h.CreateGroup(ctx, h.admin, "a/b", nil)), "name", "slash")
-	requireInvalid(t, second(h.CreateGroup(ctx, h.admin, "x", []string{"everything"})), "permissions", "explorer")
-	g, err := h.CreateGroup(ctx, h.admin, "Default", []string{"upload", "explorer", "upload"})
+	requireInvalid(t, second(h.Groups.Create(ctx, h.admin, "a/b", nil)), "name", "slash")
+	requireInvalid(t, second(h.Groups.Create(ctx, h.admin, "x", []string{"everything"})), "permissions", "explorer")
+	g, err := h.Groups.Create(ctx, h.admin, "Default", []string{"upload", "explorer", "upload"})
 	require.NoError(t, err)
 	require.Equal(t, []string{"explorer", "upload"}, g.Permissions)
-	requireConflict(t, second(h.CreateGroup(ctx, h.admin, "DEFAULT", nil)), "another group")
-	require.Equal(t, 1, h.count("SELECT count(*) FROM projects WHERE group_id = $1 AND is_default AND name LIKE 'Default (group %'", g.ID), "its name was taken")
+	requireConflict(t, second(h.Groups.Create(ctx, h.admin, "DEFAULT", nil)), "another group")
+	require.Equal(t, 1, h.count(
+		"SELECT count(*) FROM projects WHERE group_id = $1 AND is_default AND name LIKE 'Default (group %'", g.ID,
+	), "its name was taken")
 
-	require.NoError(t, h.AddMember(ctx, h.admin, "default", "Reader"))
-	require.NoError(t, h.AddMember(ctx, h.admin, "default", "reader"))
-	p, err := h.Profile(ctx, user)
+	require.NoError(t, h.Groups.AddMember(ctx, h.admin, "default", "Reader"))
+	require.NoError(t, h.Groups.AddMember(ctx, h.admin, "default", "reader"))
+	p, err := h.Users.Profile(ctx, user)
 	require.NoError(t, err)
 	require.Equal(t, "Default", p.ActiveGroup)
 	require.Equal(t, []string{"explorer", "upload"}, p.Permissions)
-	require.NoError(t, h.AddMember(ctx, h.admin, "Radiology", "reader"))
-	_, err = h.ChangeProfile(ctx, user, people.ProfileChange{ActiveGroup: new("nothing")})
+	require.NoError(t, h.Groups.AddMember(ctx, h.admin, "Radiology", "reader"))
+	_, err = h.Users.ChangeProfile(ctx, user, people.ProfileChange{ActiveGroup: new("nothing")})
 	requireInvalid(t, err, "active_group", "no group")
-	p, err = h.ChangeProfile(ctx, user, people.ProfileChange{ActiveGroup: new("radiology"), Phone: new("4711"), Preferences: map[string]any{"theme": "dark"}})
+	p, err = h.Users.ChangeProfile(ctx, user, people.ProfileChange{
+		ActiveGroup: new("radiology"), Phone: new("4711"), Preferences: map[string]any{"theme": "dark"},
+	})
 	require.NoError(t, err)
 	require.Equal(t, "Radiology", p.ActiveGroup)
 	require.Equal(t, map[string]any{"theme": "dark"}, p.Preferences)
-	_, err = h.ChangeProfile(ctx, user, people.ProfileChange{Preferences: map[string]any{"theme": strings.Repeat("x", 20000)}})
+	_, err = h.Users.ChangeProfile(
+		ctx, user, people.ProfileChange{Preferences: map[string]any{"theme": strings.Repeat("x", 20000)}},
+	)
 	requireInvalid(t, err, "preferences", "16384")
-	members, err := h.Members(ctx, h.admin, "Radiology", 0, 10)
+	members, err := h.Groups.Members(ctx, h.admin, "Radiology", 0, 10)
 	require.NoError(t, err)
 	require.Len(t, members, 2)
 
-	require.NoError(t, h.RemoveMember(ctx, h.admin, "Radiology", "reader"))
-	require.ErrorIs(t, h.RemoveMember(ctx, h.admin, "Radiology", "reader"), people.ErrNotFound)
-	p, err = h.Profile(ctx, user)
+	require.NoError(t, h.Groups.RemoveMember(ctx, h.admin, "Radiology", "reader"))
+	require.ErrorIs(t, h.Groups.RemoveMember(ctx, h.admin, "Radiology", "reader"), refusal.ErrNotFound)
+	p, err = h.Users.Profile(ctx, user)
 	require.NoError(t, err)
 	require.Equal(t, "Default", p.ActiveGroup)
 
-	g, err = h.ChangeGroup(ctx, h.admin, "Default", people.GroupChange{Name: new("Readers"), Permissions: &[]string{"explorer"}})
+	g, err = h.Groups.Change(
+		ctx, h.admin, "Default", people.GroupChange{Name: new("Readers"), Permissions: &[]string{"explorer"}},
+	)
 	require.NoError(t, err)
 	require.Equal(t, people.Group{ID: g.ID, Name: "Readers", Permissions: []string{"explorer"}, Members: 1}, g)
-	requireConflict(t, second(h.ChangeGroup(ctx, h.admin, "Readers", people.GroupChange{Name: new("radiology")})), "another group")
-	requireDenied(t, h.Check(ctx, user.ID, people.Action{Permissions: []string{people.Explorer, people.Upload}}), `"upload"`)
+	requireConflict(
+		t, second(h.Groups.Change(ctx, h.admin, "Readers", people.GroupChange{Name: new("radiology")})),
+		"another group",
+	)
+	requireDenied(
+		t, h.Check(ctx, user.ID, people.Action{Permissions: []string{people.Explorer, people.Upload}}), `"upload"`,
+	)
 
 	var node int64
-	require.NoError(t, h.pool.QueryRow(ctx, "INSERT INTO dicom_nodes (name, kind) VALUES ('pacs', 'server') RETURNING id").Scan(&node))
-	requireInvalid(t, second(h.SetAccess(ctx, h.admin, "nothing", "pacs", true, true)), "group", "no group")
-	requireInvalid(t, second(h.SetAccess(ctx, h.admin, "Readers", "nothing", true, true)), "node", "no DICOM node")
-	require.NoError(t, second(h.SetAccess(ctx, h.admin, "readers", "PACS", true, false)))
+	require.NoError(t,
+		h.pool.QueryRow(ctx, "INSERT INTO dicom_nodes (name, kind) VALUES ('pacs', 'server') RETURNING id").Scan(&node),
+	)
+	requireInvalid(t, second(h.Groups.SetAccess(ctx, h.admin, "nothing", "pacs", true, true)), "group", "no group")
+	requireInvalid(
+		t, second(h.Groups.SetAccess(ctx, h.admin, "Readers", "nothing", true, true)), "node", "no DICOM node",
+	)
+	require.NoError(t, second(h.Groups.SetAccess(ctx, h.admin, "readers", "PACS", true, false)))
 	require.NoError(t, h.Check(ctx, user.ID, people.Action{Source: node}))
 	requireDenied(t, h.Check(ctx, user.ID, people.Action{Destination: node}), "as a destination")
-	rows, err := h.Accesses(ctx, h.admin, people.AccessFilter{Node: "pacs", Limit: 10})
+	rows, err := h.Groups.Accesses(ctx, h.admin, people.AccessFilter{Node: "pacs", Limit: 10})
 	require.NoError(t, err)
-	require.Equal(t, []people.Access{{GroupID: g.ID, NodeID: node, Group: "Readers", Node: "pacs", Kind: "server", Source: true}}, rows)
-	require.NoError(t, second(h.SetAccess(ctx, h.admin, "readers", "PACS", false, false)))
+	require.Equal(
+		t, []people.Access{{GroupID: g.ID, NodeID: node, Group: "Readers", Node: "pacs", Kind: "server", Source: true}},
+		rows,
+	)
+	require.NoError(t, second(h.Groups.SetAccess(ctx, h.admin, "readers", "PACS", false, false)))
 	requireDenied(t, h.Check(ctx, user.ID, people.Action{Source: node}), "as a source")
 	require.Zero(t, h.count("SELECT count(*) FROM node_access"))
 
 	h.exec(`INSERT INTO linkage (project_id, pseudonym, identity, patient_id) SELECT id, 'P1', 'x', 'x' FROM projects WHERE group_id = $1`, g.ID)
-	requireConflict(t, h.DeleteGroup(ctx, h.admin, "Readers"), "must not be lost")
+	requireConflict(t, h.Groups.Delete(ctx, h.admin, "Readers"), "must be kept")
 	h.exec("DELETE FROM linkage")
-	require.NoError(t, h.DeleteGroup(ctx, h.admin, "Readers"))
-	require.ErrorIs(t, h.DeleteGroup(ctx, h.admin, "Readers"), people.ErrNotFound)
+	require.NoError(t, h.Groups.Delete(ctx, h.admin, "Readers"))
+	require.ErrorIs(t, h.Groups.Delete(ctx, h.admin, "Readers"), refusal.ErrNotFound)
 	for action, n := range map[string]int{
-		"group.create": 1, "group.change": 1, "group.delete": 1, "group.add_member": 3, "group.remove_member": 1, "access.change": 2, "me.change": 1,
+		"group.create": 1, "group.change": 1, "group.delete": 1, "group.add_member": 3,
+		"group.remove_member": 1, "access.change": 2, "me.change": 1,
 	} {
 		require.Equal(t, n, h.recorded(action), action)
 	}
@@ -698,12 +804,16 @@ func second[T any](_ T, err error) error { return err }
 func TestActors(t *testing.T) {
 	h := newHouse(t)
 	h.add(people.NewAccount{Username: "reader"})
-	_, _, err := h.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
 	require.NoError(t, err)
-	ctx := people.WithActor(context.Background(), people.Actor{UserID: h.admin.ID, Username: "admin", Via: people.ViaToken, Peer: "192.0.2.7:1"})
-	require.NoError(t, h.AddMember(ctx, h.admin, "Radiology", "reader"))
-	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'session.begin' AND username = 'reader' AND via = 'session' AND peer = '192.0.2.1'"))
-	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'group.add_member' AND username = 'admin' AND via = 'token' AND object = 'group Radiology' AND detail LIKE '%reader%'"))
+	ctx := audit.WithActor(context.Background(), audit.Actor{
+		UserID: h.admin.ID, Username: "admin", Via: audit.ViaToken, Peer: "192.0.2.7:1",
+	})
+	require.NoError(t, h.Groups.AddMember(ctx, h.admin, "Radiology", "reader"))
+	require.Equal(t, 1, h.count(
+		"SELECT count(*) FROM audit WHERE action = 'session.begin' AND username = 'reader' AND via = 'session' AND peer = '192.0.2.1'",
+	))
+	require.Equal(t, 1, h.count("SELECT count(*) FROM audit WHERE action = 'rights.grant' AND detail LIKE '%group.add_member%' AND username = 'admin' AND via = 'token' AND object = 'group Radiology' AND detail LIKE '%reader%'"))
 }
 
 // TestTokenCheckIsOneLookUp: token and user are found by their indexes, however many there are, and by one query.
@@ -713,10 +823,10 @@ func TestTokenCheckIsOneLookUp(t *testing.T) {
 	h.exec(`INSERT INTO api_tokens (user_id, sha256) SELECT id, sha256(id::text::bytea) FROM users`)
 	h.exec(`INSERT INTO sessions (user_id, sha256, expires_at) SELECT id, sha256(id::text::bytea), now() + interval '1 day' FROM users`)
 	h.exec(`ANALYZE`)
-	token, _, err := h.CreateToken(t.Context(), h.admin, "", "24h")
+	token, _, err := h.Tokens.Create(t.Context(), h.admin, "", "24h")
 	require.NoError(t, err)
 	before := h.pool.Stat().AcquireCount()
-	_, err = h.UserOfToken(t.Context(), token)
+	_, err = h.Tokens.UserOf(t.Context(), token)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, h.pool.Stat().AcquireCount()-before)
 	for table, query := range map[string]string{

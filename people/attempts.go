@@ -17,7 +17,7 @@ import (
 	"github.com/adit-go/adit/db"
 )
 
-// limit is how often something may be tried within a time, over all nodes.
+// limit is how often something may be tried within a time, over all members of the cluster.
 type limit struct {
 	key    []byte
 	max    int64
@@ -71,10 +71,11 @@ func network(peer string) string {
 	return addr.String()
 }
 
-// try takes down a try under each limit before it is known how it ends, so that many at once are counted as well, and gives their
-// numbers. *TooMany: one of the limits is reached, and nothing was taken down.
+// try takes down a try under each limit before it is known how it ends, so that many at once are counted as well, and
+// gives their numbers. *TooMany: one of the limits is reached, and nothing was taken down.
 func (s *Service) try(ctx context.Context, limits ...limit) (ids []int64, err error) {
-	slices.SortFunc(limits, func(a, b limit) int { return bytes.Compare(a.key, b.key) }) // whoever needs both keys locks them in the same order
+	// code that needs both keys locks them in the same order
+	slices.SortFunc(limits, func(a, b limit) int { return bytes.Compare(a.key, b.key) })
 	err = s.inTx(ctx, func(q *db.Queries) error {
 		ids = nil
 		for _, l := range limits {
@@ -99,10 +100,10 @@ func (s *Service) try(ctx context.Context, limits ...limit) (ids []int64, err er
 	return ids, err
 }
 
-// CountJob takes down, in the caller's transaction, that a user makes a job. *TooMany: they made as many in the last hour as the settings allow.
-// Jobs that were deleted count.
-func (s *Service) CountJob(ctx context.Context, q *db.Queries, user User) error {
-	settings, err := s.Settings(ctx)
+// CountJob takes down, in the caller's transaction, that a user makes a job. *TooMany: they made as many in the last
+// hour as the settings allow. Jobs that were deleted count.
+func (s *Site) CountJob(ctx context.Context, q *db.Queries, user User) error {
+	settings, err := s.svc.Settings(ctx)
 	if err != nil || settings.MaxJobsPerHour == 0 {
 		return err
 	}
@@ -116,7 +117,9 @@ func (s *Service) CountJob(ctx context.Context, q *db.Queries, user User) error 
 	}
 	if made.N >= l.max {
 		wait := time.Duration(math.Ceil(max(1, made.WaitSeconds))) * time.Second
-		return &TooMany{Reason: fmt.Sprintf("you have made %d jobs within an hour, which is all that one user may; go on in %s", made.N, inWords(wait)), RetryAfter: wait}
+		return &TooMany{Reason: fmt.Sprintf(
+			"you made %d jobs within an hour, the most that one user may make; try again in %s", made.N, inWords(wait),
+		), RetryAfter: wait}
 	}
 	_, err = q.InsertAttempt(ctx, l.key)
 	return err
@@ -124,7 +127,7 @@ func (s *Service) CountJob(ctx context.Context, q *db.Queries, user User) error 
 
 func tooMany(seconds float64) error {
 	wait := time.Duration(math.Ceil(max(1, seconds))) * time.Second
-	return &TooMany{Reason: fmt.Sprintf("this was tried too often; try again in %s", inWords(wait)), RetryAfter: wait}
+	return &TooMany{Reason: fmt.Sprintf("too many attempts; try again in %s", inWords(wait)), RetryAfter: wait}
 }
 
 func inWords(d time.Duration) string {
@@ -134,14 +137,15 @@ func inWords(d time.Duration) string {
 	return fmt.Sprintf("%d seconds", int(d.Seconds()))
 }
 
-// LimitChecks counts a check of a DICOM node, which tries whether a host answers. *TooMany: this user made too many.
-func (s *Service) LimitChecks(ctx context.Context, user User) error {
-	_, err := s.try(ctx, limitOf("check", strconv.FormatInt(user.ID, 10), checkMax, checkWindow))
+// LimitChecks counts a check of a DICOM node, which tests whether a host answers. *TooMany: this user made too many.
+func (s *Site) LimitChecks(ctx context.Context, user User) error {
+	_, err := s.svc.try(ctx, limitOf("check", strconv.FormatInt(user.ID, 10), checkMax, checkWindow))
 	return err
 }
 
-// BadToken counts a token that was refused. *TooMany: there were too many from this address; good ones are not kept out by that.
-func (s *Service) BadToken(ctx context.Context, peer string) error {
-	_, err := s.try(ctx, limitOf("token", network(peer), tokenMax, wrongWindow))
+// BadToken counts a token that was refused. *TooMany: there were too many from this address; good ones are not kept out
+// by that.
+func (s *Sessions) BadToken(ctx context.Context, peer string) error {
+	_, err := s.svc.try(ctx, limitOf("token", network(peer), tokenMax, wrongWindow))
 	return err
 }

@@ -14,12 +14,12 @@ import (
 // Action is what somebody wants to do.
 type Action struct {
 	Superuser   bool     // it is reserved to superusers
-	Staff       bool     // it is reserved to staff, whom superusers are of
+	Staff       bool     // it is reserved to staff, including superusers
 	Permissions []string // all of them are needed
 	Source      int64    // DICOM node to read from; 0 = none
 	Destination int64    // DICOM node to write to; 0 = none
 	Project     int64    // project to work in; 0 = none
-	Sections    []string // permissions of which one is needed whose section is not locked: for what begins with this
+	Sections    []string // one of these permissions is needed, with its section unlocked: for what begins with this action
 }
 
 // Deed is an action of a user.
@@ -28,7 +28,7 @@ type Deed struct {
 	Action Action
 }
 
-// Check is the permission check: nil if the user may do it, a *Denied that says what is missing if not.
+// Check is the permission check: nil if the user may do it, otherwise a *Denied that says what is missing.
 func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
 	lacking, err := s.CheckAll(ctx, []Deed{{userID, a}})
 	if err != nil {
@@ -40,8 +40,8 @@ func (s *Service) Check(ctx context.Context, userID int64, a Action) error {
 	return s.checkSections(ctx, userID, a.Sections)
 }
 
-// CheckAll is Check for many at once, by one query, but for locks of sections, which keep nobody from what has begun. For each deed, in
-// order, it gives nil or what is missing.
+// CheckAll is Check for many at once, by one query, but for locks of sections, which keep nobody from what has begun.
+// For each deed, in order, it gives nil or what is missing.
 func (s *Service) CheckAll(ctx context.Context, deeds []Deed) ([]*Denied, error) {
 	rows, err := s.q.Lacking(ctx, lackingParams(deeds))
 	if err != nil {
@@ -78,7 +78,9 @@ func missing(a Action, has db.LackingRow) string {
 	case a.Staff && !has.Staff:
 		return "only staff may do this; ask your administrator"
 	case lacks(has, a.Permissions) != "":
-		return fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", lacks(has, a.Permissions))
+		return fmt.Sprintf(
+			"your groups lack the permission %q; ask your administrator for it", lacks(has, a.Permissions),
+		)
 	case len(a.Sections) > 0 && len(held(has, a.Sections)) == 0:
 		return noSection(a.Sections)
 	case !has.Source:
@@ -101,14 +103,19 @@ func lacks(has db.LackingRow, permissions []string) string {
 
 // held returns those of some permissions that are not missing.
 func held(has db.LackingRow, permissions []string) []string {
-	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(has.Permissions, p) })
+	return slices.DeleteFunc(
+		slices.Clone(permissions), func(p string) bool { return slices.Contains(has.Permissions, p) },
+	)
 }
 
 func noSection(sections []string) string {
 	if len(sections) == 1 {
 		return fmt.Sprintf("your groups lack the permission %q; ask your administrator for it", sections[0])
 	}
-	return fmt.Sprintf("your groups have none of the permissions that open this (%s); ask your administrator for one", strings.Join(sections, ", "))
+	return fmt.Sprintf(
+		"your groups have none of the permissions that open this (%s); ask your administrator for one",
+		strings.Join(sections, ", "),
+	)
 }
 
 func noNode(use string) string {

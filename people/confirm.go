@@ -6,52 +6,32 @@ import (
 	"context"
 	"time"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
 )
 
 // confirmedFor is how long a session may change accounts after the password was given.
 const confirmedFor = 10 * time.Minute
 
-// Unconfirmed says that an act takes the password again. Nothing was changed.
-type Unconfirmed struct {
-	Reason string
-}
-
-func (u *Unconfirmed) Error() string { return u.Reason }
-
-// confirmed refuses what would let a found token or an open session become lasting control of an account: addresses, passwords, tokens,
-// accounts and memberships are changed by somebody who gave the password within confirmedFor. It returns *Unconfirmed for others. An account
-// without a password has none to ask for: its token is all that its owner has. To take something away needs no confirmation.
+// Confirmed reports whether the session's owner is the user of this ID and gave the password within confirmedFor.
 //
-// It is asked within the transaction that makes the change, with the user locked if the change is to one's own account: a session that was
-// ended meanwhile changes nothing.
-func confirmed(ctx context.Context, q *db.Queries) error {
-	a := ActorOf(ctx)
-	switch {
-	case a.Session != nil:
-		ok, err := q.SessionConfirmed(ctx, db.SessionConfirmedParams{Sha256: a.Session.hash, UserID: a.UserID, Seconds: confirmedFor.Seconds()})
-		if err == nil && !ok {
-			return &Unconfirmed{Reason: "this takes your password again, as it was given a while ago; confirm your session with POST /session:confirm, and try again"}
-		}
-		return err
-	case a.Via == ViaToken:
-		u, err := q.GetUser(ctx, a.UserID)
-		if err == nil && u.PasswordHash != nil {
-			return &Unconfirmed{Reason: "an API token can't do this, as it takes your password; log in with POST /session, and try again with that session"}
-		}
-		return err
-	}
-	return nil // adit itself
+// It is asked within the transaction that makes a change, with the user locked if the change is to one's own account: a
+// session that was ended meanwhile changes nothing.
+func (s *Session) Confirmed(ctx context.Context, q *db.Queries, userID int64) (bool, error) {
+	return q.SessionConfirmed(ctx, db.SessionConfirmedParams{
+		Sha256: s.hash, UserID: userID, Seconds: confirmedFor.Seconds(),
+	})
 }
 
-// Confirm notes that the owner of a session gave the password again. A wrong one counts as one of a login. ErrUnauthenticated: the session has
-// ended.
-func (s *Service) Confirm(ctx context.Context, session Session, password, peer string) error {
+// Confirm notes that the owner of a session gave the password again. A wrong one counts as one of a login.
+// ErrUnauthenticated: the session has ended.
+func (s *Sessions) Confirm(ctx context.Context, session Session, password, peer string) error {
 	u, tries, err := s.knows(ctx, session.User, password, peer, "password")
 	if err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		if _, err := lockKnown(ctx, q, u); err != nil {
 			return err
 		}
@@ -65,22 +45,34 @@ func (s *Service) Confirm(ctx context.Context, session Session, password, peer s
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "session.confirm", Object: userName(u.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "session.confirm", Object: userName(u.Username)})
 	})
 }
 
-// knows checks a password of somebody who is known already. The tries are to be taken back when all is done; a wrong password leaves them, and
-// is *Invalid for the field.
-func (s *Service) knows(ctx context.Context, user User, password, peer, field string) (u db.User, tries []int64, err error) {
-	if tries, err = s.try(ctx, passwordLimits(user.Username, peer)...); err != nil {
+// knows checks a password of somebody who is known already. The tries are to be taken back when all is done; a wrong
+// password leaves them, and is *refusal.Invalid for the field. None at all is no try, and where there is none to know,
+// none is wrong.
+func (s *Sessions) knows(ctx context.Context, user User, password, peer, field string) (
+	u db.User, tries []int64, err error,
+) {
+	if u, err = s.svc.q.GetUser(ctx, user.ID); err != nil {
 		return u, nil, err
 	}
-	if u, err = s.q.GetUser(ctx, user.ID); err != nil {
+	switch {
+	case u.PasswordHash == nil:
+		return u, nil, &refusal.Conflict{
+			Reason: "your account has no password yet; ask staff to set one (adit user password), or request a mail to " +
+				"choose one (POST /password-resets)",
+		}
+	case password == "":
+		return u, nil, &refusal.Invalid{Field: field, Reason: "give your present password"}
+	}
+	if tries, err = s.svc.try(ctx, passwordLimits(u.Username, peer)...); err != nil {
 		return u, nil, err
 	}
-	ok, _, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	ok, _, err := s.svc.hasher.verify(ctx, u.PasswordHash, password)
 	if err == nil && !ok {
-		err = &Invalid{Field: field, Reason: "this is not your password"}
+		err = &refusal.Invalid{Field: field, Reason: "this is not your password"}
 	}
 	return u, tries, err
 }
@@ -92,7 +84,7 @@ func lockKnown(ctx context.Context, q *db.Queries, u db.User) (db.User, error) {
 		return now, err
 	}
 	if !now.IsActive || now.PasswordHash == nil || *now.PasswordHash != *u.PasswordHash {
-		return now, &Conflict{Reason: "your password was changed by somebody else just now; log in again"}
+		return now, &refusal.Conflict{Reason: "somebody else has just changed your password; log in again"}
 	}
 	return now, nil
 }

@@ -7,31 +7,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/adit-go/adit/internal/refusal"
 )
-
-// ErrNotFound is returned for what does not exist, and likewise for what belongs to somebody else.
-var ErrNotFound = errors.New("not found")
-
-// Invalid says which part of a request can't be used, and why.
-type Invalid struct {
-	Field  string
-	Reason string
-}
-
-func (e *Invalid) Error() string {
-	if e.Field == "" {
-		return e.Reason
-	}
-	return e.Field + ": " + e.Reason
-}
-
-// Conflict says that something is in a state that doesn't allow the action. Nothing was changed.
-type Conflict struct {
-	Reason string
-}
-
-func (e *Conflict) Error() string { return e.Reason }
 
 // Denied says what a user lacks.
 type Denied struct {
@@ -40,22 +17,14 @@ type Denied struct {
 
 func (d *Denied) Error() string { return d.Reason }
 
-// notFound turns the absence of a row into ErrNotFound.
-func notFound(err error, what string, id any) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fmt.Errorf("%s %v: %w", what, id, ErrNotFound)
-	}
-	return err
-}
-
 func notFoundIf(absent bool, what string) error {
 	if absent {
-		return fmt.Errorf("%s: %w", what, ErrNotFound)
+		return fmt.Errorf("%s: %w", what, refusal.ErrNotFound)
 	}
 	return nil
 }
 
-// onlySuperusers keeps staff from raising themselves by the accounts of others.
+// onlySuperusers keeps staff from gaining rights through the accounts of others.
 const onlySuperusers = "only superusers may change the accounts of staff and superusers; ask one of them"
 
 func quote(name string) string { return fmt.Sprintf("%q", name) }

@@ -11,11 +11,7 @@ import (
 	"github.com/adit-go/adit/db"
 )
 
-// actGrant is the act of a superuser who gives rights that they don't have themselves, or raises somebody: it stands out in the audit log, in the
-// place of the act by which it was done.
-const actGrant = "rights.grant"
-
-// lacked gives those of some permissions that none of a user's own groups has.
+// lacked returns those of some permissions that none of a user's own groups has.
 func lacked(ctx context.Context, q *db.Queries, userID int64, permissions []string) ([]string, error) {
 	own, err := q.PermissionsOfUser(ctx, userID)
 	if err != nil {
@@ -24,17 +20,21 @@ func lacked(ctx context.Context, q *db.Queries, userID int64, permissions []stri
 	return slices.DeleteFunc(slices.Clone(permissions), func(p string) bool { return slices.Contains(own, p) }), nil
 }
 
-// mayGive judges that a user gives permissions to others or to themselves, and returns those that the user has by none of their own groups. Only
-// superusers may give such.
+// mayGive judges that a user gives permissions to others or to themselves, and returns those that the user has by none
+// of their own groups. Only superusers may give such.
 func mayGive(ctx context.Context, q *db.Queries, user User, permissions []string) ([]string, error) {
 	missing, err := lacked(ctx, q, user.ID, permissions)
 	if err == nil && len(missing) > 0 && !user.IsSuperuser {
-		return nil, &Denied{Reason: fmt.Sprintf("only superusers may give permissions that they don't have themselves (%s); ask one of them", strings.Join(missing, ", "))}
+		return nil, &Denied{Reason: fmt.Sprintf(
+			"you don't have these permissions yourself (%s), so only superusers may give them; ask one of them",
+			strings.Join(missing, ", "),
+		)}
 	}
 	return missing, err
 }
 
-// mayTakeOver judges that a user changes what opens another's account: staff would have the rights of that account, so it must have them already.
+// mayTakeOver judges that a user changes what opens another's account: staff would have the rights of that account, so
+// it must have them already.
 func mayTakeOver(ctx context.Context, q *db.Queries, user User, target db.User) error {
 	if user.IsSuperuser {
 		return nil
@@ -48,8 +48,11 @@ func mayTakeOver(ctx context.Context, q *db.Queries, user User, target db.User) 
 		return err
 	}
 	if len(missing) > 0 {
-		return &Denied{Reason: fmt.Sprintf("this account has permissions that you don't have (%s), so only superusers may change its password and mail address; ask one of them",
-			strings.Join(missing, ", "))}
+		return &Denied{Reason: fmt.Sprintf(
+			"this account has permissions that you don't have (%s), so only superusers may change its password and "+
+				"mail address; ask one of them",
+			strings.Join(missing, ", "),
+		)}
 	}
 	readers, err := readersOf(ctx, q)
 	if err != nil {
@@ -57,7 +60,8 @@ func mayTakeOver(ctx context.Context, q *db.Queries, user User, target db.User) 
 	}
 	for r := range readers {
 		if r.UserID == target.ID && !readers[db.LinkageReadersRow{UserID: user.ID, ProjectID: r.ProjectID}] {
-			return &Denied{Reason: "this account reads who is behind the pseudonyms of a project, which you may not, so only superusers may change its password and mail address; ask one of them"}
+			return &Denied{Reason: "this account can read the linkage table of a project, which you may not, " +
+				"so only superusers may change its password and mail address; ask one of them"}
 		}
 	}
 	return nil
@@ -72,8 +76,9 @@ func readersOf(ctx context.Context, q *db.Queries) (map[db.LinkageReadersRow]boo
 	return readers, err
 }
 
-// GuardLinkage has change done, in the transaction of q, and refuses it if somebody can read the linkage table of a project afterwards who could not
-// before, nor can the user who does it: by a permission, a membership or both. Superusers may do so.
+// GuardLinkage has change done, in the transaction of q, and refuses it if somebody can read the linkage table of a
+// project afterwards who could not before, nor can the user who does it: by a permission, a membership or both.
+// Superusers may do so.
 func GuardLinkage(ctx context.Context, q *db.Queries, by User, change func() error) error {
 	if by.IsSuperuser {
 		return change()
@@ -91,21 +96,9 @@ func GuardLinkage(ctx context.Context, q *db.Queries, by User, change func() err
 	}
 	for r := range after {
 		if !before[r] && !before[db.LinkageReadersRow{UserID: by.ID, ProjectID: r.ProjectID}] {
-			return &Denied{Reason: "only superusers may let somebody read who is behind the pseudonyms of a project that they can't read themselves; ask one of them"}
+			return &Denied{Reason: "you can't read the linkage table of this project, so only superusers may let " +
+				"others read it; ask one of them"}
 		}
 	}
 	return nil
-}
-
-// grantEntry makes an entry stand out if rights were given that who gave them lacks.
-func grantEntry(e Entry, granted []string) Entry {
-	if len(granted) == 0 {
-		return e
-	}
-	if e.Detail == nil {
-		e.Detail = map[string]any{}
-	}
-	e.Detail["by"], e.Detail["granted"] = e.Action, once(granted)
-	e.Action = actGrant
-	return e
 }

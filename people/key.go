@@ -47,8 +47,8 @@ func keyPath(dataDir, file string) string {
 	return filepath.Join(dataDir, "secret.key")
 }
 
-// LoadKey reads the server key from file, 64 hexadecimal characters; from dataDir/secret.key if none is named. ErrNoKey: that isn't there. A file
-// that others may read is refused.
+// LoadKey reads the server key from file, 64 hexadecimal characters; from dataDir/secret.key if none is named.
+// ErrNoKey: that isn't there. A file that others may read is refused.
 func LoadKey(dataDir, file string) (Key, error) {
 	path := keyPath(dataDir, file)
 	text, err := ReadPrivate(path)
@@ -60,13 +60,16 @@ func LoadKey(dataDir, file string) (Key, error) {
 	}
 	secret, err := hex.DecodeString(text)
 	if err != nil || len(secret) != keySize {
-		return Key{}, fmt.Errorf("%s holds no server key: it must be %d hexadecimal characters; put back the file from your backup", path, 2*keySize)
+		return Key{}, fmt.Errorf(
+			"%s holds no server key: it must be %d hexadecimal characters; restore the file from your backup",
+			path, 2*keySize,
+		)
 	}
 	return Key{secret: [keySize]byte(secret)}, nil
 }
 
-// OpenKey is LoadKey, and makes dataDir/secret.key at the first start. To a database that holds anything belongs a key that was there before:
-// it is never replaced.
+// OpenKey is LoadKey, and makes dataDir/secret.key at the first start. To a database that holds anything belongs a key
+// that was there before: it is never replaced.
 func OpenKey(ctx context.Context, pool *pgxpool.Pool, dataDir, file string) (Key, error) {
 	key, err := LoadKey(dataDir, file)
 	if !errors.Is(err, ErrNoKey) {
@@ -89,9 +92,13 @@ func OpenKey(ctx context.Context, pool *pgxpool.Pool, dataDir, file string) (Key
 	if fingerprint != "" {
 		which = " (fingerprint " + fingerprint + ")"
 	}
-	return Key{}, fmt.Errorf("the server key %s is missing, and the database has been used with one%s: %s. No new key was made. Put the file back from your backup, "+
-		"or name it with --secret-key-file; a further ADIT on the same database needs a copy of the first one's key. Without the key these values are lost, "+
-		"and ADIT starts only with a new database", path, which, whatIsSealed(sealed))
+	return Key{}, fmt.Errorf(
+		"the server key %s is missing, and the database was used with one%s: %s. ADIT made no new key. Restore the "+
+			"file from your backup, "+
+			"or name it with --secret-key-file; every ADIT on the same database needs a copy of the first one's "+
+			"key. Without the key these values are lost, "+
+			"and ADIT starts only with a new database", path, which, whatIsSealed(sealed),
+	)
 }
 
 // whatIsSealed says what can't be read without the key.
@@ -143,11 +150,14 @@ func (k Key) Seal(purpose string, plain []byte) []byte {
 func (k Key) Open(purpose string, sealed []byte) ([]byte, error) {
 	gcm := k.gcm()
 	if len(sealed) < gcm.NonceSize() {
-		return nil, errors.New("a sealed value in the database is cut short; restore the database from your backup")
+		return nil, errors.New("a sealed value in the database is truncated; restore the database from your backup")
 	}
 	plain, err := gcm.Open(nil, sealed[:gcm.NonceSize()], sealed[gcm.NonceSize():], []byte(purpose))
 	if err != nil {
-		return nil, errors.New("a sealed value in the database doesn't open with this server key; start with the key that belongs to the database")
+		return nil, errors.New(
+			"this server key can't open a sealed value in the database; start with the key that belongs to " +
+				"the database",
+		)
 	}
 	return plain, nil
 }

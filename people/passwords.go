@@ -19,6 +19,8 @@ import (
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/adit-go/adit/internal/refusal"
 )
 
 const (
@@ -28,7 +30,8 @@ const (
 	nameMatters = 4    // shorter names may occur within a password by chance
 )
 
-// cost is what a password hash costs. It is kept with each hash, so that it can be raised: a login under an older one makes the hash anew.
+// cost is what a password hash costs. It is kept with each hash, so that it can be raised: a login under an older one
+// makes the hash anew.
 type cost struct {
 	memory uint32 // KiB
 	passes uint32
@@ -63,7 +66,9 @@ func newHasher() *hasher {
 func (h *hasher) run(ctx context.Context, password string, salt []byte, c cost) ([]byte, error) {
 	if h.waiting.Add(1) > maxWaiting {
 		h.waiting.Add(-1)
-		return nil, &TooMany{Reason: "ADIT is checking too many passwords at once; try again in a moment", RetryAfter: time.Second}
+		return nil, &TooMany{
+			Reason: "ADIT is checking too many passwords at once; try again in a moment", RetryAfter: time.Second,
+		}
 	}
 	select {
 	case h.slots <- struct{}{}:
@@ -77,7 +82,7 @@ func (h *hasher) run(ctx context.Context, password string, salt []byte, c cost) 
 	return argon2.IDKey([]byte(norm.NFC.String(password)), salt, c.passes, c.memory, c.lanes, hashBytes), nil
 }
 
-// hash gives what is kept of a password: argon2id (RFC 9106), in the form $argon2id$v=19$m=…,t=…,p=…$salt$hash.
+// hash returns what is kept of a password: argon2id (RFC 9106), in the form $argon2id$v=19$m=…,t=…,p=…$salt$hash.
 func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	salt := make([]byte, saltBytes)
 	_, _ = rand.Read(salt) // never fails
@@ -86,11 +91,14 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	b64 := base64.RawStdEncoding
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, today.memory, today.passes, today.lanes, b64.EncodeToString(salt), b64.EncodeToString(sum)), nil
+	return fmt.Sprintf(
+		"$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, today.memory,
+		today.passes, today.lanes, b64.EncodeToString(salt), b64.EncodeToString(sum),
+	), nil
 }
 
-// verify tells whether a password is the one of a hash, and whether the hash is to be made anew at today's cost. Without a hash the answer
-// is no, after the same work: how long it takes tells nobody which users there are.
+// verify reports whether a password is the one of a hash, and whether the hash is to be made anew at today's cost.
+// Without a hash the answer is no, after the same work: how long it takes tells nobody which users there are.
 func (h *hasher) verify(ctx context.Context, kept *string, password string) (ok, outdated bool, err error) {
 	c, salt, sum := today, make([]byte, saltBytes), []byte(nil)
 	if kept != nil {
@@ -108,7 +116,9 @@ func (h *hasher) verify(ctx context.Context, kept *string, password string) (ok,
 	return kept != nil && subtle.ConstantTimeCompare(got, sum) == 1, c != today, nil
 }
 
-var errDamagedHash = errors.New("the password's hash in the database is damaged; set a new password with adit user password")
+var errDamagedHash = errors.New(
+	"the password's hash in the database is damaged; set a new password with adit user password",
+)
 
 func parseHash(text string) (c cost, salt, sum []byte, err error) {
 	parts := strings.Split(text, "$")
@@ -134,46 +144,58 @@ func checkPassword(password string, names ...string) error {
 	lower := strings.ToLower(norm.NFC.String(password))
 	switch {
 	case !utf8.ValidString(password) || strings.ContainsFunc(password, unicode.IsControl):
-		return &Invalid{Field: "password", Reason: "a password must not hold control characters"}
+		return &refusal.Invalid{Field: "password", Reason: "a password must not contain control characters"}
 	case utf8.RuneCountInString(lower) < minPassword:
-		return &Invalid{Field: "password", Reason: fmt.Sprintf("a password has at least %d characters; several words in a row are easy to remember", minPassword)}
+		return &refusal.Invalid{Field: "password", Reason: fmt.Sprintf(
+			"a password needs at least %d characters; several words in a row are easy to remember", minPassword,
+		)}
 	case len(password) > maxPassword:
-		return &Invalid{Field: "password", Reason: fmt.Sprintf("a password has at most %d bytes", maxPassword)}
+		return &refusal.Invalid{Field: "password", Reason: fmt.Sprintf("a password may have at most %d bytes", maxPassword)}
 	}
 	distinct := map[rune]bool{}
 	for _, r := range lower {
 		distinct[r] = true
 	}
 	if len(distinct) < minDistinct {
-		return &Invalid{Field: "password", Reason: fmt.Sprintf("it has only %d different characters, and would be guessed; choose another one", len(distinct))}
+		return &refusal.Invalid{Field: "password", Reason: fmt.Sprintf(
+			"it has only %d different characters and is easy to guess; choose another one", len(distinct),
+		)}
 	}
 	if slices.Contains(commonPasswords, lower) {
-		return &Invalid{Field: "password", Reason: "it is one of the most common passwords, which are tried first; choose another one"}
+		return &refusal.Invalid{
+			Field:  "password",
+			Reason: "it is one of the most common passwords, which attackers try first; choose another one",
+		}
 	}
 	for _, name := range names {
 		name = strings.ToLower(norm.NFC.String(name))
 		if name == lower || utf8.RuneCountInString(name) >= nameMatters && strings.Contains(lower, name) {
-			return &Invalid{Field: "password", Reason: "it holds your username or mail address, which are tried first; choose another one"}
+			return &refusal.Invalid{
+				Field:  "password",
+				Reason: "it contains your username or mail address, which attackers try first; choose another one",
+			}
 		}
 	}
 	return nil
 }
 
 // commonPasswords are the most common ones of twelve and more characters, as leaks show them.
-var commonPasswords = strings.Fields(`
-	123456789012 1234567890123 12345678901234 123456789abc 1234567890abc 0123456789abc 012345678910 1234567891011 123456123456 123123123123
-	123412341234 123456654321 987654321098 987654321012 098765432109 1q2w3e4r5t6y 1q2w3e4r5t6y7u 1q2w3e4r5t6y7u8i 1qaz2wsx3edc
-	1qaz2wsx3edc4rfv q1w2e3r4t5y6 q1w2e3r4t5y6u7 qazwsxedcrfv qazwsxedc123 zaq12wsxcde3 zaq1zaq1zaq1 qwertyuiop12 qwertyuiop123 qwertyuiop123456
-	qwertyuiop[] qwertyuiopasdf qwertyuiopasdfghjkl qwertyqwerty qwerty123456 qwerty1234567 qwerty12345678 qwerty123456789 qwertz123456 qwertzuiop12
-	asdfghjkl123 asdfghjkl1234 asdfghjklqwe asdfasdfasdf asdf1234asdf zxcvbnm12345 zxcvbnmasdfg abcdefghijkl abcdefghijklm abcdefghijklmnop abcd12345678
-	abcdef123456 abc123456789 abc123abc123 a1b2c3d4e5f6 aa1234567890 password1234 password12345 password123456 password1234567 password12345678
-	password123! password2024 password2025 password2026 passwordpassword password@123 p@ssw0rd1234 p@ssword1234 p@ssw0rd12345 passw0rd1234
-	mypassword12 mypassword123 newpassword1 newpassword123 changeme1234 changeme12345 changemenow1 letmein12345 letmein123456 letmeinplease
-	iloveyou1234 iloveyou12345 iloveyou123456 iloveyouforever ilovemyfamily welcome12345 welcome123456 willkommen123 willkommen12 passwort1234
-	passwort12345 passwort123456 passwortpasswort hallohallo12 hallo1234567 sonnenschein schatz123456 administrator administrator1 administrator123
-	admin1234567 admin12345678 admin123456789 adminadmin12 adminadminadmin adminpassword rootpassword superuser123 superpassword testpassword
-	testtesttest test12345678 test123456789 demodemodemo radiology123 radiologie123 radiologyradiology hospital1234 krankenhaus1 krankenhaus123
-	dicomdicom12 dicomdicomdicom aditaditadit aditaditadit1 orthancorthanc pacspacspacs correcthorsebatterystaple
-	trustno1trustno1 monkeymonkey dragondragon footballfootball baseball1234 basketball12 basketball123 manchester123 liverpool1234 chocolate1234
-	sunshine1234 princess1234 computer1234 internet1234 michael12345 jennifer1234 alexander123 christopher1 november2024 september2025
-`)
+var commonPasswords = strings.Fields(`123456789012 1234567890123 12345678901234 123456789abc 1234567890abc
+	0123456789abc 012345678910 1234567891011 123456123456 123123123123 123412341234 123456654321 987654321098
+	987654321012 098765432109 1q2w3e4r5t6y 1q2w3e4r5t6y7u 1q2w3e4r5t6y7u8i 1qaz2wsx3edc 1qaz2wsx3edc4rfv q1w2e3r4t5y6
+	q1w2e3r4t5y6u7 qazwsxedcrfv qazwsxedc123 zaq12wsxcde3 zaq1zaq1zaq1 qwertyuiop12 qwertyuiop123 qwertyuiop123456
+	qwertyuiop[] qwertyuiopasdf qwertyuiopasdfghjkl qwertyqwerty qwerty123456 qwerty1234567 qwerty12345678
+	qwerty123456789 qwertz123456 qwertzuiop12 asdfghjkl123 asdfghjkl1234 asdfghjklqwe asdfasdfasdf asdf1234asdf
+	zxcvbnm12345 zxcvbnmasdfg abcdefghijkl abcdefghijklm abcdefghijklmnop abcd12345678 abcdef123456 abc123456789
+	abc123abc123 a1b2c3d4e5f6 aa1234567890 password1234 password12345 password123456 password1234567 password12345678
+	password123! password2024 password2025 password2026 passwordpassword password@123 p@ssw0rd1234 p@ssword1234
+	p@ssw0rd12345 passw0rd1234 mypassword12 mypassword123 newpassword1 newpassword123 changeme1234 changeme12345
+	changemenow1 letmein12345 letmein123456 letmeinplease iloveyou1234 iloveyou12345 iloveyou123456 iloveyouforever
+	ilovemyfamily welcome12345 welcome123456 willkommen123 willkommen12 passwort1234 passwort12345 passwort123456
+	passwortpasswort hallohallo12 hallo1234567 sonnenschein schatz123456 administrator administrator1 administrator123
+	admin1234567 admin12345678 admin123456789 adminadmin12 adminadminadmin adminpassword rootpassword superuser123
+	superpassword testpassword testtesttest test12345678 test123456789 demodemodemo radiology123 radiologie123
+	radiologyradiology hospital1234 krankenhaus1 krankenhaus123 dicomdicom12 dicomdicomdicom aditaditadit aditaditadit1
+	orthancorthanc pacspacspacs correcthorsebatterystaple trustno1trustno1 monkeymonkey dragondragon footballfootball
+	baseball1234 basketball12 basketball123 manchester123 liverpool1234 chocolate1234 sunshine1234 princess1234
+	computer1234 internet1234 michael12345 jennifer1234 alexander123 christopher1 november2024 september2025`)

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/internal/refusal"
 )
 
 func TestHash(t *testing.T) {
@@ -87,7 +89,8 @@ func TestDamagedHash(t *testing.T) {
 	require.Zero(t, h.runs.Load())
 }
 
-// TestHashesAreBounded: of a crowd, as many as there are slots are hashed at once, some wait, and the rest is turned away.
+// TestHashesAreBounded: of a crowd, as many as there are slots are hashed at once, some wait, and the rest is turned
+// away.
 func TestHashesAreBounded(t *testing.T) {
 	h := newHasher()
 	for range cap(h.slots) {
@@ -137,7 +140,7 @@ func TestPasswordRules(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			var invalid *Invalid
+			var invalid *refusal.Invalid
 			require.ErrorAs(t, err, &invalid)
 			require.Contains(t, invalid.Reason, tt.says)
 			require.NotContains(t, err.Error(), tt.password)
@@ -154,7 +157,8 @@ func FuzzParseHash(f *testing.F) {
 	f.Add("$argon2id$v=19$m=99999999999,t=1,p=1$$")
 	f.Fuzz(func(t *testing.T, text string) {
 		c, salt, sum, err := parseHash(text)
-		if err == nil && (c.memory > most.memory || c.passes > most.passes || c.lanes > most.lanes || c.passes == 0 || c.lanes == 0 || len(salt) < 8 || len(sum) != hashBytes) {
+		if err == nil && (c.memory > most.memory || c.passes > most.passes || c.lanes > most.lanes ||
+			c.passes == 0 || c.lanes == 0 || len(salt) < 8 || len(sum) != hashBytes) {
 			t.Fatalf("%+v", c)
 		}
 	})
@@ -163,7 +167,8 @@ func FuzzParseHash(f *testing.F) {
 func TestNetwork(t *testing.T) {
 	for peer, want := range map[string]string{
 		"192.0.2.1:4711": "192.0.2.1", "192.0.2.1": "192.0.2.1", "[::ffff:192.0.2.1]:1": "192.0.2.1",
-		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64", "2001:db8:1:2:9::4": "2001:db8:1:2::/64", "[fe80::1%eth0]:80": "fe80::/64", "@": "@", "": "",
+		"[2001:db8:1:2:3::4]:80": "2001:db8:1:2::/64", "2001:db8:1:2:9::4": "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:80": "fe80::/64", "@": "@", "": "",
 	} {
 		require.Equal(t, want, network(peer), peer)
 	}

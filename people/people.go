@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package people knows who the users are and what they may do: users, groups, projects, tokens, the server key, and the
-// one permission check that every way into ADIT asks.
+// Package people manages the users and what they may do: users, groups, projects, tokens, the server key, and the one
+// permission check that every entry into ADIT uses.
 package people
 
 import (
@@ -14,11 +14,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/mail"
 )
 
-// Permissions of a group (product.md: People and rights).
+// Permissions of a group.
 const (
 	SelectiveTransfer       = "selective_transfer"
 	BatchQuery              = "batch_query"
@@ -35,19 +38,20 @@ const (
 	TransferUnpseudonymized = "transfer_unpseudonymized"
 	Tokens                  = "tokens"
 	TokensWithoutExpiry     = "tokens_without_expiry"
-	Linkage                 = "linkage"    // see and fill the tables that tell who is behind a pseudonym
-	Quarantine              = "quarantine" // see, release and delete objects that nobody had asked for
+	Linkage                 = "linkage"    // see and fill the linkage tables
+	Quarantine              = "quarantine" // see, release and delete unsolicited instances
 )
 
 var allPermissions = []string{
 	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer, Upload, DirectDownload, DICOMwebQuery,
-	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows, TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage, Quarantine,
+	DICOMwebRetrieve, DICOMwebStore, Urgent, UrgentOutsideWindows,
+	TransferUnpseudonymized, Tokens, TokensWithoutExpiry, Linkage, Quarantine,
 }
 
 // AllPermissions are what a group can be given.
 func AllPermissions() []string { return slices.Clone(allPermissions) }
 
-// User is who is calling.
+// User is the caller.
 type User struct {
 	ID            int64
 	Username      string
@@ -58,29 +62,43 @@ type User struct {
 
 // Service answers questions about people from the database.
 type Service struct {
+	Users         *Users
+	Groups        *Groups
+	Registrations *Registrations
+	Passwords     *Passwords
+	Sessions      *Sessions
+	Tokens        *APITokens
+	Mails         *Mails
+	Site          *Site
+
 	pool      *pgxpool.Pool
 	q         *db.Queries
+	audit     *audit.Service
+	mail      *mail.Service
 	key       Key
 	hasher    *hasher
 	site      siteCopy
 	publicURL string // of the site, for links in mails; empty: not told
-	mails     bool   // this process sends them
 }
 
-// New gives a service on a migrated database.
+// New returns a service on a migrated database.
 func New(pool *pgxpool.Pool, key Key) *Service {
-	return &Service{pool: pool, q: db.New(pool), key: key, hasher: newHasher()}
+	s := &Service{
+		pool: pool, q: db.New(pool), audit: audit.New(pool),
+		mail: mail.New(pool, key), key: key, hasher: newHasher(),
+	}
+	s.Users, s.Groups, s.Registrations, s.Passwords = &Users{s}, &Groups{s}, &Registrations{s}, &Passwords{s}
+	s.Sessions, s.Tokens, s.Mails, s.Site = &Sessions{s}, &APITokens{s}, &Mails{s}, &Site{s}
+	return s
 }
 
-// SetPublicURL tells at which address people find ADIT, such as https://adit.example.org. It is called once, before the first request.
+// SetPublicURL sets the address at which people find ADIT, such as https://adit.example.org. It is called once, before
+// the first request.
 func (s *Service) SetPublicURL(address string) { s.publicURL = strings.TrimSuffix(address, "/") }
 
-// MailWarning says that a mail that was asked for just now waits, as nobody sends it; empty: it is sent.
-func (s *Service) MailWarning() string {
-	if s.mails {
-		return ""
-	}
-	return "ADIT has no mail server (adit serve --smtp-host), so the mail was not sent; it waits for one for three days, and is given up then."
+// Collectors returns the metrics of the audit log and of the outbox, to be registered once.
+func (s *Service) Collectors() []prometheus.Collector {
+	return append(s.audit.Collectors(), s.mail.Collectors()...)
 }
 
 // inTx runs fn in a transaction, again if PostgreSQL gave it up.
@@ -101,7 +119,8 @@ const fingerprintSetting = "server_key_fingerprint"
 // projectKeyPurpose is what projects' keys are sealed for (engine.ProjectKeyPurpose).
 const projectKeyPurpose = "project"
 
-// CheckKey refuses a database whose secrets were sealed with another key, and leaves this key's fingerprint in a new one.
+// CheckKey refuses a database whose secrets were sealed with another key, and leaves this key's fingerprint in a new
+// one.
 func (s *Service) CheckKey(ctx context.Context) error {
 	fingerprint, err := storedFingerprint(ctx, s.q)
 	if err != nil {
@@ -135,11 +154,12 @@ func (s *Service) CheckKey(ctx context.Context) error {
 }
 
 func (s *Service) otherKey(which string, sealed db.SealedWithKeyRow) error {
-	return fmt.Errorf("this server key (fingerprint %s) is not the one that the database belongs to, which is %s: %s. Start with that secret.key, from your backup "+
-		"or by --secret-key-file; nothing was changed", s.key.Fingerprint(), which, whatIsSealed(sealed))
+	return fmt.Errorf("the database does not belong to this server key (fingerprint %s) but to %s: "+
+		"%s. Start with that secret.key, from your backup "+
+		"or by --secret-key-file; ADIT changed nothing", s.key.Fingerprint(), which, whatIsSealed(sealed))
 }
 
-// storedFingerprint gives the fingerprint of the key that a database belongs to; empty: none is written down.
+// storedFingerprint returns the fingerprint of the key that a database belongs to; empty: none is written down.
 func storedFingerprint(ctx context.Context, q *db.Queries) (fingerprint string, err error) {
 	stored, err := q.GetSetting(ctx, fingerprintSetting)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -154,8 +174,8 @@ func storedFingerprint(ctx context.Context, q *db.Queries) (fingerprint string, 
 	return fingerprint, nil
 }
 
-// Bootstrap makes the first administrator, group, project and token, if there are no users yet. save is given the token,
-// which is kept nowhere else, before anything is committed: a token that could not be saved does not exist.
+// Bootstrap makes the first administrator, group, project and token, if there are no users yet. save is given the
+// token, which is kept nowhere else, before anything is committed: a token that could not be saved does not exist.
 func (s *Service) Bootstrap(ctx context.Context, save func(token string) error) error {
 	return s.inTx(ctx, func(q *db.Queries) error {
 		if err := q.LockSlots(ctx); err != nil { // two processes may start at once
@@ -197,5 +217,5 @@ func (s *Service) bootstrapGroup(ctx context.Context, q *db.Queries, userID int6
 			return err
 		}
 	}
-	return s.defaultProject(ctx, q, group, "Default")
+	return s.Groups.defaultProject(ctx, q, group, "Default")
 }

@@ -38,13 +38,16 @@ func TestBootstrap(t *testing.T) {
 	token := bootstrap(t, s)
 	require.Len(t, token, 40)
 	require.Empty(t, bootstrap(t, s), "there is an administrator already")
-	admin, err := s.UserOfToken(t.Context(), token)
+	admin, err := s.Tokens.UserOf(t.Context(), token)
 	require.NoError(t, err)
 	require.True(t, admin.IsStaff && admin.IsSuperuser)
 	require.NotNil(t, admin.ActiveGroupID)
 
 	var leaked bool
-	require.NoError(t, pool.QueryRow(t.Context(), "SELECT exists(SELECT FROM api_tokens WHERE encode(sha256, 'escape') LIKE '%' || $1 || '%' OR description LIKE '%' || $1 || '%')", token).Scan(&leaked))
+	require.NoError(t, pool.QueryRow(t.Context(),
+		"SELECT exists(SELECT FROM api_tokens WHERE encode(sha256, 'escape') LIKE '%' || $1 || '%' OR description LIKE '%' || $1 || '%')",
+		token,
+	).Scan(&leaked))
 	require.False(t, leaked)
 }
 
@@ -70,9 +73,10 @@ func TestTokens(t *testing.T) {
 	s := people.New(pool, people.NewKey())
 	token := bootstrap(t, s)
 	for name, bad := range map[string]string{
-		"empty": "", "short": token[:39], "long": token + "0", "another": strings.Repeat("0", 40), "upper case": strings.ToUpper(token),
+		"empty": "", "short": token[:39], "long": token + "0",
+		"another": strings.Repeat("0", 40), "upper case": strings.ToUpper(token),
 	} {
-		_, err := s.UserOfToken(t.Context(), bad)
+		_, err := s.Tokens.UserOf(t.Context(), bad)
 		require.ErrorIs(t, err, people.ErrUnauthenticated, name)
 	}
 	for name, change := range map[string]string{
@@ -80,13 +84,15 @@ func TestTokens(t *testing.T) {
 		"disabled": "UPDATE users SET is_active = false",
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := s.UserOfToken(t.Context(), token)
+			_, err := s.Tokens.UserOf(t.Context(), token)
 			require.NoError(t, err)
 			_, err = pool.Exec(t.Context(), change)
 			require.NoError(t, err)
-			_, err = s.UserOfToken(t.Context(), token)
+			_, err = s.Tokens.UserOf(t.Context(), token)
 			require.ErrorIs(t, err, people.ErrUnauthenticated)
-			_, err = pool.Exec(t.Context(), "WITH t AS (UPDATE api_tokens SET expires_at = NULL) UPDATE users SET is_active = true")
+			_, err = pool.Exec(
+				t.Context(), "WITH t AS (UPDATE api_tokens SET expires_at = NULL) UPDATE users SET is_active = true",
+			)
 			require.NoError(t, err)
 		})
 	}
@@ -154,7 +160,7 @@ func TestServerKey(t *testing.T) {
 	for name, open := range map[string]func() ([]byte, error){
 		"another key":     func() ([]byte, error) { return people.NewKey().Open("project", sealed) },
 		"another purpose": func() ([]byte, error) { return first.Open("token", sealed) },
-		"cut short":       func() ([]byte, error) { return first.Open("project", sealed[:5]) },
+		"truncated":       func() ([]byte, error) { return first.Open("project", sealed[:5]) },
 		"changed": func() ([]byte, error) {
 			sealed[len(sealed)-1] ^= 1
 			defer func() { sealed[len(sealed)-1] ^= 1 }()
@@ -169,7 +175,7 @@ func TestServerKey(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist, "a file that was named is never made")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "secret.key"), []byte("garbage\n"), 0o600))
 	_, err = people.LoadKey(dir, "")
-	require.ErrorContains(t, err, "put back the file from your backup")
+	require.ErrorContains(t, err, "restore the file from your backup")
 }
 
 // TestKeyOfAnotherDatabase: a database whose secrets were sealed with another key is refused, by fingerprints.
@@ -228,6 +234,108 @@ func TestKeyIsPrivate(t *testing.T) {
 	}
 }
 
+// TestSecretFileIsPrivate: a file of root may be readable for a group.
+func TestSecretFileIsPrivate(t *testing.T) {
+	for mode, says := range map[os.FileMode]string{
+		0o600: "", 0o400: "", 0o640: "", 0o440: "", 0o644: "chmod 640 ",
+		0o660: "chmod 640 ", 0o604: "chmod 640 ", 0o641: "chmod 640 ",
+	} {
+		path := filepath.Join(t.TempDir(), "key.pem")
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		require.NoError(t, os.Chmod(path, mode))
+		err := people.CheckSecretFile(path)
+		if os.Geteuid() != 0 && mode&0o077 != 0 {
+			says = "chmod 600 "
+		}
+		if says == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, says)
+		}
+	}
+	require.ErrorIs(t, people.CheckSecretFile(filepath.Join(t.TempDir(), "none")), os.ErrNotExist)
+}
+
+// TestOwnDir: ADIT's own data is where nobody else can put other data in its place.
+func TestOwnDir(t *testing.T) {
+	for name, test := range map[string]struct {
+		dir    string // of those below the one that the test has
+		change func(t *testing.T, at string)
+		says   string
+	}{
+		"ours":                   {"a/data", nil, ""},
+		"read by all":            {"a/data", mode("a/data", 0o755), ""},
+		"all may write":          {"a/data", mode("a/data", 0o777), "/a/data holds ADIT's own data, and other users of this machine could replace its content (mode 0777)"},
+		"sticky":                 {"a/data", mode("a/data", 0o777|os.ModeSticky), "chmod go-w "},
+		"others write":           {"a/data", mode("a/data", 0o702), "chmod go-w "},
+		"our group writes":       {"a/data", owner("a/data", os.Geteuid(), os.Geteuid(), 0o770), ""},
+		"a group writes":         {"a/data", owner("a/data", os.Geteuid(), 54321, 0o770), "chmod go-w "},
+		"somebody else's":        {"a/data", owner("a/data", 54321, 54321, 0o700), "/a/data holds ADIT's own data and belongs to user 54321"},
+		"others may rename":      {"a/data", mode("a", 0o777), "/a is on the way to ADIT's own data in "},
+		"only owners rename":     {"a/data", mode("a", 0o777|os.ModeSticky), ""},
+		"on the way theirs":      {"a/data", owner("a", 54321, 54321, 0o755), "/a is on the way"},
+		"a link":                 {"link", link("a/data", "link"), ""},
+		"a link to what is open": {"link", both(link("a/data", "link"), mode("a/data", 0o777)), "/a/data holds"},
+		"a link, others rename":  {"link", both(link("a/data", "link"), mode("a", 0o777)), "/a is on the way"},
+		"a relative link":        {"b/link", both(link("../a/data", "b/link"), mode("a", 0o777)), "/a is on the way"},
+		"a link among others'":   {"b/link", both(link("../a/data", "b/link"), mode("b", 0o777)), "/b is on the way"},
+		"somebody else's link":   {"link", both(link("a/data", "link"), owner("link", 54321, -1, 0)), "/link holds ADIT's own data and belongs to user 54321"},
+		"links in a ring":        {"link", link("link", "link"), "too many links"},
+		"not there":              {"a/none", nil, "no such file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			at, err := filepath.EvalSymlinks(t.TempDir())
+			require.NoError(t, err)
+			require.NoError(t, os.MkdirAll(filepath.Join(at, "a/data"), 0o700))
+			require.NoError(t, os.Mkdir(filepath.Join(at, "b"), 0o700))
+			if test.change != nil {
+				test.change(t, at)
+			}
+			err = people.CheckOwnDir(filepath.Join(at, test.dir))
+			if test.says == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, test.says)
+		})
+	}
+}
+
+func mode(name string, mode os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, at string) {
+		t.Helper()
+		require.NoError(t, os.Chmod(filepath.Join(at, name), mode))
+	}
+}
+
+func owner(name string, uid, gid int, mode os.FileMode) func(*testing.T, string) {
+	return func(t *testing.T, at string) {
+		t.Helper()
+		if os.Geteuid() != 0 && (uid != os.Geteuid() || gid != os.Getegid()) {
+			t.Skip("only root gives files away")
+		}
+		require.NoError(t, os.Lchown(filepath.Join(at, name), uid, gid))
+		if mode != 0 {
+			require.NoError(t, os.Chmod(filepath.Join(at, name), mode))
+		}
+	}
+}
+
+func link(to, name string) func(*testing.T, string) {
+	return func(t *testing.T, at string) {
+		t.Helper()
+		require.NoError(t, os.Symlink(to, filepath.Join(at, name)))
+	}
+}
+
+func both(one, other func(*testing.T, string)) func(*testing.T, string) {
+	return func(t *testing.T, at string) {
+		t.Helper()
+		one(t, at)
+		other(t, at)
+	}
+}
+
 // TestLostKey: where a database holds anything, no new key comes into the place of a lost one.
 func TestLostKey(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -245,11 +353,11 @@ func TestLostKey(t *testing.T) {
 		}, "backup"},
 		"another key": {func(_ func(string), path string) {
 			_ = os.WriteFile(path, []byte(strings.Repeat("5a", 32)), 0o600)
-		}, "is not the one that the database belongs to"},
+		}, "the database does not belong to this server key"},
 		"another key, no fingerprint": {func(exec func(string), path string) {
 			_ = os.WriteFile(path, []byte(strings.Repeat("5a", 32)), 0o600)
 			exec("DELETE FROM settings")
-		}, "is not the one that the database belongs to"},
+		}, "the database does not belong to this server key"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pool, dir := dbtest.New(t), t.TempDir()
@@ -301,7 +409,7 @@ func TestFirstKeyWins(t *testing.T) {
 			in++
 			continue
 		}
-		require.ErrorContains(t, err, "is not the one")
+		require.ErrorContains(t, err, "does not belong to this server key")
 	}
 	require.Equal(t, 1, in)
 }

@@ -6,14 +6,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
-	"unicode/utf8"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/mail"
 )
 
-// Registration is somebody who asks for an account.
+// Registrations are requests for an account.
+type Registrations struct{ svc *Service }
+
+// Registration is a request for an account.
 type Registration struct {
 	ID       int64
 	Username string // as wished
@@ -24,60 +29,74 @@ type Registration struct {
 
 const maxRegistrations = 500 // that wait; beyond, staff has to look at them first
 
-// Register asks for an account. Staff is told by mail. Whether the name is free is not said: staff decides about that as well.
-func (s *Service) Register(ctx context.Context, r Registration, peer string) error {
+// Register asks for an account. Staff is told by mail. Whether the name is free is not said: staff decides about that
+// as well.
+func (s *Registrations) Register(ctx context.Context, r Registration, peer string) error {
 	var err error
 	if r.Username, err = checkUsername(r.Username); err != nil {
 		return err
 	}
 	if r.Mail == "" {
-		return &Invalid{Field: "mail", Reason: "give your mail address: the answer goes there"}
+		return &refusal.Invalid{Field: "mail", Reason: "give your mail address: the answer is sent there"}
 	}
 	if err := r.validate(); err != nil {
 		return err
 	}
-	if !utf8.ValidString(r.Message) || len(r.Message) > maxMessage || strings.ContainsRune(r.Message, 0) {
-		return &Invalid{Field: "message", Reason: fmt.Sprintf("at most %d bytes of text", maxMessage)}
+	if len(r.Message) > maxMessage || !text.PlainLines(r.Message) {
+		return &refusal.Invalid{Field: "message", Reason: fmt.Sprintf(
+			"at most %d bytes of text, without control characters or other invisible characters", maxMessage,
+		)}
 	}
-	if _, err := s.try(ctx, limitOf("ask", network(peer), askMax, askWindow)); err != nil {
+	if _, err := s.svc.try(ctx, limitOf("ask", network(peer), askMax, askWindow)); err != nil {
 		return err
 	}
-	ctx = WithActor(ctx, Actor{Peer: peer})
-	return s.inTx(ctx, func(q *db.Queries) error {
+	ctx = audit.WithActor(ctx, audit.Actor{Peer: peer})
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		n, err := q.CountRegistrations(ctx)
 		if err != nil {
 			return err
 		}
 		if n >= maxRegistrations {
-			return &TooMany{Reason: "too many people wait for an account already; ask your administrator", RetryAfter: askWindow}
+			return &TooMany{
+				Reason:     "too many people are already waiting for an account; ask your administrator",
+				RetryAfter: askWindow,
+			}
 		}
 		id, err := q.InsertRegistration(ctx, db.InsertRegistrationParams{
-			Username: r.Username, Mail: r.Mail, FirstName: r.FirstName, LastName: r.LastName, Phone: r.Phone, Department: r.Department, Message: r.Message,
+			Username: r.Username, Mail: r.Mail, FirstName: r.FirstName, LastName: r.LastName,
+			Phone: r.Phone, Department: r.Department, Message: r.Message,
 		})
 		if err != nil {
 			return err
 		}
 		where := "with adit user registrations"
-		if s.publicURL != "" {
-			where = "at " + s.publicURL
+		if s.svc.publicURL != "" {
+			where = "at " + s.svc.publicURL
 		}
-		err = PostStaff(ctx, q, "ADIT: somebody asks for an account",
-			fmt.Sprintf("Somebody asks for an account with the username %q and the mail address %s.\n\nApprove or refuse it %s.\n", r.Username, r.Mail, where))
+		err = mail.PostStaff(ctx, q, "ADIT: request for an account",
+			fmt.Sprintf(
+				"Somebody requested an account with the username %q and the mail address %s.\n\nApprove or refuse "+
+					"it %s.\n",
+				r.Username, r.Mail, where,
+			))
 		if err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "registration.create", Object: registrationName(id), Detail: map[string]any{"username": r.Username}})
+		return audit.Record(ctx, q, audit.Entry{
+			Action: "registration.create", Object: registrationName(id),
+			Detail: map[string]any{"username": r.Username},
+		})
 	})
 }
 
 func registrationName(id int64) string { return fmt.Sprintf("registration %d", id) }
 
-// Registrations lists those that wait, oldest first. It is for staff.
-func (s *Service) Registrations(ctx context.Context, user User, above int64, limit int) ([]Registration, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// List lists those that wait, oldest first. It is for staff.
+func (s *Registrations) List(ctx context.Context, user User, above int64, limit int) ([]Registration, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListRegistrations(ctx, db.ListRegistrationsParams{Above: above, Max: int32(limit)})
+	rows, err := s.svc.q.ListRegistrations(ctx, db.ListRegistrationsParams{Above: above, Max: int32(limit)})
 	out := make([]Registration, len(rows))
 	for i, r := range rows {
 		out[i] = registrationOf(r)
@@ -85,22 +104,35 @@ func (s *Service) Registrations(ctx context.Context, user User, above int64, lim
 	return out, err
 }
 
+// Get gives one that waits. It is for staff.
+func (s *Registrations) Get(ctx context.Context, user User, id int64) (Registration, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		return Registration{}, err
+	}
+	r, err := s.svc.q.GetRegistration(ctx, id)
+	return registrationOf(r), refusal.NotFound(err, "registration", id)
+}
+
 func registrationOf(r db.Registration) Registration {
 	return Registration{
-		ID: r.ID, Username: r.Username, Person: Person{r.Mail, r.FirstName, r.LastName, r.Phone, r.Department}, Message: r.Message, CreatedAt: r.CreatedAt,
+		ID: r.ID, Username: r.Username, Person: Person{r.Mail, r.FirstName, r.LastName, r.Phone, r.Department},
+		Message: r.Message, CreatedAt: r.CreatedAt,
 	}
 }
 
-// Approve makes a user of a registration, under another name if one is given, and sends them a link to choose a password. It is for staff.
-func (s *Service) Approve(ctx context.Context, user User, id int64, username string, groups []string) (Account, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// Approve makes a user of a registration, under another name if one is given, and sends them a link to choose a
+// password. It is for staff.
+func (s *Registrations) Approve(
+	ctx context.Context, user User, id int64, username string, groups []string,
+) (Account, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return Account{}, err
 	}
 	var a Account
-	err := s.inTx(ctx, func(q *db.Queries) error {
+	err := s.svc.inTx(ctx, func(q *db.Queries) error {
 		row, err := q.TakeRegistration(ctx, id)
 		if err != nil {
-			return notFound(err, "registration", id)
+			return refusal.NotFound(err, "registration", id)
 		}
 		r := registrationOf(row)
 		n := NewAccount{Username: r.Username, Person: r.Person, Groups: groups, Invite: true}
@@ -109,32 +141,34 @@ func (s *Service) Approve(ctx context.Context, user User, id int64, username str
 				return err
 			}
 		}
-		var granted []string
-		if a, granted, err = s.addUser(ctx, q, user, n, nil); err != nil {
+		e := audit.Entry{Action: "registration.approve", Object: registrationName(id)}
+		if a, err = s.svc.Users.add(ctx, q, user, n, nil, &e); err != nil {
 			return err
 		}
-		return Record(ctx, q, grantEntry(Entry{
-			Action: "registration.approve", Object: registrationName(id), Detail: map[string]any{"username": a.Username, "groups": a.Groups},
-		}, granted))
+		e.Detail = map[string]any{"username": a.Username, "groups": a.Groups}
+		return audit.Record(ctx, q, e)
 	})
-	if violates(err, uniqueViolation) {
-		return Account{}, &Conflict{Reason: "a user has this name already; approve it under another one, or refuse it"}
+	if db.Violates(err, db.UniqueViolation) {
+		return Account{},
+			&refusal.Conflict{Reason: "a user already has this name; approve the request under another one, or refuse it"}
 	}
 	return a, err
 }
 
 // Refuse removes a registration and tells who asked, with the reason if one is given. It is for staff.
-func (s *Service) Refuse(ctx context.Context, user User, id int64, reason string) error {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+func (s *Registrations) Refuse(ctx context.Context, user User, id int64, reason string) error {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	if len(reason) > maxMessage || strings.ContainsRune(reason, 0) {
-		return &Invalid{Field: "reason", Reason: fmt.Sprintf("at most %d bytes of text", maxMessage)}
+	if len(reason) > maxMessage || !text.PlainLines(reason) {
+		return &refusal.Invalid{Field: "reason", Reason: fmt.Sprintf(
+			"at most %d bytes of text, without control characters or other invisible characters", maxMessage,
+		)}
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		r, err := q.TakeRegistration(ctx, id)
 		if err != nil {
-			return notFound(err, "registration", id)
+			return refusal.NotFound(err, "registration", id)
 		}
 		why := ""
 		if reason != "" {
@@ -142,8 +176,14 @@ func (s *Service) Refuse(ctx context.Context, user User, id int64, reason string
 		}
 		u := db.User{Username: r.Username, Mail: r.Mail, FirstName: r.FirstName, LastName: r.LastName}
 		return errors.Join(
-			s.post(ctx, q, u, "No account", "your request for an account with the username %q was refused.%s", r.Username, why),
-			Record(ctx, q, Entry{Action: "registration.refuse", Object: registrationName(id), Detail: map[string]any{"username": r.Username}}),
+			s.svc.Mails.post(
+				ctx, q, u, "No account",
+				"your request for an account with the username %q was refused.%s", r.Username, why,
+			),
+			audit.Record(ctx, q, audit.Entry{
+				Action: "registration.refuse", Object: registrationName(id),
+				Detail: map[string]any{"username": r.Username},
+			}),
 		)
 	})
 }

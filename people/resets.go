@@ -11,8 +11,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
 )
+
+// Passwords are set, changed and reset.
+type Passwords struct{ svc *Service }
 
 const (
 	resetLife  = time.Hour
@@ -22,17 +27,21 @@ const (
 	askedFor = 100 * time.Millisecond
 )
 
-// RequestReset sends a mail with a link for a new password to whoever has this username or mail address, active, with a mail address. Who
-// asks never learns whether there is anybody. *TooMany: this address, or for this name, asked too often.
-func (s *Service) RequestReset(ctx context.Context, who, peer string) error {
+// RequestReset sends a mail with a link for a new password to the active user with this username or mail address and a
+// mail address. The caller never learns whether there is such a user. *TooMany: this address, or for this name, asked
+// too often.
+func (s *Passwords) RequestReset(ctx context.Context, who, peer string) error {
 	done := time.NewTimer(askedFor)
 	defer done.Stop()
-	_, err := s.try(ctx, limitOf("ask", network(peer), askMax, askWindow), limitOf("ask for", strings.ToLower(who), askForMax, askWindow))
+	_, err := s.svc.try(
+		ctx, limitOf("ask", network(peer), askMax, askWindow),
+		limitOf("ask for", strings.ToLower(who), askForMax, askWindow),
+	)
 	if err != nil {
 		return err
 	}
-	ctx = WithActor(ctx, Actor{Peer: peer})
-	err = s.inTx(ctx, func(q *db.Queries) error {
+	ctx = audit.WithActor(ctx, audit.Actor{Peer: peer})
+	err = s.svc.inTx(ctx, func(q *db.Queries) error {
 		users, err := q.UsersToReset(ctx, who)
 		if err != nil || len(users) == 0 {
 			return err
@@ -40,16 +49,23 @@ func (s *Service) RequestReset(ctx context.Context, who, peer string) error {
 		names := make([]string, len(users))
 		for i, u := range users {
 			names[i] = u.Username
-			link, err := s.link(ctx, q, u, resetLife)
+			link, err := s.svc.link(ctx, q, u, resetLife)
 			if err != nil {
 				return err
 			}
-			err = s.postSecret(ctx, q, u, "A new password", "somebody, probably you, asked for a new password for your account %q. %s\n\nThis works once, within an hour. If it was not you, there is nothing to do: your password stays as it is.", u.Username, link)
+			err = s.svc.Mails.postSecret(
+				ctx, q, u, "A new password",
+				"somebody, probably you, asked for a new password for your account %q. %s\n\nThis works once, within "+
+					"an hour. If it was not you, ignore this mail: your password does not change.",
+				u.Username, link,
+			)
 			if err != nil {
 				return err
 			}
 		}
-		return Record(ctx, q, Entry{Action: "password.request", Object: userName(strings.Join(names, ", "))})
+		return audit.Record(
+			ctx, q, audit.Entry{Action: "password.request", Object: userName(strings.Join(names, ", "))},
+		)
 	})
 	if err != nil {
 		return err
@@ -73,52 +89,28 @@ func (s *Service) link(ctx context.Context, q *db.Queries, u db.User, life time.
 }
 
 // invite lets a user who has no password choose one.
-func (s *Service) invite(ctx context.Context, q *db.Queries, u db.User) error {
-	link, err := s.link(ctx, q, u, inviteLife)
+func (s *Mails) invite(ctx context.Context, q *db.Queries, u db.User) error {
+	link, err := s.svc.link(ctx, q, u, inviteLife)
 	if err != nil {
 		return err
 	}
-	return s.postSecret(ctx, q, u, "Your account", "you have an account now, with the username %q, and need a password for it. %s\n\nThis works once, within a week. Later, ask for a new password at the login.", u.Username, link)
+	return s.postSecret(
+		ctx, q, u, "Your account",
+		"you now have an account with the username %q and need a password for it. %s\n\nThis works once, within a "+
+			"week. After that, request a new password on the login page.",
+		u.Username, link,
+	)
 }
 
-// post sends a mail to a user, if there is an address.
-func (s *Service) post(ctx context.Context, q *db.Queries, u db.User, subject, format string, args ...any) error {
-	if u.Mail == "" {
-		return nil
-	}
-	return Post(ctx, q, letter(u, subject, format, args...))
-}
-
-// postSecret is post for a mail that holds a code: whoever reads the database finds no code in it.
-func (s *Service) postSecret(ctx context.Context, q *db.Queries, u db.User, subject, format string, args ...any) error {
-	if u.Mail == "" {
-		return nil
-	}
-	m := letter(u, subject, format, args...)
-	m.sealed, m.Body = s.key.Seal(mailPurpose, []byte(m.Body)), ""
-	return Post(ctx, q, m)
-}
-
-// mailPurpose is what bodies of mails are sealed for.
-const mailPurpose = "mail"
-
-func letter(u db.User, subject, format string, args ...any) Mail {
-	name := strings.TrimSpace(u.FirstName + " " + u.LastName)
-	if name == "" {
-		name = u.Username
-	}
-	return Mail{To: []string{u.Mail}, Subject: "ADIT: " + subject, Body: "Dear " + name + ",\n\n" + fmt.Sprintf(format, args...) + "\n"}
-}
-
-// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions, and all tokens unless they are to
-// be kept. ErrNotFound: it is unknown, used or too old.
-func (s *Service) Reset(ctx context.Context, text, password, peer string, keepTokens bool) error {
-	tries, err := s.try(ctx, limitOf("address", network(peer), wrongMax, wrongWindow))
+// Reset sets a new password by the secret of a mail, which is used up, and ends all sessions, and all tokens unless
+// they are to be kept. refusal.ErrNotFound: it is unknown, used or too old.
+func (s *Passwords) Reset(ctx context.Context, text, password, peer string, keepTokens bool) error {
+	tries, err := s.svc.try(ctx, limitOf("address", network(peer), wrongMax, wrongWindow))
 	if err != nil {
 		return err
 	}
 	hash := hashOf(text)
-	u, err := s.q.UserOfPasswordReset(ctx, hash)
+	u, err := s.svc.q.UserOfPasswordReset(ctx, hash)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return errUsedUp
 	}
@@ -126,14 +118,14 @@ func (s *Service) Reset(ctx context.Context, text, password, peer string, keepTo
 		return err
 	}
 	if err := checkPassword(password, u.Username, u.Mail); err != nil {
-		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
+		return errors.Join(err, s.svc.q.DeleteAttempts(ctx, tries))
 	}
-	hashed, err := s.hasher.hash(ctx, password)
+	hashed, err := s.svc.hasher.hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	ctx = WithActor(ctx, Actor{UserID: u.ID, Username: u.Username, Peer: peer})
-	return s.inTx(ctx, func(q *db.Queries) error {
+	ctx = audit.WithActor(ctx, audit.Actor{UserID: u.ID, Username: u.Username, Peer: peer})
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		u, err := q.LockUserID(ctx, u.ID) // before its resets, as elsewhere
 		if err != nil || !u.IsActive {
 			return errors.Join(errUsedUp, err)
@@ -149,8 +141,10 @@ func (s *Service) Reset(ctx context.Context, text, password, peer string, keepTo
 		if err := s.putPassword(ctx, q, u, hashed, nil, keepTokens); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "password.reset", Object: userName(u.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "password.reset", Object: userName(u.Username)})
 	})
 }
 
-var errUsedUp = fmt.Errorf("this link for a new password was used already, or is too old; ask for another one: %w", ErrNotFound)
+var errUsedUp = fmt.Errorf(
+	"this link for a new password has been used already or has expired; request another one: %w", refusal.ErrNotFound,
+)

@@ -9,15 +9,19 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
 )
+
+// Sessions are the logins of users.
+type Sessions struct{ svc *Service }
 
 const (
 	sessionIdle = 12 * time.Hour      // without a request
 	sessionLife = 14 * 24 * time.Hour // at the most
 )
 
-// Session is how a browser is logged in.
+// Session is a login by a browser.
 type Session struct {
 	User      User
 	CreatedAt time.Time
@@ -25,38 +29,42 @@ type Session struct {
 	hash      []byte
 }
 
-// LogIn begins a session for who knows the password, and gives the cookie's value, which is kept nowhere. peer is the caller's address.
+// LogIn begins a session for who knows the password, and gives the cookie's value, which is kept nowhere. peer is the
+// caller's address.
 //
-// ErrWrongPassword: there is no such user, or the password is another one, or the account is disabled; nobody learns which, not even by
-// the time that it takes. *TooMany: ten wrong passwords in five minutes for this account or from this address.
-func (s *Service) LogIn(ctx context.Context, username, password, peer string) (cookie string, session Session, err error) {
-	tries, err := s.try(ctx, passwordLimits(username, peer)...)
+// ErrWrongPassword: there is no such user, or the password is another one, or the account is disabled; nobody learns
+// which, not even by the time that it takes. *TooMany: ten wrong passwords in five minutes for this account or from
+// this address.
+func (s *Sessions) LogIn(ctx context.Context, username, password, peer string) (
+	cookie string, session Session, err error,
+) {
+	tries, err := s.svc.try(ctx, passwordLimits(username, peer)...)
 	if err != nil {
 		return "", Session{}, err
 	}
-	u, err := s.q.UserByName(ctx, username)
+	u, err := s.svc.q.UserByName(ctx, username)
 	known := err == nil
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		return "", Session{}, err
 	}
-	ok, outdated, err := s.hasher.verify(ctx, u.PasswordHash, password)
+	ok, outdated, err := s.svc.hasher.verify(ctx, u.PasswordHash, password)
 	if err != nil {
 		return "", Session{}, err
 	}
 	if !ok || !u.IsActive {
 		return "", Session{}, s.refuseLogIn(ctx, u, known, peer)
 	}
-	ctx = WithActor(ctx, Actor{UserID: u.ID, Username: u.Username, Via: ViaSession, Peer: peer})
+	ctx = audit.WithActor(ctx, audit.Actor{UserID: u.ID, Username: u.Username, Via: audit.ViaSession, Peer: peer})
 	var renewed *string
 	if outdated {
-		h, err := s.hasher.hash(ctx, password)
+		h, err := s.svc.hasher.hash(ctx, password)
 		if err != nil {
 			return "", Session{}, err
 		}
 		renewed = &h
 	}
 	cookie, hash := secret()
-	err = s.inTx(ctx, func(q *db.Queries) error {
+	err = s.svc.inTx(ctx, func(q *db.Queries) error {
 		now, err := q.LockUserID(ctx, u.ID)
 		if err != nil || !now.IsActive || now.PasswordHash == nil || *now.PasswordHash != *u.PasswordHash {
 			return errors.Join(ErrWrongPassword, err) // changed while it was checked
@@ -66,13 +74,15 @@ func (s *Service) LogIn(ctx context.Context, username, password, peer string) (c
 				return err
 			}
 		}
-		if err := q.InsertSession(ctx, db.InsertSessionParams{Sha256: hash, UserID: u.ID, Seconds: sessionLife.Seconds()}); err != nil {
+		if err := q.InsertSession(ctx, db.InsertSessionParams{
+			Sha256: hash, UserID: u.ID, Seconds: sessionLife.Seconds(),
+		}); err != nil {
 			return err
 		}
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "session.begin", Object: userName(u.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "session.begin", Object: userName(u.Username)})
 	})
 	if err != nil {
 		return "", Session{}, err
@@ -81,27 +91,28 @@ func (s *Service) LogIn(ctx context.Context, username, password, peer string) (c
 	return cookie, session, err
 }
 
-// refuseLogIn leaves the one kind of entry in the audit log that tells of something refused. What was typed is not in it: it may be a password.
-func (s *Service) refuseLogIn(ctx context.Context, u db.User, known bool, peer string) error {
+// refuseLogIn leaves the one kind of entry in the audit log that tells of something refused. What was typed is not in
+// it: it may be a password.
+func (s *Sessions) refuseLogIn(ctx context.Context, u db.User, known bool, peer string) error {
 	object := "unknown user"
 	if known {
 		object = userName(u.Username)
 	}
-	ctx = WithActor(ctx, Actor{Peer: peer})
-	if err := Record(ctx, s.q, Entry{Action: "session.refused", Object: object}); err != nil {
+	ctx = audit.WithActor(ctx, audit.Actor{Peer: peer})
+	if err := audit.Record(ctx, s.svc.q, audit.Entry{Action: "session.refused", Object: object}); err != nil {
 		return err
 	}
 	return ErrWrongPassword
 }
 
-// Session gives the session of a cookie, or ErrUnauthenticated. It is one indexed look-up, but that once a minute it is noted that the
-// session is in use.
-func (s *Service) Session(ctx context.Context, cookie string) (Session, error) {
+// Session returns the session of a cookie, or ErrUnauthenticated. It is one indexed look-up, but that once a minute it
+// is noted that the session is in use.
+func (s *Sessions) Session(ctx context.Context, cookie string) (Session, error) {
 	if len(cookie) != 2*tokenBytes {
 		return Session{}, ErrUnauthenticated
 	}
 	hash := hashOf(cookie)
-	row, err := s.q.UserOfSession(ctx, db.UserOfSessionParams{Sha256: hash, IdleSeconds: sessionIdle.Seconds()})
+	row, err := s.svc.q.UserOfSession(ctx, db.UserOfSessionParams{Sha256: hash, IdleSeconds: sessionIdle.Seconds()})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Session{}, ErrUnauthenticated
 	}
@@ -109,24 +120,27 @@ func (s *Service) Session(ctx context.Context, cookie string) (Session, error) {
 		return Session{}, err
 	}
 	if row.Stale {
-		if err := s.q.TouchSession(ctx, hash); err != nil {
+		if err := s.svc.q.TouchSession(ctx, hash); err != nil {
 			return Session{}, err
 		}
 	}
 	return Session{
-		User:      User{ID: row.ID, Username: row.Username, IsStaff: row.IsStaff, IsSuperuser: row.IsSuperuser, ActiveGroupID: row.ActiveGroupID},
+		User: User{
+			ID: row.ID, Username: row.Username, IsStaff: row.IsStaff,
+			IsSuperuser: row.IsSuperuser, ActiveGroupID: row.ActiveGroupID,
+		},
 		CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt, hash: hash,
 	}, nil
 }
 
 // LogOut ends a session at once.
-func (s *Service) LogOut(ctx context.Context, session Session) error {
-	return s.inTx(ctx, func(q *db.Queries) error {
+func (s *Sessions) LogOut(ctx context.Context, session Session) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		n, err := q.DeleteSession(ctx, session.hash)
 		if err != nil || n == 0 {
 			return err // it has ended already
 		}
-		return Record(ctx, q, Entry{Action: "session.end", Object: userName(session.User.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "session.end", Object: userName(session.User.Username)})
 	})
 }
 

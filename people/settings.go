@@ -15,10 +15,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/internal/version"
 )
 
-// Settings are what staff may change about the site while it runs. Their JSON form is how they are kept.
+// Settings are what staff may change about the site while it runs. The database keeps them as JSON.
 type Settings struct {
 	// Maintenance keeps people without staff rights out; what runs and waits goes on.
 	Maintenance        bool   `json:"maintenance"`
@@ -38,7 +42,7 @@ type Settings struct {
 	CleanUpAt string `json:"clean_up_at"`
 	// Days that things are kept. 0: for ever, except where it says otherwise.
 	KeepSessions    int `json:"keep_sessions"`   // after they ended; 0: not at all
-	KeepQuarantine  int `json:"keep_quarantine"` // objects that nobody asked for
+	KeepQuarantine  int `json:"keep_quarantine"` // unsolicited instances
 	KeepPartFiles   int `json:"keep_part_files"` // files in folders that nobody finished
 	KeepTaskLogs    int `json:"keep_task_logs"`
 	KeepIdentifiers int `json:"keep_identifiers"` // patient IDs in jobs that have ended
@@ -46,16 +50,17 @@ type Settings struct {
 	// Jobs that have ended, with their tasks. Those that de-identified hold the proof of what was done.
 	KeepJobs             int `json:"keep_jobs"`
 	KeepDeidentifiedJobs int `json:"keep_deidentified_jobs"`
-	KeepLedgers          int `json:"keep_ledgers"` // of jobs that have ended: so long they can be retried
-	KeepStats            int `json:"keep_stats"`   // figures by day
-	KeepForeign          int `json:"keep_foreign"` // figures of objects that nobody asked for
+	KeepLedgers          int `json:"keep_ledgers"`     // of jobs that have ended: so long they can be retried
+	KeepStats            int `json:"keep_stats"`       // figures by day
+	KeepUnsolicited      int `json:"keep_unsolicited"` // figures of unsolicited instances
 }
 
 func defaultSettings() Settings {
 	return Settings{
-		LockedSections: []string{}, MaxJobsPerHour: 1000, MaxStudies: 100_000, MaxSeries: 100_000, LowDiskGB: 10, CleanUpAt: "03:00",
+		LockedSections: []string{}, MaxJobsPerHour: 1000, MaxStudies: 100_000,
+		MaxSeries: 100_000, LowDiskGB: 10, CleanUpAt: "03:00",
 		KeepSessions: 1, KeepQuarantine: 7, KeepPartFiles: 2, KeepTaskLogs: 90, KeepMails: 30,
-		KeepJobs: 730, KeepLedgers: 180, KeepForeign: 365,
+		KeepJobs: 730, KeepLedgers: 180, KeepUnsolicited: 365,
 	}
 }
 
@@ -68,12 +73,13 @@ const (
 	maxQuota     = 1_000_000
 )
 
-// Sections are what can be locked.
+// Sections are the permissions that can be locked.
 var Sections = []string{
-	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer, Upload, DirectDownload, DICOMwebQuery, DICOMwebRetrieve, DICOMwebStore,
+	SelectiveTransfer, BatchQuery, BatchTransfer, MassTransfer, Explorer,
+	Upload, DirectDownload, DICOMwebQuery, DICOMwebRetrieve, DICOMwebStore,
 }
 
-// Settings gives the settings of the site: a change counts at once on this node, and within a second on others.
+// Settings returns the settings of the site: a change counts at once on this member, and within a second on others.
 func (s *Service) Settings(ctx context.Context) (Settings, error) {
 	s.site.mu.Lock()
 	defer s.site.mu.Unlock()
@@ -92,9 +98,19 @@ func (s *Service) Settings(ctx context.Context) (Settings, error) {
 	return settings.clone(), nil
 }
 
+// Version tells the settings apart from what they were before.
+func (s Settings) Version() string { return version.Of(s) }
+
 func (s Settings) clone() Settings {
 	s.LockedSections = slices.Clone(s.LockedSections)
 	return s
+}
+
+// unlocks reports whether a section is open after a change that was locked before.
+func (s Settings) unlocks(after Settings) bool {
+	return slices.ContainsFunc(
+		s.LockedSections, func(section string) bool { return !slices.Contains(after.LockedSections, section) },
+	)
 }
 
 func decodeSettings(value []byte) (Settings, error) {
@@ -109,12 +125,12 @@ func decodeSettings(value []byte) (Settings, error) {
 }
 
 // ChangeSettings has change work on the settings, and keeps the outcome if it is valid. It is for staff.
-func (s *Service) ChangeSettings(ctx context.Context, user User, change func(*Settings)) (Settings, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+func (s *Site) ChangeSettings(ctx context.Context, user User, change func(*Settings)) (Settings, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return Settings{}, err
 	}
 	var settings Settings
-	err := s.inTx(ctx, func(q *db.Queries) error {
+	err := s.svc.inTx(ctx, func(q *db.Queries) error {
 		if err := q.InsertSetting(ctx, db.InsertSettingParams{Key: siteSetting, Value: []byte("{}")}); err != nil {
 			return err
 		}
@@ -124,6 +140,9 @@ func (s *Service) ChangeSettings(ctx context.Context, user User, change func(*Se
 		}
 		before, err := decodeSettings(value)
 		if err != nil {
+			return err
+		}
+		if err := version.Check(ctx, before.Version()); err != nil {
 			return err
 		}
 		settings = before.clone()
@@ -137,9 +156,12 @@ func (s *Service) ChangeSettings(ctx context.Context, user User, change func(*Se
 		if err := q.PutSetting(ctx, db.PutSettingParams{Key: siteSetting, Value: value}); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "settings.change", Object: "settings", Detail: differences(before, settings)})
+		return audit.Record(ctx, q, audit.Entry{
+			Action: "settings.change", Object: "settings",
+			Detail: differences(before, settings), Widens: before.unlocks(settings),
+		})
 	})
-	s.site.forget()
+	s.svc.site.forget()
 	return settings, err
 }
 
@@ -157,7 +179,9 @@ func differences(before, after Settings) map[string]any {
 }
 
 func (s *Settings) validate() error {
-	for field, text := range map[string]string{"maintenance_message": s.MaintenanceMessage, "section_message": s.SectionMessage} {
+	for field, text := range map[string]string{
+		"maintenance_message": s.MaintenanceMessage, "section_message": s.SectionMessage,
+	} {
 		if err := validMessage(field, text); err != nil {
 			return err
 		}
@@ -166,39 +190,45 @@ func (s *Settings) validate() error {
 	s.LockedSections = slices.Compact(s.LockedSections)
 	for _, section := range s.LockedSections {
 		if !slices.Contains(Sections, section) {
-			return &Invalid{Field: "locked_sections", Reason: "sections are " + strings.Join(Sections, ", ")}
+			return &refusal.Invalid{Field: "locked_sections", Reason: "sections are " + strings.Join(Sections, ", ")}
 		}
 	}
 	if _, err := time.Parse("15:04", s.CleanUpAt); err != nil {
-		return &Invalid{Field: "clean_up_at", Reason: `give a time of day such as "03:00"`}
+		return &refusal.Invalid{Field: "clean_up_at", Reason: `give a time of day such as "03:00"`}
 	}
 	if !(s.LowDiskGB >= 0 && s.LowDiskGB <= maxLowDiskGB) {
-		return &Invalid{Field: "low_disk_gb", Reason: "must be between 0 and 1000000"}
+		return &refusal.Invalid{Field: "low_disk_gb", Reason: "must be between 0 and 1000000"}
 	}
-	for field, n := range map[string]int{"max_jobs_per_hour": s.MaxJobsPerHour, "max_studies": s.MaxStudies, "max_series": s.MaxSeries} {
+	for field, n := range map[string]int{
+		"max_jobs_per_hour": s.MaxJobsPerHour, "max_studies": s.MaxStudies, "max_series": s.MaxSeries,
+	} {
 		if n < 0 || n > maxQuota {
-			return &Invalid{Field: field, Reason: "must be between 0 (no bound) and 1000000"}
+			return &refusal.Invalid{Field: field, Reason: "must be between 0 (no limit) and 1000000"}
 		}
 	}
 	for field, days := range map[string]int{
 		"keep_sessions": s.KeepSessions, "keep_quarantine": s.KeepQuarantine, "keep_part_files": s.KeepPartFiles,
 		"keep_task_logs": s.KeepTaskLogs, "keep_identifiers": s.KeepIdentifiers, "keep_mails": s.KeepMails,
-		"keep_jobs": s.KeepJobs, "keep_deidentified_jobs": s.KeepDeidentifiedJobs, "keep_ledgers": s.KeepLedgers, "keep_stats": s.KeepStats,
-		"keep_foreign": s.KeepForeign,
+		"keep_jobs": s.KeepJobs, "keep_deidentified_jobs": s.KeepDeidentifiedJobs,
+		"keep_ledgers": s.KeepLedgers, "keep_stats": s.KeepStats,
+		"keep_unsolicited": s.KeepUnsolicited,
 	} {
 		if days < 0 || days > maxKeepDays {
-			return &Invalid{Field: field, Reason: "must be a number of days between 0 and 36500"}
+			return &refusal.Invalid{Field: field, Reason: "must be a number of days between 0 and 36500"}
 		}
 	}
 	return nil
 }
 
-func validMessage(field, text string) error {
-	if utf8.RuneCountInString(text) > maxMessage {
-		return &Invalid{Field: field, Reason: "must not have more than 1000 characters"}
+func validMessage(field, value string) error {
+	if utf8.RuneCountInString(value) > maxMessage {
+		return &refusal.Invalid{Field: field, Reason: "must not have more than 1000 characters"}
 	}
-	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' && r != '\n' || r == 0x7f }) {
-		return &Invalid{Field: field, Reason: "must not hold control characters other than the end of a line"}
+	if !text.PlainLines(value) {
+		return &refusal.Invalid{
+			Field:  field,
+			Reason: "must not contain control characters other than line ends, or other invisible characters",
+		}
 	}
 	return nil
 }

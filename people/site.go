@@ -14,8 +14,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/version"
 )
+
+// Site is what holds for everybody: settings, limits, locked sections, the announcement.
+type Site struct{ svc *Service }
 
 // siteCopy is a copy of the settings, for a moment.
 type siteCopy struct {
@@ -38,28 +44,28 @@ type Maintenance struct {
 func (m *Maintenance) Error() string { return m.Reason }
 
 // Admit is asked at each request: a *Maintenance while only staff may come in.
-func (s *Service) Admit(ctx context.Context, user User) error {
+func (s *Site) Admit(ctx context.Context, user User) error {
 	if user.IsStaff || user.IsSuperuser {
 		return nil
 	}
-	settings, err := s.Settings(ctx)
+	settings, err := s.svc.Settings(ctx)
 	if err != nil || !settings.Maintenance {
 		return err
 	}
 	if settings.MaintenanceMessage != "" {
 		return &Maintenance{settings.MaintenanceMessage}
 	}
-	return &Maintenance{"ADIT is being maintained; transfers that were asked for go on. Try again later."}
+	return &Maintenance{"ADIT is under maintenance; running transfers continue. Try again later."}
 }
 
-// checkSections refuses what begins in sections that are locked, to all but staff. One of them that the user has the permission for and that is
-// open is enough.
+// checkSections refuses what begins in sections that are locked, to all but staff. One of them that the user has the
+// permission for and that is open is enough.
 func (s *Service) checkSections(ctx context.Context, userID int64, sections []string) error {
 	if len(sections) == 0 {
 		return nil
 	}
 	settings, err := s.Settings(ctx)
-	if err != nil || !slices.ContainsFunc(sections, func(p string) bool { return slices.Contains(settings.LockedSections, p) }) {
+	if err != nil || !slices.ContainsFunc(sections, settings.locked) {
 		return err
 	}
 	user, err := s.q.GetUser(ctx, userID)
@@ -71,17 +77,39 @@ func (s *Service) checkSections(ctx context.Context, userID int64, sections []st
 		return err
 	}
 	mine := held(rows[0], sections)
-	if slices.ContainsFunc(mine, func(p string) bool { return !slices.Contains(settings.LockedSections, p) }) {
+	if len(mine) == 0 {
+		return settings.refusal("this")
+	}
+	if slices.ContainsFunc(mine, func(p string) bool { return !settings.locked(p) }) {
 		return nil
 	}
-	reason := "this is locked for now"
-	if len(mine) > 0 {
-		reason = fmt.Sprintf("the section %q is locked for now", strings.ReplaceAll(mine[0], "_", " "))
+	return settings.refusal(sectionName(mine[0]))
+}
+
+// CheckOpen refuses what sets something going again that began in a section which is locked now, to all but staff. Who
+// may do it otherwise is for others to say.
+func (s *Site) CheckOpen(ctx context.Context, user User, section string) error {
+	if user.IsStaff || user.IsSuperuser {
+		return nil
 	}
-	if settings.SectionMessage != "" {
-		return &Denied{Reason: reason + ": " + settings.SectionMessage}
+	settings, err := s.svc.Settings(ctx)
+	if err != nil || !settings.locked(section) {
+		return err
 	}
-	return &Denied{Reason: reason + "; try again later, or ask your administrator"}
+	return settings.refusal(sectionName(section))
+}
+
+func sectionName(section string) string {
+	return fmt.Sprintf("the section %q", strings.ReplaceAll(section, "_", " "))
+}
+
+func (s Settings) locked(section string) bool { return slices.Contains(s.LockedSections, section) }
+
+func (s Settings) refusal(what string) *Denied {
+	if s.SectionMessage != "" {
+		return &Denied{Reason: what + " is locked for now: " + s.SectionMessage}
+	}
+	return &Denied{Reason: what + " is locked for now; try again later, or ask your administrator"}
 }
 
 // Announcement is shown to everybody who is logged in.
@@ -92,9 +120,12 @@ type Announcement struct {
 
 const announcementSetting = "announcement"
 
-// Announcement gives what is announced; an empty text if nothing is.
-func (s *Service) Announcement(ctx context.Context) (a Announcement, err error) {
-	value, err := s.q.GetSetting(ctx, announcementSetting)
+// Version tells an announcement apart from the one before.
+func (a Announcement) Version() string { return version.Of(a) }
+
+// Announcement returns what is announced; an empty text if nothing is.
+func (s *Site) Announcement(ctx context.Context) (a Announcement, err error) {
+	value, err := s.svc.q.GetSetting(ctx, announcementSetting)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return a, nil
 	}
@@ -105,12 +136,13 @@ func (s *Service) Announcement(ctx context.Context) (a Announcement, err error) 
 }
 
 // Announce puts an announcement in the place of the last one. It is for staff.
-func (s *Service) Announce(ctx context.Context, user User, text string) (Announcement, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+func (s *Site) Announce(ctx context.Context, user User, text string) (Announcement, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return Announcement{}, err
 	}
 	if text = strings.TrimSpace(text); text == "" {
-		return Announcement{}, &Invalid{Field: "text", Reason: "an announcement needs a text; to end one, delete it"}
+		return Announcement{},
+			&refusal.Invalid{Field: "text", Reason: "an announcement needs a text; to end one, delete it"}
 	}
 	if err := validMessage("text", text); err != nil {
 		return Announcement{}, err
@@ -120,53 +152,55 @@ func (s *Service) Announce(ctx context.Context, user User, text string) (Announc
 	if err != nil {
 		return Announcement{}, err
 	}
-	return a, s.inTx(ctx, func(q *db.Queries) error {
+	return a, s.svc.inTx(ctx, func(q *db.Queries) error {
+		// a row to lock, where there is none
+		if err := q.InsertSetting(
+			ctx, db.InsertSettingParams{Key: announcementSetting, Value: []byte("{}")},
+		); err != nil {
+			return err
+		}
+		if err := checkAnnouncement(ctx, q); err != nil {
+			return err
+		}
 		if err := q.PutSetting(ctx, db.PutSettingParams{Key: announcementSetting, Value: value}); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "announcement.change", Object: "announcement"})
+		return audit.Record(ctx, q, audit.Entry{Action: "announcement.change", Object: "announcement"})
 	})
 }
 
-// EndAnnouncement ends the announcement; ErrNotFound if there is none. It is for staff.
-func (s *Service) EndAnnouncement(ctx context.Context, user User) error {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// EndAnnouncement ends the announcement; refusal.ErrNotFound if there is none. It is for staff.
+func (s *Site) EndAnnouncement(ctx context.Context, user User) error {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
+		if err := checkAnnouncement(ctx, q); err != nil {
+			return err
+		}
 		n, err := q.DeleteSetting(ctx, announcementSetting)
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("an announcement: %w", ErrNotFound)
+			return fmt.Errorf("an announcement: %w", refusal.ErrNotFound)
 		}
-		return Record(ctx, q, Entry{Action: "announcement.delete", Object: "announcement"})
+		return audit.Record(ctx, q, audit.Entry{Action: "announcement.delete", Object: "announcement"})
 	})
 }
 
-// Broadcast posts a mail to everybody who has an address, none of whom sees the others, and tells how many they are. It is for
-// staff.
-func (s *Service) Broadcast(ctx context.Context, user User, subject, text string) (n int, err error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
-		return 0, err
+// checkAnnouncement locks the announcement, and refuses what is done to it if the caller expects another one.
+func checkAnnouncement(ctx context.Context, q *db.Queries) error {
+	value, err := q.LockSetting(ctx, announcementSetting)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // there is nothing to end, which is said elsewhere
 	}
-	if subject, text = strings.TrimSpace(subject), strings.TrimSpace(text); subject == "" || text == "" {
-		return 0, &Invalid{Field: "subject", Reason: "a mail needs a subject and a text"}
+	var a Announcement
+	if err == nil {
+		err = json.Unmarshal(value, &a)
 	}
-	err = s.inTx(ctx, func(q *db.Queries) error {
-		mails, err := q.AllMails(ctx)
-		if err != nil {
-			return err
-		}
-		to := valid(mails)
-		if n = len(to); n == 0 {
-			return &Conflict{Reason: "nobody here has an address for mails"}
-		}
-		if err := Post(ctx, q, Mail{To: to, Subject: subject, Body: text + "\n"}); err != nil {
-			return err
-		}
-		return Record(ctx, q, Entry{Action: "mail.broadcast", Object: "everybody", Detail: map[string]any{"recipients": n}})
-	})
-	return n, err
+	if err != nil {
+		return err
+	}
+	return version.Check(ctx, a.Version())
 }

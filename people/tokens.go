@@ -15,12 +15,19 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
 )
 
+// APITokens are for programs.
+type APITokens struct{ svc *Service }
+
 // ErrUnauthenticated is returned for a token or a session that is unknown, expired or belongs to a disabled user.
-var ErrUnauthenticated = errors.New("the token or session is missing, unknown or expired; log in, or get a new token from your administrator")
+var ErrUnauthenticated = errors.New(
+	"the token or session is missing, unknown or expired; log in, or get a new token from your administrator",
+)
 
 // TokenLifetimes are what a token can be made for, by their names. "never" takes the permission TokensWithoutExpiry.
 var TokenLifetimes = map[string]time.Duration{
@@ -55,18 +62,23 @@ func hashOf(text string) []byte {
 	return sum[:]
 }
 
-func newToken(ctx context.Context, q *db.Queries, userID int64, description string, seconds *float64) (string, db.ApiToken, error) {
+func newToken(
+	ctx context.Context, q *db.Queries, userID int64, description string, seconds *float64,
+) (string, db.ApiToken, error) {
 	text, hash := secret()
-	row, err := q.AddToken(ctx, db.AddTokenParams{UserID: userID, Description: description, Sha256: hash, Seconds: seconds})
+	row, err := q.AddToken(ctx, db.AddTokenParams{
+		UserID: userID, Description: description, Sha256: hash, Seconds: seconds,
+	})
 	return text, row, err
 }
 
-// UserOfToken gives the user whom a token of 40 hexadecimal characters belongs to, or ErrUnauthenticated. It is one indexed look-up.
-func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
+// UserOf gives the user whom a token of 40 hexadecimal characters belongs to, or ErrUnauthenticated. It is one
+// indexed look-up.
+func (s *APITokens) UserOf(ctx context.Context, token string) (User, error) {
 	if len(token) != 2*tokenBytes {
 		return User{}, ErrUnauthenticated
 	}
-	u, err := s.q.UserOfToken(ctx, hashOf(token))
+	u, err := s.svc.q.UserOfToken(ctx, hashOf(token))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, ErrUnauthenticated
 	}
@@ -76,14 +88,19 @@ func (s *Service) UserOfToken(ctx context.Context, token string) (User, error) {
 	return User(u), nil
 }
 
-// CreateToken makes a token for oneself, for one of TokenLifetimes. The secret is shown this once. It takes the password: no token makes another one.
-func (s *Service) CreateToken(ctx context.Context, user User, description, lifetime string) (shown string, t Token, err error) {
+// Create makes a token for oneself, for one of TokenLifetimes. The secret is shown this once. It takes the
+// password: no token makes another one.
+func (s *APITokens) Create(ctx context.Context, user User, description, lifetime string) (
+	shown string, t Token, err error,
+) {
 	d, ok := TokenLifetimes[lifetime]
 	if !ok {
-		return "", Token{}, &Invalid{Field: "lifetime", Reason: "it is 24h, 7d, 30d, 90d or never"}
+		return "", Token{}, &refusal.Invalid{Field: "lifetime", Reason: "it is 24h, 7d, 30d, 90d or never"}
 	}
 	if utf8.RuneCountInString(description) > maxDescription || !text.Plain(description) {
-		return "", Token{}, &Invalid{Field: "description", Reason: fmt.Sprintf("at most %d characters, none of them a control character", maxDescription)}
+		return "", Token{}, &refusal.Invalid{Field: "description", Reason: fmt.Sprintf(
+			"at most %d characters, without control characters", maxDescription,
+		)}
 	}
 	needs := TokenRight()
 	var seconds *float64
@@ -93,14 +110,11 @@ func (s *Service) CreateToken(ctx context.Context, user User, description, lifet
 		n := d.Seconds()
 		seconds = &n
 	}
-	if err := s.Check(ctx, user.ID, needs); err != nil {
+	if err := s.svc.Check(ctx, user.ID, needs); err != nil {
 		return "", Token{}, err
 	}
-	err = s.inTx(ctx, func(q *db.Queries) error {
+	err = s.svc.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockUserID(ctx, user.ID); err != nil {
-			return err
-		}
-		if err := confirmed(ctx, q); err != nil {
 			return err
 		}
 		n, err := q.CountTokens(ctx, user.ID)
@@ -108,51 +122,78 @@ func (s *Service) CreateToken(ctx context.Context, user User, description, lifet
 			return err
 		}
 		if n >= maxTokens {
-			return &Conflict{Reason: fmt.Sprintf("you have %d tokens already; revoke those that you don't use", n)}
+			return &refusal.Conflict{
+				Reason: fmt.Sprintf("you already have %d tokens; revoke those that you don't use", n),
+			}
 		}
 		var row db.ApiToken
 		if shown, row, err = newToken(ctx, q, user.ID, description, seconds); err != nil {
 			return err
 		}
-		t = Token{ID: row.ID, Username: user.Username, Description: row.Description, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt}
-		return Record(ctx, q, Entry{Action: "token.create", Object: tokenName(t.ID), Detail: map[string]any{"lifetime": lifetime}})
+		t = Token{
+			ID: row.ID, Username: user.Username, Description: row.Description,
+			CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		}
+		return audit.Record(ctx, q, audit.Entry{
+			Action: "token.create", Object: tokenName(t.ID), Detail: map[string]any{"lifetime": lifetime},
+		})
 	})
 	return shown, t, err
 }
 
 func tokenName(id int64) string { return fmt.Sprintf("token %d", id) }
 
-// ListTokens gives at most limit tokens with an ID above the one given: one's own, or those of another user, for staff.
-func (s *Service) ListTokens(ctx context.Context, user User, of string, above int64, limit int) ([]Token, error) {
+// List gives at most limit tokens with an ID above the one given: one's own, or those of another user, for staff.
+func (s *APITokens) List(ctx context.Context, user User, of string, above int64, limit int) ([]Token, error) {
 	p := db.ListTokensParams{Above: above, UserID: user.ID, Max: int32(limit)}
 	if of != "" && !strings.EqualFold(of, user.Username) {
-		if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+		if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 			return nil, err
 		}
-		other, err := s.q.UserByName(ctx, of)
+		other, err := s.svc.q.UserByName(ctx, of)
 		if err != nil {
-			return nil, notFound(err, "user", quote(of))
+			return nil, refusal.NotFound(err, "user", quote(of))
 		}
 		p.UserID = other.ID
 	}
-	rows, err := s.q.ListTokens(ctx, p)
+	rows, err := s.svc.q.ListTokens(ctx, p)
 	out := make([]Token, len(rows))
 	for i, row := range rows {
-		out[i] = Token{ID: row.ID, Username: row.Username, Description: row.Description, CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt}
+		out[i] = Token{
+			ID: row.ID, Username: row.Username, Description: row.Description,
+			CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+		}
 	}
 	return out, err
 }
 
-// RevokeToken ends a token at once: one's own, or another's, for staff (of staff: for superusers). Another's is ErrNotFound to all others.
-func (s *Service) RevokeToken(ctx context.Context, user User, id int64) error {
-	return s.inTx(ctx, func(q *db.Queries) error {
+// Get gives a token without its secret: one's own, or another's, for staff. Another's is refusal.ErrNotFound to all
+// others.
+func (s *APITokens) Get(ctx context.Context, user User, id int64) (Token, error) {
+	row, err := s.svc.q.GetToken(ctx, id)
+	if err != nil {
+		return Token{}, refusal.NotFound(err, "token", id)
+	}
+	if row.UserID != user.ID && !user.IsStaff {
+		return Token{}, fmt.Errorf("token %d: %w", id, refusal.ErrNotFound)
+	}
+	return Token{
+		ID: row.ID, Username: row.Username, Description: row.Description,
+		CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt,
+	}, nil
+}
+
+// Revoke ends a token at once: one's own, or another's, for staff (of staff: for superusers). Another's is
+// refusal.ErrNotFound to all others.
+func (s *APITokens) Revoke(ctx context.Context, user User, id int64) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		row, err := q.GetToken(ctx, id)
 		if err != nil {
-			return notFound(err, "token", id)
+			return refusal.NotFound(err, "token", id)
 		}
 		if row.UserID != user.ID {
 			if !user.IsStaff {
-				return fmt.Errorf("token %d: %w", id, ErrNotFound)
+				return fmt.Errorf("token %d: %w", id, refusal.ErrNotFound)
 			}
 			if row.IsStaff && !user.IsSuperuser {
 				return &Denied{Reason: onlySuperusers}
@@ -162,6 +203,8 @@ func (s *Service) RevokeToken(ctx context.Context, user User, id int64) error {
 		if err != nil || n == 0 { // 0: somebody was faster
 			return errors.Join(err, notFoundIf(n == 0, tokenName(id)))
 		}
-		return Record(ctx, q, Entry{Action: "token.revoke", Object: tokenName(id), Detail: map[string]any{"user": row.Username}})
+		return audit.Record(ctx, q, audit.Entry{
+			Action: "token.revoke", Object: tokenName(id), Detail: map[string]any{"user": row.Username},
+		})
 	})
 }

@@ -3,31 +3,37 @@
 package people
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/internal/version"
+	"github.com/adit-go/adit/mail"
 )
 
-// Person is how somebody is called and reached.
+// Users are the accounts.
+type Users struct{ svc *Service }
+
+// Person is a user's name and mail address.
 type Person struct {
 	Mail, FirstName, LastName, Phone, Department string
 }
 
-// Account is a user as staff sees one.
+// Account is a user as staff sees it.
 type Account struct {
 	ID       int64
 	Username string
@@ -60,26 +66,35 @@ const (
 	maxName     = 150
 )
 
-// usernames is compiled when it is first needed, as the start of a program would pay for it.
-var usernames = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[\p{L}\p{N}_][\p{L}\p{M}\p{N}@.+_-]*$`) })
-
+// checkUsername returns a username in one of the ways in which it can be written. Whoever asks for an account chooses
+// it, and staff reads it: so no letter is taken that looks like another one in another alphabet.
 func checkUsername(name string) (string, error) {
-	name = norm.NFC.String(name)
-	if utf8.RuneCountInString(name) > maxUsername || !usernames().MatchString(name) {
-		return "", &Invalid{Field: "username", Reason: "a username has 1 to 150 letters, digits and @ . + - _, and begins with a letter, a digit or _"}
+	name = norm.NFKC.String(name)
+	fits := func(r rune) bool { return text.Latin(r) || r >= '0' && r <= '9' || strings.ContainsRune("@.+-_", r) }
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxUsername || strings.ContainsRune("@.+-", rune(name[0])) ||
+		strings.ContainsFunc(name, func(r rune) bool { return !fits(r) }) {
+		return "", &refusal.Invalid{
+			Field: "username",
+			Reason: "a username has 1 to 150 letters of Latin alphabets, digits and @ . + - _, and begins with a " +
+				"letter, a digit or _",
+		}
 	}
 	return name, nil
 }
 
 func (p Person) validate() error {
 	if p.Mail != "" {
-		if err := ValidMail(p.Mail); err != nil {
+		if err := mail.ValidAddress(p.Mail); err != nil {
 			return err
 		}
 	}
-	for field, value := range map[string]string{"first_name": p.FirstName, "last_name": p.LastName, "phone": p.Phone, "department": p.Department} {
+	for field, value := range map[string]string{
+		"first_name": p.FirstName, "last_name": p.LastName, "phone": p.Phone, "department": p.Department,
+	} {
 		if utf8.RuneCountInString(value) > maxName || !text.Plain(value) || strings.TrimSpace(value) != value {
-			return &Invalid{Field: field, Reason: fmt.Sprintf("at most %d characters, without control characters and blanks at the ends", maxName)}
+			return &refusal.Invalid{Field: field, Reason: fmt.Sprintf(
+				"at most %d characters, without control characters or blanks at the ends", maxName,
+			)}
 		}
 	}
 	return nil
@@ -89,16 +104,21 @@ func (p Person) validate() error {
 type UserFilter struct {
 	Search string // in username, names and mail, in any case of letters
 	Active *bool
-	Above  int64 // ID
+	Staff  *bool
+	Group  string     // that they belong to
+	Order  page.Order // by id or username
 	Limit  int
 }
 
-// Users lists users. It is for staff.
-func (s *Service) Users(ctx context.Context, user User, f UserFilter) ([]Account, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// List lists users. It is for staff.
+func (s *Users) List(ctx context.Context, user User, f UserFilter) ([]Account, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return nil, err
 	}
-	rows, err := s.q.ListUsers(ctx, db.ListUsersParams{Above: f.Above, Search: f.Search, Active: f.Active, Max: int32(f.Limit)})
+	rows, err := s.svc.q.ListUsers(ctx, db.ListUsersParams{
+		Search: f.Search, Active: f.Active, Staff: f.Staff, GroupName: f.Group, Sort: f.Order.By,
+		Down: f.Order.Down, Value: f.Order.Value, After: f.Order.After, Max: int32(f.Limit),
+	})
 	out := make([]Account, len(rows))
 	for i, r := range rows {
 		out[i] = accountWith(r.User, r.Groups)
@@ -106,16 +126,16 @@ func (s *Service) Users(ctx context.Context, user User, f UserFilter) ([]Account
 	return out, err
 }
 
-// Account gives a user by the name, in any case of letters. It is for staff.
-func (s *Service) Account(ctx context.Context, user User, username string) (Account, error) {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// Get gives a user by the name, in any case of letters. It is for staff.
+func (s *Users) Get(ctx context.Context, user User, username string) (Account, error) {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return Account{}, err
 	}
-	u, err := s.q.UserByName(ctx, username)
+	u, err := s.svc.q.UserByName(ctx, username)
 	if err != nil {
-		return Account{}, notFound(err, "user", quote(username))
+		return Account{}, refusal.NotFound(err, "user", quote(username))
 	}
-	return accountOf(ctx, s.q, u)
+	return accountOf(ctx, s.svc.q, u)
 }
 
 func accountOf(ctx context.Context, q *db.Queries, u db.User) (Account, error) {
@@ -126,7 +146,8 @@ func accountOf(ctx context.Context, q *db.Queries, u db.User) (Account, error) {
 func accountWith(u db.User, groups []string) Account {
 	return Account{
 		ID: u.ID, Username: u.Username, Person: Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department},
-		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser, HasPassword: u.PasswordHash != nil, Groups: groups, CreatedAt: u.CreatedAt,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		HasPassword: u.PasswordHash != nil, Groups: groups, CreatedAt: u.CreatedAt,
 	}
 }
 
@@ -138,37 +159,37 @@ func namesOf(groups []db.Group) []string {
 	return names
 }
 
-// CreateUser makes a user. It is for staff; staff and superusers are made by superusers only.
-func (s *Service) CreateUser(ctx context.Context, user User, n NewAccount) (Account, error) {
+// Create makes a user. It is for staff; staff and superusers are made by superusers only.
+func (s *Users) Create(ctx context.Context, user User, n NewAccount) (Account, error) {
 	needs := Action{Staff: true, Superuser: n.Staff || n.Superuser}
-	if err := s.Check(ctx, user.ID, needs); err != nil {
+	if err := s.svc.Check(ctx, user.ID, needs); err != nil {
 		return Account{}, err
 	}
-	hash, err := s.prepareUser(ctx, &n)
+	hash, err := s.prepare(ctx, &n)
 	if err != nil {
 		return Account{}, err
 	}
 	var a Account
-	err = s.inTx(ctx, func(q *db.Queries) error {
-		var granted []string
-		if a, granted, err = s.addUser(ctx, q, user, n, hash); err != nil {
+	err = s.svc.inTx(ctx, func(q *db.Queries) error {
+		e := audit.Entry{Action: "user.create", Object: userName(n.Username)}
+		if a, err = s.add(ctx, q, user, n, hash, &e); err != nil {
 			return err
 		}
-		detail := map[string]any{"groups": a.Groups}
+		e.Detail = map[string]any{"groups": a.Groups}
 		if n.Superuser {
-			detail["superuser"] = true
-			granted = append(granted, "superuser")
+			e.Detail["superuser"] = true
+			e.Granted = append(e.Granted, "superuser")
 		} else if n.Staff {
-			detail["staff"] = true
-			granted = append(granted, "staff")
+			e.Detail["staff"] = true
+			e.Granted = append(e.Granted, "staff")
 		}
-		return Record(ctx, q, grantEntry(Entry{Action: "user.create", Object: userName(a.Username), Detail: detail}, granted))
+		return audit.Record(ctx, q, e)
 	})
 	return a, userTaken(err)
 }
 
-// prepareUser checks what a new user is to be, and hashes the password outside of any transaction.
-func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string, err error) {
+// prepare checks what a new user is to be, and hashes the password outside of any transaction.
+func (s *Users) prepare(ctx context.Context, n *NewAccount) (hash *string, err error) {
 	if n.Username, err = checkUsername(n.Username); err != nil {
 		return nil, err
 	}
@@ -176,7 +197,7 @@ func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string,
 		return nil, err
 	}
 	if n.Invite && n.Mail == "" {
-		return nil, &Invalid{Field: "mail", Reason: "give an address to send the invitation to"}
+		return nil, &refusal.Invalid{Field: "mail", Reason: "give an address to send the invitation to"}
 	}
 	if n.Password == "" {
 		return nil, nil //nolint:nilnil // there is none
@@ -184,72 +205,62 @@ func (s *Service) prepareUser(ctx context.Context, n *NewAccount) (hash *string,
 	if err := checkPassword(n.Password, n.Username, n.Mail); err != nil {
 		return nil, err
 	}
-	h, err := s.hasher.hash(ctx, n.Password)
+	h, err := s.svc.hasher.hash(ctx, n.Password)
 	return &h, err
 }
 
-// addUser makes a user with groups, and the mail that invites them. It returns the permissions of those groups that the one who acts lacks.
-func (s *Service) addUser(ctx context.Context, q *db.Queries, by User, n NewAccount, hash *string) (a Account, granted []string, err error) {
-	if err := confirmed(ctx, q); err != nil {
-		return a, nil, err
-	}
+// add makes a user with groups, and the mail that invites them. It says in the entry what they have by those
+// groups.
+func (s *Users) add(
+	ctx context.Context, q *db.Queries, by User, n NewAccount, hash *string, e *audit.Entry,
+) (a Account, err error) {
 	u, err := q.AddUser(ctx, db.AddUserParams{
-		Username: n.Username, Mail: n.Mail, FirstName: n.FirstName, LastName: n.LastName, Phone: n.Phone, Department: n.Department,
+		Username: n.Username, Mail: n.Mail, FirstName: n.FirstName,
+		LastName: n.LastName, Phone: n.Phone, Department: n.Department,
 		PasswordHash: hash, IsStaff: n.Staff || n.Superuser, IsSuperuser: n.Superuser,
 	})
 	if err != nil {
-		return a, nil, err
+		return a, err
 	}
 	for _, name := range n.Groups {
 		g, err := q.LockGroup(ctx, name)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return a, nil, &Invalid{Field: "groups", Reason: fmt.Sprintf("there is no group %q", name)}
+			return a, &refusal.Invalid{Field: "groups", Reason: fmt.Sprintf("there is no group %q", name)}
 		}
 		if err != nil {
-			return a, nil, err
+			return a, err
 		}
-		missing, err := join(ctx, q, by, g, u)
+		granted, lacked, err := join(ctx, q, by, g, u)
 		if err != nil {
-			return a, nil, err
+			return a, err
 		}
-		granted = append(granted, missing...)
+		e.Granted, e.Lacked = append(e.Granted, granted...), append(e.Lacked, lacked...)
 	}
 	if n.Invite {
-		if err := s.invite(ctx, q, u); err != nil {
-			return a, nil, err
+		if err := s.svc.Mails.invite(ctx, q, u); err != nil {
+			return a, err
 		}
 	}
-	a, err = accountOf(ctx, q, u)
-	return a, granted, err
+	return accountOf(ctx, q, u)
 }
 
 func userTaken(err error) error {
-	if violates(err, uniqueViolation) {
-		return &Conflict{Reason: "another user has this name already; choose another one"}
+	if db.Violates(err, db.UniqueViolation) {
+		return &refusal.Conflict{Reason: "another user already has this name; choose another one"}
 	}
 	return err
 }
 
-// Errors of PostgreSQL.
-const (
-	uniqueViolation     = "23505"
-	foreignKeyViolation = "23503"
-)
-
-func violates(err error, code string) bool {
-	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pg.Code == code
-}
-
-// ChangeUser changes a user. It is for staff; the accounts of staff and superusers, and who is one, are changed by superusers only. Who is
-// disabled loses sessions and tokens for good, and running transfers stop at their node's next heartbeat. The last active superuser stays one.
-func (s *Service) ChangeUser(ctx context.Context, user User, username string, c AccountChange) (Account, error) {
+// Change changes a user. It is for staff; the accounts of staff and superusers, and who is one, are changed by
+// superusers only. Who is disabled loses sessions and tokens for good, and running transfers stop at the next heartbeat
+// of the process that runs them. The last active superuser stays one.
+func (s *Users) Change(ctx context.Context, user User, username string, c AccountChange) (Account, error) {
 	needs := Action{Staff: true, Superuser: c.Staff != nil || c.Superuser != nil}
-	if err := s.Check(ctx, user.ID, needs); err != nil {
+	if err := s.svc.Check(ctx, user.ID, needs); err != nil {
 		return Account{}, err
 	}
 	var a Account
-	err := s.inTx(ctx, func(q *db.Queries) error {
+	err := s.svc.inTx(ctx, func(q *db.Queries) error {
 		if c.Active != nil || c.Superuser != nil {
 			if _, err := q.LockSuperusers(ctx); err != nil {
 				return err
@@ -257,13 +268,15 @@ func (s *Service) ChangeUser(ctx context.Context, user User, username string, c 
 		}
 		u, err := q.LockUser(ctx, username)
 		if err != nil {
-			return notFound(err, "user", quote(username))
+			return refusal.NotFound(err, "user", quote(username))
 		}
-		if err := mayTouch(user, u); err != nil {
+		if err := cmp.Or(mayTouch(user, u), checkUser(ctx, u)); err != nil {
 			return err
 		}
-		if err := mayChange(ctx, q, user, u, c); err != nil {
-			return err
+		if c.Mail != nil || c.Username != nil {
+			if err := mayTakeOver(ctx, q, user, u); err != nil {
+				return err
+			}
 		}
 		before := u
 		if err := c.apply(&u); err != nil {
@@ -273,44 +286,63 @@ func (s *Service) ChangeUser(ctx context.Context, user User, username string, c 
 			return err
 		}
 		u, err = q.UpdateUser(ctx, db.UpdateUserParams{
-			ID: u.ID, Username: u.Username, Mail: u.Mail, FirstName: u.FirstName, LastName: u.LastName, Phone: u.Phone, Department: u.Department,
+			ID: u.ID, Username: u.Username, Mail: u.Mail, FirstName: u.FirstName,
+			LastName: u.LastName, Phone: u.Phone, Department: u.Department,
 			IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
 		})
 		if err != nil {
 			return err
 		}
-		if !u.IsActive {
-			if err := revokeAll(ctx, q, u.ID); err != nil {
-				return err
-			}
-		}
-		if err := s.moved(ctx, q, before, u); err != nil {
+		err = audit.Record(ctx, q, audit.Entry{
+			Action: "user.change", Object: userName(before.Username),
+			Detail: c.detail(), Granted: raised(before, u), Widens: !c.disables(),
+		})
+		if err != nil {
 			return err
 		}
-		if a, err = accountOf(ctx, q, u); err != nil {
+		if err := s.follow(ctx, q, before, u); err != nil {
 			return err
 		}
-		return Record(ctx, q, grantEntry(Entry{Action: "user.change", Object: userName(before.Username), Detail: c.detail()}, raised(before, u)))
+		a, err = accountOf(ctx, q, u)
+		return err
 	})
 	return a, userTaken(err)
 }
 
-// mayChange judges a change of another's account. To disable one takes nothing but the right to touch it: a leak must be stopped at once.
-func mayChange(ctx context.Context, q *db.Queries, user User, target db.User, c AccountChange) error {
-	if c.Active != nil && !*c.Active && c == (AccountChange{Active: c.Active}) {
-		return nil
+// Version tells what staff may change about a user apart from what it was before.
+func (a Account) Version() string {
+	return version.Of(a.Username, a.Person, a.IsActive, a.IsStaff, a.IsSuperuser)
+}
+
+// checkUser refuses what is done to a locked user if the caller expects another version.
+func checkUser(ctx context.Context, u db.User) error {
+	return version.Check(ctx, Account{
+		Username: u.Username, Person: Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department},
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+	}.Version())
+}
+
+// follow ends what lets a disabled user in, and what was sent to an address that is theirs no more.
+func (s *Users) follow(ctx context.Context, q *db.Queries, before, after db.User) error {
+	if !after.IsActive {
+		if err := revokeAll(ctx, q, after.ID); err != nil {
+			return err
+		}
 	}
-	if err := confirmed(ctx, q); err != nil {
-		return err
-	}
-	if c.Mail != nil || c.Username != nil {
-		return mayTakeOver(ctx, q, user, target)
-	}
-	return nil
+	return s.moved(ctx, q, before, after)
+}
+
+// disables reports whether a change disables an account and does nothing else: a leak must be stopped at once, without
+// a password.
+func (c AccountChange) disables() bool {
+	return c.Active != nil && !*c.Active && c == (AccountChange{Active: c.Active})
 }
 
 // raised says which rights an account has that it didn't have before.
 func raised(before, after db.User) (rights []string) {
+	if after.IsActive && !before.IsActive {
+		rights = append(rights, "active")
+	}
 	if after.IsStaff && !before.IsStaff {
 		rights = append(rights, "staff")
 	}
@@ -320,18 +352,26 @@ func raised(before, after db.User) (rights []string) {
 	return rights
 }
 
-// moved ends the links that were sent to an address when it changes, and tells the old address: it may not have been the owner who changed it.
-func (s *Service) moved(ctx context.Context, q *db.Queries, before, after db.User) error {
+// moved ends the links that were sent to an address when it changes, and tells the old address: it may not have been
+// the owner who changed it.
+func (s *Users) moved(ctx context.Context, q *db.Queries, before, after db.User) error {
 	if after.Mail != before.Mail {
 		if err := q.DeletePasswordResets(ctx, after.ID); err != nil {
 			return err
 		}
-		return s.post(ctx, q, before, "Your mail address was changed", "mails for your account %q go to another address from now on, and this one gets none. "+
-			"If that was not you or your administrator, tell your administrator at once.", after.Username)
+		return s.svc.Mails.post(
+			ctx, q, before, "Your mail address was changed",
+			"mails for your account %q go to another address from now on; this address gets none. "+
+				"If that was not you or your administrator, tell your administrator at once.", after.Username,
+		)
 	}
 	if after.Username != before.Username {
-		return s.post(ctx, q, after, "Your username was changed", "the name of your account is %q from now on, and was %q. "+
-			"If that was not you or your administrator, tell your administrator at once.", after.Username, before.Username)
+		return s.svc.Mails.post(
+			ctx, q, after, "Your username was changed",
+			"the username of your account was changed from %[2]q to %[1]q. "+
+				"If that was not you or your administrator, tell your administrator at once.",
+			after.Username, before.Username,
+		)
 	}
 	return nil
 }
@@ -344,14 +384,14 @@ func mayTouch(user User, target db.User) error {
 	return nil
 }
 
-// keepsASuperuser refuses what would leave nobody to administrate. The superusers must be locked.
+// keepsASuperuser refuses what would leave nobody to administer ADIT. The superusers must be locked.
 func keepsASuperuser(ctx context.Context, q *db.Queries, u db.User, stays bool) error {
 	if !u.IsSuperuser || !u.IsActive || stays {
 		return nil
 	}
 	all, err := q.LockSuperusers(ctx)
 	if err == nil && len(all) < 2 {
-		return &Conflict{Reason: "this is the last active superuser; make another one first"}
+		return &refusal.Conflict{Reason: "this is the last active superuser; make another user a superuser first"}
 	}
 	return err
 }
@@ -366,7 +406,13 @@ func (c AccountChange) apply(u *db.User) error {
 		u.Username = name
 	}
 	p := Person{u.Mail, u.FirstName, u.LastName, u.Phone, u.Department}
-	for _, f := range []struct{ to, from *string }{{&p.Mail, c.Mail}, {&p.FirstName, c.FirstName}, {&p.LastName, c.LastName}, {&p.Phone, c.Phone}, {&p.Department, c.Department}} {
+	for _, f := range []struct{ to, from *string }{
+		{&p.Mail, c.Mail},
+		{&p.FirstName, c.FirstName},
+		{&p.LastName, c.LastName},
+		{&p.Phone, c.Phone},
+		{&p.Department, c.Department},
+	} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
@@ -375,13 +421,15 @@ func (c AccountChange) apply(u *db.User) error {
 		return err
 	}
 	u.Mail, u.FirstName, u.LastName, u.Phone, u.Department = p.Mail, p.FirstName, p.LastName, p.Phone, p.Department
-	for _, f := range []struct{ to, from *bool }{{&u.IsActive, c.Active}, {&u.IsStaff, c.Staff}, {&u.IsSuperuser, c.Superuser}} {
+	for _, f := range []struct{ to, from *bool }{
+		{&u.IsActive, c.Active}, {&u.IsStaff, c.Staff}, {&u.IsSuperuser, c.Superuser},
+	} {
 		if f.from != nil {
 			*f.to = *f.from
 		}
 	}
 	if u.IsSuperuser && c.Staff != nil && !*c.Staff {
-		return &Invalid{Field: "staff", Reason: "superusers are staff; take both rights away, or none"}
+		return &refusal.Invalid{Field: "staff", Reason: "superusers are always staff; remove both rights, or neither"}
 	}
 	u.IsStaff = u.IsStaff || u.IsSuperuser
 	return nil
@@ -391,7 +439,8 @@ func (c AccountChange) apply(u *db.User) error {
 func (c AccountChange) detail() map[string]any {
 	d, fields := map[string]any{}, []string{}
 	for name, value := range map[string]*string{
-		"username": c.Username, "mail": c.Mail, "first_name": c.FirstName, "last_name": c.LastName, "phone": c.Phone, "department": c.Department,
+		"username": c.Username, "mail": c.Mail, "first_name": c.FirstName,
+		"last_name": c.LastName, "phone": c.Phone, "department": c.Department,
 	} {
 		if value != nil {
 			fields = append(fields, name)
@@ -421,21 +470,21 @@ func revokeAll(ctx context.Context, q *db.Queries, userID int64) error {
 	return q.DeletePasswordResets(ctx, userID)
 }
 
-// DeleteUser removes a user who owns no jobs; others are disabled instead, since their jobs tell what was moved. The rules are those of
-// ChangeUser.
-func (s *Service) DeleteUser(ctx context.Context, user User, username string) error {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// Delete removes a user who owns no jobs; others are disabled instead, since their jobs tell what was moved. The
+// rules are those of ChangeUser.
+func (s *Users) Delete(ctx context.Context, user User, username string) error {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	err := s.inTx(ctx, func(q *db.Queries) error {
+	err := s.svc.inTx(ctx, func(q *db.Queries) error {
 		if _, err := q.LockSuperusers(ctx); err != nil {
 			return err
 		}
 		u, err := q.LockUser(ctx, username)
 		if err != nil {
-			return notFound(err, "user", quote(username))
+			return refusal.NotFound(err, "user", quote(username))
 		}
-		if err := mayTouch(user, u); err != nil {
+		if err := cmp.Or(mayTouch(user, u), checkUser(ctx, u)); err != nil {
 			return err
 		}
 		if err := keepsASuperuser(ctx, q, u, false); err != nil {
@@ -444,23 +493,26 @@ func (s *Service) DeleteUser(ctx context.Context, user User, username string) er
 		if err := q.DeleteUser(ctx, u.ID); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "user.delete", Object: userName(u.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "user.delete", Object: userName(u.Username)})
 	})
-	if violates(err, foreignKeyViolation) {
-		return &Conflict{Reason: "this user owns jobs, which tell what was moved; disable the account instead"}
+	if db.Violates(err, db.ForeignKeyViolation) {
+		return &refusal.Conflict{
+			Reason: "this user owns jobs, which record what was transferred; disable the account instead",
+		}
 	}
 	return err
 }
 
-// SetPassword gives a user another password, which ends all sessions of theirs, and all tokens unless they are to be kept. It is for staff that has
-// all permissions of the account; for the accounts of staff and superusers, one's own included, it takes a superuser.
-func (s *Service) SetPassword(ctx context.Context, user User, username, password string, keepTokens bool) error {
-	if err := s.Check(ctx, user.ID, Action{Staff: true}); err != nil {
+// SetPassword gives a user another password, which ends all sessions of theirs, and all tokens unless they are to be
+// kept. It is for staff that has all permissions of the account; for the accounts of staff and superusers, one's own
+// included, it takes a superuser.
+func (s *Passwords) SetPassword(ctx context.Context, user User, username, password string, keepTokens bool) error {
+	if err := s.svc.Check(ctx, user.ID, Action{Staff: true}); err != nil {
 		return err
 	}
-	u, err := s.q.UserByName(ctx, username)
+	u, err := s.svc.q.UserByName(ctx, username)
 	if err != nil {
-		return notFound(err, "user", quote(username))
+		return refusal.NotFound(err, "user", quote(username))
 	}
 	if err := mayTouch(user, u); err != nil {
 		return err
@@ -468,31 +520,31 @@ func (s *Service) SetPassword(ctx context.Context, user User, username, password
 	if err := checkPassword(password, u.Username, u.Mail); err != nil {
 		return err
 	}
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.svc.hasher.hash(ctx, password)
 	if err != nil {
 		return err
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		u, err := q.LockUserID(ctx, u.ID)
 		if err != nil {
-			return notFound(err, "user", quote(username))
+			return refusal.NotFound(err, "user", quote(username))
 		}
-		if err := errors.Join(mayTouch(user, u), mayTakeOver(ctx, q, user, u)); err != nil { // they may have become staff
+		// they may have become staff
+		if err := errors.Join(mayTouch(user, u), mayTakeOver(ctx, q, user, u)); err != nil {
 			return err
 		}
-		if err := confirmed(ctx, q); err != nil {
+		if err := audit.Record(ctx, q, audit.Entry{Action: "password.set", Object: userName(u.Username)}); err != nil {
 			return err
 		}
-		if err := s.putPassword(ctx, q, u, hash, nil, keepTokens); err != nil {
-			return err
-		}
-		return Record(ctx, q, Entry{Action: "password.set", Object: userName(u.Username)})
+		return s.putPassword(ctx, q, u, hash, nil, keepTokens)
 	})
 }
 
-// putPassword changes a password, ends all sessions but the one kept, all links, and all tokens unless they are to be kept, and tells the owner. The
-// first password of an account leaves its tokens: nobody could have had an older one.
-func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, hash string, keep []byte, keepTokens bool) error {
+// putPassword changes a password, ends all sessions but the one kept, all links, and all tokens unless they are to be
+// kept, and tells the owner. The first password of an account leaves its tokens: nobody could have had an older one.
+func (s *Passwords) putPassword(
+	ctx context.Context, q *db.Queries, u db.User, hash string, keep []byte, keepTokens bool,
+) error {
 	if keep == nil {
 		keep = []byte{}
 	}
@@ -512,24 +564,31 @@ func (s *Service) putPassword(ctx context.Context, q *db.Queries, u db.User, has
 			return err
 		}
 		if n > 0 {
-			revoked = fmt.Sprintf(" API tokens that were revoked by that: %d.", n)
+			revoked = fmt.Sprintf(" This revoked API tokens: %d.", n)
 		}
 	}
-	return s.post(ctx, q, u, "Your password was changed", "the password of your account %q was changed.%s If that was not you or your administrator, tell your administrator at once.", u.Username, revoked)
+	return s.svc.Mails.post(
+		ctx, q, u, "Your password was changed",
+		"the password of your account %q was changed.%s If that was not you or your administrator, tell your "+
+			"administrator at once.",
+		u.Username, revoked,
+	)
 }
 
-// ChangePassword changes one's own password. It ends all sessions but the one given (nil: none was used), and all tokens unless they are to be
-// kept. A wrong current password counts as one of a login.
-func (s *Service) ChangePassword(ctx context.Context, user User, session *Session, c PasswordChange, peer string) error {
-	u, tries, err := s.knows(ctx, user, c.Current, peer, "current")
+// ChangePassword changes one's own password. It ends all sessions but the one given (nil: none was used), and all
+// tokens unless they are to be kept. A wrong current password counts as one of a login.
+func (s *Passwords) ChangePassword(
+	ctx context.Context, user User, session *Session, c PasswordChange, peer string,
+) error {
+	u, tries, err := s.svc.Sessions.knows(ctx, user, c.Current, peer, "current")
 	if err != nil {
 		return err
 	}
 	password := c.Password
 	if err := checkPassword(password, u.Username, u.Mail); err != nil {
-		return errors.Join(err, s.q.DeleteAttempts(ctx, tries))
+		return errors.Join(err, s.svc.q.DeleteAttempts(ctx, tries))
 	}
-	hash, err := s.hasher.hash(ctx, password)
+	hash, err := s.svc.hasher.hash(ctx, password)
 	if err != nil {
 		return err
 	}
@@ -537,7 +596,7 @@ func (s *Service) ChangePassword(ctx context.Context, user User, session *Sessio
 	if session != nil {
 		keep = session.hash
 	}
-	return s.inTx(ctx, func(q *db.Queries) error {
+	return s.svc.inTx(ctx, func(q *db.Queries) error {
 		now, err := lockKnown(ctx, q, u)
 		if err != nil {
 			return err
@@ -548,7 +607,7 @@ func (s *Service) ChangePassword(ctx context.Context, user User, session *Sessio
 		if err := s.putPassword(ctx, q, now, hash, keep, c.KeepTokens); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "password.change", Object: userName(u.Username)})
+		return audit.Record(ctx, q, audit.Entry{Action: "password.change", Object: userName(u.Username)})
 	})
 }
 
@@ -558,7 +617,7 @@ type PasswordChange struct {
 	KeepTokens        bool // otherwise they are revoked
 }
 
-// Profile is what one sees of oneself.
+// Profile is a user's own account, as the user sees it.
 type Profile struct {
 	Account
 	ActiveGroup string // empty: none
@@ -575,13 +634,13 @@ type ProfileChange struct {
 
 const maxPreferences = 16 << 10 // bytes of JSON
 
-// Profile gives one's own account.
-func (s *Service) Profile(ctx context.Context, user User) (Profile, error) {
-	u, err := s.q.GetUser(ctx, user.ID)
+// Profile returns one's own account.
+func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
+	u, err := s.svc.q.GetUser(ctx, user.ID)
 	if err != nil {
 		return Profile{}, err
 	}
-	return profileOf(ctx, s.q, u)
+	return profileOf(ctx, s.svc.q, u)
 }
 
 func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err error) {
@@ -605,20 +664,17 @@ func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err er
 }
 
 // ChangeProfile changes one's own account. All but the active group and the preferences takes the password.
-func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange) (p Profile, err error) {
-	change := AccountChange{Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department}
+func (s *Users) ChangeProfile(ctx context.Context, user User, c ProfileChange) (p Profile, err error) {
+	change := AccountChange{
+		Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department,
+	}
 	detail := change.detail()
-	err = s.inTx(ctx, func(q *db.Queries) error {
+	err = s.svc.inTx(ctx, func(q *db.Queries) error {
 		u, err := q.LockUserID(ctx, user.ID)
 		if err != nil {
 			return err
 		}
 		before := u
-		if change != (AccountChange{}) {
-			if err := confirmed(ctx, q); err != nil {
-				return err
-			}
-		}
 		if err := change.apply(&u); err != nil {
 			return err
 		}
@@ -631,12 +687,15 @@ func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange)
 		if c.Preferences != nil {
 			text, err := json.Marshal(c.Preferences)
 			if err != nil || len(text) > maxPreferences || strings.Contains(string(text), `\u0000`) {
-				return &Invalid{Field: "preferences", Reason: fmt.Sprintf("at most %d bytes of JSON, without null characters", maxPreferences)}
+				return &refusal.Invalid{Field: "preferences", Reason: fmt.Sprintf(
+					"at most %d bytes of JSON, without null characters", maxPreferences,
+				)}
 			}
 			u.Preferences, detail["preferences"] = text, true
 		}
 		u, err = q.UpdateProfile(ctx, db.UpdateProfileParams{
-			ID: u.ID, Mail: u.Mail, FirstName: u.FirstName, LastName: u.LastName, Phone: u.Phone, Department: u.Department,
+			ID: u.ID, Mail: u.Mail, FirstName: u.FirstName,
+			LastName: u.LastName, Phone: u.Phone, Department: u.Department,
 			ActiveGroupID: u.ActiveGroupID, Preferences: u.Preferences,
 		})
 		if err != nil {
@@ -648,7 +707,10 @@ func (s *Service) ChangeProfile(ctx context.Context, user User, c ProfileChange)
 		if p, err = profileOf(ctx, q, u); err != nil {
 			return err
 		}
-		return Record(ctx, q, Entry{Action: "me.change", Object: userName(u.Username), Detail: detail})
+		return audit.Record(ctx, q, audit.Entry{
+			Action: "me.change", Object: userName(u.Username),
+			Detail: detail, Widens: change != (AccountChange{}),
+		})
 	})
 	return p, err
 }
@@ -664,5 +726,5 @@ func chooseGroup(ctx context.Context, q *db.Queries, u *db.User, name string) er
 			return nil
 		}
 	}
-	return &Invalid{Field: "active_group", Reason: "you belong to no group of this name"}
+	return &refusal.Invalid{Field: "active_group", Reason: "you belong to no group of this name"}
 }

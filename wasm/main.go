@@ -30,7 +30,8 @@ func main() {
 	select {}
 }
 
-// function makes a function of JavaScript. A func that is called from there can't throw, so an error is returned as {error}.
+// function makes a function of JavaScript. A func that is called from there can't throw, so an error is returned as
+// {error}.
 func function(f func(args []js.Value) (any, error)) js.Func {
 	return js.FuncOf(func(_ js.Value, args []js.Value) any {
 		v, err := f(args)
@@ -41,7 +42,8 @@ func function(f func(args []js.Value) (any, error)) js.Func {
 	})
 }
 
-// failure is {error: {message, kind, reason, sopInstanceUID}}, of which the last two are there for refused and unsafe objects.
+// failure is {error: {message, kind, reason, sopInstanceUID}}, of which the last two are there for refused and unsafe
+// objects.
 func failure(err error) any {
 	e := map[string]any{"message": err.Error(), "kind": "error"}
 	if r, ok := errors.AsType[*deid.RefusedError](err); ok {
@@ -152,7 +154,7 @@ const (
 	chunkSize = 256 << 10
 )
 
-// grown gives n bytes, in b if it is large enough.
+// grown returns n bytes, in b if it is large enough.
 func grown(b []byte, n int) []byte {
 	if cap(b) < n {
 		return make([]byte, n)
@@ -174,9 +176,9 @@ func (w *worker) start(r io.Reader) (*stream.Object, *deid.Report, error) {
 	return object, report, nil
 }
 
-// open (pull) de-identifies a DICOM file that comes in pieces: pull gives a promise of the next Uint8Array, and of null at the
-// end. It gives {report, read, cancel}; read gives a promise of {bytes}, which is null at the end, where report comes once
-// more: with what stood behind the pixel data.
+// open (pull) de-identifies a DICOM file that comes in pieces: pull gives a promise of the next Uint8Array, and of null
+// at the end. It gives {report, read, cancel}; read gives a promise of {bytes}, which is null at the end, where report
+// comes once more: with what stood behind the pixel data.
 func (w *worker) open(pull js.Value) (any, error) {
 	object, report, err := w.start(&puller{pull: pull})
 	if err != nil {
@@ -212,7 +214,8 @@ func (w *worker) open(pull js.Value) (any, error) {
 	return map[string]any{"report": reportOf(object, report), "read": read, "cancel": cancel}, nil
 }
 
-// fill reads until b is full, or the end: n is 0 there. An object that was cut off is an error, whatever was read of it.
+// fill reads until b is full, or the end: n is 0 there. An object that was cut off is an error, whatever was read of
+// it.
 func fill(r io.Reader, b []byte) (n int, err error) {
 	for n < len(b) {
 		m, err := r.Read(b[n:])
@@ -243,8 +246,10 @@ func identify(args []js.Value) (any, error) {
 	}
 	id, study := h.Text(dict.PatientID), h.Text(dict.StudyInstanceUID)
 	return map[string]any{
-		"identity": string(deid.PatientIdentity(id, issuer, study)), "patientID": id, "patientName": h.Text(dict.PatientName),
-		"studyInstanceUID": study, "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
+		"identity":  string(deid.PatientIdentity(id, issuer, study)),
+		"patientID": id, "patientName": h.Text(dict.PatientName),
+		"studyInstanceUID": study, "seriesInstanceUID": h.Text(dict.SeriesInstanceUID),
+		"sopInstanceUID": h.SOPInstanceUID(),
 	}, nil
 }
 
@@ -262,8 +267,10 @@ func reportOf(o *stream.Object, r *deid.Report) map[string]any {
 	}
 	h := o.Header()
 	return map[string]any{
-		"studyInstanceUID": h.Text(dict.StudyInstanceUID), "seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
-		"transferSyntaxUID": o.FileMeta().TransferSyntaxUID, "counts": counts, "behind": r.Behind, "codes": codes, "toUTF8": r.ToUTF8,
+		"studyInstanceUID":  h.Text(dict.StudyInstanceUID),
+		"seriesInstanceUID": h.Text(dict.SeriesInstanceUID), "sopInstanceUID": h.SOPInstanceUID(),
+		"transferSyntaxUID": o.FileMeta().TransferSyntaxUID, "counts": counts,
+		"behind": r.Behind, "codes": codes, "toUTF8": r.ToUTF8,
 		"assumedCharset": r.AssumedCharset,
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/adit-go/adit/dicom/deid"
 )
 
-// array gives bytes to JavaScript, as a new Uint8Array.
+// array returns bytes to JavaScript, as a new Uint8Array.
 func array(b []byte) js.Value {
 	a := js.Global().Get("Uint8Array").New(len(b))
 	js.CopyBytesToJS(a, b)
@@ -87,10 +87,11 @@ func (p *puller) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// fields calls set for each property of an object. Nothing of a profile or subject that isn't understood is passed over.
+// fields calls set for each property of an object. Nothing of a profile or subject that isn't understood is passed
+// over.
 func fields(v js.Value, set func(name string, v js.Value) error) error {
 	if v.Type() != js.TypeObject {
-		return errors.New("it is no object")
+		return errors.New("it is not an object")
 	}
 	names := js.Global().Get("Object").Call("keys", v)
 	for i := range names.Length() {
@@ -108,7 +109,7 @@ func fields(v js.Value, set func(name string, v js.Value) error) error {
 
 func number(v js.Value, to *uint32) error {
 	if v.Type() != js.TypeNumber || v.Float() < 0 || v.Float() > 0xFFFFFFFF || v.Float() != float64(uint32(v.Float())) {
-		return errors.New("it is no whole number of 32 bits")
+		return errors.New("it is not a whole number of 32 bits")
 	}
 	*to = uint32(v.Float())
 	return nil
@@ -116,7 +117,7 @@ func number(v js.Value, to *uint32) error {
 
 func text(v js.Value, to *string) error {
 	if v.Type() != js.TypeString {
-		return errors.New("it is no text")
+		return errors.New("it is not a text")
 	}
 	*to = v.String()
 	return nil
@@ -125,7 +126,7 @@ func text(v js.Value, to *string) error {
 // list calls add for each value of an array.
 func list(v js.Value, add func(v js.Value) error) error {
 	if !js.Global().Get("Array").Call("isArray", v).Bool() {
-		return errors.New("it is no list")
+		return errors.New("it is not a list")
 	}
 	for i := range v.Length() {
 		if err := add(v.Index(i)); err != nil {
@@ -144,7 +145,7 @@ func texts(v js.Value, to *[]string) error {
 	})
 }
 
-var errUnknown = errors.New("there is no such property")
+var errUnknown = errors.New("unknown property")
 
 func readDefinition(v js.Value, d *deid.Definition) error {
 	return fields(v, func(name string, v js.Value) error {
@@ -175,7 +176,8 @@ func readDefinition(v js.Value, d *deid.Definition) error {
 
 func readOverride(v js.Value, o *deid.Override) error {
 	to := map[string]*string{
-		"tag": &o.Tag, "keyword": &o.Keyword, "vr": &o.VR, "creator": &o.Creator, "action": &o.Action, "with": &o.With, "pattern": &o.Pattern,
+		"tag": &o.Tag, "keyword": &o.Keyword, "vr": &o.VR, "creator": &o.Creator,
+		"action": &o.Action, "with": &o.With, "pattern": &o.Pattern,
 	}
 	return fields(v, func(name string, v js.Value) error {
 		if to[name] == nil {
@@ -221,7 +223,8 @@ func readKey(v js.Value, key *deid.PatientKey) (err error) {
 		*key, err = hexKey(v.String())
 		return err
 	}
-	if v.Type() != js.TypeObject || v.Get("length").Type() != js.TypeNumber || v.Get("length").Int() != len(key) || !v.InstanceOf(js.Global().Get("Uint8Array")) {
+	if v.Type() != js.TypeObject || v.Get("length").Type() != js.TypeNumber ||
+		v.Get("length").Int() != len(key) || !v.InstanceOf(js.Global().Get("Uint8Array")) {
 		return errors.New("it must be 32 bytes, or 64 hexadecimal digits")
 	}
 	js.CopyBytesToGo(key[:], v)

@@ -41,7 +41,9 @@ func TestNewHasTheSchema(t *testing.T) {
 	pool := New(t)
 	require.NoError(t, db.CheckSchema(t.Context(), pool))
 	var tables int
-	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'`).Scan(&tables))
+	require.NoError(t, pool.QueryRow(
+		t.Context(), `SELECT count(*) FROM information_schema.tables WHERE table_schema = 'public'`,
+	).Scan(&tables))
 	require.Greater(t, tables, 1)
 }
 
@@ -60,7 +62,9 @@ func TestDatabasesAreDropped(t *testing.T) {
 		require.NoError(t, New(t).QueryRow(t.Context(), `SELECT current_database()`).Scan(&name))
 	})
 	var there bool
-	require.NoError(t, New(t).QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there))
+	require.NoError(t,
+		New(t).QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there),
+	)
 	require.False(t, there)
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -34,14 +36,22 @@ func serverAccount(clusterDir string) (account, error) {
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return account{}, fmt.Errorf("%s has no owner that ADIT could read", clusterDir)
+		return account{}, fmt.Errorf("ADIT can't read the owner of %s", clusterDir)
 	}
 	owner := int(stat.Uid)
 	switch {
 	case uid != 0 && owner != uid:
-		return account{}, fmt.Errorf("the embedded database in %s belongs to the user with id %d, and ADIT runs as %d; start it as that user or as root", clusterDir, owner, uid)
+		return account{}, fmt.Errorf(
+			"the embedded database in %s belongs to the user with id %d, and ADIT runs as %d; start it as that user "+
+				"or as root",
+			clusterDir, owner, uid,
+		)
 	case owner == 0:
-		return account{}, fmt.Errorf("the embedded database in %s belongs to root, as whom PostgreSQL refuses to run; give it back to its user (chown -R postgres %s)", clusterDir, clusterDir)
+		return account{}, fmt.Errorf(
+			"the embedded database in %s belongs to root, but PostgreSQL refuses to run as root; give it back to its "+
+				"user (chown -R postgres %s)",
+			clusterDir, clusterDir,
+		)
 	}
 	return lookupAccount(strconv.Itoa(owner))
 }
@@ -52,13 +62,19 @@ func unprivileged() (account, error) {
 			return lookupAccount(u.Uid)
 		}
 	}
-	return account{}, errors.New("ADIT runs as root, PostgreSQL refuses to, and there is neither a user \"postgres\" nor \"nobody\" to run it as; start ADIT as another user, or make one of these")
+	return account{}, errors.New("ADIT runs as root, PostgreSQL refuses to run as root, and there is neither " +
+		"a user \"postgres\" " +
+		"nor \"nobody\" to run it as; start ADIT as another user, or create one of these")
 }
 
 func lookupAccount(uid string) (account, error) {
 	u, err := user.LookupId(uid)
 	if err != nil {
-		return account{}, fmt.Errorf("PostgreSQL knows its users by name, and the user with id %s has none in /etc/passwd; add one, or use --database-url: %w", uid, err)
+		return account{}, fmt.Errorf(
+			"PostgreSQL needs a name for its user, but the user with id %s has none in /etc/passwd; add one, or use "+
+				"--database-url: %w",
+			uid, err,
+		)
 	}
 	id, err := strconv.Atoi(u.Uid)
 	if err != nil {

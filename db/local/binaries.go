@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -73,11 +75,20 @@ func chooseBinaries(ctx context.Context, dirs []string, wanted int) (binaries, e
 	}
 	switch {
 	case len(found) == 0:
-		return binaries{}, errors.New("no PostgreSQL programs were found in /usr/lib/postgresql, in PATH or beside adit; install them (Debian: apt-get install postgresql), or give --database-url")
+		return binaries{}, errors.New("ADIT found no PostgreSQL programs in /usr/lib/postgresql, in PATH or beside " +
+			"adit; install them (Debian: apt-get install postgresql), or give --database-url")
 	case wanted == 0:
-		return binaries{}, fmt.Errorf("ADIT needs PostgreSQL %d or later, and %s; install a newer one (apt.postgresql.org has it), or give --database-url", minMajor, have)
+		return binaries{}, fmt.Errorf(
+			"ADIT needs PostgreSQL %d or later, and %s; install a newer one (apt.postgresql.org has it), or give "+
+				"--database-url",
+			minMajor, have,
+		)
 	}
-	return binaries{}, fmt.Errorf("%w: it was made by PostgreSQL %d, and %s; install PostgreSQL %d again (several versions may be installed side by side)", ErrMajor, wanted, have, wanted)
+	return binaries{}, fmt.Errorf(
+		"%w: PostgreSQL %d created it, and %s; install PostgreSQL %d again (several versions can be installed "+
+			"side by side)",
+		ErrMajor, wanted, have, wanted,
+	)
 }
 
 var versionLine = regexp.MustCompile(`^postgres \(PostgreSQL\) (\d+)`)

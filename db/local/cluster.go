@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -56,7 +58,7 @@ func prepare(ctx context.Context, dir string, treeLock *os.File, logger *slog.Lo
 		return nil, err
 	}
 	if major == 0 {
-		logger.Info("the embedded PostgreSQL is made", "directory", c.dir, "major", c.bin.major)
+		logger.Info("creating the embedded PostgreSQL database", "directory", c.dir, "major", c.bin.major)
 		if err := c.initialize(ctx, treeLock, logger, set); err != nil {
 			return nil, err
 		}
@@ -65,7 +67,7 @@ func prepare(ctx context.Context, dir string, treeLock *os.File, logger *slog.Lo
 		return nil, err
 	}
 	if c.socketDir, err = socketDir(dir, c.acc); err != nil {
-		return nil, fmt.Errorf("the directory of the database's socket cannot be made: %w", err)
+		return nil, fmt.Errorf("the directory of the database's socket cannot be created: %w", err)
 	}
 	if err := c.configure(set); err != nil {
 		return nil, fmt.Errorf("the embedded PostgreSQL cannot be configured: %w", err)
@@ -79,7 +81,10 @@ func clusterMajor(dir string) (int, error) {
 	if err == nil {
 		major, err := strconv.Atoi(strings.TrimSpace(string(text)))
 		if err != nil {
-			return 0, fmt.Errorf("%s does not name a major version of PostgreSQL; restore it from a backup", filepath.Join(dir, "PG_VERSION"))
+			return 0, fmt.Errorf(
+				"%s does not name a major version of PostgreSQL; restore it from a backup",
+				filepath.Join(dir, "PG_VERSION"),
+			)
 		}
 		return major, nil
 	}
@@ -87,7 +92,11 @@ func clusterMajor(dir string) (int, error) {
 		return 0, fmt.Errorf("the embedded database cannot be read: %w", err)
 	}
 	if _, err := os.Lstat(dir); err == nil {
-		return 0, fmt.Errorf("%s is there, but is no database of PostgreSQL (it has no PG_VERSION); ADIT leaves it alone: move it away, or restore it from a backup", dir)
+		return 0, fmt.Errorf(
+			"%s exists, but is not a PostgreSQL database (it has no PG_VERSION); ADIT leaves it alone: move it "+
+				"away, or restore it from a backup",
+			dir,
+		)
 	}
 	return 0, nil
 }
@@ -117,7 +126,9 @@ func (c *cluster) initialize(ctx context.Context, treeLock *os.File, logger *slo
 	return syncDir(parent)
 }
 
-func (c *cluster) initdb(ctx context.Context, half string, treeLock *os.File, logger *slog.Logger, set settings) (err error) {
+func (c *cluster) initdb(
+	ctx context.Context, half string, treeLock *os.File, logger *slog.Logger, set settings,
+) (err error) {
 	d, err := os.Open(half)
 	if err != nil {
 		return err
@@ -144,10 +155,10 @@ func (c *cluster) initdb(ctx context.Context, half string, treeLock *os.File, lo
 	case <-ctx.Done():
 		p.signal(syscall.SIGKILL)
 		<-p.done
-		return fmt.Errorf("the making of the embedded database was interrupted: %w", ctx.Err())
+		return fmt.Errorf("the creation of the embedded database was interrupted: %w", ctx.Err())
 	}
 	if !p.cmd.ProcessState.Success() {
-		return p.ended("before its files were made")
+		return p.ended("before its files were created")
 	}
 	return nil
 }
@@ -249,12 +260,15 @@ func staleLock(dir string) ([]string, error) {
 		return nil, err
 	}
 	if works {
-		return nil, fmt.Errorf("%w: a PostgreSQL that ADIT did not start (process %d) runs in %s; stop it and start again", ErrInUse, pid, dir)
+		return nil, fmt.Errorf(
+			"%w: a PostgreSQL that ADIT did not start (process %d) is running in %s; stop it and start again",
+			ErrInUse, pid, dir,
+		)
 	}
 	return []string{"PG_GRANDPARENT_PID=" + strconv.Itoa(pid)}, nil
 }
 
-// worksIn tells whether the working directory of a process is dir, as it is for each process of a PostgreSQL.
+// worksIn reports whether the working directory of a process is dir, as it is for each process of a PostgreSQL.
 func worksIn(pid int, dir string) (bool, error) {
 	here, err := os.Stat(dir)
 	if err != nil {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -33,7 +35,7 @@ func openLayout(dataDir string) (string, error) {
 	}
 	dir = filepath.Join(dir, "postgres")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("the data directory cannot be made: %w", err)
+		return "", fmt.Errorf("the data directory cannot be created: %w", err)
 	}
 	return dir, nil
 }
@@ -50,7 +52,10 @@ func lockOwn(dir string) (*os.File, error) {
 		if readErr != nil || len(holder) == 0 {
 			holder = []byte("unknown")
 		}
-		err = fmt.Errorf("%w: another ADIT (process %s) runs in %s; stop it, or choose another --data-dir", ErrInUse, holder, filepath.Dir(dir))
+		err = fmt.Errorf(
+			"%w: another ADIT (process %s) is running in %s; stop it, or choose another --data-dir",
+			ErrInUse, holder, filepath.Dir(dir),
+		)
 	}
 	if err == nil {
 		err = errors.Join(f.Truncate(0), writePID(f))
@@ -90,8 +95,11 @@ func lockTree(ctx context.Context, dir string, patience time.Duration) (*os.File
 		case <-ctx.Done():
 			return nil, errors.Join(ctx.Err(), f.Close())
 		case <-deadline.C:
-			err := fmt.Errorf("%w: PostgreSQL processes of an earlier run have not ended after %s in %s; end them (`fuser %s` lists them) and start again",
-				ErrInUse, patience, filepath.Join(dir, clusterName), f.Name())
+			err := fmt.Errorf(
+				"%w: PostgreSQL processes of an earlier run have not ended after %s in %s; end them (`fuser %s` "+
+					"lists them) and start again",
+				ErrInUse, patience, filepath.Join(dir, clusterName), f.Name(),
+			)
 			return nil, errors.Join(err, f.Close())
 		}
 	}
@@ -146,7 +154,11 @@ func socketDir(dir string, acc account) (string, error) {
 		return link, ownDir(link, acc)
 	}
 	if target, err = os.MkdirTemp("/tmp", "adit-"); err != nil {
-		return "", fmt.Errorf("the path of the data directory is too long for a socket or has a comma in it, and another one cannot be made: %w", err)
+		return "", fmt.Errorf(
+			"the path of the data directory is too long for a socket or contains a comma, and no other directory can be "+
+				"made: %w",
+			err,
+		)
 	}
 	if err := os.Chown(target, acc.uid, acc.gid); err != nil {
 		return "", err
@@ -174,7 +186,7 @@ func reachableSocketDir(dir string) (string, error) {
 	return os.Readlink(link)
 }
 
-// fits tells whether a socket in dir can be connected to: the kernel bounds its path, and in a database URL a comma
+// fits reports whether a socket in dir can be connected to: the kernel bounds its path, and in a database URL a comma
 // would end it.
 func fits(dir string) bool {
 	return len(filepath.Join(dir, socketName)) <= longestSocketPath && !strings.Contains(dir, ",")
@@ -206,7 +218,7 @@ func removeHalfMade(dir string) error {
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), initPrefix) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
-				return fmt.Errorf("remove a cluster whose making was interrupted: %w", err)
+				return fmt.Errorf("remove a cluster whose creation was interrupted: %w", err)
 			}
 		}
 	}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package local runs a private PostgreSQL inside ADIT's data directory, for sites that want no database to look
-// after. DESIGN.md tells what it promises, and which accident each of its precautions answers.
+//go:build linux
+
+// Package local runs a private PostgreSQL inside ADIT's data directory, for sites that do not want to maintain a
+// database. DESIGN.md describes what it promises, and which accident each of its precautions prevents.
 package local
 
 import (
@@ -105,7 +107,7 @@ func (s *Server) PID() int { return s.process.cmd.Process.Pid }
 // Done is closed when the server has ended, and its locks are released.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err tells, after Done, why the server ended: nil after an orderly Stop.
+// Err says, after Done, why the server ended: nil after an orderly Stop.
 func (s *Server) Err() error {
 	select {
 	case <-s.done:
@@ -130,7 +132,11 @@ func (s *Server) Stop(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	s.stopAtOnce()
-	return fmt.Errorf("the embedded PostgreSQL was stopped at once, since its orderly stop took too long (%w); it recovers at the next start", ctx.Err())
+	return fmt.Errorf(
+		"ADIT stopped the embedded PostgreSQL at once, since its orderly stop took too long (%w); it recovers at the "+
+			"next start",
+		ctx.Err(),
+	)
 }
 
 func (s *Server) stopAtOnce() {
@@ -171,7 +177,7 @@ func (s *Server) supervise() {
 	case <-s.stop:
 		removeSocketLink(s.dir)
 	default:
-		s.err = s.process.ended("by itself")
+		s.err = s.process.ended("unexpectedly")
 	}
 	s.unlock()
 	close(s.done)
@@ -224,7 +230,10 @@ func createDatabase(ctx context.Context, adminURL string) (err error) {
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
 
 	var exists bool
-	if err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, superuser).Scan(&exists); err != nil || exists {
+	if err := conn.QueryRow(
+		ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, superuser,
+	).Scan(&exists); err != nil ||
+		exists {
 		return err
 	}
 	_, err = conn.Exec(ctx, `CREATE DATABASE `+superuser)
@@ -247,7 +256,7 @@ func URL(dataDir string) (string, error) {
 	dir = filepath.Join(dir, "postgres")
 	running, err := isLocked(filepath.Join(dir, treeLockName))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("see whether the embedded database runs: %w", err)
+		return "", fmt.Errorf("check whether the embedded database is running: %w", err)
 	}
 	if !running {
 		return "", fmt.Errorf("the embedded database of %s is not running; `adit serve` starts it", dataDir)
@@ -261,5 +270,7 @@ func URL(dataDir string) (string, error) {
 
 func databaseURL(socketDir, database string) string {
 	q := url.Values{"host": {socketDir}, "port": {"5432"}}
-	return (&url.URL{Scheme: "postgres", User: url.User(superuser), Host: "", Path: "/" + database, RawQuery: q.Encode()}).String()
+	return (&url.URL{
+		Scheme: "postgres", User: url.User(superuser), Host: "", Path: "/" + database, RawQuery: q.Encode(),
+	}).String()
 }

@@ -126,7 +126,7 @@ func start(t *testing.T, dir string, opts ...Option) *Server {
 	s, err := Start(deadline(t), dir, testpeer.Log(t), opts...)
 	require.NoError(t, err)
 	t.Cleanup(func() {
-		if err := s.Stop(context.Background()); err != nil && !strings.Contains(err.Error(), "ended by itself") {
+		if err := s.Stop(context.Background()); err != nil && !strings.Contains(err.Error(), "ended unexpectedly") {
 			t.Error(err)
 		}
 	})
@@ -210,7 +210,7 @@ func TestKillPostmaster(t *testing.T) {
 	remember(t, s.URL())
 	require.NoError(t, syscall.Kill(s.PID(), syscall.SIGKILL))
 	<-s.Done()
-	require.ErrorContains(t, s.Err(), "ended by itself: it was killed")
+	require.ErrorContains(t, s.Err(), "ended unexpectedly: it was killed")
 
 	s = start(t, dir)
 	requireRemembered(t, s.URL())
@@ -364,8 +364,8 @@ func TestDirectoriesThatAreRefused(t *testing.T) {
 		says  string
 	}{
 		"older major":    {map[string]string{"PG_VERSION": "9\n", "precious": "x"}, ErrMajor, "install PostgreSQL 9"},
-		"newer major":    {map[string]string{"PG_VERSION": "999\n", "precious": "x"}, ErrMajor, "made by PostgreSQL 999"},
-		"no version":     {map[string]string{"precious": "x"}, nil, "is no database of PostgreSQL"},
+		"newer major":    {map[string]string{"PG_VERSION": "999\n", "precious": "x"}, ErrMajor, "PostgreSQL 999 created it"},
+		"no version":     {map[string]string{"precious": "x"}, nil, "is not a PostgreSQL database"},
 		"senseless":      {map[string]string{"PG_VERSION": "one\n", "precious": "x"}, nil, "does not name a major version"},
 		"empty versions": {map[string]string{"PG_VERSION": "", "precious": "x"}, nil, "does not name a major version"},
 	} {
@@ -521,7 +521,8 @@ func TestChooseBinaries(t *testing.T) {
 		return dir
 	}
 	v15again := install("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)")
-	v14, v15, v17 := install("postgres (PostgreSQL) 14.3"), install("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"), install("postgres (PostgreSQL) 17beta1")
+	v14, v15, v17 := install("postgres (PostgreSQL) 14.3"),
+		install("postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)"), install("postgres (PostgreSQL) 17beta1")
 	for name, tt := range map[string]struct {
 		dirs   []string
 		wanted int
@@ -532,11 +533,11 @@ func TestChooseBinaries(t *testing.T) {
 		"the newest":           {dirs: []string{v15, v17, v14}, dir: v17},
 		"the wanted":           {dirs: []string{v14, v17, v15}, wanted: 15, dir: v15},
 		"an old cluster stays": {dirs: []string{v14, v17}, wanted: 14, dir: v14},
-		"none":                 {dirs: []string{t.TempDir(), "/nonexistent"}, says: "no PostgreSQL programs were found"},
+		"none":                 {dirs: []string{t.TempDir(), "/nonexistent"}, says: "found no PostgreSQL programs"},
 		"too old":              {dirs: []string{v14}, says: "needs PostgreSQL 15 or later, and only 14 is installed;"},
-		"other major":          {dirs: []string{v15, v17}, wanted: 16, is: ErrMajor, says: "made by PostgreSQL 16, and only 17 and 15 are installed;"},
-		"one in two places":    {dirs: []string{v15, v15again}, wanted: 16, is: ErrMajor, says: "made by PostgreSQL 16, and only 15 is installed;"},
-		"no version line":      {dirs: []string{install("something else")}, says: "no PostgreSQL programs were found"},
+		"other major":          {dirs: []string{v15, v17}, wanted: 16, is: ErrMajor, says: "PostgreSQL 16 created it, and only 17 and 15 are installed;"},
+		"one in two places":    {dirs: []string{v15, v15again}, wanted: 16, is: ErrMajor, says: "PostgreSQL 16 created it, and only 15 is installed;"},
+		"no version line":      {dirs: []string{install("something else")}, says: "found no PostgreSQL programs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := chooseBinaries(deadline(t), tt.dirs, tt.wanted)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -33,7 +35,10 @@ type process struct {
 
 // startProcess starts a program as the given account, with files from descriptor 3 on and its output in the log.
 // When this process dies, the kernel sends the child deathSignal.
-func startProcess(logger *slog.Logger, acc account, deathSignal syscall.Signal, files []*os.File, env []string, program string, args ...string) (*process, error) {
+func startProcess(
+	logger *slog.Logger, acc account, deathSignal syscall.Signal,
+	files []*os.File, env []string, program string, args ...string,
+) (*process, error) {
 	out, in, err := os.Pipe()
 	if err != nil {
 		return nil, err

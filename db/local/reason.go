@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+//go:build linux
+
 package local
 
 import (
@@ -10,34 +12,40 @@ import (
 	"syscall"
 )
 
-// EndedError says that PostgreSQL, or what makes its files, ended by itself.
+// EndedError says that PostgreSQL, or what makes its files, ended unexpectedly.
 type EndedError struct {
-	When   string // "by itself", "while it started", …
+	When   string // "unexpectedly", "while it started", …
 	State  string // the process's: "exit status 1"
-	Reason string // and what to do
-	Said   string // the line that names the setting, if that is the reason
+	Reason string // and what to do; empty: it is not known
+	Said   string // the line that names the setting, if that is the reason, or that may tell it
 }
 
 func (e *EndedError) Error() string {
-	said := ""
-	if e.Said != "" {
-		said = "; it said: " + e.Said
+	reason, state := e.Reason, e.State
+	switch {
+	case reason != "" && e.Said != "":
+		state += "; it said: " + e.Said
+	case reason == "" && e.Said != "":
+		reason = "it said: " + e.Said
+	case reason == "":
+		reason = "it said nothing"
 	}
-	return fmt.Sprintf("the embedded PostgreSQL ended %s: %s (%s%s)", e.When, e.Reason, e.State, said)
+	return fmt.Sprintf("the embedded PostgreSQL ended %s: %s (%s)", e.When, reason, state)
 }
 
 const (
-	noRoom     = "no room is left on the disk of the data directory; make room there"
-	noRight    = "it may not use its files; give the directory postgres/data back to the user whom PostgreSQL runs as, with mode 0700"
+	noRoom  = "the disk of the data directory is full; make room there"
+	noRight = "it has no access to its files; give the directory postgres/data back to the user that PostgreSQL runs " +
+		"as, with mode 0700"
 	noWriting  = "the disk of the data directory is read-only; mount it for writing"
 	noMemory   = "the machine has too little memory for it"
-	badSetting = "it doesn't take a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"
+	badSetting = "it rejects a setting; see postgres/data/adit-local.conf and postgresql.auto.conf"
 	wasDamaged = "its files are damaged; move postgres/data away and restore a backup"
 )
 
 // reasons are told by what PostgreSQL or the system says; the first that fits counts.
 var reasons = []struct{ said, with, reason string }{
-	{"no space left on device", "shared memory", "no room is left in shared memory (/dev/shm); give the container more (--shm-size)"},
+	{"no space left on device", "shared memory", "shared memory (/dev/shm) is full; give the container more (--shm-size)"},
 	{"no space left on device", "semaphore", "the system has no semaphores left; raise kernel.sem"},
 	{"no space left on device", "", noRoom},
 	{"disk quota exceeded", "", "the disk quota is used up; raise it, or make room in the data directory"},
@@ -48,17 +56,17 @@ var reasons = []struct{ said, with, reason string }{
 	{"has wrong ownership", "", noRight},
 	{"cannot allocate memory", "", noMemory},
 	{"shared memory", "could not", noMemory},
-	{"address already in use", "", "another program has its socket; end that, or move the data directory"},
+	{"address already in use", "", "another program uses its socket; stop that program, or move the data directory"},
 	{"unrecognized configuration parameter", "", badSetting},
 	{"contains errors", "configuration file", badSetting},
-	{"input/output error", "", "the disk of the data directory has a fault; see the log of the system"},
+	{"input/output error", "", "the disk of the data directory is faulty; see the system log"},
 	{"valid checkpoint record", "", wasDamaged},
 	{"invalid checkpoint record", "", wasDamaged},
 	{"incorrect checksum in control file", "", wasDamaged},
 	{"invalid page", "", wasDamaged},
 	{"pg_control", "could not", wasDamaged},
-	{"too many open files", "", "too few files may be open at once; raise the limit (ulimit -n, LimitNOFILE=)"},
-	{"incompatible with server", "", "its files are of another version of PostgreSQL; install that one again"},
+	{"too many open files", "", "it may open too few files at once; raise the limit (ulimit -n, LimitNOFILE=)"},
+	{"incompatible with server", "", "its files belong to another version of PostgreSQL; install that one again"},
 }
 
 // reasonIn looks for a reason in what was said, line by line, and returns the line, too; empty: there is none.
@@ -85,15 +93,15 @@ func (p *process) ended(when string) *EndedError {
 	if e.Reason != "" {
 		return e
 	}
-	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
-		e.Reason = "it was killed, as the system does when memory runs out; the log of the system says whether it did"
+	if status, ok := p.cmd.ProcessState.Sys().(syscall.WaitStatus); ok &&
+		status.Signaled() && status.Signal() == syscall.SIGKILL {
+		e.Reason = "it was killed, perhaps because memory ran out; the system log says whether it did"
 		return e
 	}
-	e.Reason = "it said nothing"
 	for _, line := range p.last {
 		severity, text, _ := strings.Cut(line, ":")
-		if e.Reason = "it said: " + line; severity == "FATAL" || severity == "PANIC" || strings.HasSuffix(severity, "error") {
-			e.Reason = "it said: " + strings.TrimSpace(text)
+		if e.Said = line; severity == "FATAL" || severity == "PANIC" || strings.HasSuffix(severity, "error") {
+			e.Said = strings.TrimSpace(text)
 			break
 		}
 	}
@@ -105,8 +113,6 @@ func (p *process) ended(when string) *EndedError {
 func Reason(err error) string {
 	ended, ok := errors.AsType[*EndedError](err)
 	switch {
-	case ok && strings.HasPrefix(ended.Reason, "it said"):
-		return ""
 	case ok:
 		return ended.Reason
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
@@ -116,9 +122,9 @@ func Reason(err error) string {
 	case errors.Is(err, fs.ErrPermission):
 		return noRight
 	case errors.Is(err, ErrMajor):
-		return "it needs another major version of PostgreSQL than those installed; install that one again"
+		return "it needs a major version of PostgreSQL that is not installed; install that one again"
 	case errors.Is(err, ErrInUse):
-		return "another PostgreSQL works in its directory; stop that"
+		return "another PostgreSQL is running in its directory; stop that one"
 	}
 	return ""
 }

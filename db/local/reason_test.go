@@ -31,7 +31,7 @@ func TestReasonIn(t *testing.T) {
 		`PANIC:  could not locate a valid checkpoint record`:                                                 wasDamaged,
 		`FATAL:  incorrect checksum in control file`:                                                         wasDamaged,
 		`FATAL:  configuration file "/x/adit-local.conf" contains errors`:                                    "adit-local.conf",
-		`FATAL:  could not access file "pg_wal": Input/output error`:                                         "has a fault",
+		`FATAL:  could not access file "pg_wal": Input/output error`:                                         "is faulty",
 		`FATAL:  database files are incompatible with server`:                                                "another version",
 		`LOG:  database system was shut down at 2026-11-29 12:00:00 UTC`:                                     "",
 	} {
@@ -55,10 +55,24 @@ func TestReason(t *testing.T) {
 		require.Contains(t, Reason(err), want)
 		require.NotContains(t, Reason(err), "secret")
 	}
-	require.Empty(t, Reason(&EndedError{Reason: "it said: FATAL: /secret"}))
+	require.Empty(t, Reason(&EndedError{Said: "/secret"}), "what it said is no reason, and may name anything")
+	require.Contains(t, Reason(&EndedError{Reason: "it said goodbye; start it again"}), "start it again")
 }
 
-// TestNoRoomToInitialize: without room no database is made; the sentence says so, nothing half-made stays, and with room it goes on.
+func TestEndedSays(t *testing.T) {
+	for want, e := range map[string]*EndedError{
+		"ended unexpectedly: it said nothing (exit status 1)":                  {},
+		"ended unexpectedly: it said: no such role (exit status 1)":            {Said: "no such role"},
+		"ended unexpectedly: too cold (exit status 1)":                         {Reason: "too cold"},
+		"ended unexpectedly: a setting (exit status 1; it said: port = seven)": {Reason: "a setting", Said: "port = seven"},
+	} {
+		e.When, e.State = "unexpectedly", "exit status 1"
+		require.Equal(t, "the embedded PostgreSQL "+want, e.Error())
+	}
+}
+
+// TestNoRoomToInitialize: without room no database is made; the sentence says so, nothing half-made stays, and with
+// room it goes on.
 func TestNoRoomToInitialize(t *testing.T) {
 	dir := t.TempDir()
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=12m,mode=0700"); err != nil {
@@ -68,7 +82,9 @@ func TestNoRoomToInitialize(t *testing.T) {
 	_, err := Start(deadline(t), dir, testpeer.Log(t), Volatile())
 	require.Error(t, err)
 	require.True(t, NoRoom(err), err)
-	require.True(t, strings.HasPrefix(err.Error(), "the embedded PostgreSQL ended before its files were made: "+noRoom), err)
+	require.True(
+		t, strings.HasPrefix(err.Error(), "the embedded PostgreSQL ended before its files were created: "+noRoom), err,
+	)
 	require.Less(t, len(err.Error()), 250)
 	require.NoError(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, "size=512m,mode=0700"))
 	stop(t, start(t, dir, Volatile()))

@@ -1,4 +1,4 @@
--- People, groups, projects and what each group may do with which DICOM node (product.md: People and rights).
+-- People, groups, projects and what each group may do with which DICOM node.
 
 -- +goose Up
 CREATE TABLE groups (

@@ -1,4 +1,4 @@
--- DICOM nodes: servers and folders (product.md). What changes often about a server stands in server_state, which no
+-- DICOM nodes: servers and folders. What changes often about a server stands in server_state, which no
 -- foreign key points at, so that a claim never locks what an insert elsewhere must share.
 
 -- +goose Up

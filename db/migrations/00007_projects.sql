@@ -1,4 +1,4 @@
--- Projects that people make, and the right to see who is behind a pseudonym (product.md: People and rights).
+-- Projects that people make, and the right to see who is behind a pseudonym.
 
 -- +goose Up
 ALTER TABLE group_permissions

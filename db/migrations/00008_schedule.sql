@@ -1,4 +1,4 @@
--- The schedule of a server (product.md: Schedule), and what it is asked and spared of at all hours.
+-- The schedule of a server, and what it is asked and spared of at all hours.
 
 -- +goose Up
 

@@ -1,5 +1,5 @@
--- Accounts: sessions, what was tried and how often, registrations that wait for approval, and password resets (product.md: People and
--- rights). Of every secret only the SHA-256 is kept.
+-- Accounts: sessions, what was tried and how often, registrations that wait for approval, and password resets. Of
+-- every secret only the SHA-256 is kept.
 
 -- +goose Up
 UPDATE users SET is_staff = true WHERE is_superuser;

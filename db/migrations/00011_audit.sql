@@ -1,5 +1,5 @@
--- Who did what (product.md: People and rights). Rows enter unsealed, in the transaction of what they tell of; the sealer then chains them by
--- a number of its own, so that what was committed late is not lost (people/auditseal.go). Nothing points at a row and no row points at
+-- Who did what. Rows enter unsealed, in the transaction of what they tell of; the sealer then chains them by
+-- a number of its own, so that what was committed late is not lost (audit/chain.go). Nothing points at a row and no row points at
 -- anything: users, jobs and servers may go, what they did stays.
 
 -- +goose Up

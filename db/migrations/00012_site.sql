@@ -1,5 +1,5 @@
 -- The site: mails that wait to be sent, chores that one node does, warnings, quotas of folders, retention, and what was moved on
--- each day (product.md: People and rights, Folder destination).
+-- each day.
 
 -- +goose Up
 

@@ -1,4 +1,4 @@
--- The audit log has a partition for each month, so that a month can go once it was exported (people/auditmonths.go). What holds for the whole
+-- The audit log has a partition for each month, so that a month can go once it was exported (audit/months.go). What holds for the whole
 -- holds for each of them: rows are only added and sealed. Rows of a month that nobody made a partition for, as of a clock that runs ahead by
 -- a year, are in audit_other.
 

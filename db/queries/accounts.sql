@@ -5,7 +5,7 @@ SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id
 FROM api_tokens t JOIN users u ON u.id = t.user_id
 WHERE t.sha256 = $1 AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.is_active;
 
--- UserOfSession tells also whether it is time to note that the session is in use.
+-- UserOfSession also reports whether it is time to note that the session is in use.
 -- name: UserOfSession :one
 SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id, s.created_at, s.expires_at,
        (s.last_seen_at < now() - interval '1 minute')::boolean AS stale
@@ -93,13 +93,25 @@ UPDATE users SET password_hash = $2 WHERE id = $1;
 -- name: DeleteUser :exec
 DELETE FROM users WHERE id = $1;
 
--- ListUsers is a page of users above an ID, of those whose names or mail hold a text, if one is given.
+-- ListUsers is a page of users in an order, as ListJobs, of those whose names or mail hold a text, if one is given.
 -- name: ListUsers :many
 SELECT sqlc.embed(u), ARRAY(SELECT g.name FROM group_members m JOIN groups g ON g.id = m.group_id WHERE m.user_id = u.id ORDER BY g.name)::text[] AS groups
 FROM users u
-WHERE u.id > sqlc.arg(above) AND (sqlc.arg(search)::text = '' OR strpos(lower(concat_ws(' ', u.username, u.first_name, u.last_name, u.mail)), lower(sqlc.arg(search))) > 0)
+WHERE (sqlc.arg(search)::text = '' OR strpos(lower(concat_ws(' ', u.username, u.first_name, u.last_name, u.mail)), lower(sqlc.arg(search))) > 0)
   AND (sqlc.narg(active)::boolean IS NULL OR u.is_active = sqlc.narg(active))
-ORDER BY u.id
+  AND (sqlc.narg(staff)::boolean IS NULL OR u.is_staff = sqlc.narg(staff))
+  AND (sqlc.arg(group_name)::text = '' OR EXISTS (SELECT FROM group_members m JOIN groups g ON g.id = m.group_id
+                                                  WHERE m.user_id = u.id AND lower(g.name) = lower(sqlc.arg(group_name))))
+  AND CASE
+      WHEN sqlc.arg(after)::bigint = 0 THEN true
+      WHEN sqlc.arg(sort)::text = 'username' AND sqlc.arg(down)::boolean THEN (lower(u.username), u.id) < (lower(sqlc.arg(value)::text), sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'username' THEN (lower(u.username), u.id) > (lower(sqlc.arg(value)::text), sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(down)::boolean THEN u.id < sqlc.arg(after)::bigint
+      ELSE u.id > sqlc.arg(after)::bigint
+  END
+ORDER BY CASE WHEN sqlc.arg(sort)::text = 'username' AND sqlc.arg(down)::boolean THEN lower(u.username) END DESC,
+         CASE WHEN sqlc.arg(sort)::text = 'username' AND NOT sqlc.arg(down)::boolean THEN lower(u.username) END,
+         CASE WHEN sqlc.arg(down)::boolean THEN u.id END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN u.id END
 LIMIT sqlc.arg(max);
 
 -- name: GroupsOfUser :many
@@ -118,11 +130,22 @@ JOIN projects p ON EXISTS (SELECT FROM project_members m WHERE m.project_id = p.
 WHERE u.is_superuser OR EXISTS (SELECT FROM group_members m JOIN group_permissions g ON g.group_id = m.group_id
                                 WHERE m.user_id = u.id AND g.permission = sqlc.arg(permission));
 
--- ListGroups is a page of groups above an ID.
+-- ListGroups is a page of groups in an order, as ListJobs.
 -- name: ListGroups :many
 SELECT g.*, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) AS members,
        ARRAY(SELECT p.permission FROM group_permissions p WHERE p.group_id = g.id ORDER BY p.permission)::text[] AS permissions
-FROM groups g WHERE g.id > sqlc.arg(above) ORDER BY g.id LIMIT sqlc.arg(max);
+FROM groups g
+WHERE CASE
+      WHEN sqlc.arg(after)::bigint = 0 THEN true
+      WHEN sqlc.arg(sort)::text = 'name' AND sqlc.arg(down)::boolean THEN (lower(g.name), g.id) < (lower(sqlc.arg(value)::text), sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'name' THEN (lower(g.name), g.id) > (lower(sqlc.arg(value)::text), sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(down)::boolean THEN g.id < sqlc.arg(after)::bigint
+      ELSE g.id > sqlc.arg(after)::bigint
+  END
+ORDER BY CASE WHEN sqlc.arg(sort)::text = 'name' AND sqlc.arg(down)::boolean THEN lower(g.name) END DESC,
+         CASE WHEN sqlc.arg(sort)::text = 'name' AND NOT sqlc.arg(down)::boolean THEN lower(g.name) END,
+         CASE WHEN sqlc.arg(down)::boolean THEN g.id END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN g.id END
+LIMIT sqlc.arg(max);
 
 -- name: GetGroupByName :one
 SELECT g.*, (SELECT count(*) FROM group_members m WHERE m.group_id = g.id) AS members,
@@ -137,6 +160,10 @@ UPDATE groups SET name = $2 WHERE id = $1;
 
 -- name: DeleteGroup :exec
 DELETE FROM groups WHERE id = $1;
+
+-- StaffOfGroup gives the members who are staff.
+-- name: StaffOfGroup :many
+SELECT u.* FROM users u JOIN group_members m ON m.user_id = u.id WHERE m.group_id = $1 AND (u.is_staff OR u.is_superuser) ORDER BY u.id;
 
 -- name: DeletePermissions :exec
 DELETE FROM group_permissions WHERE group_id = $1;
@@ -191,6 +218,10 @@ LIMIT sqlc.arg(max);
 -- name: NodeIDByName :one
 SELECT id, name, kind FROM dicom_nodes WHERE lower(name) = lower(sqlc.arg(name));
 
+-- LockAccess gives what a group may do with a node.
+-- name: LockAccess :one
+SELECT * FROM node_access WHERE group_id = $1 AND dicom_node_id = $2 FOR UPDATE;
+
 -- name: PutAccess :exec
 INSERT INTO node_access (group_id, dicom_node_id, is_source, is_destination) VALUES ($1, $2, $3, $4)
 ON CONFLICT (group_id, dicom_node_id) DO UPDATE SET is_source = excluded.is_source, is_destination = excluded.is_destination;
@@ -236,6 +267,9 @@ INSERT INTO registrations (username, mail, first_name, last_name, phone, departm
 -- name: ListRegistrations :many
 SELECT * FROM registrations WHERE id > sqlc.arg(above) ORDER BY id LIMIT sqlc.arg(max);
 
+-- name: GetRegistration :one
+SELECT * FROM registrations WHERE id = $1;
+
 -- name: TakeRegistration :one
 DELETE FROM registrations WHERE id = $1 RETURNING *;
 
@@ -256,7 +290,8 @@ DELETE FROM password_resets r WHERE r.sha256 = $1 AND r.expires_at > now() RETUR
 DELETE FROM password_resets WHERE user_id = $1;
 
 -- Lacking judges several actions at once: for each, in order, what the user lacks. Superusers have every permission; access to DICOM
--- nodes and to projects comes by groups alone, for administrators too.
+-- nodes and to projects comes by groups alone, for administrators too. The arrays come from subqueries, so that how long they are makes no plan
+-- better: else PostgreSQL plans anew each time, which takes longer than to answer.
 -- name: Lacking :many
 SELECT (u.id IS NOT NULL AND u.is_active)::boolean AS active,
        coalesce(u.is_staff OR u.is_superuser, false)::boolean AS staff,
@@ -271,9 +306,9 @@ SELECT (u.id IS NOT NULL AND u.is_active)::boolean AS active,
              WHERE m.user_id = u.id AND a.dicom_node_id = w.destination_id AND a.is_destination))::boolean AS destination,
        (w.project_id = 0 OR EXISTS (SELECT FROM project_members m WHERE m.project_id = w.project_id AND m.user_id = u.id)
              OR EXISTS (SELECT FROM projects p JOIN group_members m ON m.group_id = p.group_id WHERE p.id = w.project_id AND m.user_id = u.id))::boolean AS project
-FROM (SELECT unnest(sqlc.arg(numbers)::integer[]) AS number, unnest(sqlc.arg(user_ids)::bigint[]) AS user_id, unnest(sqlc.arg(permissions)::text[]) AS permissions,
-             unnest(sqlc.arg(source_ids)::bigint[]) AS source_id, unnest(sqlc.arg(destination_ids)::bigint[]) AS destination_id,
-             unnest(sqlc.arg(project_ids)::bigint[]) AS project_id) w
+FROM (SELECT unnest((SELECT sqlc.arg(numbers)::integer[])) AS number, unnest((SELECT sqlc.arg(user_ids)::bigint[])) AS user_id, unnest((SELECT sqlc.arg(permissions)::text[])) AS permissions,
+             unnest((SELECT sqlc.arg(source_ids)::bigint[])) AS source_id, unnest((SELECT sqlc.arg(destination_ids)::bigint[])) AS destination_id,
+             unnest((SELECT sqlc.arg(project_ids)::bigint[])) AS project_id) w
 LEFT JOIN users u ON u.id = w.user_id
 ORDER BY w.number;
 

@@ -2,7 +2,7 @@
 -- name: LockSlots :exec
 SELECT pg_advisory_xact_lock(7203151);
 
--- InteractiveRoom tells what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
+-- InteractiveRoom returns what a server allows to people now. Stale: nobody has worked out the caps of this hour yet.
 -- name: InteractiveRoom :one
 SELECT st.interactive_cap AS cap, coalesce(st.caps_until <= schedule_now(), false)::boolean AS stale,
        (st.interactive_cap - (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'interactive'))::integer AS free
@@ -10,13 +10,13 @@ FROM server_state st
 WHERE st.server_id = $1;
 
 -- name: InsertInteractiveSlot :one
-INSERT INTO association_slots (server_id, use, node_id) VALUES ($1, 'interactive', $2) RETURNING id;
+INSERT INTO association_slots (server_id, use, member_id) VALUES ($1, 'interactive', $2) RETURNING id;
 
 -- InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour and what
 -- it was seen to take have room and no task that is due waits for that server.
 -- name: InsertMoreTaskSlots :many
-INSERT INTO association_slots (server_id, use, node_id, task_id, token, further)
-SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token, true
+INSERT INTO association_slots (server_id, use, member_id, task_id, token, further)
+SELECT st.server_id, 'batch', t.lease_member, t.id, t.lease_token, true
 FROM server_state st
 JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
 CROSS JOIN generate_series(1, least(
@@ -33,8 +33,8 @@ RETURNING id;
 -- InsertTaskSlot gives a running task another slot of a server, if the batch cap of this hour and what the server was seen to take have room:
 -- for the association over which its source sends what a C-MOVE brings, or the one that it gave back while its source was silent.
 -- name: InsertTaskSlot :one
-INSERT INTO association_slots (server_id, use, node_id, task_id, token)
-SELECT st.server_id, 'batch', t.lease_node, t.id, t.lease_token
+INSERT INTO association_slots (server_id, use, member_id, task_id, token)
+SELECT st.server_id, 'batch', t.lease_member, t.id, t.lease_token
 FROM server_state st
 JOIN tasks t ON t.id = sqlc.arg(task_id) AND t.lease_token = sqlc.arg(token)::bigint AND t.status = 'in_progress'
 JOIN jobs j ON j.id = t.job_id
@@ -43,7 +43,7 @@ WHERE st.server_id = sqlc.arg(server_id)
       > (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch')
 RETURNING id;
 
--- MoveRoom tells of a running task how many associations its job may have at a server, and whether it holds its own there longer than any
+-- MoveRoom returns for a running task how many associations its job may have at a server, and whether it holds its own there longer than any
 -- other task.
 -- name: MoveRoom :one
 SELECT least(CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END, st.allowance)::integer AS cap,
@@ -59,15 +59,15 @@ WHERE st.server_id = sqlc.arg(server_id);
 -- name: DeleteSlot :exec
 DELETE FROM association_slots WHERE id = $1;
 
--- name: DeleteSlotsOfNode :exec
-DELETE FROM association_slots WHERE node_id = $1;
+-- name: DeleteSlotsOfMember :exec
+DELETE FROM association_slots WHERE member_id = $1;
 
--- ExpireSlotsOfFencedNodes leaves the slots of fenced nodes counted for as long as their peers may hold the associations open.
--- name: ExpireSlotsOfFencedNodes :exec
+-- ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open.
+-- name: ExpireSlotsOfFencedMembers :exec
 UPDATE association_slots a
 SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s, nodes n
-WHERE s.id = a.server_id AND n.id = a.node_id AND n.fenced_at IS NOT NULL AND a.expires_at IS NULL;
+FROM servers s, members m
+WHERE s.id = a.server_id AND m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL;
 
 -- name: DeleteExpiredSlots :execrows
 DELETE FROM association_slots WHERE expires_at < now();

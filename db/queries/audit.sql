@@ -36,14 +36,14 @@ SELECT seq, hash, coalesce((SELECT max(a.seq) FROM audit a), 0)::bigint AS last 
 -- name: CountUnsealedAudit :one
 SELECT count(*) AS rows, coalesce(min(at), now())::timestamptz AS oldest FROM audit WHERE seq IS NULL;
 
--- ListAudit: the newest first.
+-- ListAudit: the newest first. An act that granted rights is a row of its own kind, which names the act.
 -- name: ListAudit :many
 SELECT * FROM audit
 WHERE (sqlc.narg(before)::bigint IS NULL OR id < sqlc.narg(before))
   AND (sqlc.narg(study_uid)::text IS NULL OR (study_uid = sqlc.narg(study_uid) AND study_uid <> ''))
   AND (sqlc.narg(patient_id)::text IS NULL OR (patient_id = sqlc.narg(patient_id) AND patient_id <> ''))
   AND (sqlc.narg(username)::text IS NULL OR lower(username) = lower(sqlc.narg(username)))
-  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
+  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action) OR (action = 'rights.grant' AND strpos(detail, sqlc.narg(granted_by)) > 0))
 ORDER BY id DESC LIMIT sqlc.arg(most);
 
 -- ListAuditBetween: of a time, the latest first.
@@ -54,7 +54,7 @@ WHERE at >= coalesce(sqlc.narg(from_time)::timestamptz, '-infinity') AND at < co
   AND (sqlc.narg(study_uid)::text IS NULL OR (study_uid = sqlc.narg(study_uid) AND study_uid <> ''))
   AND (sqlc.narg(patient_id)::text IS NULL OR (patient_id = sqlc.narg(patient_id) AND patient_id <> ''))
   AND (sqlc.narg(username)::text IS NULL OR lower(username) = lower(sqlc.narg(username)))
-  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action))
+  AND (sqlc.narg(action)::text IS NULL OR action = sqlc.narg(action) OR (action = 'rights.grant' AND strpos(detail, sqlc.narg(granted_by)) > 0))
 ORDER BY at DESC, id DESC LIMIT sqlc.arg(most);
 
 -- HoldAuditReceiver: gives how far a receiver has got to the one process that may send to it for a minute; no row: another one does. A new one
@@ -82,7 +82,7 @@ SELECT audit_add_month(now() + make_interval(months => n)) FROM generate_series(
 -- name: AuditReceiversBehind :one
 SELECT count(*) FROM audit_receivers WHERE seq < sqlc.arg(seq)::bigint AND held_until > now() - interval '1 day';
 
--- AuditDetached gives the newest sealed row that tells of months which were detached.
+-- AuditDetached returns the newest sealed row that records detached months.
 -- name: AuditDetached :one
 SELECT * FROM audit WHERE action = 'audit.detach' AND seq IS NOT NULL ORDER BY id DESC LIMIT 1;
 

@@ -1,4 +1,4 @@
--- CountRejectedCaller adds to the calls that the receiver turned away. Ages are in seconds: clocks of nodes may differ.
+-- CountRejectedCaller adds to the calls that the receiver turned away. Ages are in seconds: clocks of members may differ.
 -- name: CountRejectedCaller :exec
 INSERT INTO rejected_callers (server, calling_ae, called_ae, address, reason, calls, first_at, last_at)
 VALUES ($1, $2, $3, $4, $5, $6, now() - make_interval(secs => sqlc.arg(first_age)::float8), now() - make_interval(secs => sqlc.arg(last_age)::float8))

@@ -2,7 +2,7 @@
 -- name: AddChore :exec
 INSERT INTO chores (name, next_at) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
--- TakeChore claims a chore that is due, for this node alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
+-- TakeChore claims a chore that is due, for this member alone until the lease is over. Zero rows: it is not due, or another has it. Chores are daily, and a day
 -- has 25 hours at the most: one that is planned for later than that was planned before the clock was put back.
 -- name: TakeChore :execrows
 UPDATE chores SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8) 
@@ -45,7 +45,7 @@ DELETE FROM idempotency_keys WHERE (user_id, key) IN (
 DELETE FROM task_log WHERE id IN (
     SELECT l.id FROM (SELECT o.id, o.at FROM task_log o ORDER BY o.id LIMIT sqlc.arg(max)) l WHERE l.at < now() - make_interval(days => sqlc.arg(days)::integer));
 
--- GiveUpMails ends what no node could send, since none has a mail server.
+-- GiveUpMails ends what no member could send, since none has a mail server.
 -- name: GiveUpMails :execrows
 UPDATE outbox SET status = 'given_up', ended_at = now(), error = CASE WHEN error = '' THEN sqlc.arg(error)::text ELSE error END
 WHERE id IN (SELECT o.id FROM outbox o WHERE o.status = 'pending' AND o.next_at <= now()

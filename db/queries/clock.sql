@@ -67,6 +67,6 @@ SET breaker = 'closed', breaker_reason = '', breaker_at = NULL, probe_at = NULL,
                          THEN next_start_at END
 WHERE server_id = $1;
 
--- ClockPutBack reports whether the database's clock has shown a later instant to any node. Five seconds are for transactions that began meanwhile.
+-- ClockPutBack reports whether the database's clock has shown a later instant to any member. Five seconds are for transactions that began meanwhile.
 -- name: ClockPutBack :one
-SELECT EXISTS (SELECT FROM nodes WHERE greatest(beat_at, started_at, fenced_at) > now() + interval '5 seconds');
+SELECT EXISTS (SELECT FROM members WHERE greatest(beat_at, started_at, fenced_at) > now() + interval '5 seconds');

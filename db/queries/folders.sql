@@ -50,10 +50,14 @@ SELECT series_uid, path FROM task_folders WHERE task_id = $1 ORDER BY series_uid
 -- name: NameSeriesFolder :one
 INSERT INTO task_folders (task_id, series_uid, path)
 SELECT t.id, sqlc.arg(series_uid), sqlc.arg(path) FROM tasks t
-WHERE t.id = sqlc.arg(id) AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
+WHERE t.id = sqlc.arg(id) AND t.lease_member = sqlc.arg(member) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
 FOR SHARE
 ON CONFLICT (task_id, series_uid) DO UPDATE SET path = task_folders.path
 RETURNING path;
+
+-- LockFolderPlaces: of two folders that are added at the same time, the second one is compared with the first one.
+-- name: LockFolderPlaces :exec
+SELECT pg_advisory_xact_lock(7160002);
 
 -- name: LockFolder :one
 SELECT * FROM folders WHERE id = $1 FOR NO KEY UPDATE;
@@ -65,7 +69,7 @@ WITH done AS (
 )
 DELETE FROM warnings w
 WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
-   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM nodes n WHERE n.fenced_at IS NULL AND w.key = 'disk-' || n.name);
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.name);
 
 -- name: SetResolved :exec
 UPDATE folders SET resolved = $2 WHERE id = $1;

@@ -15,7 +15,8 @@ LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
 WHERE jobs.id = $1 AND jobs.stripped < 3;
 
--- ListJobs is a page of jobs, newest first, below the id given (0 = from the newest).
+-- ListJobs is a page of jobs in an order: after the one with this value of what they are sorted by, and this id (0: from the first one). It is
+-- planned for its values, so that what stays of each CASE is a column that an index may have.
 -- name: ListJobs :many
 SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
        p.name AS project
@@ -24,10 +25,44 @@ JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
-WHERE jobs.stripped < 3 AND (sqlc.arg(below)::bigint = 0 OR jobs.id < sqlc.arg(below))
+CROSS JOIN LATERAL (
+    SELECT CASE sqlc.arg(sort)::text
+               WHEN 'created_at' THEN jobs.created_at
+               WHEN 'started_at' THEN coalesce(jobs.started_at, 'infinity')
+               WHEN 'ended_at' THEN coalesce(jobs.ended_at, 'infinity')
+           END AS at,
+           CASE sqlc.arg(sort)::text WHEN 'status' THEN jobs.status END AS word,
+           CASE sqlc.arg(sort)::text WHEN 'priority' THEN jobs.priority END AS number) k
+WHERE jobs.stripped < 3
   AND (sqlc.arg(owner_id)::bigint = 0 OR jobs.owner_id = sqlc.arg(owner_id))
   AND (sqlc.arg(status)::text = '' OR jobs.status = sqlc.arg(status))
-ORDER BY jobs.id DESC
+  AND (sqlc.narg(statuses)::text[] IS NULL OR jobs.status = ANY (sqlc.narg(statuses)))
+  AND (sqlc.arg(kind)::text = '' OR jobs.kind = sqlc.arg(kind))
+  AND (sqlc.arg(source_id)::bigint = 0 OR jobs.source_id = sqlc.arg(source_id))
+  AND (sqlc.arg(destination_id)::bigint = 0 OR jobs.destination_id = sqlc.arg(destination_id))
+  AND (sqlc.arg(project_id)::bigint = 0 OR jobs.project_id = sqlc.arg(project_id))
+  AND (sqlc.narg(urgent)::boolean IS NULL OR jobs.urgent = sqlc.narg(urgent))
+  AND (sqlc.narg(paused)::boolean IS NULL OR jobs.paused = sqlc.narg(paused))
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR jobs.created_at >= sqlc.narg(created_from))
+  AND (sqlc.narg(created_to)::timestamptz IS NULL OR jobs.created_at < sqlc.narg(created_to))
+  AND CASE
+      WHEN sqlc.arg(after)::bigint = 0 THEN true
+      WHEN sqlc.arg(sort)::text IN ('created_at', 'started_at', 'ended_at') AND sqlc.arg(down)::boolean
+          THEN (k.at, jobs.id) < (sqlc.arg(value)::text::timestamptz, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text IN ('created_at', 'started_at', 'ended_at')
+          THEN (k.at, jobs.id) > (sqlc.arg(value)::text::timestamptz, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'status' AND sqlc.arg(down)::boolean THEN (k.word, jobs.id) < (sqlc.arg(value)::text, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'status' THEN (k.word, jobs.id) > (sqlc.arg(value)::text, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'priority' AND sqlc.arg(down)::boolean
+          THEN (k.number, jobs.id) < (sqlc.arg(value)::text::smallint, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(sort)::text = 'priority' THEN (k.number, jobs.id) > (sqlc.arg(value)::text::smallint, sqlc.arg(after)::bigint)
+      WHEN sqlc.arg(down)::boolean THEN jobs.id < sqlc.arg(after)::bigint
+      ELSE jobs.id > sqlc.arg(after)::bigint
+  END
+ORDER BY CASE WHEN sqlc.arg(down)::boolean THEN k.at END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.at END,
+         CASE WHEN sqlc.arg(down)::boolean THEN k.word END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.word END,
+         CASE WHEN sqlc.arg(down)::boolean THEN k.number END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.number END,
+         CASE WHEN sqlc.arg(down)::boolean THEN jobs.id END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN jobs.id END
 LIMIT sqlc.arg(max);
 
 -- name: LockJob :one
@@ -52,17 +87,20 @@ WHERE t.job_id = $1 AND t.status = 'pending' AND t.started_at IS NOT NULL;
 
 -- CancelJob: the pending tasks end here, those that ran with a message each; running ones are asked to stop and end as they do.
 -- name: CancelJob :exec
-WITH ended AS (
-    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = coalesce(ran.message, 'Canceled before it started.')
-    FROM tasks p
-    LEFT JOIN (SELECT unnest(sqlc.arg(ran)::bigint[]) AS id, unnest(sqlc.arg(messages)::text[]) AS message) ran ON ran.id = p.id
-    WHERE p.id = t.id AND p.job_id = sqlc.arg(id) AND p.status = 'pending' AND t.status = 'pending'
+WITH told AS (
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = ran.message
+    FROM (SELECT unnest(sqlc.arg(ran)::bigint[]) AS id, unnest(sqlc.arg(messages)::text[]) AS message) ran
+    WHERE ran.id = t.id AND t.job_id = sqlc.arg(id) AND t.status = 'pending'
+    RETURNING 1
+), ended AS ( -- without a join, which a plan of old statistics does row by row
+    UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = 'Canceled before it started.'
+    WHERE t.job_id = sqlc.arg(id) AND t.status = 'pending' AND NOT EXISTS (SELECT FROM unnest(sqlc.arg(ran)::bigint[]) AS ran(id) WHERE ran.id = t.id)
     RETURNING 1
 ), asked AS (
     UPDATE tasks t SET cancel_requested = true WHERE t.job_id = sqlc.arg(id) AND t.status = 'in_progress'
 )
 UPDATE jobs j
-SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) FROM ended),
+SET canceled = true, n_pending = 0, n_canceled = n_canceled + (SELECT count(*) FROM told) + (SELECT count(*) FROM ended),
     ended_at = CASE WHEN n_running = 0 THEN now() END, version = version + 1
 WHERE j.id = sqlc.arg(id);
 

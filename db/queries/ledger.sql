@@ -3,7 +3,7 @@
 -- name: Deliver :execrows
 WITH held AS MATERIALIZED (
     SELECT t.id FROM tasks t
-    WHERE t.id = sqlc.arg(task_id) AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
+    WHERE t.id = sqlc.arg(task_id) AND t.lease_member = sqlc.arg(member) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
     FOR SHARE
 ), forgotten AS (
     UPDATE tasks t SET losses = 0, crashes = 0, waits = 0, delivered_to = sqlc.arg(delivered_to)
@@ -42,8 +42,13 @@ WITH ledger AS (
     DELETE FROM verifications v WHERE v.task_id = sqlc.arg(id)
 )
 UPDATE tasks t
-SET delivered_to = sqlc.arg(delivered_to), expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, duplicates_passed = false
+SET delivered_to = sqlc.arg(delivered_to), expected = 0, received = 0, delivered = 0, verified = 0, bytes = 0, duplicates_passed = false,
+    counted_before = '{}'
 WHERE t.id = sqlc.arg(id);
+
+-- VoidAsked forgets what a destination was asked before anything was sent, where the task goes to another one.
+-- name: VoidAsked :exec
+UPDATE tasks SET delivered_to = sqlc.arg(delivered_to), duplicates_passed = false, counted_before = '{}' WHERE id = sqlc.arg(id) AND lease_token = sqlc.arg(token)::bigint;
 
 -- name: PutTaskSeries :exec
 INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)

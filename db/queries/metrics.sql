@@ -52,7 +52,7 @@ JOIN dicom_nodes n ON n.id = st.server_id
 LEFT JOIN association_slots a ON a.server_id = st.server_id
 GROUP BY n.name, st.server_id;
 
--- AuditBacklog tells of rows that are not sealed yet, up to 10000, and of sealed ones that a receiver which is being sent to has not got.
+-- AuditBacklog counts rows that are not sealed yet, up to 10000, and of sealed ones that a receiver which is being sent to has not got.
 -- name: AuditBacklog :one
 SELECT b.unsealed, b.age, s.unsent, s.unsent_age
 FROM (
@@ -65,7 +65,7 @@ FROM (
     FROM (SELECT a.at FROM audit a WHERE a.seq IS NULL ORDER BY a.id LIMIT 10000) u
 ) b;
 
--- MailBacklog tells of mails that wait, up to 10000.
+-- MailBacklog counts mails that wait, up to 10000.
 -- name: MailBacklog :one
 SELECT count(*) AS mails, coalesce(extract(epoch FROM now() - min(w.created_at)), 0)::float8 AS age
 FROM (SELECT o.created_at FROM outbox o WHERE o.status = 'pending' ORDER BY o.next_at LIMIT 10000) w;

@@ -1,19 +1,19 @@
 -- BeginMove commits what a C-MOVE is about to bring, while the lease holds, under a message ID of its own. No row: that ID is in use, or
 -- another move of the study runs at a source of which no two may, or the lease is lost; or, uncounted, the source is known to take few at once. direct: what it brings goes to another destination.
 -- name: BeginMove :one
-INSERT INTO expectations (source_id, message_id, task_id, lease_node, lease_token, study_uid, alone, direct)
-SELECT sqlc.arg(source_id), nextval('move_message_ids')::integer, t.id, t.lease_node, t.lease_token, sqlc.arg(study_uid), sqlc.arg(alone), sqlc.arg(direct)
+INSERT INTO expectations (source_id, message_id, task_id, lease_member, lease_token, study_uid, alone, direct)
+SELECT sqlc.arg(source_id), nextval('move_message_ids')::integer, t.id, t.lease_member, t.lease_token, sqlc.arg(study_uid), sqlc.arg(alone), sqlc.arg(direct)
 FROM tasks t
-WHERE t.id = sqlc.arg(task_id) AND t.lease_node = sqlc.arg(lease_node) AND t.lease_token = sqlc.arg(lease_token) AND t.status = 'in_progress'
+WHERE t.id = sqlc.arg(task_id) AND t.lease_member = sqlc.arg(lease_member) AND t.lease_token = sqlc.arg(lease_token) AND t.status = 'in_progress'
   AND (sqlc.arg(counted)::boolean OR NOT EXISTS (SELECT FROM server_state st WHERE st.server_id = sqlc.arg(source_id) AND st.move_limit > 0))
 ON CONFLICT DO NOTHING
 RETURNING message_id;
 
--- StudyIsMoved tells whether a move of a study runs that wants to be the only one.
+-- StudyIsMoved reports whether a move of a study runs that wants to be the only one.
 -- name: StudyIsMoved :one
 SELECT EXISTS (SELECT FROM expectations WHERE source_id = $1 AND study_uid = $2 AND alone AND ended_at IS NULL);
 
--- MoveLimit tells how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
+-- MoveLimit returns how many C-MOVEs a source takes at once, as far as that is known; 0: no limit is. LockMoveLimit keeps it, and other
 -- moves away, until the transaction ends.
 -- name: MoveLimit :one
 SELECT move_limit FROM server_state WHERE server_id = $1;
@@ -24,22 +24,24 @@ SELECT move_limit FROM server_state WHERE server_id = $1 FOR UPDATE;
 -- name: RunningMoves :one
 SELECT count(*) FROM expectations WHERE source_id = $1 AND ended_at IS NULL;
 
--- EndMove takes down that a C-MOVE has ended, and how it fared. busy: the source had too many; then no more go there at once than run besides.
--- After so many good ones one more is tried.
+-- EndMove takes down that a C-MOVE has ended. good: the source did not have too many; after so many good ones in a row one more at once is tried.
 -- name: EndMove :exec
 WITH ended AS (
     UPDATE expectations SET ended_at = now()
     WHERE message_id = sqlc.arg(message_id)::integer AND lease_token = sqlc.arg(lease_token)::bigint AND ended_at IS NULL
 )
 UPDATE server_state st
-SET move_limit = CASE
-        WHEN sqlc.arg(busy)::boolean THEN greatest(1, (
-            SELECT count(*) FROM expectations e
-            WHERE e.source_id = st.server_id AND e.ended_at IS NULL AND (e.message_id, e.lease_token) <> (sqlc.arg(message_id)::integer, sqlc.arg(lease_token)::bigint)))
-        WHEN moves_good + 1 >= sqlc.arg(for_more)::integer THEN move_limit + 1
-        ELSE move_limit END,
-    moves_good = CASE WHEN sqlc.arg(busy)::boolean OR moves_good + 1 >= sqlc.arg(for_more)::integer THEN 0 ELSE moves_good + 1 END
-WHERE st.server_id = sqlc.arg(server_id) AND (sqlc.arg(busy)::boolean OR move_limit > 0);
+SET move_limit = CASE WHEN moves_good + 1 >= sqlc.arg(for_more)::integer THEN move_limit + 1 ELSE move_limit END,
+    moves_good = CASE WHEN moves_good + 1 >= sqlc.arg(for_more)::integer THEN 0 ELSE moves_good + 1 END
+WHERE st.server_id = sqlc.arg(server_id) AND sqlc.arg(good)::boolean AND move_limit > 0;
+
+-- LowerMoveLimit takes down that a source had too many C-MOVEs: no more go there at once than run now. It needs the lock of LockMoveLimit: of
+-- several refusals at once, each has to see that the others have ended.
+-- name: LowerMoveLimit :exec
+UPDATE server_state st
+SET move_limit = least(nullif(move_limit, 0), greatest(1, (SELECT count(*) FROM expectations e WHERE e.source_id = st.server_id AND e.ended_at IS NULL))),
+    moves_good = 0
+WHERE st.server_id = $1;
 
 -- EndLostMoves ends the moves of tasks that no longer hold the lease under which they began.
 -- name: EndLostMoves :exec
@@ -61,6 +63,6 @@ SELECT EXISTS (
       AND (e.ended_at IS NOT NULL
            OR NOT EXISTS (SELECT FROM tasks t WHERE t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress')));
 
--- ListStoringServers gives what tells servers apart that call our receiver.
+-- ListStoringServers returns what distinguishes servers that call our receiver.
 -- name: ListStoringServers :many
 SELECT n.name, s.* FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id;

@@ -2,8 +2,8 @@
 INSERT INTO outbox (recipient, subject, body, sealed)
 SELECT unnest(sqlc.arg(recipients)::text[]), sqlc.arg(subject), sqlc.arg(body), sqlc.narg(sealed)::bytea;
 
--- ClaimMail has one mail that is due for this node alone until the lease is over. A clock that was put back makes none wait longer than it was
--- meant to; a claim of another node may have begun later than this one, hence the minute.
+-- ClaimMail has one mail that is due for this member alone until the lease is over. A clock that was put back makes none wait longer than it was
+-- meant to; a claim of another member may have begun later than this one, hence the minute.
 -- name: ClaimMail :one
 UPDATE outbox SET next_at = now() + make_interval(secs => sqlc.arg(lease_seconds)::float8), wait_seconds = sqlc.arg(lease_seconds)::float8,
     attempts = attempts + 1, created_at = least(created_at, now())
@@ -13,7 +13,7 @@ WHERE id = (
     ORDER BY o.next_at LIMIT 1 FOR UPDATE SKIP LOCKED)
 RETURNING id, message_id, recipient, subject, body, sealed, job_end, attempts, created_at, extract(epoch FROM now() - created_at)::float8 AS age_seconds;
 
--- EndMail writes down what became of an attempt. Zero rows: another node has the mail by now.
+-- EndMail writes down what became of an attempt. Zero rows: another member has the mail by now.
 -- name: EndMail :execrows
 UPDATE outbox
 SET status = sqlc.arg(status), error = sqlc.arg(error), body = CASE WHEN sqlc.arg(status)::text = 'sent' THEN '' ELSE body END,
@@ -27,6 +27,9 @@ WHERE id = sqlc.arg(id) AND attempts = sqlc.arg(attempts) AND status = 'pending'
 SELECT * FROM outbox
 WHERE (sqlc.arg(below)::bigint = 0 OR id < sqlc.arg(below)) AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status))
 ORDER BY id DESC LIMIT sqlc.arg(max);
+
+-- name: GetMail :one
+SELECT * FROM outbox WHERE id = $1;
 
 -- name: LockMail :one
 SELECT * FROM outbox WHERE id = $1 FOR UPDATE;

@@ -30,12 +30,12 @@ WHERE id = $1;
 -- name: PauseServer :execrows
 UPDATE server_state SET paused = sqlc.arg(paused) WHERE server_id = sqlc.arg(server_id) AND paused <> sqlc.arg(paused);
 
--- Overdrawn gives the slots of a node that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
+-- Overdrawn gives the slots of a member that it should give back: of tasks whose job or server is paused, and the newest ones beyond the cap,
 -- further ones first. Those of jobs that may run outside their window come before others in each server's row.
 -- name: Overdrawn :many
 SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused, o.park_grace_s
 FROM (
-    SELECT a.id, a.node_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
+    SELECT a.id, a.member_id, a.task_id, t.job_id, a.token, a.further, j.paused OR st.paused AS paused, s.park_grace_s,
            coalesce(st.caps_until > schedule_now(), true) AS current,
            row_number() OVER (PARTITION BY a.server_id ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
            CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END AS cap
@@ -46,12 +46,12 @@ FROM (
     LEFT JOIN jobs j ON j.id = t.job_id
     WHERE a.use = 'batch'
 ) o
-WHERE o.node_id = sqlc.arg(node)::uuid AND o.job_id IS NOT NULL AND (o.paused OR o.current AND o.place > o.cap)
+WHERE o.member_id = sqlc.arg(member)::uuid AND o.job_id IS NOT NULL AND (o.paused OR o.current AND o.place > o.cap)
 ORDER BY o.task_id, o.id;
 
--- Shares gives for each server with a limit in MB/s how many of its batch slots are this node's, and how many there are.
+-- Shares gives for each server with a limit in MB/s how many of its batch slots are this member's, and how many there are.
 -- name: Shares :many
-SELECT st.server_id, st.mb_per_second, count(a.id) AS slots, count(a.id) FILTER (WHERE a.node_id = sqlc.arg(node)) AS own
+SELECT st.server_id, st.mb_per_second, count(a.id) AS slots, count(a.id) FILTER (WHERE a.member_id = sqlc.arg(member)) AS own
 FROM server_state st
 LEFT JOIN association_slots a ON a.server_id = st.server_id AND a.use = 'batch'
 WHERE st.mb_per_second > 0
@@ -88,21 +88,24 @@ WITH due AS (
     WHERE st.server_id = due.server_id
     RETURNING st.server_id
 )
-INSERT INTO association_slots (server_id, use, node_id)
-SELECT server_id, 'batch', sqlc.arg(node)::uuid FROM taken
+INSERT INTO association_slots (server_id, use, member_id)
+SELECT server_id, 'batch', sqlc.arg(member)::uuid FROM taken
 RETURNING id, server_id;
 
 -- name: SetUrgency :exec
 UPDATE jobs SET urgent = $2, outside_windows = $3, priority = $4, version = version + 1 WHERE id = $1;
 
--- name: WorkersOfNode :one
-SELECT w.schedule, schedule_now()::timestamptz AS now FROM worker_schedules w WHERE w.node_name = $1;
+-- name: WorkersOfMember :one
+SELECT w.schedule, schedule_now()::timestamptz AS now FROM worker_schedules w WHERE w.member_name = $1;
+
+-- name: LockWorkers :one
+SELECT schedule FROM worker_schedules WHERE member_name = $1 FOR UPDATE;
 
 -- name: PutWorkers :exec
-INSERT INTO worker_schedules (node_name, schedule) VALUES ($1, $2) ON CONFLICT (node_name) DO UPDATE SET schedule = excluded.schedule;
+INSERT INTO worker_schedules (member_name, schedule) VALUES ($1, $2) ON CONFLICT (member_name) DO UPDATE SET schedule = excluded.schedule;
 
 -- name: DeleteWorkers :exec
-DELETE FROM worker_schedules WHERE node_name = $1;
+DELETE FROM worker_schedules WHERE member_name = $1;
 
 -- WhatKeeps gathers what keeps a pending task from starting, per server of its job.
 -- name: WhatKeeps :many
@@ -122,25 +125,31 @@ JOIN dicom_nodes n ON n.id = st.server_id
 WHERE j.id = $1
 ORDER BY st.server_id = j.source_id DESC;
 
--- AheadOf counts the pending tasks of the same owner that come before a task, up to 1000 of its own job.
--- name: AheadOf :one
-SELECT least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
-       ((SELECT count(*) FROM (SELECT FROM tasks p WHERE p.job_id = t.job_id AND p.status = 'pending'
-                                 AND (p.not_before, p.seq) < (t.not_before, t.seq) LIMIT 1000) nearest)
-        + (SELECT coalesce(sum(o.n_pending), 0) FROM jobs o
-           WHERE o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
-             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)))::bigint AS ahead,
+-- AheadOf counts for pending tasks of a job the tasks of the same owner that come before each at a server of its own, up to 1000 of its
+-- own job. What waits for another server is not before it, nor what is kept from starting by one.
+-- name: AheadOf :many
+WITH nearest AS MATERIALIZED (
+  SELECT f.id, row_number() OVER (ORDER BY f.not_before, f.seq) - 1 AS place
+  FROM (SELECT p.id, p.not_before, p.seq FROM tasks p WHERE p.job_id = sqlc.arg(job_id) AND p.status = 'pending'
+        ORDER BY p.not_before, p.seq LIMIT 1000) f
+), others AS MATERIALIZED (
+  SELECT coalesce(sum(o.n_pending), 0) AS n
+  FROM jobs j
+  JOIN jobs o ON o.owner_id = j.owner_id AND o.active AND o.id <> j.id AND o.verified AND NOT o.paused AND NOT o.canceled
+             AND (o.urgent, o.priority, -o.id) > (j.urgent, j.priority, -j.id)
+  WHERE j.id = sqlc.arg(job_id)
+    AND EXISTS (SELECT FROM servers s WHERE s.id IN (o.source_id, o.destination_id) AND s.id IN (j.source_id, j.destination_id))
+    AND NOT EXISTS (SELECT FROM server_state st WHERE st.server_id IN (o.source_id, o.destination_id)
+                                                  AND st.server_id NOT IN (j.source_id, j.destination_id) AND (st.paused OR st.breaker = 'open'))
+)
+SELECT t.id, least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0), t.wait_seconds)::float8 AS wait_seconds,
+       (coalesce(nearest.place, 1000) + others.n)::bigint AS ahead,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying
 FROM tasks t
-JOIN jobs j ON j.id = t.job_id
-WHERE t.id = $1;
+LEFT JOIN nearest ON nearest.id = t.id
+CROSS JOIN others
+WHERE t.id = ANY(sqlc.arg(ids)::bigint[]) AND t.job_id = sqlc.arg(job_id);
 
 -- name: SlotsInUse :one
 SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
 FROM association_slots WHERE server_id = $1;
-
--- name: PutRules :exec
-UPDATE servers SET
-    max_pdu = $2, min_study_age_s = $3, offline_patience_s = $4, refused_sop_classes = $5, duplicates = $6, ignore_counts = $7, fallback_charset = $8,
-    young_study_s = $9
-WHERE id = $1;

@@ -25,25 +25,42 @@ LEFT JOIN dicom_nodes src ON src.id = j.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = j.destination_id
 WHERE t.id = sqlc.arg(task_id);
 
--- ListTasks is a page of a job's tasks in the order of their rows, above the sequence number given.
+-- ListTasks is a page of a job's tasks in an order, as ListJobs.
 -- name: ListTasks :many
-SELECT * FROM tasks
-WHERE job_id = $1 AND seq > sqlc.arg(above) AND (sqlc.arg(status)::text = '' OR status = sqlc.arg(status))
-ORDER BY seq
+SELECT tasks.* FROM tasks
+CROSS JOIN LATERAL (
+    SELECT CASE sqlc.arg(sort)::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
+           CASE sqlc.arg(sort)::text WHEN 'status' THEN tasks.status END AS word) k
+WHERE tasks.job_id = sqlc.arg(job_id)
+  AND (sqlc.arg(status)::text = '' OR tasks.status = sqlc.arg(status))
+  AND (sqlc.narg(statuses)::text[] IS NULL OR tasks.status = ANY (sqlc.narg(statuses)))
+  AND CASE
+      WHEN sqlc.arg(after)::integer = 0 THEN true
+      WHEN sqlc.arg(sort)::text = 'ended_at' AND sqlc.arg(down)::boolean
+          THEN (k.at, tasks.seq) < (sqlc.arg(value)::text::timestamptz, sqlc.arg(after)::integer)
+      WHEN sqlc.arg(sort)::text = 'ended_at' THEN (k.at, tasks.seq) > (sqlc.arg(value)::text::timestamptz, sqlc.arg(after)::integer)
+      WHEN sqlc.arg(sort)::text = 'status' AND sqlc.arg(down)::boolean THEN (k.word, tasks.seq) < (sqlc.arg(value)::text, sqlc.arg(after)::integer)
+      WHEN sqlc.arg(sort)::text = 'status' THEN (k.word, tasks.seq) > (sqlc.arg(value)::text, sqlc.arg(after)::integer)
+      WHEN sqlc.arg(down)::boolean THEN tasks.seq < sqlc.arg(after)::integer
+      ELSE tasks.seq > sqlc.arg(after)::integer
+  END
+ORDER BY CASE WHEN sqlc.arg(down)::boolean THEN k.at END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.at END,
+         CASE WHEN sqlc.arg(down)::boolean THEN k.word END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.word END,
+         CASE WHEN sqlc.arg(down)::boolean THEN tasks.seq END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN tasks.seq END
 LIMIT sqlc.arg(max);
 
--- TasksOfNode is what this node holds, and whether somebody asked for it to stop.
--- name: TasksOfNode :many
+-- TasksOfMember is what this member holds, and whether somebody asked for it to stop.
+-- name: TasksOfMember :many
 SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
-WHERE t.lease_node = $1 AND t.status = 'in_progress'
+WHERE t.lease_member = $1 AND t.status = 'in_progress'
 ORDER BY t.job_id, t.id;
 
--- HoldsLease tells whether a task still belongs to this node and token, and keeps it so until the transaction ends.
+-- HoldsLease reports whether a task still belongs to this member and token, and keeps it so until the transaction ends.
 -- name: HoldsLease :one
-SELECT 1::integer FROM tasks WHERE id = $1 AND lease_node = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE;
+SELECT 1::integer FROM tasks WHERE id = $1 AND lease_member = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE;
 
 -- EndLease is the end of a task's run: it takes the status given and gives its slots back, in one statement with its job's
 -- counters. No row: the lease is not ours any more;
@@ -57,7 +74,7 @@ WITH locked AS MATERIALIZED (
     FOR NO KEY UPDATE OF j
 ), ended AS (
     UPDATE tasks t
-    SET status = sqlc.arg(status), lease_node = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
+    SET status = sqlc.arg(status), lease_member = NULL, lease_token = NULL, cancel_requested = false, message = sqlc.arg(message),
         waiting_reason = sqlc.arg(waiting_reason),
         not_before = CASE WHEN sqlc.arg(wait_seconds)::float8 > 0 THEN schedule_now() + make_interval(secs => sqlc.arg(wait_seconds)) ELSE t.not_before END,
         wait_seconds = sqlc.arg(wait_seconds)::float8,
@@ -65,7 +82,7 @@ WITH locked AS MATERIALIZED (
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
         ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
     FROM locked
-    WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_node = sqlc.arg(node) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
+    WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_member = sqlc.arg(member) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
     RETURNING t.job_id, t.status
 ), slots AS (
     DELETE FROM association_slots a USING ended WHERE a.task_id = sqlc.arg(id) AND a.token = sqlc.arg(token) AND sqlc.arg(free_slots)::boolean

@@ -104,7 +104,7 @@ UPDATE commitments SET taken = true WHERE transaction_uid = $1;
 -- name: DropCommitment :exec
 DELETE FROM commitments WHERE transaction_uid = $1 AND reported_at IS NULL;
 
--- CommitmentsOfTask tells how many requests were made since the verification began, and how many of them have no report yet.
+-- CommitmentsOfTask returns how many requests were made since the verification began, and how many of them have no report yet.
 -- name: CommitmentsOfTask :one
 SELECT count(*) AS requested, count(*) FILTER (WHERE c.reported_at IS NULL) AS awaited
 FROM commitments c

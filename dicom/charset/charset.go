@@ -50,7 +50,7 @@ var known sync.Map // terms joined by backslash → *Set
 // maxKnown bounds a string that is kept; real ones are shorter than 100 bytes.
 const maxKnown = 100
 
-// New gives the set of the values of Specific Character Set. No value, or one empty value, is ASCII. The error names
+// New returns the set of the values of Specific Character Set. No value, or one empty value, is ASCII. The error names
 // a term that is not defined; spelling such as "ISO-IR 100" is understood.
 func New(values []string) (*Set, error) {
 	if len(values) == 0 || len(values) == 1 && strings.TrimSpace(values[0]) == "" {
@@ -70,9 +70,9 @@ func New(values []string) (*Set, error) {
 	return s, nil
 }
 
-// ForReading gives the set to show and to match the text of a source by, which may name what isn't defined. A set that can only stand alone
-// (ISO_IR 192, GB18030, GBK) and comes first does so, whatever stands beside it (PS3.3 C.12.1.1.2 allows nothing there). Else it is ASCII, and
-// Decode guesses.
+// ForReading returns the set to show and to match the text of a source by, which may name what isn't defined. A set
+// that can only stand alone (ISO_IR 192, GB18030, GBK) and comes first does so, whatever stands beside it (PS3.3
+// C.12.1.1.2 allows nothing there). Else it is ASCII, and Decode guesses.
 func ForReading(values []string) *Set {
 	if s, err := New(values); err == nil {
 		return s
@@ -83,7 +83,7 @@ func ForReading(values []string) *Set {
 	return ascii
 }
 
-// canonical tells whether the values are spelled as the standard does. Only such sets are kept, each term once, so
+// canonical reports whether the values are spelled as the standard does. Only such sets are kept, each term once, so
 // that foreign data can't grow the table at will.
 func (s *Set) canonical(values []string) bool {
 	if len(values) > 3 {
@@ -102,7 +102,12 @@ func build(values []string) (*Set, error) {
 	for i, v := range values {
 		t, ok := termOf(v)
 		if !ok {
-			return nil, fmt.Errorf("the Specific Character Set has a value that DICOM does not define (value %d); correct it at the source", i+1)
+			return nil,
+				fmt.Errorf(
+					"the Specific Character Set has a value that DICOM does not define (value %d); correct it at "+
+						"the source",
+					i+1,
+				)
 		}
 		name := t.name
 		if len(values) > 1 {
@@ -111,7 +116,8 @@ func build(values []string) (*Set, error) {
 		s.terms = append(s.terms, name)
 		if t.alone() {
 			if len(values) > 1 {
-				return nil, fmt.Errorf("the Specific Character Set names %s beside others; it can only stand alone", t.name)
+				return nil,
+					fmt.Errorf("the Specific Character Set names %s beside others; it can only stand alone", t.name)
 			}
 			s.whole, s.utf8 = t.whole, t.utf8
 			return s, nil
@@ -141,21 +147,22 @@ func (s *Set) start(t *term) {
 	}
 }
 
-// Terms gives the values for Specific Character Set, empty for ASCII.
+// Terms returns the values for Specific Character Set, empty for ASCII.
 func (s *Set) Terms() []string { return slices.Clone(s.terms) }
 
-// IsUTF8 tells whether the set is ISO_IR 192, which holds every text.
+// IsUTF8 reports whether the set is ISO_IR 192, which holds every text.
 func (s *Set) IsUTF8() bool { return s.utf8 }
 
-// IsASCII reports whether the set is the one of a data set that declares none, or ISO_IR 6 alone: no byte above 7F, and no other set by an
-// escape sequence.
+// IsASCII reports whether the set is the one of a data set that declares none, or ISO_IR 6 alone: no byte above 7F, and
+// no other set by an escape sequence.
 func (s *Set) IsASCII() bool {
-	return s.g0 == g0ASCII && s.g1 == nil && s.whole == nil && !s.utf8 && !slices.ContainsFunc(s.extra, func(g *graphic) bool { return g != g0ASCII })
+	return s.g0 == g0ASCII && s.g1 == nil && s.whole == nil && !s.utf8 &&
+		!slices.ContainsFunc(s.extra, func(g *graphic) bool { return g != g0ASCII })
 }
 
-// Decode gives the text of a value. It is lenient, for showing and matching: what can't be decoded becomes U+FFFD, escape
-// sequences of undeclared sets are followed, and bytes over 7F where only ASCII is declared are taken for UTF-8 if
-// they are valid, else for Latin-1, as sources that forget to declare a set mean one of the two.
+// Decode returns the text of a value. It is lenient, for showing and matching: what can't be decoded becomes U+FFFD,
+// escape sequences of undeclared sets are followed, and bytes over 7F where only ASCII is declared are taken for UTF-8
+// if they are valid, else for Latin-1, as sources that forget to declare a set mean one of the two.
 func (s *Set) Decode(b []byte, vr dict.VR) string {
 	text, _ := s.decode(b, vr, false)
 	return text
@@ -193,7 +200,7 @@ func (s *Set) decode(b []byte, vr dict.VR, strict bool) (text string, bad int) {
 	return s.decode2022(b, vr, strict)
 }
 
-// plain tells whether the bytes mean ASCII in every set but JIS X 0201.
+// plain reports whether the bytes mean ASCII in every set but JIS X 0201.
 func plain(b []byte) bool {
 	for _, c := range b {
 		if c >= 0x80 || c == escape {
@@ -236,7 +243,7 @@ func decodeWhole(e encoding.Encoding, b []byte) (string, int) {
 	return text, -1
 }
 
-// Encode gives the bytes of a text, without padding. The error wraps ErrNotRepresentable.
+// Encode returns the bytes of a text, without padding. The error wraps ErrNotRepresentable.
 func (s *Set) Encode(text string, vr dict.VR) ([]byte, error) {
 	if !utf8.ValidString(text) {
 		return nil, fmt.Errorf("%w: it is not valid UTF-8", ErrNotRepresentable)

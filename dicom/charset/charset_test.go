@@ -139,8 +139,8 @@ func TestTerms(t *testing.T) {
 	require.Error(t, err)
 }
 
-// TestForReading: a set that can only stand alone is understood beside others, to which New says no. So de-identification refuses what
-// showing and matching bear.
+// TestForReading: a set that can only stand alone is understood beside others, to which New says no. So
+// de-identification refuses what showing and matching bear.
 func TestForReading(t *testing.T) {
 	for _, c := range []struct{ terms, in, want string }{
 		{"ISO_IR 192\\ISO 2022 IR 87", "王^小東", "王^小東"},
@@ -162,8 +162,10 @@ func TestForReading(t *testing.T) {
 // FuzzDecode: decoding gives valid UTF-8 whatever comes; text that decodes cleanly survives encoding and decoding.
 func FuzzDecode(f *testing.F) {
 	all := []string{
-		"", "ISO_IR 13", "ISO_IR 100", "ISO_IR 127", "ISO_IR 166", "ISO_IR 192", "GB18030", "GBK", `\ISO 2022 IR 87\ISO 2022 IR 159`,
-		`ISO 2022 IR 13\ISO 2022 IR 87`, `\ISO 2022 IR 149`, `\ISO 2022 IR 58`, `ISO 2022 IR 100\ISO 2022 IR 144\ISO 2022 IR 126`,
+		"", "ISO_IR 13", "ISO_IR 100", "ISO_IR 127", "ISO_IR 166",
+		"ISO_IR 192", "GB18030", "GBK", `\ISO 2022 IR 87\ISO 2022 IR 159`,
+		`ISO 2022 IR 13\ISO 2022 IR 87`, `\ISO 2022 IR 149`,
+		`\ISO 2022 IR 58`, `ISO 2022 IR 100\ISO 2022 IR 144\ISO 2022 IR 126`,
 	}
 	for i := range all {
 		f.Add([]byte("Yamada^Tarou=\x1b$B;3ED\x1b(B^\x1b$)C\xfb\xf3\\\xe9\x1b-L\xbb"), uint8(i))

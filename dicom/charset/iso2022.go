@@ -11,7 +11,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// delimiter tells whether what is active falls back to the start at this code (PS3.5 6.1.2.5.3): line ends and tabs,
+// delimiter reports whether what is active falls back to the start at this code (PS3.5 6.1.2.5.3): line ends and tabs,
 // the backslash between values, and the ^ and = of person names.
 func delimiter(c rune, vr dict.VR) bool {
 	switch c {

@@ -20,9 +20,9 @@ type graphic struct {
 	escape string // without the ESC itself (PS3.3 tables C.12-3 and C.12-4)
 	right  bool   // G1
 	width  int    // bytes per character
-	// rune gives the character of width bytes, utf8.RuneError if there is none. Bytes come as they are in the value.
+	// rune returns the character of width bytes, utf8.RuneError if there is none. Bytes come as they are in the value.
 	rune func(b []byte) rune
-	// code gives the bytes of a character, nil if there is none.
+	// code returns the bytes of a character, nil if there is none.
 	code func(r rune) []byte
 }
 
@@ -31,10 +31,16 @@ var (
 	g0Roman = &graphic{escape: "(J", width: 1, rune: romanRune, code: romanCode}
 	g1Kana  = &graphic{escape: ")I", right: true, width: 1, rune: kanaRune, code: kanaCode}
 
-	g0JISX0208 = &graphic{escape: "$B", width: 2, rune: pair(japanese.EUCJP, 0x80), code: codeOf(japanese.EUCJP, 2, 0x7F)}
+	g0JISX0208 = &graphic{
+		escape: "$B", width: 2, rune: pair(japanese.EUCJP, 0x80), code: codeOf(japanese.EUCJP, 2, 0x7F),
+	}
 	g0JISX0212 = &graphic{escape: "$(D", width: 2, rune: triple(japanese.EUCJP), code: codeOf(japanese.EUCJP, 3, 0x7F)}
-	g1KSX1001  = &graphic{escape: "$)C", right: true, width: 2, rune: pair(korean.EUCKR, 0), code: codeOf(korean.EUCKR, 2, 0xFF)}
-	g1GB2312   = &graphic{escape: "$)A", right: true, width: 2, rune: pair(simplifiedchinese.GBK, 0), code: codeOf(simplifiedchinese.GBK, 2, 0xFF)}
+	g1KSX1001  = &graphic{
+		escape: "$)C", right: true, width: 2, rune: pair(korean.EUCKR, 0), code: codeOf(korean.EUCKR, 2, 0xFF),
+	}
+	g1GB2312 = &graphic{escape: "$)A", right: true, width: 2, rune: pair(simplifiedchinese.GBK, 0), code: codeOf(
+		simplifiedchinese.GBK, 2, 0xFF,
+	)}
 )
 
 // codePage makes the G1 half of a single-byte code page.
@@ -61,7 +67,7 @@ type term struct {
 
 func (t *term) alone() bool { return t.whole != nil || t.utf8 }
 
-// extended gives the name with code extensions, which is how a term is spelled when there are several.
+// extended returns the name with code extensions, which is how a term is spelled when there are several.
 func (t *term) extended() string {
 	if number, ok := strings.CutPrefix(t.name, "ISO_IR "); ok && !t.utf8 {
 		return "ISO 2022 IR " + number

@@ -12,13 +12,14 @@ import (
 	"golang.org/x/text/encoding/korean"
 )
 
-// Undeclared returns what text may be in whose Specific Character Set is wrong or missing, by how common it is: the terms of DICOM, the code
-// pages of operating systems, and UTF-8 that was taken for a code page and encoded once more. It is for finding out whether text can mean
-// something; nothing says that it does.
+// Undeclared returns what text may be in whose Specific Character Set is wrong or missing, by how common it is: the
+// terms of DICOM, the code pages of operating systems, and UTF-8 that was taken for a code page and encoded once more.
+// It is for finding out whether text can mean something; nothing says that it does.
 var Undeclared = sync.OnceValue(func() []*Set {
 	var sets []*Set
 	for _, terms := range []string{
-		UTF8, Latin1, "ISO_IR 101", "ISO_IR 148", "ISO_IR 109", "ISO_IR 110", "ISO_IR 203", "ISO_IR 144", "ISO_IR 126", "ISO_IR 138", "ISO_IR 127",
+		UTF8, Latin1, "ISO_IR 101", "ISO_IR 148", "ISO_IR 109", "ISO_IR 110",
+		"ISO_IR 203", "ISO_IR 144", "ISO_IR 126", "ISO_IR 138", "ISO_IR 127",
 		"ISO_IR 166", "ISO_IR 13", "GB18030", `\ISO 2022 IR 87`,
 	} {
 		if s, err := New(strings.Split(terms, `\`)); err == nil { // all are known
@@ -26,7 +27,8 @@ var Undeclared = sync.OnceValue(func() []*Set {
 		}
 	}
 	for _, whole := range []encoding.Encoding{
-		japanese.ShiftJIS, japanese.EUCJP, korean.EUCKR, charmap.Windows1252, charmap.Windows1250, charmap.Windows1251, charmap.CodePage850,
+		japanese.ShiftJIS, japanese.EUCJP, korean.EUCKR, charmap.Windows1252,
+		charmap.Windows1250, charmap.Windows1251, charmap.CodePage850,
 		charmap.CodePage852, charmap.CodePage437, charmap.CodePage866, charmap.KOI8R, charmap.Macintosh,
 		twice{charmap.ISO8859_1},
 		twice{charmap.Windows1252},

@@ -9,7 +9,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// Done is what was done to an attribute of an object, at all depths, and why.
+// Done is what was done to an attribute of an instance, at all depths, and why.
 type Done struct {
 	Tag    dict.Tag
 	Action Action
@@ -25,20 +25,20 @@ type act struct {
 }
 
 // act notes what was done to an element, if somebody wants to know.
-func (w *rewriter) act(tag dict.Tag, a Action, why string) {
+func (w *output) act(tag dict.Tag, a Action, why string) {
 	if w.acts != nil {
 		w.acts = append(w.acts, act{tag, a, why})
 	}
 }
 
 // forgetActs forgets all but the first n.
-func (w *rewriter) forgetActs(n int) {
+func (w *output) forgetActs(n int) {
 	if w.acts != nil {
 		w.acts = w.acts[:n]
 	}
 }
 
-// accounts gives what was done to each object. Of a series all objects have the same done to them, and share it.
+// accounts gives what was done to each instance. Of a series all instances have the same done to them, and share it.
 type accounts map[uint64]account
 
 type account struct {
@@ -46,7 +46,7 @@ type account struct {
 	done []Done
 }
 
-// of counts the acts of an object, nil if there are none.
+// of counts the acts of an instance, nil if there are none.
 func (a *accounts) of(acts []act) []Done {
 	if len(acts) == 0 {
 		return nil
@@ -68,7 +68,8 @@ func (a *accounts) of(acts []act) []Done {
 	return done
 }
 
-// ManifestKey gives the key that manifests of what was done under this one are sealed with. Nothing else derives from it.
+// ManifestKey returns the key that manifests of what was done under this one are sealed with. Nothing else derives from
+// it.
 func (k Key) ManifestKey() []byte { return slices.Clone(newDeriver(k).derive(0, "manifest", nil)) }
 
 // tally counts acts.

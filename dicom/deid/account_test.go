@@ -12,7 +12,8 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// TestAccount: what is said to have been done by attribute and rule is what is counted by action, for every object, and is shared among alike.
+// TestAccount: what is said to have been done by attribute and rule is what is counted by action, for every instance,
+// and is shared among alike.
 func TestAccount(t *testing.T) {
 	for _, name := range deid.BuiltinProfiles() {
 		p, _ := deid.BuiltinProfile(name)
@@ -21,7 +22,11 @@ func TestAccount(t *testing.T) {
 			s := sessions[x.person.id]
 			if s == nil {
 				var err error
-				s, err = p.Session(deid.Subject{Key: proofKey(3).OfPatient(deid.PatientIdentity(x.person.id, "", "")), Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym(), Account: true})
+				s, err = p.Session(deid.Subject{
+					Key:       proofKey(3).OfPatient(deid.PatientIdentity(x.person.id, "", "")),
+					Patient:   deid.PatientIdentity(x.person.id, "", ""),
+					Pseudonym: x.person.pseudonym(), Account: true,
+				})
 				require.NoError(t, err)
 				sessions[x.person.id] = s
 			}

@@ -26,7 +26,7 @@ type judgement struct {
 
 // readAdditions reads additions.txt, of which the engine holds what doesn't stay.
 func readAdditions(t testing.TB) []judgement {
-	b, err := os.ReadFile("additions.txt")
+	b, err := os.ReadFile("internal/table/additions.txt")
 	require.NoError(t, err)
 	var all []judgement
 	reason := ""
@@ -54,17 +54,19 @@ func additionSample(t testing.TB, e dict.Entry) stream.Element {
 	return sample(t, e.Tag, vrOf(t, e.Tag), single)
 }
 
-// mustBeJudged tells whether an attribute may say who somebody is, in text or as a date: these don't stay unless somebody said so.
+// mustBeJudged reports whether an attribute may say who somebody is, in text or as a date: these don't stay unless
+// somebody said so.
 func mustBeJudged(vr dict.VR) bool {
 	switch vr {
-	case dict.UR, dict.UC, dict.UT, dict.LT, dict.ST, dict.LO, dict.SH, dict.PN, dict.AE, dict.AS, dict.DA, dict.DT, dict.TM:
+	case dict.UR, dict.UC, dict.UT, dict.LT, dict.ST, dict.LO, dict.SH, dict.PN, dict.AE, dict.AS, dict.DA,
+		dict.DT, dict.TM:
 		return true
 	}
 	return false
 }
 
-// TestJudged: each attribute of the dictionary with text or a date is a row of Table E.1-1, or judged in additions.txt, once and
-// with a reason. Groups below 0008 are of messages, files and directories, and never stay.
+// TestJudged: each attribute of the dictionary with text or a date is a row of Table E.1-1, or judged in additions.txt,
+// once and with a reason. Groups below 0008 are of messages, files and directories, and never stay.
 func TestJudged(t *testing.T) {
 	listed := map[dict.Tag]bool{}
 	for _, r := range readTable(t) {
@@ -97,7 +99,7 @@ func TestJudged(t *testing.T) {
 	}
 }
 
-// pattern gives the row of a repeating group.
+// pattern returns the row of a repeating group.
 func pattern(e dict.Entry) string {
 	switch {
 	case !e.Retired:
@@ -113,8 +115,8 @@ func pattern(e dict.Entry) string {
 	return ""
 }
 
-// TestBeyondTable names attributes that Table E.1-1 forgets. The default profile, the basic one and that of the original leave
-// nothing of them, at top level and in an item, before and behind the pixel data.
+// TestBeyondTable names attributes that Table E.1-1 forgets. The default profile, the basic one and that of the
+// original leave nothing of them, at top level and in an item, before and behind the pixel data.
 func TestBeyondTable(t *testing.T) {
 	const secret = "Meierschmidt"
 	coded := func(tag dict.Tag) func(*stream.DataSet) {
@@ -225,8 +227,8 @@ func TestBeyondTable(t *testing.T) {
 	}
 }
 
-// TestAdditions holds the engine against each row of additions.txt: under the basic profile with and without the row's option, under
-// the default, and under that of the original.
+// TestAdditions holds the engine against each row of additions.txt: under the basic profile with and without the row's
+// option, under the default, and under that of the original.
 func TestAdditions(t *testing.T) {
 	rows := slices.DeleteFunc(readAdditions(t), func(j judgement) bool { return j.keyword == "-" })
 	var ds stream.DataSet
@@ -241,7 +243,10 @@ func TestAdditions(t *testing.T) {
 	ds.Set(dict.SOPInstanceUID, "1.2.3")
 	ds.Set(dict.PatientID, "PID-1")
 	judge := func(t *testing.T, p *deid.Profile, options ...string) {
-		b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		b, _, err := rewrite(
+			sessionFor(t, p, proofKey(1), &ds),
+			encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		require.NoError(t, err)
 		out := parse(t, b, dict.ExplicitVRLittleEndian)
 		for tag, j := range cases {
@@ -264,7 +269,8 @@ func TestAdditions(t *testing.T) {
 			case "Z":
 				require.True(t, there && len(after.Value) == 0 && len(after.Items) == 0, what)
 			case "D":
-				require.True(t, there && said != "" && !strings.Contains(said, mark(tag)) && !bytes.Equal(before.Value, after.Value), what)
+				require.True(t, there && said != "" && !strings.Contains(said, mark(tag)) &&
+					!bytes.Equal(before.Value, after.Value), what)
 			case "C":
 				if len(before.Items) > 0 {
 					require.True(t, len(after.Items) > 0 && !strings.Contains(string(encode(t, after.Items[0],
@@ -288,7 +294,9 @@ func TestAdditions(t *testing.T) {
 
 	// Under the original's base, short descriptions stay and identifiers are hashed, as of the table's own rows.
 	p, _ = deid.BuiltinProfile("adit")
-	b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	b, _, err := rewrite(
+		sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+	)
 	require.NoError(t, err)
 	out := parse(t, b, dict.ExplicitVRLittleEndian)
 	require.Contains(t, out.String(dict.AcquisitionProtocolName), mark(dict.AcquisitionProtocolName))
@@ -296,7 +304,8 @@ func TestAdditions(t *testing.T) {
 	for tag, j := range cases {
 		e, _ := out.Get(tag)
 		short := e.VR == dict.LO || e.VR == dict.SH || e.VR == dict.CS
-		if j.action == "K" || j.action == "C" || slices.Contains(own, tag) || short && slices.Contains(j.options, "clean-descriptors=C") {
+		if j.action == "K" || j.action == "C" || slices.Contains(own, tag) ||
+			short && slices.Contains(j.options, "clean-descriptors=C") {
 			continue
 		}
 		require.NotContains(t, string(e.Value), mark(tag), "%s %s", tag, tag.Keyword())
@@ -316,7 +325,7 @@ func TestAdditionsAreExplained(t *testing.T) {
 	o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{})
 	require.NoError(t, err)
 	defer o.Close()
-	list, err := sessionFor(t, p, proofKey(1), &ds).Explain(o)
+	list, _, err := sessionFor(t, p, proofKey(1), &ds).Explain(o)
 	require.NoError(t, err)
 	why := map[string]string{}
 	for _, x := range list {

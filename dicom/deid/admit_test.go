@@ -10,27 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestEveryClassIsJudged: whoever adds a storage SOP class to the dictionary decides whether its images show text.
-func TestEveryClassIsJudged(t *testing.T) {
-	var judged []string
-	for _, j := range judgements {
-		require.NotEmpty(t, j.why)
-		for _, uid := range j.classes {
-			require.True(t, dict.IsStorageClass(uid), "%s is no storage SOP class", uid)
-			require.NotContains(t, judged, uid, "%s is judged twice", dict.UIDName(uid))
-			judged = append(judged, uid)
-		}
-	}
-	for _, uid := range dict.StorageClasses(false) {
-		require.Contains(t, judged, uid, "decide in judgements whether text is likely in an %s", dict.UIDName(uid))
-	}
-}
-
-// reasonOf gives why an object isn't sent, "" if it is.
+// reasonOf returns why an instance isn't sent, "" if it is.
 func reasonOf(t *testing.T, err error) Reason {
 	t.Helper()
 	if e, ok := errors.AsType[*RefusedError](err); ok {
@@ -43,12 +28,14 @@ func reasonOf(t *testing.T, err error) Reason {
 	return ""
 }
 
-// image gives an image of a class; more are attributes with their values.
+// image returns an image of a class; more are attributes with their values.
 func image(class string, more ...any) *stream.DataSet {
 	d := sample()
 	d.Set(dict.SOPClassUID, class)
 	for i := 0; i < len(more); i += 2 {
-		d.Put(stream.Element{Tag: more[i].(dict.Tag), VR: dict.VROf(more[i].(dict.Tag)), Value: []byte(more[i+1].(string))})
+		d.Put(stream.Element{
+			Tag: more[i].(dict.Tag), VR: dict.VROf(more[i].(dict.Tag)), Value: []byte(more[i+1].(string)),
+		})
 	}
 	d.SetBytes(dict.PixelData, dict.OW, []byte{1, 2, 3, 4})
 	return d
@@ -97,15 +84,25 @@ func TestImagesWithText(t *testing.T) {
 		{"an image of a spectrum, NO", image(dict.MRSpectroscopyStorage, burned, "NO"), ""},
 	}
 	for _, class := range []string{
-		sc, us, dict.HardcopyGrayscaleImageStorage, dict.HardcopyColorImageStorage, dict.OphthalmicPhotography8BitImageStorage,
+		sc, us, dict.HardcopyGrayscaleImageStorage, dict.HardcopyColorImageStorage,
+		dict.OphthalmicPhotography8BitImageStorage,
 		dict.OphthalmicPhotography16BitImageStorage, dict.OphthalmicOpticalCoherenceTomographyEnFaceImageStorage,
-		dict.VLMicroscopicImageStorage, dict.VLSlideCoordinatesMicroscopicImageStorage, dict.VideoPhotographicImageStorage,
+		dict.VLMicroscopicImageStorage, dict.VLSlideCoordinatesMicroscopicImageStorage,
+		dict.VideoPhotographicImageStorage,
 		dict.UltrasoundMultiFrameImageStorageRetired, dict.MultiFrameTrueColorSecondaryCaptureImageStorage,
 	} {
-		cases = append(cases, object{dict.UIDName(class), image(class), BurnedIn}, object{dict.UIDName(class) + ", NO", image(class, burned, "NO"), ""})
+		cases = append(
+			cases, object{dict.UIDName(class), image(class), BurnedIn},
+			object{dict.UIDName(class) + ", NO", image(class, burned, "NO"), ""},
+		)
 	}
-	for _, value := range []string{"YES", "Yes", "yes", "Y", `NO\YES`, `NO\NO`, `NO\`, "N", "no", "No", "FALSE", "0", "UNKNOWN"} {
-		cases = append(cases, object{"a CT, " + value, image(ct, burned, value), BurnedIn}, object{"ultrasound, " + value, image(us, burned, value), BurnedIn})
+	for _, value := range []string{
+		"YES", "Yes", "yes", "Y", `NO\YES`, `NO\NO`, `NO\`, "N", "no", "No", "FALSE", "0", "UNKNOWN",
+	} {
+		cases = append(
+			cases, object{"a CT, " + value, image(ct, burned, value), BurnedIn},
+			object{"ultrasound, " + value, image(us, burned, value), BurnedIn},
+		)
 	}
 	for vr, want := range map[dict.VR]Reason{dict.UN: "", dict.LO: BurnedIn, dict.OB: BurnedIn} {
 		d := image(us)
@@ -113,7 +110,8 @@ func TestImagesWithText(t *testing.T) {
 		cases = append(cases, object{"ultrasound, NO as " + vr.String(), d, want})
 	}
 	for _, value := range []string{
-		"SCREEN SAVE", "SCREENSAVE", "screen save", "SCREEN_SAVE", "Screen-Save", "Screen Capture", "SCREENSHOT", "ScreenShot", "screen  save ",
+		"SCREEN SAVE", "SCREENSAVE", "screen save", "SCREEN_SAVE", "Screen-Save",
+		"Screen Capture", "SCREENSHOT", "ScreenShot", "screen  save ",
 		"PRINTSCREEN", "SCREEN DUMP", "SECONDARY CAPTURE", "CSA REPORT", "CT_SOM5 PROT", "DOSE_INFO", "Snapshot",
 	} {
 		cases = append(cases,
@@ -122,20 +120,27 @@ func TestImagesWithText(t *testing.T) {
 			object{value + " late", image(ct, kind, `DERIVED\SECONDARY\OTHER\\\`+value), BurnedIn})
 	}
 	for _, c := range cases {
-		_, _, err := deidentify(t, session(t, DefaultProfile), encode(t, c.d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		_, _, err := deidentify(
+			t, session(t, DefaultProfile), encode(t, c.d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		require.Equal(t, c.want, reasonOf(t, err), c.name)
 	}
 	item := &stream.DataSet{}
 	item.Set(burned, "NO")
 	nested := image(us)
 	nested.SetSequence(dict.ReferencedImageSequence, item)
-	_, _, err := deidentify(t, session(t, DefaultProfile), encode(t, nested, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	_, _, err := deidentify(
+		t, session(t, DefaultProfile), encode(t, nested, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+	)
 	require.Equal(t, BurnedIn, reasonOf(t, err), "what is nested doesn't decide")
 }
 
-// TestUnknownClasses: a profile that takes classes which the standard doesn't have takes no image of them that doesn't say NO.
+// TestUnknownClasses: a profile that takes classes which the standard doesn't have takes no image of them that doesn't
+// say NO.
 func TestUnknownClasses(t *testing.T) {
-	p, err := NewProfile(Definition{Name: "unknown", Version: "1", Base: basicBase, Allow: []string{"unknown-sop-class"}})
+	p, err := NewProfile(
+		Definition{Name: "unknown", Version: "1", Base: rules.BasicBase, Allow: []string{"unknown-sop-class"}},
+	)
 	require.NoError(t, err)
 	s, err := p.Session(subject())
 	require.NoError(t, err)
@@ -157,7 +162,9 @@ func TestUnknownClasses(t *testing.T) {
 	} {
 		_, _, err := deidentify(t, s, encode(t, c.d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
 		require.Equal(t, c.want, reasonOf(t, err), name)
-		_, _, err = deidentify(t, session(t, DefaultProfile), encode(t, c.d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		_, _, err = deidentify(
+			t, session(t, DefaultProfile), encode(t, c.d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		if name != "padded" {
 			require.Equal(t, UnknownSOPClass, reasonOf(t, err), name)
 		}
@@ -187,20 +194,24 @@ func TestTwice(t *testing.T) {
 			for _, b := range [][]byte{slices.Concat(again(tag, value), in), slices.Concat(in, again(tag, value))} {
 				_, _, err := deidentify(t, session(t, DefaultProfile), b, dict.ExplicitVRLittleEndian)
 				require.Equal(t, Unparsable, reasonOf(t, err), "%s %q", tag.Keyword(), value)
-				require.ErrorContains(t, err, tag.String()+" is there more than once")
+				require.ErrorContains(t, err, tag.String()+" occurs more than once")
 				require.NotContains(t, err.Error(), "P-47")
 			}
 		}
 	}
 }
 
-// TestClassOfTheFile: file meta information that names another class than the data set makes the object unsafe.
+// TestClassOfTheFile: file meta information that names another class than the data set makes the instance unsafe.
 func TestClassOfTheFile(t *testing.T) {
 	in := encode(t, image(dict.CTImageStorage), dict.ExplicitVRLittleEndian)
 	for class, want := range map[string]Reason{
-		dict.CTImageStorage: "", "": "", dict.SecondaryCaptureImageStorage: Unparsable, dict.EnhancedCTImageStorage: Unparsable,
+		dict.CTImageStorage: "", "": "", dict.SecondaryCaptureImageStorage: Unparsable,
+		dict.EnhancedCTImageStorage: Unparsable,
 	} {
-		meta := stream.FileMeta{MediaStorageSOPClassUID: class, MediaStorageSOPInstanceUID: "1.2.3.3", TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+		meta := stream.FileMeta{
+			MediaStorageSOPClassUID: class, MediaStorageSOPInstanceUID: "1.2.3.3",
+			TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+		}
 		_, o, err := stream.OpenFile(bytes.NewReader(append(meta.AppendTo(nil), in...)), stream.Limits{})
 		require.NoError(t, err)
 		_, err = session(t, DefaultProfile).Rewrite(o)

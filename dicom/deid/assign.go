@@ -5,6 +5,8 @@ package deid
 import (
 	"bytes"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
+	"github.com/adit-go/adit/dicom/deid/internal/values"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -17,9 +19,9 @@ type assignment struct {
 	ifAbsent bool // one that is there goes the way of its rule
 }
 
-// assignments gives what is to be assigned, in the order of tags. The first is Specific Character Set, for objects that
-// move to ISO_IR 192 or declare none.
-func (p *Profile) assignments(sub *Subject) (list []assignment) {
+// assignments returns what is to be assigned, in the order of tags. The first is Specific Character Set, for instances
+// that move to ISO_IR 192 or declare none.
+func assignments(p *rules.Profile, sub *Subject) (list []assignment) {
 	add := func(tag dict.Tag, text string) {
 		list = append(list, assignment{tag: tag, vr: dict.VROf(tag), text: text})
 	}
@@ -40,7 +42,7 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 	add(dict.PatientID, sub.Pseudonym)
 	if sub.TrialID != "" {
 		add(dict.PatientComments, "") // made of dates as sent, see comment
-		required(dict.ClinicalTrialSponsorName, dummyText)
+		required(dict.ClinicalTrialSponsorName, values.DummyText)
 		add(dict.ClinicalTrialProtocolID, sub.TrialID)
 	}
 	switch {
@@ -55,7 +57,7 @@ func (p *Profile) assignments(sub *Subject) (list []assignment) {
 		add(dict.ClinicalTrialSubjectID, sub.Pseudonym)
 	}
 	add(dict.PatientIdentityRemoved, "") // as claimed
-	add(dict.DeidentificationMethod, p.name+" "+p.version+`\`+p.hash)
+	add(dict.DeidentificationMethod, p.Name+" "+p.Version+`\`+p.Hash)
 	add(dict.DeidentificationMethodCodeSequence, "")
 	add(dict.LongitudinalTemporalInformationModified, "") // by what became of dates
 	return list
@@ -76,7 +78,7 @@ func (w *rewriter) assignedTag() dict.Tag {
 	return w.assign[0].tag
 }
 
-// flush writes the assignments before a tag that the object hasn't; pos is the place in the input.
+// flush writes the assignments before a tag that the instance hasn't; pos is the place in the input.
 func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 	for lv.top && len(w.assign) > 0 && w.assign[0].tag < before {
 		a := w.assign[0]
@@ -84,7 +86,7 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 		if a.tag.Group() != lv.group {
 			w.openGroup(lv, a.tag.Group(), pos)
 		}
-		if err := w.write(a, lv, &elem{Head: stream.Head{Tag: a.tag}}); err != nil {
+		if err := w.write(a, lv, &values.Element{Head: stream.Head{Tag: a.tag}}); err != nil {
 			return err
 		}
 	}
@@ -92,7 +94,7 @@ func (w *rewriter) flush(lv *level, before dict.Tag, pos int) error {
 }
 
 // replace writes the assignment in the place of an element; false if the element's own rule is to decide.
-func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
+func (w *rewriter) replace(e *values.Element, lv *level) (bool, error) {
 	a := w.assign[0]
 	w.assign = w.assign[1:]
 	if a.ifAbsent {
@@ -109,12 +111,12 @@ func (w *rewriter) replace(e *elem, lv *level) (bool, error) {
 
 const alwaysAssigned = "always: given by subject and profile"
 
-func (w *rewriter) write(a assignment, lv *level, e *elem) error {
+func (w *rewriter) write(a assignment, lv *level, e *values.Element) error {
 	begin := len(w.out)
 	switch a.tag {
 	case dict.DeidentificationMethodCodeSequence:
 		if codes, _ := w.codes(); len(codes) == 0 {
-			if e.in != nil {
+			if e.In != nil {
 				w.tell(e, Remove, "the profile has no codes to give", begin, lv)
 			}
 			return nil
@@ -132,9 +134,9 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 		case dict.PatientComments:
 			a.text = w.comment()
 		case dict.PatientIdentityRemoved:
-			a.text = yesNo(w.claims&basicProfile != 0 && !w.doubt)
+			a.text = yesNo(w.claims&rules.BasicProfile != 0 && !w.doubt)
 		case dict.DeidentificationMethod:
-			a.text = w.methods(e, a.text, lv)
+			a.text = methods(e, a.text, lv)
 		case dict.LongitudinalTemporalInformationModified:
 			a.text = w.told
 		}
@@ -152,13 +154,14 @@ func (w *rewriter) write(a assignment, lv *level, e *elem) error {
 func (w *rewriter) comment() string {
 	first := func(i int, is func([]byte) bool) string {
 		v, _, _ := bytes.Cut(w.out[w.date[i].begin:w.date[i].end], []byte{'\\'})
-		if v = trimmed(v); len(v) == 0 || !is(v) {
+		if v = values.Trimmed(v); len(v) == 0 || !is(v) {
 			return ""
 		}
 		return string(v)
 	}
 	sub := &w.s.subject
-	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" + sub.Pseudonym + "_" + first(0, isDate) + "-" + first(1, isClock)
+	return "Project:" + sub.TrialID + " Subject:" + sub.Pseudonym + " Session:" +
+		sub.Pseudonym + "_" + first(0, values.IsDate) + "-" + first(1, values.IsClock)
 }
 
 func appendText(b []byte, enc stream.Encoding, tag dict.Tag, vr dict.VR, text string) []byte {

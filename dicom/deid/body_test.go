@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
+	"github.com/adit-go/adit/dicom/deid/internal/values"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -59,7 +61,7 @@ func frame(i int) *stream.DataSet {
 	return item
 }
 
-// rewritten de-identifies an object of which the header is to be so long at most, read in pieces.
+// rewritten de-identifies an instance of which the header is to be so long at most, read in pieces.
 func rewritten(s *Session, in []byte, syntax string, header, piece int) ([]byte, *Report, error) {
 	o, err := stream.Open(pieces{bytes.NewReader(in), piece}, syntax, stream.Limits{Header: header})
 	if err != nil {
@@ -82,7 +84,7 @@ type pieces struct {
 
 func (p pieces) Read(b []byte) (int, error) { return p.r.Read(b[:min(len(b), p.n)]) }
 
-// undefineLengths gives a data set in little endian with sequences and items of undefined length, the top level's
+// undefineLengths returns a data set in little endian with sequences and items of undefined length, the top level's
 // as UN if asked for (CP-246).
 func undefineLengths(t *testing.T, b []byte, explicit, un bool) []byte {
 	t.Helper()
@@ -104,7 +106,10 @@ func undefineLengths(t *testing.T, b []byte, explicit, un bool) []byte {
 				out = append(out, all(value, enc, false)...)
 				out = enc.AppendHead(out, dict.ItemDelimitationTag, 0, 0)
 			case h.Content == stream.Items && un:
-				ds, err := stream.ParseDataSet(append(enc.AppendHead(nil, h.Tag, dict.SQ, h.Length), value...), syntax, stream.Limits{Header: 1 << 28})
+				ds, err := stream.ParseDataSet(
+					append(enc.AppendHead(nil, h.Tag, dict.SQ, h.Length), value...),
+					syntax, stream.Limits{Header: 1 << 28},
+				)
 				require.NoError(t, err)
 				inner, err := ds.Encode(dict.ImplicitVRLittleEndian)
 				require.NoError(t, err)
@@ -122,7 +127,7 @@ func undefineLengths(t *testing.T, b []byte, explicit, un bool) []byte {
 	return all(b, enc, un)
 }
 
-// canonical gives a data set in explicit VR with defined lengths.
+// canonical returns a data set in explicit VR with defined lengths.
 func canonical(t *testing.T, b []byte, syntax string) *stream.DataSet {
 	t.Helper()
 	d, err := stream.ParseDataSet(b, syntax, stream.Limits{Header: 1 << 30})
@@ -150,7 +155,8 @@ func TestLargeHeader(t *testing.T) {
 	}
 	explicit := encode(t, d, dict.ExplicitVRLittleEndian)
 	for name, in := range map[string][]byte{
-		"explicit, undefined": undefineLengths(t, explicit, true, false), "explicit, UN": undefineLengths(t, explicit, true, true),
+		"explicit, undefined": undefineLengths(t, explicit, true, false),
+		"explicit, UN":        undefineLengths(t, explicit, true, true),
 	} {
 		encodings[name] = struct {
 			syntax string
@@ -186,7 +192,7 @@ func TestLargeHeader(t *testing.T) {
 				got, report, err := rewritten(s, e.in, e.syntax, limit, 1<<20)
 				require.NoError(t, err)
 				require.Equal(t, canonical(t, want, e.syntax), canonical(t, got, e.syntax))
-				for a := range actions {
+				for a := range rules.Actions {
 					require.Equal(t, whole.Count(a), report.Count(a), "%s", a)
 				}
 				for _, piece := range []int{7, 1000} {
@@ -273,11 +279,11 @@ func TestLargeHeaderRefused(t *testing.T) {
 		},
 		"a text that changes": {
 			func(d *stream.DataSet) { d.SetBytes(dict.TextValue, dict.UT, bytes.Repeat([]byte("Doe "), limit)) }, "",
-			"(0040,A160) has to be changed, and it is longer than",
+			"(0040,A160) has to be changed, but it is longer than",
 		},
 		"before the patient": {
 			func(d *stream.DataSet) { d.SetSequence(dict.ReferencedImageSequence, frame(1), long(0x00420011)) }, "",
-			"(0008,1140) is too large, and stands before attributes that say whose the object is",
+			"(0008,1140) is too large, and precedes the attributes that identify the patient",
 		},
 		"a private group": {
 			func(d *stream.DataSet) {
@@ -285,14 +291,17 @@ func TestLargeHeaderRefused(t *testing.T) {
 				d.SetVR(0x70530010, dict.LO, "Philips PET Private Group")
 				d.SetBytes(0x70531007, dict.OB, make([]byte, limit))
 			}, "options: [retain-safe-private]\noverrides: [{creator: \"Philips PET Private Group\", tag: \"(7053,xx07)\", action: keep}]",
-			"(7053,1007) has to be changed, and it is longer than",
+			"(7053,1007) has to be changed, but it is longer than",
 		},
 		"text of another character set": {
 			func(d *stream.DataSet) { d.SetSequence(dict.PerFrameFunctionalGroupsSequence, frames(100)...) },
 			"overrides: [{tag: \"(0020,9158)\", action: replace, with: \"Łódź\"}]",
-			"the profile puts a text into (5200,9230) that the object's character set lacks",
+			"the profile writes a text into (5200,9230) that the instance's character set lacks",
 		},
-		"out of order": {func(d *stream.DataSet) { d.SetSequence(dict.PerFrameFunctionalGroupsSequence, frames(100)...) }, "", "stands out of order"},
+		"out of order": {
+			func(d *stream.DataSet) { d.SetSequence(dict.PerFrameFunctionalGroupsSequence, frames(100)...) },
+			"", "is out of order",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := sample()
@@ -321,14 +330,14 @@ func frames(n int) (list []*stream.DataSet) {
 	return list
 }
 
-// TestLargeHeaderTells: a report, and what Explain tells, are those of the object whose header holds all of it.
+// TestLargeHeaderTells: a report, and what Explain tells, are those of the instance whose header holds all of it.
 func TestLargeHeaderTells(t *testing.T) {
 	in := encode(t, enhanced(100), dict.ExplicitVRLittleEndian)
-	told := func(header int) (list []Explained, counts [actions]int) {
+	told := func(header int) (list []Explained, counts [rules.Actions]int) {
 		o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{Header: header})
 		require.NoError(t, err)
 		defer o.Close()
-		list, err = session(t, DefaultProfile).Explain(o)
+		list, _, err = session(t, DefaultProfile).Explain(o)
 		require.NoError(t, err)
 		for i := range list {
 			counts[list[i].Action]++
@@ -351,7 +360,7 @@ func TestLargeHeaderTells(t *testing.T) {
 	require.ElementsMatch(t, paths(whole), paths(parts))
 }
 
-// TestLargeHeaderSaysTrue: what the header says of the object is true of what follows it, or the object isn't sent.
+// TestLargeHeaderSaysTrue: what the header says of the instance is true of what follows it, or the instance isn't sent.
 func TestLargeHeaderSaysTrue(t *testing.T) {
 	const limit = 16 << 10
 	for name, c := range map[string]struct {
@@ -381,10 +390,11 @@ func TestLargeHeaderSaysTrue(t *testing.T) {
 		"what decides": {func(d *stream.DataSet) {
 			d.SetSequence(dict.AcquisitionContextSequence, frames(100)...)
 			d.Set(dict.SpecimenLabelInImage, "YES")
-		}, "", "", "(0048,0010) decides whether the object may go out"},
+		}, "", "", "(0048,0010) decides whether the instance may be sent"},
 		"a sequence in disguise": {func(d *stream.DataSet) {
 			d.SetSequence(dict.PerFrameFunctionalGroupsSequence, frames(100)...)
-			d.SetBytes(0x54001010, dict.OW, append([]byte("\xfe\xff\x00\xe0\xff\xff\xff\xff"), make([]byte, 1<<17)...)) // Waveform Data
+			// Waveform Data
+			d.SetBytes(0x54001010, dict.OW, append([]byte("\xfe\xff\x00\xe0\xff\xff\xff\xff"), make([]byte, 1<<17)...))
 		}, "", "", "(5400,1010) is a sequence where the dictionary has none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -392,7 +402,9 @@ func TestLargeHeaderSaysTrue(t *testing.T) {
 			c.edit(d)
 			s, err := profileOf(t, c.profile).Session(subject())
 			require.NoError(t, err)
-			out, _, err := rewritten(s, encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian, limit, 1<<20)
+			out, _, err := rewritten(
+				s, encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian, limit, 1<<20,
+			)
 			if c.says != "" {
 				require.ErrorContains(t, err, c.says)
 				_, isUnsafe := errors.AsType[*UnsafeError](err)
@@ -401,24 +413,24 @@ func TestLargeHeaderSaysTrue(t *testing.T) {
 			}
 			require.NoError(t, err)
 			says, _ := canonical(t, out, dict.ExplicitVRLittleEndian).Get(dict.LongitudinalTemporalInformationModified)
-			require.Equal(t, c.dates, string(trimmed(says.Value)))
+			require.Equal(t, c.dates, string(values.Trimmed(says.Value)))
 		})
 	}
 }
 
-// TestLargeHeaderClaims: a rule that is broken behind the header stops the object, since its codes have gone out.
+// TestLargeHeaderClaims: a rule that is broken behind the header stops the instance, since its codes have gone out.
 func TestLargeHeaderClaims(t *testing.T) {
 	in := encode(t, enhanced(100), dict.ExplicitVRLittleEndian)
 	s := session(t, DefaultProfile)
 	r := *s.rule(dict.FrameComments)
-	r.action, r.byType = Keep, false
+	r.Action, r.ByType = Keep, false
 	s.rules[dict.FrameComments], s.order, s.at = &r, nil, 0
 	out, report, err := rewritten(s, in, dict.ExplicitVRLittleEndian, 0, 1<<20)
 	require.NoError(t, err)
 	require.NotEmpty(t, out)
 	require.NotContains(t, report.Codes, "113100")
 	_, _, err = rewritten(s, in, dict.ExplicitVRLittleEndian, 16<<10, 1<<20)
-	require.ErrorContains(t, err, "says was taken away")
+	require.ErrorContains(t, err, "says it was removed")
 }
 
 // TestScanOfWhatIsGiven: what a profile puts in the place of a value may be the same by chance.
@@ -448,12 +460,12 @@ func TestLargeHeaderScanned(t *testing.T) {
 			require.NoError(t, err)
 			_, report, err := rewritten(s, in, dict.ExplicitVRLittleEndian, 16<<10, 1<<20)
 			if c.shouts {
-				require.ErrorContains(t, err, "the scan of the result shouted: (5200,9230)[")
+				require.ErrorContains(t, err, "the scan of the result found: (5200,9230)[")
 				require.ErrorContains(t, err, "(0020,9158) still holds")
 				continue
 			}
 			require.NoError(t, err, name)
-			var sums [actions]int
+			var sums [rules.Actions]int
 			for _, d := range report.Done {
 				sums[d.Action] += d.N
 			}

@@ -5,6 +5,8 @@ package deid
 import (
 	"slices"
 	"sync"
+
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
 )
 
 // DefaultProfile names the profile that a project has unless it chooses another: the basic profile with Modified
@@ -15,9 +17,9 @@ var builtin = []struct {
 	name string
 	make func() *Profile
 }{
-	{DefaultProfile, ready(DefaultProfile, basicBase, "modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private")},
-	{basicBase, ready(basicBase, basicBase)},
-	{aditBase, ready(aditBase, aditBase, "retain-safe-private")},
+	{DefaultProfile, ready(DefaultProfile, rules.BasicBase, "modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private")},
+	{rules.BasicBase, ready(rules.BasicBase, rules.BasicBase)},
+	{rules.AditBase, ready(rules.AditBase, rules.AditBase, "retain-safe-private")},
 }
 
 // ready makes a profile of ours when it is asked for; a mistake in it shows in the first test.
@@ -40,7 +42,7 @@ func BuiltinProfiles() []string {
 	return names
 }
 
-// BuiltinProfile gives a profile by its name.
+// BuiltinProfile returns a profile by its name.
 func BuiltinProfile(name string) (*Profile, bool) {
 	i := slices.IndexFunc(builtin, func(b struct {
 		name string

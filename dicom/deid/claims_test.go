@@ -8,11 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
+	"github.com/adit-go/adit/dicom/deid/internal/table"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// said gives what an object says of itself: YES or NO, and the codes.
+// said returns what an instance says of itself: YES or NO, and the codes.
 func said(d *stream.DataSet) string {
 	words := []string{d.String(dict.PatientIdentityRemoved)}
 	for _, item := range d.Items(dict.DeidentificationMethodCodeSequence) {
@@ -21,7 +23,7 @@ func said(d *stream.DataSet) string {
 	return strings.Join(words, " ")
 }
 
-// TestClaims: an object says what the rules do, by whatever override they came about.
+// TestClaims: an instance says what the rules do, by whatever override they came about.
 func TestClaims(t *testing.T) {
 	for _, c := range []struct{ profile, want string }{
 		{"options: []", "YES 100"},
@@ -33,7 +35,8 @@ func TestClaims(t *testing.T) {
 		{"options: [clean-structured-content]\noverrides: [{vr: UT, action: keep}]", "NO"},
 		{"options: [clean-structured-content]\noverrides: [{tag: \"(0040,A1xx)\", action: keep}]", "NO"},
 		{"options: [clean-graphics]\noverrides: [{tag: \"(0070,00xx)\", vr: ST, action: hash}]", "NO"},
-		{"options: [clean-structured-content]\noverrides: [{keyword: TextValue, action: remove}, {vr: UT, action: keep}]", "NO 104"}, // and others of VR UT
+		// and others of VR UT
+		{"options: [clean-structured-content]\noverrides: [{keyword: TextValue, action: remove}, {vr: UT, action: keep}]", "NO 104"},
 		{"options: [clean-structured-content]\noverrides: [{keyword: PersonName, action: keep}]", "NO"},
 		// What strengthens, or is what the option does.
 		{"options: [clean-structured-content]\noverrides: [{keyword: TextValue, action: empty}]", "YES 100 104"},
@@ -84,8 +87,8 @@ func TestClaims(t *testing.T) {
 	}
 }
 
-// TestIdentityOfWhatIsAllowed: Patient Identity Removed speaks of the pixels too (PS3.3 C.7.1.1). Who has objects sent that may show who it is
-// doesn't say YES, although the attributes are clean.
+// TestIdentityOfWhatIsAllowed: Patient Identity Removed speaks of the pixels too (PS3.3 C.7.1.1). Who has instances
+// sent that may show who it is doesn't say YES, although the attributes are clean.
 func TestIdentityOfWhatIsAllowed(t *testing.T) {
 	s, err := profileOf(t, "allow: [burned-in, encapsulated-document, unknown-sop-class]\n").Session(subject())
 	require.NoError(t, err)
@@ -121,27 +124,27 @@ func TestBrokenRules(t *testing.T) {
 	// In the table, before the profile is made of it.
 	for _, c := range []struct {
 		tag   dict.Tag
-		spoil func(r *row)
+		spoil func(r *table.Row)
 		want  string
 	}{
-		{dict.AccessionNumber, func(*row) {}, whole},
-		{dict.AccessionNumber, func(r *row) { r.keep = ModifiedDates }, "NO 105 107 111"},
-		{dict.AccessionNumber, func(r *row) { r.clean = CleanDescriptors }, "NO 105 107 111"},
-		{dict.AccessionNumber, func(r *row) { r.tag++ }, "NO 105 107 111"}, // the row is lost
-		{dict.AccessionNumber, func(r *row) { r.basic = basicX }, whole},   // more than is promised
-		{dict.SOPInstanceUID, func(r *row) { r.keep = CleanDescriptors }, "NO 105 107 111"},
-		{dict.StudyDescription, func(r *row) { r.keep = CleanDescriptors }, "NO 107 111"},
-		{dict.DeviceSerialNumber, func(r *row) { r.basic = basicU }, "NO 105 107 111"},
-		{dict.TimezoneOffsetFromUTC, func(r *row) { r.keep, r.clean = CleanDescriptors, 0 }, "NO 105 111"},
+		{dict.AccessionNumber, func(*table.Row) {}, whole},
+		{dict.AccessionNumber, func(r *table.Row) { r.Keep = table.ModifiedDates }, "NO 105 107 111"},
+		{dict.AccessionNumber, func(r *table.Row) { r.Clean = table.CleanDescriptors }, "NO 105 107 111"},
+		{dict.AccessionNumber, func(r *table.Row) { r.Tag++ }, "NO 105 107 111"},     // the row is lost
+		{dict.AccessionNumber, func(r *table.Row) { r.Basic = table.BasicX }, whole}, // more than is promised
+		{dict.SOPInstanceUID, func(r *table.Row) { r.Keep = table.CleanDescriptors }, "NO 105 107 111"},
+		{dict.StudyDescription, func(r *table.Row) { r.Keep = table.CleanDescriptors }, "NO 107 111"},
+		{dict.DeviceSerialNumber, func(r *table.Row) { r.Basic = table.BasicU }, "NO 105 107 111"},
+		{dict.TimezoneOffsetFromUTC, func(r *table.Row) { r.Keep, r.Clean = table.CleanDescriptors, 0 }, "NO 105 111"},
 	} {
 		i := 0
-		for rows[i].tag != c.tag {
+		for table.Rows[i].Tag != c.tag {
 			i++
 		}
-		was := rows[i]
-		c.spoil(&rows[i])
+		was := table.Rows[i]
+		c.spoil(&table.Rows[i])
 		p := profileOf(t, options)
-		rows[i] = was
+		table.Rows[i] = was
 		s, err := p.Session(subject())
 		require.NoError(t, err)
 		require.Equal(t, c.want, said(through(t, s, object())), "%s", c.tag)
@@ -152,16 +155,24 @@ func TestBrokenRules(t *testing.T) {
 		want  string
 	}{
 		"nothing": {func(*Profile, *Session) {}, whole},
-		"a row":   {func(p *Profile, _ *Session) { p.rows[dict.AccessionNumber] = rule{vr: dict.SH, action: Keep} }, "NO 105 107 111"},
-		"a name":  {func(p *Profile, _ *Session) { p.rows[dict.ReferringPhysicianName] = rule{vr: dict.PN, action: Hash} }, "NO 105 107 111"},
+		"a row": {func(p *Profile, _ *Session) {
+			p.rules.Rows[dict.AccessionNumber] = rules.Rule{VR: dict.SH, Action: Keep}
+		}, "NO 105 107 111"},
+		"a name": {func(p *Profile, _ *Session) {
+			p.rules.Rows[dict.ReferringPhysicianName] = rules.Rule{VR: dict.PN, Action: Hash}
+		}, "NO 105 107 111"},
 		"a descriptor": {func(p *Profile, _ *Session) {
-			p.rows[dict.StudyDescription] = rule{vr: dict.LO, action: Keep}
+			p.rules.Rows[dict.StudyDescription] = rules.Rule{VR: dict.LO, Action: Keep}
 		}, "NO 107 111"},
-		"an item":   {func(p *Profile, _ *Session) { p.rows[dict.OtherPatientIDsSequence] = rule{vr: dict.SQ, action: Keep} }, "NO 105 107 111"},
+		"an item": {func(p *Profile, _ *Session) {
+			p.rules.Rows[dict.OtherPatientIDsSequence] = rules.Rule{VR: dict.SQ, Action: Keep}
+		}, "NO 105 107 111"},
 		"an offset": {func(_ *Profile, s *Session) { s.offset = 0 }, "NO 105 111"},
-		"the UIDs":  {func(_ *Profile, s *Session) { s.uids["1.2.3.3"] = "1.2.3.3" }, "NO 105 107 111"},
+		"the UIDs":  {func(_ *Profile, s *Session) { s.uids["1.2.3.3"] = mappedUID{"1.2.3.3", "1.2.3.3"} }, "NO 105 107 111"},
 		"private": {func(_ *Profile, s *Session) {
-			s.p.overrides = append(s.p.overrides, override{tag: 0x00190008, mask: 0xFFFF00FF, creator: "SIEMENS MR HEADER", action: Keep})
+			s.p.Overrides = append(s.p.Overrides, rules.OwnRule{
+				Tag: 0x00190008, Mask: 0xFFFF00FF, Creator: "SIEMENS MR HEADER", Action: Keep,
+			})
 		}, "NO 105 107"},
 	} {
 		p := profileOf(t, options)
@@ -182,7 +193,7 @@ func TestBrokenRules(t *testing.T) {
 	}
 }
 
-// TestTemporal: (0028,0303) says what became of an object's dates.
+// TestTemporal: (0028,0303) says what became of an instance's dates.
 func TestTemporal(t *testing.T) {
 	date := func(tag dict.Tag, text string) func(d *stream.DataSet) {
 		return func(d *stream.DataSet) { d.Set(tag, text) }
@@ -194,7 +205,7 @@ func TestTemporal(t *testing.T) {
 	}
 	for _, c := range []struct {
 		profile string
-		edit    func(d *stream.DataSet) // of an object without dates
+		edit    func(d *stream.DataSet) // of an instance without dates
 		want    string
 	}{
 		{"options: []", func(*stream.DataSet) {}, "REMOVED"},
@@ -223,10 +234,13 @@ func TestTemporal(t *testing.T) {
 			d.Set(dict.StudyDate, "20240229")
 			d.Set(dict.ScheduledProcedureStepStartDate, "20240229") // behind (0028,0303)
 		}, "MODIFIED"},
-		{"options: [full-dates]\noverrides: [{keyword: ScheduledProcedureStepStartDate, action: remove}]", func(d *stream.DataSet) {
-			d.Set(dict.StudyDate, "20240229")
-			d.Set(dict.ScheduledProcedureStepStartDate, "20240229")
-		}, "MODIFIED"},
+		{
+			"options: [full-dates]\noverrides: [{keyword: ScheduledProcedureStepStartDate, action: remove}]",
+			func(d *stream.DataSet) {
+				d.Set(dict.StudyDate, "20240229")
+				d.Set(dict.ScheduledProcedureStepStartDate, "20240229")
+			}, "MODIFIED",
+		},
 		{"overrides: [{keyword: StudyDate, action: truncate}]", date(dict.StudyDate, "20240229"), "MODIFIED"},
 		{"overrides: [{keyword: StudyDate, action: shift}]", date(dict.StudyDate, "20240229"), "MODIFIED"},
 		{"overrides: [{keyword: StudyDate, action: replace, with: \"20000101\"}]", date(dict.StudyDate, "20240229"), "REMOVED"},
@@ -237,7 +251,7 @@ func TestTemporal(t *testing.T) {
 	} {
 		s, err := profileOf(t, c.profile+"\n").Session(subject())
 		require.NoError(t, err)
-		for range 2 { // what one object says is nothing to the next
+		for range 2 { // what one instance says is nothing to the next
 			other := sample()
 			other.Set(dict.ScheduledProcedureStepStartDate, "20240229")
 			through(t, s, other)

@@ -23,14 +23,19 @@ func clean(t testing.TB, text string) string {
 	ds.Set(dict.SOPInstanceUID, "1.2.3")
 	ds.Set(dict.PatientID, "PID-1")
 	ds.Set(dict.SeriesDescription, text)
-	b, _, err := rewrite(sessionFor(t, loadProfile(t, "clean-descriptors"), proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	b, _, err := rewrite(
+		sessionFor(t, loadProfile(t, "clean-descriptors"), proofKey(1), &ds),
+		encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+	)
 	require.NoError(t, err)
 	return parse(t, b, dict.ExplicitVRLittleEndian).String(dict.SeriesDescription)
 }
 
-// words gives the words of a text without regard to case and what stands between them.
+// words returns the words of a text without regard to case and what stands between them.
 func words(text string) []string {
-	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" _-/+,;:()*&=", r) })
+	return strings.FieldsFunc(
+		strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" _-/+,;:()*&=", r) },
+	)
 }
 
 // TestCleanDescriptors cleans descriptions as departments write them, with and without people in them.
@@ -108,9 +113,10 @@ func TestCleanDescriptors(t *testing.T) {
 	}
 }
 
-// TestVocabularyList: the list is sorted, in lower case, free of what could be somebody or some day, and its words get through.
+// TestVocabularyList: the list is sorted, in lower case, free of what could be somebody or some day, and its words get
+// through.
 func TestVocabularyList(t *testing.T) {
-	b, err := os.ReadFile("vocabulary.txt")
+	b, err := os.ReadFile("internal/words/vocabulary.txt")
 	require.NoError(t, err)
 	var list []string
 	for line := range strings.Lines(string(b)) {
@@ -137,7 +143,7 @@ func TestVocabularyList(t *testing.T) {
 		}
 		return words
 	}
-	removed, kept := read("testdata/names_removed.txt"), read("names.txt")
+	removed, kept := read("testdata/names_removed.txt"), read("internal/words/names.txt")
 	require.Greater(t, len(removed), 100)
 	require.Less(t, len(kept), 160, "keep this list short")
 	for _, w := range removed {
@@ -147,13 +153,14 @@ func TestVocabularyList(t *testing.T) {
 		require.Contains(t, list, strings.TrimSuffix(w, "*"), "names.txt keeps a word that the vocabulary doesn't have")
 	}
 	// Frequent German and English first and last names that are words too, and the months.
-	for name := range strings.FieldsSeq(`
-		alexander andrea anna art august ben braun brown carl dick dixon early elle ernst fast frank fuchs gray grace green hall hart haupt hill hope iris jan jung
-		kaiser kern king klein ko koch könig krause kurz lang lange law lee li lilly long luft ma mark max may meyer min müller myers norm palm park pat peter
-		ray richter ring rob rose ross roth rot ruth sawyer schmidt schneider schulz schwarz sharp short stamm stark stein stern stone swan victor vogel wagner
-		weber weiß weiss white will willis winter wolf wood wright wu young
-		januar februar märz april mai juni juli september oktober november dezember january february march june july october december
-		montag dienstag mittwoch donnerstag freitag samstag sonntag monday tuesday wednesday thursday friday saturday sunday`) {
+	for name := range strings.FieldsSeq(`alexander andrea anna art august ben braun brown carl dick dixon early elle
+		ernst fast frank fuchs gray grace green hall hart haupt hill hope iris jan jung kaiser kern king klein ko koch
+		könig krause kurz lang lange law lee li lilly long luft ma mark max may meyer min müller myers norm palm park pat
+		peter ray richter ring rob rose ross roth rot ruth sawyer schmidt schneider schulz schwarz sharp short stamm stark
+		stein stern stone swan victor vogel wagner weber weiß weiss white will willis winter wolf wood wright wu young
+		januar februar märz april mai juni juli september oktober november dezember january february march june july
+		october december montag dienstag mittwoch donnerstag freitag samstag sonntag monday tuesday wednesday thursday
+		friday saturday sunday`) {
 		require.NotContains(t, list, name)
 	}
 	for _, w := range list[len(list)/2 : len(list)/2+50] {
@@ -161,7 +168,8 @@ func TestVocabularyList(t *testing.T) {
 	}
 }
 
-// TestCleanCharacterSets cleans descriptors in the character sets that objects come in, and writes the words back in them.
+// TestCleanCharacterSets cleans descriptors in the character sets that instances come in, and writes the words back in
+// them.
 func TestCleanCharacterSets(t *testing.T) {
 	p := loadProfile(t, "clean-descriptors")
 	for _, c := range []struct {
@@ -197,14 +205,16 @@ func TestCleanCharacterSets(t *testing.T) {
 				out := parse(t, b, syntax)
 				require.Equal(t, ds.Strings(dict.SpecificCharacterSet), out.Strings(dict.SpecificCharacterSet))
 				require.Equal(t, words(c.want), words(out.String(dict.SeriesDescription)))
-				require.Equal(t, words(c.want), words(out.Items(dict.RequestAttributesSequence)[0].String(dict.ScheduledProcedureStepDescription)))
+				require.Equal(t, words(c.want), words(
+					out.Items(dict.RequestAttributesSequence)[0].String(dict.ScheduledProcedureStepDescription),
+				))
 			})
 		}
 	}
 }
 
-// TestNotCovered names what a profile of the standard lets through, so that docs/deidentification.md stays true: text in
-// attributes that Table E.1-1 doesn't list, and words of the vocabulary that are somebody's name.
+// TestNotCovered names what a profile of the standard lets through, so that docs/deidentification.md stays true: text
+// in attributes that Table E.1-1 doesn't list, and words of the vocabulary that are somebody's name.
 func TestNotCovered(t *testing.T) {
 	const name = "Meierschmidt"
 	var ds, meaning stream.DataSet
@@ -217,7 +227,9 @@ func TestNotCovered(t *testing.T) {
 	ds.SetSequence(dict.AnatomicRegionSequence, &meaning)
 	ds.Set(dict.SeriesDescription, "Hand Kopf")
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	b, _, err := rewrite(
+		sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+	)
 	require.NoError(t, err)
 	out := parse(t, b, dict.ExplicitVRLittleEndian)
 	require.Equal(t, name, out.String(dict.SequenceName))

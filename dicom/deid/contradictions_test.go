@@ -8,51 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestContradictions: of two overrides one of which never applies both are named; those of which each has its use load.
-func TestContradictions(t *testing.T) {
-	load := func(options, overrides string) error {
-		_, err := LoadProfile([]byte("name: p\nversion: \"1\"\nbase: ps3.15-basic\n" + options + "overrides: [" + overrides + "]\n"))
-		return err
-	}
-	for _, overrides := range []string{
-		`{keyword: StationName, action: keep}, {keyword: StationName, action: remove}`,
-		`{keyword: StationName, action: remove}, {tag: "(0008,1010)", action: keep}`,
-		`{keyword: StationName, action: remove}, {tag: "0008,1010", vr: SH, action: keep}`,
-		`{keyword: StationName, action: replace, with: A}, {keyword: StationName, action: replace, with: B}`,
-		`{keyword: StationName, action: regex, pattern: a, with: b}, {keyword: StationName, action: regex, pattern: c, with: b}`,
-		`{tag: "(0008,10xx)", action: remove}, {keyword: StationName, action: keep}`,
-		`{vr: SH, action: hash}, {keyword: StationName, action: keep}`,
-		`{vr: SH, action: hash}, {tag: "(0008,xxxx)", vr: SH, action: keep}`,
-		`{tag: "(0008,xxxx)", action: remove}, {tag: "(0008,10xx)", action: keep}`,
-		`{tag: "(0019,xx10)", creator: ACME, action: keep}, {tag: "(0019,xx10)", creator: ACME, vr: LO, action: remove}`,
-		`{tag: "(0019,1010)", creator: ACME, action: keep}, {tag: "(0019,xx10)", creator: ACME, action: remove}`,
-		`{tag: "(0019,xxxx)", action: remove}, {tag: "(0019,xx10)", creator: ACME, action: keep}`,
-		`{tag: "(0019,xxxx)", action: keep}, {tag: "(0019,1010)", action: remove}`,
-		`{tag: "(xxxx,xxxx)", action: remove}, {tag: "(0019,xx10)", creator: ACME, action: keep}`,
-	} {
-		err := load("", overrides)
-		require.ErrorContains(t, err, "override 2 of the profile can never apply, since override 1 of the profile", overrides)
-	}
-	for _, overrides := range []string{
-		`{keyword: StationName, action: keep}, {tag: "(0008,10xx)", action: remove}`,
-		`{keyword: StationName, action: keep}, {keyword: StationName, action: keep}`,
-		`{tag: "(0008,10xx)", action: hash}, {tag: "(0008,1xxx)", action: remove}`,
-		`{tag: "(0008,xxxx)", action: hash}, {keyword: ReferencedStudySequence, action: remove}`,
-		`{vr: SH, action: hash}, {vr: LO, action: keep}`,
-		`{vr: UI, action: remove}, {keyword: SOPInstanceUID, action: uid}`,
-		`{vr: LO, action: keep}, {tag: "(0019,xx10)", creator: ACME, action: keep, vr: LO}`,
-		`{tag: "(0019,xx10)", creator: ACME, action: keep}, {tag: "(0019,xx10)", creator: OTHER, action: hash}`,
-		`{tag: "(0019,xx10)", creator: ACME, action: keep}, {tag: "(0019,xxxx)", action: remove}`,
-		`{tag: "(0008,xx10)", action: remove}, {tag: "(0008,10xx)", action: hash}`,
-	} {
-		require.NoError(t, load("", overrides), overrides)
-	}
-}
-
-// TestRequiredAttributes: an override neither takes away what every reader needs, nor what an image says of who can be seen in it.
+// TestRequiredAttributes: an override neither takes away what every reader needs, nor what an image says of who can be
+// seen in it.
 func TestRequiredAttributes(t *testing.T) {
 	load := func(override, more string) error {
-		_, err := LoadProfile([]byte("name: p\nversion: \"1\"\nbase: ps3.15-basic\noverrides: [{" + override + "}]\n" + more))
+		_, err := LoadProfile(
+			[]byte("name: p\nversion: \"1\"\nbase: ps3.15-basic\noverrides: [{" + override + "}]\n" + more),
+		)
 		return err
 	}
 	for _, c := range [][2]string{
@@ -78,13 +40,15 @@ func TestRequiredAttributes(t *testing.T) {
 		}
 	}
 	for _, override := range []string{
-		`keyword: Modality, action: replace, with: OT`, `keyword: BurnedInAnnotation, action: keep`, `vr: CS, action: remove`, `tag: "(0028,xxxx)", action: remove`,
+		`keyword: Modality, action: replace, with: OT`, `keyword: BurnedInAnnotation, action: keep`,
+		`vr: CS, action: remove`, `tag: "(0028,xxxx)", action: remove`,
 		`keyword: CodeMeaning, action: clean`, `keyword: ReferencedSOPInstanceUID, action: uid`,
 	} {
 		require.NoError(t, load(override, ""), override)
 	}
 	// One of many attributes passes them by.
-	s, err := profileOf(t, `overrides: [{vr: CS, action: remove}, {tag: "(0028,xxxx)", action: remove}]`+"\nallow: [burned-in]\n").Session(subject())
+	s, err := profileOf(t, `overrides: [{vr: CS, action: remove}, {tag: "(0028,xxxx)", action: remove}]`+
+		"\nallow: [burned-in]\n").Session(subject())
 	require.NoError(t, err)
 	d := sample()
 	d.Set(0x00280301, "YES")

@@ -15,20 +15,28 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// A date that somebody can guess must say the same of every patient. So these tests de-identify objects that differ by the patient alone, and
-// compare what comes out.
+// A date that somebody can guess must say the same of every patient. So these tests de-identify instances that differ
+// by the patient alone, and compare what comes out.
 
 // guessable are dates that stand for "unknown" or "never", or in which a clock begins.
 var guessable = []string{
-	"00010101", "10000101", "11111111", "12121212", "15821015", "16010101", "17530101", "18000101", "18401231", "18581117", "18991230", "18991231", "19000101",
-	"19000102", "19010101", "19011213", "19040101", "19111111", "19121212", "19300101", "19500101", "19600101", "19691231", "19700101", "19700102", "19700114",
-	"19750101", "19791231", "19800101", "19800104", "19800106", "19900101", "19950101", "19990101", "19990909", "19991231", "20000101", "20001231", "20010101",
-	"20020202", "20100101", "20111111", "20121212", "20200101", "20300101", "20301231", "20360207", "20380119", "20400101", "20491231", "20500101", "20790606",
-	"20991231", "21060207", "22221111", "22620411", "29991231", "30000101", "45000101", "99981231", "99990101", "99991231",
+	"00010101", "10000101", "11111111", "12121212", "15821015", "16010101", "17530101",
+	"18000101", "18401231", "18581117", "18991230", "18991231", "19000101",
+	"19000102", "19010101", "19011213", "19040101", "19111111", "19121212", "19300101",
+	"19500101", "19600101", "19691231", "19700101", "19700102", "19700114",
+	"19750101", "19791231", "19800101", "19800104", "19800106", "19900101", "19950101",
+	"19990101", "19990909", "19991231", "20000101", "20001231", "20010101",
+	"20020202", "20100101", "20111111", "20121212", "20200101", "20300101", "20301231",
+	"20360207", "20380119", "20400101", "20491231", "20500101", "20790606",
+	"20991231", "21060207", "22221111", "22620411", "29991231",
+	"30000101", "45000101", "99981231", "99990101", "99991231",
 }
 
 // meant are dates on which somebody may have been examined.
-var meant = []string{"19710412", "19720229", "19851108", "19910102", "20000102", "20010911", "20020101", "20110101", "20121211", "20240229", "20261231", "20391230"}
+var meant = []string{
+	"19710412", "19720229", "19851108", "19910102", "20000102", "20010911",
+	"20020101", "20110101", "20121211", "20240229", "20261231", "20391230",
+}
 
 // placesOfDates are attributes whose dates are shifted.
 var placesOfDates = []struct {
@@ -51,14 +59,20 @@ var placesOfDates = []struct {
 // shiftsDates has the private dates that a rule keeps.
 func shiftsDates(t testing.TB, more string) *deid.Profile {
 	t.Helper()
-	p, err := deid.LoadProfile([]byte(`{name: dates, version: "1", base: ps3.15-basic, options: [modified-dates, retain-device-identity], overrides: [` + more +
-		`{tag: "(0009,xx01)", creator: ACME 1.0, action: keep}, {tag: "(0009,xx02)", creator: ACME 1.0, action: keep}]}`))
+	p, err := deid.LoadProfile(
+		[]byte(`{name: dates, version: "1", base: ps3.15-basic, options: [modified-dates, retain-device-identity], overrides: [` +
+			more +
+			`{tag: "(0009,xx01)", creator: ACME 1.0, action: keep}, {tag: "(0009,xx02)", creator: ACME 1.0, action: keep}]}`),
+	)
 	require.NoError(t, err)
 	return p
 }
 
-// ofTwoPatients gives what becomes of an attribute in the objects of two patients; nested tells that it stands in an item.
-func ofTwoPatients(t testing.TB, p *deid.Profile, tag dict.Tag, vr dict.VR, value, syntax string, nested bool) (out [2]string) {
+// ofTwoPatients returns what becomes of an attribute in the instances of two patients; nested tells that it stands in
+// an item.
+func ofTwoPatients(
+	t testing.TB, p *deid.Profile, tag dict.Tag, vr dict.VR, value, syntax string, nested bool,
+) (out [2]string) {
 	t.Helper()
 	for i := range out {
 		ds := &stream.DataSet{}
@@ -96,7 +110,10 @@ func TestGuessableDates(t *testing.T) {
 	check := func(tag dict.Tag, vr dict.VR, value, syntax string, nested bool) {
 		got := ofTwoPatients(t, p, tag, vr, value, syntax, nested)
 		if got[0] != got[1] {
-			t.Errorf("%s of %q, nested %v, in %s: %q and %q of two patients", tag, value, nested, dict.UIDName(syntax), got[0], got[1])
+			t.Errorf(
+				"%s of %q, nested %v, in %s: %q and %q of two patients",
+				tag, value, nested, dict.UIDName(syntax), got[0], got[1],
+			)
 		}
 	}
 	for _, at := range placesOfDates {
@@ -105,7 +122,9 @@ func TestGuessableDates(t *testing.T) {
 		}
 		for _, date := range []string{"19000101", "19700101", "99991231"} {
 			acr := date[:4] + "." + date[4:6] + "." + date[6:]
-			for _, value := range []string{date + `\20150612`, `20150612\` + date, `20150612\\` + date, date + " ", acr} {
+			for _, value := range []string{
+				date + `\20150612`, `20150612\` + date, `20150612\\` + date, date + " ", acr,
+			} {
 				check(at.tag, at.vr, value, dict.ExplicitVRLittleEndian, false)
 			}
 			if at.vr == dict.DT {
@@ -129,7 +148,9 @@ func TestMeantDates(t *testing.T) {
 		for _, date := range meant {
 			for _, nested := range []bool{false, true} {
 				for i, after := range ofTwoPatients(t, p, at.tag, at.vr, date, dict.ExplicitVRLittleEndian, nested) {
-					require.True(t, shiftedBy(date, after, &shift[i]), "%s %s: %s became %s", at.name, at.tag, date, after)
+					require.True(
+						t, shiftedBy(date, after, &shift[i]), "%s %s: %s became %s", at.name, at.tag, date, after,
+					)
 				}
 			}
 		}
@@ -137,10 +158,13 @@ func TestMeantDates(t *testing.T) {
 	require.NotEqual(t, shift[0], shift[1])
 }
 
-// TestDatesOfOthers: what is the same for all patients of a machine, lot or template is never shifted, whatever rule says so.
+// TestDatesOfOthers: what is the same for all patients of a machine, lot or template is never shifted, whatever rule
+// says so.
 func TestDatesOfOthers(t *testing.T) {
 	tags := append([]dict.Tag{
-		dict.DateOfGainCalibration, dict.ExpiryDate, dict.ProcedureCreationDate, dict.ProcedureExpirationDate, dict.ProcedureLastModifiedDate, // not in the table
+		// not in the table
+		dict.DateOfGainCalibration, dict.ExpiryDate, dict.ProcedureCreationDate,
+		dict.ProcedureExpirationDate, dict.ProcedureLastModifiedDate,
 		dict.PatientBirthDate,
 	}, public...)
 	for name, p := range map[string]*deid.Profile{
@@ -159,7 +183,8 @@ func TestDatesOfOthers(t *testing.T) {
 	}
 }
 
-// TestBirthDateElsewhere: a birth date that stands again where dates are shifted is treated like the birth date, in every form and at every depth.
+// TestBirthDateElsewhere: a birth date that stands again where dates are shifted is treated like the birth date, in
+// every form and at every depth.
 func TestBirthDateElsewhere(t *testing.T) {
 	const born = "19890611"
 	p := shiftsDates(t, "")
@@ -204,8 +229,13 @@ func TestBirthDateElsewhere(t *testing.T) {
 		ds.SetSequence(dict.SharedFunctionalGroupsSequence, &inner)
 		ds.Set(dict.PatientBirthDate, "")
 	}
-	for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
-		for _, tag := range []dict.Tag{dict.SeriesDate, dict.ContentDate, dict.LastMenstrualDate, dict.AcquisitionDateTime, dict.StudyVerifiedDate, 0x00091001} {
+	for _, syntax := range []string{
+		dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
+		for _, tag := range []dict.Tag{
+			dict.SeriesDate, dict.ContentDate, dict.LastMenstrualDate,
+			dict.AcquisitionDateTime, dict.StudyVerifiedDate, 0x00091001,
+		} {
 			value := born
 			if !tag.IsPrivate() && vrOf(t, tag) == dict.DT {
 				value += "101112"
@@ -218,7 +248,8 @@ func TestBirthDateElsewhere(t *testing.T) {
 	}
 }
 
-// TestDatesOfConcepts: content items whose concept is a date that others know aren't shifted, and a birth date doesn't stay.
+// TestDatesOfConcepts: content items whose concept is a date that others know aren't shifted, and a birth date doesn't
+// stay.
 func TestDatesOfConcepts(t *testing.T) {
 	standard, _ := deid.BuiltinProfile(deid.BuiltinProfiles()[0])
 	for name, p := range map[string]*deid.Profile{

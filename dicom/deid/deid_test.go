@@ -13,11 +13,16 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-var testKey = Key{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32}
+var testKey = Key{
+	1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17,
+	18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32,
+}
 
 func subject() Subject {
 	patient := PatientIdentity("P-4711", "HOSP", "1.2.3.1")
-	return Subject{Key: testKey.OfPatient(patient), Generation: 1, Patient: patient, Issuer: "HOSP", Pseudonym: "SUBJ-001"}
+	return Subject{
+		Key: testKey.OfPatient(patient), Generation: 1, Patient: patient, Issuer: "HOSP", Pseudonym: "SUBJ-001",
+	}
 }
 
 func session(tb testing.TB, profile string) *Session {

@@ -16,12 +16,13 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// everyEncoding are those that one object must come out of with the same content.
+// everyEncoding are those that one instance must come out of with the same content.
 var everyEncoding = []string{
-	dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, asUN,
+	dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
+	dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, asUN,
 }
 
-// outcomes gives what becomes of one object in each encoding, as text without VRs: "refused" where it isn't sent.
+// outcomes returns what becomes of one instance in each encoding, as text without VRs: "refused" where it isn't sent.
 func outcomes(t testing.TB, p *deid.Profile, ds *stream.DataSet) map[string]string {
 	all := map[string]string{}
 	for _, encoding := range everyEncoding {
@@ -44,7 +45,7 @@ func outcomes(t testing.TB, p *deid.Profile, ds *stream.DataSet) map[string]stri
 	return all
 }
 
-// allUN gives a data set with its private elements, and some of the others, as UN.
+// allUN returns a data set with its private elements, and some of the others, as UN.
 func allUN(t testing.TB, ds *stream.DataSet) *stream.DataSet {
 	var out stream.DataSet
 	for e := range ds.All() {
@@ -56,7 +57,7 @@ func allUN(t testing.TB, ds *stream.DataSet) *stream.DataSet {
 	return &out
 }
 
-// swapped gives a data set with its numbers in the other byte order.
+// swapped returns a data set with its numbers in the other byte order.
 func swapped(ds *stream.DataSet) *stream.DataSet {
 	var out stream.DataSet
 	for e := range ds.All() {
@@ -109,14 +110,23 @@ func TestOneAnswerOfPrivate(t *testing.T) {
 	var named stream.DataSet
 	named.Set(dict.PatientName, "Meierschmidt^Hannelore")
 	named.Set(dict.StudyDate, "20200315")
-	for _, more := range []string{"", "modified-dates", "full-dates", "retain-safe-private", "retain-safe-private, modified-dates"} {
+	for _, more := range []string{
+		"", "modified-dates", "full-dates", "retain-safe-private", "retain-safe-private, modified-dates",
+	} {
 		for _, override := range []string{
-			`{tag: "(0019,xx10)", creator: ACME, action: keep}`, `{tag: "(0019,xxxx)", action: keep}`, `{tag: "(0019,xx10)", creator: ACME, vr: DA, action: keep}`,
-			`{tag: "(0019,xx10)", creator: ACME, vr: LO, action: keep}`, `{tag: "(0019,xx10)", creator: ACME, vr: SQ, action: keep}`, `{tag: "(0019,xx10)", creator: ACME, action: hash}`,
-			`{tag: "(0019,xx10)", creator: ACME, action: clean}`, `{tag: "(0019,xx10)", creator: ACME, action: shift}`, `{tag: "(0019,xx10)", creator: ACME, action: uid}`,
+			`{tag: "(0019,xx10)", creator: ACME, action: keep}`, `{tag: "(0019,xxxx)", action: keep}`,
+			`{tag: "(0019,xx10)", creator: ACME, vr: DA, action: keep}`,
+			`{tag: "(0019,xx10)", creator: ACME, vr: LO, action: keep}`,
+			`{tag: "(0019,xx10)", creator: ACME, vr: SQ, action: keep}`,
+			`{tag: "(0019,xx10)", creator: ACME, action: hash}`,
+			`{tag: "(0019,xx10)", creator: ACME, action: clean}`,
+			`{tag: "(0019,xx10)", creator: ACME, action: shift}`, `{tag: "(0019,xx10)", creator: ACME, action: uid}`,
 			`{vr: LO, action: keep}`, `{vr: SH, action: hash}`, `{tag: "(xxxx,xx10)", vr: LO, action: keep}`,
 		} {
-			p, err := deid.LoadProfile(fmt.Appendf(nil, "name: proof\nversion: \"1\"\nbase: ps3.15-basic\noptions: [%s]\noverrides: [%s]\n", more, override))
+			p, err := deid.LoadProfile(fmt.Appendf(
+				nil, "name: proof\nversion: \"1\"\nbase: ps3.15-basic\noptions: [%s]\noverrides: [%s]\n",
+				more, override,
+			))
 			if err != nil {
 				require.ErrorContains(t, err, "gives the shift away") // {shift} beside full-dates
 				continue
@@ -155,8 +165,8 @@ func TestOneAnswerOfPrivate(t *testing.T) {
 	}
 }
 
-// TestOneAnswer: random objects, with private blocks, sequences within each other and values that aren't of their VR, have the same
-// content after de-identification whatever they were encoded in.
+// TestOneAnswer: random instances, with private blocks, sequences within each other and values that aren't of their VR,
+// have the same content after de-identification whatever they were encoded in.
 func TestOneAnswer(t *testing.T) {
 	profiles := map[string]*deid.Profile{}
 	for _, name := range deid.BuiltinProfiles() {
@@ -168,7 +178,8 @@ overrides: [{tag: "(0019,xxxx)", action: keep}, {tag: "(0021,xx01)", creator: AC
 	require.NoError(t, err)
 	var tags []dict.Tag
 	for tag, mask := range dict.All() {
-		if mask == 0xFFFFFFFF && tag.Group() >= 8 && tag.Group() < 0x7F00 && !tag.IsGroupLength() && tag != dict.SpecificCharacterSet {
+		if mask == 0xFFFFFFFF && tag.Group() >= 8 && tag.Group() < 0x7F00 &&
+			!tag.IsGroupLength() && tag != dict.SpecificCharacterSet {
 			tags = append(tags, tag)
 		}
 	}
@@ -204,7 +215,8 @@ var safeVRs = map[string]map[uint8]dict.VR{
 // randomObject makes a data set, or an item.
 func randomObject(t testing.TB, r *rand.Rand, tags []dict.Tag, depth int) *stream.DataSet {
 	texts := []string{
-		"Meier^Hanne", "CT Thorax", "20200315", "20200315101500", "2020", "101500", "1.2.276.0.7230010.3", "42", "CHEST", "", "ANON", "042Y", `A\B`, "Gr\xf6\xdfe",
+		"Meier^Hanne", "CT Thorax", "20200315", "20200315101500", "2020", "101500",
+		"1.2.276.0.7230010.3", "42", "CHEST", "", "ANON", "042Y", `A\B`, "Gr\xf6\xdfe",
 	}
 	var ds stream.DataSet
 	text := func(e stream.Element) {
@@ -244,7 +256,13 @@ func randomObject(t testing.TB, r *rand.Rand, tags []dict.Tag, depth int) *strea
 	for i, block := range []struct {
 		group   uint16
 		creator string
-	}{{0x0019, "ACME"}, {0x0021, "ACME"}, {0x7E01, "HOLOGIC, Inc."}, {0x0019, "SIEMENS MR HEADER"}, {0x200D, "Philips US Imaging DD 033"}} {
+	}{
+		{0x0019, "ACME"},
+		{0x0021, "ACME"},
+		{0x7E01, "HOLOGIC, Inc."},
+		{0x0019, "SIEMENS MR HEADER"},
+		{0x200D, "Philips US Imaging DD 033"},
+	} {
 		if r.IntN(2) == 0 {
 			continue
 		}

@@ -14,6 +14,8 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/dicom/charset"
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
+	"github.com/adit-go/adit/dicom/deid/internal/values"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -28,25 +30,27 @@ type Explained struct {
 	After   string // empty too where the attribute is gone
 }
 
-// Explain does what Rewrite does, reads the object to its end, and tells what became of each attribute: of the header in
-// the order of their ends, then of what stands behind it, which is told by its heads alone. The error is that of Rewrite,
-// or of reading what is rewritten; the list then holds what was decided before.
-func (s *Session) Explain(o *stream.Object) ([]Explained, error) {
+// Explain does what Rewrite does, reads the instance to its end, and tells what became of each attribute: of the header
+// in the order of their ends, then of what stands behind it, which is told by its heads alone. The error is that of
+// Rewrite, or of reading what is rewritten; the list then holds what was decided before.
+func (s *Session) Explain(o *stream.Object) ([]Explained, *Report, error) {
 	list := []Explained{}
-	_, err := s.traced(o, &list)
+	report, err := s.traced(o, &list)
 	if err == nil {
 		_, err = o.WriteTo(io.Discard)
 	}
-	return list, err
+	return list, report, err
 }
 
 // ExplainLead tells what becomes of the preamble and the file meta information that lead a file (PS3.10): both are
-// written anew, for the object as it goes out. lead is the file's beginning, of which group 0002 is what counts.
+// written anew, for the instance as it goes out. lead is the file's beginning, of which group 0002 is what counts.
 func ExplainLead(lead []byte, sent stream.FileMeta) []Explained {
 	const preamble = 128
 	before, after := lead[:min(len(lead), preamble)], sent.AppendTo(nil)
 	const why = "the preamble is written anew"
-	first := Explained{Path: "preamble", Before: showBytes(before), Action: Keep, Rule: why, After: showBytes(after[:preamble])}
+	first := Explained{
+		Path: "preamble", Before: showBytes(before), Action: Keep, Rule: why, After: showBytes(after[:preamble]),
+	}
 	if !bytes.Equal(before, after[:preamble]) {
 		first.Action = Replace
 	}
@@ -94,7 +98,7 @@ func metaElements(lead []byte) map[dict.Tag]metaElement {
 	}
 }
 
-// tagsOf gives the tags of both, each once.
+// tagsOf returns the tags of both, each once.
 func tagsOf(a, b map[dict.Tag]metaElement) func(yield func(dict.Tag) bool) {
 	return func(yield func(dict.Tag) bool) {
 		for tag := range a {
@@ -110,26 +114,27 @@ func tagsOf(a, b map[dict.Tag]metaElement) func(yield func(dict.Tag) bool) {
 	}
 }
 
-// tell counts what was done to an element, of which w.out[begin:] is what was written, and notes it if anybody wants that.
-func (w *rewriter) tell(e *elem, a Action, why string, begin int, lv *level) {
+// tell counts what was done to an element, of which w.out[begin:] is what was written, and notes it if anybody wants
+// that.
+func (w *output) tell(e *values.Element, a Action, why string, begin int, lv *level) {
 	w.note(a)
 	w.act(e.Tag, a, why)
 	if w.trace != nil {
-		w.explain(e, &rule{vr: dict.VROf(e.Tag), why: why}, a, begin, lv)
+		w.explain(e, &rules.Rule{VR: dict.VROf(e.Tag), Why: why}, a, begin, lv)
 	}
 }
 
 // tellLater notes an element of which it is decided later whether it stays (settle). It returns its place in the trace.
-func (w *rewriter) tellLater(e *elem, why string, begin int, lv *level) int {
+func (w *output) tellLater(e *values.Element, why string, begin int, lv *level) int {
 	if w.trace == nil {
 		return 0
 	}
-	w.explain(e, &rule{vr: dict.VROf(e.Tag), why: why}, Keep, begin, lv)
+	w.explain(e, &rules.Rule{VR: dict.VROf(e.Tag), Why: why}, Keep, begin, lv)
 	return len(*w.trace) - 1
 }
 
 // settle decides on an element that was noted by tellLater.
-func (w *rewriter) settle(tag dict.Tag, told int, stays bool) {
+func (w *output) settle(tag dict.Tag, told int, stays bool) {
 	const why = "follows what becomes of its group"
 	if stays {
 		w.note(Keep)
@@ -145,14 +150,14 @@ func (w *rewriter) settle(tag dict.Tag, told int, stays bool) {
 }
 
 // settleLength shows the group length that was corrected at a place of the output.
-func (w *rewriter) settleLength(lv *level, at int) {
+func (w *output) settleLength(lv *level, at int) {
 	if w.trace != nil {
 		(*w.trace)[lv.told].After = strconv.FormatUint(uint64(lv.enc.Uint32(w.out[at:])), 10)
 	}
 }
 
 // tellAdded notes the elements of the items that were added to a sequence, which w.out[from:] holds.
-func (w *rewriter) tellAdded(e *elem, enc stream.Encoding, from int) {
+func (w *output) tellAdded(e *values.Element, enc stream.Encoding, from int) {
 	item := ""
 	for pos := from; ; {
 		h, ok := enc.Head(w.out[pos:])
@@ -182,12 +187,12 @@ func (w *rewriter) tellAdded(e *elem, enc stream.Encoding, from int) {
 
 // mark is how far the telling is.
 type mark struct {
-	counts [actions]int
+	counts [rules.Actions]int
 	traced int
 	acts   int
 }
 
-func (w *rewriter) mark() mark {
+func (w *output) mark() mark {
 	m := mark{counts: w.report.Counts, acts: len(w.acts)}
 	if w.trace != nil {
 		m.traced = len(*w.trace)
@@ -196,7 +201,7 @@ func (w *rewriter) mark() mark {
 }
 
 // tellGone says of all that was told since m that it is gone after all.
-func (w *rewriter) tellGone(m mark, why string) {
+func (w *output) tellGone(m mark, why string) {
 	n := 0
 	for a, now := range w.report.Counts {
 		n += now - m.counts[a]
@@ -216,20 +221,20 @@ func (w *rewriter) tellGone(m mark, why string) {
 }
 
 // explain notes what was done to an element, of which w.out[begin:] is what was written.
-func (w *rewriter) explain(e *elem, r *rule, a Action, begin int, lv *level) {
-	x := Explained{Keyword: e.Tag.Keyword(), Action: a, Rule: r.why}
+func (w *output) explain(e *values.Element, r *rules.Rule, a Action, begin int, lv *level) {
+	x := Explained{Keyword: e.Tag.Keyword(), Action: a, Rule: r.Why}
 	x.Path = strings.Join(append(slices.Clip(w.path), e.Tag.String()), " ")
-	if e.in != nil {
-		x.Before = show(e.value, e.Head, r.vr, lv.enc, lv.set)
+	if e.In != nil {
+		x.Before = show(e.Value, e.Head, r.VR, lv.enc, lv.set)
 	}
 	if h, ok := lv.enc.Head(w.out[begin:]); ok {
 		set := lv.set
 		if w.utf8 {
 			set, _ = charset.New([]string{charset.UTF8})
 		}
-		x.After = show(w.out[begin+h.Size:], h, r.vr, lv.enc, set)
+		x.After = show(w.out[begin+h.Size:], h, r.VR, lv.enc, set)
 	}
-	if r.over == nil && r.action == Shift && a == r.action {
+	if r.Over == nil && r.Action == Shift && a == r.Action {
 		x.Rule += fmt.Sprintf(" (%d days)", w.s.offset)
 	}
 	*w.trace = append(*w.trace, x)
@@ -257,7 +262,7 @@ func explainHead(h stream.Head, a Action, why string) Explained {
 // mostShown is how many characters of a value are shown.
 const mostShown = 100
 
-// show gives a value as text. vr is what the rule reads it by; numbers are read as they came.
+// show returns a value as text. vr is what the rule reads it by; numbers are read as they came.
 func show(value []byte, h stream.Head, vr dict.VR, enc stream.Encoding, set *charset.Set) string {
 	if vr == 0 || vr == dict.UN {
 		vr = h.VR
@@ -277,9 +282,9 @@ func show(value []byte, h stream.Head, vr dict.VR, enc stream.Encoding, set *cha
 		return showBytes(value)
 	}
 	if set == nil {
-		set = ascii
+		set = values.ASCII
 	}
-	return shorten(trim(set.Decode(value[:min(len(value), 4*mostShown)], vr)))
+	return shorten(values.Trim(set.Decode(value[:min(len(value), 4*mostShown)], vr)))
 }
 
 func shorten(s string) string {
@@ -289,7 +294,7 @@ func shorten(s string) string {
 	return s
 }
 
-// showBytes gives a few bytes as they are, and of more how many.
+// showBytes returns a few bytes as they are, and of more how many.
 func showBytes(value []byte) string {
 	switch {
 	case len(value) > 0 && len(bytes.Trim(value, "\x00")) == 0:

@@ -13,11 +13,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// tellable is an object with something for each way that an element may take: all of it is to be told.
+// tellable is an instance with something for each way that an element may take: all of it is to be told.
 func tellable() *stream.DataSet {
 	d := sample()
 	bytesOf := func(tag dict.Tag, vr dict.VR, text string) { d.SetBytes(tag, vr, []byte(text)) }
@@ -62,8 +63,8 @@ func paths(d *stream.DataSet, before string, into map[string]bool) map[string]bo
 	return into
 }
 
-// TestExplainTellsAll: each attribute of what comes in is told, and each of what goes out; what is said to be gone is, and
-// the report counts what the list shows.
+// TestExplainTellsAll: each attribute of what comes in is told, and each of what goes out; what is said to be gone is,
+// and the report counts what the list shows.
 func TestExplainTellsAll(t *testing.T) {
 	for _, c := range []struct {
 		name, pseudonym string
@@ -73,7 +74,10 @@ func TestExplainTellsAll(t *testing.T) {
 		{"moved to UTF-8", "Jürgen", true},
 		{"no pixel data", "SUBJ-001", false},
 	} {
-		for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian} {
+		for _, syntax := range []string{
+			dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
+			dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
+		} {
 			for _, profile := range []string{DefaultProfile, "ps3.15-basic", "adit"} {
 				t.Run(strings.Join([]string{c.name, syntax, profile}, "/"), func(t *testing.T) {
 					d := tellable()
@@ -92,10 +96,10 @@ func TestExplainTellsAll(t *testing.T) {
 					o, err := stream.Open(bytes.NewReader(in), syntax, stream.Limits{})
 					require.NoError(t, err)
 					defer o.Close()
-					list, err := s.Explain(o)
+					list, _, err := s.Explain(o)
 					require.NoError(t, err)
 
-					var counts [actions]int
+					var counts [rules.Actions]int
 					told := map[string]Explained{}
 					for _, x := range list {
 						counts[x.Action]++
@@ -109,7 +113,8 @@ func TestExplainTellsAll(t *testing.T) {
 					require.NoError(t, err)
 					sent := map[string]bool{}
 					for path := range paths(got, "", map[string]bool{}) {
-						if method := dict.DeidentificationMethodCodeSequence.String() + "["; strings.HasPrefix(path, method) {
+						if method := dict.DeidentificationMethodCodeSequence.String() +
+							"["; strings.HasPrefix(path, method) {
 							path = method + "1" + path[len(method)+1:]
 						}
 						sent[path] = true
@@ -117,7 +122,9 @@ func TestExplainTellsAll(t *testing.T) {
 						require.NotEqual(t, Remove, told[path].Action, path)
 					}
 					for path, x := range told {
-						require.True(t, x.Action == Remove || sent[path], "%s is not sent, but told as %s", path, x.Action)
+						require.True(
+							t, x.Action == Remove || sent[path], "%s is not sent, but told as %s", path, x.Action,
+						)
 					}
 					for path := range paths(d, "", map[string]bool{}) {
 						outer := path[:strings.LastIndex(path, " ")+1]
@@ -143,7 +150,8 @@ func TestExplainTellsAll(t *testing.T) {
 	}
 }
 
-// TestExplainFailsAsRewrite: what Rewrite or reading refuses, Explain refuses by the same words, with what was told before.
+// TestExplainFailsAsRewrite: what Rewrite or reading refuses, Explain refuses by the same words, with what was told
+// before.
 func TestExplainFailsAsRewrite(t *testing.T) {
 	pixels := func(d *stream.DataSet) { d.SetBytes(dict.PixelData, dict.OW, make([]byte, 64)) }
 	for name, c := range map[string]struct {
@@ -154,7 +162,7 @@ func TestExplainFailsAsRewrite(t *testing.T) {
 		"other patient": {edit: func(d *stream.DataSet) { d.Set(dict.PatientID, "another") }, want: "another patient"},
 		"burned in":     {edit: func(d *stream.DataSet) { d.Set(dict.BurnedInAnnotation, "YES") }, want: "text burned in"},
 		"undecodable":   {edit: func(d *stream.DataSet) { d.SetBytes(dict.Manufacturer, dict.LO, []byte("M\xfcller")) }, want: "(0008,0070)"},
-		"cut off":       {edit: pixels, cut: 16, want: "cut off"},
+		"cut off":       {edit: pixels, cut: 16, want: "truncated"},
 		"behind pixels": {edit: func(d *stream.DataSet) {
 			pixels(d)
 			d.SetSequence(dict.NewTag(0xFFFA, 0xFFF8))
@@ -171,7 +179,7 @@ func TestExplainFailsAsRewrite(t *testing.T) {
 			o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{})
 			require.NoError(t, err)
 			defer o.Close()
-			_, got := session(t, DefaultProfile).Explain(o)
+			_, _, got := session(t, DefaultProfile).Explain(o)
 			if want == nil {
 				require.NoError(t, got)
 				return
@@ -199,22 +207,27 @@ func TestExplainNumbers(t *testing.T) {
 	d.SetSequence(dict.ReferencedImageSequence, &item)
 	d.SetBytes(dict.RedPaletteColorLookupTableData, dict.OW, []byte{1, 2})
 	want := map[string]string{
-		"(0028,0010)": "512", "(0028,0106)": "40000", "(0028,0107)": "-2", "(0018,9073)": "1.5", "(0018,605A)": "0.25", "(0018,6020)": "-70000",
+		"(0028,0010)": "512", "(0028,0106)": "40000", "(0028,0107)": "-2",
+		"(0018,9073)": "1.5", "(0018,605A)": "0.25", "(0018,6020)": "-70000",
 		"(0028,0009)": "(0018,1063)", "(0018,9219)": `-1\2`, "(0008,1140)[1] (0028,0010)": "258",
 	}
-	for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+	for _, syntax := range []string{
+		dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
 		in, err := d.Encode(syntax)
 		require.NoError(t, err)
 		o, err := stream.Open(bytes.NewReader(in), syntax, stream.Limits{})
 		require.NoError(t, err)
-		list, err := session(t, DefaultProfile).Explain(o)
+		list, _, err := session(t, DefaultProfile).Explain(o)
 		require.NoError(t, err)
 		require.NoError(t, o.Close())
 		left := maps.Clone(want)
 		for _, x := range list {
-			if text, ok := want[x.Path]; ok && !(syntax == dict.ImplicitVRLittleEndian && x.Path == "(0028,0107)") { // whose sign is lost there
+			// whose sign is lost there
+			if text, ok := want[x.Path]; ok && !(syntax == dict.ImplicitVRLittleEndian && x.Path == "(0028,0107)") {
 				require.Equal(t, text, x.Before, "%s in %s", x.Path, syntax)
-				require.True(t, x.Action == Remove || x.Action == Empty || x.After == text, "%s in %s: %s", x.Path, syntax, x.After)
+				require.True(t, x.Action == Remove || x.Action == Empty ||
+					x.After == text, "%s in %s: %s", x.Path, syntax, x.After)
 			}
 			delete(left, x.Path)
 		}
@@ -242,7 +255,10 @@ func TestExplainLead(t *testing.T) {
 	}
 	lead = append(lead, "\x08\x00\x05\x00CS\x0a\x00ISO_IR 100"...)
 	var got strings.Builder
-	for _, x := range ExplainLead(lead, stream.FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "2.25.7", TransferSyntaxUID: dict.ExplicitVRLittleEndian}) {
+	for _, x := range ExplainLead(lead, stream.FileMeta{
+		MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "2.25.7",
+		TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+	}) {
 		fmt.Fprintf(&got, "%s %s %q %q\n", x.Path, x.Action, x.Before, x.After)
 	}
 	require.Equal(t, `preamble replace "128 bytes" "128 null bytes"

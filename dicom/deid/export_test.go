@@ -5,15 +5,16 @@ package deid
 import (
 	"maps"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// Broken gives the profile with a mistake in it: what these attributes hold stays.
+// Broken returns the profile with a mistake in it: what these attributes hold stays.
 func (p *Profile) Broken(tags ...dict.Tag) *Profile {
-	b := *p
-	b.rows = maps.Clone(p.rows)
+	b := *p.rules
+	b.Rows = maps.Clone(p.rules.Rows)
 	for _, tag := range tags {
-		b.rows[tag] = rule{vr: dict.VROf(tag), action: Keep, why: "broken on purpose"}
+		b.Rows[tag] = rules.Rule{VR: dict.VROf(tag), Action: Keep, Why: "broken on purpose"}
 	}
-	return &b
+	return &Profile{rules: &b}
 }

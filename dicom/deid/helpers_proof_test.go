@@ -52,7 +52,7 @@ func readTable(t testing.TB) []tableRow {
 	return rows
 }
 
-// tag gives the row's tag; ok is false for the rows of many tags.
+// tag returns the row's tag; ok is false for the rows of many tags.
 func (r tableRow) tag() (tag dict.Tag, ok bool) {
 	n, err := strconv.ParseUint(r["id"], 16, 32)
 	return dict.Tag(n), err == nil
@@ -60,9 +60,12 @@ func (r tableRow) tag() (tag dict.Tag, ok bool) {
 
 // laterVRs are those of rows that are newer than the dictionary (PS3.6 2022a), read in PS3.6.
 var laterVRs = map[dict.Tag]dict.VR{
-	0x00080017: dict.UI, 0x00080019: dict.UI, 0x00081088: dict.LO, 0x00120022: dict.LO, 0x00120023: dict.SQ, 0x00120032: dict.LO,
-	0x00120041: dict.LO, 0x00120043: dict.LO, 0x00120055: dict.LO, 0x00120073: dict.LO, 0x00181204: dict.DA, 0x00181205: dict.DA,
-	0x00200027: dict.LO, 0x30020121: dict.LO, 0x30020123: dict.LT, 0x3006002D: dict.DT, 0x3006002E: dict.DT, 0x3006004D: dict.SQ,
+	0x00080017: dict.UI, 0x00080019: dict.UI, 0x00081088: dict.LO,
+	0x00120022: dict.LO, 0x00120023: dict.SQ, 0x00120032: dict.LO,
+	0x00120041: dict.LO, 0x00120043: dict.LO, 0x00120055: dict.LO,
+	0x00120073: dict.LO, 0x00181204: dict.DA, 0x00181205: dict.DA,
+	0x00200027: dict.LO, 0x30020121: dict.LO, 0x30020123: dict.LT,
+	0x3006002D: dict.DT, 0x3006002E: dict.DT, 0x3006004D: dict.SQ,
 	0x3006004E: dict.SQ, 0x003A0329: dict.LO, 0x003A032B: dict.LO,
 }
 
@@ -82,7 +85,9 @@ func vrOf(t testing.TB, tag dict.Tag) dict.VR {
 // loadProfile makes a profile of the basic base with these options.
 func loadProfile(t testing.TB, options ...string) *deid.Profile {
 	t.Helper()
-	p, err := deid.LoadProfile(fmt.Appendf(nil, "name: proof\nversion: \"1\"\nbase: ps3.15-basic\noptions: [%s]\n", strings.Join(options, ", ")))
+	p, err := deid.LoadProfile(fmt.Appendf(
+		nil, "name: proof\nversion: \"1\"\nbase: ps3.15-basic\noptions: [%s]\n", strings.Join(options, ", "),
+	))
 	require.NoError(t, err)
 	return p
 }
@@ -139,7 +144,7 @@ func parse(t testing.TB, b []byte, syntax string) *stream.DataSet {
 	return ds
 }
 
-// itemsOf gives the items of a sequence, also of one encoded as UN (PS3.5 6.2.2 note 2).
+// itemsOf returns the items of a sequence, also of one encoded as UN (PS3.5 6.2.2 note 2).
 func itemsOf(t testing.TB, e stream.Element) []*stream.DataSet {
 	t.Helper()
 	if e.VR != dict.UN || len(e.Value) == 0 {

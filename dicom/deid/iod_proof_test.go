@@ -32,11 +32,16 @@ type realFile struct {
 	data   []byte // the data set
 }
 
-// phantomFiles gives a file of each kind of phantom.
+// phantomFiles returns a file of each kind of phantom.
 func phantomFiles(t testing.TB) []realFile {
 	var files []realFile
 	small := []phantom.SeriesSpec{
-		{Kind: phantom.CT}, {Kind: phantom.MR}, {Kind: phantom.Ultrasound, Frames: 2}, {Kind: phantom.MultiFrame, Frames: 2}, {Kind: phantom.SecondaryCapture}, {Kind: phantom.Report},
+		{Kind: phantom.CT},
+		{Kind: phantom.MR},
+		{Kind: phantom.Ultrasound, Frames: 2},
+		{Kind: phantom.MultiFrame, Frames: 2},
+		{Kind: phantom.SecondaryCapture},
+		{Kind: phantom.Report},
 	}
 	for i := range small {
 		small[i].Rows, small[i].Columns = 32, 32
@@ -52,12 +57,16 @@ func phantomFiles(t testing.TB) []realFile {
 	return files
 }
 
-// pydicomFiles gives the whole and sound DICOM files that Debian's python3-pydicom ships, as the list of package stream has them.
+// pydicomFiles returns the whole and sound DICOM files that Debian's python3-pydicom ships, as the list of package
+// stream has them.
 func pydicomFiles(t testing.TB) []realFile {
 	root := os.Getenv("ADIT_PYDICOM_DATA")
 	if root == "" {
 		out, err := exec.Command("dpkg", "-L", "python3-pydicom").Output()
-		require.NoError(t, err, "this test needs Debian's test files: apt-get install python3-pydicom, or name the folder in ADIT_PYDICOM_DATA")
+		require.NoError(
+			t, err,
+			"this test needs Debian's test files: apt-get install python3-pydicom, or name the folder in ADIT_PYDICOM_DATA",
+		)
 		for line := range strings.Lines(string(out)) {
 			if line = strings.TrimSpace(line); strings.HasSuffix(line, "/pydicom/data") {
 				root = line
@@ -88,7 +97,7 @@ func pydicomFiles(t testing.TB) []realFile {
 // number is a value in dciodvfy's words; the names of attributes and modules are none.
 var number = regexp.MustCompile(` <[^>]*>|0x[0-9a-f]{4,}|[0-9]{4,}`)
 
-// verify gives the errors that dciodvfy finds, in the order found, without values.
+// verify returns the errors that dciodvfy finds, in the order found, without values.
 func verify(t testing.TB, path string) []string {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
@@ -112,12 +121,14 @@ func writeFile(t testing.TB, path, class, instance, syntax string, data []byte) 
 	if syntax == dict.DeflatedExplicitVRLittleEndian {
 		data, syntax = encode(t, parse(t, data, syntax), dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian
 	}
-	meta := stream.FileMeta{MediaStorageSOPClassUID: class, MediaStorageSOPInstanceUID: instance, TransferSyntaxUID: syntax}
+	meta := stream.FileMeta{
+		MediaStorageSOPClassUID: class, MediaStorageSOPInstanceUID: instance, TransferSyntaxUID: syntax,
+	}
 	require.NoError(t, os.WriteFile(path, append(meta.AppendTo(nil), data...), 0o600))
 }
 
-// TestValidity: dciodvfy finds no error in the output that it doesn't find in the input, without any exception, and pixel
-// data is the same, byte for byte. Under the default profile, the basic one and that of the original, with and
+// TestValidity: dciodvfy finds no error in the output that it doesn't find in the input, without any exception, and
+// pixel data is the same, byte for byte. Under the default profile, the basic one and that of the original, with and
 // without a trial.
 func TestValidity(t *testing.T) {
 	files := append(phantomFiles(t), pydicomFiles(t)...)
@@ -146,8 +157,12 @@ func TestValidity(t *testing.T) {
 				writeFile(t, in, class, uid, f.syntax, f.data)
 				known := verify(t, in)
 				for j, p := range profiles {
-					patient := deid.PatientIdentity(before.String(dict.PatientID), "", before.String(dict.StudyInstanceUID))
-					subject := deid.Subject{Key: proofKey(5).OfPatient(patient), Patient: patient, Pseudonym: proofPseudonym}
+					patient := deid.PatientIdentity(
+						before.String(dict.PatientID), "", before.String(dict.StudyInstanceUID),
+					)
+					subject := deid.Subject{
+						Key: proofKey(5).OfPatient(patient), Patient: patient, Pseudonym: proofPseudonym,
+					}
 					if j%2 == 0 {
 						subject.TrialID, subject.TrialName = "TRIAL-7", "Trial of seven"
 					}
@@ -156,7 +171,9 @@ func TestValidity(t *testing.T) {
 					b, _, err := rewrite(s, f.data, f.syntax)
 					if failed := (*deid.UnsafeError)(nil); errors.As(err, &failed) {
 						require.Equal(t, deid.UnknownSOPClass, failed.Reason)
-						require.False(t, dict.IsStorageClass(class), "a directory, or an object that doesn't say what it is")
+						require.False(
+							t, dict.IsStorageClass(class), "a directory, or an instance that doesn't say what it is",
+						)
 						mu.Lock()
 						unsafe++
 						mu.Unlock()
@@ -177,10 +194,13 @@ func TestValidity(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("%d files, %d outputs verified; %d objects that don't say what they are left out", len(files), done, unsafe/len(profiles))
+	t.Logf(
+		"%d files, %d outputs verified; %d instances that don't say what they are left out",
+		len(files), done, unsafe/len(profiles),
+	)
 }
 
-// newErrors gives what is found in the output more often than in the input, numbers apart.
+// newErrors returns what is found in the output more often than in the input, numbers apart.
 func newErrors(in, out []string) []string {
 	known := map[string]int{}
 	for _, e := range in {
@@ -196,7 +216,7 @@ func newErrors(in, out []string) []string {
 	return news
 }
 
-// pixelSum is the SHA-256 of an object's pixel data.
+// pixelSum is the SHA-256 of an instance's pixel data.
 func pixelSum(ds *stream.DataSet) (sum [3][sha256.Size]byte) {
 	for i, tag := range []dict.Tag{dict.PixelData, dict.FloatPixelData, dict.DoubleFloatPixelData} {
 		e, _ := ds.Get(tag)

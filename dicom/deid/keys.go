@@ -10,17 +10,16 @@ import (
 	"hash"
 	"math/bits"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
+	"github.com/adit-go/adit/dicom/deid/internal/values"
 	"github.com/adit-go/adit/dicom/dict"
 )
 
 // Key is a project's secret. Its pseudonyms derive from it, and the keys of its patients. It never leaves the server.
 type Key [32]byte
 
-// PatientKey is the secret that the UIDs, hashed identifiers and dates of one patient derive from. Whoever holds it learns nothing of the
-// project's other patients.
+// PatientKey is the secret that the UIDs, hashed identifiers and dates of one patient derive from. Whoever holds it
+// learns nothing of the project's other patients.
 type PatientKey [32]byte
 
 // OfPatient returns the key of a patient whose identity is known to the project.
@@ -36,17 +35,15 @@ func (k Key) of(label, text string) PatientKey {
 // Identity tells patients apart: see PatientIdentity.
 type Identity string
 
-// PatientIdentity gives what stands for a patient under a key: Patient ID without blanks around, with the issuer
-// configured for its source server; where the object has no Patient ID, the Study Instance UID stands alone.
+// PatientIdentity returns what stands for a patient under a key: Patient ID without blanks around, with the issuer
+// configured for its source server; where the instance has no Patient ID, the Study Instance UID stands alone.
 func PatientIdentity(patientID, issuer, studyInstanceUID string) Identity {
-	if patientID = trim(patientID); patientID != "" {
+	if patientID = values.Trim(patientID); patientID != "" {
 		// 1F occurs in no Patient ID (PS3.5 6.1.3), so no two pairs are one.
-		return Identity(patientID + "\x1f" + trim(issuer))
+		return Identity(patientID + "\x1f" + values.Trim(issuer))
 	}
-	return Identity("\x1f\x1f" + trim(studyInstanceUID))
+	return Identity("\x1f\x1f" + values.Trim(studyInstanceUID))
 }
-
-func trim(s string) string { return strings.Trim(s, " \x00") }
 
 // deriver makes keyed values. Every message is: generation (4 bytes, most significant first; 0 for what doesn't
 // follow generations), label, a zero byte, the text. Stable for ever: see DESIGN.md.
@@ -58,7 +55,7 @@ type deriver struct {
 
 func newDeriver(key [sha256.Size]byte) *deriver { return &deriver{mac: hmac.New(sha256.New, key[:])} }
 
-// derive gives the HMAC of a message; it is valid until the next one.
+// derive returns the HMAC of a message; it is valid until the next one.
 func (d *deriver) derive(generation uint32, label string, text []byte) []byte {
 	d.buf = binary.BigEndian.AppendUint32(d.buf[:0], generation)
 	d.buf = append(d.buf, label...)
@@ -69,13 +66,15 @@ func (d *deriver) derive(generation uint32, label string, text []byte) []byte {
 	return d.mac.Sum(d.sum[:0])
 }
 
-// uid gives the UID that stands for another: 2.25. and a UUID of version 8 (RFC 9562) as a decimal number.
+// uid returns the UID that stands for another: 2.25. and a UUID of version 8 (RFC 9562) as a decimal number.
 func (d *deriver) uid(generation uint32, original []byte) string {
 	sum := d.derive(generation, "uid", original)
 	sum[6] = sum[6]&0x0F | 0x80
 	sum[8] = sum[8]&0x3F | 0x80
 	var b [44]byte
-	return string(appendDecimal(append(b[:0], "2.25."...), binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])))
+	return string(
+		appendDecimal(append(b[:0], "2.25."...), binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:])),
+	)
 }
 
 // appendDecimal writes a number of 128 bits.
@@ -98,7 +97,7 @@ const (
 	latestOffset   = -62
 )
 
-// dateOffset gives the patient's offset in days, from −730 to −62.
+// dateOffset returns the patient's offset in days, from −730 to −62.
 func (d *deriver) dateOffset() int {
 	n := binary.BigEndian.Uint64(d.derive(0, "date", nil))
 	return earliestOffset + int(n%(latestOffset-earliestOffset+1))
@@ -119,13 +118,10 @@ func (d *deriver) appendToken(b []byte, label string, text []byte) []byte {
 	return b
 }
 
-// Pseudonym gives the pseudonym of a patient for whom nobody chose one: 14 of A–Z and 0–9.
+// Pseudonym returns the pseudonym of a patient for whom nobody chose one: 14 of A–Z and 0–9.
 func (k Key) Pseudonym(patient Identity) string {
 	return string(newDeriver(k).appendToken(nil, "pseudonym", []byte(patient)))
 }
-
-// maxText is the length of what a pseudonym, a trial's ID and name may have: LO and PN hold 64 characters (PS3.5 6.2).
-const maxText = 64
 
 // CheckPseudonym says what is wrong with a pseudonym that somebody gives.
 func CheckPseudonym(p string) error {
@@ -133,9 +129,11 @@ func CheckPseudonym(p string) error {
 	case p == "" || strings.TrimSpace(p) != p:
 		return errors.New("the pseudonym is empty or has blanks around it; give one without")
 	case strings.ContainsAny(p, `^=\*?`):
-		return errors.New(`the pseudonym has one of the characters ^ = \ * ?, which mean something else in DICOM; choose another`)
+		return errors.New(
+			`the pseudonym contains one of the characters ^ = \ * ?, which have a special meaning in DICOM; choose another`,
+		)
 	}
-	return checkText("the pseudonym", p)
+	return values.CheckText("the pseudonym", p)
 }
 
 // CheckPseudonymOf says what is wrong with a pseudonym for one patient: it must neither be nor hold what it is to hide.
@@ -145,17 +143,9 @@ func CheckPseudonymOf(patientID, p string) error {
 		return nil
 	}
 	if _, tells := ids.In(p, false); tells {
-		return errors.New("the pseudonym is the patient's own ID, or holds it, so nothing would be hidden; choose another")
-	}
-	return nil
-}
-
-func checkText(what, s string) error {
-	switch {
-	case !utf8.ValidString(s) || strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) || strings.Contains(s, `\`):
-		return errors.New(what + ` has a backslash, control characters or others that can't be seen; leave them out`)
-	case utf8.RuneCountInString(s) > maxText:
-		return errors.New(what + " is longer than 64 characters; choose a shorter one")
+		return errors.New(
+			"the pseudonym is or contains the patient's own ID, so it would hide nothing; choose another",
+		)
 	}
 	return nil
 }

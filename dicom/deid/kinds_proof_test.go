@@ -72,7 +72,7 @@ type sibling struct {
 	stays []string // the options, or the base adit, that keep it by what they say
 }
 
-// A kind of fault, with what became of the object, or of two patients' objects.
+// A kind of fault, with what became of the instance, or of two patients' instances.
 type kind struct {
 	name     string
 	verdict  verdict
@@ -84,7 +84,7 @@ type verdict string
 const (
 	nothingStays verdict = "nothing of what is seeded stays"
 	sameForAll   verdict = "what becomes of the attribute is the same for every patient"
-	notSent      verdict = "the object isn't sent"
+	notSent      verdict = "the instance isn't sent"
 )
 
 // seed writes what is seeded into an attribute, as its VR has it.
@@ -122,7 +122,7 @@ func attributes(stays []string, tags ...dict.Tag) (all []sibling) {
 	return all
 }
 
-// raw are siblings of which each is an attribute with a value as it stands in the object.
+// raw are siblings of which each is an attribute with a value as it stands in the instance.
 func raw(stays []string, vr dict.VR, value string, tags ...dict.Tag) (all []sibling) {
 	for _, tag := range tags {
 		put := func(ds *stream.DataSet, _ family) {
@@ -146,8 +146,10 @@ func ofDictionary(stays []string, choose func(e dict.Entry) bool) []sibling {
 }
 
 // identifying are the names of sequences that say by code who or where somebody was, and why.
-var identifying = regexp.MustCompile(`Issuer|Assigning|Performer|Physician.*Ident|Institution|Department|Facility|PersonIdentification|RequestingService|` +
-	`Diagnos(is|es)CodeSeq|Reason.*(Procedure|Visit|Service).*Seq|Operator|AuthorIdent|Evaluator|Owner|GroupCodeSeq|DocumentingO|Insurance`)
+var identifying = regexp.MustCompile(
+	`Issuer|Assigning|Performer|Physician.*Ident|Institution|Department|Facility|PersonIdentification|RequestingService|` +
+		`Diagnos(is|es)CodeSeq|Reason.*(Procedure|Visit|Service).*Seq|Operator|AuthorIdent|Evaluator|Owner|GroupCodeSeq|DocumentingO|Insurance`,
+)
 
 // kinds are the kinds of faults that were found, each with siblings. What is no attribute has tests of its own:
 // guessable dates by value TestGuessableDates; bits of
@@ -157,7 +159,9 @@ var identifying = regexp.MustCompile(`Issuer|Assigning|Performer|Physician.*Iden
 // TestUndeclared; validity TestValidity, TestPairs; keys TestDerivations.
 func kinds() []kind {
 	dated := func(tag dict.Tag, value string) sibling {
-		return sibling{fmt.Sprint(tag.Keyword(), " ", value), func(ds *stream.DataSet, _ family) { ds.Set(tag, value) }, nil}
+		return sibling{
+			fmt.Sprint(tag.Keyword(), " ", value), func(ds *stream.DataSet, _ family) { ds.Set(tag, value) }, nil,
+		}
 	}
 	item := func(name string, tag dict.Tag, put func(item *stream.DataSet, f family)) sibling {
 		return sibling{name, func(ds *stream.DataSet, f family) {
@@ -252,14 +256,18 @@ func kinds() []kind {
 			func(e dict.Entry) bool { return e.VR == dict.SQ && identifying.MatchString(e.Keyword) },
 		)},
 		{"whose authority gives out numbers", nothingStays, append(ofDictionary(
-			nil, func(e dict.Entry) bool { return e.VR != dict.SQ && strings.Contains(e.Keyword, "AssigningAuthority") },
+			nil,
+			func(e dict.Entry) bool { return e.VR != dict.SQ && strings.Contains(e.Keyword, "AssigningAuthority") },
 		), attributes(nil, dict.LocalNamespaceEntityID, dict.UniversalEntityID, dict.UniversalEntityIDType,
 			dict.IssuerOfPatientID)...)},
 		{"what an earlier de-identification or a signature left", nothingStays, append(
-			attributes(nil, dict.EncryptedContent, dict.Signature, dict.CertificateOfSigner, dict.MAC, dict.DataElementsSigned,
-				dict.PrivateDataElementDescription, dict.DeidentificationMethod),
+			attributes(
+				nil, dict.EncryptedContent, dict.Signature, dict.CertificateOfSigner, dict.MAC, dict.DataElementsSigned,
+				dict.PrivateDataElementDescription, dict.DeidentificationMethod,
+			),
 			sibling{
-				"CertifiedTimestamp", func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) },
+				"CertifiedTimestamp",
+				func(ds *stream.DataSet, f family) { seed(ds, f, dict.CertifiedTimestamp, dict.OB) },
 				[]string{"full-dates"},
 			},
 			item("encrypted", dict.EncryptedAttributesSequence, func(i *stream.DataSet, f family) {
@@ -278,8 +286,11 @@ func kinds() []kind {
 		)},
 		{"what nobody reads any more", nothingStays, append(
 			ofDictionary(nil, func(e dict.Entry) bool { return e.Keyword == "" }), // (0008,0202) and its like
-			raw(nil, dict.LO, seededWord, 0x00203101, 0x002031FE, 0x00280402, 0x00280412, 0x00280803, 0x10000011, 0x10100004,
-				0x50022500, 0x60021500, 0x00101099, 0x00400999, 0x00041130, 0x7F020010)...,
+			raw(
+				nil, dict.LO, seededWord, 0x00203101, 0x002031FE,
+				0x00280402, 0x00280412, 0x00280803, 0x10000011, 0x10100004,
+				0x50022500, 0x60021500, 0x00101099, 0x00400999, 0x00041130, 0x7F020010,
+			)...,
 		)},
 		{"names and dates among words", nothingStays, slices.Concat(
 			attributes([]string{"adit"}, dict.StudyDescription, dict.ProtocolName, dict.RequestedProcedureDescription),
@@ -288,11 +299,14 @@ func kinds() []kind {
 			text("Thorax "+seededUser), text("CT https://pacs.example/"+seededUID), text("CT "+seededUID),
 		)},
 		{"text where a number or a time is meant", nothingStays, slices.Concat(
-			raw(nil, dict.DS, seededWord, dict.SliceThickness, dict.KVP), raw(nil, dict.IS, seededWord, dict.InstanceNumber),
+			raw(nil, dict.DS, seededWord, dict.SliceThickness, dict.KVP),
+			raw(nil, dict.IS, seededWord, dict.InstanceNumber),
 			raw(nil, dict.TM, seededWord, dict.StudyTime, dict.AcquisitionTime),
-			raw(nil, dict.AS, seededWord, dict.PatientAge), raw(nil, dict.UI, seededWord, dict.FrameOfReferenceUID), raw(nil,
+			raw(nil, dict.AS, seededWord, dict.PatientAge), raw(nil, dict.UI, seededWord, dict.FrameOfReferenceUID),
+			raw(nil,
 				dict.AE, seededWord+" 2345", dict.StationAETitle),
-			raw(nil, dict.US, seededWord, dict.Rows), raw(nil, dict.FD, seededWord, dict.DiffusionBValue), raw(nil, dict.LO,
+			raw(nil, dict.US, seededWord, dict.Rows), raw(nil, dict.FD, seededWord, dict.DiffusionBValue),
+			raw(nil, dict.LO,
 				seededWord, dict.SliceThickness, dict.EchoTime),
 			raw(nil, dict.UN, seededWord, dict.SliceThickness, dict.StudyTime), raw(nil, dict.PN, seededWord,
 				dict.SliceThickness),
@@ -341,10 +355,13 @@ var depths = []struct {
 			ds)
 	}},
 	{"behind the pixel data, in what the standard has there", within(0xFFFCFFFB)},
-	{"behind a header that is too large", func(ds *stream.DataSet) *stream.DataSet { // 64 items take more than smallHeader
+	// 64 items take more than smallHeader
+	{"behind a header that is too large", func(ds *stream.DataSet) *stream.DataSet {
 		var filler, outer stream.DataSet
 		filler.Set(dict.SliceThickness, "1")
-		outer.SetSequence(dict.PerFrameFunctionalGroupsSequence, append(slices.Repeat([]*stream.DataSet{&filler}, 64), ds)...)
+		outer.SetSequence(
+			dict.PerFrameFunctionalGroupsSequence, append(slices.Repeat([]*stream.DataSet{&filler}, 64), ds)...,
+		)
 		return &outer
 	}},
 }
@@ -366,11 +383,13 @@ func within(sequences ...dict.Tag) func(ds *stream.DataSet) *stream.DataSet {
 func privateSequence(creator dict.Tag, name string, ds *stream.DataSet) *stream.DataSet {
 	outer := &stream.DataSet{}
 	outer.SetVR(creator, dict.LO, name)
-	outer.Put(stream.Element{Tag: creator&0xFFFF0000 | creator&0xFF<<8 | 0x10, VR: dict.SQ, Items: []*stream.DataSet{ds}})
+	outer.Put(
+		stream.Element{Tag: creator&0xFFFF0000 | creator&0xFF<<8 | 0x10, VR: dict.SQ, Items: []*stream.DataSet{ds}},
+	)
 	return outer
 }
 
-// kindObject makes an object with a sibling at a depth, and gives it encoded.
+// kindObject makes an instance with a sibling at a depth, and gives it encoded.
 func kindObject(t testing.TB, s sibling, f family, depth int, encoding, patient string,
 	decides bool,
 ) (ds *stream.DataSet, in []byte, syntax string) {
@@ -419,7 +438,7 @@ func withFragments(t testing.TB, ds *stream.DataSet, b []byte) []byte {
 	return slices.Concat(b[:n], []byte(pixels), b[n:])
 }
 
-// rewriteSmall is rewrite, of an object that passes piece by piece behind a header of smallHeader bytes.
+// rewriteSmall is rewrite, of an instance that passes piece by piece behind a header of smallHeader bytes.
 func rewriteSmall(t testing.TB, s *deid.Session, in []byte, syntax string) ([]byte, error) {
 	o, err := stream.Open(bytes.NewReader(in), syntax, stream.Limits{Header: smallHeader})
 	require.NoError(t, err)
@@ -460,7 +479,10 @@ func TestKinds(t *testing.T) {
 								encoding = dict.ExplicitVRLittleEndian // a sequence that is one long value isn't sent
 							}
 							if fault := k.verdict.judge(t, s, p, d, encoding, f); fault != "" {
-								t.Errorf("%s, %s, profile %s, in %s and %v: %s", s.name, depths[d].name, names[j], encoding, f.charset, fault)
+								t.Errorf(
+									"%s, %s, profile %s, in %s and %v: %s", s.name,
+									depths[d].name, names[j], encoding, f.charset, fault,
+								)
 							}
 						}
 					}
@@ -523,7 +545,7 @@ func seededIn(out []byte, ds *stream.DataSet, f family) string {
 	return found
 }
 
-// datesOf gives all dates of an object.
+// datesOf returns all dates of an instance.
 func datesOf(ds *stream.DataSet) (all []string) {
 	walk(ds, func(_ []dict.Tag, e stream.Element, in *stream.DataSet) {
 		if vr := dict.VROf(e.Tag); vr == dict.DA || vr == dict.DT || e.VR == dict.DA || e.VR == dict.DT {
@@ -548,8 +570,10 @@ func TestWriteCorpus(t *testing.T) {
 			MediaStorageSOPClassUID:    ds.String(dict.SOPClassUID),
 			MediaStorageSOPInstanceUID: ds.String(dict.SOPInstanceUID), TransferSyntaxUID: syntax,
 		}
-		require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...),
-			0o600))
+		require.NoError(t,
+			os.WriteFile(filepath.Join(dir, fmt.Sprintf("%03d.dcm", n)), append(meta.AppendTo(nil), data...),
+				0o600),
+		)
 	}
 	for _, x := range seededCorpus(t) {
 		write(x.before, x.syntax, x.in)
@@ -560,8 +584,10 @@ func TestWriteCorpus(t *testing.T) {
 			if k.verdict == notSent {
 				depth = 0
 			}
-			ds, in, syntax := kindObject(t, s, families[i%len(families)], depth, kindEncodings[(n+i)%len(kindEncodings)],
-				"PID-1", k.verdict == notSent)
+			ds, in, syntax := kindObject(
+				t, s, families[i%len(families)], depth, kindEncodings[(n+i)%len(kindEncodings)],
+				"PID-1", k.verdict == notSent,
+			)
 			write(ds, syntax, in)
 		}
 	}

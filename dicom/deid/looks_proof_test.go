@@ -14,7 +14,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// looks gives what a data set holds that looks like somebody's.
+// looks returns what a data set holds that looks like somebody's.
 func looks(t testing.TB, b []byte, syntax string) []string {
 	t.Helper()
 	o, err := stream.Open(bytes.NewReader(b), syntax, stream.Limits{})
@@ -23,11 +23,13 @@ func looks(t testing.TB, b []byte, syntax string) []string {
 	return deid.LooksLike(o.Header())
 }
 
-// TestLooksLikeFinds: text that looks like somebody's is seen in every attribute of text, nested and private ones too, in whatever character set.
+// TestLooksLikeFinds: text that looks like somebody's is seen in every attribute of text, nested and private ones too,
+// in whatever character set.
 func TestLooksLikeFinds(t *testing.T) {
 	for what, texts := range map[string][]string{
 		"a date": {
-			"27 Nov 2019", "27.11.19", "27/11/2019", "11/27/2019", "27NOV2019", "Nov 27th 2019", "2019/11/27", "17. August 1953", "3. März 2020", "27-Nov-19", "20191127", "geb. 1953", "2019年11月27日",
+			"27 Nov 2019", "27.11.19", "27/11/2019", "11/27/2019", "27NOV2019", "Nov 27th 2019", "2019/11/27",
+			"17. August 1953", "3. März 2020", "27-Nov-19", "20191127", "geb. 1953", "2019年11月27日",
 		},
 		"a name":               {"Zubrowski^Jan", "Dr. Zubrowski", "Frau Zubrowska", "王^小东", "Zubrowski, Jan", "Pat. Zubrowski", "Patient: Zubrowski"},
 		"an e-mail address":    {"olga.brz@example.org", "OLGA@EXAMPLE.ORG"},
@@ -56,7 +58,8 @@ func TestLooksLikeFinds(t *testing.T) {
 		}
 	}
 	for tag, text := range map[dict.Tag]string{
-		dict.ScanOptions: "27NOV2019", dict.StationAETitle: "ZUB19531127", dict.ReferringPhysicianName: "Zubrowski^Jan", dict.RetrieveURL: "https://x.example/?MRN=8842177",
+		dict.ScanOptions: "27NOV2019", dict.StationAETitle: "ZUB19531127",
+		dict.ReferringPhysicianName: "Zubrowski^Jan", dict.RetrieveURL: "https://x.example/?MRN=8842177",
 	} {
 		ds := aCT(t)
 		ds.Set(tag, text)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -42,9 +43,9 @@ func TestMethodCodes(t *testing.T) {
 		return items
 	}
 	fullDates := profileOf(t, "options: [full-dates]\n")
-	basic, _ := BuiltinProfile(basicBase)
+	basic, _ := BuiltinProfile(rules.BasicBase)
 	byDefault, _ := BuiltinProfile(DefaultProfile)
-	adit, _ := BuiltinProfile(aditBase)
+	adit, _ := BuiltinProfile(rules.AditBase)
 	own := codeItem("OWN", "99SITE", "our way")
 	for name, c := range map[string]struct {
 		p     *Profile
@@ -77,7 +78,7 @@ func TestMethodCodes(t *testing.T) {
 			got, err := stream.ParseDataSet(out, syntax, stream.Limits{})
 			require.NoError(t, err)
 			require.Equal(t, c.want, methodCodesIn(got), "%s, %s", name, syntax)
-			if c.p.claims&basicProfile != 0 {
+			if c.p.rules.Claims&rules.BasicProfile != 0 {
 				require.Equal(t, "YES", got.String(dict.PatientIdentityRemoved))
 			}
 		}
@@ -117,7 +118,7 @@ func TestMethodCodes(t *testing.T) {
 	}
 }
 
-// itemsFromUN gives the items of a sequence, also of one as UN.
+// itemsFromUN returns the items of a sequence, also of one as UN.
 func itemsFromUN(t *testing.T, e stream.Element) []*stream.DataSet {
 	if e.VR != dict.UN || len(e.Items) > 0 {
 		return e.Items
@@ -173,7 +174,10 @@ func TestMethodTexts(t *testing.T) {
 	d.SetSequence(dict.DeidentificationMethod, codeItem("OWN", "99SITE", "our way"))
 	require.Equal(t, ours, through(t, session(t, DefaultProfile), d).Strings(dict.DeidentificationMethod))
 	d.SetBytes(dict.DeidentificationMethod, dict.UN, []byte(`by hand\Meierschmidt`))
-	require.Equal(t, append([]string{"by hand"}, ours...), through(t, session(t, DefaultProfile), d).Strings(dict.DeidentificationMethod))
+	require.Equal(
+		t, append([]string{"by hand"}, ours...),
+		through(t, session(t, DefaultProfile), d).Strings(dict.DeidentificationMethod),
+	)
 }
 
 // sessionOf begins a session of the default profile for the patient of a data set.

@@ -61,7 +61,10 @@ func TestOddDates(t *testing.T) {
 			ds.Set(dict.PatientID, "PID-1")
 			e, _ := dict.Lookup(c.tag)
 			ds.Put(stream.Element{Tag: c.tag, VR: e.VR, Value: []byte(c.value)})
-			b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+			b, _, err := rewrite(
+				sessionFor(t, p, proofKey(1), &ds),
+				encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+			)
 			require.NoError(t, err)
 			got := strings.Join(parse(t, b, dict.ExplicitVRLittleEndian).Strings(c.tag), `\`)
 			require.Len(t, got, len(strings.ReplaceAll(c.out, "*", "########")), got)
@@ -114,15 +117,20 @@ func TestOddPlaces(t *testing.T) {
 	}
 	explicit := func(ds *stream.DataSet) []byte { return encode(t, ds, dict.ExplicitVRLittleEndian) }
 	cases := map[string][]byte{
-		"UN of undefined length": append(explicit(object(nil)), unknownUndefined(t, dict.SharedFunctionalGroupsSequence, named())...),
+		"UN of undefined length": append(
+			explicit(object(nil)), unknownUndefined(t, dict.SharedFunctionalGroupsSequence, named())...,
+		),
 		"private UN of undefined length": append(explicit(object(func(ds *stream.DataSet) {
 			ds.SetVR(0x7E010010, dict.LO, "HOLOGIC, Inc.")
 		})), unknownUndefined(t, 0x7E011010, named())...),
-		"UN of undefined length in itself": append(explicit(object(nil)), unknownUndefined(t, dict.SharedFunctionalGroupsSequence, func() *stream.DataSet {
-			var item stream.DataSet
-			item.SetSequence(dict.ReferencedImageSequence, named())
-			return &item
-		}())...),
+		"UN of undefined length in itself": append(
+			explicit(object(nil)),
+			unknownUndefined(t, dict.SharedFunctionalGroupsSequence, func() *stream.DataSet {
+				var item stream.DataSet
+				item.SetSequence(dict.ReferencedImageSequence, named())
+				return &item
+			}())...,
+		),
 		"30 deep": explicit(object(func(ds *stream.DataSet) {
 			item := named()
 			for range 30 {

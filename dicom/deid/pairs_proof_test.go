@@ -15,8 +15,9 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestPairs: attributes that the standard allows only beside each other don't lose their other half, and none that it requires goes.
-// An object of each of these classes, which have all modules between them, has all attributes of Table E.1-1 and of additions.txt; dciodvfy finds no error in the output that it doesn't find in the input.
+// TestPairs: attributes that the standard allows only beside each other don't lose their other half, and none that it
+// requires goes. An instance of each of these classes, which have all modules between them, has all attributes of Table
+// E.1-1 and of additions.txt; dciodvfy finds no error in the output that it doesn't find in the input.
 func TestPairs(t *testing.T) {
 	var all stream.DataSet
 	for _, c := range tableCases(t) {
@@ -31,9 +32,12 @@ func TestPairs(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for _, class := range []string{
-		dict.CTImageStorage, dict.EnhancedMRImageStorage, dict.UltrasoundImageStorage, dict.DigitalMammographyXRayImageStorageForPresentation,
-		dict.PositronEmissionTomographyImageStorage, dict.RTPlanStorage, dict.RTImageStorage, dict.RTBeamsTreatmentRecordStorage, dict.SegmentationStorage,
-		dict.GrayscaleSoftcopyPresentationStateStorage, dict.BasicStructuredDisplayStorage, dict.ComprehensiveSRStorage, dict.EncapsulatedPDFStorage,
+		dict.CTImageStorage, dict.EnhancedMRImageStorage, dict.UltrasoundImageStorage,
+		dict.DigitalMammographyXRayImageStorageForPresentation,
+		dict.PositronEmissionTomographyImageStorage, dict.RTPlanStorage,
+		dict.RTImageStorage, dict.RTBeamsTreatmentRecordStorage, dict.SegmentationStorage,
+		dict.GrayscaleSoftcopyPresentationStateStorage, dict.BasicStructuredDisplayStorage,
+		dict.ComprehensiveSRStorage, dict.EncapsulatedPDFStorage,
 		dict.OphthalmicTomographyImageStorage, dict.XRayAngiographicImageStorage, dict.TwelveLeadECGWaveformStorage,
 	} {
 		t.Run(dict.UIDName(class), func(t *testing.T) {
@@ -59,7 +63,10 @@ func TestPairs(t *testing.T) {
 				o, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), b, dict.ExplicitVRLittleEndian)
 				require.NoError(t, err)
 				out := filepath.Join(dir, class+"."+p.Name())
-				writeFile(t, out, class, parse(t, o, dict.ExplicitVRLittleEndian).String(dict.SOPInstanceUID), dict.ExplicitVRLittleEndian, o)
+				writeFile(
+					t, out, class, parse(t, o, dict.ExplicitVRLittleEndian).String(dict.SOPInstanceUID),
+					dict.ExplicitVRLittleEndian, o,
+				)
 				for _, e := range newErrors(known, verify(t, out)) {
 					t.Errorf("profile %s: %s", p.Name(), e)
 				}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/pixels"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -96,11 +97,14 @@ func TestOverlaysInPixels(t *testing.T) {
 		"in the image":                    {ct, []overlay{{0x6000, []int{16}, []int{11}, false}}, 0, "the image uses the same bits"},
 		"in the image's bit 0":            {ct, []overlay{{0x6000, []int{16}, []int{0}, false}}, 0, "the image uses the same bits"},
 		"one of two in the image":         {ct, []overlay{{0x6000, []int{16}, []int{12}, false}, {0x6002, []int{16}, []int{1}, false}}, 0, "the image uses the same bits"},
-		"no bits stored":                  {bitsOf{16, 0, 11}, []overlay{{0x6000, []int{16}, []int{12}, false}}, 0, "can't be made out"},
-		"more than fit":                   {bitsOf{16, 12, 16}, []overlay{{0x6000, []int{16}, []int{12}, false}}, 0, "can't be made out"},
+		"no bits stored":                  {bitsOf{16, 0, 11}, []overlay{{0x6000, []int{16}, []int{12}, false}}, 0, "are unclear"},
+		"more than fit":                   {bitsOf{16, 12, 16}, []overlay{{0x6000, []int{16}, []int{12}, false}}, 0, "are unclear"},
 		"12 bits":                         {bitsOf{12, 8, 7}, []overlay{{0x6000, []int{12}, []int{9}, false}}, 0, "of an odd size"},
 	} {
-		for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, geImplicit} {
+		for _, syntax := range []string{
+			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+			dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, pixels.GEImplicit,
+		} {
 			for _, header := range []int{0, 256} { // the overlays are in the header, or in the body
 				t.Run(fmt.Sprintf("%s, %s, %d", name, syntax, header), func(t *testing.T) {
 					d := sample()
@@ -112,8 +116,8 @@ func TestOverlaysInPixels(t *testing.T) {
 						d.SetSequence(dict.PerFrameFunctionalGroupsSequence, frames(10)...)
 						header = len(encode(t, sample(), dict.ExplicitVRLittleEndian)) + 100
 					}
-					pixels := noise(6_006)
-					want := bytes.Clone(pixels)
+					image := noise(6_006)
+					want := bytes.Clone(image)
 					sample := c.image.allocated / 8
 					for i := range want {
 						if sample > 0 {
@@ -124,11 +128,11 @@ func TestOverlaysInPixels(t *testing.T) {
 					if sample == 1 && syntax != dict.ImplicitVRLittleEndian {
 						vr = dict.OB
 					}
-					if syntax == geImplicit {
-						swap16(pixels)
+					if syntax == pixels.GEImplicit {
+						swap16(image)
 						swap16(want)
 					}
-					d.SetBytes(dict.PixelData, vr, pixels)
+					d.SetBytes(dict.PixelData, vr, image)
 					s := session(t, DefaultProfile)
 					out, _, err := rewritten(s, encode(t, d, syntax), syntax, header, 1<<20)
 					if c.refused != "" {
@@ -220,7 +224,7 @@ func TestOverlaysInOddEncodings(t *testing.T) {
 	}
 }
 
-// TestOverlaysInCompressedPixels: nothing is decoded here, so the object isn't sent.
+// TestOverlaysInCompressedPixels: nothing is decoded here, so the instance isn't sent.
 func TestOverlaysInCompressedPixels(t *testing.T) {
 	for name, c := range map[string]struct {
 		position int
@@ -235,7 +239,7 @@ func TestOverlaysInCompressedPixels(t *testing.T) {
 		require.NoError(t, err)
 		_, err = session(t, DefaultProfile).Rewrite(o)
 		if c.refused { // before anything is read
-			require.ErrorContains(t, err, "have the source send the object uncompressed", name)
+			require.ErrorContains(t, err, "configure the source to send the instance uncompressed", name)
 		} else {
 			require.NoError(t, err, name)
 		}
@@ -263,7 +267,10 @@ func TestOverlaysInNestedPixels(t *testing.T) {
 			bitsOf{16, 12, 11}.put(d)
 			d.SetSequence(dict.SharedFunctionalGroupsSequence, item)
 			d.SetBytes(dict.PixelData, dict.OW, pixels)
-			out, _, err := rewritten(session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian, 0, 1<<20)
+			out, _, err := rewritten(
+				session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian),
+				dict.ExplicitVRLittleEndian, 0, 1<<20,
+			)
 			if c.want == nil {
 				require.ErrorContains(t, err, "the image uses the same bits")
 				return

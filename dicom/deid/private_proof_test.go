@@ -41,51 +41,58 @@ func TestPrivate(t *testing.T) {
 		for _, encoding := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian} {
 			for _, block := range []uint8{0x10, 0x42, 0xFF} {
 				for _, nested := range []bool{false, true} {
-					t.Run(fmt.Sprintf("%s %02X in block %02X, nested %v, %s", c.creator, c.safe, block, nested, encoding), func(t *testing.T) {
-						tag := dict.NewTag(c.group, uint16(block)<<8|uint16(c.safe))
-						neighbour := dict.NewTag(c.group, uint16(block)<<8|uint16(c.unsafe))
-						creator := dict.NewTag(c.group, uint16(block))
-						other := dict.NewTag(0x0021, 0x0010)
-						var ds, item stream.DataSet
-						in := &ds
-						if nested {
-							in = &item
-						}
-						in.SetVR(creator, dict.LO, c.creator)
-						in.SetVR(tag, c.vr, strings.Split(c.text, `\`)...)
-						in.SetVR(neighbour, dict.LO, "PATIENT^NAME")
-						in.SetVR(other, dict.LO, "Creator of nobody's")
-						in.SetVR(other|0x1001, dict.LO, "PATIENT^NAME")
-						in.SetVR(dict.NewTag(0x0023, 0x1001), dict.LO, "PATIENT^NAME") // a block that nobody reserved
-						if nested {
-							ds.SetSequence(dict.SharedFunctionalGroupsSequence, &item)
-						}
-						ds.Set(dict.SOPClassUID, dict.CTImageStorage)
-						ds.Set(dict.SOPInstanceUID, "1.2.3")
-						ds.Set(dict.PatientID, "PID-1")
-
-						private := func(p *deid.Profile) map[dict.Tag]stream.Element {
-							b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, encoding), encoding)
-							require.NoError(t, err)
-							out := parse(t, b, encoding)
+					t.Run(
+						fmt.Sprintf("%s %02X in block %02X, nested %v, %s", c.creator, c.safe, block, nested, encoding),
+						func(t *testing.T) {
+							tag := dict.NewTag(c.group, uint16(block)<<8|uint16(c.safe))
+							neighbour := dict.NewTag(c.group, uint16(block)<<8|uint16(c.unsafe))
+							creator := dict.NewTag(c.group, uint16(block))
+							other := dict.NewTag(0x0021, 0x0010)
+							var ds, item stream.DataSet
+							in := &ds
 							if nested {
-								out = out.Items(dict.SharedFunctionalGroupsSequence)[0]
+								in = &item
 							}
-							found := map[dict.Tag]stream.Element{}
-							for e := range out.All() {
-								if e.Tag.IsPrivate() {
-									found[e.Tag] = e
+							in.SetVR(creator, dict.LO, c.creator)
+							in.SetVR(tag, c.vr, strings.Split(c.text, `\`)...)
+							in.SetVR(neighbour, dict.LO, "PATIENT^NAME")
+							in.SetVR(other, dict.LO, "Creator of nobody's")
+							in.SetVR(other|0x1001, dict.LO, "PATIENT^NAME")
+							in.SetVR(
+								dict.NewTag(0x0023, 0x1001), dict.LO, "PATIENT^NAME",
+							) // a block that nobody reserved
+							if nested {
+								ds.SetSequence(dict.SharedFunctionalGroupsSequence, &item)
+							}
+							ds.Set(dict.SOPClassUID, dict.CTImageStorage)
+							ds.Set(dict.SOPInstanceUID, "1.2.3")
+							ds.Set(dict.PatientID, "PID-1")
+
+							private := func(p *deid.Profile) map[dict.Tag]stream.Element {
+								b, _, err := rewrite(
+									sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, encoding), encoding,
+								)
+								require.NoError(t, err)
+								out := parse(t, b, encoding)
+								if nested {
+									out = out.Items(dict.SharedFunctionalGroupsSequence)[0]
 								}
+								found := map[dict.Tag]stream.Element{}
+								for e := range out.All() {
+									if e.Tag.IsPrivate() {
+										found[e.Tag] = e
+									}
+								}
+								return found
 							}
-							return found
-						}
-						require.Empty(t, private(loadProfile(t)))
-						kept := private(loadProfile(t, "retain-safe-private"))
-						require.Len(t, kept, 2, "the safe element and its creator")
-						was, _ := in.Get(tag)
-						require.Equal(t, was.Value, kept[tag].Value)
-						require.Contains(t, kept, creator)
-					})
+							require.Empty(t, private(loadProfile(t)))
+							kept := private(loadProfile(t, "retain-safe-private"))
+							require.Len(t, kept, 2, "the safe element and its creator")
+							was, _ := in.Get(tag)
+							require.Equal(t, was.Value, kept[tag].Value)
+							require.Contains(t, kept, creator)
+						},
+					)
 				}
 			}
 		}

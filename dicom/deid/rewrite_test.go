@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/dicom/deid/internal/rules"
+	"github.com/adit-go/adit/dicom/deid/internal/values"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 )
@@ -45,7 +47,8 @@ func TestSyntaxes(t *testing.T) {
 	}
 }
 
-// golden are small data sets in explicit VR little endian, as hex, and what becomes of them but for what is always written.
+// golden are small data sets in explicit VR little endian, as hex, and what becomes of them but for what is always
+// written.
 func TestGolden(t *testing.T) {
 	uid := session(t, DefaultProfile).MapUID("1.22")
 	ui := func(tag string) string { // a UI element with the mapped UID
@@ -71,12 +74,16 @@ func TestGolden(t *testing.T) {
 			"\x08\x00\x40\x11SQ\x00\x00" + long(item(ui("\x08\x00\x55\x11"))),
 		},
 		"sequence of undefined length": {
-			"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + undefinedItem + "\x08\x00\x55\x11UI\x04\x001.22" + itemEnd + sequenceEnd,
-			"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + undefinedItem + ui("\x08\x00\x55\x11") + itemEnd + sequenceEnd,
+			"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + undefinedItem +
+				"\x08\x00\x55\x11UI\x04\x001.22" + itemEnd + sequenceEnd,
+			"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + undefinedItem +
+				ui("\x08\x00\x55\x11") + itemEnd + sequenceEnd,
 		},
 		"UN of undefined length": {
-			"\x08\x00\x40\x11UN\x00\x00\xff\xff\xff\xff" + undefinedItem + "\x08\x00\x55\x11\x04\x00\x00\x001.22" + itemEnd + sequenceEnd,
-			"\x08\x00\x40\x11UN\x00\x00\xff\xff\xff\xff" + undefinedItem + implicit("\x08\x00\x55\x11") + itemEnd + sequenceEnd,
+			"\x08\x00\x40\x11UN\x00\x00\xff\xff\xff\xff" + undefinedItem +
+				"\x08\x00\x55\x11\x04\x00\x00\x001.22" + itemEnd + sequenceEnd,
+			"\x08\x00\x40\x11UN\x00\x00\xff\xff\xff\xff" + undefinedItem +
+				implicit("\x08\x00\x55\x11") + itemEnd + sequenceEnd,
 		},
 		"UN of defined length": {
 			"\x08\x00\x40\x11UN\x00\x00" + long(item("\x08\x00\x55\x11\x04\x00\x00\x001.22")),
@@ -95,7 +102,9 @@ func TestGolden(t *testing.T) {
 		"an odd length":                 {"\x18\x00\x15\x00CS\x03\x00ARM", "\x18\x00\x15\x00CS\x03\x00ARM"},
 		"private without creator":       {"\x19\x00\x10\x10LO\x08\x00Doe^Jane", ""},
 		"private of another item": {
-			"\x08\x00\x40\x11SQ\x00\x00" + long(item("\x19\x00\x10\x00LO\x14\x00SIEMENS MR HEADER   ")+item("\x19\x00\x0c\x10IS\x04\x001000")),
+			"\x08\x00\x40\x11SQ\x00\x00" + long(
+				item("\x19\x00\x10\x00LO\x14\x00SIEMENS MR HEADER   ")+item("\x19\x00\x0c\x10IS\x04\x001000"),
+			),
 			"\x08\x00\x40\x11SQ\x00\x00" + long(item("")+item("")),
 		},
 		"private on the list": {
@@ -119,17 +128,19 @@ func TestGolden(t *testing.T) {
 	}
 }
 
-// topLevel gives the bytes of a top-level element.
+// topLevel returns the bytes of a top-level element.
 func topLevel(out []byte, o *stream.Object, token stream.Token) []byte {
 	e, _ := o.Header().Get(token.Tag)
 	return out[token.Start : token.Value+len(e.Value)]
 }
 
-// allowAll gives a session that takes objects without class and patient.
+// allowAll returns a session that takes instances without class and patient.
 func allowAll(t testing.TB, s *Session) *Session {
 	p, err := NewProfile(Definition{
-		Name: "all", Version: "1", Base: basicBase, Allow: []string{"unknown-sop-class"},
-		Options: []string{"modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private"},
+		Name: "all", Version: "1", Base: rules.BasicBase, Allow: []string{"unknown-sop-class"},
+		Options: []string{
+			"modified-dates", "retain-patient-characteristics", "clean-descriptors", "retain-safe-private",
+		},
 	})
 	require.NoError(t, err)
 	sub := s.subject
@@ -206,7 +217,10 @@ func TestBehindPixelData(t *testing.T) {
 		"cut in head":  {pixels + padding[:5], "", true},
 	} {
 		for _, chunk := range []int{1, 7, 1 << 16} {
-			o, err := stream.Open(io.MultiReader(bytes.NewReader(head), iotestChunks(c.body, chunk)), dict.ExplicitVRLittleEndian, stream.Limits{})
+			o, err := stream.Open(
+				io.MultiReader(bytes.NewReader(head), iotestChunks(c.body, chunk)),
+				dict.ExplicitVRLittleEndian, stream.Limits{},
+			)
 			require.NoError(t, err)
 			_, err = session(t, DefaultProfile).Rewrite(o)
 			require.NoError(t, err)
@@ -247,11 +261,14 @@ func TestLargeValue(t *testing.T) {
 		{0x00660016, dict.OW, ""},                                     // stays
 		{dict.EncapsulatedDocument, dict.OB, ""},                      // becomes a dummy
 		{dict.ImageComments + 1, dict.UT, "(0020,4001) is too large"}, // what is always written belongs behind it
-		{dict.TextValue, dict.UT, "(0040,A160) has to be changed, and it is longer than the 65536 bytes"},
+		{dict.TextValue, dict.UT, "(0040,A160) has to be changed, but it is longer than the 65536 bytes"},
 	} {
 		d := sample()
 		d.SetBytes(c.tag, c.vr, make([]byte, 100_000))
-		o, err := stream.Open(bytes.NewReader(encode(t, d, dict.ExplicitVRLittleEndian)), dict.ExplicitVRLittleEndian, stream.Limits{Header: 1 << 16})
+		o, err := stream.Open(
+			bytes.NewReader(encode(t, d, dict.ExplicitVRLittleEndian)),
+			dict.ExplicitVRLittleEndian, stream.Limits{Header: 1 << 16},
+		)
 		require.NoError(t, err)
 		if _, err = session(t, DefaultProfile).Rewrite(o); err == nil {
 			_, err = io.ReadAll(o)
@@ -308,7 +325,9 @@ func TestCharacterSets(t *testing.T) {
 		d.Put(stream.Element{Tag: dict.SpecificCharacterSet, VR: dict.CS, Value: []byte("Doe^Jane")})
 		require.False(t, through(t, session(t, DefaultProfile), d).Has(dict.SpecificCharacterSet))
 		d.SetBytes(dict.Manufacturer, dict.LO, []byte("Doe\xe4"))
-		_, _, err := deidentify(t, session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		_, _, err := deidentify(
+			t, session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		require.Error(t, err)
 		require.NotContains(t, err.Error(), "Doe")
 	})
@@ -357,15 +376,20 @@ func TestTrial(t *testing.T) {
 		in.Set(dict.ClinicalTrialSiteID, "17")
 		got := through(t, s, in)
 		for tag, want := range map[dict.Tag]string{
-			dict.PatientComments:         "Project:T-1 Subject:SUBJ-001 Session:SUBJ-001_" + got.String(dict.StudyDate) + "-101500.25",
-			dict.ClinicalTrialProtocolID: "T-1", dict.ClinicalTrialProtocolName: "Trial", dict.ClinicalTrialSubjectID: "SUBJ-001",
-			dict.ClinicalTrialSponsorName: dummyText, dict.ClinicalTrialSiteID: "", dict.ClinicalTrialSiteName: "",
+			dict.PatientComments: "Project:T-1 Subject:SUBJ-001 Session:SUBJ-001_" +
+				got.String(dict.StudyDate) + "-101500.25",
+			dict.ClinicalTrialProtocolID: "T-1", dict.ClinicalTrialProtocolName: "Trial",
+			dict.ClinicalTrialSubjectID:   "SUBJ-001",
+			dict.ClinicalTrialSponsorName: values.DummyText,
+			dict.ClinicalTrialSiteID:      "", dict.ClinicalTrialSiteName: "",
 		} {
 			require.True(t, got.Has(tag), "%s", tag)
 			require.Equal(t, want, got.String(tag), "%s", tag)
 		}
 	})
-	for _, bad := range []Subject{{Pseudonym: "A^B", Patient: "x"}, {Pseudonym: "A"}, {TrialID: `a\b`}, {TrialName: strings.Repeat("x", 65)}} {
+	for _, bad := range []Subject{
+		{Pseudonym: "A^B", Patient: "x"}, {Pseudonym: "A"}, {TrialID: `a\b`}, {TrialName: strings.Repeat("x", 65)},
+	} {
 		_, err := p.Session(bad)
 		require.Error(t, err)
 	}
@@ -404,7 +428,7 @@ func TestExplain(t *testing.T) {
 	o, err := stream.Open(bytes.NewReader(in), dict.ExplicitVRLittleEndian, stream.Limits{})
 	require.NoError(t, err)
 	defer o.Close()
-	list, err := session(t, DefaultProfile).Explain(o)
+	list, _, err := session(t, DefaultProfile).Explain(o)
 	require.NoError(t, err)
 	find := func(path string) Explained {
 		for _, e := range list {
@@ -415,8 +439,13 @@ func TestExplain(t *testing.T) {
 		require.Fail(t, path)
 		return Explained{}
 	}
-	require.Equal(t, Explained{"(0010,0010)", "PatientName", "Doe^Jane", Assign, "always: given by subject and profile", "SUBJ-001"}, find("(0010,0010)"))
-	require.Equal(t, Explained{"(0008,1030)", "StudyDescription", "Thorax Doe", Clean, "Table E.1-1, clean-descriptors: C", "Thorax"}, find("(0008,1030)"))
+	require.Equal(t,
+		Explained{"(0010,0010)", "PatientName", "Doe^Jane", Assign, "always: given by subject and profile", "SUBJ-001"},
+		find("(0010,0010)"),
+	)
+	require.Equal(t, Explained{
+		"(0008,1030)", "StudyDescription", "Thorax Doe", Clean, "Table E.1-1, clean-descriptors: C", "Thorax",
+	}, find("(0008,1030)"))
 	require.Equal(t, Dummy, find("(0040,A730)[1] (0008,1030)").Action)
 	require.Equal(t, Remove, find("(0029,1010)").Action)
 	require.Equal(t, "Doe^Jane", find("(0040,A730)[2] (0019,1010)").Before)

@@ -32,7 +32,9 @@ func (x *instance) session(t testing.TB, key deid.Key, generation uint32) *deid.
 func (x *instance) sessionOf(t testing.TB, p *deid.Profile, key deid.Key, generation uint32) *deid.Session {
 	t.Helper()
 	patient := deid.PatientIdentity(x.person.id, "", "")
-	s, err := p.Session(deid.Subject{Key: key.OfPatient(patient), Generation: generation, Patient: patient, Pseudonym: x.person.pseudonym()})
+	s, err := p.Session(deid.Subject{
+		Key: key.OfPatient(patient), Generation: generation, Patient: patient, Pseudonym: x.person.pseudonym(),
+	})
 	require.NoError(t, err)
 	return s
 }
@@ -42,7 +44,7 @@ func digest(b []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// digests de-identifies the corpus, one session a patient, object after object.
+// digests de-identifies the corpus, one session a patient, instance after instance.
 func digests(t testing.TB) []string {
 	corpus := seededCorpus(t)
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
@@ -54,13 +56,13 @@ func digests(t testing.TB) []string {
 	return all
 }
 
-// TestSameBytes: the same input under the same key and profile gives the same bytes in any order, in one session or many,
-// from several goroutines at once, a second time, and in another process.
+// TestSameBytes: the same input under the same key and profile gives the same bytes in any order, in one session or
+// many, from several goroutines at once, a second time, and in another process.
 func TestSameBytes(t *testing.T) {
 	want := digests(t)
 	corpus := seededCorpus(t)
 	t.Run("again", func(t *testing.T) { require.Equal(t, want, digests(t)) })
-	t.Run("any order, a session an object", func(t *testing.T) {
+	t.Run("any order, a session an instance", func(t *testing.T) {
 		order := rand.New(rand.NewPCG(1, 2)).Perm(len(corpus))
 		for _, i := range order {
 			out, _, err := rewrite(corpus[i].session(t, proofKey(3), 0), corpus[i].in, corpus[i].syntax)
@@ -114,7 +116,7 @@ func TestPrintDigests(t *testing.T) {
 	}
 }
 
-// madeUIDs gives all UIDs of ours in the output for a key.
+// madeUIDs returns all UIDs of ours in the output for a key.
 func madeUIDs(t testing.TB, corpus []*instance, key deid.Key, generation uint32) map[string]bool {
 	uids := map[string]bool{}
 	for _, x := range corpus {
@@ -133,7 +135,8 @@ func madeUIDs(t testing.TB, corpus []*instance, key deid.Key, generation uint32)
 	return uids
 }
 
-// TestKeys: another key, and another generation of UIDs, gives UIDs of which none is in the other output or in the input.
+// TestKeys: another key, and another generation of UIDs, gives UIDs of which none is in the other output or in the
+// input.
 func TestKeys(t *testing.T) {
 	corpus := seededCorpus(t)
 	one := madeUIDs(t, corpus, proofKey(3), 0)
@@ -155,8 +158,8 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestReferences: series that are de-identified apart from each other stay of one study and frame of reference, and what
-// points to an image still does.
+// TestReferences: series that are de-identified apart from each other stay of one study and frame of reference, and
+// what points to an image still does.
 func TestReferences(t *testing.T) {
 	corpus := seededCorpus(t)
 	for i := range seededPatients {
@@ -193,12 +196,18 @@ func TestReferences(t *testing.T) {
 					require.Contains(t, ct, image.String(dict.ReferencedSOPInstanceUID))
 					require.Equal(t, dict.CTImageStorage, image.String(dict.ReferencedSOPClassUID))
 				}
-				require.Contains(t, frames, x.now.Items(dict.StructureSetROISequence)[0].String(dict.ReferencedFrameOfReferenceUID))
+				require.Contains(
+					t, frames, x.now.Items(dict.StructureSetROISequence)[0].String(dict.ReferencedFrameOfReferenceUID),
+				)
 			case "SEG":
-				source := follow(x.now, []dict.Tag{dict.SharedFunctionalGroupsSequence, dict.DerivationImageSequence, dict.SourceImageSequence})
+				source := follow(x.now, []dict.Tag{
+					dict.SharedFunctionalGroupsSequence, dict.DerivationImageSequence, dict.SourceImageSequence,
+				})
 				require.Contains(t, ct, source.String(dict.ReferencedSOPInstanceUID))
 			case "SR":
-				require.Contains(t, ct, x.now.Items(dict.ReferencedInstanceSequence)[0].String(dict.ReferencedSOPInstanceUID))
+				require.Contains(
+					t, ct, x.now.Items(dict.ReferencedInstanceSequence)[0].String(dict.ReferencedSOPInstanceUID),
+				)
 			}
 		}
 	}
@@ -213,7 +222,10 @@ func TestIntervals(t *testing.T) {
 		ds.Set(dict.SOPInstanceUID, "1.2."+date)
 		ds.Set(dict.PatientID, patient)
 		ds.Set(dict.StudyDate, date)
-		out, _, err := rewrite(sessionFor(t, p, proofKey(3), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		out, _, err := rewrite(
+			sessionFor(t, p, proofKey(3), &ds),
+			encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		require.NoError(t, err)
 		return day(parse(t, out, dict.ExplicitVRLittleEndian).String(dict.StudyDate))
 	}

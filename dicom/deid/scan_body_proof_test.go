@@ -24,7 +24,10 @@ func TestScanLooksBehindPixels(t *testing.T) {
 		return b
 	}
 	run := func(p *deid.Profile, ds *stream.DataSet, header int) error {
-		o, err := stream.Open(bytes.NewReader(encode(t, ds, dict.ExplicitVRLittleEndian)), dict.ExplicitVRLittleEndian, stream.Limits{Header: header})
+		o, err := stream.Open(
+			bytes.NewReader(encode(t, ds, dict.ExplicitVRLittleEndian)),
+			dict.ExplicitVRLittleEndian, stream.Limits{Header: header},
+		)
 		require.NoError(t, err)
 		defer o.Close()
 		if _, err := scanningFor(t, p, ds).Rewrite(o); err != nil {
@@ -46,7 +49,9 @@ func TestScanLooksBehindPixels(t *testing.T) {
 			ds.SetSequence(dict.DigitalSignaturesSequence, &item)
 		})
 	}
-	keeps, err := deid.LoadProfile([]byte("name: test\nversion: \"1\"\nbase: ps3.15-basic\noverrides: [{tag: \"(FFFA,FFFA)\", action: keep}, {keyword: CertificateOfSigner, action: keep}]"))
+	keeps, err := deid.LoadProfile([]byte(
+		"name: test\nversion: \"1\"\nbase: ps3.15-basic\noverrides: [{tag: \"(FFFA,FFFA)\", action: keep}, {keyword: CertificateOfSigner, action: keep}]",
+	))
 	require.NoError(t, err)
 	require.NoError(t, run(keeps, signature("nobody at all"), 0))
 	for _, text := range []string{"Zubrowski", "P-730551", "1.2.276.0.7230010.9.3", "2019-11-27", "zubrowski, jan"} {
@@ -55,7 +60,13 @@ func TestScanLooksBehindPixels(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		at   int
-	}{{"Zubrowski", 100}, {"Zubrowski", 65530}, {"xP-730551x", 32763}, {"1.2.276.0.7230010.9.3", 131060}, {" Jan Zubrowski ", len(filler) - 20}} {
+	}{
+		{"Zubrowski", 100},
+		{"Zubrowski", 65530},
+		{"xP-730551x", 32763},
+		{"1.2.276.0.7230010.9.3", 131060},
+		{" Jan Zubrowski ", len(filler) - 20},
+	} {
 		for _, header := range []int{0, 16 << 10} {
 			ds := with(func(ds *stream.DataSet) { ds.SetBytes(dict.ICCProfile, dict.OB, hidden(filler, c.text, c.at)) })
 			require.True(t, heldBack(run(p, ds, header)), "%+v, header of %d", c, header)

@@ -18,8 +18,8 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestScanIsSilent: what the engine gives as it should makes the scan find nothing, on the seeded corpus, on phantoms and on foreign files,
-// under each built-in profile. A scan that shouts at clean data is switched off.
+// TestScanIsSilent: what the engine gives as it should makes the scan find nothing, on the seeded corpus, on phantoms
+// and on foreign files, under each built-in profile. A scan that shouts at clean data is switched off.
 func TestScanIsSilent(t *testing.T) {
 	for _, name := range deid.BuiltinProfiles() {
 		p, _ := deid.BuiltinProfile(name)
@@ -27,7 +27,9 @@ func TestScanIsSilent(t *testing.T) {
 			scanned := 0
 			for _, x := range seededCorpus(t) {
 				s, err := p.Session(deid.Subject{
-					Key: proofKey(3).OfPatient(deid.PatientIdentity(x.person.id, "", "")), Patient: deid.PatientIdentity(x.person.id, "", ""), Pseudonym: x.person.pseudonym(), Scan: true,
+					Key:       proofKey(3).OfPatient(deid.PatientIdentity(x.person.id, "", "")),
+					Patient:   deid.PatientIdentity(x.person.id, "", ""),
+					Pseudonym: x.person.pseudonym(), Scan: true,
 				})
 				require.NoError(t, err)
 				_, _, err = rewrite(s, x.in, x.syntax)
@@ -43,7 +45,11 @@ func TestScanIsSilent(t *testing.T) {
 				require.NoError(t, err)
 				h := o.Header()
 				s, err := p.Session(deid.Subject{
-					Key: proofKey(3).OfPatient(deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID))), Patient: deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID)), Pseudonym: proofPseudonym, Scan: true,
+					Key: proofKey(3).OfPatient(
+						deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID)),
+					),
+					Patient:   deid.PatientIdentity(h.Text(dict.PatientID), "", h.Text(dict.StudyInstanceUID)),
+					Pseudonym: proofPseudonym, Scan: true,
 				})
 				require.NoError(t, err)
 				if _, err = s.Rewrite(o); err == nil {
@@ -59,7 +65,7 @@ func TestScanIsSilent(t *testing.T) {
 	}
 }
 
-// heldBack tells whether the scan has found something.
+// heldBack reports whether the scan has found something.
 func heldBack(err error) bool {
 	u, ok := errors.AsType[*deid.UnsafeError](err)
 	return ok && u.Reason == deid.IdentifierLeft
@@ -68,12 +74,16 @@ func heldBack(err error) bool {
 // scanning begins a session that scans, for a person of the corpus.
 func (p *person) scanning(t testing.TB, profile *deid.Profile) *deid.Session {
 	t.Helper()
-	s, err := profile.Session(deid.Subject{Key: proofKey(3).OfPatient(deid.PatientIdentity(p.id, "", "")), Patient: deid.PatientIdentity(p.id, "", ""), Pseudonym: p.pseudonym(), Scan: true})
+	s, err := profile.Session(deid.Subject{
+		Key:     proofKey(3).OfPatient(deid.PatientIdentity(p.id, "", "")),
+		Patient: deid.PatientIdentity(p.id, "", ""), Pseudonym: p.pseudonym(), Scan: true,
+	})
 	require.NoError(t, err)
 	return s
 }
 
-// TestScanFindsBrokenRules: a rule that is broken on purpose is found, for names, numbers, addresses, dates, UIDs, and text that is cleaned.
+// TestScanFindsBrokenRules: a rule that is broken on purpose is found, for names, numbers, addresses, dates, UIDs, and
+// text that is cleaned.
 func TestScanFindsBrokenRules(t *testing.T) {
 	for _, c := range []struct {
 		tag  dict.Tag
@@ -127,8 +137,8 @@ func TestScanFindsBrokenRules(t *testing.T) {
 	}
 }
 
-// TestScanFindsCopies: each identifier of the corpus, in each of the forms in which text may hide, is found where no rule looks: in text that the
-// table doesn't list, in bytes, in a sequence, in a safe private attribute.
+// TestScanFindsCopies: each identifier of the corpus, in each of the forms in which text may hide, is found where no
+// rule looks: in text that the table doesn't list, in bytes, in a sequence, in a safe private attribute.
 func TestScanFindsCopies(t *testing.T) {
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
 	for i := range seededPatients {
@@ -145,7 +155,9 @@ func TestScanFindsCopies(t *testing.T) {
 		for _, id := range append(person.identifiers(), uid) {
 			written := forms(id)
 			for shift := range 3 { // forms gives only what doesn't depend on what stands around
-				written[fmt.Sprint("base64 at ", shift)] = []byte(base64.StdEncoding.EncodeToString([]byte("::"[:shift] + id + ";")))
+				written[fmt.Sprint("base64 at ", shift)] = []byte(
+					base64.StdEncoding.EncodeToString([]byte("::"[:shift] + id + ";")),
+				)
 			}
 			for name, b := range written {
 				if len(b) < 10 && name != "UTF-8" {
@@ -153,17 +165,23 @@ func TestScanFindsCopies(t *testing.T) {
 				}
 				for where, put := range map[string]func(ds *stream.DataSet){
 					"bytes": func(ds *stream.DataSet) {
-						ds.Put(stream.Element{Tag: dict.ICCProfile, VR: dict.OB, Value: pad(append([]byte("acsp\x00\x01\x02 "), append(b, 0, 3, 7)...))})
+						ds.Put(stream.Element{Tag: dict.ICCProfile, VR: dict.OB, Value: pad(
+							append([]byte("acsp\x00\x01\x02 "), append(b, 0, 3, 7)...),
+						)})
 					},
 					"sequence": func(ds *stream.DataSet) {
 						var item stream.DataSet
-						item.Put(stream.Element{Tag: dict.ICCProfile, VR: dict.OB, Value: pad(append([]byte{1, 2, 3, 4}, b...))})
+						item.Put(stream.Element{
+							Tag: dict.ICCProfile, VR: dict.OB, Value: pad(append([]byte{1, 2, 3, 4}, b...)),
+						})
 						ds.SetSequence(dict.SharedFunctionalGroupsSequence, &item)
 					},
 					"text": func(ds *stream.DataSet) {
 						if utf8Text(b) {
 							require.NoError(t, ds.SetCharset("ISO_IR 192"))
-							ds.Put(stream.Element{Tag: dict.PulseSequenceName, VR: dict.LO, Value: pad(append([]byte("a: "), b...))})
+							ds.Put(stream.Element{
+								Tag: dict.PulseSequenceName, VR: dict.LO, Value: pad(append([]byte("a: "), b...)),
+							})
 						}
 					},
 				} {
@@ -187,12 +205,14 @@ func utf8Text(b []byte) bool {
 	return utf8.Valid(b) && !bytes.ContainsAny(b, "\x00\x1b")
 }
 
-// TestScanIsSilentByChance: what looks like the patient's, but stands in clean objects too, is no finding.
+// TestScanIsSilentByChance: what looks like the patient's, but stands in clean instances too, is no finding.
 func TestScanIsSilentByChance(t *testing.T) {
 	p, _ := deid.BuiltinProfile(deid.DefaultProfile)
 	base := parse(t, seededCorpus(t)[0].in, seededPatients[0].syntax)
 	study := base.String(dict.StudyDate)
-	out, _, err := rewrite(sessionFor(t, p, proofKey(3), base), encode(t, base, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+	out, _, err := rewrite(
+		sessionFor(t, p, proofKey(3), base), encode(t, base, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+	)
 	require.NoError(t, err)
 	shifted := parse(t, out, dict.ExplicitVRLittleEndian).String(dict.StudyDate)
 	for name, set := range map[string]func(ds *stream.DataSet){
@@ -245,7 +265,9 @@ func TestScanIsSilentByChance(t *testing.T) {
 		ds := parse(t, encode(t, base, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
 		set(ds)
 		s, err := p.Session(deid.Subject{
-			Key: proofKey(3).OfPatient(deid.PatientIdentity(ds.String(dict.PatientID), "", "")), Patient: deid.PatientIdentity(ds.String(dict.PatientID), "", ""), Pseudonym: proofPseudonym, Scan: true,
+			Key:       proofKey(3).OfPatient(deid.PatientIdentity(ds.String(dict.PatientID), "", "")),
+			Patient:   deid.PatientIdentity(ds.String(dict.PatientID), "", ""),
+			Pseudonym: proofPseudonym, Scan: true,
 		})
 		require.NoError(t, err)
 		_, _, err = rewrite(s, encode(t, ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
@@ -277,12 +299,14 @@ func TestScanHeedsTheProfile(t *testing.T) {
 	}
 }
 
-// TestScanOfTheDeidentified: an object that came out of a profile goes through it again.
+// TestScanOfTheDeidentified: an instance that came out of a profile goes through it again.
 func TestScanOfTheDeidentified(t *testing.T) {
 	for _, name := range deid.BuiltinProfiles() {
 		p, _ := deid.BuiltinProfile(name)
 		ds := aCT(t)
-		b, _, err := rewrite(sessionFor(t, p, proofKey(1), ds), encode(t, ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+		b, _, err := rewrite(
+			sessionFor(t, p, proofKey(1), ds), encode(t, ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+		)
 		require.NoError(t, err)
 		again := parse(t, b, dict.ExplicitVRLittleEndian)
 		again.Set(dict.PatientID, "LOCAL-1")

@@ -19,7 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// value is what the attributes of an object of the table test hold.
+// value is what the attributes of an instance of the table test hold.
 type value string
 
 const (
@@ -29,7 +29,7 @@ const (
 	uncleaned value = "uncleaned" // what C can do nothing with: no word of the vocabulary, no day in the date
 )
 
-// place is where the attributes of an object of the table test stand.
+// place is where the attributes of an instance of the table test stand.
 type place string
 
 const (
@@ -40,7 +40,9 @@ const (
 )
 
 // The chain of sequences for threeDeep: none is a row of the table.
-var chain = []dict.Tag{dict.SharedFunctionalGroupsSequence, dict.PixelMeasuresSequence, dict.CTAcquisitionDetailsSequence}
+var chain = []dict.Tag{
+	dict.SharedFunctionalGroupsSequence, dict.PixelMeasuresSequence, dict.CTAcquisitionDetailsSequence,
+}
 
 // asUN stands for explicit VR little endian with each attribute's VR given as UN.
 const asUN = "UN"
@@ -120,7 +122,7 @@ func sample(t testing.TB, tag dict.Tag, vr dict.VR, v value) stream.Element {
 	return e
 }
 
-// undefinedVR gives an element with VR UN, and a sequence's items in implicit VR within it (PS3.5 6.2.2).
+// undefinedVR returns an element with VR UN, and a sequence's items in implicit VR within it (PS3.5 6.2.2).
 func undefinedVR(t testing.TB, e stream.Element) stream.Element {
 	if e.VR == dict.SQ && len(e.Items) > 0 {
 		var ds stream.DataSet
@@ -145,8 +147,9 @@ type tableCase struct {
 	vr  dict.VR
 }
 
-// tableCases are the rows that may stand in a data set. The rest has tests of its own, or is named here: (0000,eeee) are
-// of messages, which are never handed to the engine; (0002,0003) is file meta information, which callers write by MapUID.
+// tableCases are the rows that may stand in a data set. The rest has tests of its own, or is named here: (0000,eeee)
+// are of messages, which are never handed to the engine; (0002,0003) is file meta information, which callers write by
+// MapUID.
 func tableCases(t testing.TB) []tableCase {
 	var cases []tableCase
 	for _, r := range readTable(t) {
@@ -173,7 +176,7 @@ func tableCases(t testing.TB) []tableCase {
 	return cases
 }
 
-// tableObject is one object with all attributes of the table.
+// tableObject is one instance with all attributes of the table.
 type tableObject struct {
 	where    place
 	encoding string
@@ -244,7 +247,7 @@ const (
 	recursed outcome = "recursed" // the sequence stays, its items are de-identified
 )
 
-// basicOutcomes gives what the Basic Profile column allows. D on an empty value may do nothing.
+// basicOutcomes returns what the Basic Profile column allows. D on an empty value may do nothing.
 func basicOutcomes(action string, c tableCase, v value) []outcome {
 	var all []outcome
 	for a := range strings.SplitSeq(action, "/") {
@@ -267,17 +270,19 @@ func basicOutcomes(action string, c tableCase, v value) []outcome {
 	case strings.HasSuffix(action, "U*"):
 		return []outcome{recursed} // X/Z/U* is always U
 	case strings.Contains(action, "/"):
-		// Z/D too: what is optional, or no part of the object, is removed (deid.md). TestTypes tells which it must be.
+		// Z/D too: what is optional, or no part of the instance, is removed (deid.md). TestTypes tells which it must be.
 		all = append(all, gone)
 	}
 	return all
 }
 
-// public are the dates that Modified Dates would shift by the table, and that others know: they get the basic action (decisions 11, 15).
+// public are the dates that Modified Dates would shift by the table, and that others know: they get the basic action
+// (decisions 11, 15).
 var public = []dict.Tag{
 	0x00080106, 0x00080107, 0x0040DB06, 0x0040DB07, // versions of context groups and templates
 	0x00120086, 0x00120087, 0x00440004, 0x00440104, 0x00440105, // approvals
-	0x0014407E, 0x00181200, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x300A022C, // machines and sources
+	// machines and sources
+	0x0014407E, 0x00181200, 0x00181202, 0x00181203, 0x00181204, 0x00181205, 0x0018700C, 0x300A022C,
 	0x0044000B,                         // lots
 	0x00686226, 0x00686270, 0x0072000A, // templates
 	0x00720061, 0x00720063, // what hanging protocols look for
@@ -285,8 +290,9 @@ var public = []dict.Tag{
 	0x00404008, // a deadline
 }
 
-// otherwise are rows whose own action makes a valid object invalid (PS3.3): the name of a committee without the approval number, an
-// animal without a place for its owner, a presentation state without date. They go, or say nothing where something must stand.
+// otherwise are rows whose own action makes a valid instance invalid (PS3.3): the name of a committee without the
+// approval number, an animal without a place for its owner, a presentation state without date. They go, or say nothing
+// where something must stand.
 var otherwise = map[dict.Tag]string{
 	dict.ClinicalTrialProtocolEthicsCommitteeName: "X",
 	dict.ResponsiblePerson:                        "X/Z",
@@ -339,7 +345,9 @@ func expected(c tableCase, column string, v value) []outcome {
 }
 
 // tableVerdict tells which outcome an attribute had, "" for none that may be.
-func tableVerdict(t testing.TB, in, out stream.Element, there bool, c tableCase, v value, retainUIDs bool, shift *time.Duration) []outcome {
+func tableVerdict(
+	t testing.TB, in, out stream.Element, there bool, c tableCase, v value, retainUIDs bool, shift *time.Duration,
+) []outcome {
 	switch {
 	case !there:
 		return []outcome{gone}
@@ -381,19 +389,22 @@ func tableVerdict(t testing.TB, in, out stream.Element, there bool, c tableCase,
 			verdict = append(verdict, shifted)
 		}
 	}
-	if words := strings.FieldsFunc(after, func(r rune) bool { return r == ' ' || r == '\\' }); v != uncleaned && len(words) > 0 {
+	if words := strings.FieldsFunc(after, func(r rune) bool { return r == ' ' || r == '\\' }); v != uncleaned &&
+		len(words) > 0 {
 		known := true
 		for _, w := range words {
 			known = known && (w == "CT" || w == "MR")
 		}
-		if known && strings.Contains(after, "CT") && (v != multi || !c.vr.MultiValued() || strings.Contains(after, "MR")) {
+		if known && strings.Contains(after, "CT") &&
+			(v != multi || !c.vr.MultiValued() || strings.Contains(after, "MR")) {
 			verdict = append(verdict, cleaned)
 		}
 	}
 	return verdict
 }
 
-// shiftedBy tells whether all values are the old ones moved by one number of days, and holds it against that of others.
+// shiftedBy reports whether all values are the old ones moved by one number of days, and holds it against that of
+// others.
 func shiftedBy(before, after string, shift *time.Duration) bool {
 	olds, news := strings.Split(before, `\`), strings.Split(after, `\`)
 	if len(olds) != len(news) {
@@ -422,7 +433,7 @@ func shiftedBy(before, after string, shift *time.Duration) bool {
 	return true
 }
 
-// sequenceDeidentified tells whether a sequence has its items, and these are de-identified.
+// sequenceDeidentified reports whether a sequence has its items, and these are de-identified.
 func sequenceDeidentified(t testing.TB, in, out stream.Element, c tableCase, retainUIDs bool) bool {
 	olds, news := itemsOf(t, in), itemsOf(t, out)
 	if len(olds) != len(news) || len(news) == 0 {
@@ -436,11 +447,14 @@ func sequenceDeidentified(t testing.TB, in, out stream.Element, c tableCase, ret
 	return news[0].String(dict.SliceThickness) == "2.5" && uid != "" && unchanged == retainUIDs
 }
 
-// TestTable holds the engine against PS3.15 Table E.1-1: every row, under the basic profile alone and with each option, at
-// the top level and nested, in each encoding, with each kind of value.
+// TestTable holds the engine against PS3.15 Table E.1-1: every row, under the basic profile alone and with each option,
+// at the top level and nested, in each encoding, with each kind of value.
 func TestTable(t *testing.T) {
 	cases := tableCases(t)
-	encodings := []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, asUN}
+	encodings := []string{
+		dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
+		dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, asUN,
+	}
 	var objects []tableObject
 	for _, encoding := range encodings {
 		for _, where := range []place{topLevel, threeDeep, safePrivate, private} {
@@ -504,7 +518,10 @@ func TestTableOfPairs(t *testing.T) {
 	cases := tableCases(t)
 	var objects []tableObject
 	for _, v := range []value{single, multi, uncleaned} {
-		objects = append(objects, newTableObject(t, cases, topLevel, dict.ExplicitVRLittleEndian, v), newTableObject(t, cases, safePrivate, dict.ExplicitVRLittleEndian, v))
+		objects = append(
+			objects, newTableObject(t, cases, topLevel, dict.ExplicitVRLittleEndian, v),
+			newTableObject(t, cases, safePrivate, dict.ExplicitVRLittleEndian, v),
+		)
 	}
 	objects = append(objects, newTableObject(t, cases, threeDeep, dict.ImplicitVRLittleEndian, single))
 	judged := 0
@@ -553,7 +570,8 @@ func TestTableOfTriples(t *testing.T) {
 // TestTableOfAdit holds base adit against the table and what is documented to differ from it.
 func TestTableOfAdit(t *testing.T) {
 	kept := []dict.Tag{
-		dict.StudyDate, dict.StudyTime, dict.SeriesDate, dict.SeriesTime, dict.AcquisitionDate, dict.AcquisitionTime, dict.AcquisitionDateTime,
+		dict.StudyDate, dict.StudyTime, dict.SeriesDate, dict.SeriesTime,
+		dict.AcquisitionDate, dict.AcquisitionTime, dict.AcquisitionDateTime,
 		dict.ContentDate, dict.ContentTime,
 	}
 	want := func(c tableCase, v value) []outcome {
@@ -597,7 +615,7 @@ func TestTableOfAdit(t *testing.T) {
 	}
 }
 
-// judge rewrites one object and judges its attributes.
+// judge rewrites one instance and judges its attributes.
 func judge(t *testing.T, p *deid.Profile, cases []tableCase, by standard, o *tableObject) int {
 	encoding, where, v, syntax := o.encoding, o.where, o.v, o.syntax
 	what := fmt.Sprintf("%s, %s, %s", encoding, where, v)
@@ -667,14 +685,17 @@ func judge(t *testing.T, p *deid.Profile, cases []tableCase, by standard, o *tab
 		want := by.expected(c, v)
 		got := tableVerdict(t, old, e, has, c, v, by.retainUIDs, &shift)
 		if !slices.ContainsFunc(got, func(o outcome) bool { return slices.Contains(want, o) }) {
-			t.Errorf("%s, profile %s: %s %s (%s; %v): want %v, got %v: %.60q → %.60q", what, p.Name(), c.tag, c.row["name"], c.vr, c.row, want, got, old.Value, e.Value)
+			t.Errorf(
+				"%s, profile %s: %s %s (%s; %v): want %v, got %v: %.60q → %.60q", what,
+				p.Name(), c.tag, c.row["name"], c.vr, c.row, want, got, old.Value, e.Value,
+			)
 		}
 	}
 	return len(cases)
 }
 
-// TestTypes holds the choice among the alternatives of a row against the attribute's type in PS3.3: what is required with
-// a value gets a dummy, what may be empty is emptied, what is optional, or isn't there in the standard, goes.
+// TestTypes holds the choice among the alternatives of a row against the attribute's type in PS3.3: what is required
+// with a value gets a dummy, what may be empty is emptied, what is optional, or isn't there in the standard, goes.
 func TestTypes(t *testing.T) {
 	p := loadProfile(t)
 	for _, c := range []struct {
@@ -740,7 +761,10 @@ func TestTypes(t *testing.T) {
 			ds.Set(dict.SOPInstanceUID, "1.2.3")
 			ds.Set(dict.PatientID, "PID-1")
 			ds.Set(dict.BurnedInAnnotation, "NO")
-			b, _, err := rewrite(sessionFor(t, p, proofKey(1), &ds), encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian)
+			b, _, err := rewrite(
+				sessionFor(t, p, proofKey(1), &ds),
+				encode(t, &ds, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian,
+			)
 			require.NoError(t, err)
 			out := parse(t, b, dict.ExplicitVRLittleEndian)
 			if c.parent != 0 {

@@ -11,8 +11,8 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestTemporalOfAll: (0028,0303) never says UNMODIFIED of an object that has a date or time that isn't the true one, nor, where a base has no options of
-// the standard's, of one that has lost any.
+// TestTemporalOfAll: (0028,0303) never says UNMODIFIED of an instance that has a date or time that isn't the true one,
+// nor, where a base has no options of the standard's, of one that has lost any.
 func TestTemporalOfAll(t *testing.T) {
 	const adit, basic = "base: adit\n", "base: ps3.15-basic\n"
 	type edit = func(d *stream.DataSet)
@@ -57,7 +57,8 @@ func TestTemporalOfAll(t *testing.T) {
 		"adit, a private time that goes":    {adit, []edit{study, private(dict.DT, "20240229101500")}, "MODIFIED"},
 		"adit, a private text that goes":    {adit, []edit{study, private(dict.LO, "large")}, "UNMODIFIED"},
 		"adit, a name where a time belongs": {adit, []edit{study, set(dict.SeriesTime, "Meier")}, "MODIFIED"},
-		// The options of the standard: what the basic profile takes away of the patient is no matter of theirs, a value beside the truth is.
+		// The options of the standard: what the basic profile takes away of the patient is no matter of theirs, a value
+		// beside the truth is.
 		"full, birth date emptied":          {basic + "options: [full-dates]\n", []edit{study, set(dict.PatientBirthDate, "19560412")}, "UNMODIFIED"},
 		"full, birth date to its year":      {basic + "options: [full-dates]\noverrides: [{keyword: PatientBirthDate, action: truncate}]\n", []edit{study, set(dict.PatientBirthDate, "19560412")}, "MODIFIED"},
 		"full, birth date replaced":         {basic + "options: [full-dates]\noverrides: [{keyword: PatientBirthDate, action: replace, with: \"19000101\"}]\n", []edit{study, set(dict.PatientBirthDate, "19560412")}, "MODIFIED"},

@@ -16,20 +16,28 @@ import (
 // TestOnlyRegisteredUIDs: what names an instance is replaced, whatever its root; what PS3.6 registers stays.
 func TestOnlyRegisteredUIDs(t *testing.T) {
 	instances := []string{
-		"1.2.840.10008.1.2.3.4.5.6", "1.2.840.10008.20240301.4711", "1.2.840.10008.5.1.4.1.1.2.20240301.1", "1.2.840.10008.5.1.4.1.1.2.1.99", "1.2.840.10008.1.4.1.1.1",
-		"1.2.840.10008.1.4.1.01", "1.2.840.10008", "1.2.840.10008.", "1.2.840.10008.6.1.99999", "1.2.840.113619.2.1", "2.25.1", "1.2.840.1000800.1",
+		"1.2.840.10008.1.2.3.4.5.6", "1.2.840.10008.20240301.4711", "1.2.840.10008.5.1.4.1.1.2.20240301.1",
+		"1.2.840.10008.5.1.4.1.1.2.1.99", "1.2.840.10008.1.4.1.1.1",
+		"1.2.840.10008.1.4.1.01", "1.2.840.10008", "1.2.840.10008.",
+		"1.2.840.10008.6.1.99999", "1.2.840.113619.2.1", "2.25.1", "1.2.840.1000800.1",
 	}
 	registered := []string{
-		dict.CTImageStorage, dict.JPEGBaseline8Bit, "1.2.840.10008.1.4.1.1", "1.2.840.10008.5.1.1.17", dict.HotIronPalette, "1.2.840.10008.2.16.4",
-		"1.2.840.10008.8.1.1", "1.2.840.10008.15.1.1", "1.2.840.10008.7.1.1", "1.2.840.10008.3.1.1.1", "1.2.840.10008.5.1.4.34.5",
+		dict.CTImageStorage, dict.JPEGBaseline8Bit, "1.2.840.10008.1.4.1.1",
+		"1.2.840.10008.5.1.1.17", dict.HotIronPalette, "1.2.840.10008.2.16.4",
+		"1.2.840.10008.8.1.1", "1.2.840.10008.15.1.1", "1.2.840.10008.7.1.1",
+		"1.2.840.10008.3.1.1.1", "1.2.840.10008.5.1.4.34.5",
 	}
 	tags := []dict.Tag{
-		dict.FrameOfReferenceUID, dict.SynchronizationFrameOfReferenceUID, dict.ReferencedSOPInstanceUID, dict.StudyInstanceUID, dict.DimensionOrganizationUID,
+		dict.FrameOfReferenceUID, dict.SynchronizationFrameOfReferenceUID,
+		dict.ReferencedSOPInstanceUID, dict.StudyInstanceUID, dict.DimensionOrganizationUID,
 		dict.UID, dict.PaletteColorLookupTableUID, 0x00080017, // in the table; then one that isn't
 		dict.ConceptualVolumeUID,
 	}
 	// Attributes that name kinds of things keep what the standard gives, also where the dictionary lacks it.
-	classes := []dict.Tag{dict.ReferencedSOPClassUID, dict.ContextUID, dict.CodingSchemeUID, dict.MappingResourceUID, dict.ReferencedTransferSyntaxUIDInFile}
+	classes := []dict.Tag{
+		dict.ReferencedSOPClassUID, dict.ContextUID, dict.CodingSchemeUID,
+		dict.MappingResourceUID, dict.ReferencedTransferSyntaxUIDInFile,
+	}
 	for _, name := range deid.BuiltinProfiles() {
 		p, _ := deid.BuiltinProfile(name)
 		for _, syntax := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian} {

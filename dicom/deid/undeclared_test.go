@@ -12,8 +12,8 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestUndeclared: text that isn't ASCII in an object that declares nothing is read as UTF-8, or in the fallback of its source, and what goes
-// out declares that.
+// TestUndeclared: text that isn't ASCII in an instance that declares nothing is read as UTF-8, or in the fallback of
+// its source, and what goes out declares that.
 func TestUndeclared(t *testing.T) {
 	const (
 		maker  = dict.Manufacturer // stays
@@ -111,14 +111,18 @@ func TestUndeclared(t *testing.T) {
 			require.Equal(t, c.want, got.String(maker), name)
 			switch c.declared {
 			case "", "ISO_IR 6", "ISO 2022 IR 6":
-				require.Equal(t, 1, bytes.Count(encode(t, got, dict.ExplicitVRLittleEndian), []byte("\x08\x00\x05\x00CS")))
+				require.Equal(
+					t, 1, bytes.Count(encode(t, got, dict.ExplicitVRLittleEndian), []byte("\x08\x00\x05\x00CS")),
+				)
 			}
 			require.Equal(t, c.charset, got.String(dict.SpecificCharacterSet), name)
 			for _, i := range got.Items(dict.ReferencedImageSequence) {
 				require.Equal(t, "Zürich", i.String(maker), name)
 				require.NotEqual(t, "ISO_IR 6", i.String(dict.SpecificCharacterSet), name)
 			}
-			again, err := sessionOf(t, got).p.Session(Subject{Patient: sessionOf(t, got).subject.Patient, Issuer: "HOSP", Pseudonym: "X"})
+			again, err := (&Profile{rules: sessionOf(t, got).p}).Session(
+				Subject{Patient: sessionOf(t, got).subject.Patient, Issuer: "HOSP", Pseudonym: "X"},
+			)
 			require.NoError(t, err)
 			require.Equal(t, c.want, through(t, again, got).String(maker), "what goes out is read as it was meant")
 		}

@@ -38,11 +38,13 @@ var ofNumbers = []struct {
 	{0x0019100E, dict.FD}, // on the list of safe private ones
 }
 
-// inEachEncoding gives what becomes of a value in each encoding, and as other VRs.
+// inEachEncoding returns what becomes of a value in each encoding, and as other VRs.
 func inEachEncoding(t *testing.T, s *Session, tag dict.Tag, vr dict.VR, value []byte) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, as := range []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian, "UN", "LO", "OB"} {
+	for _, as := range []string{
+		dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian, "UN", "LO", "OB",
+	} {
 		e, syntax := stream.Element{Tag: tag, VR: vr, Value: slices.Clone(value)}, as
 		if len(as) == 2 {
 			e.VR, syntax = dict.VR(as[0])<<8|dict.VR(as[1]), dict.ExplicitVRLittleEndian
@@ -67,7 +69,8 @@ func TestWordsAmongNumbers(t *testing.T) {
 	s := session(t, DefaultProfile)
 	for _, a := range ofNumbers {
 		for _, text := range []string{
-			"Hannelore Meierschmidt  ", "Meierschmidt^Jane Dr.   ", "Zubrowsk", "zubrowski, jan \x00", "Müllerschmidt \x00", "Jane geb. 12.04.1956 Doe", "MRN ABC-DEFGH-12",
+			"Hannelore Meierschmidt  ", "Meierschmidt^Jane Dr.   ", "Zubrowsk", "zubrowski, jan \x00",
+			"Müllerschmidt \x00", "Jane geb. 12.04.1956 Doe", "MRN ABC-DEFGH-12",
 		} {
 			if a.tag.IsPrivate() {
 				text = text[:8] // one number
@@ -127,7 +130,7 @@ func TestNumbersAmongWords(t *testing.T) {
 	}
 }
 
-// TestLargeWordsAmongNumbers: an object is refused that has a text too large to be held in the place of numbers.
+// TestLargeWordsAmongNumbers: an instance is refused that has a text too large to be held in the place of numbers.
 func TestLargeWordsAmongNumbers(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
@@ -140,7 +143,10 @@ func TestLargeWordsAmongNumbers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := sample()
 			d.SetBytes(dict.RedPaletteColorLookupTableData, dict.OW, []byte(c.text))
-			_, _, err := rewritten(session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian), dict.ExplicitVRLittleEndian, 16<<10, 1<<10)
+			_, _, err := rewritten(
+				session(t, DefaultProfile), encode(t, d, dict.ExplicitVRLittleEndian),
+				dict.ExplicitVRLittleEndian, 16<<10, 1<<10,
+			)
 			if !c.bad {
 				require.NoError(t, err)
 				return

@@ -27,25 +27,25 @@ const (
 // NewTag puts a tag together.
 func NewTag(group, element uint16) Tag { return Tag(group)<<16 | Tag(element) }
 
-// Group gives the group number.
+// Group returns the group number.
 func (t Tag) Group() uint16 { return uint16(t >> 16) }
 
-// Element gives the element number.
+// Element returns the element number.
 func (t Tag) Element() uint16 { return uint16(t) }
 
-// String gives the tag as "(0010,0020)".
+// String returns the tag as "(0010,0020)".
 func (t Tag) String() string { return fmt.Sprintf("(%04X,%04X)", t.Group(), t.Element()) }
 
-// IsPrivate tells whether the group is odd (PS3.5 7.8).
+// IsPrivate reports whether the group is odd (PS3.5 7.8).
 func (t Tag) IsPrivate() bool { return t>>16&1 == 1 }
 
-// IsPrivateCreator tells whether the element reserves a block of private elements (PS3.5 7.8.1).
+// IsPrivateCreator reports whether the element reserves a block of private elements (PS3.5 7.8.1).
 func (t Tag) IsPrivateCreator() bool { return t.IsPrivate() && t&0xFFFF >= 0x10 && t&0xFFFF <= 0xFF }
 
-// IsGroupLength tells whether the element is (gggg,0000).
+// IsGroupLength reports whether the element is (gggg,0000).
 func (t Tag) IsGroupLength() bool { return t&0xFFFF == 0 }
 
-// Keyword gives the keyword of the standard, empty for tags that have none.
+// Keyword returns the keyword of the standard, empty for tags that have none.
 func (t Tag) Keyword() string {
 	e, _ := Lookup(t)
 	return e.Keyword
@@ -73,7 +73,9 @@ type row struct {
 
 func entry(i int) Entry {
 	r := &entries[i]
-	return Entry{Tag: r.Tag, VR: r.VR, AltVR: r.AltVR, VM: r.VM, Keyword: r.Keyword, Name: nameOf(i), Retired: r.Retired}
+	return Entry{
+		Tag: r.Tag, VR: r.VR, AltVR: r.AltVR, VM: r.VM, Keyword: r.Keyword, Name: nameOf(i), Retired: r.Retired,
+	}
 }
 
 // Lookup finds a tag in the dictionary: standard attributes, command elements (group 0000), repeating groups, the
@@ -98,7 +100,8 @@ func Lookup(t Tag) (Entry, bool) {
 	return Entry{}, false
 }
 
-// All yields the tags of the dictionary in no order, each with the mask of its fixed digits: all of them, but in repeating groups.
+// All yields the tags of the dictionary in no order, each with the mask of its fixed digits: all of them, but in
+// repeating groups.
 func All() iter.Seq2[Tag, Tag] {
 	return func(yield func(tag, mask Tag) bool) {
 		for _, tag := range entryTags {
@@ -114,7 +117,8 @@ func All() iter.Seq2[Tag, Tag] {
 	}
 }
 
-// find gives the index of a tag among entries, -1 if it isn't there. It runs for every element of every header in implicit VR.
+// find returns the index of a tag among entries, -1 if it isn't there. It runs for every element of every header in
+// implicit VR.
 func find(t Tag) int {
 	i, j := 0, len(entryTags)
 	for i < j {
@@ -130,7 +134,7 @@ func find(t Tag) int {
 	return -1
 }
 
-// VROf gives the VR of a tag in an implicit VR data set: the dictionary's, UN for what it doesn't know.
+// VROf returns the VR of a tag in an implicit VR data set: the dictionary's, UN for what it doesn't know.
 func VROf(t Tag) VR {
 	if i := find(t); i >= 0 && entries[i].VR != 0 {
 		return entries[i].VR
@@ -143,7 +147,9 @@ func VROf(t Tag) VR {
 
 // ByKeyword finds an attribute by its keyword, as in "PatientID".
 func ByKeyword(keyword string) (Entry, bool) {
-	i, ok := slices.BinarySearchFunc(byKeyword[:], keyword, func(i uint16, k string) int { return cmp.Compare(entries[i].Keyword, k) })
+	i, ok := slices.BinarySearchFunc(
+		byKeyword[:], keyword, func(i uint16, k string) int { return cmp.Compare(entries[i].Keyword, k) },
+	)
 	if !ok {
 		return Entry{}, false
 	}

@@ -49,7 +49,8 @@ func TestValidUID(t *testing.T) {
 		require.True(t, ValidUID(uid), uid)
 	}
 	for _, text := range []string{
-		"", ".", "1.", ".1", "1..2", "1.2 ", "1.2\x00", "1.2\n", "a", "1.2/3", "../1.2", "1.2.3a", "１.2", "\xff", "1.-2", strings.Repeat("1.", 32) + "1",
+		"", ".", "1.", ".1", "1..2", "1.2 ", "1.2\x00", "1.2\n", "a", "1.2/3",
+		"../1.2", "1.2.3a", "１.2", "\xff", "1.-2", strings.Repeat("1.", 32) + "1",
 	} {
 		require.False(t, ValidUID(text), "%q", text)
 	}
@@ -146,7 +147,8 @@ func TestStorageClasses(t *testing.T) {
 		require.True(t, IsStorageClass(uid))
 	}
 	for _, uid := range []string{
-		Verification, StorageCommitmentPushModel, StudyRootQueryRetrieveInformationModelMove, MediaStorageDirectoryStorage,
+		Verification, StorageCommitmentPushModel,
+		StudyRootQueryRetrieveInformationModelMove, MediaStorageDirectoryStorage,
 		HangingProtocolInformationModelFind, ExplicitVRLittleEndian, "1.2.3",
 	} {
 		require.False(t, IsStorageClass(uid), uid)

@@ -13,8 +13,10 @@ var byModality = map[string][]string{
 	"DX": {DigitalXRayImageStorageForPresentation, DigitalXRayImageStorageForProcessing, ComputedRadiographyImageStorage},
 	"MG": {
 		DigitalMammographyXRayImageStorageForPresentation, DigitalMammographyXRayImageStorageForProcessing,
-		BreastTomosynthesisImageStorage, BreastProjectionXRayImageStorageForPresentation, BreastProjectionXRayImageStorageForProcessing,
-		ComputedRadiographyImageStorage, CTImageStorage, DigitalXRayImageStorageForPresentation, MammographyCADSRStorage,
+		BreastTomosynthesisImageStorage, BreastProjectionXRayImageStorageForPresentation,
+		BreastProjectionXRayImageStorageForProcessing,
+		ComputedRadiographyImageStorage, CTImageStorage,
+		DigitalXRayImageStorageForPresentation, MammographyCADSRStorage,
 	},
 	"IO": {DigitalIntraOralXRayImageStorageForPresentation, DigitalIntraOralXRayImageStorageForProcessing, DigitalXRayImageStorageForPresentation},
 	"PX": {DigitalXRayImageStorageForPresentation, DigitalXRayImageStorageForProcessing, ComputedRadiographyImageStorage},
@@ -35,7 +37,8 @@ var byModality = map[string][]string{
 	"NM":   {NuclearMedicineImageStorage, NuclearMedicineImageStorageRetired},
 	"PT":   {PositronEmissionTomographyImageStorage, EnhancedPETImageStorage, LegacyConvertedEnhancedPETImageStorage, StandalonePETCurveStorage},
 	"XA": {
-		XRayAngiographicImageStorage, EnhancedXAImageStorage, XRay3DAngiographicImageStorage, XRayAngiographicBiPlaneImageStorage,
+		XRayAngiographicImageStorage, EnhancedXAImageStorage,
+		XRay3DAngiographicImageStorage, XRayAngiographicBiPlaneImageStorage,
 		XRayRadiofluoroscopicImageStorage, XADefinedProcedureProtocolStorage, XAPerformedProcedureProtocolStorage,
 	},
 	"RF": {
@@ -70,7 +73,8 @@ var byModality = map[string][]string{
 	"DMS":      {DermoscopicPhotographyImageStorage, VLPhotographicImageStorage},
 	"OP": {
 		OphthalmicPhotography8BitImageStorage, OphthalmicPhotography16BitImageStorage,
-		WideFieldOphthalmicPhotographyStereographicProjectionImageStorage, WideFieldOphthalmicPhotography3DCoordinatesImageStorage,
+		WideFieldOphthalmicPhotographyStereographicProjectionImageStorage,
+		WideFieldOphthalmicPhotography3DCoordinatesImageStorage,
 		StereometricRelationshipStorage,
 	},
 	"OPT": {OphthalmicTomographyImageStorage, OphthalmicOpticalCoherenceTomographyEnFaceImageStorage, OphthalmicOpticalCoherenceTomographyBscanVolumeAnalysisStorage},
@@ -84,16 +88,22 @@ var byModality = map[string][]string{
 	"SRF": {SubjectiveRefractionMeasurementsStorage},
 	"VA":  {VisualAcuityMeasurementsStorage},
 	"SR": {
-		BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage, ExtensibleSRStorage, ProcedureLogStorage,
-		XRayRadiationDoseSRStorage, EnhancedXRayRadiationDoseSRStorage, RadiopharmaceuticalRadiationDoseSRStorage, PatientRadiationDoseSRStorage,
-		MammographyCADSRStorage, ChestCADSRStorage, ColonCADSRStorage, ImplantationPlanSRStorage, AcquisitionContextSRStorage,
-		SimplifiedAdultEchoSRStorage, PlannedImagingAgentAdministrationSRStorage, PerformedImagingAgentAdministrationSRStorage,
+		BasicTextSRStorage, EnhancedSRStorage, ComprehensiveSRStorage,
+		Comprehensive3DSRStorage, ExtensibleSRStorage, ProcedureLogStorage,
+		XRayRadiationDoseSRStorage, EnhancedXRayRadiationDoseSRStorage,
+		RadiopharmaceuticalRadiationDoseSRStorage, PatientRadiationDoseSRStorage,
+		MammographyCADSRStorage, ChestCADSRStorage, ColonCADSRStorage,
+		ImplantationPlanSRStorage, AcquisitionContextSRStorage,
+		SimplifiedAdultEchoSRStorage, PlannedImagingAgentAdministrationSRStorage,
+		PerformedImagingAgentAdministrationSRStorage,
 		KeyObjectSelectionDocumentStorage,
 	},
 	"KO": {KeyObjectSelectionDocumentStorage},
 	"PR": {
-		GrayscaleSoftcopyPresentationStateStorage, ColorSoftcopyPresentationStateStorage, PseudoColorSoftcopyPresentationStateStorage,
-		BlendingSoftcopyPresentationStateStorage, XAXRFGrayscaleSoftcopyPresentationStateStorage, AdvancedBlendingPresentationStateStorage,
+		GrayscaleSoftcopyPresentationStateStorage, ColorSoftcopyPresentationStateStorage,
+		PseudoColorSoftcopyPresentationStateStorage,
+		BlendingSoftcopyPresentationStateStorage, XAXRFGrayscaleSoftcopyPresentationStateStorage,
+		AdvancedBlendingPresentationStateStorage,
 		GrayscalePlanarMPRVolumetricPresentationStateStorage, CompositingPlanarMPRVolumetricPresentationStateStorage,
 		VolumeRenderingVolumetricPresentationStateStorage, SegmentedVolumeRenderingVolumetricPresentationStateStorage,
 		MultipleVolumeRenderingVolumetricPresentationStateStorage,
@@ -112,9 +122,11 @@ var byModality = map[string][]string{
 	},
 }
 
-// anyModality lists what turns up in series of every modality: screen shots, dose sheets, presentation states, raw data.
+// anyModality lists what turns up in series of every modality: screen shots, dose sheets, presentation states, raw
+// data.
 var anyModality = []string{
-	SecondaryCaptureImageStorage, MultiFrameTrueColorSecondaryCaptureImageStorage, MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+	SecondaryCaptureImageStorage, MultiFrameTrueColorSecondaryCaptureImageStorage,
+	MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
 	MultiFrameGrayscaleWordSecondaryCaptureImageStorage, MultiFrameSingleBitSecondaryCaptureImageStorage,
 	GrayscaleSoftcopyPresentationStateStorage, RawDataStorage,
 }
@@ -131,8 +143,8 @@ func StorageClassesOf(modality string) []string {
 	return list
 }
 
-// IsClassOfModality reports whether a storage SOP class that is no image belongs to a modality by itself, as structured reports (SR) and
-// presentation states (PR) do, whatever Modality (0008,0060) an instance of it has.
+// IsClassOfModality reports whether a storage SOP class that is no image belongs to a modality by itself, as structured
+// reports (SR) and presentation states (PR) do, whatever Modality (0008,0060) an instance of it has.
 func IsClassOfModality(class, modality string) bool {
 	if class == KeyObjectSelectionDocumentStorage { // listed with SR too, since it is stored in such series
 		return modality == "KO"

@@ -38,9 +38,11 @@ func TransferSyntaxOf(uid string) TransferSyntax {
 	case DeflatedExplicitVRLittleEndian, JPIPReferencedDeflate, JPIPHTJ2KReferencedDeflate:
 		t.Deflated = true
 	case ExplicitVRLittleEndian, JPIPReferenced, JPIPHTJ2KReferenced,
-		SMPTEST211020UncompressedProgressiveActiveVideo, SMPTEST211020UncompressedInterlacedActiveVideo, SMPTEST211030PCMDigitalAudio:
+		SMPTEST211020UncompressedProgressiveActiveVideo, SMPTEST211020UncompressedInterlacedActiveVideo,
+		SMPTEST211030PCMDigitalAudio:
 	case EncapsulatedUncompressedExplicitVRLittleEndian, RLELossless, DeflatedImageFrameCompression,
-		JPEGLossless, JPEGLosslessNonHierarchical15, JPEGLosslessHierarchical28, JPEGLosslessHierarchical29, JPEGLosslessSV1,
+		JPEGLossless, JPEGLosslessNonHierarchical15, JPEGLosslessHierarchical28, JPEGLosslessHierarchical29,
+		JPEGLosslessSV1,
 		JPEGLSLossless, JPEG2000Lossless, JPEG2000MCLossless, HTJ2KLossless, HTJ2KLosslessRPCL, JPEGXLLossless,
 		RFC2557MIMEEncapsulation, XMLEncoding:
 		t.Encapsulated = true

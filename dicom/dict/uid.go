@@ -34,8 +34,8 @@ type UIDEntry struct {
 	Retired bool
 }
 
-// ValidUID reports whether a UID is one of PS3.5 9.1: numbers with dots between them, at most 64 characters. Numbers with leading zeros, which
-// some devices write, pass.
+// ValidUID reports whether a UID is one of PS3.5 9.1: numbers with dots between them, at most 64 characters. Numbers
+// with leading zeros, which some devices write, pass.
 func ValidUID(uid string) bool {
 	if uid == "" || len(uid) > 64 {
 		return false
@@ -57,7 +57,7 @@ func LookupUID(uid string) (UIDEntry, bool) {
 	return uids[i], true
 }
 
-// UIDName gives the name of a registered UID, and the UID itself for others.
+// UIDName returns the name of a registered UID, and the UID itself for others.
 func UIDName(uid string) string {
 	if u, ok := LookupUID(uid); ok {
 		return u.Name
@@ -65,7 +65,7 @@ func UIDName(uid string) string {
 	return uid
 }
 
-// IsStorageClass tells whether objects of the SOP class are stored with C-STORE. Private classes are not known to it.
+// IsStorageClass reports whether objects of the SOP class are stored with C-STORE. Private classes are not known to it.
 func IsStorageClass(uid string) bool {
 	u, ok := LookupUID(uid)
 	return ok && u.isStorage()

@@ -43,7 +43,7 @@ const (
 	UV VR = 'U'<<8 | 'V'
 )
 
-// String gives the two letters, "??" for zero.
+// String returns the two letters, "??" for zero.
 func (v VR) String() string {
 	if v == 0 {
 		return "??"
@@ -51,16 +51,17 @@ func (v VR) String() string {
 	return string([]byte{byte(v >> 8), byte(v)})
 }
 
-// Known tells whether the standard defines the VR.
+// Known reports whether the standard defines the VR.
 func (v VR) Known() bool {
 	switch v {
-	case AE, AS, AT, CS, DA, DS, DT, FD, FL, IS, LO, LT, OB, OD, OF, OL, OV, OW, PN, SH, SL, SQ, SS, ST, SV, TM, UC, UI, UL, UN, UR, US, UT, UV:
+	case AE, AS, AT, CS, DA, DS, DT, FD, FL, IS, LO, LT, OB, OD, OF, OL, OV, OW, PN, SH, SL, SQ,
+		SS, ST, SV, TM, UC, UI, UL, UN, UR, US, UT, UV:
 		return true
 	}
 	return false
 }
 
-// Long tells whether the length has 32 bits in explicit VR (PS3.5 7.1.2). VRs yet to come have; what is known to
+// Long reports whether the length has 32 bits in explicit VR (PS3.5 7.1.2). VRs yet to come have; what is known to
 // have 16 bits is listed.
 func (v VR) Long() bool {
 	switch v {
@@ -70,7 +71,7 @@ func (v VR) Long() bool {
 	return true
 }
 
-// CharSet tells whether Specific Character Set (0008,0005) applies to the value (PS3.5 6.1.2.2).
+// CharSet reports whether Specific Character Set (0008,0005) applies to the value (PS3.5 6.1.2.2).
 func (v VR) CharSet() bool {
 	switch v {
 	case LO, LT, PN, SH, ST, UC, UT:
@@ -79,7 +80,7 @@ func (v VR) CharSet() bool {
 	return false
 }
 
-// Text tells whether the value is characters rather than binary numbers or bytes.
+// Text reports whether the value is characters rather than binary numbers or bytes.
 func (v VR) Text() bool {
 	switch v {
 	case AE, AS, CS, DA, DS, DT, IS, TM, UI, UR:
@@ -88,7 +89,7 @@ func (v VR) Text() bool {
 	return v.CharSet()
 }
 
-// MultiValued tells whether a backslash separates values; in LT, ST, UT and UR it is a character like any other.
+// MultiValued reports whether a backslash separates values; in LT, ST, UT and UR it is a character like any other.
 func (v VR) MultiValued() bool {
 	switch v {
 	case LT, ST, UT, UR:

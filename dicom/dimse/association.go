@@ -25,7 +25,8 @@ type Config struct {
 	ConnectTimeout      time.Duration      // for connecting and negotiating; 30 s when 0
 	TLS                 *tls.Config        // nil: no TLS
 	UserIdentity        *ul.UserIdentityRQ // nil: none
-	AsyncOperations     uint16             // C-STOREs to be allowed under way at once; not proposed below 2. See Window.
+	// C-STOREs to be allowed under way at once; not proposed below 2. See Window.
+	AsyncOperations uint16
 }
 
 // Context is a presentation context to propose. The same abstract syntax may be proposed several times with one
@@ -106,7 +107,9 @@ func (cfg *Config) request() *ul.AssociateRQ {
 		if c.Extended != nil && !slices.ContainsFunc(rq.User.Extended, func(x ul.ExtendedNegotiation) bool {
 			return x.SOPClassUID == c.AbstractSyntax
 		}) {
-			rq.User.Extended = append(rq.User.Extended, ul.ExtendedNegotiation{SOPClassUID: c.AbstractSyntax, Info: c.Extended})
+			rq.User.Extended = append(
+				rq.User.Extended, ul.ExtendedNegotiation{SOPClassUID: c.AbstractSyntax, Info: c.Extended},
+			)
 		}
 		rq.Contexts = append(rq.Contexts, ul.ContextRQ{
 			ID: byte(2*i + 1), AbstractSyntax: c.AbstractSyntax, TransferSyntaxes: c.TransferSyntaxes,
@@ -120,7 +123,8 @@ func (cfg *Config) request() *ul.AssociateRQ {
 func roles(contexts []Context) []ul.RoleSelection {
 	var roles []ul.RoleSelection
 	for _, c := range contexts {
-		if c.SCP && !slices.ContainsFunc(roles, func(r ul.RoleSelection) bool { return r.SOPClassUID == c.AbstractSyntax }) {
+		if c.SCP &&
+			!slices.ContainsFunc(roles, func(r ul.RoleSelection) bool { return r.SOPClassUID == c.AbstractSyntax }) {
 			roles = append(roles, ul.RoleSelection{SOPClassUID: c.AbstractSyntax, SCP: true})
 		}
 	}
@@ -275,7 +279,9 @@ func (a *Association) Echo(ctx context.Context) error {
 	}
 	defer end()
 	id := a.nextID()
-	if err := a.send(c, &Command{Field: CEchoRQ, MessageID: id, AffectedSOPClassUID: dict.Verification}, nil); err != nil {
+	if err := a.send(
+		c, &Command{Field: CEchoRQ, MessageID: id, AffectedSOPClassUID: dict.Verification}, nil,
+	); err != nil {
 		return err
 	}
 	_, rsp, err := a.response(CEchoRSP, id)

@@ -21,7 +21,9 @@ import (
 )
 
 func ctRequest(n int) dimse.StoreRequest {
-	return dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: fmt.Sprintf("1.2.%d", n), TransferSyntaxUID: explicit}
+	return dimse.StoreRequest{
+		SOPClassUID: ctClass, SOPInstanceUID: fmt.Sprintf("1.2.%d", n), TransferSyntaxUID: explicit,
+	}
 }
 
 func takeIt(_ context.Context, in *dimse.Incoming) dimse.Status {
@@ -62,7 +64,7 @@ func TestGetMisbehaving(t *testing.T) {
 				require.Equal(t, dimse.BackOff, r.Status.Meaning(dimse.CGet).Outcome)
 			},
 		},
-		"abort between objects": {
+		"abort between instances": {
 			func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 				_, _ = op.Store(ctx, ctRequest(1), bytes.NewReader(pattern(1000)))
 				op.Association.Abort()
@@ -72,7 +74,9 @@ func TestGetMisbehaving(t *testing.T) {
 		},
 		"abort in mid-object": {
 			func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
-				_, err := op.Store(ctx, ctRequest(1), io.MultiReader(bytes.NewReader(pattern(1<<20)), failing{errors.New("broken")}))
+				_, err := op.Store(
+					ctx, ctRequest(1), io.MultiReader(bytes.NewReader(pattern(1<<20)), failing{errors.New("broken")}),
+				)
 				if !errors.As(err, new(*ul.SourceError)) {
 					return dimse.Success
 				}
@@ -82,7 +86,9 @@ func TestGetMisbehaving(t *testing.T) {
 		},
 		"drop in mid-object": {
 			func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
-				_, _ = op.Store(ctx, ctRequest(1), io.MultiReader(bytes.NewReader(pattern(1<<20)), action(op.Association.Drop)))
+				_, _ = op.Store(
+					ctx, ctRequest(1), io.MultiReader(bytes.NewReader(pattern(1<<20)), action(op.Association.Drop)),
+				)
 				return dimse.Success
 			},
 			func(t *testing.T, _ dimse.GetResult, err error) { require.ErrorAs(t, err, new(*ul.LostError)) },
@@ -142,7 +148,9 @@ func TestGetStop(t *testing.T) {
 					}
 					select {
 					case <-op.Canceled():
-						_ = op.Final(dimse.GetResult{Status: dimse.Canceled, Counts: dimse.Counts{Completed: dimse.Counted(i + 1)}})
+						_ = op.Final(dimse.GetResult{
+							Status: dimse.Canceled, Counts: dimse.Counts{Completed: dimse.Counted(i + 1)},
+						})
 						return dimse.Canceled
 					default:
 					}
@@ -156,7 +164,9 @@ func TestGetStop(t *testing.T) {
 				<-sent
 				close(stop)
 			}()
-			r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study), Stop: stop}, takeIt)
+			r, err := a.Get(
+				t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study), Stop: stop}, takeIt,
+			)
 			if heeds {
 				require.NoError(t, err)
 				require.Equal(t, dimse.Canceled, r.Status)
@@ -185,10 +195,13 @@ func TestCancelStalled(t *testing.T) {
 			return err
 		},
 		"get": func(ctx context.Context, a *dimse.Association, at func()) error {
-			_, err := a.Get(ctx, dimse.GetRequest{SOPClassUID: getClass, Identifier: query("")}, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-				at()
-				return takeIt(ctx, in)
-			})
+			_, err := a.Get(
+				ctx, dimse.GetRequest{SOPClassUID: getClass, Identifier: query("")},
+				func(_ context.Context, in *dimse.Incoming) dimse.Status {
+					at()
+					return takeIt(ctx, in)
+				},
+			)
 			return err
 		},
 	} {
@@ -201,7 +214,7 @@ func TestCancelStalled(t *testing.T) {
 					<-ended // reads nothing
 					_, err := io.Copy(io.Discard, in.Data)
 					if err == nil {
-						t.Error("a canceled object came to its end")
+						t.Error("a canceled instance came to its end")
 					}
 					return dimse.StoreResponse{}
 				},
@@ -236,7 +249,8 @@ func (b blocked) Read([]byte) (int, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// TestServerLimits: strangers are refused first; where all places are taken by associations that are at work, newcomers are refused for a time.
+// TestServerLimits: strangers are refused first; where all places are taken by associations that are at work, newcomers
+// are refused for a time.
 func TestServerLimits(t *testing.T) {
 	var opened []int
 	held, begun := make(chan struct{}), make(chan struct{}, 2)
@@ -324,12 +338,14 @@ func TestUnknownRequests(t *testing.T) {
 
 // TestContexts: what the peer accepted can be seen, context by context.
 func TestContexts(t *testing.T) {
-	addr := serve(t, &dimse.Server{Choose: func(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
-		if c.TransferSyntaxes[0] == jpeg2000 {
-			return "", ul.ContextTransferSyntaxesRefused
-		}
-		return c.TransferSyntaxes[0], ul.ContextAccepted
-	}})
+	addr := serve(t,
+		&dimse.Server{Choose: func(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
+			if c.TransferSyntaxes[0] == jpeg2000 {
+				return "", ul.ContextTransferSyntaxesRefused
+			}
+			return c.TransferSyntaxes[0], ul.ContextAccepted
+		}},
+	)
 	a := dial(t, addr)
 	require.Equal(t, []dimse.AcceptedContext{
 		{ID: 7, AbstractSyntax: ctClass, TransferSyntax: explicit, SCU: true},
@@ -359,13 +375,16 @@ func rawWith(t *testing.T, user ul.UserInfo, script func(a *ul.Association, s *s
 		if err != nil {
 			return
 		}
-		a, err := ul.Accept(context.Background(), c, ul.Options{IdleTimeout: patience}, func(rq *ul.AssociateRQ) ul.PDU {
-			ac := &ul.AssociateAC{User: user}
-			for _, c := range rq.Contexts {
-				ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, TransferSyntax: c.TransferSyntaxes[0]})
-			}
-			return ac
-		})
+		a, err := ul.Accept(
+			context.Background(), c, ul.Options{IdleTimeout: patience},
+			func(rq *ul.AssociateRQ) ul.PDU {
+				ac := &ul.AssociateAC{User: user}
+				for _, c := range rq.Contexts {
+					ac.Contexts = append(ac.Contexts, ul.ContextAC{ID: c.ID, TransferSyntax: c.TransferSyntaxes[0]})
+				}
+				return ac
+			},
+		)
 		if err != nil {
 			return
 		}
@@ -421,16 +440,21 @@ func (s *scripted) send(context byte, c dimse.Command, data []byte) {
 func TestMissingRoleReply(t *testing.T) {
 	a := dial(t, raw(t, func(_ *ul.Association, s *scripted) {
 		rq := s.request()
-		s.send(11, dimse.Command{Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: ctClass, AffectedSOPInstanceUID: "1.2.3"}, []byte("12345678"))
+		s.send(11, dimse.Command{
+			Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: ctClass, AffectedSOPInstanceUID: "1.2.3",
+		}, []byte("12345678"))
 		rsp := s.request()
 		s.send(5, dimse.Command{Field: dimse.CGetRSP, MessageIDRespondedTo: rq.MessageID, Status: rsp.Status}, nil)
 	}))
-	r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)}, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-		b, err := io.ReadAll(in.Data)
-		require.NoError(t, err)
-		require.Equal(t, "12345678", string(b))
-		return dimse.ElementsDiscarded
-	})
+	r, err := a.Get(
+		t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)},
+		func(_ context.Context, in *dimse.Incoming) dimse.Status {
+			b, err := io.ReadAll(in.Data)
+			require.NoError(t, err)
+			require.Equal(t, "12345678", string(b))
+			return dimse.ElementsDiscarded
+		},
+	)
 	require.NoError(t, err)
 	require.Equal(t, dimse.ElementsDiscarded, r.Status, "the peer repeats what it was answered")
 	require.NoError(t, a.Release(t.Context()))
@@ -484,7 +508,7 @@ func TestRequestWhileBusy(t *testing.T) {
 	s.send(3, dimse.Command{Field: dimse.CEchoRQ, MessageID: 2, AffectedSOPClassUID: dict.Verification}, nil)
 	require.Equal(t, dimse.CEchoRSP, s.request().Field, "an echo is answered meanwhile")
 	s.send(1, dimse.Command{Field: dimse.CFindRQ, MessageID: 3, AffectedSOPClassUID: findClass}, identifier)
-	require.ErrorContains(t, <-ended, "while another operation was going on")
+	require.ErrorContains(t, <-ended, "during another operation")
 }
 
 // TestIdleWhileHandlerWorks: a peer that waits for a slow handler is not idle; one that asks nothing is.
@@ -509,7 +533,9 @@ func TestIdleWhileHandlerWorks(t *testing.T) {
 // TestManyAssociations: several associations at once, under the race detector.
 func TestManyAssociations(t *testing.T) {
 	var got store
-	addr := serve(t, &dimse.Server{Store: got.handle, Find: finder(3, dimse.Success, nil), Get: getter([]int{100, 100000}, dimse.GetResult{})})
+	addr := serve(t, &dimse.Server{Store: got.handle, Find: finder(3, dimse.Success, nil), Get: getter(
+		[]int{100, 100000}, dimse.GetResult{},
+	)})
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -522,7 +548,9 @@ func TestManyAssociations(t *testing.T) {
 				if _, err := a.Store(t.Context(), ctRequest(i), bytes.NewReader(pattern(100000))); err != nil {
 					t.Error(err)
 				}
-				if _, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("")}, takeIt); err != nil {
+				if _, err := a.Get(
+					t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("")}, takeIt,
+				); err != nil {
 					t.Error(err)
 				}
 			}

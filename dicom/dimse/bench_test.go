@@ -14,7 +14,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
-// discard takes each object in large pieces, as a relay to another association does.
+// discard takes each instance in large pieces, as a relay to another association does.
 func discard(_ context.Context, _ *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
 	if _, err := in.Data.(io.WriterTo).WriteTo(io.Discard); err != nil {
 		return dimse.StoreResponse{Status: dimse.ProcessingFailure}
@@ -22,7 +22,7 @@ func discard(_ context.Context, _ *dimse.ServerAssociation, in *dimse.Incoming) 
 	return dimse.StoreResponse{Status: dimse.Success}
 }
 
-// BenchmarkStore sends objects of one size over one association on loopback, both sides ours.
+// BenchmarkStore sends instances of one size over one association on loopback, both sides ours.
 func BenchmarkStore(b *testing.B) {
 	for _, size := range []int{6 << 10, 512 << 10, 64 << 20} {
 		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
@@ -33,7 +33,9 @@ func BenchmarkStore(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				r.Reset(object)
-				rsp, err := a.Store(b.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}, r)
+				rsp, err := a.Store(b.Context(),
+					dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}, r,
+				)
 				require.NoError(b, err)
 				require.Equal(b, dimse.Success, rsp.Status)
 			}
@@ -41,32 +43,42 @@ func BenchmarkStore(b *testing.B) {
 	}
 }
 
-// BenchmarkRelay retrieves from one server and stores to another: the way of an object through ADIT, all three
+// BenchmarkRelay retrieves from one server and stores to another: the way of an instance through ADIT, all three
 // parties in this process.
 func BenchmarkRelay(b *testing.B) {
 	for _, size := range []int{6 << 10, 512 << 10} {
 		b.Run(fmt.Sprintf("%dKB", size>>10), func(b *testing.B) {
 			object := pattern(size)
-			source := dial(b, serve(b, &dimse.Server{Get: func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
-				for range b.N {
-					rq := dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}
-					if _, err := op.Store(ctx, rq, bytes.NewReader(object)); err != nil {
-						return dimse.ProcessingFailure
+			source := dial(b,
+				serve(b, &dimse.Server{Get: func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
+					for range b.N {
+						rq := dimse.StoreRequest{
+							SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit,
+						}
+						if _, err := op.Store(ctx, rq, bytes.NewReader(object)); err != nil {
+							return dimse.ProcessingFailure
+						}
 					}
-				}
-				return dimse.Success
-			}}))
+					return dimse.Success
+				}}),
+			)
 			sink := dial(b, serve(b, &dimse.Server{Store: discard}))
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			b.ResetTimer()
-			r, err := source.Get(b.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("1.2")}, func(ctx context.Context, in *dimse.Incoming) dimse.Status {
-				rsp, err := sink.Store(ctx, dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}, in.Data)
-				if err != nil {
-					return dimse.ProcessingFailure
-				}
-				return rsp.Status
-			})
+			r, err := source.Get(
+				b.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("1.2")},
+				func(ctx context.Context, in *dimse.Incoming) dimse.Status {
+					rsp, err := sink.Store(ctx,
+						dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit},
+						in.Data,
+					)
+					if err != nil {
+						return dimse.ProcessingFailure
+					}
+					return rsp.Status
+				},
+			)
 			require.NoError(b, err)
 			require.Equal(b, dimse.Success, r.Status)
 		})

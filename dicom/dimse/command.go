@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Package dimse is the DICOM Message Exchange (PS3.7): command sets and their statuses, and the services C-ECHO,
-// C-FIND, C-GET, C-MOVE and C-STORE as user (SCU) and as provider (SCP). Data sets are streamed: no object is held in memory.
+// C-FIND, C-GET, C-MOVE and C-STORE as user (SCU) and as provider (SCP). Data sets are streamed: no instance is held in
+// memory.
 package dimse
 
 import (
@@ -35,7 +36,7 @@ const (
 // responseBit turns a request's command field into that of its response.
 const responseBit CommandField = 0x8000
 
-// Response tells a response from a request.
+// Response distinguishes a response from a request.
 func (f CommandField) Response() bool { return f&responseBit != 0 }
 
 func (f CommandField) String() string {
@@ -267,9 +268,10 @@ func appendCount(b []byte, element uint16, c Count) []byte {
 	return appendUS(b, element, uint16(c.Value))
 }
 
-// DecodeCommand decodes a command set. Elements that it does not know are skipped, and so are those of other groups, though a
-// command set has none: DCMTK, also inside Orthanc, appends Failed SOP Instance UID List (0008,0058) to the C-GET responses
-// that have one. A value too short for its field, an element cut short and a missing Command Field are errors.
+// DecodeCommand decodes a command set. Elements that it does not know are skipped, and so are those of other groups,
+// though a command set has none: DCMTK, also inside Orthanc, appends Failed SOP Instance UID List (0008,0058) to the
+// C-GET responses that have one. A value too short for its field, an element cut short and a missing Command Field are
+// errors.
 func DecodeCommand(b []byte) (*Command, error) {
 	c := &Command{DataSet: true}
 	for len(b) > 0 {
@@ -279,7 +281,9 @@ func DecodeCommand(b []byte) (*Command, error) {
 		group, element := binary.LittleEndian.Uint16(b), binary.LittleEndian.Uint16(b[2:])
 		n := int64(binary.LittleEndian.Uint32(b[4:]))
 		if n > int64(len(b)-8) {
-			return nil, fmt.Errorf("element (%04X,%04X) of the command set has %d bytes where %d are left", group, element, n, len(b)-8)
+			return nil, fmt.Errorf(
+				"element (%04X,%04X) of the command set has %d bytes where %d are left", group, element, n, len(b)-8,
+			)
 		}
 		v := b[8 : 8+n]
 		b = b[8+n:]

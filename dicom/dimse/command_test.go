@@ -38,7 +38,8 @@ func fixture(t testing.TB, name string) []byte {
 var commands = map[string]dimse.Command{
 	"c-store-rq.txt": {
 		Field: dimse.CStoreRQ, MessageID: 7, AffectedSOPClassUID: "1.2.840.10008.5.1.4.1.1.2", DataSet: true,
-		Priority: dimse.PriorityLow, AffectedSOPInstanceUID: "1.2.3.4", MoveOriginatorAETitle: "MOVER", MoveOriginatorMessageID: 258,
+		Priority: dimse.PriorityLow, AffectedSOPInstanceUID: "1.2.3.4",
+		MoveOriginatorAETitle: "MOVER", MoveOriginatorMessageID: 258,
 	},
 	"c-get-rsp.txt": {
 		Field: dimse.CGetRSP, MessageIDRespondedTo: 9, AffectedSOPClassUID: "1.2.840.10008.5.1.4.1.2.2.3",

@@ -37,8 +37,8 @@ type FailedReference struct {
 	Reason Status // Failure Reason (0008,1197), PS3.3 C.14.1.1; its Meaning as of NAction
 }
 
-// CommitmentHandler takes a report, whose transaction and instances are named by UIDs. The report is gone for good once Success is answered: keep it before. With
-// ProcessingFailure some peers send it again.
+// CommitmentHandler takes a report, whose transaction and instances are named by UIDs. The report is gone for good once
+// Success is answered: keep it before. With ProcessingFailure some peers send it again.
 type CommitmentHandler func(ctx context.Context, r *CommitmentReport) Status
 
 // The event and action types of the Storage Commitment Push Model (PS3.4 J.3.2.1, J.3.3.1).
@@ -50,7 +50,8 @@ const (
 
 // RequestCommitment asks for storage commitment (N-ACTION, PS3.4 J.3.2). nil means that the peer has taken the request.
 // Its report comes later, on this association (AwaitCommitment) or on one that the peer opens (Server.Commitment); one
-// that comes even before the response goes to take; without take it is answered ProcessingFailure. A status other than Success is a *StatusError.
+// that comes even before the response goes to take; without take it is answered ProcessingFailure. A status other than
+// Success is a *StatusError.
 func (a *Association) RequestCommitment(ctx context.Context, rq CommitmentRequest, take CommitmentHandler) error {
 	c, err := a.contextFor(dict.StorageCommitmentPushModel, "")
 	if err != nil {
@@ -104,7 +105,9 @@ func (a *Association) AwaitCommitment(ctx context.Context, take CommitmentHandle
 		return err
 	}
 	if command.Field != NEventReportRQ {
-		return a.ul.AbortProvider("it sent " + command.Field.String() + " where a report about storage commitment was due")
+		return a.ul.AbortProvider(
+			"it sent " + command.Field.String() + " where a report about storage commitment was due",
+		)
 	}
 	return a.takeReport(ctx, c, command, take)
 }
@@ -162,7 +165,8 @@ func (s *session) report(ctx context.Context, c *AcceptedContext, rq *Command, t
 	return take(ctx, r), nil
 }
 
-// named reports whether the transaction and all instances are named by UIDs. A row of a database relies on it, as with C-STORE.
+// named reports whether the transaction and all instances are named by UIDs. A row of a database relies on it, as with
+// C-STORE.
 func (r *CommitmentReport) named() bool {
 	unnamed := func(i SOPReference) bool { return !dict.ValidUID(i.SOPInstanceUID) }
 	return dict.ValidUID(r.TransactionUID) && !slices.ContainsFunc(r.Committed, unnamed) &&
@@ -188,8 +192,8 @@ func reference(item *stream.DataSet) SOPReference {
 	return SOPReference{item.String(dict.ReferencedSOPClassUID), item.String(dict.ReferencedSOPInstanceUID)}
 }
 
-// serveCommitment answers a request for commitment (N-ACTION, PS3.4 J.3.2), and reports before it answers: over the association that the
-// peer has open anyway. An error has ended the association.
+// serveCommitment answers a request for commitment (N-ACTION, PS3.4 J.3.2), and reports before it answers: over the
+// association that the peer has open anyway. An error has ended the association.
 func (a *ServerAssociation) serveCommitment(ctx context.Context, c *AcceptedContext, rq *Command) error {
 	if !rq.DataSet || rq.ActionTypeID != requestCommitment {
 		return a.reply(c, rq, InvalidArgument)
@@ -202,7 +206,9 @@ func (a *ServerAssociation) serveCommitment(ctx context.Context, c *AcceptedCont
 		return err
 	}
 	asked := parseReport(d)
-	status, report := a.server.CommitmentRequest(ctx, a, &CommitmentRequest{TransactionUID: asked.TransactionUID, Instances: asked.Committed})
+	status, report := a.server.CommitmentRequest(
+		ctx, a, &CommitmentRequest{TransactionUID: asked.TransactionUID, Instances: asked.Committed},
+	)
 	if report != nil {
 		event := uint16(commitmentComplete)
 		if len(report.Failed) > 0 {
@@ -211,7 +217,8 @@ func (a *ServerAssociation) serveCommitment(ctx context.Context, c *AcceptedCont
 		a.reported++
 		err = a.sendIdentifier(c, &Command{
 			Field: NEventReportRQ, MessageID: a.nextID(), EventTypeID: event,
-			AffectedSOPClassUID: dict.StorageCommitmentPushModel, AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
+			AffectedSOPClassUID:    dict.StorageCommitmentPushModel,
+			AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
 		}, report.dataSet())
 		if err != nil {
 			return err

@@ -2,8 +2,8 @@
 
 package dimse
 
-// QueryOptions are those of the extended negotiation of the C-FIND SOP classes (PS3.4 C.5.1.1). A peer that answers none
-// has none.
+// QueryOptions are those of the extended negotiation of the C-FIND SOP classes (PS3.4 C.5.1.1). A peer that answers
+// none has none.
 type QueryOptions struct {
 	Relational bool // keys above the level of the query may be missing
 	DateTime   bool // date and time ranges are matched as one

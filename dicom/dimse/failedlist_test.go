@@ -10,8 +10,8 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 )
 
-// TestFailedListInCommand decodes the final response of Orthanc 1.10.1 to a C-GET of one image that it can't send: the list of
-// what failed is in the command set.
+// TestFailedListInCommand decodes the final response of Orthanc 1.10.1 to a C-GET of one image that it can't send: the
+// list of what failed is in the command set.
 func TestFailedListInCommand(t *testing.T) {
 	command := "\x00\x00\x00\x00\x04\x00\x00\x00\x6a\x00\x00\x00" +
 		"\x00\x00\x02\x00\x1c\x00\x00\x001.2.840.10008.5.1.4.1.2.2.3\x00" +
@@ -27,7 +27,8 @@ func TestFailedListInCommand(t *testing.T) {
 	c, err := dimse.DecodeCommand([]byte(command))
 	require.NoError(t, err)
 	require.Equal(t, &dimse.Command{
-		Field: dimse.CGetRSP, MessageIDRespondedTo: 1, AffectedSOPClassUID: "1.2.840.10008.5.1.4.1.2.2.3", Status: 0xC000,
+		Field: dimse.CGetRSP, MessageIDRespondedTo: 1,
+		AffectedSOPClassUID: "1.2.840.10008.5.1.4.1.2.2.3", Status: 0xC000,
 		Counts: dimse.Counts{Completed: dimse.Counted(0), Failed: dimse.Counted(1), Warning: dimse.Counted(0)},
 	}, c)
 }

@@ -15,7 +15,9 @@ import (
 // passed over. Leaving the loop early sends C-CANCEL and drains, for at most twenty seconds. A final status other
 // than Success is yielded as *StatusError, an identifier that cannot be parsed as *UnreadableError with the association
 // alive; an error is always the last.
-func (a *Association) Find(ctx context.Context, sopClass string, identifier *stream.DataSet) iter.Seq2[*stream.DataSet, error] {
+func (a *Association) Find(
+	ctx context.Context, sopClass string, identifier *stream.DataSet,
+) iter.Seq2[*stream.DataSet, error] {
 	return func(yield func(*stream.DataSet, error) bool) {
 		c, err := a.contextFor(sopClass, "")
 		if err != nil {

@@ -71,7 +71,9 @@ func (a *Association) Get(ctx context.Context, rq GetRequest, handler StoreHandl
 	}
 }
 
-func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *Command, handler, other StoreHandler) error {
+func (a *Association) subOperation(
+	ctx context.Context, c *AcceptedContext, rq *Command, handler, other StoreHandler,
+) error {
 	if !rq.DataSet {
 		return a.answerStore(c, rq, StoreResponse{Status: CannotUnderstand})
 	}
@@ -83,7 +85,8 @@ func (a *Association) subOperation(ctx context.Context, c *AcceptedContext, rq *
 	return a.answerStore(c, rq, StoreResponse{Status: handler(ctx, a.incoming(c, rq))})
 }
 
-// retrieveResult reads the final response of a C-GET or C-MOVE. An identifier that cannot be parsed costs the list of failed UIDs only.
+// retrieveResult reads the final response of a C-GET or C-MOVE. An identifier that cannot be parsed costs the list of
+// failed UIDs only.
 func (a *Association) retrieveResult(c *AcceptedContext, rsp *Command) (GetResult, error) {
 	r := GetResult{Status: rsp.Status, Counts: rsp.Counts, ErrorComment: rsp.ErrorComment}
 	if !rsp.DataSet {
@@ -122,7 +125,10 @@ func (a *Association) cancelOn(stop <-chan struct{}, service Service, c *Accepte
 		select {
 		case <-over:
 		case <-timer.C:
-			a.ul.AbortFor(&ul.TimeoutError{Doing: fmt.Sprintf("this side waited for the end of a canceled %s", service), After: a.cancelGrace})
+			a.ul.AbortFor(&ul.TimeoutError{
+				Doing: fmt.Sprintf("this side waited for the end of a canceled %s", service),
+				After: a.cancelGrace,
+			})
 		}
 	}()
 	return func() {

@@ -54,7 +54,7 @@ func (k *kept) handle(_ context.Context, _ *dimse.ServerAssociation, in *dimse.I
 	return dimse.StoreResponse{Status: dimse.Success}
 }
 
-// take gives what has come and forgets it.
+// take returns what has come and forgets it.
 func (k *kept) take() (objects map[string][]byte, movers map[string]int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -92,7 +92,9 @@ func moveAll(t *testing.T, addr, calledAE string, got *kept, all map[string][]by
 		requireSame(t, all, objects)
 		require.Equal(t, map[string]int{"ADIT " + strconv.Itoa(int(id)): len(all)}, movers)
 	}
-	r, err := a.Move(t.Context(), dimse.MoveRequest{SOPClassUID: moveClass, Identifier: query(study), Destination: "NOBODY"}, nil)
+	r, err := a.Move(
+		t.Context(), dimse.MoveRequest{SOPClassUID: moveClass, Identifier: query(study), Destination: "NOBODY"}, nil,
+	)
 	require.NoError(t, err)
 	require.Equal(t, unknown, r.Status)
 	require.NoError(t, a.Release(t.Context()))
@@ -110,7 +112,9 @@ func TestMoveFromPeers(t *testing.T) {
 			moveAll(t, p.Addr, "QRSCP", &got, all, dimse.MoveDestinationUnknown)
 		})
 		t.Run("Orthanc", func(t *testing.T) {
-			p := testpeer.Orthanc(t, env, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", port}}})
+			p := testpeer.Orthanc(
+				t, env, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", port}}},
+			)
 			moveAll(t, p.Addr, "ORTHANC", &got, all, dimse.CannotUnderstand) // instead of A801
 		})
 	})
@@ -121,7 +125,8 @@ func TestMoveToPeers(t *testing.T) {
 	all := objects(t)
 	pacs := func(t *testing.T, ae string, port int) (host, own string) {
 		host, own, err := net.SplitHostPort(serve(t, &dimse.Server{
-			Choose: chooseExplicit, Find: matchStudy, Move: mover(all, map[string]string{ae: fmt.Sprintf("127.0.0.1:%d", port)}),
+			Choose: chooseExplicit, Find: matchStudy,
+			Move: mover(all, map[string]string{ae: fmt.Sprintf("127.0.0.1:%d", port)}),
 		}))
 		require.NoError(t, err)
 		return host, own
@@ -131,7 +136,8 @@ func TestMoveToPeers(t *testing.T) {
 		dir, incoming := t.TempDir(), testpeer.Port(t)
 		host, port := pacs(t, "MOVESCU", incoming)
 		move := []string{
-			"-S", "+P", strconv.Itoa(incoming), "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + study, host, port,
+			"-S", "+P", strconv.Itoa(incoming), "-od", dir, "-k",
+			"QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + study, host, port,
 		}
 		out, exit := testpeer.Run(t, env, "movescu", append([]string{"-aem", "MOVESCU"}, move...)...)
 		require.Zero(t, exit, out)
@@ -147,7 +153,10 @@ func TestMoveToPeers(t *testing.T) {
 			"DicomPort": port, "DicomModalities": map[string]any{"adit": []any{"ADIT", host, own}},
 		})
 		var answer struct{ ID string }
-		p.Post(t, "/modalities/adit/query", map[string]any{"Level": "Study", "Query": map[string]string{"StudyInstanceUID": study}}, &answer)
+		p.Post(
+			t, "/modalities/adit/query",
+			map[string]any{"Level": "Study", "Query": map[string]string{"StudyInstanceUID": study}}, &answer,
+		)
 		p.Post(t, "/queries/"+answer.ID+"/retrieve", map[string]any{"TargetAet": "ORTHANC", "Synchronous": true}, nil)
 		require.ElementsMatch(t, slices.Collect(maps.Keys(all)), slices.Collect(maps.Keys(p.Files(t))))
 	})
@@ -267,7 +276,9 @@ func TestUserIdentityFromStoreSCU(t *testing.T) {
 				},
 			}))
 			require.NoError(t, err)
-			out, exit := testpeer.Run(t, nil, "storescu", slices.Concat([]string{"-v"}, options, []string{"-rsp", host, port, all[0]})...)
+			out, exit := testpeer.Run(
+				t, nil, "storescu", slices.Concat([]string{"-v"}, options, []string{"-rsp", host, port, all[0]})...,
+			)
 			require.Zero(t, exit, out)
 			require.Equal(t, kind, got.Type)
 			require.True(t, got.PositiveResponse)
@@ -298,14 +309,18 @@ func TestAsyncProposedToPeers(t *testing.T) {
 // TestCommitmentOrthanc: Orthanc takes the request on our association and reports on one of its own.
 func TestCommitmentOrthanc(t *testing.T) {
 	reports := make(chan *dimse.CommitmentReport, 1)
-	addr := serve(t, &dimse.Server{Commitment: func(_ context.Context, a *dimse.ServerAssociation, r *dimse.CommitmentReport) dimse.Status {
-		if a.CallingAE != "ORTHANC" {
-			return dimse.RefusedNotAuthorized
-		}
-		reports <- r
-		return dimse.Success
-	}})
-	p := testpeer.Orthanc(t, nil, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", portOf(t, addr)}}})
+	addr := serve(t, &dimse.Server{
+		Commitment: func(_ context.Context, a *dimse.ServerAssociation, r *dimse.CommitmentReport) dimse.Status {
+			if a.CallingAE != "ORTHANC" {
+				return dimse.RefusedNotAuthorized
+			}
+			reports <- r
+			return dimse.Success
+		},
+	})
+	p := testpeer.Orthanc(
+		t, nil, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", portOf(t, addr)}}},
+	)
 	cfg := config(p.Addr)
 	cfg.CalledAE = "ORTHANC" // under this name it reports
 	cfg.Contexts = append(cfg.Contexts, commitmentContexts()...)
@@ -387,9 +402,9 @@ func chooseStored(_ *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.Conte
 	return c.TransferSyntaxes[0], ul.ContextAccepted
 }
 
-// TestTransferSyntaxes sends pydicom's files, in every transfer syntax that they have: ours to storescp, which keeps every
-// byte, and dcmsend's to our server. dcmsend parses and writes anew what it sends, so that a file counts there which it
-// leaves as it is, and the pixel data of every other.
+// TestTransferSyntaxes sends pydicom's files, in every transfer syntax that they have: ours to storescp, which keeps
+// every byte, and dcmsend's to our server. dcmsend parses and writes anew what it sends, so that a file counts there
+// which it leaves as it is, and the pixel data of every other.
 func TestTransferSyntaxes(t *testing.T) {
 	all := pydicomFiles(t)
 	nagle(t, func(t *testing.T, env []string) {
@@ -404,7 +419,9 @@ func toStoreSCP(t *testing.T, env []string, all map[string]pydicomFile) {
 	cfg := config(testpeer.StoreSCP(t, env, dir, "--promiscuous").Addr)
 	cfg.Contexts = nil
 	for _, f := range all {
-		c := dimse.Context{AbstractSyntax: f.meta.MediaStorageSOPClassUID, TransferSyntaxes: []string{f.meta.TransferSyntaxUID}}
+		c := dimse.Context{
+			AbstractSyntax: f.meta.MediaStorageSOPClassUID, TransferSyntaxes: []string{f.meta.TransferSyntaxUID},
+		}
 		if !slices.ContainsFunc(cfg.Contexts, func(o dimse.Context) bool {
 			return o.AbstractSyntax == c.AbstractSyntax && o.TransferSyntaxes[0] == c.TransferSyntaxes[0]
 		}) {
@@ -417,7 +434,8 @@ func toStoreSCP(t *testing.T, env []string, all map[string]pydicomFile) {
 	want, syntaxes := map[string][]byte{}, map[string]bool{}
 	for uid, f := range all {
 		rsp, err := a.Store(t.Context(), dimse.StoreRequest{
-			SOPClassUID: f.meta.MediaStorageSOPClassUID, SOPInstanceUID: uid, TransferSyntaxUID: f.meta.TransferSyntaxUID,
+			SOPClassUID: f.meta.MediaStorageSOPClassUID, SOPInstanceUID: uid,
+			TransferSyntaxUID: f.meta.TransferSyntaxUID,
 		}, bytes.NewReader(f.dataSet))
 		if errors.As(err, new(*dimse.NoContextError)) {
 			continue // colour palettes
@@ -467,7 +485,7 @@ func fromDcmSend(t *testing.T, env []string, all map[string]pydicomFile) {
 	require.GreaterOrEqual(t, len(syntaxes), 7, "%v", syntaxes)
 }
 
-// pixels gives the pixel data of a data set, nil if it has none.
+// pixels returns the pixel data of a data set, nil if it has none.
 func pixels(t *testing.T, dataSet []byte, transferSyntax string) []byte {
 	t.Helper()
 	d, err := stream.ParseDataSet(dataSet, transferSyntax, stream.Limits{})

@@ -33,7 +33,7 @@ func nagle(t *testing.T, test func(t *testing.T, env []string)) {
 
 const study = "1.2.826.0.1.3680043.2.1"
 
-// object is a small CT image; n makes the instance, size its pixel data.
+// instance is a small CT image; n makes the instance, size its pixel data.
 func object(t testing.TB, n, size int) (uid string, dataSet []byte) {
 	t.Helper()
 	uid = fmt.Sprintf("%s.1.%d", study, n)
@@ -71,7 +71,7 @@ func object(t testing.TB, n, size int) (uid string, dataSet []byte) {
 	return uid, b
 }
 
-// sizes of the objects of a study: some below a PDU of 16 KB, some above.
+// sizes of the instances of a study: some below a PDU of 16 KB, some above.
 var sizes = []int{512, 6 << 10, 64 << 10, 512 << 10, 3 << 20}
 
 func objects(t testing.TB) map[string][]byte {
@@ -83,12 +83,14 @@ func objects(t testing.TB) map[string][]byte {
 	return all
 }
 
-// sendAll stores the objects, once as readers and once as writers.
+// sendAll stores the instances, once as readers and once as writers.
 func sendAll(t *testing.T, a *dimse.Association, all map[string][]byte) {
 	t.Helper()
 	for uid, b := range all {
 		for _, r := range []io.Reader{plain{bytes.NewReader(b)}, bytes.NewReader(b)} {
-			rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: uid, TransferSyntaxUID: explicit}, r)
+			rsp, err := a.Store(t.Context(),
+				dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: uid, TransferSyntaxUID: explicit}, r,
+			)
 			require.NoError(t, err)
 			require.Equal(t, dimse.Success, rsp.Status)
 		}
@@ -163,14 +165,17 @@ func TestDcmQRSCP(t *testing.T) {
 		}
 
 		got := map[string][]byte{}
-		r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)}, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-			b, err := io.ReadAll(in.Data)
-			if err != nil {
-				return dimse.ProcessingFailure
-			}
-			got[in.SOPInstanceUID] = b
-			return dimse.Success
-		})
+		r, err := a.Get(
+			t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)},
+			func(_ context.Context, in *dimse.Incoming) dimse.Status {
+				b, err := io.ReadAll(in.Data)
+				if err != nil {
+					return dimse.ProcessingFailure
+				}
+				got[in.SOPInstanceUID] = b
+				return dimse.Success
+			},
+		)
 		require.NoError(t, err)
 		require.Equal(t, dimse.Success, r.Status)
 		require.Equal(t, dimse.Counted(len(all)), r.Completed)
@@ -206,15 +211,18 @@ func TestOrthanc(t *testing.T) {
 	}
 	require.Equal(t, 1, n)
 	got := map[string][]byte{}
-	r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)}, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-		var b bytes.Buffer
-		_, err := in.Data.(io.WriterTo).WriteTo(&b)
-		if err != nil {
-			return dimse.ProcessingFailure
-		}
-		got[in.SOPInstanceUID] = b.Bytes()
-		return dimse.Success
-	})
+	r, err := a.Get(
+		t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)},
+		func(_ context.Context, in *dimse.Incoming) dimse.Status {
+			var b bytes.Buffer
+			_, err := in.Data.(io.WriterTo).WriteTo(&b)
+			if err != nil {
+				return dimse.ProcessingFailure
+			}
+			got[in.SOPInstanceUID] = b.Bytes()
+			return dimse.Success
+		},
+	)
 	require.NoError(t, err)
 	require.Equal(t, dimse.Success, r.Status)
 	requireSame(t, all, got)
@@ -242,7 +250,7 @@ func TestRejectedByPeer(t *testing.T) {
 	t.Log(err)
 }
 
-// files writes the objects as Part 10 files.
+// files writes the instances as Part 10 files.
 func files(t *testing.T, all map[string][]byte) []string {
 	t.Helper()
 	dir := t.TempDir()
@@ -257,7 +265,9 @@ func files(t *testing.T, all map[string][]byte) []string {
 
 func writeFile(t testing.TB, path, uid string, dataSet []byte) {
 	t.Helper()
-	meta := stream.FileMeta{MediaStorageSOPClassUID: ctClass, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: explicit}
+	meta := stream.FileMeta{
+		MediaStorageSOPClassUID: ctClass, MediaStorageSOPInstanceUID: uid, TransferSyntaxUID: explicit,
+	}
 	require.NoError(t, os.WriteFile(path, append(meta.AppendTo(nil), dataSet...), 0o600))
 }
 
@@ -314,7 +324,10 @@ func TestDCMTKClients(t *testing.T) {
 			Find: matches(3),
 			Get: func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 				for uid, b := range all {
-					rsp, err := op.Store(ctx, dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: uid, TransferSyntaxUID: explicit}, bytes.NewReader(b))
+					rsp, err := op.Store(
+						ctx, dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: uid, TransferSyntaxUID: explicit},
+						bytes.NewReader(b),
+					)
 					if err != nil || rsp.Status != dimse.Success {
 						return dimse.ProcessingFailure
 					}
@@ -348,7 +361,9 @@ func TestDCMTKClients(t *testing.T) {
 		require.Zero(t, exit, out)
 
 		dir := t.TempDir()
-		out, exit = testpeer.Run(t, env, "getscu", slices.Concat([]string{"-S", "-B", "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + study}, at)...)
+		out, exit = testpeer.Run(t, env, "getscu", slices.Concat(
+			[]string{"-S", "-B", "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + study}, at,
+		)...)
 		require.Zero(t, exit, out)
 		requireBytes(t, all, dataSets(t, dir))
 		mu.Lock()

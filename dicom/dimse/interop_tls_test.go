@@ -79,8 +79,13 @@ func TestTLSToDCMTK(t *testing.T) {
 		peer := testpeer.StoreSCP(t, nil, t.TempDir(), ca.DCMTK(stranger)...)
 		_, err := dialTLS(t, peer.Addr, secured(ul.TLSOptions{}, ca, ours))
 		require.ErrorContains(t, err, "the TLS handshake failed")
-		require.ErrorContains(t, err, "its certificate is for elsewhere.example, not for 127.0.0.1; check the host, or set the server name")
-		for _, o := range []ul.TLSOptions{{ServerName: "elsewhere.example"}, {Verification: ul.VerifyAuthority}, {Verification: ul.VerifyNothing}} {
+		require.ErrorContains(
+			t, err,
+			"its certificate is for elsewhere.example, not for 127.0.0.1; check the host, or set the expected server name",
+		)
+		for _, o := range []ul.TLSOptions{
+			{ServerName: "elsewhere.example"}, {Verification: ul.VerifyAuthority}, {Verification: ul.VerifyNothing},
+		} {
 			a, err := dialTLS(t, peer.Addr, secured(o, ca, ours))
 			require.NoError(t, err)
 			require.NoError(t, a.Echo(t.Context()))
@@ -131,7 +136,9 @@ func TestTLSFromDCMTK(t *testing.T) {
 				secure := ca.DCMTK(theirs, p.theirs)
 				out, exit := testpeer.Run(t, env, "echoscu", append(secure, host, port)...)
 				require.Zero(t, exit, out)
-				out, exit = testpeer.Run(t, env, "findscu", append(secure, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", host, port)...)
+				out, exit = testpeer.Run(t, env, "findscu", append(
+					secure, "-S", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID", host, port,
+				)...)
 				require.Zero(t, exit, out)
 				require.Contains(t, out, "1.2.2")
 				out, exit = testpeer.Run(t, env, "storescu", append(append(secure, host, port), files(t, all)...)...)
@@ -157,7 +164,9 @@ func TestTLSFromDCMTK(t *testing.T) {
 		host, port, err := net.SplitHostPort(serve(t, &dimse.Server{TLS: cfg}))
 		require.NoError(t, err)
 		other := testpeer.NewAuthority(t)
-		out, exit := testpeer.Run(t, nil, "echoscu", append(other.DCMTK(other.Issue(t, "localhost"), "-ic"), host, port)...)
+		out, exit := testpeer.Run(
+			t, nil, "echoscu", append(other.DCMTK(other.Issue(t, "localhost"), "-ic"), host, port)...,
+		)
 		require.Zero(t, exit, out)
 	})
 }

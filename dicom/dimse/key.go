@@ -16,9 +16,9 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// CheckKey returns why a value of a matching key cannot match anything (PS3.4 C.2.2.2, PS3.5 6.2), nil if it can: a server would find
-// nothing, and not say why. The empty value matches everything. The error doesn't quote the value. What servers are known to have in spite of
-// the standard passes: an accession number of more than 16 characters.
+// CheckKey returns why a value of a matching key cannot match anything (PS3.4 C.2.2.2, PS3.5 6.2), nil if it can: a
+// server would find nothing, and not say why. The empty value matches everything. The error doesn't quote the value.
+// What servers are known to have in spite of the standard passes: an accession number of more than 16 characters.
 func CheckKey(vr dict.VR, value string) error {
 	switch {
 	case value == "":
@@ -28,7 +28,7 @@ func CheckKey(vr dict.VR, value string) error {
 	case strings.ContainsFunc(value, unicode.IsControl):
 		return errors.New("must not hold control characters")
 	case strings.TrimSpace(value) == "":
-		return errors.New("nothing but blanks, which match everything")
+		return errors.New("only blanks, which match everything")
 	}
 	return checkForm(vr, value)
 }
@@ -38,7 +38,9 @@ func checkForm(vr dict.VR, value string) error {
 	switch vr {
 	case dict.UI:
 		if !dict.ValidUID(value) {
-			return errors.New("not a DICOM UID: it must be numbers with dots between them, at most 64 characters, without wildcards")
+			return errors.New(
+				"not a DICOM UID: it must be numbers with dots between them, at most 64 characters, without wildcards",
+			)
 		}
 	case dict.DA:
 		return checkRange(value, "YYYYMMDD", parseDate)
@@ -48,7 +50,9 @@ func checkForm(vr dict.VR, value string) error {
 		return checkName(value)
 	case dict.CS:
 		if len(value) > 16 || !codeForm().MatchString(value) {
-			return errors.New("a code of at most 16 capital letters, digits, spaces and underscores; * and ? are wildcards")
+			return errors.New(
+				"a code of at most 16 capital letters, digits, spaces and underscores; * and ? are wildcards",
+			)
 		}
 	case dict.AE, dict.LO, dict.SH:
 		if limit := map[dict.VR]int{dict.AE: 16, dict.LO: 64, dict.SH: 64}[vr]; utf8.RuneCountInString(value) > limit {
@@ -59,7 +63,7 @@ func checkForm(vr dict.VR, value string) error {
 			return errors.New("not an age of the form 042Y, 006M, 003W or 010D")
 		}
 	case dict.SQ:
-		return errors.New("a sequence, which has no value by itself")
+		return errors.New("a sequence, which has no value of its own")
 	}
 	return checkNumber(vr, value)
 }
@@ -109,7 +113,8 @@ func parseDate(s string, _ bool) (time.Time, bool) {
 	return t, err == nil
 }
 
-// parseTime reads HH, HHMM, HHMMSS and fractions of a second. One of less precision ends with the last instant that begins so.
+// parseTime reads HH, HHMM, HHMMSS and fractions of a second. One of less precision ends with the last instant that
+// begins so.
 func parseTime(s string, last bool) (time.Time, bool) {
 	whole, fraction, _ := strings.Cut(s, ".")
 	forms := map[int]time.Duration{2: time.Hour, 4: time.Minute, 6: time.Second}

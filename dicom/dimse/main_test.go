@@ -102,7 +102,7 @@ func dial(t testing.TB, addr string) *dimse.Association {
 	return a
 }
 
-// pattern gives n bytes that depend on their place.
+// pattern returns n bytes that depend on their place.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(n)*2654435761 + 1
@@ -156,7 +156,7 @@ func TestEcho(t *testing.T) {
 	require.ErrorIs(t, a.Echo(t.Context()), ul.ErrEnded)
 }
 
-// even gives what of a data set arrives: a NULL byte makes an odd length even.
+// even returns what of a data set arrives: a NULL byte makes an odd length even.
 func even(b []byte) []byte { return append(bytes.Clone(b), make([]byte, len(b)%2)...) }
 
 // whole is a data set that writes itself, as several pieces of which the last are told to be that.
@@ -173,15 +173,18 @@ func (w whole) WriteWhole(to ul.RestWriter) error {
 	return to.WriteRest(w.b[n:2*n], w.b[2*n:])
 }
 
-// TestStoreSizes sends data sets around every boundary: empty, odd, one PDU, the buffer, several PDUs; in every way in which a data set can
-// be read.
+// TestStoreSizes sends data sets around every boundary: empty, odd, one PDU, the buffer, several PDUs; in every way in
+// which a data set can be read.
 func TestStoreSizes(t *testing.T) {
 	for _, maxPDU := range []uint32{16 << 10, 0} {
 		var got store
 		addr := serve(t, &dimse.Server{Store: got.handle, MaxPDU: maxPDU})
 		a := dial(t, addr)
 		var want []string
-		for _, n := range []int{0, 1, 2, 3, 100, 16<<10 - 12, 16<<10 - 6, 16 << 10, 256<<10 - 1, 256 << 10, 256<<10 + 1, 256<<10 + 2, 1 << 20, 3<<20 + 17} {
+		for _, n := range []int{
+			0, 1, 2, 3, 100, 16<<10 - 12, 16<<10 - 6, 16 << 10, 256<<10 - 1,
+			256 << 10, 256<<10 + 1, 256<<10 + 2, 1 << 20, 3<<20 + 17,
+		} {
 			b := pattern(n)
 			for _, source := range []io.Reader{
 				bytes.NewReader(b),
@@ -191,7 +194,10 @@ func TestStoreSizes(t *testing.T) {
 				io.MultiReader(whole{bytes.NewReader(b[:n/2]), b[:n/2]}, bytes.NewReader(b[n/2:])),
 				iotest.DataErrReader(bytes.NewReader(b)),
 			} {
-				rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit}, source)
+				rsp, err := a.Store(t.Context(),
+					dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2.3", TransferSyntaxUID: explicit},
+					source,
+				)
 				require.NoError(t, err)
 				require.Equal(t, dimse.Success, rsp.Status)
 				want = append(want, sum(even(b)))
@@ -236,26 +242,36 @@ func TestStoreFields(t *testing.T) {
 	in := seen[0]
 	received := dimse.StoreRequest{
 		SOPClassUID: in.SOPClassUID, SOPInstanceUID: in.SOPInstanceUID, TransferSyntaxUID: in.TransferSyntaxUID,
-		Priority: in.Priority, MoveOriginatorAETitle: in.MoveOriginatorAETitle, MoveOriginatorMessageID: in.MoveOriginatorMessageID,
+		Priority: in.Priority, MoveOriginatorAETitle: in.MoveOriginatorAETitle,
+		MoveOriginatorMessageID: in.MoveOriginatorMessageID,
 	}
 	require.Equal(t, rq, received)
-	_, err = a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: implicit}, bytes.NewReader(nil))
+	_, err = a.Store(
+		t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: implicit}, bytes.NewReader(nil),
+	)
 	require.ErrorAs(t, err, new(*dimse.NoContextError))
 	require.NoError(t, a.Err(), "nothing was sent, the association lives")
 }
 
 func TestStoreDrainsWhatTheHandlerLeaves(t *testing.T) {
 	heads := make(chan string, 3)
-	a := dial(t, serve(t, &dimse.Server{Store: func(_ context.Context, _ *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
-		var head [10]byte
-		_, _ = io.ReadFull(in.Data, head[:])
-		heads <- string(head[:])
-		return dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}
-	}}))
+	a := dial(t,
+		serve(t, &dimse.Server{
+			Store: func(_ context.Context, _ *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
+				var head [10]byte
+				_, _ = io.ReadFull(in.Data, head[:])
+				heads <- string(head[:])
+				return dimse.StoreResponse{Status: 0xA700, ErrorComment: "full"}
+			},
+		}),
+	)
 	for range 3 {
 		rsp, err := a.Store(t.Context(), ctRequest(1), bytes.NewReader(pattern(2<<20)))
 		require.NoError(t, err)
-		require.Equal(t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full", SOPInstanceUID: ctRequest(1).SOPInstanceUID}, rsp)
+		require.Equal(
+			t, dimse.StoreResponse{Status: 0xA700, ErrorComment: "full", SOPInstanceUID: ctRequest(1).SOPInstanceUID},
+			rsp,
+		)
 	}
 	require.NoError(t, a.Release(t.Context()))
 	for range 3 {
@@ -268,7 +284,9 @@ func TestStoreSourceFails(t *testing.T) {
 	for name, sent := range map[string]int{"before the first byte": 10, "after a megabyte": 1 << 20} {
 		t.Run(name, func(t *testing.T) {
 			ended := make(chan error, 1)
-			a := dial(t, serve(t, &dimse.Server{Store: new(store).handle, Ended: func(_ *dimse.ServerAssociation, err error) { ended <- err }}))
+			a := dial(t, serve(t, &dimse.Server{
+				Store: new(store).handle, Ended: func(_ *dimse.ServerAssociation, err error) { ended <- err },
+			}))
 			_, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: explicit},
 				io.MultiReader(bytes.NewReader(pattern(sent)), failing{broken}))
 			var source *ul.SourceError
@@ -282,6 +300,26 @@ func TestStoreSourceFails(t *testing.T) {
 			require.ErrorAs(t, <-ended, new(*ul.AbortedError))
 			require.Error(t, a.Echo(t.Context()))
 		})
+	}
+}
+
+// TestStoreSourceCutOff: an error that wraps io.EOF is not the end of a data set, whatever its reader is: what came of
+// it is never acknowledged.
+func TestStoreSourceCutOff(t *testing.T) {
+	lost := fmt.Errorf("the connection was lost: %w", io.EOF)
+	for name, as := range map[string]func(r io.Reader) io.Reader{
+		"a plain reader": func(r io.Reader) io.Reader { return struct{ io.Reader }{r} },
+		"an io.WriterTo": func(r io.Reader) io.Reader { return r },
+	} {
+		for _, sent := range []int{0, 10, 1 << 20} {
+			t.Run(fmt.Sprintf("%s, %d bytes", name, sent), func(t *testing.T) {
+				a := dial(t, serve(t, &dimse.Server{Store: new(store).handle}))
+				_, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, TransferSyntaxUID: explicit},
+					as(io.MultiReader(bytes.NewReader(pattern(sent)), failing{lost})))
+				require.ErrorAs(t, err, new(*ul.SourceError))
+				require.ErrorIs(t, err, lost)
+			})
+		}
 	}
 }
 
@@ -354,15 +392,19 @@ func TestFindStoppedEarly(t *testing.T) {
 	require.NoError(t, a.Echo(t.Context()), "drained: the association can be used")
 }
 
-// getter sends objects of the given sizes.
+// getter sends instances of the given sizes.
 func getter(sizes []int, result dimse.GetResult) func(context.Context, *dimse.GetOperation) dimse.Status {
 	return func(ctx context.Context, op *dimse.GetOperation) dimse.Status {
 		for i, n := range sizes {
-			rq := dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: fmt.Sprintf("1.2.%d", i), TransferSyntaxUID: explicit}
+			rq := dimse.StoreRequest{
+				SOPClassUID: ctClass, SOPInstanceUID: fmt.Sprintf("1.2.%d", i), TransferSyntaxUID: explicit,
+			}
 			if _, err := op.Store(ctx, rq, bytes.NewReader(pattern(n))); err != nil {
 				return dimse.ProcessingFailure
 			}
-			if op.Pending(dimse.Counts{Remaining: dimse.Counted(len(sizes) - i - 1), Completed: dimse.Counted(i + 1)}) != nil {
+			if op.Pending(
+				dimse.Counts{Remaining: dimse.Counted(len(sizes) - i - 1), Completed: dimse.Counted(i + 1)},
+			) != nil {
 				return dimse.ProcessingFailure
 			}
 		}
@@ -374,18 +416,22 @@ func getter(sizes []int, result dimse.GetResult) func(context.Context, *dimse.Ge
 func TestGet(t *testing.T) {
 	sizes := []int{0, 6 << 10, 512 << 10, 5 << 20, 1}
 	result := dimse.GetResult{
-		Status: dimse.SubOperationsIncomplete, Counts: dimse.Counts{Completed: dimse.Counted(5), Failed: dimse.Counted(2)},
+		Status:                dimse.SubOperationsIncomplete,
+		Counts:                dimse.Counts{Completed: dimse.Counted(5), Failed: dimse.Counted(2)},
 		FailedSOPInstanceUIDs: []string{"1.2.77", "1.2.78"}, ErrorComment: "two are gone",
 	}
 	a := dial(t, serve(t, &dimse.Server{Get: getter(sizes, result)}))
 	for range 2 {
 		var got []string
-		r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("1.2"), Stop: make(chan struct{})}, func(_ context.Context, in *dimse.Incoming) dimse.Status {
-			b, err := io.ReadAll(in.Data)
-			require.NoError(t, err)
-			got = append(got, in.SOPInstanceUID+" "+sum(b))
-			return dimse.Success
-		})
+		r, err := a.Get(
+			t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query("1.2"), Stop: make(chan struct{})},
+			func(_ context.Context, in *dimse.Incoming) dimse.Status {
+				b, err := io.ReadAll(in.Data)
+				require.NoError(t, err)
+				got = append(got, in.SOPInstanceUID+" "+sum(b))
+				return dimse.Success
+			},
+		)
 		require.NoError(t, err)
 		require.Equal(t, result, r)
 		var want []string

@@ -21,8 +21,8 @@ type MoveRequest struct {
 	// association's next. A receiver tells moves apart by it: it should be unique over all that run at a time.
 	MessageID uint16
 	Stop      <-chan struct{} // when closed: C-CANCEL, then 20 s for the final response, then abort
-	// Alive is asked when the peer has been silent for the idle timeout, since what it sends meanwhile goes elsewhere: true lets
-	// it be silent for as long again. nil: it may not be.
+	// Alive is asked when the peer has been silent for the idle timeout, since what it sends meanwhile goes elsewhere:
+	// true lets it be silent for as long again. nil: it may not be.
 	Alive func() bool
 }
 
@@ -30,8 +30,8 @@ type MoveRequest struct {
 type MoveResult = GetResult
 
 // Move lets the peer send instances to another AE (C-MOVE, PS3.7 9.1.4). progress, unless nil, gets the counts of each
-// pending response, on the goroutine of the caller. The final response is returned with a nil error whatever its status,
-// which is the caller's to judge (Status.Meaning); an error is one of the association, which has then ended, or
+// pending response, on the goroutine of the caller. The final response is returned with a nil error whatever its
+// status, which is the caller's to judge (Status.Meaning); an error is one of the association, which has then ended, or
 // *NoContextError. That the peer has answered doesn't mean that the last instance has arrived: it may come later.
 func (a *Association) Move(ctx context.Context, rq MoveRequest, progress func(Counts)) (MoveResult, error) {
 	c, err := a.contextFor(rq.SOPClassUID, "")
@@ -72,7 +72,8 @@ func (a *Association) Move(ctx context.Context, rq MoveRequest, progress func(Co
 	}
 }
 
-// bearSilence lets the peer be silent beyond the idle timeout, as long as alive says so. Responses are to be counted meanwhile.
+// bearSilence lets the peer be silent beyond the idle timeout, as long as alive says so. Responses are to be counted
+// meanwhile.
 func (a *Association) bearSilence(alive func() bool) (responses *atomic.Int64, end func()) {
 	responses = &atomic.Int64{}
 	if alive == nil {

@@ -18,8 +18,10 @@ import (
 
 const moveClass = dict.StudyRootQueryRetrieveInformationModelMove
 
-// mover is a PACS whose C-MOVE sends the objects to the AE titles that it knows.
-func mover(all map[string][]byte, destinations map[string]string) func(context.Context, *dimse.MoveOperation) dimse.Status {
+// mover is a PACS whose C-MOVE sends the instances to the AE titles that it knows.
+func mover(all map[string][]byte, destinations map[string]string) func(
+	context.Context, *dimse.MoveOperation,
+) dimse.Status {
 	return func(ctx context.Context, op *dimse.MoveOperation) dimse.Status {
 		addr, known := destinations[op.Destination]
 		if !known {
@@ -42,7 +44,9 @@ func mover(all map[string][]byte, destinations map[string]string) func(context.C
 				return dimse.OutOfResourcesSubOps
 			}
 			done++
-			if op.Pending(dimse.Counts{Remaining: dimse.Counted(len(all) - done), Completed: dimse.Counted(done)}) != nil {
+			if op.Pending(
+				dimse.Counts{Remaining: dimse.Counted(len(all) - done), Completed: dimse.Counted(done)},
+			) != nil {
 				return dimse.ProcessingFailure
 			}
 		}
@@ -145,7 +149,9 @@ func TestMoveMisbehaving(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := dialMover(t, serve(t, &dimse.Server{Move: tc.move}))
-			r, err := a.Move(t.Context(), dimse.MoveRequest{SOPClassUID: moveClass, Identifier: query(study), Destination: "ADIT"}, nil)
+			r, err := a.Move(t.Context(),
+				dimse.MoveRequest{SOPClassUID: moveClass, Identifier: query(study), Destination: "ADIT"}, nil,
+			)
 			tc.check(t, r, err)
 		})
 	}
@@ -156,17 +162,21 @@ func TestMoveStop(t *testing.T) {
 	for _, heeds := range []bool{true, false} {
 		t.Run(fmt.Sprintf("heeds %t", heeds), func(t *testing.T) {
 			t.Parallel()
-			a := dialMover(t, serve(t, &dimse.Server{Move: func(ctx context.Context, op *dimse.MoveOperation) dimse.Status {
-				if op.Pending(dimse.Counts{Remaining: dimse.Counted(7)}) != nil {
-					return dimse.ProcessingFailure
-				}
-				<-op.Canceled()
-				if !heeds {
-					<-ctx.Done()
-				}
-				_ = op.Final(dimse.MoveResult{Status: dimse.Canceled, Counts: dimse.Counts{Remaining: dimse.Counted(7)}})
-				return dimse.Canceled
-			}}))
+			a := dialMover(t,
+				serve(t, &dimse.Server{Move: func(ctx context.Context, op *dimse.MoveOperation) dimse.Status {
+					if op.Pending(dimse.Counts{Remaining: dimse.Counted(7)}) != nil {
+						return dimse.ProcessingFailure
+					}
+					<-op.Canceled()
+					if !heeds {
+						<-ctx.Done()
+					}
+					_ = op.Final(
+						dimse.MoveResult{Status: dimse.Canceled, Counts: dimse.Counts{Remaining: dimse.Counted(7)}},
+					)
+					return dimse.Canceled
+				}}),
+			)
 			if !heeds {
 				a.SetCancelGrace(200 * time.Millisecond)
 			}
@@ -176,7 +186,9 @@ func TestMoveStop(t *testing.T) {
 			}, func(dimse.Counts) { close(stop) })
 			if heeds {
 				require.NoError(t, err)
-				require.Equal(t, dimse.MoveResult{Status: dimse.Canceled, Counts: dimse.Counts{Remaining: dimse.Counted(7)}}, r)
+				require.Equal(
+					t, dimse.MoveResult{Status: dimse.Canceled, Counts: dimse.Counts{Remaining: dimse.Counted(7)}}, r,
+				)
 				require.NoError(t, a.Echo(t.Context()))
 				return
 			}

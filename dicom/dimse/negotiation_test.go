@@ -31,19 +31,22 @@ func stored(rq *dimse.Command, status dimse.Status) dimse.Command {
 // answer that is its own, and a fourth waits for room.
 func TestWindow(t *testing.T) {
 	const rounds = 8
-	addr := rawWith(t, ul.UserInfo{AsyncOperations: &ul.AsyncOperations{Invoked: 3, Performed: 1}}, func(_ *ul.Association, s *scripted) {
-		for range rounds {
-			var requests [3]*dimse.Command
-			for i := range requests {
-				requests[i] = s.request()
+	addr := rawWith(
+		t, ul.UserInfo{AsyncOperations: &ul.AsyncOperations{Invoked: 3, Performed: 1}},
+		func(_ *ul.Association, s *scripted) {
+			for range rounds {
+				var requests [3]*dimse.Command
+				for i := range requests {
+					requests[i] = s.request()
+				}
+				for _, i := range []int{2, 0, 1} {
+					var n int
+					_, _ = fmt.Sscanf(requests[i].AffectedSOPInstanceUID, "1.2.%d", &n)
+					s.send(ctContext, stored(requests[i], dimse.Status(0xC000+n)), nil)
+				}
 			}
-			for _, i := range []int{2, 0, 1} {
-				var n int
-				_, _ = fmt.Sscanf(requests[i].AffectedSOPInstanceUID, "1.2.%d", &n)
-				s.send(ctContext, stored(requests[i], dimse.Status(0xC000+n)), nil)
-			}
-		}
-	})
+		},
+	)
 	cfg := config(addr)
 	cfg.AsyncOperations = 8
 	a, err := dimse.Dial(t.Context(), cfg)
@@ -55,7 +58,7 @@ func TestWindow(t *testing.T) {
 		all.Go(func() {
 			rsp, err := a.Store(t.Context(), ctRequest(n), bytes.NewReader(pattern(100_000)))
 			if err != nil || rsp.Status != dimse.Status(0xC000+n) {
-				t.Errorf("object %d: %v, %v", n, rsp.Status, err)
+				t.Errorf("instance %d: %v, %v", n, rsp.Status, err)
 			}
 		})
 	}
@@ -73,12 +76,15 @@ func TestWindowEnds(t *testing.T) {
 		"unknown answer": {func(s *scripted) { s.send(ctContext, stored(&dimse.Command{MessageID: 999}, 0), nil) }, new(*ul.ProtocolError)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			addr := rawWith(t, ul.UserInfo{AsyncOperations: &ul.AsyncOperations{}}, func(_ *ul.Association, s *scripted) {
-				for range 4 {
-					s.request()
-				}
-				tc.end(s)
-			})
+			addr := rawWith(
+				t, ul.UserInfo{AsyncOperations: &ul.AsyncOperations{}},
+				func(_ *ul.Association, s *scripted) {
+					for range 4 {
+						s.request()
+					}
+					tc.end(s)
+				},
+			)
 			cfg := config(addr)
 			cfg.AsyncOperations = 4
 			a, err := dimse.Dial(t.Context(), cfg)
@@ -102,10 +108,12 @@ func TestWindowEnds(t *testing.T) {
 func TestWindowNotGranted(t *testing.T) {
 	var got store
 	var proposed *ul.AsyncOperations
-	addr := serve(t, &dimse.Server{Store: got.handle, Accept: func(_ context.Context, rq *dimse.AssociationRequest) error {
-		proposed = rq.RQ.User.AsyncOperations
-		return nil
-	}})
+	addr := serve(t,
+		&dimse.Server{Store: got.handle, Accept: func(_ context.Context, rq *dimse.AssociationRequest) error {
+			proposed = rq.RQ.User.AsyncOperations
+			return nil
+		}},
+	)
 	cfg := config(addr)
 	cfg.AsyncOperations = 8
 	a, err := dimse.Dial(t.Context(), cfg)
@@ -138,7 +146,9 @@ func TestExtendedNegotiation(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, dimse.QueryOptions{FuzzyNames: true}, dimse.ParseQueryOptions(a.Extended(findClass)))
 	require.Nil(t, a.Extended(getClass))
-	require.Equal(t, dimse.QueryOptions{Relational: true}, dimse.ParseQueryOptions([]byte{1}), "short answers are allowed")
+	require.Equal(
+		t, dimse.QueryOptions{Relational: true}, dimse.ParseQueryOptions([]byte{1}), "short answers are allowed",
+	)
 	require.NoError(t, a.Release(t.Context()))
 }
 
@@ -282,7 +292,8 @@ func TestCommitment(t *testing.T) {
 	event := func(kind uint16) dimse.Command {
 		return dimse.Command{
 			Field: dimse.NEventReportRQ, MessageID: 77, EventTypeID: kind,
-			AffectedSOPClassUID: dict.StorageCommitmentPushModel, AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
+			AffectedSOPClassUID:    dict.StorageCommitmentPushModel,
+			AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
 		}
 	}
 	failures, complete := commitment(t, "1.2.99", "1.2.2"), commitment(t, "1.2.98")
@@ -315,7 +326,9 @@ func TestCommitment(t *testing.T) {
 		reports = append(reports, r)
 		return dimse.Success
 	}
-	rq := dimse.CommitmentRequest{TransactionUID: "1.2.99", Instances: []dimse.SOPReference{{ctClass, "1.2.1"}, {ctClass, "1.2.2"}}}
+	rq := dimse.CommitmentRequest{
+		TransactionUID: "1.2.99", Instances: []dimse.SOPReference{{ctClass, "1.2.1"}, {ctClass, "1.2.2"}},
+	}
 	require.NoError(t, a.RequestCommitment(t.Context(), rq, take))
 	request := <-answers
 	require.Equal(t, dict.StorageCommitmentPushModel, request.RequestedSOPClassUID)
@@ -340,11 +353,12 @@ func TestCommitment(t *testing.T) {
 
 	var status *dimse.StatusError
 	require.ErrorAs(t, a.RequestCommitment(t.Context(), rq, take), &status)
-	require.ErrorContains(t, status, "N-ACTION was answered with status 0131H: the transaction UID is in use already")
+	require.ErrorContains(t, status, "N-ACTION was answered with status 0131H: the transaction UID is already in use")
 	require.ErrorIs(t, a.AwaitCommitment(t.Context(), take), dimse.ErrReleased)
 }
 
-// TestReportOfNoUIDs: a report whose transaction or instances are named by no UIDs is refused for good, and nobody sees it.
+// TestReportOfNoUIDs: a report whose transaction or instances are named by no UIDs is refused for good, and nobody sees
+// it.
 func TestReportOfNoUIDs(t *testing.T) {
 	reports := [][]byte{
 		commitment(t, "1.2\x00.99"), commitment(t, "1.2.99\xff"), commitment(t, "transaction"), commitment(t, ""),
@@ -356,7 +370,8 @@ func TestReportOfNoUIDs(t *testing.T) {
 		for _, report := range reports {
 			s.send(1, dimse.Command{
 				Field: dimse.NEventReportRQ, MessageID: 77, EventTypeID: 2,
-				AffectedSOPClassUID: dict.StorageCommitmentPushModel, AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
+				AffectedSOPClassUID:    dict.StorageCommitmentPushModel,
+				AffectedSOPInstanceUID: dict.StorageCommitmentPushModelInstance,
 			}, report)
 			answers <- s.request().Status
 		}
@@ -379,13 +394,17 @@ func TestReportOfNoUIDs(t *testing.T) {
 func TestDeflatedIsEven(t *testing.T) {
 	var got store
 	cfg := config(serve(t, &dimse.Server{Store: got.handle}))
-	cfg.Contexts = []dimse.Context{{AbstractSyntax: ctClass, TransferSyntaxes: []string{dict.DeflatedExplicitVRLittleEndian}}}
+	cfg.Contexts = []dimse.Context{
+		{AbstractSyntax: ctClass, TransferSyntaxes: []string{dict.DeflatedExplicitVRLittleEndian}},
+	}
 	a, err := dimse.Dial(t.Context(), cfg)
 	require.NoError(t, err)
 	var want []string
 	for _, n := range []int{0, 1, 2, 255, 256 << 10, 256<<10 + 1} {
 		b := pattern(n)
-		for _, r := range []io.Reader{bytes.NewReader(b), iotest.DataErrReader(bytes.NewReader(b)), iotest.OneByteReader(bytes.NewReader(b))} {
+		for _, r := range []io.Reader{
+			bytes.NewReader(b), iotest.DataErrReader(bytes.NewReader(b)), iotest.OneByteReader(bytes.NewReader(b)),
+		} {
 			_, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: ctClass, SOPInstanceUID: "1.2"}, r)
 			require.NoError(t, err)
 			want = append(want, sum(even(b)))

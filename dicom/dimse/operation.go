@@ -65,7 +65,7 @@ func (op *operation) response(status Status) *Command {
 }
 
 // errFinal keeps a handler from answering twice.
-var errFinal = errors.New("dimse: the final response was sent already")
+var errFinal = errors.New("dimse: the final response was already sent")
 
 func (op *operation) pending(rsp *Command, identifier *stream.DataSet) error {
 	if op.final.Load() {
@@ -98,7 +98,9 @@ func (a *ServerAssociation) startFind(ctx context.Context, c *AcceptedContext, r
 		return err
 	}
 	op := &FindOperation{newOperation(a, c, rq), a, rq.AffectedSOPClassUID, rq.Priority, identifier}
-	a.start(op.operation, func() Status { return a.server.Find(ctx, op) }, func(s Status) error { return op.Final(s, "") })
+	a.start(
+		op.operation, func() Status { return a.server.Find(ctx, op) }, func(s Status) error { return op.Final(s, "") },
+	)
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // BenchmarkDCMTK measures against DCMTK with Nagle's algorithm on and off: our SCU with storescp (which ignores what
-// it gets), storescu with our SCP. Without TCP_QUICKACK "Nagle on" takes 40 ms per object.
+// it gets), storescu with our SCP. Without TCP_QUICKACK "Nagle on" takes 40 ms per instance.
 func BenchmarkDCMTK(b *testing.B) {
 	_, object := object(b, 1, 512<<10)
 	for _, env := range [][]string{{testpeer.NoDelay}, {}} {

@@ -14,7 +14,8 @@ import (
 const (
 	defaultAssociations = 100
 
-	// maxWaiting bounds the connections beyond the associations: those that have not asked yet, are being rejected or are closing.
+	// maxWaiting bounds the connections beyond the associations: those that have not asked yet, are being rejected or
+	// are closing.
 	maxWaiting = 128
 
 	// silence is how long an association that has brought something may rest before it makes room for another one.
@@ -22,11 +23,12 @@ const (
 )
 
 // errMadeRoom ends a connection that had nothing to say while others wanted its place.
-var errMadeRoom = errors.New("it was silent, and made room for another connection")
+var errMadeRoom = errors.New("it was silent, and ADIT closed it to make room for another connection")
 
-// places are the connections of a Server. Places are short by design: who fills them must not keep out who has something to say. So no
-// newcomer waits for a place, and it is the silent ones that leave: of the peer that has the most, the one that is silent longest. There is
-// no fixed bound for an address, since one may stand for many peers (NAT, balancers).
+// places are the connections of a Server. Places are short by design: who fills them must not keep out who has
+// something to say. So no newcomer waits for a place, and it is the silent ones that leave: of the peer that has the
+// most, the one that is silent longest. There is no fixed bound for an address, since one may stand for many peers
+// (NAT, balancers).
 type places struct {
 	mu  sync.Mutex
 	all map[*place]struct{}
@@ -99,7 +101,8 @@ func total(count map[string]int) (n int) {
 	return n
 }
 
-// silent returns, of the places of a kind, the one that is silent longest of those whose owner has the most; nil if there is none.
+// silent returns, of the places of a kind, the one that is silent longest of those whose owner has the most; nil if
+// there is none.
 func (s *places) silent(kind func(*place) bool, whose func(*place) string, count map[string]int) (victim *place) {
 	for p := range s.all {
 		if !kind(p) {
@@ -130,8 +133,8 @@ func (s *places) opened() int {
 	return total(s.count(func(p *place) bool { return p.open }, called))
 }
 
-// admit turns a place into one of an association, or says why not. Those that are expected and all others have so many places each, and
-// a caller (AE title and address) perCaller of them; 0: no bound.
+// admit turns a place into one of an association, or says why not. Those that are expected and all others have so many
+// places each, and a caller (AE title and address) perCaller of them; 0: no bound.
 func (s *places) admit(p *place, rq *AssociationRequest, most, perCaller int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

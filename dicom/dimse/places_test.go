@@ -57,8 +57,8 @@ func someClosed(t *testing.T, conns []net.Conn, n int) {
 	}
 }
 
-// TestSilentConnections: whoever has something to say gets in, however many are silent. The oldest of them make room, those of the address that
-// has the most: not the few of another.
+// TestSilentConnections: whoever has something to say gets in, however many are silent. The oldest of them make room,
+// those of the address that has the most: not the few of another.
 func TestSilentConnections(t *testing.T) {
 	for name, words := range map[string]string{"nothing": "", "half a request": "\x01\x00\x00\x00\x10\x00half"} {
 		t.Run(name, func(t *testing.T) {
@@ -106,7 +106,8 @@ func (c *toldConn) Read(b []byte) (int, error) {
 	return c.Conn.Read(b)
 }
 
-// TestSilentBehindBalancer: the address that counts is the one that the balancer tells, and who waits for it holds up nobody.
+// TestSilentBehindBalancer: the address that counts is the one that the balancer tells, and who waits for it holds up
+// nobody.
 func TestSilentBehindBalancer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -225,7 +226,8 @@ func TestSilentAssociations(t *testing.T) {
 	}
 }
 
-// TestEndlessNewcomers: an association that brings one instance after the other isn't disturbed by any number that come and rest.
+// TestEndlessNewcomers: an association that brings one instance after the other isn't disturbed by any number that come
+// and rest.
 func TestEndlessNewcomers(t *testing.T) {
 	var got store
 	addr := serve(t, &dimse.Server{MaxAssociations: 8, MaxPerCaller: 4, Store: got.handle})

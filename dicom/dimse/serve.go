@@ -86,10 +86,12 @@ func (a *ServerAssociation) dispatch(ctx context.Context, c *AcceptedContext, rq
 		return nil
 	}
 	if rq.Field.Response() {
-		return a.ul.AbortProvider(fmt.Sprintf("it sent %s, which nobody asked for", rq.Field))
+		return a.ul.AbortProvider(fmt.Sprintf("it sent %s, which was not requested", rq.Field))
 	}
 	if a.op != nil && !a.op.final.Load() {
-		return a.ul.AbortProvider(fmt.Sprintf("it sent %s while another operation was going on, without having negotiated that", rq.Field))
+		return a.ul.AbortProvider(
+			fmt.Sprintf("it sent %s during another operation, which was not negotiated", rq.Field),
+		)
 	}
 	a.awaitOperation()
 	return a.serve(ctx, c, rq)
@@ -116,7 +118,8 @@ func (a *ServerAssociation) serve(ctx context.Context, c *AcceptedContext, rq *C
 		return a.startGet(ctx, c, rq)
 	case rq.Field == CMoveRQ && a.server.Move != nil:
 		return a.startMove(ctx, c, rq)
-	case rq.Field == NActionRQ && a.server.CommitmentRequest != nil && c.AbstractSyntax == dict.StorageCommitmentPushModel:
+	case rq.Field == NActionRQ && a.server.CommitmentRequest != nil &&
+		c.AbstractSyntax == dict.StorageCommitmentPushModel:
 		return a.serveCommitment(ctx, c, rq)
 	case rq.Field == NEventReportRQ && a.server.Commitment != nil:
 		return a.takeReport(ctx, c, rq, func(ctx context.Context, r *CommitmentReport) Status {
@@ -139,7 +142,9 @@ func (a *ServerAssociation) storeAnswered(rsp *Command) error {
 	if a.op != nil && a.op.answered(rsp) {
 		return nil
 	}
-	return a.ul.AbortProvider(fmt.Sprintf("it sent %s for message %d, which nobody waits for", rsp.Field, rsp.MessageIDRespondedTo))
+	return a.ul.AbortProvider(
+		fmt.Sprintf("it sent %s for message %d, for which no answer is pending", rsp.Field, rsp.MessageIDRespondedTo),
+	)
 }
 
 // start runs a handler beside the receiving loop. final sends the handler's status as the final response.

@@ -29,8 +29,8 @@ type Server struct {
 	// reason against it. Required.
 	Choose func(rq *AssociationRequest, c ul.ContextRQ) (transferSyntax string, result ul.ContextResult)
 
-	// Extend answers the extended negotiation of a SOP class of which a context was accepted (PS3.7 D.3.3.5); nil from it
-	// leaves the answer out. May be nil.
+	// Extend answers the extended negotiation of a SOP class of which a context was accepted (PS3.7 D.3.3.5); nil from
+	// it leaves the answer out. May be nil.
 	Extend func(rq *AssociationRequest, x ul.ExtendedNegotiation) []byte
 
 	// The handlers. ctx ends with the association. They run on goroutines of the association, one at a time.
@@ -42,23 +42,23 @@ type Server struct {
 	// Commitment takes the reports about storage commitment that this side asked for on another association
 	// (PS3.4 J.3.3). The peer proposes the SCP role for itself, which is granted.
 	Commitment func(ctx context.Context, a *ServerAssociation, r *CommitmentReport) Status
-	// CommitmentRequest is asked to take over the responsibility for instances (PS3.4 J.3.2). Its report goes out before its status does;
-	// nil: none does.
+	// CommitmentRequest is asked to take over the responsibility for instances (PS3.4 J.3.2). Its report goes out
+	// before its status does; nil: none does.
 	CommitmentRequest func(ctx context.Context, a *ServerAssociation, rq *CommitmentRequest) (Status, *CommitmentReport)
 
-	// Refused is told of each C-STORE request that never reaches Store, since its SOP class or instance isn't named by a UID, and what it is
-	// answered: 0119H or 0117H. May be nil.
+	// Refused is told of each C-STORE request that never reaches Store, since its SOP class or instance isn't named by
+	// a UID, and what it is answered: 0119H or 0117H. May be nil.
 	Refused func(a *ServerAssociation, status Status)
 
-	// Unheard is told of each connection that ended before its A-ASSOCIATE-RQ was there: no TLS or no DICOM was spoken, or
-	// nothing at all. May be nil.
+	// Unheard is told of each connection that ended before its A-ASSOCIATE-RQ was there: no TLS or no DICOM was spoken,
+	// or nothing at all. May be nil.
 	Unheard func(peer net.Addr, err error)
 
 	// Crowded is told of each association that was rejected only since there was no place for it. May be nil.
 	Crowded func(rq *AssociationRequest)
 
-	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before the
-	// A-RELEASE-RP is sent. May be nil.
+	// Ended is told about the end of each accepted association, once; err is nil for a release, which is told before
+	// the A-RELEASE-RP is sent. May be nil.
 	Ended func(a *ServerAssociation, err error)
 
 	MaxAssociations int           // of those that are expected, and of all others; 100 when 0. See Expected.
@@ -109,9 +109,10 @@ type AssociationRequest struct {
 	RemoteAddr          net.Addr
 	Open                int // associations open at this moment, this one not counted
 	RQ                  *ul.AssociateRQ
-	// Expected is for Accept to set where this side has asked the peer to call. Expected associations have places of their own: whatever others
-	// hold, there is room. Where places are short, associations without an operation are aborted for newcomers, of the caller with the most
-	// first; those that have brought an instance after five seconds. If there are none such, the newcomer is rejected with "local limit exceeded".
+	// Expected is for Accept to set where this side has asked the peer to call. Expected associations have places of
+	// their own: whatever others hold, there is room. Where places are short, associations without an operation are
+	// aborted for newcomers, of the caller with the most first; those that have brought an instance after five seconds.
+	// If there are none such, the newcomer is rejected with "local limit exceeded".
 	Expected bool
 	// Caller is for Accept to set, and for the handlers to read: whom it takes the peer for.
 	Caller any
@@ -207,7 +208,9 @@ func (s *Server) serve(ctx context.Context, c net.Conn, p *place) {
 			s.log().Info("a DICOM association was refused", "peer", c.RemoteAddr().String(),
 				"calling", rq.CallingAE, "called", rq.CalledAE, "reason", refused)
 		default:
-			s.log().Info("a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err)
+			s.log().Info(
+				"a DICOM connection did not become an association", "peer", c.RemoteAddr().String(), "reason", err,
+			)
 			if rq == nil && s.Unheard != nil {
 				s.Unheard(c.RemoteAddr(), err)
 			}
@@ -220,11 +223,14 @@ func (s *Server) serve(ctx context.Context, c net.Conn, p *place) {
 	}
 	served.ended(served.run(ctx))
 	if s.places.leave(p) {
-		s.log().Info("a DICOM association was aborted", "peer", c.RemoteAddr().String(), "calling", rq.CallingAE, "reason", errMadeRoom)
+		s.log().Info(
+			"a DICOM association was aborted", "peer", c.RemoteAddr().String(),
+			"calling", rq.CallingAE, "reason", errMadeRoom,
+		)
 	}
 }
 
-// ended counts the association off and tells about it, once.
+// ended counts the association off and reports it, once.
 func (a *ServerAssociation) ended(err error) {
 	a.once.Do(func() {
 		a.server.places.close(a.place)
@@ -293,12 +299,15 @@ func (s *Server) choose(rq *AssociationRequest) *ul.AssociateAC {
 	return ac
 }
 
-// chooseUIDs is Choose for what is proposed under UIDs. Whatever else is proposed is refused: nobody could name it further on.
+// chooseUIDs is Choose for what is proposed under UIDs. Whatever else is proposed is refused: nobody could name it
+// further on.
 func (s *Server) chooseUIDs(rq *AssociationRequest, c ul.ContextRQ) (string, ul.ContextResult) {
 	if !dict.ValidUID(c.AbstractSyntax) {
 		return "", ul.ContextAbstractSyntaxRefused
 	}
-	c.TransferSyntaxes = slices.DeleteFunc(slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.ValidUID(u) })
+	c.TransferSyntaxes = slices.DeleteFunc(
+		slices.Clone(c.TransferSyntaxes), func(u string) bool { return !dict.ValidUID(u) },
+	)
 	if len(c.TransferSyntaxes) == 0 {
 		return "", ul.ContextTransferSyntaxesRefused
 	}
@@ -313,7 +322,9 @@ func acceptedByServer(rq *ul.AssociateRQ, ac *ul.AssociateAC) []AcceptedContext 
 		if c.Result != ul.ContextAccepted {
 			continue
 		}
-		a := AcceptedContext{ID: c.ID, AbstractSyntax: rq.Contexts[i].AbstractSyntax, TransferSyntax: c.TransferSyntax, SCP: true}
+		a := AcceptedContext{
+			ID: c.ID, AbstractSyntax: rq.Contexts[i].AbstractSyntax, TransferSyntax: c.TransferSyntax, SCP: true,
+		}
 		for _, r := range ac.User.Roles {
 			if r.SOPClassUID == a.AbstractSyntax {
 				a.SCP, a.SCU = r.SCU, r.SCP

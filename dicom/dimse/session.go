@@ -4,7 +4,6 @@ package dimse
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -81,7 +80,9 @@ func (s *session) receive() (*AcceptedContext, *Command, error) {
 		}
 		switch {
 		case c == nil || c.ID != f.ContextID:
-			return nil, nil, s.ul.AbortProvider(fmt.Sprintf("it used presentation context %d, which is not accepted or not that of the message", f.ContextID))
+			return nil, nil, s.ul.AbortProvider(fmt.Sprintf(
+				"it used presentation context %d, which is not accepted or not that of the message", f.ContextID,
+			))
 		case !f.Command:
 			return nil, nil, s.ul.AbortProvider("it sent a data set where a command was due")
 		case len(s.command)+f.Len > maxCommand:
@@ -164,7 +165,7 @@ func (r *dataReader) ended(err error) error {
 	return err
 }
 
-// Bound tells that at least n bytes more are bound to come.
+// Bound says that at least n more bytes will come.
 func (r *dataReader) Bound(n int64) {
 	if r.more {
 		r.ul.Bound(n)
@@ -188,7 +189,7 @@ func (r *dataReader) WriteTo(w io.Writer) (n int64, err error) {
 				return n, werr
 			}
 		}
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // one that wraps it is no end
 			return n, nil
 		}
 		if err != nil {

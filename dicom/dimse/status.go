@@ -123,7 +123,7 @@ var commonStatuses = []statusRow{
 	{0x0122, 0x0122, Meaning{Configure, "SOP class not supported; the peer does not offer this service"}},
 	{0x0123, 0x0123, Meaning{Configure, "no such action; the peer does not offer this service"}},
 	{0x0124, 0x0124, Meaning{Configure, "not authorized; ask the administrator of that server to allow this AE title to do so"}},
-	{0x0131, 0x0131, Meaning{Permanent, "the transaction UID is in use already"}},
+	{0x0131, 0x0131, Meaning{Permanent, "the transaction UID is already in use"}},
 	{0x0210, 0x0210, Meaning{Failed, "duplicate invocation"}},
 	{0x0211, 0x0211, Meaning{Configure, "unrecognized operation; the peer does not offer this service"}},
 	{0x0212, 0x0212, Meaning{Permanent, "mistyped argument"}},
@@ -148,7 +148,7 @@ var statuses = map[Service][]statusRow{
 	// PS3.4 B.2.3
 	CStore: {
 		{0x0000, 0x0000, Meaning{Done, "delivered"}},
-		{0x0111, 0x0111, Meaning{AlreadyThere, "the peer holds this SOP instance already"}},
+		{0x0111, 0x0111, Meaning{AlreadyThere, "the peer already holds this SOP instance"}},
 		{0x0122, 0x0122, Meaning{Permanent, "SOP class not supported by the peer"}},
 		{0x0124, 0x0124, Meaning{Permanent, "not authorized; ask the administrator of that server to allow this AE title to store"}},
 		{0xA700, 0xA7FF, Meaning{BackOff, "out of resources; the peer is busy or full"}},

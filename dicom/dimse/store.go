@@ -31,7 +31,8 @@ type StoreResponse struct {
 	Status            Status
 	ErrorComment      string // may hold patient data: never log it
 	OffendingElements []uint32
-	SOPInstanceUID    string // Affected SOP Instance UID, empty if absent; of an answer of ours, empty: that of the request
+	// Affected SOP Instance UID, empty if absent; of an answer of ours, empty: that of the request
+	SOPInstanceUID string
 }
 
 func storeResponse(c *Command) StoreResponse {
@@ -39,11 +40,11 @@ func storeResponse(c *Command) StoreResponse {
 }
 
 // Store sends one instance (C-STORE, PS3.7 9.1.1). data is the data set without file meta, in the transfer syntax
-// named; one of odd length gets a NULL byte behind it (ul.SendMessage). The response's status is the caller's to judge (Status.Meaning).
-// Errors: *NoContextError (nothing was sent), *ul.SourceError when data failed (its Sent tells whether the
-// association had to be aborted), else of the association, which has then ended.
-// Up to Window calls may run at once, from a goroutine each, and be answered in any order; more wait. The end of one
-// call's ctx aborts the association of all.
+// named; one of odd length gets a NULL byte behind it (ul.SendMessage). The response's status is the caller's to judge
+// (Status.Meaning). Errors: *NoContextError (nothing was sent), *ul.SourceError when data failed (its Sent tells
+// whether the association had to be aborted), else of the association, which has then ended. Up to Window calls may run
+// at once, from a goroutine each, and be answered in any order; more wait. The end of one call's ctx aborts the
+// association of all.
 func (a *Association) Store(ctx context.Context, rq StoreRequest, data io.Reader) (StoreResponse, error) {
 	c, err := a.contextFor(rq.SOPClassUID, rq.TransferSyntaxUID)
 	if err != nil {
@@ -85,14 +86,15 @@ type StoreHandler func(ctx context.Context, in *Incoming) Status
 // incoming describes the C-STORE request whose data set is being received.
 func (s *session) incoming(c *AcceptedContext, rq *Command) *Incoming {
 	return &Incoming{
-		SOPClassUID: rq.AffectedSOPClassUID, SOPInstanceUID: rq.AffectedSOPInstanceUID, TransferSyntaxUID: c.TransferSyntax,
-		Priority: rq.Priority, MoveOriginatorAETitle: rq.MoveOriginatorAETitle,
+		SOPClassUID: rq.AffectedSOPClassUID, SOPInstanceUID: rq.AffectedSOPInstanceUID,
+		TransferSyntaxUID: c.TransferSyntax,
+		Priority:          rq.Priority, MoveOriginatorAETitle: rq.MoveOriginatorAETitle,
 		MoveOriginatorMessageID: rq.MoveOriginatorMessageID, Data: &s.data,
 	}
 }
 
-// unnamed is what a C-STORE request is answered whose SOP class or instance isn't named by a UID; Success if both are. What is made of these
-// names further on, such as a file's name or a row of a database, relies on it.
+// unnamed is what a C-STORE request is answered whose SOP class or instance isn't named by a UID; Success if both are.
+// What is made of these names further on, such as a file's name or a row of a database, relies on it.
 func unnamed(rq *Command) Status {
 	switch {
 	case !dict.ValidUID(rq.AffectedSOPClassUID):
@@ -110,7 +112,8 @@ func (s *session) answerStore(c *AcceptedContext, rq *Command, r StoreResponse) 
 	}
 	return s.send(c, &Command{
 		Field: CStoreRSP, MessageIDRespondedTo: rq.MessageID, Status: r.Status,
-		AffectedSOPClassUID: rq.AffectedSOPClassUID, AffectedSOPInstanceUID: cmp.Or(r.SOPInstanceUID, rq.AffectedSOPInstanceUID),
-		ErrorComment: r.ErrorComment, OffendingElements: r.OffendingElements,
+		AffectedSOPClassUID:    rq.AffectedSOPClassUID,
+		AffectedSOPInstanceUID: cmp.Or(r.SOPInstanceUID, rq.AffectedSOPInstanceUID),
+		ErrorComment:           r.ErrorComment, OffendingElements: r.OffendingElements,
 	}, nil)
 }

@@ -28,11 +28,14 @@ var notUIDs = map[string]struct {
 	"neither":              {"x", "y", dimse.ClassInstanceConflict},
 }
 
-// TestStoreOfNoUID: the provider of C-STORE refuses what is named by no UID, before any handler sees it, and tells who counts.
+// TestStoreOfNoUID: the provider of C-STORE refuses what is named by no UID, before any handler sees it, and tells who
+// counts.
 func TestStoreOfNoUID(t *testing.T) {
 	refused := make(chan dimse.Status, 1)
 	var got store
-	addr := serve(t, &dimse.Server{Store: got.handle, Refused: func(_ *dimse.ServerAssociation, s dimse.Status) { refused <- s }})
+	addr := serve(t, &dimse.Server{
+		Store: got.handle, Refused: func(_ *dimse.ServerAssociation, s dimse.Status) { refused <- s },
+	})
 	a, err := ul.Dial(t.Context(), addr, &ul.AssociateRQ{CalledAE: "A", CallingAE: "B", Contexts: []ul.ContextRQ{
 		{ID: 1, AbstractSyntax: ctClass, TransferSyntaxes: []string{explicit}},
 	}}, ul.Options{})
@@ -40,11 +43,16 @@ func TestStoreOfNoUID(t *testing.T) {
 	defer a.Drop()
 	s := &scripted{a: a}
 	for name, tc := range notUIDs {
-		s.send(1, dimse.Command{Field: dimse.CStoreRQ, MessageID: 7, AffectedSOPClassUID: tc.class, AffectedSOPInstanceUID: tc.instance}, pattern(100_000))
+		s.send(1, dimse.Command{
+			Field: dimse.CStoreRQ, MessageID: 7, AffectedSOPClassUID: tc.class,
+			AffectedSOPInstanceUID: tc.instance,
+		}, pattern(100_000))
 		require.Equal(t, tc.status, s.request().Status, name)
 		require.Equal(t, tc.status, <-refused, name)
 	}
-	s.send(1, dimse.Command{Field: dimse.CStoreRQ, MessageID: 8, AffectedSOPClassUID: ctClass, AffectedSOPInstanceUID: "1.02.003"}, pattern(1000))
+	s.send(1, dimse.Command{
+		Field: dimse.CStoreRQ, MessageID: 8, AffectedSOPClassUID: ctClass, AffectedSOPInstanceUID: "1.02.003",
+	}, pattern(1000))
 	require.Equal(t, dimse.Success, s.request().Status, "leading zeros are borne")
 	seen, _ := got.all()
 	require.Len(t, seen, 1)
@@ -56,14 +64,22 @@ func TestGetOfNoUID(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := dial(t, raw(t, func(_ *ul.Association, s *scripted) {
 				rq := s.request()
-				s.send(11, dimse.Command{Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: tc.class, AffectedSOPInstanceUID: tc.instance}, pattern(1000))
+				s.send(11, dimse.Command{
+					Field: dimse.CStoreRQ, MessageID: 1, AffectedSOPClassUID: tc.class,
+					AffectedSOPInstanceUID: tc.instance,
+				}, pattern(1000))
 				rsp := s.request()
-				s.send(5, dimse.Command{Field: dimse.CGetRSP, MessageIDRespondedTo: rq.MessageID, Status: rsp.Status}, nil)
+				s.send(
+					5, dimse.Command{Field: dimse.CGetRSP, MessageIDRespondedTo: rq.MessageID, Status: rsp.Status}, nil,
+				)
 			}))
-			r, err := a.Get(t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)}, func(context.Context, *dimse.Incoming) dimse.Status {
-				t.Error("the handler got it")
-				return dimse.Success
-			})
+			r, err := a.Get(
+				t.Context(), dimse.GetRequest{SOPClassUID: getClass, Identifier: query(study)},
+				func(context.Context, *dimse.Incoming) dimse.Status {
+					t.Error("the handler got it")
+					return dimse.Success
+				},
+			)
 			require.NoError(t, err)
 			require.Equal(t, tc.status, r.Status)
 			require.NoError(t, a.Release(t.Context()))

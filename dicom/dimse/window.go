@@ -45,7 +45,9 @@ func (a *Association) Window() int {
 }
 
 // storeAsync is Store within the window.
-func (a *Association) storeAsync(ctx context.Context, c *AcceptedContext, rq StoreRequest, data io.Reader) (StoreResponse, error) {
+func (a *Association) storeAsync(
+	ctx context.Context, c *AcceptedContext, rq StoreRequest, data io.Reader,
+) (StoreResponse, error) {
 	end, err := a.begin(ctx)
 	if err != nil {
 		return StoreResponse{}, err
@@ -123,7 +125,9 @@ func (a *Association) receiveAnswer() error {
 	delete(w.waiting, rsp.MessageIDRespondedTo)
 	w.mu.Unlock()
 	if rsp.Field != CStoreRSP || answer == nil {
-		return a.ul.AbortProvider(fmt.Sprintf("it sent %s for message %d, which nobody waits for", rsp.Field, rsp.MessageIDRespondedTo))
+		return a.ul.AbortProvider(
+			fmt.Sprintf("it sent %s for message %d, for which no answer is pending", rsp.Field, rsp.MessageIDRespondedTo),
+		)
 	}
 	answer <- rsp
 	return nil

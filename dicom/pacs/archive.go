@@ -15,17 +15,19 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// object is an instance of the archive.
+// instance is an instance of the archive.
 type object struct {
 	sopClassUID, sopInstanceUID, transferSyntaxUID string
 	seriesUID, studyUID                            string
-	attributes                                     func() *stream.DataSet                           // what queries see
-	open                                           func() (io.ReadCloser, error)                    // the data set; nil if its bytes were not kept
-	openWith                                       func(map[dict.Tag]string) (io.ReadCloser, error) // with other values of attributes; nil: it can't
-	release                                        func()                                           // gives back what the bytes took; may be nil
+	attributes                                     func() *stream.DataSet // what queries see
+	// the data set; nil if its bytes were not kept
+	open func() (io.ReadCloser, error)
+	// with other values of attributes; nil: it can't
+	openWith func(map[dict.Tag]string) (io.ReadCloser, error)
+	release  func() // gives back what the bytes took; may be nil
 }
 
-// phantomObject makes an object of a synthetic one, with other values of some attributes.
+// phantomObject makes an instance of a synthetic one, with other values of some attributes.
 func phantomObject(in *phantom.Instance, values map[dict.Tag]string) *object {
 	o := &object{
 		sopClassUID: in.SOPClassUID, transferSyntaxUID: in.TransferSyntaxUID, attributes: in.Attributes,
@@ -45,7 +47,8 @@ func phantomObject(in *phantom.Instance, values map[dict.Tag]string) *object {
 		return rewritten(in, all)
 	}
 	ds := o.attributes()
-	o.sopInstanceUID, o.seriesUID, o.studyUID = ds.String(dict.SOPInstanceUID), ds.String(dict.SeriesInstanceUID), ds.String(dict.StudyInstanceUID)
+	o.sopInstanceUID, o.seriesUID, o.studyUID = ds.String(dict.SOPInstanceUID), ds.String(dict.SeriesInstanceUID),
+		ds.String(dict.StudyInstanceUID)
 	return o
 }
 
@@ -56,7 +59,8 @@ func with(ds *stream.DataSet, values map[dict.Tag]string) *stream.DataSet {
 	return ds
 }
 
-// rewritten returns the data set of a synthetic object with other values of some attributes, which come before the pixel data.
+// rewritten returns the data set of a synthetic instance with other values of some attributes, which come before the
+// pixel data.
 func rewritten(in *phantom.Instance, values map[dict.Tag]string) (io.ReadCloser, error) {
 	before, err := in.Attributes().Encode(in.TransferSyntaxUID)
 	if err != nil {
@@ -78,7 +82,7 @@ type readCloser struct {
 	io.Closer
 }
 
-// archive holds the objects as studies and series, in the order in which they came.
+// archive holds the instances as studies and series, in the order in which they came.
 type archive struct {
 	aeTitle string
 
@@ -89,17 +93,17 @@ type archive struct {
 
 type study struct {
 	uid        string
-	attributes *stream.DataSet // of its first object
+	attributes *stream.DataSet // of its first instance
 	series     []*series
 }
 
 type series struct {
 	uid        string
-	attributes *stream.DataSet // of its first object
+	attributes *stream.DataSet // of its first instance
 	objects    []*object
 }
 
-// add takes an object in. One with the same SOP Instance UID in the same series is replaced, and returned.
+// add takes an instance in. One with the same SOP Instance UID in the same series is replaced, and returned.
 func (a *archive) add(o *object) (replaced *object) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -118,7 +122,9 @@ func (a *archive) add(o *object) (replaced *object) {
 		st.series = append(st.series, &series{uid: o.seriesUID, attributes: o.attributes()})
 	}
 	se := st.series[i]
-	if k := slices.IndexFunc(se.objects, func(old *object) bool { return old.sopInstanceUID == o.sopInstanceUID }); k >= 0 {
+	if k := slices.IndexFunc(
+		se.objects, func(old *object) bool { return old.sopInstanceUID == o.sopInstanceUID },
+	); k >= 0 {
 		replaced, se.objects[k] = se.objects[k], o
 		return replaced
 	}
@@ -145,7 +151,7 @@ func (a *archive) remove(uid string) {
 	}
 }
 
-// instance finds an object by its SOP Instance UID; nil if there is none.
+// instance finds an instance by its SOP Instance UID; nil if there is none.
 func (a *archive) instance(uid string) *object {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -161,7 +167,7 @@ func (a *archive) instance(uid string) *object {
 	return nil
 }
 
-// syntaxesOf lists the transfer syntaxes in which objects of a SOP class are held.
+// syntaxesOf lists the transfer syntaxes in which instances of a SOP class are held.
 func (a *archive) syntaxesOf(sopClass string) []string {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -178,15 +184,15 @@ func (a *archive) syntaxesOf(sopClass string) []string {
 	return list
 }
 
-// row is an entity that a query may match: an object, or the first object of a series, study or patient with what is
-// computed for it.
+// row is an entity that a query may match: an instance, or the first instance of a series, study or patient with what
+// is computed for it.
 type row struct {
 	attributes *stream.DataSet
 	computed   map[dict.Tag][]string
 	object     *object // at IMAGE level
 }
 
-// values gives the values of an attribute as text.
+// values returns the values of an attribute as text.
 func (r row) values(tag dict.Tag) []string {
 	if v, ok := r.computed[tag]; ok {
 		return v
@@ -207,12 +213,13 @@ func (r row) uid(l level) string {
 	return r.attributes.String(dict.PatientID)
 }
 
-// rows gives the entities of a level that match, in order. It holds the archive while it looks.
+// rows returns the entities of a level that match, in order. It holds the archive while it looks.
 func (a *archive) rows(l level, matches func(r row, at level) bool) []row {
 	return a.rowsOf(l, nil, matches)
 }
 
-// rowsOf is rows, of no other objects than those named; nil: of all. The row of an object takes much longer to make than to leave out.
+// rowsOf is rows, of no other instances than those named; nil: of all. The row of an instance takes much longer to make
+// than to leave out.
 func (a *archive) rowsOf(l level, objects map[string]bool, matches func(r row, at level) bool) []row {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
@@ -234,7 +241,7 @@ func (a *archive) rowsOf(l level, objects map[string]bool, matches func(r row, a
 	return list
 }
 
-// rows gives the matching series, or objects, of a study.
+// rows returns the matching series, or instances, of a study.
 func (st *study) rows(aeTitle string, l level, objects map[string]bool, matches func(r row, at level) bool) []row {
 	var list []row
 	for _, se := range st.series {
@@ -260,7 +267,7 @@ func (st *study) rows(aeTitle string, l level, objects map[string]bool, matches 
 
 func (a *archive) patients(matches func(r row, at level) bool) []row {
 	var list []row
-	counts := map[string]*[3]int{} // studies, series, objects by Patient ID
+	counts := map[string]*[3]int{} // studies, series, instances by Patient ID
 	for _, st := range a.studies {
 		id := st.attributes.String(dict.PatientID)
 		n := counts[id]

@@ -42,7 +42,9 @@ func TestRejects(t *testing.T) {
 }
 
 func TestRejectsTheFirstOnly(t *testing.T) {
-	p := start(t, pacs.Config{Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{First: 2, Reject: pacs.RejectLimit}}})
+	p := start(t,
+		pacs.Config{Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{First: 2, Reject: pacs.RejectLimit}}},
+	)
 	for range 2 {
 		_, err := dimse.Dial(limit(t), config(p))
 		require.Error(t, err)
@@ -101,7 +103,9 @@ func TestLimitAndCounts(t *testing.T) {
 }
 
 func TestDropsIdle(t *testing.T) {
-	p := start(t, pacs.Config{Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{First: 1, DropIdle: 50 * time.Millisecond}}})
+	p := start(t, pacs.Config{
+		Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{First: 1, DropIdle: 50 * time.Millisecond}},
+	})
 	a := dial(t, p)
 	require.NoError(t, p.Recorder().WaitOpen(limit(t), 0))
 	require.Error(t, a.Echo(limit(t)))
@@ -113,11 +117,13 @@ func TestMisbehaveAsJSON(t *testing.T) {
 	in := pacs.Misbehave{
 		Association: pacs.AssociationFaults{First: 1, Reject: pacs.RejectLimit},
 		Find: pacs.FindFaults{
-			Cap: 3, IgnoreKeys: []dict.Tag{dict.StudyDate}, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"1"}, dict.StudyTime: nil},
+			Cap: 3, IgnoreKeys: []dict.Tag{dict.StudyDate},
+			Answers: map[dict.Tag][]string{dict.AccessionNumber: {"1"}, dict.StudyTime: nil},
 		},
 		Get: pacs.GetFaults{SuccessAfter: 37, FinalStatus: new(dimse.Success), Refuse: []string{"1.2.3"}},
 		Move: pacs.MoveFaults{
-			GetFaults: pacs.GetFaults{First: 2, Truncate: map[string]int64{"1.2.3": 4}}, Limit: 2, NoOriginator: true, Late: 3,
+			GetFaults: pacs.GetFaults{First: 2, Truncate: map[string]int64{"1.2.3": 4}},
+			Limit:     2, NoOriginator: true, Late: 3,
 		},
 		Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{"1.2.3": 0xA700}},
 	}

@@ -10,7 +10,9 @@ import (
 )
 
 // commit takes over the responsibility for what is held.
-func (p *PACS) commit(_ context.Context, sa *dimse.ServerAssociation, rq *dimse.CommitmentRequest) (dimse.Status, *dimse.CommitmentReport) {
+func (p *PACS) commit(_ context.Context, sa *dimse.ServerAssociation, rq *dimse.CommitmentRequest) (
+	dimse.Status, *dimse.CommitmentReport,
+) {
 	_, end := p.begin(sa)
 	defer end()
 	report := &dimse.CommitmentReport{TransactionUID: rq.TransactionUID}
@@ -21,7 +23,9 @@ func (p *PACS) commit(_ context.Context, sa *dimse.ServerAssociation, rq *dimse.
 			report.Committed = append(report.Committed, i)
 		}
 		if !held || slices.Contains(f.Refuse, i.SOPInstanceUID) || both {
-			report.Failed = append(report.Failed, dimse.FailedReference{SOPReference: i, Reason: dimse.NoSuchSOPInstance})
+			report.Failed = append(
+				report.Failed, dimse.FailedReference{SOPReference: i, Reason: dimse.NoSuchSOPInstance},
+			)
 		}
 	}
 	return dimse.Success, report

@@ -52,8 +52,10 @@ func TestFindSCU(t *testing.T) {
 	studies := phantom.DemoStudies()
 	p := start(t, pacs.Config{AETitle: "PACS", Studies: studies})
 	dir := t.TempDir()
-	out, exit := dcmtk(t, p, "findscu", "-S", "-X", "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=PHANTOM-003",
-		"-k", "PatientName", "-k", "StudyInstanceUID", "-k", "ModalitiesInStudy", "-k", "NumberOfStudyRelatedInstances")
+	out, exit := dcmtk(
+		t, p, "findscu", "-S", "-X", "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=PHANTOM-003",
+		"-k", "PatientName", "-k", "StudyInstanceUID", "-k", "ModalitiesInStudy", "-k", "NumberOfStudyRelatedInstances",
+	)
 	require.Zero(t, exit, out)
 	files, err := filepath.Glob(filepath.Join(dir, "*.dcm"))
 	require.NoError(t, err)
@@ -83,7 +85,10 @@ func TestGetSCU(t *testing.T) {
 	st := phantom.DemoStudies()[0] // CT, and a report
 	p := start(t, pacs.Config{AETitle: "PACS", Studies: []*phantom.Study{st}})
 	dir := t.TempDir()
-	out, exit := dcmtk(t, p, "getscu", "-S", "+B", "-od", dir, "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID="+st.StudyInstanceUID)
+	out, exit := dcmtk(
+		t, p, "getscu", "-S", "+B", "-od", dir, "-k", "QueryRetrieveLevel=STUDY",
+		"-k", "StudyInstanceUID="+st.StudyInstanceUID,
+	)
 	require.Zero(t, exit, out)
 	got := dataSets(t, dir)
 	require.Len(t, got, 41)
@@ -96,7 +101,8 @@ func TestGetSCU(t *testing.T) {
 	// One image alone; and one that is refused, by its status.
 	one := st.Instances()[3]
 	image := []string{
-		"-S", "+B", "-od", t.TempDir(), "-k", "QueryRetrieveLevel=IMAGE", "-k", "StudyInstanceUID=" + st.StudyInstanceUID,
+		"-S", "+B", "-od", t.TempDir(), "-k", "QueryRetrieveLevel=IMAGE",
+		"-k", "StudyInstanceUID=" + st.StudyInstanceUID,
 		"-k", "SeriesInstanceUID=" + one.Series().SeriesInstanceUID, "-k", "SOPInstanceUID=" + one.SOPInstanceUID,
 	}
 	out, exit = dcmtk(t, p, "getscu", image...)
@@ -108,7 +114,7 @@ func TestGetSCU(t *testing.T) {
 	require.Contains(t, out, "Number of Failed Suboperations")
 }
 
-// dataSets gives the digests of the data sets of a folder of DICOM files, by SOP Instance UID.
+// dataSets returns the digests of the data sets of a folder of DICOM files, by SOP Instance UID.
 func dataSets(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files, err := os.ReadDir(dir)
@@ -148,8 +154,12 @@ func TestStoreSCU(t *testing.T) {
 	require.Zero(t, log.Lost)
 
 	a := dial(t, p)
-	require.Len(t, find(t, a, findClass, keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", "")), 22)
-	require.Equal(t, []string{st.Spec.Patient.Name}, values(find(t, a, findClass, keys("STUDY", "PatientName", "幻影^三")), dict.PatientName))
+	require.Len(
+		t, find(t, a, findClass, keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", "")), 22,
+	)
+	require.Equal(t, []string{st.Spec.Patient.Name}, values(
+		find(t, a, findClass, keys("STUDY", "PatientName", "幻影^三")), dict.PatientName,
+	))
 
 	p.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{Status: 0xA700}})
 	out, exit = dcmtk(t, p, "storescu", "--", paths[0])

@@ -22,11 +22,14 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 	a, end := p.begin(op.Association)
 	defer end()
 	rq, ok := newRequest(op.SOPClassUID, op.Identifier)
-	f, l := p.faultsOf(op.Identifier.Strings(dict.StudyInstanceUID)).find(rq.level, op.Identifier.String(dict.SeriesInstanceUID))
+	f, l := p.faultsOf(op.Identifier.Strings(dict.StudyInstanceUID)).find(
+		rq.level, op.Identifier.String(dict.SeriesInstanceUID),
+	)
 	p.recorder.found(recorded(a, op.MessageID(), op.SOPClassUID, op.Identifier))
 	event := Event{
 		Kind: AtFind, Association: a.number, CallingAE: a.callingAE, Canceled: op.Canceled(),
-		StudyInstanceUID: op.Identifier.String(dict.StudyInstanceUID), Level: op.Identifier.String(dict.QueryRetrieveLevel),
+		StudyInstanceUID: op.Identifier.String(dict.StudyInstanceUID),
+		Level:            op.Identifier.String(dict.QueryRetrieveLevel),
 	}
 	p.gate(ctx, event)
 	rq.ignored = slices.Concat(f.IgnoreKeys, l.IgnoreKeys)
@@ -52,6 +55,10 @@ func (p *PACS) find(ctx context.Context, op *dimse.FindOperation) dimse.Status {
 				op.Association.Abort()
 			}
 			return dimse.Canceled
+		}
+		if f.DropAtMatch == event.Number {
+			a.drop()
+			return dimse.ProcessingFailure // nobody reads it
 		}
 		times := 1
 		if f.SendTwice == i+1 || l.Twice {
@@ -80,7 +87,9 @@ func (f ListFaults) listed(l level, rows []row) []row {
 	if len(rows) == 0 {
 		return rows
 	}
-	own := map[level]dict.Tag{studyLevel: dict.StudyInstanceUID, seriesLevel: dict.SeriesInstanceUID, imageLevel: dict.SOPInstanceUID}[l]
+	own := map[level]dict.Tag{
+		studyLevel: dict.StudyInstanceUID, seriesLevel: dict.SeriesInstanceUID, imageLevel: dict.SOPInstanceUID,
+	}[l]
 	for _, uid := range f.Unknown {
 		ds := &stream.DataSet{}
 		for e := range rows[0].attributes.All() {
@@ -92,7 +101,7 @@ func (f ListFaults) listed(l level, rows []row) []row {
 	return rows
 }
 
-// atOnce gives the status of a query that is answered without a match.
+// atOnce returns the status of a query that is answered without a match.
 func (f FindFaults) atOnce(list ListFaults, rq request) (status dimse.Status, over bool) {
 	terms := rq.identifier.String(dict.SpecificCharacterSet)
 	strange := f.Understands != "" && terms != "" && terms != f.Understands
@@ -127,9 +136,11 @@ func (f FindFaults) pending(op *dimse.FindOperation, identifier *stream.DataSet)
 	return op.PendingBytes(b)
 }
 
-// listed leaves out the objects that are not to be listed.
+// listed leaves out the instances that are not to be listed.
 func (f FindFaults) listed(rows []row) []row {
-	return slices.DeleteFunc(rows, func(r row) bool { return r.object != nil && slices.Contains(f.Unlisted, r.object.sopInstanceUID) })
+	return slices.DeleteFunc(
+		rows, func(r row) bool { return r.object != nil && slices.Contains(f.Unlisted, r.object.sopInstanceUID) },
+	)
 }
 
 func isClosed(c <-chan struct{}) bool {

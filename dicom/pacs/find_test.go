@@ -61,7 +61,8 @@ func TestFindAnswersWhatWasAsked(t *testing.T) {
 	a := dial(t, p)
 
 	got := find(t, a, findClass, keys("STUDY", "StudyInstanceUID", studies[4].StudyInstanceUID, "PatientName", "",
-		"ModalitiesInStudy", "", "NumberOfStudyRelatedSeries", "", "NumberOfStudyRelatedInstances", "", "RetrieveAETitle", "",
+		"ModalitiesInStudy", "", "NumberOfStudyRelatedSeries", "",
+		"NumberOfStudyRelatedInstances", "", "RetrieveAETitle", "",
 		"SeriesDescription", "", "OtherPatientIDsSequence", ""))
 	require.Len(t, got, 1)
 	ds := got[0]
@@ -77,20 +78,27 @@ func TestFindAnswersWhatWasAsked(t *testing.T) {
 	require.True(t, ds.Has(dict.OtherPatientIDsSequence))
 	require.False(t, ds.Has(dict.StudyDescription), "not asked for")
 
-	series := find(t, a, findClass, keys("SERIES", "StudyInstanceUID", studies[2].StudyInstanceUID, "SeriesDescription", "",
-		"Modality", "", "NumberOfSeriesRelatedInstances", ""))
+	series := find(t, a, findClass, keys(
+		"SERIES", "StudyInstanceUID", studies[2].StudyInstanceUID, "SeriesDescription", "",
+		"Modality", "", "NumberOfSeriesRelatedInstances", "",
+	))
 	require.Equal(t, []string{"T1 axial", "T2 axial"}, values(series, dict.SeriesDescription))
 	require.Equal(t, []string{"30", "30"}, values(series, dict.NumberOfSeriesRelatedInstances))
 
 	images := find(t, a, findClass, keys("IMAGE", "StudyInstanceUID", studies[2].StudyInstanceUID,
-		"SeriesInstanceUID", studies[2].Series[1].SeriesInstanceUID, "SOPInstanceUID", "", "SOPClassUID", "", "InstanceNumber", ""))
+		"SeriesInstanceUID", studies[2].Series[1].SeriesInstanceUID,
+		"SOPInstanceUID", "", "SOPClassUID", "", "InstanceNumber", ""))
 	require.Equal(t, uids(studies[2])[30:], values(images, dict.SOPInstanceUID))
 	require.Equal(t, dict.MRImageStorage, images[0].String(dict.SOPClassUID))
 	require.Equal(t, "30", images[29].String(dict.InstanceNumber))
 
-	patients := find(t, a, patientFindClass, keys("PATIENT", "PatientID", "PHANTOM-00[12]*", "NumberOfPatientRelatedStudies", ""))
+	patients := find(
+		t, a, patientFindClass, keys("PATIENT", "PatientID", "PHANTOM-00[12]*", "NumberOfPatientRelatedStudies", ""),
+	)
 	require.Empty(t, patients)
-	patients = find(t, a, patientFindClass, keys("PATIENT", "PatientID", "", "NumberOfPatientRelatedStudies", "", "NumberOfPatientRelatedInstances", ""))
+	patients = find(t, a, patientFindClass, keys(
+		"PATIENT", "PatientID", "", "NumberOfPatientRelatedStudies", "", "NumberOfPatientRelatedInstances", "",
+	))
 	require.Len(t, patients, 7)
 	require.Equal(t, "2", patients[0].String(dict.NumberOfPatientRelatedStudies))
 	require.Equal(t, "77", patients[0].String(dict.NumberOfPatientRelatedInstances))
@@ -147,7 +155,9 @@ func TestFindIgnoresAndOmitsKeys(t *testing.T) {
 	p := start(t, pacs.Config{Studies: phantom.DemoStudies(), Misbehave: pacs.Misbehave{Find: pacs.FindFaults{
 		IgnoreKeys: []dict.Tag{dict.StudyDate}, OmitKeys: []dict.Tag{dict.PatientID, dict.AccessionNumber},
 	}}})
-	got := find(t, dial(t, p), findClass, keys("STUDY", "StudyDate", "20240506", "AccessionNumber", "", "PatientName", ""))
+	got := find(
+		t, dial(t, p), findClass, keys("STUDY", "StudyDate", "20240506", "AccessionNumber", "", "PatientName", ""),
+	)
 	require.Len(t, got, 12)
 	require.False(t, got[0].Has(dict.PatientID))
 	require.False(t, got[0].Has(dict.AccessionNumber))
@@ -160,11 +170,14 @@ func TestFindAnswersUntruths(t *testing.T) {
 	p := start(t, pacs.Config{Studies: phantom.DemoStudies()[2:3], Misbehave: pacs.Misbehave{Find: pacs.FindFaults{
 		SendTwice: 1, CharacterSet: "ISO_IR 101",
 		Answers: map[dict.Tag][]string{
-			dict.StudyDate: nil, dict.StudyTime: nil, dict.PatientBirthDate: nil, dict.AccessionNumber: {long}, dict.PatientID: {"MERGED-1"},
+			dict.StudyDate: nil, dict.StudyTime: nil, dict.PatientBirthDate: nil,
+			dict.AccessionNumber: {long}, dict.PatientID: {"MERGED-1"},
 		},
 	}}})
-	got := find(t, dial(t, p), findClass, keys("STUDY", "StudyDate", "", "StudyTime", "", "PatientBirthDate", "", "AccessionNumber", "",
-		"PatientID", "PHANTOM-002", "PatientName", ""))
+	got := find(t, dial(t, p), findClass, keys(
+		"STUDY", "StudyDate", "", "StudyTime", "", "PatientBirthDate", "", "AccessionNumber", "",
+		"PatientID", "PHANTOM-002", "PatientName", "",
+	))
 	require.Len(t, got, 2)
 	require.Equal(t, got[0], got[1])
 	for _, tag := range []dict.Tag{dict.StudyDate, dict.StudyTime, dict.PatientBirthDate} {
@@ -174,7 +187,9 @@ func TestFindAnswersUntruths(t *testing.T) {
 	require.Equal(t, long, got[0].String(dict.AccessionNumber))
 	require.Equal(t, "MERGED-1", got[0].String(dict.PatientID))
 	require.Equal(t, []string{"ISO_IR 101"}, got[0].Strings(dict.SpecificCharacterSet))
-	require.Equal(t, "Phäntom^Bęta", got[0].String(dict.PatientName), "Latin-1, read as the Latin-2 that it claims to be")
+	require.Equal(
+		t, "Phäntom^Bęta", got[0].String(dict.PatientName), "Latin-1, read as the Latin-2 that it claims to be",
+	)
 }
 
 func TestFaultsOfTheFirstOnly(t *testing.T) {
@@ -187,6 +202,26 @@ func TestFaultsOfTheFirstOnly(t *testing.T) {
 		_, status := findStatus(t, a, "STUDY")
 		require.Equal(t, want, status)
 	}
+}
+
+// The connection is closed without a word before a match; those before it come.
+func TestFindDrops(t *testing.T) {
+	p := start(t, pacs.Config{
+		Studies:   phantom.DemoStudies(),
+		Misbehave: pacs.Misbehave{Find: pacs.FindFaults{First: 1, DropAtMatch: 4}},
+	})
+	matches := 0
+	for _, err := range dial(t, p).Find(limit(t), findClass, keys("STUDY", "PatientID", "")) {
+		if matches == 3 {
+			require.ErrorAs(t, err, new(*ul.LostError))
+			break
+		}
+		require.NoError(t, err)
+		matches++
+	}
+	require.Equal(t, 3, matches)
+	require.NoError(t, p.Recorder().WaitOpen(limit(t), 0))
+	require.Len(t, find(t, dial(t, p), findClass, keys("STUDY", "PatientID", "")), 12)
 }
 
 // C-CANCEL is answered by an abort.

@@ -83,7 +83,7 @@ func TestGetFaults(t *testing.T) {
 		{"none", pacs.GetFaults{}, 0, all, counted(n, 0), nil},
 		{"success after 37", pacs.GetFaults{SuccessAfter: 37}, 0, all[:37], counted(37, 0), nil},
 		{"success, 0 of 0", pacs.GetFaults{Empty: true}, 0, nil, counted(0, 0), nil},
-		{"one object twice", pacs.GetFaults{SendTwice: 3}, 0, slices.Insert(slices.Clone(all), 3, all[2]), counted(n+1, 0), nil},
+		{"one instance twice", pacs.GetFaults{SendTwice: 3}, 0, slices.Insert(slices.Clone(all), 3, all[2]), counted(n+1, 0), nil},
 		{"out of order", pacs.GetFaults{OutOfOrder: true}, 0, reversed, counted(n, 0), nil},
 		{"refuses three", pacs.GetFaults{Refuse: three}, dimse.SubOperationsIncomplete, without, counted(n-3, 3), three},
 		{"refuses three with A702", pacs.GetFaults{Refuse: three, RefusedStatus: dimse.OutOfResourcesSubOps}, dimse.OutOfResourcesSubOps, without, counted(n-3, 3), three},
@@ -115,7 +115,9 @@ func TestGetFaults(t *testing.T) {
 func TestGetRefusedAtEachLevel(t *testing.T) {
 	st := ctStudy(1, 3)
 	all := uids(st)
-	p := start(t, pacs.Config{Studies: []*phantom.Study{st}, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{Refuse: all[1:2]}}})
+	p := start(t, pacs.Config{
+		Studies: []*phantom.Study{st}, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{Refuse: all[1:2]}},
+	})
 	a := dial(t, p)
 	for _, test := range []struct {
 		level  string
@@ -128,7 +130,9 @@ func TestGetRefusedAtEachLevel(t *testing.T) {
 		{"IMAGE", all[1:], dimse.SubOperationsIncomplete, all[2:]},
 		{"IMAGE", all[2:], dimse.Success, all[2:]},
 	} {
-		id := keys(test.level, "StudyInstanceUID", st.StudyInstanceUID, "SeriesInstanceUID", st.Series[0].SeriesInstanceUID)
+		id := keys(
+			test.level, "StudyInstanceUID", st.StudyInstanceUID, "SeriesInstanceUID", st.Series[0].SeriesInstanceUID,
+		)
 		if test.uids != nil {
 			id.Set(dict.SOPInstanceUID, test.uids...)
 		}
@@ -140,11 +144,12 @@ func TestGetRefusedAtEachLevel(t *testing.T) {
 }
 
 func TestGetDrops(t *testing.T) {
-	st := phantom.New(5, phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 5}}}) // 512 KiB each
+	// 512 KiB each
+	st := phantom.New(5, phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 5}}})
 	for _, test := range []struct {
 		name  string
 		bytes int64
-	}{{"before an object", 0}, {"inside an object", 300_000}} {
+	}{{"before an instance", 0}, {"inside an instance", 300_000}} {
 		t.Run(test.name, func(t *testing.T) {
 			p := start(t, pacs.Config{
 				Studies:   []*phantom.Study{st},
@@ -164,7 +169,7 @@ func TestGetDrops(t *testing.T) {
 	}
 }
 
-// The PACS is held at the fifth object until C-CANCEL has come: four come, or all if it ignores that.
+// The PACS is held at the fifth instance until C-CANCEL has come: four come, or all if it ignores that.
 func TestGetCancelAtGate(t *testing.T) {
 	st := ctStudy(1, 10)
 	for ignored, want := range map[bool]int{false: 4, true: 10} {
@@ -241,7 +246,7 @@ func TestGetTruncates(t *testing.T) {
 	require.Equal(t, p.Recorder().Log().Sent[1].SHA256, got[1].sha256)
 }
 
-// A source that stalls inside an object is left by an abort.
+// A source that stalls inside an instance is left by an abort.
 func TestGetStalls(t *testing.T) {
 	st := phantom.New(5, phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 3}}})
 	p := start(t, pacs.Config{
@@ -267,12 +272,14 @@ func TestGetStalls(t *testing.T) {
 	require.NoError(t, p.Recorder().WaitOpen(limit(t), 0))
 }
 
-// An object in a transfer syntax that the peer doesn't take fails alone.
+// An instance in a transfer syntax that the peer doesn't take fails alone.
 func TestGetWithoutContext(t *testing.T) {
 	st := phantom.DemoStudies()[4]
 	p := start(t, pacs.Config{Studies: []*phantom.Study{st}})
 	cfg := config(p)
-	cfg.Contexts = slices.DeleteFunc(cfg.Contexts, func(c dimse.Context) bool { return slices.Contains(c.TransferSyntaxes, dict.RLELossless) })
+	cfg.Contexts = slices.DeleteFunc(
+		cfg.Contexts, func(c dimse.Context) bool { return slices.Contains(c.TransferSyntaxes, dict.RLELossless) },
+	)
 	a, err := dimse.Dial(limit(t), cfg)
 	require.NoError(t, err)
 	t.Cleanup(a.Abort)

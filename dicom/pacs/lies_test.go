@@ -20,7 +20,9 @@ import (
 // twoSeries is a study of two series of three CT images.
 func twoSeries(seed uint64) *phantom.Study {
 	ct := phantom.SeriesSpec{Kind: phantom.CT, Instances: 3, Rows: 16, Columns: 16}
-	return phantom.New(seed, phantom.StudySpec{Patient: phantom.Patient{ID: "PHANTOM-100", Name: "Phantom^Test"}, Series: []phantom.SeriesSpec{ct, ct}})
+	return phantom.New(seed, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-100", Name: "Phantom^Test"}, Series: []phantom.SeriesSpec{ct, ct},
+	})
 }
 
 func TestListFaults(t *testing.T) {
@@ -69,7 +71,9 @@ func TestListFaults(t *testing.T) {
 				require.Equal(t, want, values(find(t, a, findClass, test.asked), test.tag))
 			}
 			id := keys("IMAGE", "StudyInstanceUID", other.StudyInstanceUID)
-			require.Equal(t, foreign, values(find(t, a, findClass, id), dict.SOPInstanceUID), "the other study is not lied about")
+			require.Equal(
+				t, foreign, values(find(t, a, findClass, id), dict.SOPInstanceUID), "the other study is not lied about",
+			)
 		})
 	}
 }
@@ -95,7 +99,7 @@ func TestGetLies(t *testing.T) {
 		},
 		{"others instead, once", pacs.GetFaults{First: 1, Besides: all[4:5], Instead: true}, all[4:5], dimse.Counted(1), all[:3]},
 		{
-			"every object twice",
+			"every instance twice",
 			pacs.GetFaults{TwiceAll: true},
 			[]string{all[0], all[0], all[1], all[1], all[2], all[2]},
 			dimse.Counted(6),
@@ -108,7 +112,9 @@ func TestGetLies(t *testing.T) {
 			p := start(t, pacs.Config{Studies: []*phantom.Study{st, other}})
 			p.MisbehaveFor(st, pacs.Misbehave{Get: test.faults})
 			a := dial(t, p)
-			id := keys("SERIES", "StudyInstanceUID", st.StudyInstanceUID, "SeriesInstanceUID", st.Series[0].SeriesInstanceUID)
+			id := keys(
+				"SERIES", "StudyInstanceUID", st.StudyInstanceUID, "SeriesInstanceUID", st.Series[0].SeriesInstanceUID,
+			)
 			r, got, err := get(t, a, id)
 			require.NoError(t, err)
 			require.Equal(t, test.got, uidsOf(got))
@@ -122,13 +128,15 @@ func TestGetLies(t *testing.T) {
 
 func TestGetAbortsAtObject(t *testing.T) {
 	st := twoSeries(1)
-	p := start(t, pacs.Config{Studies: []*phantom.Study{st}, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{First: 1, AbortAtObject: 3}}})
+	p := start(t, pacs.Config{
+		Studies: []*phantom.Study{st}, Misbehave: pacs.Misbehave{Get: pacs.GetFaults{First: 1, AbortAtObject: 3}},
+	})
 	_, got, err := get(t, dial(t, p), keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID))
 	require.ErrorAs(t, err, new(*ul.AbortedError))
 	require.Equal(t, uids(st)[:2], uidsOf(got))
 }
 
-// What is inside of an object is other than what was announced: other values, damage, a byte too many.
+// What is inside of an instance is other than what was announced: other values, damage, a byte too many.
 func TestGetLiesInside(t *testing.T) {
 	st := twoSeries(1)
 	all := st.Instances()
@@ -136,14 +144,16 @@ func TestGetLiesInside(t *testing.T) {
 		Inside: map[string]map[dict.Tag]string{all[0].SOPInstanceUID: {dict.PatientID: "SOMEBODY", dict.SOPInstanceUID: "1.2.3"}},
 		Damage: []string{all[1].SOPInstanceUID}, Odd: []string{all[2].SOPInstanceUID},
 	}}})
-	p.AddInstance(all[3], map[dict.Tag]string{dict.SOPInstanceUID: all[4].SOPInstanceUID}) // one UID twice in a series: the second one stays
+	// one UID twice in a series: the second one stays
+	p.AddInstance(all[3], map[dict.Tag]string{dict.SOPInstanceUID: all[4].SOPInstanceUID})
 	a := dial(t, p)
 	type inside struct {
 		patient, uid    string
 		longer, damaged bool
 	}
 	got := map[string]inside{}
-	_, err := a.Get(limit(t), dimse.GetRequest{SOPClassUID: getClass, Identifier: keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID)},
+	_, err := a.Get(limit(t),
+		dimse.GetRequest{SOPClassUID: getClass, Identifier: keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID)},
 		func(_ context.Context, in *dimse.Incoming) dimse.Status {
 			o, err := stream.Open(in.Data, in.TransferSyntaxUID, stream.Limits{})
 			if err != nil {
@@ -157,7 +167,8 @@ func TestGetLiesInside(t *testing.T) {
 			found.longer = n > all[3].Size()
 			got[in.SOPInstanceUID] = found
 			return dimse.Success
-		})
+		},
+	)
 	require.NoError(t, err)
 	want := map[string]inside{
 		all[0].SOPInstanceUID: {patient: "SOMEBODY", uid: "1.2.3"}, all[1].SOPInstanceUID: {damaged: true},
@@ -188,7 +199,8 @@ func TestStoreLies(t *testing.T) {
 		{all[1], dimse.Success, all[1].SOPInstanceUID + ".1"},
 	} {
 		rsp, err := a.Store(limit(t), dimse.StoreRequest{
-			SOPClassUID: want.in.SOPClassUID, SOPInstanceUID: want.in.SOPInstanceUID, TransferSyntaxUID: want.in.TransferSyntaxUID,
+			SOPClassUID: want.in.SOPClassUID, SOPInstanceUID: want.in.SOPInstanceUID,
+			TransferSyntaxUID: want.in.TransferSyntaxUID,
 		}, want.in.Open())
 		require.NoError(t, err)
 		require.Equal(t, want.status, rsp.Status, i)
@@ -197,7 +209,10 @@ func TestStoreLies(t *testing.T) {
 	_, err := send(t, a, all[2])
 	require.ErrorAs(t, err, new(*ul.AbortedError))
 	id := keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID)
-	require.Equal(t, []string{all[0].SOPInstanceUID}, values(find(t, dial(t, p), findClass, id), dict.SOPInstanceUID), "nothing else is kept")
+	require.Equal(
+		t, []string{all[0].SOPInstanceUID},
+		values(find(t, dial(t, p), findClass, id), dict.SOPInstanceUID), "nothing else is kept",
+	)
 	p.RemoveStudy(st)
 	require.Empty(t, find(t, dial(t, p), findClass, id))
 }
@@ -206,9 +221,13 @@ func TestCommitment(t *testing.T) {
 	st := twoSeries(1)
 	all := st.Instances()
 	p := start(t, pacs.Config{Studies: []*phantom.Study{st}, Commitment: true})
-	p.MisbehaveFor(st, pacs.Misbehave{Commitment: pacs.CommitmentFaults{Both: []string{all[1].SOPInstanceUID}, Refuse: []string{all[2].SOPInstanceUID}}})
+	p.MisbehaveFor(st, pacs.Misbehave{Commitment: pacs.CommitmentFaults{
+		Both: []string{all[1].SOPInstanceUID}, Refuse: []string{all[2].SOPInstanceUID},
+	}})
 	cfg := config(p)
-	cfg.Contexts = append(cfg.Contexts, dimse.Context{AbstractSyntax: dict.StorageCommitmentPushModel, TransferSyntaxes: []string{explicit}})
+	cfg.Contexts = append(cfg.Contexts,
+		dimse.Context{AbstractSyntax: dict.StorageCommitmentPushModel, TransferSyntaxes: []string{explicit}},
+	)
 	a, err := dimse.Dial(limit(t), cfg)
 	require.NoError(t, err)
 	t.Cleanup(a.Abort)
@@ -217,10 +236,12 @@ func TestCommitment(t *testing.T) {
 		rq.Instances = append(rq.Instances, dimse.SOPReference{SOPClassUID: dict.CTImageStorage, SOPInstanceUID: uid})
 	}
 	var report *dimse.CommitmentReport
-	require.NoError(t, a.RequestCommitment(limit(t), rq, func(_ context.Context, r *dimse.CommitmentReport) dimse.Status {
-		report = r
-		return dimse.Success
-	}))
+	require.NoError(t,
+		a.RequestCommitment(limit(t), rq, func(_ context.Context, r *dimse.CommitmentReport) dimse.Status {
+			report = r
+			return dimse.Success
+		}),
+	)
 	require.NoError(t, a.Release(limit(t)))
 	require.Equal(t, "1.2.99", report.TransactionUID)
 	require.Equal(t, rq.Instances[:2], report.Committed)

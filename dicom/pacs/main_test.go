@@ -77,7 +77,9 @@ func config(p *pacs.PACS) dimse.Config {
 		dict.UltrasoundMultiFrameImageStorage, dict.MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
 	} {
 		for _, ts := range []string{explicit, implicit, dict.RLELossless} {
-			cfg.Contexts = append(cfg.Contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{ts}, SCP: true})
+			cfg.Contexts = append(
+				cfg.Contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{ts}, SCP: true},
+			)
 		}
 		cfg.Contexts = append(cfg.Contexts, dimse.Context{AbstractSyntax: class, TransferSyntaxes: []string{explicit}})
 	}
@@ -110,7 +112,7 @@ func keys(level string, pairs ...string) *stream.DataSet {
 	return ds
 }
 
-// find gives all answers, which must end well.
+// find returns all answers, which must end well.
 func find(t testing.TB, a *dimse.Association, class string, identifier *stream.DataSet) []*stream.DataSet {
 	t.Helper()
 	var list []*stream.DataSet
@@ -121,7 +123,7 @@ func find(t testing.TB, a *dimse.Association, class string, identifier *stream.D
 	return list
 }
 
-// values gives one attribute of each answer.
+// values returns one attribute of each answer.
 func values(list []*stream.DataSet, tag dict.Tag) []string {
 	out := []string{}
 	for _, ds := range list {
@@ -130,12 +132,12 @@ func values(list []*stream.DataSet, tag dict.Tag) []string {
 	return out
 }
 
-// arrival is an object that came by C-GET.
+// arrival is an instance that came by C-GET.
 type arrival struct {
 	uid, syntax, sha256 string
 }
 
-// get retrieves, answers Success to each object, and tells what came.
+// get retrieves, answers Success to each instance, and tells what came.
 func get(t testing.TB, a *dimse.Association, identifier *stream.DataSet) (dimse.GetResult, []arrival, error) {
 	t.Helper()
 	var got []arrival
@@ -173,7 +175,7 @@ func hexOf(in *phantom.Instance) string {
 	return hex.EncodeToString(s[:])
 }
 
-// send stores an object, and tells the status.
+// send stores an instance, and tells the status.
 func send(t testing.TB, a *dimse.Association, in *phantom.Instance) (dimse.Status, error) {
 	t.Helper()
 	r := in.Open()

@@ -9,7 +9,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// match tells whether one of the values is what one of the wanted asks for (PS3.4 C.2.2.2): a single value, a list of
+// match reports whether one of the values is what one of the wanted asks for (PS3.4 C.2.2.2): a single value, a list of
 // UIDs, wild cards, a range.
 func match(vr dict.VR, wanted, values []string) bool {
 	if !slices.ContainsFunc(wanted, func(w string) bool { return strings.Trim(w, "*") != "" }) {
@@ -34,8 +34,8 @@ func matchOne(vr dict.VR, want, value string) bool {
 	return wildcard(want, value)
 }
 
-// inRange matches dates and times: "a-b", "-b", "a-" and "a", both ends included. A time of less precision stands for all
-// that begins so.
+// inRange matches dates and times: "a-b", "-b", "a-" and "a", both ends included. A time of less precision stands for
+// all that begins so.
 func inRange(vr dict.VR, want, value string) bool {
 	if value == "" {
 		return false
@@ -57,7 +57,9 @@ func matchName(want, value string) bool {
 	if wildcard(want, value) {
 		return true
 	}
-	return slices.ContainsFunc(strings.Split(value, "="), func(group string) bool { return wildcard(want, foldName(group)) })
+	return slices.ContainsFunc(
+		strings.Split(value, "="), func(group string) bool { return wildcard(want, foldName(group)) },
+	)
 }
 
 func foldName(s string) string { return strings.TrimRight(strings.ToLower(s), "^= ") }

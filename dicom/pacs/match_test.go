@@ -57,6 +57,9 @@ func TestMatch(t *testing.T) {
 		if test.values != "" {
 			values = strings.Split(test.values, `\`)
 		}
-		require.Equal(t, test.matches, match(test.vr, strings.Split(test.want, `\`), values), "%s %q in %q", test.vr, test.want, test.values)
+		require.Equal(
+			t, test.matches, match(test.vr, strings.Split(test.want, `\`), values),
+			"%s %q in %q", test.vr, test.want, test.values,
+		)
 	}
 }

@@ -37,6 +37,7 @@ const (
 type AssociationFaults struct {
 	First      int
 	Reject     string        // one of the constants above
+	Every      int           // only each such association errs; 0: each one
 	Limit      int           // more at once than these are rejected; 0: those of the configuration
 	Contexts   int           // what proposes more presentation contexts is rejected for good; 0: nothing is
 	NoContexts bool          // accepts the association and not one presentation context
@@ -55,13 +56,15 @@ type FindFaults struct {
 	Unlisted          []string     // SOP Instance UIDs that IMAGE level doesn't list, as if they were not indexed yet
 	// Answers are given instead of the true values of keys that were asked for, and of unique keys: nothing for an
 	// attribute that is empty, another Patient ID for one that has changed meanwhile, more than 16 characters.
-	Answers       map[dict.Tag][]string
-	Understands   string // text of queries in another Specific Character Set than this one, beyond ASCII, finds nothing …
+	Answers map[dict.Tag][]string
+	// text of queries in another Specific Character Set than this one, beyond ASCII, finds nothing …
+	Understands   string
 	Refuses       bool   // … but is answered with C001
 	CharacterSet  string // what answers claim to be encoded in, whatever they are
 	Garbled       bool   // the identifiers of the answers are no data sets
 	CutOff        bool   // the identifiers of the answers end within their last value
 	SendTwice     int    // this match, counted from 1, is answered twice
+	DropAtMatch   int    // closes the connection without a word before this match
 	EmptyPending  int    // pending responses without an identifier that come first
 	IgnoreCancel  bool
 	AbortOnCancel bool // C-CANCEL is answered by an abort
@@ -69,80 +72,86 @@ type FindFaults struct {
 	Study, Series, Image ListFaults
 }
 
-// ListFaults are those of the answers of one level of C-FIND. C-FINDs of instances are counted for each series asked about.
+// ListFaults are those of the answers of one level of C-FIND. C-FINDs of instances are counted for each series asked
+// about.
 type ListFaults struct {
-	After      int                              // so many C-FINDs are answered as they should be, before ...
-	First      int                              // ... so many err; 0: all that follow
-	Status     dimse.Status                     // answered at once, without matches
-	Empty      bool                             // Success and no match
-	Cap        int                              // ends with Success after so many matches, without a sign
-	Twice      bool                             // every match is answered twice
-	IgnoreKeys []dict.Tag                       // not used for matching: of unique keys, answers tell of other series and studies, too
-	OmitKeys   []dict.Tag                       // left out of the answers
-	Hidden     []string                         // UIDs of studies, series or instances that are not answered
-	Answers    map[string]map[dict.Tag][]string // by the UID of the study, series or instance: given instead of its true values
-	Unknown    []string                         // UIDs that are answered after all others as if there were such studies, series or instances
+	After      int          // so many C-FINDs are answered as they should be, before ...
+	First      int          // ... so many err; 0: all that follow
+	Status     dimse.Status // answered at once, without matches
+	Empty      bool         // Success and no match
+	Cap        int          // ends with Success after so many matches, without a sign
+	Twice      bool         // every match is answered twice
+	IgnoreKeys []dict.Tag   // not used for matching: of unique keys, answers tell of other series and studies, too
+	OmitKeys   []dict.Tag   // left out of the answers
+	Hidden     []string     // UIDs of studies, series or instances that are not answered
+	// by the UID of the study, series or instance: given instead of its true values
+	Answers map[string]map[dict.Tag][]string
+	Unknown []string // UIDs that are answered after all others as if there were such studies, series or instances
 }
 
-// GetFaults are those of C-GET, and of C-MOVE. Objects are counted from 1 within each C-GET.
+// GetFaults are those of C-GET, and of C-MOVE. Instances are counted from 1 within each C-GET.
 type GetFaults struct {
 	First           int
-	Status          dimse.Status                   // answered at once, nothing sent
-	Empty           bool                           // "success, 0 of 0", nothing sent
-	SuccessAfter    int                            // ends with Success after so many objects; their count is all that it tells
-	DropAtObject    int                            // closes the connection without a word before this object …
-	DropAfterBytes  int64                          // … or after so many bytes of it
-	StallAtObject   int                            // sends nothing more for ever of this object …
-	StallAfterBytes int64                          // … after so many bytes
-	SendTwice       int                            // this object is sent twice
-	OutOfOrder      bool                           // sends from the last to the first
-	Truncate        map[string]int64               // by SOP Instance UID: its data set ends after so many bytes, sent as if it were whole
-	AbortAtObject   int                            // sends A-ABORT before this object
-	TwiceAll        bool                           // every object is sent twice
-	Wide            bool                           // sends the whole study, whichever of its series or instances were asked for
-	Besides         []string                       // SOP Instance UIDs that are sent after what was asked for, of any study ...
-	Instead         bool                           // ... or instead of it
-	Inside          map[string]map[dict.Tag]string // by SOP Instance UID of a synthetic object: attributes that have other values inside
-	Damage          []string                       // SOP Instance UIDs whose data sets can't be parsed
-	Odd             []string                       // SOP Instance UIDs whose data sets are of odd length
-	Refuse          []string                       // SOP Instance UIDs whose sub-operation fails without anything being sent ...
-	RefuseFirst     int                            // ... the first so many times that each is asked for; 0: always
-	RefusedStatus   dimse.Status                   // final status where sub-operations failed; else B000, or A702 where all failed
-	FinalStatus     *dimse.Status                  // instead of the true one, whatever failed
-	NoCounts        bool                           // no counts in the final response
-	Counts          *dimse.Counts                  // in the final response instead of the true ones
-	NoFailedList    bool                           // no Failed SOP Instance UID List (0008,0058) in the final response
-	NoPending       bool                           // no pending responses
-	IgnoreCancel    bool
-	AbortOnCancel   bool // C-CANCEL is answered by an abort
+	Status          dimse.Status // answered at once, nothing sent
+	Empty           bool         // "success, 0 of 0", nothing sent
+	SuccessAfter    int          // ends with Success after so many instances; their count is all that it tells
+	DropAtObject    int          // closes the connection without a word before this instance …
+	DropAfterBytes  int64        // … or after so many bytes of it
+	StallAtObject   int          // sends nothing more for ever of this instance …
+	StallAfterBytes int64        // … after so many bytes
+	SendTwice       int          // this instance is sent twice
+	OutOfOrder      bool         // sends from the last to the first
+	// by SOP Instance UID: its data set ends after so many bytes, sent as if it were whole
+	Truncate      map[string]int64
+	AbortAtObject int      // sends A-ABORT before this instance
+	TwiceAll      bool     // every instance is sent twice
+	Wide          bool     // sends the whole study, whichever of its series or instances were asked for
+	Besides       []string // SOP Instance UIDs that are sent after what was asked for, of any study ...
+	Instead       bool     // ... or instead of it
+	// by SOP Instance UID of a synthetic instance: attributes that have other values inside
+	Inside        map[string]map[dict.Tag]string
+	Damage        []string      // SOP Instance UIDs whose data sets can't be parsed
+	Odd           []string      // SOP Instance UIDs whose data sets are of odd length
+	Refuse        []string      // SOP Instance UIDs whose sub-operation fails without anything being sent ...
+	RefuseFirst   int           // ... the first so many times that each is asked for; 0: always
+	RefusedStatus dimse.Status  // final status where sub-operations failed; else B000, or A702 where all failed
+	FinalStatus   *dimse.Status // instead of the true one, whatever failed
+	NoCounts      bool          // no counts in the final response
+	Counts        *dimse.Counts // in the final response instead of the true ones
+	NoFailedList  bool          // no Failed SOP Instance UID List (0008,0058) in the final response
+	NoPending     bool          // no pending responses
+	IgnoreCancel  bool
+	AbortOnCancel bool // C-CANCEL is answered by an abort
 }
 
 // MoveFaults are those of C-MOVE. Where those of C-GET drop the connection, that of the C-MOVE is meant, and the
 // sub-operations' is aborted.
 type MoveFaults struct {
 	GetFaults
-	Limit        int           // more C-MOVEs than these at once are answered A702; 0: none are
-	NoOriginator bool          // sub-operations without Move Originator AE Title and Message ID
-	CallingAE    string        // of the associations to the destination, instead of the PACS's own AE title
-	Associations int           // the sub-operations go over so many associations by turns; 1 when 0
-	Late         int           // so many of the last objects are sent only after the final response, which counts them as sent ...
-	LatePause    time.Duration // ... each after such a pause
+	Limit        int    // more C-MOVEs than these at once are answered A702; 0: none are
+	NoOriginator bool   // sub-operations without Move Originator AE Title and Message ID
+	CallingAE    string // of the associations to the destination, instead of the PACS's own AE title
+	Associations int    // the sub-operations go over so many associations by turns; 1 when 0
+	// so many of the last instances are sent only after the final response, which counts them as sent ...
+	Late      int
+	LatePause time.Duration // ... each after such a pause
 }
 
-// StoreFaults are those of C-STORE. Objects are counted from 1 since the faults were set.
+// StoreFaults are those of C-STORE. Instances are counted from 1 since the faults were set.
 type StoreFaults struct {
-	First           int
-	Status          dimse.Status            // answered to every object; failures keep nothing
-	Statuses        map[string]dimse.Status // by SOP Instance UID ...
-	StatusesFirst   int                     // ... the first so many times that each comes; 0: always
-	Misname         []string                // SOP Instance UIDs that are answered with another Affected SOP Instance UID, and not kept
-	Lose            []string                // SOP Instance UIDs of which nothing is kept, though the answer is Success
-	StallAtObject   int                     // reads nothing more for ever of this object, not even an abort …
-	StallAfterBytes int64                   // … after so many bytes
-	DropAtObject    int                     // closes the connection without a word in this object …
-	DropAfterBytes  int64                   // … after so many bytes
-	AbortAtObject   int                     // sends A-ABORT when it has this object whole, and keeps nothing of it
-	AbortAll        bool                    // does so with every object
+	First         int
+	Status        dimse.Status            // answered to every instance; failures keep nothing
+	Statuses      map[string]dimse.Status // by SOP Instance UID ...
+	StatusesFirst int                     // ... the first so many times that each comes; 0: always
+	// SOP Instance UIDs that are answered with another Affected SOP Instance UID, and not kept
+	Misname         []string
+	Lose            []string // SOP Instance UIDs of which nothing is kept, though the answer is Success
+	StallAtObject   int      // reads nothing more for ever of this instance, not even an abort …
+	StallAfterBytes int64    // … after so many bytes
+	DropAtObject    int      // closes the connection without a word in this instance …
+	DropAfterBytes  int64    // … after so many bytes
+	AbortAtObject   int      // sends A-ABORT when it has this instance whole, and keeps nothing of it
+	AbortAll        bool     // does so with every instance
 }
 
 // CommitmentFaults are those of storage commitment.
@@ -153,7 +162,8 @@ type CommitmentFaults struct {
 
 // ArchiveFaults are those of studies that have to be brought back from an archive before they can be retrieved.
 type ArchiveFaults struct {
-	Availability string       // Instance Availability of all until they are back, NEARLINE or OFFLINE; empty: they are there
+	// Instance Availability of all until they are back, NEARLINE or OFFLINE; empty: they are there
+	Availability string
 	Retrieves    int          // C-GETs and C-MOVEs after which they are back; 0: not before other faults are set
 	Status       dimse.Status // that answers those; "success, 0 of 0" if it is 0000
 }
@@ -166,7 +176,7 @@ type faults struct {
 	recalls                                  int            // retrieves of what has to be brought back
 	lists                                    map[string]int // C-FINDs by level, and series of instances
 	asked                                    map[string]int // sub-operations that Refuse is about, by SOP Instance UID
-	came                                     map[string]int // objects that Statuses is about, by SOP Instance UID
+	came                                     map[string]int // instances that Statuses is about, by SOP Instance UID
 }
 
 func (f *faults) set(m Misbehave) {
@@ -194,6 +204,9 @@ func (f *faults) association() AssociationFaults {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !within(&f.associations, f.m.Association.First) {
+		return AssociationFaults{}
+	}
+	if every := f.m.Association.Every; every > 0 && f.associations%every != 0 {
 		return AssociationFaults{}
 	}
 	return f.m.Association
@@ -268,7 +281,7 @@ func (f *faults) recall() (dimse.Status, bool) {
 	return f.m.Archive.Status, true
 }
 
-// store also returns the object's number.
+// store also returns the instance's number.
 func (f *faults) store() (StoreFaults, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -284,8 +297,8 @@ func (f *faults) commitment() CommitmentFaults {
 	return f.m.Commitment
 }
 
-// MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, and C-STORE of its
-// instances. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
+// MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, and C-STORE
+// of its instances. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
 func (p *PACS) MisbehaveFor(st *phantom.Study, m Misbehave) {
 	f := &faults{}
 	f.set(m)

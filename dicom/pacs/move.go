@@ -51,8 +51,10 @@ func (p *PACS) move(ctx context.Context, op *dimse.MoveOperation, late *late) di
 	return g.move(ctx, d, objects, f.Late, late)
 }
 
-// move sends the objects, the last ones after the final response.
-func (g *retrieval) move(ctx context.Context, d *destination, objects []*object, lateOnes int, late *late) dimse.Status {
+// move sends the instances, the last ones after the final response.
+func (g *retrieval) move(
+	ctx context.Context, d *destination, objects []*object, lateOnes int, late *late,
+) dimse.Status {
 	inTime := max(0, len(objects)-lateOnes)
 	status, err := g.sendAll(ctx, objects[:inTime])
 	if err != nil || status != dimse.Success || inTime == len(objects) {
@@ -145,10 +147,10 @@ func (p *PACS) newDestination(op *dimse.MoveOperation, addr string, f MoveFaults
 	return d
 }
 
-// maxContexts is how many presentation contexts an association can have (PS3.8 9.3.2.2). Objects beyond them fail.
+// maxContexts is how many presentation contexts an association can have (PS3.8 9.3.2.2). Instances beyond them fail.
 const maxContexts = 128
 
-// contextsFor proposes the transfer syntaxes in which the objects are held, one per context.
+// contextsFor proposes the transfer syntaxes in which the instances are held, one per context.
 func contextsFor(objects []*object) []dimse.Context {
 	var contexts []dimse.Context
 	type pair struct{ class, syntax string }
@@ -163,7 +165,7 @@ func contextsFor(objects []*object) []dimse.Context {
 	return contexts
 }
 
-// store sends one object over the association whose turn it is. After an error that one is opened anew.
+// store sends one instance over the association whose turn it is. After an error that one is opened anew.
 func (d *destination) store(ctx context.Context, rq dimse.StoreRequest, data io.Reader) (dimse.StoreResponse, error) {
 	if d.err != nil {
 		return dimse.StoreResponse{}, d.err

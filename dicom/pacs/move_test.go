@@ -54,10 +54,12 @@ func (m moving) request() dimse.MoveRequest {
 	}
 }
 
-// move gives the final response and the counts of sub-operations still to come in the pending ones.
+// move returns the final response and the counts of sub-operations still to come in the pending ones.
 func (m moving) move(t testing.TB) (r dimse.MoveResult, remaining []int, err error) {
 	t.Helper()
-	r, err = m.dial(t).Move(limit(t), m.request(), func(c dimse.Counts) { remaining = append(remaining, c.Remaining.Value) })
+	r, err = m.dial(t).Move(
+		limit(t), m.request(), func(c dimse.Counts) { remaining = append(remaining, c.Remaining.Value) },
+	)
 	return r, remaining, err
 }
 
@@ -105,23 +107,38 @@ func TestMoveFaults(t *testing.T) {
 		associations int
 		check        func(t *testing.T, stores []pacs.Transfer)
 	}{
-		{"no Move Originator", pacs.MoveFaults{NoOriginator: true}, 0, counted(n, 0), all, 1, func(t *testing.T, stores []pacs.Transfer) {
-			for _, s := range stores {
-				require.Empty(t, s.MoveOriginatorAE)
-				require.Zero(t, s.MoveOriginatorID)
-			}
-		}},
-		{"three associations", pacs.MoveFaults{Associations: 3}, 0, counted(n, 0), all, 3, func(t *testing.T, stores []pacs.Transfer) {
-			for i, s := range stores {
-				require.Equal(t, i%3+1, s.Association)
-				require.EqualValues(t, 4711, s.MoveOriginatorID)
-			}
-		}},
-		{"another calling AE title", pacs.MoveFaults{CallingAE: "GATEWAY7"}, 0, counted(n, 0), all, 1, func(t *testing.T, stores []pacs.Transfer) {
-			for _, s := range stores {
-				require.Equal(t, "GATEWAY7", s.CallingAE)
-			}
-		}},
+		{
+			"no Move Originator",
+			pacs.MoveFaults{NoOriginator: true},
+			0, counted(n, 0), all, 1,
+			func(t *testing.T, stores []pacs.Transfer) {
+				for _, s := range stores {
+					require.Empty(t, s.MoveOriginatorAE)
+					require.Zero(t, s.MoveOriginatorID)
+				}
+			},
+		},
+		{
+			"three associations",
+			pacs.MoveFaults{Associations: 3},
+			0, counted(n, 0), all, 3,
+			func(t *testing.T, stores []pacs.Transfer) {
+				for i, s := range stores {
+					require.Equal(t, i%3+1, s.Association)
+					require.EqualValues(t, 4711, s.MoveOriginatorID)
+				}
+			},
+		},
+		{
+			"another calling AE title",
+			pacs.MoveFaults{CallingAE: "GATEWAY7"},
+			0, counted(n, 0), all, 1,
+			func(t *testing.T, stores []pacs.Transfer) {
+				for _, s := range stores {
+					require.Equal(t, "GATEWAY7", s.CallingAE)
+				}
+			},
+		},
 		{"out of order", pacs.MoveFaults{GetFaults: pacs.GetFaults{OutOfOrder: true}}, 0, counted(n, 0), reversed, 1, nil},
 		{"duplicate", pacs.MoveFaults{GetFaults: pacs.GetFaults{SendTwice: 2}}, 0, counted(n+1, 0), slices.Insert(slices.Clone(all), 2, all[1]), 1, nil},
 		{"success though one failed", pacs.MoveFaults{GetFaults: pacs.GetFaults{Refuse: all[2:3], FinalStatus: new(dimse.Success), NoCounts: true}}, 0, counts{}, slices.Delete(slices.Clone(all), 2, 3), 1, nil},
@@ -129,10 +146,15 @@ func TestMoveFaults(t *testing.T) {
 		{"final without counts", pacs.MoveFaults{GetFaults: pacs.GetFaults{NoCounts: true}}, 0, counts{}, all, 1, nil},
 		{"one refused", pacs.MoveFaults{GetFaults: pacs.GetFaults{Refuse: all[:1]}}, dimse.SubOperationsIncomplete, counted(n-1, 1), all[1:], 1, nil},
 		{"out of resources", pacs.MoveFaults{GetFaults: pacs.GetFaults{Status: dimse.OutOfResourcesMatches}}, dimse.OutOfResourcesMatches, counts{}, []string{}, 0, nil},
-		{"truncated", pacs.MoveFaults{GetFaults: pacs.GetFaults{Truncate: map[string]int64{all[1]: 1000}}}, dimse.SubOperationsIncomplete, counted(n-1, 1), all, 1, func(t *testing.T, stores []pacs.Transfer) {
-			require.EqualValues(t, 1000, stores[1].Bytes)
-			require.EqualValues(t, dimse.CannotUnderstand, stores[1].Status)
-		}},
+		{
+			"truncated",
+			pacs.MoveFaults{GetFaults: pacs.GetFaults{Truncate: map[string]int64{all[1]: 1000}}},
+			dimse.SubOperationsIncomplete, counted(n-1, 1), all, 1,
+			func(t *testing.T, stores []pacs.Transfer) {
+				require.EqualValues(t, 1000, stores[1].Bytes)
+				require.EqualValues(t, dimse.CannotUnderstand, stores[1].Status)
+			},
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -231,7 +253,7 @@ func TestMoveUnknownDestination(t *testing.T) {
 	require.Equal(t, m.all, r.FailedSOPInstanceUIDs)
 }
 
-// The destination drops the association inside an object: that one fails, and the others come over another.
+// The destination drops the association inside an instance: that one fails, and the others come over another.
 func TestMoveDestinationDrops(t *testing.T) {
 	m := startMoving(t, 3, pacs.MoveFaults{}, nil)
 	m.receiver.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{DropAtObject: 2, DropAfterBytes: 100}})
@@ -242,9 +264,11 @@ func TestMoveDestinationDrops(t *testing.T) {
 	require.Equal(t, []string{m.all[0], m.all[2]}, pacs.UIDs(m.receiver.Recorder().Log().Stores))
 }
 
-// A source that breaks down inside an object: neither the C-MOVE nor its sub-operation is ever answered.
+// A source that breaks down inside an instance: neither the C-MOVE nor its sub-operation is ever answered.
 func TestMoveDrops(t *testing.T) {
-	m := startMoving(t, 3, pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, DropAtObject: 2, DropAfterBytes: 100}}, nil)
+	m := startMoving(
+		t, 3, pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, DropAtObject: 2, DropAfterBytes: 100}}, nil,
+	)
 	_, _, err := m.move(t)
 	require.ErrorAs(t, err, new(*ul.LostError))
 	require.NoError(t, m.receiver.Recorder().WaitOpen(limit(t), 0))
@@ -255,7 +279,7 @@ func TestMoveDrops(t *testing.T) {
 	require.Equal(t, dimse.Success, r.Status)
 }
 
-// C-CANCEL comes at the third object: it is heeded, ignored, or answered by an abort when the PACS finds the time.
+// C-CANCEL comes at the third instance: it is heeded, ignored, or answered by an abort when the PACS finds the time.
 func TestMoveCancel(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -307,7 +331,9 @@ func TestMoveSCU(t *testing.T) {
 	p := start(t, pacs.Config{
 		AETitle: "PACS", Studies: []*phantom.Study{st}, MoveDestinations: map[string]string{"STORESCP": storescp.Addr},
 	})
-	args := []string{"-S", "-aem", "STORESCP", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + st.StudyInstanceUID}
+	args := []string{
+		"-S", "-aem", "STORESCP", "-k", "QueryRetrieveLevel=STUDY", "-k", "StudyInstanceUID=" + st.StudyInstanceUID,
+	}
 	out, exit := dcmtk(t, p, "movescu", args...)
 	require.Zero(t, exit, out)
 	got := dataSets(t, dir)

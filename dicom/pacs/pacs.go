@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE over synthetic
-// studies, which are generated when they are sent, and over objects that it was sent. It misbehaves on request
-// (Misbehave), can be held at a defined point (Config.Gate), and remembers what it saw (Recorder).
+// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE. It holds
+// synthetic studies, which it generates as it sends them, and the instances that it has received. It misbehaves on
+// request (Misbehave), can be stopped at a defined point (Config.Gate), and remembers what it saw (Recorder).
 package pacs
 
 import (
@@ -32,7 +32,7 @@ type Config struct {
 	Studies         []*phantom.Study
 	CallingAETitles []string // others are rejected; empty accepts any
 
-	// Where objects go that arrive by C-STORE. With neither, their attributes can be queried, but not their bytes sent.
+	// Where instances go that arrive by C-STORE. With neither, their attributes can be queried, but not their bytes sent.
 	Folder string // DICOM files (PS3.10) named by SOP Instance UID
 	Memory int64  // bytes of data sets to keep in memory; what is more is refused with A700
 
@@ -40,9 +40,10 @@ type Config struct {
 	MoveDestinations map[string]string
 
 	StorageSyntaxes []string // transfer syntaxes that C-STORE takes; all when empty
-	Commitment      bool     // storage commitment is offered, for what is held; the report comes over the association that asks for it
-	MaxAssociations int      // at once; 100 when 0
-	MaxPDU          uint32   // as in dimse.Config
+	// storage commitment is offered, for what is held; the report comes over the association that asks for it
+	Commitment      bool
+	MaxAssociations int    // at once; 100 when 0
+	MaxPDU          uint32 // as in dimse.Config
 	IdleTimeout     time.Duration
 	Misbehave       Misbehave
 	// Gate is called at the points that Event names, and the PACS goes on when it returns. ctx ends with the
@@ -74,8 +75,9 @@ type PACS struct {
 // New makes a PACS. Serve starts it.
 func New(cfg Config) *PACS {
 	p := &PACS{
-		cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{}, destinations: map[string]string{},
-		special: map[string]*faults{},
+		cfg: cfg, recorder: newRecorder(), associations: map[*ul.AssociateRQ]*association{},
+		destinations: map[string]string{},
+		special:      map[string]*faults{},
 	}
 	maps.Copy(p.destinations, cfg.MoveDestinations)
 	p.memory.Store(cfg.Memory)
@@ -103,10 +105,10 @@ func Start(cfg Config) (*PACS, error) {
 	return p, nil
 }
 
-// Addr gives host:port after Start.
+// Addr returns host:port after Start.
 func (p *PACS) Addr() string { return p.addr.String() }
 
-// Port gives the port after Start.
+// Port returns the port after Start.
 func (p *PACS) Port() int {
 	if a, ok := p.addr.(*net.TCPAddr); ok {
 		return a.Port
@@ -132,8 +134,8 @@ func (p *PACS) AddStudies(studies ...*phantom.Study) {
 	}
 }
 
-// AddInstance adds a synthetic object with other values of some attributes: of its UIDs, to have an instance in two series, one
-// that a study lacks elsewhere, or a UID that is none.
+// AddInstance adds a synthetic instance with other values of some attributes: of its UIDs, to have an instance in two
+// series, one that a study lacks elsewhere, or a UID that is none.
 func (p *PACS) AddInstance(in *phantom.Instance, values map[dict.Tag]string) {
 	p.archive.add(phantomObject(in, values))
 }
@@ -153,12 +155,14 @@ func (p *PACS) Serve(ctx context.Context, l net.Listener) error {
 	late := &late{ctx: ctx}
 	defer late.all.Wait()
 	s := &dimse.Server{
-		Accept:            p.accept,
-		Choose:            p.choose,
-		Echo:              p.echo,
-		Find:              p.find,
-		Get:               p.get,
-		Move:              func(ctx context.Context, op *dimse.MoveOperation) dimse.Status { return p.move(ctx, op, late) },
+		Accept: p.accept,
+		Choose: p.choose,
+		Echo:   p.echo,
+		Find:   p.find,
+		Get:    p.get,
+		Move: func(ctx context.Context, op *dimse.MoveOperation) dimse.Status {
+			return p.move(ctx, op, late)
+		},
 		Store:             p.store,
 		CommitmentRequest: p.commit,
 		Ended:             p.ended,
@@ -212,7 +216,8 @@ func (p *PACS) rejection(rq *dimse.AssociationRequest, f AssociationFaults) erro
 	switch {
 	case f.Reject == RejectCalledAE || p.cfg.AETitle != "" && rq.CalledAE != p.cfg.AETitle:
 		return dimse.RejectCalledAE
-	case f.Reject == RejectCallingAE || len(p.cfg.CallingAETitles) > 0 && !slices.Contains(p.cfg.CallingAETitles, rq.CallingAE):
+	case f.Reject == RejectCallingAE ||
+		len(p.cfg.CallingAETitles) > 0 && !slices.Contains(p.cfg.CallingAETitles, rq.CallingAE):
 		return dimse.RejectCallingAE
 	case f.Reject == RejectTransient:
 		return &dimse.Reject{Result: ul.RejectedTransient, Source: ul.RejectedByUser, Reason: ul.ReasonNone}
@@ -272,12 +277,15 @@ func (p *PACS) choose(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.
 	_, registered := dict.LookupUID(c.AbstractSyntax)
 	var wanted []string // in order of preference
 	switch {
-	case slices.Contains(services, c.AbstractSyntax), p.cfg.Commitment && c.AbstractSyntax == dict.StorageCommitmentPushModel:
+	case slices.Contains(services, c.AbstractSyntax),
+		p.cfg.Commitment && c.AbstractSyntax == dict.StorageCommitmentPushModel:
 		wanted = []string{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian}
 	case registered && !dict.IsStorageClass(c.AbstractSyntax):
 		return "", ul.ContextAbstractSyntaxRefused
 	case isSCP(rq.RQ, c.AbstractSyntax): // for C-GET: what is held comes first
-		wanted = append(p.archive.syntaxesOf(c.AbstractSyntax), dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian)
+		wanted = append(
+			p.archive.syntaxesOf(c.AbstractSyntax), dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
+		)
 		wanted = append(wanted, c.TransferSyntaxes...)
 	case len(p.cfg.StorageSyntaxes) > 0:
 		wanted = p.cfg.StorageSyntaxes
@@ -292,9 +300,11 @@ func (p *PACS) choose(rq *dimse.AssociationRequest, c ul.ContextRQ) (string, ul.
 	return "", ul.ContextTransferSyntaxesRefused
 }
 
-// isSCP tells whether the peer wants to be SCP of a SOP class: to be sent its objects by C-GET.
+// isSCP reports whether the peer wants to be SCP of a SOP class: to be sent its instances by C-GET.
 func isSCP(rq *ul.AssociateRQ, sopClass string) bool {
-	return slices.ContainsFunc(rq.User.Roles, func(r ul.RoleSelection) bool { return r.SOPClassUID == sopClass && r.SCP })
+	return slices.ContainsFunc(
+		rq.User.Roles, func(r ul.RoleSelection) bool { return r.SOPClassUID == sopClass && r.SCP },
+	)
 }
 
 func (p *PACS) echo(_ context.Context, a *dimse.ServerAssociation) dimse.Status {
@@ -324,7 +334,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// take gives the connection from an address and forgets it; nil if it came too long ago.
+// take returns the connection from an address and forgets it; nil if it came too long ago.
 func (l *listener) take(addr net.Addr) net.Conn {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -39,12 +39,16 @@ var levelOf = map[dict.Tag]level{
 	dict.NumberOfStudyRelatedSeries: studyLevel, dict.NumberOfStudyRelatedInstances: studyLevel,
 
 	dict.SeriesInstanceUID: seriesLevel, dict.SeriesNumber: seriesLevel, dict.SeriesDescription: seriesLevel,
-	dict.Modality: seriesLevel, dict.SeriesDate: seriesLevel, dict.SeriesTime: seriesLevel, dict.BodyPartExamined: seriesLevel,
+	dict.Modality: seriesLevel, dict.SeriesDate: seriesLevel,
+	dict.SeriesTime: seriesLevel, dict.BodyPartExamined: seriesLevel,
 	dict.ProtocolName: seriesLevel, dict.InstitutionName: seriesLevel, dict.Manufacturer: seriesLevel,
-	dict.ManufacturerModelName: seriesLevel, dict.StationName: seriesLevel, dict.NumberOfSeriesRelatedInstances: seriesLevel,
+	dict.ManufacturerModelName: seriesLevel, dict.StationName: seriesLevel,
+	dict.NumberOfSeriesRelatedInstances: seriesLevel,
 
-	dict.SOPInstanceUID: imageLevel, dict.SOPClassUID: imageLevel, dict.InstanceNumber: imageLevel, dict.ImageType: imageLevel,
-	dict.AvailableTransferSyntaxUID: imageLevel, dict.NumberOfFrames: imageLevel, dict.Rows: imageLevel, dict.Columns: imageLevel,
+	dict.SOPInstanceUID: imageLevel, dict.SOPClassUID: imageLevel,
+	dict.InstanceNumber: imageLevel, dict.ImageType: imageLevel,
+	dict.AvailableTransferSyntaxUID: imageLevel, dict.NumberOfFrames: imageLevel,
+	dict.Rows: imageLevel, dict.Columns: imageLevel,
 	dict.ContentDate: imageLevel, dict.ContentTime: imageLevel, dict.AcquisitionNumber: imageLevel,
 }
 
@@ -67,7 +71,7 @@ func newRequest(sopClass string, identifier *stream.DataSet) (rq request, ok boo
 	return rq, rq.level != noLevel && (rq.level != patientLevel || !slices.Contains(studyRoot, sopClass))
 }
 
-// matches tells whether a row has what the keys of one level ask for.
+// matches reports whether a row has what the keys of one level ask for.
 func (rq request) matches(r row, at level) bool {
 	for key := range rq.identifier.All() {
 		if key.VR == dict.SQ || len(key.Value) == 0 || !rq.supports(key.Tag, at) {
@@ -108,7 +112,8 @@ func (rq request) answer(r row, f FindFaults, list ListFaults) *stream.DataSet {
 			untrue, lies = f.Answers[tag]
 		}
 		switch l, known := levelOf[tag]; {
-		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel || slices.Contains(f.OmitKeys, tag) || slices.Contains(list.OmitKeys, tag) || tag.IsGroupLength():
+		case tag == dict.SpecificCharacterSet || tag == dict.QueryRetrieveLevel ||
+			slices.Contains(f.OmitKeys, tag) || slices.Contains(list.OmitKeys, tag) || tag.IsGroupLength():
 		case lies:
 			ds.SetVR(tag, vr, untrue...)
 		case vr == dict.SQ:

@@ -17,26 +17,28 @@ type EventKind string
 
 // The points, in the order of an operation.
 const (
-	AtFind          EventKind = "find"           // before the answers to a C-FIND
-	AtMatch         EventKind = "match"          // before each match of a C-FIND
-	AtGet           EventKind = "get"            // before the first sub-operation of a C-GET
-	AtMove          EventKind = "move"           // before the first sub-operation of a C-MOVE
-	AtSubOperation  EventKind = "sub-operation"  // before each C-STORE of a C-GET or C-MOVE
-	AtSent          EventKind = "sent"           // when a C-STORE of a C-GET or C-MOVE was answered and recorded
-	AtCancelAbort   EventKind = "cancel abort"   // before C-CANCEL is answered by an abort
-	AtGetEnd        EventKind = "get end"        // before the final response of a C-GET
-	AtMoveEnd       EventKind = "move end"       // before the final response of a C-MOVE
-	AtLate          EventKind = "late"           // before each C-STORE that comes after the final response; ctx ends with the PACS
+	AtFind         EventKind = "find"          // before the answers to a C-FIND
+	AtMatch        EventKind = "match"         // before each match of a C-FIND
+	AtGet          EventKind = "get"           // before the first sub-operation of a C-GET
+	AtMove         EventKind = "move"          // before the first sub-operation of a C-MOVE
+	AtSubOperation EventKind = "sub-operation" // before each C-STORE of a C-GET or C-MOVE
+	AtSent         EventKind = "sent"          // when a C-STORE of a C-GET or C-MOVE was answered and recorded
+	AtCancelAbort  EventKind = "cancel abort"  // before C-CANCEL is answered by an abort
+	AtGetEnd       EventKind = "get end"       // before the final response of a C-GET
+	AtMoveEnd      EventKind = "move end"      // before the final response of a C-MOVE
+	// before each C-STORE that comes after the final response; ctx ends with the PACS
+	AtLate          EventKind = "late"
 	AtStore         EventKind = "store"          // before the data set of a C-STORE is read
 	AtStoreResponse EventKind = "store response" // when it was read, kept and recorded, before the answer
 )
 
 // Event is given to Config.Gate.
 type Event struct {
-	Kind           EventKind
-	Association    int             // counted from 1
-	CallingAE      string          //
-	Number         int             // of the match or object, counted from 1: within the operation, or of all that arrived by C-STORE
+	Kind        EventKind
+	Association int    // counted from 1
+	CallingAE   string //
+	// of the match or instance, counted from 1: within the operation, or of all that arrived by C-STORE
+	Number         int
 	SOPInstanceUID string          // of sub-operations and stores
 	Canceled       <-chan struct{} // closed when C-CANCEL has come; nil for stores
 
@@ -80,7 +82,7 @@ type Query struct {
 	Time               time.Time
 }
 
-// Transfer is an object that came or went.
+// Transfer is an instance that came or went.
 type Transfer struct {
 	Association       int    // over which it came, or over which the C-GET or C-MOVE did
 	CallingAE         string // of what came
@@ -113,7 +115,7 @@ type Recorder struct {
 
 func newRecorder() *Recorder { return &Recorder{changed: make(chan struct{})} }
 
-// Log gives a copy of what was seen.
+// Log returns a copy of what was seen.
 func (r *Recorder) Log() Log {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -123,8 +125,8 @@ func (r *Recorder) Log() Log {
 	return l
 }
 
-// Wait returns when done is true, or with the cause of ctx. done is called under a lock after each change: it must be quick,
-// must not keep the log, and must not call the recorder.
+// Wait returns when done is true, or with the cause of ctx. done is called under a lock after each change: it must be
+// quick, must not keep the log, and must not call the recorder.
 func (r *Recorder) Wait(ctx context.Context, done func(l *Log) bool) error {
 	for {
 		r.mu.Lock()
@@ -141,12 +143,12 @@ func (r *Recorder) Wait(ctx context.Context, done func(l *Log) bool) error {
 	}
 }
 
-// WaitStores waits until at least n objects were received whole.
+// WaitStores waits until at least n instances were received whole.
 func (r *Recorder) WaitStores(ctx context.Context, n int) error {
 	return r.Wait(ctx, func(l *Log) bool { return len(l.Stores) >= n })
 }
 
-// WaitSent waits until at least n objects were sent and answered.
+// WaitSent waits until at least n instances were sent and answered.
 func (r *Recorder) WaitSent(ctx context.Context, n int) error {
 	return r.Wait(ctx, func(l *Log) bool { return len(l.Sent) >= n })
 }
@@ -185,7 +187,7 @@ func (r *Recorder) open() int {
 	return r.log.Open
 }
 
-// opened gives the association's number.
+// opened returns the association's number.
 func (r *Recorder) opened() (number int) {
 	r.change(func(l *Log) {
 		l.Open++

@@ -31,7 +31,7 @@ type retrieval struct {
 	latePause   time.Duration
 	store       func(ctx context.Context, rq dimse.StoreRequest, data io.Reader) (dimse.StoreResponse, error)
 	apart       bool // store has associations of its own: their end is not that of op
-	number      int  // of the object that is being sent
+	number      int  // of the instance that is being sent
 	left        int
 	done        int
 	failed      []string
@@ -51,7 +51,8 @@ var (
 	errAborted = errors.New("pacs: the association was aborted")
 )
 
-// selected gives the objects that are asked for, in the order in which they are sent; or a status to answer at once.
+// selected returns the instances that are asked for, in the order in which they are sent; or a status to answer at
+// once.
 func (g *retrieval) selected(sopClass string, identifier *stream.DataSet) ([]*object, dimse.Status) {
 	rq, ok := newRequest(sopClass, identifier)
 	if status, away := g.faults.recall(); away {
@@ -142,7 +143,7 @@ func (g *retrieval) cancel(ctx context.Context) error {
 	return errAborted
 }
 
-// subOperation sends one object, and reports progress.
+// subOperation sends one instance, and reports progress.
 func (g *retrieval) subOperation(ctx context.Context, o *object) error {
 	times := 1
 	if g.f.SendTwice == g.number || g.f.TwiceAll {
@@ -164,7 +165,8 @@ func (g *retrieval) subOperation(ctx context.Context, o *object) error {
 }
 
 func (g *retrieval) refuses(o *object) bool {
-	return slices.Contains(g.f.Refuse, o.sopInstanceUID) && g.faults.nth(g.faults.asked, o.sopInstanceUID, g.f.RefuseFirst)
+	return slices.Contains(g.f.Refuse, o.sopInstanceUID) &&
+		g.faults.nth(g.faults.asked, o.sopInstanceUID, g.f.RefuseFirst)
 }
 
 func (g *retrieval) counts() dimse.Counts {
@@ -258,7 +260,7 @@ func (g *retrieval) outgoing(ctx context.Context, o *object, r io.Reader) *hashe
 	return data
 }
 
-// notSent counts an object as failed if the association lives on.
+// notSent counts an instance as failed if the association lives on.
 func (g *retrieval) notSent(ctx context.Context, o *object, err error) error {
 	var noContext *dimse.NoContextError
 	var source *ul.SourceError
@@ -295,7 +297,7 @@ func (g *retrieval) final(ctx context.Context, at EventKind, status dimse.Status
 	return status
 }
 
-// dropped drops the connection inside an object.
+// dropped drops the connection inside an instance.
 func (a *association) dropped() error {
 	a.drop()
 	return errDropped

@@ -38,7 +38,7 @@ func (s *Stop) Gate(ctx context.Context, e Event) {
 	})
 }
 
-// Reached gives the event when the point is reached.
+// Reached returns the event when the point is reached.
 func (s *Stop) Reached() <-chan Event { return s.reached }
 
 // Release lets the PACS go on, and stop nowhere again.

@@ -22,14 +22,17 @@ import (
 )
 
 // errFull tells that Config.Memory is used up.
-var errFull = errors.New("pacs: the memory for objects is full")
+var errFull = errors.New("pacs: the memory for instances is full")
 
 func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse.Incoming) dimse.StoreResponse {
 	a, end := p.begin(sa)
 	defer end()
 	faults := p.faultsOf([]string{in.SOPInstanceUID})
 	f, number := faults.store()
-	event := Event{Kind: AtStore, Association: a.number, CallingAE: a.callingAE, Number: number, SOPInstanceUID: in.SOPInstanceUID}
+	event := Event{
+		Kind: AtStore, Association: a.number, CallingAE: a.callingAE,
+		Number: number, SOPInstanceUID: in.SOPInstanceUID,
+	}
 	p.gate(ctx, event)
 
 	aborts := f.AbortAll || number == f.AbortAtObject
@@ -68,7 +71,7 @@ func (p *PACS) store(ctx context.Context, sa *dimse.ServerAssociation, in *dimse
 	return rsp
 }
 
-// status is what an object is to be answered; Success if nothing speaks against it.
+// status is what an instance is to be answered; Success if nothing speaks against it.
 func (f *faults) status(now StoreFaults, sopInstanceUID string) dimse.Status {
 	if s, ok := now.Statuses[sopInstanceUID]; ok && f.nth(f.came, sopInstanceUID, now.StatusesFirst) {
 		return s
@@ -139,7 +142,8 @@ func (h *hashed) unreadable() (dimse.Status, error) { return dimse.CannotUnderst
 
 // receivedObject takes from the header what queries ask for; nil if it doesn't say where it belongs.
 func receivedObject(in *dimse.Incoming, h *stream.Header) *object {
-	bigEndian := dict.TransferSyntaxOf(in.TransferSyntaxUID).BigEndian // binary numbers are left out: nobody asks for them
+	// binary numbers are left out: nobody asks for them
+	bigEndian := dict.TransferSyntaxOf(in.TransferSyntaxUID).BigEndian
 	ds := &stream.DataSet{}
 	ds.Set(dict.SpecificCharacterSet, h.Charset().Terms()...)
 	for tag := range levelOf {
@@ -164,14 +168,14 @@ func receivedObject(in *dimse.Incoming, h *stream.Header) *object {
 	return o
 }
 
-// keeper takes the bytes of an object.
+// keeper takes the bytes of an instance.
 type keeper interface {
 	io.Writer
 	keep() (open func() (io.ReadCloser, error), err error) // open is nil if they are not kept
 	abandon()
 }
 
-// keeper chooses where an object goes, and with which status it is answered.
+// keeper chooses where an instance goes, and with which status it is answered.
 func (p *PACS) keeper(in *dimse.Incoming, status dimse.Status) (keeper, dimse.Status) {
 	switch {
 	case status.Class() == dimse.ClassFailure:
@@ -194,7 +198,7 @@ func (discard) Write(b []byte) (int, error)                  { return len(b), ni
 func (discard) keep() (func() (io.ReadCloser, error), error) { return nil, nil } //nolint:nilnil // not kept, and no error
 func (discard) abandon()                                     {}
 
-// memory keeps an object in memory, out of the bytes that all share.
+// memory keeps an instance in memory, out of the bytes that all share.
 type memory struct {
 	p *PACS
 	b bytes.Buffer
@@ -216,7 +220,7 @@ func (m *memory) keep() (func() (io.ReadCloser, error), error) {
 // abandon also serves to release what was kept.
 func (m *memory) abandon() { m.p.memory.Add(int64(m.b.Len())) }
 
-// file writes an object as a DICOM file, under a temporary name until it is whole.
+// file writes an instance as a DICOM file, under a temporary name until it is whole.
 type file struct {
 	path string
 	f    *os.File

@@ -53,7 +53,9 @@ func TestStoreRecordsAndKeeps(t *testing.T) {
 			}
 			require.Equal(t, bytes, log.BytesReceived)
 
-			images := find(t, a, findClass, keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", "", "PatientName", ""))
+			images := find(t, a, findClass, keys(
+				"IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", "", "PatientName", "",
+			))
 			require.Equal(t, uids(st), values(images, dict.SOPInstanceUID))
 			require.Equal(t, "Phantom^Test", images[0].String(dict.PatientName))
 			r, got, err := get(t, a, keys("STUDY", "StudyInstanceUID", st.StudyInstanceUID))
@@ -98,12 +100,18 @@ func TestStoreMemoryIsBounded(t *testing.T) {
 	for _, step := range []struct {
 		object int
 		want   dimse.Status
-	}{{0, dimse.Success}, {1, dimse.Success}, {2, dimse.OutOfResources}, {2, dimse.OutOfResources}, {1, dimse.OutOfResources}} {
+	}{
+		{0, dimse.Success},
+		{1, dimse.Success},
+		{2, dimse.OutOfResources},
+		{2, dimse.OutOfResources},
+		{1, dimse.OutOfResources},
+	} {
 		status, err := send(t, a, st.Instances()[step.object])
 		require.NoError(t, err)
 		require.Equal(t, step.want, status)
 	}
-	// The second copy of an object gives back what the first took: here room for one is never missing.
+	// The second copy of an instance gives back what the first took: here room for one is never missing.
 	a = dial(t, start(t, pacs.Config{Memory: 2*size + size/2}))
 	for range 5 {
 		status, err := send(t, a, st.Instances()[0])
@@ -160,15 +168,21 @@ func TestStoreFaults(t *testing.T) {
 				require.Equal(t, uint16(status), p.Recorder().Log().Stores[i].Status)
 				require.Equal(t, hexOf(in), p.Recorder().Log().Stores[i].SHA256)
 			}
-			images := find(t, a, findClass, keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", ""))
+			images := find(
+				t, a, findClass, keys("IMAGE", "StudyInstanceUID", st.StudyInstanceUID, "SOPInstanceUID", ""),
+			)
 			require.Equal(t, test.kept, values(images, dict.SOPInstanceUID))
 		})
 	}
 }
 
 func TestStoreDrops(t *testing.T) {
-	in := phantom.New(5, phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.CT, Rows: 1024, Columns: 1024}}}).Instances()[0]
-	p := start(t, pacs.Config{Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{DropAtObject: 1, DropAfterBytes: 100_000}}})
+	in := phantom.New(5, phantom.StudySpec{
+		Series: []phantom.SeriesSpec{{Kind: phantom.CT, Rows: 1024, Columns: 1024}},
+	}).Instances()[0]
+	p := start(t, pacs.Config{
+		Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{DropAtObject: 1, DropAfterBytes: 100_000}},
+	})
 	_, err := send(t, dial(t, p), in)
 	require.Error(t, err)
 	require.NoError(t, p.Recorder().Wait(limit(t), func(l *pacs.Log) bool { return l.Open == 0 && len(l.Broken) == 1 }))
@@ -179,8 +193,12 @@ func TestStoreDrops(t *testing.T) {
 
 // A destination that stalls reads not one byte more, until it is stopped.
 func TestStoreStalls(t *testing.T) {
-	in := phantom.New(5, phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 32}}}).Instances()[0]
-	p := start(t, pacs.Config{Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{StallAtObject: 1, StallAfterBytes: 200_000}}})
+	in := phantom.New(5, phantom.StudySpec{
+		Series: []phantom.SeriesSpec{{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 32}},
+	}).Instances()[0]
+	p := start(t, pacs.Config{
+		Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{StallAtObject: 1, StallAfterBytes: 200_000}},
+	})
 	a := dial(t, p)
 	stalled := func(l *pacs.Log) bool { return l.BytesReceived >= 200_000 }
 	ctx, cancel := context.WithCancel(limit(t))
@@ -202,7 +220,7 @@ func TestStoreStalls(t *testing.T) {
 	require.EqualValues(t, 200_000, p.Recorder().Log().BytesReceived)
 }
 
-// The answer to a C-STORE is held at a gate: the object is recorded, the peer waits.
+// The answer to a C-STORE is held at a gate: the instance is recorded, the peer waits.
 func TestStoreGate(t *testing.T) {
 	stop := pacs.StopAt(pacs.AtStoreResponse, 1)
 	p := start(t, pacs.Config{Gate: stop.Gate})

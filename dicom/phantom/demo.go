@@ -10,16 +10,20 @@ import (
 
 // The phantoms of the demo: names in the character sets that real ones come in.
 var (
-	alpha   = Patient{"PHANTOM-001", "Phantom^Alpha", "19500101", "F", nil}
-	beta    = Patient{"PHANTOM-002", "Phäntom^Bêta", "19610202", "M", []string{"ISO_IR 100"}}
-	gamma   = Patient{"PHANTOM-003", "Gen'ei^San=幻影^三=げんえい^さん", "19720303", "O", []string{"ISO 2022 IR 6", "ISO 2022 IR 87"}}
+	alpha = Patient{"PHANTOM-001", "Phantom^Alpha", "19500101", "F", nil}
+	beta  = Patient{"PHANTOM-002", "Phäntom^Bêta", "19610202", "M", []string{"ISO_IR 100"}}
+	gamma = Patient{
+		"PHANTOM-003", "Gen'ei^San=幻影^三=げんえい^さん", "19720303", "O", []string{"ISO 2022 IR 6", "ISO 2022 IR 87"},
+	}
 	delta   = Patient{"PHANTOM-004", "Фантом^Дельта", "19830404", "M", []string{"ISO_IR 144"}}
-	epsilon = Patient{"PHANTOM-005", "Hwanyeong^O=幻影^五=환영^오", "19940505", "F", []string{"ISO 2022 IR 6", "ISO 2022 IR 149"}}
-	zeta    = Patient{"PHANTOM-006", "Huanying^Liu=幻影^六", "20050606", "F", []string{"ISO_IR 192"}}
-	eta     = Patient{"PHANTOM-007", "Φάντασμα^Ήτα", "19460707", "M", []string{"ISO_IR 126"}}
+	epsilon = Patient{
+		"PHANTOM-005", "Hwanyeong^O=幻影^五=환영^오", "19940505", "F", []string{"ISO 2022 IR 6", "ISO 2022 IR 149"},
+	}
+	zeta = Patient{"PHANTOM-006", "Huanying^Liu=幻影^六", "20050606", "F", []string{"ISO_IR 192"}}
+	eta  = Patient{"PHANTOM-007", "Φάντασμα^Ήτα", "19460707", "M", []string{"ISO_IR 126"}}
 )
 
-// DemoStudies gives the twelve studies of the demo: seven phantoms, every kind of series, several character sets and
+// DemoStudies returns the twelve studies of the demo: seven phantoms, every kind of series, several character sets and
 // transfer syntaxes, about 70 MB.
 func DemoStudies() []*Study {
 	ctSeries := func(slices int) SeriesSpec {
@@ -29,8 +33,13 @@ func DemoStudies() []*Study {
 		return SeriesSpec{Kind: MR, Instances: slices, Description: description}
 	}
 	doc := SeriesSpec{Kind: Report, Description: "Report"}
-	implicit := SeriesSpec{Kind: CT, Instances: 12, Rows: 256, Columns: 256, Description: "Localizer", TransferSyntaxUID: dict.ImplicitVRLittleEndian}
-	rle := SeriesSpec{Kind: SecondaryCapture, Instances: 2, Description: "Screen shots", TransferSyntaxUID: dict.RLELossless}
+	implicit := SeriesSpec{
+		Kind: CT, Instances: 12, Rows: 256, Columns: 256,
+		Description: "Localizer", TransferSyntaxUID: dict.ImplicitVRLittleEndian,
+	}
+	rle := SeriesSpec{
+		Kind: SecondaryCapture, Instances: 2, Description: "Screen shots", TransferSyntaxUID: dict.RLELossless,
+	}
 	cineLoop := SeriesSpec{Kind: Ultrasound, Instances: 2, Frames: 30, Description: "Loop"}
 	specs := []StudySpec{
 		{Patient: alpha, Date: "20240108", Description: "CT abdomen", Series: []SeriesSpec{ctSeries(40), doc}},

@@ -39,7 +39,7 @@ func (k kind) writes(transferSyntaxUID string) bool {
 	return false
 }
 
-// Attributes gives a new data set with all attributes but pixel data.
+// Attributes returns a new data set with all attributes but pixel data.
 func (in *Instance) Attributes() *stream.DataSet {
 	se := in.series
 	st := se.study
@@ -202,11 +202,14 @@ func report(ds *stream.DataSet, in *Instance) {
 	ds.Set(dict.ContinuityOfContent, "SEPARATE")
 	ds.SetSequence(dict.ConceptNameCodeSequence, code("LN", "18748-4", "Diagnostic imaging report"))
 	ds.SetSequence(dict.ContentSequence,
-		paragraph("59776-5", "Procedure findings", fmt.Sprintf("Phantom report %d. A phantom has no findings.", in.Number)),
+		paragraph(
+			"59776-5", "Procedure findings", fmt.Sprintf("Phantom report %d. A phantom has no findings.", in.Number),
+		),
 		paragraph("19005-8", "Imaging study impression", "An ellipse of soft tissue with a rim of bone."))
 }
 
-// keyObject is the modules of PS3.3 C.17.6: what is selected, once as evidence and once as content (TID 2010 of PS3.16).
+// keyObject is the modules of PS3.3 C.17.6: what is selected, once as evidence and once as content (TID 2010 of
+// PS3.16).
 func keyObject(ds *stream.DataSet, in *Instance) {
 	ds.SetSequence(dict.ReferencedPerformedProcedureStepSequence)
 	ds.SetSequence(dict.ReferencedRequestSequence)

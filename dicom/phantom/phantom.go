@@ -2,7 +2,7 @@
 
 // Package phantom makes synthetic studies of patients who never lived: CT, MR, multi-frame, secondary capture and
 // reports, with names in several character sets. A seed and a specification give the same bytes on any machine, any
-// day. Pixel data is generated while it is read, so that an object of many gigabytes costs a few hundred KB.
+// day. Pixel data is generated while it is read, so an instance of many gigabytes needs only a few hundred KB.
 package phantom
 
 import (
@@ -51,12 +51,13 @@ type StudySpec struct {
 
 // SeriesSpec says what a series is made of. Zero values mean the default.
 type SeriesSpec struct {
-	Kind              Kind
-	Instances         int // 1
-	Rows, Columns     int // 512 × 512 for CT, 256 × 256 for others
-	Frames            int // of kinds with several frames: 10
-	Description       string
-	TransferSyntaxUID string // Explicit VR Little Endian; or Implicit VR Little Endian; or RLE Lossless for kinds with 8 bits
+	Kind          Kind
+	Instances     int // 1
+	Rows, Columns int // 512 × 512 for CT, 256 × 256 for others
+	Frames        int // of kinds with several frames: 10
+	Description   string
+	// Explicit VR Little Endian; or Implicit VR Little Endian; or RLE Lossless for kinds with 8 bits
+	TransferSyntaxUID string
 }
 
 // Study is a synthetic study. It may be read from many goroutines.
@@ -106,10 +107,12 @@ func New(seed uint64, spec StudySpec) *Study {
 	return st
 }
 
-// Title is the document title of a key object, of the scheme DCM: a code of CID 7010 (PS3.16) such as 113001 "Rejected for Quality Reasons".
+// Title is the document title of a key object, of the scheme DCM: a code of CID 7010 (PS3.16) such as 113001 "Rejected
+// for Quality Reasons".
 type Title struct{ Code, Meaning string }
 
-// Select adds a series with a key object that names instances, of this study or of others. Nobody may read the study meanwhile.
+// Select adds a series with a key object that names instances, of this study or of others. Nobody may read the study
+// meanwhile.
 func (st *Study) Select(title Title, instances ...*Instance) *Instance {
 	se := st.newSeries(len(st.Series)+1, SeriesSpec{Kind: KeyObject}.orDefault())
 	se.Instances[0].title, se.Instances[0].selected = title, instances
@@ -172,7 +175,7 @@ func (st *Study) uid(name string) string {
 	return "2.25." + new(big.Int).SetBytes(id[:]).String()
 }
 
-// Instances gives all objects of the study, series by series.
+// Instances returns all objects of the study, series by series.
 func (st *Study) Instances() []*Instance {
 	var list []*Instance
 	for _, se := range st.Series {
@@ -181,10 +184,10 @@ func (st *Study) Instances() []*Instance {
 	return list
 }
 
-// Series gives the series that the instance belongs to.
+// Series returns the series that the instance belongs to.
 func (in *Instance) Series() *Series { return in.series }
 
-// Study gives the study that the series belongs to.
+// Study returns the study that the series belongs to.
 func (se *Series) Study() *Study { return se.study }
 
 // Size is the length of the data set in bytes.
@@ -204,7 +207,7 @@ func (in *Instance) pixelLen() int64 {
 
 func (in *Instance) encapsulated() bool { return in.TransferSyntaxUID == dict.RLELossless }
 
-// Open gives the data set, without preamble and file meta information. Native pixel data is generated while it
+// Open returns the data set, without preamble and file meta information. Native pixel data is generated while it
 // is read; RLE is made beforehand, in memory.
 func (in *Instance) Open() io.ReadCloser {
 	head := bytes.NewReader(in.head())

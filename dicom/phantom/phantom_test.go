@@ -72,7 +72,9 @@ func TestSizeIsWhatOpenGives(t *testing.T) {
 
 // One gigabyte is generated in constant memory.
 func TestLargeObjectIsNotHeld(t *testing.T) {
-	spec := phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 512}}}
+	spec := phantom.StudySpec{
+		Series: []phantom.SeriesSpec{{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 512}},
+	}
 	in := phantom.New(1, spec).Instances()[0]
 	require.Greater(t, in.Size(), int64(1<<30))
 	var before, after runtime.MemStats
@@ -168,7 +170,7 @@ func pixelData(t *testing.T, r io.Reader) []byte {
 	return tail(t, o)
 }
 
-// tail gives the value of Pixel Data, which comes last.
+// tail returns the value of Pixel Data, which comes last.
 func tail(t *testing.T, o *stream.Object) []byte {
 	b, err := io.ReadAll(o)
 	require.NoError(t, err)
@@ -185,7 +187,9 @@ func TestNamesKeepTheirCharacters(t *testing.T) {
 		ds := st.Instances()[0].Attributes()
 		require.Equal(t, p.Name, ds.String(dict.PatientName))
 		if len(p.CharacterSet) > 0 {
-			require.Equal(t, strings.Join(p.CharacterSet, `\`), strings.Join(ds.Strings(dict.SpecificCharacterSet), `\`))
+			require.Equal(
+				t, strings.Join(p.CharacterSet, `\`), strings.Join(ds.Strings(dict.SpecificCharacterSet), `\`),
+			)
 		}
 	}
 	require.Len(t, sets, 7)

@@ -123,7 +123,7 @@ func (p *pixels) fill(dst []byte, offset uint64, from, to, material int) {
 	}
 }
 
-// table gives pixels of a value with their noise.
+// table returns pixels of a value with their noise.
 func (p *pixels) table(value uint16) []byte {
 	var b []byte
 	for i := range uint64(noiseLen) {

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// runLengths gives the frames as encapsulated pixel data of the RLE transfer syntax (PS3.5 annex G): an empty offset
+// runLengths returns the frames as encapsulated pixel data of the RLE transfer syntax (PS3.5 annex G): an empty offset
 // table, and a fragment of one segment for each frame. Pixels have one byte.
 func runLengths(p *pixels) []byte {
 	b := appendItem(nil, 0xE000, 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package rejection reads rejection notes: Key Object Selection Documents (PS3.3 A.35.4) whose title says that the instances they name are
-// not to be used any more (IHE Radiology, Imaging Object Change Management).
+// Package rejection reads rejection notes: Key Object Selection Documents (PS3.3 A.35.4) whose title says that the
+// instances they name must no longer be used (IHE Radiology, Imaging Instance Change Management).
 package rejection
 
 import (
@@ -47,7 +47,8 @@ var (
 	ErrNothing = errors.New("the rejection note names no instance of its study")
 )
 
-// Read reads a data set from r, at most 48 MiB of it. ok is false if it is no rejection note. Errors are those of Of and of stream.Open.
+// Read reads a data set from r, at most 48 MiB of it. ok is false if it is no rejection note. Errors are those of Of
+// and of stream.Open.
 func Read(r io.Reader, transferSyntaxUID string) (n Note, ok bool, err error) {
 	o, err := stream.Open(r, transferSyntaxUID, stream.Limits{Header: maxBytes})
 	if err != nil {
@@ -57,12 +58,13 @@ func Read(r io.Reader, transferSyntaxUID string) (n Note, ok bool, err error) {
 	return Of(o)
 }
 
-// Of reads an object that is open, and leaves it as it is. ok is false if it is no rejection note.
+// Of reads an instance that is open, and leaves it as it is. ok is false if it is no rejection note.
 //
-// What is rejected are the instances of the note's own study in Current Requested Procedure Evidence Sequence, which lists all that the document
-// refers to (PS3.3 C.17.6.2), and those that its content refers to: writers fill the one or the other. A presentation state that
-// the content names only as a way to show a rejected image is listed as evidence, too, but is not rejected. Copies of the note in other
-// studies (Identical Documents Sequence) name the instances there.
+// What is rejected are the instances of the note's own study in Current Requested Procedure Evidence Sequence, which
+// lists all that the document refers to (PS3.3 C.17.6.2), and those that its content refers to: writers fill the one or
+// the other. A presentation state that the content names only as a way to show a rejected image is listed as evidence,
+// too, but is not rejected. Copies of the note in other studies (Identical Documents Sequence) name the instances
+// there.
 func Of(o *stream.Object) (n Note, ok bool, err error) {
 	h := o.Header()
 	if h.SOPClassUID() != dict.KeyObjectSelectionDocumentStorage {
@@ -79,7 +81,10 @@ func Of(o *stream.Object) (n Note, ok bool, err error) {
 	if !ok || r.scheme != "DCM" {
 		return Note{}, false, nil
 	}
-	n = Note{SOPInstanceUID: h.SOPInstanceUID(), StudyInstanceUID: h.Text(dict.StudyInstanceUID), Code: r.code, Meaning: meaning, Instances: r.rejected()}
+	n = Note{
+		SOPInstanceUID: h.SOPInstanceUID(), StudyInstanceUID: h.Text(dict.StudyInstanceUID),
+		Code: r.code, Meaning: meaning, Instances: r.rejected(),
+	}
 	if len(n.Instances) == 0 {
 		return Note{}, false, ErrNothing
 	}
@@ -104,7 +109,9 @@ type reference struct{ uid, study string }
 var (
 	pathTitle    = []dict.Tag{dict.ConceptNameCodeSequence}
 	pathStudy    = []dict.Tag{dict.CurrentRequestedProcedureEvidenceSequence}
-	pathEvidence = []dict.Tag{dict.CurrentRequestedProcedureEvidenceSequence, dict.ReferencedSeriesSequence, dict.ReferencedSOPSequence}
+	pathEvidence = []dict.Tag{
+		dict.CurrentRequestedProcedureEvidenceSequence, dict.ReferencedSeriesSequence, dict.ReferencedSOPSequence,
+	}
 )
 
 func (r *reader) read() error {
@@ -176,7 +183,7 @@ func (r *reader) refer(t stream.Token) {
 	}
 }
 
-// rejected gives what is of the note's study, sorted.
+// rejected returns what is of the note's study, sorted.
 func (r *reader) rejected() []string {
 	study := r.h.Text(dict.StudyInstanceUID)
 	out := maps.Clone(r.content)

@@ -22,7 +22,9 @@ import (
 
 func study(seed uint64) *phantom.Study {
 	return phantom.New(seed, phantom.StudySpec{Series: []phantom.SeriesSpec{
-		{Kind: phantom.CT, Instances: 3, Rows: 4, Columns: 4}, {Kind: phantom.Report, Instances: 2}, {Kind: phantom.MR, Rows: 4, Columns: 4},
+		{Kind: phantom.CT, Instances: 3, Rows: 4, Columns: 4},
+		{Kind: phantom.Report, Instances: 2},
+		{Kind: phantom.MR, Rows: 4, Columns: 4},
 	}})
 }
 
@@ -52,7 +54,10 @@ var titles = []struct {
 
 func TestTitles(t *testing.T) {
 	for _, tt := range titles {
-		for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+		for _, syntax := range []string{
+			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+			dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+		} {
 			t.Run(tt.title.Code+" "+dict.UIDName(syntax), func(t *testing.T) {
 				st := study(1)
 				rejected := []*phantom.Instance{st.Series[0].Instances[2], st.Series[1].Instances[0]}
@@ -65,7 +70,8 @@ func TestTitles(t *testing.T) {
 				want := rejection.Note{}
 				if ok {
 					want = rejection.Note{
-						SOPInstanceUID: note.SOPInstanceUID, StudyInstanceUID: st.StudyInstanceUID, Code: tt.title.Code, Meaning: tt.title.Meaning, Instances: uids(rejected...),
+						SOPInstanceUID: note.SOPInstanceUID, StudyInstanceUID: st.StudyInstanceUID,
+						Code: tt.title.Code, Meaning: tt.title.Meaning, Instances: uids(rejected...),
 					}
 				}
 				require.Equal(t, want, n)
@@ -74,7 +80,8 @@ func TestTitles(t *testing.T) {
 	}
 }
 
-// convert takes a data set from explicit VR little endian into another transfer syntax; big endian, which nothing of ours writes, by DCMTK.
+// convert takes a data set from explicit VR little endian into another transfer syntax; big endian, which nothing of
+// ours writes, by DCMTK.
 func convert(t *testing.T, b []byte, syntax string) []byte {
 	t.Helper()
 	if syntax == dict.ExplicitVRBigEndian {
@@ -94,7 +101,9 @@ func byDCMTK(t *testing.T, b []byte, options ...string) []byte {
 	t.Helper()
 	in, out := filepath.Join(t.TempDir(), "in"), filepath.Join(t.TempDir(), "out")
 	require.NoError(t, os.WriteFile(in, b, 0o600))
-	said, err := exec.Command("dcmconv", append(append([]string{"-f", "-t=", "-F"}, options...), in, out)...).CombinedOutput()
+	said, err := exec.Command(
+		"dcmconv", append(append([]string{"-f", "-t=", "-F"}, options...), in, out)...,
+	).CombinedOutput()
 	require.NoError(t, err, "%s", said)
 	written, err := os.ReadFile(out)
 	require.NoError(t, err)
@@ -115,7 +124,8 @@ func TestLengths(t *testing.T) {
 	}
 }
 
-// TestWhatIsRejected: evidence and content each suffice, other studies don't count, and what a reference is shown with is not rejected.
+// TestWhatIsRejected: evidence and content each suffice, other studies don't count, and what a reference is shown with
+// is not rejected.
 func TestWhatIsRejected(t *testing.T) {
 	st, other := study(1), study(2)
 	a, b := st.Series[0].Instances[0], st.Series[0].Instances[1]
@@ -133,11 +143,16 @@ func TestWhatIsRejected(t *testing.T) {
 		"of another study":  {selected: []*phantom.Instance{a, foreign}, want: []*phantom.Instance{a}},
 		"of no study of it": {selected: []*phantom.Instance{foreign}, err: rejection.ErrNothing},
 		"nothing":           {err: rejection.ErrNothing},
-		"a presentation state with a reference": {selected: []*phantom.Instance{a, b}, change: func(ds *stream.DataSet) {
-			items := ds.Items(dict.ContentSequence)
-			items[0].Items(dict.ReferencedSOPSequence)[0].SetSequence(dict.ReferencedSOPSequence, items[1].Items(dict.ReferencedSOPSequence)...)
-			ds.SetSequence(dict.ContentSequence, items[0])
-		}, want: []*phantom.Instance{a}},
+		"a presentation state with a reference": {
+			selected: []*phantom.Instance{a, b},
+			change: func(ds *stream.DataSet) {
+				items := ds.Items(dict.ContentSequence)
+				items[0].Items(dict.ReferencedSOPSequence)[0].SetSequence(
+					dict.ReferencedSOPSequence, items[1].Items(dict.ReferencedSOPSequence)...,
+				)
+				ds.SetSequence(dict.ContentSequence, items[0])
+			}, want: []*phantom.Instance{a},
+		},
 		"deeper in the content": {selected: []*phantom.Instance{a, b}, change: func(ds *stream.DataSet) {
 			container := &stream.DataSet{}
 			container.SetSequence(dict.ContentSequence, ds.Items(dict.ContentSequence)...)
@@ -206,7 +221,9 @@ func TestBounds(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	st := study(1)
 	ds := st.Select(titles[0].title, st.Series[0].Instances...).Attributes()
-	for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian} {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian,
+	} {
 		b, err := ds.Encode(syntax)
 		if err == nil {
 			f.Add(b, syntax)

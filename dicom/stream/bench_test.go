@@ -79,8 +79,8 @@ func (p *passage) copy() error {
 	return nil
 }
 
-// BenchmarkRatios runs the passages and a plain copy of the same bytes in turn, and prints the median of the copy and how many
-// times as long the others take.
+// BenchmarkRatios runs the passages and a plain copy of the same bytes in turn, and prints the median of the copy and
+// how many times as long the others take.
 func BenchmarkRatios(b *testing.B) {
 	explicit, implicit, big := dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, dict.ExplicitVRBigEndian
 	runs := []struct {

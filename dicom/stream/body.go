@@ -40,7 +40,7 @@ func (unchanged) Part(_, out []byte) ([]byte, error)               { return out,
 func (unchanged) Value([]byte)                                     {}
 func (unchanged) End(out []byte) ([]byte, error)                   { return out, nil }
 
-// Body tells what the body begins with; ok is false if there is none.
+// Body returns what the body begins with; ok is false if there is none.
 func (o *Object) Body() (h Head, ok bool) {
 	if o.s == nil {
 		return h, false
@@ -48,8 +48,8 @@ func (o *Object) Body() (h Head, ok bool) {
 	return Encoding{syntaxOf(o.ts)}.Head(o.rest)
 }
 
-// FilterBody has the body, from the element that it begins with to what follows pixel data, go through a filter. What the
-// filter makes of it is walked before it goes out. An error of the filter is one of Read.
+// FilterBody has the body, from the element that it begins with to what follows pixel data, go through a filter. What
+// the filter makes of it is walked before it goes out. An error of the filter is one of Read.
 func (o *Object) FilterBody(by BodyFilter) error {
 	switch {
 	case o.s == nil:
@@ -168,7 +168,8 @@ func (f *filter) element(o *Object) error {
 		}
 	case ByItem:
 		f.items = shown.Inside.s
-		if f.w.skip > 0 { // it came as a plain value under UN, or the dictionary doesn't know it for a sequence: implicit VR
+		// it came as a plain value under UN, or the dictionary doesn't know it for a sequence: implicit VR
+		if f.w.skip > 0 {
 			f.w.skip, f.items = 0, syntax{implicit: true}
 			err = f.w.push(frame{tag: h.tag, kind: inSequence, syn: f.items}, h)
 		}
@@ -216,7 +217,10 @@ func (f *filter) hold(o *Object, depth int) error {
 			if depth > 0 {
 				what = "an item of it is"
 			}
-			return fmt.Errorf("%w: %s has to be changed, and %s longer than the %d bytes that are held in memory", ErrTooLarge, f.tag, what, f.limit)
+			return fmt.Errorf(
+				"%w: %s has to be changed, but %s longer than the %d bytes that ADIT holds in memory",
+				ErrTooLarge, f.tag, what, f.limit,
+			)
 		}
 		if f.w.skip == 0 {
 			_, b, err := f.step(o)
@@ -271,7 +275,8 @@ func (o *Object) peek(n int) ([]byte, error) {
 	return o.rest, nil
 }
 
-// end notes an error that came while a value was read. The end of input is seen again by who reads on, if it may be there.
+// end notes an error that came while a value was read. The end of input is seen again by who reads on, if it may be
+// there.
 func (f *filter) end(err error) {
 	if atEnd(err) {
 		err = f.w.finish()

@@ -55,8 +55,8 @@ func (h *Header) appendRange(out []byte, from, to int) []byte {
 	return out
 }
 
-// fixGroupLengths adds an edit for the group length element of each group whose size the edits change. Group lengths are
-// retired, yet a reader that trusts a wrong one loses the rest of the group (PS3.5 7.2).
+// fixGroupLengths adds an edit for the group length element of each group whose size the edits change. Group lengths
+// are retired, yet a reader that trusts a wrong one loses the rest of the group (PS3.5 7.2).
 func (h *Header) fixGroupLengths(syn syntax) {
 	s := h.o.s
 	for i := 0; i < len(s.edits); {

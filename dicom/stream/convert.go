@@ -10,30 +10,32 @@ import (
 )
 
 // ErrEncapsulated is wrapped when a conversion meets compressed pixel data. Nothing is ever decoded here.
-var ErrEncapsulated = errors.New("its pixel data is compressed and is not decoded on the way; " +
-	"have the source send it uncompressed, or send it to a destination that accepts it as it is")
+var ErrEncapsulated = errors.New("its pixel data is compressed, and ADIT does not decode it; " +
+	"configure the source to send it uncompressed, or choose a destination that accepts it compressed")
 
 // ErrNoConversion is wrapped when a transfer syntax can't be converted to the one that is asked for.
 var ErrNoConversion = errors.New("there is no conversion between these transfer syntaxes")
 
-// CanConvert tells whether ConvertTo can bring objects of one transfer syntax into another: implicit VR little endian,
-// explicit VR little endian and deflated into each other, explicit VR big endian into these, and each into itself.
+// CanConvert reports whether ConvertTo can bring objects of one transfer syntax into another: implicit VR little
+// endian, explicit VR little endian and deflated into each other, explicit VR big endian into these, and each into
+// itself.
 func CanConvert(from, to string) bool {
 	return from == to || (native(from) || from == dict.ExplicitVRBigEndian) && native(to)
 }
 
 func native(uid string) bool {
-	return uid == dict.ImplicitVRLittleEndian || uid == dict.ExplicitVRLittleEndian || uid == dict.DeflatedExplicitVRLittleEndian
+	return uid == dict.ImplicitVRLittleEndian || uid == dict.ExplicitVRLittleEndian ||
+		uid == dict.DeflatedExplicitVRLittleEndian
 }
 
-// ConvertTo has the object go out in another transfer syntax, with its edits. It comes before reading; the header is shown
-// and edited as received. Values stay what they are, byte order apart (PS3.5 7.3); VRs that implicit VR doesn't tell come
-// from the dictionary, "US or SS" is resolved by Pixel Representation (0028,0103), and what the dictionary doesn't
-// know, or is too long for its VR, becomes UN (PS3.5 6.2.2). Naming file meta accordingly is the caller's.
+// ConvertTo has the object go out in another transfer syntax, with its edits. It comes before reading; the header is
+// shown and edited as received. Values stay what they are, byte order apart (PS3.5 7.3); VRs that implicit VR doesn't
+// tell come from the dictionary, "US or SS" is resolved by Pixel Representation (0028,0103), and what the dictionary
+// doesn't know, or is too long for its VR, becomes UN (PS3.5 6.2.2). Naming file meta accordingly is the caller's.
 //
-// Errors wrap ErrEncapsulated or ErrNoConversion. ErrEncapsulated may also come of reading, where a compressed icon lies
-// within a sequence; reading gives ErrMalformed where an element can't be told in implicit VR, since the dictionary has a
-// sequence for it.
+// Errors wrap ErrEncapsulated or ErrNoConversion. ErrEncapsulated may also come of reading, where a compressed icon
+// lies within a sequence; reading gives ErrMalformed where an element can't be told in implicit VR, since the
+// dictionary has a sequence for it.
 func (o *Object) ConvertTo(transferSyntaxUID string) error {
 	switch {
 	case o.s == nil:
@@ -115,7 +117,7 @@ func (c *converter) header(b, in []byte, bodyTag dict.Tag, end int64) error {
 	return nil
 }
 
-// read gives the converted data set.
+// read returns the converted data set.
 func (c *converter) read(o *Object, p []byte) (int, error) {
 	for {
 		switch {
@@ -269,7 +271,7 @@ func (c *converter) element(out []byte, h head, from syntax) ([]byte, error) {
 	return f.syn.appendHead(out, h.tag, vr, h.length), nil
 }
 
-// vrIn gives the VR of an element that came in implicit VR (PS3.5 A.1).
+// vrIn returns the VR of an element that came in implicit VR (PS3.5 A.1).
 func vrIn(h head, signed bool) dict.VR {
 	e, _ := dict.Lookup(h.tag)
 	switch {
@@ -284,7 +286,10 @@ func vrIn(h head, signed bool) dict.VR {
 // open begins a sequence or an item whose elements go out in syn.
 func (c *converter) open(out []byte, h head, vr dict.VR, syn syntax, raw bool) []byte {
 	f := &c.frames[c.depth]
-	t := target{syn: syn, raw: raw, defined: h.length != undefined, item: h.tag == dict.ItemTag, signed: f.signed, lengthAt: -1, groupAt: -1}
+	t := target{
+		syn: syn, raw: raw, defined: h.length != undefined,
+		item: h.tag == dict.ItemTag, signed: f.signed, lengthAt: -1, groupAt: -1,
+	}
 	length := h.length
 	// Nobody could tell a private sequence from a value in implicit VR but for its undefined length.
 	known := t.item || !f.syn.implicit || dict.VROf(h.tag) == dict.SQ

@@ -20,7 +20,9 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-var targetSyntaxes = []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian}
+var targetSyntaxes = []string{
+	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian,
+}
 
 // convert passes a data set as a transfer to a destination that takes another syntax does.
 func convert(r io.Reader, from, to string) ([]byte, error) {
@@ -78,7 +80,7 @@ func sameValues(t testing.TB, want, got *DataSet) {
 
 func head40(b []byte) []byte { return b[:min(len(b), 40)] }
 
-// itemsOf gives the items of a sequence, also of one that is held as UN.
+// itemsOf returns the items of a sequence, also of one that is held as UN.
 func itemsOf(t testing.TB, e Element) []*DataSet {
 	t.Helper()
 	if e.VR == dict.SQ {
@@ -93,7 +95,10 @@ func TestCanConvert(t *testing.T) {
 		for _, from := range plainSyntaxes {
 			require.True(t, CanConvert(from, to))
 		}
-		for _, from := range []string{dict.JPEG2000, dict.RLELossless, dict.JPIPReferencedDeflate, dict.Papyrus3ImplicitVRLittleEndian, "1.2.840.113619.5.2", "1.2.3"} {
+		for _, from := range []string{
+			dict.JPEG2000, dict.RLELossless, dict.JPIPReferencedDeflate,
+			dict.Papyrus3ImplicitVRLittleEndian, "1.2.840.113619.5.2", "1.2.3",
+		} {
 			require.False(t, CanConvert(from, to))
 			require.True(t, CanConvert(from, from))
 		}
@@ -187,7 +192,9 @@ func TestConvertSecondOpinion(t *testing.T) {
 		if !convertible(f) || len(f.bytes) == len(f.dataSet) {
 			continue
 		}
-		for option, to := range map[string]string{"+ti": dict.ImplicitVRLittleEndian, "+te": dict.ExplicitVRLittleEndian} {
+		for option, to := range map[string]string{
+			"+ti": dict.ImplicitVRLittleEndian, "+te": dict.ExplicitVRLittleEndian,
+		} {
 			if to == f.syntax {
 				continue // it goes out as it came
 			}
@@ -199,8 +206,13 @@ func TestConvertSecondOpinion(t *testing.T) {
 				want := dataSet(t, theirs)
 				ours := filepath.Join(dir, fmt.Sprintf("ours%d.dcm", len(all)))
 				all = append(all, ours)
-				meta := FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3", TransferSyntaxUID: to}
-				require.NoError(t, os.WriteFile(ours, append(meta.AppendTo(nil), mustConvert(t, f.dataSet, f.syntax, to)...), 0o600))
+				meta := FileMeta{
+					MediaStorageSOPClassUID:    dict.CTImageStorage,
+					MediaStorageSOPInstanceUID: "1.2.3", TransferSyntaxUID: to,
+				}
+				require.NoError(t,
+					os.WriteFile(ours, append(meta.AppendTo(nil), mustConvert(t, f.dataSet, f.syntax, to)...), 0o600),
+				)
 				sameValues(t, want, dataSet(t, ours))
 			})
 		}
@@ -256,8 +268,10 @@ func TestConvertElements(t *testing.T) {
 		},
 		{
 			"US or SS, signed, before and behind Pixel Representation",
-			(&encode{syntax: implicitLE}).put(dict.ZeroVelocityPixelValue, 0, 1, 0xFF).put(dict.PixelRepresentation, 0, 1, 0).put(dict.SmallestImagePixelValue, 0, 1, 0xFF),
-			(&encode{syntax: explicitLE}).put(dict.ZeroVelocityPixelValue, dict.SS, 1, 0xFF).put(dict.PixelRepresentation, dict.US, 1, 0).put(dict.SmallestImagePixelValue, dict.SS, 1, 0xFF),
+			(&encode{syntax: implicitLE}).put(dict.ZeroVelocityPixelValue, 0, 1, 0xFF).
+				put(dict.PixelRepresentation, 0, 1, 0).put(dict.SmallestImagePixelValue, 0, 1, 0xFF),
+			(&encode{syntax: explicitLE}).put(dict.ZeroVelocityPixelValue, dict.SS, 1, 0xFF).
+				put(dict.PixelRepresentation, dict.US, 1, 0).put(dict.SmallestImagePixelValue, dict.SS, 1, 0xFF),
 			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
@@ -275,7 +289,8 @@ func TestConvertElements(t *testing.T) {
 		{
 			"private and unknown",
 			(&encode{syntax: implicitLE}).put(0x00090010, 0, 'A', ' ').put(0x00091001, 0, 1, 2).put(0x00101234, 0),
-			(&encode{syntax: explicitLE}).put(0x00090010, dict.LO, 'A', ' ').put(0x00091001, dict.UN, 1, 2).put(0x00101234, dict.UN),
+			(&encode{syntax: explicitLE}).put(0x00090010, dict.LO, 'A', ' ').
+				put(0x00091001, dict.UN, 1, 2).put(0x00101234, dict.UN),
 			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
@@ -291,7 +306,8 @@ func TestConvertElements(t *testing.T) {
 			func() *encode {
 				e := &encode{syntax: explicitLE}
 				e.open(0x00091010, dict.UN)
-				inner := (&encode{syntax: implicitLE}).open(dict.ItemTag, 0).put(dict.PatientID, 0, '1', '2').end(dict.ItemDelimitationTag).end(dict.SequenceDelimitationTag)
+				inner := (&encode{syntax: implicitLE}).open(dict.ItemTag, 0).put(dict.PatientID, 0, '1', '2').
+					end(dict.ItemDelimitationTag).end(dict.SequenceDelimitationTag)
 				e.b = append(e.b, inner.b...)
 				return e.put(dict.PatientID, dict.LO, '3', ' ')
 			}(),
@@ -299,48 +315,85 @@ func TestConvertElements(t *testing.T) {
 		},
 		{
 			"a private sequence in explicit VR can still be told in implicit VR",
-			(&encode{syntax: explicitLE}).put(0x00091010, dict.SQ, (&encode{syntax: explicitLE}).put(dict.ItemTag, 0, (&encode{syntax: explicitLE}).put(dict.PatientID, dict.LO, '1', '2').b...).b...),
-			(&encode{syntax: implicitLE}).open(0x00091010, 0).put(dict.ItemTag, 0, (&encode{syntax: implicitLE}).put(dict.PatientID, 0, '1', '2').b...).end(dict.SequenceDelimitationTag),
+			(&encode{syntax: explicitLE}).put(0x00091010, dict.SQ, (&encode{syntax: explicitLE}).put(
+				dict.ItemTag, 0, (&encode{syntax: explicitLE}).put(dict.PatientID, dict.LO, '1', '2').b...,
+			).b...),
+			(&encode{syntax: implicitLE}).open(0x00091010, 0).
+				put(dict.ItemTag, 0, (&encode{syntax: implicitLE}).put(dict.PatientID, 0, '1', '2').b...).
+				end(dict.SequenceDelimitationTag),
 			dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
 		},
 		{
 			"lengths are written anew at every depth",
-			(&encode{syntax: implicitLE}).put(dict.ReferencedStudySequence, 0, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0,
-				(&encode{syntax: implicitLE}).put(dict.PurposeOfReferenceCodeSequence, 0, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).put(dict.ItemTag, 0, (&encode{syntax: implicitLE}).put(dict.TextValue, 0, 'x', ' ').b...).b...).b...).b...),
-			(&encode{syntax: explicitLE}).put(dict.ReferencedStudySequence, dict.SQ, (&encode{syntax: explicitLE}).put(dict.ItemTag, 0,
-				(&encode{syntax: explicitLE}).put(dict.PurposeOfReferenceCodeSequence, dict.SQ, (&encode{syntax: explicitLE}).put(dict.ItemTag, 0).put(dict.ItemTag, 0, (&encode{syntax: explicitLE}).put(dict.TextValue, dict.UT, 'x', ' ').b...).b...).b...).b...),
+			(&encode{syntax: implicitLE}).put(dict.ReferencedStudySequence, 0, (&encode{syntax: implicitLE}).put(
+				dict.ItemTag, 0,
+				(&encode{syntax: implicitLE}).put(
+					dict.PurposeOfReferenceCodeSequence, 0,
+					(&encode{syntax: implicitLE}).put(dict.ItemTag, 0).put(
+						dict.ItemTag, 0, (&encode{syntax: implicitLE}).put(dict.TextValue, 0, 'x', ' ').b...,
+					).b...,
+				).b...,
+			).b...),
+			(&encode{syntax: explicitLE}).put(dict.ReferencedStudySequence, dict.SQ, (&encode{syntax: explicitLE}).put(
+				dict.ItemTag, 0,
+				(&encode{syntax: explicitLE}).put(
+					dict.PurposeOfReferenceCodeSequence, dict.SQ,
+					(&encode{syntax: explicitLE}).put(dict.ItemTag, 0).put(
+						dict.ItemTag, 0, (&encode{syntax: explicitLE}).put(dict.TextValue, dict.UT, 'x', ' ').b...,
+					).b...,
+				).b...,
+			).b...),
 			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
 			"UN of a sequence that the dictionary knows",
-			(&encode{syntax: explicitLE}).put(dict.ReferencedImageSequence, dict.UN, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...),
-			(&encode{syntax: implicitLE}).put(dict.ReferencedImageSequence, 0, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...),
+			(&encode{syntax: explicitLE}).put(
+				dict.ReferencedImageSequence, dict.UN, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...,
+			),
+			(&encode{syntax: implicitLE}).put(
+				dict.ReferencedImageSequence, 0, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...,
+			),
 			dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian,
 		},
 		{
 			"group lengths, that of the body's group apart",
-			(&encode{syntax: implicitLE}).put(0x00080000, 0, 9, 9, 0, 0).put(dict.Modality, 0, 'C', 'T').put(dict.EncapsulatedDocument&0xFFFF0000, 0, 10, 0, 0, 0).put(dict.EncapsulatedDocument, 0, 1, 2).put(0x7FE00000, 0, 10, 0, 0, 0).put(dict.PixelData, 0, 1, 2),
-			(&encode{syntax: explicitLE}).put(0x00080000, dict.UL, 10, 0, 0, 0).put(dict.Modality, dict.CS, 'C', 'T').put(dict.EncapsulatedDocument&0xFFFF0000, dict.UL, 14, 0, 0, 0).put(dict.EncapsulatedDocument, dict.OB, 1, 2).put(dict.PixelData, dict.OW, 1, 2),
+			(&encode{syntax: implicitLE}).put(0x00080000, 0, 9, 9, 0, 0).put(dict.Modality, 0, 'C', 'T').
+				put(dict.EncapsulatedDocument&0xFFFF0000, 0, 10, 0, 0, 0).put(dict.EncapsulatedDocument, 0, 1, 2).
+				put(0x7FE00000, 0, 10, 0, 0, 0).put(dict.PixelData, 0, 1, 2),
+			(&encode{syntax: explicitLE}).put(0x00080000, dict.UL, 10, 0, 0, 0).put(dict.Modality, dict.CS, 'C', 'T').
+				put(dict.EncapsulatedDocument&0xFFFF0000, dict.UL, 14, 0, 0, 0).
+				put(dict.EncapsulatedDocument, dict.OB, 1, 2).put(dict.PixelData, dict.OW, 1, 2),
 			dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
 			"big endian by VR",
-			(&encode{syntax: explicitBE}).put(dict.FrameIncrementPointer, dict.AT, 0, 0x18, 0x10, 0x63).put(dict.Rows, dict.US, 1, 2).
-				put(0x00191001, dict.OF, 1, 2, 3, 4).put(0x00191002, dict.OL, 1, 2, 3, 4).put(0x00191003, dict.OD, 1, 2, 3, 4, 5, 6, 7, 8).
-				put(0x00191004, dict.UN, 1, 2).put(0x00191005, dict.OB, 1, 2).put(0x00191006, dict.SV, 1, 2, 3, 4, 5, 6, 7, 8).put(0x00191007, dict.UL, 1, 2, 3, 4, 5, 6).
+			(&encode{syntax: explicitBE}).put(dict.FrameIncrementPointer, dict.AT, 0, 0x18, 0x10, 0x63).
+				put(dict.Rows, dict.US, 1, 2).
+				put(0x00191001, dict.OF, 1, 2, 3, 4).put(0x00191002, dict.OL, 1, 2, 3, 4).put(
+				0x00191003, dict.OD, 1, 2, 3, 4, 5, 6, 7, 8,
+			).
+				put(0x00191004, dict.UN, 1, 2).put(0x00191005, dict.OB, 1, 2).
+				put(0x00191006, dict.SV, 1, 2, 3, 4, 5, 6, 7, 8).put(0x00191007, dict.UL, 1, 2, 3, 4, 5, 6).
 				put(dict.PixelData, dict.OW, 1, 2, 3, 4),
-			(&encode{syntax: explicitLE}).put(dict.FrameIncrementPointer, dict.AT, 0x18, 0, 0x63, 0x10).put(dict.Rows, dict.US, 2, 1).
-				put(0x00191001, dict.OF, 4, 3, 2, 1).put(0x00191002, dict.OL, 4, 3, 2, 1).put(0x00191003, dict.OD, 8, 7, 6, 5, 4, 3, 2, 1).
-				put(0x00191004, dict.UN, 1, 2).put(0x00191005, dict.OB, 1, 2).put(0x00191006, dict.SV, 8, 7, 6, 5, 4, 3, 2, 1).put(0x00191007, dict.UL, 4, 3, 2, 1, 5, 6).
+			(&encode{syntax: explicitLE}).put(dict.FrameIncrementPointer, dict.AT, 0x18, 0, 0x63, 0x10).
+				put(dict.Rows, dict.US, 2, 1).
+				put(0x00191001, dict.OF, 4, 3, 2, 1).put(0x00191002, dict.OL, 4, 3, 2, 1).put(
+				0x00191003, dict.OD, 8, 7, 6, 5, 4, 3, 2, 1,
+			).
+				put(0x00191004, dict.UN, 1, 2).put(0x00191005, dict.OB, 1, 2).
+				put(0x00191006, dict.SV, 8, 7, 6, 5, 4, 3, 2, 1).put(0x00191007, dict.UL, 4, 3, 2, 1, 5, 6).
 				put(dict.PixelData, dict.OW, 2, 1, 4, 3),
 			dict.ExplicitVRBigEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
 			"behind pixel data lengths aren't known",
 			(&encode{syntax: explicitBE}).put(dict.PixelData, dict.OB, 1, 2).put(0xFFFA0000, dict.UL, 0, 0, 0, 20).
-				put(dict.DigitalSignaturesSequence, dict.SQ, (&encode{syntax: explicitBE}).put(dict.ItemTag, 0, (&encode{syntax: explicitBE}).put(dict.MACIDNumber, dict.US, 0, 1).b...).b...),
+				put(dict.DigitalSignaturesSequence, dict.SQ, (&encode{syntax: explicitBE}).put(
+					dict.ItemTag, 0, (&encode{syntax: explicitBE}).put(dict.MACIDNumber, dict.US, 0, 1).b...,
+				).b...),
 			(&encode{syntax: explicitLE}).put(dict.PixelData, dict.OB, 1, 2).
-				open(dict.DigitalSignaturesSequence, dict.SQ).open(dict.ItemTag, 0).put(dict.MACIDNumber, dict.US, 1, 0).end(dict.ItemDelimitationTag).end(dict.SequenceDelimitationTag),
+				open(dict.DigitalSignaturesSequence, dict.SQ).open(dict.ItemTag, 0).
+				put(dict.MACIDNumber, dict.US, 1, 0).end(dict.ItemDelimitationTag).end(dict.SequenceDelimitationTag),
 			dict.ExplicitVRBigEndian, dict.ExplicitVRLittleEndian,
 		},
 		{
@@ -352,7 +405,10 @@ func TestConvertElements(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, c.want.b, mustConvert(t, c.in.b, c.from, c.to))
-			require.Equal(t, c.want.b, mustConvert(t, mustConvert(t, c.in.b, c.from, dict.DeflatedExplicitVRLittleEndian), dict.DeflatedExplicitVRLittleEndian, c.to),
+			require.Equal(t, c.want.b, mustConvert(
+				t, mustConvert(t, c.in.b, c.from, dict.DeflatedExplicitVRLittleEndian),
+				dict.DeflatedExplicitVRLittleEndian, c.to,
+			),
 				"by way of deflated")
 		})
 	}
@@ -396,7 +452,9 @@ func TestConvertEdited(t *testing.T) {
 
 func TestConvertRefused(t *testing.T) {
 	fragments := func(syn syntax, e *encode) []byte {
-		e.b = append(syn.appendHead(e.b, dict.PixelData, dict.OB, undefined), syn.appendHead(syn.appendHead(nil, dict.ItemTag, 0, 0), dict.SequenceDelimitationTag, 0, 0)...)
+		e.b = append(syn.appendHead(e.b, dict.PixelData, dict.OB, undefined), syn.appendHead(
+			syn.appendHead(nil, dict.ItemTag, 0, 0), dict.SequenceDelimitationTag, 0, 0,
+		)...)
 		return e.b
 	}
 	open := func(b []byte, syntax string) *Object {
@@ -408,7 +466,10 @@ func TestConvertRefused(t *testing.T) {
 	compressed := fragments(explicitLE, &encode{})
 	require.ErrorIs(t, open(compressed, dict.JPEG2000).ConvertTo(dict.ExplicitVRLittleEndian), ErrEncapsulated)
 	require.NoError(t, open(compressed, dict.JPEG2000).ConvertTo(dict.JPEG2000))
-	require.ErrorIs(t, open(compressed, dict.ExplicitVRLittleEndian).ConvertTo(dict.ImplicitVRLittleEndian), ErrEncapsulated, "its syntax lies")
+	require.ErrorIs(
+		t, open(compressed, dict.ExplicitVRLittleEndian).ConvertTo(dict.ImplicitVRLittleEndian),
+		ErrEncapsulated, "its syntax lies",
+	)
 	require.ErrorIs(t, open(nil, dict.ExplicitVRLittleEndian).ConvertTo(dict.JPEG2000), ErrNoConversion)
 	require.ErrorIs(t, open(nil, "1.2.3").ConvertTo(dict.ExplicitVRLittleEndian), ErrNoConversion)
 	closed := open(nil, dict.ExplicitVRLittleEndian)
@@ -431,7 +492,9 @@ func TestConvertRefused(t *testing.T) {
 		o := open(c.in, dict.ExplicitVRLittleEndian)
 		require.NoError(t, o.ConvertTo(dict.ImplicitVRLittleEndian))
 		if c.in == nil {
-			require.NoError(t, o.Header().Set(dict.ReferencedImageSequence, dict.SQ, []byte{0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF}))
+			require.NoError(t, o.Header().Set(
+				dict.ReferencedImageSequence, dict.SQ, []byte{0xFE, 0xFF, 0x00, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF},
+			))
 		}
 		_, err := io.ReadAll(o)
 		require.ErrorIs(t, err, c.want, name)
@@ -446,7 +509,9 @@ func TestConvertStreams(t *testing.T) {
 	for _, from := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
 		for _, to := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian} {
 			syn := syntaxOf(dict.TransferSyntaxOf(from))
-			begin := syn.appendHead((&encode{syntax: syn}).put(dict.Modality, dict.CS, 'M', 'R').b, dict.PixelData, dict.OW, size)
+			begin := syn.appendHead(
+				(&encode{syntax: syn}).put(dict.Modality, dict.CS, 'M', 'R').b, dict.PixelData, dict.OW, size,
+			)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			o, err := Open(io.MultiReader(bytes.NewReader(begin), io.LimitReader(zeros{}, size)), from, Limits{})

@@ -66,7 +66,10 @@ func corpusRoot(t testing.TB) string {
 		return dir
 	}
 	out, err := exec.Command("dpkg", "-L", "python3-pydicom").Output()
-	require.NoError(t, err, "the corpus test needs Debian's test files: apt-get install python3-pydicom, or name the folder in ADIT_PYDICOM_DATA")
+	require.NoError(
+		t, err,
+		"the corpus test needs Debian's test files: apt-get install python3-pydicom, or name the folder in ADIT_PYDICOM_DATA",
+	)
 	for line := range strings.Lines(string(out)) {
 		if line = strings.TrimSpace(line); strings.HasSuffix(line, "/pydicom/data") {
 			return line
@@ -215,7 +218,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// cuts gives every place in small files; in others those near boundaries and a sample.
+// cuts returns every place in small files; in others those near boundaries and a sample.
 func cuts(rnd *rand.Rand, n int, whole []int) []int {
 	if n <= 1000 {
 		list := make([]int, n)
@@ -324,7 +327,8 @@ func TestMutated(t *testing.T) {
 	}
 }
 
-// mutate changes a few bytes, preferring values that lengths go wrong with, and sometimes cuts, repeats or drops a piece.
+// mutate changes a few bytes, preferring values that lengths go wrong with, and sometimes cuts, repeats or drops a
+// piece.
 func mutate(rnd *rand.Rand, b []byte) []byte {
 	b = bytes.Clone(b)
 	if len(b) == 0 {

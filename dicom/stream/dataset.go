@@ -15,10 +15,9 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// DataSet is a small data set in memory, in tag order: a query, a response, a command, the header of a phantom. The zero value
-// is empty and ready. Text is kept in the character set that Specific Character Set (0008,0005) declares; text
-// that doesn't fit moves the data set to ISO_IR 192. Any number of
-// goroutines may read it, or one may write.
+// DataSet is a small data set in memory, in tag order: a query, a response, a command, the header of a phantom. The
+// zero value is empty and ready. Text is kept in the character set that Specific Character Set (0008,0005) declares;
+// text that doesn't fit moves the data set to ISO_IR 192. Any number of goroutines may read it, or one may write.
 type DataSet struct {
 	elems   []Element
 	charset *charset.Set // nil: ASCII, or that of the enclosing data set where this is an item
@@ -27,10 +26,10 @@ type DataSet struct {
 // Len is the number of elements.
 func (d *DataSet) Len() int { return len(d.elems) }
 
-// All gives the elements in tag order.
+// All returns the elements in tag order.
 func (d *DataSet) All() iter.Seq[Element] { return slices.Values(d.elems) }
 
-// Get gives an element. Its value must not be changed.
+// Get returns an element. Its value must not be changed.
 func (d *DataSet) Get(tag dict.Tag) (Element, bool) {
 	i, ok := d.find(tag)
 	if !ok {
@@ -39,7 +38,7 @@ func (d *DataSet) Get(tag dict.Tag) (Element, bool) {
 	return d.elems[i], true
 }
 
-// Has tells whether there is such an element, with a value or without.
+// Has reports whether there is such an element, with a value or without.
 func (d *DataSet) Has(tag dict.Tag) bool {
 	_, ok := d.find(tag)
 	return ok
@@ -70,8 +69,8 @@ func (d *DataSet) find(tag dict.Tag) (int, bool) {
 	return slices.BinarySearchFunc(d.elems, tag, func(e Element, t dict.Tag) int { return cmp.Compare(e.Tag, t) })
 }
 
-// String gives the first value as text, decoded and without padding: also of numbers and attribute tags. It is empty if
-// there is none.
+// String returns the first value as text, decoded and without padding: also of numbers and attribute tags. It is empty
+// if there is none.
 func (d *DataSet) String(tag dict.Tag) string {
 	e, ok := d.Get(tag)
 	if !ok {
@@ -86,7 +85,7 @@ func (d *DataSet) String(tag dict.Tag) string {
 	return ""
 }
 
-// Strings gives all values as text, none if the element is absent or empty.
+// Strings returns all values as text, none if the element is absent or empty.
 func (d *DataSet) Strings(tag dict.Tag) []string {
 	e, ok := d.Get(tag)
 	if !ok {
@@ -106,19 +105,19 @@ func textVR(e Element) dict.VR {
 	return e.VR
 }
 
-// Int gives the first value as a whole number, of binary numbers and of text such as IS; ok is false if it is none.
+// Int returns the first value as a whole number, of binary numbers and of text such as IS; ok is false if it is none.
 func (d *DataSet) Int(tag dict.Tag) (n int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimPrefix(d.String(tag), "+"))
 	return n, err == nil
 }
 
-// Items gives the items of a sequence.
+// Items returns the items of a sequence.
 func (d *DataSet) Items(tag dict.Tag) []*DataSet {
 	e, _ := d.Get(tag)
 	return e.Items
 }
 
-// numbers gives binary numbers as text.
+// numbers returns binary numbers as text.
 func numbers(e Element) []string {
 	var list []string
 	le, b := binary.LittleEndian, e.Value
@@ -156,8 +155,8 @@ func numbers(e Element) []string {
 	return list
 }
 
-// Set puts text values of an attribute of the dictionary, encoded for its VR: characters as they are, decimal text
-// for binary numbers ("512"). No values makes an empty element, as queries have. A number that its VR can't hold becomes 0.
+// Set puts text values of an attribute of the dictionary, encoded for its VR: characters as they are, decimal text for
+// binary numbers ("512"). No values makes an empty element, as queries have. A number that its VR can't hold becomes 0.
 func (d *DataSet) Set(tag dict.Tag, texts ...string) {
 	d.SetVR(tag, dict.VROf(tag), texts...)
 }
@@ -285,7 +284,7 @@ func (d *DataSet) toUTF8() { _ = d.SetCharset(charset.UTF8) }
 // ReadAs returns the data set with its text read in another character set than it declares. The elements are the same.
 func (d *DataSet) ReadAs(set *charset.Set) *DataSet { return &DataSet{elems: d.elems, charset: set} }
 
-// moved gives the elements with their text in another character set. Items that declare their own keep it.
+// moved returns the elements with their text in another character set. Items that declare their own keep it.
 func (d *DataSet) moved(from, to *charset.Set) ([]Element, error) {
 	out := make([]Element, 0, len(d.elems)+1)
 	for _, e := range d.elems {

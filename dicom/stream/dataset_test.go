@@ -41,7 +41,9 @@ func TestDataSetRoundTrip(t *testing.T) {
 			_, ok = got.Int(dict.PatientName)
 			require.False(t, ok)
 			require.Len(t, got.Items(dict.ReferencedImageSequence), 1)
-			require.Equal(t, "1.2.3.4.5", got.Items(dict.ReferencedImageSequence)[0].String(dict.ReferencedSOPInstanceUID))
+			require.Equal(
+				t, "1.2.3.4.5", got.Items(dict.ReferencedImageSequence)[0].String(dict.ReferencedSOPInstanceUID),
+			)
 			length, _ := got.Int(0x00100000)
 			require.Equal(t, len("PN")+6+14+8+4+8+8, length) // name, ID, birth date
 			if syntax != dict.ImplicitVRLittleEndian {       // which knows no VR of private elements
@@ -135,7 +137,8 @@ func TestDataSetOfDisorder(t *testing.T) {
 
 func TestPart10(t *testing.T) {
 	meta := FileMeta{
-		MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.4", TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+		MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.4",
+		TransferSyntaxUID: dict.ExplicitVRLittleEndian,
 	}
 	head := meta.AppendTo(nil)
 	file := append(bytes.Clone(head), withPixels(t, sample(), meta.TransferSyntaxUID, 1000)...)
@@ -169,7 +172,8 @@ func TestSecondOpinion(t *testing.T) {
 	for _, f := range corpus(t) {
 		switch f.path {
 		case "test_files/CT_small.dcm", "test_files/MR_small.dcm", "test_files/rtdose.dcm", "test_files/rtplan.dcm",
-			"test_files/ExplVR_BigEnd.dcm", "test_files/JPEG2000.dcm", "test_files/MR_small_RLE.dcm", "charset_files/chrFren.dcm":
+			"test_files/ExplVR_BigEnd.dcm", "test_files/JPEG2000.dcm", "test_files/MR_small_RLE.dcm",
+			"charset_files/chrFren.dcm":
 		default:
 			continue
 		}

@@ -11,8 +11,8 @@ import (
 	"io"
 )
 
-// deflated reads a deflated data set (PS3.5 A.5). If it is to go out as it came, its compressed bytes are kept and do so,
-// while the inflated ones are walked.
+// deflated reads a deflated data set (PS3.5 A.5). If it is to go out as it came, its compressed bytes are kept and do
+// so, while the inflated ones are walked.
 type deflated struct {
 	in    *tee
 	plain io.Reader // inflates in
@@ -51,7 +51,10 @@ func (t *tee) Read(p []byte) (int, error) {
 
 // newDeflated reads begun, then r. A header of at most limit bytes takes hardly more when deflated badly.
 func newDeflated(r io.Reader, begun []byte, limit int) *deflated {
-	in := &tee{r: bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(begun)), r), 16<<10), keep: true, most: 2*limit + chunkSize}
+	in := &tee{
+		r:    bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(begun)), r), 16<<10),
+		keep: true, most: 2*limit + chunkSize,
+	}
 	return &deflated{in: in, plain: &inflater{flate.NewReader(in)}}
 }
 

@@ -125,7 +125,7 @@ func (s syntax) head(b []byte) (h head, ok bool) {
 	return h, true
 }
 
-// letters tells whether a VR is two capital letters, as those of the standard are and those to come will be.
+// letters reports whether a VR is two capital letters, as those of the standard are and those to come will be.
 func letters(v dict.VR) bool {
 	a, b := byte(v>>8), byte(v)
 	return 'A' <= a && a <= 'Z' && 'A' <= b && b <= 'Z'
@@ -179,7 +179,7 @@ func swap(b []byte, width int) {
 	}
 }
 
-// isPixelData tells whether the tag is one of the three forms of pixel data (PS3.3 C.7.6.3).
+// isPixelData reports whether the tag is one of the three forms of pixel data (PS3.3 C.7.6.3).
 func isPixelData(t dict.Tag) bool {
 	return t == dict.PixelData || t == dict.FloatPixelData || t == dict.DoubleFloatPixelData
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// Encode gives the data set in a transfer syntax: implicit or explicit VR little endian, explicit VR big endian,
+// Encode returns the data set in a transfer syntax: implicit or explicit VR little endian, explicit VR big endian,
 // deflated, and for encapsulated ones as they are. Sequences and items have defined lengths. A group length element is
 // written, with the right value, where the data set has one (commands must, PS3.7 6.3.1).
 func (d *DataSet) Encode(transferSyntaxUID string) ([]byte, error) {
@@ -119,7 +119,8 @@ func putLength(b []byte, begin int, tag dict.Tag, syn syntax) error {
 	return nil
 }
 
-// isFragments tells whether a value of pixel data is encapsulated: it begins with an item and ends with the delimiter.
+// isFragments reports whether a value of pixel data is encapsulated: it begins with an item and ends with the
+// delimiter.
 func isFragments(v []byte) bool {
 	return len(v) >= 16 && bytes.HasPrefix(v, []byte{0xFE, 0xFF, 0x00, 0xE0}) &&
 		bytes.HasSuffix(v, []byte{0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0})

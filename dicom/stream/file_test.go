@@ -4,7 +4,10 @@ package stream
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -23,18 +26,22 @@ func fileOf(t *testing.T, meta FileMeta, dataSet []byte) string {
 	return path
 }
 
-// passFile sends a file through an Object into another file, with elements behind the pixel data left out if drop says so. Reading ahead changes
-// nothing.
+// passFile sends a file through an Object into another file, with elements behind the pixel data left out if drop says
+// so. Reading ahead changes nothing, nor does a writer that takes the source's bytes by itself.
 func passFile(t *testing.T, path string, drop bool) ([]byte, error) {
 	t.Helper()
-	b, err := passOnce(t, path, drop, false)
-	ahead, again := passOnce(t, path, drop, true)
-	require.Equal(t, b, ahead)
-	require.Equal(t, err, again)
+	b, err := passOnce(t, path, drop, false, nil)
+	for _, w := range []*taker{nil, {most: 1 << 30}, {most: 70_000}, {most: 1}, {}} {
+		for _, ahead := range []bool{true, false} {
+			other, again := passOnce(t, path, drop, ahead, w)
+			require.Equal(t, b, other)
+			require.Equal(t, err, again)
+		}
+	}
 	return b, err
 }
 
-func passOnce(t *testing.T, path string, drop, ahead bool) ([]byte, error) {
+func passOnce(t *testing.T, path string, drop, ahead bool, taker *taker) ([]byte, error) {
 	t.Helper()
 	in, err := os.Open(path)
 	require.NoError(t, err)
@@ -48,14 +55,112 @@ func passOnce(t *testing.T, path string, drop, ahead bool) ([]byte, error) {
 	if ahead {
 		o.ReadAhead()
 	}
-	out, err := os.Create(filepath.Join(t.TempDir(), "out"))
+	var out bytes.Buffer
+	var w io.Writer = writerOnly{&out}
+	if taker != nil {
+		taker.Writer, taker.taken = w, 0
+		w = taker
+	}
+	n, err := o.WriteTo(w)
+	require.EqualValues(t, out.Len(), n)
+	if taker != nil && taker.most > 1 && !ahead && err == nil {
+		require.Greater(t, taker.taken, int64(60_000), "the pixels went through memory")
+	}
+	return out.Bytes(), err
+}
+
+type writerOnly struct{ io.Writer }
+
+// taker is a SourceWriter that takes so many bytes at once at most.
+type taker struct {
+	io.Writer
+	most  int64
+	fails error
+	taken int64
+}
+
+func (w *taker) WriteFrom(p []byte, src io.Reader, n int64) (int64, error) {
+	k, err := w.Write(p)
+	if err = cmp.Or(err, w.fails); err != nil {
+		return int64(k), err
+	}
+	m, err := io.Copy(w.Writer, io.LimitReader(src, min(n, w.most)))
+	w.taken += m
+	return int64(k) + m, err
+}
+
+// TestSourceWriterFails: the error of a writer ends an object for good, since nobody knows what it took.
+func TestSourceWriterFails(t *testing.T) {
+	d := sample()
+	d.SetBytes(dict.PixelData, dict.OW, make([]byte, 100_000))
+	b, err := d.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)
-	defer out.Close()
-	n, err := o.WriteTo(out)
-	b, readErr := os.ReadFile(out.Name())
-	require.NoError(t, readErr)
-	require.EqualValues(t, len(b), n)
-	return b, err
+	o, err := Open(bytes.NewReader(b), dict.ExplicitVRLittleEndian, Limits{})
+	require.NoError(t, err)
+	defer o.Close()
+	full := errors.New("no room")
+	_, err = o.WriteTo(&taker{Writer: io.Discard, fails: full})
+	require.Equal(t, full, err)
+	_, err = o.Read(make([]byte, 10))
+	require.Equal(t, full, err)
+}
+
+// TestSourceWriterSeesNothing: what is changed, inflated, deflated or converted on its way is read.
+func TestSourceWriterSeesNothing(t *testing.T) {
+	d := sample()
+	d.SetBytes(dict.PixelData, dict.OW, bytes.Repeat([]byte{1, 2, 3, 4}, 100_000))
+	for _, c := range []struct {
+		from, to string
+		fate     Fate
+	}{
+		{dict.ExplicitVRLittleEndian, dict.ImplicitVRLittleEndian, Pass},
+		{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, Pass},
+		{dict.ExplicitVRBigEndian, dict.ExplicitVRLittleEndian, Pass},
+		{dict.ExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian, Pass},
+		{dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRLittleEndian, Pass},
+		{dict.DeflatedExplicitVRLittleEndian, dict.DeflatedExplicitVRLittleEndian, Pass},
+		{dict.ExplicitVRLittleEndian, dict.ExplicitVRLittleEndian, Change},
+		{dict.ExplicitVRLittleEndian, dict.ExplicitVRLittleEndian, Whole},
+		{dict.ExplicitVRLittleEndian, dict.ExplicitVRLittleEndian, Drop},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			b, err := d.Encode(c.from)
+			require.NoError(t, err)
+			w := &taker{most: 1 << 30}
+			var outs [2]bytes.Buffer
+			for i := range outs {
+				o, err := Open(bytes.NewReader(b), c.from, Limits{})
+				require.NoError(t, err)
+				if c.fate != Pass {
+					require.NoError(t, o.FilterBody(fated{c.fate}))
+				}
+				require.NoError(t, o.ConvertTo(c.to))
+				w.Writer = writerOnly{&outs[i]}
+				to := io.Writer(w)
+				if i == 0 {
+					to = w.Writer
+				}
+				_, err = o.WriteTo(to)
+				require.NoError(t, err)
+				require.NoError(t, o.Close())
+			}
+			require.Zero(t, w.taken)
+			require.True(t, bytes.Equal(outs[0].Bytes(), outs[1].Bytes()))
+		})
+	}
+}
+
+// fated has one fate for all elements, and changes what it sees.
+type fated struct{ fate Fate }
+
+func (f fated) Element(_ Head, out []byte) ([]byte, Fate, error) { return out, f.fate, nil }
+func (f fated) Part(in, out []byte) ([]byte, error)              { return append(out, in...), nil }
+func (f fated) End(out []byte) ([]byte, error)                   { return out, nil }
+
+func (f fated) Value(p []byte) {
+	for i := range p {
+		p[i] ^= 0xFF
+	}
 }
 
 // TestFileToFile: large values arrive whole, and a cut is seen wherever it is.

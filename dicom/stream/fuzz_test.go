@@ -14,7 +14,8 @@ import (
 )
 
 var fuzzSyntaxes = []string{
-	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, dict.JPEG2000,
+	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+	dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, dict.JPEG2000,
 }
 
 func addSeeds(f *testing.F) {
@@ -79,7 +80,10 @@ func FuzzOpen(f *testing.F) {
 }
 
 func FuzzOpenFile(f *testing.F) {
-	meta := FileMeta{MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.4", TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+	meta := FileMeta{
+		MediaStorageSOPClassUID: dict.CTImageStorage, MediaStorageSOPInstanceUID: "1.2.3.4",
+		TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+	}
 	f.Add(append(meta.AppendTo(nil), withPixels(f, sample(), meta.TransferSyntaxUID, 64)...))
 	f.Add(meta.AppendTo(nil))
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -119,7 +123,8 @@ func FuzzParseDataSet(f *testing.F) {
 	})
 }
 
-// FuzzConvert: what is accepted and converted opens again and has the same values, and converting it back keeps them too.
+// FuzzConvert: what is accepted and converted opens again and has the same values, and converting it back keeps them
+// too.
 func FuzzConvert(f *testing.F) {
 	for i, from := range plainSyntaxes {
 		for j := range targetSyntaxes {
@@ -127,8 +132,12 @@ func FuzzConvert(f *testing.F) {
 		}
 	}
 	f.Add((&encode{}).open(0x00091010, dict.UN).open(dict.ItemTag, 0).b, uint8(1), uint8(0))
-	f.Add((&encode{}).put(dict.ReferencedImageSequence, dict.UN, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...).b, uint8(1), uint8(0))
-	f.Add((&encode{syntax: explicitBE}).put(dict.PixelData, dict.OW, 1, 2, 3).put(dict.DigitalSignaturesSequence, dict.SQ, (&encode{syntax: explicitBE}).put(dict.ItemTag, 0).b...).b, uint8(2), uint8(1))
+	f.Add((&encode{}).put(
+		dict.ReferencedImageSequence, dict.UN, (&encode{syntax: implicitLE}).put(dict.ItemTag, 0).b...,
+	).b, uint8(1), uint8(0))
+	f.Add((&encode{syntax: explicitBE}).put(dict.PixelData, dict.OW, 1, 2, 3).put(
+		dict.DigitalSignaturesSequence, dict.SQ, (&encode{syntax: explicitBE}).put(dict.ItemTag, 0).b...,
+	).b, uint8(2), uint8(1))
 	f.Fuzz(func(t *testing.T, in []byte, which, target uint8) {
 		from, to := plainSyntaxes[int(which)%len(plainSyntaxes)], targetSyntaxes[int(target)%len(targetSyntaxes)]
 		if len(in) > 1<<20 {
@@ -140,7 +149,9 @@ func FuzzConvert(f *testing.F) {
 		}
 		out, err := convert(bytes.NewReader(in), from, to)
 		if err != nil {
-			require.True(t, errors.Is(err, ErrEncapsulated) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge), err)
+			require.True(
+				t, errors.Is(err, ErrEncapsulated) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrTooLarge), err,
+			)
 			return
 		}
 		sameValues(t, want, mustParse(t, out, to))

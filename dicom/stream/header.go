@@ -52,7 +52,8 @@ var (
 	errBehind  = errors.New("the attribute belongs behind the object's body, where nothing can be edited")
 )
 
-// Get gives a top-level element, with edits applied. Value is valid until the next edit or Close, and must not be changed.
+// Get returns a top-level element, with edits applied. Value is valid until the next edit or Close, and must not be
+// changed.
 func (h *Header) Get(tag dict.Tag) (Element, bool) {
 	if h.o == nil { // closed
 		return Element{}, false
@@ -103,7 +104,19 @@ func (h *Header) vrOf(e *element) dict.VR {
 	return e.vr
 }
 
-// Text gives the first value of a text attribute, decoded and without padding; empty if there is none.
+// Bytes returns the header as it would go out, its top-level elements in the order of their tags. It is valid until the
+// next edit or Close, and must not be changed.
+func (h *Header) Bytes() []byte {
+	if h.o == nil { // closed
+		return nil
+	}
+	if len(h.o.s.edits) > 0 || h.reordered {
+		return h.build()
+	}
+	return h.o.s.buf[:h.end]
+}
+
+// Text returns the first value of a text attribute, decoded and without padding; empty if there is none.
 func (h *Header) Text(tag dict.Tag) string {
 	e, ok := h.Get(tag)
 	if !ok {
@@ -113,7 +126,7 @@ func (h *Header) Text(tag dict.Tag) string {
 	return firstValue(h.Charset().Decode(e.Value, vr), vr)
 }
 
-// Charset gives the object's character set; ASCII where it names one that isn't defined.
+// Charset returns the object's character set; ASCII where it names one that isn't defined.
 func (h *Header) Charset() *charset.Set {
 	if h.charset == nil {
 		var terms []string
@@ -125,14 +138,14 @@ func (h *Header) Charset() *charset.Set {
 	return h.charset
 }
 
-// SOPClassUID gives SOP Class UID (0008,0016).
+// SOPClassUID returns SOP Class UID (0008,0016).
 func (h *Header) SOPClassUID() string { return h.Text(dict.SOPClassUID) }
 
-// SOPInstanceUID gives SOP Instance UID (0008,0018).
+// SOPInstanceUID returns SOP Instance UID (0008,0018).
 func (h *Header) SOPInstanceUID() string { return h.Text(dict.SOPInstanceUID) }
 
-// Set puts a top-level element in its place, or replaces all elements of that tag. value is in the object's byte order; it is
-// copied, and padded to even length. A group length (gggg,0000) that the header has is kept right.
+// Set puts a top-level element in its place, or replaces all elements of that tag. value is in the object's byte order;
+// it is copied, and padded to even length. A group length (gggg,0000) that the header has is kept right.
 func (h *Header) Set(tag dict.Tag, vr dict.VR, value []byte) error {
 	e, err := h.newEdit(tag)
 	if err != nil {
@@ -140,7 +153,7 @@ func (h *Header) Set(tag dict.Tag, vr dict.VR, value []byte) error {
 	}
 	s := h.o.s
 	if int64(len(value))+int64(len(s.values)) > defaultHeader {
-		return fmt.Errorf("%w: the new values together pass %d bytes", ErrTooLarge, defaultHeader)
+		return fmt.Errorf("%w: the new values together exceed %d bytes", ErrTooLarge, defaultHeader)
 	}
 	e.vr, e.off = vr, int32(len(s.values))
 	s.values = append(s.values, value...)
@@ -222,7 +235,7 @@ func (h *Header) findEdit(tag dict.Tag) (int, bool) {
 	return slices.BinarySearchFunc(h.o.s.edits, tag, func(e edit, t dict.Tag) int { return cmp.Compare(e.tag, t) })
 }
 
-// find gives the elements of a tag as a range of the index; an empty range is where the tag belongs.
+// find returns the elements of a tag as a range of the index; an empty range is where the tag belongs.
 func (h *Header) find(tag dict.Tag) (first, last int) {
 	s := h.o.s
 	end := len(s.index)

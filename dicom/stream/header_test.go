@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,8 @@ import (
 )
 
 var plainSyntaxes = []string{
-	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
+	dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+	dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
 }
 
 // sample is a data set with a group length, a sequence and a private block, before pixel data.
@@ -144,8 +146,11 @@ func TestEditKeepsBytes(t *testing.T) {
 	blank = strings.Replace(blank, "UN\x00\x00\x02\x00\x00\x00", "  \x02\x00", 1)
 	id := part(dict.PatientID, dict.LO, 2, "1 ")
 	again := part(dict.PatientID, dict.LO, 2, "2 ")
-	pixels := part(dict.PixelData, dict.OB, undefined, "\xFE\xFF\x00\xE0\x00\x00\x00\x00"+"\xFE\xFF\x00\xE0\x02\x00\x00\x00px"+
-		"\xFE\xFF\xDD\xE0\x00\x00\x00\x00"+part(0xFFFCFFFC, dict.OB, 2, "\x00\x00"))
+	pixels := part(
+		dict.PixelData, dict.OB, undefined,
+		"\xFE\xFF\x00\xE0\x00\x00\x00\x00"+"\xFE\xFF\x00\xE0\x02\x00\x00\x00px"+
+			"\xFE\xFF\xDD\xE0\x00\x00\x00\x00"+part(0xFFFCFFFC, dict.OB, 2, "\x00\x00"),
+	)
 
 	t.Run("sorted", func(t *testing.T) {
 		out := edited(t, uid+un+blank+name+id+again+pixels, func(h *Header) {
@@ -385,7 +390,9 @@ func TestBigObject(t *testing.T) {
 	head = syntax{}.appendHead(head, dict.PixelData, dict.OW, size)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	o, err := Open(io.MultiReader(bytes.NewReader(head), io.LimitReader(zeros{}, size)), dict.ExplicitVRLittleEndian, Limits{})
+	o, err := Open(
+		io.MultiReader(bytes.NewReader(head), io.LimitReader(zeros{}, size)), dict.ExplicitVRLittleEndian, Limits{},
+	)
 	require.NoError(t, err)
 	require.NoError(t, o.Header().Set(dict.PatientID, dict.LO, []byte("x")))
 	n, err := o.WriteTo(io.Discard)
@@ -399,6 +406,28 @@ func TestBigObject(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestHeaderCut: a header that was cut says so when it is opened, and where, also if the cut is in an element's head.
+func TestHeaderCut(t *testing.T) {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
+		in, err := sample().Encode(syntax)
+		require.NoError(t, err)
+		between := boundaries(in, dict.TransferSyntaxOf(syntax))
+		require.Greater(t, len(between), 10)
+		for end := range in {
+			o, err := Open(bytes.NewReader(in[:end]), syntax, Limits{})
+			if end == 0 || slices.Contains(between, end) { // a cut between elements can't be seen
+				require.NoError(t, err, "%s: %d", syntax, end)
+				require.NoError(t, o.Close())
+				continue
+			}
+			require.ErrorIs(t, err, io.ErrUnexpectedEOF, "%s: %d", syntax, end)
+			require.ErrorContains(t, err, fmt.Sprintf("the data set ends at byte %d, within", end))
+		}
+	}
+}
 
 // TestHeaderEnd: where the header ends is the same however the bytes arrive, and at whatever byte the limit lies.
 func TestHeaderEnd(t *testing.T) {

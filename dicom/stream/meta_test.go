@@ -10,7 +10,10 @@ import (
 )
 
 func TestReadFileMeta(t *testing.T) {
-	meta := FileMeta{MediaStorageSOPClassUID: "1.2.840.10008.5.1.4.1.1.2", MediaStorageSOPInstanceUID: "1.2.3", TransferSyntaxUID: "1.2.840.10008.1.2.1"}
+	meta := FileMeta{
+		MediaStorageSOPClassUID:    "1.2.840.10008.5.1.4.1.1.2",
+		MediaStorageSOPInstanceUID: "1.2.3", TransferSyntaxUID: "1.2.840.10008.1.2.1",
+	}
 	file := meta.AppendTo(nil)
 	for range 2 { // the second time with memory of the first
 		got, err := ReadFileMeta(bytes.NewReader(append(bytes.Clone(file), "anything"...)))
@@ -18,7 +21,7 @@ func TestReadFileMeta(t *testing.T) {
 		require.Equal(t, meta, got)
 	}
 	_, err := ReadFileMeta(bytes.NewReader(file[:200]))
-	require.ErrorContains(t, err, "cut off")
+	require.ErrorContains(t, err, "truncated")
 	_, err = ReadFileMeta(bytes.NewReader(make([]byte, 400)))
 	require.ErrorIs(t, err, ErrNotPart10)
 }

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package stream takes DICOM data sets as they come from a source, shows and edits the header, and hands them on as an
-// io.Reader. What isn't edited goes out byte for byte, pixel data is never parsed or held, and input that ends early
-// or breaks the encoding (PS3.5) is an error, never a shorter object. DataSet is for the small data sets
-// that we make or answer ourselves. See DESIGN.md.
+// Package stream takes DICOM data sets as they arrive from a source, shows and edits the header, and passes them on as
+// an io.Reader. What isn't edited goes out byte for byte, pixel data is never parsed or held, and input that ends early
+// or breaks the encoding (PS3.5) is an error, never a shorter data set. DataSet is for the small data sets that ADIT
+// makes or answers itself. See DESIGN.md.
 package stream
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync"
 
 	"github.com/adit-go/adit/dicom/dict"
@@ -72,9 +73,9 @@ var ErrClosed = errors.New("the DICOM object is closed")
 // Open reads the header of a data set: all top-level elements before pixel data, or the whole data set if it has
 // none. r stands at the data set's first byte; the transfer syntax is the one negotiated or named by file meta.
 //
-// The header ends before the first element that would pass lim.Header (a document, the functional groups of many frames):
-// it and what follows go through like pixel data. Errors wrap ErrMalformed, ErrTooLarge, io.ErrUnexpectedEOF or the
-// error of r.
+// The header ends before the first element that would pass lim.Header (a document, the functional groups of many
+// frames): it and what follows go through like pixel data. Errors wrap ErrMalformed, ErrTooLarge, io.ErrUnexpectedEOF
+// or the error of r.
 func Open(r io.Reader, transferSyntaxUID string, lim Limits) (*Object, error) {
 	return open(r, pool.Get().(*scratch), transferSyntaxUID, lim)
 }
@@ -110,8 +111,8 @@ type Bounder interface {
 	Bound(bytes int64)
 }
 
-// scan walks the header, reading as it needs, and gives its length. The walker then stands at that place. Where the header
-// ends depends on the data set alone, not on the pieces that it comes in.
+// scan walks the header, reading as it needs, and gives its length. The walker then stands at that place. Where the
+// header ends depends on the data set alone, not on the pieces that it comes in.
 func (o *Object) scan(limit int) (int, error) {
 	s, w := o.s, &o.s.w
 	for {
@@ -181,8 +182,9 @@ func (o *Object) foretell(h head, begin int64) {
 // cut is called when the header can't be read on. A limit passed within an element ends the header before it.
 func (o *Object) cut(limit int, err error) (int, error) {
 	if !errors.Is(err, ErrTooLarge) {
-		if atEnd(err) {
-			err = o.s.w.finish()
+		if w := &o.s.w; atEnd(err) {
+			w.carryN = copy(w.carry[:], o.s.buf[w.pos:]) // of a head, if it ends within one
+			err = w.finish()
 		}
 		return 0, err
 	}
@@ -218,7 +220,7 @@ func (s *scratch) fill(r io.Reader, limit int) error {
 	return err
 }
 
-// atEnd tells whether a reader said that its input is complete. An error that wraps io.EOF doesn't say so: it may be
+// atEnd reports whether a reader said that its input is complete. An error that wraps io.EOF doesn't say so: it may be
 // that of a lost connection.
 func atEnd(err error) bool { return err == io.EOF } //nolint:errorlint // see above
 
@@ -240,10 +242,10 @@ func readSome(r io.Reader, p []byte) (int, error) {
 // TransferSyntax says how the data set is encoded as received.
 func (o *Object) TransferSyntax() dict.TransferSyntax { return o.ts }
 
-// Header gives the elements before the body. It is valid until Close.
+// Header returns the elements before the body. It is valid until Close.
 func (o *Object) Header() *Header { return &o.header }
 
-// Read gives the outgoing data set: the header with its edits, then the body. Edits are closed by the first call. An
+// Read returns the outgoing data set: the header with its edits, then the body. Edits are closed by the first call. An
 // error other than io.EOF means that the object must not be delivered, whatever was read of it before.
 func (o *Object) Read(p []byte) (int, error) {
 	if len(o.ahead) > 0 {
@@ -272,7 +274,8 @@ func (o *Object) begin() error {
 		return nil
 	}
 	edited, converted := len(o.s.edits) > 0 || o.rewritten || o.filter != nil, o.to.UID != o.ts.UID
-	if edited && o.filter == nil { // it leaves the NULL byte out that made an odd data set even, and may not be needed any more
+	// it leaves the NULL byte out that made an odd data set even, and may not be needed any more
+	if edited && o.filter == nil {
 		if err := o.FilterBody(unchanged{}); err != nil {
 			return err
 		}
@@ -307,7 +310,7 @@ func (o *Object) read(p []byte) (int, error) {
 	return o.readConverted(p)
 }
 
-// readConverted gives the data set in the outgoing syntax, before any deflating.
+// readConverted returns the data set in the outgoing syntax, before any deflating.
 func (o *Object) readConverted(p []byte) (int, error) {
 	if o.conv != nil {
 		return o.conv.read(o, p)
@@ -315,7 +318,7 @@ func (o *Object) readConverted(p []byte) (int, error) {
 	return o.readPlain(p)
 }
 
-// readPlain gives the data set in the syntax that it came in, inflated.
+// readPlain returns the data set in the syntax that it came in, inflated.
 func (o *Object) readPlain(p []byte) (int, error) {
 	if len(o.head) > 0 {
 		n := copy(p, o.head)
@@ -337,7 +340,7 @@ func (o *Object) readPlain(p []byte) (int, error) {
 	return n, err
 }
 
-// readBody gives what is to follow the header, unchecked.
+// readBody returns what is to follow the header, unchecked.
 func (o *Object) readBody(p []byte) (int, error) {
 	if o.filter != nil {
 		return o.filter.read(o, p)
@@ -345,7 +348,7 @@ func (o *Object) readBody(p []byte) (int, error) {
 	return o.readSource(p)
 }
 
-// readSource gives what follows the header as received.
+// readSource returns what follows the header as received.
 func (o *Object) readSource(p []byte) (int, error) {
 	if len(o.rest) > 0 {
 		n := copy(p, o.rest)
@@ -377,12 +380,13 @@ type RestWriter = interface {
 // ReadAhead reads what goes out first, for a caller who has time before Read, WriteTo or WriteWhole may begin.
 func (o *Object) ReadAhead() {
 	if len(o.ahead) == 0 && o.err == nil {
-		o.ahead, _ = o.nextChunk() // its error is o.err from then on
+		o.ahead, _ = o.nextChunk(math.MaxInt64) // its error is o.err from then on
 	}
 }
 
-// nextChunk fills s.chunk, as far as that needs no waiting, unless it holds what was read ahead.
-func (o *Object) nextChunk() ([]byte, error) {
+// nextChunk fills s.chunk, unless it holds what was read ahead: as far as that needs no waiting, and up to where so
+// many bytes of the source pass.
+func (o *Object) nextChunk(passing int64) ([]byte, error) {
 	if b := o.ahead; len(b) > 0 {
 		o.ahead = nil
 		return b, o.err
@@ -395,7 +399,7 @@ func (o *Object) nextChunk() ([]byte, error) {
 	}
 	_, atHand := o.src.(io.Seeker) // a file: nobody waits for more to come
 	n, err := o.Read(o.s.chunk)
-	for err == nil && atHand && n < len(o.s.chunk) {
+	for err == nil && atHand && n < len(o.s.chunk) && o.passing() < passing {
 		var k int
 		k, err = o.Read(o.s.chunk[n:])
 		n += k
@@ -403,11 +407,63 @@ func (o *Object) nextChunk() ([]byte, error) {
 	return o.s.chunk[:n], err
 }
 
+// SourceWriter is a writer that may take bytes of an object's source by itself, without their passing through our
+// memory (internal/quickfile).
+type SourceWriter interface {
+	io.Writer
+	// WriteFrom writes p and then up to n bytes of what src gives next. It returns how many bytes it wrote. If they are
+	// fewer and there is no error, it can't take more, and src stands at the next byte, which is to be read.
+	WriteFrom(p []byte, src io.Reader, n int64) (int64, error)
+}
+
+// worthPassing is how many bytes a SourceWriter is asked to take.
+const worthPassing = 64 << 10
+
+// passing tells how many bytes of the source go out next as they are, unseen but for their number.
+func (o *Object) passing() int64 {
+	switch f := o.filter; {
+	case len(o.rest) > 0, o.deflated != nil, o.conv != nil, o.deflater != nil:
+		return 0
+	case f == nil:
+		return o.s.w.skip
+	case f.fate != Pass, len(f.out) > 0, f.err != nil:
+		return 0
+	default:
+		return min(o.s.w.skip, f.w.skip)
+	}
+}
+
+// passed notes that the source gave n bytes of what was passing.
+func (o *Object) passed(n int64) {
+	o.s.w.advance(n)
+	if o.filter != nil {
+		o.filter.w.advance(n)
+	}
+}
+
 // WriteTo writes the outgoing data set, in large pieces. See Read.
 func (o *Object) WriteTo(w io.Writer) (int64, error) {
 	var written int64
+	passing := int64(math.MaxInt64)
+	from, ok := w.(SourceWriter)
+	if ok {
+		passing = worthPassing
+	}
 	for {
-		b, err := o.nextChunk()
+		b, err := o.nextChunk(passing)
+		if err == nil && o.passing() >= passing {
+			n := o.passing()
+			done, werr := from.WriteFrom(b, o.src, n)
+			written += done
+			if o.err = werr; werr != nil { // nobody knows where the source stands
+				return written, werr
+			}
+			moved := done - int64(len(b))
+			if o.passed(moved); moved < n { // perhaps at the end of the source
+				passing = math.MaxInt64
+			}
+			continue
+		}
 		if len(b) > 0 {
 			n, werr := w.Write(b)
 			written += int64(n)
@@ -427,7 +483,7 @@ func (o *Object) WriteTo(w io.Writer) (int64, error) {
 // WriteWhole writes the outgoing data set, in large pieces of which the last is told to be that. See Read.
 func (o *Object) WriteWhole(w RestWriter) error {
 	for {
-		b, err := o.nextChunk()
+		b, err := o.nextChunk(math.MaxInt64)
 		if atEnd(err) {
 			return w.WriteRest(b)
 		}
@@ -448,9 +504,12 @@ func (o *Object) Close() error {
 	if s == nil {
 		return nil
 	}
-	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.ahead, o.err = nil, nil, nil, nil, nil, nil, nil, nil, nil, ErrClosed
+	o.s, o.head, o.rest, o.src, o.deflated, o.conv, o.deflater, o.filter, o.ahead, o.err = nil, nil, nil, nil, nil,
+		nil, nil, nil, nil, ErrClosed
 	o.header, s.filter.by, s.filter.out = Header{}, nil, nil
-	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow && cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.filter.held) <= keepBelow && cap(s.filter.buf) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
+	if cap(s.buf) <= keepBelow && cap(s.out) <= keepBelow && cap(s.spare) <= keepBelow &&
+		cap(s.values) <= keepBelow && cap(s.converted) <= keepBelow && cap(s.filter.held) <= keepBelow &&
+		cap(s.filter.buf) <= keepBelow && cap(s.index) <= manyElems && cap(s.edits) <= manyElems {
 		s.buf, s.out, s.values, s.index, s.edits = s.buf[:0], s.out[:0], s.values[:0], s.index[:0], s.edits[:0]
 		pool.Put(s)
 	}

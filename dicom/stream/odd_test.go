@@ -35,10 +35,12 @@ func (h heads) within(tag dict.Tag, vr dict.VR, defined bool, content ...[]byte)
 
 func (h heads) delimiter(tag dict.Tag) []byte { return h.syn.appendHead(nil, tag, 0, 0) }
 
-// TestStrayDelimiters: delimiters that end nothing go out as they came, at any place where others read over them. They are named where
-// something is to be changed.
+// TestStrayDelimiters: delimiters that end nothing go out as they came, at any place where others read over them. They
+// are named where something is to be changed.
 func TestStrayDelimiters(t *testing.T) {
-	for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
 		h := heads{syntaxOf(dict.TransferSyntaxOf(syntax))}
 		first := h.element(dict.SOPClassUID, dict.UI, "1.2\x00")
 		inner := h.element(dict.ReferencedSOPInstanceUID, dict.UI, "1.3\x00")
@@ -107,7 +109,7 @@ func TestStrayDelimiters(t *testing.T) {
 	}
 }
 
-// other gives a syntax that a data set can be converted to.
+// other returns a syntax that a data set can be converted to.
 func other(syntax string) string {
 	if syntax == dict.ExplicitVRLittleEndian {
 		return dict.ImplicitVRLittleEndian
@@ -115,10 +117,12 @@ func other(syntax string) string {
 	return dict.ExplicitVRLittleEndian
 }
 
-// TestNullByteBehindOdd: the NULL byte that makes an odd data set even on the wire goes out as it came. It is gone where something is changed,
-// for which it may not be needed any more.
+// TestNullByteBehindOdd: the NULL byte that makes an odd data set even on the wire goes out as it came. It is gone
+// where something is changed, for which it may not be needed any more.
 func TestNullByteBehindOdd(t *testing.T) {
-	for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
 		h := heads{syntaxOf(dict.TransferSyntaxOf(syntax))}
 		odd := h.element(0x00191001, dict.UN, "odd")
 		class := h.element(dict.SOPClassUID, dict.UI, "1.2\x00")
@@ -225,7 +229,7 @@ func (b *wholeBuffer) WriteRest(pieces ...[]byte) error {
 	return nil
 }
 
-// pseudoRandom gives bytes that deflate badly.
+// pseudoRandom returns bytes that deflate badly.
 func pseudoRandom(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(4711)

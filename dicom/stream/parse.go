@@ -16,8 +16,8 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// ParseDataSet reads a whole data set of at most lim.Header bytes (inflated, if the transfer syntax is deflated). Values
-// are copied. Encapsulated pixel data is kept as one value, delimiters included. Errors are those of Open.
+// ParseDataSet reads a whole data set of at most lim.Header bytes (inflated, if the transfer syntax is deflated).
+// Values are copied. Encapsulated pixel data is kept as one value, delimiters included. Errors are those of Open.
 func ParseDataSet(b []byte, transferSyntaxUID string, lim Limits) (*DataSet, error) {
 	lim = lim.orDefault()
 	ts := dict.TransferSyntaxOf(transferSyntaxUID)
@@ -30,7 +30,7 @@ func ParseDataSet(b []byte, transferSyntaxUID string, lim Limits) (*DataSet, err
 		b = bytes.Clone(b)
 	}
 	if len(b) > lim.Header {
-		return nil, fmt.Errorf("%w: %d bytes, at most %d are taken", ErrTooLarge, len(b), lim.Header)
+		return nil, fmt.Errorf("%w: %d bytes, of at most %d", ErrTooLarge, len(b), lim.Header)
 	}
 	// The walker proves the structure; building can rely on it.
 	var w walker
@@ -49,7 +49,7 @@ func ParseDataSet(b []byte, transferSyntaxUID string, lim Limits) (*DataSet, err
 func inflate(b []byte, limit int) ([]byte, error) {
 	out, err := io.ReadAll(io.LimitReader(&inflater{flate.NewReader(bytes.NewReader(b))}, int64(limit)+1))
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		err = fmt.Errorf("the deflated data set was cut off: %w", io.ErrUnexpectedEOF)
+		err = fmt.Errorf("the deflated data set is truncated: %w", io.ErrUnexpectedEOF)
 	}
 	return out, err
 }
@@ -141,7 +141,7 @@ func (p *parser) items(syn syntax, end int, inherited *charset.Set) []*DataSet {
 	return items
 }
 
-// fragments gives encapsulated pixel data as it is, delimiter included.
+// fragments returns encapsulated pixel data as it is, delimiter included.
 func (p *parser) fragments(syn syntax) []byte {
 	begin := p.pos
 	for {

@@ -10,7 +10,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// What our file meta says of its writer. Constants: the same object gives the same file on any node, any day.
+// What our file meta says of its writer. Constants: the same object gives the same file on any machine, any day.
 const (
 	ImplementationClassUID    = "2.25.246521483906153128720583913620617329415"
 	ImplementationVersionName = "ADIT"
@@ -46,7 +46,8 @@ func OpenFile(r io.Reader, lim Limits) (FileMeta, *Object, error) {
 	return m, o, err
 }
 
-// ReadFileMeta reads preamble and file meta information alone, with the errors of OpenFile about them. It may read further than they go.
+// ReadFileMeta reads preamble and file meta information alone, with the errors of OpenFile about them. It may read
+// further than they go.
 func ReadFileMeta(r io.Reader) (FileMeta, error) {
 	s := pool.Get().(*scratch)
 	m, err := readMeta(r, s)
@@ -63,7 +64,10 @@ func readMeta(r io.Reader, s *scratch) (FileMeta, error) {
 		return FileMeta{}, err
 	}
 	if len(s.buf) < preamble+4 || string(s.buf[preamble:preamble+4]) != "DICM" {
-		return FileMeta{}, fmt.Errorf(`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`, ErrNotPart10)
+		return FileMeta{}, fmt.Errorf(
+			`%w: it lacks the preamble and "DICM" prefix; export it from the source as a DICOM file (Part 10)`,
+			ErrNotPart10,
+		)
 	}
 	var m FileMeta
 	end, err := m.read(r, s, preamble+4)
@@ -117,7 +121,7 @@ func (m *FileMeta) read(r io.Reader, s *scratch, pos int) (end int, err error) {
 func (s *scratch) need(r io.Reader, n int) error {
 	for len(s.buf) < n {
 		if err := s.fill(r, maxMeta); atEnd(err) {
-			return fmt.Errorf("it was cut off: %w", io.ErrUnexpectedEOF)
+			return fmt.Errorf("it is truncated: %w", io.ErrUnexpectedEOF)
 		} else if err != nil {
 			return err
 		}
@@ -139,9 +143,12 @@ func (m *FileMeta) take(tag dict.Tag, value []byte) {
 // Received returns the file meta information that the object came with; it is empty if it came without a file.
 func (o *Object) Received() FileMeta { return o.received }
 
-// FileMeta gives the file meta information of the object as it goes out, with the edits made so far.
+// FileMeta returns the file meta information of the object as it goes out, with the edits made so far.
 func (o *Object) FileMeta() FileMeta {
-	return FileMeta{MediaStorageSOPClassUID: o.header.SOPClassUID(), MediaStorageSOPInstanceUID: o.header.SOPInstanceUID(), TransferSyntaxUID: o.to.UID}
+	return FileMeta{
+		MediaStorageSOPClassUID:    o.header.SOPClassUID(),
+		MediaStorageSOPInstanceUID: o.header.SOPInstanceUID(), TransferSyntaxUID: o.to.UID,
+	}
 }
 
 // AppendTo appends preamble and file meta information, ready for the data set to follow.

@@ -9,17 +9,17 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// Encoding is how elements are encoded: what of a transfer syntax matters for heads and numbers. The items of a sequence
-// may have another than what encloses them (Head.Inside).
+// Encoding is how elements are encoded: what of a transfer syntax matters for heads and numbers. The items of a
+// sequence may have another than what encloses them (Head.Inside).
 type Encoding struct{ s syntax }
 
-// EncodingOf gives the encoding of the data sets of a transfer syntax.
+// EncodingOf returns the encoding of the data sets of a transfer syntax.
 func EncodingOf(t dict.TransferSyntax) Encoding { return Encoding{syntaxOf(t)} }
 
-// Implicit tells whether elements come without VR.
+// Implicit reports whether elements come without VR.
 func (e Encoding) Implicit() bool { return e.s.implicit }
 
-// BigEndian tells the byte order of heads and numbers.
+// BigEndian is the byte order of heads and numbers.
 func (e Encoding) BigEndian() bool { return e.s.big }
 
 // Uint32 reads a number of four bytes, which b must have.
@@ -71,8 +71,8 @@ func (e Encoding) Head(b []byte) (h Head, ok bool) {
 	return h, true
 }
 
-// ItemsOfUN gives the encoding that the content of a sequence under VR UN has, be its length defined or not: implicit VR
-// little endian (PS3.5 6.2.2 note 2).
+// ItemsOfUN returns the encoding that the content of a sequence under VR UN has, be its length defined or not: implicit
+// VR little endian (PS3.5 6.2.2 note 2).
 func ItemsOfUN() Encoding { return Encoding{syntax{implicit: true}} }
 
 // AppendHead writes a head. In explicit VR a value too long for a VR with 16 bits of length goes as UN (PS3.5 6.2.2).
@@ -80,11 +80,11 @@ func (e Encoding) AppendHead(b []byte, tag dict.Tag, vr dict.VR, length uint32) 
 	return e.s.appendHead(b, tag, vr, length)
 }
 
-var errRewritten = errors.New("the header was rewritten before; an object's header is rewritten as a whole only once")
+var errRewritten = errors.New("the header was already rewritten, which is possible only once")
 
-// Rewrite replaces the header as a whole: f gets it as it would go out, its top-level elements in the order of their tags, and
-// appends the new one to out. in is valid until f returns. The new header is walked before it is taken, so what
-// goes out has a sound structure; it is then what Header shows, and can be edited.
+// Rewrite replaces the header as a whole: f gets it as it would go out, its top-level elements in the order of their
+// tags, and appends the new one to out. in is valid until f returns. The new header is walked before it is taken, so
+// what goes out has a sound structure; it is then what Header shows, and can be edited.
 func (o *Object) Rewrite(f func(in, out []byte) ([]byte, error)) error {
 	switch {
 	case o.s == nil:
@@ -97,10 +97,7 @@ func (o *Object) Rewrite(f func(in, out []byte) ([]byte, error)) error {
 		return o.stray
 	}
 	s, h := o.s, &o.header
-	in := s.buf[:h.end]
-	if len(s.edits) > 0 || h.reordered {
-		in = h.build()
-	}
+	in := h.Bytes()
 	if need := len(in) + len(in)/4 + 1024; cap(s.spare) < need {
 		s.spare = make([]byte, 0, need)
 	}
@@ -140,7 +137,7 @@ func (s *scratch) reindex(b []byte, syn syntax, depth int) error {
 			return err
 		}
 		if !ok || w.skip > int64(len(b))-w.pos {
-			return w.malformed(h.tag, "passes the end of the header")
+			return w.malformed(h.tag, "extends beyond the end of the header")
 		}
 		if atTop {
 			if n := len(s.index); n > 0 && s.index[n-1].tag > h.tag {

@@ -18,7 +18,10 @@ import (
 
 // TestRewrite replaces the header as a whole, in each syntax, and on the way into another.
 func TestRewrite(t *testing.T) {
-	syntaxes := []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian}
+	syntaxes := []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+		dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
+	}
 	for _, from := range syntaxes {
 		for _, to := range []string{from, dict.ExplicitVRLittleEndian} {
 			d := sample()
@@ -117,7 +120,10 @@ func TestFilterBody(t *testing.T) {
 	d.SetVR(0x7FE10010, dict.LO, "CREATOR")
 	d.SetSequence(0x7FE11010, item, item)
 	d.SetBytes(0xFFFCFFFC, dict.OB, make([]byte, 100))
-	for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian} {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+		dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian,
+	} {
 		in, err := d.Encode(syntax)
 		require.NoError(t, err)
 		for _, piece := range []int{1, 5, 13, 1 << 20} {
@@ -226,7 +232,9 @@ func TestFilterBodyParts(t *testing.T) {
 		}
 		return Whole
 	}
-	for _, syntax := range []string{dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian} {
+	for _, syntax := range []string{
+		dict.ImplicitVRLittleEndian, dict.ExplicitVRLittleEndian, dict.ExplicitVRBigEndian,
+	} {
 		in, err := d.Encode(syntax)
 		require.NoError(t, err)
 		lim := Limits{Header: 2000}

@@ -21,9 +21,9 @@ const (
 	EndToken                        // end of the innermost sequence, item or fragments, by its length or by a delimiter
 )
 
-// Token is a part of the header as received, at any depth. Start, Value and End are offsets in the header: of the
-// head, of the value, behind the value. A container's End is where its content begins; an EndToken covers the delimiter,
-// or nothing where a length ends the container.
+// Token is a part of the header as received, at any depth. Start, Value and End are offsets in the header: of the head,
+// of the value, behind the value. A container's End is where its content begins; an EndToken covers the delimiter, or
+// nothing where a length ends the container.
 type Token struct {
 	Kind              TokenKind
 	Tag               dict.Tag   // of the element, of the item or delimiter; 0 where a length ends the container
@@ -32,7 +32,7 @@ type Token struct {
 	Start, Value, End int
 }
 
-// Tokens gives the whole header as received, in one pass without recursion. It allocates nothing per token.
+// Tokens returns the whole header as received, in one pass without recursion. It allocates nothing per token.
 func (h *Header) Tokens() iter.Seq[Token] {
 	return func(yield func(Token) bool) {
 		t := tokenizer{b: h.o.s.buf[:h.end]}
@@ -41,7 +41,8 @@ func (h *Header) Tokens() iter.Seq[Token] {
 	}
 }
 
-// ValueOf returns the value of a token as received. It is valid until the object is edited or closed, and must not be changed.
+// ValueOf returns the value of a token as received. It is valid until the object is edited or closed, and must not be
+// changed.
 func (h *Header) ValueOf(t Token) []byte { return h.o.s.buf[t.Value:t.End] }
 
 type tokenizer struct {
@@ -104,7 +105,7 @@ func kindOf(h head, inside frame) TokenKind {
 // A sequence's frame has an odd depth, that of its items the next: half the depth of a frame is the number of
 // sequences around it.
 
-// ends gives the ends that no delimiter marks: what the walker closed beyond what the token itself did.
+// ends returns the ends that no delimiter marks: what the walker closed beyond what the token itself did.
 func (t *tokenizer) ends(depth int, last Token, yield func(Token) bool) bool {
 	open := depth
 	switch last.Kind {

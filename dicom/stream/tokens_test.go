@@ -47,7 +47,8 @@ func TestTokens(t *testing.T) {
 		flatten(d, []dict.Tag{}, o.header.bodyTag(), &want)
 		slices.Sort(want)
 		slices.Sort(got)
-		require.Equal(t, slices.Compact(want), slices.Compact(got), f.path) // some files repeat an element, a DataSet does not
+		// some files repeat an element, a DataSet does not
+		require.Equal(t, slices.Compact(want), slices.Compact(got), f.path)
 		require.NoError(t, o.Close())
 	}
 }
@@ -92,7 +93,9 @@ func TestTokensOfContainers(t *testing.T) {
 		if k.Tag == 0 {
 			tag = "by length"
 		}
-		got = append(got, fmt.Sprintf("%s%s %s %d", strings.Repeat(".", len(k.Path)), names[k.Kind], tag, k.End-k.Start))
+		got = append(got, fmt.Sprintf(
+			"%s%s %s %d", strings.Repeat(".", len(k.Path)), names[k.Kind], tag, k.End-k.Start,
+		))
 	}
 	require.Equal(t, []string{
 		"sequence ReferencedImageSequence 12",

@@ -128,7 +128,7 @@ func (w *walker) step(b []byte) (h head, ok bool, err error) {
 	}
 	w.pos += int64(h.size)
 	if w.pos > f.end {
-		return h, false, w.malformed(h.tag, "passes the end of what encloses it")
+		return h, false, w.malformed(h.tag, "extends beyond what encloses it")
 	}
 	switch f.kind {
 	case inSequence:
@@ -153,7 +153,7 @@ func (w *walker) inSequence(f *frame, h head) error {
 	case isDelimiter(h):
 		return w.endsNothing(h)
 	}
-	return w.malformed(h.tag, fmt.Sprintf("stands in sequence %s where an item is expected", f.tag))
+	return w.malformed(h.tag, fmt.Sprintf("is in sequence %s where an item is expected", f.tag))
 }
 
 func (w *walker) inFragments(_ *frame, h head) error {
@@ -163,7 +163,7 @@ func (w *walker) inFragments(_ *frame, h head) error {
 	case h.tag == dict.SequenceDelimitationTag:
 		return w.delimiter(h)
 	}
-	return w.malformed(h.tag, "stands where a fragment of pixel data is expected")
+	return w.malformed(h.tag, "is where a fragment of pixel data is expected")
 }
 
 func (w *walker) inDataSet(f *frame, h head) error {
@@ -173,7 +173,7 @@ func (w *walker) inDataSet(f *frame, h head) error {
 	case isDelimiter(h) && (w.depth == 0 || f.defined || w.closed == w.pos-int64(h.size)):
 		return w.endsNothing(h)
 	case h.tag.Group() == 0xFFFE:
-		return w.malformed(h.tag, "stands where an element is expected")
+		return w.malformed(h.tag, "is where an element is expected")
 	case !f.syn.implicit && !letters(h.vr) && h.vr != blankVR && h.vr != questionVR:
 		return w.malformed(h.tag, "has no VR; its transfer syntax may not be the one that is declared")
 	}
@@ -189,7 +189,7 @@ func (w *walker) inDataSet(f *frame, h head) error {
 	return w.value(h)
 }
 
-// contentOf tells what an element holds: items, fragments, or else (inDataSet) a plain value.
+// contentOf says what an element holds: items, fragments, or else (inDataSet) a plain value.
 func contentOf(h head, syn syntax) frameKind {
 	switch {
 	case h.length == undefined:
@@ -224,7 +224,7 @@ func (w *walker) push(f frame, h head) error {
 	}
 	if f.kind == inSequence {
 		if w.seqs == w.most {
-			return fmt.Errorf("%w: more than %d sequences within each other at %s", ErrTooLarge, w.most, h.tag)
+			return fmt.Errorf("%w: more than %d nested sequences at %s", ErrTooLarge, w.most, h.tag)
 		}
 		w.seqs++
 	}
@@ -240,7 +240,7 @@ func (w *walker) value(h head) error {
 
 func (w *walker) fits(h head) error {
 	if w.pos+int64(h.length) > w.top().end {
-		return w.malformed(h.tag, fmt.Sprintf("has a length of %d that passes the end of what encloses it", h.length))
+		return w.malformed(h.tag, fmt.Sprintf("has a length of %d that extends beyond what encloses it", h.length))
 	}
 	return nil
 }
@@ -258,9 +258,12 @@ func isDelimiter(h head) bool {
 	return (h.tag == dict.ItemDelimitationTag || h.tag == dict.SequenceDelimitationTag) && h.length == 0
 }
 
-// endsNothing passes a delimiter beside a defined length, or at the top level. It changes nothing for who hands the data set on as it is.
+// endsNothing passes a delimiter beside a defined length, or at the top level. It changes nothing for who hands the
+// data set on as it is.
 func (w *walker) endsNothing(h head) error {
-	err := w.malformed(h.tag, "is a delimiter that ends nothing; the data set can be handed on as it is, but not be changed")
+	err := w.malformed(
+		h.tag, "is a delimiter that ends nothing; the data set can be sent unchanged, but not be changed",
+	)
 	if w.strict {
 		return err
 	}
@@ -275,7 +278,7 @@ func (w *walker) padding(b []byte) bool {
 	return w.depth == 0 && w.skip == 0 && w.pos%2 == 1 && len(b) == 1 && b[0] == 0
 }
 
-// finish tells whether the data set may end here.
+// finish reports whether the data set may end here.
 func (w *walker) finish() error {
 	if w.depth == 0 && w.skip == 0 && w.carryN == 0 || w.padding(w.carry[:w.carryN]) {
 		return nil
@@ -284,7 +287,10 @@ func (w *walker) finish() error {
 	if w.depth > 0 {
 		inside = w.top().tag.String()
 	}
-	return fmt.Errorf("the data set ends at byte %d, within %s; it was cut off: %w", w.pos+int64(w.carryN), inside, io.ErrUnexpectedEOF)
+	return fmt.Errorf(
+		"the data set ends at byte %d, within %s; it is truncated: %w",
+		w.pos+int64(w.carryN), inside, io.ErrUnexpectedEOF,
+	)
 }
 
 func (w *walker) malformed(tag dict.Tag, what string) error {

@@ -63,8 +63,8 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Association is an association over a connection. One goroutine reads (NextPDV, Read, ReadData), others may send messages
-// at the same time; Abort, Drop and Watch may be called from any.
+// Association is an association over a connection. One goroutine reads (NextPDV, Read, ReadData), others may send
+// messages at the same time; Abort, Drop and Watch may be called from any.
 type Association struct {
 	w       *wire
 	in      *inflow
@@ -78,7 +78,8 @@ type Association struct {
 	value            Fragment // what is being read
 	pduLeft, pdvLeft int      // of it
 	bound            int      // how much of a data set the peer is bound to send yet (see Bound)
-	dataPDU          int      // length of the last P-DATA-TF that held a fragment of a data set, and not its last: the next ones will be like it
+	// length of the last P-DATA-TF that held a fragment of a data set, and not its last: the next ones will be like it
+	dataPDU int
 
 	mu    sync.Mutex // the machine and the cause
 	m     machine
@@ -98,12 +99,15 @@ type Association struct {
 }
 
 func newAssociation(addr string, acceptor bool, opt Options) *Association {
-	return &Association{addr: addr, caller: !acceptor, m: newMachine(acceptor), recvMax: int(opt.MaxPDU), done: make(chan struct{})}
+	return &Association{
+		addr: addr, caller: !acceptor, m: newMachine(acceptor),
+		recvMax: int(opt.MaxPDU), done: make(chan struct{}),
+	}
 }
 
-// Dial opens a connection to addr and requests an association on it. It fills in rq's maximum length and
-// implementation names. Errors: *RejectedError, *NotDICOMError, *AbortedError, *LostError, *ProtocolError, a *ConnectError
-// when there is no connection or nobody answers on it, or the cause of ctx.
+// Dial opens a connection to addr and requests an association on it. It fills in rq's maximum length and implementation
+// names. Errors: *RejectedError, *NotDICOMError, *AbortedError, *LostError, *ProtocolError, a *ConnectError when there
+// is no connection or nobody answers on it, or the cause of ctx.
 func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Association, error) {
 	opt = opt.withDefaults()
 	limit := time.Now().Add(opt.ConnectTimeout)
@@ -164,29 +168,39 @@ func clientTLS(cfg *tls.Config, addr string) *tls.Config {
 	return cfg
 }
 
-// unanswered says of a peer that took the connection and then nothing more that it can't be had. With TLS 1.3 it refuses
-// this side's certificate only then, by an alert, which may get lost when it closes.
+// unanswered says that a peer that took the connection and then nothing more is not available. With TLS 1.3 it
+// refuses this side's certificate only then, by an alert, which may get lost when it closes.
 func (a *Association) unanswered(ctx context.Context, err error) error {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" { // an alert of TLS
 		return tlsError(ctx, a.addr, op)
 	}
 	lost, _ := errors.AsType[*LostError](err)
 	if lost != nil && !a.w.secured() {
-		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection instead of answering the association request; check host and port, " +
-			"whether TLS is to be used there, and whether this host may call it"}
+		return &ConnectError{
+			Addr: a.addr, Err: err,
+			What: "it closed the connection instead of answering the association request; check host and port, " +
+				"whether it expects TLS, and whether this host may call it",
+		}
 	}
 	if lost != nil {
-		return &ConnectError{Addr: a.addr, Err: err, What: "it closed the connection after the TLS handshake; it may not take the certificate " +
-			"of this side: set a client certificate with its key, signed by an authority that is trusted there"}
+		return &ConnectError{
+			Addr: a.addr, Err: err,
+			What: "it closed the connection after the TLS handshake; perhaps it does not accept the client certificate, " +
+				"or requires one: set a client certificate with its key, signed by an authority that it trusts",
+		}
 	}
 	if t, ok := errors.AsType[*TimeoutError](err); ok {
-		return &ConnectError{Addr: a.addr, Err: err, What: fmt.Sprintf("it takes the connection, but did not answer the association request "+
-			"within %s; it may hang or be overloaded, or something else listens there: check host and port", t.After)}
+		return &ConnectError{Addr: a.addr, Err: err, What: fmt.Sprintf(
+			"it accepted the connection, but did not answer the association request "+
+				"within %s; it may hang or be overloaded, or another program listens there: check host and port",
+			t.After,
+		)}
 	}
 	return err
 }
 
-// lastTry is the time, at the end of the wait for an answer, that is left to find out whether a silent peer speaks HTTP.
+// lastTry is the time, at the end of the wait for an answer, that is left to find out whether a silent peer speaks
+// HTTP.
 const lastTry = time.Second
 
 // awaitAnswer reads the answer to the A-ASSOCIATE-RQ.
@@ -206,7 +220,7 @@ func (a *Association) awaitAnswer() error {
 		err := &RejectedError{*p, a.addr, a.rq.CalledAE, a.rq.CallingAE}
 		return a.end(err, nil)
 	}
-	return a.end(fmt.Errorf("ul: %T is no answer", p), nil)
+	return a.end(fmt.Errorf("ul: %T is not an answer", p), nil)
 }
 
 // establish makes the association ready for data.
@@ -344,7 +358,9 @@ func (a *Association) readPDU(doing string, wanted ...PDUType) (PDU, error) {
 	}
 	if n > maxAssociatePDU {
 		a.event(Evt19)
-		err := protocolErrorf(AbortInvalidParameter, "it announced %s of %d bytes, more than the limit of %d", t, n, maxAssociatePDU)
+		err := protocolErrorf(
+			AbortInvalidParameter, "it announced %s of %d bytes, more than the limit of %d", t, n, maxAssociatePDU,
+		)
 		return nil, a.end(err, &Abort{AbortedByProvider, err.Reason})
 	}
 	body := make([]byte, n)
@@ -373,8 +389,8 @@ func (a *Association) abortedBy(ab Abort) *AbortedError {
 	return e
 }
 
-// readHeader reads the first bytes of a PDU. A peer that has not said a word to the association request gets the end of a line:
-// an HTTP server waits for one, and then answers in its own language. The association is lost in either case.
+// readHeader reads the first bytes of a PDU. A peer that has not said a word to the association request gets the end of
+// a line: an HTTP server waits for one, and then answers in its own language. The association is lost in either case.
 func (a *Association) readHeader(h []byte) error {
 	n, err := io.ReadFull(a.w.nc, h)
 	if n > 0 || a.answerBy.IsZero() || !errors.Is(err, os.ErrDeadlineExceeded) || a.ended.Load() {

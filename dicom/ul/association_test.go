@@ -126,7 +126,9 @@ func TestDialMisbehaving(t *testing.T) {
 			require.ErrorContains(t, err, `called AE title "PACS" not recognized; ask the administrator`)
 		}},
 		"calling AE title": {encode(t, &AssociateRJ{1, 1, 3}), true, func(t *testing.T, err error) {
-			require.ErrorContains(t, err, `calling AE title "ADIT" not recognized; ask the administrator of that server to add`)
+			require.ErrorContains(
+				t, err, `calling AE title "ADIT" not recognized; ask the administrator of that server to add`,
+			)
 		}},
 		"local limit": {encode(t, &AssociateRJ{2, 3, 2}), true, func(t *testing.T, err error) {
 			var rejected *RejectedError
@@ -153,7 +155,7 @@ func TestDialMisbehaving(t *testing.T) {
 			require.ErrorContains(t, err, "it sent SSH")
 		}},
 		"TLS alert": {[]byte{0x15, 3, 1, 0, 2, 2, 22}, true, func(t *testing.T, err error) {
-			require.ErrorContains(t, err, "whether TLS is to be used")
+			require.ErrorContains(t, err, "whether it expects TLS")
 		}},
 		"garbage": {bytes.Repeat([]byte{0xFF}, 1000), true, func(t *testing.T, err error) {
 			require.ErrorContains(t, err, "something unknown")
@@ -314,7 +316,9 @@ func TestReceiveEnds(t *testing.T) {
 
 // TestSeveralValues: several values per PDU, several PDUs per segment, a value in many segments.
 func TestSeveralValues(t *testing.T) {
-	first := encode(t, &PDataTF{[]PDV{{1, true, false, []byte("ab")}, {1, true, true, []byte("cd")}, {1, false, false, []byte("ef")}}})
+	first := encode(t,
+		&PDataTF{[]PDV{{1, true, false, []byte("ab")}, {1, true, true, []byte("cd")}, {1, false, false, []byte("ef")}}},
+	)
 	second := encode(t, &PDataTF{[]PDV{{1, false, true, bytes.Repeat([]byte("x"), 100000)}}})
 	for name, pieces := range map[string]int{"one write": 1 << 20, "byte by byte": 1, "in thousands": 1000} {
 		t.Run(name, func(t *testing.T) {
@@ -401,7 +405,8 @@ func TestWriteIdle(t *testing.T) {
 // TestAbortWithoutReason: who aborts instead of answering the first request may not know our AE title.
 func TestAbortWithoutReason(t *testing.T) {
 	message := encode(t, &PDataTF{[]PDV{{1, true, true, make([]byte, 10)}}})
-	byUser, byProvider, given := encode(t, &Abort{}), encode(t, &Abort{AbortedByProvider, AbortNoReason}), encode(t, &Abort{AbortedByProvider, AbortUnexpectedPDU})
+	byUser, byProvider, given := encode(t, &Abort{}), encode(t, &Abort{AbortedByProvider, AbortNoReason}),
+		encode(t, &Abort{AbortedByProvider, AbortUnexpectedPDU})
 	for name, tc := range map[string]struct {
 		script func(c net.Conn)
 		hint   bool
@@ -423,7 +428,7 @@ func TestAbortWithoutReason(t *testing.T) {
 			}
 			wait()
 			require.ErrorAs(t, err, new(*AbortedError))
-			const hint = `it may not know the AE title "ADIT"`
+			const hint = `perhaps it does not know the AE title "ADIT"`
 			if tc.hint {
 				require.ErrorContains(t, err, hint)
 			} else {
@@ -526,7 +531,9 @@ func TestAcceptMisbehaving(t *testing.T) {
 // memory is what the process holds in heap and stacks, garbage collected, with what is held for goroutines.
 func memory() int64 {
 	runtime.GC()
-	samples := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"}}
+	samples := []metrics.Sample{
+		{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/stacks:bytes"},
+	}
 	metrics.Read(samples)
 	return int64(samples[0].Value.Uint64() + samples[1].Value.Uint64())
 }
@@ -543,13 +550,16 @@ func largest(t *testing.T) []byte {
 	t.Helper()
 	big := request()
 	for i := 1; len(encode(t, big)) < maxAssociatePDU-900; i++ {
-		big.Contexts = append(big.Contexts, ContextRQ{byte(2*i + 1), "1.2", slices.Repeat([]string{"1.2.840.10008.1.2.4.100"}, 30)})
+		big.Contexts = append(
+			big.Contexts, ContextRQ{byte(2*i + 1), "1.2", slices.Repeat([]string{"1.2.840.10008.1.2.4.100"}, 30)},
+		)
 	}
 	return encode(t, big)
 }
 
-// TestMemoryBeforeAcceptance: what each of a thousand connections (a hundred over TLS) costs before its association is accepted, whatever it
-// sends, and that it is gone when the ARTIM timer has expired, or at once when it has broken the protocol.
+// TestMemoryBeforeAcceptance: what each of a thousand connections (a hundred over TLS) costs before its association is
+// accepted, whatever it sends, and that it is gone when the ARTIM timer has expired, or at once when it has broken the
+// protocol.
 func TestMemoryBeforeAcceptance(t *testing.T) {
 	big := largest(t)
 	serverTLS, clientConfig := certificates(t)
@@ -668,7 +678,7 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, a.ConfirmRelease())
 		}},
 		"closed": {nil, true, func(t *testing.T, _ *Association, err error) {
-			require.ErrorContains(t, err, "the connection was lost while it was at rest")
+			require.ErrorContains(t, err, "the connection was lost while it was idle")
 		}},
 		"garbage": {[]byte("HTTP/1.1 "), false, func(t *testing.T, _ *Association, err error) {
 			require.ErrorAs(t, err, new(*ProtocolError))
@@ -679,7 +689,9 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, Fragment{1, true, true, 2}, f)
 		}},
-		"half a header": {message[:3], false, func(t *testing.T, a *Association, err error) { require.NoError(t, err) }},
+		"half a header": {
+			message[:3], false, func(t *testing.T, a *Association, err error) { require.NoError(t, err) },
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -715,7 +727,8 @@ func (d told) WriteWhole(w RestWriter) error {
 	return w.WriteRest(d.rest...)
 }
 
-// TestWriteRest: what is told to be all that is left ends with a full fragment that is marked, whatever was written before.
+// TestWriteRest: what is told to be all that is left ends with a full fragment that is marked, whatever was written
+// before.
 func TestWriteRest(t *testing.T) {
 	some := func(n int) []byte { return bytes.Repeat([]byte("0123456789abcdef"), n/16+1)[:n] }
 	for name, data := range map[string]told{
@@ -819,7 +832,9 @@ func TestTLS(t *testing.T) {
 	require.ErrorAs(t, err, new(*ConnectError))
 	_, err = Dial(t.Context(), run(Options{TLS: server}), request(), Options{ConnectTimeout: patience})
 	require.Error(t, err)
-	_, err = Dial(t.Context(), run(Options{TLS: server}), request(), Options{TLS: &tls.Config{}, ConnectTimeout: patience})
+	_, err = Dial(
+		t.Context(), run(Options{TLS: server}), request(), Options{TLS: &tls.Config{}, ConnectTimeout: patience},
+	)
 	require.ErrorContains(t, err, "which is not trusted here; get the authority's certificate")
 }
 
@@ -836,7 +851,8 @@ func certificates(t *testing.T) (server, client *tls.Config) {
 	require.NoError(t, err)
 	pool := x509.NewCertPool()
 	pool.AddCert(cert)
-	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, &tls.Config{RootCAs: pool}
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}},
+		&tls.Config{RootCAs: pool}
 }
 
 // TestDialSilentHTTP: an HTTP server that waits for the end of a line is told apart from a DICOM server that hangs.

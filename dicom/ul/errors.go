@@ -99,22 +99,33 @@ func (e *RejectedError) Transient() bool {
 }
 
 func (e *RejectedError) Error() string {
-	why := fmt.Sprintf("result %d, source %d, reason %d; ask the administrator of that server why", e.Result, e.Source, e.Reason)
+	why := fmt.Sprintf(
+		"result %d, source %d, reason %d; ask the administrator of that server why", e.Result, e.Source, e.Reason,
+	)
 	switch e.Source {
 	case RejectedByUser:
 		switch e.Reason {
 		case ReasonCalledAE:
-			why = fmt.Sprintf("called AE title %snot recognized; ask the administrator of that server for its AE title and correct it in the configuration", quotedTitle(e.CalledAE))
+			why = fmt.Sprintf(
+				"called AE title %snot recognized; ask the administrator of that server for its AE title and correct "+
+					"it in the configuration",
+				quotedTitle(e.CalledAE),
+			)
 		case ReasonCallingAE:
-			why = fmt.Sprintf("calling AE title %q not recognized; ask the administrator of that server to add this AE title with this host's address", e.CallingAE)
+			why = fmt.Sprintf(
+				"calling AE title %q not recognized; ask the administrator of that server to add this AE title with "+
+					"this host's address",
+				e.CallingAE,
+			)
 		case ReasonApplicationContext:
-			why = "application context not supported; that server does not speak DICOM as this program does"
+			why = "application context not supported; that server speaks another version of DICOM"
 		case ReasonNone:
-			why = "no reason given; ask the administrator of that server whether both AE titles and this host's address are known there"
+			why = "no reason given; ask the administrator of that server whether both AE titles and this host's " +
+				"address are known there"
 		}
 	case RejectedByACSE:
 		if e.Reason == ReasonProtocolVersion {
-			why = "protocol version not supported; that server does not speak DICOM as this program does"
+			why = "protocol version not supported; that server speaks another version of DICOM"
 		} else if e.Reason == ReasonNone {
 			why = "no reason given by its protocol layer; ask the administrator of that server"
 		}
@@ -123,7 +134,7 @@ func (e *RejectedError) Error() string {
 		case ReasonCongestion:
 			why = "temporary congestion; it will be busy for a while, try again later"
 		case ReasonLocalLimit:
-			why = "local limit exceeded: it has too many associations open; try again later or allow fewer at once"
+			why = "local limit exceeded: it has too many associations open; try again later, or allow fewer at once"
 		}
 	}
 	return fmt.Sprintf("%s rejected the association: %s", e.Addr, why)
@@ -140,8 +151,8 @@ func quotedTitle(title string) string {
 // AbortedError tells that the peer ended the association with A-ABORT.
 type AbortedError struct {
 	Abort
-	// CallingAE is our AE title where the peer gave no reason and had answered nothing before but the association request, if that: so do
-	// servers that don't know the title, or don't allow it the request. Else empty.
+	// CallingAE is our AE title where the peer gave no reason and had answered nothing before but the association
+	// request, if that: so do servers that don't know the title, or don't allow it the request. Else empty.
 	CallingAE string
 }
 
@@ -153,8 +164,11 @@ func (e *AbortedError) Error() string {
 	if e.CallingAE == "" {
 		return what
 	}
-	return what + fmt.Sprintf(" before it answered any request; it may not know the AE title %q, or not allow it this request: ask the administrator of "+
-		"that server to add this AE title with this host's address and to allow it the service", e.CallingAE)
+	return what + fmt.Sprintf(
+		" before it answered any request; perhaps it does not know the AE title %q, or does not allow this request: ask the "+
+			"administrator of "+
+			"that server to add this AE title with this host's address and to allow it the service", e.CallingAE,
+	)
 }
 
 // LostError tells that the connection ended without A-RELEASE or A-ABORT: closed, reset, or the network failed.
@@ -167,8 +181,8 @@ func (e *LostError) Error() string {
 	return fmt.Sprintf("the connection was lost while %s: %v", e.Doing, e.Err)
 }
 
-// Unwrap gives the cause, but never io.EOF: whoever reads a data set would take that for its end, and a cut object for
-// a whole one.
+// Unwrap returns the cause, but never io.EOF: whoever reads a data set would take that for its end, and a cut instance
+// for a whole one.
 func (e *LostError) Unwrap() error {
 	if e.Err == io.EOF { //nolint:errorlint // exactly this value means the end to a reader
 		return io.ErrUnexpectedEOF
@@ -210,7 +224,7 @@ type NotDICOMError struct {
 func (e *NotDICOMError) Error() string {
 	hint := "check host and port"
 	if e.Got == "TLS" {
-		hint = "check host and port, and whether TLS is to be used there"
+		hint = "check host and port, and whether it expects TLS"
 	}
 	return fmt.Sprintf("%s does not speak DICOM (it sent %s); %s", e.Addr, e.Got, hint)
 }
@@ -256,13 +270,13 @@ func connectError(ctx context.Context, addr string, timeout time.Duration, err e
 	var op *net.OpError
 	switch {
 	case errors.As(err, &dns):
-		what = fmt.Sprintf("the host name is not known (%s); check it, or give the address", dns.Err)
+		what = fmt.Sprintf("the host name is unknown (%s); check it, or give the address", dns.Err)
 	case errors.Is(err, syscall.ECONNREFUSED):
-		what = "nothing listens there; check host and port, and that the server runs"
+		what = "nothing listens there; check host and port, and that the server is running"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		what = fmt.Sprintf("no answer within %s; check host and port, and the firewalls between", timeout)
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
-		what = "the network does not reach that host; check host and routes"
+		what = "the network can't reach that host; check host and routes"
 	case errors.As(err, &op):
 		what = op.Err.Error()
 	}

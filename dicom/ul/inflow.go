@@ -7,9 +7,10 @@ import "encoding/binary"
 const (
 	readBuffer = 16 << 10  // what is read beyond what was asked for
 	readAhead  = 512 << 10 // how much of the fragments to come is read at once
-	awaited    = 256 << 10 // how much of it a read waits for at most: what lies in the kernel for longer has left the caches
-	maxAhead   = 32        // of them; with their headers far below what one readv takes
-	spare      = 512       // what a read of the last fragment may take beyond it: usually nothing is there
+	// how much of it a read waits for at most: what lies in the kernel for longer has left the caches
+	awaited  = 256 << 10
+	maxAhead = 32  // of them; with their headers far below what one readv takes
+	spare    = 512 // what a read of the last fragment may take beyond it: usually nothing is there
 
 	dataHeaderLen = pduHeaderLen + pdvHeaderLen // of a P-DATA-TF with one value
 )
@@ -22,8 +23,8 @@ type inflow struct {
 	gathering
 }
 
-// take reads n bytes, at most readBuffer; they are valid until the next call. Before the first of them the error is io.EOF where the
-// peer has closed.
+// take reads n bytes, at most readBuffer; they are valid until the next call. Before the first of them the error is
+// io.EOF where the peer has closed.
 func (f *inflow) take(n int) ([]byte, error) {
 	b, err := f.peek(n)
 	if err == nil {
@@ -78,15 +79,16 @@ func (f *inflow) discard(n int) (done int, err error) {
 	return done, nil
 }
 
-// gathering is a read of several fragments at once: the rest of the current one, and of further ones as they will come if the peer goes on as
-// it does. Their headers go to memory of their own, so that the values lie one after the other in the caller's.
+// gathering is a read of several fragments at once: the rest of the current one, and of further ones as they will come
+// if the peer goes on as it does. Their headers go to memory of their own, so that the values lie one after the other
+// in the caller's.
 type gathering struct {
 	pieces [2*maxAhead + 2][]byte
 	heads  [maxAhead][dataHeaderLen]byte
 }
 
-// gather reads into p what the current fragment and those after it hold. Nothing is unread. It gives 0 bytes without an error where only
-// a header has come, or something else than was predicted, which is unread then.
+// gather reads into p what the current fragment and those after it hold. Nothing is unread. It gives 0 bytes without an
+// error where only a header has come, or something else than was predicted, which is unread then.
 func (a *Association) gather(p []byte) (n int, err error) {
 	g := &a.in.gathering
 	v := g.pieces[:0]
@@ -112,7 +114,7 @@ func (a *Association) gather(p []byte) (n int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if lulled { // it doesn't keep to what its object says, or is slow
+	if lulled { // it doesn't keep to what its instance says, or is slow
 		a.bound = 0
 	}
 	if n > 0 {
@@ -137,12 +139,13 @@ func (a *Association) gather(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// follows takes the header of a fragment that follows the current one in a PDU of its own, no longer than predicted. Anything else is
-// false, for NextPDV to look at.
+// follows takes the header of a fragment that follows the current one in a PDU of its own, no longer than predicted.
+// Anything else is false, for NextPDV to look at.
 func (a *Association) follows(h []byte) bool {
 	length, value := binary.BigEndian.Uint32(h[2:]), binary.BigEndian.Uint32(h[pduHeaderLen:])
 	next := fragment(h[pduHeaderLen:])
-	if PDUType(h[0]) != TypePDataTF || length > uint32(a.dataPDU) || value < 2 || value != length-4 || next.Command || next.ContextID != a.value.ContextID {
+	if PDUType(h[0]) != TypePDataTF || length > uint32(a.dataPDU) || value < 2 ||
+		value != length-4 || next.Command || next.ContextID != a.value.ContextID {
 		return false
 	}
 	if action := a.event(eventOf(TypePDataTF)); action != DT2 && action != AR6 {

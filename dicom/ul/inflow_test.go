@@ -15,7 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// script is a connection over which a peer has sent everything already, and closed. Each read gets as many bytes as the next cut says.
+// script is a connection over which a peer has sent everything already, and closed. Each read gets as many bytes as the
+// next cut says.
 type script struct {
 	net.Conn
 	sent  []byte
@@ -50,7 +51,7 @@ func (s *script) SetDeadline(time.Time) error     { return nil }
 func (s *script) SetReadDeadline(time.Time) error { return nil }
 func (s *script) Close() error                    { return nil }
 
-// scripted gives an association whose peer follows a script.
+// scripted returns an association whose peer follows a script.
 func scripted(t testing.TB, s *script) *Association {
 	a := newAssociation("peer", true, Options{}.withDefaults())
 	for _, e := range []Event{Evt5, Evt6, Evt7} {
@@ -123,7 +124,8 @@ func dataOf(a *Association, room int) (data []byte, err error) {
 	}
 }
 
-// TestReadData: however the fragments are long, the bytes come and the reader asks, the data set is what was sent, and so is the message after it.
+// TestReadData: however the fragments are long, the bytes come and the reader asks, the data set is what was sent, and
+// so is the message after it.
 func TestReadData(t *testing.T) {
 	repeated := func(n, times int) (all []int) {
 		for range times {
@@ -200,7 +202,7 @@ type readerOf func([]byte) (int, error)
 
 func (r readerOf) Read(p []byte) (int, error) { return r(p) }
 
-// watched gives an association over TCP, and for how many bytes its reads wait.
+// watched returns an association over TCP, and for how many bytes its reads wait.
 func watched(t *testing.T) (a *Association, theirs *net.TCPConn, waiting chan int) {
 	t.Helper()
 	ours, theirs := pair(t)
@@ -216,7 +218,7 @@ func watched(t *testing.T) (a *Association, theirs *net.TCPConn, waiting chan in
 	return a, theirs, waiting
 }
 
-// TestBrokenWord: a peer that sends less than its object says, and then waits, is found out.
+// TestBrokenWord: a peer that sends less than its instance says, and then waits, is found out.
 func TestBrokenWord(t *testing.T) {
 	a, theirs, waiting := watched(t)
 	send := func(parts ...[]byte) {
@@ -247,7 +249,8 @@ func TestBrokenWord(t *testing.T) {
 	a.Drop()
 }
 
-// TestWaitBetweenMessages: a wait for the next message is an idle one from the start, and the object after it is waited for as a whole all the same.
+// TestWaitBetweenMessages: a wait for the next message is an idle one from the start, and the instance after it is
+// waited for as a whole all the same.
 func TestWaitBetweenMessages(t *testing.T) {
 	a, theirs, waiting := watched(t)
 	read := make(chan error)
@@ -272,7 +275,9 @@ func FuzzReadData(f *testing.F) {
 		f.Add(append(m, encode(f, &ReleaseRQ{})...), []byte{}, uint16(64))
 		f.Add(append(m[:len(m)-60], encode(f, &Abort{})...), []byte{200, 1}, uint16(5000))
 	}
-	f.Add(append(pdvs(pdv(1, command|last, nil), pdv(1, 0, []byte("two")), pdv(1, 0, []byte("in one"))), pdvs(pdv(3, last, []byte("another context")))...), []byte{}, uint16(9))
+	f.Add(append(pdvs(pdv(1, command|last, nil), pdv(1, 0, []byte("two")), pdv(1, 0, []byte("in one"))), pdvs(
+		pdv(3, last, []byte("another context")),
+	)...), []byte{}, uint16(9))
 	f.Fuzz(func(t *testing.T, sent, cuts []byte, room uint16) {
 		whole := scripted(t, &script{sent: bytes.Clone(sent), cuts: cuts})
 		piecemeal := scripted(t, &script{sent: bytes.Clone(sent)})

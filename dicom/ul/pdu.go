@@ -265,7 +265,9 @@ func decodePDataTF(b []byte) (*PDataTF, error) {
 		}
 		n := int64(binary.BigEndian.Uint32(b))
 		if n < 2 || n > int64(len(b)-4) {
-			return nil, protocolErrorf(AbortInvalidParameter, "P-DATA-TF holds a value of %d bytes where %d are left", n, len(b)-4)
+			return nil, protocolErrorf(
+				AbortInvalidParameter, "P-DATA-TF holds a value of %d bytes where %d are left", n, len(b)-4,
+			)
 		}
 		p.Values = append(p.Values, PDV{ContextID: b[4], Command: b[5]&1 != 0, Last: b[5]&2 != 0, Data: b[6 : 4+n]})
 		b = b[4+n:]
@@ -355,7 +357,9 @@ func beginItem(b []byte, t byte) ([]byte, int) {
 func endItem(b []byte, at int) error {
 	n := len(b) - at - 4
 	if n > 0xFFFF {
-		return fmt.Errorf("an A-ASSOCIATE item of type 0x%02X would have %d bytes, more than its length field holds", b[at], n)
+		return fmt.Errorf(
+			"an A-ASSOCIATE item of type 0x%02X would have %d bytes, more than its length field holds", b[at], n,
+		)
 	}
 	binary.BigEndian.PutUint16(b[at+2:], uint16(n))
 	return nil
@@ -408,10 +412,15 @@ func text(b []byte) string { return strings.Trim(string(b), " \x00") }
 
 func decodeHead(b []byte) (called, calling string, it *items, err error) {
 	if len(b) < 68 {
-		return "", "", nil, protocolErrorf(AbortInvalidParameter, "an A-ASSOCIATE PDU of %d bytes is shorter than its fixed part of 68", len(b))
+		return "", "", nil, protocolErrorf(
+			AbortInvalidParameter, "an A-ASSOCIATE PDU of %d bytes is shorter than its fixed part of 68", len(b),
+		)
 	}
 	if len(b) > maxAssociatePDU {
-		return "", "", nil, protocolErrorf(AbortInvalidParameter, "an A-ASSOCIATE PDU of %d bytes is longer than the limit of %d", len(b), maxAssociatePDU)
+		return "", "", nil, protocolErrorf(
+			AbortInvalidParameter, "an A-ASSOCIATE PDU of %d bytes is longer than the limit of %d",
+			len(b), maxAssociatePDU,
+		)
 	}
 	left := maxItems
 	return text(b[4:20]), text(b[20:36]), &items{b: b[68:], left: &left}, nil
@@ -423,7 +432,8 @@ func decodeAssociateRQ(b []byte) (*AssociateRQ, error) {
 		return nil, err
 	}
 	if v := binary.BigEndian.Uint16(b); v&protocolVersion1 == 0 {
-		return nil, protocolErrorf(AbortInvalidParameter, "protocol version 0x%04X of the A-ASSOCIATE-RQ lacks version 1", v)
+		return nil,
+			protocolErrorf(AbortInvalidParameter, "protocol version 0x%04X of the A-ASSOCIATE-RQ lacks version 1", v)
 	}
 	p := &AssociateRQ{CalledAE: called, CallingAE: calling}
 	for t, v, ok := it.next(); ok; t, v, ok = it.next() {
@@ -447,7 +457,9 @@ func decodeAssociateRQ(b []byte) (*AssociateRQ, error) {
 
 func (it *items) contextRQ(v []byte) ContextRQ {
 	if len(v) < 4 {
-		it.fail(protocolErrorf(AbortInvalidParameter, "a presentation context of %d bytes is shorter than its fixed part of 4", len(v)))
+		it.fail(protocolErrorf(
+			AbortInvalidParameter, "a presentation context of %d bytes is shorter than its fixed part of 4", len(v),
+		))
 		return ContextRQ{}
 	}
 	c := ContextRQ{ID: v[0]}
@@ -496,7 +508,9 @@ func decodeAssociateAC(b []byte) (*AssociateAC, error) {
 
 func (it *items) contextAC(v []byte) ContextAC {
 	if len(v) < 4 {
-		it.fail(protocolErrorf(AbortInvalidParameter, "a presentation context of %d bytes is shorter than its fixed part of 4", len(v)))
+		it.fail(protocolErrorf(
+			AbortInvalidParameter, "a presentation context of %d bytes is shorter than its fixed part of 4", len(v),
+		))
 		return ContextAC{}
 	}
 	c := ContextAC{ID: v[0], Result: ContextResult(v[2])}

@@ -48,8 +48,10 @@ var fixtures = []struct {
 			AsyncOperations: &AsyncOperations{5, 1},
 			Roles:           []RoleSelection{{"1.2.840.10008.5.1.4.1.1.2", false, true}},
 			Extended:        []ExtendedNegotiation{{"1.2.840.10008.5.1.4.1.2.2.1", []byte{1, 1}}},
-			UserIdentityRQ:  &UserIdentityRQ{Type: 2, PositiveResponse: true, Primary: []byte("user"), Secondary: []byte("secret")},
-			Unknown:         []Item{{0x57, []byte{0xCA, 0xFE}}},
+			UserIdentityRQ: &UserIdentityRQ{
+				Type: 2, PositiveResponse: true, Primary: []byte("user"), Secondary: []byte("secret"),
+			},
+			Unknown: []Item{{0x57, []byte{0xCA, 0xFE}}},
 		},
 	}},
 	{"associate-ac.txt", &AssociateAC{
@@ -123,7 +125,9 @@ func TestAssociateBounds(t *testing.T) {
 	_, err = DecodePDU(TypeAssociateRQ, b[pduHeaderLen:])
 	require.ErrorContains(t, err, "more than 128 presentation contexts")
 
-	tiny := &AssociateRQ{Contexts: []ContextRQ{{ID: 1, AbstractSyntax: "1.2", TransferSyntaxes: make([]string, maxItems)}}}
+	tiny := &AssociateRQ{
+		Contexts: []ContextRQ{{ID: 1, AbstractSyntax: "1.2", TransferSyntaxes: make([]string, maxItems)}},
+	}
 	b, err = AppendPDU(nil, tiny)
 	require.NoError(t, err)
 	_, err = DecodePDU(TypeAssociateRQ, b[pduHeaderLen:])

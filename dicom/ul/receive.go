@@ -59,7 +59,9 @@ func (a *Association) nextPDV() error {
 	}
 	n := int64(binary.BigEndian.Uint32(h))
 	if n < 2 || n > int64(a.pduLeft-4) {
-		return a.breach(protocolErrorf(AbortInvalidParameter, "a P-DATA-TF holds a value of %d bytes where %d are left", n, a.pduLeft-4))
+		return a.breach(protocolErrorf(
+			AbortInvalidParameter, "a P-DATA-TF holds a value of %d bytes where %d are left", n, a.pduLeft-4,
+		))
 	}
 	a.value = fragment(h)
 	a.pduLeft -= pdvHeaderLen
@@ -93,8 +95,9 @@ func (a *Association) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// ReadData reads the data set of the message whose command came last, all its fragments, which must use presentation context id; io.EOF at its
-// end. Any other error has ended the association. Where p is large, several fragments come with one system call.
+// ReadData reads the data set of the message whose command came last, all its fragments, which must use presentation
+// context id; io.EOF at its end. Any other error has ended the association. Where p is large, several fragments come
+// with one system call.
 func (a *Association) ReadData(id byte, p []byte) (int, error) {
 	a.reader.Lock()
 	defer a.reader.Unlock()
@@ -151,13 +154,16 @@ func (a *Association) nextData(id byte) error {
 	case err == nil && a.value.Command:
 		return a.AbortProvider("it sent a command inside a data set")
 	case err == nil && a.value.ContextID != id:
-		return a.AbortProvider(fmt.Sprintf("it sent data on presentation context %d inside a data set on %d", a.value.ContextID, id))
+		return a.AbortProvider(
+			fmt.Sprintf("it sent data on presentation context %d inside a data set on %d", a.value.ContextID, id),
+		)
 	}
 	return err
 }
 
-// Bound tells that the peer is bound to send at least n bytes more of the data set that is being read, if it means what it has sent so far.
-// Then a read may wait for many of them at once. The peer may break its word: that costs a read half a second.
+// Bound tells that the peer is bound to send at least n bytes more of the data set that is being read, if it means what
+// it has sent so far. Then a read may wait for many of them at once. The peer may break its word: that costs a read
+// half a second.
 func (a *Association) Bound(n int64) {
 	a.reader.Lock()
 	defer a.reader.Unlock()
@@ -247,7 +253,9 @@ func (a *Association) checkHeader(t PDUType, n uint32) *ProtocolError {
 	case TypePDataTF:
 		// Some implementations count the header in, so that much more is let through.
 		if int64(n) > int64(a.recvMax)+pduHeaderLen+pdvHeaderLen {
-			return protocolErrorf(AbortInvalidParameter, "it sent a P-DATA-TF of %d bytes, more than the limit of %d", n, a.recvMax)
+			return protocolErrorf(
+				AbortInvalidParameter, "it sent a P-DATA-TF of %d bytes, more than the limit of %d", n, a.recvMax,
+			)
 		}
 		if n == 0 {
 			return protocolErrorf(AbortInvalidParameter, "it sent an empty P-DATA-TF")
@@ -282,7 +290,7 @@ func (a *Association) Check() error {
 	case errors.Is(err, os.ErrDeadlineExceeded) && !a.ended.Load():
 		return nil
 	case err != nil:
-		return a.failed("it was at rest", err)
+		return a.failed("it was idle", err)
 	case PDUType(h[0]) == TypePDataTF:
 		return nil // a message, for NextPDV
 	}

@@ -38,24 +38,25 @@ type sender struct {
 
 var senders = sync.Pool{New: func() any { return &sender{buf: make([]byte, sendBuffer)} }}
 
-var errComplete = errors.New("the data set was written to its end already")
+var errComplete = errors.New("the data set was already written to its end")
 
-// RestWriter takes a data set: pieces of it by Write, and all that is left, if that is at hand, by WriteRest, so that everything leaves at
-// once with its end marked.
+// RestWriter takes a data set: pieces of it by Write, and all that is left, if that is at hand, by WriteRest, so that
+// everything leaves at once with its end marked.
 type RestWriter = interface {
 	io.Writer
 	WriteRest(pieces ...[]byte) error
 }
 
-// WholeWriter is a data set that writes itself. It is no io.WriterTo, which a reader of several parts calls for each of them: only who is
-// the whole data set may mark its end. A wrapper without it loses speed and nothing else.
+// WholeWriter is a data set that writes itself. It is no io.WriterTo, which a reader of several parts calls for each of
+// them: only who is the whole data set may mark its end. A wrapper without it loses speed and nothing else.
 type WholeWriter interface {
 	WriteWhole(w RestWriter) error
 }
 
-// SendMessage sends a command set and, unless data is nil, its data set, on a presentation context. A WholeWriter or io.WriterTo is used
-// as such. A data set of odd length gets a NULL byte behind it, since every fragment must be even (PS3.8 annex E), a deflated data set
-// too (PS3.5 A.5). A failure of data is a *SourceError; any other error has ended the association.
+// SendMessage sends a command set and, unless data is nil, its data set, on a presentation context. A WholeWriter or
+// io.WriterTo is used as such. A data set of odd length gets a NULL byte behind it, since every fragment must be even
+// (PS3.8 annex E), a deflated data set too (PS3.5 A.5). A failure of data is a *SourceError; any other error has ended
+// the association.
 func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader) error {
 	a.messages.Lock()
 	defer a.messages.Unlock()
@@ -63,7 +64,8 @@ func (a *Association) SendMessage(contextID byte, command []byte, data io.Reader
 		return err
 	}
 	s := senders.Get().(*sender)
-	s.a, s.context, s.max, s.n, s.sent, s.complete, s.err = a, contextID, (a.sendMax-pdvHeaderLen)&^1, 0, false, false, nil
+	s.a, s.context, s.max, s.n, s.sent, s.complete, s.err = a, contextID, (a.sendMax-pdvHeaderLen)&^1, 0, false,
+		false, nil
 	err := s.message(command, data)
 	s.reset()
 	s.a = nil
@@ -121,7 +123,7 @@ func (s *sender) readFrom(r io.Reader) error {
 		}
 		n, err := r.Read(s.buf[s.n:])
 		s.n += n
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { // one that wraps it is that of a lost connection, and no end
 			return nil
 		}
 		if err != nil {
@@ -168,8 +170,8 @@ func (s *sender) spill() error {
 	return nil
 }
 
-// WriteRest takes pieces that together are all that follows, so that everything leaves at once with its end marked. Nothing may be
-// written after it.
+// WriteRest takes pieces that together are all that follows, so that everything leaves at once with its end marked.
+// Nothing may be written after it.
 func (s *sender) WriteRest(pieces ...[]byte) error {
 	if s.complete {
 		return errComplete

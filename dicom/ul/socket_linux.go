@@ -8,12 +8,12 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"unsafe"
 )
 
-// socket is a TCP connection whose reads and writes the Go runtime takes for ordinary code. They never block: the descriptor is
-// non-blocking, and the runtime's poller is asked to wait where nothing can be had. Told of each system call, the runtime would wake its
-// monitor for each, and give the thread's place to another one when a large write takes long: together a fifth of what an image costs.
+// socket is a TCP connection whose reads and writes the Go runtime takes for ordinary code. They never block: the
+// descriptor is non-blocking, and the runtime's poller is asked to wait where there is nothing to read. Told of each
+// system call, the runtime would wake its monitor for each, and give the thread's place to another one when a large
+// write takes long: together a fifth of what an image costs.
 type socket struct {
 	tcp *net.TCPConn
 	raw syscall.RawConn
@@ -149,11 +149,15 @@ func consume(v *net.Buffers, n int) {
 }
 
 func (s *socket) failed(op string, errno syscall.Errno) error {
-	return &net.OpError{Op: op, Net: "tcp", Source: s.tcp.LocalAddr(), Addr: s.tcp.RemoteAddr(), Err: os.NewSyscallError(op, errno)}
+	return &net.OpError{
+		Op: op, Net: "tcp", Source: s.tcp.LocalAddr(),
+		Addr: s.tcp.RemoteAddr(), Err: os.NewSyscallError(op, errno),
+	}
 }
 
-// quickACK switches delayed acknowledgements off until the kernel switches them on again, which it does by itself: so it is called before
-// each wait. Peers that leave Nagle's algorithm on (every stock DCMTK) otherwise wait 40 ms per object for our acknowledgement.
+// quickACK switches delayed acknowledgements off until the kernel switches them on again, which it does by itself: so
+// it is called before each wait. Peers that leave Nagle's algorithm on (every stock DCMTK) otherwise wait 40 ms per
+// instance for our acknowledgement.
 func quickACK(fd uintptr) { setInt(fd, syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 1) }
 
 // quickSegments is for how many segments a wait may last. The kernel acknowledges 16 at once after TCP_QUICKACK.
@@ -161,19 +165,9 @@ const quickSegments = 8
 
 // segment is how many bytes a TCP segment takes, 0 if that can't be known.
 func segment(fd uintptr) int {
-	n, size := int32(0), uint32(unsafe.Sizeof(int32(0)))
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_MAXSEG,
-		uintptr(unsafe.Pointer(&n)), uintptr(unsafe.Pointer(&size)), 0) //nolint:gosec // they live until the call returns
-	if errno != 0 {
+	n, err := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG)
+	if err != nil {
 		return 0
 	}
-	return int(n)
-}
-
-// setInt sets an option of a socket that is a matter of speed only.
-func setInt(fd uintptr, level, option, value int) {
-	v := int32(value)
-	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(option),
-		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0) //nolint:gosec // it lives until the call returns
-	_ = errno
+	return n
 }

@@ -32,3 +32,11 @@ func vectored(call, fd uintptr, iov *[]syscall.Iovec, v [][]byte) (int, syscall.
 	*iov = all
 	return int(n), errno
 }
+
+// setInt sets an option of a socket that is a matter of speed only.
+func setInt(fd uintptr, level, option, value int) {
+	v := int32(value)
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SETSOCKOPT, fd, uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&v)), unsafe.Sizeof(v), 0) //nolint:gosec // it lives until the call returns
+	_ = errno
+}

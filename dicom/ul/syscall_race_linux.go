@@ -9,7 +9,8 @@ import (
 	"syscall"
 )
 
-// The race detector takes what one end has written before the other end reads it for unordered unless both go by package syscall.
+// The race detector takes what one end has written before the other end reads it for unordered unless both go by
+// package syscall.
 
 func (r *reading) sysReadv(fd uintptr, v [][]byte) (int, syscall.Errno) {
 	return each(v, func(p []byte) (int, error) { return syscall.Read(int(fd), p) })
@@ -32,4 +33,8 @@ func each(v [][]byte, call func([]byte) (int, error)) (done int, errno syscall.E
 		}
 	}
 	return done, 0
+}
+
+func setInt(fd uintptr, level, option, value int) {
+	_ = syscall.SetsockoptInt(int(fd), level, option, value) // a matter of speed only
 }

@@ -20,11 +20,12 @@ import (
 type TLSProfile int
 
 const (
-	// ProfileBCP195RFC9325 is that of PS3.15 B.12: TLS 1.3, or TLS 1.2 with authenticated encryption and forward secrecy.
+	// ProfileBCP195RFC9325 is that of PS3.15 B.12: TLS 1.3, or TLS 1.2 with authenticated encryption and forward
+	// secrecy.
 	ProfileBCP195RFC9325 TLSProfile = iota
-	// ProfileBCP195 is that of PS3.15 B.9, which is retired: for devices that have nothing better it goes down to TLS 1.0
-	// with AES in CBC mode and RSA key exchange, as DCMTK does in its profile of this name. Suites with finite-field
-	// Diffie-Hellman and triple DES are not offered.
+	// ProfileBCP195 is that of PS3.15 B.9, which is retired: for devices that have nothing better it goes down to TLS
+	// 1.0 with AES in CBC mode and RSA key exchange, as DCMTK does in its profile of this name. Suites with
+	// finite-field Diffie-Hellman and triple DES are not offered.
 	ProfileBCP195
 )
 
@@ -50,7 +51,7 @@ type TLSOptions struct {
 	ServerName   string // for clients, where the certificate names another host than the address; else empty
 }
 
-// ClientTLS gives what Options.TLS takes for Dial.
+// ClientTLS returns what Options.TLS takes for Dial.
 func ClientTLS(o TLSOptions) (*tls.Config, error) {
 	cfg, err := o.config()
 	if err != nil {
@@ -70,8 +71,8 @@ func ClientTLS(o TLSOptions) (*tls.Config, error) {
 	return cfg, nil
 }
 
-// ServerTLS gives what Options.TLS takes for Accept. Unless Verification is VerifyNothing, peers must have a certificate
-// from one of Authorities.
+// ServerTLS returns what Options.TLS takes for Accept. Unless Verification is VerifyNothing, peers must have a
+// certificate from one of Authorities.
 func ServerTLS(o TLSOptions) (*tls.Config, error) {
 	if len(o.Certificate) == 0 {
 		return nil, errors.New("a DICOM listener with TLS needs a certificate and its private key; configure both")
@@ -81,7 +82,10 @@ func ServerTLS(o TLSOptions) (*tls.Config, error) {
 		return cfg, err
 	}
 	if len(o.Authorities) == 0 {
-		return nil, errors.New("a DICOM listener that verifies its peers needs the certificates of the authorities that sign theirs; configure these")
+		return nil, errors.New(
+			"a DICOM listener that verifies its peers needs the certificates of the authorities that sign their certificates; " +
+				"configure these",
+		)
 	}
 	cfg.ClientAuth = tls.RequireAndVerifyClientCert
 	cfg.ClientCAs, err = o.authorities()
@@ -98,7 +102,10 @@ func (o *TLSOptions) config() (*tls.Config, error) {
 	}
 	own, err := tls.X509KeyPair(o.Certificate, o.Key)
 	if err != nil {
-		return nil, fmt.Errorf("the TLS certificate or its private key cannot be used (%w); give both in PEM, the key without a password", err)
+		return nil, fmt.Errorf(
+			"the TLS certificate or its private key cannot be used (%w); give both in PEM, the key without a password",
+			err,
+		)
 	}
 	cfg.Certificates = []tls.Certificate{own}
 	return cfg, nil
@@ -139,8 +146,8 @@ var suitesBCP195 = append([]uint16{
 	tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
 }, suitesRFC9325...)
 
-// Handshake connects, shakes hands, and closes again: what it gives tells who is there and whether it speaks TLS at all. timeout is for all
-// of it. Errors: *ConnectError, the cause of ctx.
+// Handshake connects, shakes hands, and closes again: what it gives tells who is there and whether it speaks TLS at
+// all. timeout is for all of it. Errors: *ConnectError, the cause of ctx.
 func Handshake(ctx context.Context, addr string, cfg *tls.Config, timeout time.Duration) (tls.ConnectionState, error) {
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -163,7 +170,7 @@ func tlsError(ctx context.Context, addr string, err error) error {
 	}
 	e := &ConnectError{Addr: addr, Err: err}
 	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
-		e.What, e.Settings = "it does not speak TLS; check the port, and whether TLS is to be used there", true
+		e.What, e.Settings = "it does not speak TLS; check the port, and whether it expects TLS", true
 		return e
 	}
 	what := certificateProblem(err)
@@ -173,10 +180,11 @@ func tlsError(ctx context.Context, addr string, err error) error {
 	e.Settings = what != ""
 	switch {
 	case what != "":
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
-		what = "it closed the connection; check whether TLS is to be used there, and the certificates of both sides"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET),
+		errors.Is(err, syscall.EPIPE):
+		what = "it closed the connection; check whether it expects TLS, and the certificates of both sides"
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
-		what = "it did not answer in time; check the port, and whether TLS is to be used there"
+		what = "it did not answer in time; check the port, and whether it expects TLS"
 	default:
 		what = fmt.Sprintf("%v; check the certificates of both sides", err)
 	}
@@ -188,27 +196,34 @@ func tlsError(ctx context.Context, addr string, err error) error {
 func certificateProblem(err error) string {
 	const day = "2006-01-02"
 	if e, ok := errors.AsType[x509.HostnameError](err); ok {
-		return fmt.Sprintf("its certificate is for %s, not for %s; check the host, or set the server name that is expected", names(e.Certificate), e.Host)
+		return fmt.Sprintf(
+			"its certificate is for %s, not for %s; check the host, or set the expected server name",
+			names(e.Certificate), e.Host,
+		)
 	}
 	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
 		if e.Reason == x509.Expired {
-			return fmt.Sprintf("its certificate is valid from %s to %s; have its administrator renew it, and check the clock of this machine",
-				e.Cert.NotBefore.Format(day), e.Cert.NotAfter.Format(day))
+			return fmt.Sprintf(
+				"its certificate is valid from %s to %s; ask its administrator to renew it, and check the clock of "+
+					"this machine",
+				e.Cert.NotBefore.Format(day), e.Cert.NotAfter.Format(day),
+			)
 		}
-		return fmt.Sprintf("its certificate can't be used (%v); have its administrator replace it", e)
+		return fmt.Sprintf("its certificate is unusable (%v); ask its administrator to replace it", e)
 	}
 	if e, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		who := "an authority"
 		if e.Cert != nil {
 			who = fmt.Sprintf("%q", e.Cert.Issuer.String())
 		}
-		return fmt.Sprintf("its certificate is signed by %s, which is not trusted here; get the authority's certificate from its administrator and add it "+
+		return fmt.Sprintf("its certificate is signed by %s, which is not trusted here; get the authority's "+
+			"certificate from its administrator and add it "+
 			"to the trusted ones of this server", who)
 	}
 	return ""
 }
 
-// names gives whom a certificate is for.
+// names returns whom a certificate is for.
 func names(c *x509.Certificate) string {
 	list := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
@@ -220,7 +235,8 @@ func names(c *x509.Certificate) string {
 	return strings.Join(list, ", ")
 }
 
-// alertProblem says why the other side, or the protocol, refused, nothing if that isn't it. crypto/tls has no types for alerts.
+// alertProblem says why the other side, or the protocol, refused, nothing if that isn't it. crypto/tls has no types for
+// alerts.
 func alertProblem(err error) string {
 	var alert string
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
@@ -228,13 +244,18 @@ func alertProblem(err error) string {
 	}
 	switch {
 	case strings.Contains(alert, "certificate required"):
-		return "it wants a certificate of this side; set a client certificate with its key, signed by an authority that it trusts"
+		return "it requires a client certificate; set one with its key, signed by an authority " +
+			"that it trusts"
 	case strings.Contains(alert, "certificate"):
-		return fmt.Sprintf("it does not take the certificate of this side (%s); check the certificates of both sides: it must be valid, and signed by an "+
-			"authority that is trusted there", strings.TrimPrefix(alert, "tls: "))
+		return fmt.Sprintf(
+			"it does not accept the client certificate (%s); check the certificates: the client certificate must be "+
+				"valid, and signed by an "+
+				"authority that it trusts", strings.TrimPrefix(alert, "tls: "),
+		)
 	case strings.Contains(err.Error(), "protocol version"), strings.Contains(err.Error(), "handshake failure"),
 		strings.Contains(err.Error(), "insufficient security"), strings.Contains(err.Error(), "cipher suite"):
-		return "both sides have no version or cipher suite in common; if it is an older device, use the profile bcp195 there"
+		return "both sides have no version or cipher suite in common; if it is an older device, use the profile " +
+			"bcp195 there"
 	}
 	return ""
 }

@@ -9,7 +9,8 @@ import (
 
 // UserInfo is the user information item of A-ASSOCIATE-RQ and -AC (PS3.8 D.1, PS3.7 D.3.3).
 type UserInfo struct {
-	MaxPDU                uint32 // bytes that the sender of this item takes per P-DATA-TF, header excluded; 0 is no limit
+	// bytes that the sender of this item takes per P-DATA-TF, header excluded; 0 is no limit
+	MaxPDU                uint32
 	ImplementationUID     string
 	ImplementationVersion string
 	AsyncOperations       *AsyncOperations
@@ -174,7 +175,7 @@ func (u *UserInfo) appendIdentity(b []byte) ([]byte, error) {
 
 func appendCounted(b, v []byte) ([]byte, error) {
 	if len(v) > 0xFFFF {
-		return nil, fmt.Errorf("a value of %d bytes does not fit the user information of an association", len(v))
+		return nil, fmt.Errorf("a value of %d bytes does not fit into the user information of an association", len(v))
 	}
 	b = binary.BigEndian.AppendUint16(b, uint16(len(v)))
 	return append(b, v...), nil
@@ -193,7 +194,9 @@ func (it *items) userInfo(b []byte, u *UserInfo) {
 	sub := it.sub(b)
 	for t, v, ok := sub.next(); ok; t, v, ok = sub.next() {
 		if !u.decodeItem(t, v) {
-			sub.fail(protocolErrorf(AbortInvalidParameter, "user information item 0x%02X of %d bytes is cut short", t, len(v)))
+			sub.fail(protocolErrorf(
+				AbortInvalidParameter, "user information item 0x%02X of %d bytes is truncated", t, len(v),
+			))
 		}
 	}
 	if sub.err != nil {

@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// transport moves the bytes of a connection. Before it waits for the peer it calls wait, when reading with how many bytes it waits for, when
-// writing with what it has written since the last time; and it tells whether it did.
+// transport moves the bytes of a connection. Before it waits for the peer it calls wait, when reading with how many
+// bytes it waits for, when writing with what it has written since the last time; and it tells whether it did.
 type transport interface {
-	// readv fills the pieces, of which the first isn't empty, one after the other with what is there. If that is nothing it waits until
-	// there are so many bytes, or fewer.
+	// readv fills the pieces, of which the first isn't empty, one after the other with what is there. If that is
+	// nothing it waits until there are so many bytes, or fewer.
 	readv(v [][]byte, least int, wait func(least int)) (n int, waited bool, err error)
 	writev(v *net.Buffers, wait func(n int)) (n int64, waited bool, err error)
 }
@@ -37,8 +37,8 @@ func (c plain) writev(v *net.Buffers, wait func(int)) (int64, bool, error) {
 	return n, true, err
 }
 
-// wire is the connection below an association: it gives each wait for the peer the idle timeout anew, and can be interrupted from any
-// goroutine.
+// wire is the connection below an association: it gives each wait for the peer the idle timeout anew, and can be
+// interrupted from any goroutine.
 type wire struct {
 	raw   net.Conn     // the connection
 	tcp   *net.TCPConn // raw when it is TCP
@@ -160,7 +160,7 @@ func (w *wire) over() bool {
 	return w.interrupted.Load() || l != 0 && time.Now().UnixNano() >= l
 }
 
-// mayWait tells whether a read that found nothing for the idle timeout shall go on: something was written since,
+// mayWait reports whether a read that found nothing for the idle timeout shall go on: something was written since,
 // or the association is held.
 func (w *wire) mayWait() bool {
 	if w.over() {
@@ -201,8 +201,8 @@ func (w *wire) fetch(v [][]byte, least int) (n int, lulled bool, err error) {
 	}
 }
 
-// readv fills the pieces, of which the first isn't empty, one after the other with what has come, not necessarily all. Where that is
-// nothing it waits until there are so many bytes, or fewer if the peer takes long: then it has lulled.
+// readv fills the pieces, of which the first isn't empty, one after the other with what has come, not necessarily all.
+// Where that is nothing it waits until there are so many bytes, or fewer if the peer takes long: then it has lulled.
 func (w *wire) readv(v [][]byte, least int) (n int, lulled bool, err error) {
 	if w.secured() {
 		n, err = w.nc.Read(v[0])

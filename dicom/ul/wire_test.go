@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// pair gives both ends of a TCP connection.
+// pair returns both ends of a TCP connection.
 func pair(t *testing.T) (ours, theirs *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -71,8 +71,8 @@ func TestStaleDeadline(t *testing.T) {
 	require.Equal(t, "andback", string(p))
 }
 
-// TestWritevInParts: more buffers than one system call takes and more bytes than the socket holds arrive in order, to a peer that reads a
-// little at a time; then its end is told, and that it's gone.
+// TestWritevInParts: more buffers than one system call takes and more bytes than the socket holds arrive in order, to a
+// peer that reads a little at a time; then its end is told, and that it's gone.
 func TestWritevInParts(t *testing.T) {
 	ours, theirs := pair(t)
 	require.NoError(t, ours.SetWriteBuffer(16<<10))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package schedule says what a server allows at which hour (product.md: Schedule). It is a pure function of the windows and an
-// instant: it reads no clock, and knows no database.
+// Package schedule says what a server allows at which hour. It is a pure function of the windows and an instant: it
+// reads no clock and uses no database.
 package schedule
 
 import (
@@ -12,17 +12,22 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // a container has no zones of its own
+
+	"github.com/adit-go/adit/internal/version"
 )
 
 // Limits are what a server allows at once and per time.
 type Limits struct {
-	Batch            int     `json:"batch"`                        // associations of jobs at once; 0: closed for jobs
-	Interactive      int     `json:"interactive"`                  // associations of people who wait at once; both 0: nobody
+	Batch int `json:"batch"` // associations of jobs at once; 0: closed for jobs
+	// associations of people who wait at once; both 0: nobody
+	Interactive      int     `json:"interactive"`
 	StudiesPerMinute float64 `json:"studies_per_minute,omitempty"` // that may start; 0: no limit
-	MBPerSecond      float64 `json:"mb_per_second,omitempty"`      // of all jobs together, from the server and to it, 1 MB = 1,000,000 bytes; 0: no limit
+	// of all jobs together, from the server and to it, 1 MB = 1,000,000 bytes; 0: no limit
+	MBPerSecond float64 `json:"mb_per_second,omitempty"`
 }
 
-// Schedule is what a server allows over the week. The first window of the list that is open holds; outside all windows the default does.
+// Schedule is what a server allows over the week. The first window of the list that is open holds; outside all windows
+// the default does.
 type Schedule struct {
 	Default  Limits   `json:"default"`
 	Windows  []Window `json:"windows,omitempty"`
@@ -30,6 +35,9 @@ type Schedule struct {
 	// Grace is how many seconds the series in hand may go on when a window closes or a cap falls; nil: DefaultGrace.
 	Grace *int `json:"grace,omitempty"`
 }
+
+// Version tells it apart from what it was before.
+func (s *Schedule) Version() string { return version.Of(s) }
 
 // Window is open from one time of day until another, on certain days.
 type Window struct {
@@ -60,8 +68,8 @@ const (
 // DefaultGrace is that of who names no other.
 const DefaultGrace = 5 * time.Minute
 
-// Zone returns the time zone that people tell the instants of a schedule in: that of the window that is open, else of the one that opens
-// next, else of the first one; empty if there is none.
+// Zone returns the time zone that people tell the instants of a schedule in: that of the window that is open, else of
+// the one that opens next, else of the first one; empty if there is none.
 func (s *Schedule) Zone(t time.Time) string {
 	state := s.At(t)
 	if state.Window < 0 && !state.Until.IsZero() {
@@ -76,7 +84,7 @@ func (s *Schedule) Zone(t time.Time) string {
 	return ""
 }
 
-// At gives what holds at an instant.
+// At returns what holds at an instant.
 func (s *Schedule) At(t time.Time) State {
 	i := s.windowAt(t)
 	state := State{Limits: s.limits(i), Window: i}
@@ -89,7 +97,7 @@ func (s *Schedule) At(t time.Time) State {
 	return state
 }
 
-// Opens gives the first instant, from t on, at which jobs may run; zero: not within the next year.
+// Opens returns the first instant, from t on, at which jobs may run; zero: not within the next year.
 func (s *Schedule) Opens(t time.Time) time.Time {
 	if s.limits(s.windowAt(t)).Batch > 0 {
 		return t
@@ -142,7 +150,7 @@ type Invalid struct {
 
 func (e *Invalid) Error() string { return e.Field + ": " + e.Reason }
 
-// Validate gives *Invalid for the first thing that can't be used.
+// Validate returns *Invalid for the first thing that can't be used.
 func (s *Schedule) Validate() error {
 	if len(s.Windows) > MaxWindows {
 		return &Invalid{"windows", fmt.Sprintf("a schedule has at most %d windows", MaxWindows)}
@@ -167,7 +175,9 @@ func (s *Schedule) Validate() error {
 
 func validateGrace(seconds *int) error {
 	if most := int(MaxGrace / time.Second); seconds != nil && (*seconds < 0 || *seconds > most) {
-		return &Invalid{"grace", fmt.Sprintf("must be between 0 and %d seconds; leave it out for %d", most, int(DefaultGrace/time.Second))}
+		return &Invalid{"grace", fmt.Sprintf(
+			"must be between 0 and %d seconds; leave it out for %d", most, int(DefaultGrace/time.Second),
+		)}
 	}
 	return nil
 }
@@ -176,13 +186,21 @@ func (l Limits) validate(field string) error {
 	rate := func(v, least, most float64) bool { return v == 0 || v >= least && v <= most } // not a number is neither
 	switch {
 	case l.Batch < 0 || l.Batch > MaxCap:
-		return &Invalid{field + ".batch", fmt.Sprintf("must be between 0 and %d associations; 0 closes the server for jobs", MaxCap)}
+		return &Invalid{field + ".batch", fmt.Sprintf(
+			"must be between 0 and %d associations; 0 closes the server for jobs", MaxCap,
+		)}
 	case l.Interactive < 0 || l.Interactive > MaxCap:
-		return &Invalid{field + ".interactive", fmt.Sprintf("must be between 0 and %d associations; 0 closes the server for searches", MaxCap)}
+		return &Invalid{field + ".interactive", fmt.Sprintf(
+			"must be between 0 and %d associations; 0 closes the server for searches", MaxCap,
+		)}
 	case !rate(l.StudiesPerMinute, minStudiesPerMinute, maxStudiesPerMinute):
-		return &Invalid{field + ".studies_per_minute", fmt.Sprintf("must be between %g and %d studies; leave it out for no limit", minStudiesPerMinute, maxStudiesPerMinute)}
+		return &Invalid{field + ".studies_per_minute", fmt.Sprintf(
+			"must be between %g and %d studies; leave it out for no limit", minStudiesPerMinute, maxStudiesPerMinute,
+		)}
 	case !rate(l.MBPerSecond, minMBPerSecond, maxMBPerSecond):
-		return &Invalid{field + ".mb_per_second", fmt.Sprintf("must be between %g and %d MB; leave it out for no limit", minMBPerSecond, maxMBPerSecond)}
+		return &Invalid{field + ".mb_per_second", fmt.Sprintf(
+			"must be between %g and %d MB; leave it out for no limit", minMBPerSecond, maxMBPerSecond,
+		)}
 	}
 	return nil
 }
@@ -207,10 +225,13 @@ func decode(text []byte, to any) error {
 		if invalid, ok := errors.AsType[*Invalid](err); ok {
 			return invalid
 		}
-		return fmt.Errorf("the schedule can't be read: %s; `adit schedule export` shows the form", strings.TrimPrefix(err.Error(), "json: "))
+		return fmt.Errorf(
+			"the schedule is invalid: %s; `adit schedule export` shows the form",
+			strings.TrimPrefix(err.Error(), "json: "),
+		)
 	}
 	if d.More() {
-		return errors.New("the schedule can't be read: something follows its end")
+		return errors.New("the schedule is invalid: something follows its end")
 	}
 	return nil
 }

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Span is a part of certain days. Without days it is every day, holidays included; a span that names days doesn't begin on a holiday unless
-// it names Holiday. It belongs to the day on which it begins, and may end on the next one.
+// Span is a part of certain days. Without days it is every day, holidays included; a span that names days doesn't begin
+// on a holiday unless it names Holiday. It belongs to the day on which it begins, and may end on the next one.
 //
-// Both ends are the first instant at which the clock on the wall shows the time, or has passed it: where an hour is skipped, what would
-// begin within it begins after it; where an hour comes twice, the first one counts. So spans that meet on paper meet on every night.
+// Both ends are the first instant at which the clock on the wall shows the time, or has passed it: where an hour is
+// skipped, what would begin within it begins after it; where an hour comes twice, the first one counts. So spans that
+// meet on paper meet on every night.
 type Span struct {
 	Weekdays []Weekday `json:"weekdays,omitempty"`
 	From     TimeOfDay `json:"from"`
@@ -42,7 +43,7 @@ var weekdays = [...]Weekday{Sunday, Monday, Tuesday, Wednesday, Thursday, Friday
 // TimeOfDay is hours and minutes, "20:00". "24:00" is the end of the day.
 type TimeOfDay int // minutes
 
-// Clock gives a time of day.
+// Clock returns a time of day.
 func Clock(hour, minute int) TimeOfDay { return TimeOfDay(hour*60 + minute) }
 
 const day = TimeOfDay(24 * 60)
@@ -132,7 +133,7 @@ func (s Span) location() *time.Location {
 	return loc
 }
 
-// beginsOn tells whether the span begins on a date.
+// beginsOn reports whether the span begins on a date.
 func (s Span) beginsOn(d Date, holidays []Date) bool {
 	if len(s.Weekdays) == 0 {
 		return true
@@ -143,7 +144,7 @@ func (s Span) beginsOn(d Date, holidays []Date) bool {
 	return slices.Contains(s.Weekdays, d.weekday())
 }
 
-// on gives the ends of the span that begins on a date. Where an hour is skipped they may be the same instant.
+// on returns the ends of the span that begins on a date. Where an hour is skipped they may be the same instant.
 func (s Span) on(d Date) (from, to time.Time) {
 	loc, last := s.location(), d
 	if s.To <= s.From {
@@ -152,7 +153,7 @@ func (s Span) on(d Date) (from, to time.Time) {
 	return firstShowing(d, s.From, loc), firstShowing(last, s.To, loc)
 }
 
-// covers tells whether the span is open at an instant.
+// covers reports whether the span is open at an instant.
 func (s Span) covers(t time.Time, holidays []Date) bool {
 	today := dateOf(t.In(s.location()))
 	for _, d := range [...]Date{today, today.add(-1)} {
@@ -166,10 +167,11 @@ func (s Span) covers(t time.Time, holidays []Date) bool {
 	return false
 }
 
-// firstShowing gives the first instant at which the clock on the wall shows a time of a date, or has passed it.
+// firstShowing returns the first instant at which the clock on the wall shows a time of a date, or has passed it.
 func firstShowing(d Date, at TimeOfDay, loc *time.Location) time.Time {
 	wall := time.Date(d.Year, d.Month, d.Day, 0, int(at), 0, 0, time.UTC) // the wall's reading, as if it were UTC
-	// The instants at which it can be shown, by each offset that holds in the days around; the earliest that proves right is wanted.
+	// The instants at which it can be shown, by each offset that holds in the days around; the earliest that proves
+	// right is wanted.
 	var gap time.Time
 	for _, offset := range offsetsAround(wall, loc) {
 		t := wall.Add(-offset)
@@ -183,7 +185,8 @@ func firstShowing(d Date, at TimeOfDay, loc *time.Location) time.Time {
 	return gap.In(loc)
 }
 
-// offsetsAround gives the offsets of the zone a day before and after a reading of the wall, the greater first: it gives the earlier instant.
+// offsetsAround returns the offsets of the zone a day before and after a reading of the wall, the greater first: it
+// gives the earlier instant.
 func offsetsAround(wall time.Time, loc *time.Location) []time.Duration {
 	var offsets []time.Duration
 	for _, t := range [...]time.Time{wall.Add(-36 * time.Hour), wall, wall.Add(36 * time.Hour)} {
@@ -225,10 +228,12 @@ func (s Span) validate(field string) error {
 	seen := map[Weekday]bool{}
 	for _, d := range s.Weekdays {
 		if d != Holiday && !slices.Contains(weekdays[:], d) {
-			return &Invalid{field + ".weekdays", fmt.Sprintf("%q is not one of mon, tue, wed, thu, fri, sat, sun and holiday", d)}
+			return &Invalid{
+				field + ".weekdays", fmt.Sprintf("%q is not one of mon, tue, wed, thu, fri, sat, sun and holiday", d),
+			}
 		}
 		if seen[d] {
-			return &Invalid{field + ".weekdays", fmt.Sprintf("%s is named twice", d)}
+			return &Invalid{field + ".weekdays", fmt.Sprintf("%s occurs twice", d)}
 		}
 		seen[d] = true
 	}
@@ -238,20 +243,24 @@ func (s Span) validate(field string) error {
 	case s.To < 0 || s.To > day:
 		return &Invalid{field + ".to", "must be a time from 00:00 to 24:00"}
 	case s.From == s.To:
-		return &Invalid{field + ".to", "the window ends when it begins; a whole day is from 00:00 to 24:00"}
+		return &Invalid{field + ".to", "the window ends when it begins; a whole day is 00:00 to 24:00"}
 	}
 	if s.TimeZone == "" || s.TimeZone == "Local" {
 		return &Invalid{field + ".time_zone", "name a time zone, such as Europe/Berlin"}
 	}
 	if _, err := zone(s.TimeZone); err != nil {
-		return &Invalid{field + ".time_zone", fmt.Sprintf("there is no time zone %q; it looks like Europe/Berlin", s.TimeZone)}
+		return &Invalid{
+			field + ".time_zone", fmt.Sprintf("unknown time zone %q; give one such as Europe/Berlin", s.TimeZone),
+		}
 	}
 	return nil
 }
 
 func validateHolidays(holidays []Date) error {
 	if len(holidays) > MaxHolidays {
-		return &Invalid{"holidays", fmt.Sprintf("a schedule has at most %d holidays; leave out those that are over", MaxHolidays)}
+		return &Invalid{
+			"holidays", fmt.Sprintf("a schedule has at most %d holidays; remove past ones", MaxHolidays),
+		}
 	}
 	return nil
 }

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/adit-go/adit/internal/version"
 )
 
-// Workers is how many tasks a node runs at once over the week. The first window of the list that is open holds.
+// Workers is how many tasks a member runs at once over the week. The first window of the list that is open holds.
 type Workers struct {
 	Default  int            `json:"default"`
 	Windows  []WorkerWindow `json:"windows,omitempty"`
@@ -25,7 +27,10 @@ type WorkerWindow struct {
 
 const maxWorkers = 1000
 
-// At gives the number of workers at an instant.
+// Version tells it apart from what it was before.
+func (w *Workers) Version() string { return version.Of(w) }
+
+// At returns the number of workers at an instant.
 func (w *Workers) At(t time.Time) int {
 	i := slices.IndexFunc(w.Windows, func(win WorkerWindow) bool { return win.covers(t, w.Holidays) })
 	if i < 0 {
@@ -34,7 +39,7 @@ func (w *Workers) At(t time.Time) int {
 	return w.Windows[i].Workers
 }
 
-// Validate gives *Invalid for the first thing that can't be used.
+// Validate returns *Invalid for the first thing that can't be used.
 func (w *Workers) Validate() error {
 	bad := func(n int) bool { return n < 0 || n > maxWorkers }
 	reason := fmt.Sprintf("must be between 0 and %d tasks at once", maxWorkers)

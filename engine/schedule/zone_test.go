@@ -11,9 +11,12 @@ import (
 
 // TestZone: instants are told in the zone of the window that people think of.
 func TestZone(t *testing.T) {
-	berlin := Window{Span: Span{From: Clock(20, 0), To: Clock(6, 0), TimeZone: "Europe/Berlin"}, Limits: Limits{Batch: 2}}
+	berlin := Window{
+		Span: Span{From: Clock(20, 0), To: Clock(6, 0), TimeZone: "Europe/Berlin"}, Limits: Limits{Batch: 2},
+	}
 	tokyo := Window{Span: Span{From: Clock(12, 0), To: Clock(13, 0), TimeZone: "Asia/Tokyo"}, Limits: Limits{Batch: 3}}
-	noon, midnight, day := time.Date(2030, 6, 3, 3, 30, 0, 0, time.UTC), time.Date(2030, 6, 3, 23, 0, 0, 0, time.UTC), time.Date(2030, 6, 3, 10, 0, 0, 0, time.UTC)
+	noon, midnight, day := time.Date(2030, 6, 3, 3, 30, 0, 0, time.UTC), time.Date(2030, 6, 3, 23, 0, 0, 0, time.UTC),
+		time.Date(2030, 6, 3, 10, 0, 0, 0, time.UTC)
 	for _, tt := range []struct {
 		name    string
 		windows []Window

@@ -6,7 +6,6 @@ package api
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -25,7 +24,10 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/internal/version"
 	"github.com/adit-go/adit/people"
 )
 
@@ -36,10 +38,14 @@ const (
 	quick        = 30 * time.Second // for what asks the database only
 	patient      = 5 * time.Minute  // for what asks a PACS, each step of which has an idle timeout of its own
 
-	// SmallBody is how many bytes of a body are read before it is known who sends it, and the most that nearly all routes take.
+	// SmallBody is how many bytes of a body are read before it is known who sends it, and the most that nearly all
+	// routes take.
 	SmallBody = 64 << 10
 	jobBody   = 24 << 20 // 100,000 studies
 )
+
+// Lists are lists, if empty ones: null is none, neither in a request nor in an answer.
+func init() { huma.DefaultArrayNullable = false }
 
 // API serves what an engine does.
 type API struct {
@@ -56,11 +62,11 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	cfg.CreateHooks = nil // no $schema in answers
 	cfg.Formats = formats(cfg.Formats)
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "", "", ""
-	cfg.Info.Description = "Automated DICOM Transfer: DICOM nodes, searches, jobs and tasks. Errors are problem+json (RFC 9457)."
+	information(&cfg)
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token": {
-			Type: "apiKey", In: "header", Name: "Authorization",
-			Description: "`Token` and an API token of 40 hexadecimal characters; `Bearer` works as well.",
+			Type: "http", Scheme: "bearer",
+			Description: "An API token of 40 hexadecimal characters. `Token` works in the place of `Bearer`.",
 		},
 		"session": {
 			Type: "apiKey", In: "cookie", Name: "adit_session",
@@ -78,30 +84,17 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	router.Group(func(r chi.Router) {
 		r.Use(auth.Require(who, refuseCaller), shared)
 		a.huma = humachi.New(r, cfg)
-		a.registerSession()
-		a.registerMe()
-		a.registerTokens()
-		a.registerUsers()
-		a.registerGroups()
-		a.registerAccess()
-		a.registerRegistrations()
-		a.registerNodes()
-		a.registerServers()
-		a.registerFolders()
-		a.registerStudies()
-		a.registerJobs()
-		a.registerTasks()
-		a.registerSchedule()
-		a.registerQuarantine()
-		a.registerCallers()
-		a.registerDeidentification()
-		a.registerProjects()
-		a.registerLinkage()
-		a.registerProfiles()
-		a.registerSite()
-		a.registerAudit()
+		for _, of := range []interface{ register() }{
+			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
+			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &serversRoutes{a},
+			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a},
+			&quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
+			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a},
+		} {
+			of.register()
+		}
 	})
-	document := sync.OnceValues(func() ([]byte, error) { return json.MarshalIndent(a.huma.OpenAPI(), "", "  ") })
+	document := sync.OnceValues(a.document)
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		doc, err := document()
 		if err != nil {
@@ -119,12 +112,15 @@ type operation struct {
 	method, path string
 	id           string // names the operation in the document, and the methods of generated clients
 	summary      string
+	description  string // what it does, when to use it, and what happens then; who may use it stands behind it
+	example      string // of the body that it takes, or of the table that it answers; else from the schemas
 	tag          string
 	status       int           // of success; 200 if 0
 	timeout      time.Duration // quick if 0
 	body         int64         // most bytes of the body; SmallBody if 0
-	errors       []int         // statuses beyond 401, 422, 500 and 503
+	errors       []int         // statuses beyond those that follow from the route (failures)
 	raw          bool          // the body is no JSON, whatever its Content-Type says
+	editable     bool          // the answer, if it is a GET, has an ETag; else it heeds If-Match
 	csv          bool          // the answer is a table, as asTable gives it
 	lines        bool          // the answer is JSON lines, as asTable gives them
 	always       bool          // in maintenance too, for people without staff rights
@@ -139,8 +135,11 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 	}
 	register(a.huma, op, nil, func(ctx context.Context, in *I) (*O, error) {
 		user := auth.User(ctx)
+		if c, ok := any(in).(interface{ expected() string }); ok {
+			ctx = version.Expect(ctx, c.expected())
+		}
 		if !op.always {
-			if err := a.people.Admit(ctx, user); err != nil {
+			if err := a.people.Site.Admit(ctx, user); err != nil {
 				return nil, err
 			}
 		}
@@ -158,7 +157,9 @@ func handleOpen[I, O any](a *API, op operation, fn func(ctx context.Context, in 
 	register(a.open, op, []map[string][]string{}, fn)
 }
 
-func register[I, O any](to huma.API, op operation, security []map[string][]string, fn func(ctx context.Context, in *I) (*O, error)) {
+func register[I, O any](
+	to huma.API, op operation, security []map[string][]string, fn func(ctx context.Context, in *I) (*O, error),
+) {
 	if op.timeout == 0 {
 		op.timeout = quick
 	}
@@ -178,11 +179,21 @@ func register[I, O any](to huma.API, op operation, security []map[string][]strin
 			Content:     map[string]*huma.MediaType{jsonLines: {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}}
 	}
+	switch {
+	case op.editable && op.method == http.MethodGet:
+		responses = map[string]*huma.Response{"304": {Description: "You have it already, by If-None-Match."}}
+	case op.editable:
+		op.errors = append(op.errors, http.StatusPreconditionFailed)
+	}
 	huma.Register(to, huma.Operation{
-		Responses: responses, OperationID: op.id, Method: op.method, Path: prefix + op.path, Summary: op.summary, Description: rightOf(op).String(),
-		Tags: []string{op.tag}, DefaultStatus: op.status,
-		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security, Middlewares: huma.Middlewares{documented, bounded(op, sender)}, // bounded reads the body
-		Errors: append([]int{422, 500, 503}, op.errors...),
+		Responses: responses, OperationID: op.id, Method: op.method,
+		Path: prefix + op.path, Summary: op.summary, Description: op.description + " " + rightOf(op).String(),
+		Metadata: map[string]any{exampleKey: op.example},
+		Tags:     []string{op.tag}, DefaultStatus: op.status,
+		// bounded reads the body
+		MaxBodyBytes: op.body, BodyReadTimeout: -1, Security: security,
+		Middlewares: huma.Middlewares{documented, bounded(op, sender)},
+		Errors:      append([]int{422, 500, 503}, op.errors...),
 	}, func(ctx context.Context, in *I) (*O, error) {
 		ctx, cancel := context.WithTimeout(ctx, op.timeout)
 		defer cancel()
@@ -205,9 +216,42 @@ type body[T any] struct {
 	Body T
 }
 
+// IfMatch is a part of a change that is made only to what the caller has seen.
+type IfMatch struct {
+	IfMatch string `header:"If-Match" maxLength:"1000" example:"\"mZ3Wl7bKp0sYcQvTn4Rd\"" doc:"ETag of what you have seen. If it was changed meanwhile, nothing is done, and the answer is 412 (changed_meanwhile)."`
+}
+
+func (c *IfMatch) expected() string { return c.IfMatch }
+
+// IfNoneMatch is a part of a request for what the caller may have already.
+type IfNoneMatch struct {
+	IfNoneMatch string `header:"If-None-Match" maxLength:"1000" example:"\"mZ3Wl7bKp0sYcQvTn4Rd\"" doc:"ETag of what you have. If it is still so, the answer is 304, without a body."`
+}
+
+// current is an answer about something that people edit, with its version. Who has that version gets none of it.
+type current[T any] struct {
+	Status int
+	ETag   string `header:"ETag" doc:"Version of what may be changed about it; send it as If-Match with a change."`
+	Body   T
+}
+
+// unlessKnown answers with something and its version, or that the caller has it already.
+func unlessKnown[T any](c IfNoneMatch, tag string, what T) *current[T] {
+	if version.Known(c.IfNoneMatch, tag) {
+		return &current[T]{http.StatusNotModified, tag, what}
+	}
+	return &current[T]{http.StatusOK, tag, what}
+}
+
+// changed is an answer about something that was changed, with its version.
+type changed[T any] struct {
+	ETag string `header:"ETag" doc:"Version of what it is now."`
+	Body T
+}
+
 // created is an answer about something that was made, and where it is.
 type created[T any] struct {
-	Location string `header:"Location"`
+	Location string `header:"Location" doc:"The address of what was made." example:"/api/v1/jobs/4711"`
 	Body     T
 }
 
@@ -219,7 +263,7 @@ func madeAt[T any](path, name string, what T) *created[T] {
 // table is an answer in CSV.
 type table struct {
 	ContentType        string `header:"Content-Type"`
-	ContentDisposition string `header:"Content-Disposition"`
+	ContentDisposition string `header:"Content-Disposition" doc:"The name to save it under." example:"attachment; filename=\"job-4711.csv\""`
 	Body               func(huma.Context)
 }
 
@@ -231,7 +275,9 @@ func asTable(name string, write func(ctx context.Context, w io.Writer) error) *t
 		ContentType: "text/csv; charset=utf-8", ContentDisposition: `attachment; filename="` + name + `"`,
 		Body: func(rq huma.Context) {
 			if err := write(rq.Context(), rq.BodyWriter()); err != nil {
-				logger(rq.Context()).ErrorContext(rq.Context(), "a table could not be written", "table", name, "error", err)
+				logger(rq.Context()).ErrorContext(
+					rq.Context(), "a table could not be written", "table", name, "error", err,
+				)
 				panic(http.ErrAbortHandler)
 			}
 		},
@@ -243,7 +289,7 @@ type none struct{}
 
 // Paging is a part of a list that is asked for.
 type Paging struct {
-	Cursor string `query:"cursor" maxLength:"20" doc:"next_cursor of the page before; absent for the first one."`
+	Cursor string `query:"cursor" maxLength:"2000" doc:"The next_cursor of the page before; absent for the first one." example:"WyItaWQiLCI0MiJd"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Most items on this page."`
 }
 
@@ -254,9 +300,20 @@ func (p Paging) after() (int64, error) {
 	}
 	key, err := strconv.ParseInt(p.Cursor, 10, 64)
 	if err != nil || key < 1 {
-		return 0, &engine.Invalid{Field: "cursor", Reason: "this is not a next_cursor of a list; start without a cursor"}
+		return 0, page.Unknown()
 	}
 	return key, nil
+}
+
+// ordered converts what a list in an order gave, like pageOf.
+func ordered[E, C any](
+	rows []E, limit int, o page.Order, convert func(E) C, place func(E) (value string, key int64),
+) *body[client.Page[C]] {
+	out := pageOf(rows, limit, convert, func(E) int64 { return 0 })
+	if out.Body.Truncated {
+		out.Body.NextCursor = o.Next(place(rows[limit-1]))
+	}
+	return out
 }
 
 // pageOf converts what a list gave. One item more than the limit was asked for, and tells that there is a next page.
@@ -276,7 +333,9 @@ func pageOf[E, C any](rows []E, limit int, convert func(E) C, key func(E) int64)
 func plainName(fields map[string]string) error {
 	for field, value := range fields {
 		if !text.Plain(value) {
-			return &engine.Invalid{Field: field, Reason: "it must not hold control characters, or others that can't be seen"}
+			return &refusal.Invalid{
+				Field: field, Reason: "it must not contain control characters or other invisible characters",
+			}
 		}
 	}
 	return nil
@@ -286,7 +345,7 @@ func plainName(fields map[string]string) error {
 func plainText(fields map[string]string) error {
 	for field, value := range fields {
 		if strings.ContainsFunc(value, unicode.IsControl) {
-			return &engine.Invalid{Field: field, Reason: "it must not hold control characters"}
+			return &refusal.Invalid{Field: field, Reason: "it must not contain control characters"}
 		}
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/adit-go/adit/http/api/internal/strictjson"
 )
 
 const (
@@ -53,8 +55,11 @@ func (h *holding) give(user, n int64) {
 	}
 }
 
-// read reads a large body, at most one byte more than its operation takes. done gives back what it took, and is called in any case.
-func (h *holding) read(w http.ResponseWriter, r *http.Request, op operation, user int64) (_ *pieces, done func(), err error) {
+// read reads a large body, at most one byte more than its operation takes. done gives back what it took, and is called
+// in any case.
+func (h *holding) read(w http.ResponseWriter, r *http.Request, op operation, user int64) (
+	_ *pieces, done func(), err error,
+) {
 	body := &pieces{}
 	done = func() { h.give(user, body.held) }
 	conn, began := http.NewResponseController(w), time.Now()
@@ -85,7 +90,7 @@ func fill(body io.Reader, p []byte) (n int, err error) {
 		more, err = body.Read(p[n:])
 		n += more
 	}
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF { // one that wraps it is no end
 		err = nil
 	}
 	return n, err
@@ -117,14 +122,27 @@ func (b *pieces) Close() error { return nil }
 func Unread(err error) error { return unread(err) }
 
 func unread(err error) *problem {
+	if p := ambiguous(err); p != nil {
+		return p
+	}
 	var network net.Error
 	switch {
-	case errors.Is(err, errTooManyValues):
-		return newProblem(http.StatusRequestEntityTooLarge, "The body holds more values than this request may have, or is nested too deeply.")
+	case errors.Is(err, strictjson.ErrTooManyValues):
+		return newProblem(
+			http.StatusRequestEntityTooLarge,
+			"The body holds more values than this request may have, or is nested too deeply.",
+		)
 	case errors.Is(err, errNoRoom):
-		return newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge)
+		return newProblem(
+			http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.",
+		).retry(retryLarge)
 	case errors.As(err, &network) && network.Timeout():
-		return newProblem(http.StatusRequestTimeout, "The body of the request came too slowly; send it again, over a faster connection.")
+		return newProblem(
+			http.StatusRequestTimeout,
+			"The body of the request came too slowly; send it again, over a faster connection.",
+		)
 	}
-	return newProblem(http.StatusBadRequest, "The body of the request ended too early, or is badly encoded; send it again.")
+	return newProblem(
+		http.StatusBadRequest, "The body of the request ended too early, or is badly encoded; send it again.",
+	)
 }

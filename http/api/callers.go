@@ -7,33 +7,40 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/receive"
 	"github.com/adit-go/adit/people"
 )
 
-func (a *API) registerCallers() {
-	handle(a, operation{
+// callersRoutes are the routes of this file.
+type callersRoutes struct{ *API }
+
+func (a *callersRoutes) register() {
+	handle(a.API, operation{
 		method: http.MethodGet, path: "/rejected-callers", id: "list-rejected-callers", tag: quarantineTag,
 		errors:  []int{400, 403},
-		summary: "List who called the receiver and was turned away: from where, why, and what allows it (staff)",
+		summary: "List callers that the receiver turned away",
+		description: "Shows, newest first, who called the DICOM receiver and was turned away: from which address, " +
+			"why, and which change of a server's settings would let them in. Use it when a PACS fails to deliver " +
+			"by C-MOVE.",
 	}, a.listCallers)
 }
 
-func (a *API) listCallers(
+func (a *callersRoutes) listCallers(
 	ctx context.Context, user people.User, in *Paging,
 ) (*body[client.Page[client.RejectedCaller]], error) {
 	below, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.engine.RejectedCallers(ctx, user, below, in.Limit+1)
+	rows, err := a.engine.Receive.RejectedCallers(ctx, user, below, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, clientCaller, func(c engine.RejectedCaller) int64 { return c.ID }), nil
+	return pageOf(rows, in.Limit, clientCaller, func(c receive.RejectedCaller) int64 { return c.ID }), nil
 }
 
-func clientCaller(c engine.RejectedCaller) client.RejectedCaller {
+func clientCaller(c receive.RejectedCaller) client.RejectedCaller {
 	out := client.RejectedCaller{
 		ID: c.ID, Server: c.Server, CallingAE: c.CallingAe, CalledAE: c.CalledAe, Address: c.Address, Reason: c.Reason,
 		Detail: c.Sentence(), Calls: c.Calls, First: c.FirstAt, Last: c.LastAt,
@@ -43,7 +50,7 @@ func clientCaller(c engine.RejectedCaller) client.RejectedCaller {
 	}
 	out.Command = c.Command()
 	out.Change = &client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{c.Address}}}
-	if c.Reason == engine.CallCalledTitle {
+	if c.Reason == nodes.CallCalledTitle {
 		out.Change.Retrieve = &client.RetrieveChange{MoveDestination: &c.CalledAe}
 	}
 	return out

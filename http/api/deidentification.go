@@ -8,30 +8,47 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/people"
 )
 
-func (a *API) registerDeidentification() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/tasks/{id}/deidentification", id: "get-task-deidentification", tag: tasksTag, errors: []int{404},
-		summary: "What de-identification did to the study of a task",
+// deidentificationRoutes are the routes of this file.
+type deidentificationRoutes struct{ *API }
+
+func (a *deidentificationRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/tasks/{id}/deidentification",
+		id: "get-task-deidentification", tag: tasksTag, errors: []int{404},
+		summary: "Get the de-identification report of a task",
+		description: "Shows what de-identification did to a study: how many instances went out, what happened to " +
+			"their attributes, and which instances were held back and why. A task that sent nothing under a " +
+			"pseudonym has no report (404).",
 	}, a.taskDeidentification)
-	handle(a, operation{
-		method: http.MethodGet, path: "/jobs/{id}/deidentification", id: "export-job-deidentification", tag: jobsTag, errors: []int{404}, csv: true,
-		summary: "What de-identification did to the studies of a job, as CSV, without anything of the originals",
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/deidentification:export",
+		id: "export-job-deidentification", tag: jobsTag, errors: []int{404}, csv: true,
+		summary: "Export the de-identification report of a job",
+		description: "Streams a table with a row per study of what de-identification did. It holds nothing of the " +
+			"originals, so that it can be handed out with the data.",
+		example: "Task,Status,Pseudonym,StudyInstanceUID,Instances\n12,success,SUBJ-001,2.25.4711,240\n",
 	}, func(ctx context.Context, user people.User, in *JobID) (*table, error) {
-		write, err := a.engine.ExportDeidReport(ctx, user, in.ID)
+		write, err := a.engine.Jobs.ExportDeidReport(ctx, user, in.ID)
 		if err != nil {
 			return nil, err
 		}
 		return asTable(fmt.Sprintf("job-%d-deidentification.csv", in.ID), write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
-	handle(a, operation{
-		method: http.MethodGet, path: "/jobs/{id}/manifest", id: "export-job-manifest", tag: jobsTag, errors: []int{404, 409}, lines: true,
-		summary: "What a job delivered under a pseudonym: per instance the SHA-256 of what went out and what was done to it, chained and sealed",
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/manifest",
+		id: "export-job-manifest", tag: jobsTag, errors: []int{404, 409}, lines: true,
+		summary: "Export the manifest of a job",
+		description: "Streams what an ended job delivered under pseudonyms: for each instance the SHA-256 of what " +
+			"went out and what was done to it, each line chained to the one before. Check files against it with " +
+			"`adit deid --verify`. A job whose project keeps no manifests, or that has not ended, answers 409.",
+		example: `{"object": {"instance": "2.25.4713", "of": "9f86d081884c", "size": 524288, "sha256": ` +
+			`"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}}` + "\n",
 	}, func(ctx context.Context, user people.User, in *JobID) (*table, error) {
-		write, err := a.engine.ExportManifest(ctx, user, in.ID, "adit "+a.huma.OpenAPI().Info.Version)
+		write, err := a.engine.Jobs.ExportManifest(ctx, user, in.ID, "adit "+a.huma.OpenAPI().Info.Version)
 		if err != nil {
 			return nil, err
 		}
@@ -41,19 +58,26 @@ func (a *API) registerDeidentification() {
 	})
 }
 
-func (a *API) taskDeidentification(ctx context.Context, user people.User, in *TaskID) (*body[client.Deidentification], error) {
-	r, err := a.engine.DeidReport(ctx, user, in.ID)
+func (a *API) taskDeidentification(ctx context.Context, user people.User, in *TaskID) (
+	*body[client.Deidentification], error,
+) {
+	r, err := a.engine.Jobs.DeidReport(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	out := client.Deidentification{
-		TaskID: r.TaskID, Pseudonym: r.Pseudonym, StudyInstanceUID: r.StudyInstanceUID, Profile: r.ProfileName, ProfileVersion: r.ProfileVersion,
-		ProfileSHA256: r.ProfileSHA256, UIDGeneration: int(r.UIDGeneration), Instances: r.Instances, Attributes: r.Counts, Codes: r.Codes,
-		MovedToUTF8: r.ToUTF8, AssumedCharsets: r.AssumedCharsets, Refused: byReason(r.Refused), Unsafe: byReason(r.Unsafe), Excluded: r.Omitted, NotSent: []client.NotSentInstance{},
-		Truncated: len(r.LeftOut) >= engine.MaxMissing,
+		TaskID: r.TaskID, Pseudonym: r.Pseudonym, StudyInstanceUID: r.StudyInstanceUID,
+		Profile: r.ProfileName, ProfileVersion: r.ProfileVersion,
+		ProfileSHA256: r.ProfileSHA256, UIDGeneration: int(r.UIDGeneration),
+		Instances: r.Instances, Attributes: r.Counts, Codes: r.Codes,
+		MovedToUTF8: r.ToUTF8, AssumedCharsets: r.AssumedCharsets, Refused: byReason(r.Refused),
+		Unsafe: byReason(r.Unsafe), Excluded: r.Omitted, NotSent: []client.NotSentInstance{},
+		Truncated: len(r.LeftOut) >= evidence.MaxMissing,
 	}
 	for _, l := range r.LeftOut {
-		out.NotSent = append(out.NotSent, client.NotSentInstance{SOPInstanceUID: l.SOPInstanceUID, Reason: string(l.Reason), Unsafe: l.Unsafe})
+		out.NotSent = append(out.NotSent,
+			client.NotSentInstance{SOPInstanceUID: l.SOPInstanceUID, Reason: string(l.Reason), Unsafe: l.Unsafe},
+		)
 	}
 	return &body[client.Deidentification]{out}, nil
 }

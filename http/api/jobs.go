@@ -6,116 +6,203 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
+
+// jobsRoutes are the routes of this file.
+type jobsRoutes struct{ *API }
 
 const jobsTag = "Jobs"
 
 // JobID names a job in a path.
 type JobID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"Number of the job." example:"4711"`
 }
 
 type createJob struct {
-	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"The same key and job within 24 hours give the first one's job; another job under the same key is refused."`
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"A text of one's own that makes it safe to repeat the request: the same key and job within 24 hours answer with the job that was made first; another job under the same key is refused (422)." example:"nightly-export-2026-11-23"`
 	Body           client.NewJob
 }
 
 type listJobs struct {
 	Paging
-	Status string `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" doc:"Only jobs in this status."`
+	Sort        string    `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
+	Status      []string  `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
+	Kind        string    `query:"kind" enum:"selective_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
+	Source      string    `query:"source" maxLength:"255" example:"PACS" doc:"Only jobs from this DICOM node."`
+	Destination string    `query:"destination" maxLength:"255" example:"Research" doc:"Only jobs to this DICOM node."`
+	Project     string    `query:"project" maxLength:"255" example:"Trial" doc:"Only jobs of this project."`
+	Owner       string    `query:"owner" maxLength:"150" example:"ann" doc:"Only jobs of this user; another one's is for staff."`
+	CreatedFrom time.Time `query:"created_from" example:"2026-11-01T00:00:00Z" doc:"Jobs made from then on (RFC 3339)."`
+	CreatedTo   time.Time `query:"created_to" example:"2026-12-01T00:00:00Z" doc:"Jobs made before then (RFC 3339)."`
+	Urgent      string    `query:"urgent" enum:"true,false" example:"true" doc:"Only urgent jobs; false: only others."`
+	Paused      string    `query:"paused" enum:"true,false" example:"true" doc:"Only paused jobs; false: only others."`
 }
 
-func (a *API) registerJobs() {
-	handle(a, operation{
+func (a *jobsRoutes) register() {
+	handle(a.API, operation{
 		method: http.MethodPost, path: "/jobs", id: "create-job", summary: "Make a job", tag: jobsTag,
-		status: http.StatusCreated, body: jobBody, timeout: 2 * quick, errors: []int{400, 403, 409, 413},
+		status: http.StatusCreated, body: jobBody, timeout: 2 * quick, errors: []int{409},
+		description: "Moves studies from a source to a destination, with a task for each. The answer comes at once " +
+			"and the transfer runs on its own: follow it with `GET /jobs/{id}`. Send an `Idempotency-Key` so that " +
+			"you can repeat the request without making a second job.",
+		example: `{"kind": "selective_transfer", "source": "PACS", "destination": "research", "studies": [{"study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "pseudonym": "SUBJ-001"}]}`,
 	}, a.createJob)
-	handle(a, operation{
-		method: http.MethodGet, path: "/jobs", id: "list-jobs", summary: "List one's own jobs, all jobs for staff, newest first", tag: jobsTag,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs", id: "list-jobs", errors: []int{403},
+		summary: "List jobs",
+		description: "Shows one's own jobs, newest first; staff sees those of everybody. Filter by a status to " +
+			"find, say, what failed.", tag: jobsTag,
 	}, a.listJobs)
-	handle(a, operation{method: http.MethodGet, path: "/jobs/{id}", id: "get-job", summary: "Get a job", tag: jobsTag, errors: []int{404}}, a.getJob)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", summary: "Remove a job of which no task has started; staff: one that has ended, too", tag: jobsTag,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}", id: "get-job",
+		summary: "Get a job", tag: jobsTag, errors: []int{404},
+		description: "Shows how far a job is: its status, how many of its tasks are in which status, and, once it " +
+			"has ended, what became of it.",
+	}, func(ctx context.Context, user people.User, in *JobID) (*changed[client.Job], error) {
+		return jobOfVersion(a.engine.Jobs.Get(ctx, user, in.ID))
+	})
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", editable: true,
+		summary: "Remove a job", tag: jobsTag,
 		status: http.StatusNoContent, errors: []int{404, 409},
-	}, func(ctx context.Context, user people.User, in *JobID) (*none, error) {
-		return nil, a.engine.ActOnJob(ctx, user, in.ID, engine.DeleteJob)
+		description: "Removes a job of which no task has started, with its tasks. Staff may also remove one that " +
+			"has ended. Anything that was delivered stays at the destination.",
+	}, func(ctx context.Context, user people.User, in *struct {
+		JobID
+		IfMatch
+	},
+	) (*none, error) {
+		return nil, a.engine.Jobs.Act(ctx, user, in.ID, jobs.DeleteJob)
 	})
 	for _, action := range []struct {
-		name    engine.JobAction
-		summary string
+		name                 jobs.JobAction
+		summary, description string
 	}{
-		{engine.VerifyJob, "Verify an unverified job (staff)"},
-		{engine.CancelJob, "Cancel a pending or running job"},
-		{engine.ResumeJob, "Go on with a canceled job"},
-		{engine.RetryJob, "Try the failed tasks of a job again, and verify again what is unverified"},
-		{engine.RestartJob, "Do all tasks of an ended job again (staff)"},
-		{engine.PauseJob, "Start no more tasks of a job for now"},
-		{engine.ContinueJob, "Go on with a paused job"},
+		{
+			jobs.VerifyJob, "Verify an unverified job",
+			"Lets a job run that waits until staff agrees to it. Today no kind of job has to.",
+		},
+		{
+			jobs.CancelJob, "Cancel a job",
+			"Starts no more tasks of a pending or running job, and stops the running ones between two instances. " +
+				"What was delivered stays; `:resume` goes on later.",
+		},
+		{
+			jobs.ResumeJob, "Resume a canceled job",
+			"Makes the canceled tasks of a job pending again. They go on at the instance where they stopped.",
+		},
+		{
+			jobs.RetryJob, "Retry what failed in a job",
+			"Makes the failed tasks of an ended job pending again, and verifies again what is unverified. Only " +
+				"instances that the destination has not acknowledged are sent.",
+		},
+		{
+			jobs.RestartJob, "Restart an ended job",
+			"Resets all tasks of an ended job, so that every study is sent again as a whole. To fetch only what is " +
+				"missing, use `:retry`.",
+		},
+		{
+			jobs.PauseJob, "Pause a job",
+			"Starts no more tasks of a job for now. Running tasks stop at the next instance, and go on there when the " +
+				"job continues. It keeps its status.",
+		},
+		{
+			jobs.ContinueJob, "Continue a paused job",
+			"Lets the tasks of a paused job run again, from where they stopped.",
+		},
 	} {
-		handle(a, operation{
-			method: http.MethodPost, path: "/jobs/{id}:" + string(action.name), id: string(action.name) + "-job", summary: action.summary, tag: jobsTag,
-			errors: []int{403, 404, 409},
+		handle(a.API, operation{
+			method: http.MethodPost, path: "/jobs/{id}:" + string(action.name),
+			id: string(action.name) + "-job", summary: action.summary, description: action.description, tag: jobsTag,
+			errors: []int{404, 409},
 		}, func(ctx context.Context, user people.User, in *JobID) (*body[client.Job], error) {
-			if err := a.engine.ActOnJob(ctx, user, in.ID, action.name); err != nil {
+			if err := a.engine.Jobs.Act(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
-			return a.getJob(ctx, user, in)
+			job, err := a.engine.Jobs.Get(ctx, user, in.ID)
+			if err != nil {
+				return nil, err
+			}
+			return &body[client.Job]{clientJob(job)}, nil
 		})
 	}
 }
 
-func (a *API) createJob(ctx context.Context, user people.User, in *createJob) (*created[client.Job], error) {
-	if err := plainText(map[string]string{"source": in.Body.Source, "destination": in.Body.Destination, "project": in.Body.Project}); err != nil {
+func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *createJob) (*created[client.Job], error) {
+	if err := plainText(
+		map[string]string{"source": in.Body.Source, "destination": in.Body.Destination, "project": in.Body.Project},
+	); err != nil {
 		return nil, err
 	}
-	t := engine.Transfer{
-		Source: in.Body.Source, Destination: in.Body.Destination, TrialProtocolID: in.Body.TrialProtocolID, TrialProtocolName: in.Body.TrialProtocolName,
-		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent, OutsideWindows: in.Body.OutsideWindows, MailWhenFinished: in.Body.MailWhenFinished, LeaveOutRejected: in.Body.LeaveOutRejected, IdempotencyKey: in.IdempotencyKey,
-		Studies: make([]engine.Study, len(in.Body.Studies)),
+	t := jobs.Transfer{
+		Source: in.Body.Source, Destination: in.Body.Destination,
+		TrialProtocolID: in.Body.TrialProtocolID, TrialProtocolName: in.Body.TrialProtocolName,
+		Project: in.Body.Project, Pseudonymize: in.Body.Pseudonymize, Urgent: in.Body.Urgent,
+		OutsideWindows: in.Body.OutsideWindows, MailWhenFinished: in.Body.MailWhenFinished,
+		LeaveOutRejected: in.Body.LeaveOutRejected, IdempotencyKey: in.IdempotencyKey,
+		Studies: make([]jobs.Study, len(in.Body.Studies)),
 	}
 	for i, s := range in.Body.Studies {
-		t.Studies[i] = engine.Study(s)
+		t.Studies[i] = jobs.Study(s)
 	}
-	job, err := a.engine.CreateTransfer(ctx, user, t)
+	job, err := a.engine.Jobs.Create(ctx, user, t)
 	if err != nil {
 		return nil, err
 	}
 	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), clientJob(job)), nil
 }
 
-func (a *API) listJobs(ctx context.Context, user people.User, in *listJobs) (*body[client.Page[client.Job]], error) {
-	below, err := in.after()
+func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJobs) (
+	*body[client.Page[client.Job]], error,
+) {
+	if err := plainText(map[string]string{
+		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+	}); err != nil {
+		return nil, err
+	}
+	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	jobs, err := a.engine.Jobs(ctx, user, engine.JobFilter{Below: below, Status: in.Status, Limit: in.Limit + 1})
+	list, err := a.engine.Jobs.List(ctx, user, jobs.JobFilter{
+		Order: o, Status: strings.Join(in.Status, ","), Kind: in.Kind, Source: in.Source, Destination: in.Destination,
+		Project: in.Project, Owner: in.Owner, Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused),
+		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo, Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(jobs, in.Limit, clientJob, func(j engine.Job) int64 { return j.ID }), nil
+	return ordered(list, in.Limit, o, clientJob, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
 }
 
-func (a *API) getJob(ctx context.Context, user people.User, in *JobID) (*body[client.Job], error) {
-	job, err := a.engine.Job(ctx, user, in.ID)
+func jobOfVersion(j jobs.Job, err error) (*changed[client.Job], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Job]{clientJob(job)}, nil
+	return &changed[client.Job]{j.Version(), clientJob(j)}, nil
 }
 
-func clientJob(j engine.Job) client.Job {
+func clientJob(j jobs.Job) client.Job {
 	var by *client.DeidBy
 	if j.ProfileName != "" {
-		by = &client.DeidBy{Profile: j.ProfileName, ProfileVersion: j.ProfileVersion, ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration)}
+		by = &client.DeidBy{
+			Profile: j.ProfileName, ProfileVersion: j.ProfileVersion,
+			ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration),
+		}
 	}
 	return client.Job{
-		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(), Owner: j.Owner, Source: j.Source, Destination: j.Destination,
+		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(),
+		Owner: j.Owner, Source: j.Source, Destination: j.Destination,
 		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
-		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent, OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
+		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
+		OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
 		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Tasks: client.TaskCounts{
 			Pending: int(j.NPending), InProgress: int(j.NRunning), Success: int(j.NSuccess), Warning: int(j.NWarning),

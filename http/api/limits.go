@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"net/http"
 	"sync"
@@ -17,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/api/internal/strictjson"
 	"github.com/adit-go/adit/http/auth"
 )
 
@@ -29,14 +28,14 @@ const (
 	maxLarge   = 1       // of those at once: checking one takes about ten times its size
 	retryLarge = 5 * time.Second
 
-	// bytesPerValue is what a value of JSON takes in a body at least, taken over the whole: one of ours takes more. A body of nothing
-	// but brackets would become thousands of times its size otherwise.
+	// bytesPerValue is what a value of JSON takes in a body at least, taken over the whole: one of ours takes more. A
+	// body of nothing but brackets would become thousands of times its size otherwise.
 	bytesPerValue = 32
 	fewestValues  = 1000
-
-	valuesOfObject = 4  // an empty object takes as much memory as so many other values
-	maxDepth       = 64 // of values in values
 )
+
+// A property that is written in another case is another property.
+func init() { huma.ValidateStrictCasing = true }
 
 // shared refuses what a user asks beyond maxOfUser at once. It stands behind auth.Require.
 func shared(next http.Handler) http.Handler {
@@ -44,7 +43,9 @@ func shared(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := auth.User(r.Context()).ID
 		if !c.Enter(user) {
-			WriteProblem(w, r, newProblem(http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.").retry(time.Second))
+			WriteProblem(w, r, newProblem(
+				http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.",
+			).retry(time.Second))
 			return
 		}
 		defer c.Leave(user)
@@ -92,7 +93,9 @@ func unknown() func(huma.Context, func(huma.Context)) {
 			next(ctx)
 		default:
 			r, w := humachi.Unwrap(ctx)
-			WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT has too many of these requests at once; try again in a moment.").retry(time.Second))
+			WriteProblem(w, r, newProblem(
+				http.StatusServiceUnavailable, "ADIT has too many of these requests at once; try again in a moment.",
+			).retry(time.Second))
 		}
 	}
 }
@@ -100,8 +103,8 @@ func unknown() func(huma.Context, func(huma.Context)) {
 // large are the slots of bodies that may be large, of all routes together: of those that are there and being checked.
 var large = make(chan struct{}, maxLarge)
 
-// bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many large ones are
-// checked at once, and how many values one may hold. No place is taken for a body that isn't there.
+// bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many
+// large ones are checked at once, and how many values one may hold. No place is taken for a body that isn't there.
 func bounded(op operation, user func(*http.Request) int64) func(huma.Context, func(huma.Context)) {
 	values := max(op.body/bytesPerValue, fewestValues)
 	return func(ctx huma.Context, next func(huma.Context)) {
@@ -111,7 +114,7 @@ func bounded(op operation, user func(*http.Request) int64) func(huma.Context, fu
 			return
 		}
 		if !op.raw { // huma takes more for JSON than says so
-			r.Body = &countedJSON{ReadCloser: r.Body, left: values}
+			r.Body = strictjson.New(r.Body, values)
 		}
 		if op.body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
 			pieces, done, err := arriving.read(w, r, op, user(r))
@@ -125,7 +128,9 @@ func bounded(op operation, user func(*http.Request) int64) func(huma.Context, fu
 				if waitForLarge(r.Context()) {
 					defer func() { <-large }()
 				} else {
-					WriteProblem(w, r, newProblem(http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.").retry(retryLarge))
+					WriteProblem(w, r, newProblem(
+						http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.",
+					).retry(retryLarge))
 					return
 				}
 			}
@@ -150,8 +155,8 @@ func waitForLarge(ctx context.Context) bool {
 	return false
 }
 
-// formats has a large body of JSON read by the type of the one request that may have one before it is checked value by value, which notes
-// each that is of another kind.
+// formats has a large body of JSON read by the type of the one request that may have one before it is checked value by
+// value, which notes each that is of another kind.
 func formats(all map[string]huma.Format) map[string]huma.Format {
 	all = maps.Clone(all)
 	for name, f := range all {
@@ -170,43 +175,4 @@ func formats(all map[string]huma.Format) map[string]huma.Format {
 		all[name] = f
 	}
 	return all
-}
-
-var errTooManyValues = errors.New("the body holds too many values for its size, or is nested too deeply")
-
-// countedJSON ends a body that holds too many values: each but the first stands behind a comma or an opening bracket.
-type countedJSON struct {
-	io.ReadCloser
-	left            int64
-	depth           int
-	inText, escaped bool
-}
-
-func (c *countedJSON) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	for _, b := range p[:n] {
-		switch {
-		case c.escaped:
-			c.escaped = false
-		case c.inText && b == '\\':
-			c.escaped = true
-		case b == '"':
-			c.inText = !c.inText
-		case c.inText:
-		case b == ',':
-			c.left--
-		case b == '[':
-			c.left--
-			c.depth++
-		case b == '{':
-			c.left -= valuesOfObject
-			c.depth++
-		case b == ']' || b == '}':
-			c.depth--
-		}
-		if c.left < 0 || c.depth > maxDepth {
-			return 0, errTooManyValues
-		}
-	}
-	return n, err
 }

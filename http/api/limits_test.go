@@ -4,11 +4,9 @@ package api
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,33 +17,6 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 )
-
-func TestCountedJSON(t *testing.T) {
-	for body, fits := range map[string]bool{
-		strings.Repeat("[", maxDepth+1) + strings.Repeat("]", maxDepth+1): false,
-		`{"a":[1,2,3]}`:                       true,
-		`{"a":[1,2,3,4]}`:                     false,
-		`{"a":"[{,,,,,,"}`:                    true,
-		`{"a":"\"[{,,,,"}`:                    true,
-		`{"a":"\\",[{,,,,}`:                   false,
-		`[[[[[[[[`:                            false,
-		`{"a":{}}`:                            false, // an object weighs four values
-		`{"":0}`:                              true,
-		strings.Repeat("[]", 3):               true,
-		`"` + strings.Repeat("[", 1000) + `"`: true,
-	} {
-		for _, r := range []io.Reader{strings.NewReader(body), oneByte{strings.NewReader(body)}} {
-			_, err := io.ReadAll(&countedJSON{ReadCloser: io.NopCloser(r), left: 7})
-			require.Equal(t, fits, err == nil, body)
-			require.Equal(t, !fits, errors.Is(err, errTooManyValues), body)
-		}
-	}
-}
-
-// oneByte reads one byte at a time: a text may be parted anywhere.
-type oneByte struct{ io.Reader }
-
-func (r oneByte) Read(p []byte) (int, error) { return r.Reader.Read(p[:min(1, len(p))]) }
 
 func TestCrowd(t *testing.T) {
 	c := NewCrowd[int64](maxOfUser)
@@ -64,12 +35,16 @@ func TestCrowd(t *testing.T) {
 }
 
 // held serves a route that stays until it is let go, behind a middleware.
-func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (ask func(length int) int, entered <-chan struct{}, leave func()) {
+func held(t *testing.T, middleware func(huma.Context, func(huma.Context))) (
+	ask func(length int) int, entered <-chan struct{}, leave func(),
+) {
 	t.Helper()
 	router := chi.NewRouter()
 	api := humachi.New(router, huma.DefaultConfig("x", "1"))
 	in, out := make(chan struct{}, 1000), make(chan struct{})
-	huma.Register(api, huma.Operation{OperationID: "x", Method: http.MethodPost, Path: "/x", Middlewares: huma.Middlewares{middleware}},
+	huma.Register(api, huma.Operation{
+		OperationID: "x", Method: http.MethodPost, Path: "/x", Middlewares: huma.Middlewares{middleware},
+	},
 		func(context.Context, *struct{}) (*struct{}, error) {
 			in <- struct{}{}
 			<-out
@@ -103,7 +78,7 @@ func anyone() func(*http.Request) int64 {
 	return func(*http.Request) int64 { return last.Add(1) }
 }
 
-// What callers hold who aren't known ends at a limit, and so do large bodies; what is let go can be had again.
+// What callers hold who aren't known ends at a limit, and so do large bodies; what is released is available again.
 func TestLimits(t *testing.T) {
 	op := operation{body: 4 * largeBody, timeout: time.Minute}
 	patience := largePatience

@@ -9,65 +9,80 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
+
+// linkageRoutes are the routes of this file.
+type linkageRoutes struct{ *API }
 
 const (
 	linkageTag  = "Linkage tables"
 	linkageBody = 24 << 20 // 200,000 rows
 )
 
-type listLinkage struct {
-	ProjectName
-	Cursor    string `query:"cursor" maxLength:"1000" doc:"next_cursor of the page before; absent for the first one."`
-	Limit     int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Most items on this page."`
-	Pseudonym string `query:"pseudonym" maxLength:"64" doc:"Exact."`
-	PatientID string `query:"patient_id" maxLength:"64" doc:"Exact."`
-}
-
-func (a *API) registerLinkage() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/projects/{name}/linkage", id: "list-linkage", tag: linkageTag, errors: []int{403, 404},
-		summary: "List who is behind the pseudonyms of a project; needs a permission of its own",
-	}, a.listLinkage)
-	handle(a, operation{
-		method: http.MethodGet, path: "/projects/{name}/linkage:export", id: "export-linkage", tag: linkageTag, errors: []int{403, 404}, csv: true,
-		summary: "The linkage table of a project as CSV, as an import takes it",
+func (a *linkageRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/projects/{name}/linkage:search",
+		id: "search-linkage", tag: linkageTag, errors: []int{404},
+		summary: "Search the linkage table of a project",
+		description: "Shows which patient is behind which pseudonym, in the order of trial and pseudonym. Give a " +
+			"pseudonym or a Patient ID to look one up; an empty object shows all. Each look leaves a row in the " +
+			"audit log.",
+		example: `{"pseudonym": "SUBJ-001"}`,
+	}, a.searchLinkage)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/projects/{name}/linkage:export",
+		id: "export-linkage", tag: linkageTag, errors: []int{403, 404}, csv: true,
+		summary: "Export the linkage table of a project",
+		description: "Streams the whole table, in the form that an import takes. It identifies patients: keep it " +
+			"apart from the pseudonymized data.",
+		example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
 	}, func(ctx context.Context, user people.User, in *ProjectName) (*table, error) {
-		write, err := a.engine.ExportLinkage(ctx, user, in.Name)
+		write, err := a.engine.Projects.ExportLinkage(ctx, user, in.Name)
 		if err != nil {
 			return nil, err
 		}
 		return asTable("linkage.csv", write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
-	handle(a, operation{
-		method: http.MethodPost, path: "/projects/{name}/linkage:import", id: "import-linkage", tag: linkageTag, errors: []int{403, 404, 409, 413},
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/projects/{name}/linkage:import",
+		id: "import-linkage", tag: linkageTag, errors: []int{404, 409},
 		body: linkageBody, timeout: 2 * quick, raw: true,
-		summary: "Add the pairs of a table in CSV (Pseudonym, PatientID and, if wanted, Issuer): all, or none if a row is faulty",
+		summary: "Import pairs into the linkage table of a project",
+		description: "Adds the pairs of a CSV table with the columns Pseudonym, PatientID and, if wanted, Issuer. " +
+			"It adds all of them, or none if a row is faulty; `errors` names the rows. Try it with `dry_run` first.",
+		example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
 	}, a.importLinkage)
 }
 
-func (a *API) listLinkage(ctx context.Context, user people.User, in *listLinkage) (*body[client.Page[client.Link]], error) {
-	if err := plainText(map[string]string{"pseudonym": in.Pseudonym, "patient_id": in.PatientID}); err != nil {
+func (a *linkageRoutes) searchLinkage(ctx context.Context, user people.User, in *struct {
+	ProjectName
+	Body client.LinkFilter
+},
+) (*body[client.Page[client.Link]], error) {
+	want := in.Body
+	if err := plainText(map[string]string{"pseudonym": want.Pseudonym, "patient_id": want.PatientID}); err != nil {
 		return nil, err
 	}
-	f := engine.LinkFilter{Pseudonym: in.Pseudonym, PatientID: in.PatientID, Limit: in.Limit + 1}
-	if in.Cursor != "" {
+	f := projects.LinkFilter{Pseudonym: want.Pseudonym, PatientID: want.PatientID, Limit: want.Limit + 1}
+	if want.Cursor != "" {
 		var after [2]string
-		text, err := base64.RawURLEncoding.DecodeString(in.Cursor)
-		if err != nil || json.Unmarshal(text, &after) != nil || plainText(map[string]string{"cursor": after[0] + after[1]}) != nil {
-			return nil, &engine.Invalid{Field: "cursor", Reason: "this is not a next_cursor of a list; start without a cursor"}
+		text, err := base64.RawURLEncoding.DecodeString(want.Cursor)
+		if err != nil || json.Unmarshal(text, &after) != nil ||
+			plainText(map[string]string{"cursor": after[0] + after[1]}) != nil {
+			return nil, page.Unknown()
 		}
 		f.AfterTrial, f.AfterPseudonym = after[0], after[1]
 	}
-	links, err := a.engine.Linkage(ctx, user, in.Name, f)
+	links, err := a.engine.Projects.Linkage(ctx, user, in.Name, f)
 	if err != nil {
 		return nil, err
 	}
 	out := client.Page[client.Link]{Items: make([]client.Link, 0, len(links))}
 	for i, l := range links {
-		if i == in.Limit {
+		if i == want.Limit {
 			last := links[i-1]
 			text, err := json.Marshal([2]string{last.TrialProtocolID, last.Pseudonym})
 			if err != nil {
@@ -81,14 +96,16 @@ func (a *API) listLinkage(ctx context.Context, user people.User, in *listLinkage
 	return &body[client.Page[client.Link]]{out}, nil
 }
 
-func (a *API) importLinkage(ctx context.Context, user people.User, in *struct {
+func (a *linkageRoutes) importLinkage(ctx context.Context, user people.User, in *struct {
 	ProjectName
-	Issuer  string `query:"issuer" maxLength:"64" doc:"Issuer of the Patient IDs of rows that name none."`
-	DryRun  bool   `query:"dry_run" doc:"Only check the table."`
+	Issuer  string `query:"issuer" maxLength:"64" doc:"Issuer of the Patient IDs of rows that name none." example:"HOSPITAL"`
+	DryRun  bool   `query:"dry_run" doc:"Check the table, and add nothing."`
 	RawBody []byte `contentType:"text/csv"`
 },
 ) (*body[client.LinkageImport], error) {
-	result, err := a.engine.ImportLinkage(ctx, user, in.Name, in.RawBody, engine.LinkageImport{Issuer: in.Issuer, DryRun: in.DryRun})
+	result, err := a.engine.Projects.ImportLinkage(
+		ctx, user, in.Name, in.RawBody, projects.LinkageImport{Issuer: in.Issuer, DryRun: in.DryRun},
+	)
 	if err != nil {
 		return nil, err
 	}

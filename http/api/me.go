@@ -11,37 +11,52 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
+// meRoutes are the routes of this file.
+type meRoutes struct{ *API }
+
 const meTag = "Me"
 
-func (a *API) registerMe() {
-	handle(a, operation{method: http.MethodGet, path: "/me", id: "get-me", summary: "Who is calling", tag: meTag, always: true}, a.getMe)
-	handle(a, operation{
-		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account; all but the active group and the preferences takes the password (password_needed)",
-		tag: meTag, errors: []int{400, 403, 413},
+func (a *meRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/me", id: "get-me", summary: "Get the account of the caller", tag: meTag, always: true,
+		description: "Shows who is calling, with their groups and permissions. Use it to check a token, or to " +
+			"decide what to offer a user.",
+	}, a.getMe)
+	handle(a.API, operation{
+		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account",
+		tag: meTag,
+		description: "Changes the properties that are given and leaves the others. Preferences are for user " +
+			"interfaces; ADIT only keeps them.",
+		example: `{"department": "Radiology", "active_group": "Radiology"}`,
 	}, a.changeMe)
-	handle(a, operation{
+	handle(a.API, operation{
 		method: http.MethodPut, path: "/me/password", id: "change-password", tag: meTag,
-		summary: "Change one's own password, which ends all other sessions and, unless asked otherwise, all API tokens",
-		status:  http.StatusNoContent, errors: []int{400, 409, 413, 429},
+		summary: "Change one's own password",
+		status:  http.StatusNoContent, errors: []int{409, 429},
+		description: "Sets a new password, ends all other sessions of the account and, unless `keep_tokens` is " +
+			"set, revokes its API tokens. Too many wrong passwords answer 429 for a while.",
 	}, func(ctx context.Context, user people.User, in *struct{ Body client.PasswordChange }) (*none, error) {
-		return nil, a.people.ChangePassword(ctx, user, auth.Session(ctx), people.PasswordChange{
+		return nil, a.people.Passwords.ChangePassword(ctx, user, auth.Session(ctx), people.PasswordChange{
 			Current: in.Body.Current, Password: in.Body.Password, KeepTokens: in.Body.KeepTokens.KeepTokens,
 		}, auth.Peer(ctx))
 	})
 }
 
-func (a *API) getMe(ctx context.Context, user people.User, _ *struct{}) (*body[client.Me], error) {
-	p, err := a.people.Profile(ctx, user)
+func (a *meRoutes) getMe(ctx context.Context, user people.User, _ *struct{}) (*body[client.Me], error) {
+	p, err := a.people.Users.Profile(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	return &body[client.Me]{clientMe(p)}, nil
 }
 
-func (a *API) changeMe(ctx context.Context, user people.User, in *struct{ Body client.MeChange }) (*body[client.Me], error) {
+func (a *meRoutes) changeMe(
+	ctx context.Context, user people.User, in *struct{ Body client.MeChange },
+) (*body[client.Me], error) {
 	c := in.Body
-	p, err := a.people.ChangeProfile(ctx, user, people.ProfileChange{
-		Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department, ActiveGroup: c.ActiveGroup, Preferences: c.Preferences,
+	p, err := a.people.Users.ChangeProfile(ctx, user, people.ProfileChange{
+		Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone,
+		Department: c.Department, ActiveGroup: c.ActiveGroup, Preferences: c.Preferences,
 	})
 	if err != nil {
 		return nil, err
@@ -51,7 +66,8 @@ func (a *API) changeMe(ctx context.Context, user people.User, in *struct{ Body c
 
 func clientMe(p people.Profile) client.Me {
 	return client.Me{
-		Username: p.Username, Person: client.Person(p.Person), IsStaff: p.IsStaff, IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
+		Username: p.Username, Person: client.Person(p.Person), IsStaff: p.IsStaff,
+		IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
 		Groups: p.Groups, ActiveGroup: p.ActiveGroup, Permissions: p.Permissions, Preferences: p.Preferences,
 	}
 }

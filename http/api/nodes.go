@@ -8,52 +8,123 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
+
+// nodesRoutes are the routes of this file.
+type nodesRoutes struct{ *API }
 
 const nodesTag = "DICOM nodes"
 
 // NodeName names a DICOM node in a path.
 type NodeName struct {
-	Name string `path:"name" doc:"Name of the DICOM node, in any case of letters." maxLength:"255"`
+	Name string `path:"name" doc:"Name of the DICOM node, in any case of letters." maxLength:"255" example:"PACS"`
 }
 
-func (a *API) registerNodes() {
-	handle(a, operation{method: http.MethodGet, path: "/nodes", id: "list-nodes", summary: "List servers and folders", tag: nodesTag}, a.listNodes)
-	handle(a, operation{
-		method: http.MethodGet, path: "/nodes/{name}", id: "get-node", summary: "Get a server or folder", tag: nodesTag, errors: []int{404},
+type getNode struct {
+	NodeName
+	IfNoneMatch
+}
+
+type nodeOfVersion struct {
+	NodeName
+	IfMatch
+}
+
+// NamedList is a page of a list that is sorted by names.
+type NamedList struct {
+	Paging
+	Sort string `query:"sort" enum:"id,-id,name,-name" default:"id" example:"name" doc:"What the list is sorted by; with - downwards. id: as they were added."`
+}
+
+type listNodes struct {
+	NamedList
+	Kind        string `query:"kind" enum:"server,folder" example:"server" doc:"Only servers or only folders."`
+	Source      string `query:"source" enum:"true,false" example:"true" doc:"Only those that you may read from; false: only others."`
+	Destination string `query:"destination" enum:"true,false" example:"true" doc:"Only those that you may send to; false: only others."`
+}
+
+func (a *nodesRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/nodes", id: "list-nodes",
+		summary: "List servers and folders", tag: nodesTag,
+		description: "Shows all DICOM nodes by name, and what the caller may do there: read from them as a source, " +
+			"send to them as a destination. Staff also sees where they are and how they are set.",
+	}, a.listNodes)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/nodes/{name}", id: "get-node",
+		summary: "Get a server or folder", tag: nodesTag, errors: []int{404},
+		description: "Shows one DICOM node, what the caller may do there, and whether it is paused or can't be " +
+			"reached. Staff also sees its settings.",
 	}, a.getNode)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/nodes/{name}", id: "delete-node", summary: "Remove a server or folder that no job names", tag: nodesTag,
-		status: http.StatusNoContent, errors: []int{403, 404, 409},
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/nodes/{name}", id: "delete-node", editable: true,
+		summary: "Remove a server or folder", tag: nodesTag,
+		status: http.StatusNoContent, errors: []int{404, 409},
+		description: "Takes a DICOM node, of either kind, out of ADIT's list. One that a job names can't be " +
+			"removed (409).",
 	}, a.deleteNode(""))
-	handle(a, operation{
-		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node", tag: nodesTag, timeout: patient, errors: []int{403, 404, 429},
-		summary: "Try whether a server answers and offers its services, or a folder is writable",
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node",
+		tag: nodesTag, timeout: patient, errors: []int{404, 429},
+		summary: "Check a server or folder",
+		description: "Calls a server and tries each service that it is said to offer, or tries to write to a " +
+			"folder. The report says what was seen and suggests settings; a check that failed is still an answer " +
+			"with status 200.",
 	}, a.checkNode)
 }
 
-func (a *API) listNodes(ctx context.Context, user people.User, in *Paging) (*body[client.Page[client.Node]], error) {
-	above, err := in.after()
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := a.engine.ListDICOMNodes(ctx, above, in.Limit+1)
-	if err != nil {
-		return nil, err
-	}
+func (a *nodesRoutes) listNodes(ctx context.Context, user people.User, in *listNodes) (
+	*body[client.Page[client.Node]], error,
+) {
 	view, err := a.nodeView(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(nodes, in.Limit, view, nodeKey), nil
+	return listNodesOf(ctx, a.API, user, in.NamedList, nodes.Filter{
+		Kind: in.Kind, Source: yesOrNo(in.Source), Destination: yesOrNo(in.Destination),
+	}, view)
 }
 
-func nodeKey(n engine.DICOMNode) int64 { return n.ID }
+// nameOf returns the value of a list that is sorted by names, or by none.
+func nameOf(o page.Order, name string) string {
+	if o.By == "id" {
+		return ""
+	}
+	return name
+}
 
-func (a *API) getNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Node], error) {
-	n, err := a.engine.DICOMNodeByName(ctx, in.Name)
+// listNodesOf lists servers, folders or both.
+func listNodesOf[C any](
+	ctx context.Context, a *API, user people.User, in NamedList, f nodes.Filter, convert func(nodes.DICOMNode) C,
+) (*body[client.Page[C]], error) {
+	o, err := page.Parse(in.Sort, in.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	f.Order, f.Limit = o, in.Limit+1
+	list, err := a.engine.Nodes.List(ctx, user, f)
+	if err != nil {
+		return nil, err
+	}
+	return ordered(list, in.Limit, o, convert, func(n nodes.DICOMNode) (string, int64) {
+		return nameOf(o, n.Name), n.ID
+	}), nil
+}
+
+// yesOrNo reads a parameter that may be left out.
+func yesOrNo(value string) *bool {
+	if value == "" {
+		return nil
+	}
+	return new(value == "true")
+}
+
+func (a *nodesRoutes) getNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Node], error) {
+	n, err := a.engine.Nodes.ByName(ctx, in.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -65,30 +136,34 @@ func (a *API) getNode(ctx context.Context, user people.User, in *NodeName) (*bod
 }
 
 // nodeOfKind returns a server, a folder, or either if no kind is named, by its name.
-func (a *API) nodeOfKind(ctx context.Context, name, kind string) (engine.DICOMNode, error) {
-	n, err := a.engine.DICOMNodeByName(ctx, name)
+func (a *API) nodeOfKind(ctx context.Context, name, kind string) (nodes.DICOMNode, error) {
+	n, err := a.engine.Nodes.ByName(ctx, name)
 	if err == nil && kind != "" && (n.Server == nil) != (kind == client.KindFolder) {
-		err = fmt.Errorf("DICOM %s %q: %w", kind, name, engine.ErrNotFound)
+		err = fmt.Errorf("DICOM %s %q: %w", kind, name, refusal.ErrNotFound)
 	}
 	return n, err
 }
 
-func (a *API) deleteNode(kind string) func(context.Context, people.User, *NodeName) (*none, error) {
-	return func(ctx context.Context, user people.User, in *NodeName) (*none, error) {
+func (a *API) deleteNode(kind string) func(context.Context, people.User, *nodeOfVersion) (*none, error) {
+	return func(ctx context.Context, user people.User, in *nodeOfVersion) (*none, error) {
 		n, err := a.nodeOfKind(ctx, in.Name, kind)
 		if err != nil {
 			return nil, err
 		}
-		return nil, a.engine.DeleteDICOMNode(ctx, user, n.ID)
+		return nil, a.engine.Nodes.Delete(ctx, user, n.ID)
 	}
 }
 
-func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*body[client.CheckReport], error) {
-	report, err := a.engine.CheckNode(ctx, user, in.Name)
+func (a *nodesRoutes) checkNode(ctx context.Context, user people.User, in *NodeName) (
+	*body[client.CheckReport], error,
+) {
+	report, err := a.engine.Doctor.Check(ctx, user, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	out := client.CheckReport{Checks: make([]client.Check, 0, len(report.Checks)), Suggestions: make([]client.Suggestion, 0, len(report.Suggestions))}
+	out := client.CheckReport{Checks: make([]client.Check, 0, len(report.Checks)), Suggestions: make(
+		[]client.Suggestion, 0, len(report.Suggestions),
+	)}
 	for _, c := range report.Checks {
 		out.Checks = append(out.Checks, client.Check(c))
 	}
@@ -98,20 +173,27 @@ func (a *API) checkNode(ctx context.Context, user people.User, in *NodeName) (*b
 	return &body[client.CheckReport]{out}, nil
 }
 
-// nodeView returns how a user sees DICOM nodes: what they are called, what the user may do there, and whether they are paused. Where they are
-// and how they are set is for staff.
-func (a *API) nodeView(ctx context.Context, user people.User) (func(engine.DICOMNode) client.Node, error) {
-	uses, err := a.people.NodeUses(ctx, user.ID)
+// nodeView returns how a user sees DICOM nodes: what they are called, what the user may do there, and whether they are
+// paused. Where they are and how they are set is for staff.
+func (a *API) nodeView(ctx context.Context, user people.User) (func(nodes.DICOMNode) client.Node, error) {
+	uses, err := a.people.Groups.NodeUses(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
-	return func(n engine.DICOMNode) client.Node {
+	return func(n nodes.DICOMNode) client.Node {
 		out := client.Node{
-			ID: n.ID, Kind: client.KindServer, Name: n.Name, Source: uses[n.ID].Source, Destination: uses[n.ID].Destination, Paused: n.Paused,
+			ID: n.ID, Kind: client.KindServer, Name: n.Name, Source: uses[n.ID].Source,
+			Destination: uses[n.ID].Destination, Paused: n.Paused,
 			Takes: n.Takes, NextProbe: instant(n.NextProbe),
 		}
 		if n.Folder != nil {
 			out.Kind = client.KindFolder
+		}
+		if n.Takes != nil {
+			out.TakesOf = &n.Of
+		}
+		if user.IsStaff || user.IsSuperuser || out.Source || out.Destination {
+			out.Down = n.Down
 		}
 		if !user.IsStaff && !user.IsSuperuser {
 			return out

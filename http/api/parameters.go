@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
@@ -14,22 +16,31 @@ import (
 	"github.com/adit-go/adit/client"
 )
 
-// documented refuses parameters of a query that the address does not have, or that are there twice: to leave them out would answer another
-// question than the one that was asked.
+// documented refuses parameters of a query that the address does not have, that are there twice, or that are empty and
+// no text: to leave them out would answer another question than the one that was asked.
 func documented(ctx huma.Context, next func(huma.Context)) {
 	r, w := humachi.Unwrap(ctx)
-	query := r.URL.Query()
+	if IsAction(ctx.Operation().Path, r.URL.RawPath) {
+		w.Header().Set("Allow", http.MethodPost)
+		RefuseMethod(w, r)
+		return
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery) // what can't be read is left out of query
 	var faults []client.FieldError
 	for _, name := range slices.Sorted(maps.Keys(query)) {
-		known := slices.ContainsFunc(ctx.Operation().Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name })
+		known := slices.IndexFunc(
+			ctx.Operation().Parameters, func(p *huma.Param) bool { return p.In == "query" && p.Name == name },
+		)
 		switch {
-		case !known:
+		case known < 0:
 			faults = append(faults, client.FieldError{Field: ownName(name), Message: "there is no such parameter here"})
 		case len(query[name]) > 1:
-			faults = append(faults, client.FieldError{Field: name, Message: "it is there more than once"})
+			faults = append(faults, client.FieldError{Field: name, Message: "given more than once"})
+		case query[name][0] == "" && !isText(ctx.Operation().Parameters[known].Schema):
+			faults = append(faults, client.FieldError{Field: name, Message: "it is empty; give a value, or leave it out"})
 		}
 	}
-	if r.URL.RawQuery != "" && len(query) == 0 {
+	if err != nil || r.URL.RawQuery != "" && len(query) == 0 {
 		faults = append(faults, client.FieldError{Message: "the parameters behind the ? can't be read"})
 	}
 	if len(faults) == 0 {
@@ -39,4 +50,28 @@ func documented(ctx huma.Context, next func(huma.Context)) {
 	p := newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("The request can't be used: %s.", describe(faults[0])))
 	p.Errors = faults[:min(len(faults), maxErrors)]
 	WriteProblem(w, r, p)
+}
+
+// isText reports whether a schema takes any text, and so an empty one.
+func isText(s *huma.Schema) bool {
+	return s.Type == huma.TypeString && s.Format == "" && len(s.Enum) == 0
+}
+
+// IsAction reports whether what a router took for the address of an object, as in /jobs/{id}, is that of an action, as
+// in /jobs/1:cancel.
+func IsAction(pattern, path string) bool {
+	_, action, found := strings.Cut(path[strings.LastIndexByte(path, '/')+1:], ":")
+	if !found {
+		return false
+	}
+	_, known := rights[http.MethodPost+" "+pattern+":"+action[strings.LastIndexByte(action, ':')+1:]]
+	return known
+}
+
+// RefuseMethod answers a request whose address takes other methods.
+func RefuseMethod(w http.ResponseWriter, r *http.Request) {
+	Refuse(
+		w, r, http.StatusMethodNotAllowed,
+		"This address does not support the method; /api/docs describes those that it does.",
+	)
 }

@@ -5,39 +5,57 @@ package api
 import (
 	"context"
 	"net/http"
+	"net/url"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/projects"
 	"github.com/adit-go/adit/people"
 )
+
+// profilesRoutes are the routes of this file.
+type profilesRoutes struct{ *API }
 
 // profileBody has room for the longest profile.
 const profileBody = 1 << 20
 
-func (a *API) registerProfiles() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/profiles", id: "list-profiles", summary: "List de-identification profiles", tag: projectsTag,
+func (a *profilesRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/profiles", id: "list-profiles",
+		summary: "List de-identification profiles", tag: projectsTag,
+		description: "Shows the built-in profiles first, then those that were uploaded, each with what it does in " +
+			"plain words.",
 	}, a.listProfiles)
-	handle(a, operation{
-		method: http.MethodPost, path: "/profiles", id: "add-profile", summary: "Upload a de-identification profile (staff)", tag: projectsTag,
-		status: http.StatusCreated, body: profileBody, raw: true, errors: []int{403, 409, 413},
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/profiles", id: "add-profile",
+		summary: "Upload a de-identification profile", tag: projectsTag,
+		status: http.StatusCreated, body: profileBody, raw: true, errors: []int{409},
+		description: "Takes a profile in YAML and checks it. To upload the same again changes nothing; another " +
+			"content under the same name and version is refused (409), as jobs refer to it.",
+		example: "name: neuro\nversion: \"2\"\nbase: adit\n",
 	}, a.addProfile)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/profiles/{name}", id: "get-profile",
+		summary: "Get a de-identification profile", tag: projectsTag, errors: []int{404},
+		description: "Shows one version of a profile and what it does in plain words; without `version`, the newest.",
+	}, a.getProfile)
 }
 
-// listProfiles gives the built-in profiles at the head of the first page.
-func (a *API) listProfiles(ctx context.Context, _ people.User, in *Paging) (*body[client.Page[client.Profile]], error) {
+// listProfiles returns the built-in profiles at the head of the first page.
+func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *Paging) (
+	*body[client.Page[client.Profile]], error,
+) {
 	above, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	profiles, err := a.engine.Profiles(ctx, above, in.Limit+1)
+	profiles, err := a.engine.Projects.Profiles(ctx, above, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	page := pageOf(profiles, in.Limit, clientProfile, func(p engine.Profile) int64 { return p.ID })
+	page := pageOf(profiles, in.Limit, clientProfile, func(p projects.Profile) int64 { return p.ID })
 	if above == 0 {
 		var builtin []client.Profile
-		for _, p := range engine.BuiltinProfiles() {
+		for _, p := range projects.BuiltinProfiles() {
 			builtin = append(builtin, clientProfile(p))
 		}
 		page.Body.Items = append(builtin, page.Body.Items...)
@@ -45,19 +63,38 @@ func (a *API) listProfiles(ctx context.Context, _ people.User, in *Paging) (*bod
 	return page, nil
 }
 
-func (a *API) addProfile(ctx context.Context, user people.User, in *struct {
+func (a *profilesRoutes) addProfile(ctx context.Context, user people.User, in *struct {
 	RawBody []byte `contentType:"application/yaml"`
 },
+) (*created[client.Profile], error) {
+	p, err := a.engine.Projects.AddProfile(ctx, user, in.RawBody)
+	if err != nil {
+		return nil, err
+	}
+	made := madeAt("/profiles", p.Name, clientProfile(p))
+	made.Location += "?version=" + url.QueryEscape(p.Version)
+	return made, nil
+}
+
+func (a *profilesRoutes) getProfile(ctx context.Context, _ people.User, in *struct {
+	Name    string `path:"name" maxLength:"255" example:"adit" doc:"Name of the profile."`
+	Version string `query:"version" maxLength:"255" example:"1" doc:"Its version; the one that was uploaded last by default."`
+},
 ) (*body[client.Profile], error) {
-	p, err := a.engine.AddProfile(ctx, user, in.RawBody)
+	if err := plainText(map[string]string{"name": in.Name, "version": in.Version}); err != nil {
+		return nil, err
+	}
+	p, err := a.engine.Projects.Profile(ctx, in.Name, in.Version)
 	if err != nil {
 		return nil, err
 	}
 	return &body[client.Profile]{clientProfile(p)}, nil
 }
 
-func clientProfile(p engine.Profile) client.Profile {
-	out := client.Profile{Name: p.Name, Version: p.Version, SHA256: p.SHA256, Words: p.Words, Builtin: p.ID == 0, Text: p.Text}
+func clientProfile(p projects.Profile) client.Profile {
+	out := client.Profile{
+		Name: p.Name, Version: p.Version, SHA256: p.SHA256, Words: p.Words, Builtin: p.ID == 0, Text: p.Text,
+	}
 	if p.ID != 0 {
 		out.CreatedAt = &p.CreatedAt
 	}

@@ -7,94 +7,125 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/quarantine"
 	"github.com/adit-go/adit/people"
 )
+
+// quarantineRoutes are the routes of this file.
+type quarantineRoutes struct{ *API }
 
 const quarantineTag = "Quarantine"
 
 // QuarantineID names an object in a path.
 type QuarantineID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"Number of the instance in the quarantine." example:"31"`
 }
 
-func (a *API) registerQuarantine() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/foreign-objects", id: "list-foreign-objects", tag: quarantineTag, errors: []int{400, 403},
-		summary: "List how many objects came to the receiver without having been asked for: from whom, from where and when (staff)",
-	}, a.listForeign)
-	handle(a, operation{
-		method: http.MethodGet, path: "/quarantine", id: "list-quarantine", tag: quarantineTag, errors: []int{400, 403},
-		summary: "List those that are kept (staff, with a permission of its own)",
+type listQuarantine struct {
+	Paging
+	Server string `query:"server" maxLength:"255" example:"PACS" doc:"Only what this server sent."`
+}
+
+func (a *quarantineRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/unsolicited-instances",
+		id: "list-unsolicited-instances", tag: quarantineTag, errors: []int{403},
+		summary: "List senders of unasked instances",
+		description: "Counts, by day and sender, the instances that reached the receiver although ADIT had not " +
+			"asked for them. ADIT refuses them, and keeps some in the quarantine.",
+	}, a.listUnsolicited)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/quarantine", id: "list-quarantine", tag: quarantineTag, errors: []int{403},
+		summary: "List the quarantine",
+		description: "Shows the instances that arrived unasked and were kept, newest first, without anything that " +
+			"identifies a patient.",
 	}, a.listQuarantine)
-	handle(a, operation{
-		method: http.MethodGet, path: "/quarantine/{id}", id: "get-quarantined", tag: quarantineTag, errors: []int{403, 404},
-		summary: "Get one of them, with what it says of itself",
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/quarantine/{id}",
+		id: "get-quarantined", tag: quarantineTag, errors: []int{403, 404},
+		summary: "Get an instance of the quarantine",
+		description: "Shows one instance with what its header says of the patient and the study. Only the member " +
+			"of the cluster that keeps the file can show that; `here` tells.",
 	}, a.getQuarantined)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/quarantine/{id}", id: "delete-quarantined", tag: quarantineTag, errors: []int{403, 404}, status: http.StatusNoContent,
-		summary: "Delete one of them",
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/quarantine/{id}", id: "delete-quarantined",
+		tag: quarantineTag, errors: []int{404}, status: http.StatusNoContent,
+		summary:     "Delete an instance of the quarantine",
+		description: "Removes the file for good.",
 	}, func(ctx context.Context, user people.User, in *QuarantineID) (*none, error) {
-		return nil, a.engine.DeleteQuarantined(ctx, user, in.ID)
+		return nil, a.engine.Quarantine.DeleteQuarantined(ctx, user, in.ID)
 	})
-	handle(a, operation{
-		method: http.MethodPost, path: "/quarantine/{id}:release", id: "release-quarantined", tag: quarantineTag, errors: []int{400, 403, 404, 409},
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/quarantine/{id}:release",
+		id: "release-quarantined", tag: quarantineTag, errors: []int{404, 409},
 		status: http.StatusNoContent, timeout: patient,
-		summary: "Send one of them to a server as it came, and delete it when that has acknowledged it",
+		summary: "Send an instance of the quarantine to a server",
+		description: "Sends the instance as it came, and deletes it here once the server has acknowledged it. If " +
+			"the server refuses, it stays in the quarantine.",
+		example: `{"destination": "PACS"}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		QuarantineID
 		Body client.Release
 	},
 	) (*none, error) {
-		return nil, a.engine.ReleaseQuarantined(ctx, user, in.ID, in.Body.Destination)
+		return nil, a.engine.Quarantine.ReleaseQuarantined(ctx, user, in.ID, in.Body.Destination)
 	})
 }
 
-func (a *API) listForeign(ctx context.Context, user people.User, in *Paging) (*body[client.Page[client.ForeignObjects]], error) {
+func (a *quarantineRoutes) listUnsolicited(ctx context.Context, user people.User, in *Paging) (
+	*body[client.Page[client.UnsolicitedInstances]], error,
+) {
 	below, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.engine.ForeignCounts(ctx, user, below, in.Limit+1)
+	rows, err := a.engine.Quarantine.UnsolicitedCounts(ctx, user, below, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, func(f engine.ForeignCount) client.ForeignObjects {
-		return client.ForeignObjects{
-			ID: f.ID, Server: f.Server, CallingAE: f.CallingAe, Address: f.Address, SOPClassUID: f.SopClassUid, Objects: f.Objects,
+	return pageOf(rows, in.Limit, func(f quarantine.UnsolicitedCount) client.UnsolicitedInstances {
+		return client.UnsolicitedInstances{
+			ID: f.ID, Server: f.Server, CallingAE: f.CallingAe, Address: f.Address,
+			SOPClassUID: f.SopClassUid, Instances: f.Instances,
 			Quarantined: f.Quarantined, First: f.FirstAt, Last: f.LastAt,
 		}
-	}, func(f engine.ForeignCount) int64 { return f.ID }), nil
+	}, func(f quarantine.UnsolicitedCount) int64 { return f.ID }), nil
 }
 
-func (a *API) listQuarantine(ctx context.Context, user people.User, in *Paging) (*body[client.Page[client.QuarantinedObject]], error) {
+func (a *quarantineRoutes) listQuarantine(ctx context.Context, user people.User, in *listQuarantine) (
+	*body[client.Page[client.QuarantinedObject]], error,
+) {
 	below, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	rows, err := a.engine.Quarantined(ctx, user, below, in.Limit+1)
+	rows, err := a.engine.Quarantine.Quarantined(ctx, user, in.Server, below, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, clientQuarantined, func(q engine.Quarantined) int64 { return q.ID }), nil
+	return pageOf(rows, in.Limit, clientQuarantined, func(q quarantine.Quarantined) int64 { return q.ID }), nil
 }
 
-func clientQuarantined(q engine.Quarantined) client.QuarantinedObject {
+func clientQuarantined(q quarantine.Quarantined) client.QuarantinedObject {
 	return client.QuarantinedObject{
-		ID: q.ID, Server: q.Server, CallingAE: q.CallingAe, Address: q.Address, SOPClassUID: q.SopClassUid, SOPInstanceUID: q.SopInstanceUid,
+		ID: q.ID, Server: q.Server, CallingAE: q.CallingAe, Address: q.Address,
+		SOPClassUID: q.SopClassUid, SOPInstanceUID: q.SopInstanceUid,
 		TransferSyntaxUID: q.TransferSyntaxUid, Bytes: q.Bytes, ArrivedAt: q.ArrivedAt, Here: q.Here,
 	}
 }
 
-func (a *API) getQuarantined(ctx context.Context, user people.User, in *QuarantineID) (*body[client.QuarantinedObject], error) {
-	q, err := a.engine.QuarantinedObject(ctx, user, in.ID)
+func (a *quarantineRoutes) getQuarantined(ctx context.Context, user people.User, in *QuarantineID) (
+	*body[client.QuarantinedObject], error,
+) {
+	q, err := a.engine.Quarantine.QuarantinedObject(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	out := clientQuarantined(q)
 	if q.Here {
 		out.Object = &client.ObjectDescription{
-			PatientID: q.PatientID, PatientName: q.PatientName, PatientBirthDate: q.PatientBirthDate, AccessionNumber: q.AccessionNumber,
+			PatientID: q.PatientID, PatientName: q.PatientName,
+			PatientBirthDate: q.PatientBirthDate, AccessionNumber: q.AccessionNumber,
 			StudyInstanceUID: q.StudyInstanceUID, StudyDate: q.StudyDate, StudyDescription: q.StudyDescription,
 			SeriesInstanceUID: q.SeriesInstanceUID, Modality: q.Modality,
 		}

@@ -5,9 +5,11 @@ package api
 import (
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/people"
 )
 
@@ -19,8 +21,9 @@ const (
 	Anybody Who = "anybody"    // known or not
 	User    Who = "every user" // whoever has a session or a token
 	Owner   Who = "owner"      // whose it is, and staff; for all others it is not there
-	Member  Who = "member"     // who belongs to the project; for all others it is not there, but for staff, who is refused
-	Staff   Who = "staff"      // superusers are staff
+	// who belongs to the project; for all others it is not there, but for staff, who is refused
+	Member Who = "member"
+	Staff  Who = "staff" // superusers are staff
 )
 
 // Right says who may use a route.
@@ -30,6 +33,7 @@ type Right struct {
 	Source      bool          // needs access to the DICOM node that it names, as a source
 	Destination bool          // likewise as a destination
 	Also        string        // what depends on the request, in words
+	Acts        []string      // what it does, as the audit log calls it; people knows which of that takes the password
 }
 
 var (
@@ -46,7 +50,30 @@ func (r Right) also(words string) Right {
 	return r
 }
 
+func (r Right) does(acts ...string) Right {
+	r.Acts = acts
+	return r
+}
+
+// Password says when a route takes the password again: "yes", "no", or of which requests, in words; empty: it changes
+// nothing.
+func (r Right) Password() string {
+	var words []string
+	for _, act := range r.Acts {
+		if when := audit.TakesPassword(act); len(r.Acts) == 1 {
+			words = append(words, when)
+		} else if when != "no" {
+			words = append(words, act+": "+when)
+		}
+	}
+	if len(words) == 0 && len(r.Acts) > 0 {
+		return "no"
+	}
+	return strings.Join(words, "; ")
+}
+
 const (
+	ofBegun  = "the owner still needs what the job took; its section must not be locked"
 	ofStaff  = "superusers only, where it concerns staff"
 	ofUrgent = "urgent and urgent_outside_windows for jobs that are so; staff for a priority"
 )
@@ -57,117 +84,138 @@ var rights = map[string]Right{
 	"GET /readyz":              anybody,
 	"GET /about":               anybody,
 	"GET /api/v1/openapi.json": anybody,
+	"GET /api/docs":            anybody,
+	"GET /api/docs/{file}":     anybody,
 
 	"GET /api/v1/me":          user,
-	"PATCH /api/v1/me":        user,
-	"PUT /api/v1/me/password": user.also("the current password"),
+	"PATCH /api/v1/me":        user.does("me.change"),
+	"PUT /api/v1/me/password": user.also("the current password").does("password.change"),
 
-	"POST /api/v1/session":             anybody.also("username and password"),
-	"GET /api/v1/session":              user,
-	"DELETE /api/v1/session":           user,
-	"POST /api/v1/session:confirm":     user.also("one's own password; a token has no session to confirm"),
-	"POST /api/v1/password-resets":     anybody,
-	"POST /api/v1/password-resets:use": anybody.also("the code of the mail"),
-	"POST /api/v1/registrations":       anybody,
+	"POST /api/v1/session":   anybody.also("username and password").does("session.begin"),
+	"GET /api/v1/session":    user,
+	"DELETE /api/v1/session": user.does("session.end"),
+	"POST /api/v1/session:confirm": user.also(
+		"one's own password; a token has no session to confirm",
+	).does("session.confirm"),
+	"POST /api/v1/password-resets":     anybody.does("password.request"),
+	"POST /api/v1/password-resets:use": anybody.also("the code of the mail").does("password.reset"),
+	"POST /api/v1/registrations":       anybody.does("registration.create"),
 
-	"GET /api/v1/tokens":         user.also("staff for those of others"),
-	"POST /api/v1/tokens":        {Who: User, Needs: people.TokenRight(), Also: "tokens_without_expiry for one that never expires"},
-	"DELETE /api/v1/tokens/{id}": owner,
+	"GET /api/v1/tokens": user.also("staff for those of others"),
+	"POST /api/v1/tokens": {
+		Who: User, Needs: people.TokenRight(),
+		Also: "tokens_without_expiry for one that never expires", Acts: []string{"token.create"},
+	},
+	"GET /api/v1/tokens/{id}":    owner,
+	"DELETE /api/v1/tokens/{id}": owner.does("token.revoke"),
 
 	"GET /api/v1/users":                                staff,
-	"POST /api/v1/users":                               staff.also(ofStaff),
+	"POST /api/v1/users":                               staff.also(ofStaff).does("user.create"),
 	"GET /api/v1/users/{username}":                     staff,
-	"PATCH /api/v1/users/{username}":                   staff.also(ofStaff),
-	"DELETE /api/v1/users/{username}":                  staff.also(ofStaff),
-	"PUT /api/v1/users/{username}/password":            staff.also(ofStaff),
+	"PATCH /api/v1/users/{username}":                   staff.also(ofStaff).does("user.change"),
+	"DELETE /api/v1/users/{username}":                  staff.also(ofStaff).does("user.delete"),
+	"PUT /api/v1/users/{username}/password":            staff.also(ofStaff).does("password.set"),
 	"GET /api/v1/registrations":                        staff,
-	"POST /api/v1/registrations/{id}:approve":          staff,
-	"POST /api/v1/registrations/{id}:refuse":           staff,
+	"GET /api/v1/registrations/{id}":                   staff,
+	"POST /api/v1/registrations/{id}:approve":          staff.does("registration.approve"),
+	"POST /api/v1/registrations/{id}:refuse":           staff.does("registration.refuse"),
 	"GET /api/v1/groups":                               staff,
-	"POST /api/v1/groups":                              staff,
+	"POST /api/v1/groups":                              staff.does("group.create"),
 	"GET /api/v1/groups/{group}":                       staff,
-	"PATCH /api/v1/groups/{group}":                     staff,
-	"DELETE /api/v1/groups/{group}":                    staff,
+	"PATCH /api/v1/groups/{group}":                     staff.does("group.change"),
+	"DELETE /api/v1/groups/{group}":                    staff.does("group.delete"),
 	"GET /api/v1/groups/{group}/members":               staff,
-	"PUT /api/v1/groups/{group}/members/{username}":    staff,
-	"DELETE /api/v1/groups/{group}/members/{username}": staff,
+	"PUT /api/v1/groups/{group}/members/{username}":    staff.does("group.add_member"),
+	"DELETE /api/v1/groups/{group}/members/{username}": staff.does("group.remove_member"),
 	"GET /api/v1/access":                               staff,
-	"PUT /api/v1/access":                               staff,
+	"GET /api/v1/access/{group}/{node}":                staff,
+	"PUT /api/v1/access":                               staff.does("access.change"),
 
-	"GET /api/v1/nodes":                      user.also("staff for where they are and how they are set"),
-	"GET /api/v1/nodes/{name}":               user.also("staff for where it is and how it is set"),
-	"DELETE /api/v1/nodes/{name}":            staff,
-	"POST /api/v1/nodes/{name}:check":        staff.also("30 in five minutes"),
-	"GET /api/v1/servers":                    staff,
-	"POST /api/v1/servers":                   staff,
-	"GET /api/v1/servers/{name}":             staff,
-	"PATCH /api/v1/servers/{name}":           staff,
-	"DELETE /api/v1/servers/{name}":          staff,
-	"POST /api/v1/servers/{name}:pause":      staff,
-	"POST /api/v1/servers/{name}:continue":   staff,
-	"GET /api/v1/servers/{name}/schedule":    user,
-	"PUT /api/v1/servers/{name}/schedule":    staff,
-	"GET /api/v1/servers/{name}/studies":     {Who: User, Needs: people.SearchRight(), Source: true},
-	"GET /api/v1/folders":                    staff,
-	"POST /api/v1/folders":                   staff,
-	"GET /api/v1/folders/{name}":             staff,
-	"PATCH /api/v1/folders/{name}":           staff,
-	"DELETE /api/v1/folders/{name}":          staff,
-	"GET /api/v1/workers/{node}/schedule":    staff,
-	"PUT /api/v1/workers/{node}/schedule":    staff,
-	"DELETE /api/v1/workers/{node}/schedule": staff,
+	"GET /api/v1/nodes":                    user.also("staff for where they are and how they are set"),
+	"GET /api/v1/nodes/{name}":             user.also("staff for where it is and how it is set"),
+	"DELETE /api/v1/nodes/{name}":          staff.does("server.delete", "folder.delete"),
+	"POST /api/v1/nodes/{name}:check":      staff.also("30 in five minutes").does("server.check", "folder.check"),
+	"GET /api/v1/servers":                  staff,
+	"POST /api/v1/servers":                 staff.does("server.create"),
+	"GET /api/v1/servers/{name}":           staff,
+	"PATCH /api/v1/servers/{name}":         staff.does("server.change"),
+	"DELETE /api/v1/servers/{name}":        staff.does("server.delete"),
+	"POST /api/v1/servers/{name}:pause":    staff.does("server.pause"),
+	"POST /api/v1/servers/{name}:continue": staff.does("server.continue"),
+	"GET /api/v1/servers/{name}/schedule":  user,
+	"PUT /api/v1/servers/{name}/schedule":  staff.does("schedule.change"),
+	"POST /api/v1/servers/{name}/studies:search": {
+		Who: User, Needs: people.SearchRight(), Source: true, Acts: []string{audit.ActSearch},
+	},
+	"GET /api/v1/folders":                      staff,
+	"POST /api/v1/folders":                     staff.does("folder.create"),
+	"GET /api/v1/folders/{name}":               staff,
+	"PATCH /api/v1/folders/{name}":             staff.does("folder.change", "folder.adopt"),
+	"DELETE /api/v1/folders/{name}":            staff.does("folder.delete"),
+	"GET /api/v1/workers/{member}/schedule":    staff,
+	"PUT /api/v1/workers/{member}/schedule":    staff.does("workers.change"),
+	"DELETE /api/v1/workers/{member}/schedule": staff.does("workers.delete"),
 
 	"GET /api/v1/jobs": user.also("staff for those of others"),
 	"POST /api/v1/jobs": {
 		Who: User, Needs: people.TransferRight(), Source: true, Destination: true,
 		Also: "transfer_unpseudonymized unless all studies are de-identified; " + ofUrgent,
+		Acts: []string{"job.create"},
 	},
-	"GET /api/v1/jobs/{id}":                   owner,
-	"PATCH /api/v1/jobs/{id}":                 owner.also(ofUrgent),
-	"DELETE /api/v1/jobs/{id}":                owner.also("staff for one that has ended"),
-	"GET /api/v1/jobs/{id}/deidentification":  owner,
-	"GET /api/v1/jobs/{id}/manifest":          owner,
-	"GET /api/v1/jobs/{id}/tasks":             owner,
-	"POST /api/v1/jobs/{id}:verify":           staff,
-	"POST /api/v1/jobs/{id}:cancel":           owner,
-	"POST /api/v1/jobs/{id}:resume":           owner.also("the owner still needs what the job took"),
-	"POST /api/v1/jobs/{id}:retry":            owner.also("the owner still needs what the job took"),
-	"POST /api/v1/jobs/{id}:restart":          staff.also("the owner still needs what the job took"),
-	"POST /api/v1/jobs/{id}:pause":            owner,
-	"POST /api/v1/jobs/{id}:continue":         owner.also("the owner still needs what the job took"),
+	"GET /api/v1/jobs/{id}":                         owner,
+	"PATCH /api/v1/jobs/{id}":                       owner.also(ofUrgent).does("job.change"),
+	"DELETE /api/v1/jobs/{id}":                      owner.also("staff for one that has ended").does("job.delete"),
+	"GET /api/v1/jobs/{id}/deidentification:export": owner,
+	"GET /api/v1/jobs/{id}/manifest":                owner,
+	"GET /api/v1/jobs/{id}/tasks":                   owner,
+	"POST /api/v1/jobs/{id}:verify":                 staff.does("job.verify"),
+	"POST /api/v1/jobs/{id}:cancel":                 owner.does("job.cancel"),
+	"POST /api/v1/jobs/{id}:resume":                 owner.also(ofBegun).does("job.resume"),
+	"POST /api/v1/jobs/{id}:retry":                  owner.also(ofBegun).does("job.retry"),
+	"POST /api/v1/jobs/{id}:restart": staff.also(
+		"the owner still needs what the job took",
+	).does("job.restart"),
+	"POST /api/v1/jobs/{id}:pause":            owner.does("job.pause"),
+	"POST /api/v1/jobs/{id}:continue":         owner.also(ofBegun).does("job.continue"),
 	"GET /api/v1/tasks/{id}":                  owner,
-	"DELETE /api/v1/tasks/{id}":               owner,
+	"DELETE /api/v1/tasks/{id}":               owner.does("task.delete"),
 	"GET /api/v1/tasks/{id}/deidentification": owner,
 	"GET /api/v1/tasks/{id}/log":              staff,
-	"POST /api/v1/tasks/{id}:reset":           owner.also("the owner still needs what the job took"),
-	"POST /api/v1/tasks/{id}:kill":            staff,
+	"POST /api/v1/tasks/{id}:reset":           owner.also(ofBegun).does("task.reset"),
+	"POST /api/v1/tasks/{id}:kill":            staff.does("task.kill"),
 
 	"GET /api/v1/projects":                        user.also("staff for those that one doesn't belong to"),
-	"POST /api/v1/projects":                       staff,
+	"POST /api/v1/projects":                       staff.does("project.create"),
 	"GET /api/v1/projects/{name}":                 owner.also("members"),
-	"PATCH /api/v1/projects/{name}":               staff,
-	"GET /api/v1/projects/{name}/linkage":         linkage,
+	"PATCH /api/v1/projects/{name}":               staff.does("project.change"),
+	"DELETE /api/v1/projects/{name}":              staff.does("project.delete"),
+	"POST /api/v1/projects/{name}/linkage:search": linkage.does("linkage.read"),
 	"GET /api/v1/projects/{name}/linkage:export":  linkage,
-	"POST /api/v1/projects/{name}/linkage:import": linkage,
+	"POST /api/v1/projects/{name}/linkage:import": linkage.does("linkage.import"),
 	"GET /api/v1/profiles":                        user,
-	"POST /api/v1/profiles":                       staff,
+	"GET /api/v1/profiles/{name}":                 user,
+	"POST /api/v1/profiles":                       staff.does("profile.create"),
 
-	"GET /api/v1/foreign-objects":          staff,
-	"GET /api/v1/rejected-callers":         staff,
-	"GET /api/v1/quarantine":               kept,
-	"GET /api/v1/quarantine/{id}":          kept,
-	"DELETE /api/v1/quarantine/{id}":       kept,
-	"POST /api/v1/quarantine/{id}:release": {Who: Staff, Needs: people.QuarantineRight(), Destination: true, Also: "transfer_unpseudonymized"},
+	"GET /api/v1/unsolicited-instances": staff,
+	"GET /api/v1/rejected-callers":      staff,
+	"GET /api/v1/quarantine":            kept,
+	"GET /api/v1/quarantine/{id}":       kept,
+	"DELETE /api/v1/quarantine/{id}":    kept.does("quarantine.delete"),
+	"POST /api/v1/quarantine/{id}:release": {
+		Who: Staff, Needs: people.QuarantineRight(), Destination: true,
+		Also: "transfer_unpseudonymized", Acts: []string{"quarantine.release"},
+	},
 
-	"GET /api/v1/audit":             staff,
+	"POST /api/v1/audit:search":     staff.does("audit.read"),
 	"GET /api/v1/settings":          staff,
-	"PATCH /api/v1/settings":        staff,
+	"PATCH /api/v1/settings":        staff.does("settings.change"),
 	"GET /api/v1/announcement":      user,
-	"PUT /api/v1/announcement":      staff,
-	"DELETE /api/v1/announcement":   staff,
+	"PUT /api/v1/announcement":      staff.does("announcement.change"),
+	"DELETE /api/v1/announcement":   staff.does("announcement.delete"),
 	"GET /api/v1/mails":             staff,
-	"POST /api/v1/mails":            staff,
-	"POST /api/v1/mails/{id}:retry": staff,
+	"GET /api/v1/mails/{id}":        staff,
+	"POST /api/v1/mails":            staff.does("mail.broadcast"),
+	"POST /api/v1/mails/{id}:retry": staff.does("mail.retry"),
 	"GET /api/v1/stats":             user.also("staff for the jobs of others"),
 	"GET /api/v1/housekeeping":      staff,
 }
@@ -180,6 +228,12 @@ func rightOf(op operation) Right {
 	r, ok := rights[op.method+" "+prefix+op.path]
 	if !ok {
 		panic(fmt.Sprintf("api: %s %s is not in the table of rights (rights.go)", op.method, prefix+op.path))
+	}
+	if op.method != http.MethodGet && r.Password() == "" {
+		panic(fmt.Sprintf(
+			"api: nothing says whether %s %s takes the password (rights.go and audit/acts.go)",
+			op.method, prefix+op.path,
+		))
 	}
 	return r
 }
@@ -215,8 +269,16 @@ func (r Right) String() string {
 	if r.Also != "" {
 		also = append(also, "also: "+r.Also)
 	}
+	switch when := r.Password(); when {
+	case "", "no":
+	case "yes":
+		also = append(also, "with the password given again (password_needed)")
+	default:
+		also = append(also, "with the password given again (password_needed) for: "+when)
+	}
 	text := "For " + map[Who]string{
-		Anybody: "everybody, known or not", User: "every user", Owner: "the owner and staff", Member: "members of the project", Staff: "staff",
+		Anybody: "everybody, known or not", User: "every user",
+		Owner: "the owner and staff", Member: "members of the project", Staff: "staff",
 	}[r.Who]
 	return strings.Join(append([]string{text}, also...), ", ") + "."
 }

@@ -48,17 +48,21 @@ func rightsDocument(summaries map[string]string) string {
 	var out strings.Builder
 	out.WriteString(`# Who may do what
 
-This page is generated from the table in ` + "`http/api/rights.go`" + `, by which ADIT checks each request. A test asks each route as each role,
-with and without the permissions.
+This page is generated from the table in ` + "`http/api/rights.go`" + `, with which ADIT checks each request. A test tries each
+route in each role, with and without the permissions.
 
-- *Anybody*: without a session or token. *Every user*: with one. *Owner*: the user whose object it is, and staff; it does not exist for
-  others (404). *Member*: who belongs to the project; it does not exist for others, and staff is refused. *Staff*: superusers are staff.
-- *Permissions* belong to groups; a user has those of all their groups, and superusers have all. Where several are joined by "or", one is
-  enough. Its section must not be locked, except for staff.
-- *DICOM nodes*: one of the user's groups must have access to the node that the request names. This holds for superusers, too.
+- *Anybody*: without a session or token. *Every user*: with one. *Owner*: the user to whom the job, task, token or
+  project belongs, and staff; for others it does not exist (404). *Member*: people who belong to the project; for
+  others it does not exist, and staff is refused. *Staff*: superusers are staff.
+- *Permissions* belong to groups. A user has those of all their groups, and superusers have all. If several are joined
+  by "or", one is enough. The section of that name must not be locked, except for staff.
+- *DICOM nodes*: one of the user's groups must have access to the node that the request names. This holds for
+  superusers, too.
+- *Password*: whether the request needs a session that gave its password within ten minutes (` + "`password_needed`" + `); an
+  API token is not enough. Empty: it changes nothing. The table is in ` + "`audit/acts.go`" + `.
 
-| Route | What it does | For | Permissions | DICOM nodes | Depends on the request |
-|---|---|---|---|---|---|
+| Route | What it does | For | Permissions | DICOM nodes | Depends on the request | Password |
+|---|---|---|---|---|---|---|
 `)
 	table := Rights()
 	for _, route := range slices.SortedFunc(maps.Keys(table), byPath) {
@@ -70,7 +74,10 @@ with and without the permissions.
 		if r.Destination {
 			nodes = append(nodes, "destination")
 		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s | %s | %s |\n", route, summaries[route], r.Who, r.Permissions(), strings.Join(nodes, ", "), r.Also)
+		fmt.Fprintf(
+			&out, "| `%s` | %s | %s | %s | %s | %s | %s |\n", route, summaries[route],
+			r.Who, r.Permissions(), strings.Join(nodes, ", "), r.Also, r.Password(),
+		)
 	}
 	return out.String()
 }
@@ -86,6 +93,17 @@ func TestRouteWithoutARight(t *testing.T) {
 	require.PanicsWithValue(t, "api: GET /api/v1/secrets is not in the table of rights (rights.go)", func() {
 		rightOf(operation{method: "GET", path: "/secrets"})
 	})
+	rights["POST /api/v1/secrets"] = staff
+	defer delete(rights, "POST /api/v1/secrets")
+	for _, acts := range [][]string{nil, {"secret.make"}} { // none, and one that nobody thought of
+		rights["POST /api/v1/secrets"] = staff.does(acts...)
+		require.PanicsWithValue(
+			t, "api: nothing says whether POST /api/v1/secrets takes the password (rights.go and audit/acts.go)",
+			func() {
+				rightOf(operation{method: "POST", path: "/secrets"})
+			},
+		)
+	}
 	for route, r := range Rights() {
 		require.NotEmpty(t, r.Who, route)
 		require.Equal(t, r.Who == Staff, r.Needs.Staff, route)

@@ -10,102 +10,156 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
+
+// scheduleRoutes are the routes of this file.
+type scheduleRoutes struct{ *API }
 
 const scheduleTag = "Schedule"
 
 // scheduleBody has room for a hundred windows and a thousand holidays.
 const scheduleBody = 256 << 10
 
-// WorkerNode names nodes in a path.
-type WorkerNode struct {
-	Node string `path:"node" maxLength:"255" doc:"Name of the nodes, as the machine that they run on is called."`
+// WorkerMember names members in a path.
+type WorkerMember struct {
+	Member string `path:"member" maxLength:"255" doc:"Name of the members of the cluster: that of the machine that they run on." example:"adit1"`
 }
 
-func (a *API) registerSchedule() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/servers/{name}/schedule", id: "get-schedule", summary: "Get a server's schedule and what holds now", tag: scheduleTag,
+func (a *scheduleRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/servers/{name}/schedule", id: "get-schedule", editable: true,
+		summary: "Get the schedule of a server", tag: scheduleTag,
 		errors: []int{404},
+		description: "Shows when a server may be used and by how many associations, and what holds right now: the " +
+			"open window, what is in use, and when it opens for jobs again.",
 	}, a.getSchedule)
-	handle(a, operation{
-		method: http.MethodPut, path: "/servers/{name}/schedule", id: "set-schedule", summary: "Change a server's schedule (staff)", tag: scheduleTag,
-		errors: []int{400, 403, 404, 413}, body: scheduleBody,
+	handle(a.API, operation{
+		method: http.MethodPut, path: "/servers/{name}/schedule", id: "set-schedule", editable: true,
+		summary: "Set the schedule of a server", tag: scheduleTag,
+		errors: []int{404}, body: scheduleBody,
+		description: "Replaces the whole schedule. It holds at once: where a cap falls or a window closes, tasks " +
+			"stop after the grace period and go on later.",
+		example: `{"default": {"batch": 1, "interactive": 2}, "windows": [{"weekdays": ["mon", "tue"], "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
 	}, a.setSchedule)
 	for _, action := range []struct {
-		name, summary string
-		paused        bool
+		name, summary, description string
+		paused                     bool
 	}{
-		{"pause", "Keep jobs away from a server; what runs there stops and goes on later (staff)", true},
-		{"continue", "Let jobs use a paused server again (staff)", false},
+		{
+			"pause", "Pause a server",
+			"Keeps jobs away from a server; tasks that run there stop at the next instance and go on later. " +
+				"Searches are not affected.", true,
+		},
+		{
+			"continue", "Continue a paused server",
+			"Lets jobs use a paused server again; its waiting tasks go on where they stopped.", false,
+		},
 	} {
-		handle(a, operation{
-			method: http.MethodPost, path: "/servers/{name}:" + action.name, id: action.name + "-server", summary: action.summary, tag: scheduleTag,
-			errors: []int{403, 404, 409},
+		handle(a.API, operation{
+			method: http.MethodPost, path: "/servers/{name}:" + action.name,
+			id: action.name + "-server", summary: action.summary, description: action.description, tag: scheduleTag,
+			errors: []int{404, 409},
 		}, func(ctx context.Context, user people.User, in *NodeName) (*body[client.Server], error) {
-			if err := a.engine.PauseServer(ctx, user, in.Name, action.paused); err != nil {
+			if err := a.engine.Nodes.PauseServer(ctx, user, in.Name, action.paused); err != nil {
 				return nil, err
 			}
-			n, err := a.engine.DICOMNodeByName(ctx, in.Name)
+			n, err := a.engine.Nodes.ByName(ctx, in.Name)
 			if err != nil {
 				return nil, err
 			}
 			return &body[client.Server]{clientServer(n)}, nil
 		})
 	}
-	handle(a, operation{
-		method: http.MethodGet, path: "/workers/{node}/schedule", id: "get-workers", tag: scheduleTag, errors: []int{404},
-		summary: "Get how many tasks the nodes of a name run at once; not found: as many as they were started with (staff)",
+	a.registerWorkers()
+}
+
+func (a *scheduleRoutes) registerWorkers() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/workers/{member}/schedule",
+		id: "get-workers", editable: true, tag: scheduleTag, errors: []int{404},
+		summary: "Get how many tasks members run at once",
+		description: "Shows the schedule for the members of a name. If there is none (404), they run as many tasks " +
+			"as they were started with.",
 	}, a.getWorkers)
-	handle(a, operation{
-		method: http.MethodPut, path: "/workers/{node}/schedule", id: "set-workers", tag: scheduleTag, errors: []int{400, 403, 413}, body: scheduleBody,
-		summary: "Change how many tasks the nodes of a name run at once (staff)",
+	handle(a.API, operation{
+		method: http.MethodPut, path: "/workers/{member}/schedule", id: "set-workers", editable: true,
+		tag: scheduleTag, body: scheduleBody,
+		summary: "Set how many tasks members run at once",
+		description: "Replaces the schedule for the members of a name. It holds at once, and also for members that " +
+			"start later under this name.",
+		example: `{"default": 2, "windows": [{"from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "workers": 8}]}`,
 	}, a.setWorkers)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/workers/{node}/schedule", id: "delete-workers", tag: scheduleTag, errors: []int{403}, status: http.StatusNoContent,
-		summary: "Let the nodes of a name run as many tasks at once as they were started with (staff)",
-	}, func(ctx context.Context, user people.User, in *WorkerNode) (*none, error) {
-		return nil, a.engine.SetWorkers(ctx, user, in.Node, nil)
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/workers/{member}/schedule", id: "delete-workers", editable: true,
+		tag: scheduleTag, status: http.StatusNoContent,
+		summary: "Drop the schedule of members",
+		description: "Lets the members of a name run as many tasks at once as they were started with. It succeeds " +
+			"also if there was no schedule.",
+	}, func(ctx context.Context, user people.User, in *struct {
+		WorkerMember
+		IfMatch
+	},
+	) (*none, error) {
+		return nil, a.engine.Lease.SetWorkers(ctx, user, in.Member, nil)
 	})
-	handle(a, operation{
-		method: http.MethodPatch, path: "/jobs/{id}", id: "change-job", summary: "Change where a job stands in the row of all jobs", tag: jobsTag,
-		errors: []int{400, 403, 404, 409},
+	handle(a.API, operation{
+		method: http.MethodPatch, path: "/jobs/{id}", id: "change-job", editable: true,
+		summary: "Change the place of a job in the queue", tag: jobsTag,
+		errors: []int{404, 409},
+		description: "Makes a job urgent, lets it run outside the windows of its servers, or gives it another " +
+			"priority. Tasks that run already are not touched.",
+		example: `{"urgent": true}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		JobID
+		IfMatch
 		Body client.JobChange
 	},
-	) (*body[client.Job], error) {
-		if err := a.engine.SetUrgency(ctx, user, in.ID, engine.Urgency(in.Body)); err != nil {
+	) (*changed[client.Job], error) {
+		if err := a.engine.Jobs.SetUrgency(ctx, user, in.ID, jobs.Urgency(in.Body)); err != nil {
 			return nil, err
 		}
-		return a.getJob(ctx, user, &in.JobID)
+		return jobOfVersion(a.engine.Jobs.Get(ctx, user, in.ID))
 	})
 }
 
-func (a *API) getSchedule(ctx context.Context, _ people.User, in *NodeName) (*body[client.ServerSchedule], error) {
-	s, err := a.engine.Schedule(ctx, in.Name)
+func (a *scheduleRoutes) getSchedule(ctx context.Context, _ people.User, in *getNode) (
+	*current[client.ServerSchedule], error,
+) {
+	s, err := a.engine.Nodes.Schedule(ctx, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	return clientSchedule(s)
+	out, err := clientSchedule(s)
+	if err != nil {
+		return nil, err
+	}
+	return unlessKnown(in.IfNoneMatch, s.Version(), out), nil
 }
 
-func (a *API) setSchedule(ctx context.Context, user people.User, in *struct {
+func (a *scheduleRoutes) setSchedule(ctx context.Context, user people.User, in *struct {
 	NodeName
+	IfMatch
 	Body client.Schedule
 },
-) (*body[client.ServerSchedule], error) {
+) (*changed[client.ServerSchedule], error) {
 	var s schedule.Schedule
 	if err := convert(in.Body, &s); err != nil {
 		return nil, err
 	}
-	out, err := a.engine.SetSchedule(ctx, user, in.Name, s)
+	now, err := a.engine.Nodes.SetSchedule(ctx, user, in.Name, s)
 	if err != nil {
 		return nil, err
 	}
-	return clientSchedule(out)
+	out, err := clientSchedule(now)
+	if err != nil {
+		return nil, err
+	}
+	return &changed[client.ServerSchedule]{now.Version(), out}, nil
 }
 
 // convert goes by the JSON form, which is the same on both sides.
@@ -115,23 +169,24 @@ func convert(from, to any) error {
 		return err
 	}
 	if err := json.Unmarshal(text, to); err != nil {
-		return &engine.Invalid{Field: "windows", Reason: err.Error()}
+		return &refusal.Invalid{Field: "windows", Reason: err.Error()}
 	}
 	return nil
 }
 
-func clientSchedule(s engine.ServerSchedule) (*body[client.ServerSchedule], error) {
+func clientSchedule(s nodes.ServerSchedule) (client.ServerSchedule, error) {
 	out := client.ServerSchedule{
-		Now: s.Now, TimeZone: s.Zone, InForce: client.Limits(s.State.Limits), Window: s.State.Window + 1, Until: instant(s.State.Until), Paused: s.Paused, Down: s.Down,
+		Now: s.Now, TimeZone: s.Zone, InForce: client.Limits(s.State.Limits),
+		Window: s.State.Window + 1, Until: instant(s.State.Until), Paused: s.Paused, Down: s.Down,
 		Takes: s.Takes, NextProbe: instant(s.NextProbe), BatchInUse: s.BatchInUse, InteractiveInUse: s.LiveInUse,
 	}
 	if s.State.Batch == 0 {
 		out.Opens = instant(s.Opens)
 	}
 	if err := convert(s.Schedule, &out.Schedule); err != nil {
-		return nil, fmt.Errorf("the schedule can't be shown: %w", err)
+		return out, fmt.Errorf("the schedule can't be shown: %w", err)
 	}
-	return &body[client.ServerSchedule]{out}, nil
+	return out, nil
 }
 
 func instant(t time.Time) *time.Time {
@@ -141,65 +196,37 @@ func instant(t time.Time) *time.Time {
 	return &t
 }
 
-func (a *API) getWorkers(ctx context.Context, _ people.User, in *WorkerNode) (*body[client.WorkerSchedule], error) {
-	w, err := a.engine.Workers(ctx, in.Node)
+func (a *scheduleRoutes) getWorkers(ctx context.Context, _ people.User, in *struct {
+	WorkerMember
+	IfNoneMatch
+},
+) (*current[client.WorkerSchedule], error) {
+	w, err := a.engine.Lease.Workers(ctx, in.Member)
 	if err != nil {
 		return nil, err
 	}
 	if w == nil {
-		return nil, fmt.Errorf("a schedule of workers for nodes named %q: %w", in.Node, engine.ErrNotFound)
+		return nil, fmt.Errorf("a schedule of workers for members named %q: %w", in.Member, refusal.ErrNotFound)
 	}
 	var out client.WorkerSchedule
 	if err := convert(w, &out); err != nil {
 		return nil, err
 	}
-	return &body[client.WorkerSchedule]{out}, nil
+	return unlessKnown(in.IfNoneMatch, w.Version(), out), nil
 }
 
-func (a *API) setWorkers(ctx context.Context, user people.User, in *struct {
-	WorkerNode
+func (a *scheduleRoutes) setWorkers(ctx context.Context, user people.User, in *struct {
+	WorkerMember
+	IfMatch
 	Body client.WorkerSchedule
 },
-) (*body[client.WorkerSchedule], error) {
+) (*changed[client.WorkerSchedule], error) {
 	var w schedule.Workers
 	if err := convert(in.Body, &w); err != nil {
 		return nil, err
 	}
-	if err := a.engine.SetWorkers(ctx, user, in.Node, &w); err != nil {
+	if err := a.engine.Lease.SetWorkers(ctx, user, in.Member, &w); err != nil {
 		return nil, err
 	}
-	return a.getWorkers(ctx, user, &in.WorkerNode)
-}
-
-func engineRules(r client.Rules) engine.Rules {
-	rules := engine.Rules{
-		MaxPDU: r.MaxPDU, MinStudyAge: time.Duration(r.MinStudyAge) * time.Second, OfflinePatience: time.Duration(r.OfflinePatience) * time.Second,
-		RefusedSOPClasses: r.RefusedSOPClasses, Duplicates: r.Duplicates, IgnoreCounts: r.IgnoreCounts,
-		FallbackCharset: r.FallbackCharset,
-	}
-	if r.YoungStudy != nil {
-		rules.YoungStudy = new(time.Duration(*r.YoungStudy) * time.Second)
-	}
-	return rules
-}
-
-// clientRules leaves out what is as it is by default.
-func clientRules(r engine.Rules) client.Rules {
-	out := client.Rules{MinStudyAge: int(r.MinStudyAge / time.Second), IgnoreCounts: r.IgnoreCounts, FallbackCharset: r.FallbackCharset}
-	if r.MaxPDU != engine.DefaultMaxPDU {
-		out.MaxPDU = r.MaxPDU
-	}
-	if r.YoungStudy != nil && *r.YoungStudy != engine.DefaultYoungStudy {
-		out.YoungStudy = new(int(*r.YoungStudy / time.Second))
-	}
-	if r.Duplicates != engine.SendDuplicates {
-		out.Duplicates = r.Duplicates
-	}
-	if r.OfflinePatience != engine.DefaultOfflinePatience {
-		out.OfflinePatience = int(r.OfflinePatience / time.Second)
-	}
-	if len(r.RefusedSOPClasses) > 0 {
-		out.RefusedSOPClasses = r.RefusedSOPClasses
-	}
-	return out
+	return &changed[client.WorkerSchedule]{w.Version(), in.Body}, nil
 }

@@ -5,59 +5,98 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/mail"
 	"github.com/adit-go/adit/people"
 )
 
+// siteRoutes are the routes of this file.
+type siteRoutes struct{ *API }
+
 const siteTag = "Site"
 
-func (a *API) registerSite() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/settings", id: "get-settings", summary: "Get the settings of the site (staff)", tag: siteTag, errors: []int{403},
+func (a *siteRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/settings", id: "get-settings", editable: true,
+		summary: "Get the settings of the site",
+		description: "Shows what staff may change while ADIT runs: maintenance, limits, and how long things are " +
+			"kept.", tag: siteTag, errors: []int{403},
 	}, a.getSettings)
-	handle(a, operation{
-		method: http.MethodPatch, path: "/settings", id: "change-settings", summary: "Change settings of the site (staff)", tag: siteTag,
-		errors: []int{400, 403, 413},
+	handle(a.API, operation{
+		method: http.MethodPatch, path: "/settings", id: "change-settings", editable: true,
+		summary: "Change settings of the site", tag: siteTag,
+		description: "Changes the settings that are given and leaves the others. They hold at once, on all members " +
+			"of the cluster.",
+		example: `{"max_jobs_per_hour": 100, "keep_jobs": 90}`,
 	}, a.changeSettings)
-	handle(a, operation{
-		method: http.MethodGet, path: "/announcement", id: "get-announcement", summary: "Get what is announced to everybody", tag: siteTag, always: true,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/announcement", id: "get-announcement", editable: true,
+		summary:     "Get the announcement",
+		description: "Shows what staff tells everybody now; the text is empty if there is nothing.",
+		tag:         siteTag, always: true,
 	}, a.getAnnouncement)
-	handle(a, operation{
-		method: http.MethodPut, path: "/announcement", id: "set-announcement", summary: "Announce something to everybody who is logged in (staff)", tag: siteTag,
-		errors: []int{400, 403, 413},
+	handle(a.API, operation{
+		method: http.MethodPut, path: "/announcement", id: "set-announcement", editable: true,
+		summary:     "Announce something to everybody",
+		description: "Shows a text to everybody who is logged in, in the place of the last one, until it is ended.",
+		example:     `{"text": "Maintenance tonight from 22:00 to 23:00."}`, tag: siteTag,
 	}, a.announce)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/announcement", id: "delete-announcement", summary: "End the announcement (staff)", tag: siteTag,
-		status: http.StatusNoContent, errors: []int{403, 404},
-	}, func(ctx context.Context, user people.User, _ *struct{}) (*none, error) {
-		return nil, a.people.EndAnnouncement(ctx, user)
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/announcement", id: "delete-announcement", editable: true,
+		summary:     "End the announcement",
+		description: "Takes away what is announced. If nothing is, the answer is 404.", tag: siteTag,
+		status: http.StatusNoContent, errors: []int{404},
+	}, func(ctx context.Context, user people.User, _ *IfMatch) (*none, error) {
+		return nil, a.people.Site.EndAnnouncement(ctx, user)
 	})
-	handle(a, operation{
-		method: http.MethodPost, path: "/mails", id: "send-mail", summary: "Send a mail to everybody, none of whom sees the others (staff)", tag: siteTag,
-		status: http.StatusAccepted, errors: []int{400, 403, 409, 413}, body: 128 << 10,
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/mails", id: "send-mail",
+		summary: "Send a mail to everybody", tag: siteTag,
+		status: http.StatusAccepted, errors: []int{409}, body: 128 << 10,
+		description: "Puts a mail to each active user who has an address into the outbox; nobody sees the " +
+			"addresses of others. The answer tells how many they are, and `GET /mails` what became of them.",
+		example: `{"subject": "ADIT moves to a new host", "text": "From Monday on, use https://adit.example.org."}`,
 	}, a.broadcast)
-	handle(a, operation{
-		method: http.MethodGet, path: "/mails", id: "list-mails", summary: "List mails and what became of them, newest first (staff)", tag: siteTag,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/mails", id: "list-mails",
+		summary: "List mails", tag: siteTag,
 		errors: []int{403},
+		description: "Shows mails and what became of them, newest first. Filter by `given_up` to find those that " +
+			"could not be delivered.",
 	}, a.listMails)
-	handle(a, operation{
-		method: http.MethodPost, path: "/mails/{id}:retry", id: "retry-mail", summary: "Try a mail again that was given up (staff)", tag: siteTag,
-		errors: []int{403, 404, 409},
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/mails/{id}", id: "get-mail",
+		summary: "Get a mail", tag: siteTag, errors: []int{403, 404},
+		description: "Shows one mail: its recipients, when it is tried next, and whether it was delivered.",
+	}, a.getMail)
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/mails/{id}:retry", id: "retry-mail",
+		summary: "Try a mail again", tag: siteTag,
+		errors:      []int{403, 404, 409},
+		description: "Puts a mail that was given up back into the outbox, where it is tried at once.",
 	}, a.retryMail)
-	handle(a, operation{
-		method: http.MethodGet, path: "/stats", id: "get-stats", summary: "Get figures of one's own jobs, of all jobs for staff", tag: siteTag,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/stats", id: "get-stats",
+		summary: "Get figures of jobs", tag: siteTag,
+		description: "Counts jobs and tasks by status, and what was moved by day and by DICOM node. A user sees " +
+			"their own jobs; staff sees all.",
 	}, a.getStats)
-	handle(a, operation{
-		method: http.MethodGet, path: "/housekeeping", id: "get-housekeeping", summary: "Get warnings, and what the daily clean-up did (staff)", tag: siteTag,
-		errors: []int{403},
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/housekeeping", id: "get-housekeeping",
+		summary: "Get warnings and the last clean-up", tag: siteTag,
+		errors:      []int{403},
+		description: "Shows what staff should know of, such as full disks, and what the daily clean-up removed.",
 	}, a.getHouseKeeping)
 }
 
-func (a *API) getSettings(ctx context.Context, user people.User, _ *struct{}) (*body[client.Settings], error) {
+func (a *siteRoutes) getSettings(
+	ctx context.Context, user people.User, in *IfNoneMatch,
+) (*current[client.Settings], error) {
 	if err := a.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return nil, err
 	}
@@ -65,12 +104,20 @@ func (a *API) getSettings(ctx context.Context, user people.User, _ *struct{}) (*
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Settings]{client.Settings(s)}, nil
+	var out client.Settings
+	if err := convert(s, &out); err != nil {
+		return nil, err
+	}
+	return unlessKnown(*in, s.Version(), out), nil
 }
 
-func (a *API) changeSettings(ctx context.Context, user people.User, in *struct{ Body client.SettingsChange }) (*body[client.Settings], error) {
+func (a *siteRoutes) changeSettings(ctx context.Context, user people.User, in *struct {
+	IfMatch
+	Body client.SettingsChange
+},
+) (*changed[client.Settings], error) {
 	c := in.Body
-	s, err := a.people.ChangeSettings(ctx, user, func(s *people.Settings) {
+	s, err := a.people.Site.ChangeSettings(ctx, user, func(s *people.Settings) {
 		set(&s.Maintenance, c.Maintenance)
 		set(&s.MaintenanceMessage, c.MaintenanceMessage)
 		set(&s.LockedSections, c.LockedSections)
@@ -90,12 +137,16 @@ func (a *API) changeSettings(ctx context.Context, user people.User, in *struct{ 
 		set(&s.KeepDeidentifiedJobs, c.KeepDeidentifiedJobs)
 		set(&s.KeepLedgers, c.KeepLedgers)
 		set(&s.KeepStats, c.KeepStats)
-		set(&s.KeepForeign, c.KeepForeign)
+		set(&s.KeepUnsolicited, c.KeepUnsolicited)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Settings]{client.Settings(s)}, nil
+	var out client.Settings
+	if err := convert(s, &out); err != nil {
+		return nil, err
+	}
+	return &changed[client.Settings]{s.Version(), out}, nil
 }
 
 // set changes a field to what a request names.
@@ -105,32 +156,56 @@ func set[T any](field, value *T) {
 	}
 }
 
-func (a *API) getAnnouncement(ctx context.Context, _ people.User, _ *struct{}) (*body[client.Announcement], error) {
-	an, err := a.people.Announcement(ctx)
+func (a *siteRoutes) getAnnouncement(ctx context.Context, _ people.User, in *IfNoneMatch) (
+	*current[client.Announcement], error,
+) {
+	an, err := a.people.Site.Announcement(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Announcement]{client.Announcement{Text: an.Text, Since: instant(an.Since)}}, nil
+	return unlessKnown(*in, an.Version(), client.Announcement{Text: an.Text, Since: instant(an.Since)}), nil
 }
 
-func (a *API) announce(ctx context.Context, user people.User, in *struct{ Body client.NewAnnouncement }) (*body[client.Announcement], error) {
-	an, err := a.people.Announce(ctx, user, in.Body.Text)
+func (a *siteRoutes) announce(ctx context.Context, user people.User, in *struct {
+	IfMatch
+	Body client.NewAnnouncement
+},
+) (*changed[client.Announcement], error) {
+	an, err := a.people.Site.Announce(ctx, user, in.Body.Text)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Announcement]{client.Announcement{Text: an.Text, Since: &an.Since}}, nil
+	return &changed[client.Announcement]{an.Version(), client.Announcement{Text: an.Text, Since: &an.Since}}, nil
 }
 
-func (a *API) broadcast(ctx context.Context, user people.User, in *struct{ Body client.Broadcast }) (*body[client.Recipients], error) {
-	lines := strings.NewReplacer("\r", "", "\n", "", "\t", "").Replace(in.Body.Text)
-	if err := plainText(map[string]string{"subject": in.Body.Subject, "text": lines}); err != nil {
+func (a *siteRoutes) broadcast(ctx context.Context, user people.User, in *struct{ Body client.Broadcast }) (
+	*body[client.Recipients], error,
+) {
+	if err := plainName(map[string]string{"subject": in.Body.Subject}); err != nil {
 		return nil, err
 	}
-	n, err := a.people.Broadcast(ctx, user, in.Body.Subject, in.Body.Text)
+	if !text.PlainLines(in.Body.Text) {
+		return nil,
+			&refusal.Invalid{Field: "text", Reason: "it must not contain control characters or other invisible characters"}
+	}
+	n, err := a.people.Mails.Broadcast(ctx, user, in.Body.Subject, in.Body.Text)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Recipients]{client.Recipients{Recipients: n, Warning: a.people.MailWarning()}}, nil
+	return &body[client.Recipients]{client.Recipients{Recipients: n, Warning: a.people.Mail().Warning()}}, nil
+}
+
+// MailID names a mail in a path.
+type MailID struct {
+	ID int64 `path:"id" minimum:"1" example:"12" doc:"Number of the mail."`
+}
+
+func (a *siteRoutes) getMail(ctx context.Context, user people.User, in *MailID) (*body[client.Mail], error) {
+	m, err := a.people.Mails.Get(ctx, user, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.Mail]{clientMail(m)}, nil
 }
 
 type listMails struct {
@@ -138,48 +213,51 @@ type listMails struct {
 	Status string `query:"status" enum:"pending,sent,given_up" doc:"Only mails in this status."`
 }
 
-func (a *API) listMails(ctx context.Context, user people.User, in *listMails) (*body[client.Page[client.Mail]], error) {
+func (a *siteRoutes) listMails(ctx context.Context, user people.User, in *listMails) (
+	*body[client.Page[client.Mail]], error,
+) {
 	below, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	mails, err := a.people.Mails(ctx, user, below, in.Status, in.Limit+1)
+	mails, err := a.people.Mails.List(ctx, user, below, in.Status, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(mails, in.Limit, clientMail, func(m people.PostedMail) int64 { return m.ID }), nil
+	return pageOf(mails, in.Limit, clientMail, func(m mail.Posted) int64 { return m.ID }), nil
 }
 
-func (a *API) retryMail(ctx context.Context, user people.User, in *struct {
-	ID int64 `path:"id" minimum:"1"`
-},
-) (*body[client.Mail], error) {
-	m, err := a.people.RetryMail(ctx, user, in.ID)
+func (a *siteRoutes) retryMail(ctx context.Context, user people.User, in *MailID) (*body[client.Mail], error) {
+	m, err := a.people.Mails.Retry(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
 	return &body[client.Mail]{clientMail(m)}, nil
 }
 
-func clientMail(m people.PostedMail) client.Mail {
+func clientMail(m mail.Posted) client.Mail {
 	out := client.Mail{
-		ID: m.ID, Recipient: m.Recipient, Subject: m.Subject, Status: m.Status, Attempts: int(m.Attempts), Error: m.Error, CreatedAt: m.CreatedAt, EndedAt: m.EndedAt,
+		ID: m.ID, Recipient: m.Recipient, Subject: m.Subject, Status: m.Status,
+		Attempts: int(m.Attempts), Error: m.Error, CreatedAt: m.CreatedAt, EndedAt: m.EndedAt,
 	}
-	if m.Status == people.MailPending {
+	if m.Status == mail.Pending {
 		out.NextAttempt = &m.NextAt
 	}
 	return out
 }
 
-func (a *API) getStats(ctx context.Context, user people.User, in *struct {
+func (a *siteRoutes) getStats(ctx context.Context, user people.User, in *struct {
 	Days int `query:"days" minimum:"1" maximum:"366" default:"30" doc:"How many days to look back, today included."`
 },
 ) (*body[client.Stats], error) {
-	s, err := a.engine.Stats(ctx, user, in.Days)
+	s, err := a.engine.Housekeeping.Stats(ctx, user, in.Days)
 	if err != nil {
 		return nil, err
 	}
-	out := client.Stats{TimeZone: s.Zone.String(), Jobs: s.Jobs, Tasks: s.Tasks, Days: []client.DayMoved{}, Nodes: []client.NodeMoved{}}
+	out := client.Stats{
+		TimeZone: s.Zone.String(), Jobs: s.Jobs, Tasks: s.Tasks,
+		Days: []client.DayMoved{}, Nodes: []client.NodeMoved{},
+	}
 	for _, d := range s.Days {
 		out.Days = append(out.Days, client.DayMoved{Day: d.Day.Format(time.DateOnly), Moved: clientMoved(d)})
 	}
@@ -189,16 +267,21 @@ func (a *API) getStats(ctx context.Context, user people.User, in *struct {
 	return &body[client.Stats]{out}, nil
 }
 
-func clientMoved(m engine.Moved) client.Moved {
+func clientMoved(m housekeeping.Moved) client.Moved {
 	return client.Moved{Tasks: m.Tasks, Failed: m.Failed, Images: m.Images, Bytes: m.Bytes}
 }
 
-func (a *API) getHouseKeeping(ctx context.Context, user people.User, _ *struct{}) (*body[client.HouseKeeping], error) {
-	h, err := a.engine.HouseKeeping(ctx, user)
+func (a *siteRoutes) getHouseKeeping(ctx context.Context, user people.User, _ *struct{}) (
+	*body[client.HouseKeeping], error,
+) {
+	h, err := a.engine.Housekeeping.HouseKeeping(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	out := client.HouseKeeping{Warnings: []client.SiteWarning{}, LastCleanUp: h.Last, NextCleanUp: h.Next, Removed: client.CleanedUp(h.Removed)}
+	out := client.HouseKeeping{
+		Warnings: []client.SiteWarning{}, LastCleanUp: h.Last,
+		NextCleanUp: h.Next, Removed: client.CleanedUp(h.Removed),
+	}
 	for _, w := range h.Warnings {
 		out.Warnings = append(out.Warnings, client.SiteWarning{Message: w.Message, Since: w.Since})
 	}

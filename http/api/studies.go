@@ -8,33 +8,40 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/people"
 )
 
+// studiesRoutes are the routes of this file.
+type studiesRoutes struct{ *API }
+
+const searchTag = "Search"
+
 type searchStudies struct {
 	NodeName
-	PatientID       string `query:"patient_id" doc:"Exact."`
-	PatientName     string `query:"patient_name" doc:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
-	StudyDateFrom   string `query:"study_date_from" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
-	StudyDateTo     string `query:"study_date_to" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
-	Modality        string `query:"modality" doc:"One that is in the study; or several with commas, one of which is." example:"CT,MR"`
-	AccessionNumber string `query:"accession_number" doc:"Exact."`
-	Limit           int    `query:"limit" minimum:"1" maximum:"1000" doc:"Most results; the server's result limit by default. truncated tells whether there were more."`
+	Body client.StudyQuery
 }
 
-func (a *API) registerStudies() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/servers/{name}/studies", id: "search-studies", tag: "Search", timeout: patient,
-		summary: "Ask a server for studies; at least one criterion is needed", errors: []int{403, 404, 502},
+func (a *studiesRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/servers/{name}/studies:search", id: "search-studies", tag: searchTag,
+		timeout: patient, errors: []int{404, 502},
+		summary: "Search a server for studies",
+		description: "Asks a DICOM server by C-FIND and answers with what it has. Give at least one criterion. " +
+			"There are no pages: `truncated` tells that the limit cut the answer, and a narrower search shows the " +
+			"rest. The criteria travel in the body, so that no log of addresses holds a patient's value.",
+		example: `{"patient_id": "PHANTOM-001", "modality": "CT,MR"}`,
 	}, a.searchStudies)
 }
 
-func (a *API) searchStudies(ctx context.Context, user people.User, in *searchStudies) (*body[client.Page[client.Study]], error) {
-	out := client.Page[client.Study]{Items: []client.Study{}}
-	found := a.engine.SearchStudies(ctx, user, in.Name, engine.Search{
-		PatientID: in.PatientID, PatientName: in.PatientName, StudyDateFrom: dicomDate(in.StudyDateFrom), StudyDateTo: dicomDate(in.StudyDateTo),
-		Modality: in.Modality, AccessionNumber: in.AccessionNumber, Limit: in.Limit, Cut: &out.Truncated,
+func (a *studiesRoutes) searchStudies(ctx context.Context, user people.User, in *searchStudies) (
+	*body[client.Page[client.Study]], error,
+) {
+	out, q := client.Page[client.Study]{Items: []client.Study{}}, in.Body
+	found := a.engine.Query.Studies(ctx, user, in.Name, query.Search{
+		PatientID: q.PatientID, PatientName: q.PatientName,
+		StudyDateFrom: dicomDate(q.StudyDateFrom), StudyDateTo: dicomDate(q.StudyDateTo),
+		Modality: q.Modality, AccessionNumber: q.AccessionNumber, Limit: q.Limit, Cut: &out.Truncated,
 	})
 	for study, err := range found {
 		if err != nil {
@@ -54,9 +61,10 @@ func dicomDate(date string) string {
 	return date
 }
 
-func clientStudy(s engine.FoundStudy) client.Study {
+func clientStudy(s query.FoundStudy) client.Study {
 	return client.Study{
-		StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID, PatientName: s.PatientName, PatientBirthDate: s.PatientBirthDate,
+		StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID,
+		PatientName: s.PatientName, PatientBirthDate: s.PatientBirthDate,
 		PatientSex: s.PatientSex, StudyDate: s.StudyDate, StudyTime: s.StudyTime, StudyDescription: s.StudyDescription,
 		AccessionNumber: s.AccessionNumber, ModalitiesInStudy: append([]string{}, s.ModalitiesInStudy...),
 		Series: known(s.Series), Instances: known(s.Instances),

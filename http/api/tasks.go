@@ -7,23 +7,30 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/evidence"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
+
+// tasksRoutes are the routes of this file.
+type tasksRoutes struct{ *API }
 
 const tasksTag = "Tasks"
 
 // TaskID names a task in a path.
 type TaskID struct {
-	ID int64 `path:"id" minimum:"1"`
+	ID int64 `path:"id" minimum:"1" doc:"Number of the task." example:"1201"`
 }
 
 type listTasks struct {
 	JobID
 	Paging
-	Status string `query:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"Only tasks in this status."`
+	Sort   string   `query:"sort" enum:"seq,-seq,status,-status,ended_at,-ended_at" default:"seq" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not ended counts as later than all that has."`
+	Status []string `query:"status" enum:"pending,in_progress,canceled,success,warning,failure" example:"failure,warning" doc:"Only tasks in this status; or several with commas, in one of them."`
 }
 
 type taskLog struct {
@@ -31,34 +38,56 @@ type taskLog struct {
 	Paging
 }
 
-func (a *API) registerTasks() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/jobs/{id}/tasks", id: "list-tasks", summary: "List the tasks of a job in their order", tag: tasksTag,
+func (a *tasksRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/tasks", id: "list-tasks",
+		summary: "List the tasks of a job", tag: tasksTag,
 		errors: []int{404},
+		description: "Shows the tasks in their order, each with its status, its counts, and what to do if it " +
+			"failed. Filter by a status to see only those.",
 	}, a.listTasks)
-	handle(a, operation{
-		method: http.MethodGet, path: "/tasks/{id}", id: "get-task", summary: "Get a task with what became of each series", tag: tasksTag,
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/tasks/{id}", id: "get-task",
+		summary: "Get a task", tag: tasksTag,
 		errors: []int{404},
+		description: "Shows a task with what became of each series, and which instances are missing at the " +
+			"destination and why.",
 	}, a.getTask)
-	handle(a, operation{
-		method: http.MethodGet, path: "/tasks/{id}/log", id: "get-task-log", summary: "Get the log of a task (staff)", tag: tasksTag,
-		errors: []int{403, 404},
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/tasks/{id}/log", id: "get-task-log",
+		summary: "Get the log of a task", tag: tasksTag,
+		errors:      []int{403, 404},
+		description: "Shows what a task did, line by line, oldest first. It is kept for a limited time.",
 	}, a.taskLog)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/tasks/{id}", id: "delete-task", summary: "Remove a pending task that is not its job's last", tag: tasksTag,
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/tasks/{id}", id: "delete-task",
+		summary: "Remove a task", tag: tasksTag,
 		status: http.StatusNoContent, errors: []int{404, 409},
+		description: "Removes a pending task from its job. The last task of a job can't be removed; remove the job " +
+			"instead.",
 	}, func(ctx context.Context, user people.User, in *TaskID) (*none, error) {
-		return nil, a.engine.ActOnTask(ctx, user, in.ID, engine.DeleteTask)
+		return nil, a.engine.Jobs.ActOnTask(ctx, user, in.ID, jobs.DeleteTask)
 	})
-	for action, summary := range map[engine.TaskAction]string{
-		engine.ResetTask: "Do an ended task again",
-		engine.KillTask:  "Stop a running task (staff)",
+	for _, action := range []struct {
+		name                 jobs.TaskAction
+		summary, description string
+	}{
+		{
+			jobs.ResetTask, "Do an ended task again",
+			"Makes a task that has ended pending again, so that its study is sent as a whole. Its job is no longer " +
+				"ended then.",
+		},
+		{
+			jobs.KillTask, "Stop a running task",
+			"Cancels a task that runs, between two instances. The other tasks of its job go on.",
+		},
 	} {
-		handle(a, operation{
-			method: http.MethodPost, path: "/tasks/{id}:" + string(action), id: string(action) + "-task", summary: summary, tag: tasksTag,
-			errors: []int{403, 404, 409},
+		handle(a.API, operation{
+			method: http.MethodPost, path: "/tasks/{id}:" + string(action.name),
+			id: string(action.name) + "-task", summary: action.summary, description: action.description, tag: tasksTag,
+			errors: []int{404, 409},
 		}, func(ctx context.Context, user people.User, in *TaskID) (*body[client.Task], error) {
-			if err := a.engine.ActOnTask(ctx, user, in.ID, action); err != nil {
+			if err := a.engine.Jobs.ActOnTask(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
 			return a.getTask(ctx, user, in)
@@ -66,24 +95,30 @@ func (a *API) registerTasks() {
 	}
 }
 
-func (a *API) listTasks(ctx context.Context, user people.User, in *listTasks) (*body[client.Page[client.Task]], error) {
-	above, err := in.after()
+func (a *tasksRoutes) listTasks(ctx context.Context, user people.User, in *listTasks) (
+	*body[client.Page[client.Task]], error,
+) {
+	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := a.engine.Tasks(ctx, user, in.ID, engine.TaskFilter{Above: int(above), Status: in.Status, Limit: in.Limit + 1})
+	tasks, err := a.engine.Jobs.Tasks(
+		ctx, user, in.ID, jobs.TaskFilter{Order: o, Status: strings.Join(in.Status, ","), Limit: in.Limit + 1},
+	)
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(tasks, in.Limit, clientTask, func(t engine.Task) int64 { return int64(t.Seq) }), nil
+	return ordered(
+		tasks, in.Limit, o, clientTask, func(t jobs.Task) (string, int64) { return t.Place(o.By), int64(t.Seq) },
+	), nil
 }
 
-func (a *API) getTask(ctx context.Context, user people.User, in *TaskID) (*body[client.Task], error) {
-	task, err := a.engine.Task(ctx, user, in.ID)
+func (a *tasksRoutes) getTask(ctx context.Context, user people.User, in *TaskID) (*body[client.Task], error) {
+	task, err := a.engine.Jobs.Task(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	series, err := a.engine.TaskSeries(ctx, user, in.ID)
+	series, err := a.engine.Jobs.TaskSeries(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +129,14 @@ func (a *API) getTask(ctx context.Context, user people.User, in *TaskID) (*body[
 	return &body[client.Task]{out}, nil
 }
 
-func (a *API) taskLog(ctx context.Context, user people.User, in *taskLog) (*body[client.Page[client.LogLine]], error) {
+func (a *tasksRoutes) taskLog(ctx context.Context, user people.User, in *taskLog) (
+	*body[client.Page[client.LogLine]], error,
+) {
 	above, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	lines, err := a.engine.TaskLog(ctx, user, in.ID, above, in.Limit+1)
+	lines, err := a.engine.Jobs.TaskLog(ctx, user, in.ID, above, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
@@ -114,19 +151,23 @@ func (a *API) taskLog(ctx context.Context, user people.User, in *taskLog) (*body
 	return &body[client.Page[client.LogLine]]{out}, nil
 }
 
-func clientTask(t engine.Task) client.Task {
+func clientTask(t jobs.Task) client.Task {
 	return client.Task{
 		ID: t.ID, JobID: t.JobID, Seq: int(t.Seq), Status: t.Status, WhyWaiting: t.WhyWaiting, Message: t.Message,
-		StudyInstanceUID: t.StudyInstanceUid, SeriesInstanceUIDs: t.SeriesInstanceUids, PatientID: t.PatientID, Pseudonym: t.Pseudonym,
-		Expected: int(t.Expected), Received: int(t.Received), Delivered: int(t.Delivered), Verified: int(t.Verified), Bytes: t.Bytes,
-		Failures: int(t.Failures), Waits: int(t.Waits), CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
+		StudyInstanceUID: t.StudyInstanceUid, SeriesInstanceUIDs: t.SeriesInstanceUids,
+		PatientID: t.PatientID, Pseudonym: t.Pseudonym,
+		Expected: int(t.Expected), Received: int(t.Received),
+		Delivered: int(t.Delivered), Verified: int(t.Verified), Bytes: t.Bytes,
+		Failures: int(t.Failures), Waits: int(t.Waits),
+		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
 	}
 }
 
-func clientSeries(s engine.Series) client.Series {
+func clientSeries(s jobs.Series) client.Series {
 	out := client.Series{
-		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected, Delivered: s.Delivered, Verified: s.Verified, Bytes: s.Bytes,
-		Missing: make([]client.MissingInstance, 0, len(s.Missing)), Truncated: len(s.Missing) >= engine.MaxMissing,
+		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected,
+		Delivered: s.Delivered, Verified: s.Verified, Bytes: s.Bytes,
+		Missing: make([]client.MissingInstance, 0, len(s.Missing)), Truncated: len(s.Missing) >= evidence.MaxMissing,
 	}
 	for _, m := range s.Missing {
 		missing := client.MissingInstance{SOPInstanceUID: m.SOPInstanceUID, Reason: m.Reason}

@@ -5,56 +5,86 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/people"
 )
 
+// tokensRoutes are the routes of this file.
+type tokensRoutes struct{ *API }
+
 const tokensTag = "Tokens"
+
+// TokenID names a token in a path.
+type TokenID struct {
+	ID int64 `path:"id" minimum:"1" example:"12" doc:"Number of the token."`
+}
 
 type listTokens struct {
 	Paging
-	User string `query:"user" maxLength:"150" doc:"Those of this user (staff); one's own by default."`
+	User string `query:"user" maxLength:"150" doc:"Username of whose tokens to show (staff); absent: one's own." example:"researcher"`
 }
 
-func (a *API) registerTokens() {
-	handle(a, operation{
-		method: http.MethodGet, path: "/tokens", id: "list-tokens", summary: "List API tokens, without their secrets", tag: tokensTag, errors: []int{403, 404},
+func (a *tokensRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/tokens", id: "list-tokens",
+		summary: "List API tokens", tag: tokensTag, errors: []int{403, 404},
+		description: "Shows one's own API tokens without their secrets. Staff may ask for those of another user.",
 	}, a.listTokens)
-	handle(a, operation{
+	handle(a.API, operation{
 		method: http.MethodPost, path: "/tokens", id: "create-token", tag: tokensTag,
-		summary: "Make an API token for oneself; its secret is shown this once. Takes the password (password_needed)",
-		status:  http.StatusCreated, errors: []int{400, 403, 409, 413},
+		summary: "Make an API token",
+		status:  http.StatusCreated, errors: []int{409},
+		description: "Makes a token for the caller, which may do what the caller may do except what takes the " +
+			"password. The secret is in this answer only: keep it at once.",
+		example: `{"description": "Nightly export", "lifetime": "90d"}`,
 	}, a.createToken)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token", summary: "Revoke an API token: one's own, another's for staff", tag: tokensTag,
-		status: http.StatusNoContent, errors: []int{403, 404},
-	}, func(ctx context.Context, user people.User, in *struct {
-		ID int64 `path:"id" minimum:"1"`
-	},
-	) (*none, error) {
-		return nil, a.people.RevokeToken(ctx, user, in.ID)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/tokens/{id}", id: "get-token",
+		summary: "Get an API token", tag: tokensTag,
+		description: "Shows one's own token, without its secret. Staff may also see those of others.",
+		errors:      []int{404},
+	}, func(ctx context.Context, user people.User, in *TokenID) (*body[client.Token], error) {
+		t, err := a.people.Tokens.Get(ctx, user, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.Token]{clientToken(t)}, nil
+	})
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token",
+		summary: "Revoke an API token", tag: tokensTag,
+		status: http.StatusNoContent, errors: []int{404},
+		description: "Makes a token invalid from the next request on, for good.",
+	}, func(ctx context.Context, user people.User, in *TokenID) (*none, error) {
+		return nil, a.people.Tokens.Revoke(ctx, user, in.ID)
 	})
 }
 
-func (a *API) listTokens(ctx context.Context, user people.User, in *listTokens) (*body[client.Page[client.Token]], error) {
+func (a *tokensRoutes) listTokens(ctx context.Context, user people.User, in *listTokens) (
+	*body[client.Page[client.Token]], error,
+) {
 	above, err := in.after()
 	if err != nil {
 		return nil, err
 	}
-	tokens, err := a.people.ListTokens(ctx, user, in.User, above, in.Limit+1)
+	tokens, err := a.people.Tokens.List(ctx, user, in.User, above, in.Limit+1)
 	if err != nil {
 		return nil, err
 	}
 	return pageOf(tokens, in.Limit, clientToken, func(t people.Token) int64 { return t.ID }), nil
 }
 
-func (a *API) createToken(ctx context.Context, user people.User, in *struct{ Body client.NewToken }) (*body[client.CreatedToken], error) {
-	secret, t, err := a.people.CreateToken(ctx, user, in.Body.Description, in.Body.Lifetime)
+func (a *tokensRoutes) createToken(ctx context.Context, user people.User, in *struct{ Body client.NewToken }) (
+	*created[client.CreatedToken], error,
+) {
+	secret, t, err := a.people.Tokens.Create(ctx, user, in.Body.Description, in.Body.Lifetime)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.CreatedToken]{client.CreatedToken{Token: clientToken(t), Secret: secret}}, nil
+	made := client.CreatedToken{Token: clientToken(t), Secret: secret}
+	return madeAt("/tokens", strconv.FormatInt(t.ID, 10), made), nil
 }
 
 func clientToken(t people.Token) client.Token { return client.Token(t) }

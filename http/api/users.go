@@ -7,100 +7,153 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
+
+// usersRoutes are the routes of this file.
+type usersRoutes struct{ *API }
 
 const usersTag = "Users"
 
 // Username names a user in a path.
 type Username struct {
-	Username string `path:"username" maxLength:"150" doc:"In any case of letters."`
+	Username string `path:"username" maxLength:"150" doc:"Username of the user, in any case of letters." example:"researcher"`
 }
 
 type listUsers struct {
 	Paging
-	Search string `query:"search" maxLength:"150" doc:"Text in usernames, names and mail addresses, in any case of letters."`
+	Search string `query:"search" maxLength:"150" doc:"Text in usernames, names and mail addresses, in any case of letters." example:"radiology"`
 	Active string `query:"active" enum:"true,false" doc:"Only active or only disabled users."`
+	Staff  string `query:"staff" enum:"true,false" example:"true" doc:"Only staff; false: only others."`
+	Group  string `query:"group" maxLength:"150" example:"Radiology" doc:"Only members of this group."`
+	Sort   string `query:"sort" enum:"id,-id,username,-username" default:"id" example:"username" doc:"What the list is sorted by; with - downwards. id: as they were made."`
 }
 
-func (a *API) registerUsers() {
-	handle(a, operation{method: http.MethodGet, path: "/users", id: "list-users", summary: "List users (staff)", tag: usersTag, errors: []int{403}}, a.listUsers)
-	handle(a, operation{
-		method: http.MethodPost, path: "/users", id: "add-user", summary: "Make a user (staff; superusers for staff). Takes the password (password_needed)", tag: usersTag,
-		status: http.StatusCreated, errors: []int{400, 403, 409, 413, 429},
+func (a *usersRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/users", id: "list-users",
+		summary: "List users", tag: usersTag, errors: []int{403},
+		description: "Shows the accounts, with their groups and rights. Search by a part of a username, a name or " +
+			"a mail address.",
+	}, a.listUsers)
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/users", id: "add-user",
+		summary: "Add a user", tag: usersTag,
+		status: http.StatusCreated, errors: []int{409, 429},
+		description: "Makes an account. Give it a password, or set `invite` to send a mail with a link to choose " +
+			"one.",
+		example: `{"username": "researcher", "mail": "researcher@example.org", "invite": true, "groups": ["Radiology"]}`,
 	}, a.addUser)
-	handle(a, operation{method: http.MethodGet, path: "/users/{username}", id: "get-user", summary: "Get a user (staff)", tag: usersTag, errors: []int{403, 404}}, a.getUser)
-	handle(a, operation{
-		method: http.MethodPatch, path: "/users/{username}", id: "change-user", summary: "Change or disable a user (staff; superusers for staff). All but to disable one takes the password (password_needed)", tag: usersTag,
-		errors: []int{400, 403, 404, 409, 413},
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/users/{username}", id: "get-user",
+		summary: "Get a user", tag: usersTag, errors: []int{403, 404},
+		description: "Shows one account with its groups and rights.",
+	}, a.getUser)
+	handle(a.API, operation{
+		method: http.MethodPatch, path: "/users/{username}", id: "change-user", editable: true,
+		summary: "Change or disable a user", tag: usersTag,
+		errors: []int{404, 409},
+		description: "Changes the properties that are given and leaves the others. To disable an account ends its " +
+			"sessions, revokes its tokens and stops its running transfers.",
+		example: `{"is_active": false}`,
 	}, a.changeUser)
-	handle(a, operation{
-		method: http.MethodDelete, path: "/users/{username}", id: "delete-user", summary: "Remove a user who owns no jobs (staff; superusers for staff)", tag: usersTag,
-		status: http.StatusNoContent, errors: []int{403, 404, 409},
-	}, func(ctx context.Context, user people.User, in *Username) (*none, error) {
-		return nil, a.people.DeleteUser(ctx, user, in.Username)
+	handle(a.API, operation{
+		method: http.MethodDelete, path: "/users/{username}", id: "delete-user", editable: true,
+		summary: "Remove a user",
+		description: "Removes an account with its sessions and tokens. The owner of a job can't be removed (409); " +
+			"disable the account instead.", tag: usersTag,
+		status: http.StatusNoContent, errors: []int{404, 409},
+	}, func(ctx context.Context, user people.User, in *struct {
+		Username
+		IfMatch
+	},
+	) (*none, error) {
+		return nil, a.people.Users.Delete(ctx, user, in.Username.Username)
 	})
-	handle(a, operation{
-		method: http.MethodPut, path: "/users/{username}/password", id: "set-password", tag: usersTag, status: http.StatusNoContent, errors: []int{400, 403, 404, 413, 429},
-		summary: "Give a user another password, which ends all their sessions and, unless asked otherwise, all API tokens (staff; superusers for staff). " +
-			"Takes the password (password_needed)",
+	handle(a.API, operation{
+		method: http.MethodPut, path: "/users/{username}/password", id: "set-password",
+		tag: usersTag, status: http.StatusNoContent, errors: []int{404, 429},
+		summary: "Set the password of a user",
+		description: "Gives a user another password, ends all their sessions and, unless `keep_tokens` is set, " +
+			"revokes their API tokens.",
 	}, func(ctx context.Context, user people.User, in *struct {
 		Username
 		Body client.NewPassword
 	},
 	) (*none, error) {
-		return nil, a.people.SetPassword(ctx, user, in.Username.Username, in.Body.Password, in.Body.KeepTokens.KeepTokens)
+		return nil, a.people.Passwords.SetPassword(
+			ctx, user, in.Username.Username, in.Body.Password, in.Body.KeepTokens.KeepTokens,
+		)
 	})
 }
 
-func (a *API) listUsers(ctx context.Context, user people.User, in *listUsers) (*body[client.Page[client.User]], error) {
-	above, err := in.after()
+func (a *usersRoutes) listUsers(ctx context.Context, user people.User, in *listUsers) (
+	*body[client.Page[client.User]], error,
+) {
+	if err := plainText(map[string]string{"group": in.Group}); err != nil {
+		return nil, err
+	}
+	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	f := people.UserFilter{Search: in.Search, Above: above, Limit: in.Limit + 1}
-	if in.Active != "" {
-		f.Active = new(in.Active == "true")
-	}
-	users, err := a.people.Users(ctx, user, f)
+	users, err := a.people.Users.List(ctx, user, people.UserFilter{
+		Search: in.Search, Active: yesOrNo(in.Active), Staff: yesOrNo(in.Staff), Group: in.Group, Order: o,
+		Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(users, in.Limit, clientUser, func(u people.Account) int64 { return u.ID }), nil
+	return ordered(users, in.Limit, o, clientUser, func(u people.Account) (string, int64) {
+		return nameOf(o, u.Username), u.ID
+	}), nil
 }
 
-func (a *API) addUser(ctx context.Context, user people.User, in *struct{ Body client.NewUser }) (*created[client.User], error) {
+func (a *usersRoutes) addUser(
+	ctx context.Context, user people.User, in *struct{ Body client.NewUser },
+) (*created[client.User], error) {
 	n := in.Body
 	if err := plainTexts("groups", n.Groups); err != nil {
 		return nil, err
 	}
-	u, err := a.people.CreateUser(ctx, user, people.NewAccount{
-		Username: n.Username, Person: people.Person(n.Person), Password: n.Password, Staff: n.IsStaff, Superuser: n.IsSuperuser, Groups: n.Groups, Invite: n.Invite,
+	u, err := a.people.Users.Create(ctx, user, people.NewAccount{
+		Username: n.Username, Person: people.Person(n.Person), Password: n.Password,
+		Staff: n.IsStaff, Superuser: n.IsSuperuser, Groups: n.Groups, Invite: n.Invite,
 	})
 	out, err := userBody(u, err)
 	if err != nil {
 		return nil, err
 	}
 	if n.Invite {
-		out.Body.Warning = a.people.MailWarning()
+		out.Body.Warning = a.people.Mail().Warning()
 	}
 	return madeAt("/users", out.Body.Username, out.Body), nil
 }
 
-func (a *API) getUser(ctx context.Context, user people.User, in *Username) (*body[client.User], error) {
-	return userBody(a.people.Account(ctx, user, in.Username))
+func (a *usersRoutes) getUser(ctx context.Context, user people.User, in *Username) (*changed[client.User], error) {
+	return userOfVersion(a.people.Users.Get(ctx, user, in.Username))
 }
 
-func (a *API) changeUser(ctx context.Context, user people.User, in *struct {
+func (a *usersRoutes) changeUser(ctx context.Context, user people.User, in *struct {
 	Username
+	IfMatch
 	Body client.UserChange
 },
-) (*body[client.User], error) {
+) (*changed[client.User], error) {
 	c := in.Body
-	return userBody(a.people.ChangeUser(ctx, user, in.Username.Username, people.AccountChange{
-		Username: c.Username, Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone, Department: c.Department,
+	return userOfVersion(a.people.Users.Change(ctx, user, in.Username.Username, people.AccountChange{
+		Username: c.Username, Mail: c.Mail, FirstName: c.FirstName,
+		LastName: c.LastName, Phone: c.Phone, Department: c.Department,
 		Active: c.IsActive, Staff: c.IsStaff, Superuser: c.IsSuperuser,
 	}))
+}
+
+func userOfVersion(u people.Account, err error) (*changed[client.User], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &changed[client.User]{u.Version(), clientUser(u)}, nil
 }
 
 func userBody(u people.Account, err error) (*body[client.User], error) {
@@ -112,7 +165,8 @@ func userBody(u people.Account, err error) (*body[client.User], error) {
 
 func clientUser(u people.Account) client.User {
 	return client.User{
-		ID: u.ID, Username: u.Username, Person: client.Person(u.Person), IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		ID: u.ID, Username: u.Username, Person: client.Person(u.Person),
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
 		HasPassword: u.HasPassword, Groups: u.Groups, CreatedAt: u.CreatedAt,
 	}
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package auth finds out who is calling: by the cookie of a session, or by an API token. What they may do is answered by people.
+// Package auth finds out who is calling, by the cookie of a session or by an API token. Package people decides what
+// they may do.
 package auth
 
 import (
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/people"
 )
 
@@ -35,7 +37,7 @@ func callOf(ctx context.Context) call {
 	return c
 }
 
-// User is who is calling. It panics where Require does not stand before, which would be a hole.
+// User is the caller. It panics where Require does not stand before, which would be a hole.
 func User(ctx context.Context) people.User {
 	c := callOf(ctx)
 	if !c.known {
@@ -50,7 +52,7 @@ func Session(ctx context.Context) *people.Session { return callOf(ctx).session }
 // Peer is the caller's address, with the port.
 func Peer(ctx context.Context) string { return callOf(ctx).peer }
 
-// Secure tells whether the caller's connection is encrypted, as far as a proxy.
+// Secure reports whether the caller's connection is encrypted, as far as a proxy.
 func Secure(ctx context.Context) bool { return callOf(ctx).secure }
 
 // Anyone lets every request pass, for routes that are open to who is not known yet.
@@ -60,10 +62,12 @@ func Anyone(next http.Handler) http.Handler {
 	})
 }
 
-// Require lets a request pass that carries a valid API token, "Authorization: Token …" or "Bearer …", or the cookie of a session. Others
-// get what refuse writes: for people.ErrUnauthenticated, for *people.TooMany after many bad tokens from one address, or for an error of the
-// database, which has 5 s to answer.
-func Require(who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error)) func(http.Handler) http.Handler {
+// Require lets a request pass that carries a valid API token, "Authorization: Token …" or "Bearer …", or the cookie of
+// a session. Others get what refuse writes: for people.ErrUnauthenticated, for *people.TooMany after many bad tokens
+// from one address, or for an error of the database, which has 5 s to answer.
+func Require(
+	who *people.Service, refuse func(w http.ResponseWriter, r *http.Request, err error),
+) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c := newCall(r)
@@ -84,36 +88,36 @@ func newCall(r *http.Request) call {
 }
 
 func with(ctx context.Context, c call) context.Context {
-	a := people.Actor{Peer: c.peer}
+	a := audit.Actor{Peer: c.peer}
 	if c.known {
-		a.UserID, a.Username, a.Via = c.user.ID, c.user.Username, people.ViaToken
+		a.UserID, a.Username, a.Via = c.user.ID, c.user.Username, audit.ViaToken
 		if c.session != nil {
-			a.Via, a.Session = people.ViaSession, c.session
+			a.Via, a.Session = audit.ViaSession, c.session
 		}
 	}
-	return people.WithActor(context.WithValue(ctx, callKey{}, c), a)
+	return audit.WithActor(context.WithValue(ctx, callKey{}, c), a)
 }
 
 // identify finds the user. A token, be it a bad one, goes before a cookie.
 func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
-		user, err := who.UserOfToken(ctx, token(r))
+		user, err := who.Tokens.UserOf(ctx, token(r))
 		if errors.Is(err, people.ErrUnauthenticated) {
-			return errors.Join(err, who.BadToken(ctx, c.peer))
+			return errors.Join(err, who.Sessions.BadToken(ctx, c.peer))
 		}
 		c.user, c.known = user, err == nil
 		return err
 	}
-	cookie, err := r.Cookie(cookieName(c.secure))
-	if err != nil {
+	cookies := r.CookiesNamed(cookieName(c.secure))
+	if len(cookies) != 1 { // one of two is of a site beside ours, whose session is somebody else's
 		return people.ErrUnauthenticated
 	}
-	session, err := who.Session(ctx, cookie.Value)
+	session, err := who.Sessions.Session(ctx, cookies[0].Value)
 	c.user, c.known, c.session = session.User, err == nil, &session
 	return err
 }
 
-// token gives the token of a request, empty if there is none.
+// token returns the token of a request, empty if there is none.
 func token(r *http.Request) string {
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Token") && !strings.EqualFold(scheme, "Bearer") {
@@ -130,12 +134,13 @@ func cookieName(secure bool) string {
 	return "adit_session"
 }
 
-// Cookie gives the cookie of a session, which pages can't read and other sites' pages can't make a browser send along with a write. Without a
-// value it takes the cookie away.
+// Cookie returns the cookie of a session, which pages can't read and other sites' pages can't make a browser send along
+// with a write. Without a value it takes the cookie away.
 func Cookie(ctx context.Context, value string, expires time.Time) string {
 	secure := Secure(ctx)
 	c := http.Cookie{ //nolint:gosec // secure wherever the connection is
-		Name: cookieName(secure), Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
+		Name: cookieName(secure), Value: value, Path: "/", Expires: expires.UTC(),
+		HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode,
 	}
 	if value == "" {
 		c.MaxAge = -1

@@ -36,7 +36,7 @@ type License struct {
 	Text    string   `json:"text"`
 }
 
-// All gives the licences, ADIT's own first.
+// All returns the licences, ADIT's own first.
 func All() ([]License, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {

@@ -15,7 +15,10 @@ import (
 
 // TestLicenses: each module that is linked has its licence here, in the version that is linked.
 func TestLicenses(t *testing.T) {
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "-f", `{{with .Module}}{{.Path}}{{if not .Main}} {{.Version}}{{end}}{{end}}`, "github.com/adit-go/adit/cmd/adit").Output()
+	out, err := exec.CommandContext(
+		t.Context(), "go", "list", "-deps", "-f",
+		`{{with .Module}}{{.Path}}{{if not .Main}} {{.Version}}{{end}}{{end}}`, "github.com/adit-go/adit/cmd/adit",
+	).Output()
 	require.NoError(t, err)
 	linked := strings.Split(strings.TrimSpace(string(out)), "\n")
 	linked = append(slices.DeleteFunc(linked, func(m string) bool { return m == "" }), "Go standard library")

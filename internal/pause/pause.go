@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package pause waits, for as long as anybody wants that.
+// Package pause waits until the time is over or the context ends.
 package pause
 
 import (
@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// For waits for a time. It returns the context's error if that ends before.
+// For waits for a time. It returns the cause of the context's end if that comes before.
 func For(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -16,6 +16,6 @@ func For(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }

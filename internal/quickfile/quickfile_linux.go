@@ -2,9 +2,10 @@
 
 // Package quickfile reads and writes many regular files one after the other, for programs that do little else.
 //
-// Package os asks the runtime's poller whether it takes each file, which for a regular file it never does: six system calls. And it tells the
-// runtime of each system call, so that a thread that waits for a disk gives its place to another one; for files of half a megabyte in the page
-// cache that costs more than it brings. Here the thread waits, and so does a garbage collection: right for a command, wrong for a server.
+// Package os asks the runtime's poller whether it takes each file, which for a regular file it never does: six system
+// calls. And it tells the runtime of each system call, so that a thread that waits for a disk gives its place to
+// another one; for files of half a megabyte in the page cache that costs more than it brings. Here the thread waits,
+// and so does a garbage collection: right for a command, wrong for a server.
 package quickfile
 
 import (
@@ -32,8 +33,9 @@ type File struct {
 // Open opens a file for reading. It does not wait for a writer if the file is a pipe.
 func Open(path string) (*File, error) { return open(path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0) }
 
-// CreateUnnamed makes a file for writing, in the file system of the folder dir, which has no name until Name gives it one: if that never
-// happens nothing is left, whatever becomes of the process. Where the file system knows no such files it has a hidden name in dir for so long.
+// CreateUnnamed makes a file for writing, in the file system of the folder dir, which has no name until Name gives it
+// one: if that never happens nothing is left, whatever becomes of the process. Where the file system knows no such
+// files it has a hidden name in dir for so long.
 func CreateUnnamed(dir string, perm fs.FileMode) (*File, error) {
 	f, err := open(dir, syscall.O_WRONLY|tmpfile, uintptr(perm.Perm()))
 	if errors.Is(err, syscall.EOPNOTSUPP) || errors.Is(err, syscall.EISDIR) || errors.Is(err, syscall.ENOENT) {
@@ -42,7 +44,8 @@ func CreateUnnamed(dir string, perm fs.FileMode) (*File, error) {
 	return f, err
 }
 
-// createNamed makes a file of its own: what somebody else put there under that name, a link above all, is neither followed nor emptied.
+// createNamed makes a file of its own: what somebody else put there under that name, a link above all, is neither
+// followed nor emptied.
 func createNamed(dir string, perm fs.FileMode) (*File, error) {
 	for try := 1; ; try++ {
 		temp := filepath.Join(dir, fmt.Sprintf(".adit-%d-%d.part", os.Getpid(), temps.Add(1)))
@@ -66,7 +69,8 @@ var temps atomic.Uint64
 // tmpfile is O_TMPFILE, which package syscall lacks.
 const tmpfile = 0x400000 | syscall.O_DIRECTORY
 
-// Name gives an unnamed file the name path, in the place of what has it, and closes the file. After an error it is still to be named or closed.
+// Name gives an unnamed file the name path, in the place of what has it, and closes the file. After an error it is
+// still to be named or closed.
 func (f *File) Name(path string) error {
 	if f.temp == "" {
 		if err := f.replace(path); err != nil {
@@ -162,8 +166,9 @@ func (f *File) WriteBoth(first, second []byte) (done int, err error) {
 	return done, nil
 }
 
-// reserve asks ext4 for the space of the next n bytes at once, which is cheaper than block by block while they are written. What can't be had
-// the write will tell. Other file systems either don't gain by it or would be asked over a network.
+// reserve asks ext4 for the space of the next n bytes at once, which is cheaper than block by block while they are
+// written. The write reports what is not available. Other file systems either don't gain by it or would be asked over a
+// network.
 func (f *File) reserve(n int) {
 	const ext4, worthIt, keepSize = 0xef53, 64 << 10, 1
 	if n < worthIt {

@@ -73,7 +73,10 @@ func (o *OrthancServer) Learn(t testing.TB, name, aeTitle string, port int) {
 func (o *OrthancServer) Lose(t testing.TB, sopInstanceUID string) {
 	t.Helper()
 	var found []string
-	o.Post(t, "/tools/find", map[string]any{"Level": "Instance", "Query": map[string]string{"SOPInstanceUID": sopInstanceUID}}, &found)
+	o.Post(
+		t, "/tools/find",
+		map[string]any{"Level": "Instance", "Query": map[string]string{"SOPInstanceUID": sopInstanceUID}}, &found,
+	)
 	require.Len(t, found, 1)
 	o.call(t, http.MethodDelete, "/instances/"+found[0], nil)
 }
@@ -123,7 +126,7 @@ func (o *OrthancServer) Upload(t testing.TB, file string) {
 	require.Equal(t, "Success", answer.Status, file)
 }
 
-// Files gives the files of its store, as it gives them out, by SOP Instance UID.
+// Files returns the files of its store, as it gives them out, by SOP Instance UID.
 func (o *OrthancServer) Files(t testing.TB) map[string][]byte {
 	t.Helper()
 	var instances []struct {
@@ -140,7 +143,7 @@ func (o *OrthancServer) Files(t testing.TB) map[string][]byte {
 	return files
 }
 
-// Studies gives the identifiers by which its REST interface knows its studies.
+// Studies returns the identifiers by which its REST interface knows its studies.
 func (o *OrthancServer) Studies(t testing.TB) []string {
 	t.Helper()
 	var studies []string

@@ -14,15 +14,19 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// patients are parts of the names, IDs and accession numbers of all patients that the tests make up. Whoever makes up another one adds them.
+// patients are parts of the names, IDs and accession numbers of all patients that the tests make up. Whoever makes up
+// another one adds them.
 var patients = []string{
-	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", "DEMO-0", // dicom/phantom
-	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", "ACCESSION-123", // test/faults, test/transfer
+	// dicom/phantom
+	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", "DEMO-0",
+	// test/faults, test/transfer
+	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", "ACCESSION-123",
 	"LIAR-", "Liar^", // test/liar
 	"Meierschmidt", "Hannelore", "HOSPITAL-4711", "Doe^Jane", "Doe, Jane", "DOE^J", // cli, engine, http
 }
 
-// Patient gives the first name, ID or accession number of a patient of the tests that stands in a text; empty if there is none.
+// Patient returns the first name, ID or accession number of a patient of the tests that stands in a text; empty if
+// there is none.
 func Patient(text string) string {
 	for _, p := range patients {
 		if strings.Contains(text, p) {
@@ -38,8 +42,8 @@ var (
 	uids       = regexp.MustCompile(`(?:^|[^\w.-])([0-2](?:\.\d+){2,})`)
 )
 
-// Linkage gives a pseudonym that stands in a text beside the UID of a study, series or instance; empty if there is none. Whoever reads both knows
-// whose the pseudonym is.
+// Linkage returns a pseudonym that stands in a text beside the UID of a study, series or instance; empty if there is
+// none. Whoever reads both knows whose the pseudonym is.
 func Linkage(text string) string {
 	named := false
 	for _, m := range uids.FindAllStringSubmatch(text, -1) {
@@ -57,13 +61,13 @@ func Linkage(text string) string {
 	return ""
 }
 
-// Stands tells whether a word, such as a pseudonym, stands in a text by itself.
+// Stands reports whether a word, such as a pseudonym, stands in a text by itself.
 func Stands(text, word string) bool {
 	return regexp.MustCompile(`(?:^|[^\w.-])` + regexp.QuoteMeta(word) + `(?:$|[^\w-])`).MatchString(text)
 }
 
-// NoPatients fails a test if a text that people read beside the data (a log, an error, a metric) holds a name or ID of a patient, or a line of it a
-// pseudonym beside a UID.
+// NoPatients fails a test if a text that people read beside the data (a log, an error, a metric) holds a name or ID of
+// a patient, or a line of it a pseudonym beside a UID.
 func NoPatients(t testing.TB, what, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
@@ -76,15 +80,18 @@ func NoPatients(t testing.TB, what, text string) {
 	}
 }
 
-// WithoutPatients gives a writer that hands on what it is given, and fails the test if a line holds a name or ID of a patient.
+// WithoutPatients returns a writer that hands on what it is given, and fails the test if a line holds a name or ID of a
+// patient.
 func WithoutPatients(t testing.TB, what string, w io.Writer) io.Writer {
 	return &watched{t: t, what: what, w: w}
 }
 
-// Log gives the logger of a test. What is said, of every level, goes to the test's output, and to more if given; a line with a name or ID of a
-// patient fails the test. Nothing may be logged after the end of the test.
+// Log returns the logger of a test. What is said, of every level, goes to the test's output, and to more if given; a
+// line with a name or ID of a patient fails the test. What is logged after the end of the test, as the actors' library
+// does, goes nowhere.
 func Log(t testing.TB, more ...io.Writer) *slog.Logger {
-	out := WithoutPatients(t, "the log", io.MultiWriter(append(more, t.Output())...))
+	out := &watched{t: t, what: "the log", w: io.MultiWriter(append(more, t.Output())...)}
+	t.Cleanup(out.end)
 	return slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
@@ -95,6 +102,14 @@ type watched struct {
 	mu   sync.Mutex
 	w    io.Writer
 	rest []byte // of a line that has not ended
+	over bool   // the test has ended
+}
+
+// end has nothing written any more.
+func (w *watched) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
 }
 
 // longestLine is how much of a line is kept until it ends.
@@ -104,6 +119,9 @@ const longestLine = 1 << 20
 func (w *watched) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.over {
+		return len(p), nil
+	}
 	w.rest = append(w.rest, p...)
 	if end := bytes.LastIndexByte(w.rest, '\n'); end >= 0 || len(w.rest) > longestLine {
 		NoPatients(w.t, w.what, string(w.rest))

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Pydicom gives the path of a DICOM file that Debian's python3-pydicom ships, named below its data folder.
+// Pydicom returns the path of a DICOM file that Debian's python3-pydicom ships, named below its data folder.
 func Pydicom(t testing.TB, name string) string {
 	t.Helper()
 	path := filepath.Join(PydicomDir(t), filepath.FromSlash(name))
@@ -20,13 +20,15 @@ func Pydicom(t testing.TB, name string) string {
 	return path
 }
 
-// PydicomDir gives that data folder.
+// PydicomDir returns that data folder.
 func PydicomDir(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("ADIT_PYDICOM_DATA")
 	if dir == "" {
 		out, err := exec.CommandContext(t.Context(), "dpkg", "-L", "python3-pydicom").Output()
-		require.NoError(t, err, "install the Debian package python3-pydicom, or name its data folder in ADIT_PYDICOM_DATA")
+		require.NoError(
+			t, err, "install the Debian package python3-pydicom, or name its data folder in ADIT_PYDICOM_DATA",
+		)
 		for line := range strings.Lines(string(out)) {
 			if line = strings.TrimSpace(line); strings.HasSuffix(line, "/pydicom/data") {
 				dir = line

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// RelayFrom passes connections on to an address, from one address of this machine after the other, as a PACS of several machines calls. It
-// returns where it listens.
+// RelayFrom passes connections on to an address, from one address of this machine after the other, as a PACS of several
+// machines calls. It returns where it listens.
 func RelayFrom(t testing.TB, to string, from ...string) (addr string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -28,7 +28,9 @@ func RelayTLS(t testing.TB, to string, own *Identity) (addr string) {
 	t.Helper()
 	pair, err := tls.X509KeyPair(own.Certificate, own.Key)
 	require.NoError(t, err)
-	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12})
+	l, err := tls.Listen(
+		"tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12},
+	)
 	require.NoError(t, err)
 	return relayed(t, l, to, "127.0.0.1")
 }

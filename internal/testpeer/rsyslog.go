@@ -16,8 +16,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Rsyslog is an rsyslogd that takes syslog over TLS (RFC 5425) on loopback, wants to see a certificate of its authority, and keeps what it took.
-// It is set up as docs/admin.md tells, but for the template, which writes what rsyslogd made of a message beside the message.
+// Rsyslog is an rsyslogd that takes syslog over TLS (RFC 5425) on loopback, wants to see a certificate of its
+// authority, and keeps what it took. It is set up as docs/admin.md tells, but for the template, which writes what
+// rsyslogd made of a message beside the message.
 type Rsyslog struct {
 	Addr string // host:port
 
@@ -48,7 +49,8 @@ func NewRsyslog(t testing.TB, driver string, authority *Authority, own *Identity
 	r.Addr, r.config = fmt.Sprintf("127.0.0.1:%d", r.port), filepath.Join(r.dir, "rsyslog.conf")
 	var properties strings.Builder
 	for _, name := range []string{
-		"rawmsg", "pri", "syslogfacility-text", "syslogseverity-text", "hostname", "app-name", "procid", "msgid", "structured-data", "msg",
+		"rawmsg", "pri", "syslogfacility-text", "syslogseverity-text",
+		"hostname", "app-name", "procid", "msgid", "structured-data", "msg",
 	} {
 		fmt.Fprintf(&properties, "  property(outname=%[1]q name=%[1]q format=\"jsonf\")\n", name)
 	}
@@ -78,7 +80,7 @@ func (r *Rsyslog) Stop(t testing.TB) {
 	r.process.End(t, syscall.SIGTERM)
 }
 
-// Messages gives what it took so far, in the order in which it came.
+// Messages returns what it took so far, in the order in which it came.
 func (r *Rsyslog) Messages(t testing.TB) []SyslogMessage {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(r.dir, "messages"))

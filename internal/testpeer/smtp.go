@@ -35,10 +35,11 @@ type Letter struct {
 type MailServer struct {
 	Host string
 	Port int
-	// Refuse, if not nil, gives what is answered to a RCPT for an address, as in "550 5.1.1 nobody of that name"; empty: it is taken.
+	// Refuse, if not nil, gives what is answered to a RCPT for an address, as in "550 5.1.1 nobody of that name";
+	// empty: it is taken.
 	Refuse func(address string) string
-	// Gate, if not nil, is called before the greeting is given ("greeting"), when a mail has come in and is not acknowledged yet ("taken"). An
-	// error closes the connection in the place of the answer.
+	// Gate, if not nil, is called before the greeting is given ("greeting"), when a mail has come in and is not
+	// acknowledged yet ("taken"). An error closes the connection in the place of the answer.
 	Gate func(stage string) error
 	// TLS, if not nil, is what STARTTLS begins.
 	TLS *tls.Config
@@ -79,7 +80,7 @@ func (s *MailServer) Close() {
 	s.all.Wait()
 }
 
-// Letters gives what was taken so far.
+// Letters returns what was taken so far.
 func (s *MailServer) Letters() []Letter {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -245,7 +246,8 @@ func (c *smtpSession) data() bool {
 	if err != nil {
 		return c.say("554 5.6.0 this is no mail") == nil
 	}
-	c.letter.Header, c.letter.MessageID, c.letter.Body = msg.Header, msg.Header.Get("Message-Id"), strings.ReplaceAll(string(text), "\r\n", "\n")
+	c.letter.Header, c.letter.MessageID, c.letter.Body = msg.Header, msg.Header.Get("Message-Id"),
+		strings.ReplaceAll(string(text), "\r\n", "\n")
 	c.s.mu.Lock()
 	c.s.letters = append(c.s.letters, c.letter)
 	close(c.s.changed)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package testpeer starts the real programs that tests talk to: DCMTK's tools and Orthanc, and rsyslogd. Those of DICOM listen on all
-// addresses and cannot be bound, so that Isolate moves the test process into a network namespace of its own first.
+// Package testpeer starts the real programs that tests talk to: DCMTK's tools, Orthanc and rsyslogd. The DICOM programs
+// listen on all addresses and cannot be bound to one, so Isolate first moves the test process into a network namespace
+// of its own.
 package testpeer
 
 import (
@@ -29,15 +30,6 @@ const missing = "scripts/setup test installs what the tests need"
 
 // NoDelay switches Nagle's algorithm off in DCMTK's programs and in Orthanc, which uses DCMTK.
 const NoDelay = "TCP_NODELAY=1"
-
-// Port returns a TCP port that is free at this moment.
-func Port(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
 
 // Process is a program that runs until the test ends.
 type Process struct {
@@ -102,7 +94,7 @@ func (p *Process) awaitListener(t testing.TB, name string) {
 		}
 		select {
 		case <-p.ended:
-			require.FailNow(t, name+" ended by itself", p.Output())
+			require.FailNow(t, name+" ended unexpectedly", p.Output())
 		case <-ctx.Done():
 			require.FailNow(t, name+" does not listen", p.Output())
 		case <-tick.C:

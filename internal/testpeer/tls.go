@@ -107,7 +107,7 @@ func write(t testing.TB, name string, b []byte) string {
 	return f
 }
 
-// DCMTK gives the options that make a tool of DCMTK use TLS, with an identity.
+// DCMTK returns the options that make a tool of DCMTK use TLS, with an identity.
 func (a *Authority) DCMTK(i *Identity, more ...string) []string {
 	return append([]string{"+tls", i.KeyFile, i.CertificateFile, "+cf", a.File}, more...)
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package text is the gate for values from outside on their way to a name, a text column of the database, a log, a terminal, a mail or a cell of
-// a table: what can't be kept is replaced, and what can't be seen, or makes what stands beside it look like something else, is made visible.
+// Package text is the gate for values from outside on their way to a name, a text column of the database, a log, a
+// terminal, a mail or a cell of a table. It replaces what can't be stored, and makes visible what is invisible or
+// changes how the text around it looks.
 package text
 
 import (
@@ -12,19 +13,53 @@ import (
 	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// Hidden reports whether a character is no part of a name: it is a control character, turns the direction of writing, has no width or
-// ends a line.
+// Hidden reports whether a character is no part of a name: it is a control character, turns the direction of writing,
+// has no width or ends a line.
 func Hidden(r rune) bool {
-	return r < ' ' || r >= 0x7f && (unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point))
+	return r < ' ' || r >= 0x7f && (unicode.IsControl(r) || unicode.In(
+		r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point,
+	))
 }
 
 // Plain reports whether a text is UTF-8 in which nothing is hidden.
 func Plain(s string) bool { return utf8.ValidString(s) && !strings.ContainsFunc(s, Hidden) }
 
-// Visible returns a text as one line in which nothing is hidden: U+202E is written as "<U+202E>", a byte that is no UTF-8 as "<0xFF>". Original
-// undoes it.
+// PlainLines reports whether a text of several lines is UTF-8 in which nothing is hidden but tabs, ends of lines, and
+// what joins or colours the characters around it, as in emoji and Persian.
+func PlainLines(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool {
+		return Hidden(r) &&
+			!strings.ContainsRune("\n\r\t\u200c\u200d\ufe0e\ufe0f", r)
+	})
+}
+
+// Name reports whether a text can be the name of something: plain, in composed characters, with no blanks but single
+// spaces between others, and no step of a path (".."). Two such names that look alike for these reasons are the same.
+func Name(s string) bool {
+	return strings.Trim(s, ".") != "" && Plain(s) && norm.NFC.IsNormalString(s) &&
+		strings.Join(strings.FieldsFunc(s, unicode.IsSpace), " ") == s
+}
+
+// Latin reports whether a letter is one of ASCII, or one with marks, or one of the few others that Latin alphabets of
+// Europe have and that look like none of ASCII.
+func Latin(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z'
+	}
+	if strings.ContainsRune("ßæøœłđðþŋÆØŒŁĐÐÞŊ", r) {
+		return true
+	}
+	parts := norm.NFD.String(string(r))
+	return len(parts) > 1 && parts[0] < utf8.RuneSelf && Latin(rune(parts[0])) &&
+		!strings.ContainsFunc(parts[1:], func(m rune) bool { return !unicode.Is(unicode.Mn, m) })
+}
+
+// Visible returns a text as one line in which nothing is hidden: U+202E is written as "<U+202E>", a byte that is no
+// UTF-8 as "<0xFF>". Original undoes it.
 func Visible(s string) string { return visible(s, func(rune) bool { return false }) }
 
 // Lines is Visible, but leaves tabs and ends of lines as they are.
@@ -84,8 +119,8 @@ func Original(s string) string {
 	})
 }
 
-// Storable returns a text that PostgreSQL keeps: NUL, and each byte that is no UTF-8, become U+FFFD. What else is hidden stays, as values are
-// compared by it, and is made visible where it is shown.
+// Storable returns a text that PostgreSQL keeps: NUL, and each byte that is no UTF-8, become U+FFFD. What else is
+// hidden stays, as values are compared by it, and is made visible where it is shown.
 func Storable(s string) string {
 	if utf8.ValidString(s) && !strings.Contains(s, "\x00") {
 		return s
@@ -99,15 +134,17 @@ func Storable(s string) string {
 }
 
 const (
-	// formulaSigns begin what a spreadsheet would run; the wide ones where it is set to Japanese or Chinese. An apostrophe says that text follows.
+	// formulaSigns begin what a spreadsheet would run; the wide ones where it is set to Japanese or Chinese. An
+	// apostrophe says that text follows.
 	formulaSigns = "=+-@＝＋－＠'"
 
 	// otherSeparators part cells where a spreadsheet expects another list separator than the comma, whatever is quoted.
 	otherSeparators = ";|"
 )
 
-// Cell returns a value as a cell of a table that people open with a spreadsheet: in sight, and with an apostrophe before what the spreadsheet
-// would run, be it behind blanks or behind what it may take for a separator. FromCell undoes it.
+// Cell returns a value as a cell of a table that people open with a spreadsheet: in sight, and with an apostrophe
+// before what the spreadsheet would run, be it behind blanks or behind what it may take for a separator. FromCell
+// undoes it.
 func Cell(s string) string {
 	return eachPart(Visible(s), func(part string, _ bool) string {
 		if runs(part) {
@@ -147,4 +184,12 @@ func eachPart(s string, change func(part string, first bool) string) string {
 		out.WriteByte(s[i])
 		s = s[i+1:]
 	}
+}
+
+// ShellWord makes a text one word of a shell.
+func ShellWord(s string) string {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -35,9 +35,40 @@ func TestVisible(t *testing.T) {
 	require.Equal(t, "<U+FFFFFF>", Original("<U+FFFFFF>"), "no character")
 }
 
+func TestName(t *testing.T) {
+	for in, want := range map[string]bool{
+		"PACS 1": true, "Müller": true, "山田": true, "β-Studie": true, "a": true,
+		"": false, ".": false, "..": false, ".a": true, " a": false, "a ": false, "a  b": false,
+		"a\u00a0b": false, "a\u2003b": false, "a\tb": false, "a\u202eb": false, "a\u200bb": false,
+		"Mu\u0308ller": false, "a\xff": false, "\u3000": false, "a\u3164": false,
+	} {
+		require.Equal(t, want, Name(in), "%q", in)
+	}
+}
+
+func TestPlainLines(t *testing.T) {
+	for in, want := range map[string]bool{
+		"": true, "one\ntwo\r\n\tthree": true, "\u26a0\ufe0f": true, "می\u200cخواهم": true,
+		"a\u202eb": false, "a\u2066b": false, "a\u200fb": false, "a\u200bb": false,
+		"\x1b[31m": false, "a\x00": false, "a\xff": false, "a\u0085": false, "a\u2028b": false,
+	} {
+		require.Equal(t, want, PlainLines(in), "%q", in)
+	}
+}
+
+func TestLatin(t *testing.T) {
+	for _, r := range "azAZäöüßéñçøłőžİẹ" {
+		require.True(t, Latin(r), "%q", r)
+	}
+	for _, r := range "аеорсАΑοıɑɡ１ａ0_-山\u0301\u200d" {
+		require.False(t, Latin(r), "%q", r)
+	}
+}
+
 func TestStorable(t *testing.T) {
 	for in, want := range map[string]string{
-		"a\tb\r\nc": "a\tb\r\nc", "a\x00b": "a�b", "a\xff\xfeb": "a��b", "a\x1b\x7f\u0085": "a\x1b\x7f\u0085", "a\u202e": "a\u202e", "ä": "ä",
+		"a\tb\r\nc": "a\tb\r\nc", "a\x00b": "a�b", "a\xff\xfeb": "a��b",
+		"a\x1b\x7f\u0085": "a\x1b\x7f\u0085", "a\u202e": "a\u202e", "ä": "ä",
 	} {
 		require.Equal(t, want, Storable(in))
 	}
@@ -81,4 +112,12 @@ func FuzzCell(f *testing.F) {
 		require.True(t, utf8.ValidString(Storable(s)))
 		require.NotContains(t, Storable(s), "\x00")
 	})
+}
+
+func TestShellWord(t *testing.T) {
+	for in, want := range map[string]string{
+		"": "", "PACS-1": "PACS-1", "a b": "'a b'", "it's": `'it'\''s'`, "$(x)": "'$(x)'",
+	} {
+		require.Equal(t, want, ShellWord(in))
+	}
 }

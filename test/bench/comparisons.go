@@ -50,8 +50,10 @@ type comparison struct {
 	ours, theirs string
 	required     string
 	met          func(r result) bool
-	times        int // as many rounds as the other rows have, times this (0: 1): where a disk or a close race makes single turns uncertain
-	prepare      func(b *bench, in *room) (ours, theirs side, err error)
+	// as many rounds as the other rows have, times this (0: 1): where a disk or a close race makes single turns
+	// uncertain
+	times   int
+	prepare func(b *bench, in *room) (ours, theirs side, err error)
 }
 
 var comparisons = append([]comparison{
@@ -59,7 +61,11 @@ var comparisons = append([]comparison{
 		name: "scu", what: "Sending CT (536 kB) to `storescp --ignore`",
 		ours: "`adit store`", theirs: "`storescu`",
 		required: "≥ 1.5×, CPU ≤ 0.5×", met: func(r result) bool { return r.ratio() >= 1.5 && r.cpuRatio() <= 0.5 },
-		prepare: func(b *bench, in *room) (side, side, error) { return b.sending(in, noDelay, b.sets.ct, 2, "--ignore") },
+		prepare: func(b *bench, in *room) (side, side, error) {
+			return b.sending(
+				in, noDelay, b.sets.ct, 2, "--ignore",
+			)
+		},
 	},
 	{
 		name: "scu-nagle", what: "The same, DCMTK on both sides with Nagle's algorithm on",
@@ -216,7 +222,8 @@ func (b *bench) between(in *room, name string, s set) (adit *aditServer, from, t
 	if adit, err = b.serve(in, name); err != nil {
 		return nil, nil, nil, err
 	}
-	return adit, from, to, errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to))
+	return adit, from, to,
+		errors.Join(adit.add(in.ctx, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", to))
 }
 
 // relaying compares the way through ADIT with either half of it, done by DCMTK.
@@ -229,7 +236,8 @@ func relaying(b *bench, in *room) (ours, theirs side, err error) {
 	ours = func() (sample, error) { return adit.transfer(in.ctx, s) }
 	theirs = func() (sample, error) {
 		get, err := sent(in, s.images, program{noDelay, "getscu", []string{
-			"-S", "--ignore", "-pdu", maxPDU, "-aec", "QRSCP", "-k", "0008,0052=STUDY", "-k", "0020,000D=" + s.study, loopback, from.port,
+			"-S", "--ignore", "-pdu", maxPDU, "-aec", "QRSCP", "-k",
+			"0008,0052=STUDY", "-k", "0020,000D=" + s.study, loopback, from.port,
 		}})
 		if err != nil {
 			return get, err
@@ -243,8 +251,8 @@ func relaying(b *bench, in *room) (ours, theirs side, err error) {
 	return ours, theirs, nil
 }
 
-// betweenOrthancs compares the way through ADIT with what the second Orthanc takes from storescu. It is emptied before each
-// turn, since it doesn't write what it has.
+// betweenOrthancs compares the way through ADIT with what the second Orthanc takes from storescu. It is emptied before
+// each turn, since it doesn't write what it has.
 func betweenOrthancs(b *bench, in *room) (ours, theirs side, err error) {
 	from, err := in.orthanc("source")
 	if err != nil {
@@ -262,7 +270,9 @@ func betweenOrthancs(b *bench, in *room) (ours, theirs side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(adit.add(in.ctx, "source", "SOURCE", from.server), adit.add(in.ctx, "destination", "ORTHANC", to.server)); err != nil {
+	if err := errors.Join(
+		adit.add(in.ctx, "source", "SOURCE", from.server), adit.add(in.ctx, "destination", "ORTHANC", to.server),
+	); err != nil {
 		return nil, nil, err
 	}
 	emptied := func(do side) side {
@@ -313,7 +323,7 @@ func rewriting(*bench, *room) (ours, theirs side, err error) {
 	return ours, theirs, nil
 }
 
-// sixtyTags gives attributes that take text: many that a CT has, and some that it hasn't.
+// sixtyTags returns attributes that take text: many that a CT has, and some that it hasn't.
 func sixtyTags() []dict.Tag {
 	var tags []dict.Tag
 	for t := dict.StudyDate; len(tags) < 60; t++ {

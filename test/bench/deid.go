@@ -38,11 +38,13 @@ func pinned(p program) (program, error) {
 	return program{p.env, "taskset", append([]string{"-c", strconv.Itoa(last), p.name}, p.args...)}, nil
 }
 
-// deidentifying compares `adit deid` with another program that makes files of the same set: theirs gives it, for a folder to write to that
-// prepare has made or left alone. No turn is to pay for another. So each begins when what is dirty is written, has a folder of its own,
-// and its files are emptied when they are counted, but not removed: their memory is used again, and ext4 doesn't have to
-// search for an inode among those that were given back a moment ago.
-func (b *bench) deidentifying(in *room, flags []string, prepare func(out string) error, theirs func(out string) program) (ours, others side, err error) {
+// deidentifying compares `adit deid` with another program that makes files of the same set: theirs gives it, for a
+// folder to write to that prepare has made or left alone. No turn is to pay for another. So each begins when what is
+// dirty is written, has a folder of its own, and its files are emptied when they are counted, but not removed: their
+// memory is used again, and ext4 doesn't have to search for an inode among those that were given back a moment ago.
+func (b *bench) deidentifying(
+	in *room, flags []string, prepare func(out string) error, theirs func(out string) program,
+) (ours, others side, err error) {
 	s := b.sets.ct
 	key := filepath.Join(in.dir, "key")
 	if err := os.WriteFile(key, fmt.Appendf(nil, "%064x\n", 4711), 0o600); err != nil {
@@ -82,19 +84,25 @@ func (b *bench) deidentifying(in *room, flags []string, prepare func(out string)
 var bare = []string{"--no-scan", "--no-manifest"}
 
 func (b *bench) deidProgram(key string, flags []string, out string) program {
-	return program{nil, b.adit, slices.Concat([]string{"deid", "--key-file", key, "--pseudonym", "BENCH"}, flags, b.sets.ct.dirs, []string{out})}
+	return program{nil, b.adit, slices.Concat(
+		[]string{"deid", "--key-file", key, "--pseudonym", "SUBJECT-01"}, flags, b.sets.ct.dirs, []string{out},
+	)}
 }
 
-// deidWithProof compares adit deid with its scan and manifest, as it runs unless told otherwise, with itself without them.
+// deidWithProof compares adit deid with its scan and manifest, as it runs unless told otherwise, with itself without
+// them.
 func deidWithProof(b *bench, in *room) (ours, theirs side, err error) {
 	nothing := func(string) error { return nil }
-	return b.deidentifying(in, nil, nothing, func(out string) program { return b.deidProgram(filepath.Join(in.dir, "key"), bare, out) })
+	return b.deidentifying(
+		in, nil, nothing, func(out string) program { return b.deidProgram(filepath.Join(in.dir, "key"), bare, out) },
+	)
 }
 
-// emptyFiles makes the files of a folder empty, and counts those that were not.
+// emptyFiles makes the files of a folder empty, and counts those that were not. What adit deid leaves beside them, a
+// mark and a manifest, is none.
 func emptyFiles(dir string) (n int, err error) {
 	err = filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".dcm" {
 			return err
 		}
 		if info, err := d.Info(); err == nil && info.Size() > 0 {
@@ -117,7 +125,8 @@ func deidAndCopy(b *bench, in *room) (ours, theirs side, err error) {
 func deidAndGDCM(b *bench, in *room) (ours, theirs side, err error) {
 	return b.deidentifying(in, bare, makeDir, func(out string) program {
 		return program{nil, "gdcmanon", []string{
-			"--dumb", "--replace", "10,10=BENCH", "--replace", "10,20=BENCH", "--empty", "10,30", "--empty", "8,50", "--empty", "8,90", "--remove", "8,80",
+			"--dumb", "--replace", "10,10=BENCH", "--replace", "10,20=BENCH", "--empty",
+			"10,30", "--empty", "8,50", "--empty", "8,90", "--remove", "8,80",
 			"--remove", "8,1030", "-r", "-i", filepath.Dir(b.sets.ct.dirs[0]), "-o", out,
 		}}
 	})
@@ -139,7 +148,10 @@ func deidAndDCMTK(b *bench, in *room) (ours, theirs side, err error) {
 		return os.CopyFS(out, os.DirFS(filepath.Dir(b.sets.ct.dirs[0])))
 	}
 	return b.deidentifying(in, bare, prepare, func(out string) program {
-		args := []string{"-nb", "-m", "PatientName=BENCH", "-m", "PatientID=BENCH", "-ma", "PatientBirthDate=", "-ea", "InstitutionName", "-ea", "StudyDescription", "-gst", "-gse", "-gin", "-ep"}
+		args := []string{
+			"-nb", "-m", "PatientName=BENCH", "-m", "PatientID=BENCH", "-ma", "PatientBirthDate=",
+			"-ea", "InstitutionName", "-ea", "StudyDescription", "-gst", "-gse", "-gin", "-ep",
+		}
 		for _, f := range files {
 			args = append(args, filepath.Join(out, f))
 		}
@@ -150,10 +162,14 @@ func deidAndDCMTK(b *bench, in *room) (ours, theirs side, err error) {
 // scannerCT is a CT of half a megabyte with as many attributes as scanners send, private ones among them.
 func scannerCT() (object []byte, meta stream.FileMeta, err error) {
 	ct := phantom.New(1, phantom.StudySpec{
-		Patient: phantom.Patient{ID: "BENCH-1", Name: "Phantom^Bench", BirthDate: "19700101", Sex: "O"}, Series: []phantom.SeriesSpec{ctSeries},
+		Patient: phantom.Patient{ID: "BENCH-1", Name: "Phantom^Bench", BirthDate: "19700101", Sex: "O"},
+		Series:  []phantom.SeriesSpec{ctSeries},
 	}).Instances()[0]
 	d := ct.Attributes()
-	values := map[dict.VR]string{dict.DA: "20240229", dict.TM: "120000", dict.UI: "1.2.3.4.5", dict.SH: "12", dict.LO: "CT Thorax 12", dict.CS: "A", dict.DS: "1.5", dict.IS: "12", dict.PN: "A^B"}
+	values := map[dict.VR]string{
+		dict.DA: "20240229", dict.TM: "120000", dict.UI: "1.2.3.4.5", dict.SH: "12",
+		dict.LO: "CT Thorax 12", dict.CS: "A", dict.DS: "1.5", dict.IS: "12", dict.PN: "A^B",
+	}
 	for tag := dict.AcquisitionDate; d.Len() < 130; tag++ {
 		if e, ok := dict.Lookup(tag); ok && !d.Has(tag) && values[e.VR] != "" {
 			d.Set(tag, values[e.VR])
@@ -168,8 +184,8 @@ func scannerCT() (object []byte, meta stream.FileMeta, err error) {
 	return object, ct.FileMeta(), err
 }
 
-// deidInMemory compares a session of the default profile with a copy of the same bytes; a rewritten object is one that the session
-// has not seen.
+// deidInMemory compares a session of the default profile with a copy of the same bytes; a rewritten object is one that
+// the session has not seen.
 func deidInMemory(*bench, *room) (ours, theirs side, err error) {
 	const times = 3000
 	object, meta, err := scannerCT()
@@ -177,7 +193,9 @@ func deidInMemory(*bench, *room) (ours, theirs side, err error) {
 		return nil, nil, err
 	}
 	profile, _ := deid.BuiltinProfile(deid.DefaultProfile)
-	session, err := profile.Session(deid.Subject{Patient: deid.PatientIdentity("BENCH-1", "", ""), Pseudonym: "BENCH"})
+	session, err := profile.Session(
+		deid.Subject{Patient: deid.PatientIdentity("BENCH-1", "", ""), Pseudonym: "SUBJECT-01"},
+	)
 	if err != nil {
 		return nil, nil, err
 	}

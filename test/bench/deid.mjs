@@ -9,7 +9,7 @@ globalThis.crypto ??= webcrypto; // Node 18 has it here only
 const { load } = await import(pathToFileURL(process.argv[2]));
 const engine = await load();
 const file = new Uint8Array(readFileSync(process.argv[3]));
-const session = engine.profile("adit-default").session({ patientKey: new Uint8Array(32), patient: engine.identify(file).identity, pseudonym: "BENCH" });
+const session = engine.profile("adit-default").session({ patientKey: new Uint8Array(32), patient: engine.identify(file).identity, pseudonym: "SUBJECT-01" });
 const times = 500;
 for (let i = 0; i < 50; i++) { // Node compiles while it runs
   session.rewrite(file);

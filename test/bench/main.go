@@ -120,7 +120,7 @@ func run(ctx context.Context, out io.Writer) (err error) {
 	return writeInto(document, report)
 }
 
-// choose gives the rows named, all if none is.
+// choose returns the rows named, all if none is.
 func choose(names string) ([]comparison, error) {
 	if names == "" {
 		return comparisons, nil

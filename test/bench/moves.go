@@ -34,7 +34,7 @@ func moving(b *bench, in *room) (ours, theirs side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	port, err := in.freePort()
+	port, err := freePort()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -46,13 +46,16 @@ func moving(b *bench, in *room) (ours, theirs side, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(adit.addMoving(in, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", into)); err != nil {
+	if err := errors.Join(
+		adit.addMoving(in, "source", "QRSCP", from), adit.add(in.ctx, "destination", "STORESCP", into),
+	); err != nil {
 		return nil, nil, err
 	}
 	ours = func() (sample, error) { return adit.transfer(in.ctx, s) }
 	theirs = func() (sample, error) {
 		return sent(in, s.images, program{noDelay, "movescu", []string{
-			"-S", "-aet", "ADIT", "-aec", "QRSCP", "-aem", "STORESCP", "-k", "0008,0052=STUDY", "-k", "0020,000D=" + s.study, loopback, from.port,
+			"-S", "-aet", "ADIT", "-aec", "QRSCP", "-aem", "STORESCP", "-k",
+			"0008,0052=STUDY", "-k", "0020,000D=" + s.study, loopback, from.port,
 		}})
 	}
 	return ours, theirs, nil
@@ -83,8 +86,9 @@ func (a *aditServer) addMoving(in *room, name, aeTitle string, s *server) error 
 	if err != nil {
 		return err
 	}
-	_, err = a.AddServer(in.ctx, client.ServerSettings{
-		Name: name, AETitle: aeTitle, Host: loopback, Port: port, Supports: client.Supports{StudyRootFind: true, StudyRootMove: true},
+	_, err = a.Servers.Add(in.ctx, client.ServerSettings{
+		Name: name, AETitle: aeTitle, Host: loopback, Port: port,
+		Supports: client.Supports{StudyRootFind: true, StudyRootMove: true},
 		Retrieve: client.Retrieve{MoveOriginator: true},
 	})
 	return err

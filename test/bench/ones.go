@@ -12,7 +12,8 @@ import (
 // small are the rows of many small studies, which cost more than their bytes: lists, associations and the database.
 var small = []comparison{
 	{
-		name: "ones", what: "A job of 500 studies of one image (6 kB) from `dcmqrscp` to `storescp --ignore`: studies/s, CPU per task (12 to 13 statements each: TestStatements)",
+		name: "ones", what: "A job of 500 studies of one image (6 kB) from `dcmqrscp` to `storescp --ignore`: " +
+			"studies/s, CPU per task (12 to 13 statements each: TestStatements)",
 		ours: "`adit serve`", theirs: "`getscu --ignore` once per study (50 of them)",
 		required: "≥ 150 studies/s", met: manyStudies,
 		prepare: func(b *bench, in *room) (ours, theirs side, err error) {
@@ -41,7 +42,8 @@ func oneByOne(in *room, adit *aditServer, s set, aeTitle string, from *server) (
 	theirs = func() (all sample, err error) {
 		for _, study := range s.others[:50] {
 			one, err := sent(in, 1, program{noDelay, "getscu", []string{
-				"-S", "--ignore", "-pdu", maxPDU, "-aec", aeTitle, "-k", "0008,0052=STUDY", "-k", "0020,000D=" + study, loopback, from.port,
+				"-S", "--ignore", "-pdu", maxPDU, "-aec", aeTitle, "-k",
+				"0008,0052=STUDY", "-k", "0020,000D=" + study, loopback, from.port,
 			}})
 			if err != nil {
 				return all, err
@@ -73,7 +75,9 @@ func betweenOrthancsOneByOne(b *bench, in *room) (ours, theirs side, err error) 
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := errors.Join(adit.add(in.ctx, "source", "ORTHANC", from.server), adit.add(in.ctx, "destination", "TARGET", to.server)); err != nil {
+	if err := errors.Join(
+		adit.add(in.ctx, "source", "ORTHANC", from.server), adit.add(in.ctx, "destination", "TARGET", to.server),
+	); err != nil {
 		return nil, nil, err
 	}
 	move, theirs, err := oneByOne(in, adit, s, "ORTHANC", from.server)

@@ -42,7 +42,7 @@ const maxPDU = "131072"
 
 // storeSCP starts DCMTK's storescp.
 func (r *room) storeSCP(env []string, args ...string) (*server, error) {
-	port, err := r.freePort()
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (r *room) qrSCPTo(s set, destinations map[string]string) (*server, error) {
 	if _, _, err := r.run(program{nil, "dcmqridx", args}); err != nil {
 		return nil, err
 	}
-	port, err := r.freePort()
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -94,9 +94,13 @@ func (r *room) qrSCPTo(s set, destinations map[string]string) (*server, error) {
 		hosts = append(hosts, fmt.Sprintf("h%s = (%s, %s, %s)", strings.ToLower(title), title, loopback, port))
 	}
 	config := filepath.Join(r.dir, "dcmqrscp.cfg")
-	lines := slices.Concat([]string{"NetworkTCPPort = " + port, "MaxPDUSize = " + maxPDU, "MaxAssociations = 16"}, hosts, []string{
-		"HostTable END", "VendorTable BEGIN", "VendorTable END", "AETable BEGIN", "QRSCP " + index + " RW (1000, 1024mb) ANY", "AETable END", "",
-	})
+	lines := slices.Concat(
+		[]string{"NetworkTCPPort = " + port, "MaxPDUSize = " + maxPDU, "MaxAssociations = 16"}, hosts,
+		[]string{
+			"HostTable END", "VendorTable BEGIN", "VendorTable END", "AETable BEGIN",
+			"QRSCP " + index + " RW (1000, 1024mb) ANY", "AETable END", "",
+		},
+	)
 	if err := os.WriteFile(config, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
 		return nil, err
 	}
@@ -111,19 +115,21 @@ type orthanc struct {
 
 // orthanc starts Orthanc with AE title ORTHANC, without plug-ins and compression. It takes four associations at once.
 func (r *room) orthanc(name string) (*orthanc, error) {
-	port, err := r.freePort()
+	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	rest, err := r.freePort()
+	rest, err := freePort()
 	if err != nil {
 		return nil, err
 	}
 	dir := filepath.Join(r.dir, name)
 	config, err := json.Marshal(map[string]any{
 		"Name": name, "DicomAet": "ORTHANC", "DicomPort": json.Number(port), "HttpPort": json.Number(rest),
-		"AuthenticationEnabled": false, "StorageDirectory": dir, "IndexDirectory": dir, "StorageCompression": false, "Plugins": []string{},
-		"DicomCheckCalledAet": false, "DicomAlwaysAllowEcho": true, "DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true,
+		"AuthenticationEnabled": false, "StorageDirectory": dir,
+		"IndexDirectory": dir, "StorageCompression": false, "Plugins": []string{},
+		"DicomCheckCalledAet": false, "DicomAlwaysAllowEcho": true,
+		"DicomAlwaysAllowFind": true, "DicomAlwaysAllowGet": true,
 		"DicomAlwaysAllowStore": true, "DicomThreadsCount": 4,
 	})
 	if err != nil {
@@ -198,7 +204,9 @@ func (b *bench) serve(r *room, name string) (*aditServer, error) {
 // serveReceiving is serve with a receiver that listens at an address.
 func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, error) {
 	dir := filepath.Join(r.dir, "data")
-	p := program{nil, b.adit, []string{"serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", receiver}}
+	p := program{
+		nil, b.adit, []string{"serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", receiver},
+	}
 	if b.profile != "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -219,7 +227,9 @@ func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(strings.TrimSpace(string(token))))
+	c, err := client.New(
+		readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(strings.TrimSpace(string(token))),
+	)
 	return &aditServer{s, c}, err
 }
 
@@ -229,15 +239,15 @@ func (a *aditServer) add(ctx context.Context, name, aeTitle string, s *server) e
 	if err != nil {
 		return err
 	}
-	_, err = a.AddServer(ctx, client.ServerSettings{
+	_, err = a.Servers.Add(ctx, client.ServerSettings{
 		Name: name, AETitle: aeTitle, Host: loopback, Port: port,
 		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
 	})
 	return err
 }
 
-// transfer moves the set's studies from "source" to "destination", and tells how long that took, from the making of the job
-// to its end, and what ADIT and its PostgreSQL spent on it.
+// transfer moves the set's studies from "source" to "destination", and tells how long that took, from the making of the
+// job to its end, and what ADIT and its PostgreSQL spent on it.
 func (a *aditServer) transfer(ctx context.Context, s set) (sample, error) {
 	studies := []client.NewStudy{{StudyInstanceUID: s.study}}
 	for _, uid := range s.others {
@@ -252,7 +262,7 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 	if err != nil {
 		return sample{}, err
 	}
-	job, err := a.CreateJob(ctx, client.NewJob{
+	job, err := a.Jobs.Create(ctx, client.NewJob{
 		Kind: client.SelectiveTransfer, Source: "source", Destination: "destination", Studies: studies,
 	}, "")
 	if err != nil {
@@ -266,7 +276,7 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 		case <-ctx.Done():
 			return sample{}, ctx.Err()
 		}
-		if job, err = a.Job(ctx, job.ID); err != nil {
+		if job, err = a.Jobs.Get(ctx, job.ID); err != nil {
 			return sample{}, err
 		}
 	}
@@ -274,9 +284,12 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 	if err != nil {
 		return sample{}, err
 	}
-	for task, err := range a.Tasks(ctx, job.ID, client.TaskFilter{}) {
+	for task, err := range a.Tasks.List(ctx, job.ID, client.TaskFilter{}) {
 		if err != nil || task.Status != client.Success || task.Delivered != s.images/len(studies) {
-			return sample{}, errors.Join(err, fmt.Errorf("the task is %s with %d of %d images: %s", task.Status, task.Delivered, s.images/len(studies), task.Message))
+			return sample{}, errors.Join(err, fmt.Errorf(
+				"the task is %s with %d of %d images: %s", task.Status,
+				task.Delivered, s.images/len(studies), task.Message,
+			))
 		}
 	}
 	return sample{s.images, job.EndedAt.Sub(job.CreatedAt), after - before}, nil
@@ -304,7 +317,10 @@ func (r *room) receiver() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := r.start(program{nil, self, []string{receiverRole}}, func(s *server) bool { return receiverLine.MatchString(s.said.String()) })
+	s, err := r.start(
+		program{nil, self, []string{receiverRole}},
+		func(s *server) bool { return receiverLine.MatchString(s.said.String()) },
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +331,9 @@ func (r *room) receiver() (*server, error) {
 
 // receive is our SCP: it takes everything and keeps nothing, as storescp --ignore does.
 func receive(ctx context.Context, out io.Writer) error {
-	runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2)) // as adit serve does
+	if runtime.GOMAXPROCS(0) == 2 { // as adit serve does
+		runtime.GOMAXPROCS(1)
+	}
 	l, err := listen(ctx)
 	if err != nil {
 		return err

@@ -135,7 +135,7 @@ func (r *room) start(p program, ready func(s *server) bool) (*server, error) {
 		select {
 		case <-tick.C:
 		case <-ended:
-			return nil, fmt.Errorf("%s ended by itself:\n%s", p.name, &s.said)
+			return nil, fmt.Errorf("%s ended unexpectedly:\n%s", p.name, &s.said)
 		case <-limit:
 			return nil, fmt.Errorf("%s is not ready:\n%s", p.name, &s.said)
 		case <-r.ctx.Done():
@@ -170,17 +170,13 @@ func listen(ctx context.Context) (net.Listener, error) {
 	return (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 }
 
-// freePort gives a TCP port that is free at this moment.
-func (r *room) freePort() (string, error) {
-	l, err := listen(r.ctx)
-	if err != nil {
-		return "", err
-	}
-	port := strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
-	return port, l.Close()
+// freePort returns a TCP port that nothing listens on.
+func freePort() (string, error) {
+	port, err := testpeer.FreePort()
+	return strconv.Itoa(port), err
 }
 
-// spent gives the CPU time that a process and all below it have used, those that have ended included.
+// spent returns the CPU time that a process and all below it have used, those that have ended included.
 func spent(pid int) (time.Duration, error) {
 	parents, err := processes()
 	if err != nil {
@@ -254,7 +250,7 @@ func parseStat(line string) (stat, error) {
 	return stat{parent, time.Duration(user+system) * clockTick}, errors.Join(err, err1, err2)
 }
 
-// below tells whether a process descends from another one.
+// below reports whether a process descends from another one.
 func below(all map[int]stat, pid, ancestor int) bool {
 	for p := all[pid].parent; p > 1; p = all[p].parent {
 		if p == ancestor {
@@ -264,7 +260,7 @@ func below(all map[int]stat, pid, ancestor int) bool {
 	return false
 }
 
-// highWater gives the most memory that a process ever had, in bytes.
+// highWater returns the most memory that a process ever had, in bytes.
 func highWater(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

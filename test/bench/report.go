@@ -30,7 +30,7 @@ func (r result) median(of func(p pair) float64) float64 {
 	return median(figures)
 }
 
-// median gives the middle, or the mean of the two in the middle.
+// median returns the middle, or the mean of the two in the middle.
 func median(figures []float64) float64 {
 	if len(figures) == 0 {
 		return math.NaN()
@@ -87,18 +87,30 @@ func rate(perSecond float64) string {
 // report is what is printed, and written to the document.
 func (b *bench) report(results []result, rounds int) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "Measured on %s with `make bench`: %s. %s, %s, %s, %s, %s.\n\n", time.Now().UTC().Format(time.DateOnly), b.machine(),
-		b.firstLine(b.adit, "version"), b.firstLine("storescu", "--version"), b.firstLine("gdcmanon", "--version"), b.firstLine("Orthanc", "--version"), b.postgres())
-	fmt.Fprintf(&out, "Medians of %d paired rounds, of more where the row says so. DCMTK and Orthanc ran with `TCP_NODELAY=1`, which turns Nagle's algorithm off, except where "+
-		"the row says otherwise; DCMTK with `-pdu %s` on either side. CPU is user and system time per image in milliseconds, of ours (adit and its "+
-		"PostgreSQL, where it has one) : of theirs. The start of a program that sends belongs to its time.\n\n", rounds, maxPDU)
-	fmt.Fprintln(&out, "| What | Ours | Theirs | Ours, images/s | Theirs, images/s | Ratio | CPU, ms | Required | Met |")
+	fmt.Fprintf(
+		&out, "Measured on %s with `make bench`: %s. %s, %s, %s, %s, %s.\n\n",
+		time.Now().UTC().Format(time.DateOnly), b.machine(),
+		b.firstLine(b.adit, "version"), b.firstLine("storescu", "--version"),
+		b.firstLine("gdcmanon", "--version"), b.firstLine("Orthanc", "--version"), b.postgres(),
+	)
+	fmt.Fprintf(&out, "Medians of %d paired rounds, of more where the row says so. DCMTK and Orthanc ran with "+
+		"`TCP_NODELAY=1`, which turns Nagle's algorithm off, except where "+
+		"the row says otherwise; DCMTK with `-pdu %s` on either side. CPU is user and system time per image in "+
+		"milliseconds, of ours (adit and its "+
+		"PostgreSQL, where it has one) : of theirs. The start of a program that sends belongs to its time.\n\n",
+		rounds, maxPDU)
+	fmt.Fprintln(
+		&out, "| What | Ours | Theirs | Ours, images/s | Theirs, images/s | Ratio | CPU, ms | Required | Met |",
+	)
 	fmt.Fprintln(&out, "|---|---|---|--:|--:|--:|--:|---|---|")
 	for _, r := range results {
 		fmt.Fprintln(&out, r.line())
 	}
 	if b.memory > 0 {
-		fmt.Fprintf(&out, "\nMost memory that `adit serve` ever had in these jobs (VmHWM, without its PostgreSQL): %d MB.\n", b.memory/1e6)
+		fmt.Fprintf(
+			&out, "\nMost memory that `adit serve` ever had in these jobs (VmHWM, without its PostgreSQL): %d MB.\n",
+			b.memory/1e6,
+		)
 	}
 	return out.String()
 }
@@ -116,7 +128,9 @@ func (r *room) machine() string {
 			}
 		}
 	}
-	return fmt.Sprintf("%d cores (%s), %s, %s, over loopback", runtime.NumCPU(), model, r.firstLine("uname", "-sr"), runtime.Version())
+	return fmt.Sprintf(
+		"%d cores (%s), %s, %s, over loopback", runtime.NumCPU(), model, r.firstLine("uname", "-sr"), runtime.Version(),
+	)
 }
 
 // firstLine is what a program prints first.

@@ -29,8 +29,8 @@ const (
 	requiredRate   = 2000            // requests per second
 )
 
-// requests measures how many lists of jobs an adit serve and its PostgreSQL, both on one core, give to callers with an API token who are on
-// the others.
+// requests measures how many lists of jobs an adit serve and its PostgreSQL, both on one core, give to callers with an
+// API token who are on the others.
 func requests(ctx context.Context, args []string, out io.Writer) (err error) {
 	flags := flag.NewFlagSet("bench requests", flag.ContinueOnError)
 	rounds := flags.Int("rounds", fullRounds, "`N` rounds per row")
@@ -55,13 +55,18 @@ func requests(ctx context.Context, args []string, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n`GET /api/v1/jobs` with an API token, adit and its PostgreSQL on one core, %d connections, medians of %d rounds:\n\n", requestCallers, *rounds)
+	fmt.Fprintf(out,
+		"\n`GET /api/v1/jobs` with an API token, adit and its PostgreSQL on one core, %d connections, medians of %d "+
+			"rounds:\n\n",
+		requestCallers, *rounds,
+	)
 	fmt.Fprintln(out, "| Jobs on the page | Requests/s | CPU, ms | Required | Met |\n|--:|--:|--:|---|---|")
 	made := 0
 	for _, jobs := range []int{0, 1, 50} {
 		for ; made < jobs; made++ {
-			_, err := a.CreateJob(ctx, client.NewJob{
-				Kind: client.SelectiveTransfer, Source: "source", Destination: "disk", Studies: []client.NewStudy{{StudyInstanceUID: "1.2.3"}},
+			_, err := a.Jobs.Create(ctx, client.NewJob{
+				Kind: client.SelectiveTransfer, Source: "source", Destination: "disk",
+				Studies: []client.NewStudy{{StudyInstanceUID: "1.2.3"}},
 			}, "")
 			if err != nil {
 				return err
@@ -110,7 +115,8 @@ func oneCore(in *room, binary string) (*listServer, string, error) {
 	}
 	dir := filepath.Join(in.dir, "data")
 	s, err := in.start(program{[]string{"GOMAXPROCS=1"}, "taskset", []string{
-		"-c", "0", binary, "serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", "", "--log-level", "warn",
+		"-c", "0", binary, "serve", "--data-dir", dir, "--listen",
+		loopback + ":0", "--dicom-listen", "", "--log-level", "warn",
 	}}, func(s *server) bool { return readyLine.MatchString(s.said.String()) })
 	if err != nil {
 		return nil, "", err
@@ -121,15 +127,20 @@ func oneCore(in *room, binary string) (*listServer, string, error) {
 	}
 	token := strings.TrimSpace(string(text))
 	a := &listServer{pid: s.pid, url: readyLine.FindStringSubmatch(s.said.String())[1] + "/api/v1/jobs"}
-	if a.Client, err = client.New(readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(token)); err != nil {
+	if a.Client, err = client.New(
+		readyLine.FindStringSubmatch(s.said.String())[1], client.WithToken(token),
+	); err != nil {
 		return nil, "", err
 	}
-	_, err = a.AddServer(in.ctx, client.ServerSettings{Name: "source", AETitle: "SOURCE", Host: loopback, Port: 1, Supports: client.Supports{StudyRootFind: true, StudyRootGet: true}})
+	_, err = a.Servers.Add(in.ctx, client.ServerSettings{
+		Name: "source", AETitle: "SOURCE", Host: loopback, Port: 1,
+		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true},
+	})
 	if err == nil {
-		_, err = a.PauseServer(in.ctx, "source")
+		_, err = a.Servers.Pause(in.ctx, "source")
 	}
 	if err == nil {
-		_, err = a.AddFolder(in.ctx, client.FolderSettings{Name: "disk", Path: in.dir})
+		_, err = a.Folders.Add(in.ctx, client.FolderSettings{Name: "disk", Path: in.dir})
 	}
 	return a, token, err
 }

@@ -43,13 +43,17 @@ func makeSets(dir string) (sets, error) {
 	if all.long, err = makeSet(filepath.Join(dir, "long"), 4, 4, series); err != nil {
 		return all, err
 	}
-	if all.tiny, err = makeSet(filepath.Join(dir, "tiny"), 2, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 500, Rows: 48, Columns: 48}); err != nil {
+	if all.tiny, err = makeSet(
+		filepath.Join(dir, "tiny"), 2, 4, phantom.SeriesSpec{Kind: phantom.CT, Instances: 500, Rows: 48, Columns: 48},
+	); err != nil {
 		return all, err
 	}
 	if all.ones, err = makeOnes(filepath.Join(dir, "ones")); err != nil {
 		return all, err
 	}
-	all.huge, err = makeSet(filepath.Join(dir, "huge"), 3, 1, phantom.SeriesSpec{Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 100})
+	all.huge, err = makeSet(filepath.Join(dir, "huge"), 3, 1, phantom.SeriesSpec{
+		Kind: phantom.MultiFrame, Rows: 1024, Columns: 1024, Frames: 100,
+	})
 	return all, err
 }
 
@@ -57,7 +61,10 @@ func makeSets(dir string) (sets, error) {
 func makeOnes(dir string) (set, error) {
 	s := set{dirs: []string{dir}}
 	for n := range uint64(500) {
-		one, err := makeSet(filepath.Join(dir, strconv.FormatUint(n, 10)), 100+n, 1, phantom.SeriesSpec{Kind: phantom.CT, Instances: 1, Rows: 48, Columns: 48})
+		one, err := makeSet(
+			filepath.Join(dir, strconv.FormatUint(n, 10)), 100+n, 1,
+			phantom.SeriesSpec{Kind: phantom.CT, Instances: 1, Rows: 48, Columns: 48},
+		)
 		if err != nil {
 			return s, err
 		}
@@ -74,7 +81,9 @@ func makeOnes(dir string) (set, error) {
 // makeSet writes a study, each series into a folder of its own.
 func makeSet(dir string, seed uint64, series int, spec phantom.SeriesSpec) (set, error) {
 	study := phantom.StudySpec{
-		Patient: phantom.Patient{ID: "BENCH-" + strconv.FormatUint(seed, 10), Name: "Phantom^Bench", BirthDate: "19700101", Sex: "O"},
+		Patient: phantom.Patient{
+			ID: "BENCH-" + strconv.FormatUint(seed, 10), Name: "Phantom^Bench", BirthDate: "19700101", Sex: "O",
+		},
 	}
 	for range series {
 		study.Series = append(study.Series, spec)

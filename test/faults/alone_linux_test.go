@@ -37,8 +37,8 @@ func alone() {
 	// Root without the right to make namespaces: the tests that need it say so.
 }
 
-// inMemory puts what tests write into memory, where that can't be seen from outside: a database that recovers makes all its
-// files durable first, for which disks take long.
+// inMemory puts what tests write into memory, where that can't be seen from outside: a database that recovers makes all
+// its files durable first, for which disks take long.
 func inMemory(dir string) error {
 	if os.Getenv(aloneEnv) == "" {
 		return nil

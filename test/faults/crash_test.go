@@ -15,8 +15,8 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 )
 
-// The process is killed again and again soon after a task has started, before one instance has come. Three times are nobody's fault; the
-// fourth time nothing else ran.
+// The process is killed again and again soon after a task has started, before one instance has come. Three times are
+// nobody's fault; the fourth time nothing else ran.
 func TestCrashesSoonAfterTheStart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		kills  int
@@ -24,26 +24,28 @@ func TestCrashesSoonAfterTheStart(t *testing.T) {
 		says   string
 	}{
 		"three times":                {3, client.Success, "12 "},
-		"three times and then alone": {4, client.Failure, "4 times while it ran this task, the last time with nothing else running beside it"},
+		"three times and then alone": {4, client.Failure, "4 times while it ran this task, the last time while nothing else ran beside it"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked, going := make(chan struct{}), make(chan struct{})
 			study := newStudy(9, 2, 6)
 			tr := &transit{study: study, to: newPACS(t, pacs.Config{})}
-			tr.from = newPACS(t, pacs.Config{Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
-				if e.Kind != pacs.AtFind {
-					return
-				}
-				select {
-				case asked <- struct{}{}:
-				case <-going:
-				case <-ctx.Done():
-				}
-				select {
-				case <-going:
-				case <-ctx.Done():
-				}
-			}})
+			tr.from = newPACS(t,
+				pacs.Config{Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+					if e.Kind != pacs.AtFind {
+						return
+					}
+					select {
+					case asked <- struct{}{}:
+					case <-going:
+					case <-ctx.Done():
+					}
+					select {
+					case <-going:
+					case <-ctx.Done():
+					}
+				}},
+			)
 			tr.server = serve(t, newDataDir(t))
 			tr.addServer("from", tr.from.Addr(), 0)
 			tr.addServer("to", tr.to.Addr(), 0)
@@ -60,7 +62,7 @@ func TestCrashesSoonAfterTheStart(t *testing.T) {
 			require.Contains(t, task.Message, tt.says)
 			require.Zero(t, task.Failures)
 			if tt.status == client.Failure {
-				_, err := tr.ActOnJob(t.Context(), job.ID, client.RetryJob)
+				_, err := tr.Jobs.Act(t.Context(), job.ID, client.RetryJob)
 				require.NoError(t, err)
 			}
 			tr.requireComplete(0)

@@ -66,8 +66,8 @@ func children(t *testing.T, pid int) []int {
 func TestDatabaseFrozen(t *testing.T) {
 	tr := newTransit(t, newStudy(5, 2, 100), where{kind: pacs.AtStoreResponse, number: 50}, "--lease", "60s")
 	thaw := tr.freeze()
-	tr.stop.Release() // images go on, up to what the ledger may owe
-	_, err := tr.Job(t.Context(), tr.job.ID)
+	tr.stop.Release() // instances go on, up to what the ledger may owe
+	_, err := tr.Jobs.Get(t.Context(), tr.job.ID)
 	requireAway(t, err)
 	thaw()
 	tr.requireComplete(0)
@@ -75,11 +75,14 @@ func TestDatabaseFrozen(t *testing.T) {
 	require.Equal(t, 200, tr.status("/readyz"))
 }
 
-// One that stands still for longer than a lease: the server stops all by itself before anybody else might start, and goes on later.
+// One that stands still for longer than a lease: the server stops all by itself before anybody else might start, and
+// goes on later.
 func TestDatabaseFrozenForLong(t *testing.T) {
 	tr := newTransit(t, newStudy(6, 2, 100), where{kind: pacs.AtStoreResponse, number: 50}, "--lease", "2s")
 	thaw := tr.freeze()
-	await(t, "the server's own stop", func() bool { return strings.Contains(tr.said.String(), "could not be reached for a whole lease") })
+	await(t, "the server's own stop", func() bool {
+		return strings.Contains(tr.said.String(), "has recorded no beat of this member for a whole lease")
+	})
 	ctx := t.Context()
 	require.NoError(t, tr.from.Recorder().WaitOpen(ctx, 0), "every socket is closed")
 	thaw()
@@ -92,5 +95,8 @@ func requireAway(t *testing.T, err error) {
 	var problem *client.Problem
 	require.ErrorAs(t, err, &problem)
 	require.Equal(t, 503, problem.Status, fmt.Sprint(problem))
-	require.Equal(t, "ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.", problem.Detail)
+	require.Equal(t,
+		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if it lasts.",
+		problem.Detail,
+	)
 }

@@ -16,19 +16,22 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 )
 
-// TestDeidFullDisk: de-identifying files onto a disk that becomes full ends with a sentence and leaves whole files alone behind; with more
-// room the same command makes them all.
+// TestDeidFullDisk: de-identifying files onto a disk that becomes full ends with a sentence and leaves whole files
+// alone behind; with more room the same command makes them all.
 func TestDeidFullDisk(t *testing.T) {
 	disk := newDisk(t, "1m")
 	dir := t.TempDir()
 	files, err := phantom.New(7, phantom.StudySpec{
-		Patient: phantom.Patient{ID: patientID, Name: "Fault^Ben"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 60, Rows: 128, Columns: 128}},
+		Patient: phantom.Patient{ID: patientID, Name: "Fault^Ben"},
+		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 60, Rows: 128, Columns: 128}},
 	}).WriteFiles(filepath.Join(dir, "in"))
 	require.NoError(t, err)
 	key, out := filepath.Join(dir, "key"), filepath.Join(disk.path, "out")
 	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f1e2d3c", 8)+"\n"), 0o600))
 	deid := func() (said string, code int) {
-		cmd := exec.CommandContext(t.Context(), program, "deid", "--key-file", key, "--pseudonym", "P-1", filepath.Join(dir, "in"), out)
+		cmd := exec.CommandContext(
+			t.Context(), program, "deid", "--key-file", key, "--pseudonym", "P-1", filepath.Join(dir, "in"), out,
+		)
 		cmd.SysProcAttr = dieWithParent()
 		b, _ := cmd.CombinedOutput() // the exit code tells
 		return string(b), cmd.ProcessState.ExitCode()

@@ -45,7 +45,7 @@ func newToFolder(t *testing.T, size string, gate *pacs.Stop) *toFolder {
 	f.addServer("from", f.from.Addr(), 1)
 	f.folder = filepath.Join(f.disk.path, "studies")
 	require.NoError(t, os.Mkdir(f.folder, 0o755))
-	_, err := f.AddFolder(t.Context(), client.FolderSettings{Name: "disk", Path: f.folder})
+	_, err := f.Folders.Add(t.Context(), client.FolderSettings{Name: "disk", Path: f.folder})
 	require.NoError(t, err)
 	return f
 }
@@ -53,16 +53,18 @@ func newToFolder(t *testing.T, size string, gate *pacs.Stop) *toFolder {
 // transferAndWait runs the command that people run.
 func (f *toFolder) transferAndWait() (out string, code int) {
 	f.t.Helper()
-	return f.adit("transfer", "--source", "from", "--destination", "disk", "--study", f.study.StudyInstanceUID, "--wait")
+	return f.adit(
+		"transfer", "--source", "from", "--destination", "disk", "--study", f.study.StudyInstanceUID, "--wait",
+	)
 }
 
-// files counts the images in the folder, and checks that no part of one was left.
+// files counts the instances in the folder, and checks that no part of one was left.
 func (f *toFolder) files() int {
 	f.t.Helper()
 	n := 0
 	require.NoError(f.t, filepath.WalkDir(f.folder, func(path string, e os.DirEntry, err error) error {
 		if err == nil && !e.IsDir() && e.Name() != ".adit-folder" {
-			require.True(f.t, strings.HasSuffix(path, ".dcm"), "%s is a whole image", path)
+			require.True(f.t, strings.HasSuffix(path, ".dcm"), "%s is a whole instance", path)
 			n++
 		}
 		return err
@@ -154,7 +156,7 @@ func TestFolderTurnsReadOnly(t *testing.T) {
 	f.requireRetried(29)
 }
 
-// whole counts the images while some are being written.
+// whole counts the instances while some are being written.
 func (f *toFolder) whole() int {
 	names, err := filepath.Glob(filepath.Join(f.folder, "*", "*", "*", "*", "*.dcm"))
 	require.NoError(f.t, err)
@@ -183,8 +185,9 @@ func TestFolderUnmounted(t *testing.T) {
 	had := f.files()
 	require.Positive(t, had)
 
-	require.NoError(t, syscall.Mount("none", f.folder, "tmpfs", 0, "size=16m")) // what is below is as good as not mounted
-	_, err := f.ActOnJob(t.Context(), 1, client.RetryJob)
+	// what is below is as good as not mounted
+	require.NoError(t, syscall.Mount("none", f.folder, "tmpfs", 0, "size=16m"))
+	_, err := f.Jobs.Act(t.Context(), 1, client.RetryJob)
 	require.NoError(t, err)
 	await(t, "waiting", func() bool { return strings.Contains(f.task(1).WhyWaiting, ".adit-folder") })
 	entries, err := os.ReadDir(f.folder)
@@ -197,8 +200,8 @@ func TestFolderUnmounted(t *testing.T) {
 	require.Equal(t, 100, f.files())
 }
 
-// The folder goes away while the transfer runs: nothing is taken for delivered that isn't in it, and what is there instead is not written to
-// before staff says that it is the folder.
+// The folder goes away while the transfer runs: nothing is taken for delivered that isn't in it, and what is there
+// instead is not written to before staff says that it is the folder.
 func TestFolderRemoved(t *testing.T) {
 	gate := pacs.StopAt(pacs.AtSubOperation, 30)
 	f := newToFolder(t, "16m", gate)
@@ -209,7 +212,11 @@ func TestFolderRemoved(t *testing.T) {
 	gate.Release()
 	await(t, "waiting", func() bool { return strings.Contains(f.task(job.ID).WhyWaiting, "no such file or directory") })
 	require.NoError(t, os.Mkdir(f.folder, 0o755))
-	await(t, "waiting for the folder", func() bool { return strings.Contains(f.task(job.ID).WhyWaiting, "adit node adopt") })
+	await(t, "waiting for the folder", func() bool {
+		return strings.Contains(
+			f.task(job.ID).WhyWaiting, "adit node adopt",
+		)
+	})
 	require.Zero(t, f.files())
 	f.requireNoPatient()
 	out, code := f.adit("node", "adopt", "disk")
@@ -224,7 +231,7 @@ func TestFolderRemoved(t *testing.T) {
 func (f *toFolder) requireNoPatient() {
 	f.t.Helper()
 	said := f.said.String()
-	for line, err := range f.TaskLog(f.t.Context(), 1) {
+	for line, err := range f.Tasks.Log(f.t.Context(), 1) {
 		require.NoError(f.t, err)
 		said += line.Line
 	}

@@ -68,7 +68,9 @@ func writeFrames(t *testing.T, path string, frames int) {
 	item.SetSequence(dict.FrameContentSequence, nested(map[dict.Tag]string{
 		dict.FrameAcquisitionDateTime: "20240229120000.5", dict.FrameComments: framesName, dict.StackID: "1",
 	}))
-	item.SetSequence(dict.PlanePositionSequence, nested(map[dict.Tag]string{dict.ImagePositionPatient: `1.5\2.5\` + counter}))
+	item.SetSequence(
+		dict.PlanePositionSequence, nested(map[dict.Tag]string{dict.ImagePositionPatient: `1.5\2.5\` + counter}),
+	)
 	one, err := item.Encode(dict.ExplicitVRLittleEndian)
 	require.NoError(t, err)
 
@@ -76,7 +78,10 @@ func writeFrames(t *testing.T, path string, frames int) {
 	require.NoError(t, err)
 	defer f.Close()
 	w := bufio.NewWriterSize(f, 1<<20)
-	meta := stream.FileMeta{MediaStorageSOPClassUID: dict.EnhancedMRImageStorage, MediaStorageSOPInstanceUID: framesUID, TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+	meta := stream.FileMeta{
+		MediaStorageSOPClassUID:    dict.EnhancedMRImageStorage,
+		MediaStorageSOPInstanceUID: framesUID, TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+	}
 	put := func(b []byte) { _, _ = w.Write(b) } // its error is Flush's
 	put(meta.AppendTo(nil))
 	put(head)
@@ -130,7 +135,8 @@ func (f *finder) Write(p []byte) (int, error) {
 func manyFrames(t *testing.T, frames int) (command, server int64) {
 	t.Helper()
 	dir := t.TempDir()
-	in, out, key, kept := filepath.Join(dir, "in.dcm"), filepath.Join(dir, "out"), filepath.Join(dir, "key"), filepath.Join(dir, "kept")
+	in, out, key, kept := filepath.Join(dir, "in.dcm"), filepath.Join(dir, "out"), filepath.Join(dir, "key"),
+		filepath.Join(dir, "kept")
 	writeFrames(t, in, frames)
 	require.NoError(t, os.WriteFile(key, []byte(strings.Repeat("0f1e2d3c", 8)+"\n"), 0o600))
 	cmd := exec.CommandContext(t.Context(), program, "deid", "--key-file", key, "--pseudonym", "P-1", in, out)
@@ -152,8 +158,12 @@ func manyFrames(t *testing.T, frames int) (command, server int64) {
 	host, port, _ := strings.Cut(from.Addr, ":")
 	said2, code := s.adit("store", host, port, in)
 	require.Zero(t, code, said2)
-	for _, study := range []client.NewStudy{{StudyInstanceUID: framesStudy}, {StudyInstanceUID: framesStudy, Pseudonym: "P-1"}} {
-		job, err := s.CreateJob(t.Context(), client.NewJob{Kind: client.SelectiveTransfer, Source: "from", Destination: "to", Studies: []client.NewStudy{study}}, "")
+	for _, study := range []client.NewStudy{
+		{StudyInstanceUID: framesStudy}, {StudyInstanceUID: framesStudy, Pseudonym: "P-1"},
+	} {
+		job, err := s.Jobs.Create(t.Context(), client.NewJob{
+			Kind: client.SelectiveTransfer, Source: "from", Destination: "to", Studies: []client.NewStudy{study},
+		}, "")
 		require.NoError(t, err)
 		require.Equal(t, client.Success, s.awaitFinal(job.ID).Status, s.task(job.ID).Message)
 	}

@@ -56,8 +56,8 @@ func newTransit(t *testing.T, study *phantom.Study, at where, args ...string) *t
 	return tr
 }
 
-// requireComplete waits for the job's end and checks that each object is at the destination as it was sent, with at most so
-// many repeated, and that no attempt was counted.
+// requireComplete waits for the job's end and checks that each object is at the destination as it was sent, with at
+// most so many repeated, and that no attempt was counted.
 func (tr *transit) requireComplete(repeated int) {
 	t := tr.t
 	t.Helper()
@@ -81,13 +81,17 @@ func (tr *transit) requireComplete(repeated int) {
 		require.Equal(t, hex.EncodeToString(sum[:]), at[in.SOPInstanceUID])
 	}
 	require.LessOrEqual(t, len(stores)-len(at), repeated, "objects sent twice")
-	t.Logf("%d objects, %d sent twice, %d losses of connection at the destination", len(at), len(stores)-len(at), tr.to.Recorder().Log().Lost)
+	t.Logf(
+		"%d objects, %d sent twice, %d losses of connection at the destination",
+		len(at), len(stores)-len(at), tr.to.Recorder().Log().Lost,
+	)
 }
 
 // restart starts the server again in the same data directory.
 func (tr *transit) restart(args ...string) { tr.server = serve(tr.t, tr.dir, args...) }
 
-// killDatabase kills the postmaster, so many times as soon as there is one, and waits until the server has one that answers.
+// killDatabase kills the postmaster, so many times as soon as there is one, and waits until the server has one that
+// answers.
 func (tr *transit) killDatabase(times int) {
 	tr.t.Helper()
 	before := 0
@@ -96,7 +100,10 @@ func (tr *transit) killDatabase(times int) {
 		before = tr.postmaster()
 		require.NoError(tr.t, syscall.Kill(before, syscall.SIGKILL))
 	}
-	await(tr.t, "a postmaster that answers", func() bool { return tr.hasPostmasterAfter(before) && tr.status("/readyz") == 200 })
+	await(
+		tr.t, "a postmaster that answers",
+		func() bool { return tr.hasPostmasterAfter(before) && tr.status("/readyz") == 200 },
+	)
 }
 
 func (tr *transit) hasPostmasterAfter(before int) bool {
@@ -124,7 +131,8 @@ var kills = map[string]struct {
 		tr.killDatabase(2)
 		tr.stop.Release()
 	}},
-	// One that may be longer makes the server stop all, and take it up again. TestDatabaseFrozenForLong is longer for certain.
+	// One that may be longer makes the server stop all, and take it up again. TestDatabaseFrozenForLong is longer for
+	// certain.
 	"database, with a short lease": {kill: func(tr *transit) {
 		tr.killDatabase(1)
 		tr.stop.Release()

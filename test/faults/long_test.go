@@ -59,7 +59,8 @@ func TestFaultKillAnywhere(t *testing.T) {
 	}
 }
 
-// For half an hour, or for ADIT_FAULT_FOR (as in 1h), odd requests and associations of all kinds, while transfers are made.
+// For half an hour, or for ADIT_FAULT_FOR (as in 1h), odd requests and associations of all kinds, while transfers are
+// made.
 func TestFaultMixedFuzz(t *testing.T) {
 	long := 30 * time.Minute // of the hour that the whole suite has
 	if text := os.Getenv("ADIT_FAULT_FOR"); text != "" {

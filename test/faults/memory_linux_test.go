@@ -81,7 +81,10 @@ func TestMemory(t *testing.T) {
 			for _, pid := range append(children(t, s.postmaster()), s.postmaster()) {
 				database = max(database, memory(t, pid))
 			}
-			t.Logf("most memory: adit %.1f MB; the largest process of its PostgreSQL %.1f MB", float64(most)/1e6, float64(database)/1e6)
+			t.Logf(
+				"most memory: adit %.1f MB; the largest process of its PostgreSQL %.1f MB",
+				float64(most)/1e6, float64(database)/1e6,
+			)
 		})
 	}
 }

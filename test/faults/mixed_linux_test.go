@@ -39,8 +39,9 @@ const (
 // TestMixedFuzz sends a little of what TestFaultMixedFuzz sends for long.
 func TestMixedFuzz(t *testing.T) { mixedFuzz(t, 40, 0) }
 
-// mixedFuzz has strangers and people who are known send odd requests and associations, at least so many each and for so long, while transfers
-// are made: each of these succeeds, nothing answers 5xx, nothing panics, and memory stays in bounds. ADIT_FAULT_SEED repeats a run.
+// mixedFuzz has strangers and people who are known send odd requests and associations, at least so many each and for so
+// long, while transfers are made: each of these succeeds, nothing answers 5xx, nothing panics, and memory stays in
+// bounds. ADIT_FAULT_SEED repeats a run.
 func mixedFuzz(t *testing.T, least int, long time.Duration) {
 	t.Helper()
 	seed := rand.Uint64()
@@ -55,7 +56,7 @@ func mixedFuzz(t *testing.T, least int, long time.Duration) {
 	s := serve(t, newDataDir(t), "--dicom-listen", "127.0.0.1:0")
 	s.addServer("from", from.Addr(), 0)
 	s.addServer("to", to.Addr(), 0)
-	_, err := s.ChangeSettings(t.Context(), client.SettingsChange{MaxJobsPerHour: new(0)})
+	_, err := s.Site.ChangeSettings(t.Context(), client.SettingsChange{MaxJobsPerHour: new(0)})
 	require.NoError(t, err)
 	token, err := os.ReadFile(filepath.Join(s.dir, "admin.token"))
 	require.NoError(t, err)
@@ -125,8 +126,12 @@ func pick[T any](f *fuzzer, list ...T) T { return list[f.random.IntN(len(list))]
 
 // odd is a text that somebody might send on purpose.
 func (f *fuzzer) odd() string {
-	return pick(f, "", "from", "to", "1", "0", "-1", "4294967296", "9223372036854775808", "NaN", "a\u202eb", "\u2066x", "%00", "%ff", "%2e%2e%2f", "../..", "=1+1", "x;=1",
-		"A\x00B", "\xff\xfe", "\xed\xa0\x80", "'; DROP TABLE jobs; --", "{{7*7}}", "${x}", "1.2.840.10008.1.1", strings.Repeat("9", 70), strings.Repeat("ä", 300))
+	return pick(
+		f, "", "from", "to", "1", "0", "-1", "4294967296", "9223372036854775808", "NaN",
+		"a\u202eb", "\u2066x", "%00", "%ff", "%2e%2e%2f", "../..", "=1+1", "x;=1",
+		"A\x00B", "\xff\xfe", "\xed\xa0\x80", "'; DROP TABLE jobs; --", "{{7*7}}",
+		"${x}", "1.2.840.10008.1.1", strings.Repeat("9", 70), strings.Repeat("ä", 300),
+	)
 }
 
 // mutated changes a few bytes.
@@ -168,14 +173,24 @@ func (f *fuzzer) http() {
 	}
 	defer func() { _ = conn.Close() }()
 	body := f.body()
-	head := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n", pick(f, "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"), f.path(), pick(f, "x", "localhost", f.odd()),
-		f.media())
-	head += pick(f, "", "Authorization: Token "+f.odd()+"\r\n", "Cookie: adit_session="+f.odd()+"\r\n", "X-Forwarded-For: "+f.odd()+"\r\n", "Idempotency-Key: "+f.odd()+"\r\n",
-		"X-Big: "+strings.Repeat("b", 40<<10)+"\r\n", "Expect: 100-continue\r\n", "Accept-Encoding: "+f.odd()+"\r\n", "Forwarded: for="+f.odd()+"\r\n")
+	head := fmt.Sprintf(
+		"%s %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\n",
+		pick(f, "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "BREW"),
+		f.path(), pick(f, "x", "localhost", f.odd()),
+		f.media(),
+	)
+	head += pick(
+		f, "", "Authorization: Token "+f.odd()+"\r\n", "Cookie: adit_session="+f.odd()+"\r\n",
+		"X-Forwarded-For: "+f.odd()+"\r\n", "Idempotency-Key: "+f.odd()+"\r\n",
+		"X-Big: "+strings.Repeat("b", 40<<10)+"\r\n", "Expect: 100-continue\r\n",
+		"Accept-Encoding: "+f.odd()+"\r\n", "Forwarded: for="+f.odd()+"\r\n",
+	)
 	rq := head
 	switch f.random.IntN(4) {
 	case 0:
-		rq += "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(body), body) + pick(f, "0\r\n\r\n", "", "zz\r\n", "0\r\nX: y\r\n\r\n")
+		rq += "Transfer-Encoding: chunked\r\n\r\n" + fmt.Sprintf("%x\r\n%s\r\n", len(body), body) + pick(
+			f, "0\r\n\r\n", "", "zz\r\n", "0\r\nX: y\r\n\r\n",
+		)
 	case 1:
 		rq += fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(body)+pick(f, 0, 0, 1, -1, 100), body)
 	case 2:
@@ -202,12 +217,19 @@ func (f *fuzzer) http() {
 }
 
 func (f *fuzzer) path() string {
-	return pick(f, "/", "/healthz", "/about", "/api/v1/openapi.json", "/api/v1/session", "/api/v1/registrations", "/api/v1/password-resets", "/api/v1/jobs", "/api/v1/jobs/"+f.odd(),
-		"/api/v1/jobs?cursor="+f.odd(), "/api/v1/nodes/"+f.odd(), "/api/v1/servers/from/studies?patient_name="+f.odd(), "/api/v1/audit?user="+f.odd(), "/api/v1/foreign-objects", "//", "/%2e%2e/"+f.odd(), f.odd())
+	return pick(
+		f, "/", "/healthz", "/about", "/api/v1/openapi.json", "/api/v1/session",
+		"/api/v1/registrations", "/api/v1/password-resets", "/api/v1/jobs", "/api/v1/jobs/"+f.odd(),
+		"/api/v1/jobs?cursor="+f.odd(), "/api/v1/nodes/"+f.odd(), "/api/v1/servers/from/studies:search",
+		"/api/v1/users?search="+f.odd(), "/api/v1/unsolicited-instances", "//", "/%2e%2e/"+f.odd(), f.odd(),
+	)
 }
 
 func (f *fuzzer) media() string {
-	return pick(f, "application/json", "application/json; charset=utf-16", "text/x+json", "application/problem+json", "application/cbor", "application/yaml", "text/csv", "multipart/form-data", "", f.odd())
+	return pick(
+		f, "application/json", "application/json; charset=utf-16", "text/x+json", "application/problem+json",
+		"application/cbor", "application/yaml", "text/csv", "multipart/form-data", "", f.odd(),
+	)
 }
 
 // body is JSON, or nearly so.
@@ -215,8 +237,10 @@ func (f *fuzzer) body() string {
 	made := pick(f,
 		`{"username":"a","password":"b"}`, `{"username":"a","mail":"a@example.org"}`, `{"account":"a"}`,
 		`{"kind":"selective_transfer","source":"from","destination":"to","studies":[{"study_instance_uid":"1.2.3","series_instance_uids":["1.2"],"patient_id":"F"}]}`,
-		`{"name":"n","ae_title":"N","host":"127.0.0.1","port":1,"supports":{"study_root_find":true}}`, `{"name":"p","description":"d"}`, `[]`, `null`, `1e999`, `"x"`, "",
-		strings.Repeat("[", 500), "["+strings.Repeat("[],", 3000)+"0]", `{"a":`+strings.Repeat(`{"a":`, 100), strings.Repeat(`{"":0},`, 2000),
+		`{"name":"n","ae_title":"N","host":"127.0.0.1","port":1,"supports":{"study_root_find":true}}`,
+		`{"name":"p","description":"d"}`, `{"patient_name":"Doe*"}`, `[]`, `null`, `1e999`, `"x"`, "",
+		strings.Repeat("[", 500), "["+strings.Repeat("[],", 3000)+"0]",
+		`{"a":`+strings.Repeat(`{"a":`, 100), strings.Repeat(`{"":0},`, 2000),
 	)
 	if f.random.IntN(2) == 0 {
 		made = string(f.mutated([]byte(made)))
@@ -228,11 +252,16 @@ func (f *fuzzer) body() string {
 func (f *fuzzer) json() {
 	body := f.body()
 	if f.random.IntN(20) == 0 {
-		body = strings.Repeat(pick(f, "[],", `{"":0},`, `"",`, " ", `{"study_instance_uid":"1.2"},`), pick(f, 100_000, 1_000_000))
+		body = strings.Repeat(
+			pick(f, "[],", `{"":0},`, `"",`, " ", `{"study_instance_uid":"1.2"},`), pick(f, 100_000, 1_000_000),
+		)
 		body = pick(f, "[", `{"studies":[`, "") + strings.TrimSuffix(body, ",") + pick(f, "]", "]}", "")
 	}
-	path := pick(f, "/api/v1/jobs", "/api/v1/jobs", "/api/v1/servers", "/api/v1/projects", "/api/v1/groups", "/api/v1/registrations", "/api/v1/profiles", "/api/v1/folders", "/api/v1/access",
-		"/api/v1/projects/default/linkage:import", "/api/v1/users")
+	path := pick(
+		f, "/api/v1/jobs", "/api/v1/jobs", "/api/v1/servers", "/api/v1/projects", "/api/v1/groups",
+		"/api/v1/registrations", "/api/v1/profiles", "/api/v1/folders", "/api/v1/access",
+		"/api/v1/projects/default/linkage:import", "/api/v1/users",
+	)
 	rq, err := http.NewRequestWithContext(f.ctx, http.MethodPost, "http://"+f.web+path, strings.NewReader(body))
 	if err != nil {
 		return
@@ -252,7 +281,8 @@ func (f *fuzzer) json() {
 	f.judge(rsp, rq.Method+" "+path+" "+body[:min(len(body), 500)])
 }
 
-// judge reads an answer. 503 with Retry-After is for those who ask for too much; 501 and 505 are for what is no HTTP of ours.
+// judge reads an answer. 503 with Retry-After is for those who ask for too much; 501 and 505 are for what is no HTTP of
+// ours.
 func (f *fuzzer) judge(rsp *http.Response, rq string) {
 	answer, _ := io.ReadAll(io.LimitReader(rsp.Body, 1000)) // it may be cut off
 	_ = rsp.Body.Close()                                    // it was read
@@ -309,7 +339,9 @@ func (f *fuzzer) associate() []byte {
 	content = append(content[:36:36], make([]byte, 32)...)
 	content = append(content, item(0x10, []byte("1.2.840.10008.3.1.1.1"))...)
 	for id := range byte(1 + f.random.IntN(3)) {
-		context := append([]byte{2*id + 1, 0, 0, 0}, item(0x30, []byte(pick(f, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.1", f.odd())))...)
+		context := append([]byte{2*id + 1, 0, 0, 0}, item(
+			0x30, []byte(pick(f, "1.2.840.10008.5.1.4.1.1.2", "1.2.840.10008.1.1", f.odd())),
+		)...)
 		context = append(context, item(0x40, []byte(pick(f, "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", f.odd())))...)
 		content = append(content, item(0x20, context)...)
 	}
@@ -332,7 +364,14 @@ func (f *fuzzer) store() []byte {
 	for _, e := range []struct {
 		number uint16
 		value  string
-	}{{0x100, pick(f, "\x01\x00", "\x30\x00", "\xff\xff")}, {0x110, "\x01\x00"}, {0x700, "\x00\x00"}, {0x800, "\x00\x00"}, {0x1000, instance}, {0x1030, f.odd()}} {
+	}{
+		{0x100, pick(f, "\x01\x00", "\x30\x00", "\xff\xff")},
+		{0x110, "\x01\x00"},
+		{0x700, "\x00\x00"},
+		{0x800, "\x00\x00"},
+		{0x1000, instance},
+		{0x1030, f.odd()},
+	} {
 		command = append(command, element(0, e.number, e.value)...)
 	}
 	command = append(element(0, 0, string(binary.LittleEndian.AppendUint32(nil, uint32(len(command))))), command...)
@@ -340,7 +379,15 @@ func (f *fuzzer) store() []byte {
 	for _, e := range []struct {
 		group, number uint16
 		value         string
-	}{{8, 5, pick(f, "ISO_IR 100", `\ISO 2022 IR 87`, f.odd())}, {8, 0x16, class}, {8, 0x18, instance}, {0x10, 0x10, f.odd()}, {0x10, 0x20, f.odd()}, {0x20, 0xd, f.odd()}, {0x20, 0xe, f.odd()}} {
+	}{
+		{8, 5, pick(f, "ISO_IR 100", `\ISO 2022 IR 87`, f.odd())},
+		{8, 0x16, class},
+		{8, 0x18, instance},
+		{0x10, 0x10, f.odd()},
+		{0x10, 0x20, f.odd()},
+		{0x20, 0xd, f.odd()},
+		{0x20, 0xe, f.odd()},
+	} {
 		data = append(data, element(e.group, e.number, e.value)...)
 	}
 	value := func(flags byte, b []byte) []byte {

@@ -40,18 +40,22 @@ func TestNoRoomForDatabase(t *testing.T) {
 	require.Equal(t, client.Success, s.awaitFinal(job.ID).Status)
 
 	filler := fill(t, disk)
-	await(t, "readyz says that the disk is full", func() bool { return strings.Contains(s.readyz(), "The database's disk is full; make room there") })
+	await(t, "readyz says that the disk is full", func() bool {
+		return strings.Contains(
+			s.readyz(), "The database's disk is full; make room there",
+		)
+	})
 	require.NoError(t, syscall.Kill(s.postmaster(), syscall.SIGKILL))
-	const sentence = "ADIT's embedded database doesn't run: no room is left on the disk of the data directory; make room there."
+	const sentence = "ADIT's embedded database is not running: the disk of the data directory is full; make room there."
 	await(t, "readyz says that there is no room", func() bool { return s.readyz() == sentence })
-	_, err = s.Job(t.Context(), job.ID)
+	_, err = s.Jobs.Get(t.Context(), job.ID)
 	requireAway(t, err)
 	await(t, "a second try", func() bool { return strings.Count(s.said.String(), sentence) >= 2 })
 	require.Equal(t, 200, s.status("/healthz"))
 
 	require.NoError(t, os.Remove(filler))
 	await(t, "readiness", func() bool { return s.status("/readyz") == 200 })
-	_, err = s.ActOnJob(t.Context(), job.ID, client.RestartJob)
+	_, err = s.Jobs.Act(t.Context(), job.ID, client.RestartJob)
 	require.NoError(t, err)
 	require.Equal(t, client.Success, s.awaitFinal(job.ID).Status)
 }
@@ -73,7 +77,9 @@ func fill(t *testing.T, disk string) (filler string) {
 
 // readyz is what the address says.
 func (s *server) readyz() string {
-	rsp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline}).Get(s.url + "/readyz")
+	rsp, err := (&http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline,
+	}).Get(s.url + "/readyz")
 	if err != nil {
 		return err.Error()
 	}

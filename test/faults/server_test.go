@@ -86,8 +86,10 @@ func serve(t *testing.T, dir string, args ...string) *server {
 	}
 	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
 	require.NoError(t, err)
-	s.Client, err = client.New(s.url, client.WithToken(strings.TrimSpace(string(token))), client.WithPatience(time.Millisecond),
-		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline}))
+	s.Client, err = client.New(
+		s.url, client.WithToken(strings.TrimSpace(string(token))), client.WithPatience(time.Millisecond),
+		client.WithHTTPClient(&http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: deadline}),
+	)
 	require.NoError(t, err)
 	return s
 }
@@ -113,7 +115,7 @@ var template = sync.OnceValues(func() (string, error) {
 	return dir, errors.Join(err, cmd.Wait())
 })
 
-// newDataDir gives a data directory for a server of its own.
+// newDataDir returns a data directory for a server of its own.
 func newDataDir(t *testing.T) string {
 	t.Helper()
 	made, err := template()
@@ -191,7 +193,7 @@ func (s *server) addServer(name, addr string, perTask int) {
 	require.NoError(s.t, err)
 	number, err := strconv.Atoi(port)
 	require.NoError(s.t, err)
-	_, err = s.AddServer(s.t.Context(), client.ServerSettings{
+	_, err = s.Servers.Add(s.t.Context(), client.ServerSettings{
 		Name: name, AETitle: strings.ToUpper(name), Host: host, Port: number,
 		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true}, AssociationsPerTask: perTask,
 	})
@@ -201,17 +203,18 @@ func (s *server) addServer(name, addr string, perTask int) {
 // transfer makes a job for a study.
 func (s *server) transfer(source, destination, study string) client.Job {
 	s.t.Helper()
-	job, err := s.CreateJob(s.t.Context(), client.NewJob{
-		Kind: client.SelectiveTransfer, Source: source, Destination: destination, Studies: []client.NewStudy{{StudyInstanceUID: study}},
+	job, err := s.Jobs.Create(s.t.Context(), client.NewJob{
+		Kind: client.SelectiveTransfer, Source: source, Destination: destination,
+		Studies: []client.NewStudy{{StudyInstanceUID: study}},
 	}, "")
 	require.NoError(s.t, err)
 	return job
 }
 
-// task gives the only task of a job.
+// task returns the only task of a job.
 func (s *server) task(job int64) client.Task {
 	s.t.Helper()
-	for t, err := range s.Tasks(s.t.Context(), job, client.TaskFilter{Limit: 1}) {
+	for t, err := range s.Tasks.List(s.t.Context(), job, client.TaskFilter{Limit: 1}) {
 		require.NoError(s.t, err)
 		return t
 	}
@@ -225,7 +228,7 @@ func (s *server) awaitFinal(job int64) client.Job {
 	var j client.Job
 	await(s.t, "the end of the job", func() bool {
 		var err error
-		j, err = s.Job(s.t.Context(), job)
+		j, err = s.Jobs.Get(s.t.Context(), job)
 		return err == nil && client.Final(j.Status)
 	})
 	return j
@@ -255,11 +258,15 @@ func newPACS(t *testing.T, cfg pacs.Config) *pacs.PACS {
 	return p
 }
 
-// newStudy makes a study of small images in several series.
+// newStudy makes a study of small instances in several series.
 func newStudy(seed uint64, series, images int) *phantom.Study {
-	spec := phantom.StudySpec{Patient: phantom.Patient{ID: "F" + strconv.FormatUint(seed, 10), Name: "Fault^Ada", Sex: "O"}}
+	spec := phantom.StudySpec{
+		Patient: phantom.Patient{ID: "F" + strconv.FormatUint(seed, 10), Name: "Fault^Ada", Sex: "O"},
+	}
 	for range series {
-		spec.Series = append(spec.Series, phantom.SeriesSpec{Kind: phantom.CT, Instances: images, Rows: 16, Columns: 16})
+		spec.Series = append(
+			spec.Series, phantom.SeriesSpec{Kind: phantom.CT, Instances: images, Rows: 16, Columns: 16},
+		)
 	}
 	return phantom.New(seed, spec)
 }

@@ -41,7 +41,10 @@ type used struct {
 }
 
 func (u used) String() string {
-	return fmt.Sprintf("%d goroutines, %d files, %d connections, %.1f MB, %d dead rows of %d", u.goroutines, u.files, u.connections, float64(u.memory)/1e6, u.dead, u.dead+u.live)
+	return fmt.Sprintf(
+		"%d goroutines, %d files, %d connections, %.1f MB, %d dead rows of %d",
+		u.goroutines, u.files, u.connections, float64(u.memory)/1e6, u.dead, u.dead+u.live,
+	)
 }
 
 // soaked is a server under a soak.
@@ -78,14 +81,17 @@ func (s *soaked) look() (u used) {
 	return u
 }
 
-// unfinished gives how many tasks wait or run.
+// unfinished returns how many tasks wait or run.
 func (s *soaked) unfinished() (n int) {
 	s.t.Helper()
-	require.NoError(s.t, s.database.QueryRow(s.t.Context(), "SELECT coalesce(sum(n_pending + n_running), 0) FROM jobs WHERE active").Scan(&n))
+	require.NoError(s.t, s.database.QueryRow(
+		s.t.Context(), "SELECT coalesce(sum(n_pending + n_running), 0) FROM jobs WHERE active",
+	).Scan(&n))
 	return n
 }
 
-// soak makes ten tasks a second for so long, and cancels every third: what the server takes afterwards does not grow with how many there were.
+// soak makes ten tasks a second for so long, and cancels every third: what the server takes afterwards does not grow
+// with how many there were.
 func soak(t *testing.T, long time.Duration) {
 	t.Helper()
 	studies := []*phantom.Study{newStudy(31, 1, 2), newStudy(32, 2, 3), newStudy(33, 1, 8)}
@@ -93,7 +99,7 @@ func soak(t *testing.T, long time.Duration) {
 	s := &soaked{server: serve(t, newDataDir(t), "--dicom-listen", "127.0.0.1:0")}
 	s.addServer("from", from.Addr(), 0)
 	s.addServer("to", to.Addr(), 0)
-	_, err := s.ChangeSettings(t.Context(), client.SettingsChange{MaxJobsPerHour: new(0)})
+	_, err := s.Site.ChangeSettings(t.Context(), client.SettingsChange{MaxJobsPerHour: new(0)})
 	require.NoError(t, err)
 	url, err := local.URL(s.dir)
 	require.NoError(t, err)
@@ -101,15 +107,18 @@ func soak(t *testing.T, long time.Duration) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.database.Close(context.Background()) })
 	socket := filepath.Join(s.dir, "admin.sock")
-	s.admin = &http.Client{Timeout: deadline, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}}}
+	s.admin = &http.Client{Timeout: deadline, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		},
+	}}
 
 	made := 0
 	task := func() {
 		job := s.transfer("from", "to", studies[made%len(studies)].StudyInstanceUID)
 		if made++; made%3 == 0 {
-			_, _ = s.ActOnJob(t.Context(), job.ID, "cancel") // it may have ended
+			_, _ = s.Jobs.Act(t.Context(), job.ID, "cancel") // it may have ended
 		}
 	}
 	rest := func() { await(t, "the end of all tasks", func() bool { return s.unfinished() == 0 }) }
@@ -135,7 +144,8 @@ func soak(t *testing.T, long time.Duration) {
 	var after used
 	await(t, "the server to come to rest", func() bool {
 		after = s.look()
-		return after.goroutines <= before.goroutines+20 && after.files <= before.files+20 && after.connections <= db.DefaultMaxConns+4
+		return after.goroutines <= before.goroutines+20 &&
+			after.files <= before.files+20 && after.connections <= db.DefaultMaxConns+4
 	})
 	t.Logf("%d tasks; before: %s; after: %s", made, before, after)
 	var sizes string // docs/admin.md tells what a study takes
@@ -147,7 +157,9 @@ func soak(t *testing.T, long time.Duration) {
 	require.Less(t, after.memory, before.memory+40<<20)
 	require.Less(t, after.dead, 10_000+after.live/5, "the database's own clean-up keeps up")
 	var failed int
-	require.NoError(t, s.database.QueryRow(t.Context(), "SELECT count(*) FROM tasks WHERE status NOT IN ('success', 'canceled')").Scan(&failed))
+	require.NoError(t, s.database.QueryRow(
+		t.Context(), "SELECT count(*) FROM tasks WHERE status NOT IN ('success', 'canceled')",
+	).Scan(&failed))
 	require.Zero(t, failed)
 	await(t, "every slot given back", func() bool {
 		var slots int

@@ -17,7 +17,8 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 )
 
-// requireClean looks at what an ended server left behind: no association at either PACS, no slot, nobody who holds a task.
+// requireClean looks at what an ended server left behind: no association at either PACS, no slot, nobody who holds a
+// task.
 func (tr *transit) requireClean() {
 	t := tr.t
 	t.Helper()
@@ -34,11 +35,11 @@ func (tr *transit) requireClean() {
 	defer func() { require.NoError(t, conn.Close(ctx)) }()
 	var slots, held, alive int
 	var status string
-	require.NoError(t, conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM association_slots), (SELECT count(*) FROM tasks WHERE lease_node IS NOT NULL),
-		(SELECT count(*) FROM nodes WHERE fenced_at IS NULL), (SELECT status FROM tasks)`).Scan(&slots, &held, &alive, &status))
+	require.NoError(t, conn.QueryRow(ctx, `SELECT (SELECT count(*) FROM association_slots), (SELECT count(*) FROM tasks WHERE lease_member IS NOT NULL),
+		(SELECT count(*) FROM members WHERE fenced_at IS NULL), (SELECT status FROM tasks)`).Scan(&slots, &held, &alive, &status))
 	require.Zero(t, slots, "slots")
 	require.Zero(t, held, "tasks that are held")
-	require.Zero(t, alive, "nodes that have not signed off")
+	require.Zero(t, alive, "members that have not signed off")
 	require.Equal(t, "pending", status)
 }
 
@@ -77,7 +78,8 @@ func TestStopCutsOff(t *testing.T) {
 			tr.stop.Release()
 			tr.requireClean()
 			tr.restart()
-			// Everything that was acknowledged is in the ledger. Each store association may have had one object under way.
+			// Everything that was acknowledged is in the ledger. Each store association may have had one object under
+			// way.
 			tr.requireComplete(4)
 		})
 	}

@@ -20,14 +20,16 @@ import (
 // verifiedBy adds a destination that is asked for what it acknowledged.
 func (s *server) verifiedBy(method, name, aeTitle string, port int) {
 	s.t.Helper()
-	_, err := s.AddServer(s.t.Context(), client.ServerSettings{
+	_, err := s.Servers.Add(s.t.Context(), client.ServerSettings{
 		Name: name, AETitle: aeTitle, Host: "127.0.0.1", Port: port,
-		Supports: client.Supports{StudyRootFind: true, Store: true}, Verify: client.Verify{Method: method, Patience: 3600},
+		Supports: client.Supports{StudyRootFind: true, Store: true},
+		Verify:   client.Verify{Method: method, Patience: 3600},
 	})
 	require.NoError(s.t, err)
 }
 
-// kill -9 while a destination is asked what it lists: the verification goes on at the next start, and nobody is asked for an image again.
+// kill -9 while a destination is asked what it lists: the verification goes on at the next start, and nobody is asked
+// for an instance again.
 func TestKillWhileVerifying(t *testing.T) {
 	study := newStudy(31, 2, 40)
 	hold := pacs.StopAt(pacs.AtFind, 0)
@@ -47,18 +49,21 @@ func TestKillWhileVerifying(t *testing.T) {
 	require.Len(t, to.Recorder().Log().Stores, 80, "nothing is sent again")
 }
 
-// kill -9 between a request for storage commitment and its report: the report comes to the next process, which knows what it is about.
+// kill -9 between a request for storage commitment and its report: the report comes to the next process, which knows
+// what it is about.
 func TestKillBeforeCommitment(t *testing.T) {
 	study := newStudy(32, 2, 40)
 	from := newPACS(t, pacs.Config{Studies: []*phantom.Study{study}})
 	port := testpeer.Port(t) // where the next process listens
-	to := testpeer.Orthanc(t, []string{testpeer.NoDelay}, map[string]any{"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", port}}})
+	to := testpeer.Orthanc(t, []string{testpeer.NoDelay}, map[string]any{
+		"DicomModalities": map[string]any{"adit": []any{"ADIT", "127.0.0.1", port}},
+	})
 	s := serve(t, newDataDir(t), "--dicom-listen", "127.0.0.1:0")
 	s.addServer("from", from.Addr(), 0)
 	s.verifiedBy("commitment", "to", "ORTHANC", to.Port)
 	job := s.transfer("from", "to", study.StudyInstanceUID)
 	await(t, "the request for commitment", func() bool {
-		return strings.Contains(s.task(job.ID).WhyWaiting, "has yet to show 80 images of 80")
+		return strings.Contains(s.task(job.ID).WhyWaiting, "does not show 80 instances of 80 yet")
 	})
 	before := from.Recorder().Log()
 	require.Len(t, before.Sent, 80)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package harness runs a node of ADIT inside a test: real PostgreSQL, the engine and its actors, without HTTP.
+// Package harness runs a member of ADIT inside a test: real PostgreSQL, the engine and its actors, without HTTP.
 package harness
 
 import (
@@ -24,7 +24,11 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/db/dbtest"
 	"github.com/adit-go/adit/engine"
-	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 )
@@ -32,8 +36,8 @@ import (
 // Deadline is how long a test waits for something that must happen, as safety only.
 const Deadline = time.Minute
 
-// Node is a running node with its first user.
-type Node struct {
+// Member is a running member with its first user.
+type Member struct {
 	Engine *engine.Engine
 	People *people.Service
 	Pool   *pgxpool.Pool
@@ -45,30 +49,31 @@ type Node struct {
 	t       testing.TB
 	cfg     Config
 	dataDir uuid.UUID
-	actors  *actors.Node
+	actors  *actors.Member
 	said    testpeer.Buffer // all that was logged
 }
 
-// Config of a node. Zero values are fit for tests: short pauses.
+// Config of a member. Zero values are fit for tests: short pauses.
 type Config struct {
-	Engine  engine.Config
+	Engine  base.Config
 	Workers int
 	Lease   time.Duration
 	Idle    bool // don't start the actors; Start does
 	// Log, if not nil, is where everything is logged, at debug level.
 	Log io.Writer
-	// Silent keeps the log out of the test's output: of one that runs thousands of tasks. It is searched for patients all the same.
+	// Silent keeps the log out of the test's output: of one that runs thousands of tasks. It is searched for patients
+	// all the same.
 	Silent bool
 	// Trace, if not nil, is told of each statement.
 	Trace pgx.QueryTracer
-	// Receiver of the node; its listener is made by Start.
+	// Receiver of the member; its listener is made by Start.
 	Receiver actors.Receiver
 	// Wrap, if not nil, is put around that listener.
 	Wrap func(net.Listener) net.Listener
 }
 
-// New starts a node on a database of its own. It is stopped when the test ends.
-func New(t testing.TB, cfg Config) *Node {
+// New starts a member on a database of its own. It is stopped when the test ends.
+func New(t testing.TB, cfg Config) *Member {
 	t.Helper()
 	url := dbtest.URL(t)
 	ctx := context.Background()
@@ -96,16 +101,16 @@ func New(t testing.TB, cfg Config) *Node {
 		cfg.Engine.RecallPause = 50 * time.Millisecond
 	}
 	if cfg.Lease == 0 {
-		cfg.Lease = 2 * time.Second
+		cfg.Lease = 10 * time.Second // of a machine that does much at once; a beat is a fifth of it
 	}
 	who := people.New(pool, people.NewKey())
-	n := &Node{t: t, ReceiverAddr: "127.0.0.1:0", People: who, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
+	n := &Member{t: t, ReceiverAddr: "127.0.0.1:0", People: who, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
 	var token string
 	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
-	n.Admin, err = who.UserOfToken(ctx, token)
+	n.Admin, err = who.Tokens.UserOf(ctx, token)
 	require.NoError(t, err)
 	t.Cleanup(n.checkWords)
-	n.Engine = engine.New(pool, who, doorpacs.NewDoor(pool), n.log(), cfg.Engine)
+	n.Engine = engine.New(pool, who, door.NewDoor(pool), n.log(), cfg.Engine)
 	if !cfg.Idle {
 		n.Start()
 	}
@@ -113,7 +118,7 @@ func New(t testing.TB, cfg Config) *Node {
 }
 
 // checkWords looks for patients in what tasks and their logs tell people.
-func (n *Node) checkWords() {
+func (n *Member) checkWords() {
 	rows, err := n.Pool.Query(context.Background(), `SELECT message FROM tasks WHERE message <> '' UNION SELECT line FROM task_log
 		UNION SELECT missing::text FROM task_series UNION SELECT waiting_reason FROM tasks UNION SELECT breaker_reason FROM server_state`)
 	if err != nil {
@@ -131,8 +136,11 @@ func (n *Node) checkWords() {
 	}
 	pseudonyms, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(n.t, err)
-	for _, p := range pseudonyms { // what names the task in one line, and its study in another, tells as much as one line with both
-		for what, text := range map[string]string{"the log": n.said.String(), "what a task says": strings.Join(words, "\n")} {
+	// what names the task in one line, and its study in another, tells as much as one line with both
+	for _, p := range pseudonyms {
+		for what, text := range map[string]string{
+			"the log": n.said.String(), "what a task says": strings.Join(words, "\n"),
+		} {
 			if testpeer.Stands(text, p) {
 				n.t.Errorf("%s holds the pseudonym %q", what, p)
 			}
@@ -140,7 +148,7 @@ func (n *Node) checkWords() {
 	}
 }
 
-func (n *Node) log() *slog.Logger {
+func (n *Member) log() *slog.Logger {
 	if n.cfg.Silent {
 		return slog.New(slog.NewTextHandler(testpeer.WithoutPatients(n.t, "the log", &n.said), nil))
 	}
@@ -150,8 +158,8 @@ func (n *Node) log() *slog.Logger {
 	return testpeer.Log(n.t, &n.said)
 }
 
-// Start starts the actors and waits until the node may claim.
-func (n *Node) Start() {
+// Start starts the actors and waits until the member may claim.
+func (n *Member) Start() {
 	n.t.Helper()
 	l, err := net.Listen("tcp", n.ReceiverAddr)
 	require.NoError(n.t, err)
@@ -161,20 +169,21 @@ func (n *Node) Start() {
 		receiver.Listener = n.cfg.Wrap(l)
 	}
 	n.actors, err = actors.Start(actors.Config{
-		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers, Lease: n.cfg.Lease, Log: n.log(), Receiver: &receiver,
-		Registration: engine.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
+		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers,
+		Lease: n.cfg.Lease, Log: n.log(), Receiver: &receiver,
+		Registration: lease.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
 	})
 	require.NoError(n.t, err)
 	select {
 	case <-n.actors.Registered():
 	case <-time.After(Deadline):
-		n.t.Fatal("the node did not register")
+		n.t.Fatal("the member did not register")
 	}
 	n.t.Cleanup(func() { n.Stop(0) })
 }
 
 // ReceiverPort is the port of ReceiverAddr.
-func (n *Node) ReceiverPort() int {
+func (n *Member) ReceiverPort() int {
 	n.t.Helper()
 	_, port, err := net.SplitHostPort(n.ReceiverAddr)
 	require.NoError(n.t, err)
@@ -183,11 +192,11 @@ func (n *Node) ReceiverPort() int {
 	return number
 }
 
-// Collectors gives the metrics of the running actors.
-func (n *Node) Collectors() []prometheus.Collector { return n.actors.Collectors() }
+// Collectors returns the metrics of the running actors.
+func (n *Member) Collectors() []prometheus.Collector { return n.actors.Collectors() }
 
 // Stop stops the actors, giving running tasks so long to come to a stop by themselves.
-func (n *Node) Stop(patience time.Duration) {
+func (n *Member) Stop(patience time.Duration) {
 	if n.actors == nil {
 		return
 	}
@@ -198,65 +207,65 @@ func (n *Node) Stop(patience time.Duration) {
 }
 
 // AddServer adds a server with every service, and lets change set what differs.
-func (n *Node) AddServer(name, aeTitle, addr string, change func(*engine.NewServer)) engine.DICOMNode {
+func (n *Member) AddServer(name, aeTitle, addr string, change func(*nodes.NewServer)) nodes.DICOMNode {
 	n.t.Helper()
 	host, port, err := net.SplitHostPort(addr)
 	require.NoError(n.t, err)
 	number, err := strconv.Atoi(port)
 	require.NoError(n.t, err)
-	s := engine.NewServer{
+	s := nodes.NewServer{
 		Name: name, AETitle: aeTitle, Host: host, Port: number,
-		Supports: engine.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+		Supports: nodes.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
 	}
 	if change != nil {
 		change(&s)
 	}
-	node, err := n.Engine.AddServer(context.Background(), n.Admin, s)
+	node, err := n.Engine.Nodes.AddServer(context.Background(), n.Admin, s)
 	require.NoError(n.t, err)
 	return node
 }
 
 // AddFolder adds a folder.
-func (n *Node) AddFolder(name, path string) engine.DICOMNode {
+func (n *Member) AddFolder(name, path string) nodes.DICOMNode {
 	n.t.Helper()
-	node, err := n.Engine.AddFolder(context.Background(), n.Admin, engine.NewFolder{Name: name, Path: path})
+	node, err := n.Engine.Nodes.AddFolder(context.Background(), n.Admin, nodes.NewFolder{Name: name, Path: path})
 	require.NoError(n.t, err)
 	return node
 }
 
 // Transfer makes a job for whole studies.
-func (n *Node) Transfer(source, destination string, studies ...string) engine.Job {
+func (n *Member) Transfer(source, destination string, studies ...string) jobs.Job {
 	n.t.Helper()
-	t := engine.Transfer{Source: source, Destination: destination}
+	t := jobs.Transfer{Source: source, Destination: destination}
 	for _, uid := range studies {
-		t.Studies = append(t.Studies, engine.Study{StudyInstanceUID: uid})
+		t.Studies = append(t.Studies, jobs.Study{StudyInstanceUID: uid})
 	}
 	return n.Create(t)
 }
 
 // Create makes a job.
-func (n *Node) Create(t engine.Transfer) engine.Job {
+func (n *Member) Create(t jobs.Transfer) jobs.Job {
 	n.t.Helper()
-	job, err := n.Engine.CreateTransfer(context.Background(), n.Admin, t)
+	job, err := n.Engine.Jobs.Create(context.Background(), n.Admin, t)
 	require.NoError(n.t, err)
 	return job
 }
 
 // Wait waits until nothing of a job is pending or running.
-func (n *Node) Wait(job int64) engine.Job {
+func (n *Member) Wait(job int64) jobs.Job {
 	n.t.Helper()
-	return n.WaitFor(job, engine.Job.Done)
+	return n.WaitFor(job, jobs.Job.Done)
 }
 
 // WaitFor waits until a job is as wanted.
-func (n *Node) WaitFor(job int64, wanted func(engine.Job) bool) engine.Job {
+func (n *Member) WaitFor(job int64, wanted func(jobs.Job) bool) jobs.Job {
 	n.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Deadline)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		j, err := n.Engine.Job(ctx, n.Admin, job)
+		j, err := n.Engine.Jobs.Get(ctx, n.Admin, job)
 		require.NoError(n.t, err)
 		if wanted(j) {
 			return j
@@ -264,16 +273,16 @@ func (n *Node) WaitFor(job int64, wanted func(engine.Job) bool) engine.Job {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			tasks, _ := n.Engine.Tasks(context.Background(), n.Admin, job, engine.TaskFilter{Limit: 5})
+			tasks, _ := n.Engine.Jobs.Tasks(context.Background(), n.Admin, job, jobs.TaskFilter{Limit: 5})
 			n.t.Fatalf("job %d is still %s; its first tasks: %+v", job, j.Status, tasks)
 		}
 	}
 }
 
-// Task gives the only task of a job.
-func (n *Node) Task(job int64) engine.Task {
+// Task returns the only task of a job.
+func (n *Member) Task(job int64) jobs.Task {
 	n.t.Helper()
-	tasks, err := n.Engine.Tasks(context.Background(), n.Admin, job, engine.TaskFilter{Limit: 2})
+	tasks, err := n.Engine.Jobs.Tasks(context.Background(), n.Admin, job, jobs.TaskFilter{Limit: 2})
 	require.NoError(n.t, err)
 	require.Len(n.t, tasks, 1)
 	return tasks[0]

@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 )
 
 // Kinds of what can be wrong with how a task ended.
@@ -33,9 +33,9 @@ type finding struct {
 	kind, detail string
 }
 
-// judge compares how a task ended with what is there. missing are the instances that the task names; a message may name them too, or tell
-// of counts that don't agree.
-func (p *performance) judge(task engine.Task, missing map[string]bool) []finding {
+// judge compares how a task ended with what is there. missing are the instances that the task names; a message may name
+// them too, or tell of counts that don't agree.
+func (p *performance) judge(task jobs.Task, missing map[string]bool) []finding {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var found []finding
@@ -60,7 +60,7 @@ func (p *performance) judge(task engine.Task, missing map[string]bool) []finding
 	}
 	have := len(truth) - len(absent)
 	switch task.Status {
-	case engine.Success:
+	case jobs.Success:
 		switch most, last := p.seen.counted(p.tale, slices.Max[[]int]), p.now.counted(p.tale, newest); {
 		case len(named) > 0:
 			add(falseSuccess, "%d of %d were named and are not there", len(named), len(truth))
@@ -81,9 +81,12 @@ func (p *performance) judge(task engine.Task, missing map[string]bool) []finding
 				add(inSilence, "an instance of another patient")
 			}
 		}
-	case engine.Warning:
+	case jobs.Warning:
 		for _, uid := range named {
-			if !missing[uid] && !slices.ContainsFunc([]string{uid, "The source counts ", "The source has no image"}, func(s string) bool { return strings.Contains(task.Message, s) }) {
+			if !missing[uid] && !slices.ContainsFunc(
+				[]string{uid, "The source counts ", "The source has no instance"},
+				func(s string) bool { return strings.Contains(task.Message, s) },
+			) {
 				add(unnamed, "%d of %d are not there; not named: %s", len(absent), len(truth), uid)
 				break
 			}
@@ -92,15 +95,16 @@ func (p *performance) judge(task engine.Task, missing map[string]bool) []finding
 	for _, what := range astray {
 		add(notAskedFor, "%s", what)
 	}
-	counts := task.Status == engine.Success || task.Status == engine.Warning // else what was sent last may not have been answered
-	canceled := task.Status == engine.Canceled && p.target == "folder"       // nobody has looked at the files since
+	// else what was sent last may not have been answered
+	counts := task.Status == jobs.Success || task.Status == jobs.Warning
+	canceled := task.Status == jobs.Canceled && p.target == "folder" // nobody has looked at the files since
 	if n := int(task.Delivered); n > atMost && !canceled || n < number && counts && p.target != "direct" {
 		add(wrongNumber, "%d, and there are %d", n, atMost)
 	}
 	return found
 }
 
-// truth gives the SOP Instance UIDs that the task is to move, and their series.
+// truth returns the SOP Instance UIDs that the task is to move, and their series.
 func (p *performance) truth() map[string]string {
 	truth := map[string]string{}
 	for _, e := range p.added {
@@ -116,7 +120,7 @@ func (p *performance) truth() map[string]string {
 	return truth
 }
 
-// named gives what the source has named of what the task is to move: listed, sent, or failed with.
+// named returns what the source has named of what the task is to move: listed, sent, or failed with.
 func (p *performance) named() map[string]bool {
 	named := map[string]bool{}
 	truth := p.truth()
@@ -149,8 +153,8 @@ func (p *performance) fabled(truth map[string]string, there map[string]bool) (n 
 	return n
 }
 
-// counted gives what the source has counted of what the task is to move, of each count that which is chosen; -1: nothing. A series that is
-// listed without its UID counts where the study has no count.
+// counted returns what the source has counted of what the task is to move, of each count that which is chosen; -1:
+// nothing. A series that is listed without its UID counts where the study has no count.
 func (s *evidence) counted(t *tale, choose func([]int) int) int {
 	n, all := -1, 0
 	if len(t.chosen) == 0 && len(s.study) > 0 {
@@ -169,8 +173,8 @@ func (s *evidence) counted(t *tale, choose func([]int) int) int {
 
 func newest(counts []int) int { return counts[len(counts)-1] }
 
-// there gives what the destination has of what may count, how many instances it took at least and at most, and what it has that was
-// not asked for.
+// there returns what the destination has of what may count, how many instances it took at least and at most, and what
+// it has that was not asked for.
 func (p *performance) there() (there map[string]bool, atLeast, atMost int, astray []string) {
 	there = map[string]bool{}
 	if p.lane.folder != "" {
@@ -193,7 +197,8 @@ func (p *performance) there() (there map[string]bool, atLeast, atMost int, astra
 	all := map[string]bool{}
 	for uid := range p.took.acked {
 		all[uid] = true
-		if p.took.whole[uid] && !(verifies && p.took.lost[uid] && !p.holds(uid)) { // an older one is there in its place, whoever asks
+		// an older one is there in its place, whoever asks
+		if p.took.whole[uid] && !(verifies && p.took.lost[uid] && !p.holds(uid)) {
 			there[uid] = true
 		}
 		if reason := p.astray(uid); reason != "" && p.took.ours[uid] {
@@ -251,7 +256,7 @@ func (p *performance) astray(uid string) string {
 	return "an instance that nobody knows"
 }
 
-// readFile gives the SOP Instance UID of a DICOM file, and whether all of it is as it should be.
+// readFile returns the SOP Instance UID of a DICOM file, and whether all of it is as it should be.
 func (p *performance) readFile(path string) (uid string, genuine bool) {
 	b, err := os.ReadFile(path)
 	if err != nil {

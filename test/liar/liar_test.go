@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/internal/testpeer"
 )
 
@@ -47,7 +47,10 @@ func TestOnceWrong(t *testing.T) {
 		lies string
 		what string
 	}{
-		{424270, "the first look-up fails + success, 0 of 0 + the source drops idle associations", "a retrieve was tried again without end"},
+		{
+			424270, "the first look-up fails + success, 0 of 0 + the source drops idle associations",
+			"a retrieve was tried again without end",
+		},
 	} {
 		t.Run(found.what, func(t *testing.T) {
 			w := newWorld(t, 1)
@@ -111,20 +114,23 @@ type checker struct {
 }
 
 const (
-	patience  = 90 * time.Second // for the end of a task, as safety only
-	leastWait = 5                // runs in a row that wait for a server that says that it has no room; then the task is canceled
+	patience = 90 * time.Second // for the end of a task, as safety only
+	// runs in a row that wait for a server that says that it has no room; then the task is canceled
+	leastWait = 5
 )
 
 // run tells one tale.
 func (c *checker) run(t *tale) *result {
-	n := c.w.node
+	n := c.w.member
 	ctx, cancel := context.WithTimeout(c.w.t.Context(), 2*patience)
 	defer cancel()
 	p, strike := c.w.stage(t)
 	defer strike()
 	begun := time.Now()
-	study := engine.Study{StudyInstanceUID: t.study.StudyInstanceUID, SeriesInstanceUIDs: t.chosen}
-	job, err := n.Engine.CreateTransfer(ctx, n.Admin, engine.Transfer{Source: p.lane.source, Destination: p.lane.target, Studies: []engine.Study{study}})
+	study := jobs.Study{StudyInstanceUID: t.study.StudyInstanceUID, SeriesInstanceUIDs: t.chosen}
+	job, err := n.Engine.Jobs.Create(
+		ctx, n.Admin, jobs.Transfer{Source: p.lane.source, Destination: p.lane.target, Studies: []jobs.Study{study}},
+	)
 	require.NoError(c.w.t, err)
 	p.job = job
 	close(p.made)
@@ -133,20 +139,24 @@ func (c *checker) run(t *tale) *result {
 	defer func() { r.took = time.Since(begun) }()
 	if !ended {
 		r.message = cmp.Or(task.WhyWaiting, task.Message)
-		r.findings = append(r.findings, finding{neverEnds, fmt.Sprintf("after %d attempts and %d times of waiting", task.Failures, task.Waits)})
+		r.findings = append(r.findings,
+			finding{neverEnds, fmt.Sprintf("after %d attempts and %d times of waiting", task.Failures, task.Waits)},
+		)
 		return r
 	}
 	r.findings = p.judge(task, c.missing(ctx, task.ID))
-	if task.Status == engine.Failure {
+	if task.Status == jobs.Failure {
 		p.heal()
-		if n.Engine.ActOnJob(ctx, n.Admin, job.ID, engine.RetryJob) == nil {
+		if n.Engine.Jobs.Act(ctx, n.Admin, job.ID, jobs.RetryJob) == nil {
 			task, ended := c.await(ctx, job.ID)
 			r.retried = task.Status
-			if !ended || task.Status == engine.Failure && !p.hopeless() {
+			if !ended || task.Status == jobs.Failure && !p.hopeless() {
 				r.findings = append(r.findings, finding{stuck, task.Message})
 			} else {
 				for _, f := range p.judge(task, c.missing(ctx, task.ID)) {
-					r.findings = append(r.findings, finding{f.kind, fmt.Sprintf("%s; after all lies had ended and a retry: %s: %s", f.detail, task.Status, task.Message)})
+					r.findings = append(r.findings, finding{f.kind, fmt.Sprintf(
+						"%s; after all lies had ended and a retry: %s: %s", f.detail, task.Status, task.Message,
+					)})
 				}
 			}
 		}
@@ -158,8 +168,8 @@ func (c *checker) run(t *tale) *result {
 func (p *performance) hopeless() bool { return len(p.added) > 0 }
 
 // await waits for the end of a job's only task. One that waits for a server again and again is canceled.
-func (c *checker) await(ctx context.Context, job int64) (task engine.Task, ended bool) {
-	n, end := c.w.node, time.Now().Add(patience)
+func (c *checker) await(ctx context.Context, job int64) (task jobs.Task, ended bool) {
+	n, end := c.w.member, time.Now().Add(patience)
 	tick := time.NewTicker(25 * time.Millisecond)
 	defer tick.Stop()
 	for canceled := false; time.Now().Before(end); {
@@ -170,11 +180,11 @@ func (c *checker) await(ctx context.Context, job int64) (task engine.Task, ended
 			break
 		}
 		switch status {
-		case engine.Success, engine.Warning, engine.Failure, engine.Canceled:
+		case jobs.Success, jobs.Warning, jobs.Failure, jobs.Canceled:
 			return c.taskOf(ctx, job), true
 		}
 		if waits >= leastWait && !canceled {
-			canceled = n.Engine.ActOnJob(ctx, n.Admin, job, engine.CancelJob) == nil
+			canceled = n.Engine.Jobs.Act(ctx, n.Admin, job, jobs.CancelJob) == nil
 		}
 		select {
 		case <-tick.C:
@@ -183,20 +193,22 @@ func (c *checker) await(ctx context.Context, job int64) (task engine.Task, ended
 		}
 	}
 	task = c.taskOf(ctx, job)
-	_ = n.Engine.ActOnJob(ctx, n.Admin, job, engine.CancelJob)
+	_ = n.Engine.Jobs.Act(ctx, n.Admin, job, jobs.CancelJob)
 	return task, false
 }
 
-func (c *checker) taskOf(ctx context.Context, job int64) engine.Task {
-	tasks, err := c.w.node.Engine.Tasks(context.WithoutCancel(ctx), c.w.node.Admin, job, engine.TaskFilter{Limit: 1})
+func (c *checker) taskOf(ctx context.Context, job int64) jobs.Task {
+	tasks, err := c.w.member.Engine.Jobs.Tasks(
+		context.WithoutCancel(ctx), c.w.member.Admin, job, jobs.TaskFilter{Limit: 1},
+	)
 	require.NoError(c.w.t, err)
 	require.Len(c.w.t, tasks, 1)
 	return tasks[0]
 }
 
-// missing gives the instances that a task names.
+// missing returns the instances that a task names.
 func (c *checker) missing(ctx context.Context, task int64) map[string]bool {
-	series, err := c.w.node.Engine.TaskSeries(ctx, c.w.node.Admin, task)
+	series, err := c.w.member.Engine.Jobs.TaskSeries(ctx, c.w.member.Admin, task)
 	require.NoError(c.w.t, err)
 	missing := map[string]bool{}
 	for _, s := range series {
@@ -249,16 +261,20 @@ func (r *report) add(one *result) {
 func (r *report) wrong() []*result {
 	wrong := slices.DeleteFunc(slices.Clone(r.results), func(one *result) bool { return len(one.findings) == 0 })
 	slices.SortFunc(wrong, func(a, b *result) int {
-		return cmp.Or(cmp.Compare(a.findings[0].kind, b.findings[0].kind), cmp.Compare(len(a.lies), len(b.lies)), cmp.Compare(a.seed, b.seed))
+		return cmp.Or(
+			cmp.Compare(a.findings[0].kind, b.findings[0].kind),
+			cmp.Compare(len(a.lies), len(b.lies)), cmp.Compare(a.seed, b.seed),
+		)
 	})
 	return wrong
 }
 
 var figures = regexp.MustCompile(`[0-9][0-9.]*|\b[SD][0-9]+\b`)
 
-// table gives the figures of all results, what was found by kind and by lie, and why tasks failed.
+// table returns the figures of all results, what was found by kind and by lie, and why tasks failed.
 func (r *report) table() string {
-	statuses, kinds, byLie, reasons, passing := map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, []string{}
+	statuses, kinds, byLie, reasons, passing := map[string]int{}, map[string]int{}, map[string]int{},
+		map[string]int{}, []string{}
 	for _, one := range r.results {
 		statuses[one.status]++
 		if one.retried != "" {
@@ -276,10 +292,10 @@ func (r *report) table() string {
 				byLie[name]++
 			}
 		}
-		if one.status == engine.Failure || one.status == engine.Canceled {
+		if one.status == jobs.Failure || one.status == jobs.Canceled {
 			reasons[one.status+": "+figures.ReplaceAllString(one.message, "N")]++
 		}
-		if one.status == engine.Failure && len(one.lasting) == 0 {
+		if one.status == jobs.Failure && len(one.lasting) == 0 {
 			passing = append(passing, fmt.Sprintf("%s\n        %s", one.tale, one.message))
 		}
 	}
@@ -290,7 +306,9 @@ func (r *report) table() string {
 			return
 		}
 		fmt.Fprintf(b, "%s\n", title)
-		for _, k := range slices.SortedFunc(maps.Keys(m), func(a, b string) int { return cmp.Or(-cmp.Compare(m[a], m[b]), cmp.Compare(a, b)) }) {
+		for _, k := range slices.SortedFunc(
+			maps.Keys(m), func(a, b string) int { return cmp.Or(-cmp.Compare(m[a], m[b]), cmp.Compare(a, b)) },
+		) {
 			fmt.Fprintf(b, "%8d  %s\n", m[k], k)
 		}
 	}
@@ -300,7 +318,10 @@ func (r *report) table() string {
 	list("why they failed", reasons)
 	if len(passing) > 0 {
 		slices.Sort(passing)
-		fmt.Fprintf(b, "%d failed though every lie passes by itself\n      %s\n", len(passing), strings.Join(passing, "\n      "))
+		fmt.Fprintf(
+			b, "%d failed though every lie passes by itself\n      %s\n",
+			len(passing), strings.Join(passing, "\n      "),
+		)
 	}
 	spent, told := map[string]time.Duration{}, map[string]time.Duration{}
 	for _, one := range r.results {
@@ -310,10 +331,14 @@ func (r *report) table() string {
 		}
 	}
 	mean := func(name string) time.Duration { return (spent[name] / told[name]).Round(time.Millisecond) }
-	for _, name := range slices.SortedFunc(maps.Keys(spent), func(a, b string) int { return -cmp.Compare(mean(a), mean(b)) })[:min(12, len(spent))] {
+	for _, name := range slices.SortedFunc(
+		maps.Keys(spent), func(a, b string) int { return -cmp.Compare(mean(a), mean(b)) },
+	)[:min(12, len(spent))] {
 		fmt.Fprintf(b, "slow: %s on the average: %s\n", mean(name), name)
 	}
-	slowest := slices.SortedFunc(slices.Values(r.results), func(a, b *result) int { return -cmp.Compare(a.took, b.took) })
+	slowest := slices.SortedFunc(
+		slices.Values(r.results), func(a, b *result) int { return -cmp.Compare(a.took, b.took) },
+	)
 	for _, one := range slowest[:min(5, len(slowest))] {
 		fmt.Fprintf(b, "slow: %s: %s (%s)\n", one.took.Round(time.Millisecond), one.tale, one.status)
 	}

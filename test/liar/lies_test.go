@@ -72,7 +72,9 @@ var lies = slices.Concat(listing, retrieving, moving, storing, folding)
 var listing = []lie{
 	{"the study's count is wrong", "", func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Study, func(l *pacs.ListFaults) {
-			answer(l, t.study.StudyInstanceUID, dict.NumberOfStudyRelatedInstances, count(r, len(t.study.Instances()))...)
+			answer(
+				l, t.study.StudyInstanceUID, dict.NumberOfStudyRelatedInstances, count(r, len(t.study.Instances()))...,
+			)
 		})
 	}},
 	{"a series' count is wrong", "", func(t *tale, r *rand.Rand) {
@@ -82,15 +84,25 @@ var listing = []lie{
 		})
 	}},
 	{"no counts", "", func(t *tale, r *rand.Rand) {
-		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { l.OmitKeys = append(l.OmitKeys, dict.NumberOfSeriesRelatedInstances) })
-		t.list(r, &t.src.Find.Study, func(l *pacs.ListFaults) { l.OmitKeys = append(l.OmitKeys, dict.NumberOfStudyRelatedInstances) })
+		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) {
+			l.OmitKeys = append(
+				l.OmitKeys, dict.NumberOfSeriesRelatedInstances,
+			)
+		})
+		t.list(r, &t.src.Find.Study, func(l *pacs.ListFaults) {
+			l.OmitKeys = append(
+				l.OmitKeys, dict.NumberOfStudyRelatedInstances,
+			)
+		})
 	}},
 	{"the list of series is capped", twoOf, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { l.Cap = len(t.study.Series) - 1 })
 	}},
 	{"a series without UID", "", func(t *tale, r *rand.Rand) {
 		s := t.someSeries(r)
-		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { answer(l, s.SeriesInstanceUID, dict.SeriesInstanceUID) })
+		t.list(
+			r, &t.src.Find.Series, func(l *pacs.ListFaults) { answer(l, s.SeriesInstanceUID, dict.SeriesInstanceUID) },
+		)
 	}},
 	{"a series with another's UID", twoOf, func(t *tale, r *rand.Rand) {
 		s := t.someSeries(r)
@@ -100,57 +112,79 @@ var listing = []lie{
 	}},
 	{"a modality is missing or wrong", "", func(t *tale, r *rand.Rand) {
 		s, modality := t.someSeries(r), pick(r, [][]string{{}, {"SR"}, {"PR"}, {"XX"}})
-		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { answer(l, s.SeriesInstanceUID, dict.Modality, modality...) })
+		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) {
+			answer(
+				l, s.SeriesInstanceUID, dict.Modality, modality...,
+			)
+		})
 	}},
 	{"every answer twice", "", func(t *tale, r *rand.Rand) {
 		t.src.Find.Study.Twice, t.src.Find.Series.Twice, t.src.Find.Image.Twice = r.IntN(2) == 0, true, r.IntN(2) == 0
 	}},
 	{"series of other studies", "", func(t *tale, r *rand.Rand) {
-		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { l.IgnoreKeys = append(l.IgnoreKeys, dict.StudyInstanceUID) })
+		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) {
+			l.IgnoreKeys = append(
+				l.IgnoreKeys, dict.StudyInstanceUID,
+			)
+		})
 	}},
 	{"series of other studies, without the study's UID", "", func(t *tale, r *rand.Rand) {
 		t.alone = true // those of other tasks would be answered as well
 		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) {
-			l.IgnoreKeys, l.OmitKeys = append(l.IgnoreKeys, dict.StudyInstanceUID), append(l.OmitKeys, dict.StudyInstanceUID)
+			l.IgnoreKeys, l.OmitKeys = append(l.IgnoreKeys, dict.StudyInstanceUID),
+				append(l.OmitKeys, dict.StudyInstanceUID)
 		})
 	}},
 	{"a series that isn't there", "", func(t *tale, r *rand.Rand) {
-		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) { l.Unknown = append(l.Unknown, t.study.StudyInstanceUID+".77") })
+		t.list(r, &t.src.Find.Series, func(l *pacs.ListFaults) {
+			l.Unknown = append(
+				l.Unknown, t.study.StudyInstanceUID+".77",
+			)
+		})
 	}},
-	{"the list of images is capped", images, func(t *tale, r *rand.Rand) {
+	{"the list of instances is capped", images, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Cap = 1 + r.IntN(3) })
 	}},
-	{"the list of images is empty", images, func(t *tale, r *rand.Rand) {
+	{"the list of instances is empty", images, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Empty = true })
 	}},
-	{"the list of images is refused", images, func(t *tale, r *rand.Rand) {
-		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Status = pick(r, []dimse.Status{0xA900, 0xC000, 0x0122, 0x0110}) })
+	{"the list of instances is refused", images, func(t *tale, r *rand.Rand) {
+		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) {
+			l.Status = pick(r, []dimse.Status{
+				0xA900, 0xC000, 0x0122, 0x0110,
+			})
+		})
 	}},
-	{"the list of images grows", images, func(t *tale, r *rand.Rand) {
+	{"the list of instances grows", images, func(t *tale, r *rand.Rand) {
 		l := &t.src.Find.Image
 		l.First, l.Cap = 1, 1+r.IntN(2)
 	}},
-	{"the list of images shrinks", images, func(t *tale, r *rand.Rand) {
+	{"the list of instances shrinks", images, func(t *tale, r *rand.Rand) {
 		l := &t.src.Find.Image
 		l.After, l.Cap = 1, 1+r.IntN(2)
 	}},
-	{"some images are not listed", images, func(t *tale, r *rand.Rand) {
+	{"some instances are not listed", images, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Hidden = append(l.Hidden, t.several(r)...) })
 	}},
-	{"images of other series are listed", images + " " + twoOf, func(t *tale, r *rand.Rand) {
-		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.IgnoreKeys = append(l.IgnoreKeys, dict.SeriesInstanceUID) })
-	}},
-	{"images of other series are listed, without their series", images + " " + twoOf, func(t *tale, r *rand.Rand) {
+	{"instances of other series are listed", images + " " + twoOf, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) {
-			l.IgnoreKeys, l.OmitKeys = append(l.IgnoreKeys, dict.SeriesInstanceUID), append(l.OmitKeys, dict.SeriesInstanceUID)
+			l.IgnoreKeys = append(
+				l.IgnoreKeys, dict.SeriesInstanceUID,
+			)
 		})
 	}},
-	{"images of other studies are listed", images, func(t *tale, r *rand.Rand) {
+	{"instances of other series are listed, without their series", images + " " + twoOf, func(t *tale, r *rand.Rand) {
+		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) {
+			l.IgnoreKeys, l.OmitKeys = append(l.IgnoreKeys, dict.SeriesInstanceUID),
+				append(l.OmitKeys, dict.SeriesInstanceUID)
+		})
+	}},
+	{"instances of other studies are listed", images, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) {
 			l.IgnoreKeys = append(l.IgnoreKeys, dict.SeriesInstanceUID, dict.StudyInstanceUID)
 		})
 	}},
-	{"images that aren't there are listed", images, func(t *tale, r *rand.Rand) {
+	{"instances that aren't there are listed", images, func(t *tale, r *rand.Rand) {
 		uids := pick(r, [][]string{
 			{t.kin.Instances()[0].SOPInstanceUID},
 			{t.stranger.Instances()[0].SOPInstanceUID, t.stranger.Instances()[1].SOPInstanceUID},
@@ -158,7 +192,7 @@ var listing = []lie{
 		})
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Unknown = append(l.Unknown, uids...) })
 	}},
-	{"an image is listed under another's UID", images, func(t *tale, r *rand.Rand) {
+	{"an instance is listed under another's UID", images, func(t *tale, r *rand.Rand) {
 		s := t.someSeries(r)
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) {
 			answer(l, s.Instances[1].SOPInstanceUID, dict.SOPInstanceUID, s.Instances[0].SOPInstanceUID)
@@ -167,8 +201,10 @@ var listing = []lie{
 	{"UIDs that are none are listed", images, func(t *tale, r *rand.Rand) {
 		t.list(r, &t.src.Find.Image, func(l *pacs.ListFaults) { l.Unknown = append(l.Unknown, pick(r, badUIDs)) })
 	}},
-	{"an image whose UID is none", "", func(t *tale, r *rand.Rand) {
-		t.add(t.someSeries(r).Instances[1], map[dict.Tag]string{dict.SOPInstanceUID: pick(r, badUIDs) + strconv.FormatUint(t.seed, 10)})
+	{"an instance whose UID is none", "", func(t *tale, r *rand.Rand) {
+		t.add(t.someSeries(r).Instances[1], map[dict.Tag]string{
+			dict.SOPInstanceUID: pick(r, badUIDs) + strconv.FormatUint(t.seed, 10),
+		})
 		t.lasts()
 	}},
 	{"one UID in two series", twoOf + " " + whole, func(t *tale, r *rand.Rand) {
@@ -192,13 +228,16 @@ func (t *tale) add(in *phantom.Instance, values map[dict.Tag]string) {
 
 // retrieving are the lies of C-GET and C-MOVE.
 var retrieving = []lie{
-	{"sends the whole study", twoOf, func(t *tale, r *rand.Rand) { t.retrieves(r, func(f *pacs.GetFaults) { f.Wide = true }) }},
+	{
+		"sends the whole study", twoOf,
+		func(t *tale, r *rand.Rand) { t.retrieves(r, func(f *pacs.GetFaults) { f.Wide = true }) },
+	},
 	{"sends another series besides", twoOf, func(t *tale, r *rand.Rand) { t.besides(r, t.someSeries(r)) }},
 	{"sends another series instead", twoOf, func(t *tale, r *rand.Rand) {
 		t.besides(r, t.someSeries(r))
 		t.retrieves(r, func(f *pacs.GetFaults) { f.Instead = true })
 	}},
-	{"sends one image of another series besides", twoOf, func(t *tale, r *rand.Rand) {
+	{"sends one instance of another series besides", twoOf, func(t *tale, r *rand.Rand) {
 		t.retrieves(r, func(f *pacs.GetFaults) {
 			f.Besides = append(f.Besides, pick(r, t.study.Series).Instances[0].SOPInstanceUID)
 		})
@@ -256,9 +295,16 @@ var retrieving = []lie{
 		t.inside(r, uid, dict.SOPInstanceUID, pick(r, []string{uid + ".1", t.some(r)}))
 	}},
 	{"another series inside", "", func(t *tale, r *rand.Rand) {
-		t.inside(r, t.some(r), dict.SeriesInstanceUID, pick(r, []string{t.study.StudyInstanceUID + ".99", pick(r, t.study.Series).SeriesInstanceUID}))
+		t.inside(
+			r, t.some(r), dict.SeriesInstanceUID,
+			pick(r, []string{t.study.StudyInstanceUID + ".99", pick(r, t.study.Series).SeriesInstanceUID}),
+		)
 	}},
-	{"another study inside", "", func(t *tale, r *rand.Rand) { t.inside(r, t.some(r), dict.StudyInstanceUID, t.kin.StudyInstanceUID) }},
+	{"another study inside", "", func(t *tale, r *rand.Rand) {
+		t.inside(
+			r, t.some(r), dict.StudyInstanceUID, t.kin.StudyInstanceUID,
+		)
+	}},
 	{"another patient inside", "", func(t *tale, r *rand.Rand) {
 		uid := t.some(r)
 		t.inside(r, uid, dict.PatientID, t.stranger.Spec.Patient.ID)
@@ -281,7 +327,10 @@ var retrieving = []lie{
 		t.alike(func(f *pacs.GetFaults) { f.NoCounts, f.NoPending = true, true })
 	}},
 	{"the source rejects associations", "", func(t *tale, r *rand.Rand) {
-		t.alone, t.atSource = true, pacs.AssociationFaults{First: 1 + r.IntN(3), Reject: pick(r, []string{pacs.RejectLimit, pacs.RejectLimit, pacs.RejectCallingAE})}
+		t.alone, t.atSource = true, pacs.AssociationFaults{
+			First:  1 + r.IntN(3),
+			Reject: pick(r, []string{pacs.RejectLimit, pacs.RejectLimit, pacs.RejectCallingAE}),
+		}
 	}},
 	{"the source drops idle associations", "", func(t *tale, r *rand.Rand) {
 		t.alone, t.atSource = true, pacs.AssociationFaults{DropIdle: 25 * time.Millisecond}
@@ -355,11 +404,17 @@ var storing = []lie{
 		t.dst.Store.Misname = append(t.dst.Store.Misname, t.some(r))
 		t.lasts()
 	}},
-	{"aborts at an object that it is sent", aServer, func(t *tale, r *rand.Rand) { t.dst.Store.AbortAtObject = 1 + r.IntN(6) }},
+	{
+		"aborts at an object that it is sent", aServer,
+		func(t *tale, r *rand.Rand) { t.dst.Store.AbortAtObject = 1 + r.IntN(6) },
+	},
 	{"drops at an object that it is sent", aServer, func(t *tale, r *rand.Rand) {
 		t.dst.Store.DropAtObject, t.dst.Store.DropAfterBytes = 1+r.IntN(6), int64(r.IntN(500))
 	}},
-	{"stalls at an object that it is sent", aServer, func(t *tale, r *rand.Rand) { t.dst.Store.StallAtObject = 1 + r.IntN(6) }},
+	{
+		"stalls at an object that it is sent", aServer,
+		func(t *tale, r *rand.Rand) { t.dst.Store.StallAtObject = 1 + r.IntN(6) },
+	},
 	{"the destination rejects associations", aServer, func(t *tale, r *rand.Rand) {
 		t.alone, t.atTarget = true, pacs.AssociationFaults{First: 1 + r.IntN(3), Reject: pacs.RejectLimit}
 	}},
@@ -417,8 +472,8 @@ func (t *tale) hold(in *phantom.Instance, values map[dict.Tag]string) {
 	t.held = append(t.held, extra{in, values})
 }
 
-// folding are those of folders. They need a second look at the source, which something has to cause: at first the last image of each
-// series is left out.
+// folding are those of folders. They need a second look at the source, which something has to cause: at first the last
+// instance of each series is left out.
 var folding = []lie{
 	{"a file is removed between two attempts", aFolder, func(t *tale, r *rand.Rand) {
 		t.again()
@@ -448,7 +503,7 @@ var folding = []lie{
 		t.looks[1] = func(p *performance) {
 			path := p.pathOf(in)
 			if os.MkdirAll(filepath.Dir(path), 0o700) == nil {
-				_ = os.WriteFile(path, []byte("not an image"), 0o600)
+				_ = os.WriteFile(path, []byte("not an instance"), 0o600)
 				p.mu.Lock()
 				defer p.mu.Unlock()
 				p.planted = path

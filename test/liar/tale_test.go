@@ -90,7 +90,8 @@ func draw(seed uint64, names []string) *tale {
 	return t
 }
 
-// random gives a source of chance that depends on the seed and a name alone, so that leaving out one lie doesn't change the others.
+// random returns a source of chance that depends on the seed and a name alone, so that leaving out one lie doesn't
+// change the others.
 func (t *tale) random(name string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(name))
@@ -122,7 +123,9 @@ func (t *tale) drawStudies(r *rand.Rand) {
 	one := []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 2, Rows: 8, Columns: 8}}
 	t.study = phantom.New(t.seed*4, spec)
 	t.kin = phantom.New(t.seed*4+1, phantom.StudySpec{Patient: patient, Series: one})
-	t.stranger = phantom.New(t.seed*4+2, phantom.StudySpec{Patient: phantom.Patient{ID: patient.ID + "-OTHER", Name: "Liar^Other"}, Series: one})
+	t.stranger = phantom.New(t.seed*4+2,
+		phantom.StudySpec{Patient: phantom.Patient{ID: patient.ID + "-OTHER", Name: "Liar^Other"}, Series: one},
+	)
 	if len(spec.Series) > 1 && r.IntN(3) == 0 {
 		for _, i := range r.Perm(len(spec.Series))[:1+r.IntN(len(spec.Series)-1)] {
 			t.chosen = append(t.chosen, t.study.Series[i].SeriesInstanceUID)
@@ -133,7 +136,9 @@ func (t *tale) drawStudies(r *rand.Rand) {
 // wants reports whether a series is among what the task is to move.
 func (t *tale) wants(series string) bool {
 	if len(t.chosen) == 0 {
-		return slices.ContainsFunc(t.study.Series, func(s *phantom.Series) bool { return s.SeriesInstanceUID == series })
+		return slices.ContainsFunc(
+			t.study.Series, func(s *phantom.Series) bool { return s.SeriesInstanceUID == series },
+		)
 	}
 	return slices.Contains(t.chosen, series)
 }
@@ -191,8 +196,8 @@ func (t *tale) passing(r *rand.Rand) int {
 
 func (t *tale) lasts() { t.lasting = append(t.lasting, t.telling.name) }
 
-// retrieves changes how the source errs by C-GET and by C-MOVE; where it knows both, at times by C-GET alone. All lies of one tale about
-// retrieves are told equally often.
+// retrieves changes how the source errs by C-GET and by C-MOVE; where it knows both, at times by C-GET alone. All lies
+// of one tale about retrieves are told equally often.
 func (t *tale) retrieves(r *rand.Rand, change func(f *pacs.GetFaults)) {
 	change(&t.src.Get)
 	if t.source != "both" || r.IntN(2) == 0 {

@@ -23,37 +23,39 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // sources are the ways in which a source is set up.
-var sources = map[string]func(s *engine.NewServer){
-	"get":        func(*engine.NewServer) {},
-	"no images":  func(s *engine.NewServer) { s.FindImages = new(bool) },
-	"move":       func(s *engine.NewServer) { moved(s); s.Supports.StudyRootGet, s.Retrieve.MoveOriginator = false, true },
-	"plain move": func(s *engine.NewServer) { moved(s); s.Supports.StudyRootGet = false },
-	"both":       func(s *engine.NewServer) { moved(s); s.Retrieve.MoveOriginator = true },
+var sources = map[string]func(s *nodes.NewServer){
+	"get":        func(*nodes.NewServer) {},
+	"no images":  func(s *nodes.NewServer) { s.FindImages = new(bool) },
+	"move":       func(s *nodes.NewServer) { moved(s); s.Supports.StudyRootGet, s.Retrieve.MoveOriginator = false, true },
+	"plain move": func(s *nodes.NewServer) { moved(s); s.Supports.StudyRootGet = false },
+	"both":       func(s *nodes.NewServer) { moved(s); s.Retrieve.MoveOriginator = true },
 }
 
-func moved(s *engine.NewServer) {
+func moved(s *nodes.NewServer) {
 	s.Supports.StudyRootMove, s.Retrieve.MovePatience = true, time.Second
 }
 
 // targets are the ways in which a destination is; nil: a folder.
-var targets = map[string]func(s *engine.NewServer){
-	"server": func(*engine.NewServer) {},
-	"mute":   func(s *engine.NewServer) { s.Supports.StudyRootFind = false },
-	"presence": func(s *engine.NewServer) {
-		s.Verify = engine.Verify{Method: engine.VerifyPresence, Patience: time.Second}
+var targets = map[string]func(s *nodes.NewServer){
+	"server": func(*nodes.NewServer) {},
+	"mute":   func(s *nodes.NewServer) { s.Supports.StudyRootFind = false },
+	"presence": func(s *nodes.NewServer) {
+		s.Verify = nodes.Verify{Method: nodes.VerifyPresence, Patience: time.Second}
 	},
-	"commitment": func(s *engine.NewServer) {
-		s.Verify = engine.Verify{Method: engine.VerifyCommitment, Patience: time.Second}
+	"commitment": func(s *nodes.NewServer) {
+		s.Verify = nodes.Verify{Method: nodes.VerifyCommitment, Patience: time.Second}
 	},
-	"skip": func(s *engine.NewServer) { s.Rules.Duplicates = engine.SkipDuplicates },
-	"direct": func(s *engine.NewServer) {
-		s.Verify = engine.Verify{Method: engine.VerifyPresence, Patience: time.Second}
+	"skip": func(s *nodes.NewServer) { s.Rules.Duplicates = nodes.SkipDuplicates },
+	"direct": func(s *nodes.NewServer) {
+		s.Verify = nodes.Verify{Method: nodes.VerifyPresence, Patience: time.Second}
 	},
 	"folder": nil,
 }
@@ -63,10 +65,10 @@ var sourceNames, targetNames = slices.Sorted(maps.Keys(sources)), slices.Sorted(
 // perLane is how many tasks share the peers of a lane at a time.
 const perLane = 4
 
-// world is a node with the peers that lie to it.
+// world is a member with the peers that lie to it.
 type world struct {
-	t    testing.TB
-	node *harness.Node
+	t      testing.TB
+	member *harness.Member
 
 	alike uint64 // lanes of each kind
 
@@ -90,16 +92,18 @@ type lane struct {
 func newWorld(t testing.TB, workers int) *world {
 	t.Helper()
 	w := &world{t: t, alike: 1 + uint64(workers)/100, lanes: map[string]*lane{}, actors: map[string]*performance{}}
-	w.node = harness.New(t, harness.Config{
+	w.member = harness.New(t, harness.Config{
 		Silent: true, Workers: workers, Lease: 3 * time.Second,
-		Engine: engine.Config{VerifyPause: 50 * time.Millisecond},
+		Engine: base.Config{VerifyPause: 50 * time.Millisecond},
 	})
-	_, err := w.node.People.ChangeSettings(t.Context(), w.node.Admin, func(s *people.Settings) { s.MaxJobsPerHour = 0 })
+	_, err := w.member.People.Site.ChangeSettings(
+		t.Context(), w.member.Admin, func(s *people.Settings) { s.MaxJobsPerHour = 0 },
+	)
 	require.NoError(t, err)
 	return w
 }
 
-// enter gives a lane of the kind that a tale needs, when there is room on it.
+// enter returns a lane of the kind that a tale needs, when there is room on it.
 func (w *world) enter(t *tale) (l *lane, leave func()) {
 	l = w.lane(t.source, t.target, t.seed%w.alike)
 	n := 1
@@ -128,21 +132,21 @@ func (w *world) lane(source, target string, number uint64) *lane {
 	n := len(w.lanes)
 	l := &lane{source: fmt.Sprintf("S%d", n), target: fmt.Sprintf("D%d", n), places: make(chan struct{}, perLane)}
 	l.src, l.dst = w.start(pacs.Config{Gate: w.atSource}), w.start(pacs.Config{Gate: w.atTarget, Commitment: true})
-	l.src.AddMoveDestination("ADIT", w.node.ReceiverAddr)
-	l.src.AddMoveDestination("ADIT_LE", w.node.ReceiverAddr)
+	l.src.AddMoveDestination("ADIT", w.member.ReceiverAddr)
+	l.src.AddMoveDestination("ADIT_LE", w.member.ReceiverAddr)
 	l.src.AddMoveDestination("DIRECT", l.dst.Addr())
 	caps := 64
-	common := func(s *engine.NewServer) {
+	common := func(s *nodes.NewServer) {
 		s.BatchCap, s.AssociationsPerTask, s.IdleTimeout = &caps, 2, time.Second
 	}
 	if change := targets[target]; change != nil {
-		w.node.AddServer(l.target, l.target, l.dst.Addr(), func(s *engine.NewServer) { common(s); change(s) })
+		w.member.AddServer(l.target, l.target, l.dst.Addr(), func(s *nodes.NewServer) { common(s); change(s) })
 	} else {
 		l.folder = filepath.Join(w.t.TempDir(), "folder")
 		require.NoError(w.t, os.Mkdir(l.folder, 0o755))
-		w.node.AddFolder(l.target, l.folder)
+		w.member.AddFolder(l.target, l.folder)
 	}
-	w.node.AddServer(l.source, l.source, l.src.Addr(), func(s *engine.NewServer) {
+	w.member.AddServer(l.source, l.source, l.src.Addr(), func(s *nodes.NewServer) {
 		common(s)
 		sources[source](s)
 		if target == "direct" {
@@ -164,7 +168,7 @@ func (w *world) start(cfg pacs.Config) *pacs.PACS {
 type performance struct {
 	*tale
 	lane *lane
-	job  engine.Job
+	job  jobs.Job
 	made chan struct{} // closed when the job is there
 
 	mu      sync.Mutex
@@ -189,7 +193,8 @@ type evidence struct {
 
 func newEvidence() *evidence {
 	return &evidence{
-		series: map[string][]int{}, listed: map[string]string{}, doubled: map[string]bool{}, arrived: map[string]int{}, failed: map[string]bool{},
+		series: map[string][]int{}, listed: map[string]string{},
+		doubled: map[string]bool{}, arrived: map[string]int{}, failed: map[string]bool{},
 	}
 }
 
@@ -229,7 +234,14 @@ func (w *world) stage(t *tale) (p *performance, strike func()) {
 	l, leave := w.enter(t)
 	p = &performance{tale: t, lane: l, made: make(chan struct{})}
 	p.seen, p.now = newEvidence(), newEvidence()
-	p.took = took{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	p.took = took{
+		map[string]bool{},
+		map[string]bool{},
+		map[string]bool{},
+		map[string]bool{},
+		map[string]bool{},
+		map[string]bool{},
+	}
 	w.mu.Lock()
 	for _, uid := range p.known() {
 		w.actors[uid] = p
@@ -393,7 +405,9 @@ func (t *tale) same(uid, digest string) bool {
 
 // folder is the job's own.
 func (p *performance) folder() string {
-	return filepath.Join(p.lane.folder, fmt.Sprintf("adit_%s_%d_%s_%s", p.job.Kind, p.job.ID, p.job.CreatedAt.Format("20060102"), p.job.Owner))
+	return filepath.Join(p.lane.folder, fmt.Sprintf(
+		"adit_%s_%d_%s_%s", p.job.Kind, p.job.ID, p.job.CreatedAt.Format("20060102"), p.job.Owner,
+	))
 }
 
 // files lists the DICOM files in it.
@@ -415,8 +429,11 @@ func (p *performance) pathOf(in *phantom.Instance) string {
 		modalities = append(modalities, s.Modality)
 	}
 	slices.Sort(modalities)
-	return filepath.Join(p.folder(), p.study.Spec.Patient.ID, cmp.Or(p.study.Spec.Date, "20240102")+"-080000-"+strings.Join(slices.Compact(modalities), ","),
-		fmt.Sprintf("%d-Undefined", in.Series().Number), in.SOPInstanceUID+".dcm")
+	return filepath.Join(
+		p.folder(), p.study.Spec.Patient.ID,
+		cmp.Or(p.study.Spec.Date, "20240102")+"-080000-"+strings.Join(slices.Compact(modalities), ","),
+		fmt.Sprintf("%d-Undefined", in.Series().Number), in.SOPInstanceUID+".dcm",
+	)
 }
 
 // exchange puts an empty folder in the place of the lane's.

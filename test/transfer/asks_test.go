@@ -14,7 +14,8 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -38,20 +39,27 @@ func askedOf(l pacs.Log) (a asked) {
 }
 
 func (a asked) since(b asked) asked {
-	return asked{a.associations - b.associations, a.studies - b.studies, a.series - b.series, a.images - b.images, a.retrieves - b.retrieves}
+	return asked{
+		a.associations - b.associations, a.studies - b.studies,
+		a.series - b.series, a.images - b.images, a.retrieves - b.retrieves,
+	}
 }
 
-// dated is a study of some series of some images, taken at a date and time.
+// dated is a study of some series of some instances, taken at a date and time.
 func dated(seed uint64, date, clock string, series, instances int) *phantom.Study {
-	spec := phantom.StudySpec{Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"}, Date: date, Time: clock}
+	spec := phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"}, Date: date, Time: clock,
+	}
 	for range series {
-		spec.Series = append(spec.Series, phantom.SeriesSpec{Kind: phantom.CT, Instances: instances, Rows: 16, Columns: 16})
+		spec.Series = append(
+			spec.Series, phantom.SeriesSpec{Kind: phantom.CT, Instances: instances, Rows: 16, Columns: 16},
+		)
 	}
 	return phantom.New(seed, spec)
 }
 
-// TestAsked: what a source is asked for one study, after another one has shown what the two nodes have in common. No list is asked for twice
-// without a reason, and one association is enough where it can be known what for.
+// TestAsked: what a source is asked for one study, after another one has shown what the two nodes have in common. No
+// list is asked for twice without a reason, and one association is enough where it can be known what for.
 func TestAsked(t *testing.T) {
 	const old, clock = "20240102", "080000"
 	counts := func(tag dict.Tag, n string) func(*pacs.Config, *phantom.Study) {
@@ -78,7 +86,7 @@ func TestAsked(t *testing.T) {
 	tomorrow, _ := ago(-24 * time.Hour)
 	noon, ofNoon := ago(30 * time.Hour)
 	n := harness.New(t, harness.Config{Workers: 8})
-	_, err := n.People.ChangeSettings(t.Context(), n.Admin, func(s *people.Settings) { s.MaxJobsPerHour = 0 })
+	_, err := n.People.Site.ChangeSettings(t.Context(), n.Admin, func(s *people.Settings) { s.MaxJobsPerHour = 0 })
 	require.NoError(t, err)
 	var number atomic.Int32
 	for _, tt := range []struct {
@@ -87,33 +95,36 @@ func TestAsked(t *testing.T) {
 		series      int
 		instances   int
 		peer        func(*pacs.Config, *phantom.Study)
-		server      func(*engine.NewServer)
+		server      func(*nodes.NewServer)
 		want        asked
 		byMove      *asked // where it differs by C-MOVE
 		status      string // Success, if empty
 	}{
-		{name: "one image", want: asked{1, 1, 1, 1, 1}},
-		{name: "four images", instances: 4, want: asked{1, 1, 1, 1, 1}},
+		{name: "one instance", want: asked{1, 1, 1, 1, 1}},
+		{name: "four instances", instances: 4, want: asked{1, 1, 1, 1, 1}},
 		{name: "three series", series: 3, instances: 2, want: asked{1, 1, 1, 3, 3}},
-		{name: "without IMAGE level", server: func(s *engine.NewServer) { s.FindImages = new(false) }, want: asked{1, 1, 1, 0, 1}},
+		{name: "without IMAGE level", server: func(s *nodes.NewServer) { s.FindImages = new(false) }, want: asked{1, 1, 1, 0, 1}},
 		{name: "without counts", instances: 3, peer: omits(dict.NumberOfStudyRelatedInstances, dict.NumberOfSeriesRelatedInstances), want: asked{1, 1, 1, 1, 1}},
 		{
-			name: "counts that are known to be wrong", instances: 3, server: func(s *engine.NewServer) { s.Rules.IgnoreCounts = true },
-			peer: counts(dict.NumberOfSeriesRelatedInstances, "9"), want: asked{1, 1, 1, 1, 1},
+			name: "counts that are known to be wrong", instances: 3,
+			server: func(s *nodes.NewServer) { s.Rules.IgnoreCounts = true },
+			peer:   counts(dict.NumberOfSeriesRelatedInstances, "9"), want: asked{1, 1, 1, 1, 1},
 		},
 		{name: "a day and six hours old", date: noon, clock: ofNoon, want: asked{1, 1, 1, 1, 1}},
 		{name: "an hour old", date: hour, clock: minute, want: asked{1, 1, 2, 2, 1}},
-		{name: "an hour old, and none counts as young", date: hour, clock: minute, server: func(s *engine.NewServer) { s.Rules.YoungStudy = &never }, want: asked{1, 1, 1, 1, 1}},
+		{name: "an hour old, and none counts as young", date: hour, clock: minute, server: func(s *nodes.NewServer) { s.Rules.YoungStudy = &never }, want: asked{1, 1, 1, 1, 1}},
 		{name: "of tomorrow", date: tomorrow, clock: clock, want: asked{1, 1, 2, 2, 1}},
 		{name: "without a date", peer: omits(dict.StudyDate), want: asked{1, 1, 2, 2, 1}},
 		{name: "of today without a time", date: hour, peer: omits(dict.StudyTime), want: asked{1, 1, 2, 2, 1}},
 		{name: "of old without a time", peer: omits(dict.StudyTime), want: asked{1, 1, 1, 1, 1}},
 		{
-			name: "a series' count above its list", peer: counts(dict.NumberOfSeriesRelatedInstances, "2"), status: engine.Warning,
+			name: "a series' count above its list",
+			peer: counts(dict.NumberOfSeriesRelatedInstances, "2"), status: jobs.Warning,
 			want: asked{2, 1, 2, 2, 2}, byMove: &asked{1, 1, 2, 2, 2}, // asked for once more in all transfer syntaxes
 		},
 		{
-			name: "the study's count above its lists", peer: counts(dict.NumberOfStudyRelatedInstances, "2"), status: engine.Warning,
+			name: "the study's count above its lists",
+			peer: counts(dict.NumberOfStudyRelatedInstances, "2"), status: jobs.Warning,
 			want: asked{3, 1, 2, 2, 3}, byMove: &asked{1, 1, 2, 2, 2},
 		},
 		{name: "the study's count below its lists", instances: 2, peer: counts(dict.NumberOfStudyRelatedInstances, "1"), want: asked{1, 1, 2, 2, 1}},
@@ -124,7 +135,7 @@ func TestAsked(t *testing.T) {
 			}, want: asked{1, 1, 2, 2, 1},
 		},
 		{
-			name: "an image that is not listed", instances: 3, peer: func(c *pacs.Config, s *phantom.Study) {
+			name: "an instance that is not listed", instances: 3, peer: func(c *pacs.Config, s *phantom.Study) {
 				c.Misbehave.Find.Image.Hidden = []string{s.Instances()[1].SOPInstanceUID}
 				omits(dict.NumberOfStudyRelatedInstances, dict.NumberOfSeriesRelatedInstances)(c, s)
 			}, want: asked{1, 1, 2, 2, 1},
@@ -142,7 +153,7 @@ func TestAsked(t *testing.T) {
 				source, destination := "from "+ae, "to "+ae
 				cfg := pacs.Config{AETitle: ae, Studies: []*phantom.Study{first, study}, MoveDestinations: movesTo(n)}
 				src, dst := startPACS(t, cfg), startPACS(t, pacs.Config{})
-				n.AddServer(source, ae, src.Addr(), func(s *engine.NewServer) {
+				n.AddServer(source, ae, src.Addr(), func(s *nodes.NewServer) {
 					s.AssociationsPerTask, s.Retrieve.MovePatience = 1, time.Second
 					if moves {
 						byMove(s)
@@ -152,7 +163,9 @@ func TestAsked(t *testing.T) {
 					}
 				})
 				n.AddServer(destination, "D"+ae, dst.Addr(), nil)
-				require.Equal(t, engine.Success, n.Wait(n.Transfer(source, destination, first.StudyInstanceUID).ID).Status)
+				require.Equal(
+					t, jobs.Success, n.Wait(n.Transfer(source, destination, first.StudyInstanceUID).ID).Status,
+				)
 				before := askedOf(src.Recorder().Log())
 				if tt.peer != nil {
 					tt.peer(&cfg, study)
@@ -164,7 +177,7 @@ func TestAsked(t *testing.T) {
 					want = *tt.byMove
 				}
 				if status == "" {
-					status = engine.Success
+					status = jobs.Success
 				}
 				require.Equal(t, status, job.Status, "%+v", n.Task(job.ID))
 				require.Equal(t, want, askedOf(src.Recorder().Log()).since(before))
@@ -177,7 +190,8 @@ func TestAsked(t *testing.T) {
 func TestAskedApart(t *testing.T) {
 	study := func(seed uint64, kind phantom.Kind) *phantom.Study {
 		return phantom.New(seed, phantom.StudySpec{
-			Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"}, Series: []phantom.SeriesSpec{{Kind: kind, Instances: 1, Rows: 16, Columns: 16}},
+			Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
+			Series:  []phantom.SeriesSpec{{Kind: kind, Instances: 1, Rows: 16, Columns: 16}},
 		})
 	}
 	for _, tt := range []struct {
@@ -189,7 +203,8 @@ func TestAskedApart(t *testing.T) {
 	}{
 		{name: "too many presentation contexts", fault: pacs.AssociationFaults{Contexts: 20}, rejected: 1, opened: 2, then: 2},
 		{name: "no room for once", fault: pacs.AssociationFaults{Reject: pacs.RejectLimit, First: 1}, rejected: 1, opened: 1, then: 1},
-		{name: "an AE title that is not known for once", fault: pacs.AssociationFaults{Reject: pacs.RejectCallingAE, First: 1}, rejected: 1, opened: 2, then: 1}, // with a C-ECHO
+		// with a C-ECHO
+		{name: "an AE title that is not known for once", fault: pacs.AssociationFaults{Reject: pacs.RejectCallingAE, First: 1}, rejected: 1, opened: 2, then: 1},
 		{name: "not one context for once", fault: pacs.AssociationFaults{NoContexts: true, First: 1}, opened: 3, then: 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -198,7 +213,8 @@ func TestAskedApart(t *testing.T) {
 			for i, kind := range []phantom.Kind{phantom.CT, phantom.MR, phantom.CT, phantom.CT} {
 				all = append(all, study(uint64(i+1), kind))
 			}
-			src, dst := startPACS(t, pacs.Config{AETitle: "SRC", Studies: all}), startPACS(t, pacs.Config{AETitle: "DST"})
+			src, dst := startPACS(t, pacs.Config{AETitle: "SRC", Studies: all}),
+				startPACS(t, pacs.Config{AETitle: "DST"})
 			n := harness.New(t, harness.Config{})
 			n.AddServer("source", "SRC", src.Addr(), nil)
 			n.AddServer("destination", "DST", dst.Addr(), nil)
@@ -210,14 +226,14 @@ func TestAskedApart(t *testing.T) {
 			}
 			for i := range 2 {
 				status, _, _ := move(i)
-				require.Equal(t, engine.Success, status)
+				require.Equal(t, jobs.Success, status)
 			}
 			src.SetMisbehave(pacs.Misbehave{Association: tt.fault})
 			status, opened, rejected := move(2)
-			require.Equal(t, engine.Success, status)
+			require.Equal(t, jobs.Success, status)
 			require.Equal(t, []int{tt.opened, tt.rejected}, []int{opened, rejected})
 			status, opened, rejected = move(3)
-			require.Equal(t, engine.Success, status)
+			require.Equal(t, jobs.Success, status)
 			require.Equal(t, []int{tt.then, 0}, []int{opened, rejected})
 		})
 	}

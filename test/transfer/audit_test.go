@@ -11,17 +11,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// TestWhoMovedWhichStudyWhere: the audit log says who looked for whom, and who moved which study from where to where, under which profile, how
-// much of it and how it ended, also where a job was canceled half-way.
+// TestWhoMovedWhichStudyWhere: the audit log says who looked for whom, and who moved which study from where to where,
+// under which profile, how much of it and how it ended, also where a job was canceled half-way.
 func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	study := large(71)
 	reached, let := make(chan struct{}), make(chan struct{})
@@ -38,21 +39,27 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), withCap(1))
 	n.AddFolder("disk", t.TempDir())
 
-	ctx := people.WithActor(t.Context(), people.Actor{UserID: n.Admin.ID, Username: "admin", Via: people.ViaToken, Peer: "192.0.2.1"})
-	for _, err := range n.Engine.SearchStudies(ctx, n.Admin, "source", engine.Search{PatientID: study.Spec.Patient.ID, PatientName: "Phantom, *"}) {
+	ctx := audit.WithActor(
+		t.Context(), audit.Actor{UserID: n.Admin.ID, Username: "admin", Via: audit.ViaToken, Peer: "192.0.2.1"},
+	)
+	for _, err := range n.Engine.Query.Studies(
+		ctx, n.Admin, "source", query.Search{PatientID: study.Spec.Patient.ID, PatientName: "Phantom, *"},
+	) {
 		require.NoError(t, err)
 	}
 	half := n.Transfer("source", "destination", study.StudyInstanceUID)
 	<-reached
-	require.NoError(t, n.Engine.ActOnJob(ctx, n.Admin, half.ID, engine.CancelJob))
-	require.Equal(t, engine.Canceled, n.Wait(half.ID).Status)
+	require.NoError(t, n.Engine.Jobs.Act(ctx, n.Admin, half.ID, jobs.CancelJob))
+	require.Equal(t, jobs.Canceled, n.Wait(half.ID).Status)
 	close(let)
-	require.NoError(t, n.Engine.ActOnJob(ctx, n.Admin, half.ID, engine.ResumeJob))
-	require.Equal(t, engine.Success, n.Wait(half.ID).Status)
+	require.NoError(t, n.Engine.Jobs.Act(ctx, n.Admin, half.ID, jobs.ResumeJob))
+	require.Equal(t, jobs.Success, n.Wait(half.ID).Status)
 	hidden := n.Wait(n.Create(pseudonymously("source", "disk", study.StudyInstanceUID, "P-0001")).ID)
-	require.Equal(t, engine.Success, hidden.Status)
+	require.Equal(t, jobs.Success, hidden.Status)
 
-	rows, err := n.People.ReadAudit(t.Context(), n.Admin, people.AuditFilter{StudyUID: study.StudyInstanceUID, Action: people.ActTransfer, Limit: 10})
+	rows, err := n.People.ReadAudit(
+		t.Context(), n.Admin, audit.Filter{StudyUID: study.StudyInstanceUID, Action: audit.ActTransfer, Limit: 10},
+	)
 	require.NoError(t, err)
 	require.Len(t, rows, 3)
 	type end struct {
@@ -64,7 +71,9 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	ends := make([]end, len(rows))
 	for i, r := range rows {
 		require.NoError(t, json.Unmarshal([]byte(r.Detail), &ends[i]))
-		require.Equal(t, [...]string{study.Spec.Patient.ID, "source", "admin"}, [...]string{r.PatientID, r.Source, r.Username})
+		require.Equal(
+			t, [...]string{study.Spec.Patient.ID, "source", "admin"}, [...]string{r.PatientID, r.Source, r.Username},
+		)
 		require.NotContains(t, r.Detail, "P-0001", "who reads the log must not learn who is behind a pseudonym")
 	}
 	require.Equal(t, end{"success", 400, 400, true}, ends[0])
@@ -77,15 +86,20 @@ func TestWhoMovedWhichStudyWhere(t *testing.T) {
 	require.Equal(t, hidden.ProfileSha256, rows[0].ProfileSHA256)
 	require.Empty(t, rows[1].Profile+rows[2].Profile)
 
-	rows, err = n.People.ReadAudit(t.Context(), n.Admin, people.AuditFilter{PatientID: study.Spec.Patient.ID, Limit: 50})
+	rows, err = n.People.ReadAudit(t.Context(), n.Admin, audit.Filter{PatientID: study.Spec.Patient.ID, Limit: 50})
 	require.NoError(t, err)
 	var acts []string
 	for _, r := range slices.Backward(rows) {
 		acts = append(acts, r.Action)
 	}
-	require.Equal(t, []string{people.ActSearch, people.ActBegin, people.ActTransfer, people.ActBegin, people.ActTransfer, people.ActBegin, people.ActTransfer}, acts)
+	require.Equal(t, []string{
+		audit.ActSearch, audit.ActBegin, audit.ActTransfer, audit.ActBegin,
+		audit.ActTransfer, audit.ActBegin, audit.ActTransfer,
+	}, acts)
 	search := rows[len(rows)-1]
-	require.Equal(t, [...]string{"admin", "192.0.2.1", "source"}, [...]string{search.Username, search.Peer, search.Source})
+	require.Equal(
+		t, [...]string{"admin", "192.0.2.1", "source"}, [...]string{search.Username, search.Peer, search.Source},
+	)
 	var keys struct {
 		Keys  map[string]string `json:"keys"`
 		Class string            `json:"sop_class"`

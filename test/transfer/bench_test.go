@@ -9,17 +9,19 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// BenchmarkTransfer moves a study of 400 CT images of 0.5 MB from server to server, all in this process, by either retrieve method.
+// BenchmarkTransfer moves a study of 400 CT images of 0.5 MB from server to server, all in this process, by either
+// retrieve method.
 func BenchmarkTransfer(b *testing.B) {
-	b.Run(engine.MethodGet, func(b *testing.B) { benchmarkTransfer(b, nil) })
-	b.Run(engine.MethodMove, func(b *testing.B) { benchmarkTransfer(b, byMove) })
+	b.Run(nodes.MethodGet, func(b *testing.B) { benchmarkTransfer(b, nil) })
+	b.Run(nodes.MethodMove, func(b *testing.B) { benchmarkTransfer(b, byMove) })
 }
 
-func benchmarkTransfer(b *testing.B, method func(*engine.NewServer)) {
+func benchmarkTransfer(b *testing.B, method func(*nodes.NewServer)) {
 	study := large(1)
 	src, err := pacs.Start(pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
 	require.NoError(b, err)
@@ -33,7 +35,7 @@ func benchmarkTransfer(b *testing.B, method func(*engine.NewServer)) {
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	for b.Loop() {
 		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-		require.Equal(b, engine.Success, job.Status)
+		require.Equal(b, jobs.Success, job.Status)
 		b.SetBytes(n.Task(job.ID).Bytes)
 	}
 	b.ReportMetric(float64(400*b.N)/b.Elapsed().Seconds(), "images/s")

@@ -14,14 +14,17 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
-	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
 
-func withCap(n int) func(*engine.NewServer) {
-	return func(s *engine.NewServer) { s.BatchCap = &n }
+func withCap(n int) func(*nodes.NewServer) {
+	return func(s *nodes.NewServer) { s.BatchCap = &n }
 }
 
 // TestCapsHold counts open associations at the PACS itself: 50 tasks, batch cap 3.
@@ -34,7 +37,8 @@ func TestCapsHold(t *testing.T) {
 	}
 	var begun atomic.Int32
 	together := make(chan struct{})
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: func(ctx context.Context, e pacs.Event) { // the first C-GETs wait for each other
+	// the first C-GETs wait for each other
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: func(ctx context.Context, e pacs.Event) {
 		if e.Kind != pacs.AtGet {
 			return
 		}
@@ -52,7 +56,7 @@ func TestCapsHold(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), withCap(3))
 
 	job := n.Wait(n.Transfer("source", "destination", uids...).ID)
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 	require.Len(t, dst.Recorder().Log().Stores, 300)
 	for _, p := range []*pacs.PACS{src, dst} {
 		log := p.Recorder().Log()
@@ -67,18 +71,20 @@ func TestInteractiveSlotsAreTheirOwn(t *testing.T) {
 	study := ct(4, 3)
 	held, let := make(chan struct{}), make(chan struct{})
 	var once sync.Once
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
-		if e.Kind == pacs.AtSubOperation {
-			once.Do(func() { close(held) })
-			select {
-			case <-let:
-			case <-ctx.Done():
+	src := startPACS(t,
+		pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtSubOperation {
+				once.Do(func() { close(held) })
+				select {
+				case <-let:
+				case <-ctx.Done():
+				}
 			}
-		}
-	}})
+		}},
+	)
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, harness.Config{})
-	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+	n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 		one := 1
 		s.BatchCap, s.InteractiveCap = &one, &one
 	})
@@ -87,7 +93,9 @@ func TestInteractiveSlotsAreTheirOwn(t *testing.T) {
 	<-held
 
 	found := 0
-	for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, "source", engine.Search{PatientID: "PHANTOM-001"}) {
+	for st, err := range n.Engine.Query.Studies(
+		t.Context(), n.Admin, "source", query.Search{PatientID: "PHANTOM-001"},
+	) {
 		require.NoError(t, err)
 		require.Equal(t, study.StudyInstanceUID, st.StudyInstanceUID)
 		found++
@@ -95,23 +103,25 @@ func TestInteractiveSlotsAreTheirOwn(t *testing.T) {
 	require.Equal(t, 1, found)
 	require.Equal(t, 2, src.Recorder().Log().Peak)
 	close(let)
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
 }
 
 // TestNoInteractiveSlot: with the slot taken, a search gives up with a sentence; with a cap of 0 at once.
 func TestNoInteractiveSlot(t *testing.T) {
 	src := startPACS(t, pacs.Config{AETitle: "SRC"})
 	n := harness.New(t, harness.Config{Idle: true})
-	n.AddServer("closed", "SRC", src.Addr(), func(s *engine.NewServer) { zero := 0; s.InteractiveCap = &zero })
-	for _, err := range n.Engine.SearchStudies(t.Context(), n.Admin, "closed", engine.Search{PatientID: "X"}) {
-		var closed *doorpacs.Closed
+	n.AddServer("closed", "SRC", src.Addr(), func(s *nodes.NewServer) { zero := 0; s.InteractiveCap = &zero })
+	for _, err := range n.Engine.Query.Studies(t.Context(), n.Admin, "closed", query.Search{PatientID: "X"}) {
+		var closed *door.Closed
 		require.ErrorAs(t, err, &closed)
 	}
 	require.Zero(t, src.Recorder().Log().Total)
 }
 
 // manyTasks makes jobs with so many tasks by SQL, since no person makes that many by hand in this version.
-func manyTasks(t *testing.T, n *harness.Node, owner int64, source, destination engine.DICOMNode, tasks int, studies ...string) int64 {
+func manyTasks(
+	t *testing.T, n *harness.Member, owner int64, source, destination nodes.DICOMNode, tasks int, studies ...string,
+) int64 {
 	t.Helper()
 	ctx := t.Context()
 	var job int64
@@ -126,7 +136,7 @@ func manyTasks(t *testing.T, n *harness.Node, owner int64, source, destination e
 }
 
 // secondUser makes another user of the same group.
-func secondUser(t *testing.T, n *harness.Node) people.User {
+func secondUser(t *testing.T, n *harness.Member) people.User {
 	t.Helper()
 	u := people.User{Username: "second", IsStaff: true, ActiveGroupID: n.Admin.ActiveGroupID}
 	require.NoError(t, n.Pool.QueryRow(t.Context(), `WITH u AS (INSERT INTO users (username, is_staff, active_group_id) VALUES ('second', true, $1) RETURNING id)
@@ -134,34 +144,38 @@ func secondUser(t *testing.T, n *harness.Node) people.User {
 	return u
 }
 
-// TestFairShare: one owner has 100,000 pending tasks, another 10; the second's first task starts with the next slot that is freed.
+// TestFairShare: one owner has 100,000 pending tasks, another 10; the second's first task starts with the next slot
+// that is freed.
 func TestFairShare(t *testing.T) {
 	study := ct(5, 1)
 	gate := make(chan struct{})
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
-		if e.Kind == pacs.AtGet {
-			select {
-			case <-gate:
-			case <-ctx.Done():
+	src := startPACS(t,
+		pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtGet {
+				select {
+				case <-gate:
+				case <-ctx.Done():
+				}
 			}
-		}
-	}})
+		}},
+	)
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, harness.Config{Idle: true})
 	source := n.AddServer("source", "SRC", src.Addr(), withCap(3))
 	destination := n.AddServer("destination", "DST", dst.Addr(), withCap(3))
 	big := manyTasks(t, n, n.Admin.ID, source, destination, 100_000, study.StudyInstanceUID)
 	n.Start()
-	n.WaitFor(big, func(j engine.Job) bool { return j.NRunning == 3 })
+	n.WaitFor(big, func(j jobs.Job) bool { return j.NRunning == 3 })
 
 	second := secondUser(t, n)
 	small := manyTasks(t, n, second.ID, source, destination, 10, study.StudyInstanceUID)
 	gate <- struct{}{} // one task of the first owner goes on and frees its slots
-	n.WaitFor(small, func(j engine.Job) bool { return j.NRunning == 1 })
-	first := n.WaitFor(big, func(j engine.Job) bool { return j.NSuccess == 1 }) // written down after its slots were given back
+	n.WaitFor(small, func(j jobs.Job) bool { return j.NRunning == 1 })
+	// written down after its slots were given back
+	first := n.WaitFor(big, func(j jobs.Job) bool { return j.NSuccess == 1 })
 	require.EqualValues(t, 2, first.NRunning)
 
-	tasks, err := n.Engine.Tasks(t.Context(), second, small, engine.TaskFilter{Status: engine.Pending, Limit: 1})
+	tasks, err := n.Engine.Jobs.Tasks(t.Context(), second, small, jobs.TaskFilter{Status: jobs.Pending, Limit: 1})
 	require.NoError(t, err)
 	require.Contains(t, tasks[0].WhyWaiting, "are in use")
 }
@@ -183,7 +197,7 @@ func TestClaimCost(t *testing.T) {
 func TestWaitingReasons(t *testing.T) {
 	study := ct(6, 2)
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
-	n := harness.New(t, harness.Config{Engine: engine.Config{WaitPauses: []time.Duration{time.Hour}}})
+	n := harness.New(t, harness.Config{Engine: base.Config{WaitPauses: []time.Duration{time.Hour}}})
 	n.AddServer("source", "SRC", src.Addr(), nil)
 	n.AddServer("closed", "DST", "127.0.0.1:1", withCap(0))
 	n.AddServer("down", "DOWN", "127.0.0.1:1", nil)
@@ -192,13 +206,13 @@ func TestWaitingReasons(t *testing.T) {
 	require.Equal(t, "DICOM Server closed is closed for jobs now", n.Task(closed.ID).WhyWaiting)
 
 	down := n.Transfer("source", "down", study.StudyInstanceUID)
-	n.WaitFor(down.ID, func(j engine.Job) bool { return n.Task(j.ID).Waits == 1 })
+	n.WaitFor(down.ID, func(j jobs.Job) bool { return n.Task(j.ID).Waits == 1 })
 	task := n.Task(down.ID)
-	require.Equal(t, engine.Pending, task.Status)
+	require.Equal(t, jobs.Pending, task.Status)
 	require.Zero(t, task.Failures)
 	require.Contains(t, task.WhyWaiting, "nothing listens there")
 	require.Contains(t, task.WhyWaiting, "next attempt in")
 
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, closed.ID, engine.PauseJob))
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, closed.ID, jobs.PauseJob))
 	require.Contains(t, n.Task(closed.ID).WhyWaiting, "the job is paused")
 }

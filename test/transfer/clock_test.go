@@ -14,19 +14,21 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/internal/testpeer"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/mail"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // ownClock gives the database a clock of its own, which the function returned puts ahead of the machine's: every
 // now() that a statement, a function or a default asks is answered by it.
-func ownClock(t *testing.T, n *harness.Node) (ahead func(by string)) {
+func ownClock(t *testing.T, n *harness.Member) (ahead func(by string)) {
 	t.Helper()
 	for _, sql := range []string{
-		"CREATE SCHEMA clock", "CREATE TABLE clock.ahead (by interval NOT NULL)", "INSERT INTO clock.ahead VALUES ('0')",
+		"CREATE SCHEMA clock", "CREATE TABLE clock.ahead (by interval NOT NULL)",
+		"INSERT INTO clock.ahead VALUES ('0')",
 		"CREATE FUNCTION clock.now() RETURNS timestamptz LANGUAGE sql STABLE AS 'SELECT pg_catalog.now() + by FROM clock.ahead'",
 		"CREATE FUNCTION clock.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS 'SELECT pg_catalog.clock_timestamp() + by FROM clock.ahead'",
 		"DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET search_path = clock, pg_catalog, public', current_database()); END $$",
@@ -66,7 +68,9 @@ func ranAhead(t *testing.T, by string) {
 	n.AddServer("slow", "SLOW", startPACS(t, pacs.Config{AETitle: "SLOW", Studies: studies}).Addr(), nil)
 	n.AddServer("gone", "GONE", fmt.Sprintf("127.0.0.1:%d", port), nil)
 	n.AddServer("destination", "DST", startPACS(t, pacs.Config{AETitle: "DST"}).Addr(), nil)
-	setSchedule(t, n, "slow", schedule.Schedule{Default: schedule.Limits{Batch: 2, Interactive: 2, StudiesPerMinute: 0.01}})
+	setSchedule(
+		t, n, "slow", schedule.Schedule{Default: schedule.Limits{Batch: 2, Interactive: 2, StudiesPerMinute: 0.01}},
+	)
 	q := db.New(n.Pool)
 	exec := func(sql string, args ...any) {
 		t.Helper()
@@ -76,15 +80,17 @@ func ranAhead(t *testing.T, by string) {
 	exec("UPDATE users SET mail = 'admin@example.org'")
 	chores := func() {
 		t.Helper()
-		require.NoError(t, n.Engine.DoChores(t.Context(), engine.Chores{}))
+		require.NoError(t, n.Engine.Housekeeping.DoChores(t.Context(), housekeeping.Chores{}))
 	}
 	run := func(study int) {
 		t.Helper()
-		require.Equal(t, engine.Success, n.Wait(n.Transfer("source", "destination", studies[study].StudyInstanceUID).ID).Status)
+		require.Equal(
+			t, jobs.Success, n.Wait(n.Transfer("source", "destination", studies[study].StudyInstanceUID).ID).Status,
+		)
 	}
-	today := func() engine.Moved {
+	today := func() housekeeping.Moved {
 		t.Helper()
-		s, err := n.Engine.Stats(t.Context(), n.Admin, 7)
+		s, err := n.Engine.Housekeeping.Stats(t.Context(), n.Admin, 7)
 		require.NoError(t, err)
 		return s.Days[len(s.Days)-1]
 	}
@@ -95,32 +101,38 @@ func ranAhead(t *testing.T, by string) {
 	ahead(by)
 	exec("UPDATE chores SET next_at = now()")
 	run(1)
-	require.Equal(t, engine.Success, n.Wait(n.Transfer("slow", "destination", studies[2].StudyInstanceUID).ID).Status)
+	require.Equal(t, jobs.Success, n.Wait(n.Transfer("slow", "destination", studies[2].StudyInstanceUID).ID).Status)
 	waits := n.Transfer("source", "gone", studies[3].StudyInstanceUID)
-	n.WaitFor(waits.ID, func(j engine.Job) bool { return n.Task(j.ID).WaitingReason != "" })
+	n.WaitFor(waits.ID, func(j jobs.Job) bool { return n.Task(j.ID).WaitingReason != "" })
 	chores()
 	chores()
 	cookie := sha256.Sum256([]byte("cookie"))
-	require.NoError(t, q.InsertSession(t.Context(), db.InsertSessionParams{Sha256: cookie[:], UserID: n.Admin.ID, Seconds: (14 * 24 * time.Hour).Seconds()}))
-	require.NoError(t, people.Post(t.Context(), q, people.Mail{To: []string{"admin@example.org"}, Subject: "x", Body: "x"}))
+	require.NoError(t, q.InsertSession(t.Context(),
+		db.InsertSessionParams{Sha256: cookie[:], UserID: n.Admin.ID, Seconds: (14 * 24 * time.Hour).Seconds()},
+	))
+	require.NoError(t, mail.Post(
+		t.Context(), q, mail.Message{To: []string{"admin@example.org"}, Subject: "x", Body: "x"},
+	))
 	_, err := q.ClaimMail(t.Context(), 3600)
 	require.NoError(t, err)
 
-	require.Eventually(t, func() bool { // a node has to have seen that clock
+	require.Eventually(t, func() bool { // a member has to have seen that clock
 		var seen bool
-		require.NoError(t, n.Pool.QueryRow(context.Background(), "SELECT max(beat_at) > now() - interval '1 minute' FROM nodes").Scan(&seen))
+		require.NoError(t, n.Pool.QueryRow(
+			context.Background(), "SELECT max(beat_at) > now() - interval '1 minute' FROM members",
+		).Scan(&seen))
 		return seen
 	}, time.Minute, 20*time.Millisecond)
 
 	ahead("0")
 	startPACS(t, pacs.Config{AETitle: "GONE", Listen: fmt.Sprintf("127.0.0.1:%d", port)})
-	require.Equal(t, engine.Success, n.Wait(waits.ID).Status, "what waited for a server")
+	require.Equal(t, jobs.Success, n.Wait(waits.ID).Status, "what waited for a server")
 	run(1)
 	require.EqualValues(t, 4, today().Tasks, "the figures")
 
 	late := n.Transfer("slow", "destination", studies[3].StudyInstanceUID)
 	setSchedule(t, n, "slow", schedule.Schedule{Default: schedule.Limits{Batch: 2, Interactive: 2}})
-	require.Equal(t, engine.Success, n.Wait(late.ID).Status, "a rate that was taken away")
+	require.Equal(t, jobs.Success, n.Wait(late.ID).Status, "a rate that was taken away")
 
 	taken, err := q.TakeChore(t.Context(), db.TakeChoreParams{Name: "clean-up", LeaseSeconds: 0})
 	require.NoError(t, err)

@@ -13,7 +13,8 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -31,15 +32,15 @@ func (w watched) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// TestCommitmentSlots: a report that comes over an association of its own while ours is open has a slot; where the cap has no room, ours is
-// over soon, and the report is taken all the same.
+// TestCommitmentSlots: a report that comes over an association of its own while ours is open has a slot; where the cap
+// has no room, ours is over soon, and the report is taken all the same.
 func TestCommitmentSlots(t *testing.T) {
 	for name, most := range map[string]int{"room for both": 2, "room for one": 1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			study := ct(58, 4)
 			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
-			var n *harness.Node
+			var n *harness.Member
 			var mu sync.Mutex
 			var held []int // slots at the destination when a report comes
 			cfg := quick()
@@ -55,12 +56,12 @@ func TestCommitmentSlots(t *testing.T) {
 			n.Start()
 			dst := orthancKnowing(t, n.ReceiverPort())
 			n.AddServer("source", "SRC", src.Addr(), nil)
-			n.AddServer("destination", "ORTHANC", dst.Addr, func(s *engine.NewServer) {
-				verifiedBy(engine.VerifyCommitment, time.Minute)(s)
+			n.AddServer("destination", "ORTHANC", dst.Addr, func(s *nodes.NewServer) {
+				verifiedBy(nodes.VerifyCommitment, time.Minute)(s)
 				s.BatchCap = &most
 			})
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-			require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+			require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 			mu.Lock()
 			defer mu.Unlock()
 			require.NotEmpty(t, held)

@@ -18,7 +18,8 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -39,7 +40,8 @@ func heldFile(t *testing.T, path, syntax string) held {
 	require.NoError(t, err)
 	defer obj.Close()
 	h := held{
-		study: obj.Header().Text(dict.StudyInstanceUID), class: meta.MediaStorageSOPClassUID, uid: meta.MediaStorageSOPInstanceUID,
+		study: obj.Header().Text(dict.StudyInstanceUID),
+		class: meta.MediaStorageSOPClassUID, uid: meta.MediaStorageSOPInstanceUID,
 		syntax: meta.TransferSyntaxUID,
 	}
 	if syntax != "" {
@@ -63,20 +65,25 @@ func give(t *testing.T, p *pacs.PACS, objects ...held) {
 	for _, o := range objects {
 		contexts = append(contexts, dimse.Context{AbstractSyntax: o.class, TransferSyntaxes: []string{o.syntax}})
 	}
-	a, err := dimse.Dial(t.Context(), dimse.Config{Addr: p.Addr(), CallingAE: "TEST", CalledAE: "SRC", Contexts: contexts})
+	a, err := dimse.Dial(
+		t.Context(), dimse.Config{Addr: p.Addr(), CallingAE: "TEST", CalledAE: "SRC", Contexts: contexts},
+	)
 	require.NoError(t, err)
 	defer a.Abort()
 	for _, o := range objects {
-		rsp, err := a.Store(t.Context(), dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax}, bytes.NewReader(o.data))
+		rsp, err := a.Store(
+			t.Context(), dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: o.uid, TransferSyntaxUID: o.syntax},
+			bytes.NewReader(o.data),
+		)
 		require.NoError(t, err)
 		require.Equal(t, dimse.Success, rsp.Status)
 	}
 	require.NoError(t, a.Release(t.Context()))
 }
 
-// TestConverted: a source that holds its images in one transfer syntax, and sends nothing else, has them converted on the way for a
-// destination that takes another: by the source's own word, or as a last resort where it says nothing of it. What need not be
-// converted arrives byte for byte.
+// TestConverted: a source that holds its instances in one transfer syntax, and sends nothing else, has them converted
+// on the way for a destination that takes another: by the source's own word, or as a last resort where it says nothing
+// of it. What need not be converted arrives byte for byte.
 func TestConverted(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
 	silent := pacs.Misbehave{Find: pacs.FindFaults{OmitKeys: []dict.Tag{dict.AvailableTransferSyntaxUID}}}
@@ -103,7 +110,7 @@ func TestConverted(t *testing.T) {
 				dst := startPACS(t, pacs.Config{StorageSyntaxes: tt.takes, Memory: 16 << 20})
 				source, destination := addPair(n, src, dst, nil)
 				job := n.Wait(n.Transfer(source, destination, object.study).ID)
-				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 				stores := dst.Recorder().Log().Stores
 				require.Len(t, stores, 1)
 				require.Equal(t, tt.arrives, stores[0].TransferSyntaxUID)
@@ -117,7 +124,7 @@ func TestConverted(t *testing.T) {
 	}
 }
 
-// converted gives the data set that an object becomes.
+// converted returns the data set that an object becomes.
 func converted(t *testing.T, o held, to string) []byte {
 	t.Helper()
 	obj, err := stream.Open(bytes.NewReader(o.data), o.syntax, stream.Limits{})
@@ -139,14 +146,15 @@ func TestNotConverted(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	source, destination := addPair(n, src, dst, nil)
 	job := n.Wait(n.Transfer(source, destination, object.study).ID)
-	require.Equal(t, engine.Failure, job.Status)
+	require.Equal(t, jobs.Failure, job.Status)
 	require.Contains(t, n.Task(job.ID).Message, "in a transfer syntax that the destination takes")
 	require.Empty(t, dst.Recorder().Log().Stores)
 }
 
 // TestFolderTakesAsHeld: a folder takes every transfer syntax, and each file names the one that its data set has.
 func TestFolderTakesAsHeld(t *testing.T) {
-	big, deflated := heldFile(t, testpeer.Pydicom(t, "test_files/MR_small_bigendian.dcm"), ""), heldFile(t, testpeer.Pydicom(t, "test_files/CT_small.dcm"), dict.DeflatedExplicitVRLittleEndian)
+	big, deflated := heldFile(t, testpeer.Pydicom(t, "test_files/MR_small_bigendian.dcm"), ""),
+		heldFile(t, testpeer.Pydicom(t, "test_files/CT_small.dcm"), dict.DeflatedExplicitVRLittleEndian)
 	src := startPACS(t, pacs.Config{Memory: 16 << 20})
 	give(t, src, big, deflated)
 	n := harness.New(t, harness.Config{})
@@ -154,7 +162,7 @@ func TestFolderTakesAsHeld(t *testing.T) {
 	dir := t.TempDir()
 	n.AddFolder("folder", dir)
 	job := n.Wait(n.Transfer("source", "folder", big.study, deflated.study).ID)
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 	for _, want := range []held{big, deflated} {
 		var files []string
 		require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
@@ -170,8 +178,8 @@ func TestFolderTakesAsHeld(t *testing.T) {
 	}
 }
 
-// TestUnusualButWhole: data sets of odd length, and with delimiters that end nothing, are delivered as they are, by each way in and to each
-// kind of destination. The NULL byte that makes one even is part of what is received.
+// TestUnusualButWhole: data sets of odd length, and with delimiters that end nothing, are delivered as they are, by
+// each way in and to each kind of destination. The NULL byte that makes one even is part of what is received.
 func TestUnusualButWhole(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
 	whole := heldFile(t, testpeer.Pydicom(t, "test_files/MR_small.dcm"), "")
@@ -185,20 +193,21 @@ func TestUnusualButWhole(t *testing.T) {
 		"deflated": deflated,
 	} {
 		want := append(bytes.Clone(object.data), make([]byte, len(object.data)%2)...)
-		for way, change := range map[string]func(*engine.NewServer){"C-GET": nil, "C-MOVE": byMove} {
+		for way, change := range map[string]func(*nodes.NewServer){"C-GET": nil, "C-MOVE": byMove} {
 			t.Run(name+" "+way, func(t *testing.T) {
 				t.Parallel()
-				src, dst := startPACS(t, pacs.Config{Memory: 16 << 20, MoveDestinations: movesTo(n)}), startPACS(t, pacs.Config{})
+				src, dst := startPACS(t, pacs.Config{Memory: 16 << 20, MoveDestinations: movesTo(n)}),
+					startPACS(t, pacs.Config{})
 				give(t, src, object)
 				source, destination := addPair(n, src, dst, change)
 				job := n.Wait(n.Transfer(source, destination, object.study).ID)
-				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 				require.Equal(t, sha(want), dst.Recorder().Log().Stores[0].SHA256)
 
 				dir := t.TempDir()
 				n.AddFolder(source+" disk", dir)
 				job = n.Wait(n.Transfer(source, source+" disk", object.study).ID)
-				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 				files, err := filepath.Glob(filepath.Join(dir, "*/*/*/*/*.dcm"))
 				require.NoError(t, err)
 				require.Len(t, files, 1)

@@ -12,12 +12,12 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// TestReportCountsBehindPixels: the report of a task counts what went behind the pixel data, of images that were held and of those
-// that passed through.
+// TestReportCountsBehindPixels: the report of a task counts what went behind the pixel data, of instances that were
+// held and of those that passed through.
 func TestReportCountsBehindPixels(t *testing.T) {
 	tail := func(ds *stream.DataSet) {
 		ds.SetBytes(dict.NewTag(0x7FE1, 0x0010), dict.LO, []byte("ACME BEHIND "))
@@ -33,8 +33,8 @@ func TestReportCountsBehindPixels(t *testing.T) {
 				t, w.src, altered(t, plain.Instances()[0], large),
 				altered(t, tailed.Instances()[0], func(ds *stream.DataSet) { large(ds); tail(ds) }),
 			)
-			want := w.report(w.require(w.send(plain.StudyInstanceUID, nil), engine.Success, "1 image transferred")).Counts
-			got := w.report(w.require(w.send(tailed.StudyInstanceUID, nil), engine.Success, "1 image transferred")).Counts
+			want := w.report(w.require(w.send(plain.StudyInstanceUID, nil), jobs.Success, "1 instance transferred")).Counts
+			got := w.report(w.require(w.send(tailed.StudyInstanceUID, nil), jobs.Success, "1 instance transferred")).Counts
 			want = maps.Clone(want)
 			want[deid.Remove.String()] += 3
 			require.Equal(t, want, got)

@@ -16,15 +16,15 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // pseudonymously makes a transfer of one study under a pseudonym.
-func pseudonymously(source, destination, study, pseudonym string) engine.Transfer {
-	return engine.Transfer{
+func pseudonymously(source, destination, study, pseudonym string) jobs.Transfer {
+	return jobs.Transfer{
 		Source: source, Destination: destination, TrialProtocolID: "TRIAL-7", TrialProtocolName: "A trial",
-		Studies: []engine.Study{{StudyInstanceUID: study, Pseudonym: pseudonym}},
+		Studies: []jobs.Study{{StudyInstanceUID: study, Pseudonym: pseudonym}},
 	}
 }
 
@@ -44,8 +44,8 @@ func files(t *testing.T, dir string) map[string][]byte {
 	return all
 }
 
-// TestPseudonymized: under a pseudonym nothing of the patient arrives, in objects, names and UIDs; the report says what was done; and a
-// second job gives the same bytes.
+// TestPseudonymized: under a pseudonym nothing of the patient arrives, in objects, names and UIDs; the report says what
+// was done; and a second job gives the same bytes.
 func TestPseudonymized(t *testing.T) {
 	study := ct(31, 12)
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
@@ -59,7 +59,7 @@ func TestPseudonymized(t *testing.T) {
 
 	for _, destination := range []string{"first", "second", "destination"} {
 		job := n.Wait(n.Create(pseudonymously("source", destination, study.StudyInstanceUID, "P-0001")).ID)
-		require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+		require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
 	}
 
 	inFirst, inSecond := files(t, first), files(t, second)

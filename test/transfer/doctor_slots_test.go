@@ -13,21 +13,24 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // slotsOf counts the slots of one use that are taken.
-func slotsOf(t *testing.T, n *harness.Node, use string) (count int) {
+func slotsOf(t *testing.T, n *harness.Member, use string) (count int) {
 	t.Helper()
-	require.NoError(t, n.Pool.QueryRow(context.Background(), "SELECT count(*) FROM association_slots WHERE use = $1", use).Scan(&count))
+	require.NoError(t, n.Pool.QueryRow(
+		context.Background(), "SELECT count(*) FROM association_slots WHERE use = $1", use,
+	).Scan(&count))
 	return count
 }
 
-// TestDoctorSlots: the association over which the doctor's C-MOVE brings an image holds a slot of its own, so that people have no more of
-// them at a server than their cap; it is given back whatever happens, and nothing is tried without it.
+// TestDoctorSlots: the association over which the doctor's C-MOVE brings an instance holds a slot of its own, so that
+// people have no more of them at a server than their cap; it is given back whatever happens, and nothing is tried
+// without it.
 func TestDoctorSlots(t *testing.T) {
-	const cap1 = "a C-MOVE takes two connections, and DICOM Server pacs allows one to searches and checks now"
+	const cap1 = "a C-MOVE takes two connections, and DICOM Server pacs allows searches and checks only one now"
 	for _, tt := range []struct {
 		name  string
 		cap   int
@@ -36,10 +39,10 @@ func TestDoctorSlots(t *testing.T) {
 		seen  bool // the C-MOVE, while it sends
 		says  string
 	}{
-		{"a cap of 2", 2, pacs.MoveFaults{}, false, true, "An image of"},
-		{"a cap of 3", 3, pacs.MoveFaults{}, false, true, "An image of"},
+		{"a cap of 2", 2, pacs.MoveFaults{}, false, true, "An instance of"},
+		{"a cap of 3", 3, pacs.MoveFaults{}, false, true, "An instance of"},
 		{"a cap of 1", 1, pacs.MoveFaults{}, false, false, cap1},
-		{"an image that comes late", 2, pacs.MoveFaults{Late: 1}, false, false, "An image of"},
+		{"an instance that comes late", 2, pacs.MoveFaults{Late: 1}, false, false, "An instance of"},
 		{"under another AE title", 2, pacs.MoveFaults{CallingAE: "STRANGER"}, false, true, "turned away"},
 		{"the caller goes away", 2, pacs.MoveFaults{}, true, true, ""},
 	} {
@@ -52,7 +55,8 @@ func TestDoctorSlots(t *testing.T) {
 			var src *pacs.PACS
 			ready := make(chan struct{})
 			src = startPACS(t, pacs.Config{
-				AETitle: "SRC", Studies: []*phantom.Study{ct(1, 3)}, MoveDestinations: movesTo(n), Misbehave: pacs.Misbehave{Move: tt.fault},
+				AETitle: "SRC", Studies: []*phantom.Study{ct(1, 3)},
+				MoveDestinations: movesTo(n), Misbehave: pacs.Misbehave{Move: tt.fault},
 				Gate: func(_ context.Context, e pacs.Event) {
 					if e.Kind != pacs.AtSubOperation {
 						return
@@ -66,12 +70,12 @@ func TestDoctorSlots(t *testing.T) {
 				},
 			})
 			close(ready)
-			n.AddServer("pacs", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("pacs", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				byMove(s)
 				s.InteractiveCap = &tt.cap
 				s.Retrieve.MovePatience = time.Second
 			})
-			report, err := n.Engine.CheckNode(ctx, n.Admin, "pacs")
+			report, err := n.Engine.Doctor.Check(ctx, n.Admin, "pacs")
 			if tt.stop {
 				require.ErrorIs(t, err, context.Canceled)
 			} else {

@@ -11,13 +11,15 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
 
-func withDuplicates(policy string) func(*engine.NewServer) {
-	return func(s *engine.NewServer) { s.Rules.Duplicates = policy }
+func withDuplicates(policy string) func(*nodes.NewServer) {
+	return func(s *nodes.NewServer) { s.Rules.Duplicates = policy }
 }
 
 // partOf is a study with some of the instances of another.
@@ -31,8 +33,8 @@ func partOf(study *phantom.Study, instances ...int) *phantom.Study {
 	return &part
 }
 
-// TestDuplicates: what a destination holds already is sent all the same, is not fetched at all, or makes the task fail before anything is
-// sent; by way of ADIT and straight from the source.
+// TestDuplicates: what a destination holds already is sent all the same, is not fetched at all, or makes the task fail
+// before anything is sent; by way of ADIT and straight from the source.
 func TestDuplicates(t *testing.T) {
 	t.Parallel()
 	const all, held = 12, 5
@@ -41,35 +43,39 @@ func TestDuplicates(t *testing.T) {
 	for name, tt := range map[string]struct {
 		policy  string
 		dst     pacs.Misbehave
-		settled func(*engine.NewServer) // of the destination
+		settled func(*nodes.NewServer) // of the destination
 		direct  bool
 		empty   bool // the destination holds nothing
 		stored  int
 		status  string
 		message string
 	}{
-		"sent all the same":             {policy: engine.SendDuplicates, stored: all, status: engine.Success, message: "12 images transferred, "},
-		"by default":                    {stored: all, status: engine.Success, message: "12 images transferred, "},
-		"skipped":                       {policy: engine.SkipDuplicates, stored: all - held, status: engine.Success, message: "7 images transferred, "},
-		"skipped, and said so":          {policy: engine.SkipDuplicates, stored: all - held, status: engine.Success, message: "5 images were at the destination already"},
-		"none to skip":                  {policy: engine.SkipDuplicates, empty: true, stored: all, status: engine.Success, message: "12 images transferred, "},
-		"skipped, and verified":         {policy: engine.SkipDuplicates, stored: all - held, status: engine.Success, message: "Verified by presence.", settled: verifiedBy(engine.VerifyPresence, 0)},
-		"skipped, straight from source": {policy: engine.SkipDuplicates, direct: true, stored: all - held, status: engine.Success, message: "7 images transferred, 7 of them straight from the source"},
-		"not to be asked image by image": {
-			policy: engine.SkipDuplicates, stored: all, status: engine.Success, dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
-			message: "Which images the destination held already could not be told of every series; those were sent all the same.",
+		"sent all the same":             {policy: nodes.SendDuplicates, stored: all, status: jobs.Success, message: "12 instances transferred, "},
+		"by default":                    {stored: all, status: jobs.Success, message: "12 instances transferred, "},
+		"skipped":                       {policy: nodes.SkipDuplicates, stored: all - held, status: jobs.Success, message: "7 instances transferred, "},
+		"skipped, and said so":          {policy: nodes.SkipDuplicates, stored: all - held, status: jobs.Success, message: "5 instances were at the destination already"},
+		"none to skip":                  {policy: nodes.SkipDuplicates, empty: true, stored: all, status: jobs.Success, message: "12 instances transferred, "},
+		"skipped, and verified":         {policy: nodes.SkipDuplicates, stored: all - held, status: jobs.Success, message: "Verified by presence.", settled: verifiedBy(nodes.VerifyPresence, 0)},
+		"skipped, straight from source": {policy: nodes.SkipDuplicates, direct: true, stored: all - held, status: jobs.Success, message: "7 instances transferred, 7 of them directly from the source"},
+		"not to be asked instance by instance": {
+			policy: nodes.SkipDuplicates, stored: all, status: jobs.Success,
+			dst:     pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
+			message: "For some series ADIT could not find out which instances the destination already held; it sent them all the same.",
 		},
-		"refused": {policy: engine.RefuseDuplicates, status: engine.Failure, message: " holds 5 images of series "},
+		"refused": {policy: nodes.RefuseDuplicates, status: jobs.Failure, message: " holds 5 instances of series "},
 		"refused, straight from source": {
-			policy: engine.RefuseDuplicates, direct: true, status: engine.Failure, message: "its settings refuse duplicates: nothing was sent.",
+			policy: nodes.RefuseDuplicates, direct: true, status: jobs.Failure,
+			message: "its settings refuse duplicates: nothing was sent.",
 		},
 		"refused, by count": {
-			policy: engine.RefuseDuplicates, status: engine.Failure, dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
-			message: " holds 5 images of series ",
+			policy: nodes.RefuseDuplicates, status: jobs.Failure,
+			dst:     pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
+			message: " holds 5 instances of series ",
 		},
-		"none to refuse": {policy: engine.RefuseDuplicates, empty: true, stored: all, status: engine.Success, message: "12 images transferred, "},
+		"none to refuse": {policy: nodes.RefuseDuplicates, empty: true, stored: all, status: jobs.Success, message: "12 instances transferred, "},
 		"none to refuse, by count": {
-			policy: engine.RefuseDuplicates, empty: true, stored: all, status: engine.Success, message: "12 images transferred, ",
+			policy: nodes.RefuseDuplicates, empty: true, stored: all,
+			status: jobs.Success, message: "12 instances transferred, ",
 			dst: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
 		},
 	} {
@@ -79,15 +85,18 @@ func TestDuplicates(t *testing.T) {
 			if !tt.empty {
 				dst.AddStudies(there)
 			}
-			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: map[string]string{"DST": dst.Addr()}})
+			src := startPACS(t, pacs.Config{
+				AETitle: "SRC", Studies: []*phantom.Study{study},
+				MoveDestinations: map[string]string{"DST": dst.Addr()},
+			})
 			n := harness.New(t, quick())
-			n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) {
+			n.AddServer("destination", "DST", dst.Addr(), func(s *nodes.NewServer) {
 				withDuplicates(tt.policy)(s)
 				if tt.settled != nil {
 					tt.settled(s)
 				}
 			})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				if tt.direct {
 					directly(s)
 				}
@@ -99,55 +108,65 @@ func TestDuplicates(t *testing.T) {
 			require.Zero(t, task.Failures)
 			requireOnce(t, dst, tt.stored)
 			require.Len(t, src.Recorder().Log().Sent, tt.stored, "what is not to be sent isn't fetched")
-			if tt.status == engine.Success {
+			if tt.status == jobs.Success {
 				require.EqualValues(t, all, task.Delivered)
 			}
 			if tt.stored == all-held {
 				for _, s := range dst.Recorder().Log().Stores {
-					require.False(t, slices.ContainsFunc(there.Instances(), func(in *phantom.Instance) bool { return in.SOPInstanceUID == s.SOPInstanceUID }))
+					require.False(t, slices.ContainsFunc(
+						there.Instances(),
+						func(in *phantom.Instance) bool { return in.SOPInstanceUID == s.SOPInstanceUID },
+					))
 				}
 			}
 		})
 	}
 }
 
-// TestDuplicatesOfOwn: what a task has brought itself is no duplicate: after a failure, a stop and a retry it goes on where it was.
+// TestDuplicatesOfOwn: what a task has brought itself is no duplicate: after a failure, a stop and a retry it goes on
+// where it was.
 func TestDuplicatesOfOwn(t *testing.T) {
 	t.Parallel()
-	for _, policy := range []string{engine.SkipDuplicates, engine.RefuseDuplicates} {
+	for _, policy := range []string{nodes.SkipDuplicates, nodes.RefuseDuplicates} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			study := ct(82, 12)
 			refused := study.Instances()[6].SOPInstanceUID
 			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
-			dst := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{refused: 0xC000}}}})
+			dst := startPACS(t, pacs.Config{
+				AETitle:   "DST",
+				Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Statuses: map[string]dimse.Status{refused: 0xC000}}},
+			})
 			n := harness.New(t, harness.Config{})
 			n.AddServer("source", "SRC", src.Addr(), nil)
 			n.AddServer("destination", "DST", dst.Addr(), withDuplicates(policy))
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-			require.Equal(t, engine.Failure, job.Status)
+			require.Equal(t, jobs.Failure, job.Status)
 			dst.SetMisbehave(pacs.Misbehave{})
 			// As after a crash that came before the ledger was written.
 			_, err := n.Pool.Exec(t.Context(), "DELETE FROM delivered")
 			require.NoError(t, err)
-			require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+			require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RetryJob))
 			job = n.Wait(job.ID)
-			require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
-			if policy == engine.SkipDuplicates {
+			require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
+			if policy == nodes.SkipDuplicates {
 				stores := dst.Recorder().Log().Stores
 				require.Equal(t, refused, stores[len(stores)-1].SOPInstanceUID)
 				require.Len(t, stores, 11+3+1, "each attempt brought the refused one alone")
 			}
 
 			// A restart is another transfer.
-			require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RestartJob))
+			require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RestartJob))
 			job = n.Wait(job.ID)
-			if policy == engine.RefuseDuplicates {
-				require.Equal(t, engine.Failure, job.Status)
-				require.Contains(t, n.Task(job.ID).Message, "holds 12 images")
+			if policy == nodes.RefuseDuplicates {
+				require.Equal(t, jobs.Failure, job.Status)
+				require.Contains(t, n.Task(job.ID).Message, "holds 12 instances")
 			} else {
-				require.Equal(t, engine.Success, job.Status)
-				require.Contains(t, n.Task(job.ID).Message, "0 images transferred, 0.0 MB; 12 images were at the destination already.")
+				require.Equal(t, jobs.Success, job.Status)
+				require.Contains(
+					t, n.Task(job.ID).Message,
+					"0 instances transferred, 0.0 MB; 12 instances were at the destination already.",
+				)
 			}
 		})
 	}
@@ -161,10 +180,10 @@ func TestDuplicatesUnderPseudonym(t *testing.T) {
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
-	n.AddServer("destination", "DST", dst.Addr(), withDuplicates(engine.SkipDuplicates))
+	n.AddServer("destination", "DST", dst.Addr(), withDuplicates(nodes.SkipDuplicates))
 	for range 2 {
 		job := n.Wait(n.Create(pseudonymously("source", "destination", study.StudyInstanceUID, "P-0001")).ID)
-		require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+		require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	}
 	requireOnce(t, dst, 12)
 	for _, f := range dst.Recorder().Log().Finds {
@@ -185,23 +204,23 @@ func TestDuplicatesAtOrthanc(t *testing.T) {
 	}
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
-	n.AddServer("destination", "ORTHANC", o.Addr, withDuplicates(engine.SkipDuplicates))
+	n.AddServer("destination", "ORTHANC", o.Addr, withDuplicates(nodes.SkipDuplicates))
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
-	require.Contains(t, n.Task(job.ID).Message, "5 images were at the destination already.")
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
+	require.Contains(t, n.Task(job.ID).Message, "5 instances were at the destination already.")
 	require.Len(t, src.Recorder().Log().Sent, 7)
 
-	_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "destination", func(s *engine.NewServer) error {
-		s.Rules.Duplicates = engine.RefuseDuplicates
+	_, err := n.Engine.Nodes.UpdateServer(t.Context(), n.Admin, "destination", func(s *nodes.NewServer) error {
+		s.Rules.Duplicates = nodes.RefuseDuplicates
 		return nil
 	})
 	require.NoError(t, err)
 	job = n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Failure, job.Status)
-	require.Contains(t, n.Task(job.ID).Message, "holds 12 images of series")
+	require.Equal(t, jobs.Failure, job.Status)
+	require.Contains(t, n.Task(job.ID).Message, "holds 12 instances of series")
 	require.Len(t, src.Recorder().Log().Sent, 7)
-	var invalid *engine.Invalid
-	_, err = n.Engine.UpdateServer(t.Context(), n.Admin, "destination", func(s *engine.NewServer) error {
+	var invalid *refusal.Invalid
+	_, err = n.Engine.Nodes.UpdateServer(t.Context(), n.Admin, "destination", func(s *nodes.NewServer) error {
 		s.Supports.StudyRootFind = false
 		return nil
 	})

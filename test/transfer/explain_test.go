@@ -14,23 +14,29 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
-// explainClaim runs the claim under EXPLAIN in a transaction that is rolled back, and gives its plan and the buffers that it touched.
-func explainClaim(t *testing.T, n *harness.Node) (plan string, buffers int) {
+// explainClaim runs the claim under EXPLAIN in a transaction that is rolled back, and gives its plan and the buffers
+// that it touched.
+func explainClaim(t *testing.T, n *harness.Member) (plan string, buffers int) {
 	t.Helper()
 	return explainClaimOf(t, n, 1)
 }
 
 // explainClaimOf is explainClaim of one that finds so many tasks.
-func explainClaimOf(t *testing.T, n *harness.Node, tasks int) (plan string, buffers int) {
+func explainClaimOf(t *testing.T, n *harness.Member, tasks int) (plan string, buffers int) {
 	t.Helper()
 	tx, err := n.Pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
-	node := uuid.New()
-	_, err = tx.Exec(t.Context(), "INSERT INTO nodes (id, data_dir_id, name, version, schema_min, schema_max) VALUES ($1, $1, 'test', 'test', 0, 0)", node)
+	member := uuid.New()
+	_, err = tx.Exec(t.Context(),
+		"INSERT INTO members (id, data_dir_id, name, version, schema_min, schema_max) VALUES ($1, $1, 'test', 'test', 0, 0)",
+		member,
+	)
 	require.NoError(t, err)
 	var raw []byte
-	require.NoError(t, tx.QueryRow(t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+db.ClaimSQL, node).Scan(&raw))
+	require.NoError(t, tx.QueryRow(
+		t.Context(), "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "+db.ClaimSQL, member, 90.0,
+	).Scan(&raw))
 	var parsed []struct {
 		Plan struct {
 			Hit  int `json:"Shared Hit Blocks"`
@@ -39,7 +45,9 @@ func explainClaimOf(t *testing.T, n *harness.Node, tasks int) (plan string, buff
 	}
 	require.NoError(t, json.Unmarshal(raw, &parsed))
 	var claimed int
-	require.NoError(t, tx.QueryRow(t.Context(), "SELECT count(*) FROM tasks WHERE lease_node = $1", node).Scan(&claimed))
+	require.NoError(
+		t, tx.QueryRow(t.Context(), "SELECT count(*) FROM tasks WHERE lease_member = $1", member).Scan(&claimed),
+	)
 	require.Equal(t, tasks, claimed)
 	var nodes []string
 	for line := range strings.Lines(string(raw)) {
@@ -47,6 +55,8 @@ func explainClaimOf(t *testing.T, n *harness.Node, tasks int) (plan string, buff
 			nodes = append(nodes, strings.Trim(strings.TrimSpace(line), ","))
 		}
 	}
-	plan = strings.NewReplacer(`"Node Type": "`, "", `"`, "", "\nRelation Name: ", " on ").Replace(strings.Join(nodes, "\n"))
+	plan = strings.NewReplacer(
+		`"Node Type": "`, "", `"`, "", "\nRelation Name: ", " on ",
+	).Replace(strings.Join(nodes, "\n"))
 	return plan, parsed[0].Plan.Hit + parsed[0].Plan.Read
 }

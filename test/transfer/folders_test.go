@@ -16,7 +16,9 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -24,9 +26,9 @@ import (
 // marker is the file that says which folder a folder is.
 const marker = ".adit-folder"
 
-// once are the settings of a node that gives a task a single attempt.
+// once are the settings of a member that gives a task a single attempt.
 func once() harness.Config {
-	return harness.Config{Engine: engine.Config{RetryPauses: []time.Duration{}}}
+	return harness.Config{Engine: base.Config{RetryPauses: []time.Duration{}}}
 }
 
 // imageFiles lists the paths of the files below a folder that are whole, sorted.
@@ -41,7 +43,7 @@ func imageFiles(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// requireWhole checks that a folder has every image of a study once.
+// requireWhole checks that a folder has every instance of a study once.
 func requireWhole(t *testing.T, dir string, study *phantom.Study) {
 	t.Helper()
 	var want, got []string
@@ -54,15 +56,16 @@ func requireWhole(t *testing.T, dir string, study *phantom.Study) {
 	require.ElementsMatch(t, want, got)
 }
 
-// halfWay gives a site with a job whose quota was used up when about half of its study's 30 images was in the folder.
-func halfWay(t *testing.T) (s *site, study *phantom.Study, job engine.Job) {
+// halfWay returns a site with a job whose quota was used up when about half of its study's 30 instances was in the
+// folder.
+func halfWay(t *testing.T) (s *site, study *phantom.Study, job jobs.Job) {
 	t.Helper()
 	study = ct(1, 30)
 	s = newSite(t, once(), study)
 	s.limit(150_000/1e9, 0)
 	s.chores()
 	job = s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Failure, job.Status)
+	require.Equal(t, jobs.Failure, job.Status)
 	s.limit(0, 0)
 	require.Greater(t, len(imageFiles(t, s.dir)), 5)
 	require.Less(t, len(imageFiles(t, s.dir)), 25)
@@ -70,9 +73,9 @@ func halfWay(t *testing.T) (s *site, study *phantom.Study, job engine.Job) {
 }
 
 // retry retries a job.
-func (s *site) retry(job engine.Job) {
+func (s *site) retry(job jobs.Job) {
 	s.t.Helper()
-	require.NoError(s.t, s.Engine.ActOnJob(s.t.Context(), s.Admin, job.ID, engine.RetryJob))
+	require.NoError(s.t, s.Engine.Jobs.Act(s.t.Context(), s.Admin, job.ID, jobs.RetryJob))
 }
 
 // TestFilesLostBetweenAttempts: what the ledger says is in a folder counts only if its file is there.
@@ -97,10 +100,10 @@ func TestFilesLostBetweenAttempts(t *testing.T) {
 			s.retry(job)
 			job = s.Wait(job.ID)
 			task := s.Task(job.ID)
-			require.Equal(t, engine.Success, job.Status, task.Message)
+			require.Equal(t, jobs.Success, job.Status, task.Message)
 			requireWhole(t, s.dir, study)
 			require.EqualValues(t, 30, task.Delivered)
-			require.Contains(t, task.Message, "not in the folder any more")
+			require.Contains(t, task.Message, "no longer in the folder")
 			again, err := os.Stat(before[2])
 			require.NoError(t, err)
 			require.Equal(t, size.Size(), again.Size())
@@ -108,15 +111,17 @@ func TestFilesLostBetweenAttempts(t *testing.T) {
 	}
 }
 
-// TestAnotherFolderInItsPlace: a disk that is not mounted is like a server that is down: nothing is written to what is there instead, and the
-// task goes on when the disk is back.
+// TestAnotherFolderInItsPlace: a disk that is not mounted is like a server that is down: nothing is written to what is
+// there instead, and the task goes on when the disk is back.
 func TestAnotherFolderInItsPlace(t *testing.T) {
 	for name, replace := range map[string]func(t *testing.T, dir string){
 		"nothing":      func(*testing.T, string) {},
 		"an empty one": func(t *testing.T, dir string) { require.NoError(t, os.Mkdir(dir, 0o755)) },
 		"another's own": func(t *testing.T, dir string) {
 			require.NoError(t, os.Mkdir(dir, 0o755))
-			require.NoError(t, os.WriteFile(filepath.Join(dir, marker), []byte("ADIT folder 7d8f2f0e-6d1c-4a51-9c39-0d6f8a3f1b11\n"), 0o644))
+			require.NoError(t, os.WriteFile(
+				filepath.Join(dir, marker), []byte("ADIT folder 7d8f2f0e-6d1c-4a51-9c39-0d6f8a3f1b11\n"), 0o644,
+			))
 		},
 		"a pipe for a marker": func(t *testing.T, dir string) {
 			require.NoError(t, os.Mkdir(dir, 0o755))
@@ -130,9 +135,12 @@ func TestAnotherFolderInItsPlace(t *testing.T) {
 			t.Cleanup(func() { _ = os.RemoveAll(aside) }) // it may be back
 			replace(t, s.dir)
 			s.retry(job)
-			s.WaitFor(job.ID, func(j engine.Job) bool { return j.Done() || s.Task(job.ID).WaitingReason != "" })
-			task := s.Task(job.ID)
-			require.Equal(t, engine.Pending, task.Status, task.Message)
+			var task jobs.Task
+			s.WaitFor(job.ID, func(j jobs.Job) bool { // it is claimed again soon
+				task = s.Task(job.ID)
+				return j.Done() || task.Status == jobs.Pending && task.WaitingReason != ""
+			})
+			require.Equal(t, jobs.Pending, task.Status, task.Message)
 			require.Contains(t, task.WaitingReason, "the folder disk")
 			require.NotContains(t, task.WaitingReason, s.dir, "where it lies is for staff")
 			require.Regexp(t, "[mM]ount the", task.WaitingReason)
@@ -141,13 +149,14 @@ func TestAnotherFolderInItsPlace(t *testing.T) {
 			require.NoError(t, os.RemoveAll(s.dir))
 			require.NoError(t, os.Rename(aside, s.dir))
 			job = s.Wait(job.ID)
-			require.Equal(t, engine.Success, job.Status, s.Task(job.ID).Message)
+			require.Equal(t, jobs.Success, job.Status, s.Task(job.ID).Message)
 			requireWhole(t, s.dir, study)
 		})
 	}
 }
 
-// TestAdoptFolder: a new disk is written to when staff has said that it is the folder now, and what was on the other one is sent again.
+// TestAdoptFolder: a new disk is written to when staff has said that it is the folder now, and what was on the other
+// one is sent again.
 func TestAdoptFolder(t *testing.T) {
 	s, study, job := halfWay(t)
 	aside := s.dir + "-aside"
@@ -155,23 +164,23 @@ func TestAdoptFolder(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(aside)) })
 	require.NoError(t, os.Mkdir(s.dir, 0o755))
 	s.retry(job)
-	s.WaitFor(job.ID, func(engine.Job) bool { return s.Task(job.ID).WaitingReason != "" })
-	report, err := s.Engine.CheckNode(t.Context(), s.Admin, "disk")
+	s.WaitFor(job.ID, func(jobs.Job) bool { return s.Task(job.ID).WaitingReason != "" })
+	report, err := s.Engine.Doctor.Check(t.Context(), s.Admin, "disk")
 	require.NoError(t, err)
 	require.False(t, report.Checks[0].OK)
 	require.Contains(t, report.Checks[0].Detail, "adit node adopt")
-	_, err = s.Engine.AdoptFolder(t.Context(), people.User{ID: 999}, "disk")
+	_, err = s.Engine.Nodes.AdoptFolder(t.Context(), people.User{ID: 999}, "disk")
 	require.Error(t, err)
 
-	_, err = s.Engine.AdoptFolder(t.Context(), s.Admin, "disk")
+	_, err = s.Engine.Nodes.AdoptFolder(t.Context(), s.Admin, "disk")
 	require.NoError(t, err)
 	job = s.Wait(job.ID)
-	require.Equal(t, engine.Success, job.Status, s.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, s.Task(job.ID).Message)
 	require.Contains(t, s.Task(job.ID).Message, "The destination was changed")
 	requireWhole(t, s.dir, study)
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM audit WHERE action = 'folder.adopt'"))
 
-	report, err = s.Engine.CheckNode(t.Context(), s.Admin, "disk")
+	report, err = s.Engine.Doctor.Check(t.Context(), s.Admin, "disk")
 	require.NoError(t, err)
 	require.True(t, report.Checks[0].OK, report.Checks[0].Detail)
 }
@@ -182,24 +191,25 @@ func TestFolderOfBefore(t *testing.T) {
 	s := newSite(t, once(), study)
 	require.NoError(t, os.Remove(filepath.Join(s.dir, marker)))
 	s.exec("UPDATE folders SET marker = NULL")
-	require.Equal(t, engine.Success, s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID).Status)
+	require.Equal(t, jobs.Success, s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID).Status)
 	text, err := os.ReadFile(filepath.Join(s.dir, marker))
 	require.NoError(t, err)
 	require.Regexp(t, `^ADIT folder [0-9a-f-]{36}\n$`, string(text))
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM folders WHERE marker::text = $1", string(text[12:48])))
 }
 
-// TestOneFolderOneNode: a folder is one DICOM node, by whatever path it is found; one whose node was removed can be added again.
+// TestOneFolderOneNode: a folder is one DICOM node, by whatever path it is found; one whose node was removed can be
+// added again.
 func TestOneFolderOneNode(t *testing.T) {
 	s := newSite(t, once())
 	alias := filepath.Join(t.TempDir(), "alias")
 	require.NoError(t, os.Symlink(s.dir, alias))
-	_, err := s.Engine.AddFolder(t.Context(), s.Admin, engine.NewFolder{Name: "alias", Path: alias})
-	require.ErrorContains(t, err, "is another DICOM node's already")
-	disk, err := s.Engine.DICOMNodeByName(t.Context(), "disk")
+	_, err := s.Engine.Nodes.AddFolder(t.Context(), s.Admin, nodes.NewFolder{Name: "alias", Path: alias})
+	require.ErrorContains(t, err, "already belongs to another DICOM node")
+	disk, err := s.Engine.Nodes.ByName(t.Context(), "disk")
 	require.NoError(t, err)
-	require.NoError(t, s.Engine.DeleteDICOMNode(t.Context(), s.Admin, disk.ID))
-	again, err := s.Engine.AddFolder(t.Context(), s.Admin, engine.NewFolder{Name: "alias", Path: alias})
+	require.NoError(t, s.Engine.Nodes.Delete(t.Context(), s.Admin, disk.ID))
+	again, err := s.Engine.Nodes.AddFolder(t.Context(), s.Admin, nodes.NewFolder{Name: "alias", Path: alias})
 	require.NoError(t, err)
 	require.Equal(t, disk.Folder.Marker, again.Folder.Marker)
 }
@@ -223,7 +233,7 @@ func TestFolderLostWhileWriting(t *testing.T) {
 			t.Cleanup(func() { _ = os.RemoveAll(aside) })
 			require.NoError(t, os.Mkdir(dir, 0o755))
 			id, err := os.ReadFile(filepath.Join(aside, marker))
-			if err == nil { // as a backup has it that is older than the images
+			if err == nil { // as a backup has it that is older than the instances
 				require.NoError(t, os.WriteFile(filepath.Join(dir, marker), id, 0o644))
 			}
 		},
@@ -241,11 +251,11 @@ func TestFolderLostWhileWriting(t *testing.T) {
 			case <-time.After(harness.Deadline):
 				t.Fatal("the transfer did not come so far")
 			}
-			n.WaitFor(job.ID, func(engine.Job) bool { return len(imageFiles(t, dir)) == 29 })
+			n.WaitFor(job.ID, func(jobs.Job) bool { return len(imageFiles(t, dir)) == 29 })
 			lose(t, dir)
 			gate.Release()
 			job = n.Wait(job.ID)
-			require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+			require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 			requireWhole(t, dir, study)
 		})
 	}
@@ -259,51 +269,58 @@ func TestAnotherDestination(t *testing.T) {
 		refused[in.SOPInstanceUID] = dimse.CannotUnderstand
 	}
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
-	first := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Statuses: refused}}})
+	first := startPACS(t, pacs.Config{
+		AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Statuses: refused}},
+	})
 	second := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, once())
 	n.AddServer("source", "SRC", src.Addr(), nil)
 	n.AddServer("destination", "DST", first.Addr(), nil)
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Failure, job.Status)
+	require.Equal(t, jobs.Failure, job.Status)
 	require.EqualValues(t, 6, n.Task(job.ID).Delivered)
 
 	moveTo(t, n, second)
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RetryJob))
 	job = n.Wait(job.ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	require.Len(t, second.Recorder().Log().Stores, 12)
 	require.Contains(t, n.Task(job.ID).Message, "The destination was changed")
-	require.Contains(t, n.Task(job.ID).Message, "12 images transferred")
+	require.Contains(t, n.Task(job.ID).Message, "12 instances transferred")
 }
 
 // TestAnotherDestinationToVerify: nor is one asked for what was sent to the other.
 func TestAnotherDestinationToVerify(t *testing.T) {
 	study := ct(6, 12)
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
-	first := startPACS(t, pacs.Config{AETitle: "DST", Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Lose: []string{study.Instances()[3].SOPInstanceUID}}}})
+	first := startPACS(t, pacs.Config{
+		AETitle:   "DST",
+		Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{Lose: []string{study.Instances()[3].SOPInstanceUID}}},
+	})
 	second := startPACS(t, pacs.Config{AETitle: "DST"})
 	n := harness.New(t, once())
 	n.AddServer("source", "SRC", src.Addr(), nil)
-	n.AddServer("destination", "DST", first.Addr(), func(s *engine.NewServer) {
-		s.Verify = engine.Verify{Method: engine.VerifyPresence, Patience: time.Hour}
+	n.AddServer("destination", "DST", first.Addr(), func(s *nodes.NewServer) {
+		s.Verify = nodes.Verify{Method: nodes.VerifyPresence, Patience: time.Hour}
 	})
 	job := n.Transfer("source", "destination", study.StudyInstanceUID)
-	n.WaitFor(job.ID, func(engine.Job) bool { return n.Task(job.ID).WaitingReason != "" })
+	n.WaitFor(job.ID, func(jobs.Job) bool { return n.Task(job.ID).WaitingReason != "" })
 	moveTo(t, n, second)
 	_, err := n.Pool.Exec(t.Context(), "UPDATE verifications SET due_at = schedule_now()")
 	require.NoError(t, err)
 	_, err = n.Pool.Exec(t.Context(), "UPDATE tasks SET not_before = schedule_now() WHERE status = 'pending'")
 	require.NoError(t, err)
 	job = n.Wait(job.ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	require.Len(t, second.Recorder().Log().Stores, 12)
 }
 
 // moveTo sets the server "destination" to another PACS.
-func moveTo(t *testing.T, n *harness.Node, p *pacs.PACS) {
+func moveTo(t *testing.T, n *harness.Member, p *pacs.PACS) {
 	t.Helper()
-	_, err := n.Engine.UpdateServer(t.Context(), n.Admin, "destination", func(s *engine.NewServer) error { s.Port = p.Port(); return nil })
+	_, err := n.Engine.Nodes.UpdateServer(
+		t.Context(), n.Admin, "destination", func(s *nodes.NewServer) error { s.Port = p.Port(); return nil },
+	)
 	require.NoError(t, err)
 }
 
@@ -312,26 +329,28 @@ func TestFolderNamesAreKept(t *testing.T) {
 	study := phantom.New(8, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 25, Rows: 64, Columns: 64}, {Kind: phantom.Report}, {Kind: phantom.MR, Instances: 4, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 25, Rows: 64, Columns: 64},
+			{Kind: phantom.Report},
+			{Kind: phantom.MR, Instances: 4, Rows: 64, Columns: 64},
 		},
 	})
 	young := *study
 	young.Series = young.Series[:1]
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{&young}})
-	s := &site{t: t, dir: t.TempDir(), Node: harness.New(t, once())}
+	s := &site{t: t, dir: t.TempDir(), Member: harness.New(t, once())}
 	s.AddServer("source", "SRC", src.Addr(), nil)
 	s.AddFolder("disk", s.dir)
 	s.limit(150_000/1e9, 0)
 	s.chores()
 	job := s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Failure, job.Status)
+	require.Equal(t, jobs.Failure, job.Status)
 	require.NotEmpty(t, imageFiles(t, s.dir))
 
 	src.AddStudies(study)
 	s.exec("UPDATE users SET username = 'somebody-else' WHERE id = $1", s.Admin.ID)
 	s.limit(0, 0)
 	s.retry(job)
-	require.Equal(t, engine.Success, s.Wait(job.ID).Status, s.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, s.Wait(job.ID).Status, s.Task(job.ID).Message)
 	requireWhole(t, s.dir, study)
 	folders, err := filepath.Glob(filepath.Join(s.dir, "adit_*", "*", "*"))
 	require.NoError(t, err)
@@ -339,8 +358,8 @@ func TestFolderNamesAreKept(t *testing.T) {
 
 	// Begun anew, it is written over itself.
 	s.exec("UPDATE users SET username = 'and-another' WHERE id = $1", s.Admin.ID)
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job.ID, engine.RestartJob))
-	require.Equal(t, engine.Success, s.Wait(job.ID).Status, s.Task(job.ID).Message)
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, job.ID, jobs.RestartJob))
+	require.Equal(t, jobs.Success, s.Wait(job.ID).Status, s.Task(job.ID).Message)
 	requireWhole(t, s.dir, study)
 }
 
@@ -362,8 +381,8 @@ func TestUIDsThatAreNone(t *testing.T) {
 			s := newSite(t, once(), study)
 			job := s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
 			task := s.Task(job.ID)
-			require.NotEqual(t, engine.Success, job.Status, task.Message)
-			require.Contains(t, task.Message, "1 image is")
+			require.NotEqual(t, jobs.Success, job.Status, task.Message)
+			require.Contains(t, task.Message, "1 instance is")
 			require.EqualValues(t, 3, task.Delivered)
 			paths := imageFiles(t, s.dir)
 			require.Len(t, paths, 3)
@@ -376,30 +395,38 @@ func TestUIDsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestNoImageOverAnother: two studies have images of the same UIDs, and everything that their folders are named by. Neither takes the place of
-// the other.
+// TestNoImageOverAnother: two studies have instances of the same UIDs, and everything that their folders are named by.
+// Neither takes the place of the other.
 func TestNoImageOverAnother(t *testing.T) {
 	one, other := ct(1, 3), ct(1, 3)
 	other.StudyInstanceUID += ".1"
 	other.Series[0].SeriesInstanceUID += ".1"
 	first := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{one}})
 	second := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{other}})
-	s := &site{t: t, dir: t.TempDir(), Node: harness.New(t, harness.Config{Workers: 1, Engine: engine.Config{RetryPauses: []time.Duration{}}})}
+	s := &site{
+		t: t, dir: t.TempDir(),
+		Member: harness.New(t, harness.Config{Workers: 1, Engine: base.Config{RetryPauses: []time.Duration{}}}),
+	}
 	s.AddServer("source", "SRC", first.Addr(), nil)
 	s.AddFolder("disk", s.dir)
 	job := s.Transfer("source", "disk", one.StudyInstanceUID, other.StudyInstanceUID)
-	require.Equal(t, engine.Failure, s.Wait(job.ID).Status, "the second study is at the second PACS only")
+	require.Equal(t, jobs.Failure, s.Wait(job.ID).Status, "the second study is at the second PACS only")
 	before := read(t, imageFiles(t, s.dir))
 	require.Len(t, before, 3)
 
-	_, err := s.Engine.UpdateServer(t.Context(), s.Admin, "source", func(srv *engine.NewServer) error { srv.Port = second.Port(); return nil })
+	_, err := s.Engine.Nodes.UpdateServer(
+		t.Context(), s.Admin, "source", func(srv *nodes.NewServer) error { srv.Port = second.Port(); return nil },
+	)
 	require.NoError(t, err)
 	s.retry(job)
-	require.Equal(t, engine.Failure, s.Wait(job.ID).Status)
-	tasks, err := s.Engine.Tasks(t.Context(), s.Admin, job.ID, engine.TaskFilter{Status: engine.Failure, Limit: 2})
+	require.Equal(t, jobs.Failure, s.Wait(job.ID).Status)
+	tasks, err := s.Engine.Jobs.Tasks(t.Context(), s.Admin, job.ID, jobs.TaskFilter{Status: jobs.Failure, Limit: 2})
 	require.NoError(t, err)
 	require.Len(t, tasks, 1)
-	require.Contains(t, tasks[0].Message, "3 images are missing at the destination: the folder has another image under the same name")
+	require.Contains(
+		t, tasks[0].Message,
+		"3 instances are missing at the destination: the folder has another instance under the same name",
+	)
 	require.Equal(t, before, read(t, imageFiles(t, s.dir)))
 	require.Zero(t, tasks[0].Delivered)
 }
@@ -422,12 +449,13 @@ func TestPatientsApart(t *testing.T) {
 	var uids []string
 	for i, id := range ids {
 		study := phantom.New(uint64(100+i), phantom.StudySpec{
-			Patient: phantom.Patient{ID: id, Name: "Phantom^Alpha"}, Series: []phantom.SeriesSpec{{Kind: phantom.CT, Rows: 16, Columns: 16}},
+			Patient: phantom.Patient{ID: id, Name: "Phantom^Alpha"},
+			Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Rows: 16, Columns: 16}},
 		})
 		studies, uids = append(studies, study), append(uids, study.StudyInstanceUID)
 	}
 	s := newSite(t, once(), studies...)
-	require.Equal(t, engine.Success, s.Wait(s.Transfer("source", "disk", uids...).ID).Status)
+	require.Equal(t, jobs.Success, s.Wait(s.Transfer("source", "disk", uids...).ID).Status)
 	patients, err := filepath.Glob(filepath.Join(s.dir, "adit_*", "*"))
 	require.NoError(t, err)
 	require.Len(t, patients, len(ids))

@@ -12,7 +12,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -34,88 +34,100 @@ func TestLyingSources(t *testing.T) {
 			faults: func(*phantom.Study) pacs.Misbehave {
 				return pacs.Misbehave{Get: pacs.GetFaults{First: 1, SuccessAfter: 37}}
 			},
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name:   "success, 0 of 0, for ever",
 			faults: func(*phantom.Study) pacs.Misbehave { return pacs.Misbehave{Get: pacs.GetFaults{Empty: true}} },
-			status: engine.Failure, message: "40 images are missing",
+			status: jobs.Failure, message: "40 instances are missing",
 		},
 		{
-			name:   "success, 0 of 0, once",
-			faults: func(*phantom.Study) pacs.Misbehave { return pacs.Misbehave{Get: pacs.GetFaults{First: 1, Empty: true}} },
-			status: engine.Success, delivered: 40,
+			name: "success, 0 of 0, once",
+			faults: func(*phantom.Study) pacs.Misbehave {
+				return pacs.Misbehave{
+					Get: pacs.GetFaults{First: 1, Empty: true},
+				}
+			},
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name: "the association drops at object 20, once",
 			faults: func(*phantom.Study) pacs.Misbehave {
 				return pacs.Misbehave{Get: pacs.GetFaults{First: 1, DropAtObject: 20}}
 			},
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name: "the association drops within object 20, once",
 			faults: func(*phantom.Study) pacs.Misbehave {
 				return pacs.Misbehave{Get: pacs.GetFaults{First: 1, DropAtObject: 20, DropAfterBytes: 1000}}
 			},
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name:   "one object twice",
 			faults: func(*phantom.Study) pacs.Misbehave { return pacs.Misbehave{Get: pacs.GetFaults{SendTwice: 7}} },
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name: "one refused for good",
 			faults: func(st *phantom.Study) pacs.Misbehave {
-				return pacs.Misbehave{Get: pacs.GetFaults{Refuse: []string{instance(st, 12)}, RefusedStatus: dimse.CannotUnderstand}}
+				return pacs.Misbehave{
+					Get: pacs.GetFaults{Refuse: []string{instance(st, 12)}, RefusedStatus: dimse.CannotUnderstand},
+				}
 			},
-			status: engine.Warning, delivered: 39, message: "1 image is undeliverable", missing: []int{12},
+			status: jobs.Warning, delivered: 39, message: "1 instance is undeliverable", missing: []int{12},
 		},
 		{
 			name: "one refused for good, called a success",
 			faults: func(st *phantom.Study) pacs.Misbehave {
-				return pacs.Misbehave{Get: pacs.GetFaults{Refuse: []string{instance(st, 12)}, FinalStatus: status(dimse.Success), NoCounts: true}}
+				return pacs.Misbehave{Get: pacs.GetFaults{
+					Refuse: []string{instance(st, 12)}, FinalStatus: status(dimse.Success), NoCounts: true,
+				}}
 			},
-			status: engine.Failure, delivered: 39, message: "1 image is missing", missing: []int{12},
+			status: jobs.Failure, delivered: 39, message: "1 instance is missing", missing: []int{12},
 		},
 		{
 			name:   "no counts in the final response",
 			faults: func(*phantom.Study) pacs.Misbehave { return pacs.Misbehave{Get: pacs.GetFaults{NoCounts: true}} },
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name: "no IMAGE level, but counts",
 			faults: func(*phantom.Study) pacs.Misbehave {
 				return pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}
 			},
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 		{
 			name: "no IMAGE level, and success after 37",
 			faults: func(*phantom.Study) pacs.Misbehave {
-				return pacs.Misbehave{Find: pacs.FindFaults{ImageLevelEmpty: true}, Get: pacs.GetFaults{SuccessAfter: 37}}
+				return pacs.Misbehave{
+					Find: pacs.FindFaults{ImageLevelEmpty: true}, Get: pacs.GetFaults{SuccessAfter: 37},
+				}
 			},
-			status: engine.Failure, delivered: 37, message: "3 images are missing",
+			status: jobs.Failure, delivered: 37, message: "3 instances are missing",
 		},
 		{
 			name: "neither list nor counts",
 			faults: func(*phantom.Study) pacs.Misbehave {
 				return pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true, OmitKeys: counts}}
 			},
-			status: engine.Warning, delivered: 40, message: "ompleteness not provable",
+			status: jobs.Warning, delivered: 40, message: "ompleteness not provable",
 		},
 		{
 			name:   "a list cut short without a sign",
 			faults: func(*phantom.Study) pacs.Misbehave { return pacs.Misbehave{Find: pacs.FindFaults{Cap: 25}} },
-			status: engine.Success, delivered: 40,
+			status: jobs.Success, delivered: 40,
 		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			study := ct(2, 40)
-			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: tt.faults(study)})
+			src := startPACS(t, pacs.Config{
+				AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: tt.faults(study),
+			})
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
 			n := harness.New(t, harness.Config{})
 			n.AddServer("source", "SRC", src.Addr(), nil)
@@ -133,7 +145,7 @@ func TestLyingSources(t *testing.T) {
 			require.Len(t, stored, tt.delivered)
 			require.EqualValues(t, tt.delivered, task.Delivered)
 			var missing []string
-			series, err := n.Engine.TaskSeries(t.Context(), n.Admin, task.ID)
+			series, err := n.Engine.Jobs.TaskSeries(t.Context(), n.Admin, task.ID)
 			require.NoError(t, err)
 			for _, m := range series[0].Missing {
 				missing = append(missing, m.SOPInstanceUID)
@@ -166,8 +178,8 @@ func TestRetryFetchesOnlyWhatIsMissing(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Failure, job.Status)
-	require.Contains(t, n.Task(job.ID).Message, "3 images are missing")
+	require.Equal(t, jobs.Failure, job.Status)
+	require.Contains(t, n.Task(job.ID).Message, "3 instances are missing")
 	for i, g := range src.Recorder().Log().Gets {
 		if i == 0 {
 			require.Equal(t, "SERIES", g.Level)
@@ -179,9 +191,9 @@ func TestRetryFetchesOnlyWhatIsMissing(t *testing.T) {
 
 	src.SetMisbehave(pacs.Misbehave{})
 	before := len(src.Recorder().Log().Gets)
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.RetryJob))
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RetryJob))
 	job = n.Wait(job.ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	gets := src.Recorder().Log().Gets[before:]
 	require.Len(t, gets, 1)
 	require.Equal(t, "IMAGE", gets[0].Level)

@@ -15,14 +15,15 @@ import (
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/projects"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // manifestOf writes the manifest of a job into a file.
 func (w *ward) manifestOf(job int64) string {
 	w.t.Helper()
-	write, err := w.Engine.ExportManifest(w.t.Context(), w.Admin, job, "adit test")
+	write, err := w.Engine.Jobs.ExportManifest(w.t.Context(), w.Admin, job, "adit test")
 	require.NoError(w.t, err)
 	var b bytes.Buffer
 	require.NoError(w.t, write(w.t.Context(), &b))
@@ -31,23 +32,26 @@ func (w *ward) manifestOf(job int64) string {
 	return path
 }
 
-// TestManifestOfAJob: the manifest of a job proves what it wrote, once each, also when the destination broke off and the rest was sent later; it
-// says nothing of the originals.
+// TestManifestOfAJob: the manifest of a job proves what it wrote, once each, also when the destination broke off and
+// the rest was sent later; it says nothing of the originals.
 func TestManifestOfAJob(t *testing.T) {
-	study := studyOf(1, quorra, phantom.SeriesSpec{Kind: phantom.CT, Instances: 8, Rows: 16, Columns: 16}, phantom.SeriesSpec{Kind: phantom.MR, Instances: 4, Rows: 16, Columns: 16})
+	study := studyOf(
+		1, quorra, phantom.SeriesSpec{Kind: phantom.CT, Instances: 8, Rows: 16, Columns: 16},
+		phantom.SeriesSpec{Kind: phantom.MR, Instances: 4, Rows: 16, Columns: 16},
+	)
 	w := newWard(t, harness.Config{}, pacs.Config{Studies: []*phantom.Study{study}})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	w.AddServer("destination", "DST", dst.Addr(), nil)
-	w.project("proven", func(p *engine.NewProject) { p.Manifest = true })
+	w.project("proven", func(p *projects.NewProject) { p.Manifest = true })
 	w.project("plain", nil)
 
 	plain := w.send(study.StudyInstanceUID, in("plain"))
-	w.require(plain, engine.Success)
-	_, err := w.Engine.ExportManifest(t.Context(), w.Admin, plain.ID, "adit test")
+	w.require(plain, jobs.Success)
+	_, err := w.Engine.Jobs.ExportManifest(t.Context(), w.Admin, plain.ID, "adit test")
 	require.ErrorContains(t, err, "keeps no manifest")
 
 	job := w.send(study.StudyInstanceUID, in("proven"))
-	w.require(job, engine.Success)
+	w.require(job, jobs.Success)
 	path := w.manifestOf(job.ID)
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -73,8 +77,8 @@ func TestManifestOfAJob(t *testing.T) {
 	require.Len(t, r.Faults, 1)
 
 	dst.SetMisbehave(pacs.Misbehave{Store: pacs.StoreFaults{AbortAtObject: 5}})
-	sent := w.send(study.StudyInstanceUID, func(tr *engine.Transfer) { in("proven")(tr); tr.Destination = "destination" })
-	w.require(sent, engine.Success)
+	sent := w.send(study.StudyInstanceUID, func(tr *jobs.Transfer) { in("proven")(tr); tr.Destination = "destination" })
+	w.require(sent, jobs.Success)
 	text, err = os.ReadFile(w.manifestOf(sent.ID))
 	require.NoError(t, err)
 	require.Equal(t, 12, strings.Count(string(text), `"of":"dataset"`))
@@ -91,23 +95,24 @@ func sortedFiles(t *testing.T, dir string) (paths []string) {
 	return paths
 }
 
-// TestScanHoldsBack: what still tells of the patient is held back and named without the value; a project that doesn't want to be scanned gets it.
+// TestScanHoldsBack: what still tells of the patient is held back and named without the value; a project that doesn't
+// want to be scanned gets it.
 func TestScanHoldsBack(t *testing.T) {
 	study := studyOf(1, quorra) // whose description has the patient's name
 	w := newWard(t, harness.Config{}, pacs.Config{Studies: []*phantom.Study{study}})
-	w.project("scanned", func(p *engine.NewProject) { p.Profile.Name = "adit" }) // keeps short descriptions
-	w.project("not scanned", func(p *engine.NewProject) { p.Profile.Name, p.NoScan = "adit", true })
+	w.project("scanned", func(p *projects.NewProject) { p.Profile.Name = "adit" }) // keeps short descriptions
+	w.project("not scanned", func(p *projects.NewProject) { p.Profile.Name, p.NoScan = "adit", true })
 	job := w.send(study.StudyInstanceUID, in("scanned"))
-	task := w.require(job, engine.Warning, "could not de-identify them safely")
+	task := w.require(job, jobs.Warning, "could not de-identify them safely")
 	require.NotContains(t, strings.ToUpper(task.Message), "ZZYZX")
-	report, err := w.Engine.DeidReport(t.Context(), w.Admin, task.ID)
+	report, err := w.Engine.Jobs.DeidReport(t.Context(), w.Admin, task.ID)
 	require.NoError(t, err)
 	require.Equal(t, 3, report.Unsafe[deid.IdentifierLeft])
 	require.Empty(t, w.sent(job))
 
 	no := false
-	_, err = w.Engine.ChangeProject(t.Context(), w.Admin, "scanned", engine.ProjectChange{Scan: &no})
+	_, err = w.Engine.Projects.Change(t.Context(), w.Admin, "scanned", projects.ProjectChange{Scan: &no})
 	require.NoError(t, err)
-	w.require(w.send(study.StudyInstanceUID, in("scanned")), engine.Success)
-	w.require(w.send(study.StudyInstanceUID, in("not scanned")), engine.Success)
+	w.require(w.send(study.StudyInstanceUID, in("scanned")), jobs.Success)
+	w.require(w.send(study.StudyInstanceUID, in("not scanned")), jobs.Success)
 }

@@ -28,7 +28,10 @@ import (
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine"
-	doorpacs "github.com/adit-go/adit/engine/pacs"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
@@ -41,7 +44,7 @@ const (
 	alertsFile  = "../../docs/alerts.yml"
 )
 
-// metricsSite is a node with all metrics of `adit serve`.
+// metricsSite is a member with all metrics of `adit serve`.
 type metricsSite struct {
 	*site
 	registry *prometheus.Registry
@@ -55,13 +58,15 @@ func newMetricsSite(t *testing.T, studies ...*phantom.Study) *metricsSite {
 	m.registry.MustRegister(m.People.Collectors()...)
 	m.registry.MustRegister(m.Engine.Collectors()...)
 	m.registry.MustRegister(m.Collectors()...)
-	m.web = http.New(http.Config{Engine: m.Engine, People: m.People, Version: "test", Log: testpeer.Log(t), Metrics: m.registry})
+	m.web = http.New(
+		http.Config{Engine: m.Engine, People: m.People, Version: "test", Log: testpeer.Log(t), Metrics: m.registry},
+	)
 	return m
 }
 
 func (m *metricsSite) get(path string) {
 	m.t.Helper()
-	rq := httptest.NewRequestWithContext(m.t.Context(), nethttp.MethodGet, path, nil)
+	rq := httptest.NewRequestWithContext(m.t.Context(), nethttp.MethodGet, "http://localhost"+path, nil)
 	rq.RemoteAddr = "192.0.2.77:4711"
 	m.web.ServeHTTP(httptest.NewRecorder(), rq)
 }
@@ -72,10 +77,12 @@ type metric struct {
 	labels           []string
 }
 
-// described gives all metrics that are registered, also those without a value.
+// described returns all metrics that are registered, also those without a value.
 func (m *metricsSite) described() map[string]metric {
 	m.t.Helper()
-	desc := regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: \{\}, variableLabels: \{(.*)\}\}$`)
+	desc := regexp.MustCompile(
+		`^Desc\{fqName: "([^"]+)", help: "(.*?)"(?:, unit: "[^"]*")?, constLabels: \{\}, variableLabels: \{(.*)\}\}$`,
+	)
 	ch := make(chan *prometheus.Desc, 1000)
 	m.registry.Describe(ch)
 	close(ch)
@@ -93,35 +100,49 @@ func (m *metricsSite) described() map[string]metric {
 	return all
 }
 
-// TestMetrics: every metric has a value once something was done, is named as Prometheus wants it, stands in docs/metrics.md, and its labels
-// are names of DICOM nodes and words of a few. After a change:
+// TestMetrics: every metric has a value once something was done, is named as Prometheus wants it, stands in
+// docs/metrics.md, and its labels are names of DICOM nodes and words of a few. After a change:
 //
 //	go test ./test/transfer -run TestMetrics -update
 func TestMetrics(t *testing.T) {
 	study, second := ct(4, 3), ct(5, 2)
 	m := newMetricsSite(t, study)
-	mover := startPACS(t, pacs.Config{AETitle: "MOVER", Studies: []*phantom.Study{second}, MoveDestinations: movesTo(m.Node)})
+	mover := startPACS(t, pacs.Config{
+		AETitle: "MOVER", Studies: []*phantom.Study{second}, MoveDestinations: movesTo(m.Member),
+	})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	m.AddServer("mover", "MOVER", mover.Addr(), byMove)
 	m.AddServer("target", "DST", dst.Addr(), nil)
-	for _, tr := range [][3]string{{"source", "disk", study.StudyInstanceUID}, {"mover", "target", second.StudyInstanceUID}} {
+	for _, tr := range [][3]string{
+		{"source", "disk", study.StudyInstanceUID}, {"mover", "target", second.StudyInstanceUID},
+	} {
 		job := m.Wait(m.Transfer(tr[0], tr[1], tr[2]).ID)
-		require.Equal(t, engine.Success, job.Status, "%+v", m.Task(job.ID))
+		require.Equal(t, jobs.Success, job.Status, "%+v", m.Task(job.ID))
 	}
-	require.Equal(t, engine.Failure, m.Wait(m.Transfer("source", "disk", "1.2.3.4").ID).Status)
-	_, err := dimse.Dial(t.Context(), dimse.Config{Addr: m.ReceiverAddr, CalledAE: "ADIT", CallingAE: "STRANGER", Contexts: verification()})
+	require.Equal(t, jobs.Failure, m.Wait(m.Transfer("source", "disk", "1.2.3.4").ID).Status)
+	_, err := dimse.Dial(t.Context(),
+		dimse.Config{Addr: m.ReceiverAddr, CalledAE: "ADIT", CallingAE: "STRANGER", Contexts: verification()},
+	)
 	var rejected *ul.RejectedError
 	require.ErrorAs(t, err, &rejected)
-	m.exec("INSERT INTO chores (name, next_at) VALUES ('clean-up', now()) ON CONFLICT (name) DO UPDATE SET next_at = now()")
-	require.NoError(t, m.Engine.DoChores(t.Context(), engine.Chores{DataDir: t.TempDir(), Node: "test"}))
-	for _, path := range []string{"/healthz", "/api/v1/jobs/1", "/api/v1/nodes/PACS%20X", "/" + study.StudyInstanceUID, "/api/v1/nowhere/" + study.StudyInstanceUID} {
+	m.exec(
+		"INSERT INTO chores (name, next_at) VALUES ('clean-up', now()) ON CONFLICT (name) DO UPDATE SET next_at = now()",
+	)
+	require.NoError(t, m.Engine.Housekeeping.DoChores(
+		t.Context(), housekeeping.Chores{DataDir: t.TempDir(), Member: "test"},
+	))
+	for _, path := range []string{
+		"/healthz", "/api/v1/jobs/1", "/api/v1/nodes/PACS%20X",
+		"/" + study.StudyInstanceUID, "/api/v1/nowhere/" + study.StudyInstanceUID,
+	} {
 		m.get(path)
 	}
 
 	all := m.described()
 	families, err := m.registry.Gather()
 	require.NoError(t, err)
-	for end := time.Now().Add(harness.Deadline); len(families) < len(all) && time.Now().Before(end); { // a busy machine may be slow to tell
+	// a busy machine may be slow to tell
+	for end := time.Now().Add(harness.Deadline); len(families) < len(all) && time.Now().Before(end); {
 		families, err = m.registry.Gather()
 		require.NoError(t, err)
 	}
@@ -133,11 +154,15 @@ func TestMetrics(t *testing.T) {
 	words := regexp.MustCompile(`^[a-z_]+$`)
 	route := regexp.MustCompile(`^(none|/[a-z]*|/api/v1(/(\{[a-z_]+\}|[a-z:_-]+|\*)(:[a-z-]+)?)*)$`)
 	bounds := map[string]func(string) bool{
-		"source": func(v string) bool { return slices.Contains(nodes, v) }, "destination": func(v string) bool { return slices.Contains(nodes, v) },
-		"server": func(v string) bool { return slices.Contains(nodes, v) }, "folder": func(v string) bool { return v == "" || v == "disk" },
-		"node":   func(v string) bool { return v == "test" },
-		"status": regexp.MustCompile(`^([1-5]\d\d|[a-z_]+)$`).MatchString, "method": regexp.MustCompile(`^([A-Z]+|other)$`).MatchString,
-		"route": route.MatchString, "reason": words.MatchString, "kind": words.MatchString, "outcome": words.MatchString, "use": words.MatchString,
+		"source":      func(v string) bool { return slices.Contains(nodes, v) },
+		"destination": func(v string) bool { return slices.Contains(nodes, v) },
+		"server":      func(v string) bool { return slices.Contains(nodes, v) },
+		"folder":      func(v string) bool { return v == "" || v == "disk" },
+		"member":      func(v string) bool { return v == "test" },
+		"status":      regexp.MustCompile(`^([1-5]\d\d|[a-z_]+)$`).MatchString,
+		"method":      regexp.MustCompile(`^([A-Z]+|other)$`).MatchString,
+		"route":       route.MatchString, "reason": words.MatchString,
+		"kind": words.MatchString, "outcome": words.MatchString, "use": words.MatchString,
 	}
 	for _, f := range families {
 		d, known := all[f.GetName()]
@@ -170,16 +195,18 @@ func metricsDocument(all map[string]metric) string {
 	var out strings.Builder
 	out.WriteString(`# Metrics
 
-This page is generated from what ADIT declares; a test compares both. ` + "`/metrics`" + ` is on the admin listener ([where](admin.md#https-proxies-metrics)). Beside
-these there are those of the Go runtime and of the process (` + "`go_…`, `process_…`" + `).
+This page is generated from the metrics that ADIT declares; a test compares both. ` + "`/metrics`" + ` is on the admin listener
+([where](admin.md#https-proxies-metrics)). It also has the metrics of the Go runtime and of the process (` + "`go_…`" + `,
+` + "`process_…`" + `).
 
-- No label is a patient's, a user's, a study's or an address: labels are names of DICOM nodes and of ADIT's nodes, routes of the API as
-  [rights.md](rights.md) has them, and words of a fixed list.
-- What is said of the whole site (` + "`adit_tasks_…`, `adit_server_…`, `adit_node_…`, `adit_audit_…`, `adit_mail…`" + `) every process of a cluster says alike: take
-  ` + "`max by (…)`" + ` of it, not ` + "`sum`" + `. It is read from the database at most every 5 s, and is missing while that doesn't answer.
+- No label names a patient, a user, a study or an address. Labels are names of DICOM nodes and of members of the
+  cluster, routes of the API as in [rights.md](rights.md), and words of a fixed list.
+- Metrics of the whole site (` + "`adit_tasks_…`" + `, ` + "`adit_server_…`" + `, ` + "`adit_member_…`" + `, ` + "`adit_audit_…`" + `, ` + "`adit_mail…`" + `) have the
+  same value in every process of a cluster: use ` + "`max by (…)`" + `, not ` + "`sum`" + `. ADIT reads them from the database at most
+  every 5 s. They are missing while the database does not answer.
 - Counters begin at 0 with each process.
 
-[alerts.yml](alerts.yml) holds rules for Prometheus that are worth waking somebody for.
+[alerts.yml](alerts.yml) has rules for Prometheus that are worth waking somebody for.
 
 | Metric | Type | Labels | What it says |
 |---|---|---|---|
@@ -242,7 +269,7 @@ func verification() []dimse.Context {
 	return []dimse.Context{{AbstractSyntax: "1.2.840.10008.1.1", TransferSyntaxes: []string{"1.2.840.10008.1.2"}}}
 }
 
-// value gives the value of a metric with these labels; false if there is none.
+// value returns the value of a metric with these labels; false if there is none.
 func (m *metricsSite) value(name string, labels ...string) (float64, bool) {
 	m.t.Helper()
 	families, err := m.registry.Gather()
@@ -264,12 +291,14 @@ func (m *metricsSite) value(name string, labels ...string) (float64, bool) {
 	return 0, false
 }
 
-// fresh gives a registry of the site's metrics that have not been read yet.
+// fresh returns a registry of the site's metrics that have not been read yet.
 func (m *metricsSite) fresh() *metricsSite {
 	fresh := &metricsSite{site: m.site, registry: prometheus.NewRegistry()}
 	fresh.registry.MustRegister(db.PoolCollectors(m.Pool)...)
 	fresh.registry.MustRegister(m.People.Collectors()...)
-	fresh.registry.MustRegister(engine.New(m.Pool, m.People, doorpacs.NewDoor(m.Pool), testpeer.Log(m.t), engine.Config{}).Collectors()...)
+	fresh.registry.MustRegister(
+		engine.New(m.Pool, m.People, door.NewDoor(m.Pool), testpeer.Log(m.t), base.Config{}).Collectors()...,
+	)
 	return fresh
 }
 
@@ -293,7 +322,7 @@ func TestMetricsOfWhatWaits(t *testing.T) {
 		"the window":          {[]string{"UPDATE server_state SET batch_cap = 0, caps_until = NULL"}, map[string]float64{"server_closed": 6}},
 		"not their window":    {[]string{"UPDATE server_state SET batch_cap = 0, outside_cap = 2, caps_until = NULL", "UPDATE jobs SET outside_windows = true WHERE id = 2"}, map[string]float64{"server_closed": 4, "worker": 2}},
 		"the rate":            {[]string{"UPDATE server_state SET next_start_at = schedule_now() + interval '1 minute'"}, map[string]float64{"rate": 6}},
-		"the cap":             {[]string{"UPDATE server_state SET batch_cap = 1, caps_until = NULL", "INSERT INTO association_slots (server_id, use, node_id) SELECT server_id, 'batch', gen_random_uuid() FROM server_state"}, map[string]float64{"cap": 6}},
+		"the cap":             {[]string{"UPDATE server_state SET batch_cap = 1, caps_until = NULL", "INSERT INTO association_slots (server_id, use, member_id) SELECT server_id, 'batch', gen_random_uuid() FROM server_state"}, map[string]float64{"cap": 6}},
 		"the next attempt":    {[]string{all + " WHERE job_id = 1"}, map[string]float64{"retry": 2, "worker": 4}},
 		"an offline study":    {[]string{all + ", unavailable_since = now() WHERE job_id = 1 AND seq = 1"}, map[string]float64{"offline": 1, "worker": 5}},
 		"a verification":      {[]string{all + " WHERE job_id = 1", "INSERT INTO verifications (task_id, job_id, patient_id, study_uid, status, message) SELECT id, job_id, '', '', 'success', '' FROM tasks WHERE job_id = 1 AND seq = 1"}, map[string]float64{"verification": 1, "retry": 1, "worker": 4}},
@@ -311,7 +340,10 @@ func TestMetricsOfWhatWaits(t *testing.T) {
 			}
 			f := m.fresh()
 			total := 0.0
-			for _, reason := range []string{"unverified", "paused", "offline", "verification", "retry", "server_paused", "server_down", "server_closed", "rate", "cap", "worker"} {
+			for _, reason := range []string{
+				"unverified", "paused", "offline", "verification", "retry",
+				"server_paused", "server_down", "server_closed", "rate", "cap", "worker",
+			} {
 				got, ok := f.value("adit_tasks_waiting", reason)
 				require.True(t, ok, "also what nothing waits for is told")
 				require.InDelta(t, tt.want[reason], got, 0, reason)
@@ -322,8 +354,8 @@ func TestMetricsOfWhatWaits(t *testing.T) {
 	}
 }
 
-// TestMetricsAskSeldom: however often they are asked for, the database is asked once in some seconds; and while it is away what it would
-// say is missing rather than old.
+// TestMetricsAskSeldom: however often they are asked for, the database is asked once in some seconds; and while it is
+// away what it would say is missing rather than old.
 func TestMetricsAskSeldom(t *testing.T) {
 	m := &metricsSite{site: newSite(t, harness.Config{Idle: true})}
 	f := m.fresh()

@@ -21,13 +21,17 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // orthancTo starts an Orthanc that holds a corpus, under an AE title, and that moves to a port under two AE titles.
-func orthancTo(t *testing.T, c *corpus, aeTitle string, settings map[string]any, port int, titles ...string) *testpeer.OrthancServer {
+func orthancTo(
+	t *testing.T, c *corpus, aeTitle string, settings map[string]any, port int, titles ...string,
+) *testpeer.OrthancServer {
 	t.Helper()
 	modalities := map[string]any{}
 	for i, title := range titles {
@@ -57,7 +61,7 @@ const (
 )
 
 // wide lets twenty tasks at once to a server, by C-MOVE as well, which takes two associations of a source.
-func wide(s *engine.NewServer) {
+func wide(s *nodes.NewServer) {
 	n := 2 * atOnce
 	s.BatchCap = &n
 }
@@ -90,22 +94,25 @@ func (g *gate) Close() error {
 	return g.Listener.Close()
 }
 
-// transferAtOnce starts a transfer of all studies of a corpus, and lets nothing into the receiver before twenty C-MOVEs are under way.
-func transferAtOnce(t *testing.T, n *harness.Node, c *corpus, g *gate) engine.Job {
+// transferAtOnce starts a transfer of all studies of a corpus, and lets nothing into the receiver before twenty C-MOVEs
+// are under way.
+func transferAtOnce(t *testing.T, n *harness.Member, c *corpus, g *gate) jobs.Job {
 	t.Helper()
 	require.GreaterOrEqual(t, len(c.studies), atOnce)
 	job := n.Transfer("source", "destination", c.studies...)
-	n.WaitFor(job.ID, func(engine.Job) bool {
+	n.WaitFor(job.ID, func(jobs.Job) bool {
 		var moves int
-		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM expectations WHERE ended_at IS NULL").Scan(&moves))
+		require.NoError(t, n.Pool.QueryRow(
+			t.Context(), "SELECT count(*) FROM expectations WHERE ended_at IS NULL",
+		).Scan(&moves))
 		return moves == atOnce
 	})
 	close(g.opened)
 	return job
 }
 
-// TestMoveFromOrthanc: an Orthanc that may only C-MOVE, asked by twenty tasks at once. Every object reaches its own task, and arrives as it
-// is, byte for byte. The AE titles have blanks and underscores.
+// TestMoveFromOrthanc: an Orthanc that may only C-MOVE, asked by twenty tasks at once. Every object reaches its own
+// task, and arrives as it is, byte for byte. The AE titles have blanks and underscores.
 func TestMoveFromOrthanc(t *testing.T) {
 	c := newCorpus(t)
 	c.addPhantoms(t, dict.RLELossless)
@@ -113,17 +120,21 @@ func TestMoveFromOrthanc(t *testing.T) {
 	require.Greater(t, len(c.studies), atOnce)
 	g := newGate()
 	n := harness.New(t, harness.Config{
-		Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT NODE_1", PlainAETitle: "ADIT NODE_1 LE"}, Wrap: g.wrap,
+		Workers: atOnce, Lease: calm,
+		Engine: base.Config{AETitle: "ADIT NODE_1", PlainAETitle: "ADIT NODE_1 LE"}, Wrap: g.wrap,
 	})
 	before := newTap(t, n.ReceiverAddr)
-	o := orthancTo(t, c, "ORTHANC PACS_1", map[string]any{"DicomScuTimeout": 60}, portOf(t, before.addr), "ADIT NODE_1", "ADIT NODE_1 LE")
+	o := orthancTo(
+		t, c, "ORTHANC PACS_1", map[string]any{"DicomScuTimeout": 60},
+		portOf(t, before.addr), "ADIT NODE_1", "ADIT NODE_1 LE",
+	)
 	dir := t.TempDir()
 	after := newTap(t, storeSCP(t, noDelay, dir).Addr)
-	n.AddServer("source", "ORTHANC PACS_1", o.Addr, func(s *engine.NewServer) {
+	n.AddServer("source", "ORTHANC PACS_1", o.Addr, func(s *nodes.NewServer) {
 		byMove(s)
 		wide(s)
 	})
-	n.AddServer("destination", "STORESCP", after.addr, func(s *engine.NewServer) {
+	n.AddServer("destination", "STORESCP", after.addr, func(s *nodes.NewServer) {
 		wide(s)
 		s.AssociationsPerTask = 1
 	})
@@ -131,11 +142,11 @@ func TestMoveFromOrthanc(t *testing.T) {
 	job, tasks := finish(t, n, transferAtOnce(t, n, c, g))
 	instances := 0
 	for study, task := range tasks {
-		require.Equal(t, engine.Success, task.Status, "study %s: %s", study, task.Message)
+		require.Equal(t, jobs.Success, task.Status, "study %s: %s", study, task.Message)
 		require.Equal(t, task.Expected, task.Delivered)
 		instances += int(task.Delivered)
 	}
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 	require.Len(t, c.files, instances)
 	sent := requireUntouched(t, c, before, after)
 	requireAsStored(t, c, sent)
@@ -143,7 +154,8 @@ func TestMoveFromOrthanc(t *testing.T) {
 	requireOutcomes(t, n, "source", map[string]int{"taken": len(c.files)})
 }
 
-// TestMoveUncompressed: a destination that takes nothing compressed is served by the AE title that takes nothing compressed.
+// TestMoveUncompressed: a destination that takes nothing compressed is served by the AE title that takes nothing
+// compressed.
 func TestMoveUncompressed(t *testing.T) {
 	c := newCorpus(t)
 	c.addPydicom(t, nil, slices.Concat(rleFiles, jpegFiles, plainFiles[:4])...)
@@ -160,8 +172,8 @@ func TestMoveUncompressed(t *testing.T) {
 	require.Len(t, storedBy(t, dir), len(c.files))
 }
 
-// TestMoveFromDcmQRSCP: the same by DCMTK's PACS, which proposes one compressed transfer syntax, and fails with what it holds in another
-// than the one that was chosen: that comes by the AE title that takes nothing compressed.
+// TestMoveFromDcmQRSCP: the same by DCMTK's PACS, which proposes one compressed transfer syntax, and fails with what it
+// holds in another than the one that was chosen: that comes by the AE title that takes nothing compressed.
 func TestMoveFromDcmQRSCP(t *testing.T) {
 	c := newCorpus(t)
 	c.addPhantoms(t, dict.RLELossless)
@@ -171,20 +183,25 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 	}
 	for name, env := range map[string][]string{"Nagle on": nil, "Nagle off": noDelay} {
 		t.Run(name, func(t *testing.T) {
-			n := harness.New(t, harness.Config{Workers: atOnce, Lease: calm, Engine: engine.Config{AETitle: "ADIT_NODE_1", PlainAETitle: "ADIT_NODE_1_LE"}})
+			n := harness.New(t, harness.Config{
+				Workers: atOnce, Lease: calm,
+				Engine: base.Config{AETitle: "ADIT_NODE_1", PlainAETitle: "ADIT_NODE_1_LE"},
+			})
 			index := t.TempDir()
-			output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+			output, exit := testpeer.Run(
+				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+			)
 			require.Zero(t, exit, output)
 			before := newTap(t, n.ReceiverAddr)
 			port := portOf(t, before.addr)
 			qr := testpeer.DcmQRSCPTo(t, env, index, map[string]int{"ADIT_NODE_1": port, "ADIT_NODE_1_LE": port}, "-xr")
 			dir := t.TempDir()
 			after := newTap(t, storeSCP(t, env, dir).Addr)
-			n.AddServer("source", "QRSCP", qr.Addr, func(s *engine.NewServer) {
+			n.AddServer("source", "QRSCP", qr.Addr, func(s *nodes.NewServer) {
 				byMove(s)
 				wide(s)
 			})
-			n.AddServer("destination", "STORESCP", after.addr, func(s *engine.NewServer) {
+			n.AddServer("destination", "STORESCP", after.addr, func(s *nodes.NewServer) {
 				wide(s)
 				s.AssociationsPerTask = 1
 			})
@@ -213,7 +230,8 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 	}
 }
 
-// TestTwoSeriesFromPeers: two tasks move a series each of one study, to two destinations, out of PACS that exist: nothing is mixed.
+// TestTwoSeriesFromPeers: two tasks move a series each of one study, to two destinations, out of PACS that exist:
+// nothing is mixed.
 func TestTwoSeriesFromPeers(t *testing.T) {
 	study := phantom.New(43, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
@@ -227,7 +245,9 @@ func TestTwoSeriesFromPeers(t *testing.T) {
 		},
 		"dcmqrscp": func(t *testing.T, port int) string {
 			index := t.TempDir()
-			output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+			output, exit := testpeer.Run(
+				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+			)
 			require.Zero(t, exit, output)
 			return testpeer.DcmQRSCPTo(t, noDelay, index, map[string]int{"ADIT": port, "ADIT_LE": port}).Addr
 		},
@@ -236,24 +256,27 @@ func TestTwoSeriesFromPeers(t *testing.T) {
 			t.Run(fmt.Sprintf("%s originator %t", name, knows), func(t *testing.T) {
 				n := harness.New(t, harness.Config{})
 				title := map[string]string{"Orthanc": "SOURCE", "dcmqrscp": "QRSCP"}[name]
-				n.AddServer("source", title, start(t, n.ReceiverPort()), func(s *engine.NewServer) {
+				n.AddServer("source", title, start(t, n.ReceiverPort()), func(s *nodes.NewServer) {
 					byMove(s)
 					s.Retrieve.MoveOriginator = knows
 				})
-				var jobs []engine.Job
+				var list []jobs.Job
 				var destinations []*pacs.PACS
 				for i := range 2 {
 					dst := startPACS(t, pacs.Config{})
 					destinations = append(destinations, dst)
 					to := fmt.Sprintf("DST%d", i)
 					n.AddServer(to, to, dst.Addr(), nil)
-					jobs = append(jobs, n.Create(engine.Transfer{Source: "source", Destination: to, Studies: []engine.Study{{
-						StudyInstanceUID: study.StudyInstanceUID, SeriesInstanceUIDs: []string{study.Series[i].SeriesInstanceUID},
-					}}}))
+					list = append(list,
+						n.Create(jobs.Transfer{Source: "source", Destination: to, Studies: []jobs.Study{{
+							StudyInstanceUID:   study.StudyInstanceUID,
+							SeriesInstanceUIDs: []string{study.Series[i].SeriesInstanceUID},
+						}}}),
+					)
 				}
 				for i := range 2 {
-					job := n.Wait(jobs[i].ID)
-					require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+					job := n.Wait(list[i].ID)
+					require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 					var want []string
 					for _, in := range study.Series[i].Instances {
 						want = append(want, in.SOPInstanceUID)
@@ -328,16 +351,16 @@ func TestOrthancDrains(t *testing.T) {
 	hold := pacs.StopAt(pacs.AtStore, 20)
 	dst := startPACS(t, pacs.Config{Gate: hold.Gate})
 	n.AddServer("source", "ORTHANC", o.Addr, byMove)
-	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = 1 })
+	n.AddServer("destination", "DST", dst.Addr(), func(s *nodes.NewServer) { s.AssociationsPerTask = 1 })
 	job := n.Transfer("source", "destination", study.StudyInstanceUID)
 	<-hold.Reached()
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.CancelJob))
-	require.Equal(t, engine.Canceled, n.Wait(job.ID).Status)
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.CancelJob))
+	require.Equal(t, jobs.Canceled, n.Wait(job.ID).Status)
 	hold.Release()
 	drainedOrthanc(t, o)
 
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.ResumeJob))
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.ResumeJob))
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 	stored := map[string]bool{}
 	for _, s := range dst.Recorder().Log().Stores {
 		stored[s.SOPInstanceUID] = true
@@ -345,23 +368,32 @@ func TestOrthancDrains(t *testing.T) {
 	require.Len(t, stored, 300)
 }
 
-// TestStoreSCUIntoReceiver: somebody who stores without having been asked is refused for good; who isn't known gets no association.
+// TestStoreSCUIntoReceiver: somebody who stores without having been asked is refused for good; who isn't known gets no
+// association.
 func TestStoreSCUIntoReceiver(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	n.AddServer("known", "KNOWN_SCU 1", "127.0.0.1:104", nil)
-	n.AddServer("elsewhere", "ELSEWHERE", "192.0.2.7:104", func(s *engine.NewServer) { s.Retrieve.AddressRanges = []string{"192.0.2.0/24"} })
+	n.AddServer(
+		"elsewhere", "ELSEWHERE", "192.0.2.7:104",
+		func(s *nodes.NewServer) { s.Retrieve.AddressRanges = []string{"192.0.2.0/24"} },
+	)
 	file := t.TempDir() + "/image.dcm"
 	require.NoError(t, phantom.DemoStudies()[0].Instances()[0].WriteFile(file))
 	store := func(aeTitle string) string {
-		output, _ := testpeer.Run(t, noDelay, "storescu", "-v", "-aet", aeTitle, "-aec", "ADIT", "127.0.0.1", strconv.Itoa(n.ReceiverPort()), file)
+		output, _ := testpeer.Run(
+			t, noDelay, "storescu", "-v", "-aet", aeTitle, "-aec",
+			"ADIT", "127.0.0.1", strconv.Itoa(n.ReceiverPort()), file,
+		)
 		return output
 	}
 	require.Contains(t, store("KNOWN_SCU 1"), "Unknown Status: 0x124")
 	require.Contains(t, store("STRANGER"), "Calling AE Title Not Recognized")
 	require.Contains(t, store("ELSEWHERE"), "Calling AE Title Not Recognized", "it may call from other addresses only")
-	output, exit := testpeer.Run(t, noDelay, "echoscu", "-aet", "KNOWN_SCU 1", "-aec", "ADIT_LE", "127.0.0.1", strconv.Itoa(n.ReceiverPort()))
+	output, exit := testpeer.Run(
+		t, noDelay, "echoscu", "-aet", "KNOWN_SCU 1", "-aec", "ADIT_LE", "127.0.0.1", strconv.Itoa(n.ReceiverPort()),
+	)
 	require.Zero(t, exit, output)
-	requireOutcomes(t, n, "known", map[string]int{"foreign": 1})
+	requireOutcomes(t, n, "known", map[string]int{"unsolicited": 1})
 }
 
 // TestOrthancWithoutGet: an Orthanc that answers each C-GET by an abort is moved from.
@@ -370,7 +402,8 @@ func TestOrthancWithoutGet(t *testing.T) {
 	study := ct(170, 12)
 	o := testpeer.Orthanc(t, noDelay, map[string]any{
 		"DicomAlwaysAllowGet": false, "DicomModalities": map[string]any{"adit": map[string]any{
-			"AET": "ADIT", "Host": "127.0.0.1", "Port": n.ReceiverPort(), "AllowGet": false, "AllowFind": true, "AllowMove": true,
+			"AET": "ADIT", "Host": "127.0.0.1", "Port": n.ReceiverPort(),
+			"AllowGet": false, "AllowFind": true, "AllowMove": true,
 		}},
 	})
 	paths, err := study.WriteFiles(t.TempDir())
@@ -379,9 +412,9 @@ func TestOrthancWithoutGet(t *testing.T) {
 		o.Upload(t, path)
 	}
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
-	n.AddServer("orthanc", "ORTHANC", o.Addr, func(s *engine.NewServer) { s.Supports.StudyRootMove = true })
+	n.AddServer("orthanc", "ORTHANC", o.Addr, func(s *nodes.NewServer) { s.Supports.StudyRootMove = true })
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Wait(n.Transfer("orthanc", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	require.Len(t, dst.Recorder().Log().Stores, 12)
 }

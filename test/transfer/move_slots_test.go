@@ -13,12 +13,13 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// counted counts, at a source, the C-MOVEs under way. Each of them holds two associations there: the one over which it was asked for, and the one
-// that the source opens.
+// counted counts, at a source, the C-MOVEs under way. Each of them holds two associations there: the one over which it
+// was asked for, and the one that the source opens.
 type counted struct {
 	mu          sync.Mutex
 	now, most   int
@@ -56,7 +57,7 @@ func TestMoveCountsTwice(t *testing.T) {
 		name     string
 		cap      int
 		moves    int // at most at once
-		settings func(*engine.NewServer)
+		settings func(*nodes.NewServer)
 		direct   bool
 		tooMany  int // associations beyond the cap that can't be helped
 	}{
@@ -90,23 +91,25 @@ func TestMoveCountsTwice(t *testing.T) {
 				Misbehave: pacs.Misbehave{Get: pacs.GetFaults{Empty: true}},
 			})
 			c.here, c.there = src, dst
-			var source engine.DICOMNode
+			var source nodes.DICOMNode
 			c.rows = func() (rows int) {
-				if err := n.Pool.QueryRow(context.Background(), "SELECT count(*) FROM association_slots WHERE server_id = $1", source.ID).Scan(&rows); err != nil {
+				if err := n.Pool.QueryRow(
+					context.Background(), "SELECT count(*) FROM association_slots WHERE server_id = $1", source.ID,
+				).Scan(&rows); err != nil {
 					return -1
 				}
 				return rows
 			}
 			n.AddServer("destination", "DST", dst.Addr(), withCap(20))
-			source = n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			source = n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				withCap(tt.cap)(s)
 				s.Supports.StudyRootMove = true
 				tt.settings(s)
 			})
 			job := n.Wait(n.Transfer("source", "destination", uids...).ID)
-			tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job.ID, engine.TaskFilter{Limit: 10})
+			tasks, err := n.Engine.Jobs.Tasks(t.Context(), n.Admin, job.ID, jobs.TaskFilter{Limit: 10})
 			require.NoError(t, err)
-			require.Equal(t, engine.Success, job.Status, fmt.Sprint(tasks))
+			require.Equal(t, jobs.Success, job.Status, fmt.Sprint(tasks))
 			for _, task := range tasks {
 				require.Zero(t, task.Failures+task.Losses)
 			}
@@ -117,7 +120,8 @@ func TestMoveCountsTwice(t *testing.T) {
 			require.LessOrEqual(t, c.associated, tt.cap+tt.tooMany, "associations at once")
 			require.LessOrEqual(t, slices.Max(c.slots), tt.cap)
 			require.GreaterOrEqual(t, slices.Min(c.slots), min(2, tt.cap), "rows of slots during a C-MOVE")
-			require.Equal(t, tt.direct, len(src.Recorder().Log().Gets) == 0 && src.Recorder().Log().Moves[0].MoveDestination == "DST")
+			require.Equal(t, tt.direct, len(src.Recorder().Log().Gets) == 0 &&
+				src.Recorder().Log().Moves[0].MoveDestination == "DST")
 		})
 	}
 }
@@ -126,16 +130,16 @@ func TestMoveCountsTwice(t *testing.T) {
 func TestMoveWaitsForTwo(t *testing.T) {
 	t.Parallel()
 	n := harness.New(t, harness.Config{Idle: true})
-	source := n.AddServer("source", "SRC", "127.0.0.1:1", func(s *engine.NewServer) {
+	source := n.AddServer("source", "SRC", "127.0.0.1:1", func(s *nodes.NewServer) {
 		withCap(3)(s)
 		byMove(s)
 	})
 	destination := n.AddServer("destination", "DST", "127.0.0.1:2", withCap(20))
 	job := manyTasks(t, n, n.Admin.ID, source, destination, 2, "1.2.3", "1.2.4")
-	node := registered(t, n)
+	member := registered(t, n)
 	claims := func() (claimed int) {
 		for {
-			_, ok, _, err := n.Engine.Claim(t.Context(), node)
+			_, ok, _, err := n.Engine.Lease.Claim(t.Context(), member)
 			require.NoError(t, err)
 			if !ok {
 				return claimed
@@ -144,9 +148,12 @@ func TestMoveWaitsForTwo(t *testing.T) {
 		}
 	}
 	require.Equal(t, 1, claims())
-	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job, engine.TaskFilter{Status: engine.Pending, Limit: 10})
+	tasks, err := n.Engine.Jobs.Tasks(t.Context(), n.Admin, job, jobs.TaskFilter{Status: jobs.Pending, Limit: 10})
 	require.NoError(t, err)
-	require.Contains(t, tasks[0].WhyWaiting, "cap reached: a C-MOVE takes two connections, and of those that DICOM Server source allows to jobs one is free")
+	require.Contains(
+		t, tasks[0].WhyWaiting,
+		"cap reached: a C-MOVE needs two connections, and of those that DICOM Server source allows to jobs only one is free",
+	)
 }
 
 // TestTurnsAreKept: what a source that takes two C-MOVEs at once has told holds for the next process, too.
@@ -179,25 +186,32 @@ func TestTurnsAreKept(t *testing.T) {
 		},
 	})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
-	source := n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+	source := n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 		byMove(s)
 		wide(s)
 	})
 	n.AddServer("destination", "DST", dst.Addr(), wide)
 	job := n.Wait(n.Transfer("source", "destination", uids[:8]...).ID)
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 	var limit int
-	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT move_limit FROM server_state WHERE server_id = $1", source.ID).Scan(&limit))
+	require.NoError(t, n.Pool.QueryRow(
+		t.Context(), "SELECT move_limit FROM server_state WHERE server_id = $1", source.ID,
+	).Scan(&limit))
 	require.Positive(t, limit)
 	require.LessOrEqual(t, limit, 4)
 
 	n.Stop(harness.Deadline)
-	_, err := n.Pool.Exec(t.Context(), "UPDATE server_state SET move_limit = 2, moves_good = 0 WHERE server_id = $1", source.ID)
+	_, err := n.Pool.Exec(
+		t.Context(), "UPDATE server_state SET move_limit = 2, moves_good = 0 WHERE server_id = $1", source.ID,
+	)
 	require.NoError(t, err)
 	before := len(src.Recorder().Log().Moves)
 	n.Start()
 	job = n.Wait(n.Transfer("source", "destination", uids[8:]...).ID)
-	require.Equal(t, engine.Success, job.Status)
-	require.LessOrEqual(t, len(src.Recorder().Log().Moves)-before, 8+1, "what was learned outlives the process; one more at once is tried after eight")
+	require.Equal(t, jobs.Success, job.Status)
+	require.LessOrEqual(
+		t, len(src.Recorder().Log().Moves)-before, 8+1,
+		"what was learned outlives the process; one more at once is tried after eight",
+	)
 	requireOnce(t, dst, 64)
 }

@@ -18,16 +18,17 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
 // byMove makes a server one that may only C-MOVE.
-func byMove(s *engine.NewServer) {
+func byMove(s *nodes.NewServer) {
 	s.Supports.StudyRootGet, s.Supports.StudyRootMove = false, true
 }
 
-func movesTo(n *harness.Node) map[string]string {
+func movesTo(n *harness.Member) map[string]string {
 	return map[string]string{"ADIT": n.ReceiverAddr, "ADIT_LE": n.ReceiverAddr}
 }
 
@@ -41,7 +42,7 @@ func TestMove(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+	require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
 	requireSame(t, src, dst, 40)
 	moves := src.Recorder().Log().Moves
 	require.Len(t, moves, 1)
@@ -49,30 +50,36 @@ func TestMove(t *testing.T) {
 	require.Equal(t, "SERIES", moves[0].Level)
 	requireOutcomes(t, n, "source", map[string]int{"taken": 40})
 	var running int
-	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM expectations WHERE ended_at IS NULL").Scan(&running))
+	require.NoError(
+		t, n.Pool.QueryRow(t.Context(), "SELECT count(*) FROM expectations WHERE ended_at IS NULL").Scan(&running),
+	)
 	require.Zero(t, running)
 }
 
 // requireOutcomes asserts what became of the objects that a server sent to the receiver.
-func requireOutcomes(t *testing.T, n *harness.Node, server string, want map[string]int) {
+func requireOutcomes(t *testing.T, n *harness.Member, server string, want map[string]int) {
 	t.Helper()
 	var lines strings.Builder
-	fmt.Fprintln(&lines, "# HELP adit_receiver_objects_total Objects that servers sent to the receiver, by what became of them.")
+	fmt.Fprintln(
+		&lines, "# HELP adit_receiver_objects_total Instances that servers sent to the receiver, by what happened to them.",
+	)
 	fmt.Fprintln(&lines, "# TYPE adit_receiver_objects_total counter")
 	for outcome, count := range want {
 		fmt.Fprintf(&lines, "adit_receiver_objects_total{outcome=%q,server=%q} %d\n", outcome, server, count)
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.Collectors()...)
-	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(lines.String()), "adit_receiver_objects_total"))
+	require.NoError(t, testutil.GatherAndCompare(
+		registry, strings.NewReader(lines.String()), "adit_receiver_objects_total",
+	))
 }
 
-// moved is what a misbehaving source makes of a transfer of twelve images by C-MOVE.
+// moved is what a misbehaving source makes of a transfer of twelve instances by C-MOVE.
 type moved struct {
 	name     string
 	src      pacs.Misbehave
-	settings func(s *engine.NewServer) // after byMove
-	unknown  bool                      // the source doesn't know our receiver
+	settings func(s *nodes.NewServer) // after byMove
+	unknown  bool                     // the source doesn't know our receiver
 
 	status    string
 	message   string
@@ -90,17 +97,17 @@ func also(m pacs.Misbehave, get pacs.GetFaults) pacs.Misbehave {
 	return m
 }
 
-func patient(s *engine.NewServer)   { s.Retrieve.MovePatience = time.Minute }
-func impatient(s *engine.NewServer) { s.Retrieve.MovePatience = time.Second }
+func patient(s *nodes.NewServer)   { s.Retrieve.MovePatience = time.Minute }
+func impatient(s *nodes.NewServer) { s.Retrieve.MovePatience = time.Second }
 
 // getToo makes a server one that supports C-GET as well.
-func getToo(s *engine.NewServer) { s.Supports.StudyRootGet = true }
+func getToo(s *nodes.NewServer) { s.Supports.StudyRootGet = true }
 
 // TestMoveMisbehaves: each way in which a source errs in C-MOVE has one right outcome.
 func TestMoveMisbehaves(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 8})
 	all := func(m moved) moved {
-		m.status, m.delivered = engine.Success, images
+		m.status, m.delivered = jobs.Success, images
 		return m
 	}
 	success := new(dimse.Status)
@@ -110,26 +117,39 @@ func TestMoveMisbehaves(t *testing.T) {
 		all(moved{name: "uses several associations", src: move(pacs.MoveFaults{Associations: 3}), moves: 1}),
 		all(moved{
 			name: "several associations, no originator fields, out of order", moves: 1,
-			src: move(pacs.MoveFaults{Associations: 4, NoOriginator: true, GetFaults: pacs.GetFaults{OutOfOrder: true}}),
+			src: move(
+				pacs.MoveFaults{Associations: 4, NoOriginator: true, GetFaults: pacs.GetFaults{OutOfOrder: true}},
+			),
 		}),
 		all(moved{
-			name: "calls under another AE title, which is configured", src: move(pacs.MoveFaults{CallingAE: "ARCHIVE 1"}), moves: 1,
-			settings: func(s *engine.NewServer) { s.Retrieve.OtherAETitles = []string{"ARCHIVE 1"} },
+			name: "calls under another AE title, which is configured",
+			src:  move(pacs.MoveFaults{CallingAE: "ARCHIVE 1"}), moves: 1,
+			settings: func(s *nodes.NewServer) { s.Retrieve.OtherAETitles = []string{"ARCHIVE 1"} },
 		}),
 		{
 			name: "calls under an AE title that nobody knows", src: move(pacs.MoveFaults{CallingAE: "STRANGER"}),
-			status: engine.Failure, message: "12 images are missing at the destination: the source could send nothing to the AE title ADIT ", failures: attempts,
+			status:   jobs.Failure,
+			message:  "12 instances are missing at the destination: the source could send nothing to the AE title ADIT ",
+			failures: attempts,
 		},
 		all(moved{name: "sends the last ones late", src: move(pacs.MoveFaults{Late: 3}), settings: patient, moves: 1}),
 		all(moved{
 			name: "sends the last ones late, without originator fields and counts", settings: patient, moves: 1,
 			src: move(pacs.MoveFaults{Late: 3, NoOriginator: true, GetFaults: pacs.GetFaults{NoCounts: true}}),
 		}),
-		all(moved{name: "sends one twice", src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{SendTwice: 7}}), moves: 1}),
-		all(moved{name: "sends no pending responses and no counts", src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{NoPending: true, NoCounts: true}}), moves: 1}),
+		all(moved{
+			name: "sends one twice",
+			src:  move(pacs.MoveFaults{GetFaults: pacs.GetFaults{SendTwice: 7}}), moves: 1,
+		}),
+		all(moved{
+			name: "sends no pending responses and no counts",
+			src:  move(pacs.MoveFaults{GetFaults: pacs.GetFaults{NoPending: true, NoCounts: true}}), moves: 1,
+		}),
 		all(moved{
 			name: "says success though one failed, once", moves: 2,
-			src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, Refuse: []string{uidOf(4)}, FinalStatus: success}}),
+			src: move(
+				pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, Refuse: []string{uidOf(4)}, FinalStatus: success}},
+			),
 		}),
 		all(moved{
 			name: "says success after 9, once", moves: 2,
@@ -140,28 +160,32 @@ func TestMoveMisbehaves(t *testing.T) {
 			src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, Refuse: []string{uidOf(4), uidOf(5)}}}),
 		}),
 		{
-			name: "refuses one for good", src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand}}),
-			status: engine.Warning, message: "1 image is undeliverable", delivered: images - 1, named: []int{4},
+			name: "refuses one for good", src: move(pacs.MoveFaults{
+				GetFaults: pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand},
+			}),
+			status: jobs.Warning, message: "1 instance is undeliverable", delivered: images - 1, named: []int{4},
 		},
 		{
 			name: "says success, 0 of 0", src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Empty: true}}),
-			status: engine.Failure, message: "12 images are missing", failures: attempts,
+			status: jobs.Failure, message: "12 instances are missing", failures: attempts,
 		},
 		{
 			name: "doesn't know our receiver", unknown: true, moves: 1,
-			status: engine.Failure, message: "answered the C-MOVE to the AE title ADIT with status A801H",
+			status: jobs.Failure, message: "answered the C-MOVE to the AE title ADIT with status A801H",
 		},
 		all(moved{
 			name: "drops the C-MOVE's association at the fifth, once",
 			src:  move(pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, DropAtObject: 5}}),
 		}),
 		all(moved{
-			name: "sends half an image, once", failures: 1,
+			name: "sends half an instance, once", failures: 1,
 			src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1, Truncate: map[string]int64{uidOf(4): 5000}}}),
 		}),
 		{
-			name: "sends half an image, always", src: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Truncate: map[string]int64{uidOf(4): 5000}}}),
-			status: engine.Failure, message: "the image that the source sent is damaged", delivered: images - 1, failures: attempts, named: []int{4},
+			name:   "sends half an instance, always",
+			src:    move(pacs.MoveFaults{GetFaults: pacs.GetFaults{Truncate: map[string]int64{uidOf(4): 5000}}}),
+			status: jobs.Failure, message: "the instance that the source sent is damaged",
+			delivered: images - 1, failures: attempts, named: []int{4},
 		},
 		all(moved{
 			name: "knows no IMAGE level", moves: 1,
@@ -169,24 +193,39 @@ func TestMoveMisbehaves(t *testing.T) {
 		}),
 		all(moved{
 			name: "knows no IMAGE level, sends no originator fields, and late", settings: patient, moves: 1,
-			src: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}, Move: pacs.MoveFaults{NoOriginator: true, Late: 4}},
+			src: pacs.Misbehave{
+				Find: pacs.FindFaults{ImageLevelRefused: true},
+				Move: pacs.MoveFaults{NoOriginator: true, Late: 4},
+			},
 		}),
-		all(moved{name: "refuses C-GET", src: also(pacs.Misbehave{}, pacs.GetFaults{Status: dimse.RefusedNotAuthorized}), settings: getToo, moves: 1, gets: true}),
-		all(moved{name: "sends nothing by C-GET", src: also(pacs.Misbehave{}, pacs.GetFaults{Empty: true}), settings: getToo, moves: 1, gets: true}),
+		all(moved{
+			name:     "refuses C-GET",
+			src:      also(pacs.Misbehave{}, pacs.GetFaults{Status: dimse.RefusedNotAuthorized}),
+			settings: getToo, moves: 1, gets: true,
+		}),
+		all(moved{
+			name: "sends nothing by C-GET", src: also(pacs.Misbehave{}, pacs.GetFaults{Empty: true}),
+			settings: getToo, moves: 1, gets: true,
+		}),
 		all(moved{
 			name: "refuses one by C-GET for good, but not by C-MOVE", settings: getToo, moves: 1, gets: true,
-			src: also(pacs.Misbehave{}, pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand}),
+			src: also(
+				pacs.Misbehave{}, pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand},
+			),
 		}),
 		{
-			name: "refuses one by C-GET for good, and doesn't know our receiver", settings: getToo, unknown: true, moves: 1, gets: true,
-			src:    also(pacs.Misbehave{}, pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand}),
-			status: engine.Warning, message: "1 image is undeliverable", delivered: images - 1, named: []int{4},
+			name:     "refuses one by C-GET for good, and doesn't know our receiver",
+			settings: getToo, unknown: true, moves: 1, gets: true,
+			src: also(
+				pacs.Misbehave{}, pacs.GetFaults{Refuse: []string{uidOf(4)}, RefusedStatus: dimse.CannotUnderstand},
+			),
+			status: jobs.Warning, message: "1 instance is undeliverable", delivered: images - 1, named: []int{4},
 		},
 		all(moved{
 			name: "is to be moved from first", moves: 1,
-			settings: func(s *engine.NewServer) {
+			settings: func(s *nodes.NewServer) {
 				getToo(s)
-				s.Retrieve.Methods = []string{engine.MethodMove, engine.MethodGet}
+				s.Retrieve.Methods = []string{nodes.MethodMove, nodes.MethodGet}
 			},
 		}),
 	} {
@@ -197,14 +236,14 @@ func TestMoveMisbehaves(t *testing.T) {
 	}
 }
 
-func (m *moved) run(t *testing.T, n *harness.Node) {
+func (m *moved) run(t *testing.T, n *harness.Member) {
 	study := outcomeStudy()
 	cfg := pacs.Config{Studies: []*phantom.Study{study}, Misbehave: m.src}
 	if !m.unknown {
 		cfg.MoveDestinations = movesTo(n)
 	}
 	src, dst := startPACS(t, cfg), startPACS(t, pacs.Config{})
-	source, destination := addPair(n, src, dst, func(s *engine.NewServer) {
+	source, destination := addPair(n, src, dst, func(s *nodes.NewServer) {
 		byMove(s)
 		impatient(s)
 		if m.settings != nil {
@@ -237,13 +276,13 @@ func TestMoveAtLast(t *testing.T) {
 		Misbehave: move(pacs.MoveFaults{GetFaults: pacs.GetFaults{First: 1}, Late: 3}),
 	})
 	dst := startPACS(t, pacs.Config{})
-	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+	n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 		byMove(s)
 		impatient(s)
 	})
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Wait(n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID).ID)
-	require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 	requireStored(t, dst, images)
 	require.Len(t, src.Recorder().Log().Moves, 2, "what was late was asked for again")
 	hold.Release()
@@ -256,7 +295,10 @@ func TestMoveAtLast(t *testing.T) {
 }
 
 // storeInto sends an instance to the receiver as if by a server's C-MOVE, and gives the status.
-func storeInto(ctx context.Context, t *testing.T, n *harness.Node, callingAE string, in *phantom.Instance, originator string, id uint16) dimse.Status {
+func storeInto(
+	ctx context.Context, t *testing.T, n *harness.Member,
+	callingAE string, in *phantom.Instance, originator string, id uint16,
+) dimse.Status {
 	t.Helper()
 	a, err := dimse.Dial(ctx, dimse.Config{
 		Addr: n.ReceiverAddr, CallingAE: callingAE, CalledAE: "ADIT",
@@ -274,12 +316,15 @@ func storeInto(ctx context.Context, t *testing.T, n *harness.Node, callingAE str
 	return rsp.Status
 }
 
-// TestForeignObjects: what nobody asked for is refused for good, whatever it says of itself, and disturbs no transfer.
-func TestForeignObjects(t *testing.T) {
+// TestUnsolicitedInstances: what nobody asked for is refused for good, whatever it says of itself, and disturbs no
+// transfer.
+func TestUnsolicitedInstances(t *testing.T) {
 	hold := pacs.StopAt(pacs.AtSubOperation, 6)
 	n := harness.New(t, harness.Config{})
 	wanted, foreign := outcomeStudy(), ct(77, 2)
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{wanted}, MoveDestinations: movesTo(n), Gate: hold.Gate})
+	src := startPACS(t,
+		pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{wanted}, MoveDestinations: movesTo(n), Gate: hold.Gate},
+	)
 	dst := startPACS(t, pacs.Config{})
 	n.AddServer("source", "SRC", src.Addr(), byMove)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
@@ -289,25 +334,36 @@ func TestForeignObjects(t *testing.T) {
 	ctx := t.Context()
 	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(ctx, t, n, "SRC", foreign.Instances()[0], "", 0))
 	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(ctx, t, n, "SRC", foreign.Instances()[1], "OTHER", 1))
-	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(ctx, t, n, "SRC", foreign.Instances()[0], "ADIT", id), "whatever it says")
-	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(ctx, t, n, "DST", wanted.Instances()[11], "ADIT", id), "of another server than the one that was asked")
+	require.Equal(
+		t, dimse.RefusedNotAuthorized,
+		storeInto(ctx, t, n, "SRC", foreign.Instances()[0], "ADIT", id), "whatever it says",
+	)
+	require.Equal(
+		t, dimse.RefusedNotAuthorized, storeInto(ctx, t, n, "DST", wanted.Instances()[11], "ADIT", id),
+		"of another server than the one that was asked",
+	)
 	require.Equal(t, dimse.Success, storeInto(ctx, t, n, "SRC", wanted.Instances()[11], "", 0), "it is missing: taken")
 	require.Equal(t, dimse.Success, storeInto(ctx, t, n, "SRC", wanted.Instances()[11], "ADIT", id), "a duplicate")
 	hold.Release()
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 	requireStored(t, dst, images)
 	_, err := dimse.Dial(ctx, dimse.Config{
-		Addr: n.ReceiverAddr, CallingAE: "NOBODY", CalledAE: "ADIT", Contexts: []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+		Addr: n.ReceiverAddr, CallingAE: "NOBODY", CalledAE: "ADIT", Contexts: []dimse.Context{
+			{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}},
+		},
 	})
 	require.ErrorContains(t, err, `calling AE title "NOBODY" not recognized`)
 	_, err = dimse.Dial(ctx, dimse.Config{
-		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "OTHER", Contexts: []dimse.Context{{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}}},
+		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "OTHER", Contexts: []dimse.Context{
+			{AbstractSyntax: dict.Verification, TransferSyntaxes: []string{dict.ImplicitVRLittleEndian}},
+		},
 	})
 	require.ErrorContains(t, err, `called AE title "OTHER" not recognized`)
 }
 
-// TestMoveFromUnrulySource: a source without originator fields that sends late, twice, over several associations, out of order and under another AE
-// title than its own, while strangers' objects come between: everything is complete, or named as missing.
+// TestMoveFromUnrulySource: a source without originator fields that sends late, twice, over several associations, out
+// of order and under another AE title than its own, while strangers' objects come between: everything is complete, or
+// named as missing.
 func TestMoveFromUnrulySource(t *testing.T) {
 	t.Parallel()
 	unruly := pacs.MoveFaults{
@@ -321,8 +377,8 @@ func TestMoveFromUnrulySource(t *testing.T) {
 		status string
 		named  []int
 	}{
-		"complete":           {unruly, engine.Success, nil},
-		"two are never sent": {withheld, engine.Failure, []int{4, 9}},
+		"complete":           {unruly, jobs.Success, nil},
+		"two are never sent": {withheld, jobs.Failure, []int{4, 9}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -330,10 +386,11 @@ func TestMoveFromUnrulySource(t *testing.T) {
 			n := harness.New(t, harness.Config{})
 			wanted, foreign := outcomeStudy(), ct(78, 3)
 			src := startPACS(t, pacs.Config{
-				AETitle: "SRC", Studies: []*phantom.Study{wanted}, MoveDestinations: movesTo(n), Misbehave: move(tt.faults), Gate: hold.Gate,
+				AETitle: "SRC", Studies: []*phantom.Study{wanted},
+				MoveDestinations: movesTo(n), Misbehave: move(tt.faults), Gate: hold.Gate,
 			})
 			dst := startPACS(t, pacs.Config{})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				byMove(s)
 				impatient(s)
 				s.Retrieve.OtherAETitles = []string{"ARCHIVE 1"}
@@ -342,27 +399,30 @@ func TestMoveFromUnrulySource(t *testing.T) {
 			job := n.Transfer("source", "destination", wanted.StudyInstanceUID)
 			<-hold.Reached()
 			for i, callingAE := range []string{"SRC", "ARCHIVE 1", "DST"} {
-				require.Equal(t, dimse.RefusedNotAuthorized, storeInto(t.Context(), t, n, callingAE, foreign.Instances()[i], "", 0))
+				require.Equal(t, dimse.RefusedNotAuthorized, storeInto(
+					t.Context(), t, n, callingAE, foreign.Instances()[i], "", 0,
+				))
 			}
 			hold.Release()
 			job = n.Wait(job.ID)
 			require.Equal(t, tt.status, job.Status, n.Task(job.ID).Message)
 			requireStored(t, dst, images-len(tt.named))
 			if tt.named != nil {
-				require.Contains(t, n.Task(job.ID).Message, "2 images are missing at the destination")
+				require.Contains(t, n.Task(job.ID).Message, "2 instances are missing at the destination")
 				require.ElementsMatch(t, tt.named, namedIn(t, n, n.Task(job.ID).ID))
 			}
 		})
 	}
 }
 
-// TestTwoTasksOfOneStudy: two tasks that move a series each of one study, to two destinations, don't mix, whether or not the source says
-// whose objects it sends; neither do two that move the same series.
+// TestTwoTasksOfOneStudy: two tasks that move a series each of one study, to two destinations, don't mix, whether or
+// not the source says whose objects it sends; neither do two that move the same series.
 func TestTwoTasksOfOneStudy(t *testing.T) {
 	study := phantom.New(31, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64},
 		},
 	})
 	for _, tt := range []struct {
@@ -405,24 +465,25 @@ func TestTwoTasksOfOneStudy(t *testing.T) {
 					}
 				},
 			})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				byMove(s)
 				s.Retrieve.MoveOriginator = tt.knows
 			})
-			var jobs []engine.Job
+			var list []jobs.Job
 			var destinations []*pacs.PACS
 			for i, series := range []int{0, tt.second} {
 				dst := startPACS(t, pacs.Config{})
 				destinations = append(destinations, dst)
 				name := fmt.Sprintf("DST%d", i)
 				n.AddServer(name, name, dst.Addr(), nil)
-				jobs = append(jobs, n.Create(engine.Transfer{Source: "source", Destination: name, Studies: []engine.Study{{
-					StudyInstanceUID: study.StudyInstanceUID, SeriesInstanceUIDs: []string{study.Series[series].SeriesInstanceUID},
+				list = append(list, n.Create(jobs.Transfer{Source: "source", Destination: name, Studies: []jobs.Study{{
+					StudyInstanceUID:   study.StudyInstanceUID,
+					SeriesInstanceUIDs: []string{study.Series[series].SeriesInstanceUID},
 				}}}))
 			}
 			for i, series := range []int{0, tt.second} {
-				job := n.Wait(jobs[i].ID)
-				require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+				job := n.Wait(list[i].ID)
+				require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 				var want []string
 				for _, in := range study.Series[series].Instances {
 					want = append(want, in.SOPInstanceUID)
@@ -431,14 +492,16 @@ func TestTwoTasksOfOneStudy(t *testing.T) {
 			}
 			require.Len(t, src.Recorder().Log().Moves, 2)
 			if !tt.knows {
-				require.Equal(t, 1, most, "two moves of one study at once, of a source that doesn't say whose objects it sends")
+				require.Equal(
+					t, 1, most, "two moves of one study at once, of a source that doesn't say whose objects it sends",
+				)
 			}
 		})
 	}
 }
 
-// TestManyMovesAtOnce: a source that takes two C-MOVEs at a time is asked by twenty tasks; those that it refuses go on later, and no
-// attempt is counted.
+// TestManyMovesAtOnce: a source that takes two C-MOVEs at a time is asked by twenty tasks; those that it refuses go on
+// later, and no attempt is counted.
 func TestManyMovesAtOnce(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 20})
 	var studies []*phantom.Study
@@ -447,16 +510,19 @@ func TestManyMovesAtOnce(t *testing.T) {
 		studies = append(studies, ct(uint64(100+i), 6))
 		uids = append(uids, studies[i].StudyInstanceUID)
 	}
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, MoveDestinations: movesTo(n), Misbehave: move(pacs.MoveFaults{Limit: 2})})
+	src := startPACS(t, pacs.Config{
+		AETitle: "SRC", Studies: studies, MoveDestinations: movesTo(n),
+		Misbehave: move(pacs.MoveFaults{Limit: 2}),
+	})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})
 	wide := 20
-	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+	n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 		byMove(s)
 		s.BatchCap = &wide
 	})
-	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.BatchCap = &wide })
+	n.AddServer("destination", "DST", dst.Addr(), func(s *nodes.NewServer) { s.BatchCap = &wide })
 	job, tasks := finish(t, n, n.Transfer("source", "destination", uids...))
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 	for _, task := range tasks {
 		require.Zero(t, task.Failures+task.Losses)
 		require.EqualValues(t, 6, task.Delivered)
@@ -468,21 +534,23 @@ func TestManyMovesAtOnce(t *testing.T) {
 func TestCanceledMove(t *testing.T) {
 	hold := pacs.StopAt(pacs.AtSubOperation, 6)
 	n := harness.New(t, harness.Config{})
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{outcomeStudy()}, MoveDestinations: movesTo(n), Gate: hold.Gate})
+	src := startPACS(t, pacs.Config{
+		AETitle: "SRC", Studies: []*phantom.Study{outcomeStudy()}, MoveDestinations: movesTo(n), Gate: hold.Gate,
+	})
 	dst := startPACS(t, pacs.Config{})
 	n.AddServer("source", "SRC", src.Addr(), byMove)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID)
 	<-hold.Reached()
 	id := src.Recorder().Log().Moves[0].MessageID
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.CancelJob))
-	require.Equal(t, engine.Canceled, n.Wait(job.ID).Status)
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.CancelJob))
+	require.Equal(t, jobs.Canceled, n.Wait(job.ID).Status)
 	require.NoError(t, src.Recorder().WaitOpen(t.Context(), 0))
 	require.Equal(t, dimse.Success, storeInto(t.Context(), t, n, "SRC", outcomeStudy().Instances()[9], "ADIT", id))
 	require.Equal(t, dimse.Success, storeInto(t.Context(), t, n, "SRC", outcomeStudy().Instances()[9], "", 0))
 	hold.Release()
 
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.ResumeJob))
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.ResumeJob))
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 	requireStored(t, dst, images)
 }

@@ -11,7 +11,8 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
@@ -25,8 +26,8 @@ func heavy(seed uint64, instances int) *phantom.Study {
 	})
 }
 
-// TestMBPerSecond: what jobs move keeps to the limits in MB/s of source and destination, whichever is the stricter, by every way. It
-// takes no less time than the limit wants; a second may be made up for.
+// TestMBPerSecond: what jobs move keeps to the limits in MB/s of source and destination, whichever is the stricter, by
+// every way. It takes no less time than the limit wants; a second may be made up for.
 func TestMBPerSecond(t *testing.T) {
 	t.Parallel()
 	const image = 512 * 512 * 2
@@ -55,27 +56,31 @@ func TestMBPerSecond(t *testing.T) {
 				st := heavy(uint64(7000+i), tt.instances)
 				studies, uids = append(studies, st), append(uids, st.StudyInstanceUID)
 			}
-			// The job waits when the node starts: what is claimed first is held to the limits, too.
+			// The job waits when the member starts: what is claimed first is held to the limits, too.
 			n := harness.New(t, harness.Config{Idle: true, Workers: 8, Lease: time.Minute})
 			n.ReceiverAddr = fmt.Sprintf("127.0.0.1:%d", testpeer.Port(t))
 			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, MoveDestinations: movesTo(n)})
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				s.IdleTimeout = tt.idle
 				if tt.move {
 					byMove(s)
 				}
 			})
-			n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = tt.further })
+			n.AddServer(
+				"destination", "DST", dst.Addr(), func(s *nodes.NewServer) { s.AssociationsPerTask = tt.further },
+			)
 			for server, limit := range map[string]float64{"source": tt.source, "destination": tt.destination} {
-				setSchedule(t, n, server, schedule.Schedule{Default: schedule.Limits{Batch: 8, Interactive: 2, MBPerSecond: limit}})
+				setSchedule(t, n, server, schedule.Schedule{
+					Default: schedule.Limits{Batch: 8, Interactive: 2, MBPerSecond: limit},
+				})
 			}
 			job := n.Transfer("source", "destination", uids...)
 			begin := time.Now()
 			n.Start()
 			job = n.Wait(job.ID)
 			took := time.Since(begin)
-			require.Equal(t, engine.Success, job.Status)
+			require.Equal(t, jobs.Success, job.Status)
 			requireOnce(t, dst, tt.studies*tt.instances)
 			limit := tt.destination
 			if limit == 0 || tt.source > 0 && tt.source < limit {

@@ -15,7 +15,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -29,33 +29,35 @@ func untilCanceled(ctx context.Context, e pacs.Event) {
 	}
 }
 
-// TestSearchOfMisbehavingServers: what a person is shown of the twelve studies of a server that errs. The third and fourth are of the
-// patient PHANTOM-002; the eighth is of the 6th of May.
+// TestSearchOfMisbehavingServers: what a person is shown of the twelve studies of a server that errs. The third and
+// fourth are of the patient PHANTOM-002; the eighth is of the 6th of May.
 func TestSearchOfMisbehavingServers(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
-	day := engine.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
-	any2 := engine.Search{StudyDateFrom: "20000101", Limit: 2}
+	day := query.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
+	any2 := query.Search{StudyDateFrom: "20000101", Limit: 2}
 	for _, tt := range []struct {
 		name   string
 		faults pacs.FindFaults
 		gate   func(context.Context, pacs.Event)
-		search engine.Search
+		search query.Search
 		want   []int
 		err    string
 	}{
 		{name: "filters by no date", search: day, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, want: []int{7}},
-		{name: "filters by no PatientID", search: engine.Search{PatientID: "PHANTOM-002"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientID}}, want: []int{2, 3}},
-		{name: "filters by no name", search: engine.Search{PatientName: "phantom, b*"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName}}, want: []int{2, 3}},
-		{name: "filters by no accession number", search: engine.Search{AccessionNumber: "DEMO-0005"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}}, want: []int{4}},
-		{name: "filters by no modality", search: engine.Search{PatientID: "PHANTOM-002", Modality: "zz"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.ModalitiesInStudy}}},
-		{name: "filters by nothing", search: engine.Search{PatientName: "Nobody"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName, dict.PatientID, dict.StudyDate}}},
-		{name: "names nobody", search: engine.Search{PatientName: "Phantom*"}, faults: pacs.FindFaults{OmitKeys: []dict.Tag{dict.PatientName}}},
+		{name: "filters by no PatientID", search: query.Search{PatientID: "PHANTOM-002"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientID}}, want: []int{2, 3}},
+		{name: "filters by no name", search: query.Search{PatientName: "phantom, b*"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName}}, want: []int{2, 3}},
+		{name: "filters by no accession number", search: query.Search{AccessionNumber: "DEMO-0005"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}}, want: []int{4}},
+		{name: "filters by no modality", search: query.Search{PatientID: "PHANTOM-002", Modality: "zz"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.ModalitiesInStudy}}},
+		{name: "filters by nothing", search: query.Search{PatientName: "Nobody"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName, dict.PatientID, dict.StudyDate}}},
+		{name: "names nobody", search: query.Search{PatientName: "Phantom*"}, faults: pacs.FindFaults{OmitKeys: []dict.Tag{dict.PatientName}}},
 		{
-			name: "cuts accession numbers", search: engine.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
+			name:   "cuts accession numbers",
+			search: query.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
 			faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}, First: 1, Cap: 1, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"ACCESSION-123456"}}},
 		},
 		{
-			name: "has long accession numbers", search: engine.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
+			name:   "has long accession numbers",
+			search: query.Search{AccessionNumber: "ACCESSION-1234567890"}, want: []int{0},
 			faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}, First: 1, Cap: 1, Answers: map[dict.Tag][]string{dict.AccessionNumber: {"ACCESSION-1234567890"}}},
 		},
 		{name: "has no date", search: day, faults: pacs.FindFaults{Answers: map[dict.Tag][]string{dict.StudyDate: nil}}, want: []int{7}},
@@ -69,14 +71,16 @@ func TestSearchOfMisbehavingServers(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			studies := phantom.DemoStudies()
-			src := startPACS(t, pacs.Config{Studies: studies, Misbehave: pacs.Misbehave{Find: tt.faults}, Gate: tt.gate})
+			src := startPACS(t, pacs.Config{
+				Studies: studies, Misbehave: pacs.Misbehave{Find: tt.faults}, Gate: tt.gate,
+			})
 			source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
 			var want, got []string
 			for _, i := range tt.want {
 				want = append(want, studies[i].StudyInstanceUID)
 			}
 			var failed error
-			for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, tt.search) {
+			for st, err := range n.Engine.Query.Studies(t.Context(), n.Admin, source, tt.search) {
 				if failed = err; err == nil {
 					got = append(got, st.StudyInstanceUID)
 				}
@@ -96,15 +100,16 @@ func muller() []*phantom.Study {
 	var studies []*phantom.Study
 	for i, name := range []string{"Phäntom^Bêta", "Phontom^Beta"} {
 		studies = append(studies, phantom.New(uint64(70+i), phantom.StudySpec{
-			Patient: phantom.Patient{ID: "PHANTOM-070", Name: name, CharacterSet: []string{"ISO_IR 100"}}, Date: "20240512",
-			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}, {Kind: phantom.Report, Instances: 1}},
+			Patient: phantom.Patient{ID: "PHANTOM-070", Name: name, CharacterSet: []string{"ISO_IR 100"}},
+			Date:    "20240512",
+			Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}, {Kind: phantom.Report, Instances: 1}},
 		}))
 	}
 	return studies
 }
 
-// TestSearchInCharacterSets: text beyond ASCII is found whatever the server understands, and shown whatever it declares; it is asked
-// no more often than that needs.
+// TestSearchInCharacterSets: text beyond ASCII is found whatever the server understands, and shown whatever it
+// declares; it is asked no more often than that needs.
 func TestSearchInCharacterSets(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	for name, tt := range map[string]struct {
@@ -130,8 +135,10 @@ func TestSearchInCharacterSets(t *testing.T) {
 			t.Parallel()
 			src := startPACS(t, pacs.Config{Studies: muller(), Misbehave: pacs.Misbehave{Find: tt.faults}})
 			source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
-			var got []engine.FoundStudy
-			for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, engine.Search{PatientName: tt.wanted, StudyDateFrom: "20240101"}) {
+			var got []query.FoundStudy
+			for st, err := range n.Engine.Query.Studies(
+				t.Context(), n.Admin, source, query.Search{PatientName: tt.wanted, StudyDateFrom: "20240101"},
+			) {
 				if err == nil {
 					got = append(got, st)
 				}
@@ -159,14 +166,15 @@ func TestSearchForModalities(t *testing.T) {
 	studies := append(muller(), phantom.DemoStudies()...)
 	src := startPACS(t, pacs.Config{Studies: studies})
 	source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
-	found := func(s engine.Search) (uids []string) {
-		for st, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, s) {
+	found := func(s query.Search) (uids []string) {
+		for st, err := range n.Engine.Query.Studies(t.Context(), n.Admin, source, s) {
 			require.NoError(t, err)
 			uids = append(uids, st.StudyInstanceUID)
 		}
 		return uids
 	}
-	ct, sr, mr := found(engine.Search{Modality: "CT"}), found(engine.Search{Modality: " sr "}), found(engine.Search{Modality: "mr"})
+	ct, sr, mr := found(query.Search{Modality: "CT"}), found(query.Search{Modality: " sr "}),
+		found(query.Search{Modality: "mr"})
 	require.Subset(t, ct, []string{studies[0].StudyInstanceUID, studies[1].StudyInstanceUID})
 	require.Subset(t, sr, []string{studies[0].StudyInstanceUID, studies[1].StudyInstanceUID})
 	require.NotEmpty(t, mr)
@@ -174,35 +182,39 @@ func TestSearchForModalities(t *testing.T) {
 	for _, uid := range slices.Concat(ct, sr, mr) {
 		all[uid] = true
 	}
-	require.ElementsMatch(t, slices.Collect(maps.Keys(all)), found(engine.Search{Modality: "ct, SR,MR,ct"}))
-	require.Len(t, found(engine.Search{Modality: "CT,SR,MR", Limit: 3}), 3)
+	require.ElementsMatch(t, slices.Collect(maps.Keys(all)), found(query.Search{Modality: "ct, SR,MR,ct"}))
+	require.Len(t, found(query.Search{Modality: "CT,SR,MR", Limit: 3}), 3)
 }
 
-// TestSearchOfUnfilteredAnswers: an answer that lacks what was asked for is shown where the server filters by it, as far as its other
-// answers tell.
+// TestSearchOfUnfilteredAnswers: an answer that lacks what was asked for is shown where the server filters by it, as
+// far as its other answers tell.
 func TestSearchOfUnfilteredAnswers(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	undated := phantom.New(80, phantom.StudySpec{
-		Patient: phantom.Patient{ID: "PHANTOM-080", Name: "Phantom^Undated"}, Date: " ", Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
+		Patient: phantom.Patient{ID: "PHANTOM-080", Name: "Phantom^Undated"}, Date: " ",
+		Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
 	})
-	day := engine.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
+	day := query.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
 	for name, tt := range map[string]struct {
-		search  engine.Search
+		search  query.Search
 		faults  pacs.FindFaults
 		studies int // of the demo's, after the one without a date
 		want    int
 	}{
 		"the date, of a server that ignores it":          {day, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 12, 1},
 		"the date, of a server that may filter by it":    {day, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 0, 1},
-		"all modalities, of a server that may filter":    {engine.Search{Modality: "CT"}, pacs.FindFaults{OmitKeys: []dict.Tag{dict.ModalitiesInStudy}}, 0, 1},
-		"the date and the limit, of one that ignores it": {engine.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506", Limit: 1}, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 12, 1},
+		"all modalities, of a server that may filter":    {query.Search{Modality: "CT"}, pacs.FindFaults{OmitKeys: []dict.Tag{dict.ModalitiesInStudy}}, 0, 1},
+		"the date and the limit, of one that ignores it": {query.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506", Limit: 1}, pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDate}}, 12, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			src := startPACS(t, pacs.Config{Studies: append([]*phantom.Study{undated}, phantom.DemoStudies()[:tt.studies]...), Misbehave: pacs.Misbehave{Find: tt.faults}})
+			src := startPACS(t, pacs.Config{
+				Studies:   append([]*phantom.Study{undated}, phantom.DemoStudies()[:tt.studies]...),
+				Misbehave: pacs.Misbehave{Find: tt.faults},
+			})
 			source, _ := addPair(n, src, startPACS(t, pacs.Config{}), nil)
 			found := 0
-			for _, err := range n.Engine.SearchStudies(t.Context(), n.Admin, source, tt.search) {
+			for _, err := range n.Engine.Query.Studies(t.Context(), n.Admin, source, tt.search) {
 				require.NoError(t, err)
 				found++
 			}
@@ -215,11 +227,14 @@ func TestSearchOfUnfilteredAnswers(t *testing.T) {
 func TestSearchIsLeft(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	src := startPACS(t, pacs.Config{
-		Studies: phantom.DemoStudies(), Misbehave: pacs.Misbehave{Find: pacs.FindFaults{AbortOnCancel: true}}, Gate: untilCanceled,
+		Studies:   phantom.DemoStudies(),
+		Misbehave: pacs.Misbehave{Find: pacs.FindFaults{AbortOnCancel: true}}, Gate: untilCanceled,
 	})
 	n.AddServer("source", "SRC", src.Addr(), nil)
 	found := 0
-	for _, err := range n.Engine.SearchStudies(t.Context(), n.Admin, "source", engine.Search{StudyDateFrom: "20000101"}) {
+	for _, err := range n.Engine.Query.Studies(
+		t.Context(), n.Admin, "source", query.Search{StudyDateFrom: "20000101"},
+	) {
 		require.NoError(t, err)
 		if found++; found == 2 {
 			break

@@ -15,12 +15,13 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// TestBusyServers: a server that has no room makes the task wait, with the reason shown and without an attempt counted. When it has
-// room again, the transfer goes on, and nothing is stored twice.
+// TestBusyServers: a server that has no room makes the task wait, with the reason shown and without an attempt counted.
+// When it has room again, the transfer goes on, and nothing is stored twice.
 func TestBusyServers(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 8})
 	full := pacs.Misbehave{Association: pacs.AssociationFaults{Reject: pacs.RejectLimit}}
@@ -47,14 +48,15 @@ func TestBusyServers(t *testing.T) {
 			dst := startPACS(t, pacs.Config{Misbehave: tt.dst})
 			source, destination := addPair(n, src, dst, nil)
 			job := n.Transfer(source, destination, outcomeStudy().StudyInstanceUID)
-			var task engine.Task
+			var task jobs.Task
 			least := int32(attempts)
 			if tt.src.Association.Reject+tt.dst.Association.Reject != "" {
 				least = 0 // the server is asked by C-ECHO, and no task is sent there
 			}
-			n.WaitFor(job.ID, func(j engine.Job) bool {
+			n.WaitFor(job.ID, func(j jobs.Job) bool {
 				task = n.Task(j.ID)
-				return task.Waits > least && task.Status == engine.Pending && strings.Contains(task.WhyWaiting, tt.why) // not between two waits
+				// not between two waits
+				return task.Waits > least && task.Status == jobs.Pending && strings.Contains(task.WhyWaiting, tt.why)
 			})
 			require.Zero(t, task.Failures+task.Losses)
 
@@ -62,7 +64,7 @@ func TestBusyServers(t *testing.T) {
 			dst.SetMisbehave(pacs.Misbehave{})
 			job = n.Wait(job.ID)
 			task = n.Task(job.ID)
-			require.Equal(t, engine.Success, job.Status, task.Message)
+			require.Equal(t, jobs.Success, job.Status, task.Message)
 			require.Zero(t, task.Failures+task.Losses)
 			require.EqualValues(t, images, task.Delivered)
 			requireStored(t, dst, images)
@@ -74,57 +76,65 @@ func TestBusyServers(t *testing.T) {
 func TestDestinationIsFullOnce(t *testing.T) {
 	t.Parallel()
 	src := startPACS(t, pacs.Config{Studies: []*phantom.Study{outcomeStudy()}})
-	dst := startPACS(t, pacs.Config{Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{First: 1, Status: dimse.OutOfResources}}})
+	dst := startPACS(t, pacs.Config{
+		Misbehave: pacs.Misbehave{Store: pacs.StoreFaults{First: 1, Status: dimse.OutOfResources}},
+	})
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Wait(n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID).ID)
 	task := n.Task(job.ID)
-	require.Equal(t, engine.Success, job.Status, task.Message)
+	require.Equal(t, jobs.Success, job.Status, task.Message)
 	require.Zero(t, task.Failures)
 	require.Len(t, dst.Recorder().Log().Stores, images+1, "one was refused, and all were stored once")
 	requireStored(t, dst, images)
 }
 
 // drained waits until all associations of a PACS are gone: it has dropped them, since nothing happened.
-func drained(ctx context.Context, p *pacs.PACS) { _ = p.Recorder().WaitOpen(ctx, 0) } // ctx ends with the one that waits
+//
+// ctx ends with the one that waits
+func drained(ctx context.Context, p *pacs.PACS) { _ = p.Recorder().WaitOpen(ctx, 0) }
 
 const idle = 300 * time.Millisecond
 
-// TestDestinationDropsIdle: the source holds between two objects until the destination has dropped its associations. They are opened
-// anew; no attempt is counted.
+// TestDestinationDropsIdle: the source holds between two objects until the destination has dropped its associations.
+// They are opened anew; no attempt is counted.
 func TestDestinationDropsIdle(t *testing.T) {
 	t.Parallel()
 	dst := startPACS(t, pacs.Config{Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: idle}}})
-	src := startPACS(t, pacs.Config{Studies: []*phantom.Study{outcomeStudy()}, Gate: func(ctx context.Context, e pacs.Event) {
-		if e.Kind == pacs.AtSubOperation && (e.Number == 4 || e.Number == 8) {
-			drained(ctx, dst)
-		}
-	}})
+	src := startPACS(t,
+		pacs.Config{Studies: []*phantom.Study{outcomeStudy()}, Gate: func(ctx context.Context, e pacs.Event) {
+			if e.Kind == pacs.AtSubOperation && (e.Number == 4 || e.Number == 8) {
+				drained(ctx, dst)
+			}
+		}},
+	)
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Wait(n.Transfer("source", "destination", outcomeStudy().StudyInstanceUID).ID)
 	task := n.Task(job.ID)
-	require.Equal(t, engine.Success, job.Status, task.Message)
+	require.Equal(t, jobs.Success, job.Status, task.Message)
 	require.Zero(t, task.Failures+task.Losses)
 	require.Len(t, src.Recorder().Log().Gets, 1, "the retrieve goes on")
 	require.Len(t, dst.Recorder().Log().Stores, images)
 	require.GreaterOrEqual(t, dst.Recorder().Log().Lost, 2)
 }
 
-// TestSourceDropsIdle: the destination holds the last object of the first series until the source has dropped its association. It is
-// opened anew for the second series; no attempt is counted.
+// TestSourceDropsIdle: the destination holds the last object of the first series until the source has dropped its
+// association. It is opened anew for the second series; no attempt is counted.
 func TestSourceDropsIdle(t *testing.T) {
 	t.Parallel()
 	study := phantom.New(23, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
 		},
 	})
 	src := startPACS(t, pacs.Config{
-		Studies: []*phantom.Study{study}, Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: idle}},
+		Studies:   []*phantom.Study{study},
+		Misbehave: pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: idle}},
 	})
 	dst := startPACS(t, pacs.Config{Gate: func(ctx context.Context, e pacs.Event) {
 		if e.Kind == pacs.AtStoreResponse && e.SOPInstanceUID == study.Instances()[3].SOPInstanceUID {
@@ -136,22 +146,25 @@ func TestSourceDropsIdle(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 	task := n.Task(job.ID)
-	require.Equal(t, engine.Success, job.Status, task.Message)
+	require.Equal(t, jobs.Success, job.Status, task.Message)
 	require.Zero(t, task.Failures+task.Losses)
 	require.Len(t, src.Recorder().Log().Gets, 2)
 	requireSame(t, src, dst, 8)
 }
 
-// TestIdleAssociationsAreStale: servers drop associations that have been idle for a while. The destination holds the last object of
-// the first series, and of the study, until the source has dropped its association: the next query or retrieve finds it gone, and opens
-// another; no attempt is counted. So it is the other way round, where the source holds between two objects.
+// TestIdleAssociationsAreStale: servers drop associations that have been idle for a while. The destination holds the
+// last object of the first series, and of the study, until the source has dropped its association: the next query or
+// retrieve finds it gone, and opens another; no attempt is counted. So it is the other way round, where the source
+// holds between two objects.
 func TestIdleAssociationsAreStale(t *testing.T) {
-	const idle = 1200 * time.Millisecond // beyond the second after which an association is looked at before it is used again
+	// beyond the second after which an association is looked at before it is used again
+	const idle = 1200 * time.Millisecond
 	drops := pacs.Misbehave{Association: pacs.AssociationFaults{DropIdle: idle}}
 	study := phantom.New(24, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64},
 		},
 	})
 	t.Run("source", func(t *testing.T) {
@@ -168,7 +181,7 @@ func TestIdleAssociationsAreStale(t *testing.T) {
 		n.AddServer("destination", "DST", dst.Addr(), nil)
 		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 		task := n.Task(job.ID)
-		require.Equal(t, engine.Success, job.Status, task.Message)
+		require.Equal(t, jobs.Success, job.Status, task.Message)
 		require.Zero(t, task.Failures+task.Losses+task.Waits)
 		require.Len(t, src.Recorder().Log().Gets, 2, "none was sent in vain")
 		require.Equal(t, 2, src.Recorder().Log().Lost)
@@ -177,25 +190,27 @@ func TestIdleAssociationsAreStale(t *testing.T) {
 	t.Run("destination", func(t *testing.T) {
 		t.Parallel()
 		dst := startPACS(t, pacs.Config{Misbehave: drops})
-		src := startPACS(t, pacs.Config{Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
-			if e.Kind == pacs.AtSubOperation && e.Number == 2 {
-				drained(ctx, dst)
-			}
-		}})
+		src := startPACS(t,
+			pacs.Config{Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+				if e.Kind == pacs.AtSubOperation && e.Number == 2 {
+					drained(ctx, dst)
+				}
+			}},
+		)
 		n := harness.New(t, harness.Config{})
 		n.AddServer("source", "SRC", src.Addr(), nil)
-		n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask = 1 })
+		n.AddServer("destination", "DST", dst.Addr(), func(s *nodes.NewServer) { s.AssociationsPerTask = 1 })
 		job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
 		task := n.Task(job.ID)
-		require.Equal(t, engine.Success, job.Status, task.Message)
+		require.Equal(t, jobs.Success, job.Status, task.Message)
 		require.Zero(t, task.Failures+task.Losses+task.Waits)
 		require.Len(t, dst.Recorder().Log().Stores, 8, "each was sent once")
 		requireSame(t, src, dst, 8)
 	})
 }
 
-// TestStalledDestination: a destination that takes nothing for half the source's idle timeout ends the retrieve politely, by C-CANCEL.
-// Whatever the source makes of that, the rest comes later, and nothing twice.
+// TestStalledDestination: a destination that takes nothing for half the source's idle timeout ends the retrieve
+// politely, by C-CANCEL. Whatever the source makes of that, the rest comes later, and nothing twice.
 func TestStalledDestination(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	for name, faults := range map[string]pacs.GetFaults{
@@ -231,10 +246,12 @@ func TestStalledDestination(t *testing.T) {
 					}
 				}
 			}})
-			source, destination := addPair(n, src, dst, func(s *engine.NewServer) { s.IdleTimeout, s.AssociationsPerTask = 2*time.Second, 1 })
+			source, destination := addPair(
+				n, src, dst, func(s *nodes.NewServer) { s.IdleTimeout, s.AssociationsPerTask = 2*time.Second, 1 },
+			)
 			job := n.Wait(n.Transfer(source, destination, outcomeStudy().StudyInstanceUID).ID)
 			task := n.Task(job.ID)
-			require.Equal(t, engine.Success, job.Status, task.Message)
+			require.Equal(t, jobs.Success, job.Status, task.Message)
 			select {
 			case <-canceled:
 			default:

@@ -40,30 +40,36 @@ func (c *corpus) add(uid, syntax, study, path string) {
 	}
 }
 
-// The files of python3-pydicom that the tests take. Many of them are one image in several transfer syntaxes.
+// The files of python3-pydicom that the tests take. Many of them are one instance in several transfer syntaxes.
 var (
 	plainFiles = []string{
-		"test_files/MR_small.dcm", "test_files/MR_small_bigendian.dcm", "test_files/MR_small_implicit.dcm", "test_files/MR_small_padded.dcm",
-		"test_files/SC_rgb_small_odd.dcm", "test_files/liver_1frame.dcm", "test_files/rtplan.dcm", "test_files/reportsi.dcm",
+		"test_files/MR_small.dcm", "test_files/MR_small_bigendian.dcm",
+		"test_files/MR_small_implicit.dcm", "test_files/MR_small_padded.dcm",
+		"test_files/SC_rgb_small_odd.dcm", "test_files/liver_1frame.dcm",
+		"test_files/rtplan.dcm", "test_files/reportsi.dcm",
 		"test_files/test-SR.dcm", "test_files/waveform_ecg.dcm", "test_files/image_dfl.dcm",
-		"charset_files/chrArab.dcm", "charset_files/chrFrenMulti.dcm", "charset_files/chrGreek.dcm", "charset_files/chrH32.dcm",
-		"charset_files/chrHbrw.dcm", "charset_files/chrI2.dcm", "charset_files/chrJapMulti.dcm", "charset_files/chrKoreanMulti.dcm",
+		"charset_files/chrArab.dcm", "charset_files/chrFrenMulti.dcm",
+		"charset_files/chrGreek.dcm", "charset_files/chrH32.dcm",
+		"charset_files/chrHbrw.dcm", "charset_files/chrI2.dcm",
+		"charset_files/chrJapMulti.dcm", "charset_files/chrKoreanMulti.dcm",
 		"charset_files/chrRuss.dcm", "charset_files/chrX1.dcm", "charset_files/chrX2.dcm",
 	}
-	rleFiles      = []string{"test_files/MR_small_RLE.dcm", "test_files/SC_rgb_rle_2frame.dcm"}
-	jpegFiles     = []string{"test_files/MR_small_jpeg_ls_lossless.dcm", "test_files/SC_rgb_jpeg_gdcm.dcm"} // without loss
+	rleFiles = []string{"test_files/MR_small_RLE.dcm", "test_files/SC_rgb_rle_2frame.dcm"}
+	// without loss
+	jpegFiles     = []string{"test_files/MR_small_jpeg_ls_lossless.dcm", "test_files/SC_rgb_jpeg_gdcm.dcm"}
 	jpeg2000Files = []string{"test_files/MR_small_jp2klossless.dcm"}
 	// lossyFiles say in their header that they were compressed with loss.
 	lossyFiles = []string{
-		"test_files/SC_rgb_jpeg_dcmtk.dcm", "test_files/SC_rgb_jpeg_lossy_gdcm.dcm", "test_files/SC_rgb_gdcm_KY.dcm", "test_files/JPGExtended.dcm",
+		"test_files/SC_rgb_jpeg_dcmtk.dcm", "test_files/SC_rgb_jpeg_lossy_gdcm.dcm",
+		"test_files/SC_rgb_gdcm_KY.dcm", "test_files/JPGExtended.dcm",
 		"test_files/JPEG2000.dcm", "test_files/693_J2KI.dcm", "test_files/SC_jpeg_no_color_transform.dcm",
 	}
 	// silentFiles are JPEG 2000 that may have lost something, and say nothing about it.
 	silentFiles = []string{"test_files/J2K_pixelrep_mismatch.dcm", "test_files/GDCMJ2K_TextGBR.dcm"}
 )
 
-// addPydicom takes files of python3-pydicom, each under a SOP Instance UID of its own: many share one. Nothing else of them changes,
-// unless change does.
+// addPydicom takes files of python3-pydicom, each under a SOP Instance UID of its own: many share one. Nothing else of
+// them changes, unless change does.
 func (c *corpus) addPydicom(t *testing.T, change func(*stream.Header) error, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -71,7 +77,7 @@ func (c *corpus) addPydicom(t *testing.T, change func(*stream.Header) error, nam
 	}
 }
 
-// addDose takes an RT Dose that DCMTK compressed: its SOP class has pixel data without "Image" in its name.
+// addDose takes an RT Dose that DCMTK compressed: its SOP class has pixel data without "Instance" in its name.
 func (c *corpus) addDose(t *testing.T) {
 	t.Helper()
 	compressed := filepath.Join(t.TempDir(), "dose.dcm")
@@ -92,7 +98,8 @@ func (c *corpus) addFile(t *testing.T, change func(*stream.Header) error, name s
 	if change != nil {
 		require.NoError(t, change(object.Header()))
 	}
-	if _, ok := object.Body(); !ok && strings.Contains(dict.UIDName(object.Header().SOPClassUID()), "Image") { // else each task would end with a Warning
+	// else each task would end with a Warning
+	if _, ok := object.Body(); !ok && strings.Contains(dict.UIDName(object.Header().SOPClassUID()), "Image") {
 		require.NoError(t, object.Header().Set(dict.PixelData, dict.OW, []byte{0, 0}))
 	}
 	study := object.Header().Text(dict.StudyInstanceUID)
@@ -109,8 +116,8 @@ func (c *corpus) addFile(t *testing.T, change func(*stream.Header) error, name s
 	c.add(uid, meta.TransferSyntaxUID, study, path)
 }
 
-// addPhantoms takes the studies of the demo, each with a few small images per series: seven character sets, every kind of series.
-// What the demo has in RLE comes in the transfer syntax rle.
+// addPhantoms takes the studies of the demo, each with a few small instances per series: seven character sets, every
+// kind of series. What the demo has in RLE comes in the transfer syntax rle.
 func (c *corpus) addPhantoms(t *testing.T, rle string) {
 	t.Helper()
 	for i, demo := range phantom.DemoStudies() {
@@ -132,7 +139,10 @@ func (c *corpus) addPhantom(t *testing.T, study *phantom.Study) {
 	_, err := study.WriteFiles(c.dir)
 	require.NoError(t, err)
 	for _, in := range study.Instances() {
-		c.add(in.SOPInstanceUID, in.TransferSyntaxUID, study.StudyInstanceUID, filepath.Join(c.dir, in.SOPInstanceUID+".dcm"))
+		c.add(
+			in.SOPInstanceUID, in.TransferSyntaxUID, study.StudyInstanceUID,
+			filepath.Join(c.dir, in.SOPInstanceUID+".dcm"),
+		)
 	}
 	c.phantoms = append(c.phantoms, study)
 }
@@ -141,7 +151,10 @@ func (c *corpus) addPhantom(t *testing.T, study *phantom.Study) {
 func dataSetOf(t *testing.T, file []byte) []byte {
 	t.Helper()
 	require.Greater(t, len(file), 144)
-	require.Equal(t, "DICM\x02\x00\x00\x00UL\x04\x00", string(file[128:140]), "a file begins with the group length of its file meta information")
+	require.Equal(
+		t, "DICM\x02\x00\x00\x00UL\x04\x00", string(file[128:140]),
+		"a file begins with the group length of its file meta information",
+	)
 	at := 144 + int(binary.LittleEndian.Uint32(file[140:]))
 	require.Less(t, at, len(file))
 	return file[at:]

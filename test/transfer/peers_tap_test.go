@@ -21,8 +21,8 @@ import (
 	"github.com/adit-go/adit/dicom/ul"
 )
 
-// tap stands between ADIT and a real program, hands every byte on as it is, and takes down what passes: the contexts that were
-// proposed and accepted, and the data set of every C-STORE request, whichever side sends it.
+// tap stands between ADIT and a real program, hands every byte on as it is, and takes down what passes: the contexts
+// that were proposed and accepted, and the data set of every C-STORE request, whichever side sends it.
 type tap struct {
 	addr   string // host:port to be called instead of the program's
 	listen net.Listener
@@ -46,7 +46,9 @@ type tapped struct {
 // print is what must be the same on both sides of ADIT.
 func (o tapped) print() string {
 	sum := sha256.Sum256(o.DataSet)
-	return fmt.Sprintf("%s %s %s %d bytes", o.SOPClassUID, o.TransferSyntaxUID, hex.EncodeToString(sum[:]), len(o.DataSet))
+	return fmt.Sprintf(
+		"%s %s %s %d bytes", o.SOPClassUID, o.TransferSyntaxUID, hex.EncodeToString(sum[:]), len(o.DataSet),
+	)
 }
 
 func newTap(t *testing.T, target string) *tap {
@@ -87,7 +89,7 @@ func (p *tap) serve() {
 	}
 }
 
-// sent gives what has passed, by SOP Instance UID. An object that passed twice fails the test.
+// sent returns what has passed, by SOP Instance UID. An object that passed twice fails the test.
 func (p *tap) sent(t *testing.T) map[string]tapped {
 	t.Helper()
 	p.mu.Lock()
@@ -101,7 +103,7 @@ func (p *tap) sent(t *testing.T) map[string]tapped {
 	return all
 }
 
-// offered tells whether a transfer syntax was ever proposed for a SOP class.
+// offered reports whether a transfer syntax was ever proposed for a SOP class.
 func (p *tap) offered(class, syntax string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -225,6 +227,8 @@ func (a *tappedAssociation) noteValue(d *direction, v ul.PDV) error {
 	if !ok {
 		return errors.New("an object was sent over a context that was not accepted")
 	}
-	d.object = &tapped{SOPClassUID: c.AffectedSOPClassUID, SOPInstanceUID: c.AffectedSOPInstanceUID, TransferSyntaxUID: syntax}
+	d.object = &tapped{
+		SOPClassUID: c.AffectedSOPClassUID, SOPInstanceUID: c.AffectedSOPInstanceUID, TransferSyntaxUID: syntax,
+	}
 	return nil
 }

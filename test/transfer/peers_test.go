@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,7 +25,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -49,7 +51,9 @@ func orthancWith(t *testing.T, c *corpus) *testpeer.OrthancServer {
 func dcmqrscpWith(t *testing.T, env []string, c *corpus) *testpeer.Process {
 	t.Helper()
 	index := t.TempDir()
-	output, exit := testpeer.Run(t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...)
+	output, exit := testpeer.Run(
+		t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+	)
 	require.Zero(t, exit, output)
 	return testpeer.DcmQRSCP(t, env, index)
 }
@@ -64,11 +68,13 @@ func storeSCP(t *testing.T, env []string, dir string) *testpeer.Process {
 func plainStoreSCP(t *testing.T, dir string) *testpeer.Process {
 	t.Helper()
 	port := testpeer.Port(t)
-	return testpeer.Start(t, noDelay, port, "storescp", "--fork", "+B", "-od", dir, "-aet", "STORESCP", strconv.Itoa(port))
+	return testpeer.Start(
+		t, noDelay, port, "storescp", "--fork", "+B", "-od", dir, "-aet", "STORESCP", strconv.Itoa(port),
+	)
 }
 
 // through adds source and destination with a tap before each.
-func through(t *testing.T, n *harness.Node, sourceAE, source, destination string) (before, after *tap) {
+func through(t *testing.T, n *harness.Member, sourceAE, source, destination string) (before, after *tap) {
 	t.Helper()
 	before, after = newTap(t, source), newTap(t, destination)
 	n.AddServer("source", sourceAE, before.addr, nil)
@@ -77,12 +83,12 @@ func through(t *testing.T, n *harness.Node, sourceAE, source, destination string
 }
 
 // finish waits for a job and gives its tasks by study.
-func finish(t *testing.T, n *harness.Node, job engine.Job) (engine.Job, map[string]engine.Task) {
+func finish(t *testing.T, n *harness.Member, job jobs.Job) (jobs.Job, map[string]jobs.Task) {
 	t.Helper()
 	job = n.Wait(job.ID)
-	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job.ID, engine.TaskFilter{Limit: 100})
+	tasks, err := n.Engine.Jobs.Tasks(t.Context(), n.Admin, job.ID, jobs.TaskFilter{Limit: 100})
 	require.NoError(t, err)
-	all := map[string]engine.Task{}
+	all := map[string]jobs.Task{}
 	for _, task := range tasks {
 		all[task.StudyInstanceUid] = task
 	}
@@ -90,13 +96,13 @@ func finish(t *testing.T, n *harness.Node, job engine.Job) (engine.Job, map[stri
 }
 
 // succeed runs a transfer of all studies of a corpus that must succeed.
-func succeed(t *testing.T, n *harness.Node, c *corpus) {
+func succeed(t *testing.T, n *harness.Member, c *corpus) {
 	t.Helper()
 	job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
 	for study, task := range tasks {
-		require.Equal(t, engine.Success, task.Status, "study %s: %s", study, task.Message)
+		require.Equal(t, jobs.Success, task.Status, "study %s: %s", study, task.Message)
 	}
-	require.Equal(t, engine.Success, job.Status)
+	require.Equal(t, jobs.Success, job.Status)
 }
 
 // requireUntouched asserts that every object of a corpus passed once, with the same SHA-256 before and after ADIT.
@@ -151,8 +157,8 @@ func requireSameBytes(t *testing.T, want, got map[string][]byte) {
 	}
 }
 
-// TestOrthancToOrthanc moves all studies of one Orthanc to another. What the second then holds equals, byte for byte, what a third
-// one holds that the first one fed by itself.
+// TestOrthancToOrthanc moves all studies of one Orthanc to another. What the second then holds equals, byte for byte,
+// what a third one holds that the first one fed by itself.
 func TestOrthancToOrthanc(t *testing.T) {
 	c := newCorpus(t)
 	c.addPhantoms(t, dict.RLELossless)
@@ -196,7 +202,7 @@ func TestDcmQRSCPToStoreSCP(t *testing.T) {
 	}
 }
 
-// pixels gives the compressed frames of a DICOM file: what follows the basic offset table, which may come or go.
+// pixels returns the compressed frames of a DICOM file: what follows the basic offset table, which may come or go.
 func pixels(t *testing.T, file string) []byte {
 	t.Helper()
 	b, err := os.ReadFile(file)
@@ -212,8 +218,9 @@ func pixels(t *testing.T, file string) []byte {
 	return b[begin:end]
 }
 
-// TestLossy: what was compressed with loss arrives as it was, to the last bit of its pixel data. Lossy transfer syntaxes are
-// proposed where the source says that its images have lost something, else in a second round for what it didn't send.
+// TestLossy: what was compressed with loss arrives as it was, to the last bit of its pixel data. Lossy transfer
+// syntaxes are proposed where the source says that its instances have lost something, else in a second round for what
+// it didn't send.
 func TestLossy(t *testing.T) {
 	t.Run("Orthanc", func(t *testing.T) {
 		c := newCorpus(t)
@@ -236,7 +243,7 @@ func TestLossy(t *testing.T) {
 		n := harness.New(t, harness.Config{})
 		before, after := through(t, n, "ORTHANC", orthancWith(t, c).Addr, storeSCP(t, noDelay, t.TempDir()).Addr)
 		job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
-		require.Equal(t, engine.Success, job.Status, tasks[c.studies[0]].Message)
+		require.Equal(t, jobs.Success, job.Status, tasks[c.studies[0]].Message)
 		require.Zero(t, tasks[c.studies[0]].Failures, "in one attempt")
 		requireAsStored(t, c, requireUntouched(t, c, before, after))
 	})
@@ -256,9 +263,9 @@ func TestLossy(t *testing.T) {
 }
 
 // missing names the instances that a task is short of, with the reasons.
-func missing(t *testing.T, n *harness.Node, task engine.Task) map[string]string {
+func missing(t *testing.T, n *harness.Member, task jobs.Task) map[string]string {
 	t.Helper()
-	series, err := n.Engine.TaskSeries(t.Context(), n.Admin, task.ID)
+	series, err := n.Engine.Jobs.TaskSeries(t.Context(), n.Admin, task.ID)
 	require.NoError(t, err)
 	out := map[string]string{}
 	for _, s := range series {
@@ -269,10 +276,10 @@ func missing(t *testing.T, n *harness.Node, task engine.Task) map[string]string 
 	return out
 }
 
-const notInTheirs = "the source doesn't send this image in a transfer syntax that the destination takes"
+const notInTheirs = "the source doesn't send this instance in a transfer syntax that the destination takes"
 
-// TestUncompressedOnly: the destination takes nothing compressed. Either the source decompresses, or each image that it can't
-// decompress is named, and the task is a failure.
+// TestUncompressedOnly: the destination takes nothing compressed. Either the source decompresses, or each instance that
+// it can't decompress is named, and the task is a failure.
 func TestUncompressedOnly(t *testing.T) {
 	t.Run("a source that decompresses", func(t *testing.T) {
 		c := newCorpus(t)
@@ -296,7 +303,7 @@ func TestUncompressedOnly(t *testing.T) {
 		n := harness.New(t, harness.Config{})
 		_, after := through(t, n, "ORTHANC", orthancWith(t, c).Addr, plainStoreSCP(t, t.TempDir()).Addr)
 		job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
-		require.Equal(t, engine.Failure, job.Status)
+		require.Equal(t, jobs.Failure, job.Status)
 		task := tasks[c.studies[0]]
 		require.Contains(t, task.Message, notInTheirs)
 		require.Equal(t, map[string]string{missed: notInTheirs}, missing(t, n, task))
@@ -309,10 +316,10 @@ func TestUncompressedOnly(t *testing.T) {
 		n := harness.New(t, harness.Config{})
 		_, after := through(t, n, "QRSCP", dcmqrscpWith(t, noDelay, c).Addr, plainStoreSCP(t, dir).Addr)
 		job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
-		require.Equal(t, engine.Failure, job.Status)
+		require.Equal(t, jobs.Failure, job.Status)
 		named := map[string]string{}
 		for _, task := range tasks {
-			require.Equal(t, engine.Failure, task.Status)
+			require.Equal(t, jobs.Failure, task.Status)
 			require.Contains(t, task.Message, notInTheirs)
 			maps.Copy(named, missing(t, n, task))
 		}
@@ -324,7 +331,8 @@ func TestUncompressedOnly(t *testing.T) {
 	})
 }
 
-// TestRefusedByOrthanc: an image that Orthanc itself can't send (its DCMTK can't write it) is named as undeliverable.
+// TestRefusedByOrthanc: an instance that Orthanc itself can't send (its DCMTK can't write it) is named as
+// undeliverable.
 func TestRefusedByOrthanc(t *testing.T) {
 	c := newCorpus(t)
 	c.addPydicom(t, nil, "test_files/rtdose_rle.dcm", "test_files/rtdose_rle.dcm")
@@ -333,8 +341,8 @@ func TestRefusedByOrthanc(t *testing.T) {
 	_, after := through(t, n, "ORTHANC", orthancWith(t, c).Addr, storeSCP(t, noDelay, t.TempDir()).Addr)
 	job, tasks := finish(t, n, n.Transfer("source", "destination", c.studies...))
 	task := tasks[c.studies[0]]
-	require.Equal(t, engine.Warning, job.Status, task.Message)
-	require.Contains(t, task.Message, "2 images are undeliverable")
+	require.Equal(t, jobs.Warning, job.Status, task.Message)
+	require.Contains(t, task.Message, "2 instances are undeliverable")
 	require.ElementsMatch(t, slices.Collect(maps.Keys(c.files)), slices.Collect(maps.Keys(missing(t, n, task))))
 	require.Empty(t, after.sent(t))
 }
@@ -355,7 +363,7 @@ func TestToFolder(t *testing.T) {
 	n.AddFolder("folder", dir)
 	job, tasks := finish(t, n, n.Transfer("source", "folder", c.studies...))
 	for study, task := range tasks {
-		require.Equal(t, engine.Success, task.Status, "study %s: %s", study, task.Message)
+		require.Equal(t, jobs.Success, task.Status, "study %s: %s", study, task.Message)
 	}
 
 	written := map[string]string{} // path below the job's folder by SOP Instance UID
@@ -379,10 +387,19 @@ func TestToFolder(t *testing.T) {
 	require.ElementsMatch(t, slices.Collect(maps.Keys(c.files)), slices.Collect(maps.Keys(written)))
 
 	series := awkward.Series
-	require.Equal(t, ".._up~8c722b8a/20240102-080000-CT,SR/1-Undefined/"+series[0].Instances[0].SOPInstanceUID+".dcm", written[series[0].Instances[0].SOPInstanceUID])
-	require.Equal(t, ".._up~8c722b8a/20240102-080000-CT,SR/2-T1_T2 _____~2329325c/"+series[1].Instances[0].SOPInstanceUID+".dcm", written[series[1].Instances[0].SOPInstanceUID])
+	require.Equal(
+		t, ".._up~8c722b8a/20240102-080000-CT,SR/1-Undefined/"+series[0].Instances[0].SOPInstanceUID+".dcm",
+		written[series[0].Instances[0].SOPInstanceUID],
+	)
+	require.Equal(
+		t, ".._up~8c722b8a/20240102-080000-CT,SR/2-T1_T2 _____~2329325c/"+series[1].Instances[0].SOPInstanceUID+".dcm",
+		written[series[1].Instances[0].SOPInstanceUID],
+	)
 	demo := c.phantoms[0]
-	require.Equal(t, "PHANTOM-001/20240108-081500-CT,SR/1-Axial 2 mm/"+demo.Series[0].Instances[0].SOPInstanceUID+".dcm", written[demo.Series[0].Instances[0].SOPInstanceUID])
+	require.Equal(
+		t, "PHANTOM-001/20240108-081500-CT,SR/1-Axial 2 mm/"+demo.Series[0].Instances[0].SOPInstanceUID+".dcm",
+		written[demo.Series[0].Instances[0].SOPInstanceUID],
+	)
 
 	var paths []string
 	for _, below := range written {
@@ -396,7 +413,8 @@ func TestToFolder(t *testing.T) {
 	require.Equal(t, len(paths), strings.Count(output, stream.ImplementationClassUID))
 }
 
-// trialElements encodes Clinical Trial Protocol ID and Name by hand, as they stand in a data set of this transfer syntax.
+// trialElements encodes Clinical Trial Protocol ID and Name by hand, as they stand in a data set of this transfer
+// syntax.
 func trialElements(syntax, id, name string) []byte {
 	var order binary.AppendByteOrder = binary.LittleEndian
 	if syntax == dict.ExplicitVRBigEndian {
@@ -444,15 +462,16 @@ func TestTrialAttributes(t *testing.T) {
 			return err
 		}
 		return h.SetText(dict.ClinicalTrialProtocolName, oldName)
-	}, "test_files/MR_small.dcm", "test_files/MR_small_implicit.dcm", "test_files/MR_small_bigendian.dcm", "test_files/JPEG2000.dcm")
+	}, "test_files/MR_small.dcm", "test_files/MR_small_implicit.dcm",
+		"test_files/MR_small_bigendian.dcm", "test_files/JPEG2000.dcm")
 	n := harness.New(t, harness.Config{})
 	before, after := through(t, n, "ORTHANC", orthancWith(t, c).Addr, storeSCP(t, noDelay, t.TempDir()).Addr)
-	tr := engine.Transfer{Source: "source", Destination: "destination", TrialProtocolID: id, TrialProtocolName: name}
+	tr := jobs.Transfer{Source: "source", Destination: "destination", TrialProtocolID: id, TrialProtocolName: name}
 	for _, study := range c.studies {
-		tr.Studies = append(tr.Studies, engine.Study{StudyInstanceUID: study})
+		tr.Studies = append(tr.Studies, jobs.Study{StudyInstanceUID: study})
 	}
 	job, tasks := finish(t, n, n.Create(tr))
-	require.Equal(t, engine.Success, job.Status, "%+v", tasks)
+	require.Equal(t, jobs.Success, job.Status, "%+v", tasks)
 
 	received, sent := before.sent(t), after.sent(t)
 	require.Len(t, sent, len(c.files))
@@ -484,16 +503,62 @@ func requireInOrder(t *testing.T, o tapped) {
 	require.NoError(t, object.Close())
 }
 
-// TestOneAssociationAtATime: a destination that leaves every further association unanswered doesn't hold the task up for long.
+// TestOneAssociationAtATime: a destination that leaves every further association unanswered, for as long as the test
+// goes, gets the study over the one that it answered.
 func TestOneAssociationAtATime(t *testing.T) {
 	study := ct(8, 40)
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
 	dir := t.TempDir()
+	dst, givenUp := firstOnly(t, testpeer.StoreSCP(t, noDelay, dir).Addr)
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
-	n.AddServer("destination", "STORESCP", testpeer.StoreSCP(t, noDelay, dir).Addr, nil)
-	begin := time.Now()
-	require.Equal(t, engine.Success, n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID).Status)
-	require.Less(t, time.Since(begin), 20*time.Second, "the patience for an answer to an association request is 30 s")
+	n.AddServer("destination", "STORESCP", dst, nil)
+	require.Equal(t, jobs.Success, n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID).Status)
 	require.Len(t, storedBy(t, dir), 40)
+	select {
+	case <-givenUp:
+	case <-time.After(harness.Deadline):
+		require.Fail(t, "no further association was asked for, or one is still waited for")
+	}
+}
+
+// firstOnly passes the first connection on to target. The others are never answered: givenUp is closed when the caller
+// has closed one of them.
+func firstOnly(t *testing.T, target string) (addr string, givenUp <-chan struct{}) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var open sync.WaitGroup
+	gone, once := make(chan struct{}), sync.Once{}
+	open.Go(func() {
+		for first := true; ; first = false {
+			near, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer near.Close()
+				if !first {
+					_, _ = io.Copy(io.Discard, near)
+					once.Do(func() { close(gone) })
+					return
+				}
+				far, err := net.Dial("tcp", target)
+				if err != nil {
+					return
+				}
+				defer far.Close()
+				open.Go(func() {
+					defer near.Close()
+					_, _ = io.Copy(near, far)
+				})
+				_, _ = io.Copy(far, near)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		open.Wait()
+	})
+	return l.Addr().String(), gone
 }

@@ -25,7 +25,7 @@ func TestFaultHealthWalks(t *testing.T) {
 // TestFaultRefusesAll is TestRefusesAll at all caps and latencies.
 func TestFaultRefusesAll(t *testing.T) {
 	for _, kind := range sicknesses {
-		for _, limit := range []int{4, 8} {
+		for _, limit := range []int{1, 2, 4, 8} {
 			for _, latency := range []time.Duration{0, 50 * time.Millisecond} {
 				t.Run(fmt.Sprintf("%s, cap %d, %s", kind.name, limit, latency), func(t *testing.T) {
 					t.Parallel()

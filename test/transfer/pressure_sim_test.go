@@ -17,16 +17,18 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// simulation runs tasks as a node does, with workers of its own, over real associations. Its clock is that of all schedules: it jumps to the next
-// instant that anything waits for whenever nothing runs or all that runs sleeps, so that ten minutes of waiting take a moment.
+// simulation runs tasks as a member does, with workers of its own, over real associations. Its clock is that of all
+// schedules: it jumps to the next instant that anything waits for whenever nothing runs or all that runs sleeps, so
+// that ten minutes of waiting take a moment.
 type simulation struct {
 	t       *testing.T
-	n       *harness.Node
+	n       *harness.Member
 	engines []*engine.Engine // more than one: they take turns
-	nodes   []uuid.UUID
+	members []uuid.UUID
 	workers int
 	tries   atomic.Int32 // runs and probes
 
@@ -45,23 +47,34 @@ type sleeper struct {
 	wake  chan struct{}
 }
 
-func simulate(t *testing.T, n *harness.Node, workers int, engines ...*engine.Engine) *simulation {
+func simulate(t *testing.T, n *harness.Member, workers int, engines ...*engine.Engine) *simulation {
 	t.Helper()
-	s := &simulation{t: t, n: n, engines: engines, workers: workers, ended: make(chan struct{}, workers), woken: make(chan struct{}, 1)}
+	s := &simulation{
+		t: t, n: n, engines: engines, workers: workers,
+		ended: make(chan struct{}, workers), woken: make(chan struct{}, 1),
+	}
 	if len(engines) == 0 {
 		s.engines = []*engine.Engine{n.Engine}
 	}
 	for _, e := range s.engines {
-		node, err := e.Register(t.Context(), engine.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"})
+		member, err := e.Lease.Register(
+			t.Context(), lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+		)
 		require.NoError(t, err)
-		s.nodes = append(s.nodes, node)
+		s.members = append(s.members, member)
 		e.SetSignals(s)
 	}
 	t.Cleanup(s.finish)
+	// Sessions that are open see a table change; a setting of the database would cost each jump all of its connections.
+	_, err := n.Pool.Exec(t.Context(), `CREATE TABLE IF NOT EXISTS simulated_clock AS SELECT interval '0' AS shift;
+		CREATE OR REPLACE FUNCTION schedule_now() RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE AS $$
+			SELECT now() + (SELECT shift FROM public.simulated_clock)
+		$$`)
+	require.NoError(t, err)
 	return s
 }
 
-// Wake tells that there may be work to claim.
+// Wake says that there may be work to claim.
 func (s *simulation) Wake() {
 	select {
 	case s.woken <- struct{}{}:
@@ -75,6 +88,8 @@ func (s *simulation) Cancel([]int64) {}
 // Steer is for schedules that change.
 func (s *simulation) Steer() {}
 
+func (s *simulation) ServersChanged() {}
+
 func (s *simulation) now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -84,7 +99,10 @@ func (s *simulation) now() time.Time {
 // jump moves the clock on, if it has not passed that instant already, and wakes who has slept enough.
 func (s *simulation) jump(to time.Time) {
 	if to.After(s.now()) {
-		shiftTo(s.t, s.n, to)
+		_, err := s.n.Pool.Exec(
+			s.t.Context(), "UPDATE simulated_clock SET shift = make_interval(secs => $1)", time.Until(to).Seconds(),
+		)
+		require.NoError(s.t, err)
 		s.mu.Lock()
 		s.ahead = time.Until(to)
 		s.mu.Unlock()
@@ -176,7 +194,7 @@ func (s *simulation) start() {
 	for {
 		began := false
 		for i, e := range s.engines {
-			asked, err := e.Probe(s.t.Context(), s.nodes[i])
+			asked, err := e.Lease.Probe(s.t.Context(), s.members[i])
 			require.NoError(s.t, err)
 			if asked {
 				s.tries.Add(1)
@@ -184,7 +202,7 @@ func (s *simulation) start() {
 			if s.inFlight == s.workers {
 				continue
 			}
-			held, ok, _, err := e.Claim(s.t.Context(), s.nodes[i])
+			held, ok, _, err := e.Lease.Claim(s.t.Context(), s.members[i])
 			require.NoError(s.t, err)
 			if !ok {
 				continue
@@ -194,8 +212,8 @@ func (s *simulation) start() {
 			s.tries.Add(1)
 			ctx := context.WithoutCancel(s.t.Context())
 			go func() {
-				outcome := e.Run(ctx, held, engine.NewReins(), &engine.Progress{})
-				if err := e.End(ctx, outcome); err != nil {
+				outcome := e.Transfer.Run(ctx, held, lease.NewStopSignals(), &lease.Progress{})
+				if err := e.Lease.End(ctx, outcome); err != nil {
 					s.t.Errorf("the end of a task can't be written: %v", err)
 				}
 				s.ended <- struct{}{}

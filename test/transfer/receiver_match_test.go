@@ -16,15 +16,18 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// storeAs sends an object to the receiver under a SOP Instance UID, as SRC does for a C-MOVE (0: that names none), and returns the status.
-func storeAs(t *testing.T, n *harness.Node, o held, uid string, id uint16) dimse.Status {
+// storeAs sends an object to the receiver under a SOP Instance UID, as SRC does for a C-MOVE (0: that names none), and
+// returns the status.
+func storeAs(t *testing.T, n *harness.Member, o held, uid string, id uint16) dimse.Status {
 	t.Helper()
 	a, err := dimse.Dial(t.Context(), dimse.Config{
-		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "ADIT", Contexts: []dimse.Context{{AbstractSyntax: o.class, TransferSyntaxes: []string{o.syntax}}},
+		Addr: n.ReceiverAddr, CallingAE: "SRC", CalledAE: "ADIT",
+		Contexts: []dimse.Context{{AbstractSyntax: o.class, TransferSyntaxes: []string{o.syntax}}},
 	})
 	require.NoError(t, err)
 	rq := dimse.StoreRequest{SOPClassUID: o.class, SOPInstanceUID: uid, TransferSyntaxUID: o.syntax}
@@ -36,13 +39,15 @@ func storeAs(t *testing.T, n *harness.Node, o held, uid string, id uint16) dimse
 	return rsp.Status
 }
 
-// TestImpostors: an object that isn't inside what it was announced as is delivered to nobody, and never answered as if it were taken; the true
-// one is taken in its place.
+// TestImpostors: an object that isn't inside what it was announced as is delivered to nobody, and never answered as if
+// it were taken; the true one is taken in its place.
 func TestImpostors(t *testing.T) {
 	hold := pacs.StopAt(pacs.AtSubOperation, 6)
 	n := harness.New(t, harness.Config{})
 	study := outcomeStudy()
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: hold.Gate})
+	src := startPACS(t, pacs.Config{
+		AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: hold.Gate,
+	})
 	dst := startPACS(t, pacs.Config{})
 	n.AddServer("source", "SRC", src.Addr(), byMove)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
@@ -76,8 +81,8 @@ func TestImpostors(t *testing.T) {
 	requireStored(t, dst, images)
 }
 
-// TestNamedMoveFirst: what a source sends for a C-MOVE goes to the task that it names, though another one lists it and misses it, and its own only
-// counts.
+// TestNamedMoveFirst: what a source sends for a C-MOVE goes to the task that it names, though another one lists it and
+// misses it, and its own only counts.
 func TestNamedMoveFirst(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	study := outcomeStudy()
@@ -99,52 +104,60 @@ func TestNamedMoveFirst(t *testing.T) {
 			}
 		},
 	})
-	n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+	n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 		byMove(s)
 		s.Retrieve.MoveOriginator = true
 	})
-	var jobs []engine.Job
+	var list []jobs.Job
 	var destinations []*pacs.PACS
 	for _, name := range []string{"COUNTS", "LISTS"} {
 		dst := startPACS(t, pacs.Config{})
 		destinations = append(destinations, dst)
 		n.AddServer(name, name, dst.Addr(), nil)
-		jobs = append(jobs, n.Transfer("source", name, study.StudyInstanceUID))
+		list = append(list, n.Transfer("source", name, study.StudyInstanceUID))
 		<-arrived
 		src.SetMisbehave(pacs.Misbehave{})
 	}
 	moves := src.Recorder().Log().Moves
 	require.Len(t, moves, 2)
+	for _, dst := range destinations { // what was sent before the sixth
+		require.NoError(t, dst.Recorder().Wait(t.Context(), func(l *pacs.Log) bool { return len(l.Stores) == 5 }))
+	}
 	last := study.Instances()[11]
 	for i := range 2 {
 		require.Equal(t, dimse.Success, storeInto(t.Context(), t, n, "SRC", last, "ADIT", moves[i].MessageID))
-		require.NoError(t, destinations[i].Recorder().Wait(t.Context(), func(l *pacs.Log) bool { return len(l.Stores) == 6 }))
+		require.NoError(t, destinations[i].Recorder().Wait(
+			t.Context(), func(l *pacs.Log) bool { return len(l.Stores) == 6 },
+		))
 		require.Contains(t, pacs.UIDs(destinations[i].Recorder().Log().Stores), last.SOPInstanceUID)
 		require.Len(t, destinations[1].Recorder().Log().Stores, 5+i, "the other one gets its own")
 	}
 	close(held)
-	for i, job := range jobs {
-		require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	for i, job := range list {
+		require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 		requireStored(t, destinations[i], images)
 	}
 }
 
-// TestUnaskedSeries: a series of a study that is being moved, which nobody asked for, is no late one: it is refused and told to staff. When the
-// C-MOVE is over it may be one that was asked for, and is taken from the source.
+// TestUnaskedSeries: a series of a study that is being moved, which nobody asked for, is no late one: it is refused and
+// told to staff. When the C-MOVE is over it may be one that was asked for, and is taken from the source.
 func TestUnaskedSeries(t *testing.T) {
 	study := phantom.New(32, phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-001", Name: "Phantom^Alpha"},
 		Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64}, {Kind: phantom.CT, Instances: 2, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 12, Rows: 64, Columns: 64},
+			{Kind: phantom.CT, Instances: 2, Rows: 64, Columns: 64},
 		},
 	})
 	hold := pacs.StopAt(pacs.AtSubOperation, 6)
 	n := harness.New(t, harness.Config{})
-	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: hold.Gate})
+	src := startPACS(t, pacs.Config{
+		AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: hold.Gate,
+	})
 	dst := startPACS(t, pacs.Config{})
 	n.AddServer("source", "SRC", src.Addr(), byMove)
 	n.AddServer("destination", "DST", dst.Addr(), nil)
-	job := n.Create(engine.Transfer{Source: "source", Destination: "destination", Studies: []engine.Study{{
+	job := n.Create(jobs.Transfer{Source: "source", Destination: "destination", Studies: []jobs.Study{{
 		StudyInstanceUID: study.StudyInstanceUID, SeriesInstanceUIDs: []string{study.Series[0].SeriesInstanceUID},
 	}}})
 	<-hold.Reached()
@@ -153,13 +166,13 @@ func TestUnaskedSeries(t *testing.T) {
 	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(t.Context(), t, n, "SRC", unasked, "ADIT", id))
 	require.Equal(t, dimse.RefusedNotAuthorized, storeInto(t.Context(), t, n, "SRC", unasked, "", 0))
 	hold.Release()
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 	require.Equal(t, dimse.Success, storeInto(t.Context(), t, n, "SRC", unasked, "ADIT", id), "late")
 	require.Equal(t, dimse.Success, storeInto(t.Context(), t, n, "SRC", unasked, "", 0), "late")
 	require.Len(t, dst.Recorder().Log().Stores, 12)
-	requireOutcomes(t, n, "source", map[string]int{"taken": 12, "foreign": 2, "late": 2})
-	counts, err := n.Engine.ForeignCounts(t.Context(), n.Admin, 0, 10)
+	requireOutcomes(t, n, "source", map[string]int{"taken": 12, "unsolicited": 2, "late": 2})
+	counts, err := n.Engine.Quarantine.UnsolicitedCounts(t.Context(), n.Admin, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, counts, 1)
-	require.EqualValues(t, 2, counts[0].Objects)
+	require.EqualValues(t, 2, counts[0].Instances)
 }

@@ -17,15 +17,19 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// site is a node with a source and a folder.
+// site is a member with a source and a folder.
 type site struct {
-	*harness.Node
+	*harness.Member
 	t   *testing.T
 	dir string
 	log *testpeer.Buffer
@@ -36,7 +40,7 @@ func newSite(t *testing.T, cfg harness.Config, studies ...*phantom.Study) *site 
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies})
 	s := &site{t: t, dir: t.TempDir(), log: &testpeer.Buffer{}}
 	cfg.Log = s.log
-	s.Node = harness.New(t, cfg)
+	s.Member = harness.New(t, cfg)
 	s.AddServer("source", "SRC", src.Addr(), nil)
 	s.AddFolder("disk", s.dir)
 	s.exec("UPDATE users SET mail = 'admin@example.org'")
@@ -57,16 +61,19 @@ func (s *site) number(sql string, args ...any) (n int64) {
 
 func (s *site) chores() {
 	s.t.Helper()
-	require.NoError(s.t, s.Engine.DoChores(s.t.Context(), engine.Chores{}))
+	require.NoError(s.t, s.Engine.Housekeeping.DoChores(s.t.Context(), housekeeping.Chores{}))
 }
 
 func (s *site) limit(quotaGB, warnGB float64) {
 	s.t.Helper()
-	_, err := s.Engine.ChangeFolder(s.t.Context(), s.Admin, "disk", func(l *engine.FolderLimits) { *l = engine.FolderLimits{QuotaGB: quotaGB, WarnGB: warnGB} })
+	_, err := s.Engine.Nodes.ChangeFolder(
+		s.t.Context(), s.Admin, "disk",
+		func(l *nodes.FolderLimits) { *l = nodes.FolderLimits{QuotaGB: quotaGB, WarnGB: warnGB} },
+	)
 	require.NoError(s.t, err)
 }
 
-// files gives how many files the folder holds, and their bytes.
+// files returns how many files the folder holds, and their bytes.
 func (s *site) files() (n int, bytes int64) {
 	s.t.Helper()
 	require.NoError(s.t, filepath.WalkDir(s.dir, func(_ string, d fs.DirEntry, err error) error {
@@ -84,7 +91,7 @@ func (s *site) used() int64 { return s.number("SELECT bytes FROM folder_usage") 
 
 func (s *site) settings(change func(*people.Settings)) {
 	s.t.Helper()
-	_, err := s.People.ChangeSettings(s.t.Context(), s.Admin, change)
+	_, err := s.People.Site.ChangeSettings(s.t.Context(), s.Admin, change)
 	require.NoError(s.t, err)
 }
 
@@ -96,20 +103,22 @@ func TestJobMails(t *testing.T) {
 	last := func(status string) {
 		t.Helper()
 		require.Equal(t, status, func() (got string) {
-			require.NoError(t, s.Pool.QueryRow(t.Context(), "SELECT job_end->>'status' FROM outbox ORDER BY id DESC LIMIT 1").Scan(&got))
+			require.NoError(t, s.Pool.QueryRow(
+				t.Context(), "SELECT job_end->>'status' FROM outbox ORDER BY id DESC LIMIT 1",
+			).Scan(&got))
 			return got
 		}())
 	}
-	transfer := func(mail bool, uids ...string) engine.Job {
-		tr := engine.Transfer{Source: "source", Destination: "disk", MailWhenFinished: mail}
+	transfer := func(mail bool, uids ...string) jobs.Job {
+		tr := jobs.Transfer{Source: "source", Destination: "disk", MailWhenFinished: mail}
 		for _, uid := range uids {
-			tr.Studies = append(tr.Studies, engine.Study{StudyInstanceUID: uid})
+			tr.Studies = append(tr.Studies, jobs.Study{StudyInstanceUID: uid})
 		}
 		return s.Create(tr)
 	}
-	act := func(job int64, action engine.JobAction) {
+	act := func(job int64, action jobs.JobAction) {
 		t.Helper()
-		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job, action))
+		require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, job, action))
 	}
 
 	s.Wait(transfer(false, study.StudyInstanceUID).ID)
@@ -117,44 +126,46 @@ func TestJobMails(t *testing.T) {
 
 	ok := s.Wait(transfer(true, study.StudyInstanceUID).ID)
 	require.EqualValues(t, 1, mails())
-	last(engine.Success)
-	act(ok.ID, engine.RestartJob)
+	last(jobs.Success)
+	act(ok.ID, jobs.RestartJob)
 	s.Wait(ok.ID)
 	require.EqualValues(t, 2, mails(), "another end, another mail")
 
 	failed := s.Wait(transfer(true, "1.2.3", "1.2.4").ID)
 	require.EqualValues(t, 3, mails(), "one for the job, not for each task")
-	last(engine.Failure)
-	act(failed.ID, engine.RetryJob)
+	last(jobs.Failure)
+	act(failed.ID, jobs.RetryJob)
 	s.Wait(failed.ID)
 	require.EqualValues(t, 4, mails())
 
 	s.Stop(harness.Deadline)
 	pending := transfer(true, study.StudyInstanceUID)
-	act(pending.ID, engine.CancelJob)
+	act(pending.ID, jobs.CancelJob)
 	require.EqualValues(t, 5, mails())
-	last(engine.Canceled)
-	act(pending.ID, engine.ResumeJob)
-	act(pending.ID, engine.PauseJob)
-	act(pending.ID, engine.ContinueJob)
+	last(jobs.Canceled)
+	act(pending.ID, jobs.ResumeJob)
+	act(pending.ID, jobs.PauseJob)
+	act(pending.ID, jobs.ContinueJob)
 	require.EqualValues(t, 5, mails())
-	act(pending.ID, engine.CancelJob)
+	act(pending.ID, jobs.CancelJob)
 	require.EqualValues(t, 6, mails())
 
 	// Of two tasks one has ended; the other one is deleted.
 	half := transfer(true, study.StudyInstanceUID, "1.2.5")
 	s.exec("UPDATE tasks SET status = 'success' WHERE job_id = $1 AND seq = 1", half.ID)
 	s.exec("UPDATE jobs SET n_pending = 1, n_success = 1, started = true WHERE id = $1", half.ID)
-	require.NoError(t, s.Engine.ActOnTask(t.Context(), s.Admin, s.number("SELECT id FROM tasks WHERE job_id = $1 AND seq = 2", half.ID), engine.DeleteTask))
+	require.NoError(t, s.Engine.Jobs.ActOnTask(
+		t.Context(), s.Admin, s.number("SELECT id FROM tasks WHERE job_id = $1 AND seq = 2", half.ID), jobs.DeleteTask,
+	))
 	require.EqualValues(t, 7, mails())
-	last(engine.Success)
+	last(jobs.Success)
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM jobs WHERE id = $1 AND ended_at IS NOT NULL", half.ID))
 
 	s.exec("UPDATE users SET mail = ''")
-	act(transfer(true, study.StudyInstanceUID).ID, engine.CancelJob)
+	act(transfer(true, study.StudyInstanceUID).ID, jobs.CancelJob)
 	require.EqualValues(t, 7, mails(), "there is no address")
 
-	act(ok.ID, engine.DeleteJob)
+	act(ok.ID, jobs.DeleteJob)
 	require.Zero(t, s.number("SELECT count(*) FROM jobs WHERE id = $1", ok.ID), "staff may delete what has ended")
 	require.EqualValues(t, 7, mails())
 }
@@ -170,25 +181,31 @@ func TestJobMailWhileRunning(t *testing.T) {
 	n.AddFolder("disk", t.TempDir())
 	_, err := n.Pool.Exec(t.Context(), "UPDATE users SET mail = 'admin@example.org'")
 	require.NoError(t, err)
-	job := n.Create(engine.Transfer{Source: "source", Destination: "disk", MailWhenFinished: true, Studies: []engine.Study{{StudyInstanceUID: study.StudyInstanceUID}}})
+	job := n.Create(jobs.Transfer{
+		Source: "source", Destination: "disk", MailWhenFinished: true,
+		Studies: []jobs.Study{{StudyInstanceUID: study.StudyInstanceUID}},
+	})
 	select {
 	case <-stop.Reached():
 	case <-time.After(harness.Deadline):
 		t.Fatal("the transfer did not come so far")
 	}
-	require.NoError(t, n.Engine.ActOnJob(t.Context(), n.Admin, job.ID, engine.CancelJob))
+	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.CancelJob))
 	n.Wait(job.ID)
 	var mails int
 	var status string
-	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT count(*), min(job_end->>'status') FROM outbox").Scan(&mails, &status))
+	require.NoError(
+		t, n.Pool.QueryRow(t.Context(), "SELECT count(*), min(job_end->>'status') FROM outbox").Scan(&mails, &status),
+	)
 	require.Equal(t, 1, mails)
-	require.Equal(t, engine.Canceled, status)
+	require.Equal(t, jobs.Canceled, status)
 }
 
-// TestQuota: the files of a folder never take more than its quota, several tasks at once included; with more room a retry goes on.
+// TestQuota: the files of a folder never take more than its quota, several tasks at once included; with more room a
+// retry goes on.
 func TestQuota(t *testing.T) {
 	studies := []*phantom.Study{ct(1, 20), ct(2, 20), ct(3, 20), ct(4, 20)}
-	s := newSite(t, harness.Config{Engine: engine.Config{RetryPauses: []time.Duration{}}}, studies...)
+	s := newSite(t, harness.Config{Engine: base.Config{RetryPauses: []time.Duration{}}}, studies...)
 	const quota = 300_000
 	s.limit(quota/1e9, 0)
 	s.chores()
@@ -197,29 +214,30 @@ func TestQuota(t *testing.T) {
 		uids[i] = study.StudyInstanceUID
 	}
 	job := s.Wait(s.Transfer("source", "disk", uids...).ID)
-	require.Equal(t, engine.Failure, job.Status)
-	tasks, err := s.Engine.Tasks(t.Context(), s.Admin, job.ID, engine.TaskFilter{Status: engine.Failure, Limit: 9})
+	require.Equal(t, jobs.Failure, job.Status)
+	tasks, err := s.Engine.Jobs.Tasks(t.Context(), s.Admin, job.ID, jobs.TaskFilter{Status: jobs.Failure, Limit: 9})
 	require.NoError(t, err)
-	require.Contains(t, tasks[0].Message, "the quota of the folder disk is used up. Make room or raise its quota")
+	require.Contains(t, tasks[0].Message, "the quota of the folder disk is used up. Make room or raise the quota")
 	_, bytes := s.files()
 	require.Greater(t, bytes, int64(quota/2))
 	require.LessOrEqual(t, bytes, int64(quota))
 	require.Equal(t, bytes, s.used(), "what tasks had set aside is given back")
 
 	s.limit(1, 0)
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job.ID, engine.RetryJob))
-	require.Equal(t, engine.Success, s.Wait(job.ID).Status)
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, job.ID, jobs.RetryJob))
+	require.Equal(t, jobs.Success, s.Wait(job.ID).Status)
 	n, bytes := s.files()
 	require.Equal(t, 80, n)
 	require.Equal(t, bytes, s.used())
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, job.ID, engine.RestartJob))
-	require.Equal(t, engine.Success, s.Wait(job.ID).Status)
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, job.ID, jobs.RestartJob))
+	require.Equal(t, jobs.Success, s.Wait(job.ID).Status)
 	require.Equal(t, bytes, s.used(), "files that take another's place count once")
 	s.chores()
 	require.Equal(t, bytes, s.used(), "as counted")
 }
 
-// TestFolderWarning: staff gets one mail when a folder's files reach the limit, and another one only after they took less.
+// TestFolderWarning: staff gets one mail when a folder's files reach the limit, and another one only after they took
+// less.
 func TestFolderWarning(t *testing.T) {
 	study := ct(1, 20)
 	s := newSite(t, harness.Config{}, study)
@@ -233,7 +251,7 @@ func TestFolderWarning(t *testing.T) {
 		s.chores()
 	}
 	require.EqualValues(t, 1, mails(), "once, to staff only")
-	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	h, err := s.Engine.Housekeeping.HouseKeeping(t.Context(), s.Admin)
 	require.NoError(t, err)
 	require.Len(t, h.Warnings, 1)
 	require.Contains(t, h.Warnings[0].Message, "The files in the folder disk take 0.0 GB")
@@ -261,27 +279,31 @@ func TestLowDisk(t *testing.T) {
 	s.settings(func(p *people.Settings) { p.LowDiskGB = 1e6 })
 	other := t.TempDir()
 	for range 3 {
-		require.NoError(t, s.Engine.DoChores(t.Context(), engine.Chores{DataDir: other, Node: "node1"}))
+		require.NoError(t, s.Engine.Housekeeping.DoChores(
+			t.Context(), housekeeping.Chores{DataDir: other, Member: "node1"},
+		))
 	}
-	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'ADIT: little disk space of the folder disk'"))
+	require.EqualValues(
+		t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'ADIT: little disk space of the folder disk'"),
+	)
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject LIKE '%data directory on node1'"))
 	require.EqualValues(t, 2, s.number("SELECT count(*) FROM warnings"))
 
-	n, err := s.Engine.DICOMNodeByName(t.Context(), "disk")
+	n, err := s.Engine.Nodes.ByName(t.Context(), "disk")
 	require.NoError(t, err)
-	require.NoError(t, s.Engine.DeleteDICOMNode(t.Context(), s.Admin, n.ID))
+	require.NoError(t, s.Engine.Nodes.Delete(t.Context(), s.Admin, n.ID))
 	s.chores()
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM warnings"), "of the folder nothing is left")
 	require.Zero(t, s.number("SELECT count(*) FROM chores WHERE name LIKE 'folder%'"))
 }
 
-// TestChoresEnd: the house-keeping begins by itself, and ends when it is told to.
+// TestChoresEnd: the housekeeping starts without being asked, and ends when it is told to.
 func TestChoresEnd(t *testing.T) {
 	s := newSite(t, harness.Config{Idle: true})
 	ctx, cancel := context.WithTimeout(t.Context(), harness.Deadline)
 	defer cancel()
 	var running sync.WaitGroup
-	running.Go(func() { s.Engine.RunChores(ctx, engine.Chores{Pause: 10 * time.Millisecond}) })
+	running.Go(func() { s.Engine.Housekeeping.RunChores(ctx, housekeeping.Chores{Pause: 10 * time.Millisecond}) })
 	for planned := int64(0); planned < 2; {
 		planned = s.number("SELECT count(*) FROM chores")
 	}
@@ -297,7 +319,7 @@ func TestCountedTwice(t *testing.T) {
 	for range 4 {
 		all.Go(func() {
 			s.exec("UPDATE chores SET next_at = 'epoch' WHERE name LIKE 'folder%'")
-			if err := s.Engine.DoChores(t.Context(), engine.Chores{}); err != nil {
+			if err := s.Engine.Housekeeping.DoChores(t.Context(), housekeeping.Chores{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -306,7 +328,8 @@ func TestCountedTwice(t *testing.T) {
 	require.EqualValues(t, 1000, s.used())
 }
 
-// TestUnfinishedFiles: what nobody finished is removed from the folders of jobs when it is old; nothing else is touched.
+// TestUnfinishedFiles: what nobody finished is removed from the folders of jobs when it is old; nothing else is
+// touched.
 func TestUnfinishedFiles(t *testing.T) {
 	s := newSite(t, harness.Config{Idle: true})
 	old := time.Now().AddDate(0, 0, -3)
@@ -329,19 +352,22 @@ func TestUnfinishedFiles(t *testing.T) {
 	require.Greater(t, bytes, int64(15)-1)
 }
 
-// TestCleanUp: what the settings don't keep goes, all else stays; one node does it, once a day.
+// TestCleanUp: what the settings don't keep goes, all else stays; one member does it, once a day.
 func TestCleanUp(t *testing.T) {
 	study := ct(1, 3)
 	s := newSite(t, harness.Config{}, study)
 	s.settings(func(p *people.Settings) { p.KeepIdentifiers, p.KeepSessions = 30, 2 })
-	transfer := func(patient string) engine.Job {
-		return s.Wait(s.Create(engine.Transfer{
-			Source: "source", Destination: "disk", Studies: []engine.Study{{StudyInstanceUID: study.StudyInstanceUID, PatientID: patient}},
+	transfer := func(patient string) jobs.Job {
+		return s.Wait(s.Create(jobs.Transfer{
+			Source: "source", Destination: "disk",
+			Studies:        []jobs.Study{{StudyInstanceUID: study.StudyInstanceUID, PatientID: patient}},
 			IdempotencyKey: "key",
 		}).ID)
 	}
 	long := transfer("PHANTOM-001")
-	s.exec("UPDATE jobs SET ended_at = now() - interval '40 days'; UPDATE tasks SET ended_at = now() - interval '40 days'")
+	s.exec(
+		"UPDATE jobs SET ended_at = now() - interval '40 days'; UPDATE tasks SET ended_at = now() - interval '40 days'",
+	)
 	s.exec("UPDATE task_log SET at = now() - interval '100 days'")
 	s.exec("UPDATE idempotency_keys SET created_at = now() - interval '25 hours'")
 	fresh := transfer("PHANTOM-001")
@@ -359,7 +385,7 @@ func TestCleanUp(t *testing.T) {
 	var all sync.WaitGroup
 	for range 3 {
 		all.Go(func() {
-			if err := s.Engine.DoChores(t.Context(), engine.Chores{}); err != nil {
+			if err := s.Engine.Housekeeping.DoChores(t.Context(), housekeeping.Chores{}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -370,13 +396,15 @@ func TestCleanUp(t *testing.T) {
 	require.EqualValues(t, 2, s.number("SELECT count(*) FROM sessions"), "those that ended less than two days ago")
 	require.Equal(t, lines, s.number("SELECT count(*) FROM task_log"))
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM idempotency_keys"))
-	require.EqualValues(t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'stuck' AND status = 'given_up' AND error LIKE '%--smtp-host'"))
+	require.EqualValues(t, 1, s.number(
+		"SELECT count(*) FROM outbox WHERE subject = 'stuck' AND status = 'given_up' AND error LIKE '%--smtp-host'",
+	))
 	require.Zero(t, s.number("SELECT count(*) FROM outbox WHERE subject = 'old'"))
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM tasks WHERE patient_id <> ''"))
 	require.Empty(t, s.Task(long.ID).PatientID)
 	require.Equal(t, "PHANTOM-001", s.Task(fresh.ID).PatientID)
 
-	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	h, err := s.Engine.Housekeeping.HouseKeeping(t.Context(), s.Admin)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, h.Removed.ErasedJobs)
 	require.EqualValues(t, 3, h.Removed.Sessions)
@@ -384,12 +412,12 @@ func TestCleanUp(t *testing.T) {
 	require.Equal(t, "03:00", h.Next.UTC().Format("15:04"))
 
 	// Such a job can still be done again: the study is found without the patient's ID.
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, long.ID, engine.RestartJob))
-	require.Equal(t, engine.Success, s.Wait(long.ID).Status)
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, long.ID, jobs.RestartJob))
+	require.Equal(t, jobs.Success, s.Wait(long.ID).Status)
 }
 
-// TestRetention: jobs go when their time is over, with all that belongs to them and nothing else; what can't be retried any more has no ledger,
-// and no ledger is taken from what can.
+// TestRetention: jobs go when their time is over, with all that belongs to them and nothing else; what can't be retried
+// any more has no ledger, and no ledger is taken from what can.
 func TestRetention(t *testing.T) {
 	study := ct(1, 3)
 	s := newSite(t, harness.Config{}, study)
@@ -417,69 +445,79 @@ func TestRetention(t *testing.T) {
 		s.exec("UPDATE jobs SET canceled = true, n_failure = 0, n_canceled = 1 WHERE id = $1", id)
 		return id
 	}
-	gone, deid, old := made(101, study.StudyInstanceUID, "1.2.3"), made(101, study.StudyInstanceUID), made(301, study.StudyInstanceUID)
+	gone, deid, old := made(101, study.StudyInstanceUID, "1.2.3"), made(101, study.StudyInstanceUID),
+		made(301, study.StudyInstanceUID)
 	s.exec("UPDATE jobs SET profile_name = 'p' WHERE id IN ($1, $2)", deid, old)
 	fresh, late := made(99, study.StudyInstanceUID), failed(99)
 	young, stale, staleCanceled, youngCanceled := failed(29), failed(31), canceled(31), canceled(29)
 	s.exec("INSERT INTO daily_transfers VALUES (current_date - 1001, 1, 1, 1, 1, 1, 1, 1), (current_date - 999, 1, 1, 1, 1, 1, 1, 1)")
 	interrupted := made(200, study.StudyInstanceUID, "1.2.3")
 	s.exec("UPDATE jobs SET stripped = 3 WHERE id = $1", interrupted) // by a clean-up that was killed
-	_, err := s.Engine.Job(t.Context(), s.Admin, interrupted)
-	require.ErrorIs(t, err, engine.ErrNotFound)
+	_, err := s.Engine.Jobs.Get(t.Context(), s.Admin, interrupted)
+	require.ErrorIs(t, err, refusal.ErrNotFound)
 
 	s.chores()
 	s.exec("UPDATE chores SET next_at = now() WHERE name = 'clean-up'")
 	s.chores()
 	for _, id := range []int64{gone, old, interrupted} {
-		_, err := s.Engine.Job(t.Context(), s.Admin, id)
-		require.ErrorIs(t, err, engine.ErrNotFound)
+		_, err := s.Engine.Jobs.Get(t.Context(), s.Admin, id)
+		require.ErrorIs(t, err, refusal.ErrNotFound)
 	}
 	for _, table := range []string{"tasks", "task_series s JOIN tasks", "task_log l JOIN tasks"} {
 		on := map[bool]string{true: " t ON t.id = task_id", false: " t"}[strings.Contains(table, "JOIN")]
 		require.Zero(t, s.number("SELECT count(*) FROM "+table+on+" WHERE t.job_id NOT IN (SELECT id FROM jobs)"))
 	}
 	require.EqualValues(t, 7, s.number("SELECT count(*) FROM jobs"))
-	require.EqualValues(t, 2, s.number("SELECT count(*) FROM audit WHERE action = 'job.delete' AND via = 'system' AND detail LIKE '%clean-up%'"))
-	require.EqualValues(t, 1, s.number("SELECT count(*) FROM daily_transfers WHERE owner_id = 1 AND day < current_date - 900"))
-	h, err := s.Engine.HouseKeeping(t.Context(), s.Admin)
+	require.EqualValues(t, 2, s.number(
+		"SELECT count(*) FROM audit WHERE action = 'job.delete' AND via = 'system' AND detail LIKE '%clean-up%'",
+	))
+	require.EqualValues(
+		t, 1, s.number("SELECT count(*) FROM daily_transfers WHERE owner_id = 1 AND day < current_date - 900"),
+	)
+	h, err := s.Engine.Housekeeping.HouseKeeping(t.Context(), s.Admin)
 	require.NoError(t, err)
 	require.EqualValues(t, 3, h.Removed.RemovedJobs)
 
 	ledger := func(id int64) int64 {
 		return s.number("SELECT count(*) FROM delivered d JOIN tasks t ON t.id = d.task_id WHERE t.job_id = $1", id)
 	}
-	var conflict *engine.Conflict
-	for id, action := range map[int64]engine.JobAction{late: engine.RetryJob, stale: engine.RetryJob, staleCanceled: engine.ResumeJob} {
+	var conflict *refusal.Conflict
+	for id, action := range map[int64]jobs.JobAction{
+		late: jobs.RetryJob, stale: jobs.RetryJob, staleCanceled: jobs.ResumeJob,
+	} {
 		require.Zero(t, ledger(id))
-		require.ErrorAs(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, action), &conflict)
+		require.ErrorAs(t, s.Engine.Jobs.Act(t.Context(), s.Admin, id, action), &conflict)
 		require.Contains(t, conflict.Reason, "ended too long ago")
 	}
-	for id, action := range map[int64]engine.JobAction{young: engine.RetryJob, youngCanceled: engine.ResumeJob} {
+	for id, action := range map[int64]jobs.JobAction{young: jobs.RetryJob, youngCanceled: jobs.ResumeJob} {
 		require.EqualValues(t, 6000, ledger(id))
-		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, action))
+		require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, id, action))
 		s.Wait(id)
 	}
 	for _, id := range []int64{fresh, deid} {
-		require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, id, engine.RestartJob))
-		require.Equal(t, engine.Success, s.Wait(id).Status)
+		require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, id, jobs.RestartJob))
+		require.Equal(t, jobs.Success, s.Wait(id).Status)
 	}
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, stale, engine.RestartJob)) // and is one like others again
-	require.Equal(t, engine.Failure, s.Wait(stale).Status)
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, stale, engine.RetryJob))
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, stale, jobs.RestartJob)) // and is one like others again
+	require.Equal(t, jobs.Failure, s.Wait(stale).Status)
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, stale, jobs.RetryJob))
 	s.Wait(stale)
 }
 
-// TestStats: figures by day and node, which stay when a job is deleted after its day was summed up; everybody sees their own.
+// TestStats: figures by day and node, which stay when a job is deleted after its day was summed up; everybody sees
+// their own.
 func TestStats(t *testing.T) {
 	study := ct(1, 3)
 	s := newSite(t, harness.Config{}, study)
 	first := s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
-	s.exec("UPDATE jobs SET ended_at = now() - interval '5 days'; UPDATE tasks SET ended_at = now() - interval '5 days'")
+	s.exec(
+		"UPDATE jobs SET ended_at = now() - interval '5 days'; UPDATE tasks SET ended_at = now() - interval '5 days'",
+	)
 	s.Wait(s.Transfer("source", "disk", study.StudyInstanceUID).ID)
 	s.Wait(s.Transfer("source", "disk", "1.2.3").ID)
-	see := func(user people.User, days int) engine.Stats {
+	see := func(user people.User, days int) housekeeping.Stats {
 		t.Helper()
-		out, err := s.Engine.Stats(t.Context(), user, days)
+		out, err := s.Engine.Housekeeping.Stats(t.Context(), user, days)
 		require.NoError(t, err)
 		require.Len(t, out.Days, days)
 		return out
@@ -500,13 +538,13 @@ func TestStats(t *testing.T) {
 		require.Equal(t, week.Nodes[0].To.Bytes, week.Nodes[1].From.Bytes)
 	}
 	check()
-	require.Equal(t, map[string]int64{engine.Success: 2, engine.Failure: 1}, see(s.Admin, 1).Jobs)
+	require.Equal(t, map[string]int64{jobs.Success: 2, jobs.Failure: 1}, see(s.Admin, 1).Jobs)
 	require.EqualValues(t, 3, see(s.Admin, 1).Days[0].Images)
 	s.chores()
 	s.exec("UPDATE chores SET next_at = now() WHERE name = 'clean-up'")
 	s.chores()
 	check()
-	require.NoError(t, s.Engine.ActOnJob(t.Context(), s.Admin, first.ID, engine.DeleteJob))
+	require.NoError(t, s.Engine.Jobs.Act(t.Context(), s.Admin, first.ID, jobs.DeleteJob))
 	check()
 
 	other := people.User{ID: s.number("INSERT INTO users (username) VALUES ('other') RETURNING id")}
@@ -514,8 +552,8 @@ func TestStats(t *testing.T) {
 	require.Empty(t, none.Jobs)
 	require.Empty(t, none.Nodes)
 	for _, days := range []int{0, 367} {
-		_, err := s.Engine.Stats(t.Context(), s.Admin, days)
-		var invalid *people.Invalid
+		_, err := s.Engine.Housekeeping.Stats(t.Context(), s.Admin, days)
+		var invalid *refusal.Invalid
 		require.ErrorAs(t, err, &invalid, fmt.Sprint(days))
 	}
 }

@@ -11,7 +11,9 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -34,17 +36,22 @@ func heldUntilCanceled(number int, reached chan<- struct{}) func(context.Context
 	}
 }
 
-// TestStopPolitely: a node that is told to end while a series is on its way, which doesn't end in time, ends it by C-CANCEL and releases its
-// associations; slots are given back, and the next start repeats nothing.
+// TestStopPolitely: a member that is told to end while a series is on its way, which doesn't end in time, ends it by
+// C-CANCEL and releases its associations; slots are given back, and the next start repeats nothing.
 func TestStopPolitely(t *testing.T) {
 	t.Parallel()
-	for name, settings := range map[string]func(*engine.NewServer){"C-GET": func(*engine.NewServer) {}, "C-MOVE": byMove} {
+	for name, settings := range map[string]func(*nodes.NewServer){
+		"C-GET": func(*nodes.NewServer) {}, "C-MOVE": byMove,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			study := ct(91, 40)
 			reached := make(chan struct{}, 1)
 			n := harness.New(t, harness.Config{})
-			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: heldUntilCanceled(20, reached)})
+			src := startPACS(t, pacs.Config{
+				AETitle: "SRC", Studies: []*phantom.Study{study},
+				MoveDestinations: movesTo(n), Gate: heldUntilCanceled(20, reached),
+			})
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
 			n.AddServer("source", "SRC", src.Addr(), settings)
 			n.AddServer("destination", "DST", dst.Addr(), nil)
@@ -52,7 +59,7 @@ func TestStopPolitely(t *testing.T) {
 			require.NoError(t, src.Recorder().WaitSent(t.Context(), 19))
 			n.Stop(4 * time.Second) // two of which the series may take
 			task := n.Task(job.ID)
-			require.Equal(t, engine.Pending, task.Status)
+			require.Equal(t, jobs.Pending, task.Status)
 			require.Zero(t, task.Failures+task.Losses+task.Waits)
 			require.EqualValues(t, 19, task.Delivered)
 			for _, p := range []*pacs.PACS{src, dst} {
@@ -64,14 +71,15 @@ func TestStopPolitely(t *testing.T) {
 			require.Zero(t, slots)
 
 			n.Start()
-			require.Equal(t, engine.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
+			require.Equal(t, jobs.Success, n.Wait(job.ID).Status, n.Task(job.ID).Message)
 			requireOnce(t, dst, 40)
 		})
 	}
 }
 
-// threeHeldStudies starts a node whose source has three studies of ten images, and is held at the fifth image of as many retrieves as reached takes.
-func threeHeldStudies(t *testing.T, reached chan<- struct{}) (n *harness.Node, src, dst *pacs.PACS, uids []string) {
+// threeHeldStudies starts a member whose source has three studies of ten instances, and is held at the fifth instance
+// of as many retrieves as reached takes.
+func threeHeldStudies(t *testing.T, reached chan<- struct{}) (n *harness.Member, src, dst *pacs.PACS, uids []string) {
 	t.Helper()
 	studies := []*phantom.Study{ct(92, 10), ct(93, 10), ct(94, 10)}
 	for _, study := range studies {
@@ -79,40 +87,40 @@ func threeHeldStudies(t *testing.T, reached chan<- struct{}) (n *harness.Node, s
 	}
 	src = startPACS(t, pacs.Config{AETitle: "SRC", Studies: studies, Gate: heldUntilCanceled(5, reached)})
 	dst = startPACS(t, pacs.Config{AETitle: "DST"})
-	n = harness.New(t, harness.Config{Engine: engine.Config{ParkGrace: time.Millisecond}})
+	n = harness.New(t, harness.Config{Engine: base.Config{ParkGrace: time.Millisecond}})
 	n.AddServer("source", "SRC", src.Addr(), withCap(8))
 	n.AddServer("destination", "DST", dst.Addr(), withCap(40))
 	return n, src, dst, uids
 }
 
-// TestFewerWorkers: when the hour wants fewer workers than run, the newest tasks give way, at the next instance if their series take too long, and go
-// on later without repeating anything.
+// TestFewerWorkers: when the hour wants fewer workers than run, the newest tasks give way, at the next instance if
+// their series take too long, and go on later without repeating anything.
 func TestFewerWorkers(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 3)
 	n, src, dst, uids := threeHeldStudies(t, reached)
 	job := n.Transfer("source", "destination", uids...)
-	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 3 && len(reached) == 3 })
+	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 3 && len(reached) == 3 })
 	var oldest int64
 	require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT id FROM tasks ORDER BY lease_token LIMIT 1").Scan(&oldest))
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
-	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 1 && j.NPending == 2 })
-	tasks, err := n.Engine.Tasks(t.Context(), n.Admin, job.ID, engine.TaskFilter{Limit: 10})
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
+	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 1 && j.NPending == 2 })
+	tasks, err := n.Engine.Jobs.Tasks(t.Context(), n.Admin, job.ID, jobs.TaskFilter{Limit: 10})
 	require.NoError(t, err)
 	for _, task := range tasks {
-		require.Equal(t, task.ID == oldest, task.Status == engine.InProgress)
+		require.Equal(t, task.ID == oldest, task.Status == jobs.InProgress)
 		require.Zero(t, task.Failures+task.Losses+task.Waits)
 	}
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
-	n.WaitFor(job.ID, func(j engine.Job) bool { return j.NRunning == 0 })
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", nil))
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
+	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 0 })
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", nil))
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
 	requireOnce(t, dst, 30)
 	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
 }
 
-// claimHeld makes a job whose claim by the node has begun, and does not end before release.
-func claimHeld(t *testing.T, n *harness.Node, uid string) (job engine.Job, release func()) {
+// claimHeld makes a job whose claim by the member has begun, and does not end before release.
+func claimHeld(t *testing.T, n *harness.Member, uid string) (job jobs.Job, release func()) {
 	t.Helper()
 	holding, err := n.Pool.Begin(t.Context())
 	require.NoError(t, err)
@@ -124,16 +132,19 @@ func claimHeld(t *testing.T, n *harness.Node, uid string) (job engine.Job, relea
 		CREATE TRIGGER hold BEFORE INSERT ON association_slots FOR EACH ROW EXECUTE FUNCTION hold()`)
 	require.NoError(t, err)
 	job = n.Transfer("source", "destination", uid)
-	n.WaitFor(job.ID, func(engine.Job) bool {
+	n.WaitFor(job.ID, func(jobs.Job) bool {
 		var held bool
-		require.NoError(t, n.Pool.QueryRow(t.Context(), "SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
-			"WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1 AND NOT l.granted)").Scan(&held))
+		require.NoError(t, n.Pool.QueryRow(t.Context(),
+			"SELECT EXISTS (SELECT FROM pg_locks l JOIN pg_database d ON d.oid = l.database "+
+				"WHERE d.datname = current_database() AND l.locktype = 'advisory' AND l.objid = 1 AND NOT l.granted)",
+		).Scan(&held))
 		return held
 	})
 	return job, func() { require.NoError(t, holding.Rollback(t.Context())) }
 }
 
-// TestStopWhileClaiming: a node that stops while its claim is under way gives the task back first, so that the next one need not wait for a lease.
+// TestStopWhileClaiming: a member that stops while its claim is under way gives the task back first, so that the next
+// one need not wait for a lease.
 func TestStopWhileClaiming(t *testing.T) {
 	t.Parallel()
 	study := ct(95, 10)
@@ -156,41 +167,42 @@ func TestStopWhileClaiming(t *testing.T) {
 	release()
 	<-stopped
 	task := n.Task(job.ID)
-	require.Equal(t, engine.Pending, task.Status)
+	require.Equal(t, jobs.Pending, task.Status)
 	require.Zero(t, task.Failures+task.Losses+task.Waits)
 	n.Start()
-	require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
 	requireOnce(t, dst, 10)
 }
 
-// TestClaimComesLate: a task whose claim was under way while the hour took its worker away is given back at once, without a loss.
+// TestClaimComesLate: a task whose claim was under way while the hour took its worker away is given back at once,
+// without a loss.
 func TestClaimComesLate(t *testing.T) {
 	t.Parallel()
 	reached := make(chan struct{}, 2)
 	n, _, dst, uids := threeHeldStudies(t, reached)
-	var jobs []engine.Job
+	var list []jobs.Job
 	for i, uid := range uids[:2] {
-		jobs = append(jobs, n.Transfer("source", "destination", uid))
-		n.WaitFor(jobs[i].ID, func(j engine.Job) bool { return len(reached) == i+1 })
+		list = append(list, n.Transfer("source", "destination", uid))
+		n.WaitFor(list[i].ID, func(j jobs.Job) bool { return len(reached) == i+1 })
 	}
 	late, release := claimHeld(t, n, uids[2])
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
-	n.WaitFor(jobs[1].ID, func(j engine.Job) bool { return j.NPending == 1 })
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 1}))
+	n.WaitFor(list[1].ID, func(j jobs.Job) bool { return j.NPending == 1 })
 	release()
-	n.WaitFor(late.ID, func(engine.Job) bool {
+	n.WaitFor(late.ID, func(jobs.Job) bool {
 		task := n.Task(late.ID)
-		return task.StartedAt != nil && task.Status != engine.InProgress
+		return task.StartedAt != nil && task.Status != jobs.InProgress
 	})
-	for _, job := range []engine.Job{jobs[1], late} {
+	for _, job := range []jobs.Job{list[1], late} {
 		task := n.Task(job.ID)
-		require.Equal(t, engine.Pending, task.Status)
+		require.Equal(t, jobs.Pending, task.Status)
 		require.Zero(t, task.Failures+task.Losses+task.Waits)
 	}
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
-	n.WaitFor(jobs[0].ID, func(j engine.Job) bool { return j.NRunning == 0 })
-	require.NoError(t, n.Engine.SetWorkers(t.Context(), n.Admin, "test", nil))
-	for _, job := range append(jobs, late) {
-		require.Equal(t, engine.Success, n.Wait(job.ID).Status)
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", &schedule.Workers{Default: 0}))
+	n.WaitFor(list[0].ID, func(j jobs.Job) bool { return j.NRunning == 0 })
+	require.NoError(t, n.Engine.Lease.SetWorkers(t.Context(), n.Admin, "test", nil))
+	for _, job := range append(list, late) {
+		require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
 	}
 	requireOnce(t, dst, 30)
 }

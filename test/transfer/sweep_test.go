@@ -11,20 +11,22 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
-// fourSeries is a study of four series of 20 images.
+// fourSeries is a study of four series of 20 instances.
 func fourSeries() *phantom.Study {
 	series := phantom.SeriesSpec{Kind: phantom.CT, Instances: 20, Rows: 64, Columns: 64}
 	return phantom.New(11, phantom.StudySpec{
-		Patient: phantom.Patient{ID: "PHANTOM-004", Name: "Phantom^Delta"}, Series: []phantom.SeriesSpec{series, series, series, series},
+		Patient: phantom.Patient{ID: "PHANTOM-004", Name: "Phantom^Delta"},
+		Series:  []phantom.SeriesSpec{series, series, series, series},
 	})
 }
 
-// TestSeveralSeriesAtOnce: the series of a study are retrieved side by side, each object once, within the cap of the source; what one of the
-// associations leaves missing is fetched all the same.
+// TestSeveralSeriesAtOnce: the series of a study are retrieved side by side, each object once, within the cap of the
+// source; what one of the associations leaves missing is fetched all the same.
 func TestSeveralSeriesAtOnce(t *testing.T) {
 	study := fourSeries()
 	for _, tt := range []struct {
@@ -40,21 +42,26 @@ func TestSeveralSeriesAtOnce(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: pacs.Misbehave{Get: tt.fault}})
+			src := startPACS(t,
+				pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Misbehave: pacs.Misbehave{Get: tt.fault}},
+			)
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
 			n := harness.New(t, harness.Config{})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) { s.AssociationsPerTask, s.BatchCap = tt.perTask, &tt.cap })
+			n.AddServer(
+				"source", "SRC", src.Addr(),
+				func(s *nodes.NewServer) { s.AssociationsPerTask, s.BatchCap = tt.perTask, &tt.cap },
+			)
 			n.AddServer("destination", "DST", dst.Addr(), nil)
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-			require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+			require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
 			requireSame(t, src, dst, 80)
 			require.Equal(t, tt.most, src.Recorder().Log().Peak)
 		})
 	}
 }
 
-// TestSeveralMovesAtOnce: series are moved side by side by a source that names the C-MOVE with each object, each over two associations within
-// its cap; what one of the C-MOVEs leaves missing is fetched all the same.
+// TestSeveralMovesAtOnce: series are moved side by side by a source that names the C-MOVE with each object, each over
+// two associations within its cap; what one of the C-MOVEs leaves missing is fetched all the same.
 func TestSeveralMovesAtOnce(t *testing.T) {
 	study := fourSeries()
 	for _, tt := range []struct {
@@ -91,17 +98,18 @@ func TestSeveralMovesAtOnce(t *testing.T) {
 				}
 			}
 			src := startPACS(t, pacs.Config{
-				AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n), Gate: gate, Misbehave: pacs.Misbehave{Move: tt.fault},
+				AETitle: "SRC", Studies: []*phantom.Study{study}, MoveDestinations: movesTo(n),
+				Gate: gate, Misbehave: pacs.Misbehave{Move: tt.fault},
 			})
 			c.here = src
 			dst := startPACS(t, pacs.Config{AETitle: "DST"})
-			n.AddServer("source", "SRC", src.Addr(), func(s *engine.NewServer) {
+			n.AddServer("source", "SRC", src.Addr(), func(s *nodes.NewServer) {
 				byMove(s)
 				s.Retrieve.MoveOriginator, s.BatchCap = tt.originator, &tt.cap
 			})
 			n.AddServer("destination", "DST", dst.Addr(), nil)
 			job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-			require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+			require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
 			requireSame(t, src, dst, 80)
 			require.Equal(t, tt.most, c.most)
 			if tt.cap > 1 {

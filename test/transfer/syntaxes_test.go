@@ -15,7 +15,8 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/stream"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/harness"
 )
@@ -23,7 +24,8 @@ import (
 // kindOfObject is what is fixed of a made-up object.
 type kindOfObject struct{ class, syntax string }
 
-// madeUp makes objects of one study, one of each kind, with pixel data that nobody can decode. Each lies in a series of its own, or all in one.
+// madeUp makes objects of one study, one of each kind, with pixel data that nobody can decode. Each lies in a series of
+// its own, or all in one.
 func madeUp(t *testing.T, study string, oneSeries bool, kinds ...kindOfObject) []held {
 	t.Helper()
 	var objects []held
@@ -90,10 +92,12 @@ func requireArrived(t *testing.T, dst *pacs.PACS, objects []held) {
 
 // imageClasses lists SOP classes of images.
 func imageClasses() []string {
-	return slices.DeleteFunc(dict.StorageClasses(true), func(c string) bool { return !strings.HasSuffix(dict.UIDName(c), "Image Storage") })
+	return slices.DeleteFunc(
+		dict.StorageClasses(true), func(c string) bool { return !strings.HasSuffix(dict.UIDName(c), "Image Storage") },
+	)
 }
 
-// of gives one object per SOP class, in one transfer syntax after the other.
+// of returns one object per SOP class, in one transfer syntax after the other.
 func of(classes []string, syntaxes ...string) []kindOfObject {
 	var kinds []kindOfObject
 	for i, class := range classes {
@@ -104,19 +108,28 @@ func of(classes []string, syntaxes ...string) []kindOfObject {
 
 // manifold are kinds of which a study may hold many, more than a single association can be asked about.
 func manifold(classes int) []kindOfObject {
-	return of(imageClasses()[:classes], dict.JPEGBaseline8Bit, dict.MPEG4HP41, dict.JPEG2000Lossless, dict.ExplicitVRLittleEndian, dict.HTJ2K, dict.JPEGXL, dict.HEVCMP51)
+	return of(
+		imageClasses()[:classes], dict.JPEGBaseline8Bit, dict.MPEG4HP41, dict.JPEG2000Lossless,
+		dict.ExplicitVRLittleEndian, dict.HTJ2K, dict.JPEGXL, dict.HEVCMP51,
+	)
 }
 
-// TestManyClasses: what a study is made of arrives, with any number of SOP classes and transfer syntaxes, whether or not the source
-// says in which ones it holds them, and never over more than one association at a time at each side.
+// TestManyClasses: what a study is made of arrives, with any number of SOP classes and transfer syntaxes, whether or
+// not the source says in which ones it holds them, and never over more than one association at a time at each side.
 func TestManyClasses(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
-	reports := []string{dict.BasicTextSRStorage, dict.KeyObjectSelectionDocumentStorage, dict.GrayscaleSoftcopyPresentationStateStorage}
+	reports := []string{
+		dict.BasicTextSRStorage, dict.KeyObjectSelectionDocumentStorage, dict.GrayscaleSoftcopyPresentationStateStorage,
+	}
 	images := imageClasses()
-	seven := append(of(reports, dict.ExplicitVRLittleEndian), of(images[:4], dict.MPEG4HP41, dict.JPEGBaseline8Bit, dict.JPEG2000Lossless)...)
+	seven := append(of(reports, dict.ExplicitVRLittleEndian), of(
+		images[:4], dict.MPEG4HP41, dict.JPEGBaseline8Bit, dict.JPEG2000Lossless,
+	)...)
 	var crowded []kindOfObject // named by the source, they need more contexts than an association has
 	for _, class := range images[:24] {
-		for _, syntax := range []string{dict.JPEGBaseline8Bit, dict.JPEGLSLossless, dict.MPEG2MPML, dict.JPEGXL, dict.HTJ2KLossless} {
+		for _, syntax := range []string{
+			dict.JPEGBaseline8Bit, dict.JPEGLSLossless, dict.MPEG2MPML, dict.JPEGXL, dict.HTJ2KLossless,
+		} {
 			crowded = append(crowded, kindOfObject{class, syntax})
 		}
 	}
@@ -142,10 +155,12 @@ func TestManyClasses(t *testing.T) {
 				t.Parallel()
 				objects := madeUp(t, fmt.Sprintf("2.25.88%d", i), tt.oneSeries, tt.kinds...)
 				src, dst := holding(t, silent, pacs.Config{}, objects...), startPACS(t, pacs.Config{})
-				source, destination := addPair(n, src, dst, func(s *engine.NewServer) { s.AssociationsPerTask = tt.atOnce })
+				source, destination := addPair(
+					n, src, dst, func(s *nodes.NewServer) { s.AssociationsPerTask = tt.atOnce },
+				)
 				job := n.Wait(n.Transfer(source, destination, objects[0].study).ID)
 				task := n.Task(job.ID)
-				require.Equal(t, engine.Success, job.Status, task.Message)
+				require.Equal(t, jobs.Success, job.Status, task.Message)
 				require.Zero(t, task.Failures, "in one attempt")
 				requireArrived(t, dst, objects)
 				log := dst.Recorder().Log()
@@ -159,16 +174,19 @@ func TestManyClasses(t *testing.T) {
 	}
 }
 
-// TestUsualStudy: a study of one SOP class takes one association to the destination, and two to the source: one to ask, one to retrieve.
+// TestUsualStudy: a study of one SOP class takes one association to the destination, and two to the source: one to ask,
+// one to retrieve.
 func TestUsualStudy(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	for i, silent := range []bool{false, true} {
-		objects := madeUp(t, fmt.Sprintf("2.25.87%d", i), true, slices.Repeat(of(imageClasses()[:1], dict.JPEGLSLossless), 5)...)
+		objects := madeUp(
+			t, fmt.Sprintf("2.25.87%d", i), true, slices.Repeat(of(imageClasses()[:1], dict.JPEGLSLossless), 5)...,
+		)
 		src, dst := holding(t, silent, pacs.Config{}, objects...), startPACS(t, pacs.Config{})
 		before := src.Recorder().Log().Total
 		source, destination := addPair(n, src, dst, nil)
 		job := n.Wait(n.Transfer(source, destination, objects[0].study).ID)
-		require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+		require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 		requireArrived(t, dst, objects)
 		require.Equal(t, 1, dst.Recorder().Log().Total)
 		require.Equal(t, 2, src.Recorder().Log().Total-before)
@@ -176,11 +194,13 @@ func TestUsualStudy(t *testing.T) {
 	}
 }
 
-// TestRareTransferSyntaxes: whatever is registered is proposed at last to a source that doesn't say what it holds, private ones to one that does.
+// TestRareTransferSyntaxes: whatever is registered is proposed at last to a source that doesn't say what it holds,
+// private ones to one that does.
 func TestRareTransferSyntaxes(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
 	for i, syntax := range []string{
-		dict.JPIPReferenced, dict.JPIPReferencedDeflate, dict.EncapsulatedUncompressedExplicitVRLittleEndian, dict.MPEG4HP41F,
+		dict.JPIPReferenced, dict.JPIPReferencedDeflate,
+		dict.EncapsulatedUncompressedExplicitVRLittleEndian, dict.MPEG4HP41F,
 		dict.DeflatedImageFrameCompression, dict.JPEGLosslessNonHierarchical15, dict.JPEGExtended35, "2.25.8600",
 	} {
 		registered := dict.TransferSyntaxOf(syntax).Known
@@ -190,12 +210,15 @@ func TestRareTransferSyntaxes(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s, silent: %t", dict.UIDName(syntax), silent), func(t *testing.T) {
 				t.Parallel()
-				objects := madeUp(t, fmt.Sprintf("2.25.86%d", i), true, kindOfObject{dict.CTImageStorage, dict.JPEGLosslessSV1}, kindOfObject{dict.CTImageStorage, syntax})
+				objects := madeUp(
+					t, fmt.Sprintf("2.25.86%d", i), true, kindOfObject{dict.CTImageStorage, dict.JPEGLosslessSV1},
+					kindOfObject{dict.CTImageStorage, syntax},
+				)
 				src, dst := holding(t, silent, pacs.Config{}, objects...), startPACS(t, pacs.Config{})
 				source, destination := addPair(n, src, dst, nil)
 				job := n.Wait(n.Transfer(source, destination, objects[0].study).ID)
 				task := n.Task(job.ID)
-				require.Equal(t, engine.Success, job.Status, task.Message)
+				require.Equal(t, jobs.Success, job.Status, task.Message)
 				require.Zero(t, task.Failures, "in one attempt")
 				requireArrived(t, dst, objects)
 			})
@@ -203,24 +226,30 @@ func TestRareTransferSyntaxes(t *testing.T) {
 	}
 }
 
-// TestMoveConverted: what comes in by C-MOVE in a transfer syntax that the destination doesn't take is converted as by C-GET.
+// TestMoveConverted: what comes in by C-MOVE in a transfer syntax that the destination doesn't take is converted as by
+// C-GET.
 func TestMoveConverted(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
-	for i, syntax := range []string{dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRLittleEndian} {
+	for i, syntax := range []string{
+		dict.ExplicitVRBigEndian, dict.DeflatedExplicitVRLittleEndian, dict.ExplicitVRLittleEndian,
+	} {
 		for _, class := range []string{dict.MRImageStorage, dict.BasicTextSRStorage} {
 			for _, silent := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s as %s, silent: %t", dict.UIDName(class), dict.UIDName(syntax), silent), func(t *testing.T) {
-					t.Parallel()
-					object := madeUp(t, fmt.Sprintf("2.25.85%d", i), true, kindOfObject{class, syntax})[0]
-					src := holding(t, silent, pacs.Config{MoveDestinations: movesTo(n)}, object)
-					dst := startPACS(t, pacs.Config{StorageSyntaxes: []string{dict.ImplicitVRLittleEndian}})
-					source, destination := addPair(n, src, dst, byMove)
-					job := n.Wait(n.Transfer(source, destination, object.study).ID)
-					require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
-					stores := dst.Recorder().Log().Stores
-					require.Len(t, stores, 1)
-					require.Equal(t, sha(converted(t, object, dict.ImplicitVRLittleEndian)), stores[0].SHA256)
-				})
+				t.Run(
+					fmt.Sprintf("%s as %s, silent: %t", dict.UIDName(class), dict.UIDName(syntax), silent),
+					func(t *testing.T) {
+						t.Parallel()
+						object := madeUp(t, fmt.Sprintf("2.25.85%d", i), true, kindOfObject{class, syntax})[0]
+						src := holding(t, silent, pacs.Config{MoveDestinations: movesTo(n)}, object)
+						dst := startPACS(t, pacs.Config{StorageSyntaxes: []string{dict.ImplicitVRLittleEndian}})
+						source, destination := addPair(n, src, dst, byMove)
+						job := n.Wait(n.Transfer(source, destination, object.study).ID)
+						require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
+						stores := dst.Recorder().Log().Stores
+						require.Len(t, stores, 1)
+						require.Equal(t, sha(converted(t, object, dict.ImplicitVRLittleEndian)), stores[0].SHA256)
+					},
+				)
 			}
 		}
 	}
@@ -229,9 +258,9 @@ func TestMoveConverted(t *testing.T) {
 // TestTrueReasons: the source is only said to refuse what it was asked for in a transfer syntax that it holds it in.
 func TestTrueReasons(t *testing.T) {
 	const (
-		refuses   = "the source refuses to send this image, also when asked for it alone"
-		sendsNone = "the source doesn't send this image in any registered transfer syntax that the destination takes, also when asked for it alone"
-		fails     = "the source could not send this image"
+		refuses   = "the source refuses to send this instance, even when asked for it alone"
+		sendsNone = "the source doesn't send this instance in any registered transfer syntax that the destination takes, even when asked for it alone"
+		fails     = "the source could not send this instance"
 		unreached = "the source could send nothing to the AE title "
 	)
 	jpeg := append([]string{dict.JPEGLosslessSV1, dict.JPEGBaseline8Bit}, plain...)
@@ -247,20 +276,20 @@ func TestTrueReasons(t *testing.T) {
 		ends    string
 		reason  string
 	}{
-		{name: "held in what is not taken", holds: dict.JPEG2000Lossless, takes: jpeg, ends: engine.Failure, reason: notInTheirs},
-		{name: "held in what is not taken, a failure", holds: dict.JPEG2000Lossless, takes: jpeg, status: dimse.CannotUnderstand, ends: engine.Failure, reason: notInTheirs},
-		{name: "held in what is not taken, silent", holds: dict.JPEG2000Lossless, takes: jpeg, silent: true, ends: engine.Failure, reason: fails},
-		{name: "held in what is not taken, silent, a failure", holds: dict.JPEG2000Lossless, takes: jpeg, silent: true, status: dimse.CannotUnderstand, ends: engine.Warning, reason: sendsNone},
-		{name: "private, silent", holds: "2.25.8600", silent: true, status: dimse.CannotUnderstand, ends: engine.Warning, reason: sendsNone},
-		{name: "uncompressed, not taken", holds: dict.ExplicitVRLittleEndian, takes: []string{dict.JPEGBaseline8Bit}, status: dimse.CannotUnderstand, ends: engine.Failure, reason: notInTheirs},
-		{name: "compressed, not taken", holds: dict.JPEG2000Lossless, takes: plain, silent: true, status: dimse.CannotUnderstand, ends: engine.Failure, reason: notInTheirs},
-		{name: "refused", holds: dict.JPEG2000Lossless, refused: true, status: dimse.CannotUnderstand, ends: engine.Warning, reason: refuses},
-		{name: "refused, uncompressed", holds: dict.ExplicitVRLittleEndian, takes: plain, refused: true, status: dimse.CannotUnderstand, ends: engine.Warning, reason: refuses},
-		{name: "refused, silent", holds: dict.JPEG2000Lossless, silent: true, refused: true, status: dimse.CannotUnderstand, ends: engine.Warning, reason: sendsNone},
-		{name: "by C-MOVE, refused, silent", holds: dict.JPEG2000Lossless, silent: true, byMove: true, refused: true, status: dimse.CannotUnderstand, ends: engine.Failure, reason: unreached},
-		{name: "by C-MOVE, held in what is not taken", holds: dict.JPEG2000Lossless, takes: jpeg, byMove: true, ends: engine.Failure, reason: "the destination doesn't take SOP class " + dict.CTImageStorage + " in transfer syntax " + dict.JPEG2000Lossless},
-		{name: "by C-MOVE, compressed, not taken", holds: dict.JPEG2000Lossless, takes: plain, silent: true, byMove: true, ends: engine.Failure, reason: notInTheirs},
-		{name: "by C-MOVE, refused, uncompressed", holds: dict.ExplicitVRLittleEndian, takes: plain, byMove: true, refused: true, status: dimse.CannotUnderstand, ends: engine.Failure, reason: unreached},
+		{name: "held in what is not taken", holds: dict.JPEG2000Lossless, takes: jpeg, ends: jobs.Failure, reason: notInTheirs},
+		{name: "held in what is not taken, a failure", holds: dict.JPEG2000Lossless, takes: jpeg, status: dimse.CannotUnderstand, ends: jobs.Failure, reason: notInTheirs},
+		{name: "held in what is not taken, silent", holds: dict.JPEG2000Lossless, takes: jpeg, silent: true, ends: jobs.Failure, reason: fails},
+		{name: "held in what is not taken, silent, a failure", holds: dict.JPEG2000Lossless, takes: jpeg, silent: true, status: dimse.CannotUnderstand, ends: jobs.Warning, reason: sendsNone},
+		{name: "private, silent", holds: "2.25.8600", silent: true, status: dimse.CannotUnderstand, ends: jobs.Warning, reason: sendsNone},
+		{name: "uncompressed, not taken", holds: dict.ExplicitVRLittleEndian, takes: []string{dict.JPEGBaseline8Bit}, status: dimse.CannotUnderstand, ends: jobs.Failure, reason: notInTheirs},
+		{name: "compressed, not taken", holds: dict.JPEG2000Lossless, takes: plain, silent: true, status: dimse.CannotUnderstand, ends: jobs.Failure, reason: notInTheirs},
+		{name: "refused", holds: dict.JPEG2000Lossless, refused: true, status: dimse.CannotUnderstand, ends: jobs.Warning, reason: refuses},
+		{name: "refused, uncompressed", holds: dict.ExplicitVRLittleEndian, takes: plain, refused: true, status: dimse.CannotUnderstand, ends: jobs.Warning, reason: refuses},
+		{name: "refused, silent", holds: dict.JPEG2000Lossless, silent: true, refused: true, status: dimse.CannotUnderstand, ends: jobs.Warning, reason: sendsNone},
+		{name: "by C-MOVE, refused, silent", holds: dict.JPEG2000Lossless, silent: true, byMove: true, refused: true, status: dimse.CannotUnderstand, ends: jobs.Failure, reason: unreached},
+		{name: "by C-MOVE, held in what is not taken", holds: dict.JPEG2000Lossless, takes: jpeg, byMove: true, ends: jobs.Failure, reason: "the destination doesn't take SOP class " + dict.CTImageStorage + " in transfer syntax " + dict.JPEG2000Lossless},
+		{name: "by C-MOVE, compressed, not taken", holds: dict.JPEG2000Lossless, takes: plain, silent: true, byMove: true, ends: jobs.Failure, reason: notInTheirs},
+		{name: "by C-MOVE, refused, uncompressed", holds: dict.ExplicitVRLittleEndian, takes: plain, byMove: true, refused: true, status: dimse.CannotUnderstand, ends: jobs.Failure, reason: unreached},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -270,10 +299,11 @@ func TestTrueReasons(t *testing.T) {
 				faults.Refuse = []string{object.uid}
 			}
 			src := holding(t, tt.silent, pacs.Config{
-				MoveDestinations: movesTo(n), Misbehave: pacs.Misbehave{Get: faults, Move: pacs.MoveFaults{GetFaults: faults}},
+				MoveDestinations: movesTo(n),
+				Misbehave:        pacs.Misbehave{Get: faults, Move: pacs.MoveFaults{GetFaults: faults}},
 			}, object)
 			dst := startPACS(t, pacs.Config{StorageSyntaxes: tt.takes})
-			source, destination := addPair(n, src, dst, func(s *engine.NewServer) {
+			source, destination := addPair(n, src, dst, func(s *nodes.NewServer) {
 				if tt.byMove {
 					byMove(s)
 					impatient(s)
@@ -283,7 +313,8 @@ func TestTrueReasons(t *testing.T) {
 			task := n.Task(job.ID)
 			reasons := missing(t, n, task)
 			require.Len(t, reasons, 1)
-			require.True(t, reasons[object.uid] == tt.reason || tt.reason == unreached && strings.HasPrefix(reasons[object.uid], unreached), reasons)
+			require.True(t, reasons[object.uid] == tt.reason ||
+				tt.reason == unreached && strings.HasPrefix(reasons[object.uid], unreached), reasons)
 			require.Equal(t, tt.ends, job.Status, task.Message)
 			require.Contains(t, task.Message, tt.reason)
 			require.Empty(t, dst.Recorder().Log().Stores)
@@ -291,11 +322,14 @@ func TestTrueReasons(t *testing.T) {
 	}
 }
 
-// TestManyClassesOfPeers: real servers, which don't say in which transfer syntaxes they hold a study of many SOP classes. Orthanc converts
-// what it is not asked for as it is; dcmqrscp doesn't name the SOP classes either.
+// TestManyClassesOfPeers: real servers, which don't say in which transfer syntaxes they hold a study of many SOP
+// classes. Orthanc converts what it is not asked for as it is; dcmqrscp doesn't name the SOP classes either.
 func TestManyClassesOfPeers(t *testing.T) {
 	t.Run("Orthanc to storescp", func(t *testing.T) {
-		files := []string{"test_files/SC_rgb_jpeg_dcmtk.dcm", "test_files/JPEG2000.dcm", "test_files/MR_small_RLE.dcm", "test_files/JPGExtended.dcm"}
+		files := []string{
+			"test_files/SC_rgb_jpeg_dcmtk.dcm", "test_files/JPEG2000.dcm",
+			"test_files/MR_small_RLE.dcm", "test_files/JPGExtended.dcm",
+		}
 		c := newCorpus(t)
 		for i, class := range imageClasses()[:16] {
 			c.addPydicom(t, inStudy("2.25.830", i, class, "OT"), files[i%len(files)])
@@ -306,7 +340,10 @@ func TestManyClassesOfPeers(t *testing.T) {
 		requireAsStored(t, c, requireUntouched(t, c, before, after))
 	})
 	t.Run("dcmqrscp to Orthanc", func(t *testing.T) {
-		files := []string{"test_files/MR_small.dcm", "test_files/MR_small_bigendian.dcm", "test_files/image_dfl.dcm", "test_files/MR_small_implicit.dcm"}
+		files := []string{
+			"test_files/MR_small.dcm", "test_files/MR_small_bigendian.dcm",
+			"test_files/image_dfl.dcm", "test_files/MR_small_implicit.dcm",
+		}
 		c := newCorpus(t)
 		for i, modality := range []string{"CT", "MR", "US", "CR", "DX", "MG", "NM", "PT", "XA", "RF", "OT", "XC"} {
 			c.addPydicom(t, inStudy("2.25.831", i, dict.StorageClassesOf(modality)[0], modality), files[i%len(files)])
@@ -322,13 +359,16 @@ func TestManyClassesOfPeers(t *testing.T) {
 // inStudy makes a file one of a study, in a series of its own.
 func inStudy(study string, series int, class, modality string) func(*stream.Header) error {
 	return func(h *stream.Header) error {
-		return errors.Join(h.SetText(dict.SOPClassUID, class), h.SetText(dict.Modality, modality), h.SetText(dict.PatientID, "PHANTOM-001"),
-			h.SetText(dict.StudyInstanceUID, study), h.SetText(dict.SeriesInstanceUID, fmt.Sprintf("%s.%d", study, series)))
+		return errors.Join(h.SetText(dict.SOPClassUID, class), h.SetText(dict.Modality, modality), h.SetText(
+			dict.PatientID, "PHANTOM-001",
+		),
+			h.SetText(dict.StudyInstanceUID, study),
+			h.SetText(dict.SeriesInstanceUID, fmt.Sprintf("%s.%d", study, series)))
 	}
 }
 
-// TestMoveUnforeseen: what comes by C-MOVE and could not be foreseen, since the source lists nothing, is taken as it comes if the destination
-// takes it, and else converted if it can be.
+// TestMoveUnforeseen: what comes by C-MOVE and could not be foreseen, since the source lists nothing, is taken as it
+// comes if the destination takes it, and else converted if it can be.
 func TestMoveUnforeseen(t *testing.T) {
 	n := harness.New(t, harness.Config{Workers: 4})
 	for i, tt := range []struct {
@@ -347,11 +387,14 @@ func TestMoveUnforeseen(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			object := madeUp(t, fmt.Sprintf("2.25.82%d", i), true, tt.kind)[0]
-			src := holding(t, true, pacs.Config{MoveDestinations: movesTo(n), Misbehave: pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}}}, object)
+			src := holding(t, true, pacs.Config{
+				MoveDestinations: movesTo(n),
+				Misbehave:        pacs.Misbehave{Find: pacs.FindFaults{ImageLevelRefused: true}},
+			}, object)
 			dst := startPACS(t, pacs.Config{StorageSyntaxes: tt.takes})
 			source, destination := addPair(n, src, dst, byMove)
 			job := n.Wait(n.Transfer(source, destination, object.study).ID)
-			require.Equal(t, engine.Success, job.Status, n.Task(job.ID).Message)
+			require.Equal(t, jobs.Success, job.Status, n.Task(job.ID).Message)
 			stores := dst.Recorder().Log().Stores
 			require.Len(t, stores, 1)
 			require.Equal(t, tt.arrives, stores[0].TransferSyntaxUID)

@@ -14,7 +14,8 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/test/harness"
 )
 
@@ -43,21 +44,21 @@ func TestServerToServer(t *testing.T) {
 	n.AddServer("destination", "DST", dst.Addr(), nil)
 
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Success, job.Status, "%+v", n.Task(job.ID))
+	require.Equal(t, jobs.Success, job.Status, "%+v", n.Task(job.ID))
 	requireSame(t, src, dst, 40)
 
 	n.Stop(harness.Deadline) // everything is counted
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(n.Engine.Collectors()...)
 	require.NoError(t, testutil.GatherAndCompare(registry, strings.NewReader(`
-		# HELP adit_associations_open Associations that this process has open at a server.
+		# HELP adit_associations_open Associations that this process has open to a server.
 		# TYPE adit_associations_open gauge
 		adit_associations_open{server="destination"} 0
 		adit_associations_open{server="source"} 0
 		# HELP adit_instances_delivered_total Instances that a destination acknowledged.
 		# TYPE adit_instances_delivered_total counter
 		adit_instances_delivered_total{destination="destination",source="source"} 40
-		# HELP adit_task_runs_total Runs of tasks by how they ended; pending: it goes on later.
+		# HELP adit_task_runs_total Runs of tasks by how they ended; pending: the task continues later.
 		# TYPE adit_task_runs_total counter
 		adit_task_runs_total{status="success"} 1
 	`), "adit_associations_open", "adit_instances_delivered_total", "adit_task_runs_total"))
@@ -79,7 +80,8 @@ func requireSame(t *testing.T, src, dst *pacs.PACS, n int) {
 	require.Equal(t, sent, stored)
 }
 
-// TestAlreadyThereUnverified: a destination that says that it holds an image already, and can't be asked, is believed with a warning.
+// TestAlreadyThereUnverified: a destination that says that it holds an instance already, and can't be asked, is
+// believed with a warning.
 func TestAlreadyThereUnverified(t *testing.T) {
 	study := ct(12, 5)
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
@@ -88,12 +90,12 @@ func TestAlreadyThereUnverified(t *testing.T) {
 	}}})
 	n := harness.New(t, harness.Config{})
 	n.AddServer("source", "SRC", src.Addr(), nil)
-	n.AddServer("destination", "DST", dst.Addr(), func(s *engine.NewServer) { s.Supports = engine.Supports{Store: true} })
+	n.AddServer("destination", "DST", dst.Addr(), func(s *nodes.NewServer) { s.Supports = nodes.Supports{Store: true} })
 
 	job := n.Wait(n.Transfer("source", "destination", study.StudyInstanceUID).ID)
-	require.Equal(t, engine.Warning, job.Status)
+	require.Equal(t, jobs.Warning, job.Status)
 	task := n.Task(job.ID)
-	require.Contains(t, task.Message, "Unverified: the destination says of 1 image that it holds them already")
+	require.Contains(t, task.Message, "Unverified: the destination says that it already holds 1 instance")
 	require.EqualValues(t, 5, task.Delivered)
 	require.Empty(t, dst.Recorder().Log().Finds)
 }

@@ -27,6 +27,7 @@ import (
 type Options struct {
 	Manifest string    // the file; empty: that in the folder
 	Beside   string    // the file at the top of the folder that Run.Mark is of
+	Marker   string    // a file at the top of the folder that says which folder it is, and is not checked
 	Chain    string    // what the manifest ended in, as it was kept elsewhere; empty: nobody kept it
 	Key      *deid.Key // that the runs were made under; nil: seals aren't checked
 }
@@ -56,7 +57,7 @@ type check struct {
 	marked  bool // there is a file Options.Beside
 }
 
-// entry is what the manifest says of an object.
+// entry is what the manifest says of an instance.
 type entry struct {
 	Object
 	line int
@@ -64,7 +65,8 @@ type entry struct {
 	seen bool
 }
 
-// Check checks a folder against its manifest. The error says why it can't be done; what is wrong with the folder stands in the result.
+// Check checks a folder against its manifest. The error says why it can't be done; what is wrong with the folder stands
+// in the result.
 func Check(ctx context.Context, dir string, o Options) (*Result, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -72,7 +74,8 @@ func Check(ctx context.Context, dir string, o Options) (*Result, error) {
 	}
 	defer func() { _ = root.Close() }() // was only read
 	c := &check{
-		dir: dir, root: root, o: o, result: &Result{}, byPath: map[string]*entry{}, byUID: map[string]*entry{}, content: map[string][]*entry{},
+		dir: dir, root: root, o: o, result: &Result{}, byPath: map[string]*entry{},
+		byUID: map[string]*entry{}, content: map[string][]*entry{},
 		looks: map[string]int{},
 	}
 	if err := c.readManifest(); err != nil {
@@ -108,7 +111,7 @@ func (c *check) readManifest() error {
 	path := cmp.Or(c.o.Manifest, filepath.Join(c.dir, Name))
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("there is no manifest %s, so nothing can be proven of the folder", path)
+		return fmt.Errorf("there is no manifest %s, so nothing about the folder can be proven", path)
 	}
 	if err != nil {
 		return err
@@ -116,7 +119,7 @@ func (c *check) readManifest() error {
 	defer func() { _ = f.Close() }() // was only read
 	c.result.Sealed = c.o.Key != nil
 	broken := func(err error) error {
-		c.faultf("The manifest is not what was written: %v.", err)
+		c.faultf("The manifest was changed: %v.", err)
 		return nil
 	}
 	if err := read(f, broken, c.take); err != nil {
@@ -126,10 +129,14 @@ func (c *check) readManifest() error {
 	case len(c.result.Runs) == 0 && len(c.result.Faults) == 0:
 		c.faultf("The manifest is empty.")
 	case c.open > 0:
-		c.faultf("The run that begins in line %d of the manifest has no end: it was interrupted, or its end was cut off.", c.open)
+		c.faultf(
+			"The run that begins in line %d of the manifest has no end: it was interrupted, or its end was removed.",
+			c.open,
+		)
 	}
 	if c.o.Chain != "" && !strings.EqualFold(c.o.Chain, c.result.Chain.String()) {
-		c.faultf("The manifest does not end in the number that was kept: it was exchanged, or something was cut off or added since.")
+		c.faultf("The manifest does not end with the hash that you gave: it was replaced, or lines were removed " +
+			"or added since.")
 	}
 	c.result.Sealed = c.result.Sealed && len(c.result.Faults) == 0
 	return nil
@@ -141,7 +148,7 @@ func (c *check) take(n int, l *line, at link) error {
 	switch {
 	case l.Run != nil:
 		if l.Run.Format != format {
-			return fmt.Errorf("line %d is of version %d of the format, which this ADIT doesn't know", n, l.Run.Format)
+			return fmt.Errorf("line %d has version %d of the format, which this ADIT doesn't know", n, l.Run.Format)
 		}
 		if c.open > 0 {
 			c.doubtf("The run that begins in line %d of the manifest was interrupted; another one follows.", c.open)
@@ -159,10 +166,12 @@ func (c *check) take(n int, l *line, at link) error {
 	case l.End != nil:
 		c.open = 0
 		if l.End.Objects != c.objects {
-			c.faultf("Line %d of the manifest counts %d objects, %d stand before it.", n, l.End.Objects, c.objects)
+			c.faultf("Line %d of the manifest counts %d instances, but %d precede it.", n, l.End.Objects, c.objects)
 		}
 		if c.o.Key != nil && at.whole && !hmac.Equal([]byte(l.End.Seal), []byte(seal(*c.o.Key, at.before))) {
-			c.faultf("The seal in line %d of the manifest is not that of the key: who wrote the manifest didn't have it.", n)
+			c.faultf(
+				"The seal in line %d of the manifest does not match the key: the writer of the manifest didn't have it.", n,
+			)
 		}
 	}
 	return nil
@@ -171,7 +180,10 @@ func (c *check) take(n int, l *line, at link) error {
 func (c *check) takeObject(e *entry) {
 	if e.Path != "" && e.Of == OfFile {
 		if old := c.byPath[e.Path]; old != nil && old.SHA256 != e.SHA256 {
-			c.doubtf("%s was written over by a later run, with another content (lines %d and %d of the manifest).", e.Path, old.line, e.line)
+			c.doubtf(
+				"A later run overwrote %s with other content (lines %d and %d of the manifest).",
+				e.Path, old.line, e.line,
+			)
 		}
 		c.byPath[e.Path] = e
 	} else {
@@ -190,10 +202,10 @@ func (c *check) walk(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			return err
-		case d.IsDir(), path == Name:
+		case d.IsDir(), path == Name, path == c.o.Marker:
 			return nil
 		case !d.Type().IsRegular():
-			c.faultf("%s is no file, but a link or a device; the manifest doesn't have it.", path)
+			c.faultf("%s is not a file, but a link or a device; the manifest doesn't list it.", path)
 			return nil
 		case path == c.o.Beside:
 			return c.mark(path)
@@ -219,14 +231,17 @@ func (c *check) file(path string) error {
 	}
 	switch {
 	case e == nil:
-		c.faultf("%s was added: the manifest doesn't have it%s.", path, c.whose(sum, path))
+		c.faultf("%s was added: the manifest doesn't list it%s.", path, c.whose(sum, path))
 		return nil
 	case e.seen:
 		return nil
 	}
 	e.seen = true
 	if sum != e.SHA256 {
-		c.faultf("%s was changed: its SHA-256 is not the one in line %d of the manifest (%d bytes now, %d then)%s.", path, e.line, size, e.Size, c.whose(sum, path))
+		c.faultf(
+			"%s was changed: its SHA-256 is not the one in line %d of the manifest (%d bytes now, %d then)%s.",
+			path, e.line, size, e.Size, c.whose(sum, path),
+		)
 		return nil
 	}
 	c.result.Files++
@@ -250,9 +265,13 @@ func (c *check) mark(path string) error {
 	case err != nil:
 		return err
 	case want == "":
-		c.doubtf("%s isn't proven by the manifest: an older ADIT wrote that, or other files.", path)
+		c.doubtf("The manifest doesn't prove %s: an older ADIT wrote it, or it covers other files.", path)
 	case sum != want:
-		c.faultf("%s was changed: its SHA-256 is not the one that the last run in the manifest has, or a later run has written no manifest.", path)
+		c.faultf(
+			"%s was changed: its SHA-256 is not the one of the last run in the manifest, or a later run "+
+				"wrote no manifest.",
+			path,
+		)
 	}
 	return nil
 }
@@ -268,7 +287,7 @@ func (c *check) lastMark() string {
 func (c *check) whose(sum, path string) string {
 	for _, e := range c.content[sum] {
 		if e.Path != path {
-			return ", and it holds what " + e.Path + " held"
+			return ", and it contains what " + e.Path + " held"
 		}
 	}
 	return ""
@@ -278,17 +297,17 @@ func (c *check) whose(sum, path string) string {
 func (c *check) dataSet(path string, f io.Reader) error {
 	_, o, err := stream.OpenFile(f, stream.Limits{})
 	if err != nil {
-		c.faultf("%s was added: it is no DICOM file that can be read.", path)
+		c.faultf("%s was added: it is not a readable DICOM file.", path)
 		return nil
 	}
 	defer func() { _ = o.Close() }() // gives memory back
 	e := c.byUID[o.Header().SOPInstanceUID()]
 	if e == nil {
-		c.faultf("%s was added: the manifest doesn't have its instance.", path)
+		c.faultf("%s was added: the manifest doesn't list its instance.", path)
 		return nil
 	}
 	if e.seen {
-		c.faultf("%s holds an instance that another file has, too.", path)
+		c.faultf("%s contains an instance that another file contains, too.", path)
 		return nil
 	}
 	e.seen = true
@@ -316,31 +335,34 @@ func hashOf(f io.Reader) (sum string, size int64, err error) {
 func (c *check) header(path string, f io.Reader, e *entry) {
 	_, o, err := stream.OpenFile(f, stream.Limits{})
 	if err != nil {
-		c.faultf("%s is no DICOM file that can be read: %v.", path, err)
+		c.faultf("%s is not a readable DICOM file: %v.", path, err)
 		return
 	}
 	defer func() { _ = o.Close() }() // gives memory back
 	c.judgeHeader(path, o, e)
 }
 
-// judgeHeader sees that an object names the profile of its run, and looks for text that looks like somebody's.
+// judgeHeader sees that an instance names the profile of its run, and looks for text that looks like somebody's.
 func (c *check) judgeHeader(path string, o *stream.Object, e *entry) {
 	h, run := o.Header(), Run{}
 	if e.run < len(c.result.Runs) {
 		run = c.result.Runs[e.run]
 	}
 	if run.Hash == "" || !strings.Contains(h.Text(dict.DeidentificationMethod)+methodOf(h), run.Hash) {
-		c.faultf("%s doesn't name the profile %s %s with its hash in (0012,0063): something else made it.", path, run.Profile.Name, run.Profile.Version)
+		c.faultf(
+			"%s doesn't name the profile %s %s with its hash in (0012,0063): something else wrote it.",
+			path, run.Profile.Name, run.Profile.Version,
+		)
 	}
 	if h.SOPInstanceUID() != e.Instance {
-		c.faultf("%s holds another instance than line %d of the manifest says.", path, e.line)
+		c.faultf("%s contains another instance than line %d of the manifest says.", path, e.line)
 	}
 	for _, f := range deid.LooksLike(h) {
 		c.looks[f]++
 	}
 }
 
-// methodOf gives all values of De-identification Method.
+// methodOf returns all values of De-identification Method.
 func methodOf(h *stream.Header) string {
 	e, _ := h.Get(dict.DeidentificationMethod)
 	return string(e.Value)
@@ -350,12 +372,12 @@ func methodOf(h *stream.Header) string {
 func (c *check) missing() {
 	var gone []string
 	if c.lastMark() != "" && !c.marked {
-		gone = append(gone, c.o.Beside+" is missing: the last run in the manifest has it.")
+		gone = append(gone, c.o.Beside+" is missing: the last run in the manifest lists it.")
 	}
 	for _, m := range []map[string]*entry{c.byPath, c.byUID} {
 		for name, e := range m {
 			if !e.seen {
-				gone = append(gone, fmt.Sprintf("%s is missing: line %d of the manifest has it.", name, e.line))
+				gone = append(gone, fmt.Sprintf("%s is missing: line %d of the manifest lists it.", name, e.line))
 			}
 		}
 	}

@@ -18,8 +18,8 @@ type File struct {
 	f *os.File
 }
 
-// Append begins a run in the manifest of a folder, behind the runs that are there. A manifest that was changed is left alone, and an
-// error; one that ends within a line, as after a crash, loses that line.
+// Append begins a run in the manifest of a folder, behind the runs that are there. A manifest that was changed is left
+// alone, and an error; one that ends within a line, as after a crash, loses that line.
 func Append(dir string, r Run) (*File, error) {
 	path := filepath.Join(dir, Name)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o640) //nolint:gosec // the group may read what tells of nobody
@@ -38,7 +38,10 @@ func Append(dir string, r Run) (*File, error) {
 		_, err = f.Seek(end, io.SeekStart)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s does not prove what is in the folder any more, so nothing is added to it: %w; take another folder", path, err), f.Close())
+		return nil, errors.Join(fmt.Errorf(
+			"%s no longer proves what is in the folder, so ADIT adds nothing to it: %w; use another folder",
+			path, err,
+		), f.Close())
 	}
 	w, err := NewWriter(f, last, r)
 	if err != nil {
@@ -59,7 +62,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wholeLines gives where the last whole line ends.
+// wholeLines returns where the last whole line ends.
 func wholeLines(f *os.File) (int64, error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	b := make([]byte, 1)

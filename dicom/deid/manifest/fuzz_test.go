@@ -15,8 +15,8 @@ import (
 	"github.com/adit-go/adit/dicom/deid/manifest"
 )
 
-// FuzzManifest: whatever stands in a manifest, a check ends, tells of faults in sentences that can be shown, and holds nothing for sound that
-// has no sound chain.
+// FuzzManifest: whatever stands in a manifest, a check ends, tells of faults in sentences that can be shown, and holds
+// nothing for sound that has no sound chain.
 func FuzzManifest(f *testing.F) {
 	key := deid.Key{1, 2, 3}
 	var b bytes.Buffer
@@ -24,7 +24,9 @@ func FuzzManifest(f *testing.F) {
 	require.True(f, ok)
 	m, err := manifest.NewWriter(&b, manifest.Chain{}, manifest.NewRun("adit test", p.Definition(), p.Hash(), key))
 	require.NoError(f, err)
-	require.NoError(f, m.Add(manifest.Object{Path: "1.dcm", Study: "2.25.1", Instance: "2.25.2", Of: manifest.OfDataSet, Size: 4, SHA256: "00"}))
+	require.NoError(f, m.Add(manifest.Object{
+		Path: "1.dcm", Study: "2.25.1", Instance: "2.25.2", Of: manifest.OfDataSet, Size: 4, SHA256: "00",
+	}))
 	_, err = m.End(map[string]int{"burned-in": 1}, key)
 	require.NoError(f, err)
 	f.Add(b.Bytes(), []byte("file"))

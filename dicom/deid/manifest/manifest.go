@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package manifest writes down what a de-identification gave, so that anybody can check on any machine that files are what was given, and
-// that none was exchanged, added or removed. See DESIGN.md.
+// Package manifest records the results of a de-identification, so that anybody can check on any machine that files are
+// those results, and that none was replaced, added or removed. See DESIGN.md.
 package manifest
 
 import (
@@ -29,17 +29,19 @@ type Chain [sha256.Size]byte
 
 func (c Chain) String() string { return hex.EncodeToString(c[:]) }
 
-// Run is what all objects up to the next run have in common.
+// Run is what all instances up to the next run have in common.
 type Run struct {
 	Format     int             `json:"manifest"`
 	Program    string          `json:"program"` // "adit 1.2"
 	Profile    deid.Definition `json:"profile"`
 	Hash       string          `json:"profile_sha256"`
 	Generation uint32          `json:"uid_generation"`
-	Key        string          `json:"key"`  // tells keys apart and nothing of them; see Fingerprint
-	Scan       bool            `json:"scan"` // each object was searched for what came in, and held back if something was found
-	Job        int64           `json:"job,omitempty"`
-	Mark       string          `json:"mark_sha256,omitempty"` // of the file that says by what the folder was de-identified, as the run left it
+	Key        string          `json:"key"` // tells keys apart and nothing of them; see Fingerprint
+	// each instance was searched for what came in, and held back if something was found
+	Scan bool  `json:"scan"`
+	Job  int64 `json:"job,omitempty"`
+	// of the file that says by what the folder was de-identified, as the run left it
+	Mark string `json:"mark_sha256,omitempty"`
 }
 
 // NewRun describes a run by a profile, of which hash is that of what it says.
@@ -47,7 +49,7 @@ func NewRun(program string, profile deid.Definition, hash string, key deid.Key) 
 	return Run{Format: format, Program: program, Profile: profile, Hash: hash, Key: Fingerprint(key)}
 }
 
-// What an object's hash is of.
+// What an instance's hash is of.
 const (
 	OfFile    = "file"    // all of the file
 	OfDataSet = "dataset" // its data set, as sent: without preamble and file meta information
@@ -55,22 +57,23 @@ const (
 
 // Object is an object that went out. All UIDs are those as sent.
 type Object struct {
-	Path     string      `json:"file,omitempty"` // in the folder, with slashes
-	Study    string      `json:"study,omitempty"`
-	Series   string      `json:"series,omitempty"`
-	Instance string      `json:"instance"`
-	Of       string      `json:"of"`
-	Size     int64       `json:"size"`
-	SHA256   string      `json:"sha256"`
-	Rules    int         `json:"rules,omitempty"` // the line of rules with this number says what was done
-	Codes    []string    `json:"codes,omitempty"` // CID 7050, as (0012,0064) has them
-	ToUTF8   bool        `json:"to_utf8,omitempty"`
-	Behind   int         `json:"behind,omitempty"` // attributes behind the header that were removed; Rules tells of them too
-	Done     []deid.Done `json:"-"`                // what was done, of which Writer makes Rules
-	Actions  []byte      `json:"-"`                // or the same in JSON
+	Path     string   `json:"file,omitempty"` // in the folder, with slashes
+	Study    string   `json:"study,omitempty"`
+	Series   string   `json:"series,omitempty"`
+	Instance string   `json:"instance"`
+	Of       string   `json:"of"`
+	Size     int64    `json:"size"`
+	SHA256   string   `json:"sha256"`
+	Rules    int      `json:"rules,omitempty"` // the line of rules with this number says what was done
+	Codes    []string `json:"codes,omitempty"` // CID 7050, as (0012,0064) has them
+	ToUTF8   bool     `json:"to_utf8,omitempty"`
+	// attributes behind the header that were removed; Rules tells of them too
+	Behind  int         `json:"behind,omitempty"`
+	Done    []deid.Done `json:"-"` // what was done, of which Writer makes Rules
+	Actions []byte      `json:"-"` // or the same in JSON
 }
 
-// rules is a line that says what was done to objects.
+// rules is a line that says what was done to instances.
 type rules struct {
 	Number int             `json:"rules"`
 	Done   json.RawMessage `json:"done"`
@@ -79,7 +82,7 @@ type rules struct {
 // end closes a run.
 type end struct {
 	Objects int            `json:"objects"`
-	LeftOut map[string]int `json:"left_out,omitempty"` // objects that did not go out, by reason
+	LeftOut map[string]int `json:"left_out,omitempty"` // instances that did not go out, by reason
 	Seal    string         `json:"seal,omitempty"`     // of the chain so far, by the key
 }
 
@@ -96,7 +99,7 @@ type Writer struct {
 	w       *bufio.Writer
 	chain   Chain
 	objects int
-	known   map[*deid.Done]int // lists that objects share
+	known   map[*deid.Done]int // lists that instances share
 	numbers map[string]int     // by what they say
 }
 
@@ -106,7 +109,7 @@ func NewWriter(w io.Writer, chain Chain, r Run) (*Writer, error) {
 	return m, m.write(&line{Run: &r})
 }
 
-// Add writes down an object. What was done to it gets a line of its own, once.
+// Add writes down an instance. What was done to it gets a line of its own, once.
 func (m *Writer) Add(o Object) error {
 	var err error
 	if o.Rules, err = m.number(o.Done, o.Actions); err != nil {
@@ -145,8 +148,8 @@ func (m *Writer) number(done []deid.Done, text []byte) (n int, err error) {
 	return n, nil
 }
 
-// End writes the last line of a run, sealed by the key, and gives the chain that the manifest ends in: who keeps it elsewhere can tell
-// whether the manifest is still the same.
+// End writes the last line of a run, sealed by the key, and gives the chain that the manifest ends in: who keeps it
+// elsewhere can tell whether the manifest is still the same.
 func (m *Writer) End(leftOut map[string]int, key deid.Key) (Chain, error) {
 	if err := m.write(&line{End: &end{m.objects, leftOut, seal(key, m.chain)}}); err != nil {
 		return m.chain, err
@@ -188,8 +191,8 @@ const longest = 16 << 20
 // errTorn says that a manifest ends within a line: the program was killed while it wrote.
 var errTorn = errors.New("the manifest ends within a line")
 
-// read gives the lines of a manifest with their chains. A line that doesn't continue the chain of the one before it is told to broken, which
-// may go on from what the line itself says; its link is then not whole.
+// read gives the lines of a manifest with their chains. A line that doesn't continue the chain of the one before it is
+// told to broken, which may go on from what the line itself says; its link is then not whole.
 func read(r io.Reader, broken func(error) error, take func(n int, l *line, at link) error) error {
 	var chain Chain
 	b := bufio.NewReaderSize(r, 1<<16)
@@ -203,14 +206,17 @@ func read(r io.Reader, broken func(error) error, take func(n int, l *line, at li
 		}
 		l, says, body := parse(text)
 		if l == nil {
-			if err := broken(fmt.Errorf("line %d is no line of a manifest; it was changed or added", n)); err != nil {
+			if err := broken(fmt.Errorf("line %d is not a line of a manifest; it was changed or added", n)); err != nil {
 				return err
 			}
 			continue
 		}
 		at := link{before: chain, chain: chain.next(body)}
 		if at.whole = at.chain == says; !at.whole {
-			err := fmt.Errorf("line %d does not continue the chain; it was changed, moved or added, or a line before it was removed", n)
+			err := fmt.Errorf(
+				"line %d does not continue the chain; it was changed, moved or added, or a line before it was removed",
+				n,
+			)
 			if err := broken(err); err != nil {
 				return err
 			}
@@ -245,7 +251,7 @@ func parse(text []byte) (l *line, chain Chain, body []byte) {
 	return l, chain, body
 }
 
-// End gives the chain that a manifest ends in, an error if it doesn't hold.
+// End returns the chain that a manifest ends in, an error if it doesn't hold.
 func End(r io.Reader) (last Chain, err error) {
 	return last, read(r, func(err error) error { return err }, func(_ int, _ *line, at link) error {
 		last = at.chain

@@ -35,7 +35,10 @@ func made(t *testing.T, dir, of string, seed uint64, key deid.Key) manifest.Chai
 		Patient: phantom.Patient{ID: "PAT-4711", Name: "Meierschmidt^Hannelore"},
 		Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 16, Columns: 16}},
 	})
-	s, err := profile(t).Session(deid.Subject{Key: key.OfPatient(deid.PatientIdentity("PAT-4711", "", "")), Patient: deid.PatientIdentity("PAT-4711", "", ""), Pseudonym: "P-1", Account: true, Scan: true})
+	s, err := profile(t).Session(deid.Subject{
+		Key:     key.OfPatient(deid.PatientIdentity("PAT-4711", "", "")),
+		Patient: deid.PatientIdentity("PAT-4711", "", ""), Pseudonym: "P-1", Account: true, Scan: true,
+	})
 	require.NoError(t, err)
 	m, err := manifest.Append(dir, manifest.NewRun("adit test", profile(t).Definition(), profile(t).Hash(), key))
 	require.NoError(t, err)
@@ -57,7 +60,8 @@ func made(t *testing.T, dir, of string, seed uint64, key deid.Key) manifest.Chai
 		}
 		sum := sha256.Sum256(hashed)
 		require.NoError(t, m.Add(manifest.Object{
-			Path: path, Study: h.Text(dict.StudyInstanceUID), Instance: h.SOPInstanceUID(), Of: of, Size: int64(len(hashed)), SHA256: hex.EncodeToString(sum[:]),
+			Path: path, Study: h.Text(dict.StudyInstanceUID), Instance: h.SOPInstanceUID(),
+			Of: of, Size: int64(len(hashed)), SHA256: hex.EncodeToString(sum[:]),
 			Codes: report.Codes, Done: report.Done,
 		}))
 		require.NoError(t, o.Close())
@@ -82,7 +86,8 @@ func readFile(t *testing.T, path string) []byte {
 	return b
 }
 
-// TestCheck: what was made is proven; what was exchanged, added, removed or edited afterwards, in the folder or in the manifest, is named.
+// TestCheck: what was made is proven; what was exchanged, added, removed or edited afterwards, in the folder or in the
+// manifest, is named.
 func TestCheck(t *testing.T) {
 	key, other := deid.Key{1, 2, 3}, deid.Key{4}
 	lines := func(t *testing.T, dir string, change func(lines []string) []string) {
@@ -114,7 +119,9 @@ func TestCheck(t *testing.T) {
 			require.NoError(t, os.WriteFile(f[0], b, 0o600))
 			require.NoError(t, os.WriteFile(f[1], a, 0o600))
 		}, []string{"%0 was changed", "%1 was changed"}},
-		"a file less": {func(t *testing.T, _ string, f []string) { require.NoError(t, os.Remove(f[0])) }, []string{"%0 is missing"}},
+		"a file less": {
+			func(t *testing.T, _ string, f []string) { require.NoError(t, os.Remove(f[0])) }, []string{"%0 is missing"},
+		},
 		"a file more": {func(t *testing.T, dir string, _ []string) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("x"), 0o600))
 		}, []string{"notes.txt was added"}},
@@ -126,7 +133,7 @@ func TestCheck(t *testing.T) {
 		}, []string{"x was added", "%0 is missing"}},
 		"a link": {func(t *testing.T, dir string, f []string) {
 			require.NoError(t, os.Symlink(f[0], filepath.Join(dir, "link")))
-		}, []string{"link is no file"}},
+		}, []string{"link is not a file"}},
 		"another folder": {func(t *testing.T, dir string, _ []string) {
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "sub"), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "sub", manifest.Name), []byte("x"), 0o600))
@@ -145,23 +152,24 @@ func TestCheck(t *testing.T) {
 				}
 				return append(l[:at:at], l[at+1:]...)
 			})
-		}, []string{"does not continue the chain", "counts 4 objects, 3 stand before it"}},
+		}, []string{"does not continue the chain", "counts 4 instances, but 3 precede it"}},
 		"lines reordered": {func(t *testing.T, dir string, _ []string) {
 			lines(t, dir, func(l []string) []string { l[3], l[4] = l[4], l[3]; return l })
 		}, []string{"line 4 does not continue", "line 5 does not continue", "line 6 does not continue"}},
 		"a line added": {func(t *testing.T, dir string, _ []string) {
 			lines(t, dir, func(l []string) []string { return append(l[:4:4], append([]string{l[3]}, l[4:]...)...) })
-		}, []string{"line 5 does not continue", "counts 4 objects, 5 stand before it"}},
+		}, []string{"line 5 does not continue", "counts 4 instances, but 5 precede it"}},
 		"the end cut off": {func(t *testing.T, dir string, _ []string) {
 			lines(t, dir, func(l []string) []string { return l[:len(l)-1] })
-		}, []string{"has no end", "does not end in the number that was kept"}},
+		}, []string{"has no end", "does not end with the hash that you gave"}},
 		"another manifest of the same files": {func(t *testing.T, dir string, _ []string) {
 			fresh := t.TempDir()
 			made(t, fresh, manifest.OfFile, 1, other)
 			b := readFile(t, filepath.Join(fresh, manifest.Name))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, manifest.Name), b, 0o600))
 		}, []string{
-			"another key", "is not that of the key", "does not end in the number that was kept", "was added", "was added", "was added", "was added", "missing", "missing", "missing", "missing",
+			"another key", "does not match the key", "does not end with the hash that you gave",
+			"was added", "was added", "was added", "was added", "missing", "missing", "missing", "missing",
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -189,7 +197,8 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestForgery: who writes a whole manifest of other files without the key is found out by the seal, or by the number that was kept.
+// TestForgery: who writes a whole manifest of other files without the key is found out by the seal, or by the number
+// that was kept.
 func TestForgery(t *testing.T) {
 	key := deid.Key{1, 2, 3}
 	dir := t.TempDir()
@@ -236,11 +245,12 @@ func TestAgain(t *testing.T) {
 	text[20] ^= 1
 	require.NoError(t, os.WriteFile(path, text, 0o600))
 	_, err = manifest.Append(a, manifest.NewRun("adit", profile(t).Definition(), profile(t).Hash(), key))
-	require.ErrorContains(t, err, "take another folder")
+	require.ErrorContains(t, err, "use another folder")
 	require.Equal(t, text, readFile(t, path))
 }
 
-// TestDataSets: a manifest of what was sent to a server proves files that came back from there, whatever their names and file meta information.
+// TestDataSets: a manifest of what was sent to a server proves files that came back from there, whatever their names
+// and file meta information.
 func TestDataSets(t *testing.T) {
 	key := deid.Key{1}
 	dir := t.TempDir()
@@ -268,5 +278,5 @@ func TestDataSets(t *testing.T) {
 	require.Len(t, r.Faults, 3)
 	require.Contains(t, strings.Join(r.Faults, "\n"), "was changed")
 	require.Contains(t, strings.Join(r.Faults, "\n"), "is missing")
-	require.Contains(t, strings.Join(r.Faults, "\n"), "another file has, too")
+	require.Contains(t, strings.Join(r.Faults, "\n"), "another file contains, too")
 }

@@ -46,7 +46,9 @@ var binary = sync.OnceValues(func() (string, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // a left-over is no reason to fail
 	path := filepath.Join(dir, "pacsd")
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", path, "github.com/adit-go/adit/dicom/pacs/internal/pacsd").CombinedOutput()
+	out, err := exec.CommandContext(
+		context.Background(), "go", "build", "-o", path, "github.com/adit-go/adit/dicom/pacs/internal/pacsd",
+	).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building pacsd: %w\n%s", err, out)
 	}
@@ -92,7 +94,7 @@ func Start(t testing.TB, flags ...string) *Process {
 
 // Kill ends the process at once, as kill -9 does, and waits until it is gone.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // it may have ended by itself
+	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.ended
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Command gen collects the licences of what is linked into adit: of ADIT itself, of Go's standard library, and of each module.
+// Command gen collects the licences of what is linked into adit: of ADIT itself, of Go's standard library, and of each
+// module.
 package main
 
 import (
@@ -80,7 +81,7 @@ func run(ctx context.Context) error {
 	return write("licenses.json.gz", all)
 }
 
-// linked gives the modules whose packages are in the program.
+// linked returns the modules whose packages are in the program.
 func linked(ctx context.Context) ([]module, error) {
 	out, err := exec.CommandContext(ctx, "go", "list", "-deps", "-json=Module", program).Output()
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 
 // options gives the constants of the options by their names in profiles.
 var options = map[string]string{
-	"clean-descriptors": "CleanDescriptors", "full-dates": "FullDates", "retain-device-identity": "RetainDeviceIdentity",
+	"clean-descriptors": "CleanDescriptors", "full-dates": "FullDates",
+	"retain-device-identity": "RetainDeviceIdentity",
 }
 
 // additionsTable writes the rows of additions.txt that don't stay, each with the number of its reason.
@@ -49,8 +50,16 @@ func additionsTable() []byte {
 	}
 	slices.Sort(rows)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "import \"github.com/adit-go/adit/dicom/dict\"\n\nvar additions = [...]addition{\n%s\n}\n\n", strings.Join(rows, "\n"))
-	fmt.Fprintf(&b, "var addedPatterns = [...]addedPattern{\n%s\n}\n\nvar additionReasons = [...]string{\n", strings.Join(patterns, "\n"))
+	fmt.Fprintf(&b,
+		"import \"github.com/adit-go/adit/dicom/dict\"\n\n// Additions are sorted by tag.\nvar Additions = "+
+			"[...]Addition{\n%s\n}\n\n",
+		strings.Join(rows, "\n"),
+	)
+	fmt.Fprintf(&b,
+		"var addedPatterns = [...]addedPattern{\n%s\n}\n\n// AdditionReasons say why the additions were judged "+
+			"so.\nvar AdditionReasons = [...]string{\n",
+		strings.Join(patterns, "\n"),
+	)
 	for _, r := range reasons {
 		fmt.Fprintf(&b, "%q,\n", r)
 	}
@@ -77,7 +86,7 @@ func additionRow(f []string, why int) string {
 			log.Fatalf("additions.txt: %s: %q is no option with =K or =C", f[1], o)
 		}
 	}
-	return fmt.Sprintf("{row{0x%08X, dict.%s, basic%s, %s, %s}, %d},", uint32(e.Tag), e.VR, f[2], keep, clean, why)
+	return fmt.Sprintf("{Row{0x%08X, dict.%s, Basic%s, %s, %s}, %d},", uint32(e.Tag), e.VR, f[2], keep, clean, why)
 }
 
 // pattern reads a tag with x for any digit.

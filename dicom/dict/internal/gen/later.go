@@ -5,9 +5,9 @@ package main
 // laterUIDs were registered after the edition that the source holds (PS3.6 2022a). Scanners and PACS
 // already send them, and a storage class that is not listed is not proposed.
 //
-// Each was checked against PS3.6 table A-1 as pydicom 3 carries it (src/pydicom/_uid_dict.py). Six are newer than that: the
-// CT classes "For Processing", the waveform presentation states and Ultrasound Waveform. For them at least two other
-// registries made from PS3.6 2026 agree.
+// Each was checked against PS3.6 table A-1 as pydicom 3 carries it (src/pydicom/_uid_dict.py). Six are newer than that:
+// the CT classes "For Processing", the waveform presentation states and Ultrasound Waveform. For them at least two
+// other registries made from PS3.6 2026 agree.
 var laterUIDs = []uidRow{
 	{uid: "1.2.840.10008.1.2.4.100.1", name: "Fragmentable MPEG2 Main Profile / Main Level", kind: "Transfer Syntax", keyword: "MPEG2MPMLF"},
 	{uid: "1.2.840.10008.1.2.4.101.1", name: "Fragmentable MPEG2 Main Profile / High Level", kind: "Transfer Syntax", keyword: "MPEG2MPHLF"},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Command pacsd runs a PACS of package pacs as a process of its own, for tests that kill other processes or measure their
-// memory. It prints one line of JSON, {"addr": …, "control": …}, and ends when its standard input does, and so with
-// its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets,
-// moves, finds, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
+// Command pacsd runs a PACS of package pacs as a process of its own, for tests that kill other processes or measure
+// their memory. It prints one line of JSON, {"addr": …, "control": …}, and ends when its standard input does, and so
+// with its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets, moves,
+// finds, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
 package main
 
 import (
@@ -36,20 +36,23 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	flags := flag.NewFlagSet("pacsd", flag.ContinueOnError)
 	flags.StringVar(&cfg.Listen, "listen", "", "host:port to listen on; a free port of loopback if empty")
 	flags.StringVar(&cfg.AETitle, "ae-title", "", "AE title; any is taken if empty")
-	flags.StringVar(&cfg.Folder, "folder", "", "where files of stored objects go")
-	flags.Int64Var(&cfg.Memory, "memory", 0, "bytes of stored objects to keep in memory")
+	flags.StringVar(&cfg.Folder, "folder", "", "where files of stored instances go")
+	flags.Int64Var(&cfg.Memory, "memory", 0, "bytes of stored instances to keep in memory")
 	flags.IntVar(&cfg.MaxAssociations, "max-associations", 0, "associations at once; 100 if 0")
-	flags.Func("move-destination", "AE=host:port to which C-MOVE sends; may be given several times", func(v string) error {
-		aeTitle, addr, ok := strings.Cut(v, "=")
-		if !ok {
-			return errors.New("it must be AE=host:port")
-		}
-		if cfg.MoveDestinations == nil {
-			cfg.MoveDestinations = map[string]string{}
-		}
-		cfg.MoveDestinations[aeTitle] = addr
-		return nil
-	})
+	flags.Func(
+		"move-destination", "AE=host:port to which C-MOVE sends; may be given several times",
+		func(v string) error {
+			aeTitle, addr, ok := strings.Cut(v, "=")
+			if !ok {
+				return errors.New("it must be AE=host:port")
+			}
+			if cfg.MoveDestinations == nil {
+				cfg.MoveDestinations = map[string]string{}
+			}
+			cfg.MoveDestinations[aeTitle] = addr
+			return nil
+		},
+	)
 	demo := flags.Bool("demo", false, "hold the studies of the demo")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -67,7 +70,9 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	}
 	s := &http.Server{Handler: handler(p), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.Serve(control) }() // ends with the process
-	if err := json.NewEncoder(stdout).Encode(map[string]string{"addr": p.Addr(), "control": control.Addr().String()}); err != nil {
+	if err := json.NewEncoder(stdout).Encode(
+		map[string]string{"addr": p.Addr(), "control": control.Addr().String()},
+	); err != nil {
 		return err
 	}
 	_, _ = io.Copy(io.Discard, stdin) // until the parent has gone
@@ -130,7 +135,8 @@ func writeLog(w http.ResponseWriter, p *pacs.PACS) {
 // wait waits for each count that is asked for: open for exactly so many, the others for at least.
 func wait(ctx context.Context, r *pacs.Recorder, asked func(string) string) error {
 	for name, f := range map[string]func(context.Context, int) error{
-		"stores": r.WaitStores, "sent": r.WaitSent, "gets": r.WaitGets, "moves": r.WaitMoves, "finds": r.WaitFinds, "open": r.WaitOpen,
+		"stores": r.WaitStores, "sent": r.WaitSent, "gets": r.WaitGets,
+		"moves": r.WaitMoves, "finds": r.WaitFinds, "open": r.WaitOpen,
 	} {
 		if asked(name) == "" {
 			continue

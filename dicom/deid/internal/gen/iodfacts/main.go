@@ -91,7 +91,8 @@ func alternatives() ([]dict.Tag, error) {
 		return nil, err
 	}
 	rows := []dict.Tag{ // of one action there, but not in ../table
-		dict.ResponsiblePerson, dict.ResponsibleOrganization, dict.PresentationCreationDate, dict.PresentationCreationTime,
+		dict.ResponsiblePerson, dict.ResponsibleOrganization,
+		dict.PresentationCreationDate, dict.PresentationCreationTime,
 	}
 	for _, r := range table {
 		if !strings.Contains(r.BasicProfile, "/") {
@@ -143,7 +144,7 @@ func classes(b *bytes.Buffer, rows []dict.Tag) (err error) {
 	return nil
 }
 
-// verify gives dciodvfy's words on an object with these attributes, empty, and nothing else.
+// verify returns dciodvfy's words on an object with these attributes, empty, and nothing else.
 func verify(path, uid string, empty []dict.Tag) (string, error) {
 	var ds stream.DataSet
 	ds.Set(dict.SOPClassUID, uid)
@@ -155,7 +156,10 @@ func verify(path, uid string, empty []dict.Tag) (string, error) {
 			ds.Set(tag)
 		}
 	}
-	meta := stream.FileMeta{MediaStorageSOPClassUID: uid, MediaStorageSOPInstanceUID: "1.2.3", TransferSyntaxUID: dict.ExplicitVRLittleEndian}
+	meta := stream.FileMeta{
+		MediaStorageSOPClassUID: uid, MediaStorageSOPInstanceUID: "1.2.3",
+		TransferSyntaxUID: dict.ExplicitVRLittleEndian,
+	}
 	b, err := ds.AppendTo(meta.AppendTo(nil), dict.ExplicitVRLittleEndian)
 	if err != nil {
 		return "", err
@@ -163,7 +167,8 @@ func verify(path, uid string, empty []dict.Tag) (string, error) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(context.Background(), "dciodvfy", path).CombinedOutput() // it exits with 1 on errors in the object, or by a signal
+	// it exits with 1 on errors in the object, or by a signal
+	out, err := exec.CommandContext(context.Background(), "dciodvfy", path).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return "", err
@@ -182,8 +187,11 @@ func kindOf(tag dict.Tag, words string) int {
 	}
 	absent := fmt.Sprintf("not present in standard DICOM IOD - (0x%04x,0x%04x)", tag.Group(), tag.Element())
 	if kind == 3 && !strings.Contains(words, absent) {
-		switch tag { // dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2, C.8.8.16, C.7.6.4)
-		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent, dict.ResponsiblePerson, dict.ResponsibleOrganization:
+		// dciodvfy is silent, since the condition doesn't hold: 2 or 2C in each module that has them (C.7.2.2,
+		// C.8.8.16, C.7.6.4)
+		switch tag {
+		case dict.PatientSexNeutered, dict.ReviewerName, dict.ContrastBolusAgent, dict.ResponsiblePerson,
+			dict.ResponsibleOrganization:
 			kind = 2
 		case dict.ContentCreatorName: // 2 in editions before 2022 (Table 10-12): empty is right for all
 			kind = 2
@@ -281,7 +289,9 @@ func items(out *bytes.Buffer, rows []dict.Tag) error {
 		w.add(f)
 	}
 	lines := map[dict.Tag]string{}
-	for _, key := range slices.SortedFunc(maps.Keys(w.facts), func(a, b [2]dict.Tag) int { return slices.Compare(a[:], b[:]) }) {
+	for _, key := range slices.SortedFunc(
+		maps.Keys(w.facts), func(a, b [2]dict.Tag) int { return slices.Compare(a[:], b[:]) },
+	) {
 		lines[key[0]] += fmt.Sprintf(" %08X:%d", uint32(key[1]), w.facts[key])
 	}
 	for _, parent := range slices.Sorted(maps.Keys(lines)) {

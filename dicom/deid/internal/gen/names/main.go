@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Command names tells which words of vocabulary.txt are in lists of first or last names: files of one name a line, of which the
-// first word counts. It leaves out those that names.txt keeps. What it tells belongs out of the vocabulary and into
-// testdata/names_removed.txt, or, with the reason, into names.txt. Run it from dicom/deid: go run ./internal/gen/names LIST...
+// Command names tells which words of vocabulary.txt are in lists of first or last names: files of one name a line, of
+// which the first word counts. It leaves out those that names.txt keeps. What it tells belongs out of the vocabulary
+// and into dicom/deid/testdata/names_removed.txt, or, with the reason, into names.txt. Run it from
+// dicom/deid/internal/words: go run ../gen/names LIST...
 //
 // Last checked against the census lists of the Python package names 0.3.0 (94,293 names), all locales of Faker 40.63
 // (68,263) and gender-guesser 0.4.0 (45,417).
@@ -33,7 +34,7 @@ func main() {
 	}
 }
 
-// read gives the words of a list of ours.
+// read returns the words of a list of ours.
 func read(path string) map[string]bool {
 	text, err := os.ReadFile(path)
 	if err != nil {

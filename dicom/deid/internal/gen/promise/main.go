@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Command promise writes what PS3.15 Table E.1-1 promises of each attribute (promise.txt), as the table's own letters. It shares
-// nothing with the command that writes the engine's rules, so that a mistake there shows as a promise that isn't kept.
+// Command promise writes what PS3.15 Table E.1-1 promises of each attribute (promise.txt), as the table's own letters.
+// It shares nothing with the command that writes the engine's rules, so that a mistake there shows as a promise that
+// isn't kept.
 package main
 
 import (
@@ -12,15 +13,16 @@ import (
 	"strings"
 )
 
-// columns are the options in the order of deid.Option.
+// columns are the options in the order of table.Option.
 var columns = []string{
-	"rtnSafePrivOpt", "rtnUIDsOpt", "rtnDevIdOpt", "rtnInstIdOpt", "rtnPatCharsOpt", "rtnLongFullDatesOpt", "rtnLongModifDatesOpt",
+	"rtnSafePrivOpt", "rtnUIDsOpt", "rtnDevIdOpt", "rtnInstIdOpt",
+	"rtnPatCharsOpt", "rtnLongFullDatesOpt", "rtnLongModifDatesOpt",
 	"cleanDescOpt", "cleanStructContOpt", "cleanGraphOpt",
 }
 
 func main() {
 	log.SetFlags(0)
-	b, err := os.ReadFile("testdata/ps3.15-table-e1-1.json")
+	b, err := os.ReadFile("../../testdata/ps3.15-table-e1-1.json")
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -38,10 +40,13 @@ func main() {
 		for i, c := range columns {
 			letters[i] = (r[c] + "-")[0]
 		}
-		lines = append(lines, strings.ToUpper(strings.ReplaceAll(id, "x", "."))+" "+r["basicProfile"]+" "+string(letters))
+		lines = append(
+			lines, strings.ToUpper(strings.ReplaceAll(id, "x", "."))+" "+r["basicProfile"]+" "+string(letters),
+		)
 	}
 	slices.Sort(lines)
-	text := "# PS3.15 Table E.1-1: tag (. for any digit), basic profile, and each option's letter in the order of deid.Option.\n" +
+	text := "# PS3.15 Table E.1-1: tag (. for any digit), basic profile, and each option's letter in the order of " +
+		"table.Option.\n" +
 		"# Written by dicom/deid/internal/gen/promise; do not edit.\n" + strings.Join(lines, "\n") + "\n"
 	if err := os.WriteFile("promise.txt", []byte(text), 0o644); err != nil {
 		log.Fatal(err)

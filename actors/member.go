@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package actors runs claimed tasks: a supervisor actor for the member and one actor per running task, on Proto.Actor.
+// PostgreSQL holds the truth; the actors give structure and speed, and nothing relies on one of their messages being
+// delivered. See DESIGN.md.
+package actors
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/adit-go/adit/engine"
+	"github.com/adit-go/adit/engine/lease"
+)
+
+// Config of a member. Engine, DatabaseURL and Registration are required.
+type Config struct {
+	Engine       *engine.Engine
+	DatabaseURL  string // for the beat's own connection
+	Registration lease.Registration
+	Workers      int           // tasks that run at once; 8
+	Lease        time.Duration // how long the member may be silent before others take over its tasks; 15 s
+	Receiver     *Receiver     // nil: this member takes no instances, and moves nothing by C-MOVE
+	Log          *slog.Logger
+}
+
+const (
+	defaultWorkers = 8
+	defaultLease   = 15 * time.Second
+	beatsPerLease  = 5
+	leaseMargin    = 3 * time.Second // by which we stop before others may start
+)
+
+func (c Config) beatInterval() time.Duration { return c.Lease / beatsPerLease }
+
+// deadline is how long after its last successful beat the member must stop everything.
+func (c Config) deadline() time.Duration { return c.Lease - min(leaseMargin, c.Lease/beatsPerLease) }
+
+// Member is the running actor system of this process.
+type Member struct {
+	system     *actor.ActorSystem
+	supervisor *actor.PID
+	ticker     *time.Ticker
+	receiver   *receiver // nil if there is none
+	receiverID *actor.PID
+
+	once       sync.Once
+	done       chan struct{}
+	registered chan struct{}
+	regOnce    sync.Once
+	err        error
+}
+
+// deadLetterInterval is how long the library counts messages to actors that have ended, which are nothing unusual. A
+// goroutine of its own lives as long.
+const deadLetterInterval = 100 * time.Millisecond
+
+// Start starts the member; it registers itself and claims tasks from then on.
+func Start(cfg Config) (*Member, error) {
+	if cfg.Workers == 0 {
+		cfg.Workers = defaultWorkers
+	}
+	if cfg.Lease == 0 {
+		cfg.Lease = defaultLease
+	}
+	m := &Member{done: make(chan struct{}), registered: make(chan struct{}), ticker: time.NewTicker(cfg.beatInterval())}
+	m.system = actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
+		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
+	)
+	if cfg.Receiver != nil {
+		if err := m.startReceiver(cfg); err != nil {
+			return nil, err
+		}
+	}
+	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.Lease.NewHeartbeat(cfg.DatabaseURL), member: m}
+	props := actor.PropsFromProducer(
+		func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}),
+	)
+	pid, err := m.system.Root.SpawnNamed(props, "supervisor")
+	if err != nil {
+		return nil, err
+	}
+	m.supervisor = pid
+	cfg.Engine.SetSignals(m)
+	go m.ticks()
+	return m, nil
+}
+
+// startReceiver comes before the supervisor: what it claims first may need it.
+func (m *Member) startReceiver(cfg Config) error {
+	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, cfg.Log, m.fail)
+	pid, err := m.system.Root.SpawnNamed(
+		actor.PropsFromProducer(func() actor.Actor { return m.receiver }, actor.WithGuardian(stopAlways{})), "receiver",
+	)
+	if err != nil {
+		return err
+	}
+	m.receiverID = pid
+	cfg.Engine.Retrieve.SetInbox(m.receiver)
+	return nil
+}
+
+// Collectors returns the metrics of the member, to be registered once.
+func (m *Member) Collectors() []prometheus.Collector {
+	if m.receiver == nil {
+		return nil
+	}
+	return []prometheus.Collector{m.receiver.objects, m.receiver.rejected, m.receiver.opened}
+}
+
+func (m *Member) ticks() {
+	refresh := time.NewTicker(sendersRefresh)
+	defer refresh.Stop()
+	for {
+		select {
+		case <-refresh.C:
+			if m.receiver != nil {
+				m.system.Root.Send(m.receiverID, readServers{})
+			}
+		case <-m.ticker.C:
+			m.system.Root.Send(m.supervisor, tick{})
+		case <-m.done:
+			m.ticker.Stop()
+			return
+		}
+	}
+}
+
+// Wake implements base.Signals.
+func (m *Member) Wake() { m.system.Root.Send(m.supervisor, wake{}) }
+
+// Cancel implements base.Signals.
+func (m *Member) Cancel(taskIDs []int64) { m.system.Root.Send(m.supervisor, cancelTasks{taskIDs}) }
+
+// Steer implements base.Signals.
+func (m *Member) Steer() { m.system.Root.Send(m.supervisor, steer{}) }
+
+// ServersChanged implements base.Signals.
+func (m *Member) ServersChanged() {
+	if m.receiver != nil {
+		m.receiver.serversChanged()
+	}
+}
+
+// Registered is closed when the member may claim tasks for the first time.
+func (m *Member) Registered() <-chan struct{} { return m.registered }
+
+// Done is closed when the member has ended: after Stop, or because of an error, which Err then returns.
+func (m *Member) Done() <-chan struct{} { return m.done }
+
+// Err is nil unless the member ended because of an error.
+func (m *Member) Err() error {
+	select {
+	case <-m.done:
+		return m.err
+	default:
+		return nil
+	}
+}
+
+const (
+	// cutGrace is how long tasks may take to close their sockets and write down where they stand.
+	cutGrace = 10 * time.Second
+	// politeEnd is how long before they are cut off tasks end the series in hand by C-CANCEL, and release their
+	// associations.
+	politeEnd = 10 * time.Second
+)
+
+// Stop claims nothing more and lets running tasks stop between two series; shortly before the context's deadline at the
+// next instance, and when it ends at once. They wait for the next start, and nothing of what they delivered is
+// repeated.
+func (m *Member) Stop(ctx context.Context) error {
+	grace := time.Duration(math.MaxInt64)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		grace = left - min(politeEnd, left/2)
+	}
+	m.system.Root.Send(m.supervisor, drain{grace})
+	select {
+	case <-m.done:
+		return m.Err()
+	case <-ctx.Done():
+	}
+	m.system.Root.Send(m.supervisor, cut{})
+	select {
+	case <-m.done:
+		return m.Err()
+	case <-time.After(cutGrace):
+		return errors.New("running transfers did not stop in time; they continue after the next start")
+	}
+}
+
+func (m *Member) setRegistered() { m.regOnce.Do(func() { close(m.registered) }) }
+
+func (m *Member) ended(asked bool) {
+	if asked {
+		m.fail(nil)
+	} else {
+		m.fail(errors.New("the member's supervisor failed"))
+	}
+}
+
+func (m *Member) fail(err error) {
+	m.once.Do(func() {
+		m.err = err
+		go func() { // not on the actor's own time
+			if m.receiver != nil {
+				m.system.Root.Stop(m.receiverID)
+				m.receiver.end()
+			}
+			close(m.done)
+		}()
+	})
+}
+
+// stopAlways stops the supervisor when it fails: the process then ends, and whoever runs it starts it anew.
+type stopAlways struct{}
+
+func (stopAlways) HandleFailure(
+	_ *actor.ActorSystem, sup actor.Supervisor, child *actor.PID, _ *actor.RestartStatistics, _, _ any,
+) {
+	sup.StopChildren(child)
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/client"
+)
+
+const (
+	firstPoll  = 200 * time.Millisecond
+	slowPoll   = 2 * time.Second
+	outage     = 2 * time.Minute // how long a server may be away while a job is waited for
+	cancelWait = 2 * time.Minute // for a canceled job to stop
+	fewTasks   = 50              // of so many tasks the instances are counted for the progress
+)
+
+// waiting follows a job until it has ended.
+type waiting struct {
+	client *client.Client
+	out    io.Writer    // where it says how far the job is
+	bar    *command.Bar // on a terminal, in place of lines
+	id     int64
+	giveUp time.Duration
+	start  time.Time
+
+	job      client.Job
+	line     string // the progress that was printed last
+	reason   string // the reason that was printed last
+	canceled bool   // by us
+	lost     time.Time
+}
+
+// wait follows a job until it has ended, and says how far it is and how it ended. The error is the exit code of its
+// status.
+func wait(
+	ctx context.Context, streams command.Streams, o command.Output, cl *client.Client, id int64, giveUp time.Duration,
+) (client.Job, error) {
+	out := o.Progress(streams)
+	w := &waiting{client: cl, out: out, bar: command.NewBar(out), id: id, giveUp: giveUp, start: time.Now()}
+	err := w.run(ctx)
+	w.bar.Clear()
+	switch {
+	case errors.Is(err, context.Canceled):
+		return w.job, fmt.Errorf("interrupted; job %d goes on. adit job get %d shows its progress", id, id)
+	case w.job.ID != 0 && err != nil:
+		return w.job, fmt.Errorf("job %d goes on as far as is known: %w", id, err)
+	case err != nil:
+		return w.job, err
+	}
+	return w.job, w.result(ctx)
+}
+
+// tellEnded writes the job that was waited for, if programs want it; people have been told. The status of the job
+// stays the exit code.
+func tellEnded(streams command.Streams, o command.Output, answer any, err error) error {
+	if _, ended := errors.AsType[*command.Status](err); o.JSON && (err == nil || ended) {
+		return errors.Join(command.PrintJSON(streams.Out, answer), err)
+	}
+	return err
+}
+
+// sayf writes a line, and not into the bar.
+func (w *waiting) sayf(format string, args ...any) {
+	w.bar.Clear()
+	fmt.Fprintf(w.out, format+"\n", args...)
+}
+
+func (w *waiting) run(ctx context.Context) error {
+	pause := firstPoll
+	for {
+		err := w.look(ctx)
+		switch {
+		case err != nil && !w.tolerable(err):
+			return err
+		case err == nil && client.Final(w.job.Status):
+			return nil
+		case err == nil:
+			if err := w.giveUpIfDue(ctx); err != nil {
+				return err
+			}
+		}
+		timer := time.NewTimer(w.untilGiveUp(pause))
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+		pause = min(pause*3/2, slowPoll)
+	}
+}
+
+// tolerable reports whether an error is an outage that has not lasted too long: a server that is started again goes on
+// with the job.
+func (w *waiting) tolerable(err error) bool {
+	var away *client.UnreachableError
+	var problem *client.Problem
+	if !errors.As(err, &away) && (!errors.As(err, &problem) || problem.Status != 503) {
+		return false
+	}
+	if w.lost.IsZero() {
+		w.lost = time.Now()
+		w.sayf("ADIT doesn't answer; trying again.")
+	}
+	return time.Since(w.lost) < outage
+}
+
+// untilGiveUp shortens a pause so that the end of patience is not overslept.
+func (w *waiting) untilGiveUp(pause time.Duration) time.Duration {
+	if w.giveUp == 0 || w.canceled {
+		return pause
+	}
+	return max(min(pause, time.Until(w.start.Add(w.giveUp))), time.Millisecond)
+}
+
+func (w *waiting) look(ctx context.Context) error {
+	job, err := w.client.Jobs.Get(ctx, w.id)
+	if err != nil {
+		return err
+	}
+	w.job = job
+	done, total := ended(job.Tasks), job.Tasks.Total()
+	line := fmt.Sprintf("%s: %d of %d tasks ended", words(job.Status), done, total)
+	if total <= fewTasks {
+		delivered, expected, bytes, err := w.count(ctx)
+		if err != nil {
+			return err
+		}
+		if expected > 0 {
+			line += fmt.Sprintf(", %d of %d instances, %s", delivered, expected, size(bytes))
+			done, total = delivered, expected
+		}
+	}
+	w.lost = time.Time{}
+	if w.bar != nil {
+		w.bar.Show(done, total, line)
+	} else if line != w.line {
+		w.line = line
+		w.sayf("%s", line)
+	}
+	if job.Tasks.Pending > 0 && job.Tasks.InProgress == 0 && !client.Final(job.Status) {
+		return w.sayWhy(ctx)
+	}
+	return nil
+}
+
+// count sums up the instances of all tasks.
+func (w *waiting) count(ctx context.Context) (delivered, expected int, bytes int64, err error) {
+	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Limit: fewTasks}) {
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		expected += t.Expected
+		delivered += t.Delivered
+		bytes += t.Bytes
+	}
+	return delivered, expected, bytes, nil
+}
+
+// sayWhy prints why the first pending task waits, when the reason changes.
+func (w *waiting) sayWhy(ctx context.Context) error {
+	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Status: client.Pending, Limit: 1}) {
+		if err != nil {
+			return err
+		}
+		reason, _, _ := strings.Cut(t.WhyWaiting, "; next attempt in")
+		if reason != w.reason {
+			w.reason = reason
+			w.sayf("waiting: %s", command.Printable(t.WhyWaiting))
+		}
+		break
+	}
+	return nil
+}
+
+func (w *waiting) giveUpIfDue(ctx context.Context) error {
+	waited := time.Since(w.start)
+	switch {
+	case w.giveUp == 0 || waited < w.giveUp:
+		return nil
+	case w.canceled && waited > w.giveUp+cancelWait:
+		return fmt.Errorf(
+			"it has not stopped %s after it was canceled; adit job get %d shows its tasks", cancelWait, w.id,
+		)
+	case w.canceled:
+		return nil
+	}
+	w.canceled = true
+	why := ""
+	if w.reason != "" {
+		why = "; it waited: " + command.Printable(w.reason)
+	}
+	w.sayf("giving up after %s%s", w.giveUp, why)
+	_, err := w.client.Jobs.Act(ctx, w.id, client.CancelJob)
+	var problem *client.Problem
+	if errors.As(err, &problem) && problem.Status == 409 {
+		return nil // it has ended meanwhile
+	}
+	return err
+}
+
+// shownTasks is how many tasks are listed at the end: those that are no successes, and those that left something out.
+const shownTasks = 20
+
+// remarkable reports whether the message of a success says more than how many images were transferred: what was left
+// out, or was there already.
+func remarkable(message string) bool {
+	return strings.Contains(message, ". ") || strings.Contains(message, ";")
+}
+
+// result tells how the job ended; the exit code is its status.
+func (w *waiting) result(ctx context.Context) error {
+	w.sayf("Job %d: %s. %s", w.id, words(w.job.Status), w.job.Message)
+	shown := 0
+	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Limit: 500}) {
+		if err != nil {
+			return err
+		}
+		if t.Status == client.Success && !remarkable(t.Message) {
+			continue
+		}
+		if shown++; shown > shownTasks {
+			w.sayf("adit job get %d shows the other tasks.", w.id)
+			break
+		}
+		if t, err = w.client.Tasks.Get(ctx, t.ID); err != nil {
+			return err
+		}
+		printTask(w.out, t)
+	}
+	return verdict(w.job.Status)
+}
+
+// verdict is the exit code for the status of a job.
+func verdict(status string) error {
+	switch status {
+	case client.Success:
+		return nil
+	case client.Warning:
+		return &command.Status{Code: command.ExitWarning}
+	case client.Canceled:
+		return &command.Status{Code: command.ExitCanceled}
+	}
+	return &command.Status{Code: command.ExitFailure}
+}

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package jobs
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/people"
+)
+
+// SelectiveTransfer is the kind of job of which a person picks the studies.
+const SelectiveTransfer = "selective_transfer"
+
+// Priorities of a selective transfer: by default and when urgent.
+const (
+	prioritySelective       = 4
+	prioritySelectiveUrgent = 8
+)
+
+const (
+	maxTasks           = 100_000
+	maxTasksOfNonStaff = 10
+)
+
+// Transfer is a job to be made: studies that are to go from a source to a destination.
+type Transfer struct {
+	Source      string // name of a server
+	Destination string // name of a server or folder
+	// whose key and profile pseudonymize; empty: the default project of the user's active group
+	Project           string
+	Studies           []Study
+	TrialProtocolID   string
+	TrialProtocolName string
+	// Pseudonymize gives studies without a pseudonym that of their patient: by the project's linkage table, or derived
+	// from its key.
+	Pseudonymize bool
+	// LeaveOutRejected leaves out the instances that a rejection note of the source names (IHE IOCM), and notes how
+	// many. Nil: if some study is de-identified.
+	LeaveOutRejected *bool
+	Urgent           bool
+	// urgent, and to run where the window of a server is closed for jobs, within the default's cap
+	OutsideWindows   bool
+	MailWhenFinished bool
+	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
+	// one's job.
+	IdempotencyKey string
+}
+
+// Study is what one task moves: a whole study or chosen series of it.
+type Study struct {
+	StudyInstanceUID   string
+	SeriesInstanceUIDs []string // empty: all
+	PatientID          string   // may be empty
+	Pseudonym          string
+}
+
+// Create makes a job with one task per study. Errors: *Invalid, *Conflict, *people.Denied, ErrNotFound.
+func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (Job, error) {
+	if err := t.validate(user); err != nil {
+		return Job{}, err
+	}
+	if err := svc.checkSize(ctx, t); err != nil {
+		return Job{}, err
+	}
+	source, destination, err := svc.transferNodes(ctx, user, t)
+	if err != nil {
+		return Job{}, err
+	}
+	if t.OutsideWindows {
+		if err := svc.People.Check(
+			ctx, user.ID, people.Action{Permissions: []string{people.UrgentOutsideWindows}},
+		); err != nil {
+			return Job{}, err
+		}
+	}
+	project, err := svc.projects.ProjectOf(ctx, user, t.Project)
+	if err != nil {
+		return Job{}, err
+	}
+	var id int64
+	err = svc.InTx(ctx, func(q *db.Queries) (err error) {
+		if t.IdempotencyKey != "" {
+			earlier, err := earlierJob(ctx, q, user, t)
+			if err != nil || earlier != 0 {
+				id = earlier
+				return err
+			}
+		}
+		if err := svc.People.Site.CountJob(ctx, q, user); err != nil {
+			return err
+		}
+		if id, err = insertTransfer(
+			ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination},
+		); err != nil {
+			return err
+		}
+		if t.IdempotencyKey == "" {
+			return nil
+		}
+		return putIdempotencyKey(ctx, q, user, t, id)
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	svc.Signals.Wake()
+	return svc.Get(ctx, user, id)
+}
+
+// checkSize refuses what is more than the settings allow of one job.
+func (svc *Service) checkSize(ctx context.Context, t Transfer) error {
+	settings, err := svc.People.Settings(ctx)
+	if err != nil {
+		return err
+	}
+	series := 0
+	for _, s := range t.Studies {
+		series += len(s.SeriesInstanceUIDs)
+	}
+	for _, of := range []struct {
+		what    string
+		n, most int
+	}{{"studies", len(t.Studies), settings.MaxStudies}, {"series", series, settings.MaxSeries}} {
+		if of.most > 0 && of.n > of.most {
+			return &refusal.Invalid{Field: "studies", Reason: fmt.Sprintf(
+				"a job may name at most %d %s here; make several jobs, or ask your administrator", of.most, of.what,
+			)}
+		}
+	}
+	return nil
+}
+
+// insertTransfer makes the job and its tasks.
+func insertTransfer(
+	ctx context.Context, q *db.Queries, user people.User, t Transfer, p db.InsertJobParams,
+) (int64, error) {
+	p.Kind, p.OwnerID, p.TrialProtocolID, p.TrialProtocolName = SelectiveTransfer, user.ID, t.TrialProtocolID,
+		t.TrialProtocolName
+	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(len(t.Studies)),
+		t.Pseudonymize
+	if p.Urgent, p.Priority = t.Urgent, prioritySelective; t.Urgent {
+		p.Priority = prioritySelectiveUrgent
+	}
+	p.LeaveOutRejected = t.leavesOutRejected()
+	if t.pseudonymizes() {
+		if err := projects.PinProfile(ctx, q, p.ProjectID, &p); err != nil {
+			return 0, err
+		}
+	}
+	job, err := q.InsertJob(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	if t.OutsideWindows {
+		if err := q.SetUrgency(ctx, db.SetUrgencyParams{
+			ID: job.ID, Urgent: t.Urgent, OutsideWindows: true, Priority: p.Priority,
+		}); err != nil {
+			return 0, err
+		}
+	}
+	if err := recordNewJob(ctx, q, job, t); err != nil {
+		return 0, err
+	}
+	return job.ID, q.InsertTasks(ctx, t.tasks(job.ID))
+}
+
+func (t Transfer) tasks(job int64) db.InsertTasksParams {
+	p := db.InsertTasksParams{JobID: job}
+	for _, s := range t.Studies {
+		p.StudyUids = append(p.StudyUids, s.StudyInstanceUID)
+		p.SeriesUids = append(p.SeriesUids, strings.Join(s.SeriesInstanceUIDs, `\`))
+		p.PatientIds = append(p.PatientIds, s.PatientID)
+		p.Pseudonyms = append(p.Pseudonyms, s.Pseudonym)
+	}
+	return p
+}
+
+// errSameKey rolls a transaction back because another request with the same key won.
+var errSameKey = errors.New("ADIT is still handling another request with this Idempotency-Key; try again in a moment")
+
+func putIdempotencyKey(ctx context.Context, q *db.Queries, user people.User, t Transfer, job int64) error {
+	n, err := q.PutIdempotencyKey(ctx, db.PutIdempotencyKeyParams{
+		UserID: user.ID, Key: t.IdempotencyKey, BodySha256: t.hash(), JobID: job,
+	})
+	if err == nil && n == 0 {
+		return &refusal.Conflict{Reason: errSameKey.Error()}
+	}
+	return err
+}
+
+// earlierJob returns the job that was made under the same key, 0 if there is none.
+func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer) (int64, error) {
+	if err := q.DeleteOldIdempotencyKeys(ctx); err != nil {
+		return 0, err
+	}
+	row, err := q.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{UserID: user.ID, Key: t.IdempotencyKey})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	if string(row.BodySha256) != string(t.hash()) {
+		return 0, &refusal.Invalid{
+			Field:  "Idempotency-Key",
+			Reason: "another request used the same key within the last 24 hours; use a new key for a new job",
+		}
+	}
+	return row.JobID, nil
+}
+
+func (t Transfer) hash() []byte {
+	h := sha256.New()
+	fmt.Fprintf(
+		h, "%q %q %q %q %q %q %v %v %v", t.Source, t.Destination, t.Project, t.Studies,
+		t.TrialProtocolID, t.TrialProtocolName, t.Pseudonymize, t.Urgent, t.MailWhenFinished,
+	)
+	if t.OutsideWindows {
+		fmt.Fprint(h, " outside windows")
+	}
+	if t.LeaveOutRejected != nil {
+		fmt.Fprintf(h, " leave out rejected %v", *t.LeaveOutRejected)
+	}
+	return h.Sum(nil)
+}
+
+func (t Transfer) validate(user people.User) error {
+	switch {
+	case t.OutsideWindows && !t.Urgent:
+		return &refusal.Invalid{
+			Field: "outside_windows", Reason: "only an urgent job may run outside the windows of its servers",
+		}
+	case len(t.Studies) == 0:
+		return &refusal.Invalid{Field: "studies", Reason: "name at least one study"}
+	case len(t.Studies) > maxTasks:
+		return &refusal.Invalid{
+			Field: "studies", Reason: fmt.Sprintf("a job has at most %d studies; make several jobs", maxTasks),
+		}
+	case len(t.Studies) > maxTasksOfNonStaff && !user.IsStaff:
+		return &refusal.Invalid{Field: "studies", Reason: fmt.Sprintf(
+			"a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff,
+		)}
+	}
+	for field, value := range map[string]string{
+		"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName,
+	} {
+		if len(value) > 64 || strings.Contains(value, `\`) || !text.Plain(value) {
+			return &refusal.Invalid{
+				Field:  field,
+				Reason: "at most 64 characters, without a backslash, control characters or other invisible characters",
+			}
+		}
+	}
+	seen := make(map[string]bool, len(t.Studies))
+	for i, s := range t.Studies {
+		field := fmt.Sprintf("studies[%d]", i)
+		if err := s.validate(field); err != nil {
+			return err
+		}
+		if seen[s.StudyInstanceUID] {
+			return &refusal.Invalid{Field: field, Reason: "the request names this study twice; each study is one task"}
+		}
+		seen[s.StudyInstanceUID] = true
+	}
+	if t.pseudonymizes() && t.sendsPatients() {
+		return &refusal.Invalid{
+			Field: fmt.Sprintf("studies[%d].pseudonym", slices.IndexFunc(t.Studies, Study.keepsPatient)),
+			Reason: "this study has no pseudonym and others have one, so that its patient's identity would travel with " +
+				"them; give each study a pseudonym, set pseudonymize, or make two jobs",
+		}
+	}
+	return t.checkPseudonyms()
+}
+
+func (s Study) keepsPatient() bool { return s.Pseudonym == "" }
+
+func (s Study) validate(field string) error {
+	if !fault.ValidUID(s.StudyInstanceUID) {
+		return &refusal.Invalid{
+			Field:  field + ".study_instance_uid",
+			Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters",
+		}
+	}
+	for _, uid := range s.SeriesInstanceUIDs {
+		if !fault.ValidUID(uid) {
+			return &refusal.Invalid{
+				Field:  field + ".series_instance_uids",
+				Reason: "not a DICOM UID: it must be numbers with dots between them, at most 64 characters",
+			}
+		}
+	}
+	if len(s.PatientID) > 64 || strings.ContainsFunc(s.PatientID, fault.BadInExactKey) {
+		return &refusal.Invalid{
+			Field: field + ".patient_id", Reason: "at most 64 characters, without *, ?, \\ or control characters",
+		}
+	}
+	if s.Pseudonym != "" {
+		if err := deid.CheckPseudonym(s.Pseudonym); err != nil {
+			return &refusal.Invalid{Field: field + ".pseudonym", Reason: err.Error()}
+		}
+	}
+	return nil
+}
+
+// pseudonymizes reports whether some study is to be de-identified, sendsPatients whether some is not.
+func (t Transfer) pseudonymizes() bool {
+	return t.Pseudonymize || slices.ContainsFunc(t.Studies, func(s Study) bool { return s.Pseudonym != "" })
+}
+
+func (t Transfer) leavesOutRejected() bool {
+	if t.LeaveOutRejected != nil {
+		return *t.LeaveOutRejected
+	}
+	return t.pseudonymizes()
+}
+
+func (t Transfer) sendsPatients() bool {
+	return !t.Pseudonymize && slices.ContainsFunc(t.Studies, Study.keepsPatient)
+}
+
+// checkPseudonyms refuses what the tasks would refuse one by one, as far as the request itself shows it.
+func (t Transfer) checkPseudonyms() error {
+	pseudonyms, patients, bare := map[string]string{}, map[string]string{}, map[string]bool{}
+	for i, s := range t.Studies {
+		if s.Pseudonym == "" || s.PatientID == "" {
+			continue
+		}
+		id, field := strings.TrimSpace(s.PatientID), fmt.Sprintf("studies[%d].pseudonym", i)
+		if p, ok := pseudonyms[id]; ok && p != s.Pseudonym {
+			return &refusal.Invalid{
+				Field: field,
+				Reason: "the patient of this study has another pseudonym in the same request; a patient has one " +
+					"pseudonym",
+			}
+		}
+		if other, ok := patients[s.Pseudonym]; ok && other != id {
+			return &refusal.Invalid{
+				Field: field,
+				Reason: "another patient has this pseudonym in the same request; a pseudonym belongs to " +
+					"one patient",
+			}
+		}
+		pseudonyms[id], patients[s.Pseudonym], bare[deid.BareID(id)] = s.Pseudonym, id, true
+	}
+	for i, s := range t.Studies {
+		if s.Pseudonym != "" && bare[deid.BareID(s.Pseudonym)] {
+			return &refusal.Invalid{
+				Field: fmt.Sprintf("studies[%d].pseudonym", i),
+				Reason: "this pseudonym is a Patient ID of the request and would reveal an identity; check " +
+					"that the two aren't swapped, and choose another",
+			}
+		}
+	}
+	return nil
+}
+
+// transferNodes finds source and destination and asks whether the user may use them so.
+func (svc *Service) transferNodes(ctx context.Context, user people.User, t Transfer) (
+	source, destination int64, err error,
+) {
+	src, err := svc.nodes.ByName(ctx, t.Source)
+	if err != nil {
+		return 0, 0, unknownNode(err, "source", t.Source)
+	}
+	dst, err := svc.nodes.ByName(ctx, t.Destination)
+	if err != nil {
+		return 0, 0, unknownNode(err, "destination", t.Destination)
+	}
+	switch {
+	case src.ID == dst.ID:
+		return 0, 0, &refusal.Invalid{Field: "destination", Reason: "source and destination are the same"}
+	case src.Server == nil:
+		return 0, 0, &refusal.Invalid{Field: "source", Reason: "a folder can't be a source; choose a server"}
+	case !src.Server.StudyRootFind && !src.Server.PatientRootFind:
+		return 0, 0,
+			&refusal.Invalid{Field: "source", Reason: "this server doesn't support C-FIND, which a source needs"}
+	case len(nodes.MethodsOf(src.Server)) == 0:
+		return 0, 0, &refusal.Invalid{
+			Field: "source", Reason: "this server supports neither C-GET nor C-MOVE, one of which a source needs",
+		}
+	case dst.Server != nil && !dst.Server.StoreScp:
+		return 0, 0,
+			&refusal.Invalid{Field: "destination", Reason: "this server takes no instances: it doesn't support C-STORE"}
+	}
+	a := TransferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent)
+	a.Sections = people.TransferRight().Sections
+	return src.ID, dst.ID, svc.People.Check(ctx, user.ID, a)
+}
+
+// TransferAction is what somebody must be allowed to do for a transfer, which may show patients to the destination.
+func TransferAction(source, destination int64, patients, urgent bool) people.Action {
+	a := people.Action{Permissions: []string{people.SelectiveTransfer}, Source: source, Destination: destination}
+	if patients {
+		a.Permissions = append(a.Permissions, people.TransferUnpseudonymized)
+	}
+	if urgent {
+		a.Permissions = append(a.Permissions, people.Urgent)
+	}
+	return a
+}
+
+func unknownNode(err error, field, name string) error {
+	if errors.Is(err, refusal.ErrNotFound) {
+		return &refusal.Invalid{Field: field, Reason: fmt.Sprintf(
+			"there is no DICOM node named %q; `adit node list` shows the names", name,
+		)}
+	}
+	return err
+}

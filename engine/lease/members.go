@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package lease
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/fault"
+)
+
+// Registration is how a process introduces itself.
+type Registration struct {
+	DataDirID uuid.UUID // of the data directory that this process holds locked
+	Previous  uuid.UUID // this process's own earlier incarnation, if it was fenced
+	Name      string
+	Version   string
+	SchemaMin int64
+	SchemaMax int64
+}
+
+// Register makes this process a member under a new incarnation and gives back what its predecessor in the same data
+// directory held: that process is dead, since the directory's lock is ours.
+func (svc *Service) Register(ctx context.Context, r Registration) (uuid.UUID, error) {
+	id := uuid.New()
+	var predecessors []uuid.UUID
+	err := svc.InTx(ctx, func(q *db.Queries) error {
+		err := q.RegisterMember(ctx, db.RegisterMemberParams{
+			ID: id, DataDirID: r.DataDirID, Name: r.Name, Roles: []string{"worker"},
+			Version: r.Version, SchemaMin: r.SchemaMin, SchemaMax: r.SchemaMax,
+		})
+		if err != nil {
+			return err
+		}
+		predecessors, err = q.FencePredecessors(ctx, db.FencePredecessorsParams{DataDirID: r.DataDirID, Self: id})
+		return err
+	})
+	if err != nil {
+		return uuid.Nil, fmt.Errorf("this process can't be registered as a member: %w", err)
+	}
+	for _, p := range predecessors {
+		how := lostWithProcess
+		if p == r.Previous {
+			how = lostLease
+		}
+		if err := svc.takeBack(ctx, p, how); err != nil {
+			return uuid.Nil, err
+		}
+		if err := svc.Q.DeleteSlotsOfMember(ctx, p); err != nil {
+			return uuid.Nil, err
+		}
+	}
+	svc.Door.SetMember(id)
+	return id, svc.Tidy(ctx)
+}
+
+// Deregister records that a member has ended in order and no longer holds anything.
+func (svc *Service) Deregister(ctx context.Context, member uuid.UUID) error {
+	return svc.InTx(ctx, func(q *db.Queries) error {
+		return errors.Join(q.DeleteSlotsOfMember(ctx, member), q.RetireMember(ctx, member))
+	})
+}
+
+// Heartbeat beats for a member over a connection outside the pool, so that a pool that is in use up to its last
+// connection costs nobody the lease.
+type Heartbeat struct {
+	svc *Service
+	url string
+
+	mu     sync.Mutex // held for a whole beat: a member may stop in the middle of one
+	conn   *pgx.Conn
+	closed bool
+}
+
+// NewHeartbeat returns a heart that connects to the database when it first beats.
+func (svc *Service) NewHeartbeat(databaseURL string) *Heartbeat {
+	return &Heartbeat{svc: svc, url: databaseURL}
+}
+
+var errHeartClosed = errors.New("the member has stopped")
+
+// Beat says that the member lives and gives the tasks that it holds. It connects anew if it has to. ErrFenced: the
+// member holds nothing any more, and must close every socket before it does anything else.
+func (h *Heartbeat) Beat(ctx context.Context, member uuid.UUID) ([]HeldTask, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, errHeartClosed
+	}
+	if h.conn == nil || h.conn.IsClosed() {
+		conn, err := db.Connect(ctx, h.url, "adit beat")
+		if err != nil {
+			return nil, err
+		}
+		h.conn = conn
+	}
+	return h.svc.beat(ctx, h.conn, member)
+}
+
+func (svc *Service) beat(ctx context.Context, conn *pgx.Conn, member uuid.UUID) ([]HeldTask, error) {
+	q := db.New(conn)
+	n, err := q.Beat(ctx, member)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 {
+		return nil, fault.ErrFenced
+	}
+	rows, err := q.TasksOfMember(ctx, &member)
+	if err != nil {
+		return nil, err
+	}
+	held := make([]HeldTask, len(rows))
+	for i, row := range rows {
+		held[i] = HeldTask{
+			Held: Held{
+				Claimed: db.Claimed{TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken}, Member: member,
+			},
+			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID,
+			Destination: *row.DestinationID, Project: row.ProjectID,
+			Pseudonymized: row.Pseudonymized,
+		}
+	}
+	return held, nil
+}
+
+// Close ends the connection, after the beat that may be under way.
+func (h *Heartbeat) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	if h.conn != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = h.conn.Close(ctx) // nothing is lost with it
+		h.conn = nil
+	}
+}
+
+// SeenBeat is when a member's beat was first seen at a value, by this process's monotonic clock.
+type SeenBeat struct {
+	Beat int64
+	At   time.Time
+}
+
+// Watch looks at the beats of the other members and fences those that stood still for a whole lease by this process's
+// own clock. seen is kept by the caller from one call to the next, and must be emptied after any time in which this
+// member itself could not see the database.
+func (svc *Service) Watch(ctx context.Context, self uuid.UUID, seen map[uuid.UUID]SeenBeat, lease time.Duration) error {
+	members, err := svc.Q.AliveMembers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		last, known := seen[m.ID]
+		if m.ID == self || known && last.Beat == m.Beat && time.Since(last.At) < lease {
+			continue
+		}
+		if !known || last.Beat != m.Beat {
+			seen[m.ID] = SeenBeat{Beat: m.Beat, At: time.Now()}
+			continue
+		}
+		fenced, err := svc.Q.FenceMember(ctx, db.FenceMemberParams{ID: m.ID, Beat: m.Beat})
+		if err != nil {
+			return err
+		}
+		if fenced > 0 {
+			svc.Log.WarnContext(ctx, "a member stopped beating and was fenced", "member", m.ID, "name", m.Name)
+		}
+		delete(seen, m.ID)
+	}
+	return svc.Tidy(ctx)
+}
+
+// Tidy gives back what members left behind that were fenced before they could do so themselves.
+func (svc *Service) Tidy(ctx context.Context) error {
+	members, err := svc.Q.FencedMembersWithTasks(ctx)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		if err := svc.takeBack(ctx, m, lostWithProcess); err != nil {
+			return err
+		}
+	}
+	if err := svc.Q.ExpireSlotsOfFencedMembers(ctx); err != nil {
+		return err
+	}
+	if _, err := svc.Q.DeleteExpiredSlots(ctx); err != nil {
+		return err
+	}
+	return errors.Join(svc.Q.DeleteOldMembers(ctx), svc.Q.EndLostMoves(ctx), svc.Q.DeleteOldMoves(ctx))
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package ledger records what a destination has acknowledged.
+package ledger
+
+import (
+	"github.com/adit-go/adit/engine/base"
+)
+
+// Service of one engine. It is safe for concurrent use.
+type Service struct {
+	*base.Base
+}
+
+// New returns the service of an engine.
+func New(b *base.Base) *Service {
+	return &Service{Base: b}
+}

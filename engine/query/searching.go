@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package query
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/adit-go/adit/dicom/charset"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/stream"
+	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/fault"
+)
+
+// searching is a search under way: one query for each modality, over one association.
+type searching struct {
+	a      *door.Association
+	root   string
+	search Search
+	yield  func(FoundStudy, error) bool
+	shown  map[[2]string]bool // by UID and patient: a study may have several of the modalities
+	older  bool               // the server was seen to find text only in another character set than UTF-8
+}
+
+// run asks until all is found, or as much as is wanted.
+func (s *searching) run(ctx context.Context) error {
+	modalities := s.search.modalities()
+	if len(modalities) == 0 {
+		modalities = []string{""}
+	}
+	for _, m := range modalities {
+		if more, err := s.ask(ctx, m); err != nil || !more {
+			return err
+		}
+	}
+	return nil
+}
+
+// ask makes the query for a modality, and reports whether more is wanted. Text beyond ASCII goes out in UTF-8 first. A
+// server that knows no UTF-8 finds nothing by it, or refuses it: it is asked once more, in a character set of one
+// language that can hold the text (docs/decisions/0017).
+func (s *searching) ask(ctx context.Context, modality string) (more bool, err error) {
+	id := s.search.identifier(modality)
+	older := inOlderCharset(id)
+	if older == nil || !s.older {
+		var answers int
+		answers, more, err = s.query(ctx, id, modality)
+		if older == nil || answers > 0 || err != nil && !refused(err) {
+			return more, err
+		}
+	}
+	answers, more, again := s.query(ctx, older, modality)
+	s.older = answers > 0
+	if again != nil && err != nil {
+		return more, err
+	}
+	return more, again
+}
+
+// refused reports whether a query was answered with a failure that is not for want of resources.
+func refused(err error) bool {
+	status, ok := errors.AsType[*dimse.StatusError](err)
+	return ok && !fault.OutOfResources(status.Status)
+}
+
+// olderCharsets are what servers keep text in that know no UTF-8, by how common they are; the first that can hold a
+// text is taken.
+var olderCharsets = [][]string{
+	{charset.Latin1},
+	{"ISO_IR 101"},
+	{"ISO_IR 148"},
+	{"ISO_IR 109"},
+	{"ISO_IR 110"},
+	{"ISO_IR 144"},
+	{"ISO_IR 126"},
+	{"ISO_IR 138"},
+	{"ISO_IR 127"},
+	{"ISO_IR 166"},
+	{"", "ISO 2022 IR 87"},
+	{"", "ISO 2022 IR 149"},
+	{"GB18030"},
+}
+
+// inOlderCharset returns an identifier in another character set than UTF-8; nil if it holds nothing beyond ASCII, or no
+// other can hold it.
+func inOlderCharset(id *stream.DataSet) *stream.DataSet {
+	if id.String(dict.SpecificCharacterSet) != charset.UTF8 {
+		return nil
+	}
+	for _, terms := range olderCharsets {
+		older := *id
+		if older.SetCharset(terms...) == nil {
+			return &older
+		}
+	}
+	return nil
+}
+
+// query asks once and shows what matches. An answer that lacks what was asked for can't be judged by itself: it is
+// shown if no other answer to the same query shows that the server doesn't filter by that key.
+func (s *searching) query(ctx context.Context, id *stream.DataSet, modality string) (
+	answers int, more bool, err error,
+) {
+	wanted := s.search
+	wanted.Modality = modality
+	type unsure struct {
+		study FoundStudy
+		lacks criteria
+	}
+	var kept []unsure
+	var ignored criteria
+	left := s.search.Limit - len(s.shown)
+	var ds *stream.DataSet
+	for ds, err = range s.a.Find(ctx, s.root, id) {
+		if err != nil {
+			break
+		}
+		answers++
+		study, lacks, against := wanted.judge(ds)
+		switch {
+		case against != 0:
+			ignored |= against &^ identity
+			kept = slices.DeleteFunc(kept, func(u unsure) bool { return u.lacks&ignored != 0 })
+			continue
+		case s.shown[keyOf(study)] || lacks&ignored != 0:
+			continue
+		case lacks != 0:
+			kept = append(kept, unsure{study, lacks})
+		case !s.show(study):
+			return answers, false, nil
+		default:
+			left--
+		}
+		if s.search.Limit > 0 && left <= len(kept) {
+			break
+		}
+	}
+	for _, u := range kept {
+		if !s.show(u.study) {
+			return answers, false, err
+		}
+	}
+	return answers, s.search.Limit == 0 || len(s.shown) < s.search.Limit, err
+}
+
+// show reports whether more is wanted. It passes over what was shown before.
+func (s *searching) show(study FoundStudy) bool {
+	if s.shown[keyOf(study)] {
+		return true
+	}
+	s.shown[keyOf(study)] = true
+	return s.yield(study, nil)
+}
+
+func keyOf(study FoundStudy) [2]string { return [2]string{study.StudyInstanceUID, study.PatientID} }

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package query searches a server, and decides which answers match.
+package query
+
+import (
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/nodes"
+)
+
+// Service of one engine. It is safe for concurrent use.
+type Service struct {
+	*base.Base
+	nodes *nodes.Service
+}
+
+// New returns the service of an engine.
+func New(b *base.Base, ofNodes *nodes.Service) *Service { return &Service{Base: b, nodes: ofNodes} }

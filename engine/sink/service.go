@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package sink is where the instances of a task go: a server or a folder.
+package sink
+
+import (
+	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/nodes"
+)
+
+// Service of one engine. It is safe for concurrent use.
+type Service struct {
+	*base.Base
+	nodes *nodes.Service
+}
+
+// New returns the service of an engine.
+func New(b *base.Base, ofNodes *nodes.Service) *Service {
+	return &Service{Base: b, nodes: ofNodes}
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	nethttp "net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/adit-go/adit/http"
+)
+
+const (
+	adminSocket = "admin.sock"
+	adminNone   = "none"
+	// longestSocketPath is sun_path of Linux, without the closing zero.
+	longestSocketPath = 107
+)
+
+// outside is how the server is known to those who call it.
+type outside struct {
+	public  *url.URL // nil: not told
+	proxies []netip.Prefix
+}
+
+// openOutside reads what the configuration says about the outside, before anything is started.
+func (s *server) openOutside() error {
+	c := s.cfg.HTTP
+	var err error
+	if s.outside.proxies, err = ranges("--trusted-proxies", c.TrustedProxies); err != nil {
+		return err
+	}
+	if c.PublicURL != "" {
+		if s.outside.public, err = publicURL(c.PublicURL); err != nil {
+			return err
+		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return usage("--tls-cert and --tls-key belong together")
+	}
+	if c.TLSCert != "" {
+		if s.certificate, err = loadCertificate(c.TLSCert, c.TLSKey); err == nil {
+			s.certificate.tell(s.log)
+		}
+	}
+	return err
+}
+
+// publicURL reads an address without anything behind the host.
+func publicURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" ||
+		strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+		return nil, usage(
+			"--public-url: %q is not an address such as https://adit.example.org; nothing may follow the host and port",
+			text,
+		)
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}, nil
+}
+
+// address is where people on this machine or elsewhere find the server.
+func (s *server) address() string {
+	switch {
+	case s.outside.public != nil:
+		return s.outside.public.String()
+	case s.certificate != nil:
+		return "https://" + s.httpAddr
+	}
+	return "http://" + s.httpAddr
+}
+
+// prepareHTTP returns what starts the HTTP server: after the member, which the engine must know before the first
+// request, though it ends after the member, so that the end can be watched.
+func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func()) {
+	if s.certificate == nil && len(s.outside.proxies) == 0 && !loopbackAddr(l.Addr()) {
+		s.log.WarnContext(ctx, "ADIT serves the REST API without TLS to other machines: tokens and "+
+			"patients' data can be intercepted; set --tls-cert and --tls-key, or --trusted-proxies with a proxy "+
+			"that has TLS",
+			"listen", s.httpAddr)
+	}
+	machine, err := os.Hostname()
+	if err != nil {
+		machine = "" // it is called by its address then
+	}
+	handler := http.New(http.Config{
+		Engine: s.engine, People: s.people, Version: s.cfg.About.Version,
+		About: s.cfg.About, Log: s.log, Metrics: s.metrics, Ready: s.ready,
+		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,
+	})
+	srv := s.httpServer(ctx, handler)
+	bounds := http.BoundConnections(s.outside.proxies)
+	if bounds.Scarce > 0 {
+		s.log.WarnContext(ctx,
+			"this process may open only few files, and each connection needs one; raise the limit (ulimit -n, LimitNOFILE=)",
+			"files", bounds.Scarce,
+			"http_connections", bounds.All,
+		)
+	}
+	l = bounds.Bound(srv, l)
+	if s.certificate == nil {
+		return func() { s.supervise("the HTTP server", func() error { return closedIsFine(srv.Serve(l)) }) }
+	}
+	srv.TLSConfig = s.certificate.config()
+	return func() { s.supervise("the HTTPS server", func() error { return closedIsFine(srv.ServeTLS(l, "", "")) }) }
+}
+
+// httpServer makes a server that is shut down at its turn, in order if that takes no longer than endGrace.
+func (s *server) httpServer(ctx context.Context, handler nethttp.Handler) *nethttp.Server {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	srv := http.NewServer(base, handler, s.log)
+	s.atEnd(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endGrace)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			s.log.Info("ADIT stopped before some requests were answered", "reason", err)
+		}
+		cut()
+		_ = srv.Close() // what Shutdown has left
+	})
+	return srv
+}
+
+func closedIsFine(err error) error {
+	if errors.Is(err, nethttp.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+func loopbackAddr(addr net.Addr) bool {
+	ap, err := netip.ParseAddrPort(addr.String())
+	return err != nil || ap.Addr().IsLoopback() // what is no address is a UNIX socket
+}
+
+// serveAdmin serves the metrics and the inside of the process to those who run it.
+func (s *server) serveAdmin(ctx context.Context) error {
+	var l net.Listener
+	var err error
+	switch addr := s.cfg.HTTP.AdminListen; addr {
+	case adminNone:
+		return nil
+	case "":
+		l, err = s.listenSocket(ctx, filepath.Join(s.cfg.DataDir, adminSocket))
+	default:
+		l, err = s.listen(ctx, "--admin-listen", addr)
+	}
+	if err != nil || l == nil {
+		return err
+	}
+	srv := s.httpServer(ctx, http.Admin(s.metrics, loopbackAddr(l.Addr()), s.log))
+	l = http.BoundConnections(nil).Bound(srv, l)
+	s.supervise("the admin listener", func() error { return closedIsFine(srv.Serve(l)) })
+	s.log.InfoContext(ctx, "metrics are served", "admin", l.Addr().String())
+	return nil
+}
+
+// listenSocket listens at a socket of the data directory, which only this user and root can reach, and which the lock
+// on the directory makes ours: one that is there was left by a server that was killed.
+func (s *server) listenSocket(ctx context.Context, path string) (net.Listener, error) {
+	if len(path) > longestSocketPath {
+		s.log.WarnContext(ctx,
+			"ADIT serves no metrics: the path of the data directory is too long for a socket in it; set --admin-listen",
+			"path", path,
+		)
+		return nil, nil //nolint:nilnil // there is none
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the admin socket of an earlier start can't be removed: %w", err)
+	}
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("the admin socket: %w; choose an address with --admin-listen", err)
+	}
+	s.atEnd(func() { _ = l.Close() }) // mostly closed already by who served it
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("the admin socket: %w", err)
+	}
+	return l, nil
+}
+
+// hostsOf are the names that a certificate is for, for the log.
+func hostsOf(names []string, addresses []net.IP) []string {
+	hosts := slices.Clone(names)
+	for _, a := range addresses {
+		hosts = append(hosts, a.String())
+	}
+	return hosts
+}
