@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/problem"
 )
 
 // Admin returns the handler of the admin listener: /metrics, and with profiles /debug/pprof/, which show the inside of
@@ -23,7 +23,7 @@ func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.H
 		r.Use(localOnly)
 	}
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(
+		problem.Refuse(
 			w, r, http.StatusNotFound,
 			"There is nothing at this address; the admin listener serves /metrics and, to this machine, /debug/pprof/.",
 		)
@@ -47,7 +47,7 @@ func localOnly(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if site := r.Header.Get("Sec-Fetch-Site"); !local(hostname(r.Host)) ||
 			r.Header.Get("Origin") != "" || site != "" && site != "none" && site != "same-origin" {
-			api.Refuse(
+			problem.Refuse(
 				w, r, http.StatusForbidden,
 				"The admin listener answers only programs on this machine that address it as localhost or by its IP address.",
 			)

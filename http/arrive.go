@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/problem"
 )
 
 const (
@@ -34,7 +35,7 @@ func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 			if !on.Enter(from) {
 				w.Header().Set("Retry-After", "1")
 				hangUp(w)
-				api.Refuse(
+				problem.Refuse(
 					w, r, http.StatusTooManyRequests,
 					"Too many requests from your address are still being sent; try again in a moment.",
 				)
@@ -44,7 +45,7 @@ func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 			on.Leave(from)
 			if err != nil {
 				hangUp(w)
-				api.WriteProblem(w, r, api.Unread(err))
+				problem.Write(w, r, api.Unread(err))
 				return
 			}
 			next.ServeHTTP(w, r)

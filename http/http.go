@@ -20,6 +20,7 @@ import (
 
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/people"
 )
 
@@ -80,7 +81,7 @@ func New(cfg Config) http.Handler {
 }
 
 func nothingHere(w http.ResponseWriter, r *http.Request) {
-	api.Refuse(
+	problem.Refuse(
 		w, r, http.StatusNotFound, "There is nothing at this address; /api/docs describes what there is.",
 	)
 }

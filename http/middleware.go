@@ -23,7 +23,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/problem"
 )
 
 // requestLog carries the logger from named to logged.
@@ -36,7 +36,7 @@ func named(log *slog.Logger) func(http.Handler) http.Handler {
 			id := rand.Text()
 			w.Header().Set("X-Request-ID", id)
 			rlog := log.With("request", id)
-			ctx := context.WithValue(api.WithRequest(r.Context(), id, rlog), requestLog{}, rlog)
+			ctx := context.WithValue(problem.WithRequest(r.Context(), id, rlog), requestLog{}, rlog)
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
@@ -95,7 +95,7 @@ func recovered(next http.Handler) http.Handler {
 			if ww, ok := w.(middleware.WrapResponseWriter); ok && ww.Status() != 0 {
 				panic(http.ErrAbortHandler) // part of an answer went out, which nobody may take for the whole
 			}
-			api.WriteProblem(w, r, errors.New("the handler panicked"))
+			problem.Write(w, r, errors.New("the handler panicked"))
 		}()
 		next.ServeHTTP(w, r)
 	})
@@ -127,7 +127,7 @@ func limited(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Retry-After", "1")
-			api.Refuse(
+			problem.Refuse(
 				w, r, http.StatusServiceUnavailable, "ADIT is handling too many requests at once; try again in a moment.",
 			)
 		}
@@ -144,14 +144,14 @@ func readable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		for _, name := range single {
 			if len(r.Header.Values(name)) > 1 {
-				api.Refuse(w, r, http.StatusBadRequest, "The header "+name+" was sent more than once; send it once.")
+				problem.Refuse(w, r, http.StatusBadRequest, "The header "+name+" was sent more than once; send it once.")
 				return
 			}
 		}
 		query, err := url.QueryUnescape(r.URL.RawQuery)
 		for _, text := range []string{r.URL.Path, query, r.Header.Get("Idempotency-Key")} {
 			if err != nil || !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-				api.Refuse(
+				problem.Refuse(
 					w, r, http.StatusBadRequest,
 					"The address or a header of this request is not valid text (UTF-8); escape it properly.",
 				)
@@ -171,7 +171,7 @@ func asUTF8(next http.Handler) http.Handler {
 		switch {
 		case len(coding) > 0 && !strings.EqualFold(strings.Join(coding, ","), "identity"):
 			hangUp(w)
-			api.Refuse(
+			problem.Refuse(
 				w, r, http.StatusUnsupportedMediaType,
 				"The header Content-Encoding says that the body is compressed or encoded; send it unencoded, not "+
 					"compressed.",
@@ -180,7 +180,7 @@ func asUTF8(next http.Handler) http.Handler {
 			[]string{"utf-8", "utf8", "us-ascii"}, func(name string) bool { return strings.EqualFold(charset, name) },
 		):
 			hangUp(w)
-			api.Refuse(
+			problem.Refuse(
 				w, r, http.StatusUnsupportedMediaType,
 				"The header Content-Type names a character set other than UTF-8; send the body in UTF-8.",
 			)
@@ -208,7 +208,7 @@ func sameOrigin(public *url.URL) func(http.Handler) http.Handler {
 		}
 	}
 	protection.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		api.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
+		problem.Refuse(w, r, http.StatusForbidden, "A page of another site sent this request; use ADIT's own address.")
 	}))
 	return protection.Handler
 }

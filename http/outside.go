@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/problem"
 )
 
 // origin is what a request is known by from outside: who sent it, and which address of ours they used.
@@ -35,7 +35,7 @@ func outside(public *url.URL, proxies []netip.Prefix) func(http.Handler) http.Ha
 			if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil && trusted(proxies, peer.Addr()) {
 				o := originOf(r.Header, peer.Addr().Unmap(), proxies)
 				if o.contradictory {
-					api.Refuse(
+					problem.Refuse(
 						w, r, http.StatusBadRequest,
 						"The headers Forwarded and X-Forwarded-For of this request name two senders; have the proxy "+
 							"in front of ADIT remove the one that it does not set.",
@@ -170,7 +170,7 @@ func ourHost(public *url.URL, machine string) func(http.Handler) http.Handler {
 			ours := local(name) ||
 				name != "" && slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, name) })
 			if !ours && (public != nil || r.URL.Scheme != "https") {
-				api.Refuse(w, r, http.StatusMisdirectedRequest, "ADIT is not served under this name. "+hint)
+				problem.Refuse(w, r, http.StatusMisdirectedRequest, "ADIT is not served under this name. "+hint)
 				return
 			}
 			next.ServeHTTP(w, r)

@@ -24,6 +24,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
@@ -98,7 +99,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		doc, err := document()
 		if err != nil {
-			WriteProblem(w, r, err)
+			problem.Write(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/openapi+json")
@@ -199,10 +200,10 @@ func register[I, O any](
 		defer cancel()
 		out, err := fn(ctx, in)
 		if op.timeout == quick && errors.Is(err, context.DeadlineExceeded) {
-			return nil, databaseAway(retryDatabase)
+			return nil, problem.DatabaseAway()
 		}
 		if err != nil {
-			return nil, problemOf(ctx, err)
+			return nil, problem.Of(ctx, err)
 		}
 		return out, nil
 	})
@@ -275,7 +276,7 @@ func asTable(name string, write func(ctx context.Context, w io.Writer) error) *t
 		ContentType: "text/csv; charset=utf-8", ContentDisposition: `attachment; filename="` + name + `"`,
 		Body: func(rq huma.Context) {
 			if err := write(rq.Context(), rq.BodyWriter()); err != nil {
-				logger(rq.Context()).ErrorContext(
+				problem.Logger(rq.Context()).ErrorContext(
 					rq.Context(), "a table could not be written", "table", name, "error", err,
 				)
 				panic(http.ErrAbortHandler)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/http/api/internal/strictjson"
+	"github.com/adit-go/adit/http/problem"
 )
 
 const (
@@ -121,28 +122,28 @@ func (b *pieces) Close() error { return nil }
 // Unread says in a sentence why a body could not be read.
 func Unread(err error) error { return unread(err) }
 
-func unread(err error) *problem {
+func unread(err error) *problem.Answer {
 	if p := ambiguous(err); p != nil {
 		return p
 	}
 	var network net.Error
 	switch {
 	case errors.Is(err, strictjson.ErrTooManyValues):
-		return newProblem(
+		return problem.New(
 			http.StatusRequestEntityTooLarge,
 			"The body holds more values than this request may have, or is nested too deeply.",
 		)
 	case errors.Is(err, errNoRoom):
-		return newProblem(
+		return problem.New(
 			http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.",
-		).retry(retryLarge)
+		).Retry(retryLarge)
 	case errors.As(err, &network) && network.Timeout():
-		return newProblem(
+		return problem.New(
 			http.StatusRequestTimeout,
 			"The body of the request came too slowly; send it again, over a faster connection.",
 		)
 	}
-	return newProblem(
+	return problem.New(
 		http.StatusBadRequest, "The body of the request ended too early, or is badly encoded; send it again.",
 	)
 }

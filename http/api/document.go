@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/problem"
 )
 
 const about = "ADIT (Automated DICOM Transfer) moves DICOM studies between servers and folders, and pseudonymizes " +
@@ -127,14 +128,14 @@ var refusals = map[int]struct{ means, example string }{
 
 // refusalExample is a problem as it is sent with a status.
 func refusalExample(status int) any {
-	p := newProblem(status, refusals[status].example)
+	p := problem.New(status, refusals[status].example)
 	switch status {
 	case http.StatusUnprocessableEntity:
 		p.Errors = []client.FieldError{{Field: "limit", Message: "expected number <= 500"}}
 	case http.StatusInternalServerError:
 		p.RequestID = "KZQXK2LRNVUWG2DBMVWC4IDMNB"
 	case http.StatusServiceUnavailable:
-		p = p.as(client.CodeDatabaseUnavailable)
+		p = p.Kind(client.CodeDatabaseUnavailable)
 	}
 	text, err := json.Marshal(&p.Problem)
 	if err != nil {
@@ -160,7 +161,7 @@ func refusalResponses() map[string]*huma.Response {
 		}
 		all[responseName(status)] = &huma.Response{
 			Description: r.means, Headers: headers,
-			Content: map[string]*huma.MediaType{problemType: {
+			Content: map[string]*huma.MediaType{problem.Type: {
 				Schema: &huma.Schema{Ref: "#/components/schemas/Problem"}, Example: refusalExample(status),
 			}},
 		}

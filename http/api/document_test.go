@@ -17,6 +17,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/http/problem"
 )
 
 var documentFile = flag.String("document", "", "write the document of the API into this file")
@@ -197,6 +199,6 @@ func TestDocumentStatuses(t *testing.T) {
 		require.Contains(t, doc.Components.Responses[name].Headers, "Retry-After")
 	}
 	for _, name := range slices.Sorted(maps.Keys(doc.Components.Responses)) {
-		require.Contains(t, doc.Components.Responses[name].Content, problemType)
+		require.Contains(t, doc.Components.Responses[name].Content, problem.Type)
 	}
 }

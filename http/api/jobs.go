@@ -11,6 +11,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
@@ -130,7 +131,7 @@ func (a *jobsRoutes) register() {
 			if err != nil {
 				return nil, err
 			}
-			return &body[client.Job]{clientJob(job)}, nil
+			return &body[client.Job]{view.Job(job)}, nil
 		})
 	}
 }
@@ -156,7 +157,7 @@ func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *create
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), clientJob(job)), nil
+	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
 }
 
 func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJobs) (
@@ -179,34 +180,12 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 	if err != nil {
 		return nil, err
 	}
-	return ordered(list, in.Limit, o, clientJob, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
+	return ordered(list, in.Limit, o, view.Job, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
 }
 
 func jobOfVersion(j jobs.Job, err error) (*changed[client.Job], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Job]{j.Version(), clientJob(j)}, nil
-}
-
-func clientJob(j jobs.Job) client.Job {
-	var by *client.DeidBy
-	if j.ProfileName != "" {
-		by = &client.DeidBy{
-			Profile: j.ProfileName, ProfileVersion: j.ProfileVersion,
-			ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration),
-		}
-	}
-	return client.Job{
-		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(),
-		Owner: j.Owner, Source: j.Source, Destination: j.Destination,
-		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
-		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
-		OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
-		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
-		Tasks: client.TaskCounts{
-			Pending: int(j.NPending), InProgress: int(j.NRunning), Success: int(j.NSuccess), Warning: int(j.NWarning),
-			Failure: int(j.NFailure), Canceled: int(j.NCanceled),
-		},
-	}
+	return &changed[client.Job]{j.Version(), view.Job(j)}, nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/api/internal/strictjson"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/problem"
 )
 
 const (
@@ -43,9 +44,9 @@ func shared(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		user := auth.User(r.Context()).ID
 		if !c.Enter(user) {
-			WriteProblem(w, r, newProblem(
+			problem.Write(w, r, problem.New(
 				http.StatusTooManyRequests, "You have too many requests at once; wait until some are answered.",
-			).retry(time.Second))
+			).Retry(time.Second))
 			return
 		}
 		defer c.Leave(user)
@@ -93,9 +94,9 @@ func unknown() func(huma.Context, func(huma.Context)) {
 			next(ctx)
 		default:
 			r, w := humachi.Unwrap(ctx)
-			WriteProblem(w, r, newProblem(
+			problem.Write(w, r, problem.New(
 				http.StatusServiceUnavailable, "ADIT has too many of these requests at once; try again in a moment.",
-			).retry(time.Second))
+			).Retry(time.Second))
 		}
 	}
 }
@@ -121,16 +122,16 @@ func bounded(op operation, user func(*http.Request) int64) func(huma.Context, fu
 			defer done()
 			if err != nil {
 				w.Header().Set("Connection", "close")
-				WriteProblem(w, r, Unread(err))
+				problem.Write(w, r, Unread(err))
 				return
 			}
 			if r.Body = pieces; pieces.size > largeBody {
 				if waitForLarge(r.Context()) {
 					defer func() { <-large }()
 				} else {
-					WriteProblem(w, r, newProblem(
+					problem.Write(w, r, problem.New(
 						http.StatusServiceUnavailable, "ADIT is busy with other large requests; try again in a moment.",
-					).retry(retryLarge))
+					).Retry(retryLarge))
 					return
 				}
 			}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -47,7 +48,7 @@ func (a *meRoutes) getMe(ctx context.Context, user people.User, _ *struct{}) (*b
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Me]{clientMe(p)}, nil
+	return &body[client.Me]{view.Me(p)}, nil
 }
 
 func (a *meRoutes) changeMe(
@@ -61,13 +62,5 @@ func (a *meRoutes) changeMe(
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Me]{clientMe(p)}, nil
-}
-
-func clientMe(p people.Profile) client.Me {
-	return client.Me{
-		Username: p.Username, Person: client.Person(p.Person), IsStaff: p.IsStaff,
-		IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
-		Groups: p.Groups, ActiveGroup: p.ActiveGroup, Permissions: p.Permissions, Preferences: p.Preferences,
-	}
+	return &body[client.Me]{view.Me(p)}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/problem"
 )
 
 // documented refuses parameters of a query that the address does not have, that are there twice, or that are empty and
@@ -47,9 +48,9 @@ func documented(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	p := newProblem(http.StatusUnprocessableEntity, fmt.Sprintf("The request can't be used: %s.", describe(faults[0])))
+	p := problem.New(http.StatusUnprocessableEntity, fmt.Sprintf("The request can't be used: %s.", describe(faults[0])))
 	p.Errors = faults[:min(len(faults), maxErrors)]
-	WriteProblem(w, r, p)
+	problem.Write(w, r, p)
 }
 
 // isText reports whether a schema takes any text, and so an empty one.
@@ -70,7 +71,7 @@ func IsAction(pattern, path string) bool {
 
 // RefuseMethod answers a request whose address takes other methods.
 func RefuseMethod(w http.ResponseWriter, r *http.Request) {
-	Refuse(
+	problem.Refuse(
 		w, r, http.StatusMethodNotAllowed,
 		"This address does not support the method; /api/docs describes those that it does.",
 	)

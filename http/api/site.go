@@ -5,10 +5,9 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/mail"
@@ -254,21 +253,7 @@ func (a *siteRoutes) getStats(ctx context.Context, user people.User, in *struct 
 	if err != nil {
 		return nil, err
 	}
-	out := client.Stats{
-		TimeZone: s.Zone.String(), Jobs: s.Jobs, Tasks: s.Tasks,
-		Days: []client.DayMoved{}, Nodes: []client.NodeMoved{},
-	}
-	for _, d := range s.Days {
-		out.Days = append(out.Days, client.DayMoved{Day: d.Day.Format(time.DateOnly), Moved: clientMoved(d)})
-	}
-	for _, n := range s.Nodes {
-		out.Nodes = append(out.Nodes, client.NodeMoved{Name: n.Name, From: clientMoved(n.From), To: clientMoved(n.To)})
-	}
-	return &body[client.Stats]{out}, nil
-}
-
-func clientMoved(m housekeeping.Moved) client.Moved {
-	return client.Moved{Tasks: m.Tasks, Failed: m.Failed, Images: m.Images, Bytes: m.Bytes}
+	return &body[client.Stats]{view.Stats(s)}, nil
 }
 
 func (a *siteRoutes) getHouseKeeping(ctx context.Context, user people.User, _ *struct{}) (

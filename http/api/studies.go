@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -47,7 +48,7 @@ func (a *studiesRoutes) searchStudies(ctx context.Context, user people.User, in 
 		if err != nil {
 			return nil, err
 		}
-		out.Items = append(out.Items, clientStudy(study))
+		out.Items = append(out.Items, view.Study(study))
 	}
 	return &body[client.Page[client.Study]]{out}, nil
 }
@@ -59,22 +60,4 @@ func dicomDate(date string) string {
 		return strings.ReplaceAll(date, "-", "")
 	}
 	return date
-}
-
-func clientStudy(s query.FoundStudy) client.Study {
-	return client.Study{
-		StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID,
-		PatientName: s.PatientName, PatientBirthDate: s.PatientBirthDate,
-		PatientSex: s.PatientSex, StudyDate: s.StudyDate, StudyTime: s.StudyTime, StudyDescription: s.StudyDescription,
-		AccessionNumber: s.AccessionNumber, ModalitiesInStudy: append([]string{}, s.ModalitiesInStudy...),
-		Series: known(s.Series), Instances: known(s.Instances),
-	}
-}
-
-// known leaves out a number that the server doesn't give.
-func known(n int) *int {
-	if n < 0 {
-		return nil
-	}
-	return &n
 }

@@ -4,14 +4,13 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
@@ -109,7 +108,7 @@ func (a *tasksRoutes) listTasks(ctx context.Context, user people.User, in *listT
 		return nil, err
 	}
 	return ordered(
-		tasks, in.Limit, o, clientTask, func(t jobs.Task) (string, int64) { return t.Place(o.By), int64(t.Seq) },
+		tasks, in.Limit, o, view.Task, func(t jobs.Task) (string, int64) { return t.Place(o.By), int64(t.Seq) },
 	), nil
 }
 
@@ -122,9 +121,9 @@ func (a *tasksRoutes) getTask(ctx context.Context, user people.User, in *TaskID)
 	if err != nil {
 		return nil, err
 	}
-	out := clientTask(task)
+	out := view.Task(task)
 	for _, s := range series {
-		out.Series = append(out.Series, clientSeries(s))
+		out.Series = append(out.Series, view.Series(s))
 	}
 	return &body[client.Task]{out}, nil
 }
@@ -149,32 +148,4 @@ func (a *tasksRoutes) taskLog(ctx context.Context, user people.User, in *taskLog
 		out.Items = append(out.Items, client.LogLine{At: l.At, Line: l.Line})
 	}
 	return &body[client.Page[client.LogLine]]{out}, nil
-}
-
-func clientTask(t jobs.Task) client.Task {
-	return client.Task{
-		ID: t.ID, JobID: t.JobID, Seq: int(t.Seq), Status: t.Status, WhyWaiting: t.WhyWaiting, Message: t.Message,
-		StudyInstanceUID: t.StudyInstanceUid, SeriesInstanceUIDs: t.SeriesInstanceUids,
-		PatientID: t.PatientID, Pseudonym: t.Pseudonym,
-		Expected: int(t.Expected), Received: int(t.Received),
-		Delivered: int(t.Delivered), Verified: int(t.Verified), Bytes: t.Bytes,
-		Failures: int(t.Failures), Waits: int(t.Waits),
-		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
-	}
-}
-
-func clientSeries(s jobs.Series) client.Series {
-	out := client.Series{
-		SeriesInstanceUID: s.SeriesInstanceUID, Expected: s.Expected,
-		Delivered: s.Delivered, Verified: s.Verified, Bytes: s.Bytes,
-		Missing: make([]client.MissingInstance, 0, len(s.Missing)), Truncated: len(s.Missing) >= evidence.MaxMissing,
-	}
-	for _, m := range s.Missing {
-		missing := client.MissingInstance{SOPInstanceUID: m.SOPInstanceUID, Reason: m.Reason}
-		if m.Status != 0 {
-			missing.Status = fmt.Sprintf("%04X", m.Status)
-		}
-		out.Missing = append(out.Missing, missing)
-	}
-	return out
 }
