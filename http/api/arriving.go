@@ -122,7 +122,7 @@ func (b *pieces) Close() error { return nil }
 // Unread says in a sentence why a body could not be read.
 func Unread(err error) error { return unread(err) }
 
-func unread(err error) *problem.Answer {
+func unread(err error) *problem.Problem {
 	if p := ambiguous(err); p != nil {
 		return p
 	}

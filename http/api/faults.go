@@ -140,7 +140,7 @@ func refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // ambiguous says in a sentence what keeps a body of JSON from being read in one way only; nil: it is something else.
-func ambiguous(err error) *problem.Answer {
+func ambiguous(err error) *problem.Problem {
 	var double *strictjson.TwiceError
 	var null *strictjson.NullError
 	switch {
@@ -156,7 +156,7 @@ func ambiguous(err error) *problem.Answer {
 	return nil
 }
 
-func faulty(fault client.FieldError) *problem.Answer {
+func faulty(fault client.FieldError) *problem.Problem {
 	p := problem.New(http.StatusUnprocessableEntity, "The request can't be used: "+describe(fault)+".")
 	p.Errors = []client.FieldError{fault}
 	return p

@@ -33,19 +33,19 @@ const (
 	retryUnreachable = 30 * time.Second
 )
 
-// Answer is a client.Problem in the shape that huma writes.
-type Answer struct {
+// Problem is a client.Problem in the shape that huma writes.
+type Problem struct { //nolint:revive // the document of the API calls it so, and it is what the package is about
 	client.Problem
 }
 
 // GetStatus is asked for by huma.
-func (p *Answer) GetStatus() int { return p.Status }
+func (p *Problem) GetStatus() int { return p.Status }
 
 // ContentType is asked for by huma.
-func (p *Answer) ContentType(string) string { return Type }
+func (p *Problem) ContentType(string) string { return Type }
 
 // GetHeaders is asked for by huma.
-func (p *Answer) GetHeaders() http.Header {
+func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.RetryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(p.RetryAfter/time.Second)))
@@ -74,31 +74,31 @@ var codes = map[int]string{
 }
 
 // New says something under a status, whose kind of problem it gets.
-func New(status int, detail string) *Answer {
+func New(status int, detail string) *Problem {
 	code, ok := codes[status]
 	if !ok {
 		code = client.CodeInternal
 	}
-	p := &Answer{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
+	p := &Problem{client.Problem{Title: http.StatusText(status), Status: status, Detail: detail}}
 	return p.Kind(code)
 }
 
 // Kind names the kind of problem, where its status alone does not.
-func (p *Answer) Kind(code string) *Answer {
+func (p *Problem) Kind(code string) *Problem {
 	p.Code, p.Type = code, "urn:adit:problem:"+code
 	return p
 }
 
 // Retry says after which time the caller may try again.
-func (p *Answer) Retry(after time.Duration) *Answer {
+func (p *Problem) Retry(after time.Duration) *Problem {
 	p.RetryAfter = after
 	return p
 }
 
 // Of says in a sentence what went wrong. What nobody foresaw goes to the log, and the caller gets the request's
 // name.
-func Of(ctx context.Context, err error) *Answer {
-	if own, ok := errors.AsType[*Answer](err); ok {
+func Of(ctx context.Context, err error) *Problem {
+	if own, ok := errors.AsType[*Problem](err); ok {
 		return own
 	}
 	if p := problemOfRequest(err); p != nil {
@@ -128,7 +128,7 @@ func Of(ctx context.Context, err error) *Answer {
 	return internal(ctx)
 }
 
-func internal(ctx context.Context) *Answer {
+func internal(ctx context.Context) *Problem {
 	p := New(http.StatusInternalServerError,
 		"ADIT failed to do this, by a fault of its own. Tell your administrator the request's name "+
 			RequestID(ctx)+"; the log says more.")
@@ -137,7 +137,7 @@ func internal(ctx context.Context) *Answer {
 }
 
 // problemOfRequest judges what the caller can do something about.
-func problemOfRequest(err error) *Answer {
+func problemOfRequest(err error) *Problem {
 	var invalid *refusal.Invalid
 	var conflict *refusal.Conflict
 	var changed *refusal.Changed
@@ -186,7 +186,7 @@ func problemOfRequest(err error) *Answer {
 }
 
 // problemOfServers judges what lies with a PACS or with the database.
-func problemOfServers(err error) *Answer {
+func problemOfServers(err error) *Problem {
 	var busy *door.Busy
 	var closed *door.Closed
 	if trouble := fault.DatabaseTrouble(err); trouble != nil {
@@ -215,7 +215,7 @@ func problemOfServers(err error) *Answer {
 }
 
 // DatabaseAway is what to say while the database does not answer.
-func DatabaseAway() *Answer {
+func DatabaseAway() *Problem {
 	return New(http.StatusServiceUnavailable,
 		"ADIT's database doesn't answer. Nothing is lost; try again in a moment, and tell your administrator if "+
 			"it lasts.").Retry(retryDatabase).Kind(client.CodeDatabaseUnavailable)
@@ -239,8 +239,8 @@ func Refuse(w http.ResponseWriter, r *http.Request, status int, detail string) {
 	Write(w, r, New(status, detail))
 }
 
-// Error makes an Answer an error.
-func (p *Answer) Error() string { return p.Problem.Error() }
+// Error makes an Problem an error.
+func (p *Problem) Error() string { return p.Problem.Error() }
 
 // Sentence makes an error a sentence.
 func Sentence(text string) string {
