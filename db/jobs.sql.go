@@ -151,6 +151,91 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 	return i, err
 }
 
+const getJobs = `-- name: GetJobs :many
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project
+FROM jobs
+JOIN users u ON u.id = jobs.owner_id
+JOIN projects p ON p.id = jobs.project_id
+LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
+LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
+WHERE jobs.id = ANY ($1::bigint[]) AND jobs.stripped < 3
+`
+
+type GetJobsRow struct {
+	Job         Job
+	Owner       string
+	Source      string
+	Destination string
+	Project     string
+}
+
+// GetJobs returns those of some jobs that are there, in no order.
+func (q *Queries) GetJobs(ctx context.Context, ids []int64) ([]GetJobsRow, error) {
+	rows, err := q.db.Query(ctx, getJobs, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []GetJobsRow{}
+	for rows.Next() {
+		var i GetJobsRow
+		if err := rows.Scan(
+			&i.Job.ID,
+			&i.Job.Kind,
+			&i.Job.OwnerID,
+			&i.Job.ProjectID,
+			&i.Job.SourceID,
+			&i.Job.DestinationID,
+			&i.Job.TrialProtocolID,
+			&i.Job.TrialProtocolName,
+			&i.Job.MailWhenFinished,
+			&i.Job.Urgent,
+			&i.Job.Priority,
+			&i.Job.Verified,
+			&i.Job.Paused,
+			&i.Job.Canceled,
+			&i.Job.Started,
+			&i.Job.NPending,
+			&i.Job.NRunning,
+			&i.Job.NSuccess,
+			&i.Job.NWarning,
+			&i.Job.NFailure,
+			&i.Job.NCanceled,
+			&i.Job.Version,
+			&i.Job.CreatedAt,
+			&i.Job.StartedAt,
+			&i.Job.EndedAt,
+			&i.Job.LastClaimAt,
+			&i.Job.Status,
+			&i.Job.Active,
+			&i.Job.Pseudonymize,
+			&i.Job.ProfileName,
+			&i.Job.ProfileVersion,
+			&i.Job.ProfileSha256,
+			&i.Job.UidGeneration,
+			&i.Job.OutsideWindows,
+			&i.Job.ErasedAt,
+			&i.Job.FolderName,
+			&i.Job.LeaveOutRejected,
+			&i.Job.Scan,
+			&i.Job.Manifest,
+			&i.Job.Stripped,
+			&i.Owner,
+			&i.Source,
+			&i.Destination,
+			&i.Project,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const insertJob = `-- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,

@@ -153,6 +153,71 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 	return i, err
 }
 
+const getTasks = `-- name: GetTasks :many
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = ANY ($1::bigint[]) ORDER BY job_id, seq
+`
+
+// GetTasks returns those of some tasks that are there, by job and place.
+func (q *Queries) GetTasks(ctx context.Context, ids []int64) ([]Task, error) {
+	rows, err := q.db.Query(ctx, getTasks, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Task{}
+	for rows.Next() {
+		var i Task
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.Seq,
+			&i.Status,
+			&i.PatientID,
+			&i.StudyInstanceUid,
+			&i.SeriesInstanceUids,
+			&i.Pseudonym,
+			&i.NotBefore,
+			&i.WaitingReason,
+			&i.Failures,
+			&i.Waits,
+			&i.Losses,
+			&i.Crashes,
+			&i.LeaseMember,
+			&i.LeaseToken,
+			&i.CancelRequested,
+			&i.Expected,
+			&i.Received,
+			&i.Delivered,
+			&i.Verified,
+			&i.Bytes,
+			&i.Message,
+			&i.CreatedAt,
+			&i.StartedAt,
+			&i.EndedAt,
+			&i.UnavailableSince,
+			&i.DuplicatesPassed,
+			&i.DeliveredTo,
+			&i.WaitSeconds,
+			&i.Alone,
+			&i.AloneMember,
+			&i.AloneUntil,
+			&i.CountedBefore,
+			&i.Rejected,
+			&i.Unasked,
+			&i.Heard,
+			&i.Refused,
+			&i.RefusedSince,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const holdsLease = `-- name: HoldsLease :one
 SELECT 1::integer FROM tasks WHERE id = $1 AND lease_member = $2 AND lease_token = $3 AND status = 'in_progress' FOR SHARE
 `

@@ -156,3 +156,14 @@ SELECT body_sha256, job_id FROM idempotency_keys WHERE user_id = $1 AND key = $2
 
 -- name: DeleteOldIdempotencyKeys :exec
 DELETE FROM idempotency_keys WHERE created_at <= now() - interval '24 hours';
+
+-- GetJobs returns those of some jobs that are there, in no order.
+-- name: GetJobs :many
+SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project
+FROM jobs
+JOIN users u ON u.id = jobs.owner_id
+JOIN projects p ON p.id = jobs.project_id
+LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
+LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
+WHERE jobs.id = ANY (sqlc.arg(ids)::bigint[]) AND jobs.stripped < 3;

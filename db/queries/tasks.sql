@@ -141,3 +141,7 @@ DELETE FROM tasks WHERE id = $1;
 -- name: RunningTasks :many
 SELECT id FROM tasks WHERE job_id = $1 AND status = 'in_progress' ORDER BY id;
 
+
+-- GetTasks returns those of some tasks that are there, by job and place.
+-- name: GetTasks :many
+SELECT * FROM tasks WHERE id = ANY (sqlc.arg(ids)::bigint[]) ORDER BY job_id, seq;
