@@ -15,6 +15,7 @@ import (
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/feed"
 	"github.com/adit-go/adit/engine/housekeeping"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/lease"
@@ -45,6 +46,7 @@ type Engine struct {
 	Transfer     *transfer.Service
 	Doctor       *doctor.Service
 	Housekeeping *housekeeping.Service
+	Feed         *feed.Service
 
 	base *base.Base
 }
@@ -55,7 +57,7 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	b := base.New(pool, who, doors, log, cfg)
 	e := &Engine{
 		base: b, Nodes: nodes.New(b), Projects: projects.New(b),
-		Receive: receive.New(b), Housekeeping: housekeeping.New(b),
+		Receive: receive.New(b), Housekeeping: housekeeping.New(b), Feed: feed.New(b),
 	}
 	e.Query, e.Jobs, e.Lease, e.Quarantine = query.New(b, e.Nodes), jobs.New(b, e.Nodes, e.Projects),
 		lease.New(b, e.Nodes), quarantine.New(b, e.Nodes)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/people"
 )
@@ -41,6 +42,8 @@ type Config struct {
 	About   About
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
+	// Live serves live events.
+	Live http.Handler
 	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
 	// sentence is shown to everybody.
 	Ready func(ctx context.Context) error
@@ -76,6 +79,7 @@ func New(cfg Config) http.Handler {
 	r.Method(http.MethodGet, "/about", cfg.About)
 	r.Get("/api/docs", serveDocs(nothingHere))
 	r.Get("/api/docs/{file}", serveDocs(nothingHere))
+	r.With(auth.Require(cfg.People, problem.RefuseCaller)).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
 }

@@ -20,6 +20,7 @@ var routes = []row{
 	{route: "GET /api/docs", want: every(200), open: 200},
 	{route: "GET /api/docs/{file}", want: every(200), open: 200, on: docsFile},
 
+	{route: "GET /api/v1/live", want: every(426)}, // TestLive has what comes after the upgrade
 	{route: "GET /api/v1/me", want: every(200)},
 	{route: "PATCH /api/v1/me", want: every(200), body: `{"phone":"4711"}`},
 	{route: "PUT /api/v1/me/password", costly: true, want: every(204), on: passwords, body: `{"current":"` + password + `","password":"another long secret","keep_tokens":true}`},

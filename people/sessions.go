@@ -124,13 +124,26 @@ func (s *Sessions) Session(ctx context.Context, cookie string) (Session, error) 
 			return Session{}, err
 		}
 	}
-	return Session{
-		User: User{
-			ID: row.ID, Username: row.Username, IsStaff: row.IsStaff,
-			IsSuperuser: row.IsSuperuser, ActiveGroupID: row.ActiveGroupID,
-		},
-		CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt, hash: hash,
-	}, nil
+	return Session{User: userOf(row), CreatedAt: row.CreatedAt, ExpiresAt: row.ExpiresAt, hash: hash}, nil
+}
+
+// Still returns the user of a session as they are now, or ErrUnauthenticated if it has ended. It does not count as use
+// of the session.
+func (s *Sessions) Still(ctx context.Context, session Session) (User, error) {
+	row, err := s.svc.q.UserOfSession(ctx, db.UserOfSessionParams{
+		Sha256: session.hash, IdleSeconds: sessionIdle.Seconds(),
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		return User{}, ErrUnauthenticated
+	}
+	return userOf(row), err
+}
+
+func userOf(row db.UserOfSessionRow) User {
+	return User{
+		ID: row.ID, Username: row.Username, IsStaff: row.IsStaff,
+		IsSuperuser: row.IsSuperuser, ActiveGroupID: row.ActiveGroupID,
+	}
 }
 
 // LogOut ends a session at once.

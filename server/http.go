@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/http"
+	"github.com/adit-go/adit/http/live"
 )
 
 const (
@@ -92,12 +93,17 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	if err != nil {
 		machine = "" // it is called by its address then
 	}
+	hub := live.New(live.Config{
+		Engine: s.engine, People: s.people, Log: s.log, Metrics: s.metrics, PublicURL: s.outside.public,
+	})
 	handler := http.New(http.Config{
+		Live:   hub,
 		Engine: s.engine, People: s.people, Version: s.cfg.About.Version,
 		About: s.cfg.About, Log: s.log, Metrics: s.metrics, Ready: s.ready,
 		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,
 	})
 	srv := s.httpServer(ctx, handler)
+	s.tellLive(ctx, hub)
 	bounds := http.BoundConnections(s.outside.proxies)
 	if bounds.Scarce > 0 {
 		s.log.WarnContext(ctx,
@@ -128,6 +134,20 @@ func (s *server) httpServer(ctx context.Context, handler nethttp.Handler) *netht
 		_ = srv.Close() // what Shutdown has left
 	})
 	return srv
+}
+
+// tellLive runs a hub until its turn to end comes: before the server's, which does not wait for its connections.
+func (s *server) tellLive(ctx context.Context, hub *live.Hub) {
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hub.Run(ctx)
+	}()
+	s.atEnd(func() {
+		end()
+		within(endGrace, func() { <-done })
+	})
 }
 
 func closedIsFine(err error) error {

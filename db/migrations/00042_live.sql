@@ -1,6 +1,7 @@
 -- What has changed is told to whoever listens at the channel "adit", with ids alone: every process then reads the rows again, under the rights
 -- of those who look. Of the same words in one transaction one is sent.
---   job ID           a job was made, changed or deleted
+--   job ID           a job was made or changed
+--   job ID OWNER     a job was deleted, which was this user's
 --   task JOB ID      a task was changed or deleted
 --   tasks JOB        many tasks of a job were
 --   jobs             so many jobs that each is to be looked at again
@@ -14,7 +15,7 @@ BEGIN
     IF (SELECT count(*) FROM (SELECT FROM changed LIMIT 501) c) > 500 THEN
         PERFORM pg_notify('adit', 'jobs');
     ELSE
-        PERFORM pg_notify('adit', 'job ' || c.id) FROM changed c;
+        PERFORM pg_notify('adit', 'job ' || c.id || CASE WHEN TG_OP = 'DELETE' THEN ' ' || c.owner_id ELSE '' END) FROM changed c;
     END IF;
     RETURN NULL;
 END

@@ -25,9 +25,10 @@ const (
 	tryTimeout     = 10 * time.Second
 )
 
-// Change is something that has changed. Exactly one of the fields is set, but that a task comes with its job.
+// Change is something that has changed. What is not named stays as it is.
 type Change struct {
 	Job      int64 // was made, changed or deleted
+	Owner    int64 // of Job: it was deleted, and was this user's
 	Task     int64 // of Job: was changed or deleted
 	AllTasks bool  // of Job: many of its tasks were changed
 	AllJobs  bool  // many jobs were changed
@@ -129,7 +130,7 @@ func read(payload string) (c Change, ok bool) {
 	}
 	switch word {
 	case "job":
-		c.Job = id(first)
+		c.Job, c.Owner = id(first), id(second)
 	case "task":
 		c.Job, c.Task = id(first), id(second)
 	case "tasks":

@@ -17,6 +17,7 @@ import (
 func TestRead(t *testing.T) {
 	for payload, want := range map[string]Change{
 		"job 7":      {Job: 7},
+		"job 7 3":    {Job: 7, Owner: 3},
 		"task 7 12":  {Job: 7, Task: 12},
 		"tasks 7":    {Job: 7, AllTasks: true},
 		"jobs":       {AllJobs: true},

@@ -83,7 +83,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.open.UseMiddleware(unknown())
 	})
 	router.Group(func(r chi.Router) {
-		r.Use(auth.Require(who, refuseCaller), shared)
+		r.Use(auth.Require(who, problem.RefuseCaller), shared)
 		a.huma = humachi.New(r, cfg)
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
@@ -95,6 +95,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 			of.register()
 		}
 	})
+	a.describeLive()
 	document := sync.OnceValues(a.document)
 	router.Get(prefix+"/openapi.json", func(w http.ResponseWriter, r *http.Request) {
 		doc, err := document()

@@ -3,7 +3,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -129,14 +128,6 @@ func field(location string) string {
 		}
 	}
 	return strings.TrimPrefix(location, "body")
-}
-
-// refuseCaller answers who can't be let in. Only the database was asked until then.
-func refuseCaller(w http.ResponseWriter, r *http.Request, err error) {
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = problem.DatabaseAway()
-	}
-	problem.Write(w, r, err)
 }
 
 // ambiguous says in a sentence what keeps a body of JSON from being read in one way only; nil: it is something else.

@@ -218,6 +218,7 @@ var rights = map[string]Right{
 	"POST /api/v1/mails/{id}:retry": staff.does("mail.retry"),
 	"GET /api/v1/stats":             user.also("staff for the jobs of others"),
 	"GET /api/v1/housekeeping":      staff,
+	"GET /api/v1/live":              user.also("for each topic the right to see what it tells of"),
 }
 
 // Rights returns the table of who may use which route, by method and path.

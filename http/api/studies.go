@@ -5,10 +5,8 @@ package api
 import (
 	"context"
 	"net/http"
-	"strings"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -38,26 +36,13 @@ func (a *studiesRoutes) register() {
 func (a *studiesRoutes) searchStudies(ctx context.Context, user people.User, in *searchStudies) (
 	*body[client.Page[client.Study]], error,
 ) {
-	out, q := client.Page[client.Study]{Items: []client.Study{}}, in.Body
-	found := a.engine.Query.Studies(ctx, user, in.Name, query.Search{
-		PatientID: q.PatientID, PatientName: q.PatientName,
-		StudyDateFrom: dicomDate(q.StudyDateFrom), StudyDateTo: dicomDate(q.StudyDateTo),
-		Modality: q.Modality, AccessionNumber: q.AccessionNumber, Limit: q.Limit, Cut: &out.Truncated,
-	})
-	for study, err := range found {
+	out, wanted := client.Page[client.Study]{Items: []client.Study{}}, view.StudySearch(in.Body)
+	wanted.Cut = &out.Truncated
+	for study, err := range a.engine.Query.Studies(ctx, user, in.Name, wanted) {
 		if err != nil {
 			return nil, err
 		}
 		out.Items = append(out.Items, view.Study(study))
 	}
 	return &body[client.Page[client.Study]]{out}, nil
-}
-
-// dicomDate turns a date of ISO 8601 into DICOM's form, and leaves all else for the engine to judge.
-func dicomDate(date string) string {
-	date = strings.TrimSpace(date)
-	if len(date) == 10 && date[4] == '-' && date[7] == '-' {
-		return strings.ReplaceAll(date, "-", "")
-	}
-	return date
 }

@@ -27,6 +27,7 @@ type call struct {
 	session *people.Session // nil: a token was used
 	peer    string          // address and port
 	secure  bool            // the caller's connection is encrypted
+	token   string          // empty: a session was used
 }
 
 func callOf(ctx context.Context) call {
@@ -54,6 +55,21 @@ func Peer(ctx context.Context) string { return callOf(ctx).peer }
 
 // Secure reports whether the caller's connection is encrypted, as far as a proxy.
 func Secure(ctx context.Context) bool { return callOf(ctx).secure }
+
+// Again returns what finds out whether the caller of a request is still let in, for what goes on after the request. It
+// gives the user as they are then, people.ErrUnauthenticated, or an error of the database. A session is not kept alive
+// by it.
+func Again(ctx context.Context, who *people.Service) func(context.Context) (people.User, error) {
+	c := callOf(ctx)
+	return func(ctx context.Context) (people.User, error) {
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if c.session == nil {
+			return who.Tokens.UserOf(ctx, c.token)
+		}
+		return who.Sessions.Still(ctx, *c.session)
+	}
+}
 
 // Anyone lets every request pass, for routes that are open to who is not known yet.
 func Anyone(next http.Handler) http.Handler {
@@ -101,7 +117,8 @@ func with(ctx context.Context, c call) context.Context {
 // identify finds the user. A token, be it a bad one, goes before a cookie.
 func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
-		user, err := who.Tokens.UserOf(ctx, token(r))
+		c.token = token(r)
+		user, err := who.Tokens.UserOf(ctx, c.token)
 		if errors.Is(err, people.ErrUnauthenticated) {
 			return errors.Join(err, who.Sessions.BadToken(ctx, c.peer))
 		}

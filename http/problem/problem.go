@@ -280,3 +280,11 @@ func Logger(ctx context.Context) *slog.Logger {
 	}
 	return slog.New(slog.DiscardHandler)
 }
+
+// RefuseCaller answers who can't be let in (auth.Require). Only the database was asked until then.
+func RefuseCaller(w http.ResponseWriter, r *http.Request, err error) {
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = DatabaseAway()
+	}
+	Write(w, r, err)
+}

@@ -3,6 +3,8 @@
 package view
 
 import (
+	"strings"
+
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/query"
 )
@@ -24,4 +26,22 @@ func known(n int) *int {
 		return nil
 	}
 	return &n
+}
+
+// StudySearch returns what a query for studies asks for.
+func StudySearch(q client.StudyQuery) query.Search {
+	return query.Search{
+		PatientID: q.PatientID, PatientName: q.PatientName,
+		StudyDateFrom: dicomDate(q.StudyDateFrom), StudyDateTo: dicomDate(q.StudyDateTo),
+		Modality: q.Modality, AccessionNumber: q.AccessionNumber, Limit: q.Limit,
+	}
+}
+
+// dicomDate turns a date of ISO 8601 into DICOM's form, and leaves all else for the engine to judge.
+func dicomDate(date string) string {
+	date = strings.TrimSpace(date)
+	if len(date) == 10 && date[4] == '-' && date[7] == '-' {
+		return strings.ReplaceAll(date, "-", "")
+	}
+	return date
 }

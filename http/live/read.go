@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/view"
+	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
+)
+
+const (
+	waitPace  = 10 * time.Second // after which a job that has not ended is read again: why it waits may be different
+	statsDays = 30
+)
+
+// reading is one look at everything that is to be read.
+type reading struct {
+	*Hub
+	jobs  map[int64]jobs.Job
+	texts map[int64][]byte // of jobs
+	tasks map[group]map[int64]jobs.Task
+}
+
+// group is those tasks of a job that are seen alike.
+type group struct {
+	job   int64
+	sight jobs.Sight
+}
+
+// read returns what is to be told of topics, in their order: jobs by one statement for all of them, tasks by a few for
+// each job.
+func (h *Hub) read(ctx context.Context, list []look) ([]found, error) {
+	r := reading{Hub: h, jobs: map[int64]jobs.Job{}, texts: map[int64][]byte{}, tasks: map[group]map[int64]jobs.Task{}}
+	if err := r.readJobs(ctx, list); err != nil {
+		return nil, err
+	}
+	all := make([]found, len(list))
+	for i, l := range list {
+		var err error
+		if all[i], err = r.one(ctx, l); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// readJobs reads all jobs, and then all tasks, that topics tell of.
+func (r *reading) readJobs(ctx context.Context, list []look) error {
+	wanted := map[int64]struct{}{}
+	tasks := map[group][]int64{}
+	for _, l := range list {
+		k := l.topic.key
+		switch k.kind {
+		case ofJob:
+			wanted[k.id] = struct{}{}
+			g := group{k.id, k.sight}
+			tasks[g] = append(tasks[g], l.changed...)
+		case ofTask:
+			wanted[k.job] = struct{}{}
+			g := group{k.job, k.sight}
+			tasks[g] = append(tasks[g], k.id)
+		case ofJobs:
+			for _, id := range l.changed {
+				wanted[id] = struct{}{}
+			}
+		case ofServer, ofServers, ofStats, ofMe:
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	var err error
+	if r.jobs, err = r.engine.Jobs.Watched(ctx, slices.Collect(maps.Keys(wanted))); err != nil {
+		return err
+	}
+	for g, ids := range tasks {
+		job, there := r.jobs[g.job]
+		if !there || len(ids) == 0 {
+			continue
+		}
+		if r.tasks[g], err = r.engine.Jobs.WatchedTasks(ctx, job, g.sight, ids); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// one returns what is to be told of a topic.
+func (r *reading) one(ctx context.Context, l look) (found, error) {
+	k := l.topic.key
+	switch k.kind {
+	case ofJob:
+		return r.job(l)
+	case ofTask:
+		return r.task(k)
+	case ofJobs:
+		return r.list(ctx, l)
+	case ofStats:
+		s, err := r.engine.Housekeeping.Stats(ctx, l.topic.user, statsDays)
+		if err != nil {
+			return found{}, err
+		}
+		return state("stats", view.Stats(s), time.Minute)
+	case ofMe:
+		p, err := r.people.Users.Profile(ctx, l.topic.user)
+		if err != nil {
+			return found{}, err
+		}
+		return state("me", view.Me(p), 0)
+	case ofServer, ofServers:
+	}
+	return found{}, fmt.Errorf("nothing is known of the topic %s", k.name())
+}
+
+func (r *reading) job(l look) (found, error) {
+	k := l.topic.key
+	job, there := r.jobs[k.id]
+	if !there {
+		return gone("job", k.id), nil
+	}
+	f, err := state("job", view.Job(job), waitingPace(job))
+	if err != nil {
+		return f, err
+	}
+	f.rows = make(map[int64][]byte, len(l.changed))
+	for _, id := range l.changed {
+		t, there := r.tasks[group{k.id, k.sight}][id]
+		if !there {
+			f.rows[id] = nil
+			continue
+		}
+		if f.rows[id], err = json.Marshal(view.Task(t)); err != nil {
+			return f, err
+		}
+	}
+	return f, nil
+}
+
+func (r *reading) task(k key) (found, error) {
+	t, there := r.tasks[group{k.job, k.sight}][k.id]
+	if !there {
+		return gone("task", k.id), nil
+	}
+	again := time.Duration(0)
+	if t.Status == jobs.Pending {
+		again = waitPace
+	}
+	return state("task", view.Task(t), again)
+}
+
+// list returns changed rows of the list of jobs, and then, if somebody waits for it, its first state.
+func (r *reading) list(ctx context.Context, l look) (f found, err error) {
+	owner := l.topic.key.user
+	f.rows = map[int64][]byte{}
+	for _, id := range l.changed {
+		job, there := r.jobs[id]
+		_, removed := l.removed[id]
+		if owner != 0 && (there && job.OwnerID != owner || !there && !removed) {
+			continue
+		}
+		if f.rows[id], err = r.text(id); err != nil {
+			return f, err
+		}
+	}
+	if !l.newcome {
+		return f, nil
+	}
+	list, err := r.engine.Jobs.List(ctx, l.topic.user, jobs.JobFilter{
+		Status: jobs.Unverified + "," + jobs.Pending + "," + jobs.InProgress + "," + jobs.Canceling,
+		Order:  page.Order{By: "id", Down: true}, Limit: maxFirst + 1,
+	})
+	if err != nil {
+		return f, err
+	}
+	more := len(list) > maxFirst
+	shown := make([]client.Job, 0, len(list))
+	for _, j := range list[:min(len(list), maxFirst)] {
+		shown = append(shown, view.Job(j))
+	}
+	text, err := json.Marshal(shown)
+	f.list = append([]byte(`,"jobs":`), text...)
+	if more {
+		f.list = append(f.list, `,"reload":true`...)
+	}
+	return f, err
+}
+
+// text returns a job as JSON; nil: it is gone. All who see a job see it alike.
+func (r *reading) text(id int64) ([]byte, error) {
+	job, there := r.jobs[id]
+	if !there {
+		return nil, nil
+	}
+	if text, known := r.texts[id]; known {
+		return text, nil
+	}
+	text, err := json.Marshal(view.Job(job))
+	r.texts[id] = text
+	return text, err
+}
+
+// state returns the state of a topic that is one member of an event.
+func state(member string, value any, again time.Duration) (found, error) {
+	text, err := json.Marshal(value)
+	return found{state: append([]byte(`,"`+member+`":`), text...), again: again}, err
+}
+
+func gone(what string, id int64) found {
+	p := problem.Of(context.Background(), fmt.Errorf("%s %s: %w", what, strconv.FormatInt(id, 10), refusal.ErrNotFound))
+	return found{gone: &p.Problem}
+}
+
+// waitingPace says after which time a job is to be read though nothing of it has changed.
+func waitingPace(j jobs.Job) time.Duration {
+	if j.Done() {
+		return 0
+	}
+	return waitPace
+}
