@@ -2,7 +2,20 @@
 
 package client
 
-import "time"
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/adit-go/adit/internal/pause"
+)
 
 // The topics of live events. Those of one job, task, server or search are made by TopicOfJob and the like.
 const (
@@ -35,15 +48,17 @@ type LiveEvent struct {
 	First     bool       `json:"first,omitempty" doc:"The present state, after a subscription: what was known of the topic before is out of date."`
 	Ended     *Problem   `json:"ended,omitempty" doc:"Nothing more comes of this topic, and why: it is not there, or is gone, the right to see it was taken away, or the topic can't be understood."`
 
-	Job     *Job       `json:"job,omitempty" doc:"Of job:ID: the job."`
-	Task    *Task      `json:"task,omitempty" doc:"Of task:ID: the task, without its series."`
-	Tasks   []Task     `json:"tasks,omitempty" doc:"Of job:ID: its tasks that were changed. The first state has none of them: the list of tasks does."`
-	Jobs    []Job      `json:"jobs,omitempty" doc:"Of jobs: at first up to 100 jobs that have not ended, newest first; then jobs that were made or changed."`
-	Removed []int64    `json:"removed,omitempty" doc:"Of jobs and job:ID: ids of jobs, or of tasks of the job, that are gone." example:"[4712]"`
-	Reload  bool       `json:"reload,omitempty" doc:"Of jobs and job:ID: more was changed, or is there, than the event holds. Who shows a list asks for it again."`
-	Stats   *Stats     `json:"stats,omitempty" doc:"Of stats: figures of the last 30 days."`
-	Me      *Me        `json:"me,omitempty" doc:"Of me: oneself, with groups and permissions."`
-	Found   *LiveFound `json:"found,omitempty" doc:"Of search:ID: what came since the last event."`
+	Job     *Job        `json:"job,omitempty" doc:"Of job:ID: the job."`
+	Task    *Task       `json:"task,omitempty" doc:"Of task:ID: the task, without its series."`
+	Tasks   []Task      `json:"tasks,omitempty" doc:"Of job:ID: its tasks that were changed. The first state has none of them: the list of tasks does."`
+	Jobs    []Job       `json:"jobs,omitempty" doc:"Of jobs: at first up to 100 jobs that have not ended, newest first; then jobs that were made or changed."`
+	Removed []int64     `json:"removed,omitempty" doc:"Of jobs and job:ID: ids of jobs, or of tasks of the job, that are gone." example:"[4712]"`
+	Reload  bool        `json:"reload,omitempty" doc:"Of jobs and job:ID: more was changed, or is there, than the event holds. Who shows a list asks for it again."`
+	Server  *ServerNow  `json:"server,omitempty" doc:"Of server:ID: what holds of the server now."`
+	Servers []ServerNow `json:"servers,omitempty" doc:"Of servers: what holds now of all that one may use; for staff, of all."`
+	Stats   *Stats      `json:"stats,omitempty" doc:"Of stats: figures of the last 30 days."`
+	Me      *Me         `json:"me,omitempty" doc:"Of me: oneself, with groups and permissions."`
+	Found   *LiveFound  `json:"found,omitempty" doc:"Of search:ID: what came since the last event."`
 }
 
 // LiveFound is what a search has found since the last event of it.
@@ -51,6 +66,7 @@ type LiveFound struct {
 	Studies   []Study `json:"studies,omitempty" doc:"Studies in the order in which the server sent them."`
 	Count     int     `json:"count" doc:"How many results have been sent so far, these included." example:"37"`
 	Done      bool    `json:"done,omitempty" doc:"The search has ended; nothing more comes of its topic."`
+	Failed    bool    `json:"failed,omitempty" doc:"With done: the search did not come to its end, and the reason follows in an event with ended."`
 	Truncated bool    `json:"truncated,omitempty" doc:"With done: the server has more than the limit."`
 }
 
@@ -61,3 +77,234 @@ const (
 	CloseTooMuch         = 1008 // more topics or messages than are taken
 	CloseUnauthenticated = 4401 // the session or token has ended
 )
+
+// TopicOfJob is the topic of one job.
+func TopicOfJob(id int64) string { return fmt.Sprintf("job:%d", id) }
+
+// TopicOfTask is the topic of one task.
+func TopicOfTask(id int64) string { return fmt.Sprintf("task:%d", id) }
+
+// TopicOfServer is the topic of one server, by its number.
+func TopicOfServer(id int64) string { return fmt.Sprintf("server:%d", id) }
+
+const (
+	liveSilence   = 45 * time.Second // without a heartbeat
+	liveHandshake = 20 * time.Second
+	firstRedial   = 250 * time.Millisecond
+	longestRedial = 5 * time.Second
+	maxLiveEvent  = 16 << 20 // bytes
+)
+
+// Follow yields the events of topics until ctx ends or the loop is left: the present state of each first, then each
+// newer one. A connection that is lost is opened again, and first states come anew, so that nothing final is missed;
+// only when the server has given no answer for the patience of the client (WithPatience) does it end with
+// *UnreachableError. A topic that may not be seen yields an event with Ended; when all have ended the loop ends. Other
+// errors end it as *Problem.
+func (c Live) Follow(ctx context.Context, topics ...string) iter.Seq2[LiveEvent, error] {
+	return func(yield func(LiveEvent, error) bool) {
+		left := map[string]bool{}
+		for _, t := range topics {
+			left[t] = true
+		}
+		see := func(e LiveEvent) (more bool, err error) {
+			if e.Ended != nil {
+				delete(left, e.Topic)
+			}
+			return yield(e, nil) && len(left) > 0, nil
+		}
+		if err := c.keepConnected(ctx, func() LiveRequest {
+			return LiveRequest{Subscribe: slices.Sorted(maps.Keys(left))}
+		}, see); err != nil {
+			yield(LiveEvent{}, err)
+		}
+	}
+}
+
+// Studies searches a server for studies and yields each as soon as the server has sent it. Leaving the loop, or the end
+// of ctx, ends the search at the server. truncated, if it is not nil, tells afterwards whether there were more. A
+// connection that is lost ends it with *UnreachableError: it would have to begin anew.
+func (c Live) Studies(ctx context.Context, server string, q StudyQuery, truncated *bool) iter.Seq2[Study, error] {
+	return func(yield func(Study, error) bool) {
+		const id = "1"
+		conn, err := c.connect(ctx)
+		if err != nil {
+			yield(Study{}, err)
+			return
+		}
+		defer conn.close()
+		if err := conn.ask(LiveRequest{Search: &LiveSearch{ID: id, Server: server, Studies: &q}}); err != nil {
+			yield(Study{}, c.lost(ctx, err))
+			return
+		}
+		for {
+			e, err := conn.next()
+			switch {
+			case err != nil:
+				yield(Study{}, c.lost(ctx, err))
+				return
+			case e.Ended != nil:
+				yield(Study{}, e.Ended)
+				return
+			case e.Found == nil:
+				continue
+			}
+			for _, s := range e.Found.Studies {
+				if !yield(s, nil) {
+					return
+				}
+			}
+			if e.Found.Done {
+				if truncated != nil {
+					*truncated = e.Found.Truncated
+				}
+				if e.Found.Failed {
+					continue // the reason follows
+				}
+				return
+			}
+		}
+	}
+}
+
+// keepConnected asks for something over a connection, and again over another one when that is lost, and shows each
+// event until see wants no more.
+func (c Live) keepConnected(
+	ctx context.Context, ask func() LiveRequest, see func(LiveEvent) (more bool, err error),
+) error {
+	wait := firstRedial
+	var lost time.Time
+	for {
+		more, err := c.connected(ctx, ask(), func(e LiveEvent) (bool, error) {
+			wait, lost = firstRedial, time.Time{}
+			if e.Topic == "" { // a heartbeat
+				return true, nil
+			}
+			return see(e)
+		})
+		var p *Problem
+		switch {
+		case err == nil && !more:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.As(err, &p) && !p.Temporary():
+			return err
+		}
+		if lost.IsZero() {
+			lost = time.Now()
+		}
+		if p != nil && p.RetryAfter > wait {
+			wait = p.RetryAfter
+		}
+		if time.Since(lost)+wait > c.patience {
+			return err
+		}
+		if err := pause.For(ctx, wait); err != nil {
+			return err
+		}
+		wait = min(wait*2, longestRedial)
+	}
+}
+
+// connected shows the events of one connection. It ends with nil when see wants no more.
+func (c Live) connected(
+	ctx context.Context, ask LiveRequest, see func(LiveEvent) (bool, error),
+) (more bool, err error) {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return true, err
+	}
+	defer conn.close()
+	if err := conn.ask(ask); err != nil {
+		return true, c.lost(ctx, err)
+	}
+	for {
+		e, err := conn.next()
+		if err != nil {
+			return true, c.lost(ctx, err)
+		}
+		if more, err := see(e); err != nil || !more {
+			return false, err
+		}
+	}
+}
+
+// liveConn is a socket of live events.
+type liveConn struct {
+	ws   *websocket.Conn
+	stop func() bool
+}
+
+func (c Live) connect(ctx context.Context) (*liveConn, error) {
+	target := *c.base
+	target.Scheme = map[string]string{"http": "ws", "https": "wss"}[c.base.Scheme]
+	dialer := &websocket.Dialer{Proxy: http.ProxyFromEnvironment, HandshakeTimeout: liveHandshake, Jar: c.http.Jar}
+	if t, ok := c.http.Transport.(*http.Transport); ok {
+		dialer.Proxy, dialer.NetDialContext, dialer.TLSClientConfig = t.Proxy, t.DialContext, t.TLSClientConfig
+		if dialer.TLSClientConfig != nil { // which may name HTTP/2
+			dialer.TLSClientConfig = dialer.TLSClientConfig.Clone()
+			dialer.TLSClientConfig.NextProtos = nil
+		}
+	}
+	header := http.Header{"User-Agent": {c.agent}}
+	if c.token != "" {
+		header.Set("Authorization", "Token "+c.token)
+	}
+	ws, answer, err := dialer.DialContext(ctx, target.String()+"/api/v1/live", header)
+	if answer != nil && err != nil {
+		return nil, readProblem(answer)
+	}
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	ws.SetReadLimit(maxLiveEvent)
+	conn := &liveConn{ws: ws}
+	conn.stop = context.AfterFunc(ctx, func() { _ = ws.Close() })
+	return conn, nil
+}
+
+func (conn *liveConn) ask(rq LiveRequest) error {
+	if err := conn.ws.SetWriteDeadline(time.Now().Add(liveHandshake)); err != nil {
+		return err
+	}
+	return conn.ws.WriteJSON(rq)
+}
+
+func (conn *liveConn) next() (e LiveEvent, err error) {
+	if err := conn.ws.SetReadDeadline(time.Now().Add(liveSilence)); err != nil {
+		return e, err
+	}
+	return e, conn.ws.ReadJSON(&e)
+}
+
+// close says goodbye, if the other side is there to hear it.
+func (conn *liveConn) close() {
+	if conn.stop() {
+		goodbye := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+		_ = conn.ws.WriteControl(websocket.CloseMessage, goodbye, time.Now().Add(time.Second))
+	}
+	_ = conn.ws.Close()
+}
+
+// lost says why a connection has ended: by the server's word, or without any.
+func (c Live) lost(ctx context.Context, err error) error {
+	var closed *websocket.CloseError
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if !errors.As(err, &closed) {
+		return c.unreachable(ctx, err)
+	}
+	p := &Problem{Status: http.StatusServiceUnavailable, Code: CodeBusy, Detail: closed.Text, RetryAfter: time.Second}
+	switch closed.Code {
+	case CloseUnauthenticated:
+		p.Status, p.Code, p.RetryAfter = http.StatusUnauthorized, CodeUnauthenticated, 0
+	case CloseTooMuch:
+		p.Status, p.Code, p.RetryAfter = http.StatusTooManyRequests, CodeTooMany, 0
+	case websocket.CloseTryAgainLater, websocket.CloseGoingAway:
+	default:
+		return c.unreachable(ctx, err)
+	}
+	p.Title = http.StatusText(p.Status)
+	return p
+}

@@ -11,6 +11,7 @@ type Client struct {
 	Folders       Folders
 	Groups        Groups
 	Jobs          Jobs
+	Live          Live
 	Mails         Mails
 	Nodes         Nodes
 	Profiles      Profiles
@@ -33,6 +34,7 @@ func newClient(c *caller) *Client {
 		Folders:       Folders{c},
 		Groups:        Groups{c},
 		Jobs:          Jobs{c},
+		Live:          Live{c},
 		Mails:         Mails{c},
 		Nodes:         Nodes{c},
 		Profiles:      Profiles{c},
@@ -62,6 +64,9 @@ type Groups struct{ *caller }
 
 // Jobs are transfers, each of one or several tasks.
 type Jobs struct{ *caller }
+
+// Live are events as they happen, and searches with results as they come.
+type Live struct{ *caller }
 
 // Mails are mails to users, and what became of them.
 type Mails struct{ *caller }

@@ -37,6 +37,7 @@ type Window struct {
 
 // ServerNow is what holds of a server now, and what is in use of it.
 type ServerNow struct {
+	ID               int64      `json:"id" doc:"Number of the server, which stays the same if its name changes." example:"3"`
 	Name             string     `json:"name" doc:"Name of the server." example:"PACS"`
 	Now              time.Time  `json:"now" doc:"By the database's clock, which all schedules go by."`
 	TimeZone         string     `json:"time_zone" example:"Europe/Berlin" doc:"That now, until and opens are told in: of the window that is open or opens next, else of the site."`

@@ -6,13 +6,15 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/adit-go/adit/dicom/stream"
 )
 
 // Find queries (C-FIND, PS3.7 9.1.2) and yields the identifiers of the matches; pending responses without one are
-// passed over. Leaving the loop early sends C-CANCEL and drains, for at most twenty seconds. A final status other
+// passed over. Leaving the loop early sends C-CANCEL and drains, for at most twenty seconds. When ctx ends C-CANCEL is
+// sent at once, and a peer that has not ended the query a second later is aborted. A final status other
 // than Success is yielded as *StatusError, an identifier that cannot be parsed as *UnreadableError with the association
 // alive; an error is always the last.
 func (a *Association) Find(
@@ -24,7 +26,11 @@ func (a *Association) Find(
 			yield(nil, err)
 			return
 		}
-		end, err := a.begin(ctx)
+		if ctx.Err() != nil {
+			yield(nil, context.Cause(ctx))
+			return
+		}
+		end, err := a.begin(context.WithoutCancel(ctx)) // heed ends the query when ctx ends
 		if err != nil {
 			yield(nil, err)
 			return
@@ -36,7 +42,8 @@ func (a *Association) Find(
 			yield(nil, err)
 			return
 		}
-		if err := f.run(yield); err != nil {
+		defer f.heed(ctx)()
+		if err := f.run(ctx, yield); err != nil {
 			yield(nil, err)
 		}
 	}
@@ -49,10 +56,36 @@ type finding struct {
 	id      uint16
 }
 
+// politeness is how long a peer has to end a query for which nobody waits any more.
+const politeness = time.Second
+
+// heed has the query end when ctx does: by C-CANCEL, or, if the peer does not heed that, by an abort.
+func (f *finding) heed(ctx context.Context) (stop func()) {
+	ended := make(chan struct{})
+	var canceling sync.WaitGroup
+	canceling.Add(1)
+	forget := context.AfterFunc(ctx, func() {
+		defer canceling.Done()
+		timer := time.AfterFunc(min(f.a.cancelGrace, politeness), f.a.ul.Abort)
+		defer timer.Stop()
+		_ = f.a.cancel(f.context, f.id) // where it fails the association has ended
+		<-ended
+	})
+	return func() {
+		close(ended)
+		if !forget() {
+			canceling.Wait()
+		}
+	}
+}
+
 // run yields matches until the final response. An error is returned for the caller to yield.
-func (f *finding) run(yield func(*stream.DataSet, error) bool) error {
+func (f *finding) run(ctx context.Context, yield func(*stream.DataSet, error) bool) error {
 	for {
 		c, rsp, err := f.a.response(CFindRSP, f.id)
+		if ctx.Err() != nil && (err != nil || rsp.Status.Class() != ClassPending) {
+			return context.Cause(ctx)
+		}
 		if err != nil {
 			return err
 		}
@@ -62,7 +95,7 @@ func (f *finding) run(yield func(*stream.DataSet, error) bool) error {
 			}
 			return nil
 		}
-		if !rsp.DataSet {
+		if !rsp.DataSet || ctx.Err() != nil { // data that is not read is passed over
 			continue
 		}
 		match, err := f.a.identifier(c)

@@ -148,12 +148,26 @@ func (svc *Service) withInteractive(
 		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
 	}
 	if err := fn(a); err != nil {
-		a.Abort()
+		end(ctx, a)
 		return fmt.Errorf("DICOM Server %s could not be searched: %w", node.Name, err)
 	}
 	_ = a.Release(ctx) // it ends in any case: some servers answer C-CANCEL by an abort
 	return nil
 }
+
+// end gives up an association over which something failed. One on which a query was ended by C-CANCEL is as good as
+// before, and is released.
+func end(ctx context.Context, a *door.Association) {
+	if ctx.Err() == nil || a.Err() != nil {
+		a.Abort()
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	_ = a.Release(ctx) // it ends in any case
+}
+
+const farewell = time.Second // for a server to agree to a release
 
 // maxModalities is how many a search may name: each is a query of its own.
 const maxModalities = 10

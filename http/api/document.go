@@ -44,6 +44,7 @@ var tags = []*huma.Tag{
 	{Name: usersTag, Description: "The accounts of people."},
 	{Name: registrationsTag, Description: "Requests for an account, and what staff decides about them."},
 	{Name: groupsTag, Description: "Groups, their permissions and members, and the DICOM nodes that they may use."},
+	{Name: liveTag, Description: "News of jobs, tasks and servers as they change, and searches with results as they come."},
 	{Name: siteTag, Description: "Settings, announcements, mails, figures and the audit log of the installation."},
 }
 
@@ -104,6 +105,10 @@ var refusals = map[int]struct{ means, example string }{
 	422: {
 		"A parameter or a property has a value that can't be used; `errors` says which.",
 		"The request can't be used: limit: expected number <= 500.",
+	},
+	426: {
+		"The address speaks WebSocket only.",
+		"This address speaks WebSocket; connect to it with a client for that.",
 	},
 	429: {
 		"Too many requests at once or within a time; `Retry-After` says when to try again.",

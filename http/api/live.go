@@ -12,6 +12,8 @@ import (
 	"github.com/adit-go/adit/http/problem"
 )
 
+const liveTag = "Live events"
+
 // LivePath is where http/live serves its socket.
 const LivePath = prefix + "/live"
 
@@ -32,7 +34,7 @@ func (a *API) describeLive() {
 		}},
 	}}
 	doc.AddOperation(&huma.Operation{
-		OperationID: "live-events", Method: op.method, Path: prefix + op.path, Tags: []string{"Live events"},
+		OperationID: "live-events", Method: op.method, Path: prefix + op.path, Tags: []string{liveTag},
 		Summary: "Be told of what changes (WebSocket)",
 		Description: "One connection tells of any number of topics, whichever process of ADIT works on them. After a " +
 			"subscription comes the present state, then each newer one, at most four times a second. Searches over it " +
@@ -40,6 +42,7 @@ func (a *API) describeLive() {
 			"again after it was closed, and subscribe again. Codes of closing: 1001 ADIT ends, 1003 a binary message, " +
 			"1007 no `LiveRequest`, 1008 too many topics or messages, 1009 more than 16 KiB, 1013 too busy or in " +
 			"maintenance, 4401 the session or token has ended. " + rightOf(op).String(),
+		Metadata:  map[string]any{exampleKey: `{"topic": "job:4711", "reload": true}`},
 		Responses: responses, Errors: op.errors, Security: doc.Security,
 	})
 }

@@ -123,13 +123,19 @@ func (h *Hub) tell(c feed.Change) {
 		for k, t := range h.topics {
 			if k.kind == ofJobs {
 				h.markList(t, c)
-			} else if k.kind == ofStats {
+			} else if k.kind == ofStats || k.kind == ofServer || k.kind == ofServers {
+				h.mark(t, 0, false)
+			}
+		}
+	case c.Nodes:
+		for k, t := range h.topics {
+			if k.kind == ofServer || k.kind == ofServers {
 				h.mark(t, 0, false)
 			}
 		}
 	case c.People:
 		for k, t := range h.topics {
-			if k.kind == ofMe {
+			if k.kind == ofMe || k.kind == ofServers {
 				h.mark(t, 0, false)
 			}
 		}
@@ -242,9 +248,7 @@ func (h *Hub) look(ctx context.Context, now time.Time) time.Duration {
 	stirred := map[*conn]struct{}{}
 	for i, l := range list {
 		t := l.topic
-		if t.key.kind == ofStats {
-			t.at = now.Add(slowPace)
-		}
+		t.at = now.Add(paceOf(t.key.kind))
 		if !t.publish(l, all[i], now) {
 			continue
 		}
@@ -259,6 +263,14 @@ func (h *Hub) look(ctx context.Context, now time.Time) time.Duration {
 		wake(c.stir)
 	}
 	return max(next, pace)
+}
+
+// paceOf returns the time between two versions of a topic.
+func paceOf(k kind) time.Duration {
+	if k == ofStats {
+		return slowPace
+	}
+	return pace
 }
 
 // attach subscribes a connection to a topic, or, if only is set, has a subscription that there is go on by this key.

@@ -8,20 +8,22 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/people"
 )
 
 const (
-	waitPace  = 10 * time.Second // after which a job that has not ended is read again: why it waits may be different
-	statsDays = 30
+	waitPace   = 10 * time.Second // after which a job that has not ended is read again: why it waits may be different
+	serverPace = 2 * time.Second
+	statsDays  = 30
 )
 
 // reading is one look at everything that is to be read.
@@ -30,6 +32,7 @@ type reading struct {
 	jobs  map[int64]jobs.Job
 	texts map[int64][]byte // of jobs
 	tasks map[group]map[int64]jobs.Task
+	now   []nodes.ServerNow // all servers, if some are told of
 }
 
 // group is those tasks of a job that are seen alike.
@@ -119,8 +122,58 @@ func (r *reading) one(ctx context.Context, l look) (found, error) {
 		}
 		return state("me", view.Me(p), 0)
 	case ofServer, ofServers:
+		return r.servers(ctx, l.topic)
 	}
 	return found{}, fmt.Errorf("nothing is known of the topic %s", k.name())
+}
+
+// servers returns what holds of servers now. Much of it changes by the hour, or with what other members do, and nothing
+// tells that: it is read as long as somebody watches. The time of the reading is no news.
+func (r *reading) servers(ctx context.Context, t *topic) (found, error) {
+	if r.now == nil {
+		all, err := r.engine.Nodes.Now(ctx)
+		if err != nil {
+			return found{}, err
+		}
+		r.now = all
+	}
+	if t.key.kind == ofServer {
+		i := slices.IndexFunc(r.now, func(s nodes.ServerNow) bool { return s.ID == t.key.id })
+		if i < 0 {
+			return gone("server", t.key.id), nil
+		}
+		s := view.ServerNow(r.now[i])
+		return timeless("server", s, func() any { s.Now = time.Time{}; return s })
+	}
+	shown := make([]client.ServerNow, 0, len(r.now))
+	uses := map[int64]people.NodeUse{}
+	if t.key.user != 0 {
+		var err error
+		if uses, err = r.people.Groups.NodeUses(ctx, t.key.user); err != nil {
+			return found{}, err
+		}
+	}
+	for _, s := range r.now {
+		if _, may := uses[s.ID]; may || t.key.user == 0 {
+			shown = append(shown, view.ServerNow(s))
+		}
+	}
+	return timeless("servers", shown, func() any {
+		for i := range shown {
+			shown[i].Now = time.Time{}
+		}
+		return shown
+	})
+}
+
+// timeless returns the state of servers, which is the same as another one if it is so without the time.
+func timeless(member string, value any, without func() any) (found, error) {
+	f, err := state(member, value, serverPace)
+	if err != nil {
+		return f, err
+	}
+	f.same, err = json.Marshal(without())
+	return f, err
 }
 
 func (r *reading) job(l look) (found, error) {
@@ -217,7 +270,7 @@ func state(member string, value any, again time.Duration) (found, error) {
 }
 
 func gone(what string, id int64) found {
-	p := problem.Of(context.Background(), fmt.Errorf("%s %s: %w", what, strconv.FormatInt(id, 10), refusal.ErrNotFound))
+	p := problem.Of(context.Background(), fmt.Errorf("%s %d: %w", what, id, refusal.ErrNotFound))
 	return found{gone: &p.Problem}
 }
 

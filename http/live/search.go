@@ -135,7 +135,7 @@ func (c *conn) found(now time.Time) (messages []*websocket.PreparedMessage, next
 			next = min(next, wait)
 			continue
 		}
-		news := client.LiveFound{Studies: s.found, Count: s.count, Done: s.done, Truncated: s.cut}
+		news := client.LiveFound{Studies: s.found, Count: s.count, Done: s.done, Failed: s.problem != nil, Truncated: s.cut}
 		text, err := json.Marshal(news)
 		if err != nil {
 			panic(err) // it holds texts and numbers

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
@@ -67,7 +69,9 @@ func (h *Hub) keyOf(ctx context.Context, user people.User, name string) (k key, 
 		k.sight, err = h.engine.Jobs.SightOf(ctx, user, k.id)
 	case one && k.kind == ofTask:
 		k.job, k.sight, err = h.engine.Jobs.SightOfTask(ctx, user, k.id)
-	case !one && (k.kind == ofJobs || k.kind == ofStats):
+	case one && k.kind == ofServer:
+		err = h.seesServer(ctx, user, k.id)
+	case !one && (k.kind == ofJobs || k.kind == ofServers || k.kind == ofStats):
 		k.user = mine
 	case !one && k.kind == ofMe:
 		k.user = user.ID
@@ -76,6 +80,17 @@ func (h *Hub) keyOf(ctx context.Context, user people.User, name string) (k key, 
 	}
 	return k, err
 }
+
+// seesServer returns refusal.ErrNotFound if a user may not use a server.
+func (h *Hub) seesServer(ctx context.Context, user people.User, id int64) error {
+	all, err := h.engine.Nodes.NowFor(ctx, user)
+	if err != nil || slices.ContainsFunc(all, func(s nodes.ServerNow) bool { return s.ID == id }) {
+		return err
+	}
+	return noServer(id)
+}
+
+func noServer(id int64) error { return fmt.Errorf("server %d: %w", id, refusal.ErrNotFound) }
 
 func unknownTopic() error {
 	return &refusal.Invalid{
@@ -95,6 +110,7 @@ type topic struct {
 	subs map[*conn]*subscription
 
 	version int64
+	same    []byte        // what of the state is news if it differs; nil: all of it
 	state   []byte        // members of an event, as JSON with a comma before each: the newest state
 	stateAt int64         // version of that
 	rows    map[int64]row // changed ones since the first subscription, as far as they are remembered
@@ -145,6 +161,7 @@ type look struct {
 // found is what was read of it. A member of state is written as `,"name":value`.
 type found struct {
 	state []byte
+	same  []byte           // as that of topic
 	rows  map[int64][]byte // nil: gone
 	list  []byte           // first state of jobs
 	gone  *client.Problem
@@ -159,8 +176,11 @@ func (t *topic) publish(l look, f found, now time.Time) (news bool) {
 		return true
 	}
 	next := t.version + 1
-	if f.state != nil && !bytes.Equal(f.state, t.state) {
-		t.state, t.stateAt, t.version = f.state, next, next
+	if f.same == nil {
+		f.same = f.state
+	}
+	if f.state != nil && !bytes.Equal(f.same, t.same) {
+		t.same, t.state, t.stateAt, t.version = f.same, f.state, next, next
 	}
 	for id, text := range f.rows {
 		if old, known := t.rows[id]; known && bytes.Equal(old.text, text) {

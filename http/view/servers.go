@@ -12,7 +12,7 @@ import (
 // ServerNow returns what holds of a server now.
 func ServerNow(s nodes.ServerNow) client.ServerNow {
 	out := client.ServerNow{
-		Name: s.Name, Now: s.At, TimeZone: s.Zone, InForce: client.Limits(s.InForce),
+		ID: s.ID, Name: s.Name, Now: s.At, TimeZone: s.Zone, InForce: client.Limits(s.InForce),
 		Window: s.Window + 1, Until: Instant(s.Until), Paused: s.Paused, Down: s.Down,
 		Takes: s.Takes, NextProbe: Instant(s.NextProbe), BatchInUse: s.BatchInUse, InteractiveInUse: s.LiveInUse,
 	}
