@@ -36,7 +36,9 @@ func TestPrintSchedule(t *testing.T) {
 		{
 			"open",
 			client.ServerSchedule{
-				TimeZone: "Europe/Berlin", InForce: window.Limits, Window: 1, Until: &until,
+				ServerNow: client.ServerNow{
+					TimeZone: "Europe/Berlin", InForce: window.Limits, Window: 1, Until: &until,
+				},
 				Schedule: client.Schedule{
 					Windows: []client.Window{window}, Grace: &grace, Holidays: []string{"2030-12-25"},
 				},
@@ -48,12 +50,12 @@ func TestPrintSchedule(t *testing.T) {
 		},
 		{
 			"closed",
-			client.ServerSchedule{TimeZone: "America/New_York", Opens: &until},
+			client.ServerSchedule{ServerNow: client.ServerNow{TimeZone: "America/New_York", Opens: &until}},
 			[]string{"It takes jobs again from 2030-06-04 00:00:00 EDT.", "grace: 5m0s"},
 		},
 		{
 			"by an older server",
-			client.ServerSchedule{Opens: &until},
+			client.ServerSchedule{ServerNow: client.ServerNow{Opens: &until}},
 			[]string{"It takes jobs again from " + command.Stamp(until) + "."},
 		},
 	} {

@@ -35,10 +35,9 @@ type Window struct {
 	Limits
 }
 
-// ServerSchedule is the schedule of a server and what follows from it now.
-type ServerSchedule struct {
-	Versioned
-	Schedule         Schedule   `json:"schedule" doc:"What staff has set."`
+// ServerNow is what holds of a server now, and what is in use of it.
+type ServerNow struct {
+	Name             string     `json:"name" doc:"Name of the server." example:"PACS"`
 	Now              time.Time  `json:"now" doc:"By the database's clock, which all schedules go by."`
 	TimeZone         string     `json:"time_zone" example:"Europe/Berlin" doc:"That now, until and opens are told in: of the window that is open or opens next, else of the site."`
 	InForce          Limits     `json:"in_force" doc:"The limits that hold now."`
@@ -51,6 +50,13 @@ type ServerSchedule struct {
 	NextProbe        *time.Time `json:"next_probe,omitempty" doc:"When it is asked again for a sign of life, or for one association more."`
 	BatchInUse       int        `json:"batch_in_use" doc:"Associations that jobs have now." example:"1"`
 	InteractiveInUse int        `json:"interactive_in_use" doc:"Associations that searches and checks have now." example:"0"`
+}
+
+// ServerSchedule is the schedule of a server and what follows from it now.
+type ServerSchedule struct {
+	Versioned
+	Schedule Schedule `json:"schedule" doc:"What staff has set."`
+	ServerNow
 }
 
 // WorkerSchedule is how many tasks the members of a name run at once over the week.
@@ -82,6 +88,13 @@ type JobChange struct {
 func (c Servers) Schedule(ctx context.Context, server string) (ServerSchedule, error) {
 	var s ServerSchedule
 	return s, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/schedule", nil), &s)
+}
+
+// Now returns what holds now of all servers that one may use, and what is in use of them; for staff, of all.
+func (c Servers) Now(ctx context.Context) ([]ServerNow, error) {
+	var page Page[ServerNow]
+	err := c.do(ctx, get("/api/v1/servers:now", nil), &page)
+	return page.Items, err
 }
 
 // SetSchedule changes a server's schedule. It is for staff.

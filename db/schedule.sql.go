@@ -376,11 +376,17 @@ func (q *Queries) ScheduleNow(ctx context.Context) (time.Time, error) {
 }
 
 const serverSchedules = `-- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at, schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, st.server_id, st.paused, st.breaker, st.breaker_reason, st.probe_at, st.next_start_at, st.batch_cap, st.interactive_cap, st.outside_cap, st.studies_per_minute, st.mb_per_second, st.caps_until, st.opens_at, st.opens_zone, st.breaker_at, st.move_limit, st.moves_good, st.allowance, st.ceiling, st.tries, st.trial_task, st.echo, st.echoed, st.refused_task, st.succeeded_task, st.succeeded_at, st.troubled_at,
+       coalesce(used.batch, 0)::bigint AS batch_in_use, coalesce(used.interactive, 0)::bigint AS interactive_in_use, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
-WHERE $1::bigint IN (0, s.id)
+LEFT JOIN (
+    SELECT a.server_id, count(*) FILTER (WHERE a.use = 'batch') AS batch, count(*) FILTER (WHERE a.use = 'interactive') AS interactive
+    FROM association_slots a
+    GROUP BY a.server_id
+) used ON used.server_id = s.id
+WHERE cardinality($1::bigint[]) = 0 OR s.id = ANY($1::bigint[])
 ORDER BY s.id
 `
 
@@ -394,12 +400,14 @@ type ServerSchedulesRow struct {
 	Schedule         []byte
 	ParkGraceS       *int32
 	ServerState      ServerState
+	BatchInUse       int64
+	InteractiveInUse int64
 	Now              time.Time
 }
 
-// ServerSchedules gives the schedules of all servers, or of one, with what is kept of them for now.
-func (q *Queries) ServerSchedules(ctx context.Context, serverID int64) ([]ServerSchedulesRow, error) {
-	rows, err := q.db.Query(ctx, serverSchedules, serverID)
+// ServerSchedules gives the schedules of some servers, or of all if none is named, with what is kept of them for now and what is in use.
+func (q *Queries) ServerSchedules(ctx context.Context, ids []int64) ([]ServerSchedulesRow, error) {
+	rows, err := q.db.Query(ctx, serverSchedules, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -443,6 +451,8 @@ func (q *Queries) ServerSchedules(ctx context.Context, serverID int64) ([]Server
 			&i.ServerState.SucceededTask,
 			&i.ServerState.SucceededAt,
 			&i.ServerState.TroubledAt,
+			&i.BatchInUse,
+			&i.InteractiveInUse,
 			&i.Now,
 		); err != nil {
 			return nil, err
@@ -515,23 +525,6 @@ func (q *Queries) Shares(ctx context.Context, member uuid.UUID) ([]SharesRow, er
 		return nil, err
 	}
 	return items, nil
-}
-
-const slotsInUse = `-- name: SlotsInUse :one
-SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
-FROM association_slots WHERE server_id = $1
-`
-
-type SlotsInUseRow struct {
-	Batch       int64
-	Interactive int64
-}
-
-func (q *Queries) SlotsInUse(ctx context.Context, serverID int64) (SlotsInUseRow, error) {
-	row := q.db.QueryRow(ctx, slotsInUse, serverID)
-	var i SlotsInUseRow
-	err := row.Scan(&i.Batch, &i.Interactive)
-	return i, err
 }
 
 const takeProbe = `-- name: TakeProbe :one

@@ -1,13 +1,19 @@
 -- name: ScheduleNow :one
 SELECT schedule_now()::timestamptz;
 
--- ServerSchedules gives the schedules of all servers, or of one, with what is kept of them for now.
+-- ServerSchedules gives the schedules of some servers, or of all if none is named, with what is kept of them for now and what is in use.
 -- name: ServerSchedules :many
-SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, sqlc.embed(st), schedule_now()::timestamptz AS now
+SELECT s.id, n.name, s.batch_cap, s.interactive_cap, s.studies_per_minute, s.mb_per_second, s.schedule, s.park_grace_s, sqlc.embed(st),
+       coalesce(used.batch, 0)::bigint AS batch_in_use, coalesce(used.interactive, 0)::bigint AS interactive_in_use, schedule_now()::timestamptz AS now
 FROM servers s
 JOIN dicom_nodes n ON n.id = s.id
 JOIN server_state st ON st.server_id = s.id
-WHERE sqlc.arg(server_id)::bigint IN (0, s.id)
+LEFT JOIN (
+    SELECT a.server_id, count(*) FILTER (WHERE a.use = 'batch') AS batch, count(*) FILTER (WHERE a.use = 'interactive') AS interactive
+    FROM association_slots a
+    GROUP BY a.server_id
+) used ON used.server_id = s.id
+WHERE cardinality(sqlc.arg(ids)::bigint[]) = 0 OR s.id = ANY(sqlc.arg(ids)::bigint[])
 ORDER BY s.id;
 
 -- PutCaps keeps what a schedule allows now, unless it was changed meanwhile.
@@ -149,7 +155,3 @@ FROM tasks t
 LEFT JOIN nearest ON nearest.id = t.id
 CROSS JOIN others
 WHERE t.id = ANY(sqlc.arg(ids)::bigint[]) AND t.job_id = sqlc.arg(job_id);
-
--- name: SlotsInUse :one
-SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
-FROM association_slots WHERE server_id = $1;

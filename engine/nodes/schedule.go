@@ -3,7 +3,6 @@
 package nodes
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,16 +20,7 @@ import (
 // ServerSchedule is the schedule of a server and what follows from it now.
 type ServerSchedule struct {
 	schedule.Schedule
-	Now        time.Time // by the database's clock
-	Zone       string    // that Until and Opens are told in
-	State      schedule.State
-	Opens      time.Time // for jobs: Now if it is open; zero: not within a year
-	Paused     bool
-	Down       string    // why it is not available now; empty: it is available
-	Takes      *int      // associations of jobs at once, since it refused more; nil: what the schedule allows
-	NextProbe  time.Time // when it is asked for a sign of life, or for one more
-	BatchInUse int
-	LiveInUse  int
+	Now ServerNow
 }
 
 // Schedule returns a server's schedule.
@@ -39,41 +29,18 @@ func (svc *Service) Schedule(ctx context.Context, server string) (ServerSchedule
 	if err != nil {
 		return ServerSchedule{}, err
 	}
-	rows, err := svc.Q.ServerSchedules(ctx, n.ID)
+	rows, err := svc.Q.ServerSchedules(ctx, []int64{n.ID})
 	if err != nil {
 		return ServerSchedule{}, err
 	}
 	if len(rows) == 0 {
 		return ServerSchedule{}, fmt.Errorf("DICOM Server %s: %w", server, refusal.ErrNotFound)
 	}
-	row := rows[0]
-	s, err := scheduleOf(row)
+	s, err := scheduleOf(rows[0])
 	if err != nil {
 		return ServerSchedule{}, err
 	}
-	used, err := svc.Q.SlotsInUse(ctx, n.ID)
-	if err != nil {
-		return ServerSchedule{}, err
-	}
-	out := ServerSchedule{
-		Schedule: *s, Now: row.Now, State: s.At(row.Now), Opens: s.Opens(row.Now), Paused: row.ServerState.Paused,
-		BatchInUse: int(used.Batch), LiveInUse: int(used.Interactive),
-		Zone: cmp.Or(s.Zone(row.Now), svc.Config.Zone.String()),
-	}
-	if loc, err := time.LoadLocation(out.Zone); err == nil {
-		out.Now, out.State.Until, out.Opens = out.Now.In(loc), inZone(out.State.Until, loc), inZone(out.Opens, loc)
-	}
-	out.Down = downReason(row.ServerState)
-	out.Takes, out.NextProbe = takes(row.ServerState)
-	return out, nil
-}
-
-// inZone leaves what is no instant as it is.
-func inZone(t time.Time, loc *time.Location) time.Time {
-	if t.IsZero() {
-		return t
-	}
-	return t.In(loc)
+	return ServerSchedule{*s, svc.now(s, rows[0])}, nil
 }
 
 // seconds returns a number as the database keeps it, and the other way round.
@@ -83,26 +50,6 @@ func seconds[From, To int | int32](n *From) *To {
 	}
 	to := To(*n)
 	return &to
-}
-
-// downReason says why a server is not available now; empty: it is available.
-func downReason(st db.ServerState) string {
-	if st.Breaker != BreakerOpen {
-		return ""
-	}
-	return st.BreakerReason
-}
-
-// takes tells how many associations of jobs a server was seen to take at once, nil if it has refused none, and when it
-// is asked for more.
-func takes(st db.ServerState) (n *int, next time.Time) {
-	if st.Allowance == nil {
-		return nil, next
-	}
-	if st.ProbeAt != nil {
-		next = *st.ProbeAt
-	}
-	return new(int(*st.Allowance)), next
 }
 
 func (svc *Service) serverByName(ctx context.Context, name string) (DICOMNode, error) {
@@ -187,7 +134,7 @@ func checkSchedule(ctx context.Context, q *db.Queries, server int64) error {
 	if _, err := q.LockServer(ctx, server); err != nil {
 		return refusal.NotFound(err, "DICOM Server", server)
 	}
-	rows, err := q.ServerSchedules(ctx, server)
+	rows, err := q.ServerSchedules(ctx, []int64{server})
 	if err != nil || len(rows) == 0 {
 		return err
 	}
@@ -246,11 +193,11 @@ func (svc *Service) PauseServer(ctx context.Context, user people.User, server st
 }
 
 // RefreshSchedules works out what the schedules allow now, and keeps it where claims and searches find it.
-func (svc *Service) RefreshSchedules(ctx context.Context) error { return keepCaps(ctx, svc.Q, 0) }
+func (svc *Service) RefreshSchedules(ctx context.Context) error { return keepCaps(ctx, svc.Q) }
 
-// keepCaps does so for one server, or all (0). Only what differs is written.
-func keepCaps(ctx context.Context, q *db.Queries, server int64) error {
-	rows, err := q.ServerSchedules(ctx, server)
+// keepCaps does so for some servers, or for all if none is named. Only what differs is written.
+func keepCaps(ctx context.Context, q *db.Queries, servers ...int64) error {
+	rows, err := q.ServerSchedules(ctx, servers)
 	if err != nil {
 		return err
 	}

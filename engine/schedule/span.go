@@ -112,7 +112,8 @@ func (d Date) weekday() Weekday {
 // zones are looked up once: reading one takes much longer than all else here.
 var zones sync.Map
 
-func zone(name string) (*time.Location, error) {
+// Location returns a time zone of the IANA database, which is looked up once.
+func Location(name string) (*time.Location, error) {
 	if loc, ok := zones.Load(name); ok {
 		return loc.(*time.Location), nil
 	}
@@ -126,7 +127,7 @@ func zone(name string) (*time.Location, error) {
 
 // location of a validated span.
 func (s Span) location() *time.Location {
-	loc, err := zone(s.TimeZone)
+	loc, err := Location(s.TimeZone)
 	if err != nil {
 		return time.UTC
 	}
@@ -248,7 +249,7 @@ func (s Span) validate(field string) error {
 	if s.TimeZone == "" || s.TimeZone == "Local" {
 		return &Invalid{field + ".time_zone", "name a time zone, such as Europe/Berlin"}
 	}
-	if _, err := zone(s.TimeZone); err != nil {
+	if _, err := Location(s.TimeZone); err != nil {
 		return &Invalid{
 			field + ".time_zone", fmt.Sprintf("unknown time zone %q; give one such as Europe/Berlin", s.TimeZone),
 		}

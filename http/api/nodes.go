@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -80,13 +81,13 @@ func (a *nodesRoutes) register() {
 func (a *nodesRoutes) listNodes(ctx context.Context, user people.User, in *listNodes) (
 	*body[client.Page[client.Node]], error,
 ) {
-	view, err := a.nodeView(ctx, user)
+	shown, err := a.nodeView(ctx, user)
 	if err != nil {
 		return nil, err
 	}
 	return listNodesOf(ctx, a.API, user, in.NamedList, nodes.Filter{
 		Kind: in.Kind, Source: yesOrNo(in.Source), Destination: yesOrNo(in.Destination),
-	}, view)
+	}, shown)
 }
 
 // nameOf returns the value of a list that is sorted by names, or by none.
@@ -128,11 +129,11 @@ func (a *nodesRoutes) getNode(ctx context.Context, user people.User, in *NodeNam
 	if err != nil {
 		return nil, err
 	}
-	view, err := a.nodeView(ctx, user)
+	shown, err := a.nodeView(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Node]{view(n)}, nil
+	return &body[client.Node]{shown(n)}, nil
 }
 
 // nodeOfKind returns a server, a folder, or either if no kind is named, by its name.
@@ -184,7 +185,7 @@ func (a *API) nodeView(ctx context.Context, user people.User) (func(nodes.DICOMN
 		out := client.Node{
 			ID: n.ID, Kind: client.KindServer, Name: n.Name, Source: uses[n.ID].Source,
 			Destination: uses[n.ID].Destination, Paused: n.Paused,
-			Takes: n.Takes, NextProbe: instant(n.NextProbe),
+			Takes: n.Takes, NextProbe: view.Instant(n.NextProbe),
 		}
 		if n.Folder != nil {
 			out.Kind = client.KindFolder

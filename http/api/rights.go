@@ -137,6 +137,7 @@ var rights = map[string]Right{
 	"POST /api/v1/nodes/{name}:check":      staff.also("30 in five minutes").does("server.check", "folder.check"),
 	"GET /api/v1/servers":                  staff,
 	"POST /api/v1/servers":                 staff.does("server.create"),
+	"GET /api/v1/servers:now":              user.also("staff for those that one may not use"),
 	"GET /api/v1/servers/{name}":           staff,
 	"PATCH /api/v1/servers/{name}":         staff.does("server.change"),
 	"DELETE /api/v1/servers/{name}":        staff.does("server.delete"),

@@ -7,12 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
@@ -31,6 +31,13 @@ type WorkerMember struct {
 }
 
 func (a *scheduleRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/servers:now", id: "list-servers-now", tag: scheduleTag,
+		summary: "Get what holds of all servers now",
+		description: "Shows of each server that the caller may use, as a source or a destination, what its schedule " +
+			"allows now and until when, how many associations are in use, and whether it is paused or can't be " +
+			"reached. There are no pages.",
+	}, a.serversNow)
 	handle(a.API, operation{
 		method: http.MethodGet, path: "/servers/{name}/schedule", id: "get-schedule", editable: true,
 		summary: "Get the schedule of a server", tag: scheduleTag,
@@ -127,12 +134,21 @@ func (a *scheduleRoutes) registerWorkers() {
 	})
 }
 
-func (a *scheduleRoutes) getSchedule(ctx context.Context, _ people.User, in *getNode) (
+func (a *scheduleRoutes) getSchedule(ctx context.Context, user people.User, in *getNode) (
 	*current[client.ServerSchedule], error,
 ) {
 	s, err := a.engine.Nodes.Schedule(ctx, in.Name)
 	if err != nil {
 		return nil, err
+	}
+	if s.Now.Down != "" && !user.IsStaff && !user.IsSuperuser {
+		uses, err := a.people.Groups.NodeUses(ctx, user.ID)
+		if err != nil {
+			return nil, err
+		}
+		if uses[s.Now.ID] == (people.NodeUse{}) {
+			s.Now.Down = "" // where it is, is not for everybody
+		}
 	}
 	out, err := clientSchedule(s)
 	if err != nil {
@@ -175,25 +191,25 @@ func convert(from, to any) error {
 }
 
 func clientSchedule(s nodes.ServerSchedule) (client.ServerSchedule, error) {
-	out := client.ServerSchedule{
-		Now: s.Now, TimeZone: s.Zone, InForce: client.Limits(s.State.Limits),
-		Window: s.State.Window + 1, Until: instant(s.State.Until), Paused: s.Paused, Down: s.Down,
-		Takes: s.Takes, NextProbe: instant(s.NextProbe), BatchInUse: s.BatchInUse, InteractiveInUse: s.LiveInUse,
-	}
-	if s.State.Batch == 0 {
-		out.Opens = instant(s.Opens)
-	}
+	out := client.ServerSchedule{ServerNow: view.ServerNow(s.Now)}
 	if err := convert(s.Schedule, &out.Schedule); err != nil {
 		return out, fmt.Errorf("the schedule can't be shown: %w", err)
 	}
 	return out, nil
 }
 
-func instant(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
+func (a *scheduleRoutes) serversNow(ctx context.Context, user people.User, _ *struct{}) (
+	*body[client.Page[client.ServerNow]], error,
+) {
+	list, err := a.engine.Nodes.NowFor(ctx, user)
+	if err != nil {
+		return nil, err
 	}
-	return &t
+	out := client.Page[client.ServerNow]{Items: make([]client.ServerNow, 0, len(list))}
+	for _, s := range list {
+		out.Items = append(out.Items, view.ServerNow(s))
+	}
+	return &body[client.Page[client.ServerNow]]{out}, nil
 }
 
 func (a *scheduleRoutes) getWorkers(ctx context.Context, _ people.User, in *struct {

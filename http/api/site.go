@@ -162,7 +162,7 @@ func (a *siteRoutes) getAnnouncement(ctx context.Context, _ people.User, in *IfN
 	if err != nil {
 		return nil, err
 	}
-	return unlessKnown(*in, an.Version(), client.Announcement{Text: an.Text, Since: instant(an.Since)}), nil
+	return unlessKnown(*in, an.Version(), client.Announcement{Text: an.Text, Since: view.Instant(an.Since)}), nil
 }
 
 func (a *siteRoutes) announce(ctx context.Context, user people.User, in *struct {

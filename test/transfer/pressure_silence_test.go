@@ -98,7 +98,7 @@ func TestSilentServersDelayNoOthersProbe(t *testing.T) {
 	require.Eventually(t, func() bool {
 		s, err := n.Engine.Nodes.Schedule(t.Context(), "well")
 		require.NoError(t, err)
-		return s.Down == ""
+		return s.Now.Down == ""
 	}, harness.Deadline, 10*time.Millisecond)
 	require.Empty(t, gaveUp, "the silent ones are still waited for")
 }

@@ -364,9 +364,9 @@ func TestServerTakesThree(t *testing.T) {
 	settled("it has settled", 2*3/(1+leeway))
 	s, err := p.n.Engine.Nodes.Schedule(t.Context(), "source")
 	require.NoError(t, err)
-	require.NotNil(t, s.Takes)
-	require.Contains(t, []int{2, 3}, *s.Takes)
-	require.Empty(t, s.Down)
+	require.NotNil(t, s.Now.Takes)
+	require.Contains(t, []int{2, 3}, *s.Now.Takes)
+	require.Empty(t, s.Now.Down)
 
 	p.finish()
 	engines := make([]*engine.Engine, 2)
@@ -419,12 +419,12 @@ func TestHealthyAgain(t *testing.T) {
 		require.NoError(t, err)
 		s, err := n.Engine.Nodes.Schedule(t.Context(), "source")
 		require.NoError(t, err)
-		require.Equal(t, 0, *s.Takes)
+		require.Equal(t, 0, *s.Now.Takes)
 		act()
 		s, err = n.Engine.Nodes.Schedule(t.Context(), "source")
 		require.NoError(t, err)
-		require.Empty(t, s.Down, name)
-		require.Nil(t, s.Takes, name)
+		require.Empty(t, s.Now.Down, name)
+		require.Nil(t, s.Now.Takes, name)
 	}
 }
 

@@ -127,7 +127,7 @@ func TestStudyNearline(t *testing.T) {
 			requireOnce(t, dst, 3)
 			schedule, err := n.Engine.Nodes.Schedule(t.Context(), "source")
 			require.NoError(t, err)
-			require.Empty(t, schedule.Down, "other studies are not kept waiting")
+			require.Empty(t, schedule.Now.Down, "other studies are not kept waiting")
 		})
 	}
 }

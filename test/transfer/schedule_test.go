@@ -156,7 +156,7 @@ func TestWeekOfClaims(t *testing.T) {
 		require.NoError(t, err)
 		state, err := n.Engine.Nodes.Schedule(t.Context(), "source")
 		require.NoError(t, err)
-		require.Equal(t, tt.batch, state.State.Batch)
+		require.Equal(t, tt.batch, state.Now.InForce.Batch)
 	}
 }
 
@@ -455,7 +455,7 @@ func TestOutageOfEightHours(t *testing.T) {
 	n.WaitFor(job.ID, func(jobs.Job) bool {
 		s, err := n.Engine.Nodes.Schedule(t.Context(), "source")
 		require.NoError(t, err)
-		return s.Down != ""
+		return s.Now.Down != ""
 	})
 	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 0 })
 	n.Stop(harness.Deadline)
@@ -657,8 +657,8 @@ func TestGraceOfASchedule(t *testing.T) {
 			kept, err := n.Engine.Nodes.Schedule(t.Context(), "source")
 			require.NoError(t, err)
 			require.Equal(t, tt.source, kept.Grace)
-			require.Equal(t, "Europe/Berlin", kept.Zone)
-			require.Equal(t, "2030-06-04T06:00:00+02:00", kept.State.Until.Format(time.RFC3339))
+			require.Equal(t, "Europe/Berlin", kept.Now.Zone)
+			require.Equal(t, "2030-06-04T06:00:00+02:00", kept.Now.Until.Format(time.RFC3339))
 			member := registered(t, n)
 			n.Transfer("source", "destination", "1.2.3")
 			_, ok, _, err := n.Engine.Lease.Claim(t.Context(), member)
