@@ -28,7 +28,7 @@ func TestServersNow(t *testing.T) {
 	require.NoError(t, n.Engine.Nodes.PauseServer(t.Context(), n.Admin, "open", true))
 	for sql, args := range map[string][]any{
 		"UPDATE server_state SET breaker = 'open', breaker_reason = 'It is away.', allowance = 0, probe_at = '2030-06-03T10:05:00Z' WHERE server_id = $1": {down.ID},
-		"UPDATE servers SET schedule = '{\"windows\": 1}' WHERE id = $1": {damaged.ID},
+		"UPDATE servers SET schedule = '{\"windows\": 1}' WHERE id = $1":                                                                                  {damaged.ID},
 		"INSERT INTO association_slots (server_id, use, member_id) SELECT $1, u, gen_random_uuid() FROM unnest(ARRAY['batch', 'batch', 'interactive']) u": {open.ID},
 	} {
 		_, err := n.Pool.Exec(t.Context(), sql, args...)
