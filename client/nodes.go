@@ -156,16 +156,6 @@ func (c Nodes) Check(ctx context.Context, name string) (CheckReport, error) {
 	return report, c.do(ctx, rq, &report)
 }
 
-// Search asks a server for studies. Truncated tells that there are more than the limit let through; there is no next
-// page.
-func (c Servers) Search(ctx context.Context, server string, q StudyQuery) (Page[Study], error) {
-	var page Page[Study]
-	rq := request{
-		method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + "/studies:search", body: q, repeatable: true,
-	}
-	return page, c.do(ctx, rq, &page)
-}
-
 // escape makes a name one segment of a path. The colon ends a name where an action follows.
 func escape(name string) string {
 	escaped := url.PathEscape(name)

@@ -77,6 +77,8 @@ var routes = []row{
 	{route: "PUT /api/v1/servers/{name}/schedule", want: ofStaff(200), on: newServer, body: `{"default":{"batch":2,"interactive":2}}`},
 	// nothing listens there
 	{route: "POST /api/v1/servers/{name}/studies:search", want: every(503), needs: source, on: named("SRC"), body: `{"patient_id":"4711"}`},
+	{route: "POST /api/v1/servers/{name}/series:search", want: every(503), needs: source, on: named("SRC"), body: `{"study_instance_uid":"1.2.3"}`},
+	{route: "POST /api/v1/servers/{name}/instances:search", want: every(503), needs: source, on: named("SRC"), body: `{"study_instance_uid":"1.2.3","series_instance_uid":"1.2.3.4"}`},
 	{route: "GET /api/v1/folders", want: ofStaff(200)},
 	{route: "POST /api/v1/folders", want: ofStaff(201), body: `{"name":"F{n}","path":"{1}"}`, on: newDirectory},
 	{route: "GET /api/v1/folders/{name}", want: ofStaff(200), on: newFolder},
