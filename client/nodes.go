@@ -148,14 +148,6 @@ func (c Folders) Delete(ctx context.Context, name string, only ...Condition) err
 	return c.do(ctx, remove("/api/v1/folders/"+escape(name)).only(only), nil)
 }
 
-// Check tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
-// was found is the result; a check that failed is not an error of the call.
-func (c Nodes) Check(ctx context.Context, name string) (CheckReport, error) {
-	var report CheckReport
-	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
-	return report, c.do(ctx, rq, &report)
-}
-
 // escape makes a name one segment of a path. The colon ends a name where an action follows.
 func escape(name string) string {
 	escaped := url.PathEscape(name)

@@ -68,27 +68,6 @@ type FolderChange struct {
 	Adopt bool `json:"adopt,omitempty" doc:"What is at the path now is the folder from here on: a new disk, or one that was restored. Its marker file .adit-folder is taken over, or written if there is none. What unfinished tasks had written to the folder before is sent again, if that was another one."`
 }
 
-// CheckReport is what the check of a DICOM node found.
-type CheckReport struct {
-	Checks      []Check      `json:"checks" nullable:"false" doc:"What was tried, in this order."`
-	Suggestions []Suggestion `json:"suggestions" nullable:"false" doc:"Changes of the server's settings that fit what was seen."`
-}
-
-// Suggestion is a setting of a server that doesn't fit what was seen of it.
-type Suggestion struct {
-	Setting   string `json:"setting" example:"supports.study_root_get" doc:"Path of the setting in what changes a server."`
-	Now       any    `json:"now" doc:"Value that the setting has; its type is that of the setting." example:"false"`
-	Suggested any    `json:"suggested" doc:"Value that fits what was seen; its type is that of the setting." example:"true"`
-	Why       string `json:"why" doc:"What was seen, in a sentence." example:"PACS accepts C-GET in the Study Root model."`
-}
-
-// Check is one thing that was tried at a DICOM node.
-type Check struct {
-	Name   string `json:"name" example:"echo" doc:"What was tried."`
-	OK     bool   `json:"ok" doc:"Whether it succeeded." example:"true"`
-	Detail string `json:"detail" doc:"What was seen, and what to do if it failed." example:"PACS answered C-ECHO after 12 ms."`
-}
-
 // SelectiveTransfer is the kind of job whose studies a person picks.
 const SelectiveTransfer = "selective_transfer"
 

@@ -136,6 +136,7 @@ var rights = map[string]Right{
 	"GET /api/v1/nodes/{name}":                     user.also("staff for where it is and how it is set"),
 	"DELETE /api/v1/nodes/{name}":                  staff.does("server.delete", "folder.delete"),
 	"POST /api/v1/nodes/{name}:check":              staff.also("30 in five minutes").does("server.check", "folder.check"),
+	"POST /api/v1/servers:check":                   staff.also("30 in five minutes").does("server.check"),
 	"GET /api/v1/servers":                          staff,
 	"POST /api/v1/servers":                         staff.does("server.create"),
 	"GET /api/v1/servers:now":                      user.also("staff for those that one may not use"),
