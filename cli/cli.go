@@ -21,6 +21,7 @@ import (
 	"github.com/adit-go/adit/cli/completion"
 	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/cli/scu"
+	"github.com/adit-go/adit/cli/search"
 	"github.com/adit-go/adit/dicom/deid"
 )
 
@@ -42,7 +43,7 @@ type root struct {
 type commands struct {
 	Serve        serveCmd        `cmd:"" help:"Run the server."`
 	Node         nodeCmd         `cmd:"" help:"DICOM nodes: the servers and folders that studies come from and go to."`
-	Search       searchCmd       `cmd:"" help:"Search a server for studies."`
+	Search       search.Cmd      `cmd:"" help:"Search a server for studies, or for the series or instances of one."`
 	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
 	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
 	Task         taskCmd         `cmd:"" help:"The tasks of jobs, one by one."`

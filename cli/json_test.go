@@ -54,7 +54,7 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, err)
 	values := map[string]string{
 		"DICOM": process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
-		"STUDY": demo[0].StudyInstanceUID, "STUDY2": demo[2].StudyInstanceUID, "HELD": h.Study.StudyInstanceUID,
+		"STUDY": demo[0].StudyInstanceUID, "SERIES": demo[0].Series[0].SeriesInstanceUID, "STUDY2": demo[2].StudyInstanceUID, "HELD": h.Study.StudyInstanceUID,
 		"MONTH": time.Now().UTC().Format("2006-01"), "TOKEN": filepath.Join(dir, server.TokenFile),
 	}
 	given := map[string]bool{}
@@ -130,6 +130,12 @@ var jsonSteps = []jsonStep{
 	{line: "node adopt files"},
 	{line: "search --source demo-source --patient-id PHANTOM-001", has: []string{`"study_instance_uid"`}},
 	{line: "search --source demo-source --patient-id nobody", has: []string{"[]"}},
+	{line: "search --source demo-source --series-of ${STUDY}", has: []string{`"series_instance_uid"`}},
+	{line: "search --source demo-source --study ${STUDY} --instances-of ${SERIES}", has: []string{`"sop_instance_uid"`}},
+	{line: "search --source demo-source --instances-of ${SERIES}", code: 2, has: []string{"--study"}},
+	{line: "search --source demo-source --series-of ${STUDY} --modality CT", code: 2, has: []string{"--patient-id"}},
+	{line: "search --source demo-source --study-time 8-9", code: 2, has: []string{"0800-1630"}},
+	{line: "search --source demo-source --description CT* --birth-date 19000101- --study-time 0000-23:59", has: []string{`"study_instance_uid"`}},
 	{line: "schedule show demo-source", has: []string{`"in_force"`}},
 	{line: "schedule set demo-source --batch 4", has: []string{`"batch": 4`}},
 	{line: "schedule export demo-source"},

@@ -370,15 +370,26 @@ func (c *nodeCheckCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	report, err := cl.Nodes.Check(ctx, c.Name)
-	if err != nil {
-		return err
+	report := client.CheckReport{Checks: []client.Check{}, Suggestions: []client.Suggestion{}}
+	for line, err := range cl.Nodes.CheckLines(ctx, c.Name) {
+		switch {
+		case err != nil:
+			return err
+		case line.Check != nil:
+			report.Checks = append(report.Checks, *line.Check)
+		case line.Suggestion != nil:
+			report.Suggestions = append(report.Suggestions, *line.Suggestion)
+		}
+		if !c.JSON {
+			printCheck(io.Out, line)
+		}
 	}
 	failed := slices.ContainsFunc(report.Checks, func(c client.Check) bool { return !c.OK })
-	if c.JSON {
+	switch {
+	case c.JSON:
 		err = command.PrintJSON(io.Out, report)
-	} else {
-		c.print(io.Out, report)
+	case len(report.Suggestions) > 0 && !c.Apply:
+		fmt.Fprintf(io.Out, "adit node check --apply %s makes these changes.\n", text.ShellWord(c.Name))
 	}
 	if c.Apply && len(report.Suggestions) > 0 && err == nil {
 		_, err = command.AsMyself(ctx, io, &c.Remote, func(cl *client.Client) (client.Server, error) {
@@ -394,19 +405,16 @@ func (c *nodeCheckCmd) Run(ctx context.Context, io command.Streams) error {
 	return err
 }
 
-func (c *nodeCheckCmd) print(w stdio.Writer, report client.CheckReport) {
-	for _, check := range report.Checks {
+func printCheck(w stdio.Writer, line client.CheckLine) {
+	if check := line.Check; check != nil {
 		word := "ok    "
 		if !check.OK {
 			word = "FAILED"
 		}
 		fmt.Fprintf(w, "%s  %s: %s\n", word, check.Name, command.Printable(check.Detail))
 	}
-	for _, s := range report.Suggestions {
+	if s := line.Suggestion; s != nil {
 		fmt.Fprintf(w, "change  %s from %v to %v: %s\n", s.Setting, s.Now, s.Suggested, command.Printable(s.Why))
-	}
-	if len(report.Suggestions) > 0 && !c.Apply {
-		fmt.Fprintf(w, "adit node check --apply %s makes these changes.\n", text.ShellWord(c.Name))
 	}
 }
 

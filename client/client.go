@@ -34,6 +34,8 @@ const (
 	answerTimeout   = 6 * time.Minute // a search may wait for a slow PACS
 	maxAnswer       = 64 << 20        // bytes; the largest page is far below
 	maxProblem      = 1 << 20
+
+	jsonLines = "application/jsonl"
 )
 
 // caller sends requests to one server.
@@ -199,8 +201,8 @@ func (c *caller) once(
 	if err != nil {
 		return errors.New("the request can't be made: the address is not valid")
 	}
-	maps.Copy(req.Header, rq.header)
 	req.Header.Set("Accept", "application/json, */*")
+	maps.Copy(req.Header, rq.header)
 	req.Header.Set("User-Agent", c.agent)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)

@@ -34,9 +34,11 @@ type LiveRequest struct {
 
 // LiveSearch is a search over the socket of live events. Nobody else sees anything of it, and it ends with the socket.
 type LiveSearch struct {
-	ID      string      `json:"id" minLength:"1" maxLength:"40" pattern:"^[A-Za-z0-9_-]+$" doc:"The caller's name for the search; of letters, digits, - and _. One that runs under the same name is ended." example:"s1"`
-	Server  string      `json:"server" doc:"Name of the server." example:"PACS"`
-	Studies *StudyQuery `json:"studies,omitempty" doc:"Which studies are wanted."`
+	ID        string         `json:"id" minLength:"1" maxLength:"40" pattern:"^[A-Za-z0-9_-]+$" doc:"The caller's name for the search; of letters, digits, - and _. One that runs under the same name is ended." example:"s1"`
+	Server    string         `json:"server" doc:"Name of the server." example:"PACS"`
+	Studies   *StudyQuery    `json:"studies,omitempty" doc:"Which studies are wanted. One of studies, series and instances is given."`
+	Series    *SeriesQuery   `json:"series,omitempty" doc:"Of which study the series are wanted."`
+	Instances *InstanceQuery `json:"instances,omitempty" doc:"Of which series the instances are wanted."`
 }
 
 // LiveEvent is a message of the server over the socket of live events: a heartbeat, or news of one topic. A topic
@@ -63,11 +65,13 @@ type LiveEvent struct {
 
 // LiveFound is what a search has found since the last event of it.
 type LiveFound struct {
-	Studies   []Study `json:"studies,omitempty" doc:"Studies in the order in which the server sent them."`
-	Count     int     `json:"count" doc:"How many results have been sent so far, these included." example:"37"`
-	Done      bool    `json:"done,omitempty" doc:"The search has ended; nothing more comes of its topic."`
-	Failed    bool    `json:"failed,omitempty" doc:"With done: the search did not come to its end, and the reason follows in an event with ended."`
-	Truncated bool    `json:"truncated,omitempty" doc:"With done: the server has more than the limit."`
+	Studies   []Study         `json:"studies,omitempty" doc:"Studies in the order in which the server sent them."`
+	Series    []FoundSeries   `json:"series,omitempty" doc:"Series in that order."`
+	Instances []FoundInstance `json:"instances,omitempty" doc:"Instances in that order."`
+	Count     int             `json:"count" doc:"How many results have been sent so far, these included." example:"37"`
+	Done      bool            `json:"done,omitempty" doc:"The search has ended; nothing more comes of its topic."`
+	Failed    bool            `json:"failed,omitempty" doc:"With done: the search did not come to its end, and the reason follows in an event with ended."`
+	Truncated bool            `json:"truncated,omitempty" doc:"With done: the server has more than the limit."`
 }
 
 // Codes with which the server closes the socket of live events, besides 1001 (ADIT ends; connect again), 1003 (a binary

@@ -148,24 +148,6 @@ func (c Folders) Delete(ctx context.Context, name string, only ...Condition) err
 	return c.do(ctx, remove("/api/v1/folders/"+escape(name)).only(only), nil)
 }
 
-// Check tries whether a server answers and offers what it is configured with, or whether a folder is writable. What
-// was found is the result; a check that failed is not an error of the call.
-func (c Nodes) Check(ctx context.Context, name string) (CheckReport, error) {
-	var report CheckReport
-	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
-	return report, c.do(ctx, rq, &report)
-}
-
-// Search asks a server for studies. Truncated tells that there are more than the limit let through; there is no next
-// page.
-func (c Servers) Search(ctx context.Context, server string, q StudyQuery) (Page[Study], error) {
-	var page Page[Study]
-	rq := request{
-		method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + "/studies:search", body: q, repeatable: true,
-	}
-	return page, c.do(ctx, rq, &page)
-}
-
 // escape makes a name one segment of a path. The colon ends a name where an action follows.
 func escape(name string) string {
 	escaped := url.PathEscape(name)

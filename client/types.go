@@ -68,54 +68,6 @@ type FolderChange struct {
 	Adopt bool `json:"adopt,omitempty" doc:"What is at the path now is the folder from here on: a new disk, or one that was restored. Its marker file .adit-folder is taken over, or written if there is none. What unfinished tasks had written to the folder before is sent again, if that was another one."`
 }
 
-// CheckReport is what the check of a DICOM node found.
-type CheckReport struct {
-	Checks      []Check      `json:"checks" nullable:"false" doc:"What was tried, in this order."`
-	Suggestions []Suggestion `json:"suggestions" nullable:"false" doc:"Changes of the server's settings that fit what was seen."`
-}
-
-// Suggestion is a setting of a server that doesn't fit what was seen of it.
-type Suggestion struct {
-	Setting   string `json:"setting" example:"supports.study_root_get" doc:"Path of the setting in what changes a server."`
-	Now       any    `json:"now" doc:"Value that the setting has; its type is that of the setting." example:"false"`
-	Suggested any    `json:"suggested" doc:"Value that fits what was seen; its type is that of the setting." example:"true"`
-	Why       string `json:"why" doc:"What was seen, in a sentence." example:"PACS accepts C-GET in the Study Root model."`
-}
-
-// Check is one thing that was tried at a DICOM node.
-type Check struct {
-	Name   string `json:"name" example:"echo" doc:"What was tried."`
-	OK     bool   `json:"ok" doc:"Whether it succeeded." example:"true"`
-	Detail string `json:"detail" doc:"What was seen, and what to do if it failed." example:"PACS answered C-ECHO after 12 ms."`
-}
-
-// StudyQuery says which studies of a server are wanted. Empty fields match everything; at least one must be given.
-type StudyQuery struct {
-	PatientID       string `json:"patient_id,omitempty" example:"PHANTOM-001" doc:"Exact."`
-	PatientName     string `json:"patient_name,omitempty" example:"Phantom, Alpha" doc:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
-	StudyDateFrom   string `json:"study_date_from,omitempty" example:"2024-02-01" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
-	StudyDateTo     string `json:"study_date_to,omitempty" example:"2024-03-01" doc:"YYYYMMDD or YYYY-MM-DD, inclusive."`
-	Modality        string `json:"modality,omitempty" example:"CT,MR" doc:"One that is in the study; or several with commas, one of which is."`
-	AccessionNumber string `json:"accession_number,omitempty" example:"A-4711" doc:"Exact."`
-	Limit           int    `json:"limit,omitempty" minimum:"1" maximum:"1000" example:"100" doc:"Most results; the server's result limit by default. truncated tells whether there were more."`
-}
-
-// Study is a study as its server describes it, in the forms of DICOM: dates YYYYMMDD, times HHMMSS, names with "^".
-type Study struct {
-	StudyInstanceUID  string   `json:"study_instance_uid" doc:"Study Instance UID (0020,000D)." example:"1.2.826.0.1.3680043.8.498.1"`
-	PatientID         string   `json:"patient_id" doc:"Patient ID (0010,0020)." example:"PHANTOM-001"`
-	PatientName       string   `json:"patient_name" doc:"Patient's Name (0010,0010), with ^ between its parts." example:"Phantom^One"`
-	PatientBirthDate  string   `json:"patient_birth_date" doc:"Patient's Birth Date (0010,0030), as YYYYMMDD; may be empty." example:"19700101"`
-	PatientSex        string   `json:"patient_sex" doc:"Patient's Sex (0010,0040): M, F or O; may be empty." example:"O"`
-	StudyDate         string   `json:"study_date" doc:"Study Date (0008,0020), as YYYYMMDD; may be empty." example:"20261123"`
-	StudyTime         string   `json:"study_time" doc:"Study Time (0008,0030), as HHMMSS; may be empty." example:"081530"`
-	StudyDescription  string   `json:"study_description" doc:"Study Description (0008,1030); may be empty." example:"CT head"`
-	AccessionNumber   string   `json:"accession_number" doc:"Accession Number (0008,0050); may be empty." example:"A0001"`
-	ModalitiesInStudy []string `json:"modalities_in_study" doc:"Modalities in Study (0008,0061), each once." example:"CT"`
-	Series            *int     `json:"series,omitempty" doc:"Number of series; absent if the server doesn't say." example:"3"`
-	Instances         *int     `json:"instances,omitempty" doc:"Number of instances; absent if the server doesn't say." example:"240"`
-}
-
 // SelectiveTransfer is the kind of job whose studies a person picks.
 const SelectiveTransfer = "selective_transfer"
 

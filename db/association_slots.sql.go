@@ -43,12 +43,13 @@ func (q *Queries) DeleteSlotsOfMember(ctx context.Context, memberID uuid.UUID) e
 
 const expireSlotsOfFencedMembers = `-- name: ExpireSlotsOfFencedMembers :exec
 UPDATE association_slots a
-SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s, members m
-WHERE s.id = a.server_id AND m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL
+SET expires_at = now() + make_interval(secs => coalesce((SELECT s.idle_timeout_s FROM servers s WHERE s.id = a.server_id), 60))
+FROM members m
+WHERE m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL
 `
 
-// ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open.
+// ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open; a
+// server that is not saved has no idle timeout of its own.
 func (q *Queries) ExpireSlotsOfFencedMembers(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, expireSlotsOfFencedMembers)
 	return err
@@ -143,6 +144,26 @@ type InsertTaskSlotParams struct {
 // for the association over which its source sends what a C-MOVE brings, or the one that it gave back while its source was silent.
 func (q *Queries) InsertTaskSlot(ctx context.Context, arg InsertTaskSlotParams) (int64, error) {
 	row := q.db.QueryRow(ctx, insertTaskSlot, arg.TaskID, arg.Token, arg.ServerID)
+	var id int64
+	err := row.Scan(&id)
+	return id, err
+}
+
+const insertTrialSlot = `-- name: InsertTrialSlot :one
+INSERT INTO association_slots (server_id, use, member_id)
+SELECT $1::bigint, 'interactive', $2::uuid
+WHERE $1::bigint < 0 AND NOT EXISTS (SELECT FROM association_slots a WHERE a.server_id = $1::bigint)
+RETURNING id
+`
+
+type InsertTrialSlotParams struct {
+	ServerID int64
+	MemberID uuid.UUID
+}
+
+// InsertTrialSlot takes the one slot that somebody has for servers that are not saved: of a server whose number is theirs, below zero.
+func (q *Queries) InsertTrialSlot(ctx context.Context, arg InsertTrialSlotParams) (int64, error) {
+	row := q.db.QueryRow(ctx, insertTrialSlot, arg.ServerID, arg.MemberID)
 	var id int64
 	err := row.Scan(&id)
 	return id, err

@@ -674,6 +674,29 @@ func TestChangeServer(t *testing.T) {
 	for _, sg := range report.Suggestions {
 		settings[sg.Setting] = sg.Suggested
 	}
+	var lines client.CheckReport
+	for line, err := range s.client.Nodes.CheckLines(ctx, "errs") {
+		require.NoError(t, err)
+		if line.Check != nil {
+			lines.Checks = append(lines.Checks, *line.Check)
+		} else {
+			lines.Suggestions = append(lines.Suggestions, *line.Suggestion)
+		}
+	}
+	require.Equal(t, report.Suggestions, lines.Suggestions)
+	require.Len(t, lines.Checks, len(report.Checks))
+	for _, err := range s.client.Nodes.CheckLines(ctx, "nobody") {
+		require.Equal(t, 404, status(err), "what comes before the first line is a problem")
+	}
+	tried := client.ServerSettings{Name: "tried", AETitle: "TRIED", Host: "127.0.0.1", Port: p.Port()}
+	whole, err := s.client.Servers.Check(ctx, tried)
+	require.NoError(t, err)
+	require.NotEmpty(t, whole.Suggestions)
+	for line, err := range s.client.Servers.CheckLines(ctx, tried) {
+		require.NoError(t, err)
+		require.Equal(t, "association", line.Check.Name)
+		break
+	}
 	require.Equal(t, map[string]any{"find_images": false, "supports.study_root_move": true}, settings)
 	changed, err = s.client.Servers.Apply(ctx, "errs", report.Suggestions)
 	require.NoError(t, err)

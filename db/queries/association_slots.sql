@@ -12,6 +12,13 @@ WHERE st.server_id = $1;
 -- name: InsertInteractiveSlot :one
 INSERT INTO association_slots (server_id, use, member_id) VALUES ($1, 'interactive', $2) RETURNING id;
 
+-- InsertTrialSlot takes the one slot that somebody has for servers that are not saved: of a server whose number is theirs, below zero.
+-- name: InsertTrialSlot :one
+INSERT INTO association_slots (server_id, use, member_id)
+SELECT sqlc.arg(server_id)::bigint, 'interactive', sqlc.arg(member_id)::uuid
+WHERE sqlc.arg(server_id)::bigint < 0 AND NOT EXISTS (SELECT FROM association_slots a WHERE a.server_id = sqlc.arg(server_id)::bigint)
+RETURNING id;
+
 -- InsertMoreTaskSlots gives a running task further associations to a server, up to the wanted number, if its batch cap of this hour and what
 -- it was seen to take have room and no task that is due waits for that server.
 -- name: InsertMoreTaskSlots :many
@@ -62,12 +69,13 @@ DELETE FROM association_slots WHERE id = $1;
 -- name: DeleteSlotsOfMember :exec
 DELETE FROM association_slots WHERE member_id = $1;
 
--- ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open.
+-- ExpireSlotsOfFencedMembers leaves the slots of fenced members counted for as long as their peers may hold the associations open; a
+-- server that is not saved has no idle timeout of its own.
 -- name: ExpireSlotsOfFencedMembers :exec
 UPDATE association_slots a
-SET expires_at = now() + make_interval(secs => s.idle_timeout_s)
-FROM servers s, members m
-WHERE s.id = a.server_id AND m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL;
+SET expires_at = now() + make_interval(secs => coalesce((SELECT s.idle_timeout_s FROM servers s WHERE s.id = a.server_id), 60))
+FROM members m
+WHERE m.id = a.member_id AND m.fenced_at IS NOT NULL AND a.expires_at IS NULL;
 
 -- name: DeleteExpiredSlots :execrows
 DELETE FROM association_slots WHERE expires_at < now();

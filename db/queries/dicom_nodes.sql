@@ -46,6 +46,9 @@ JOIN server_state st ON st.server_id = s.id
 LEFT JOIN server_verification v ON v.server_id = s.id
 WHERE s.id = ANY((SELECT sqlc.arg(ids)::bigint[])::bigint[]);
 
+-- name: ServerAt :one
+SELECT id FROM servers WHERE lower(host) = lower(sqlc.arg(host)) AND port = sqlc.arg(port) ORDER BY id LIMIT 1;
+
 -- name: FoldersByID :many
 SELECT n.name, n.created_at, sqlc.embed(f), sqlc.embed(u)
 FROM folders f

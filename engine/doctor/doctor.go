@@ -3,7 +3,6 @@
 package doctor
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
@@ -23,7 +21,6 @@ import (
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/engine/source"
-	"github.com/adit-go/adit/people"
 )
 
 // Check is one thing that was tried at a DICOM node.
@@ -50,62 +47,29 @@ type Report struct {
 // doctor tries what a server can do, over one interactive slot and a second one for what a C-MOVE brings, and takes
 // down what it sees.
 type doctor struct {
-	svc    *Service
-	node   nodes.DICOMNode
-	peer   door.Peer
-	slot   *door.Slot
-	title  string // of our receiver, as the server knows it
-	report Report
-	offers map[string]bool // by SOP class
-}
-
-// Check tries whether a server answers, offers what it is configured with, can be searched at every level and sends an
-// instance, or whether a folder is writable. It reads eight instances at the most and keeps none. It is for staff;
-// *people.TooMany after many at a time.
-func (svc *Service) Check(ctx context.Context, user people.User, name string) (Report, error) {
-	if err := svc.People.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
-		return Report{}, err
-	}
-	node, err := svc.nodes.ByName(ctx, name)
-	if err != nil {
-		return Report{}, err
-	}
-	if err := svc.People.Site.LimitChecks(ctx, user); err != nil {
-		return Report{}, err
-	}
-	if node.Folder != nil {
-		c := Check{Name: "folder", OK: true, Detail: "The folder exists and is writable."}
-		if err := svc.nodes.CheckFolderNode(ctx, node); err != nil {
-			c.OK, c.Detail = false, fault.Sentence(err)
-		}
-		return Report{Checks: []Check{c}},
-			audit.Record(ctx, svc.Q, audit.Entry{Action: "folder.check", Object: "folder " + node.Name})
-	}
-	d := &doctor{svc: svc, node: node, peer: svc.nodes.Peer(node), title: cmp.Or(
-		node.Server.MoveDestination, svc.Config.AETitle,
-	)}
-	if d.slot, err = svc.Door.Interactive(ctx, d.peer); err != nil {
-		return Report{}, err
-	}
-	err = audit.Record(
-		ctx, svc.Q, audit.Entry{Action: "server.check", Object: "server " + node.Name, Source: node.Name},
-	)
-	if err == nil {
-		err = d.examine(ctx)
-	}
-	if err == nil && !slices.ContainsFunc(d.report.Checks, func(c Check) bool { return !c.OK }) {
-		err = svc.Q.ResetServer(ctx, node.ID) // it is well, whatever its tasks found
-		svc.Reconsider()
-	}
-	return d.report, errors.Join(err, d.slot.Close(ctx))
+	svc     *Service
+	node    nodes.DICOMNode
+	peer    door.Peer
+	slot    *door.Slot
+	title   string      // of our receiver, as the server knows it
+	unsaved bool        // it is not one of our servers
+	unasked bool        // nobody has said which services it offers: it is asked for all
+	tell    func(Check) // is told of each check as it is done
+	report  Report
+	offers  map[string]bool // by SOP class
 }
 
 func (d *doctor) goodf(name, format string, args ...any) {
-	d.report.Checks = append(d.report.Checks, Check{name, true, fmt.Sprintf(format, args...)})
+	d.note(Check{name, true, fmt.Sprintf(format, args...)})
 }
 
 func (d *doctor) badf(name, format string, args ...any) {
-	d.report.Checks = append(d.report.Checks, Check{name, false, fmt.Sprintf(format, args...)})
+	d.note(Check{name, false, fmt.Sprintf(format, args...)})
+}
+
+func (d *doctor) note(c Check) {
+	d.report.Checks = append(d.report.Checks, c)
+	d.tell(c)
 }
 
 // suggest takes down a setting that doesn't fit.
@@ -185,6 +149,10 @@ func (d *doctor) compare(a *door.Association) {
 		if s.on || !d.offers[s.class] || offered[s.kind] {
 			continue
 		}
+		if d.unasked {
+			d.found(s, offered)
+			continue
+		}
 		if s.kind == "store" {
 			d.goodf(s.name, "The server offers it as well, but its settings leave it out, so ADIT sends nothing there.")
 			continue
@@ -199,6 +167,18 @@ func (d *doctor) compare(a *door.Association) {
 	for _, s := range lacking {
 		d.suggest(s.setting, true, false, "the server doesn't offer it to this AE title")
 	}
+}
+
+// found takes down a service of a server of which nobody has said what it offers, and goes on as if it had been said.
+func (d *doctor) found(s service, offered map[string]bool) {
+	if s.kind == "store" {
+		d.goodf(s.name, "The server offers it, too; name it among its services if ADIT is to send there.")
+		return
+	}
+	offered[s.kind] = true
+	d.goodf(s.name, "The server offers it.")
+	d.suggest(s.setting, false, true, "the server offers it")
+	*s.setIn(d.node.Server) = true
 }
 
 // tried takes an error down as a failed check.
@@ -607,18 +587,31 @@ func checkContexts() []dimse.Context {
 // service is one that a server may offer.
 type service struct {
 	name, kind, setting, class string
-	on                         bool // by its settings
+	setIn                      func(*db.Server) *bool // where its settings say whether it is used
+	on                         bool                   // by its settings
 }
 
 // services returns all of them, with what a server's settings say.
 func services(s *db.Server) []service {
-	return []service{
-		{"find (study root)", "find", "supports.study_root_find", dict.StudyRootQueryRetrieveInformationModelFind, s.StudyRootFind},
-		{"find (patient root)", "find", "supports.patient_root_find", dict.PatientRootQueryRetrieveInformationModelFind, s.PatientRootFind},
-		{"get (study root)", "get", "supports.study_root_get", dict.StudyRootQueryRetrieveInformationModelGet, s.StudyRootGet},
-		{"get (patient root)", "get", "supports.patient_root_get", dict.PatientRootQueryRetrieveInformationModelGet, s.PatientRootGet},
-		{"move (study root)", "move", "supports.study_root_move", dict.StudyRootQueryRetrieveInformationModelMove, s.StudyRootMove},
-		{"move (patient root)", "move", "supports.patient_root_move", dict.PatientRootQueryRetrieveInformationModelMove, s.PatientRootMove},
-		{"store", "store", "supports.store", dict.CTImageStorage, s.StoreScp},
+	list := []service{
+		{"find (study root)", "find", "supports.study_root_find", dict.StudyRootQueryRetrieveInformationModelFind, findOfStudy, false},
+		{"find (patient root)", "find", "supports.patient_root_find", dict.PatientRootQueryRetrieveInformationModelFind, findOfPatient, false},
+		{"get (study root)", "get", "supports.study_root_get", dict.StudyRootQueryRetrieveInformationModelGet, getOfStudy, false},
+		{"get (patient root)", "get", "supports.patient_root_get", dict.PatientRootQueryRetrieveInformationModelGet, getOfPatient, false},
+		{"move (study root)", "move", "supports.study_root_move", dict.StudyRootQueryRetrieveInformationModelMove, moveOfStudy, false},
+		{"move (patient root)", "move", "supports.patient_root_move", dict.PatientRootQueryRetrieveInformationModelMove, moveOfPatient, false},
+		{"store", "store", "supports.store", dict.CTImageStorage, storeOf, false},
 	}
+	for i := range list {
+		list[i].on = *list[i].setIn(s)
+	}
+	return list
 }
+
+func findOfStudy(s *db.Server) *bool   { return &s.StudyRootFind }
+func findOfPatient(s *db.Server) *bool { return &s.PatientRootFind }
+func getOfStudy(s *db.Server) *bool    { return &s.StudyRootGet }
+func getOfPatient(s *db.Server) *bool  { return &s.PatientRootGet }
+func moveOfStudy(s *db.Server) *bool   { return &s.StudyRootMove }
+func moveOfPatient(s *db.Server) *bool { return &s.PatientRootMove }
+func storeOf(s *db.Server) *bool       { return &s.StoreScp }

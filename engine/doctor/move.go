@@ -39,6 +39,10 @@ func (d *doctor) move(ctx context.Context, src *source.Server, sp *sampled) {
 	if !s.StudyRootMove && !s.PatientRootMove || !d.offers[src.MoveClass()] {
 		return
 	}
+	if d.unsaved {
+		d.knows(ctx, src, sp)
+		return
+	}
 	if moved, err := d.svc.Q.StudyIsMoved(ctx, db.StudyIsMovedParams{
 		SourceID: d.node.ID, StudyUid: sp.inv.Study,
 	}); err != nil || moved {
@@ -76,6 +80,36 @@ func (d *doctor) move(ctx context.Context, src *source.Server, sp *sampled) {
 		d.awaitLate(ctx, got)
 	}
 	d.judgeMove(got, result, err, time.Since(start), d.svc.receive.TurnedAway(ctx, d.node.Name, start))
+}
+
+// knows asks a server that is not one of ours for one instance, to see whether it knows the AE title. The receiver turns
+// its call away.
+func (d *doctor) knows(ctx context.Context, src *source.Server, sp *sampled) {
+	id, err := d.svc.Q.NextMoveMessageID(ctx)
+	if !d.tried("move", err) {
+		return
+	}
+	stop := make(chan struct{})
+	over := context.AfterFunc(ctx, func() { close(stop) })
+	defer over()
+	one := source.Request{Of: sp.inv, Series: sp.series.UID, UIDs: sp.instances[:min(1, len(sp.instances))]}
+	result, err := src.Move(ctx, one, dimse.MoveRequest{Destination: d.title, MessageID: uint16(id), Stop: stop})
+	switch {
+	case err != nil:
+		d.badf("move", "%s", fault.Sentence(err))
+	case result.Status.Meaning(dimse.CMove).Outcome == dimse.Configure:
+		d.unknownTitle(result.Status)
+	default:
+		d.goodf("move", "The server knows the Move Destination %s. ADIT takes what it sends once the server is saved.",
+			d.title)
+	}
+}
+
+func (d *doctor) unknownTitle(status dimse.Status) {
+	d.badf("move", "The server doesn't know the Move Destination %s (status %s): have its administrator enter "+
+		"this AE title there with the address and port of "+
+		"ADIT's receiver, or set the title under which the receiver is known there (move_destination).",
+		d.title, status)
 }
 
 // wayBack takes the slot of the association over which the server sends the instance. Without one nothing is tried:
@@ -155,10 +189,7 @@ func (d *doctor) judgeMove(
 	case err != nil:
 		d.badf("move", "%s", fault.Sentence(err))
 	case meaning.Outcome == dimse.Configure:
-		d.badf("move", "The server doesn't know the Move Destination %s (status %s): have its administrator enter "+
-			"this AE title there with the address and port of "+
-			"ADIT's receiver, or set the title under which the receiver is known there (move_destination).",
-			d.title, result.Status)
+		d.unknownTitle(result.Status)
 	case got.syntax == "" && len(calls) > 0:
 		d.badf("move", "The server knows the Move Destination %s, but its call was turned away (%s, status %s): %s.",
 			d.title, counts, result.Status, receive.SayCalls(calls))

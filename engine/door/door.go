@@ -262,6 +262,36 @@ func (d *Door) Interactive(ctx context.Context, peer Peer) (*Slot, error) {
 	}
 }
 
+// ErrTrial says that the slot for servers that are not saved is taken already.
+var ErrTrial = errors.New("a check of another server that isn't saved is under way")
+
+// Trial gives a slot of a server that is not saved, whose number is that of who tries it, below zero; ErrTrial while it
+// is taken.
+func (d *Door) Trial(ctx context.Context, peer Peer) (*Slot, error) {
+	if err := d.pay(ctx); err != nil {
+		return nil, err
+	}
+	if peer.ServerID >= 0 {
+		panic("pacs: a saved server was tried like one that isn't") // would break the PACS's cap
+	}
+	d.mu.Lock()
+	member := d.member
+	d.mu.Unlock()
+	var slot *Slot
+	err := d.take(ctx, func(ctx context.Context, q *db.Queries) error {
+		slot = nil
+		id, err := q.InsertTrialSlot(ctx, db.InsertTrialSlotParams{ServerID: peer.ServerID, MemberID: member})
+		if err == nil {
+			slot = d.Slot(id, peer.ServerID)
+		}
+		return err
+	})
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrTrial
+	}
+	return slot, err
+}
+
 // errStale says that nobody has worked out the caps of this hour yet.
 var errStale = errors.New("the caps for this hour are not known yet; try again in a moment")
 
@@ -316,7 +346,11 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 		}
 		return nil, &NoAssociation{err}
 	}
-	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(peer.Name)}
+	label := peer.Name
+	if s.ServerID < 0 {
+		label = "" // any name that somebody tries would be a series of its own
+	}
+	s.open = &Association{Association: a, slot: s, gauge: s.door.open.WithLabelValues(label)}
 	s.open.gauge.Inc()
 	return s.open, nil
 }

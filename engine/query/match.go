@@ -23,6 +23,9 @@ const (
 	byAccession
 	byModality
 	byDate
+	byTime
+	byBirthDate
+	byDescription
 	identity // of the patient or the study
 )
 
@@ -51,7 +54,7 @@ func (s Search) judge(ds *stream.DataSet) (study FoundStudy, lacks, against crit
 }
 
 // compared are the attributes of free text that a search is compared with.
-var compared = []dict.Tag{dict.PatientName, dict.AccessionNumber}
+var compared = []dict.Tag{dict.PatientName, dict.AccessionNumber, dict.StudyDescription}
 
 // readsOtherwise reports whether the text of an answer means something else in another character set.
 func readsOtherwise(ds *stream.DataSet) bool {
@@ -64,7 +67,7 @@ func readsOtherwise(ds *stream.DataSet) bool {
 // undecoded returns the study with what could not be decoded as nothing that matches. A replacement character that the
 // server itself sent stands for a character that it has lost.
 func (f FoundStudy) undecoded(ds *stream.DataSet) FoundStudy {
-	for i, text := range []*string{&f.PatientName, &f.AccessionNumber} {
+	for i, text := range []*string{&f.PatientName, &f.AccessionNumber, &f.StudyDescription} {
 		if e, _ := ds.Get(compared[i]); !bytes.Contains(e.Value, []byte(string(lost))) {
 			*text = strings.ReplaceAll(*text, string(lost), "\x00")
 		}
@@ -75,7 +78,8 @@ func (f FoundStudy) undecoded(ds *stream.DataSet) FoundStudy {
 // compare judges one reading of an answer, of the patient given. What says whose the study is must be there: an answer
 // without it is no match.
 func (s Search) compare(f FoundStudy, patientID string) (lacks, against criteria) {
-	if f.StudyInstanceUID == "" || s.PatientID != "" && patientID != s.PatientID {
+	if f.StudyInstanceUID == "" || s.StudyInstanceUID != "" && f.StudyInstanceUID != s.StudyInstanceUID ||
+		s.PatientID != "" && patientID != s.PatientID {
 		return 0, identity
 	}
 	note := func(c criteria, wanted, there, met bool) {
@@ -94,10 +98,20 @@ func (s Search) compare(f FoundStudy, patientID string) (lacks, against criteria
 	note(byName, s.PatientName != "" && f.PatientName != "", true, matchesName(dicomName(s.PatientName), f.PatientName))
 	note(byAccession, s.AccessionNumber != "", f.AccessionNumber != "", accession)
 	note(byModality, s.Modality != "", len(f.ModalitiesInStudy) > 0, matchesModality(s.Modality, f.ModalitiesInStudy))
-	date := DateOf(f.StudyDate)
-	note(byDate, s.StudyDateFrom+s.StudyDateTo != "", date != "", date >= s.StudyDateFrom &&
-		(s.StudyDateTo == "" || date <= s.StudyDateTo))
+	within := func(c criteria, value, from, to string) {
+		note(c, from+to != "", value != "", value >= from && (to == "" || value <= to))
+	}
+	within(byDate, DateOf(f.StudyDate), s.StudyDateFrom, s.StudyDateTo)
+	within(byTime, timeOf(f.StudyTime), s.StudyTimeFrom, s.StudyTimeTo)
+	within(byBirthDate, DateOf(f.PatientBirthDate), s.PatientBirthDateFrom, s.PatientBirthDateTo)
+	note(byDescription, s.StudyDescription != "", f.StudyDescription != "",
+		matchesText(s.StudyDescription, f.StudyDescription))
 	return lacks, against
+}
+
+// matchesText matches a text with * for any characters and ? for one, without regard to case, accents and blanks.
+func matchesText(wanted, value string) bool {
+	return wildcard([]rune(foldName(wanted)), []rune(foldName(strings.ReplaceAll(value, "?", string(lost)))))
 }
 
 // tellsNobody reports whether nobody knows from an answer whose study it is. Who is identified by an ID needs nothing
@@ -134,6 +148,15 @@ func DateOf(value string) string {
 		return ""
 	}
 	return digits
+}
+
+// timeOf returns a time in the form HHMMSS, also of the form of ACR-NEMA; empty if it is none, and can't be compared.
+func timeOf(value string) string {
+	digits, _, _ := strings.Cut(strings.ReplaceAll(value, ":", ""), ".")
+	if n := len(digits); n < 2 || n > 6 || n%2 != 0 || strings.Trim(digits, "0123456789") != "" {
+		return ""
+	}
+	return digits + "000000"[len(digits):]
 }
 
 // matchesName matches a person name as C-FIND does (PS3.4 C.2.2.2.1, C.2.2.2.4), without regard to case and accents:

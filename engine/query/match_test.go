@@ -135,6 +135,34 @@ func TestSearchMatches(t *testing.T) {
 		tt.f.StudyInstanceUID = "1.2"
 		require.Equal(t, tt.want, fits(tt.s, tt.f), "%+v", tt)
 	}
+	born := FoundStudy{PatientBirthDate: "19700131", StudyTime: "083059.5", StudyDescription: "CT  Schädel-Basis"}
+	for _, tt := range []struct {
+		s    Search
+		f    FoundStudy
+		want bool
+	}{
+		{Search{PatientBirthDateFrom: "19700131", PatientBirthDateTo: "19700131"}, born, true},
+		{Search{PatientBirthDateFrom: "19700201"}, born, false},
+		{Search{PatientBirthDateTo: "19700130"}, born, false},
+		{Search{PatientBirthDateTo: "19700130"}, FoundStudy{}, true}, // not said
+		{Search{PatientBirthDateTo: "19700201"}, FoundStudy{PatientBirthDate: "1970.01.31"}, true},
+		{Search{StudyTimeFrom: "083059", StudyTimeTo: "083059"}, born, true},
+		{Search{StudyTimeFrom: "083100"}, born, false},
+		{Search{StudyTimeTo: "083058"}, born, false},
+		{Search{StudyTimeTo: "083058"}, FoundStudy{StudyTime: "08:30"}, true},
+		{Search{StudyTimeTo: "083058"}, FoundStudy{StudyTime: "09"}, false},
+		{Search{StudyTimeTo: "083058"}, FoundStudy{StudyTime: "soon"}, true}, // can't be compared
+		{Search{StudyDescription: "ct schadel*"}, born, true},
+		{Search{StudyDescription: "*BASIS"}, born, true},
+		{Search{StudyDescription: "CT"}, born, false},
+		{Search{StudyDescription: "MR*"}, FoundStudy{}, true}, // not said
+		{Search{StudyDescription: "Sch?del"}, FoundStudy{StudyDescription: "Sch\uFFFDdel"}, true},
+		{Search{StudyInstanceUID: "1.2"}, born, true},
+		{Search{StudyInstanceUID: "1.3"}, born, false},
+	} {
+		tt.f.StudyInstanceUID = "1.2"
+		require.Equal(t, tt.want, fits(tt.s, tt.f), "%+v", tt)
+	}
 	require.Equal(t, "Doe^Jane*", dicomName("Doe, Jane"))
 	require.Equal(t, "Doe^J*", dicomName("Doe^J*"))
 	require.Equal(t, "Doe^Jane, B.Sc.", dicomName("Doe^Jane, B.Sc."))

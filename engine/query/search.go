@@ -29,14 +29,20 @@ import (
 
 // Search says which studies of a server are wanted. Empty fields match everything; at least one must be given.
 type Search struct {
-	PatientID       string // exact
-	PatientName     string // "Last, First" or in DICOM form, with * and ? as wildcards
-	StudyDateFrom   string // YYYYMMDD, inclusive
-	StudyDateTo     string // YYYYMMDD, inclusive
-	Modality        string // one that is in the study, in any case; or several with commas, one of which is
-	AccessionNumber string // exact, in any case
-	Limit           int    // at most so many; 0: the server's result limit
-	Cut             *bool  // is set if there were more than that; nil: nobody wants to know
+	PatientID            string // exact
+	PatientName          string // "Last, First" or in DICOM form, with * and ? as wildcards
+	PatientBirthDateFrom string // YYYYMMDD, inclusive
+	PatientBirthDateTo   string // YYYYMMDD, inclusive
+	StudyInstanceUID     string // exact
+	StudyDateFrom        string // YYYYMMDD, inclusive
+	StudyDateTo          string // YYYYMMDD, inclusive
+	StudyTimeFrom        string // HH, HHMM or HHMMSS, inclusive, on each of the days
+	StudyTimeTo          string // HH, HHMM or HHMMSS, inclusive: 0830 is up to 08:30:59
+	StudyDescription     string // in any case, with * and ? as wildcards
+	Modality             string // one that is in the study, in any case; or several with commas, one of which is
+	AccessionNumber      string // exact, in any case
+	Limit                int    // at most so many; 0: the server's result limit
+	Cut                  *bool  // is set if there were more than that; nil: nobody wants to know
 }
 
 // FoundStudy is a study as its server describes it. Dates and times are in DICOM form (YYYYMMDD, HHMMSS), as sent.
@@ -60,14 +66,22 @@ type FoundStudy struct {
 func (svc *Service) Studies(
 	ctx context.Context, user people.User, server string, s Search,
 ) iter.Seq2[FoundStudy, error] {
-	return func(yield func(FoundStudy, error) bool) {
+	return streamed(func(yield func(FoundStudy, error) bool) error {
+		return svc.searchStudies(ctx, user, server, s, yield)
+	})
+}
+
+// streamed yields what a search finds, and the error that it ends with, unless the loop was left before.
+func streamed[T any](search func(yield func(T, error) bool) error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
 		left := false
-		err := svc.searchStudies(ctx, user, server, s, func(st FoundStudy, err error) bool {
-			left = !yield(st, err)
+		err := search(func(found T, err error) bool {
+			left = !yield(found, err)
 			return !left
 		})
 		if err != nil && !left {
-			yield(FoundStudy{}, err)
+			var none T
+			yield(none, err)
 		}
 	}
 }
@@ -86,30 +100,32 @@ func (svc *Service) searchStudies(
 	if s.Limit == 0 {
 		s.Limit = int(node.Server.ResultLimit)
 	}
-	if err := svc.recordSearch(ctx, node, s); err != nil {
+	root := source.FindRoot(node.Server.StudyRootFind)
+	if err := svc.recordSearch(ctx, node, root, s.keys(), s.identifier(s.modalities()...)); err != nil {
 		return err
 	}
 	if s.Cut != nil {
 		s.Limit, yield = s.Limit+1, upTo(s.Limit, s.Cut, yield)
 	}
-	root := source.FindRoot(node.Server.StudyRootFind)
-	return svc.withInteractive(
-		ctx, node, []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: door.PlainSyntaxes}},
-		func(a *door.Association) error {
-			return (&searching{a: a, root: root, search: s, yield: yield, shown: map[[2]string]bool{}}).run(ctx)
-		},
-	)
+	return svc.withInteractive(ctx, node, findContexts(root), func(a *door.Association) error {
+		of := &sifting[FoundStudy]{limit: s.Limit, yield: yield, key: keyOf, shown: map[[2]string]bool{}}
+		return (&searching{a: a, root: root, search: s, of: of}).run(ctx)
+	})
 }
 
-// upTo yields no more than limit studies, and sets cut if there is another one.
-func upTo(limit int, cut *bool, yield func(FoundStudy, error) bool) func(FoundStudy, error) bool {
+func findContexts(root string) []dimse.Context {
+	return []dimse.Context{{AbstractSyntax: root, TransferSyntaxes: door.PlainSyntaxes}}
+}
+
+// upTo yields no more than limit of what is found, and sets cut if there is more.
+func upTo[T any](limit int, cut *bool, yield func(T, error) bool) func(T, error) bool {
 	n := 0
-	return func(study FoundStudy, err error) bool {
+	return func(found T, err error) bool {
 		if n++; n > limit {
 			*cut = true
 			return false
 		}
-		return yield(study, err)
+		return yield(found, err)
 	}
 }
 
@@ -175,15 +191,13 @@ const maxModalities = 10
 // tidied returns the search as it is made: without blanks around its values, and characters composed, as servers keep
 // them. A search that can't find anything, or would find everything, is *Invalid.
 func (s Search) tidied() (Search, error) {
-	for _, value := range []*string{
-		&s.PatientID, &s.PatientName, &s.StudyDateFrom, &s.StudyDateTo, &s.Modality, &s.AccessionNumber,
-	} {
+	for _, value := range s.fields() {
 		*value = norm.NFC.String(strings.TrimSpace(*value))
 	}
 	if s == (Search{Limit: s.Limit, Cut: s.Cut}) {
 		return s, &refusal.Invalid{
-			Field:  "",
-			Reason: "give at least one criterion: patient ID, patient name, study date, modality or accession number",
+			Field: "", Reason: "give at least one criterion: patient ID, patient name, birth date, study date, study time, " +
+				"study description, modality, accession number or Study Instance UID",
 		}
 	}
 	if s.Limit < 0 {
@@ -192,14 +206,21 @@ func (s Search) tidied() (Search, error) {
 	for _, field := range []struct{ name, value string }{
 		{"patient_id", s.PatientID}, {"accession_number", s.AccessionNumber},
 	} {
-		if err := dimse.CheckKey(dict.LO, field.value); err != nil ||
-			strings.ContainsFunc(field.value, fault.BadInExactKey) {
-			return s, &refusal.Invalid{
-				Field: field.name, Reason: "at most 64 characters, without *, ?, \\ or control characters",
-			}
+		if err := checkExact(field.name, field.value); err != nil {
+			return s, err
 		}
 	}
+	if err := checkUID("study_instance_uid", s.StudyInstanceUID, false); err != nil {
+		return s, err
+	}
 	if err := s.checkDates(); err != nil {
+		return s, err
+	}
+	var err error
+	if s.StudyTimeFrom, s.StudyTimeTo, err = timesOfDay(s.StudyTimeFrom, s.StudyTimeTo); err != nil {
+		return s, err
+	}
+	if err := checkDescription(s.StudyDescription); err != nil {
 		return s, err
 	}
 	if s.Modality != "" {
@@ -211,16 +232,99 @@ func (s Search) tidied() (Search, error) {
 	return s, checkPatientName(s.PatientName)
 }
 
-func (s Search) checkDates() error {
-	for field, date := range map[string]string{"study_date_from": s.StudyDateFrom, "study_date_to": s.StudyDateTo} {
-		if _, err := time.Parse("20060102", date); date != "" && err != nil {
-			return &refusal.Invalid{Field: field, Reason: "not a calendar date in the form YYYYMMDD"}
+// fields are the criteria, by their names.
+func (s *Search) fields() map[string]*string {
+	return map[string]*string{
+		"patient_id": &s.PatientID, "patient_name": &s.PatientName,
+		"patient_birth_date_from": &s.PatientBirthDateFrom, "patient_birth_date_to": &s.PatientBirthDateTo,
+		"study_instance_uid": &s.StudyInstanceUID,
+		"study_date_from":    &s.StudyDateFrom, "study_date_to": &s.StudyDateTo,
+		"study_time_from": &s.StudyTimeFrom, "study_time_to": &s.StudyTimeTo,
+		"study_description": &s.StudyDescription, "modality": &s.Modality, "accession_number": &s.AccessionNumber,
+	}
+}
+
+// keys are the criteria that were given, for the audit log.
+func (s Search) keys() map[string]string {
+	keys := map[string]string{}
+	for name, value := range s.fields() {
+		if *value != "" {
+			keys[name] = *value
 		}
 	}
-	if s.StudyDateTo != "" && s.StudyDateTo < s.StudyDateFrom {
-		return &refusal.Invalid{Field: "study_date_to", Reason: "the range ends before it begins"}
+	return keys
+}
+
+// checkExact refuses what can't be the value of an attribute that is matched exactly.
+func checkExact(field, value string) error {
+	if dimse.CheckKey(dict.LO, value) != nil || strings.ContainsFunc(value, fault.BadInExactKey) {
+		return &refusal.Invalid{
+			Field: field, Reason: "at most 64 characters, without *, ?, \\ or control characters",
+		}
 	}
 	return nil
+}
+
+func checkUID(field, uid string, needed bool) error {
+	switch {
+	case uid == "" && needed:
+		return &refusal.Invalid{Field: field, Reason: "give the UID"}
+	case uid != "" && !fault.ValidUID(uid):
+		return &refusal.Invalid{
+			Field: field, Reason: "not a DICOM UID: numbers with dots between them, at most 64 characters",
+		}
+	}
+	return nil
+}
+
+func checkDescription(text string) error {
+	switch {
+	case text == "":
+		return nil
+	case !fault.ValidText(text):
+		return &refusal.Invalid{Field: "study_description", Reason: fault.TextReason}
+	case strings.Trim(text, "*? ") == "":
+		return &refusal.Invalid{
+			Field: "study_description", Reason: "give at least one character; wildcards alone match everything",
+		}
+	}
+	return nil
+}
+
+func (s Search) checkDates() error {
+	for _, r := range []struct{ field, from, to string }{
+		{"study_date", s.StudyDateFrom, s.StudyDateTo},
+		{"patient_birth_date", s.PatientBirthDateFrom, s.PatientBirthDateTo},
+	} {
+		for field, date := range map[string]string{r.field + "_from": r.from, r.field + "_to": r.to} {
+			if _, err := time.Parse("20060102", date); date != "" && err != nil {
+				return &refusal.Invalid{Field: field, Reason: "not a calendar date in the form YYYYMMDD"}
+			}
+		}
+		if r.to != "" && r.to < r.from {
+			return &refusal.Invalid{Field: r.field + "_to", Reason: "the range ends before it begins"}
+		}
+	}
+	return nil
+}
+
+// timesOfDay returns the ends of a range of times in full, HHMMSS; an end is the last second that it names.
+func timesOfDay(from, to string) (fromFull, toFull string, err error) {
+	full := func(field, value, rest string) string {
+		if value == "" || err != nil {
+			return ""
+		}
+		whole := value + rest[min(len(value), len(rest)):]
+		if _, e := time.Parse("150405", whole); e != nil || len(value)%2 != 0 || len(value) > 6 {
+			err = &refusal.Invalid{Field: field, Reason: "not a time of day in the form HHMM or HHMMSS"}
+		}
+		return whole
+	}
+	fromFull, toFull = full("study_time_from", from, "000000"), full("study_time_to", to, "235959")
+	if err == nil && toFull != "" && toFull < fromFull {
+		err = &refusal.Invalid{Field: "study_time_to", Reason: "the range ends before it begins"}
+	}
+	return fromFull, toFull, err
 }
 
 // modalities returns those of a list, each once and in capital letters.
@@ -274,15 +378,22 @@ func (s Search) identifier(modality ...string) *stream.DataSet {
 	id := source.LevelQuery("STUDY", source.StudyKeys)
 	source.SetKey(id, dict.PatientID, s.PatientID)
 	source.SetKey(id, dict.PatientName, dicomName(s.PatientName))
+	source.SetKey(id, dict.PatientBirthDate, rangeOf(s.PatientBirthDateFrom, s.PatientBirthDateTo))
 	source.SetKey(id, dict.AccessionNumber, s.AccessionNumber)
+	source.SetKey(id, dict.StudyInstanceUID, s.StudyInstanceUID)
+	source.SetKey(id, dict.StudyDescription, s.StudyDescription)
+	source.SetKey(id, dict.StudyDate, rangeOf(s.StudyDateFrom, s.StudyDateTo))
+	source.SetKey(id, dict.StudyTime, rangeOf(s.StudyTimeFrom, s.StudyTimeTo))
 	id.Set(dict.ModalitiesInStudy, modality...)
-	switch {
-	case s.StudyDateFrom != "" && s.StudyDateFrom == s.StudyDateTo:
-		id.Set(dict.StudyDate, s.StudyDateFrom)
-	case s.StudyDateFrom != "" || s.StudyDateTo != "":
-		id.Set(dict.StudyDate, s.StudyDateFrom+"-"+s.StudyDateTo)
-	}
 	return id
+}
+
+// rangeOf is the key of a range of dates or times (PS3.4 C.2.2.2.5); empty if it has no end.
+func rangeOf(from, to string) string {
+	if from == to {
+		return from
+	}
+	return from + "-" + to
 }
 
 // dicomName turns "Last, First" into "Last^First*" and leaves names in DICOM form alone.
@@ -310,26 +421,18 @@ func foundStudy(ds *stream.DataSet) FoundStudy {
 
 // recordSearch leaves a row for a search, before it is made: who looked for whom is in the keys, which the log alone
 // keeps.
-func (svc *Service) recordSearch(ctx context.Context, node nodes.DICOMNode, s Search) error {
-	keys := map[string]any{}
-	for key, value := range map[string]string{
-		"patient_id": s.PatientID, "patient_name": s.PatientName,
-		"study_date_from": s.StudyDateFrom, "study_date_to": s.StudyDateTo,
-		"modality": s.Modality, "accession_number": s.AccessionNumber,
-	} {
-		if value != "" {
-			keys[key] = value
-		}
-	}
-	query, err := s.identifier(s.modalities()...).Encode(dict.ExplicitVRLittleEndian)
+func (svc *Service) recordSearch(
+	ctx context.Context, node nodes.DICOMNode, root string, keys map[string]string, id *stream.DataSet,
+) error {
+	query, err := id.Encode(dict.ExplicitVRLittleEndian)
 	if err != nil {
 		return err
 	}
 	return audit.Record(ctx, svc.Q, audit.Entry{
-		Action: audit.ActSearch, Object: "server " + node.Name, Source: node.Name, PatientID: s.PatientID,
+		Action: audit.ActSearch, Object: "server " + node.Name, Source: node.Name,
+		PatientID: keys["patient_id"], StudyUID: keys["study_instance_uid"],
 		Detail: map[string]any{
-			"keys": keys, "sop_class": source.FindRoot(node.Server.StudyRootFind),
-			"transfer_syntax": dict.ExplicitVRLittleEndian, "query": query,
+			"keys": keys, "sop_class": root, "transfer_syntax": dict.ExplicitVRLittleEndian, "query": query,
 		},
 	})
 }

@@ -5,6 +5,7 @@ package query
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 
 	"github.com/adit-go/adit/dicom/charset"
@@ -20,9 +21,8 @@ type searching struct {
 	a      *door.Association
 	root   string
 	search Search
-	yield  func(FoundStudy, error) bool
-	shown  map[[2]string]bool // by UID and patient: a study may have several of the modalities
-	older  bool               // the server was seen to find text only in another character set than UTF-8
+	of     *sifting[FoundStudy]
+	older  bool // the server was seen to find text only in another character set than UTF-8
 }
 
 // run asks until all is found, or as much as is wanted.
@@ -99,60 +99,75 @@ func inOlderCharset(id *stream.DataSet) *stream.DataSet {
 	return nil
 }
 
-// query asks once and shows what matches. An answer that lacks what was asked for can't be judged by itself: it is
-// shown if no other answer to the same query shows that the server doesn't filter by that key.
+// query asks once and shows what matches.
 func (s *searching) query(ctx context.Context, id *stream.DataSet, modality string) (
 	answers int, more bool, err error,
 ) {
 	wanted := s.search
 	wanted.Modality = modality
+	return s.of.sift(s.a.Find(ctx, s.root, id), wanted.judge)
+}
+
+func keyOf(study FoundStudy) [2]string { return [2]string{study.StudyInstanceUID, study.PatientID} }
+
+// sifting shows what of the answers to one or several queries was asked for, each thing once.
+type sifting[T any] struct {
+	limit int // most that is shown; 0: all
+	yield func(T, error) bool
+	key   func(T) [2]string  // what tells it from others, as far as two answers can be about the same
+	shown map[[2]string]bool // a study may have several of the modalities
+}
+
+// sift goes through the answers to a query. One that lacks what was asked for can't be judged by itself: it is shown if
+// no other answer to the same query shows that the server doesn't filter by that key. more tells whether more is wanted.
+func (s *sifting[T]) sift(
+	found iter.Seq2[*stream.DataSet, error], judge func(*stream.DataSet) (what T, lacks, against criteria),
+) (answers int, more bool, err error) {
 	type unsure struct {
-		study FoundStudy
+		what  T
 		lacks criteria
 	}
 	var kept []unsure
 	var ignored criteria
-	left := s.search.Limit - len(s.shown)
+	left := s.limit - len(s.shown)
 	var ds *stream.DataSet
-	for ds, err = range s.a.Find(ctx, s.root, id) {
+	for ds, err = range found {
 		if err != nil {
 			break
 		}
 		answers++
-		study, lacks, against := wanted.judge(ds)
+		what, lacks, against := judge(ds)
 		switch {
 		case against != 0:
 			ignored |= against &^ identity
 			kept = slices.DeleteFunc(kept, func(u unsure) bool { return u.lacks&ignored != 0 })
 			continue
-		case s.shown[keyOf(study)] || lacks&ignored != 0:
+		case s.shown[s.key(what)] || lacks&ignored != 0:
 			continue
 		case lacks != 0:
-			kept = append(kept, unsure{study, lacks})
-		case !s.show(study):
+			kept = append(kept, unsure{what, lacks})
+		case !s.show(what):
 			return answers, false, nil
 		default:
 			left--
 		}
-		if s.search.Limit > 0 && left <= len(kept) {
+		if s.limit > 0 && left <= len(kept) {
 			break
 		}
 	}
 	for _, u := range kept {
-		if !s.show(u.study) {
+		if !s.show(u.what) {
 			return answers, false, err
 		}
 	}
-	return answers, s.search.Limit == 0 || len(s.shown) < s.search.Limit, err
+	return answers, s.limit == 0 || len(s.shown) < s.limit, err
 }
 
 // show reports whether more is wanted. It passes over what was shown before.
-func (s *searching) show(study FoundStudy) bool {
-	if s.shown[keyOf(study)] {
+func (s *sifting[T]) show(what T) bool {
+	if s.shown[s.key(what)] {
 		return true
 	}
-	s.shown[keyOf(study)] = true
-	return s.yield(study, nil)
+	s.shown[s.key(what)] = true
+	return s.yield(what, nil)
 }
-
-func keyOf(study FoundStudy) [2]string { return [2]string{study.StudyInstanceUID, study.PatientID} }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -87,7 +88,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.huma = humachi.New(r, cfg)
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
-			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &serversRoutes{a},
+			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a},
 			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a},
 			&quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
 			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a},
@@ -125,6 +126,7 @@ type operation struct {
 	editable     bool          // the answer, if it is a GET, has an ETag; else it heeds If-Match
 	csv          bool          // the answer is a table, as asTable gives it
 	lines        bool          // the answer is JSON lines, as asTable gives them
+	parts        reflect.Type  // the answer is of this type as a whole, or JSON lines for who accepts them
 	always       bool          // in maintenance too, for people without staff rights
 }
 
@@ -179,6 +181,14 @@ func register[I, O any](
 		responses = map[string]*huma.Response{"200": {
 			Description: "A JSON object a line, in UTF-8.",
 			Content:     map[string]*huma.MediaType{jsonLines: {Schema: &huma.Schema{Type: huma.TypeString}}},
+		}}
+	}
+	if op.parts != nil {
+		responses = map[string]*huma.Response{"200": {
+			Description: "The whole; in parts, a JSON object a line, for who accepts " + jsonLines + ".",
+			Content: map[string]*huma.MediaType{
+				"application/json": {Schema: to.OpenAPI().Components.Schemas.Schema(op.parts, true, op.parts.Name())},
+			},
 		}}
 	}
 	switch {

@@ -68,14 +68,6 @@ func (a *nodesRoutes) register() {
 		description: "Takes a DICOM node, of either kind, out of ADIT's list. One that a job names can't be " +
 			"removed (409).",
 	}, a.deleteNode(""))
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node",
-		tag: nodesTag, timeout: patient, errors: []int{404, 429},
-		summary: "Check a server or folder",
-		description: "Calls a server and tries each service that it is said to offer, or tries to write to a " +
-			"folder. The report says what was seen and suggests settings; a check that failed is still an answer " +
-			"with status 200.",
-	}, a.checkNode)
 }
 
 func (a *nodesRoutes) listNodes(ctx context.Context, user people.User, in *listNodes) (
@@ -153,25 +145,6 @@ func (a *API) deleteNode(kind string) func(context.Context, people.User, *nodeOf
 		}
 		return nil, a.engine.Nodes.Delete(ctx, user, n.ID)
 	}
-}
-
-func (a *nodesRoutes) checkNode(ctx context.Context, user people.User, in *NodeName) (
-	*body[client.CheckReport], error,
-) {
-	report, err := a.engine.Doctor.Check(ctx, user, in.Name)
-	if err != nil {
-		return nil, err
-	}
-	out := client.CheckReport{Checks: make([]client.Check, 0, len(report.Checks)), Suggestions: make(
-		[]client.Suggestion, 0, len(report.Suggestions),
-	)}
-	for _, c := range report.Checks {
-		out.Checks = append(out.Checks, client.Check(c))
-	}
-	for _, s := range report.Suggestions {
-		out.Suggestions = append(out.Suggestions, client.Suggestion(s))
-	}
-	return &body[client.CheckReport]{out}, nil
 }
 
 // nodeView returns how a user sees DICOM nodes: what they are called, what the user may do there, and whether they are

@@ -42,6 +42,7 @@ var (
 	owner   = Right{Who: Owner}
 	staff   = Right{Who: Staff, Needs: people.Action{Staff: true}}
 	linkage = Right{Who: Member, Needs: people.LinkageRight()}
+	search  = Right{Who: User, Needs: people.SearchRight(), Source: true, Acts: []string{audit.ActSearch}}
 	kept    = Right{Who: Staff, Needs: people.QuarantineRight()}
 )
 
@@ -131,31 +132,32 @@ var rights = map[string]Right{
 	"GET /api/v1/access/{group}/{node}":                staff,
 	"PUT /api/v1/access":                               staff.does("access.change"),
 
-	"GET /api/v1/nodes":                    user.also("staff for where they are and how they are set"),
-	"GET /api/v1/nodes/{name}":             user.also("staff for where it is and how it is set"),
-	"DELETE /api/v1/nodes/{name}":          staff.does("server.delete", "folder.delete"),
-	"POST /api/v1/nodes/{name}:check":      staff.also("30 in five minutes").does("server.check", "folder.check"),
-	"GET /api/v1/servers":                  staff,
-	"POST /api/v1/servers":                 staff.does("server.create"),
-	"GET /api/v1/servers:now":              user.also("staff for those that one may not use"),
-	"GET /api/v1/servers/{name}":           staff,
-	"PATCH /api/v1/servers/{name}":         staff.does("server.change"),
-	"DELETE /api/v1/servers/{name}":        staff.does("server.delete"),
-	"POST /api/v1/servers/{name}:pause":    staff.does("server.pause"),
-	"POST /api/v1/servers/{name}:continue": staff.does("server.continue"),
-	"GET /api/v1/servers/{name}/schedule":  user,
-	"PUT /api/v1/servers/{name}/schedule":  staff.does("schedule.change"),
-	"POST /api/v1/servers/{name}/studies:search": {
-		Who: User, Needs: people.SearchRight(), Source: true, Acts: []string{audit.ActSearch},
-	},
-	"GET /api/v1/folders":                      staff,
-	"POST /api/v1/folders":                     staff.does("folder.create"),
-	"GET /api/v1/folders/{name}":               staff,
-	"PATCH /api/v1/folders/{name}":             staff.does("folder.change", "folder.adopt"),
-	"DELETE /api/v1/folders/{name}":            staff.does("folder.delete"),
-	"GET /api/v1/workers/{member}/schedule":    staff,
-	"PUT /api/v1/workers/{member}/schedule":    staff.does("workers.change"),
-	"DELETE /api/v1/workers/{member}/schedule": staff.does("workers.delete"),
+	"GET /api/v1/nodes":                            user.also("staff for where they are and how they are set"),
+	"GET /api/v1/nodes/{name}":                     user.also("staff for where it is and how it is set"),
+	"DELETE /api/v1/nodes/{name}":                  staff.does("server.delete", "folder.delete"),
+	"POST /api/v1/nodes/{name}:check":              staff.also("30 in five minutes").does("server.check", "folder.check"),
+	"POST /api/v1/servers:check":                   staff.also("30 in five minutes").does("server.check"),
+	"GET /api/v1/servers":                          staff,
+	"POST /api/v1/servers":                         staff.does("server.create"),
+	"GET /api/v1/servers:now":                      user.also("staff for those that one may not use"),
+	"GET /api/v1/servers/{name}":                   staff,
+	"PATCH /api/v1/servers/{name}":                 staff.does("server.change"),
+	"DELETE /api/v1/servers/{name}":                staff.does("server.delete"),
+	"POST /api/v1/servers/{name}:pause":            staff.does("server.pause"),
+	"POST /api/v1/servers/{name}:continue":         staff.does("server.continue"),
+	"GET /api/v1/servers/{name}/schedule":          user,
+	"PUT /api/v1/servers/{name}/schedule":          staff.does("schedule.change"),
+	"POST /api/v1/servers/{name}/studies:search":   search,
+	"POST /api/v1/servers/{name}/series:search":    search,
+	"POST /api/v1/servers/{name}/instances:search": search,
+	"GET /api/v1/folders":                          staff,
+	"POST /api/v1/folders":                         staff.does("folder.create"),
+	"GET /api/v1/folders/{name}":                   staff,
+	"PATCH /api/v1/folders/{name}":                 staff.does("folder.change", "folder.adopt"),
+	"DELETE /api/v1/folders/{name}":                staff.does("folder.delete"),
+	"GET /api/v1/workers/{member}/schedule":        staff,
+	"PUT /api/v1/workers/{member}/schedule":        staff.does("workers.change"),
+	"DELETE /api/v1/workers/{member}/schedule":     staff.does("workers.delete"),
 
 	"GET /api/v1/jobs": user.also("staff for those of others"),
 	"POST /api/v1/jobs": {

@@ -4,6 +4,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
 
 	"github.com/adit-go/adit/client"
@@ -16,11 +17,6 @@ type studiesRoutes struct{ *API }
 
 const searchTag = "Search"
 
-type searchStudies struct {
-	NodeName
-	Body client.StudyQuery
-}
-
 func (a *studiesRoutes) register() {
 	handle(a.API, operation{
 		method: http.MethodPost, path: "/servers/{name}/studies:search", id: "search-studies", tag: searchTag,
@@ -30,19 +26,60 @@ func (a *studiesRoutes) register() {
 			"There are no pages: `truncated` tells that the limit cut the answer, and a narrower search shows the " +
 			"rest. The criteria travel in the body, so that no log of addresses holds a patient's value.",
 		example: `{"patient_id": "PHANTOM-001", "modality": "CT,MR"}`,
-	}, a.searchStudies)
+	}, func(ctx context.Context, user people.User, in *struct {
+		NodeName
+		Body client.StudyQuery
+	},
+	) (*body[client.Page[client.Study]], error) {
+		var cut bool
+		found := a.engine.Query.Studies(ctx, user, in.Name, view.StudySearch(in.Body, &cut))
+		return allFound(found, &cut, view.Study)
+	})
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/servers/{name}/series:search", id: "search-series", tag: searchTag,
+		timeout: patient, errors: []int{404, 502},
+		summary: "Search a server for the series of a study",
+		description: "Asks a DICOM server by C-FIND for the series of one study and answers with what it has, in its " +
+			"order; nothing if it doesn't have the study. There are no pages: `truncated` tells that the limit cut the " +
+			"answer.",
+		example: `{"study_instance_uid": "1.2.826.0.1.3680043.8.498.1"}`,
+	}, func(ctx context.Context, user people.User, in *struct {
+		NodeName
+		Body client.SeriesQuery
+	},
+	) (*body[client.Page[client.FoundSeries]], error) {
+		var cut bool
+		found := a.engine.Query.Series(ctx, user, in.Name, view.SeriesSearch(in.Body, &cut))
+		return allFound(found, &cut, view.FoundSeries)
+	})
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/servers/{name}/instances:search", id: "search-instances", tag: searchTag,
+		timeout: patient, errors: []int{404, 502},
+		summary: "Search a server for the instances of a series",
+		description: "Asks a DICOM server by C-FIND for the instances of one series and answers with what it has, in " +
+			"its order. There are no pages: `truncated` tells that the limit cut the answer. A server whose settings " +
+			"say that it can't be searched for single instances is not asked (422).",
+		example: `{"study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "series_instance_uid": "1.2.826.0.1.3680043.8.498.2"}`,
+	}, func(ctx context.Context, user people.User, in *struct {
+		NodeName
+		Body client.InstanceQuery
+	},
+	) (*body[client.Page[client.FoundInstance]], error) {
+		var cut bool
+		found := a.engine.Query.Instances(ctx, user, in.Name, view.InstanceSearch(in.Body, &cut))
+		return allFound(found, &cut, view.FoundInstance)
+	})
 }
 
-func (a *studiesRoutes) searchStudies(ctx context.Context, user people.User, in *searchStudies) (
-	*body[client.Page[client.Study]], error,
-) {
-	out, wanted := client.Page[client.Study]{Items: []client.Study{}}, view.StudySearch(in.Body)
-	wanted.Cut = &out.Truncated
-	for study, err := range a.engine.Query.Studies(ctx, user, in.Name, wanted) {
+// allFound collects what a search yields; cut is set by then if the limit has cut it.
+func allFound[E, C any](found iter.Seq2[E, error], cut *bool, convert func(E) C) (*body[client.Page[C]], error) {
+	out := client.Page[C]{Items: []C{}}
+	for item, err := range found {
 		if err != nil {
 			return nil, err
 		}
-		out.Items = append(out.Items, view.Study(study))
+		out.Items = append(out.Items, convert(item))
 	}
-	return &body[client.Page[client.Study]]{out}, nil
+	out.Truncated = *cut
+	return &body[client.Page[C]]{out}, nil
 }

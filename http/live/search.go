@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"strings"
 	"time"
@@ -31,10 +32,7 @@ var searchID = regexp.MustCompile(searchPattern)
 // search is one under way, or whose end is still to be told. Under conn.mu.
 type search struct {
 	cancel  context.CancelFunc
-	found   []client.Study // not told yet
-	count   int            // of all, told or not
-	done    bool
-	cut     bool // there are more
+	news    client.LiveFound // what is not told yet
 	problem *client.Problem
 	told    time.Time
 }
@@ -74,10 +72,10 @@ func (c *conn) beginSearch(rq client.LiveSearch) {
 		defer cancel()
 		err := c.search(ctx, rq, s)
 		c.mu.Lock()
-		s.done = true
+		s.news.Done = true
 		c.running--
 		if err != nil && !errors.Is(ctx.Err(), context.Canceled) { // else nobody waits for it
-			s.problem = &problem.Of(ctx, err).Problem
+			s.problem, s.news.Failed = &problem.Of(ctx, err).Problem, true
 		}
 		c.mu.Unlock()
 		wake(c.stir)
@@ -89,29 +87,44 @@ func (c *conn) search(ctx context.Context, rq client.LiveSearch, s *search) erro
 	c.hub.mu.Lock()
 	user := c.user
 	c.hub.mu.Unlock()
-	if rq.Studies == nil {
-		return &refusal.Invalid{Field: "search.studies", Reason: "say which studies are wanted"}
-	}
 	if err := c.hub.people.Site.Admit(ctx, user); err != nil {
 		return err
 	}
-	wanted := view.StudySearch(*rq.Studies)
 	var cut bool
-	wanted.Cut = &cut
-	for study, err := range c.hub.engine.Query.Studies(ctx, user, rq.Server, wanted) {
+	var err error
+	ask := c.hub.engine.Query
+	switch {
+	case rq.Studies != nil && rq.Series == nil && rq.Instances == nil:
+		found := ask.Studies(ctx, user, rq.Server, view.StudySearch(*rq.Studies, &cut))
+		err = take(c, s, found, &s.news.Studies, view.Study)
+	case rq.Series != nil && rq.Studies == nil && rq.Instances == nil:
+		found := ask.Series(ctx, user, rq.Server, view.SeriesSearch(*rq.Series, &cut))
+		err = take(c, s, found, &s.news.Series, view.FoundSeries)
+	case rq.Instances != nil && rq.Studies == nil && rq.Series == nil:
+		found := ask.Instances(ctx, user, rq.Server, view.InstanceSearch(*rq.Instances, &cut))
+		err = take(c, s, found, &s.news.Instances, view.FoundInstance)
+	default:
+		return &refusal.Invalid{Field: "search", Reason: "say what is wanted: studies, series or instances"}
+	}
+	c.mu.Lock()
+	s.news.Truncated = cut
+	c.mu.Unlock()
+	return errors.Join(err, ctx.Err())
+}
+
+// take keeps what a search yields, until it is told.
+func take[E, C any](c *conn, s *search, found iter.Seq2[E, error], news *[]C, convert func(E) C) error {
+	for item, err := range found {
 		if err != nil {
 			return err
 		}
 		c.mu.Lock()
-		s.found = append(s.found, view.Study(study))
-		s.count++
+		*news = append(*news, convert(item))
+		s.news.Count++
 		c.mu.Unlock()
 		wake(c.stir)
 	}
-	c.mu.Lock()
-	s.cut = cut
-	c.mu.Unlock()
-	return ctx.Err()
+	return nil
 }
 
 // endSearch ends a search, at the server too.
@@ -128,21 +141,21 @@ func (c *conn) endSearch(id string) {
 func (c *conn) found(now time.Time) (messages []*websocket.PreparedMessage, next time.Duration) {
 	next = time.Hour
 	for id, s := range c.searches {
-		if len(s.found) == 0 && !s.done {
+		quiet := len(s.news.Studies)+len(s.news.Series)+len(s.news.Instances) == 0
+		if quiet && !s.news.Done {
 			continue
 		}
-		if wait := pace - now.Sub(s.told); wait > 0 && !s.done {
+		if wait := pace - now.Sub(s.told); wait > 0 && !s.news.Done {
 			next = min(next, wait)
 			continue
 		}
-		news := client.LiveFound{Studies: s.found, Count: s.count, Done: s.done, Failed: s.problem != nil, Truncated: s.cut}
-		text, err := json.Marshal(news)
+		text, err := json.Marshal(s.news)
 		if err != nil {
 			panic(err) // it holds texts and numbers
 		}
 		messages = append(messages, prepare(searchTopic+id, false, append([]byte(`,"found":`), text...)))
-		s.found, s.told = nil, now
-		if s.done {
+		s.news.Studies, s.news.Series, s.news.Instances, s.told = nil, nil, nil, now
+		if s.news.Done {
 			delete(c.searches, id)
 			if s.problem != nil {
 				messages = append(messages, endOf(searchTopic+id, *s.problem))

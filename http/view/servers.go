@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/engine/nodes"
 )
 
@@ -20,6 +21,17 @@ func ServerNow(s nodes.ServerNow) client.ServerNow {
 		out.Opens = Instant(s.Opens)
 	}
 	return out
+}
+
+// Finding returns what the check of a DICOM node has found.
+func Finding(f doctor.Finding) (line client.CheckLine) {
+	if f.Check != nil {
+		line.Check = new(client.Check(*f.Check))
+	}
+	if f.Suggestion != nil {
+		line.Suggestion = new(client.Suggestion(*f.Suggestion))
+	}
+	return line
 }
 
 // Instant leaves out what is none.

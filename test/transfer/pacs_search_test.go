@@ -34,6 +34,7 @@ func untilCanceled(ctx context.Context, e pacs.Event) {
 func TestSearchOfMisbehavingServers(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	day := query.Search{StudyDateFrom: "20240506", StudyDateTo: "20240506"}
+	birth := phantom.DemoStudies()[2].Spec.Patient.BirthDate
 	any2 := query.Search{StudyDateFrom: "20000101", Limit: 2}
 	for _, tt := range []struct {
 		name   string
@@ -48,6 +49,11 @@ func TestSearchOfMisbehavingServers(t *testing.T) {
 		{name: "filters by no name", search: query.Search{PatientName: "phantom, b*"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName}}, want: []int{2, 3}},
 		{name: "filters by no accession number", search: query.Search{AccessionNumber: "DEMO-0005"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.AccessionNumber}}, want: []int{4}},
 		{name: "filters by no modality", search: query.Search{PatientID: "PHANTOM-002", Modality: "zz"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.ModalitiesInStudy}}},
+		{name: "filters by no description", search: query.Search{StudyDescription: "mr *"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyDescription}}, want: []int{2, 4, 7}},
+		{name: "filters by no time", search: query.Search{StudyTimeFrom: "1515", StudyTimeTo: "1515"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyTime}}, want: []int{7}},
+		{name: "filters by no birth date", search: query.Search{PatientBirthDateFrom: birth, PatientBirthDateTo: birth}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientBirthDate}}, want: []int{2, 3}},
+		{name: "filters by what is asked", search: query.Search{PatientBirthDateFrom: birth, PatientBirthDateTo: birth, StudyDescription: "Ultra*", StudyTimeFrom: "11"}, want: []int{3}},
+		{name: "filters by no UID", search: query.Search{StudyInstanceUID: phantom.DemoStudies()[5].StudyInstanceUID}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyInstanceUID}}, want: []int{5}},
 		{name: "filters by nothing", search: query.Search{PatientName: "Nobody"}, faults: pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.PatientName, dict.PatientID, dict.StudyDate}}},
 		{name: "names nobody", search: query.Search{PatientName: "Phantom*"}, faults: pacs.FindFaults{OmitKeys: []dict.Tag{dict.PatientName}}},
 		{
