@@ -239,10 +239,12 @@ func put(path string, body any) request {
 }
 
 func patch(path string, body any) request {
-	return request{method: http.MethodPatch, path: path, body: body}
+	return request{method: http.MethodPatch, path: path, body: body, repeatable: true}
 }
 
-func remove(path string) request { return request{method: http.MethodDelete, path: path} }
+func remove(path string) request {
+	return request{method: http.MethodDelete, path: path, repeatable: true, gone: []int{http.StatusNotFound}}
+}
 
 // Change changes one's own account.
 func (c Account) Change(ctx context.Context, change MeChange) (Me, error) {
