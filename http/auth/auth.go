@@ -25,6 +25,7 @@ type call struct {
 	user    people.User
 	known   bool
 	session *people.Session // nil: a token was used
+	token   int64           // which one; 0: none
 	peer    string          // address and port
 	secure  bool            // the caller's connection is encrypted
 }
@@ -48,6 +49,9 @@ func User(ctx context.Context) people.User {
 
 // Session is the session by which the caller is logged in; nil: they use an API token.
 func Session(ctx context.Context) *people.Session { return callOf(ctx).session }
+
+// Token is the ID of the API token that the caller uses; 0: they are logged in by a session.
+func Token(ctx context.Context) int64 { return callOf(ctx).token }
 
 // Peer is the caller's address, with the port.
 func Peer(ctx context.Context) string { return callOf(ctx).peer }
@@ -101,11 +105,11 @@ func with(ctx context.Context, c call) context.Context {
 // identify finds the user. A token, be it a bad one, goes before a cookie.
 func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
-		user, err := who.Tokens.UserOf(ctx, token(r))
+		user, id, err := who.Tokens.Holder(ctx, token(r))
 		if errors.Is(err, people.ErrUnauthenticated) {
 			return errors.Join(err, who.Sessions.BadToken(ctx, c.peer))
 		}
-		c.user, c.known = user, err == nil
+		c.user, c.known, c.token = user, err == nil, id
 		return err
 	}
 	cookies := r.CookiesNamed(cookieName(c.secure))
