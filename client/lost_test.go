@@ -7,7 +7,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -409,7 +409,7 @@ func TestNobodyThere(t *testing.T) {
 
 	srv := httptest.NewTLSServer(http.NotFoundHandler())
 	defer srv.Close()
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) //nolint:depguard // net/http takes no other
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	c, err = client.New(srv.URL, client.WithNotice(func(error, time.Duration) { told++ }))
 	require.NoError(t, err)
 	_, err = c.Account.Get(t.Context())
@@ -508,7 +508,7 @@ func TestBrokenDownload(t *testing.T) {
 		}
 	}))
 	defer srv.Close()
-	srv.Config.ErrorLog = log.New(io.Discard, "", 0) //nolint:depguard // net/http takes no other
+	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelInfo)
 	c, err := client.New(srv.URL)
 	require.NoError(t, err)
 	for job, times := range map[int64]int{1: 2, 2: 1} {
