@@ -6,10 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -313,6 +317,27 @@ func TestEveryResourceSpeaks(t *testing.T) {
 				caller = caller.Field(0)
 			}
 			require.True(t, all.Field(0).Equal(caller), all.Type().Field(i).Name)
+		}
+	}
+}
+
+// TestEveryResourceHasAnExample: the Go documentation shows how each resource is used, by code that runs against a real
+// server.
+func TestEveryResourceHasAnExample(t *testing.T) {
+	var examples []string
+	for _, name := range []string{"example_test.go", "example_program_test.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		for _, e := range doc.Examples(file) {
+			require.True(t, e.Output != "" || e.EmptyOutput, "%s is not run", e.Name)
+			examples = append(examples, e.Name)
+		}
+	}
+	for f := range reflect.TypeFor[client.Client]().Fields() {
+		if f.IsExported() {
+			require.True(t, slices.ContainsFunc(examples, func(name string) bool {
+				return name == f.Type.Name() || strings.HasPrefix(name, f.Type.Name()+"_")
+			}), "there is no Example%s_…", f.Type.Name())
 		}
 	}
 }

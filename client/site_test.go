@@ -38,15 +38,18 @@ const (
 
 	siteToken = "0123456789abcdef0123456789abcdef01234567" //nolint:gosec // of a test
 	password  = "correct horse battery staple"
-	refused   = "1.2.826.0.1.3680043.8.498.404" // a study that PACS doesn't have
 )
 
 // TestMain serves an ADIT for the examples, which starts with the first request to it.
 func TestMain(m *testing.M) {
+	roots, err := os.MkdirTemp("", "adit-client-")
+	if err != nil {
+		panic(err)
+	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { site().ServeHTTP(w, r) }))
 	for name, value := range map[string]string{
 		"ADIT_URL": s.URL, "ADIT_TOKEN": siteToken, "ADIT_USER": "researcher", "ADIT_PASSWORD": password,
-		"DATA": filepath.Join(os.TempDir(), "studies"),
+		"STUDIES": filepath.Join(roots, "studies"),
 	} {
 		if err := os.Setenv(name, value); err != nil {
 			panic(err)
@@ -55,6 +58,7 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	s.Close()
 	ever.end()
+	_ = os.RemoveAll(roots)
 	os.Exit(code)
 }
 
@@ -93,12 +97,10 @@ var site = sync.OnceValue(func() http.Handler {
 	require.NoError(t, who.Bootstrap(ctx, func(string) error { return nil }))
 	_, err = pool.Exec(ctx, `UPDATE api_tokens SET sha256 = sha256($1::bytea)`, siteToken)
 	require.NoError(t, err)
-	roots, err := os.MkdirTemp("", "adit-client-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(roots) })
-	require.NoError(t, os.Mkdir(filepath.Join(roots, "studies"), 0o700))
+	folder := os.Getenv("STUDIES")
+	require.NoError(t, os.Mkdir(folder, 0o700))
 	log := slog.New(slog.DiscardHandler)
-	eng := engine.New(pool, who, door.NewDoor(pool), log, base.Config{FolderRoots: []string{roots}})
+	eng := engine.New(pool, who, door.NewDoor(pool), log, base.Config{FolderRoots: []string{filepath.Dir(folder)}})
 	member, err := actors.Start(actors.Config{
 		Engine: eng, DatabaseURL: url, Lease: 10 * time.Second, Log: log,
 		Registration: lease.Registration{DataDirID: uuid.New(), Name: "example", Version: "test"},
@@ -118,16 +120,18 @@ var site = sync.OnceValue(func() http.Handler {
 	c, err := client.New(srv.URL, client.WithToken(siteToken))
 	require.NoError(t, err)
 	furnish(ctx, t, c)
-	require.NoError(t, os.Setenv("DATA", filepath.Join(roots, "studies")))
+	_, err = pool.Exec(ctx, `
+		INSERT INTO api_use (day, user_id, token_id, token, operation, requests, client_errors, server_errors, bytes, last_at)
+		SELECT '2026-01-15', id, 12, 'nightly export', 'list-jobs', 1440, 3, 0, 1, now() FROM users WHERE username = 'researcher'`)
+	require.NoError(t, err)
 	return handler
 })
 
 // furnish gives a site servers and people.
 func furnish(ctx context.Context, t testing.TB, c *client.Client) {
-	for name, studies := range map[string][]*phantom.Study{
-		"PACS": phantom.DemoStudies()[:4], "research": nil, "archive": nil,
-	} {
-		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
+	studies := map[string][]*phantom.Study{"PACS": phantom.DemoStudies()[:4]}
+	for _, name := range []string{"PACS", "research", "archive"} {
+		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies[name]})
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, p.Close()) })
 		_, err = c.Servers.Add(ctx, client.ServerSettings{
