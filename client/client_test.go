@@ -321,6 +321,32 @@ func TestEveryResourceSpeaks(t *testing.T) {
 	}
 }
 
+// TestStudies: a search that was truncated ends with an error, and one that failed has no studies.
+func TestStudies(t *testing.T) {
+	for body, want := range map[string]struct {
+		studies int
+		err     error
+	}{
+		`{"items":[{"patient_id":"1"},{"patient_id":"2"}],"truncated":true}`: {2, client.ErrTruncated},
+		`{"items":[{"patient_id":"1"}],"truncated":false}`:                   {1, nil},
+		`{"items":[]}`: {0, nil},
+	} {
+		c, _ := scripted(t, answer(200, body))
+		n, last := 0, error(nil)
+		for _, err := range c.Servers.Studies(t.Context(), "PACS", client.StudyQuery{}) {
+			if last = err; err == nil {
+				n++
+			}
+		}
+		require.Equal(t, want.studies, n, body)
+		require.ErrorIs(t, last, want.err)
+	}
+	c, _ := scripted(t, answer(409, `{"detail":"No.","code":"conflict"}`))
+	for _, err := range c.Servers.Studies(t.Context(), "PACS", client.StudyQuery{}) {
+		require.True(t, client.IsCode(err, client.CodeConflict))
+	}
+}
+
 // TestEveryResourceHasAnExample: the Go documentation shows how each resource is used, by code that runs against a real
 // server.
 func TestEveryResourceHasAnExample(t *testing.T) {

@@ -4,7 +4,6 @@ package client_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 
@@ -13,15 +12,11 @@ import (
 
 // transfer sends all studies of a patient from one server to another, and says what became of them.
 func transfer(ctx context.Context, c *client.Client, patientID string) error {
-	found, err := c.Servers.Search(ctx, "PACS", client.StudyQuery{PatientID: patientID})
-	if err != nil {
-		return err
-	}
-	if found.Truncated {
-		return errors.New("there are more studies than the server's limit; narrow the search")
-	}
 	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "research"}
-	for _, s := range found.Items {
+	for s, err := range c.Servers.Studies(ctx, "PACS", client.StudyQuery{PatientID: patientID}) {
+		if err != nil {
+			return err
+		}
 		order.Studies = append(
 			order.Studies, client.NewStudy{StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID},
 		)

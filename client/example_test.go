@@ -389,6 +389,26 @@ func ExampleRegistrations_Approve() {
 	// Output: newcomer [Radiology]
 }
 
+// The studies of a patient. If there were more than the server lets through, the last error would say so.
+func ExampleServers_Studies() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	query := client.StudyQuery{PatientID: "PHANTOM-002"}
+	for study, err := range c.Servers.Studies(context.Background(), "PACS", query) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(study.StudyDate, study.StudyDescription)
+	}
+	// Output:
+	// 20240219 MR Schädel
+	// 20240220 Ultraschall Abdomen
+}
+
 // A search has no pages: what is truncated takes a narrower one.
 func ExampleServers_Search() {
 	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
