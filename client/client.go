@@ -11,8 +11,8 @@
 // # Errors
 //
 // Refusals of the server are *Problem, with a Code for programs; IsCode tells them apart. A server that gives no answer
-// is an *UnreachableError, and an answer that breaks off a *BrokenAnswerError: what has come of a download until then is
-// never the whole. The session of a client that LogIn made may end: its calls then fail with a *SessionEndedError.
+// is an *UnreachableError, and an answer that breaks off a *BrokenAnswerError: what has come of a download until then
+// is never the whole. The session of a client that LogIn made may end: its calls then fail with a *SessionEndedError.
 //
 // # Networks that are lost
 //
@@ -25,9 +25,9 @@
 //   - making a job, which has an idempotency key.
 //   - whatever surely didn't reach the server.
 //
-// All else, such as the retry of a job or a new token, fails with an *UnreachableError, whose MaybeDone says whether the
-// server may have done it. A server that has not answered this client yet is not waited for if its address is wrong, or
-// nobody listens there.
+// All else, such as the retry of a job or a new token, fails with an *UnreachableError, whose MaybeDone says whether
+// the server may have done it. A server that has not answered this client yet is not waited for if its address is
+// wrong, or nobody listens there.
 package client
 
 import (

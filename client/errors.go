@@ -87,8 +87,8 @@ func (e *LostAnswerError) Error() string {
 
 func (e *LostAnswerError) Unwrap() error { return e.Err }
 
-// SessionEndedError tells that the session of a client has ended: by LogOut, by another password, after 12 hours without
-// a request, or since it is too old. Log in again. Err is the *Problem.
+// SessionEndedError tells that the session of a client has ended: by LogOut, by another password, after 12 hours
+// without a request, or since it is too old. Log in again. Err is the *Problem.
 type SessionEndedError struct {
 	Server string
 	Err    error

@@ -39,7 +39,7 @@ func transfer(ctx context.Context, c *client.Client, patientID string) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("%s: %s\n", listed.StudyInstanceUID, listed.Message)
+		fmt.Println(listed.Message)
 		task, err := c.Tasks.Get(ctx, listed.ID)
 		if err != nil {
 			return err
@@ -79,5 +79,5 @@ func Example_program() {
 	}
 	// Output:
 	// failure: 2 of 3 studies were transferred.
-	// 1.2.826.0.1.3680043.8.498.404: The source PACS has no study 1.2.826.0.1.3680043.8.498.404; check the Study Instance UID.
+	// The source PACS has no study 1.2.826.0.1.3680043.8.498.404; check the Study Instance UID.
 }

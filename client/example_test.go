@@ -201,7 +201,8 @@ func ExampleGroups_SetAccess() {
 		return
 	}
 	ctx := context.Background()
-	if _, err := c.Groups.Add(ctx, client.NewGroup{Name: "Stroke", Permissions: []string{"selective_transfer"}}); err != nil {
+	group := client.NewGroup{Name: "Stroke", Permissions: []string{"selective_transfer"}}
+	if _, err := c.Groups.Add(ctx, group); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -469,11 +470,11 @@ func ExampleTasks_List() {
 				fmt.Println(err)
 				return
 			}
-			fmt.Println(task.StudyInstanceUID, task.Message)
+			fmt.Println(task.Message)
 		}
 		break
 	}
-	// Output: 1.2.826.0.1.3680043.8.498.404 The source PACS has no study 1.2.826.0.1.3680043.8.498.404; check the Study Instance UID.
+	// Output: The source PACS has no study 1.2.826.0.1.3680043.8.498.404; check the Study Instance UID.
 }
 
 // A token for a script that runs each night. Its secret is shown this once.

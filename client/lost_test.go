@@ -492,16 +492,10 @@ func TestBrokenDownload(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
 		case "/api/v1/jobs/2/manifest": // what a proxy of old makes of it
-			c, _, err := http.NewResponseController(w).Hijack()
-			require.NoError(t, err)
-			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n"+strings.Repeat("x", 5000))
-			_ = c.Close()
+			endless(w, strings.Repeat("x", 5000))
 		case "/api/v1/jobs/3":
 			if asked == 1 {
-				c, _, err := http.NewResponseController(w).Hijack()
-				require.NoError(t, err)
-				_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n{\"id\":3,\"status\":\"succ")
-				_ = c.Close()
+				endless(w, `{"id":3,"status":"succ`)
 				return
 			}
 			_, _ = io.WriteString(w, `{"id":3,"status":"success"}`)
@@ -529,8 +523,19 @@ func TestBrokenDownload(t *testing.T) {
 	require.Equal(t, 2, asked)
 
 	full := errors.New("no space left on device")
-	err = siteAt(t, os.Getenv("ADIT_URL")).Projects.ExportLinkage(t.Context(), "Default", writer(func() error { return full }))
+	c = siteAt(t, os.Getenv("ADIT_URL"))
+	err = c.Projects.ExportLinkage(t.Context(), "Default", writer(func() error { return full }))
 	require.Equal(t, full, err, "the writer's own error")
+}
+
+// endless answers without a length, as HTTP/1.0 does.
+func endless(w http.ResponseWriter, text string) {
+	c, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(err)
+	}
+	_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n"+text)
+	_ = c.Close()
 }
 
 type writer func() error

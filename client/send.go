@@ -73,7 +73,7 @@ type reading struct {
 
 func (r *reading) Read(p []byte) (int, error) {
 	n, err := r.r.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a reader's io.EOF is never wrapped
+	if err != nil && err != io.EOF {
 		r.err = err
 	}
 	return n, err

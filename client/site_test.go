@@ -36,7 +36,7 @@ import (
 const (
 	deadline = time.Minute // safety only
 
-	siteToken = "0123456789abcdef0123456789abcdef01234567" //nolint:gosec // of a test
+	siteToken = "0123456789abcdef0123456789abcdef01234567"
 	password  = "correct horse battery staple"
 )
 

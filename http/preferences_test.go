@@ -23,9 +23,11 @@ func TestPreferences(t *testing.T) {
 	require.Equal(t, client.Preferences{}, me.Preferences)
 	var pages sync.WaitGroup
 	for _, p := range []client.Preferences{
-		{Theme: new("dark"), Density: new("compact")}, {Rail: new(true), SingleKeys: new(false)},
+		{Theme: new("dark"), Density: new("compact")},
+		{Rail: new(true), SingleKeys: new(false)},
 		{DateFormat: new("DD.MM.YYYY"), MailWhenFinished: new(true), Notifications: new(false)},
-		{LastSource: new("PACS")}, {LastDestination: new("research")},
+		{LastSource: new("PACS")},
+		{LastDestination: new("research")},
 	} {
 		pages.Go(func() {
 			if _, err := s.client.Account.Change(ctx, client.MeChange{Preferences: &p}); err != nil {

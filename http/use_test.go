@@ -56,7 +56,8 @@ func TestAPIUse(t *testing.T) {
 	require.EqualValues(t, 1, got["admin list-groups"].ServerErrors)
 
 	var of []string
-	for u, err := range s.client.Users.Use(ctx, client.UseFilter{Username: "READER", From: "2026-01-01", To: "9999-12-31"}) {
+	filter := client.UseFilter{Username: "READER", From: "2026-01-01", To: "9999-12-31"}
+	for u, err := range s.client.Users.Use(ctx, filter) {
 		require.NoError(t, err)
 		of = append(of, u.Operation)
 	}
