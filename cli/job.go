@@ -8,7 +8,6 @@ import (
 	"fmt"
 	stdio "io"
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -386,7 +385,7 @@ func (c *jobDeleteCmd) Run(ctx context.Context, io command.Streams) error {
 	deleted := []command.Done{}
 	for _, id := range c.ID {
 		if err = cl.Jobs.Delete(ctx, id); err != nil {
-			if !command.Refused(err, http.StatusNotFound) { // which names the job itself
+			if !client.IsCode(err, client.CodeNotFound) { // which names the job itself
 				err = fmt.Errorf("job %d: %w", id, err)
 			}
 			break

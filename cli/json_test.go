@@ -185,6 +185,7 @@ var jsonSteps = []jsonStep{
 	{line: "user add reader --mail reader@example.org --password-file password", has: []string{`"username": "reader"`}},
 	{line: "user list"},
 	{line: "user show reader"},
+	{line: "user use reader"},
 	{line: "user change reader --department CT", has: []string{`"department": "CT"`}},
 	{line: "user disable reader"},
 	{line: "user enable reader"},

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	stdio "io"
 	"io/fs"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -157,7 +156,7 @@ func (c *logoutCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	if kept.TokenID != 0 { // else the token is the user's own, which login didn't make
 		err := cl.Tokens.Revoke(ctx, kept.TokenID)
-		if err != nil && !command.Refused(err, http.StatusUnauthorized) && !command.Refused(err, http.StatusNotFound) {
+		if err != nil && !client.IsCode(err, client.CodeUnauthenticated, client.CodeNotFound) {
 			return fmt.Errorf("the token is still valid: %w", err)
 		}
 	}

@@ -62,6 +62,7 @@ func (s saying) report(err error) int {
 	}
 	problem, answered := errors.AsType[*client.Problem](err)
 	_, away := errors.AsType[*client.UnreachableError](err)
+	_, broken := errors.AsType[*client.BrokenAnswerError](err)
 	switch {
 	case errors.Is(err, context.Canceled):
 		f.Code, f.Detail = codeInterrupted, "interrupted."
@@ -71,7 +72,7 @@ func (s saying) report(err error) int {
 		if f.Code == client.CodeInvalid {
 			f.ExitCode = command.ExitUsage
 		}
-	case away:
+	case away || broken:
 		f.Code = codeUnreachable
 	case f.ExitCode == command.ExitUsage:
 		f.Code = codeUsage

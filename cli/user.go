@@ -21,6 +21,7 @@ type userCmd struct {
 	Enable        userEnableCmd        `cmd:"" help:"Let a disabled user log in again."`
 	Delete        userDeleteCmd        `cmd:"" help:"Delete a user who owns no jobs."`
 	Password      userPasswordCmd      `cmd:"" help:"Set a user's password, read from the standard input or a file. This ends the user's sessions and revokes their API tokens."`
+	Use           userUseCmd           `cmd:"" help:"Show who used the API how much."`
 	Registrations userRegistrationsCmd `cmd:"" help:"List people who asked for an account and wait for an answer."`
 	Approve       userApproveCmd       `cmd:"" help:"Accept a registration: make the user, and send a mail with a link to choose a password."`
 	Refuse        userRefuseCmd        `cmd:"" help:"Refuse a registration, and send a mail that says so."`

@@ -102,8 +102,9 @@ func (w *waiting) run(ctx context.Context) error {
 // with the job.
 func (w *waiting) tolerable(err error) bool {
 	var away *client.UnreachableError
+	var broken *client.BrokenAnswerError
 	var problem *client.Problem
-	if !errors.As(err, &away) && (!errors.As(err, &problem) || problem.Status != 503) {
+	if !errors.As(err, &away) && !errors.As(err, &broken) && (!errors.As(err, &problem) || problem.Status != 503) {
 		return false
 	}
 	if w.lost.IsZero() {

@@ -42,14 +42,14 @@ type CheckLine struct {
 // was found is the result; a check that failed is not an error of the call.
 func (c Nodes) Check(ctx context.Context, name string) (CheckReport, error) {
 	var report CheckReport
-	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true}
+	rq := request{method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true, reads: true}
 	return report, c.do(ctx, rq, &report)
 }
 
 // CheckLines is Check that yields what is found as it is found. Leaving the loop ends the check.
 func (c Nodes) CheckLines(ctx context.Context, name string) iter.Seq2[CheckLine, error] {
 	return streamed[CheckLine](ctx, c.caller, request{
-		method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true,
+		method: http.MethodPost, path: "/api/v1/nodes/" + escape(name) + ":check", repeatable: true, reads: true,
 	})
 }
 

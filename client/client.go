@@ -6,37 +6,53 @@
 // A Client's fields are the resources of the server: c.Jobs.List(ctx, …), c.Nodes.Check(ctx, …). What concerns its own
 // session (LogIn, LogOut) are methods of the Client itself.
 //
-// A Client is safe for concurrent use. Refusals of the server are *Problem. What the server asks to try again a little
-// later (429 and 503 with Retry-After) is tried again by itself where that can do no harm; see WithPatience.
+// A Client is safe for concurrent use. Lists and searches are iterators that ask for one page after the other.
+//
+// # Errors
+//
+// Refusals of the server are *Problem, with a Code for programs; IsCode tells them apart. A server that gives no answer
+// is an *UnreachableError, and an answer that breaks off a *BrokenAnswerError: what has come of a download until then
+// is never the whole. The session of a client that LogIn made may end: its calls then fail with a *SessionEndedError.
+//
+// # Networks that are lost
+//
+// A call is sent again by itself for a while (WithPatience) when the server asks for it (429 and 503 with Retry-After),
+// and when the connection is lost:
+//
+//   - what reads: lists, searches and downloads of which nothing was written yet. An iterator goes on where it was.
+//   - what may be done twice: a change (PATCH, PUT) and a deletion, which both say how things are to be. If it was done
+//     already, deleting is a success; a change that is then refused is a *LostAnswerError.
+//   - making a job, which has an idempotency key.
+//   - whatever surely didn't reach the server.
+//
+// All else, such as the retry of a job or a new token, fails with an *UnreachableError, whose MaybeDone says whether
+// the server may have done it. A server that has not answered this client yet is not waited for if its address is
+// wrong, or nobody listens there.
 package client
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
-
-	"github.com/adit-go/adit/internal/pause"
 )
 
-const (
-	defaultPatience = 15 * time.Second
-	maxAttempts     = 5
-	dialTimeout     = 10 * time.Second
-	answerTimeout   = 6 * time.Minute // a search may wait for a slow PACS
-	maxAnswer       = 64 << 20        // bytes; the largest page is far below
-	maxProblem      = 1 << 20
+// defaultPatience outlasts a network that is away for 20 s, as during the failover of a switch, of which a connection
+// needs as long again to notice the end, and a restart of ADIT with its database. It is short enough for a person to
+// wait for the error.
+const defaultPatience = time.Minute
 
-	jsonLines = "application/jsonl"
-)
+const jsonLines = "application/jsonl"
+
+// maxProblem is the most bytes of a refusal that are read.
+const maxProblem = 1 << 20
 
 // caller sends requests to one server.
 type caller struct {
@@ -44,7 +60,10 @@ type caller struct {
 	token    string
 	agent    string
 	patience time.Duration
+	notice   func(err error, in time.Duration)
 	http     *http.Client
+	session  bool         // the client of a session
+	known    *atomic.Bool // ADIT has answered at this address
 }
 
 // Option changes how New makes a client.
@@ -56,9 +75,16 @@ func WithToken(token string) Option { return func(c *Client) { c.token = token }
 // WithUserAgent sets the User-Agent header; "adit-go-client" by default.
 func WithUserAgent(agent string) Option { return func(c *Client) { c.agent = agent } }
 
-// WithPatience says how long one call may wait in sum when the server asks to try again later; 15 s by default. A
-// server that asks for more is not waited for: its *Problem is returned at once.
+// WithPatience says for how long after its first failure one call is sent again, where that can do no harm: when the
+// server asks to try later (429 and 503 with Retry-After), and when the network is lost. It is a minute by default; 0
+// sends nothing twice. A server that asks to wait longer is not waited for: its *Problem is returned at once.
 func WithPatience(d time.Duration) Option { return func(c *Client) { c.patience = d } }
+
+// WithNotice has a function told of each failure after which a call is sent again: why, and in which time. It is called
+// from the goroutine of the call.
+func WithNotice(notice func(err error, in time.Duration)) Option {
+	return func(c *Client) { c.notice = notice }
+}
 
 // WithHTTPClient sets what sends the requests, for proxies or certificates of one's own.
 func WithHTTPClient(h *http.Client) Option { return func(c *Client) { c.http = h } }
@@ -70,19 +96,15 @@ func New(server string, opts ...Option) (*Client, error) {
 		return nil, errors.New("this is not the address of a server; an address looks like http://127.0.0.1:8080")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	c := newClient(&caller{base: base, agent: "adit-go-client", patience: defaultPatience})
+	c := newClient(&caller{
+		base: base, agent: "adit-go-client", patience: defaultPatience, known: &atomic.Bool{},
+		notice: func(error, time.Duration) {},
+	})
 	for _, opt := range opts {
 		opt(c)
 	}
 	if c.http == nil {
-		transport, ok := http.DefaultTransport.(*http.Transport)
-		if !ok {
-			transport = &http.Transport{}
-		}
-		transport = transport.Clone()
-		transport.ResponseHeaderTimeout = answerTimeout
-		transport.TLSHandshakeTimeout = dialTimeout
-		c.http = &http.Client{Transport: transport, CheckRedirect: sameHost}
+		c.http = &http.Client{Transport: newTransport(), CheckRedirect: sameHost}
 	}
 	return c, nil
 }
@@ -101,7 +123,9 @@ type request struct {
 	query        url.Values
 	body         any // as JSON, unless it is a rawBody
 	header       http.Header
-	repeatable   bool // may be sent again although the server may have taken it
+	repeatable   bool  // may be sent again although the server may have taken it
+	reads        bool  // changes nothing
+	gone         []int // statuses of the answer to what was done already
 }
 
 // Versioned is a part of what people edit: it names the version that was read.
@@ -134,123 +158,8 @@ type rawBody struct {
 }
 
 func get(path string, query url.Values) request {
-	return request{method: http.MethodGet, path: path, query: query, repeatable: true}
+	return request{method: http.MethodGet, path: path, query: query, repeatable: true, reads: true}
 }
-
-// do makes a call and decodes the answer into out, unless that is nil.
-func (c *caller) do(ctx context.Context, rq request, out any) error {
-	return c.send(ctx, rq, func(answer *http.Response) error {
-		if out == nil {
-			return nil
-		}
-		if v, ok := out.(interface{ versioned(etag string) }); ok {
-			v.versioned(answer.Header.Get("ETag"))
-		}
-		return json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(out)
-	})
-}
-
-// copy makes a call and copies the answer.
-func (c *caller) copy(ctx context.Context, rq request, w io.Writer) error {
-	return c.send(ctx, rq, func(answer *http.Response) error {
-		_, err := io.Copy(w, answer.Body)
-		return err
-	})
-}
-
-// send makes a call and has its answer read. A call is not made again once its answer is being read.
-func (c *caller) send(ctx context.Context, rq request, read func(*http.Response) error) error {
-	var body []byte
-	contentType := ""
-	switch b := rq.body.(type) {
-	case nil:
-	case rawBody:
-		body, contentType = b.bytes, b.contentType
-	default:
-		var err error
-		if body, err = json.Marshal(rq.body); err != nil {
-			return fmt.Errorf("the request can't be written as JSON: %w", err)
-		}
-		contentType = "application/json"
-	}
-	left := c.patience
-	for attempt := 1; ; attempt++ {
-		err := c.once(ctx, rq, body, contentType, read)
-		var p *Problem
-		if err == nil || !errors.As(err, &p) || !rq.repeatable || !p.Temporary() || attempt == maxAttempts {
-			return err
-		}
-		if p.RetryAfter > left {
-			return err
-		}
-		left -= p.RetryAfter
-		if waited := pause.For(ctx, p.RetryAfter); waited != nil {
-			return waited
-		}
-	}
-}
-
-func (c *caller) once(
-	ctx context.Context, rq request, body []byte, contentType string, read func(*http.Response) error,
-) (err error) {
-	target := c.base.String() + rq.path
-	if len(rq.query) > 0 {
-		target += "?" + rq.query.Encode()
-	}
-	req, err := http.NewRequestWithContext(ctx, rq.method, target, bytes.NewReader(body))
-	if err != nil {
-		return errors.New("the request can't be made: the address is not valid")
-	}
-	req.Header.Set("Accept", "application/json, */*")
-	maps.Copy(req.Header, rq.header)
-	req.Header.Set("User-Agent", c.agent)
-	if contentType != "" {
-		req.Header.Set("Content-Type", contentType)
-	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Token "+c.token)
-	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.unreachable(ctx, err)
-	}
-	defer func() { err = errors.Join(err, resp.Body.Close()) }()
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return readProblem(resp)
-	}
-	if resp.StatusCode == http.StatusNoContent {
-		return nil
-	}
-	if err := read(resp); err != nil {
-		return fmt.Errorf("the answer of %s can't be read: %w", c.base.Host, err)
-	}
-	return nil
-}
-
-// unreachable leaves out the URL, whose query may hold patient data.
-func (c *caller) unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if ue, ok := errors.AsType[*url.Error](err); ok {
-		err = ue.Err
-	}
-	return &UnreachableError{Server: c.base.Scheme + "://" + c.base.Host, Err: err}
-}
-
-// UnreachableError tells that the ADIT server gave no answer.
-type UnreachableError struct {
-	Server string
-	Err    error
-}
-
-func (e *UnreachableError) Error() string {
-	return fmt.Sprintf(
-		"there is no answer from ADIT at %s (%v); check the address, and that `adit serve` runs there", e.Server, e.Err,
-	)
-}
-
-func (e *UnreachableError) Unwrap() error { return e.Err }
 
 // Problem is a refusal of the server (RFC 9457). It holds no patient values.
 type Problem struct {
@@ -264,6 +173,8 @@ type Problem struct {
 
 	// RetryAfter is how long the server asks to wait before trying again, 0 if it says nothing.
 	RetryAfter time.Duration `json:"-"`
+
+	foreign bool // not of ADIT: of a proxy, or of another program
 }
 
 // Codes of problems. They stay what they are.
@@ -309,6 +220,12 @@ func (p *Problem) Error() string {
 	return text
 }
 
+// IsCode reports whether an error is, or wraps, a *Problem of one of the codes.
+func IsCode(err error, codes ...string) bool {
+	p, ok := errors.AsType[*Problem](err)
+	return ok && slices.Contains(codes, p.Code)
+}
+
 // Temporary reports whether the server asks to try again later.
 func (p *Problem) Temporary() bool {
 	return p.RetryAfter > 0 && (p.Status == http.StatusServiceUnavailable || p.Status == http.StatusTooManyRequests)
@@ -319,7 +236,8 @@ func readProblem(resp *http.Response) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProblem))
 	if err != nil || json.Unmarshal(body, p) != nil || p.Detail == "" {
 		p = &Problem{
-			Detail: fmt.Sprintf("the server answered %s, and not in the way of ADIT; check the address", resp.Status),
+			Detail:  fmt.Sprintf("the server answered %s, and not in the way of ADIT; check the address", resp.Status),
+			foreign: true,
 		}
 	}
 	p.Status = resp.StatusCode

@@ -6,10 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"go/doc"
+	"go/parser"
+	"go/token"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -59,6 +63,7 @@ func scripted(t *testing.T, answers ...func() *http.Response) (*client.Client, *
 	s := &script{t: t, answers: answers}
 	c, err := client.New(
 		"http://adit.example/", client.WithToken("t0ken"), client.WithHTTPClient(&http.Client{Transport: s}),
+		client.WithPatience(15*time.Second),
 	)
 	require.NoError(t, err)
 	return c, s
@@ -71,8 +76,8 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		answers []func() *http.Response
 		call    func(context.Context, *client.Client) error
 		sent    int
-		took    time.Duration
-		status  int // of the problem; 0: none
+		took    time.Duration // at least; jitter adds a quarter at most
+		status  int           // of the problem; 0: none
 	}{
 		"a read after the time asked for": {
 			answers: []func() *http.Response{
@@ -95,13 +100,16 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 			answers: []func() *http.Response{answer(503, busy)},
 			call:    getMe, sent: 1, status: 503,
 		},
-		"a bounded number of times": {
+		"not for ever": {
 			answers: []func() *http.Response{
-				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
-				answer(503, busy, "Retry-After", "1"),
-				answer(503, busy, "Retry-After", "1"), answer(503, busy, "Retry-After", "1"),
+				answer(503, busy, "Retry-After", "4"), answer(503, busy, "Retry-After", "4"),
+				answer(503, busy, "Retry-After", "4"), answer(503, busy, "Retry-After", "4"),
 			},
-			call: getMe, sent: 5, took: 4 * time.Second, status: 503,
+			call: getMe, sent: 4, took: 12 * time.Second, status: 503,
+		},
+		"an action that was turned away by too many others": {
+			answers: []func() *http.Response{answer(429, busy, "Retry-After", "1"), answer(200, `{"id":7}`)},
+			call:    retryJob, sent: 2, took: time.Second,
 		},
 		"a job, which has a key": {
 			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1"), answer(201, `{"id":7}`)},
@@ -113,11 +121,7 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 		},
 		"not an action, which may have been done": {
 			answers: []func() *http.Response{answer(503, busy, "Retry-After", "1")},
-			call: func(ctx context.Context, c *client.Client) error {
-				_, err := c.Jobs.Act(ctx, 7, client.RetryJob)
-				return err
-			},
-			sent: 1, status: 503,
+			call:    retryJob, sent: 1, status: 503,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,7 +129,8 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 				c, s := scripted(t, test.answers...)
 				start := time.Now()
 				err := test.call(t.Context(), c)
-				require.Equal(t, test.took, time.Since(start))
+				require.GreaterOrEqual(t, time.Since(start), test.took)
+				require.LessOrEqual(t, time.Since(start), test.took*5/4)
 				require.Len(t, s.requests, test.sent)
 				for _, r := range s.requests {
 					require.Equal(t, "Token t0ken", r.Header.Get("Authorization"))
@@ -147,6 +152,38 @@ func TestRetriesWhatAsksForIt(t *testing.T) {
 func getMe(ctx context.Context, c *client.Client) error {
 	_, err := c.Account.Get(ctx)
 	return err
+}
+
+func retryJob(ctx context.Context, c *client.Client) error {
+	_, err := c.Jobs.Act(ctx, 7, client.RetryJob)
+	return err
+}
+
+// TestLosesPatience: a lost network is borne as long as patience lasts, with pauses that grow; without patience nothing
+// is sent twice.
+func TestLosesPatience(t *testing.T) {
+	for patience, sent := range map[time.Duration][2]int{0: {1, 1}, time.Second: {3, 4}, 20 * time.Second: {7, 10}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &script{t: t, answers: make([]func() *http.Response, 100)}
+			var told []time.Duration
+			c, err := client.New(
+				"http://adit.example", client.WithHTTPClient(&http.Client{Transport: s}), client.WithPatience(patience),
+				client.WithNotice(func(err error, in time.Duration) {
+					var away *client.UnreachableError
+					require.ErrorAs(t, err, &away)
+					told = append(told, in)
+				}),
+			)
+			require.NoError(t, err)
+			start := time.Now()
+			var away *client.UnreachableError
+			require.ErrorAs(t, getMe(t.Context(), c), &away)
+			require.LessOrEqual(t, time.Since(start), patience)
+			require.GreaterOrEqual(t, len(s.requests), sent[0])
+			require.LessOrEqual(t, len(s.requests), sent[1])
+			require.Len(t, told, len(s.requests)-1)
+		})
+	}
 }
 
 func TestWaitEndsWithTheContext(t *testing.T) {
@@ -230,11 +267,14 @@ func TestErrorsAreSentences(t *testing.T) {
 	c, _ = scripted(t, answer(502, `<html>Bad gateway</html>`))
 	require.ErrorContains(t, getMe(t.Context(), c), "not in the way of ADIT")
 
-	c, _ = scripted(t, nil)
-	_, err = c.Servers.Search(t.Context(), "PACS", client.StudyQuery{PatientName: "Doe^Jane"})
-	var away *client.UnreachableError
-	require.ErrorAs(t, err, &away)
-	require.NotContains(t, err.Error(), "Doe")
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := scripted(t, make([]func() *http.Response, 100)...)
+		_, err := c.Servers.Search(t.Context(), "PACS", client.StudyQuery{PatientName: "Doe^Jane"})
+		var away *client.UnreachableError
+		require.ErrorAs(t, err, &away)
+		require.NotContains(t, err.Error(), "Doe")
+		require.False(t, away.MaybeDone, "a search changes nothing")
+	})
 
 	_, err = client.New("adit.example:8080")
 	require.ErrorContains(t, err, "looks like http://127.0.0.1:8080")
@@ -277,6 +317,53 @@ func TestEveryResourceSpeaks(t *testing.T) {
 				caller = caller.Field(0)
 			}
 			require.True(t, all.Field(0).Equal(caller), all.Type().Field(i).Name)
+		}
+	}
+}
+
+// TestStudies: a search that was truncated ends with an error, and one that failed has no studies.
+func TestStudies(t *testing.T) {
+	for body, want := range map[string]struct {
+		studies int
+		err     error
+	}{
+		`{"items":[{"patient_id":"1"},{"patient_id":"2"}],"truncated":true}`: {2, client.ErrTruncated},
+		`{"items":[{"patient_id":"1"}],"truncated":false}`:                   {1, nil},
+		`{"items":[]}`: {0, nil},
+	} {
+		c, _ := scripted(t, answer(200, body))
+		n, last := 0, error(nil)
+		for _, err := range c.Servers.Studies(t.Context(), "PACS", client.StudyQuery{}) {
+			if last = err; err == nil {
+				n++
+			}
+		}
+		require.Equal(t, want.studies, n, body)
+		require.ErrorIs(t, last, want.err)
+	}
+	c, _ := scripted(t, answer(409, `{"detail":"No.","code":"conflict"}`))
+	for _, err := range c.Servers.Studies(t.Context(), "PACS", client.StudyQuery{}) {
+		require.True(t, client.IsCode(err, client.CodeConflict))
+	}
+}
+
+// TestEveryResourceHasAnExample: the Go documentation shows how each resource is used, by code that runs against a real
+// server.
+func TestEveryResourceHasAnExample(t *testing.T) {
+	var examples []string
+	for _, name := range []string{"example_test.go", "example_program_test.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		require.NoError(t, err)
+		for _, e := range doc.Examples(file) {
+			require.True(t, e.Output != "" || e.EmptyOutput, "%s is not run", e.Name)
+			examples = append(examples, e.Name)
+		}
+	}
+	for f := range reflect.TypeFor[client.Client]().Fields() {
+		if f.IsExported() {
+			require.True(t, slices.ContainsFunc(examples, func(name string) bool {
+				return name == f.Type.Name() || strings.HasPrefix(name, f.Type.Name()+"_")
+			}), "there is no Example%s_…", f.Type.Name())
 		}
 	}
 }

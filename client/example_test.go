@@ -3,73 +3,39 @@
 package client_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
+	"os"
 	"time"
 
 	"github.com/adit-go/adit/client"
 )
 
-// exampleServer answers as an ADIT does.
-func exampleServer() *httptest.Server {
-	mux := http.NewServeMux()
-	for pattern, body := range map[string]string{
-		"POST /api/v1/servers/PACS/studies:search": `{"items":[{"study_instance_uid":"1.2.3","patient_id":"4711"}]}`,
-		"POST /api/v1/jobs":                        `{"id":7,"status":"pending"}`,
-		"GET /api/v1/jobs/7":                       `{"id":7,"status":"success","message":"All tasks succeeded."}`,
-		"GET /api/v1/jobs":                         `{"items":[{"id":9,"status":"failure"},{"id":4,"status":"failure"}]}`,
-		"GET /api/v1/jobs/8/tasks":                 `{"items":[{"id":9}]}`,
-		"GET /api/v1/tasks/9":                      `{"id":9,"series":[{"missing":[{"sop_instance_uid":"1.2.3.4","status":"A700","reason":"out of resources"}]}]}`,
-	} {
-		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
-	}
-	mux.HandleFunc("POST /api/v1/jobs/{action}", func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(http.StatusConflict)
-		fmt.Fprint(w,
-			`{"status":409,"detail":"The job is success; cancel is possible only when it is pending or in progress."}`,
-		)
-	})
-	return httptest.NewServer(mux)
-}
-
 // Studies go from one server to another, and the program waits for the end.
 func Example() {
-	server := exampleServer()
-	defer server.Close()
-
-	c, err := client.New(server.URL, client.WithToken("0123456789abcdef0123456789abcdef01234567"))
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 	defer cancel()
-	found, err := c.Servers.Search(ctx, "PACS", client.StudyQuery{PatientID: "4711", StudyDateFrom: "20240101"})
+	found, err := c.Servers.Search(ctx, "PACS", client.StudyQuery{PatientID: "PHANTOM-002", StudyDateFrom: "20240101"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if found.Truncated {
-		fmt.Println("There are more studies than the server's limit; narrow the search.")
-		return
-	}
-	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "Research"}
+	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "research"}
 	for _, s := range found.Items {
 		order.Studies = append(
 			order.Studies, client.NewStudy{StudyInstanceUID: s.StudyInstanceUID, PatientID: s.PatientID},
 		)
 	}
 	job, err := c.Jobs.Create(ctx, order, "")
-	for err == nil && !client.Final(job.Status) {
-		select {
-		case <-time.After(100 * time.Millisecond):
-			job, err = c.Jobs.Get(ctx, job.ID)
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
+	if err == nil {
+		job, err = c.Jobs.Wait(ctx, job.ID, nil)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -79,71 +45,526 @@ func Example() {
 	// Output: All tasks succeeded.
 }
 
-// A list is read page by page, as far as the loop goes.
-func ExampleJobs_List() {
-	server := exampleServer()
-	defer server.Close()
-
-	c, err := client.New(server.URL)
+// A session does what a token may not, such as making another token.
+func ExampleClient_LogIn() {
+	ctx := context.Background()
+	c, err := client.New(os.Getenv("ADIT_URL"))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	for job, err := range c.Jobs.List(context.Background(), client.JobFilter{Status: client.Failure}) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		fmt.Println(job.ID)
+	session, err := c.LogIn(ctx, client.Login{Username: "researcher", Password: os.Getenv("ADIT_PASSWORD")})
+	if err != nil {
+		fmt.Println(err)
+		return
 	}
-	// Output:
-	// 9
-	// 4
+	if err := session.LogOut(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = session.Account.Get(ctx)
+	if _, ended := errors.AsType[*client.SessionEndedError](err); ended {
+		fmt.Println("log in again")
+	}
+	// Output: log in again
 }
 
-// What failed, and which instances are missing.
-func ExampleTasks_List() {
-	server := exampleServer()
-	defer server.Close()
+// A program may say that it waits for a network that is lost, and for how long it does.
+func ExampleWithNotice() {
+	c, err := client.New(
+		os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")), client.WithPatience(5*time.Minute),
+		client.WithNotice(func(err error, in time.Duration) {
+			fmt.Fprintf(os.Stderr, "%v. Trying again in %s.\n", err, in.Round(time.Second))
+		}),
+	)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	me, err := c.Account.Get(context.Background())
+	fmt.Println(me.Username, err)
+	// Output: admin <nil>
+}
 
-	c, err := client.New(server.URL)
+// Refusals are sentences with a code.
+func ExampleProblem() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = c.Servers.Search(context.Background(), "PACS", client.StudyQuery{StudyDateFrom: "soon"})
+	if problem, ok := errors.AsType[*client.Problem](err); ok {
+		fmt.Println(problem.Code, problem.Errors[0].Field)
+	}
+	// Output: invalid study_date_from
+}
+
+// What is not there has a code of its own.
+func ExampleIsCode() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, err = c.Jobs.Get(context.Background(), 4711)
+	if client.IsCode(err, client.CodeNotFound) {
+		fmt.Println("There is no such job, or it is somebody else's.")
+	}
+	// Output: There is no such job, or it is somebody else's.
+}
+
+// A change is only made to the version that was read.
+func ExampleIfMatch() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	ctx := context.Background()
-	for listed, err := range c.Tasks.List(ctx, 8, client.TaskFilter{Status: client.Failure}) {
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		task, err := c.Tasks.Get(ctx, listed.ID)
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		for _, series := range task.Series {
-			for _, missing := range series.Missing {
-				fmt.Println(missing.SOPInstanceUID, missing.Status, missing.Reason)
-			}
-		}
-	}
-	// Output: 1.2.3.4 A700 out of resources
-}
-
-// Refusals are sentences with a status.
-func ExampleProblem() {
-	server := exampleServer()
-	defer server.Close()
-
-	c, err := client.New(server.URL)
+	seen, err := c.Servers.Get(ctx, "research")
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	_, err = c.Jobs.Act(context.Background(), 7, client.CancelJob)
-	if problem, ok := errors.AsType[*client.Problem](err); ok && problem.Status == http.StatusConflict {
-		fmt.Println(problem.Detail)
+	for range 2 { // the second one has not seen what the first one did
+		limit := seen.ResultLimit + 1
+		_, err = c.Servers.Change(ctx, "research", client.ServerChange{ResultLimit: &limit}, client.IfMatch(seen.ETag))
+		fmt.Println(client.IsCode(err, client.CodeChangedMeanwhile))
 	}
-	// Output: The job is success; cancel is possible only when it is pending or in progress.
+	// Output:
+	// false
+	// true
+}
+
+// Preferences change one by one.
+func ExampleAccount_Change() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	theme := "dark"
+	me, err := c.Account.Change(context.Background(), client.MeChange{
+		Preferences: &client.Preferences{Theme: &theme},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(me.Username, *me.Preferences.Theme)
+	// Output: admin dark
+}
+
+// Who did what, the newest first.
+func ExampleAudit_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	filter := client.AuditFilter{Username: "admin", Action: "server.pause"}
+	for entry, err := range c.Audit.List(context.Background(), filter) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(entry.Username, entry.Action, entry.Object)
+		break // the next pages are not asked for
+	}
+	// Output: admin server.pause server archive
+}
+
+// A folder of the machine that ADIT runs on becomes a destination, with a quota.
+func ExampleFolders_Add() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	folder, err := c.Folders.Add(context.Background(), client.FolderSettings{
+		Name: "studies", Path: os.Getenv("STUDIES"), FolderLimits: client.FolderLimits{QuotaGB: 500, WarnGB: 450},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(folder.Name, folder.QuotaGB)
+	// Output: studies 500
+}
+
+// A group, its members, and the servers that it may use.
+func ExampleGroups_SetAccess() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	group := client.NewGroup{Name: "Stroke", Permissions: []string{"selective_transfer"}}
+	if _, err := c.Groups.Add(ctx, group); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := c.Groups.AddMember(ctx, "Stroke", "researcher"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	access, err := c.Groups.SetAccess(ctx, client.Access{Group: "Stroke", Node: "PACS", Source: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(access.Group, access.Node, access.Source, access.Destination)
+	// Output: Stroke PACS true false
+}
+
+// A job is followed until it has ended.
+func ExampleJobs_Wait() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	job, err := c.Jobs.Create(ctx, client.NewJob{
+		Kind: client.SelectiveTransfer, Source: "PACS", Destination: "research",
+		Studies: []client.NewStudy{{StudyInstanceUID: "1.2.826.0.1.3680043.8.498.404"}}, // which PACS doesn't have
+	}, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, err = c.Jobs.Wait(ctx, job.ID, func(job client.Job) {
+		fmt.Fprintln(os.Stderr, job.Status, job.Tasks.Success, "of", job.Tasks.Total())
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(job.Status)
+	// Output: failure
+}
+
+// A list is read page by page, as far as the loop goes.
+func ExampleJobs_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for job, err := range c.Jobs.List(context.Background(), client.JobFilter{Status: client.Failure, Sort: "id"}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(job.Source, job.Destination, job.Status)
+		break
+	}
+	// Output: PACS research failure
+}
+
+// Mails that could not be delivered.
+func ExampleMails_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	lost := 0
+	for mail, err := range c.Mails.List(context.Background(), client.MailFilter{Status: "given_up"}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(mail.Recipient, mail.Error)
+		lost++
+	}
+	fmt.Println(lost, "mails were given up")
+	// Output: 0 mails were given up
+}
+
+// Does a server answer, and as it is configured?
+func ExampleNodes_Check() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := c.Nodes.Check(context.Background(), "PACS")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, check := range report.Checks {
+		if !check.OK {
+			fmt.Println(check.Name, check.Detail)
+		}
+	}
+	fmt.Println("first:", report.Checks[0].Name, report.Checks[0].OK)
+	// Output: first: association true
+}
+
+// A profile of one's own builds on one that comes with ADIT.
+func ExampleProfiles_Add() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	profile, err := c.Profiles.Add(context.Background(), []byte("name: neuro\nversion: \"2\"\nbase: adit\n"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(profile.Name, profile.Version, profile.Builtin)
+	// Output: neuro 2 false
+}
+
+// A project has a key of its own; its linkage table says who is behind a pseudonym.
+func ExampleProjects_ImportLinkage() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	if _, err := c.Projects.Add(ctx, client.NewProject{Name: "stroke-2026", Group: "Radiology"}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	table := []byte("patient_id,pseudonym\nPHANTOM-001,SUBJ-001\nPHANTOM-002,SUBJ-002\n")
+	done, err := c.Projects.ImportLinkage(ctx, "stroke-2026", table, "", false)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(done.Added, "pairs were added")
+	// Output: 2 pairs were added
+}
+
+// What servers sent without having been asked.
+func ExampleQuarantine_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for object, err := range c.Quarantine.List(context.Background()) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(object.ID, object.Server, object.SOPClassUID)
+	}
+	// Output:
+}
+
+// Somebody asks for an account, and staff approves.
+func ExampleRegistrations_Approve() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	err = c.Registrations.Add(ctx, client.NewRegistration{
+		Username: "newcomer", Person: client.Person{Mail: "newcomer@example.org"}, Message: "For the stroke study",
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for r, err := range c.Registrations.List(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		user, err := c.Registrations.Approve(ctx, r.ID, client.Approval{Groups: []string{"Radiology"}})
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(user.Username, user.Groups)
+	}
+	// Output: newcomer [Radiology]
+}
+
+// The studies of a patient. If there were more than the server lets through, the last error would say so.
+func ExampleServers_Studies() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	query := client.StudyQuery{PatientID: "PHANTOM-002"}
+	for study, err := range c.Servers.Studies(context.Background(), "PACS", query) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(study.StudyDate, study.StudyDescription)
+	}
+	// Output:
+	// 20240219 MR Schädel
+	// 20240220 Ultraschall Abdomen
+}
+
+// A search has no pages: what is truncated takes a narrower one.
+func ExampleServers_Search() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	found, err := c.Servers.Search(context.Background(), "PACS", client.StudyQuery{PatientID: "PHANTOM-001"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, study := range found.Items {
+		fmt.Println(study.StudyDate, study.StudyDescription)
+	}
+	fmt.Println("more:", found.Truncated)
+	// Output:
+	// 20240108 CT abdomen
+	// 20240415 CT abdomen, follow-up
+	// more: false
+}
+
+// Everybody who is logged in sees the announcement.
+func ExampleSite_Announce() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	announced, err := c.Site.Announce(ctx, "Maintenance tonight from 22:00 to 23:00.")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(announced.Text)
+	fmt.Println(c.Site.EndAnnouncement(ctx, client.IfMatch(announced.ETag)))
+	// Output:
+	// Maintenance tonight from 22:00 to 23:00.
+	// <nil>
+}
+
+// What failed of the jobs, and why.
+func ExampleTasks_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	for job, err := range c.Jobs.List(ctx, client.JobFilter{Status: client.Failure}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for task, err := range c.Tasks.List(ctx, job.ID, client.TaskFilter{Status: client.Failure}) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println(task.Message)
+		}
+		break
+	}
+	// Output: The source PACS has no study 1.2.826.0.1.3680043.8.498.404; check the Study Instance UID.
+}
+
+// A token for a script that runs each night. Its secret is shown this once.
+func ExampleTokens_Create() {
+	ctx := context.Background()
+	c, err := client.New(os.Getenv("ADIT_URL"))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	session, err := c.LogIn(ctx, client.Login{Username: "researcher", Password: os.Getenv("ADIT_PASSWORD")})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	token, err := session.Tokens.Create(ctx, client.NewToken{
+		Description: "nightly export", Lifetime: client.Lifetime30Days,
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(token.Username, len(token.Secret))
+	// Output: researcher 40
+}
+
+// Accounts of a group.
+func ExampleUsers_List() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	active := true
+	for user, err := range c.Users.List(context.Background(), client.UserFilter{Search: "research", Active: &active}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(user.Username, user.Department)
+	}
+	// Output: researcher Radiology
+}
+
+// Which tokens were used this month, and how often in vain.
+func ExampleUsers_Use() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	filter := client.UseFilter{From: "2026-01-01", To: "2026-01-31"}
+	for use, err := range c.Users.Use(context.Background(), filter) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(use.Day, use.Username, use.Token, use.Operation, use.Requests, use.ClientErrors)
+	}
+	// Output: 2026-01-15 researcher nightly export list-jobs 1440 3
+}
+
+// The members of a name run four tasks at once.
+func ExampleWorkers_Set() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	set, err := c.Workers.Set(context.Background(), "pacs-gateway", client.WorkerSchedule{Default: 4})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(set.Default)
+	// Output: 4
+}
+
+// A table is written to whatever takes it. A part is never taken for the whole: if it breaks off, that is an error.
+func ExampleProjects_ExportLinkage() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	var table bytes.Buffer
+	if err := c.Projects.ExportLinkage(context.Background(), "stroke-2026", &table); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(bytes.Count(table.Bytes(), []byte("\n")), "lines")
+	// Output: 3 lines
 }

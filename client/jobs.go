@@ -104,5 +104,5 @@ func (c Tasks) Act(ctx context.Context, id int64, action TaskAction) (Task, erro
 
 // Delete removes a pending task that is not its job's last.
 func (c Tasks) Delete(ctx context.Context, id int64) error {
-	return c.do(ctx, request{method: http.MethodDelete, path: taskPath(id)}, nil)
+	return c.do(ctx, remove(taskPath(id)), nil)
 }

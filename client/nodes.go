@@ -80,9 +80,7 @@ func (c Folders) Change(
 ) (Folder, error) {
 	var changed Folder
 	return changed, c.do(
-		ctx, request{
-			method: http.MethodPatch, path: "/api/v1/folders/" + escape(name), body: change, repeatable: true,
-		}.only(only), &changed,
+		ctx, patch("/api/v1/folders/"+escape(name), change).only(only), &changed,
 	)
 }
 
@@ -123,7 +121,7 @@ func (c Servers) Apply(ctx context.Context, name string, list []Suggestion) (Ser
 	}
 	var changed Server
 	return changed,
-		c.do(ctx, request{method: http.MethodPatch, path: "/api/v1/servers/" + escape(name), body: change}, &changed)
+		c.do(ctx, patch("/api/v1/servers/"+escape(name), change), &changed)
 }
 
 // Get returns a server with its settings. It is for staff.
@@ -183,7 +181,7 @@ type Part struct {
 // search is list for criteria that belong into a body, such as those about a patient; body gives it for a cursor.
 func search[T any](ctx context.Context, c *caller, path string, body func(cursor string) any) iter.Seq2[T, error] {
 	return pages[T](ctx, c, func(cursor string) request {
-		return request{method: http.MethodPost, path: path, body: body(cursor), repeatable: true}
+		return request{method: http.MethodPost, path: path, body: body(cursor), repeatable: true, reads: true}
 	})
 }
 

@@ -33,20 +33,20 @@ type PersonChange struct {
 type Me struct {
 	Username string `json:"username" doc:"What one logs in by." example:"researcher"`
 	Person
-	IsStaff     bool           `json:"is_staff" doc:"Whether the user administers ADIT."`
-	IsSuperuser bool           `json:"is_superuser" doc:"Whether the user has all permissions and may administer staff; superusers are staff."`
-	HasPassword bool           `json:"has_password" doc:"Whether one can log in by a password." example:"true"`
-	Groups      []string       `json:"groups" nullable:"false" doc:"Names of the groups that one belongs to." example:"Radiology"`
-	ActiveGroup string         `json:"active_group" doc:"The group whose default project takes jobs that name none; empty: there is no such group." example:"Radiology"`
-	Permissions []string       `json:"permissions" nullable:"false" doc:"Permissions of all one's groups; all that there are, for superusers." example:"selective_transfer"`
-	Preferences map[string]any `json:"preferences" doc:"What user interfaces keep about one; ADIT gives it no meaning." example:"{\"theme\":\"dark\"}"`
+	IsStaff     bool        `json:"is_staff" doc:"Whether the user administers ADIT."`
+	IsSuperuser bool        `json:"is_superuser" doc:"Whether the user has all permissions and may administer staff; superusers are staff."`
+	HasPassword bool        `json:"has_password" doc:"Whether one can log in by a password." example:"true"`
+	Groups      []string    `json:"groups" nullable:"false" doc:"Names of the groups that one belongs to." example:"Radiology"`
+	ActiveGroup string      `json:"active_group" doc:"The group whose default project takes jobs that name none; empty: there is no such group." example:"Radiology"`
+	Permissions []string    `json:"permissions" nullable:"false" doc:"Permissions of all one's groups; all that there are, for superusers." example:"selective_transfer"`
+	Preferences Preferences `json:"preferences" doc:"How one likes user interfaces to be; what was never set is absent." example:"{\"theme\":\"dark\"}"`
 }
 
 // MeChange changes oneself: nil fields stay as they are.
 type MeChange struct {
 	PersonChange
-	ActiveGroup *string        `json:"active_group,omitempty" doc:"Another of one's groups, whose default project takes jobs that name none; absent: as it is." example:"Radiology"`
-	Preferences map[string]any `json:"preferences,omitzero" doc:"All preferences; at most 16 KiB of JSON without null; absent: as they are." example:"{\"theme\":\"dark\"}"`
+	ActiveGroup *string      `json:"active_group,omitempty" doc:"Another of one's groups, whose default project takes jobs that name none; absent: as it is." example:"Radiology"`
+	Preferences *Preferences `json:"preferences,omitempty" doc:"Preferences to change; those that are absent stay as they are." example:"{\"theme\":\"dark\"}"`
 }
 
 // PasswordChange is another password for oneself.
@@ -239,10 +239,12 @@ func put(path string, body any) request {
 }
 
 func patch(path string, body any) request {
-	return request{method: http.MethodPatch, path: path, body: body}
+	return request{method: http.MethodPatch, path: path, body: body, repeatable: true}
 }
 
-func remove(path string) request { return request{method: http.MethodDelete, path: path} }
+func remove(path string) request {
+	return request{method: http.MethodDelete, path: path, repeatable: true, gone: []int{http.StatusNotFound}}
+}
 
 // Change changes one's own account.
 func (c Account) Change(ctx context.Context, change MeChange) (Me, error) {

@@ -76,7 +76,7 @@ func (c Quarantine) Get(ctx context.Context, id int64) (QuarantinedObject, error
 
 // Delete removes an object from the quarantine.
 func (c Quarantine) Delete(ctx context.Context, id int64) error {
-	return c.do(ctx, request{method: http.MethodDelete, path: fmt.Sprintf("/api/v1/quarantine/%d", id)}, nil)
+	return c.do(ctx, remove(fmt.Sprintf("/api/v1/quarantine/%d", id)), nil)
 }
 
 // Release sends an object of the quarantine to a server, and removes it when the server has acknowledged it.

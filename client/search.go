@@ -88,6 +88,12 @@ func (c Servers) Search(ctx context.Context, server string, q StudyQuery) (Page[
 	return searched[Study](ctx, c.caller, server, "studies", q)
 }
 
+// Studies is Search as an iterator. It ends with ErrTruncated if there are more than the limit let through: nobody may
+// take a part of them for all.
+func (c Servers) Studies(ctx context.Context, server string, q StudyQuery) iter.Seq2[Study, error] {
+	return found(func() (Page[Study], error) { return c.Search(ctx, server, q) })
+}
+
 // Series asks a server for the series of a study. It ends with ErrTruncated if there are more than the limit let
 // through.
 func (c Servers) Series(ctx context.Context, server string, q SeriesQuery) iter.Seq2[FoundSeries, error] {
@@ -107,7 +113,7 @@ func (c Servers) Instances(ctx context.Context, server string, q InstanceQuery) 
 // searched asks a server at a level. What is wanted travels in the body, so that no log of addresses holds it.
 func searched[T any](ctx context.Context, c *caller, server, level string, q any) (page Page[T], err error) {
 	path := "/api/v1/servers/" + escape(server) + "/" + level + ":search"
-	err = c.do(ctx, request{method: http.MethodPost, path: path, body: q, repeatable: true}, &page)
+	err = c.do(ctx, request{method: http.MethodPost, path: path, body: q, repeatable: true, reads: true}, &page)
 	return page, err
 }
 

@@ -8,8 +8,13 @@ import (
 	"net/http/cookiejar"
 )
 
+const sessionPath = "/api/v1/session"
+
 // LogIn begins a session and returns a client that uses it, and no token. For ten minutes it may do what takes the
 // password: make tokens, and change accounts. LogOut ends it.
+//
+// A session ends by itself after 12 hours without a request, and after two weeks: calls then fail with a
+// *SessionEndedError. The client keeps no password to log in again by. Programs that run longer use a token.
 func (c *Client) LogIn(ctx context.Context, login Login) (*Client, error) {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -19,15 +24,25 @@ func (c *Client) LogIn(ctx context.Context, login Login) (*Client, error) {
 	sender.Jar = jar
 	session.token, session.http = "", &sender
 	in := newClient(&session)
-	return in, in.do(ctx, post("/api/v1/session", login), nil)
+	rq := post(sessionPath, login)
+	rq.repeatable = true // of two sessions, the one that nobody has the cookie of ends by itself
+	if err := in.do(ctx, rq, nil); err != nil {
+		return in, err
+	}
+	session.session = true
+	return in, nil
 }
 
 // Confirm gives the password of the client's session again.
 func (c *Client) Confirm(ctx context.Context, password string) error {
-	return c.do(ctx, post("/api/v1/session:confirm", Confirmation{password}), nil)
+	rq := post(sessionPath+":confirm", Confirmation{password})
+	rq.repeatable = true
+	return c.do(ctx, rq, nil)
 }
 
 // LogOut ends the client's session.
 func (c *Client) LogOut(ctx context.Context) error {
-	return c.do(ctx, request{method: http.MethodDelete, path: "/api/v1/session"}, nil)
+	rq := remove(sessionPath)
+	rq.gone = []int{http.StatusUnauthorized}
+	return c.do(ctx, rq, nil)
 }

@@ -114,9 +114,7 @@ func (c Site) Settings(ctx context.Context) (Settings, error) {
 // ChangeSettings changes settings of the site. It is for staff.
 func (c Site) ChangeSettings(ctx context.Context, change SettingsChange, only ...Condition) (Settings, error) {
 	var s Settings
-	return s, c.do(ctx, request{
-		method: http.MethodPatch, path: "/api/v1/settings", body: change, repeatable: true,
-	}.only(only), &s)
+	return s, c.do(ctx, patch("/api/v1/settings", change).only(only), &s)
 }
 
 // Announcement returns what is announced.

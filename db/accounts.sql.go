@@ -1575,7 +1575,7 @@ func (q *Queries) UserOfSession(ctx context.Context, arg UserOfSessionParams) (U
 
 const userOfToken = `-- name: UserOfToken :one
 
-SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id
+SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id, t.id AS token_id
 FROM api_tokens t JOIN users u ON u.id = t.user_id
 WHERE t.sha256 = $1 AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.is_active
 `
@@ -1586,6 +1586,7 @@ type UserOfTokenRow struct {
 	IsStaff       bool
 	IsSuperuser   bool
 	ActiveGroupID *int64
+	TokenID       int64
 }
 
 // A token, a session or a reset is found by its SHA-256, in one look-up together with its user.
@@ -1598,6 +1599,7 @@ func (q *Queries) UserOfToken(ctx context.Context, sha256 []byte) (UserOfTokenRo
 		&i.IsStaff,
 		&i.IsSuperuser,
 		&i.ActiveGroupID,
+		&i.TokenID,
 	)
 	return i, err
 }

@@ -73,6 +73,7 @@ var AllInstants = []Instants{
 	{Table: "folder_usage", Happened: []string{"measured_at"}},
 	{Table: "unsolicited_instances", Happened: []string{"first_at", "last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
 	{Table: "quarantine", Happened: []string{"arrived_at"}},
+	{Table: "api_use", Happened: []string{"last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
 	{Table: "rejected_callers", Happened: []string{"first_at", "last_at"}},
 	{Table: "daily_transfers", Bound: []Bound{{"day", "ForgetDaysAhead"}}},
 	{Table: "audit", Bound: []Bound{{"at", "sealed: it is what the clock showed, and is never changed"}}},

@@ -19,6 +19,20 @@ type ApiToken struct {
 	CreatedAt   time.Time
 }
 
+type ApiUse struct {
+	ID           int64
+	Day          time.Time
+	UserID       int64
+	TokenID      int64
+	Token        string
+	Operation    string
+	Requests     int64
+	ClientErrors int64
+	ServerErrors int64
+	Bytes        int64
+	LastAt       time.Time
+}
+
 type AssociationSlot struct {
 	ID        int64
 	ServerID  int64

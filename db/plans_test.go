@@ -51,7 +51,9 @@ const filled = `
 	INSERT INTO quarantine (folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes)
 	SELECT (SELECT gen_random_uuid()), gen_random_uuid(), '', '', '', '', '', '', 1 FROM generate_series(1, $rows) n;
 	INSERT INTO rejected_callers (server, calling_ae, called_ae, address, reason, calls, first_at, last_at)
-	SELECT 's' || n, '', '', '', '', 1, now(), now() FROM generate_series(1, $rows) n;`
+	SELECT 's' || n, '', '', '', '', 1, now(), now() FROM generate_series(1, $rows) n;
+	INSERT INTO api_use (day, user_id, token_id, token, operation, requests, client_errors, server_errors, bytes, last_at)
+	SELECT current_date - n % 60, 1 + (n <= 20)::integer, n, '', 'get-me', 1, 0, 0, 1, now() FROM generate_series(1, $rows) n;`
 
 // lists are questions to each list of a big table, by its name.
 func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][]func() error {
@@ -67,6 +69,10 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 	tasks := func(p db.ListTasksParams) func() error {
 		p.JobID, p.Max = job, 50
 		return func() error { return ask(q.ListTasks(ctx, p)) }
+	}
+	use := func(p db.ListAPIUseParams) func() error {
+		p.Max = 50
+		return func() error { return ask(q.ListAPIUse(ctx, p)) }
 	}
 	audit := func(p db.ListAuditParams) func() error {
 		p.Most = 50
@@ -126,6 +132,10 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 		"ListRejectedCallers": {
 			func() error { return ask(q.ListRejectedCallers(ctx, db.ListRejectedCallersParams{Max: 50})) },
 			func() error { return ask(q.ListRejectedCallers(ctx, db.ListRejectedCallersParams{Below: 90, Max: 50})) },
+		},
+		"ListAPIUse": {
+			use(db.ListAPIUseParams{}), use(db.ListAPIUseParams{Below: 90}),
+			use(db.ListAPIUseParams{UserID: new(int64(1))}), use(db.ListAPIUseParams{UserID: new(int64(2))}),
 		},
 		"ListTaskLog":    {func() error { return ask(q.ListTaskLog(ctx, db.ListTaskLogParams{TaskID: 7, Max: 50})) }},
 		"ListTaskSeries": {func() error { return ask(q.ListTaskSeries(ctx, 7)) }},

@@ -5,6 +5,7 @@ package http_test
 import (
 	"context"
 	"go/ast"
+	"go/format"
 	"go/parser"
 	"go/token"
 	"os"
@@ -26,16 +27,7 @@ import (
 func TestGuide(t *testing.T) {
 	guide, err := os.ReadFile("../docs/rest.md")
 	require.NoError(t, err)
-	s := newSite(t)
-	s.work()
-	for name, studies := range map[string][]*phantom.Study{
-		"demo-source": phantom.DemoStudies()[:2], "demo-target": nil,
-	} {
-		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, p.Close()) })
-		s.addServer(name, strings.ToUpper(name), func(c *client.ServerSettings) { c.Port = p.Port() })
-	}
+	s := newDemo(t)
 	ctx, cancel := context.WithTimeout(t.Context(), deadline)
 	defer cancel()
 	dir := t.TempDir()
@@ -58,6 +50,55 @@ func TestGuide(t *testing.T) {
 	require.Contains(t, out, `"username":"admin"`)
 	require.Contains(t, out, phantom.DemoStudies()[0].StudyInstanceUID)
 	out = run("python3", blocks(string(guide), "python"))
+	require.Contains(t, out, "success All tasks succeeded.")
+	require.NotContains(t, out, "missing")
+}
+
+// newDemo starts a site that works, with the servers of the demo.
+func newDemo(t *testing.T) *site {
+	t.Helper()
+	s := newSite(t)
+	s.work()
+	for name, studies := range map[string][]*phantom.Study{
+		"demo-source": phantom.DemoStudies()[:2], "demo-target": nil,
+	} {
+		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, p.Close()) })
+		s.addServer(name, strings.ToUpper(name), func(c *client.ServerSettings) { c.Port = p.Port() })
+	}
+	return s
+}
+
+// TestGoGuide runs the program of docs/go.md, as it stands there.
+func TestGoGuide(t *testing.T) {
+	guide, err := os.ReadFile("../docs/go.md")
+	require.NoError(t, err)
+	s := newDemo(t)
+	s.addUser(client.NewUser{Username: "researcher", Groups: []string{"Radiology"}})
+	for _, node := range []string{"demo-source", "demo-target"} {
+		_, err := s.client.Groups.SetAccess(
+			t.Context(), client.Access{Group: "Radiology", Node: node, Source: true, Destination: true},
+		)
+		require.NoError(t, err)
+	}
+	program := filepath.Join(t.TempDir(), "main.go")
+	text := blocks(string(guide), "go")
+	require.NotEmpty(t, text)
+	formatted, err := format.Source([]byte(text))
+	require.NoError(t, err)
+	require.Equal(t, string(formatted), text, "it is formatted")
+	require.NoError(t, os.WriteFile(program, []byte(text), 0o600))
+	run := func() (string, error) {
+		ctx, cancel := context.WithTimeout(t.Context(), 3*deadline) // it is compiled first
+		defer cancel()
+		cmd := exec.CommandContext(ctx, "go", "run", program)
+		cmd.Env = append(os.Environ(), "ADIT_URL="+s.url, "ADIT_USER=researcher", "ADIT_PASSWORD="+password)
+		out, err := cmd.CombinedOutput()
+		return string(out), err
+	}
+	out, err := run()
+	require.NoError(t, err, out)
 	require.Contains(t, out, "success All tasks succeeded.")
 	require.NotContains(t, out, "missing")
 }

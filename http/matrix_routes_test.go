@@ -44,6 +44,8 @@ var routes = []row{
 	{route: "DELETE /api/v1/users/{username}", want: ofStaff(204), on: newUser},
 	{route: "PUT /api/v1/users/{username}/password", costly: true, want: ofStaff(204), on: newUser, body: `{"password":"another long secret"}`},
 
+	{route: "GET /api/v1/api-use", want: ofStaff(200)},
+
 	{route: "GET /api/v1/groups", want: ofStaff(200)},
 	{route: "POST /api/v1/groups", want: ofStaff(201), body: `{"name":"made{n}"}`},
 	{route: "GET /api/v1/groups/{group}", want: ofStaff(200), on: newGroup},

@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/mail"
+	"github.com/adit-go/adit/people/apiuse"
 )
 
 // Permissions of a group.
@@ -70,6 +71,7 @@ type Service struct {
 	Tokens        *APITokens
 	Mails         *Mails
 	Site          *Site
+	Use           *apiuse.Service
 
 	pool      *pgxpool.Pool
 	q         *db.Queries
@@ -89,6 +91,7 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 	}
 	s.Users, s.Groups, s.Registrations, s.Passwords = &Users{s}, &Groups{s}, &Registrations{s}, &Passwords{s}
 	s.Sessions, s.Tokens, s.Mails, s.Site = &Sessions{s}, &APITokens{s}, &Mails{s}, &Site{s}
+	s.Use = apiuse.New(s.q)
 	return s
 }
 

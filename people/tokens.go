@@ -75,17 +75,26 @@ func newToken(
 // UserOf gives the user whom a token of 40 hexadecimal characters belongs to, or ErrUnauthenticated. It is one
 // indexed look-up.
 func (s *APITokens) UserOf(ctx context.Context, token string) (User, error) {
+	u, _, err := s.Holder(ctx, token)
+	return u, err
+}
+
+// Holder is UserOf, with the ID of the token.
+func (s *APITokens) Holder(ctx context.Context, token string) (u User, id int64, err error) {
 	if len(token) != 2*tokenBytes {
-		return User{}, ErrUnauthenticated
+		return User{}, 0, ErrUnauthenticated
 	}
-	u, err := s.svc.q.UserOfToken(ctx, hashOf(token))
+	row, err := s.svc.q.UserOfToken(ctx, hashOf(token))
 	if errors.Is(err, pgx.ErrNoRows) {
-		return User{}, ErrUnauthenticated
+		return User{}, 0, ErrUnauthenticated
 	}
 	if err != nil {
-		return User{}, err
+		return User{}, 0, err
 	}
-	return User(u), nil
+	return User{
+		ID: row.ID, Username: row.Username, IsStaff: row.IsStaff, IsSuperuser: row.IsSuperuser,
+		ActiveGroupID: row.ActiveGroupID,
+	}, row.TokenID, nil
 }
 
 // Create makes a token for oneself, for one of TokenLifetimes. The secret is shown this once. It takes the

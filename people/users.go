@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -629,10 +630,10 @@ type Profile struct {
 type ProfileChange struct {
 	Mail, FirstName, LastName, Phone, Department *string
 	ActiveGroup                                  *string
-	Preferences                                  map[string]any // all of them; nil: as they are
+	Preferences                                  map[string]any // those that change; the others stay as they are
 }
 
-const maxPreferences = 16 << 10 // bytes of JSON
+const maxPreferences = 4 << 10 // bytes of JSON
 
 // Profile returns one's own account.
 func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
@@ -685,13 +686,10 @@ func (s *Users) ChangeProfile(ctx context.Context, user User, c ProfileChange) (
 			detail["active_group"] = *c.ActiveGroup
 		}
 		if c.Preferences != nil {
-			text, err := json.Marshal(c.Preferences)
-			if err != nil || len(text) > maxPreferences || strings.Contains(string(text), `\u0000`) {
-				return &refusal.Invalid{Field: "preferences", Reason: fmt.Sprintf(
-					"at most %d bytes of JSON, without null characters", maxPreferences,
-				)}
+			if u.Preferences, err = withPreferences(u.Preferences, c.Preferences); err != nil {
+				return err
 			}
-			u.Preferences, detail["preferences"] = text, true
+			detail["preferences"] = true
 		}
 		u, err = q.UpdateProfile(ctx, db.UpdateProfileParams{
 			ID: u.ID, Mail: u.Mail, FirstName: u.FirstName,
@@ -713,6 +711,22 @@ func (s *Users) ChangeProfile(ctx context.Context, user User, c ProfileChange) (
 		})
 	})
 	return p, err
+}
+
+// withPreferences returns preferences with those that change. What an interface kept of its own before is left alone.
+func withPreferences(before []byte, change map[string]any) ([]byte, error) {
+	all := map[string]any{}
+	if err := json.Unmarshal(before, &all); err != nil {
+		return nil, err
+	}
+	maps.Copy(all, change)
+	text, err := json.Marshal(all)
+	if err != nil || len(text) > maxPreferences || strings.Contains(string(text), `\u0000`) {
+		return nil, &refusal.Invalid{Field: "preferences", Reason: fmt.Sprintf(
+			"at most %d bytes of JSON, without null characters", maxPreferences,
+		)}
+	}
+	return text, nil
 }
 
 func chooseGroup(ctx context.Context, q *db.Queries, u *db.User, name string) error {

@@ -240,6 +240,7 @@ func (s *server) startPeople(ctx context.Context) error {
 	if err := s.people.CheckKey(ctx); err != nil {
 		return err
 	}
+	s.countUse(ctx)
 	kept, err := people.ReadPrivate(s.tokenPath())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
@@ -260,6 +261,20 @@ func (s *server) startPeople(ctx context.Context) error {
 		return nil // there is none, or it was revoked
 	}
 	return err
+}
+
+// countUse writes down who uses the API how much, up to the last request that this process answers.
+func (s *server) countUse(ctx context.Context) {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.people.Use.Run(ctx, s.log)
+	}()
+	s.atEnd(func() {
+		stop()
+		<-done
+	})
 }
 
 // TokenFile in a data directory holds the first administrator's token.

@@ -96,14 +96,7 @@ func AsMyself[T any](
 }
 
 func needsPassword(err error) bool {
-	p, ok := errors.AsType[*client.Problem](err)
-	return ok && p.Code == client.CodePasswordNeeded
-}
-
-// Refused reports whether an answer is a problem of this status.
-func Refused(err error, status int) bool {
-	p, ok := errors.AsType[*client.Problem](err)
-	return ok && p.Status == status
+	return client.IsCode(err, client.CodePasswordNeeded)
 }
 
 // LogIn begins a session of somebody who says who they are.

@@ -11,11 +11,16 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/people"
 	"github.com/adit-go/adit/server"
 )
+
+// patience is how long a command bears a network that is lost, or a server that is too busy, before it tells who waits
+// for it. Commands that wait for a job bear more.
+const patience = 15 * time.Second
 
 // DefaultURL is where a server listens unless it is told otherwise.
 const DefaultURL = "http://127.0.0.1:8080"
@@ -59,7 +64,9 @@ func (r *Remote) With(token string) (*client.Client, error) {
 	if server, inside := strings.CutSuffix(strings.TrimSuffix(r.URL, "/"), "/api/v1"); inside {
 		return nil, Usage("--url takes the address of the server without the path of its API; give %s", server)
 	}
-	c, err := client.New(r.URL, client.WithToken(token), client.WithUserAgent("adit/"+Version))
+	c, err := client.New(
+		r.URL, client.WithToken(token), client.WithUserAgent("adit/"+Version), client.WithPatience(patience),
+	)
 	if err != nil {
 		return nil, &Status{ExitUsage, fmt.Errorf("--url: %w", err)}
 	}

@@ -1,7 +1,7 @@
 -- A token, a session or a reset is found by its SHA-256, in one look-up together with its user.
 
 -- name: UserOfToken :one
-SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id
+SELECT u.id, u.username, u.is_staff, u.is_superuser, u.active_group_id, t.id AS token_id
 FROM api_tokens t JOIN users u ON u.id = t.user_id
 WHERE t.sha256 = $1 AND (t.expires_at IS NULL OR t.expires_at > now()) AND u.is_active;
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/mail"
+	"github.com/adit-go/adit/people/apiuse"
 )
 
 const (
@@ -56,6 +57,9 @@ func (svc *Service) cleanUp(ctx context.Context, run *choreRun) (any, error) {
 		{&other, true, 0, func(int32) (int64, error) { return svc.Q.CleanUpAttempts(ctx, cleanUpBatch) }},
 		{&other, true, 0, func(int32) (int64, error) { return svc.Q.DeleteExpiredTokens(ctx) }},
 		{&other, true, 0, func(int32) (int64, error) { return svc.Q.DeleteOldRegistrations(ctx) }},
+		{&other, true, apiuse.Kept, func(days int32) (int64, error) {
+			return svc.Q.DeleteOldAPIUse(ctx, db.DeleteOldAPIUseParams{Days: days, Max: cleanUpBatch})
+		}},
 		{&out.IdempotencyKeys, true, 0, func(int32) (int64, error) { return svc.Q.CleanUpIdempotencyKeys(ctx, cleanUpBatch) }},
 		{&out.TaskLogLines, false, settings.KeepTaskLogs, func(days int32) (int64, error) {
 			return svc.Q.CleanUpTaskLogs(ctx, db.CleanUpTaskLogsParams{Days: days, Max: cleanUpBatch})

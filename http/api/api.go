@@ -84,14 +84,15 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.open.UseMiddleware(unknown())
 	})
 	router.Group(func(r chi.Router) {
-		r.Use(auth.Require(who, problem.RefuseCaller), shared)
+		r.Use(auth.Require(who, problem.RefuseCaller), counted(who), shared)
 		a.huma = humachi.New(r, cfg)
+		a.huma.UseMiddleware(named)
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
 			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a},
 			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a},
 			&quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
-			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a},
+			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
 		} {
 			of.register()
 		}

@@ -4,11 +4,13 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/view"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
 
@@ -26,9 +28,9 @@ func (a *meRoutes) register() {
 	handle(a.API, operation{
 		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account",
 		tag: meTag,
-		description: "Changes the properties that are given and leaves the others. Preferences are for user " +
-			"interfaces; ADIT only keeps them.",
-		example: `{"department": "Radiology", "active_group": "Radiology"}`,
+		description: "Changes the properties that are given and leaves the others, also within `preferences`. " +
+			"Preferences are for user interfaces; ADIT only keeps them.",
+		example: `{"active_group": "Radiology", "preferences": {"theme": "dark", "last_source": "PACS"}}`,
 	}, a.changeMe)
 	handle(a.API, operation{
 		method: http.MethodPut, path: "/me/password", id: "change-password", tag: meTag,
@@ -55,12 +57,41 @@ func (a *meRoutes) changeMe(
 	ctx context.Context, user people.User, in *struct{ Body client.MeChange },
 ) (*body[client.Me], error) {
 	c := in.Body
+	if err := a.knownNodes(ctx, c.Preferences); err != nil {
+		return nil, err
+	}
+	preferences, err := view.PreferencesChange(c.Preferences)
+	if err != nil {
+		return nil, err
+	}
 	p, err := a.people.Users.ChangeProfile(ctx, user, people.ProfileChange{
 		Mail: c.Mail, FirstName: c.FirstName, LastName: c.LastName, Phone: c.Phone,
-		Department: c.Department, ActiveGroup: c.ActiveGroup, Preferences: c.Preferences,
+		Department: c.Department, ActiveGroup: c.ActiveGroup, Preferences: preferences,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &body[client.Me]{view.Me(p)}, nil
+}
+
+// knownNodes refuses preferences that name no DICOM node: no other text may be kept in them.
+func (a *meRoutes) knownNodes(ctx context.Context, p *client.Preferences) error {
+	if p == nil {
+		return nil
+	}
+	for field, name := range map[string]*string{
+		"preferences.last_source": p.LastSource, "preferences.last_destination": p.LastDestination,
+	} {
+		if name == nil || *name == "" {
+			continue
+		}
+		_, err := a.engine.Nodes.ByName(ctx, *name)
+		if errors.Is(err, refusal.ErrNotFound) {
+			return &refusal.Invalid{Field: field, Reason: "there is no DICOM node of this name"}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -25,9 +25,10 @@ type call struct {
 	user    people.User
 	known   bool
 	session *people.Session // nil: a token was used
+	token   int64           // which one; 0: none
 	peer    string          // address and port
 	secure  bool            // the caller's connection is encrypted
-	token   string          // empty: a session was used
+	secret  string          // of that token
 }
 
 func callOf(ctx context.Context) call {
@@ -50,6 +51,9 @@ func User(ctx context.Context) people.User {
 // Session is the session by which the caller is logged in; nil: they use an API token.
 func Session(ctx context.Context) *people.Session { return callOf(ctx).session }
 
+// Token is the ID of the API token that the caller uses; 0: they are logged in by a session.
+func Token(ctx context.Context) int64 { return callOf(ctx).token }
+
 // Peer is the caller's address, with the port.
 func Peer(ctx context.Context) string { return callOf(ctx).peer }
 
@@ -65,7 +69,7 @@ func Again(ctx context.Context, who *people.Service) func(context.Context) (peop
 		ctx, cancel := context.WithTimeout(ctx, patience)
 		defer cancel()
 		if c.session == nil {
-			return who.Tokens.UserOf(ctx, c.token)
+			return who.Tokens.UserOf(ctx, c.secret)
 		}
 		return who.Sessions.Still(ctx, *c.session)
 	}
@@ -117,12 +121,12 @@ func with(ctx context.Context, c call) context.Context {
 // identify finds the user. A token, be it a bad one, goes before a cookie.
 func (c *call) identify(ctx context.Context, who *people.Service, r *http.Request) error {
 	if r.Header.Get("Authorization") != "" {
-		c.token = token(r)
-		user, err := who.Tokens.UserOf(ctx, c.token)
+		c.secret = token(r)
+		user, id, err := who.Tokens.Holder(ctx, c.secret)
 		if errors.Is(err, people.ErrUnauthenticated) {
 			return errors.Join(err, who.Sessions.BadToken(ctx, c.peer))
 		}
-		c.user, c.known = user, err == nil
+		c.user, c.known, c.token = user, err == nil, id
 		return err
 	}
 	cookies := r.CookiesNamed(cookieName(c.secure))
