@@ -28,7 +28,7 @@ func (svc *Service) explain(ctx context.Context, user people.User, job Job, rows
 	if len(pending) == 0 {
 		return tasks, nil
 	}
-	servers, err := svc.Q.WhatKeeps(ctx, job.ID)
+	servers, err := svc.Q.WhatKeeps(ctx, []int64{job.ID})
 	if err != nil {
 		return nil, err
 	}

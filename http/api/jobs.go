@@ -67,7 +67,7 @@ func (a *jobsRoutes) register() {
 		description: "Shows how far a job is: its status, how many of its tasks are in which status, and, once it " +
 			"has ended, what became of it.",
 	}, func(ctx context.Context, user people.User, in *JobID) (*changed[client.Job], error) {
-		return jobOfVersion(a.engine.Jobs.Get(ctx, user, in.ID))
+		return jobOfVersion(a.engine.Jobs.Show(ctx, user, in.ID))
 	})
 	handle(a.API, operation{
 		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", editable: true,
@@ -127,7 +127,7 @@ func (a *jobsRoutes) register() {
 			if err := a.engine.Jobs.Act(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
-			job, err := a.engine.Jobs.Get(ctx, user, in.ID)
+			job, err := a.engine.Jobs.Show(ctx, user, in.ID)
 			if err != nil {
 				return nil, err
 			}
@@ -155,6 +155,9 @@ func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *create
 	}
 	job, err := a.engine.Jobs.Create(ctx, user, t)
 	if err != nil {
+		return nil, err
+	}
+	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
 		return nil, err
 	}
 	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
