@@ -133,6 +133,7 @@ type JobFilter struct {
 	Kind                         string
 	Source, Destination, Project string // names, in any case of letters
 	Owner                        string // name, in any case of letters; another's is for staff
+	Mine                         bool   // only the user's own, which are all that others than staff see
 	Urgent, Paused               *bool
 	CreatedFrom, CreatedTo       time.Time // from the first one on, before the second
 	Limit                        int
@@ -143,16 +144,8 @@ func (svc *Service) List(ctx context.Context, user people.User, f JobFilter) ([]
 	if !validPlace(f.Order) {
 		return nil, page.Unknown()
 	}
-	p := db.ListJobsParams{
-		Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value, After: f.Order.After,
-		OwnerID: user.ID, Kind: f.Kind, Urgent: f.Urgent, Paused: f.Paused,
-		CreatedFrom: given(f.CreatedFrom), CreatedTo: given(f.CreatedTo), Max: int32(f.Limit),
-	}
-	p.Status, p.Statuses = statuses(f.Status)
-	if user.IsStaff {
-		p.OwnerID = 0
-	}
-	if none, err := svc.named(ctx, user, f, &p); none || err != nil {
+	p, none, err := svc.params(ctx, user, f)
+	if none || err != nil {
 		return nil, err
 	}
 	rows, err := svc.Q.Planned().ListJobs(ctx, p)
@@ -164,6 +157,26 @@ func (svc *Service) List(ctx context.Context, user people.User, f JobFilter) ([]
 		jobs[i] = JobOf(db.GetJobRow(row))
 	}
 	return jobs, svc.lookAhead(ctx, user, jobs)
+}
+
+// params asks for the jobs of a filter. none: there is nothing of a name that it gives, and so no job.
+func (svc *Service) params(
+	ctx context.Context, user people.User, f JobFilter,
+) (p db.ListJobsParams, none bool, err error) {
+	p = db.ListJobsParams{
+		Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value, After: f.Order.After,
+		OwnerID: user.ID, Kind: f.Kind, Urgent: f.Urgent, Paused: f.Paused,
+		CreatedFrom: given(f.CreatedFrom), CreatedTo: given(f.CreatedTo), Max: int32(f.Limit),
+	}
+	p.Status, p.Statuses = statuses(f.Status)
+	if user.IsStaff && !f.Mine {
+		p.OwnerID = 0
+	}
+	mine := p.OwnerID
+	if none, err = svc.named(ctx, user, f, &p); none || err != nil {
+		return p, none, err
+	}
+	return p, f.Mine && p.OwnerID != mine, nil
 }
 
 // named looks up what a filter names. none: there is nothing of such a name, and so no job.

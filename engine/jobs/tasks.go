@@ -88,12 +88,7 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 	if !validPlace(f.Order) || f.Order.After > math.MaxInt32 {
 		return nil, page.Unknown()
 	}
-	p := db.ListTasksParams{
-		JobID: jobID, Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value,
-		After: int32(f.Order.After), Max: int32(f.Limit),
-	}
-	p.Status, p.Statuses = statuses(f.Status)
-	rows, err := svc.Q.Planned().ListTasks(ctx, p)
+	rows, err := svc.tasksOf(ctx, jobID, f)
 	if err != nil {
 		return nil, err
 	}
@@ -107,6 +102,16 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 		}
 	}
 	return svc.explain(ctx, user, job, rows...)
+}
+
+// tasksOf lists tasks of a job to whoever asks.
+func (svc *Service) tasksOf(ctx context.Context, jobID int64, f TaskFilter) ([]db.Task, error) {
+	p := db.ListTasksParams{
+		JobID: jobID, Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value,
+		After: int32(f.Order.After), Max: int32(f.Limit),
+	}
+	p.Status, p.Statuses = statuses(f.Status)
+	return svc.Q.Planned().ListTasks(ctx, p)
 }
 
 // TaskSeries returns what became of each series of a task that the user may see.

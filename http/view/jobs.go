@@ -62,6 +62,18 @@ func Task(t jobs.Task) client.Task {
 	}
 }
 
+// FailureGroup returns tasks that failed for one reason.
+func FailureGroup(g jobs.FailureGroup) client.FailureGroup {
+	out := client.FailureGroup{
+		Status: g.Status, Message: g.Message, DICOMStatus: g.DICOMStatus, Tasks: g.Tasks, Missing: g.Missing,
+		RetryHelps: g.RetryHelps, First: make([]client.TaskRef, len(g.IDs)),
+	}
+	for i := range g.IDs {
+		out.First[i] = client.TaskRef{ID: g.IDs[i], Seq: int(g.Seqs[i])}
+	}
+	return out
+}
+
 // Series returns what became of a series.
 func Series(s jobs.Series) client.Series {
 	out := client.Series{
