@@ -94,10 +94,10 @@ func TestJSON(t *testing.T) {
 	}
 	give(jsonStep{line: "transfer --source held --destination disk --study ${HELD}", has: []string{`"id": 5`}})
 	h.AwaitReached(t)
-	out, code := s.Adit("job", "pause", "4")
+	out, code := s.Adit("job", "pause", "5")
 	require.Zero(t, code)
-	require.Equal(t, "Job 4 is pausing: its running tasks stop at the next instance.\n", out)
-	give(jsonStep{line: "job continue 4", has: []string{`"paused": false`}})
+	require.Equal(t, "Job 5 is pausing: its running tasks stop at the next instance.\n", out)
+	give(jsonStep{line: "job continue 5", has: []string{`"paused": false`}})
 	give(jsonStep{line: "task kill 6", has: []string{`"id": 6`}})
 	h.Release()
 	give(jsonStep{line: "job wait 5", code: command.ExitCanceled, has: []string{`"status": "canceled"`}})
