@@ -36,7 +36,7 @@ CREATE INDEX job_samples_at ON job_samples (at);
 -- What the message of a task that failed or has warnings has in common with those of others: numbers and UIDs are left out of it.
 ALTER TABLE tasks ADD COLUMN reason text NOT NULL DEFAULT '', ADD COLUMN retry_helps boolean NOT NULL DEFAULT true;
 UPDATE tasks
-SET reason = regexp_replace(regexp_replace(message, '\m[0-2]\.[0-9]+(\.[0-9]+)+\M', 'UID', 'g'), '(?<!status )\m[0-9]+([.,][0-9]+)*\M', 'N', 'g')
+SET reason = regexp_replace(regexp_replace(message, '\m[0-2]\.[0-9]+(\.[0-9]+)+\M', 'UID', 'g'), '(^|(?<!status)[\s(])[0-9]+([.,][0-9]+)*\M', '\1N', 'g')
 WHERE status IN ('failure', 'warning') AND message <> '';
 
 -- +goose Down

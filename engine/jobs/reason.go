@@ -10,8 +10,8 @@ import (
 var (
 	uids = regexp.MustCompile(`\b[0-2]\.[0-9]+(?:\.[0-9]+)+\b`)
 	list = regexp.MustCompile(`UID(?:(?:, | and )UID)*(?: and [0-9]+ more)?`)
-	// a status is no number: it says what went wrong
-	numbers = regexp.MustCompile(`(?:status )?\b[0-9]+(?:[.,][0-9]+)*(?:(?:ms|µs|h|m|s)(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))*)?\b`)
+	// a status is no number: it says what went wrong; nor is what belongs to a name
+	numbers = regexp.MustCompile(`(^|[\s("])((?:status )?)[0-9]+(?:[.,][0-9]+)*(?:(?:ms|µs|h|m|s)(?:[0-9]+(?:\.[0-9]+)?(?:ms|h|m|s))*)?\b`)
 	one     = strings.NewReplacer(
 		"N instance is ", "N instances are ", "N instance was ", "N instances were ", "N instance has ", "N instances have ",
 		"N instance ", "N instances ", "N instance.", "N instances.", "N instance,", "N instances,",
@@ -26,10 +26,10 @@ var (
 func ReasonOf(message string) string {
 	s := list.ReplaceAllString(uids.ReplaceAllString(message, "UID"), "UID")
 	s = numbers.ReplaceAllStringFunc(s, func(found string) string {
-		if strings.HasPrefix(found, "status ") {
-			return found
+		if m := numbers.FindStringSubmatch(found); m[2] == "" {
+			return m[1] + "N"
 		}
-		return "N"
+		return found
 	})
 	return one.Replace(s)
 }
