@@ -21,17 +21,13 @@ import (
 )
 
 // end ends a run as the engine does, with a summary.
-func end(t *testing.T, n *harness.Member, h lease.Held, status, message string, summary db.PutSummaryParams) {
+func end(t *testing.T, n *harness.Member, o lease.Outcome, summary db.PutSummaryParams) {
 	t.Helper()
-	summary.ID, summary.Heard = h.TaskID, []string{}
-	require.NoError(t, n.Engine.Lease.End(t.Context(), lease.Outcome{
-		Held: h, Status: status, Message: message,
-		Task: func(ctx context.Context, q *db.Queries) (db.Task, error) { return q.GetTask(ctx, h.TaskID) },
-		Write: func(ctx context.Context, q *db.Queries, _ lease.Outcome) error {
-			return q.PutSummary(ctx, summary)
-		},
-		Fail: func(*lease.Outcome, string) {}, Over: func(bool) {}, GiveBack: func(context.Context) {},
-	}))
+	summary.ID, summary.Heard = o.Held.TaskID, []string{}
+	o.Task = func(ctx context.Context, q *db.Queries) (db.Task, error) { return q.GetTask(ctx, o.Held.TaskID) }
+	o.Write = func(ctx context.Context, q *db.Queries, _ lease.Outcome) error { return q.PutSummary(ctx, summary) }
+	o.Fail, o.Over, o.GiveBack = func(*lease.Outcome, string) {}, func(bool) {}, func(context.Context) {}
+	require.NoError(t, n.Engine.Lease.End(t.Context(), o))
 }
 
 // TestSumsNeverDrift: whatever is done to a job and its tasks, in whatever order, its sums are those of its tasks.
@@ -109,7 +105,7 @@ func testSums(t *testing.T, n *harness.Member, r *rand.Rand) {
 			if h, ok := one(); ok {
 				delete(held, h.TaskID)
 				ends := []string{jobs.Success, jobs.Warning, jobs.Failure, jobs.Pending, jobs.Canceled}
-				end(t, n, h, ends[r.IntN(len(ends))], "It ended.", summary())
+				end(t, n, lease.Outcome{Held: h, Status: ends[r.IntN(len(ends))], Message: "It ended."}, summary())
 			}
 			return nil
 		},
