@@ -68,7 +68,7 @@ func (a *failuresRoutes) register() {
 		summary: "Count jobs by status",
 		description: "Counts the jobs that `GET /jobs` lists with the same filters, by their status. A status without " +
 			"any job counts 0.",
-	}, func(ctx context.Context, user people.User, in *jobFilter) (*body[client.JobCounts], error) {
+	}, func(ctx context.Context, user people.User, in *JobFilter) (*body[client.JobCounts], error) {
 		f, err := in.filter()
 		if err != nil {
 			return nil, err

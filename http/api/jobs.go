@@ -35,11 +35,11 @@ type listJobs struct {
 	Paging
 	Sort        string    `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
 	Status      []string  `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
-	jobFilter
+	JobFilter
 }
 
-// jobFilter chooses jobs.
-type jobFilter struct {
+// JobFilter chooses jobs, in a query.
+type JobFilter struct {
 	Kind        string    `query:"kind" enum:"selective_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
 	Source      string    `query:"source" maxLength:"255" example:"PACS" doc:"Only jobs from this DICOM node."`
 	Destination string    `query:"destination" maxLength:"255" example:"Research" doc:"Only jobs to this DICOM node."`
@@ -189,7 +189,7 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 }
 
 // filter checks what is asked for.
-func (in jobFilter) filter() (jobs.JobFilter, error) {
+func (in JobFilter) filter() (jobs.JobFilter, error) {
 	return jobs.JobFilter{
 			Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
 			Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
