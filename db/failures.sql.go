@@ -10,25 +10,27 @@ import (
 )
 
 const failuresOfJob = `-- name: FailuresOfJob :many
-WITH failed AS (
-    SELECT t.id, t.seq, t.status, t.reason, hashtext(t.message) AS own, greatest(t.expected - t.delivered, 0) AS missing,
-           CASE WHEN t.status = 'failure' THEN t.retry_helps ELSE v.task_id IS NOT NULL END AS retry
+WITH grouped AS MATERIALIZED (
+    SELECT t.status, t.reason, count(*) AS tasks, sum(greatest(t.expected - t.delivered, 0))::bigint AS missing,
+           bool_or(CASE WHEN t.status = 'failure' THEN t.retry_helps ELSE v.task_id IS NOT NULL END) AS retry,
+           min(hashtext(t.message)) = max(hashtext(t.message)) AS same, min(t.seq) AS first, array_agg(t.seq) AS seqs
     FROM tasks t
-    LEFT JOIN verifications v ON v.task_id = t.id AND NOT v.open
+    LEFT JOIN (SELECT c.task_id FROM verifications c WHERE c.job_id = $1 AND NOT c.open) v ON v.task_id = t.id
     WHERE t.job_id = $1 AND t.status IN ('failure', 'warning')
-    ORDER BY t.seq
-), grouped AS (
-    SELECT f.status, f.reason, count(*) AS tasks, sum(f.missing)::bigint AS missing, bool_or(f.retry) AS retry, min(f.own) = max(f.own) AS same,
-           (array_agg(f.id))[1:$2::integer] AS ids, (array_agg(f.seq))[1:$2] AS seqs
-    FROM failed f
-    GROUP BY f.status, f.reason
-    ORDER BY 3 DESC, min(f.seq)
+    GROUP BY t.status, t.reason
+    ORDER BY count(*) DESC, min(t.seq)
     LIMIT $3
 )
-SELECT g.status, (CASE WHEN g.same THEN first.message ELSE g.reason END)::text AS message, g.tasks, g.missing, g.retry, g.ids::bigint[] AS ids, g.seqs::integer[] AS seqs
+SELECT g.status, (CASE WHEN g.same THEN one.message ELSE g.reason END)::text AS message, g.tasks, g.missing, g.retry, named.ids::bigint[] AS ids,
+       named.seqs::integer[] AS seqs
 FROM grouped g
-JOIN tasks first ON first.id = g.ids[1]
-ORDER BY g.tasks DESC, first.seq
+JOIN tasks one ON one.job_id = $1 AND one.seq = g.first
+CROSS JOIN LATERAL (
+    SELECT array_agg(n.id ORDER BY n.seq) AS ids, array_agg(n.seq ORDER BY n.seq) AS seqs
+    FROM tasks n
+    WHERE n.job_id = $1 AND n.seq = ANY(ARRAY(SELECT u.seq FROM unnest(g.seqs) AS u(seq) ORDER BY u.seq LIMIT $2))
+) named
+ORDER BY g.tasks DESC, g.first
 `
 
 type FailuresOfJobParams struct {
@@ -48,6 +50,7 @@ type FailuresOfJobRow struct {
 }
 
 // FailuresOfJob groups the tasks of a job that failed or have warnings by what their messages have in common, most first, each with its first tasks.
+// Nothing is sorted but numbers: there may be 100,000 of them.
 func (q *Queries) FailuresOfJob(ctx context.Context, arg FailuresOfJobParams) ([]FailuresOfJobRow, error) {
 	rows, err := q.db.Query(ctx, failuresOfJob, arg.JobID, arg.Named, arg.Max)
 	if err != nil {

@@ -22,6 +22,9 @@ FROM tasks t
 WHERE t.status = 'in_progress'
 GROUP BY t.job_id;
 
+-- The row in which jobs of one owner between two nodes wait, for those that come before one of them.
+CREATE INDEX jobs_row ON jobs (owner_id, source_id, destination_id, urgent, priority, (-id)) WHERE active;
+
 -- How far jobs were, about once a minute while they run, for an hour.
 CREATE TABLE job_samples (
     job_id    bigint           NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -42,5 +45,6 @@ WHERE status IN ('failure', 'warning') AND message <> '';
 -- +goose Down
 ALTER TABLE tasks DROP COLUMN retry_helps, DROP COLUMN reason;
 DROP TABLE job_samples;
+DROP INDEX jobs_row;
 DROP VIEW running;
 ALTER TABLE jobs DROP COLUMN sum_bytes, DROP COLUMN sum_delivered, DROP COLUMN sum_received, DROP COLUMN sum_expected;

@@ -152,27 +152,32 @@ SELECT t.id, least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0
 FROM tasks t
 LEFT JOIN nearest ON nearest.id = t.id
 CROSS JOIN others
-WHERE t.id = ANY(sqlc.arg(ids)::bigint[]) AND t.job_id = sqlc.arg(job_id);
+WHERE t.id = ANY(sqlc.arg(ids)::bigint[]); -- which are of the job: to ask for that, too, makes a plan of old statistics walk over all of it
 
 -- name: SlotsInUse :one
 SELECT count(*) FILTER (WHERE use = 'batch') AS batch, count(*) FILTER (WHERE use = 'interactive') AS interactive
 FROM association_slots WHERE server_id = $1;
 
 -- WaitingOfJobs tells of jobs with pending tasks what those wait for: how many are due and how many wait for a time of their own, up to 200 of each,
--- with the reasons of 50 of the latter, the next of their times and the last one. Ahead are tasks of the same owner between the same nodes.
+-- with the reasons of 50 of the latter, the next of their times and the last one. Ahead are the tasks of up to 100 jobs of the same owner between the
+-- same nodes; many: there may be more.
 -- name: WaitingOfJobs :many
 WITH asked AS MATERIALIZED (
-    SELECT j.id, j.owner_id FROM jobs j WHERE j.id = ANY(sqlc.arg(ids)::bigint[]) AND j.n_pending > 0
-), ahead AS (
-    SELECT o.id, sum(o.n_pending) OVER (PARTITION BY o.owner_id, o.source_id, o.destination_id ORDER BY o.urgent DESC, o.priority DESC, o.id
-                                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS n
-    FROM jobs o
-    WHERE o.active AND o.n_pending > 0 AND o.verified AND NOT o.paused AND NOT o.canceled AND o.owner_id IN (SELECT owner_id FROM asked)
+    SELECT j.id, j.owner_id, j.source_id, j.destination_id, j.urgent, j.priority
+    FROM jobs j WHERE j.id = ANY(sqlc.arg(ids)::bigint[]) AND j.n_pending > 0
 )
 SELECT asked.id, due.n AS due, later.n AS later, coalesce(named.reasons, '{}')::text[] AS reasons, coalesce(named.wait_seconds, 0)::float8 AS wait_seconds,
-       coalesce(last.wait_seconds, 0)::float8 AS last_seconds, checked.n AS verifying, coalesce(ahead.n, 0)::bigint AS ahead, schedule_now()::timestamptz AS now
+       coalesce(last.wait_seconds, 0)::float8 AS last_seconds, checked.n AS verifying, ahead.n AS ahead, ahead.many, schedule_now()::timestamptz AS now
 FROM asked
-LEFT JOIN ahead ON ahead.id = asked.id
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.n_pending), 0)::bigint AS n, (count(*) = 100)::boolean AS many
+    FROM (SELECT o.n_pending FROM jobs o
+          WHERE o.owner_id = asked.owner_id AND o.source_id = asked.source_id AND o.destination_id = asked.destination_id
+            AND (o.urgent, o.priority, -o.id) > (asked.urgent, asked.priority, -asked.id)
+            AND o.active AND o.n_pending > 0 AND o.verified AND NOT o.paused AND NOT o.canceled
+          ORDER BY o.urgent, o.priority, -o.id
+          LIMIT 100) o
+) ahead
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (SELECT FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before <= schedule_now() LIMIT 200) p
 ) due

@@ -203,7 +203,7 @@ func whyJobWaits(
 	user people.User, j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, zone *time.Location,
 ) string {
 	var row db.Task
-	ahead := db.AheadOfRow{Ahead: w.Ahead, Verifying: w.Verifying > 0 && w.Verifying >= w.Due+w.Later}
+	ahead := place{Ahead: w.Ahead, Many: w.Many, Verifying: w.Verifying > 0 && w.Verifying >= w.Due+w.Later}
 	if w.Later > w.Due {
 		row.WaitingReason, ahead.WaitSeconds = mostly(w.Reasons), w.WaitSeconds
 	}
