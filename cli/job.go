@@ -14,6 +14,7 @@ import (
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/deidentify"
+	"github.com/adit-go/adit/cli/failures"
 	"github.com/adit-go/adit/client"
 )
 
@@ -31,6 +32,7 @@ type jobCmd struct {
 	Set      jobSetCmd      `cmd:"" help:"Change how urgent a job is."`
 	Delete   jobDeleteCmd   `cmd:"" help:"Delete jobs of which no task has started, with their reports and manifests; staff may also delete jobs that have ended. What was transferred stays."`
 
+	Failures         failures.Cmd              `cmd:"" help:"Show why tasks of a job failed or have warnings, or write their studies into a file."`
 	Manifest         deidentify.JobManifestCmd `cmd:"" help:"Write the manifest of a job for adit deid --verify: what it delivered, with hashes."`
 	Deidentification jobDeidCmd                `cmd:"" help:"Show what de-identification did to the studies of a job."`
 }
@@ -114,6 +116,7 @@ func printDeid(w stdio.Writer, r client.Deidentification) {
 type jobListCmd struct {
 	command.Remote
 	Status string `placeholder:"STATUS" enum:",unverified,pending,in_progress,canceling,canceled,success,warning,failure" default:"" help:"Only jobs in this status: unverified, pending, in_progress, canceling, canceled, success, warning, failure."`
+	Mine   bool   `help:"Only your own jobs, where you may see those of others."`
 	Limit  int    `default:"50" placeholder:"N" help:"Maximum number of jobs (${default}); 0: all."`
 }
 
@@ -123,7 +126,7 @@ func (c *jobListCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	jobs, more, err := command.UpTo(cl.Jobs.List(ctx, client.JobFilter{Status: c.Status}), c.Limit)
+	jobs, more, err := command.UpTo(cl.Jobs.List(ctx, client.JobFilter{Status: c.Status, Mine: c.Mine}), c.Limit)
 	if err != nil {
 		return err
 	}
@@ -229,6 +232,17 @@ func printJob(w stdio.Writer, j client.Job) {
 	)
 	fmt.Fprintf(w, "Tasks: %d pending, %d in progress, %d success, %d warning, %d failure, %d canceled\n",
 		j.Tasks.Pending, j.Tasks.InProgress, j.Tasks.Success, j.Tasks.Warning, j.Tasks.Failure, j.Tasks.Canceled)
+	fmt.Fprintf(w, "Instances: %d of %d, %s", j.Delivered, j.Expected, size(j.Bytes))
+	if j.Rate != nil {
+		fmt.Fprintf(w, "; %.1f per second, %s/s", j.Rate.InstancesPerSecond, size(int64(j.Rate.BytesPerSecond)))
+	}
+	if j.ReadyAt != nil {
+		fmt.Fprintf(w, "; ready about %s", command.Stamp(*j.ReadyAt))
+	}
+	fmt.Fprintln(w)
+	if j.WhyWaiting != "" {
+		fmt.Fprintf(w, "Pending tasks wait: %s\n", command.Printable(j.WhyWaiting))
+	}
 	if j.Message != "" {
 		fmt.Fprintln(w, j.Message)
 	}

@@ -92,15 +92,15 @@ func TestJSON(t *testing.T) {
 	for _, step := range registrationSteps {
 		give(step)
 	}
-	give(jsonStep{line: "transfer --source held --destination disk --study ${HELD}", has: []string{`"id": 4`}})
+	give(jsonStep{line: "transfer --source held --destination disk --study ${HELD}", has: []string{`"id": 5`}})
 	h.AwaitReached(t)
-	out, code := s.Adit("job", "pause", "4")
+	out, code := s.Adit("job", "pause", "5")
 	require.Zero(t, code)
-	require.Equal(t, "Job 4 is pausing: its running tasks stop at the next instance.\n", out)
-	give(jsonStep{line: "job continue 4", has: []string{`"paused": false`}})
-	give(jsonStep{line: "task kill 5", has: []string{`"id": 5`}})
+	require.Equal(t, "Job 5 is pausing: its running tasks stop at the next instance.\n", out)
+	give(jsonStep{line: "job continue 5", has: []string{`"paused": false`}})
+	give(jsonStep{line: "task kill 6", has: []string{`"id": 6`}})
 	h.Release()
-	give(jsonStep{line: "job wait 4", code: command.ExitCanceled, has: []string{`"status": "canceled"`}})
+	give(jsonStep{line: "job wait 5", code: command.ExitCanceled, has: []string{`"status": "canceled"`}})
 
 	for _, name := range leaves(commandTree(t), "") {
 		switch name {
@@ -168,6 +168,8 @@ var jsonSteps = []jsonStep{
 	},
 	{line: "job retry 2", has: []string{`"id": 2`}},
 	{line: "job wait 1 2", code: command.ExitFailure, has: []string{`"id": 1`, `"id": 2`}},
+	{line: "job failures 2", has: []string{`"retry_helps"`}},
+	{line: "job failures 2 -o failed.csv", has: []string{`"file"`}},
 	{line: "job restart 2"},
 	{line: "job wait 2", code: command.ExitFailure},
 	{line: "task reset 2", has: []string{`"id": 2`}},
@@ -181,6 +183,7 @@ var jsonSteps = []jsonStep{
 	{line: "job cancel 3", has: []string{`"status": "canceled"`}},
 	{line: "job resume 3", has: []string{`"status": "pending"`}},
 	{line: "job delete 3", has: []string{`"job": 3`}},
+	{line: "transfer --source demo-source --destination files --study @failed.csv", has: []string{`"status": "pending"`}},
 
 	{line: "user add reader --mail reader@example.org --password-file password", has: []string{`"username": "reader"`}},
 	{line: "user list"},

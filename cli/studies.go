@@ -18,6 +18,7 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/internal/text"
 )
 
 // listed is a study to transfer, and where the user named it.
@@ -68,8 +69,9 @@ func (f *faults) err() error {
 	return command.Usage("no job was made; correct --study:\n  %s", text)
 }
 
-// readStudies reads what --study names: UIDs, files (@FILE) and the standard input (-).
-func readStudies(args []string) (studies []listed, err error) {
+// readStudies reads what --study names: UIDs, files (@FILE) and the standard input (-). chosen: ADIT chooses the
+// pseudonyms that are not given.
+func readStudies(args []string, chosen bool) (studies []listed, err error) {
 	var wrong faults
 	for _, arg := range args {
 		arg = strings.TrimSpace(arg)
@@ -88,7 +90,7 @@ func readStudies(args []string) (studies []listed, err error) {
 		if err := errors.Join(err, in.Close()); err != nil {
 			return nil, err
 		}
-		read, err := parseStudies(text, &wrong)
+		read, err := parseStudies(text, chosen, &wrong)
 		if err != nil {
 			return nil, command.Usage("--study %s: %w", command.Printable(arg), err)
 		}
@@ -125,7 +127,7 @@ func check(studies []listed, wrong *faults) {
 const studyColumn = "study_instance_uid"
 
 // parseStudies reads a UID per line, or CSV with a header.
-func parseStudies(text []byte, wrong *faults) ([]listed, error) {
+func parseStudies(text []byte, chosen bool, wrong *faults) ([]listed, error) {
 	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	switch {
 	case len(text) > maxStudyFile:
@@ -142,7 +144,7 @@ func parseStudies(text []byte, wrong *faults) ([]listed, error) {
 			continue
 		}
 		if len(studies) == 0 && strings.Contains(strings.ToLower(line), studyColumn) {
-			return parseCSV(string(text), line, wrong)
+			return parseCSV(string(text), line, chosen, wrong)
 		}
 		studies = append(studies, listed{client.NewStudy{StudyInstanceUID: line}, fmt.Sprintf("line %d", n)})
 	}
@@ -152,11 +154,12 @@ func parseStudies(text []byte, wrong *faults) ([]listed, error) {
 	return studies, nil
 }
 
-var studyColumns = []string{studyColumn, "pseudonym", "patient_id", "series_instance_uids"}
+// studyColumns are the columns; the last two are in what adit job failures writes, and are not read.
+var studyColumns = []string{studyColumn, "pseudonym", "patient_id", "series_instance_uids", "status", "message"}
 
 // parseCSV reads CSV; its separator is that of the header.
-func parseCSV(text, header string, wrong *faults) ([]listed, error) {
-	r := csv.NewReader(strings.NewReader(text))
+func parseCSV(list, header string, chosen bool, wrong *faults) ([]listed, error) {
+	r := csv.NewReader(strings.NewReader(list))
 	r.Comment, r.TrimLeadingSpace, r.FieldsPerRecord = '#', true, -1
 	if strings.Contains(header, ";") {
 		r.Comma = ';'
@@ -191,7 +194,7 @@ func parseCSV(text, header string, wrong *faults) ([]listed, error) {
 		}
 		s := listed{place: place}
 		for i, value := range row {
-			s.set(head[i], strings.TrimSpace(value), wrong)
+			s.set(head[i], strings.TrimSpace(value), chosen, wrong)
 		}
 		studies = append(studies, s)
 	}
@@ -201,16 +204,17 @@ func parseCSV(text, header string, wrong *faults) ([]listed, error) {
 	return studies, nil
 }
 
-func (l *listed) set(column, value string, wrong *faults) {
+// set takes the value of a column. chosen: a pseudonym that is not given is chosen by ADIT.
+func (l *listed) set(column, value string, chosen bool, wrong *faults) {
 	switch column {
 	case studyColumn:
 		l.StudyInstanceUID = value
 	case "pseudonym":
-		if l.Pseudonym = value; value == "" {
-			wrong.addf(l.place, "the pseudonym is empty; give one, or leave the column out")
+		if l.Pseudonym = text.FromCell(value); value == "" && !chosen {
+			wrong.addf(l.place, "the pseudonym is empty; give one, leave the column out, or add --pseudonymize")
 		}
 	case "patient_id":
-		l.PatientID = value
+		l.PatientID = text.FromCell(value)
 	case "series_instance_uids":
 		l.SeriesInstanceUIDs = strings.FieldsFunc(value, func(r rune) bool { return r == ' ' || r == ';' })
 	}

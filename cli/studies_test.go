@@ -29,24 +29,31 @@ func TestReadStudies(t *testing.T) {
 	}
 	const head = "study_instance_uid,pseudonym,patient_id,series_instance_uids"
 	for name, test := range map[string]struct {
-		text string
-		want []client.NewStudy
+		text   string
+		want   []client.NewStudy
+		chosen bool // the pseudonyms that are not given
 	}{
-		"a UID per line":   {"1.2.3\n1.2.4", []client.NewStudy{study("1.2.3"), study("1.2.4")}},
-		"blanks, comments": {"# mine\n\n  1.2.3  \n\n# more\n1.2.4\n", []client.NewStudy{study("1.2.3"), study("1.2.4")}},
-		"of Windows":       {"\xef\xbb\xbf1.2.3\r\n1.2.4\r\n", []client.NewStudy{study("1.2.3"), study("1.2.4")}},
-		"CSV":              {head + "\n1.2.3,P1,4711,1.2.3.1 1.2.3.2\n", []client.NewStudy{named}},
-		"semicolons in it": {head + "\n1.2.3,P1,4711,1.2.3.1;1.2.3.2\n", []client.NewStudy{named}},
+		"a UID per line":   {"1.2.3\n1.2.4", []client.NewStudy{study("1.2.3"), study("1.2.4")}, false},
+		"blanks, comments": {"# mine\n\n  1.2.3  \n\n# more\n1.2.4\n", []client.NewStudy{study("1.2.3"), study("1.2.4")}, false},
+		"of Windows":       {"\xef\xbb\xbf1.2.3\r\n1.2.4\r\n", []client.NewStudy{study("1.2.3"), study("1.2.4")}, false},
+		"CSV":              {head + "\n1.2.3,P1,4711,1.2.3.1 1.2.3.2\n", []client.NewStudy{named}, false},
+		"semicolons in it": {head + "\n1.2.3,P1,4711,1.2.3.1;1.2.3.2\n", []client.NewStudy{named}, false},
 		"by semicolons": {
 			"\xef\xbb\xbf" + strings.ReplaceAll(head, ",", ";") + "\r\n\r\n1.2.3;P1;4711;\"1.2.3.1;1.2.3.2\"\r\n",
 			[]client.NewStudy{named},
+			false,
 		},
 		"in another order": {
-			"Pseudonym, Study_Instance_UID\nP1, 1.2.3\n", []client.NewStudy{{StudyInstanceUID: "1.2.3", Pseudonym: "P1"}},
+			"Pseudonym, Study_Instance_UID\nP1, 1.2.3\n", []client.NewStudy{{StudyInstanceUID: "1.2.3", Pseudonym: "P1"}}, false,
+		},
+		"of job failures": {
+			"study_instance_uid,series_instance_uids,patient_id,pseudonym,status,message\n1.2.3,1.2.3.1 1.2.3.2,4711,P1,failure,\"2, gone\"\n1.2.4,,'-1,,failure,x\n",
+			[]client.NewStudy{named, {StudyInstanceUID: "1.2.4", PatientID: "-1"}},
+			true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			studies, err := readStudies([]string{listFile(t, test.text)})
+			studies, err := readStudies([]string{listFile(t, test.text)}, test.chosen)
 			require.NoError(t, err)
 			got := make([]client.NewStudy, len(studies))
 			for i, s := range studies {
@@ -65,7 +72,7 @@ func TestReadStudies(t *testing.T) {
 	for i := range 2500 {
 		fmt.Fprintf(&many, "1.2.%d\n", i)
 	}
-	studies, err := readStudies([]string{listFile(t, many.String()), "1.3"})
+	studies, err := readStudies([]string{listFile(t, many.String()), "1.3"}, false)
 	require.NoError(t, err)
 	require.Len(t, studies, 2501)
 	require.Equal(t, "1.2.2499 (line 2500)", studies[2499].String())
@@ -86,7 +93,7 @@ func TestReadStudiesFaults(t *testing.T) {
 		"many":    {strings.Repeat("x\n", 1) + strings.Repeat("1.2.3\n", 30), "and 10 more faults like these"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := readStudies([]string{listFile(t, test.text)})
+			_, err := readStudies([]string{listFile(t, test.text)}, false)
 			require.ErrorContains(t, err, test.want)
 		})
 	}

@@ -61,7 +61,7 @@ func (p *pseudonyms) Decode(ctx *kong.DecodeContext) error {
 func (c *transferCmd) Help() string {
 	return `With --pseudonym or --pseudonymize the studies are de-identified by the profile of the project, which adit project profile NAME explains. In a project, a patient has one pseudonym and a pseudonym one patient; ADIT refuses anything else. For several patients: --study UID1,UID2 --pseudonym UID1=P1,UID2=P2, or a list. adit job deidentification shows afterwards what was done.
 
-A list (--study @FILE, or - for the standard input) has one Study Instance UID per line; blank lines and lines that begin with # are skipped. It may be CSV instead, with a header that names study_instance_uid and, if needed, pseudonym, patient_id, and series_instance_uids (separated by blanks); the separator is a comma or a semicolon. All studies go into one job.
+A list (--study @FILE, or - for the standard input) has one Study Instance UID per line; blank lines and lines that begin with # are skipped. It may be CSV instead, with a header that names study_instance_uid and, if needed, pseudonym, patient_id, and series_instance_uids (separated by blanks); the separator is a comma or a semicolon. What adit job failures --output writes is such a list. All studies go into one job.
 
 Without --wait, exit code 0 only means that the job was made.
 
@@ -70,7 +70,7 @@ With --wait the exit code is how the job ended: 0 Success (every object was ackn
 
 // Run makes the job, and waits for it if asked to.
 func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
-	studies, err := readStudies(c.Study)
+	studies, err := readStudies(c.Study, c.Pseudonymize)
 	if err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type JobFilter struct {
 	Source, Destination, Project string // names
 	Owner                        string // username; another one's jobs are for staff
 	Urgent, Paused               *bool
+	Mine                         bool      // only one's own
 	CreatedFrom, CreatedTo       time.Time // from the first one on, before the second
 	// Sort is id, created_at, started_at, ended_at, priority or status, with "-" downwards; -id by default.
 	Sort  string
@@ -41,11 +42,15 @@ type JobFilter struct {
 
 // List returns jobs, newest first: one's own, all of them for staff.
 func (c Jobs) List(ctx context.Context, f JobFilter) iter.Seq2[Job, error] {
-	return list[Job](ctx, c.caller, "/api/v1/jobs", query(map[string]any{
+	return list[Job](ctx, c.caller, "/api/v1/jobs", f.query())
+}
+
+func (f JobFilter) query() url.Values {
+	return query(map[string]any{
 		"status": f.Status, "kind": f.Kind, "source": f.Source, "destination": f.Destination, "project": f.Project,
 		"owner": f.Owner, "urgent": f.Urgent, "paused": f.Paused, "created_from": f.CreatedFrom,
-		"created_to": f.CreatedTo, "sort": f.Sort, "limit": f.Limit,
-	}))
+		"created_to": f.CreatedTo, "sort": f.Sort, "limit": f.Limit, "mine": f.Mine,
+	})
 }
 
 // Get returns a job.

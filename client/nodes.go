@@ -45,6 +45,10 @@ func query(values map[string]any) url.Values {
 			if v != "" {
 				q.Set(name, v)
 			}
+		case bool:
+			if v {
+				q.Set(name, "true")
+			}
 		case *bool:
 			if v != nil {
 				q.Set(name, strconv.FormatBool(*v))

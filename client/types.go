@@ -129,9 +129,22 @@ type Job struct {
 	Paused            bool       `json:"paused" doc:"Whether it starts no tasks until it is continued."`
 	MailWhenFinished  bool       `json:"mail_when_finished" doc:"Whether its owner gets a mail when it has ended."`
 	Tasks             TaskCounts `json:"tasks" doc:"How many of its tasks are in which status."`
+	Expected          int64      `json:"expected" doc:"Instances that the source has of those studies that ADIT has looked up so far, and no rule leaves out." example:"480"`
+	Received          int64      `json:"received" doc:"Instances that came from the source." example:"480"`
+	Delivered         int64      `json:"delivered" doc:"Instances that the destination acknowledged." example:"480"`
+	Bytes             int64      `json:"bytes" doc:"How many bytes the destination has acknowledged." example:"251658240"`
+	Rate              *Rate      `json:"rate,omitempty" doc:"How fast it was over the last five minutes; absent unless it runs, and in its first seconds."`
+	ReadyAt           *time.Time `json:"ready_at,omitempty" doc:"When it will have ended if it goes on as it did, while its servers are open for jobs. An estimate; absent where nothing can be said, such as for a paused job or before it has shown its pace." example:"2026-11-23T08:42:10Z"`
+	WhyWaiting        string     `json:"why_waiting,omitempty" doc:"What keeps most of its pending tasks from starting now; absent if none is pending." example:"DICOM Server PACS is closed for jobs now; window opens at 20:00 on Mon 2026-11-23 (Europe/Berlin)"`
 	CreatedAt         time.Time  `json:"created_at" doc:"When it was made." example:"2026-11-23T08:15:30Z"`
 	StartedAt         *time.Time `json:"started_at,omitempty" doc:"When its first task started; absent: not yet." example:"2026-11-23T08:15:30Z"`
 	EndedAt           *time.Time `json:"ended_at,omitempty" doc:"When its last task ended; absent: not yet." example:"2026-11-23T08:42:10Z"`
+}
+
+// Rate is how fast a job is.
+type Rate struct {
+	InstancesPerSecond float64 `json:"instances_per_second" doc:"Instances that the destination acknowledged, per second." example:"12.5"`
+	BytesPerSecond     float64 `json:"bytes_per_second" doc:"Bytes that the destination acknowledged, per second." example:"6553600"`
 }
 
 // DeidBy is the de-identification profile that a job was made with: it stays the same, whatever its project is changed

@@ -138,7 +138,7 @@ WITH self AS MATERIALIZED (
     FROM pick
     JOIN locked ON locked.id = pick.job_id
     WHERE t.id = pick.task_id AND pick.starts AND t.status = 'pending'
-    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need
+    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need, t.expected, t.received, t.delivered, t.bytes
 ), left_to AS (
     -- of a lonely task: to this member, if it can start when the member runs nothing else
     UPDATE tasks t
@@ -149,7 +149,9 @@ WITH self AS MATERIALIZED (
 ), job AS (
     UPDATE jobs j
     SET n_pending = n_pending - 1, n_running = n_running + 1, started = true,
-        started_at = coalesce(j.started_at, now()), ended_at = NULL, last_claim_at = clock_timestamp(), version = version + 1
+        started_at = coalesce(j.started_at, now()), ended_at = NULL, last_claim_at = clock_timestamp(), version = version + 1,
+        sum_expected = sum_expected - task.expected, sum_received = sum_received - task.received,
+        sum_delivered = sum_delivered - task.delivered, sum_bytes = sum_bytes - task.bytes
     FROM task
     WHERE j.id = task.job_id
 ), slots AS (

@@ -35,6 +35,7 @@ var AllInstants = []Instants{
 		Bound:    []Bound{{"not_before", "BoundWaits: wait_seconds"}, {"alone_until", "BoundWaits: ten minutes"}},
 	},
 	{Table: "task_log", Happened: []string{"at"}},
+	{Table: "job_samples", Bound: []Bound{{"at", "SampleJobs: removes what lies ahead"}}},
 	{
 		Table: "verifications", Happened: []string{"since"},
 		Bound: []Bound{{"due_at", "BoundWaits: the task's wait_seconds"}},

@@ -81,9 +81,11 @@ func (q *Queries) GetIdempotencyKey(ctx context.Context, arg GetIdempotencyKeyPa
 }
 
 const getJob = `-- name: GetJob :one
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
@@ -92,11 +94,16 @@ WHERE jobs.id = $1 AND jobs.stripped < 3
 `
 
 type GetJobRow struct {
-	Job         Job
-	Owner       string
-	Source      string
-	Destination string
-	Project     string
+	Job          Job
+	Owner        string
+	Source       string
+	Destination  string
+	Project      string
+	RunExpected  int64
+	RunReceived  int64
+	RunDelivered int64
+	RunBytes     int64
+	RunDone      float64
 }
 
 func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
@@ -143,18 +150,29 @@ func (q *Queries) GetJob(ctx context.Context, id int64) (GetJobRow, error) {
 		&i.Job.Scan,
 		&i.Job.Manifest,
 		&i.Job.Stripped,
+		&i.Job.SumExpected,
+		&i.Job.SumReceived,
+		&i.Job.SumDelivered,
+		&i.Job.SumBytes,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
 		&i.Project,
+		&i.RunExpected,
+		&i.RunReceived,
+		&i.RunDelivered,
+		&i.RunBytes,
+		&i.RunDone,
 	)
 	return i, err
 }
 
 const getJobs = `-- name: GetJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
@@ -163,11 +181,16 @@ WHERE jobs.id = ANY ($1::bigint[]) AND jobs.stripped < 3
 `
 
 type GetJobsRow struct {
-	Job         Job
-	Owner       string
-	Source      string
-	Destination string
-	Project     string
+	Job          Job
+	Owner        string
+	Source       string
+	Destination  string
+	Project      string
+	RunExpected  int64
+	RunReceived  int64
+	RunDelivered int64
+	RunBytes     int64
+	RunDone      float64
 }
 
 // GetJobs returns those of some jobs that are there, in no order.
@@ -221,10 +244,19 @@ func (q *Queries) GetJobs(ctx context.Context, ids []int64) ([]GetJobsRow, error
 			&i.Job.Scan,
 			&i.Job.Manifest,
 			&i.Job.Stripped,
+			&i.Job.SumExpected,
+			&i.Job.SumReceived,
+			&i.Job.SumDelivered,
+			&i.Job.SumBytes,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
 			&i.Project,
+			&i.RunExpected,
+			&i.RunReceived,
+			&i.RunDelivered,
+			&i.RunBytes,
+			&i.RunDone,
 		); err != nil {
 			return nil, err
 		}
@@ -241,7 +273,7 @@ INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_p
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
                   leave_out_rejected, scan, manifest)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
-RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped
+RETURNING id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes
 `
 
 type InsertJobParams struct {
@@ -332,14 +364,20 @@ func (q *Queries) InsertJob(ctx context.Context, arg InsertJobParams) (Job, erro
 		&i.Scan,
 		&i.Manifest,
 		&i.Stripped,
+		&i.SumExpected,
+		&i.SumReceived,
+		&i.SumDelivered,
+		&i.SumBytes,
 	)
 	return i, err
 }
 
 const listJobs = `-- name: ListJobs :many
-SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+SELECT jobs.id, jobs.kind, jobs.owner_id, jobs.project_id, jobs.source_id, jobs.destination_id, jobs.trial_protocol_id, jobs.trial_protocol_name, jobs.mail_when_finished, jobs.urgent, jobs.priority, jobs.verified, jobs.paused, jobs.canceled, jobs.started, jobs.n_pending, jobs.n_running, jobs.n_success, jobs.n_warning, jobs.n_failure, jobs.n_canceled, jobs.version, jobs.created_at, jobs.started_at, jobs.ended_at, jobs.last_claim_at, jobs.status, jobs.active, jobs.pseudonymize, jobs.profile_name, jobs.profile_version, jobs.profile_sha256, jobs.uid_generation, jobs.outside_windows, jobs.erased_at, jobs.folder_name, jobs.leave_out_rejected, jobs.scan, jobs.manifest, jobs.stripped, jobs.sum_expected, jobs.sum_received, jobs.sum_delivered, jobs.sum_bytes, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
@@ -405,11 +443,16 @@ type ListJobsParams struct {
 }
 
 type ListJobsRow struct {
-	Job         Job
-	Owner       string
-	Source      string
-	Destination string
-	Project     string
+	Job          Job
+	Owner        string
+	Source       string
+	Destination  string
+	Project      string
+	RunExpected  int64
+	RunReceived  int64
+	RunDelivered int64
+	RunBytes     int64
+	RunDone      float64
 }
 
 // ListJobs is a page of jobs in an order: after the one with this value of what they are sorted by, and this id (0: from the first one). It is
@@ -481,10 +524,19 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 			&i.Job.Scan,
 			&i.Job.Manifest,
 			&i.Job.Stripped,
+			&i.Job.SumExpected,
+			&i.Job.SumReceived,
+			&i.Job.SumDelivered,
+			&i.Job.SumBytes,
 			&i.Owner,
 			&i.Source,
 			&i.Destination,
 			&i.Project,
+			&i.RunExpected,
+			&i.RunReceived,
+			&i.RunDelivered,
+			&i.RunBytes,
+			&i.RunDone,
 		); err != nil {
 			return nil, err
 		}
@@ -497,7 +549,7 @@ func (q *Queries) ListJobs(ctx context.Context, arg ListJobsParams) ([]ListJobsR
 }
 
 const lockJob = `-- name: LockJob :one
-SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE
+SELECT id, kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name, mail_when_finished, urgent, priority, verified, paused, canceled, started, n_pending, n_running, n_success, n_warning, n_failure, n_canceled, version, created_at, started_at, ended_at, last_claim_at, status, active, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation, outside_windows, erased_at, folder_name, leave_out_rejected, scan, manifest, stripped, sum_expected, sum_received, sum_delivered, sum_bytes FROM jobs WHERE id = $1 AND stripped < 3 FOR NO KEY UPDATE
 `
 
 func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
@@ -544,6 +596,10 @@ func (q *Queries) LockJob(ctx context.Context, id int64) (Job, error) {
 		&i.Scan,
 		&i.Manifest,
 		&i.Stripped,
+		&i.SumExpected,
+		&i.SumReceived,
+		&i.SumDelivered,
+		&i.SumBytes,
 	)
 	return i, err
 }
@@ -632,7 +688,8 @@ func (q *Queries) PutIdempotencyKey(ctx context.Context, arg PutIdempotencyKeyPa
 const recountJob = `-- name: RecountJob :exec
 UPDATE jobs
 SET n_pending = c.pending, n_running = c.running, n_success = c.success, n_warning = c.warning, n_failure = c.failure,
-    n_canceled = c.canceled, canceled = false, started = jobs.started AND c.running > 0,
+    n_canceled = c.canceled, sum_expected = c.expected, sum_received = c.received, sum_delivered = c.delivered, sum_bytes = c.bytes,
+    canceled = false, started = jobs.started AND c.running > 0,
     ended_at = CASE WHEN c.pending + c.running = 0 THEN coalesce(jobs.ended_at, now()) END, version = version + 1
 FROM (
     SELECT count(*) FILTER (WHERE t.status = 'pending') AS pending,
@@ -640,14 +697,18 @@ FROM (
            count(*) FILTER (WHERE t.status = 'success') AS success,
            count(*) FILTER (WHERE t.status = 'warning') AS warning,
            count(*) FILTER (WHERE t.status = 'failure') AS failure,
-           count(*) FILTER (WHERE t.status = 'canceled') AS canceled
+           count(*) FILTER (WHERE t.status = 'canceled') AS canceled,
+           coalesce(sum(t.expected) FILTER (WHERE t.status <> 'in_progress'), 0) AS expected,
+           coalesce(sum(t.received) FILTER (WHERE t.status <> 'in_progress'), 0) AS received,
+           coalesce(sum(t.delivered) FILTER (WHERE t.status <> 'in_progress'), 0) AS delivered,
+           coalesce(sum(t.bytes) FILTER (WHERE t.status <> 'in_progress'), 0) AS bytes
     FROM tasks t
     WHERE t.job_id = $1
 ) c
 WHERE jobs.id = $1
 `
 
-// RecountJob sets a locked job's counters from its tasks, after an action that moved many of them at once.
+// RecountJob sets a locked job's counters and sums from its tasks, after an action that moved many of them at once.
 func (q *Queries) RecountJob(ctx context.Context, id int64) error {
 	_, err := q.db.Exec(ctx, recountJob, id)
 	return err

@@ -219,32 +219,50 @@ func (q *Queries) ListTaskSeries(ctx context.Context, taskID int64) ([]TaskSerie
 const putSummary = `-- name: PutSummary :exec
 WITH series AS (
     INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
-    SELECT $9, unnest($11::text[]), unnest($12::integer[]), unnest($13::integer[]),
-           unnest($14::bigint[]), unnest($15::text[])::jsonb
+    SELECT $1, unnest($2::text[]), unnest($3::integer[]), unnest($4::integer[]),
+           unnest($5::bigint[]), unnest($6::text[])::jsonb
     ON CONFLICT (task_id, series_uid) DO UPDATE
     SET expected = excluded.expected, delivered = excluded.delivered, bytes = excluded.bytes, missing = excluded.missing
 ), log AS (
-    INSERT INTO task_log (task_id, line) VALUES ($9, $16)
+    INSERT INTO task_log (task_id, line) VALUES ($1, $7)
 ), known AS (
-    SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $9
+    SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = $1
 ), ledger AS (
-    DELETE FROM delivered d WHERE d.task_id = $9 AND $17::boolean
-)
+    DELETE FROM delivered d WHERE d.task_id = $1 AND $8::boolean
+), before AS (
+    SELECT b.expected, b.received, b.delivered, b.bytes FROM tasks b WHERE b.id = $1
+), task AS (
 UPDATE tasks t
-SET expected = CASE WHEN NOT now.counted OR $1::integer = 0 THEN t.expected ELSE $1 END,
-    received = CASE WHEN now.counted THEN greatest($2::integer, known.instances) ELSE t.received END,
-    delivered = CASE WHEN now.counted THEN greatest($3::integer, known.instances) ELSE t.delivered END,
-    bytes = CASE WHEN now.counted THEN greatest($4::bigint, known.bytes) ELSE t.bytes END,
-    unasked = CASE WHEN now.counted THEN greatest(t.unasked, $5::integer) ELSE t.unasked END,
-    heard = CASE WHEN now.counted THEN $6::text[] ELSE t.heard END,
+SET expected = CASE WHEN NOT now.counted OR $9::integer = 0 THEN t.expected ELSE $9 END,
+    received = CASE WHEN now.counted THEN greatest($10::integer, known.instances) ELSE t.received END,
+    delivered = CASE WHEN now.counted THEN greatest($11::integer, known.instances) ELSE t.delivered END,
+    bytes = CASE WHEN now.counted THEN greatest($12::bigint, known.bytes) ELSE t.bytes END,
+    unasked = CASE WHEN now.counted THEN greatest(t.unasked, $13::integer) ELSE t.unasked END,
+    heard = CASE WHEN now.counted THEN $14::text[] ELSE t.heard END,
     unavailable_since = CASE
-        WHEN $7::boolean THEN coalesce(CASE WHEN $8::boolean THEN NULL ELSE t.unavailable_since END, schedule_now())
-        WHEN NOT $8 THEN t.unavailable_since END
-FROM known, (SELECT $10::boolean AS counted) now
-WHERE t.id = $9
+        WHEN $15::boolean THEN coalesce(CASE WHEN $16::boolean THEN NULL ELSE t.unavailable_since END, schedule_now())
+        WHEN NOT $16 THEN t.unavailable_since END
+FROM known, (SELECT $17::boolean AS counted) now
+WHERE t.id = $1
+RETURNING t.job_id, t.expected, t.received, t.delivered, t.bytes
+)
+UPDATE jobs j
+SET sum_expected = sum_expected + task.expected - before.expected, sum_received = sum_received + task.received - before.received,
+    sum_delivered = sum_delivered + task.delivered - before.delivered, sum_bytes = sum_bytes + task.bytes - before.bytes
+FROM task, before
+WHERE j.id = task.job_id
+  AND (task.expected, task.received, task.delivered, task.bytes) <> (before.expected, before.received, before.delivered, before.bytes)
 `
 
 type PutSummaryParams struct {
+	ID              int64
+	SeriesUids      []string
+	SeriesExpected  []int32
+	SeriesDelivered []int32
+	SeriesBytes     []int64
+	SeriesMissing   []string
+	Line            string
+	IsOver          bool
 	Expected        int32
 	Received        int32
 	Delivered       int32
@@ -253,22 +271,23 @@ type PutSummaryParams struct {
 	Heard           []string
 	IsAway          bool
 	IsBack          bool
-	ID              int64
 	IsLoaded        bool
-	SeriesUids      []string
-	SeriesExpected  []int32
-	SeriesDelivered []int32
-	SeriesBytes     []int64
-	SeriesMissing   []string
-	Line            string
-	IsOver          bool
 }
 
 // PutSummary writes down, where a run ends, what became of each series, how far the task is, since when its study has to be brought back at its
 // source, and a line of its log. What the ledger knows is not overwritten by less, and what is expected not by nothing; nothing of it is by a run that did
-// not read what earlier ones had done. A task that is over needs no ledger.
+// not read what earlier ones had done. A task that is over needs no ledger. The lease has ended before, so that the task is among the sums of its
+// job, which is locked.
 func (q *Queries) PutSummary(ctx context.Context, arg PutSummaryParams) error {
 	_, err := q.db.Exec(ctx, putSummary,
+		arg.ID,
+		arg.SeriesUids,
+		arg.SeriesExpected,
+		arg.SeriesDelivered,
+		arg.SeriesBytes,
+		arg.SeriesMissing,
+		arg.Line,
+		arg.IsOver,
 		arg.Expected,
 		arg.Received,
 		arg.Delivered,
@@ -277,15 +296,7 @@ func (q *Queries) PutSummary(ctx context.Context, arg PutSummaryParams) error {
 		arg.Heard,
 		arg.IsAway,
 		arg.IsBack,
-		arg.ID,
 		arg.IsLoaded,
-		arg.SeriesUids,
-		arg.SeriesExpected,
-		arg.SeriesDelivered,
-		arg.SeriesBytes,
-		arg.SeriesMissing,
-		arg.Line,
-		arg.IsOver,
 	)
 	return err
 }

@@ -270,6 +270,18 @@ type Job struct {
 	Scan              bool
 	Manifest          bool
 	Stripped          int16
+	SumExpected       int64
+	SumReceived       int64
+	SumDelivered      int64
+	SumBytes          int64
+}
+
+type JobSample struct {
+	JobID     int64
+	At        time.Time
+	Done      float64
+	Delivered int64
+	Bytes     int64
 }
 
 type Linkage struct {
@@ -388,6 +400,15 @@ type RejectedCaller struct {
 	Calls     int64
 	FirstAt   time.Time
 	LastAt    time.Time
+}
+
+type Running struct {
+	JobID     int64
+	Expected  int64
+	Received  int64
+	Delivered int64
+	Bytes     int64
+	Done      float64
 }
 
 type Server struct {
@@ -532,6 +553,8 @@ type Task struct {
 	Heard              []string
 	Refused            int32
 	RefusedSince       *time.Time
+	Reason             string
+	RetryHelps         bool
 }
 
 type TaskDeid struct {

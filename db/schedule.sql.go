@@ -33,7 +33,7 @@ SELECT t.id, least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0
 FROM tasks t
 LEFT JOIN nearest ON nearest.id = t.id
 CROSS JOIN others
-WHERE t.id = ANY($1::bigint[]) AND t.job_id = $2
+WHERE t.id = ANY($1::bigint[])
 `
 
 type AheadOfParams struct {
@@ -566,13 +566,102 @@ func (q *Queries) TakeProbe(ctx context.Context, arg TakeProbeParams) (TakeProbe
 	return i, err
 }
 
+const waitingOfJobs = `-- name: WaitingOfJobs :many
+
+WITH asked AS MATERIALIZED (
+    SELECT j.id, j.owner_id, j.source_id, j.destination_id, j.urgent, j.priority
+    FROM jobs j WHERE j.id = ANY($1::bigint[]) AND j.n_pending > 0
+)
+SELECT asked.id, due.n AS due, later.n AS later, coalesce(named.reasons, '{}')::text[] AS reasons, coalesce(named.wait_seconds, 0)::float8 AS wait_seconds,
+       coalesce(last.wait_seconds, 0)::float8 AS last_seconds, checked.n AS verifying, ahead.n AS ahead, ahead.many, schedule_now()::timestamptz AS now
+FROM asked
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.n_pending), 0)::bigint AS n, (count(*) = 100)::boolean AS many
+    FROM (SELECT o.n_pending FROM jobs o
+          WHERE o.owner_id = asked.owner_id AND o.source_id = asked.source_id AND o.destination_id = asked.destination_id
+            AND (o.urgent, o.priority, -o.id) > (asked.urgent, asked.priority, -asked.id)
+            AND o.active AND o.n_pending > 0 AND o.verified AND NOT o.paused AND NOT o.canceled
+          ORDER BY o.urgent, o.priority, -o.id
+          LIMIT 100) o
+) ahead
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before <= schedule_now() LIMIT 200) p
+) due
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() LIMIT 200) p
+) later
+CROSS JOIN LATERAL (
+    SELECT array_agg(p.waiting_reason) AS reasons,
+           min(least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds)) AS wait_seconds
+    FROM (SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before LIMIT 50) p
+) named
+LEFT JOIN LATERAL (
+    SELECT least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds) AS wait_seconds
+    FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before DESC LIMIT 1
+) last ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM verifications v WHERE v.job_id = asked.id AND v.open LIMIT 200) v
+) checked
+`
+
+type WaitingOfJobsRow struct {
+	ID          int64
+	Due         int64
+	Later       int64
+	Reasons     []string
+	WaitSeconds float64
+	LastSeconds float64
+	Verifying   int64
+	Ahead       int64
+	Many        bool
+	Now         time.Time
+}
+
+// which are of the job: to ask for that, too, makes a plan of old statistics walk over all of it
+// WaitingOfJobs tells of jobs with pending tasks what those wait for: how many are due and how many wait for a time of their own, up to 200 of each,
+// with the reasons of 50 of the latter, the next of their times and the last one. Ahead are the tasks of up to 100 jobs of the same owner between the
+// same nodes; many: there may be more.
+func (q *Queries) WaitingOfJobs(ctx context.Context, ids []int64) ([]WaitingOfJobsRow, error) {
+	rows, err := q.db.Query(ctx, waitingOfJobs, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []WaitingOfJobsRow{}
+	for rows.Next() {
+		var i WaitingOfJobsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Due,
+			&i.Later,
+			&i.Reasons,
+			&i.WaitSeconds,
+			&i.LastSeconds,
+			&i.Verifying,
+			&i.Ahead,
+			&i.Many,
+			&i.Now,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const whatKeeps = `-- name: WhatKeeps :many
-SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
+WITH used AS MATERIALIZED (
+    SELECT a.server_id, count(*) AS n FROM association_slots a WHERE a.use = 'batch' GROUP BY a.server_id
+)
+SELECT j.id AS job_id, st.server_id, n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
        coalesce(extract(epoch FROM st.probe_at - schedule_now()), 0)::float8 AS probe_seconds,
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
        (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap, st.allowance,
-       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
+       coalesce(used.n, 0)::bigint AS used,
        -- a C-MOVE takes a second one
        (st.server_id = j.source_id
         AND (s.moves_first OR EXISTS (SELECT FROM direct_moves d WHERE d.source_id = j.source_id AND d.destination_id = j.destination_id)))::boolean AS moves
@@ -580,11 +669,14 @@ FROM jobs j
 JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
 JOIN servers s ON s.id = st.server_id
 JOIN dicom_nodes n ON n.id = st.server_id
-WHERE j.id = $1
-ORDER BY st.server_id = j.source_id DESC
+LEFT JOIN used ON used.server_id = st.server_id
+WHERE j.id = ANY($1::bigint[])
+ORDER BY j.id, st.server_id = j.source_id DESC
 `
 
 type WhatKeepsRow struct {
+	JobID         int64
+	ServerID      int64
 	Name          string
 	Paused        bool
 	Breaker       string
@@ -600,9 +692,9 @@ type WhatKeepsRow struct {
 	Moves         bool
 }
 
-// WhatKeeps gathers what keeps a pending task from starting, per server of its job.
-func (q *Queries) WhatKeeps(ctx context.Context, id int64) ([]WhatKeepsRow, error) {
-	rows, err := q.db.Query(ctx, whatKeeps, id)
+// WhatKeeps gathers what keeps pending tasks from starting, per job and server of it, the source first.
+func (q *Queries) WhatKeeps(ctx context.Context, ids []int64) ([]WhatKeepsRow, error) {
+	rows, err := q.db.Query(ctx, whatKeeps, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -611,6 +703,8 @@ func (q *Queries) WhatKeeps(ctx context.Context, id int64) ([]WhatKeepsRow, erro
 	for rows.Next() {
 		var i WhatKeepsRow
 		if err := rows.Scan(
+			&i.JobID,
+			&i.ServerID,
 			&i.Name,
 			&i.Paused,
 			&i.Breaker,

@@ -58,6 +58,69 @@ func (q *Queries) CountJobs(ctx context.Context, ownerID int64) ([]CountJobsRow,
 	return items, nil
 }
 
+const countListed = `-- name: CountListed :many
+SELECT status, count(*) AS jobs FROM jobs
+WHERE jobs.stripped < 3
+  AND ($1::bigint = 0 OR jobs.owner_id = $1)
+  AND ($2::text = '' OR jobs.kind = $2)
+  AND ($3::bigint = 0 OR jobs.source_id = $3)
+  AND ($4::bigint = 0 OR jobs.destination_id = $4)
+  AND ($5::bigint = 0 OR jobs.project_id = $5)
+  AND ($6::boolean IS NULL OR jobs.urgent = $6)
+  AND ($7::boolean IS NULL OR jobs.paused = $7)
+  AND ($8::timestamptz IS NULL OR jobs.created_at >= $8)
+  AND ($9::timestamptz IS NULL OR jobs.created_at < $9)
+GROUP BY status
+`
+
+type CountListedParams struct {
+	OwnerID       int64
+	Kind          string
+	SourceID      int64
+	DestinationID int64
+	ProjectID     int64
+	Urgent        *bool
+	Paused        *bool
+	CreatedFrom   *time.Time
+	CreatedTo     *time.Time
+}
+
+type CountListedRow struct {
+	Status string
+	Jobs   int64
+}
+
+// CountListed counts by their status the jobs that ListJobs would list.
+func (q *Queries) CountListed(ctx context.Context, arg CountListedParams) ([]CountListedRow, error) {
+	rows, err := q.db.Query(ctx, countListed,
+		arg.OwnerID,
+		arg.Kind,
+		arg.SourceID,
+		arg.DestinationID,
+		arg.ProjectID,
+		arg.Urgent,
+		arg.Paused,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []CountListedRow{}
+	for rows.Next() {
+		var i CountListedRow
+		if err := rows.Scan(&i.Status, &i.Jobs); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const endWarning = `-- name: EndWarning :execrows
 DELETE FROM warnings WHERE key = $1
 `

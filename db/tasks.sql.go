@@ -36,12 +36,13 @@ WITH locked AS MATERIALIZED (
         wait_seconds = $5::float8,
         refused = $6, refused_since = $7,
         failures = $8, waits = $9, losses = $10, crashes = $11, alone = $12,
+        reason = $13, retry_helps = $14,
         ended_at = CASE WHEN $2::text <> 'pending' THEN now() END
     FROM locked
-    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_member = $13 AND t.lease_token = $14 AND t.status = 'in_progress'
-    RETURNING t.job_id, t.status
+    WHERE t.id = $1 AND t.job_id = locked.id AND t.lease_member = $15 AND t.lease_token = $16 AND t.status = 'in_progress'
+    RETURNING t.job_id, t.status, t.expected, t.received, t.delivered, t.bytes
 ), slots AS (
-    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $14 AND $15::boolean
+    DELETE FROM association_slots a USING ended WHERE a.task_id = $1 AND a.token = $16 AND $17::boolean
 )
 UPDATE jobs j
 SET n_running = n_running - 1,
@@ -50,6 +51,8 @@ SET n_running = n_running - 1,
     n_warning = n_warning + (ended.status = 'warning')::integer,
     n_failure = n_failure + (ended.status = 'failure')::integer,
     n_canceled = n_canceled + (ended.status = 'canceled')::integer,
+    sum_expected = sum_expected + ended.expected, sum_received = sum_received + ended.received,
+    sum_delivered = sum_delivered + ended.delivered, sum_bytes = sum_bytes + ended.bytes,
     ended_at = CASE WHEN n_running = 1 AND n_pending = 0 AND ended.status <> 'pending' THEN now() END,
     version = version + 1
 FROM ended
@@ -71,6 +74,8 @@ type EndLeaseParams struct {
 	Losses        int32
 	Crashes       int32
 	Alone         bool
+	Reason        string
+	RetryHelps    bool
 	Member        *uuid.UUID
 	Token         *int64
 	FreeSlots     bool
@@ -93,6 +98,8 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error
 		arg.Losses,
 		arg.Crashes,
 		arg.Alone,
+		arg.Reason,
+		arg.RetryHelps,
 		arg.Member,
 		arg.Token,
 		arg.FreeSlots,
@@ -103,7 +110,7 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -149,12 +156,14 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.Heard,
 		&i.Refused,
 		&i.RefusedSince,
+		&i.Reason,
+		&i.RetryHelps,
 	)
 	return i, err
 }
 
 const getTasks = `-- name: GetTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since FROM tasks WHERE id = ANY ($1::bigint[]) ORDER BY job_id, seq
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks WHERE id = ANY ($1::bigint[]) ORDER BY job_id, seq
 `
 
 // GetTasks returns those of some tasks that are there, by job and place.
@@ -207,6 +216,8 @@ func (q *Queries) GetTasks(ctx context.Context, ids []int64) ([]Task, error) {
 			&i.Heard,
 			&i.Refused,
 			&i.RefusedSince,
+			&i.Reason,
+			&i.RetryHelps,
 		); err != nil {
 			return nil, err
 		}
@@ -264,7 +275,7 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT tasks.id, tasks.job_id, tasks.seq, tasks.status, tasks.patient_id, tasks.study_instance_uid, tasks.series_instance_uids, tasks.pseudonym, tasks.not_before, tasks.waiting_reason, tasks.failures, tasks.waits, tasks.losses, tasks.crashes, tasks.lease_member, tasks.lease_token, tasks.cancel_requested, tasks.expected, tasks.received, tasks.delivered, tasks.verified, tasks.bytes, tasks.message, tasks.created_at, tasks.started_at, tasks.ended_at, tasks.unavailable_since, tasks.duplicates_passed, tasks.delivered_to, tasks.wait_seconds, tasks.alone, tasks.alone_member, tasks.alone_until, tasks.counted_before, tasks.rejected, tasks.unasked, tasks.heard, tasks.refused, tasks.refused_since FROM tasks
+SELECT tasks.id, tasks.job_id, tasks.seq, tasks.status, tasks.patient_id, tasks.study_instance_uid, tasks.series_instance_uids, tasks.pseudonym, tasks.not_before, tasks.waiting_reason, tasks.failures, tasks.waits, tasks.losses, tasks.crashes, tasks.lease_member, tasks.lease_token, tasks.cancel_requested, tasks.expected, tasks.received, tasks.delivered, tasks.verified, tasks.bytes, tasks.message, tasks.created_at, tasks.started_at, tasks.ended_at, tasks.unavailable_since, tasks.duplicates_passed, tasks.delivered_to, tasks.wait_seconds, tasks.alone, tasks.alone_member, tasks.alone_until, tasks.counted_before, tasks.rejected, tasks.unasked, tasks.heard, tasks.refused, tasks.refused_since, tasks.reason, tasks.retry_helps FROM tasks
 CROSS JOIN LATERAL (
     SELECT CASE $1::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
            CASE $1::text WHEN 'status' THEN tasks.status END AS word) k
@@ -357,6 +368,8 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.Heard,
 			&i.Refused,
 			&i.RefusedSince,
+			&i.Reason,
+			&i.RetryHelps,
 		); err != nil {
 			return nil, err
 		}
@@ -369,7 +382,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 }
 
 const loadRun = `-- name: LoadRun :one
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, j.sum_expected, j.sum_received, j.sum_delivered, j.sum_bytes, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
        schedule_now()::timestamptz AS now,
        EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
@@ -448,6 +461,8 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Task.Heard,
 		&i.Task.Refused,
 		&i.Task.RefusedSince,
+		&i.Task.Reason,
+		&i.Task.RetryHelps,
 		&i.Job.ID,
 		&i.Job.Kind,
 		&i.Job.OwnerID,
@@ -488,6 +503,10 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Job.Scan,
 		&i.Job.Manifest,
 		&i.Job.Stripped,
+		&i.Job.SumExpected,
+		&i.Job.SumReceived,
+		&i.Job.SumDelivered,
+		&i.Job.SumBytes,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,

@@ -22,6 +22,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
@@ -65,11 +66,24 @@ type site struct {
 // newSite starts an ADIT that runs no tasks: they stay pending.
 func newSite(t *testing.T) *site {
 	t.Helper()
+	return newTracedSite(t, nil)
+}
+
+// newTracedSite has all statements of the site told to a tracer, unless it is nil.
+func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
+	t.Helper()
 	s := &site{t: t, dbURL: dbtest.URL(t), log: &testpeer.Buffer{}, ready: func(context.Context) error { return nil }}
 	ctx := t.Context()
 	var err error
 	s.pool, err = db.Open(ctx, s.dbURL, db.Options{})
 	require.NoError(t, err)
+	if trace != nil {
+		traced := s.pool.Config()
+		s.pool.Close()
+		traced.ConnConfig.Tracer = multitracer.New(traced.ConnConfig.Tracer, trace)
+		s.pool, err = pgxpool.NewWithConfig(ctx, traced)
+		require.NoError(t, err)
+	}
 	t.Cleanup(s.pool.Close)
 	who := people.New(s.pool, people.NewKey())
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))

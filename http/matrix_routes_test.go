@@ -93,11 +93,14 @@ var routes = []row{
 	{route: "DELETE /api/v1/workers/{member}/schedule", want: ofStaff(204), on: newWorkers},
 
 	{route: "GET /api/v1/jobs", want: every(200)},
+	{route: "GET /api/v1/jobs:count", want: every(200)},
 	{route: "POST /api/v1/jobs", want: every(201), needs: both, body: `{"kind":"selective_transfer","source":"SRC","destination":"DST","studies":[{"study_instance_uid":"1.2.3"}]}`},
 	{route: "GET /api/v1/jobs/{id}", want: owned(200), on: newJob("pending")},
 	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
 	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
 	{route: "GET /api/v1/jobs/{id}/deidentification:export", want: owned(200), on: newJob("success")},
+	{route: "GET /api/v1/jobs/{id}/failed-studies", want: owned(200), on: newJob("failure")},
+	{route: "GET /api/v1/jobs/{id}/failures", want: owned(200), on: newJob("failure")},
 	{route: "GET /api/v1/jobs/{id}/manifest", want: owned(409), on: newJob("success")}, // the job keeps none
 	{route: "GET /api/v1/jobs/{id}/tasks", want: owned(200), on: newJob("pending")},
 	{route: "POST /api/v1/jobs/{id}:verify", want: ofStaff(200), on: newJob("unverified")},

@@ -7,8 +7,10 @@ RETURNING *;
 
 -- name: GetJob :one
 SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
@@ -19,8 +21,10 @@ WHERE jobs.id = $1 AND jobs.stripped < 3;
 -- planned for its values, so that what stays of each CASE is a column that an index may have.
 -- name: ListJobs :many
 SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
@@ -130,11 +134,12 @@ SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failur
     unasked = 0, counted_before = '{}', rejected = '{}', heard = '{}', delivered_to = ''
 WHERE r.job_id = $1;
 
--- RecountJob sets a locked job's counters from its tasks, after an action that moved many of them at once.
+-- RecountJob sets a locked job's counters and sums from its tasks, after an action that moved many of them at once.
 -- name: RecountJob :exec
 UPDATE jobs
 SET n_pending = c.pending, n_running = c.running, n_success = c.success, n_warning = c.warning, n_failure = c.failure,
-    n_canceled = c.canceled, canceled = false, started = jobs.started AND c.running > 0,
+    n_canceled = c.canceled, sum_expected = c.expected, sum_received = c.received, sum_delivered = c.delivered, sum_bytes = c.bytes,
+    canceled = false, started = jobs.started AND c.running > 0,
     ended_at = CASE WHEN c.pending + c.running = 0 THEN coalesce(jobs.ended_at, now()) END, version = version + 1
 FROM (
     SELECT count(*) FILTER (WHERE t.status = 'pending') AS pending,
@@ -142,7 +147,11 @@ FROM (
            count(*) FILTER (WHERE t.status = 'success') AS success,
            count(*) FILTER (WHERE t.status = 'warning') AS warning,
            count(*) FILTER (WHERE t.status = 'failure') AS failure,
-           count(*) FILTER (WHERE t.status = 'canceled') AS canceled
+           count(*) FILTER (WHERE t.status = 'canceled') AS canceled,
+           coalesce(sum(t.expected) FILTER (WHERE t.status <> 'in_progress'), 0) AS expected,
+           coalesce(sum(t.received) FILTER (WHERE t.status <> 'in_progress'), 0) AS received,
+           coalesce(sum(t.delivered) FILTER (WHERE t.status <> 'in_progress'), 0) AS delivered,
+           coalesce(sum(t.bytes) FILTER (WHERE t.status <> 'in_progress'), 0) AS bytes
     FROM tasks t
     WHERE t.job_id = $1
 ) c
@@ -160,8 +169,10 @@ DELETE FROM idempotency_keys WHERE created_at <= now() - interval '24 hours';
 -- GetJobs returns those of some jobs that are there, in no order.
 -- name: GetJobs :many
 SELECT sqlc.embed(jobs), u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination,
-       p.name AS project
+       p.name AS project, coalesce(r.expected, 0)::bigint AS run_expected, coalesce(r.received, 0)::bigint AS run_received,
+       coalesce(r.delivered, 0)::bigint AS run_delivered, coalesce(r.bytes, 0)::bigint AS run_bytes, coalesce(r.done, 0)::float8 AS run_done
 FROM jobs
+LEFT JOIN running r ON r.job_id = jobs.id
 JOIN users u ON u.id = jobs.owner_id
 JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id

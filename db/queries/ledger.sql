@@ -58,7 +58,8 @@ SET expected = excluded.expected, delivered = excluded.delivered, bytes = exclud
 
 -- PutSummary writes down, where a run ends, what became of each series, how far the task is, since when its study has to be brought back at its
 -- source, and a line of its log. What the ledger knows is not overwritten by less, and what is expected not by nothing; nothing of it is by a run that did
--- not read what earlier ones had done. A task that is over needs no ledger.
+-- not read what earlier ones had done. A task that is over needs no ledger. The lease has ended before, so that the task is among the sums of its
+-- job, which is locked.
 -- name: PutSummary :exec
 WITH series AS (
     INSERT INTO task_series (task_id, series_uid, expected, delivered, bytes, missing)
@@ -72,7 +73,9 @@ WITH series AS (
     SELECT count(*) AS instances, coalesce(sum(d.bytes), 0)::bigint AS bytes FROM delivered d WHERE d.task_id = sqlc.arg(id)
 ), ledger AS (
     DELETE FROM delivered d WHERE d.task_id = sqlc.arg(id) AND sqlc.arg(is_over)::boolean
-)
+), before AS (
+    SELECT b.expected, b.received, b.delivered, b.bytes FROM tasks b WHERE b.id = sqlc.arg(id)
+), task AS (
 UPDATE tasks t
 SET expected = CASE WHEN NOT now.counted OR sqlc.arg(expected)::integer = 0 THEN t.expected ELSE sqlc.arg(expected) END,
     received = CASE WHEN now.counted THEN greatest(sqlc.arg(received)::integer, known.instances) ELSE t.received END,
@@ -84,7 +87,15 @@ SET expected = CASE WHEN NOT now.counted OR sqlc.arg(expected)::integer = 0 THEN
         WHEN sqlc.arg(is_away)::boolean THEN coalesce(CASE WHEN sqlc.arg(is_back)::boolean THEN NULL ELSE t.unavailable_since END, schedule_now())
         WHEN NOT sqlc.arg(is_back) THEN t.unavailable_since END
 FROM known, (SELECT sqlc.arg(is_loaded)::boolean AS counted) now
-WHERE t.id = sqlc.arg(id);
+WHERE t.id = sqlc.arg(id)
+RETURNING t.job_id, t.expected, t.received, t.delivered, t.bytes
+)
+UPDATE jobs j
+SET sum_expected = sum_expected + task.expected - before.expected, sum_received = sum_received + task.received - before.received,
+    sum_delivered = sum_delivered + task.delivered - before.delivered, sum_bytes = sum_bytes + task.bytes - before.bytes
+FROM task, before
+WHERE j.id = task.job_id
+  AND (task.expected, task.received, task.delivered, task.bytes) <> (before.expected, before.received, before.delivered, before.bytes);
 
 -- name: ListTaskSeries :many
 SELECT * FROM task_series WHERE task_id = $1 ORDER BY series_uid;

@@ -113,14 +113,17 @@ INSERT INTO worker_schedules (member_name, schedule) VALUES ($1, $2) ON CONFLICT
 -- name: DeleteWorkers :exec
 DELETE FROM worker_schedules WHERE member_name = $1;
 
--- WhatKeeps gathers what keeps a pending task from starting, per server of its job.
+-- WhatKeeps gathers what keeps pending tasks from starting, per job and server of it, the source first.
 -- name: WhatKeeps :many
-SELECT n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
+WITH used AS MATERIALIZED (
+    SELECT a.server_id, count(*) AS n FROM association_slots a WHERE a.use = 'batch' GROUP BY a.server_id
+)
+SELECT j.id AS job_id, st.server_id, n.name, st.paused, st.breaker, st.breaker_reason, st.opens_at, st.opens_zone,
        coalesce(extract(epoch FROM st.probe_at - schedule_now()), 0)::float8 AS probe_seconds,
        coalesce(extract(epoch FROM st.next_start_at - schedule_now()), 0)::float8 AS pace_seconds,
        coalesce(st.caps_until > schedule_now(), true)::boolean AS current,
        (CASE WHEN j.outside_windows THEN st.outside_cap ELSE st.batch_cap END)::integer AS cap, st.allowance,
-       (SELECT count(*) FROM association_slots a WHERE a.server_id = st.server_id AND a.use = 'batch') AS used,
+       coalesce(used.n, 0)::bigint AS used,
        -- a C-MOVE takes a second one
        (st.server_id = j.source_id
         AND (s.moves_first OR EXISTS (SELECT FROM direct_moves d WHERE d.source_id = j.source_id AND d.destination_id = j.destination_id)))::boolean AS moves
@@ -128,8 +131,9 @@ FROM jobs j
 JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
 JOIN servers s ON s.id = st.server_id
 JOIN dicom_nodes n ON n.id = st.server_id
-WHERE j.id = $1
-ORDER BY st.server_id = j.source_id DESC;
+LEFT JOIN used ON used.server_id = st.server_id
+WHERE j.id = ANY(sqlc.arg(ids)::bigint[])
+ORDER BY j.id, st.server_id = j.source_id DESC;
 
 -- AheadOf counts for pending tasks of a job the tasks of the same owner that come before each at a server of its own, up to 1000 of its
 -- own job. What waits for another server is not before it, nor what is kept from starting by one.
@@ -154,4 +158,43 @@ SELECT t.id, least(greatest(extract(epoch FROM t.not_before - schedule_now()), 0
 FROM tasks t
 LEFT JOIN nearest ON nearest.id = t.id
 CROSS JOIN others
-WHERE t.id = ANY(sqlc.arg(ids)::bigint[]) AND t.job_id = sqlc.arg(job_id);
+WHERE t.id = ANY(sqlc.arg(ids)::bigint[]); -- which are of the job: to ask for that, too, makes a plan of old statistics walk over all of it
+
+-- WaitingOfJobs tells of jobs with pending tasks what those wait for: how many are due and how many wait for a time of their own, up to 200 of each,
+-- with the reasons of 50 of the latter, the next of their times and the last one. Ahead are the tasks of up to 100 jobs of the same owner between the
+-- same nodes; many: there may be more.
+-- name: WaitingOfJobs :many
+WITH asked AS MATERIALIZED (
+    SELECT j.id, j.owner_id, j.source_id, j.destination_id, j.urgent, j.priority
+    FROM jobs j WHERE j.id = ANY(sqlc.arg(ids)::bigint[]) AND j.n_pending > 0
+)
+SELECT asked.id, due.n AS due, later.n AS later, coalesce(named.reasons, '{}')::text[] AS reasons, coalesce(named.wait_seconds, 0)::float8 AS wait_seconds,
+       coalesce(last.wait_seconds, 0)::float8 AS last_seconds, checked.n AS verifying, ahead.n AS ahead, ahead.many, schedule_now()::timestamptz AS now
+FROM asked
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.n_pending), 0)::bigint AS n, (count(*) = 100)::boolean AS many
+    FROM (SELECT o.n_pending FROM jobs o
+          WHERE o.owner_id = asked.owner_id AND o.source_id = asked.source_id AND o.destination_id = asked.destination_id
+            AND (o.urgent, o.priority, -o.id) > (asked.urgent, asked.priority, -asked.id)
+            AND o.active AND o.n_pending > 0 AND o.verified AND NOT o.paused AND NOT o.canceled
+          ORDER BY o.urgent, o.priority, -o.id
+          LIMIT 100) o
+) ahead
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before <= schedule_now() LIMIT 200) p
+) due
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() LIMIT 200) p
+) later
+CROSS JOIN LATERAL (
+    SELECT array_agg(p.waiting_reason) AS reasons,
+           min(least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds)) AS wait_seconds
+    FROM (SELECT * FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before LIMIT 50) p
+) named
+LEFT JOIN LATERAL (
+    SELECT least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds) AS wait_seconds
+    FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before DESC LIMIT 1
+) last ON true
+CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM (SELECT FROM verifications v WHERE v.job_id = asked.id AND v.open LIMIT 200) v
+) checked;

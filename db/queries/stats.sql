@@ -33,3 +33,18 @@ INSERT INTO warnings (key, message) VALUES ($1, $2) ON CONFLICT DO NOTHING;
 
 -- name: EndWarning :execrows
 DELETE FROM warnings WHERE key = $1;
+
+-- CountListed counts by their status the jobs that ListJobs would list.
+-- name: CountListed :many
+SELECT status, count(*) AS jobs FROM jobs
+WHERE jobs.stripped < 3
+  AND (sqlc.arg(owner_id)::bigint = 0 OR jobs.owner_id = sqlc.arg(owner_id))
+  AND (sqlc.arg(kind)::text = '' OR jobs.kind = sqlc.arg(kind))
+  AND (sqlc.arg(source_id)::bigint = 0 OR jobs.source_id = sqlc.arg(source_id))
+  AND (sqlc.arg(destination_id)::bigint = 0 OR jobs.destination_id = sqlc.arg(destination_id))
+  AND (sqlc.arg(project_id)::bigint = 0 OR jobs.project_id = sqlc.arg(project_id))
+  AND (sqlc.narg(urgent)::boolean IS NULL OR jobs.urgent = sqlc.narg(urgent))
+  AND (sqlc.narg(paused)::boolean IS NULL OR jobs.paused = sqlc.narg(paused))
+  AND (sqlc.narg(created_from)::timestamptz IS NULL OR jobs.created_at >= sqlc.narg(created_from))
+  AND (sqlc.narg(created_to)::timestamptz IS NULL OR jobs.created_at < sqlc.narg(created_to))
+GROUP BY status;

@@ -80,10 +80,11 @@ WITH locked AS MATERIALIZED (
         wait_seconds = sqlc.arg(wait_seconds)::float8,
         refused = sqlc.arg(refused), refused_since = sqlc.narg(refused_since),
         failures = sqlc.arg(failures), waits = sqlc.arg(waits), losses = sqlc.arg(losses), crashes = sqlc.arg(crashes), alone = sqlc.arg(alone),
+        reason = sqlc.arg(reason), retry_helps = sqlc.arg(retry_helps),
         ended_at = CASE WHEN sqlc.arg(status)::text <> 'pending' THEN now() END
     FROM locked
     WHERE t.id = sqlc.arg(id) AND t.job_id = locked.id AND t.lease_member = sqlc.arg(member) AND t.lease_token = sqlc.arg(token) AND t.status = 'in_progress'
-    RETURNING t.job_id, t.status
+    RETURNING t.job_id, t.status, t.expected, t.received, t.delivered, t.bytes
 ), slots AS (
     DELETE FROM association_slots a USING ended WHERE a.task_id = sqlc.arg(id) AND a.token = sqlc.arg(token) AND sqlc.arg(free_slots)::boolean
 )
@@ -94,6 +95,8 @@ SET n_running = n_running - 1,
     n_warning = n_warning + (ended.status = 'warning')::integer,
     n_failure = n_failure + (ended.status = 'failure')::integer,
     n_canceled = n_canceled + (ended.status = 'canceled')::integer,
+    sum_expected = sum_expected + ended.expected, sum_received = sum_received + ended.received,
+    sum_delivered = sum_delivered + ended.delivered, sum_bytes = sum_bytes + ended.bytes,
     ended_at = CASE WHEN n_running = 1 AND n_pending = 0 AND ended.status <> 'pending' THEN now() END,
     version = version + 1
 FROM ended

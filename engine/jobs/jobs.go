@@ -41,6 +41,15 @@ type Job struct {
 	Source      string
 	Destination string
 	Project     string
+	Sums
+	Outlook
+}
+
+// Sums are what the tasks of a job have done together.
+type Sums struct {
+	Expected, Received, Delivered int64   // instances; expected of the tasks that have looked at the source
+	Bytes                         int64   // delivered
+	TasksDone                     float64 // that have ended, with the parts of those that run
 }
 
 // Message sums up how a job ended, empty before.
@@ -91,9 +100,30 @@ func (svc *Service) Get(ctx context.Context, user people.User, id int64) (Job, e
 	return JobOf(row), nil
 }
 
+// Show returns a job as Get does, with its outlook.
+func (svc *Service) Show(ctx context.Context, user people.User, id int64) (Job, error) {
+	job, err := svc.Get(ctx, user, id)
+	if err != nil {
+		return Job{}, err
+	}
+	jobs := []Job{job}
+	if err := svc.lookAhead(ctx, func(j Job) bool { return j.OwnerID == user.ID }, jobs); err != nil {
+		return Job{}, err
+	}
+	return jobs[0], nil
+}
+
 // JobOf returns the job of a row.
 func JobOf(row db.GetJobRow) Job {
-	return Job{Job: row.Job, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project}
+	j := row.Job
+	return Job{
+		Job: j, Owner: row.Owner, Source: row.Source, Destination: row.Destination, Project: row.Project,
+		Sums: Sums{
+			Expected: j.SumExpected + row.RunExpected, Received: j.SumReceived + row.RunReceived,
+			Delivered: j.SumDelivered + row.RunDelivered, Bytes: j.SumBytes + row.RunBytes,
+			TasksDone: float64(j.NSuccess+j.NWarning+j.NFailure+j.NCanceled) + row.RunDone,
+		},
+	}
 }
 
 // JobFilter chooses jobs for a list. Empty fields match everything.
@@ -103,26 +133,19 @@ type JobFilter struct {
 	Kind                         string
 	Source, Destination, Project string // names, in any case of letters
 	Owner                        string // name, in any case of letters; another's is for staff
+	Mine                         bool   // only the user's own, which are all that others than staff see
 	Urgent, Paused               *bool
 	CreatedFrom, CreatedTo       time.Time // from the first one on, before the second
 	Limit                        int
 }
 
-// List lists the user's jobs, all jobs for staff.
+// List lists the user's jobs, all jobs for staff, each with its outlook. It asks as often for many as for one.
 func (svc *Service) List(ctx context.Context, user people.User, f JobFilter) ([]Job, error) {
 	if !validPlace(f.Order) {
 		return nil, page.Unknown()
 	}
-	p := db.ListJobsParams{
-		Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value, After: f.Order.After,
-		OwnerID: user.ID, Kind: f.Kind, Urgent: f.Urgent, Paused: f.Paused,
-		CreatedFrom: given(f.CreatedFrom), CreatedTo: given(f.CreatedTo), Max: int32(f.Limit),
-	}
-	p.Status, p.Statuses = statuses(f.Status)
-	if user.IsStaff {
-		p.OwnerID = 0
-	}
-	if none, err := svc.named(ctx, user, f, &p); none || err != nil {
+	p, none, err := svc.params(ctx, user, f)
+	if none || err != nil {
 		return nil, err
 	}
 	rows, err := svc.Q.Planned().ListJobs(ctx, p)
@@ -133,7 +156,27 @@ func (svc *Service) List(ctx context.Context, user people.User, f JobFilter) ([]
 	for i, row := range rows {
 		jobs[i] = JobOf(db.GetJobRow(row))
 	}
-	return jobs, nil
+	return jobs, svc.lookAhead(ctx, func(j Job) bool { return j.OwnerID == user.ID }, jobs)
+}
+
+// params asks for the jobs of a filter. none: there is nothing of a name that it gives, and so no job.
+func (svc *Service) params(
+	ctx context.Context, user people.User, f JobFilter,
+) (p db.ListJobsParams, none bool, err error) {
+	p = db.ListJobsParams{
+		Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value, After: f.Order.After,
+		OwnerID: user.ID, Kind: f.Kind, Urgent: f.Urgent, Paused: f.Paused,
+		CreatedFrom: given(f.CreatedFrom), CreatedTo: given(f.CreatedTo), Max: int32(f.Limit),
+	}
+	p.Status, p.Statuses = statuses(f.Status)
+	if user.IsStaff && !f.Mine {
+		p.OwnerID = 0
+	}
+	mine := p.OwnerID
+	if none, err = svc.named(ctx, user, f, &p); none || err != nil {
+		return p, none, err
+	}
+	return p, f.Mine && p.OwnerID != mine, nil
 }
 
 // named looks up what a filter names. none: there is nothing of such a name, and so no job.

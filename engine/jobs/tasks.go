@@ -54,7 +54,7 @@ func (svc *Service) Task(ctx context.Context, user people.User, id int64) (Task,
 	if !all && job.OwnerID != user.ID {
 		row.Pseudonym = ""
 	}
-	tasks, err := svc.explain(ctx, user, job, row)
+	tasks, err := svc.explain(ctx, job.OwnerID == user.ID, job, row)
 	if err != nil {
 		return Task{}, err
 	}
@@ -88,12 +88,7 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 	if !validPlace(f.Order) || f.Order.After > math.MaxInt32 {
 		return nil, page.Unknown()
 	}
-	p := db.ListTasksParams{
-		JobID: jobID, Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value,
-		After: int32(f.Order.After), Max: int32(f.Limit),
-	}
-	p.Status, p.Statuses = statuses(f.Status)
-	rows, err := svc.Q.Planned().ListTasks(ctx, p)
+	rows, err := svc.tasksOf(ctx, jobID, f)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +101,17 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 			rows[i].Pseudonym = ""
 		}
 	}
-	return svc.explain(ctx, user, job, rows...)
+	return svc.explain(ctx, job.OwnerID == user.ID, job, rows...)
+}
+
+// tasksOf lists tasks of a job to whoever asks.
+func (svc *Service) tasksOf(ctx context.Context, jobID int64, f TaskFilter) ([]db.Task, error) {
+	p := db.ListTasksParams{
+		JobID: jobID, Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value,
+		After: int32(f.Order.After), Max: int32(f.Limit),
+	}
+	p.Status, p.Statuses = statuses(f.Status)
+	return svc.Q.Planned().ListTasks(ctx, p)
 }
 
 // TaskSeries returns what became of each series of a task that the user may see.

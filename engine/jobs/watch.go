@@ -41,17 +41,23 @@ func (svc *Service) SightOfTask(ctx context.Context, user people.User, id int64)
 	return row.JobID, s, err
 }
 
-// Watched returns those of some jobs that are there, by their ids. Nobody's rights are asked: that is done before.
-func (svc *Service) Watched(ctx context.Context, ids []int64) (map[int64]Job, error) {
+// Watched returns those of some jobs that are there, by their ids, each with its outlook: as their owners see them, or as
+// others do. Nobody's rights are asked: that is done before.
+func (svc *Service) Watched(ctx context.Context, ids []int64, own bool) (map[int64]Job, error) {
 	rows, err := svc.Q.GetJobs(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[int64]Job, len(rows))
-	for _, row := range rows {
-		found[row.Job.ID] = JobOf(db.GetJobRow(row))
+	jobs := make([]Job, len(rows))
+	for i, row := range rows {
+		jobs[i] = JobOf(db.GetJobRow(row))
 	}
-	return found, nil
+	found := make(map[int64]Job, len(rows))
+	err = svc.lookAhead(ctx, func(Job) bool { return own }, jobs)
+	for _, j := range jobs {
+		found[j.ID] = j
+	}
+	return found, err
 }
 
 // WatchedTasks returns those of some tasks of a job that are there, by their ids, as somebody with such a sight sees
@@ -66,11 +72,7 @@ func (svc *Service) WatchedTasks(ctx context.Context, job Job, s Sight, ids []in
 			rows[i].Pseudonym = ""
 		}
 	}
-	var viewer people.User
-	if s.Own {
-		viewer.ID = job.OwnerID
-	}
-	tasks, err := svc.explain(ctx, viewer, job, rows...)
+	tasks, err := svc.explain(ctx, s.Own, job, rows...)
 	found := make(map[int64]Task, len(tasks))
 	for _, t := range tasks {
 		found[t.ID] = t

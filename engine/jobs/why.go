@@ -11,12 +11,11 @@ import (
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/nodes"
-	"github.com/adit-go/adit/people"
 )
 
-// explain adds to the pending ones among tasks of a job why they wait, for the user who asks. What keeps the job, and
+// explain adds to the pending ones among tasks of a job why they wait, for its owner or for others. What keeps the job, and
 // where its tasks stand, is asked once for all of them.
-func (svc *Service) explain(ctx context.Context, user people.User, job Job, rows ...db.Task) ([]Task, error) {
+func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.Task) ([]Task, error) {
 	tasks := make([]Task, len(rows))
 	var pending []int64
 	for i, row := range rows {
@@ -28,7 +27,7 @@ func (svc *Service) explain(ctx context.Context, user people.User, job Job, rows
 	if len(pending) == 0 {
 		return tasks, nil
 	}
-	servers, err := svc.Q.WhatKeeps(ctx, job.ID)
+	servers, err := svc.Q.WhatKeeps(ctx, []int64{job.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -42,16 +41,28 @@ func (svc *Service) explain(ctx context.Context, user people.User, job Job, rows
 	}
 	for i := range tasks {
 		if t := &tasks[i]; t.Status == Pending {
-			t.WhyWaiting = whyWaiting(user, job, t.Task, servers, ahead[t.ID], svc.Config.Zone)
+			t.WhyWaiting = whyWaiting(own, job, t.Task, servers, placeOf(ahead[t.ID]), svc.Config.Zone)
 		}
 	}
 	return tasks, nil
 }
 
+// place is where a task stands, or the tasks of a job.
+type place struct {
+	WaitSeconds float64 // for a time of its own
+	Ahead       int64   // tasks of the same owner that come before it
+	Many        bool    // so many at least
+	Verifying   bool    // nothing is left to be sent
+}
+
+func placeOf(row db.AheadOfRow) place {
+	return place{WaitSeconds: row.WaitSeconds, Ahead: row.Ahead, Verifying: row.Verifying}
+}
+
 // whyWaiting returns everything that keeps a task from starting. What passes within moments is reported only if nothing
 // else does.
 func whyWaiting(
-	user people.User, job Job, row db.Task, servers []db.WhatKeepsRow, ahead db.AheadOfRow, zone *time.Location,
+	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, ahead place, zone *time.Location,
 ) string {
 	var reasons []string
 	switch {
@@ -76,7 +87,7 @@ func whyWaiting(
 		reasons = append(reasons, serverKeeps(s, zone)...)
 	}
 	if len(reasons) == 0 {
-		reasons = append(reasons, whyInARow(user, job, servers, ahead, zone))
+		reasons = append(reasons, whyInARow(own, servers, ahead, zone))
 		if row.Alone {
 			reasons = append(reasons,
 				"it must run alone, since ADIT's process ended unexpectedly 3 times while it ran: it waits until a "+
@@ -138,7 +149,7 @@ func windowOpens(s db.WhatKeepsRow, zone *time.Location) string {
 }
 
 // whyInARow says whose turn it is, if nothing else keeps a task from starting.
-func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.AheadOfRow, zone *time.Location) string {
+func whyInARow(own bool, servers []db.WhatKeepsRow, ahead place, zone *time.Location) string {
 	for _, s := range servers {
 		if s.PaceSeconds > 0 {
 			return fmt.Sprintf(
@@ -150,30 +161,34 @@ func whyInARow(user people.User, job Job, servers []db.WhatKeepsRow, ahead db.Ah
 	for _, s := range servers {
 		if s.Allowance != nil && *s.Allowance < s.Cap && s.Used >= int64(*s.Allowance) {
 			return fmt.Sprintf("DICOM Server %s takes only %d of %d connections now, since it refused more; %s%s",
-				s.Name, *s.Allowance, s.Cap, askedAgain(s.ProbeSeconds, zone), aheadWords(user, job, ahead.Ahead))
+				s.Name, *s.Allowance, s.Cap, askedAgain(s.ProbeSeconds, zone), aheadWords(own, ahead))
 		}
 		if s.Used >= int64(s.Cap) {
 			return "cap reached: all connections that DICOM Server " + s.Name +
-				" allows to jobs are in use" + aheadWords(user, job, ahead.Ahead)
+				" allows to jobs are in use" + aheadWords(own, ahead)
 		}
 		if s.Moves && !ahead.Verifying && s.Cap > 1 && s.Used+2 > int64(s.Cap) {
 			return "cap reached: a C-MOVE needs two connections, and of those that DICOM Server " +
-				s.Name + " allows to jobs only one is free" + aheadWords(user, job, ahead.Ahead)
+				s.Name + " allows to jobs only one is free" + aheadWords(own, ahead)
 		}
 	}
 	if ahead.Ahead > 0 {
-		return strings.TrimPrefix(aheadWords(user, job, ahead.Ahead), ", and ")
+		return strings.TrimPrefix(aheadWords(own, ahead), ", and ")
 	}
 	return "it starts as soon as a worker is free"
 }
 
-func aheadWords(user people.User, job Job, n int64) string {
+func aheadWords(own bool, ahead place) string {
+	n := ahead.Ahead
 	if n == 0 {
 		return ""
 	}
 	whose := "your"
-	if user.ID != job.OwnerID {
+	if !own {
 		whose = "its owner's"
+	}
+	if ahead.Many {
+		return fmt.Sprintf(", and %d or more of %s tasks come before it", n, whose)
 	}
 	if n == 1 {
 		return fmt.Sprintf(", and 1 of %s tasks comes before it", whose)

@@ -22,6 +22,7 @@ type Outcome struct {
 	Wait          time.Duration
 
 	Failed      bool // an attempt that counts
+	Lasting     bool // it fails again until somebody changes something
 	Waited      bool
 	Unavailable bool  // its study has to be brought back at its source
 	Down        *Down // a server that is not available

@@ -170,6 +170,7 @@ func leaseEnd(h Held, t db.Task, o Outcome) db.EndLeaseParams {
 		Message: o.Message, WaitingReason: o.WaitingReason,
 		WaitSeconds: o.Wait.Seconds(), Failures: t.Failures, Waits: t.Waits, Losses: t.Losses, Crashes: t.Crashes,
 		Refused: t.Refused, RefusedSince: t.RefusedSince, Alone: t.Crashes >= maxCrashes, FreeSlots: true,
+		RetryHelps: !o.Lasting,
 	}
 }
 
@@ -180,6 +181,9 @@ func (svc *Service) endLease(
 ) (pressed bool, err error) {
 	if err := jobs.SayCanceled(ctx, q, h.JobID, p); err != nil {
 		return false, err
+	}
+	if p.Status == jobs.Failure || p.Status == jobs.Warning {
+		p.Reason = jobs.ReasonOf(p.Message)
 	}
 	pressed, err = q.EndLease(ctx, *p)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -4,7 +4,11 @@ package lease
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/adit-go/adit/db"
 )
@@ -15,10 +19,15 @@ type Progress struct {
 	Bytes                         atomic.Int64 // delivered
 }
 
-// PushProgress writes how far running tasks are, for people who look at them.
+// sampleEvery is how often it is kept how far a running job is.
+const sampleEvery = time.Minute
+
+// PushProgress writes how far running tasks are, for people who look at them, and now and then how far their jobs are.
 func (svc *Service) PushProgress(ctx context.Context, running map[Held]*Progress) error {
 	var p db.PushProgressParams
+	of := map[int64]bool{}
 	for h, g := range running {
+		of[h.JobID] = true
 		if g.Expected.Load()+g.Received.Load() == 0 && g.Delivered.Load() == 0 {
 			continue // it has not read yet what earlier runs brought
 		}
@@ -29,8 +38,14 @@ func (svc *Service) PushProgress(ctx context.Context, running map[Held]*Progress
 		p.Delivered = append(p.Delivered, g.Delivered.Load())
 		p.Bytes = append(p.Bytes, g.Bytes.Load())
 	}
-	if len(p.Ids) == 0 {
+	var pushed error
+	if len(p.Ids) > 0 {
+		pushed = svc.Q.PushProgress(ctx, p)
+	}
+	if len(of) == 0 {
 		return nil
 	}
-	return svc.Q.PushProgress(ctx, p)
+	return errors.Join(pushed, svc.Q.SampleJobs(ctx, db.SampleJobsParams{
+		Ids: slices.Collect(maps.Keys(of)), Every: sampleEvery.Seconds(),
+	}))
 }

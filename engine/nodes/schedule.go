@@ -43,6 +43,64 @@ func (svc *Service) Schedule(ctx context.Context, server string) (ServerSchedule
 	return ServerSchedule{*s, svc.now(s, rows[0])}, nil
 }
 
+// Weeks are the schedules of servers by their IDs, and the instant that they are read at by the database's clock.
+type Weeks struct {
+	Now time.Time
+	Of  map[int64]*schedule.Schedule
+}
+
+// Weeks returns the schedules of all servers. One that is damaged is left out.
+func (svc *Service) Weeks(ctx context.Context) (Weeks, error) {
+	rows, err := svc.Q.ServerSchedules(ctx, []int64{})
+	if err != nil {
+		return Weeks{}, err
+	}
+	w := Weeks{Of: make(map[int64]*schedule.Schedule, len(rows))}
+	for _, row := range rows {
+		w.Now = row.Now
+		if s, err := scheduleOf(row); err == nil {
+			w.Of[row.ID] = s
+		}
+	}
+	return w, nil
+}
+
+// maxSpans bounds how many spans of its servers' schedules a job is followed through.
+const maxSpans = 200
+
+// Ends returns when work that takes so long is done that goes on only while all of these servers are open for jobs;
+// zero: not within sight.
+func (w Weeks) Ends(from time.Time, work time.Duration, servers ...int64) time.Time {
+	t := from
+	for range maxSpans {
+		until, open := time.Time{}, true
+		for _, id := range servers {
+			s := w.Of[id]
+			if s == nil { // a folder is always open
+				continue
+			}
+			if opens := s.Opens(t); opens.IsZero() {
+				return time.Time{}
+			} else if opens.After(t) {
+				t, open = opens, false
+				break
+			}
+			if u := s.At(t).Until; !u.IsZero() && (until.IsZero() || u.Before(until)) {
+				until = u
+			}
+		}
+		switch {
+		case !open:
+		case until.IsZero() || !t.Add(work).After(until):
+			return t.Add(work)
+		default:
+			work -= until.Sub(t)
+			t = until
+		}
+	}
+	return time.Time{}
+}
+
 // seconds returns a number as the database keeps it, and the other way round.
 func seconds[From, To int | int32](n *From) *To {
 	if n == nil {

@@ -122,7 +122,7 @@ func (r *verdict) judgeError(o *lease.Outcome, err error) {
 	}
 	switch policy {
 	case fault.PolicyPermanent:
-		o.Status, o.Message = jobs.Failure, fault.Sentence(err)
+		o.Status, o.Message, o.Lasting = jobs.Failure, fault.Sentence(err), true
 	case fault.PolicyWait:
 		o.Status, o.WaitingReason, o.Waited = jobs.Pending, fault.ReasonOf(err), true
 		pauses := r.svc.Config.WaitPauses

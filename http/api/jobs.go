@@ -33,8 +33,13 @@ type createJob struct {
 
 type listJobs struct {
 	Paging
-	Sort        string    `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
-	Status      []string  `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
+	Sort   string   `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
+	Status []string `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
+	JobFilter
+}
+
+// JobFilter chooses jobs, in a query.
+type JobFilter struct {
 	Kind        string    `query:"kind" enum:"selective_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
 	Source      string    `query:"source" maxLength:"255" example:"PACS" doc:"Only jobs from this DICOM node."`
 	Destination string    `query:"destination" maxLength:"255" example:"Research" doc:"Only jobs to this DICOM node."`
@@ -44,6 +49,7 @@ type listJobs struct {
 	CreatedTo   time.Time `query:"created_to" example:"2026-12-01T00:00:00Z" doc:"Jobs made before then (RFC 3339)."`
 	Urgent      string    `query:"urgent" enum:"true,false" example:"true" doc:"Only urgent jobs; false: only others."`
 	Paused      string    `query:"paused" enum:"true,false" example:"true" doc:"Only paused jobs; false: only others."`
+	Mine        string    `query:"mine" enum:"true,false" example:"true" doc:"Only one's own jobs, which are all that others than staff see."`
 }
 
 func (a *jobsRoutes) register() {
@@ -67,7 +73,7 @@ func (a *jobsRoutes) register() {
 		description: "Shows how far a job is: its status, how many of its tasks are in which status, and, once it " +
 			"has ended, what became of it.",
 	}, func(ctx context.Context, user people.User, in *JobID) (*changed[client.Job], error) {
-		return jobOfVersion(a.engine.Jobs.Get(ctx, user, in.ID))
+		return jobOfVersion(a.engine.Jobs.Show(ctx, user, in.ID))
 	})
 	handle(a.API, operation{
 		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", editable: true,
@@ -127,7 +133,7 @@ func (a *jobsRoutes) register() {
 			if err := a.engine.Jobs.Act(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
-			job, err := a.engine.Jobs.Get(ctx, user, in.ID)
+			job, err := a.engine.Jobs.Show(ctx, user, in.ID)
 			if err != nil {
 				return nil, err
 			}
@@ -157,30 +163,40 @@ func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *create
 	if err != nil {
 		return nil, err
 	}
+	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
+		return nil, err
+	}
 	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
 }
 
 func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJobs) (
 	*body[client.Page[client.Job]], error,
 ) {
-	if err := plainText(map[string]string{
-		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
-	}); err != nil {
+	f, err := in.filter()
+	if err != nil {
 		return nil, err
 	}
 	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
 		return nil, err
 	}
-	list, err := a.engine.Jobs.List(ctx, user, jobs.JobFilter{
-		Order: o, Status: strings.Join(in.Status, ","), Kind: in.Kind, Source: in.Source, Destination: in.Destination,
-		Project: in.Project, Owner: in.Owner, Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused),
-		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo, Limit: in.Limit + 1,
-	})
+	f.Order, f.Status, f.Limit = o, strings.Join(in.Status, ","), in.Limit+1
+	list, err := a.engine.Jobs.List(ctx, user, f)
 	if err != nil {
 		return nil, err
 	}
 	return ordered(list, in.Limit, o, view.Job, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
+}
+
+// filter checks what is asked for.
+func (in JobFilter) filter() (jobs.JobFilter, error) {
+	return jobs.JobFilter{
+		Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
+		Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
+		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
+	}, plainText(map[string]string{
+		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+	})
 }
 
 func jobOfVersion(j jobs.Job, err error) (*changed[client.Job], error) {

@@ -159,7 +159,8 @@ var rights = map[string]Right{
 	"PUT /api/v1/workers/{member}/schedule":        staff.does("workers.change"),
 	"DELETE /api/v1/workers/{member}/schedule":     staff.does("workers.delete"),
 
-	"GET /api/v1/jobs": user.also("staff for those of others"),
+	"GET /api/v1/jobs":       user.also("staff for those of others"),
+	"GET /api/v1/jobs:count": user.also("staff for those of others"),
 	"POST /api/v1/jobs": {
 		Who: User, Needs: people.TransferRight(), Source: true, Destination: true,
 		Also: "transfer_unpseudonymized unless all studies are de-identified; " + ofUrgent,
@@ -169,6 +170,8 @@ var rights = map[string]Right{
 	"PATCH /api/v1/jobs/{id}":                       owner.also(ofUrgent).does("job.change"),
 	"DELETE /api/v1/jobs/{id}":                      owner.also("staff for one that has ended").does("job.delete"),
 	"GET /api/v1/jobs/{id}/deidentification:export": owner,
+	"GET /api/v1/jobs/{id}/failed-studies":          owner,
+	"GET /api/v1/jobs/{id}/failures":                owner,
 	"GET /api/v1/jobs/{id}/manifest":                owner,
 	"GET /api/v1/jobs/{id}/tasks":                   owner,
 	"POST /api/v1/jobs/{id}:verify":                 staff.does("job.verify"),

@@ -130,7 +130,7 @@ func (a *scheduleRoutes) registerWorkers() {
 		if err := a.engine.Jobs.SetUrgency(ctx, user, in.ID, jobs.Urgency(in.Body)); err != nil {
 			return nil, err
 		}
-		return jobOfVersion(a.engine.Jobs.Get(ctx, user, in.ID))
+		return jobOfVersion(a.engine.Jobs.Show(ctx, user, in.ID))
 	})
 }
 

@@ -29,8 +29,8 @@ const (
 // reading is one look at everything that is to be read.
 type reading struct {
 	*Hub
-	jobs  map[int64]jobs.Job
-	texts map[int64][]byte // of jobs
+	jobs  map[bool]map[int64]jobs.Job // as their owners see them, and as others do
+	texts map[bool]map[int64][]byte   // of jobs
 	tasks map[group]map[int64]jobs.Task
 	now   []nodes.ServerNow // all servers, if some are told of
 }
@@ -44,7 +44,10 @@ type group struct {
 // read returns what is to be told of topics, in their order: jobs by one statement for all of them, tasks by a few for
 // each job.
 func (h *Hub) read(ctx context.Context, list []look) ([]found, error) {
-	r := reading{Hub: h, jobs: map[int64]jobs.Job{}, texts: map[int64][]byte{}, tasks: map[group]map[int64]jobs.Task{}}
+	r := reading{
+		Hub: h, jobs: map[bool]map[int64]jobs.Job{}, texts: map[bool]map[int64][]byte{true: {}, false: {}},
+		tasks: map[group]map[int64]jobs.Task{},
+	}
 	if err := r.readJobs(ctx, list); err != nil {
 		return nil, err
 	}
@@ -60,38 +63,41 @@ func (h *Hub) read(ctx context.Context, list []look) ([]found, error) {
 
 // readJobs reads all jobs, and then all tasks, that topics tell of.
 func (r *reading) readJobs(ctx context.Context, list []look) error {
-	wanted := map[int64]struct{}{}
+	wanted := map[bool]map[int64]struct{}{true: {}, false: {}}
 	tasks := map[group][]int64{}
 	for _, l := range list {
 		k := l.topic.key
 		switch k.kind {
 		case ofJob:
-			wanted[k.id] = struct{}{}
+			wanted[k.sight.Own][k.id] = struct{}{}
 			g := group{k.id, k.sight}
 			tasks[g] = append(tasks[g], l.changed...)
 		case ofTask:
-			wanted[k.job] = struct{}{}
+			wanted[k.sight.Own][k.job] = struct{}{}
 			g := group{k.job, k.sight}
 			tasks[g] = append(tasks[g], k.id)
 		case ofJobs:
 			for _, id := range l.changed {
-				wanted[id] = struct{}{}
+				wanted[k.user != 0][id] = struct{}{}
 			}
 		case ofServer, ofServers, ofStats, ofMe:
 		}
 	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	var err error
-	if r.jobs, err = r.engine.Jobs.Watched(ctx, slices.Collect(maps.Keys(wanted))); err != nil {
-		return err
+	for own, ids := range wanted {
+		if len(ids) == 0 {
+			continue
+		}
+		var err error
+		if r.jobs[own], err = r.engine.Jobs.Watched(ctx, slices.Collect(maps.Keys(ids)), own); err != nil {
+			return err
+		}
 	}
 	for g, ids := range tasks {
-		job, there := r.jobs[g.job]
+		job, there := r.jobs[g.sight.Own][g.job]
 		if !there || len(ids) == 0 {
 			continue
 		}
+		var err error
 		if r.tasks[g], err = r.engine.Jobs.WatchedTasks(ctx, job, g.sight, ids); err != nil {
 			return err
 		}
@@ -178,7 +184,7 @@ func timeless(member string, value any, without func() any) (found, error) {
 
 func (r *reading) job(l look) (found, error) {
 	k := l.topic.key
-	job, there := r.jobs[k.id]
+	job, there := r.jobs[k.sight.Own][k.id]
 	if !there {
 		return gone("job", k.id), nil
 	}
@@ -217,12 +223,12 @@ func (r *reading) list(ctx context.Context, l look) (f found, err error) {
 	owner := l.topic.key.user
 	f.rows = map[int64][]byte{}
 	for _, id := range l.changed {
-		job, there := r.jobs[id]
+		job, there := r.jobs[owner != 0][id]
 		_, removed := l.removed[id]
 		if owner != 0 && (there && job.OwnerID != owner || !there && !removed) {
 			continue
 		}
-		if f.rows[id], err = r.text(id); err != nil {
+		if f.rows[id], err = r.text(id, owner != 0); err != nil {
 			return f, err
 		}
 	}
@@ -249,17 +255,17 @@ func (r *reading) list(ctx context.Context, l look) (f found, err error) {
 	return f, err
 }
 
-// text returns a job as JSON; nil: it is gone. All who see a job see it alike.
-func (r *reading) text(id int64) ([]byte, error) {
-	job, there := r.jobs[id]
+// text returns a job as JSON; nil: it is gone.
+func (r *reading) text(id int64, own bool) ([]byte, error) {
+	job, there := r.jobs[own][id]
 	if !there {
 		return nil, nil
 	}
-	if text, known := r.texts[id]; known {
+	if text, known := r.texts[own][id]; known {
 		return text, nil
 	}
 	text, err := json.Marshal(view.Job(job))
-	r.texts[id] = text
+	r.texts[own][id] = text
 	return text, err
 }
 

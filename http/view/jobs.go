@@ -5,6 +5,7 @@ package view
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/evidence"
@@ -20,6 +21,10 @@ func Job(j jobs.Job) client.Job {
 			ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration),
 		}
 	}
+	var rate *client.Rate
+	if j.Rate != nil {
+		rate = &client.Rate{InstancesPerSecond: j.Rate.Instances, BytesPerSecond: j.Rate.Bytes}
+	}
 	return client.Job{
 		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(),
 		Owner: j.Owner, Source: j.Source, Destination: j.Destination,
@@ -31,7 +36,17 @@ func Job(j jobs.Job) client.Job {
 			Pending: int(j.NPending), InProgress: int(j.NRunning), Success: int(j.NSuccess), Warning: int(j.NWarning),
 			Failure: int(j.NFailure), Canceled: int(j.NCanceled),
 		},
+		Expected: j.Expected, Received: j.Received, Delivered: j.Delivered, Bytes: j.Bytes, Rate: rate,
+		ReadyAt: when(j.ReadyAt), WhyWaiting: j.WhyWaiting,
 	}
+}
+
+// when leaves out what is no instant.
+func when(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // Task returns a task, without its series.
@@ -45,6 +60,18 @@ func Task(t jobs.Task) client.Task {
 		Failures: int(t.Failures), Waits: int(t.Waits),
 		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
 	}
+}
+
+// FailureGroup returns tasks that failed for one reason.
+func FailureGroup(g jobs.FailureGroup) client.FailureGroup {
+	out := client.FailureGroup{
+		Status: g.Status, Message: g.Message, DICOMStatus: g.DICOMStatus, Tasks: g.Tasks, Missing: g.Missing,
+		RetryHelps: g.RetryHelps, First: make([]client.TaskRef, len(g.IDs)),
+	}
+	for i := range g.IDs {
+		out.First[i] = client.TaskRef{ID: g.IDs[i], Seq: int(g.Seqs[i])}
+	}
+	return out
 }
 
 // Series returns what became of a series.

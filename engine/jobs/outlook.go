@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/nodes"
+)
+
+// Outlook is what can be said of a job that has not ended. All of it comes from the database, so that every process
+// says the same.
+type Outlook struct {
+	WhyWaiting string    // what keeps most of its pending tasks from starting, in words; empty: none is pending
+	Rate       *Rate     // while it runs; nil: not known
+	ReadyAt    time.Time // when it will have ended, if it goes on as it did; zero: nothing honest can be said
+}
+
+// Rate is how fast a job was over the last minutes.
+type Rate struct {
+	Instances, Bytes float64 // delivered per second
+}
+
+const (
+	rateOver  = 5 * time.Minute  // a rate looks back so far
+	leastSeen = 20 * time.Second // less says nothing
+	longPause = 3 * time.Minute  // between two samples nothing ran meanwhile
+	maxAhead  = 60 * 24 * time.Hour
+)
+
+// lookAhead adds the outlook to those jobs that have not ended, as their owners see it or as others do. It asks as often for many as for one.
+func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Job) error {
+	var ids, pending []int64
+	for _, j := range jobs {
+		if j.Done() {
+			continue
+		}
+		ids = append(ids, j.ID)
+		if j.NPending > 0 {
+			pending = append(pending, j.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	samples, err := svc.Q.SamplesOfJobs(ctx, ids)
+	if err != nil {
+		return err
+	}
+	waiting, err := svc.Q.WaitingOfJobs(ctx, pending)
+	if err != nil {
+		return err
+	}
+	keeps, err := svc.Q.WhatKeeps(ctx, ids)
+	if err != nil {
+		return err
+	}
+	weeks, err := svc.nodes.Weeks(ctx)
+	if err != nil {
+		return err
+	}
+	seen := map[int64][]db.SamplesOfJobsRow{}
+	for _, s := range samples {
+		seen[s.JobID] = append(seen[s.JobID], s)
+	}
+	waits := map[int64]db.WaitingOfJobsRow{}
+	for _, w := range waiting {
+		waits[w.ID] = w
+	}
+	servers := map[int64][]db.WhatKeepsRow{}
+	for _, s := range keeps {
+		servers[s.JobID] = append(servers[s.JobID], s)
+	}
+	for i := range jobs {
+		j := &jobs[i]
+		if j.Done() {
+			continue
+		}
+		w, isPending := waits[j.ID]
+		if isPending {
+			j.WhyWaiting = whyJobWaits(own(*j), *j, w, servers[j.ID], svc.Config.Zone)
+		}
+		if past := seen[j.ID]; len(past) > 0 {
+			j.Rate = rateOf(*j, past)
+			j.ReadyAt = readyAt(*j, past, w, servers[j.ID], weeks)
+		}
+	}
+	return nil
+}
+
+// rateOf compares with what was some minutes ago. What is done again is no way back: only what was added counts.
+func rateOf(j Job, past []db.SamplesOfJobsRow) *Rate {
+	now := past[0].Now
+	if j.NRunning == 0 {
+		return nil
+	}
+	var since time.Time
+	var last db.SamplesOfJobsRow
+	var instances, bytes int64
+	add := func(s db.SamplesOfJobsRow) {
+		if since.IsZero() {
+			since = s.At
+		} else {
+			instances += max(s.Delivered-last.Delivered, 0)
+			bytes += max(s.Bytes-last.Bytes, 0)
+		}
+		last = s
+	}
+	for _, s := range past {
+		if now.Sub(s.At) <= rateOver {
+			add(s)
+		}
+	}
+	add(db.SamplesOfJobsRow{At: now, Delivered: j.Delivered, Bytes: j.Bytes})
+	seconds := now.Sub(since).Seconds()
+	if seconds < leastSeen.Seconds() {
+		return nil
+	}
+	return &Rate{Instances: float64(instances) / seconds, Bytes: float64(bytes) / seconds}
+}
+
+// paceOf returns how many tasks a job ended per second over the last hour in which it ran, parts of tasks included.
+// 0: not known.
+func paceOf(j Job, past []db.SamplesOfJobsRow) float64 {
+	var took time.Duration
+	var done float64
+	last := past[0]
+	add := func(s db.SamplesOfJobsRow) {
+		if gap := s.At.Sub(last.At); gap <= longPause {
+			took += gap
+			done += s.Done - last.Done
+		}
+		last = s
+	}
+	for _, s := range past[1:] {
+		add(s)
+	}
+	if j.NRunning > 0 {
+		add(db.SamplesOfJobsRow{At: past[0].Now, Done: j.TasksDone})
+	}
+	if took < leastSeen || done <= 0 {
+		return 0
+	}
+	return done / took.Seconds()
+}
+
+// readyAt says when a job will have ended: what is left, at its own pace, while its servers are open for jobs. Nothing
+// is said of one that somebody or a fault keeps from going on, since nobody knows until when.
+func readyAt(
+	j Job, past []db.SamplesOfJobsRow, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, weeks nodes.Weeks,
+) time.Time {
+	pace := paceOf(j, past)
+	if pace == 0 || !j.Verified || j.Paused || j.Canceled {
+		return time.Time{}
+	}
+	closed := false
+	var open []int64
+	for _, s := range servers {
+		if s.Paused || s.Breaker == nodes.BreakerOpen {
+			return time.Time{}
+		}
+		closed = closed || s.Cap == 0 && s.Current
+		if !j.OutsideWindows {
+			open = append(open, s.ServerID)
+		}
+	}
+	if j.NRunning == 0 && !closed && w.Due > 0 { // whose turn it is, nobody knows
+		return time.Time{}
+	}
+	now := weeks.Now
+	if now.IsZero() { // no server at all
+		now = past[0].Now
+	}
+	from := now
+	if j.NRunning == 0 && w.Due == 0 { // all of it waits for a time of its own
+		from = from.Add(seconds(w.WaitSeconds))
+	}
+	left := float64(j.NPending+j.NRunning) - (j.TasksDone - float64(j.NSuccess+j.NWarning+j.NFailure+j.NCanceled))
+	if left/pace > maxAhead.Seconds() {
+		return time.Time{}
+	}
+	ready := weeks.Ends(from, seconds(left/pace), open...)
+	// and the last one that waits for a time of its own
+	last := weeks.Ends(now.Add(seconds(w.LastSeconds)), seconds(1/pace), open...)
+	switch {
+	case ready.IsZero() || ready.Sub(now) > maxAhead:
+		return time.Time{}
+	case w.LastSeconds > 0 && (last.IsZero() || last.Sub(now) > maxAhead):
+		return time.Time{}
+	case w.LastSeconds > 0 && last.After(ready):
+		ready = last
+	}
+	return ready.Truncate(time.Second)
+}
+
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
+
+// whyJobWaits says what keeps most of a job's pending tasks from starting.
+func whyJobWaits(
+	own bool, j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, zone *time.Location,
+) string {
+	var row db.Task
+	ahead := place{Ahead: w.Ahead, Many: w.Many, Verifying: w.Verifying > 0 && w.Verifying >= w.Due+w.Later}
+	if w.Later > w.Due {
+		row.WaitingReason, ahead.WaitSeconds = mostly(w.Reasons), w.WaitSeconds
+	}
+	return whyWaiting(own, j, row, servers, ahead, zone)
+}
+
+// mostly returns the reason that most have in common: in its own words if they are those of all of them, else in
+// those that they have in common.
+func mostly(reasons []string) (most string) {
+	count, words := map[string]int{}, map[string]string{}
+	for _, r := range reasons {
+		common := ReasonOf(r)
+		if own, ok := words[common]; ok && own != r {
+			words[common] = common
+		} else if !ok {
+			words[common] = r
+		}
+		if count[common]++; count[common] > count[most] || most == "" {
+			most = common
+		}
+	}
+	return words[most]
+}
