@@ -3,7 +3,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	stdio "io"
@@ -11,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/deidentify"
@@ -173,6 +176,7 @@ type jobGetCmd struct {
 	ID     int64  `complete:"job" arg:"" help:"Number of the job."`
 	Status string `placeholder:"STATUS" enum:",pending,in_progress,canceled,success,warning,failure" default:"" help:"Only tasks in this status: pending, in_progress, canceled, success, warning, failure."`
 	Limit  int    `default:"100" placeholder:"N" help:"Maximum number of tasks to show (${default}); 0: all."`
+	Watch  bool   `help:"Show the progress until the job has ended, then the job; with --json a line for each state."`
 }
 
 // jobWithTasks is what job get --json writes.
@@ -186,6 +190,11 @@ func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
+	}
+	if c.Watch {
+		if err := c.watch(ctx, io, cl); err != nil {
+			return err
+		}
 	}
 	job, err := cl.Jobs.Get(ctx, c.ID)
 	if err != nil {
@@ -219,6 +228,26 @@ func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
 		fmt.Fprintln(io.Out, "  There are more tasks; --limit 0 shows all, --status failure those that failed.")
 	}
 	return nil
+}
+
+// watch shows a job as it changes, until it has ended.
+func (c *jobGetCmd) watch(ctx context.Context, io command.Streams, cl *client.Client) error {
+	if !c.JSON {
+		out := c.Progress(io)
+		w := &waiting{client: cl, out: out, bar: command.NewBar(out), id: c.ID, start: time.Now()}
+		defer w.bar.Clear()
+		return w.run(ctx)
+	}
+	line := json.NewEncoder(io.Out)
+	var broken error
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	_, err := cl.Jobs.Wait(ctx, c.ID, func(j client.Job) {
+		if broken = line.Encode(j); broken != nil {
+			cancel()
+		}
+	})
+	return cmp.Or(broken, err)
 }
 
 func printJob(w stdio.Writer, j client.Job) {

@@ -12,14 +12,13 @@ import (
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/pause"
 )
 
 const (
-	firstPoll  = 200 * time.Millisecond
-	slowPoll   = 2 * time.Second
+	slowPoll   = 2 * time.Second // between two attempts while a server is away
 	outage     = 2 * time.Minute // how long a server may be away while a job is waited for
 	cancelWait = 2 * time.Minute // for a canceled job to stop
-	fewTasks   = 50              // of so many tasks the instances are counted for the progress
 )
 
 // waiting follows a job until it has ended.
@@ -73,28 +72,28 @@ func (w *waiting) sayf(format string, args ...any) {
 	fmt.Fprintf(w.out, format+"\n", args...)
 }
 
+// run follows the job by events until it has ended.
 func (w *waiting) run(ctx context.Context) error {
-	pause := firstPoll
 	for {
-		err := w.look(ctx)
+		until, cancel := w.untilGiveUp(ctx)
+		_, err := w.client.Jobs.Wait(until, w.id, w.show)
+		due := until.Err() != nil && ctx.Err() == nil
+		cancel()
 		switch {
-		case err != nil && !w.tolerable(err):
+		case err == nil, ctx.Err() != nil:
 			return err
-		case err == nil && client.Final(w.job.Status):
-			return nil
-		case err == nil:
-			if err := w.giveUpIfDue(ctx); err != nil {
-				return err
-			}
+		case due:
+			err = w.giveUpIfDue(ctx)
 		}
-		timer := time.NewTimer(w.untilGiveUp(pause))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
+		if err == nil {
+			continue
 		}
-		pause = min(pause*3/2, slowPoll)
+		if !w.tolerable(err) {
+			return err
+		}
+		if err := pause.For(ctx, slowPoll); err != nil {
+			return err
+		}
 	}
 }
 
@@ -114,72 +113,42 @@ func (w *waiting) tolerable(err error) bool {
 	return time.Since(w.lost) < outage
 }
 
-// untilGiveUp shortens a pause so that the end of patience is not overslept.
-func (w *waiting) untilGiveUp(pause time.Duration) time.Duration {
-	if w.giveUp == 0 || w.canceled {
-		return pause
+// untilGiveUp ends when patience does: with the job, and then with what was canceled.
+func (w *waiting) untilGiveUp(ctx context.Context) (context.Context, context.CancelFunc) {
+	patience := w.giveUp
+	if w.canceled {
+		patience += cancelWait
 	}
-	return max(min(pause, time.Until(w.start.Add(w.giveUp))), time.Millisecond)
+	if w.giveUp == 0 {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, w.start.Add(patience))
 }
 
-func (w *waiting) look(ctx context.Context) error {
-	job, err := w.client.Jobs.Get(ctx, w.id)
-	if err != nil {
-		return err
-	}
-	w.job = job
+// show says how far the job is, and why it waits.
+func (w *waiting) show(job client.Job) {
+	w.job, w.lost = job, time.Time{}
 	done, total := ended(job.Tasks), job.Tasks.Total()
 	line := fmt.Sprintf("%s: %d of %d tasks ended", words(job.Status), done, total)
-	if total <= fewTasks {
-		delivered, expected, bytes, err := w.count(ctx)
-		if err != nil {
-			return err
-		}
-		if expected > 0 {
-			line += fmt.Sprintf(", %d of %d instances, %s", delivered, expected, size(bytes))
-			done, total = delivered, expected
+	if job.Expected > 0 {
+		line += fmt.Sprintf(", %d of %d instances, %s", job.Delivered, job.Expected, size(job.Bytes))
+		if total == 1 {
+			done, total = int(job.Delivered), int(job.Expected)
 		}
 	}
-	w.lost = time.Time{}
 	if w.bar != nil {
 		w.bar.Show(done, total, line)
 	} else if line != w.line {
 		w.line = line
 		w.sayf("%s", line)
 	}
-	if job.Tasks.Pending > 0 && job.Tasks.InProgress == 0 && !client.Final(job.Status) {
-		return w.sayWhy(ctx)
+	if job.Tasks.Pending == 0 || job.Tasks.InProgress > 0 || client.Final(job.Status) {
+		return
 	}
-	return nil
-}
-
-// count sums up the instances of all tasks.
-func (w *waiting) count(ctx context.Context) (delivered, expected int, bytes int64, err error) {
-	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Limit: fewTasks}) {
-		if err != nil {
-			return 0, 0, 0, err
-		}
-		expected += t.Expected
-		delivered += t.Delivered
-		bytes += t.Bytes
+	if reason, _, _ := strings.Cut(job.WhyWaiting, "; next attempt in"); reason != w.reason {
+		w.reason = reason
+		w.sayf("waiting: %s", command.Printable(job.WhyWaiting))
 	}
-	return delivered, expected, bytes, nil
-}
-
-// sayWhy prints why the first pending task waits, when the reason changes.
-func (w *waiting) sayWhy(ctx context.Context) error {
-	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Status: client.Pending, Limit: 1}) {
-		if err != nil {
-			return err
-		}
-		reason, _, _ := strings.Cut(t.WhyWaiting, "; next attempt in")
-		if reason != w.reason {
-			w.reason = reason
-			w.sayf("waiting: %s", command.Printable(t.WhyWaiting))
-		}
-		break
-	}
-	return nil
 }
 
 func (w *waiting) giveUpIfDue(ctx context.Context) error {
@@ -187,7 +156,7 @@ func (w *waiting) giveUpIfDue(ctx context.Context) error {
 	switch {
 	case w.giveUp == 0 || waited < w.giveUp:
 		return nil
-	case w.canceled && waited > w.giveUp+cancelWait:
+	case w.canceled && waited >= w.giveUp+cancelWait:
 		return fmt.Errorf(
 			"it has not stopped %s after it was canceled; adit job get %d shows its tasks", cancelWait, w.id,
 		)

@@ -45,6 +45,63 @@ func Example() {
 	// Output: All tasks succeeded.
 }
 
+// A program is told of a job and its tasks as they change, whichever process of ADIT works on them.
+func ExampleLive_Follow() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	order := client.NewJob{Kind: client.SelectiveTransfer, Source: "PACS", Destination: "research"}
+	for study, err := range c.Servers.Studies(ctx, "PACS", client.StudyQuery{PatientID: "PHANTOM-002"}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		order.Studies = append(order.Studies, client.NewStudy{StudyInstanceUID: study.StudyInstanceUID})
+	}
+	job, err := c.Jobs.Create(ctx, order, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for event, err := range c.Live.Follow(ctx, client.TopicOfJob(job.ID)) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for _, task := range event.Tasks {
+			fmt.Fprintln(os.Stderr, "task", task.Seq, task.Status, task.Message)
+		}
+		if event.Job != nil && client.Final(event.Job.Status) {
+			fmt.Println(event.Job.Status)
+			break
+		}
+	}
+	// Output: success
+}
+
+// A search shows each study as soon as the server has sent it; leaving the loop ends it at the server, too.
+func ExampleLive_Studies() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for study, err := range c.Live.Studies(context.Background(), "PACS", client.StudyQuery{PatientID: "PHANTOM-002"}, nil) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(study.StudyDate, study.ModalitiesInStudy)
+	}
+	// Output:
+	// 20240219 [MR]
+	// 20240220 [SR US]
+}
+
 // A session does what a token may not, such as making another token.
 func ExampleClient_LogIn() {
 	ctx := context.Background()

@@ -191,7 +191,7 @@ func (c Live) keepConnected(
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &p) && !p.Temporary():
+		case errors.Is(err, errNoSocket), errors.As(err, &p) && !p.Temporary() && !(p.foreign && p.Status >= 500):
 			return err
 		}
 		if lost.IsZero() {
@@ -203,6 +203,7 @@ func (c Live) keepConnected(
 		if time.Since(lost)+wait > c.patience {
 			return err
 		}
+		c.notice(err, wait)
 		if err := pause.For(ctx, wait); err != nil {
 			return err
 		}
@@ -233,6 +234,9 @@ func (c Live) connected(
 	}
 }
 
+// errNoSocket says that something between here and ADIT lets no WebSocket through.
+var errNoSocket = errors.New("no WebSocket can be opened")
+
 // liveConn is a socket of live events.
 type liveConn struct {
 	ws   *websocket.Conn
@@ -256,7 +260,11 @@ func (c Live) connect(ctx context.Context) (*liveConn, error) {
 	}
 	ws, answer, err := dialer.DialContext(ctx, target.String()+"/api/v1/live", header)
 	if answer != nil && err != nil {
-		return nil, readProblem(answer)
+		refusal := readProblem(answer)
+		if p, ok := errors.AsType[*Problem](refusal); ok && p.foreign && p.Status < http.StatusInternalServerError {
+			refusal = fmt.Errorf("%w: %w", errNoSocket, refusal)
+		}
+		return nil, refusal
 	}
 	if err != nil {
 		return nil, c.unreachable(ctx, err)

@@ -30,6 +30,8 @@ import (
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/lease"
 	adithttp "github.com/adit-go/adit/http"
+	"github.com/adit-go/adit/http/live"
+	"github.com/adit-go/adit/http/live/livetest"
 	"github.com/adit-go/adit/people"
 )
 
@@ -111,8 +113,10 @@ var site = sync.OnceValue(func() http.Handler {
 		defer cancel()
 		require.NoError(t, member.Stop(ctx))
 	})
+	metrics := prometheus.NewRegistry()
 	handler := adithttp.New(adithttp.Config{
-		Engine: eng, People: who, Version: "test", Log: log, Metrics: prometheus.NewRegistry(),
+		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
+		Live:  livetest.Hub(t, live.Config{Engine: eng, People: who, Log: log, Metrics: metrics}),
 		Ready: func(context.Context) error { return nil },
 	})
 	srv := httptest.NewServer(handler)

@@ -4,6 +4,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"reflect"
 	"time"
@@ -35,20 +36,41 @@ func (c Jobs) Wait(ctx context.Context, id int64, progress func(Job)) (Job, erro
 	return last, nil
 }
 
-// states yields a job as it is now, and whenever it has changed, until the loop ends or an error does.
+// states yields a job as it is now, and whenever it has changed, until the loop ends or an error does: by live events,
+// or, where something between here and ADIT lets none through, by asking again and again.
 func (c Jobs) states(ctx context.Context, id int64) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		var last Job
-		for poll := firstPoll; ; poll = min(poll*3/2, longestPoll) {
-			job, err := c.Get(ctx, id)
-			if changed := err != nil || !reflect.DeepEqual(job, last); changed && !yield(job, err) || err != nil {
+		for e, err := range (Live{c.caller}).Follow(ctx, TopicOfJob(id)) {
+			switch {
+			case errors.Is(err, errNoSocket):
+				c.poll(ctx, id, yield)
+				return
+			case e.Ended != nil:
+				err = e.Ended
+			}
+			if err != nil {
+				yield(Job{}, err)
 				return
 			}
-			last = job
-			if err := pause.For(ctx, poll); err != nil {
-				yield(job, err)
+			if e.Job != nil && !yield(*e.Job, nil) {
 				return
 			}
+		}
+	}
+}
+
+// poll yields what states does.
+func (c Jobs) poll(ctx context.Context, id int64, yield func(Job, error) bool) {
+	var last Job
+	for every := firstPoll; ; every = min(every*3/2, longestPoll) {
+		job, err := c.Get(ctx, id)
+		if changed := err != nil || !reflect.DeepEqual(job, last); changed && !yield(job, err) || err != nil {
+			return
+		}
+		last = job
+		if err := pause.For(ctx, every); err != nil {
+			yield(job, err)
+			return
 		}
 	}
 }

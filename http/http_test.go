@@ -40,6 +40,7 @@ import (
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
+	"github.com/adit-go/adit/http/live/livetest"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
 )
@@ -96,19 +97,8 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 	s.register(doors)
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
-	hub := live.New(live.Config{Engine: eng, People: who, Log: log, Metrics: metrics})
-	telling, end := context.WithCancel(ctx)
-	told := make(chan struct{})
-	go func() {
-		defer close(told)
-		hub.Run(telling)
-	}()
-	t.Cleanup(func() {
-		end()
-		<-told
-	})
 	s.handler = http.New(http.Config{
-		Live:   hub,
+		Live:   livetest.Hub(t, live.Config{Engine: eng, People: who, Log: log, Metrics: metrics}),
 		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
 		About: http.About{
 			Name: "ADIT", Version: "test", License: "AGPL-3.0-or-later", Source: "https://example.org/source",

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+// Package livetest runs hubs of live events for tests.
+package livetest
+
+import (
+	"context"
+	"testing"
+
+	"github.com/adit-go/adit/http/live"
+)
+
+// Hub returns a hub that runs until the test ends.
+func Hub(t testing.TB, cfg live.Config) *live.Hub {
+	t.Helper()
+	hub := live.New(cfg)
+	ctx, end := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		hub.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		end()
+		<-done
+	})
+	return hub
+}
