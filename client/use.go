@@ -29,8 +29,8 @@ type UseFilter struct {
 	From, To string // first and last day in UTC, as 2026-11-23
 }
 
-// Use lists who used the API how much, the latest first. What was asked within the last minute may be missing. It is for
-// staff.
+// Use lists who used the API how much, the latest first. What was asked within the last minute may be missing. It is
+// for staff.
 func (c Users) Use(ctx context.Context, f UseFilter) iter.Seq2[APIUse, error] {
 	return list[APIUse](ctx, c.caller, "/api/v1/api-use", query(map[string]any{
 		"user": f.Username, "from": f.From, "to": f.To,

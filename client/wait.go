@@ -17,9 +17,9 @@ const (
 	longestPoll = 2 * time.Second
 )
 
-// Wait follows a job until it has ended, and returns it as it is then: its Status is a Final one. progress, unless it is
-// nil, gets the job at once and whenever something of it has changed, from the goroutine of the call. A job that waits
-// for somebody to verify it, or that is paused, is waited for; the end of ctx ends that, and nothing else of the job.
+// Wait follows a job until it has ended, and returns it as it is then: its Status is a Final one. progress, unless it
+// is nil, gets the job at once and whenever something of it has changed, from the goroutine of the call. A job that
+// waits for somebody to verify it, or that is paused, is waited for; the end of ctx ends that, and nothing of the job.
 func (c Jobs) Wait(ctx context.Context, id int64, progress func(Job)) (Job, error) {
 	var last Job
 	for job, err := range c.states(ctx, id) {

@@ -218,7 +218,10 @@ func (s *site) otherUser() *client.Client {
 		INSERT INTO api_tokens (user_id, description, sha256) SELECT id, 'test', sha256('`+token+`') FROM u`)
 	require.NoError(s.t, err)
 	transport := &nethttp.Transport{DisableKeepAlives: true}
-	c, err := client.New(s.url, client.WithToken(token), client.WithHTTPClient(&nethttp.Client{Transport: transport}))
+	c, err := client.New(
+		s.url, client.WithToken(token), client.WithPatience(0),
+		client.WithHTTPClient(&nethttp.Client{Transport: transport}),
+	)
 	require.NoError(s.t, err)
 	return c
 }
