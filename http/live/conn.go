@@ -72,9 +72,9 @@ func (c *conn) serve() {
 	c.once.Do(func() { close(c.quit) })
 	cancel()
 	c.hub.leave(c)
+	_ = c.ws.Close() // the other side has gone, or was told
 	writer.Wait()
 	c.asking.Wait()
-	_ = c.ws.Close() // the other side has gone, or was told
 }
 
 // admitted returns the user if they may still be here.

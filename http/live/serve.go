@@ -22,7 +22,7 @@ var writeBuffers sync.Pool
 
 const (
 	maxConnections = 1000
-	maxOfUser      = 200
+	maxOfUser      = 250
 	bufferBytes    = 1 << 10
 )
 
