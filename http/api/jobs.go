@@ -33,8 +33,8 @@ type createJob struct {
 
 type listJobs struct {
 	Paging
-	Sort        string    `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
-	Status      []string  `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
+	Sort   string   `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
+	Status []string `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
 	JobFilter
 }
 
@@ -191,12 +191,12 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 // filter checks what is asked for.
 func (in JobFilter) filter() (jobs.JobFilter, error) {
 	return jobs.JobFilter{
-			Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
-			Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
-			CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
-		}, plainText(map[string]string{
-			"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
-		})
+		Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
+		Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
+		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
+	}, plainText(map[string]string{
+		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+	})
 }
 
 func jobOfVersion(j jobs.Job, err error) (*changed[client.Job], error) {
