@@ -46,15 +46,16 @@ func (svc *Service) lookAhead(ctx context.Context, user people.User, jobs []Job)
 	if len(ids) == 0 {
 		return nil
 	}
-	samples, err := svc.Q.SamplesOfJobs(ctx, ids)
+	q := svc.Q.Planned() // a plan for any values walks over all tasks of a job
+	samples, err := q.SamplesOfJobs(ctx, ids)
 	if err != nil {
 		return err
 	}
-	waiting, err := svc.Q.WaitingOfJobs(ctx, pending)
+	waiting, err := q.WaitingOfJobs(ctx, pending)
 	if err != nil {
 		return err
 	}
-	keeps, err := svc.Q.WhatKeeps(ctx, ids)
+	keeps, err := q.WhatKeeps(ctx, ids)
 	if err != nil {
 		return err
 	}
