@@ -130,7 +130,9 @@ func TestFailedStudies(t *testing.T) {
 	}}).ID
 	fail(given)
 	head := []string{"study_instance_uid", "series_instance_uids", "patient_id", "pseudonym", "status", "message"}
-	require.Equal(t, [][]string{head, {"1.2.1", "", "", "P1", "failure", "'=it, failed"}}, table(n.Admin, given, "failure"))
+	require.Equal(t,
+		[][]string{head, {"1.2.1", "", "", "P1", "failure", "'=it, failed"}}, table(n.Admin, given, "failure"),
+	)
 	require.Equal(t, [][]string{head, {"1.2.1", "", "", "", "failure", "'=it, failed"}}, table(another, given, "failure"),
 		"the pseudonym is of who made the job")
 }

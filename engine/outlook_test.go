@@ -121,7 +121,8 @@ func TestOutlook(t *testing.T) {
 			ready: -5 * time.Hour, waits: "closed for jobs now; window opens at",
 		},
 		"closed for good": {
-			steps: []func(*testing.T, asked){steady, stop, func(t *testing.T, a asked) { closes(t, a, "source") }}, waits: "closed for jobs now",
+			steps: []func(*testing.T, asked){steady, stop, func(t *testing.T, a asked) { closes(t, a, "source") }},
+			waits: "closed for jobs now",
 		},
 		"most wait for a time of their own": {
 			steps: []func(*testing.T, asked){func(t *testing.T, a asked) {

@@ -159,7 +159,9 @@ func testSums(t *testing.T, n *harness.Member, r *rand.Rand) {
 			Scan(&kept[0], &kept[1], &kept[2], &kept[3]))
 		require.Equal(t, want, kept, name)
 	}
-	for _, name := range []string{"claim", "progress", "deliver", "void", "end", "lose", "cancel", "resume", "restart", "reset task"} {
+	for _, name := range []string{
+		"claim", "progress", "deliver", "void", "end", "lose", "cancel", "resume", "restart", "reset task",
+	} {
 		require.NotZero(t, done[name], name)
 	}
 }

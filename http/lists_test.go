@@ -81,8 +81,8 @@ var (
 	listUnasked = map[string]string{"/servers/{name}/studies:search": "it asks a PACS"}
 )
 
-// TestListsAskOnce: a list asks the database as often for 40 rows as for 2, whatever it is a list of. A new list has its
-// rows in grow.
+// TestListsAskOnce: a list asks the database as often for 40 rows as for 2, whatever it is a list of. A new list has
+// its rows in grow.
 func TestListsAskOnce(t *testing.T) {
 	trace := &statements{seen: map[string]int{}}
 	m := &matrix{site: newTracedSite(t, trace)}
@@ -133,7 +133,8 @@ func TestListsAskOnce(t *testing.T) {
 		}
 	}
 	places := strings.NewReplacer(
-		"/jobs/{id}", fmt.Sprintf("/jobs/%d", job), "/tasks/{id}", fmt.Sprintf("/tasks/%d", task), "{group}", group, "{name}", project,
+		"/jobs/{id}", fmt.Sprintf("/jobs/%d", job), "/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
+		"{group}", group, "{name}", project,
 	)
 	routes := pages(t, m.site)
 	require.Greater(t, len(routes), 15)

@@ -77,7 +77,10 @@ func show(w stdio.Writer, g client.FailureGroup) {
 	if g.Missing > 0 {
 		missing = ", " + command.Plural(g.Missing, "instance", "instances") + " missing"
 	}
-	fmt.Fprintf(w, "%s, %s%s: %s\n", command.Plural(g.Tasks, "task", "tasks"), g.Status, missing, command.Printable(g.Message))
+	fmt.Fprintf(
+		w, "%s, %s%s: %s\n", command.Plural(g.Tasks, "task", "tasks"), g.Status, missing,
+		command.Printable(g.Message),
+	)
 	var ids []string
 	for _, t := range g.First {
 		ids = append(ids, fmt.Sprint(t.ID))

@@ -40,7 +40,7 @@ func (svc *Service) Failures(ctx context.Context, user people.User, jobID int64,
 	if err != nil {
 		return nil, err
 	}
-	rows, err := svc.Q.FailuresOfJob(ctx, db.FailuresOfJobParams{
+	rows, err := svc.Q.Planned().FailuresOfJob(ctx, db.FailuresOfJobParams{
 		JobID: jobID, Named: NamedFailures, Max: int32(limit),
 	})
 	if err != nil {

@@ -85,6 +85,9 @@ func (j Job) Version() string {
 	return version.Of(j.ID, j.Urgent, j.OutsideWindows, j.Priority, j.Paused, j.Canceled, j.EndedAt)
 }
 
+// ended counts the tasks that have ended.
+func (j Job) ended() int32 { return j.NSuccess + j.NWarning + j.NFailure + j.NCanceled }
+
 // Done reports whether nothing of the job waits or runs.
 func (j Job) Done() bool { return j.NPending+j.NRunning == 0 }
 
@@ -121,7 +124,7 @@ func JobOf(row db.GetJobRow) Job {
 		Sums: Sums{
 			Expected: j.SumExpected + row.RunExpected, Received: j.SumReceived + row.RunReceived,
 			Delivered: j.SumDelivered + row.RunDelivered, Bytes: j.SumBytes + row.RunBytes,
-			TasksDone: float64(j.NSuccess+j.NWarning+j.NFailure+j.NCanceled) + row.RunDone,
+			TasksDone: float64(Job{Job: j}.ended()) + row.RunDone,
 		},
 	}
 }

@@ -45,15 +45,16 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 	if len(ids) == 0 {
 		return nil
 	}
-	samples, err := svc.Q.SamplesOfJobs(ctx, ids)
+	q := svc.Q.Planned() // a plan for any values walks over all tasks of a job
+	samples, err := q.SamplesOfJobs(ctx, ids)
 	if err != nil {
 		return err
 	}
-	waiting, err := svc.Q.WaitingOfJobs(ctx, pending)
+	waiting, err := q.WaitingOfJobs(ctx, pending)
 	if err != nil {
 		return err
 	}
-	keeps, err := svc.Q.WhatKeeps(ctx, ids)
+	keeps, err := q.WhatKeeps(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -152,22 +153,14 @@ func readyAt(
 	j Job, past []db.SamplesOfJobsRow, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, weeks nodes.Weeks,
 ) time.Time {
 	pace := paceOf(j, past)
-	if pace == 0 || !j.Verified || j.Paused || j.Canceled {
+	if pace == 0 || isHeld(j, w, servers) {
 		return time.Time{}
 	}
-	closed := false
-	var open []int64
+	var hours []int64 // of whose servers the job has to keep to
 	for _, s := range servers {
-		if s.Paused || s.Breaker == nodes.BreakerOpen {
-			return time.Time{}
-		}
-		closed = closed || s.Cap == 0 && s.Current
 		if !j.OutsideWindows {
-			open = append(open, s.ServerID)
+			hours = append(hours, s.ServerID)
 		}
-	}
-	if j.NRunning == 0 && !closed && w.Due > 0 { // whose turn it is, nobody knows
-		return time.Time{}
 	}
 	now := weeks.Now
 	if now.IsZero() { // no server at all
@@ -177,22 +170,35 @@ func readyAt(
 	if j.NRunning == 0 && w.Due == 0 { // all of it waits for a time of its own
 		from = from.Add(seconds(w.WaitSeconds))
 	}
-	left := float64(j.NPending+j.NRunning) - (j.TasksDone - float64(j.NSuccess+j.NWarning+j.NFailure+j.NCanceled))
-	if left/pace > maxAhead.Seconds() {
+	ends := func(from time.Time, tasks float64) time.Time {
+		if tasks/pace > maxAhead.Seconds() {
+			return time.Time{}
+		}
+		if end := weeks.Ends(from, seconds(tasks/pace), hours...); end.Sub(now) <= maxAhead {
+			return end
+		}
 		return time.Time{}
 	}
-	ready := weeks.Ends(from, seconds(left/pace), open...)
-	// and the last one that waits for a time of its own
-	last := weeks.Ends(now.Add(seconds(w.LastSeconds)), seconds(1/pace), open...)
-	switch {
-	case ready.IsZero() || ready.Sub(now) > maxAhead:
-		return time.Time{}
-	case w.LastSeconds > 0 && (last.IsZero() || last.Sub(now) > maxAhead):
-		return time.Time{}
-	case w.LastSeconds > 0 && last.After(ready):
-		ready = last
+	ready := ends(from, float64(j.NPending+j.NRunning)-(j.TasksDone-float64(j.ended())))
+	if w.LastSeconds > 0 && !ready.IsZero() { // the last one that waits for a time of its own
+		last := ends(now.Add(seconds(w.LastSeconds)), 1)
+		if last.IsZero() || last.After(ready) {
+			ready = last
+		}
 	}
 	return ready.Truncate(time.Second)
+}
+
+// isHeld reports whether nobody knows when a job goes on: somebody or a fault keeps it, or it waits for its turn.
+func isHeld(j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow) bool {
+	closed := false
+	for _, s := range servers {
+		if s.Paused || s.Breaker == nodes.BreakerOpen {
+			return true
+		}
+		closed = closed || s.Cap == 0 && s.Current
+	}
+	return !j.Verified || j.Paused || j.Canceled || j.NRunning == 0 && !closed && w.Due > 0
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

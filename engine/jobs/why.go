@@ -27,11 +27,11 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	if len(pending) == 0 {
 		return tasks, nil
 	}
-	servers, err := svc.Q.WhatKeeps(ctx, []int64{job.ID})
+	servers, err := svc.Q.Planned().WhatKeeps(ctx, []int64{job.ID})
 	if err != nil {
 		return nil, err
 	}
-	places, err := svc.Q.AheadOf(ctx, db.AheadOfParams{JobID: job.ID, Ids: pending})
+	places, err := svc.Q.Planned().AheadOf(ctx, db.AheadOfParams{JobID: job.ID, Ids: pending})
 	if err != nil {
 		return nil, err
 	}
