@@ -74,6 +74,7 @@ var AllInstants = []Instants{
 	{Table: "unsolicited_instances", Happened: []string{"first_at", "last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
 	{Table: "quarantine", Happened: []string{"arrived_at"}},
 	{Table: "rejected_callers", Happened: []string{"first_at", "last_at"}},
+	{Table: "server_use", Bound: []Bound{{"hour", "CleanUpUse"}}},
 	{Table: "daily_transfers", Bound: []Bound{{"day", "ForgetDaysAhead"}}},
 	{Table: "audit", Bound: []Bound{{"at", "sealed: it is what the clock showed, and is never changed"}}},
 	{Table: "audit_receivers", Bound: []Bound{{"held_until", "HoldAuditReceiver: two minutes"}}},
