@@ -24,6 +24,21 @@ func ServerNow(s nodes.ServerNow) client.ServerNow {
 	return out
 }
 
+// SchedulePreview returns what a schedule would mean.
+func SchedulePreview(p nodes.SchedulePreview) client.SchedulePreview {
+	out := client.SchedulePreview{
+		ServerNow: ServerNow(p.Now), Over: p.Over, FurtherOver: p.Further, Grace: int(p.Grace / time.Second),
+		Waiting: p.Waiting, Effects: p.Effects,
+	}
+	if !p.Now.Until.IsZero() {
+		out.Next, out.NextWindow, out.NextUntil = new(client.Limits(p.Next.Limits)), p.Next.Window+1, Instant(p.Next.Until)
+	}
+	if p.Waiting > 0 {
+		out.WaitingUntil = Instant(p.Now.Opens)
+	}
+	return out
+}
+
 // ServerUse returns how a server was used.
 func ServerUse(u housekeeping.ServerUse) client.ServerUse {
 	out := client.ServerUse{From: u.From, To: u.To, Hours: make([]client.HourOfUse, 0, len(u.Hours))}
