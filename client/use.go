@@ -36,5 +36,6 @@ type HourMoved struct {
 // is for staff and for those who may use the server.
 func (c Servers) Use(ctx context.Context, server string, from, to time.Time) (ServerUse, error) {
 	var use ServerUse
-	return use, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/use", query(map[string]any{"from": from, "to": to})), &use)
+	times := query(map[string]any{"from": from, "to": to})
+	return use, c.do(ctx, get("/api/v1/servers/"+escape(server)+"/use", times), &use)
 }

@@ -4,6 +4,7 @@ package http_test
 
 import (
 	"encoding/json"
+	nethttp "net/http"
 	"testing"
 	"time"
 
@@ -58,14 +59,14 @@ func TestUseIsOfThoseWhoMayUseIt(t *testing.T) {
 			var use client.ServerUse
 			require.NoError(t, json.Unmarshal([]byte(got.body), &use))
 			require.Empty(t, use.Hours)
-			require.Equal(t, 24.0, use.To.Sub(use.From).Hours())
+			require.Equal(t, 24*time.Hour, use.To.Sub(use.From))
 		}
 		// user2 may send to DST
 		require.Equal(t, name == "user0" || name == "user1", m.ask(
 			row{route: "GET /"}, m.people[name], "/api/v1/servers/DST/use", "",
-		).StatusCode == 403, name)
+		).StatusCode == nethttp.StatusForbidden, name)
 	}
 	use, err := m.client.Servers.Use(t.Context(), "SRC", time.Time{}, time.Time{})
 	require.NoError(t, err)
-	require.Equal(t, 28*24.0, use.To.Sub(use.From).Hours())
+	require.Equal(t, 28*24*time.Hour, use.To.Sub(use.From))
 }

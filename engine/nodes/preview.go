@@ -84,7 +84,8 @@ func (svc *Service) PreviewSchedule(
 // sentences say what becomes of what runs and waits.
 func (p SchedulePreview) sentences() (list []string) {
 	if p.Over > 0 {
-		what := numbered(p.Over, "running study would be over the new cap: it ", "running studies would be over the new cap: they ")
+		what := numbered(p.Over, "running study would be over the new cap: it ",
+			"running studies would be over the new cap: they ")
 		end := numberedVerb(p.Over, "stops at the next instance and waits.", "stop at the next instance and wait.")
 		if p.Grace > 0 {
 			within := shortly(p.Grace)
