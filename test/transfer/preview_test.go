@@ -14,8 +14,8 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
-// TestPreviewOfSchedules: what a schedule would mean is told before it is saved, is what happens when it is, and changes
-// nothing.
+// TestPreviewOfSchedules: what a schedule would mean is told before it is saved, is what happens when it is, and
+// changes nothing.
 func TestPreviewOfSchedules(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	source := n.AddServer("source", "SRC", "127.0.0.1:1", withCap(8))

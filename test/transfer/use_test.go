@@ -16,8 +16,8 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
-// TestUseOfServers: how servers are used is taken down once a minute for all of them by one statement, on average and at
-// most, with what was moved; it is told by the hour, and forgotten after some weeks.
+// TestUseOfServers: how servers are used is taken down once a minute for all of them by one statement, on average and
+// at most, with what was moved; it is told by the hour, and forgotten after some weeks.
 func TestUseOfServers(t *testing.T) {
 	asked := &statements{seen: map[string]int{}}
 	n := harness.New(t, harness.Config{Trace: asked})
