@@ -439,7 +439,7 @@ LEFT JOIN (
     FROM association_slots a
     GROUP BY a.server_id
 ) used ON used.server_id = s.id
-WHERE cardinality($1::bigint[]) = 0 OR s.id = ANY($1::bigint[])
+WHERE coalesce(cardinality($1::bigint[]), 0) = 0 OR s.id = ANY($1::bigint[])
 ORDER BY s.id
 `
 

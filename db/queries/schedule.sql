@@ -13,7 +13,7 @@ LEFT JOIN (
     FROM association_slots a
     GROUP BY a.server_id
 ) used ON used.server_id = s.id
-WHERE cardinality(sqlc.arg(ids)::bigint[]) = 0 OR s.id = ANY(sqlc.arg(ids)::bigint[])
+WHERE coalesce(cardinality(sqlc.arg(ids)::bigint[]), 0) = 0 OR s.id = ANY(sqlc.arg(ids)::bigint[])
 ORDER BY s.id;
 
 -- PutCaps keeps what a schedule allows now, unless it was changed meanwhile.
