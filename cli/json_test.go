@@ -137,6 +137,7 @@ var jsonSteps = []jsonStep{
 	{line: "search --source demo-source --study-time 8-9", code: 2, has: []string{"0800-1630"}},
 	{line: "search --source demo-source --description CT* --birth-date 19000101- --study-time 0000-23:59", has: []string{`"study_instance_uid"`}},
 	{line: "schedule show demo-source", has: []string{`"in_force"`}},
+	{line: "schedule set demo-source --batch 0 --name day --dry-run", has: []string{`"name": "day"`, `"effects"`}},
 	{line: "schedule set demo-source --batch 4", has: []string{`"batch": 4`}},
 	{line: "schedule export demo-source"},
 	{line: "schedule import --workers somewhere workers.json", has: []string{`"default": 4`}},

@@ -8,13 +8,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	stdio "io"
 	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
@@ -49,16 +50,16 @@ func (c *scheduleShowCmd) Run(ctx context.Context, io command.Streams) error {
 }
 
 func tellSchedule(streams command.Streams, o command.Output, server string, s client.ServerSchedule) error {
-	return o.Tell(streams, s, func(w io.Writer) error {
+	return o.Tell(streams, s, func(w stdio.Writer) error {
 		printSchedule(w, server, s)
 		return nil
 	})
 }
 
-func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
-	which := "the default holds"
+func printSchedule(w stdio.Writer, server string, s client.ServerSchedule) {
+	which := "the default" + named(s.InForce) + " holds"
 	if s.Window > 0 {
-		which = fmt.Sprintf("window %d is open", s.Window)
+		which = fmt.Sprintf("window %d%s is open", s.Window, named(s.InForce))
 	}
 	fmt.Fprintf(w, "DICOM Server %s: %s (%s)", command.Printable(server), which, limits(s.InForce))
 	if s.Until != nil {
@@ -82,14 +83,14 @@ func printSchedule(w io.Writer, server string, s client.ServerSchedule) {
 	case s.InForce.Batch == 0:
 		fmt.Fprintln(w, "No window opens it for jobs.")
 	}
-	fmt.Fprintf(w, "  default: %s\n", limits(s.Schedule.Default))
+	fmt.Fprintf(w, "  default%s: %s\n", named(s.Schedule.Default), limits(s.Schedule.Default))
 	for i, win := range s.Schedule.Windows {
 		days := "every day"
 		if len(win.Weekdays) > 0 {
 			days = strings.Join(win.Weekdays, ",")
 		}
 		fmt.Fprintf(
-			w, "  window %d: %s %s-%s %s: %s\n", i+1, days, win.From,
+			w, "  window %d%s: %s %s-%s %s: %s\n", i+1, named(win.Limits), days, win.From,
 			win.To, command.Printable(win.TimeZone), limits(win.Limits),
 		)
 	}
@@ -126,6 +127,14 @@ func stampIn(t time.Time, zone string) string {
 	return t.In(loc).Format(command.TimeForm)
 }
 
+// named returns what people call limits, in quotes behind a blank.
+func named(l client.Limits) string {
+	if l.Name == "" {
+		return ""
+	}
+	return ` "` + command.Printable(l.Name) + `"`
+}
+
 func limits(l client.Limits) string {
 	if l.Batch+l.Interactive == 0 {
 		return "nobody"
@@ -143,13 +152,15 @@ func limits(l client.Limits) string {
 type scheduleSetCmd struct {
 	command.Remote
 	Server           string         `complete:"server" arg:"" help:"Name of the server."`
+	Name             *string        `placeholder:"NAME" help:"Outside all windows: what people call these limits, such as day."`
 	Batch            *int           `placeholder:"N" help:"Outside all windows: maximum number of associations for jobs; 0 closes the server for jobs."`
 	Interactive      *int           `placeholder:"N" help:"Outside all windows: maximum number of associations for searches and checks."`
 	StudiesPerMinute *float64       `placeholder:"N" help:"Outside all windows: maximum number of studies that start within any 60 seconds; 0: no limit."`
 	MBPerSecond      *float64       `name:"mb-per-second" placeholder:"N" help:"Outside all windows: maximum rate of all jobs together, from and to the server; 0: no limit."`
-	Window           []string       `sep:"none" placeholder:"WINDOW" help:"A window, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. The windows given replace all existing ones. Days: mon to sun, holiday; without days the window opens every day, also on holidays. A window with weekdays doesn't open on a holiday unless it names holiday as well. The flag may be given several times: the first open window applies."`
+	Window           []string       `sep:"none" placeholder:"WINDOW" help:"A window, such as 'mon-fri 20:00-06:00 Europe/Berlin batch=8 interactive=1'. name=night, or name=\"late night\" in quotes, is what people call it. The windows given replace all existing ones. Days: mon to sun, holiday; without days the window opens every day, also on holidays. A window with weekdays doesn't open on a holiday unless it names holiday as well. The flag may be given several times: the first open window applies."`
 	NoWindows        bool           `help:"Remove all windows."`
 	Holiday          []string       `placeholder:"DATE" help:"Holidays, such as 2026-12-25; they replace all existing ones. On a holiday only windows open that name holiday or no day."`
+	DryRun           bool           `help:"Change nothing: show what the schedule would mean now."`
 	Grace            *time.Duration `placeholder:"DURATION" help:"How long the current series may continue when a window closes or a limit is lowered (5m); 0s: stop at the next instance."`
 }
 
@@ -172,6 +183,7 @@ func (c *scheduleSetCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	s := now.Schedule
+	set(&s.Default.Name, c.Name)
 	set(&s.Default.Batch, c.Batch)
 	set(&s.Default.Interactive, c.Interactive)
 	set(&s.Default.StudiesPerMinute, c.StudiesPerMinute)
@@ -186,10 +198,33 @@ func (c *scheduleSetCmd) Run(ctx context.Context, io command.Streams) error {
 		grace := int(c.Grace.Round(time.Second) / time.Second)
 		s.Grace = &grace
 	}
+	if c.DryRun {
+		p, err := cl.Servers.PreviewSchedule(ctx, c.Server, s)
+		if err != nil {
+			return err
+		}
+		return c.Tell(io, p, func(w stdio.Writer) error {
+			printPreview(w, p)
+			return nil
+		})
+	}
 	if now, err = cl.Servers.SetSchedule(ctx, c.Server, s); err != nil {
 		return err
 	}
 	return tellSchedule(io, c.Output, c.Server, now)
+}
+
+// printPreview says what a schedule would mean.
+func printPreview(w stdio.Writer, p client.SchedulePreview) {
+	fmt.Fprintf(w, "Now%s: %s", named(p.InForce), limits(p.InForce))
+	if p.Until != nil && p.Next != nil {
+		fmt.Fprintf(w, "; from %s%s: %s", stampIn(*p.Until, p.TimeZone), named(*p.Next), limits(*p.Next))
+	}
+	fmt.Fprintln(w, ".")
+	for _, effect := range p.Effects {
+		fmt.Fprintln(w, effect)
+	}
+	fmt.Fprintln(w, "Nothing was changed.")
 }
 
 func set[T any](to, from *T) {
@@ -201,10 +236,16 @@ func set[T any](to, from *T) {
 // parseWindow reads a window as people write it: days, times, time zone and limits, with blanks between them.
 func parseWindow(text string) (client.Window, error) {
 	var w client.Window
-	for word := range strings.FieldsSeq(text) {
+	words, err := splitWords(text)
+	if err != nil {
+		return w, err
+	}
+	for _, word := range words {
 		name, value, isLimit := strings.Cut(word, "=")
 		from, to, isTimes := strings.Cut(word, "-")
 		switch {
+		case isLimit && name == "name":
+			w.Name = value
 		case isLimit:
 			if err := setLimit(&w.Limits, name, value); err != nil {
 				return w, err
@@ -229,6 +270,24 @@ func parseWindow(text string) (client.Window, error) {
 	return w, nil
 }
 
+// splitWords splits at blanks that are not within double quotes, and leaves the quotes out.
+func splitWords(text string) ([]string, error) {
+	quoted := false
+	words := strings.FieldsFunc(text, func(r rune) bool {
+		if r == '"' {
+			quoted = !quoted
+		}
+		return !quoted && unicode.IsSpace(r)
+	})
+	if quoted {
+		return nil, command.Usage("--window %q: a quote is not closed", text)
+	}
+	for i := range words {
+		words[i] = strings.ReplaceAll(words[i], `"`, "")
+	}
+	return words, nil
+}
+
 func setLimit(l *client.Limits, name, value string) error {
 	number, err := strconv.ParseFloat(value, 64)
 	if err != nil {
@@ -245,7 +304,7 @@ func setLimit(l *client.Limits, name, value string) error {
 		l.MBPerSecond = number
 	default:
 		return command.Usage(
-			"--window: %q is not one of batch, interactive, studies-per-minute and mb-per-second", name,
+			"--window: %q is not one of batch, interactive, studies-per-minute, mb-per-second and name", name,
 		)
 	}
 	return nil
@@ -358,7 +417,7 @@ func readSchedule(path string) (string, error) {
 		}
 		defer func() { _ = f.Close() }() // was only read
 	}
-	text, err := io.ReadAll(io.LimitReader(f, maxScheduleFile))
+	text, err := stdio.ReadAll(stdio.LimitReader(f, maxScheduleFile))
 	return string(text), err
 }
 
@@ -367,7 +426,7 @@ func decodeSchedule(text string, to any) error {
 	d.DisallowUnknownFields()
 	err := d.Decode(to)
 	if err == nil {
-		if _, err = d.Token(); errors.Is(err, io.EOF) {
+		if _, err = d.Token(); errors.Is(err, stdio.EOF) {
 			return nil
 		}
 		err = errors.New("something follows its end")
@@ -388,9 +447,9 @@ func jsonFault(err error, text string) string {
 		return fmt.Sprintf("line %d is not JSON: %s", lineOf(wrong.Offset), wrong)
 	}
 	switch {
-	case errors.Is(err, io.EOF):
+	case errors.Is(err, stdio.EOF):
 		return "it is empty"
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, stdio.ErrUnexpectedEOF):
 		return "it ends in the middle"
 	}
 	return strings.TrimPrefix(err.Error(), "json: ")

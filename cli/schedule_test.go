@@ -69,6 +69,30 @@ func TestPrintSchedule(t *testing.T) {
 	}
 }
 
+// TestNamedWindows: a window is named by one word, or by several in quotes.
+func TestNamedWindows(t *testing.T) {
+	const rest = "mon-tue 20:00-06:00 Europe/Berlin batch=8"
+	for text, want := range map[string]string{
+		rest: "", rest + " name=night": "night", `name="late night" ` + rest: "late night", rest + ` "name=late night"`: "late night",
+	} {
+		w, err := parseWindow(text)
+		require.NoError(t, err, text)
+		require.Equal(t, want, w.Name, text)
+		require.Equal(t, []string{"mon", "tue"}, w.Weekdays, text)
+		require.Equal(t, 8, w.Batch, text)
+	}
+	_, err := parseWindow(rest + ` name="night`)
+	require.ErrorContains(t, err, "quote")
+	var out strings.Builder
+	printSchedule(&out, "PACS", client.ServerSchedule{
+		Schedule:  client.Schedule{Default: client.Limits{Name: "day"}, Windows: []client.Window{{Limits: client.Limits{Name: "night"}}}},
+		ServerNow: client.ServerNow{Window: 1, InForce: client.Limits{Name: "night", Batch: 1}},
+	})
+	for _, part := range []string{`window 1 "night" is open`, `default "day":`, `window 1 "night":`} {
+		require.Contains(t, out.String(), part)
+	}
+}
+
 // TestTimesHaveZones: no command shows a time of day without its zone.
 func TestTimesHaveZones(t *testing.T) {
 	sources, err := filepath.Glob("*.go")

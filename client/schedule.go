@@ -20,6 +20,7 @@ type Schedule struct {
 
 // Limits are what a server allows at once and per time.
 type Limits struct {
+	Name             string  `json:"name,omitempty" maxLength:"64" doc:"What people call these limits, in plain text." example:"night"`
 	Batch            int     `json:"batch" minimum:"0" maximum:"1000" doc:"Associations that jobs may have at once; 0: closed for jobs." example:"4"`
 	Interactive      int     `json:"interactive" minimum:"0" maximum:"1000" doc:"Associations that searches and checks may have at once; with batch 0 as well, nobody may use the server." example:"2"`
 	StudiesPerMinute float64 `json:"studies_per_minute,omitempty" minimum:"0" maximum:"6000" doc:"Studies that may start within any 60 seconds, of all jobs together; absent: no limit." example:"30"`
@@ -58,6 +59,20 @@ type ServerSchedule struct {
 	Versioned
 	Schedule Schedule `json:"schedule" doc:"What staff has set."`
 	ServerNow
+}
+
+// SchedulePreview is what a schedule would mean now, if it were saved.
+type SchedulePreview struct {
+	ServerNow
+	Next         *Limits    `json:"next,omitempty" doc:"The limits that would follow at until; absent if nothing else follows within the next weeks."`
+	NextWindow   int        `json:"next_window" doc:"Place of the window that would open then, from 1; 0: the default." example:"2"`
+	NextUntil    *time.Time `json:"next_until,omitempty" doc:"Until when those would hold."`
+	Over         int        `json:"over" doc:"Running tasks beyond the new cap: they go on for the grace period, and then wait." example:"3"`
+	FurtherOver  int        `json:"further_over" doc:"Associations that other running tasks would give back beside that." example:"1"`
+	Grace        int        `json:"grace" doc:"Seconds that their series in hand may go on." example:"300"`
+	Waiting      int        `json:"waiting" doc:"Pending tasks that the schedule would keep from starting now." example:"184"`
+	WaitingUntil *time.Time `json:"waiting_until,omitempty" doc:"Until when those would wait; absent if there are none, or no window opens within a year."`
+	Effects      []string   `json:"effects" nullable:"false" doc:"In sentences, what becomes of what runs and waits; at least one." example:"3 running studies would be over the new cap: they finish their series within 5 minutes and wait."`
 }
 
 // WorkerSchedule is how many tasks the members of a name run at once over the week.
@@ -104,6 +119,14 @@ func (c Servers) SetSchedule(
 ) (ServerSchedule, error) {
 	var out ServerSchedule
 	return out, c.do(ctx, put("/api/v1/servers/"+escape(server)+"/schedule", s).only(only), &out)
+}
+
+// PreviewSchedule tells what a schedule of a server would mean now, and changes nothing. It is for staff.
+func (c Servers) PreviewSchedule(ctx context.Context, server string, s Schedule) (SchedulePreview, error) {
+	var out SchedulePreview
+	return out, c.do(ctx, request{
+		method: http.MethodPost, path: "/api/v1/servers/" + escape(server) + "/schedule:preview", body: s, repeatable: true,
+	}, &out)
 }
 
 // Pause keeps jobs away from a server; what runs there stops at the next instance and goes on later. It is for staff.

@@ -80,7 +80,9 @@ type FoundInstance struct {
 }
 
 // ErrTruncated ends a search of which the limit has cut off the rest.
-var ErrTruncated = errors.New("there are more results than the limit lets through; narrow the search, or raise the limit")
+var ErrTruncated = errors.New(
+	"there are more results than the limit lets through; narrow the search, or raise the limit",
+)
 
 // Search asks a server for studies. Truncated tells that there are more than the limit let through; there is no next
 // page.

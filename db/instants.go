@@ -76,6 +76,7 @@ var AllInstants = []Instants{
 	{Table: "quarantine", Happened: []string{"arrived_at"}},
 	{Table: "api_use", Happened: []string{"last_at"}, Bound: []Bound{{"day", "only tells rows apart"}}},
 	{Table: "rejected_callers", Happened: []string{"first_at", "last_at"}},
+	{Table: "server_use", Bound: []Bound{{"hour", "CleanUpUse"}}},
 	{Table: "daily_transfers", Bound: []Bound{{"day", "ForgetDaysAhead"}}},
 	{Table: "audit", Bound: []Bound{{"at", "sealed: it is what the clock showed, and is never changed"}}},
 	{Table: "audit_receivers", Bound: []Bound{{"held_until", "HoldAuditReceiver: two minutes"}}},

@@ -493,6 +493,22 @@ type ServerState struct {
 	TroubledAt       *time.Time
 }
 
+type ServerUse struct {
+	ServerID        int64
+	Hour            time.Time
+	Samples         int32
+	BatchSum        int64
+	BatchMost       int32
+	InteractiveSum  int64
+	InteractiveMost int32
+	FromStudies     int64
+	FromInstances   int64
+	FromBytes       int64
+	ToStudies       int64
+	ToInstances     int64
+	ToBytes         int64
+}
+
 type ServerVerification struct {
 	ServerID  int64
 	Method    string

@@ -147,6 +147,39 @@ func (q *Queries) LockWorkers(ctx context.Context, memberName string) ([]byte, e
 	return schedule, err
 }
 
+const overCaps = `-- name: OverCaps :one
+SELECT count(DISTINCT o.task_id) FILTER (WHERE NOT o.further) AS tasks, count(*) FILTER (WHERE o.further) AS further
+FROM (
+    SELECT a.task_id, a.further,
+           row_number() OVER (ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
+           CASE WHEN j.outside_windows THEN $1::integer ELSE $2::integer END AS cap
+    FROM association_slots a
+    LEFT JOIN tasks t ON t.id = a.task_id AND t.lease_token = a.token
+    LEFT JOIN jobs j ON j.id = t.job_id
+    WHERE a.use = 'batch' AND a.server_id = $3
+) o
+WHERE o.place > o.cap AND o.task_id IS NOT NULL
+`
+
+type OverCapsParams struct {
+	OutsideCap int32
+	BatchCap   int32
+	ServerID   int64
+}
+
+type OverCapsRow struct {
+	Tasks   int64
+	Further int64
+}
+
+// OverCaps counts what runs at a server beyond caps that it could have, as Overdrawn would: tasks, and further associations of others.
+func (q *Queries) OverCaps(ctx context.Context, arg OverCapsParams) (OverCapsRow, error) {
+	row := q.db.QueryRow(ctx, overCaps, arg.OutsideCap, arg.BatchCap, arg.ServerID)
+	var i OverCapsRow
+	err := row.Scan(&i.Tasks, &i.Further)
+	return i, err
+}
+
 const overdrawn = `-- name: Overdrawn :many
 SELECT o.id, o.task_id::bigint AS task_id, o.job_id::bigint AS job_id, o.token::bigint AS token, o.further, o.paused::boolean AS paused, o.park_grace_s
 FROM (
@@ -220,6 +253,26 @@ func (q *Queries) PauseServer(ctx context.Context, arg PauseServerParams) (int64
 		return 0, err
 	}
 	return result.RowsAffected(), nil
+}
+
+const pendingAt = `-- name: PendingAt :one
+SELECT coalesce(sum(j.n_pending) FILTER (WHERE NOT j.outside_windows), 0)::bigint AS inside,
+       coalesce(sum(j.n_pending) FILTER (WHERE j.outside_windows), 0)::bigint AS outside
+FROM jobs j
+WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled AND $1::bigint IN (j.source_id, j.destination_id)
+`
+
+type PendingAtRow struct {
+	Inside  int64
+	Outside int64
+}
+
+// PendingAt counts the tasks that wait for their turn at a server: those of jobs that go by its windows, and of those that need not.
+func (q *Queries) PendingAt(ctx context.Context, serverID int64) (PendingAtRow, error) {
+	row := q.db.QueryRow(ctx, pendingAt, serverID)
+	var i PendingAtRow
+	err := row.Scan(&i.Inside, &i.Outside)
+	return i, err
 }
 
 const putCaps = `-- name: PutCaps :exec
@@ -386,7 +439,7 @@ LEFT JOIN (
     FROM association_slots a
     GROUP BY a.server_id
 ) used ON used.server_id = s.id
-WHERE cardinality($1::bigint[]) = 0 OR s.id = ANY($1::bigint[])
+WHERE coalesce(cardinality($1::bigint[]), 0) = 0 OR s.id = ANY($1::bigint[])
 ORDER BY s.id
 `
 

@@ -103,7 +103,9 @@ func (c *Cmd) query() (client.StudyQuery, error) {
 	others.PatientID, others.StudyInstanceUID, others.Limit = "", "", 0
 	switch {
 	case below != "" && (others != client.StudyQuery{} || c.BirthDate+c.StudyDate+c.StudyTime != ""):
-		return q, command.Usage("--series-of and --instances-of name what is wanted; only --patient-id and --limit go with them")
+		return q, command.Usage(
+			"--series-of and --instances-of name what is wanted; only --patient-id and --limit go with them",
+		)
 	case c.InstancesOf != "" && c.Study == "":
 		return q, command.Usage("--instances-of: name the study of the series as well (--study)")
 	case c.SeriesOf != "" && c.Study != "":

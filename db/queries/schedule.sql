@@ -13,7 +13,7 @@ LEFT JOIN (
     FROM association_slots a
     GROUP BY a.server_id
 ) used ON used.server_id = s.id
-WHERE cardinality(sqlc.arg(ids)::bigint[]) = 0 OR s.id = ANY(sqlc.arg(ids)::bigint[])
+WHERE coalesce(cardinality(sqlc.arg(ids)::bigint[]), 0) = 0 OR s.id = ANY(sqlc.arg(ids)::bigint[])
 ORDER BY s.id;
 
 -- PutCaps keeps what a schedule allows now, unless it was changed meanwhile.
@@ -198,3 +198,24 @@ LEFT JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT count(*) AS n FROM (SELECT FROM verifications v WHERE v.job_id = asked.id AND v.open LIMIT 200) v
 ) checked;
+
+-- OverCaps counts what runs at a server beyond caps that it could have, as Overdrawn would: tasks, and further associations of others.
+-- name: OverCaps :one
+SELECT count(DISTINCT o.task_id) FILTER (WHERE NOT o.further) AS tasks, count(*) FILTER (WHERE o.further) AS further
+FROM (
+    SELECT a.task_id, a.further,
+           row_number() OVER (ORDER BY a.further, NOT coalesce(j.outside_windows, false), a.id) AS place,
+           CASE WHEN j.outside_windows THEN sqlc.arg(outside_cap)::integer ELSE sqlc.arg(batch_cap)::integer END AS cap
+    FROM association_slots a
+    LEFT JOIN tasks t ON t.id = a.task_id AND t.lease_token = a.token
+    LEFT JOIN jobs j ON j.id = t.job_id
+    WHERE a.use = 'batch' AND a.server_id = sqlc.arg(server_id)
+) o
+WHERE o.place > o.cap AND o.task_id IS NOT NULL;
+
+-- PendingAt counts the tasks that wait for their turn at a server: those of jobs that go by its windows, and of those that need not.
+-- name: PendingAt :one
+SELECT coalesce(sum(j.n_pending) FILTER (WHERE NOT j.outside_windows), 0)::bigint AS inside,
+       coalesce(sum(j.n_pending) FILTER (WHERE j.outside_windows), 0)::bigint AS outside
+FROM jobs j
+WHERE j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled AND sqlc.arg(server_id)::bigint IN (j.source_id, j.destination_id);

@@ -82,8 +82,8 @@ func (d *doctor) move(ctx context.Context, src *source.Server, sp *sampled) {
 	d.judgeMove(got, result, err, time.Since(start), d.svc.receive.TurnedAway(ctx, d.node.Name, start))
 }
 
-// knows asks a server that is not one of ours for one instance, to see whether it knows the AE title. The receiver turns
-// its call away.
+// knows asks a server that is not one of ours for one instance, to see whether it knows the AE title. The receiver
+// turns its call away.
 func (d *doctor) knows(ctx context.Context, src *source.Server, sp *sampled) {
 	id, err := d.svc.Q.NextMoveMessageID(ctx)
 	if !d.tried("move", err) {

@@ -77,6 +77,9 @@ func (svc *Service) cleanUp(ctx context.Context, run *choreRun) (any, error) {
 		{&out.RemovedJobs, false, settings.KeepDeidentifiedJobs, func(days int32) (int64, error) { return svc.removeJobs(ctx, false, days, out.SummedUp, run) }},
 		{&out.ForgottenJobs, false, settings.KeepLedgers, func(days int32) (int64, error) { return svc.forgetLedgers(ctx, days, run) }},
 		{&other, false, settings.KeepStats, func(days int32) (int64, error) { return svc.Q.CleanUpTransfers(ctx, days) }},
+		{&other, true, UseDays, func(days int32) (int64, error) {
+			return svc.Q.CleanUpUse(ctx, db.CleanUpUseParams{Days: days, Max: cleanUpBatch})
+		}},
 		{&out.ErasedJobs, false, settings.KeepIdentifiers, func(days int32) (int64, error) { return svc.eraseJobs(ctx, days, run) }},
 	} {
 		if part.days == 0 && !part.always {

@@ -35,9 +35,6 @@ type ServerNow struct {
 // server whose schedule is damaged the limits are those that were kept last. IDs of folders, and of servers that
 // are gone, are left out.
 func (svc *Service) Now(ctx context.Context, ids ...int64) ([]ServerNow, error) {
-	if ids == nil {
-		ids = []int64{}
-	}
 	rows, err := svc.Q.ServerSchedules(ctx, ids)
 	if err != nil {
 		return nil, err

@@ -120,6 +120,7 @@ func (svc *Service) serverByName(ctx context.Context, name string) (DICOMNode, e
 
 // weekOf is what a server keeps of its schedule beside the columns of the default.
 type weekOf struct {
+	Name     string            `json:"name,omitempty"` // of the default
 	Windows  []schedule.Window `json:"windows,omitempty"`
 	Holidays []schedule.Date   `json:"holidays,omitempty"`
 }
@@ -132,7 +133,7 @@ func scheduleOf(row db.ServerSchedulesRow) (*schedule.Schedule, error) {
 	}
 	return &schedule.Schedule{
 		Default: schedule.Limits{
-			Batch: int(row.BatchCap), Interactive: int(row.InteractiveCap),
+			Name: week.Name, Batch: int(row.BatchCap), Interactive: int(row.InteractiveCap),
 			StudiesPerMinute: row.StudiesPerMinute, MBPerSecond: row.MbPerSecond,
 		},
 		Windows: week.Windows, Holidays: week.Holidays, Grace: seconds[int32, int](row.ParkGraceS),
@@ -153,7 +154,7 @@ func (svc *Service) SetSchedule(
 	if err != nil {
 		return ServerSchedule{}, err
 	}
-	week, err := json.Marshal(weekOf{s.Windows, s.Holidays})
+	week, err := json.Marshal(weekOf{s.Default.Name, s.Windows, s.Holidays})
 	if err != nil {
 		return ServerSchedule{}, err
 	}

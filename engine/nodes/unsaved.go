@@ -35,11 +35,11 @@ func (svc *Service) Unsaved(user people.User, s NewServer) (DICOMNode, error) {
 		return DICOMNode{}, err
 	}
 	out := DICOMNode{ID: row.ID, Name: s.Name, Server: &db.Server{}, Verify: s.Verify, Direct: s.Retrieve.Direct}
-	text, err := json.Marshal(row)
+	text, err := json.Marshal(row) //nolint:musttag // it is read again below, by the names of the fields
 	if err != nil {
 		return DICOMNode{}, err
 	}
-	return out, json.Unmarshal(text, out.Server) // the columns have the same names
+	return out, json.Unmarshal(text, out.Server) //nolint:musttag // sqlc gives both structs the same names
 }
 
 // ServerAt returns the ID of the server of ours that is at an address; 0: none.

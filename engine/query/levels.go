@@ -243,7 +243,8 @@ var seriesKeys = []dict.Tag{
 
 func foundSeries(ds *stream.DataSet) FoundSeries {
 	return FoundSeries{
-		SeriesInstanceUID: ds.String(dict.SeriesInstanceUID), Modality: ds.String(dict.Modality), SeriesNumber: numberOf(ds, dict.SeriesNumber),
+		SeriesInstanceUID: ds.String(dict.SeriesInstanceUID), Modality: ds.String(dict.Modality),
+		SeriesNumber:      numberOf(ds, dict.SeriesNumber),
 		SeriesDescription: ds.String(dict.SeriesDescription), BodyPartExamined: ds.String(dict.BodyPartExamined),
 		SeriesDate: ds.String(dict.SeriesDate), SeriesTime: ds.String(dict.SeriesTime),
 		Instances: source.Count(ds, dict.NumberOfSeriesRelatedInstances),

@@ -119,7 +119,8 @@ type sifting[T any] struct {
 }
 
 // sift goes through the answers to a query. One that lacks what was asked for can't be judged by itself: it is shown if
-// no other answer to the same query shows that the server doesn't filter by that key. more tells whether more is wanted.
+// no other answer to the same query shows that the server doesn't filter by that key. more tells whether more is
+// wanted.
 func (s *sifting[T]) sift(
 	found iter.Seq2[*stream.DataSet, error], judge func(*stream.DataSet) (what T, lacks, against criteria),
 ) (answers int, more bool, err error) {

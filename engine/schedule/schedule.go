@@ -12,13 +12,16 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // a container has no zones of its own
+	"unicode/utf8"
 
+	"github.com/adit-go/adit/internal/text"
 	"github.com/adit-go/adit/internal/version"
 )
 
 // Limits are what a server allows at once and per time.
 type Limits struct {
-	Batch int `json:"batch"` // associations of jobs at once; 0: closed for jobs
+	Name  string `json:"name,omitempty"` // what people call them, such as night
+	Batch int    `json:"batch"`          // associations of jobs at once; 0: closed for jobs
 	// associations of people who wait at once; both 0: nobody
 	Interactive      int     `json:"interactive"`
 	StudiesPerMinute float64 `json:"studies_per_minute,omitempty"` // that may start; 0: no limit
@@ -57,6 +60,7 @@ const (
 	MaxWindows  = 100
 	MaxHolidays = 1000
 	MaxCap      = 1000
+	MaxName     = 64 // characters
 	MaxGrace    = 24 * time.Hour
 
 	maxStudiesPerMinute = 6000
@@ -183,6 +187,11 @@ func validateGrace(seconds *int) error {
 }
 
 func (l Limits) validate(field string) error {
+	if l.Name != "" && (utf8.RuneCountInString(l.Name) > MaxName || !text.Name(l.Name)) {
+		return &Invalid{field + ".name", fmt.Sprintf(
+			"must have at most %d characters, none of them invisible, and single spaces only between words", MaxName,
+		)}
+	}
 	rate := func(v, least, most float64) bool { return v == 0 || v >= least && v <= most } // not a number is neither
 	switch {
 	case l.Batch < 0 || l.Batch > MaxCap:
@@ -206,9 +215,9 @@ func (l Limits) validate(field string) error {
 }
 
 // Parse reads the JSON form and validates it. Errors are sentences; *Invalid names the part.
-func Parse(text []byte) (*Schedule, error) {
+func Parse(form []byte) (*Schedule, error) {
 	var s Schedule
-	if err := decode(text, &s); err != nil {
+	if err := decode(form, &s); err != nil {
 		return nil, err
 	}
 	if err := s.Validate(); err != nil {
@@ -218,8 +227,8 @@ func Parse(text []byte) (*Schedule, error) {
 }
 
 // decode refuses what it doesn't know: a misspelt cap would be no cap.
-func decode(text []byte, to any) error {
-	d := json.NewDecoder(strings.NewReader(string(text)))
+func decode(form []byte, to any) error {
+	d := json.NewDecoder(strings.NewReader(string(form)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(to); err != nil {
 		if invalid, ok := errors.AsType[*Invalid](err); ok {

@@ -210,6 +210,7 @@ func TestWorkers(t *testing.T) {
 func TestJSON(t *testing.T) {
 	s := hospital(berlin)
 	s.Windows[0].StudiesPerMinute, s.Windows[1].MBPerSecond = 30, 12.5
+	s.Default.Name, s.Windows[0].Name = "day", strings.Repeat("é", schedule.MaxName)
 	text, err := json.Marshal(s)
 	require.NoError(t, err)
 	again, err := schedule.Parse(text)
@@ -218,14 +219,16 @@ func TestJSON(t *testing.T) {
 
 	const window = `{"default": {"batch": 1, "interactive": 1}, "windows": [%s]}`
 	tests := map[string]string{
-		`{"default": {"batch": 1, "interactiv": 1}}`:                            "unknown field",
-		`{"default": {"batch": -1, "interactive": 1}}`:                          "default.batch: must be between 0 and 1000",
-		`{"default": {"batch": 1, "interactive": 1001}}`:                        "default.interactive: must be between 0 and 1000",
-		`{"default": {"batch": 1, "interactive": 1, "studies_per_minute": -1}}`: "default.studies_per_minute: must be between",
-		`{"default": {"batch": 1, "interactive": 1, "mb_per_second": 0.01}}`:    "default.mb_per_second: must be between",
-		`{"default": {"batch": 1.5}}`:                                           "is invalid",
-		`{"default": {}} {}`:                                                    "something follows",
-		``:                                                                      "is invalid",
+		`{"default": {"batch": 1, "interactiv": 1}}`:                                                                       "unknown field",
+		`{"default": {"batch": -1, "interactive": 1}}`:                                                                     "default.batch: must be between 0 and 1000",
+		`{"default": {"batch": 1, "interactive": 1001}}`:                                                                   "default.interactive: must be between 0 and 1000",
+		`{"default": {"batch": 1, "interactive": 1, "studies_per_minute": -1}}`:                                            "default.studies_per_minute: must be between",
+		`{"default": {"batch": 1, "interactive": 1, "mb_per_second": 0.01}}`:                                               "default.mb_per_second: must be between",
+		`{"default": {"batch": 1.5}}`:                                                                                      "is invalid",
+		`{"default": {"name": " night"}}`:                                                                                  "default.name: must have at most 64 characters",
+		fmt.Sprintf(window, `{"name": "`+strings.Repeat("é", 65)+`", "from": "20:00", "to": "06:00", "time_zone": "UTC"}`): "windows[0].name: must have at most 64 characters",
+		`{"default": {}} {}`: "something follows",
+		``:                   "is invalid",
 		fmt.Sprintf(window, `{"weekdays": ["monday"], "from": "20:00", "to": "06:00", "time_zone": "UTC"}`):                   `windows[0].weekdays: "monday" is not one of`,
 		fmt.Sprintf(window, `{"weekdays": ["mon", "mon"], "from": "20:00", "to": "06:00", "time_zone": "UTC"}`):               "windows[0].weekdays: mon occurs twice",
 		fmt.Sprintf(window, `{"from": "20:0", "to": "06:00", "time_zone": "UTC"}`):                                            `"20:0" is not a time such as 20:00`,

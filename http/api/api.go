@@ -89,7 +89,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		a.huma.UseMiddleware(named)
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
-			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a},
+			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
 			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a},
 			&quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
 			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},

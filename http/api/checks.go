@@ -35,7 +35,7 @@ func (a *checksRoutes) register() {
 			"folder. The report says what was seen and suggests settings; a check that failed is still an answer " +
 			"with status 200." + asLines,
 	}, func(_ context.Context, user people.User, in *NodeName) (*parts, error) {
-		return checked(func(ctx context.Context) iter.Seq2[doctor.Finding, error] {
+		return checked(func(ctx context.Context) iter.Seq2[doctor.Finding, error] { //nolint:contextcheck // the body is written when the handler has returned, with the context of the request
 			return a.engine.Doctor.Findings(ctx, user, in.Name)
 		}), nil
 	})
@@ -52,7 +52,7 @@ func (a *checksRoutes) register() {
 		if err != nil {
 			return nil, err
 		}
-		return checked(func(ctx context.Context) iter.Seq2[doctor.Finding, error] {
+		return checked(func(ctx context.Context) iter.Seq2[doctor.Finding, error] { //nolint:contextcheck // as above
 			return a.engine.Doctor.FindingsOfUnsaved(ctx, user, s)
 		}), nil
 	})
@@ -64,8 +64,8 @@ type parts struct {
 }
 
 // checked answers with what a check finds: line by line to those who take JSON lines. A refusal that comes before
-// anything was found is a problem, as from every handler; one that comes later cuts the connection, so that nobody takes
-// a part for the whole.
+// anything was found is a problem, as from every handler; one that comes later cuts the connection, so that nobody
+// takes a part for the whole.
 func checked(find func(context.Context) iter.Seq2[doctor.Finding, error]) *parts {
 	return &parts{Body: func(rq huma.Context) {
 		r, w := humachi.Unwrap(rq)

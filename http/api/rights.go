@@ -33,6 +33,7 @@ type Right struct {
 	Source      bool          // needs access to the DICOM node that it names, as a source
 	Destination bool          // likewise as a destination
 	Also        string        // what depends on the request, in words
+	Reads       bool          // it changes nothing, whatever its method
 	Acts        []string      // what it does, as the audit log calls it; people knows which of that takes the password
 }
 
@@ -132,20 +133,24 @@ var rights = map[string]Right{
 	"GET /api/v1/access/{group}/{node}":                staff,
 	"PUT /api/v1/access":                               staff.does("access.change"),
 
-	"GET /api/v1/nodes":                            user.also("staff for where they are and how they are set"),
-	"GET /api/v1/nodes/{name}":                     user.also("staff for where it is and how it is set"),
-	"DELETE /api/v1/nodes/{name}":                  staff.does("server.delete", "folder.delete"),
-	"POST /api/v1/nodes/{name}:check":              staff.also("30 in five minutes").does("server.check", "folder.check"),
-	"POST /api/v1/servers:check":                   staff.also("30 in five minutes").does("server.check"),
-	"GET /api/v1/servers":                          staff,
-	"POST /api/v1/servers":                         staff.does("server.create"),
-	"GET /api/v1/servers:now":                      user.also("staff for those that one may not use"),
-	"GET /api/v1/servers/{name}":                   staff,
-	"PATCH /api/v1/servers/{name}":                 staff.does("server.change"),
-	"DELETE /api/v1/servers/{name}":                staff.does("server.delete"),
-	"POST /api/v1/servers/{name}:pause":            staff.does("server.pause"),
-	"POST /api/v1/servers/{name}:continue":         staff.does("server.continue"),
-	"GET /api/v1/servers/{name}/schedule":          user,
+	"GET /api/v1/nodes":                    user.also("staff for where they are and how they are set"),
+	"GET /api/v1/nodes/{name}":             user.also("staff for where it is and how it is set"),
+	"DELETE /api/v1/nodes/{name}":          staff.does("server.delete", "folder.delete"),
+	"POST /api/v1/nodes/{name}:check":      staff.also("30 in five minutes").does("server.check", "folder.check"),
+	"POST /api/v1/servers:check":           staff.also("30 in five minutes").does("server.check"),
+	"GET /api/v1/servers":                  staff,
+	"POST /api/v1/servers":                 staff.does("server.create"),
+	"GET /api/v1/servers:now":              user.also("staff for those that one may not use"),
+	"GET /api/v1/servers/{name}":           staff,
+	"PATCH /api/v1/servers/{name}":         staff.does("server.change"),
+	"DELETE /api/v1/servers/{name}":        staff.does("server.delete"),
+	"POST /api/v1/servers/{name}:pause":    staff.does("server.pause"),
+	"POST /api/v1/servers/{name}:continue": staff.does("server.continue"),
+	"GET /api/v1/servers/{name}/use":       user.also("access to the server as a source or destination, or staff"),
+	"GET /api/v1/servers/{name}/schedule":  user,
+	"POST /api/v1/servers/{name}/schedule:preview": {
+		Who: Staff, Needs: people.Action{Staff: true}, Reads: true,
+	},
 	"PUT /api/v1/servers/{name}/schedule":          staff.does("schedule.change"),
 	"POST /api/v1/servers/{name}/studies:search":   search,
 	"POST /api/v1/servers/{name}/series:search":    search,
@@ -237,7 +242,7 @@ func rightOf(op operation) Right {
 	if !ok {
 		panic(fmt.Sprintf("api: %s %s is not in the table of rights (rights.go)", op.method, prefix+op.path))
 	}
-	if op.method != http.MethodGet && r.Password() == "" {
+	if op.method != http.MethodGet && !r.Reads && r.Password() == "" {
 		panic(fmt.Sprintf(
 			"api: nothing says whether %s %s takes the password (rights.go and audit/acts.go)",
 			op.method, prefix+op.path,

@@ -53,6 +53,28 @@ func (a *scheduleRoutes) register() {
 			"stop after the grace period and go on later.",
 		example: `{"default": {"batch": 1, "interactive": 2}, "windows": [{"weekdays": ["mon", "tue"], "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
 	}, a.setSchedule)
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/servers/{name}/schedule:preview", id: "preview-schedule", tag: scheduleTag,
+		errors: []int{404}, body: scheduleBody,
+		summary: "Get what a schedule would mean now",
+		description: "Says of a schedule that is not saved what would hold now and next, how many running tasks would be " +
+			"over the new cap, and how many would wait, and until when. Nothing is changed.",
+		example: `{"default": {"name": "day", "batch": 0, "interactive": 2}, "windows": [{"name": "night", "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
+	}, func(ctx context.Context, user people.User, in *struct {
+		NodeName
+		Body client.Schedule
+	},
+	) (*body[client.SchedulePreview], error) {
+		var s schedule.Schedule
+		if err := convert(in.Body, &s); err != nil {
+			return nil, err
+		}
+		p, err := a.engine.Nodes.PreviewSchedule(ctx, user, in.Name, s)
+		if err != nil {
+			return nil, err
+		}
+		return &body[client.SchedulePreview]{view.SchedulePreview(p)}, nil
+	})
 	for _, action := range []struct {
 		name, summary, description string
 		paused                     bool

@@ -7,6 +7,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/doctor"
+	"github.com/adit-go/adit/engine/housekeeping"
 	"github.com/adit-go/adit/engine/nodes"
 )
 
@@ -19,6 +20,35 @@ func ServerNow(s nodes.ServerNow) client.ServerNow {
 	}
 	if s.InForce.Batch == 0 {
 		out.Opens = Instant(s.Opens)
+	}
+	return out
+}
+
+// SchedulePreview returns what a schedule would mean.
+func SchedulePreview(p nodes.SchedulePreview) client.SchedulePreview {
+	out := client.SchedulePreview{
+		ServerNow: ServerNow(p.Now), Over: p.Over, FurtherOver: p.Further, Grace: int(p.Grace / time.Second),
+		Waiting: p.Waiting, Effects: p.Effects,
+	}
+	if !p.Now.Until.IsZero() {
+		out.Next, out.NextWindow, out.NextUntil = new(client.Limits(p.Next.Limits)), p.Next.Window+1, Instant(p.Next.Until)
+	}
+	if p.Waiting > 0 {
+		out.WaitingUntil = Instant(p.Now.Opens)
+	}
+	return out
+}
+
+// ServerUse returns how a server was used.
+func ServerUse(u housekeeping.ServerUse) client.ServerUse {
+	out := client.ServerUse{From: u.From, To: u.To, Hours: make([]client.HourOfUse, 0, len(u.Hours))}
+	for _, h := range u.Hours {
+		out.Hours = append(out.Hours, client.HourOfUse{
+			Hour: h.Hour, BatchAverage: h.Jobs.Average, BatchMost: h.Jobs.Most,
+			InteractiveAverage: h.People.Average, InteractiveMost: h.People.Most,
+			From: client.HourMoved{Studies: h.From.Tasks, Instances: h.From.Images, Bytes: h.From.Bytes},
+			To:   client.HourMoved{Studies: h.To.Tasks, Instances: h.To.Images, Bytes: h.To.Bytes},
+		})
 	}
 	return out
 }
