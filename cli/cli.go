@@ -20,6 +20,7 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/completion"
 	"github.com/adit-go/adit/cli/deidentify"
+	"github.com/adit-go/adit/cli/hours"
 	"github.com/adit-go/adit/cli/scu"
 	"github.com/adit-go/adit/cli/search"
 	"github.com/adit-go/adit/dicom/deid"
@@ -47,7 +48,7 @@ type commands struct {
 	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
 	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
 	Task         taskCmd         `cmd:"" help:"The tasks of jobs, one by one."`
-	Schedule     scheduleCmd     `cmd:"" help:"When a server may be used, and by how many associations."`
+	Schedule     hours.Cmd       `cmd:"" help:"When a server may be used, and by how many associations."`
 	Receiver     receiverCmd     `cmd:"" help:"The DICOM receiver: callers that it refused."`
 	Quarantine   quarantineCmd   `cmd:"" help:"Instances that servers sent unrequested."`
 	User         userCmd         `cmd:"" help:"Users, and people who ask for an account."`

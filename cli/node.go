@@ -310,7 +310,7 @@ func takesWords(n client.Node) string {
 	if n.Down != "" {
 		text += ": " + command.Printable(n.Down)
 	}
-	return text + askedAgain(n.NextProbe)
+	return text + command.AskedAgain(n.NextProbe)
 }
 
 type nodeShowCmd struct {

@@ -10,6 +10,18 @@ import (
 	"time"
 )
 
+const anyActiveJob = `-- name: AnyActiveJob :one
+SELECT EXISTS (SELECT FROM jobs WHERE active)
+`
+
+// AnyActiveJob reports whether a job has tasks that wait or run.
+func (q *Queries) AnyActiveJob(ctx context.Context) (bool, error) {
+	row := q.db.QueryRow(ctx, anyActiveJob)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const cancelJob = `-- name: CancelJob :exec
 WITH told AS (
     UPDATE tasks t SET status = 'canceled', ended_at = now(), waiting_reason = '', message = ran.message

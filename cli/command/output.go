@@ -68,3 +68,14 @@ func PrintJSON(w io.Writer, v any) error {
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
 }
+
+// AskedAgain says when a server is asked for more than it takes, if that is known.
+func AskedAgain(at *time.Time) string {
+	if at == nil {
+		return ""
+	}
+	if at.Before(time.Now()) {
+		return ", asked again with the next task"
+	}
+	return ", asked again at " + Stamp(*at)
+}

@@ -178,3 +178,7 @@ JOIN projects p ON p.id = jobs.project_id
 LEFT JOIN dicom_nodes src ON src.id = jobs.source_id
 LEFT JOIN dicom_nodes dst ON dst.id = jobs.destination_id
 WHERE jobs.id = ANY (sqlc.arg(ids)::bigint[]) AND jobs.stripped < 3;
+
+-- AnyActiveJob reports whether a job has tasks that wait or run.
+-- name: AnyActiveJob :one
+SELECT EXISTS (SELECT FROM jobs WHERE active);

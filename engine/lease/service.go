@@ -5,6 +5,8 @@
 package lease
 
 import (
+	"sync/atomic"
+
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/nodes"
 )
@@ -12,7 +14,8 @@ import (
 // Service of one engine. It is safe for concurrent use.
 type Service struct {
 	*base.Base
-	nodes *nodes.Service
+	nodes   *nodes.Service
+	resting atomic.Bool // the last claim found nothing to do
 }
 
 // New returns the service of an engine.

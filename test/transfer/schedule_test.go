@@ -263,6 +263,12 @@ func windowCloses(t *testing.T, instances int) {
 	job := n.Transfer("source", "destination", study.StudyInstanceUID)
 	<-reached
 	shiftTo(t, n, berlin(t, "2030-06-04 06:00:10"))
+	n.WaitFor(job.ID, func(jobs.Job) (seen bool) { // by the member; the task is told in the same moment
+		require.NoError(t, n.Pool.QueryRow(t.Context(),
+			"SELECT st.batch_cap = 0 FROM server_state st JOIN dicom_nodes d ON d.id = st.server_id WHERE d.name = 'source'",
+		).Scan(&seen))
+		return seen
+	})
 	close(open)
 	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 0 })
 	task := n.Task(job.ID)

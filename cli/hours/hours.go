@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package cli
+// Package hours is adit schedule: when a server may be used, and with how many associations.
+package hours
 
 import (
 	"cmp"
@@ -23,21 +24,22 @@ import (
 	"github.com/adit-go/adit/internal/text"
 )
 
-type scheduleCmd struct {
-	Show   scheduleShowCmd   `cmd:"" help:"Show a server's schedule and the limits in force now."`
-	Set    scheduleSetCmd    `cmd:"" help:"Change a server's schedule."`
-	Export scheduleExportCmd `cmd:"" help:"Write a schedule as JSON."`
-	Import scheduleImportCmd `cmd:"" help:"Set a schedule from JSON, as export writes it."`
-	Clear  scheduleClearCmd  `cmd:"" help:"Remove the worker schedule of cluster members: they run as many tasks at once as they were started with."`
+// Cmd is adit schedule.
+type Cmd struct {
+	Show   showCmd   `cmd:"" help:"Show a server's schedule and the limits in force now."`
+	Set    setCmd    `cmd:"" help:"Change a server's schedule."`
+	Export exportCmd `cmd:"" help:"Write a schedule as JSON."`
+	Import importCmd `cmd:"" help:"Set a schedule from JSON, as export writes it."`
+	Clear  clearCmd  `cmd:"" help:"Remove the worker schedule of cluster members: they run as many tasks at once as they were started with."`
 }
 
-type scheduleShowCmd struct {
+type showCmd struct {
 	command.Remote
 	Server string `complete:"server" arg:"" help:"Name of the server."`
 }
 
 // Run shows the schedule.
-func (c *scheduleShowCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *showCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -74,7 +76,7 @@ func printSchedule(w stdio.Writer, server string, s client.ServerSchedule) {
 	}
 	if s.Takes != nil {
 		fmt.Fprintf(
-			w, "It takes %d of %d now, because it refused more%s.\n", *s.Takes, s.InForce.Batch, askedAgain(s.NextProbe),
+			w, "It takes %d of %d now, because it refused more%s.\n", *s.Takes, s.InForce.Batch, command.AskedAgain(s.NextProbe),
 		)
 	}
 	switch {
@@ -105,17 +107,6 @@ func printSchedule(w stdio.Writer, server string, s client.ServerSchedule) {
 		grace = time.Duration(*s.Schedule.Grace) * time.Second
 	}
 	fmt.Fprintf(w, "  grace: %s for the series in hand when a window closes or a cap falls\n", grace)
-}
-
-// askedAgain says when a server is asked for more than it takes, if that is known.
-func askedAgain(at *time.Time) string {
-	if at == nil {
-		return ""
-	}
-	if at.Before(time.Now()) {
-		return ", asked again with the next task"
-	}
-	return ", asked again at " + command.Stamp(*at)
 }
 
 // stampIn returns an instant by the clock of a time zone.
@@ -149,7 +140,7 @@ func limits(l client.Limits) string {
 	return text
 }
 
-type scheduleSetCmd struct {
+type setCmd struct {
 	command.Remote
 	Server           string         `complete:"server" arg:"" help:"Name of the server."`
 	Name             *string        `placeholder:"NAME" help:"Outside all windows: what people call these limits, such as day."`
@@ -165,7 +156,7 @@ type scheduleSetCmd struct {
 }
 
 // Run changes the schedule: what no flag names stays as it is.
-func (c *scheduleSetCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *setCmd) Run(ctx context.Context, io command.Streams) error {
 	windows := make([]client.Window, 0, len(c.Window))
 	for _, text := range c.Window {
 		w, err := parseWindow(text)
@@ -342,14 +333,14 @@ func parseDays(text string) ([]string, error) {
 	return days, nil
 }
 
-type scheduleExportCmd struct {
+type exportCmd struct {
 	command.Remote
 	Name    string `complete:"server" arg:"" help:"Name of the server; with --workers, of cluster members."`
 	Workers bool   `help:"The schedule of workers: how many tasks cluster members of that name run at once."`
 }
 
 // Run writes the JSON form.
-func (c *scheduleExportCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *exportCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -368,7 +359,7 @@ func (c *scheduleExportCmd) Run(ctx context.Context, io command.Streams) error {
 	return command.PrintJSON(io.Out, s.Schedule)
 }
 
-type scheduleImportCmd struct {
+type importCmd struct {
 	command.Remote
 	Name    string `complete:"server" arg:"" help:"Name of the server; with --workers, of cluster members."`
 	File    string `arg:"" type:"path" help:"The file; -: the standard input."`
@@ -376,7 +367,7 @@ type scheduleImportCmd struct {
 }
 
 // Run reads the JSON form. What it doesn't know it refuses: a misspelt cap would be none.
-func (c *scheduleImportCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *importCmd) Run(ctx context.Context, io command.Streams) error {
 	text, err := readSchedule(c.File)
 	if err != nil {
 		return err
@@ -471,14 +462,14 @@ func kindWords(k reflect.Kind) string {
 	return "a number"
 }
 
-type scheduleClearCmd struct {
+type clearCmd struct {
 	command.Remote
 	Member  string `arg:"" help:"Name of the cluster members."`
 	Workers bool   `required:"" help:"The schedule of workers."`
 }
 
 // Run removes the schedule of workers.
-func (c *scheduleClearCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *clearCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
