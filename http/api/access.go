@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -66,7 +67,7 @@ func (a *accessRoutes) listAccess(ctx context.Context, user people.User, in *lis
 	if err != nil {
 		return nil, err
 	}
-	out := pageOf(rows, in.Limit, clientAccess, func(r people.Access) int64 { return r.NodeID })
+	out := pageOf(rows, in.Limit, view.Access, func(r people.Access) int64 { return r.NodeID })
 	if out.Body.NextCursor != "" {
 		last := rows[in.Limit-1]
 		out.Body.NextCursor = fmt.Sprintf("%d-%d", last.GroupID, last.NodeID)
@@ -84,7 +85,7 @@ func (a *accessRoutes) getAccess(
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("access of group %q to DICOM node %q: %w", in.Group, in.Node, refusal.ErrNotFound)
 	}
-	return &changed[client.Access]{rows[0].Version(), clientAccess(rows[0])}, nil
+	return &changed[client.Access]{rows[0].Version(), view.Access(rows[0])}, nil
 }
 
 func (a *accessRoutes) setAccess(
@@ -102,9 +103,5 @@ func (a *accessRoutes) setAccess(
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Access]{access.Version(), clientAccess(access)}, nil
-}
-
-func clientAccess(a people.Access) client.Access {
-	return client.Access{Group: a.Group, Node: a.Node, Kind: a.Kind, Source: a.Source, Destination: a.Destination}
+	return &changed[client.Access]{access.Version(), view.Access(access)}, nil
 }

@@ -7,8 +7,8 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -37,21 +37,5 @@ func (a *callersRoutes) listCallers(
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, clientCaller, func(c receive.RejectedCaller) int64 { return c.ID }), nil
-}
-
-func clientCaller(c receive.RejectedCaller) client.RejectedCaller {
-	out := client.RejectedCaller{
-		ID: c.ID, Server: c.Server, CallingAE: c.CallingAe, CalledAE: c.CalledAe, Address: c.Address, Reason: c.Reason,
-		Detail: c.Sentence(), Calls: c.Calls, First: c.FirstAt, Last: c.LastAt,
-	}
-	if !c.Allows() {
-		return out
-	}
-	out.Command = c.Command()
-	out.Change = &client.ServerChange{Retrieve: &client.RetrieveChange{AddAddressRanges: []string{c.Address}}}
-	if c.Reason == nodes.CallCalledTitle {
-		out.Change.Retrieve = &client.RetrieveChange{MoveDestination: &c.CalledAe}
-	}
-	return out
+	return pageOf(rows, in.Limit, view.Caller, func(c receive.RejectedCaller) int64 { return c.ID }), nil
 }

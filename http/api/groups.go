@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
@@ -118,7 +119,7 @@ func (a *groupsRoutes) listGroups(ctx context.Context, user people.User, in *Nam
 	if err != nil {
 		return nil, err
 	}
-	return ordered(groups, in.Limit, o, clientGroup, func(g people.Group) (string, int64) {
+	return ordered(groups, in.Limit, o, view.Group, func(g people.Group) (string, int64) {
 		return nameOf(o, g.Name), g.ID
 	}), nil
 }
@@ -146,16 +147,12 @@ func groupOfVersion(g people.Group, err error) (*changed[client.Group], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Group]{g.Version(), clientGroup(g)}, nil
+	return &changed[client.Group]{g.Version(), view.Group(g)}, nil
 }
 
 func groupBody(g people.Group, err error) (*body[client.Group], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Group]{clientGroup(g)}, nil
-}
-
-func clientGroup(g people.Group) client.Group {
-	return client.Group{ID: g.ID, Name: g.Name, Permissions: g.Permissions, Members: g.Members}
+	return &body[client.Group]{view.Group(g)}, nil
 }

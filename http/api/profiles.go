@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -52,11 +53,11 @@ func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *Pa
 	if err != nil {
 		return nil, err
 	}
-	page := pageOf(profiles, in.Limit, clientProfile, func(p projects.Profile) int64 { return p.ID })
+	page := pageOf(profiles, in.Limit, view.Profile, func(p projects.Profile) int64 { return p.ID })
 	if above == 0 {
 		var builtin []client.Profile
 		for _, p := range projects.BuiltinProfiles() {
-			builtin = append(builtin, clientProfile(p))
+			builtin = append(builtin, view.Profile(p))
 		}
 		page.Body.Items = append(builtin, page.Body.Items...)
 	}
@@ -71,7 +72,7 @@ func (a *profilesRoutes) addProfile(ctx context.Context, user people.User, in *s
 	if err != nil {
 		return nil, err
 	}
-	made := madeAt("/profiles", p.Name, clientProfile(p))
+	made := madeAt("/profiles", p.Name, view.Profile(p))
 	made.Location += "?version=" + url.QueryEscape(p.Version)
 	return made, nil
 }
@@ -88,15 +89,5 @@ func (a *profilesRoutes) getProfile(ctx context.Context, _ people.User, in *stru
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Profile]{clientProfile(p)}, nil
-}
-
-func clientProfile(p projects.Profile) client.Profile {
-	out := client.Profile{
-		Name: p.Name, Version: p.Version, SHA256: p.SHA256, Words: p.Words, Builtin: p.ID == 0, Text: p.Text,
-	}
-	if p.ID != 0 {
-		out.CreatedAt = &p.CreatedAt
-	}
-	return out
+	return &body[client.Profile]{view.Profile(p)}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -87,7 +88,7 @@ func (a *projectsRoutes) listProjects(ctx context.Context, user people.User, in 
 	if err != nil {
 		return nil, err
 	}
-	return ordered(list, in.Limit, o, clientProject, func(p projects.Project) (string, int64) {
+	return ordered(list, in.Limit, o, view.Project, func(p projects.Project) (string, int64) {
 		return nameOf(o, p.Name), p.ID
 	}), nil
 }
@@ -102,7 +103,7 @@ func (a *projectsRoutes) getProject(
 	if err != nil {
 		return nil, err
 	}
-	return unlessKnown(in.IfNoneMatch, p.Version(), clientProject(p)), nil
+	return unlessKnown(in.IfNoneMatch, p.Version(), view.Project(p)), nil
 }
 
 func (a *projectsRoutes) addProject(ctx context.Context, user people.User, in *struct{ Body client.NewProject }) (
@@ -122,7 +123,7 @@ func (a *projectsRoutes) addProject(ctx context.Context, user people.User, in *s
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/projects", p.Name, clientProject(p)), nil
+	return madeAt("/projects", p.Name, view.Project(p)), nil
 }
 
 func (a *projectsRoutes) changeProject(ctx context.Context, user people.User, in *struct {
@@ -156,15 +157,5 @@ func (a *projectsRoutes) changeProject(ctx context.Context, user people.User, in
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Project]{p.Version(), clientProject(p)}, nil
-}
-
-func clientProject(p projects.Project) client.Project {
-	return client.Project{
-		ID: p.ID, Name: p.Name, Description: p.Description, Group: p.Group,
-		IsDefault: p.IsDefault, Profile: p.Profile.Name, ProfileVersion: p.Profile.Version,
-		Members: p.Members, UIDGeneration: int(p.UIDGeneration),
-		FromOriginal: p.FromOriginal, Scan: p.Scan, Manifest: p.Manifest,
-		CreatedAt: p.CreatedAt,
-	}
+	return &changed[client.Project]{p.Version(), view.Project(p)}, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/quarantine"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -103,15 +104,7 @@ func (a *quarantineRoutes) listQuarantine(ctx context.Context, user people.User,
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, clientQuarantined, func(q quarantine.Quarantined) int64 { return q.ID }), nil
-}
-
-func clientQuarantined(q quarantine.Quarantined) client.QuarantinedObject {
-	return client.QuarantinedObject{
-		ID: q.ID, Server: q.Server, CallingAE: q.CallingAe, Address: q.Address,
-		SOPClassUID: q.SopClassUid, SOPInstanceUID: q.SopInstanceUid,
-		TransferSyntaxUID: q.TransferSyntaxUid, Bytes: q.Bytes, ArrivedAt: q.ArrivedAt, Here: q.Here,
-	}
+	return pageOf(rows, in.Limit, view.Quarantined, func(q quarantine.Quarantined) int64 { return q.ID }), nil
 }
 
 func (a *quarantineRoutes) getQuarantined(ctx context.Context, user people.User, in *QuarantineID) (
@@ -121,7 +114,7 @@ func (a *quarantineRoutes) getQuarantined(ctx context.Context, user people.User,
 	if err != nil {
 		return nil, err
 	}
-	out := clientQuarantined(q)
+	out := view.Quarantined(q)
 	if q.Here {
 		out.Object = &client.ObjectDescription{
 			PatientID: q.PatientID, PatientName: q.PatientName,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
 
@@ -48,7 +49,7 @@ func (a *registrationsRoutes) register() {
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.Registration]{clientRegistration(r)}, nil
+		return &body[client.Registration]{view.Registration(r)}, nil
 	})
 	handle(a.API, operation{
 		method: http.MethodPost, path: "/registrations/{id}:approve", id: "approve-registration",
@@ -84,7 +85,7 @@ func (a *registrationsRoutes) listRegistrations(ctx context.Context, user people
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, clientRegistration, func(r people.Registration) int64 { return r.ID }), nil
+	return pageOf(rows, in.Limit, view.Registration, func(r people.Registration) int64 { return r.ID }), nil
 }
 
 func (a *registrationsRoutes) approve(ctx context.Context, user people.User, in *struct {
@@ -100,11 +101,4 @@ func (a *registrationsRoutes) approve(ctx context.Context, user people.User, in 
 		out.Body.Warning = a.people.Mail().Warning()
 	}
 	return out, err
-}
-
-func clientRegistration(r people.Registration) client.Registration {
-	return client.Registration{
-		ID: r.ID, Username: r.Username, Person: client.Person(r.Person),
-		Message: r.Message, CreatedAt: r.CreatedAt,
-	}
 }

@@ -204,7 +204,7 @@ func (a *siteRoutes) getMail(ctx context.Context, user people.User, in *MailID) 
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Mail]{clientMail(m)}, nil
+	return &body[client.Mail]{view.Mail(m)}, nil
 }
 
 type listMails struct {
@@ -223,7 +223,7 @@ func (a *siteRoutes) listMails(ctx context.Context, user people.User, in *listMa
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(mails, in.Limit, clientMail, func(m mail.Posted) int64 { return m.ID }), nil
+	return pageOf(mails, in.Limit, view.Mail, func(m mail.Posted) int64 { return m.ID }), nil
 }
 
 func (a *siteRoutes) retryMail(ctx context.Context, user people.User, in *MailID) (*body[client.Mail], error) {
@@ -231,18 +231,7 @@ func (a *siteRoutes) retryMail(ctx context.Context, user people.User, in *MailID
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Mail]{clientMail(m)}, nil
-}
-
-func clientMail(m mail.Posted) client.Mail {
-	out := client.Mail{
-		ID: m.ID, Recipient: m.Recipient, Subject: m.Subject, Status: m.Status,
-		Attempts: int(m.Attempts), Error: m.Error, CreatedAt: m.CreatedAt, EndedAt: m.EndedAt,
-	}
-	if m.Status == mail.Pending {
-		out.NextAttempt = &m.NextAt
-	}
-	return out
+	return &body[client.Mail]{view.Mail(m)}, nil
 }
 
 func (a *siteRoutes) getStats(ctx context.Context, user people.User, in *struct {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
@@ -105,7 +106,7 @@ func (a *usersRoutes) listUsers(ctx context.Context, user people.User, in *listU
 	if err != nil {
 		return nil, err
 	}
-	return ordered(users, in.Limit, o, clientUser, func(u people.Account) (string, int64) {
+	return ordered(users, in.Limit, o, view.User, func(u people.Account) (string, int64) {
 		return nameOf(o, u.Username), u.ID
 	}), nil
 }
@@ -153,22 +154,14 @@ func userOfVersion(u people.Account, err error) (*changed[client.User], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.User]{u.Version(), clientUser(u)}, nil
+	return &changed[client.User]{u.Version(), view.User(u)}, nil
 }
 
 func userBody(u people.Account, err error) (*body[client.User], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.User]{clientUser(u)}, nil
-}
-
-func clientUser(u people.Account) client.User {
-	return client.User{
-		ID: u.ID, Username: u.Username, Person: client.Person(u.Person),
-		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
-		HasPassword: u.HasPassword, Groups: u.Groups, CreatedAt: u.CreatedAt,
-	}
+	return &body[client.User]{view.User(u)}, nil
 }
 
 // plainTexts is plainText for a list.

@@ -46,3 +46,30 @@ func PreferencesChange(p *client.Preferences) (map[string]any, error) {
 	change := map[string]any{}
 	return change, json.Unmarshal(text, &change)
 }
+
+// Access returns what the members of a group may do with a DICOM node.
+func Access(a people.Access) client.Access {
+	return client.Access{Group: a.Group, Node: a.Node, Kind: a.Kind, Source: a.Source, Destination: a.Destination}
+}
+
+// Group returns a group.
+func Group(g people.Group) client.Group {
+	return client.Group{ID: g.ID, Name: g.Name, Permissions: g.Permissions, Members: g.Members}
+}
+
+// Registration returns a registration.
+func Registration(r people.Registration) client.Registration {
+	return client.Registration{
+		ID: r.ID, Username: r.Username, Person: client.Person(r.Person),
+		Message: r.Message, CreatedAt: r.CreatedAt,
+	}
+}
+
+// User returns an account.
+func User(u people.Account) client.User {
+	return client.User{
+		ID: u.ID, Username: u.Username, Person: client.Person(u.Person),
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		HasPassword: u.HasPassword, Groups: u.Groups, CreatedAt: u.CreatedAt,
+	}
+}
