@@ -24,7 +24,8 @@ const (
 	maxTopics     = 200      // of a connection
 	maxNotices    = 1000     // events beside those of topics that wait for a slow reader
 	heartbeat     = 15 * time.Second
-	silence       = 45 * time.Second // without an answer to a ping
+	pingEvery     = 45 * time.Second  // beside heartbeats, which tell only the other side
+	silence       = 100 * time.Second // without an answer to a ping
 	writeTime     = 10 * time.Second // for an event
 	farewell      = time.Second      // for the other side to take a closing
 	answerTime    = 10 * time.Second // for the database to say whether a topic may be seen
@@ -57,6 +58,7 @@ type conn struct {
 
 	mu       sync.Mutex
 	notices  []*websocket.PreparedMessage
+	beat     *websocket.PreparedMessage // the last heartbeat, if it waits
 	searches map[string]*search
 	running  int            // searches that have not ended, be it that nobody waits for them
 	asking   sync.WaitGroup // for them
@@ -224,16 +226,16 @@ const maxName = 64 // bytes of a topic's name that are sent back
 
 // write tells the other side what is new, until the connection ends. Nothing but the newest is ever waiting.
 func (c *conn) write() {
-	beat := time.NewTicker(heartbeat)
-	defer beat.Stop()
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
 	later := time.NewTimer(time.Hour)
 	defer later.Stop()
 	for {
 		select {
 		case <-c.quit:
 			return
-		case <-beat.C:
-			if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) != nil || !c.send(alive()) {
+		case <-ping.C:
+			if c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTime)) != nil {
 				c.cut()
 				return
 			}
@@ -283,6 +285,9 @@ func alive() *websocket.PreparedMessage {
 func (c *conn) due(now time.Time) (messages []*websocket.PreparedMessage, next time.Duration) {
 	c.mu.Lock()
 	messages, c.notices = c.notices, nil
+	if c.beat != nil {
+		messages, c.beat = append(messages, c.beat), nil
+	}
 	found, next := c.found(now)
 	c.mu.Unlock()
 	messages = append(messages, found...)

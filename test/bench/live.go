@@ -31,7 +31,7 @@ var live = []comparison{
 		prepare: listening,
 	},
 	{
-		name: "live-idle", what: "`adit serve` at rest: seconds",
+		name: "live-idle", what: "`adit serve` at rest, without its PostgreSQL: seconds",
 		ours: "with 200 listeners", theirs: "with none",
 		required: "CPU ≤ 10 ms a second (1 %)", met: func(r result) bool {
 			return r.median(func(p pair) float64 { return p.ours.cpuPerImage() }) <= mostIdleCPU
@@ -153,13 +153,17 @@ func resting(b *bench, in *room) (ours, theirs side, err error) {
 				return s, err
 			}
 			defer func() { err = errors.Join(err, who.end()) }()
-			return a.timed(int(idleTurn.Seconds()), func() error {
-				select {
-				case <-time.After(idleTurn):
-				case <-in.ctx.Done():
-				}
-				return in.ctx.Err()
-			})
+			before, err := clock(a.pid)
+			if err != nil {
+				return s, err
+			}
+			select {
+			case <-time.After(idleTurn):
+			case <-in.ctx.Done():
+				return s, in.ctx.Err()
+			}
+			after, err := clock(a.pid)
+			return sample{int(idleTurn.Seconds()), idleTurn, after - before}, err
 		}
 	}
 	return with(manyListeners), with(0), nil
