@@ -199,6 +199,7 @@ const (
 	CodeTooMany              = "too_many"               // requests within a time
 	CodeUnauthenticated      = "unauthenticated"        // nobody is logged in
 	CodeUnsupportedMediaType = "unsupported_media_type" // of the body
+	CodeWebSocketOnly        = "websocket_only"         // the address speaks nothing else
 )
 
 // FieldError says what is wrong with a part of a request.

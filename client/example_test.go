@@ -90,7 +90,8 @@ func ExampleLive_Studies() {
 		fmt.Println(err)
 		return
 	}
-	for study, err := range c.Live.Studies(context.Background(), "PACS", client.StudyQuery{PatientID: "PHANTOM-002"}, nil) {
+	wanted := client.StudyQuery{PatientID: "PHANTOM-002"}
+	for study, err := range c.Live.Studies(context.Background(), "PACS", wanted, nil) {
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -258,7 +258,8 @@ func (c Live) connect(ctx context.Context) (*liveConn, error) {
 	if c.token != "" {
 		header.Set("Authorization", "Token "+c.token)
 	}
-	ws, answer, err := dialer.DialContext(ctx, target.String()+"/api/v1/live", header)
+	address := target.String() + "/api/v1/live"
+	ws, answer, err := dialer.DialContext(ctx, address, header) //nolint:bodyclose // it is read already, says the library
 	if answer != nil && err != nil {
 		refusal := readProblem(answer)
 		if p, ok := errors.AsType[*Problem](refusal); ok && p.foreign && p.Status < http.StatusInternalServerError {

@@ -40,7 +40,7 @@ func (c Jobs) Wait(ctx context.Context, id int64, progress func(Job)) (Job, erro
 // or, where something between here and ADIT lets none through, by asking again and again.
 func (c Jobs) states(ctx context.Context, id int64) iter.Seq2[Job, error] {
 	return func(yield func(Job, error) bool) {
-		for e, err := range (Live{c.caller}).Follow(ctx, TopicOfJob(id)) {
+		for e, err := range Live(c).Follow(ctx, TopicOfJob(id)) {
 			switch {
 			case errors.Is(err, errNoSocket):
 				c.poll(ctx, id, yield)

@@ -200,7 +200,9 @@ func TestLiveOfOthers(t *testing.T) {
 		require.Equal(t, client.CodeNotFound, e.Ended.Code, topic)
 		require.NotContains(t, e.Ended.Detail, "somebody")
 	}
-	for _, topic := range []string{"", "job", "job:", "job:x", "job:0", "jobs:1", "search:1", "patients", "me:1", "job:-1"} {
+	for _, topic := range []string{
+		"", "job", "job:", "job:x", "job:0", "jobs:1", "search:1", "patients", "me:1", "job:-1",
+	} {
 		l.send(client.LiveRequest{Subscribe: []string{topic}})
 		e := l.next()
 		require.NotNil(t, e.Ended, topic)
@@ -530,7 +532,7 @@ type cutter struct {
 
 func newCutter(t *testing.T, to string) *cutter {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it listens at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	c := &cutter{Listener: l}
 	var all sync.WaitGroup
@@ -540,7 +542,7 @@ func newCutter(t *testing.T, to string) *cutter {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", to) //nolint:noctx // it is here
+			out, err := net.Dial("tcp", to)
 			if err != nil {
 				_ = in.Close()
 				continue

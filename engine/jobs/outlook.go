@@ -30,7 +30,8 @@ const (
 	maxAhead  = 60 * 24 * time.Hour
 )
 
-// lookAhead adds the outlook to those jobs that have not ended, as their owners see it or as others do. It asks as often for many as for one.
+// lookAhead adds the outlook to those jobs that have not ended, as their owners see it or as others do. It asks as
+// often for many as for one.
 func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Job) error {
 	var ids, pending []int64
 	for _, j := range jobs {

@@ -41,8 +41,8 @@ func (svc *Service) SightOfTask(ctx context.Context, user people.User, id int64)
 	return row.JobID, s, err
 }
 
-// Watched returns those of some jobs that are there, by their ids, each with its outlook: as their owners see them, or as
-// others do. Nobody's rights are asked: that is done before.
+// Watched returns those of some jobs that are there, by their ids, each with its outlook: as their owners see them, or
+// as others do. Nobody's rights are asked: that is done before.
 func (svc *Service) Watched(ctx context.Context, ids []int64, own bool) (map[int64]Job, error) {
 	rows, err := svc.Q.GetJobs(ctx, ids)
 	if err != nil {

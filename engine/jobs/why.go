@@ -13,8 +13,8 @@ import (
 	"github.com/adit-go/adit/engine/nodes"
 )
 
-// explain adds to the pending ones among tasks of a job why they wait, for its owner or for others. What keeps the job, and
-// where its tasks stand, is asked once for all of them.
+// explain adds to the pending ones among tasks of a job why they wait, for its owner or for others. What keeps the job,
+// and where its tasks stand, is asked once for all of them.
 func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.Task) ([]Task, error) {
 	tasks := make([]Task, len(rows))
 	var pending []int64

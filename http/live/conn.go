@@ -26,10 +26,10 @@ const (
 	heartbeat     = 15 * time.Second
 	pingEvery     = 45 * time.Second  // beside heartbeats, which tell only the other side
 	silence       = 100 * time.Second // without an answer to a ping
-	writeTime     = 10 * time.Second // for an event
-	farewell      = time.Second      // for the other side to take a closing
-	answerTime    = 10 * time.Second // for the database to say whether a topic may be seen
-	burst         = 60               // requests at once
+	writeTime     = 10 * time.Second  // for an event
+	farewell      = time.Second       // for the other side to take a closing
+	answerTime    = 10 * time.Second  // for the database to say whether a topic may be seen
+	burst         = 60                // requests at once
 	requestsEvery = 100 * time.Millisecond
 )
 

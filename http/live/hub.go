@@ -139,18 +139,7 @@ func (h *Hub) tell(c feed.Change) {
 			h.mark(t, 0, true)
 		}
 	case c.Job > 0:
-		for t := range h.inJob[c.Job] {
-			if t.key.kind == ofJob || c.Task == 0 || c.Task == t.key.id {
-				h.mark(t, c.Task, c.AllTasks)
-			}
-		}
-		for k, t := range h.topics {
-			if k.kind == ofJobs {
-				h.markList(t, c)
-			} else if k.kind == ofStats || k.kind == ofServer || k.kind == ofServers {
-				h.mark(t, 0, false)
-			}
-		}
+		h.tellJob(c)
 	case c.Nodes:
 		for k, t := range h.topics {
 			if k.kind == ofServer || k.kind == ofServers {
@@ -167,12 +156,31 @@ func (h *Hub) tell(c feed.Change) {
 	wake(h.stir)
 }
 
+// tellJob marks what a change of a job, or of a task of it, concerns. Under h.mu.
+func (h *Hub) tellJob(c feed.Change) {
+	for t := range h.inJob[c.Job] {
+		if t.key.kind == ofJob || c.Task == 0 || c.Task == t.key.id {
+			h.mark(t, c.Task, c.AllTasks)
+		}
+	}
+	for k, t := range h.topics {
+		if k.kind == ofJobs {
+			h.markList(t, c)
+		} else if k.kind == ofStats || k.kind == ofServer || k.kind == ofServers {
+			h.mark(t, 0, false)
+		}
+	}
+}
+
 // mark notes that a topic is to be read, and which row of it.
 func (h *Hub) mark(t *topic, changed int64, many bool) {
 	t.dirty = true
+	if t.key.kind != ofJob && t.key.kind != ofJobs { // the others have no rows
+		return
+	}
 	t.many = t.many || many
 	switch {
-	case changed == 0 || t.key.kind != ofJob && t.key.kind != ofJobs:
+	case changed == 0:
 	case len(t.changed) >= maxRows:
 		t.many = true
 	default:

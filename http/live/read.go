@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"time"
 
@@ -16,7 +17,6 @@ import (
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
-	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
 
@@ -146,7 +146,7 @@ func (r *reading) servers(ctx context.Context, t *topic) (found, error) {
 	if t.key.kind == ofServer {
 		i := slices.IndexFunc(r.now, func(s nodes.ServerNow) bool { return s.ID == t.key.id })
 		if i < 0 {
-			return gone("server", t.key.id), nil
+			return gone("Server", t.key.id), nil
 		}
 		s := view.ServerNow(r.now[i])
 		return timeless("server", s, func() any { s.Now = time.Time{}; return s })
@@ -186,7 +186,7 @@ func (r *reading) job(l look) (found, error) {
 	k := l.topic.key
 	job, there := r.jobs[k.sight.Own][k.id]
 	if !there {
-		return gone("job", k.id), nil
+		return gone("Job", k.id), nil
 	}
 	f, err := state("job", view.Job(job), waitingPace(job))
 	if err != nil {
@@ -209,7 +209,7 @@ func (r *reading) job(l look) (found, error) {
 func (r *reading) task(k key) (found, error) {
 	t, there := r.tasks[group{k.job, k.sight}][k.id]
 	if !there {
-		return gone("task", k.id), nil
+		return gone("Task", k.id), nil
 	}
 	again := time.Duration(0)
 	if t.Status == jobs.Pending {
@@ -276,8 +276,7 @@ func state(member string, value any, again time.Duration) (found, error) {
 }
 
 func gone(what string, id int64) found {
-	p := problem.Of(context.Background(), fmt.Errorf("%s %d: %w", what, id, refusal.ErrNotFound))
-	return found{gone: &p.Problem}
+	return found{gone: &problem.New(http.StatusNotFound, fmt.Sprintf("%s %d is not there any more.", what, id)).Problem}
 }
 
 // waitingPace says after which time a job is to be read though nothing of it has changed.

@@ -72,7 +72,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if closed {
 		c.close(closeGoingAway, "ADIT is shutting down; connect again in a moment.")
 	}
-	go func() { // the request is over; the connection is not
+	go func() { //nolint:contextcheck // the request is over; the connection is not
 		defer h.serving.Done()
 		c.serve()
 	}()

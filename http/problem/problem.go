@@ -34,7 +34,7 @@ const (
 )
 
 // Problem is a client.Problem in the shape that huma writes.
-type Problem struct { //nolint:revive // the document of the API calls it so, and it is what the package is about
+type Problem struct {
 	client.Problem
 }
 
@@ -69,6 +69,7 @@ var codes = map[int]string{
 	http.StatusUnsupportedMediaType: client.CodeUnsupportedMediaType,
 	http.StatusMisdirectedRequest:   client.CodeMisdirected,
 	http.StatusUnprocessableEntity:  client.CodeInvalid,
+	http.StatusUpgradeRequired:      client.CodeWebSocketOnly,
 	http.StatusTooManyRequests:      client.CodeTooMany, http.StatusBadGateway: client.CodeServerFailed,
 	http.StatusServiceUnavailable: client.CodeBusy,
 }

@@ -113,8 +113,8 @@ func TestSearchBelowStudies(t *testing.T) {
 	}
 }
 
-// TestSearchBelowStudiesIsGuarded: it takes the rights of a search, refuses what can't be found, and the audit log keeps
-// for whom and what.
+// TestSearchBelowStudiesIsGuarded: it takes the rights of a search, refuses what can't be found, and the audit log
+// keeps for whom and what.
 func TestSearchBelowStudiesIsGuarded(t *testing.T) {
 	n := harness.New(t, harness.Config{Idle: true})
 	study := phantom.DemoStudies()[2]
