@@ -407,7 +407,7 @@ func TestManyWritersTwoSealers(t *testing.T) {
 	sealing, stop := context.WithCancel(ctx)
 	var sealers, writers sync.WaitGroup
 	for range 2 {
-		sealers.Go(func() { audit.New(pool).Seal(sealing, testpeer.Log(t)) })
+		sealers.Go(func() { audit.New(pool).Seal(sealing, testpeer.Log(t), nil) })
 	}
 	const writer, each = 6, 40
 	for range writer {

@@ -87,13 +87,18 @@ func New(pool *pgxpool.Pool) *Service {
 
 const (
 	sealPause = 400 * time.Millisecond // rows are sealed within a second of their commit
+	restPause = 5 * time.Second        // where somebody tells that there are rows
 	sealBatch = 500                    // rows in one transaction
 )
 
 // Seal chains rows as they are committed, until the context ends. Every process may run it: a lock in the database
-// chooses who seals.
-func (s *Service) Seal(ctx context.Context, log *slog.Logger) {
-	tick := time.NewTicker(sealPause)
+// chooses who seals. told says that rows were committed; if it is nil, Seal looks for itself all the time.
+func (s *Service) Seal(ctx context.Context, log *slog.Logger, told <-chan struct{}) {
+	rest := sealPause
+	if told != nil {
+		rest = restPause
+	}
+	tick := time.NewTicker(rest)
 	defer tick.Stop()
 	failing := false
 	var months time.Time // when those to come were last seen to
@@ -119,6 +124,7 @@ func (s *Service) Seal(ctx context.Context, log *slog.Logger) {
 		}
 		select {
 		case <-tick.C:
+		case <-told:
 		case <-ctx.Done():
 			return
 		}

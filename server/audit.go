@@ -75,7 +75,7 @@ func (s *server) startAudit(ctx context.Context) error {
 	}
 	sealing, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
-	parts.Go(func() { auditLog.Seal(sealing, s.log) })
+	parts.Go(func() { auditLog.Seal(sealing, s.log, s.audited) })
 	if to.Addr != "" {
 		parts.Go(func() { auditLog.Forward(sealing, to, s.log) })
 	}

@@ -15,7 +15,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/adit-go/adit/engine/feed"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
 )
@@ -103,7 +105,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,
 	})
 	srv := s.httpServer(ctx, handler)
-	s.tellLive(ctx, hub)
+	s.follow(ctx, hub)
 	bounds := http.BoundConnections(s.outside.proxies)
 	if bounds.Scarce > 0 {
 		s.log.WarnContext(ctx,
@@ -136,13 +138,28 @@ func (s *server) httpServer(ctx context.Context, handler nethttp.Handler) *netht
 	return srv
 }
 
-// tellLive runs a hub until its turn to end comes: before the server's, which does not wait for its connections.
-func (s *server) tellLive(ctx context.Context, hub *live.Hub) {
+// follow tells the parts of this process what has changed in the database, until the turn of the hub to end comes:
+// before the server's, which does not wait for its connections.
+func (s *server) follow(ctx context.Context, hub *live.Hub) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		hub.Run(ctx)
+		var parts sync.WaitGroup
+		parts.Go(func() { hub.Run(ctx) })
+		parts.Go(func() {
+			s.engine.Feed.Follow(ctx, func(c feed.Change) {
+				hub.Tell(c)
+				if !c.Audit && !c.Anything {
+					return
+				}
+				select {
+				case s.audited <- struct{}{}:
+				default: // it is told already
+				}
+			})
+		})
+		parts.Wait()
 	}()
 	s.atEnd(func() {
 		end()

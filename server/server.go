@@ -48,7 +48,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	s := &server{
 		cfg: cfg, log: newLogger(cfg.LogTo, cfg.LogText, level), level: level, metrics: prometheus.NewRegistry(),
-		ended: make(chan error, 8),
+		ended: make(chan error, 8), audited: make(chan struct{}, 1),
 	}
 	s.metrics.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
@@ -94,8 +94,9 @@ type server struct {
 	tokenKept           bool   // made at an earlier one, and still valid
 	draining            atomic.Bool
 	writes              writes
-	ended               chan error // parts that ended unexpectedly
-	closers             []func()   // in the order of the start
+	audited             chan struct{} // there are rows of the audit log to be sealed
+	ended               chan error    // parts that ended unexpectedly
+	closers             []func()      // in the order of the start
 }
 
 // atEnd has a part ended when the server ends: the last one started is the first one ended.

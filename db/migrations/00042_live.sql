@@ -7,6 +7,7 @@
 --   jobs             so many jobs that each is to be looked at again
 --   people           rights, or who is known, may be others
 --   nodes            DICOM nodes were added, changed or deleted
+--   audit            rows were added to the audit log
 
 -- +goose Up
 -- +goose StatementBegin
@@ -59,7 +60,10 @@ CREATE TRIGGER tell AFTER DELETE ON api_tokens FOR EACH STATEMENT EXECUTE FUNCTI
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON dicom_nodes FOR EACH STATEMENT EXECUTE FUNCTION tell_word('nodes');
 CREATE TRIGGER tell AFTER UPDATE ON servers FOR EACH STATEMENT EXECUTE FUNCTION tell_word('nodes');
 
+CREATE TRIGGER tell AFTER INSERT ON audit FOR EACH STATEMENT EXECUTE FUNCTION tell_word('audit');
+
 -- +goose Down
+DROP TRIGGER tell ON audit;
 DROP TRIGGER tell ON servers;
 DROP TRIGGER tell ON dicom_nodes;
 DROP TRIGGER tell ON api_tokens;

@@ -34,6 +34,7 @@ type Change struct {
 	AllJobs  bool  // many jobs were changed
 	People   bool  // who is known, or what they may do, may be different now
 	Nodes    bool  // DICOM nodes were added, changed or removed
+	Audit    bool  // rows were added to the audit log
 	// Anything may have changed: for a while nothing was heard, which is over now.
 	Anything bool
 }
@@ -141,7 +142,9 @@ func read(payload string) (c Change, ok bool) {
 		c.People = true
 	case "nodes":
 		c.Nodes = true
+	case "audit":
+		c.Audit = true
 	}
-	ok = c.Job > 0 && (word != "task" || c.Task > 0) || c.AllJobs || c.People || c.Nodes
+	ok = c.Job > 0 && (word != "task" || c.Task > 0) || c.AllJobs || c.People || c.Nodes || c.Audit
 	return c, ok
 }

@@ -23,6 +23,7 @@ func TestRead(t *testing.T) {
 		"jobs":       {AllJobs: true},
 		"people":     {People: true},
 		"nodes":      {Nodes: true},
+		"audit":      {Audit: true},
 		"task 7":     {},
 		"job":        {},
 		"job x":      {},

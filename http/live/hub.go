@@ -63,7 +63,7 @@ type Hub struct {
 	serving sync.WaitGroup
 }
 
-// New returns a hub. It tells nothing before Run.
+// New returns a hub. It tells what it is told of (Tell), and nothing before Run.
 func New(cfg Config) *Hub {
 	return &Hub{
 		engine: cfg.Engine, people: cfg.People, log: cfg.Log, public: cfg.PublicURL, metrics: newMetrics(cfg.Metrics),
@@ -76,7 +76,6 @@ func New(cfg Config) *Hub {
 // Run tells what is new until ctx ends, then closes all connections (1001) and waits for them.
 func (h *Hub) Run(ctx context.Context) {
 	var parts sync.WaitGroup
-	parts.Go(func() { h.engine.Feed.Follow(ctx, h.tell) })
 	parts.Go(func() { h.lookAgain(ctx) })
 	parts.Go(func() { h.judgeAgain(ctx) })
 	parts.Go(func() { h.pulse(ctx) })
@@ -123,8 +122,8 @@ func wake(c chan struct{}) {
 	}
 }
 
-// tell marks what a change concerns.
-func (h *Hub) tell(c feed.Change) {
+// Tell marks what a change concerns. It does not block.
+func (h *Hub) Tell(c feed.Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.People || c.Anything {

@@ -5,12 +5,13 @@ package livetest
 
 import (
 	"context"
+	"sync"
 	"testing"
 
 	"github.com/adit-go/adit/http/live"
 )
 
-// Hub returns a hub that runs until the test ends.
+// Hub returns a hub that runs, and is told what changes in the database, until the test ends.
 func Hub(t testing.TB, cfg live.Config) *live.Hub {
 	t.Helper()
 	hub := live.New(cfg)
@@ -18,7 +19,10 @@ func Hub(t testing.TB, cfg live.Config) *live.Hub {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		hub.Run(ctx)
+		var parts sync.WaitGroup
+		parts.Go(func() { hub.Run(ctx) })
+		parts.Go(func() { cfg.Engine.Feed.Follow(ctx, hub.Tell) })
+		parts.Wait()
 	}()
 	t.Cleanup(func() {
 		end()
