@@ -176,7 +176,7 @@ type jobGetCmd struct {
 	ID     int64  `complete:"job" arg:"" help:"Number of the job."`
 	Status string `placeholder:"STATUS" enum:",pending,in_progress,canceled,success,warning,failure" default:"" help:"Only tasks in this status: pending, in_progress, canceled, success, warning, failure."`
 	Limit  int    `default:"100" placeholder:"N" help:"Maximum number of tasks to show (${default}); 0: all."`
-	Watch  bool   `help:"Show the progress until the job has ended, then the job; with --json a line for each state."`
+	Watch  bool   `help:"Show the progress until the job has ended, then the job; with --json nothing but a line of JSON for each state."`
 }
 
 // jobWithTasks is what job get --json writes.
@@ -192,7 +192,7 @@ func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	if c.Watch {
-		if err := c.watch(ctx, io, cl); err != nil {
+		if err := c.watch(ctx, io, cl); err != nil || c.JSON {
 			return err
 		}
 	}
@@ -362,6 +362,7 @@ func (c *jobActionCmd) act(ctx context.Context, io command.Streams, action clien
 // acted says in which state an action has left a job.
 func acted(j client.Job) string {
 	switch running := j.Tasks.InProgress; {
+	case client.Final(j.Status): // which a paused job may be, too
 	case j.Paused && running > 0:
 		return fmt.Sprintf("Job %d is pausing: its running tasks stop at the next instance.", j.ID)
 	case j.Paused:

@@ -103,6 +103,9 @@ func (w *waiting) tolerable(err error) bool {
 	var away *client.UnreachableError
 	var broken *client.BrokenAnswerError
 	var problem *client.Problem
+	if w.job.ID == 0 { // nothing has been heard of it: the address may be wrong
+		return false
+	}
 	if !errors.As(err, &away) && !errors.As(err, &broken) && (!errors.As(err, &problem) || problem.Status != 503) {
 		return false
 	}

@@ -106,6 +106,9 @@ const (
 // errors end it as *Problem.
 func (c Live) Follow(ctx context.Context, topics ...string) iter.Seq2[LiveEvent, error] {
 	return func(yield func(LiveEvent, error) bool) {
+		if len(topics) == 0 {
+			return
+		}
 		left := map[string]bool{}
 		for _, t := range topics {
 			left[t] = true
@@ -186,12 +189,13 @@ func (c Live) keepConnected(
 			return see(e)
 		})
 		var p *Problem
+		var away *UnreachableError
 		switch {
 		case err == nil && !more:
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.Is(err, errNoSocket), errors.As(err, &p) && !p.Temporary() && !(p.foreign && p.Status >= 500):
+		case errors.As(err, &away) && !c.known.Load() && nobodyThere(away.Err), errors.Is(err, errNoSocket), errors.As(err, &p) && !p.Temporary() && !(p.foreign && p.Status >= 500):
 			return err
 		}
 		if lost.IsZero() {
@@ -270,6 +274,7 @@ func (c Live) connect(ctx context.Context) (*liveConn, error) {
 	if err != nil {
 		return nil, c.unreachable(ctx, err)
 	}
+	c.known.Store(true)
 	ws.SetReadLimit(maxLiveEvent)
 	conn := &liveConn{ws: ws}
 	conn.stop = context.AfterFunc(ctx, func() { _ = ws.Close() })

@@ -141,6 +141,10 @@ func (b *bounded) changed(conn net.Conn, state http.ConnState) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if state == http.StateHijacked { // a WebSocket, which has bounds of its own
+		b.forget(c)
+		return
+	}
 	c.idle, c.since = state == http.StateNew || state == http.StateIdle, time.Now()
 }
 

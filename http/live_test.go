@@ -201,7 +201,7 @@ func TestLiveOfOthers(t *testing.T) {
 		require.NotContains(t, e.Ended.Detail, "somebody")
 	}
 	for _, topic := range []string{
-		"", "job", "job:", "job:x", "job:0", "jobs:1", "search:1", "patients", "me:1", "job:-1",
+		"", "job:01", "job:+1", "job", "job:", "job:x", "job:0", "jobs:1", "search:1", "patients", "me:1", "job:-1",
 	} {
 		l.send(client.LiveRequest{Subscribe: []string{topic}})
 		e := l.next()
@@ -339,6 +339,7 @@ func TestLiveBounds(t *testing.T) {
 		"two values":        {1007, func(ws *websocket.Conn) { _ = ws.WriteMessage(websocket.TextMessage, []byte("{}{}")) }},
 		"a list":            {1007, func(ws *websocket.Conn) { _ = ws.WriteMessage(websocket.TextMessage, []byte("[]")) }},
 		"an unknown member": {1007, func(ws *websocket.Conn) { _ = ws.WriteMessage(websocket.TextMessage, []byte(`{"publish":1}`)) }},
+		"null":              {1007, func(ws *websocket.Conn) { _ = ws.WriteMessage(websocket.TextMessage, []byte("null")) }},
 		"no UTF-8": {1007, func(ws *websocket.Conn) {
 			_ = ws.WriteMessage(websocket.TextMessage, []byte("{\"subscribe\":[\"\xff\"]}"))
 		}},
@@ -358,6 +359,16 @@ func TestLiveBounds(t *testing.T) {
 			for len(all) > 0 {
 				_ = ws.WriteJSON(client.LiveRequest{Subscribe: all[:100]})
 				all = all[100:]
+			}
+		}},
+		"one name a thousand times": {1008, func(ws *websocket.Conn) {
+			_ = ws.WriteJSON(client.LiveRequest{Subscribe: slices.Repeat([]string{"me"}, 1000)})
+		}},
+		"pings": {1008, func(ws *websocket.Conn) {
+			for range 2000 {
+				if ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(deadline)) != nil {
+					return
+				}
 			}
 		}},
 		"a flood": {1008, func(ws *websocket.Conn) {
@@ -428,6 +439,7 @@ func TestLiveSearch(t *testing.T) {
 		}})
 	}
 	for i, l := range []*listener{one, two} {
+		require.True(t, l.next().First, "what is told of a search of the same id before is over")
 		count := 0
 		for count < 2 { // the third one is held at the PACS
 			e := l.next()
@@ -454,8 +466,7 @@ func TestLiveSearch(t *testing.T) {
 	}})
 	e := one.next()
 	require.Equal(t, "search:t", e.Topic, "nothing more comes of the search that was ended")
-	require.True(t, e.Found.Done && e.Found.Failed)
-	e = one.next()
+	e = one.until(func(e client.LiveEvent) bool { return e.Ended != nil })
 	require.Equal(t, client.CodeInvalid, e.Ended.Code, "the patient ID is to be exact")
 	one.send(client.LiveRequest{Search: &client.LiveSearch{
 		ID: "u", Server: "source", Studies: &client.StudyQuery{Modality: "CT", Limit: 4},
@@ -466,6 +477,11 @@ func TestLiveSearch(t *testing.T) {
 	one.send(client.LiveRequest{Search: &client.LiveSearch{ID: "v", Server: "nobody", Studies: &client.StudyQuery{Modality: "CT"}}})
 	e = one.until(func(e client.LiveEvent) bool { return e.Ended != nil })
 	require.Equal(t, client.CodeNotFound, e.Ended.Code)
+	one.send(client.LiveRequest{Search: &client.LiveSearch{
+		ID: "v", Server: "source", Studies: &client.StudyQuery{Modality: "CT", Limit: 1001},
+	}})
+	e = one.until(func(e client.LiveEvent) bool { return e.Ended != nil })
+	require.Equal(t, client.CodeInvalid, e.Ended.Code)
 	s.otherUser()
 	other, _ := s.listen("Authorization", "Token 00112233445566778899aabbccddeeff00112233")
 	other.send(client.LiveRequest{Search: &client.LiveSearch{ID: "w", Server: "source", Studies: &client.StudyQuery{Modality: "CT"}}})
@@ -482,6 +498,68 @@ func TestLiveSearch(t *testing.T) {
 	}
 	require.Equal(t, 6, found)
 	require.False(t, truncated)
+}
+
+// TestLiveSearchOfRights: a search ends, at the PACS too, when the right to make it is taken away.
+func TestLiveSearchOfRights(t *testing.T) {
+	s := newSite(t)
+	study := phantom.New(950, phantom.StudySpec{Series: []phantom.SeriesSpec{{Instances: 1}}})
+	held, canceled := make(chan struct{}, 1), make(chan struct{}, 1)
+	p, err := pacs.Start(pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+		if e.Kind != pacs.AtMatch {
+			return
+		}
+		held <- struct{}{}
+		select {
+		case <-e.Canceled:
+			canceled <- struct{}{}
+		case <-ctx.Done():
+		}
+	}})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	s.addServer("source", "SRC", func(c *client.ServerSettings) { c.Port = p.Port() })
+	s.otherUser()
+	_, err = s.client.Groups.Add(t.Context(), client.NewGroup{Name: "readers", Permissions: []string{"explorer"}})
+	require.NoError(t, err)
+	require.NoError(t, s.client.Groups.AddMember(t.Context(), "readers", "other"))
+	allow := func(may bool) {
+		t.Helper()
+		_, err := s.client.Groups.SetAccess(t.Context(), client.Access{Group: "readers", Node: "source", Source: may})
+		require.NoError(t, err)
+	}
+	allow(true)
+	l, _ := s.listen("Authorization", "Token 00112233445566778899aabbccddeeff00112233")
+	l.send(client.LiveRequest{Search: &client.LiveSearch{ID: "s", Server: "source", Studies: &client.StudyQuery{Modality: "CT"}}})
+	<-held
+	allow(false)
+	<-canceled
+	e := l.until(func(e client.LiveEvent) bool { return e.Ended != nil })
+	require.Equal(t, "search:s", e.Topic)
+	require.Equal(t, client.CodeForbidden, e.Ended.Code)
+}
+
+// TestLiveSameTopicTwice: two who watch a server, one of whom stops and begins again, are both told.
+func TestLiveSameTopicTwice(t *testing.T) {
+	s := newSite(t)
+	s.pair()
+	server, err := s.client.Servers.Get(t.Context(), "PACS 1")
+	require.NoError(t, err)
+	topic := []string{client.TopicOfServer(server.ID)}
+	one, _ := s.listen()
+	two, _ := s.listen()
+	for _, l := range []*listener{one, two} {
+		l.send(client.LiveRequest{Subscribe: topic})
+		require.True(t, l.next().First)
+	}
+	one.send(client.LiveRequest{Unsubscribe: topic})
+	one.send(client.LiveRequest{Subscribe: topic})
+	require.True(t, one.next().First)
+	_, err = s.client.Servers.Pause(t.Context(), "PACS 1")
+	require.NoError(t, err)
+	for _, l := range []*listener{one, two} {
+		l.until(func(e client.LiveEvent) bool { return e.Server != nil && e.Server.Paused })
+	}
 }
 
 // TestLiveByClient: the Go client follows a job to its end over a connection that is lost meanwhile.

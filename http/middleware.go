@@ -60,11 +60,19 @@ func logged(next http.Handler) http.Handler {
 			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 				level = slog.LevelDebug
 			}
-			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", route(r), "status", ww.Status(),
+			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", route(r), "status", statusOf(ww, r),
 				"bytes", ww.BytesWritten(), "duration_ms", time.Since(start).Milliseconds(), "peer", r.RemoteAddr)
 		}()
 		next.ServeHTTP(ww, r)
 	})
+}
+
+// statusOf returns the status of an answer. That of a connection which speaks WebSocket from then on is not seen.
+func statusOf(ww middleware.WrapResponseWriter, r *http.Request) int {
+	if ww.Status() == 0 && r.Header.Get("Upgrade") != "" {
+		return http.StatusSwitchingProtocols
+	}
+	return ww.Status()
 }
 
 // route returns the pattern that a request matched, after it was served.
@@ -241,7 +249,7 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 		defer func() {
 			m.running.Dec()
 			m.requests.WithLabelValues(
-				route(r), method(r), strconv.Itoa(ww.Status()),
+				route(r), method(r), strconv.Itoa(statusOf(ww, r)),
 			).Observe(time.Since(start).Seconds())
 		}()
 		next.ServeHTTP(ww, r)

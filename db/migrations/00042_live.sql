@@ -6,7 +6,8 @@
 --   tasks JOB        many tasks of a job were
 --   jobs             so many jobs that each is to be looked at again
 --   people           rights, or who is known, may be others
---   nodes            DICOM nodes were added, changed or deleted
+--   profile          what people say of themselves, their active group, their preferences
+--   nodes            DICOM nodes were added, changed or deleted, paused, or are available again or not
 --   audit            rows were added to the audit log
 
 -- +goose Up
@@ -46,7 +47,8 @@ CREATE TRIGGER tell_delete AFTER DELETE ON jobs REFERENCING OLD TABLE AS changed
 CREATE TRIGGER tell_update AFTER UPDATE ON tasks REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_tasks();
 CREATE TRIGGER tell_delete AFTER DELETE ON tasks REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION tell_tasks();
 
-CREATE TRIGGER tell AFTER UPDATE OR DELETE ON users FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
+CREATE TRIGGER tell_rights AFTER UPDATE OF is_active, is_staff, is_superuser OR DELETE ON users FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
+CREATE TRIGGER tell AFTER UPDATE ON users FOR EACH STATEMENT EXECUTE FUNCTION tell_word('profile');
 CREATE TRIGGER tell AFTER UPDATE OR DELETE ON groups FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON group_members FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON group_permissions FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
@@ -58,6 +60,7 @@ CREATE TRIGGER tell AFTER DELETE ON sessions FOR EACH STATEMENT EXECUTE FUNCTION
 CREATE TRIGGER tell AFTER DELETE ON api_tokens FOR EACH STATEMENT EXECUTE FUNCTION tell_word('people');
 
 CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON dicom_nodes FOR EACH STATEMENT EXECUTE FUNCTION tell_word('nodes');
+CREATE TRIGGER tell AFTER UPDATE OF paused, breaker ON server_state FOR EACH STATEMENT EXECUTE FUNCTION tell_word('nodes');
 CREATE TRIGGER tell AFTER UPDATE ON servers FOR EACH STATEMENT EXECUTE FUNCTION tell_word('nodes');
 
 CREATE TRIGGER tell AFTER INSERT ON audit FOR EACH STATEMENT EXECUTE FUNCTION tell_word('audit');
@@ -65,6 +68,7 @@ CREATE TRIGGER tell AFTER INSERT ON audit FOR EACH STATEMENT EXECUTE FUNCTION te
 -- +goose Down
 DROP TRIGGER tell ON audit;
 DROP TRIGGER tell ON servers;
+DROP TRIGGER tell ON server_state;
 DROP TRIGGER tell ON dicom_nodes;
 DROP TRIGGER tell ON api_tokens;
 DROP TRIGGER tell ON sessions;
@@ -75,6 +79,7 @@ DROP TRIGGER tell ON group_permissions;
 DROP TRIGGER tell ON group_members;
 DROP TRIGGER tell ON groups;
 DROP TRIGGER tell ON users;
+DROP TRIGGER tell_rights ON users;
 DROP TRIGGER tell_delete ON tasks;
 DROP TRIGGER tell_update ON tasks;
 DROP TRIGGER tell_delete ON jobs;

@@ -33,6 +33,7 @@ type Change struct {
 	AllTasks bool  // of Job: many of its tasks were changed
 	AllJobs  bool  // many jobs were changed
 	People   bool  // who is known, or what they may do, may be different now
+	Profile  bool  // what people say of themselves, their active group or preferences
 	Nodes    bool  // DICOM nodes were added, changed or removed
 	Audit    bool  // rows were added to the audit log
 	// Anything may have changed: for a while nothing was heard, which is over now.
@@ -140,11 +141,13 @@ func read(payload string) (c Change, ok bool) {
 		c.AllJobs = true
 	case "people":
 		c.People = true
+	case "profile":
+		c.Profile = true
 	case "nodes":
 		c.Nodes = true
 	case "audit":
 		c.Audit = true
 	}
-	ok = c.Job > 0 && (word != "task" || c.Task > 0) || c.AllJobs || c.People || c.Nodes || c.Audit
+	ok = c.Job > 0 && (word != "task" || c.Task > 0) || c.AllJobs || c.People || c.Profile || c.Nodes || c.Audit
 	return c, ok
 }

@@ -21,6 +21,7 @@ func TestRead(t *testing.T) {
 		"task 7 12":  {Job: 7, Task: 12},
 		"tasks 7":    {Job: 7, AllTasks: true},
 		"jobs":       {AllJobs: true},
+		"profile":    {Profile: true},
 		"people":     {People: true},
 		"nodes":      {Nodes: true},
 		"audit":      {Audit: true},
@@ -59,6 +60,8 @@ func TestFollow(t *testing.T) {
 		require.NoError(t, err)
 	}
 	exec("UPDATE users SET phone = '1'")
+	require.Equal(t, Change{Profile: true}, <-changes)
+	exec("DELETE FROM sessions")
 	require.Equal(t, Change{People: true}, <-changes)
 	exec("BEGIN; SELECT pg_notify('adit', 'job 5'); ROLLBACK")
 	exec("SELECT pg_notify('adit', 'job 6'), pg_notify('adit', 'job 6')")

@@ -71,6 +71,8 @@ func (svc *Service) Use(ctx context.Context, user people.User, server string, fr
 	}
 	out := ServerUse{From: wholeHour(from), To: wholeHour(to), Hours: []HourOfUse{}}
 	switch {
+	case out.To.Year() > lastYear || out.From.Year() < 1:
+		return out, &refusal.Invalid{Field: "to", Reason: "so far away is no time that can be written down"}
 	case !out.From.Before(out.To):
 		return out, &refusal.Invalid{Field: "to", Reason: "the time ends before it begins"}
 	case out.To.Sub(out.From) > UseDays*24*time.Hour:
@@ -82,6 +84,8 @@ func (svc *Service) Use(ctx context.Context, user people.User, server string, fr
 	}
 	return out, err
 }
+
+const lastYear = 9000 // RFC 3339 has four digits
 
 // wholeHour returns the first hour of UTC that does not begin before an instant.
 func wholeHour(t time.Time) time.Time {

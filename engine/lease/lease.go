@@ -39,16 +39,22 @@ type HeldTask struct {
 // or a window may allow one (0: not in sight), and with the task without a token that has to run alone here: the member
 // has to stop what it runs.
 func (svc *Service) Claim(ctx context.Context, member uuid.UUID) (held Held, ok bool, again time.Duration, err error) {
-	if svc.resting.Load() { // a claim looks at much, and as often as a member beats
+	rested := svc.resting.Load()
+	if rested { // a claim looks at much, and as often as a member beats
 		if some, err := svc.Q.AnyActiveJob(ctx); err != nil || !some {
 			return Held{}, false, 0, err
 		}
 	}
 	c, err := db.ClaimTask(ctx, svc.Pool, member, svc.Config.ProbePause)
-	svc.resting.Store(err == nil && !c.Found)
 	if err == nil && !c.Found && c.Stale {
 		if err = svc.nodes.RefreshSchedules(ctx); err == nil {
 			c, err = db.ClaimTask(ctx, svc.Pool, member, svc.Config.ProbePause)
+		}
+	}
+	svc.resting.Store(err == nil && !c.Found)
+	if err == nil && c.Found && rested { // what the hour allows may be another MB/s than before the rest
+		if err := svc.share(ctx, member); err != nil {
+			svc.Log.WarnContext(ctx, "limits of MB/s can't be read before the next beat", "err", err)
 		}
 	}
 	return Held{Claimed: c.Claimed, Member: member}, c.Found, c.Again, err

@@ -15,10 +15,12 @@ import (
 type Service struct {
 	*base.Base
 	nodes   *nodes.Service
-	resting atomic.Bool // the last claim found nothing to do
+	resting atomic.Bool // the last claim found nothing to do, or there was none yet
 }
 
 // New returns the service of an engine.
 func New(b *base.Base, ofNodes *nodes.Service) *Service {
-	return &Service{Base: b, nodes: ofNodes}
+	svc := &Service{Base: b, nodes: ofNodes}
+	svc.resting.Store(true)
+	return svc
 }

@@ -129,6 +129,12 @@ func upTo[T any](limit int, cut *bool, yield func(T, error) bool) func(T, error)
 	}
 }
 
+// May returns why a user may not search a server: as errors of Studies.
+func (svc *Service) May(ctx context.Context, user people.User, server string) error {
+	_, err := svc.searchable(ctx, user, server)
+	return err
+}
+
 // searchable returns a server that the user may read and that answers C-FIND.
 func (svc *Service) searchable(ctx context.Context, user people.User, name string) (nodes.DICOMNode, error) {
 	node, err := svc.nodes.ByName(ctx, name)

@@ -288,6 +288,9 @@ func asTable(name string, write func(ctx context.Context, w io.Writer) error) *t
 		ContentType: "text/csv; charset=utf-8", ContentDisposition: `attachment; filename="` + name + `"`,
 		Body: func(rq huma.Context) {
 			if err := write(rq.Context(), rq.BodyWriter()); err != nil {
+				if rq.Context().Err() != nil { // nobody waits for it any more
+					panic(http.ErrAbortHandler)
+				}
 				problem.Logger(rq.Context()).ErrorContext(
 					rq.Context(), "a table could not be written", "table", name, "error", err,
 				)

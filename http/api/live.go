@@ -14,6 +14,9 @@ import (
 
 const liveTag = "Live events"
 
+// LiveOperation names it in the document.
+const LiveOperation = "live-events"
+
 // LivePath is where http/live serves its socket.
 const LivePath = prefix + "/live"
 
@@ -34,7 +37,7 @@ func (a *API) describeLive() {
 		}},
 	}}
 	doc.AddOperation(&huma.Operation{
-		OperationID: "live-events", Method: op.method, Path: prefix + op.path, Tags: []string{liveTag},
+		OperationID: LiveOperation, Method: op.method, Path: prefix + op.path, Tags: []string{liveTag},
 		Summary: "Be told of what changes (WebSocket)",
 		Description: "One connection tells of any number of topics, whichever process of ADIT works on them. After a " +
 			"subscription comes the present state, then each newer one, at most four times a second. Searches over it " +

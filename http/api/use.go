@@ -106,6 +106,18 @@ func counted(who *people.Service) func(http.Handler) http.Handler {
 	}
 }
 
+// Counted counts requests that are served outside of this API as those of an operation.
+func Counted(who *people.Service, operation string) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return counted(who)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if name, ok := r.Context().Value(operationKey{}).(*string); ok {
+				*name = operation
+			}
+			next.ServeHTTP(w, r)
+		}))
+	}
+}
+
 // named tells counted which operation it is.
 func named(ctx huma.Context, next func(huma.Context)) {
 	if operation, ok := ctx.Context().Value(operationKey{}).(*string); ok {

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -16,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/people"
 )
 
@@ -31,6 +33,7 @@ const (
 	answerTime    = 10 * time.Second  // for the database to say whether a topic may be seen
 	burst         = 60                // requests at once
 	requestsEvery = 100 * time.Millisecond
+	bytesOfOne    = 1 << 10 // a long request counts as several: it names many topics
 )
 
 // Codes of closings (RFC 6455, 7.4.1).
@@ -91,6 +94,7 @@ func (c *conn) admitted(ctx context.Context) (people.User, error) {
 // close tells the other side why the connection ends, and leaves it a moment to take that.
 func (c *conn) close(code int, reason string) {
 	c.once.Do(func() {
+		c.endSearches() // at the servers, too, whether the other side listens or not
 		message := websocket.FormatCloseMessage(code, reason)
 		_ = c.ws.WriteControl(websocket.CloseMessage, message, time.Now().Add(farewell))
 		_ = c.ws.SetReadDeadline(time.Now().Add(farewell))
@@ -110,6 +114,14 @@ func (c *conn) closing() bool {
 // read does what the other side asks for, until the connection ends.
 func (c *conn) read() {
 	c.ws.SetReadLimit(maxMessage)
+	allowance, last := float64(burst), time.Now()
+	// paid reports whether something is not too much, of which so much is allowed.
+	paid := func(price float64) bool {
+		now := time.Now()
+		allowance = min(burst, allowance+float64(now.Sub(last))/float64(requestsEvery)) - price
+		last = now
+		return allowance >= 0
+	}
 	alive := func(string) error {
 		if c.closing() {
 			return nil
@@ -118,7 +130,14 @@ func (c *conn) read() {
 	}
 	_ = alive("")
 	c.ws.SetPongHandler(alive)
-	allowance, last := float64(burst), time.Now()
+	answer := c.ws.PingHandler()
+	c.ws.SetPingHandler(func(text string) error {
+		if !paid(1) {
+			c.close(closeTooMuch, "Too many pings within a short time.")
+			return nil
+		}
+		return answer(text)
+	})
 	for {
 		kind, from, err := c.ws.NextReader()
 		if err != nil {
@@ -135,14 +154,10 @@ func (c *conn) read() {
 			return // too large, of which the library has told the other side; or cut off
 		}
 		_ = alive("")
-		now := time.Now()
-		allowance = min(burst, allowance+float64(now.Sub(last))/float64(requestsEvery))
-		last = now
-		allowance--
 		switch {
 		case kind != websocket.TextMessage:
 			c.close(closeBinary, "Send messages as text.")
-		case allowance < 0:
+		case !paid(1 + float64(len(text))/bytesOfOne):
 			c.close(closeTooMuch, "Too many messages within a short time.")
 		default:
 			c.obey(text)
@@ -156,8 +171,12 @@ func (c *conn) obey(text []byte) {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.DisallowUnknownFields()
 	err := decoder.Decode(&rq)
-	if _, end := decoder.Token(); err != nil || !utf8.Valid(text) || !errors.Is(end, io.EOF) {
+	if _, end := decoder.Token(); err != nil || !utf8.Valid(text) || !errors.Is(end, io.EOF) || text[0] != '{' {
 		c.close(closeMalformed, "A message is not a LiveRequest in JSON; see /api/docs.")
+		return
+	}
+	if len(rq.Subscribe) > maxTopics || len(rq.Unsubscribe) > maxTopics {
+		c.close(closeTooMuch, fmt.Sprintf("A message names at most %d topics.", maxTopics))
 		return
 	}
 	for _, name := range rq.Unsubscribe {
@@ -170,29 +189,48 @@ func (c *conn) obey(text []byte) {
 		c.hub.mu.Unlock()
 	}
 	for _, name := range rq.Subscribe {
-		if !c.subscribe(name) {
-			c.close(closeTooMuch, fmt.Sprintf("More than %d topics; unsubscribe from some.", maxTopics))
+		if c.closing() {
 			return
 		}
+		c.subscribe(name)
 	}
 	if rq.Search != nil {
 		c.beginSearch(*rq.Search)
 	}
 }
 
-// subscribe adds a topic; false: there are too many.
-func (c *conn) subscribe(name string) bool {
+// subscribe adds a topic. It closes the connection if there are too many, or if the database can't say now who may see
+// it.
+func (c *conn) subscribe(name string) {
 	ctx, cancel := context.WithTimeout(c.ctx, answerTime)
 	defer cancel()
-	c.hub.mu.Lock()
-	user := c.user
-	c.hub.mu.Unlock()
-	k, err := c.hub.keyOf(ctx, user, name)
-	if err != nil {
-		c.refuse(ctx, name, err)
-		return true
+	for {
+		c.hub.mu.Lock()
+		user, round := c.user, c.hub.round
+		c.hub.mu.Unlock()
+		k, err := c.hub.keyOf(ctx, user, name)
+		if err == nil {
+			err = c.hub.attach(c, name, user, k, attaching{round: round})
+		}
+		switch {
+		case errors.Is(err, errNewRights):
+			if user, err = c.admitted(ctx); err != nil {
+				c.refused(ctx, err)
+				return
+			}
+			c.hub.mu.Lock()
+			c.user = user
+			c.hub.mu.Unlock()
+			continue
+		case errors.Is(err, errTooMany):
+			c.close(closeTooMuch, fmt.Sprintf("More than %d topics; unsubscribe from some.", maxTopics))
+		case err != nil && problem.Of(ctx, err).Status >= http.StatusInternalServerError:
+			c.close(closeTryLater, "ADIT can't look this up now; connect again in a moment.")
+		case err != nil:
+			c.refuse(ctx, name, err)
+		}
+		return
 	}
-	return c.hub.attach(c, name, user, k, false)
 }
 
 // say has an event written that is of no topic, or ends one.

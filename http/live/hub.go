@@ -53,6 +53,7 @@ type Hub struct {
 
 	mu     sync.Mutex
 	closed bool
+	round  int64 // of rights: it is another one since they may have changed
 	conns  map[*conn]struct{}
 	of     map[int64]int // connections of a user
 	topics map[key]*topic
@@ -127,6 +128,7 @@ func (h *Hub) Tell(c feed.Change) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if c.People || c.Anything {
+		h.round++
 		wake(h.rights)
 	}
 	if len(h.topics) == 0 {
@@ -141,13 +143,14 @@ func (h *Hub) Tell(c feed.Change) {
 		h.tellJob(c)
 	case c.Nodes:
 		for k, t := range h.topics {
-			if k.kind == ofServer || k.kind == ofServers {
+			switch {
+			case k.kind == ofServer, k.kind == ofServers, !t.again.IsZero(): // what waits may wait for another reason
 				h.mark(t, 0, false)
 			}
 		}
-	case c.People:
+	case c.People, c.Profile:
 		for k, t := range h.topics {
-			if k.kind == ofMe || k.kind == ofServers {
+			if k.kind == ofMe || k.kind == ofServers && c.People {
 				h.mark(t, 0, false)
 			}
 		}
@@ -304,17 +307,30 @@ func paceOf(k kind) time.Duration {
 	return pace
 }
 
-// attach subscribes a connection to a topic, or, if only is set, has a subscription that there is go on by this key.
-// False: the connection has as many as it may.
-func (h *Hub) attach(c *conn, name string, user people.User, k key, only bool) bool {
+// attaching says how a connection is subscribed to a topic.
+type attaching struct {
+	only  bool  // a subscription that there is goes on by another key; if there is none any more, nothing is done
+	round int64 // of rights, in which they were asked; -1: they are asked again in any case
+}
+
+// The ends of attach.
+var (
+	errTooMany   = errors.New("the connection has as many topics as it may")
+	errNewRights = errors.New("rights may have changed since they were asked")
+)
+
+// attach subscribes a connection to a topic.
+func (h *Hub) attach(c *conn, name string, user people.User, k key, how attaching) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, had := c.subs[name]
 	switch {
-	case c.gone, only && !had:
-		return true
+	case c.gone, how.only && !had:
+		return nil
+	case how.round >= 0 && how.round != h.round:
+		return errNewRights
 	case !had && len(c.subs) >= maxTopics:
-		return false
+		return errTooMany
 	}
 	h.detach(c, name)
 	t := h.topics[k]
@@ -338,7 +354,7 @@ func (h *Hub) attach(c *conn, name string, user people.User, k key, only bool) b
 	t.subs[c], c.subs[name] = s, s
 	wake(h.stir)
 	wake(c.stir)
-	return true
+	return nil
 }
 
 // ofJob returns the job whose changes concern a topic; 0: no single one's.
@@ -361,7 +377,9 @@ func (h *Hub) detach(c *conn, name string) {
 	if len(t.subs) > 0 {
 		return
 	}
-	delete(h.topics, t.key)
+	if h.topics[t.key] == t {
+		delete(h.topics, t.key)
+	}
 	if job := t.key.ofJob(); job != 0 {
 		if delete(h.inJob[job], t); len(h.inJob[job]) == 0 {
 			delete(h.inJob, job)
@@ -423,6 +441,9 @@ func (h *Hub) judge(ctx context.Context) {
 		}
 		h.mu.Unlock()
 		for name, before := range names {
+			if before.sight.Own { // nobody loses the right to see their own
+				continue
+			}
 			q := question{user, name}
 			v, asked := known[q]
 			if !asked {
@@ -433,9 +454,10 @@ func (h *Hub) judge(ctx context.Context) {
 			case v.err != nil:
 				c.refuse(ctx, name, v.err)
 			case v.key != before:
-				h.attach(c, name, user, v.key, true)
+				h.attach(c, name, user, v.key, attaching{only: true, round: -1})
 			}
 		}
+		c.judgeSearches(ctx, user)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"regexp"
 	"strings"
 	"time"
@@ -18,10 +19,13 @@ import (
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/people"
 )
 
 const (
 	maxSearches   = 4 // of a connection at once
+	maxFound      = 1000
+	maxInstances  = 10_000
 	searchTime    = 5 * time.Minute
 	searchTopic   = "search:"
 	searchPattern = `^[A-Za-z0-9_-]{1,40}$`
@@ -31,6 +35,8 @@ var searchID = regexp.MustCompile(searchPattern)
 
 // search is one under way, or whose end is still to be told. Under conn.mu.
 type search struct {
+	server  string
+	first   bool // that it has begun is still to be told
 	cancel  context.CancelFunc
 	news    client.LiveFound // what is not told yet
 	problem *client.Problem
@@ -46,14 +52,23 @@ func (c *conn) beginSearch(rq client.LiveSearch) {
 		c.close(closeMalformed, "The id of a search has 1 to 40 letters, digits, - and _.")
 		return
 	}
+	if rq.Studies != nil && rq.Studies.Limit > maxFound || rq.Series != nil && rq.Series.Limit > maxFound ||
+		rq.Instances != nil && rq.Instances.Limit > maxInstances {
+		c.endSearch(rq.ID)
+		c.refuse(c.ctx, searchTopic+rq.ID, &refusal.Invalid{
+			Field: "limit", Reason: fmt.Sprintf("at most %d, and %d instances", maxFound, maxInstances),
+		})
+		return
+	}
 	c.endSearch(rq.ID)
 	ctx, cancel := context.WithTimeout(c.ctx, searchTime)
-	s := &search{cancel: cancel}
+	s := &search{cancel: cancel, server: rq.Server, first: true}
 	c.mu.Lock()
 	// One that was ended a moment ago may still hold its association.
 	full := len(c.searches) >= maxSearches || c.running >= 2*maxSearches
 	if !full {
 		c.searches[rq.ID] = s
+		wake(c.stir)
 		c.running++
 		c.asking.Add(1)
 	}
@@ -127,6 +142,36 @@ func take[E, C any](c *conn, s *search, found iter.Seq2[E, error], news *[]C, co
 	return nil
 }
 
+// judgeSearches ends the searches that a user may not make any more.
+func (c *conn) judgeSearches(ctx context.Context, user people.User) {
+	c.mu.Lock()
+	servers := make(map[string]string, len(c.searches))
+	for id, s := range c.searches {
+		servers[id] = s.server
+	}
+	c.mu.Unlock()
+	for id, server := range servers {
+		err := c.hub.engine.Query.May(ctx, user, server)
+		if err == nil {
+			continue
+		}
+		if p := problem.Of(ctx, err).Problem; p.Status < http.StatusInternalServerError {
+			c.endSearch(id)
+			c.say(endOf(searchTopic+id, p))
+		}
+	}
+}
+
+// endSearches ends all searches.
+func (c *conn) endSearches() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for id, s := range c.searches {
+		s.cancel()
+		delete(c.searches, id)
+	}
+}
+
 // endSearch ends a search, at the server too.
 func (c *conn) endSearch(id string) {
 	c.mu.Lock()
@@ -142,10 +187,10 @@ func (c *conn) found(now time.Time) (messages []*websocket.PreparedMessage, next
 	next = time.Hour
 	for id, s := range c.searches {
 		quiet := len(s.news.Studies)+len(s.news.Series)+len(s.news.Instances) == 0
-		if quiet && !s.news.Done {
+		if quiet && !s.news.Done && !s.first {
 			continue
 		}
-		if wait := pace - now.Sub(s.told); wait > 0 && !s.news.Done {
+		if wait := pace - now.Sub(s.told); wait > 0 && !s.news.Done && !s.first {
 			next = min(next, wait)
 			continue
 		}
@@ -153,8 +198,9 @@ func (c *conn) found(now time.Time) (messages []*websocket.PreparedMessage, next
 		if err != nil {
 			panic(err) // it holds texts and numbers
 		}
-		messages = append(messages, prepare(searchTopic+id, false, append([]byte(`,"found":`), text...)))
-		s.news.Studies, s.news.Series, s.news.Instances, s.told = nil, nil, nil, now
+		messages = append(messages, prepare(searchTopic+id, s.first, append([]byte(`,"found":`), text...)))
+		s.first, s.told = false, now
+		s.news.Studies, s.news.Series, s.news.Instances = nil, nil, nil
 		if s.news.Done {
 			delete(c.searches, id)
 			if s.problem != nil {

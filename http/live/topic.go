@@ -56,7 +56,8 @@ func (h *Hub) keyOf(ctx context.Context, user people.User, name string) (k key, 
 	word, number, one := strings.Cut(name, ":")
 	k.kind = kind(word)
 	if one {
-		if k.id, err = strconv.ParseInt(number, 10, 64); err != nil || k.id < 1 {
+		k.id, err = strconv.ParseInt(number, 10, 64)
+		if err != nil || k.id < 1 || k.name() != name { // a topic has one name
 			return k, unknownTopic()
 		}
 	}

@@ -4,6 +4,7 @@ package transfer
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +91,30 @@ func TestMBPerSecond(t *testing.T) {
 			require.GreaterOrEqual(t, took, least, "%.1f MB", float64(tt.studies*tt.instances*image)/1e6)
 		})
 	}
+}
+
+// TestMBPerSecondOfAWindow: what is claimed in the moment in which a window opens keeps to the window's limit, though the
+// member has not looked since.
+func TestMBPerSecondOfAWindow(t *testing.T) {
+	t.Parallel()
+	const images, limit = 16, 4
+	study := heavy(7100, images)
+	n := harness.New(t, harness.Config{Idle: true, Workers: 8, Lease: time.Minute})
+	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}})
+	dst := startPACS(t, pacs.Config{AETitle: "DST"})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", dst.Addr(), nil)
+	shiftTo(t, n, berlin(t, "2030-06-03 12:00:00"))
+	week := night(8)
+	week.Windows[0].MBPerSecond = limit
+	setSchedule(t, n, "source", week)
+	job := n.Transfer("source", "destination", study.StudyInstanceUID)
+	n.Start()
+	n.WaitFor(job.ID, func(j jobs.Job) bool { return strings.Contains(n.Task(j.ID).WhyWaiting, "closed") })
+	shiftTo(t, n, berlin(t, "2030-06-03 20:00:10"))
+	begin := time.Now()
+	n.Engine.Jobs.Signals.Wake()
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
+	least := time.Duration((float64(images*512*512*2)/1e6/limit - 1) * float64(time.Second))
+	require.GreaterOrEqual(t, time.Since(begin), least)
 }
