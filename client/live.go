@@ -195,7 +195,8 @@ func (c Live) keepConnected(
 			return nil
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &away) && !c.known.Load() && nobodyThere(away.Err), errors.Is(err, errNoSocket), errors.As(err, &p) && !p.Temporary() && !(p.foreign && p.Status >= 500):
+		case errors.As(err, &away) && !c.known.Load() && nobodyThere(away.Err), errors.Is(err, errNoSocket),
+			errors.As(err, &p) && !p.Temporary() && (!p.foreign || p.Status < http.StatusInternalServerError):
 			return err
 		}
 		if lost.IsZero() {

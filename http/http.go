@@ -79,7 +79,9 @@ func New(cfg Config) http.Handler {
 	r.Method(http.MethodGet, "/about", cfg.About)
 	r.Get("/api/docs", serveDocs(nothingHere))
 	r.Get("/api/docs/{file}", serveDocs(nothingHere))
-	r.With(auth.Require(cfg.People, problem.RefuseCaller), api.Counted(cfg.People, api.LiveOperation)).Method(http.MethodGet, api.LivePath, cfg.Live)
+	r.With(
+		auth.Require(cfg.People, problem.RefuseCaller), api.Counted(cfg.People, api.LiveOperation),
+	).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
 }

@@ -505,7 +505,7 @@ func TestLiveSearchOfRights(t *testing.T) {
 	s := newSite(t)
 	study := phantom.New(950, phantom.StudySpec{Series: []phantom.SeriesSpec{{Instances: 1}}})
 	held, canceled := make(chan struct{}, 1), make(chan struct{}, 1)
-	p, err := pacs.Start(pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: func(ctx context.Context, e pacs.Event) {
+	hold := func(ctx context.Context, e pacs.Event) {
 		if e.Kind != pacs.AtMatch {
 			return
 		}
@@ -515,7 +515,8 @@ func TestLiveSearchOfRights(t *testing.T) {
 			canceled <- struct{}{}
 		case <-ctx.Done():
 		}
-	}})
+	}
+	p, err := pacs.Start(pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study}, Gate: hold})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	s.addServer("source", "SRC", func(c *client.ServerSettings) { c.Port = p.Port() })

@@ -454,7 +454,7 @@ func (h *Hub) judge(ctx context.Context) {
 			case v.err != nil:
 				c.refuse(ctx, name, v.err)
 			case v.key != before:
-				h.attach(c, name, user, v.key, attaching{only: true, round: -1})
+				_ = h.attach(c, name, user, v.key, attaching{only: true, round: -1}) // it has the topic already
 			}
 		}
 		c.judgeSearches(ctx, user)

@@ -93,8 +93,8 @@ func TestMBPerSecond(t *testing.T) {
 	}
 }
 
-// TestMBPerSecondOfAWindow: what is claimed in the moment in which a window opens keeps to the window's limit, though the
-// member has not looked since.
+// TestMBPerSecondOfAWindow: what is claimed in the moment in which a window opens keeps to the window's limit, though
+// the member has not looked since.
 func TestMBPerSecondOfAWindow(t *testing.T) {
 	t.Parallel()
 	const images, limit = 16, 4
