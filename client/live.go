@@ -131,41 +131,64 @@ func (c Live) Follow(ctx context.Context, topics ...string) iter.Seq2[LiveEvent,
 // of ctx, ends the search at the server. truncated, if it is not nil, tells afterwards whether there were more. A
 // connection that is lost ends it with *UnreachableError: it would have to begin anew.
 func (c Live) Studies(ctx context.Context, server string, q StudyQuery, truncated *bool) iter.Seq2[Study, error] {
-	return func(yield func(Study, error) bool) {
-		const id = "1"
+	wanted := LiveSearch{Server: server, Studies: &q}
+	return searchLive(ctx, c, wanted, truncated, func(f *LiveFound) []Study { return f.Studies })
+}
+
+// Series is Studies for the series of a study.
+func (c Live) Series(ctx context.Context, server string, q SeriesQuery, truncated *bool) iter.Seq2[FoundSeries, error] {
+	wanted := LiveSearch{Server: server, Series: &q}
+	return searchLive(ctx, c, wanted, truncated, func(f *LiveFound) []FoundSeries { return f.Series })
+}
+
+// Instances is Studies for the instances of a series.
+func (c Live) Instances(
+	ctx context.Context, server string, q InstanceQuery, truncated *bool,
+) iter.Seq2[FoundInstance, error] {
+	wanted := LiveSearch{Server: server, Instances: &q}
+	return searchLive(ctx, c, wanted, truncated, func(f *LiveFound) []FoundInstance { return f.Instances })
+}
+
+// searchLive yields what a search finds.
+func searchLive[T any](
+	ctx context.Context, c Live, wanted LiveSearch, truncated *bool, found func(*LiveFound) []T,
+) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		fail := func(err error) {
+			var none T
+			yield(none, err)
+		}
 		conn, err := c.connect(ctx)
 		if err != nil {
-			yield(Study{}, err)
+			fail(err)
 			return
 		}
 		defer conn.close()
-		if err := conn.ask(LiveRequest{Search: &LiveSearch{ID: id, Server: server, Studies: &q}}); err != nil {
-			yield(Study{}, c.lost(ctx, err))
+		wanted.ID = "1"
+		if err := conn.ask(LiveRequest{Search: &wanted}); err != nil {
+			fail(c.lost(ctx, err))
 			return
 		}
 		for {
 			e, err := conn.next()
 			switch {
 			case err != nil:
-				yield(Study{}, c.lost(ctx, err))
+				fail(c.lost(ctx, err))
 				return
 			case e.Ended != nil:
-				yield(Study{}, e.Ended)
+				fail(e.Ended)
 				return
 			case e.Found == nil:
 				continue
 			}
-			for _, s := range e.Found.Studies {
-				if !yield(s, nil) {
+			for _, item := range found(e.Found) {
+				if !yield(item, nil) {
 					return
 				}
 			}
-			if e.Found.Done {
+			if e.Found.Done && !e.Found.Failed { // else the reason follows
 				if truncated != nil {
 					*truncated = e.Found.Truncated
-				}
-				if e.Found.Failed {
-					continue // the reason follows
 				}
 				return
 			}

@@ -364,6 +364,14 @@ func TestLiveBounds(t *testing.T) {
 		"one name a thousand times": {1008, func(ws *websocket.Conn) {
 			_ = ws.WriteJSON(client.LiveRequest{Subscribe: slices.Repeat([]string{"me"}, 1000)})
 		}},
+		"empty fragments": {1008, func(ws *websocket.Conn) {
+			conn := ws.NetConn()
+			_, err := conn.Write([]byte{0x01, 0x80, 0, 0, 0, 0})        // text, not its end, masked by zeros
+			many := slices.Repeat([]byte{0x00, 0x80, 0, 0, 0, 0}, 1000) // continued, not its end
+			for i := 0; err == nil && i < 1000; i++ {
+				_, err = conn.Write(many)
+			}
+		}},
 		"pings": {1008, func(ws *websocket.Conn) {
 			for range 2000 {
 				if ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(deadline)) != nil {
@@ -498,6 +506,17 @@ func TestLiveSearch(t *testing.T) {
 	}
 	require.Equal(t, 6, found)
 	require.False(t, truncated)
+	of := client.SeriesQuery{StudyInstanceUID: studies[0].StudyInstanceUID}
+	for series, err := range s.client.Live.Series(t.Context(), "source", of, nil) {
+		require.NoError(t, err)
+		in := client.InstanceQuery{StudyInstanceUID: of.StudyInstanceUID, SeriesInstanceUID: series.SeriesInstanceUID}
+		for instance, err := range s.client.Live.Instances(t.Context(), "source", in, &truncated) {
+			require.NoError(t, err)
+			require.Equal(t, studies[0].Instances()[0].SOPInstanceUID, instance.SOPInstanceUID)
+			found++
+		}
+	}
+	require.Equal(t, 7, found)
 }
 
 // TestLiveSearchOfRights: a search ends, at the PACS too, when the right to make it is taken away.

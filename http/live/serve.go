@@ -55,7 +55,8 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			problem.Refuse(w, r, status, "The request to speak WebSocket (version 13) is not valid.")
 		},
 	}
-	ws, err := upgrader.Upgrade(w, r, nil)
+	from := &meter{ResponseWriter: w}
+	ws, err := upgrader.Upgrade(from, r, nil)
 	if err != nil { // it was answered
 		h.exit(user.ID)
 		return
@@ -65,6 +66,7 @@ func (h *Hub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		stir: make(chan struct{}, 1), quit: make(chan struct{}),
 		subs: map[string]*subscription{}, searches: map[string]*search{},
 	}
+	from.conn.flood = func() { c.close(closeTooMuch, "Too much came within a short time.") }
 	h.mu.Lock()
 	closed := h.closed
 	h.conns[c] = struct{}{}
