@@ -116,8 +116,13 @@ func (s saying) asTyped(f failure) string {
 }
 
 // flagOf returns the flag for a property of the API, such as retrieve.address_ranges, or study_date_from, which is one
-// end of --study-date; empty: there is none.
+// end of --study-date; empty: there is none. A flag of another name says so by the tag api, with names and blanks.
 func (s saying) flagOf(property string) string {
+	for _, f := range s.command.Flags {
+		if slices.Contains(strings.Fields(f.Tag.Get("api")), property) && f.Target.IsValid() && !f.Target.IsZero() {
+			return f.Name
+		}
+	}
 	path := strings.ReplaceAll(property, "_", "-")
 	name := path[strings.LastIndexByte(path, '.')+1:]
 	tried := []string{strings.ReplaceAll(path, ".", "-")}

@@ -70,6 +70,7 @@ type SchedulePreview struct {
 	Over         int        `json:"over" doc:"Running tasks beyond the new cap: they go on for the grace period, and then wait." example:"3"`
 	FurtherOver  int        `json:"further_over" doc:"Associations that other running tasks would give back beside that." example:"1"`
 	Grace        int        `json:"grace" doc:"Seconds that their series in hand may go on." example:"300"`
+	Starting     int        `json:"starting" doc:"Pending tasks that wait for the server to open, which it would do at once." example:"12"`
 	Waiting      int        `json:"waiting" doc:"Pending tasks that the schedule would keep from starting now." example:"184"`
 	WaitingUntil *time.Time `json:"waiting_until,omitempty" doc:"Until when those would wait; absent if there are none, or no window opens within a year."`
 	Effects      []string   `json:"effects" nullable:"false" doc:"In sentences, what becomes of what runs and waits; at least one." example:"3 running studies would be over the new cap: they finish their series within 5 minutes and wait."`

@@ -26,15 +26,15 @@ type Cmd struct {
 	Source      string `complete:"server" required:"" placeholder:"NAME" help:"Name of the server to search."`
 	PatientID   string `name:"patient-id" placeholder:"ID" help:"Patient ID, exact."`
 	PatientName string `placeholder:"NAME" help:"\"Last, First\" or in DICOM form, with * and ? as wildcards."`
-	BirthDate   string `placeholder:"FROM-TO" help:"Patient's birth date: a day or a range, as for --study-date."`
-	Study       string `placeholder:"UID" help:"Study Instance UID, exact."`
+	BirthDate   string `api:"patient_birth_date_from patient_birth_date_to" placeholder:"FROM-TO" help:"Patient's birth date: a day or a range, as for --study-date."`
+	Study       string `api:"study_instance_uid" placeholder:"UID" help:"Study Instance UID, exact."`
 	StudyDate   string `placeholder:"FROM-TO" help:"A day or a range, both ends included: 20240131, 20240101-20240131, 20240101-, -20240131; or days as 2024-01-31."`
 	StudyTime   string `placeholder:"FROM-TO" help:"Time of day on each of the days, both ends included: 0800-1630, 0800-, -1630."`
-	Description string `placeholder:"TEXT" help:"Study description, in any case of letters, with * and ? as wildcards."`
+	Description string `api:"study_description" placeholder:"TEXT" help:"Study description, in any case of letters, with * and ? as wildcards."`
 	Modality    string `placeholder:"M" help:"Modality that the study must contain; of several with commas, one is enough."`
-	Accession   string `placeholder:"A" help:"Accession number, exact."`
-	SeriesOf    string `placeholder:"UID" xor:"level" help:"Show the series of this study instead."`
-	InstancesOf string `placeholder:"UID" xor:"level" help:"Show the instances of this series instead; --study names its study."`
+	Accession   string `api:"accession_number" placeholder:"A" help:"Accession number, exact."`
+	SeriesOf    string `api:"study_instance_uid" placeholder:"UID" xor:"level" help:"Show the series of this study instead."`
+	InstancesOf string `api:"series_instance_uid" placeholder:"UID" xor:"level" help:"Show the instances of this series instead; --study names its study."`
 	Limit       int    `placeholder:"N" help:"Maximum number of results. Default: the limit in the server's settings; 1000 series, 10000 instances."`
 }
 

@@ -21,7 +21,9 @@ type SchedulePreview struct {
 	// Further are associations that other running tasks would give back beside that.
 	Further int
 	Grace   time.Duration
-	Waiting int // pending tasks that the schedule would keep from starting, until Now.Opens
+	// Starting are pending tasks that wait for the server to open, as it would do at once.
+	Starting int
+	Waiting  int // pending tasks that the schedule would keep from starting, until Now.Opens
 	// Effects say in sentences what becomes of what runs and waits; at least one.
 	Effects []string
 }
@@ -71,6 +73,9 @@ func (svc *Service) PreviewSchedule(
 		return SchedulePreview{}, err
 	}
 	out.Over, out.Further = int(over.Tasks), int(over.Further)
+	if row.ServerState.BatchCap == 0 && caps.BatchCap > 0 {
+		out.Starting = int(pending.Inside)
+	}
 	if caps.BatchCap == 0 {
 		out.Waiting += int(pending.Inside)
 	}
@@ -97,6 +102,9 @@ func (p SchedulePreview) sentences() (list []string) {
 	if p.Further > 0 {
 		list = append(list, "Running studies would give back "+
 			numbered(p.Further, "further connection.", "further connections."))
+	}
+	if p.Starting > 0 {
+		list = append(list, numbered(p.Starting, "waiting study", "waiting studies")+" may start at once.")
 	}
 	switch {
 	case p.Waiting == 0:

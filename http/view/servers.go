@@ -28,7 +28,7 @@ func ServerNow(s nodes.ServerNow) client.ServerNow {
 func SchedulePreview(p nodes.SchedulePreview) client.SchedulePreview {
 	out := client.SchedulePreview{
 		ServerNow: ServerNow(p.Now), Over: p.Over, FurtherOver: p.Further, Grace: int(p.Grace / time.Second),
-		Waiting: p.Waiting, Effects: p.Effects,
+		Starting: p.Starting, Waiting: p.Waiting, Effects: p.Effects,
 	}
 	if !p.Now.Until.IsZero() {
 		out.Next, out.NextWindow, out.NextUntil = new(client.Limits(p.Next.Limits)), p.Next.Window+1, Instant(p.Next.Until)

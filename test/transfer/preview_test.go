@@ -72,6 +72,11 @@ func TestPreviewOfSchedules(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, before.Schedule, after.Schedule, "%s: nothing is changed", name)
 	}
+	setSchedule(t, n, "source", caps(0, 1))
+	p, err := n.Engine.Nodes.PreviewSchedule(t.Context(), n.Admin, "source", caps(8, 2))
+	require.NoError(t, err)
+	require.Equal(t, 6, p.Starting)
+	require.Equal(t, []string{"6 waiting studies may start at once."}, p.Effects)
 
 	// It happens as it was told.
 	setSchedule(t, n, "source", grace(0, caps(2, 2)))
@@ -92,7 +97,7 @@ func TestPreviewOfSchedules(t *testing.T) {
 	require.NoError(t, err)
 	outside := night(2)
 	outside.Default.Interactive, outside.Default.Batch = 2, 0
-	p, err := n.Engine.Nodes.PreviewSchedule(t.Context(), n.Admin, "source", outside)
+	p, err = n.Engine.Nodes.PreviewSchedule(t.Context(), n.Admin, "source", outside)
 	require.NoError(t, err)
 	require.Equal(t, 6, p.Waiting, "the default's cap holds for them, which is none")
 
