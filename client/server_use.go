@@ -33,7 +33,7 @@ type HourMoved struct {
 }
 
 // Use returns how a server was used in the hours that begin in a time; zero times are the last four weeks until now. It
-// is for staff and for those who may use the server.
+// is for staff.
 func (c Servers) Use(ctx context.Context, server string, from, to time.Time) (ServerUse, error) {
 	var use ServerUse
 	times := query(map[string]any{"from": from, "to": to})

@@ -78,7 +78,10 @@ func pages(t *testing.T, s *site) (routes []string) {
 // bodies are those of lists that are asked for by POST; unasked are lists that need more than a database.
 var (
 	listBodies  = map[string]string{"/projects/{name}/linkage:search": `{}`, "/audit:search": `{}`}
-	listUnasked = map[string]string{"/servers/{name}/studies:search": "it asks a PACS"}
+	listUnasked = map[string]string{
+		"/servers/{name}/studies:search": "it asks a PACS", "/servers/{name}/series:search": "as well",
+		"/servers/{name}/instances:search": "as well",
+	}
 )
 
 // TestListsAskOnce: a list asks the database as often for 40 rows as for 2, whatever it is a list of. A new list has
@@ -118,6 +121,8 @@ func TestListsAskOnce(t *testing.T) {
 			m.exec(`INSERT INTO group_members (group_id, user_id) SELECT g.id, u.id FROM groups g, users u WHERE u.username = $1 AND g.name IN ($2, $3)`, "u"+name, "g"+name, group)
 			m.exec(`INSERT INTO node_access (group_id, dicom_node_id, is_source) SELECT g.id, d.id, true FROM groups g, dicom_nodes d WHERE g.name IN ($1, $3) AND d.name = $2 ON CONFLICT DO NOTHING`, "g"+name, name, group)
 			m.exec(`INSERT INTO api_tokens (user_id, description, sha256) SELECT id, $1::text, sha256($1::text::bytea) FROM users WHERE is_superuser LIMIT 1`, name)
+			m.exec(`INSERT INTO api_use (day, user_id, token_id, token, operation, requests, client_errors, server_errors, bytes, last_at)
+				SELECT now(), id, 0, '', $1, 1, 0, 0, 0, now() FROM users WHERE is_superuser LIMIT 1`, name)
 			m.exec(`INSERT INTO registrations (username, mail) VALUES ($1::text, $1 || '@example.org')`, "r"+name)
 			m.exec(`INSERT INTO outbox (recipient, subject, body, status, ended_at) VALUES ('x@example.org', 'x', 'x', 'given_up', now())`)
 			m.exec(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, message, reason, not_before) VALUES ($1, 2 * $2::integer + 1, '1.2', 'pending', '', '', now() + interval '1 hour'), ($1, 2 * $2 + 2, '1.2', 'failure', $3, $3, now())`,

@@ -77,7 +77,7 @@ var routes = []row{
 	{route: "POST /api/v1/servers/{name}:continue", want: ofStaff(200), on: pausedServer},
 	{route: "POST /api/v1/servers:check", want: ofStaff(200), body: `{"name":"new","ae_title":"NEW","host":"127.0.0.1","port":1,"supports":{}}`},
 	{route: "POST /api/v1/servers/{name}/schedule:preview", want: ofStaff(200), on: named("SRC"), body: `{"default":{"batch":2,"interactive":2}}`},
-	{route: "GET /api/v1/servers/{name}/use", want: ofStaff(200), on: newServer}, // who may use it: TestUseIsOfThoseWhoMayUseIt
+	{route: "GET /api/v1/servers/{name}/use", want: ofStaff(200), on: newServer},
 	{route: "GET /api/v1/servers:now", want: every(200)},
 	{route: "GET /api/v1/servers/{name}/schedule", want: every(200), on: named("SRC")},
 	{route: "PUT /api/v1/servers/{name}/schedule", want: ofStaff(200), on: newServer, body: `{"default":{"batch":2,"interactive":2}}`},

@@ -4,7 +4,6 @@ package http_test
 
 import (
 	"encoding/json"
-	nethttp "net/http"
 	"testing"
 	"time"
 
@@ -49,24 +48,19 @@ func TestServersNowAreOfThoseWhoMayUseThem(t *testing.T) {
 	}
 }
 
-// TestUseIsOfThoseWhoMayUseIt: how a server was used is told to staff and to those who may use it.
-func TestUseIsOfThoseWhoMayUseIt(t *testing.T) {
-	m := newMatrix(t)
-	for name, status := range map[string]int{"user0": 403, "user1": 200, "user2": 403, "staff0": 200, "superuser0": 200} {
-		got := m.ask(row{route: "GET /"}, m.people[name], "/api/v1/servers/SRC/use?from=2026-11-01T00:00:00Z&to=2026-11-02T00:00:00Z", "")
-		require.Equal(t, status, got.StatusCode, "%s: %s", name, got.body)
-		if status == 200 {
-			var use client.ServerUse
-			require.NoError(t, json.Unmarshal([]byte(got.body), &use))
-			require.Empty(t, use.Hours)
-			require.Equal(t, 24*time.Hour, use.To.Sub(use.From))
-		}
-		// user2 may send to DST
-		require.Equal(t, name == "user0" || name == "user1", m.ask(
-			row{route: "GET /"}, m.people[name], "/api/v1/servers/DST/use", "",
-		).StatusCode == nethttp.StatusForbidden, name)
-	}
-	use, err := m.client.Servers.Use(t.Context(), "SRC", time.Time{}, time.Time{})
+// TestUseOfHours: how a server was used is told of whole hours, of the last four weeks if no time is named.
+func TestUseOfHours(t *testing.T) {
+	s := newSite(t)
+	s.addServer("SRC", "SRC", nil)
+	from := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+	use, err := s.client.Servers.Use(t.Context(), "SRC", from, from.Add(24*time.Hour))
+	require.NoError(t, err)
+	require.Empty(t, use.Hours)
+	require.Equal(t, 24*time.Hour, use.To.Sub(use.From))
+	use, err = s.client.Servers.Use(t.Context(), "SRC", time.Time{}, time.Time{})
 	require.NoError(t, err)
 	require.Equal(t, 28*24*time.Hour, use.To.Sub(use.From))
+	far := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	_, err = s.client.Servers.Use(t.Context(), "SRC", time.Time{}, far)
+	require.Equal(t, 422, status(err))
 }

@@ -45,8 +45,11 @@ func (svc *Service) sampleUse(ctx context.Context, _ Chores) error {
 }
 
 // Use returns how a server was used in the hours that begin in a time, of the last UseDays days; zero times are the
-// last four weeks until now. It is for staff and for those who may use the server.
+// last four weeks until now. It is for staff.
 func (svc *Service) Use(ctx context.Context, user people.User, server string, from, to time.Time) (ServerUse, error) {
+	if err := svc.People.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
+		return ServerUse{}, err
+	}
 	n, err := svc.Q.GetDicomNodeByName(ctx, server)
 	if err != nil {
 		return ServerUse{}, refusal.NotFound(err, "DICOM node", fmt.Sprintf("%q", server))
@@ -55,9 +58,6 @@ func (svc *Service) Use(ctx context.Context, user people.User, server string, fr
 		return ServerUse{}, &refusal.Invalid{
 			Field: "name", Reason: "this DICOM node is a folder; only servers have associations",
 		}
-	}
-	if err := svc.mayUse(ctx, user, n.ID); err != nil {
-		return ServerUse{}, err
 	}
 	if to.IsZero() {
 		now, err := svc.Q.Now(ctx)
@@ -101,16 +101,4 @@ func hourOfUse(r db.ServerUse) HourOfUse {
 		From:   Moved{Tasks: r.FromStudies, Images: r.FromInstances, Bytes: r.FromBytes},
 		To:     Moved{Tasks: r.ToStudies, Images: r.ToInstances, Bytes: r.ToBytes},
 	}
-}
-
-// mayUse lets staff see what a server does, and those who may use it.
-func (svc *Service) mayUse(ctx context.Context, user people.User, server int64) error {
-	if user.IsStaff || user.IsSuperuser {
-		return nil
-	}
-	err := svc.People.Check(ctx, user.ID, people.Action{Source: server})
-	if err != nil && svc.People.Check(ctx, user.ID, people.Action{Destination: server}) == nil {
-		return nil
-	}
-	return err
 }

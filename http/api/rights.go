@@ -146,7 +146,7 @@ var rights = map[string]Right{
 	"DELETE /api/v1/servers/{name}":        staff.does("server.delete"),
 	"POST /api/v1/servers/{name}:pause":    staff.does("server.pause"),
 	"POST /api/v1/servers/{name}:continue": staff.does("server.continue"),
-	"GET /api/v1/servers/{name}/use":       user.also("access to the server as a source or destination, or staff"),
+	"GET /api/v1/servers/{name}/use":       staff,
 	"GET /api/v1/servers/{name}/schedule":  user,
 	"POST /api/v1/servers/{name}/schedule:preview": {
 		Who: Staff, Needs: people.Action{Staff: true}, Reads: true,
