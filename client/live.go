@@ -94,9 +94,9 @@ func TopicOfServer(id int64) string { return fmt.Sprintf("server:%d", id) }
 const (
 	liveSilence   = 45 * time.Second // without a heartbeat
 	liveHandshake = 20 * time.Second
-	firstRedial   = 250 * time.Millisecond
-	longestRedial = 5 * time.Second
 	maxLiveEvent  = 16 << 20 // bytes
+
+	livePath = "/api/v1/live"
 )
 
 // Follow yields the events of topics until ctx ends or the loop is left: the present state of each first, then each
@@ -113,15 +113,14 @@ func (c Live) Follow(ctx context.Context, topics ...string) iter.Seq2[LiveEvent,
 		for _, t := range topics {
 			left[t] = true
 		}
-		see := func(e LiveEvent) (more bool, err error) {
+		see := func(e LiveEvent) (more bool) {
 			if e.Ended != nil {
 				delete(left, e.Topic)
 			}
-			return yield(e, nil) && len(left) > 0, nil
+			return yield(e, nil) && len(left) > 0
 		}
-		if err := c.keepConnected(ctx, func() LiveRequest {
-			return LiveRequest{Subscribe: slices.Sorted(maps.Keys(left))}
-		}, see); err != nil {
+		ask := func() LiveRequest { return LiveRequest{Subscribe: slices.Sorted(maps.Keys(left))} }
+		if err := c.keepConnected(ctx, ask, see); err != nil {
 			yield(LiveEvent{}, err)
 		}
 	}
@@ -196,68 +195,52 @@ func searchLive[T any](
 	}
 }
 
-// keepConnected asks for something over a connection, and again over another one when that is lost, and shows each
-// event until see wants no more.
-func (c Live) keepConnected(
-	ctx context.Context, ask func() LiveRequest, see func(LiveEvent) (more bool, err error),
-) error {
-	wait := firstRedial
+// keepConnected asks for something over a connection, and shows each event until see wants no more. A connection that
+// is lost is opened again where a call would be made again, and as long.
+func (c Live) keepConnected(ctx context.Context, ask func() LiveRequest, see func(LiveEvent) (more bool)) error {
 	var lost time.Time
-	for {
-		more, err := c.connected(ctx, ask(), func(e LiveEvent) (bool, error) {
-			wait, lost = firstRedial, time.Time{}
-			if e.Topic == "" { // a heartbeat
-				return true, nil
-			}
-			return see(e)
+	for n := 0; ; n++ {
+		err := c.connected(ctx, ask(), func(e LiveEvent) bool {
+			n, lost = 0, time.Time{}
+			return e.Heartbeat != nil || see(e)
 		})
-		var p *Problem
-		var away *UnreachableError
-		switch {
-		case err == nil && !more:
+		if err == nil {
 			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case errors.As(err, &away) && !c.known.Load() && nobodyThere(away.Err), errors.Is(err, errNoSocket),
-			errors.As(err, &p) && !p.Temporary() && (!p.foreign || p.Status < http.StatusInternalServerError):
-			return err
+		}
+		if stopped := ctx.Err(); stopped != nil {
+			return stopped
 		}
 		if lost.IsZero() {
 			lost = time.Now()
 		}
-		if p != nil && p.RetryAfter > wait {
-			wait = p.RetryAfter
-		}
-		if time.Since(lost)+wait > c.patience {
+		wait, again := c.again(get(livePath, nil), err, true, n)
+		if !again || time.Since(lost)+wait > c.patience {
 			return err
 		}
 		c.notice(err, wait)
-		if err := pause.For(ctx, wait); err != nil {
-			return err
+		if stopped := pause.For(ctx, wait); stopped != nil {
+			return stopped
 		}
-		wait = min(wait*2, longestRedial)
 	}
 }
 
 // connected shows the events of one connection. It ends with nil when see wants no more.
-func (c Live) connected(
-	ctx context.Context, ask LiveRequest, see func(LiveEvent) (bool, error),
-) (more bool, err error) {
+func (c Live) connected(ctx context.Context, ask LiveRequest, see func(LiveEvent) (more bool)) error {
 	conn, err := c.connect(ctx)
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer conn.close()
 	if err := conn.ask(ask); err != nil {
-		return true, c.lost(ctx, err)
+		return c.lost(ctx, err)
 	}
 	for {
 		e, err := conn.next()
 		if err != nil {
-			return true, c.lost(ctx, err)
+			return c.lost(ctx, err)
 		}
-		if more, err := see(e); err != nil || !more {
-			return false, err
+		if !see(e) {
+			return nil
 		}
 	}
 }
@@ -282,11 +265,9 @@ func (c Live) connect(ctx context.Context) (*liveConn, error) {
 			dialer.TLSClientConfig.NextProtos = nil
 		}
 	}
-	header := http.Header{"User-Agent": {c.agent}}
-	if c.token != "" {
-		header.Set("Authorization", "Token "+c.token)
-	}
-	address := target.String() + "/api/v1/live"
+	header := http.Header{}
+	c.sign(header)
+	address := target.String() + livePath
 	ws, answer, err := dialer.DialContext(ctx, address, header) //nolint:bodyclose // it is read already, says the library
 	if answer != nil && err != nil {
 		refusal := readProblem(answer)

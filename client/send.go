@@ -199,13 +199,10 @@ func (c *caller) once(
 	}
 	req.Header.Set("Accept", "application/json, */*")
 	maps.Copy(req.Header, rq.header)
-	req.Header.Set("User-Agent", c.agent)
 	if contentType != "" {
 		req.Header.Set("Content-Type", contentType)
 	}
-	if c.token != "" {
-		req.Header.Set("Authorization", "Token "+c.token)
-	}
+	c.sign(req.Header)
 	resp, err := c.http.Do(req)
 	if err != nil {
 		return onItsWay.sent(err), c.unreachable(ctx, err)
@@ -227,6 +224,14 @@ func (c *caller) once(
 		return true, nil
 	}
 	return true, read(resp)
+}
+
+// sign says who is calling.
+func (c *caller) sign(h http.Header) {
+	h.Set("User-Agent", c.agent)
+	if c.token != "" {
+		h.Set("Authorization", "Token "+c.token)
+	}
 }
 
 // onTheWire finds out whether a request has left.

@@ -253,11 +253,7 @@ func endOf(name string, p client.Problem) *websocket.PreparedMessage {
 	if len(name) > maxName {
 		name = name[:maxName]
 	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		panic(err) // it holds texts and numbers
-	}
-	return prepare(name, false, append([]byte(`,"ended":`), text...))
+	return prepare(name, false, append([]byte(`,"ended":`), encoded(p)...))
 }
 
 const maxName = 64 // bytes of a topic's name that are sent back
@@ -308,15 +304,7 @@ func (c *conn) send(m *websocket.PreparedMessage) bool {
 func (c *conn) cut() { _ = c.ws.Close() }
 
 func alive() *websocket.PreparedMessage {
-	text, err := json.Marshal(client.LiveEvent{Heartbeat: new(time.Now().UTC().Truncate(time.Millisecond))})
-	if err != nil {
-		panic(err) // it is an instant
-	}
-	message, err := websocket.NewPreparedMessage(websocket.TextMessage, text)
-	if err != nil {
-		panic(err) // it is given a kind of message that there is
-	}
-	return message
+	return message(encoded(client.LiveEvent{Heartbeat: new(time.Now().UTC().Truncate(time.Millisecond))}))
 }
 
 // due returns what is to be written now, and when to look again though nothing stirs.

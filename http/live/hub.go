@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -464,20 +465,16 @@ func (h *Hub) judge(ctx context.Context) {
 // refuse ends a topic of a connection with the reason. An answer that the database does not give ends nothing.
 func (c *conn) refuse(ctx context.Context, name string, err error) {
 	p := problem.Of(ctx, err).Problem
-	if p.Status >= 500 && !isNew(c, name) {
-		return
-	}
 	c.hub.mu.Lock()
-	c.hub.detach(c, name)
-	c.hub.mu.Unlock()
-	c.say(endOf(name, p))
-}
-
-func isNew(c *conn, name string) bool {
-	c.hub.mu.Lock()
-	defer c.hub.mu.Unlock()
 	_, had := c.subs[name]
-	return !had
+	goesOn := had && p.Status >= http.StatusInternalServerError
+	if !goesOn {
+		c.hub.detach(c, name)
+	}
+	c.hub.mu.Unlock()
+	if !goesOn {
+		c.say(endOf(name, p))
+	}
 }
 
 // refused closes a connection whose user is not let in any more.

@@ -184,15 +184,14 @@ func timeless(member string, value any, without func() any) (found, error) {
 
 func (r *reading) job(l look) (found, error) {
 	k := l.topic.key
-	job, there := r.jobs[k.sight.Own][k.id]
-	if !there {
-		return gone("Job", k.id), nil
+	text, err := r.text(k.id, k.sight.Own)
+	if text == nil || err != nil {
+		return gone("Job", k.id), err
 	}
-	f, err := state("job", view.Job(job), waitingPace(job))
-	if err != nil {
-		return f, err
+	f := found{
+		state: append([]byte(`,"job":`), text...), again: waitingPace(r.jobs[k.sight.Own][k.id]),
+		rows: make(map[int64][]byte, len(l.changed)),
 	}
-	f.rows = make(map[int64][]byte, len(l.changed))
 	for _, id := range l.changed {
 		t, there := r.tasks[group{k.id, k.sight}][id]
 		if !there {

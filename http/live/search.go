@@ -4,18 +4,19 @@ package live
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
@@ -23,15 +24,14 @@ import (
 )
 
 const (
-	maxSearches   = 4 // of a connection at once
-	maxFound      = 1000
-	maxInstances  = 10_000
-	searchTime    = 5 * time.Minute
-	searchTopic   = "search:"
-	searchPattern = `^[A-Za-z0-9_-]{1,40}$`
+	maxSearches = 4    // of a connection at once
+	maxStudies  = 1000 // of one search, as by REST
+	searchTime  = 5 * time.Minute
+	searchTopic = "search:"
 )
 
-var searchID = regexp.MustCompile(searchPattern)
+// searchID is compiled when it is first needed, as the start of a program would pay for it.
+var searchID = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[A-Za-z0-9_-]{1,40}$`) })
 
 // search is one under way, or whose end is still to be told. Under conn.mu.
 type search struct {
@@ -48,19 +48,18 @@ func searchOf(topic string) (id string, is bool) { return strings.CutPrefix(topi
 
 // beginSearch searches for a connection and nobody else.
 func (c *conn) beginSearch(rq client.LiveSearch) {
-	if !searchID.MatchString(rq.ID) {
+	if !searchID().MatchString(rq.ID) {
 		c.close(closeMalformed, "The id of a search has 1 to 40 letters, digits, - and _.")
 		return
 	}
-	if rq.Studies != nil && rq.Studies.Limit > maxFound || rq.Series != nil && rq.Series.Limit > maxFound ||
-		rq.Instances != nil && rq.Instances.Limit > maxInstances {
-		c.endSearch(rq.ID)
+	c.endSearch(rq.ID)
+	if rq.Studies != nil && rq.Studies.Limit > maxStudies || rq.Series != nil && rq.Series.Limit > query.MaxSeries ||
+		rq.Instances != nil && rq.Instances.Limit > query.MaxInstances {
 		c.refuse(c.ctx, searchTopic+rq.ID, &refusal.Invalid{
-			Field: "limit", Reason: fmt.Sprintf("at most %d, and %d instances", maxFound, maxInstances),
+			Field: "limit", Reason: fmt.Sprintf("at most %d, and %d instances", maxStudies, query.MaxInstances),
 		})
 		return
 	}
-	c.endSearch(rq.ID)
 	ctx, cancel := context.WithTimeout(c.ctx, searchTime)
 	s := &search{cancel: cancel, server: rq.Server, first: true}
 	c.mu.Lock()
@@ -194,11 +193,7 @@ func (c *conn) found(now time.Time) (messages []*websocket.PreparedMessage, next
 			next = min(next, wait)
 			continue
 		}
-		text, err := json.Marshal(s.news)
-		if err != nil {
-			panic(err) // it holds texts and numbers
-		}
-		messages = append(messages, prepare(searchTopic+id, s.first, append([]byte(`,"found":`), text...)))
+		messages = append(messages, prepare(searchTopic+id, s.first, append([]byte(`,"found":`), encoded(s.news)...)))
 		s.first, s.told = false, now
 		s.news.Studies, s.news.Series, s.news.Instances = nil, nil, nil
 		if s.news.Done {

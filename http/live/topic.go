@@ -16,7 +16,6 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
-	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
@@ -82,16 +81,17 @@ func (h *Hub) keyOf(ctx context.Context, user people.User, name string) (k key, 
 	return k, err
 }
 
-// seesServer returns refusal.ErrNotFound if a user may not use a server.
+// seesServer returns refusal.ErrNotFound if a user may not use a server. Whether there is one is seen when it is read.
 func (h *Hub) seesServer(ctx context.Context, user people.User, id int64) error {
-	all, err := h.engine.Nodes.NowFor(ctx, user)
-	if err != nil || slices.ContainsFunc(all, func(s nodes.ServerNow) bool { return s.ID == id }) {
+	if user.IsStaff {
+		return nil
+	}
+	uses, err := h.people.Groups.NodeUses(ctx, user.ID)
+	if _, may := uses[id]; err != nil || may {
 		return err
 	}
-	return noServer(id)
+	return fmt.Errorf("server %d: %w", id, refusal.ErrNotFound)
 }
-
-func noServer(id int64) error { return fmt.Errorf("server %d: %w", id, refusal.ErrNotFound) }
 
 func unknownTopic() error {
 	return &refusal.Invalid{
@@ -229,11 +229,7 @@ func (t *topic) due(s *subscription) *websocket.PreparedMessage {
 	lists := t.key.kind == ofJobs
 	switch {
 	case t.ended != nil:
-		problem, err := json.Marshal(t.ended)
-		if err != nil {
-			return nil // it holds texts and numbers
-		}
-		return prepare(t.key.name(), false, append([]byte(`,"ended":`), problem...))
+		return endOf(t.key.name(), *t.ended)
 	case s.first && lists && s.list != nil:
 		s.first = false
 		message := prepare(t.key.name(), true, s.list)
@@ -300,18 +296,26 @@ func (t *topic) since(s *subscription) []byte {
 
 // prepare makes an event of its members.
 func prepare(name string, first bool, members []byte) *websocket.PreparedMessage {
-	quoted, err := json.Marshal(name)
-	if err != nil {
-		panic(err) // it is text
-	}
-	text := append([]byte(`{"topic":`), quoted...)
+	text := append([]byte(`{"topic":`), encoded(name)...)
 	if first {
 		text = append(text, `,"first":true`...)
 	}
-	text = append(append(text, members...), '}')
-	message, err := websocket.NewPreparedMessage(websocket.TextMessage, text)
+	return message(append(append(text, members...), '}'))
+}
+
+func message(text []byte) *websocket.PreparedMessage {
+	m, err := websocket.NewPreparedMessage(websocket.TextMessage, text)
 	if err != nil {
 		panic(err) // it is given a kind of message that there is
 	}
-	return message
+	return m
+}
+
+// encoded returns as JSON what holds texts, instants and whole numbers.
+func encoded(value any) []byte {
+	text, err := json.Marshal(value)
+	if err != nil {
+		panic(err) // all of that can be encoded
+	}
+	return text
 }
