@@ -27,8 +27,24 @@ run: ## start ADIT with its embedded database and two demo PACS
 	@$(MAKE) --no-print-directory build
 	@exec bin/adit serve --demo $(ARGS)
 
+# The web pages, which are embedded into the program.
+UI_SOURCES = $(shell find ui/src ui/public ui/scripts -type f) ui/index.html ui/package.json ui/vite.config.ts ui/tsconfig.json
+
+ui/node_modules/.package-lock.json: ui/package.json ui/package-lock.json
+	cd ui && npm ci --loglevel=error
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui && npm run --silent build
+
+.PHONY: ui
+ui: ui/dist/index.html ## build the web pages into ui/dist
+
+.PHONY: ui/dev
+ui/dev: ui/node_modules/.package-lock.json ## serve the web pages with hot reload beside a running ADIT (ADIT_URL=http://127.0.0.1:8080)
+	cd ui && npm run --silent dev
+
 .PHONY: build
-build: ## build bin/adit
+build: ui ## build bin/adit
 	@mkdir -p bin
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X github.com/adit-go/adit/cli/command.Version=$(VERSION) -X github.com/adit-go/adit/cli/command.Source=$(SOURCE)' -o bin/adit ./cmd/adit
 

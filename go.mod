@@ -76,3 +76,6 @@ require (
 	golang.org/x/tools v0.52.0 // indirect
 	google.golang.org/protobuf v1.36.12 // indirect
 )
+
+// Packages of Node lie beside the pages, and some of them hold Go files.
+ignore ./ui/node_modules

@@ -6,6 +6,7 @@ package http
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,6 +45,8 @@ type Config struct {
 	Metrics *prometheus.Registry
 	// Live serves live events.
 	Live http.Handler
+	// Pages are the files of the web UI, with index.html at the top.
+	Pages fs.FS
 	// Ready tells why this process should get no requests now: the database is away, or it is shutting down. The
 	// sentence is shown to everybody.
 	Ready func(ctx context.Context) error
@@ -64,7 +67,7 @@ func New(cfg Config) http.Handler {
 		hardened, ourHost(cfg.PublicURL, cfg.Machine),
 		asUTF8, arrived(arriveTimeout), limited, readable, rawPath, sameOrigin(cfg.PublicURL), middleware.GetHead,
 	)
-	r.NotFound(nothingHere)
+	r.NotFound(Pages(cfg.Pages, nothingHere).ServeHTTP)
 	r.MethodNotAllowed(otherMethod)
 	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {

@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,6 +99,7 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 	metrics := prometheus.NewRegistry()
 	s.admin = http.Admin(metrics, true, log)
 	s.handler = http.New(http.Config{
+		Pages:  fstest.MapFS{},
 		Live:   livetest.Hub(t, live.Config{Engine: eng, People: who, Log: log, Metrics: metrics}),
 		Engine: eng, People: who, Version: "test", Log: log, Metrics: metrics,
 		About: http.About{

@@ -20,6 +20,7 @@ import (
 	"github.com/adit-go/adit/engine/feed"
 	"github.com/adit-go/adit/http"
 	"github.com/adit-go/adit/http/live"
+	"github.com/adit-go/adit/ui"
 )
 
 const (
@@ -100,6 +101,7 @@ func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func())
 	})
 	handler := http.New(http.Config{
 		Live:   hub,
+		Pages:  ui.Files(),
 		Engine: s.engine, People: s.people, Version: s.cfg.About.Version,
 		About: s.cfg.About, Log: s.log, Metrics: s.metrics, Ready: s.ready,
 		PublicURL: s.outside.public, Machine: machine, Proxies: s.outside.proxies,

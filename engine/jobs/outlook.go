@@ -51,9 +51,14 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 	if err != nil {
 		return err
 	}
-	waiting, err := q.WaitingOfJobs(ctx, pending)
-	if err != nil {
-		return err
+	if len(pending) == 0 && len(samples) == 0 { // nothing waits, and nothing can be said yet of how fast it is
+		return nil
+	}
+	var waiting []db.WaitingOfJobsRow
+	if len(pending) > 0 {
+		if waiting, err = q.WaitingOfJobs(ctx, pending); err != nil {
+			return err
+		}
 	}
 	keeps, err := q.WhatKeeps(ctx, ids)
 	if err != nil {

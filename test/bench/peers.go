@@ -268,7 +268,7 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 	if err != nil {
 		return sample{}, err
 	}
-	tick := time.NewTicker(250 * time.Millisecond) // the times are the job's own
+	tick := time.NewTicker(time.Second) // the times are the job's own, and each look costs CPU
 	defer tick.Stop()
 	for !client.Final(job.Status) {
 		select {

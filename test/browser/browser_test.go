@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+//go:build linux
+
+// Package browser runs the tests of the web pages: Debian's Chromium against the program with a database and two
+// Orthancs. What is done in the browser is written in ui/e2e/flows, a file for each test.
+package browser
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/cli"
+	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/process"
+)
+
+func TestMain(m *testing.M) { process.Main(m, cli.Main) }
+
+// fresh are the flows that begin with the first start of ADIT.
+var fresh = map[string]bool{"welcome": true}
+
+var from, to *testpeer.OrthancServer
+
+// TestPages runs each file of ui/e2e/flows.
+func TestPages(t *testing.T) {
+	flows, err := filepath.Glob("../../ui/e2e/flows/*.mjs")
+	require.NoError(t, err)
+	require.NotEmpty(t, flows)
+	from = testpeer.Orthanc(t, nil, nil)
+	to = testpeer.Orthanc(t, nil, nil)
+	for _, s := range studies() {
+		files, err := s.WriteFiles(t.TempDir())
+		require.NoError(t, err)
+		for _, file := range files {
+			from.Upload(t, file)
+		}
+	}
+	for _, flow := range flows {
+		name := strings.TrimSuffix(filepath.Base(flow), ".mjs")
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			run(t, name, newWorld(t, fresh[name]))
+		})
+	}
+}
+
+// run runs a flow, and shows what it says if it fails.
+func run(t *testing.T, flow string, w world) {
+	known, err := json.Marshal(w)
+	require.NoError(t, err)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*process.Deadline)
+	defer cancel()
+	node := exec.CommandContext(ctx, "node", "e2e/run.mjs", flow)
+	node.Dir = "../../ui"
+	node.Env = append(os.Environ(), "ADIT_WORLD="+string(known))
+	node.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	node.Cancel = func() error { return syscall.Kill(-node.Process.Pid, syscall.SIGKILL) }
+	node.WaitDelay = 5 * time.Second
+	var said bytes.Buffer
+	node.Stdout, node.Stderr = &said, &said
+	if err := node.Run(); err != nil {
+		t.Errorf("%s: %v\n%s", flow, err, said.String())
+		return
+	}
+	t.Logf("%s", said.String())
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+//go:build linux
+
+package browser
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/test/process"
+)
+
+// world is what the tests in the browser know of what they run against.
+type world struct {
+	URL      string   `json:"url"`
+	Token    string   `json:"token"`    // of the first administrator, who has no password where Welcome is tried
+	Password string   `json:"password"` // of all users
+	Banner   string   `json:"banner"`   // what the program said at its start
+	Secrets  []string `json:"secrets"`  // values of patients, which may occur nowhere but on pages
+	Studies  []study  `json:"studies"`
+	Source   peer     `json:"source"`
+}
+
+type study struct {
+	UID       string `json:"uid"`
+	PatientID string `json:"patient_id"`
+	Images    int    `json:"images"`
+	Series    int    `json:"series"`
+}
+
+type peer struct {
+	AETitle string `json:"ae_title"`
+	Port    int    `json:"port"`
+}
+
+const password = "phantoms take the night train"
+
+// studies are what PACS-A has: usual ones, and what a page may stumble over.
+func studies() []*phantom.Study {
+	specs := []phantom.StudySpec{
+		{
+			Patient: phantom.Patient{ID: "PHANTOM-101", Name: "Phantom^Alpha", BirthDate: "19610402", Sex: "F"},
+			Date:    "20261111", Time: "094200", Description: "CT Thorax low dose", AccessionNumber: "A2600114",
+			Series: []phantom.SeriesSpec{
+				{Kind: phantom.CT, Instances: 6, Description: "Thorax 1.0 lung", Rows: 32, Columns: 32},
+				{Kind: phantom.CT, Instances: 4, Description: "Thorax 3.0 mediastinum", Rows: 32, Columns: 32},
+				{Kind: phantom.Report, Description: "Dose report"},
+			},
+		},
+		{
+			Patient: phantom.Patient{ID: "PHANTOM-101", Name: "Phantom^Alpha", BirthDate: "19610402", Sex: "F"},
+			Date:    "20260506", Time: "101500", Description: "CT Thorax low dose", AccessionNumber: "A2600071",
+			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 5, Rows: 32, Columns: 32}},
+		},
+		{
+			Patient: phantom.Patient{
+				ID: "PHANTOM-107", Name: "Phantom^Delta=幻影^德尔塔", BirthDate: "19541219", Sex: "O",
+				CharacterSet: []string{"ISO_IR 192"},
+			},
+			Date: "20261110", Time: "160800", Description: "MR Neurocranium", AccessionNumber: "A2600109",
+			Series: []phantom.SeriesSpec{{Kind: phantom.MR, Instances: 8, Rows: 32, Columns: 32}},
+		},
+		{
+			Patient: phantom.Patient{
+				ID: "PHANTOM-103", Name: "<b>Phantom</b>^Zeta<img src=x onerror=alert(1)>", BirthDate: "19480211", Sex: "M",
+			},
+			Date: "20261108", Time: "221700", Description: "CT <script>alert(1)</script>", AccessionNumber: "A2600098",
+			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 3, Rows: 32, Columns: 32}},
+		},
+		{
+			Patient: phantom.Patient{
+				ID: "PHANTOM-115", Name: "פנטום^אלף", Sex: "F", CharacterSet: []string{"ISO_IR 192"},
+			},
+			Description: "US Abdomen",
+			Series:      []phantom.SeriesSpec{{Kind: phantom.Ultrasound, Instances: 1, Frames: 2}},
+		},
+	}
+	all := make([]*phantom.Study, len(specs))
+	for i, spec := range specs {
+		all[i] = phantom.New(uint64(7000+i), spec)
+	}
+	return all
+}
+
+
+
+// newWorld starts ADIT with a database of its own between the two Orthancs. Unless it is new, users, groups, servers and
+// a project are there.
+func newWorld(t *testing.T, isNew bool) world {
+	ctx := t.Context()
+	w := world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
+	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), "--database-url", dbtest.URL(t), "--lease", "10s")
+	w.URL, w.Banner = adit.URL, adit.Banner
+	token, err := os.ReadFile(filepath.Join(adit.DataDir, "admin.token"))
+	require.NoError(t, err)
+	w.Token = strings.TrimSpace(string(token))
+	for _, s := range studies() {
+		p := s.Spec.Patient
+		w.Secrets = append(w.Secrets, p.ID, strings.Split(p.Name, "^")[0], s.StudyInstanceUID)
+		w.Studies = append(w.Studies, study{s.StudyInstanceUID, p.ID, len(s.Instances()), len(s.Series)})
+	}
+	if isNew {
+		return w
+	}
+	c, err := client.New(adit.URL, client.WithToken(w.Token))
+	require.NoError(t, err)
+	for name, at := range map[string]*testpeer.OrthancServer{"PACS-A": from, "RESEARCH": to} {
+		_, err := c.Servers.Add(ctx, client.ServerSettings{
+			Name: name, AETitle: strings.ReplaceAll(name, "-", "_"), Host: "127.0.0.1", Port: at.Port,
+			Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, StudyRootMove: true, Store: true},
+		})
+		require.NoError(t, err)
+	}
+	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Radiology", Permissions: []string{
+		people.SelectiveTransfer, people.Tokens, people.Urgent, people.TransferUnpseudonymized,
+	}})
+	require.NoError(t, err)
+	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Visitors"})
+	require.NoError(t, err)
+	for _, node := range []string{"PACS-A", "RESEARCH"} {
+		_, err := c.Groups.SetAccess(ctx, client.Access{Group: "Radiology", Node: node, Source: true, Destination: true})
+		require.NoError(t, err)
+	}
+	for _, u := range []client.NewUser{
+		{Username: "researcher", Groups: []string{"Radiology"}},
+		{Username: "colleague", Groups: []string{"Radiology"}},
+		{Username: "visitor", Groups: []string{"Visitors"}},
+		{Username: "manager", IsStaff: true, Groups: []string{"Radiology"}},
+	} {
+		u.Password = password
+		_, err := c.Users.Add(ctx, u)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Groups.AddMember(ctx, "Radiology", "admin"))
+	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Radiology", NoScan: true})
+	require.NoError(t, err)
+	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
+		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
+	}))
+	return w
+}

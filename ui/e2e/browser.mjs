@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// What all tests in a browser share: Debian's Chromium against a running ADIT, with an eye on everything that goes wrong
+// unseen: messages in the console, violations of the CSP, requests to elsewhere, patients' values where none belongs.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import { chromium } from 'playwright-core';
+
+const axeSource = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--force-color-profile=srgb',
+];
+
+export async function startBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: flags,
+  });
+}
+
+/** Watched is a browser context that notes what nobody sees. */
+export class Watched {
+  faults = [];
+  /** Texts that stand for patients' values: they may occur nowhere but in the page itself. */
+  secrets = [];
+
+  static async open(browser, base, options = {}) {
+    const watched = new Watched();
+    watched.base = base;
+    watched.context = await browser.newContext({
+      baseURL: base,
+      viewport: { width: options.width ?? 1280, height: options.height ?? 800 },
+      colorScheme: options.scheme ?? 'light',
+      reducedMotion: 'reduce',
+      timezoneId: options.timezone ?? 'Europe/Berlin',
+      locale: 'en-GB',
+      storageState: options.storageState,
+      permissions: ['clipboard-read', 'clipboard-write'],
+    });
+    watched.secrets = options.secrets ?? [];
+    watched.context.on('page', (page) => watched.watch(page));
+    watched.page = await watched.context.newPage();
+    return watched;
+  }
+
+  watch(page) {
+    page.on('console', (m) => {
+      // A refused request is written there by the browser itself; the tests look at the page instead.
+      if (
+        ['error', 'warning'].includes(m.type()) &&
+        !/^Failed to load resource|WebSocket connection/.test(m.text())
+      ) {
+        this.faults.push(`console: ${m.text()}`);
+      }
+      this.search('console', m.text());
+    });
+    page.on('pageerror', (e) => this.faults.push(`error in the page: ${e.message}`));
+    page.on('request', (r) => {
+      const url = r.url();
+      if (!url.startsWith(this.base) && !/^(blob:|data:)/.test(url))
+        this.faults.push(`request to elsewhere: ${url}`);
+      this.search('URL', decodeURIComponent(url));
+    });
+    page.on('framenavigated', (f) => this.search('address', decodeURIComponent(f.url())));
+    page.addInitScript(() =>
+      document.addEventListener('securitypolicyviolation', (e) =>
+        console.error(`CSP: ${e.violatedDirective} ${e.blockedURI} ${e.sourceFile}:${e.lineNumber}`),
+      ),
+    );
+  }
+
+  search(where, text) {
+    for (const secret of this.secrets) {
+      if (text.includes(secret)) this.faults.push(`a patient's value in the ${where}: ${text.slice(0, 200)}`);
+    }
+  }
+
+  /** logIn logs in by the API, as the page does. */
+  async logIn(username, password) {
+    const answer = await this.context.request.post('/api/v1/session', { data: { username, password } });
+    if (!answer.ok()) throw new Error(`login: ${answer.status()} ${await answer.text()}`);
+  }
+
+  /** checkStored looks for patients' values in title and storage. */
+  async checkStored(page = this.page) {
+    const stored = await page.evaluate(() =>
+      JSON.stringify([document.title, { ...localStorage }, { ...sessionStorage }, document.cookie]),
+    );
+    this.search('title or storage', stored);
+  }
+
+  /** done fails if anything went wrong unseen. */
+  done() {
+    if (this.faults.length > 0) throw new Error([...new Set(this.faults)].join('\n'));
+  }
+}
+
+/** settled waits until nothing is on its way and nothing moves. */
+export async function settled(page) {
+  await page.waitForLoadState('networkidle').catch(() => undefined); // the socket never idles in some versions
+  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))));
+}
+
+/** violations are what axe finds on a page, in a line each. */
+export async function violations(page) {
+  await page.evaluate(axeSource);
+  const found = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    }),
+  );
+  return found.violations.map(
+    (v) =>
+      `${v.id}: ${v.help}\n${v.nodes
+        .slice(0, 4)
+        .map((n) => `    ${n.target.join(' ')}: ${n.any[0]?.message ?? n.failureSummary}`)
+        .join('\n')}`,
+  );
+}
+
+/** overflow tells by how many pixels a page is wider than the window, and by what. */
+export async function overflow(page) {
+  return page.evaluate(() => {
+    const by = document.documentElement.scrollWidth - innerWidth;
+    if (by <= 0) return '';
+    const wide = [...document.querySelectorAll('body *')].filter(
+      (e) => e.getBoundingClientRect().right > innerWidth + 1,
+    );
+    const name = (e) => `${e.tagName.toLowerCase()}.${[...e.classList].join('.')}`;
+    return `${by} px wider than the window: ${wide.slice(0, 4).map(name).join(', ')}`;
+  });
+}

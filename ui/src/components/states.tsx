@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button, CopyButton } from '@mantine/core';
+import type { CSSProperties } from 'react';
+
+import { problem } from '../api';
+import { Note } from './layout';
+import c from './ui.module.css';
+
+/** Loading shows grey rows, if what is waited for takes longer than a moment. */
+export function Loading({ rows = 5, label = 'Loading' }: { rows?: number; label?: string }) {
+  return (
+    <div className={c.late} role="status">
+      <div className={c.grey}>
+        {Array.from({ length: rows }, (_, i) => (
+          <i key={i} style={{ '--w': `${[62, 44, 71, 53][i % 4]}%` } as CSSProperties} aria-hidden />
+        ))}
+      </div>
+      <span className="vh">{label}</span>
+    </div>
+  );
+}
+
+type FailedProps = { error: unknown; retry?: () => void };
+
+/** Failed says what went wrong, at the place where it did. */
+export function Failed({ error, retry }: FailedProps) {
+  const p = problem(error);
+  if (!p) return null;
+  return (
+    <Note tone="failure" role="alert">
+      <div className="stack tight">
+        <span>{p.message}</span>
+        {p.details
+          .filter((d) => d.message)
+          .map((d) => (
+            <span key={`${d.location}${d.message}`}>{d.message}</span>
+          ))}
+        {(retry || p.requestId) && (
+          <span className="row wrap">
+            {retry && (
+              <Button variant="default" size="compact-sm" onClick={retry}>
+                Try again
+              </Button>
+            )}
+            {p.requestId && (
+              <CopyButton value={`${p.status} ${p.code} ${p.requestId}`}>
+                {({ copied, copy }) => (
+                  <Button variant="subtle" size="compact-sm" onClick={copy}>
+                    {copied ? 'Copied' : 'Copy details'}
+                  </Button>
+                )}
+              </CopyButton>
+            )}
+          </span>
+        )}
+      </div>
+    </Note>
+  );
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import {
+  keepPreviousData,
+  useInfiniteQuery,
+  useQueries,
+  useQuery,
+  useQueryClient,
+} from '@tanstack/react-query';
+
+import {
+  countJobs,
+  getJob,
+  getTask,
+  type Job,
+  listJobs,
+  listFailures,
+  listTasks,
+  Problem,
+  queries,
+  type Task,
+} from '../api';
+import { final } from '../components/status';
+import { useTopic } from '../live';
+
+/** JobFilter chooses jobs, in the words of the API. */
+export type JobFilter = NonNullable<Parameters<typeof listJobs>[0]>['query'];
+
+export const jobKey = (id: number) => ['job', id];
+const listsKey = ['jobs', 'list'];
+export const countsKey = ['jobs', 'counts'];
+
+const perPage = 50;
+
+/** useJobs gives the jobs that a filter chooses, newest first, page after page. */
+export function useJobs(filter: JobFilter) {
+  return useInfiniteQuery({
+    queryKey: [...listsKey, filter],
+    queryFn: async ({ pageParam }) =>
+      (await listJobs({ query: { ...filter, limit: perPage, cursor: pageParam } })).data,
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: (last) => last.next_cursor,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** useJobCounts counts by status the jobs that a filter chooses, whatever status it names. */
+export function useJobCounts(filter: JobFilter) {
+  return useQuery({
+    queryKey: [...countsKey, filter],
+    queryFn: async () => (await countJobs({ query: filter })).data,
+    placeholderData: keepPreviousData,
+  });
+}
+
+type JobPages = {
+  pages: { items: Job[]; next_cursor?: string; truncated: boolean }[];
+  pageParams: unknown[];
+};
+
+/** placeJob puts what is new of a job wherever it is shown. It tells whether some list may have to hold it besides. */
+export function placeJob(job: Job): boolean {
+  queries.setQueryData<Job>(jobKey(job.id), (was) => was && job);
+  let known = true;
+  for (const [key, data] of queries.getQueriesData<JobPages>({ queryKey: listsKey })) {
+    if (!data?.pages) continue;
+    if (!data.pages.some((p) => p.items.some((j) => j.id === job.id))) {
+      known = false;
+      continue;
+    }
+    queries.setQueryData<JobPages>(key, {
+      ...data,
+      pages: data.pages.map((p) => ({ ...p, items: p.items.map((j) => (j.id === job.id ? job : j)) })),
+    });
+  }
+  return !known;
+}
+
+/** asIfChanged has lists and counts of jobs asked for anew. */
+export function reloadJobs(): void {
+  void queries.invalidateQueries({ queryKey: ['jobs'] });
+}
+
+/** useJob gives a job as it is at every moment. */
+export function useJob(id: number) {
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey: jobKey(id),
+    queryFn: async () => (await getJob({ path: { id } })).data,
+    staleTime: Infinity,
+  });
+  useTopic(`job:${id}`, (event) => {
+    if (event.ended) {
+      void client.invalidateQueries({ queryKey: jobKey(id) });
+      return;
+    }
+    if (event.job) {
+      const was = client.getQueryData<Job>(jobKey(id));
+      const failed = (j?: Job) => (j ? j.tasks.failure + j.tasks.warning : 0);
+      client.setQueryData(jobKey(id), event.job);
+      if (failed(was) !== failed(event.job) || final(event.job.status) !== final(was?.status ?? '')) {
+        void client.invalidateQueries({ queryKey: [...jobKey(id), 'failures'] });
+      }
+    }
+    if (event.tasks) placeTasks(id, event.tasks);
+    if (event.reload || event.first || event.removed) {
+      void client.invalidateQueries({ queryKey: tasksKey(id) });
+    }
+  });
+  return query;
+}
+
+/** useFailures tells why tasks of a job failed or have warnings. */
+export function useFailures(id: number, enabled: boolean) {
+  return useQuery({
+    queryKey: [...jobKey(id), 'failures'],
+    queryFn: async () => (await listFailures({ path: { id } })).data,
+    enabled,
+  });
+}
+
+const tasksKey = (id: number) => ['tasks', id];
+/** Tasks of a job are asked for in blocks of so many, by their places in the list. */
+export const block = 100;
+
+type TaskBlock = { items: Task[] };
+
+/** useTaskBlocks gives the blocks of a job's tasks that are shown now; absent: it is on its way. */
+export function useTaskBlocks(id: number, status: string | undefined, blocks: number[]) {
+  const client = useQueryClient();
+  return useQueries({
+    queries: blocks.map((n) => ({
+      queryKey: [...tasksKey(id), status ?? '', n],
+      queryFn: async (): Promise<TaskBlock> => {
+        const query = {
+          limit: block,
+          skip: n * block,
+          status: status ? [status as Task['status']] : undefined,
+        };
+        return (await listTasks({ path: { id }, query: query })).data;
+      },
+      staleTime: 60_000,
+      placeholderData: () => client.getQueryData<TaskBlock>([...tasksKey(id), status ?? '', n]),
+    })),
+    combine: (results) => ({
+      blocks: new Map(results.map((r, i) => [blocks[i] ?? 0, r.data?.items])),
+      error: results.find((r) => r.error)?.error ?? null,
+    }),
+  });
+}
+
+/** placeTasks puts what is new of tasks wherever they are shown. One that has left the chosen status leaves the list. */
+function placeTasks(job: number, changed: Task[]): void {
+  const news = new Map(changed.map((t) => [t.id, t]));
+  for (const [key, data] of queries.getQueriesData<TaskBlock>({ queryKey: tasksKey(job) })) {
+    const status = key[2] as string | undefined;
+    if (!data?.items) continue;
+    const here = data.items.some((t) => news.has(t.id));
+    const moved = status && changed.some((t) => t.status === status || data.items.some((o) => o.id === t.id));
+    if (moved) void queries.invalidateQueries({ queryKey: key });
+    else if (here)
+      queries.setQueryData<TaskBlock>(key, { ...data, items: data.items.map((t) => news.get(t.id) ?? t) });
+  }
+  for (const t of changed)
+    queries.setQueryData<Task>(['task', t.id], (was) => was && { ...t, series: was.series });
+}
+
+/** useTask gives the task at a place of a job, with its series, as it is at every moment. */
+export function useTask(job: number, seq: number) {
+  const client = useQueryClient();
+  const found = useQuery({
+    queryKey: [...tasksKey(job), 'at', seq],
+    queryFn: async () => {
+      const task = (await listTasks({ path: { id: job }, query: { seq } as never })).data.items[0];
+      if (!task) throw new Problem('There is no such task in this job.', 404, 'not_found');
+      return task.id;
+    },
+    staleTime: Infinity,
+  });
+  const id = found.data;
+  const query = useQuery({
+    queryKey: ['task', id],
+    queryFn: async () => (await getTask({ path: { id: id ?? 0 } })).data,
+    enabled: id !== undefined,
+    staleTime: Infinity,
+  });
+  useTopic(id === undefined ? null : `task:${id}`, (event) => {
+    const task = event.task;
+    if (task) client.setQueryData<Task>(['task', id], (was) => was && { ...task, series: was.series });
+    // The event has no series: they are asked for when the task has come further.
+    void client.invalidateQueries({ queryKey: ['task', id] });
+  });
+  return { ...query, error: found.error ?? query.error };
+}

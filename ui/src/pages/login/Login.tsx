@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button, PasswordInput, TextInput } from '@mantine/core';
+import { useMutation } from '@tanstack/react-query';
+import { getRouteApi, Link, useRouter } from '@tanstack/react-router';
+import { useState } from 'react';
+
+import { beginSession, type Problem, problem, queries } from '../../api';
+import { Note } from '../../components/layout';
+import { clock } from '../../format/times';
+import { Frame } from './Frame';
+import c from './Login.module.css';
+
+const route = getRouteApi('/login');
+
+/** onlyHere is a path of ADIT, or the start: nobody is led elsewhere by a link to the login. */
+function onlyHere(next: string | undefined): string {
+  return next?.startsWith('/') && !next.startsWith('//') && !next.startsWith('/\\') ? next : '/';
+}
+
+function sentence(p: Problem): string {
+  if (p.status === 401) return 'Check the username and the password.';
+  if (p.status === 429) {
+    return `Too many wrong tries. Try again at ${clock(new Date(Date.now() + (p.retryAfter ?? 60) * 1000))}.`;
+  }
+  return p.message;
+}
+
+export default function Login() {
+  const { next } = route.useSearch();
+  const router = useRouter();
+  const [username, setUsername] = useState('');
+  const [password, setPassword] = useState('');
+  const enter = useMutation({
+    mutationFn: () => beginSession({ body: { username, password } }),
+    onSuccess: () => {
+      queries.clear();
+      router.history.push(onlyHere(next));
+    },
+    onError: () => setPassword(''),
+  });
+  const wrong = problem(enter.error);
+  return (
+    <Frame title="Log in" says="Automated DICOM Transfer · for research use" onSubmit={() => enter.mutate()}>
+      {wrong && (
+        <Note tone="failure" role="alert">
+          {wrong.status === 401 && <b>That is not right. </b>}
+          {sentence(wrong)}
+        </Note>
+      )}
+      <TextInput
+        label="Username"
+        autoComplete="username"
+        autoCapitalize="none"
+        spellCheck={false}
+        autoFocus
+        value={username}
+        onChange={(e) => setUsername(e.currentTarget.value)}
+      />
+      <PasswordInput
+        label="Password"
+        autoComplete="current-password"
+        value={password}
+        onChange={(e) => setPassword(e.currentTarget.value)}
+      />
+      <Button type="submit" fullWidth loading={enter.isPending} disabled={!username || !password}>
+        Log in
+      </Button>
+      <div className={c.ways}>
+        <Link to="/reset">Forgot the password?</Link>
+        <Link to="/register">Ask for an account</Link>
+      </div>
+    </Frame>
+  );
+}

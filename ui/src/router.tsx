@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from '@tanstack/react-router';
+
+import { Broken } from './pages/Broken';
+import { known, welcomed } from './session/enter';
+import { Shell } from './shell/Shell';
+
+const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
+
+const root = createRootRoute({ component: Outlet, errorComponent: Broken });
+
+// Whoever enters by this route is known.
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: 'inside',
+  beforeLoad: async ({ location }) => ({ me: await known(location.href) }),
+});
+
+const shell = createRoute({ getParentRoute: () => inside, id: 'shell', component: Shell });
+
+const home = createRoute({
+  getParentRoute: () => shell,
+  path: '/',
+  beforeLoad: ({ context }) => welcomed(context.me),
+  component: lazyRouteComponent(() => import('./pages/home/Home')),
+});
+
+/** JobsSearch is what the address of the list of jobs says. */
+export type JobsSearch = {
+  all?: true;
+  status?: string;
+  kind?: string;
+  source?: string;
+  destination?: string;
+  project?: string;
+  sort?: string;
+};
+
+const jobs = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs',
+  validateSearch: (s: Record<string, unknown>): JobsSearch => ({
+    all: s.all === true ? true : undefined,
+    status: text(s.status),
+    kind: text(s.kind),
+    source: text(s.source),
+    destination: text(s.destination),
+    project: text(s.project),
+    sort: text(s.sort),
+  }),
+  component: lazyRouteComponent(() => import('./pages/jobs/Jobs')),
+});
+
+const job = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/$id',
+  validateSearch: (s: Record<string, unknown>): { status?: string } => ({ status: text(s.status) }),
+  component: lazyRouteComponent(() => import('./pages/job/JobPage')),
+});
+
+const task = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/$id/tasks/$seq',
+  component: lazyRouteComponent(() => import('./pages/task/TaskPage')),
+});
+
+const report = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/$id/deidentification',
+  component: lazyRouteComponent(() => import('./pages/report/Report')),
+});
+
+const selective = createRoute({
+  getParentRoute: () => shell,
+  path: '/selective-transfer',
+  validateSearch: (s: Record<string, unknown>): { source?: string; destination?: string } => ({
+    source: text(s.source),
+    destination: text(s.destination),
+  }),
+  component: lazyRouteComponent(() => import('./pages/selective/Selective')),
+});
+
+const profile = createRoute({
+  getParentRoute: () => shell,
+  path: '/profile',
+  validateSearch: (s: Record<string, unknown>): { tab?: string } => ({ tab: text(s.tab) }),
+  component: lazyRouteComponent(() => import('./pages/profile/Profile')),
+});
+
+const missing = createRoute({
+  getParentRoute: () => shell,
+  path: '/$',
+  component: lazyRouteComponent(() => import('./pages/Missing')),
+});
+
+const welcome = createRoute({
+  getParentRoute: () => inside,
+  path: '/welcome',
+  beforeLoad: ({ context }) => {
+    if (!context.me.is_superuser) redirect({ to: '/', throw: true });
+  },
+  component: lazyRouteComponent(() => import('./pages/welcome/Welcome')),
+});
+
+const login = createRoute({
+  getParentRoute: () => root,
+  path: '/login',
+  validateSearch: (s: Record<string, unknown>): { next?: string } => ({ next: text(s.next) }),
+  component: lazyRouteComponent(() => import('./pages/login/Login')),
+});
+
+const register = createRoute({
+  getParentRoute: () => root,
+  path: '/register',
+  component: lazyRouteComponent(() => import('./pages/login/Register')),
+});
+
+// The code of a mail stands behind #, where no log and no proxy sees it.
+const reset = createRoute({
+  getParentRoute: () => root,
+  path: '/reset',
+  component: lazyRouteComponent(() => import('./pages/login/Reset')),
+});
+
+export const router = createRouter({
+  routeTree: root.addChildren([
+    inside.addChildren([
+      shell.addChildren([home, jobs, job, task, report, selective, profile, missing]),
+      welcome,
+    ]),
+    login,
+    register,
+    reset,
+  ]),
+  defaultPreload: 'intent',
+  defaultErrorComponent: Broken,
+  scrollRestoration: true,
+});
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+
+import { listNodes, listServersNow, type Node, type ServerNow } from '../api';
+import { clock, when } from '../format/times';
+import { useTopic } from '../live';
+
+const nowKey = ['servers', 'now'];
+
+/** useServersNow gives what holds of the servers that one may use, at every moment. */
+export function useServersNow() {
+  const client = useQueryClient();
+  const query = useQuery({
+    queryKey: nowKey,
+    queryFn: async () => (await listServersNow()).data.items,
+    staleTime: Infinity,
+  });
+  useTopic('servers', (event) => {
+    if (event.servers) client.setQueryData<ServerNow[]>(nowKey, event.servers);
+  });
+  return query;
+}
+
+export const nodesKey = ['nodes'];
+
+/** useNodes gives the servers and folders that one may use. */
+export function useNodes() {
+  return useQuery({
+    queryKey: nodesKey,
+    queryFn: async () => {
+      const all: Node[] = [];
+      for (let cursor: string | undefined; ;) {
+        const { data } = await listNodes({ query: { limit: 500, cursor } });
+        all.push(...data.items);
+        cursor = data.next_cursor;
+        if (!cursor) return all;
+      }
+    },
+  });
+}
+
+/** fullName is what people call a DICOM node. */
+export function fullName(node: Pick<Node, 'kind' | 'name'>): string {
+  return `DICOM ${node.kind === 'folder' ? 'Folder' : 'Server'} ${node.name}`;
+}
+
+export type ServerState = { tone: 'success' | 'warning' | 'failure' | undefined; word: string; says: string };
+
+/** stateOf says in a word and a sentence whether a server takes jobs now. */
+export function stateOf(s: ServerNow, now = new Date()): ServerState {
+  if (s.down) return { tone: 'failure', word: 'Not reachable', says: s.down };
+  if (s.paused)
+    return { tone: 'warning', word: 'Paused', says: `${s.name} is paused by staff; its tasks wait.` };
+  if (s.in_force.batch === 0) {
+    const says = s.opens ? `opens ${when(new Date(s.opens), now)}` : 'no window is planned';
+    return { tone: undefined, word: 'Closed', says };
+  }
+  const until = s.until ? ` until ${clock(new Date(s.until))}` : '';
+  if (s.takes !== undefined && s.takes < s.in_force.batch) {
+    return { tone: 'warning', word: 'Busy', says: `takes ${s.takes} of ${s.in_force.batch} now` };
+  }
+  return { tone: 'success', word: 'Open', says: `${s.in_force.batch} at a time${until}` };
+}

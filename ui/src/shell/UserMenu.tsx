@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Menu, useMantineColorScheme } from '@mantine/core';
+import { IconDeviceDesktop, IconKey, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react';
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+
+import { changeMe, endSession } from '../api';
+import { meKey, useMe, usePreferences } from '../session/me';
+import { UserButton } from './UserButton';
+
+export const schemes = [
+  { value: 'light', label: 'Light', icon: IconSun },
+  { value: 'dark', label: 'Dark', icon: IconMoon },
+  { value: 'auto', label: 'Same as the system', icon: IconDeviceDesktop },
+] as const;
+
+type Scheme = (typeof schemes)[number]['value'];
+
+export default function OpenedUserMenu({ opened }: { opened: boolean }) {
+  const me = useMe();
+  const go = useNavigate();
+  const client = useQueryClient();
+  const [, prefer] = usePreferences();
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const choose = (scheme: Scheme) => {
+    setColorScheme(scheme);
+    prefer({ theme: scheme });
+  };
+  const join = async (active_group: string) => {
+    client.setQueryData(meKey, (await changeMe({ body: { active_group } })).data);
+  };
+  const leave = async () => {
+    await endSession().catch(() => undefined);
+    location.assign('/login'); // nothing of this person stays in the page
+  };
+  return (
+    <Menu position="top-start" width={232} defaultOpened={opened}>
+      <Menu.Target>
+        <UserButton />
+      </Menu.Target>
+      <Menu.Dropdown>
+        {me.groups.length > 1 && (
+          <>
+            <Menu.Label>Active group</Menu.Label>
+            <Menu.RadioGroup value={me.active_group} onChange={(g) => void join(g)}>
+              {me.groups.map((g) => (
+                <Menu.RadioItem key={g} value={g}>
+                  {g}
+                </Menu.RadioItem>
+              ))}
+            </Menu.RadioGroup>
+            <Menu.Divider />
+          </>
+        )}
+        <Menu.Label>Colours</Menu.Label>
+        <Menu.RadioGroup value={colorScheme} onChange={(v) => choose(v as Scheme)}>
+          {schemes.map((s) => (
+            <Menu.RadioItem key={s.value} value={s.value} rightSection={<s.icon size={15} aria-hidden />}>
+              {s.label}
+            </Menu.RadioItem>
+          ))}
+        </Menu.RadioGroup>
+        <Menu.Divider />
+        <Menu.Item
+          leftSection={<IconKey size={16} aria-hidden />}
+          onClick={() => void go({ to: '/profile' })}
+        >
+          Profile and tokens
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconSettings size={16} aria-hidden />}
+          onClick={() => void go({ to: '/profile', search: { tab: 'preferences' } })}
+        >
+          Preferences
+        </Menu.Item>
+        <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void leave()}>
+          Log out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
