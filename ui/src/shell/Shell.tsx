@@ -57,10 +57,10 @@ export function Shell() {
           <Logo />
           <span className={c.word}>ADIT</span>
         </Link>
-        <button type="button" className={c.find} onClick={() => openPalette(true)} aria-label="Go to or do…">
+        <button type="button" className={c.find} onClick={() => openPalette(true)}>
           <IconSearch size={15} aria-hidden />
           <span>Go to or do…</span>
-          <span className={c.kbd}>Ctrl K</span>
+          <kbd className={c.kbd}>Ctrl K</kbd>
         </button>
         <Nav />
         <div className={c.foot}>
