@@ -121,28 +121,28 @@ func newWorld(t *testing.T, isNew bool) world {
 		})
 		require.NoError(t, err)
 	}
-	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Radiology", Permissions: []string{
+	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Thorax", Permissions: []string{
 		people.SelectiveTransfer, people.Tokens, people.Urgent, people.TransferUnpseudonymized,
 	}})
 	require.NoError(t, err)
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Visitors"})
 	require.NoError(t, err)
 	for _, node := range []string{"PACS-A", "RESEARCH"} {
-		_, err := c.Groups.SetAccess(ctx, client.Access{Group: "Radiology", Node: node, Source: true, Destination: true})
+		_, err := c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: node, Source: true, Destination: true})
 		require.NoError(t, err)
 	}
 	for _, u := range []client.NewUser{
-		{Username: "researcher", Groups: []string{"Radiology"}},
-		{Username: "colleague", Groups: []string{"Radiology"}},
+		{Username: "researcher", Groups: []string{"Thorax"}},
+		{Username: "colleague", Groups: []string{"Thorax"}},
 		{Username: "visitor", Groups: []string{"Visitors"}},
-		{Username: "manager", IsStaff: true, Groups: []string{"Radiology"}},
+		{Username: "manager", IsStaff: true, Groups: []string{"Thorax"}},
 	} {
 		u.Password = password
 		_, err := c.Users.Add(ctx, u)
 		require.NoError(t, err)
 	}
-	require.NoError(t, c.Groups.AddMember(ctx, "Radiology", "admin"))
-	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Radiology", NoScan: true})
+	require.NoError(t, c.Groups.AddMember(ctx, "Thorax", "admin"))
+	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Thorax", NoScan: true})
 	require.NoError(t, err)
 	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},

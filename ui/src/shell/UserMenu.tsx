@@ -4,6 +4,7 @@ import { Menu, useMantineColorScheme } from '@mantine/core';
 import { IconDeviceDesktop, IconKey, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { changeMe, endSession } from '../api';
 import { meKey, useMe, usePreferences } from '../session/me';
@@ -17,7 +18,8 @@ export const schemes = [
 
 type Scheme = (typeof schemes)[number]['value'];
 
-export default function OpenedUserMenu({ opened }: { opened: boolean }) {
+export default function OpenedUserMenu() {
+  const [opened, open] = useState(true);
   const me = useMe();
   const go = useNavigate();
   const client = useQueryClient();
@@ -35,7 +37,7 @@ export default function OpenedUserMenu({ opened }: { opened: boolean }) {
     location.assign('/login'); // nothing of this person stays in the page
   };
   return (
-    <Menu position="top-start" width={232} defaultOpened={opened}>
+    <Menu position="top-start" width={232} opened={opened} onChange={open}>
       <Menu.Target>
         <UserButton />
       </Menu.Target>
