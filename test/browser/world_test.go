@@ -29,6 +29,9 @@ type world struct {
 	Secrets  []string `json:"secrets"`  // values of patients, which may occur nowhere but on pages
 	Studies  []study  `json:"studies"`
 	Source   peer     `json:"source"`
+
+	adit *process.Server
+	args []string
 }
 
 type study struct {
@@ -92,15 +95,14 @@ func studies() []*phantom.Study {
 	return all
 }
 
-
-
 // newWorld starts ADIT with a database of its own between the two Orthancs. Unless it is new, users, groups, servers and
 // a project are there.
-func newWorld(t *testing.T, isNew bool) world {
+func newWorld(t *testing.T, isNew bool) *world {
 	ctx := t.Context()
-	w := world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
-	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), "--database-url", dbtest.URL(t), "--lease", "10s")
-	w.URL, w.Banner = adit.URL, adit.Banner
+	w := &world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
+	w.args = []string{"--database-url", dbtest.URL(t), "--lease", "10s"}
+	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), w.args...)
+	w.adit, w.URL, w.Banner = adit, adit.URL, adit.Banner
 	token, err := os.ReadFile(filepath.Join(adit.DataDir, "admin.token"))
 	require.NoError(t, err)
 	w.Token = strings.TrimSpace(string(token))
@@ -148,4 +150,17 @@ func newWorld(t *testing.T, isNew bool) world {
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
 	}))
 	return w
+}
+
+// grant does what a flow can't do in a browser.
+func (w *world) grant(t *testing.T, wish string) {
+	switch wish {
+	case "kill": // as a power failure does
+		require.NoError(t, w.adit.Cmd.Process.Kill())
+		<-w.adit.Ended
+	case "start": // at the same address
+		w.adit = process.Serve(t, w.adit.DataDir, append(w.args, "--listen", strings.TrimPrefix(w.URL, "http://"))...)
+	default:
+		t.Errorf("a flow has a wish that nobody knows: %s", wish)
+	}
 }
