@@ -29,9 +29,6 @@ import (
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
 
-// fresh are the flows that begin with the first start of ADIT.
-var fresh = map[string]bool{"welcome": true}
-
 var from, to *testpeer.OrthancServer
 
 // TestPages runs each file of ui/e2e/flows.
@@ -52,7 +49,7 @@ func TestPages(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(flow), ".mjs")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, name, newWorld(t, fresh[name]))
+			run(t, name, newWorld(t, name))
 		})
 	}
 }

@@ -5,6 +5,7 @@
 package browser
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
@@ -95,9 +97,42 @@ func studies() []*phantom.Study {
 	return all
 }
 
-// newWorld starts ADIT with a database of its own between the two Orthancs. Unless it is new, users, groups, servers and
-// a project are there.
-func newWorld(t *testing.T, isNew bool) *world {
+// withMany adds a server with a study of 2,000 series.
+func (w *world) withMany(t *testing.T) {
+	ctx, c := t.Context(), w.client(t)
+	spec := phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-200", Name: "Phantom^Many", BirthDate: "19700101", Sex: "O"},
+		Date:    "20261101", Time: "120000", Description: "MR perfusion",
+	}
+	for i := range 2000 {
+		spec.Series = append(spec.Series, phantom.SeriesSpec{
+			Kind: phantom.MR, Instances: 1, Rows: 16, Columns: 16, Description: fmt.Sprintf("Map %d", i+1),
+		})
+	}
+	p, err := pacs.Start(pacs.Config{
+		Listen: "127.0.0.1:0", AETitle: "MANY", Studies: []*phantom.Study{phantom.New(7900, spec)},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	_, err = c.Servers.Add(ctx, client.ServerSettings{
+		Name: "MANY", AETitle: "MANY", Host: "127.0.0.1", Port: p.Port(),
+		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+	})
+	require.NoError(t, err)
+	_, err = c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: "MANY", Source: true})
+	require.NoError(t, err)
+}
+
+// client is a client of the first administrator.
+func (w *world) client(t *testing.T) *client.Client {
+	c, err := client.New(w.URL, client.WithToken(w.Token))
+	require.NoError(t, err)
+	return c
+}
+
+// newWorld starts ADIT with a database of its own between the two Orthancs. But for
+// the flow that begins with the first start, users, groups, servers and a project are there.
+func newWorld(t *testing.T, flow string) *world {
 	ctx := t.Context()
 	w := &world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
 	w.args = []string{"--database-url", dbtest.URL(t), "--lease", "10s"}
@@ -111,11 +146,10 @@ func newWorld(t *testing.T, isNew bool) *world {
 		w.Secrets = append(w.Secrets, p.ID, strings.Split(p.Name, "^")[0], s.StudyInstanceUID)
 		w.Studies = append(w.Studies, study{s.StudyInstanceUID, p.ID, len(s.Instances()), len(s.Series)})
 	}
-	if isNew {
+	if flow == "welcome" {
 		return w
 	}
-	c, err := client.New(adit.URL, client.WithToken(w.Token))
-	require.NoError(t, err)
+	c := w.client(t)
 	for name, at := range map[string]*testpeer.OrthancServer{"PACS-A": from, "RESEARCH": to} {
 		_, err := c.Servers.Add(ctx, client.ServerSettings{
 			Name: name, AETitle: strings.ReplaceAll(name, "-", "_"), Host: "127.0.0.1", Port: at.Port,
@@ -146,6 +180,9 @@ func newWorld(t *testing.T, isNew bool) *world {
 	require.NoError(t, c.Groups.AddMember(ctx, "Thorax", "admin"))
 	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Thorax", NoScan: true})
 	require.NoError(t, err)
+	if flow == "many" {
+		w.withMany(t)
+	}
 	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
 	}))

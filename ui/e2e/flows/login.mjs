@@ -11,7 +11,11 @@ export default async function ({ world, visit }) {
   await page.getByRole('textbox', { name: 'Password' }).fill('not this one');
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.getByRole('alert').getByText('Check the username and the password.').waitFor();
-  assert.equal(await page.getByRole('textbox', { name: 'Password' }).inputValue(), '', 'a wrong password is not kept');
+  assert.equal(
+    await page.getByRole('textbox', { name: 'Password' }).inputValue(),
+    '',
+    'a wrong password is not kept',
+  );
   await page.getByRole('textbox', { name: 'Password' }).fill(world.password);
   await page.getByRole('textbox', { name: 'Password' }).press('Enter');
   await page.waitForURL('/jobs');
