@@ -5,6 +5,7 @@
 package browser
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -97,9 +98,8 @@ func studies() []*phantom.Study {
 	return all
 }
 
-// withMany adds a server with a study of 2,000 series.
-func (w *world) withMany(t *testing.T) {
-	ctx, c := t.Context(), w.client(t)
+// manySeries is a study that a page has to scroll.
+func manySeries() *phantom.Study {
 	spec := phantom.StudySpec{
 		Patient: phantom.Patient{ID: "PHANTOM-200", Name: "Phantom^Many", BirthDate: "19700101", Sex: "O"},
 		Date:    "20261101", Time: "120000", Description: "MR perfusion",
@@ -109,17 +109,39 @@ func (w *world) withMany(t *testing.T) {
 			Kind: phantom.MR, Instances: 1, Rows: 16, Columns: 16, Description: fmt.Sprintf("Map %d", i+1),
 		})
 	}
-	p, err := pacs.Start(pacs.Config{
-		Listen: "127.0.0.1:0", AETitle: "MANY", Studies: []*phantom.Study{phantom.New(7900, spec)},
-	})
+	return phantom.New(7900, spec)
+}
+
+// slowly has a PACS say so many studies, and then nothing more until the search is ended.
+func slowly(n int) (studies []*phantom.Study, gate func(context.Context, pacs.Event)) {
+	for i := range n + 1 {
+		studies = append(studies, phantom.New(uint64(7800+i), phantom.StudySpec{
+			Patient: phantom.Patient{ID: fmt.Sprintf("PHANTOM-3%02d", i), Name: "Phantom^Slow", Sex: "O"},
+			Date:    "20261102", Time: "080000", Description: "CR Thorax",
+			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
+		}))
+	}
+	return studies, func(ctx context.Context, e pacs.Event) {
+		if e.Kind == pacs.AtMatch && e.Number > n {
+			<-ctx.Done()
+		}
+	}
+}
+
+// withPACS adds a server of our own, which does what no Orthanc can be asked for.
+func (w *world) withPACS(
+	t *testing.T, name string, gate func(context.Context, pacs.Event), studies ...*phantom.Study,
+) {
+	ctx, c := t.Context(), w.client(t)
+	p, err := pacs.Start(pacs.Config{AETitle: name, Studies: studies, Gate: gate})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	_, err = c.Servers.Add(ctx, client.ServerSettings{
-		Name: "MANY", AETitle: "MANY", Host: "127.0.0.1", Port: p.Port(),
+		Name: name, AETitle: name, Host: "127.0.0.1", Port: p.Port(),
 		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
 	})
 	require.NoError(t, err)
-	_, err = c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: "MANY", Source: true})
+	_, err = c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: name, Source: true})
 	require.NoError(t, err)
 }
 
@@ -180,8 +202,12 @@ func newWorld(t *testing.T, flow string) *world {
 	require.NoError(t, c.Groups.AddMember(ctx, "Thorax", "admin"))
 	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Thorax", NoScan: true})
 	require.NoError(t, err)
-	if flow == "many" {
-		w.withMany(t)
+	switch flow {
+	case "many":
+		w.withPACS(t, "MANY", nil, manySeries())
+	case "search":
+		studies, gate := slowly(20)
+		w.withPACS(t, "SLOW", gate, studies...)
 	}
 	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
