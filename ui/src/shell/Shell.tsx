@@ -10,6 +10,7 @@ import { clock } from '../format/times';
 import { useFeed } from '../jobs/feed';
 import { useLive } from '../live';
 import { usePreferences } from '../session/me';
+import { useKeptScheme } from '../session/scheme';
 import { useKeys } from './keys';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
@@ -29,6 +30,7 @@ export function Shell() {
   const [keys, openKeys] = useState(false);
   const [preferences] = usePreferences();
   const anyToast = useAnyToast();
+  useKeptScheme();
   useFeed((words, go) => void toast({ message: words, open: { label: 'Open', go } }));
   useKeys({
     palette: () => openPalette(true),
