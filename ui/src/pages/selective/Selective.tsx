@@ -1,7 +1,197 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Page } from '../../components/layout';
+import { Button } from '@mantine/core';
+import { Link, useNavigate, useSearch } from '@tanstack/react-router';
+import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+
+import type { Node } from '../../api';
+import { usePageTitle } from '../../components/layout';
+import { NoRight } from '../../components/NoRight';
+import { earlier, nothing } from '../../components/selection';
+import { Failed, Loading } from '../../components/states';
+import { StudyTable } from '../../components/StudyTable';
+import { useSeries } from '../../search/series';
+import { fullName, useNodes } from '../../servers/queries';
+import { can, useMe, usePreferences } from '../../session/me';
+import { Dock } from './Dock';
+import { Ends } from './Ends';
+import { SelectiveHelp } from './HelpText';
+import { kept, search } from './kept';
+import { briefly, type Form, queryOf } from './query';
+import { ResultsHead } from './ResultsHead';
+import { SearchForm } from './SearchForm';
+import c from './Selective.module.css';
+
+const title = 'Selective Transfer';
 
 export default function Selective() {
-  return <Page title="Selective">To come.</Page>;
+  const me = useMe();
+  return can(me, 'selective_transfer') ? <Allowed /> : <NoRight module={title} />;
+}
+
+/** Allowed waits for the servers and folders, without which the page can do nothing. */
+function Allowed() {
+  const nodes = useNodes();
+  usePageTitle(title);
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  return (
+    <div className={c.page}>
+      <header className={c.head}>
+        <h1 tabIndex={-1} ref={heading}>
+          {title}
+        </h1>
+        <SelectiveHelp />
+        <div className="grow" />
+        <Button component={Link} to="/jobs" variant="subtle" size="compact-sm" className={c.previous}>
+          Previous jobs
+        </Button>
+      </header>
+      {nodes.data && <Transfer nodes={nodes.data} />}
+      {nodes.error && (
+        <div className={c.padded}>
+          <Failed error={nodes.error} retry={() => void nodes.refetch()} />
+        </div>
+      )}
+      {nodes.isPending && <Loading rows={8} label="Servers and folders are loading" />}
+    </div>
+  );
+}
+
+/** useEnds gives source and destination: of the address, else those that were chosen last. */
+function useEnds(nodes: Node[]) {
+  const address = useSearch({ from: '/inside/shell/selective-transfer' });
+  const go = useNavigate({ from: '/selective-transfer' });
+  const [preferences, prefer] = usePreferences();
+  const sources = nodes.filter((n) => n.source && n.kind === 'server');
+  const destinations = nodes.filter((n) => n.destination);
+  const named = (list: Node[], ...names: (string | undefined)[]) =>
+    names.map((name) => list.find((n) => n.name === name)).find(Boolean);
+  const source = named(sources, address.source, preferences.last_source);
+  const destination = named(destinations, address.destination, preferences.last_destination);
+  const choose = (end: 'source' | 'destination', name: string) => {
+    void go({ search: (now) => ({ ...now, [end]: name }), replace: true });
+    prefer(end === 'source' ? { last_source: name } : { last_destination: name });
+  };
+  return {
+    sources,
+    destinations,
+    source: source ?? (sources.length === 1 ? sources[0] : undefined),
+    destination,
+    choose,
+  };
+}
+
+function Transfer({ nodes }: { nodes: Node[] }) {
+  const { sources, destinations, source, destination, choose } = useEnds(nodes);
+  const [form, setForm] = useState(kept.form);
+  const [selection, setSelection] = useState(kept.selection);
+  const [open, setOpen] = useState(kept.open);
+  const [editing, edit] = useState(search.now().phase === 'idle');
+  const [dropped, setDropped] = useState(0);
+  const found = useSyncExternalStore(search.watch, search.now);
+  const name = source?.name ?? '';
+  const [series, load] = useSeries(name);
+
+  useEffect(() => {
+    Object.assign(kept, { form, selection, open });
+  }, [form, selection, open]);
+  useEffect(() => () => search.stop(), []);
+  // Studies that stay unfolded while one is away have to show their series again.
+  useEffect(() => {
+    for (const row of search.now().studies) {
+      if (kept.open.has(`${row.study_instance_uid} ${row.patient_id}`)) load(row);
+    }
+  }, [load]);
+
+  // What was found and picked is of one source, however another one came into the address.
+  const of = useRef(kept.source || name);
+  useEffect(() => {
+    if (of.current !== name && of.current) {
+      setDropped(kept.selection.size);
+      setSelection(nothing);
+      setOpen(new Set());
+      search.clear();
+    }
+    of.current = name;
+    kept.source = name;
+  }, [name]);
+
+  const start = (wanted: Form) => {
+    const asked = queryOf(wanted);
+    if (!('query' in asked) || !source) return;
+    setDropped(0);
+    setOpen(new Set());
+    edit(false);
+    search.start(source.name, asked.query);
+  };
+  const running = found.phase === 'running' || found.phase === 'busy';
+  return (
+    <>
+      <div className={c.brief}>
+        <span className="grow">
+          <b className="strong">
+            {source?.name ?? 'No source'} → {destination?.name ?? 'no destination'}
+          </b>
+          <br />
+          <span className="dim">{briefly(form)}</span>
+        </span>
+        <Button variant="default" size="compact-sm" aria-expanded={editing} onClick={() => edit(!editing)}>
+          {editing ? 'Hide search' : 'Change search'}
+        </Button>
+      </div>
+      <div className={c.top} data-editing={editing || undefined}>
+        <Ends
+          sources={sources}
+          destinations={destinations}
+          source={source}
+          destination={destination}
+          choose={choose}
+        />
+        <SearchForm
+          form={form}
+          onForm={setForm}
+          source={source}
+          running={running}
+          onSearch={() => start(form)}
+          onStop={() => search.stop()}
+        />
+      </div>
+      <section
+        className={c.results}
+        aria-label="Results"
+        onKeyDown={(e) => {
+          if (e.key === 'Escape' && running) search.stop();
+        }}
+      >
+        <ResultsHead
+          found={found}
+          source={source?.name}
+          dropped={dropped}
+          earlier={earlier(selection, found.studies)}
+          again={() => start(form)}
+        />
+        {found.studies.length > 0 && (
+          <StudyTable
+            studies={found.studies}
+            series={series}
+            load={load}
+            open={open}
+            onOpen={setOpen}
+            selection={selection}
+            onSelection={setSelection}
+          />
+        )}
+        {found.phase === 'running' && found.studies.length === 0 && <Loading rows={8} label="" />}
+      </section>
+      {selection.size > 0 && source && (
+        <Dock
+          selection={selection}
+          source={source.name}
+          destination={destination && { name: destination.name, words: fullName(destination) }}
+          clear={() => setSelection(nothing)}
+        />
+      )}
+    </>
+  );
 }

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { describe, expect, test } from 'vitest';
+
+import type { ServerNow } from '../../api';
+import { nothing, pick } from '../../components/selection';
+import { newJob, tooMany, whatGoes, whenItRuns } from './sentences';
+
+const now = new Date(2026, 10, 12, 21, 5);
+const server = (change: Partial<ServerNow> = {}): ServerNow => ({
+  id: 1,
+  name: 'PACS-A',
+  in_force: { batch: 4, interactive: 2 },
+  batch_in_use: 0,
+  interactive_in_use: 0,
+  paused: false,
+  window: 1,
+  now: now.toISOString(),
+  time_zone: 'Europe/Berlin',
+  until: new Date(2026, 10, 13, 6, 0).toISOString(),
+  ...change,
+});
+const says = (change: Partial<ServerNow>, destination?: ServerNow) =>
+  whenItRuns(server(change), destination, now).says;
+
+describe('when it runs', () => {
+  test('at once', () => {
+    expect(says({})).toBe('Transfers start at once: PACS-A takes 4 at a time until 06:00.');
+    expect(says({ until: undefined })).toBe('Transfers start at once: PACS-A takes 4 at a time.');
+    expect(says({ takes: 1 })).toBe(
+      'Transfers start at once: PACS-A takes 1 of 4 at a time now, since it refused more.',
+    );
+    expect(says({ batch_in_use: 4 })).toBe(
+      'PACS-A is busy with other transfers, 4 at a time; this one takes its turn.',
+    );
+  });
+  test('later', () => {
+    const closed = { in_force: { batch: 0, interactive: 2 } };
+    expect(says({ ...closed, opens: new Date(2026, 10, 13, 20).toISOString() })).toBe(
+      'PACS-A is closed for jobs until 20:00; the transfer waits.',
+    );
+    expect(says({ ...closed, opens: new Date(2026, 10, 16, 20).toISOString() })).toBe(
+      'PACS-A is closed for jobs until 2026-11-16 20:00; the transfer waits.',
+    );
+    expect(says(closed)).toBe(
+      'PACS-A is closed for jobs, and it is not planned when it opens; the transfer waits.',
+    );
+    expect(says({ paused: true })).toBe('PACS-A is paused by staff; the transfer waits.');
+    expect(says({ down: 'No connection.' })).toBe('PACS-A is not reachable now; the transfer waits.');
+    expect(says({ takes: 0 })).toBe('PACS-A refuses transfers now; the transfer waits.');
+    expect(says({}, server({ name: 'RESEARCH', paused: true }))).toBe(
+      'RESEARCH is paused by staff; the transfer waits.',
+    );
+  });
+});
+
+test('what goes', () => {
+  const of = (studies: number, series: number, seriesOf: number, images?: number) =>
+    whatGoes({ studies, series, seriesOf, images, patients: 1 });
+  expect([of(2, 2, 1, 1057), of(1, 0, 0, 1), of(0, 1, 1), of(0, 3, 2), of(1, 3, 2)]).toEqual([
+    '2 studies and 2 series of another, 1,057 images',
+    '1 study, 1 image',
+    '1 series of a study',
+    '3 series of 2 studies',
+    '1 study and 3 series of 2 others',
+  ]);
+});
+
+test('too many', () => {
+  expect(tooMany(10, 10)).toBe('');
+  expect(tooMany(14, 10)).toBe(
+    '14 studies are picked, but only 10 go in one job. Remove 4, and send them in another one.',
+  );
+});
+
+describe('the job', () => {
+  const study = {
+    study_instance_uid: '1.1',
+    patient_id: 'PHANTOM-1',
+    patient_name: '',
+    patient_birth_date: '',
+    patient_sex: '',
+    study_date: '',
+    study_time: '',
+    study_description: '',
+    accession_number: '',
+    modalities_in_study: [],
+  };
+  const picked = pick(nothing, [{ study }], true);
+  const options = {
+    source: 'PACS-A',
+    destination: 'RESEARCH',
+    pseudonyms: 'project' as const,
+    pseudonym: 'SUBJ-1',
+    project: 'lung-screening',
+    trialID: '',
+    trialName: ' ',
+    mail: false,
+    urgent: false,
+  };
+  test('has pseudonyms of the project', () => {
+    expect(JSON.parse(JSON.stringify(newJob(picked, options)))).toEqual({
+      kind: 'selective_transfer',
+      source: 'PACS-A',
+      destination: 'RESEARCH',
+      project: 'lung-screening',
+      pseudonymize: true,
+      studies: [{ study_instance_uid: '1.1', patient_id: 'PHANTOM-1' }],
+    });
+  });
+  test('has the pseudonym that was typed, or none', () => {
+    const typed = newJob(picked, { ...options, pseudonyms: 'typed' });
+    expect([typed.pseudonymize, typed.studies[0]?.pseudonym]).toEqual([undefined, 'SUBJ-1']);
+    const none = newJob(picked, { ...options, pseudonyms: 'none' });
+    expect([none.pseudonymize, none.studies[0]?.pseudonym]).toEqual([undefined, undefined]);
+  });
+});
