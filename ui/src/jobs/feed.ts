@@ -3,20 +3,22 @@
 import { useNavigate, useRouterState } from '@tanstack/react-router';
 import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react';
 
-import { type Job, type Me, queries } from '../api';
+import { getJob, type Job, type Me, queries } from '../api';
 import { final, statusWords } from '../components/status';
 import { useLive, useTopic } from '../live';
 import { meKey, useMe } from '../session/me';
-import { countsKey, placeJob, reloadJobs } from './queries';
+import { jobEnded } from './endings';
+import { placeJob, reloadJobs } from './queries';
 
 const countEvery = 2000; // milliseconds between two counts of jobs
 
-/** What the feed has seen beside the lists: jobs that the list on the page does not hold yet. */
-let fresh = new Set<number>();
+/** What the feed has seen beside the lists: jobs that some list does not hold, the newest of these. */
+let beside: ReadonlyMap<number, Job> = new Map();
+const keepBeside = 200;
 const listeners = new Set<() => void>();
 
-function setFresh(ids: Set<number>): void {
-  fresh = ids;
+function setBeside(jobs: ReadonlyMap<number, Job>): void {
+  beside = jobs;
   for (const listener of listeners) listener();
 }
 
@@ -25,17 +27,17 @@ const watch = (listener: () => void) => {
   return () => listeners.delete(listener);
 };
 
-/** useFreshJobs tells how many jobs were made since the lists were loaded, and loads them. */
-export function useFreshJobs(): [count: number, show: () => void] {
-  const ids = useSyncExternalStore(watch, () => fresh);
+/** useBeside gives the jobs that were made or changed since the lists were loaded, and loads the lists anew. */
+export function useBeside(): [jobs: Job[], show: () => void] {
+  const jobs = useSyncExternalStore(watch, () => beside);
   const show = useCallback(() => {
-    setFresh(new Set());
+    setBeside(new Map());
     reloadJobs();
   }, []);
-  return [ids.size, show];
+  return [[...jobs.values()], show];
 }
 
-/** useFeed keeps what pages show of jobs and oneself true, and tells when one's own job has ended elsewhere. */
+/** useFeed keeps what pages show of jobs and oneself true, and tells when one's own job has ended. */
 export function useFeed(told: (words: string, open: () => void) => void): void {
   const me = useMe();
   const go = useNavigate();
@@ -47,26 +49,38 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
   const recount = () => {
     timer.current ??= setTimeout(() => {
       timer.current = undefined;
-      void queries.invalidateQueries({ queryKey: countsKey });
+      reloadJobs('counts');
     }, countEvery);
   };
   useEffect(() => () => clearTimeout(timer.current), []);
 
-  const see = (job: Job, first: boolean) => {
-    const known = running.current.has(job.id);
-    const over = final(job.status);
-    if (over) running.current.delete(job.id);
-    else running.current.add(job.id);
-    if (placeJob(job) && !first && !known && !over) setFresh(new Set([...fresh, job.id]));
-    if (known && over && job.owner === me.username && path !== `/jobs/${job.id}`) {
-      const words = `Job ${job.id} has ended: ${statusWords[job.status]}.`;
-      told(words, () => void go({ to: '/jobs/$id', params: { id: String(job.id) } }));
+  const see = (job: Job) => {
+    if (placeJob(job)) setBeside(new Map([...beside, [job.id, job] as const].slice(-keepBeside)));
+    if (job.owner !== me.username) return;
+    if (!final(job.status)) {
+      running.current.add(job.id);
+      return;
+    }
+    if (!running.current.delete(job.id)) return;
+    const open = () => void go({ to: '/jobs/$id', params: { id: String(job.id) } });
+    jobEnded(job, me.preferences.notifications ?? false, open);
+    if (path !== `/jobs/${job.id}`) told(`Job ${job.id} has ended: ${statusWords[job.status]}.`, open);
+  };
+  // What ended while the connection was lost is not among the jobs of the first state.
+  const lookAfter = (now: Job[]) => {
+    for (const id of running.current) {
+      if (now.some((j) => j.id === id)) continue;
+      getJob({ path: { id } }).then(
+        ({ data }) => see(data),
+        () => running.current.delete(id), // it is gone
+      );
     }
   };
   useTopic('jobs', (event) => {
-    for (const job of event.jobs ?? []) see(job, event.first ?? false);
+    if (event.first) lookAfter(event.jobs ?? []);
+    for (const job of event.jobs ?? []) see(job);
     if (event.first || event.reload || event.removed) {
-      setFresh(new Set());
+      setBeside(new Map());
       reloadJobs();
     } else {
       recount();

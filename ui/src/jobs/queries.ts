@@ -76,9 +76,9 @@ export function placeJob(job: Job): boolean {
   return !known;
 }
 
-/** asIfChanged has lists and counts of jobs asked for anew. */
-export function reloadJobs(): void {
-  void queries.invalidateQueries({ queryKey: ['jobs'] });
+/** reloadJobs has the counts of jobs asked for anew, or their lists as well. */
+export function reloadJobs(what: 'counts' | 'all' = 'all'): void {
+  void queries.invalidateQueries({ queryKey: what === 'all' ? ['jobs'] : countsKey });
 }
 
 /** useJob gives a job as it is at every moment. */

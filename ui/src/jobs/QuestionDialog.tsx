@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button, Modal } from '@mantine/core';
+
+import { Failed } from '../components/states';
+import type { Question } from './actions';
+
+type QuestionDialogProps = {
+  opened: boolean;
+  question: Question;
+  running: boolean;
+  error: unknown;
+  answer: (yes: boolean) => void;
+};
+
+/** QuestionDialog asks before something is lost. What is safe has the focus. */
+export default function QuestionDialog({ opened, question, running, error, answer }: QuestionDialogProps) {
+  return (
+    <Modal opened={opened} onClose={() => answer(false)} title={question.title}>
+      <div className="stack">
+        <p>{question.says}</p>
+        <Failed error={error} />
+        <div className="row wrap end">
+          <Button variant="default" data-autofocus onClick={() => answer(false)}>
+            {question.keep}
+          </Button>
+          <Button color="red" loading={running} onClick={() => answer(true)}>
+            {question.go}
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import {
+  cancelJob,
+  changeJob,
+  continueJob,
+  deleteJob,
+  type Job,
+  type Me,
+  pauseJob,
+  restartJob,
+  resumeJob,
+  retryJob,
+  verifyJob,
+} from '../api';
+import { final, total } from '../components/status';
+import { count, counted } from '../format/numbers';
+import { can } from '../session/me';
+
+/** JobAction is something that people do to a job. */
+export type JobAction =
+  | 'verify'
+  | 'continue'
+  | 'pause'
+  | 'retry'
+  | 'resume'
+  | 'hurry'
+  | 'unhurry'
+  | 'cancel'
+  | 'restart'
+  | 'delete';
+
+const open = (job: Job) => job.status === 'pending' || job.status === 'in_progress';
+
+/** What has to hold of a job, and of who acts, besides that they may see it. The server holds the same rules. */
+const rules: Record<JobAction, (job: Job, me: Me) => boolean> = {
+  verify: (job, me) => job.status === 'unverified' && me.is_staff,
+  continue: (job) => open(job) && job.paused,
+  pause: (job) => open(job) && !job.paused,
+  retry: (job) => job.status === 'failure' || job.status === 'warning',
+  resume: (job) => job.status === 'canceled',
+  hurry: (job, me) => (open(job) || job.status === 'unverified') && !job.urgent && can(me, 'urgent'),
+  unhurry: (job) => (open(job) || job.status === 'unverified') && job.urgent,
+  cancel: open,
+  restart: (job, me) => final(job.status) && me.is_staff,
+  delete: (job, me) =>
+    final(job.status)
+      ? me.is_staff
+      : (job.status === 'unverified' || job.status === 'pending') && job.started_at === undefined,
+};
+
+/** allowedActions are what somebody may do now to a job that they see, in the order of a menu. */
+export function allowedActions(job: Job, me: Me): JobAction[] {
+  return (Object.keys(rules) as JobAction[]).filter((action) => rules[action](job, me));
+}
+
+/** actionWords is what stands on the button of an action; "…" says that something is asked first. */
+export function actionWords(action: JobAction, job: Job): string {
+  switch (action) {
+    case 'verify':
+      return 'Verify, and let it run';
+    case 'continue':
+      return 'Continue';
+    case 'pause':
+      return 'Pause';
+    case 'retry':
+      return job.tasks.failure > 0
+        ? `Retry ${counted(job.tasks.failure, 'failed study', 'failed studies')}`
+        : 'Verify again';
+    case 'resume':
+      return `Resume ${counted(job.tasks.canceled, 'study', 'studies')}`;
+    case 'hurry':
+      return 'Make urgent';
+    case 'unhurry':
+      return 'Make not urgent';
+    case 'cancel':
+      return 'Cancel…';
+    case 'restart':
+      return 'Send everything again…';
+    case 'delete':
+      return 'Delete…';
+  }
+}
+
+/** Question is what somebody is asked before something is lost. */
+export type Question = {
+  title: string;
+  /** What will happen, and what stays. */
+  says: string;
+  keep: string;
+  go: string;
+};
+
+/** questionOf is what has to be asked before an action; null: nothing, it can be taken back. */
+export function questionOf(action: JobAction, job: Job): Question | null {
+  switch (action) {
+    case 'cancel':
+      return {
+        title: `Cancel job ${job.id}?`,
+        says: cancels(job),
+        keep: job.status === 'in_progress' ? 'Keep it running' : 'Keep it',
+        go: 'Cancel job',
+      };
+    case 'restart':
+      return {
+        title: `Send everything of job ${job.id} again?`,
+        says:
+          `${capital(allStudies(job))} from ${job.source} to ${job.destination} again, ` +
+          'with what has arrived already. To send only what is missing, retry the job instead.',
+        keep: 'Leave it as it is',
+        go: 'Send again',
+      };
+    case 'delete':
+      return {
+        title: `Delete job ${job.id}?`,
+        says: deletes(job),
+        keep: 'Keep it',
+        go: 'Delete job',
+      };
+    default:
+      return null;
+  }
+}
+
+function cancels(job: Job): string {
+  const { in_progress: running, pending } = job.tasks;
+  const parts = [];
+  if (running === 1) parts.push('the running study stops at the next image');
+  if (running > 1) parts.push(`the ${count(running)} running studies stop at the next image`);
+  if (pending > 0 && running > 0) parts.push(`${count(pending)} ${pending === 1 ? 'is' : 'are'} not begun`);
+  if (pending > 0 && running === 0) {
+    parts.push(`${counted(pending, 'study', 'studies')} ${pending === 1 ? 'is' : 'are'} not sent`);
+  }
+  const sentences = [`${capital(parts.join(', and '))}.`];
+  if (job.delivered > 0) sentences.push(`What has been delivered stays at ${job.destination}.`);
+  sentences.push('You can resume the job later.');
+  return sentences.join(' ');
+}
+
+function deletes(job: Job): string {
+  if (!final(job.status)) return 'Nothing of it has been sent, and nothing will be.';
+  const stays = job.delivered > 0 ? ` What has been delivered stays at ${job.destination}.` : '';
+  const n = total(job.tasks);
+  const whose = n === 1 ? 'its study' : `its ${count(n)} studies`;
+  return `ADIT forgets the job and what became of ${whose}.${stays} This cannot be undone.`;
+}
+
+function allStudies(job: Job): string {
+  const n = total(job.tasks);
+  return n === 1 ? 'the study goes' : `all ${count(n)} studies go`;
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** done says that an action was done, to who does not see it. */
+export function done(action: JobAction, job: Job): string {
+  const what: Record<JobAction, string> = {
+    verify: 'is verified',
+    continue: 'continues',
+    pause: 'is paused',
+    retry: 'is tried again',
+    resume: 'is resumed',
+    hurry: 'is urgent now',
+    unhurry: 'is not urgent any more',
+    cancel: 'is canceled',
+    restart: 'begins again',
+    delete: 'is deleted',
+  };
+  return `Job ${job.id} ${what[action]}.`;
+}
+
+/** act does an action, and gives the job as it is then; null: it is gone. */
+export async function act(action: JobAction, id: number): Promise<Job | null> {
+  const path = { id };
+  switch (action) {
+    case 'verify':
+      return (await verifyJob({ path })).data;
+    case 'continue':
+      return (await continueJob({ path })).data;
+    case 'pause':
+      return (await pauseJob({ path })).data;
+    case 'retry':
+      return (await retryJob({ path })).data;
+    case 'resume':
+      return (await resumeJob({ path })).data;
+    case 'hurry':
+      return (await changeJob({ path, body: { urgent: true } })).data;
+    case 'unhurry':
+      return (await changeJob({ path, body: { urgent: false } })).data;
+    case 'cancel':
+      return (await cancelJob({ path })).data;
+    case 'restart':
+      return (await restartJob({ path })).data;
+    case 'delete':
+      await deleteJob({ path });
+      return null;
+  }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { expect, test } from 'vitest';
+
+import type { Job } from '../api';
+import { fakeJob } from './job.fake';
+import { happens, sentence, studiesDone } from './words';
+
+const now = new Date(2026, 10, 12, 21, 5);
+const later = new Date(2026, 10, 12, 23, 10).toISOString();
+
+const rows: [what: string, job: Parameters<typeof fakeJob>[0], says: string][] = [
+  [
+    'unverified',
+    { status: 'unverified', why_waiting: 'the job waits for verification by staff' },
+    'The job waits for verification by staff.',
+  ],
+  [
+    'waits',
+    { why_waiting: 'DICOM Server A is closed for jobs now', tasks: { pending: 3 } },
+    'DICOM Server A is closed for jobs now.',
+  ],
+  ['begins', { tasks: { pending: 3 } }, 'It begins in a moment.'],
+  [
+    'runs, and others of it wait',
+    {
+      status: 'in_progress',
+      why_waiting: 'all associations are in use',
+      rate: { instances_per_second: 61.4, bytes_per_second: 1 },
+      ready_at: later,
+      tasks: { in_progress: 4, pending: 9 },
+    },
+    '61 images/s, ready about 23:10',
+  ],
+  ['has just begun', { status: 'in_progress', tasks: { in_progress: 1 } }, '1 study on the way.'],
+  [
+    'runs, but waits',
+    {
+      status: 'in_progress',
+      paused: true,
+      why_waiting: 'the job is paused',
+      tasks: { success: 1, pending: 2 },
+    },
+    'The job is paused.',
+  ],
+  [
+    'stops',
+    { status: 'canceling', tasks: { in_progress: 2, canceled: 4 } },
+    '2 running studies will stop at the next image.',
+  ],
+  [
+    'ended',
+    { status: 'success', message: 'All 3 studies were transferred.', tasks: { success: 3 } },
+    'All 3 studies were transferred.',
+  ],
+];
+
+test.each(rows)('what happens: %s', (_, job, says) => {
+  expect(happens(fakeJob(job), now)).toBe(says);
+});
+
+test('how far', () => {
+  const tasks: Partial<Job['tasks']> = { success: 300, failure: 12, in_progress: 4, pending: 1184 };
+  expect(studiesDone(fakeJob({ tasks }))).toBe('312 of 1,500');
+});
+
+test('sentences', () => {
+  expect(['', ' PACS is down', 'so it is.', 'why?'].map(sentence)).toEqual([
+    '',
+    'PACS is down.',
+    'So it is.',
+    'Why?',
+  ]);
+});

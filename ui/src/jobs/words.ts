@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { Job } from '../api';
+import { ended, final, total } from '../components/status';
+import { count, counted, perSecond } from '../format/numbers';
+import { ready } from '../format/times';
+
+/** sentence writes what the API says within a sentence as one of its own. */
+export function sentence(text: string): string {
+  const t = text.trim();
+  if (t === '') return '';
+  const first = t.charAt(0).toUpperCase() + t.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+/** waits reports whether a job that has not ended does nothing now. */
+export function waits(job: Job): boolean {
+  return !final(job.status) && job.tasks.in_progress === 0 && job.status !== 'canceling';
+}
+
+/** pace says how fast a job is and when it will be ready: "61 images/s, ready about 23:10"; empty: nothing is known. */
+export function pace(job: Job, now = new Date()): string {
+  const parts = [];
+  if (job.rate) parts.push(`${perSecond(job.rate.instances_per_second)} images/s`);
+  if (job.ready_at) parts.push(`ready ${ready(new Date(job.ready_at), now)}`);
+  return parts.join(', ');
+}
+
+/** happens says in a sentence what happens with a job now, why it waits, or how it ended. */
+export function happens(job: Job, now = new Date()): string {
+  if (final(job.status)) return sentence(job.message);
+  if (job.status === 'canceling') {
+    return `${counted(job.tasks.in_progress, 'running study', 'running studies')} will stop at the next image.`;
+  }
+  if (waits(job) && job.why_waiting) return sentence(job.why_waiting);
+  if (waits(job)) return 'It begins in a moment.';
+  return pace(job, now) || `${counted(job.tasks.in_progress, 'study', 'studies')} on the way.`;
+}
+
+/** studiesDone says how many studies of a job have ended: "312 of 500". */
+export function studiesDone(job: Job): string {
+  return `${count(ended(job.tasks))} of ${count(total(job.tasks))}`;
+}
