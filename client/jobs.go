@@ -76,6 +76,8 @@ func (c Jobs) Delete(ctx context.Context, id int64, only ...Condition) error {
 // TaskFilter chooses tasks of a job.
 type TaskFilter struct {
 	Status string // one, or several with commas; empty: any
+	Seq    int    // only the task at this place in the job; 0: any
+	Skip   int    // so many tasks of the order are left out, at most 1,000,000
 	Sort   string // seq, status or ended_at, with "-" downwards; seq by default
 	Limit  int    // tasks per page, at most 500; 50 by default
 }
@@ -83,7 +85,7 @@ type TaskFilter struct {
 // List returns the tasks of a job in their order.
 func (c Tasks) List(ctx context.Context, jobID int64, f TaskFilter) iter.Seq2[Task, error] {
 	return list[Task](ctx, c.caller, jobPath(jobID)+"/tasks", query(map[string]any{
-		"status": f.Status, "sort": f.Sort, "limit": f.Limit,
+		"status": f.Status, "seq": f.Seq, "skip": f.Skip, "sort": f.Sort, "limit": f.Limit,
 	}))
 }
 

@@ -171,6 +171,7 @@ func list[T any](ctx context.Context, c *caller, path string, query url.Values) 
 		maps.Copy(q, query)
 		if cursor != "" {
 			q.Set("cursor", cursor)
+			q.Del("skip") // the cursor says where the page begins
 		}
 		return get(path, q)
 	})

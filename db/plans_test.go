@@ -108,6 +108,9 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 			tasks(db.ListTasksParams{}), tasks(db.ListTasksParams{Status: "failure"}),
 			tasks(db.ListTasksParams{Status: "canceled"}),
 			tasks(db.ListTasksParams{After: 1000, Status: "success"}),
+			tasks(db.ListTasksParams{Seq: int32(rows) / 2}), tasks(db.ListTasksParams{Seq: 7, Status: "failure"}),
+			tasks(db.ListTasksParams{Skip: 500}), tasks(db.ListTasksParams{Skip: 500, Status: "success"}),
+			tasks(db.ListTasksParams{Skip: 500, Status: "success", Down: true}),
 			tasks(db.ListTasksParams{Sort: "status"}), tasks(db.ListTasksParams{Sort: "status", Down: true}),
 		},
 		"ListAudit": {

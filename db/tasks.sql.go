@@ -280,32 +280,35 @@ CROSS JOIN LATERAL (
     SELECT CASE $1::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
            CASE $1::text WHEN 'status' THEN tasks.status END AS word) k
 WHERE tasks.job_id = $2
-  AND ($3::text = '' OR tasks.status = $3)
-  AND ($4::text[] IS NULL OR tasks.status = ANY ($4))
+  AND ($3::integer = 0 OR tasks.seq = $3)
+  AND ($4::text = '' OR tasks.status = $4)
+  AND ($5::text[] IS NULL OR tasks.status = ANY ($5))
   AND CASE
-      WHEN $5::integer = 0 THEN true
-      WHEN $1::text = 'ended_at' AND $6::boolean
-          THEN (k.at, tasks.seq) < ($7::text::timestamptz, $5::integer)
-      WHEN $1::text = 'ended_at' THEN (k.at, tasks.seq) > ($7::text::timestamptz, $5::integer)
-      WHEN $1::text = 'status' AND $6::boolean THEN (k.word, tasks.seq) < ($7::text, $5::integer)
-      WHEN $1::text = 'status' THEN (k.word, tasks.seq) > ($7::text, $5::integer)
-      WHEN $6::boolean THEN tasks.seq < $5::integer
-      ELSE tasks.seq > $5::integer
+      WHEN $6::integer = 0 THEN true
+      WHEN $1::text = 'ended_at' AND $7::boolean
+          THEN (k.at, tasks.seq) < ($8::text::timestamptz, $6::integer)
+      WHEN $1::text = 'ended_at' THEN (k.at, tasks.seq) > ($8::text::timestamptz, $6::integer)
+      WHEN $1::text = 'status' AND $7::boolean THEN (k.word, tasks.seq) < ($8::text, $6::integer)
+      WHEN $1::text = 'status' THEN (k.word, tasks.seq) > ($8::text, $6::integer)
+      WHEN $7::boolean THEN tasks.seq < $6::integer
+      ELSE tasks.seq > $6::integer
   END
-ORDER BY CASE WHEN $6::boolean THEN k.at END DESC, CASE WHEN NOT $6::boolean THEN k.at END,
-         CASE WHEN $6::boolean THEN k.word END DESC, CASE WHEN NOT $6::boolean THEN k.word END,
-         CASE WHEN $6::boolean THEN tasks.seq END DESC, CASE WHEN NOT $6::boolean THEN tasks.seq END
-LIMIT $8
+ORDER BY CASE WHEN $7::boolean THEN k.at END DESC, CASE WHEN NOT $7::boolean THEN k.at END,
+         CASE WHEN $7::boolean THEN k.word END DESC, CASE WHEN NOT $7::boolean THEN k.word END,
+         CASE WHEN $7::boolean THEN tasks.seq END DESC, CASE WHEN NOT $7::boolean THEN tasks.seq END
+LIMIT $10 OFFSET $9
 `
 
 type ListTasksParams struct {
 	Sort     string
 	JobID    int64
+	Seq      int32
 	Status   string
 	Statuses []string
 	After    int32
 	Down     bool
 	Value    string
+	Skip     int32
 	Max      int32
 }
 
@@ -314,11 +317,13 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 	rows, err := q.db.Query(ctx, listTasks,
 		arg.Sort,
 		arg.JobID,
+		arg.Seq,
 		arg.Status,
 		arg.Statuses,
 		arg.After,
 		arg.Down,
 		arg.Value,
+		arg.Skip,
 		arg.Max,
 	)
 	if err != nil {

@@ -3,6 +3,7 @@
 package http_test
 
 import (
+	"encoding/json"
 	"fmt"
 	nethttp "net/http"
 	"strconv"
@@ -100,6 +101,48 @@ func TestOrders(t *testing.T) {
 		got := m.send("GET", address, "")
 		require.Equal(t, 422, got.StatusCode, address+got.body)
 		require.Equal(t, "cursor", got.problem(t).Errors[0].Field, address)
+	}
+}
+
+// TestPlacesOfTasks: a place of a job names one task, and what is skipped is left out of the first page only.
+func TestPlacesOfTasks(t *testing.T) {
+	m := newMatrix(t)
+	job, _ := m.makeJob("pending", m.people["owner3"])
+	m.exec(`INSERT INTO tasks (job_id, seq, study_instance_uid, status)
+		SELECT $1, n, '1.2.' || n, CASE WHEN n % 2 = 0 THEN 'failure' ELSE 'success' END FROM generate_series(11, 20) n`, job)
+	for name, tt := range map[string]struct {
+		filter client.TaskFilter
+		want   []int
+	}{
+		"one place":                {client.TaskFilter{Seq: 13}, []int{13}},
+		"of another status":        {client.TaskFilter{Seq: 13, Status: "failure"}, nil},
+		"no such place":            {client.TaskFilter{Seq: 21}, nil},
+		"a jump, and more pages":   {client.TaskFilter{Skip: 2, Limit: 2, Status: "failure"}, []int{16, 18, 20}},
+		"a jump from the end":      {client.TaskFilter{Skip: 8, Limit: 2, Sort: "-seq"}, []int{12, 11, 2, 1}},
+		"a jump of several":        {client.TaskFilter{Skip: 7, Limit: 1, Status: "failure,success"}, []int{18, 19, 20}},
+		"a jump beyond the end":    {client.TaskFilter{Skip: 1_000_000}, nil},
+		"a jump past the only one": {client.TaskFilter{Skip: 1, Seq: 13}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tasks, err := collect(m.client.Tasks.List(t.Context(), job, tt.filter))
+			require.NoError(t, err)
+			var got []int
+			for _, task := range tasks {
+				got = append(got, task.Seq)
+			}
+			require.Equal(t, tt.want, got)
+		})
+	}
+	tasks := fmt.Sprintf("/api/v1/jobs/%d/tasks", job)
+	var first client.Page[client.Task]
+	require.NoError(t, json.Unmarshal([]byte(m.send("GET", tasks+"?limit=1&skip=1", "").body), &first))
+	for address, field := range map[string]string{
+		"?skip=1&cursor=" + first.NextCursor: "skip", "?skip=1000001": "skip", "?skip=-1": "skip",
+		"?seq=0": "seq", "?seq=2147483648": "seq",
+	} {
+		got := m.send("GET", tasks+address, "")
+		require.Equal(t, 422, got.StatusCode, address+got.body)
+		require.Equal(t, field, got.problem(t).Errors[0].Field, address)
 	}
 }
 

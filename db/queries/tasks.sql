@@ -32,6 +32,7 @@ CROSS JOIN LATERAL (
     SELECT CASE sqlc.arg(sort)::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
            CASE sqlc.arg(sort)::text WHEN 'status' THEN tasks.status END AS word) k
 WHERE tasks.job_id = sqlc.arg(job_id)
+  AND (sqlc.arg(seq)::integer = 0 OR tasks.seq = sqlc.arg(seq))
   AND (sqlc.arg(status)::text = '' OR tasks.status = sqlc.arg(status))
   AND (sqlc.narg(statuses)::text[] IS NULL OR tasks.status = ANY (sqlc.narg(statuses)))
   AND CASE
@@ -47,7 +48,7 @@ WHERE tasks.job_id = sqlc.arg(job_id)
 ORDER BY CASE WHEN sqlc.arg(down)::boolean THEN k.at END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.at END,
          CASE WHEN sqlc.arg(down)::boolean THEN k.word END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN k.word END,
          CASE WHEN sqlc.arg(down)::boolean THEN tasks.seq END DESC, CASE WHEN NOT sqlc.arg(down)::boolean THEN tasks.seq END
-LIMIT sqlc.arg(max);
+LIMIT sqlc.arg(max) OFFSET sqlc.arg(skip);
 
 -- TasksOfMember is what this member holds, and whether somebody asked for it to stop.
 -- name: TasksOfMember :many

@@ -65,6 +65,8 @@ func (svc *Service) Task(ctx context.Context, user people.User, id int64) (Task,
 type TaskFilter struct {
 	Order  page.Order // by seq, status or ended_at
 	Status string     // one, or several with commas; empty: any
+	Seq    int    // only the task at this place in the job; 0: any
+	Skip   int    // so many tasks of the order are left out before the first
 	Limit  int
 }
 
@@ -108,7 +110,7 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 func (svc *Service) tasksOf(ctx context.Context, jobID int64, f TaskFilter) ([]db.Task, error) {
 	p := db.ListTasksParams{
 		JobID: jobID, Sort: f.Order.By, Down: f.Order.Down, Value: f.Order.Value,
-		After: int32(f.Order.After), Max: int32(f.Limit),
+		After: int32(f.Order.After), Seq: int32(f.Seq), Skip: int32(f.Skip), Max: int32(f.Limit),
 	}
 	p.Status, p.Statuses = statuses(f.Status)
 	return svc.Q.Planned().ListTasks(ctx, p)

@@ -12,6 +12,7 @@ import (
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
+	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
 
@@ -30,6 +31,8 @@ type listTasks struct {
 	Paging
 	Sort   string   `query:"sort" enum:"seq,-seq,status,-status,ended_at,-ended_at" default:"seq" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not ended counts as later than all that has."`
 	Status []string `query:"status" enum:"pending,in_progress,canceled,success,warning,failure" example:"failure,warning" doc:"Only tasks in this status; or several with commas, in one of them."`
+	Seq    int      `query:"seq" minimum:"1" maximum:"2147483647" example:"7" doc:"Only the task at this place in the job."`
+	Skip   int      `query:"skip" minimum:"0" maximum:"1000000" example:"5000" doc:"So many tasks of the order are left out before the page begins, for a jump within a long list. Not together with cursor."`
 }
 
 type taskLog struct {
@@ -43,7 +46,7 @@ func (a *tasksRoutes) register() {
 		summary: "List the tasks of a job", tag: tasksTag,
 		errors: []int{404},
 		description: "Shows the tasks in their order, each with its status, its counts, and what to do if it " +
-			"failed. Filter by a status to see only those.",
+			"failed. Filter by a status to see only those; skip jumps within a long list.",
 	}, a.listTasks)
 	handle(a.API, operation{
 		method: http.MethodGet, path: "/tasks/{id}", id: "get-task",
@@ -101,9 +104,14 @@ func (a *tasksRoutes) listTasks(ctx context.Context, user people.User, in *listT
 	if err != nil {
 		return nil, err
 	}
-	tasks, err := a.engine.Jobs.Tasks(
-		ctx, user, in.ID, jobs.TaskFilter{Order: o, Status: strings.Join(in.Status, ","), Limit: in.Limit + 1},
-	)
+	if in.Skip > 0 && in.Cursor != "" {
+		return nil, &refusal.Invalid{
+			Field: "skip", Reason: "a cursor says where the page begins; give either skip or cursor",
+		}
+	}
+	tasks, err := a.engine.Jobs.Tasks(ctx, user, in.ID, jobs.TaskFilter{
+		Order: o, Status: strings.Join(in.Status, ","), Seq: in.Seq, Skip: in.Skip, Limit: in.Limit + 1,
+	})
 	if err != nil {
 		return nil, err
 	}

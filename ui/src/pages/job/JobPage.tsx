@@ -1,7 +1,141 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Page } from '../../components/layout';
+import { Button } from '@mantine/core';
+import { IconRoad } from '@tabler/icons-react';
+import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
+import { useEffect, useRef } from 'react';
 
+import { type Job, problem } from '../../api';
+import { kindWords } from '../../components/jobs';
+import { Empty, Note, Page, Section } from '../../components/layout';
+import { Failed, Loading } from '../../components/states';
+import { final, StatusBadge, statusWords, Urgent } from '../../components/status';
+import ui from '../../components/ui.module.css';
+import { when } from '../../format/times';
+import { ActingDialog, useActing } from '../../jobs/acting';
+import { useFailures, useJob } from '../../jobs/queries';
+import { sentence } from '../../jobs/words';
+import { About } from './About';
+import { JobActions } from './JobActions';
+import c from './JobPage.module.css';
+import { Progress } from './Progress';
+import { Tasks } from './Tasks';
+import { type TaskStatus, taskStatus } from './tasks';
+import { Waiting } from './Waiting';
+import { WhatWentWrong } from './WhatWentWrong';
+
+/** JobPage is a job: how far it is, why it waits, what went wrong and what to do, and its tasks. */
 export default function JobPage() {
-  return <Page title="JobPage">To come.</Page>;
+  const { id } = useParams({ from: '/inside/shell/jobs/$id' });
+  const number = Number(id);
+  return Number.isSafeInteger(number) && number > 0 ? <Asked key={number} id={number} /> : <NoJob />;
+}
+
+function Asked({ id }: { id: number }) {
+  const { data: job, error, refetch } = useJob(id);
+  if (job) return <Shown job={job} />;
+  if (problem(error)?.status === 404) return <NoJob />;
+  return (
+    <Page title={`Job ${id}`} crumbs={<Link to="/jobs">Jobs</Link>}>
+      {error ? (
+        <Failed error={error} retry={() => void refetch()} />
+      ) : (
+        <Loading rows={9} label="Loading the job" />
+      )}
+    </Page>
+  );
+}
+
+/** NoJob does not tell whether somebody else has a job of this number. */
+export function NoJob() {
+  return (
+    <Page title="No such job" crumbs={<Link to="/jobs">Jobs</Link>}>
+      <Section title="There is nothing at this address" flush>
+        <Empty
+          icon={<IconRoad size={34} stroke={1.4} aria-hidden />}
+          title="There is nothing at this address, or it is somebody else’s"
+          actions={
+            <Button component={Link} to="/jobs">
+              Jobs
+            </Button>
+          }
+        >
+          Check the number, or look for the job in the list.
+        </Empty>
+      </Section>
+    </Page>
+  );
+}
+
+function Shown({ job }: { job: Job }) {
+  const go = useNavigate();
+  const search = useSearch({ from: '/inside/shell/jobs/$id' });
+  const acting = useActing(job, () => void go({ to: '/jobs' }));
+  const status = taskStatus(search.status);
+  const tasks = useRef<HTMLDivElement>(null);
+  const choose = (next: TaskStatus | undefined) =>
+    void go({ from: '/jobs/$id', search: { status: next }, replace: true, resetScroll: false });
+  const show = (next: TaskStatus) => {
+    choose(next);
+    tasks.current?.focus({ preventScroll: true });
+    tasks.current?.scrollIntoView({ block: 'start' });
+  };
+  const troubled = job.tasks.failure + job.tasks.warning > 0;
+  const failures = useFailures(job.id, troubled);
+  return (
+    <Page
+      title={`Job ${job.id}`}
+      crumbs={
+        <>
+          <Link to="/jobs">Jobs</Link>
+          <span aria-hidden>/</span>
+          <span>{kindWords(job.kind)}</span>
+        </>
+      }
+      after={
+        <>
+          <StatusBadge status={job.status} pill paused={job.paused} />
+          {job.urgent && <Urgent />}
+        </>
+      }
+      actions={<JobActions acting={acting} />}
+    >
+      <Said job={job} />
+      <ActingDialog acting={acting} />
+      <div className={ui.cols}>
+        <div className={c.column}>
+          {!acting.asking && <Failed error={acting.error} />}
+          {final(job.status) && <End job={job} />}
+          <Progress job={job} status={status} choose={choose} />
+          <Waiting job={job} />
+          {troubled && <WhatWentWrong acting={acting} failures={failures} show={show} />}
+        </div>
+        <About job={job} />
+      </div>
+      <Tasks ref={tasks} job={job} status={status} choose={choose} />
+    </Page>
+  );
+}
+
+/** Said tells screen readers of a change of the job's status, and of nothing else: numbers change all the time. */
+function Said({ job }: { job: Job }) {
+  const said = useRef<HTMLSpanElement>(null);
+  const was = useRef(job.status);
+  useEffect(() => {
+    if (was.current !== job.status && said.current) {
+      said.current.textContent = `Job ${job.id}: ${statusWords[job.status]}.`;
+    }
+    was.current = job.status;
+  }, [job.id, job.status]);
+  return <span className="vh" role="status" ref={said} />;
+}
+
+function End({ job }: { job: Job }) {
+  const at = job.ended_at && ` It ended ${when(new Date(job.ended_at))}.`;
+  return (
+    <Note tone={job.status}>
+      <b>{sentence(job.message)}</b>
+      {at}
+    </Note>
+  );
 }

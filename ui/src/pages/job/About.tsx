@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button } from '@mantine/core';
+import { IconShieldCheck } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+
+import type { Job } from '../../api';
+import { Copy } from '../../components/controls';
+import { Facts, Section } from '../../components/layout';
+import { Moment } from '../../components/Moment';
+import { useDeidSum } from '../../jobs/deid';
+import { KnownNode } from '../../servers/KnownNode';
+import { useMe } from '../../session/me';
+import { heldSays, identitySays } from './deid';
+import c from './JobPage.module.css';
+
+/** About is what a job was asked to do, and by whom. */
+export function About({ job }: { job: Job }) {
+  return (
+    <div className={c.column}>
+      <Section title="About">
+        <JobFacts job={job} />
+      </Section>
+      <Section title="De-identification">
+        <Identity job={job} />
+      </Section>
+      <p className={c.command}>
+        <span>By command:</span>
+        <span className="mono">
+          <Copy text={`adit job get ${job.id}`} label="the command" />
+        </span>
+      </p>
+    </div>
+  );
+}
+
+function JobFacts({ job }: { job: Job }) {
+  const me = useMe();
+  const by = job.deidentified;
+  const trial = [job.trial_protocol_name, job.trial_protocol_id && `(${job.trial_protocol_id})`];
+  return (
+    <Facts
+      items={[
+        ['From', <KnownNode key="from" name={job.source} />],
+        ['To', <KnownNode key="to" name={job.destination} />],
+        ['Project', job.project],
+        by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
+        by !== undefined && ['Profile hash', <Sha256 key="hash" of={by.profile_sha256} />],
+        trial.some(Boolean) && ['Trial', trial.filter(Boolean).join(' ')],
+        me.is_staff && ['Owner', job.owner],
+        ['Created', <Moment key="created" at={job.created_at} />],
+        job.started_at !== undefined && ['Started', <Moment key="started" at={job.started_at} />],
+        job.ended_at !== undefined && ['Ended', <Moment key="ended" at={job.ended_at} />],
+        job.outside_windows === true && ['Runs', 'also while its servers are closed for jobs'],
+        ['Mail at the end', job.mail_when_finished ? 'yes' : 'no'],
+      ]}
+    />
+  );
+}
+
+function Sha256({ of }: { of: string }) {
+  return <Copy text={of} shown={`${of.slice(0, 8)}…${of.slice(-4)}`} label="the SHA-256 of the profile" />;
+}
+
+function Identity({ job }: { job: Job }) {
+  const { data: sum } = useDeidSum(job, job.deidentified !== undefined);
+  const says = [identitySays(job, sum), heldSays(sum)].filter(Boolean).join(' ');
+  return (
+    <div className="stack">
+      {says && <p className={c.says}>{says}</p>}
+      <Button
+        component={Link}
+        to={`/jobs/${job.id}/deidentification`}
+        variant="default"
+        fullWidth
+        leftSection={<IconShieldCheck size={16} aria-hidden />}
+      >
+        Report for data protection
+      </Button>
+    </div>
+  );
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button, Menu } from '@mantine/core';
+import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
+
+import { final } from '../../components/status';
+import type { Acting } from '../../jobs/acting';
+import { actionWords, type JobAction } from '../../jobs/actions';
+import { actionIcons } from '../../jobs/JobMenu';
+import { useTelling } from '../../jobs/tell';
+
+// What one most likely wants has a button of its own.
+const first: JobAction[] = ['verify', 'continue', 'pause', 'retry', 'resume'];
+
+/** JobActions are the buttons beside a job's title: only what is allowed now. */
+export function JobActions({ acting }: { acting: Acting }) {
+  const { job, allowed, running, start } = acting;
+  const buttons = allowed.filter((a) => first.includes(a));
+  const more = allowed.filter((a) => !first.includes(a));
+  return (
+    <>
+      {!final(job.status) && <TellMe id={job.id} />}
+      {buttons.map((action) => {
+        const Icon = actionIcons[action];
+        return (
+          <Button
+            key={action}
+            variant={action === 'pause' ? 'default' : 'filled'}
+            leftSection={<Icon size={15} aria-hidden />}
+            loading={running && acting.asking === undefined}
+            onClick={() => start(action)}
+          >
+            {actionWords(action, job)}
+          </Button>
+        );
+      })}
+      {more.length > 0 && (
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <Button variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
+              More
+            </Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            {more.map((action) => {
+              const Icon = actionIcons[action];
+              return (
+                <Menu.Item
+                  key={action}
+                  leftSection={<Icon size={15} aria-hidden />}
+                  disabled={running}
+                  onClick={() => start(action)}
+                >
+                  {actionWords(action, job)}
+                </Menu.Item>
+              );
+            })}
+          </Menu.Dropdown>
+        </Menu>
+      )}
+    </>
+  );
+}
+
+function TellMe({ id }: { id: number }) {
+  const { possible, on, refused, toggle } = useTelling(id);
+  if (!possible) return null;
+  const Icon = on ? IconBellRinging : IconBell;
+  return (
+    <>
+      <Button
+        variant="default"
+        leftSection={<Icon size={15} aria-hidden />}
+        aria-pressed={on}
+        onClick={toggle}
+      >
+        {on ? 'You will be told' : 'Tell me when it ends'}
+      </Button>
+      <span role="status" className={refused ? 'small dim' : 'vh'}>
+        {refused && 'Your browser does not let this page tell you. Allow notifications in its settings.'}
+        {on && 'The browser tells you as long as this page stays open.'}
+      </span>
+    </>
+  );
+}

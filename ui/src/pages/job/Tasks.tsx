@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { useMediaQuery } from '@mantine/hooks';
+import { IconListSearch } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
+import { Button } from '@mantine/core';
+import { type Ref, useEffect, useRef, useState } from 'react';
+
+import type { Job, Task } from '../../api';
+import { Empty, Section } from '../../components/layout';
+import { Moment } from '../../components/Moment';
+import { Failed } from '../../components/states';
+import { Fraction, StatusBadge, statusWords } from '../../components/status';
+import { count, counted } from '../../format/numbers';
+import { block, useTaskBlocks } from '../../jobs/queries';
+import { usePreferences } from '../../session/me';
+import c from './JobPage.module.css';
+import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose } from './tasks';
+
+const settles = 120; // milliseconds for which a list has to rest before more of it is asked for
+
+type TasksProps = {
+  ref: Ref<HTMLDivElement>;
+  job: Job;
+  status: TaskStatus | undefined;
+  choose: (status: TaskStatus | undefined) => void;
+};
+
+/** Tasks are the tasks of a job, as a list of any length. */
+export function Tasks({ ref, job, status, choose }: TasksProps) {
+  const all = shownTasks(job, status);
+  const words = counted(all, 'task');
+  return (
+    <div className={c.tasks} tabIndex={-1} ref={ref}>
+      <Section
+        flush
+        title={<span className="num">{status ? `${words} · ${statusWords[status]}` : words}</span>}
+        right={
+          status && (
+            <Button variant="subtle" size="compact-sm" onClick={() => choose(undefined)}>
+              Show all tasks
+            </Button>
+          )
+        }
+      >
+        {all > 0 ? (
+          <List key={status ?? ''} job={job} status={status} all={all} />
+        ) : (
+          <Empty
+            icon={<IconListSearch size={30} stroke={1.4} aria-hidden />}
+            title="No task is in this status"
+          >
+            What was here has gone on.
+          </Empty>
+        )}
+      </Section>
+    </div>
+  );
+}
+
+/** useSettled gives a value once it has not changed for a moment; the first one at once. */
+function useSettled(value: string): string {
+  const [settled, settle] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => settle(value), settles);
+    return () => clearTimeout(timer);
+  }, [value]);
+  return settled;
+}
+
+function useRowHeight(): number {
+  const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
+  const [{ density }] = usePreferences();
+  if (narrow) return 58;
+  return density === 'comfortable' ? 42 : 34;
+}
+
+type ListProps = { job: Job; status: TaskStatus | undefined; all: number };
+
+function List({ job, status, all }: ListProps) {
+  const scroller = useRef<HTMLDivElement>(null);
+  const focused = useRef(-1);
+  const height = useRowHeight();
+  // eslint-disable-next-line react-hooks/incompatible-library -- what it returns is used here only
+  const rows = useVirtualizer({
+    count: all,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => height,
+    overscan: 12,
+    // The row that has the focus stays, else the focus would be lost with it.
+    rangeExtractor: (range) => {
+      const indexes = defaultRangeExtractor(range);
+      const kept = focused.current;
+      if (kept < 0 || kept >= all || indexes.includes(kept)) return indexes;
+      return [...indexes, kept].sort((a, b) => a - b);
+    },
+  });
+  useEffect(() => rows.measure(), [rows, height]);
+  const range = rows.range ?? { startIndex: 0, endIndex: 0 };
+  const wanted = useSettled(blocksFor(range.startIndex, range.endIndex, all).join(' '));
+  const { blocks, error } = useTaskBlocks(job.id, status, wanted === '' ? [] : wanted.split(' ').map(Number));
+  const taskAt = (i: number) => blocks.get(Math.floor(i / block))?.[i % block];
+  return (
+    <>
+      {error && (
+        <div className={c.pad}>
+          <Failed error={error} />
+        </div>
+      )}
+      <div role="table" aria-label="Tasks" aria-rowcount={all + 1} className={c.table}>
+        <div role="rowgroup">
+          <div role="row" aria-rowindex={1} className={c.head}>
+            <span role="columnheader" aria-label="Number">
+              #
+            </span>
+            <span role="columnheader">Status</span>
+            <span role="columnheader">{job.deidentified ? 'Pseudonym' : 'Patient ID'}</span>
+            <span role="columnheader">Images</span>
+            <span role="columnheader">What happened</span>
+            <span role="columnheader" className={c.right}>
+              Ended
+            </span>
+          </div>
+        </div>
+        <div className={c.scroller} ref={scroller} role="rowgroup">
+          <div style={{ height: rows.getTotalSize() }} className={c.whole} role="none">
+            {rows.getVirtualItems().map((item) => (
+              <div
+                key={item.key}
+                role="row"
+                aria-rowindex={item.index + 2}
+                className={c.row}
+                style={{ height: item.size, transform: `translateY(${item.start}px)` }}
+                onFocus={() => (focused.current = item.index)}
+                onBlur={() => (focused.current = -1)}
+              >
+                <Row task={taskAt(item.index)} />
+              </div>
+            ))}
+          </div>
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Row({ task }: { task: Task | undefined }) {
+  if (!task) {
+    return (
+      <span role="cell" className={c.grey}>
+        <span className="vh">Loading</span>
+      </span>
+    );
+  }
+  const tries = triesSay(task);
+  return (
+    <>
+      <span role="cell" className="num dim">
+        <Link
+          to="/jobs/$id/tasks/$seq"
+          params={{ id: String(task.job_id), seq: String(task.seq) }}
+          preload={false}
+          className={c.link}
+        >
+          <span className="vh">Task </span>
+          {task.seq}
+        </Link>
+      </span>
+      <span role="cell">
+        <StatusBadge status={task.status} />
+      </span>
+      <span role="cell" className={`num ellipsis ${c.whose}`}>
+        <bdi>{whose(task)}</bdi>
+      </span>
+      <span role="cell" className={c.images}>
+        <Images task={task} />
+      </span>
+      <span role="cell" className={`ellipsis ${c.says}`} title={taskSays(task)}>
+        <span className={task.status === 'pending' ? 'dim' : undefined}>{taskSays(task)}</span>
+        {tries && <span className="dim"> · {tries}</span>}
+      </span>
+      <span role="cell" className={`dim ${c.right} ${c.ended}`}>
+        {task.ended_at && <Moment at={task.ended_at} />}
+      </span>
+    </>
+  );
+}
+
+function Images({ task }: { task: Task }) {
+  if (task.expected === 0) return <span className="dim small">–</span>;
+  const tone = task.status === 'pending' ? 'in_progress' : task.status;
+  return (
+    <>
+      <span className="small num">
+        {count(task.delivered)} of {count(task.expected)}
+      </span>
+      <Fraction
+        done={task.delivered}
+        of={task.expected}
+        tone={tone}
+        label={`${task.delivered} of ${task.expected} images delivered`}
+      />
+    </>
+  );
+}

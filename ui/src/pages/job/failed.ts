@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { FailureGroup } from '../../api';
+import { counted } from '../../format/numbers';
+import { sentence } from '../../jobs/words';
+
+/** Reason is why tasks failed, as a heading, and what there is to say beside it. */
+export type Reason = { title: string; says: string };
+
+/** reasonOf parts what the API says of a group of failures into its first sentence, and the others. */
+export function reasonOf(group: FailureGroup): Reason {
+  const message = sentence(group.message);
+  // A sentence ends at a full stop before a capital: host names and UIDs have theirs inside.
+  const parts = /^(.+?)\.\s+(?=\p{Lu})(.*)$/su.exec(message);
+  const title = (parts?.[1] ?? message).replace(/\.$/, '');
+  const rest = [parts?.[2] ?? ''];
+  if (group.missing > 0) rest.push(`${counted(group.missing, 'image')} missing.`);
+  if (group.dicom_status && !message.includes(group.dicom_status)) {
+    rest.push(`(DICOM status ${group.dicom_status})`);
+  }
+  return { title, says: rest.filter(Boolean).join(' ') };
+}
+
+/** retrySays tells what a retry of the job does, since it takes up more than one reason. */
+export function retrySays(failed: number, groups: FailureGroup[]): string {
+  if (!groups.some((g) => g.retry_helps)) return '';
+  if (failed === 0) return 'A retry asks the destination again whether it has what it acknowledged.';
+  const all =
+    failed === 1 ? 'the study that failed' : `all ${counted(failed, 'study', 'studies')} that failed`;
+  return `A retry takes up ${all}, and sends only what is missing.`;
+}

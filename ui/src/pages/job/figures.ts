@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { Job } from '../../api';
+import type { Figure } from '../../components/layout';
+import { ended, final, total } from '../../components/status';
+import { bytes, count, perSecond } from '../../format/numbers';
+import { clock, lasting, ready, when } from '../../format/times';
+
+/** figuresOf are the numbers at the top of a job's page. What nobody can know yet is a dash. */
+export function figuresOf(job: Job, now = new Date()): Figure[] {
+  const common = [
+    { label: 'Studies', value: count(ended(job.tasks)), small: `of ${count(total(job.tasks))}` },
+    { label: 'Images delivered', value: count(job.delivered), small: expected(job) },
+    { label: 'Size', value: bytes(job.bytes), small: size(job) },
+  ];
+  return final(job.status) ? [...common, ...past(job, now)] : [...common, pace(job), readyAt(job, now)];
+}
+
+// Studies that wait may not have been looked up yet: what they hold is not known.
+const lookedUp = (job: Job) => job.tasks.pending === 0;
+
+function expected(job: Job): string {
+  if (job.expected === 0) return final(job.status) ? '' : 'not counted yet';
+  return lookedUp(job) ? `of ${count(job.expected)}` : `of ${count(job.expected)} known so far`;
+}
+
+function size(job: Job): string {
+  const left = job.expected > job.delivered && job.delivered > 0 && lookedUp(job) && !final(job.status);
+  return left ? `of about ${bytes((job.bytes / job.delivered) * job.expected)}` : '';
+}
+
+function pace(job: Job): Figure {
+  if (!job.rate) return { label: 'Now', value: '–', small: job.paused ? 'paused' : 'images/s' };
+  const { instances_per_second: images, bytes_per_second: size } = job.rate;
+  return { label: 'Now', value: perSecond(images), small: `images/s · ${bytes(size)}/s` };
+}
+
+function readyAt(job: Job, now: Date): Figure {
+  if (!job.ready_at) return { label: 'Ready', value: '–', small: 'not known yet' };
+  const at = new Date(job.ready_at);
+  const today = when(at, now).startsWith('today');
+  const small = today ? `in about ${lasting(at.getTime() - now.getTime())}` : ready(at, now);
+  return { label: 'Ready', value: clock(at), small };
+}
+
+function past(job: Job, now: Date): Figure[] {
+  if (!job.started_at || !job.ended_at) return [];
+  const [from, to] = [new Date(job.started_at), new Date(job.ended_at)];
+  return [{ label: 'Took', value: lasting(to.getTime() - from.getTime()), small: `ended ${when(to, now)}` }];
+}

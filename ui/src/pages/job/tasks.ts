@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { Job, Task } from '../../api';
+import { final, type Status, statuses, total } from '../../components/status';
+import { counted } from '../../format/numbers';
+import { block } from '../../jobs/queries';
+import { sentence } from '../../jobs/words';
+
+/** TaskStatus is a status that tasks can have. */
+export type TaskStatus = Exclude<Status, 'unverified' | 'canceling'>;
+
+/** taskStatus reads a status from the address; undefined: all tasks are shown. */
+export function taskStatus(text: string | undefined): TaskStatus | undefined {
+  if (text === 'unverified' || text === 'canceling') return undefined;
+  return statuses.find((s) => s === text) as TaskStatus | undefined;
+}
+
+/** shownTasks counts the tasks that a status chooses. */
+export function shownTasks(job: Job, status: TaskStatus | undefined): number {
+  return status ? job.tasks[status] : total(job.tasks);
+}
+
+const near = 20; // rows before the end of a block at which the next one is asked for
+
+/** blocksFor are the blocks of tasks that rows from first to last need, and those that begin close by. */
+export function blocksFor(first: number, last: number, count: number): number[] {
+  if (count === 0) return [];
+  const from = Math.floor(Math.max(0, first - near) / block);
+  const to = Math.floor(Math.min(count - 1, last + near) / block);
+  return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i);
+}
+
+/** taskSays says what becomes of a task, or why it waits. */
+export function taskSays(task: Task): string {
+  if (final(task.status)) return sentence(task.message);
+  if (task.status === 'pending') {
+    return task.why_waiting ? `Waits: ${task.why_waiting}` : 'Begins in a moment.';
+  }
+  if (task.message) return sentence(task.message);
+  return task.expected === 0 ? 'Asking the source what belongs to the study.' : 'On the way.';
+}
+
+/** triesSay tells that a task was tried before; empty: it was not. */
+export function triesSay(task: Task): string {
+  return task.failures > 0 ? `${counted(task.failures, 'attempt')} failed` : '';
+}
+
+/** whose names the patient of a task: the pseudonym, else the Patient ID; what was not given with the job is unknown. */
+export function whose(task: Task): string {
+  return task.pseudonym ?? task.patient_id ?? '–';
+}

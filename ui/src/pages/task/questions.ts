@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { Job, Task } from '../../api';
+import { counted } from '../../format/numbers';
+import type { Question } from '../../jobs/actions';
+
+/** questionOf is what is asked before a task is begun anew or stopped. */
+export function questionOf(action: 'reset' | 'kill', task: Task, job: Job): Question {
+  if (action === 'kill') {
+    return {
+      title: `Stop task ${task.seq}?`,
+      says:
+        `The study ends with a failure. What has been delivered stays at ${job.destination}. ` +
+        'It can be sent again later.',
+      keep: 'Keep it running',
+      go: 'Stop the task',
+    };
+  }
+  const arrived =
+    task.delivered > 0
+      ? `, with the ${counted(task.delivered, 'image')} that ${job.destination} has already`
+      : '';
+  return {
+    title: `Send the study of task ${task.seq} again?`,
+    says: `The whole study goes from ${job.source} to ${job.destination} again${arrived}. What ADIT knows of the task now is forgotten.`,
+    keep: 'Leave it as it is',
+    go: 'Send again',
+  };
+}

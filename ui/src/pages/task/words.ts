@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import type { Job, MissingInstance, Series, Task } from '../../api';
+import { counted } from '../../format/numbers';
+import { sentence } from '../../jobs/words';
+
+/** missing counts the images of a task that the destination has not acknowledged, as far as the source was asked. */
+export function missing(task: Task): number {
+  return Math.max(0, task.expected - task.delivered);
+}
+
+/** taskWords says what became of a task, or what happens with it: a heading, and what follows. */
+export function taskWords(task: Task, job: Job): { title: string; says: string } {
+  const images = (n: number) => counted(n, 'image');
+  const delivered = `${images(task.delivered)} of ${images(task.expected)} delivered to ${job.destination}.`;
+  const known = task.expected > 0 ? delivered : '';
+  switch (task.status) {
+    case 'pending':
+      return {
+        title: task.why_waiting ? `Waits: ${task.why_waiting}`.replace(/\.?$/, '.') : 'Begins in a moment.',
+        says: known,
+      };
+    case 'in_progress':
+      return {
+        title: task.expected > 0 ? delivered : `${job.source} is asked what belongs to the study.`,
+        says: '',
+      };
+    default:
+      return { title: sentence(task.message), says: endSays(task, job, known) };
+  }
+}
+
+function endSays(task: Task, job: Job, known: string): string {
+  const verified =
+    task.verified > 0 ? ` ${job.destination} has confirmed ${counted(task.verified, 'image')}.` : '';
+  return `${known}${verified}`.trim();
+}
+
+/** Missed is an instance that is missing at the destination, and its series. */
+export type Missed = MissingInstance & { series: string };
+
+/** missed lists the instances of all series that are missing. */
+export function missed(series: Series[]): Missed[] {
+  return series.flatMap((s) => s.missing.map((m) => ({ ...m, series: s.series_instance_uid })));
+}
+
+/** fetchWords is what stands on the button that retries the job, for who looks at one of its tasks. */
+export function fetchWords(task: Task, job: Job): string {
+  const lacks = missing(task);
+  if (job.tasks.failure > 1)
+    return `Retry ${counted(job.tasks.failure, 'failed study', 'failed studies')} of the job`;
+  return lacks > 0
+    ? `Fetch the ${lacks === 1 ? 'missing image' : `${counted(lacks, 'missing image')}`}`
+    : 'Try again';
+}
+
+/** mayRetry reports whether a retry of the job is sure to take up a task: of those with a warning, some need none. */
+export function mayRetry(task: Task, job: Job): boolean {
+  return (job.status === 'failure' || job.status === 'warning') && task.status === 'failure';
+}
