@@ -2296,6 +2296,25 @@ export type Rate = {
     instances_per_second: number;
 };
 
+export type Receiver = {
+    /**
+     * Under it ADIT calls, and receives instances as they are stored.
+     */
+    ae_title: string;
+    /**
+     * Under it ADIT receives only uncompressed instances.
+     */
+    plain_ae_title: string;
+    /**
+     * Where the DICOM receiver listens; absent: nowhere without TLS.
+     */
+    port?: number;
+    /**
+     * Where it listens with TLS; absent: nowhere.
+     */
+    tls_port?: number;
+};
+
 export type Recipients = {
     /**
      * How many people the mail goes to.
@@ -9385,6 +9404,59 @@ export type ReleaseQuarantinedResponses = {
 };
 
 export type ReleaseQuarantinedResponse = ReleaseQuarantinedResponses[keyof ReleaseQuarantinedResponses];
+
+export type GetReceiverData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/receiver';
+};
+
+export type GetReceiverErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetReceiverError = GetReceiverErrors[keyof GetReceiverErrors];
+
+export type GetReceiverResponses = {
+    /**
+     * OK
+     */
+    200: Receiver;
+};
+
+export type GetReceiverResponse = GetReceiverResponses[keyof GetReceiverResponses];
 
 export type ListRegistrationsData = {
     body?: never;
