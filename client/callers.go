@@ -29,3 +29,17 @@ type RejectedCaller struct {
 func (c Servers) RejectedCallers(ctx context.Context) iter.Seq2[RejectedCaller, error] {
 	return list[RejectedCaller](ctx, c.caller, "/api/v1/rejected-callers", nil)
 }
+
+// Receiver is what a PACS has to know about ADIT.
+type Receiver struct {
+	AETitle      string `json:"ae_title" doc:"Under it ADIT calls, and receives instances as they are stored." example:"ADIT"`
+	PlainAETitle string `json:"plain_ae_title" doc:"Under it ADIT receives only uncompressed instances." example:"ADIT_LE"`
+	Port         int    `json:"port,omitempty" doc:"Where the DICOM receiver listens; absent: nowhere without TLS." example:"11112"`
+	TLSPort      int    `json:"tls_port,omitempty" doc:"Where it listens with TLS; absent: nowhere." example:"2762"`
+}
+
+// Receiver returns what the administrator of a PACS has to enter there. It is for staff.
+func (c Servers) Receiver(ctx context.Context) (Receiver, error) {
+	var r Receiver
+	return r, c.do(ctx, get("/api/v1/receiver", nil), &r)
+}

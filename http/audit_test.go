@@ -85,3 +85,13 @@ func TestAbout(t *testing.T) {
 		about,
 	)
 }
+
+// TestReceiver: staff is told what the administrator of a PACS has to enter there.
+func TestReceiver(t *testing.T) {
+	s := newSite(t)
+	r, err := s.client.Servers.Receiver(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, client.Receiver{AETitle: "ADIT", PlainAETitle: "ADIT_LE", Port: 11112}, r)
+	_, err = s.otherUser().Servers.Receiver(t.Context())
+	require.Equal(t, 403, status(err))
+}

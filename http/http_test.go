@@ -93,7 +93,9 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 	log := testpeer.Log(t, s.log)
 	doors := door.NewDoor(s.pool)
 	eng := engine.New(
-		s.pool, who, doors, log, base.Config{FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}},
+		s.pool, who, doors, log, base.Config{
+			FolderRoots: []string{filepath.Dir(filepath.Dir(t.TempDir()))}, ReceiverPort: 11112,
+		},
 	)
 	s.register(doors)
 	metrics := prometheus.NewRegistry()

@@ -8,6 +8,7 @@ func init() {
 	routes = append(routes,
 		row{route: "GET /api/v1/unsolicited-instances", want: ofStaff(200)},
 		row{route: "GET /api/v1/rejected-callers", want: ofStaff(200)},
+		row{route: "GET /api/v1/receiver", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine", want: ofStaff(200)},
 		row{route: "GET /api/v1/quarantine/{id}", want: ofStaff(200), on: newQuarantined},
 		row{route: "DELETE /api/v1/quarantine/{id}", want: ofStaff(204), on: newQuarantined},

@@ -71,6 +71,24 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 	return r, nil
 }
 
+// receiverPorts returns where a receiver listens, and where with TLS; 0: nowhere.
+func receiverPorts(r *actors.Receiver) (port, tlsPort int) {
+	of := func(l net.Listener) int {
+		if l == nil {
+			return 0
+		}
+		at, ok := l.Addr().(*net.TCPAddr)
+		if !ok {
+			return 0
+		}
+		return at.Port
+	}
+	if r == nil {
+		return 0, 0
+	}
+	return of(r.Listener), of(r.TLSListener)
+}
+
 func (c *ReceiverConfig) tls() (*tls.Config, error) {
 	var o ul.TLSOptions
 	for _, file := range []struct {

@@ -11,6 +11,7 @@ import (
 	"github.com/pires/go-proxyproto"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/actors"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/nodes"
@@ -104,4 +105,27 @@ func TestProxyRanges(t *testing.T) {
 	require.Len(t, got, 3)
 	_, err = ranges("--dicom-proxy", []string{"balancer"})
 	require.ErrorContains(t, err, `--dicom-proxy: "balancer" is neither an address nor a range`)
+}
+
+// TestReceiverPorts: a PACS is told of the ports at which the receiver really listens, also behind a balancer.
+func TestReceiverPorts(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = l.Close() }()
+	at := int(netip.MustParseAddrPort(l.Addr().String()).Port())
+	behind := behindBalancers(l, []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")})
+	for name, c := range map[string]struct {
+		receiver *actors.Receiver
+		want     [2]int
+	}{
+		"none":              {nil, [2]int{}},
+		"without TLS":       {&actors.Receiver{Listener: l}, [2]int{at, 0}},
+		"with TLS only":     {&actors.Receiver{TLSListener: l}, [2]int{0, at}},
+		"behind a balancer": {&actors.Receiver{Listener: behind}, [2]int{at, 0}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			port, tlsPort := receiverPorts(c.receiver)
+			require.Equal(t, c.want, [2]int{port, tlsPort})
+		})
+	}
 }

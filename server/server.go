@@ -140,8 +140,14 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	receiver, err := s.listenDICOM(ctx)
+	if err != nil {
+		return err
+	}
+	port, tlsPort := receiverPorts(receiver)
 	s.engine = engine.New(s.pool, s.people, door.NewDoor(s.pool), s.log, base.Config{
 		AETitle: s.cfg.Receiver.AETitle, PlainAETitle: s.cfg.Receiver.PlainAETitle,
+		ReceiverPort: port, ReceiverTLSPort: tlsPort,
 		ExcludedModalities: modalities(s.cfg.ExcludedModalities), Zone: zone,
 		FolderRoots: roots, DataDir: s.cfg.DataDir,
 	})
@@ -150,10 +156,6 @@ func (s *server) start(ctx context.Context) error {
 	s.metrics.MustRegister(s.engine.Collectors()...)
 	serveHTTP := s.prepareHTTP(ctx, httpListener)
 	if err := s.serveAdmin(ctx); err != nil {
-		return err
-	}
-	receiver, err := s.listenDICOM(ctx)
-	if err != nil {
 		return err
 	}
 	if s.cfg.Demo {

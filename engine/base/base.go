@@ -58,6 +58,8 @@ type Config struct {
 	AETitle string
 	// PlainAETitle is the receiver's for instances that are not compressed; "ADIT_LE".
 	PlainAETitle string
+	// ReceiverPort and ReceiverTLSPort are where the receiver of this process listens; 0: nowhere.
+	ReceiverPort, ReceiverTLSPort int
 	// ExcludedModalities are those of series that are left out where a patient is pseudonymized.
 	ExcludedModalities []string
 	BufferBytes        int64           // small instances that may wait for the destination, all tasks together; 64 MiB

@@ -24,6 +24,20 @@ func (a *callersRoutes) register() {
 			"why, and which change of a server's settings would let them in. Use it when a PACS fails to deliver " +
 			"by C-MOVE.",
 	}, a.listCallers)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/receiver", id: "get-receiver", tag: quarantineTag,
+		errors:  []int{403},
+		summary: "Get what a PACS has to know about ADIT",
+		description: "Shows the AE titles of ADIT and the ports of its DICOM receiver, as the administrator of a PACS " +
+			"has to enter them there. A load balancer or a container may use other ports outside.",
+	}, a.getReceiver)
+}
+
+func (a *callersRoutes) getReceiver(context.Context, people.User, *struct{}) (*body[client.Receiver], error) {
+	c := a.engine.Receive.Config
+	return &body[client.Receiver]{client.Receiver{
+		AETitle: c.AETitle, PlainAETitle: c.PlainAETitle, Port: c.ReceiverPort, TLSPort: c.ReceiverTLSPort,
+	}}, nil
 }
 
 func (a *callersRoutes) listCallers(

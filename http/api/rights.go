@@ -209,6 +209,7 @@ var rights = map[string]Right{
 
 	"GET /api/v1/unsolicited-instances": staff,
 	"GET /api/v1/rejected-callers":      staff,
+	"GET /api/v1/receiver":              staff,
 	"GET /api/v1/api-use":               staff,
 	"GET /api/v1/quarantine":            kept,
 	"GET /api/v1/quarantine/{id}":       kept,

@@ -101,11 +101,14 @@ const missing = createRoute({
   component: lazyRouteComponent(() => import('./pages/Missing')),
 });
 
+// The first run: by the one-time code behind #, as long as nobody can log in; then for superusers.
 const welcome = createRoute({
-  getParentRoute: () => inside,
+  getParentRoute: () => root,
   path: '/welcome',
-  beforeLoad: ({ context }) => {
-    if (!context.me.is_superuser) redirect({ to: '/', throw: true });
+  beforeLoad: async ({ location }) => {
+    if (location.hash) return;
+    const me = await known(location.href);
+    if (!me.is_superuser) redirect({ to: '/', throw: true });
   },
   component: lazyRouteComponent(() => import('./pages/welcome/Welcome')),
 });
@@ -132,10 +135,8 @@ const reset = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    inside.addChildren([
-      shell.addChildren([home, jobs, job, task, report, selective, profile, missing]),
-      welcome,
-    ]),
+    inside.addChildren([shell.addChildren([home, jobs, job, task, report, selective, profile, missing])]),
+    welcome,
     login,
     register,
     reset,

@@ -38,7 +38,11 @@ export function Shell() {
     single: preferences.single_keys ?? true,
   });
   return (
-    <div className={c.shell} data-rail={preferences.rail || undefined}>
+    <div
+      className={c.shell}
+      data-rail={preferences.rail || undefined}
+      data-density={preferences.density ?? 'compact'}
+    >
       <a className={c.skip} href="#main">
         Skip to content
       </a>

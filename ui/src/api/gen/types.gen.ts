@@ -636,29 +636,6 @@ export type GroupChange = {
     permissions?: Array<string>;
 };
 
-export type HeldBack = {
-    /**
-     * Place of the first task within the job, from 1.
-     */
-    first: number;
-    /**
-     * How many instances.
-     */
-    instances: number;
-    /**
-     * Why they were not sent.
-     */
-    reason: string;
-    /**
-     * How many studies they belong to.
-     */
-    studies: number;
-    /**
-     * They could not be de-identified; otherwise the profile or a rule leaves them out.
-     */
-    unsafe?: boolean;
-};
-
 export type HourMoved = {
     /**
      * Of the delivered instances.
@@ -910,73 +887,6 @@ export type JobCounts = {
      * Jobs with warnings, and no failure.
      */
     warning: number;
-};
-
-export type JobDeidentification = {
-    /**
-     * Instances that declare no character set and have other bytes than ASCII, by the one that their text was read in.
-     */
-    assumed_character_sets: {
-        [key: string]: number;
-    };
-    /**
-     * How many attributes of the instances that were delivered under a pseudonym were treated in which way.
-     */
-    attributes: {
-        [key: string]: number;
-    };
-    /**
-     * In how many studies (0012,0064) of some instance has a code of CID 7050 (PS3.16).
-     */
-    codes: {
-        [key: string]: number;
-    };
-    /**
-     * Instances of modalities that are left out under a pseudonym, by modality, as far as the source counts them.
-     */
-    excluded: {
-        [key: string]: number;
-    };
-    /**
-     * Instances that were not sent, by reason, most first.
-     */
-    held_back: Array<HeldBack>;
-    /**
-     * Of some study more was held back than its report lists, so that there is more than the numbers say.
-     */
-    held_back_truncated?: boolean;
-    /**
-     * Instances that were delivered under a pseudonym.
-     */
-    instances: number;
-    /**
-     * Instances that were delivered with the identity of their patient.
-     */
-    instances_with_identity: number;
-    /**
-     * Instances whose text was moved to UTF-8, since their character set can't hold a new value.
-     */
-    moved_to_utf8: number;
-    /**
-     * Pseudonyms under which studies were delivered; one that ADIT chose counts when its task has ended.
-     */
-    patients: number;
-    /**
-     * Studies of which the destination has acknowledged instances under a pseudonym.
-     */
-    pseudonymized: number;
-    /**
-     * Studies of the job.
-     */
-    studies: number;
-    /**
-     * Studies of these that are sent under a pseudonym, or not at all; the others go with the identity of their patient.
-     */
-    to_pseudonymize: number;
-    /**
-     * Studies of which the destination has acknowledged instances with the identity of their patient.
-     */
-    with_identity: number;
 };
 
 export type Limits = {
@@ -2384,6 +2294,25 @@ export type Rate = {
      * Instances that the destination acknowledged, per second.
      */
     instances_per_second: number;
+};
+
+export type Receiver = {
+    /**
+     * Under it ADIT calls, and receives instances as they are stored.
+     */
+    ae_title: string;
+    /**
+     * Under it ADIT receives only uncompressed instances.
+     */
+    plain_ae_title: string;
+    /**
+     * Where the DICOM receiver listens; absent: nowhere without TLS.
+     */
+    port?: number;
+    /**
+     * Where it listens with TLS; absent: nowhere.
+     */
+    tls_port?: number;
 };
 
 export type Recipients = {
@@ -6672,64 +6601,6 @@ export type ChangeJobResponses = {
 
 export type ChangeJobResponse = ChangeJobResponses[keyof ChangeJobResponses];
 
-export type GetJobDeidentificationData = {
-    body?: never;
-    path: {
-        /**
-         * Number of the job.
-         */
-        id: number;
-    };
-    query?: never;
-    url: '/api/v1/jobs/{id}/deidentification';
-};
-
-export type GetJobDeidentificationErrors = {
-    /**
-     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
-     */
-    400: Problem;
-    /**
-     * Nobody is logged in: there is no valid token or session, or the password is wrong.
-     */
-    401: Problem;
-    /**
-     * It does not exist, or it is somebody else's.
-     */
-    404: Problem;
-    /**
-     * ADIT is not served under the host name of this request.
-     */
-    421: Problem;
-    /**
-     * A parameter or a property has a value that can't be used; `errors` says which.
-     */
-    422: Problem;
-    /**
-     * Too many requests at once or within a time; `Retry-After` says when to try again.
-     */
-    429: Problem;
-    /**
-     * ADIT failed by a fault of its own; the log has more under `request_id`.
-     */
-    500: Problem;
-    /**
-     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
-     */
-    503: Problem;
-};
-
-export type GetJobDeidentificationError = GetJobDeidentificationErrors[keyof GetJobDeidentificationErrors];
-
-export type GetJobDeidentificationResponses = {
-    /**
-     * OK
-     */
-    200: JobDeidentification;
-};
-
-export type GetJobDeidentificationResponse = GetJobDeidentificationResponses[keyof GetJobDeidentificationResponses];
-
 export type ExportJobDeidentificationData = {
     body?: never;
     path: {
@@ -6996,6 +6867,14 @@ export type ListTasksData = {
          * Only tasks in this status; or several with commas, in one of them.
          */
         status?: Array<'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure'>;
+        /**
+         * Only the task at this place in the job.
+         */
+        seq?: number;
+        /**
+         * So many tasks of the order are left out before the page begins, for a jump within a long list. Not together with cursor.
+         */
+        skip?: number;
     };
     url: '/api/v1/jobs/{id}/tasks';
 };
@@ -9533,6 +9412,59 @@ export type ReleaseQuarantinedResponses = {
 };
 
 export type ReleaseQuarantinedResponse = ReleaseQuarantinedResponses[keyof ReleaseQuarantinedResponses];
+
+export type GetReceiverData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/receiver';
+};
+
+export type GetReceiverErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetReceiverError = GetReceiverErrors[keyof GetReceiverErrors];
+
+export type GetReceiverResponses = {
+    /**
+     * OK
+     */
+    200: Receiver;
+};
+
+export type GetReceiverResponse = GetReceiverResponses[keyof GetReceiverResponses];
 
 export type ListRegistrationsData = {
     body?: never;
