@@ -22,7 +22,7 @@ setup: ## install what building, running and testing need
 	@GO="$(GO)" scripts/setup test
 
 .PHONY: run
-run: ## start ADIT with its embedded database and two demo PACS
+run: ## start ADIT with its embedded database and demo PACS
 	@GO="$(GO)" scripts/setup run
 	@$(MAKE) --no-print-directory build
 	@exec bin/adit serve --demo $(ARGS)

@@ -3,8 +3,11 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +30,7 @@ import (
 
 func TestMain(m *testing.M) { process.Main(m, Main) }
 
-// Each script has a server of its own on a database of its own, with the demo's PACS.
+// Each script has a server of its own on a database of its own, with two PACS of phantoms.
 func TestScripts(t *testing.T) {
 	study := phantom.DemoStudies()[11]
 	files := t.TempDir()
@@ -41,7 +44,7 @@ func TestScripts(t *testing.T) {
 				tb = t
 			}
 			dir := filepath.Join(env.WorkDir, "data")
-			s := process.Serve(tb, dir, "--demo", "--database-url", dbtest.URL(tb))
+			s := process.ServePhantoms(tb, dir, "--database-url", dbtest.URL(tb))
 			env.Defer(func() {
 				_ = s.Cmd.Process.Signal(syscall.SIGTERM)
 				s.AwaitEnd()
@@ -105,10 +108,32 @@ func TestStartAndStop(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 	require.Equal(t, 200, s.Get("/readyz"))
 
+	// Its password opens the page, and stands in no log.
+	password := regexp.MustCompile(`(?m)^Log in at \S+ as admin with the password ([a-z]{16})$`).FindStringSubmatch(s.Banner)
+	require.NotNil(t, password, s.Banner)
+	require.Equal(t, 200, login(t, s, password[1]))
+	require.NotContains(t, s.Stderr.String(), password[1])
+
+	// Its jobs end as they are meant to, and one waits.
+	process.Await(t, "the end of the demo's jobs", func() bool {
+		out, code := s.Adit("job", "list")
+		require.Equal(t, 0, code, out)
+		status := regexp.MustCompile(`(?m)^\d+ +(\w+)`).FindAllStringSubmatch(out, -1)
+		require.Len(t, status, 6, out)
+		var all []string
+		for _, m := range status {
+			all = append(all, m[1])
+		}
+		return strings.Join(all, " ") == "pending failure warning success success success"
+	})
+	out, code := s.Adit("job", "get", "6")
+	require.Equal(t, 0, code, out)
+	require.Contains(t, out, "ARCHIVE is closed for jobs now")
+
 	// What it prints is what a newcomer types.
 	first := regexp.MustCompile(`(?m)^  \S+ (transfer .*)$`).FindStringSubmatch(s.Banner)
 	require.NotNil(t, first, s.Banner)
-	out, code := s.Adit(strings.Fields(first[1])...)
+	out, code = s.Adit(strings.Fields(first[1])...)
 	require.Equal(t, 0, code, out)
 	require.Contains(t, out, "All tasks succeeded.")
 
@@ -130,11 +155,23 @@ func TestStartAndStop(t *testing.T) {
 
 	s = process.Serve(t, dir, "--demo")
 	require.NotContains(t, s.Banner, strings.TrimSpace(string(token)), "shown once")
+	require.Contains(t, s.Banner, password[0][strings.Index(password[0], " as "):], "the same one")
 	out, code = s.Adit("job", "list")
 	require.Equal(t, 0, code, out)
 	require.Contains(t, out, "success")
-	out, code = s.Adit("node", "check", "demo-source")
+	out, code = s.Adit("node", "check", "PACS-A")
 	require.Equal(t, 0, code, out)
+}
+
+// login logs the administrator in, and returns the status of the answer.
+func login(t *testing.T, s *process.Server, password string) int {
+	t.Helper()
+	body, err := json.Marshal(map[string]string{"username": "admin", "password": password})
+	require.NoError(t, err)
+	resp, err := http.Post(s.URL+"/api/v1/session", "application/json", bytes.NewReader(body))
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	return resp.StatusCode
 }
 
 // The first SIGTERM lets tasks come to a stop and says so in readyz; the second ends at once.

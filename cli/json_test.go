@@ -38,7 +38,7 @@ type jsonStep struct {
 func TestJSON(t *testing.T) {
 	dir, work := t.TempDir(), t.TempDir()
 	database := dbtest.URL(t)
-	s := process.Serve(t, dir, "--demo", "--database-url", database, "--quarantine", "1h")
+	s := process.ServePhantoms(t, dir, "--database-url", database, "--quarantine", "1h")
 	h := process.NewHeld(t)
 	h.AddTo(s, t.TempDir())
 	demo := phantom.DemoStudies()
@@ -50,7 +50,7 @@ func TestJSON(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o600))
 	}
-	sourcePort, err := portOf(s, "demo-source")
+	sourcePort, err := portOf(s, "PACS-A")
 	require.NoError(t, err)
 	values := map[string]string{
 		"DICOM": process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
@@ -112,10 +112,10 @@ func TestJSON(t *testing.T) {
 }
 
 var jsonSteps = []jsonStep{
-	{line: "node list", has: []string{`"ae_title": "DEMO_TARGET"`}},
-	{line: "node show demo-source", has: []string{`"name": "demo-source"`}},
-	{line: "node check demo-source", has: []string{`"checks"`}},
-	{line: "node set demo-source --result-limit 500", has: []string{`"result_limit": 500`}},
+	{line: "node list", has: []string{`"ae_title": "RESEARCH"`}},
+	{line: "node show PACS-A", has: []string{`"name": "PACS-A"`}},
+	{line: "node check PACS-A", has: []string{`"checks"`}},
+	{line: "node set PACS-A --result-limit 500", has: []string{`"result_limit": 500`}},
 	{line: "node add server x --ae-title X --host 127.0.0.1 --port 104 --supports find", has: []string{`"ae_title": "X"`}},
 	{line: "node pause x", has: []string{`"paused": true`}},
 	{line: "node continue x"},
@@ -128,18 +128,18 @@ var jsonSteps = []jsonStep{
 	{line: "node add folder files --path .", has: []string{`"path"`}},
 	{line: "node limit files --quota-gb 5", has: []string{`"quota_gb": 5`}},
 	{line: "node adopt files"},
-	{line: "search --source demo-source --patient-id PHANTOM-001", has: []string{`"study_instance_uid"`}},
-	{line: "search --source demo-source --patient-id nobody", has: []string{"[]"}},
-	{line: "search --source demo-source --series-of ${STUDY}", has: []string{`"series_instance_uid"`}},
-	{line: "search --source demo-source --study ${STUDY} --instances-of ${SERIES}", has: []string{`"sop_instance_uid"`}},
-	{line: "search --source demo-source --instances-of ${SERIES}", code: 2, has: []string{"--study"}},
-	{line: "search --source demo-source --series-of ${STUDY} --modality CT", code: 2, has: []string{"--patient-id"}},
-	{line: "search --source demo-source --study-time 8-9", code: 2, has: []string{"0800-1630"}},
-	{line: "search --source demo-source --description CT* --birth-date 19000101- --study-time 0000-23:59", has: []string{`"study_instance_uid"`}},
-	{line: "schedule show demo-source", has: []string{`"in_force"`}},
-	{line: "schedule set demo-source --batch 0 --name day --dry-run", has: []string{`"name": "day"`, `"effects"`}},
-	{line: "schedule set demo-source --batch 4", has: []string{`"batch": 4`}},
-	{line: "schedule export demo-source"},
+	{line: "search --source PACS-A --patient-id PHANTOM-001", has: []string{`"study_instance_uid"`}},
+	{line: "search --source PACS-A --patient-id nobody", has: []string{"[]"}},
+	{line: "search --source PACS-A --series-of ${STUDY}", has: []string{`"series_instance_uid"`}},
+	{line: "search --source PACS-A --study ${STUDY} --instances-of ${SERIES}", has: []string{`"sop_instance_uid"`}},
+	{line: "search --source PACS-A --instances-of ${SERIES}", code: 2, has: []string{"--study"}},
+	{line: "search --source PACS-A --series-of ${STUDY} --modality CT", code: 2, has: []string{"--patient-id"}},
+	{line: "search --source PACS-A --study-time 8-9", code: 2, has: []string{"0800-1630"}},
+	{line: "search --source PACS-A --description CT* --birth-date 19000101- --study-time 0000-23:59", has: []string{`"study_instance_uid"`}},
+	{line: "schedule show PACS-A", has: []string{`"in_force"`}},
+	{line: "schedule set PACS-A --batch 0 --name day --dry-run", has: []string{`"name": "day"`, `"effects"`}},
+	{line: "schedule set PACS-A --batch 4", has: []string{`"batch": 4`}},
+	{line: "schedule export PACS-A"},
 	{line: "schedule import --workers somewhere workers.json", has: []string{`"default": 4`}},
 	{line: "schedule clear --workers somewhere", has: []string{`"workers": "somewhere"`}},
 	{line: "profile add own.yaml", has: []string{`"name": "own"`}},
@@ -153,7 +153,7 @@ var jsonSteps = []jsonStep{
 	{line: "project linkage export lung", has: []string{`"pseudonym": "P-9"`}},
 
 	{
-		line: "transfer --source demo-source --destination files --study ${STUDY} --project lung --pseudonym P-1 --wait",
+		line: "transfer --source PACS-A --destination files --study ${STUDY} --project lung --pseudonym P-1 --wait",
 		has:  []string{`"status": "success"`},
 	},
 	{line: "job list"},
@@ -164,7 +164,7 @@ var jsonSteps = []jsonStep{
 	{line: "task get 1", has: []string{`"series"`}},
 	{line: "task log 1", has: []string{`"line"`}},
 	{
-		line: "transfer --source demo-source --destination files --study 1.2.3 --wait", code: command.ExitFailure,
+		line: "transfer --source PACS-A --destination files --study 1.2.3 --wait", code: command.ExitFailure,
 		has: []string{`"status": "failure"`},
 	},
 	{line: "job retry 2", has: []string{`"id": 2`}},
@@ -175,8 +175,8 @@ var jsonSteps = []jsonStep{
 	{line: "job wait 2", code: command.ExitFailure},
 	{line: "task reset 2", has: []string{`"id": 2`}},
 	{line: "job wait 2", code: command.ExitFailure},
-	{line: "schedule set demo-source --batch 0"},
-	{line: "transfer --source demo-source --destination demo-target --study ${STUDY},${STUDY2}", has: []string{`"id": 3`}},
+	{line: "schedule set PACS-A --batch 0"},
+	{line: "transfer --source PACS-A --destination RESEARCH --study ${STUDY},${STUDY2}", has: []string{`"id": 3`}},
 	{line: "job set 3 --urgent", has: []string{`"urgent": true`}},
 	{line: "job pause 3", has: []string{`"paused": true`}},
 	{line: "job continue 3"},
@@ -184,7 +184,7 @@ var jsonSteps = []jsonStep{
 	{line: "job cancel 3", has: []string{`"status": "canceled"`}},
 	{line: "job resume 3", has: []string{`"status": "pending"`}},
 	{line: "job delete 3", has: []string{`"job": 3`}},
-	{line: "transfer --source demo-source --destination files --study @failed.csv", has: []string{`"status": "pending"`}},
+	{line: "transfer --source PACS-A --destination files --study @failed.csv", has: []string{`"status": "pending"`}},
 
 	{line: "user add reader --mail reader@example.org --password-file password", has: []string{`"username": "reader"`}},
 	{line: "user list"},
@@ -199,7 +199,7 @@ var jsonSteps = []jsonStep{
 	{line: "group change Readers --grant explorer", has: []string{`"explorer"`}},
 	{line: "group join Readers reader", has: []string{`"joined"`}},
 	{line: "group members Readers"},
-	{line: "group allow Readers demo-source --source", has: []string{`"source": true`}},
+	{line: "group allow Readers PACS-A --source", has: []string{`"source": true`}},
 	{line: "group access --group Readers"},
 	{line: "login reader --own-password-file password", has: []string{`"username": "reader"`, `"expires_at"`}},
 	{line: "logout", has: []string{`"logged_out"`}},
@@ -226,20 +226,20 @@ var jsonSteps = []jsonStep{
 	{line: "receiver callers"},
 
 	{
-		line: "store 127.0.0.1 ${DICOM} -aec ADIT -aet DEMO_SOURCE files", code: command.ExitFailure,
+		line: "store 127.0.0.1 ${DICOM} -aec ADIT -aet PACS_A files", code: command.ExitFailure,
 		has: []string{`"stored": 0`},
 	},
 	{line: "quarantine senders"},
 	{line: "quarantine list", has: []string{`"id": 1`}},
 	{line: "quarantine show 1", has: []string{`"sop_instance_uid"`}},
-	{line: "quarantine release 1 --to demo-target", has: []string{`"released"`}},
+	{line: "quarantine release 1 --to RESEARCH", has: []string{`"released"`}},
 	{line: "quarantine delete 2", has: []string{`"deleted"`}},
-	{line: "echo 127.0.0.1 ${PORT} -aec DEMO_SOURCE", has: []string{`"seconds"`}},
+	{line: "echo 127.0.0.1 ${PORT} -aec PACS_A", has: []string{`"seconds"`}},
 	{
-		line: "find 127.0.0.1 ${PORT} -aec DEMO_SOURCE -k PatientID=PHANTOM-001 -k PatientName",
+		line: "find 127.0.0.1 ${PORT} -aec PACS_A -k PatientID=PHANTOM-001 -k PatientName",
 		has:  []string{`"00100010"`, `"Alphabetic"`},
 	},
-	{line: "get 127.0.0.1 ${PORT} -aec DEMO_SOURCE -k StudyInstanceUID=${STUDY} -od got", has: []string{`"received": 41`}},
+	{line: "get 127.0.0.1 ${PORT} -aec PACS_A -k StudyInstanceUID=${STUDY} -od got", has: []string{`"received": 41`}},
 	{line: "deid --pseudonym P --key-file key --new-key files out", has: []string{`"written"`, `"chain"`}},
 	{line: "deid --verify out", has: []string{`"faults": []`}},
 

@@ -13,7 +13,7 @@ import (
 
 // TestReceiverCallers: who is turned away is listed with the command that allows it, which works as it is.
 func TestReceiverCallers(t *testing.T) {
-	s := process.Serve(t, t.TempDir(), "--demo")
+	s := process.ServePhantoms(t, t.TempDir())
 	port := process.DICOMLine.FindStringSubmatch(s.Banner)[1]
 	out, code := s.Adit(
 		"node", "add", "server", "PACS A's", "--ae-title", "PACSA",

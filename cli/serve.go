@@ -26,7 +26,7 @@ type serveCmd struct {
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. If the URL holds a password, set it in the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"File of the server key, if it is not DIR/secret.key."`
 	FolderRoots        []string      `name:"folder-root" env:"ADIT_FOLDER_ROOT" type:"path" sep:"," placeholder:"DIR,…" help:"Directories in which staff may add folders. Default: DIR/folders. Superusers may add folders elsewhere, but nobody may where ADIT keeps its own data."`
-	Demo               bool          `env:"ADIT_DEMO" help:"Start two demo PACS with studies of phantoms. The demo has its own data directory; delete it to remove the demo."`
+	Demo               bool          `env:"ADIT_DEMO" help:"Start three demo PACS with studies of phantoms, and jobs to look at. The demo has its own data directory; delete it to remove the demo."`
 	Workers            int           `env:"ADIT_WORKERS" default:"8" placeholder:"N" help:"Number of tasks that run at once (${default})."`
 	ExcludedModalities []string      `env:"ADIT_EXCLUDED_MODALITIES" default:"PR,SR" placeholder:"M,…" help:"Modalities whose series are left out of pseudonymized studies (${default}); empty: none."`
 	ShutdownTimeout    time.Duration `env:"ADIT_SHUTDOWN_TIMEOUT" default:"30s" placeholder:"D" help:"How long running tasks may take to stop between two series when the server shuts down (${default})."`
@@ -134,11 +134,17 @@ func banner(cfg server.Config, r server.Running) string {
 		fmt.Fprintf(&out, " (DICOM: %s at %s)", cfg.Receiver.AETitle, r.DICOMAddr)
 	}
 	fmt.Fprintln(&out, ".")
+	if r.WelcomeURL != "" {
+		fmt.Fprintf(&out, "\nChoose the administrator's password at %s\nThis works once, within a day; the next start "+
+			"gives another address as long as there is no password.\n", r.WelcomeURL)
+	}
+	if r.Demo != nil && r.Demo.Password != "" {
+		fmt.Fprintf(&out, "\nLog in at %s as %s with the password %s\n", r.URL, r.Demo.Username, r.Demo.Password)
+	}
 	switch {
 	case r.Token != "":
 		fmt.Fprintf(&out, "\nThe administrator's API token, shown this once:\n  %s\nIt is kept in %s, where the "+
-			"commands of this user find it by themselves. \"adit user password admin\" sets a password to log "+
-			"in by.\n", r.Token, r.TokenFile)
+			"commands of this user find it by themselves.\n", r.Token, r.TokenFile)
 	case r.TokenFile != "": // the start that made it may have failed before it said so
 		fmt.Fprintf(&out,
 			"\nThe administrator's API token is kept in %s, where the commands of this user find it by themselves.\n",
@@ -166,7 +172,7 @@ func commandPrefix(dataDir, url string) (exports, program string) {
 // demoText says what to try.
 func demoText(dataDir string, d server.Demo, exports, program string) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "\nTwo demo PACS are running, with studies of phantoms. Try in another terminal:\n\n%s", exports)
+	fmt.Fprintf(&out, "\nThree demo PACS are running, with studies of phantoms. Try in another terminal:\n\n%s", exports)
 	for _, args := range []string{
 		"node list",
 		"search --source " + d.Source + " --patient-id " + d.PatientID,

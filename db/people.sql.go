@@ -45,6 +45,33 @@ func (q *Queries) DefaultProject(ctx context.Context, groupID int64) (int64, err
 	return id, err
 }
 
+const firstAdministrator = `-- name: FirstAdministrator :one
+SELECT id, username, mail, first_name, last_name, phone, department, password_hash, is_active, is_staff, is_superuser, active_group_id, preferences, created_at FROM users WHERE is_superuser AND is_active AND NOT EXISTS (SELECT FROM users u WHERE u.password_hash IS NOT NULL) ORDER BY id LIMIT 1
+`
+
+// FirstAdministrator is who chooses a password at the page, as long as nobody has one.
+func (q *Queries) FirstAdministrator(ctx context.Context) (User, error) {
+	row := q.db.QueryRow(ctx, firstAdministrator)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Username,
+		&i.Mail,
+		&i.FirstName,
+		&i.LastName,
+		&i.Phone,
+		&i.Department,
+		&i.PasswordHash,
+		&i.IsActive,
+		&i.IsStaff,
+		&i.IsSuperuser,
+		&i.ActiveGroupID,
+		&i.Preferences,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const getSetting = `-- name: GetSetting :one
 SELECT value FROM settings WHERE key = $1
 `

@@ -60,7 +60,7 @@ func newDemo(t *testing.T) *site {
 	s := newSite(t)
 	s.work()
 	for name, studies := range map[string][]*phantom.Study{
-		"demo-source": phantom.DemoStudies()[:2], "demo-target": nil,
+		"PACS-A": phantom.DemoStudies()[:2], "RESEARCH": nil,
 	} {
 		p, err := pacs.Start(pacs.Config{AETitle: strings.ToUpper(name), Studies: studies})
 		require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestGoGuide(t *testing.T) {
 	require.NoError(t, err)
 	s := newDemo(t)
 	s.addUser(client.NewUser{Username: "researcher", Groups: []string{"Radiology"}})
-	for _, node := range []string{"demo-source", "demo-target"} {
+	for _, node := range []string{"PACS-A", "RESEARCH"} {
 		_, err := s.client.Groups.SetAccess(
 			t.Context(), client.Access{Group: "Radiology", Node: node, Source: true, Destination: true},
 		)

@@ -574,7 +574,7 @@ func TestReset(t *testing.T) {
 	mails := h.mails(mail)
 	require.Len(t, mails, 2)
 	require.Contains(t, mails[0], "Dear Ada")
-	require.Regexp(t, `\n  https://adit\.example\.org/password#[0-9a-f]{40}\n`, mails[0])
+	require.Regexp(t, `\n  https://adit\.example\.org/reset#[0-9a-f]{40}\n`, mails[0])
 	require.Zero(t, h.count(
 		"SELECT count(*) FROM password_resets WHERE encode(sha256, 'escape') = $1", codeOf(t, mails[0]),
 	))

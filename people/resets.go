@@ -85,7 +85,7 @@ func (s *Service) link(ctx context.Context, q *db.Queries, u db.User, life time.
 	if s.publicURL == "" {
 		return "Open ADIT's page for new passwords and give it this code: " + text, err
 	}
-	return "Choose one here:\n\n  " + s.publicURL + "/password#" + text, err // behind the #, so that no log has it
+	return "Choose one here:\n\n  " + s.publicURL + "/reset#" + text, err // behind the #, so that no log has it
 }
 
 // invite lets a user who has no password choose one.

@@ -89,11 +89,14 @@ type Running struct {
 	DICOMAddr string // of the receiver; empty: there is none
 	Token     string // the administrator's, if it was made at this start; not to be logged
 	TokenFile string // where it is kept, if it still opens something
-	Demo      *Demo
+	// WelcomeURL is where the administrator chooses the first password; empty: somebody has one. Not to be logged.
+	WelcomeURL string
+	Demo       *Demo
 }
 
-// Demo describes the demo's servers.
+// Demo describes the demo.
 type Demo struct {
+	Username, Password          string // to log in by; empty: somebody chose another password. Not to be logged
 	Source, Target              string // its PACS
 	PatientID, StudyInstanceUID string // of a study that only the source has
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
@@ -20,11 +21,13 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// The demo's servers. The target has a few studies of its own, and keeps what it is sent in the data directory.
+// The demo's servers. The archive holds the older studies of the source. The target has a few studies of its own. What
+// they are sent they keep in the data directory.
 const (
-	demoSource, demoSourceAE = "demo-source", "DEMO_SOURCE"
-	demoTarget, demoTargetAE = "demo-target", "DEMO_TARGET"
-	demoOwn                  = 3
+	demoSource, demoSourceAE   = "PACS-A", "PACS_A"
+	demoTarget, demoTargetAE   = "RESEARCH", "RESEARCH"
+	demoArchive, demoArchiveAE = "ARCHIVE", "ARCHIVE"
+	demoOld                    = 20
 )
 
 // demoMarker in a data directory says that it is a demo's.
@@ -58,7 +61,7 @@ func checkDemoDir(dir string, demo bool) error {
 	return nil
 }
 
-// startDemo starts two PACS with studies of phantoms.
+// startDemo starts PACS with studies of phantoms, and makes what else a new demo has.
 func (s *server) startDemo(ctx context.Context) (*Demo, error) {
 	token, err := people.ReadPrivate(s.tokenPath())
 	if err != nil {
@@ -75,18 +78,29 @@ func (s *server) startDemo(ctx context.Context) (*Demo, error) {
 			s.tokenPath(), err,
 		)
 	}
-	studies := phantom.DemoStudies()
-	own := len(studies) - demoOwn
+	_, err = s.engine.Nodes.ByName(ctx, demoSource)
+	if err != nil && !errors.Is(err, refusal.ErrNotFound) {
+		return nil, err
+	}
+	isNew := err != nil
+	studies := phantom.Hospital(time.Now())
 	for _, p := range []struct {
 		name, aeTitle string
 		studies       []*phantom.Study
 	}{
-		{demoSource, demoSourceAE, studies[:own]},
-		{demoTarget, demoTargetAE, studies[own:]},
+		{demoSource, demoSourceAE, studies},
+		{demoTarget, demoTargetAE, phantom.DemoStudies()[9:]},
+		{demoArchive, demoArchiveAE, studies[len(studies)-demoOld:]},
 	} {
 		if err := s.startDemoPACS(ctx, admin, p.name, p.aeTitle, p.studies); err != nil {
 			return nil, err
 		}
+	}
+	if isNew {
+		if err := s.makeDemoSite(ctx, admin); err != nil {
+			return nil, fmt.Errorf("--demo: %w", err)
+		}
+		s.newDemo = &admin
 	}
 	return &Demo{
 		Source: demoSource, Target: demoTarget, PatientID: studies[0].Spec.Patient.ID,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -51,4 +52,39 @@ func TestTooManyPasswordsOnEveryMember(t *testing.T) {
 		require.Equal(t, http.StatusTooManyRequests, refused.StatusCode)
 		require.NotEmpty(t, refused.Header.Get("Retry-After"))
 	}
+}
+
+// TestFirstPassword: each start gives the administrator one code until a password was chosen by it, in no log.
+func TestFirstPassword(t *testing.T) {
+	dir, url := filepath.Join(t.TempDir(), "data"), dbtest.URL(t)
+	var codes []string
+	var s *process.Server
+	for range 2 {
+		s = process.Serve(t, dir, "--database-url", url)
+		found := regexp.MustCompile(`password at (\S+)/welcome#([0-9a-f]{40})\n`).FindStringSubmatch(s.Banner)
+		require.NotNil(t, found, s.Banner)
+		require.Equal(t, s.URL, found[1])
+		require.NotContains(t, s.Stderr.String(), found[2])
+		codes = append(codes, found[2])
+		if len(codes) == 1 {
+			require.NoError(t, s.Cmd.Process.Signal(os.Interrupt))
+			s.AwaitEnd()
+		}
+	}
+	use := func(code string) int {
+		t.Helper()
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		resp, err := client.Post(
+			s.URL+"/api/v1/password-resets:use", "application/json",
+			strings.NewReader(`{"code":"`+code+`","password":"staple battery horse","keep_tokens":true}`),
+		)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	require.Equal(t, http.StatusNotFound, use(codes[0]), "the next start has ended it")
+	require.Equal(t, http.StatusNoContent, use(codes[1]))
+	require.NoError(t, s.Cmd.Process.Signal(os.Interrupt))
+	s.AwaitEnd()
+	require.NotContains(t, process.Serve(t, dir, "--database-url", url).Banner, "welcome")
 }

@@ -88,10 +88,12 @@ type server struct {
 	engine      *engine.Engine
 	member      *actors.Member
 	demo        *Demo
+	newDemo     *people.User // in whose name a new demo gets its jobs; nil: it is not new
 
 	httpAddr, dicomAddr string
 	token               string // made at this start
 	tokenKept           bool   // made at an earlier one, and still valid
+	welcomeCode         string // by which the administrator chooses the first password; empty: there is one
 	draining            atomic.Bool
 	writes              writes
 	audited             chan struct{} // there are rows of the audit log to be sealed
@@ -170,6 +172,14 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	if err := s.engine.Nodes.TellPlaces(ctx); err != nil {
+		return err
+	}
+	if s.cfg.Demo {
+		if err := s.makeDemoJobs(ctx); err != nil {
+			return err
+		}
+	}
+	if err := s.welcome(ctx); err != nil {
 		return err
 	}
 	serveHTTP()
@@ -340,6 +350,9 @@ func (s *server) announce() {
 	r := Running{URL: s.address(), LocalURL: s.address(), DICOMAddr: s.dicomAddr, Token: s.token, Demo: s.demo}
 	if s.certificate == nil {
 		r.LocalURL = "http://" + s.httpAddr // a proxy before us is not needed on this machine
+	}
+	if s.welcomeCode != "" {
+		r.WelcomeURL = s.address() + "/welcome#" + s.welcomeCode // behind the #, so that no log has it
 	}
 	if s.token != "" || s.tokenKept {
 		r.TokenFile = s.tokenPath()

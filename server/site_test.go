@@ -37,11 +37,11 @@ func TestMailOfKilledServer(t *testing.T) {
 	})
 	dir, url := t.TempDir(), dbtest.URL(t)
 	args := []string{
-		"--demo", "--database-url", url, "--smtp-host", sink.Host,
+		"--database-url", url, "--smtp-host", sink.Host,
 		"--smtp-port", strconv.Itoa(sink.Port), "--smtp-tls", "none",
 		"--mail-from", "ADIT <adit@example.org>", "--timezone", "Europe/Berlin",
 	}
-	s := process.Serve(t, dir, args...)
+	s := process.ServePhantoms(t, dir, args...)
 	conn, err := db.Connect(t.Context(), url, "")
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
@@ -52,7 +52,7 @@ func TestMailOfKilledServer(t *testing.T) {
 	}
 	change("UPDATE users SET mail = 'admin@example.org'")
 	out, code := s.Adit(
-		"transfer", "--source", "demo-source", "--destination", "demo-target",
+		"transfer", "--source", "PACS-A", "--destination", "RESEARCH",
 		"--study", phantom.DemoStudies()[0].StudyInstanceUID, "--mail", "--wait",
 	)
 	require.Zero(t, code, out)
@@ -73,7 +73,7 @@ func TestMailOfKilledServer(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"admin@example.org"}, letters[0].To)
 	require.Equal(t, "ADIT job 1: Success", letters[0].Header.Get("Subject"))
-	require.Equal(t, "Your job 1 from demo-source to demo-target has ended: Success.\n\n1 task succeeded.\n\n"+
+	require.Equal(t, "Your job 1 from PACS-A to RESEARCH has ended: Success.\n\n1 task succeeded.\n\n"+
 		"You get this mail because it was requested when the job was made.\n", letters[0].Body)
 	process.Await(t, "that the mail is marked", func() bool {
 		var status string

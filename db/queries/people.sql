@@ -35,3 +35,7 @@ INSERT INTO settings (key, value) VALUES ($1, $2) ON CONFLICT (key) DO UPDATE SE
 -- name: SealedWithKey :one
 SELECT (SELECT count(*) FROM projects) AS projects, (SELECT count(*) FROM servers WHERE tls_sealed_key IS NOT NULL) AS servers,
        (SELECT count(*) FROM users) AS users, coalesce((SELECT p.sealed_key FROM projects p ORDER BY p.id LIMIT 1), '')::bytea AS example;
+
+-- FirstAdministrator is who chooses a password at the page, as long as nobody has one.
+-- name: FirstAdministrator :one
+SELECT * FROM users WHERE is_superuser AND is_active AND NOT EXISTS (SELECT FROM users u WHERE u.password_hash IS NOT NULL) ORDER BY id LIMIT 1;

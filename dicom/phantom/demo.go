@@ -8,7 +8,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 )
 
-// The phantoms of the demo: names in the character sets that real ones come in.
+// The phantoms of DemoStudies: names in the character sets that real ones come in.
 var (
 	alpha = Patient{"PHANTOM-001", "Phantom^Alpha", "19500101", "F", nil}
 	beta  = Patient{"PHANTOM-002", "Phäntom^Bêta", "19610202", "M", []string{"ISO_IR 100"}}
@@ -23,7 +23,7 @@ var (
 	eta  = Patient{"PHANTOM-007", "Φάντασμα^Ήτα", "19460707", "M", []string{"ISO_IR 126"}}
 )
 
-// DemoStudies returns the twelve studies of the demo: seven phantoms, every kind of series, several character sets and
+// DemoStudies returns twelve studies for tests, and for PACS that show something: seven phantoms, every kind of series, several character sets and
 // transfer syntaxes, about 70 MB.
 func DemoStudies() []*Study {
 	ctSeries := func(slices int) SeriesSpec {

@@ -25,6 +25,7 @@ var kinds = map[Kind]kind{
 	Ultrasound:       {"US", dict.UltrasoundMultiFrameImageStorage, 1, dict.OB, true, ultrasound},
 	MultiFrame:       {"OT", dict.MultiFrameGrayscaleWordSecondaryCaptureImageStorage, 2, dict.OW, true, multiFrameCapture},
 	SecondaryCapture: {"OT", dict.SecondaryCaptureImageStorage, 1, dict.OB, false, secondaryCapture},
+	Radiograph:       {"CR", dict.ComputedRadiographyImageStorage, 2, dict.OW, false, radiograph},
 	Report:           {"SR", dict.BasicTextSRStorage, 0, 0, false, report},
 	KeyObject:        {"KO", dict.KeyObjectSelectionDocumentStorage, 0, 0, false, keyObject},
 }
@@ -181,6 +182,17 @@ func multiFrameCapture(ds *stream.DataSet, _ *Instance) {
 	ds.Set(dict.RescaleIntercept, "0")
 	ds.Set(dict.RescaleSlope, "1")
 	ds.Set(dict.RescaleType, "US")
+}
+
+// radiograph is the CR Series and CR Image modules (PS3.3 C.8.1).
+func radiograph(ds *stream.DataSet, in *Instance) {
+	ds.Set(dict.ImageType, "ORIGINAL", "PRIMARY")
+	ds.Set(dict.PatientOrientation)
+	ds.Set(dict.BodyPartExamined, "CHEST")
+	ds.Set(dict.ViewPosition, [...]string{"PA", "LL"}[(in.Number-1)%2])
+	ds.Set(dict.PixelSpacing, "0.75", "0.75")
+	ds.Set(dict.WindowCenter, "1000")
+	ds.Set(dict.WindowWidth, "2000")
 }
 
 func secondaryCapture(ds *stream.DataSet, _ *Instance) { capture(ds) }

@@ -27,6 +27,7 @@ const (
 	Ultrasound                   // ultrasound multi-frame images, 8 bits
 	MultiFrame                   // multi-frame grayscale word secondary capture images, 16 bits
 	SecondaryCapture             // secondary capture images, 8 bits
+	Radiograph                   // computed radiography images, 16 bits
 	Report                       // basic text structured reports
 	KeyObject                    // key object selection documents; see Study.Select
 )
@@ -44,6 +45,7 @@ type Patient struct {
 type StudySpec struct {
 	Patient         Patient
 	Date, Time      string // DA, TM; 20240102 and 080000 when empty
+	Undated         bool   // has neither
 	AccessionNumber string
 	Description     string
 	Series          []SeriesSpec
@@ -98,6 +100,9 @@ func New(seed uint64, spec StudySpec) *Study {
 	}
 	if spec.Time == "" {
 		spec.Time = "080000"
+	}
+	if spec.Undated {
+		spec.Date, spec.Time = "", ""
 	}
 	st := &Study{Spec: spec, seed: seed}
 	st.StudyInstanceUID = st.uid("study")

@@ -65,8 +65,8 @@ func (svc *Service) Task(ctx context.Context, user people.User, id int64) (Task,
 type TaskFilter struct {
 	Order  page.Order // by seq, status or ended_at
 	Status string     // one, or several with commas; empty: any
-	Seq    int    // only the task at this place in the job; 0: any
-	Skip   int    // so many tasks of the order are left out before the first
+	Seq    int        // only the task at this place in the job; 0: any
+	Skip   int        // so many tasks of the order are left out before the first
 	Limit  int
 }
 

@@ -19,6 +19,7 @@ import (
 var patients = []string{
 	// dicom/phantom
 	"PHANTOM-", "Phantom^", "Phantom, ", "Phäntom", "Bêta", "Gen'ei", "幻影", "げんえい", "Фантом", "Φάντασμα", "DEMO-0",
+	"Phantöm", "Phantom-", "פנטום", "شبح", "Fantôme", "Widmo", "Huanying",
 	// test/faults, test/transfer
 	"Fault^", "QUORRA", "Quorra", "Zzyzx", "YORICK", "Yorick", "Xanthippe", "ACCESSION-123",
 	"LIAR-", "Liar^", // test/liar

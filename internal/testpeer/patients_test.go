@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +25,7 @@ func (c *complaints) Helper() {}
 func (c *complaints) Errorf(string, ...any) { c.n++ }
 
 func TestPatients(t *testing.T) {
-	for _, s := range phantom.DemoStudies() {
+	for _, s := range append(phantom.DemoStudies(), phantom.Hospital(time.Now())...) {
 		require.NotEmpty(t, Patient("x "+s.Spec.Patient.ID+" x"), s.Spec.Patient.ID)
 		require.NotEmpty(t, Patient(s.Spec.Patient.Name), s.Spec.Patient.Name)
 		require.NotEmpty(t, Patient(s.Spec.AccessionNumber), s.Spec.AccessionNumber)

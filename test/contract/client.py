@@ -12,8 +12,8 @@ from adit_client.models import JobStatus, NewJob, NewJobKind, NewStudy, Problem
 adit = AuthenticatedClient(os.environ["ADIT_URL"], os.environ["ADIT_TOKEN"], prefix="Token")
 new = NewJob(
     kind=NewJobKind.SELECTIVE_TRANSFER,
-    source="demo-source",
-    destination="demo-target",
+    source="PACS-A",
+    destination="RESEARCH",
     studies=[NewStudy(study_instance_uid=os.environ["STUDY"])],
 )
 job = create_job.sync(client=adit, body=new)

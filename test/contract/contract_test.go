@@ -46,7 +46,7 @@ func python(t *testing.T) string {
 	return path
 }
 
-// demo is a server with the demo's PACS, and its administrator's token.
+// demo is a server with two PACS of phantoms, and its administrator's token.
 type demo struct {
 	*process.Server
 	token  string
@@ -56,7 +56,7 @@ type demo struct {
 func newDemo(t *testing.T) *demo {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := process.Serve(t, dir, "--demo", "--lease", "1m", "--database-url", dbtest.URL(t))
+	s := process.ServePhantoms(t, dir, "--lease", "1m", "--database-url", dbtest.URL(t))
 	token, err := os.ReadFile(filepath.Join(dir, server.TokenFile))
 	require.NoError(t, err)
 	return &demo{s, strings.TrimSpace(string(token)), python(t)}
@@ -118,7 +118,7 @@ func TestDocument(t *testing.T) {
 	c, err := client.New(d.URL, client.WithToken(d.token))
 	require.NoError(t, err)
 	_, err = c.Jobs.Create(t.Context(), client.NewJob{
-		Kind: "selective_transfer", Source: "demo-source", Destination: "demo-target",
+		Kind: "selective_transfer", Source: "PACS-A", Destination: "RESEARCH",
 		Studies: []client.NewStudy{{StudyInstanceUID: phantom.DemoStudies()[0].StudyInstanceUID}},
 	}, "")
 	require.NoError(t, err)

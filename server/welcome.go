@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package server
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/adit-go/adit/internal/files"
+	"github.com/adit-go/adit/people"
+)
+
+const (
+	demoAdmin    = "admin"
+	demoPassword = "admin.password" // in a demo's data directory
+)
+
+// welcome lets the first administrator in while nobody has a password: by a code that the command prints, or in a demo
+// by a password that was made for it.
+func (s *server) welcome(ctx context.Context) error {
+	username, code, err := s.people.Passwords.Welcome(ctx)
+	if err != nil {
+		return err
+	}
+	if !s.cfg.Demo {
+		s.welcomeCode = code
+		return nil
+	}
+	path := filepath.Join(s.cfg.DataDir, demoPassword)
+	password, err := people.ReadPrivate(path)
+	if errors.Is(err, fs.ErrNotExist) && code != "" {
+		password = letters()
+		err = files.WritePrivate(path, password+"\n")
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // somebody chose one
+	}
+	if err != nil {
+		return fmt.Errorf("the password of the demo's administrator can't be kept: %w", err)
+	}
+	if code != "" {
+		err = s.people.Passwords.Reset(ctx, code, password, "", true)
+		s.demo.Username, s.demo.Password = username, password
+		return err
+	}
+	if still, err := s.people.Passwords.Is(ctx, demoAdmin, password); err != nil || !still {
+		return err
+	}
+	s.demo.Username, s.demo.Password = demoAdmin, password
+	return nil
+}
+
+// letters returns a password that nobody guesses, of letters that no other one looks like.
+func letters() string {
+	const alphabet = "abcdefghkmnprstw" // 16, so that each is as likely
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	for i, b := range raw {
+		raw[i] = alphabet[b%16]
+	}
+	return string(raw[:])
+}
