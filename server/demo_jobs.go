@@ -19,7 +19,7 @@ import (
 
 const (
 	demoFolder  = "EXPORTS"
-	demoProject = "PHANTOM-TRIAL"
+	demoProject = "TRIAL-A"
 
 	demoOpensIn, demoOpenFor = 3 * time.Hour, 4 * time.Hour // of the archive, for jobs
 )
@@ -79,7 +79,7 @@ func (s *server) makeDemoJobs(ctx context.Context) error {
 		{Source: demoSource, Destination: demoFolder, Studies: []jobs.Study{study(2)}},
 		{
 			Source: demoSource, Destination: demoTarget, Project: demoProject, Pseudonymize: true,
-			TrialProtocolID: "PT-1", TrialProtocolName: demoProject, Studies: []jobs.Study{study(3), study(4), study(5)},
+			TrialProtocolID: "TA-1", TrialProtocolName: demoProject, Studies: []jobs.Study{study(3), study(4), study(5)},
 		},
 		{Source: demoSource, Destination: demoTarget, Studies: []jobs.Study{study(7), other}},
 		{Source: demoSource, Destination: demoTarget, Studies: []jobs.Study{study(6), unknown}},
