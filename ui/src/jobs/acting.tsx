@@ -18,7 +18,7 @@ export type Acting = {
   start: (action: JobAction) => void;
   running: boolean;
   /** Why the last action was not done; it is shown where the action is. */
-  error: unknown;
+  error: Error | null;
   forget: () => void;
   /** What was done last, for screen readers. */
   said: string;
