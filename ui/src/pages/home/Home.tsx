@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button } from '@mantine/core';
 import { IconSpeakerphone, IconTransfer } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
-import { Link } from '@tanstack/react-router';
 
 import { getAnnouncement } from '../../api';
 import { Empty, Note, Page, Section } from '../../components/layout';
+import { LinkButton } from '../../components/LinkButton';
 import { Failed, Loading } from '../../components/states';
 import ui from '../../components/ui.module.css';
 import { useBeside } from '../../jobs/feed';
@@ -101,13 +100,7 @@ function FirstUse() {
       <Empty
         icon={<IconTransfer size={34} stroke={1.4} aria-hidden />}
         title="You have no job yet"
-        actions={
-          may && (
-            <Button component={Link} to="/selective-transfer">
-              Start your first transfer
-            </Button>
-          )
-        }
+        actions={may && <LinkButton to="/selective-transfer">Start your first transfer</LinkButton>}
       >
         {may
           ? 'Search a PACS, pick studies, and ADIT sends them where you want. How far they are is shown here.'

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button, Popover, SegmentedControl, Select, TextInput } from '@mantine/core';
+import { Button, Popover, SegmentedControl, TextInput } from '@mantine/core';
 import { IconAdjustmentsHorizontal, IconSearch, IconX } from '@tabler/icons-react';
 import { useNavigate } from '@tanstack/react-router';
-import { type SyntheticEvent, useState } from 'react';
+import { lazy, Suspense, type SyntheticEvent, useState } from 'react';
 
 import type { JobCounts } from '../../api';
-import { kindWords } from '../../components/jobs';
+import { Loading } from '../../components/states';
 import { statuses, statusWords } from '../../components/status';
 import { count } from '../../format/numbers';
-import { useProjects } from '../../jobs/projects';
 import type { JobsSearch } from '../../router';
-import { useNodes } from '../../servers/queries';
-import { kinds, narrowings, numberOf, statusesOf, toggled } from './filters';
+import { narrowings, numberOf, statusesOf, toggled } from './filters';
 import c from './Jobs.module.css';
+
+const NarrowForm = lazy(() => import('./NarrowForm'));
 
 type FiltersProps = {
   search: JobsSearch;
@@ -84,6 +84,7 @@ function StatusChips({ search, change, counts }: ChipsProps) {
 
 type NarrowProps = Pick<FiltersProps, 'search' | 'change'>;
 
+/** Narrow opens the form; what is chosen in it stands beside the statuses. */
 function Narrow({ search, change }: NarrowProps) {
   return (
     <Popover position="bottom-end" width={280} trapFocus returnFocus>
@@ -93,62 +94,11 @@ function Narrow({ search, change }: NarrowProps) {
         </Button>
       </Popover.Target>
       <Popover.Dropdown aria-label="Filter">
-        <NarrowForm search={search} change={change} />
+        <Suspense fallback={<Loading rows={3} label="Filters are loaded" />}>
+          <NarrowForm search={search} change={change} />
+        </Suspense>
       </Popover.Dropdown>
     </Popover>
-  );
-}
-
-const inPlace = { withinPortal: false };
-
-/** NarrowForm is there only while it is open: until then nobody asks for nodes and projects. */
-function NarrowForm({ search, change }: NarrowProps) {
-  const nodes = useNodes().data ?? [];
-  const projects = useProjects().data ?? [];
-  const field = (by: 'kind' | 'source' | 'destination' | 'project', label: string, any: string) => ({
-    label,
-    placeholder: any,
-    value: search[by] ?? null,
-    onChange: (value: string | null) => change({ ...search, [by]: value ?? undefined }),
-    clearable: true,
-    clearButtonProps: { 'aria-label': `Clear ${label.toLowerCase()}` },
-    comboboxProps: inPlace,
-  });
-  // What is chosen stays to be chosen, even if one may not use it any more.
-  const names = (all: string[], chosen: string | undefined) => [...new Set(chosen ? [...all, chosen] : all)];
-  return (
-    <div className="stack">
-      {kinds.length > 1 && (
-        <Select
-          {...field('kind', 'Kind', 'All kinds')}
-          data={kinds.map((value) => ({ value, label: kindWords(value) }))}
-        />
-      )}
-      <Select
-        {...field('source', 'Source', 'Any')}
-        data={names(
-          nodes.filter((n) => n.kind === 'server').map((n) => n.name),
-          search.source,
-        )}
-        searchable
-      />
-      <Select
-        {...field('destination', 'Destination', 'Any')}
-        data={names(
-          nodes.map((n) => n.name),
-          search.destination,
-        )}
-        searchable
-      />
-      <Select
-        {...field('project', 'Project', 'Any')}
-        data={names(
-          projects.map((p) => p.name),
-          search.project,
-        )}
-        searchable
-      />
-    </div>
   );
 }
 

@@ -45,7 +45,7 @@ export const JobRow = memo(function JobRow({ job, owned, nodes }: JobProps) {
           <Progress job={job} />
         </td>
         <td>
-          <div className="stack tight">
+          <div className={c.nodes}>
             <NodeName name={job.source} kind={nodes.get(job.source)} />
             <NodeName name={job.destination} kind={nodes.get(job.destination)} />
           </div>
@@ -146,7 +146,7 @@ function Actions({ acting }: { acting: Acting }) {
 
 function ErrorOf({ acting }: { acting: Acting }) {
   return (
-    <div className="row top">
+    <div className="row">
       <div className="grow">
         <Failed error={acting.error} />
       </div>

@@ -3,11 +3,12 @@
 import { Button } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconFilterOff, IconListDetails, IconPlus } from '@tabler/icons-react';
-import { getRouteApi, Link } from '@tanstack/react-router';
+import { getRouteApi } from '@tanstack/react-router';
 import { type ReactNode, useMemo } from 'react';
 
 import type { Job } from '../../api';
 import { Empty, Page, Section } from '../../components/layout';
+import { LinkButton } from '../../components/LinkButton';
 import { Failed, Loading } from '../../components/states';
 import { type Status, statuses } from '../../components/status';
 import ui from '../../components/ui.module.css';
@@ -95,9 +96,9 @@ function sum(of: Status[], counts: Record<Status, number>): number {
 
 function NewJob() {
   return (
-    <Button component={Link} to="/selective-transfer" leftSection={<IconPlus size={16} aria-hidden />}>
+    <LinkButton to="/selective-transfer" leftSection={<IconPlus size={16} aria-hidden />}>
       New transfer
-    </Button>
+    </LinkButton>
   );
 }
 
@@ -211,13 +212,7 @@ function NoJob({ may }: { may: boolean }) {
     <Empty
       icon={<IconListDetails size={34} stroke={1.4} aria-hidden />}
       title="No job yet"
-      actions={
-        may && (
-          <Button component={Link} to="/selective-transfer">
-            Start a selective transfer
-          </Button>
-        )
-      }
+      actions={may && <LinkButton to="/selective-transfer">Start a selective transfer</LinkButton>}
     >
       {may
         ? 'What you transfer is listed here, with how far it is.'
