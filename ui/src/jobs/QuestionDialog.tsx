@@ -11,12 +11,20 @@ type QuestionDialogProps = {
   running: boolean;
   error: unknown;
   answer: (yes: boolean) => void;
+  onClosed: () => void;
 };
 
 /** QuestionDialog asks before something is lost. What is safe has the focus. */
-export default function QuestionDialog({ opened, question, running, error, answer }: QuestionDialogProps) {
+export default function QuestionDialog(props: QuestionDialogProps) {
+  const { opened, question, running, error, answer, onClosed } = props;
   return (
-    <Modal opened={opened} onClose={() => answer(false)} title={question.title}>
+    <Modal
+      opened={opened}
+      onClose={() => answer(false)}
+      title={question.title}
+      returnFocus={false}
+      onExitTransitionEnd={onClosed}
+    >
       <div className="stack">
         <p>{question.says}</p>
         <Failed error={error} />

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { useMutation } from '@tanstack/react-query';
-import { lazy, Suspense, useState } from 'react';
+import { lazy, Suspense, useRef, useState } from 'react';
 
 import type { Job } from '../api';
 import { useMe } from '../session/me';
@@ -18,30 +18,44 @@ export type Acting = {
   start: (action: JobAction) => void;
   running: boolean;
   /** Why the last action was not done; it is shown where the action is. */
-  error: unknown;
+  error: Error | null;
   forget: () => void;
   /** What was done last, for screen readers. */
   said: string;
   /** The action that is asked about now. */
   asking: JobAction | undefined;
   answer: (yes: boolean) => void;
+  /** Gives the focus back to what began the action. */
+  back: () => void;
 };
+
+/** startedFrom is what began an action: of an item of a menu, the button of the menu, since the item goes. */
+function startedFrom(): HTMLElement | null {
+  const at = document.activeElement as HTMLElement | null;
+  const menu = at?.closest('[role=menu]');
+  return menu ? document.getElementById(menu.getAttribute('aria-labelledby') ?? '') : at;
+}
 
 /** useActing lets somebody act on a job. onGone is called when the job was deleted. */
 export function useActing(job: Job, onGone?: () => void): Acting {
   const me = useMe();
   const [asking, ask] = useState<JobAction>();
+  const from = useRef<HTMLElement | null>(null);
   const mutation = useMutation({
     mutationFn: (action: JobAction) => act(action, job.id),
     onSuccess: (now) => {
       ask(undefined);
       if (now) placeJob(now);
-      else onGone?.();
+      else {
+        from.current = document.querySelector<HTMLElement>('main h1');
+        onGone?.();
+      }
       reloadJobs(now ? 'counts' : 'all');
     },
   });
   const start = (action: JobAction) => {
     mutation.reset();
+    from.current = startedFrom();
     if (questionOf(action, job)) ask(action);
     else mutation.mutate(action);
   };
@@ -60,6 +74,7 @@ export function useActing(job: Job, onGone?: () => void): Acting {
     said: mutation.isSuccess ? done(mutation.variables, job) : '',
     asking,
     answer,
+    back: () => from.current?.focus(),
   };
 }
 
@@ -83,6 +98,7 @@ export function ActingDialog({ acting }: { acting: Acting }) {
             running={acting.running}
             error={opened ? acting.error : null}
             answer={acting.answer}
+            onClosed={acting.back}
           />
         </Suspense>
       )}

@@ -54,19 +54,19 @@ describe('what is asked', () => {
     expect(questionOf('cancel', job)).toEqual({
       title: 'Cancel job 1204?',
       says:
-        'The 4 running studies stop at the next image, and 184 are not begun. ' +
+        'The 4 running studies stop at the next image, and 184 will not be sent. ' +
         'What has been delivered stays at RESEARCH. You can resume the job later.',
       keep: 'Keep it running',
       go: 'Cancel job',
     });
     expect(says('cancel', fakeJob({ tasks: { in_progress: 1, pending: 1 } }))).toBe(
-      'The running study stops at the next image, and 1 is not begun. You can resume the job later.',
+      'The running study stops at the next image, and 1 will not be sent. You can resume the job later.',
     );
     expect(says('cancel', fakeJob({ tasks: { pending: 3 } }))).toBe(
-      '3 studies are not sent. You can resume the job later.',
+      '3 studies will not be sent. You can resume the job later.',
     );
     expect(says('cancel', fakeJob({ tasks: { pending: 1 } }))).toBe(
-      '1 study is not sent. You can resume the job later.',
+      '1 study will not be sent. You can resume the job later.',
     );
     expect(says('cancel', fakeJob({ tasks: { in_progress: 2 } }))).toBe(
       'The 2 running studies stop at the next image. You can resume the job later.',

@@ -127,9 +127,8 @@ function cancels(job: Job): string {
   const parts = [];
   if (running === 1) parts.push('the running study stops at the next image');
   if (running > 1) parts.push(`the ${count(running)} running studies stop at the next image`);
-  if (pending > 0 && running > 0) parts.push(`${count(pending)} ${pending === 1 ? 'is' : 'are'} not begun`);
-  if (pending > 0 && running === 0) {
-    parts.push(`${counted(pending, 'study', 'studies')} ${pending === 1 ? 'is' : 'are'} not sent`);
+  if (pending > 0) {
+    parts.push(`${running > 0 ? count(pending) : counted(pending, 'study', 'studies')} will not be sent`);
   }
   const sentences = [`${capital(parts.join(', and '))}.`];
   if (job.delivered > 0) sentences.push(`What has been delivered stays at ${job.destination}.`);

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { CloseButton, Menu } from '@mantine/core';
+import { IconShieldLock } from '@tabler/icons-react';
+import { Link, useNavigate } from '@tanstack/react-router';
+import { memo } from 'react';
+
+import type { Job } from '../../api';
+import { NodeName } from '../../components/controls';
+import { kindWords } from '../../components/jobs';
+import { Failed } from '../../components/states';
+import { StatusBadge, TaskBar, Urgent } from '../../components/status';
+import ui from '../../components/ui.module.css';
+import { bytes } from '../../format/numbers';
+import { exact, lasting, when } from '../../format/times';
+import { type Acting, ActingDialog, useActing } from '../../jobs/acting';
+import { JobMenu } from '../../jobs/JobMenu';
+import { happens, studiesDone } from '../../jobs/words';
+import c from './Jobs.module.css';
+
+export type Kinds = ReadonlyMap<string, 'server' | 'folder'>;
+
+type JobProps = {
+  job: Job;
+  /** Whether its owner is shown. */
+  owned: boolean;
+  /** What the DICOM nodes are. */
+  nodes: Kinds;
+};
+
+/** JobRow is a job as a row of the table, and a second row with the error of what was tried with it. */
+export const JobRow = memo(function JobRow({ job, owned, nodes }: JobProps) {
+  const acting = useActing(job);
+  return (
+    <>
+      <tr data-error={acting.error && !acting.asking ? true : undefined}>
+        <td>
+          <Title job={job} />
+          <div className="small dim">{belongsTo(job, owned)}</div>
+        </td>
+        <td>
+          <StatusBadge status={job.status} paused={job.paused} />
+        </td>
+        <td>
+          <Progress job={job} />
+        </td>
+        <td>
+          <div className={c.nodes}>
+            <NodeName name={job.source} kind={nodes.get(job.source)} />
+            <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+          </div>
+        </td>
+        <td>{happens(job)}</td>
+        <td className={`${c.created} nowrap dim num`}>
+          <span title={exact(new Date(job.created_at))}>{when(new Date(job.created_at))}</span>
+          {job.started_at && job.ended_at && (
+            <div className="small">
+              {lasting(new Date(job.ended_at).getTime() - new Date(job.started_at).getTime())}
+            </div>
+          )}
+        </td>
+        <td className={ui.right}>
+          <Actions acting={acting} />
+        </td>
+      </tr>
+      {acting.error && !acting.asking && (
+        <tr>
+          <td colSpan={7}>
+            <ErrorOf acting={acting} />
+          </td>
+        </tr>
+      )}
+    </>
+  );
+});
+
+/** JobCard is a job where there is no room for a table. */
+export const JobCard = memo(function JobCard({ job, owned, nodes }: JobProps) {
+  const acting = useActing(job);
+  return (
+    <li className={c.card}>
+      <div className="row">
+        <Title job={job} />
+        <span className="grow" />
+        <StatusBadge status={job.status} paused={job.paused} />
+        <Actions acting={acting} />
+      </div>
+      <div className="row wrap dim">
+        <NodeName name={job.source} kind={nodes.get(job.source)} />
+        <span aria-label="to">→</span>
+        <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+        <span className="small">{belongsTo(job, owned)}</span>
+      </div>
+      <Progress job={job} />
+      <p>{happens(job)}</p>
+      {acting.error && !acting.asking && <ErrorOf acting={acting} />}
+    </li>
+  );
+});
+
+function belongsTo(job: Job, owned: boolean): string {
+  return owned ? `${job.project} · ${job.owner}` : job.project;
+}
+
+function Title({ job }: { job: Job }) {
+  return (
+    <span>
+      <Link to="/jobs/$id" params={{ id: String(job.id) }} className="strong num">
+        {job.id}
+      </Link>{' '}
+      <span className={c.kind}>{kindWords(job.kind)}</span> {job.urgent && <Urgent />}
+    </span>
+  );
+}
+
+function Progress({ job }: { job: Job }) {
+  return (
+    <div>
+      <TaskBar counts={job.tasks} live={job.status === 'in_progress'} />
+      <div className={`${c.far} small dim num`}>
+        <span>{studiesDone(job)}</span>
+        <span>{job.bytes > 0 && bytes(job.bytes)}</span>
+      </div>
+    </div>
+  );
+}
+
+function Actions({ acting }: { acting: Acting }) {
+  const go = useNavigate();
+  const { job } = acting;
+  const report = job.deidentified && (
+    <Menu.Item
+      leftSection={<IconShieldLock size={15} aria-hidden />}
+      onClick={() => void go({ to: '/jobs/$id/deidentification', params: { id: String(job.id) } })}
+    >
+      De-identification report
+    </Menu.Item>
+  );
+  return (
+    <>
+      <JobMenu acting={acting}>{report}</JobMenu>
+      <ActingDialog acting={acting} />
+    </>
+  );
+}
+
+function ErrorOf({ acting }: { acting: Acting }) {
+  return (
+    <div className="row">
+      <div className="grow">
+        <Failed error={acting.error} />
+      </div>
+      <CloseButton aria-label="Close the message" onClick={acting.forget} />
+    </div>
+  );
+}
