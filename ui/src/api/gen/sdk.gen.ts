@@ -539,7 +539,7 @@ export const exportJobManifest = <ThrowOnError extends boolean = true>(options: 
 /**
  * List the tasks of a job
  *
- * Shows the tasks in their order, each with its status, its counts, and what to do if it failed. Filter by a status to see only those. For the owner and staff.
+ * Shows the tasks in their order, each with its status, its counts, and what to do if it failed. Filter by a status to see only those; skip jumps within a long list. For the owner and staff.
  */
 export const listTasks = <ThrowOnError extends boolean = true>(options: Options<ListTasksData, ThrowOnError>) => (options.client ?? client).get<ListTasksResponses, ListTasksErrors, ThrowOnError>({
     querySerializer: { parameters: { status: { array: { explode: false } } } },

@@ -6996,6 +6996,14 @@ export type ListTasksData = {
          * Only tasks in this status; or several with commas, in one of them.
          */
         status?: Array<'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure'>;
+        /**
+         * Only the task at this place in the job.
+         */
+        seq?: number;
+        /**
+         * So many tasks of the order are left out before the page begins, for a jump within a long list. Not together with cursor.
+         */
+        skip?: number;
     };
     url: '/api/v1/jobs/{id}/tasks';
 };
