@@ -112,6 +112,33 @@ type NotSentInstance struct {
 	Unsafe         bool   `json:"unsafe,omitempty" doc:"It could not be de-identified; otherwise the profile leaves it out."`
 }
 
+// JobDeidentification is what was done to the studies of a job, all together. It holds nothing of the originals.
+type JobDeidentification struct {
+	Studies               int              `json:"studies" doc:"Studies of the job." example:"500"`
+	ToPseudonymize        int              `json:"to_pseudonymize" doc:"Studies of these that are sent under a pseudonym, or not at all; the others go with the identity of their patient." example:"500"`
+	Pseudonymized         int              `json:"pseudonymized" doc:"Studies of which the destination has acknowledged instances under a pseudonym." example:"307"`
+	WithIdentity          int              `json:"with_identity" doc:"Studies of which the destination has acknowledged instances with the identity of their patient." example:"0"`
+	Patients              int              `json:"patients" doc:"Pseudonyms under which studies were delivered; one that ADIT chose counts when its task has ended." example:"231"`
+	Instances             int64            `json:"instances" doc:"Instances that were delivered under a pseudonym." example:"148220"`
+	InstancesWithIdentity int64            `json:"instances_with_identity" doc:"Instances that were delivered with the identity of their patient." example:"0"`
+	Attributes            map[string]int64 `json:"attributes" nullable:"false" doc:"How many attributes of the instances that were delivered under a pseudonym were treated in which way." example:"{\"remove\":4800,\"replace\":960}"`
+	Codes                 map[string]int   `json:"codes" nullable:"false" doc:"In how many studies (0012,0064) of some instance has a code of CID 7050 (PS3.16)." example:"{\"113100\":307,\"113101\":307}"`
+	MovedToUTF8           int64            `json:"moved_to_utf8" doc:"Instances whose text was moved to UTF-8, since their character set can't hold a new value." example:"0"`
+	AssumedCharsets       map[string]int   `json:"assumed_character_sets" nullable:"false" doc:"Instances that declare no character set and have other bytes than ASCII, by the one that their text was read in." example:"{\"ISO_IR 100\":12}"`
+	HeldBack              []HeldBack       `json:"held_back" nullable:"false" doc:"Instances that were not sent, by reason, most first."`
+	Truncated             bool             `json:"held_back_truncated,omitempty" doc:"Of some study more was held back than its report lists, so that there is more than the numbers say."`
+	Excluded              map[string]int   `json:"excluded" nullable:"false" doc:"Instances of modalities that are left out under a pseudonym, by modality, as far as the source counts them." example:"{\"SR\":1}"`
+}
+
+// HeldBack is instances of a job that were not sent for one reason.
+type HeldBack struct {
+	Reason    string `json:"reason" doc:"Why they were not sent." example:"burned-in"`
+	Unsafe    bool   `json:"unsafe,omitempty" doc:"They could not be de-identified; otherwise the profile or a rule leaves them out."`
+	Instances int    `json:"instances" doc:"How many instances." example:"14"`
+	Studies   int    `json:"studies" doc:"How many studies they belong to." example:"6"`
+	First     int    `json:"first" doc:"Place of the first task within the job, from 1." example:"10"`
+}
+
 // List returns the projects that one belongs to, all of them for staff.
 func (c Projects) List(ctx context.Context) iter.Seq2[Project, error] {
 	return list[Project](ctx, c.caller, "/api/v1/projects", nil)
@@ -214,6 +241,12 @@ func (c Tasks) Deidentification(ctx context.Context, task int64) (Deidentificati
 // Deidentification writes, as CSV, what was done to the studies of a job. It holds nothing of the originals.
 func (c Jobs) Deidentification(ctx context.Context, job int64, w io.Writer) error {
 	return c.copy(ctx, get(jobPath(job)+"/deidentification:export", nil), w)
+}
+
+// DeidentificationSum tells what was done to the studies of a job, all together.
+func (c Jobs) DeidentificationSum(ctx context.Context, job int64) (JobDeidentification, error) {
+	var sum JobDeidentification
+	return sum, c.do(ctx, get(jobPath(job)+"/deidentification", nil), &sum)
 }
 
 // Manifest writes the manifest of a job that has ended: a JSON object a line, each chained to the one before. A

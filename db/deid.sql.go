@@ -438,3 +438,89 @@ func (q *Queries) PutTaskDeidLeftOut(ctx context.Context, arg PutTaskDeidLeftOut
 	)
 	return err
 }
+
+const sumTaskDeid = `-- name: SumTaskDeid :one
+WITH studies AS MATERIALIZED (
+    SELECT t.seq, t.delivered, j.pseudonymize OR t.pseudonym <> '' AS meant, coalesce(d.instances, 0) AS instances,
+           coalesce(nullif(d.pseudonym, ''), t.pseudonym) AS pseudonym, d.counts, d.codes, coalesce(d.to_utf8, 0) AS to_utf8, d.assumed_charsets, d.left_out,
+           d.omitted
+    FROM tasks t
+    JOIN jobs j ON j.id = t.job_id
+    LEFT JOIN task_deid d ON d.task_id = t.id
+    WHERE t.job_id = $2
+), held AS (
+    SELECT o.value ->> 'reason' AS reason, o.value -> 'unsafe' IS NOT NULL AS unsafe, count(*) AS instances, count(DISTINCT s.seq) AS studies,
+           min(s.seq) AS first
+    FROM studies s CROSS JOIN LATERAL jsonb_array_elements(s.left_out) o
+    GROUP BY 1, 2
+)
+SELECT count(*) AS studies,
+       count(*) FILTER (WHERE s.meant) AS meant,
+       count(*) FILTER (WHERE s.instances > 0) AS pseudonymized,
+       count(*) FILTER (WHERE s.delivered > 0 AND s.instances = 0 AND NOT s.meant) AS identified,
+       count(DISTINCT s.pseudonym) FILTER (WHERE s.instances > 0 AND s.pseudonym <> '') AS patients,
+       coalesce(sum(s.instances), 0)::bigint AS instances,
+       coalesce(sum(s.delivered) FILTER (WHERE s.instances = 0 AND NOT s.meant), 0)::bigint AS identified_instances,
+       coalesce(sum(s.to_utf8), 0)::bigint AS to_utf8,
+       coalesce(bool_or(jsonb_array_length(s.left_out) >= $1::integer), false)::boolean AS truncated,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.counts) e GROUP BY e.key
+       ) a)::jsonb AS counts,
+       (SELECT coalesce(jsonb_object_agg(a.code, a.n), '{}') FROM (
+           SELECT u.code, count(*) AS n FROM studies c CROSS JOIN LATERAL unnest(c.codes) AS u(code) GROUP BY u.code
+       ) a)::jsonb AS codes,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.assumed_charsets) e GROUP BY e.key
+       ) a)::jsonb AS assumed_charsets,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.omitted) e GROUP BY e.key
+       ) a)::jsonb AS omitted,
+       (SELECT coalesce(jsonb_agg(to_jsonb(h) ORDER BY h.instances DESC, h.first), '[]') FROM held h)::jsonb AS held_back
+FROM studies s
+`
+
+type SumTaskDeidParams struct {
+	Most  int32
+	JobID int64
+}
+
+type SumTaskDeidRow struct {
+	Studies             int64
+	Meant               int64
+	Pseudonymized       int64
+	Identified          int64
+	Patients            int64
+	Instances           int64
+	IdentifiedInstances int64
+	ToUtf8              int64
+	Truncated           bool
+	Counts              []byte
+	Codes               []byte
+	AssumedCharsets     []byte
+	Omitted             []byte
+	HeldBack            []byte
+}
+
+// SumTaskDeid sums up what was done to the studies of a job. A study that is meant to get a pseudonym is never counted among those that were delivered
+// with their identity: what was delivered of it is in its report, or will be in a moment.
+func (q *Queries) SumTaskDeid(ctx context.Context, arg SumTaskDeidParams) (SumTaskDeidRow, error) {
+	row := q.db.QueryRow(ctx, sumTaskDeid, arg.Most, arg.JobID)
+	var i SumTaskDeidRow
+	err := row.Scan(
+		&i.Studies,
+		&i.Meant,
+		&i.Pseudonymized,
+		&i.Identified,
+		&i.Patients,
+		&i.Instances,
+		&i.IdentifiedInstances,
+		&i.ToUtf8,
+		&i.Truncated,
+		&i.Counts,
+		&i.Codes,
+		&i.AssumedCharsets,
+		&i.Omitted,
+		&i.HeldBack,
+	)
+	return i, err
+}

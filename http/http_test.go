@@ -304,7 +304,7 @@ func TestDocument(t *testing.T) {
 		"list-tasks", "get-task", "get-task-log", "delete-task", "reset-task", "kill-task",
 		"list-projects", "add-project", "get-project", "change-project", "list-profiles",
 		"add-profile", "search-audit", "search-linkage", "export-linkage", "import-linkage",
-		"get-task-deidentification", "export-job-deidentification",
+		"get-task-deidentification", "get-job-deidentification", "export-job-deidentification",
 	} {
 		require.True(t, ids[id], "%s is missing", id)
 	}

@@ -102,3 +102,59 @@ func TestJobsOfPages(t *testing.T) {
 	r := s.send("GET", fmt.Sprintf("/api/v1/jobs/%d/failed-studies?status=pending", ids[1]), "")
 	require.Equal(t, 422, r.StatusCode)
 }
+
+// TestDeidentificationSum: what was delivered under a pseudonym, with identity, and held back, over all studies of a
+// job. What is on its way under a pseudonym is not taken for a study with its identity.
+func TestDeidentificationSum(t *testing.T) {
+	s := newSite(t)
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		_, err := s.pool.Exec(t.Context(), sql, args...)
+		require.NoError(t, err)
+	}
+	s.addServer("SRC", "SRC", nil)
+	s.addServer("DST", "DST", nil)
+	var studies []client.NewStudy
+	for i, pseudonym := range []string{"SUBJ-1", "SUBJ-1", "SUBJ-2", "SUBJ-3", "SUBJ-4", "SUBJ-5"} {
+		studies = append(studies, client.NewStudy{StudyInstanceUID: fmt.Sprintf("1.2.%d", i+1), Pseudonym: pseudonym})
+	}
+	job, err := s.client.Jobs.Create(t.Context(), client.NewJob{
+		Kind: client.SelectiveTransfer, Source: "SRC", Destination: "DST", Studies: studies,
+	}, "")
+	require.NoError(t, err)
+	exec(`UPDATE tasks SET pseudonym = '' WHERE job_id = $1 AND seq > 4`, job.ID) // no job is made so, but what if?
+	none := client.JobDeidentification{
+		Studies: 6, ToPseudonymize: 4, Attributes: map[string]int64{}, Codes: map[string]int{},
+		AssumedCharsets: map[string]int{}, HeldBack: []client.HeldBack{}, Excluded: map[string]int{},
+	}
+	sum, err := s.client.Jobs.DeidentificationSum(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.Equal(t, none, sum, "nothing was done yet")
+
+	report := func(seq, instances int, counts, codes, leftOut string) {
+		exec(`UPDATE tasks SET delivered = $3 WHERE job_id = $1 AND seq = $2`, job.ID, seq, instances)
+		exec(`INSERT INTO task_deid (task_id, study_uid, pseudonym, instances, counts, codes, to_utf8, assumed_charsets, left_out, omitted)
+			SELECT id, '2.25.1', pseudonym, $3, $4, $5, 1, '{"ISO_IR 100": 2}', $6, '{"SR": 1}' FROM tasks WHERE job_id = $1 AND seq = $2`,
+			job.ID, seq, instances, counts, codes, leftOut)
+	}
+	report(1, 10, `{"keep": 100, "remove": 20}`, `{113100,113105}`, `[{"uid": "1", "reason": "burned-in"}, {"uid": "2", "reason": "burned-in"}]`)
+	report(2, 5, `{"keep": 50}`, `{113100}`, `[{"uid": "1", "reason": "burned-in"}, {"uid": "2", "reason": "undecodable-text", "unsafe": true}]`)
+	report(3, 0, `{}`, `{}`, `[{"uid": "1", "reason": "unparsable", "unsafe": true}]`)
+	exec(`UPDATE tasks SET delivered = 3 WHERE job_id = $1 AND seq IN (4, 5)`, job.ID)
+	sum, err = s.client.Jobs.DeidentificationSum(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.Equal(t, client.JobDeidentification{
+		Studies: 6, ToPseudonymize: 4, Pseudonymized: 2, WithIdentity: 1, Patients: 1,
+		Instances: 15, InstancesWithIdentity: 3, Attributes: map[string]int64{"keep": 150, "remove": 20},
+		Codes: map[string]int{"113100": 2, "113105": 1}, MovedToUTF8: 3, AssumedCharsets: map[string]int{"ISO_IR 100": 6},
+		HeldBack: []client.HeldBack{
+			{Reason: "burned-in", Instances: 3, Studies: 2, First: 1},
+			{Reason: "undecodable-text", Unsafe: true, Instances: 1, Studies: 1, First: 2},
+			{Reason: "unparsable", Unsafe: true, Instances: 1, Studies: 1, First: 3},
+		},
+		Excluded: map[string]int{"SR": 3},
+	}, sum)
+
+	_, err = s.otherUser().Jobs.DeidentificationSum(t.Context(), job.ID)
+	require.Equal(t, 404, status(err))
+}

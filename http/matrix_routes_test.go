@@ -100,6 +100,7 @@ var routes = []row{
 	{route: "GET /api/v1/jobs/{id}", want: owned(200), on: newJob("pending")},
 	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
 	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
+	{route: "GET /api/v1/jobs/{id}/deidentification", want: owned(200), on: newJob("success")},
 	{route: "GET /api/v1/jobs/{id}/deidentification:export", want: owned(200), on: newJob("success")},
 	{route: "GET /api/v1/jobs/{id}/failed-studies", want: owned(200), on: newJob("failure")},
 	{route: "GET /api/v1/jobs/{id}/failures", want: owned(200), on: newJob("failure")},

@@ -44,6 +44,47 @@ WHERE t.job_id = sqlc.arg(job_id) AND t.seq > sqlc.arg(above)
 ORDER BY t.seq
 LIMIT sqlc.arg(max);
 
+-- SumTaskDeid sums up what was done to the studies of a job. A study that is meant to get a pseudonym is never counted among those that were delivered
+-- with their identity: what was delivered of it is in its report, or will be in a moment.
+-- name: SumTaskDeid :one
+WITH studies AS MATERIALIZED (
+    SELECT t.seq, t.delivered, j.pseudonymize OR t.pseudonym <> '' AS meant, coalesce(d.instances, 0) AS instances,
+           coalesce(nullif(d.pseudonym, ''), t.pseudonym) AS pseudonym, d.counts, d.codes, coalesce(d.to_utf8, 0) AS to_utf8, d.assumed_charsets, d.left_out,
+           d.omitted
+    FROM tasks t
+    JOIN jobs j ON j.id = t.job_id
+    LEFT JOIN task_deid d ON d.task_id = t.id
+    WHERE t.job_id = sqlc.arg(job_id)
+), held AS (
+    SELECT o.value ->> 'reason' AS reason, o.value -> 'unsafe' IS NOT NULL AS unsafe, count(*) AS instances, count(DISTINCT s.seq) AS studies,
+           min(s.seq) AS first
+    FROM studies s CROSS JOIN LATERAL jsonb_array_elements(s.left_out) o
+    GROUP BY 1, 2
+)
+SELECT count(*) AS studies,
+       count(*) FILTER (WHERE s.meant) AS meant,
+       count(*) FILTER (WHERE s.instances > 0) AS pseudonymized,
+       count(*) FILTER (WHERE s.delivered > 0 AND s.instances = 0 AND NOT s.meant) AS identified,
+       count(DISTINCT s.pseudonym) FILTER (WHERE s.instances > 0 AND s.pseudonym <> '') AS patients,
+       coalesce(sum(s.instances), 0)::bigint AS instances,
+       coalesce(sum(s.delivered) FILTER (WHERE s.instances = 0 AND NOT s.meant), 0)::bigint AS identified_instances,
+       coalesce(sum(s.to_utf8), 0)::bigint AS to_utf8,
+       coalesce(bool_or(jsonb_array_length(s.left_out) >= sqlc.arg(most)::integer), false)::boolean AS truncated,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.counts) e GROUP BY e.key
+       ) a)::jsonb AS counts,
+       (SELECT coalesce(jsonb_object_agg(a.code, a.n), '{}') FROM (
+           SELECT u.code, count(*) AS n FROM studies c CROSS JOIN LATERAL unnest(c.codes) AS u(code) GROUP BY u.code
+       ) a)::jsonb AS codes,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.assumed_charsets) e GROUP BY e.key
+       ) a)::jsonb AS assumed_charsets,
+       (SELECT coalesce(jsonb_object_agg(a.key, a.n), '{}') FROM (
+           SELECT e.key, sum(e.value::bigint) AS n FROM studies c CROSS JOIN LATERAL jsonb_each_text(c.omitted) e GROUP BY e.key
+       ) a)::jsonb AS omitted,
+       (SELECT coalesce(jsonb_agg(to_jsonb(h) ORDER BY h.instances DESC, h.first), '[]') FROM held h)::jsonb AS held_back
+FROM studies s;
+
 -- name: PutTaskDeid :exec
 INSERT INTO task_deid (task_id, study_uid, instances, counts, codes, to_utf8, assumed_charsets) VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (task_id) DO UPDATE

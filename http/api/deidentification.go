@@ -25,6 +25,15 @@ func (a *deidentificationRoutes) register() {
 			"pseudonym has no report (404).",
 	}, a.taskDeidentification)
 	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/deidentification",
+		id: "get-job-deidentification", tag: jobsTag, errors: []int{404},
+		summary: "Sum up what de-identification did to a job",
+		description: "Shows how many studies of a job were delivered under a pseudonym and how many with the identity " +
+			"of their patient, what happened to attributes, and how many instances were held back and why. It counts " +
+			"what the destination has acknowledged, and holds nothing of the originals. A job that de-identified " +
+			"nothing answers as well.",
+	}, a.jobDeidentification)
+	handle(a.API, operation{
 		method: http.MethodGet, path: "/jobs/{id}/deidentification:export",
 		id: "export-job-deidentification", tag: jobsTag, errors: []int{404}, csv: true,
 		summary: "Export the de-identification report of a job",
@@ -56,6 +65,27 @@ func (a *deidentificationRoutes) register() {
 		t.ContentType = jsonLines
 		return t, nil
 	})
+}
+
+func (a *API) jobDeidentification(ctx context.Context, user people.User, in *JobID) (
+	*body[client.JobDeidentification], error,
+) {
+	s, err := a.engine.Jobs.DeidSum(ctx, user, in.ID, evidence.MaxMissing)
+	if err != nil {
+		return nil, err
+	}
+	out := client.JobDeidentification{
+		Studies: s.Studies, ToPseudonymize: s.Meant, Pseudonymized: s.Pseudonymized, WithIdentity: s.Identified,
+		Patients: s.Patients, Instances: s.Instances, InstancesWithIdentity: s.IdentifiedInstances,
+		Attributes: s.Counts, Codes: s.Codes, MovedToUTF8: s.ToUTF8, AssumedCharsets: s.AssumedCharsets,
+		HeldBack: []client.HeldBack{}, Truncated: s.Truncated, Excluded: s.Omitted,
+	}
+	for _, h := range s.HeldBack {
+		out.HeldBack = append(out.HeldBack, client.HeldBack{
+			Reason: string(h.Reason), Unsafe: h.Unsafe, Instances: h.Instances, Studies: h.Studies, First: int(h.First),
+		})
+	}
+	return &body[client.JobDeidentification]{out}, nil
 }
 
 func (a *API) taskDeidentification(ctx context.Context, user people.User, in *TaskID) (

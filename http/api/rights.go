@@ -174,6 +174,7 @@ var rights = map[string]Right{
 	"GET /api/v1/jobs/{id}":                         owner,
 	"PATCH /api/v1/jobs/{id}":                       owner.also(ofUrgent).does("job.change"),
 	"DELETE /api/v1/jobs/{id}":                      owner.also("staff for one that has ended").does("job.delete"),
+	"GET /api/v1/jobs/{id}/deidentification":        owner,
 	"GET /api/v1/jobs/{id}/deidentification:export": owner,
 	"GET /api/v1/jobs/{id}/failed-studies":          owner,
 	"GET /api/v1/jobs/{id}/failures":                owner,

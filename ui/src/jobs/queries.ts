@@ -123,6 +123,11 @@ const tasksKey = (id: number) => ['tasks', id];
 /** Tasks of a job are asked for in blocks of so many, by their places in the list. */
 export const block = 100;
 
+/** reloadTasks has what is shown of a job's tasks asked for anew. */
+export function reloadTasks(id: number): void {
+  void queries.invalidateQueries({ queryKey: tasksKey(id) });
+}
+
 type TaskBlock = { items: Task[] };
 
 /** useTaskBlocks gives the blocks of a job's tasks that are shown now; absent: it is on its way. */
@@ -171,7 +176,7 @@ export function useTask(job: number, seq: number) {
   const found = useQuery({
     queryKey: [...tasksKey(job), 'at', seq],
     queryFn: async () => {
-      const task = (await listTasks({ path: { id: job }, query: { seq } as never })).data.items[0];
+      const task = (await listTasks({ path: { id: job }, query: { seq } })).data.items[0];
       if (!task) throw new Problem('There is no such task in this job.', 404, 'not_found');
       return task.id;
     },

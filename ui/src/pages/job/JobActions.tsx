@@ -12,11 +12,17 @@ import { useTelling } from '../../jobs/tell';
 // What one most likely wants has a button of its own.
 const first: JobAction[] = ['verify', 'continue', 'pause', 'retry', 'resume'];
 
+type JobActionsProps = {
+  acting: Acting;
+  /** A retry changes something without further ado. */ retryHelps: boolean;
+};
+
 /** JobActions are the buttons beside a job's title: only what is allowed now. */
-export function JobActions({ acting }: { acting: Acting }) {
+export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const { job, allowed, running, start } = acting;
-  const buttons = allowed.filter((a) => first.includes(a));
-  const more = allowed.filter((a) => !first.includes(a));
+  const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
+  const buttons = allowed.filter(isFirst);
+  const more = allowed.filter((a) => !isFirst(a));
   return (
     <>
       {!final(job.status) && <TellMe id={job.id} />}

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button } from '@mantine/core';
-import { IconRoad } from '@tabler/icons-react';
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
 import { useEffect, useRef } from 'react';
 
 import { type Job, problem } from '../../api';
 import { kindWords } from '../../components/jobs';
-import { Empty, Note, Page, Section } from '../../components/layout';
+import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { final, StatusBadge, statusWords, Urgent } from '../../components/status';
 import ui from '../../components/ui.module.css';
 import { when } from '../../format/times';
 import { ActingDialog, useActing } from '../../jobs/acting';
+import { NoJob } from '../../jobs/NoJob';
 import { useFailures, useJob } from '../../jobs/queries';
 import { sentence } from '../../jobs/words';
 import { About } from './About';
@@ -46,27 +45,6 @@ function Asked({ id }: { id: number }) {
   );
 }
 
-/** NoJob does not tell whether somebody else has a job of this number. */
-export function NoJob() {
-  return (
-    <Page title="No such job" crumbs={<Link to="/jobs">Jobs</Link>}>
-      <Section title="There is nothing at this address" flush>
-        <Empty
-          icon={<IconRoad size={34} stroke={1.4} aria-hidden />}
-          title="There is nothing at this address, or it is somebody else’s"
-          actions={
-            <Button component={Link} to="/jobs">
-              Jobs
-            </Button>
-          }
-        >
-          Check the number, or look for the job in the list.
-        </Empty>
-      </Section>
-    </Page>
-  );
-}
-
 function Shown({ job }: { job: Job }) {
   const go = useNavigate();
   const search = useSearch({ from: '/inside/shell/jobs/$id' });
@@ -82,6 +60,7 @@ function Shown({ job }: { job: Job }) {
   };
   const troubled = job.tasks.failure + job.tasks.warning > 0;
   const failures = useFailures(job.id, troubled);
+  const retryHelps = failures.data?.items.some((g) => g.retry_helps) ?? false;
   return (
     <Page
       title={`Job ${job.id}`}
@@ -98,7 +77,7 @@ function Shown({ job }: { job: Job }) {
           {job.urgent && <Urgent />}
         </>
       }
-      actions={<JobActions acting={acting} />}
+      actions={<JobActions acting={acting} retryHelps={retryHelps} />}
     >
       <Said job={job} />
       <ActingDialog acting={acting} />

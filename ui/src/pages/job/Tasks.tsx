@@ -13,10 +13,10 @@ import { Moment } from '../../components/Moment';
 import { Failed } from '../../components/states';
 import { Fraction, StatusBadge, statusWords } from '../../components/status';
 import { count, counted } from '../../format/numbers';
-import { block, useTaskBlocks } from '../../jobs/queries';
+import { block, reloadTasks, useTaskBlocks } from '../../jobs/queries';
 import { usePreferences } from '../../session/me';
 import c from './JobPage.module.css';
-import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose } from './tasks';
+import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose, whoseWords } from './tasks';
 
 const settles = 120; // milliseconds for which a list has to rest before more of it is asked for
 
@@ -105,7 +105,7 @@ function List({ job, status, all }: ListProps) {
     <>
       {error && (
         <div className={c.pad}>
-          <Failed error={error} />
+          <Failed error={error} retry={() => reloadTasks(job.id)} />
         </div>
       )}
       <div role="table" aria-label="Tasks" aria-rowcount={all + 1} className={c.table}>
@@ -115,7 +115,7 @@ function List({ job, status, all }: ListProps) {
               #
             </span>
             <span role="columnheader">Status</span>
-            <span role="columnheader">{job.deidentified ? 'Pseudonym' : 'Patient ID'}</span>
+            <span role="columnheader">{whoseWords(job)}</span>
             <span role="columnheader">Images</span>
             <span role="columnheader">What happened</span>
             <span role="columnheader" className={c.right}>
@@ -135,7 +135,7 @@ function List({ job, status, all }: ListProps) {
                 onFocus={() => (focused.current = item.index)}
                 onBlur={() => (focused.current = -1)}
               >
-                <Row task={taskAt(item.index)} />
+                <Row task={taskAt(item.index)} job={job} />
               </div>
             ))}
           </div>
@@ -145,7 +145,7 @@ function List({ job, status, all }: ListProps) {
   );
 }
 
-function Row({ task }: { task: Task | undefined }) {
+function Row({ task, job }: { task: Task | undefined; job: Job }) {
   if (!task) {
     return (
       <span role="cell" className={c.grey}>
@@ -171,7 +171,7 @@ function Row({ task }: { task: Task | undefined }) {
         <StatusBadge status={task.status} />
       </span>
       <span role="cell" className={`num ellipsis ${c.whose}`}>
-        <bdi>{whose(task)}</bdi>
+        <bdi>{whose(task, job)}</bdi>
       </span>
       <span role="cell" className={c.images}>
         <Images task={task} />

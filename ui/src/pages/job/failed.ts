@@ -7,13 +7,13 @@ import { sentence } from '../../jobs/words';
 /** Reason is why tasks failed, as a heading, and what there is to say beside it. */
 export type Reason = { title: string; says: string };
 
-/** reasonOf parts what the API says of a group of failures into its first sentence, and the others. */
+/** reasonOf parts what the API says of a group of failures into what happened, and what there is to say besides. */
 export function reasonOf(group: FailureGroup): Reason {
   const message = sentence(group.message);
-  // A sentence ends at a full stop before a capital: host names and UIDs have theirs inside.
-  const parts = /^(.+?)\.\s+(?=\p{Lu})(.*)$/su.exec(message);
+  // A sentence ends at a full stop before a blank: host names and UIDs have theirs inside.
+  const parts = /^(.+?)(?:\.(?=\s+[\p{Lu}\d])|;)\s+(.*)$/su.exec(message);
   const title = (parts?.[1] ?? message).replace(/\.$/, '');
-  const rest = [parts?.[2] ?? ''];
+  const rest = [sentence(parts?.[2] ?? '')];
   if (group.missing > 0) rest.push(`${counted(group.missing, 'image')} missing.`);
   if (group.dicom_status && !message.includes(group.dicom_status)) {
     rest.push(`(DICOM status ${group.dicom_status})`);

@@ -9,10 +9,12 @@ import { reasonOf, retrySays } from './failed';
 import { figuresOf } from './figures';
 import { follows } from './follows';
 import { ratesSay, sampled } from './rates';
-import { blocksFor, shownTasks, taskSays, taskStatus, triesSay, whose } from './tasks';
+import { blocksFor, shownTasks, taskSays, taskStatus, triesSay, whose, whoseWords } from './tasks';
 
 const now = new Date(2026, 10, 12, 21, 5);
 const iso = (hour: number, minute = 0, day = 12) => new Date(2026, 10, day, hour, minute).toISOString();
+
+const by = { profile: 'adit-default', profile_version: '1', profile_sha256: 'ab', uid_generation: 1 };
 
 describe('figures', () => {
   const value = (label: string, job = fakeJob()) => {
@@ -134,6 +136,10 @@ describe('what went wrong', () => {
       title: 'Pacs.example.org refused N images (status A700H)',
       says: 'A retry sends only what is missing. 2 images missing.',
     });
+    expect(reasonOf(group({ message: 'PACS-A has no study UID; check the Study Instance UID' }))).toEqual({
+      title: 'PACS-A has no study UID',
+      says: 'Check the Study Instance UID.',
+    });
     expect(reasonOf(group({ dicom_status: 'A900' }))).toEqual({
       title: 'PACS-A has no such study',
       says: '(DICOM status A900)',
@@ -199,14 +205,17 @@ describe('tasks', () => {
     expect(triesSay(task({ failures: 2 }))).toBe('2 attempts failed');
   });
   it('names the patient', () => {
-    expect(whose(task({ patient_id: 'PHANTOM-001', pseudonym: 'SUBJ-001' }))).toBe('SUBJ-001');
-    expect(whose(task({ patient_id: 'PHANTOM-001' }))).toBe('PHANTOM-001');
-    expect(whose(task({}))).toBe('–');
+    const known = task({ patient_id: 'PHANTOM-001', pseudonym: 'SUBJ-001' });
+    const named = fakeJob({ deidentified: by });
+    expect([whoseWords(named), whose(known, named)]).toEqual(['Pseudonym', 'SUBJ-001']);
+    expect(whose(task({ patient_id: 'PHANTOM-001' }), named)).toBe('–');
+    const chosen = fakeJob({ deidentified: by, pseudonymize: true });
+    expect([whoseWords(chosen), whose(known, chosen)]).toEqual(['Patient ID', 'PHANTOM-001']);
+    expect([whoseWords(fakeJob()), whose(task({}), fakeJob())]).toEqual(['Patient ID', '–']);
   });
 });
 
 describe('de-identification', () => {
-  const by = { profile: 'adit-default', profile_version: '1', profile_sha256: 'ab', uid_generation: 1 };
   const sum = {
     studies: 6,
     to_pseudonymize: 4,

@@ -45,7 +45,14 @@ export function triesSay(task: Task): string {
   return task.failures > 0 ? `${counted(task.failures, 'attempt')} failed` : '';
 }
 
-/** whose names the patient of a task: the pseudonym, else the Patient ID; what was not given with the job is unknown. */
-export function whose(task: Task): string {
-  return task.pseudonym ?? task.patient_id ?? '–';
+/**
+ * whose names the patient of a task, and what the name is: the pseudonyms that were given with the job, else Patient
+ * IDs. ADIT's own choice of pseudonyms stands in the linkage table alone.
+ */
+export function whose(task: Task, job: Job): string {
+  return (whoseWords(job) === 'Pseudonym' ? task.pseudonym : task.patient_id) ?? '–';
+}
+
+export function whoseWords(job: Job): 'Pseudonym' | 'Patient ID' {
+  return job.deidentified && !job.pseudonymize ? 'Pseudonym' : 'Patient ID';
 }

@@ -8,14 +8,13 @@ import { useEffect } from 'react';
 import { type Job, type JobDeidentification, problem } from '../../api';
 import { kindWords } from '../../components/jobs';
 import { Facts, Figures, Note, Page } from '../../components/layout';
-import { Moment } from '../../components/Moment';
 import { Failed, Loading } from '../../components/states';
 import { final, tone } from '../../components/status';
 import { exact } from '../../format/times';
 import { useDeidSum } from '../../jobs/deid';
+import { NoJob } from '../../jobs/NoJob';
 import { useJob } from '../../jobs/queries';
 import { KnownNode } from '../../servers/KnownNode';
-import { NoJob } from '../job/JobPage';
 import { Attributes } from './Attributes';
 import { Held } from './Held';
 import { Manifest } from './Manifest';
@@ -179,16 +178,16 @@ function Who({ job, at }: { job: Job; at: Date }) {
         ['From', <KnownNode key="from" name={job.source} />],
         ['To', <KnownNode key="to" name={job.destination} />],
         trial.some(Boolean) && ['Trial', trial.filter(Boolean).join(' ')],
-        ['Created', <Moment key="created" at={job.created_at} />],
-        job.started_at !== undefined && ['Started', <Moment key="started" at={job.started_at} />],
-        job.ended_at !== undefined && ['Ended', <Moment key="ended" at={job.ended_at} />],
-        [
-          'This report',
-          <span key="at" className="num">
-            {exact(at)}
-          </span>,
-        ],
+        ['Created', <Exact key="created" at={new Date(job.created_at)} />],
+        job.started_at !== undefined && ['Started', <Exact key="started" at={new Date(job.started_at)} />],
+        job.ended_at !== undefined && ['Ended', <Exact key="ended" at={new Date(job.ended_at)} />],
+        ['This report', <Exact key="at" at={at} />],
       ]}
     />
   );
+}
+
+/** Exact is an instant on paper, where there is no today. */
+function Exact({ at }: { at: Date }) {
+  return <span className="num">{exact(at)}</span>;
 }

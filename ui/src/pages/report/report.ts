@@ -36,9 +36,10 @@ export function verdict(job: Job, sum: JobDeidentification): Verdict {
       says: [...says, still(openly)].filter(Boolean).join(' '),
     };
   }
-  const title = final(job.status)
+  const all = final(job.status) && sum.pseudonymized === sum.studies;
+  const title = all
     ? 'Every study was sent under a pseudonym.'
-    : 'Every study so far was sent under a pseudonym.';
+    : 'Every study that was sent went out under a pseudonym.';
   return { tone: 'success', title, says: says.filter(Boolean).join(' ') };
 }
 

@@ -49,9 +49,8 @@ export function fetchWords(task: Task, job: Job): string {
   const lacks = missing(task);
   if (job.tasks.failure > 1)
     return `Retry ${counted(job.tasks.failure, 'failed study', 'failed studies')} of the job`;
-  return lacks > 0
-    ? `Fetch the ${lacks === 1 ? 'missing image' : `${counted(lacks, 'missing image')}`}`
-    : 'Try again';
+  if (lacks === 0) return 'Try again';
+  return lacks === 1 ? 'Fetch the missing image' : `Fetch the ${counted(lacks, 'missing image')}`;
 }
 
 /** mayRetry reports whether a retry of the job is sure to take up a task: of those with a warning, some need none. */
