@@ -57,8 +57,17 @@ wasm: ## build the de-identification engine for the browser into dist/wasm
 .PHONY: test
 test: ## run the whole suite with the race detector
 	@GO="$(GO)" scripts/setup test
+	@$(MAKE) --no-print-directory ui
+	cd ui && npm run --silent test
 	$(GO) vet ./...
 	$(GO) test -race -timeout 30m ./test/transfer ./...
+
+.PHONY: screenshots
+screenshots: ## take pictures of all pages at three widths, light and dark, into dist/screenshots
+	@GO="$(GO)" scripts/setup test
+	@$(MAKE) --no-print-directory build
+	@mkdir -p dist/screenshots
+	$(GO) test ./test/browser -run TestScreenshots -count 1 -timeout 30m -v -args -pictures "$(CURDIR)/dist/screenshots"
 
 .PHONY: test/faults
 test/faults: ## run the long fault suite (crashes at random points, full disks, cut networks)
@@ -103,13 +112,16 @@ generate: ## write the generated code anew
 	$(GO) test ./dicom/deid -run "TestAnswerKey|TestAdditionsInTheDocs" -update
 
 .PHONY: verify
-verify: ## check that generated code and the lists of modules are current, that go vet is content, gofumpt has nothing to change, Spectral finds no fault in the document of the API, and macOS and Windows build
+verify: ## check that generated code and the lists of modules are current, that go vet is content, gofumpt has nothing to change, Spectral finds no fault in the document of the API, the pages are in order and not too large, and macOS and Windows build
 	@GO="$(GO)" scripts/setup test
 	$(GO) mod tidy -diff
 	cd tools && $(GO) mod tidy -diff
 	$(TOOL) sqlc diff
 	@scripts/generated-is-current
 	@GO="$(GO)" scripts/lint-document
+	@$(MAKE) --no-print-directory ui
+	@GO="$(GO)" scripts/ui-api --check
+	cd ui && npm run --silent check && npm run --silent contrast && npm run --silent size
 	$(GO) vet ./...
 	@for os in darwin windows; do echo "GOOS=$$os"; CGO_ENABLED=0 GOOS=$$os $(GO) build -trimpath -o /dev/null ./cmd/adit; done
 	@unformatted="$$(git ls-files -co --exclude-standard '*.go' | xargs -r $(TOOL) gofumpt -l)"; \

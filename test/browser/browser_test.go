@@ -7,9 +7,11 @@
 package browser
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -26,9 +28,6 @@ import (
 )
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
-
-// fresh are the flows that begin with the first start of ADIT.
-var fresh = map[string]bool{"welcome": true}
 
 var from, to *testpeer.OrthancServer
 
@@ -50,13 +49,13 @@ func TestPages(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(flow), ".mjs")
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run(t, name, newWorld(t, fresh[name]))
+			run(t, name, newWorld(t, name))
 		})
 	}
 }
 
-// run runs a flow, and shows what it says if it fails.
-func run(t *testing.T, flow string, w world) {
+// run runs a flow, and shows what it says if it fails. A line that begins with @ is a wish, which is answered by a line.
+func run(t *testing.T, flow string, w *world) {
 	known, err := json.Marshal(w)
 	require.NoError(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*process.Deadline)
@@ -67,11 +66,24 @@ func run(t *testing.T, flow string, w world) {
 	node.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	node.Cancel = func() error { return syscall.Kill(-node.Process.Pid, syscall.SIGKILL) }
 	node.WaitDelay = 5 * time.Second
-	var said bytes.Buffer
-	node.Stdout, node.Stderr = &said, &said
-	if err := node.Run(); err != nil {
-		t.Errorf("%s: %v\n%s", flow, err, said.String())
-		return
+	var faults bytes.Buffer
+	node.Stderr = &faults
+	said, err := node.StdoutPipe()
+	require.NoError(t, err)
+	answer, err := node.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, node.Start())
+	for lines := bufio.NewScanner(said); lines.Scan(); {
+		wish, ok := strings.CutPrefix(lines.Text(), "@")
+		if !ok {
+			t.Log(lines.Text())
+			continue
+		}
+		w.grant(t, wish)
+		_, err := io.WriteString(answer, "done\n")
+		require.NoError(t, err)
 	}
-	t.Logf("%s", said.String())
+	if err := node.Wait(); err != nil {
+		t.Errorf("%s: %v\n%s", flow, err, faults.String())
+	}
 }

@@ -5,6 +5,8 @@
 package browser
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/people"
@@ -29,6 +32,9 @@ type world struct {
 	Secrets  []string `json:"secrets"`  // values of patients, which may occur nowhere but on pages
 	Studies  []study  `json:"studies"`
 	Source   peer     `json:"source"`
+
+	adit *process.Server
+	args []string
 }
 
 type study struct {
@@ -92,15 +98,68 @@ func studies() []*phantom.Study {
 	return all
 }
 
+// manySeries is a study that a page has to scroll.
+func manySeries() *phantom.Study {
+	spec := phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-200", Name: "Phantom^Many", BirthDate: "19700101", Sex: "O"},
+		Date:    "20261101", Time: "120000", Description: "MR perfusion",
+	}
+	for i := range 2000 {
+		spec.Series = append(spec.Series, phantom.SeriesSpec{
+			Kind: phantom.MR, Instances: 1, Rows: 16, Columns: 16, Description: fmt.Sprintf("Map %d", i+1),
+		})
+	}
+	return phantom.New(7900, spec)
+}
 
+// slowly has a PACS say so many studies, and then nothing more until the search is ended.
+func slowly(n int) (studies []*phantom.Study, gate func(context.Context, pacs.Event)) {
+	for i := range n + 1 {
+		studies = append(studies, phantom.New(uint64(7800+i), phantom.StudySpec{
+			Patient: phantom.Patient{ID: fmt.Sprintf("PHANTOM-3%02d", i), Name: "Phantom^Slow", Sex: "O"},
+			Date:    "20261102", Time: "080000", Description: "CR Thorax",
+			Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 1, Rows: 16, Columns: 16}},
+		}))
+	}
+	return studies, func(ctx context.Context, e pacs.Event) {
+		if e.Kind == pacs.AtMatch && e.Number > n {
+			<-ctx.Done()
+		}
+	}
+}
 
-// newWorld starts ADIT with a database of its own between the two Orthancs. Unless it is new, users, groups, servers and
-// a project are there.
-func newWorld(t *testing.T, isNew bool) world {
+// withPACS adds a server of our own, which does what no Orthanc can be asked for.
+func (w *world) withPACS(
+	t *testing.T, name string, gate func(context.Context, pacs.Event), studies ...*phantom.Study,
+) {
+	ctx, c := t.Context(), w.client(t)
+	p, err := pacs.Start(pacs.Config{AETitle: name, Studies: studies, Gate: gate})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, p.Close()) })
+	_, err = c.Servers.Add(ctx, client.ServerSettings{
+		Name: name, AETitle: name, Host: "127.0.0.1", Port: p.Port(),
+		Supports: client.Supports{StudyRootFind: true, StudyRootGet: true, Store: true},
+	})
+	require.NoError(t, err)
+	_, err = c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: name, Source: true})
+	require.NoError(t, err)
+}
+
+// client is a client of the first administrator.
+func (w *world) client(t *testing.T) *client.Client {
+	c, err := client.New(w.URL, client.WithToken(w.Token))
+	require.NoError(t, err)
+	return c
+}
+
+// newWorld starts ADIT with a database of its own between the two Orthancs. But for
+// the flow that begins with the first start, users, groups, servers and a project are there.
+func newWorld(t *testing.T, flow string) *world {
 	ctx := t.Context()
-	w := world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
-	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), "--database-url", dbtest.URL(t), "--lease", "10s")
-	w.URL, w.Banner = adit.URL, adit.Banner
+	w := &world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
+	w.args = []string{"--database-url", dbtest.URL(t), "--lease", "10s"}
+	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), w.args...)
+	w.adit, w.URL, w.Banner = adit, adit.URL, adit.Banner
 	token, err := os.ReadFile(filepath.Join(adit.DataDir, "admin.token"))
 	require.NoError(t, err)
 	w.Token = strings.TrimSpace(string(token))
@@ -109,11 +168,10 @@ func newWorld(t *testing.T, isNew bool) world {
 		w.Secrets = append(w.Secrets, p.ID, strings.Split(p.Name, "^")[0], s.StudyInstanceUID)
 		w.Studies = append(w.Studies, study{s.StudyInstanceUID, p.ID, len(s.Instances()), len(s.Series)})
 	}
-	if isNew {
+	if flow == "welcome" {
 		return w
 	}
-	c, err := client.New(adit.URL, client.WithToken(w.Token))
-	require.NoError(t, err)
+	c := w.client(t)
 	for name, at := range map[string]*testpeer.OrthancServer{"PACS-A": from, "RESEARCH": to} {
 		_, err := c.Servers.Add(ctx, client.ServerSettings{
 			Name: name, AETitle: strings.ReplaceAll(name, "-", "_"), Host: "127.0.0.1", Port: at.Port,
@@ -121,31 +179,51 @@ func newWorld(t *testing.T, isNew bool) world {
 		})
 		require.NoError(t, err)
 	}
-	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Radiology", Permissions: []string{
+	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Thorax", Permissions: []string{
 		people.SelectiveTransfer, people.Tokens, people.Urgent, people.TransferUnpseudonymized,
 	}})
 	require.NoError(t, err)
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Visitors"})
 	require.NoError(t, err)
 	for _, node := range []string{"PACS-A", "RESEARCH"} {
-		_, err := c.Groups.SetAccess(ctx, client.Access{Group: "Radiology", Node: node, Source: true, Destination: true})
+		_, err := c.Groups.SetAccess(ctx, client.Access{Group: "Thorax", Node: node, Source: true, Destination: true})
 		require.NoError(t, err)
 	}
 	for _, u := range []client.NewUser{
-		{Username: "researcher", Groups: []string{"Radiology"}},
-		{Username: "colleague", Groups: []string{"Radiology"}},
+		{Username: "researcher", Groups: []string{"Thorax"}},
+		{Username: "colleague", Groups: []string{"Thorax"}},
 		{Username: "visitor", Groups: []string{"Visitors"}},
-		{Username: "manager", IsStaff: true, Groups: []string{"Radiology"}},
+		{Username: "manager", IsStaff: true, Groups: []string{"Thorax"}},
 	} {
 		u.Password = password
 		_, err := c.Users.Add(ctx, u)
 		require.NoError(t, err)
 	}
-	require.NoError(t, c.Groups.AddMember(ctx, "Radiology", "admin"))
-	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Radiology", NoScan: true})
+	require.NoError(t, c.Groups.AddMember(ctx, "Thorax", "admin"))
+	_, err = c.Projects.Add(ctx, client.NewProject{Name: "lung-screening", Group: "Thorax", NoScan: true})
 	require.NoError(t, err)
+	switch flow {
+	case "many":
+		w.withPACS(t, "MANY", nil, manySeries())
+	case "search":
+		studies, gate := slowly(20)
+		w.withPACS(t, "SLOW", gate, studies...)
+	}
 	require.NoError(t, c.Users.SetPassword(ctx, "admin", client.NewPassword{
 		Password: password, KeepTokens: client.KeepTokens{KeepTokens: true},
 	}))
 	return w
+}
+
+// grant does what a flow can't do in a browser.
+func (w *world) grant(t *testing.T, wish string) {
+	switch wish {
+	case "kill": // as a power failure does
+		require.NoError(t, w.adit.Cmd.Process.Kill())
+		<-w.adit.Ended
+	case "start": // at the same address
+		w.adit = process.Serve(t, w.adit.DataDir, append(w.args, "--listen", strings.TrimPrefix(w.URL, "http://"))...)
+	default:
+		t.Errorf("a flow has a wish that nobody knows: %s", wish)
+	}
 }

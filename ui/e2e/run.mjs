@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 // Runs one of the flows against the ADIT that ADIT_WORLD describes (test/browser starts it): node e2e/run.mjs NAME.
 
+import { createInterface } from 'node:readline';
+
 import { startBrowser, Watched } from './browser.mjs';
 
 const [name] = process.argv.slice(2);
@@ -20,9 +22,15 @@ const visit = async (username, options = {}) => {
   if (username) await watched.logIn(username, world.password);
   return watched;
 };
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+/** wish has the test do what a browser can't: kill, start. */
+const wish = async (what) => {
+  console.log(`@${what}`);
+  await answers.next();
+};
 const started = performance.now();
 try {
-  await flow({ world, visit });
+  await flow({ world, visit, wish });
   for (const watched of opened) {
     for (const page of watched.context.pages()) await watched.checkStored(page);
     watched.done();
@@ -42,4 +50,5 @@ try {
   process.exitCode = 1;
 } finally {
   await browser.close();
+  process.exit();
 }

@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// Sum of gzipped script that index.html and the first page load, by the manifest.
+// Tells what each page loads, gzipped, by the manifest of the build: the entry, the shell and the page itself. Fails if a
+// page is larger than it may be. What is loaded later, such as menus and dialogs, is measured in the browser (e2e).
+
 import { readFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-const m = JSON.parse(readFileSync('dist/.vite/manifest.json'));
-const kb = (f) => gzipSync(readFileSync('dist/' + f), { level: 9 }).length / 1024;
-const walk = (k, s = new Set()) => {
-  if (s.has(k)) return s;
-  s.add(k);
-  (m[k].imports || []).forEach((i) => walk(i, s));
-  return s;
-};
-const entry = walk('index.html');
-const css = new Set([...entry].flatMap((k) => m[k].css || []));
-const js = (ks) => [...ks].reduce((a, k) => a + kb(m[k].file), 0);
-console.log(
-  'entry js',
-  js(entry).toFixed(1),
-  'KB gz; css',
-  [...css].reduce((a, f) => a + kb(f), 0).toFixed(1),
-);
-for (const k of entry) console.log('   ', m[k].file, kb(m[k].file).toFixed(1));
-for (const k of Object.keys(m).filter((k) => m[k].isDynamicEntry)) {
-  const w = [...walk(k)].filter((x) => !entry.has(x));
+
+const mostScript = 220;
+const mostStyle = 25;
+
+const manifest = JSON.parse(readFileSync('dist/.vite/manifest.json', 'utf8'));
+const kilobytes = (file) => gzipSync(readFileSync(`dist/${file}`), { level: 9 }).length / 1000;
+
+/** reached are the parts that one part loads at once, itself included. */
+function reached(key, seen = new Set()) {
+  if (seen.has(key)) return seen;
+  seen.add(key);
+  for (const next of manifest[key].imports ?? []) reached(next, seen);
+  return seen;
+}
+
+const sum = (files) => [...new Set(files)].reduce((all, file) => all + kilobytes(file), 0);
+const pages = Object.keys(manifest).filter((key) => manifest[key].isDynamicEntry && key.startsWith('src/pages/'));
+let tooLarge = 0;
+for (const page of pages.sort()) {
+  const parts = [...reached('index.html'), ...reached(page)];
+  const script = sum(parts.map((p) => manifest[p].file));
+  const style = sum(parts.flatMap((p) => manifest[p].css ?? []));
+  const over = script > mostScript || style > mostStyle;
+  if (over) tooLarge++;
+  const name = page.replace('src/pages/', '').replace('.tsx', '');
   console.log(
-    k.padEnd(30),
-    '+',
-    js(w).toFixed(1),
-    'KB js',
-    '+',
-    w
-      .flatMap((x) => m[x].css || [])
-      .reduce((a, f) => a + kb(f), 0)
-      .toFixed(1),
-    'KB css',
+    `${name.padEnd(24)} ${script.toFixed(1).padStart(6)} KB of script, ${style.toFixed(1).padStart(5)} KB of CSS${over ? '  TOO LARGE' : ''}`,
   );
 }
+process.exit(tooLarge ? 1 : 0);

@@ -1,39 +1,48 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
+// Writes src/theme.gen.css from src/theme-data.mjs: what Mantine would write into a <style> element at run time, which
+// the server's CSP forbids, without the colours that ADIT has no use for.
+
 import { writeFileSync } from 'node:fs';
-import { DEFAULT_THEME, mergeMantineTheme, createTheme, defaultCssVariablesResolver } from '@mantine/core';
+
+import { createTheme, DEFAULT_THEME, defaultCssVariablesResolver, mergeMantineTheme } from '@mantine/core';
+
 import { themeData, tokens } from '../src/theme-data.mjs';
-const r = defaultCssVariablesResolver(mergeMantineTheme(DEFAULT_THEME, createTheme(themeData)));
-const d = defaultCssVariablesResolver(DEFAULT_THEME); // styles.css has these already
-const diff = (a, b) => Object.entries(a).filter(([k, v]) => b[k] !== v);
-const own = (t) => Object.entries(t).map(([k, v]) => [`--adit-${k}`, v]);
-const map = () => [
-  ['--mantine-color-body', 'var(--adit-surface)'],
-  ['--mantine-color-text', 'var(--adit-text)'],
-  ['--mantine-color-dimmed', 'var(--adit-dim)'],
-  ['--mantine-color-placeholder', 'var(--adit-faint)'],
-  ['--mantine-color-anchor', 'var(--adit-primary)'],
-  ['--mantine-color-error', 'var(--adit-failure)'],
-  ['--mantine-color-success', 'var(--adit-success)'],
-  ['--mantine-color-default', 'var(--adit-surface)'],
-  ['--mantine-color-default-hover', 'var(--adit-hover)'],
-  ['--mantine-color-default-color', 'var(--adit-text)'],
-  ['--mantine-color-default-border', 'var(--adit-line-strong)'],
-  ['--mantine-color-bright', 'var(--adit-text)'],
-  ['--mantine-color-disabled', 'var(--adit-sunken)'],
-  ['--mantine-color-disabled-color', 'var(--adit-faint)'],
-  ['--mantine-color-disabled-border', 'var(--adit-line)'],
-  ['--mantine-color-petrol-light-color', 'var(--adit-primary)'],
-  ['--mantine-color-petrol-outline', 'var(--adit-primary)'],
-];
-const block = (sel, rows) => `${sel} {\n${rows.map(([k, v]) => `  ${k}: ${v};`).join('\n')}\n}\n`;
+
+const resolved = defaultCssVariablesResolver(mergeMantineTheme(DEFAULT_THEME, createTheme(themeData)));
+const unused = Object.keys(DEFAULT_THEME.colors).filter((color) => !(color in themeData.colors));
+const used = (variables) =>
+  Object.entries(variables).filter(([name]) => !unused.some((c) => name.startsWith(`--mantine-color-${c}-`)));
+
+const own = (scheme) => Object.entries(tokens[scheme]).map(([name, value]) => [`--adit-${name}`, value]);
+
+// Mantine's names for our tokens.
+const mapped = Object.entries({
+  body: 'surface',
+  text: 'text',
+  dimmed: 'dim',
+  placeholder: 'faint',
+  anchor: 'primary',
+  error: 'failure',
+  success: 'success',
+  default: 'surface',
+  'default-hover': 'hover',
+  'default-color': 'text',
+  'default-border': 'line-strong',
+  bright: 'text',
+  disabled: 'sunken',
+  'disabled-color': 'faint',
+  'disabled-border': 'line',
+  'petrol-light-color': 'primary',
+  'petrol-outline': 'primary',
+}).map(([name, token]) => [`--mantine-color-${name}`, `var(--adit-${token})`]);
+
+const block = (selector, rows) =>
+  `${selector} {\n${rows.map(([name, value]) => `  ${name}: ${value};`).join('\n')}\n}\n`;
+const scheme = (name) => `:root[data-mantine-color-scheme='${name}']`;
+
 const css =
-  '/* made by scripts/theme-css.mjs of src/theme-data.mjs; do not edit */\n' +
-  block(':root', diff(r.variables, d.variables)) +
-  block(":root[data-mantine-color-scheme='light']", [
-    ...diff(r.light, d.light),
-    ...map(),
-    ...own(tokens.light),
-  ]) +
-  block(":root[data-mantine-color-scheme='dark']", [...diff(r.dark, d.dark), ...map(), ...own(tokens.dark)]);
+  '/* made by scripts/theme-css.mjs from src/theme-data.mjs; do not edit */\n' +
+  block(':root', used(resolved.variables)) +
+  block(scheme('light'), [...used(resolved.light), ...mapped, ...own('light')]) +
+  block(scheme('dark'), [...used(resolved.dark), ...mapped, ...own('dark')]);
 writeFileSync(new URL('../src/theme.gen.css', import.meta.url), css);
-console.log('theme.gen.css', css.length, 'bytes');

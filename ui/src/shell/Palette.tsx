@@ -2,7 +2,6 @@
 
 import '@mantine/spotlight/styles.css';
 
-import { useMantineColorScheme } from '@mantine/core';
 import { Spotlight, spotlight, type SpotlightActionGroupData } from '@mantine/spotlight';
 import { IconArrowRight, IconHash, IconKey, IconMoon, IconSearch, IconSun } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
@@ -13,6 +12,7 @@ import { listJobs } from '../api';
 import { kindWords } from '../components/jobs';
 import { statusWords } from '../components/status';
 import { useMe } from '../session/me';
+import { useScheme } from '../session/scheme';
 import { modulesOf } from './modules';
 
 const icon = { size: 18, stroke: 1.6, 'aria-hidden': true };
@@ -22,7 +22,7 @@ export default function Palette({ onClose }: { onClose: () => void }) {
   const go = useNavigate();
   const me = useMe();
   const [query, setQuery] = useState('');
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [scheme, choose] = useScheme();
   const { data: jobs } = useQuery({
     queryKey: ['jobs', 'palette'],
     queryFn: async () => (await listJobs({ query: { mine: 'true', limit: 20 } })).data.items,
@@ -45,18 +45,18 @@ export default function Palette({ onClose }: { onClose: () => void }) {
             leftSection: <m.icon {...icon} />,
             onClick: () => void go({ to: m.to }),
           })),
-        colorScheme === 'dark'
+        scheme === 'dark'
           ? {
               id: 'light',
               label: 'Light colours',
               leftSection: <IconSun {...icon} />,
-              onClick: () => setColorScheme('light'),
+              onClick: () => choose('light'),
             }
           : {
               id: 'dark',
               label: 'Dark colours',
               leftSection: <IconMoon {...icon} />,
-              onClick: () => setColorScheme('dark'),
+              onClick: () => choose('dark'),
             },
       ],
     },

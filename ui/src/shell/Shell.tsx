@@ -10,6 +10,7 @@ import { clock } from '../format/times';
 import { useFeed } from '../jobs/feed';
 import { useLive } from '../live';
 import { usePreferences } from '../session/me';
+import { useKeptScheme } from '../session/scheme';
 import { useKeys } from './keys';
 import { Logo } from './Logo';
 import { Nav } from './Nav';
@@ -29,6 +30,7 @@ export function Shell() {
   const [keys, openKeys] = useState(false);
   const [preferences] = usePreferences();
   const anyToast = useAnyToast();
+  useKeptScheme();
   useFeed((words, go) => void toast({ message: words, open: { label: 'Open', go } }));
   useKeys({
     palette: () => openPalette(true),
@@ -61,10 +63,10 @@ export function Shell() {
           <Logo />
           <span className={c.word}>ADIT</span>
         </Link>
-        <button type="button" className={c.find} onClick={() => openPalette(true)} aria-label="Go to or do…">
+        <button type="button" className={c.find} onClick={() => openPalette(true)}>
           <IconSearch size={15} aria-hidden />
           <span>Go to or do…</span>
-          <span className={c.kbd}>Ctrl K</span>
+          <kbd className={c.kbd}>Ctrl K</kbd>
         </button>
         <Nav />
         <div className={c.foot}>

@@ -5,16 +5,19 @@ import { type ComponentProps, lazy, Suspense, useState } from 'react';
 import { useMe } from '../session/me';
 import c from './Shell.module.css';
 
-const Loaded = lazy(() => import('./UserMenu'));
+const load = () => import('./UserMenu');
+const Opened = lazy(load);
 
 /** UserMenu is the button that shows who is logged in, with its menu, which is loaded when one comes near it. */
 export function UserMenu() {
-  const [near, come] = useState<'by' | 'opened'>();
-  const button = <UserButton onPointerEnter={() => come('by')} onClick={() => come('opened')} />;
-  if (!near) return button;
+  const [used, use] = useState(false);
+  const button = (
+    <UserButton aria-haspopup="menu" onPointerEnter={() => void load()} onClick={() => use(true)} />
+  );
+  if (!used) return button;
   return (
     <Suspense fallback={button}>
-      <Loaded opened={near === 'opened'} />
+      <Opened />
     </Suspense>
   );
 }

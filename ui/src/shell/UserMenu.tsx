@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Menu, useMantineColorScheme } from '@mantine/core';
+import { Menu } from '@mantine/core';
 import { IconDeviceDesktop, IconKey, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
 
 import { changeMe, endSession } from '../api';
-import { meKey, useMe, usePreferences } from '../session/me';
+import { meKey, useMe } from '../session/me';
+import { type Scheme, useScheme } from '../session/scheme';
 import { UserButton } from './UserButton';
 
 export const schemes = [
@@ -15,18 +17,12 @@ export const schemes = [
   { value: 'auto', label: 'Same as the system', icon: IconDeviceDesktop },
 ] as const;
 
-type Scheme = (typeof schemes)[number]['value'];
-
-export default function OpenedUserMenu({ opened }: { opened: boolean }) {
+export default function OpenedUserMenu() {
+  const [opened, open] = useState(true);
   const me = useMe();
   const go = useNavigate();
   const client = useQueryClient();
-  const [, prefer] = usePreferences();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
-  const choose = (scheme: Scheme) => {
-    setColorScheme(scheme);
-    prefer({ theme: scheme });
-  };
+  const [scheme, choose] = useScheme();
   const join = async (active_group: string) => {
     client.setQueryData(meKey, (await changeMe({ body: { active_group } })).data);
   };
@@ -35,7 +31,7 @@ export default function OpenedUserMenu({ opened }: { opened: boolean }) {
     location.assign('/login'); // nothing of this person stays in the page
   };
   return (
-    <Menu position="top-start" width={232} defaultOpened={opened}>
+    <Menu position="top-start" width={232} opened={opened} onChange={open}>
       <Menu.Target>
         <UserButton />
       </Menu.Target>
@@ -54,7 +50,7 @@ export default function OpenedUserMenu({ opened }: { opened: boolean }) {
           </>
         )}
         <Menu.Label>Colours</Menu.Label>
-        <Menu.RadioGroup value={colorScheme} onChange={(v) => choose(v as Scheme)}>
+        <Menu.RadioGroup value={scheme} onChange={(v) => choose(v as Scheme)}>
           {schemes.map((s) => (
             <Menu.RadioItem key={s.value} value={s.value} rightSection={<s.icon size={15} aria-hidden />}>
               {s.label}

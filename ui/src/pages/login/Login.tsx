@@ -39,13 +39,23 @@ export default function Login() {
     },
     onError: () => setPassword(''),
   });
-  const wrong = problem(enter.error);
+  const [empty, setEmpty] = useState(false);
+  const submit = () => {
+    setEmpty(!username || !password);
+    if (username && password) enter.mutate(); // a password manager may fill in without a word
+  };
+  const wrong = empty ? null : problem(enter.error);
   return (
-    <Frame title="Log in" says="Automated DICOM Transfer · for research use" onSubmit={() => enter.mutate()}>
+    <Frame title="Log in" says="Automated DICOM Transfer · for research use" onSubmit={submit}>
       {wrong && (
         <Note tone="failure" role="alert">
           {wrong.status === 401 && <b>That is not right. </b>}
           {sentence(wrong)}
+        </Note>
+      )}
+      {empty && (
+        <Note tone="failure" role="alert">
+          Type your username and your password.
         </Note>
       )}
       <TextInput
@@ -63,7 +73,7 @@ export default function Login() {
         value={password}
         onChange={(e) => setPassword(e.currentTarget.value)}
       />
-      <Button type="submit" fullWidth loading={enter.isPending} disabled={!username || !password}>
+      <Button type="submit" fullWidth loading={enter.isPending}>
         Log in
       </Button>
       <div className={c.ways}>

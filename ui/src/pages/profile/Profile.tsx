@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+import '@mantine/core/styles/Tabs.css';
+
 import { Tabs } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
 

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// Jobs that the tests look at, made by the API.
+
+/** call calls the API with the session of a browser, and gives what it answers. */
+export async function call({ page }, method, path, data) {
+  const answer = await page.request.fetch(`/api/v1${path}`, { method, data });
+  const text = await answer.text();
+  if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${text}`);
+  return text ? JSON.parse(text) : null;
+}
+
+/** ended waits until a job has ended, and gives it. */
+export async function ended(watched, id) {
+  for (;;) {
+    const job = await call(watched, 'GET', `/jobs/${id}`);
+    if (['success', 'warning', 'failure', 'canceled'].includes(job.status)) return job;
+    await watched.page.waitForTimeout(200); // ends by the time-out of the test
+  }
+}
+
+/** newJob makes a job of some studies of PACS-A. */
+export function newJob(watched, studies, more = {}) {
+  return call(watched, 'POST', '/jobs', {
+    kind: 'selective_transfer',
+    source: 'PACS-A',
+    destination: 'RESEARCH',
+    studies,
+    ...more,
+  });
+}
+
+/** close keeps jobs away from PACS-A until tomorrow; open lets them in. */
+export const close = (staff) =>
+  call(staff, 'PUT', '/servers/PACS-A/schedule', {
+    default: { batch: 0, interactive: 2 },
+    windows: [{ from: hours(2), to: hours(3), time_zone: 'Europe/Berlin', batch: 4, interactive: 2 }],
+  });
+export const open = (staff) =>
+  call(staff, 'PUT', '/servers/PACS-A/schedule', { default: { batch: 4, interactive: 2 } });
+
+/** hours is the time of day in Berlin in so many hours. */
+export function hours(n) {
+  return new Date(Date.now() + n * 3_600_000).toLocaleTimeString('en-GB', {
+    timeZone: 'Europe/Berlin',
+    hour: '2-digit',
+    minute: '2-digit',
+  });
+}
+
+/** madeJobs makes a job that succeeds under pseudonyms, one that fails, and one that waits until its window opens. */
+export async function madeJobs(owner, world, visit) {
+  const manager = await visit('manager');
+  const success = await newJob(owner, [{ study_instance_uid: world.studies[0].uid }], {
+    pseudonymize: true,
+    project: 'lung-screening',
+  });
+  const failure = await newJob(owner, [
+    { study_instance_uid: '1.2.826.0.1.3680043.8.498.404' },
+    { study_instance_uid: world.studies[1].uid },
+  ]);
+  await ended(owner, success.id);
+  await ended(owner, failure.id);
+  await close(manager);
+  const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);
+  return { success: success.id, failure: failure.id, waiting: waiting.id };
+}
