@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-/** Detail names a part of a request that is wrong. */
-export type Detail = { location?: string; message?: string };
+/** Detail names a field of a request that is wrong. */
+export type Detail = { field?: string; message?: string };
 
 /** Problem is why a request was not served, in a sentence for people (RFC 9457). */
 export class Problem extends Error {
@@ -19,9 +19,16 @@ export class Problem extends Error {
     this.name = 'Problem';
   }
 
-  /** of gives the sentence about one part of the request, such as "body.password"; empty: there is none. */
-  of(location: string): string {
-    return this.details.find((d) => d.location === location)?.message ?? '';
+  /** of gives the sentence about one field of the request, such as "password"; empty: there is none. */
+  of(field: string): string {
+    const words = this.details.find((d) => d.field === field)?.message ?? '';
+    return words && `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.?!]$/.test(words) ? '' : '.'}`;
+  }
+
+  /** besides gives the problem, unless all that it tells stands beside one of these fields. */
+  besides(...fields: string[]): Problem | null {
+    const told = this.details.every((d) => d.field !== undefined && fields.includes(d.field));
+    return this.details.length > 0 && told ? null : this;
   }
 }
 

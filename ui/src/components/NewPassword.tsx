@@ -21,7 +21,7 @@ export function NewPassword({ code, onDone }: NewPasswordProps) {
     onSuccess: () => onDone(password),
   });
   const wrong = problem(set.error);
-  const ofPassword = wrong?.of('body.password');
+  const ofPassword = wrong?.of('password');
   const ready = password.length >= 12 && again === password;
   const differs = again !== '' && !password.startsWith(again) && again !== password;
   const submit = (e: SyntheticEvent) => {
@@ -30,7 +30,7 @@ export function NewPassword({ code, onDone }: NewPasswordProps) {
   };
   return (
     <form className="stack" onSubmit={submit}>
-      {wrong && !ofPassword && <Failed error={wrong} />}
+      <Failed error={wrong?.besides('password')} />
       <PasswordInput
         label="New password"
         autoComplete="new-password"

@@ -34,7 +34,7 @@ export function Failed({ error, retry }: FailedProps) {
         {p.details
           .filter((d) => d.message)
           .map((d) => (
-            <span key={`${d.location}${d.message}`}>{d.message}</span>
+            <span key={`${d.field}${d.message}`}>{d.message}</span>
           ))}
         {(retry || p.requestId) && (
           <span className="row wrap">

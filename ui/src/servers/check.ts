@@ -72,7 +72,7 @@ const titles: Record<string, string> = {
   TLS: 'TLS',
   'TLS (ours)': 'The certificate of ADIT',
   association: 'Connection',
-  echo: 'C-ECHO',
+  echo: 'Echo',
   'find studies': 'Search',
   'find keys': 'Search criteria',
   'find limit': 'Limit of results',

@@ -26,10 +26,17 @@ const words: Record<string, Words> = {
     does: 'transfer studies that keep the patient’s identity',
   },
   tokens: { name: 'API tokens', does: 'make tokens for their own programs' },
-  tokens_without_expiry: { name: 'Tokens for ever', does: 'make tokens that never expire' },
+  tokens_without_expiry: { name: 'Tokens without expiry', does: 'make tokens that never expire' },
   linkage: { name: 'Linkage table', does: 'see which patient is behind a pseudonym' },
   quarantine: { name: 'Quarantine', does: 'see and release instances that nobody asked for' },
 };
+
+/** inOrder sorts permissions by what they are about. */
+export function inOrder(permissions: string[]): string[] {
+  const known = Object.keys(words);
+  const at = (p: string) => (p in words ? known.indexOf(p) : known.length);
+  return [...permissions].sort((a, b) => at(a) - at(b));
+}
 
 /** permissionWords says what a permission is called, and what those who have it may do. */
 export function permissionWords(permission: string): Words {

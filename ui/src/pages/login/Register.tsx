@@ -13,6 +13,7 @@ import c from './Login.module.css';
 
 const empty = { username: '', mail: '', first_name: '', last_name: '', department: '', message: '' };
 type Field = keyof typeof empty;
+const fields = Object.keys(empty).filter((field) => field !== 'message');
 
 export default function Register() {
   const [form, setForm] = useState(empty);
@@ -21,7 +22,7 @@ export default function Register() {
   const about = (field: Field): ComponentProps<typeof TextInput> => ({
     value: form[field],
     onChange: (e) => setForm({ ...form, [field]: e.currentTarget.value }),
-    error: wrong?.of(`body.${field}`) || undefined,
+    error: wrong?.of(field) || undefined,
   });
   if (ask.isSuccess) {
     return (
@@ -42,7 +43,7 @@ export default function Register() {
       says="An administrator decides, and you are told by mail."
       onSubmit={() => ask.mutate()}
     >
-      {wrong && wrong.details.length === 0 && <Failed error={wrong} />}
+      <Failed error={wrong?.besides(...fields)} />
       <TextInput
         label="Username"
         description="As you would like it"

@@ -26,7 +26,7 @@ export function AboutYou({ me }: { me: Me }) {
   const refused = problem(save.error);
   const field = (of: keyof Person): ComponentProps<typeof TextInput> => ({
     value: person[of],
-    error: refused?.of(`body.${of}`) || undefined,
+    error: refused?.of(of) || undefined,
     onChange: (e) => {
       setPerson({ ...person, [of]: e.currentTarget.value });
       save.reset();
@@ -50,7 +50,7 @@ export function AboutYou({ me }: { me: Me }) {
         />
         <TextInput label="Phone" type="tel" autoComplete="tel" {...field('phone')} />
         <TextInput label="Department" autoComplete="organization" {...field('department')} />
-        {refused?.details.length === 0 && (
+        {refused?.besides(...Object.keys(person)) && (
           <div className={c.whole}>
             <Failed error={refused} />
           </div>

@@ -7,7 +7,7 @@ import { changeMe } from '../../api';
 import { Facts, Section } from '../../components/layout';
 import { Failed } from '../../components/states';
 import { meKey, useMe } from '../../session/me';
-import { permissionWords } from '../../session/permissions';
+import { inOrder, permissionWords } from '../../session/permissions';
 import { AboutYou } from './AboutYou';
 import { OwnPassword } from './OwnPassword';
 import c from './Profile.module.css';
@@ -53,7 +53,7 @@ export function Account() {
             <p>Your groups give you no permission yet. Ask an administrator.</p>
           ) : (
             <ul className={c.rights}>
-              {me.permissions.map((p) => (
+              {inOrder(me.permissions).map((p) => (
                 <li key={p}>
                   {permissionWords(p).name}
                   <span>{permissionWords(p).does}</span>

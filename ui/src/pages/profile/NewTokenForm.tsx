@@ -21,7 +21,7 @@ export function NewTokenForm({ forEver, onMade }: NewTokenFormProps) {
       onMade(token);
     },
   });
-  const ofDescription = problem(make.error)?.of('body.description');
+  const refused = problem(make.error);
   const submit = (e: SyntheticEvent) => {
     e.preventDefault();
     make.mutate();
@@ -30,12 +30,12 @@ export function NewTokenForm({ forEver, onMade }: NewTokenFormProps) {
     <form className="stack" onSubmit={submit} noValidate>
       <div className={c.make}>
         <TextInput
-          label="What for?"
-          placeholder="Such as: nightly export"
+          label="Description"
+          placeholder="What it is for"
           maxLength={200}
           autoComplete="off"
           value={description}
-          error={ofDescription || undefined}
+          error={refused?.of('description') || undefined}
           onChange={(e) => setDescription(e.currentTarget.value)}
         />
         <Select
@@ -45,10 +45,10 @@ export function NewTokenForm({ forEver, onMade }: NewTokenFormProps) {
           onChange={(value) => value && setLifetime(value)}
         />
         <Button type="submit" loading={make.isPending} disabled={!description.trim()}>
-          Make a token
+          Make token
         </Button>
       </div>
-      {!ofDescription && <Failed error={make.error} />}
+      <Failed error={refused?.besides('description')} />
     </form>
   );
 }

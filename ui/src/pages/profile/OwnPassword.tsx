@@ -4,17 +4,12 @@ import { Button, Checkbox, PasswordInput } from '@mantine/core';
 import { useMutation } from '@tanstack/react-query';
 import { type ComponentProps, type SyntheticEvent, useState } from 'react';
 
-import { changePassword, type Me, type Problem, problem } from '../../api';
+import { changePassword, type Me, problem } from '../../api';
 import { Note, Section } from '../../components/layout';
 import { Failed } from '../../components/states';
 import c from './Profile.module.css';
 
 const empty = { current: '', password: '', again: '' };
-
-/** ofNoField is an error that stands beside no field. */
-function ofNoField(p: Problem | null): Problem | null {
-  return p && !p.of('body.password') && !p.of('body.current') ? p : null;
-}
 
 /** OwnPassword is the form for another password. */
 export function OwnPassword({ me }: { me: Me }) {
@@ -35,7 +30,7 @@ export function OwnPassword({ me }: { me: Me }) {
   const refused = problem(set.error);
   const field = (of: keyof typeof empty): ComponentProps<typeof PasswordInput> => ({
     value: form[of],
-    error: refused?.of(`body.${of}`) || undefined,
+    error: refused?.of(of) || undefined,
     onChange: (e) => {
       setForm({ ...form, [of]: e.currentTarget.value });
       set.reset();
@@ -78,7 +73,7 @@ export function OwnPassword({ me }: { me: Me }) {
             onChange={(e) => setKeep(e.currentTarget.checked)}
           />
         </div>
-        {ofNoField(refused) && (
+        {refused?.besides('current', 'password') && (
           <div className={c.whole}>
             <Failed error={refused} />
           </div>

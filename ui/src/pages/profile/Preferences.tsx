@@ -4,12 +4,13 @@ import '@mantine/core/styles/FloatingIndicator.css';
 import '@mantine/core/styles/SegmentedControl.css';
 import '@mantine/core/styles/Switch.css';
 
-import { SegmentedControl, Select, Switch, useMantineColorScheme } from '@mantine/core';
+import { SegmentedControl, Select, Switch } from '@mantine/core';
 import { type ReactNode, useId, useState } from 'react';
 
 import { Note, Section } from '../../components/layout';
 import { type DateFormat, setDateFormat } from '../../format/times';
 import { usePreferences } from '../../session/me';
+import { useScheme } from '../../session/scheme';
 import c from './Profile.module.css';
 
 const dateFormats: { value: DateFormat; label: string }[] = [
@@ -134,8 +135,7 @@ export function Preferences() {
 }
 
 function Colours() {
-  const [, prefer] = usePreferences();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const [scheme, choose] = useScheme();
   return (
     <Choice label="Colours" wide>
       {(names) => (
@@ -146,11 +146,8 @@ function Colours() {
             { value: 'dark', label: 'Dark' },
             { value: 'auto', label: 'Same as the system' },
           ]}
-          value={colorScheme}
-          onChange={(theme) => {
-            setColorScheme(theme);
-            prefer({ theme });
-          }}
+          value={scheme}
+          onChange={choose}
         />
       )}
     </Choice>

@@ -21,7 +21,7 @@ export function TokenTable({ tokens, onRevoked }: TokenTableProps) {
       <table className={ui.table}>
         <thead>
           <tr>
-            <th scope="col">What for</th>
+            <th scope="col">Description</th>
             <th scope="col" className={ui.hideS}>
               Made
             </th>
@@ -37,7 +37,7 @@ export function TokenTable({ tokens, onRevoked }: TokenTableProps) {
           {tokens.map((t) => (
             <tr key={t.id}>
               <td className={c.description}>
-                {t.description || <span className="dim">not told</span>}
+                {t.description || <span className="dim">none</span>}
                 <span className={`small dim ${c.onlyS}`}>
                   made {when(new Date(t.created_at))} · expires: {ends(t)}
                 </span>
@@ -93,8 +93,8 @@ function Revoke({ token, onKept, onRevoked }: RevokeProps) {
   return (
     <div className="stack">
       <p>
-        Programs that use {token.description ? <b className="strong">{token.description}</b> : 'it'} are
-        refused from their next request on. This is for good; jobs that they have made go on.
+        It was made {when(new Date(token.created_at))}. Programs that use it are refused from their next
+        request on. This is for good; jobs that they have made go on.
       </p>
       <Failed error={revoke.error} />
       <div className="row end">

@@ -62,7 +62,7 @@ export function FirstPacs({ another, onBack, onDone }: FirstPacsProps) {
   const says = wrong(four);
   const field = (of: keyof Four): ComponentProps<typeof TextInput> => ({
     value: four[of],
-    error: says[of] ?? (refused?.of(`body.${of}`) || undefined),
+    error: says[of] ?? (refused?.of(of) || undefined),
     autoComplete: 'off',
     spellCheck: false,
     required: true,
@@ -99,7 +99,7 @@ export function FirstPacs({ another, onBack, onDone }: FirstPacsProps) {
           />
         )}
         <Failed error={report.error} />
-        <Failed error={save.error} />
+        <Failed error={refused?.besides(...Object.keys(empty))} />
         <div className="row wrap">
           <Button
             variant={settings ? 'default' : 'filled'}

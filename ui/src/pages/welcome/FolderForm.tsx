@@ -28,7 +28,7 @@ export function FolderForm({ onAdded, onCancel }: FolderFormProps) {
   const refused = problem(add.error);
   const field = (of: keyof typeof empty): ComponentProps<typeof TextInput> => ({
     value: form[of],
-    error: refused?.of(`body.${of}`) || undefined,
+    error: refused?.of(of) || undefined,
     autoComplete: 'off',
     spellCheck: false,
     onChange: (e) => setForm({ ...form, [of]: e.currentTarget.value }),
@@ -47,7 +47,7 @@ export function FolderForm({ onAdded, onCancel }: FolderFormProps) {
           {...field('path')}
         />
       </div>
-      {refused?.details.length === 0 && <Failed error={refused} />}
+      <Failed error={refused?.besides('name', 'path')} />
       <div className="row wrap">
         <Button type="submit" loading={add.isPending} disabled={!form.name.trim() || !form.path.trim()}>
           Add the folder

@@ -3,10 +3,11 @@
 import { Button, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy } from '@tabler/icons-react';
 import { useQuery } from '@tanstack/react-query';
+import { Fragment } from 'react';
 
 import { getReceiver } from '../../api';
 import { Failed, Loading } from '../../components/states';
-import { forItsAdministrator } from './forItsAdministrator';
+import { asText, forItsAdministrator } from './forItsAdministrator';
 import c from './Welcome.module.css';
 
 /** ForItsAdministrator shows what has to be entered at the PACS. */
@@ -16,15 +17,15 @@ export function ForItsAdministrator() {
     queryFn: async () => (await getReceiver()).data,
     staleTime: Infinity,
   });
-  const text = data && forItsAdministrator(data, location.hostname);
+  const lines = data && forItsAdministrator(data, location.hostname);
   return (
     <section className={c.card} data-dense aria-labelledby="for-its-administrator">
       <div className="row">
         <h2 className="grow" id="for-its-administrator">
           For the administrator of the PACS
         </h2>
-        {text && (
-          <CopyButton value={text}>
+        {lines && (
+          <CopyButton value={asText(lines)}>
             {({ copied, copy }) => (
               <Button
                 variant="subtle"
@@ -40,12 +41,17 @@ export function ForItsAdministrator() {
           </CopyButton>
         )}
       </div>
-      {text && (
-        <pre className={c.pre} tabIndex={0} aria-label="What has to be entered at the PACS" role="group">
-          {text}
-        </pre>
+      {lines && (
+        <dl className={c.values}>
+          {lines.map(([what, value]) => (
+            <Fragment key={what}>
+              <dt>{what}</dt>
+              <dd>{value}</dd>
+            </Fragment>
+          ))}
+        </dl>
       )}
-      {!text && !error && <Loading rows={2} />}
+      {!lines && !error && <Loading rows={2} />}
       <Failed error={error} retry={() => void refetch()} />
     </section>
   );

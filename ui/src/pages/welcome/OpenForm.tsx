@@ -8,7 +8,7 @@ import { type SyntheticEvent, useState } from 'react';
 import { type Access, type Group, type Me, type Node, problem } from '../../api';
 import { Failed } from '../../components/states';
 import { meKey } from '../../session/me';
-import { permissionWords } from '../../session/permissions';
+import { inOrder, permissionWords } from '../../session/permissions';
 import { FolderForm } from './FolderForm';
 import { NodeUses } from './NodeUses';
 import { named, open, type Plan, toChange, type Use, usesNow } from './open';
@@ -51,7 +51,7 @@ export function OpenForm({ me, nodes, groups, access, added, onFolder, onAnother
     e.preventDefault();
     save.mutate({ group: group?.name ?? name, permissions, uses: toChange(group, uses, access) });
   };
-  const ofName = problem(save.error)?.of('body.name');
+  const refused = problem(save.error);
   return (
     <>
       <form className={c.card} id="open" onSubmit={submit} noValidate>
@@ -72,7 +72,7 @@ export function OpenForm({ me, nodes, groups, access, added, onFolder, onAnother
               label="Name of the new group"
               value={name}
               maxLength={150}
-              error={ofName || undefined}
+              error={refused?.of('name') || undefined}
               onChange={(e) => setName(e.currentTarget.value)}
             />
           )}
@@ -82,7 +82,7 @@ export function OpenForm({ me, nodes, groups, access, added, onFolder, onAnother
           <legend>Its members may</legend>
           <Checkbox.Group value={permissions} onChange={(p) => tick({ ...ticked, [chosen]: p })}>
             <div className={c.permissions}>
-              {me.permissions.map((p) => (
+              {inOrder(me.permissions).map((p) => (
                 <Checkbox
                   key={p}
                   value={p}
@@ -121,7 +121,7 @@ export function OpenForm({ me, nodes, groups, access, added, onFolder, onAnother
           onCancel={() => addFolder(false)}
         />
       )}
-      {!ofName && <Failed error={save.error} />}
+      <Failed error={group ? refused : refused?.besides('name')} />
       <div className="row wrap">
         <Button type="submit" form="open" loading={save.isPending} disabled={!group && name.trim() === ''}>
           Save and go on

@@ -7,8 +7,8 @@ function isHere(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
 }
 
-/** forItsAdministrator writes what the administrator of a PACS has to enter there. The host is that of this page. */
-export function forItsAdministrator(receiver: Receiver, host: string): string {
+/** forItsAdministrator is what the administrator of a PACS has to enter there. The host is that of this page. */
+export function forItsAdministrator(receiver: Receiver, host: string): [what: string, value: string][] {
   const port = receiver.port ?? receiver.tls_port;
   const secured = receiver.port === undefined && port !== undefined ? ' (TLS)' : '';
   const at = isHere(host) ? '(address of the machine of ADIT)' : host.replace(/^\[|\]$/g, '');
@@ -18,7 +18,12 @@ export function forItsAdministrator(receiver: Receiver, host: string): string {
     ['Allow it', `C-ECHO, C-FIND, C-GET${port === undefined ? '' : `, or C-MOVE to ${receiver.ae_title}`}`],
   ];
   if (port !== undefined) {
-    lines.push(['For uncompressed', `${receiver.plain_ae_title} at the same address and port`]);
+    lines.push(['For uncompressed images', `${receiver.plain_ae_title} at the same address and port`]);
   }
-  return lines.map(([what, value]) => `${what.padEnd(21)}${value}`).join('\n');
+  return lines;
+}
+
+/** asText writes lines for a mail. */
+export function asText(lines: [what: string, value: string][]): string {
+  return lines.map(([what, value]) => `${what.padEnd(24)}${value}`).join('\n');
 }
