@@ -53,7 +53,7 @@ export const theme = createTheme({
     },
     Checkbox: { defaultProps: { size: 'xs' }, classNames: { input: 'ctl' } },
     Radio: { defaultProps: { size: 'xs' }, classNames: { radio: 'ctl' } },
-    Switch: { defaultProps: { size: 'sm', withThumbIndicator: false } },
+    Switch: { defaultProps: { size: 'sm', withThumbIndicator: false }, classNames: { track: 'switch' } },
     SegmentedControl: {
       defaultProps: { size: 'xs' },
       styles: { root: { background: 'var(--adit-sunken)', boxShadow: 'inset 0 0 0 1px var(--adit-line)' } },

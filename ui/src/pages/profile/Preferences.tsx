@@ -182,12 +182,14 @@ function Notifications() {
         )}
       </Choice>
       {permission === 'denied' && (
-        <li data-wide>
-          <Note tone="warning" role="status">
-            {possible
-              ? 'This browser does not let ADIT show notifications. Allow them in the settings of the browser for this site, and switch this on again.'
-              : 'This browser shows notifications only of pages that come by HTTPS.'}
-          </Note>
+        <li>
+          <div className={c.whole}>
+            <Note tone="warning" role="status">
+              {possible
+                ? 'This browser does not let ADIT show notifications. Allow them in the settings of the browser for this site, and switch this on again.'
+                : 'This browser shows notifications only of pages that come by HTTPS.'}
+            </Note>
+          </div>
         </li>
       )}
     </>

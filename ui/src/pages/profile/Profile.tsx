@@ -28,7 +28,7 @@ export default function Profile() {
     void go({ search: { tab: value === 'profile' ? undefined : (value ?? undefined) }, replace: true });
   return (
     <Page title="Profile">
-      <Tabs value={open} onChange={show}>
+      <Tabs className={c.page} value={open} onChange={show}>
         <Tabs.List className={c.tabs}>
           {tabs.map((t) => (
             <Tabs.Tab key={t.value} value={t.value}>
