@@ -31,7 +31,9 @@ type world struct {
 	Banner   string   `json:"banner"`   // what the program said at its start
 	Secrets  []string `json:"secrets"`  // values of patients, which may occur nowhere but on pages
 	Studies  []study  `json:"studies"`
-	Source   peer     `json:"source"`
+	// The Orthancs, for who adds them by hand.
+	Source      peer `json:"source"`
+	Destination peer `json:"destination"`
 
 	adit *process.Server
 	args []string
@@ -156,7 +158,7 @@ func (w *world) client(t *testing.T) *client.Client {
 // the flow that begins with the first start, users, groups, servers and a project are there.
 func newWorld(t *testing.T, flow string) *world {
 	ctx := t.Context()
-	w := &world{Password: password, Source: peer{"ORTHANC_A", from.Port}}
+	w := &world{Password: password, Source: peer{"ORTHANC", from.Port}, Destination: peer{"ORTHANC_B", to.Port}}
 	w.args = []string{"--database-url", dbtest.URL(t), "--lease", "10s"}
 	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), w.args...)
 	w.adit, w.URL, w.Banner = adit, adit.URL, adit.Banner
