@@ -190,7 +190,7 @@ function Head() {
 function Gap({ height }: { height: number }) {
   return (
     <tr aria-hidden className={c.gap}>
-      <td colSpan={10} style={{ height }} />
+      <td style={{ height }} />
     </tr>
   );
 }
@@ -328,7 +328,7 @@ function WordCells({ row: { study, of }, load }: WordCellsProps) {
     <>
       <td role="gridcell" className={c.pick} />
       <td role="gridcell" className={c.fold} />
-      <td role="gridcell" colSpan={8} className="dim">
+      <td role="gridcell" colSpan={6} className="dim">
         {seriesWord(of)}{' '}
         {of?.problem && (
           <Button variant="subtle" size="compact-xs" onClick={() => load(study)}>
@@ -336,6 +336,8 @@ function WordCells({ row: { study, of }, load }: WordCellsProps) {
           </Button>
         )}
       </td>
+      <td role="gridcell" className={c.birth} />
+      <td role="gridcell" className={c.accession} />
     </>
   );
 }

@@ -31,14 +31,35 @@ export function StudyDate({ study }: { study: Study }) {
   );
 }
 
+/** Modalities shows as many as a column has room for, and how many there are besides. */
 export function Modalities({ values }: { values: string[] }) {
+  const shown = fitting(values);
+  const rest = values.length - shown.length;
   return (
     <span className={c.modalities} title={values.join(', ')}>
-      {values.map((m) => (
+      {shown.map((m) => (
         <Badge key={m}>{m}</Badge>
       ))}
+      {rest > 0 && (
+        <Badge>
+          <span aria-hidden>+{rest}</span>
+          <span className="vh">{values.slice(-rest).join(', ')}</span>
+        </Badge>
+      )}
     </span>
   );
+}
+
+const room = 102; // pixels in the column
+
+function fitting(values: string[]): string[] {
+  const width = (m: string) => 17 + 8 * m.length;
+  let left = room;
+  const fit = values.findIndex((m, i) => {
+    left -= width(m);
+    return left < (i < values.length - 1 ? width('+9') : 0);
+  });
+  return fit < 0 ? values : values.slice(0, Math.max(fit, 1));
 }
 
 export function Description({ value }: { value: string }) {

@@ -65,7 +65,7 @@ function randomKey(): string {
 }
 
 /** Dock says what will happen to what is picked, and has it happen. */
-export function Dock({ selection, source, destination, clear }: DockProps) {
+export default function Dock({ selection, source, destination, clear }: DockProps) {
   const me = useMe();
   const [preferences] = usePreferences();
   const projects = useProjects();
@@ -173,11 +173,11 @@ export function Dock({ selection, source, destination, clear }: DockProps) {
   );
 }
 
-const projectWords = (p: Project) => (p.is_default ? `${p.name} (default of ${p.group})` : p.name);
+const projectWords = (p: Project) => (p.is_default ? `${p.name} (${p.group})` : p.name);
 
 function How({ pseudonyms, project }: { pseudonyms: Pseudonyms; project?: Project }) {
   if (pseudonyms === 'none') return <b>with their identity</b>;
-  return <>pseudonymized{project && ` by ${project.profile} for ${project.name}`}</>;
+  return <>pseudonymized{project && ` by ${project.profile} for project ${project.name}`}</>;
 }
 
 type PseudonymChoiceProps = {

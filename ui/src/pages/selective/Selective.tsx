@@ -2,7 +2,7 @@
 
 import { Button } from '@mantine/core';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
-import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
+import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 
 import type { Node } from '../../api';
 import { usePageTitle } from '../../components/layout';
@@ -13,7 +13,6 @@ import { StudyTable } from '../../components/StudyTable';
 import { useSeries } from '../../search/series';
 import { fullName, useNodes } from '../../servers/queries';
 import { can, useMe, usePreferences } from '../../session/me';
-import { Dock } from './Dock';
 import { Ends } from './Ends';
 import { SelectiveHelp } from './HelpText';
 import { kept, search } from './kept';
@@ -21,6 +20,9 @@ import { briefly, type Form, queryOf } from './query';
 import { ResultsHead } from './ResultsHead';
 import { SearchForm } from './SearchForm';
 import c from './Selective.module.css';
+
+// It is needed when something is picked.
+const Dock = lazy(() => import('./Dock'));
 
 const title = 'Selective Transfer';
 
@@ -185,12 +187,14 @@ function Transfer({ nodes }: { nodes: Node[] }) {
         {found.phase === 'running' && found.studies.length === 0 && <Loading rows={8} label="" />}
       </section>
       {selection.size > 0 && source && (
-        <Dock
-          selection={selection}
-          source={source.name}
-          destination={destination && { name: destination.name, words: fullName(destination) }}
-          clear={() => setSelection(nothing)}
-        />
+        <Suspense fallback={null}>
+          <Dock
+            selection={selection}
+            source={source.name}
+            destination={destination && { name: destination.name, words: fullName(destination) }}
+            clear={() => setSelection(nothing)}
+          />
+        </Suspense>
       )}
     </>
   );
