@@ -84,7 +84,7 @@ function OpenJob({ job }: { job: Job }) {
 }
 
 function images(job: Job): string {
-  if (job.expected === 0) return `${counted(total(job.tasks), 'study', 'studies')}`;
+  if (job.expected === 0) return counted(total(job.tasks), 'study', 'studies');
   return `${count(job.delivered)} of ${count(job.expected)} images`;
 }
 

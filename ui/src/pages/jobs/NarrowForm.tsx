@@ -30,12 +30,10 @@ export default function NarrowForm({ search, change }: NarrowFormProps) {
   const names = (all: string[], chosen: string | undefined) => [...new Set(chosen ? [...all, chosen] : all)];
   return (
     <div className="stack">
-      {kinds.length > 1 && (
-        <Select
-          {...field('kind', 'Kind', 'All kinds')}
-          data={kinds.map((value) => ({ value, label: kindWords(value) }))}
-        />
-      )}
+      <Select
+        {...field('kind', 'Kind', 'All kinds')}
+        data={kinds.map((value) => ({ value, label: kindWords(value) }))}
+      />
       <Select
         {...field('source', 'Source', 'Any')}
         data={names(
