@@ -636,6 +636,29 @@ export type GroupChange = {
     permissions?: Array<string>;
 };
 
+export type HeldBack = {
+    /**
+     * Place of the first task within the job, from 1.
+     */
+    first: number;
+    /**
+     * How many instances.
+     */
+    instances: number;
+    /**
+     * Why they were not sent.
+     */
+    reason: string;
+    /**
+     * How many studies they belong to.
+     */
+    studies: number;
+    /**
+     * They could not be de-identified; otherwise the profile or a rule leaves them out.
+     */
+    unsafe?: boolean;
+};
+
 export type HourMoved = {
     /**
      * Of the delivered instances.
@@ -887,6 +910,73 @@ export type JobCounts = {
      * Jobs with warnings, and no failure.
      */
     warning: number;
+};
+
+export type JobDeidentification = {
+    /**
+     * Instances that declare no character set and have other bytes than ASCII, by the one that their text was read in.
+     */
+    assumed_character_sets: {
+        [key: string]: number;
+    };
+    /**
+     * How many attributes of the instances that were delivered under a pseudonym were treated in which way.
+     */
+    attributes: {
+        [key: string]: number;
+    };
+    /**
+     * In how many studies (0012,0064) of some instance has a code of CID 7050 (PS3.16).
+     */
+    codes: {
+        [key: string]: number;
+    };
+    /**
+     * Instances of modalities that are left out under a pseudonym, by modality, as far as the source counts them.
+     */
+    excluded: {
+        [key: string]: number;
+    };
+    /**
+     * Instances that were not sent, by reason, most first.
+     */
+    held_back: Array<HeldBack>;
+    /**
+     * Of some study more was held back than its report lists, so that there is more than the numbers say.
+     */
+    held_back_truncated?: boolean;
+    /**
+     * Instances that were delivered under a pseudonym.
+     */
+    instances: number;
+    /**
+     * Instances that were delivered with the identity of their patient.
+     */
+    instances_with_identity: number;
+    /**
+     * Instances whose text was moved to UTF-8, since their character set can't hold a new value.
+     */
+    moved_to_utf8: number;
+    /**
+     * Pseudonyms under which studies were delivered; one that ADIT chose counts when its task has ended.
+     */
+    patients: number;
+    /**
+     * Studies of which the destination has acknowledged instances under a pseudonym.
+     */
+    pseudonymized: number;
+    /**
+     * Studies of the job.
+     */
+    studies: number;
+    /**
+     * Studies of these that are sent under a pseudonym, or not at all; the others go with the identity of their patient.
+     */
+    to_pseudonymize: number;
+    /**
+     * Studies of which the destination has acknowledged instances with the identity of their patient.
+     */
+    with_identity: number;
 };
 
 export type Limits = {
@@ -6600,6 +6690,64 @@ export type ChangeJobResponses = {
 };
 
 export type ChangeJobResponse = ChangeJobResponses[keyof ChangeJobResponses];
+
+export type GetJobDeidentificationData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/jobs/{id}/deidentification';
+};
+
+export type GetJobDeidentificationErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetJobDeidentificationError = GetJobDeidentificationErrors[keyof GetJobDeidentificationErrors];
+
+export type GetJobDeidentificationResponses = {
+    /**
+     * OK
+     */
+    200: JobDeidentification;
+};
+
+export type GetJobDeidentificationResponse = GetJobDeidentificationResponses[keyof GetJobDeidentificationResponses];
 
 export type ExportJobDeidentificationData = {
     body?: never;
