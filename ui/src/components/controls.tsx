@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { ActionIcon, Button, CopyButton, Modal, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, CopyButton, Tooltip } from '@mantine/core';
 import { IconCheck, IconCopy, IconFolder, IconHelpCircle, IconServer2 } from '@tabler/icons-react';
-import { type ComponentProps, type ReactNode, useState } from 'react';
+import { type ComponentProps, lazy, type ReactNode, Suspense, useState } from 'react';
 
 import c from './ui.module.css';
+
+const HelpDialog = lazy(() => import('./HelpDialog'));
 
 type CopyProps = { text: string; /** instead of the whole text */ shown?: string; label: string };
 
@@ -34,19 +36,27 @@ export function Copy({ text, shown, label }: CopyProps) {
 /** Help is a button beside a title that opens what there is to say about the page. */
 export function Help({ title, children }: { title: string; children: ReactNode }) {
   const [opened, open] = useState(false);
+  const [used, use] = useState(false);
   return (
     <>
       <Button
         variant="subtle"
         size="compact-sm"
         leftSection={<IconHelpCircle size={16} aria-hidden />}
-        onClick={() => open(true)}
+        onClick={() => {
+          use(true);
+          open(true);
+        }}
       >
         Help
       </Button>
-      <Modal opened={opened} onClose={() => open(false)} title={title} size="lg">
-        <div className="stack prose">{children}</div>
-      </Modal>
+      {used && (
+        <Suspense fallback={null}>
+          <HelpDialog title={title} opened={opened} onClose={() => open(false)}>
+            {children}
+          </HelpDialog>
+        </Suspense>
+      )}
     </>
   );
 }
