@@ -4,7 +4,7 @@ import { Button, Checkbox } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconChevronRight, IconSortDescending } from '@tabler/icons-react';
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, useRef } from 'react';
+import { Fragment, type KeyboardEvent, memo, useCallback, useRef } from 'react';
 
 import type { Study } from '../api';
 import type { SeriesLists } from '../search/series';
@@ -59,13 +59,14 @@ function StudyGrid({ studies, rows, toggle, load, selection, onSelection }: Stud
   const scroll = useRef<HTMLDivElement>(null);
   const body = useRef<HTMLTableSectionElement>(null);
   const keys = useStudyKeys({ rows, body, selection, onSelection, toggle });
+  const getItemKey = useCallback((i: number) => rows[i]?.id ?? i, [rows]);
   // eslint-disable-next-line react-hooks/incompatible-library -- the React Compiler is not used
   const virtual = useVirtualizer({
     count: rows.length,
     enabled: rows.length > allRendered,
     getScrollElement: () => scroll.current,
     estimateSize: (i) => heights[rows[i]?.kind ?? 'study'],
-    getItemKey: (i) => rows[i]?.id ?? i,
+    getItemKey,
     scrollMargin: heights.head,
     overscan: 12,
     // The row with the focus stays, wherever one scrolls.
@@ -119,21 +120,22 @@ function StudyGrid({ studies, rows, toggle, load, selection, onSelection }: Stud
             const row = rows[index];
             if (!row) return null;
             const gap = start - (places[i - 1]?.end ?? 0);
-            return [
-              gap > 0 && <Gap key={`before ${row.id}`} height={gap} />,
-              <GridRow
-                key={row.id}
-                row={row}
-                index={index}
-                active={index === keys.active}
-                selection={selection}
-                pickRow={keys.pickRow}
-                toggle={toggle}
-                load={load}
-                onFocus={() => keys.setActive(row)}
-                onKeyDown={(e) => keys.onKeyDown(e, index)}
-              />,
-            ];
+            return (
+              <Fragment key={row.id}>
+                {gap > 0 && <Gap height={gap} />}
+                <GridRow
+                  row={row}
+                  index={index}
+                  active={index === keys.active}
+                  selection={selection}
+                  pickRow={keys.pickRow}
+                  toggle={toggle}
+                  load={load}
+                  onFocus={() => keys.setActive(row)}
+                  onKeyDown={(e) => keys.onKeyDown(e, index)}
+                />
+              </Fragment>
+            );
           })}
           {rest > 0 && <Gap height={rest} />}
         </tbody>
@@ -207,7 +209,14 @@ type GridRowProps = {
   onKeyDown: (e: KeyboardEvent) => void;
 };
 
-function GridRow(props: GridRowProps) {
+// While one scrolls, only the rows that come into sight are drawn. What the functions do follows from the rows and from
+// the selection, so that new ones need no new drawing.
+const GridRow = memo(DrawnRow, (a, b) => {
+  const same = a.row === b.row && a.index === b.index;
+  return same && a.active === b.active && a.selection === b.selection;
+});
+
+function DrawnRow(props: GridRowProps) {
   const { row, index, active, selection, toggle, onFocus, onKeyDown } = props;
   const item = itemOf(row);
   const isStudy = row.kind === 'study';

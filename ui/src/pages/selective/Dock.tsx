@@ -127,12 +127,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
         )}
       </div>
       <div className={c.choices}>
-        <PseudonymChoice
-          options={options}
-          patients={sum.patients}
-          onChange={change}
-          error={tried ? missing.pseudonym : ''}
-        />
+        <PseudonymChoice options={options} patients={sum.patients} onChange={change} />
         <Select
           label="Project"
           placeholder={projects.isPending ? 'Loading…' : 'Choose a project'}
@@ -142,6 +137,24 @@ export default function Dock({ selection, source, destination, clear }: DockProp
           error={projects.error ? 'The projects could not be loaded.' : tried && missing.project}
           onChange={(name) => name && change({ project: name })}
         />
+        {pseudonyms === 'typed' && (
+          <TextInput
+            label="Pseudonym"
+            autoComplete="off"
+            spellCheck={false}
+            maxLength={64}
+            value={choices.pseudonym}
+            error={tried && missing.pseudonym}
+            onChange={(e) => change({ pseudonym: e.currentTarget.value })}
+          />
+        )}
+        {pseudonyms === 'none' && (
+          <div className={c.wide}>
+            <Note tone="warning" role="status">
+              Names, IDs and dates leave as they are. The audit log says that you sent them.
+            </Note>
+          </div>
+        )}
         <More choices={choices} onChange={change} />
       </div>
       <div className={c.go}>
@@ -184,10 +197,9 @@ type PseudonymChoiceProps = {
   options: Choices;
   patients: number;
   onChange: (part: Partial<Choices>) => void;
-  error: string;
 };
 
-function PseudonymChoice({ options, patients, onChange, error }: PseudonymChoiceProps) {
+function PseudonymChoice({ options, patients, onChange }: PseudonymChoiceProps) {
   const me = useMe();
   const data: { value: Pseudonyms; label: string; disabled?: boolean }[] = [
     { value: 'project', label: 'Of the project, per patient' },
@@ -199,32 +211,12 @@ function PseudonymChoice({ options, patients, onChange, error }: PseudonymChoice
   ];
   if (can(me, 'transfer_unpseudonymized')) data.push({ value: 'none', label: 'None: identity stays' });
   return (
-    <>
-      <Select
-        label="Pseudonyms"
-        data={data}
-        value={options.pseudonyms}
-        onChange={(value) => value && onChange({ pseudonyms: value })}
-      />
-      {options.pseudonyms === 'typed' && (
-        <TextInput
-          label="Pseudonym"
-          autoComplete="off"
-          spellCheck={false}
-          maxLength={64}
-          value={options.pseudonym}
-          error={error}
-          onChange={(e) => onChange({ pseudonym: e.currentTarget.value })}
-        />
-      )}
-      {options.pseudonyms === 'none' && (
-        <div className={c.wide}>
-          <Note tone="warning" role="status">
-            Names, IDs and dates leave as they are. The audit log says that you sent them.
-          </Note>
-        </div>
-      )}
-    </>
+    <Select
+      label="Pseudonyms"
+      data={data}
+      value={options.pseudonyms}
+      onChange={(value) => value && onChange({ pseudonyms: value })}
+    />
   );
 }
 

@@ -68,9 +68,7 @@ test('what goes', () => {
 
 test('too many', () => {
   expect(tooMany(10, 10)).toBe('');
-  expect(tooMany(14, 10)).toBe(
-    '14 studies are picked, but only 10 go in one job. Remove 4, and send them in another one.',
-  );
+  expect(tooMany(14, 10)).toBe('14 studies are picked, but only 10 go in one job. Remove 4.');
 });
 
 describe('the job', () => {

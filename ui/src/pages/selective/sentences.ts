@@ -64,7 +64,7 @@ export type Pseudonyms = 'project' | 'typed' | 'none';
 /** tooMany is what is said to those who may put only so many studies into a job; empty: it is not too much. */
 export function tooMany(picked: number, allowed: number): string {
   if (picked <= allowed) return '';
-  return `${counted(picked, 'study', 'studies')} are picked, but only ${allowed} go in one job. Remove ${picked - allowed}, and send them in another one.`;
+  return `${counted(picked, 'study', 'studies')} are picked, but only ${allowed} go in one job. Remove ${picked - allowed}.`;
 }
 
 export type Options = {
