@@ -3,6 +3,7 @@
 import { Button, Menu } from '@mantine/core';
 import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
 
+import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import type { Acting } from '../../jobs/acting';
 import { actionWords, type JobAction } from '../../jobs/actions';
@@ -20,6 +21,7 @@ type JobActionsProps = {
 /** JobActions are the buttons beside a job's title: only what is allowed now. */
 export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const { job, allowed, running, start } = acting;
+  const opener = useFocusBack(acting.asking !== undefined);
   const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
   const buttons = allowed.filter(isFirst);
   const more = allowed.filter((a) => !isFirst(a));
@@ -43,7 +45,7 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
       {more.length > 0 && (
         <Menu position="bottom-end">
           <Menu.Target>
-            <Button variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
+            <Button ref={opener} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
               More
             </Button>
           </Menu.Target>
