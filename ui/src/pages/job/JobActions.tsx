@@ -2,6 +2,7 @@
 
 import { Button, Menu } from '@mantine/core';
 import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
+import { useEffect } from 'react';
 
 import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
@@ -25,6 +26,11 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
   const buttons = allowed.filter(isFirst);
   const more = allowed.filter((a) => !isFirst(a));
+  const none = more.length === 0;
+  useEffect(() => {
+    // While a job is being canceled there is nothing to do, and no button to have the focus.
+    if (none && document.activeElement === document.body) document.querySelector('h1')?.focus();
+  }, [none]);
   return (
     <>
       {!final(job.status) && <TellMe id={job.id} />}
@@ -42,7 +48,7 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
           </Button>
         );
       })}
-      {more.length > 0 && (
+      {!none && (
         <Menu position="bottom-end">
           <Menu.Target>
             <Button ref={opener} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
