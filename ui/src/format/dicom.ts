@@ -30,6 +30,11 @@ export function time(value: string): string {
   return parts ? `${parts[1]}:${parts[2]}` : value;
 }
 
+/** shortUID shortens a long UID in its middle: UIDs of one study differ at their end. */
+export function shortUID(uid: string): string {
+  return uid.length <= 30 ? uid : `${uid.slice(0, 12)}…${uid.slice(-14)}`;
+}
+
 /** readDate reads a date that a person typed, in any usual form that is not ambiguous; null: it is none. */
 export function readDate(text: string): string | null {
   const t = text.trim();

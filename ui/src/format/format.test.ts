@@ -2,7 +2,7 @@
 
 import { afterEach, describe, expect, test } from 'vitest';
 
-import { date, name, readDate, time } from './dicom';
+import { date, name, readDate, shortUID, time } from './dicom';
 import { bytes, count, counted, perSecond } from './numbers';
 import { day, lasting, ready, setDateFormat, when } from './times';
 
@@ -74,6 +74,10 @@ describe('values of DICOM', () => {
       '09:42',
       '',
     ]);
+  });
+  test('long UIDs keep their end', () => {
+    expect(shortUID('1.2.826.0.1')).toBe('1.2.826.0.1');
+    expect(shortUID('1.2.826.0.1.3680043.8.498.12345678901234.17')).toBe('1.2.826.0.1.…45678901234.17');
   });
   test('dates that are typed', () => {
     expect(['1961-4-2', '19610402', ' 2.4.1961 '].map(readDate)).toEqual(Array(3).fill('1961-04-02'));

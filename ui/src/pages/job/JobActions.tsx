@@ -2,7 +2,9 @@
 
 import { Button, Menu } from '@mantine/core';
 import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
+import { useEffect } from 'react';
 
+import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import type { Acting } from '../../jobs/acting';
 import { actionWords, type JobAction } from '../../jobs/actions';
@@ -20,9 +22,15 @@ type JobActionsProps = {
 /** JobActions are the buttons beside a job's title: only what is allowed now. */
 export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const { job, allowed, running, start } = acting;
+  const opener = useFocusBack(acting.asking !== undefined);
   const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
   const buttons = allowed.filter(isFirst);
   const more = allowed.filter((a) => !isFirst(a));
+  const none = more.length === 0;
+  useEffect(() => {
+    // While a job is being canceled there is nothing to do, and no button to have the focus.
+    if (none && document.activeElement === document.body) document.querySelector('h1')?.focus();
+  }, [none]);
   return (
     <>
       {!final(job.status) && <TellMe id={job.id} />}
@@ -40,10 +48,10 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
           </Button>
         );
       })}
-      {more.length > 0 && (
+      {!none && (
         <Menu position="bottom-end">
           <Menu.Target>
-            <Button variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
+            <Button ref={opener} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
               More
             </Button>
           </Menu.Target>

@@ -58,7 +58,7 @@ export function Progress({ job, status, choose }: ProgressProps) {
           <Area
             data={rates.values}
             unit="images/s"
-            from={`${clock(rates.from)}, when you came`}
+            from={`since ${clock(rates.from)}, as seen here`}
             to={clock(rates.to)}
             height={88}
             label={ratesSay(rates)}

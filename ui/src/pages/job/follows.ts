@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, ServerNow } from '../../api';
+import { counted } from '../../format/numbers';
 import { when } from '../../format/times';
 
 /**
@@ -25,15 +26,13 @@ function ofServer(s: ServerNow, job: Job, now: Date): string {
   if (!s.until) return '';
   const until = new Date(s.until);
   const done = job.ready_at !== undefined && new Date(job.ready_at) <= until;
-  return done ? '' : `What ${s.name} allows now, it allows until ${clockOf(until, now)}.`;
+  const at = when(until, now).replace(/^today /, '');
+  const connections = counted(s.in_force.batch, 'connection');
+  return done ? '' : `${s.name} allows jobs ${connections} until ${at}; then other limits hold.`;
 }
 
 // "at 16:31" today, else "tomorrow 06:00" or the date.
 function inTime(iso: string, now: Date): string {
   const words = when(new Date(iso), now);
   return words.startsWith('today ') ? `at ${words.slice('today '.length)}` : words;
-}
-
-function clockOf(at: Date, now: Date): string {
-  return when(at, now).replace(/^today /, '');
 }

@@ -59,15 +59,19 @@ describe('figures', () => {
 
 describe('rates', () => {
   it('keeps an hour', () => {
-    let rates = sampled(null, 0, now);
+    let rates = sampled(null, undefined, now);
+    expect(rates).toBeNull();
+    rates = sampled(null, 0.5, now);
     for (let i = 1; i <= 800; i++) rates = sampled(rates, i, new Date(now.getTime() + i * 5000));
-    expect(rates.values).toHaveLength(720);
-    expect(rates.values.at(-1)).toBe(800);
-    expect(rates.to.getTime() - rates.from.getTime()).toBe(719 * 5000);
+    expect(rates?.values).toHaveLength(720);
+    expect(rates?.values.at(-1)).toBe(800);
+    expect(rates && rates.to.getTime() - rates.from.getTime()).toBe(719 * 5000);
+    expect(sampled(rates, undefined, now)?.values.at(-1)).toBe(0);
   });
   it('says what it does not hold', () => {
     expect(ratesSay({ from: now, to: now, values: [3, 12.4] })).toBe(
-      'Images per second since this page was opened at 21:05: now 12, at most 12. What was before is not kept.',
+      'Images per second since 21:05, each the mean of five minutes: now 12, at most 12. ' +
+        'ADIT keeps none from before this page was opened.',
     );
   });
 });
@@ -111,7 +115,7 @@ describe('what follows', () => {
       'its window ends',
       { until: iso(6, 0, 13) },
       {},
-      'What PACS-A allows now, it allows until tomorrow 06:00.',
+      'PACS-A allows jobs 4 connections until tomorrow 06:00; then other limits hold.',
     ],
     ['it is ready before', { until: iso(6, 0, 13) }, { ready_at: iso(23) }, ''],
     ['another server', { name: 'OTHER', paused: true }, {}, ''],

@@ -17,10 +17,13 @@ export const enough = 10;
 /** Rates are images per second, as they were seen in equal steps of time. */
 export type Rates = { from: Date; to: Date; values: number[] };
 
-/** sampled adds a sample; the oldest goes when there are many. */
-export function sampled(rates: Rates | null, value: number, at: Date): Rates {
-  if (!rates) return { from: at, to: at, values: [value] };
-  const values = [...rates.values, value].slice(-most);
+/**
+ * sampled adds a sample; the oldest goes when there are many. A job has no rate in its first seconds, which is not to be
+ * taken for none at all: its samples begin with the first that there is.
+ */
+export function sampled(rates: Rates | null, value: number | undefined, at: Date): Rates | null {
+  if (!rates) return value === undefined ? null : { from: at, to: at, values: [value] };
+  const values = [...rates.values, value ?? 0].slice(-most);
   const from = rates.values.length < most ? rates.from : new Date(rates.from.getTime() + every);
   return { from, to: at, values };
 }
@@ -29,8 +32,9 @@ export function sampled(rates: Rates | null, value: number, at: Date): Rates {
 export function ratesSay({ from, values }: Rates): string {
   const highest = Math.max(...values);
   return (
-    `Images per second since this page was opened at ${clock(from)}: ` +
-    `now ${perSecond(values.at(-1) ?? 0)}, at most ${perSecond(highest)}. What was before is not kept.`
+    `Images per second since ${clock(from)}, each the mean of five minutes: ` +
+    `now ${perSecond(values.at(-1) ?? 0)}, at most ${perSecond(highest)}. ` +
+    'ADIT keeps none from before this page was opened.'
   );
 }
 
@@ -46,7 +50,7 @@ export function useRates(job: Job): Rates | null {
   useEffect(() => {
     if (!runs) return;
     const sample = () => {
-      const value = latest.current.rate?.instances_per_second ?? 0;
+      const value = latest.current.rate?.instances_per_second;
       setRates((was) => sampled(was, value, new Date()));
     };
     const timer = setInterval(sample, every);

@@ -76,6 +76,7 @@ describe('the verdict', () => {
   });
   it('never calls it anonymous', () => {
     expect(caution(sum())).toMatch(/^What leaves ADIT is pseudonymized, not anonymous\./);
+    expect(caution(sum({ to_pseudonymize: 0 }))).toContain('nothing of this job does');
     expect(caution(sum({ to_pseudonymize: 1 }))).toMatch(
       /^What leaves ADIT under a pseudonym is pseudonymized/,
     );
@@ -99,7 +100,7 @@ describe('figures', () => {
   it('shows of a job that did not de-identify what was sent', () => {
     const plain = sum({ pseudonymized: 0, instances: 0, with_identity: 3, instances_with_identity: 30 });
     expect(figuresOf(fakeJob(), plain).map((f) => [f.value, f.small])).toEqual([
-      ['3', '3 with identity'],
+      ['3', 'of 500 asked for, 3 with identity'],
       ['30', '30 with identity'],
     ]);
   });

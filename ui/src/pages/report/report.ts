@@ -74,6 +74,9 @@ export function held(sum: JobDeidentification, unsafe: boolean): number {
 
 /** caution is said in every report. */
 export function caution(sum: JobDeidentification): string {
+  if (sum.to_pseudonymize === 0) {
+    return 'What leaves ADIT under a pseudonym is pseudonymized, not anonymous; nothing of this job does.';
+  }
   const what = sum.to_pseudonymize < sum.studies ? 'under a pseudonym ' : '';
   return (
     `What leaves ADIT ${what}is pseudonymized, not anonymous. Whoever has the project’s key or its linkage table ` +
@@ -84,12 +87,13 @@ export function caution(sum: JobDeidentification): string {
 /** figuresOf are the numbers of a report. */
 export function figuresOf(job: Job, sum: JobDeidentification): Figure[] {
   const sent = sum.pseudonymized + sum.with_identity;
-  const openly = (n: number) => (n > 0 ? `${count(n)} with identity` : undefined);
+  const openly = (n: number) => (n > 0 ? `${count(n)} with identity` : '');
+  const asked = `of ${count(sum.studies)} asked for`;
   const common: Figure[] = [
     {
       label: 'Studies delivered',
       value: count(sent),
-      small: openly(sum.with_identity) ?? `of ${count(sum.studies)} asked for`,
+      small: [asked, openly(sum.with_identity)].filter(Boolean).join(', '),
     },
     {
       label: 'Images delivered',

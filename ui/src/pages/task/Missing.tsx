@@ -6,6 +6,7 @@ import { useState } from 'react';
 import { Copy } from '../../components/controls';
 import { Section } from '../../components/layout';
 import ui from '../../components/ui.module.css';
+import { shortUID } from '../../format/dicom';
 import { count } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 import c from './TaskPage.module.css';
@@ -33,7 +34,11 @@ export function Missing({ missed, truncated, at }: MissingProps) {
           {shown.map((m) => (
             <tr key={`${m.series} ${m.sop_instance_uid}`}>
               <td className={c.uid}>
-                <Copy text={m.sop_instance_uid} label="the SOP Instance UID" />
+                <Copy
+                  text={m.sop_instance_uid}
+                  shown={shortUID(m.sop_instance_uid)}
+                  label="the SOP Instance UID"
+                />
               </td>
               <td>{sentence(m.reason)}</td>
               <td className="mono" data-label="DICOM status">

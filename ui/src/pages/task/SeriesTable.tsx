@@ -6,8 +6,9 @@ import { Button } from '@mantine/core';
 import type { Series, Task } from '../../api';
 import { Copy } from '../../components/controls';
 import { Section } from '../../components/layout';
-import { Fraction, type Status } from '../../components/status';
+import { final, Fraction, type Status } from '../../components/status';
 import ui from '../../components/ui.module.css';
+import { shortUID } from '../../format/dicom';
 import { bytes, count } from '../../format/numbers';
 import c from './TaskPage.module.css';
 
@@ -20,7 +21,11 @@ export function SeriesTable({ series, status }: { series: Series[]; status: Task
   return (
     <Section title={series.length > 0 ? `${count(series.length)} series` : 'Series'} flush>
       {series.length === 0 ? (
-        <p className={c.none}>What the series of the study hold is known once the study was begun.</p>
+        <p className={c.none}>
+          {final(status)
+            ? 'ADIT knows of no series of this study.'
+            : 'What the study holds is known once it was begun.'}
+        </p>
       ) : (
         <table className={`${ui.table} ${c.series}`}>
           <thead>
@@ -57,7 +62,11 @@ function Line({ series: s, status }: { series: Series; status: Task['status'] })
   return (
     <tr>
       <td className={c.uid}>
-        <Copy text={s.series_instance_uid} label="the Series Instance UID" />
+        <Copy
+          text={s.series_instance_uid}
+          shown={shortUID(s.series_instance_uid)}
+          label="the Series Instance UID"
+        />
       </td>
       <td className={ui.right} data-label="Expected">
         {count(s.expected)}

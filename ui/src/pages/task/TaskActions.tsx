@@ -5,6 +5,7 @@ import { IconPlayerStop, IconRefresh, IconRotate2 } from '@tabler/icons-react';
 import { lazy, Suspense, useState } from 'react';
 
 import type { Job, Task } from '../../api';
+import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import { useMe } from '../../session/me';
 import type { TaskAction, useTaskAction } from './acting';
@@ -20,6 +21,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
   const me = useMe();
   const [asking, ask] = useState<'reset' | 'kill'>();
   const [asked, keep] = useState<'reset' | 'kill'>();
+  const opener = useFocusBack(asking !== undefined);
   const start = (wanted: TaskAction) => {
     action.reset();
     if (wanted === 'fetch') {
@@ -38,6 +40,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
     <>
       {task.status === 'in_progress' && me.is_staff && (
         <Button
+          ref={opener}
           variant="default"
           leftSection={<IconPlayerStop size={15} aria-hidden />}
           loading={running('kill')}
@@ -48,6 +51,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
       )}
       {final(task.status) && (
         <Button
+          ref={opener}
           variant="default"
           leftSection={<IconRotate2 size={15} aria-hidden />}
           loading={running('reset')}

@@ -29,7 +29,7 @@ describe('a task', () => {
   it('says what became of it', () => {
     expect(taskWords(task({ verified: 316 }), fakeJob())).toEqual({
       title: '2 images were refused.',
-      says: '316 images of 318 images delivered to RESEARCH. RESEARCH has confirmed 316 images.',
+      says: '316 of 318 images delivered to RESEARCH. 316 found there afterwards.',
     });
     expect(
       taskWords(task({ status: 'pending', why_waiting: 'PACS-A is closed', expected: 0 }), fakeJob()),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, MissingInstance, Series, Task } from '../../api';
-import { counted } from '../../format/numbers';
+import { count, counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
 /** missing counts the images of a task that the destination has not acknowledged, as far as the source was asked. */
@@ -11,8 +11,7 @@ export function missing(task: Task): number {
 
 /** taskWords says what became of a task, or what happens with it: a heading, and what follows. */
 export function taskWords(task: Task, job: Job): { title: string; says: string } {
-  const images = (n: number) => counted(n, 'image');
-  const delivered = `${images(task.delivered)} of ${images(task.expected)} delivered to ${job.destination}.`;
+  const delivered = `${count(task.delivered)} of ${counted(task.expected, 'image')} delivered to ${job.destination}.`;
   const known = task.expected > 0 ? delivered : '';
   switch (task.status) {
     case 'pending':
@@ -26,13 +25,12 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
         says: '',
       };
     default:
-      return { title: sentence(task.message), says: endSays(task, job, known) };
+      return { title: sentence(task.message), says: endSays(task, known) };
   }
 }
 
-function endSays(task: Task, job: Job, known: string): string {
-  const verified =
-    task.verified > 0 ? ` ${job.destination} has confirmed ${counted(task.verified, 'image')}.` : '';
+function endSays(task: Task, known: string): string {
+  const verified = task.verified > 0 ? ` ${count(task.verified)} found there afterwards.` : '';
   return `${known}${verified}`.trim();
 }
 
