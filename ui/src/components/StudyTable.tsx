@@ -37,7 +37,7 @@ export type StudyTableProps = {
 };
 
 /** StudyTable shows studies and their series to pick from: as a table, or as cards where there is no room. */
-export function StudyTable(props: StudyTableProps) {
+export default function StudyTable(props: StudyTableProps) {
   const narrow = useMediaQuery('(max-width: 720px)', false, { getInitialValueInEffect: false });
   const rows = rowsOf(props.studies, props.open, props.series);
   const toggle = (row: Row) => {

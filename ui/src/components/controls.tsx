@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { ActionIcon, Button, CopyButton, Tooltip } from '@mantine/core';
+import { ActionIcon, Button, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy, IconFolder, IconHelpCircle, IconServer2 } from '@tabler/icons-react';
 import { type ComponentProps, lazy, type ReactNode, Suspense, useState } from 'react';
 
@@ -66,18 +66,17 @@ type IconButtonProps = { label: string; children: ReactNode } & ComponentProps<'
 /** IconButton is a button without a word, whose name is shown when one points at it. */
 export function IconButton({ label, children, ...rest }: IconButtonProps) {
   return (
-    <Tooltip label={label} openDelay={300}>
-      <ActionIcon
-        variant="subtle"
-        color="gray"
-        size={28}
-        aria-label={label}
-        {...rest}
-        className={c.iconButton}
-      >
-        {children}
-      </ActionIcon>
-    </Tooltip>
+    <ActionIcon
+      variant="subtle"
+      color="gray"
+      size={28}
+      aria-label={label}
+      title={label}
+      {...rest}
+      className={c.iconButton}
+    >
+      {children}
+    </ActionIcon>
   );
 }
 

@@ -1,36 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Menu } from '@mantine/core';
-import {
-  IconBan,
-  IconBolt,
-  IconBoltOff,
-  IconDots,
-  IconPlayerPause,
-  IconPlayerPlay,
-  IconRefresh,
-  IconRotate2,
-  IconShieldCheck,
-  IconTrash,
-} from '@tabler/icons-react';
+import { IconDots } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 
 import { IconButton } from '../components/controls';
 import type { Acting } from './acting';
+import { actionIcons } from './actionIcons';
 import { actionWords, type JobAction } from './actions';
-
-export const actionIcons: Record<JobAction, typeof IconBan> = {
-  verify: IconShieldCheck,
-  continue: IconPlayerPlay,
-  pause: IconPlayerPause,
-  retry: IconRefresh,
-  resume: IconPlayerPlay,
-  hurry: IconBolt,
-  unhurry: IconBoltOff,
-  cancel: IconBan,
-  restart: IconRotate2,
-  delete: IconTrash,
-};
 
 type JobMenuProps = {
   acting: Acting;

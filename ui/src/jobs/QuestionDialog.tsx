@@ -11,7 +11,7 @@ type QuestionDialogProps = {
   running: boolean;
   error: unknown;
   answer: (yes: boolean) => void;
-  onClosed: () => void;
+  onClosed?: () => void;
 };
 
 /** QuestionDialog asks before something is lost. What is safe has the focus. */

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button, Menu } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
-import { useEffect } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 
 import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import type { Acting } from '../../jobs/acting';
 import { actionWords, type JobAction } from '../../jobs/actions';
-import { actionIcons } from '../../jobs/JobMenu';
+import { actionIcons } from '../../jobs/actionIcons';
 import { useTelling } from '../../jobs/tell';
+
+const load = () => import('./MoreMenu');
+const MoreMenu = lazy(load);
 
 // What one most likely wants has a button of its own.
 const first: JobAction[] = ['verify', 'continue', 'pause', 'retry', 'resume'];
@@ -31,6 +34,18 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
     // While a job is being canceled there is nothing to do, and no button to have the focus.
     if (none && document.activeElement === document.body) document.querySelector('h1')?.focus();
   }, [none]);
+  const [used, use] = useState(false);
+  const button = (
+    <Button
+      variant="default"
+      aria-haspopup="menu"
+      rightSection={<IconChevronDown size={14} aria-hidden />}
+      onPointerEnter={() => void load()}
+      onClick={() => use(true)}
+    >
+      More
+    </Button>
+  );
   return (
     <>
       {!final(job.status) && <TellMe id={job.id} />}
@@ -49,28 +64,9 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
         );
       })}
       {!none && (
-        <Menu position="bottom-end">
-          <Menu.Target>
-            <Button ref={opener} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
-              More
-            </Button>
-          </Menu.Target>
-          <Menu.Dropdown>
-            {more.map((action) => {
-              const Icon = actionIcons[action];
-              return (
-                <Menu.Item
-                  key={action}
-                  leftSection={<Icon size={15} aria-hidden />}
-                  disabled={running}
-                  onClick={() => start(action)}
-                >
-                  {actionWords(action, job)}
-                </Menu.Item>
-              );
-            })}
-          </Menu.Dropdown>
-        </Menu>
+        <Suspense fallback={button}>
+          {used ? <MoreMenu acting={acting} actions={more} opener={opener} /> : button}
+        </Suspense>
       )}
     </>
   );

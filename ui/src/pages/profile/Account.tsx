@@ -19,7 +19,7 @@ function role(me: { is_staff: boolean; is_superuser: boolean }): string {
 }
 
 /** Account is who one is, the password, and what one may do. */
-export function Account() {
+export default function Account() {
   const me = useMe();
   return (
     <div className={c.cols}>

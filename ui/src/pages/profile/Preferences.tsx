@@ -47,7 +47,7 @@ function Choice({ label, says, wide, children }: ChoiceProps) {
 }
 
 /** Preferences are how one likes the pages. Each is kept at once. */
-export function Preferences() {
+export default function Preferences() {
   const [preferences, prefer] = usePreferences();
   return (
     <div className="stack wide">

@@ -4,12 +4,15 @@ import '@mantine/core/styles/Tabs.css';
 
 import { Tabs } from '@mantine/core';
 import { getRouteApi } from '@tanstack/react-router';
+import { lazy, Suspense } from 'react';
 
 import { Page } from '../../components/layout';
-import { Account } from './Account';
-import { Preferences } from './Preferences';
+import { Loading } from '../../components/states';
 import c from './Profile.module.css';
-import { Tokens } from './Tokens';
+
+const Account = lazy(() => import('./Account'));
+const Preferences = lazy(() => import('./Preferences'));
+const Tokens = lazy(() => import('./Tokens'));
 
 const route = getRouteApi('/inside/shell/profile');
 
@@ -38,7 +41,9 @@ export default function Profile() {
         </Tabs.List>
         {tabs.map(({ value, Content }) => (
           <Tabs.Panel key={value} value={value}>
-            <Content />
+            <Suspense fallback={<Loading />}>
+              <Content />
+            </Suspense>
           </Tabs.Panel>
         ))}
       </Tabs>

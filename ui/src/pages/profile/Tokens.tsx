@@ -25,7 +25,7 @@ async function allTokens(): Promise<Token[]> {
 }
 
 /** Tokens are the keys of one's own programs. */
-export function Tokens() {
+export default function Tokens() {
   const me = useMe();
   const client = useQueryClient();
   const { data, error, refetch } = useQuery({ queryKey: tokensKey, queryFn: allTokens });

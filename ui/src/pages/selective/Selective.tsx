@@ -9,7 +9,6 @@ import { usePageTitle } from '../../components/layout';
 import { NoRight } from '../../components/NoRight';
 import { earlier, nothing } from '../../components/selection';
 import { Failed, Loading } from '../../components/states';
-import { StudyTable } from '../../components/StudyTable';
 import { useSeries } from '../../search/series';
 import { fullName, useNodes } from '../../servers/queries';
 import { can, useMe, usePreferences } from '../../session/me';
@@ -22,6 +21,7 @@ import { SearchForm } from './SearchForm';
 import c from './Selective.module.css';
 
 // It is needed when something is picked.
+const StudyTable = lazy(() => import('../../components/StudyTable'));
 const Dock = lazy(() => import('./Dock'));
 
 const title = 'Selective Transfer';
@@ -174,15 +174,17 @@ function Transfer({ nodes }: { nodes: Node[] }) {
           again={() => start(form)}
         />
         {found.studies.length > 0 && (
-          <StudyTable
-            studies={found.studies}
-            series={series}
-            load={load}
-            open={open}
-            onOpen={setOpen}
-            selection={selection}
-            onSelection={setSelection}
-          />
+          <Suspense fallback={<Loading rows={8} label="" />}>
+            <StudyTable
+              studies={found.studies}
+              series={series}
+              load={load}
+              open={open}
+              onOpen={setOpen}
+              selection={selection}
+              onSelection={setSelection}
+            />
+          </Suspense>
         )}
         {found.phase === 'running' && found.studies.length === 0 && <Loading rows={8} label="" />}
       </section>

@@ -44,7 +44,7 @@ type FirstPacsProps = {
 };
 
 /** FirstPacs asks for four values, and finds out the rest by asking the PACS. */
-export function FirstPacs({ another, onBack, onDone }: FirstPacsProps) {
+export default function FirstPacs({ another, onBack, onDone }: FirstPacsProps) {
   const client = useQueryClient();
   const [four, setFour] = useState(empty);
   const [receives, setReceives] = useState(another);

@@ -17,7 +17,7 @@ const administrator = 'admin';
 type FirstPasswordProps = { code: string; onDone: () => void };
 
 /** FirstPassword has the administrator choose a password, and logs in by it. */
-export function FirstPassword({ code, onDone }: FirstPasswordProps) {
+export default function FirstPassword({ code, onDone }: FirstPasswordProps) {
   const go = useNavigate();
   const enter = useMutation({
     mutationFn: async (password: string) => {

@@ -10,7 +10,7 @@ import { Step } from './Step';
 import c from './Welcome.module.css';
 
 /** FirstSearch leads to Selective Transfer: from the PACS that was added first, or one that can be searched. */
-export function FirstSearch({ source: added }: { source: string | undefined }) {
+export default function FirstSearch({ source: added }: { source: string | undefined }) {
   const { data: nodes = [] } = useNodes();
   const sources = nodes.filter((n) => possible(n).source).map((n) => n.name);
   const source = added !== undefined && sources.includes(added) ? added : sources[0];

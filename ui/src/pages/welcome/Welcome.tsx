@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 
-import { FirstPacs } from './FirstPacs';
-import { FirstPassword } from './FirstPassword';
-import { FirstSearch } from './FirstSearch';
-import { WhoMayUseIt } from './WhoMayUseIt';
+const FirstPassword = lazy(() => import('./FirstPassword'));
+const FirstPacs = lazy(() => import('./FirstPacs'));
+const WhoMayUseIt = lazy(() => import('./WhoMayUseIt'));
+const FirstSearch = lazy(() => import('./FirstSearch'));
 
 type At = 'password' | 'pacs' | 'another' | 'people' | 'search';
 
 /** Welcome leads the administrator through the first run: by the code of a link before anybody can log in. */
 export default function Welcome() {
+  return (
+    <Suspense fallback={null}>
+      <Steps />
+    </Suspense>
+  );
+}
+
+function Steps() {
   const [code] = useState(() => location.hash.slice(1));
   const [at, go] = useState<At>(code ? 'password' : 'pacs');
   const [added, add] = useState<string[]>([]); // names of DICOM nodes

@@ -19,7 +19,7 @@ type WhoMayUseItProps = {
 };
 
 /** WhoMayUseIt gives a group permissions, and access to what there is. */
-export function WhoMayUseIt({ added, onFolder, onAnother, onDone }: WhoMayUseItProps) {
+export default function WhoMayUseIt({ added, onFolder, onAnother, onDone }: WhoMayUseItProps) {
   const me = useMe();
   const nodes = useNodes();
   const groups = useQuery({ queryKey: ['groups'], queryFn: allGroups, staleTime: 0 });
