@@ -46,7 +46,7 @@ type Study struct {
 type SeriesQuery struct {
 	StudyInstanceUID string `json:"study_instance_uid" example:"1.2.826.0.1.3680043.8.498.1" doc:"Of the study whose series are wanted."`
 	PatientID        string `json:"patient_id,omitempty" example:"PHANTOM-001" doc:"Whose study it is. Needed for nothing; without it, a server that knows the Patient Root model alone is asked once more."`
-	Limit            int    `json:"limit,omitempty" minimum:"1" maximum:"1000" example:"100" doc:"Most results; 1000 by default. truncated tells whether there were more."`
+	Limit            int    `json:"limit,omitempty" minimum:"1" maximum:"10000" example:"100" doc:"Most results; 10000 by default. truncated tells whether there were more."`
 }
 
 // FoundSeries is a series as its server describes it, in the forms of DICOM: dates YYYYMMDD, times HHMMSS.

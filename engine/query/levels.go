@@ -20,7 +20,7 @@ import (
 
 // The most that a search below a study yields.
 const (
-	MaxSeries    = 1000
+	MaxSeries    = 10_000
 	MaxInstances = 10_000
 )
 

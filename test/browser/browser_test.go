@@ -36,8 +36,8 @@ func TestPages(t *testing.T) {
 	flows, err := filepath.Glob("../../ui/e2e/flows/*.mjs")
 	require.NoError(t, err)
 	require.NotEmpty(t, flows)
-	from = testpeer.Orthanc(t, nil, nil)
-	to = testpeer.Orthanc(t, nil, nil)
+	utf8 := map[string]any{"DefaultEncoding": "Utf8"} // else its answers lack ideographs
+	from, to = testpeer.Orthanc(t, nil, utf8), testpeer.Orthanc(t, nil, utf8)
 	for _, s := range studies() {
 		files, err := s.WriteFiles(t.TempDir())
 		require.NoError(t, err)

@@ -2,7 +2,7 @@
 // The pages of ADIT in the states that they can be in: for the crawl, and for pictures.
 
 const search = async (page) => {
-  await page.getByLabel('Patient ID').fill('PHANTOM*');
+  await page.getByLabel('Patient name').fill('Phantom*');
   await page.getByRole('button', { name: 'Search', exact: true }).click();
   await page
     .getByRole('status')

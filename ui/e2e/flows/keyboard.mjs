@@ -47,6 +47,7 @@ export default async function ({ visit }) {
   await keyboard.press('ArrowLeft');
   await keyboard.press('Space');
   assert.equal(await row.getAttribute('aria-selected'), 'true');
+  await page.getByRole('button', { name: 'Start transfer' }).waitFor();
   await keyboard.press('Control+Enter');
   await page.waitForURL(/\/jobs\/\d+$/);
   await page.getByText('Success', { exact: true }).first().waitFor();

@@ -5,6 +5,8 @@ import assert from 'node:assert/strict';
 
 import { close, newJob, open } from '../jobs.mjs';
 
+const bar = (page) => page.getByRole('complementary', { name: 'Side bar' });
+
 export default async function ({ world, visit, wish }) {
   const manager = await visit('manager');
   await close(manager);
@@ -16,7 +18,7 @@ export default async function ({ world, visit, wish }) {
   const pages = [owner.page, manager.page];
   for (const page of pages) {
     await page.goto(`/jobs/${job.id}`);
-    await page.getByText('Live', { exact: true }).first().waitFor();
+    await bar(page).getByText('Live', { exact: true }).waitFor();
     await page.getByText('Pending', { exact: true }).first().waitFor();
     await page.evaluate(() => (globalThis.notReloaded = true));
   }
@@ -27,7 +29,7 @@ export default async function ({ world, visit, wish }) {
       .first()
       .waitFor();
   await wish('start');
-  for (const page of pages) await page.getByText('Live', { exact: true }).first().waitFor();
+  for (const page of pages) await bar(page).getByText('Live', { exact: true }).waitFor();
   await open(manager);
   for (const page of pages) {
     await page.getByText('Success', { exact: true }).first().waitFor();

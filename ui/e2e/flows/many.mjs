@@ -42,10 +42,10 @@ export default async function ({ visit }) {
   const { page } = owner;
   await page.goto(`/jobs/${job.id}`);
   await page.getByText('50,000').first().waitFor();
-  const tasks = page.getByRole('list', { name: 'Tasks' });
-  await tasks.getByRole('listitem').first().waitFor();
-  const byTask = await scrolled(tasks, '[role=listitem]');
-  await tasks.getByText('50000', { exact: true }).waitFor();
+  const tasks = page.getByRole('table', { name: 'Tasks' });
+  await tasks.getByRole('row').nth(1).waitFor();
+  const byTask = await scrolled(tasks.getByRole('rowgroup').nth(1), '[role=row]');
+  await tasks.getByText('50,000', { exact: true }).or(tasks.getByText('50000', { exact: true })).first().waitFor();
   console.log(`50,000 tasks: ${byTask.most} rows at most, median frame ${byTask.median.toFixed(1)} ms`);
   assert.ok(byTask.most <= mostRows, `${byTask.most} rows`);
 

@@ -10,6 +10,7 @@ export default async function ({ visit }) {
   await page.getByLabel('Patient name').press('Enter');
   await page.getByText('20 so far').waitFor();
   const rows = page.getByRole('treegrid').locator('tbody').getByRole('row');
+  await rows.nth(19).waitFor();
   assert.equal(await rows.count(), 20);
   await page.getByRole('button', { name: 'Stop' }).click();
   await page

@@ -19,7 +19,7 @@ export default async function ({ world, visit }) {
     await page.getByLabel('Port').fill(String(peer.port));
     const found = page.getByRole('list', { name: 'What ADIT found' });
     await found.getByText(/C-ECHO/).waitFor(); // the check begins by itself
-    if (sends) await page.getByText('ADIT may send studies to this PACS').click();
+    if (sends) assert.ok(await page.getByRole('switch', { name: /may send studies/ }).isChecked());
     await page.getByRole('button', { name: 'Save and go on' }).click();
   };
   await page.getByRole('heading', { level: 1, name: 'Add your first PACS' }).waitFor();

@@ -6,7 +6,7 @@ import { getJobDeidentification, type Job } from '../api';
 import { final } from '../components/status';
 import { jobKey } from './queries';
 
-const every = 15_000; // milliseconds: no event tells of the sum
+const every = 60_000; // milliseconds: no event tells of the sum, and one of 50,000 studies takes a second
 
 /** useDeidSum sums up what de-identification did to the studies of a job. */
 export function useDeidSum(job: Job, enabled = true) {
