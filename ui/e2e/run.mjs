@@ -32,7 +32,8 @@ const started = performance.now();
 try {
   await flow({ world, visit, wish });
   for (const watched of opened) {
-    for (const page of watched.context.pages().filter((p) => p.url() !== 'about:blank')) await watched.checkStored(page);
+    for (const page of watched.context.pages().filter((p) => p.url() !== 'about:blank'))
+      await watched.checkStored(page);
     watched.done();
   }
   console.log(`${name}: ${((performance.now() - started) / 1000).toFixed(1)} s`);
