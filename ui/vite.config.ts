@@ -2,11 +2,13 @@
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vitest/config';
 
+import { licenses } from './scripts/licenses.ts';
+
 // `make ui/dev` works against a running `adit serve`; ADIT_URL says where it is.
 const adit = process.env.ADIT_URL ?? 'http://127.0.0.1:8080';
 
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), licenses()],
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },

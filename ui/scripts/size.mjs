@@ -20,7 +20,9 @@ function reached(key, seen = new Set()) {
 }
 
 const sum = (files) => [...new Set(files)].reduce((all, file) => all + kilobytes(file), 0);
-const pages = Object.keys(manifest).filter((key) => manifest[key].isDynamicEntry && key.startsWith('src/pages/'));
+const pages = Object.keys(manifest).filter(
+  (key) => manifest[key].isDynamicEntry && key.startsWith('src/pages/'),
+);
 let tooLarge = 0;
 for (const page of pages.sort()) {
   const parts = [...reached('index.html'), ...reached(page)];

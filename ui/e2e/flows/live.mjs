@@ -24,9 +24,8 @@ export default async function ({ world, visit, wish }) {
   }
   await wish('kill');
   for (const page of pages)
-    await page
+    await bar(page)
       .getByText(/^Not live since \d\d:\d\d$/)
-      .first()
       .waitFor();
   await wish('start');
   for (const page of pages) await bar(page).getByText('Live', { exact: true }).waitFor();

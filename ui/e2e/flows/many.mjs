@@ -45,11 +45,7 @@ export default async function ({ visit }) {
   const tasks = page.getByRole('table', { name: 'Tasks' });
   await tasks.getByRole('row').nth(1).waitFor();
   const byTask = await scrolled(tasks.getByRole('rowgroup').nth(1), '[role=row]');
-  await tasks
-    .getByText('50,000', { exact: true })
-    .or(tasks.getByText('50000', { exact: true }))
-    .first()
-    .waitFor();
+  await tasks.getByText('MANY-50000').waitFor();
   console.log(`50,000 tasks: ${byTask.most} rows at most, median frame ${byTask.median.toFixed(1)} ms`);
   assert.ok(byTask.most <= mostRows, `${byTask.most} rows`);
 

@@ -58,7 +58,7 @@ export default async function ({ world, visit }) {
 
   await page.waitForURL(/\/jobs\/\d+$/);
   await page.getByText('Success', { exact: true }).first().waitFor();
-  await page.getByText('18', { exact: true }).first().waitFor();
+  await page.getByText('of 18', { exact: true }).waitFor();
   const id = Number(page.url().split('/').at(-1));
   const job = await ended(owner, id);
   assert.deepEqual([job.status, job.delivered, job.tasks.success], ['success', 18, 2]);

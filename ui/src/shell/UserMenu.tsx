@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Menu } from '@mantine/core';
-import { IconDeviceDesktop, IconKey, IconLogout, IconMoon, IconSettings, IconSun } from '@tabler/icons-react';
+import {
+  IconDeviceDesktop,
+  IconInfoCircle,
+  IconKey,
+  IconLogout,
+  IconMoon,
+  IconSettings,
+  IconSun,
+} from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
@@ -69,6 +77,14 @@ export default function OpenedUserMenu() {
           onClick={() => void go({ to: '/profile', search: { tab: 'preferences' } })}
         >
           Preferences
+        </Menu.Item>
+        <Menu.Item
+          component="a"
+          href="/about"
+          target="_blank"
+          leftSection={<IconInfoCircle size={16} aria-hidden />}
+        >
+          About ADIT and its source
         </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void leave()}>
           Log out

@@ -2819,7 +2819,7 @@ export type Series = {
 
 export type SeriesQuery = {
     /**
-     * Most results; 1000 by default. truncated tells whether there were more.
+     * Most results; 10000 by default. truncated tells whether there were more.
      */
     limit?: number;
     /**
