@@ -11,10 +11,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -26,6 +28,25 @@ import (
 	"github.com/adit-go/adit/internal/testpeer"
 	"github.com/adit-go/adit/test/process"
 )
+
+var pictures = flag.String("pictures", "", "FOLDER that pictures of all pages are written to")
+
+// TestScreenshots takes pictures of all pages of a demo, in all their states.
+func TestScreenshots(t *testing.T) {
+	if *pictures == "" {
+		t.Skip("make screenshots takes them")
+	}
+	adit := process.Serve(t, filepath.Join(t.TempDir(), "data"), "--demo", "--lease", "10s")
+	found := regexp.MustCompile(`as admin with the password (\S+)`).FindStringSubmatch(adit.Banner)
+	require.Len(t, found, 2, adit.Banner)
+	known, err := json.Marshal(world{URL: adit.URL, Password: found[1]})
+	require.NoError(t, err)
+	node := exec.CommandContext(t.Context(), "node", "e2e/pictures.mjs", *pictures)
+	node.Dir = "../../ui"
+	node.Env = append(os.Environ(), "ADIT_WORLD="+string(known))
+	out, err := node.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+}
 
 func TestMain(m *testing.M) { process.Main(m, cli.Main) }
 
@@ -58,7 +79,7 @@ func TestPages(t *testing.T) {
 func run(t *testing.T, flow string, w *world) {
 	known, err := json.Marshal(w)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 4*process.Deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*process.Deadline)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", "e2e/run.mjs", flow)
 	node.Dir = "../../ui"

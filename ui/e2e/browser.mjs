@@ -105,26 +105,27 @@ export class Watched {
 
 /** settled waits until nothing is on its way and nothing moves. */
 export async function settled(page) {
-  await page.waitForLoadState('networkidle').catch(() => undefined); // the socket never idles in some versions
+  await page.waitForLoadState('networkidle');
   await page.evaluate(() => document.fonts.ready);
-  await page.evaluate(() => new Promise((r) => requestAnimationFrame(() => requestAnimationFrame(r))));
+  await drawn(page);
 }
 
-/** violations are what axe finds on a page, in a line each. */
-export async function violations(page) {
+/** drawn waits until what has changed is drawn. */
+export function drawn(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
+const standards = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+/** violations are what axe finds on a page, in a few lines each; by some rules, or by all of the standards. */
+export async function violations(page, rules) {
   await page.evaluate(axeSource);
-  const found = await page.evaluate(() =>
-    globalThis.axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    }),
+  const found = await page.evaluate(
+    (runOnly) => globalThis.axe.run(document, { runOnly, resultTypes: ['violations'] }),
+    rules ? { type: 'rule', values: rules } : { type: 'tag', values: standards },
   );
-  return found.violations.map(
-    (v) =>
-      `${v.id}: ${v.help}\n${v.nodes
-        .slice(0, 4)
-        .map((n) => `    ${n.target.join(' ')}: ${n.any[0]?.message ?? n.failureSummary}`)
-        .join('\n')}`,
-  );
+  const where = (node) => `    ${node.target.join(' ')}: ${node.any[0]?.message ?? node.failureSummary}`;
+  return found.violations.map((v) => [`${v.id}: ${v.help}`, ...v.nodes.slice(0, 4).map(where)].join('\n'));
 }
 
 /** overflow tells by how many pixels a page is wider than the window, and by what. */

@@ -46,7 +46,7 @@ export function Shell() {
       <a className={c.skip} href="#main">
         Skip to content
       </a>
-      <header className={c.top}>
+      <nav className={c.top} aria-label="Top">
         <Burger opened={drawer} onClick={toggle} size="sm" aria-label="Menu" />
         <Link to="/" className={c.brand}>
           <Logo />
@@ -57,7 +57,7 @@ export function Shell() {
         <button type="button" className={c.user} aria-label="Go to or do" onClick={() => openPalette(true)}>
           <IconSearch size={19} aria-hidden />
         </button>
-      </header>
+      </nav>
       <aside className={c.side} aria-label="Side bar">
         <Link to="/" className={c.brand}>
           <Logo />
