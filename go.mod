@@ -77,5 +77,3 @@ require (
 	google.golang.org/protobuf v1.36.12 // indirect
 )
 
-// Packages of Node lie beside the pages, and some of them hold Go files.
-ignore ./ui/node_modules

@@ -18,8 +18,8 @@ import (
 
 // notBuilt stands in the place of the pages in a program that was built without them.
 const notBuilt = `<!doctype html><html lang="en"><title>ADIT</title><h1>The pages of ADIT were not built</h1>
-<p>Run <code>make build</code>, which builds them into the program, and start it again. The REST API and the commands work
-without them.</p></html>
+<p>Run <code>make build</code>, which builds them into the program, and start it again. The REST API and the commands
+work without them.</p></html>
 `
 
 // forEver is for files whose names say what is in them.
@@ -135,5 +135,5 @@ func (f *page) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	_, _ = w.Write(body)
+	_, _ = w.Write(body) //nolint:gosec // G705: it is embedded
 }

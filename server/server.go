@@ -174,10 +174,8 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.engine.Nodes.TellPlaces(ctx); err != nil {
 		return err
 	}
-	if s.cfg.Demo {
-		if err := s.makeDemoJobs(ctx); err != nil {
-			return err
-		}
+	if err := s.makeDemoJobs(ctx); err != nil {
+		return err
 	}
 	if err := s.welcome(ctx); err != nil {
 		return err

@@ -23,8 +23,8 @@ var (
 	eta  = Patient{"PHANTOM-007", "Φάντασμα^Ήτα", "19460707", "M", []string{"ISO_IR 126"}}
 )
 
-// DemoStudies returns twelve studies for tests, and for PACS that show something: seven phantoms, every kind of series, several character sets and
-// transfer syntaxes, about 70 MB.
+// DemoStudies returns twelve studies for tests, and for PACS that show something: seven phantoms, every kind of series,
+// several character sets and transfer syntaxes, about 70 MB.
 func DemoStudies() []*Study {
 	ctSeries := func(slices int) SeriesSpec {
 		return SeriesSpec{Kind: CT, Instances: slices, Description: "Axial 2 mm"}

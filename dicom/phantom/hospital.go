@@ -36,8 +36,8 @@ const (
 	manySeries = 60
 )
 
-// Hospital returns sixty studies of 25 phantoms over the year before a day, newest first: CT, MR, CR and ultrasound with
-// and without reports. One has no date, one no description, one many series. Their UIDs are the same on any day.
+// Hospital returns sixty studies of 25 phantoms over the year before a day, newest first: CT, MR, CR and ultrasound,
+// with and without reports. One has no date, one no description, one many series. Their UIDs are the same on any day.
 func Hospital(today time.Time) []*Study {
 	studies := make([]*Study, visits)
 	for i := range studies {

@@ -30,10 +30,8 @@ const (
 	maxAhead  = 60 * 24 * time.Hour
 )
 
-// lookAhead adds the outlook to those jobs that have not ended, as their owners see it or as others do. It asks as
-// often for many as for one.
-func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Job) error {
-	var ids, pending []int64
+// notEnded returns the ids of those jobs that have not ended, and of those of them with pending tasks.
+func notEnded(jobs []Job) (ids, pending []int64) {
 	for _, j := range jobs {
 		if j.Done() {
 			continue
@@ -43,6 +41,13 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 			pending = append(pending, j.ID)
 		}
 	}
+	return ids, pending
+}
+
+// lookAhead adds the outlook to those jobs that have not ended, as their owners see it or as others do. It asks as
+// often for many as for one.
+func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Job) error {
+	ids, pending := notEnded(jobs)
 	if len(ids) == 0 {
 		return nil
 	}

@@ -75,7 +75,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// run runs a flow, and shows what it says if it fails. A line that begins with @ is a wish, which is answered by a line.
+// run runs a flow, and shows what it says if it fails. A line that begins with @ is a wish, which is granted and
+// answered by a line.
 func run(t *testing.T, flow string, w *world) {
 	known, err := json.Marshal(w)
 	require.NoError(t, err)

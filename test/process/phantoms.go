@@ -17,8 +17,8 @@ import (
 // own is how many of DemoStudies RESEARCH has of its own.
 const own = 3
 
-// ServePhantoms starts a server as Serve does, which knows the servers PACS-A, with all but the last of DemoStudies, and
-// RESEARCH. Unlike a demo it has no jobs, and its administrator no password.
+// ServePhantoms starts a server as Serve does, which knows the servers PACS-A, with all but the last of DemoStudies,
+// and RESEARCH. Unlike a demo it has no jobs, and its administrator no password.
 func ServePhantoms(t testing.TB, dataDir string, args ...string) *Server {
 	t.Helper()
 	s := Serve(t, dataDir, args...)

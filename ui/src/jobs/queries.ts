@@ -91,7 +91,8 @@ export function useJob(id: number) {
   });
   useTopic(`job:${id}`, (event) => {
     if (event.ended) {
-      void client.invalidateQueries({ queryKey: jobKey(id) });
+      // it is gone, or may not be seen any more: nothing of it stays
+      void client.resetQueries({ queryKey: jobKey(id) });
       return;
     }
     if (event.job) {
@@ -190,6 +191,10 @@ export function useTask(job: number, seq: number) {
     staleTime: Infinity,
   });
   useTopic(id === undefined ? null : `task:${id}`, (event) => {
+    if (event.ended) {
+      void client.resetQueries({ queryKey: ['task', id] });
+      return;
+    }
     const task = event.task;
     if (task) client.setQueryData<Task>(['task', id], (was) => was && { ...task, series: was.series });
     // The event has no series: they are asked for when the task has come further.

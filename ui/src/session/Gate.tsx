@@ -9,6 +9,7 @@ import { answer, asked, onAsked } from '../api/gate';
 import { Note } from '../components/layout';
 import { live } from '../live';
 import { meKey } from './me';
+import { tellTabs } from './tabs';
 
 /** Gate asks for the login that has ended, or for the password again, above whatever page is open. */
 export default function Gate() {
@@ -43,7 +44,8 @@ function LogInAgain() {
   const [password, setPassword] = useState('');
   const again = useMutation({
     mutationFn: () => beginSession({ body: { username, password } }),
-    onSuccess: () => {
+    onSuccess: ({ data }) => {
+      tellTabs(data.username);
       if (was && username.toLowerCase() !== was.toLowerCase()) {
         location.assign('/'); // nothing of the other person stays in this page
         return;

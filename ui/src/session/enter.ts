@@ -7,6 +7,7 @@ import { guard } from '../api/gate';
 import { setDateFormat } from '../format/times';
 import { live, onRefused } from '../live';
 import { meKey } from './me';
+import { hearTabs } from './tabs';
 
 let later = false; // "Do this later": until the page is loaded anew
 
@@ -27,6 +28,7 @@ export async function known(path: string): Promise<Me> {
     setDateFormat(me.preferences.date_format ?? 'auto');
     guard();
     onRefused(() => void queries.invalidateQueries({ queryKey: meKey }));
+    hearTabs();
     live.start();
     return me;
   } catch (error) {

@@ -10,7 +10,7 @@ export type Scheme = 'light' | 'dark' | 'auto';
 /** useScheme gives the colours that somebody likes, and a function to choose others: here, and wherever they log in. */
 export function useScheme(): [Scheme, (scheme: Scheme) => void] {
   const [, prefer] = usePreferences();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const { colorScheme, setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   const choose = (scheme: Scheme) => {
     setColorScheme(scheme);
     prefer({ theme: scheme });
@@ -21,7 +21,7 @@ export function useScheme(): [Scheme, (scheme: Scheme) => void] {
 /** useKeptScheme brings the colours that were chosen elsewhere. */
 export function useKeptScheme(): void {
   const [{ theme }] = usePreferences();
-  const { setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme({ keepTransitions: true });
   useEffect(() => {
     if (theme) setColorScheme(theme);
   }, [theme, setColorScheme]);

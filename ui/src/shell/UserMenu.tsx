@@ -17,6 +17,7 @@ import { useState } from 'react';
 import { changeMe, endSession } from '../api';
 import { meKey, useMe } from '../session/me';
 import { type Scheme, useScheme } from '../session/scheme';
+import { tellTabs } from '../session/tabs';
 import { UserButton } from './UserButton';
 
 export const schemes = [
@@ -36,6 +37,7 @@ export default function OpenedUserMenu() {
   };
   const leave = async () => {
     await endSession().catch(() => undefined);
+    tellTabs('');
     location.assign('/login'); // nothing of this person stays in the page
   };
   return (

@@ -8,6 +8,7 @@ import { useState } from 'react';
 import { beginSession, type Problem, problem, queries } from '../../api';
 import { Note } from '../../components/layout';
 import { clock } from '../../format/times';
+import { tellTabs } from '../../session/tabs';
 import { Frame } from './Frame';
 import c from './Login.module.css';
 
@@ -33,7 +34,8 @@ export default function Login() {
   const [password, setPassword] = useState('');
   const enter = useMutation({
     mutationFn: () => beginSession({ body: { username, password } }),
-    onSuccess: () => {
+    onSuccess: ({ data }) => {
+      tellTabs(data.username);
       queries.clear();
       router.history.push(onlyHere(next));
     },
