@@ -105,6 +105,7 @@ export class Watched {
 
 /** settled waits until nothing is on its way and nothing moves. */
 export async function settled(page) {
+  await page.locator('h1').first().waitFor();
   await page.waitForLoadState('networkidle');
   await page.evaluate(() => document.fonts.ready);
   await drawn(page);

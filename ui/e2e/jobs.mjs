@@ -3,7 +3,7 @@
 
 /** call calls the API with the session of a browser, and gives what it answers. */
 export async function call({ page }, method, path, data) {
-  const answer = await page.request.fetch(`/api/v1${path}`, { method, data });
+  const answer = await page.request.fetch(`/api/v1${path}`, { method, data, timeout: 120_000 });
   const text = await answer.text();
   if (!answer.ok()) throw new Error(`${method} ${path}: ${answer.status()} ${text}`);
   return text ? JSON.parse(text) : null;
