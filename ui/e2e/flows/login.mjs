@@ -10,7 +10,7 @@ export default async function ({ world, visit }) {
   await page.getByLabel('Username').fill('researcher');
   await page.getByRole('textbox', { name: 'Password' }).fill('not this one');
   await page.getByRole('button', { name: 'Log in' }).click();
-  await page.getByRole('alert').getByText('Check the username and the password.').waitFor();
+  await page.getByRole('alert').getByText('Wrong username or password.').waitFor();
   assert.equal(
     await page.getByRole('textbox', { name: 'Password' }).inputValue(),
     '',

@@ -9,7 +9,7 @@ export default async function ({ world, visit }) {
   assert.ok(link, world.banner);
   await page.goto(link);
   await page.getByRole('textbox', { name: 'New password' }).fill(world.password);
-  await page.getByRole('textbox', { name: 'The same again' }).fill(world.password);
+  await page.getByRole('textbox', { name: 'Repeat the new password' }).fill(world.password);
   await page.getByRole('button', { name: 'Set the password' }).click();
 
   const addServer = async (name, peer, sends) => {

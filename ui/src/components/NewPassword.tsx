@@ -40,7 +40,7 @@ export function NewPassword({ code, onDone }: NewPasswordProps) {
         error={ofPassword}
       />
       <PasswordInput
-        label="The same again"
+        label="Repeat the new password"
         autoComplete="new-password"
         value={again}
         onChange={(e) => setAgain(e.currentTarget.value)}

@@ -4,6 +4,7 @@ import { ActionIcon, Button, CopyButton } from '@mantine/core';
 import { IconCheck, IconCopy, IconFolder, IconHelpCircle, IconServer2 } from '@tabler/icons-react';
 import { type ComponentProps, lazy, type ReactNode, Suspense, useState } from 'react';
 
+import { useFocusBack } from './focus';
 import c from './ui.module.css';
 
 const HelpDialog = lazy(() => import('./HelpDialog'));
@@ -37,9 +38,11 @@ export function Copy({ text, shown, label }: CopyProps) {
 export function Help({ title, children }: { title: string; children: ReactNode }) {
   const [opened, open] = useState(false);
   const [used, use] = useState(false);
+  const opener = useFocusBack(opened);
   return (
     <>
       <Button
+        ref={opener}
         variant="subtle"
         size="compact-sm"
         leftSection={<IconHelpCircle size={16} aria-hidden />}

@@ -66,7 +66,7 @@ function LogInAgain() {
       <p>Log in again to go on. What you have typed is still there.</p>
       {wrong && (
         <Note tone="failure" role="alert">
-          {wrong.status === 401 ? 'That is not right. Check the username and the password.' : wrong.message}
+          {wrong.status === 401 ? 'Wrong username or password. Check both and try again.' : wrong.message}
         </Note>
       )}
       <TextInput

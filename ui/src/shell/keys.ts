@@ -15,7 +15,8 @@ type Options = { palette: () => void; list: () => void; /** single keys are shor
 export function useKeys({ palette, list, single }: Options): void {
   const go = useNavigate();
   const me = useMe();
-  useHotkeys([['mod+K', palette]], []);
+  // One dialog at a time.
+  useHotkeys([['mod+K', () => document.querySelector('[role=dialog]') ?? palette()]], []);
   useEffect(() => {
     if (!single) return undefined;
     let g = -within;

@@ -22,7 +22,7 @@ const most = 5; // for each, its reasons are asked for
 export function NeedsYou({ jobs }: { jobs: Job[] }) {
   return (
     <Section
-      title="Needs you"
+      title="Needs your attention"
       right={jobs.length > 0 && <span className={`small dim num ${c.number}`}>{jobs.length}</span>}
       flush
     >

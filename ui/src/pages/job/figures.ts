@@ -2,14 +2,18 @@
 
 import type { Job } from '../../api';
 import type { Figure } from '../../components/layout';
-import { ended, final, total } from '../../components/status';
+import { final, total } from '../../components/status';
 import { bytes, count, perSecond } from '../../format/numbers';
 import { clock, lasting, ready, when } from '../../format/times';
 
 /** figuresOf are the numbers at the top of a job's page. What nobody can know yet is a dash. */
 export function figuresOf(job: Job, now = new Date()): Figure[] {
   const common = [
-    { label: 'Studies', value: count(ended(job.tasks)), small: `of ${count(total(job.tasks))}` },
+    {
+      label: 'Studies delivered',
+      value: count(job.tasks.success + job.tasks.warning),
+      small: `of ${count(total(job.tasks))}`,
+    },
     { label: 'Images delivered', value: count(job.delivered), small: expected(job) },
     { label: 'Size', value: bytes(job.bytes), small: size(job) },
   ];

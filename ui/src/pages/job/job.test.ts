@@ -31,7 +31,9 @@ describe('figures', () => {
     ready_at: iso(23, 10),
   });
   it('counts', () => {
-    expect(value('Studies', running)).toEqual(['2', 'of 6']);
+    expect(value('Studies delivered', running)).toEqual(['2', 'of 6']);
+    const failed = fakeJob({ status: 'failure', tasks: { success: 1, failure: 1 } });
+    expect(value('Studies delivered', failed)).toEqual(['1', 'of 2']);
     expect(value('Now', running)).toEqual(['61', 'images/s · 31 MB/s']);
     expect(value('Ready', running)).toEqual(['23:10', 'in about 2 h 5 min']);
   });

@@ -20,7 +20,7 @@ function onlyHere(next: string | undefined): string {
 }
 
 function sentence(p: Problem): string {
-  if (p.status === 401) return 'Check the username and the password.';
+  if (p.status === 401) return 'Check both and try again.';
   if (p.status === 429) {
     return `Too many wrong tries. Try again at ${clock(new Date(Date.now() + (p.retryAfter ?? 60) * 1000))}.`;
   }
@@ -51,7 +51,7 @@ export default function Login() {
     <Frame title="Log in" says="Automated DICOM Transfer · for research use" onSubmit={submit}>
       {wrong && (
         <Note tone="failure" role="alert">
-          {wrong.status === 401 && <b>That is not right. </b>}
+          {wrong.status === 401 && <b>Wrong username or password. </b>}
           {sentence(wrong)}
         </Note>
       )}

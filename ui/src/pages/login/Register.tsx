@@ -32,7 +32,7 @@ export default function Register() {
           to choose a password.
         </Note>
         <div className={c.ways}>
-          <Link to="/login">To the login</Link>
+          <Link to="/login">Back to login</Link>
         </div>
       </Frame>
     );

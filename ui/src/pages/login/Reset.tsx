@@ -50,7 +50,7 @@ function AskForLink() {
         </>
       )}
       <div className={c.ways}>
-        <Link to="/login">To the login</Link>
+        <Link to="/login">Back to login</Link>
       </div>
     </Frame>
   );

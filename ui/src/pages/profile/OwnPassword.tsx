@@ -47,11 +47,7 @@ export function OwnPassword({ me }: { me: Me }) {
       <form className={c.form} onSubmit={submit} noValidate>
         <input type="hidden" autoComplete="username" value={me.username} readOnly />
         <div className={c.whole}>
-          <PasswordInput
-            label="The password that you have now"
-            autoComplete="current-password"
-            {...field('current')}
-          />
+          <PasswordInput label="Current password" autoComplete="current-password" {...field('current')} />
         </div>
         <PasswordInput
           label="New password"
@@ -60,7 +56,7 @@ export function OwnPassword({ me }: { me: Me }) {
           {...field('password')}
         />
         <PasswordInput
-          label="The same again"
+          label="Repeat the new password"
           autoComplete="new-password"
           {...field('again')}
           error={differs ? 'This is not the same.' : undefined}

@@ -48,7 +48,7 @@ export function Held({ job, sum }: { job: number; sum: JobDeidentification }) {
                   Modality {modality}
                   <span className="dim"> · excluded under a pseudonym</span>
                 </td>
-                <td className="dim">as far as the source counts them</td>
+                <td className="dim">counted by the source</td>
                 <td className={ui.right}>{count(n)}</td>
               </tr>
             ))}

@@ -174,7 +174,7 @@ function Who({ job, at }: { job: Job; at: Date }) {
       items={[
         ['Job', `${job.id}, ${kindWords(job.kind)}`],
         ['Project', job.project],
-        ['Asked for by', job.owner],
+        ['Requested by', job.owner],
         ['From', <KnownNode key="from" name={job.source} />],
         ['To', <KnownNode key="to" name={job.destination} />],
         trial.some(Boolean) && ['Trial', trial.filter(Boolean).join(' ')],

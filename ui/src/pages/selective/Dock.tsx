@@ -265,7 +265,7 @@ function More({ choices, onChange }: MoreProps) {
           {urgent && (
             <Checkbox
               label="Urgent"
-              description="Before all that is not urgent"
+              description="Runs before jobs that are not urgent"
               checked={choices.urgent}
               onChange={(e) => onChange({ urgent: e.currentTarget.checked })}
             />

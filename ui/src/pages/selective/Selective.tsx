@@ -21,7 +21,10 @@ import { SearchForm } from './SearchForm';
 import c from './Selective.module.css';
 
 // It is needed when something is picked.
-const StudyTable = lazy(() => import('../../components/StudyTable'));
+const StudyTable = lazy(() => {
+  void import('./Dock'); // picks follow soon
+  return import('../../components/StudyTable');
+});
 const Dock = lazy(() => import('./Dock'));
 
 const title = 'Selective Transfer';
