@@ -67,9 +67,14 @@ function heldBack(sum: JobDeidentification): string {
   return `${sum.held_back_truncated ? 'More than ' : ''}${counted(n, 'image was', 'images were')} held back.`;
 }
 
-/** held counts the images that were not sent: those that could not be de-identified, or those that a rule leaves out. */
+/**
+ * held counts the images that were not sent: those that could not be de-identified, or those that a rule leaves out,
+ * whole modalities included.
+ */
 export function held(sum: JobDeidentification, unsafe: boolean): number {
-  return sum.held_back.filter((h) => (h.unsafe ?? false) === unsafe).reduce((n, h) => n + h.instances, 0);
+  const one = sum.held_back.filter((h) => (h.unsafe ?? false) === unsafe).map((h) => h.instances);
+  const all = unsafe ? one : [...one, ...Object.values(sum.excluded)];
+  return all.reduce((n, h) => n + h, 0);
 }
 
 /** caution is said in every report. */
