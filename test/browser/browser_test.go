@@ -80,7 +80,7 @@ func TestPages(t *testing.T) {
 func run(t *testing.T, flow string, w *world) {
 	known, err := json.Marshal(w)
 	require.NoError(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 8*process.Deadline)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*process.Deadline)
 	defer cancel()
 	node := exec.CommandContext(ctx, "node", "e2e/run.mjs", flow)
 	node.Dir = "../../ui"

@@ -8,7 +8,7 @@ export default async function ({ world, visit }) {
   const [link] = /\/welcome#[0-9a-f]+/.exec(world.banner) ?? [];
   assert.ok(link, world.banner);
   await page.goto(link);
-  await page.getByRole('textbox', { name: 'New password' }).fill(world.password);
+  await page.getByRole('textbox', { name: 'New password', exact: true }).fill(world.password);
   await page.getByRole('textbox', { name: 'Repeat the new password' }).fill(world.password);
   await page.getByRole('button', { name: 'Set the password' }).click();
 
