@@ -80,12 +80,19 @@ func (s *Passwords) RequestReset(ctx context.Context, who, peer string) error {
 
 // link makes a one-time secret to choose a password by, and says how.
 func (s *Service) link(ctx context.Context, q *db.Queries, u db.User, life time.Duration) (string, error) {
-	text, hash := secret()
-	err := q.InsertPasswordReset(ctx, db.InsertPasswordResetParams{Sha256: hash, UserID: u.ID, Seconds: life.Seconds()})
+	text, err := resetCode(ctx, q, u.ID, life)
 	if s.publicURL == "" {
 		return "Open ADIT's page for new passwords and give it this code: " + text, err
 	}
 	return "Choose one here:\n\n  " + s.publicURL + "/reset#" + text, err // behind the #, so that no log has it
+}
+
+// resetCode makes a one-time code to choose a password by.
+func resetCode(ctx context.Context, q *db.Queries, user int64, life time.Duration) (string, error) {
+	text, hash := secret()
+	return text, q.InsertPasswordReset(
+		ctx, db.InsertPasswordResetParams{Sha256: hash, UserID: user, Seconds: life.Seconds()},
+	)
 }
 
 // invite lets a user who has no password choose one.

@@ -33,13 +33,10 @@ func (s *Passwords) Welcome(ctx context.Context) (username, code string, err err
 		if err := q.DeletePasswordResets(ctx, u.ID); err != nil {
 			return err
 		}
-		text, hash := secret()
-		if err := q.InsertPasswordReset(ctx, db.InsertPasswordResetParams{
-			Sha256: hash, UserID: u.ID, Seconds: welcomeLife.Seconds(),
-		}); err != nil {
+		if code, err = resetCode(ctx, q, u.ID, welcomeLife); err != nil {
 			return err
 		}
-		username, code = u.Username, text
+		username = u.Username
 		return audit.Record(ctx, q, audit.Entry{Action: "password.request", Object: userName(u.Username)})
 	})
 	return username, code, err
