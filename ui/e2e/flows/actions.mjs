@@ -26,6 +26,7 @@ export default async function ({ world, visit }) {
   await cancel();
   await page.getByRole('dialog').getByRole('button', { name: /^Keep/ }).click();
   await status('Pending');
+  await page.locator('button:focus', { hasText: 'More' }).waitFor(); // the focus is back where it was
   await cancel();
   await page
     .getByRole('dialog')

@@ -10,7 +10,6 @@ export type Ask = 'login' | 'confirm';
 type Waiting = { ask: Ask; settle: (done: boolean) => void };
 
 let waiting: Waiting[] = [];
-let ended = false;
 let guarding = false; // before the login there is none to ask for again
 const listeners = new Set<() => void>();
 
@@ -21,7 +20,7 @@ export function guard(): void {
 
 /** asked tells what the person has to answer now, for useSyncExternalStore. */
 export function asked(): Ask | null {
-  if (ended || waiting.some((w) => w.ask === 'login')) return 'login';
+  if (waiting.some((w) => w.ask === 'login')) return 'login';
   return waiting.length > 0 ? 'confirm' : null;
 }
 
@@ -38,15 +37,8 @@ function changed(): void {
 export function answer(ask: Ask, done: boolean): void {
   const now = waiting.filter((w) => w.ask === ask);
   waiting = waiting.filter((w) => w.ask !== ask);
-  if (ask === 'login' && done) ended = false;
   changed();
   for (const w of now) w.settle(done);
-}
-
-/** sessionEnded asks for a login, be it that no request waits for it. */
-export function sessionEnded(): void {
-  ended = true;
-  changed();
 }
 
 function held(ask: Ask): Promise<boolean> {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+import { act, renderHook } from '@testing-library/react';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 
-import { endedTitle, endedWords, jobEnded } from './endings';
+import { endedTitle, endedWords, jobEnded, toldOf, useTelling } from './endings';
 import { fakeJob } from './job.fake';
 
 const job = fakeJob({ status: 'success', tasks: { success: 500 } });
@@ -12,7 +13,7 @@ const fakeNotification = Object.assign(
   function (title: string, options: NotificationOptions) {
     says(title, options.body);
   },
-  { permission: 'granted' },
+  { permission: 'granted', requestPermission: () => Promise.resolve('granted') },
 );
 
 beforeEach(() => {
@@ -61,4 +62,18 @@ test('the browser tells who wants it', () => {
   fakeNotification.permission = 'denied';
   jobEnded(job, true, () => undefined);
   expect(says).toHaveBeenCalledTimes(1);
+});
+
+test('who asked to be told of a job is told once, even while looking', async () => {
+  vi.spyOn(document, 'hasFocus').mockReturnValue(true);
+  const telling = renderHook(() => useTelling(job.id));
+  await act(async () => {
+    telling.result.current.toggle();
+    await Promise.resolve();
+  });
+  expect(telling.result.current.on).toBe(true);
+  act(() => jobEnded(job, false, () => undefined));
+  act(() => jobEnded(job, false, () => undefined));
+  expect(says.mock.calls).toEqual([['ADIT', 'Job 1204 has ended: Success, 500 studies.']]);
+  expect([telling.result.current.on, toldOf().size]).toEqual([false, 0]);
 });

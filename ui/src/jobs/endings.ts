@@ -2,11 +2,12 @@
 // How people learn that a job has ended while they look elsewhere: by the title and the icon of the tab until they look
 // at it, and by the browser itself if they want that.
 
-import { useSyncExternalStore } from 'react';
+import { useState } from 'react';
 
 import type { Job } from '../api';
 import { statusWords, total } from '../components/status';
 import { counted } from '../format/numbers';
+import { Kept, useKept } from '../kept';
 
 /** endedTitle is the title of a tab whose job has ended. */
 export function endedTitle(job: Job): string {
@@ -18,46 +19,50 @@ export function endedWords(job: Job): string {
   return `Job ${job.id} has ended: ${statusWords[job.status]}, ${counted(total(job.tasks), 'study', 'studies')}.`;
 }
 
-/** Jobs that somebody wants to be told of, whatever their preference; until the page is left. */
-let told: ReadonlySet<number> = new Set();
-const listeners = new Set<() => void>();
+/** Jobs whose end the browser tells whatever one's preference is, as long as the page is open. */
+const told = new Kept<ReadonlySet<number>>(new Set());
 
-function setTold(ids: ReadonlySet<number>): void {
-  told = ids;
-  for (const listener of listeners) listener();
+/** toldOf are the jobs that somebody wants to be told of. */
+export const toldOf = told.get;
+
+function forget(id: number): void {
+  told.set(new Set([...told.get()].filter((other) => other !== id)));
 }
 
-const watch = (listener: () => void) => {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+/** Telling is whether the end of a job will be told, and how to have it told. */
+export type Telling = {
+  /** Browsers tell nothing on pages that came without HTTPS. */
+  possible: boolean;
+  on: boolean;
+  /** The browser does not let ADIT tell anything. */
+  refused: boolean;
+  toggle: () => void;
 };
 
-/** allowNotifications asks for what the browser asks people for. It tells whether they agreed. */
-export async function allowNotifications(): Promise<boolean> {
-  if (!('Notification' in window)) return false;
-  return (await Notification.requestPermission()) === 'granted';
-}
-
-/** useTellMe lets somebody be told by the browser when a job has ended; tell gives false if the browser may not. */
-export function useTellMe(id: number): { on: boolean; tell: () => Promise<boolean>; stop: () => void } {
-  const ids = useSyncExternalStore(watch, () => told);
-  return {
-    on: ids.has(id),
-    tell: async () => {
-      const may = await allowNotifications();
-      if (may) setTold(new Set([...told, id]));
-      return may;
-    },
-    stop: () => setTold(new Set([...told].filter((i) => i !== id))),
+/** useTelling lets a person be told by the browser when a job has ended. */
+export function useTelling(id: number): Telling {
+  const on = useKept(told).has(id);
+  const [refused, setRefused] = useState(false);
+  const toggle = () => {
+    if (on) {
+      forget(id);
+      return;
+    }
+    void Notification.requestPermission().then((answer) => {
+      setRefused(answer !== 'granted');
+      if (answer === 'granted') told.set(new Set([...told.get(), id]));
+    });
   };
+  return { possible: window.isSecureContext && 'Notification' in window, on, refused, toggle };
 }
 
-/** jobEnded tells of the end of one's own job whoever does not look at the page now. */
+/** jobEnded tells that a job has ended: whoever asked for it, and whoever wants it always and does not look now. */
 export function jobEnded(job: Job, always: boolean, open: () => void): void {
+  const asked = told.get().has(job.id);
+  if (asked) forget(job.id);
   const looking = document.visibilityState === 'visible' && document.hasFocus();
-  if (looking) return;
-  void mark(job);
-  const wanted = always || told.has(job.id);
+  if (!looking) void mark(job);
+  const wanted = asked || (always && !looking);
   if (!wanted || !('Notification' in window) || Notification.permission !== 'granted') return;
   // One notification, however many tabs are open.
   const notification = new Notification('ADIT', { body: endedWords(job), tag: `adit-job-${job.id}` });

@@ -1,37 +1,27 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { useNavigate, useRouterState } from '@tanstack/react-router';
-import { useCallback, useEffect, useRef, useSyncExternalStore } from 'react';
+import { useCallback, useEffect, useRef } from 'react';
 
 import { getJob, type Job, type Me, queries } from '../api';
 import { final, statusWords } from '../components/status';
+import { Kept, useKept } from '../kept';
 import { useLive, useTopic } from '../live';
 import { meKey, useMe } from '../session/me';
-import { jobEnded } from './endings';
+import { jobEnded, toldOf } from './endings';
 import { placeJob, reloadJobs } from './queries';
 
 const countEvery = 2000; // milliseconds between two counts of jobs
 
 /** What the feed has seen beside the lists: jobs that some list does not hold, the newest of these. */
-let beside: ReadonlyMap<number, Job> = new Map();
+const beside = new Kept<ReadonlyMap<number, Job>>(new Map());
 const keepBeside = 200;
-const listeners = new Set<() => void>();
-
-function setBeside(jobs: ReadonlyMap<number, Job>): void {
-  beside = jobs;
-  for (const listener of listeners) listener();
-}
-
-const watch = (listener: () => void) => {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-};
 
 /** useBeside gives the jobs that were made or changed since the lists were loaded, and loads the lists anew. */
 export function useBeside(): [jobs: Job[], show: () => void] {
-  const jobs = useSyncExternalStore(watch, () => beside);
+  const jobs = useKept(beside);
   const show = useCallback(() => {
-    setBeside(new Map());
+    beside.set(new Map());
     reloadJobs();
   }, []);
   return [[...jobs.values()], show];
@@ -42,7 +32,7 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
   const me = useMe();
   const go = useNavigate();
   const path = useRouterState({ select: (s) => s.location.pathname });
-  const { live } = useLive();
+  const { live, lost } = useLive();
   const running = useRef(new Set<number>());
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
 
@@ -55,20 +45,21 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
   useEffect(() => () => clearTimeout(timer.current), []);
 
   const see = (job: Job) => {
-    if (placeJob(job)) setBeside(new Map([...beside, [job.id, job] as const].slice(-keepBeside)));
-    if (job.owner !== me.username) return;
+    if (placeJob(job)) beside.set(new Map([...beside.get(), [job.id, job] as const].slice(-keepBeside)));
+    const [own, asked] = [job.owner === me.username, toldOf().has(job.id)];
+    if (!own && !asked) return;
     if (!final(job.status)) {
       running.current.add(job.id);
       return;
     }
-    if (!running.current.delete(job.id)) return;
+    if (!running.current.delete(job.id) && !asked) return;
     const open = () => void go({ to: '/jobs/$id', params: { id: String(job.id) } });
     jobEnded(job, me.preferences.notifications ?? false, open);
-    if (path !== `/jobs/${job.id}`) told(`Job ${job.id} has ended: ${statusWords[job.status]}.`, open);
+    if (own && path !== `/jobs/${job.id}`) told(`Job ${job.id} has ended: ${statusWords[job.status]}.`, open);
   };
   // What ended while the connection was lost is not among the jobs of the first state.
   const lookAfter = (now: Job[]) => {
-    for (const id of running.current) {
+    for (const id of new Set([...running.current, ...toldOf()])) {
       if (now.some((j) => j.id === id)) continue;
       getJob({ path: { id } }).then(
         ({ data }) => see(data),
@@ -80,7 +71,7 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
     if (event.first) lookAfter(event.jobs ?? []);
     for (const job of event.jobs ?? []) see(job);
     if (event.first || event.reload || event.removed) {
-      setBeside(new Map());
+      beside.set(new Map());
       reloadJobs();
     } else {
       recount();
@@ -90,10 +81,12 @@ export function useFeed(told: (words: string, open: () => void) => void): void {
     if (event.me) queries.setQueryData<Me>(meKey, event.me);
   });
 
-  // What no topic tells of is asked for anew once the connection is there again.
-  const was = useRef(live);
+  // What no topic tells of is asked for anew once a lost connection is there again.
+  const missed = useRef(false);
   useEffect(() => {
-    if (live && !was.current) void queries.invalidateQueries();
-    was.current = live;
-  }, [live]);
+    if (lost) missed.current = true;
+    if (!live || !missed.current) return;
+    missed.current = false;
+    void queries.invalidateQueries();
+  }, [live, lost]);
 }

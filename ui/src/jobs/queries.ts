@@ -133,7 +133,6 @@ type TaskBlock = { items: Task[] };
 
 /** useTaskBlocks gives the blocks of a job's tasks that are shown now; absent: it is on its way. */
 export function useTaskBlocks(id: number, status: string | undefined, blocks: number[]) {
-  const client = useQueryClient();
   return useQueries({
     queries: blocks.map((n) => ({
       queryKey: [...tasksKey(id), status ?? '', n],
@@ -143,10 +142,9 @@ export function useTaskBlocks(id: number, status: string | undefined, blocks: nu
           skip: n * block,
           status: status ? [status as Task['status']] : undefined,
         };
-        return (await listTasks({ path: { id }, query: query })).data;
+        return (await listTasks({ path: { id }, query })).data;
       },
       staleTime: 60_000,
-      placeholderData: () => client.getQueryData<TaskBlock>([...tasksKey(id), status ?? '', n]),
     })),
     combine: (results) => ({
       blocks: new Map(results.map((r, i) => [blocks[i] ?? 0, r.data?.items])),
@@ -161,10 +159,10 @@ function placeTasks(job: number, changed: Task[]): void {
   for (const [key, data] of queries.getQueriesData<TaskBlock>({ queryKey: tasksKey(job) })) {
     const status = key[2] as string | undefined;
     if (!data?.items) continue;
-    const here = data.items.some((t) => news.has(t.id));
-    const moved = status && changed.some((t) => t.status === status || data.items.some((o) => o.id === t.id));
+    const here = new Set(data.items.map((t) => t.id).filter((id) => news.has(id)));
+    const moved = status && changed.some((t) => (t.status === status) !== here.has(t.id));
     if (moved) void queries.invalidateQueries({ queryKey: key });
-    else if (here)
+    else if (here.size > 0)
       queries.setQueryData<TaskBlock>(key, { ...data, items: data.items.map((t) => news.get(t.id) ?? t) });
   }
   for (const t of changed)

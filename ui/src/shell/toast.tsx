@@ -1,27 +1,22 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Button } from '@mantine/core';
-import { useSyncExternalStore } from 'react';
+
+import { Kept, useKept } from '../kept';
 
 type Toast = { message: string; open?: { label: string; go: () => void } };
 
-let any = false;
-const waiting = new Set<() => void>();
-const watch = (f: () => void) => {
-  waiting.add(f);
-  return () => waiting.delete(f);
-};
+const any = new Kept(false);
 
 /** useAnyToast tells whether there was a toast yet: until then nothing has to be there to show it. */
 export function useAnyToast(): boolean {
-  return useSyncExternalStore(watch, () => any);
+  return useKept(any);
 }
 
 /** toast tells news that is not visible on the page; never an error of one's own action. */
 export async function toast({ message, open }: Toast): Promise<void> {
   const { notifications } = await import('@mantine/notifications');
-  any = true;
-  for (const f of waiting) f();
+  any.set(true);
   const id = notifications.show({
     message: (
       <span className="row">

@@ -4,12 +4,11 @@ import { Button } from '@mantine/core';
 import { IconBell, IconBellRinging, IconChevronDown } from '@tabler/icons-react';
 import { lazy, Suspense, useEffect, useState } from 'react';
 
-import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import type { Acting } from '../../jobs/acting';
 import { actionWords, type JobAction } from '../../jobs/actions';
 import { actionIcons } from '../../jobs/actionIcons';
-import { useTelling } from '../../jobs/tell';
+import { useTelling } from '../../jobs/endings';
 
 const load = () => import('./MoreMenu');
 const MoreMenu = lazy(load);
@@ -25,7 +24,6 @@ type JobActionsProps = {
 /** JobActions are the buttons beside a job's title: only what is allowed now. */
 export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const { job, allowed, running, start } = acting;
-  const opener = useFocusBack(acting.asking !== undefined);
   const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
   const buttons = allowed.filter(isFirst);
   const more = allowed.filter((a) => !isFirst(a));
@@ -64,9 +62,7 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
         );
       })}
       {!none && (
-        <Suspense fallback={button}>
-          {used ? <MoreMenu acting={acting} actions={more} opener={opener} /> : button}
-        </Suspense>
+        <Suspense fallback={button}>{used ? <MoreMenu acting={acting} actions={more} /> : button}</Suspense>
       )}
     </>
   );

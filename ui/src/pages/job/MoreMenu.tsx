@@ -2,21 +2,21 @@
 
 import { Button, Menu } from '@mantine/core';
 import { IconChevronDown } from '@tabler/icons-react';
-import { type Ref, useState } from 'react';
+import { useState } from 'react';
 
 import type { Acting } from '../../jobs/acting';
 import { actionIcons } from '../../jobs/actionIcons';
 import { actionWords, type JobAction } from '../../jobs/actions';
 
-type MoreMenuProps = { acting: Acting; actions: JobAction[]; opener: Ref<HTMLButtonElement> };
+type MoreMenuProps = { acting: Acting; actions: JobAction[] };
 
 /** MoreMenu holds the actions that have no button of their own. It is loaded by the click that opens it. */
-export default function MoreMenu({ acting, actions, opener }: MoreMenuProps) {
+export default function MoreMenu({ acting, actions }: MoreMenuProps) {
   const [opened, open] = useState(true);
   return (
     <Menu position="bottom-end" opened={opened} onChange={open}>
       <Menu.Target>
-        <Button ref={opener} variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
+        <Button variant="default" rightSection={<IconChevronDown size={14} aria-hidden />}>
           More
         </Button>
       </Menu.Target>
