@@ -29,17 +29,21 @@ export function newJob(watched, studies, more = {}) {
   });
 }
 
-/** close keeps jobs away from PACS-A until tomorrow; open lets them in. */
-export const close = (staff) =>
-  call(staff, 'PUT', '/servers/PACS-A/schedule', {
+/** close keeps jobs away from PACS-A for two hours, and gives the time of day in Berlin at which it opens; open lets them in. */
+export async function close(staff) {
+  const from = hours(2);
+  await call(staff, 'PUT', '/servers/PACS-A/schedule', {
     default: { batch: 0, interactive: 2 },
-    windows: [{ from: hours(2), to: hours(3), time_zone: 'Europe/Berlin', batch: 4, interactive: 2 }],
+    windows: [{ from, to: hours(3), time_zone: 'Europe/Berlin', batch: 4, interactive: 2 }],
   });
+  return from;
+}
+
 export const open = (staff) =>
   call(staff, 'PUT', '/servers/PACS-A/schedule', { default: { batch: 4, interactive: 2 } });
 
 /** hours is the time of day in Berlin in so many hours. */
-export function hours(n) {
+function hours(n) {
   return new Date(Date.now() + n * 3_600_000).toLocaleTimeString('en-GB', {
     timeZone: 'Europe/Berlin',
     hour: '2-digit',
