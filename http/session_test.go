@@ -38,6 +38,19 @@ func login(username, password string) string {
 	return string(text)
 }
 
+// TestLogInOverSession: the session whose cookie came with the login is over.
+func TestLogInOverSession(t *testing.T) {
+	s := newSite(t)
+	s.addUser(client.NewUser{Username: "reader"})
+	s.addUser(client.NewUser{Username: "writer"})
+	former := "adit_session=" + s.as("POST", "/api/v1/session", login("reader", password)).Cookies()[0].Value
+	got := s.as("POST", "/api/v1/session", login("writer", password), "Cookie", former)
+	require.Equal(t, 200, got.StatusCode, got.body)
+	require.Equal(t, 401, s.as("GET", "/api/v1/session", "", "Cookie", former).StatusCode)
+	now := "adit_session=" + got.Cookies()[0].Value
+	require.Contains(t, s.as("GET", "/api/v1/session", "", "Cookie", now).body, "writer")
+}
+
 func TestSession(t *testing.T) {
 	s := newSite(t)
 	s.addUser(client.NewUser{Username: "reader"})

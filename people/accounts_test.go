@@ -122,7 +122,7 @@ func TestLogIn(t *testing.T) {
 	h.add(people.NewAccount{Username: "Reader"})
 	const fortnight = 14 * 24 * time.Hour
 	began := time.Now().Truncate(time.Microsecond)
-	cookie, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	cookie, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 	require.Equal(t, "Reader", s.User.Username)
 	require.WithinRange(t, s.ExpiresAt, began.Add(fortnight), time.Now().Add(fortnight))
@@ -140,7 +140,7 @@ func TestLogIn(t *testing.T) {
 		"wrong password": {"reader", "another secret of mine"},
 		"no such user":   {"nobody", secret}, "no password": {"admin", ""}, "": {"", ""},
 	} {
-		_, _, err := h.Sessions.LogIn(ctx, bad[0], bad[1], "192.0.2.1:1")
+		_, _, err := h.Sessions.LogIn(ctx, bad[0], bad[1], "192.0.2.1:1", "")
 		require.ErrorIs(t, err, people.ErrWrongPassword, name)
 	}
 	require.Equal(t, 4, h.recorded("session.refused"))
@@ -173,7 +173,7 @@ func TestSessionEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h.exec("UPDATE users SET is_active = true")
-			cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+			cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1", "")
 			require.NoError(t, err)
 			end()
 			_, err = h.Sessions.Session(t.Context(), cookie)
@@ -181,15 +181,38 @@ func TestSessionEnds(t *testing.T) {
 		})
 	}
 	h.exec("UPDATE users SET is_active = false WHERE username = 'reader'")
-	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1", "")
 	require.ErrorIs(t, err, people.ErrWrongPassword)
+}
+
+// TestLogInReplaces: who logs in over a session ends it, whoever's it was; no other.
+func TestLogInReplaces(t *testing.T) {
+	h := newHouse(t)
+	h.add(people.NewAccount{Username: "reader"})
+	h.add(people.NewAccount{Username: "writer"})
+	elsewhere, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.2:1", "")
+	require.NoError(t, err)
+	former, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1", "")
+	require.NoError(t, err)
+	_, _, err = h.Sessions.LogIn(t.Context(), "writer", "a wrong secret", "192.0.2.1:1", former)
+	require.ErrorIs(t, err, people.ErrWrongPassword)
+	_, err = h.Sessions.Session(t.Context(), former)
+	require.NoError(t, err, "nobody has logged in over it")
+	_, s, err := h.Sessions.LogIn(t.Context(), "writer", secret, "192.0.2.1:1", former)
+	require.NoError(t, err)
+	require.Equal(t, "writer", s.User.Username)
+	_, err = h.Sessions.Session(t.Context(), former)
+	require.ErrorIs(t, err, people.ErrUnauthenticated)
+	_, err = h.Sessions.Session(t.Context(), elsewhere)
+	require.NoError(t, err)
+	require.Equal(t, 1, h.recorded("session.end"))
 }
 
 // TestLastSeen is written once a minute at most.
 func TestLastSeen(t *testing.T) {
 	h := newHouse(t)
 	h.add(people.NewAccount{Username: "reader"})
-	cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	cookie, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 	version := func() int { return h.count("SELECT xmin::text::bigint FROM sessions") }
 	before := version()
@@ -225,7 +248,7 @@ func TestWrongPasswords(t *testing.T) {
 	for i := range cap(results) {
 		all.Go(func() {
 			s := []*people.Service{h.Service, other}[i%2]
-			_, _, err := s.Sessions.LogIn(ctx, "reader", "a wrong secret", attacker)
+			_, _, err := s.Sessions.LogIn(ctx, "reader", "a wrong secret", attacker, "")
 			results <- err
 		})
 	}
@@ -241,18 +264,18 @@ func TestWrongPasswords(t *testing.T) {
 	}
 	require.Equal(t, 10, wrong)
 
-	_, _, err := other.Sessions.LogIn(ctx, "READER", secret, "192.0.2.2:1")
+	_, _, err := other.Sessions.LogIn(ctx, "READER", secret, "192.0.2.2:1", "")
 	tooMany(err) // the account, from elsewhere, with the right password
-	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, attacker)
+	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, attacker, "")
 	tooMany(err) // another account, from that address
 	tooMany(h.Passwords.ChangePassword(
 		ctx, people.User{ID: int64(h.count("SELECT id FROM users WHERE username = 'reader'")), Username: "reader"},
 		nil, people.PasswordChange{Current: secret, Password: "x"}, "192.0.2.2:1",
 	))
-	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, "192.0.2.2:1")
+	_, _, err = other.Sessions.LogIn(ctx, "writer", secret, "192.0.2.2:1", "")
 	require.NoError(t, err)
 	h.exec("UPDATE attempts SET at = at - interval '5 minutes'")
-	_, _, err = h.Sessions.LogIn(ctx, "reader", secret, attacker)
+	_, _, err = h.Sessions.LogIn(ctx, "reader", secret, attacker, "")
 	require.NoError(t, err)
 	require.Zero(t, h.count("SELECT count(*) FROM attempts WHERE at > now() - interval '1 minute'"))
 }
@@ -262,11 +285,11 @@ func TestAddressOfIPv6(t *testing.T) {
 	h := newHouse(t)
 	for i := range 10 {
 		_, _, err := h.Sessions.LogIn(
-			t.Context(), strings.Repeat("u", i+1), "a wrong secret", "[2001:db8::"+string(rune('1'+i%9))+"]:1",
+			t.Context(), strings.Repeat("u", i+1), "a wrong secret", "[2001:db8::"+string(rune('1'+i%9))+"]:1", "",
 		)
 		require.ErrorIs(t, err, people.ErrWrongPassword)
 	}
-	_, _, err := h.Sessions.LogIn(t.Context(), "v", "a wrong secret", "[2001:db8::ffff]:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "v", "a wrong secret", "[2001:db8::ffff]:1", "")
 	var many *people.TooMany
 	require.ErrorAs(t, err, &many)
 }
@@ -422,7 +445,7 @@ func TestDisable(t *testing.T) {
 	user := h.add(people.NewAccount{
 		Username: "reader", Person: people.Person{Mail: "reader@example.org"}, Groups: []string{"Radiology"},
 	})
-	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 	text, _, err := h.Tokens.Create(ctx, user, "", "24h")
 	require.NoError(t, err)
@@ -484,7 +507,7 @@ func TestUsers(t *testing.T) {
 	_, err = h.Users.Create(ctx, h.admin, people.NewAccount{Username: "RÖNTGEN"})
 	requireConflict(t, err, "another user")
 	require.NoError(t, h.Passwords.Reset(ctx, codeOf(t, h.mails("w.c@example.org")[0]), secret, "192.0.2.1:1", false))
-	_, _, err = h.Sessions.LogIn(ctx, "röntgen", secret, "192.0.2.1:1")
+	_, _, err = h.Sessions.LogIn(ctx, "röntgen", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 
 	found, err := h.Users.List(ctx, h.admin, people.UserFilter{Search: "WILHELM", Active: new(true), Limit: 10})
@@ -506,9 +529,9 @@ func TestPasswords(t *testing.T) {
 	h := newHouse(t)
 	ctx := t.Context()
 	reader := h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: "reader@example.org"}})
-	first, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	first, s, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
-	second, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1")
+	second, _, err := h.Sessions.LogIn(ctx, "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 
 	requireInvalid(t,
@@ -535,7 +558,7 @@ func TestPasswords(t *testing.T) {
 	require.NoError(t, h.Passwords.SetPassword(ctx, h.admin, "reader", "yet another secret", false))
 	_, err = h.Sessions.Session(ctx, first)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	_, _, err = h.Sessions.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1")
+	_, _, err = h.Sessions.LogIn(ctx, "reader", "yet another secret", "192.0.2.1:1", "")
 	require.NoError(t, err)
 	require.ErrorIs(
 		t, h.Passwords.SetPassword(ctx, h.admin, "nobody", "yet another secret", false), refusal.ErrNotFound,
@@ -562,7 +585,7 @@ func TestReset(t *testing.T) {
 	const peer, mail = "192.0.2.1:1", "reader@example.org"
 	h.add(people.NewAccount{Username: "reader", Person: people.Person{Mail: mail, FirstName: "Ada"}})
 	h.add(people.NewAccount{Username: "silent"})
-	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, peer)
+	cookie, _, err := h.Sessions.LogIn(ctx, "reader", secret, peer, "")
 	require.NoError(t, err)
 
 	for _, who := range []string{"nobody", "silent", "nobody@example.org"} {
@@ -593,7 +616,7 @@ func TestReset(t *testing.T) {
 	require.ErrorContains(t, h.Passwords.Reset(ctx, "", "another long secret", peer, false), "request another one")
 	_, err = h.Sessions.Session(ctx, cookie)
 	require.ErrorIs(t, err, people.ErrUnauthenticated)
-	_, _, err = h.Sessions.LogIn(ctx, "reader", "another long secret", peer)
+	_, _, err = h.Sessions.LogIn(ctx, "reader", "another long secret", peer, "")
 	require.NoError(t, err)
 	require.Contains(t, h.mails(mail)[2], "was changed")
 
@@ -653,7 +676,7 @@ func TestRegistration(t *testing.T) {
 	require.NoError(t, h.Registrations.Register(ctx, taken, peer), "nobody learns who is here")
 	require.Contains(t, h.mails("admin@example.org")[0], `"ada"`)
 	require.Empty(t, h.mails(mail))
-	_, _, err := h.Sessions.LogIn(ctx, "ada", "", peer)
+	_, _, err := h.Sessions.LogIn(ctx, "ada", "", peer, "")
 	require.ErrorIs(t, err, people.ErrWrongPassword, "nobody is let in before staff says so")
 
 	reader := h.add(people.NewAccount{Username: "reader"})
@@ -673,7 +696,7 @@ func TestRegistration(t *testing.T) {
 	_, err = h.Registrations.Approve(ctx, h.admin, waiting[0].ID, "", nil)
 	require.ErrorIs(t, err, refusal.ErrNotFound)
 	require.NoError(t, h.Passwords.Reset(ctx, codeOf(t, h.mails(mail)[0]), secret, peer, false))
-	_, _, err = h.Sessions.LogIn(ctx, "ada", secret, peer)
+	_, _, err = h.Sessions.LogIn(ctx, "ada", secret, peer, "")
 	require.NoError(t, err)
 
 	_, err = h.Registrations.Approve(ctx, h.admin, waiting[1].ID, "", nil)
@@ -807,7 +830,7 @@ func second[T any](_ T, err error) error { return err }
 func TestActors(t *testing.T) {
 	h := newHouse(t)
 	h.add(people.NewAccount{Username: "reader"})
-	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "reader", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 	ctx := audit.WithActor(context.Background(), audit.Actor{
 		UserID: h.admin.ID, Username: "admin", Via: audit.ViaToken, Peer: "192.0.2.7:1",

@@ -30,12 +30,12 @@ type Session struct {
 }
 
 // LogIn begins a session for who knows the password, and gives the cookie's value, which is kept nowhere. peer is the
-// caller's address.
+// caller's address. A session whose cookie the caller has so far, whoever's it is, ends: the new one takes its place.
 //
 // ErrWrongPassword: there is no such user, or the password is another one, or the account is disabled; nobody learns
 // which, not even by the time that it takes. *TooMany: ten wrong passwords in five minutes for this account or from
 // this address.
-func (s *Sessions) LogIn(ctx context.Context, username, password, peer string) (
+func (s *Sessions) LogIn(ctx context.Context, username, password, peer, former string) (
 	cookie string, session Session, err error,
 ) {
 	tries, err := s.svc.try(ctx, passwordLimits(username, peer)...)
@@ -63,6 +63,10 @@ func (s *Sessions) LogIn(ctx context.Context, username, password, peer string) (
 		}
 		renewed = &h
 	}
+	replaced, err := s.Session(ctx, former)
+	if err != nil && !errors.Is(err, ErrUnauthenticated) {
+		return "", Session{}, err
+	}
 	cookie, hash := secret()
 	err = s.svc.inTx(ctx, func(q *db.Queries) error {
 		now, err := q.LockUserID(ctx, u.ID)
@@ -80,6 +84,9 @@ func (s *Sessions) LogIn(ctx context.Context, username, password, peer string) (
 			return err
 		}
 		if err := q.DeleteAttempts(ctx, tries); err != nil {
+			return err
+		}
+		if err := endSession(ctx, q, replaced); err != nil {
 			return err
 		}
 		return audit.Record(ctx, q, audit.Entry{Action: "session.begin", Object: userName(u.Username)})
@@ -148,13 +155,15 @@ func userOf(row db.UserOfSessionRow) User {
 
 // LogOut ends a session at once.
 func (s *Sessions) LogOut(ctx context.Context, session Session) error {
-	return s.svc.inTx(ctx, func(q *db.Queries) error {
-		n, err := q.DeleteSession(ctx, session.hash)
-		if err != nil || n == 0 {
-			return err // it has ended already
-		}
-		return audit.Record(ctx, q, audit.Entry{Action: "session.end", Object: userName(session.User.Username)})
-	})
+	return s.svc.inTx(ctx, func(q *db.Queries) error { return endSession(ctx, q, session) })
+}
+
+func endSession(ctx context.Context, q *db.Queries, session Session) error {
+	n, err := q.DeleteSession(ctx, session.hash)
+	if err != nil || n == 0 {
+		return err // it has ended already
+	}
+	return audit.Record(ctx, q, audit.Entry{Action: "session.end", Object: userName(session.User.Username)})
 }
 
 func userName(username string) string { return "user " + username }

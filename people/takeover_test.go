@@ -27,7 +27,7 @@ func requireUnconfirmed(t *testing.T, err error) {
 // enter begins a session and returns the context of its requests.
 func (h *house) enter(u people.User) (context.Context, people.Session) {
 	h.t.Helper()
-	_, s, err := h.Sessions.LogIn(h.t.Context(), u.Username, secret, "192.0.2.1:1")
+	_, s, err := h.Sessions.LogIn(h.t.Context(), u.Username, secret, "192.0.2.1:1", "")
 	require.NoError(h.t, err)
 	return audit.WithActor(
 		h.t.Context(), audit.Actor{UserID: u.ID, Username: u.Username, Via: audit.ViaSession, Session: &s},
@@ -214,7 +214,7 @@ func TestPasswordEndsTokens(t *testing.T) {
 					Person: people.Person{Mail: "owner@example.org"},
 				})
 				ctx, s := h.enter(who)
-				other, _, err := h.Sessions.LogIn(t.Context(), "owner", secret, "192.0.2.1:1")
+				other, _, err := h.Sessions.LogIn(t.Context(), "owner", secret, "192.0.2.1:1", "")
 				require.NoError(t, err)
 				token, _, err := h.Tokens.Create(ctx, who, "", "90d")
 				require.NoError(t, err)
@@ -504,6 +504,6 @@ func TestNoCurrentPassword(t *testing.T) {
 			people.PasswordChange{Current: secret, Password: otherSecret}, "192.0.2.1:1",
 		), "no password yet")
 	}
-	_, _, err := h.Sessions.LogIn(t.Context(), "owner", secret, "192.0.2.1:1")
+	_, _, err := h.Sessions.LogIn(t.Context(), "owner", secret, "192.0.2.1:1", "")
 	require.NoError(t, err)
 }

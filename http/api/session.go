@@ -34,7 +34,8 @@ func (a *sessionRoutes) register() {
 	handleOpen(a.API, operation{
 		method: http.MethodPost, path: "/session", id: "begin-session",
 		summary: "Log in", tag: sessionTag, errors: []int{401, 429},
-		description: "Begins a session and answers with its cookie. For the first ten minutes the session may also " +
+		description: "Begins a session and answers with its cookie. It takes the place of a session whose cookie comes with " +
+			"the request. For the first ten minutes the session may also " +
 			"do what takes the password. Too many wrong passwords answer 429 for a while.",
 	}, a.logIn)
 	handle(a.API, operation{
@@ -91,7 +92,7 @@ func (a *sessionRoutes) logIn(ctx context.Context, in *struct{ Body client.Login
 	if err := plainText(map[string]string{"username": in.Body.Username}); err != nil {
 		return nil, err
 	}
-	cookie, s, err := a.people.Sessions.LogIn(ctx, in.Body.Username, in.Body.Password, auth.Peer(ctx))
+	cookie, s, err := a.people.Sessions.LogIn(ctx, in.Body.Username, in.Body.Password, auth.Peer(ctx), auth.CookieOf(ctx))
 	if err != nil {
 		return nil, err
 	}

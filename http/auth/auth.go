@@ -29,6 +29,7 @@ type call struct {
 	peer    string          // address and port
 	secure  bool            // the caller's connection is encrypted
 	secret  string          // of that token
+	cookie  string          // of a session, valid or not
 }
 
 func callOf(ctx context.Context) call {
@@ -56,6 +57,9 @@ func Token(ctx context.Context) int64 { return callOf(ctx).token }
 
 // Peer is the caller's address, with the port.
 func Peer(ctx context.Context) string { return callOf(ctx).peer }
+
+// CookieOf returns the value of the session's cookie that the caller has sent, valid or not; empty if there is none.
+func CookieOf(ctx context.Context) string { return callOf(ctx).cookie }
 
 // Secure reports whether the caller's connection is encrypted, as far as a proxy.
 func Secure(ctx context.Context) bool { return callOf(ctx).secure }
@@ -104,7 +108,11 @@ func Require(
 }
 
 func newCall(r *http.Request) call {
-	return call{peer: r.RemoteAddr, secure: r.URL.Scheme == "https"}
+	c := call{peer: r.RemoteAddr, secure: r.URL.Scheme == "https"}
+	if cookies := r.CookiesNamed(cookieName(c.secure)); len(cookies) == 1 { // one of two is of a site beside ours
+		c.cookie = cookies[0].Value
+	}
+	return c
 }
 
 func with(ctx context.Context, c call) context.Context {
@@ -129,11 +137,7 @@ func (c *call) identify(ctx context.Context, who *people.Service, r *http.Reques
 		c.user, c.known, c.token = user, err == nil, id
 		return err
 	}
-	cookies := r.CookiesNamed(cookieName(c.secure))
-	if len(cookies) != 1 { // one of two is of a site beside ours, whose session is somebody else's
-		return people.ErrUnauthenticated
-	}
-	session, err := who.Sessions.Session(ctx, cookies[0].Value)
+	session, err := who.Sessions.Session(ctx, c.cookie)
 	c.user, c.known, c.session = session.User, err == nil, &session
 	return err
 }
