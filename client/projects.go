@@ -29,6 +29,8 @@ type Project struct {
 	Scan           bool      `json:"scan" doc:"What jobs made from now on send under a pseudonym is searched for what came in; an instance with a finding is held back."`
 	Manifest       bool      `json:"manifest" doc:"Jobs made from now on that pseudonymize keep a manifest."`
 	CreatedAt      time.Time `json:"created_at" doc:"When it was made." example:"2026-11-23T08:15:30Z"`
+
+	ExcludedModalities []string `json:"excluded_modalities" nullable:"false" doc:"Series of these modalities are left out where its jobs pseudonymize." example:"[\"PR\",\"SR\"]"`
 }
 
 // NewProject is a project to be made. It gets a key of its own.

@@ -42,6 +42,8 @@ type Project struct {
 	FromOriginal bool
 	Scan         bool // what goes out under a pseudonym is searched for what came in
 	Manifest     bool // jobs keep a manifest of what went out under a pseudonym
+	// ExcludedModalities are those of the series that its jobs leave out where they pseudonymize.
+	ExcludedModalities []string
 	CreatedAt    time.Time
 }
 
@@ -100,7 +102,7 @@ func (svc *Service) List(ctx context.Context, user people.User, f Filter) ([]Pro
 	}
 	out := make([]Project, len(rows))
 	for i, row := range rows {
-		out[i] = projectOfRow(db.GetProjectByNameRow(row))
+		out[i] = svc.projectOf(db.GetProjectByNameRow(row))
 	}
 	return out, nil
 }
@@ -109,7 +111,7 @@ func (svc *Service) List(ctx context.Context, user people.User, f Filter) ([]Pro
 // for staff.
 func (svc *Service) Get(ctx context.Context, user people.User, name string) (Project, error) {
 	row, err := svc.projectRow(ctx, user, name)
-	return projectOfRow(row), err
+	return svc.projectOf(row), err
 }
 
 func (svc *Service) projectRow(ctx context.Context, user people.User, name string) (db.GetProjectByNameRow, error) {
@@ -125,6 +127,12 @@ func (svc *Service) projectRow(ctx context.Context, user people.User, name strin
 		return db.GetProjectByNameRow{}, fmt.Errorf("project %q: %w", name, refusal.ErrNotFound)
 	}
 	return row, err
+}
+
+func (svc *Service) projectOf(row db.GetProjectByNameRow) Project {
+	p := projectOfRow(row)
+	p.ExcludedModalities = svc.Config.ExcludedModalities
+	return p
 }
 
 func projectOfRow(row db.GetProjectByNameRow) Project {

@@ -25,6 +25,6 @@ func Project(p projects.Project) client.Project {
 		IsDefault: p.IsDefault, Profile: p.Profile.Name, ProfileVersion: p.Profile.Version,
 		Members: p.Members, UIDGeneration: int(p.UIDGeneration),
 		FromOriginal: p.FromOriginal, Scan: p.Scan, Manifest: p.Manifest,
-		CreatedAt: p.CreatedAt,
+		CreatedAt: p.CreatedAt, ExcludedModalities: append([]string{}, p.ExcludedModalities...),
 	}
 }

@@ -1559,7 +1559,7 @@ export const getSession = <ThrowOnError extends boolean = true>(options?: Option
 /**
  * Log in
  *
- * Begins a session and answers with its cookie. For the first ten minutes the session may also do what takes the password. Too many wrong passwords answer 429 for a while. For everybody, known or not, also: username and password.
+ * Begins a session and answers with its cookie. It takes the place of a session whose cookie comes with the request. For the first ten minutes the session may also do what takes the password. Too many wrong passwords answer 429 for a while. For everybody, known or not, also: username and password.
  */
 export const beginSession = <ThrowOnError extends boolean = true>(options: Options<BeginSessionData, ThrowOnError>) => (options.client ?? client).post<BeginSessionResponses, BeginSessionErrors, ThrowOnError>({
     url: '/api/v1/session',

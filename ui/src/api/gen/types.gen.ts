@@ -2256,6 +2256,10 @@ export type Project = {
      */
     description: string;
     /**
+     * Series of these modalities are left out where its jobs pseudonymize.
+     */
+    excluded_modalities: Array<string>;
+    /**
      * Pseudonyms are derived by a salt of the original ADIT.
      */
     from_original: boolean;

@@ -15,7 +15,7 @@ import { counted } from '../../format/numbers';
 import { reloadJobs } from '../../jobs/queries';
 import { can, useMe, usePreferences } from '../../session/me';
 import c from './Selective.module.css';
-import { newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
+import { leftOut, newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
 
 /** How many studies go into one job of people without staff rights. */
 const allowed = 10;
@@ -99,6 +99,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
     project: !project && projects.data ? 'Choose a project.' : '',
     pseudonym: pseudonyms === 'typed' && !choices.pseudonym.trim() ? 'Type the pseudonym.' : '',
   };
+  const without = pseudonyms === 'none' ? '' : leftOut(selection, project?.excluded_modalities ?? []);
   const submit = () => {
     setTried(true);
     if (start.isPending || much || !destination || Object.values(missing).some(Boolean)) {
@@ -117,6 +118,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
           <How pseudonyms={pseudonyms} project={project} />
           {destination ? `, to ${destination.words}.` : '.'}
         </p>
+        {without && <p role="status">{without}</p>}
         <button type="button" className={c.link} onClick={clear}>
           Clear selection
         </button>

@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from 'vitest';
 
-import type { ServerNow } from '../../api';
-import { nothing, pick } from '../../components/selection';
-import { newJob, tooMany, whatGoes, whenItRuns } from './sentences';
+import type { FoundSeries, ServerNow, Study } from '../../api';
+import { nothing, pick, type Selection } from '../../components/selection';
+import { leftOut, newJob, tooMany, whatGoes, whenItRuns } from './sentences';
 
 const now = new Date(2026, 10, 12, 21, 5);
 const server = (change: Partial<ServerNow> = {}): ServerNow => ({
@@ -52,6 +52,37 @@ describe('when it runs', () => {
       'RESEARCH is paused by staff; the transfer waits.',
     );
   });
+});
+
+test('what is left out under a pseudonym', () => {
+  const study = (uid: string, ...modalities: string[]) =>
+    ({ study_instance_uid: uid, modalities_in_study: modalities }) as Study;
+  const series = (uid: string, modality: string) => ({ series_instance_uid: uid, modality }) as FoundSeries;
+  const whole = (...studies: Study[]) =>
+    pick(
+      nothing,
+      studies.map((s) => ({ study: s })),
+      true,
+    );
+  const some = (s: Study, ...picked: FoundSeries[]) =>
+    new Map([
+      [s.study_instance_uid, { study: s, series: new Map(picked.map((p) => [p.series_instance_uid, p])) }],
+    ]);
+  const says = (selection: Selection) => leftOut(selection, ['PR', 'SR']);
+  const reason = 'are left out: they may show who the patient is.';
+  expect(says(whole(study('1', 'CT', 'MR')))).toBe('');
+  expect(leftOut(whole(study('1', 'CT', 'SR')), [])).toBe('');
+  expect(says(whole(study('1', 'CT', 'SR'), study('2', 'PR', 'MR')))).toBe(
+    `Series of modality PR, SR ${reason}`,
+  );
+  expect(says(whole(study('1', 'CT', 'SR'), study('2', 'SR')))).toBe(
+    `Series of modality SR ${reason} Of 1 study nothing is left.`,
+  );
+  expect(says(whole(study('1', 'SR')))).toBe(`Series of modality SR ${reason} Nothing is left to be sent.`);
+  expect(says(some(study('1', 'CT', 'SR'), series('1.1', 'CT')))).toBe('');
+  expect(says(some(study('1', 'CT', 'SR'), series('1.2', 'SR')))).toBe(
+    `Series of modality SR ${reason} Nothing is left to be sent.`,
+  );
 });
 
 test('what goes', () => {

@@ -58,6 +58,22 @@ export function whatGoes({ studies, series, seriesOf, images }: Summary): string
   return images === undefined ? what : `${what}, ${counted(images, 'image')}`;
 }
 
+/** leftOut says which of what is picked is not sent under a pseudonym, since it is of a modality that is left out then. */
+export function leftOut(selection: Selection, excluded: readonly string[]): string {
+  const found = new Set<string>();
+  let empty = 0;
+  for (const { study, series } of selection.values()) {
+    const has = series === 'all' ? study.modalities_in_study : [...series.values()].map((s) => s.modality);
+    const out = has.filter((m) => excluded.includes(m));
+    out.forEach((m) => found.add(m));
+    if (out.length > 0 && out.length === has.length) empty++;
+  }
+  if (found.size === 0) return '';
+  const says = `Series of modality ${[...found].sort().join(', ')} are left out: they may show who the patient is.`;
+  if (empty === 0) return says;
+  return `${says} ${empty === selection.size ? 'Nothing is left to be sent' : `Of ${counted(empty, 'study', 'studies')} nothing is left`}.`;
+}
+
 /** Pseudonyms is how the patients of a job are named at the destination. */
 export type Pseudonyms = 'project' | 'typed' | 'none';
 
