@@ -44,7 +44,7 @@ type Project struct {
 	Manifest     bool // jobs keep a manifest of what went out under a pseudonym
 	// ExcludedModalities are those of the series that its jobs leave out where they pseudonymize.
 	ExcludedModalities []string
-	CreatedAt    time.Time
+	CreatedAt          time.Time
 }
 
 // ProfileName names a profile. An empty version stands for the built-in profile of that name, or for the version
