@@ -76,7 +76,7 @@ func (t *task) run(ctx context.Context) {
 			t.write(func(ctx context.Context) error { return t.engine.Lease.Lose(ctx, t.held) })
 		}
 	}()
-	outcome := t.engine.Transfer.Run(ctx, t.held, t.signals, t.progress)
+	outcome := t.engine.Run(ctx, t.held, t.signals, t.progress)
 	t.write(func(ctx context.Context) error { return t.engine.Lease.End(ctx, outcome) })
 }
 

@@ -19,6 +19,7 @@ var ClaimSQL string
 // Claimed names a task that a member holds: every later write about it carries the token.
 type Claimed struct {
 	TaskID, JobID, Token int64
+	Kind                 string // of the job
 }
 
 // batcher is a pool, a connection or a transaction.
@@ -53,7 +54,7 @@ func ClaimTask(ctx context.Context, conn batcher, member uuid.UUID, probe time.D
 	}
 	var c Claim
 	var again float64
-	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Token, &again, &c.Stale); err != nil {
+	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Kind, &c.Token, &again, &c.Stale); err != nil {
 		return Claim{}, err
 	}
 	c.Found, c.Again = c.Token != 0, time.Duration(again*float64(time.Second))

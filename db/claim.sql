@@ -4,7 +4,7 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
 -- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
 -- last, a study that was refused comes after all others.
--- Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
+-- A query takes one association at its source, and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
 -- A lonely task (tasks.alone) runs on a member that runs nothing else. If it is its turn and the member is busy, the member claims nothing, and the
 -- task is left to it for ten minutes, together with room at its servers: the member stops what it runs meanwhile, and then claims this task
@@ -58,7 +58,7 @@ WITH self AS MATERIALIZED (
 ), verify AS MATERIALIZED (
     -- A task that is only to be verified needs its destination alone, and is over soon: it comes first. Each job is probed once, if
     -- anything is due at all; however many wait for a server that is closed, they are not walked over.
-    SELECT j.id AS job_id, j.destination_id, due.task_id, due.alone
+    SELECT j.id AS job_id, j.kind, j.destination_id, due.task_id, due.alone
     FROM jobs j
     JOIN room ON room.id = j.destination_id AND room.ready AND CASE WHEN j.outside_windows THEN room.outside ELSE room.free END >= 1
     CROSS JOIN LATERAL (
@@ -79,11 +79,11 @@ WITH self AS MATERIALIZED (
     SELECT p.*, p.ready AND NOT (p.alone AND self.busy) AS starts
     FROM self
     CROSS JOIN (
-        SELECT job_id, NULL::bigint AS source_id, destination_id, task_id, alone, 0 AS need, true AS ready FROM verify
+        SELECT job_id, kind, NULL::bigint AS source_id, destination_id, task_id, alone, 0 AS need, true AS ready FROM verify
         UNION ALL
-        SELECT ranked.id AS job_id, ranked.source_id, ranked.destination_id, head.id AS task_id, head.alone, ranked.need, ranked.ready
+        SELECT ranked.id AS job_id, ranked.kind, ranked.source_id, ranked.destination_id, head.id AS task_id, head.alone, ranked.need, ranked.ready
         FROM (
-            SELECT j.id, j.source_id, j.destination_id, side.need, coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true) AS ready,
+            SELECT j.id, j.kind, j.source_id, j.destination_id, side.need, coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true) AS ready,
                    src_room.wary OR dst_room.wary AS wary, turn.refused
             FROM jobs j
             JOIN owners o ON o.owner_id = j.owner_id
@@ -94,7 +94,7 @@ WITH self AS MATERIALIZED (
             LEFT JOIN direct_moves direct ON direct.source_id = j.source_id AND direct.destination_id = j.destination_id
             LEFT JOIN lonely own ON own.job_id = j.id AND own.own AND own.due
             CROSS JOIN LATERAL (SELECT CASE
-                WHEN src.moves_first OR direct.source_id IS NOT NULL
+                WHEN j.kind <> 'batch_query' AND (src.moves_first OR direct.source_id IS NOT NULL)
                 THEN least(2, greatest(1, CASE WHEN j.outside_windows THEN src_room.outside_cap ELSE src_room.batch_cap END))
                 ELSE 1 END AS need) side
             JOIN (VALUES (false), (true)) AS turn (refused) ON src_room.wary OR dst_room.wary OR NOT turn.refused
@@ -138,7 +138,7 @@ WITH self AS MATERIALIZED (
     FROM pick
     JOIN locked ON locked.id = pick.job_id
     WHERE t.id = pick.task_id AND pick.starts AND t.status = 'pending'
-    RETURNING t.id, t.job_id, t.lease_token, pick.source_id, pick.destination_id, pick.need, t.expected, t.received, t.delivered, t.bytes
+    RETURNING t.id, t.job_id, pick.kind, t.lease_token, pick.source_id, pick.destination_id, pick.need, t.expected, t.received, t.delivered, t.bytes
 ), left_to AS (
     -- of a lonely task: to this member, if it can start when the member runs nothing else
     UPDATE tasks t
@@ -175,12 +175,12 @@ WITH self AS MATERIALIZED (
     LEFT JOIN used u ON u.server_id = side.server_id
     JOIN server_state was ON was.server_id = side.server_id
     CROSS JOIN LATERAL (
-        SELECT was.studies_per_minute > 0 AND NOT EXISTS (SELECT FROM verify) AS counts,
+        SELECT was.studies_per_minute > 0 AND task.kind <> 'batch_query' AND NOT EXISTS (SELECT FROM verify) AS counts,
                coalesce(coalesce(u.n, 0) + side.need > was.allowance, false) AS trial
     ) start
     WHERE st.server_id = side.server_id AND (start.counts OR start.trial)
 )
-SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(task.lease_token, 0),
+SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(pick.kind, ''), coalesce(task.lease_token, 0),
        coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())
                  FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until), (CASE WHEN st.allowance IS NOT NULL THEN st.probe_at END)) AS next (at)
                  WHERE next.at > schedule_now()), 0)::float8,

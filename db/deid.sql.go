@@ -160,7 +160,7 @@ func (q *Queries) ListDeidObjects(ctx context.Context, arg ListDeidObjectsParams
 }
 
 const listTaskDeid = `-- name: ListTaskDeid :many
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.assumed_charsets, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, t.rows, d.task_id, d.study_uid, d.instances, d.counts, d.codes, d.to_utf8, d.left_out, d.omitted, d.assumed_charsets, d.pseudonym FROM tasks t JOIN task_deid d ON d.task_id = t.id
 WHERE t.job_id = $1 AND t.seq > $2
 ORDER BY t.seq
 LIMIT $3
@@ -229,6 +229,7 @@ func (q *Queries) ListTaskDeid(ctx context.Context, arg ListTaskDeidParams) ([]L
 			&i.Task.RefusedSince,
 			&i.Task.Reason,
 			&i.Task.RetryHelps,
+			&i.Task.Rows,
 			&i.TaskDeid.TaskID,
 			&i.TaskDeid.StudyUid,
 			&i.TaskDeid.Instances,

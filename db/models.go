@@ -274,6 +274,11 @@ type Job struct {
 	SumReceived       int64
 	SumDelivered      int64
 	SumBytes          int64
+	Title             string
+	Description       string
+	EthicsID          string
+	ExtraColumns      []string
+	FirstJobID        *int64
 }
 
 type JobSample struct {
@@ -376,6 +381,40 @@ type Quarantine struct {
 	TransferSyntaxUid string
 	Bytes             int64
 	ArrivedAt         time.Time
+}
+
+type Query struct {
+	TaskID            int64
+	PatientID         string
+	PatientName       string
+	PatientBirthDate  string
+	AccessionNumber   string
+	StudyDateFrom     string
+	StudyDateTo       string
+	Modalities        []string
+	StudyDescription  string
+	SeriesDescription string
+	SeriesNumbers     []int32
+	Extra             []string
+}
+
+type QueryResult struct {
+	ID                int64
+	JobID             int64
+	TaskID            int64
+	PatientID         string
+	PatientName       string
+	PatientBirthDate  string
+	AccessionNumber   string
+	StudyInstanceUid  string
+	StudyDate         string
+	StudyTime         string
+	StudyDescription  string
+	Modalities        []string
+	SeriesInstanceUid string
+	SeriesDescription string
+	SeriesNumber      *int32
+	Instances         int32
 }
 
 type Registration struct {
@@ -571,6 +610,7 @@ type Task struct {
 	RefusedSince       *time.Time
 	Reason             string
 	RetryHelps         bool
+	Rows               []int32
 }
 
 type TaskDeid struct {

@@ -646,7 +646,7 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT array_agg(p.waiting_reason) AS reasons,
            min(least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds)) AS wait_seconds
-    FROM (SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before LIMIT 50) p
+    FROM (SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps, rows FROM tasks p WHERE p.job_id = asked.id AND p.status = 'pending' AND p.not_before > schedule_now() ORDER BY p.not_before LIMIT 50) p
 ) named
 LEFT JOIN LATERAL (
     SELECT least(extract(epoch FROM p.not_before - schedule_now()), p.wait_seconds) AS wait_seconds

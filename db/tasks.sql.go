@@ -110,7 +110,7 @@ func (q *Queries) EndLease(ctx context.Context, arg EndLeaseParams) (bool, error
 }
 
 const getTask = `-- name: GetTask :one
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks WHERE id = $1
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps, rows FROM tasks WHERE id = $1
 `
 
 func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
@@ -158,12 +158,13 @@ func (q *Queries) GetTask(ctx context.Context, id int64) (Task, error) {
 		&i.RefusedSince,
 		&i.Reason,
 		&i.RetryHelps,
+		&i.Rows,
 	)
 	return i, err
 }
 
 const getTasks = `-- name: GetTasks :many
-SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps FROM tasks WHERE id = ANY ($1::bigint[]) ORDER BY job_id, seq
+SELECT id, job_id, seq, status, patient_id, study_instance_uid, series_instance_uids, pseudonym, not_before, waiting_reason, failures, waits, losses, crashes, lease_member, lease_token, cancel_requested, expected, received, delivered, verified, bytes, message, created_at, started_at, ended_at, unavailable_since, duplicates_passed, delivered_to, wait_seconds, alone, alone_member, alone_until, counted_before, rejected, unasked, heard, refused, refused_since, reason, retry_helps, rows FROM tasks WHERE id = ANY ($1::bigint[]) ORDER BY job_id, seq
 `
 
 // GetTasks returns those of some tasks that are there, by job and place.
@@ -218,6 +219,7 @@ func (q *Queries) GetTasks(ctx context.Context, ids []int64) ([]Task, error) {
 			&i.RefusedSince,
 			&i.Reason,
 			&i.RetryHelps,
+			&i.Rows,
 		); err != nil {
 			return nil, err
 		}
@@ -248,11 +250,11 @@ func (q *Queries) HoldsLease(ctx context.Context, arg HoldsLeaseParams) (int32, 
 }
 
 const insertTasks = `-- name: InsertTasks :exec
-INSERT INTO tasks (job_id, seq, patient_id, study_instance_uid, series_instance_uids, pseudonym)
-SELECT $1, t.seq, t.patient_id, t.study_uid, string_to_array(t.series_uids, '\'), t.pseudonym
+INSERT INTO tasks (job_id, seq, patient_id, study_instance_uid, series_instance_uids, pseudonym, rows)
+SELECT $1, t.seq, t.patient_id, t.study_uid, string_to_array(t.series_uids, '\'), t.pseudonym, string_to_array(t.rows, ',')::integer[]
 FROM (SELECT generate_subscripts($2::text[], 1) AS seq, unnest($2::text[]) AS study_uid,
              unnest($3::text[]) AS patient_id, unnest($4::text[]) AS series_uids,
-             unnest($5::text[]) AS pseudonym) t
+             unnest($5::text[]) AS pseudonym, unnest($6::text[]) AS rows) t
 `
 
 type InsertTasksParams struct {
@@ -261,6 +263,7 @@ type InsertTasksParams struct {
 	PatientIds []string
 	SeriesUids []string
 	Pseudonyms []string
+	Rows       []string
 }
 
 func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error {
@@ -270,12 +273,13 @@ func (q *Queries) InsertTasks(ctx context.Context, arg InsertTasksParams) error 
 		arg.PatientIds,
 		arg.SeriesUids,
 		arg.Pseudonyms,
+		arg.Rows,
 	)
 	return err
 }
 
 const listTasks = `-- name: ListTasks :many
-SELECT tasks.id, tasks.job_id, tasks.seq, tasks.status, tasks.patient_id, tasks.study_instance_uid, tasks.series_instance_uids, tasks.pseudonym, tasks.not_before, tasks.waiting_reason, tasks.failures, tasks.waits, tasks.losses, tasks.crashes, tasks.lease_member, tasks.lease_token, tasks.cancel_requested, tasks.expected, tasks.received, tasks.delivered, tasks.verified, tasks.bytes, tasks.message, tasks.created_at, tasks.started_at, tasks.ended_at, tasks.unavailable_since, tasks.duplicates_passed, tasks.delivered_to, tasks.wait_seconds, tasks.alone, tasks.alone_member, tasks.alone_until, tasks.counted_before, tasks.rejected, tasks.unasked, tasks.heard, tasks.refused, tasks.refused_since, tasks.reason, tasks.retry_helps FROM tasks
+SELECT tasks.id, tasks.job_id, tasks.seq, tasks.status, tasks.patient_id, tasks.study_instance_uid, tasks.series_instance_uids, tasks.pseudonym, tasks.not_before, tasks.waiting_reason, tasks.failures, tasks.waits, tasks.losses, tasks.crashes, tasks.lease_member, tasks.lease_token, tasks.cancel_requested, tasks.expected, tasks.received, tasks.delivered, tasks.verified, tasks.bytes, tasks.message, tasks.created_at, tasks.started_at, tasks.ended_at, tasks.unavailable_since, tasks.duplicates_passed, tasks.delivered_to, tasks.wait_seconds, tasks.alone, tasks.alone_member, tasks.alone_until, tasks.counted_before, tasks.rejected, tasks.unasked, tasks.heard, tasks.refused, tasks.refused_since, tasks.reason, tasks.retry_helps, tasks.rows FROM tasks
 CROSS JOIN LATERAL (
     SELECT CASE $1::text WHEN 'ended_at' THEN coalesce(tasks.ended_at, 'infinity') END AS at,
            CASE $1::text WHEN 'status' THEN tasks.status END AS word) k
@@ -375,6 +379,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 			&i.RefusedSince,
 			&i.Reason,
 			&i.RetryHelps,
+			&i.Rows,
 		); err != nil {
 			return nil, err
 		}
@@ -387,7 +392,7 @@ func (q *Queries) ListTasks(ctx context.Context, arg ListTasksParams) ([]Task, e
 }
 
 const loadRun = `-- name: LoadRun :one
-SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, j.sum_expected, j.sum_received, j.sum_delivered, j.sum_bytes, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
+SELECT t.id, t.job_id, t.seq, t.status, t.patient_id, t.study_instance_uid, t.series_instance_uids, t.pseudonym, t.not_before, t.waiting_reason, t.failures, t.waits, t.losses, t.crashes, t.lease_member, t.lease_token, t.cancel_requested, t.expected, t.received, t.delivered, t.verified, t.bytes, t.message, t.created_at, t.started_at, t.ended_at, t.unavailable_since, t.duplicates_passed, t.delivered_to, t.wait_seconds, t.alone, t.alone_member, t.alone_until, t.counted_before, t.rejected, t.unasked, t.heard, t.refused, t.refused_since, t.reason, t.retry_helps, t.rows, j.id, j.kind, j.owner_id, j.project_id, j.source_id, j.destination_id, j.trial_protocol_id, j.trial_protocol_name, j.mail_when_finished, j.urgent, j.priority, j.verified, j.paused, j.canceled, j.started, j.n_pending, j.n_running, j.n_success, j.n_warning, j.n_failure, j.n_canceled, j.version, j.created_at, j.started_at, j.ended_at, j.last_claim_at, j.status, j.active, j.pseudonymize, j.profile_name, j.profile_version, j.profile_sha256, j.uid_generation, j.outside_windows, j.erased_at, j.folder_name, j.leave_out_rejected, j.scan, j.manifest, j.stripped, j.sum_expected, j.sum_received, j.sum_delivered, j.sum_bytes, j.title, j.description, j.ethics_id, j.extra_columns, j.first_job_id, u.username AS owner, coalesce(src.name, '')::text AS source, coalesce(dst.name, '')::text AS destination, p.name AS project,
        schedule_now()::timestamptz AS now,
        EXISTS (SELECT FROM delivered d WHERE d.task_id = t.id) AS delivered,
        EXISTS (SELECT FROM verifications v WHERE v.task_id = t.id AND v.open) AS verifying,
@@ -468,6 +473,7 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Task.RefusedSince,
 		&i.Task.Reason,
 		&i.Task.RetryHelps,
+		&i.Task.Rows,
 		&i.Job.ID,
 		&i.Job.Kind,
 		&i.Job.OwnerID,
@@ -512,6 +518,11 @@ func (q *Queries) LoadRun(ctx context.Context, arg LoadRunParams) (LoadRunRow, e
 		&i.Job.SumReceived,
 		&i.Job.SumDelivered,
 		&i.Job.SumBytes,
+		&i.Job.Title,
+		&i.Job.Description,
+		&i.Job.EthicsID,
+		&i.Job.ExtraColumns,
+		&i.Job.FirstJobID,
 		&i.Owner,
 		&i.Source,
 		&i.Destination,
@@ -618,7 +629,7 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 }
 
 const tasksOfMember = `-- name: TasksOfMember :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
+SELECT t.id, t.job_id, j.kind, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
@@ -629,6 +640,7 @@ ORDER BY t.job_id, t.id
 type TasksOfMemberRow struct {
 	ID              int64
 	JobID           int64
+	Kind            string
 	LeaseToken      *int64
 	CancelRequested bool
 	OwnerID         int64
@@ -651,6 +663,7 @@ func (q *Queries) TasksOfMember(ctx context.Context, leaseMember *uuid.UUID) ([]
 		if err := rows.Scan(
 			&i.ID,
 			&i.JobID,
+			&i.Kind,
 			&i.LeaseToken,
 			&i.CancelRequested,
 			&i.OwnerID,

@@ -7,12 +7,14 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/batchquery"
 	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/feed"
@@ -44,6 +46,7 @@ type Engine struct {
 	Verify       *verify.Service
 	Retrieve     *retrieve.Service
 	Transfer     *transfer.Service
+	BatchQuery   *batchquery.Service
 	Doctor       *doctor.Service
 	Housekeeping *housekeeping.Service
 	Feed         *feed.Service
@@ -68,9 +71,21 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 		Lease: e.Lease, Ledger: ledger.New(b), Sink: sink.New(b, e.Nodes),
 		Receive: e.Receive, Quarantine: e.Quarantine, Verify: e.Verify, Retrieve: e.Retrieve,
 	})
+	e.BatchQuery = batchquery.New(b, e.Nodes, e.Jobs, e.Lease)
 	e.Doctor = doctor.New(b, e.Nodes, e.Receive, e.Retrieve)
 	doors.SetRefresh(e.Nodes.RefreshSchedules)
 	return e
+}
+
+// Run does what a claimed task is about, and gives the outcome that Lease.End writes down. It ends soon after the
+// context does, whose cause is one of ErrCanceled, ErrParked and ErrFenced, and stops as the signals tell it to.
+func (e *Engine) Run(
+	ctx context.Context, held lease.Held, signals *lease.StopSignals, progress *lease.Progress,
+) lease.Outcome {
+	if held.Kind == jobs.BatchQuery {
+		return e.BatchQuery.Run(ctx, held, signals)
+	}
+	return e.Transfer.Run(ctx, held, signals, progress)
 }
 
 // SetSignals connects the actors. It is called once, before the first request.

@@ -1,9 +1,9 @@
 -- name: InsertTasks :exec
-INSERT INTO tasks (job_id, seq, patient_id, study_instance_uid, series_instance_uids, pseudonym)
-SELECT sqlc.arg(job_id), t.seq, t.patient_id, t.study_uid, string_to_array(t.series_uids, '\'), t.pseudonym
+INSERT INTO tasks (job_id, seq, patient_id, study_instance_uid, series_instance_uids, pseudonym, rows)
+SELECT sqlc.arg(job_id), t.seq, t.patient_id, t.study_uid, string_to_array(t.series_uids, '\'), t.pseudonym, string_to_array(t.rows, ',')::integer[]
 FROM (SELECT generate_subscripts(sqlc.arg(study_uids)::text[], 1) AS seq, unnest(sqlc.arg(study_uids)::text[]) AS study_uid,
              unnest(sqlc.arg(patient_ids)::text[]) AS patient_id, unnest(sqlc.arg(series_uids)::text[]) AS series_uids,
-             unnest(sqlc.arg(pseudonyms)::text[]) AS pseudonym) t;
+             unnest(sqlc.arg(pseudonyms)::text[]) AS pseudonym, unnest(sqlc.arg(rows)::text[]) AS rows) t;
 
 -- name: GetTask :one
 SELECT * FROM tasks WHERE id = $1;
@@ -52,7 +52,7 @@ LIMIT sqlc.arg(max) OFFSET sqlc.arg(skip);
 
 -- TasksOfMember is what this member holds, and whether somebody asked for it to stop.
 -- name: TasksOfMember :many
-SELECT t.id, t.job_id, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
+SELECT t.id, t.job_id, j.kind, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id

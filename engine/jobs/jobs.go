@@ -488,11 +488,7 @@ func (svc *Service) SetUrgency(ctx context.Context, user people.User, id int64, 
 func (u Urgency) apply(job db.Job) db.SetUrgencyParams {
 	p := db.SetUrgencyParams{ID: job.ID, Urgent: job.Urgent, OutsideWindows: job.OutsideWindows, Priority: job.Priority}
 	if u.Urgent != nil && *u.Urgent != job.Urgent {
-		p.Urgent = *u.Urgent
-		p.Priority = prioritySelective
-		if p.Urgent {
-			p.Priority = prioritySelectiveUrgent
-		}
+		p.Urgent, p.Priority = *u.Urgent, priorityOf(job.Kind, *u.Urgent)
 		p.OutsideWindows = p.OutsideWindows && p.Urgent
 	}
 	if u.OutsideWindows != nil {

@@ -3,14 +3,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/deid"
@@ -22,22 +22,12 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// SelectiveTransfer is the kind of job of which a person picks the studies.
-const SelectiveTransfer = "selective_transfer"
-
-// Priorities of a selective transfer: by default and when urgent.
-const (
-	prioritySelective       = 4
-	prioritySelectiveUrgent = 8
-)
-
-const (
-	maxTasks           = 100_000
-	maxTasksOfNonStaff = 10
-)
+const maxTasks = 100_000
 
 // Transfer is a job to be made: studies that are to go from a source to a destination.
 type Transfer struct {
+	Kind string // SelectiveTransfer, by default, or BatchTransfer
+	About
 	Source      string // name of a server
 	Destination string // name of a server or folder
 	// whose key and profile pseudonymize; empty: the default project of the user's active group
@@ -66,10 +56,12 @@ type Study struct {
 	SeriesInstanceUIDs []string // empty: all
 	PatientID          string   // may be empty
 	Pseudonym          string
+	Rows               []int32 // of the file that names it; none: it comes from no file
 }
 
 // Create makes a job with one task per study. Errors: *Invalid, *Conflict, *people.Denied, ErrNotFound.
 func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (Job, error) {
+	t.Kind = cmp.Or(t.Kind, SelectiveTransfer)
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
@@ -80,38 +72,20 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	if err != nil {
 		return Job{}, err
 	}
-	if t.OutsideWindows {
-		if err := svc.People.Check(
-			ctx, user.ID, people.Action{Permissions: []string{people.UrgentOutsideWindows}},
-		); err != nil {
-			return Job{}, err
-		}
+	if err := svc.checkOutside(ctx, user, t.OutsideWindows); err != nil {
+		return Job{}, err
 	}
 	project, err := svc.projects.ProjectOf(ctx, user, t.Project)
 	if err != nil {
 		return Job{}, err
 	}
-	var id int64
-	err = svc.InTx(ctx, func(q *db.Queries) (err error) {
-		if t.IdempotencyKey != "" {
-			earlier, err := earlierJob(ctx, q, user, t)
-			if err != nil || earlier != 0 {
-				id = earlier
-				return err
-			}
-		}
+	id, err := svc.Once(ctx, user, t.IdempotencyKey, t.hash(), func(q *db.Queries) (int64, error) {
 		if err := svc.People.Site.CountJob(ctx, q, user); err != nil {
-			return err
+			return 0, err
 		}
-		if id, err = insertTransfer(
+		return insertTransfer(
 			ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination},
-		); err != nil {
-			return err
-		}
-		if t.IdempotencyKey == "" {
-			return nil
-		}
-		return putIdempotencyKey(ctx, q, user, t, id)
+		)
 	})
 	if err != nil {
 		return Job{}, err
@@ -147,13 +121,12 @@ func (svc *Service) checkSize(ctx context.Context, t Transfer) error {
 func insertTransfer(
 	ctx context.Context, q *db.Queries, user people.User, t Transfer, p db.InsertJobParams,
 ) (int64, error) {
-	p.Kind, p.OwnerID, p.TrialProtocolID, p.TrialProtocolName = SelectiveTransfer, user.ID, t.TrialProtocolID,
+	p.Kind, p.OwnerID, p.TrialProtocolID, p.TrialProtocolName = t.Kind, user.ID, t.TrialProtocolID,
 		t.TrialProtocolName
+	p.Title, p.Description, p.EthicsID, p.ExtraColumns = t.Title, t.Description, t.EthicsID, []string{}
 	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(len(t.Studies)),
 		t.Pseudonymize
-	if p.Urgent, p.Priority = t.Urgent, prioritySelective; t.Urgent {
-		p.Priority = prioritySelectiveUrgent
-	}
+	p.Urgent, p.Priority = t.Urgent, priorityOf(t.Kind, t.Urgent)
 	p.LeaveOutRejected = t.leavesOutRejected()
 	if t.pseudonymizes() {
 		if err := projects.PinProfile(ctx, q, p.ProjectID, &p); err != nil {
@@ -184,42 +157,18 @@ func (t Transfer) tasks(job int64) db.InsertTasksParams {
 		p.SeriesUids = append(p.SeriesUids, strings.Join(s.SeriesInstanceUIDs, `\`))
 		p.PatientIds = append(p.PatientIds, s.PatientID)
 		p.Pseudonyms = append(p.Pseudonyms, s.Pseudonym)
+		p.Rows = append(p.Rows, joined(s.Rows))
 	}
 	return p
 }
 
-// errSameKey rolls a transaction back because another request with the same key won.
-var errSameKey = errors.New("ADIT is still handling another request with this Idempotency-Key; try again in a moment")
-
-func putIdempotencyKey(ctx context.Context, q *db.Queries, user people.User, t Transfer, job int64) error {
-	n, err := q.PutIdempotencyKey(ctx, db.PutIdempotencyKeyParams{
-		UserID: user.ID, Key: t.IdempotencyKey, BodySha256: t.hash(), JobID: job,
-	})
-	if err == nil && n == 0 {
-		return &refusal.Conflict{Reason: errSameKey.Error()}
+// joined returns numbers with commas between them.
+func joined(numbers []int32) string {
+	texts := make([]string, len(numbers))
+	for i, n := range numbers {
+		texts[i] = strconv.Itoa(int(n))
 	}
-	return err
-}
-
-// earlierJob returns the job that was made under the same key, 0 if there is none.
-func earlierJob(ctx context.Context, q *db.Queries, user people.User, t Transfer) (int64, error) {
-	if err := q.DeleteOldIdempotencyKeys(ctx); err != nil {
-		return 0, err
-	}
-	row, err := q.GetIdempotencyKey(ctx, db.GetIdempotencyKeyParams{UserID: user.ID, Key: t.IdempotencyKey})
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	if string(row.BodySha256) != string(t.hash()) {
-		return 0, &refusal.Invalid{
-			Field:  "Idempotency-Key",
-			Reason: "another request used the same key within the last 24 hours; use a new key for a new job",
-		}
-	}
-	return row.JobID, nil
+	return strings.Join(texts, ",")
 }
 
 func (t Transfer) hash() []byte {
@@ -230,6 +179,9 @@ func (t Transfer) hash() []byte {
 	)
 	if t.OutsideWindows {
 		fmt.Fprint(h, " outside windows")
+	}
+	if t.Kind != SelectiveTransfer || t.About != (About{}) {
+		fmt.Fprintf(h, " %s %q", t.Kind, t.About)
 	}
 	if t.LeaveOutRejected != nil {
 		fmt.Fprintf(h, " leave out rejected %v", *t.LeaveOutRejected)
@@ -245,14 +197,9 @@ func (t Transfer) validate(user people.User) error {
 		}
 	case len(t.Studies) == 0:
 		return &refusal.Invalid{Field: "studies", Reason: "name at least one study"}
-	case len(t.Studies) > maxTasks:
-		return &refusal.Invalid{
-			Field: "studies", Reason: fmt.Sprintf("a job has at most %d studies; make several jobs", maxTasks),
-		}
-	case len(t.Studies) > maxTasksOfNonStaff && !user.IsStaff:
-		return &refusal.Invalid{Field: "studies", Reason: fmt.Sprintf(
-			"a selective transfer has at most %d studies; use a batch transfer for more", maxTasksOfNonStaff,
-		)}
+	}
+	if err := cmp.Or(checkCount(t.Kind, user, "studies", "studies", len(t.Studies)), t.About.validate()); err != nil {
+		return err
 	}
 	for field, value := range map[string]string{
 		"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName,
@@ -395,21 +342,12 @@ func (svc *Service) transferNodes(ctx context.Context, user people.User, t Trans
 		return 0, 0,
 			&refusal.Invalid{Field: "destination", Reason: "this server takes no instances: it doesn't support C-STORE"}
 	}
-	a := TransferAction(src.ID, dst.ID, t.sendsPatients(), t.Urgent)
-	a.Sections = people.TransferRight().Sections
-	return src.ID, dst.ID, svc.People.Check(ctx, user.ID, a)
-}
-
-// TransferAction is what somebody must be allowed to do for a transfer, which may show patients to the destination.
-func TransferAction(source, destination int64, patients, urgent bool) people.Action {
-	a := people.Action{Permissions: []string{people.SelectiveTransfer}, Source: source, Destination: destination}
-	if patients {
-		a.Permissions = append(a.Permissions, people.TransferUnpseudonymized)
-	}
-	if urgent {
+	a := ActionOf(t.Kind, src.ID, dst.ID, t.sendsPatients())
+	if t.Urgent {
 		a.Permissions = append(a.Permissions, people.Urgent)
 	}
-	return a
+	a.Sections = []string{t.Kind}
+	return src.ID, dst.ID, svc.People.Check(ctx, user.ID, a)
 }
 
 func unknownNode(err error, field, name string) error {

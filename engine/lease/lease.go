@@ -92,7 +92,7 @@ func (svc *Service) Revoked(ctx context.Context, running []HeldTask) (map[Held]*
 	}
 	deeds := make([]people.Deed, len(running))
 	for i, t := range running {
-		a := jobs.TransferAction(t.Source, t.Destination, !t.Pseudonymized, false)
+		a := jobs.ActionOf(t.Kind, t.Source, t.Destination, !t.Pseudonymized)
 		a.Project = t.Project
 		deeds[i] = people.Deed{UserID: t.Owner, Action: a}
 	}
@@ -124,7 +124,9 @@ func (svc *Service) takeBack(ctx context.Context, member uuid.UUID, how loss) er
 		return err
 	}
 	for _, row := range rows {
-		h := Held{Claimed: db.Claimed{TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken}, Member: member}
+		h := Held{Claimed: db.Claimed{
+			TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind,
+		}, Member: member}
 		if err := svc.lose(ctx, h, how); err != nil && !errors.Is(err, fault.ErrFenced) {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/fault"
 )
 
@@ -121,10 +122,12 @@ func (svc *Service) beat(ctx context.Context, conn *pgx.Conn, member uuid.UUID) 
 	for i, row := range rows {
 		held[i] = HeldTask{
 			Held: Held{
-				Claimed: db.Claimed{TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken}, Member: member,
+				Claimed: db.Claimed{
+					TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind,
+				}, Member: member,
 			},
-			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: *row.SourceID,
-			Destination: *row.DestinationID, Project: row.ProjectID,
+			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: base.IDOf(row.SourceID),
+			Destination: base.IDOf(row.DestinationID), Project: row.ProjectID,
 			Pseudonymized: row.Pseudonymized,
 		}
 	}

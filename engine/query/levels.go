@@ -68,12 +68,18 @@ func (svc *Service) Series(
 	ctx context.Context, user people.User, server string, s SeriesSearch,
 ) iter.Seq2[FoundSeries, error] {
 	return streamed(func(yield func(FoundSeries, error) bool) error {
-		return (&level[FoundSeries]{
-			svc: svc, server: server, name: "SERIES", most: MaxSeries, study: s.StudyInstanceUID, patientID: s.PatientID,
-			limit: s.Limit, cut: s.Cut, keys: seriesKeys, found: foundSeries,
-			key: func(f FoundSeries) [2]string { return [2]string{f.SeriesInstanceUID} },
-		}).search(ctx, user, yield)
+		l := seriesOf(s)
+		l.svc, l.server = svc, server
+		return l.search(ctx, user, yield)
 	})
+}
+
+func seriesOf(s SeriesSearch) *level[FoundSeries] {
+	return &level[FoundSeries]{
+		name: "SERIES", most: MaxSeries, study: s.StudyInstanceUID, patientID: s.PatientID,
+		limit: s.Limit, cut: s.Cut, keys: seriesKeys, found: foundSeries,
+		key: func(f FoundSeries) [2]string { return [2]string{f.SeriesInstanceUID} },
+	}
 }
 
 // Instances asks a server for the instances of a series, as Studies does for studies.

@@ -317,12 +317,5 @@ func unanswered(err error) bool {
 		return false
 	}
 	_, silent := errors.AsType[*ul.TimeoutError](err)
-	return silent || brokenOff(err)
-}
-
-// brokenOff reports whether a server ended an association without a word of DIMSE.
-func brokenOff(err error) bool {
-	_, lost := errors.AsType[*ul.LostError](err)
-	_, aborted := errors.AsType[*ul.AbortedError](err)
-	return lost || aborted || errors.Is(err, dimse.ErrReleased)
+	return silent || lease.BrokenOff(err)
 }

@@ -37,7 +37,7 @@ func (r *run) load(ctx context.Context) error {
 		return err
 	}
 	r.Src, r.Dst = nodes[*row.Job.SourceID], nodes[*row.Job.DestinationID]
-	action := jobs.TransferAction(r.Src.ID, r.Dst.ID, !jobs.Pseudonymized(r.Row, r.Job.Job), false)
+	action := jobs.ActionOf(r.Job.Kind, r.Src.ID, r.Dst.ID, !jobs.Pseudonymized(r.Row, r.Job.Job))
 	action.Project = r.Job.ProjectID
 	if err := r.svc.People.Check(ctx, row.Job.OwnerID, action); err != nil {
 		return err

@@ -15,8 +15,6 @@ import (
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/dicom/dimse"
-	"github.com/adit-go/adit/dicom/ul"
-	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/jobs"
@@ -69,7 +67,7 @@ func (r *verdict) outcome(err error) lease.Outcome {
 		fault.PolicyOf(err) != fault.PolicyWait && r.down == nil):
 		r.destination.verification.Judge(&o, err)
 	case err != nil:
-		r.judgeError(&o, err)
+		r.svc.lease.JudgeError(&o, r.Row, r.down, err)
 	default:
 		r.judge(&o)
 	}
@@ -112,30 +110,6 @@ func (r *verdict) rowBefore(ctx context.Context, q *db.Queries) (db.Task, error)
 		t.Losses, t.Crashes, t.Waits = 0, 0, 0
 	}
 	return t, nil
-}
-
-func (r *verdict) judgeError(o *lease.Outcome, err error) {
-	o.LogLine, o.Fault = err.Error(), fault.Kind(err)
-	policy := fault.PolicyOf(err)
-	if r.down != nil {
-		policy = fault.PolicyWait
-	}
-	switch policy {
-	case fault.PolicyPermanent:
-		o.Status, o.Message, o.Lasting = jobs.Failure, fault.Sentence(err), true
-	case fault.PolicyWait:
-		o.Status, o.WaitingReason, o.Waited = jobs.Pending, fault.ReasonOf(err), true
-		pauses := r.svc.Config.WaitPauses
-		o.Wait = pauses[min(int(r.Row.Waits), len(pauses)-1)]
-		if own, ok := errors.AsType[*fault.Fault](err); ok && own.Wait > 0 {
-			o.Wait, o.Unavailable = own.Wait, own.Unavailable
-		}
-		if o.Down = r.down; o.Down != nil {
-			o.Wait = 0 // what the server says of others decides
-		}
-	default:
-		r.countFailure(o, fault.Sentence(err))
-	}
 }
 
 // judge applies the first goal of docs/GOALS.md to a run that did all it could.
@@ -210,15 +184,7 @@ func (r *verdict) judge(o *lease.Outcome) {
 }
 
 // countFailure lets the task try again if it has attempts left.
-func (r *verdict) countFailure(o *lease.Outcome, message string) {
-	o.Failed = true
-	o.Fault = cmp.Or(o.Fault, fault.FaultMissing)
-	if n := int(r.Row.Failures); n < len(r.svc.Config.RetryPauses) {
-		o.Status, o.Wait, o.WaitingReason = jobs.Pending, r.svc.Config.RetryPauses[n], strings.TrimSuffix(message, ".")
-		return
-	}
-	o.Status, o.Message = jobs.Failure, message
-}
+func (r *verdict) countFailure(o *lease.Outcome, message string) { r.svc.lease.CountFailure(o, r.Row, message) }
 
 // warnNotes reports what the destination noted about instances that it took.
 func (r *verdict) warnNotes() {
@@ -411,29 +377,10 @@ func (r *verdict) writeRejected(ctx context.Context, q *db.Queries) error {
 
 // downOf finds out of an error of a run whether a server refused it, and which.
 func (r *verdict) downOf(err error) *lease.Down {
-	d, heard := &lease.Down{Server: r.Src, Reason: strings.TrimSuffix(err.Error(), ".")}, &r.HeardSource
+	asked := lease.Asked{Node: r.Src, Heard: r.HeardSource.Load(), Reads: true}
 	if _, ok := errors.AsType[*fault.AtDestination](err); ok {
-		d.Server, heard = r.Dst, &r.HeardDestination
+		asked = lease.Asked{Node: r.Dst, Heard: r.HeardDestination.Load()}
 	}
-	if d.Server.Server == nil {
-		return nil
-	}
-	_, d.Silent = errors.AsType[*ul.TimeoutError](err)
-	if own, ok := errors.AsType[*fault.Fault](err); ok && own.Full {
-		return d
-	} else if ok && (own.Policy != fault.PolicyAgain || own.Barred) {
-		return nil
-	}
-	if _, unopened := errors.AsType[*door.NoAssociation](err); unopened {
-		rejected, isRejected := errors.AsType[*ul.RejectedError](err)
-		d.Gone, d.Echo, d.Early = !isRejected || !rejected.Transient(), !isRejected || !heard.Load(), true
-		return d
-	}
-	if fault.Unreachable(err) || !heard.Load() && (d.Silent || heard == &r.HeardSource && brokenOff(err)) {
-		return d
-	}
-	if d.Midway = r.destination.verification == nil && fault.PeerFailed(err); d.Midway {
-		return d
-	}
-	return nil
+	asked.Midway = r.destination.verification == nil
+	return asked.DownOf(err)
 }

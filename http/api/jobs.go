@@ -157,7 +157,10 @@ func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *create
 		Studies: make([]jobs.Study, len(in.Body.Studies)),
 	}
 	for i, s := range in.Body.Studies {
-		t.Studies[i] = jobs.Study(s)
+		t.Studies[i] = jobs.Study{
+			StudyInstanceUID: s.StudyInstanceUID, SeriesInstanceUIDs: s.SeriesInstanceUIDs,
+			PatientID: s.PatientID, Pseudonym: s.Pseudonym,
+		}
 	}
 	job, err := a.engine.Jobs.Create(ctx, user, t)
 	if err != nil {
