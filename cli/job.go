@@ -466,9 +466,16 @@ func (c *jobWaitCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
+	return waitForAll(ctx, io, c.Output, cl, c.ID, 0)
+}
+
+// waitForAll waits for jobs, one after the other, and tells how they ended. The error is the exit code of the worst.
+func waitForAll(
+	ctx context.Context, io command.Streams, o command.Output, cl *client.Client, ids []int64, giveUp time.Duration,
+) error {
 	jobs, worst := []client.Job{}, client.Success
-	for _, id := range c.ID {
-		job, err := wait(ctx, io, c.Output, cl, id, 0)
+	for _, id := range ids {
+		job, err := wait(ctx, io, o, cl, id, giveUp)
 		if _, ended := errors.AsType[*command.Status](err); err != nil && !ended {
 			return err
 		}
@@ -477,7 +484,7 @@ func (c *jobWaitCmd) Run(ctx context.Context, io command.Streams) error {
 			worst = job.Status
 		}
 	}
-	return tellEnded(io, c.Output, jobs, verdict(worst))
+	return tellEnded(io, o, jobs, verdict(worst))
 }
 
 type jobLogCmd struct {

@@ -8,6 +8,7 @@ type Client struct {
 
 	Account       Account
 	Audit         Audit
+	Batch         Batch
 	Folders       Folders
 	Groups        Groups
 	Jobs          Jobs
@@ -31,6 +32,7 @@ func newClient(c *caller) *Client {
 		caller:        c,
 		Account:       Account{c},
 		Audit:         Audit{c},
+		Batch:         Batch{c},
 		Folders:       Folders{c},
 		Groups:        Groups{c},
 		Jobs:          Jobs{c},
@@ -55,6 +57,9 @@ type Account struct{ *caller }
 
 // Audit is the audit log: who did what.
 type Audit struct{ *caller }
+
+// Batch makes jobs of files of rows: batch queries and batch transfers.
+type Batch struct{ *caller }
 
 // Folders are the DICOM nodes that are folders, as far as they differ from servers; see Nodes.
 type Folders struct{ *caller }

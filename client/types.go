@@ -69,7 +69,11 @@ type FolderChange struct {
 }
 
 // SelectiveTransfer is the kind of job whose studies a person picks.
-const SelectiveTransfer = "selective_transfer"
+const (
+	SelectiveTransfer = "selective_transfer"
+	BatchQuery        = "batch_query"
+	BatchTransfer     = "batch_transfer"
+)
 
 // NewJob is a job to be made.
 type NewJob struct {
@@ -111,13 +115,17 @@ const (
 type Job struct {
 	Versioned
 	ID                int64      `json:"id" doc:"Number of the job." example:"4711"`
-	Kind              string     `json:"kind" doc:"What kind of job it is; selective_transfer is the only kind today." example:"selective_transfer"`
+	Kind              string     `json:"kind" enum:"selective_transfer,batch_query,batch_transfer" doc:"What kind of job it is." example:"selective_transfer"`
 	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" doc:"How far it is; it follows from the statuses of its tasks." example:"success"`
 	Message           string     `json:"message" doc:"How it ended; empty before." example:"All 2 studies were transferred."`
 	Owner             string     `json:"owner" doc:"Username of who made it." example:"researcher"`
 	Source            string     `json:"source" doc:"Name of the DICOM node that studies are read from." example:"PACS"`
-	Destination       string     `json:"destination" doc:"Name of the DICOM node that they go to." example:"research"`
+	Destination       string     `json:"destination" doc:"Name of the DICOM node that they go to; empty of a batch query, which moves nothing." example:"research"`
 	Project           string     `json:"project" doc:"Name of the project that it belongs to." example:"stroke-2026"`
+	Title             string     `json:"title,omitempty" doc:"What it is called, for people; absent if nobody has called it anything." example:"Stroke imaging 2026"`
+	Description       string     `json:"description,omitempty" doc:"What it is for." example:"CT within a day of admission"`
+	EthicsID          string     `json:"ethics_id,omitempty" doc:"Number of the application to the ethics committee." example:"S-123/2026"`
+	FirstJobID        int64      `json:"first_job_id,omitempty" doc:"Of a batch query at several sources: the job of the first one; absent of that itself." example:"4711"`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient."`
 	LeaveOutRejected  bool       `json:"leave_out_rejected" doc:"Instances that a rejection note of the source names are left out, and noted."`
 	Deidentified      *DeidBy    `json:"deidentified,omitempty" doc:"By what its studies are de-identified; absent if none is."`
@@ -188,10 +196,11 @@ type Task struct {
 	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"How far it is." example:"success"`
 	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task does not run now; absent if nothing holds it back." example:"PACS is closed for jobs until 20:00."`
 	Message            string     `json:"message" doc:"What became of it, and what to do." example:"All 240 images were transferred."`
-	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source." example:"1.2.826.0.1.3680043.8.498.1"`
+	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task of a batch query." example:"1.2.826.0.1.3680043.8.498.1"`
 	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"Series Instance UIDs of the chosen series; absent: the whole study." example:"1.2.826.0.1.3680043.8.498.1.2"`
 	PatientID          string     `json:"patient_id,omitempty" doc:"Patient ID as it was given with the job; absent if none was, or after it was erased." example:"PHANTOM-001"`
 	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table." example:"SUBJ-001"`
+	Rows               []int32    `json:"rows,omitempty" doc:"Rows of the file that it was made of; absent if it comes from no file." example:"[17]"`
 	Expected           int        `json:"expected" doc:"Instances that the source has and no rule leaves out." example:"240"`
 	Received           int        `json:"received" doc:"Instances that came from the source." example:"240"`
 	Delivered          int        `json:"delivered" doc:"Instances that the destination acknowledged." example:"240"`

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/batchjobs"
 	"github.com/adit-go/adit/engine/batchquery"
 	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/engine/door"
@@ -47,6 +48,7 @@ type Engine struct {
 	Retrieve     *retrieve.Service
 	Transfer     *transfer.Service
 	BatchQuery   *batchquery.Service
+	BatchJobs    *batchjobs.Service
 	Doctor       *doctor.Service
 	Housekeeping *housekeeping.Service
 	Feed         *feed.Service
@@ -72,6 +74,7 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 		Receive: e.Receive, Quarantine: e.Quarantine, Verify: e.Verify, Retrieve: e.Retrieve,
 	})
 	e.BatchQuery = batchquery.New(b, e.Nodes, e.Jobs, e.Lease)
+	e.BatchJobs = batchjobs.New(b, e.Jobs, e.BatchQuery)
 	e.Doctor = doctor.New(b, e.Nodes, e.Receive, e.Retrieve)
 	doors.SetRefresh(e.Nodes.RefreshSchedules)
 	return e

@@ -32,8 +32,11 @@ func (s *Groups) NodeUses(ctx context.Context, userID int64) (map[int64]NodeUse,
 // section that searches and that is not locked.
 func SearchRight() Action { return Action{Sections: []string{SelectiveTransfer, Explorer}} }
 
-// TransferRight is what it takes to begin a transfer of chosen studies, besides access to source and destination.
-func TransferRight() Action { return Action{Sections: []string{SelectiveTransfer}} }
+// SectionRight is what it takes to begin something in a section, besides access to source and destination.
+func SectionRight(section string) Action { return Action{Sections: []string{section}} }
+
+// BatchRight is what it takes to have a file of rows checked.
+func BatchRight() Action { return Action{Sections: []string{BatchQuery, BatchTransfer}} }
 
 // QuarantineRight is what it takes to handle unsolicited instances.
 func QuarantineRight() Action { return Action{Staff: true, Permissions: []string{Quarantine}} }

@@ -30,7 +30,7 @@ type ResultFilter struct {
 
 // Results lists what a batch query has found so far, in the order in which it was found.
 func (svc *Service) Results(ctx context.Context, user people.User, job int64, f ResultFilter) ([]Result, error) {
-	list, err := svc.batch(ctx, user, job, f.AllSources)
+	list, err := svc.Batch(ctx, user, job, f.AllSources)
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,8 @@ func (svc *Service) results(ctx context.Context, list []jobs.Job, f ResultFilter
 	return out, err
 }
 
-// batch returns a job of a batch query, or all those of its sources.
-func (svc *Service) batch(ctx context.Context, user people.User, id int64, all bool) ([]jobs.Job, error) {
+// Batch returns a job of a batch query, or all those of its sources.
+func (svc *Service) Batch(ctx context.Context, user people.User, id int64, all bool) ([]jobs.Job, error) {
 	job, err := svc.jobs.Get(ctx, user, id)
 	if err != nil {
 		return nil, err
@@ -77,16 +77,17 @@ func idsOf(list []jobs.Job) []int64 {
 // Count is how much a batch query has found.
 type Count struct {
 	Results, Studies, Patients int64
-	OfSeries                   bool // some are series
-	Pseudonyms                 bool // some rows give one
+	OfSeries                   bool     // some are series
+	Pseudonyms                 bool     // some rows give one
+	Extra                      []string // the columns of the file that ADIT doesn't know
 }
 
 // Count counts what a batch query has found so far.
 func (svc *Service) Count(ctx context.Context, user people.User, job int64, allSources bool) (Count, error) {
-	list, err := svc.batch(ctx, user, job, allSources)
+	list, err := svc.Batch(ctx, user, job, allSources)
 	if err != nil {
 		return Count{}, err
 	}
 	row, err := svc.Q.CountResults(ctx, idsOf(list))
-	return Count(row), err
+	return Count{row.Results, row.Studies, row.Patients, row.OfSeries, row.Pseudonyms, list[0].ExtraColumns}, err
 }

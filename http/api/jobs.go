@@ -40,7 +40,7 @@ type listJobs struct {
 
 // JobFilter chooses jobs, in a query.
 type JobFilter struct {
-	Kind        string    `query:"kind" enum:"selective_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
+	Kind        string    `query:"kind" enum:"selective_transfer,batch_query,batch_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
 	Source      string    `query:"source" maxLength:"255" example:"PACS" doc:"Only jobs from this DICOM node."`
 	Destination string    `query:"destination" maxLength:"255" example:"Research" doc:"Only jobs to this DICOM node."`
 	Project     string    `query:"project" maxLength:"255" example:"Trial" doc:"Only jobs of this project."`

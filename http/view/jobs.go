@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/jobs"
 )
@@ -28,7 +29,8 @@ func Job(j jobs.Job) client.Job {
 	return client.Job{
 		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(),
 		Owner: j.Owner, Source: j.Source, Destination: j.Destination,
-		Project: j.Project, Pseudonymize: j.Pseudonymize, Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
+		Project: j.Project, Title: j.Title, Description: j.Description, EthicsID: j.EthicsID,
+		FirstJobID: base.IDOf(j.FirstJobID), Pseudonymize: j.Pseudonymize, Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
 		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
 		OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
 		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
@@ -54,7 +56,7 @@ func Task(t jobs.Task) client.Task {
 	return client.Task{
 		ID: t.ID, JobID: t.JobID, Seq: int(t.Seq), Status: t.Status, WhyWaiting: t.WhyWaiting, Message: t.Message,
 		StudyInstanceUID: t.StudyInstanceUid, SeriesInstanceUIDs: t.SeriesInstanceUids,
-		PatientID: t.PatientID, Pseudonym: t.Pseudonym,
+		PatientID: t.PatientID, Pseudonym: t.Pseudonym, Rows: t.Rows,
 		Expected: int(t.Expected), Received: int(t.Received),
 		Delivered: int(t.Delivered), Verified: int(t.Verified), Bytes: t.Bytes,
 		Failures: int(t.Failures), Waits: int(t.Waits),

@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
+import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckBatchData, CheckBatchErrors, CheckBatchResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CountResultsData, CountResultsErrors, CountResultsResponses, CreateBatchQueryData, CreateBatchQueryErrors, CreateBatchQueryResponses, CreateBatchTransferData, CreateBatchTransferErrors, CreateBatchTransferResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedRowsData, ExportFailedRowsErrors, ExportFailedRowsResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, ExportResultsData, ExportResultsErrors, ExportResultsResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetBatchSampleData, GetBatchSampleErrors, GetBatchSampleResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListResultsData, ListResultsErrors, ListResultsResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -143,6 +143,78 @@ export const searchAudit = <ThrowOnError extends boolean = true>(options: Option
             type: 'apiKey'
         }],
     url: '/api/v1/audit:search',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Make a batch query
+ *
+ * Asks each of the sources what each row of the file describes; each source gets a job of its own, with a task for each row. A file with a fault makes nothing. Send an `Idempotency-Key` so that you can repeat the request. For every user, with the permission batch_query, with access to the source, also: urgent and urgent_outside_windows for jobs that are so; staff for a priority.
+ */
+export const createBatchQuery = <ThrowOnError extends boolean = true>(options: Options<CreateBatchQueryData, ThrowOnError>) => (options.client ?? client).post<CreateBatchQueryResponses, CreateBatchQueryErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/batch-queries',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Get a sample of a file of rows
+ *
+ * Gives a small file with all columns, to begin with. For every user.
+ */
+export const getBatchSample = <ThrowOnError extends boolean = true>(options: Options<GetBatchSampleData, ThrowOnError>) => (options.client ?? client).get<GetBatchSampleResponses, GetBatchSampleErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/batch-samples/{kind}',
+    ...options
+});
+
+/**
+ * Make a batch transfer
+ *
+ * Moves the studies that the rows of a file name; rows of one study are one task. A file with a fault makes nothing. Send an `Idempotency-Key` so that you can repeat the request. For every user, with the permission batch_transfer, with access to the source and the destination, also: transfer_unpseudonymized unless all studies are de-identified; urgent and urgent_outside_windows for jobs that are so; staff for a priority.
+ */
+export const createBatchTransfer = <ThrowOnError extends boolean = true>(options: Options<CreateBatchTransferData, ThrowOnError>) => (options.client ?? client).post<CreateBatchTransferResponses, CreateBatchTransferErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/batch-transfers',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Check a file of rows
+ *
+ * Reads a file as a batch query or a batch transfer would, and makes nothing: what is in it, every fault by row and cell, and what else should be looked at. For every user, with the permission batch_query or batch_transfer.
+ */
+export const checkBatch = <ThrowOnError extends boolean = true>(options: Options<CheckBatchData, ThrowOnError>) => (options.client ?? client).post<CheckBatchResponses, CheckBatchErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/batch:check',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -491,6 +563,21 @@ export const exportJobDeidentification = <ThrowOnError extends boolean = true>(o
 });
 
 /**
+ * Export the rows of a batch query that failed
+ *
+ * Streams the rows with the reason of each. Once that is mended, the table can be used for a batch query as it is. For the owner and staff.
+ */
+export const exportFailedRows = <ThrowOnError extends boolean = true>(options: Options<ExportFailedRowsData, ThrowOnError>) => (options.client ?? client).get<ExportFailedRowsResponses, ExportFailedRowsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/failed-rows',
+    ...options
+});
+
+/**
  * Export the studies of a job that failed
  *
  * Streams a table with a row per study that failed, which `adit transfer --study @FILE` takes as it is. Series are separated by blanks; none means the whole study. The column `pseudonym` is there if the job de-identifies, and empty where ADIT chose the pseudonym or the caller may not see it. For the owner and staff.
@@ -533,6 +620,51 @@ export const exportJobManifest = <ThrowOnError extends boolean = true>(options: 
             type: 'apiKey'
         }],
     url: '/api/v1/jobs/{id}/manifest',
+    ...options
+});
+
+/**
+ * List what a batch query found
+ *
+ * Shows the studies that it has found so far, in the order in which it found them; or the series, where a row asks for series. For the owner and staff.
+ */
+export const listResults = <ThrowOnError extends boolean = true>(options: Options<ListResultsData, ThrowOnError>) => (options.client ?? client).get<ListResultsResponses, ListResultsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/results',
+    ...options
+});
+
+/**
+ * Count what a batch query found
+ *
+ * Counts the results, studies and patients that it has found so far. For the owner and staff.
+ */
+export const countResults = <ThrowOnError extends boolean = true>(options: Options<CountResultsData, ThrowOnError>) => (options.client ?? client).get<CountResultsResponses, CountResultsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/results:count',
+    ...options
+});
+
+/**
+ * Export what a batch query found
+ *
+ * Streams the results as a table that a batch transfer takes as it is. A workbook has the rows that failed on a second sheet. Each export leaves a row in the audit log. For the owner and staff.
+ */
+export const exportResults = <ThrowOnError extends boolean = true>(options: Options<ExportResultsData, ThrowOnError>) => (options.client ?? client).get<ExportResultsResponses, ExportResultsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/results:export',
     ...options
 });
 

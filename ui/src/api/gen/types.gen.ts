@@ -204,6 +204,152 @@ export type AuditFilter = {
     user?: string;
 };
 
+export type BatchFault = {
+    /**
+     * The cell as a spreadsheet names it.
+     */
+    cell?: string;
+    /**
+     * Name of the column; absent: it is about the whole row.
+     */
+    column?: string;
+    /**
+     * A word that does not change.
+     */
+    kind: string;
+    /**
+     * Number of the row as a spreadsheet shows it; 0: it is about the whole file.
+     */
+    row: number;
+    /**
+     * What is wrong, and what to do.
+     */
+    says: string;
+    /**
+     * What the cell holds.
+     */
+    text?: string;
+};
+
+export type BatchJobs = {
+    /**
+     * One for each source, in the order in which they were named.
+     */
+    jobs: Array<Job>;
+};
+
+export type BatchKind = {
+    /**
+     * Faults of this kind.
+     */
+    count: number;
+    /**
+     * A word that does not change.
+     */
+    kind: string;
+    /**
+     * What people read in its place.
+     */
+    title: string;
+};
+
+export type BatchPreview = {
+    /**
+     * Columns of the file that ADIT knows, in their order.
+     */
+    columns: Array<string>;
+    /**
+     * What stands between the values of a CSV file.
+     */
+    delimiter?: string;
+    /**
+     * How the text of a CSV file was read.
+     */
+    encoding?: string;
+    /**
+     * Columns that ADIT doesn't know; they come back with the results.
+     */
+    extra_columns: Array<string>;
+    /**
+     * All faults, also those that are not listed.
+     */
+    fault_count: number;
+    /**
+     * The first 1,000 faults, by row.
+     */
+    faults: Array<BatchFault>;
+    /**
+     * Rows that have a fault.
+     */
+    faulty_rows: number;
+    /**
+     * The first 1,000 things that somebody should look at, though they are no faults.
+     */
+    hints: Array<BatchFault>;
+    /**
+     * How many faults there are of which kind, the most frequent first.
+     */
+    kinds: Array<BatchKind>;
+    /**
+     * Rows that belong to the study of another row.
+     */
+    merged_rows: number;
+    /**
+     * Patients of the rows without a fault, as far as the file tells.
+     */
+    patients: number;
+    /**
+     * Rows with values, without the header.
+     */
+    rows: number;
+    /**
+     * Name of the sheet that was read, of an .xlsx file.
+     */
+    sheet?: string;
+    /**
+     * The first 500 rows that have a fault; the first 50 rows if none has.
+     */
+    shown: Array<BatchRow>;
+    /**
+     * Queries, or studies, that the rows without a fault make.
+     */
+    tasks: number;
+};
+
+export type BatchRow = {
+    /**
+     * What it holds: in the known columns, then in the others.
+     */
+    cells: Array<string>;
+    /**
+     * Number of the row as a spreadsheet shows it.
+     */
+    row: number;
+};
+
+export type BatchToCheck = {
+    /**
+     * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
+     */
+    dates?: 'DD.MM.YYYY' | 'MM/DD/YYYY';
+    /**
+     * The file as it is, .xlsx or CSV, in base64.
+     */
+    file: string;
+    /**
+     * What it is to be the file of.
+     */
+    kind: 'batch_query' | 'batch_transfer';
+    /**
+     * A CSV file that is no UTF-8 is in MacRoman; otherwise it is taken for Windows-1252.
+     */
+    mac_roman?: boolean;
+    /**
+     * As of the batch transfer: rows need no pseudonym then.
+     */
+    pseudonymize?: boolean;
+};
+
 export type Broadcast = {
     /**
      * One line of 1 to 200 characters.
@@ -761,7 +907,11 @@ export type Job = {
      */
     delivered: number;
     /**
-     * Name of the DICOM node that they go to.
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Name of the DICOM node that they go to; empty of a batch query, which moves nothing.
      */
     destination: string;
     /**
@@ -769,17 +919,25 @@ export type Job = {
      */
     ended_at?: string;
     /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
      * Instances that the source has of those studies that ADIT has looked up so far, and no rule leaves out.
      */
     expected: number;
+    /**
+     * Of a batch query at several sources: the job of the first one; absent of that itself.
+     */
+    first_job_id?: number;
     /**
      * Number of the job.
      */
     id: number;
     /**
-     * What kind of job it is; selective_transfer is the only kind today.
+     * What kind of job it is.
      */
-    kind: string;
+    kind: 'selective_transfer' | 'batch_query' | 'batch_transfer';
     /**
      * Instances that a rejection note of the source names are left out, and noted.
      */
@@ -844,6 +1002,10 @@ export type Job = {
      * How many of its tasks are in which status.
      */
     tasks: TaskCounts;
+    /**
+     * What it is called, for people; absent if nobody has called it anything.
+     */
+    title?: string;
     /**
      * Written into Clinical Trial Protocol ID of each instance; absent: nothing is.
      */
@@ -1404,6 +1566,120 @@ export type NewAnnouncement = {
      * What everybody is told; 1 to 1000 characters.
      */
     text: string;
+};
+
+export type NewBatchQuery = {
+    /**
+     * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
+     */
+    dates?: 'DD.MM.YYYY' | 'MM/DD/YYYY';
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
+     * The file as it is, .xlsx or CSV, in base64.
+     */
+    file: string;
+    /**
+     * A CSV file that is no UTF-8 is in MacRoman; otherwise it is taken for Windows-1252.
+     */
+    mac_roman?: boolean;
+    /**
+     * Send the caller a mail when a job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission.
+     */
+    outside_windows?: boolean;
+    /**
+     * Name of the project that the jobs belong to; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Names of the servers that are asked. Each gets a job of its own.
+     */
+    sources: Array<string>;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Before all jobs that are not urgent; needs a permission.
+     */
+    urgent?: boolean;
+};
+
+export type NewBatchTransfer = {
+    /**
+     * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
+     */
+    dates?: 'DD.MM.YYYY' | 'MM/DD/YYYY';
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Name of the server or folder that they go to.
+     */
+    destination: string;
+    /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
+     * The file as it is, .xlsx or CSV, in base64.
+     */
+    file: string;
+    /**
+     * As of a selective transfer.
+     */
+    leave_out_rejected?: boolean;
+    /**
+     * A CSV file that is no UTF-8 is in MacRoman; otherwise it is taken for Windows-1252.
+     */
+    mac_roman?: boolean;
+    /**
+     * Send the caller a mail when the job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * Urgent, and runs where the window of a server is closed for jobs, within the default's cap; needs a permission.
+     */
+    outside_windows?: boolean;
+    /**
+     * Name of the project whose key and profile pseudonymize; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Studies without a pseudonym in the file get that of their patient: by the project's linkage table, or one that is made.
+     */
+    pseudonymize?: boolean;
+    /**
+     * Name of the server that the studies are read from.
+     */
+    source: string;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Written into Clinical Trial Protocol ID of each instance; at most 64 characters.
+     */
+    trial_protocol_id?: string;
+    /**
+     * Written into Clinical Trial Protocol Name of each instance; at most 64 characters.
+     */
+    trial_protocol_name?: string;
+    /**
+     * Before all jobs that are not urgent; needs a permission.
+     */
+    urgent?: boolean;
 };
 
 export type NewGroup = {
@@ -1989,6 +2265,21 @@ export type PageQuarantinedObject = {
     truncated: boolean;
 };
 
+export type PageQueryResult = {
+    /**
+     * What there is on this page, in the order of the list.
+     */
+    items: Array<QueryResult>;
+    /**
+     * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
+     */
+    next_cursor?: string;
+    /**
+     * There is more than the items: on the next page, or, of a search, by other criteria or a higher limit.
+     */
+    truncated: boolean;
+};
+
 export type PageRegistration = {
     /**
      * What there is on this page, in the order of the list.
@@ -2377,6 +2668,116 @@ export type QuarantinedObject = {
      * Transfer Syntax UID, which says how it is encoded.
      */
     transfer_syntax_uid: string;
+};
+
+export type QueryCount = {
+    /**
+     * Names for what extra holds of each result.
+     */
+    extra_columns: Array<string>;
+    /**
+     * Whether some are series.
+     */
+    of_series: boolean;
+    /**
+     * Different Patient IDs among them.
+     */
+    patients: number;
+    /**
+     * Whether some rows give a pseudonym.
+     */
+    pseudonyms: boolean;
+    /**
+     * Results so far.
+     */
+    results: number;
+    /**
+     * Different studies among them.
+     */
+    studies: number;
+};
+
+export type QueryResult = {
+    /**
+     * May be empty.
+     */
+    accession_number: string;
+    /**
+     * What its row holds in the columns that ADIT doesn't know.
+     */
+    extra: Array<string>;
+    /**
+     * Number of the result; they are listed in this order.
+     */
+    id: number;
+    /**
+     * Of the study, or of the series; absent where the source doesn't say.
+     */
+    instances?: number;
+    /**
+     * The job that found it.
+     */
+    job_id: number;
+    /**
+     * Of the study, or of the series.
+     */
+    modalities: Array<string>;
+    /**
+     * YYYYMMDD; may be empty.
+     */
+    patient_birth_date: string;
+    /**
+     * Patient ID at the source.
+     */
+    patient_id: string;
+    /**
+     * As the source has it.
+     */
+    patient_name: string;
+    /**
+     * That of the row; absent if it gives none.
+     */
+    pseudonym?: string;
+    /**
+     * The row of the file that asked for it.
+     */
+    row: number;
+    /**
+     * Absent of a study.
+     */
+    series_description?: string;
+    /**
+     * Series Instance UID; absent of a study.
+     */
+    series_instance_uid?: string;
+    /**
+     * Absent of a study, or where the source doesn't say.
+     */
+    series_number?: number;
+    /**
+     * Name of the server that has it.
+     */
+    source: string;
+    /**
+     * YYYYMMDD; may be empty.
+     */
+    study_date: string;
+    /**
+     * May be empty.
+     */
+    study_description: string;
+    /**
+     * Study Instance UID at the source.
+     */
+    study_instance_uid: string;
+    /**
+     * HHMMSS, as sent; may be empty.
+     */
+    study_time: string;
+    /**
+     * The task that found it.
+     */
+    task_id: number;
 };
 
 export type Rate = {
@@ -3712,6 +4113,10 @@ export type Task = {
      */
     received: number;
     /**
+     * Rows of the file that it was made of; absent if it comes from no file.
+     */
+    rows?: Array<number>;
+    /**
      * Place within the job, from 1.
      */
     seq: number;
@@ -3732,7 +4137,7 @@ export type Task = {
      */
     status: 'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure';
     /**
-     * Study Instance UID at the source.
+     * Study Instance UID at the source; empty of a task of a batch query.
      */
     study_instance_uid: string;
     /**
@@ -5304,6 +5709,280 @@ export type SearchAuditResponses = {
 
 export type SearchAuditResponse = SearchAuditResponses[keyof SearchAuditResponses];
 
+export type CreateBatchQueryData = {
+    body: NewBatchQuery;
+    headers?: {
+        /**
+         * As of POST /jobs.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/batch-queries';
+};
+
+export type CreateBatchQueryErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CreateBatchQueryError = CreateBatchQueryErrors[keyof CreateBatchQueryErrors];
+
+export type CreateBatchQueryResponses = {
+    /**
+     * Created
+     */
+    201: BatchJobs;
+};
+
+export type CreateBatchQueryResponse = CreateBatchQueryResponses[keyof CreateBatchQueryResponses];
+
+export type GetBatchSampleData = {
+    body?: never;
+    path: {
+        /**
+         * What it is a file of.
+         */
+        kind: 'batch_query' | 'batch_transfer';
+    };
+    query?: {
+        /**
+         * An Excel workbook, or CSV in UTF-8 with a byte order mark, with commas or with semicolons.
+         */
+        format?: 'xlsx' | 'csv' | 'csv-semicolon';
+    };
+    url: '/api/v1/batch-samples/{kind}';
+};
+
+export type GetBatchSampleErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetBatchSampleError = GetBatchSampleErrors[keyof GetBatchSampleErrors];
+
+export type GetBatchSampleResponses = {
+    /**
+     * The table, in UTF-8.
+     */
+    200: string;
+};
+
+export type GetBatchSampleResponse = GetBatchSampleResponses[keyof GetBatchSampleResponses];
+
+export type CreateBatchTransferData = {
+    body: NewBatchTransfer;
+    headers?: {
+        /**
+         * As of POST /jobs.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/batch-transfers';
+};
+
+export type CreateBatchTransferErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CreateBatchTransferError = CreateBatchTransferErrors[keyof CreateBatchTransferErrors];
+
+export type CreateBatchTransferResponses = {
+    /**
+     * Created
+     */
+    201: Job;
+};
+
+export type CreateBatchTransferResponse = CreateBatchTransferResponses[keyof CreateBatchTransferResponses];
+
+export type CheckBatchData = {
+    body: BatchToCheck;
+    path?: never;
+    query?: never;
+    url: '/api/v1/batch:check';
+};
+
+export type CheckBatchErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CheckBatchError = CheckBatchErrors[keyof CheckBatchErrors];
+
+export type CheckBatchResponses = {
+    /**
+     * OK
+     */
+    200: BatchPreview;
+};
+
+export type CheckBatchResponse = CheckBatchResponses[keyof CheckBatchResponses];
+
 export type ListFoldersData = {
     body?: never;
     path?: never;
@@ -6311,7 +6990,7 @@ export type ListJobsData = {
         /**
          * Only jobs of this kind.
          */
-        kind?: 'selective_transfer';
+        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer';
         /**
          * Only jobs from this DICOM node.
          */
@@ -6811,6 +7490,73 @@ export type ExportJobDeidentificationResponses = {
 
 export type ExportJobDeidentificationResponse = ExportJobDeidentificationResponses[keyof ExportJobDeidentificationResponses];
 
+export type ExportFailedRowsData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * An Excel workbook, or CSV in UTF-8 with a byte order mark, with commas or with semicolons.
+         */
+        format?: 'xlsx' | 'csv' | 'csv-semicolon';
+    };
+    url: '/api/v1/jobs/{id}/failed-rows';
+};
+
+export type ExportFailedRowsErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ExportFailedRowsError = ExportFailedRowsErrors[keyof ExportFailedRowsErrors];
+
+export type ExportFailedRowsResponses = {
+    /**
+     * The table, in UTF-8.
+     */
+    200: string;
+};
+
+export type ExportFailedRowsResponse = ExportFailedRowsResponses[keyof ExportFailedRowsResponses];
+
 export type ExportFailedStudiesData = {
     body?: never;
     path: {
@@ -6993,6 +7739,223 @@ export type ExportJobManifestResponses = {
 };
 
 export type ExportJobManifestResponse = ExportJobManifestResponses[keyof ExportJobManifestResponses];
+
+export type ListResultsData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * Of all jobs that were made together, one for each source; otherwise of this one.
+         */
+        all_sources?: boolean;
+        /**
+         * The next_cursor of the page before; absent for the first one.
+         */
+        cursor?: string;
+        /**
+         * Most items on this page.
+         */
+        limit?: number;
+        /**
+         * Only those of this task.
+         */
+        task?: number;
+    };
+    url: '/api/v1/jobs/{id}/results';
+};
+
+export type ListResultsErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ListResultsError = ListResultsErrors[keyof ListResultsErrors];
+
+export type ListResultsResponses = {
+    /**
+     * OK
+     */
+    200: PageQueryResult;
+};
+
+export type ListResultsResponse = ListResultsResponses[keyof ListResultsResponses];
+
+export type CountResultsData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * Of all jobs that were made together, one for each source; otherwise of this one.
+         */
+        all_sources?: boolean;
+    };
+    url: '/api/v1/jobs/{id}/results:count';
+};
+
+export type CountResultsErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CountResultsError = CountResultsErrors[keyof CountResultsErrors];
+
+export type CountResultsResponses = {
+    /**
+     * OK
+     */
+    200: QueryCount;
+};
+
+export type CountResultsResponse = CountResultsResponses[keyof CountResultsResponses];
+
+export type ExportResultsData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * Of all jobs that were made together, one for each source; otherwise of this one.
+         */
+        all_sources?: boolean;
+        /**
+         * An Excel workbook, or CSV in UTF-8 with a byte order mark, with commas or with semicolons.
+         */
+        format?: 'xlsx' | 'csv' | 'csv-semicolon';
+    };
+    url: '/api/v1/jobs/{id}/results:export';
+};
+
+export type ExportResultsErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ExportResultsError = ExportResultsErrors[keyof ExportResultsErrors];
+
+export type ExportResultsResponses = {
+    /**
+     * The table, in UTF-8.
+     */
+    200: string;
+};
+
+export type ExportResultsResponse = ExportResultsResponses[keyof ExportResultsResponses];
 
 export type ListTasksData = {
     body?: never;
@@ -7546,7 +8509,7 @@ export type CountJobsData = {
         /**
          * Only jobs of this kind.
          */
-        kind?: 'selective_transfer';
+        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer';
         /**
          * Only jobs from this DICOM node.
          */

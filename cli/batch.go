@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	stdio "io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/client"
+)
+
+type batchCmd struct {
+	Query    batchQueryCmd    `cmd:"" help:"Ask servers what each row of a file describes."`
+	Transfer batchTransferCmd `cmd:"" help:"Move the studies that the rows of a file name."`
+	Results  batchResultsCmd  `cmd:"" help:"Write what a batch query found as a table, which a batch transfer takes as it is."`
+	Failed   batchFailedCmd   `cmd:"" help:"Write the rows of a batch query that failed, with the reason; the table can be used again."`
+	Sample   batchSampleCmd   `cmd:"" help:"Write a small file with all columns, to begin with."`
+}
+
+// batchFile is a file of rows on the command line.
+type batchFile struct {
+	File     string `arg:"" placeholder:"FILE" help:"The file, .xlsx or CSV; its first row names the columns. - reads it from the standard input."`
+	Dates    string `enum:"DD.MM.YYYY,MM/DD/YYYY," default:"" placeholder:"DD.MM.YYYY|MM/DD/YYYY" help:"How dates are written beside YYYY-MM-DD, which is always understood."`
+	MacRoman bool   `help:"A CSV file that is not UTF-8 is in MacRoman, not in Windows-1252."`
+	DryRun   bool   `help:"Say what is in the file and what is wrong with it, and make nothing. With a fault the exit code is 1."`
+
+	Title       string `placeholder:"TEXT" help:"What the job is called, for people."`
+	Description string `placeholder:"TEXT" help:"What the job is for."`
+	EthicsID    string `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
+}
+
+// maxBatchFile is what the server takes at most.
+const maxBatchFile = 32 << 20
+
+func (f batchFile) read() (client.BatchFile, error) {
+	from := os.Stdin
+	if f.File != "-" {
+		file, err := os.Open(f.File)
+		if err != nil {
+			return client.BatchFile{}, err
+		}
+		defer file.Close()
+		from = file
+	}
+	content, err := stdio.ReadAll(stdio.LimitReader(from, maxBatchFile+1))
+	if err != nil {
+		return client.BatchFile{}, err
+	}
+	if len(content) > maxBatchFile {
+		return client.BatchFile{}, fmt.Errorf("%s is larger than 32 MiB; split it", command.Printable(f.File))
+	}
+	return client.BatchFile{File: content, Dates: f.Dates, MacRoman: f.MacRoman}, nil
+}
+
+func (f batchFile) about() client.BatchAbout {
+	return client.BatchAbout{Title: f.Title, Description: f.Description, EthicsID: f.EthicsID}
+}
+
+// check says what is in a file. An error is the exit code if it has a fault.
+func (f batchFile) check(
+	ctx context.Context, streams command.Streams, o command.Output, cl *client.Client, b client.BatchToCheck,
+) error {
+	p, err := cl.Batch.Check(ctx, b)
+	if err != nil {
+		return err
+	}
+	if err := o.Tell(streams, p, func(w stdio.Writer) error { return tellPreview(w, b.Kind, p) }); err != nil {
+		return err
+	}
+	if p.FaultCount > 0 {
+		return &command.Status{Code: command.ExitFailure}
+	}
+	return nil
+}
+
+func tellPreview(w stdio.Writer, kind string, p client.BatchPreview) error {
+	what := "queries"
+	if kind == client.BatchTransfer {
+		what = "studies"
+	}
+	for _, f := range p.Faults {
+		fmt.Fprintf(w, "%s: %s\n", placeOf(f), command.Printable(f.Says))
+	}
+	if more := p.FaultCount - len(p.Faults); more > 0 {
+		fmt.Fprintf(w, "… and %s\n", command.Plural(more, "further fault", "further faults"))
+	}
+	for _, h := range p.Hints {
+		fmt.Fprintf(w, "%s: look at this: %s\n", placeOf(h), command.Printable(h.Says))
+	}
+	if len(p.ExtraColumns) > 0 {
+		fmt.Fprintf(w, "ADIT does not know these columns and keeps them beside: %s.\n",
+			command.Printable(strings.Join(p.ExtraColumns, ", ")))
+	}
+	if p.FaultCount > 0 {
+		_, err := fmt.Fprintf(w, "%d of %s have faults. Nothing can be made of this file; the other %d are fine.\n",
+			p.FaultyRows, command.Plural(p.Rows, "row", "rows"), p.Rows-p.FaultyRows)
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s, %d %s of %s.\n", command.Plural(p.Rows, "row", "rows"), p.Tasks, what,
+		command.Plural(p.Patients, "patient", "patients"))
+	return err
+}
+
+func placeOf(f client.BatchFault) string {
+	switch {
+	case f.Cell != "":
+		return "Cell " + f.Cell
+	case f.Row > 0:
+		return fmt.Sprintf("Row %d", f.Row)
+	}
+	return "The file"
+}
+
+type batchQueryCmd struct {
+	command.Remote
+	batchFile
+	Source         []string      `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
+	Project        string        `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
+	Urgent         bool          `help:"Run before everything that is not urgent. Needs a permission."`
+	OutsideWindows bool          `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	Mail           bool          `help:"Send a mail to the owner when a job has ended."`
+	Wait           bool          `help:"Show the progress until the jobs have ended. The exit code is the worst status."`
+	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel a job if it has not ended after this time (such as 90s or 2h), and say why."`
+}
+
+// Run makes the jobs, and waits for them if asked to.
+func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
+	file, err := c.read()
+	if err != nil {
+		return err
+	}
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.check(ctx, io, c.Output, cl, client.BatchToCheck{BatchFile: file, Kind: client.BatchQuery})
+	}
+	made, err := cl.Batch.Query(ctx, client.NewBatchQuery{
+		BatchFile: file, BatchAbout: c.about(), Sources: c.Source, Project: c.Project, Urgent: c.Urgent,
+		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail,
+	}, "")
+	if err != nil {
+		return err
+	}
+	if !c.Wait {
+		return c.Tell(io, made, func(w stdio.Writer) error {
+			for _, job := range made {
+				fmt.Fprintf(w, "Job %d was made, which asks %s; adit job get %d shows its progress.\n",
+					job.ID, command.Printable(job.Source), job.ID)
+			}
+			return nil
+		})
+	}
+	ids := make([]int64, len(made))
+	for i, job := range made {
+		ids[i] = job.ID
+		fmt.Fprintf(c.Progress(io), "Job %d was made, which asks %s.\n", job.ID, command.Printable(job.Source))
+	}
+	return waitForAll(ctx, io, c.Output, cl, ids, c.GiveUpAfter)
+}
+
+type batchTransferCmd struct {
+	command.Remote
+	batchFile
+	Source         string        `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to read from."`
+	Destination    string        `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
+	Project        string        `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
+	Pseudonymize   bool          `help:"De-identify. Studies without a pseudonym in the file get their patient's pseudonym from the project's linkage table, or a new one."`
+	Rejected       string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
+	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Urgent         bool          `help:"Run before everything that is not urgent. Needs a permission."`
+	OutsideWindows bool          `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	Mail           bool          `help:"Send a mail to the job's owner when the job has ended."`
+	Wait           bool          `help:"Show the progress until the job has ended. The exit code is its status."`
+	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
+}
+
+// Run makes the job, and waits for it if asked to.
+func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
+	file, err := c.read()
+	if err != nil {
+		return err
+	}
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	if c.DryRun {
+		return c.check(ctx, io, c.Output, cl, client.BatchToCheck{
+			BatchFile: file, Kind: client.BatchTransfer, Pseudonymize: c.Pseudonymize,
+		})
+	}
+	b := client.NewBatchTransfer{
+		BatchFile: file, BatchAbout: c.about(), Source: c.Source, Destination: c.Destination, Project: c.Project,
+		Pseudonymize: c.Pseudonymize, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent,
+		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail,
+	}
+	if c.Rejected != "" {
+		b.LeaveOutRejected = new(c.Rejected == "leave-out")
+	}
+	made, err := cl.Batch.Transfer(ctx, b, "")
+	if err != nil {
+		return err
+	}
+	if !c.Wait {
+		return c.Say(io, made, "Job %d was made; adit job get %d shows its progress.", made.ID, made.ID)
+	}
+	fmt.Fprintf(c.Progress(io), "Job %d was made.\n", made.ID)
+	ended, err := wait(ctx, io, c.Output, cl, made.ID, c.GiveUpAfter)
+	return tellEnded(io, c.Output, ended, err)
+}
+
+// tableFlags say where a table goes.
+type tableFlags struct {
+	command.Remote
+	Format string `enum:"xlsx,csv,csv-semicolon," default:"" placeholder:"xlsx|csv|csv-semicolon" help:"How the table is written. Default: as the name of the file says, else csv."`
+	To     string `name:"output" placeholder:"FILE" help:"Write to this file, which must not exist yet. Default: the standard output."`
+}
+
+// write writes a table as it is wanted.
+func (t tableFlags) write(streams command.Streams, table func(f client.Format, w stdio.Writer) error) error {
+	format := client.Format(t.Format)
+	if format == "" {
+		if format = client.CSV; strings.HasSuffix(strings.ToLower(t.To), ".xlsx") {
+			format = client.XLSX
+		}
+	}
+	if t.To == "" {
+		return table(format, streams.Out)
+	}
+	file, err := command.CreateNew(t.To)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(table(format, file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(t.To)) // a part is nothing
+	}
+	return t.Say(streams, command.Done{"done": "written", "file": t.To}, "%s was written.", command.Printable(t.To))
+}
+
+type batchResultsCmd struct {
+	tableFlags
+	Job        int64 `arg:"" placeholder:"JOB" help:"Number of the job."`
+	AllSources bool  `help:"What all jobs found that were made together, one for each source."`
+}
+
+// Run writes what a batch query found.
+func (c *batchResultsCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	return c.write(io, func(f client.Format, w stdio.Writer) error {
+		return cl.Batch.Export(ctx, c.Job, c.AllSources, f, w)
+	})
+}
+
+type batchFailedCmd struct {
+	tableFlags
+	Job int64 `arg:"" placeholder:"JOB" help:"Number of the job."`
+}
+
+// Run writes the rows that failed.
+func (c *batchFailedCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	return c.write(io, func(f client.Format, w stdio.Writer) error { return cl.Batch.FailedRows(ctx, c.Job, f, w) })
+}
+
+type batchSampleCmd struct {
+	tableFlags
+	Kind string `arg:"" enum:"query,transfer" placeholder:"query|transfer" help:"Of what it is a sample."`
+}
+
+// Run writes a sample.
+func (c *batchSampleCmd) Run(ctx context.Context, io command.Streams) error {
+	cl, err := c.Client()
+	if err != nil {
+		return err
+	}
+	return c.write(io, func(f client.Format, w stdio.Writer) error { return cl.Batch.Sample(ctx, "batch_"+c.Kind, f, w) })
+}
