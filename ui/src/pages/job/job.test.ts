@@ -152,9 +152,10 @@ describe('what went wrong', () => {
     });
   });
   it('tells what a retry does', () => {
-    expect(retrySays(5, [group({})])).toBe('');
-    expect(retrySays(5, [group({ retry_helps: true })])).toContain('all 5 studies that failed');
-    expect(retrySays(1, [group({ retry_helps: true })])).toContain('the study that failed');
+    expect(retrySays(5, [group({})])).toMatch(/^Once the cause is gone, .* all 5 failed studies/);
+    expect(retrySays(0, [group({ status: 'warning' })])).toBe('');
+    expect(retrySays(5, [group({ retry_helps: true })])).toMatch(/^A retry .* all 5 failed studies/);
+    expect(retrySays(1, [group({ retry_helps: true })])).toContain('the failed study');
     expect(retrySays(0, [group({ retry_helps: true, status: 'warning' })])).toContain('asks the destination');
   });
 });

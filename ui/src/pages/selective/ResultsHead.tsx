@@ -77,7 +77,7 @@ function State({
     case 'lost':
       return problem?.message;
     case 'failed':
-      return `The search of ${server} failed.`;
+      return problem?.calm ? '' : `The search of ${server} failed.`;
     case 'stopped':
       return n > 0
         ? `The search was stopped. These are the ${counted(n, 'study', 'studies')} of ${server} until then.`
