@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { FailureGroup, ServerNow, Task } from '../../api';
 import { fakeJob } from '../../jobs/job.fake';
-import { heldSays, identitySays } from './deid';
+import { identitySays } from './deid';
 import { reasonOf, retrySays } from './failed';
 import { figuresOf } from './figures';
 import { follows } from './follows';
@@ -249,14 +249,6 @@ describe('de-identification', () => {
     );
     expect(identitySays(fakeJob({ deidentified: by, pseudonymize: true }), undefined)).toContain(
       'All studies',
-    );
-  });
-  it('counts what was held back', () => {
-    expect(heldSays(sum)).toBe('');
-    const held = [{ reason: 'burned-in', instances: 14, studies: 6, first: 10 }];
-    expect(heldSays({ ...sum, held_back: held })).toBe('14 images were held back.');
-    expect(heldSays({ ...sum, held_back: held, held_back_truncated: true })).toBe(
-      '14 images were held back, or more.',
     );
   });
 });
