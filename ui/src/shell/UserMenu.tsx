@@ -23,7 +23,7 @@ import { UserButton } from './UserButton';
 export const schemes = [
   { value: 'light', label: 'Light', icon: IconSun },
   { value: 'dark', label: 'Dark', icon: IconMoon },
-  { value: 'auto', label: 'Same as the system', icon: IconDeviceDesktop },
+  { value: 'auto', label: 'Like the system', icon: IconDeviceDesktop },
 ] as const;
 
 const AboutDialog = lazy(() => import('./AboutDialog'));

@@ -81,11 +81,11 @@ function TellMe({ id }: { id: number }) {
         aria-pressed={on}
         onClick={toggle}
       >
-        {on ? 'You will be told' : 'Tell me when it ends'}
+        {on ? 'You will be notified' : 'Tell me when it ends'}
       </Button>
       <span role="status" className={refused ? 'small dim' : 'vh'}>
-        {refused && 'Your browser does not let this page tell you. Allow notifications in its settings.'}
-        {on && 'The browser tells you as long as this page stays open.'}
+        {refused && 'Your browser blocks notifications from this page. Allow them in its settings.'}
+        {on && 'Your browser notifies you as long as this page stays open.'}
       </span>
     </>
   );

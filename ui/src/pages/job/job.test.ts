@@ -117,7 +117,7 @@ describe('what follows', () => {
       'its window ends',
       { until: iso(6, 0, 13) },
       {},
-      'PACS-A allows jobs 4 connections until tomorrow 06:00; then other limits hold.',
+      'PACS-A allows jobs 4 connections until tomorrow 06:00; then other limits apply.',
     ],
     ['it is ready before', { until: iso(6, 0, 13) }, { ready_at: iso(23) }, ''],
     ['another server', { name: 'OTHER', paused: true }, {}, ''],

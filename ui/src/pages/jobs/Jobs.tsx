@@ -59,7 +59,7 @@ export default function Jobs() {
         flush
       >
         {list.isError && <Failed error={list.error} retry={() => void list.refetch()} />}
-        {list.isPending && <Loading rows={8} label="Jobs are loaded" />}
+        {list.isPending && <Loading rows={8} label="Loading jobs" />}
         {list.isSuccess && (
           <>
             <Fresh jobs={jobs} more={list.hasNextPage} filter={filter} />
@@ -255,7 +255,7 @@ function NoMatch({ clear }: { clear: () => void }) {
         </Button>
       }
     >
-      Take a filter away to see more jobs.
+      Remove a filter to see more jobs.
     </Empty>
   );
 }

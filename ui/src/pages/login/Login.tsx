@@ -75,7 +75,7 @@ export default function Login() {
         Log in
       </Button>
       <div className={c.ways}>
-        <Link to="/reset">Forgot the password?</Link>
+        <Link to="/reset">Forgot your password?</Link>
         <Link to="/register">Ask for an account</Link>
       </div>
     </Frame>

@@ -111,7 +111,7 @@ describe('figures', () => {
   it('shows of a job that did not de-identify what was sent', () => {
     const plain = sum({ pseudonymized: 0, instances: 0, with_identity: 3, instances_with_identity: 30 });
     expect(figuresOf(fakeJob(), plain).map((f) => [f.value, f.small])).toEqual([
-      ['3', 'of 500 asked for, 3 with identity'],
+      ['3', 'of 500 requested, 3 with identity'],
       ['30', '30 with identity'],
     ]);
   });

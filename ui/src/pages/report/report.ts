@@ -78,7 +78,7 @@ export function caution(sum: JobDeidentification): string {
 export function figuresOf(job: Job, sum: JobDeidentification): Figure[] {
   const sent = sum.pseudonymized + sum.with_identity;
   const openly = (n: number) => (n > 0 ? `${count(n)} with identity` : '');
-  const asked = `of ${count(sum.studies)} asked for`;
+  const asked = `of ${count(sum.studies)} requested`;
   const common: Figure[] = [
     {
       label: 'Studies delivered',

@@ -147,7 +147,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
         {pseudonyms === 'none' && (
           <div className={c.wide}>
             <Note tone="warning" role="status">
-              Names, IDs and dates leave as they are. The audit log says that you sent them.
+              Names, IDs and dates are sent unchanged. The audit log records that you sent them.
             </Note>
           </div>
         )}
@@ -198,14 +198,14 @@ type PseudonymChoiceProps = {
 function PseudonymChoice({ options, patients, onChange }: PseudonymChoiceProps) {
   const me = useMe();
   const data: { value: Pseudonyms; label: string; disabled?: boolean }[] = [
-    { value: 'project', label: 'Of the project, per patient' },
+    { value: 'project', label: 'From the project, one per patient' },
     {
       value: 'typed',
       label: patients > 1 ? 'I type one (only for one patient)' : 'I type one',
       disabled: patients > 1,
     },
   ];
-  if (can(me, 'transfer_unpseudonymized')) data.push({ value: 'none', label: 'None: identity stays' });
+  if (can(me, 'transfer_unpseudonymized')) data.push({ value: 'none', label: 'None: keep the identity' });
   return (
     <Select
       label="Pseudonyms"

@@ -63,7 +63,7 @@ function Opened() {
           <Failed error={nodes.error} retry={() => void nodes.refetch()} />
         </div>
       )}
-      {nodes.isPending && <Loading rows={8} label="Servers and folders are loading" />}
+      {nodes.isPending && <Loading rows={8} label="Loading servers and folders" />}
     </div>
   );
 }

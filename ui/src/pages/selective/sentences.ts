@@ -35,7 +35,7 @@ function heldUp(server: ServerNow, now: Date): string | undefined {
     const closed = `${name} is closed for jobs`;
     return server.opens
       ? `${closed} until ${end(new Date(server.opens), now)}; the transfer waits.`
-      : `${closed}, and it is not planned when it opens; the transfer waits.`;
+      : `${closed}, and no opening time is planned; the transfer waits.`;
   }
   if (server.takes === 0) return `${name} refuses transfers now; the transfer waits.`;
   return undefined;
