@@ -12,7 +12,10 @@ export default async function ({ visit }) {
   const again = page.getByRole('button', { name: 'Try again' });
   const noAlert = async () => assert.equal(await page.getByRole('alert').count(), 0, 'it is no error');
 
-  await set({ locked_sections: ['selective_transfer'], section_message: 'Until the new storage is in place.' });
+  await set({
+    locked_sections: ['selective_transfer'],
+    section_message: 'Until the new storage is in place.',
+  });
   await page.goto('/');
   await page
     .getByRole('navigation', { name: 'Main' })

@@ -22,7 +22,11 @@ export default async function ({ world, visit, wish }) {
   await page.evaluate(() => (globalThis.notReloaded = true));
   await wrong.getByRole('link', { name: 'Pick the study again' }).click();
   await page.waitForURL('/selective-transfer?*');
-  assert.equal(new URL(page.url()).search, '?source=PACS-A&destination=RESEARCH', 'no study is in the address');
+  assert.equal(
+    new URL(page.url()).search,
+    '?source=PACS-A&destination=RESEARCH',
+    'no study is in the address',
+  );
   await page.goBack();
 
   await wish('upload');

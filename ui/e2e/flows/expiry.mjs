@@ -26,7 +26,7 @@ export default async function ({ world, visit }) {
   await page.getByLabel('Accession #').fill('A2600109');
   await expire();
   await dialog.waitFor();
-  await page.evaluate(() => history.back()); // neither the dialog nor the page goes
+  await page.evaluate(() => globalThis.history.back()); // neither the dialog nor the page goes
   await logIn();
   assert.equal(await page.getByLabel('Patient ID').inputValue(), 'PHANTOM-107');
   assert.equal(await page.getByLabel('Accession #').inputValue(), 'A2600109');

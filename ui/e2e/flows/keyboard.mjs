@@ -66,9 +66,9 @@ export default async function ({ visit }) {
   // Back closes a dialog, and then leaves the page.
   await keyboard.press('?');
   await page.getByRole('dialog', { name: 'Keys' }).waitFor();
-  await page.evaluate(() => history.back());
+  await page.evaluate(() => globalThis.history.back());
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
   assert.equal(new URL(page.url()).pathname, '/jobs');
-  await page.evaluate(() => history.back());
+  await page.evaluate(() => globalThis.history.back());
   await page.waitForURL(/\/jobs\/\d+$/);
 }

@@ -8,7 +8,10 @@ test.each([
   ['PACS-A has no study 1.2.3; check the UID.', 'PACS-A has no study 1.2.3; check the UID.'],
   ['ADIT does not answer. Try again in a moment.', 'ADIT does not answer. Try again in a moment.'],
   ['Pseudonymized by adit-default. ADIT goes on.', 'Pseudonymized by adit-default. ADIT goes on.'],
-  ['There is no DICOM node named "X"; `adit node list` shows the names.', 'There is no DICOM node named "X".'],
+  [
+    'There is no DICOM node named "X"; `adit node list` shows the names.',
+    'There is no DICOM node named "X".',
+  ],
   [
     'This job keeps no manifest; after `adit project set NAME --manifest`, new jobs keep one.',
     'This job keeps no manifest. Ask an administrator.',

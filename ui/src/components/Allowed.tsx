@@ -50,10 +50,7 @@ function Locked({ module, says }: { module: string; says: string }) {
           icon={<IconBarrierBlock size={34} stroke={1.4} aria-hidden />}
           title={`${module} is locked for now`}
           actions={
-            <Button
-              variant="default"
-              onClick={() => void client.invalidateQueries({ queryKey: meKey })}
-            >
+            <Button variant="default" onClick={() => void client.invalidateQueries({ queryKey: meKey })}>
               Try again
             </Button>
           }

@@ -50,9 +50,10 @@ export function useWindowRows({ list, count, height, keyOf }: Options) {
     return { places, after: 0, measure: undefined };
   }
   const items = virtual.getVirtualItems();
-  const places = items.map(
-    ({ index, start }, i): Place => ({ index, gap: start - (items[i - 1]?.end ?? top) }),
-  );
+  const places = items.map(({ index, start }, i): Place => ({
+    index,
+    gap: start - (items[i - 1]?.end ?? top),
+  }));
   return {
     places,
     after: virtual.getTotalSize() + top - (items.at(-1)?.end ?? top),

@@ -19,7 +19,10 @@ test('what was not sent', () => {
 test.each([
   [{ held_back: [], excluded: {} }, ''],
   [{ held_back: [ruled], excluded: {} }, '14 images were left out by rule.'],
-  [{ held_back: [ruled], held_back_truncated: true, excluded: {} }, '14 images were left out by rule, or more.'],
+  [
+    { held_back: [ruled], held_back_truncated: true, excluded: {} },
+    '14 images were left out by rule, or more.',
+  ],
   [{ held_back: [unsafe], excluded: {} }, '2 images could not be de-identified.'],
   [{ held_back: [], excluded: { SR: 1 } }, '1 image was left out by rule.'],
   [{ held_back: [], excluded: { SR: 0, KO: 0 } }, 'Series of SR, KO were left out by rule.'],

@@ -21,7 +21,11 @@ export function useServersNow() {
     const was = client.getQueryData<ServerNow[]>(nowKey);
     client.setQueryData<ServerNow[]>(nowKey, event.servers);
     // Servers that came, went, or may not be used any more are so wherever one can choose them.
-    const names = (of: ServerNow[] = []) => of.map((s) => s.name).sort().join('\n');
+    const names = (of: ServerNow[] = []) =>
+      of
+        .map((s) => s.name)
+        .sort()
+        .join('\n');
     if (was && names(was) !== names(event.servers)) void client.invalidateQueries({ queryKey: nodesKey });
   });
   return query;

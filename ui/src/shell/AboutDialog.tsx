@@ -8,7 +8,14 @@ import { Facts } from '../components/layout';
 import { Failed, Loading } from '../components/states';
 
 /** About is what the program tells of itself, beside the API (http/about.go). */
-type About = { name: string; version: string; commit: string; license: string; source: string; notice: string };
+type About = {
+  name: string;
+  version: string;
+  commit: string;
+  license: string;
+  source: string;
+  notice: string;
+};
 
 async function about(): Promise<About> {
   const answer = await fetch('/about').catch(() => undefined);
@@ -41,7 +48,12 @@ export default function AboutDialog({ opened, onClose, onClosed }: AboutDialogPr
             <Facts
               items={[
                 ['Version', data.version],
-                ['Commit', <span key="commit" className="mono">{data.commit}</span>],
+                [
+                  'Commit',
+                  <span key="commit" className="mono">
+                    {data.commit}
+                  </span>,
+                ],
                 ['Licence', data.license],
                 [
                   'Source',

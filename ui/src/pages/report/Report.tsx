@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Button } from '@mantine/core';
-import { IconDownload, IconFileCertificate, IconPrinter, IconShieldCheck, IconShieldExclamation } from '@tabler/icons-react';
+import {
+  IconDownload,
+  IconFileCertificate,
+  IconPrinter,
+  IconShieldCheck,
+  IconShieldExclamation,
+} from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
 import { useEffect } from 'react';
 
