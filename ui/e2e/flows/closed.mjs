@@ -32,7 +32,7 @@ export default async function ({ visit }) {
   await page.getByLabel('Phone').fill('+49 6221 0000');
   await set({ maintenance: true, maintenance_message: 'Back at noon.' });
   await page.getByRole('button', { name: 'Save' }).click();
-  await page.getByText('Back at noon.').waitFor();
+  await page.getByText('Back at noon.').first().waitFor();
   await noAlert();
   await set({ maintenance: false });
   await again.click();

@@ -3,10 +3,10 @@
 import { Button } from '@mantine/core';
 import { IconBarrierBlock, IconLock } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
-import { type ReactNode, useEffect } from 'react';
+import { type ReactNode, useCallback, useEffect } from 'react';
 
 import { can, lockOf, meKey, type Permission, useMe } from '../session/me';
-import { Empty, Page, Section } from './layout';
+import { Empty, Page } from './layout';
 
 type AllowedProps = {
   /** What the page needs. */
@@ -39,25 +39,24 @@ const every = 30_000; // milliseconds between two looks
 /** Locked is a page that staff has closed for a while. It opens by itself. */
 function Locked({ module, says }: { module: string; says: string }) {
   const client = useQueryClient();
+  const look = useCallback(() => void client.invalidateQueries({ queryKey: meKey }), [client]);
   useEffect(() => {
-    const timer = setInterval(() => void client.invalidateQueries({ queryKey: meKey }), every);
+    const timer = setInterval(look, every);
     return () => clearInterval(timer);
-  }, [client]);
+  }, [look]);
   return (
     <Page title={module}>
-      <Section title="Not available now" flush>
-        <Empty
-          icon={<IconBarrierBlock size={34} stroke={1.4} aria-hidden />}
-          title={`${module} is locked for now`}
-          actions={
-            <Button variant="default" onClick={() => void client.invalidateQueries({ queryKey: meKey })}>
-              Try again
-            </Button>
-          }
-        >
-          {says}
-        </Empty>
-      </Section>
+      <Empty
+        icon={<IconBarrierBlock size={34} stroke={1.4} aria-hidden />}
+        title={`${module} is locked for now`}
+        actions={
+          <Button variant="default" onClick={look}>
+            Try again
+          </Button>
+        }
+      >
+        {says}
+      </Empty>
     </Page>
   );
 }

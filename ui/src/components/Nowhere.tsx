@@ -3,7 +3,7 @@
 import { IconRoad } from '@tabler/icons-react';
 import type { ReactNode } from 'react';
 
-import { Empty, Page, Section } from './layout';
+import { Empty, Page } from './layout';
 import { LinkButton } from './LinkButton';
 
 type NowhereProps = { title: string; crumbs?: ReactNode; to: '/' | '/jobs'; children: string };
@@ -12,15 +12,13 @@ type NowhereProps = { title: string; crumbs?: ReactNode; to: '/' | '/jobs'; chil
 export function Nowhere({ title, crumbs, to, children }: NowhereProps) {
   return (
     <Page title={title} crumbs={crumbs}>
-      <Section title="Nothing here" flush>
-        <Empty
-          icon={<IconRoad size={34} stroke={1.4} aria-hidden />}
-          title="There is nothing at this address, or it is somebody else’s"
-          actions={<LinkButton to={to}>{to === '/' ? 'Home' : 'Jobs'}</LinkButton>}
-        >
-          {children}
-        </Empty>
-      </Section>
+      <Empty
+        icon={<IconRoad size={34} stroke={1.4} aria-hidden />}
+        title="There is nothing at this address, or it is somebody else’s"
+        actions={<LinkButton to={to}>{to === '/' ? 'Home' : 'Jobs'}</LinkButton>}
+      >
+        {children}
+      </Empty>
     </Page>
   );
 }

@@ -6,7 +6,7 @@ import { useMutation } from '@tanstack/react-query';
 import { useEffect } from 'react';
 
 import { countJobs, maintenance, queries } from '../api';
-import { Empty, Section } from '../components/layout';
+import { Empty } from '../components/layout';
 import ui from '../components/ui.module.css';
 import { live } from '../live';
 
@@ -28,19 +28,20 @@ export default function Maintenance({ says }: { says: string }) {
   }, [mutate]);
   return (
     <div className={ui.page}>
-      <Section title="Maintenance" flush>
-        <Empty
-          icon={<IconTool size={34} stroke={1.4} aria-hidden />}
-          title="ADIT is under maintenance"
-          actions={
-            <Button variant="default" loading={isPending} onClick={() => mutate()}>
-              Try again
-            </Button>
-          }
-        >
-          <span role="status">{says}</span> Your jobs go on. This page comes back by itself.
-        </Empty>
-      </Section>
+      <header className={ui.pageHead}>
+        <h1>Maintenance</h1>
+      </header>
+      <Empty
+        icon={<IconTool size={34} stroke={1.4} aria-hidden />}
+        title="ADIT is under maintenance"
+        actions={
+          <Button variant="default" loading={isPending} onClick={() => mutate()}>
+            Try again
+          </Button>
+        }
+      >
+        <span role="status">{says}</span> Your jobs go on. This page comes back by itself.
+      </Empty>
     </div>
   );
 }

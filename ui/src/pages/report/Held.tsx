@@ -46,7 +46,7 @@ export function Held({ job, sum }: { job: number; sum: JobDeidentification }) {
               <tr key={modality}>
                 <td>
                   Modality {modality}
-                  <span className="dim"> · left out under a pseudonym</span>
+                  <span className="dim"> · left out by a rule</span>
                 </td>
                 <td className="dim">{n > 0 ? 'the source’s own count' : 'the source gives no count'}</td>
                 <td className={ui.right}>{n > 0 ? count(n) : '–'}</td>
