@@ -76,7 +76,7 @@ export default function Preferences() {
               />
             )}
           </Choice>
-          <Choice label="Dates" says="How dates are written." wide>
+          <Choice label="Date format" wide>
             {(names) => (
               <Select
                 {...names}
