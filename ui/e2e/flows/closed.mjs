@@ -41,5 +41,5 @@ export default async function ({ visit }) {
   assert.equal(await phone.inputValue(), '+49 6221 0000');
 
   await page.goto('/selective-transfer?source=GONE&destination=RESEARCH');
-  await page.getByText('GONE, which you used last, is gone').waitFor();
+  await page.getByText('GONE is not there any more').waitFor();
 }

@@ -10,6 +10,7 @@ import { Empty } from '../components/layout';
 import ui from '../components/ui.module.css';
 import { live } from '../live';
 
+const title = 'ADIT is under maintenance';
 const every = 30_000; // milliseconds between two looks
 
 /** Maintenance stands before the page while only staff may work. The page waits behind it, with all that was typed. */
@@ -33,14 +34,15 @@ export default function Maintenance({ says }: { says: string }) {
       </header>
       <Empty
         icon={<IconTool size={34} stroke={1.4} aria-hidden />}
-        title="ADIT is under maintenance"
+        title={title}
         actions={
           <Button variant="default" loading={isPending} onClick={() => mutate()}>
             Try again
           </Button>
         }
       >
-        <span role="status">{says}</span> Your jobs go on. This page comes back by itself.
+        <span role="status">{says.startsWith(title) ? 'Running transfers continue.' : says}</span> This page
+        comes back by itself.
       </Empty>
     </div>
   );

@@ -49,10 +49,10 @@ function end(t: Date, now: Date): string {
 /** goneSays tells of a source and a destination that were chosen last and can't be used any more; empty: they can. */
 export function goneSays(source = '', destination = ''): string {
   if (source && destination && source !== destination) {
-    return `${source} and ${destination}, which you used last, are gone, or you may not use them any more. Choose others.`;
+    return `${source} and ${destination} are not there any more, or you may not use them. Choose others.`;
   }
   const name = source || destination;
-  return name && `${name}, which you used last, is gone, or you may not use it any more. Choose another one.`;
+  return name && `${name} is not there any more, or you may not use it. Choose another one.`;
 }
 
 /** whatGoes says what a selection holds: "2 studies and 2 series of another, 1,057 images". */
