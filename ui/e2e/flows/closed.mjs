@@ -24,8 +24,7 @@ export default async function ({ visit }) {
   await page.getByText('Selective Transfer is locked for now').waitFor();
   await page.getByText('Until the new storage is in place.').waitFor();
   await noAlert();
-  await set({ locked_sections: [] });
-  await again.click();
+  await set({ locked_sections: [] }); // the page opens by itself
   await page.getByLabel('Patient ID').waitFor();
 
   await page.goto('/profile');

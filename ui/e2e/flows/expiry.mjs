@@ -21,13 +21,28 @@ export default async function ({ world, visit }) {
     await dialog.waitFor({ state: 'hidden' });
   };
 
-  await page.goto('/selective-transfer?source=PACS-A&destination=RESEARCH');
+  await page.goto('/jobs');
+  await page
+    .getByRole('navigation', { name: 'Main' })
+    .getByRole('link', { name: 'Selective Transfer' })
+    .click();
+  const choose = async (label, option) => {
+    await page
+      .getByRole('combobox', { name: label })
+      .or(page.getByRole('textbox', { name: label }))
+      .first()
+      .click();
+    await page.getByRole('option', { name: option }).click();
+  };
+  await choose('Source', /PACS-A/);
+  await choose('Destination', /RESEARCH/);
   await page.getByLabel('Patient ID').fill('PHANTOM-107');
   await page.getByLabel('Accession #').fill('A2600109');
   await expire();
   await dialog.waitFor();
   await page.evaluate(() => globalThis.history.back()); // neither the dialog nor the page goes
   await logIn();
+  await page.waitForURL('/selective-transfer?*');
   assert.equal(await page.getByLabel('Patient ID').inputValue(), 'PHANTOM-107');
   assert.equal(await page.getByLabel('Accession #').inputValue(), 'A2600109');
   await page.getByText('Live', { exact: true }).first().waitFor();
@@ -38,8 +53,7 @@ export default async function ({ world, visit }) {
     .check();
 
   const dock = page.getByRole('region', { name: 'Transfer' });
-  await dock.getByLabel('Pseudonyms').first().click();
-  await page.getByRole('option', { name: 'I type one' }).click();
+  await choose('Pseudonyms', 'I type one');
   await dock.getByLabel('Pseudonym', { exact: true }).fill('SUBJ-77');
   await expire();
   // By the page itself: the dialog may stand before the button already.

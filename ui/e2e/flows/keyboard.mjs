@@ -68,7 +68,7 @@ export default async function ({ visit }) {
   await page.getByRole('dialog', { name: 'Keys' }).waitFor();
   await page.evaluate(() => globalThis.history.back());
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
-  assert.equal(new URL(page.url()).pathname, '/jobs');
+  await page.waitForURL('/jobs'); // the browser had gone back, and came again
   await page.evaluate(() => globalThis.history.back());
   await page.waitForURL(/\/jobs\/\d+$/);
 }
