@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 
 import type { ServerNow } from '../../api';
 import { nothing, pick } from '../../components/selection';
-import { goneSays, newJob, tooMany, whatGoes, whenItRuns } from './sentences';
+import { newJob, tooMany, whatGoes, whenItRuns } from './sentences';
 
 const now = new Date(2026, 10, 12, 21, 5);
 const server = (change: Partial<ServerNow> = {}): ServerNow => ({
@@ -52,14 +52,6 @@ describe('when it runs', () => {
       'RESEARCH is paused by staff; the transfer waits.',
     );
   });
-});
-
-test('what is gone', () => {
-  expect(goneSays()).toBe('');
-  expect(goneSays('PACS-A', '')).toMatch(/^PACS-A is not there any more/);
-  expect(goneSays('', 'RESEARCH')).toMatch(/^RESEARCH is not there/);
-  expect(goneSays('PACS-A', 'RESEARCH')).toMatch(/^PACS-A and RESEARCH are not there/);
-  expect(goneSays('BOTH', 'BOTH')).toMatch(/^BOTH is not there/);
 });
 
 test('what goes', () => {
