@@ -186,6 +186,7 @@ const (
 	CodeForbidden            = "forbidden"              // not by this user
 	CodeInternal             = "internal"               // a fault of ADIT's own
 	CodeInvalid              = "invalid"                // Errors says what
+	CodeLocked               = "locked"                 // staff has locked the section
 	CodeMaintenance          = "maintenance"            // staff only for now
 	CodeMalformed            = "malformed"              // can't be read
 	CodeMethodNotAllowed     = "method_not_allowed"     // Allow says which are

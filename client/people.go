@@ -33,13 +33,15 @@ type PersonChange struct {
 type Me struct {
 	Username string `json:"username" doc:"What one logs in by." example:"researcher"`
 	Person
-	IsStaff     bool        `json:"is_staff" doc:"Whether the user administers ADIT."`
-	IsSuperuser bool        `json:"is_superuser" doc:"Whether the user has all permissions and may administer staff; superusers are staff."`
-	HasPassword bool        `json:"has_password" doc:"Whether one can log in by a password." example:"true"`
-	Groups      []string    `json:"groups" nullable:"false" doc:"Names of the groups that one belongs to." example:"Radiology"`
-	ActiveGroup string      `json:"active_group" doc:"The group whose default project takes jobs that name none; empty: there is no such group." example:"Radiology"`
-	Permissions []string    `json:"permissions" nullable:"false" doc:"Permissions of all one's groups; all that there are, for superusers." example:"selective_transfer"`
-	Preferences Preferences `json:"preferences" doc:"How one likes user interfaces to be; what was never set is absent." example:"{\"theme\":\"dark\"}"`
+	IsStaff        bool        `json:"is_staff" doc:"Whether the user administers ADIT."`
+	IsSuperuser    bool        `json:"is_superuser" doc:"Whether the user has all permissions and may administer staff; superusers are staff."`
+	HasPassword    bool        `json:"has_password" doc:"Whether one can log in by a password." example:"true"`
+	Groups         []string    `json:"groups" nullable:"false" doc:"Names of the groups that one belongs to." example:"Radiology"`
+	ActiveGroup    string      `json:"active_group" doc:"The group whose default project takes jobs that name none; empty: there is no such group." example:"Radiology"`
+	Permissions    []string    `json:"permissions" nullable:"false" doc:"Permissions of all one's groups; all that there are, for superusers." example:"selective_transfer"`
+	LockedSections []string    `json:"locked_sections,omitempty" nullable:"false" doc:"Permissions that nobody may use for now, since staff has locked their sections; absent: none, as for staff." example:"selective_transfer"`
+	SectionMessage string      `json:"section_message,omitempty" doc:"Why they are locked; absent if staff has not said it." example:"Until the new storage is in place."`
+	Preferences    Preferences `json:"preferences" doc:"How one likes user interfaces to be; what was never set is absent." example:"{\"theme\":\"dark\"}"`
 }
 
 // MeChange changes oneself: nil fields stay as they are.

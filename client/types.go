@@ -162,6 +162,7 @@ type DeidBy struct {
 	ProfileVersion string `json:"profile_version" doc:"Version of the profile when the job was made." example:"1"`
 	ProfileSHA256  string `json:"profile_sha256" doc:"SHA-256 of what the profile said then, in hexadecimal." example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 	UIDGeneration  int    `json:"uid_generation" doc:"Generation of the UIDs that the job gives: in another one the same image has other UIDs." example:"1"`
+	Manifest       bool   `json:"manifest,omitempty" doc:"Whether it keeps a manifest, which can be had when it has ended."`
 }
 
 // Final reports whether a status is a last one, which changes only when somebody acts.

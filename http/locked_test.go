@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/people"
 )
 
@@ -55,6 +56,7 @@ func TestLockedSectionGoesOn(t *testing.T) {
 			got := ask(t, a, m.people["owner3"])
 			require.Equal(t, 403, got.StatusCode, got.body)
 			require.Contains(t, got.problem(t).Detail, `"selective transfer" is locked`)
+			require.Equal(t, client.CodeLocked, got.problem(t).Code)
 			got = ask(t, a, m.people["staff3"])
 			require.Equal(t, 200, got.StatusCode, got.body)
 			m.lock(people.Explorer, people.MassTransfer) // others
@@ -71,4 +73,8 @@ func TestLockedSectionGoesOn(t *testing.T) {
 		})
 	}
 	m.t = t
+	m.lock(people.SelectiveTransfer)
+	me := row{route: "GET /api/v1/me"}
+	require.Contains(t, m.ask(me, m.people["owner3"], "/api/v1/me", "").body, `"locked_sections":["selective_transfer"]`)
+	require.NotContains(t, m.ask(me, m.people["staff3"], "/api/v1/me", "").body, "locked_sections")
 }

@@ -13,6 +13,7 @@ import (
 // Denied says what a user lacks.
 type Denied struct {
 	Reason string
+	Locked bool // nothing is lacking: staff has locked a section for a while
 }
 
 func (d *Denied) Error() string { return d.Reason }

@@ -107,9 +107,11 @@ func (s Settings) locked(section string) bool { return slices.Contains(s.LockedS
 
 func (s Settings) refusal(what string) *Denied {
 	if s.SectionMessage != "" {
-		return &Denied{Reason: what + " is locked for now: " + s.SectionMessage}
+		return &Denied{Reason: what + " is locked for now: " + s.SectionMessage, Locked: true}
 	}
-	return &Denied{Reason: what + " is locked for now; try again later, or ask your administrator"}
+	return &Denied{
+		Reason: what + " is locked for now; try again later, or ask your administrator", Locked: true,
+	}
 }
 
 // Announcement is shown to everybody who is logged in.

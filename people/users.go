@@ -624,6 +624,9 @@ type Profile struct {
 	ActiveGroup string // empty: none
 	Permissions []string
 	Preferences map[string]any // of the user interface
+	// LockedSections keep this user out for now, by what SectionMessage says.
+	LockedSections []string
+	SectionMessage string
 }
 
 // ProfileChange changes oneself: nil fields stay as they are.
@@ -641,7 +644,23 @@ func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
 	if err != nil {
 		return Profile{}, err
 	}
-	return profileOf(ctx, s.svc.q, u)
+	p, err := profileOf(ctx, s.svc.q, u)
+	if err != nil {
+		return p, err
+	}
+	return s.withLocks(ctx, p)
+}
+
+// withLocks tells which sections are locked, if that keeps the user out.
+func (s *Users) withLocks(ctx context.Context, p Profile) (Profile, error) {
+	if p.IsStaff || p.IsSuperuser {
+		return p, nil
+	}
+	settings, err := s.svc.Settings(ctx)
+	if p.LockedSections = settings.LockedSections; len(p.LockedSections) > 0 {
+		p.SectionMessage = settings.SectionMessage
+	}
+	return p, err
 }
 
 func profileOf(ctx context.Context, q *db.Queries, u db.User) (p Profile, err error) {
@@ -710,7 +729,10 @@ func (s *Users) ChangeProfile(ctx context.Context, user User, c ProfileChange) (
 			Detail: detail, Widens: change != (AccountChange{}),
 		})
 	})
-	return p, err
+	if err != nil {
+		return p, err
+	}
+	return s.withLocks(ctx, p)
 }
 
 // withPreferences returns preferences with those that change. What an interface kept of its own before is left alone.

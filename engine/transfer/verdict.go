@@ -344,7 +344,7 @@ func (r *verdict) writeSummary(ctx context.Context, q *db.Queries, o lease.Outco
 	if o.Status == jobs.Pending {
 		p.Line = fmt.Sprintf("%s: %s; next attempt in %s", o.Status, o.WaitingReason, o.Wait)
 	}
-	if o.LogLine != "" {
+	if !strings.Contains(p.Line, o.LogLine) {
 		p.Line += " [" + o.LogLine + "]"
 	}
 	if err := q.PutSummary(ctx, p); err != nil {

@@ -171,7 +171,11 @@ func problemOfRequest(err error) *Problem {
 	case errors.As(err, &changed):
 		return New(http.StatusPreconditionFailed, Sentence(changed.Error()))
 	case errors.As(err, &denied):
-		return New(http.StatusForbidden, Sentence(denied.Reason))
+		p := New(http.StatusForbidden, Sentence(denied.Reason))
+		if denied.Locked {
+			p.Kind(client.CodeLocked)
+		}
+		return p
 	case errors.As(err, &unconfirmed):
 		return New(http.StatusForbidden, Sentence(unconfirmed.Reason)).Kind(client.CodePasswordNeeded)
 	case errors.As(err, &maintenance):

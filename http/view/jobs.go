@@ -20,6 +20,7 @@ func Job(j jobs.Job) client.Job {
 		by = &client.DeidBy{
 			Profile: j.ProfileName, ProfileVersion: j.ProfileVersion,
 			ProfileSHA256: j.ProfileSha256, UIDGeneration: int(j.UidGeneration),
+			Manifest: j.Manifest,
 		}
 	}
 	var rate *client.Rate

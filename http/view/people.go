@@ -15,6 +15,7 @@ func Me(p people.Profile) client.Me {
 		Username: p.Username, Person: client.Person(p.Person), IsStaff: p.IsStaff,
 		IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
 		Groups: p.Groups, ActiveGroup: p.ActiveGroup, Permissions: p.Permissions,
+		LockedSections: p.LockedSections, SectionMessage: p.SectionMessage,
 		Preferences: preferences(p.Preferences),
 	}
 }

@@ -31,6 +31,7 @@ type world struct {
 	Banner   string   `json:"banner"`   // what the program said at its start
 	Secrets  []string `json:"secrets"`  // values of patients, which may occur nowhere but on pages
 	Studies  []study  `json:"studies"`
+	Late     study    `json:"late"` // not at PACS-A until the wish for an upload
 	// The Orthancs, for who adds them by hand.
 	Source      peer `json:"source"`
 	Destination peer `json:"destination"`
@@ -100,6 +101,15 @@ func studies() []*phantom.Study {
 	return all
 }
 
+// late is a study that comes to PACS-A when a flow wishes it.
+func late() *phantom.Study {
+	return phantom.New(7700, phantom.StudySpec{
+		Patient: phantom.Patient{ID: "PHANTOM-120", Name: "Latecomer^Eta", BirthDate: "19830905", Sex: "F"},
+		Date:    "20261109", Time: "140300", Description: "CT Thorax",
+		Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 7, Rows: 32, Columns: 32}},
+	})
+}
+
 // manySeries is a study that a page has to scroll.
 func manySeries() *phantom.Study {
 	spec := phantom.StudySpec{
@@ -165,11 +175,13 @@ func newWorld(t *testing.T, flow string) *world {
 	token, err := os.ReadFile(filepath.Join(adit.DataDir, "admin.token"))
 	require.NoError(t, err)
 	w.Token = strings.TrimSpace(string(token))
-	for _, s := range studies() {
+	for _, s := range append(studies(), late()) {
 		p := s.Spec.Patient
 		w.Secrets = append(w.Secrets, p.ID, strings.Split(p.Name, "^")[0], s.StudyInstanceUID)
 		w.Studies = append(w.Studies, study{s.StudyInstanceUID, p.ID, len(s.Instances()), len(s.Series)})
 	}
+	last := len(w.Studies) - 1
+	w.Studies, w.Late = w.Studies[:last], w.Studies[last]
 	if flow == "welcome" {
 		return w
 	}
@@ -225,6 +237,12 @@ func (w *world) grant(t *testing.T, wish string) {
 		<-w.adit.Ended
 	case "start": // at the same address
 		w.adit = process.Serve(t, w.adit.DataDir, append(w.args, "--listen", strings.TrimPrefix(w.URL, "http://"))...)
+	case "upload": // to PACS-A, the study that was not there
+		files, err := late().WriteFiles(t.TempDir())
+		require.NoError(t, err)
+		for _, file := range files {
+			from.Upload(t, file)
+		}
 	default:
 		t.Errorf("a flow has a wish that nobody knows: %s", wish)
 	}

@@ -130,6 +130,17 @@ export function statesOf({ jobs, source, destination }) {
       },
     },
     {
+      name: 'about',
+      who: 'researcher',
+      path: '/',
+      wide: true,
+      do: async (page) => {
+        await page.getByRole('button', { name: /researcher|admin/ }).click();
+        await page.getByRole('menuitem', { name: /^About/ }).click();
+        await page.getByRole('dialog').getByText('Licence', { exact: true }).waitFor();
+      },
+    },
+    {
       name: 'navigation',
       who: 'researcher',
       path: '/jobs',

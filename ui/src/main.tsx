@@ -13,6 +13,7 @@ import { createRoot } from 'react-dom/client';
 
 import { queries } from './api';
 import { asked, onAsked } from './api/gate';
+import { backCloses } from './back';
 import { router } from './router';
 import { theme } from './theme';
 
@@ -25,6 +26,8 @@ function Asked() {
   if (ask && !needed) need(true);
   return needed && <Gate />;
 }
+
+backCloses(router.history);
 
 // After an upgrade of the server the parts of the old page are gone.
 addEventListener('vite:preloadError', () => location.reload());

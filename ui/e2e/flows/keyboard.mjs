@@ -62,4 +62,13 @@ export default async function ({ visit }) {
   await page.getByRole('dialog', { name: 'Keys' }).waitFor();
   await keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'hidden' });
+
+  // Back closes a dialog, and then leaves the page.
+  await keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keys' }).waitFor();
+  await page.evaluate(() => globalThis.history.back());
+  await page.getByRole('dialog').waitFor({ state: 'hidden' });
+  await page.waitForURL('/jobs'); // the browser had gone back, and came again
+  await page.evaluate(() => globalThis.history.back());
+  await page.waitForURL(/\/jobs\/\d+$/);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// A job of 50,000 tasks and a study of 2,000 series: few rows in the page, and smooth to scroll.
+// A job of 50,000 tasks, 160 jobs and a study of 2,000 series: few rows in the page, and smooth to scroll.
 
 import assert from 'node:assert/strict';
 
-import { call, close } from '../jobs.mjs';
+import { call, close, newJob } from '../jobs.mjs';
 
 const mostRows = 120;
 
@@ -56,6 +56,19 @@ export default async function ({ visit }) {
   await toEnd(page, tasks.getByRole('rowgroup').nth(1), tasks.getByText('MANY-50000'));
   console.log(`50,000 tasks: ${byTask.most} rows at most, median frame ${byTask.median.toFixed(1)} ms`);
   assert.ok(byTask.most <= mostRows, `${byTask.most} rows`);
+
+  for (let i = 0; i < 160; i++)
+    await newJob(owner, [{ study_instance_uid: `1.2.826.0.1.3680043.8.499.${i}` }]);
+  await page.goto('/jobs');
+  const jobs = page.locator('main tbody:not([aria-hidden]) tr');
+  for (let n = 50; n <= 100; n += 50) {
+    await jobs.nth(n - 1).waitFor();
+    await page.getByRole('button', { name: 'Load older jobs' }).click();
+  }
+  const oldest = page.getByRole('link', { name: String(job.id + 11), exact: true });
+  await toEnd(page, page.locator('html'), oldest);
+  console.log(`150 jobs: ${await jobs.count()} rows`);
+  assert.ok((await jobs.count()) < 100, `${await jobs.count()} rows`);
 
   await page.goto('/selective-transfer?source=MANY&destination=RESEARCH');
   await page.getByLabel('Patient ID').fill('PHANTOM-200');

@@ -24,7 +24,7 @@ export default async function ({ world, visit }) {
   const { page } = await visit('researcher');
   await page.goto('/profile?tab=tokens');
   await page.getByRole('textbox', { name: 'Description' }).fill('Nightly export');
-  await page.getByRole('button', { name: 'Make token' }).click();
+  await page.getByRole('button', { name: 'Create token' }).click();
   const secret = (await page.getByText(/^[0-9a-f]{40}$/).innerText()).trim();
   assert.match(curl(world, secret), /"username":"researcher"[^]*\n200$/);
   await page.reload();

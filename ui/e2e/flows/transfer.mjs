@@ -53,7 +53,10 @@ export default async function ({ visit }) {
   await dock.getByText(/1 study and 2 series/).waitFor();
   await dock.getByText('18 images').first().waitFor();
   await choose('Pseudonyms', /identity/i);
-  await dock.getByText(/leave/i).first().waitFor(); // a warning
+  await dock
+    .getByText(/sent unchanged/)
+    .first()
+    .waitFor(); // a warning
   await page.keyboard.press('Control+Enter');
 
   await page.waitForURL(/\/jobs\/\d+$/);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+import { fieldWords, plain } from './words';
+
 /** Detail names a field of a request that is wrong. */
 export type Detail = { field?: string; message?: string };
 
@@ -25,6 +27,19 @@ export class Problem extends Error {
     return words && `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.?!]$/.test(words) ? '' : '.'}`;
   }
 
+  /** more are the sentences about fields that the problem itself does not say. */
+  more(): string[] {
+    const told = this.message.toLowerCase();
+    return this.details
+      .filter(({ message }) => message && !told.includes(message.toLowerCase().replace(/\.$/, '')))
+      .map(({ field, message = '' }) => (field ? `${fieldWords(field)}: ${message}` : message));
+  }
+
+  /** A state that somebody wanted, and no fault: the section is locked, or only staff may work. */
+  get calm(): boolean {
+    return this.code === 'locked' || this.code === 'maintenance';
+  }
+
   /** besides gives the problem, unless all that it tells stands beside one of these fields. */
   besides(...fields: string[]): Problem | null {
     const told = this.details.every((d) => d.field !== undefined && fields.includes(d.field));
@@ -40,17 +55,26 @@ type Body = {
   errors?: Detail[] | null;
 };
 
+/** named calls the fields that a sentence is about as their forms do. */
+function named(sentence: string, details: Detail[]): string {
+  return details.reduce(
+    (said, { field }) => (field ? said.replace(`${field}: `, () => `${fieldWords(field)}: `) : said),
+    sentence,
+  );
+}
+
 /** problemOf makes a Problem of what a call threw: the server's answer, or that there was none. */
 export function problemOf(error: unknown, response?: Response): Problem {
   if (error instanceof Problem) return error;
   const body = typeof error === 'object' && error !== null ? (error as Body) : {};
   if (body.code && body.detail) {
     const after = Number(response?.headers.get('Retry-After'));
+    const details = (body.errors ?? []).map((d) => ({ ...d, message: d.message && plain(d.message) }));
     return new Problem(
-      body.detail,
+      plain(named(body.detail, details)),
       body.status ?? response?.status ?? 0,
       body.code,
-      body.errors ?? [],
+      details,
       body.request_id ?? '',
       after > 0 ? after : undefined,
     );

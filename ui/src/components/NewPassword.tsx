@@ -44,7 +44,7 @@ export function NewPassword({ code, onDone }: NewPasswordProps) {
         autoComplete="new-password"
         value={again}
         onChange={(e) => setAgain(e.currentTarget.value)}
-        error={differs ? 'This is not the same.' : undefined}
+        error={differs ? 'The two passwords differ.' : undefined}
       />
       <Button type="submit" fullWidth loading={set.isPending} disabled={!ready}>
         Set the password

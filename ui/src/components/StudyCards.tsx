@@ -2,10 +2,11 @@
 
 import { Button, Checkbox } from '@mantine/core';
 import { IconChevronRight } from '@tabler/icons-react';
-import { useWindowVirtualizer } from '@tanstack/react-virtual';
-import { useLayoutEffect, useRef, useState } from 'react';
+import { Fragment, useRef } from 'react';
 
 import { counted } from '../format/numbers';
+import { PickAll } from './PickAll';
+import { useWindowRows } from './rows';
 import { isPicked, pick, type Selection, studyState } from './selection';
 import {
   BirthDate,
@@ -21,7 +22,6 @@ import { itemOf, type Row, seriesWord } from './studyRows';
 import type { StudyListProps } from './StudyTable';
 import c from './StudyTable.module.css';
 
-const allRendered = 100; // rows; of more, only those in sight are in the document
 const heights = { study: 85, series: 31, word: 36 };
 
 type CardProps = Pick<StudyListProps, 'toggle' | 'load'> & {
@@ -31,53 +31,46 @@ type CardProps = Pick<StudyListProps, 'toggle' | 'load'> & {
 };
 
 /** StudyCards shows studies as cards, which scroll with the page. */
-export function StudyCards({ rows, toggle, load, selection, onSelection }: StudyListProps) {
+export function StudyCards(props: StudyListProps) {
+  const { rows, toggle, load, selection, onSelection } = props;
   const list = useRef<HTMLUListElement>(null);
-  const [top, setTop] = useState(0);
-  useLayoutEffect(() => setTop((list.current?.getBoundingClientRect().top ?? 0) + scrollY), [rows.length]);
-  const many = rows.length > allRendered;
-  const virtual = useWindowVirtualizer({
+  const { places, after, measure } = useWindowRows({
+    list,
     count: rows.length,
-    enabled: many,
-    estimateSize: (i) => heights[rows[i]?.kind ?? 'study'],
-    getItemKey: (i) => rows[i]?.id ?? i,
-    scrollMargin: top,
-    overscan: 10,
+    height: (i) => heights[rows[i]?.kind ?? 'study'],
+    keyOf: (i) => rows[i]?.id ?? i,
   });
-  const items = virtual.getVirtualItems();
-  const places = many ? items.map((item) => item.index) : rows.map((_, i) => i);
-  const before = many ? (items[0]?.start ?? top) - top : 0;
-  const after = many ? virtual.getTotalSize() - (items.at(-1)?.end ?? top) + top : 0;
   return (
-    <ul
-      ref={list}
-      className={c.cards}
-      aria-label="Studies found"
-      style={{ paddingTop: before, paddingBottom: after }}
-    >
-      {places.map((index) => {
-        const row = rows[index];
-        const item = itemOf(row);
-        if (!row) return null;
-        return (
-          <li
-            key={row.id}
-            data-index={index}
-            ref={virtual.measureElement}
-            className={row.kind === 'study' ? c.card : c.under}
-            data-on={selection.has(row.study.study_instance_uid) || undefined}
-          >
-            <Card
-              row={row}
-              toggle={toggle}
-              load={load}
-              selection={selection}
-              onPick={() => item && onSelection(pick(selection, [item], !isPicked(selection, item)))}
-            />
-          </li>
-        );
-      })}
-    </ul>
+    <>
+      <PickAll {...props} label="Pick all" />
+      <ul ref={list} className={c.cards} aria-label="Studies found">
+        {places.map(({ index, gap }) => {
+          const row = rows[index];
+          const item = itemOf(row);
+          if (!row) return null;
+          return (
+            <Fragment key={row.id}>
+              {gap > 0 && <li aria-hidden style={{ height: gap }} />}
+              <li
+                data-index={index}
+                ref={measure}
+                className={row.kind === 'study' ? c.card : c.under}
+                data-on={selection.has(row.study.study_instance_uid) || undefined}
+              >
+                <Card
+                  row={row}
+                  toggle={toggle}
+                  load={load}
+                  selection={selection}
+                  onPick={() => item && onSelection(pick(selection, [item], !isPicked(selection, item)))}
+                />
+              </li>
+            </Fragment>
+          );
+        })}
+        {after > 0 && <li aria-hidden style={{ height: after }} />}
+      </ul>
+    </>
   );
 }
 

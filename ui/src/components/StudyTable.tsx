@@ -4,11 +4,13 @@ import { Button, Checkbox } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconChevronRight, IconSortDescending } from '@tabler/icons-react';
 import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
-import { Fragment, type KeyboardEvent, memo, useCallback, useRef } from 'react';
+import { Fragment, type KeyboardEvent, memo, useCallback, useEffect, useRef } from 'react';
 
 import type { Study } from '../api';
 import type { SeriesLists } from '../search/series';
-import { isPicked, pick, type Selection, studyState } from './selection';
+import { PickAll } from './PickAll';
+import { useRowHeight } from './rows';
+import { isPicked, type Selection, studyState } from './selection';
 import { StudyCards } from './StudyCards';
 import { useStudyKeys } from './studyKeys';
 import {
@@ -53,34 +55,34 @@ export default function StudyTable(props: StudyTableProps) {
 export type StudyListProps = StudyTableProps & { rows: Row[]; toggle: (row: Row) => void };
 
 const allRendered = 100; // rows; of more, only those in sight are in the document
-const heights = { head: 33, study: 34, series: 30, word: 30 };
+const [head, under] = [33, 30]; // heights in pixels of the head, and of what is under a study
 
 function StudyGrid({ studies, rows, toggle, load, selection, onSelection }: StudyListProps) {
   const scroll = useRef<HTMLDivElement>(null);
   const body = useRef<HTMLTableSectionElement>(null);
   const keys = useStudyKeys({ rows, body, selection, onSelection, toggle });
+  const height = useRowHeight();
   const getItemKey = useCallback((i: number) => rows[i]?.id ?? i, [rows]);
   // eslint-disable-next-line react-hooks/incompatible-library -- the React Compiler is not used
   const virtual = useVirtualizer({
     count: rows.length,
     enabled: rows.length > allRendered,
     getScrollElement: () => scroll.current,
-    estimateSize: (i) => heights[rows[i]?.kind ?? 'study'],
+    estimateSize: (i) => (rows[i]?.kind === 'study' ? height : under),
     getItemKey,
-    scrollMargin: heights.head,
+    scrollMargin: head,
     overscan: 12,
     // The row with the focus stays, wherever one scrolls.
     rangeExtractor: (seen) =>
       [...new Set([keys.active, ...defaultRangeExtractor(seen)])].sort((a, b) => a - b),
   });
-  const all = studies.every((s) => studyState(selection, s) === 'all');
-  const some = studies.some((s) => selection.has(s.study_instance_uid));
+  useEffect(() => virtual.measure(), [virtual, height]);
   const places =
     rows.length > allRendered
       ? virtual.getVirtualItems().map(({ index, start, end }) => ({
           index,
-          start: start - heights.head,
-          end: end - heights.head,
+          start: start - head,
+          end: end - head,
         }))
       : rows.map((_, index) => ({ index, start: 0, end: 0 }));
   const rest = rows.length > allRendered ? virtual.getTotalSize() - (places.at(-1)?.end ?? 0) : 0;
@@ -97,20 +99,7 @@ function StudyGrid({ studies, rows, toggle, load, selection, onSelection }: Stud
         <thead>
           <tr role="row" aria-rowindex={1}>
             <th role="columnheader" className={c.pick}>
-              <Checkbox
-                aria-label="Pick all that are shown"
-                checked={all}
-                indeterminate={!all && some}
-                onChange={() =>
-                  onSelection(
-                    pick(
-                      selection,
-                      studies.map((study) => ({ study })),
-                      !all,
-                    ),
-                  )
-                }
-              />
+              <PickAll studies={studies} selection={selection} onSelection={onSelection} />
             </th>
             <Head />
           </tr>

@@ -28,14 +28,12 @@ export function Failed({ error, retry }: FailedProps) {
   const p = problem(error);
   if (!p) return null;
   return (
-    <Note tone="failure" role="alert">
+    <Note tone={p.calm ? 'pending' : 'failure'} role={p.calm ? 'status' : 'alert'}>
       <div className="stack tight">
         <span>{p.message}</span>
-        {p.details
-          .filter((d) => d.message)
-          .map((d) => (
-            <span key={`${d.field}${d.message}`}>{d.message}</span>
-          ))}
+        {p.more().map((words) => (
+          <span key={words}>{words}</span>
+        ))}
         {(retry || p.requestId) && (
           <span className="row wrap">
             {retry && (

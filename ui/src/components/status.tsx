@@ -78,9 +78,9 @@ export function total(counts: TaskCounts): number {
   return order.reduce((sum, s) => sum + counts[s], 0);
 }
 
-/** ended counts the tasks that have ended. */
-export function ended(counts: TaskCounts): number {
-  return total(counts) - counts.pending - counts.in_progress;
+/** delivered counts the tasks whose studies were delivered, with a warning or without. */
+export function delivered(counts: TaskCounts): number {
+  return counts.success + counts.warning;
 }
 
 const fill = (of: string): CSSProperties => ({ '--c': of }) as CSSProperties;

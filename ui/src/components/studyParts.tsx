@@ -50,7 +50,7 @@ export function Modalities({ values }: { values: string[] }) {
   );
 }
 
-const room = 102; // pixels in the column
+const room = 120; // pixels in the column
 
 function fitting(values: string[]): string[] {
   const width = (m: string) => 17 + 8 * m.length;

@@ -57,7 +57,7 @@ export function daysOf(range: DateRange, now = new Date()): Days {
 
 export type RangeFaults = { from?: string; until?: string };
 
-const noDate = 'This is no date. Write it as 1970-01-31 or 31.01.1970.';
+const noDate = 'This is not a date. Write it as 1970-01-31 or 31.01.1970.';
 
 /** dateFault says what is wrong with a date that was typed; empty: nothing. */
 export function dateFault(text: string): string {

@@ -70,9 +70,9 @@ export function actionWords(action: JobAction, job: Job): string {
     case 'resume':
       return `Resume ${counted(job.tasks.canceled, 'study', 'studies')}`;
     case 'hurry':
-      return 'Make urgent';
+      return 'Mark as urgent';
     case 'unhurry':
-      return 'Make not urgent';
+      return 'Unmark as urgent';
     case 'cancel':
       return 'Cancel…';
     case 'restart':

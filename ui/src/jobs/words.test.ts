@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import type { Job } from '../api';
 import { fakeJob } from './job.fake';
-import { happens, sentence, studiesDone } from './words';
+import { happens, sentence, studiesDone, wronglyNamed } from './words';
 
 const now = new Date(2026, 10, 12, 21, 5);
 const later = new Date(2026, 10, 12, 23, 10).toISOString();
@@ -61,7 +61,12 @@ test.each(rows)('what happens: %s', (_, job, says) => {
 
 test('how far', () => {
   const tasks: Partial<Job['tasks']> = { success: 300, failure: 12, in_progress: 4, pending: 1184 };
-  expect(studiesDone(fakeJob({ tasks }))).toBe('312 of 1,500');
+  expect(studiesDone(fakeJob({ tasks }))).toBe('300 of 1,500');
+});
+
+test('which study was meant', () => {
+  expect(wronglyNamed('The source PACS-A has no study 1.2; check the Study Instance UID.')).toBe(true);
+  expect(wronglyNamed('2 images were refused.')).toBe(false);
 });
 
 test('sentences', () => {

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job } from '../api';
-import { ended, final, total } from '../components/status';
+import { plain } from '../api/words';
+import { delivered, final, total } from '../components/status';
 import { count, counted, perSecond } from '../format/numbers';
 import { ready } from '../format/times';
 
 /** sentence writes what the API says within a sentence as one of its own. */
 export function sentence(text: string): string {
-  const t = text.trim();
+  const t = plain(text.trim());
   if (t === '') return '';
   const first = t.charAt(0).toUpperCase() + t.slice(1);
   return /[.!?]$/.test(first) ? first : `${first}.`;
@@ -37,7 +38,12 @@ export function happens(job: Job, now = new Date()): string {
   return pace(job, now) || `${counted(job.tasks.in_progress, 'study', 'studies')} on the way.`;
 }
 
-/** studiesDone says how many studies of a job have ended: "312 of 500". */
+/** studiesDone says how many studies of a job were delivered: "312 of 500". */
 export function studiesDone(job: Job): string {
-  return `${count(ended(job.tasks))} of ${count(total(job.tasks))}`;
+  return `${count(delivered(job.tasks))} of ${count(total(job.tasks))}`;
+}
+
+/** wronglyNamed reports whether a task failed since the source has no such study of this patient. */
+export function wronglyNamed(message: string): boolean {
+  return /\b(?:check the Study Instance UID|correct the PatientID)\b/i.test(message);
 }

@@ -17,7 +17,16 @@ export function useServersNow() {
     staleTime: Infinity,
   });
   useTopic('servers', (event) => {
-    if (event.servers) client.setQueryData<ServerNow[]>(nowKey, event.servers);
+    if (!event.servers) return;
+    const was = client.getQueryData<ServerNow[]>(nowKey);
+    client.setQueryData<ServerNow[]>(nowKey, event.servers);
+    // Servers that came, went, or may not be used any more are so wherever one can choose them.
+    const names = (of: ServerNow[] = []) =>
+      of
+        .map((s) => s.name)
+        .sort()
+        .join('\n');
+    if (was && names(was) !== names(event.servers)) void client.invalidateQueries({ queryKey: nodesKey });
   });
   return query;
 }

@@ -36,6 +36,12 @@ export function can(me: Me, permission: Permission): boolean {
   return me.is_superuser || me.permissions.includes(permission);
 }
 
+/** lockOf says why somebody can't use what they have the permission for; empty: they can. */
+export function lockOf(me: Me, permission: Permission): string {
+  if (!me.locked_sections?.includes(permission)) return '';
+  return me.section_message ?? 'Staff has locked it. Try again later, or ask an administrator.';
+}
+
 /** usePreferences gives one's preferences, and a function that changes some of them. */
 export function usePreferences(): [Preferences, (change: Preferences) => void] {
   const me = useMe();

@@ -32,7 +32,7 @@ export default function KeyList({ onClose }: { onClose: () => void }) {
           </div>
         ))}
       </dl>
-      <p className="small dim">Single keys can be switched off in your preferences.</p>
+      <p className="small dim">Single-key shortcuts can be switched off in your preferences.</p>
     </Modal>
   );
 }

@@ -6,8 +6,10 @@ import { IconSearch } from '@tabler/icons-react';
 import { Link, Outlet } from '@tanstack/react-router';
 import { lazy, Suspense, useState } from 'react';
 
+import { maintenance } from '../api';
 import { clock } from '../format/times';
 import { useFeed } from '../jobs/feed';
+import { useKept } from '../kept';
 import { useLive } from '../live';
 import { usePreferences } from '../session/me';
 import { useKeptScheme } from '../session/scheme';
@@ -21,6 +23,7 @@ import { UserMenu } from './UserButton';
 const Palette = lazy(() => import('./Palette'));
 const KeyList = lazy(() => import('./KeyList'));
 const MobileNav = lazy(() => import('./MobileNav'));
+const Maintenance = lazy(() => import('./Maintenance'));
 const Toasts = lazy(() => import('./Toasts'));
 
 /** Shell is what stands around each page: side bar, palette, keys, toasts. */
@@ -30,6 +33,7 @@ export function Shell() {
   const [keys, openKeys] = useState(false);
   const [preferences] = usePreferences();
   const anyToast = useAnyToast();
+  const closed = useKept(maintenance);
   useKeptScheme();
   useFeed((words, go) => void toast({ message: words, open: { label: 'Open', go } }));
   useKeys({
@@ -75,9 +79,16 @@ export function Shell() {
         </div>
       </aside>
       <main className={c.main} id="main" tabIndex={-1}>
-        <Suspense fallback={null}>
-          <Outlet />
-        </Suspense>
+        {closed && (
+          <Suspense fallback={null}>
+            <Maintenance says={closed} />
+          </Suspense>
+        )}
+        <div className={c.outlet} hidden={closed !== ''}>
+          <Suspense fallback={null}>
+            <Outlet />
+          </Suspense>
+        </div>
         {anyToast && (
           <Suspense fallback={null}>
             <Toasts />

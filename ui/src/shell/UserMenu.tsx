@@ -12,7 +12,7 @@ import {
 } from '@tabler/icons-react';
 import { useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
-import { useState } from 'react';
+import { lazy, type Ref, Suspense, useRef, useState } from 'react';
 
 import { changeMe, endSession } from '../api';
 import { meKey, useMe } from '../session/me';
@@ -23,10 +23,33 @@ import { UserButton } from './UserButton';
 export const schemes = [
   { value: 'light', label: 'Light', icon: IconSun },
   { value: 'dark', label: 'Dark', icon: IconMoon },
-  { value: 'auto', label: 'Same as the system', icon: IconDeviceDesktop },
+  { value: 'auto', label: 'Like the system', icon: IconDeviceDesktop },
 ] as const;
 
+const AboutDialog = lazy(() => import('./AboutDialog'));
+
 export default function OpenedUserMenu() {
+  const [about, setAbout] = useState<'never' | 'open' | 'closed'>('never');
+  const opener = useRef<HTMLButtonElement>(null);
+  return (
+    <>
+      <OpenMenu ref={opener} onAbout={() => setAbout('open')} />
+      {about !== 'never' && (
+        <Suspense fallback={null}>
+          <AboutDialog
+            opened={about === 'open'}
+            onClose={() => setAbout('closed')}
+            onClosed={() => opener.current?.focus()}
+          />
+        </Suspense>
+      )}
+    </>
+  );
+}
+
+type OpenMenuProps = { ref: Ref<HTMLButtonElement>; onAbout: () => void };
+
+function OpenMenu({ ref, onAbout }: OpenMenuProps) {
   const [opened, open] = useState(true);
   const me = useMe();
   const go = useNavigate();
@@ -43,7 +66,7 @@ export default function OpenedUserMenu() {
   return (
     <Menu position="top-start" width={232} opened={opened} onChange={open}>
       <Menu.Target>
-        <UserButton />
+        <UserButton ref={ref} />
       </Menu.Target>
       <Menu.Dropdown>
         {me.groups.length > 1 && (
@@ -80,12 +103,7 @@ export default function OpenedUserMenu() {
         >
           Preferences
         </Menu.Item>
-        <Menu.Item
-          component="a"
-          href="/about"
-          target="_blank"
-          leftSection={<IconInfoCircle size={16} aria-hidden />}
-        >
+        <Menu.Item leftSection={<IconInfoCircle size={16} aria-hidden />} onClick={onAbout}>
           About ADIT and its source
         </Menu.Item>
         <Menu.Item leftSection={<IconLogout size={16} aria-hidden />} onClick={() => void leave()}>

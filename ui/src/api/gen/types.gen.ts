@@ -481,6 +481,10 @@ export type DayMoved = {
 
 export type DeidBy = {
     /**
+     * Whether it keeps a manifest, which can be had when it has ended.
+     */
+    manifest?: boolean;
+    /**
      * Name of the de-identification profile.
      */
     profile: string;
@@ -1452,6 +1456,10 @@ export type Me = {
      */
     last_name?: string;
     /**
+     * Permissions that nobody may use for now, since staff has locked their sections; absent: none, as for staff.
+     */
+    locked_sections?: Array<string>;
+    /**
      * Address for mails; without one there are no mails, and no new password can be asked for.
      */
     mail?: string;
@@ -1467,6 +1475,10 @@ export type Me = {
      * How one likes user interfaces to be; what was never set is absent.
      */
     preferences: Preferences;
+    /**
+     * Why they are locked; absent if staff has not said it.
+     */
+    section_message?: string;
     /**
      * What one logs in by.
      */

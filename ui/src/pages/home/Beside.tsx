@@ -54,7 +54,7 @@ export function Servers({ stale }: { stale: boolean }) {
   return (
     <Section title="Servers now" flush>
       {error && <Failed error={error} retry={() => void refetch()} />}
-      {isPending && <Loading rows={3} label="Servers are loaded" />}
+      {isPending && <Loading rows={3} label="Loading servers" />}
       {data?.length === 0 && <p className={c.plain}>Your groups may use no server. Ask an administrator.</p>}
       <ul className={`${c.list} ${stale ? ui.stale : ''}`}>
         {servers.slice(0, all ? undefined : mostServers).map((s) => (

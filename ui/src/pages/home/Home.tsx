@@ -72,7 +72,7 @@ function OwnJobs({ stale }: { stale: boolean }) {
   if (lists.some((l) => l.isPending)) {
     return (
       <Section title="Running and waiting" flush>
-        <Loading rows={6} label="Jobs are loaded" />
+        <Loading rows={6} label="Loading jobs" />
       </Section>
     );
   }

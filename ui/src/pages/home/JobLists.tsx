@@ -40,7 +40,7 @@ export function Running({ jobs, fresh, stale }: RunningProps) {
       }
       flush
     >
-      {jobs.length === 0 && <p className={c.plain}>No job runs or waits.</p>}
+      {jobs.length === 0 && <p className={c.plain}>No jobs are running or waiting.</p>}
       <ul className={`${c.list} ${stale ? ui.stale : ''}`}>
         {jobs.slice(0, mostOpen).map((job) => (
           <li key={job.id}>

@@ -26,7 +26,7 @@ export function NeedsYou({ jobs }: { jobs: Job[] }) {
       right={jobs.length > 0 && <span className={`small dim num ${c.number}`}>{jobs.length}</span>}
       flush
     >
-      {jobs.length === 0 && <p className={c.plain}>Nothing needs you.</p>}
+      {jobs.length === 0 && <p className={c.plain}>Nothing needs your attention.</p>}
       <ul className={c.list}>
         {jobs.slice(0, most).map((job) => (
           <Need key={job.id} job={job} />

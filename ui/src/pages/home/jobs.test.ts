@@ -39,7 +39,5 @@ test('reasons', () => {
   });
   expect(reasons(job, undefined)).toBe('5 of 9 studies failed.');
   expect(reasons(job, [group('the source does not answer')])).toBe('5 studies: The source does not answer.');
-  expect(reasons(job, [group('A.'), group('B.'), group('C.')])).toBe(
-    '5 studies: A. 2 other reasons besides.',
-  );
+  expect(reasons(job, [group('A.'), group('B.'), group('C.')])).toBe('5 studies: A. And 2 other reasons.');
 });

@@ -36,6 +36,6 @@ export function reasons(job: Job, groups: FailureGroup[] | undefined): string {
   const [first, ...others] = groups ?? [];
   if (!first) return sentence(job.message);
   const studies = counted(first.tasks, 'study', 'studies');
-  const more = others.length > 0 ? ` ${counted(others.length, 'other reason')} besides.` : '';
+  const more = others.length > 0 ? ` And ${counted(others.length, 'other reason')}.` : '';
   return `${studies}: ${sentence(first.message)}${more}`;
 }

@@ -9,9 +9,10 @@ import { Copy } from '../../components/controls';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useDeidSum } from '../../jobs/deid';
+import { notSentSays } from '../../jobs/notSent';
 import { KnownNode } from '../../servers/KnownNode';
 import { useMe } from '../../session/me';
-import { heldSays, identitySays } from './deid';
+import { identitySays } from './deid';
 import c from './JobPage.module.css';
 
 /** About is what a job was asked to do, and by whom. */
@@ -64,7 +65,7 @@ function Sha256({ of }: { of: string }) {
 
 function Identity({ job }: { job: Job }) {
   const { data: sum } = useDeidSum(job, job.deidentified !== undefined);
-  const says = [identitySays(job, sum), heldSays(sum)].filter(Boolean).join(' ');
+  const says = [identitySays(job, sum), sum && notSentSays(sum)].filter(Boolean).join(' ');
   return (
     <div className="stack">
       {says && <p className={c.says}>{says}</p>}

@@ -24,7 +24,8 @@ type JobActionsProps = {
 /** JobActions are the buttons beside a job's title: only what is allowed now. */
 export function JobActions({ acting, retryHelps }: JobActionsProps) {
   const { job, allowed, running, start } = acting;
-  const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || retryHelps);
+  const worthIt = retryHelps || job.tasks.failure > 0; // the cause may be gone
+  const isFirst = (action: JobAction) => first.includes(action) && (action !== 'retry' || worthIt);
   const buttons = allowed.filter(isFirst);
   const more = allowed.filter((a) => !isFirst(a));
   const none = more.length === 0;
@@ -52,7 +53,7 @@ export function JobActions({ acting, retryHelps }: JobActionsProps) {
         return (
           <Button
             key={action}
-            variant={action === 'pause' ? 'default' : 'filled'}
+            variant={action === 'pause' || (action === 'retry' && !retryHelps) ? 'default' : 'filled'}
             leftSection={<Icon size={15} aria-hidden />}
             loading={running && acting.asking === undefined}
             onClick={() => start(action)}
@@ -80,11 +81,11 @@ function TellMe({ id }: { id: number }) {
         aria-pressed={on}
         onClick={toggle}
       >
-        {on ? 'You will be told' : 'Tell me when it ends'}
+        {on ? 'You will be notified' : 'Tell me when it ends'}
       </Button>
       <span role="status" className={refused ? 'small dim' : 'vh'}>
-        {refused && 'Your browser does not let this page tell you. Allow notifications in its settings.'}
-        {on && 'The browser tells you as long as this page stays open.'}
+        {refused && 'Your browser blocks notifications from this page. Allow them in its settings.'}
+        {on && 'Your browser notifies you as long as this page stays open.'}
       </span>
     </>
   );

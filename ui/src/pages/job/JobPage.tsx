@@ -7,7 +7,7 @@ import { type Job, problem } from '../../api';
 import { kindWords } from '../../components/jobs';
 import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
-import { final, StatusBadge, statusWords, Urgent } from '../../components/status';
+import { final, StatusBadge, statusWords, total, Urgent } from '../../components/status';
 import ui from '../../components/ui.module.css';
 import { when } from '../../format/times';
 import { ActingDialog, useActing } from '../../jobs/acting';
@@ -45,6 +45,8 @@ function Asked({ id }: { id: number }) {
   );
 }
 
+const fewTasks = 10; // which leave a gap below what stands beside "About", if they do not stand there, too
+
 function Shown({ job }: { job: Job }) {
   const go = useNavigate();
   const search = useSearch({ from: '/inside/shell/jobs/$id' });
@@ -61,6 +63,8 @@ function Shown({ job }: { job: Job }) {
   const troubled = job.tasks.failure + job.tasks.warning > 0;
   const failures = useFailures(job.id, troubled);
   const retryHelps = failures.data?.items.some((g) => g.retry_helps) ?? false;
+  const list = <Tasks ref={tasks} job={job} status={status} choose={choose} />;
+  const few = total(job.tasks) <= fewTasks;
   return (
     <Page
       title={`Job ${job.id}`}
@@ -88,10 +92,11 @@ function Shown({ job }: { job: Job }) {
           <Progress job={job} status={status} choose={choose} />
           <Waiting job={job} />
           {troubled && <WhatWentWrong acting={acting} failures={failures} show={show} />}
+          {few && list}
         </div>
         <About job={job} />
+        {!few && <div className={c.below}>{list}</div>}
       </div>
-      <Tasks ref={tasks} job={job} status={status} choose={choose} />
     </Page>
   );
 }

@@ -10,11 +10,11 @@ import { type Ref, useEffect, useRef, useState } from 'react';
 import type { Job, Task } from '../../api';
 import { Empty, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
+import { useRowHeight } from '../../components/rows';
 import { Failed } from '../../components/states';
 import { Fraction, StatusBadge, statusWords } from '../../components/status';
 import { count, counted } from '../../format/numbers';
 import { block, reloadTasks, useTaskBlocks } from '../../jobs/queries';
-import { usePreferences } from '../../session/me';
 import c from './JobPage.module.css';
 import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose, whoseWords } from './tasks';
 
@@ -69,19 +69,14 @@ function useSettled(value: string): string {
   return settled;
 }
 
-function useRowHeight(): number {
-  const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
-  const [{ density }] = usePreferences();
-  if (narrow) return 58;
-  return density === 'comfortable' ? 42 : 34;
-}
-
 type ListProps = { job: Job; status: TaskStatus | undefined; all: number };
 
 function List({ job, status, all }: ListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const focused = useRef(-1);
-  const height = useRowHeight();
+  const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
+  const wide = useRowHeight();
+  const height = narrow ? 58 : wide;
   // eslint-disable-next-line react-hooks/incompatible-library -- what it returns is used here only
   const rows = useVirtualizer({
     count: all,
@@ -128,10 +123,12 @@ function List({ job, status, all }: ListProps) {
             {rows.getVirtualItems().map((item) => (
               <div
                 key={item.key}
+                ref={rows.measureElement}
+                data-index={item.index}
                 role="row"
                 aria-rowindex={item.index + 2}
                 className={c.row}
-                style={{ height: item.size, transform: `translateY(${item.start}px)` }}
+                style={{ minHeight: height, transform: `translateY(${item.start}px)` }}
                 onFocus={() => (focused.current = item.index)}
                 onBlur={() => (focused.current = -1)}
               >
@@ -170,13 +167,13 @@ function Row({ task, job }: { task: Task | undefined; job: Job }) {
       <span role="cell">
         <StatusBadge status={task.status} />
       </span>
-      <span role="cell" className={`num ellipsis ${c.whose}`}>
+      <span role="cell" className={`num ${c.whose}`}>
         <bdi>{whose(task, job)}</bdi>
       </span>
       <span role="cell" className={c.images}>
         <Images task={task} />
       </span>
-      <span role="cell" className={`ellipsis ${c.says}`} title={taskSays(task)}>
+      <span role="cell" className={c.says}>
         <span className={task.status === 'pending' ? 'dim' : undefined}>{taskSays(task)}</span>
         {tries && <span className="dim"> · {tries}</span>}
       </span>

@@ -4,10 +4,12 @@ import { Button } from '@mantine/core';
 import { IconFileSpreadsheet, IconRefresh } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 
-import type { FailureGroup } from '../../api';
+import type { FailureGroup, Job } from '../../api';
 import { Section } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { count, counted } from '../../format/numbers';
+import { PickAgain } from '../../jobs/PickAgain';
+import { wronglyNamed } from '../../jobs/words';
 import type { Acting } from '../../jobs/acting';
 import { actionWords } from '../../jobs/actions';
 import type { useFailures } from '../../jobs/queries';
@@ -58,10 +60,10 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
           <Group
             key={`${group.status}${group.message}`}
             group={group}
-            job={job.id}
+            job={job}
             show={show}
             retry={
-              mayRetry && group.retry_helps
+              mayRetry && (group.retry_helps || group.status === 'failure')
                 ? {
                     words: actionWords('retry', job),
                     start: () => acting.start('retry'),
@@ -82,7 +84,7 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
 
 type GroupProps = {
   group: FailureGroup;
-  job: number;
+  job: Job;
   show: (status: FailureGroup['status']) => void;
   retry: { words: string; start: () => void; running: boolean } | undefined;
 };
@@ -101,9 +103,12 @@ function Group({ group, job, show, retry }: GroupProps) {
         {says && <p>{says}</p>}
       </div>
       <div className={c.cure}>
+        {group.status === 'failure' && wronglyNamed(group.message) && (
+          <PickAgain job={job} studies={group.tasks} compact />
+        )}
         {retry && (
           <Button
-            variant="light"
+            variant={group.retry_helps ? 'light' : 'subtle'}
             size="compact-sm"
             leftSection={<IconRefresh size={14} aria-hidden />}
             aria-label={retry.words}
@@ -116,7 +121,7 @@ function Group({ group, job, show, retry }: GroupProps) {
         {only ? (
           <Button
             component={Link}
-            to={`/jobs/${job}/tasks/${only.seq}`}
+            to={`/jobs/${job.id}/tasks/${only.seq}`}
             variant="subtle"
             size="compact-sm"
             aria-label={`Show task ${only.seq}`}

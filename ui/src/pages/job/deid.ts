@@ -15,10 +15,3 @@ export function identitySays(job: Job, sum: JobDeidentification | undefined): st
   const under = counted(sum.to_pseudonymize, 'study goes', 'studies go');
   return `${under} out under pseudonyms, ${count(open)} with identity.`;
 }
-
-/** heldSays says how many images were held back; empty: none is known of. */
-export function heldSays(sum: JobDeidentification | undefined): string {
-  const held = sum?.held_back.reduce((n, h) => n + h.instances, 0) ?? 0;
-  if (held === 0) return '';
-  return `${counted(held, 'image was', 'images were')} held back${sum?.held_back_truncated ? ', or more' : ''}.`;
-}

@@ -23,9 +23,11 @@ export function reasonOf(group: FailureGroup): Reason {
 
 /** retrySays tells what a retry of the job does, since it takes up more than one reason. */
 export function retrySays(failed: number, groups: FailureGroup[]): string {
-  if (!groups.some((g) => g.retry_helps)) return '';
-  if (failed === 0) return 'A retry asks the destination again whether it has what it acknowledged.';
-  const all =
-    failed === 1 ? 'the study that failed' : `all ${counted(failed, 'study', 'studies')} that failed`;
-  return `A retry takes up ${all}, and sends only what is missing.`;
+  const helps = groups.some((g) => g.retry_helps);
+  if (failed === 0) {
+    return helps ? 'A retry asks the destination again whether it has what it acknowledged.' : '';
+  }
+  const all = failed === 1 ? 'the failed study' : `all ${counted(failed, 'failed study', 'failed studies')}`;
+  const begin = helps ? 'A retry takes up' : 'Once the cause is gone, a retry takes up';
+  return `${begin} ${all}, and sends only what is missing.`;
 }

@@ -2,7 +2,7 @@
 
 import type { Job } from '../../api';
 import type { Figure } from '../../components/layout';
-import { final, total } from '../../components/status';
+import { delivered, final, total } from '../../components/status';
 import { bytes, count, perSecond } from '../../format/numbers';
 import { clock, lasting, ready, when } from '../../format/times';
 
@@ -11,7 +11,7 @@ export function figuresOf(job: Job, now = new Date()): Figure[] {
   const common = [
     {
       label: 'Studies delivered',
-      value: count(job.tasks.success + job.tasks.warning),
+      value: count(delivered(job.tasks)),
       small: `of ${count(total(job.tasks))}`,
     },
     { label: 'Images delivered', value: count(job.delivered), small: expected(job) },

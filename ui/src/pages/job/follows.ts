@@ -28,7 +28,7 @@ function ofServer(s: ServerNow, job: Job, now: Date): string {
   const done = job.ready_at !== undefined && new Date(job.ready_at) <= until;
   const at = when(until, now).replace(/^today /, '');
   const connections = counted(s.in_force.batch, 'connection');
-  return done ? '' : `${s.name} allows jobs ${connections} until ${at}; then other limits hold.`;
+  return done ? '' : `${s.name} allows jobs ${connections} until ${at}; then other limits apply.`;
 }
 
 // "at 16:31" today, else "tomorrow 06:00" or the date.

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { FailureGroup, ServerNow, Task } from '../../api';
 import { fakeJob } from '../../jobs/job.fake';
-import { heldSays, identitySays } from './deid';
+import { identitySays } from './deid';
 import { reasonOf, retrySays } from './failed';
 import { figuresOf } from './figures';
 import { follows } from './follows';
@@ -117,7 +117,7 @@ describe('what follows', () => {
       'its window ends',
       { until: iso(6, 0, 13) },
       {},
-      'PACS-A allows jobs 4 connections until tomorrow 06:00; then other limits hold.',
+      'PACS-A allows jobs 4 connections until tomorrow 06:00; then other limits apply.',
     ],
     ['it is ready before', { until: iso(6, 0, 13) }, { ready_at: iso(23) }, ''],
     ['another server', { name: 'OTHER', paused: true }, {}, ''],
@@ -152,9 +152,10 @@ describe('what went wrong', () => {
     });
   });
   it('tells what a retry does', () => {
-    expect(retrySays(5, [group({})])).toBe('');
-    expect(retrySays(5, [group({ retry_helps: true })])).toContain('all 5 studies that failed');
-    expect(retrySays(1, [group({ retry_helps: true })])).toContain('the study that failed');
+    expect(retrySays(5, [group({})])).toMatch(/^Once the cause is gone, .* all 5 failed studies/);
+    expect(retrySays(0, [group({ status: 'warning' })])).toBe('');
+    expect(retrySays(5, [group({ retry_helps: true })])).toMatch(/^A retry .* all 5 failed studies/);
+    expect(retrySays(1, [group({ retry_helps: true })])).toContain('the failed study');
     expect(retrySays(0, [group({ retry_helps: true, status: 'warning' })])).toContain('asks the destination');
   });
 });
@@ -248,14 +249,6 @@ describe('de-identification', () => {
     );
     expect(identitySays(fakeJob({ deidentified: by, pseudonymize: true }), undefined)).toContain(
       'All studies',
-    );
-  });
-  it('counts what was held back', () => {
-    expect(heldSays(sum)).toBe('');
-    const held = [{ reason: 'burned-in', instances: 14, studies: 6, first: 10 }];
-    expect(heldSays({ ...sum, held_back: held })).toBe('14 images were held back.');
-    expect(heldSays({ ...sum, held_back: held, held_back_truncated: true })).toBe(
-      '14 images were held back, or more.',
     );
   });
 });

@@ -57,7 +57,7 @@ export function Filters({ search, change, staff, counts }: FiltersProps) {
           >
             {words}
             <IconX size={13} aria-hidden />
-            <span className="vh">, take this filter away</span>
+            <span className="vh">, remove this filter</span>
           </button>
         ))}
       </div>
@@ -97,7 +97,7 @@ function Narrow({ search, change }: NarrowProps) {
         </Button>
       </Popover.Target>
       <Popover.Dropdown aria-label="Filter">
-        <Suspense fallback={<Loading rows={3} label="Filters are loaded" />}>
+        <Suspense fallback={<Loading rows={3} label="Loading filters" />}>
           <NarrowForm search={search} change={change} />
         </Suspense>
       </Popover.Dropdown>

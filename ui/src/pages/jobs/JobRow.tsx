@@ -28,15 +28,24 @@ type JobProps = {
   nodes: Kinds;
 };
 
+type PlaceProps = {
+  /** Its place in the list. */
+  index: number;
+  /** Measures it, where not all of the list is drawn. */
+  measure?: (element: HTMLElement | null) => void;
+};
+
 /** JobRow is a job as a row of the table, and a second row with the error of what was tried with it. */
-export const JobRow = memo(function JobRow({ job, owned, nodes }: JobProps) {
+export const JobRow = memo(function JobRow({ job, owned, nodes, index, measure }: JobProps & PlaceProps) {
   const acting = useActing(job);
   return (
-    <>
-      <tr data-error={acting.error && !acting.asking ? true : undefined}>
+    <tbody ref={measure} data-index={index}>
+      <tr aria-rowindex={index + 2} data-error={acting.error && !acting.asking ? true : undefined}>
         <td>
           <Title job={job} />
-          <div className="small dim">{belongsTo(job, owned)}</div>
+          <div className="small dim ellipsis" title={belongsTo(job, owned)}>
+            {belongsTo(job, owned)}
+          </div>
         </td>
         <td>
           <StatusBadge status={job.status} paused={job.paused} />
@@ -70,15 +79,15 @@ export const JobRow = memo(function JobRow({ job, owned, nodes }: JobProps) {
           </td>
         </tr>
       )}
-    </>
+    </tbody>
   );
 });
 
 /** JobCard is a job where there is no room for a table. */
-export const JobCard = memo(function JobCard({ job, owned, nodes }: JobProps) {
+export const JobCard = memo(function JobCard({ job, owned, nodes, index, measure }: JobProps & PlaceProps) {
   const acting = useActing(job);
   return (
-    <li className={c.card}>
+    <li className={c.card} ref={measure} data-index={index}>
       <div className="row">
         <Title job={job} />
         <span className="grow" />

@@ -4,11 +4,12 @@ import { Button } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconFilterOff, IconListDetails, IconPlus } from '@tabler/icons-react';
 import { getRouteApi } from '@tanstack/react-router';
-import { type ReactNode, useMemo } from 'react';
+import { Fragment, type ReactNode, useMemo, useRef } from 'react';
 
 import type { Job } from '../../api';
 import { Empty, Page, Section } from '../../components/layout';
 import { LinkButton } from '../../components/LinkButton';
+import { useRowHeight, useWindowRows } from '../../components/rows';
 import { Failed, Loading } from '../../components/states';
 import { type Status, statuses } from '../../components/status';
 import ui from '../../components/ui.module.css';
@@ -58,7 +59,7 @@ export default function Jobs() {
         flush
       >
         {list.isError && <Failed error={list.error} retry={() => void list.refetch()} />}
-        {list.isPending && <Loading rows={8} label="Jobs are loaded" />}
+        {list.isPending && <Loading rows={8} label="Loading jobs" />}
         {list.isSuccess && (
           <>
             <Fresh jobs={jobs} more={list.hasNextPage} filter={filter} />
@@ -129,22 +130,14 @@ function List({ jobs, owned, search, change }: ListProps) {
   const narrow = useMediaQuery('(max-width: 1080px)', undefined, { getInitialValueInEffect: false });
   const { data } = useNodes();
   const nodes: Kinds = useMemo(() => new Map((data ?? []).map((n) => [n.name, n.kind])), [data]);
-  if (narrow) {
-    return (
-      <ul className={c.cards}>
-        {jobs.map((job) => (
-          <JobCard key={job.id} job={job} owned={owned} nodes={nodes} />
-        ))}
-      </ul>
-    );
-  }
+  if (narrow) return <Cards jobs={jobs} owned={owned} nodes={nodes} />;
   const sorted = (by: SortedBy, children: ReactNode, className?: string) => (
     <Sorted by={by} search={search} change={change} className={className}>
       {children}
     </Sorted>
   );
   return (
-    <table className={`${ui.table} ${c.table}`}>
+    <Rows jobs={jobs} owned={owned} nodes={nodes}>
       <thead>
         <tr>
           {sorted('id', 'Job', c.jobCol)}
@@ -158,12 +151,72 @@ function List({ jobs, owned, search, change }: ListProps) {
           </th>
         </tr>
       </thead>
-      <tbody>
-        {jobs.map((job) => (
-          <JobRow key={job.id} job={job} owned={owned} nodes={nodes} />
-        ))}
-      </tbody>
+    </Rows>
+  );
+}
+
+type DrawnProps = { jobs: Job[]; owned: boolean; nodes: Kinds };
+
+/** Rows are the jobs as a table, below its head. */
+function Rows({ jobs, children, ...rest }: DrawnProps & { children: ReactNode }) {
+  const list = useRef<HTMLTableElement>(null);
+  const height = useRowHeight();
+  const keyOf = (i: number) => jobs[i]?.id ?? i;
+  const { places, after, measure } = useWindowRows({ list, count: jobs.length, height: () => height, keyOf });
+  return (
+    <table ref={list} className={`${ui.table} ${c.table}`} aria-rowcount={jobs.length + 1}>
+      {children}
+      {places.map(({ index, gap }) => {
+        const job = jobs[index];
+        return (
+          job && (
+            <Fragment key={job.id}>
+              <Gap height={gap} />
+              <JobRow job={job} index={index} measure={measure} {...rest} />
+            </Fragment>
+          )
+        );
+      })}
+      <Gap height={after} />
     </table>
+  );
+}
+
+/** Gap stands for rows that are not in sight. */
+function Gap({ height }: { height: number }) {
+  if (height <= 0) return null;
+  return (
+    <tbody aria-hidden className={c.gap}>
+      <tr>
+        <td style={{ height }} />
+      </tr>
+    </tbody>
+  );
+}
+
+const cardHeight = 128; // pixels, until it is drawn
+
+/** Cards are the jobs where there is no room for a table. */
+function Cards({ jobs, ...rest }: DrawnProps) {
+  const list = useRef<HTMLUListElement>(null);
+  const keyOf = (i: number) => jobs[i]?.id ?? i;
+  const height = () => cardHeight;
+  const { places, after, measure } = useWindowRows({ list, count: jobs.length, height, keyOf });
+  return (
+    <ul className={c.cards} ref={list}>
+      {places.map(({ index, gap }) => {
+        const job = jobs[index];
+        return (
+          job && (
+            <Fragment key={job.id}>
+              {gap > 0 && <li aria-hidden style={{ height: gap }} />}
+              <JobCard job={job} index={index} measure={measure} {...rest} />
+            </Fragment>
+          )
+        );
+      })}
+      {after > 0 && <li aria-hidden style={{ height: after }} />}
+    </ul>
   );
 }
 
@@ -202,7 +255,7 @@ function NoMatch({ clear }: { clear: () => void }) {
         </Button>
       }
     >
-      Take a filter away to see more jobs.
+      Remove a filter to see more jobs.
     </Empty>
   );
 }

@@ -8,16 +8,12 @@ import { useState } from 'react';
 import { beginSession, type Problem, problem, queries } from '../../api';
 import { Note } from '../../components/layout';
 import { clock } from '../../format/times';
+import { pageAfterLogin } from '../../session/next';
 import { tellTabs } from '../../session/tabs';
 import { Frame } from './Frame';
 import c from './Login.module.css';
 
 const route = getRouteApi('/login');
-
-/** onlyHere is a path of ADIT, or the start: nobody is led elsewhere by a link to the login. */
-function onlyHere(next: string | undefined): string {
-  return next?.startsWith('/') && !next.startsWith('//') && !next.startsWith('/\\') ? next : '/';
-}
 
 function sentence(p: Problem): string {
   if (p.status === 401) return 'Check both and try again.';
@@ -37,7 +33,7 @@ export default function Login() {
     onSuccess: ({ data }) => {
       tellTabs(data.username);
       queries.clear();
-      router.history.push(onlyHere(next));
+      router.history.push(pageAfterLogin(next));
     },
     onError: () => setPassword(''),
   });
@@ -79,7 +75,7 @@ export default function Login() {
         Log in
       </Button>
       <div className={c.ways}>
-        <Link to="/reset">Forgot the password?</Link>
+        <Link to="/reset">Forgot your password?</Link>
         <Link to="/register">Ask for an account</Link>
       </div>
     </Frame>

@@ -23,8 +23,8 @@ function AskForLink() {
   const ask = useMutation({ mutationFn: () => requestPassword({ body: { account } }) });
   return (
     <Frame
-      title="Forgot the password?"
-      says="ADIT sends a link by which you choose a new one."
+      title="Forgot your password?"
+      says="ADIT mails you a link to choose a new one."
       onSubmit={() => ask.mutate()}
     >
       <Failed error={ask.error} />

@@ -45,7 +45,7 @@ export function AboutYou({ me }: { me: Me }) {
           label="Mail address"
           type="email"
           autoComplete="email"
-          description="Where ADIT tells you that a job has ended, and by which you get a new password."
+          description="Where ADIT writes when a job has ended, or when you need a new password."
           {...field('mail')}
         />
         <TextInput label="Phone" type="tel" autoComplete="tel" {...field('phone')} />

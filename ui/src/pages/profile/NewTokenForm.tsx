@@ -39,13 +39,13 @@ export function NewTokenForm({ forEver, onMade }: NewTokenFormProps) {
           onChange={(e) => setDescription(e.currentTarget.value)}
         />
         <Select
-          label="It works for"
+          label="Valid for"
           data={lifetimes(forEver)}
           value={lifetime}
           onChange={(value) => value && setLifetime(value)}
         />
         <Button type="submit" loading={make.isPending} disabled={!description.trim()}>
-          Make token
+          Create token
         </Button>
       </div>
       <Failed error={refused?.besides('description')} />

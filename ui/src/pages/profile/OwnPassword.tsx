@@ -59,7 +59,7 @@ export function OwnPassword({ me }: { me: Me }) {
           label="Repeat the new password"
           autoComplete="new-password"
           {...field('again')}
-          error={differs ? 'This is not the same.' : undefined}
+          error={differs ? 'The two passwords differ.' : undefined}
         />
         <div className={c.whole}>
           <Checkbox

@@ -54,7 +54,7 @@ export default function Preferences() {
       <Section title="Look" flush>
         <ul className={c.choices}>
           <Colours />
-          <Choice label="Rows of tables" says="Compact shows more at once." wide>
+          <Choice label="Table rows" says="Compact rows show more at once." wide>
             {(names) => (
               <SegmentedControl
                 {...names}
@@ -67,7 +67,7 @@ export default function Preferences() {
               />
             )}
           </Choice>
-          <Choice label="Narrow side bar" says="Icons only, with more room for the page.">
+          <Choice label="Narrow sidebar" says="Icons only, with more room for the page.">
             {(names) => (
               <Switch
                 {...names}
@@ -76,7 +76,7 @@ export default function Preferences() {
               />
             )}
           </Choice>
-          <Choice label="Dates" says="How ADIT writes the 23rd of November." wide>
+          <Choice label="Date format" wide>
             {(names) => (
               <Select
                 {...names}
@@ -100,7 +100,7 @@ export default function Preferences() {
       <Section title="Keys" flush>
         <ul className={c.choices}>
           <Choice
-            label="Single keys"
+            label="Single-key shortcuts"
             says="/ goes to the search, g and a letter to a page, ? shows all keys. Ctrl K always works."
           >
             {(names) => (
@@ -117,7 +117,7 @@ export default function Preferences() {
         <ul className={c.choices}>
           <Choice
             label="Mail"
-            says="“Send me a mail” is ticked in the form of a new job. You can untick it for each job."
+            says="New jobs have “Mail me when it has ended” ticked. You can untick it for each job."
           >
             {(names) => (
               <Switch
@@ -144,7 +144,7 @@ function Colours() {
           data={[
             { value: 'light', label: 'Light' },
             { value: 'dark', label: 'Dark' },
-            { value: 'auto', label: 'Same as the system' },
+            { value: 'auto', label: 'Like the system' },
           ]}
           value={scheme}
           onChange={choose}
@@ -171,7 +171,7 @@ function Notifications() {
   };
   return (
     <>
-      <Choice label="Notification of the browser" says="Also while you look at something else.">
+      <Choice label="Browser notification" says="Even while you are looking at something else.">
         {(names) => (
           <Switch
             {...names}
@@ -186,8 +186,8 @@ function Notifications() {
           <div className={c.whole}>
             <Note tone="warning" role="status">
               {possible
-                ? 'This browser does not let ADIT show notifications. Allow them in the settings of the browser for this site, and switch this on again.'
-                : 'This browser shows notifications only of pages that come by HTTPS.'}
+                ? 'Your browser blocks notifications from ADIT. Allow them for this site in its settings, and switch this on again.'
+                : 'Your browser shows notifications only from pages that come by HTTPS.'}
             </Note>
           </div>
         </li>

@@ -23,7 +23,7 @@ export function TokenTable({ tokens, onRevoked }: TokenTableProps) {
           <tr>
             <th scope="col">Description</th>
             <th scope="col" className={ui.hideS}>
-              Made
+              Created
             </th>
             <th scope="col" className={ui.hideS}>
               Expires
@@ -39,7 +39,7 @@ export function TokenTable({ tokens, onRevoked }: TokenTableProps) {
               <td className={c.description}>
                 {t.description || <span className="dim">none</span>}
                 <span className={`small dim ${c.onlyS}`}>
-                  made {when(new Date(t.created_at))} · expires: {ends(t)}
+                  created {when(new Date(t.created_at))} · expires: {ends(t)}
                 </span>
               </td>
               <td className={`num nowrap ${ui.hideS}`} title={exact(new Date(t.created_at))}>
@@ -93,8 +93,8 @@ function Revoke({ token, onKept, onRevoked }: RevokeProps) {
   return (
     <div className="stack">
       <p>
-        It was made {when(new Date(token.created_at))}. Programs that use it are refused from their next
-        request on. This is for good; jobs that they have made go on.
+        It was created {when(new Date(token.created_at))}. Programs that use it are refused from their next
+        request on. This cannot be undone; jobs that they created go on.
       </p>
       <Failed error={revoke.error} />
       <div className="row end">

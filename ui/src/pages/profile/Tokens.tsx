@@ -34,7 +34,7 @@ export default function Tokens() {
   const allowed = can(me, 'tokens');
   return (
     <div className="stack wide">
-      <Section title="Make a token">
+      <Section title="Create a token">
         {allowed ? (
           <div className="stack">
             <NewTokenForm

@@ -28,7 +28,7 @@ export function lifetimes(forEver: boolean): { value: Lifetime; label: string }[
     { value: '7d', label: '7 days' },
     { value: '30d', label: '30 days' },
     { value: '90d', label: '90 days' },
-    ...(forEver ? [{ value: 'never' as const, label: 'For ever' }] : []),
+    ...(forEver ? [{ value: 'never' as const, label: 'No expiry' }] : []),
   ];
 }
 

@@ -14,9 +14,9 @@ export function Held({ job, sum }: { job: number; sum: JobDeidentification }) {
   const none = sum.held_back.length === 0 && excluded.length === 0;
   return (
     <section>
-      <h3>Held back</h3>
+      <h3>Not sent, and why</h3>
       {none ? (
-        <p className={c.says}>Nothing that came from the source was held back.</p>
+        <p className={c.says}>Nothing was left out or held back.</p>
       ) : (
         <table className={`${ui.table} ${c.held}`}>
           <thead>
@@ -46,17 +46,17 @@ export function Held({ job, sum }: { job: number; sum: JobDeidentification }) {
               <tr key={modality}>
                 <td>
                   Modality {modality}
-                  <span className="dim"> · excluded under a pseudonym</span>
+                  <span className="dim"> · left out by a rule</span>
                 </td>
-                <td className="dim">counted by the source</td>
-                <td className={ui.right}>{count(n)}</td>
+                <td className="dim">{n > 0 ? 'the source’s own count' : 'the source gives no count'}</td>
+                <td className={ui.right}>{n > 0 ? count(n) : '–'}</td>
               </tr>
             ))}
           </tbody>
         </table>
       )}
       {sum.held_back_truncated && (
-        <p className={c.says}>Of some study more was held back than its report lists.</p>
+        <p className={c.says}>More was left out of some studies than their reports list.</p>
       )}
     </section>
   );

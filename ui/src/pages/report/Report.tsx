@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Button } from '@mantine/core';
-import { IconDownload, IconPrinter, IconShieldCheck, IconShieldExclamation } from '@tabler/icons-react';
+import {
+  IconDownload,
+  IconFileCertificate,
+  IconPrinter,
+  IconShieldCheck,
+  IconShieldExclamation,
+} from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
 import { useEffect } from 'react';
 
@@ -17,7 +23,6 @@ import { useJob } from '../../jobs/queries';
 import { KnownNode } from '../../servers/KnownNode';
 import { Attributes } from './Attributes';
 import { Held } from './Held';
-import { Manifest } from './Manifest';
 import { Profile, Words } from './Profile';
 import c from './Report.module.css';
 import { caution, figuresOf, verdict } from './report';
@@ -119,7 +124,17 @@ function Exports({ job }: { job: Job }) {
       >
         CSV, without originals
       </Button>
-      {final(job.status) && <Manifest id={job.id} />}
+      {job.deidentified?.manifest && final(job.status) && (
+        <Button
+          component="a"
+          href={`/api/v1/jobs/${job.id}/manifest`}
+          download
+          variant="default"
+          leftSection={<IconFileCertificate size={15} aria-hidden />}
+        >
+          Manifest
+        </Button>
+      )}
     </>
   );
 }

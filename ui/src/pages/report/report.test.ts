@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { JobDeidentification } from '../../api';
 import { fakeJob } from '../../jobs/job.fake';
-import { caution, codesOf, figuresOf, held, reasonWords, short, treated, verdict } from './report';
+import { caution, codesOf, figuresOf, reasonWords, short, treated, verdict } from './report';
 
 const by = { profile: 'adit-default', profile_version: '1', profile_sha256: 'ab', uid_generation: 1 };
 const pseudonymized = fakeJob({ status: 'success', deidentified: by, pseudonymize: true });
@@ -91,16 +91,27 @@ describe('figures', () => {
   it('counts', () => {
     const all = figuresOf(pseudonymized, sum({ held_back: heldBack }));
     expect(all.map((f) => f.value)).toEqual(['231', '307', '148,220', '14', '2']);
-    expect(held(sum({ held_back: heldBack }), false)).toBe(14);
-    expect(verdict(pseudonymized, sum({ held_back: heldBack })).says).toContain('16 images were held back.');
-    expect(verdict(pseudonymized, sum({ held_back: heldBack, held_back_truncated: true })).says).toContain(
-      'More than 16 images were held back.',
+    expect(verdict(pseudonymized, sum({ held_back: heldBack })).says).toContain(
+      '14 images were left out by rule, and 2 images could not be de-identified.',
     );
+  });
+  it('counts whole modalities that are left out', () => {
+    const byRule = (s: Parameters<typeof sum>[0]) => {
+      const { value, small } = figuresOf(pseudonymized, sum(s))[3] ?? {};
+      return [value, small];
+    };
+    expect(byRule({ excluded: { SR: 3 } })).toEqual(['3', 'images, not sent']);
+    expect(byRule({ excluded: { SR: 0 } })).toEqual(['–', 'series of SR, not counted']);
+    expect(byRule({ excluded: { SR: 0, KO: 2 }, held_back_truncated: true })).toEqual([
+      '2',
+      'images, not sent, or more, and series of SR',
+    ]);
+    expect(byRule({})).toEqual(['0', 'images, not sent']);
   });
   it('shows of a job that did not de-identify what was sent', () => {
     const plain = sum({ pseudonymized: 0, instances: 0, with_identity: 3, instances_with_identity: 30 });
     expect(figuresOf(fakeJob(), plain).map((f) => [f.value, f.small])).toEqual([
-      ['3', 'of 500 asked for, 3 with identity'],
+      ['3', 'of 500 requested, 3 with identity'],
       ['30', '30 with identity'],
     ]);
   });

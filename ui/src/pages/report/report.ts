@@ -4,6 +4,7 @@ import type { HeldBack, Job, JobDeidentification } from '../../api';
 import type { Figure } from '../../components/layout';
 import { final, type Status } from '../../components/status';
 import { count, counted } from '../../format/numbers';
+import { notSent, notSentSays } from '../../jobs/notSent';
 
 /** Verdict is what the report says first. It never says more than what is known. */
 export type Verdict = { tone: Status; title: string; says: string };
@@ -27,7 +28,7 @@ export function verdict(job: Job, sum: JobDeidentification): Verdict {
   }
   const says = [
     `${studies(sum.pseudonymized, 'was', 'were')} delivered, by one profile in one version.`,
-    heldBack(sum),
+    notSentSays(sum),
   ];
   if (openly > 0) {
     return {
@@ -49,7 +50,7 @@ function withIdentity(job: Job, sum: JobDeidentification): Verdict {
   if (!job.deidentified) says.push('This job does not de-identify.');
   if (sum.pseudonymized > 0)
     says.push(`${studies(sum.pseudonymized, 'was', 'were')} sent under a pseudonym.`);
-  says.push(heldBack(sum));
+  says.push(notSentSays(sum));
   return {
     tone: 'warning',
     title:
@@ -60,22 +61,6 @@ function withIdentity(job: Job, sum: JobDeidentification): Verdict {
 
 const still = (openly: number) =>
   `${studies(openly, 'of this job is', 'of this job are')} sent with identity; nothing of that has been delivered.`;
-
-function heldBack(sum: JobDeidentification): string {
-  const n = held(sum, false) + held(sum, true);
-  if (n === 0) return '';
-  return `${sum.held_back_truncated ? 'More than ' : ''}${counted(n, 'image was', 'images were')} held back.`;
-}
-
-/**
- * held counts the images that were not sent: those that could not be de-identified, or those that a rule leaves out,
- * whole modalities included.
- */
-export function held(sum: JobDeidentification, unsafe: boolean): number {
-  const one = sum.held_back.filter((h) => (h.unsafe ?? false) === unsafe).map((h) => h.instances);
-  const all = unsafe ? one : [...one, ...Object.values(sum.excluded)];
-  return all.reduce((n, h) => n + h, 0);
-}
 
 /** caution is said in every report. */
 export function caution(sum: JobDeidentification): string {
@@ -93,7 +78,7 @@ export function caution(sum: JobDeidentification): string {
 export function figuresOf(job: Job, sum: JobDeidentification): Figure[] {
   const sent = sum.pseudonymized + sum.with_identity;
   const openly = (n: number) => (n > 0 ? `${count(n)} with identity` : '');
-  const asked = `of ${count(sum.studies)} asked for`;
+  const asked = `of ${count(sum.studies)} requested`;
   const common: Figure[] = [
     {
       label: 'Studies delivered',
@@ -107,7 +92,9 @@ export function figuresOf(job: Job, sum: JobDeidentification): Figure[] {
     },
   ];
   if (!job.deidentified) return common;
-  const more = sum.held_back_truncated ? 'or more' : undefined;
+  const { byRule, unsafe, uncounted, more } = notSent(sum);
+  const small = (also: string) => ['images, not sent', more && 'or more', also].filter(Boolean).join(', ');
+  const series = uncounted.length > 0 ? `and series of ${uncounted.join(', ')}` : '';
   return [
     {
       label: 'Pseudonyms',
@@ -115,8 +102,13 @@ export function figuresOf(job: Job, sum: JobDeidentification): Figure[] {
       small: sum.patients > 0 ? 'one for each patient' : undefined,
     },
     ...common,
-    { label: 'Held back by rule', value: count(held(sum, false)), small: more ?? 'images, not sent' },
-    { label: 'Could not be de-identified', value: count(held(sum, true)), small: more ?? 'images, not sent' },
+    {
+      label: 'Left out by rule',
+      // No number stands where the source has none.
+      value: byRule === 0 && series ? '–' : count(byRule),
+      small: byRule === 0 && series ? `series of ${uncounted.join(', ')}, not counted` : small(series),
+    },
+    { label: 'Could not be de-identified', value: count(unsafe), small: small('') },
   ];
 }
 

@@ -3,16 +3,18 @@
 import { Button, Checkbox, Collapse, Select, TextInput } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
 import { useId, useRef, useState } from 'react';
 
-import { createJob, listProjects, type NewJob, type Project } from '../../api';
+import { createJob, type NewJob, type Project } from '../../api';
 import { Note } from '../../components/layout';
 import { type Selection, summary } from '../../components/selection';
 import { Failed } from '../../components/states';
 import { counted } from '../../format/numbers';
 import { reloadJobs } from '../../jobs/queries';
+import { useProjects } from '../../jobs/projects';
+import { nodesKey } from '../../servers/queries';
 import { can, useMe, usePreferences } from '../../session/me';
 import c from './Selective.module.css';
 import { leftOut, newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
@@ -31,14 +33,6 @@ type DockProps = {
 
 type Choices = Omit<Options, 'source' | 'destination'>;
 
-/** useProjects gives the projects that one belongs to. */
-function useProjects() {
-  return useQuery({
-    queryKey: ['projects'],
-    queryFn: async () => (await listProjects({ query: { limit: 500, sort: 'name' } })).data.items,
-  });
-}
-
 /** useStart makes the job. The same job has the same key, so that a second try makes no second one. */
 function useStart(done: () => void) {
   const go = useNavigate();
@@ -56,6 +50,8 @@ function useStart(done: () => void) {
       reloadJobs();
       void go({ to: '/jobs/$id', params: { id: String(job.id) } });
     },
+    // It may tell of a source or destination that is gone.
+    onError: () => void client.invalidateQueries({ queryKey: nodesKey }),
   });
 }
 
@@ -95,7 +91,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
   const much = me.is_staff ? '' : tooMany(selection.size, allowed);
   const missing = {
     destination: destination ? '' : 'Choose a destination.',
-    same: destination?.name === source ? 'Source and destination are the same.' : '',
+    same: destination?.name === source ? 'Choose another source or destination.' : '',
     project: !project && projects.data ? 'Choose a project.' : '',
     pseudonym: pseudonyms === 'typed' && !choices.pseudonym.trim() ? 'Type the pseudonym.' : '',
   };
@@ -153,7 +149,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
         {pseudonyms === 'none' && (
           <div className={c.wide}>
             <Note tone="warning" role="status">
-              Names, IDs and dates leave as they are. The audit log says that you sent them.
+              Names, IDs and dates are sent unchanged. The audit log records that you sent them.
             </Note>
           </div>
         )}
@@ -204,14 +200,14 @@ type PseudonymChoiceProps = {
 function PseudonymChoice({ options, patients, onChange }: PseudonymChoiceProps) {
   const me = useMe();
   const data: { value: Pseudonyms; label: string; disabled?: boolean }[] = [
-    { value: 'project', label: 'Of the project, per patient' },
+    { value: 'project', label: 'From the project, one per patient' },
     {
       value: 'typed',
       label: patients > 1 ? 'I type one (only for one patient)' : 'I type one',
       disabled: patients > 1,
     },
   ];
-  if (can(me, 'transfer_unpseudonymized')) data.push({ value: 'none', label: 'None: identity stays' });
+  if (can(me, 'transfer_unpseudonymized')) data.push({ value: 'none', label: 'None: keep the identity' });
   return (
     <Select
       label="Pseudonyms"

@@ -13,11 +13,13 @@ type EndsProps = {
   destinations: Node[];
   source?: Node;
   destination?: Node;
+  /** What is to be said of one that was chosen last and is gone. */
+  gone: string;
   choose: (end: 'source' | 'destination', name: string) => void;
 };
 
 /** Ends chooses where studies come from and go to, and says when a transfer between the two will run. */
-export function Ends({ sources, destinations, source, destination, choose }: EndsProps) {
+export function Ends({ sources, destinations, source, destination, gone, choose }: EndsProps) {
   const groups = [
     { group: 'Servers', items: destinations.filter((n) => n.kind === 'server').map(option) },
     { group: 'Folders', items: destinations.filter((n) => n.kind === 'folder').map(option) },
@@ -45,7 +47,7 @@ export function Ends({ sources, destinations, source, destination, choose }: End
         onChange={(name) => name && choose('destination', name)}
         nothingFoundMessage="You may not send to any server or folder. Ask an administrator."
       />
-      <When source={source} destination={destination} sources={sources} destinations={destinations} />
+      <When {...{ sources, destinations, source, destination, gone }} />
     </div>
   );
 }
@@ -53,7 +55,7 @@ export function Ends({ sources, destinations, source, destination, choose }: End
 const option = (node: Node) => ({ value: node.name, label: fullName(node) });
 
 /** When is the sentence beside the two. */
-function When({ source, destination, sources, destinations }: Omit<EndsProps, 'choose'>) {
+function When({ source, destination, sources, destinations, gone }: Omit<EndsProps, 'choose'>) {
   const { data: now } = useServersNow();
   const of = (node?: Node) => (node?.kind === 'server' ? now?.find((s) => s.name === node.name) : undefined);
   const from = of(source);
@@ -61,6 +63,7 @@ function When({ source, destination, sources, destinations }: Omit<EndsProps, 'c
   if (destinations.length === 0) {
     return <Hint says="Your groups may send to no server and no folder. Ask an administrator." />;
   }
+  if (gone) return <Hint says={gone} waits />;
   if (source && source.name === destination?.name) {
     return <Hint says="Source and destination are the same. Choose another one." />;
   }

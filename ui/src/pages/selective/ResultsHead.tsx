@@ -73,17 +73,17 @@ function State({
     case 'running':
       return `Searching ${server}…`;
     case 'busy':
-      return `All connections of ${server} for people are in use. It is tried again in ${againAfter / 1000} s.`;
+      return `All connections of ${server} for people are in use. Trying again in ${againAfter / 1000} s.`;
     case 'lost':
       return problem?.message;
     case 'failed':
-      return `The search of ${server} failed.`;
+      return problem?.calm ? '' : `The search of ${server} failed.`;
     case 'stopped':
       return n > 0
-        ? `The search was stopped. These are the ${counted(n, 'study', 'studies')} of ${server} until then.`
+        ? `The search was stopped. ${server} had given these ${counted(n, 'study', 'studies')} by then.`
         : 'The search was stopped.';
     case 'done':
-      if (n === 0) return `${server} knows no such study. Check what you typed, or search by less of it.`;
+      if (n === 0) return `${server} has no such study. Check what you typed, or fill in fewer fields.`;
       return (
         <>
           <b className="strong">

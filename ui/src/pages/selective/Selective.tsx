@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Button } from '@mantine/core';
+import { useQueryClient } from '@tanstack/react-query';
 import { Link, useNavigate, useSearch } from '@tanstack/react-router';
 import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore } from 'react';
 
 import type { Node } from '../../api';
+import { Allowed } from '../../components/Allowed';
 import { usePageTitle } from '../../components/layout';
-import { NoRight } from '../../components/NoRight';
 import { earlier, nothing } from '../../components/selection';
 import { Failed, Loading } from '../../components/states';
 import { useSeries } from '../../search/series';
-import { fullName, useNodes } from '../../servers/queries';
-import { can, useMe, usePreferences } from '../../session/me';
+import { fullName, nodesKey, useNodes } from '../../servers/queries';
+import { usePreferences } from '../../session/me';
 import { Ends } from './Ends';
 import { SelectiveHelp } from './HelpText';
 import { kept, search } from './kept';
@@ -19,6 +20,7 @@ import { briefly, type Form, queryOf } from './query';
 import { ResultsHead } from './ResultsHead';
 import { SearchForm } from './SearchForm';
 import c from './Selective.module.css';
+import { goneSays } from './sentences';
 
 // It is needed when something is picked.
 const StudyTable = lazy(() => {
@@ -30,12 +32,15 @@ const Dock = lazy(() => import('./Dock'));
 const title = 'Selective Transfer';
 
 export default function Selective() {
-  const me = useMe();
-  return can(me, 'selective_transfer') ? <Allowed /> : <NoRight module={title} />;
+  return (
+    <Allowed permission="selective_transfer" module={title}>
+      <Opened />
+    </Allowed>
+  );
 }
 
-/** Allowed waits for the servers and folders, without which the page can do nothing. */
-function Allowed() {
+/** Opened waits for the servers and folders, without which the page can do nothing. */
+function Opened() {
   const nodes = useNodes();
   usePageTitle(title);
   const heading = useRef<HTMLHeadingElement>(null);
@@ -58,22 +63,27 @@ function Allowed() {
           <Failed error={nodes.error} retry={() => void nodes.refetch()} />
         </div>
       )}
-      {nodes.isPending && <Loading rows={8} label="Servers and folders are loading" />}
+      {nodes.isPending && <Loading rows={8} label="Loading servers and folders" />}
     </div>
   );
 }
 
-/** useEnds gives source and destination: of the address, else those that were chosen last. */
+/**
+ * useEnds gives source and destination: of the address, else those that were chosen last. One that is gone is chosen no
+ * longer, and named.
+ */
 function useEnds(nodes: Node[]) {
   const address = useSearch({ from: '/inside/shell/selective-transfer' });
   const go = useNavigate({ from: '/selective-transfer' });
   const [preferences, prefer] = usePreferences();
   const sources = nodes.filter((n) => n.source && n.kind === 'server');
   const destinations = nodes.filter((n) => n.destination);
-  const named = (list: Node[], ...names: (string | undefined)[]) =>
-    names.map((name) => list.find((n) => n.name === name)).find(Boolean);
-  const source = named(sources, address.source, preferences.last_source);
-  const destination = named(destinations, address.destination, preferences.last_destination);
+  const wanted = {
+    source: address.source ?? preferences.last_source,
+    destination: address.destination ?? preferences.last_destination,
+  };
+  const source = sources.find((n) => n.name === wanted.source);
+  const destination = destinations.find((n) => n.name === wanted.destination);
   const choose = (end: 'source' | 'destination', name: string) => {
     void go({ search: (now) => ({ ...now, [end]: name }), replace: true });
     prefer(end === 'source' ? { last_source: name } : { last_destination: name });
@@ -83,12 +93,14 @@ function useEnds(nodes: Node[]) {
     destinations,
     source: source ?? (sources.length === 1 ? sources[0] : undefined),
     destination,
+    gone: goneSays(source ? '' : wanted.source, destination ? '' : wanted.destination),
     choose,
   };
 }
 
 function Transfer({ nodes }: { nodes: Node[] }) {
-  const { sources, destinations, source, destination, choose } = useEnds(nodes);
+  const { sources, destinations, source, destination, gone, choose } = useEnds(nodes);
+  const client = useQueryClient();
   const [form, setForm] = useState(kept.form);
   const [selection, setSelection] = useState(kept.selection);
   const [open, setOpen] = useState(kept.open);
@@ -122,6 +134,12 @@ function Transfer({ nodes }: { nodes: Node[] }) {
     kept.source = name;
   }, [name]);
 
+  // A server that does not know the source any more may tell of one that was removed, or of a right that was lost.
+  const refused = found.phase === 'failed' && [403, 404, 422].includes(found.problem?.status ?? 0);
+  useEffect(() => {
+    if (refused) void client.invalidateQueries({ queryKey: nodesKey });
+  }, [refused, client]);
+
   const start = (wanted: Form) => {
     const asked = queryOf(wanted);
     if (!('query' in asked) || !source) return;
@@ -151,6 +169,7 @@ function Transfer({ nodes }: { nodes: Node[] }) {
           destinations={destinations}
           source={source}
           destination={destination}
+          gone={gone}
           choose={choose}
         />
         <SearchForm

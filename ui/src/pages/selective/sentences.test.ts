@@ -43,7 +43,7 @@ describe('when it runs', () => {
       'PACS-A is closed for jobs until 2026-11-16 20:00; the transfer waits.',
     );
     expect(says(closed)).toBe(
-      'PACS-A is closed for jobs, and it is not planned when it opens; the transfer waits.',
+      'PACS-A is closed for jobs, and no opening time is planned; the transfer waits.',
     );
     expect(says({ paused: true })).toBe('PACS-A is paused by staff; the transfer waits.');
     expect(says({ down: 'No connection.' })).toBe('PACS-A is not reachable now; the transfer waits.');

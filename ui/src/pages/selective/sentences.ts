@@ -35,7 +35,7 @@ function heldUp(server: ServerNow, now: Date): string | undefined {
     const closed = `${name} is closed for jobs`;
     return server.opens
       ? `${closed} until ${end(new Date(server.opens), now)}; the transfer waits.`
-      : `${closed}, and it is not planned when it opens; the transfer waits.`;
+      : `${closed}, and no opening time is planned; the transfer waits.`;
   }
   if (server.takes === 0) return `${name} refuses transfers now; the transfer waits.`;
   return undefined;
@@ -44,6 +44,15 @@ function heldUp(server: ServerNow, now: Date): string | undefined {
 /** Within a day the time says enough. */
 function end(t: Date, now: Date): string {
   return t.getTime() - now.getTime() < 86_400_000 ? clock(t) : when(t, now);
+}
+
+/** goneSays tells of a source and a destination that were chosen last and can't be used any more; empty: they can. */
+export function goneSays(source = '', destination = ''): string {
+  if (source && destination && source !== destination) {
+    return `${source} and ${destination} are not there any more, or you may not use them. Choose others.`;
+  }
+  const name = source || destination;
+  return name && `${name} is not there any more, or you may not use it. Choose another one.`;
 }
 
 /** whatGoes says what a selection holds: "2 studies and 2 series of another, 1,057 images". */

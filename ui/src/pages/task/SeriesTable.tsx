@@ -24,7 +24,7 @@ export function SeriesTable({ series, status }: { series: Series[]; status: Task
         <p className={c.none}>
           {final(status)
             ? 'ADIT knows of no series of this study.'
-            : 'What the study holds is known once it was begun.'}
+            : 'What the study holds is known once its transfer has started.'}
         </p>
       ) : (
         <table className={`${ui.table} ${c.series}`}>

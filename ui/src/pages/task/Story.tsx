@@ -23,7 +23,7 @@ export function Story({ task }: { task: Task }) {
     <Section title="What happened">
       <ol className={c.story}>
         <Step at={task.created_at}>Created, with its job</Step>
-        {task.started_at && <Step at={task.started_at}>First begun</Step>}
+        {task.started_at && <Step at={task.started_at}>First started</Step>}
         {task.ended_at && <Step at={task.ended_at}>{statusWords[task.status]}</Step>}
       </ol>
       {me.is_staff && <Log task={task} />}

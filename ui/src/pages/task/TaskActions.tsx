@@ -8,6 +8,8 @@ import type { Job, Task } from '../../api';
 import { useFocusBack } from '../../components/focus';
 import { final } from '../../components/status';
 import { useMe } from '../../session/me';
+import { PickAgain } from '../../jobs/PickAgain';
+import { wronglyNamed } from '../../jobs/words';
 import type { TaskAction, useTaskAction } from './acting';
 import { questionOf } from './questions';
 import { fetchWords, mayRetry } from './words';
@@ -60,6 +62,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
           Send the study again…
         </Button>
       )}
+      {task.status === 'failure' && wronglyNamed(task.message) && <PickAgain job={job} studies={1} />}
       {mayRetry(task, job) && (
         <Button
           leftSection={<IconRefresh size={15} aria-hidden />}

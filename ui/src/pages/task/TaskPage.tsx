@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button } from '@mantine/core';
-import { IconRoad } from '@tabler/icons-react';
 import { Link, useParams } from '@tanstack/react-router';
 
 import { type Job, problem, type Task } from '../../api';
-import { Empty, Note, Page, Section } from '../../components/layout';
+import { Note, Page } from '../../components/layout';
+import { Nowhere } from '../../components/Nowhere';
 import { Failed, Loading } from '../../components/states';
 import { StatusBadge } from '../../components/status';
 import ui from '../../components/ui.module.css';
@@ -55,24 +54,12 @@ function Crumbs({ id }: { id: string }) {
   );
 }
 
-/** NoTask does not tell whether somebody else has such a job. */
+/** NoTask is the page of a task that is not there. */
 function NoTask({ id }: { id: string }) {
   return (
-    <Page title="No such task" crumbs={<Crumbs id={id} />}>
-      <Section title="There is nothing at this address" flush>
-        <Empty
-          icon={<IconRoad size={34} stroke={1.4} aria-hidden />}
-          title="There is nothing at this address, or it is somebody else’s"
-          actions={
-            <Button component={Link} to="/jobs">
-              Jobs
-            </Button>
-          }
-        >
-          The job may have no task of this number, or the task was deleted.
-        </Empty>
-      </Section>
-    </Page>
+    <Nowhere title="No such task" crumbs={<Crumbs id={id} />} to="/jobs">
+      The job may have no task of this number, or the task was deleted.
+    </Nowhere>
   );
 }
 

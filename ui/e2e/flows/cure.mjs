@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+// A study is not at the source, and comes there later: the page leads to a new search, and a retry brings it, while
+// nobody loads the page again.
+
+import assert from 'node:assert/strict';
+
+import { ended, newJob } from '../jobs.mjs';
+
+export default async function ({ world, visit, wish }) {
+  const owner = await visit('researcher');
+  const { page } = owner;
+  const job = await newJob(owner, [{ study_instance_uid: world.late.uid }]);
+  assert.equal((await ended(owner, job.id)).status, 'failure');
+
+  await page.goto(`/jobs/${job.id}/tasks/1`);
+  await page.getByRole('button', { name: 'Try again' }).waitFor();
+  await page.getByRole('link', { name: 'Pick the study again' }).waitFor();
+
+  await page.goto(`/jobs/${job.id}`);
+  const wrong = page.getByRole('region', { name: /What went wrong/ });
+  await wrong.getByText(/Study Instance UID/).waitFor();
+  await page.evaluate(() => (globalThis.notReloaded = true));
+  await wrong.getByRole('link', { name: 'Pick the study again' }).click();
+  await page.waitForURL('/selective-transfer?*');
+  assert.equal(
+    new URL(page.url()).search,
+    '?source=PACS-A&destination=RESEARCH',
+    'no study is in the address',
+  );
+  await page.goBack();
+
+  await wish('upload');
+  await wrong.getByRole('button', { name: /^Retry/ }).click();
+  await page.getByText('Success', { exact: true }).first().waitFor();
+  await wrong.waitFor({ state: 'hidden' });
+  await page.getByText(`of ${world.late.images}`, { exact: true }).waitFor();
+  assert.ok(await page.evaluate(() => globalThis.notReloaded), 'nobody had to load the page again');
+  assert.equal((await ended(owner, job.id)).status, 'success');
+}
