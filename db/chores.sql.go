@@ -180,6 +180,41 @@ func (q *Queries) EraseIdentifiers(ctx context.Context, arg EraseIdentifiersPara
 	return result.RowsAffected(), nil
 }
 
+const eraseQueries = `-- name: EraseQueries :execrows
+DELETE FROM queries WHERE task_id IN (SELECT q.task_id FROM tasks t JOIN queries q ON q.task_id = t.id WHERE t.job_id = $1 LIMIT $2)
+`
+
+type EraseQueriesParams struct {
+	JobID int64
+	Max   int32
+}
+
+func (q *Queries) EraseQueries(ctx context.Context, arg EraseQueriesParams) (int64, error) {
+	result, err := q.db.Exec(ctx, eraseQueries, arg.JobID, arg.Max)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const eraseResults = `-- name: EraseResults :execrows
+DELETE FROM query_results WHERE id IN (SELECT r.id FROM query_results r WHERE r.job_id = $1 ORDER BY r.id LIMIT $2)
+`
+
+type EraseResultsParams struct {
+	JobID int64
+	Max   int32
+}
+
+// EraseResults removes a part of what a batch query found, EraseQueries of what it asked. Zero rows: there is nothing left.
+func (q *Queries) EraseResults(ctx context.Context, arg EraseResultsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, eraseResults, arg.JobID, arg.Max)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const firstEnd = `-- name: FirstEnd :one
 SELECT ended_at FROM tasks WHERE ended_at IS NOT NULL ORDER BY ended_at LIMIT 1
 `

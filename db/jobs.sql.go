@@ -792,6 +792,8 @@ WITH ledger AS (
     DELETE FROM task_deid d USING tasks t WHERE t.id = d.task_id AND t.job_id = $1
 ), verification AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = $1
+), found AS (
+    DELETE FROM query_results f WHERE f.job_id = $1
 )
 UPDATE tasks r
 SET status = 'pending', not_before = schedule_now(), waiting_reason = '', failures = 0, waits = 0, losses = 0, crashes = 0, alone = false, unavailable_since = NULL,

@@ -66,6 +66,13 @@ ORDER BY ended_at LIMIT sqlc.arg(max);
 UPDATE tasks e SET patient_id = ''
 WHERE e.id IN (SELECT t.id FROM tasks t WHERE t.job_id = sqlc.arg(job_id) AND t.patient_id <> '' ORDER BY t.id LIMIT sqlc.arg(max));
 
+-- EraseResults removes a part of what a batch query found, EraseQueries of what it asked. Zero rows: there is nothing left.
+-- name: EraseResults :execrows
+DELETE FROM query_results WHERE id IN (SELECT r.id FROM query_results r WHERE r.job_id = sqlc.arg(job_id) ORDER BY r.id LIMIT sqlc.arg(max));
+
+-- name: EraseQueries :execrows
+DELETE FROM queries WHERE task_id IN (SELECT q.task_id FROM tasks t JOIN queries q ON q.task_id = t.id WHERE t.job_id = sqlc.arg(job_id) LIMIT sqlc.arg(max));
+
 -- name: EndErasure :exec
 WITH verified AS (
     DELETE FROM verifications v USING tasks t WHERE t.id = v.task_id AND t.job_id = sqlc.arg(job_id)

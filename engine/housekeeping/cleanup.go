@@ -123,9 +123,16 @@ func (svc *Service) eraseJobs(ctx context.Context, days int32, run *choreRun) (i
 
 func (svc *Service) eraseJob(ctx context.Context, id int64, run *choreRun) (erased bool, err error) {
 	err = svc.inParts(ctx, id, run, func(q *db.Queries) (left bool, err error) {
-		n, err := q.EraseIdentifiers(ctx, db.EraseIdentifiersParams{JobID: id, Max: cleanUpBatch})
-		if err != nil || n > 0 {
-			return n > 0, err
+		for _, erase := range []func() (int64, error){
+			func() (int64, error) {
+				return q.EraseIdentifiers(ctx, db.EraseIdentifiersParams{JobID: id, Max: cleanUpBatch})
+			},
+			func() (int64, error) { return q.EraseResults(ctx, db.EraseResultsParams{JobID: id, Max: cleanUpBatch}) },
+			func() (int64, error) { return q.EraseQueries(ctx, db.EraseQueriesParams{JobID: id, Max: cleanUpBatch}) },
+		} {
+			if n, err := erase(); err != nil || n > 0 {
+				return n > 0, err
+			}
 		}
 		erased = true
 		return false, q.EndErasure(ctx, id)

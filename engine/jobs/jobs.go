@@ -300,6 +300,9 @@ var jobRules = map[JobAction]jobRule{
 		true, true,
 		[]string{Canceled, Success, Warning, Failure},
 		func(ctx context.Context, q *db.Queries, job db.Job) error {
+			if err := stillKnown(job); err != nil {
+				return err
+			}
 			return errors.Join(
 				q.RestartTasks(ctx, job.ID), q.StripJob(ctx, db.StripJobParams{ID: job.ID}), q.RecountJob(ctx, job.ID),
 			)
@@ -320,8 +323,21 @@ var jobRules = map[JobAction]jobRule{
 	},
 }
 
+// stillKnown refuses to begin a batch query anew that has forgotten whom it asked for.
+func stillKnown(job db.Job) error {
+	if job.Kind == BatchQuery && job.ErasedAt != nil {
+		return &refusal.Conflict{
+			Reason: "the batch query ended too long ago: what its rows asked for is no longer known. Make a new one of the file",
+		}
+	}
+	return nil
+}
+
 func reopen(status string) func(context.Context, *db.Queries, db.Job) error {
 	return func(ctx context.Context, q *db.Queries, job db.Job) error {
+		if err := stillKnown(job); err != nil {
+			return err
+		}
 		if job.Stripped != stripNothing {
 			return &refusal.Conflict{
 				Reason: "the job ended too long ago: what it delivered is no longer known. " +
