@@ -104,16 +104,16 @@ const listFailedQueries = `-- name: ListFailedQueries :many
 SELECT t.seq, t.rows, t.status, t.message, t.pseudonym, q.task_id, q.patient_id, q.patient_name, q.patient_birth_date, q.accession_number, q.study_date_from, q.study_date_to, q.modalities, q.study_description, q.series_description, q.series_numbers, q.extra
 FROM tasks t
 JOIN queries q ON q.task_id = t.id
-WHERE t.job_id = $1 AND t.status = ANY ($2::text[]) AND t.seq > $3::integer
+WHERE t.job_id = $1 AND t.status = $2 AND t.seq > $3::integer
 ORDER BY t.seq
 LIMIT $4
 `
 
 type ListFailedQueriesParams struct {
-	JobID    int64
-	Statuses []string
-	After    int32
-	Max      int32
+	JobID  int64
+	Status string
+	After  int32
+	Max    int32
 }
 
 type ListFailedQueriesRow struct {
@@ -125,11 +125,11 @@ type ListFailedQueriesRow struct {
 	Query     Query
 }
 
-// ListFailedQueries gives the rows of a batch query that ended in one of some statuses, with what they asked.
+// ListFailedQueries gives the rows of a batch query that ended in a status, with what they asked.
 func (q *Queries) ListFailedQueries(ctx context.Context, arg ListFailedQueriesParams) ([]ListFailedQueriesRow, error) {
 	rows, err := q.db.Query(ctx, listFailedQueries,
 		arg.JobID,
-		arg.Statuses,
+		arg.Status,
 		arg.After,
 		arg.Max,
 	)
@@ -170,15 +170,21 @@ func (q *Queries) ListFailedQueries(ctx context.Context, arg ListFailedQueriesPa
 }
 
 const listResults = `-- name: ListResults :many
-SELECT r.id, r.job_id, r.task_id, r.patient_id, r.patient_name, r.patient_birth_date, r.accession_number, r.study_instance_uid, r.study_date, r.study_time, r.study_description, r.modalities, r.series_instance_uid, r.series_description, r.series_number, r.instances, t.seq, t.rows, t.pseudonym, n.name AS source, q.extra
-FROM query_results r
-JOIN tasks t ON t.id = r.task_id
+SELECT f.job_id, f.id, f.task_id, f.patient_id, f.patient_name, f.patient_birth_date, f.accession_number, f.study_instance_uid, f.study_date,
+       f.study_time, f.study_description, f.modalities, f.series_instance_uid, f.series_description, f.series_number, f.instances, t.seq, t.rows, t.pseudonym, n.name AS source, q.extra
+FROM unnest($1::bigint[]) AS of (job_id)
+CROSS JOIN LATERAL (
+    SELECT r.job_id, r.id, r.task_id, r.patient_id, r.patient_name, r.patient_birth_date, r.accession_number, r.study_instance_uid, r.study_date,
+           r.study_time, r.study_description, r.modalities, r.series_instance_uid, r.series_description, r.series_number, r.instances
+    FROM query_results r
+    WHERE r.job_id = of.job_id AND r.id > $2::bigint AND ($3::bigint = 0 OR r.task_id = $3)
+    ORDER BY r.id
+    LIMIT $4) f
+JOIN tasks t ON t.id = f.task_id
 JOIN queries q ON q.task_id = t.id
-JOIN jobs j ON j.id = r.job_id
+JOIN jobs j ON j.id = f.job_id
 JOIN dicom_nodes n ON n.id = j.source_id
-WHERE r.job_id = ANY ($1::bigint[]) AND r.id > $2::bigint
-  AND ($3::bigint = 0 OR r.task_id = $3)
-ORDER BY r.id
+ORDER BY f.id
 LIMIT $4
 `
 
@@ -190,12 +196,27 @@ type ListResultsParams struct {
 }
 
 type ListResultsRow struct {
-	QueryResult QueryResult
-	Seq         int32
-	Rows        []int32
-	Pseudonym   string
-	Source      string
-	Extra       []string
+	JobID             int64
+	ID                int64
+	TaskID            int64
+	PatientID         string
+	PatientName       string
+	PatientBirthDate  string
+	AccessionNumber   string
+	StudyInstanceUid  string
+	StudyDate         string
+	StudyTime         string
+	StudyDescription  string
+	Modalities        []string
+	SeriesInstanceUid string
+	SeriesDescription string
+	SeriesNumber      *int32
+	Instances         int32
+	Seq               int32
+	Rows              []int32
+	Pseudonym         string
+	Source            string
+	Extra             []string
 }
 
 // ListResults is a page of what the jobs of a batch query found, in the order in which it was found.
@@ -214,22 +235,22 @@ func (q *Queries) ListResults(ctx context.Context, arg ListResultsParams) ([]Lis
 	for rows.Next() {
 		var i ListResultsRow
 		if err := rows.Scan(
-			&i.QueryResult.ID,
-			&i.QueryResult.JobID,
-			&i.QueryResult.TaskID,
-			&i.QueryResult.PatientID,
-			&i.QueryResult.PatientName,
-			&i.QueryResult.PatientBirthDate,
-			&i.QueryResult.AccessionNumber,
-			&i.QueryResult.StudyInstanceUid,
-			&i.QueryResult.StudyDate,
-			&i.QueryResult.StudyTime,
-			&i.QueryResult.StudyDescription,
-			&i.QueryResult.Modalities,
-			&i.QueryResult.SeriesInstanceUid,
-			&i.QueryResult.SeriesDescription,
-			&i.QueryResult.SeriesNumber,
-			&i.QueryResult.Instances,
+			&i.JobID,
+			&i.ID,
+			&i.TaskID,
+			&i.PatientID,
+			&i.PatientName,
+			&i.PatientBirthDate,
+			&i.AccessionNumber,
+			&i.StudyInstanceUid,
+			&i.StudyDate,
+			&i.StudyTime,
+			&i.StudyDescription,
+			&i.Modalities,
+			&i.SeriesInstanceUid,
+			&i.SeriesDescription,
+			&i.SeriesNumber,
+			&i.Instances,
 			&i.Seq,
 			&i.Rows,
 			&i.Pseudonym,

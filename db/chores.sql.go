@@ -198,7 +198,7 @@ func (q *Queries) EraseQueries(ctx context.Context, arg EraseQueriesParams) (int
 }
 
 const eraseResults = `-- name: EraseResults :execrows
-DELETE FROM query_results WHERE id IN (SELECT r.id FROM query_results r WHERE r.job_id = $1 ORDER BY r.id LIMIT $2)
+DELETE FROM query_results d WHERE d.job_id = $1 AND d.id IN (SELECT r.id FROM query_results r WHERE r.job_id = $1 ORDER BY r.id LIMIT $2)
 `
 
 type EraseResultsParams struct {

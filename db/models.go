@@ -399,8 +399,8 @@ type Query struct {
 }
 
 type QueryResult struct {
-	ID                int64
 	JobID             int64
+	ID                int64
 	TaskID            int64
 	PatientID         string
 	PatientName       string

@@ -40,6 +40,10 @@ const filled = `
 	INSERT INTO deid_actions (sha256, done) VALUES ('\x01', '[]');
 	INSERT INTO deid_objects (task_id, sop_uid, object, actions) SELECT id, '1.2', '{}', '\x01' FROM tasks;
 	INSERT INTO delivered (task_id, source_sop_uid, series_uid, bytes, status) SELECT id, '1.2', '1', 1, 0 FROM tasks;
+	INSERT INTO queries (task_id, patient_id, patient_name, patient_birth_date, accession_number, study_date_from, study_date_to, modalities, study_description, series_description, series_numbers, extra)
+	SELECT id, 'p', '', '', '', '', '', '{CT}', '', '', '{}', '{}' FROM tasks;
+	INSERT INTO query_results (job_id, task_id, patient_id, patient_name, patient_birth_date, accession_number, study_instance_uid, study_date, study_time, study_description, modalities, series_instance_uid, series_description, instances)
+	SELECT job_id, id, 'p', '', '', '', '1.2', '', '', '', '{CT}', '', '', 1 FROM tasks;
 	INSERT INTO audit (at, username, action, patient_id, study_uid)
 	SELECT now() - ($rows - n) * interval '1 minute', CASE WHEN n <= 10 THEN 'rare' ELSE 'often' END, CASE WHEN n <= 10 THEN 'rare.act' ELSE 'often.act' END, 'p' || n, '1.2.' || n
 	FROM generate_series(1, $rows) n;
@@ -90,6 +94,10 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 		p.ProjectID, p.Max = 1, 50
 		return func() error { return ask(q.ListLinkage(ctx, p)) }
 	}
+	results := func(p db.ListResultsParams) func() error {
+		p.JobIds, p.Max = []int64{job - 1, job}, 50
+		return func() error { return ask(q.ListResults(ctx, p)) }
+	}
 	first := time.Now().Add(-time.Duration(rows) * time.Minute)
 	early, late := first.Add(-time.Minute), first.Add(10*time.Minute)
 	return map[string][]func() error{
@@ -139,6 +147,18 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 		"ListAPIUse": {
 			use(db.ListAPIUseParams{}), use(db.ListAPIUseParams{Below: 90}),
 			use(db.ListAPIUseParams{UserID: new(int64(1))}), use(db.ListAPIUseParams{UserID: new(int64(2))}),
+		},
+		"ListResults": {
+			results(db.ListResultsParams{}), results(db.ListResultsParams{After: int64(rows) / 2}),
+			results(db.ListResultsParams{TaskID: int64(rows) / 2}),
+		},
+		"ListFailedQueries": {
+			func() error {
+				return ask(q.ListFailedQueries(ctx, db.ListFailedQueriesParams{JobID: job, Status: "failure", Max: 50}))
+			},
+			func() error {
+				return ask(q.ListFailedQueries(ctx, db.ListFailedQueriesParams{JobID: job, Status: "failure", After: 100, Max: 50}))
+			},
 		},
 		"ListTaskLog":    {func() error { return ask(q.ListTaskLog(ctx, db.ListTaskLogParams{TaskID: 7, Max: 50})) }},
 		"ListTaskSeries": {func() error { return ask(q.ListTaskSeries(ctx, 7)) }},

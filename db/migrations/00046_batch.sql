@@ -30,8 +30,8 @@ CREATE TABLE queries (
 
 -- What a batch query found: studies, or series where it asks for series. Dates and times are as the source sent them.
 CREATE TABLE query_results (
-    id                  bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job_id              bigint  NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    id                  bigint  GENERATED ALWAYS AS IDENTITY,
     task_id             bigint  NOT NULL REFERENCES tasks ON DELETE CASCADE,
     patient_id          text    NOT NULL,
     patient_name        text    NOT NULL,
@@ -46,9 +46,9 @@ CREATE TABLE query_results (
     series_description  text    NOT NULL,
     series_number       integer,                   -- NULL: the source doesn't say
     instances           integer NOT NULL,           -- of the series, or of the study; -1: the source doesn't say
+    PRIMARY KEY (job_id, id),                       -- no index by id alone, which a list of one job would walk
     UNIQUE (task_id, study_instance_uid, patient_id, series_instance_uid)
 );
-CREATE INDEX query_results_job ON query_results (job_id, id);
 
 -- +goose Down
 DROP TABLE query_results, queries;

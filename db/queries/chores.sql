@@ -68,7 +68,7 @@ WHERE e.id IN (SELECT t.id FROM tasks t WHERE t.job_id = sqlc.arg(job_id) AND t.
 
 -- EraseResults removes a part of what a batch query found, EraseQueries of what it asked. Zero rows: there is nothing left.
 -- name: EraseResults :execrows
-DELETE FROM query_results WHERE id IN (SELECT r.id FROM query_results r WHERE r.job_id = sqlc.arg(job_id) ORDER BY r.id LIMIT sqlc.arg(max));
+DELETE FROM query_results d WHERE d.job_id = sqlc.arg(job_id) AND d.id IN (SELECT r.id FROM query_results r WHERE r.job_id = sqlc.arg(job_id) ORDER BY r.id LIMIT sqlc.arg(max));
 
 -- name: EraseQueries :execrows
 DELETE FROM queries WHERE task_id IN (SELECT q.task_id FROM tasks t JOIN queries q ON q.task_id = t.id WHERE t.job_id = sqlc.arg(job_id) LIMIT sqlc.arg(max));

@@ -64,7 +64,7 @@ func failedColumns(extra []string) (list []batch.ExportColumn) {
 
 // failedQueries gives the rows of a job that failed, in the order of failedColumns.
 func (svc *Service) failedQueries(ctx context.Context, job jobs.Job, row func(cells []string) error) error {
-	p := db.ListFailedQueriesParams{JobID: job.ID, Statuses: []string{jobs.Failure}, Max: exportPage}
+	p := db.ListFailedQueriesParams{JobID: job.ID, Status: jobs.Failure, Max: exportPage}
 	for {
 		list, err := svc.Q.ListFailedQueries(ctx, p)
 		if err != nil {

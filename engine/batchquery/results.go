@@ -13,11 +13,8 @@ import (
 
 // Result is a study that a batch query found, or a series where its row asks for series.
 type Result struct {
-	db.QueryResult
-	Row       int32    // of the file
-	Pseudonym string   // that the row gives
-	Source    string   // name of the server that has it
-	Extra     []string // what the row has in the columns of the file that ADIT doesn't know
+	db.ListResultsRow
+	Row int32 // of the file
 }
 
 // ResultFilter chooses results of a job.
@@ -38,15 +35,12 @@ func (svc *Service) Results(ctx context.Context, user people.User, job int64, f 
 }
 
 func (svc *Service) results(ctx context.Context, list []jobs.Job, f ResultFilter) ([]Result, error) {
-	rows, err := svc.Q.ListResults(ctx, db.ListResultsParams{
+	rows, err := svc.Q.Planned().ListResults(ctx, db.ListResultsParams{
 		JobIds: idsOf(list), TaskID: f.Task, After: f.After, Max: int32(f.Limit),
 	})
 	out := make([]Result, len(rows))
 	for i, row := range rows {
-		out[i] = Result{QueryResult: row.QueryResult, Pseudonym: row.Pseudonym, Source: row.Source, Extra: row.Extra}
-		if len(row.Rows) > 0 {
-			out[i].Row = row.Rows[0]
-		}
+		out[i] = Result{row, row.Rows[0]}
 	}
 	return out, err
 }

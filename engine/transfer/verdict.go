@@ -184,7 +184,9 @@ func (r *verdict) judge(o *lease.Outcome) {
 }
 
 // countFailure lets the task try again if it has attempts left.
-func (r *verdict) countFailure(o *lease.Outcome, message string) { r.svc.lease.CountFailure(o, r.Row, message) }
+func (r *verdict) countFailure(o *lease.Outcome, message string) {
+	r.svc.lease.CountFailure(o, r.Row, message)
+}
 
 // warnNotes reports what the destination noted about instances that it took.
 func (r *verdict) warnNotes() {
