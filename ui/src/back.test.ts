@@ -6,10 +6,11 @@ import { expect, test } from 'vitest';
 import { backCloses } from './back';
 
 test('Back closes the dialog that is open, and leaves the page when there is none', () => {
-  let asked: Parameters<RouterHistory['block']>[0] | undefined;
-  backCloses({ block: (blocker: typeof asked) => (asked = blocker) } as unknown as RouterHistory);
+  type Blocker = Parameters<RouterHistory['block']>[0];
+  const asked: Blocker[] = [];
+  backCloses({ block: (blocker: Blocker) => void asked.push(blocker) } as unknown as RouterHistory);
   const stays = (action: 'BACK' | 'PUSH') =>
-    asked?.blockerFn({ action } as Parameters<NonNullable<typeof asked>['blockerFn']>[0]);
+    asked[0]?.blockerFn({ action } as Parameters<Blocker['blockerFn']>[0]);
 
   expect(stays('BACK')).toBe(false);
   document.body.innerHTML = '<div role="dialog" aria-modal="true"></div>';

@@ -2,7 +2,7 @@
 
 import { Button, Checkbox } from '@mantine/core';
 import { IconChevronRight } from '@tabler/icons-react';
-import { Fragment, useRef } from 'react';
+import { Fragment } from 'react';
 
 import { counted } from '../format/numbers';
 import { PickAll } from './PickAll';
@@ -33,9 +33,7 @@ type CardProps = Pick<StudyListProps, 'toggle' | 'load'> & {
 /** StudyCards shows studies as cards, which scroll with the page. */
 export function StudyCards(props: StudyListProps) {
   const { rows, toggle, load, selection, onSelection } = props;
-  const list = useRef<HTMLUListElement>(null);
-  const { places, after, measure } = useWindowRows({
-    list,
+  const { list, places, after, measure } = useWindowRows<HTMLUListElement>({
     count: rows.length,
     height: (i) => heights[rows[i]?.kind ?? 'study'],
     keyOf: (i) => rows[i]?.id ?? i,

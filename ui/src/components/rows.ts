@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { defaultRangeExtractor, useWindowVirtualizer } from '@tanstack/react-virtual';
-import { type RefObject, useLayoutEffect, useState } from 'react';
+import { useLayoutEffect, useRef, useState } from 'react';
 
 import { usePreferences } from '../session/me';
 
@@ -14,7 +14,6 @@ export function useRowHeight(): number {
 const allRendered = 100; // rows; of more, only those in sight are in the document
 
 type Options = {
-  list: RefObject<HTMLElement | null>;
   count: number;
   /** How high a row will be, until it is drawn. */
   height: (index: number) => number;
@@ -25,9 +24,10 @@ type Options = {
 export type Place = { index: number; gap: number };
 
 /** useWindowRows gives the rows to draw of a list that scrolls with the page. Each has its data-index. */
-export function useWindowRows({ list, count, height, keyOf }: Options) {
+export function useWindowRows<E extends HTMLElement>({ count, height, keyOf }: Options) {
+  const list = useRef<E>(null);
   const [top, setTop] = useState(0);
-  useLayoutEffect(() => setTop((list.current?.getBoundingClientRect().top ?? 0) + scrollY), [list, count]);
+  useLayoutEffect(() => setTop((list.current?.getBoundingClientRect().top ?? 0) + scrollY), [count]);
   const many = count > allRendered;
   const virtual = useWindowVirtualizer({
     count,
@@ -47,7 +47,7 @@ export function useWindowRows({ list, count, height, keyOf }: Options) {
   });
   if (!many) {
     const places = Array.from({ length: count }, (_, index): Place => ({ index, gap: 0 }));
-    return { places, after: 0, measure: undefined };
+    return { list, places, after: 0, measure: undefined };
   }
   const items = virtual.getVirtualItems();
   const places = items.map(({ index, start }, i): Place => ({
@@ -55,6 +55,7 @@ export function useWindowRows({ list, count, height, keyOf }: Options) {
     gap: start - (items[i - 1]?.end ?? top),
   }));
   return {
+    list,
     places,
     after: virtual.getTotalSize() + top - (items.at(-1)?.end ?? top),
     measure: virtual.measureElement,

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { CloseButton, Menu } from '@mantine/core';
-import { IconShieldLock } from '@tabler/icons-react';
-import { Link, useNavigate } from '@tanstack/react-router';
-import { memo } from 'react';
+import { CloseButton } from '@mantine/core';
+import { IconDots } from '@tabler/icons-react';
+import { Link } from '@tanstack/react-router';
+import { lazy, memo, Suspense, useState } from 'react';
 
 import type { Job } from '../../api';
-import { NodeName } from '../../components/controls';
+import { IconButton, NodeName } from '../../components/controls';
 import { kindWords } from '../../components/jobs';
 import { Failed } from '../../components/states';
 import { StatusBadge, TaskBar, Urgent } from '../../components/status';
@@ -14,7 +14,6 @@ import ui from '../../components/ui.module.css';
 import { bytes } from '../../format/numbers';
 import { exact, lasting, when } from '../../format/times';
 import { type Acting, ActingDialog, useActing } from '../../jobs/acting';
-import { JobMenu } from '../../jobs/JobMenu';
 import { happens, studiesDone } from '../../jobs/words';
 import c from './Jobs.module.css';
 
@@ -134,20 +133,28 @@ function Progress({ job }: { job: Job }) {
   );
 }
 
+const load = () => import('./RowMenu');
+const RowMenu = lazy(load);
+
+/** Actions is the menu of a job. Where there is nothing to do, it is not there. */
 function Actions({ acting }: { acting: Acting }) {
-  const go = useNavigate();
-  const { job } = acting;
-  const report = job.deidentified && (
-    <Menu.Item
-      leftSection={<IconShieldLock size={15} aria-hidden />}
-      onClick={() => void go({ to: '/jobs/$id/deidentification', params: { id: String(job.id) } })}
+  const [used, use] = useState(false);
+  const { job, allowed } = acting;
+  const button = (
+    <IconButton
+      label={`Actions of job ${job.id}`}
+      aria-haspopup="menu"
+      onPointerEnter={() => void load()}
+      onClick={() => use(true)}
     >
-      De-identification report
-    </Menu.Item>
+      <IconDots size={17} aria-hidden />
+    </IconButton>
   );
   return (
     <>
-      <JobMenu acting={acting}>{report}</JobMenu>
+      {(allowed.length > 0 || job.deidentified) && (
+        <Suspense fallback={button}>{used ? <RowMenu acting={acting} /> : button}</Suspense>
+      )}
       <ActingDialog acting={acting} />
     </>
   );

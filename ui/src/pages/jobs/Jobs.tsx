@@ -4,7 +4,7 @@ import { Button } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconArrowDown, IconArrowUp, IconFilterOff, IconListDetails, IconPlus } from '@tabler/icons-react';
 import { getRouteApi } from '@tanstack/react-router';
-import { Fragment, type ReactNode, useMemo, useRef } from 'react';
+import { Fragment, type ReactNode, useMemo } from 'react';
 
 import type { Job } from '../../api';
 import { Empty, Page, Section } from '../../components/layout';
@@ -159,10 +159,13 @@ type DrawnProps = { jobs: Job[]; owned: boolean; nodes: Kinds };
 
 /** Rows are the jobs as a table, below its head. */
 function Rows({ jobs, children, ...rest }: DrawnProps & { children: ReactNode }) {
-  const list = useRef<HTMLTableElement>(null);
   const height = useRowHeight();
   const keyOf = (i: number) => jobs[i]?.id ?? i;
-  const { places, after, measure } = useWindowRows({ list, count: jobs.length, height: () => height, keyOf });
+  const { list, places, after, measure } = useWindowRows<HTMLTableElement>({
+    count: jobs.length,
+    height: () => height,
+    keyOf,
+  });
   return (
     <table ref={list} className={`${ui.table} ${c.table}`} aria-rowcount={jobs.length + 1}>
       {children}
@@ -198,10 +201,13 @@ const cardHeight = 128; // pixels, until it is drawn
 
 /** Cards are the jobs where there is no room for a table. */
 function Cards({ jobs, ...rest }: DrawnProps) {
-  const list = useRef<HTMLUListElement>(null);
   const keyOf = (i: number) => jobs[i]?.id ?? i;
   const height = () => cardHeight;
-  const { places, after, measure } = useWindowRows({ list, count: jobs.length, height, keyOf });
+  const { list, places, after, measure } = useWindowRows<HTMLUListElement>({
+    count: jobs.length,
+    height,
+    keyOf,
+  });
   return (
     <ul className={c.cards} ref={list}>
       {places.map(({ index, gap }) => {
