@@ -9,7 +9,7 @@ test('Back closes the dialog that is open, and leaves the page when there is non
   type Blocker = Parameters<RouterHistory['block']>[0];
   const asked: Blocker[] = [];
   backCloses({ block: (blocker: Blocker) => void asked.push(blocker) } as unknown as RouterHistory);
-  const stays = (action: 'BACK' | 'PUSH') =>
+  const stays = (action: 'BACK' | 'PUSH'): unknown =>
     asked[0]?.blockerFn({ action } as Parameters<Blocker['blockerFn']>[0]);
 
   expect(stays('BACK')).toBe(false);
