@@ -80,9 +80,9 @@ func (f batchFile) check(
 }
 
 func tellPreview(w stdio.Writer, kind string, p client.BatchPreview) error {
-	what := "queries"
+	tasks := command.Plural(p.Tasks, "query", "queries")
 	if kind == client.BatchTransfer {
-		what = "studies"
+		tasks = command.Plural(p.Tasks, "study", "studies")
 	}
 	for _, f := range p.Faults {
 		fmt.Fprintf(w, "%s: %s\n", placeOf(f), command.Printable(f.Says))
@@ -102,7 +102,7 @@ func tellPreview(w stdio.Writer, kind string, p client.BatchPreview) error {
 			p.FaultyRows, command.Plural(p.Rows, "row", "rows"), p.Rows-p.FaultyRows)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %d %s of %s.\n", command.Plural(p.Rows, "row", "rows"), p.Tasks, what,
+	_, err := fmt.Fprintf(w, "%s, %s of %s.\n", command.Plural(p.Rows, "row", "rows"), tasks,
 		command.Plural(p.Patients, "patient", "patients"))
 	return err
 }
@@ -221,17 +221,20 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 // tableFlags say where a table goes.
 type tableFlags struct {
 	command.Remote
-	Format string `enum:"xlsx,csv,csv-semicolon," default:"" placeholder:"xlsx|csv|csv-semicolon" help:"How the table is written. Default: as the name of the file says, else csv."`
-	To     string `name:"output" placeholder:"FILE" help:"Write to this file, which must not exist yet. Default: the standard output."`
+	Format client.Format `enum:"xlsx,csv,csv-semicolon," default:"" placeholder:"xlsx|csv|csv-semicolon" help:"How the table is written. Default: as the name of the file says, else csv."`
+	To     string        `name:"output" short:"o" type:"path" placeholder:"FILE" help:"Write to this file, which must not exist yet. Default: the standard output."`
 }
 
 // write writes a table as it is wanted.
 func (t tableFlags) write(streams command.Streams, table func(f client.Format, w stdio.Writer) error) error {
-	format := client.Format(t.Format)
+	format := t.Format
 	if format == "" {
 		if format = client.CSV; strings.HasSuffix(strings.ToLower(t.To), ".xlsx") {
 			format = client.XLSX
 		}
+	}
+	if t.To == "" && t.JSON {
+		return command.Usage("--json tells of a file that was written; name the file by --output")
 	}
 	if t.To == "" {
 		return table(format, streams.Out)
@@ -248,7 +251,7 @@ func (t tableFlags) write(streams command.Streams, table func(f client.Format, w
 
 type batchResultsCmd struct {
 	tableFlags
-	Job        int64 `arg:"" placeholder:"JOB" help:"Number of the job."`
+	Job        int64 `complete:"job" arg:"" placeholder:"JOB" help:"Number of the job."`
 	AllSources bool  `help:"What all jobs found that were made together, one for each source."`
 }
 
@@ -258,6 +261,13 @@ func (c *batchResultsCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
+	if c.JSON && c.To == "" {
+		found, err := command.Collect(cl.Batch.Results(ctx, c.Job, client.ResultFilter{AllSources: c.AllSources, Limit: 500}))
+		if err != nil {
+			return err
+		}
+		return command.PrintJSON(io.Out, found)
+	}
 	return c.write(io, func(f client.Format, w stdio.Writer) error {
 		return cl.Batch.Export(ctx, c.Job, c.AllSources, f, w)
 	})
@@ -265,7 +275,7 @@ func (c *batchResultsCmd) Run(ctx context.Context, io command.Streams) error {
 
 type batchFailedCmd struct {
 	tableFlags
-	Job int64 `arg:"" placeholder:"JOB" help:"Number of the job."`
+	Job int64 `complete:"job" arg:"" placeholder:"JOB" help:"Number of the job."`
 }
 
 // Run writes the rows that failed.

@@ -145,7 +145,7 @@ func (c *jobListCmd) Run(ctx context.Context, io command.Streams) error {
 	fmt.Fprintln(w, "ID\tSTATUS\tTASKS\tFROM\tTO\tPATIENTS\tOWNER\tCREATED")
 	for _, j := range jobs {
 		fmt.Fprintf(w, "%d\t%s\t%d of %d\t%s\t%s\t%s\t%s\t%s\n", j.ID, state(j), ended(j.Tasks), j.Tasks.Total(),
-			command.Printable(j.Source), command.Printable(j.Destination),
+			command.Printable(j.Source), cmp.Or(command.Printable(j.Destination), "-"),
 			patients(j), command.Printable(j.Owner), command.Stamp(j.CreatedAt))
 	}
 	return w.Flush()
@@ -153,7 +153,10 @@ func (c *jobListCmd) Run(ctx context.Context, io command.Streams) error {
 
 // patients says whether the studies of a job keep their patients.
 func patients(j client.Job) string {
-	if j.Deidentified != nil {
+	switch {
+	case j.Kind == client.BatchQuery: // it moves nothing
+		return "-"
+	case j.Deidentified != nil:
 		return "pseudonyms"
 	}
 	return "identified"
@@ -255,20 +258,20 @@ func printJob(w stdio.Writer, j client.Job) {
 	if j.Urgent {
 		fmt.Fprint(w, ", urgent")
 	}
-	fmt.Fprintf(
-		w, "; from %s to %s, by %s\n", command.Printable(j.Source),
-		command.Printable(j.Destination), command.Printable(j.Owner),
-	)
+	source, destination := command.Printable(j.Source), command.Printable(j.Destination)
+	way := fmt.Sprintf("from %s to %s", source, destination)
+	if j.Kind == client.BatchQuery {
+		way = "batch query at " + source
+	}
+	fmt.Fprintf(w, "; %s, by %s\n", way, command.Printable(j.Owner))
+	if j.Title != "" {
+		fmt.Fprintf(w, "Title: %s\n", command.Printable(j.Title))
+	}
 	fmt.Fprintf(w, "Tasks: %d pending, %d in progress, %d success, %d warning, %d failure, %d canceled\n",
 		j.Tasks.Pending, j.Tasks.InProgress, j.Tasks.Success, j.Tasks.Warning, j.Tasks.Failure, j.Tasks.Canceled)
-	fmt.Fprintf(w, "Instances: %d of %d, %s", j.Delivered, j.Expected, size(j.Bytes))
-	if j.Rate != nil {
-		fmt.Fprintf(w, "; %.1f per second, %s/s", j.Rate.InstancesPerSecond, size(int64(j.Rate.BytesPerSecond)))
+	if j.Kind != client.BatchQuery { // which moves nothing
+		printMoved(w, j)
 	}
-	if j.ReadyAt != nil {
-		fmt.Fprintf(w, "; ready about %s", command.Stamp(*j.ReadyAt))
-	}
-	fmt.Fprintln(w)
 	if j.WhyWaiting != "" {
 		fmt.Fprintf(w, "Pending tasks wait: %s\n", command.Printable(j.WhyWaiting))
 	}
@@ -277,14 +280,30 @@ func printJob(w stdio.Writer, j client.Job) {
 	}
 }
 
+// printMoved prints how many instances of a job have arrived, and how fast they come.
+func printMoved(w stdio.Writer, j client.Job) {
+	fmt.Fprintf(w, "Instances: %d of %d, %s", j.Delivered, j.Expected, size(j.Bytes))
+	if j.Rate != nil {
+		fmt.Fprintf(w, "; %.1f per second, %s/s", j.Rate.InstancesPerSecond, size(int64(j.Rate.BytesPerSecond)))
+	}
+	if j.ReadyAt != nil {
+		fmt.Fprintf(w, "; ready about %s", command.Stamp(*j.ReadyAt))
+	}
+	fmt.Fprintln(w)
+}
+
 // shownMissing is how many missing instances are named of those that lack for one reason.
 const shownMissing = 3
 
 func printTask(w stdio.Writer, t client.Task) {
-	fmt.Fprintf(
-		w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,
-		command.Printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes),
-	)
+	if t.StudyInstanceUID == "" && len(t.Rows) > 0 { // of a batch query, which moves nothing
+		fmt.Fprintf(w, "  Task %d: row %d: %s\n", t.ID, t.Rows[0], words(t.Status))
+	} else {
+		fmt.Fprintf(
+			w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,
+			command.Printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes),
+		)
+	}
 	if t.WhyWaiting != "" {
 		fmt.Fprintf(w, "    waits: %s\n", command.Printable(t.WhyWaiting))
 	}

@@ -46,6 +46,7 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, err)
 	for name, text := range map[string]string{
 		"password": "staple battery horse\n", "linkage.csv": "PatientID,Pseudonym\nA,P-9\n",
+		"query.csv": "PatientID,Modality\nPHANTOM-001,CT\n", "faulty.csv": "PatientID,Modality\nPHANTOM-*,CT\n",
 		"workers.json": `{"default": 4}`, "own.yaml": "name: own\nversion: \"1\"\nbase: ps3.15-basic\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o600))
@@ -101,6 +102,10 @@ func TestJSON(t *testing.T) {
 	give(jsonStep{line: "task kill 6", has: []string{`"id": 6`}})
 	h.Release()
 	give(jsonStep{line: "job wait 5", code: command.ExitCanceled, has: []string{`"status": "canceled"`}})
+
+	for _, step := range batchSteps {
+		give(step)
+	}
 
 	for _, name := range leaves(commandTree(t), "") {
 		switch name {
@@ -256,6 +261,22 @@ var registrationSteps = []jsonStep{
 	{line: "user registrations", has: []string{`"username": "ada"`}},
 	{line: "user approve 1", has: []string{`"username": "ada"`}},
 	{line: "user refuse 2 --reason no", has: []string{`"refused"`}},
+}
+
+var batchSteps = []jsonStep{
+	{line: "schedule set PACS-A --batch 4"},
+	{line: "batch sample query --output sample.xlsx", has: []string{`"done": "written"`}},
+	{line: "batch query query.csv --source PACS-A --dry-run", has: []string{`"rows": 1`, `"faults": []`}},
+	{line: "batch query faulty.csv --source PACS-A --dry-run", code: command.ExitFailure, has: []string{`"cell": "A2"`}},
+	{line: "batch query faulty.csv --source PACS-A", code: command.ExitUsage, has: []string{"A2"}},
+	{line: "batch query query.csv --source PACS-A --wait", has: []string{`"id": 6`, `"status": "success"`}},
+	{line: "batch query query.csv --source PACS-A,RESEARCH", has: []string{`"id": 7`, `"first_job_id": 7`}},
+	{line: "batch results 6", has: []string{`"study_instance_uid"`}},
+	{line: "batch results 6 --output found.csv", has: []string{`"file"`}},
+	{line: "batch results 1", code: command.ExitFailure, has: []string{`"status":409`}},
+	{line: "batch failed 6", code: command.ExitUsage, has: []string{"--output"}},
+	{line: "batch failed 6 -o failed-rows.csv", has: []string{`"file"`}},
+	{line: "batch transfer found.csv --source PACS-A --destination RESEARCH", has: []string{`"id": 9`, `"kind": "batch_transfer"`}},
 }
 
 // aditIn runs the program in a folder, with a home of its own, and tells its two outputs apart.

@@ -207,7 +207,7 @@ func (c Batch) Export(ctx context.Context, job int64, allSources bool, f Format,
 	})), to)
 }
 
-// FailedRows writes the rows of a batch query or batch transfer that failed, with the reason; it can be used again.
+// FailedRows writes the rows of a batch query that failed, with the reason; it can be used again.
 func (c Batch) FailedRows(ctx context.Context, job int64, f Format, to io.Writer) error {
 	return c.copy(ctx, get(jobPath(job)+"/failed-rows", query(map[string]any{"format": string(f)})), to)
 }

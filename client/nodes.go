@@ -61,6 +61,10 @@ func query(values map[string]any) url.Values {
 			if v > 0 {
 				q.Set(name, strconv.Itoa(v))
 			}
+		case int64:
+			if v > 0 {
+				q.Set(name, strconv.FormatInt(v, 10))
+			}
 		}
 	}
 	return q

@@ -59,6 +59,7 @@ type site struct {
 	dbURL  string
 	client *client.Client
 	people *people.Service
+	key    people.Key
 	log    *testpeer.Buffer
 	ready  func(context.Context) error
 
@@ -87,7 +88,8 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 		require.NoError(t, err)
 	}
 	t.Cleanup(s.pool.Close)
-	who := people.New(s.pool, people.NewKey())
+	s.key = people.NewKey()
+	who := people.New(s.pool, s.key)
 	require.NoError(t, who.Bootstrap(ctx, func(token string) error { s.token = token; return nil }))
 	s.people = who
 	log := testpeer.Log(t, s.log)
@@ -128,7 +130,7 @@ func (s *site) work() {
 	s.t.Helper()
 	log := testpeer.Log(s.t, s.log)
 	member, err := actors.Start(actors.Config{
-		Engine:      engine.New(s.pool, people.New(s.pool, people.NewKey()), door.NewDoor(s.pool), log, base.Config{}),
+		Engine:      engine.New(s.pool, people.New(s.pool, s.key), door.NewDoor(s.pool), log, base.Config{}),
 		DatabaseURL: s.dbURL, Lease: 10 * time.Second, Log: log,
 		Registration: lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
 	})

@@ -101,6 +101,11 @@ func TestListsAskOnce(t *testing.T) {
 	m.exec(`INSERT INTO group_permissions (group_id, permission) SELECT id, p FROM groups, unnest(ARRAY['linkage', 'quarantine']) p WHERE name = $1 ON CONFLICT DO NOTHING`, group)
 	task := m.one(`INSERT INTO tasks (job_id, seq, study_instance_uid) VALUES ($1, 100000, '1.2') RETURNING id`, job)
 
+	query := m.one(`INSERT INTO jobs (kind, owner_id, project_id, source_id, priority, n_success)
+		SELECT 'batch_query', u.id, p.id, $1, 3, 1 FROM users u, projects p WHERE u.is_superuser LIMIT 1 RETURNING id`, m.src)
+	found := m.one(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, rows) VALUES ($1, 1, '', 'success', '{2}') RETURNING id`, query)
+	m.asked(query)
+
 	grow := func(from, to int) {
 		t.Helper()
 		for n := from; n < to; n++ {
@@ -128,6 +133,7 @@ func TestListsAskOnce(t *testing.T) {
 			m.exec(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, message, reason, not_before) VALUES ($1, 2 * $2::integer + 1, '1.2', 'pending', '', '', now() + interval '1 hour'), ($1, 2 * $2 + 2, '1.2', 'failure', $3, $3, now())`,
 				job, n, "It failed like "+name)
 			m.exec(`INSERT INTO task_log (task_id, line) VALUES ($1, $2)`, task, name)
+			m.addResult(query, found, fmt.Sprintf("1.2.%d", n+1))
 			m.exec(`INSERT INTO linkage (project_id, trial, pseudonym, identity, patient_id) SELECT id, '', $1, $1, $1 FROM projects WHERE name = $2`, name, project)
 			m.exec(`INSERT INTO deid_profiles (name, version, sha256, text) VALUES ($1, '1', $1, $2)`,
 				name, "name: "+name+"\nversion: \"1\"\nbase: ps3.15-basic\n")
@@ -138,7 +144,7 @@ func TestListsAskOnce(t *testing.T) {
 		}
 	}
 	places := strings.NewReplacer(
-		"/jobs/{id}", fmt.Sprintf("/jobs/%d", job), "/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
+		"/jobs/{id}/results", fmt.Sprintf("/jobs/%d/results", query), "/jobs/{id}", fmt.Sprintf("/jobs/%d", job), "/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
 		"{group}", group, "{name}", project,
 	)
 	routes := pages(t, m.site)

@@ -3,6 +3,7 @@
 package http_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"strconv"
 
@@ -97,6 +98,14 @@ var routes = []row{
 	{route: "GET /api/v1/jobs", want: every(200)},
 	{route: "GET /api/v1/jobs:count", want: every(200)},
 	{route: "POST /api/v1/jobs", want: every(201), needs: both, body: `{"kind":"selective_transfer","source":"SRC","destination":"DST","studies":[{"study_instance_uid":"1.2.3"}]}`},
+	{route: "POST /api/v1/batch:check", want: every(200), body: `{"kind":"batch_query","file":"` + queryFile + `"}`},
+	{route: "GET /api/v1/batch-samples/{kind}", want: every(200), on: named("batch_query")},
+	{route: "POST /api/v1/batch-queries", want: every(201), needs: source, body: `{"sources":["SRC"],"file":"` + queryFile + `"}`},
+	{route: "POST /api/v1/batch-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","file":"` + transferFile + `"}`},
+	{route: "GET /api/v1/jobs/{id}/results", want: owned(200), on: newBatchQuery},
+	{route: "GET /api/v1/jobs/{id}/results:count", want: owned(200), on: newBatchQuery},
+	{route: "GET /api/v1/jobs/{id}/results:export", want: owned(200), on: newBatchQuery},
+	{route: "GET /api/v1/jobs/{id}/failed-rows", want: owned(200), on: newBatchQuery},
 	{route: "GET /api/v1/jobs/{id}", want: owned(200), on: newJob("pending")},
 	{route: "PATCH /api/v1/jobs/{id}", want: owned(200), on: newJob("pending"), body: `{"urgent":true}`},
 	{route: "DELETE /api/v1/jobs/{id}", want: owned(204), on: newJob("pending")},
@@ -219,6 +228,42 @@ func newJob(state string) func(*matrix, person) []string {
 		job, _ := m.makeJob(state, owner)
 		return []string{strconv.FormatInt(job, 10)}
 	}
+}
+
+// Files of rows in base64: a CT of a patient, and a study under a pseudonym.
+var (
+	queryFile    = inBase64("PatientID,Modality\nPHANTOM-001,CT\n")
+	transferFile = inBase64("PatientID,StudyInstanceUID,Pseudonym\nPHANTOM-001,1.2.3,SUBJ-1\n")
+)
+
+func inBase64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
+
+// newBatchQuery makes a batch query with a row that found a study, and one that failed.
+func newBatchQuery(m *matrix, owner person) []string {
+	m.t.Helper()
+	job, task := m.makeJob("success", owner)
+	m.exec(`UPDATE jobs SET kind = 'batch_query', destination_id = NULL, n_success = 1, n_failure = 1 WHERE id = $1`, job)
+	m.exec(`UPDATE tasks SET study_instance_uid = '', rows = ARRAY[seq + 1] WHERE job_id = $1`, job)
+	m.exec(`UPDATE tasks SET status = 'failure', message = 'x' WHERE job_id = $1 AND seq = 2`, job)
+	m.asked(job)
+	m.addResult(job, task, "1.2.3")
+	return []string{strconv.FormatInt(job, 10)}
+}
+
+// asked adds what the tasks of a batch query ask.
+func (m *matrix) asked(job int64) {
+	m.t.Helper()
+	m.exec(`INSERT INTO queries (task_id, patient_id, patient_name, patient_birth_date, accession_number, study_date_from, study_date_to,
+			modalities, study_description, series_description, series_numbers, extra)
+		SELECT id, 'P', '', '', '', '', '', '{CT}', '', '', '{}', '{}' FROM tasks WHERE job_id = $1`, job)
+}
+
+// addResult adds a study that a task of a batch query found.
+func (m *matrix) addResult(job, task int64, study string) {
+	m.t.Helper()
+	m.exec(`INSERT INTO query_results (job_id, task_id, patient_id, patient_name, patient_birth_date, accession_number, study_instance_uid,
+			study_date, study_time, study_description, modalities, series_instance_uid, series_description, instances)
+		VALUES ($1, $2, 'P', '', '', '', $3, '', '', '', '{CT}', '', '', 1)`, job, task, study)
 }
 
 func newTask(state string) func(*matrix, person) []string {

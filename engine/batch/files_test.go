@@ -134,7 +134,11 @@ func queriesOf(t testing.TB, file []byte, o Options) *Queries {
 
 func transfersOf(t testing.TB, file []byte, pseudonymRequired bool) *Transfers {
 	t.Helper()
-	tr, err := ReadTransfers(t.Context(), bytes.NewReader(file), int64(len(file)), Options{}, pseudonymRequired)
+	why := ""
+	if pseudonymRequired {
+		why = OnlyPseudonyms
+	}
+	tr, err := ReadTransfers(t.Context(), bytes.NewReader(file), int64(len(file)), Options{}, why)
 	require.NoError(t, err)
 	return tr
 }

@@ -40,7 +40,7 @@ func check(t *testing.T, file []byte, o Options) {
 		require.NotEmpty(t, f.Kind.Title(), f.Kind)
 	}
 	r, size = in()
-	tr, err := ReadTransfers(t.Context(), r, size, o, true)
+	tr, err := ReadTransfers(t.Context(), r, size, o, OnlyPseudonyms)
 	if err == nil {
 		for _, task := range tr.Tasks {
 			require.True(t, fault.ValidUID(task.StudyInstanceUID))

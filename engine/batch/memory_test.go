@@ -239,7 +239,7 @@ func TestTime(t *testing.T) {
 	for _, file := range [][]byte{manyRows(t, 1000), []byte("PatientID,StudyInstanceUID\n1,1.2\n")} {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := ReadTransfers(ctx, bytes.NewReader(file), int64(len(file)), Options{}, true)
+		_, err := ReadTransfers(ctx, bytes.NewReader(file), int64(len(file)), Options{}, OnlyPseudonyms)
 		require.ErrorIs(t, err, context.Canceled)
 
 		table := open(t, file, Options{Columns: TransferColumns()})

@@ -37,11 +37,16 @@ type Transfers struct {
 	Extra []string       // names for TransferRow.Extra
 }
 
-// ReadTransfers reads the file of a batch transfer; pseudonymRequired says that its owner may not transfer without.
-// Faults are in the result; the error is a *refusal.Invalid if the file can't be read at all.
-func ReadTransfers(
-	ctx context.Context, in io.ReaderAt, size int64, o Options, pseudonymRequired bool,
-) (*Transfers, error) {
+// Why each row needs a pseudonym.
+const (
+	OnlyPseudonyms = "You may transfer under pseudonyms only."
+	AllPseudonyms  = "Other rows have one, and this patient's identity would travel with them. Give each row a pseudonym, " +
+		"let those without get one, or make two files."
+)
+
+// ReadTransfers reads the file of a batch transfer; why says why each row needs a pseudonym, if it does. Faults are in
+// the result; the error is a *refusal.Invalid if the file can't be read at all.
+func ReadTransfers(ctx context.Context, in io.ReaderAt, size int64, o Options, why string) (*Transfers, error) {
 	o.Columns = TransferColumns()
 	t, err := Open(ctx, in, size, o)
 	if err != nil {
@@ -49,11 +54,11 @@ func ReadTransfers(
 	}
 	tr := &transfers{
 		reading: t.reading(), studies: map[string]int32{}, patients: map[string]int32{}, pseudonyms: map[string]int32{},
-		needs: pseudonymRequired,
+		why: why,
 	}
 	tr.noPatient = tr.lacks(transferPatientID, "Each row needs it.")
 	tr.noStudy = tr.lacks(transferStudy, "Each row needs it.")
-	tr.noPseudonym = pseudonymRequired && tr.lacks(transferPseudonym, onlyPseudonyms)
+	tr.noPseudonym = why != "" && tr.lacks(transferPseudonym, why)
 	for row, err := range t.Rows(ctx) {
 		if err != nil {
 			return nil, err
@@ -74,13 +79,11 @@ func ReadTransfers(
 	return out, nil
 }
 
-const onlyPseudonyms = "You may transfer under pseudonyms only."
-
 type transfers struct {
 	*reading
 
 	tasks []TransferTask
-	needs bool // pseudonyms
+	why   string // each row needs a pseudonym; empty: none does
 
 	// What rows are compared with, in little memory: the maps hold places in the lists.
 	named      []patient
@@ -121,8 +124,8 @@ func (tr *transfers) take(row *Row) {
 	}
 	missing(transferPatientID, tr.noPatient, "PatientID is missing.")
 	missing(transferStudy, tr.noStudy, "StudyInstanceUID is missing.")
-	if tr.needs {
-		missing(transferPseudonym, tr.noPseudonym, "Pseudonym is missing. "+onlyPseudonyms)
+	if tr.why != "" {
+		missing(transferPseudonym, tr.noPseudonym, "Pseudonym is missing. "+tr.why)
 	}
 	tr.lengths.take(row, row.Cells[transferPatientID].Text)
 	if !tr.agrees(row) || !fine {
@@ -151,7 +154,7 @@ func (tr *transfers) agrees(row *Row) bool {
 				first.row)
 		}
 	}
-	if !okPseudonym || pseudonym == "" && tr.needs {
+	if !okPseudonym || pseudonym == "" && tr.why != "" {
 		return fine
 	}
 	first := tr.first(tr.patients, id, patient{id, pseudonym, int32(row.Row), int32(row.Record)})

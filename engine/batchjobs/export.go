@@ -128,8 +128,28 @@ func (e exported) columns() (list []batch.ExportColumn) {
 		add(batch.TextExport, "Source")
 	}
 	add(batch.NumberExport, "Row")
-	add(batch.TextExport, e.extra...)
+	add(batch.TextExport, beside(list, e.extra)...)
 	return list
+}
+
+// beside returns names for the extra columns of a file, other than those of the export and of a batch transfer: a study
+// that somebody has written into a row must not be taken for the one that was found.
+func beside(list []batch.ExportColumn, extra []string) []string {
+	taken := map[string]bool{}
+	for _, c := range list {
+		taken[c.Name] = true
+	}
+	for _, c := range batch.TransferColumns() {
+		taken[c.Name] = true
+	}
+	names := make([]string, len(extra))
+	for i, name := range extra {
+		for taken[name] {
+			name += " (file)"
+		}
+		taken[name], names[i] = true, name
+	}
+	return names
 }
 
 func (e exported) row(r batchquery.Result) (cells []string) {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 
 	"github.com/adit-go/adit/engine/base"
@@ -93,11 +94,7 @@ func (svc *Service) Check(
 		}
 		p.Result, o.Columns = q.Result, batch.QueryColumns()
 	} else {
-		needs, err := svc.needsPseudonyms(ctx, user, pseudonymize)
-		if err != nil {
-			return Preview{}, err
-		}
-		t, err := batch.ReadTransfers(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o, needs)
+		t, err := svc.readTransfers(ctx, user, f, o, pseudonymize)
 		if err != nil {
 			return Preview{}, err
 		}
@@ -109,14 +106,12 @@ func (svc *Service) Check(
 
 // shown reads the rows that a preview shows.
 func shown(ctx context.Context, f File, o batch.Options, found batch.Result) (rows []Row, err error) {
-	faulty := map[int]bool{}
-	for _, fault := range found.Faults {
-		faulty[fault.Row] = true
-	}
-	delete(faulty, 0)
-	most := shownFine
-	if len(faulty) > 0 {
+	faulty, most := map[int]bool{}, shownFine
+	if found.Preview.FaultyRows > 0 { // other faults are of the header, or of the whole file
 		most = shownFaulty
+		for _, fault := range found.Faults {
+			faulty[fault.Row] = true
+		}
 	}
 	t, err := batch.Open(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o)
 	if err != nil {
@@ -159,16 +154,34 @@ func cellsOf(row *batch.Row, known []batch.Column, p batch.Preview) []string {
 	return cells
 }
 
-// needsPseudonyms reports whether each row of a transfer has to give a pseudonym: its owner may not send patients.
-func (svc *Service) needsPseudonyms(ctx context.Context, user people.User, pseudonymize bool) (bool, error) {
+// readTransfers reads the file of a transfer. Unless those without get a pseudonym, each row has to give one if its
+// owner may not send patients, or if another row does.
+func (svc *Service) readTransfers(
+	ctx context.Context, user people.User, f File, o batch.Options, pseudonymize bool,
+) (*batch.Transfers, error) {
+	read := func(why string) (*batch.Transfers, error) {
+		return batch.ReadTransfers(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o, why)
+	}
 	if pseudonymize {
-		return false, nil
+		return read("")
 	}
 	err := svc.People.Check(ctx, user.ID, people.Action{Permissions: []string{people.TransferUnpseudonymized}})
 	if _, denied := errors.AsType[*people.Denied](err); denied {
-		return true, nil
+		return read(batch.OnlyPseudonyms)
 	}
-	return false, err
+	if err != nil {
+		return nil, err
+	}
+	t, err := read("")
+	if err != nil {
+		return nil, err
+	}
+	given := func(task batch.TransferTask) bool { return task.Pseudonym != "" }
+	lacks := func(task batch.TransferTask) bool { return task.Pseudonym == "" }
+	if slices.ContainsFunc(t.Tasks, given) && slices.ContainsFunc(t.Tasks, lacks) {
+		return read(batch.AllPseudonyms)
+	}
+	return t, nil
 }
 
 // fine refuses a file that has faults.
@@ -236,11 +249,7 @@ func (svc *Service) Transfer(ctx context.Context, user people.User, f File, t jo
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	needs, err := svc.needsPseudonyms(ctx, user, t.Pseudonymize)
-	if err != nil {
-		return jobs.Job{}, err
-	}
-	read, err := batch.ReadTransfers(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o, needs)
+	read, err := svc.readTransfers(ctx, user, f, o, t.Pseudonymize)
 	if err != nil {
 		return jobs.Job{}, err
 	}

@@ -270,8 +270,8 @@ func (q *asking) series(ctx context.Context, s query.FoundStudy) (list []found, 
 			continue
 		}
 		f := ofStudy(s)
-		f.Series, f.SeriesDescription, f.SeriesNumber = series.SeriesInstanceUID, series.SeriesDescription, series.SeriesNumber
-		f.Modalities, f.Instances = []string{series.Modality}, series.Instances
+		f.Series, f.SeriesDescription = series.SeriesInstanceUID, series.SeriesDescription
+		f.SeriesNumber, f.Modalities, f.Instances = series.SeriesNumber, []string{series.Modality}, series.Instances
 		list = append(list, f)
 	}
 	return list, nil

@@ -165,7 +165,8 @@ func insertQueries(
 	ctx context.Context, q *db.Queries, user people.User, b Queries, source string, p db.InsertJobParams,
 ) (int64, error) {
 	p.Kind, p.OwnerID, p.Verified, p.NPending = BatchQuery, user.ID, true, int32(len(b.Rows))
-	p.Title, p.Description, p.EthicsID, p.ExtraColumns = b.Title, b.Description, b.EthicsID, append([]string{}, b.ExtraColumns...)
+	p.Title, p.Description, p.EthicsID = b.Title, b.Description, b.EthicsID
+	p.ExtraColumns = append([]string{}, b.ExtraColumns...)
 	p.MailWhenFinished, p.Urgent, p.Priority = b.MailWhenFinished, b.Urgent, priorityOf(BatchQuery, b.Urgent)
 	job, err := q.InsertJob(ctx, p)
 	if err != nil {

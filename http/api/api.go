@@ -90,8 +90,8 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
 			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
-			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a},
-			&quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
+			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &failuresRoutes{a}, &tasksRoutes{a},
+			&scheduleRoutes{a}, &quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
 			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
 		} {
 			of.register()
@@ -126,6 +126,7 @@ type operation struct {
 	raw          bool          // the body is no JSON, whatever its Content-Type says
 	editable     bool          // the answer, if it is a GET, has an ETag; else it heeds If-Match
 	csv          bool          // the answer is a table, as asTable gives it
+	xlsx         bool          // the table is a workbook, unless CSV is asked for
 	lines        bool          // the answer is JSON lines, as asTable gives them
 	parts        reflect.Type  // the answer is of this type as a whole, or JSON lines for who accepts them
 	always       bool          // in maintenance too, for people without staff rights
@@ -177,6 +178,11 @@ func register[I, O any](
 			Description: "The table, in UTF-8.",
 			Content:     map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}},
 		}}
+	}
+	if op.xlsx {
+		responses["200"].Content[workbook] = &huma.MediaType{
+			Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"},
+		}
 	}
 	if op.lines {
 		responses = map[string]*huma.Response{"200": {
@@ -280,7 +286,10 @@ type table struct {
 	Body               func(huma.Context)
 }
 
-const jsonLines = "application/jsonl"
+const (
+	jsonLines = "application/jsonl"
+	workbook  = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+)
 
 // asTable streams a table. Where that fails in its midst the connection is cut: nobody may take a part for the whole.
 func asTable(name string, write func(ctx context.Context, w io.Writer) error) *table {

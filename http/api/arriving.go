@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	heldBodies = 64 << 20 // bytes of large bodies that are held, of all users together
-	heldOfUser = 32 << 20 // of one of them: one of the largest, and a few small ones
+	heldBodies = 96 << 20 // bytes of large bodies that are held, of all users together
+	heldOfUser = 48 << 20 // of one of them: one of the largest (batchBody), and a few small ones
 
 	piece = 256 << 10 // bytes that are read at once
 

@@ -62,7 +62,7 @@ func (a *batchRoutes) register() {
 		example: `{"source": "PACS", "destination": "research", "pseudonymize": true, "file": "UGF0aWVudElELFN0dWR5SW5zdGFuY2VVSUQNClBIQU5UT00tMDAxLDEuMi44MjYuMC4xLjM2ODAwNDMuOC40OTguMQ0K"}`,
 	}, a.createTransfer)
 	handle(a.API, operation{
-		method: http.MethodGet, path: "/batch-samples/{kind}", id: "get-batch-sample", tag: batchTag, csv: true,
+		method: http.MethodGet, path: "/batch-samples/{kind}", id: "get-batch-sample", tag: batchTag, csv: true, xlsx: true,
 		summary:     "Get a sample of a file of rows",
 		description: "Gives a small file with all columns, to begin with.",
 		example:     "PatientID,Modality\nPHANTOM-001,CT\n",
@@ -80,7 +80,7 @@ func (a *batchRoutes) register() {
 	}, a.count)
 	handle(a.API, operation{
 		method: http.MethodGet, path: "/jobs/{id}/results:export", id: "export-results", tag: batchTag,
-		errors: []int{404, 409}, csv: true,
+		errors: []int{404, 409}, csv: true, xlsx: true,
 		summary: "Export what a batch query found",
 		description: "Streams the results as a table that a batch transfer takes as it is. A workbook has the rows that " +
 			"failed on a second sheet. Each export leaves a row in the audit log.",
@@ -89,7 +89,7 @@ func (a *batchRoutes) register() {
 	}, a.export)
 	handle(a.API, operation{
 		method: http.MethodGet, path: "/jobs/{id}/failed-rows", id: "export-failed-rows", tag: batchTag,
-		errors: []int{404, 409}, csv: true,
+		errors: []int{404, 409}, csv: true, xlsx: true,
 		summary: "Export the rows of a batch query that failed",
 		description: "Streams the rows with the reason of each. Once that is mended, the table can be used for a batch " +
 			"query as it is.",
@@ -187,7 +187,7 @@ func inFormat(name string, f TableFormat, write func(ctx context.Context, w io.W
 		return asTable(name+".csv", write)
 	}
 	t := asTable(name+".xlsx", write)
-	t.ContentType = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+	t.ContentType = workbook
 	return t
 }
 

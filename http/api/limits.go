@@ -156,7 +156,7 @@ func waitForLarge(ctx context.Context) bool {
 	return false
 }
 
-// formats has a large body of JSON read by the type of the one request that may have one before it is checked value by
+// formats has a large body of JSON read by the types of the requests that may have one before it is checked value by
 // value, which notes each that is of another kind.
 func formats(all map[string]huma.Format) map[string]huma.Format {
 	all = maps.Clone(all)
@@ -164,10 +164,7 @@ func formats(all map[string]huma.Format) map[string]huma.Format {
 		decode := f.Unmarshal
 		f.Unmarshal = func(data []byte, v any) error {
 			if _, first := v.(*any); first && len(data) > largeBody {
-				var job client.NewJob
-				strict := json.NewDecoder(bytes.NewReader(data))
-				strict.DisallowUnknownFields()
-				if err := strict.Decode(&job); err != nil {
+				if err := ofLarge(data); err != nil {
 					return err
 				}
 			}
@@ -176,4 +173,18 @@ func formats(all map[string]huma.Format) map[string]huma.Format {
 		all[name] = f
 	}
 	return all
+}
+
+// ofLarge refuses a large body that is of no request that may have one.
+func ofLarge(data []byte) (err error) {
+	for _, body := range []any{
+		&client.BatchToCheck{}, &client.NewBatchQuery{}, &client.NewBatchTransfer{}, &client.NewJob{},
+	} {
+		strict := json.NewDecoder(bytes.NewReader(data))
+		strict.DisallowUnknownFields()
+		if err = strict.Decode(body); err == nil {
+			return nil
+		}
+	}
+	return err
 }
