@@ -6,12 +6,14 @@ import (
 	"bytes"
 	"compress/flate"
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,8 +32,13 @@ import (
 	"github.com/adit-go/adit/test/harness"
 )
 
+// Its tests wait most of the time, for peers, pauses and windows: more of them run at once than there are cores.
 func TestMain(m *testing.M) {
 	testpeer.Isolate()
+	flag.Parse()
+	if n := flag.Lookup("test.parallel"); n.Value.String() == n.DefValue {
+		_ = flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0)))
+	}
 	os.Exit(m.Run())
 }
 
