@@ -41,6 +41,7 @@ type Me struct {
 	Permissions    []string    `json:"permissions" nullable:"false" doc:"Permissions of all one's groups; all that there are, for superusers." example:"selective_transfer"`
 	LockedSections []string    `json:"locked_sections,omitempty" nullable:"false" doc:"Permissions that nobody may use for now, since staff has locked their sections; absent: none, as for staff." example:"selective_transfer"`
 	SectionMessage string      `json:"section_message,omitempty" doc:"Why they are locked; absent if staff has not said it." example:"Until the new storage is in place."`
+	EthicsIDNeeded bool        `json:"ethics_id_needed,omitempty" doc:"A batch transfer needs the number of an application to the ethics committee."`
 	Preferences    Preferences `json:"preferences" doc:"How one likes user interfaces to be; what was never set is absent." example:"{\"theme\":\"dark\"}"`
 }
 

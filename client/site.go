@@ -22,6 +22,7 @@ type Settings struct {
 	MaxJobsPerHour     int      `json:"max_jobs_per_hour" doc:"Jobs that one user may make in an hour; 0: no bound." example:"100"`
 	MaxStudies         int      `json:"max_studies" doc:"Studies of one job; 0: no bound besides that of a request." example:"10000"`
 	MaxSeries          int      `json:"max_series" doc:"Series that one job names; 0: no bound besides that of a request." example:"50000"`
+	EthicsIDNeeded     bool     `json:"ethics_id_needed" doc:"A batch transfer needs the number of an application to the ethics committee."`
 	LowDiskGB          float64  `json:"low_disk_gb" doc:"Gigabytes (10⁹ bytes): staff gets a mail when less is free in a folder or the data directory; 0: never." example:"20"`
 	CleanUpAt          string   `json:"clean_up_at" example:"03:00" doc:"Time of day when the daily clean-up begins, as HH:MM in the time zone of the server."`
 	KeepSessions       int      `json:"keep_sessions" doc:"Days that sessions are kept after they ended." example:"30"`
@@ -47,6 +48,7 @@ type SettingsChange struct {
 	MaxJobsPerHour     *int      `json:"max_jobs_per_hour,omitempty" minimum:"0" maximum:"1000000" doc:"Jobs that one user may make in an hour; 0: no bound. Absent: as it is." example:"100"`
 	MaxStudies         *int      `json:"max_studies,omitempty" minimum:"0" maximum:"1000000" doc:"Studies of one job; 0: no bound besides that of a request. Absent: as it is." example:"10000"`
 	MaxSeries          *int      `json:"max_series,omitempty" minimum:"0" maximum:"1000000" doc:"Series that one job names; 0: no bound besides that of a request. Absent: as it is." example:"50000"`
+	EthicsIDNeeded     *bool     `json:"ethics_id_needed,omitempty" doc:"A batch transfer needs the number of an application to the ethics committee. Absent: as it is."`
 	LowDiskGB          *float64  `json:"low_disk_gb,omitempty" minimum:"0" maximum:"1000000" doc:"Gigabytes (10⁹ bytes): staff gets a mail when less is free in a folder or the data directory; 0: never. Absent: as it is." example:"20"`
 	CleanUpAt          *string   `json:"clean_up_at,omitempty" maxLength:"5" example:"03:00" doc:"Time of day when the daily clean-up begins, as HH:MM in the time zone of the server. Absent: as it is."`
 	KeepSessions       *int      `json:"keep_sessions,omitempty" minimum:"0" maximum:"36500" doc:"Days that sessions are kept after they ended. Absent: as it is." example:"30"`

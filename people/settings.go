@@ -36,6 +36,9 @@ type Settings struct {
 	MaxStudies     int `json:"max_studies"` // of a job
 	MaxSeries      int `json:"max_series"`  // that a job names
 
+	// EthicsIDNeeded refuses batch transfers without the number of an application to the ethics committee.
+	EthicsIDNeeded bool `json:"ethics_id_needed"`
+
 	LowDiskGB float64 `json:"low_disk_gb"` // free space below which staff gets a mail; 0: never
 
 	// CleanUpAt is the time of the daily clean-up, by the clock on the wall of ADIT_TIMEZONE, as "03:00".

@@ -627,6 +627,7 @@ type Profile struct {
 	// LockedSections keep this user out for now, by what SectionMessage says.
 	LockedSections []string
 	SectionMessage string
+	EthicsIDNeeded bool // a batch transfer needs the number of an application to the ethics committee
 }
 
 // ProfileChange changes oneself: nil fields stay as they are.
@@ -648,15 +649,15 @@ func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
 	if err != nil {
 		return p, err
 	}
-	return s.withLocks(ctx, p)
+	return s.withSite(ctx, p)
 }
 
-// withLocks tells which sections are locked, if that keeps the user out.
-func (s *Users) withLocks(ctx context.Context, p Profile) (Profile, error) {
-	if p.IsStaff || p.IsSuperuser {
-		return p, nil
-	}
+// withSite tells what the settings of the site mean for the user: which sections are locked, if that keeps them out.
+func (s *Users) withSite(ctx context.Context, p Profile) (Profile, error) {
 	settings, err := s.svc.Settings(ctx)
+	if p.EthicsIDNeeded = settings.EthicsIDNeeded; p.IsStaff || p.IsSuperuser {
+		return p, err
+	}
 	if p.LockedSections = settings.LockedSections; len(p.LockedSections) > 0 {
 		p.SectionMessage = settings.SectionMessage
 	}
@@ -732,7 +733,7 @@ func (s *Users) ChangeProfile(ctx context.Context, user User, c ProfileChange) (
 	if err != nil {
 		return p, err
 	}
-	return s.withLocks(ctx, p)
+	return s.withSite(ctx, p)
 }
 
 // withPreferences returns preferences with those that change. What an interface kept of its own before is left alone.

@@ -65,7 +65,7 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
-	if err := svc.checkSize(ctx, t); err != nil {
+	if err := svc.checkSettings(ctx, t); err != nil {
 		return Job{}, err
 	}
 	source, destination, err := svc.transferNodes(ctx, user, t)
@@ -94,11 +94,16 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	return svc.Get(ctx, user, id)
 }
 
-// checkSize refuses what is more than the settings allow of one job.
-func (svc *Service) checkSize(ctx context.Context, t Transfer) error {
+// checkSettings refuses what the settings do not allow of a job: it is too much, or lacks what the site asks for.
+func (svc *Service) checkSettings(ctx context.Context, t Transfer) error {
 	settings, err := svc.People.Settings(ctx)
 	if err != nil {
 		return err
+	}
+	if settings.EthicsIDNeeded && t.Kind == BatchTransfer && strings.TrimSpace(t.EthicsID) == "" {
+		return &refusal.Invalid{
+			Field: "ethics_id", Reason: "give the number of the application to the ethics committee, which this site asks for",
+		}
 	}
 	series := 0
 	for _, s := range t.Studies {

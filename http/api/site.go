@@ -124,6 +124,7 @@ func (a *siteRoutes) changeSettings(ctx context.Context, user people.User, in *s
 		set(&s.MaxJobsPerHour, c.MaxJobsPerHour)
 		set(&s.MaxStudies, c.MaxStudies)
 		set(&s.MaxSeries, c.MaxSeries)
+		set(&s.EthicsIDNeeded, c.EthicsIDNeeded)
 		set(&s.LowDiskGB, c.LowDiskGB)
 		set(&s.CleanUpAt, c.CleanUpAt)
 		set(&s.KeepSessions, c.KeepSessions)

@@ -15,7 +15,7 @@ func Me(p people.Profile) client.Me {
 		Username: p.Username, Person: client.Person(p.Person), IsStaff: p.IsStaff,
 		IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
 		Groups: p.Groups, ActiveGroup: p.ActiveGroup, Permissions: p.Permissions,
-		LockedSections: p.LockedSections, SectionMessage: p.SectionMessage,
+		LockedSections: p.LockedSections, SectionMessage: p.SectionMessage, EthicsIDNeeded: p.EthicsIDNeeded,
 		Preferences: preferences(p.Preferences),
 	}
 }

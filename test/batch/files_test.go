@@ -140,3 +140,22 @@ func TestQueryIsErased(t *testing.T) {
 	var conflict *refusal.Conflict
 	require.ErrorAs(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.RestartJob), &conflict)
 }
+
+// TestEthicsID: where the site asks for it, a batch transfer needs the number of the application.
+func TestEthicsID(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	n.AddServer("source", "SRC", "127.0.0.1:1", nil)
+	n.AddServer("destination", "DST", "127.0.0.1:2", nil)
+	_, err := n.People.Site.ChangeSettings(t.Context(), n.Admin, func(s *people.Settings) { s.EthicsIDNeeded = true })
+	require.NoError(t, err)
+	file := batchjobs.File{Bytes: []byte("PatientID,StudyInstanceUID,Pseudonym\n1,1.2.3,SUBJ-1\n")}
+	transfer := jobs.Transfer{Source: "source", Destination: "destination"}
+	_, err = n.Engine.BatchJobs.Transfer(t.Context(), n.Admin, file, transfer)
+	var invalid *refusal.Invalid
+	require.ErrorAs(t, err, &invalid)
+	require.Equal(t, "ethics_id", invalid.Field)
+	transfer.EthicsID = "S-123/2026"
+	job, err := n.Engine.BatchJobs.Transfer(t.Context(), n.Admin, file, transfer)
+	require.NoError(t, err)
+	require.Equal(t, "S-123/2026", job.EthicsID)
+}

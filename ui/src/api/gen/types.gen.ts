@@ -1432,6 +1432,10 @@ export type Me = {
      */
     department?: string;
     /**
+     * A batch transfer needs the number of an application to the ethics committee.
+     */
+    ethics_id_needed?: boolean;
+    /**
      * Given name, as others see it.
      */
     first_name?: string;
@@ -3636,6 +3640,10 @@ export type Settings = {
      */
     clean_up_at: string;
     /**
+     * A batch transfer needs the number of an application to the ethics committee.
+     */
+    ethics_id_needed: boolean;
+    /**
      * Days that jobs that de-identified are kept after they ended, with their reports and manifests; 0: for ever.
      */
     keep_deidentified_jobs: number;
@@ -3718,6 +3726,10 @@ export type SettingsChange = {
      * Time of day when the daily clean-up begins, as HH:MM in the time zone of the server. Absent: as it is.
      */
     clean_up_at?: string;
+    /**
+     * A batch transfer needs the number of an application to the ethics committee. Absent: as it is.
+     */
+    ethics_id_needed?: boolean;
     /**
      * Days that jobs that de-identified are kept after they ended, with their reports and manifests; 0: for ever. Absent: as it is.
      */
