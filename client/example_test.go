@@ -233,6 +233,99 @@ func ExampleAudit_List() {
 	// Output: admin server.pause server archive
 }
 
+// Rows of a file are asked for at a server; each result says which row it is for.
+func ExampleBatch_Query() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	rows := []byte("PatientID,Modality\nPHANTOM-001,CT\nPHANTOM-002,MR\n") // or a whole .xlsx file
+	jobs, err := c.Batch.Query(ctx, client.NewBatchQuery{
+		BatchFile: client.BatchFile{File: rows}, Sources: []string{"PACS"},
+	}, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, job := range jobs { // one for each source
+		if _, err := c.Jobs.Wait(ctx, job.ID, nil); err != nil {
+			fmt.Println(err)
+			return
+		}
+		for found, err := range c.Batch.Results(ctx, job.ID, client.ResultFilter{}) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			fmt.Println("row", found.Row, found.PatientID, found.StudyDate, found.Modalities)
+		}
+	}
+	// Unordered output:
+	// row 2 PHANTOM-001 20240108 [CT SR]
+	// row 2 PHANTOM-001 20240415 [CT]
+	// row 3 PHANTOM-002 20240219 [MR]
+}
+
+// What a batch query found goes on to a server, as it is, with pseudonyms.
+func ExampleBatch_Transfer() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	jobs, err := c.Batch.Query(ctx, client.NewBatchQuery{
+		BatchFile: client.BatchFile{File: []byte("PatientID,Modality\nPHANTOM-001,CT\n")}, Sources: []string{"PACS"},
+	}, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := c.Jobs.Wait(ctx, jobs[0].ID, nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	var table bytes.Buffer
+	if err := c.Batch.Export(ctx, jobs[0].ID, false, client.XLSX, &table); err != nil {
+		fmt.Println(err)
+		return
+	}
+	job, err := c.Batch.Transfer(ctx, client.NewBatchTransfer{
+		BatchFile: client.BatchFile{File: table.Bytes()}, Source: "PACS", Destination: "research", Pseudonymize: true,
+	}, "")
+	if err == nil {
+		job, err = c.Jobs.Wait(ctx, job.ID, nil)
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(job.Tasks.Total(), job.Message)
+	// Output: 2 All tasks succeeded.
+}
+
+// A file is checked before anything is made of it.
+func ExampleBatch_Check() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	preview, err := c.Batch.Check(context.Background(), client.BatchToCheck{
+		Kind: client.BatchQuery, BatchFile: client.BatchFile{File: []byte("PatientID,Modality\nPHANTOM-001,CT\nPHANTOM-002,\n")},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, fault := range preview.Faults {
+		fmt.Println(fault.Cell, fault.Says)
+	}
+	// Output: B3 Modality is missing. It is needed unless AccessionNumber is given.
+}
+
 // A folder of the machine that ADIT runs on becomes a destination, with a quota.
 func ExampleFolders_Add() {
 	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))

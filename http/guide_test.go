@@ -49,6 +49,8 @@ func TestGuide(t *testing.T) {
 	out := run("bash", blocks(string(guide), "bash"))
 	require.Contains(t, out, `"username":"admin"`)
 	require.Contains(t, out, phantom.DemoStudies()[0].StudyInstanceUID)
+	require.Contains(t, out, `"faults":[]`)
+	require.Contains(t, out, `"kind":"batch_transfer"`)
 	out = run("python3", blocks(string(guide), "python"))
 	require.Contains(t, out, "success All tasks succeeded.")
 	require.NotContains(t, out, "missing")

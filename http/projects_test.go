@@ -28,6 +28,7 @@ func TestProjects(t *testing.T) {
 		ID: made.ID, Name: "Lung: study?", Description: "screening", Group: "Radiology",
 		Profile: "adit-default", ProfileVersion: "1", Members: []string{"other"},
 		UIDGeneration: 1, FromOriginal: true, Scan: true, CreatedAt: made.CreatedAt,
+		ExcludedModalities: []string{},
 	}, made)
 	r := s.send("GET", "/api/v1/projects/lung%3A%20study%3F", "")
 	require.Equal(t, 200, r.StatusCode, r.body)

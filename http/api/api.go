@@ -180,9 +180,7 @@ func register[I, O any](
 		}}
 	}
 	if op.xlsx {
-		responses["200"].Content[workbook] = &huma.MediaType{
-			Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"},
-		}
+		responses["200"].Content[workbook] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
 	}
 	if op.lines {
 		responses = map[string]*huma.Response{"200": {

@@ -265,6 +265,8 @@ func addExamples(schemas huma.Registry, op *huma.Operation) {
 
 func exampleOf(schemas huma.Registry, mediaType string, content *huma.MediaType, given string, answer bool) any {
 	switch {
+	case mediaType == workbook: // no text
+		return nil
 	case !strings.HasSuffix(mediaType, "json"):
 		content.Schema = &huma.Schema{Type: huma.TypeString}
 		return given

@@ -129,6 +129,7 @@ func TestDocumentExamples(t *testing.T) {
 				if r.Ref != "" {
 					continue
 				}
+				delete(r.Content, workbook) // the other form of some tables, which has no example
 				require.LessOrEqual(t, len(r.Content), 1, "one form")
 				for _, content := range r.Content {
 					require.NotEmpty(t, content.Example, status)
