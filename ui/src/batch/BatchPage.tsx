@@ -17,6 +17,7 @@ import c from './Batch.module.css';
 import type { Loaded } from './file';
 import type { BatchKind } from './kept';
 import { holdsSays, readSays, verdictOf } from './preview';
+import { Sample } from './Sample';
 import { useTaking } from './useCheck';
 
 const FaultGrid = lazy(() => import('./FaultGrid'));
@@ -161,17 +162,6 @@ function InZone({ file, preview, kind, needs }: InZoneProps) {
           : preview && readSays(preview)}
       </p>
     </>
-  );
-}
-
-type SampleProps = { kind: BatchKind; format: 'xlsx' | 'csv' | 'csv-semicolon'; children?: ReactNode };
-
-/** Sample is a small file to begin with. */
-export function Sample({ kind, format, children }: SampleProps) {
-  return (
-    <a href={`/api/v1/batch-samples/${kind}?format=${format}`} download className="ul">
-      {children ?? (format === 'xlsx' ? 'sample.xlsx' : 'sample.csv')}
-    </a>
   );
 }
 

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button, Checkbox, Collapse, Select, Textarea, TextInput } from '@mantine/core';
+import { Button, Select } from '@mantine/core';
 import { IconChevronDown } from '@tabler/icons-react';
-import { type ReactNode, useId, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useId, useState } from 'react';
 
 import type { Project } from '../api';
 import { Section } from '../components/layout';
 import { projectWords, useProjects } from '../jobs/projects';
-import { can, useMe, usePreferences } from '../session/me';
+import { can, useMe } from '../session/me';
 import c from './Batch.module.css';
 import type { BatchForm } from './kept';
+
+const More = lazy(() => import('./More'));
 
 type FormProps = { form: BatchForm; change: (part: Partial<BatchForm>) => void };
 
@@ -19,13 +21,6 @@ export function useProject(name: string | undefined): { project?: Project; loadi
   const { data, isPending } = useProjects();
   const own = data?.find((p) => p.is_default && p.group === me.active_group);
   return { project: data?.find((p) => p.name === name) ?? own, loading: isPending };
-}
-
-/** useMail tells whether there will be a mail: by choice, else as one's preferences say. */
-export function useMail(form: BatchForm): boolean {
-  const me = useMe();
-  const [preferences] = usePreferences();
-  return Boolean(me.mail) && (form.mail ?? preferences.mail_when_finished ?? false);
 }
 
 type ProjectChoiceProps = { project: Project | undefined; choose: (name: string) => void };
@@ -78,56 +73,14 @@ export function ForFile({ form, change, trial, children }: ForFileProps) {
       }
     >
       <div className={c.form}>{children}</div>
-      <Collapse expanded={opened} id={id}>
-        <More form={form} change={change} trial={trial} />
-      </Collapse>
+      <div id={id} hidden={!opened}>
+        {opened && (
+          <Suspense fallback={null}>
+            <More form={form} change={change} trial={trial} />
+          </Suspense>
+        )}
+      </div>
     </Section>
-  );
-}
-
-function More({ form, change, trial }: MoreProps) {
-  const me = useMe();
-  const mail = useMail(form);
-  const text = (field: 'title' | 'ethicsID' | 'trialID' | 'trialName', label: string, most: number) => (
-    <TextInput
-      label={label}
-      maxLength={most}
-      autoComplete="off"
-      value={form[field]}
-      onChange={(e) => change({ [field]: e.currentTarget.value })}
-    />
-  );
-  return (
-    <div className={`${c.form} ${c.more}`}>
-      {text('title', 'Title', 150)}
-      {text('ethicsID', 'Ethics application ID', 100)}
-      {trial && text('trialID', 'Trial protocol ID', 64)}
-      {trial && text('trialName', 'Trial protocol name', 64)}
-      <Textarea
-        className={c.wide}
-        label="Description"
-        description="Without names or IDs of patients"
-        maxLength={2000}
-        rows={2}
-        value={form.description}
-        onChange={(e) => change({ description: e.currentTarget.value })}
-      />
-      {me.mail && (
-        <Checkbox
-          label="Mail me when it has ended"
-          checked={mail}
-          onChange={(e) => change({ mail: e.currentTarget.checked })}
-        />
-      )}
-      {can(me, 'urgent') && (
-        <Checkbox
-          label="Urgent"
-          description="Runs before jobs that are not urgent"
-          checked={form.urgent}
-          onChange={(e) => change({ urgent: e.currentTarget.checked })}
-        />
-      )}
-    </div>
   );
 }
 

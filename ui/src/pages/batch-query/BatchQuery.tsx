@@ -1,24 +1,28 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Checkbox } from '@mantine/core';
+import { IconCheck, IconServer2 } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
 
 import { createBatchQuery, type Node } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, Dates, ForFile, ProjectChoice, useMail, useProject } from '../../batch/Choices';
+import { aboutOf, Dates, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
 import { useBatch } from '../../batch/kept';
+import { useMail } from '../../batch/mail';
 import { listed } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
+import { Help } from '../../components/controls';
 import { Page } from '../../components/layout';
 import { Failed, Hint, Loading } from '../../components/states';
 import { counted } from '../../format/numbers';
 import { useRequestKey, useShowMade } from '../../jobs/create';
 import { goneSays, whenItAsks } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes, useServersNow } from '../../servers/queries';
-import { QueryHelp } from './QueryHelp';
+
+const QueryHelp = lazy(() => import('./QueryHelp'));
 
 const title = 'Batch Query';
 
@@ -34,7 +38,7 @@ function Opened() {
   const { data, error, refetch } = useNodes();
   if (data) return <Query servers={sourcesOf(data)} />;
   return (
-    <Page title={title} after={<QueryHelp />}>
+    <Page title={title} after={<HelpButton />}>
       {error ? <Failed error={error} retry={() => void refetch()} /> : <Loading rows={6} />}
     </Page>
   );
@@ -66,7 +70,7 @@ function Query({ servers }: { servers: Node[] }) {
     <BatchPage
       kind={kind}
       title={title}
-      help={<QueryHelp />}
+      help={<HelpButton />}
       file={file}
       check={check}
       needs="Its first row names the columns, such as PatientID and Modality."
@@ -128,19 +132,37 @@ function Sources({ servers, sources, gone, toggle }: SourcesProps) {
       <fieldset className={c.sources}>
         <legend>Sources</legend>
         <div>
-          {servers.map((server) => (
-            <Checkbox
-              key={server.name}
-              label={fullName(server)}
-              checked={sources.includes(server.name)}
-              onChange={(e) => toggle(server.name, e.currentTarget.checked)}
-            />
-          ))}
+          {servers.map(({ name, ...server }) => {
+            const on = sources.includes(name);
+            const Icon = on ? IconCheck : IconServer2;
+            return (
+              <button
+                key={name}
+                type="button"
+                className={c.source}
+                aria-pressed={on}
+                onClick={() => toggle(name, !on)}
+              >
+                <Icon size={15} aria-hidden />
+                {fullName({ ...server, name })}
+              </button>
+            );
+          })}
           {servers.length === 0 && 'Your groups may read from no server. Ask an administrator.'}
         </div>
       </fieldset>
       {gone.length > 0 && sources.length === 0 && <Hint says={goneSays(gone[0])} waits />}
       {outlook && <Hint says={outlook.says} waits={outlook.waits} />}
     </div>
+  );
+}
+
+function HelpButton() {
+  return (
+    <Help title={title}>
+      <Suspense fallback={<Loading rows={6} />}>
+        <QueryHelp />
+      </Suspense>
+    </Help>
   );
 }

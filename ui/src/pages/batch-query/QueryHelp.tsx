@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { BatchHelp } from '../../batch/BatchHelp';
 import { queryColumns } from '../../batch/columns';
+import { HelpText } from '../../batch/HelpText';
 
 /** QueryHelp is what there is to say about the page. */
-export function QueryHelp() {
+export default function QueryHelp() {
   return (
-    <BatchHelp
-      title="Batch Query"
+    <HelpText
       kind="batch_query"
       columns={queryColumns}
       does="ADIT asks one or more servers for the studies that each row of a file describes. Nothing is transferred: the results are a table, which a batch transfer takes as it is."

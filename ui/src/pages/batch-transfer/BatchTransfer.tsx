@@ -2,16 +2,19 @@
 
 import { Select } from '@mantine/core';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { lazy, Suspense } from 'react';
 
 import { createBatchTransfer, type Node, type Project } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, ForFile, ProjectChoice, useMail, useProject } from '../../batch/Choices';
+import { aboutOf, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
 import { type BatchForm, type Pseudonyms, useBatch } from '../../batch/kept';
+import { useMail } from '../../batch/mail';
 import { makesSays } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
+import { Help } from '../../components/controls';
 import { Note, Page } from '../../components/layout';
 import { Failed, Hint, Loading } from '../../components/states';
 import { useRequestKey, useShowMade } from '../../jobs/create';
@@ -19,7 +22,8 @@ import { goneSays, whenItRuns } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes, useServersNow } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
 import { pseudonymsDiffer } from './pseudonyms';
-import { TransferHelp } from './TransferHelp';
+
+const TransferHelp = lazy(() => import('./TransferHelp'));
 
 const title = 'Batch Transfer';
 
@@ -35,7 +39,7 @@ function Opened() {
   const { data, error, refetch } = useNodes();
   if (data) return <Transfer nodes={data} />;
   return (
-    <Page title={title} after={<TransferHelp />}>
+    <Page title={title} after={<HelpButton />}>
       {error ? <Failed error={error} retry={() => void refetch()} /> : <Loading rows={6} />}
     </Page>
   );
@@ -75,7 +79,7 @@ function Transfer({ nodes }: { nodes: Node[] }) {
     <BatchPage
       kind={kind}
       title={title}
-      help={<TransferHelp />}
+      help={<HelpButton />}
       file={file}
       check={check}
       needs="Its first row names the columns, such as PatientID and StudyInstanceUID."
@@ -226,5 +230,15 @@ function How({ pseudonyms, project }: { pseudonyms: Pseudonyms; project?: Projec
       pseudonymized{by}
       {pseudonyms === 'file' && ', as the file says'}
     </>
+  );
+}
+
+function HelpButton() {
+  return (
+    <Help title={title}>
+      <Suspense fallback={<Loading rows={6} />}>
+        <TransferHelp />
+      </Suspense>
+    </Help>
   );
 }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { BatchHelp } from '../../batch/BatchHelp';
 import { transferColumns } from '../../batch/columns';
+import { HelpText } from '../../batch/HelpText';
 
 /** TransferHelp is what there is to say about the page. */
-export function TransferHelp() {
+export default function TransferHelp() {
   return (
-    <BatchHelp
-      title="Batch Transfer"
+    <HelpText
       kind="batch_transfer"
       columns={transferColumns}
       does="ADIT sends the studies that a file names from one server to another, or to a folder, and tells you when all of them have arrived. The results of a batch query are such a file."

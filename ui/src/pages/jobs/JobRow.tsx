@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { CloseButton, Menu } from '@mantine/core';
-import { IconShieldLock } from '@tabler/icons-react';
+import { CloseButton } from '@mantine/core';
 import { Link, useNavigate } from '@tanstack/react-router';
 import { memo } from 'react';
 
@@ -56,7 +55,7 @@ export const JobRow = memo(function JobRow({ job, owned, nodes, index, measure }
         <td>
           <div className={c.nodes}>
             <NodeName name={job.source} kind={nodes.get(job.source)} />
-            <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+            {job.destination && <NodeName name={job.destination} kind={nodes.get(job.destination)} />}
           </div>
         </td>
         <td>{happens(job)}</td>
@@ -96,8 +95,12 @@ export const JobCard = memo(function JobCard({ job, owned, nodes, index, measure
       </div>
       <div className="row wrap dim">
         <NodeName name={job.source} kind={nodes.get(job.source)} />
-        <span aria-label="to">→</span>
-        <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+        {job.destination && (
+          <>
+            <span aria-label="to">→</span>
+            <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+          </>
+        )}
         <span className="small">{belongsTo(job, owned)}</span>
       </div>
       <Progress job={job} />
@@ -108,7 +111,7 @@ export const JobCard = memo(function JobCard({ job, owned, nodes, index, measure
 });
 
 function belongsTo(job: Job, owned: boolean): string {
-  return owned ? `${job.project} · ${job.owner}` : job.project;
+  return [job.title, job.project, owned && job.owner].filter(Boolean).join(' · ');
 }
 
 function Title({ job }: { job: Job }) {
@@ -137,17 +140,10 @@ function Progress({ job }: { job: Job }) {
 function Actions({ acting }: { acting: Acting }) {
   const go = useNavigate();
   const { job } = acting;
-  const report = job.deidentified && (
-    <Menu.Item
-      leftSection={<IconShieldLock size={15} aria-hidden />}
-      onClick={() => void go({ to: '/jobs/$id/deidentification', params: { id: String(job.id) } })}
-    >
-      De-identification report
-    </Menu.Item>
-  );
+  const report = () => void go({ to: '/jobs/$id/deidentification', params: { id: String(job.id) } });
   return (
     <>
-      <JobMenu acting={acting}>{report}</JobMenu>
+      <JobMenu acting={acting} report={job.deidentified && report} />
       <ActingDialog acting={acting} />
     </>
   );

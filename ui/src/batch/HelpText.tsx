@@ -2,14 +2,12 @@
 
 import type { ReactNode } from 'react';
 
-import { Help } from '../components/controls';
 import c from './Batch.module.css';
-import { Sample } from './BatchPage';
-import { type Column } from './columns';
+import type { Column } from './columns';
 import type { BatchKind } from './kept';
+import { Sample } from './Sample';
 
-type BatchHelpProps = {
-  title: string;
+type HelpTextProps = {
   kind: BatchKind;
   columns: Column[];
   /** What it does. */
@@ -18,10 +16,10 @@ type BatchHelpProps = {
   ends: ReactNode;
 };
 
-/** BatchHelp is what there is to say about a batch page: its columns above all. */
-export function BatchHelp({ title, kind, columns, does, ends }: BatchHelpProps) {
+/** HelpText is what there is to say about a batch page: its columns above all. */
+export function HelpText({ kind, columns, does, ends }: HelpTextProps) {
   return (
-    <Help title={title}>
+    <>
       <p>{does}</p>
       <h3 className={c.helpTitle}>The file</h3>
       <p>
@@ -65,6 +63,6 @@ export function BatchHelp({ title, kind, columns, does, ends }: BatchHelpProps) 
       <p>{ends}</p>
       <h3 className={c.helpTitle}>Keys</h3>
       <p>Ctrl + Enter creates the job, once the file has no fault.</p>
-    </Help>
+    </>
   );
 }
