@@ -105,7 +105,7 @@ export function questionOf(action: JobAction, job: Job): Question | null {
       if (asks(job)) {
         return {
           title: `Ask everything of job ${job.id} again?`,
-          says: `All ${counts(job, total(job.tasks))} are asked of ${job.source} again. What was found before is forgotten.`,
+          says: `${allRows(job)} asked of ${job.source} again. What was found before is forgotten.`,
           keep: 'Leave it as it is',
           go: 'Ask again',
         };
@@ -154,6 +154,11 @@ function deletes(job: Job): string {
   if (asks(job)) return `ADIT forgets the job and what it has found for its ${counts(job, n)}. This cannot be undone.`;
   const whose = n === 1 ? 'its study' : `its ${count(n)} studies`;
   return `ADIT forgets the job and what became of ${whose}.${stays} This cannot be undone.`;
+}
+
+function allRows(job: Job): string {
+  const n = total(job.tasks);
+  return n === 1 ? 'The row is' : `All ${count(n)} rows are`;
 }
 
 function allStudies(job: Job): string {
