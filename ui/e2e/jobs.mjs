@@ -32,7 +32,11 @@ export function newJob(watched, studies, more = {}) {
 /** newQuery makes a batch query of PACS-A, of lines of CSV, and gives its job. */
 export async function newQuery(watched, lines) {
   const file = Buffer.from(lines.join('\n')).toString('base64');
-  const { jobs } = await call(watched, 'POST', '/batch-queries', { sources: ['PACS-A'], file, title: 'Cohort' });
+  const { jobs } = await call(watched, 'POST', '/batch-queries', {
+    sources: ['PACS-A'],
+    file,
+    title: 'Cohort',
+  });
   return jobs[0];
 }
 
@@ -59,8 +63,8 @@ function hours(n) {
 }
 
 /**
- * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, and one that waits until its window
- * opens.
+ * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, and one that waits until its
+ * window opens.
  */
 export async function madeJobs(owner, world, visit) {
   const manager = await visit('manager');
@@ -74,7 +78,12 @@ export async function madeJobs(owner, world, visit) {
   ]);
   await ended(owner, success.id);
   await ended(owner, failure.id);
-  const query = await newQuery(owner, ['PatientID,Modality', 'PHANTOM-101,CT', 'PHANTOM-107,MR', 'PHANTOM-404,CT']);
+  const query = await newQuery(owner, [
+    'PatientID,Modality',
+    'PHANTOM-101,CT',
+    'PHANTOM-107,MR',
+    'PHANTOM-404,CT',
+  ]);
   await ended(owner, query.id);
   await close(manager);
   const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);

@@ -162,7 +162,20 @@ const reset = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    inside.addChildren([shell.addChildren([home, jobs, job, task, report, selective, batchQuery, batchTransfer, profile, missing])]),
+    inside.addChildren([
+      shell.addChildren([
+        home,
+        jobs,
+        job,
+        task,
+        report,
+        selective,
+        batchQuery,
+        batchTransfer,
+        profile,
+        missing,
+      ]),
+    ]),
     welcome,
     login,
     register,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
-// From a file with faults to a transfer: all faults at their cells, a corrected file, results, and what is made of them.
+// From a file with faults to a transfer: faults at their cells, a corrected file, results, and what is made of them.
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -22,7 +22,11 @@ const corrected = [
   'PHANTOM-404,,,CT,,B',
 ];
 
-const fileOf = (lines) => ({ name: 'cohort.csv', mimeType: 'text/csv', buffer: Buffer.from(lines.join('\r\n')) });
+const fileOf = (lines) => ({
+  name: 'cohort.csv',
+  mimeType: 'text/csv',
+  buffer: Buffer.from(lines.join('\r\n')),
+});
 
 /** drop drops a file somewhere on the page, as a person does who misses the zone. */
 const drop = (page, lines) =>
@@ -62,7 +66,9 @@ export default async function ({ world, visit }) {
   assert.ok(faults.length >= 3, JSON.stringify(faults));
   const columns = header.split(',');
   for (const { row, column, says } of faults) {
-    const cell = grid.locator('tr').filter({ has: page.getByRole('rowheader', { name: String(row), exact: true }) });
+    const cell = grid
+      .locator('tr')
+      .filter({ has: page.getByRole('rowheader', { name: String(row), exact: true }) });
     await cell.locator('td[data-bad]').nth(0).waitFor();
     const bad = column ? cell.locator('td').nth(columns.indexOf(column)) : cell.locator('td').first();
     await bad.and(page.locator('[data-bad]')).getByText(says).waitFor();
@@ -82,7 +88,10 @@ export default async function ({ world, visit }) {
   const results = page.getByRole('table', { name: 'Results' });
   await results.getByText('PHANTOM-107').waitFor();
   const job = await ended(owner, id);
-  assert.deepEqual([job.status, job.title, job.tasks.success, job.tasks.failure], ['failure', 'Stroke cohort', 3, 1]);
+  assert.deepEqual(
+    [job.status, job.title, job.tasks.success, job.tasks.failure],
+    ['failure', 'Stroke cohort', 3, 1],
+  );
   await page.getByText('4 results', { exact: true }).waitFor();
   await page.getByText('Stroke cohort', { exact: true }).waitFor();
 
@@ -131,7 +140,10 @@ export default async function ({ world, visit }) {
   await page.keyboard.press('Control+Enter');
   await page.waitForURL(/\/jobs\/\d+$/);
   const transfer = await ended(owner, Number(page.url().split('/').at(-1)));
-  assert.deepEqual([transfer.kind, transfer.tasks.failure, transfer.pseudonymize], ['batch_transfer', 0, true]);
+  assert.deepEqual(
+    [transfer.kind, transfer.tasks.failure, transfer.pseudonymize],
+    ['batch_transfer', 0, true],
+  );
   const images = world.studies.slice(0, 4).reduce((n, s) => n + s.images, 0);
   assert.ok(transfer.delivered > images / 2, `${transfer.delivered} of ${images}`);
   await page.getByRole('heading', { name: `Job ${transfer.id}` }).waitFor();

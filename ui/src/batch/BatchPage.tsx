@@ -80,7 +80,9 @@ export function BatchPage(props: BatchPageProps) {
           </Note>
         )}
         {choices}
-        {file && check.error && !checking && <Failed error={check.error} retry={() => void check.refetch()} />}
+        {file && check.error && !checking && (
+          <Failed error={check.error} retry={() => void check.refetch()} />
+        )}
         <div role="status">{preview && !checking && <Verdict preview={preview} kind={kind} />}</div>
         {file && !preview && checking && <Loading rows={6} label="Reading the file" />}
         {preview && (
@@ -145,7 +147,8 @@ function InZone({ file, preview, kind, needs }: InZoneProps) {
           <b className="strong">Drop an Excel or CSV file here</b>
         </p>
         <p className="small dim">
-          {needs} Begin with a sample: <Sample kind={kind} format="xlsx" />, <Sample kind={kind} format="csv" />
+          {needs} Begin with a sample: <Sample kind={kind} format="xlsx" />,{' '}
+          <Sample kind={kind} format="csv" />
         </p>
       </>
     );

@@ -31,7 +31,8 @@ export default function FaultGrid({ preview }: GridProps) {
         <Section title="Faults" right={<Shown preview={preview} />} flush>
           <Kinds preview={preview} kind={kind} choose={choose} />
           <Remarks list={besides} bad />
-          {rows.length > 0 && (narrow ? <Cards rows={rows} preview={preview} /> : <Grid {...{ rows, preview }} />)}
+          {rows.length > 0 &&
+            (narrow ? <Cards rows={rows} preview={preview} /> : <Grid {...{ rows, preview }} />)}
         </Section>
       ) : (
         rows.length > 0 && (

@@ -23,8 +23,9 @@ export function HelpText({ kind, columns, does, ends }: HelpTextProps) {
       <p>{does}</p>
       <h3 className={c.helpTitle}>The file</h3>
       <p>
-        An Excel workbook (.xlsx), of which the first visible sheet is read, or a CSV file. The first row holds
-        the names of the columns, written exactly so, in any order. Other columns are kept beside. Samples:{' '}
+        An Excel workbook (.xlsx), of which the first visible sheet is read, or a CSV file. The first row
+        holds the names of the columns, written exactly so, in any order. Other columns are kept beside.
+        Samples:{' '}
         <Sample kind={kind} format="xlsx">
           Excel
         </Sample>

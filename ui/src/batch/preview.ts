@@ -27,7 +27,7 @@ export function readSays(p: BatchPreview): string {
   return p.encoding ? `Text in ${p.encoding}${parted}.` : '';
 }
 
-/** makesSays says what the rows without a fault make: "489 studies of 231 patients", or "489 searches for 231 patients". */
+/** makesSays says what the rows without a fault make: "489 studies of 231 patients", "489 searches for 231 patients". */
 export function makesSays(p: BatchPreview, kind: BatchKind): string {
   if (kind === 'batch_transfer')
     return `${counted(p.tasks, 'study', 'studies')} of ${counted(p.patients, 'patient')}`;
@@ -109,7 +109,7 @@ export function rowsOf(p: BatchPreview, kind?: string): ShownRow[] {
 /** Remark is what is to be said of some rows at once. */
 export type Remark = { says: string; column?: string; rows: number[] };
 
-/** aside are the remarks about rows that the preview does not show, such as the header; the same ones stand together. */
+/** aside are the remarks about rows that the preview does not show, such as the header; alike ones together. */
 export function aside(list: BatchFault[], p: BatchPreview): Remark[] {
   const shown = new Set(p.shown.map((r) => r.row));
   const found = new Map<string, Remark>();

@@ -20,7 +20,7 @@ export function asks(job: { kind: string }): boolean {
   return job.kind === 'batch_query';
 }
 
-/** counts writes how many of its tasks are meant, as what they are to people: "3 studies"; of a batch query "3 rows". */
+/** counts writes how many of its tasks are meant, as people call them: "3 studies"; of a batch query "3 rows". */
 export function counts(job: { kind: string }, n: number, before = ''): string {
   return asks(job) ? counted(n, `${before}row`) : counted(n, `${before}study`, `${before}studies`);
 }

@@ -29,5 +29,7 @@ export function JobMenu({ acting, report }: JobMenuProps) {
       <IconDots size={17} aria-hidden />
     </IconButton>
   );
-  return <Suspense fallback={button}>{used ? <JobMenuOpened acting={acting} report={report} /> : button}</Suspense>;
+  return (
+    <Suspense fallback={button}>{used ? <JobMenuOpened acting={acting} report={report} /> : button}</Suspense>
+  );
 }

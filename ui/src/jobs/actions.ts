@@ -148,10 +148,12 @@ function cancels(job: Job): string {
 }
 
 function deletes(job: Job): string {
-  if (!final(job.status)) return `Nothing of it has been ${asks(job) ? 'asked' : 'sent'}, and nothing will be.`;
+  if (!final(job.status))
+    return `Nothing of it has been ${asks(job) ? 'asked' : 'sent'}, and nothing will be.`;
   const stays = job.delivered > 0 ? ` What has been delivered stays at ${job.destination}.` : '';
   const n = total(job.tasks);
-  if (asks(job)) return `ADIT forgets the job and what it has found for its ${counts(job, n)}. This cannot be undone.`;
+  if (asks(job))
+    return `ADIT forgets the job and what it has found for its ${counts(job, n)}. This cannot be undone.`;
   const whose = n === 1 ? 'its study' : `its ${count(n)} studies`;
   return `ADIT forgets the job and what became of ${whose}.${stays} This cannot be undone.`;
 }

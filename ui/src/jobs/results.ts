@@ -25,7 +25,12 @@ const none: Found = { items: [], settled: 0 };
 const batchOf = (job: Job) => job.first_job_id ?? job.id;
 
 /** load goes on from the last page that is known, and shows each page as it comes. */
-async function load(id: number, was: Found, show: (found: Found) => void, signal: AbortSignal): Promise<Found> {
+async function load(
+  id: number,
+  was: Found,
+  show: (found: Found) => void,
+  signal: AbortSignal,
+): Promise<Found> {
   let found = was;
   for (;;) {
     const query = { all_sources: true, limit: perPage, cursor: found.cursor };
@@ -38,8 +43,8 @@ async function load(id: number, was: Found, show: (found: Found) => void, signal
 }
 
 /**
- * useResults gives what a batch query has found at all its sources, as it finds it. Results of a row that is asked again
- * are others: then all of them are loaded anew.
+ * useResults gives what a batch query has found at all its sources, as it finds it. Results of a row that is asked
+ * again are others: then all of them are loaded anew.
  */
 export function useResults(job: Job, enabled: boolean) {
   const client = useQueryClient();
@@ -49,7 +54,12 @@ export function useResults(job: Job, enabled: boolean) {
   const results = useQuery({
     queryKey: key,
     queryFn: ({ signal }) =>
-      load(id, client.getQueryData<Found>(key) ?? none, (now) => client.setQueryData<Found>(key, now), signal),
+      load(
+        id,
+        client.getQueryData<Found>(key) ?? none,
+        (now) => client.setQueryData<Found>(key, now),
+        signal,
+      ),
     enabled,
     staleTime: Infinity,
   });
@@ -90,9 +100,13 @@ export function useResults(job: Job, enabled: boolean) {
   const [had, should] = [results.data?.items.length, count.data?.results];
   const anew = useRef(-1);
   useEffect(() => {
-    if (!settled || had === undefined || should === undefined || had === should || anew.current === should) return;
+    if (!settled || had === undefined || should === undefined || had === should || anew.current === should)
+      return;
     anew.current = should;
-    client.setQueryData<Found>([...jobKey(id), 'results'], (was) => was && { ...was, settled: 0, cursor: undefined });
+    client.setQueryData<Found>(
+      [...jobKey(id), 'results'],
+      (was) => was && { ...was, settled: 0, cursor: undefined },
+    );
     void client.invalidateQueries({ queryKey: [...jobKey(id), 'results'] });
   }, [client, had, id, settled, should]);
 

@@ -37,7 +37,9 @@ export function happens(job: Job, now = new Date()): string {
   }
   if (waits(job) && job.why_waiting) return sentence(job.why_waiting);
   if (waits(job)) return 'It begins in a moment.';
-  return pace(job, now) || `${counts(job, job.tasks.in_progress)} ${asks(job) ? 'being asked' : 'on the way'}.`;
+  return (
+    pace(job, now) || `${counts(job, job.tasks.in_progress)} ${asks(job) ? 'being asked' : 'on the way'}.`
+  );
 }
 
 /** studiesDone says how many studies of a job were delivered, or rows asked: "312 of 500". */

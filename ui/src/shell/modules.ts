@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { IconFileSearch, IconFileSpreadsheet, IconHome, IconListDetails, IconTransfer } from '@tabler/icons-react';
+import {
+  IconFileSearch,
+  IconFileSpreadsheet,
+  IconHome,
+  IconListDetails,
+  IconTransfer,
+} from '@tabler/icons-react';
 
 import type { Me } from '../api';
 import { can } from '../session/me';

@@ -63,7 +63,11 @@ function Query({ servers }: { servers: Node[] }) {
   };
   const create = () => {
     if (!file || !project) return;
-    const about = { ...aboutOf(form, project.name, mail), dates: form.dates ? form.dates : undefined, sources };
+    const about = {
+      ...aboutOf(form, project.name, mail),
+      dates: form.dates ? form.dates : undefined,
+      sources,
+    };
     start.mutate({ number: file.number, body: { ...about, file: file.base64 } });
   };
   return (
@@ -76,7 +80,10 @@ function Query({ servers }: { servers: Node[] }) {
       needs="Its first row names the columns, such as PatientID and Modality."
       choices={
         <ForFile form={form} change={change}>
-          <Sources {...{ servers, sources, toggle }} gone={named.filter((n) => !servers.some((s) => s.name === n))} />
+          <Sources
+            {...{ servers, sources, toggle }}
+            gone={named.filter((n) => !servers.some((s) => s.name === n))}
+          />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <Dates form={form} change={change} />
         </ForFile>
@@ -84,7 +91,8 @@ function Query({ servers }: { servers: Node[] }) {
       missing={missing}
       will={
         <>
-          <b className="strong">{counted(check.data?.tasks ?? 0, 'search', 'searches')}</b> at {sources.length > 1 && 'each of '}
+          <b className="strong">{counted(check.data?.tasks ?? 0, 'search', 'searches')}</b> at{' '}
+          {sources.length > 1 && 'each of '}
           {listed(sources)}
           {sources.length > 1 && ', a job for each'}. Nothing is transferred.
         </>

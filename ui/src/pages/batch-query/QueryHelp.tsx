@@ -13,9 +13,10 @@ export default function QueryHelp() {
       ends={
         <>
           <b>Success:</b> the row was asked; that a known patient has no such study is a result, too.{' '}
-          <b>Warning:</b> the row was asked, but look at it: several Patient IDs have this name and birth date,
-          or the server may have more than it gives. <b>Failure:</b> the server does not know the patient, knows
-          another one by this ID, or did not answer. Failed rows can be downloaded, corrected and used again.
+          <b>Warning:</b> the row was asked, but look at it: several Patient IDs have this name and birth
+          date, or the server may have more than it gives. <b>Failure:</b> the server does not know the
+          patient, knows another one by this ID, or did not answer. Failed rows can be downloaded, corrected
+          and used again.
         </>
       }
     />

@@ -12,10 +12,10 @@ export default function TransferHelp() {
       does="ADIT sends the studies that a file names from one server to another, or to a folder, and tells you when all of them have arrived. The results of a batch query are such a file."
       ends={
         <>
-          <b>Success:</b> every image of the study has arrived. <b>Warning:</b> all that should go has arrived,
-          but something was left out or noted, such as an image that the server has withdrawn.{' '}
-          <b>Failure:</b> images are missing, or the server has no such study of this patient. A retry sends only
-          what is missing.
+          <b>Success:</b> every image of the study has arrived. <b>Warning:</b> all that should go has
+          arrived, but something was left out or noted, such as an image that the server has withdrawn.{' '}
+          <b>Failure:</b> images are missing, or the server has no such study of this patient. A retry sends
+          only what is missing.
         </>
       }
     />

@@ -76,7 +76,11 @@ function OpenJob({ job }: { job: Job }) {
       <TaskBar counts={job.tasks} live={job.status === 'in_progress'} />
       <div className={c.says}>
         {waits(job) && <IconClockHour4 size={15} aria-label="Waits" role="img" />}
-        <span>{waits(job) ? happens(job) : `${studiesDone(job)} ${asks(job) ? 'rows' : 'studies'} · ${happens(job)}`}</span>
+        <span>
+          {waits(job)
+            ? happens(job)
+            : `${studiesDone(job)} ${asks(job) ? 'rows' : 'studies'} · ${happens(job)}`}
+        </span>
       </div>
       <div className={`small dim num ${c.images}`}>{images(job)}</div>
     </Link>

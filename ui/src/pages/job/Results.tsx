@@ -233,7 +233,12 @@ function Table({ results, picked, pick, ...rest }: TableProps) {
               aria-label="Pick all that are shown"
               checked={all}
               indeterminate={n > 0 && !all}
-              onChange={() => pick(results.map((r) => r.id), !all)}
+              onChange={() =>
+                pick(
+                  results.map((r) => r.id),
+                  !all,
+                )
+              }
             />
           </span>
           <span role="columnheader">Row</span>
@@ -283,7 +288,9 @@ type RowProps = Pick<TableProps, 'several' | 'pseudonyms' | 'pick' | 'chooseRow'
 };
 
 const Row = memo(function Row({ result: r, several, pseudonyms, picked, pick, chooseRow }: RowProps) {
-  const series = [r.series_number, r.series_description].filter((v) => v !== undefined && v !== '').join(' · ');
+  const series = [r.series_number, r.series_description]
+    .filter((v) => v !== undefined && v !== '')
+    .join(' · ');
   const description = [r.study_description, series].filter(Boolean).join(' / ');
   return (
     <>

@@ -104,7 +104,13 @@ function List({ job, status, all }: ListProps) {
           <Failed error={error} retry={() => reloadTasks(job.id)} />
         </div>
       )}
-      <div role="table" aria-label="Tasks" aria-rowcount={all + 1} className={c.table} data-asks={asks(job) || undefined}>
+      <div
+        role="table"
+        aria-label="Tasks"
+        aria-rowcount={all + 1}
+        className={c.table}
+        data-asks={asks(job) || undefined}
+      >
         <div role="rowgroup">
           <div role="row" aria-rowindex={1} className={c.head}>
             <span role="columnheader" aria-label="Number">

@@ -13,8 +13,10 @@ export function Waiting({ job }: { job: Job }) {
   if (!job.why_waiting || job.tasks.pending === 0) return null;
   return (
     <Note tone="pending">
-      <b>{counts(job, job.tasks.pending)} {job.tasks.pending === 1 ? 'waits' : 'wait'}.</b> {sentence(job.why_waiting)}{' '}
-      {follows(job, servers)}
+      <b>
+        {counts(job, job.tasks.pending)} {job.tasks.pending === 1 ? 'waits' : 'wait'}.
+      </b>{' '}
+      {sentence(job.why_waiting)} {follows(job, servers)}
     </Note>
   );
 }

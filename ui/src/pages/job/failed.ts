@@ -26,9 +26,12 @@ export function reasonOf(group: FailureGroup): Reason {
 export function retrySays(failed: number, groups: FailureGroup[], job: Pick<Job, 'kind'>): string {
   const helps = groups.some((g) => g.retry_helps);
   if (failed === 0) {
-    return helps && !asks(job) ? 'A retry asks the destination again whether it has what it acknowledged.' : '';
+    return helps && !asks(job)
+      ? 'A retry asks the destination again whether it has what it acknowledged.'
+      : '';
   }
-  const all = failed === 1 ? `the failed ${asks(job) ? 'row' : 'study'}` : `all ${counts(job, failed, 'failed ')}`;
+  const all =
+    failed === 1 ? `the failed ${asks(job) ? 'row' : 'study'}` : `all ${counts(job, failed, 'failed ')}`;
   const begin = helps ? 'A retry takes up' : 'Once the cause is gone, a retry takes up';
   return asks(job) ? `${begin} ${all}.` : `${begin} ${all}, and sends only what is missing.`;
 }

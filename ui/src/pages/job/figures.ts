@@ -27,7 +27,11 @@ function queryFigures(job: Job, now: Date, found?: QueryCount): Figure[] {
   const what = found?.of_series ? 'Series found' : 'Studies found';
   const small = found && (found.of_series ? `of ${counted(found.studies, 'study', 'studies')}` : '');
   const figures: Figure[] = [
-    { label: 'Rows asked', value: count(rows - job.tasks.pending - job.tasks.in_progress), small: `of ${count(rows)}` },
+    {
+      label: 'Rows asked',
+      value: count(rows - job.tasks.pending - job.tasks.in_progress),
+      small: `of ${count(rows)}`,
+    },
     { label: what, value: found ? count(found.of_series ? found.results : found.studies) : '–', small },
     { label: 'Patients', value: found ? count(found.patients) : '–', small: 'with results' },
   ];

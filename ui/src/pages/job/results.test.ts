@@ -57,7 +57,9 @@ describe('what is picked', () => {
     expect(selectionOf([result(), series(1)]).get('1.2.3')?.series).toBe('all');
   });
   test('as a file', () => {
-    expect(fileOf([result(), result({ row: 9 })])).toBe('PatientID,StudyInstanceUID\r\n"\'PHANTOM-001","\'1.2.3"\r\n');
+    expect(fileOf([result(), result({ row: 9 })])).toBe(
+      'PatientID,StudyInstanceUID\r\n"\'PHANTOM-001","\'1.2.3"\r\n',
+    );
     const file = fileOf([series(1, { pseudonym: 'SUBJ-1' }), result({ patient_id: '=1+"1"' })]);
     expect(file.split('\r\n')).toEqual([
       'PatientID,StudyInstanceUID,SeriesInstanceUID,Pseudonym',

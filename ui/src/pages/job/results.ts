@@ -134,7 +134,9 @@ export function wayOf(picked: QueryResult[], me: Me, allowed: number): Way {
   if (!selective) return { says: 'Your groups have no right to transfer. Ask an administrator.' };
   if (!few) {
     return {
-      says: `${counted(studies, 'study', 'studies')} are picked, but only ${allowed} go in a selective transfer. Download the results, and ask somebody with the right Batch Transfer.`,
+      says:
+        `${counted(studies, 'study', 'studies')} are picked, but only ${allowed} go in a selective transfer. ` +
+        'Download the results, and ask somebody with the right Batch Transfer.',
     };
   }
   return { by: 'selective', says: pseudonyms ? 'The pseudonyms of the file do not go along.' : '' };

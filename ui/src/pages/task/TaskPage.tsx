@@ -83,11 +83,7 @@ function Shown({ job, task }: { job: Job; task: Task }) {
           <Note tone={task.status}>
             <b>{words.title}</b> {words.says}
           </Note>
-          {asks(job) ? (
-            <Found job={job} task={task} />
-          ) : (
-            <SeriesTable series={series} status={task.status} />
-          )}
+          {asks(job) ? <Found job={job} task={task} /> : <SeriesTable series={series} status={task.status} />}
           {lacking.length > 0 && (
             <Missing
               missed={lacking}

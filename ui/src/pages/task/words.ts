@@ -51,8 +51,7 @@ export function missed(series: Series[]): Missed[] {
 /** fetchWords is what stands on the button that retries the job, for who looks at one of its tasks. */
 export function fetchWords(task: Task, job: Job): string {
   const lacks = missing(task);
-  if (job.tasks.failure > 1)
-    return `Retry ${counts(job, job.tasks.failure, 'failed ')} of the job`;
+  if (job.tasks.failure > 1) return `Retry ${counts(job, job.tasks.failure, 'failed ')} of the job`;
   if (lacks === 0) return 'Try again';
   return lacks === 1 ? 'Fetch the missing image' : `Fetch the ${counted(lacks, 'missing image')}`;
 }
