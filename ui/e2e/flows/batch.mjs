@@ -31,11 +31,11 @@ const fileOf = (lines) => ({
 /** drop drops a file somewhere on the page, as a person does who misses the zone. */
 const drop = (page, lines) =>
   page.evaluate((text) => {
-    const dataTransfer = new DataTransfer();
-    dataTransfer.items.add(new File([text], 'cohort.csv', { type: 'text/csv' }));
+    const dataTransfer = new globalThis.DataTransfer();
+    dataTransfer.items.add(new globalThis.File([text], 'cohort.csv', { type: 'text/csv' }));
     const at = document.querySelector('h1');
     for (const type of ['dragover', 'drop'])
-      at.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
+      at.dispatchEvent(new globalThis.DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
   }, lines.join('\r\n'));
 
 export default async function ({ world, visit }) {

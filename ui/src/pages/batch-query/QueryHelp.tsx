@@ -9,7 +9,12 @@ export default function QueryHelp() {
     <HelpText
       kind="batch_query"
       columns={queryColumns}
-      does="ADIT asks one or more servers for the studies that each row of a file describes. Nothing is transferred: the results are a table, which a batch transfer takes as it is."
+      does={
+        <>
+          ADIT asks one or more servers for the studies that each row of a file describes. Nothing is
+          transferred: the results are a table, which a batch transfer takes as it is.
+        </>
+      }
       ends={
         <>
           <b>Success:</b> the row was asked; that a known patient has no such study is a result, too.{' '}

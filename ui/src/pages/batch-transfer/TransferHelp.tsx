@@ -9,7 +9,12 @@ export default function TransferHelp() {
     <HelpText
       kind="batch_transfer"
       columns={transferColumns}
-      does="ADIT sends the studies that a file names from one server to another, or to a folder, and tells you when all of them have arrived. The results of a batch query are such a file."
+      does={
+        <>
+          ADIT sends the studies that a file names from one server to another, or to a folder, and tells you
+          when all of them have arrived. The results of a batch query are such a file.
+        </>
+      }
       ends={
         <>
           <b>Success:</b> every image of the study has arrived. <b>Warning:</b> all that should go has
