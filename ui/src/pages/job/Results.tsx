@@ -205,7 +205,7 @@ function Table({ results, picked, pick, ...rest }: TableProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
   const wide = useRowHeight();
-  const height = narrow ? 74 : wide;
+  const height = narrow ? 88 : wide;
   // eslint-disable-next-line react-hooks/incompatible-library -- what it returns is used here only
   const rows = useVirtualizer({
     count: results.length,
