@@ -29,6 +29,17 @@ export function newJob(watched, studies, more = {}) {
   });
 }
 
+/** newQuery makes a batch query of PACS-A, of lines of CSV, and gives its job. */
+export async function newQuery(watched, lines) {
+  const file = Buffer.from(lines.join('\n')).toString('base64');
+  const { jobs } = await call(watched, 'POST', '/batch-queries', {
+    sources: ['PACS-A'],
+    file,
+    title: 'Cohort',
+  });
+  return jobs[0];
+}
+
 /** close keeps jobs away from PACS-A for two hours, and gives the time of day in Berlin at which it opens; open lets them in. */
 export async function close(staff) {
   const from = hours(2);
@@ -51,7 +62,10 @@ function hours(n) {
   });
 }
 
-/** madeJobs makes a job that succeeds under pseudonyms, one that fails, and one that waits until its window opens. */
+/**
+ * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, and one that waits until its
+ * window opens.
+ */
 export async function madeJobs(owner, world, visit) {
   const manager = await visit('manager');
   const success = await newJob(owner, [{ study_instance_uid: world.studies[0].uid }], {
@@ -64,7 +78,14 @@ export async function madeJobs(owner, world, visit) {
   ]);
   await ended(owner, success.id);
   await ended(owner, failure.id);
+  const query = await newQuery(owner, [
+    'PatientID,Modality',
+    'PHANTOM-101,CT',
+    'PHANTOM-107,MR',
+    'PHANTOM-404,CT',
+  ]);
+  await ended(owner, query.id);
   await close(manager);
   const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);
-  return { success: success.id, failure: failure.id, waiting: waiting.id };
+  return { success: success.id, failure: failure.id, waiting: waiting.id, query: query.id };
 }

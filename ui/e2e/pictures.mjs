@@ -2,6 +2,7 @@
 // Takes pictures of all pages of a demo in all their states (`make screenshots`): node e2e/pictures.mjs FOLDER.
 
 import { drawn, settled, startBrowser, Watched } from './browser.mjs';
+import { ended, newQuery } from './jobs.mjs';
 import { statesOf } from './states.mjs';
 
 const folder = process.argv[2];
@@ -11,12 +12,17 @@ const sizes = [
   [1280, 800],
   [1920, 1080],
 ];
+const browser = await startBrowser();
+const admin = await Watched.open(browser, url);
+await admin.logIn('admin', password);
+const patients = Array.from({ length: 30 }, (_, i) => `PHANTOM-${String(i + 1).padStart(3, '0')},"CT, MR"`);
+const query = await ended(admin, (await newQuery(admin, ['PatientID,Modality', ...patients])).id);
+await admin.context.close();
 const states = statesOf({
-  jobs: { success: 3, failure: 5, waiting: 6 },
+  jobs: { success: 3, failure: 5, waiting: 6, query: query.id },
   source: 'PACS-A',
   destination: 'RESEARCH',
 });
-const browser = await startBrowser();
 let missing = 0;
 for (const [width, height] of sizes) {
   for (const scheme of ['light', 'dark']) {

@@ -18,6 +18,41 @@ const pickFirst = async (page) => {
     .check();
 };
 
+/** chosen puts a file of rows into a batch page. */
+const chosen =
+  (...lines) =>
+  async (page) => {
+    const file = { name: 'cohort.csv', mimeType: 'text/csv', buffer: Buffer.from(lines.join('\n')) };
+    await page.locator('input[type=file]').setInputFiles(file);
+    await page
+      .getByRole('status')
+      .filter({ hasText: /\d rows?\b/ })
+      .first()
+      .waitFor();
+    await page
+      .getByRole('heading', { name: /^(Faults|What ADIT has read)$/ })
+      .first()
+      .waitFor();
+  };
+
+const faultyQuery = chosen(
+  'PatientID,PatientName,PatientBirthDate,From,Until,Modality,StudyDescription,Cohort',
+  '0062115936,,,2019-01-01,2019-12-31,CT,*thorax*,A',
+  ',"Apple, Annie",27.04.1945,,,CT,,A',
+  '4711,,,2019-12-31,2019-01-01,MR,,B',
+  '0062115938,,,,,,,B',
+  '0062115939,,,31.12.2019,,CT,,B',
+);
+
+const faultyTransfer = chosen(
+  'PatientID,StudyInstanceUID,SeriesInstanceUID,Pseudonym,SiteCode',
+  'PHANTOM-0012,2.25.22879575250007935358642846861840966230,,SUBJ-0012,H1',
+  'PHANTOM-0054,1.2.840.113619.2.55.3.6O4688,,SUBJ-0054,H1',
+  'PHANTOM-0131,2.25.22879575250007935358642846861840966231,,SUBJ^0131,H2',
+  'PHANTOM-0012,2.25.22879575250007935358642846861840966245,,SUBJ-0245,H2',
+  'PHANTOM-0301,,,SUBJ-0301,H2',
+);
+
 const broken = (pattern) => async (page) => {
   await page.route(pattern, (route) =>
     route.fulfill({
@@ -38,10 +73,11 @@ const broken = (pattern) => async (page) => {
 
 /**
  * statesOf lists what there is to see: who looks (null: nobody is logged in), where, and what is done before. jobs are the
- * numbers of jobs that have run: one that succeeded, one that failed, one that waits.
+ * numbers of jobs that have run: one that succeeded, one that failed, one that waits, a batch query.
  */
 export function statesOf({ jobs, source, destination }) {
   const selective = `/selective-transfer?source=${source}&destination=${destination}`;
+  const batchTransfer = `/batch-transfer?source=${source}&destination=${destination}`;
   return [
     { name: 'login', who: null, path: '/login' },
     {
@@ -97,6 +133,48 @@ export function statesOf({ jobs, source, destination }) {
         await page.getByRole('dialog').waitFor();
       },
     },
+    { name: 'batch-query', who: 'researcher', path: `/batch-query?source=${source}` },
+    { name: 'batch-query-faults', who: 'researcher', path: `/batch-query?source=${source}`, do: faultyQuery },
+    {
+      name: 'batch-query-fine',
+      who: 'researcher',
+      path: `/batch-query?source=${source}`,
+      do: chosen('PatientID,Modality,Cohort', 'PHANTOM-001,CT,A', 'PHANTOM-002,"CT, MR",B'),
+    },
+    { name: 'batch-no-right', who: 'visitor', path: '/batch-transfer' },
+    { name: 'batch-transfer', who: 'researcher', path: batchTransfer },
+    { name: 'batch-transfer-faults', who: 'researcher', path: batchTransfer, do: faultyTransfer },
+    {
+      name: 'batch-options',
+      who: 'researcher',
+      path: batchTransfer,
+      do: async (page) => {
+        await page.getByRole('button', { name: /^Title, ethics/ }).click();
+        await page.getByLabel('Title').fill('Stroke cohort');
+      },
+    },
+    {
+      name: 'batch-help',
+      who: 'researcher',
+      path: '/batch-query',
+      do: async (page) => {
+        await page.getByRole('button', { name: 'Help' }).click();
+        await page.getByRole('dialog').getByText('AccessionNumber', { exact: true }).waitFor();
+      },
+    },
+    {
+      name: 'job-query',
+      who: 'researcher',
+      path: `/jobs/${jobs.query}`,
+      do: async (page) => {
+        await page
+          .getByRole('table', { name: 'Results' })
+          .getByRole('checkbox', { name: /^Pick the study/ })
+          .first()
+          .check();
+      },
+    },
+    { name: 'task-query', who: 'researcher', path: `/jobs/${jobs.query}/tasks/1` },
     { name: 'profile', who: 'researcher', path: '/profile' },
     { name: 'tokens', who: 'researcher', path: '/profile?tab=tokens' },
     { name: 'preferences', who: 'researcher', path: '/profile?tab=preferences' },

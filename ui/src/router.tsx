@@ -62,7 +62,11 @@ const jobs = createRoute({
 const job = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$id',
-  validateSearch: (s: Record<string, unknown>): { status?: string } => ({ status: text(s.status) }),
+  // row: of the file, for what a batch query found
+  validateSearch: (s: Record<string, unknown>): { status?: string; row?: number } => ({
+    status: text(s.status),
+    row: Number.isSafeInteger(s.row) ? Number(s.row) : undefined,
+  }),
   component: lazyRouteComponent(() => import('./pages/job/JobPage')),
 });
 
@@ -86,6 +90,29 @@ const selective = createRoute({
     destination: text(s.destination),
   }),
   component: lazyRouteComponent(() => import('./pages/selective/Selective')),
+});
+
+/** BatchSearch is what the address of a batch page says; several sources are parted by commas. */
+export type BatchSearch = { source?: string; destination?: string; project?: string };
+
+const batchSearch = (s: Record<string, unknown>): BatchSearch => ({
+  source: text(s.source),
+  destination: text(s.destination),
+  project: text(s.project),
+});
+
+const batchQuery = createRoute({
+  getParentRoute: () => shell,
+  path: '/batch-query',
+  validateSearch: batchSearch,
+  component: lazyRouteComponent(() => import('./pages/batch-query/BatchQuery')),
+});
+
+const batchTransfer = createRoute({
+  getParentRoute: () => shell,
+  path: '/batch-transfer',
+  validateSearch: batchSearch,
+  component: lazyRouteComponent(() => import('./pages/batch-transfer/BatchTransfer')),
 });
 
 const profile = createRoute({
@@ -135,7 +162,20 @@ const reset = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    inside.addChildren([shell.addChildren([home, jobs, job, task, report, selective, profile, missing])]),
+    inside.addChildren([
+      shell.addChildren([
+        home,
+        jobs,
+        job,
+        task,
+        report,
+        selective,
+        batchQuery,
+        batchTransfer,
+        profile,
+        missing,
+      ]),
+    ]),
     welcome,
     login,
     register,

@@ -4,7 +4,7 @@
 const petrol = [
   '#e9f6f8',
   '#d0eaee',
-  '#a8d8df',
+  '#c2e4e9',
   '#83ccd6',
   '#5cc0cb',
   '#34a3b0',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Button, CopyButton } from '@mantine/core';
+import { IconClockHour4, IconClockPause } from '@tabler/icons-react';
 import type { CSSProperties } from 'react';
 
 import { problem } from '../api';
@@ -54,5 +55,16 @@ export function Failed({ error, retry }: FailedProps) {
         )}
       </div>
     </Note>
+  );
+}
+
+/** Hint says beside a form when what it makes will run, or why it waits. */
+export function Hint({ says, waits }: { says: string; waits?: boolean }) {
+  const Icon = waits ? IconClockPause : IconClockHour4;
+  return (
+    <p className={c.hint} data-waits={waits || undefined}>
+      <Icon size={15} aria-hidden />
+      <span>{says}</span>
+    </p>
   );
 }

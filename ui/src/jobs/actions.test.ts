@@ -87,6 +87,19 @@ describe('what is asked', () => {
         'This cannot be undone.',
     );
   });
+  test('of a batch query', () => {
+    const of = { kind: 'batch_query', destination: '' } as const;
+    expect(says('cancel', fakeJob({ ...of, tasks: { in_progress: 4, pending: 184 } }))).toBe(
+      'The 4 running rows stop, and 184 will not be asked. What was found stays. You can resume the job later.',
+    );
+    expect(says('restart', fakeJob({ ...of, tasks: { success: 59 } }))).toBe(
+      'All 59 rows are asked of PACS-A again. What was found before is forgotten.',
+    );
+    expect(says('delete', fakeJob({ ...of, status: 'success', tasks: { success: 1 } }))).toBe(
+      'ADIT forgets the job and what it has found for its 1 row. This cannot be undone.',
+    );
+    expect(actionWords('retry', fakeJob({ ...of, tasks: { failure: 2 } }))).toBe('Retry 2 failed rows');
+  });
   test('nothing, where it can be taken back', () => {
     const asked = (['pause', 'continue', 'retry', 'resume', 'hurry', 'unhurry', 'verify'] as const).filter(
       (a) => questionOf(a, fakeJob()),

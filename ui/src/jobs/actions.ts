@@ -13,8 +13,9 @@ import {
   retryJob,
   verifyJob,
 } from '../api';
+import { asks, counts } from '../components/jobs';
 import { final, total } from '../components/status';
-import { count, counted } from '../format/numbers';
+import { count } from '../format/numbers';
 import { can } from '../session/me';
 
 /** JobAction is something that people do to a job. */
@@ -64,11 +65,10 @@ export function actionWords(action: JobAction, job: Job): string {
     case 'pause':
       return 'Pause';
     case 'retry':
-      return job.tasks.failure > 0
-        ? `Retry ${counted(job.tasks.failure, 'failed study', 'failed studies')}`
-        : 'Verify again';
+      if (job.tasks.failure > 0) return `Retry ${counts(job, job.tasks.failure, 'failed ')}`;
+      return asks(job) ? 'Ask again' : 'Verify again';
     case 'resume':
-      return `Resume ${counted(job.tasks.canceled, 'study', 'studies')}`;
+      return `Resume ${counts(job, job.tasks.canceled)}`;
     case 'hurry':
       return 'Mark as urgent';
     case 'unhurry':
@@ -76,7 +76,7 @@ export function actionWords(action: JobAction, job: Job): string {
     case 'cancel':
       return 'Cancel…';
     case 'restart':
-      return 'Send everything again…';
+      return asks(job) ? 'Ask everything again…' : 'Send everything again…';
     case 'delete':
       return 'Delete…';
   }
@@ -102,6 +102,14 @@ export function questionOf(action: JobAction, job: Job): Question | null {
         go: 'Cancel job',
       };
     case 'restart':
+      if (asks(job)) {
+        return {
+          title: `Ask everything of job ${job.id} again?`,
+          says: `${allRows(job)} asked of ${job.source} again. What was found before is forgotten.`,
+          keep: 'Leave it as it is',
+          go: 'Ask again',
+        };
+      }
       return {
         title: `Send everything of job ${job.id} again?`,
         says:
@@ -125,23 +133,34 @@ export function questionOf(action: JobAction, job: Job): Question | null {
 function cancels(job: Job): string {
   const { in_progress: running, pending } = job.tasks;
   const parts = [];
-  if (running === 1) parts.push('the running study stops at the next image');
-  if (running > 1) parts.push(`the ${count(running)} running studies stop at the next image`);
+  const at = asks(job) ? '' : ' at the next image';
+  if (running === 1) parts.push(`the running ${asks(job) ? 'row' : 'study'} stops${at}`);
+  if (running > 1) parts.push(`the ${counts(job, running, 'running ')} stop${at}`);
   if (pending > 0) {
-    parts.push(`${running > 0 ? count(pending) : counted(pending, 'study', 'studies')} will not be sent`);
+    const of = running > 0 ? count(pending) : counts(job, pending);
+    parts.push(`${of} will not be ${asks(job) ? 'asked' : 'sent'}`);
   }
   const sentences = [`${capital(parts.join(', and '))}.`];
+  if (asks(job)) sentences.push('What was found stays.');
   if (job.delivered > 0) sentences.push(`What has been delivered stays at ${job.destination}.`);
   sentences.push('You can resume the job later.');
   return sentences.join(' ');
 }
 
 function deletes(job: Job): string {
-  if (!final(job.status)) return 'Nothing of it has been sent, and nothing will be.';
+  if (!final(job.status))
+    return `Nothing of it has been ${asks(job) ? 'asked' : 'sent'}, and nothing will be.`;
   const stays = job.delivered > 0 ? ` What has been delivered stays at ${job.destination}.` : '';
   const n = total(job.tasks);
+  if (asks(job))
+    return `ADIT forgets the job and what it has found for its ${counts(job, n)}. This cannot be undone.`;
   const whose = n === 1 ? 'its study' : `its ${count(n)} studies`;
   return `ADIT forgets the job and what became of ${whose}.${stays} This cannot be undone.`;
+}
+
+function allRows(job: Job): string {
+  const n = total(job.tasks);
+  return n === 1 ? 'The row is' : `All ${count(n)} rows are`;
 }
 
 function allStudies(job: Job): string {

@@ -5,8 +5,8 @@
 import { useState } from 'react';
 
 import type { Job } from '../api';
+import { counts } from '../components/jobs';
 import { statusWords, total } from '../components/status';
-import { counted } from '../format/numbers';
 import { Kept, useKept } from '../kept';
 
 /** endedTitle is the title of a tab whose job has ended. */
@@ -14,9 +14,9 @@ export function endedTitle(job: Job): string {
   return `● Job ${job.id}: ${statusWords[job.status]} – ADIT`;
 }
 
-/** endedWords is what the browser says: no more than how many studies. */
+/** endedWords is what the browser says: no more than how many studies or rows. */
 export function endedWords(job: Job): string {
-  return `Job ${job.id} has ended: ${statusWords[job.status]}, ${counted(total(job.tasks), 'study', 'studies')}.`;
+  return `Job ${job.id} has ended: ${statusWords[job.status]}, ${counts(job, total(job.tasks))}.`;
 }
 
 /** Jobs whose end the browser tells whatever one's preference is, as long as the page is open. */

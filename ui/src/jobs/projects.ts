@@ -21,3 +21,8 @@ export function useProjects() {
     },
   });
 }
+
+/** projectWords is what a project is called where one chooses it. */
+export function projectWords(p: Project): string {
+  return p.is_default ? `${p.name} (${p.group})` : p.name;
+}

@@ -2,8 +2,9 @@
 
 import type { Job } from '../api';
 import { plain } from '../api/words';
+import { asks, counts } from '../components/jobs';
 import { delivered, final, total } from '../components/status';
-import { count, counted, perSecond } from '../format/numbers';
+import { count, perSecond } from '../format/numbers';
 import { ready } from '../format/times';
 
 /** sentence writes what the API says within a sentence as one of its own. */
@@ -22,7 +23,7 @@ export function waits(job: Job): boolean {
 /** pace says how fast a job is and when it will be ready: "61 images/s, ready about 23:10"; empty: nothing is known. */
 export function pace(job: Job, now = new Date()): string {
   const parts = [];
-  if (job.rate) parts.push(`${perSecond(job.rate.instances_per_second)} images/s`);
+  if (job.rate && !asks(job)) parts.push(`${perSecond(job.rate.instances_per_second)} images/s`);
   if (job.ready_at) parts.push(`ready ${ready(new Date(job.ready_at), now)}`);
   return parts.join(', ');
 }
@@ -31,14 +32,17 @@ export function pace(job: Job, now = new Date()): string {
 export function happens(job: Job, now = new Date()): string {
   if (final(job.status)) return sentence(job.message);
   if (job.status === 'canceling') {
-    return `${counted(job.tasks.in_progress, 'running study', 'running studies')} will stop at the next image.`;
+    const running = counts(job, job.tasks.in_progress, 'running ');
+    return asks(job) ? `${running} will stop.` : `${running} will stop at the next image.`;
   }
   if (waits(job) && job.why_waiting) return sentence(job.why_waiting);
   if (waits(job)) return 'It begins in a moment.';
-  return pace(job, now) || `${counted(job.tasks.in_progress, 'study', 'studies')} on the way.`;
+  return (
+    pace(job, now) || `${counts(job, job.tasks.in_progress)} ${asks(job) ? 'being asked' : 'on the way'}.`
+  );
 }
 
-/** studiesDone says how many studies of a job were delivered: "312 of 500". */
+/** studiesDone says how many studies of a job were delivered, or rows asked: "312 of 500". */
 export function studiesDone(job: Job): string {
   return `${count(delivered(job.tasks))} of ${count(total(job.tasks))}`;
 }

@@ -15,7 +15,7 @@ export default function KeyList({ onClose }: { onClose: () => void }) {
     [['Esc'], 'Close, stop or clear'],
     [['↑', '↓'], 'From row to row, in tables of studies'],
     [['Space'], 'Pick the study or series'],
-    [['Ctrl', 'Enter'], 'Start the transfer'],
+    [['Ctrl', 'Enter'], 'Start the transfer, or create the job'],
     [['?'], 'This list'],
   ];
   return (

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { IconHome, IconListDetails, IconTransfer } from '@tabler/icons-react';
+import {
+  IconFileSearch,
+  IconFileSpreadsheet,
+  IconHome,
+  IconListDetails,
+  IconTransfer,
+} from '@tabler/icons-react';
 
 import type { Me } from '../api';
 import { can } from '../session/me';
 
 /** Module is a page that has a place in the navigation. */
 export type Module = {
-  to: '/' | '/jobs' | '/selective-transfer';
+  to: '/' | '/jobs' | '/selective-transfer' | '/batch-query' | '/batch-transfer';
   label: string;
   icon: typeof IconHome;
   /** The second of the two keys that lead there: g, then this. */
@@ -29,6 +35,24 @@ export const modules: Module[] = [
     group: 'Transfer',
     does: 'Search a PACS and pick studies to transfer.',
     allowed: (me) => can(me, 'selective_transfer'),
+  },
+  {
+    to: '/batch-query',
+    label: 'Batch Query',
+    icon: IconFileSearch,
+    key: 'q',
+    group: 'Transfer',
+    does: 'Find the studies of many patients by a file.',
+    allowed: (me) => can(me, 'batch_query'),
+  },
+  {
+    to: '/batch-transfer',
+    label: 'Batch Transfer',
+    icon: IconFileSpreadsheet,
+    key: 'b',
+    group: 'Transfer',
+    does: 'Transfer the studies that a file names.',
+    allowed: (me) => can(me, 'batch_transfer'),
   },
 ];
 

@@ -6,12 +6,12 @@ import { Link } from '@tanstack/react-router';
 
 import type { Job } from '../../api';
 import { NodeName } from '../../components/controls';
-import { kindWords } from '../../components/jobs';
+import { asks, counts, kindWords } from '../../components/jobs';
 import { LinkButton } from '../../components/LinkButton';
 import { Section } from '../../components/layout';
 import { StatusBadge, TaskBar, total, Urgent } from '../../components/status';
 import ui from '../../components/ui.module.css';
-import { count, counted } from '../../format/numbers';
+import { count } from '../../format/numbers';
 import { exact, when } from '../../format/times';
 import { happens, studiesDone, waits } from '../../jobs/words';
 import { useNodes } from '../../servers/queries';
@@ -76,7 +76,11 @@ function OpenJob({ job }: { job: Job }) {
       <TaskBar counts={job.tasks} live={job.status === 'in_progress'} />
       <div className={c.says}>
         {waits(job) && <IconClockHour4 size={15} aria-label="Waits" role="img" />}
-        <span>{waits(job) ? happens(job) : `${studiesDone(job)} studies · ${happens(job)}`}</span>
+        <span>
+          {waits(job)
+            ? happens(job)
+            : `${studiesDone(job)} ${asks(job) ? 'rows' : 'studies'} · ${happens(job)}`}
+        </span>
       </div>
       <div className={`small dim num ${c.images}`}>{images(job)}</div>
     </Link>
@@ -84,7 +88,7 @@ function OpenJob({ job }: { job: Job }) {
 }
 
 function images(job: Job): string {
-  if (job.expected === 0) return counted(total(job.tasks), 'study', 'studies');
+  if (job.expected === 0) return counts(job, total(job.tasks));
   return `${count(job.delivered)} of ${count(job.expected)} images`;
 }
 
@@ -94,10 +98,14 @@ function Way({ job }: { job: Job }) {
   return (
     <span className={c.way}>
       <NodeName name={job.source} kind={kind(job.source)} />
-      <span aria-label="to" role="img">
-        →
-      </span>
-      <NodeName name={job.destination} kind={kind(job.destination)} />
+      {job.destination && (
+        <>
+          <span aria-label="to" role="img">
+            →
+          </span>
+          <NodeName name={job.destination} kind={kind(job.destination)} />
+        </>
+      )}
     </span>
   );
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { FailureGroup, Job } from '../../api';
+import { counts } from '../../components/jobs';
 import { final } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
@@ -35,7 +36,6 @@ export function homeJobs(jobs: Job[], now: Date): HomeJobs {
 export function reasons(job: Job, groups: FailureGroup[] | undefined): string {
   const [first, ...others] = groups ?? [];
   if (!first) return sentence(job.message);
-  const studies = counted(first.tasks, 'study', 'studies');
   const more = others.length > 0 ? ` And ${counted(others.length, 'other reason')}.` : '';
-  return `${studies}: ${sentence(first.message)}${more}`;
+  return `${counts(job, first.tasks)}: ${sentence(first.message)}${more}`;
 }

@@ -6,6 +6,7 @@ import { Link } from '@tanstack/react-router';
 
 import type { Job } from '../../api';
 import { Copy } from '../../components/controls';
+import { asks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useDeidSum } from '../../jobs/deid';
@@ -22,9 +23,11 @@ export function About({ job }: { job: Job }) {
       <Section title="About">
         <JobFacts job={job} />
       </Section>
-      <Section title="De-identification">
-        <Identity job={job} />
-      </Section>
+      {!asks(job) && (
+        <Section title="De-identification">
+          <Identity job={job} />
+        </Section>
+      )}
       <p className={c.command}>
         <span>By command:</span>
         <span className="mono">
@@ -42,8 +45,12 @@ function JobFacts({ job }: { job: Job }) {
   return (
     <Facts
       items={[
-        ['From', <KnownNode key="from" name={job.source} />],
-        ['To', <KnownNode key="to" name={job.destination} />],
+        job.title !== undefined && ['Title', job.title],
+        job.description !== undefined && ['Description', job.description],
+        job.ethics_id !== undefined && ['Ethics ID', job.ethics_id],
+        [asks(job) ? 'Source' : 'From', <KnownNode key="from" name={job.source} />],
+        job.destination !== '' && ['To', <KnownNode key="to" name={job.destination} />],
+        job.first_job_id !== undefined && ['Together with', <FirstJob key="first" id={job.first_job_id} />],
         ['Project', job.project],
         by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
         by !== undefined && ['Profile hash', <Sha256 key="hash" of={by.profile_sha256} />],
@@ -56,6 +63,15 @@ function JobFacts({ job }: { job: Job }) {
         ['Mail at the end', job.mail_when_finished ? 'yes' : 'no'],
       ]}
     />
+  );
+}
+
+/** FirstJob is the job that was made of the same file, for the first source. */
+function FirstJob({ id }: { id: number }) {
+  return (
+    <Link to="/jobs/$id" params={{ id: String(id) }}>
+      Job {id}, of the same file
+    </Link>
   );
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router';
-import { useEffect, useRef } from 'react';
+import { lazy, Suspense, useEffect, useRef } from 'react';
 
 import { type Job, problem } from '../../api';
-import { kindWords } from '../../components/jobs';
+import { asks, kindWords } from '../../components/jobs';
 import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { final, StatusBadge, statusWords, total, Urgent } from '../../components/status';
@@ -13,6 +13,7 @@ import { when } from '../../format/times';
 import { ActingDialog, useActing } from '../../jobs/acting';
 import { NoJob } from '../../jobs/NoJob';
 import { useFailures, useJob } from '../../jobs/queries';
+import { useResults } from '../../jobs/results';
 import { sentence } from '../../jobs/words';
 import { About } from './About';
 import { JobActions } from './JobActions';
@@ -22,6 +23,9 @@ import { Tasks } from './Tasks';
 import { type TaskStatus, taskStatus } from './tasks';
 import { Waiting } from './Waiting';
 import { WhatWentWrong } from './WhatWentWrong';
+
+// Of a batch query alone.
+const Results = lazy(() => import('./Results'));
 
 /** JobPage is a job: how far it is, why it waits, what went wrong and what to do, and its tasks. */
 export default function JobPage() {
@@ -53,8 +57,9 @@ function Shown({ job }: { job: Job }) {
   const acting = useActing(job, () => void go({ to: '/jobs' }));
   const status = taskStatus(search.status);
   const tasks = useRef<HTMLDivElement>(null);
-  const choose = (next: TaskStatus | undefined) =>
-    void go({ from: '/jobs/$id', search: { status: next }, replace: true, resetScroll: false });
+  const narrow = (part: { status?: string; row?: number }) =>
+    void go({ from: '/jobs/$id', search: (now) => ({ ...now, ...part }), replace: true, resetScroll: false });
+  const choose = (next: TaskStatus | undefined) => narrow({ status: next });
   const show = (next: TaskStatus) => {
     choose(next);
     tasks.current?.focus({ preventScroll: true });
@@ -63,6 +68,8 @@ function Shown({ job }: { job: Job }) {
   const troubled = job.tasks.failure + job.tasks.warning > 0;
   const failures = useFailures(job.id, troubled);
   const retryHelps = failures.data?.items.some((g) => g.retry_helps) ?? false;
+  const query = asks(job);
+  const found = useResults(job, query);
   const list = <Tasks ref={tasks} job={job} status={status} choose={choose} />;
   const few = total(job.tasks) <= fewTasks;
   return (
@@ -89,13 +96,20 @@ function Shown({ job }: { job: Job }) {
         <div className={c.column}>
           {!acting.asking && <Failed error={acting.error} />}
           {final(job.status) && <End job={job} />}
-          <Progress job={job} status={status} choose={choose} />
+          <Progress job={job} status={status} choose={choose} found={found.count} />
           <Waiting job={job} />
           {troubled && <WhatWentWrong acting={acting} failures={failures} show={show} />}
-          {few && list}
+          {few && !query && list}
         </div>
         <About job={job} />
-        {!few && <div className={c.below}>{list}</div>}
+        {query && (
+          <div className={c.below}>
+            <Suspense fallback={<Loading rows={6} label="Loading results" />}>
+              <Results job={job} found={found} row={search.row} chooseRow={(row) => narrow({ row })} />
+            </Suspense>
+          </div>
+        )}
+        {(query || !few) && <div className={c.below}>{list}</div>}
       </div>
     </Page>
   );

@@ -2,8 +2,9 @@
 
 import type { CSSProperties } from 'react';
 
-import type { Job } from '../../api';
+import type { Job, QueryCount } from '../../api';
 import { Area } from '../../components/charts';
+import { asks } from '../../components/jobs';
 import { Figures } from '../../components/layout';
 import { final, statusWords, TaskBar } from '../../components/status';
 import ui from '../../components/ui.module.css';
@@ -21,10 +22,12 @@ type ProgressProps = {
   job: Job;
   status: TaskStatus | undefined;
   choose: (status: TaskStatus | undefined) => void;
+  /** What a batch query has found. */
+  found?: QueryCount;
 };
 
 /** Progress is how far a job is: figures, one bar, counts that choose tasks, and its rate. */
-export function Progress({ job, status, choose }: ProgressProps) {
+export function Progress({ job, status, choose, found }: ProgressProps) {
   const { live } = useLive();
   const rates = useRates(job);
   const over = final(job.status);
@@ -33,7 +36,7 @@ export function Progress({ job, status, choose }: ProgressProps) {
     <section className={ui.section} aria-label="Progress">
       <div className={`${ui.sectionBody} ${c.progress}`}>
         <div className={live || over ? undefined : ui.stale}>
-          <Figures items={figuresOf(job)} />
+          <Figures items={figuresOf(job, new Date(), found)} />
         </div>
         <TaskBar counts={job.tasks} size="lg" live={live} />
         <div className={ui.legend} role="group" aria-label="Show tasks by status">
@@ -54,7 +57,7 @@ export function Progress({ job, status, choose }: ProgressProps) {
             </button>
           ))}
         </div>
-        {!over && rates && rates.values.length >= enough && (
+        {!over && !asks(job) && rates && rates.values.length >= enough && (
           <Area
             data={rates.values}
             unit="images/s"

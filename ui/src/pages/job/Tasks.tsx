@@ -8,6 +8,7 @@ import { Button } from '@mantine/core';
 import { type Ref, useEffect, useRef, useState } from 'react';
 
 import type { Job, Task } from '../../api';
+import { asks } from '../../components/jobs';
 import { Empty, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useRowHeight } from '../../components/rows';
@@ -103,7 +104,13 @@ function List({ job, status, all }: ListProps) {
           <Failed error={error} retry={() => reloadTasks(job.id)} />
         </div>
       )}
-      <div role="table" aria-label="Tasks" aria-rowcount={all + 1} className={c.table}>
+      <div
+        role="table"
+        aria-label="Tasks"
+        aria-rowcount={all + 1}
+        className={c.table}
+        data-asks={asks(job) || undefined}
+      >
         <div role="rowgroup">
           <div role="row" aria-rowindex={1} className={c.head}>
             <span role="columnheader" aria-label="Number">
@@ -111,7 +118,7 @@ function List({ job, status, all }: ListProps) {
             </span>
             <span role="columnheader">Status</span>
             <span role="columnheader">{whoseWords(job)}</span>
-            <span role="columnheader">Images</span>
+            {!asks(job) && <span role="columnheader">Images</span>}
             <span role="columnheader">What happened</span>
             <span role="columnheader" className={c.right}>
               Ended
@@ -170,11 +177,13 @@ function Row({ task, job }: { task: Task | undefined; job: Job }) {
       <span role="cell" className={`num ${c.whose}`}>
         <bdi>{whose(task, job)}</bdi>
       </span>
-      <span role="cell" className={c.images}>
-        <Images task={task} />
-      </span>
+      {!asks(job) && (
+        <span role="cell" className={c.images}>
+          <Images task={task} />
+        </span>
+      )}
       <span role="cell" className={c.says}>
-        <span className={task.status === 'pending' ? 'dim' : undefined}>{taskSays(task)}</span>
+        <span className={task.status === 'pending' ? 'dim' : undefined}>{taskSays(task, asks(job))}</span>
         {tries && <span className="dim"> · {tries}</span>}
       </span>
       <span role="cell" className={`dim ${c.right} ${c.ended}`}>

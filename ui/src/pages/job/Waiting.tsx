@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job } from '../../api';
+import { counts } from '../../components/jobs';
 import { Note } from '../../components/layout';
-import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 import { useServersNow } from '../../servers/queries';
 import { follows } from './follows';
@@ -13,8 +13,10 @@ export function Waiting({ job }: { job: Job }) {
   if (!job.why_waiting || job.tasks.pending === 0) return null;
   return (
     <Note tone="pending">
-      <b>{counted(job.tasks.pending, 'study waits', 'studies wait')}.</b> {sentence(job.why_waiting)}{' '}
-      {follows(job, servers)}
+      <b>
+        {counts(job, job.tasks.pending)} {job.tasks.pending === 1 ? 'waits' : 'wait'}.
+      </b>{' '}
+      {sentence(job.why_waiting)} {follows(job, servers)}
     </Note>
   );
 }

@@ -5,9 +5,10 @@ import { IconFileSpreadsheet, IconRefresh } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 
 import type { FailureGroup, Job } from '../../api';
+import { asks, counts } from '../../components/jobs';
 import { Section } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
-import { count, counted } from '../../format/numbers';
+import { count } from '../../format/numbers';
 import { PickAgain } from '../../jobs/PickAgain';
 import { wronglyNamed } from '../../jobs/words';
 import type { Acting } from '../../jobs/acting';
@@ -28,7 +29,7 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
   const { data, error, refetch } = failures;
   const groups = data?.items ?? [];
   const failed = job.tasks.failure;
-  const words = retrySays(failed, groups);
+  const words = retrySays(failed, groups, job);
   const mayRetry = acting.allowed.includes('retry');
   return (
     <Section
@@ -38,13 +39,13 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
         failed > 0 && (
           <Button
             component="a"
-            href={`/api/v1/jobs/${job.id}/failed-studies`}
+            href={`/api/v1/jobs/${job.id}/${asks(job) ? 'failed-rows?format=xlsx' : 'failed-studies'}`}
             download
             variant="default"
             size="compact-sm"
             leftSection={<IconFileSpreadsheet size={15} aria-hidden />}
           >
-            Download {counted(failed, 'failed study', 'failed studies')}
+            Download {counts(job, failed, 'failed ')}
           </Button>
         )
       }
@@ -96,7 +97,7 @@ function Group({ group, job, show, retry }: GroupProps) {
     <li>
       <span className={c.number} data-status={group.status}>
         {count(group.tasks)}
-        <span className="vh">{group.tasks === 1 ? ' study: ' : ' studies: '}</span>
+        <span className="vh"> {counts(job, group.tasks).replace(/^\S+ /, '')}: </span>
       </span>
       <div className={c.reason}>
         <b className="strong">{title}</b>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import type { FailureGroup } from '../../api';
+import type { FailureGroup, Job } from '../../api';
+import { asks, counts } from '../../components/jobs';
 import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
@@ -22,12 +23,15 @@ export function reasonOf(group: FailureGroup): Reason {
 }
 
 /** retrySays tells what a retry of the job does, since it takes up more than one reason. */
-export function retrySays(failed: number, groups: FailureGroup[]): string {
+export function retrySays(failed: number, groups: FailureGroup[], job: Pick<Job, 'kind'>): string {
   const helps = groups.some((g) => g.retry_helps);
   if (failed === 0) {
-    return helps ? 'A retry asks the destination again whether it has what it acknowledged.' : '';
+    return helps && !asks(job)
+      ? 'A retry asks the destination again whether it has what it acknowledged.'
+      : '';
   }
-  const all = failed === 1 ? 'the failed study' : `all ${counted(failed, 'failed study', 'failed studies')}`;
+  const all =
+    failed === 1 ? `the failed ${asks(job) ? 'row' : 'study'}` : `all ${counts(job, failed, 'failed ')}`;
   const begin = helps ? 'A retry takes up' : 'Once the cause is gone, a retry takes up';
-  return `${begin} ${all}, and sends only what is missing.`;
+  return asks(job) ? `${begin} ${all}.` : `${begin} ${all}, and sends only what is missing.`;
 }

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import type { Job } from '../../api';
+import type { Job, QueryCount } from '../../api';
+import { asks } from '../../components/jobs';
 import type { Figure } from '../../components/layout';
 import { delivered, final, total } from '../../components/status';
-import { bytes, count, perSecond } from '../../format/numbers';
+import { bytes, count, counted, perSecond } from '../../format/numbers';
 import { clock, lasting, ready, when } from '../../format/times';
 
 /** figuresOf are the numbers at the top of a job's page. What nobody can know yet is a dash. */
-export function figuresOf(job: Job, now = new Date()): Figure[] {
+export function figuresOf(job: Job, now = new Date(), found?: QueryCount): Figure[] {
+  if (asks(job)) return queryFigures(job, now, found);
   const common = [
     {
       label: 'Studies delivered',
@@ -18,6 +20,22 @@ export function figuresOf(job: Job, now = new Date()): Figure[] {
     { label: 'Size', value: bytes(job.bytes), small: size(job) },
   ];
   return final(job.status) ? [...common, ...past(job, now)] : [...common, pace(job), readyAt(job, now)];
+}
+
+function queryFigures(job: Job, now: Date, found?: QueryCount): Figure[] {
+  const rows = total(job.tasks);
+  const what = found?.of_series ? 'Series found' : 'Studies found';
+  const small = found && (found.of_series ? `of ${counted(found.studies, 'study', 'studies')}` : '');
+  const figures: Figure[] = [
+    {
+      label: 'Rows asked',
+      value: count(rows - job.tasks.pending - job.tasks.in_progress),
+      small: `of ${count(rows)}`,
+    },
+    { label: what, value: found ? count(found.of_series ? found.results : found.studies) : '–', small },
+    { label: 'Patients', value: found ? count(found.patients) : '–', small: 'with results' },
+  ];
+  return [...figures, ...(final(job.status) ? past(job, now) : [readyAt(job, now)])];
 }
 
 // Studies that wait may not have been looked up yet: what they hold is not known.

@@ -152,11 +152,15 @@ describe('what went wrong', () => {
     });
   });
   it('tells what a retry does', () => {
-    expect(retrySays(5, [group({})])).toMatch(/^Once the cause is gone, .* all 5 failed studies/);
-    expect(retrySays(0, [group({ status: 'warning' })])).toBe('');
-    expect(retrySays(5, [group({ retry_helps: true })])).toMatch(/^A retry .* all 5 failed studies/);
-    expect(retrySays(1, [group({ retry_helps: true })])).toContain('the failed study');
-    expect(retrySays(0, [group({ retry_helps: true, status: 'warning' })])).toContain('asks the destination');
+    expect(retrySays(5, [group({})], fakeJob())).toMatch(/^Once the cause is gone, .* all 5 failed studies/);
+    expect(retrySays(0, [group({ status: 'warning' })], fakeJob())).toBe('');
+    expect(retrySays(5, [group({ retry_helps: true })], fakeJob())).toMatch(
+      /^A retry .* all 5 failed studies/,
+    );
+    expect(retrySays(1, [group({ retry_helps: true })], fakeJob())).toContain('the failed study');
+    expect(retrySays(0, [group({ retry_helps: true, status: 'warning' })], fakeJob())).toContain(
+      'asks the destination',
+    );
   });
 });
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, Task } from '../../api';
+import { asks } from '../../components/jobs';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { block } from '../../jobs/queries';
@@ -31,12 +32,13 @@ export function blocksFor(first: number, last: number, count: number): number[] 
 }
 
 /** taskSays says what becomes of a task, or why it waits. */
-export function taskSays(task: Task): string {
+export function taskSays(task: Task, asked = false): string {
   if (final(task.status)) return sentence(task.message);
   if (task.status === 'pending') {
     return task.why_waiting ? `Waits: ${task.why_waiting}` : 'Begins in a moment.';
   }
   if (task.message) return sentence(task.message);
+  if (asked) return 'The source is being asked.';
   return task.expected === 0 ? 'Asking the source what belongs to the study.' : 'On the way.';
 }
 
@@ -50,9 +52,11 @@ export function triesSay(task: Task): string {
  * IDs. ADIT's own choice of pseudonyms stands in the linkage table alone.
  */
 export function whose(task: Task, job: Job): string {
+  if (asks(job)) return task.rows?.join(', ') ?? '–';
   return (whoseWords(job) === 'Pseudonym' ? task.pseudonym : task.patient_id) ?? '–';
 }
 
-export function whoseWords(job: Job): 'Pseudonym' | 'Patient ID' {
+export function whoseWords(job: Job): 'Pseudonym' | 'Patient ID' | 'Row of the file' {
+  if (asks(job)) return 'Row of the file';
   return job.deidentified && !job.pseudonymize ? 'Pseudonym' : 'Patient ID';
 }

@@ -55,7 +55,7 @@ export const JobRow = memo(function JobRow({ job, owned, nodes, index, measure }
         <td>
           <div className={c.nodes}>
             <NodeName name={job.source} kind={nodes.get(job.source)} />
-            <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+            {job.destination && <NodeName name={job.destination} kind={nodes.get(job.destination)} />}
           </div>
         </td>
         <td>{happens(job)}</td>
@@ -95,8 +95,12 @@ export const JobCard = memo(function JobCard({ job, owned, nodes, index, measure
       </div>
       <div className="row wrap dim">
         <NodeName name={job.source} kind={nodes.get(job.source)} />
-        <span aria-label="to">→</span>
-        <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+        {job.destination && (
+          <>
+            <span aria-label="to">→</span>
+            <NodeName name={job.destination} kind={nodes.get(job.destination)} />
+          </>
+        )}
         <span className="small">{belongsTo(job, owned)}</span>
       </div>
       <Progress job={job} />
@@ -107,7 +111,7 @@ export const JobCard = memo(function JobCard({ job, owned, nodes, index, measure
 });
 
 function belongsTo(job: Job, owned: boolean): string {
-  return owned ? `${job.project} · ${job.owner}` : job.project;
+  return [job.title, job.project, owned && job.owner].filter(Boolean).join(' · ');
 }
 
 function Title({ job }: { job: Job }) {

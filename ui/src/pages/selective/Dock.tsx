@@ -4,23 +4,19 @@ import { Button, Checkbox, Collapse, Select, TextInput } from '@mantine/core';
 import { useHotkeys } from '@mantine/hooks';
 import { IconChevronDown } from '@tabler/icons-react';
 import { useMutation, useQueryClient } from '@tanstack/react-query';
-import { useNavigate } from '@tanstack/react-router';
-import { useId, useRef, useState } from 'react';
+import { useId, useState } from 'react';
 
 import { createJob, type NewJob, type Project } from '../../api';
 import { Note } from '../../components/layout';
 import { type Selection, summary } from '../../components/selection';
 import { Failed } from '../../components/states';
 import { counted } from '../../format/numbers';
-import { reloadJobs } from '../../jobs/queries';
-import { useProjects } from '../../jobs/projects';
+import { useRequestKey, useShowMade } from '../../jobs/create';
+import { projectWords, useProjects } from '../../jobs/projects';
 import { nodesKey } from '../../servers/queries';
 import { can, useMe, usePreferences } from '../../session/me';
 import c from './Selective.module.css';
-import { leftOut, newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
-
-/** How many studies go into one job of people without staff rights. */
-const allowed = 10;
+import { allowed, leftOut, newJob, type Options, type Pseudonyms, tooMany, whatGoes } from './sentences';
 
 type Destination = { name: string; words: string };
 
@@ -33,31 +29,21 @@ type DockProps = {
 
 type Choices = Omit<Options, 'source' | 'destination'>;
 
-/** useStart makes the job. The same job has the same key, so that a second try makes no second one. */
+/** useStart makes the job. */
 function useStart(done: () => void) {
-  const go = useNavigate();
   const client = useQueryClient();
-  const last = useRef({ body: '', key: '' });
+  const keyOf = useRequestKey();
+  const show = useShowMade();
   return useMutation({
-    mutationFn: async (job: NewJob) => {
-      const body = JSON.stringify(job);
-      if (last.current.body !== body) last.current = { body, key: randomKey() };
-      return (await createJob({ body: job, headers: { 'Idempotency-Key': last.current.key } })).data;
-    },
+    mutationFn: async (job: NewJob) =>
+      (await createJob({ body: job, headers: { 'Idempotency-Key': keyOf(JSON.stringify(job)) } })).data,
     onSuccess: (job) => {
       done();
-      client.setQueryData(['job', job.id], job);
-      reloadJobs();
-      void go({ to: '/jobs/$id', params: { id: String(job.id) } });
+      show(job);
     },
     // It may tell of a source or destination that is gone.
     onError: () => void client.invalidateQueries({ queryKey: nodesKey }),
   });
-}
-
-/** randomKey needs no secure context, which crypto.randomUUID does. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36)).join('-');
 }
 
 /** Dock says what will happen to what is picked, and has it happen. */
@@ -183,8 +169,6 @@ export default function Dock({ selection, source, destination, clear }: DockProp
     </section>
   );
 }
-
-const projectWords = (p: Project) => (p.is_default ? `${p.name} (${p.group})` : p.name);
 
 function How({ pseudonyms, project }: { pseudonyms: Pseudonyms; project?: Project }) {
   if (pseudonyms === 'none') return <b>with their identity</b>;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Select } from '@mantine/core';
-import { IconArrowNarrowRight, IconClockHour4, IconClockPause } from '@tabler/icons-react';
+import { IconArrowNarrowRight } from '@tabler/icons-react';
 
 import type { Node } from '../../api';
+import { Hint } from '../../components/states';
+import { whenItRuns } from '../../servers/outlook';
 import { fullName, useServersNow } from '../../servers/queries';
 import c from './Selective.module.css';
-import { whenItRuns } from './sentences';
 
 type EndsProps = {
   sources: Node[];
@@ -70,14 +71,4 @@ function When({ source, destination, sources, destinations, gone }: Omit<EndsPro
   if (!from) return <span />;
   const { says, waits } = whenItRuns(from, of(destination));
   return <Hint says={says} waits={waits} />;
-}
-
-function Hint({ says, waits }: { says: string; waits?: boolean }) {
-  const Icon = waits ? IconClockPause : IconClockHour4;
-  return (
-    <p className={c.hint} data-waits={waits || undefined}>
-      <Icon size={15} aria-hidden />
-      <span>{says}</span>
-    </p>
-  );
 }

@@ -11,6 +11,7 @@ import { usePageTitle } from '../../components/layout';
 import { earlier, nothing } from '../../components/selection';
 import { Failed, Loading } from '../../components/states';
 import { useSeries } from '../../search/series';
+import { goneSays } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { usePreferences } from '../../session/me';
 import { Ends } from './Ends';
@@ -20,7 +21,6 @@ import { briefly, type Form, queryOf } from './query';
 import { ResultsHead } from './ResultsHead';
 import { SearchForm } from './SearchForm';
 import c from './Selective.module.css';
-import { goneSays } from './sentences';
 
 // It is needed when something is picked.
 const StudyTable = lazy(() => {

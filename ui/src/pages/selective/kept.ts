@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { nothing } from '../../components/selection';
+import { nothing, type Selection } from '../../components/selection';
 import { StudySearch } from '../../search/studies';
 import { emptyForm } from './query';
 
@@ -14,3 +14,12 @@ export const kept = {
   open: new Set<string>() as ReadonlySet<string>,
   source: '',
 };
+
+/** putSelection picks studies of a source before the page is opened, in place of what was picked there. */
+export function putSelection(source: string, selection: Selection): void {
+  if (kept.source !== source) {
+    search.clear();
+    kept.open = new Set();
+  }
+  Object.assign(kept, { source, selection });
+}

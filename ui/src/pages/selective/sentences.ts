@@ -1,59 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import type { Job, NewJob, ServerNow } from '../../api';
+import type { Job, NewJob } from '../../api';
 import type { Selection, Summary } from '../../components/selection';
 import { count, counted } from '../../format/numbers';
-import { clock, when } from '../../format/times';
-
-/** Outlook says when a transfer will run. */
-export type Outlook = { says: string; waits: boolean };
-
-/** whenItRuns says when a transfer from a source will run; its destination is named only if that holds it up. */
-export function whenItRuns(source: ServerNow, destination?: ServerNow, now = new Date()): Outlook {
-  const held = heldUp(source, now) ?? (destination && heldUp(destination, now));
-  if (held) return { says: held, waits: true };
-  const { name, takes } = source;
-  const most = source.in_force.batch;
-  const until = source.until ? ` until ${end(new Date(source.until), now)}` : '';
-  if (takes !== undefined && takes < most) {
-    const says = `Transfers start at once: ${name} takes ${takes} of ${most} at a time now, since it refused more.`;
-    return { says, waits: false };
-  }
-  if (source.batch_in_use >= most) {
-    const says = `${name} is busy with other transfers, ${most} at a time; this one takes its turn.`;
-    return { says, waits: false };
-  }
-  return { says: `Transfers start at once: ${name} takes ${most} at a time${until}.`, waits: false };
-}
-
-/** heldUp says why no transfer with a server starts now, if none does. */
-function heldUp(server: ServerNow, now: Date): string | undefined {
-  const { name } = server;
-  if (server.down) return `${name} is not reachable now; the transfer waits.`;
-  if (server.paused) return `${name} is paused by staff; the transfer waits.`;
-  if (server.in_force.batch === 0) {
-    const closed = `${name} is closed for jobs`;
-    return server.opens
-      ? `${closed} until ${end(new Date(server.opens), now)}; the transfer waits.`
-      : `${closed}, and no opening time is planned; the transfer waits.`;
-  }
-  if (server.takes === 0) return `${name} refuses transfers now; the transfer waits.`;
-  return undefined;
-}
-
-/** Within a day the time says enough. */
-function end(t: Date, now: Date): string {
-  return t.getTime() - now.getTime() < 86_400_000 ? clock(t) : when(t, now);
-}
-
-/** goneSays tells of a source and a destination that were chosen last and can't be used any more; empty: they can. */
-export function goneSays(source = '', destination = ''): string {
-  if (source && destination && source !== destination) {
-    return `${source} and ${destination} are not there any more, or you may not use them. Choose others.`;
-  }
-  const name = source || destination;
-  return name && `${name} is not there any more, or you may not use it. Choose another one.`;
-}
 
 /** whatGoes says what a selection holds: "2 studies and 2 series of another, 1,057 images". */
 export function whatGoes({ studies, series, seriesOf, images }: Summary): string {
@@ -85,6 +34,9 @@ export function leftOut(selection: Selection, excluded: readonly string[]): stri
 
 /** Pseudonyms is how the patients of a job are named at the destination. */
 export type Pseudonyms = 'project' | 'typed' | 'none';
+
+/** How many studies go into one job of people without staff rights. */
+export const allowed = 10;
 
 /** tooMany is what is said to those who may put only so many studies into a job; empty: it is not too much. */
 export function tooMany(picked: number, allowed: number): string {

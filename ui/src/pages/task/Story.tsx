@@ -5,6 +5,7 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 
 import { getTaskLog, type Job, type Task } from '../../api';
 import { Copy } from '../../components/controls';
+import { asks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { Failed } from '../../components/states';
@@ -81,21 +82,23 @@ function Log({ task }: { task: Task }) {
   );
 }
 
-/** About is whose study it is, and how often it was tried. */
+/** About is whose study it is, or which row of a file, and how often it was tried. */
 export function About({ task, job }: { task: Task; job: Job }) {
+  const query = asks(job);
   const chosen = task.series_instance_uids?.length ?? 0;
   return (
     <Section title="About">
       <Facts
         items={[
           job.deidentified !== undefined && ['Pseudonym', <Given key="pseudonym" value={task.pseudonym} />],
-          ['Patient ID', <Given key="patient" value={task.patient_id} />],
-          [
+          task.rows !== undefined && [task.rows.length === 1 ? 'Row' : 'Rows', task.rows.join(', ')],
+          !query && ['Patient ID', <Given key="patient" value={task.patient_id} />],
+          !query && [
             'Study Instance UID',
             <Copy key="study" text={task.study_instance_uid} label="the Study Instance UID" />,
           ],
-          ['Series', chosen > 0 ? `${count(chosen)} chosen` : 'the whole study'],
-          ['Size', bytes(task.bytes)],
+          !query && ['Series', chosen > 0 ? `${count(chosen)} chosen` : 'the whole study'],
+          !query && ['Size', bytes(task.bytes)],
           ['Failed attempts', count(task.failures)],
           ['Waits', task.waits > 0 ? `${counted(task.waits, 'time')} for a server` : 'none'],
         ]}

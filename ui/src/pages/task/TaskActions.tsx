@@ -6,6 +6,7 @@ import { lazy, Suspense, useState } from 'react';
 
 import type { Job, Task } from '../../api';
 import { useFocusBack } from '../../components/focus';
+import { asks } from '../../components/jobs';
 import { final } from '../../components/status';
 import { useMe } from '../../session/me';
 import { PickAgain } from '../../jobs/PickAgain';
@@ -59,7 +60,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
           loading={running('reset')}
           onClick={() => start('reset')}
         >
-          Send the study again…
+          {asks(job) ? 'Ask the row again…' : 'Send the study again…'}
         </Button>
       )}
       {task.status === 'failure' && wronglyNamed(task.message) && <PickAgain job={job} studies={1} />}

@@ -3,6 +3,8 @@
 import { Link, useParams } from '@tanstack/react-router';
 
 import { type Job, problem, type Task } from '../../api';
+import { asks } from '../../components/jobs';
+import { LinkButton } from '../../components/LinkButton';
 import { Note, Page } from '../../components/layout';
 import { Nowhere } from '../../components/Nowhere';
 import { Failed, Loading } from '../../components/states';
@@ -81,7 +83,7 @@ function Shown({ job, task }: { job: Job; task: Task }) {
           <Note tone={task.status}>
             <b>{words.title}</b> {words.says}
           </Note>
-          <SeriesTable series={series} status={task.status} />
+          {asks(job) ? <Found job={job} task={task} /> : <SeriesTable series={series} status={task.status} />}
           {lacking.length > 0 && (
             <Missing
               missed={lacking}
@@ -96,5 +98,17 @@ function Shown({ job, task }: { job: Job; task: Task }) {
         </div>
       </div>
     </Page>
+  );
+}
+
+/** Found leads to what was found for the row of a batch query. */
+function Found({ job, task }: { job: Job; task: Task }) {
+  const row = task.rows?.[0];
+  return (
+    <div>
+      <LinkButton to="/jobs/$id" params={{ id: String(job.id) }} search={{ row }} variant="default">
+        Results of this row
+      </LinkButton>
+    </div>
   );
 }

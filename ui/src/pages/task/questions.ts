@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, Task } from '../../api';
+import { asks } from '../../components/jobs';
 import { counted } from '../../format/numbers';
 import type { Question } from '../../jobs/actions';
 
@@ -9,11 +10,20 @@ export function questionOf(action: 'reset' | 'kill', task: Task, job: Job): Ques
   if (action === 'kill') {
     return {
       title: `Stop task ${task.seq}?`,
-      says:
-        `The study ends with a failure. What has been delivered stays at ${job.destination}. ` +
-        'It can be sent again later.',
+      says: asks(job)
+        ? 'The row ends with a failure. It can be asked again later.'
+        : `The study ends with a failure. What has been delivered stays at ${job.destination}. ` +
+          'It can be sent again later.',
       keep: 'Keep it running',
       go: 'Stop the task',
+    };
+  }
+  if (asks(job)) {
+    return {
+      title: `Ask the row of task ${task.seq} again?`,
+      says: `${job.source} is asked again. What was found for the row before is forgotten.`,
+      keep: 'Leave it as it is',
+      go: 'Ask again',
     };
   }
   const arrived =

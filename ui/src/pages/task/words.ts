@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, MissingInstance, Series, Task } from '../../api';
+import { asks, counts } from '../../components/jobs';
 import { count, counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
@@ -21,12 +22,17 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
       };
     case 'in_progress':
       return {
-        title: task.expected > 0 ? delivered : `${job.source} is asked what belongs to the study.`,
+        title: inProgress(task, job, delivered),
         says: '',
       };
     default:
       return { title: sentence(task.message), says: endSays(task, known) };
   }
+}
+
+function inProgress(task: Task, job: Job, delivered: string): string {
+  if (task.expected > 0) return delivered;
+  return asks(job) ? `${job.source} is being asked.` : `${job.source} is asked what belongs to the study.`;
 }
 
 function endSays(task: Task, known: string): string {
@@ -45,8 +51,7 @@ export function missed(series: Series[]): Missed[] {
 /** fetchWords is what stands on the button that retries the job, for who looks at one of its tasks. */
 export function fetchWords(task: Task, job: Job): string {
   const lacks = missing(task);
-  if (job.tasks.failure > 1)
-    return `Retry ${counted(job.tasks.failure, 'failed study', 'failed studies')} of the job`;
+  if (job.tasks.failure > 1) return `Retry ${counts(job, job.tasks.failure, 'failed ')} of the job`;
   if (lacks === 0) return 'Try again';
   return lacks === 1 ? 'Fetch the missing image' : `Fetch the ${counted(lacks, 'missing image')}`;
 }

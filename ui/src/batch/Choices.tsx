@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import { Button, Select } from '@mantine/core';
+import { IconChevronDown } from '@tabler/icons-react';
+import { lazy, type ReactNode, Suspense, useId, useState } from 'react';
+
+import type { Project } from '../api';
+import { Section } from '../components/layout';
+import { projectWords, useProjects } from '../jobs/projects';
+import { can, useMe } from '../session/me';
+import c from './Batch.module.css';
+import type { BatchForm } from './kept';
+
+const More = lazy(() => import('./More'));
+
+type FormProps = { form: BatchForm; change: (part: Partial<BatchForm>) => void };
+
+/** useProject gives the project of a job: the one of the address, else that of one's active group. */
+export function useProject(name: string | undefined): { project?: Project; loading: boolean } {
+  const me = useMe();
+  const { data, isPending } = useProjects();
+  const own = data?.find((p) => p.is_default && p.group === me.active_group);
+  return { project: data?.find((p) => p.name === name) ?? own, loading: isPending };
+}
+
+type ProjectChoiceProps = { project: Project | undefined; choose: (name: string) => void };
+
+export function ProjectChoice({ project, choose }: ProjectChoiceProps) {
+  const { data, error, isPending } = useProjects();
+  return (
+    <Select
+      label="Project"
+      placeholder={isPending ? 'Loading…' : 'Choose a project'}
+      searchable={(data?.length ?? 0) > 10}
+      data={data?.map((p) => ({ value: p.name, label: projectWords(p) })) ?? []}
+      value={project?.name ?? null}
+      error={error && 'The projects could not be loaded.'}
+      onChange={(name) => name && choose(name)}
+    />
+  );
+}
+
+type MoreProps = FormProps & { trial?: boolean };
+
+/** useMoreWords names the choices that few need. */
+function useMoreWords(trial?: boolean): string {
+  const me = useMe();
+  const words = ['Title, ethics', trial && 'trial', me.mail && 'mail', can(me, 'urgent') && 'urgent'];
+  return words.filter(Boolean).join(', ');
+}
+
+type ForFileProps = MoreProps & { children: ReactNode };
+
+/** ForFile is what is chosen for the job of a file; what few need is folded. */
+export function ForFile({ form, change, trial, children }: ForFileProps) {
+  const [opened, open] = useState(false);
+  const id = useId();
+  const words = useMoreWords(trial);
+  return (
+    <Section
+      title="For this file"
+      right={
+        <Button
+          variant="subtle"
+          size="compact-sm"
+          aria-expanded={opened}
+          aria-controls={id}
+          rightSection={<IconChevronDown size={14} aria-hidden className={c.chevron} />}
+          onClick={() => open(!opened)}
+        >
+          {words}
+        </Button>
+      }
+    >
+      <div className={c.form}>{children}</div>
+      <div id={id} hidden={!opened}>
+        {opened && (
+          <Suspense fallback={null}>
+            <More form={form} change={change} trial={trial} />
+          </Suspense>
+        )}
+      </div>
+    </Section>
+  );
+}
+
+const layouts: { value: NonNullable<BatchForm['dates']> | 'iso'; label: string }[] = [
+  { value: 'iso', label: '2026-11-30' },
+  { value: 'DD.MM.YYYY', label: '30.11.2026, day first' },
+  { value: 'MM/DD/YYYY', label: '11/30/2026, month first' },
+];
+
+/** Dates chooses how dates are read that are text. It is never guessed. */
+export function Dates({ form, change }: FormProps) {
+  return (
+    <Select
+      label="Dates in the file"
+      data={layouts}
+      value={form.dates || 'iso'}
+      onChange={(value) => change({ dates: value === 'iso' ? '' : (value as BatchForm['dates']) })}
+    />
+  );
+}
+
+/** aboutOf is what somebody wrote about a job, as the API wants it. */
+export function aboutOf(form: BatchForm, project: string, mail: boolean) {
+  const text = (value: string) => value.trim() || undefined;
+  return {
+    title: text(form.title),
+    description: text(form.description),
+    ethics_id: text(form.ethicsID),
+    project: project || undefined,
+    mail_when_finished: mail || undefined,
+    urgent: form.urgent || undefined,
+  };
+}
