@@ -45,7 +45,7 @@ func (f batchFile) read() (client.BatchFile, error) {
 		if err != nil {
 			return client.BatchFile{}, err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		from = file
 	}
 	content, err := stdio.ReadAll(stdio.LimitReader(from, maxBatchFile+1))

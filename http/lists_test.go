@@ -144,7 +144,8 @@ func TestListsAskOnce(t *testing.T) {
 		}
 	}
 	places := strings.NewReplacer(
-		"/jobs/{id}/results", fmt.Sprintf("/jobs/%d/results", query), "/jobs/{id}", fmt.Sprintf("/jobs/%d", job), "/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
+		"/jobs/{id}/results", fmt.Sprintf("/jobs/%d/results", query), "/jobs/{id}", fmt.Sprintf("/jobs/%d", job),
+		"/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
 		"{group}", group, "{name}", project,
 	)
 	routes := pages(t, m.site)

@@ -63,6 +63,14 @@ func (s *Sessions) LogIn(ctx context.Context, username, password, peer, former s
 		}
 		renewed = &h
 	}
+	return s.begin(ctx, u, tries, renewed, former)
+}
+
+// begin begins a session of a user whose password was right, in the place of a former one. renewed, if not nil, is
+// another hash of that password.
+func (s *Sessions) begin(ctx context.Context, u db.User, tries []int64, renewed *string, former string) (
+	cookie string, session Session, err error,
+) {
 	replaced, err := s.Session(ctx, former)
 	if err != nil && !errors.Is(err, ErrUnauthenticated) {
 		return "", Session{}, err

@@ -148,7 +148,8 @@ func TestCSVRows(t *testing.T) {
 
 // TestCSVBounds: what would take a lot of memory is refused, or the end of what is read.
 func TestCSVBounds(t *testing.T) {
-	require.Contains(t, refused(t, []byte("PatientID"+strings.Repeat(",", 300)), Options{}), "line 1 has more than 256 fields")
+	wide := []byte("PatientID" + strings.Repeat(",", 300))
+	require.Contains(t, refused(t, wide, Options{}), "line 1 has more than 256 fields")
 	open := []byte("PatientID,Modality\n1,\"" + strings.Repeat("x", 2*maxRecord))
 	q := queriesOf(t, open, Options{})
 	require.Contains(t, q.Faults[0].Sentence, "The quotation mark in line 2 is never closed")

@@ -284,7 +284,9 @@ func TestRemarks(t *testing.T) {
 					return cells
 				}
 				require.Equal(t, faulty(first), faulty(again))
-				require.Contains(t, strings.Join(told(again.Faults), "\n"), "As a date it would be 1945-04-27", "numbered from 1900 now")
+				require.Contains(
+					t, strings.Join(told(again.Faults), "\n"), "As a date it would be 1945-04-27", "numbered from 1900 now",
+				)
 			}
 			f, err := excelize.OpenReader(bytes.NewReader(out.Bytes()))
 			require.NoError(t, err)
@@ -300,7 +302,8 @@ func TestRemarks(t *testing.T) {
 // TestRemarksByChance: what is faulty stays so until somebody corrects it, and nothing else becomes faulty.
 func TestRemarksByChance(t *testing.T) {
 	pieces := []string{
-		"1001", "'", "=", ";", ";", ";", "\n", "\n", "\n", "\"", "CT", "CT", "MR,", "2019-06-04", "20190604", "04.06.2019", "*", "#N/A",
+		"1001", "'", "=", ";", ";", ";", "\n", "\n", "\n", "\"", "CT", "CT", "MR,",
+		"2019-06-04", "20190604", "04.06.2019", "*", "#N/A",
 		"\u200b", "\u00a0", "\\", "<U+202E>", "\u202e", "TRUE", "1.5", " ", "6.2E+07", "\t", "\ufffd", "_x000D_", "=\"07\"",
 	}
 	random := rand.New(rand.NewPCG(1, 2))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"html"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -63,9 +64,7 @@ func (b book) bytes(t testing.TB) []byte {
 	if b.strings != nil {
 		parts["xl/sharedStrings.xml"] = `<sst ` + spreadsheetNS + `>` + strings.Join(b.strings, "") + `</sst>`
 	}
-	for name, content := range b.more {
-		parts[name] = content
-	}
+	maps.Copy(parts, b.more)
 	return zipped(t, parts)
 }
 

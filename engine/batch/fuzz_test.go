@@ -4,7 +4,6 @@ package batch
 
 import (
 	"bytes"
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +21,7 @@ func check(t *testing.T, file []byte, o Options) {
 	q, err := ReadQueries(t.Context(), r, size, o)
 	var invalid *refusal.Invalid
 	if err != nil {
-		require.True(t, errors.As(err, &invalid), err)
+		require.ErrorAs(t, err, &invalid)
 		require.NotEmpty(t, invalid.Reason)
 		return
 	}
@@ -70,7 +69,10 @@ func FuzzXLSX(f *testing.F) {
 		`<mergeCell ref="A3:A4"/>`)
 	f.Add(`<row><c><f>1</f></c><c t="inlineStr"><is><r><t>a_x000D_</t></r><rPh><t>b</t></rPh></is></c></row>`, "", "[h]:mm", "")
 	f.Fuzz(func(t *testing.T, rows, shared, format, after string) {
-		file := book{rows: line(1, "PatientID", "Modality", "From", "Patient Name") + rows, strings: []string{shared}, formats: []string{format}, after: after}
+		file := book{
+			rows:    line(1, "PatientID", "Modality", "From", "Patient Name") + rows,
+			strings: []string{shared}, formats: []string{format}, after: after,
+		}
 		check(t, file.bytes(t), Options{})
 	})
 }

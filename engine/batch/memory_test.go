@@ -253,7 +253,8 @@ func TestTime(t *testing.T) {
 
 // TestBrokenDisk: what the disk says is no fault of the file.
 func TestBrokenDisk(t *testing.T) {
-	for _, file := range [][]byte{manyRows(t, 100), []byte("PatientID,StudyInstanceUID\n" + strings.Repeat("1,1.2\n", 100))} {
+	plain := []byte("PatientID,StudyInstanceUID\n" + strings.Repeat("1,1.2\n", 100))
+	for _, file := range [][]byte{manyRows(t, 100), plain} {
 		for _, good := range []int64{0, 512, int64(len(file) / 2)} {
 			disk := brokenDisk{bytes.NewReader(file), good}
 			_, err := ReadQueries(t.Context(), disk, int64(len(file)), Options{})

@@ -5,6 +5,7 @@ package batch
 import (
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -78,7 +79,7 @@ func (w *remarker) begin() error {
 		}
 	}
 	if w.at == len(columns) {
-		columns = append(columns, ExportColumn{Name: RemarksColumn})
+		columns = slices.Concat(columns, []ExportColumn{{Name: RemarksColumn}})
 	}
 	sheet := w.t.Sheet
 	if sheet == "" || len([]rune(sheet)) > 25 || strings.ContainsAny(sheet, `:\/?*[]'`) {
@@ -92,7 +93,7 @@ func (w *remarker) row(row *Row) error {
 	if row.Broken != "" {
 		for _, at := range w.t.known {
 			if at >= 0 {
-				cells[at] = w.faulty(noValue, "@")
+				cells[at] = w.faulty(noValue)
 			}
 		}
 	} else {
@@ -138,16 +139,16 @@ func (w *remarker) cell(row *Row, c *cell) any {
 	case boolCell:
 		return excelize.Cell{StyleID: w.style("General"), Value: c.text == "TRUE"}
 	case formulaCell, mergedCell, isoCell:
-		return w.faulty(noValue, "@")
+		return w.faulty(noValue)
 	}
-	return w.faulty(v.Shown, "@")
+	return w.faulty(v.Shown)
 }
 
 // number keeps the number and its format. The days of the new file are numbered from 1900.
 func (w *remarker) number(c *cell, date bool) any {
 	n, err := strconv.ParseFloat(c.text, 64)
 	if err != nil {
-		return w.faulty(noValue, "@")
+		return w.faulty(noValue)
 	}
 	if w.t.date1904() && (date || c.format.isDate()) && n >= 0 {
 		n += days1904
@@ -162,11 +163,11 @@ func (w *remarker) number(c *cell, date bool) any {
 	return excelize.Cell{StyleID: w.style(code), Value: n}
 }
 
-func (w *remarker) faulty(v, format string) any {
+func (w *remarker) faulty(v string) any {
 	if strings.HasPrefix(v, "'") {
 		v = "'" + v
 	}
-	return excelize.Cell{StyleID: w.style(format), Value: fit(v)}
+	return excelize.Cell{StyleID: w.style("@"), Value: fit(v)}
 }
 
 // maxRed bounds how many number formats are kept.

@@ -91,7 +91,7 @@ func (s *sheetRows) takeRow(start xml.StartElement) (record, error) {
 type found struct {
 	typ, style        string
 	formula, hasValue bool
-	value, inline     bool // where its text comes from
+	inline            bool // its text stands in the cell
 }
 
 func (s *sheetRows) takeCell(start xml.StartElement) error {

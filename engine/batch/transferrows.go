@@ -40,8 +40,8 @@ type Transfers struct {
 // Why each row needs a pseudonym.
 const (
 	OnlyPseudonyms = "You may transfer under pseudonyms only."
-	AllPseudonyms  = "Other rows have one, and this patient's identity would travel with them. Give each row a pseudonym, " +
-		"let those without get one, or make two files."
+	AllPseudonyms  = "Other rows have one, and this patient's identity would travel with them. " +
+		"Give each row a pseudonym, let those without get one, or make two files."
 )
 
 // ReadTransfers reads the file of a batch transfer; why says why each row needs a pseudonym, if it does. Faults are in

@@ -269,8 +269,9 @@ func TestHeader(t *testing.T) {
 	require.Contains(t, read("PatientID").Faults[0].Sentence, "The file has no column Modality")
 	require.Contains(t, read("Modality", "From").Faults[0].Sentence, "No column says which patient")
 
-	require.Contains(t, refused(t, book{rows: line(1, "Name of site", "Room")}.bytes(t), Options{}), "names none of the columns")
-	require.Contains(t, refused(t, book{rows: line(3, "PatientID")}.bytes(t), Options{}), "the first values stand in row 3")
+	foreign, low := book{rows: line(1, "Name of site", "Room")}, book{rows: line(3, "PatientID")}
+	require.Contains(t, refused(t, foreign.bytes(t), Options{}), "names none of the columns")
+	require.Contains(t, refused(t, low.bytes(t), Options{}), "the first values stand in row 3")
 	require.Contains(t, refused(t, book{}.bytes(t), Options{}), "no values")
 }
 

@@ -54,7 +54,7 @@ func (svc *Service) Export(ctx context.Context, user people.User, job int64, all
 		if err != nil {
 			return err
 		}
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		filter := batchquery.ResultFilter{AllSources: allSources, Limit: exportPage}
 		for {
 			results, err := svc.queries.Results(ctx, user, job, filter)

@@ -40,7 +40,7 @@ func (svc *Service) FailedRows(ctx context.Context, user people.User, id int64, 
 		if err != nil {
 			return err
 		}
-		defer out.Close()
+		defer func() { _ = out.Close() }()
 		if err := svc.failedQueries(ctx, job, func(cells []string) error { return out.Row(cells...) }); err != nil {
 			return err
 		}

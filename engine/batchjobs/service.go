@@ -41,8 +41,9 @@ type File struct {
 }
 
 const (
-	// MaxFile is the size of a file at most, MaxFileOfNonStaff that of people without staff rights.
-	MaxFile           = 32 << 20
+	// MaxFile is the size of a file at most.
+	MaxFile = 32 << 20
+	// MaxFileOfNonStaff is the size of a file of people without staff rights.
 	MaxFileOfNonStaff = 5 << 20
 )
 

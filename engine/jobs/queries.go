@@ -212,8 +212,11 @@ type numbered struct {
 }
 
 func (b Queries) hash() ([]byte, error) {
-	b.IdempotencyKey = ""
+	rows, err := json.Marshal(b.Rows)
 	h := sha256.New()
-	err := json.NewEncoder(h).Encode(b)
+	fmt.Fprintf(
+		h, "%q %q %q %q %v %v %v %s", b.About, b.Sources, b.Project, b.ExtraColumns, b.Urgent, b.OutsideWindows,
+		b.MailWhenFinished, rows,
+	)
 	return h.Sum(nil), err
 }

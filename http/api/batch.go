@@ -176,9 +176,10 @@ func (a *batchRoutes) sample(_ context.Context, _ people.User, in *struct {
 	TableFormat
 },
 ) (*table, error) {
-	return inFormat("adit-"+in.Kind, in.TableFormat, func(_ context.Context, w io.Writer) error {
+	write := func(_ context.Context, w io.Writer) error {
 		return batchjobs.Sample(in.Kind, batchjobs.Format(in.Format), w)
-	}), nil
+	}
+	return inFormat("adit-"+in.Kind, in.TableFormat, write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 }
 
 // inFormat streams a table in a format.

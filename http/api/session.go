@@ -34,8 +34,8 @@ func (a *sessionRoutes) register() {
 	handleOpen(a.API, operation{
 		method: http.MethodPost, path: "/session", id: "begin-session",
 		summary: "Log in", tag: sessionTag, errors: []int{401, 429},
-		description: "Begins a session and answers with its cookie. It takes the place of a session whose cookie comes with " +
-			"the request. For the first ten minutes the session may also " +
+		description: "Begins a session and answers with its cookie. It takes the place of a session whose cookie " +
+			"comes with the request. For the first ten minutes the session may also " +
 			"do what takes the password. Too many wrong passwords answer 429 for a while.",
 	}, a.logIn)
 	handle(a.API, operation{

@@ -173,7 +173,7 @@ func problemOfRequest(err error) *Problem {
 	case errors.As(err, &denied):
 		p := New(http.StatusForbidden, Sentence(denied.Reason))
 		if denied.Locked {
-			p.Kind(client.CodeLocked)
+			return p.Kind(client.CodeLocked)
 		}
 		return p
 	case errors.As(err, &unconfirmed):

@@ -139,7 +139,8 @@ func TestQueryAtSeveralSources(t *testing.T) {
 	n.AddServer("first", "FIRST", startPACS(t, pacs.Config{AETitle: "FIRST", Studies: studies[:1]}).Addr(), nil)
 	n.AddServer("second", "SECOND", startPACS(t, pacs.Config{AETitle: "SECOND", Studies: studies[1:2]}).Addr(), nil)
 	list := ask(
-		t, n, []string{"first", "second"}, jobs.Query{PatientID: "PHANTOM-001", Modalities: []string{"CT"}, Pseudonym: "SUBJ-1"},
+		t, n, []string{"first", "second"},
+		jobs.Query{PatientID: "PHANTOM-001", Modalities: []string{"CT"}, Pseudonym: "SUBJ-1"},
 	)
 	require.Len(t, list, 2)
 	require.Equal(t, "first", list[0].Source)
