@@ -182,6 +182,6 @@ func (q *queries) noteSame(row *Row) {
 		return
 	}
 	q.hints.add(Fault{
-		Row: row.Row, Kind: HintSameRow, Sentence: fmt.Sprintf("It asks for the same as %s %d.", q.t.word(), first),
+		Row: row.Row, Kind: HintSameRow, Sentence: fmt.Sprintf("It asks for the same as row %d.", first),
 	})
 }

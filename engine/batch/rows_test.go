@@ -56,7 +56,7 @@ func TestQueryRows(t *testing.T) {
 		{Row: 3, PatientName: "Apple^Annie", BirthDate: "19450427", Modalities: []string{"CT"}, Extra: []string{""}},
 		{Row: 4, AccessionNumber: "0012", Extra: []string{"south"}},
 	}, q.Rows[:3])
-	require.Equal(t, []string{"12  same_row: It asks for the same as line 2."}, told(q.Hints))
+	require.Equal(t, []string{"12  same_row: It asks for the same as row 2."}, told(q.Hints))
 	require.Equal(t, Preview{
 		Encoding: "UTF-8", Delimiter: ",", Columns: q.Preview.Columns, Extra: []string{"Site"}, Rows: 11, FaultyRows: 7, Tasks: 4,
 		Patients: 2, Faults: 9, Hints: 1,
@@ -137,23 +137,23 @@ func TestTransferFaults(t *testing.T) {
 		"3 A3 missing: PatientID is missing.",
 		"4 B4 missing: StudyInstanceUID is missing.",
 		"5 D5 missing: Pseudonym is missing. You may transfer under pseudonyms only.",
-		"6 A6 study_patients: The study has the Patient ID P1 in line 2.",
-		"7 D7 patient_pseudonyms: P1 has the pseudonym S1 in line 2.",
-		"8 D8 pseudonym_patients: P1 in line 2 has this pseudonym, too.",
-		"9 D9 pseudonym_is_id: It is the Patient ID of line 2 and would reveal an identity. Check that the columns are not swapped, " +
+		"6 A6 study_patients: The study has the Patient ID P1 in row 2.",
+		"7 D7 patient_pseudonyms: P1 has the pseudonym S1 in row 2.",
+		"8 D8 pseudonym_patients: P1 in row 2 has this pseudonym, too.",
+		"9 D9 pseudonym_is_id: It is the Patient ID of row 2 and would reveal an identity. Check that the columns are not swapped, " +
 			"or choose another.",
 		"10 D10 pseudonym: The pseudonym contains one of the characters ^ = \\ * ?, which have a special meaning in DICOM; choose another.",
 		"11 D11 pseudonym: The pseudonym is or contains the patient's own ID, so it would hide nothing; choose another.",
 		`12 B12 uid: This is no UID: the "O" at position 7 is a letter, not a zero.`,
 		"12 C12 uid: This is no UID: it begins or ends with a dot.",
-		"13 D13 patient_pseudonyms: P11 has the pseudonym S11 in line 12.",
-		"14 D14 patient_pseudonyms: P11 has the pseudonym S11 in line 12.",
+		"13 D13 patient_pseudonyms: P11 has the pseudonym S11 in row 12.",
+		"14 D14 patient_pseudonyms: P11 has the pseudonym S11 in row 12.",
 	}, told(tr.Faults))
 	require.Equal(t, 12, tr.Preview.FaultyRows)
 	require.Len(t, tr.Tasks, 1)
 
 	tr = transfersOf(t, []byte(head+"P1,1.2,,\nP1,1.3,,S1\nP2,1.4,,\n"), false)
-	require.Equal(t, []string{"3 D3 patient_pseudonyms: P1 has no pseudonym in line 2."}, told(tr.Faults))
+	require.Equal(t, []string{"3 D3 patient_pseudonyms: P1 has no pseudonym in row 2."}, told(tr.Faults))
 
 	tr = transfersOf(t, []byte("PatientID,StudyInstanceUID\nP1,1.2\nP2,1.3\n"), true)
 	require.Equal(t, []string{

@@ -166,14 +166,6 @@ func tooLong(ctx context.Context, err error) error {
 	return err
 }
 
-// word is what people call a row.
-func (t *Table) word() string {
-	if t.book == nil {
-		return "line"
-	}
-	return "row"
-}
-
 func (t *Table) open(ctx context.Context) (records, error) {
 	if t.book != nil {
 		return t.book.records(ctx)

@@ -150,7 +150,7 @@ func (tr *transfers) agrees(row *Row) bool {
 	}
 	if okStudy && uid != "" {
 		if first := tr.study(uid, id, row); first.owner != id {
-			no(transferPatientID, KindStudyPatients, "The study has the Patient ID %s in %s %d.", first.owner, tr.t.word(),
+			no(transferPatientID, KindStudyPatients, "The study has the Patient ID %s in row %d.", first.owner,
 				first.row)
 		}
 	}
@@ -161,9 +161,9 @@ func (tr *transfers) agrees(row *Row) bool {
 	switch {
 	case first.pseudonym == pseudonym:
 	case first.pseudonym == "":
-		no(transferPseudonym, KindPatientPseudonyms, "%s has no pseudonym in %s %d.", id, tr.t.word(), first.row)
+		no(transferPseudonym, KindPatientPseudonyms, "%s has no pseudonym in row %d.", id, first.row)
 	default:
-		no(transferPseudonym, KindPatientPseudonyms, "%s has the pseudonym %s in %s %d.", id, first.pseudonym, tr.t.word(),
+		no(transferPseudonym, KindPatientPseudonyms, "%s has the pseudonym %s in row %d.", id, first.pseudonym,
 			first.row)
 	}
 	if pseudonym == "" {
@@ -174,7 +174,7 @@ func (tr *transfers) agrees(row *Row) bool {
 	}
 	first = tr.first(tr.pseudonyms, pseudonym, patient{id, pseudonym, int32(row.Row), int32(row.Record)})
 	if first.id != id {
-		no(transferPseudonym, KindPseudonymPatients, "%s in %s %d has this pseudonym, too.", first.id, tr.t.word(), first.row)
+		no(transferPseudonym, KindPseudonymPatients, "%s in row %d has this pseudonym, too.", first.id, first.row)
 	}
 	return fine
 }
@@ -254,8 +254,8 @@ func (tr *transfers) refuseRealIDs() {
 func (tr *transfers) refuseRealID(p, owner patient) {
 	tr.faults.add(Fault{
 		Row: int(p.row), Column: "Pseudonym", Cell: columnLetters(tr.t.known[transferPseudonym]) + itoa(int(p.record)),
-		Text: p.pseudonym, Kind: KindPseudonymIsID, Sentence: fmt.Sprintf("It is the Patient ID of %s %d and would reveal "+
-			"an identity. Check that the columns are not swapped, or choose another.", tr.t.word(), owner.row),
+		Text: p.pseudonym, Kind: KindPseudonymIsID, Sentence: fmt.Sprintf("It is the Patient ID of row %d and would reveal "+
+			"an identity. Check that the columns are not swapped, or choose another.", owner.row),
 	})
 }
 
