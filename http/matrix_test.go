@@ -9,7 +9,7 @@ package http_test
 //     there;
 //   - that a request that changes something leaves exactly one row in the audit log, and one that is refused none.
 //
-// To add a route, add it to the table of rights in http/api/rights.go, and a row to the table in matrix_routes_test.go;
+// To add a route, add it to the table in http/rights/rights.go, and a row to the table in matrix_routes_test.go;
 // without both the tests fail. A row says
 //   - want: the statuses for the owner, another user, staff and a superuser, all of whom have all rights and
 //     permissions; every, owned and ofStaff are the usual ones. The anonymous, the disabled and the expired get 401
@@ -35,7 +35,7 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
 
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/rights"
 )
 
 // answers are the statuses for a caller with all rights: the owner of the object, another user, staff, a superuser.
@@ -220,12 +220,12 @@ func (m *matrix) check(t *testing.T, r row, who person, owner person, want int, 
 	switch {
 	case want >= 300 && want != 503 && entries != 0: // 503: asked, but the PACS is away
 		t.Errorf("%s: refused, but %d rows in the audit log", as, entries)
-	case want < 300 && api.Rights()[r.route].Reads:
+	case want < 300 && rights.Table()[r.route].Reads:
 		require.Zero(t, entries, as)
 	case want < 300 && method != nethttp.MethodGet && entries != 1:
 		t.Errorf("%s: %d rows in the audit log instead of one", as, entries)
 	case want < 300 && method != nethttp.MethodGet:
-		require.Contains(t, api.Rights()[r.route].Acts, m.lastAct(), "the table of rights says what the route does")
+		require.Contains(t, rights.Table()[r.route].Acts, m.lastAct(), "the table of rights says what the route does")
 	}
 	if want == nethttp.StatusNotFound && len(values) > 0 {
 		m.sameAsNothing(t, r, who, pattern, body, values, got, as)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/rights"
 	"github.com/adit-go/adit/people"
 )
 
@@ -20,7 +20,7 @@ import (
 // tested here.
 func TestRights(t *testing.T) {
 	m := newMatrix(t)
-	table := api.Rights()
+	table := rights.Table()
 	router, ok := m.handler.(chi.Routes)
 	require.True(t, ok)
 	served := map[string]bool{}
@@ -28,7 +28,7 @@ func TestRights(t *testing.T) {
 		func(method, route string, _ nethttp.Handler, _ ...func(nethttp.Handler) nethttp.Handler) error {
 			served[method+" "+route] = true
 			require.Contains(
-				t, table, method+" "+route, "the table of rights (http/api/rights.go) doesn't say who may use it",
+				t, table, method+" "+route, "the table of rights (http/rights/rights.go) doesn't say who may use it",
 			)
 			return nil
 		},
@@ -50,7 +50,7 @@ func TestRights(t *testing.T) {
 			)
 		}
 		require.Equal(t, r.needs, nodesOf(right), "%s: the matrix and the table differ", r.route)
-		require.Equal(t, right.Who == api.Anybody, r.open != 0, "%s: the matrix and the table differ", r.route)
+		require.Equal(t, right.Who == rights.Anybody, r.open != 0, "%s: the matrix and the table differ", r.route)
 		if r.costly {
 			continue // takes no permission
 		}
@@ -78,7 +78,7 @@ func TestRights(t *testing.T) {
 	m.t = t
 }
 
-func nodesOf(r api.Right) (nodes right) {
+func nodesOf(r rights.Right) (nodes right) {
 	if r.Source {
 		nodes |= source
 	}
@@ -103,7 +103,7 @@ var besides = map[string][]string{
 type state struct{ permissions, locked []string }
 
 // states are those that a route is asked in.
-func (r row) states(right api.Right) map[string]state {
+func (r row) states(right rights.Right) map[string]state {
 	needs := slices.Concat(right.Needs.Permissions, besides[r.route])
 	all := map[string]state{"no permission": {}}
 	if len(needs) > 0 {
@@ -126,19 +126,19 @@ func (r row) states(right api.Right) map[string]state {
 }
 
 // expected is the answer that the table of rights asks for, where the caller has access to source and destination.
-func (r row) expected(right api.Right, role string, permissions, locked []string) int {
+func (r row) expected(right rights.Right, role string, permissions, locked []string) int {
 	staff, superuser := role == "staff" || role == "superuser", role == "superuser"
 	has := func(p string) bool { return superuser || slices.Contains(permissions, p) }
 	lacks := func(p string) bool { return !has(p) }
 	open := func(p string) bool { return has(p) && (staff || !slices.Contains(locked, p)) }
 	switch {
-	case right.Who == api.Staff && !staff, slices.ContainsFunc(right.Needs.Permissions, lacks):
+	case right.Who == rights.Staff && !staff, slices.ContainsFunc(right.Needs.Permissions, lacks):
 		return 403
 	case len(right.Needs.Sections) > 0 && !slices.ContainsFunc(right.Needs.Sections, open):
 		return 403
-	case (right.Who == api.Owner || right.Who == api.Member) && role == "user":
+	case (right.Who == rights.Owner || right.Who == rights.Member) && role == "user":
 		return 404
-	case right.Who == api.Member && staff, slices.ContainsFunc(besides[r.route], lacks):
+	case right.Who == rights.Member && staff, slices.ContainsFunc(besides[r.route], lacks):
 		return 403
 	}
 	for _, status := range []int{r.want.owner, r.want.superuser} {

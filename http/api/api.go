@@ -26,6 +26,7 @@ import (
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/rights"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
@@ -132,11 +133,14 @@ type operation struct {
 	always       bool          // in maintenance too, for people without staff rights
 }
 
+// route names an operation as the table of rights does.
+func (op operation) route() string { return op.method + " " + prefix + op.path }
+
 // handle adds a route for those whom rights names. The handler gets the caller; its errors become problems.
 func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user people.User, in *I) (*O, error)) {
 	op.errors = append([]int{401}, op.errors...)
-	right := rightOf(op)
-	if right.takesPermission() && !slices.Contains(op.errors, http.StatusForbidden) {
+	right := rights.Of(op.route())
+	if right.TakesPermission() && !slices.Contains(op.errors, http.StatusForbidden) {
 		op.errors = append(op.errors, http.StatusForbidden)
 	}
 	register(a.huma, op, nil, func(ctx context.Context, in *I) (*O, error) {
@@ -149,7 +153,7 @@ func handle[I, O any](a *API, op operation, fn func(ctx context.Context, user pe
 				return nil, err
 			}
 		}
-		if right.takesPermission() {
+		if right.TakesPermission() {
 			if err := a.people.Check(ctx, user.ID, right.Needs); err != nil {
 				return nil, err
 			}
@@ -204,7 +208,7 @@ func register[I, O any](
 	}
 	huma.Register(to, huma.Operation{
 		Responses: responses, OperationID: op.id, Method: op.method,
-		Path: prefix + op.path, Summary: op.summary, Description: op.description + " " + rightOf(op).String(),
+		Path: prefix + op.path, Summary: op.summary, Description: op.description + " " + rights.Of(op.route()).String(),
 		Metadata: map[string]any{exampleKey: op.example},
 		Tags:     []string{op.tag}, DefaultStatus: op.status,
 		// bounded reads the body

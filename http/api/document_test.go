@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/rights"
 )
 
 var documentFile = flag.String("document", "", "write the document of the API into this file")
@@ -68,7 +69,7 @@ func TestDocumentDescribesEverything(t *testing.T) {
 	}
 	for _, op := range operationsOf(doc) {
 		t.Run(op.OperationID, func(t *testing.T) {
-			own, found := strings.CutSuffix(op.Description, " "+rights[op.Method+" "+op.Path].String())
+			own, found := strings.CutSuffix(op.Description, " "+rights.Of(op.Method+" "+op.Path).String())
 			require.True(t, found, "the description ends with who may use it")
 			saysSomething(t, "the operation", own, op.Summary, op.OperationID)
 			require.True(t, strings.HasSuffix(own, "."), "sentences: %q", own)
@@ -169,11 +170,11 @@ func TestDocumentStatuses(t *testing.T) {
 	for _, op := range operationsOf(doc) {
 		t.Run(op.OperationID, func(t *testing.T) {
 			want := []string{"400", "421", "422", "500", "503"}
-			right := rights[op.Method+" "+op.Path]
-			if right.Who != Anybody {
+			right := rights.Of(op.Method + " " + op.Path)
+			if right.Who != rights.Anybody {
 				want = append(want, "401", "429")
 			}
-			if op.Method != http.MethodGet || right.takesPermission() {
+			if op.Method != http.MethodGet || right.TakesPermission() {
 				want = append(want, "403")
 			}
 			if op.RequestBody != nil {

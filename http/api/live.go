@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/rights"
 )
 
 const liveTag = "Live events"
@@ -44,7 +45,7 @@ func (a *API) describeLive() {
 			"show results as the server sends them, and end at the server when they are unsubscribed from. Connect " +
 			"again after it was closed, and subscribe again. Codes of closing: 1001 ADIT ends, 1003 a binary message, " +
 			"1007 no `LiveRequest`, 1008 too many topics or messages, 1009 more than 16 KiB, 1013 too busy or in " +
-			"maintenance, 4401 the session or token has ended. " + rightOf(op).String(),
+			"maintenance, 4401 the session or token has ended. " + rights.Of(op.route()).String(),
 		Metadata:  map[string]any{exampleKey: `{"topic": "job:4711", "reload": true}`},
 		Responses: responses, Errors: op.errors, Security: doc.Security,
 	})

@@ -15,6 +15,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/rights"
 )
 
 // documented refuses parameters of a query that the address does not have, that are there twice, or that are empty and
@@ -65,8 +66,7 @@ func IsAction(pattern, path string) bool {
 	if !found {
 		return false
 	}
-	_, known := rights[http.MethodPost+" "+pattern+":"+action[strings.LastIndexByte(action, ':')+1:]]
-	return known
+	return rights.Known(http.MethodPost + " " + pattern + ":" + action[strings.LastIndexByte(action, ':')+1:])
 }
 
 // RefuseMethod answers a request whose address takes other methods.

@@ -14,6 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/go-chi/chi/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/http/rights"
 )
 
 var update = flag.Bool("update", false, "write docs/rights.md anew")
@@ -48,7 +50,7 @@ func rightsDocument(summaries map[string]string) string {
 	var out strings.Builder
 	out.WriteString(`# Who may do what
 
-This page is generated from the table in ` + "`http/api/rights.go`" + `, with which ADIT checks each request. A test tries each
+This page is generated from the table in ` + "`http/rights/rights.go`" + `, with which ADIT checks each request. A test tries each
 route in each role, with and without the permissions.
 
 - *Anybody*: without a session or token. *Every user*: with one. *Owner*: the user to whom the job, task, token or
@@ -64,7 +66,7 @@ route in each role, with and without the permissions.
 | Route | What it does | For | Permissions | DICOM nodes | Depends on the request | Password |
 |---|---|---|---|---|---|---|
 `)
-	table := Rights()
+	table := rights.Table()
 	for _, route := range slices.SortedFunc(maps.Keys(table), byPath) {
 		r := table[route]
 		var nodes []string
@@ -86,27 +88,4 @@ func byPath(a, b string) int {
 	methodA, pathA, _ := strings.Cut(a, " ")
 	methodB, pathB, _ := strings.Cut(b, " ")
 	return strings.Compare(pathA+" "+methodA, pathB+" "+methodB)
-}
-
-// A route that nobody said who may use can't be served.
-func TestRouteWithoutARight(t *testing.T) {
-	require.PanicsWithValue(t, "api: GET /api/v1/secrets is not in the table of rights (rights.go)", func() {
-		rightOf(operation{method: "GET", path: "/secrets"})
-	})
-	rights["POST /api/v1/secrets"] = staff
-	defer delete(rights, "POST /api/v1/secrets")
-	for _, acts := range [][]string{nil, {"secret.make"}} { // none, and one that nobody thought of
-		rights["POST /api/v1/secrets"] = staff.does(acts...)
-		require.PanicsWithValue(
-			t, "api: nothing says whether POST /api/v1/secrets takes the password (rights.go and audit/acts.go)",
-			func() {
-				rightOf(operation{method: "POST", path: "/secrets"})
-			},
-		)
-	}
-	for route, r := range Rights() {
-		require.NotEmpty(t, r.Who, route)
-		require.Equal(t, r.Who == Staff, r.Needs.Staff, route)
-		require.False(t, r.Who == Anybody && r.takesPermission(), route)
-	}
 }

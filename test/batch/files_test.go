@@ -159,3 +159,21 @@ func TestEthicsID(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "S-123/2026", job.EthicsID)
 }
+
+// TestLargestFile: what is larger than a file may be is not read.
+func TestLargestFile(t *testing.T) {
+	n := harness.New(t, harness.Config{Idle: true})
+	for _, tt := range []struct {
+		who  people.User
+		size int
+		says string
+	}{
+		{people.User{ID: n.Admin.ID}, batchjobs.MaxFileOfNonStaff + 1, "larger than 5 MiB"},
+		{n.Admin, batchjobs.MaxFile + 1, "larger than 32 MiB"},
+	} {
+		_, err := n.Engine.BatchJobs.Check(
+			t.Context(), tt.who, jobs.BatchQuery, batchjobs.File{Bytes: make([]byte, tt.size)}, false,
+		)
+		require.ErrorContains(t, err, tt.says)
+	}
+}

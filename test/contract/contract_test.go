@@ -24,7 +24,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/db/dbtest"
 	"github.com/adit-go/adit/dicom/phantom"
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/rights"
 	"github.com/adit-go/adit/server"
 	"github.com/adit-go/adit/test/process"
 )
@@ -152,7 +152,7 @@ func (d *demo) try(t *testing.T, name, header, credential string) {
 	if name == "session" {
 		// The session goes along where schemathesis leaves out the token only. What a token may do was tried with one.
 		args = append(args, "--exclude-checks", "ignored_auth")
-		for route, right := range api.Rights() {
+		for route, right := range rights.Table() {
 			if password := right.Password(); password != "" && password != "no" {
 				args = append(args, "--include-name", route)
 			}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+// Package rights is the table of who may use which route of the REST API, with which each request is checked.
+package rights
 
 import (
 	"fmt"
@@ -80,8 +81,8 @@ const (
 	ofUrgent = "urgent and urgent_outside_windows for jobs that are so; staff for a priority"
 )
 
-// rights is the one table of who may use which route. A route that is not in it can't be registered.
-var rights = map[string]Right{
+// table is the one table of who may use which route. A route that is not in it can't be registered.
+var table = map[string]Right{
 	"GET /healthz":             anybody,
 	"GET /readyz":              anybody,
 	"GET /about":               anybody,
@@ -250,26 +251,29 @@ var rights = map[string]Right{
 	"GET /api/v1/live":              user.also("for each topic the right to see what it tells of"),
 }
 
-// Rights returns the table of who may use which route, by method and path.
-func Rights() map[string]Right { return maps.Clone(rights) }
+// Table returns the table of who may use which route, by method and path.
+func Table() map[string]Right { return maps.Clone(table) }
 
-// rightOf returns the right that a route takes. Who adds a route says in rights who may use it.
-func rightOf(op operation) Right {
-	r, ok := rights[op.method+" "+prefix+op.path]
+// Of returns the right that a route takes, by method and path. Who adds a route says in the table who may use it.
+func Of(route string) Right {
+	r, ok := table[route]
 	if !ok {
-		panic(fmt.Sprintf("api: %s %s is not in the table of rights (rights.go)", op.method, prefix+op.path))
+		panic(fmt.Sprintf("rights: %s is not in the table (rights.go)", route))
 	}
-	if op.method != http.MethodGet && !r.Reads && r.Password() == "" {
-		panic(fmt.Sprintf(
-			"api: nothing says whether %s %s takes the password (rights.go and audit/acts.go)",
-			op.method, prefix+op.path,
-		))
+	if !strings.HasPrefix(route, http.MethodGet+" ") && !r.Reads && r.Password() == "" {
+		panic(fmt.Sprintf("rights: nothing says whether %s takes the password (rights.go and audit/acts.go)", route))
 	}
 	return r
 }
 
-// takesPermission reports whether people has to be asked before a route is used.
-func (r Right) takesPermission() bool {
+// Known reports whether there is a route of a method and a path.
+func Known(route string) bool {
+	_, ok := table[route]
+	return ok
+}
+
+// TakesPermission reports whether people has to be asked before a route is used.
+func (r Right) TakesPermission() bool {
 	return r.Needs.Staff || r.Needs.Superuser || len(r.Needs.Permissions)+len(r.Needs.Sections) > 0
 }
 
