@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"github.com/adit-go/adit/audit"
@@ -71,14 +70,11 @@ func (svc *Service) failedQueries(ctx context.Context, job jobs.Job, row func(ce
 			return err
 		}
 		for _, r := range list {
-			q, numbers := r.Query, make([]string, len(r.Query.SeriesNumbers))
-			for i, n := range q.SeriesNumbers {
-				numbers[i] = strconv.Itoa(int(n))
-			}
+			q := r.Query
 			cells := []string{
 				q.PatientID, batch.NameForPeople(q.PatientName), q.PatientBirthDate, q.AccessionNumber,
 				q.StudyDateFrom, q.StudyDateTo, strings.Join(q.Modalities, ", "), q.StudyDescription,
-				q.SeriesDescription, strings.Join(numbers, ", "), r.Pseudonym,
+				q.SeriesDescription, jobs.Joined(q.SeriesNumbers, ", "), r.Pseudonym,
 			}
 			cells = append(cells, padded(q.Extra, len(job.ExtraColumns))...)
 			if err := row(append(cells, r.Message)); err != nil {

@@ -31,10 +31,6 @@ func (svc *Service) Results(ctx context.Context, user people.User, job int64, f 
 	if err != nil {
 		return nil, err
 	}
-	return svc.results(ctx, list, f)
-}
-
-func (svc *Service) results(ctx context.Context, list []jobs.Job, f ResultFilter) ([]Result, error) {
 	rows, err := svc.Q.Planned().ListResults(ctx, db.ListResultsParams{
 		JobIds: idsOf(list), TaskID: f.Task, After: f.After, Max: int32(f.Limit),
 	})

@@ -224,19 +224,11 @@ func keysOf(q db.Query) map[string]string {
 		"patient_id": q.PatientID, "patient_name": q.PatientName, "patient_birth_date": q.PatientBirthDate,
 		"accession_number": q.AccessionNumber, "study_date_from": q.StudyDateFrom, "study_date_to": q.StudyDateTo,
 		"modality": strings.Join(q.Modalities, ","), "study_description": q.StudyDescription,
-		"series_description": q.SeriesDescription, "series_number": numbers(q.SeriesNumbers),
+		"series_description": q.SeriesDescription, "series_number": jobs.Joined(q.SeriesNumbers, ","),
 	} {
 		if value != "" {
 			keys[name] = value
 		}
 	}
 	return keys
-}
-
-func numbers(list []int32) string {
-	texts := make([]string, len(list))
-	for i, n := range list {
-		texts[i] = fmt.Sprint(n)
-	}
-	return strings.Join(texts, ",")
 }

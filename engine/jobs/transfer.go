@@ -162,18 +162,18 @@ func (t Transfer) tasks(job int64) db.InsertTasksParams {
 		p.SeriesUids = append(p.SeriesUids, strings.Join(s.SeriesInstanceUIDs, `\`))
 		p.PatientIds = append(p.PatientIds, s.PatientID)
 		p.Pseudonyms = append(p.Pseudonyms, s.Pseudonym)
-		p.Rows = append(p.Rows, joined(s.Rows))
+		p.Rows = append(p.Rows, Joined(s.Rows, ","))
 	}
 	return p
 }
 
-// joined returns numbers with commas between them.
-func joined(numbers []int32) string {
+// Joined returns numbers with a text between them.
+func Joined(numbers []int32, between string) string {
 	texts := make([]string, len(numbers))
 	for i, n := range numbers {
 		texts[i] = strconv.Itoa(int(n))
 	}
-	return strings.Join(texts, ",")
+	return strings.Join(texts, between)
 }
 
 func (t Transfer) hash() []byte {
