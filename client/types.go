@@ -73,6 +73,7 @@ const (
 	SelectiveTransfer = "selective_transfer"
 	BatchQuery        = "batch_query"
 	BatchTransfer     = "batch_transfer"
+	MassTransferJob   = "mass_transfer"
 )
 
 // NewJob is a job to be made.
@@ -115,7 +116,7 @@ const (
 type Job struct {
 	Versioned
 	ID                int64      `json:"id" doc:"Number of the job." example:"4711"`
-	Kind              string     `json:"kind" enum:"selective_transfer,batch_query,batch_transfer" doc:"What kind of job it is." example:"selective_transfer"`
+	Kind              string     `json:"kind" enum:"selective_transfer,batch_query,batch_transfer,mass_transfer" doc:"What kind of job it is." example:"selective_transfer"`
 	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" doc:"How far it is; it follows from the statuses of its tasks." example:"success"`
 	Message           string     `json:"message" doc:"How it ended; empty before." example:"All 2 studies were transferred."`
 	Owner             string     `json:"owner" doc:"Username of who made it." example:"researcher"`
@@ -251,6 +252,7 @@ const (
 	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff only; all tasks
 	PauseJob    JobAction = "pause"    // Pending, In Progress
 	ContinueJob JobAction = "continue" // paused
+	BeginJob    JobAction = "begin"    // Success, Warning, Failure; a dry run of a mass transfer
 )
 
 // TaskAction is something that can be done to a task.

@@ -25,7 +25,7 @@ import (
 // and the destination holds exactly those studies.
 func TestFromFileToDestination(t *testing.T) {
 	studies := phantom.DemoStudies()
-	for _, format := range []batchjobs.Format{batchjobs.XLSX, batchjobs.CSV, batchjobs.CSVSemicolon} {
+	for _, format := range []batch.Format{batch.FormatXLSX, batch.FormatCSV, batch.FormatCSVSemicolon} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			n := harness.New(t, harness.Config{})
