@@ -12,6 +12,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine/batch"
 	"github.com/adit-go/adit/engine/batchjobs"
 	"github.com/adit-go/adit/engine/housekeeping"
 	"github.com/adit-go/adit/engine/jobs"
