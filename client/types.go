@@ -198,7 +198,8 @@ type Task struct {
 	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"How far it is." example:"success"`
 	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task does not run now; absent if nothing holds it back." example:"PACS is closed for jobs until 20:00."`
 	Message            string     `json:"message" doc:"What became of it, and what to do." example:"All 240 images were transferred."`
-	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task of a batch query." example:"1.2.826.0.1.3680043.8.498.1"`
+	Days               string     `json:"days,omitempty" doc:"Of a partition of a mass transfer: the day that it looks through, or the first and the last one with a slash between them; absent of all other tasks." example:"2024-01-17"`
+	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task that only asks: a row of a batch query, or a partition of a mass transfer." example:"1.2.826.0.1.3680043.8.498.1"`
 	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"Series Instance UIDs of the chosen series; absent: the whole study." example:"1.2.826.0.1.3680043.8.498.1.2"`
 	PatientID          string     `json:"patient_id,omitempty" doc:"Patient ID as it was given with the job; absent if none was, or after it was erased." example:"PHANTOM-001"`
 	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table." example:"SUBJ-001"`

@@ -104,6 +104,37 @@ func (q *Queries) CountPartition(ctx context.Context, arg CountPartitionParams) 
 	return err
 }
 
+const daysOf = `-- name: DaysOf :many
+SELECT task_id, first_day, last_day FROM partitions WHERE task_id = ANY ($1::bigint[])
+`
+
+type DaysOfRow struct {
+	TaskID   int64
+	FirstDay string
+	LastDay  string
+}
+
+// DaysOf gives the days of those of some tasks that are partitions.
+func (q *Queries) DaysOf(ctx context.Context, ids []int64) ([]DaysOfRow, error) {
+	rows, err := q.db.Query(ctx, daysOf, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DaysOfRow{}
+	for rows.Next() {
+		var i DaysOfRow
+		if err := rows.Scan(&i.TaskID, &i.FirstDay, &i.LastDay); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const eraseVolumes = `-- name: EraseVolumes :execrows
 DELETE FROM volumes d WHERE d.job_id = $1 AND d.id IN (SELECT v.id FROM volumes v WHERE v.job_id = $1 ORDER BY v.id LIMIT $2)
 `

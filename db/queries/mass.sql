@@ -122,3 +122,7 @@ SELECT p.first_day, p.last_day FROM volumes v JOIN partitions p ON p.task_id = v
 UPDATE volumes v SET sent_series_uid = s.sent
 FROM (SELECT unnest(sqlc.arg(series)::text[]) AS series, unnest(sqlc.arg(sent)::text[]) AS sent) s
 WHERE v.task_id = sqlc.arg(task_id) AND v.series_instance_uid = s.series;
+
+-- DaysOf gives the days of those of some tasks that are partitions.
+-- name: DaysOf :many
+SELECT task_id, first_day, last_day FROM partitions WHERE task_id = ANY (sqlc.arg(ids)::bigint[]);

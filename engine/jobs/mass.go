@@ -58,6 +58,31 @@ func (m Mass) hash() []byte {
 	return h.Sum(nil)
 }
 
+// tellDays tells of the tasks of a mass transfer which days they look through.
+func (svc *Service) tellDays(ctx context.Context, job Job, tasks []Task) error {
+	if job.Kind != MassTransfer {
+		return nil
+	}
+	var ids []int64
+	for _, t := range tasks {
+		if t.StudyInstanceUid == "" {
+			ids = append(ids, t.ID)
+		}
+	}
+	rows, err := svc.Q.DaysOf(ctx, ids)
+	if err != nil {
+		return err
+	}
+	days := map[int64]Days{}
+	for _, row := range rows {
+		days[row.TaskID] = Days{row.FirstDay, row.LastDay}
+	}
+	for i := range tasks {
+		tasks[i].Days = days[tasks[i].ID]
+	}
+	return nil
+}
+
 // beginMass makes the tasks of what a dry run has found.
 func beginMass(ctx context.Context, q *db.Queries, job db.Job) error {
 	if job.Kind != MassTransfer {
