@@ -59,9 +59,10 @@ func (q *Queries) DeleteRecurrence(ctx context.Context, id int64) error {
 }
 
 const dueRecurrences = `-- name: DueRecurrences :many
-SELECT id FROM recurrences WHERE NOT paused AND next_at <= now() ORDER BY next_at LIMIT 100
+SELECT id FROM recurrences WHERE NOT paused AND (next_at <= now() OR next_at > now() + interval '9 days') ORDER BY next_at LIMIT 100
 `
 
+// DueRecurrences gives those that are due. One that is planned for later than a plan ever says was planned before the clock was put back.
 func (q *Queries) DueRecurrences(ctx context.Context) ([]int64, error) {
 	rows, err := q.db.Query(ctx, dueRecurrences)
 	if err != nil {

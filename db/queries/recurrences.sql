@@ -25,8 +25,9 @@ UPDATE recurrences SET weekdays = $2, at_minute = $3, overlap_days = $4, until_d
 -- name: DeleteRecurrence :exec
 DELETE FROM recurrences WHERE id = $1;
 
+-- DueRecurrences gives those that are due. One that is planned for later than a plan ever says was planned before the clock was put back.
 -- name: DueRecurrences :many
-SELECT id FROM recurrences WHERE NOT paused AND next_at <= now() ORDER BY next_at LIMIT 100;
+SELECT id FROM recurrences WHERE NOT paused AND (next_at <= now() OR next_at > now() + interval '9 days') ORDER BY next_at LIMIT 100;
 
 -- name: UnreportedRecurrences :many
 SELECT id FROM recurrences WHERE NOT reported ORDER BY id LIMIT 1000;

@@ -113,6 +113,9 @@ func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
 			return err
 		}
 		if !atOnce && (row.Paused || row.NextAt == nil || row.NextAt.After(now)) {
+			if row.NextAt != nil && row.NextAt.After(now.AddDate(0, 0, 9)) {
+				return svc.planAnew(ctx, q, row, now)
+			}
 			return nil // another member was faster
 		}
 		last, err := svc.last(ctx, q, row)
@@ -147,7 +150,20 @@ func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
 		if err != nil {
 			return err
 		}
+		if atOnce {
+			if err := audit.Record(ctx, q, entry(row, "run", r.Settings)); err != nil {
+				return err
+			}
+		}
 		return q.RanRecurrence(ctx, p)
+	})
+}
+
+// planAnew plans a run that was planned while the clock ran ahead.
+func (svc *Service) planAnew(ctx context.Context, q *db.Queries, row db.Recurrence, now time.Time) error {
+	return q.ChangeRecurrence(ctx, db.ChangeRecurrenceParams{
+		ID: row.ID, Weekdays: row.Weekdays, AtMinute: row.AtMinute, OverlapDays: row.OverlapDays, UntilDay: row.UntilDay,
+		Paused: row.Paused, NextAt: Recurrence{Recurrence: row}.Plan().next(now),
 	})
 }
 
