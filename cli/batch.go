@@ -29,6 +29,7 @@ type batchFile struct {
 	Dates    string `enum:"DD.MM.YYYY,MM/DD/YYYY," default:"" placeholder:"DD.MM.YYYY|MM/DD/YYYY" help:"How dates are written beside YYYY-MM-DD, which is always understood."`
 	MacRoman bool   `help:"A CSV file that is not UTF-8 is in MacRoman, not in Windows-1252."`
 	DryRun   bool   `help:"Say what is in the file and what is wrong with it, and make nothing. With a fault the exit code is 1."`
+	Remarks  string `type:"path" placeholder:"FILE" help:"With --dry-run: write the rows with what is wrong with them to this file, an .xlsx that must not exist yet. Corrected there, it can be used in place of the first one."`
 
 	Title       string `placeholder:"TEXT" help:"What the job is called, for people."`
 	Description string `placeholder:"TEXT" help:"What the job is for."`
@@ -39,6 +40,9 @@ type batchFile struct {
 const maxBatchFile = 32 << 20
 
 func (f batchFile) read() (client.BatchFile, error) {
+	if f.Remarks != "" && !f.DryRun {
+		return client.BatchFile{}, command.Usage("--remarks needs --dry-run, which makes nothing of the file")
+	}
 	from := os.Stdin
 	if f.File != "-" {
 		file, err := os.Open(f.File)
@@ -62,7 +66,7 @@ func (f batchFile) about() client.BatchAbout {
 	return client.BatchAbout{Title: f.Title, Description: f.Description, EthicsID: f.EthicsID}
 }
 
-// check says what is in a file. An error is the exit code if it has a fault.
+// check says what is in a file, and writes it with remarks if asked to. An error is the exit code if it has a fault.
 func (f batchFile) check(
 	ctx context.Context, streams command.Streams, o command.Output, cl *client.Client, b client.BatchToCheck,
 ) error {
@@ -73,8 +77,26 @@ func (f batchFile) check(
 	if err := o.Tell(streams, p, func(w stdio.Writer) error { return tellPreview(w, b.Kind, p) }); err != nil {
 		return err
 	}
+	if f.Remarks != "" {
+		if err := writeNew(f.Remarks, func(w stdio.Writer) error { return cl.Batch.Remarks(ctx, b, w) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.Progress(streams), "%s was written.\n", command.Printable(f.Remarks))
+	}
 	if p.FaultCount > 0 {
 		return &command.Status{Code: command.ExitFailure}
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist yet.
+func writeNew(path string, write func(w stdio.Writer) error) error {
+	file, err := command.CreateNew(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path)) // a part is nothing
 	}
 	return nil
 }
@@ -239,12 +261,8 @@ func (t tableFlags) write(streams command.Streams, table func(f client.Format, w
 	if t.To == "" {
 		return table(format, streams.Out)
 	}
-	file, err := command.CreateNew(t.To)
-	if err != nil {
+	if err := writeNew(t.To, func(w stdio.Writer) error { return table(format, w) }); err != nil {
 		return err
-	}
-	if err := errors.Join(table(format, file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(t.To)) // a part is nothing
 	}
 	return t.Say(streams, command.Done{"done": "written", "file": t.To}, "%s was written.", command.Printable(t.To))
 }

@@ -58,6 +58,7 @@ type BatchToCheck struct {
 	BatchFile
 	Kind         string `json:"kind" enum:"batch_query,batch_transfer" doc:"What it is to be the file of."`
 	Pseudonymize bool   `json:"pseudonymize,omitempty" doc:"As of the batch transfer: rows need no pseudonym then."`
+	AllRows      bool   `json:"all_rows,omitempty" doc:"Show the first 1,000 rows, whether they have a fault or not."`
 }
 
 // BatchPreview says what a file holds. While it has faults, no job can be made of it.
@@ -76,7 +77,7 @@ type BatchPreview struct {
 	Kinds        []BatchKind  `json:"kinds" nullable:"false" doc:"How many faults there are of which kind, the most frequent first."`
 	Faults       []BatchFault `json:"faults" nullable:"false" doc:"The first 1,000 faults, by row."`
 	Hints        []BatchFault `json:"hints" nullable:"false" doc:"The first 1,000 things that somebody should look at, though they are no faults."`
-	Shown        []BatchRow   `json:"shown" nullable:"false" doc:"The first 500 rows that have a fault; the first 50 rows if none has."`
+	Shown        []BatchRow   `json:"shown" nullable:"false" doc:"The first 500 rows that have a fault; the first 50 rows if none has; with all_rows the first 1,000."`
 }
 
 // BatchKind is how many faults there are of a kind.
@@ -145,6 +146,11 @@ type QueryCount struct {
 func (c Batch) Check(ctx context.Context, b BatchToCheck) (BatchPreview, error) {
 	var p BatchPreview
 	return p, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/batch:check", body: b, repeatable: true}, &p)
+}
+
+// Remarks writes the rows of a file as .xlsx, with what is wrong with them, to be corrected there and used again.
+func (c Batch) Remarks(ctx context.Context, b BatchToCheck, to io.Writer) error {
+	return c.copy(ctx, request{method: http.MethodPost, path: "/api/v1/batch:remarks", body: b, repeatable: true}, to)
 }
 
 // Query makes the jobs of a batch query. The key is that of Jobs.Create.

@@ -207,6 +207,16 @@ func TestBatchCheck(t *testing.T) {
 		b.Pseudonymize, b.BatchFile = false, rowsOf("PatientID,StudyInstanceUID", "P,1.2.3", "Q,1.2.4")
 		require.Empty(t, check(t, b).Faults, "with their identities")
 	})
+	t.Run("all rows", func(t *testing.T) {
+		lines := append([]string{"PatientID,Modality"}, slices.Repeat([]string{"P,CT"}, 1234)...)
+		lines[3] = "P*,CT"
+		p := check(t, client.BatchToCheck{Kind: client.BatchQuery, BatchFile: rowsOf(lines...)})
+		require.Equal(t, []client.BatchRow{{Row: 4, Cells: []string{"P*", "CT"}}}, p.Shown)
+		p = check(t, client.BatchToCheck{Kind: client.BatchQuery, BatchFile: rowsOf(lines...), AllRows: true})
+		require.Len(t, p.Shown, 1000)
+		require.Equal(t, []int{2, 1001}, []int{p.Shown[0].Row, p.Shown[999].Row})
+		require.Equal(t, 1234, p.Rows)
+	})
 	t.Run("the first 1,000 faults", func(t *testing.T) {
 		lines := append([]string{"PatientID,Modality"}, slices.Repeat([]string{"P*,CT"}, 1234)...)
 		p := check(t, client.BatchToCheck{Kind: client.BatchQuery, BatchFile: rowsOf(lines...)})
@@ -229,6 +239,42 @@ func TestBatchCheck(t *testing.T) {
 	counts, err := s.client.Jobs.Count(t.Context(), client.JobFilter{})
 	require.NoError(t, err)
 	require.Zero(t, counts.Total())
+}
+
+// TestBatchRemarks: somebody gets their rows back with what is wrong with them, and has the same faults until they are
+// corrected.
+func TestBatchRemarks(t *testing.T) {
+	s := newSite(t)
+	for name, b := range map[string]client.BatchToCheck{
+		"a query": {Kind: client.BatchQuery, BatchFile: rowsOf(
+			"PatientID,Modality,Cohort", "P,CT,A", "=P*,CT,B", "Q,,C",
+		)},
+		"a transfer": {Kind: client.BatchTransfer, Pseudonymize: true, BatchFile: rowsOf(
+			"PatientID,StudyInstanceUID,Pseudonym", "P,1.2.3,A", "Q,1.2.x,", "R,1.2.4,A",
+		)},
+		"one without a fault": {Kind: client.BatchQuery, BatchFile: rowsOf("PatientID,Modality", "P,CT")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, err := s.client.Batch.Check(t.Context(), b)
+			require.NoError(t, err)
+			var file bytes.Buffer
+			require.NoError(t, s.client.Batch.Remarks(t.Context(), b, &file))
+			rows := workbook(t, file.Bytes())["Rows"]
+			remarks := strings.Join(column(t, rows, "Remarks"), "\n")
+			for _, f := range first.Faults {
+				require.Contains(t, remarks, f.Says)
+			}
+			b.File = file.Bytes()
+			again, err := s.client.Batch.Check(t.Context(), b)
+			require.NoError(t, err)
+			require.Equal(t, []any{first.Rows, first.FaultyRows, first.ExtraColumns, first.Kinds},
+				[]any{again.Rows, again.FaultyRows, again.ExtraColumns, again.Kinds})
+		})
+	}
+	err := s.client.Batch.Remarks(t.Context(), client.BatchToCheck{
+		Kind: client.BatchQuery, BatchFile: client.BatchFile{File: []byte("<html></html>")},
+	}, new(bytes.Buffer))
+	require.Equal(t, 422, status(err))
 }
 
 // TestBatchMakesNothing: what is refused, by whom, and that nothing is made then.

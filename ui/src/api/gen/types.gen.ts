@@ -307,7 +307,7 @@ export type BatchPreview = {
      */
     sheet?: string;
     /**
-     * The first 500 rows that have a fault; the first 50 rows if none has.
+     * The first 500 rows that have a fault; the first 50 rows if none has; with all_rows the first 1,000.
      */
     shown: Array<BatchRow>;
     /**
@@ -328,6 +328,10 @@ export type BatchRow = {
 };
 
 export type BatchToCheck = {
+    /**
+     * Show the first 1,000 rows, whether they have a fault or not.
+     */
+    all_rows?: boolean;
     /**
      * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
      */
@@ -5860,9 +5864,9 @@ export type GetBatchSampleError = GetBatchSampleErrors[keyof GetBatchSampleError
 
 export type GetBatchSampleResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type GetBatchSampleResponse = GetBatchSampleResponses[keyof GetBatchSampleResponses];
@@ -6006,6 +6010,71 @@ export type CheckBatchResponses = {
 };
 
 export type CheckBatchResponse = CheckBatchResponses[keyof CheckBatchResponses];
+
+export type RemarkBatchData = {
+    body: BatchToCheck;
+    path?: never;
+    query?: never;
+    url: '/api/v1/batch:remarks';
+};
+
+export type RemarkBatchErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type RemarkBatchError = RemarkBatchErrors[keyof RemarkBatchErrors];
+
+export type RemarkBatchResponses = {
+    /**
+     * The table; CSV is in UTF-8.
+     */
+    200: Blob | File;
+};
+
+export type RemarkBatchResponse = RemarkBatchResponses[keyof RemarkBatchResponses];
 
 export type ListFoldersData = {
     body?: never;
@@ -7507,7 +7576,7 @@ export type ExportJobDeidentificationError = ExportJobDeidentificationErrors[key
 
 export type ExportJobDeidentificationResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };
@@ -7574,9 +7643,9 @@ export type ExportFailedRowsError = ExportFailedRowsErrors[keyof ExportFailedRow
 
 export type ExportFailedRowsResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type ExportFailedRowsResponse = ExportFailedRowsResponses[keyof ExportFailedRowsResponses];
@@ -7637,7 +7706,7 @@ export type ExportFailedStudiesError = ExportFailedStudiesErrors[keyof ExportFai
 
 export type ExportFailedStudiesResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };
@@ -7974,9 +8043,9 @@ export type ExportResultsError = ExportResultsErrors[keyof ExportResultsErrors];
 
 export type ExportResultsResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type ExportResultsResponse = ExportResultsResponses[keyof ExportResultsResponses];
@@ -10116,7 +10185,7 @@ export type ExportLinkageError = ExportLinkageErrors[keyof ExportLinkageErrors];
 
 export type ExportLinkageResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };
