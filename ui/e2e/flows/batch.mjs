@@ -76,7 +76,24 @@ export default async function ({ world, visit }) {
   const create = page.getByRole('button', { name: 'Create job' });
   assert.ok(await create.isDisabled());
   await page.getByText('A job can be created when the file has no fault.').waitFor();
+  const numbers = grid.locator('tbody th[scope=row]');
+  assert.deepEqual(await numbers.allInnerTexts(), ['3', '4', '5']);
+  await page.getByText('All 4', { exact: true }).click();
+  await numbers.nth(3).waitFor();
+  assert.deepEqual(await numbers.allInnerTexts(), ['2', '3', '4', '5']);
   await page.getByRole('group', { name: 'Show faults of a kind' }).getByRole('button').first().click();
+  assert.ok(await page.getByRole('radio', { name: '3 faulty rows' }).isChecked());
+
+  // Back with remarks, it has the same faults.
+  const remarked = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'With remarks (.xlsx)' }).click();
+  assert.equal((await remarked).suggestedFilename(), 'cohort-remarks.xlsx');
+  const file = await readFile(await (await remarked).path(), 'base64');
+  const again = await call(owner, 'POST', '/batch:check', { kind: 'batch_query', file });
+  assert.deepEqual(
+    again.faults.map((f) => f.says),
+    faults.map((f) => f.says),
+  );
 
   await drop(page, corrected);
   await page.getByText('4 rows: 4 searches for 4 patients.').waitFor();

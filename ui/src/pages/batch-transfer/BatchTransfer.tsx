@@ -58,7 +58,8 @@ function Transfer({ nodes }: { nodes: Node[] }) {
   const source = sources.length === 1 ? sources[0] : sources.find((n) => n.name === address.source);
   const destination = destinations.find((n) => n.name === address.destination);
   const pseudonymize = form.pseudonyms === 'project';
-  const check = useCheck(kind, file, { pseudonymize });
+  const reading = { pseudonymize };
+  const check = useCheck(kind, file, reading);
   const start = useStart(clear);
   const differ = check.data
     ? pseudonymsDiffer(form.pseudonyms, check.data.columns, can(me, 'transfer_unpseudonymized'))
@@ -82,6 +83,7 @@ function Transfer({ nodes }: { nodes: Node[] }) {
       help={<HelpButton />}
       file={file}
       check={check}
+      reading={reading}
       needs="Its first row names the columns, such as PatientID and StudyInstanceUID."
       choices={
         <ForFile form={form} change={change} trial>
