@@ -60,6 +60,8 @@ func TestBatch(t *testing.T) {
 	require.Contains(t, stderr, "--remarks needs --dry-run")
 	_, stderr = adit(command.ExitUsage, "query", "faulty.csv", "--source", "PACS-A")
 	require.Contains(t, stderr, "nothing was made; the first is in cell A2: ")
+	_, stderr = adit(command.ExitUsage, "query", "rows.csv", "--source", "PACS-A", "--give-up-after", "1s")
+	require.Contains(t, stderr, "goes with --wait")
 	_, stderr = adit(command.ExitFailure, "query", "nowhere.csv", "--source", "PACS-A")
 	require.Contains(t, stderr, "nowhere.csv")
 	out, code := s.Adit("job", "list")
