@@ -203,9 +203,13 @@ func TestBatchCheck(t *testing.T) {
 		require.Equal(t, map[string]string{"C3": "missing"}, said(p.Faults))
 		require.Contains(t, p.Faults[0].Says, "Other rows have one")
 		b.Pseudonymize = true
-		require.Empty(t, check(t, b).Faults, "the other patient gets one")
+		p = check(t, b)
+		require.Empty(t, p.Faults, "the other patient gets one")
+		require.Zero(t, p.IdentifiedRows)
 		b.Pseudonymize, b.BatchFile = false, rowsOf("PatientID,StudyInstanceUID", "P,1.2.3", "Q,1.2.4")
-		require.Empty(t, check(t, b).Faults, "with their identities")
+		p = check(t, b)
+		require.Empty(t, p.Faults, "with their identities")
+		require.Equal(t, 2, p.IdentifiedRows)
 	})
 	t.Run("all rows", func(t *testing.T) {
 		lines := append([]string{"PatientID,Modality"}, slices.Repeat([]string{"P,CT"}, 1234)...)
@@ -533,10 +537,12 @@ func TestBatchResults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.QueryCount{
 		Results: 3, Studies: 3, Patients: 2, Pseudonyms: true, ExtraColumns: []string{"Cohort", "Row", "StudyInstanceUID"},
+		Jobs: []client.JobOfSource{{ID: first.ID, Source: "FIRST"}, {ID: second.ID, Source: "SECOND"}},
 	}, count)
 	count, err = s.client.Batch.Count(t.Context(), second.ID, false)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, count.Results)
+	require.Equal(t, []client.JobOfSource{{ID: second.ID, Source: "SECOND"}}, count.Jobs)
 
 	export := func(job int64, all bool, f client.Format) []byte {
 		var file bytes.Buffer
@@ -660,6 +666,7 @@ func TestBatchOfSeries(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.QueryCount{
 		Results: 2, Studies: 1, Patients: 1, OfSeries: true, ExtraColumns: []string{},
+		Jobs: []client.JobOfSource{{ID: job.ID, Source: "FIRST"}},
 	}, count)
 	var file bytes.Buffer
 	require.NoError(t, s.client.Batch.Export(t.Context(), job.ID, false, client.CSV, &file))

@@ -130,6 +130,9 @@ func (svc *Service) read(ctx context.Context, user people.User, f ToCheck) (batc
 		return batch.Result{}, o, err
 	}
 	o.Columns = batch.TransferColumns()
+	if f.Pseudonymize {
+		t.Preview.IdentifiedRows = 0
+	}
 	return t.Result, o, nil
 }
 

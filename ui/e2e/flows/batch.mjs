@@ -39,6 +39,7 @@ const drop = (page, lines) =>
   }, lines.join('\r\n'));
 
 export default async function ({ world, visit }) {
+  await call(await visit('manager'), 'PATCH', '/settings', { ethics_id_needed: true });
   const owner = await visit('researcher');
   const { page } = owner;
   const main = page.getByRole('navigation', { name: 'Main' });
@@ -154,15 +155,28 @@ export default async function ({ world, visit }) {
     .first()
     .click();
   await page.getByRole('option', { name: /RESEARCH/ }).click();
+  await page.getByText('Type the ethics application ID.').waitFor(); // the site asks for it
+  await page.getByLabel('Ethics application ID').fill('S-123/2026');
   await page.keyboard.press('Control+Enter');
   await page.waitForURL(/\/jobs\/\d+$/);
   const transfer = await ended(owner, Number(page.url().split('/').at(-1)));
   assert.deepEqual(
-    [transfer.kind, transfer.tasks.failure, transfer.pseudonymize],
-    ['batch_transfer', 0, true],
+    [transfer.kind, transfer.tasks.failure, transfer.pseudonymize, transfer.ethics_id],
+    ['batch_transfer', 0, true, 'S-123/2026'],
   );
   const images = world.studies.slice(0, 4).reduce((n, s) => n + s.images, 0);
   assert.ok(transfer.delivered > images / 2, `${transfer.delivered} of ${images}`);
   await page.getByRole('heading', { name: `Job ${transfer.id}` }).waitFor();
   assert.ok(await page.evaluate(() => window.sameDocument), 'no reload on the way');
+
+  // Each source has a job, which leads to those of the others.
+  const { jobs } = await call(owner, 'POST', '/batch-queries', {
+    sources: ['PACS-A', 'RESEARCH'],
+    file: fileOf(corrected).buffer.toString('base64'),
+  });
+  const [first, second] = jobs.map((j) => j.id);
+  await page.goto(`/jobs/${first}`);
+  await page.getByRole('link', { name: `Job ${second}` }).click();
+  await page.getByRole('heading', { name: `Job ${second}` }).waitFor();
+  await page.getByText(`Job ${first} asks PACS-A`).waitFor();
 }

@@ -31,6 +31,7 @@ const preview = (change: Partial<BatchPreview> = {}): BatchPreview => ({
   tasks: 498,
   merged_rows: 0,
   patients: 236,
+  identified_rows: 0,
   fault_count: 0,
   kinds: [],
   faults: [],
@@ -88,6 +89,9 @@ describe('what is said of a preview', () => {
     expect(title({})).toBe('+ 512 rows: 498 studies of 236 patients.');
     expect(title({ merged_rows: 14 })).toBe(
       '+ 512 rows: 498 studies of 236 patients, 14 of them together with another row.',
+    );
+    expect(title({ identified_rows: 512 })).toBe(
+      '+ 512 rows: 498 studies of 236 patients. 512 rows have no pseudonym: their patients keep their identity.',
     );
     expect(title({ fault_count: 16, faulty_rows: 16, tasks: 489, patients: 231 })).toBe(
       '- 16 of 512 rows have faults. Nothing was created. The other 496 are fine: 489 studies of 231 patients.',

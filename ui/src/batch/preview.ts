@@ -35,11 +35,19 @@ export function makesSays(p: BatchPreview, kind: BatchKind): string {
   return p.patients > 0 ? `${searches} for ${counted(p.patients, 'patient')}` : searches;
 }
 
+/** identifiedSays says of how many rows the patients keep their identity; empty: of none. */
+function identifiedSays(rows: number): string {
+  if (rows === 0) return '';
+  if (rows === 1) return '1 row has no pseudonym: its patient keeps their identity.';
+  return `${count(rows)} rows have no pseudonym: their patients keep their identity.`;
+}
+
 /** verdictOf says whether a job can be made of a file. */
 export function verdictOf(p: BatchPreview, kind: BatchKind): { fine: boolean; title: string; says: string } {
   if (p.fault_count === 0) {
     const merged = p.merged_rows > 0 ? `, ${count(p.merged_rows)} of them together with another row` : '';
-    return { fine: true, title: `${counted(p.rows, 'row')}: ${makesSays(p, kind)}${merged}.`, says: '' };
+    const title = `${counted(p.rows, 'row')}: ${makesSays(p, kind)}${merged}.`;
+    return { fine: true, title, says: identifiedSays(p.identified_rows) };
   }
   const faulty = p.faulty_rows;
   const title =

@@ -287,6 +287,10 @@ export type BatchPreview = {
      */
     hints: Array<BatchFault>;
     /**
+     * Of a transfer without pseudonymize: rows without a fault that give no pseudonym, so that their patients keep their identity.
+     */
+    identified_rows: number;
+    /**
      * How many faults there are of which kind, the most frequent first.
      */
     kinds: Array<BatchKind>;
@@ -1147,6 +1151,17 @@ export type JobDeidentification = {
      * Studies of which the destination has acknowledged instances with the identity of their patient.
      */
     with_identity: number;
+};
+
+export type JobOfSource = {
+    /**
+     * Number of the job.
+     */
+    id: number;
+    /**
+     * Name of the server that it asks.
+     */
+    source: string;
 };
 
 export type Limits = {
@@ -2695,6 +2710,10 @@ export type QueryCount = {
      * Names for what extra holds of each result.
      */
     extra_columns: Array<string>;
+    /**
+     * The jobs whose results these are; with all_sources one for each source.
+     */
+    jobs: Array<JobOfSource>;
     /**
      * Whether some are series.
      */
