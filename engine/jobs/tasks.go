@@ -18,7 +18,7 @@ import (
 // Task is a task as people see it.
 type Task struct {
 	db.Task
-	WhyWaiting string // for a pending task, in words
+	Waiting // of a pending task
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.

@@ -1031,6 +1031,10 @@ export type Job = {
      */
     urgent: boolean;
     /**
+     * The last of the instants that why_waiting names, for who reads it elsewhere; absent if it names none.
+     */
+    waiting_until?: string;
+    /**
      * What keeps most of its pending tasks from starting now; absent if none is pending.
      */
     why_waiting?: string;
@@ -4191,6 +4195,10 @@ export type Task = {
      * Instances found at the destination afterwards.
      */
     verified: number;
+    /**
+     * The last of the instants that why_waiting names; absent if it names none.
+     */
+    waiting_until?: string;
     /**
      * Times that it waited for a server that was not available.
      */
