@@ -37,7 +37,7 @@ async function press(page, name, key = 'Enter') {
 /** noMouse has every touch of a pointer be a fault. */
 const noMouse = (page) =>
   page.addInitScript(() =>
-    addEventListener('pointerdown', () => console.error('a pointer was used'), { capture: true }),
+    globalThis.addEventListener('pointerdown', () => console.error('a pointer was used'), { capture: true }),
   );
 
 export default async function ({ visit }) {
@@ -215,7 +215,7 @@ async function token(page) {
   await keyboard.press('Enter');
   await press(page, /^Copy the token/);
   await page.getByText('Copied', { exact: true }).waitFor();
-  assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^[0-9a-f]{40}$/);
+  assert.match(await page.evaluate(() => globalThis.navigator.clipboard.readText()), /^[0-9a-f]{40}$/);
   await press(page, /^Revoke Nightly export/);
   await page.getByRole('dialog').waitFor();
   await press(page, /^Revoke/);
