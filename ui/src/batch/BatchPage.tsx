@@ -94,7 +94,7 @@ export function BatchPage(props: BatchPageProps) {
         )}
         {create.error && <Failed error={create.error} />}
       </div>
-      <div className={c.foot}>
+      <div className={c.foot} data-foot>
         <p className={c.why} id={id}>
           {why ? <span className="dim">{why}</span> : will}{' '}
           {faults > 0 && <Badge tone="failure">{count(faults)} left</Badge>}
