@@ -52,7 +52,9 @@ func TestBatch(t *testing.T) {
 	require.Contains(t, out, "Cell C3: Which part is the day")
 	out, _ = adit(command.ExitFailure, "query", "faulty.csv", "--source", "PACS-A", "--dry-run", "--dates", "DD.MM.YYYY")
 	require.NotContains(t, out, "Cell C3")
-	out, _ = adit(command.ExitFailure, "query", "faulty.csv", "--source", "PACS-A", "--dry-run", "--remarks", "remarks.xlsx")
+	out, _ = adit(
+		command.ExitFailure, "query", "faulty.csv", "--source", "PACS-A", "--dry-run", "--remarks", "remarks.xlsx",
+	)
 	require.Contains(t, out, "remarks.xlsx was written.\n")
 	again, _ := adit(command.ExitFailure, "query", "remarks.xlsx", "--source", "PACS-A", "--dry-run")
 	require.Contains(t, again, "Cell B3: Modality is missing.")

@@ -191,7 +191,8 @@ func TestOutlook(t *testing.T) {
 			if tt.waitsNo != "" {
 				require.NotContains(t, job.WhyWaiting, tt.waitsNo)
 			}
-			require.Equal(t, regexp.MustCompile(`at \d\d:\d\d`).MatchString(job.WhyWaiting), !job.WaitingUntil.IsZero(), job.WhyWaiting)
+			names := regexp.MustCompile(`at \d\d:\d\d`).MatchString(job.WhyWaiting)
+			require.Equal(t, names, !job.WaitingUntil.IsZero(), job.WhyWaiting)
 			if !job.WaitingUntil.IsZero() {
 				require.Contains(t, job.WhyWaiting, "at "+job.WaitingUntil.UTC().Format("15:04"), "the instant that is named")
 			}
