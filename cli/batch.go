@@ -9,7 +9,6 @@ import (
 	stdio "io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
@@ -29,6 +28,7 @@ type batchFile struct {
 	Dates    string `enum:"DD.MM.YYYY,MM/DD/YYYY," default:"" placeholder:"DD.MM.YYYY|MM/DD/YYYY" help:"How dates are written beside YYYY-MM-DD, which is always understood."`
 	MacRoman bool   `help:"A CSV file that is not UTF-8 is in MacRoman, not in Windows-1252."`
 	DryRun   bool   `help:"Say what is in the file and what is wrong with it, and make nothing. With a fault the exit code is 1."`
+	Remarks  string `type:"path" placeholder:"FILE" help:"With --dry-run: write the rows with what is wrong with them to this file, an .xlsx that must not exist yet. Corrected there, it can be used in place of the first one."`
 
 	Title       string `placeholder:"TEXT" help:"What the job is called, for people."`
 	Description string `placeholder:"TEXT" help:"What the job is for."`
@@ -39,6 +39,9 @@ type batchFile struct {
 const maxBatchFile = 32 << 20
 
 func (f batchFile) read() (client.BatchFile, error) {
+	if f.Remarks != "" && !f.DryRun {
+		return client.BatchFile{}, command.Usage("--remarks needs --dry-run, which makes nothing of the file")
+	}
 	from := os.Stdin
 	if f.File != "-" {
 		file, err := os.Open(f.File)
@@ -62,8 +65,8 @@ func (f batchFile) about() client.BatchAbout {
 	return client.BatchAbout{Title: f.Title, Description: f.Description, EthicsID: f.EthicsID}
 }
 
-// check says what is in a file. An error is the exit code if it has a fault.
-func (f batchFile) check(
+// dryRun says what is in a file, and writes it with remarks if asked to. An error is the exit code if it has a fault.
+func (f batchFile) dryRun(
 	ctx context.Context, streams command.Streams, o command.Output, cl *client.Client, b client.BatchToCheck,
 ) error {
 	p, err := cl.Batch.Check(ctx, b)
@@ -73,8 +76,26 @@ func (f batchFile) check(
 	if err := o.Tell(streams, p, func(w stdio.Writer) error { return tellPreview(w, b.Kind, p) }); err != nil {
 		return err
 	}
+	if f.Remarks != "" {
+		if err := writeNew(f.Remarks, func(w stdio.Writer) error { return cl.Batch.Remarks(ctx, b, w) }); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.Progress(streams), "%s was written.\n", command.Printable(f.Remarks))
+	}
 	if p.FaultCount > 0 {
 		return &command.Status{Code: command.ExitFailure}
+	}
+	return nil
+}
+
+// writeNew writes a file that must not exist yet.
+func writeNew(path string, write func(w stdio.Writer) error) error {
+	file, err := command.CreateNew(path)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(file), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path)) // a part is nothing
 	}
 	return nil
 }
@@ -120,18 +141,17 @@ func placeOf(f client.BatchFault) string {
 type batchQueryCmd struct {
 	command.Remote
 	batchFile
-	Source         []string `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
-	Project        string   `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
-	Urgent         bool     `help:"Run before everything that is not urgent. Needs a permission."`
-	OutsideWindows bool     `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
-	every          `embed:""`
-	Mail           bool          `help:"Send a mail to the owner when a job has ended."`
-	Wait           bool          `help:"Show the progress until the jobs have ended. The exit code is the worst status."`
-	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel a job if it has not ended after this time (such as 90s or 2h), and say why."`
+	Source  []string `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
+	Project string   `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
+	every
+	jobFlags
 }
 
 // Run makes the jobs, and waits for them if asked to.
 func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	file, err := c.read()
 	if err != nil {
 		return err
@@ -141,7 +161,7 @@ func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	if c.DryRun {
-		return c.check(ctx, io, c.Output, cl, client.BatchToCheck{BatchFile: file, Kind: client.BatchQuery})
+		return c.dryRun(ctx, io, c.Output, cl, client.BatchToCheck{BatchFile: file, Kind: client.BatchQuery})
 	}
 	query := client.NewBatchQuery{
 		BatchFile: file, BatchAbout: c.about(), Sources: c.Source, Project: c.Project, Urgent: c.Urgent,
@@ -174,22 +194,21 @@ func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
 type batchTransferCmd struct {
 	command.Remote
 	batchFile
-	Source         string        `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to read from."`
-	Destination    string        `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
-	Project        string        `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
-	Pseudonymize   bool          `help:"De-identify. Studies without a pseudonym in the file get their patient's pseudonym from the project's linkage table, or a new one."`
-	Rejected       string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
-	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Urgent         bool          `help:"Run before everything that is not urgent. Needs a permission."`
-	OutsideWindows bool          `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
-	Mail           bool          `help:"Send a mail to the job's owner when the job has ended."`
-	Wait           bool          `help:"Show the progress until the job has ended. The exit code is its status."`
-	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
+	Source       string `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to read from."`
+	Destination  string `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
+	Project      string `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
+	Pseudonymize bool   `help:"De-identify. Studies without a pseudonym in the file get their patient's pseudonym from the project's linkage table, or a new one."`
+	Rejected     string `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
+	TrialID      string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName    string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	jobFlags
 }
 
 // Run makes the job, and waits for it if asked to.
 func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	file, err := c.read()
 	if err != nil {
 		return err
@@ -199,7 +218,7 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	if c.DryRun {
-		return c.check(ctx, io, c.Output, cl, client.BatchToCheck{
+		return c.dryRun(ctx, io, c.Output, cl, client.BatchToCheck{
 			BatchFile: file, Kind: client.BatchTransfer, Pseudonymize: c.Pseudonymize,
 		})
 	}
@@ -215,12 +234,7 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	if !c.Wait {
-		return c.Say(io, made, "Job %d was made; adit job get %d shows its progress.", made.ID, made.ID)
-	}
-	fmt.Fprintf(c.Progress(io), "Job %d was made.\n", made.ID)
-	ended, err := wait(ctx, io, c.Output, cl, made.ID, c.GiveUpAfter)
-	return tellEnded(io, c.Output, ended, err)
+	return c.follow(ctx, io, c.Output, cl, made)
 }
 
 // tableFlags say where a table goes.
@@ -244,12 +258,8 @@ func (t tableFlags) write(streams command.Streams, table func(f client.Format, w
 	if t.To == "" {
 		return table(format, streams.Out)
 	}
-	file, err := command.CreateNew(t.To)
-	if err != nil {
+	if err := writeNew(t.To, func(w stdio.Writer) error { return table(format, w) }); err != nil {
 		return err
-	}
-	if err := errors.Join(table(format, file), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(t.To)) // a part is nothing
 	}
 	return t.Say(streams, command.Done{"done": "written", "file": t.To}, "%s was written.", command.Printable(t.To))
 }

@@ -10,7 +10,6 @@ import (
 	stdio "io"
 	"os"
 	"strings"
-	"time"
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
@@ -44,14 +43,15 @@ type massTransferCmd struct {
 	EthicsID     string   `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
 	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	every        `embed:""`
-	Mail         bool          `help:"Send a mail to the job's owner when the job has ended."`
-	Wait         bool          `help:"Show the progress until the job has ended. The exit code is its status."`
-	GiveUpAfter  time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
+	every
+	endFlags
 }
 
 // Run makes the job, and waits for it if asked to.
 func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
+	if err := c.check(); err != nil {
+		return err
+	}
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -87,12 +87,7 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	if !c.Wait {
-		return c.Say(io, made, "Job %d was made; adit mass show %d shows what it finds.", made.ID, made.ID)
-	}
-	fmt.Fprintf(c.Progress(io), "Job %d was made.\n", made.ID)
-	ended, err := wait(ctx, io, c.Output, cl, made.ID, c.GiveUpAfter)
-	return tellEnded(io, c.Output, ended, err)
+	return c.follow(ctx, io, c.Output, cl, made)
 }
 
 // filters are those of the file and of the flags.

@@ -170,7 +170,7 @@ func (c *recurrenceShowCmd) Run(ctx context.Context, io command.Streams) error {
 
 type recurrenceSetCmd struct {
 	oneRecurrence
-	every `embed:""`
+	every
 }
 
 // Run changes the plan.

@@ -19,22 +19,51 @@ import (
 
 type transferCmd struct {
 	command.Remote
-	Source         string        `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to read from."`
-	Destination    string        `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
-	Study          []string      `required:"" placeholder:"UID" help:"Study Instance UID. For several, separate them by commas or repeat the flag. @FILE reads a list from a file, - from the standard input."`
-	Series         []string      `placeholder:"UID" help:"Only these series of the study."`
-	PatientID      string        `name:"patient-id" placeholder:"ID" help:"Expected Patient ID. A study of another patient ends with a warning."`
-	Project        string        `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
-	Pseudonym      pseudonyms    `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or with UID=P for each study."`
-	Pseudonymize   bool          `help:"De-identify. Studies without --pseudonym get their patient's pseudonym from the project's linkage table, or a new one."`
-	Rejected       string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send. The task reports how many were left out."`
-	TrialID        string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName      string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	Urgent         bool          `help:"Run before everything that is not urgent. Needs a permission."`
-	Mail           bool          `help:"Send a mail to the job's owner when the job has ended."`
-	OutsideWindows bool          `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
-	Wait           bool          `help:"Show the progress until the job has ended. The exit code is its status."`
-	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
+	Source       string     `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to read from."`
+	Destination  string     `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
+	Study        []string   `required:"" placeholder:"UID" help:"Study Instance UID. For several, separate them by commas or repeat the flag. @FILE reads a list from a file, - from the standard input."`
+	Series       []string   `placeholder:"UID" help:"Only these series of the study."`
+	PatientID    string     `name:"patient-id" placeholder:"ID" help:"Expected Patient ID. A study of another patient ends with a warning."`
+	Project      string     `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
+	Pseudonym    pseudonyms `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or with UID=P for each study."`
+	Pseudonymize bool       `help:"De-identify. Studies without --pseudonym get their patient's pseudonym from the project's linkage table, or a new one."`
+	Rejected     string     `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send. The task reports how many were left out."`
+	TrialID      string     `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName    string     `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	jobFlags
+}
+
+// jobFlags are those of each command that makes jobs.
+type jobFlags struct {
+	Urgent         bool `help:"Run before everything that is not urgent. Needs a permission."`
+	OutsideWindows bool `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	endFlags
+}
+
+// endFlags say what is to happen at the end of a job.
+type endFlags struct {
+	Mail        bool          `help:"Send a mail to the job's owner when the job has ended."`
+	Wait        bool          `help:"Show the progress until the job has ended. The exit code is its status; of several jobs, the worst one."`
+	GiveUpAfter time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
+}
+
+func (f endFlags) check() error {
+	if f.GiveUpAfter < 0 || f.GiveUpAfter > 0 && !f.Wait {
+		return command.Usage("--give-up-after is a time such as 90s, and goes with --wait")
+	}
+	return nil
+}
+
+// follow tells of a job that was made, and waits for it if asked to.
+func (f endFlags) follow(
+	ctx context.Context, io command.Streams, o command.Output, cl *client.Client, made client.Job,
+) error {
+	if !f.Wait {
+		return o.Say(io, made, "Job %d was made; adit job get %d shows its progress.", made.ID, made.ID)
+	}
+	fmt.Fprintf(o.Progress(io), "Job %d was made.\n", made.ID)
+	ended, err := wait(ctx, io, o, cl, made.ID, f.GiveUpAfter)
+	return tellEnded(io, o, ended, err)
 }
 
 // pseudonyms is a list with commas. An empty one is refused, perhaps of a variable that is not set: nothing goes out
@@ -77,8 +106,8 @@ func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
 	if len(c.Series) > 0 && len(studies) > 1 {
 		return command.Usage("--series belongs to one study: give one --study, or a transfer per study")
 	}
-	if c.GiveUpAfter < 0 || c.GiveUpAfter > 0 && !c.Wait {
-		return command.Usage("--give-up-after is a time such as 90s, and goes with --wait")
+	if err := c.check(); err != nil {
+		return err
 	}
 	if err := c.complement(studies); err != nil {
 		return err
@@ -109,12 +138,7 @@ func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return nameStudies(err, studies)
 	}
-	if !c.Wait {
-		return c.Say(io, made, "Job %d was made; adit job get %d shows its progress.", made.ID, made.ID)
-	}
-	fmt.Fprintf(c.Progress(io), "Job %d was made.\n", made.ID)
-	ended, err := wait(ctx, io, c.Output, cl, made.ID, c.GiveUpAfter)
-	return tellEnded(io, c.Output, ended, err)
+	return c.follow(ctx, io, c.Output, cl, made)
 }
 
 // sayIdentified refuses a project that would not pseudonymize, and tells who gives a trial that studies are sent with

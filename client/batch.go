@@ -58,25 +58,27 @@ type BatchToCheck struct {
 	BatchFile
 	Kind         string `json:"kind" enum:"batch_query,batch_transfer" doc:"What it is to be the file of."`
 	Pseudonymize bool   `json:"pseudonymize,omitempty" doc:"As of the batch transfer: rows need no pseudonym then."`
+	AllRows      bool   `json:"all_rows,omitempty" doc:"Show the first 1,000 rows, whether they have a fault or not."`
 }
 
 // BatchPreview says what a file holds. While it has faults, no job can be made of it.
 type BatchPreview struct {
-	Sheet        string       `json:"sheet,omitempty" doc:"Name of the sheet that was read, of an .xlsx file." example:"Sheet1"`
-	Encoding     string       `json:"encoding,omitempty" doc:"How the text of a CSV file was read." example:"UTF-8"`
-	Delimiter    string       `json:"delimiter,omitempty" doc:"What stands between the values of a CSV file." example:";"`
-	Columns      []string     `json:"columns" nullable:"false" doc:"Columns of the file that ADIT knows, in their order." example:"[\"PatientID\",\"Modality\"]"`
-	ExtraColumns []string     `json:"extra_columns" nullable:"false" doc:"Columns that ADIT doesn't know; they come back with the results." example:"[\"Cohort\"]"`
-	Rows         int          `json:"rows" doc:"Rows with values, without the header." example:"512"`
-	FaultyRows   int          `json:"faulty_rows" doc:"Rows that have a fault." example:"16"`
-	Tasks        int          `json:"tasks" doc:"Queries, or studies, that the rows without a fault make." example:"489"`
-	MergedRows   int          `json:"merged_rows" doc:"Rows that belong to the study of another row." example:"7"`
-	Patients     int          `json:"patients" doc:"Patients of the rows without a fault, as far as the file tells." example:"231"`
-	FaultCount   int          `json:"fault_count" doc:"All faults, also those that are not listed." example:"16"`
-	Kinds        []BatchKind  `json:"kinds" nullable:"false" doc:"How many faults there are of which kind, the most frequent first."`
-	Faults       []BatchFault `json:"faults" nullable:"false" doc:"The first 1,000 faults, by row."`
-	Hints        []BatchFault `json:"hints" nullable:"false" doc:"The first 1,000 things that somebody should look at, though they are no faults."`
-	Shown        []BatchRow   `json:"shown" nullable:"false" doc:"The first 500 rows that have a fault; the first 50 rows if none has."`
+	Sheet          string       `json:"sheet,omitempty" doc:"Name of the sheet that was read, of an .xlsx file." example:"Sheet1"`
+	Encoding       string       `json:"encoding,omitempty" doc:"How the text of a CSV file was read." example:"UTF-8"`
+	Delimiter      string       `json:"delimiter,omitempty" doc:"What stands between the values of a CSV file." example:";"`
+	Columns        []string     `json:"columns" nullable:"false" doc:"Columns of the file that ADIT knows, in their order." example:"[\"PatientID\",\"Modality\"]"`
+	ExtraColumns   []string     `json:"extra_columns" nullable:"false" doc:"Columns that ADIT doesn't know; they come back with the results." example:"[\"Cohort\"]"`
+	Rows           int          `json:"rows" doc:"Rows with values, without the header." example:"512"`
+	FaultyRows     int          `json:"faulty_rows" doc:"Rows that have a fault." example:"16"`
+	Tasks          int          `json:"tasks" doc:"Queries, or studies, that the rows without a fault make." example:"489"`
+	MergedRows     int          `json:"merged_rows" doc:"Rows that belong to the study of another row." example:"7"`
+	Patients       int          `json:"patients" doc:"Patients of the rows without a fault, as far as the file tells." example:"231"`
+	IdentifiedRows int          `json:"identified_rows" doc:"Of a transfer without pseudonymize: rows without a fault that give no pseudonym, so that their patients keep their identity." example:"0"`
+	FaultCount     int          `json:"fault_count" doc:"All faults, also those that are not listed." example:"16"`
+	Kinds          []BatchKind  `json:"kinds" nullable:"false" doc:"How many faults there are of which kind, the most frequent first."`
+	Faults         []BatchFault `json:"faults" nullable:"false" doc:"The first 1,000 faults, by row."`
+	Hints          []BatchFault `json:"hints" nullable:"false" doc:"The first 1,000 things that somebody should look at, though they are no faults."`
+	Shown          []BatchRow   `json:"shown" nullable:"false" doc:"The first 500 rows that have a fault; the first 50 rows if none has; with all_rows the first 1,000."`
 }
 
 // BatchKind is how many faults there are of a kind.
@@ -133,18 +135,30 @@ type QueryResult struct {
 
 // QueryCount is how much a batch query has found.
 type QueryCount struct {
-	Results      int64    `json:"results" doc:"Results so far." example:"512"`
-	Studies      int64    `json:"studies" doc:"Different studies among them." example:"498"`
-	Patients     int64    `json:"patients" doc:"Different Patient IDs among them." example:"236"`
-	OfSeries     bool     `json:"of_series" doc:"Whether some are series."`
-	Pseudonyms   bool     `json:"pseudonyms" doc:"Whether some rows give a pseudonym."`
-	ExtraColumns []string `json:"extra_columns" nullable:"false" doc:"Names for what extra holds of each result." example:"[\"Cohort\"]"`
+	Results      int64         `json:"results" doc:"Results so far." example:"512"`
+	Studies      int64         `json:"studies" doc:"Different studies among them." example:"498"`
+	Patients     int64         `json:"patients" doc:"Different Patient IDs among them." example:"236"`
+	OfSeries     bool          `json:"of_series" doc:"Whether some are series."`
+	Pseudonyms   bool          `json:"pseudonyms" doc:"Whether some rows give a pseudonym."`
+	ExtraColumns []string      `json:"extra_columns" nullable:"false" doc:"Names for what extra holds of each result." example:"[\"Cohort\"]"`
+	Jobs         []JobOfSource `json:"jobs" nullable:"false" doc:"The jobs whose results these are; with all_sources one for each source."`
+}
+
+// JobOfSource is a job of a batch query.
+type JobOfSource struct {
+	ID     int64  `json:"id" doc:"Number of the job." example:"4711"`
+	Source string `json:"source" doc:"Name of the server that it asks." example:"PACS"`
 }
 
 // Check says what a file holds and what is wrong with it, and makes nothing.
 func (c Batch) Check(ctx context.Context, b BatchToCheck) (BatchPreview, error) {
 	var p BatchPreview
 	return p, c.do(ctx, request{method: http.MethodPost, path: "/api/v1/batch:check", body: b, repeatable: true}, &p)
+}
+
+// Remarks writes the rows of a file as .xlsx, with what is wrong with them, to be corrected there and used again.
+func (c Batch) Remarks(ctx context.Context, b BatchToCheck, to io.Writer) error {
+	return c.copy(ctx, request{method: http.MethodPost, path: "/api/v1/batch:remarks", body: b, repeatable: true}, to)
 }
 
 // Query makes the jobs of a batch query. The key is that of Jobs.Create.

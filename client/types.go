@@ -145,6 +145,7 @@ type Job struct {
 	Rate              *Rate      `json:"rate,omitempty" doc:"How fast it was over the last five minutes; absent unless it runs, and in its first seconds."`
 	ReadyAt           *time.Time `json:"ready_at,omitempty" doc:"When it will have ended if it goes on as it did, while its servers are open for jobs. An estimate; absent where nothing can be said, such as for a paused job or before it has shown its pace." example:"2026-11-23T08:42:10Z"`
 	WhyWaiting        string     `json:"why_waiting,omitempty" doc:"What keeps most of its pending tasks from starting now; absent if none is pending." example:"DICOM Server PACS is closed for jobs now; window opens at 20:00 on Mon 2026-11-23 (Europe/Berlin)"`
+	WaitingUntil      *time.Time `json:"waiting_until,omitempty" doc:"The last of the instants that why_waiting names, for who reads it elsewhere; absent if it names none." example:"2026-11-23T19:00:00Z"`
 	CreatedAt         time.Time  `json:"created_at" doc:"When it was made." example:"2026-11-23T08:15:30Z"`
 	StartedAt         *time.Time `json:"started_at,omitempty" doc:"When its first task started; absent: not yet." example:"2026-11-23T08:15:30Z"`
 	EndedAt           *time.Time `json:"ended_at,omitempty" doc:"When its last task ended; absent: not yet." example:"2026-11-23T08:42:10Z"`
@@ -197,6 +198,7 @@ type Task struct {
 	Seq                int        `json:"seq" doc:"Place within the job, from 1." example:"1"`
 	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"How far it is." example:"success"`
 	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task does not run now; absent if nothing holds it back." example:"PACS is closed for jobs until 20:00."`
+	WaitingUntil       *time.Time `json:"waiting_until,omitempty" doc:"The last of the instants that why_waiting names; absent if it names none." example:"2026-11-23T19:00:00Z"`
 	Message            string     `json:"message" doc:"What became of it, and what to do." example:"All 240 images were transferred."`
 	Days               string     `json:"days,omitempty" doc:"Of a partition of a mass transfer: the day that it looks through, or the first and the last one with a slash between them; absent of all other tasks." example:"2024-01-17"`
 	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task that only asks: a row of a batch query, or a partition of a mass transfer." example:"1.2.826.0.1.3680043.8.498.1"`

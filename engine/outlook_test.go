@@ -5,6 +5,7 @@ package engine_test
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -189,6 +190,11 @@ func TestOutlook(t *testing.T) {
 			require.Contains(t, job.WhyWaiting, tt.waits)
 			if tt.waitsNo != "" {
 				require.NotContains(t, job.WhyWaiting, tt.waitsNo)
+			}
+			names := regexp.MustCompile(`at \d\d:\d\d`).MatchString(job.WhyWaiting)
+			require.Equal(t, names, !job.WaitingUntil.IsZero(), job.WhyWaiting)
+			if !job.WaitingUntil.IsZero() {
+				require.Contains(t, job.WhyWaiting, "at "+job.WaitingUntil.UTC().Format("15:04"), "the instant that is named")
 			}
 			list, err := n.Engine.Jobs.List(t.Context(), n.Admin, jobs.JobFilter{Limit: 10})
 			require.NoError(t, err)

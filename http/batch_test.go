@@ -203,9 +203,23 @@ func TestBatchCheck(t *testing.T) {
 		require.Equal(t, map[string]string{"C3": "missing"}, said(p.Faults))
 		require.Contains(t, p.Faults[0].Says, "Other rows have one")
 		b.Pseudonymize = true
-		require.Empty(t, check(t, b).Faults, "the other patient gets one")
+		p = check(t, b)
+		require.Empty(t, p.Faults, "the other patient gets one")
+		require.Zero(t, p.IdentifiedRows)
 		b.Pseudonymize, b.BatchFile = false, rowsOf("PatientID,StudyInstanceUID", "P,1.2.3", "Q,1.2.4")
-		require.Empty(t, check(t, b).Faults, "with their identities")
+		p = check(t, b)
+		require.Empty(t, p.Faults, "with their identities")
+		require.Equal(t, 2, p.IdentifiedRows)
+	})
+	t.Run("all rows", func(t *testing.T) {
+		lines := append([]string{"PatientID,Modality"}, slices.Repeat([]string{"P,CT"}, 1234)...)
+		lines[3] = "P*,CT"
+		p := check(t, client.BatchToCheck{Kind: client.BatchQuery, BatchFile: rowsOf(lines...)})
+		require.Equal(t, []client.BatchRow{{Row: 4, Cells: []string{"P*", "CT"}}}, p.Shown)
+		p = check(t, client.BatchToCheck{Kind: client.BatchQuery, BatchFile: rowsOf(lines...), AllRows: true})
+		require.Len(t, p.Shown, 1000)
+		require.Equal(t, []int{2, 1001}, []int{p.Shown[0].Row, p.Shown[999].Row})
+		require.Equal(t, 1234, p.Rows)
 	})
 	t.Run("the first 1,000 faults", func(t *testing.T) {
 		lines := append([]string{"PatientID,Modality"}, slices.Repeat([]string{"P*,CT"}, 1234)...)
@@ -229,6 +243,42 @@ func TestBatchCheck(t *testing.T) {
 	counts, err := s.client.Jobs.Count(t.Context(), client.JobFilter{})
 	require.NoError(t, err)
 	require.Zero(t, counts.Total())
+}
+
+// TestBatchRemarks: somebody gets their rows back with what is wrong with them, and has the same faults until they are
+// corrected.
+func TestBatchRemarks(t *testing.T) {
+	s := newSite(t)
+	for name, b := range map[string]client.BatchToCheck{
+		"a query": {Kind: client.BatchQuery, BatchFile: rowsOf(
+			"PatientID,Modality,Cohort", "P,CT,A", "=P*,CT,B", "Q,,C",
+		)},
+		"a transfer": {Kind: client.BatchTransfer, Pseudonymize: true, BatchFile: rowsOf(
+			"PatientID,StudyInstanceUID,Pseudonym", "P,1.2.3,A", "Q,1.2.x,", "R,1.2.4,A",
+		)},
+		"one without a fault": {Kind: client.BatchQuery, BatchFile: rowsOf("PatientID,Modality", "P,CT")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			first, err := s.client.Batch.Check(t.Context(), b)
+			require.NoError(t, err)
+			var file bytes.Buffer
+			require.NoError(t, s.client.Batch.Remarks(t.Context(), b, &file))
+			rows := workbook(t, file.Bytes())["Rows"]
+			remarks := strings.Join(column(t, rows, "Remarks"), "\n")
+			for _, f := range first.Faults {
+				require.Contains(t, remarks, f.Says)
+			}
+			b.File = file.Bytes()
+			again, err := s.client.Batch.Check(t.Context(), b)
+			require.NoError(t, err)
+			require.Equal(t, []any{first.Rows, first.FaultyRows, first.ExtraColumns, first.Kinds},
+				[]any{again.Rows, again.FaultyRows, again.ExtraColumns, again.Kinds})
+		})
+	}
+	err := s.client.Batch.Remarks(t.Context(), client.BatchToCheck{
+		Kind: client.BatchQuery, BatchFile: client.BatchFile{File: []byte("<html></html>")},
+	}, new(bytes.Buffer))
+	require.Equal(t, 422, status(err))
 }
 
 // TestBatchMakesNothing: what is refused, by whom, and that nothing is made then.
@@ -487,10 +537,12 @@ func TestBatchResults(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.QueryCount{
 		Results: 3, Studies: 3, Patients: 2, Pseudonyms: true, ExtraColumns: []string{"Cohort", "Row", "StudyInstanceUID"},
+		Jobs: []client.JobOfSource{{ID: first.ID, Source: "FIRST"}, {ID: second.ID, Source: "SECOND"}},
 	}, count)
 	count, err = s.client.Batch.Count(t.Context(), second.ID, false)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, count.Results)
+	require.Equal(t, []client.JobOfSource{{ID: second.ID, Source: "SECOND"}}, count.Jobs)
 
 	export := func(job int64, all bool, f client.Format) []byte {
 		var file bytes.Buffer
@@ -614,6 +666,7 @@ func TestBatchOfSeries(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, client.QueryCount{
 		Results: 2, Studies: 1, Patients: 1, OfSeries: true, ExtraColumns: []string{},
+		Jobs: []client.JobOfSource{{ID: job.ID, Source: "FIRST"}},
 	}, count)
 	var file bytes.Buffer
 	require.NoError(t, s.client.Batch.Export(t.Context(), job.ID, false, client.CSV, &file))

@@ -99,6 +99,7 @@ var routes = []row{
 	{route: "GET /api/v1/jobs:count", want: every(200)},
 	{route: "POST /api/v1/jobs", want: every(201), needs: both, body: `{"kind":"selective_transfer","source":"SRC","destination":"DST","studies":[{"study_instance_uid":"1.2.3"}]}`},
 	{route: "POST /api/v1/batch:check", want: every(200), body: `{"kind":"batch_query","file":"` + queryFile + `"}`},
+	{route: "POST /api/v1/batch:remarks", want: every(200), body: `{"kind":"batch_query","file":"` + queryFile + `"}`},
 	{route: "GET /api/v1/batch-samples/{kind}", want: every(200), on: named("batch_query")},
 	{route: "POST /api/v1/batch-queries", want: every(201), needs: source, body: `{"sources":["SRC"],"file":"` + queryFile + `"}`},
 	{route: "POST /api/v1/batch-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","file":"` + transferFile + `"}`},

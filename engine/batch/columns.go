@@ -153,8 +153,8 @@ func TransferColumns() []Column {
 	}
 }
 
-// near reports whether somebody may have meant the column by a name. The name of another attribute means that one.
-func (c Column) near(name string) bool {
+// Near reports whether somebody may have meant the column by a name. The name of another attribute means that one.
+func (c Column) Near(name string) bool {
 	if _, ok := dict.ByKeyword(name); ok {
 		return false
 	}

@@ -64,7 +64,7 @@ func openCSV(ctx context.Context, in io.ReaderAt, size int64, o Options) (*csvFi
 			for i := range o.Columns {
 				if name := clean(field.text); name == o.Columns[i].Name {
 					known += 2
-				} else if name != "" && o.Columns[i].near(name) {
+				} else if name != "" && o.Columns[i].Near(name) {
 					known++
 				}
 			}

@@ -17,6 +17,7 @@ type Preview struct {
 	Tasks                      int // that the rows that are fine make: queries, or studies
 	MergedRows                 int // of a transfer: rows that are fine and belong to the study of another one
 	Patients                   int // of the rows that are fine, as far as the file tells
+	IdentifiedRows             int // of a transfer: rows that are fine and give no pseudonym
 	Faults, Hints              int // all of them, also those that were not kept
 	Kinds, HintKinds           []KindCount
 }

@@ -255,7 +255,7 @@ func (t *Table) nearMisses() {
 		if p.name == "" || p.known >= 0 || p.remark {
 			continue
 		}
-		k := slices.IndexFunc(t.o.Columns, func(k Column) bool { return k.near(p.name) })
+		k := slices.IndexFunc(t.o.Columns, func(k Column) bool { return k.Near(p.name) })
 		if k < 0 || t.known[k] >= 0 {
 			continue
 		}

@@ -74,6 +74,9 @@ func ReadTransfers(ctx context.Context, in io.ReaderAt, size int64, o Options, w
 	for _, task := range tasks {
 		ids[task.PatientID] = struct{}{}
 		p.MergedRows += len(task.Rows) - 1
+		if task.Pseudonym == "" {
+			p.IdentifiedRows += len(task.Rows)
+		}
 	}
 	p.Patients = len(ids)
 	return out, nil

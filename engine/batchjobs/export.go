@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -108,18 +109,23 @@ func (e exported) columns() (list []batch.ExportColumn) {
 }
 
 // beside returns names for the extra columns of a file, other than those of the export and of a batch transfer: a study
-// that somebody has written into a row must not be taken for the one that was found.
+// that somebody has written into a row must not be taken for the one that was found. Nor must a batch transfer ask
+// whether such a column is one that the export does not have.
 func beside(list []batch.ExportColumn, extra []string) []string {
 	taken := map[string]bool{}
 	for _, c := range list {
 		taken[c.Name] = true
 	}
+	var absent []batch.Column
 	for _, c := range batch.TransferColumns() {
+		if !taken[c.Name] {
+			absent = append(absent, c)
+		}
 		taken[c.Name] = true
 	}
 	names := make([]string, len(extra))
 	for i, name := range extra {
-		for taken[name] {
+		for taken[name] || slices.ContainsFunc(absent, func(c batch.Column) bool { return c.Near(name) }) {
 			name += " (file)"
 		}
 		taken[name], names[i] = true, name

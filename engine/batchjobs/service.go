@@ -74,41 +74,75 @@ type Row struct {
 }
 
 const (
-	shownFaulty = 500 // rows with a fault that a preview shows
-	shownFine   = 50  // and rows, if there is no fault
+	shownFaulty = 500  // rows with a fault that a preview shows
+	shownFine   = 50   // and rows, if there is no fault
+	shownAll    = 1000 // and rows, if all are asked for
 )
 
-// Check reads a file as that of a job of a kind, and makes nothing. pseudonymize: the rows of a transfer need no
-// pseudonym.
-func (svc *Service) Check(
-	ctx context.Context, user people.User, kind string, f File, pseudonymize bool,
-) (Preview, error) {
-	o, err := f.options(user, kind)
+// ToCheck is a file that is to be read as that of a job of a kind, of which nothing is made.
+type ToCheck struct {
+	File
+	Kind         string
+	Pseudonymize bool // the rows of a transfer need no pseudonym
+	AllRows      bool // the preview shows rows that are fine, too
+}
+
+// Check says what a file holds.
+func (svc *Service) Check(ctx context.Context, user people.User, f ToCheck) (Preview, error) {
+	found, o, err := svc.read(ctx, user, f)
 	if err != nil {
 		return Preview{}, err
 	}
-	var p Preview
-	if kind == jobs.BatchQuery {
-		q, err := batch.ReadQueries(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o)
-		if err != nil {
-			return Preview{}, err
-		}
-		p.Result, o.Columns = q.Result, batch.QueryColumns()
-	} else {
-		t, err := svc.readTransfers(ctx, user, f, o, pseudonymize)
-		if err != nil {
-			return Preview{}, err
-		}
-		p.Result, o.Columns = t.Result, batch.TransferColumns()
-	}
-	p.Shown, err = shown(ctx, f, o, p.Result)
+	p := Preview{Result: found}
+	p.Shown, err = shown(ctx, f, o, found)
 	return p, err
 }
 
+// Remarks returns what writes the rows of a file as .xlsx, with what is wrong with them.
+func (svc *Service) Remarks(ctx context.Context, user people.User, f ToCheck) (
+	func(ctx context.Context, w io.Writer) error, error,
+) {
+	found, o, err := svc.read(ctx, user, f)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, w io.Writer) error {
+		return batch.WriteRemarks(ctx, w, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o, found.Faults)
+	}, nil
+}
+
+// read reads a file, and returns how its rows can be read again.
+func (svc *Service) read(ctx context.Context, user people.User, f ToCheck) (batch.Result, batch.Options, error) {
+	o, err := f.options(user, f.Kind)
+	if err != nil {
+		return batch.Result{}, o, err
+	}
+	if f.Kind == jobs.BatchQuery {
+		q, err := batch.ReadQueries(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o)
+		if err != nil {
+			return batch.Result{}, o, err
+		}
+		o.Columns = batch.QueryColumns()
+		return q.Result, o, nil
+	}
+	t, err := svc.readTransfers(ctx, user, f.File, o, f.Pseudonymize)
+	if err != nil {
+		return batch.Result{}, o, err
+	}
+	o.Columns = batch.TransferColumns()
+	if f.Pseudonymize {
+		t.Preview.IdentifiedRows = 0
+	}
+	return t.Result, o, nil
+}
+
 // shown reads the rows that a preview shows.
-func shown(ctx context.Context, f File, o batch.Options, found batch.Result) (rows []Row, err error) {
+func shown(ctx context.Context, f ToCheck, o batch.Options, found batch.Result) (rows []Row, err error) {
 	faulty, most := map[int]bool{}, shownFine
-	if found.Preview.FaultyRows > 0 { // other faults are of the header, or of the whole file
+	switch {
+	case f.AllRows:
+		most = shownAll
+	case found.Preview.FaultyRows > 0: // other faults are of the header, or of the whole file
 		most = shownFaulty
 		for _, fault := range found.Faults {
 			faulty[fault.Row] = true

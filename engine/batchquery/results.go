@@ -70,6 +70,7 @@ type Count struct {
 	OfSeries                   bool     // some are series
 	Pseudonyms                 bool     // some rows give one
 	Extra                      []string // the columns of the file that ADIT doesn't know
+	Jobs                       []jobs.Job
 }
 
 // Count counts what a batch query has found so far.
@@ -79,5 +80,7 @@ func (svc *Service) Count(ctx context.Context, user people.User, job int64, allS
 		return Count{}, err
 	}
 	row, err := svc.Q.CountResults(ctx, idsOf(list))
-	return Count{row.Results, row.Studies, row.Patients, row.OfSeries, row.Pseudonyms, list[0].ExtraColumns}, err
+	return Count{
+		row.Results, row.Studies, row.Patients, row.OfSeries, row.Pseudonyms, list[0].ExtraColumns, list,
+	}, err
 }

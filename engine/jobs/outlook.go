@@ -13,9 +13,9 @@ import (
 // Outlook is what can be said of a job that has not ended. All of it comes from the database, so that every process
 // says the same.
 type Outlook struct {
-	WhyWaiting string    // what keeps most of its pending tasks from starting, in words; empty: none is pending
-	Rate       *Rate     // while it runs; nil: not known
-	ReadyAt    time.Time // when it will have ended, if it goes on as it did; zero: nothing honest can be said
+	Waiting           // what keeps most of its pending tasks from starting
+	Rate    *Rate     // while it runs; nil: not known
+	ReadyAt time.Time // when it will have ended, if it goes on as it did; zero: nothing honest can be said
 }
 
 // Rate is how fast a job was over the last minutes.
@@ -92,7 +92,7 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 		}
 		w, isPending := waits[j.ID]
 		if isPending {
-			j.WhyWaiting = whyJobWaits(own(*j), *j, w, servers[j.ID], svc.Config.Zone)
+			j.Waiting = whyJobWaits(own(*j), *j, w, servers[j.ID], svc.Config.Zone)
 		}
 		if past := seen[j.ID]; len(past) > 0 {
 			j.Rate = rateOf(*j, past)
@@ -217,7 +217,7 @@ func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Se
 // whyJobWaits says what keeps most of a job's pending tasks from starting.
 func whyJobWaits(
 	own bool, j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, zone *time.Location,
-) string {
+) Waiting {
 	var row db.Task
 	ahead := place{Ahead: w.Ahead, Many: w.Many, Verifying: w.Verifying > 0 && w.Verifying >= w.Due+w.Later}
 	if w.Later > w.Due {

@@ -18,8 +18,8 @@ import (
 // Task is a task as people see it.
 type Task struct {
 	db.Task
-	WhyWaiting string // for a pending task, in words
-	Days       Days   // of the partition of a mass transfer; empty: the task is none
+	Waiting      // of a pending task
+	Days    Days // of the partition of a mass transfer; empty: the task is none
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.

@@ -41,7 +41,7 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	}
 	for i := range tasks {
 		if t := &tasks[i]; t.Status == Pending {
-			t.WhyWaiting = whyWaiting(own, job, t.Task, servers, placeOf(ahead[t.ID]), svc.Config.Zone)
+			t.Waiting = whyWaiting(own, job, t.Task, servers, placeOf(ahead[t.ID]), svc.Config.Zone)
 		}
 	}
 	return tasks, nil
@@ -59,24 +59,41 @@ func placeOf(row db.AheadOfRow) place {
 	return place{WaitSeconds: row.WaitSeconds, Ahead: row.Ahead, Verifying: row.Verifying}
 }
 
+// Waiting says why something does not start.
+type Waiting struct {
+	WhyWaiting   string    // in words; empty: nothing waits
+	WaitingUntil time.Time // the last of the instants that it names; zero: it names none
+}
+
+// add adds a reason, which is gone at an instant; zero: nobody knows when.
+func (w *Waiting) add(until time.Time, reason string) {
+	if w.WhyWaiting != "" {
+		w.WhyWaiting += "; "
+	}
+	w.WhyWaiting += reason
+	if until.After(w.WaitingUntil) {
+		w.WaitingUntil = until
+	}
+}
+
 // whyWaiting returns everything that keeps a task from starting. What passes within moments is reported only if nothing
 // else does.
 func whyWaiting(
 	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, ahead place, zone *time.Location,
-) string {
-	var reasons []string
+) (w Waiting) {
 	switch {
 	case !job.Verified:
-		reasons = append(reasons, "the job waits for verification by staff")
+		w.add(time.Time{}, "the job waits for verification by staff")
 	case job.Paused:
-		reasons = append(reasons, "the job is paused")
+		w.add(time.Time{}, "the job is paused")
 	}
 	if ahead.WaitSeconds > 0 {
-		retry := nextAttempt(ahead.WaitSeconds, zone)
+		at := in(ahead.WaitSeconds)
+		retry := nextAttempt(at, zone)
 		if row.WaitingReason != "" {
 			retry = row.WaitingReason + "; " + retry
 		}
-		reasons = append(reasons, retry)
+		w.add(at, retry)
 	}
 	if ahead.Verifying { // the source is not needed any more
 		servers = slices.DeleteFunc(slices.Clone(servers), func(s db.WhatKeepsRow) bool {
@@ -84,75 +101,81 @@ func whyWaiting(
 		})
 	}
 	for _, s := range servers {
-		reasons = append(reasons, serverKeeps(s, zone)...)
+		w.addServer(s, zone)
 	}
-	if len(reasons) == 0 {
-		reasons = append(reasons, whyInARow(own, servers, ahead, zone))
+	if w.WhyWaiting == "" {
+		w.add(whyInARow(own, servers, ahead, zone))
 		if row.Alone {
-			reasons = append(reasons,
+			w.add(time.Time{},
 				"it must run alone, since ADIT's process ended unexpectedly 3 times while it ran: it waits until a "+
 					"member of the cluster runs nothing else",
 			)
 		}
 	}
-	return strings.Join(reasons, "; ")
+	return w
 }
 
-func nextAttempt(seconds float64, zone *time.Location) string {
-	return "next attempt " + inAndAt(seconds, zone)
+// in returns the instant in so many seconds.
+func in(n float64) time.Time { return time.Now().Add(seconds(n)) }
+
+func nextAttempt(at time.Time, zone *time.Location) string {
+	return "next attempt " + inAndAt(at, zone)
 }
 
 // inAndAt names an instant both ways: people look at the clock, and may be elsewhere.
-func inAndAt(seconds float64, zone *time.Location) string {
-	d := time.Duration(seconds * float64(time.Second)).Round(time.Second)
-	return fmt.Sprintf("in %s (at %s %s)", d, time.Now().In(zone).Add(d).Format("15:04"), zone)
+func inAndAt(at time.Time, zone *time.Location) string {
+	return fmt.Sprintf("in %s (at %s %s)", time.Until(at).Round(time.Second), at.In(zone).Format("15:04"), zone)
 }
 
 // askedAgain says when a server that takes less than its schedule allows is asked for more.
-func askedAgain(seconds float64, zone *time.Location) string {
-	if seconds <= 0 {
-		return "ADIT asks for more as soon as one of them has succeeded"
+func askedAgain(s db.WhatKeepsRow, zone *time.Location) (at time.Time, says string) {
+	if s.ProbeSeconds <= 0 {
+		return at, "ADIT asks for more as soon as one of them has succeeded"
 	}
-	return "ADIT asks for more " + inAndAt(seconds, zone)
+	at = in(s.ProbeSeconds)
+	return at, "ADIT asks for more " + inAndAt(at, zone)
 }
 
-// serverKeeps says what about a server keeps its tasks from starting.
-func serverKeeps(s db.WhatKeepsRow, zone *time.Location) (reasons []string) {
+// addServer adds what about a server keeps its tasks from starting.
+func (w *Waiting) addServer(s db.WhatKeepsRow, zone *time.Location) {
 	if s.Paused {
-		reasons = append(reasons, "DICOM Server "+s.Name+" is paused")
+		w.add(time.Time{}, "DICOM Server "+s.Name+" is paused")
 	}
 	if s.Breaker == nodes.BreakerOpen {
 		reason := s.BreakerReason
 		if !strings.Contains(reason, s.Name) {
 			reason = "DICOM Server " + s.Name + " is not available: " + reason
 		}
-		reasons = append(reasons, reason+"; "+nextAttempt(max(s.ProbeSeconds, 0), zone))
+		at := in(max(s.ProbeSeconds, 0))
+		w.add(at, reason+"; "+nextAttempt(at, zone))
 	}
 	if s.Cap == 0 && s.Current {
-		reasons = append(reasons, "DICOM Server "+s.Name+" is closed for jobs now"+windowOpens(s, zone))
+		at, opens := windowOpens(s, zone)
+		w.add(at, "DICOM Server "+s.Name+" is closed for jobs now"+opens)
 	}
-	return reasons
 }
 
 // windowOpens says when a server that is closed for jobs takes them again, by the clock of its windows, else of the
 // site.
-func windowOpens(s db.WhatKeepsRow, zone *time.Location) string {
+func windowOpens(s db.WhatKeepsRow, zone *time.Location) (at time.Time, says string) {
 	if s.OpensAt == nil {
-		return ""
+		return at, ""
 	}
 	loc, err := time.LoadLocation(s.OpensZone)
 	if err != nil || s.OpensZone == "" {
 		loc = zone
 	}
 	opens := s.OpensAt.In(loc)
-	return fmt.Sprintf("; window opens at %s on %s (%s)", opens.Format("15:04"), opens.Format("Mon 2006-01-02"), loc)
+	return opens, fmt.Sprintf("; window opens at %s (%s)", opens.Format("15:04 on Mon 2006-01-02"), loc)
 }
 
 // whyInARow says whose turn it is, if nothing else keeps a task from starting.
-func whyInARow(own bool, servers []db.WhatKeepsRow, ahead place, zone *time.Location) string {
+func whyInARow(
+	own bool, servers []db.WhatKeepsRow, ahead place, zone *time.Location,
+) (until time.Time, says string) {
 	for _, s := range servers {
 		if s.PaceSeconds > 0 {
-			return fmt.Sprintf(
+			return until, fmt.Sprintf(
 				"the rate limit of DICOM Server %s lets the next study start in %s", s.Name,
 				time.Duration(s.PaceSeconds*float64(time.Second)).Round(100*time.Millisecond),
 			)
@@ -160,22 +183,23 @@ func whyInARow(own bool, servers []db.WhatKeepsRow, ahead place, zone *time.Loca
 	}
 	for _, s := range servers {
 		if s.Allowance != nil && *s.Allowance < s.Cap && s.Used >= int64(*s.Allowance) {
-			return fmt.Sprintf("DICOM Server %s takes only %d of %d connections now, since it refused more; %s%s",
-				s.Name, *s.Allowance, s.Cap, askedAgain(s.ProbeSeconds, zone), aheadWords(own, ahead))
+			at, again := askedAgain(s, zone)
+			return at, fmt.Sprintf("DICOM Server %s takes only %d of %d connections now, since it refused more; %s%s",
+				s.Name, *s.Allowance, s.Cap, again, aheadWords(own, ahead))
 		}
 		if s.Used >= int64(s.Cap) {
-			return "cap reached: all connections that DICOM Server " + s.Name +
+			return until, "cap reached: all connections that DICOM Server " + s.Name +
 				" allows to jobs are in use" + aheadWords(own, ahead)
 		}
 		if s.Moves && !ahead.Verifying && s.Cap > 1 && s.Used+2 > int64(s.Cap) {
-			return "cap reached: a C-MOVE needs two connections, and of those that DICOM Server " +
+			return until, "cap reached: a C-MOVE needs two connections, and of those that DICOM Server " +
 				s.Name + " allows to jobs only one is free" + aheadWords(own, ahead)
 		}
 	}
 	if ahead.Ahead > 0 {
-		return strings.TrimPrefix(aheadWords(own, ahead), ", and ")
+		return until, strings.TrimPrefix(aheadWords(own, ahead), ", and ")
 	}
-	return "it starts as soon as a worker is free"
+	return until, "it starts as soon as a worker is free"
 }
 
 func aheadWords(own bool, ahead place) string {

@@ -126,8 +126,8 @@ type operation struct {
 	errors       []int         // statuses beyond those that follow from the route (failures)
 	raw          bool          // the body is no JSON, whatever its Content-Type says
 	editable     bool          // the answer, if it is a GET, has an ETag; else it heeds If-Match
-	csv          bool          // the answer is a table, as asTable gives it
-	xlsx         bool          // the table is a workbook, unless CSV is asked for
+	csv          bool          // the answer is a table in CSV, as asTable gives it
+	xlsx         bool          // the answer is a table in a workbook; with csv, whichever is asked for
 	lines        bool          // the answer is JSON lines, as asTable gives them
 	parts        reflect.Type  // the answer is of this type as a whole, or JSON lines for who accepts them
 	always       bool          // in maintenance too, for people without staff rights
@@ -177,14 +177,15 @@ func register[I, O any](
 		op.body = SmallBody
 	}
 	var responses map[string]*huma.Response
-	if op.csv {
-		responses = map[string]*huma.Response{"200": {
-			Description: "The table, in UTF-8.",
-			Content:     map[string]*huma.MediaType{"text/csv": {Schema: &huma.Schema{Type: huma.TypeString}}},
-		}}
-	}
-	if op.xlsx {
-		responses["200"].Content[workbook] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+	if op.csv || op.xlsx {
+		content := map[string]*huma.MediaType{}
+		if op.csv {
+			content["text/csv"] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}}
+		}
+		if op.xlsx {
+			content[workbook] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+		}
+		responses = map[string]*huma.Response{"200": {Description: "The table; CSV is in UTF-8.", Content: content}}
 	}
 	if op.lines {
 		responses = map[string]*huma.Response{"200": {

@@ -45,6 +45,15 @@ func (a *batchRoutes) register() {
 		example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSxDVA0K"}`,
 	}, a.check)
 	handle(a.API, operation{
+		method: http.MethodPost, path: "/batch:remarks", id: "remark-batch", tag: batchTag, body: batchBody,
+		timeout: 2 * quick, xlsx: true,
+		summary: "Get a file of rows back with remarks",
+		description: "Reads a file as `batch:check` does, and gives its rows as a workbook with what is wrong with each in " +
+			"a column of its own, and the faulty cells in red. Correct them there, and use the workbook: the remarks are " +
+			"left alone.",
+		example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSwNCg=="}`,
+	}, a.remarks)
+	handle(a.API, operation{
 		method: http.MethodPost, path: "/batch-queries", id: "create-batch-query", tag: batchTag,
 		status: http.StatusCreated, body: batchBody, timeout: 2 * quick, errors: []int{409},
 		summary: "Make a batch query",
@@ -101,6 +110,10 @@ func fileOf(f client.BatchFile) batchjobs.File {
 	return batchjobs.File{Bytes: f.File, Dates: batch.Layout(f.Dates), MacRoman: f.MacRoman}
 }
 
+func toCheck(b client.BatchToCheck) batchjobs.ToCheck {
+	return batchjobs.ToCheck{File: fileOf(b.BatchFile), Kind: b.Kind, Pseudonymize: b.Pseudonymize, AllRows: b.AllRows}
+}
+
 func aboutOf(a client.BatchAbout) jobs.About {
 	return jobs.About{Title: a.Title, Description: a.Description, EthicsID: a.EthicsID}
 }
@@ -108,11 +121,21 @@ func aboutOf(a client.BatchAbout) jobs.About {
 func (a *batchRoutes) check(ctx context.Context, user people.User, in *struct{ Body client.BatchToCheck }) (
 	*body[client.BatchPreview], error,
 ) {
-	p, err := a.engine.BatchJobs.Check(ctx, user, in.Body.Kind, fileOf(in.Body.BatchFile), in.Body.Pseudonymize)
+	p, err := a.engine.BatchJobs.Check(ctx, user, toCheck(in.Body))
 	if err != nil {
 		return nil, err
 	}
 	return &body[client.BatchPreview]{view.BatchPreview(p)}, nil
+}
+
+func (a *batchRoutes) remarks(ctx context.Context, user people.User, in *struct{ Body client.BatchToCheck }) (
+	*table, error,
+) {
+	write, err := a.engine.BatchJobs.Remarks(ctx, user, toCheck(in.Body))
+	if err != nil {
+		return nil, err
+	}
+	return inFormat("remarks", TableFormat{string(batch.FormatXLSX)}, write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 }
 
 func (a *batchRoutes) createQuery(ctx context.Context, user people.User, in *struct {

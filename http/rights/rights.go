@@ -173,6 +173,7 @@ var table = map[string]Right{
 		Acts: []string{"job.create"},
 	},
 	"POST /api/v1/batch:check":         {Who: User, Needs: people.BatchRight(), Reads: true},
+	"POST /api/v1/batch:remarks":       {Who: User, Needs: people.BatchRight(), Reads: true},
 	"GET /api/v1/batch-samples/{kind}": user,
 	"POST /api/v1/batch-queries": {
 		Who: User, Needs: people.SectionRight(people.BatchQuery), Source: true, Also: ofUrgent,

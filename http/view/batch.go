@@ -18,7 +18,7 @@ func BatchPreview(p batchjobs.Preview) client.BatchPreview {
 	out := client.BatchPreview{
 		Sheet: of.Sheet, Encoding: of.Encoding, Delimiter: of.Delimiter, Columns: list(of.Columns),
 		ExtraColumns: list(of.Extra), Rows: of.Rows, FaultyRows: of.FaultyRows, Tasks: of.Tasks, MergedRows: of.MergedRows,
-		Patients: of.Patients, FaultCount: of.Faults, Kinds: []client.BatchKind{},
+		Patients: of.Patients, IdentifiedRows: of.IdentifiedRows, FaultCount: of.Faults, Kinds: []client.BatchKind{},
 		Faults: batchFaults(p.Faults), Hints: batchFaults(p.Hints), Shown: []client.BatchRow{},
 	}
 	for _, k := range of.Kinds {
@@ -64,8 +64,12 @@ func QueryResult(r batchquery.Result) client.QueryResult {
 
 // QueryCount returns how much a batch query has found.
 func QueryCount(n batchquery.Count) client.QueryCount {
-	return client.QueryCount{
+	out := client.QueryCount{
 		Results: n.Results, Studies: n.Studies, Patients: n.Patients, OfSeries: n.OfSeries, Pseudonyms: n.Pseudonyms,
-		ExtraColumns: list(n.Extra),
+		ExtraColumns: list(n.Extra), Jobs: make([]client.JobOfSource, len(n.Jobs)),
 	}
+	for i, job := range n.Jobs {
+		out.Jobs[i] = client.JobOfSource{ID: job.ID, Source: job.Source}
+	}
+	return out
 }

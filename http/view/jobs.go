@@ -41,7 +41,7 @@ func Job(j jobs.Job) client.Job {
 			Failure: int(j.NFailure), Canceled: int(j.NCanceled),
 		},
 		Expected: j.Expected, Received: j.Received, Delivered: j.Delivered, Bytes: j.Bytes, Rate: rate,
-		ReadyAt: when(j.ReadyAt), WhyWaiting: j.WhyWaiting,
+		ReadyAt: when(j.ReadyAt), WhyWaiting: j.WhyWaiting, WaitingUntil: when(j.WaitingUntil),
 	}
 }
 
@@ -56,7 +56,8 @@ func when(t time.Time) *time.Time {
 // Task returns a task, without its series.
 func Task(t jobs.Task) client.Task {
 	return client.Task{
-		ID: t.ID, JobID: t.JobID, Seq: int(t.Seq), Status: t.Status, WhyWaiting: t.WhyWaiting, Message: t.Message,
+		ID: t.ID, JobID: t.JobID, Seq: int(t.Seq), Status: t.Status, WhyWaiting: t.WhyWaiting,
+		WaitingUntil: when(t.WaitingUntil), Message: t.Message,
 		StudyInstanceUID: t.StudyInstanceUid, SeriesInstanceUIDs: t.SeriesInstanceUids,
 		PatientID: t.PatientID, Pseudonym: t.Pseudonym, Rows: t.Rows,
 		Expected: int(t.Expected), Received: int(t.Received),

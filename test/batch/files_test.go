@@ -173,7 +173,8 @@ func TestLargestFile(t *testing.T) {
 		{n.Admin, batchjobs.MaxFile + 1, "larger than 32 MiB"},
 	} {
 		_, err := n.Engine.BatchJobs.Check(
-			t.Context(), tt.who, jobs.BatchQuery, batchjobs.File{Bytes: make([]byte, tt.size)}, false,
+			t.Context(), tt.who,
+			batchjobs.ToCheck{Kind: jobs.BatchQuery, File: batchjobs.File{Bytes: make([]byte, tt.size)}},
 		)
 		require.ErrorContains(t, err, tt.says)
 	}

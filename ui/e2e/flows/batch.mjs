@@ -39,6 +39,7 @@ const drop = (page, lines) =>
   }, lines.join('\r\n'));
 
 export default async function ({ world, visit }) {
+  await call(await visit('manager'), 'PATCH', '/settings', { ethics_id_needed: true });
   const owner = await visit('researcher');
   const { page } = owner;
   const main = page.getByRole('navigation', { name: 'Main' });
@@ -76,7 +77,24 @@ export default async function ({ world, visit }) {
   const create = page.getByRole('button', { name: 'Create job' });
   assert.ok(await create.isDisabled());
   await page.getByText('A job can be created when the file has no fault.').waitFor();
+  const numbers = grid.locator('tbody th[scope=row]');
+  assert.deepEqual(await numbers.allInnerTexts(), ['3', '4', '5']);
+  await page.getByText('All 4', { exact: true }).click();
+  await numbers.nth(3).waitFor();
+  assert.deepEqual(await numbers.allInnerTexts(), ['2', '3', '4', '5']);
   await page.getByRole('group', { name: 'Show faults of a kind' }).getByRole('button').first().click();
+  assert.ok(await page.getByRole('radio', { name: '3 faulty rows' }).isChecked());
+
+  // Back with remarks, it has the same faults.
+  const remarked = page.waitForEvent('download');
+  await page.getByRole('button', { name: 'With remarks (.xlsx)' }).click();
+  assert.equal((await remarked).suggestedFilename(), 'cohort-remarks.xlsx');
+  const file = await readFile(await (await remarked).path(), 'base64');
+  const again = await call(owner, 'POST', '/batch:check', { kind: 'batch_query', file });
+  assert.deepEqual(
+    again.faults.map((f) => f.says),
+    faults.map((f) => f.says),
+  );
 
   await drop(page, corrected);
   await page.getByText('4 rows: 4 searches for 4 patients.').waitFor();
@@ -137,15 +155,28 @@ export default async function ({ world, visit }) {
     .first()
     .click();
   await page.getByRole('option', { name: /RESEARCH/ }).click();
+  await page.getByText('Type the ethics application ID.').waitFor(); // the site asks for it
+  await page.getByLabel('Ethics application ID').fill('S-123/2026');
   await page.keyboard.press('Control+Enter');
   await page.waitForURL(/\/jobs\/\d+$/);
   const transfer = await ended(owner, Number(page.url().split('/').at(-1)));
   assert.deepEqual(
-    [transfer.kind, transfer.tasks.failure, transfer.pseudonymize],
-    ['batch_transfer', 0, true],
+    [transfer.kind, transfer.tasks.failure, transfer.pseudonymize, transfer.ethics_id],
+    ['batch_transfer', 0, true, 'S-123/2026'],
   );
   const images = world.studies.slice(0, 4).reduce((n, s) => n + s.images, 0);
   assert.ok(transfer.delivered > images / 2, `${transfer.delivered} of ${images}`);
   await page.getByRole('heading', { name: `Job ${transfer.id}` }).waitFor();
   assert.ok(await page.evaluate(() => window.sameDocument), 'no reload on the way');
+
+  // Each source has a job, which leads to those of the others.
+  const { jobs } = await call(owner, 'POST', '/batch-queries', {
+    sources: ['PACS-A', 'RESEARCH'],
+    file: fileOf(corrected).buffer.toString('base64'),
+  });
+  const [first, second] = jobs.map((j) => j.id);
+  await page.goto(`/jobs/${first}`);
+  await page.getByRole('link', { name: `Job ${second}` }).click();
+  await page.getByRole('heading', { name: `Job ${second}` }).waitFor();
+  await page.getByText(`Job ${first} asks PACS-A`).waitFor();
 }

@@ -18,7 +18,7 @@ import type { Loaded } from './file';
 import type { BatchKind } from './kept';
 import { holdsSays, readSays, verdictOf } from './preview';
 import { Sample } from './Sample';
-import { useTaking } from './useCheck';
+import { type Reading, useTaking } from './useCheck';
 
 const FaultGrid = lazy(() => import('./FaultGrid'));
 
@@ -28,6 +28,8 @@ type BatchPageProps = {
   help: ReactNode;
   file: Loaded | undefined;
   check: ReturnType<typeof useQuery<BatchPreview>>;
+  /** What it was checked with. */
+  reading: Reading;
   /** What the first row of a file must name, for who has none yet. */
   needs: string;
   /** What is chosen for the job. */
@@ -42,7 +44,7 @@ type BatchPageProps = {
 
 /** BatchPage takes a file, says what is in it and what is wrong with it, and makes a job of it. */
 export function BatchPage(props: BatchPageProps) {
-  const { kind, title, help, file, check, needs, choices, will, missing, create, discard } = props;
+  const { kind, title, help, file, check, reading, needs, choices, will, missing, create, discard } = props;
   const { fault, take } = useTaking(kind);
   const preview = file && !check.isError ? check.data : undefined;
   const checking = file !== undefined && check.isFetching;
@@ -85,14 +87,14 @@ export function BatchPage(props: BatchPageProps) {
         )}
         <div role="status">{preview && !checking && <Verdict preview={preview} kind={kind} />}</div>
         {file && !preview && checking && <Loading rows={6} label="Reading the file" />}
-        {preview && (
+        {file && preview && (
           <Suspense fallback={<Loading rows={6} label="" />}>
-            <FaultGrid key={file?.number} preview={preview} />
+            <FaultGrid key={file.number} preview={preview} of={{ kind, file, reading }} />
           </Suspense>
         )}
         {create.error && <Failed error={create.error} />}
       </div>
-      <div className={c.foot}>
+      <div className={c.foot} data-foot>
         <p className={c.why} id={id}>
           {why ? <span className="dim">{why}</span> : will}{' '}
           {faults > 0 && <Badge tone="failure">{count(faults)} left</Badge>}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button, Select } from '@mantine/core';
+import { Button, Select, TextInput } from '@mantine/core';
 import { IconChevronDown } from '@tabler/icons-react';
 import { lazy, type ReactNode, Suspense, useId, useState } from 'react';
 
@@ -42,10 +42,25 @@ export function ProjectChoice({ project, choose }: ProjectChoiceProps) {
 
 type MoreProps = FormProps & { trial?: boolean };
 
+/** EthicsID is the number of an application to the ethics committee. */
+export function EthicsID({ form, change, required }: FormProps & { required?: boolean }) {
+  return (
+    <TextInput
+      label="Ethics application ID"
+      maxLength={100}
+      autoComplete="off"
+      required={required}
+      value={form.ethicsID}
+      onChange={(e) => change({ ethicsID: e.currentTarget.value })}
+    />
+  );
+}
+
 /** useMoreWords names the choices that few need. */
 function useMoreWords(trial?: boolean): string {
   const me = useMe();
-  const words = ['Title, ethics', trial && 'trial', me.mail && 'mail', can(me, 'urgent') && 'urgent'];
+  const title = trial && me.ethics_id_needed ? 'Title' : 'Title, ethics';
+  const words = [title, trial && 'trial', me.mail && 'mail', can(me, 'urgent') && 'urgent'];
   return words.filter(Boolean).join(', ');
 }
 

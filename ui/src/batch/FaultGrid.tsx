@@ -1,43 +1,49 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
+import '@mantine/core/styles/FloatingIndicator.css';
+import '@mantine/core/styles/SegmentedControl.css';
+
+import { Button, SegmentedControl } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { IconInfoCircle } from '@tabler/icons-react';
+import { IconDownload, IconInfoCircle } from '@tabler/icons-react';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type CSSProperties, useRef, useState } from 'react';
 
 import type { BatchPreview } from '../api';
 import { Section } from '../components/layout';
+import { Failed, Loading } from '../components/states';
 import { count, counted } from '../format/numbers';
 import c from './Batch.module.css';
-import { aside, columnsOf, type Remark, rowsOf, rowWords, type ShownCell, type ShownRow } from './preview';
+import {
+  aside,
+  columnsOf,
+  cutSays,
+  type Remark,
+  rowsOf,
+  rowsShown,
+  rowWords,
+  type ShownCell,
+  type ShownRow,
+} from './preview';
+import { type Checked, useAllRows, useRemarks } from './useCheck';
 
 type GridProps = { preview: BatchPreview };
 
 /** FaultGrid shows what is wrong with a file, cell by cell; or its first rows, if nothing is. */
-export default function FaultGrid({ preview }: GridProps) {
-  const [chosen, choose] = useState<string>();
-  const narrow = useMediaQuery('(max-width: 760px)', false, { getInitialValueInEffect: false });
-  const faulty = preview.fault_count > 0;
-  const kind = preview.kinds.some((k) => k.kind === chosen) ? chosen : undefined;
-  const rows = rowsOf(preview, kind);
-  const besides = aside(
-    preview.faults.filter((f) => !kind || f.kind === kind),
-    preview,
-  );
+export default function FaultGrid({ preview, of }: GridProps & { of: Checked }) {
   const hints = aside(preview.hints, preview);
   return (
     <>
-      {faulty ? (
-        <Section title="Faults" right={<Shown preview={preview} />} flush>
-          <Kinds preview={preview} kind={kind} choose={choose} />
-          <Remarks list={besides} bad />
-          {rows.length > 0 &&
-            (narrow ? <Cards rows={rows} preview={preview} /> : <Grid {...{ rows, preview }} />)}
-        </Section>
+      {preview.fault_count > 0 ? (
+        <Faults preview={preview} of={of} />
       ) : (
-        rows.length > 0 && (
-          <Section title="What ADIT has read" right={<Shown preview={preview} />} flush>
-            <Grid rows={rows} preview={preview} />
+        preview.shown.length > 0 && (
+          <Section
+            title="What ADIT has read"
+            right={<span className="small dim num">{rowsShown(preview)}</span>}
+            flush
+          >
+            <Grid rows={rowsOf(preview)} preview={preview} />
           </Section>
         )
       )}
@@ -50,14 +56,73 @@ export default function FaultGrid({ preview }: GridProps) {
   );
 }
 
-/** Shown says how many of the rows are shown. */
-function Shown({ preview }: GridProps) {
-  const [all, n] = [preview.fault_count > 0 ? preview.faulty_rows : preview.rows, preview.shown.length];
-  const what = preview.fault_count > 0 ? 'faulty row' : 'row';
+type FaultsProps = GridProps & { of: Checked };
+
+/** Faults shows the rows that have a fault, or all of them, and gives them back as a file. */
+function Faults({ preview, of }: FaultsProps) {
+  const [chosen, choose] = useState<string>();
+  const [whole, setWhole] = useState(false);
+  const all = useAllRows(of, whole);
+  const remarks = useRemarks(of);
+  const narrow = useMediaQuery('(max-width: 760px)', false, { getInitialValueInEffect: false });
+  const kind = preview.kinds.some((k) => k.kind === chosen) ? chosen : undefined;
+  const shown = whole ? all.data : preview;
+  const rows = shown ? rowsOf(shown, kind) : [];
+  const cut = shown && cutSays(shown, whole);
+  const cards = narrow && !whole && preview.faulty_rows > 0;
+  const besides = aside(
+    preview.faults.filter((f) => !kind || f.kind === kind),
+    preview,
+  );
   return (
-    <span className="small dim num">
-      {n < all ? `The first ${count(n)} of ${counted(all, what)}` : counted(all, what)}
-    </span>
+    <Section
+      title="Faults"
+      right={
+        <div className={c.faultsHead}>
+          {preview.faulty_rows > 0 && (
+            <SegmentedControl
+              value={whole ? 'all' : 'faulty'}
+              onChange={(which) => {
+                setWhole(which === 'all');
+                choose(undefined);
+              }}
+              data={[
+                { value: 'faulty', label: counted(preview.faulty_rows, 'faulty row') },
+                { value: 'all', label: `All ${count(preview.rows)}` },
+              ]}
+              aria-label="Which rows"
+            />
+          )}
+          <Button
+            variant="default"
+            size="xs"
+            leftSection={<IconDownload size={15} aria-hidden />}
+            loading={remarks.isPending}
+            onClick={() => remarks.mutate()}
+          >
+            With remarks (.xlsx)
+          </Button>
+        </div>
+      }
+      flush
+    >
+      {remarks.error && <Failed error={remarks.error} />}
+      <Kinds
+        preview={preview}
+        kind={kind}
+        choose={(next) => {
+          setWhole(false);
+          choose(next);
+        }}
+      />
+      <Remarks list={besides} bad />
+      {whole && all.error && <Failed error={all.error} retry={() => void all.refetch()} />}
+      {whole && all.isPending && <Loading rows={6} label="Reading all rows" />}
+      {cut && <p className={c.cut}>{cut}</p>}
+      {shown &&
+        rows.length > 0 &&
+        (cards ? <Cards rows={rows} preview={shown} /> : <Grid rows={rows} preview={shown} />)}
+    </Section>
   );
 }
 

@@ -4,6 +4,7 @@ import { Checkbox, Textarea, TextInput } from '@mantine/core';
 
 import { can, useMe } from '../session/me';
 import c from './Batch.module.css';
+import { EthicsID } from './Choices';
 import type { BatchForm } from './kept';
 import { useMail } from './mail';
 
@@ -13,7 +14,7 @@ type MoreProps = { form: BatchForm; change: (part: Partial<BatchForm>) => void; 
 export default function More({ form, change, trial }: MoreProps) {
   const me = useMe();
   const mail = useMail(form);
-  const text = (field: 'title' | 'ethicsID' | 'trialID' | 'trialName', label: string, most: number) => (
+  const text = (field: 'title' | 'trialID' | 'trialName', label: string, most: number) => (
     <TextInput
       label={label}
       maxLength={most}
@@ -25,7 +26,7 @@ export default function More({ form, change, trial }: MoreProps) {
   return (
     <div className={`${c.form} ${c.more}`}>
       {text('title', 'Title', 150)}
-      {text('ethicsID', 'Ethics application ID', 100)}
+      {!(trial && me.ethics_id_needed) && <EthicsID form={form} change={change} />}
       {trial && text('trialID', 'Trial protocol ID', 64)}
       {trial && text('trialName', 'Trial protocol name', 64)}
       <Textarea

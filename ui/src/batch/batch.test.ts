@@ -3,8 +3,18 @@
 import { describe, expect, test } from 'vitest';
 
 import type { BatchFault, BatchPreview } from '../api';
-import { sizeFault, textToBase64, toBase64 } from './file';
-import { aside, holdsSays, makesSays, readSays, rowsOf, rowWords, verdictOf } from './preview';
+import { remarksName, sizeFault, textToBase64, toBase64 } from './file';
+import {
+  aside,
+  cutSays,
+  holdsSays,
+  makesSays,
+  readSays,
+  rowsOf,
+  rowsShown,
+  rowWords,
+  verdictOf,
+} from './preview';
 
 const fault = (row: number, kind: string, column?: string, says = `${kind} of row ${row}.`): BatchFault => ({
   row,
@@ -21,6 +31,7 @@ const preview = (change: Partial<BatchPreview> = {}): BatchPreview => ({
   tasks: 498,
   merged_rows: 0,
   patients: 236,
+  identified_rows: 0,
   fault_count: 0,
   kinds: [],
   faults: [],
@@ -39,6 +50,10 @@ describe('a file', () => {
   test('and so does a text, in UTF-8', async () => {
     const text = `Phäntom,幻影\r\n${'x'.repeat(20_000)}`;
     expect(textToBase64(text)).toBe(await toBase64(new Blob([text])));
+  });
+  test('has another name with remarks', () => {
+    const names = ['rows.xlsx', 'Stroke 2.0.csv', 'rows'].map(remarksName);
+    expect(names).toEqual(['rows-remarks.xlsx', 'Stroke 2.0-remarks.xlsx', 'rows-remarks.xlsx']);
   });
   test('is too large, or empty', () => {
     const mebibyte = 1 << 20;
@@ -74,6 +89,9 @@ describe('what is said of a preview', () => {
     expect(title({})).toBe('+ 512 rows: 498 studies of 236 patients.');
     expect(title({ merged_rows: 14 })).toBe(
       '+ 512 rows: 498 studies of 236 patients, 14 of them together with another row.',
+    );
+    expect(title({ identified_rows: 512 })).toBe(
+      '+ 512 rows: 498 studies of 236 patients. 512 rows have no pseudonym: their patients keep their identity.',
     );
     expect(title({ fault_count: 16, faulty_rows: 16, tasks: 489, patients: 231 })).toBe(
       '- 16 of 512 rows have faults. Nothing was created. The other 496 are fine: 489 studies of 231 patients.',
@@ -123,6 +141,20 @@ describe('the rows', () => {
     expect(aside(p.faults, p)).toEqual([{ says: 'column of row 1.', column: 'Patient ID', rows: [1] }]);
     expect(aside(p.hints, p)).toEqual([{ says: 'Shorter.', column: 'PatientID', rows: [30, 31] }]);
     expect(aside([fault(0, 'sheet')], p)).toEqual([{ says: 'sheet of row 0.', column: undefined, rows: [] }]);
+  });
+  test('may be left out, which is said', () => {
+    const shown = (n: number) => Array.from({ length: n }, (_, i) => ({ row: i + 2, cells: [] }));
+    expect(rowsShown(preview({ shown: shown(50) }))).toBe('The first 50 of 512 rows');
+    expect(rowsShown(preview({ shown: shown(512) }))).toBe('512 rows');
+    const faulty = { faulty_rows: 16, fault_count: 2, faults: [fault(7, 'uid'), fault(9, 'uid')] };
+    expect(cutSays(preview({ ...faulty, shown: shown(16) }), false)).toBe('');
+    expect(cutSays(preview({ ...faulty, shown: shown(16) }), true)).toBe(
+      'Only the first 16 of 512 rows are shown.',
+    );
+    expect(cutSays(preview({ ...faulty, shown: shown(512) }), true)).toBe('');
+    expect(
+      cutSays(preview({ ...faulty, fault_count: 1234, faulty_rows: 600, shown: shown(500) }), false),
+    ).toBe('Only the first 500 of 600 rows are shown. Only the first 2 of 1,234 faults are named.');
   });
   test('are named', () => {
     const words = [[], [17], [3, 4], [3, 4, 5, 6], [3, 4, 5, 6, 7]].map(rowWords);

@@ -30,3 +30,17 @@ export function textToBase64(text: string): string {
   for (let i = 0; i < bytes.length; i += 8192) binary += String.fromCharCode(...bytes.subarray(i, i + 8192));
   return btoa(binary);
 }
+
+/** remarksName is what the workbook is called that has the remarks about a file. */
+export function remarksName(name: string): string {
+  return `${name.replace(/\.[^.]*$/, '')}-remarks.xlsx`;
+}
+
+/** save has the browser save something as a file. */
+export function save(what: Blob, name: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(what);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it only when people have said where to
+}

@@ -35,11 +35,19 @@ export function makesSays(p: BatchPreview, kind: BatchKind): string {
   return p.patients > 0 ? `${searches} for ${counted(p.patients, 'patient')}` : searches;
 }
 
+/** identifiedSays says of how many rows the patients keep their identity; empty: of none. */
+function identifiedSays(rows: number): string {
+  if (rows === 0) return '';
+  if (rows === 1) return '1 row has no pseudonym: its patient keeps their identity.';
+  return `${count(rows)} rows have no pseudonym: their patients keep their identity.`;
+}
+
 /** verdictOf says whether a job can be made of a file. */
 export function verdictOf(p: BatchPreview, kind: BatchKind): { fine: boolean; title: string; says: string } {
   if (p.fault_count === 0) {
     const merged = p.merged_rows > 0 ? `, ${count(p.merged_rows)} of them together with another row` : '';
-    return { fine: true, title: `${counted(p.rows, 'row')}: ${makesSays(p, kind)}${merged}.`, says: '' };
+    const title = `${counted(p.rows, 'row')}: ${makesSays(p, kind)}${merged}.`;
+    return { fine: true, title, says: identifiedSays(p.identified_rows) };
   }
   const faulty = p.faulty_rows;
   const title =
@@ -49,7 +57,7 @@ export function verdictOf(p: BatchPreview, kind: BatchKind): { fine: boolean; ti
   const others = p.rows - faulty;
   const rest =
     others > 0 && p.tasks > 0
-      ? ` The other ${count(others)} ${others === 1 ? 'is' : 'are'} fine: ${makesSays(p, kind)}.`
+      ? ` The other ${others === 1 ? 'one is' : `${count(others)} are`} fine: ${makesSays(p, kind)}.`
       : '';
   return { fine: false, title, says: `Nothing was created.${rest}` };
 }
@@ -104,6 +112,23 @@ export function rowsOf(p: BatchPreview, kind?: string): ShownRow[] {
         hints: of(hints, undefined).map((says) => brief(row, says)),
       };
     });
+}
+
+/** rowsShown says how many of the rows of a file without a fault are shown: "512 rows", "The first 50 of 512 rows". */
+export function rowsShown(p: BatchPreview): string {
+  const [n, all] = [p.shown.length, counted(p.rows, 'row')];
+  return n < p.rows ? `The first ${count(n)} of ${all}` : all;
+}
+
+/** cutSays says what a preview leaves out of the faults, or of all rows; empty: nothing. */
+export function cutSays(p: BatchPreview, all: boolean): string {
+  const [n, of] = [p.shown.length, all || p.faulty_rows === 0 ? p.rows : p.faulty_rows];
+  const says = [];
+  if (n < of) says.push(`Only the first ${count(n)} of ${count(of)} rows are shown.`);
+  const named = p.faults.length;
+  if (named < p.fault_count)
+    says.push(`Only the first ${count(named)} of ${count(p.fault_count)} faults are named.`);
+  return says.join(' ');
 }
 
 /** Remark is what is to be said of some rows at once. */

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 
 import type { Job } from '../api';
 import { fakeJob } from './job.fake';
-import { happens, sentence, studiesDone, wronglyNamed } from './words';
+import { byYourClock, happens, sentence, studiesDone, wronglyNamed } from './words';
 
 const now = new Date(2026, 10, 12, 21, 5);
 const later = new Date(2026, 10, 12, 23, 10).toISOString();
@@ -19,6 +19,15 @@ const rows: [what: string, job: Parameters<typeof fakeJob>[0], says: string][] =
     'waits',
     { why_waiting: 'DICOM Server A is closed for jobs now', tasks: { pending: 3 } },
     'DICOM Server A is closed for jobs now.',
+  ],
+  [
+    'waits for a time of another zone',
+    {
+      why_waiting: 'A is closed; window opens at 02:10 (Mars/Utopia)',
+      waiting_until: later,
+      tasks: { pending: 3 },
+    },
+    'A is closed; window opens at 02:10 (Mars/Utopia). By your clock this is today 23:10.',
   ],
   ['begins', { tasks: { pending: 3 } }, 'It begins in a moment.'],
   [
@@ -76,4 +85,16 @@ test('sentences', () => {
     'So it is.',
     'Why?',
   ]);
+});
+
+test.each([
+  ['next attempt in 2h5m0s (at 23:10 Europe/Berlin)', later, ''],
+  [
+    'window opens at 02:10; next attempt in 1m0s (at 01:00 X)',
+    later,
+    'By your clock the last of these is today 23:10.',
+  ],
+  ['the job is paused', undefined, ''],
+])('by your clock: %s', (why_waiting, waiting_until, says) => {
+  expect(byYourClock({ why_waiting, waiting_until }, now)).toBe(says);
 });

@@ -5,7 +5,7 @@ import { plain } from '../api/words';
 import { asks, counts } from '../components/jobs';
 import { delivered, final, total } from '../components/status';
 import { count, perSecond } from '../format/numbers';
-import { ready } from '../format/times';
+import { clock, ready, when } from '../format/times';
 
 /** sentence writes what the API says within a sentence as one of its own. */
 export function sentence(text: string): string {
@@ -13,6 +13,24 @@ export function sentence(text: string): string {
   if (t === '') return '';
   const first = t.charAt(0).toUpperCase() + t.slice(1);
   return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+/**
+ * byYourClock tells when something goes on by the reader's clock, if the sentence that says why it waits names the time
+ * of another zone; empty: it does not.
+ */
+export function byYourClock(
+  { why_waiting: why = '', waiting_until: until }: Pick<Job, 'why_waiting' | 'waiting_until'>,
+  now = new Date(),
+): string {
+  const named: string[] = why.match(/\bat \d\d:\d\d\b/g) ?? [];
+  if (!until || named.includes(`at ${clock(new Date(until))}`)) return '';
+  return `By your clock ${named.length > 1 ? 'the last of these' : 'this'} is ${when(new Date(until), now)}.`;
+}
+
+/** whyWaits says why something waits. */
+export function whyWaits(of: Pick<Job, 'why_waiting' | 'waiting_until'>, now = new Date()): string {
+  return `${sentence(of.why_waiting ?? '')} ${byYourClock(of, now)}`.trim();
 }
 
 /** waits reports whether a job that has not ended does nothing now. */
@@ -35,7 +53,7 @@ export function happens(job: Job, now = new Date()): string {
     const running = counts(job, job.tasks.in_progress, 'running ');
     return asks(job) ? `${running} will stop.` : `${running} will stop at the next image.`;
   }
-  if (waits(job) && job.why_waiting) return sentence(job.why_waiting);
+  if (waits(job) && job.why_waiting) return whyWaits(job, now);
   if (waits(job)) return 'It begins in a moment.';
   return (
     pace(job, now) || `${counts(job, job.tasks.in_progress)} ${asks(job) ? 'being asked' : 'on the way'}.`

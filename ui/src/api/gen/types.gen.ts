@@ -287,6 +287,10 @@ export type BatchPreview = {
      */
     hints: Array<BatchFault>;
     /**
+     * Of a transfer without pseudonymize: rows without a fault that give no pseudonym, so that their patients keep their identity.
+     */
+    identified_rows: number;
+    /**
      * How many faults there are of which kind, the most frequent first.
      */
     kinds: Array<BatchKind>;
@@ -307,7 +311,7 @@ export type BatchPreview = {
      */
     sheet?: string;
     /**
-     * The first 500 rows that have a fault; the first 50 rows if none has.
+     * The first 500 rows that have a fault; the first 50 rows if none has; with all_rows the first 1,000.
      */
     shown: Array<BatchRow>;
     /**
@@ -328,6 +332,10 @@ export type BatchRow = {
 };
 
 export type BatchToCheck = {
+    /**
+     * Show the first 1,000 rows, whether they have a fault or not.
+     */
+    all_rows?: boolean;
     /**
      * How dates that are text are written, beside YYYY-MM-DD and YYYYMMDD, which are always understood.
      */
@@ -1030,6 +1038,10 @@ export type Job = {
      */
     urgent: boolean;
     /**
+     * The last of the instants that why_waiting names, for who reads it elsewhere; absent if it names none.
+     */
+    waiting_until?: string;
+    /**
      * What keeps most of its pending tasks from starting now; absent if none is pending.
      */
     why_waiting?: string;
@@ -1150,6 +1162,17 @@ export type JobDeidentification = {
      * Studies of which the destination has acknowledged instances with the identity of their patient.
      */
     with_identity: number;
+};
+
+export type JobOfSource = {
+    /**
+     * Number of the job.
+     */
+    id: number;
+    /**
+     * Name of the server that it asks.
+     */
+    source: string;
 };
 
 export type Limits = {
@@ -3098,6 +3121,10 @@ export type QueryCount = {
      */
     extra_columns: Array<string>;
     /**
+     * The jobs whose results these are; with all_sources one for each source.
+     */
+    jobs: Array<JobOfSource>;
+    /**
      * Whether some are series.
      */
     of_series: boolean;
@@ -4735,6 +4762,10 @@ export type Task = {
      * Instances found at the destination afterwards.
      */
     verified: number;
+    /**
+     * The last of the instants that why_waiting names; absent if it names none.
+     */
+    waiting_until?: string;
     /**
      * Times that it waited for a server that was not available.
      */
@@ -6427,9 +6458,9 @@ export type GetBatchSampleError = GetBatchSampleErrors[keyof GetBatchSampleError
 
 export type GetBatchSampleResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type GetBatchSampleResponse = GetBatchSampleResponses[keyof GetBatchSampleResponses];
@@ -6573,6 +6604,71 @@ export type CheckBatchResponses = {
 };
 
 export type CheckBatchResponse = CheckBatchResponses[keyof CheckBatchResponses];
+
+export type RemarkBatchData = {
+    body: BatchToCheck;
+    path?: never;
+    query?: never;
+    url: '/api/v1/batch:remarks';
+};
+
+export type RemarkBatchErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type RemarkBatchError = RemarkBatchErrors[keyof RemarkBatchErrors];
+
+export type RemarkBatchResponses = {
+    /**
+     * The table; CSV is in UTF-8.
+     */
+    200: Blob | File;
+};
+
+export type RemarkBatchResponse = RemarkBatchResponses[keyof RemarkBatchResponses];
 
 export type ListFoldersData = {
     body?: never;
@@ -8074,7 +8170,7 @@ export type ExportJobDeidentificationError = ExportJobDeidentificationErrors[key
 
 export type ExportJobDeidentificationResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };
@@ -8141,9 +8237,9 @@ export type ExportFailedRowsError = ExportFailedRowsErrors[keyof ExportFailedRow
 
 export type ExportFailedRowsResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type ExportFailedRowsResponse = ExportFailedRowsResponses[keyof ExportFailedRowsResponses];
@@ -8204,7 +8300,7 @@ export type ExportFailedStudiesError = ExportFailedStudiesErrors[keyof ExportFai
 
 export type ExportFailedStudiesResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };
@@ -8674,9 +8770,9 @@ export type ExportResultsError = ExportResultsErrors[keyof ExportResultsErrors];
 
 export type ExportResultsResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type ExportResultsResponse = ExportResultsResponses[keyof ExportResultsResponses];
@@ -8903,9 +8999,9 @@ export type ExportVolumesError = ExportVolumesErrors[keyof ExportVolumesErrors];
 
 export type ExportVolumesResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
-    200: string;
+    200: Blob | File;
 };
 
 export type ExportVolumesResponse = ExportVolumesResponses[keyof ExportVolumesResponses];
@@ -11168,7 +11264,7 @@ export type ExportLinkageError = ExportLinkageErrors[keyof ExportLinkageErrors];
 
 export type ExportLinkageResponses = {
     /**
-     * The table, in UTF-8.
+     * The table; CSV is in UTF-8.
      */
     200: string;
 };

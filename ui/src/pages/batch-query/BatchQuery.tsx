@@ -51,7 +51,8 @@ function Query({ servers }: { servers: Node[] }) {
   const [address, changeAddress] = useBatchAddress('/batch-query');
   const { project } = useProject(address.project);
   const mail = useMail(form);
-  const check = useCheck(kind, file, { dates: form.dates });
+  const reading = { dates: form.dates };
+  const check = useCheck(kind, file, reading);
   const named = address.source?.split(',') ?? [];
   const only = servers.length === 1 ? servers[0]?.name : undefined;
   const sources = servers.map((s) => s.name).filter((name) => name === only || named.includes(name));
@@ -77,6 +78,7 @@ function Query({ servers }: { servers: Node[] }) {
       help={<HelpButton />}
       file={file}
       check={check}
+      reading={reading}
       needs="Its first row names the columns, such as PatientID and Modality."
       choices={
         <ForFile form={form} change={change}>

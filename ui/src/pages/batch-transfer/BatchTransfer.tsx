@@ -7,7 +7,7 @@ import { lazy, Suspense } from 'react';
 import { createBatchTransfer, type Node, type Project } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
+import { aboutOf, EthicsID, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
 import { type BatchForm, type Pseudonyms, useBatch } from '../../batch/kept';
 import { useMail } from '../../batch/mail';
 import { makesSays } from '../../batch/preview';
@@ -58,11 +58,13 @@ function Transfer({ nodes }: { nodes: Node[] }) {
   const source = sources.length === 1 ? sources[0] : sources.find((n) => n.name === address.source);
   const destination = destinations.find((n) => n.name === address.destination);
   const pseudonymize = form.pseudonyms === 'project';
-  const check = useCheck(kind, file, { pseudonymize });
+  const reading = { pseudonymize };
+  const check = useCheck(kind, file, reading);
   const start = useStart(clear);
   const differ = check.data
     ? pseudonymsDiffer(form.pseudonyms, check.data.columns, can(me, 'transfer_unpseudonymized'))
     : '';
+  const ethics = me.ethics_id_needed && !form.ethicsID.trim() ? 'Type the ethics application ID.' : '';
   const create = () => {
     if (!file || !project || !source || !destination) return;
     const body = {
@@ -82,12 +84,14 @@ function Transfer({ nodes }: { nodes: Node[] }) {
       help={<HelpButton />}
       file={file}
       check={check}
+      reading={reading}
       needs="Its first row names the columns, such as PatientID and StudyInstanceUID."
       choices={
         <ForFile form={form} change={change} trial>
           <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <PseudonymChoice form={form} change={change} />
+          {me.ethics_id_needed && <EthicsID form={form} change={change} required />}
           <When
             {...{ source, destination }}
             gone={goneSays(source ? '' : address.source, destination ? '' : address.destination)}
@@ -95,7 +99,7 @@ function Transfer({ nodes }: { nodes: Node[] }) {
           <Identity form={form} />
         </ForFile>
       }
-      missing={missingOf(source, destination, project) || differ}
+      missing={missingOf(source, destination, project) || differ || ethics}
       will={
         <>
           <b className="strong">{check.data && makesSays(check.data, kind)}</b>, from {source?.name} to{' '}

@@ -4,7 +4,7 @@ import { Button } from '@mantine/core';
 import { IconShieldCheck } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 
-import type { Job } from '../../api';
+import type { Job, JobOfSource } from '../../api';
 import { Copy } from '../../components/controls';
 import { asks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
@@ -16,12 +16,18 @@ import { useMe } from '../../session/me';
 import { identitySays } from './deid';
 import c from './JobPage.module.css';
 
+type AboutProps = {
+  job: Job;
+  /** Of a batch query: the jobs of all its sources. */
+  batch?: JobOfSource[];
+};
+
 /** About is what a job was asked to do, and by whom. */
-export function About({ job }: { job: Job }) {
+export function About({ job, batch }: AboutProps) {
   return (
     <div className={c.column}>
       <Section title="About">
-        <JobFacts job={job} />
+        <JobFacts job={job} batch={batch} />
       </Section>
       {!asks(job) && (
         <Section title="De-identification">
@@ -38,8 +44,9 @@ export function About({ job }: { job: Job }) {
   );
 }
 
-function JobFacts({ job }: { job: Job }) {
+function JobFacts({ job, batch = [] }: AboutProps) {
   const me = useMe();
+  const others = batch.filter((j) => j.id !== job.id);
   const by = job.deidentified;
   const trial = [job.trial_protocol_name, job.trial_protocol_id && `(${job.trial_protocol_id})`];
   return (
@@ -50,7 +57,7 @@ function JobFacts({ job }: { job: Job }) {
         job.ethics_id !== undefined && ['Ethics ID', job.ethics_id],
         [asks(job) ? 'Source' : 'From', <KnownNode key="from" name={job.source} />],
         job.destination !== '' && ['To', <KnownNode key="to" name={job.destination} />],
-        job.first_job_id !== undefined && ['Together with', <FirstJob key="first" id={job.first_job_id} />],
+        others.length > 0 && ['Same file', <Others key="others" jobs={others} />],
         ['Project', job.project],
         by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
         by !== undefined && ['Profile hash', <Sha256 key="hash" of={by.profile_sha256} />],
@@ -66,13 +73,16 @@ function JobFacts({ job }: { job: Job }) {
   );
 }
 
-/** FirstJob is the job that was made of the same file, for the first source. */
-function FirstJob({ id }: { id: number }) {
-  return (
-    <Link to="/jobs/$id" params={{ id: String(id) }}>
-      Job {id}, of the same file
-    </Link>
-  );
+/** Others are the jobs that were made of the same file, for other sources. */
+function Others({ jobs }: { jobs: JobOfSource[] }) {
+  return jobs.map(({ id, source }) => (
+    <div key={id}>
+      <Link to="/jobs/$id" params={{ id: String(id) }}>
+        Job {id}
+      </Link>{' '}
+      asks {source}
+    </div>
+  ));
 }
 
 function Sha256({ of }: { of: string }) {

@@ -101,7 +101,7 @@ function Shown({ job }: { job: Job }) {
           {troubled && <WhatWentWrong acting={acting} failures={failures} show={show} />}
           {few && !query && list}
         </div>
-        <About job={job} />
+        <About job={job} batch={found.count?.jobs} />
         {query && (
           <div className={c.below}>
             <Suspense fallback={<Loading rows={6} label="Loading results" />}>

@@ -3,7 +3,7 @@
 import type { Job } from '../../api';
 import { counts } from '../../components/jobs';
 import { Note } from '../../components/layout';
-import { sentence } from '../../jobs/words';
+import { whyWaits } from '../../jobs/words';
 import { useServersNow } from '../../servers/queries';
 import { follows } from './follows';
 
@@ -16,7 +16,7 @@ export function Waiting({ job }: { job: Job }) {
       <b>
         {counts(job, job.tasks.pending)} {job.tasks.pending === 1 ? 'waits' : 'wait'}.
       </b>{' '}
-      {sentence(job.why_waiting)} {follows(job, servers)}
+      {whyWaits(job)} {follows(job, servers)}
     </Note>
   );
 }

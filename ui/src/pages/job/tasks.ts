@@ -5,7 +5,7 @@ import { asks } from '../../components/jobs';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { block } from '../../jobs/queries';
-import { sentence } from '../../jobs/words';
+import { byYourClock, sentence } from '../../jobs/words';
 
 /** TaskStatus is a status that tasks can have. */
 export type TaskStatus = Exclude<Status, 'unverified' | 'canceling'>;
@@ -35,7 +35,8 @@ export function blocksFor(first: number, last: number, count: number): number[] 
 export function taskSays(task: Task, asked = false): string {
   if (final(task.status)) return sentence(task.message);
   if (task.status === 'pending') {
-    return task.why_waiting ? `Waits: ${task.why_waiting}` : 'Begins in a moment.';
+    const clock = byYourClock(task);
+    return task.why_waiting ? `Waits: ${task.why_waiting}${clock && `. ${clock}`}` : 'Begins in a moment.';
   }
   if (task.message) return sentence(task.message);
   if (asked) return 'The source is being asked.';

@@ -93,7 +93,7 @@ export default function Dock({ selection, source, destination, clear }: DockProp
   useHotkeys([['mod+Enter', submit]], []);
 
   return (
-    <section className={c.dock} aria-label="Transfer" data-more={more || undefined}>
+    <section className={c.dock} aria-label="Transfer" data-more={more || undefined} data-foot>
       <div className="stack tight">
         <p className={c.says} aria-live="polite">
           <b>{whatGoes(sum)}</b> of {counted(sum.patients, 'patient')},{' '}

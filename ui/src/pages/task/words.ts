@@ -3,7 +3,7 @@
 import type { Job, MissingInstance, Series, Task } from '../../api';
 import { asks, counts } from '../../components/jobs';
 import { count, counted } from '../../format/numbers';
-import { sentence } from '../../jobs/words';
+import { byYourClock, sentence } from '../../jobs/words';
 
 /** missing counts the images of a task that the destination has not acknowledged, as far as the source was asked. */
 export function missing(task: Task): number {
@@ -18,7 +18,7 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
     case 'pending':
       return {
         title: task.why_waiting ? `Waits: ${task.why_waiting}`.replace(/\.?$/, '.') : 'Begins in a moment.',
-        says: known,
+        says: `${byYourClock(task)} ${known}`.trim(),
       };
     case 'in_progress':
       return {
