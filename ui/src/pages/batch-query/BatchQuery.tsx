@@ -7,7 +7,7 @@ import { lazy, Suspense } from 'react';
 import { createBatchQuery, type Node } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, Dates, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
+import { aboutOf, Dates, ForJob, ProjectChoice, useProject } from '../../batch/Choices';
 import { useBatch } from '../../batch/kept';
 import { useMail } from '../../batch/mail';
 import { listed } from '../../batch/preview';
@@ -79,14 +79,14 @@ function Query({ servers }: { servers: Node[] }) {
       check={check}
       needs="Its first row names the columns, such as PatientID and Modality."
       choices={
-        <ForFile form={form} change={change}>
+        <ForJob title="For this file" form={form} change={change}>
           <Sources
             {...{ servers, sources, toggle }}
             gone={named.filter((n) => !servers.some((s) => s.name === n))}
           />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <Dates form={form} change={change} />
-        </ForFile>
+        </ForJob>
       }
       missing={missing}
       will={

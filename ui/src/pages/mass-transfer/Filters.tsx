@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+import '@mantine/core/styles/SegmentedControl.css';
+
+import { Button, SegmentedControl } from '@mantine/core';
+import { IconPlus } from '@tabler/icons-react';
+import { useMutation } from '@tanstack/react-query';
+import { Fragment, lazy, Suspense, useEffect, useRef, useState } from 'react';
+
+import { sizeFault, toBase64 } from '../../batch/file';
+import { FileButton, useDrop } from '../../components/DropZone';
+import { Note, Section } from '../../components/layout';
+import { useWindowRows } from '../../components/rows';
+import { Failed, Loading } from '../../components/states';
+import { count, counted } from '../../format/numbers';
+import { type FilterForm, joined, newFilter } from '../../mass/filters';
+import { jsonOf, readJSON } from '../../mass/json';
+import type { MassForm } from '../../mass/kept';
+import { readMassFilters } from '../../mass/types';
+import { useMe } from '../../session/me';
+import { FilterCard } from './FilterCard';
+import c from './MassTransfer.module.css';
+
+const FilterText = lazy(() => import('./FilterText'));
+
+type FiltersProps = { form: MassForm; change: (part: Partial<MassForm>) => void };
+
+/** Filters choose which series are taken: as cards, or as JSON. */
+export function Filters({ form, change }: FiltersProps) {
+  const { filters, json } = form;
+  const table = useTable(filters, (cards) =>
+    change({ filters: cards, json: json === undefined ? undefined : jsonOf(cards) }),
+  );
+  const faulty = json !== undefined && readJSON(json).faults.length > 0;
+  const over = useDrop(table.take);
+  return (
+    <Section
+      title={
+        <span className="num">
+          {filters.length > 1 ? `${count(filters.length)} filters` : 'What is taken'}
+        </span>
+      }
+      right={
+        <>
+          <FileButton
+            accept=".xlsx,.csv,.txt,.tsv"
+            button="From a table…"
+            quiet
+            size="compact-sm"
+            loading={table.reading}
+            onFiles={table.take}
+          />
+          <SegmentedControl
+            size="xs"
+            aria-label="Filters as"
+            data={[
+              { value: 'cards', label: 'Cards', disabled: faulty },
+              { value: 'json', label: 'JSON' },
+            ]}
+            value={json === undefined ? 'cards' : 'json'}
+            onChange={(value) => change({ json: value === 'json' ? jsonOf(filters) : undefined })}
+          />
+        </>
+      }
+    >
+      <div className={c.filters} data-over={over || undefined}>
+        <p className="small dim">
+          A series is taken if it fits a filter that includes, and none that excludes. Texts match as a whole;
+          capitals and accents don’t matter. <span className="nowrap">* stands</span> for any characters,{' '}
+          <span className="nowrap">? for one.</span>
+        </p>
+        <Told {...table} />
+        {json === undefined ? (
+          <Cards filters={filters} change={(cards) => change({ filters: cards })} />
+        ) : (
+          <Suspense fallback={<Loading rows={5} />}>
+            <FilterText text={json} change={change} filters={filters} />
+          </Suspense>
+        )}
+      </div>
+    </Section>
+  );
+}
+
+/** useTable makes filters out of a table that somebody chose or dropped. */
+function useTable(filters: FilterForm[], put: (cards: FilterForm[]) => void) {
+  const me = useMe();
+  const [fault, setFault] = useState('');
+  const [before, keep] = useState<FilterForm[]>();
+  const read = useMutation({
+    mutationFn: async (file: File) => {
+      const base64 = await toBase64(file);
+      return (await readMassFilters({ body: { file: base64 } })).data.filters;
+    },
+    onSuccess: (found) => {
+      keep(filters);
+      put(joined(filters, found).cards);
+    },
+  });
+  const take = ([file, ...others]: File[]) => {
+    if (!file) return;
+    const wrong = others.length > 0 ? 'Choose one table at a time.' : sizeFault(file.size, me.is_staff);
+    setFault(wrong);
+    read.reset();
+    if (!wrong) read.mutate(file);
+  };
+  const undo = () => {
+    if (before) put(before);
+    read.reset();
+  };
+  return { take, undo, fault, reading: read.isPending, read: read.data?.length, error: read.error };
+}
+
+type ToldProps = Pick<ReturnType<typeof useTable>, 'fault' | 'read' | 'error' | 'undo'>;
+
+/** Told says what came of a table. */
+function Told({ fault, read, error, undo }: ToldProps) {
+  return (
+    <>
+      {fault && (
+        <Note tone="failure" role="alert">
+          {fault}
+        </Note>
+      )}
+      <Failed error={error} />
+      {read !== undefined && (
+        <Note tone="success" role="status">
+          <span className="row wrap">
+            <span>
+              {counted(read, 'filter')} read from the table; those that were there already are not repeated.
+            </span>
+            <Button variant="subtle" size="compact-sm" onClick={undo}>
+              Undo
+            </Button>
+          </span>
+        </Note>
+      )}
+    </>
+  );
+}
+
+type CardsProps = { filters: FilterForm[]; change: (filters: FilterForm[]) => void };
+
+const cardHeight = 48; // pixels, of one that is folded
+
+function Cards({ filters, change }: CardsProps) {
+  const [opened, open] = useState<number | undefined>(() =>
+    filters.length === 1 ? filters[0]?.id : undefined,
+  );
+  const made = useRef<number>(undefined); // the card that takes the focus
+  const { list, places, after, measure } = useWindowRows<HTMLUListElement>({
+    count: filters.length,
+    height: () => cardHeight,
+    keyOf: (i) => filters[i]?.id ?? i,
+  });
+  useEffect(() => {
+    if (made.current === undefined) return;
+    list.current
+      ?.querySelector<HTMLElement>(`[data-card='${made.current}'] input:not([type=radio])`)
+      ?.focus();
+    made.current = undefined;
+  });
+  const add = (card: FilterForm, at: number) => {
+    change([...filters.slice(0, at), card, ...filters.slice(at)]);
+    open(card.id);
+    made.current = card.id;
+  };
+  const remove = (at: number) => {
+    const next = filters.filter((_, i) => i !== at);
+    change(next.length > 0 ? next : [newFilter()]);
+    list.current?.querySelectorAll<HTMLElement>('[data-toggle]')[Math.max(0, at - 1)]?.focus();
+  };
+  return (
+    <>
+      <ul ref={list} className={c.cards} aria-label="Filters">
+        {places.map(({ index, gap }) => {
+          const card = filters[index];
+          return (
+            card && (
+              <Fragment key={card.id}>
+                {gap > 0 && <li aria-hidden style={{ height: gap }} />}
+                <li ref={measure} data-index={index} data-card={card.id}>
+                  <FilterCard
+                    card={card}
+                    number={index + 1}
+                    opened={opened === card.id}
+                    toggle={() => open(opened === card.id ? undefined : card.id)}
+                    change={(part) => change(filters.map((f) => (f.id === card.id ? { ...f, ...part } : f)))}
+                    copy={() => add(newFilter(card), index + 1)}
+                    remove={filters.length > 1 ? () => remove(index) : undefined}
+                  />
+                </li>
+              </Fragment>
+            )
+          );
+        })}
+        {after > 0 && <li aria-hidden style={{ height: after }} />}
+      </ul>
+      <div>
+        <Button
+          variant="subtle"
+          size="compact-sm"
+          leftSection={<IconPlus size={15} aria-hidden />}
+          onClick={() => add(newFilter(), filters.length)}
+        >
+          Add a filter
+        </Button>
+      </div>
+    </>
+  );
+}
