@@ -56,18 +56,20 @@ export function Ends({ sources, destinations, source, destination, choose }: End
   );
 }
 
+type WhenProps = Pick<EndsProps, 'source' | 'destination'> & {
+  gone: string;
+  /** It stands beside source and destination. */
+  beside?: boolean;
+};
+
 /** When says when a transfer between the two will run. */
-export function When({
-  source,
-  destination,
-  gone,
-}: Pick<EndsProps, 'source' | 'destination'> & { gone: string }) {
+export function When({ source, destination, gone, beside }: WhenProps) {
   const { data: now } = useServersNow();
   const of = (node?: Node) => (node?.kind === 'server' ? now?.find((s) => s.name === node.name) : undefined);
   const from = of(source);
   const outlook = from && source?.name !== destination?.name ? whenItRuns(from, of(destination)) : undefined;
   return (
-    <div className={c.when}>
+    <div className={c.when} data-beside={beside}>
       {gone ? <Hint says={gone} waits /> : outlook && <Hint says={outlook.says} waits={outlook.waits} />}
     </div>
   );

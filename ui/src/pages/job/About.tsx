@@ -10,18 +10,24 @@ import { asks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useDeidSum } from '../../jobs/deid';
+import { date as dicomDate } from '../../format/dicom';
+import { count } from '../../format/numbers';
+import { cardOf, filterSays } from '../../mass/filters';
+import type { MassFilter, MassTransfer } from '../../mass/types';
 import { notSentSays } from '../../jobs/notSent';
 import { KnownNode } from '../../servers/KnownNode';
 import { useMe } from '../../session/me';
 import { identitySays } from './deid';
 import c from './JobPage.module.css';
 
+type AboutProps = { job: Job; /** What a mass transfer looks for. */ mass?: MassTransfer };
+
 /** About is what a job was asked to do, and by whom. */
-export function About({ job }: { job: Job }) {
+export function About({ job, mass }: AboutProps) {
   return (
     <div className={c.column}>
       <Section title="About">
-        <JobFacts job={job} />
+        <JobFacts job={job} mass={mass} />
       </Section>
       {!asks(job) && (
         <Section title="De-identification">
@@ -38,7 +44,7 @@ export function About({ job }: { job: Job }) {
   );
 }
 
-function JobFacts({ job }: { job: Job }) {
+function JobFacts({ job, mass }: AboutProps) {
   const me = useMe();
   const by = job.deidentified;
   const trial = [job.trial_protocol_name, job.trial_protocol_id && `(${job.trial_protocol_id})`];
@@ -50,6 +56,8 @@ function JobFacts({ job }: { job: Job }) {
         job.ethics_id !== undefined && ['Ethics ID', job.ethics_id],
         [asks(job) ? 'Source' : 'From', <KnownNode key="from" name={job.source} />],
         job.destination !== '' && ['To', <KnownNode key="to" name={job.destination} />],
+        mass !== undefined && ['Days', daysSay(mass)],
+        mass !== undefined && ['Filters', <FilterList key="filters" filters={mass.filters} />],
         job.first_job_id !== undefined && ['Together with', <FirstJob key="first" id={job.first_job_id} />],
         ['Project', job.project],
         by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
@@ -63,6 +71,29 @@ function JobFacts({ job }: { job: Job }) {
         ['Mail at the end', job.mail_when_finished ? 'yes' : 'no'],
       ]}
     />
+  );
+}
+
+function daysSay({ start_date, end_date, partitions }: MassTransfer): string {
+  const date = (day: string) => dicomDate(day.replaceAll('-', ''));
+  const days = start_date === end_date ? date(start_date) : `${date(start_date)} to ${date(end_date)}`;
+  return partitions === 'weekly' ? `${days}, week by week` : days;
+}
+
+const fewFilters = 5;
+
+function FilterList({ filters }: { filters: MassFilter[] }) {
+  const more = filters.length - fewFilters;
+  return (
+    <ul className={c.filters}>
+      {filters.slice(0, fewFilters).map((filter, i) => (
+        <li key={i}>
+          {filter.mode === 'exclude' && 'Not: '}
+          {filterSays(cardOf(filter))}
+        </li>
+      ))}
+      {more > 0 && <li className="dim">and {count(more)} more</li>}
+    </ul>
   );
 }
 

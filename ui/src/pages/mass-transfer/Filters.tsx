@@ -36,9 +36,10 @@ export function Filters({ form, change }: FiltersProps) {
   return (
     <Section
       title={
-        <span className="num">
-          {filters.length > 1 ? `${count(filters.length)} filters` : 'What is taken'}
-        </span>
+        <>
+          What is taken
+          {filters.length > 1 && <span className={c.number}> · {count(filters.length)} filters</span>}
+        </>
       }
       right={
         <>

@@ -29,7 +29,6 @@ import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
 import { Days } from './Days';
 import { Filters } from './Filters';
-import c from './MassTransfer.module.css';
 
 const MassHelp = lazy(() => import('./MassHelp'));
 
@@ -103,10 +102,11 @@ function Form({ nodes }: { nodes: Node[] }) {
     >
       <div className={b.body}>
         <Section title="Where and when">
-          <div className={`${b.form} ${c.where}`}>
+          <div className={b.form}>
             <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
             <When
               {...{ source, destination }}
+              beside
               gone={goneSays(source ? '' : address.source, destination ? '' : address.destination)}
             />
             <Days form={form} change={change} />
