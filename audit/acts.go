@@ -44,7 +44,7 @@ var acts = map[string]string{
 	"schedule.change": never, "workers.change": never, "workers.delete": never,
 
 	"job.create": never, "job.change": never, "job.delete": never, "job.verify": never, "job.cancel": never,
-	"job.resume": never, "job.retry": never, "job.restart": never, "job.pause": never, "job.continue": never,
+	"job.resume": never, "job.retry": never, "job.restart": never, "job.begin": never, "job.pause": never, "job.continue": never,
 	"task.delete": never, "task.reset": never, "task.kill": never, ActBegin: never, ActTransfer: never,
 	"quarantine.release": never, "quarantine.delete": never,
 

@@ -298,6 +298,8 @@ const shownMissing = 3
 func printTask(w stdio.Writer, t client.Task) {
 	if t.StudyInstanceUID == "" && len(t.Rows) > 0 { // of a batch query, which moves nothing
 		fmt.Fprintf(w, "  Task %d: row %d: %s\n", t.ID, t.Rows[0], words(t.Status))
+	} else if t.Days != "" { // a partition of a mass transfer
+		fmt.Fprintf(w, "  Task %d: %s: %s\n", t.ID, strings.ReplaceAll(t.Days, "/", " to "), words(t.Status))
 	} else {
 		fmt.Fprintf(
 			w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,

@@ -159,7 +159,8 @@ func (c Batch) Transfer(ctx context.Context, b NewBatchTransfer, idempotencyKey 
 	return made, c.make(ctx, "/api/v1/batch-transfers", b, idempotencyKey, &made)
 }
 
-func (c Batch) make(ctx context.Context, path string, body any, key string, made any) error {
+// make sends what makes jobs, once.
+func (c *caller) make(ctx context.Context, path string, body any, key string, made any) error {
 	if key == "" {
 		key = rand.Text()
 	}

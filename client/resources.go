@@ -14,6 +14,7 @@ type Client struct {
 	Jobs          Jobs
 	Live          Live
 	Mails         Mails
+	Mass          Mass
 	Nodes         Nodes
 	Profiles      Profiles
 	Projects      Projects
@@ -38,6 +39,7 @@ func newClient(c *caller) *Client {
 		Jobs:          Jobs{c},
 		Live:          Live{c},
 		Mails:         Mails{c},
+		Mass:          Mass{c},
 		Nodes:         Nodes{c},
 		Profiles:      Profiles{c},
 		Projects:      Projects{c},
@@ -75,6 +77,9 @@ type Live struct{ *caller }
 
 // Mails are mails to users, and what became of them.
 type Mails struct{ *caller }
+
+// Mass makes mass transfers: what a server has of some days, by filters.
+type Mass struct{ *caller }
 
 // Nodes are DICOM nodes, servers and folders alike.
 type Nodes struct{ *caller }

@@ -73,6 +73,7 @@ const (
 	SelectiveTransfer = "selective_transfer"
 	BatchQuery        = "batch_query"
 	BatchTransfer     = "batch_transfer"
+	MassTransferJob   = "mass_transfer"
 )
 
 // NewJob is a job to be made.
@@ -115,7 +116,7 @@ const (
 type Job struct {
 	Versioned
 	ID                int64      `json:"id" doc:"Number of the job." example:"4711"`
-	Kind              string     `json:"kind" enum:"selective_transfer,batch_query,batch_transfer" doc:"What kind of job it is." example:"selective_transfer"`
+	Kind              string     `json:"kind" enum:"selective_transfer,batch_query,batch_transfer,mass_transfer" doc:"What kind of job it is." example:"selective_transfer"`
 	Status            string     `json:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" doc:"How far it is; it follows from the statuses of its tasks." example:"success"`
 	Message           string     `json:"message" doc:"How it ended; empty before." example:"All 2 studies were transferred."`
 	Owner             string     `json:"owner" doc:"Username of who made it." example:"researcher"`
@@ -197,7 +198,8 @@ type Task struct {
 	Status             string     `json:"status" enum:"pending,in_progress,canceled,success,warning,failure" doc:"How far it is." example:"success"`
 	WhyWaiting         string     `json:"why_waiting,omitempty" doc:"Why a pending task does not run now; absent if nothing holds it back." example:"PACS is closed for jobs until 20:00."`
 	Message            string     `json:"message" doc:"What became of it, and what to do." example:"All 240 images were transferred."`
-	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task of a batch query." example:"1.2.826.0.1.3680043.8.498.1"`
+	Days               string     `json:"days,omitempty" doc:"Of a partition of a mass transfer: the day that it looks through, or the first and the last one with a slash between them; absent of all other tasks." example:"2024-01-17"`
+	StudyInstanceUID   string     `json:"study_instance_uid" doc:"Study Instance UID at the source; empty of a task that only asks: a row of a batch query, or a partition of a mass transfer." example:"1.2.826.0.1.3680043.8.498.1"`
 	SeriesInstanceUIDs []string   `json:"series_instance_uids,omitempty" doc:"Series Instance UIDs of the chosen series; absent: the whole study." example:"1.2.826.0.1.3680043.8.498.1.2"`
 	PatientID          string     `json:"patient_id,omitempty" doc:"Patient ID as it was given with the job; absent if none was, or after it was erased." example:"PHANTOM-001"`
 	Pseudonym          string     `json:"pseudonym,omitempty" doc:"As given with the job; to its owner, and to whoever may see the project's linkage table." example:"SUBJ-001"`
@@ -251,6 +253,7 @@ const (
 	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff only; all tasks
 	PauseJob    JobAction = "pause"    // Pending, In Progress
 	ContinueJob JobAction = "continue" // paused
+	BeginJob    JobAction = "begin"    // Success, Warning, Failure; a dry run of a mass transfer
 )
 
 // TaskAction is something that can be done to a task.

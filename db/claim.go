@@ -20,6 +20,7 @@ var ClaimSQL string
 type Claimed struct {
 	TaskID, JobID, Token int64
 	Kind                 string // of the job
+	Moves                bool   // it moves a study; else it only asks its source
 }
 
 // batcher is a pool, a connection or a transaction.
@@ -54,7 +55,7 @@ func ClaimTask(ctx context.Context, conn batcher, member uuid.UUID, probe time.D
 	}
 	var c Claim
 	var again float64
-	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Kind, &c.Token, &again, &c.Stale); err != nil {
+	if err := results.QueryRow().Scan(&c.TaskID, &c.JobID, &c.Kind, &c.Moves, &c.Token, &again, &c.Stale); err != nil {
 		return Claim{}, err
 	}
 	c.Found, c.Again = c.Token != 0, time.Duration(again*float64(time.Second))

@@ -4,7 +4,7 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
 -- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
 -- last, a study that was refused comes after all others.
--- A query takes one association at its source, and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
+-- A task that moves no study, but asks its source for something, takes one association there and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
 -- A lonely task (tasks.alone) runs on a member that runs nothing else. If it is its turn and the member is busy, the member claims nothing, and the
 -- task is left to it for ten minutes, together with room at its servers: the member stops what it runs meanwhile, and then claims this task
@@ -138,7 +138,9 @@ WITH self AS MATERIALIZED (
     FROM pick
     JOIN locked ON locked.id = pick.job_id
     WHERE t.id = pick.task_id AND pick.starts AND t.status = 'pending'
-    RETURNING t.id, t.job_id, pick.kind, t.lease_token, pick.source_id, pick.destination_id, pick.need, t.expected, t.received, t.delivered, t.bytes
+    RETURNING t.id, t.job_id, pick.kind, t.lease_token, pick.source_id, t.study_instance_uid <> '' AS moves,
+              CASE WHEN t.study_instance_uid <> '' THEN pick.destination_id END AS destination_id,
+              CASE WHEN t.study_instance_uid <> '' THEN pick.need ELSE 1 END AS need, t.expected, t.received, t.delivered, t.bytes
 ), left_to AS (
     -- of a lonely task: to this member, if it can start when the member runs nothing else
     UPDATE tasks t
@@ -175,12 +177,12 @@ WITH self AS MATERIALIZED (
     LEFT JOIN used u ON u.server_id = side.server_id
     JOIN server_state was ON was.server_id = side.server_id
     CROSS JOIN LATERAL (
-        SELECT was.studies_per_minute > 0 AND task.kind <> 'batch_query' AND NOT EXISTS (SELECT FROM verify) AS counts,
+        SELECT was.studies_per_minute > 0 AND task.moves AND NOT EXISTS (SELECT FROM verify) AS counts,
                coalesce(coalesce(u.n, 0) + side.need > was.allowance, false) AS trial
     ) start
     WHERE st.server_id = side.server_id AND (start.counts OR start.trial)
 )
-SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(pick.kind, ''), coalesce(task.lease_token, 0),
+SELECT coalesce(pick.task_id, 0), coalesce(pick.job_id, 0), coalesce(pick.kind, ''), coalesce(task.moves, true), coalesce(task.lease_token, 0),
        coalesce((SELECT extract(epoch FROM min(next.at) - schedule_now())
                  FROM server_state st CROSS JOIN LATERAL (VALUES (st.next_start_at), (st.caps_until), (CASE WHEN st.allowance IS NOT NULL THEN st.probe_at END)) AS next (at)
                  WHERE next.at > schedule_now()), 0)::float8,

@@ -299,6 +299,15 @@ type Linkage struct {
 	CreatedAt time.Time
 }
 
+type MassTransfer struct {
+	JobID    int64
+	FirstDay string
+	LastDay  string
+	Weekly   bool
+	Filters  []byte
+	DryRun   bool
+}
+
 type Member struct {
 	ID        uuid.UUID
 	DataDirID uuid.UUID
@@ -338,6 +347,16 @@ type Outbox struct {
 	EndedAt     *time.Time
 	WaitSeconds float64
 	Sealed      []byte
+}
+
+type Partition struct {
+	TaskID    int64
+	FirstDay  string
+	LastDay   string
+	Searched  int32
+	Studies   int32
+	Series    int32
+	Instances int64
 }
 
 type PasswordReset struct {
@@ -700,6 +719,26 @@ type VerificationInstance struct {
 	SentSeriesUid string
 	Verified      bool
 	Reason        string
+}
+
+type Volume struct {
+	JobID             int64
+	ID                int64
+	PartitionID       int64
+	TaskID            *int64
+	PatientID         string
+	AccessionNumber   string
+	StudyInstanceUid  string
+	StudyDate         string
+	StudyTime         string
+	StudyDescription  string
+	SeriesInstanceUid string
+	SentSeriesUid     string
+	Modality          string
+	SeriesDescription string
+	SeriesNumber      *int32
+	InstitutionName   string
+	Instances         int32
 }
 
 type Warning struct {

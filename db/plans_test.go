@@ -44,6 +44,9 @@ const filled = `
 	SELECT id, 'p', '', '', '', '', '', '{CT}', '', '', '{}', '{}' FROM tasks;
 	INSERT INTO query_results (job_id, task_id, patient_id, patient_name, patient_birth_date, accession_number, study_instance_uid, study_date, study_time, study_description, modalities, series_instance_uid, series_description, instances)
 	SELECT job_id, id, 'p', '', '', '', '1.2', '', '', '', '{CT}', '', '', 1 FROM tasks;
+	INSERT INTO partitions (task_id, first_day, last_day) SELECT id, '20240101', '20240101' FROM tasks;
+	INSERT INTO volumes (job_id, partition_id, task_id, patient_id, accession_number, study_instance_uid, study_date, study_time, study_description, series_instance_uid, modality, series_description, institution_name, instances)
+	SELECT job_id, id, id, 'p', '', '1.2', '20240101', '', '', '1.2.' || id, 'CT', '', '', 1 FROM tasks;
 	INSERT INTO audit (at, username, action, patient_id, study_uid)
 	SELECT now() - ($rows - n) * interval '1 minute', CASE WHEN n <= 10 THEN 'rare' ELSE 'often' END, CASE WHEN n <= 10 THEN 'rare.act' ELSE 'often.act' END, 'p' || n, '1.2.' || n
 	FROM generate_series(1, $rows) n;
@@ -98,6 +101,10 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 		p.JobIds, p.Max = []int64{job - 1, job}, 50
 		return func() error { return ask(q.ListResults(ctx, p)) }
 	}
+	volumes := func(p db.ListVolumesParams) func() error {
+		p.JobID, p.Max = job, 50
+		return func() error { return ask(q.ListVolumes(ctx, p)) }
+	}
 	first := time.Now().Add(-time.Duration(rows) * time.Minute)
 	early, late := first.Add(-time.Minute), first.Add(10*time.Minute)
 	return map[string][]func() error{
@@ -151,6 +158,16 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 		"ListResults": {
 			results(db.ListResultsParams{}), results(db.ListResultsParams{After: int64(rows) / 2}),
 			results(db.ListResultsParams{TaskID: int64(rows) / 2}),
+		},
+		"ListPartitions": {
+			func() error { return ask(q.ListPartitions(ctx, db.ListPartitionsParams{JobID: job, Max: 50})) },
+			func() error {
+				return ask(q.ListPartitions(ctx, db.ListPartitionsParams{JobID: job, After: int32(rows) / 2, Max: 50}))
+			},
+		},
+		"ListVolumes": {
+			volumes(db.ListVolumesParams{}), volumes(db.ListVolumesParams{After: int64(rows) / 2}),
+			volumes(db.ListVolumesParams{PartitionID: int64(rows) / 2}),
 		},
 		"ListFailedQueries": {
 			func() error {

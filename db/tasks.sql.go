@@ -629,7 +629,7 @@ func (q *Queries) RunningTasks(ctx context.Context, jobID int64) ([]int64, error
 }
 
 const tasksOfMember = `-- name: TasksOfMember :many
-SELECT t.id, t.job_id, j.kind, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
+SELECT t.id, t.job_id, j.kind, (t.study_instance_uid <> '')::boolean AS moves, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id
@@ -641,6 +641,7 @@ type TasksOfMemberRow struct {
 	ID              int64
 	JobID           int64
 	Kind            string
+	Moves           bool
 	LeaseToken      *int64
 	CancelRequested bool
 	OwnerID         int64
@@ -664,6 +665,7 @@ func (q *Queries) TasksOfMember(ctx context.Context, leaseMember *uuid.UUID) ([]
 			&i.ID,
 			&i.JobID,
 			&i.Kind,
+			&i.Moves,
 			&i.LeaseToken,
 			&i.CancelRequested,
 			&i.OwnerID,

@@ -20,9 +20,11 @@ import (
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/feed"
 	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/engine/inquiry"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/ledger"
+	"github.com/adit-go/adit/engine/mass"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/projects"
 	"github.com/adit-go/adit/engine/quarantine"
@@ -49,6 +51,7 @@ type Engine struct {
 	Transfer     *transfer.Service
 	BatchQuery   *batchquery.Service
 	BatchJobs    *batchjobs.Service
+	Mass         *mass.Service
 	Doctor       *doctor.Service
 	Housekeeping *housekeeping.Service
 	Feed         *feed.Service
@@ -73,7 +76,8 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 		Lease: e.Lease, Ledger: ledger.New(b), Sink: sink.New(b, e.Nodes),
 		Receive: e.Receive, Quarantine: e.Quarantine, Verify: e.Verify, Retrieve: e.Retrieve,
 	})
-	e.BatchQuery = batchquery.New(b, e.Nodes, e.Jobs, e.Lease)
+	asks := inquiry.New(b, e.Nodes, e.Lease)
+	e.BatchQuery, e.Mass = batchquery.New(b, e.Jobs, asks), mass.New(b, e.Jobs, asks)
 	e.BatchJobs = batchjobs.New(b, e.Jobs, e.BatchQuery)
 	e.Doctor = doctor.New(b, e.Nodes, e.Receive, e.Retrieve)
 	doors.SetRefresh(e.Nodes.RefreshSchedules)
@@ -85,8 +89,11 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 func (e *Engine) Run(
 	ctx context.Context, held lease.Held, signals *lease.StopSignals, progress *lease.Progress,
 ) lease.Outcome {
-	if held.Kind == jobs.BatchQuery {
+	switch {
+	case held.Kind == jobs.BatchQuery:
 		return e.BatchQuery.Run(ctx, held, signals)
+	case held.Kind == jobs.MassTransfer && !held.Moves:
+		return e.Mass.Run(ctx, held, signals)
 	}
 	return e.Transfer.Run(ctx, held, signals, progress)
 }

@@ -105,6 +105,8 @@ func TestListsAskOnce(t *testing.T) {
 		SELECT 'batch_query', u.id, p.id, $1, 3, 1 FROM users u, projects p WHERE u.is_superuser LIMIT 1 RETURNING id`, m.src)
 	found := m.one(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, rows) VALUES ($1, 1, '', 'success', '{2}') RETURNING id`, query)
 	m.asked(query)
+	massJob := m.one(`INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, priority, n_pending)
+		SELECT 'mass_transfer', u.id, p.id, $1, $2, 1, 1000 FROM users u, projects p WHERE u.is_superuser LIMIT 1 RETURNING id`, m.src, m.dst)
 
 	grow := func(from, to int) {
 		t.Helper()
@@ -133,6 +135,8 @@ func TestListsAskOnce(t *testing.T) {
 			m.exec(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, message, reason, not_before) VALUES ($1, 2 * $2::integer + 1, '1.2', 'pending', '', '', now() + interval '1 hour'), ($1, 2 * $2 + 2, '1.2', 'failure', $3, $3, now())`,
 				job, n, "It failed like "+name)
 			m.exec(`INSERT INTO task_log (task_id, line) VALUES ($1, $2)`, task, name)
+			day := m.one(`INSERT INTO tasks (job_id, seq) VALUES ($1, $2) RETURNING id`, massJob, n+1)
+			m.addVolume(massJob, day, fmt.Sprintf("1.2.%d", n+1))
 			m.addResult(query, found, fmt.Sprintf("1.2.%d", n+1))
 			m.exec(`INSERT INTO linkage (project_id, trial, pseudonym, identity, patient_id) SELECT id, '', $1, $1, $1 FROM projects WHERE name = $2`, name, project)
 			m.exec(`INSERT INTO deid_profiles (name, version, sha256, text) VALUES ($1, '1', $1, $2)`,
@@ -144,6 +148,8 @@ func TestListsAskOnce(t *testing.T) {
 		}
 	}
 	places := strings.NewReplacer(
+		"/jobs/{id}/partitions", fmt.Sprintf("/jobs/%d/partitions", massJob),
+		"/jobs/{id}/volumes", fmt.Sprintf("/jobs/%d/volumes", massJob),
 		"/jobs/{id}/results", fmt.Sprintf("/jobs/%d/results", query), "/jobs/{id}", fmt.Sprintf("/jobs/%d", job),
 		"/tasks/{id}", fmt.Sprintf("/tasks/%d", task),
 		"{group}", group, "{name}", project,

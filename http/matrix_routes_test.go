@@ -102,6 +102,13 @@ var routes = []row{
 	{route: "GET /api/v1/batch-samples/{kind}", want: every(200), on: named("batch_query")},
 	{route: "POST /api/v1/batch-queries", want: every(201), needs: source, body: `{"sources":["SRC"],"file":"` + queryFile + `"}`},
 	{route: "POST /api/v1/batch-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","file":"` + transferFile + `"}`},
+	{route: "POST /api/v1/mass-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","start_date":"2024-01-01","end_date":"2024-01-02","filters":[{"modality":"CT"}]}`},
+	{route: "POST /api/v1/mass-filters:read", want: every(200), body: `{"file":"` + inBase64("modality\nCT\n") + `"}`},
+	{route: "GET /api/v1/jobs/{id}/mass", want: owned(200), on: newMass(false)},
+	{route: "GET /api/v1/jobs/{id}/partitions", want: owned(200), on: newMass(false)},
+	{route: "GET /api/v1/jobs/{id}/volumes", want: owned(200), on: newMass(false)},
+	{route: "GET /api/v1/jobs/{id}/volumes:export", want: owned(200), on: newMass(false)},
+	{route: "POST /api/v1/jobs/{id}:begin", want: owned(200), on: newMass(true)},
 	{route: "GET /api/v1/jobs/{id}/results", want: owned(200), on: newBatchQuery},
 	{route: "GET /api/v1/jobs/{id}/results:count", want: owned(200), on: newBatchQuery},
 	{route: "GET /api/v1/jobs/{id}/results:export", want: owned(200), on: newBatchQuery},
@@ -248,6 +255,28 @@ func newBatchQuery(m *matrix, owner person) []string {
 	m.asked(job)
 	m.addResult(job, task, "1.2.3")
 	return []string{strconv.FormatInt(job, 10)}
+}
+
+// newMass makes a mass transfer that has ended, and found a series; a dry run, if it is to be one.
+func newMass(dryRun bool) func(*matrix, person) []string {
+	return func(m *matrix, owner person) []string {
+		m.t.Helper()
+		job, task := m.makeJob("success", owner)
+		m.exec(`UPDATE jobs SET kind = 'mass_transfer', pseudonymize = true WHERE id = $1`, job)
+		m.exec(`UPDATE tasks SET study_instance_uid = '' WHERE job_id = $1`, job)
+		m.exec(`INSERT INTO mass_transfers (job_id, first_day, last_day, weekly, filters, dry_run) VALUES ($1, '20240101', '20240101', false, '[{"mode":"include"}]', $2)`, job, dryRun)
+		m.addVolume(job, task, "1.2.3")
+		return []string{strconv.FormatInt(job, 10)}
+	}
+}
+
+// addVolume adds a partition with a series that was found, and that nothing transfers yet.
+func (m *matrix) addVolume(job, task int64, series string) {
+	m.t.Helper()
+	m.exec(`INSERT INTO partitions (task_id, first_day, last_day) VALUES ($1, '20240101', '20240101') ON CONFLICT DO NOTHING`, task)
+	m.exec(`INSERT INTO volumes (job_id, partition_id, patient_id, accession_number, study_instance_uid, study_date, study_time, study_description,
+			series_instance_uid, modality, series_description, institution_name, instances)
+		VALUES ($1, $2, 'P', '', '1.2', '20240101', '', '', $3, 'CT', '', '', 1)`, job, task, series)
 }
 
 // asked adds what the tasks of a batch query ask.

@@ -52,7 +52,7 @@ LIMIT sqlc.arg(max) OFFSET sqlc.arg(skip);
 
 -- TasksOfMember is what this member holds, and whether somebody asked for it to stop.
 -- name: TasksOfMember :many
-SELECT t.id, t.job_id, j.kind, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
+SELECT t.id, t.job_id, j.kind, (t.study_instance_uid <> '')::boolean AS moves, t.lease_token, t.cancel_requested, j.owner_id, j.source_id, j.destination_id, j.project_id,
        (t.pseudonym <> '' OR j.pseudonymize)::boolean AS pseudonymized
 FROM tasks t
 JOIN jobs j ON j.id = t.job_id

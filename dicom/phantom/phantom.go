@@ -46,6 +46,7 @@ type StudySpec struct {
 	Patient         Patient
 	Date, Time      string // DA, TM; 20240102 and 080000 when empty
 	Undated         bool   // has neither
+	Untimed         bool   // has no time
 	AccessionNumber string
 	Description     string
 	Series          []SeriesSpec
@@ -103,6 +104,9 @@ func New(seed uint64, spec StudySpec) *Study {
 	}
 	if spec.Undated {
 		spec.Date, spec.Time = "", ""
+	}
+	if spec.Untimed {
+		spec.Time = ""
 	}
 	st := &Study{Spec: spec, seed: seed}
 	st.StudyInstanceUID = st.uid("study")

@@ -16,22 +16,12 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// Format is how a table is written.
-type Format string
-
-// The formats.
-const (
-	XLSX         Format = "xlsx"
-	CSV          Format = "csv"
-	CSVSemicolon Format = "csv-semicolon"
-)
-
 // exportPage is how many rows of a table are read at once.
 const exportPage = 1000
 
 // Export returns what writes the results of a batch query, in a form that a batch transfer takes. A workbook has the
 // rows that failed on a second sheet.
-func (svc *Service) Export(ctx context.Context, user people.User, job int64, allSources bool, f Format) (
+func (svc *Service) Export(ctx context.Context, user people.User, job int64, allSources bool, f batch.Format) (
 	func(ctx context.Context, w io.Writer) error, error,
 ) {
 	list, err := svc.queries.Batch(ctx, user, job, allSources)
@@ -50,7 +40,7 @@ func (svc *Service) Export(ctx context.Context, user people.User, job int64, all
 	}
 	of := exported{Count: count, sources: len(list) > 1, extra: list[0].ExtraColumns}
 	return func(ctx context.Context, w io.Writer) error {
-		out, err := newTable(w, f, "Results", of.columns())
+		out, err := batch.NewTable(w, f, "Results", of.columns())
 		if err != nil {
 			return err
 		}
@@ -78,21 +68,6 @@ func (svc *Service) Export(ctx context.Context, user people.User, job int64, all
 		}
 		return out.Finish()
 	}, nil
-}
-
-// newTable begins a table in a format.
-func newTable(w io.Writer, f Format, sheet string, columns []batch.ExportColumn) (batch.Exporter, error) {
-	switch f {
-	case CSV:
-		return batch.NewCSV(w, ',', columns)
-	case CSVSemicolon:
-		return batch.NewCSV(w, ';', columns)
-	}
-	book, err := batch.NewXLSX(w)
-	if err != nil {
-		return nil, err
-	}
-	return book, book.Sheet(sheet, columns)
 }
 
 // exported is what an export of results has columns for.

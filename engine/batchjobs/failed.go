@@ -21,7 +21,7 @@ const reasonColumn = batch.RemarksColumn
 
 // FailedRows returns what writes the rows of a batch query that failed, with the reason. The table can be used again
 // for a batch query.
-func (svc *Service) FailedRows(ctx context.Context, user people.User, id int64, f Format) (
+func (svc *Service) FailedRows(ctx context.Context, user people.User, id int64, f batch.Format) (
 	func(ctx context.Context, w io.Writer) error, error,
 ) {
 	list, err := svc.queries.Batch(ctx, user, id, false)
@@ -35,7 +35,7 @@ func (svc *Service) FailedRows(ctx context.Context, user people.User, id int64, 
 		return nil, err
 	}
 	return func(ctx context.Context, w io.Writer) error {
-		out, err := newTable(w, f, "Failed rows", failedColumns(job.ExtraColumns))
+		out, err := batch.NewTable(w, f, "Failed rows", failedColumns(job.ExtraColumns))
 		if err != nil {
 			return err
 		}

@@ -272,15 +272,15 @@ func (svc *Service) Transfer(ctx context.Context, user people.User, f File, t jo
 }
 
 // Sample writes a small file with all columns of a kind, for people to begin with.
-func Sample(kind string, f Format, w io.Writer) error {
+func Sample(kind string, f batch.Format, w io.Writer) error {
 	sample := batch.QuerySample()
 	if kind == jobs.BatchTransfer {
 		sample = batch.TransferSample()
 	}
 	switch f {
-	case CSV:
+	case batch.FormatCSV:
 		return sample.CSV(w, ',')
-	case CSVSemicolon:
+	case batch.FormatCSVSemicolon:
 		return sample.CSV(w, ';')
 	}
 	return sample.XLSX(w)

@@ -6,20 +6,18 @@ package batchquery
 
 import (
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/inquiry"
 	"github.com/adit-go/adit/engine/jobs"
-	"github.com/adit-go/adit/engine/lease"
-	"github.com/adit-go/adit/engine/nodes"
 )
 
 // Service of one engine. It is safe for concurrent use.
 type Service struct {
 	*base.Base
-	nodes *nodes.Service
-	jobs  *jobs.Service
-	lease *lease.Service
+	jobs    *jobs.Service
+	inquiry *inquiry.Service
 }
 
 // New returns the service of an engine.
-func New(b *base.Base, ofNodes *nodes.Service, ofJobs *jobs.Service, ofLease *lease.Service) *Service {
-	return &Service{Base: b, nodes: ofNodes, jobs: ofJobs, lease: ofLease}
+func New(b *base.Base, ofJobs *jobs.Service, ofInquiry *inquiry.Service) *Service {
+	return &Service{Base: b, jobs: ofJobs, inquiry: ofInquiry}
 }

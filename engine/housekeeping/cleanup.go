@@ -129,6 +129,7 @@ func (svc *Service) eraseJob(ctx context.Context, id int64, run *choreRun) (eras
 			},
 			func() (int64, error) { return q.EraseResults(ctx, db.EraseResultsParams{JobID: id, Max: cleanUpBatch}) },
 			func() (int64, error) { return q.EraseQueries(ctx, db.EraseQueriesParams{JobID: id, Max: cleanUpBatch}) },
+			func() (int64, error) { return q.EraseVolumes(ctx, db.EraseVolumesParams{JobID: id, Max: cleanUpBatch}) },
 		} {
 			if n, err := erase(); err != nil || n > 0 {
 				return n > 0, err

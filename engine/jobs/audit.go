@@ -20,11 +20,11 @@ func recordJob(ctx context.Context, q *db.Queries, job Job, act string, detail m
 
 // recordNewJob leaves a row for a job that was made. Its studies have rows of their own when they move; the study of a
 // job of one is named at once.
-func recordNewJob(ctx context.Context, q *db.Queries, job db.Job, t Transfer) error {
+func recordNewJob(ctx context.Context, q *db.Queries, job db.Job, t Transfer, tasks int) error {
 	e := audit.Entry{
 		Action: "job.create", Object: fmt.Sprintf("job %d", job.ID), Source: t.Source, Destination: t.Destination,
 		ProfileSHA256: job.ProfileSha256, Detail: map[string]any{
-			"kind": job.Kind, "tasks": len(t.Studies), "urgent": t.Urgent, "outside_windows": t.OutsideWindows,
+			"kind": job.Kind, "tasks": tasks, "urgent": t.Urgent, "outside_windows": t.OutsideWindows,
 		},
 	}
 	if job.ProfileName != "" {

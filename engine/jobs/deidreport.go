@@ -44,7 +44,7 @@ func (svc *Service) ExportDeidReport(ctx context.Context, user people.User, jobI
 	if err != nil {
 		return nil, err
 	}
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (svc *Service) DeidReport(ctx context.Context, user people.User, id int64) 
 	if err != nil {
 		return DeidReport{}, refusal.NotFound(err, "de-identification report of task", id)
 	}
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	if err != nil {
 		return DeidReport{}, err
 	}
@@ -201,9 +201,9 @@ func (svc *Service) DeidReport(ctx context.Context, user people.User, id int64) 
 	return reportOf(task.Task, job.Job, row)
 }
 
-// seesPseudonyms reports whether a user may see the pseudonyms of all studies of a job, beside whose they are: that is
+// SeesPseudonyms reports whether a user may see the pseudonyms of all studies of a job, beside whose they are: that is
 // what the project's linkage table says. Who made the job sees those that were given to it, and nobody else does.
-func (svc *Service) seesPseudonyms(ctx context.Context, user people.User, job Job) (bool, error) {
+func (svc *Service) SeesPseudonyms(ctx context.Context, user people.User, job Job) (bool, error) {
 	if job.ProfileName == "" { // nothing is pseudonymized
 		return true, nil
 	}

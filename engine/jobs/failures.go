@@ -70,7 +70,7 @@ func (svc *Service) ExportFailedStudies(ctx context.Context, user people.User, j
 	if err != nil {
 		return nil, err
 	}
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	if err != nil {
 		return nil, err
 	}

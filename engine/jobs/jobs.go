@@ -281,6 +281,7 @@ const (
 	RestartJob  JobAction = "restart"  // Canceled, Success, Warning, Failure; staff
 	PauseJob    JobAction = "pause"    // Pending, In Progress
 	ContinueJob JobAction = "continue" // paused
+	BeginJob    JobAction = "begin"    // a dry run that has ended: what it found is transferred
 )
 
 type jobRule struct {
@@ -304,10 +305,11 @@ var jobRules = map[JobAction]jobRule{
 				return err
 			}
 			return errors.Join(
-				q.RestartTasks(ctx, job.ID), q.StripJob(ctx, db.StripJobParams{ID: job.ID}), q.RecountJob(ctx, job.ID),
+				restartMass(ctx, q, job), q.RestartTasks(ctx, job.ID), q.StripJob(ctx, db.StripJobParams{ID: job.ID}), q.RecountJob(ctx, job.ID),
 			)
 		},
 	},
+	BeginJob: {false, true, []string{Success, Warning, Failure}, beginMass},
 	PauseJob: {false, false, []string{Pending, InProgress}, func(ctx context.Context, q *db.Queries, job db.Job) error {
 		if job.Paused {
 			return &refusal.Conflict{Reason: "the job is already paused"}

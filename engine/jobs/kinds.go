@@ -15,6 +15,7 @@ const (
 	SelectiveTransfer = people.SelectiveTransfer // a person picks the studies
 	BatchQuery        = people.BatchQuery        // a file says what is looked for
 	BatchTransfer     = people.BatchTransfer     // a file names the studies
+	MassTransfer      = people.MassTransfer      // filters say which series of some days
 )
 
 // kind is what tells the jobs of a kind from others.
@@ -29,6 +30,7 @@ var kinds = map[string]kind{
 	SelectiveTransfer: {"selective transfer", 4, 8, 10, "use a batch transfer for more"},
 	BatchQuery:        {"batch query", 3, 7, 1000, "split the file, or ask your administrator"},
 	BatchTransfer:     {"batch transfer", 2, 6, 500, "split the file, or ask your administrator"},
+	MassTransfer:      {"mass transfer", 1, 5, maxTasks, ""},
 }
 
 // priorityOf returns where a job stands.

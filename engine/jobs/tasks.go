@@ -19,6 +19,7 @@ import (
 type Task struct {
 	db.Task
 	WhyWaiting string // for a pending task, in words
+	Days       Days   // of the partition of a mass transfer; empty: the task is none
 }
 
 // MissingInstance is an instance that the source has and the destination did not acknowledge.
@@ -47,7 +48,7 @@ func (svc *Service) Task(ctx context.Context, user people.User, id int64) (Task,
 	if err != nil {
 		return Task{}, fmt.Errorf("task %d: %w", id, refusal.ErrNotFound)
 	}
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	if err != nil {
 		return Task{}, err
 	}
@@ -94,7 +95,7 @@ func (svc *Service) Tasks(ctx context.Context, user people.User, jobID int64, f 
 	if err != nil {
 		return nil, err
 	}
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	if err != nil {
 		return nil, err
 	}

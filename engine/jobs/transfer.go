@@ -26,7 +26,7 @@ const maxTasks = 100_000
 
 // Transfer is a job to be made: studies that are to go from a source to a destination.
 type Transfer struct {
-	Kind string // SelectiveTransfer, by default, or BatchTransfer
+	Kind string // SelectiveTransfer, by default, BatchTransfer or MassTransfer
 	About
 	Source      string // name of a server
 	Destination string // name of a server or folder
@@ -65,6 +65,20 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
+	return svc.createTransfer(ctx, user, t, t.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
+		job, err := insertTransfer(ctx, q, user, t, len(t.Studies), p)
+		if err != nil {
+			return 0, err
+		}
+		return job.ID, q.InsertTasks(ctx, t.tasks(job.ID))
+	})
+}
+
+// createTransfer makes the job of a valid transfer by a function, once, if the user may make it.
+func (svc *Service) createTransfer(
+	ctx context.Context, user people.User, t Transfer, hash []byte,
+	insert func(q *db.Queries, p db.InsertJobParams) (int64, error),
+) (Job, error) {
 	if err := svc.checkSettings(ctx, t); err != nil {
 		return Job{}, err
 	}
@@ -79,13 +93,11 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	if err != nil {
 		return Job{}, err
 	}
-	id, err := svc.Once(ctx, user, t.IdempotencyKey, t.hash(), func(q *db.Queries) (int64, error) {
+	id, err := svc.Once(ctx, user, t.IdempotencyKey, hash, func(q *db.Queries) (int64, error) {
 		if err := svc.People.Site.CountJob(ctx, q, user); err != nil {
 			return 0, err
 		}
-		return insertTransfer(
-			ctx, q, user, t, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination},
-		)
+		return insert(q, db.InsertJobParams{ProjectID: project, SourceID: &source, DestinationID: &destination})
 	})
 	if err != nil {
 		return Job{}, err
@@ -100,7 +112,7 @@ func (svc *Service) checkSettings(ctx context.Context, t Transfer) error {
 	if err != nil {
 		return err
 	}
-	if settings.EthicsIDNeeded && t.Kind == BatchTransfer && strings.TrimSpace(t.EthicsID) == "" {
+	if settings.EthicsIDNeeded && t.Kind != SelectiveTransfer && strings.TrimSpace(t.EthicsID) == "" {
 		return &refusal.Invalid{
 			Field: "ethics_id", Reason: "give the number of the application to the ethics committee, which this site asks for",
 		}
@@ -122,37 +134,34 @@ func (svc *Service) checkSettings(ctx context.Context, t Transfer) error {
 	return nil
 }
 
-// insertTransfer makes the job and its tasks.
+// insertTransfer makes the job of a transfer, of which so many tasks are to follow.
 func insertTransfer(
-	ctx context.Context, q *db.Queries, user people.User, t Transfer, p db.InsertJobParams,
-) (int64, error) {
+	ctx context.Context, q *db.Queries, user people.User, t Transfer, tasks int, p db.InsertJobParams,
+) (db.Job, error) {
 	p.Kind, p.OwnerID, p.TrialProtocolID, p.TrialProtocolName = t.Kind, user.ID, t.TrialProtocolID,
 		t.TrialProtocolName
 	p.Title, p.Description, p.EthicsID, p.ExtraColumns = t.Title, t.Description, t.EthicsID, []string{}
-	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(len(t.Studies)),
+	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(tasks),
 		t.Pseudonymize
 	p.Urgent, p.Priority = t.Urgent, priorityOf(t.Kind, t.Urgent)
 	p.LeaveOutRejected = t.leavesOutRejected()
 	if t.pseudonymizes() {
 		if err := projects.PinProfile(ctx, q, p.ProjectID, &p); err != nil {
-			return 0, err
+			return db.Job{}, err
 		}
 	}
 	job, err := q.InsertJob(ctx, p)
 	if err != nil {
-		return 0, err
+		return db.Job{}, err
 	}
 	if t.OutsideWindows {
 		if err := q.SetUrgency(ctx, db.SetUrgencyParams{
 			ID: job.ID, Urgent: t.Urgent, OutsideWindows: true, Priority: p.Priority,
 		}); err != nil {
-			return 0, err
+			return db.Job{}, err
 		}
 	}
-	if err := recordNewJob(ctx, q, job, t); err != nil {
-		return 0, err
-	}
-	return job.ID, q.InsertTasks(ctx, t.tasks(job.ID))
+	return job, recordNewJob(ctx, q, job, t, tasks)
 }
 
 func (t Transfer) tasks(job int64) db.InsertTasksParams {
@@ -194,17 +203,12 @@ func (t Transfer) hash() []byte {
 	return h.Sum(nil)
 }
 
-func (t Transfer) validate(user people.User) error {
-	switch {
-	case t.OutsideWindows && !t.Urgent:
+// validateCommon refuses what no job may be, whatever studies it has.
+func (t Transfer) validateCommon() error {
+	if t.OutsideWindows && !t.Urgent {
 		return &refusal.Invalid{
 			Field: "outside_windows", Reason: "only an urgent job may run outside the windows of its servers",
 		}
-	case len(t.Studies) == 0:
-		return &refusal.Invalid{Field: "studies", Reason: "name at least one study"}
-	}
-	if err := cmp.Or(checkCount(t.Kind, user, "studies", "studies", len(t.Studies)), t.About.validate()); err != nil {
-		return err
 	}
 	for field, value := range map[string]string{
 		"trial_protocol_id": t.TrialProtocolID, "trial_protocol_name": t.TrialProtocolName,
@@ -215,6 +219,18 @@ func (t Transfer) validate(user people.User) error {
 				Reason: "at most 64 characters, without a backslash, control characters or other invisible characters",
 			}
 		}
+	}
+	return t.About.validate()
+}
+
+func (t Transfer) validate(user people.User) error {
+	if len(t.Studies) == 0 {
+		return &refusal.Invalid{Field: "studies", Reason: "name at least one study"}
+	}
+	if err := cmp.Or(
+		t.validateCommon(), checkCount(t.Kind, user, "studies", "studies", len(t.Studies)),
+	); err != nil {
+		return err
 	}
 	seen := make(map[string]bool, len(t.Studies))
 	for i, s := range t.Studies {
@@ -280,7 +296,7 @@ func (t Transfer) leavesOutRejected() bool {
 }
 
 func (t Transfer) sendsPatients() bool {
-	return !t.Pseudonymize && slices.ContainsFunc(t.Studies, Study.keepsPatient)
+	return !t.Pseudonymize && (t.Kind == MassTransfer || slices.ContainsFunc(t.Studies, Study.keepsPatient))
 }
 
 // checkPseudonyms refuses what the tasks would refuse one by one, as far as the request itself shows it.

@@ -24,7 +24,7 @@ func (svc *Service) SightOf(ctx context.Context, user people.User, id int64) (Si
 		return Sight{}, err
 	}
 	own := job.OwnerID == user.ID
-	all, err := svc.seesPseudonyms(ctx, user, job)
+	all, err := svc.SeesPseudonyms(ctx, user, job)
 	return Sight{Own: own, Pseudonyms: own || all}, err
 }
 

@@ -24,8 +24,8 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 			pending = append(pending, row.ID)
 		}
 	}
-	if len(pending) == 0 {
-		return tasks, nil
+	if err := svc.tellDays(ctx, job, tasks); err != nil || len(pending) == 0 {
+		return tasks, err
 	}
 	servers, err := svc.Q.Planned().WhatKeeps(ctx, []int64{job.ID})
 	if err != nil {

@@ -36,6 +36,8 @@ type Outcome struct {
 	Brought  bool                                                      // something was delivered
 	Fail     func(o *Outcome, message string)                          // counts an attempt that failed
 	Servers  []Tested
+	// adds tasks to the job, before this end, which may end the job otherwise; nil: it adds none
+	Grow func(ctx context.Context, q *db.Queries) error
 	// the summary, in the transaction that ends the lease
 	Write    func(ctx context.Context, q *db.Queries, ended Outcome) error
 	GiveBack func(ctx context.Context) // the slots, where nothing could be written
@@ -58,6 +60,11 @@ func (svc *Service) End(ctx context.Context, o Outcome) error {
 		p, err := svc.leaseEndOf(ctx, q, &o)
 		if err != nil {
 			return err
+		}
+		if o.Grow != nil {
+			if err := o.Grow(ctx, q); err != nil {
+				return err
+			}
 		}
 		pressed, err := svc.endLease(ctx, q, o.Held, &p)
 		if err != nil {

@@ -125,7 +125,7 @@ func (svc *Service) takeBack(ctx context.Context, member uuid.UUID, how loss) er
 	}
 	for _, row := range rows {
 		h := Held{Claimed: db.Claimed{
-			TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind,
+			TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind, Moves: row.Moves,
 		}, Member: member}
 		if err := svc.lose(ctx, h, how); err != nil && !errors.Is(err, fault.ErrFenced) {
 			return err

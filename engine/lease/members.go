@@ -123,7 +123,7 @@ func (svc *Service) beat(ctx context.Context, conn *pgx.Conn, member uuid.UUID) 
 		held[i] = HeldTask{
 			Held: Held{
 				Claimed: db.Claimed{
-					TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind,
+					TaskID: row.ID, JobID: row.JobID, Token: *row.LeaseToken, Kind: row.Kind, Moves: row.Moves,
 				}, Member: member,
 			},
 			CancelRequested: row.CancelRequested, Owner: row.OwnerID, Source: base.IDOf(row.SourceID),

@@ -42,7 +42,8 @@ type FoundSeries struct {
 	BodyPartExamined  string
 	SeriesDate        string
 	SeriesTime        string
-	Instances         int // -1: the server doesn't say
+	InstitutionName   string // empty, too, where it was not asked for
+	Instances         int    // -1: the server doesn't say
 }
 
 // InstanceSearch says of which series the instances are wanted.
@@ -87,13 +88,18 @@ func (svc *Service) Instances(
 	ctx context.Context, user people.User, server string, s InstanceSearch,
 ) iter.Seq2[FoundInstance, error] {
 	return streamed(func(yield func(FoundInstance, error) bool) error {
-		return (&level[FoundInstance]{
-			svc: svc, server: server, name: "IMAGE", most: MaxInstances, study: s.StudyInstanceUID,
-			series: s.SeriesInstanceUID, patientID: s.PatientID, limit: s.Limit, cut: s.Cut,
-			keys: instanceKeys, found: foundInstance,
-			key: func(f FoundInstance) [2]string { return [2]string{f.SOPInstanceUID} },
-		}).search(ctx, user, yield)
+		l := instancesOf(s)
+		l.svc, l.server = svc, server
+		return l.search(ctx, user, yield)
 	})
+}
+
+func instancesOf(s InstanceSearch) *level[FoundInstance] {
+	return &level[FoundInstance]{
+		name: "IMAGE", most: MaxInstances, study: s.StudyInstanceUID, series: s.SeriesInstanceUID, patientID: s.PatientID,
+		limit: s.Limit, cut: s.Cut, keys: instanceKeys, found: foundInstance,
+		key: func(f FoundInstance) [2]string { return [2]string{f.SOPInstanceUID} },
+	}
 }
 
 // level is a search below a study: for series, or for the instances of one.
@@ -253,7 +259,8 @@ func foundSeries(ds *stream.DataSet) FoundSeries {
 		SeriesNumber:      numberOf(ds, dict.SeriesNumber),
 		SeriesDescription: ds.String(dict.SeriesDescription), BodyPartExamined: ds.String(dict.BodyPartExamined),
 		SeriesDate: ds.String(dict.SeriesDate), SeriesTime: ds.String(dict.SeriesTime),
-		Instances: source.Count(ds, dict.NumberOfSeriesRelatedInstances),
+		InstitutionName: ds.String(dict.InstitutionName),
+		Instances:       source.Count(ds, dict.NumberOfSeriesRelatedInstances),
 	}
 }
 

@@ -5,7 +5,9 @@ package query
 import (
 	"context"
 	"iter"
+	"slices"
 
+	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/nodes"
@@ -35,14 +37,30 @@ func (q Asking) Studies(ctx context.Context, s Search) iter.Seq2[FoundStudy, err
 	})
 }
 
-// Series yields the series of a study of a patient, each once.
-func (q Asking) Series(ctx context.Context, study, patientID string) iter.Seq2[FoundSeries, error] {
-	return streamed(func(yield func(FoundSeries, error) bool) error {
-		l := seriesOf(SeriesSearch{StudyInstanceUID: study, PatientID: patientID})
+// Series yields the series of a study of a patient, each once; more are attributes that are asked for beside the usual
+// ones.
+func (q Asking) Series(
+	ctx context.Context, study, patientID string, more ...dict.Tag,
+) iter.Seq2[FoundSeries, error] {
+	l := seriesOf(SeriesSearch{StudyInstanceUID: study, PatientID: patientID})
+	l.keys = slices.Concat(l.keys, more)
+	return below(ctx, q, l)
+}
+
+// Instances yields the instances of a series of a patient, each once.
+func (q Asking) Instances(ctx context.Context, study, series, patientID string) iter.Seq2[FoundInstance, error] {
+	return below(ctx, q, instancesOf(InstanceSearch{
+		StudyInstanceUID: study, SeriesInstanceUID: series, PatientID: patientID,
+	}))
+}
+
+// below makes a search below a study.
+func below[T any](ctx context.Context, q Asking, l *level[T]) iter.Seq2[T, error] {
+	return streamed(func(yield func(T, error) bool) error {
 		if err := l.tidy(); err != nil {
 			return err
 		}
-		of := &sifting[FoundSeries]{limit: l.limit, yield: yield, key: l.key, shown: map[[2]string]bool{}}
+		of := &sifting[T]{limit: l.limit, yield: yield, key: l.key, shown: map[[2]string]bool{}}
 		_, _, err := of.sift(q.A.Find(ctx, rootOf(q.Node), l.query(q.Node, l.patientID)), l.judge)
 		return err
 	})

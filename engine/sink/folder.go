@@ -44,6 +44,7 @@ type Folder struct {
 	folder     *db.Folder
 	job        jobs.Job
 	modalities []string // of the study
+	days       jobs.Days // in which a mass transfer found the study
 	room       *quota   // of the folder's quota; nil: it has none
 
 	root      *os.Root
@@ -193,16 +194,26 @@ func (s *Folder) pathOf(ctx context.Context, n ObjectNames) (string, error) {
 	if dir, ok := s.paths[n.Series]; ok {
 		return dir, nil
 	}
-	study := path.Join(s.job.FolderName, patientFolder(n.PatientID, s.foldsCase), studyFolder(n, s.modalities))
+	study, series := s.folders(n)
 	for _, dir := range s.paths {
 		study = path.Dir(dir)
 	}
-	dir, err := s.nameSeries(ctx, n.Series, path.Join(study, seriesFolder(n)))
+	dir, err := s.nameSeries(ctx, n.Series, path.Join(study, series))
 	if err != nil {
 		return "", err
 	}
 	s.paths[n.Series] = dir
 	return dir, nil
+}
+
+// folders returns the path of a study's folder, and the name of a series' folder in it.
+func (s *Folder) folders(n ObjectNames) (study, series string) {
+	patient := patientFolder(n.PatientID, s.foldsCase)
+	if s.job.Kind == jobs.MassTransfer {
+		return path.Join(s.job.FolderName, partitionFolder(n, s.days, s.job.Pseudonymize), patient, massStudyFolder(n)),
+			massSeriesFolder(n)
+	}
+	return path.Join(s.job.FolderName, patient, studyFolder(n, s.modalities)), seriesFolder(n)
 }
 
 // nameSeries waits for a database that is away, as the ledger does.
@@ -233,6 +244,13 @@ func (s *Folder) Begin(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+	}
+	if s.job.Kind == jobs.MassTransfer {
+		days, err := s.svc.Q.PartitionOf(ctx, &s.held.TaskID)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return err
+		}
+		s.days = jobs.Days{First: days.FirstDay, Last: days.LastDay}
 	}
 	rows, err := s.svc.Q.ListTaskFolders(ctx, s.held.TaskID)
 	if err != nil {

@@ -3,10 +3,12 @@
 package sink
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -46,6 +48,36 @@ func seriesFolder(n ObjectNames) string {
 		description = undefined
 	}
 	return safeName(n.SeriesNumber + "-" + description)
+}
+
+// partitionFolder names the folder of a partition: by its days; beside pseudonymized data by the day or week of the date
+// that was sent, since the days are those of the patients.
+func partitionFolder(n ObjectNames, days jobs.Days, pseudonymized bool) string {
+	first, last := days.First, days.Last
+	if pseudonymized {
+		weekly := first != last
+		first, last = n.StudyDate, n.StudyDate
+		if day, err := time.Parse("20060102", n.StudyDate); err == nil && weekly {
+			monday := day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
+			first, last = monday.Format("20060102"), monday.AddDate(0, 0, 6).Format("20060102")
+		}
+	}
+	if first == last {
+		return safeName(first)
+	}
+	return safeName(first + "-" + last)
+}
+
+// massStudyFolder names a study's folder of a mass transfer: <StudyDescription>_<StudyDate>_<StudyTime>.
+func massStudyFolder(n ObjectNames) string {
+	clock, _, _ := strings.Cut(n.StudyTime, ".")
+	return safeName(fmt.Sprintf("%s_%s_%s", cmp.Or(n.StudyDescription, undefined), n.StudyDate, clock))
+}
+
+// massSeriesFolder names a series' folder of a mass transfer: <SeriesDescription>_<SeriesNumber>, or the Series Instance
+// UID without a number.
+func massSeriesFolder(n ObjectNames) string {
+	return safeName(cmp.Or(n.SeriesDescription, undefined) + "_" + cmp.Or(n.SeriesNumber, n.Series))
 }
 
 const (

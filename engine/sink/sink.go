@@ -37,7 +37,7 @@ type Outgoing struct {
 
 // ObjectNames are the values of an object, as sent, that folder and file names are built from.
 type ObjectNames struct {
-	PatientID, Study, StudyDate, StudyTime, Series, SeriesNumber, SeriesDescription string
+	PatientID, Study, StudyDate, StudyTime, StudyDescription, Series, SeriesNumber, SeriesDescription string
 }
 
 // Sink takes the instances of one task. Put is called by several goroutines, each with a number of its own below

@@ -264,3 +264,17 @@ func (r *deidentification) writeLeftOut(ctx context.Context, q *db.Queries) erro
 		TaskID: r.Held.TaskID, StudyUid: r.study, Pseudonym: r.pseudonym, LeftOut: left, Omitted: omittedJSON,
 	})
 }
+
+// writeVolumes takes down under which UIDs the series of a mass transfer were sent.
+func (r *deidentification) writeVolumes(ctx context.Context, q *db.Queries, series []string) error {
+	if r.Job.Kind != jobs.MassTransfer || !r.pseudonymizes() {
+		return nil
+	}
+	p := db.SentVolumesParams{TaskID: &r.Held.TaskID}
+	for _, uid := range series {
+		if fault.ValidUID(uid) {
+			p.Series, p.Sent = append(p.Series, uid), append(p.Sent, r.sentUID(uid))
+		}
+	}
+	return q.SentVolumes(ctx, p)
+}

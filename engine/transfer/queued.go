@@ -71,6 +71,7 @@ func namesOf(h *stream.Header) sink.ObjectNames {
 	return sink.ObjectNames{
 		PatientID: h.Text(dict.PatientID), Study: h.Text(dict.StudyInstanceUID),
 		StudyDate: h.Text(dict.StudyDate), StudyTime: h.Text(dict.StudyTime),
+		StudyDescription:  h.Text(dict.StudyDescription),
 		SeriesNumber:      h.Text(dict.SeriesNumber),
 		SeriesDescription: h.Text(dict.SeriesDescription), Series: h.Text(dict.SeriesInstanceUID),
 	}

@@ -355,7 +355,7 @@ func (r *verdict) writeSummary(ctx context.Context, q *db.Queries, o lease.Outco
 	if err := r.writeRejected(ctx, q); err != nil {
 		return err
 	}
-	if err := r.deid.writeLeftOut(ctx, q); err != nil {
+	if err := cmp.Or(r.deid.writeLeftOut(ctx, q), r.deid.writeVolumes(ctx, q, p.SeriesUids)); err != nil {
 		return err
 	}
 	if r.destination.verification == nil {

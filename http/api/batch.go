@@ -177,14 +177,14 @@ func (a *batchRoutes) sample(_ context.Context, _ people.User, in *struct {
 },
 ) (*table, error) {
 	write := func(_ context.Context, w io.Writer) error {
-		return batchjobs.Sample(in.Kind, batchjobs.Format(in.Format), w)
+		return batchjobs.Sample(in.Kind, batch.Format(in.Format), w)
 	}
 	return inFormat("adit-"+in.Kind, in.TableFormat, write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 }
 
 // inFormat streams a table in a format.
 func inFormat(name string, f TableFormat, write func(ctx context.Context, w io.Writer) error) *table {
-	if f.Format != string(batchjobs.XLSX) {
+	if f.Format != string(batch.FormatXLSX) {
 		return asTable(name+".csv", write)
 	}
 	t := asTable(name+".xlsx", write)
@@ -231,7 +231,7 @@ func (a *batchRoutes) export(ctx context.Context, user people.User, in *struct {
 },
 ) (*table, error) {
 	write, err := a.engine.BatchJobs.Export(
-		ctx, user, in.ID, in.AllSources.AllSources, batchjobs.Format(in.Format),
+		ctx, user, in.ID, in.AllSources.AllSources, batch.Format(in.Format),
 	)
 	if err != nil {
 		return nil, err
@@ -244,7 +244,7 @@ func (a *batchRoutes) failedRows(ctx context.Context, user people.User, in *stru
 	TableFormat
 },
 ) (*table, error) {
-	write, err := a.engine.BatchJobs.FailedRows(ctx, user, in.ID, batchjobs.Format(in.Format))
+	write, err := a.engine.BatchJobs.FailedRows(ctx, user, in.ID, batch.Format(in.Format))
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ type listJobs struct {
 
 // JobFilter chooses jobs, in a query.
 type JobFilter struct {
-	Kind        string    `query:"kind" enum:"selective_transfer,batch_query,batch_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
+	Kind        string    `query:"kind" enum:"selective_transfer,batch_query,batch_transfer,mass_transfer" example:"selective_transfer" doc:"Only jobs of this kind."`
 	Source      string    `query:"source" maxLength:"255" example:"PACS" doc:"Only jobs from this DICOM node."`
 	Destination string    `query:"destination" maxLength:"255" example:"Research" doc:"Only jobs to this DICOM node."`
 	Project     string    `query:"project" maxLength:"255" example:"Trial" doc:"Only jobs of this project."`
@@ -114,6 +114,10 @@ func (a *jobsRoutes) register() {
 			jobs.RestartJob, "Restart an ended job",
 			"Resets all tasks of an ended job, so that every study is sent again as a whole. To fetch only what is " +
 				"missing, use `:retry`.",
+		},
+		{
+			jobs.BeginJob, "Begin a dry run",
+			"Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had been none.",
 		},
 		{
 			jobs.PauseJob, "Pause a job",

@@ -183,6 +183,15 @@ var table = map[string]Right{
 		Also: "transfer_unpseudonymized unless all studies are de-identified; " + ofUrgent,
 		Acts: []string{"job.create"},
 	},
+	"POST /api/v1/mass-transfers": {
+		Who: User, Needs: people.SectionRight(people.MassTransfer), Source: true, Destination: true,
+		Also: "transfer_unpseudonymized unless it pseudonymizes", Acts: []string{"job.create"},
+	},
+	"POST /api/v1/mass-filters:read":                {Who: User, Needs: people.SectionRight(people.MassTransfer), Reads: true},
+	"GET /api/v1/jobs/{id}/mass":                    owner,
+	"GET /api/v1/jobs/{id}/partitions":              owner,
+	"GET /api/v1/jobs/{id}/volumes":                 owner,
+	"GET /api/v1/jobs/{id}/volumes:export":          owner.also("the pseudonyms for those with the permission linkage"),
 	"GET /api/v1/jobs/{id}/results":                 owner,
 	"GET /api/v1/jobs/{id}/results:count":           owner,
 	"GET /api/v1/jobs/{id}/results:export":          owner,
@@ -203,6 +212,7 @@ var table = map[string]Right{
 	"POST /api/v1/jobs/{id}:restart": staff.also(
 		"the owner still needs what the job took",
 	).does("job.restart"),
+	"POST /api/v1/jobs/{id}:begin":            owner.also(ofBegun).does("job.begin"),
 	"POST /api/v1/jobs/{id}:pause":            owner.does("job.pause"),
 	"POST /api/v1/jobs/{id}:continue":         owner.also(ofBegun).does("job.continue"),
 	"GET /api/v1/tasks/{id}":                  owner,

@@ -62,8 +62,16 @@ func Task(t jobs.Task) client.Task {
 		Expected: int(t.Expected), Received: int(t.Received),
 		Delivered: int(t.Delivered), Verified: int(t.Verified), Bytes: t.Bytes,
 		Failures: int(t.Failures), Waits: int(t.Waits),
-		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt,
+		CreatedAt: t.CreatedAt, StartedAt: t.StartedAt, EndedAt: t.EndedAt, Days: daysOf(t.Days),
 	}
+}
+
+// daysOf returns days as ISO 8601 writes them: one, or the first and the last of several.
+func daysOf(d jobs.Days) string {
+	if d.First == d.Last {
+		return isoDay(d.First)
+	}
+	return isoDay(d.First) + "/" + isoDay(d.Last)
 }
 
 // FailureGroup returns tasks that failed for one reason.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine/batch"
 	"github.com/adit-go/adit/engine/batchjobs"
 	"github.com/adit-go/adit/engine/housekeeping"
 	"github.com/adit-go/adit/engine/jobs"
@@ -25,7 +26,7 @@ import (
 // and the destination holds exactly those studies.
 func TestFromFileToDestination(t *testing.T) {
 	studies := phantom.DemoStudies()
-	for _, format := range []batchjobs.Format{batchjobs.XLSX, batchjobs.CSV, batchjobs.CSVSemicolon} {
+	for _, format := range []batch.Format{batch.FormatXLSX, batch.FormatCSV, batch.FormatCSVSemicolon} {
 		t.Run(string(format), func(t *testing.T) {
 			t.Parallel()
 			n := harness.New(t, harness.Config{})

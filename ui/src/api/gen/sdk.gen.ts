@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckBatchData, CheckBatchErrors, CheckBatchResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CountResultsData, CountResultsErrors, CountResultsResponses, CreateBatchQueryData, CreateBatchQueryErrors, CreateBatchQueryResponses, CreateBatchTransferData, CreateBatchTransferErrors, CreateBatchTransferResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedRowsData, ExportFailedRowsErrors, ExportFailedRowsResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, ExportResultsData, ExportResultsErrors, ExportResultsResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetBatchSampleData, GetBatchSampleErrors, GetBatchSampleResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListResultsData, ListResultsErrors, ListResultsResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
+import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginJobData, BeginJobErrors, BeginJobResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckBatchData, CheckBatchErrors, CheckBatchResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CountResultsData, CountResultsErrors, CountResultsResponses, CreateBatchQueryData, CreateBatchQueryErrors, CreateBatchQueryResponses, CreateBatchTransferData, CreateBatchTransferErrors, CreateBatchTransferResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateMassTransferData, CreateMassTransferErrors, CreateMassTransferResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedRowsData, ExportFailedRowsErrors, ExportFailedRowsResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, ExportResultsData, ExportResultsErrors, ExportResultsResponses, ExportVolumesData, ExportVolumesErrors, ExportVolumesResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetBatchSampleData, GetBatchSampleErrors, GetBatchSampleResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMassTransferData, GetMassTransferErrors, GetMassTransferResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListPartitionsData, ListPartitionsErrors, ListPartitionsResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListResultsData, ListResultsErrors, ListResultsResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListVolumesData, ListVolumesErrors, ListVolumesResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, ReadMassFiltersData, ReadMassFiltersErrors, ReadMassFiltersResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -624,6 +624,36 @@ export const exportJobManifest = <ThrowOnError extends boolean = true>(options: 
 });
 
 /**
+ * Get a mass transfer
+ *
+ * Shows what it looks for, what it has found so far, and how far its partitions and studies are. For the owner and staff.
+ */
+export const getMassTransfer = <ThrowOnError extends boolean = true>(options: Options<GetMassTransferData, ThrowOnError>) => (options.client ?? client).get<GetMassTransferResponses, GetMassTransferErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/mass',
+    ...options
+});
+
+/**
+ * List the partitions of a mass transfer
+ *
+ * Shows for each partition how far it is and how much it has found. For the owner and staff.
+ */
+export const listPartitions = <ThrowOnError extends boolean = true>(options: Options<ListPartitionsData, ThrowOnError>) => (options.client ?? client).get<ListPartitionsResponses, ListPartitionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/partitions',
+    ...options
+});
+
+/**
  * List what a batch query found
  *
  * Shows the studies that it has found so far, in the order in which it found them; or the series, where a row asks for series. For the owner and staff.
@@ -681,6 +711,51 @@ export const listTasks = <ThrowOnError extends boolean = true>(options: Options<
             type: 'apiKey'
         }],
     url: '/api/v1/jobs/{id}/tasks',
+    ...options
+});
+
+/**
+ * List the series that a mass transfer has found
+ *
+ * Shows each series with what became of it, in the order in which they were found. For the owner and staff.
+ */
+export const listVolumes = <ThrowOnError extends boolean = true>(options: Options<ListVolumesData, ThrowOnError>) => (options.client ?? client).get<ListVolumesResponses, ListVolumesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/volumes',
+    ...options
+});
+
+/**
+ * Export the series that a mass transfer has found
+ *
+ * Streams them as a table, with what became of each. Who may see the project's linkage table also gets the pseudonym and the UIDs that were sent. Each export leaves a row in the audit log. For the owner and staff, also: the pseudonyms for those with the permission linkage.
+ */
+export const exportVolumes = <ThrowOnError extends boolean = true>(options: Options<ExportVolumesData, ThrowOnError>) => (options.client ?? client).get<ExportVolumesResponses, ExportVolumesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}/volumes:export',
+    ...options
+});
+
+/**
+ * Begin a dry run
+ *
+ * Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had been none. For the owner and staff, also: the owner still needs what the job took; its section must not be locked.
+ */
+export const beginJob = <ThrowOnError extends boolean = true>(options: Options<BeginJobData, ThrowOnError>) => (options.client ?? client).post<BeginJobResponses, BeginJobErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/jobs/{id}:begin',
     ...options
 });
 
@@ -881,6 +956,44 @@ export const retryMail = <ThrowOnError extends boolean = true>(options: Options<
         }],
     url: '/api/v1/mails/{id}:retry',
     ...options
+});
+
+/**
+ * Make filters of a table
+ *
+ * Reads a table, .xlsx or CSV, whose columns are named as the properties of a filter. It makes nothing else. For every user, with the permission mass_transfer.
+ */
+export const readMassFilters = <ThrowOnError extends boolean = true>(options: Options<ReadMassFiltersData, ThrowOnError>) => (options.client ?? client).post<ReadMassFiltersResponses, ReadMassFiltersErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/mass-filters:read',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Transfer what a server has of some days
+ *
+ * Makes a job that looks through the days, partition by partition, and transfers each series that the filters take. A dry run only counts; `POST /jobs/{id}:begin` transfers what it has found. Each partition is a task of the job, and so is each study that is found. For every user, with the permission mass_transfer, with access to the source and the destination, also: transfer_unpseudonymized unless it pseudonymizes.
+ */
+export const createMassTransfer = <ThrowOnError extends boolean = true>(options: Options<CreateMassTransferData, ThrowOnError>) => (options.client ?? client).post<CreateMassTransferResponses, CreateMassTransferErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/mass-transfers',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**

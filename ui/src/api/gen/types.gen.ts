@@ -625,6 +625,13 @@ export type FieldError = {
     message: string;
 };
 
+export type FilterTable = {
+    /**
+     * The table, .xlsx or CSV, in base64. Its columns are named as the properties of a filter; each row makes one.
+     */
+    file: string;
+};
+
 export type Folder = {
     /**
      * When its files were last counted; absent: not yet.
@@ -941,7 +948,7 @@ export type Job = {
     /**
      * What kind of job it is.
      */
-    kind: 'selective_transfer' | 'batch_query' | 'batch_transfer';
+    kind: 'selective_transfer' | 'batch_query' | 'batch_transfer' | 'mass_transfer';
     /**
      * Instances that a rejection note of the source names are left out, and noted.
      */
@@ -1422,6 +1429,247 @@ export type Mail = {
     subject: string;
 };
 
+export type MassCount = {
+    /**
+     * Instances of these series, as far as the source counts them.
+     */
+    instances: number;
+    /**
+     * Patient IDs.
+     */
+    patients: number;
+    /**
+     * Series that the filters take.
+     */
+    series: number;
+    /**
+     * Studies with a series that the filters take.
+     */
+    studies: number;
+    /**
+     * Series of which the source doesn't count the instances.
+     */
+    uncounted: number;
+};
+
+export type MassFilter = {
+    /**
+     * All series of a study fit the institution if one of them does; by default true. An excluding filter asks each series.
+     */
+    apply_institution_on_study?: boolean;
+    /**
+     * Institution Name of the series.
+     */
+    institution_name?: string;
+    /**
+     * Completed years of the patient on the day of the study, at most.
+     */
+    max_age?: number;
+    /**
+     * Completed years of the patient on the day of the study, at least.
+     */
+    min_age?: number;
+    /**
+     * Instances of the series, at least.
+     */
+    min_number_of_series_related_instances?: number;
+    /**
+     * Modality of the series.
+     */
+    modality?: string;
+    /**
+     * Whether series that fit are taken or left out.
+     */
+    mode?: 'include' | 'exclude';
+    /**
+     * Description of the series.
+     */
+    series_description?: string;
+    /**
+     * Number of the series. A series without one doesn't fit.
+     */
+    series_number?: number;
+    /**
+     * Description of the study.
+     */
+    study_description?: string;
+};
+
+export type MassFilters = {
+    /**
+     * One for each row, none twice.
+     */
+    filters: Array<MassFilter>;
+};
+
+export type MassPartition = {
+    /**
+     * The first day.
+     */
+    from: string;
+    /**
+     * Instances of these series, as far as the source counts them.
+     */
+    instances: number;
+    /**
+     * How it ended; empty before.
+     */
+    message: string;
+    /**
+     * Studies that were looked at.
+     */
+    searched: number;
+    /**
+     * Place of that task in its job; partitions are listed in this order.
+     */
+    seq: number;
+    /**
+     * Series that the filters take.
+     */
+    series: number;
+    /**
+     * Status of the task.
+     */
+    status: 'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure';
+    /**
+     * Studies with a series that the filters take.
+     */
+    studies: number;
+    /**
+     * The task that looks through them.
+     */
+    task_id: number;
+    /**
+     * The last day.
+     */
+    to: string;
+};
+
+export type MassTasks = {
+    /**
+     * All of them.
+     */
+    all: number;
+    /**
+     * Those that failed.
+     */
+    failure: number;
+    /**
+     * Those that ended in Success.
+     */
+    success: number;
+    /**
+     * Those that ended in Warning.
+     */
+    warning: number;
+};
+
+export type MassTransfer = {
+    /**
+     * It only looks for what there is. Once it has ended it can be begun.
+     */
+    dry_run: boolean;
+    /**
+     * The last day.
+     */
+    end_date: string;
+    /**
+     * Which series it is about.
+     */
+    filters: Array<MassFilter>;
+    /**
+     * What all partitions have found together, so far.
+     */
+    found: MassCount;
+    /**
+     * How far the partitions are.
+     */
+    looked: MassTasks;
+    /**
+     * How far the studies are that are to be transferred.
+     */
+    moved: MassTasks;
+    /**
+     * The days that a task looks through at once.
+     */
+    partitions: 'daily' | 'weekly';
+    /**
+     * The first day, as the source has its dates.
+     */
+    start_date: string;
+};
+
+export type MassVolume = {
+    /**
+     * May be empty.
+     */
+    accession_number: string;
+    /**
+     * Instances that the destination has acknowledged, once the task has ended.
+     */
+    delivered: number;
+    /**
+     * Number of the volume; they are listed in this order.
+     */
+    id: number;
+    /**
+     * Absent where the source doesn't say.
+     */
+    instances?: number;
+    /**
+     * May be empty.
+     */
+    institution_name: string;
+    /**
+     * Of the series.
+     */
+    modality: string;
+    /**
+     * The days in which it was found: YYYYMMDD or YYYYMMDD-YYYYMMDD.
+     */
+    partition: string;
+    /**
+     * Patient ID at the source.
+     */
+    patient_id: string;
+    /**
+     * May be empty.
+     */
+    series_description: string;
+    /**
+     * Series Instance UID at the source.
+     */
+    series_instance_uid: string;
+    /**
+     * Absent where the source doesn't say.
+     */
+    series_number?: number;
+    /**
+     * Whether it is delivered: that of its task, and after its end that of the series itself. found: nothing transfers it yet. left_out: a rule of the job sends nothing of it.
+     */
+    status: 'found' | 'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure' | 'left_out';
+    /**
+     * YYYYMMDD.
+     */
+    study_date: string;
+    /**
+     * May be empty.
+     */
+    study_description: string;
+    /**
+     * Study Instance UID at the source.
+     */
+    study_instance_uid: string;
+    /**
+     * HHMMSS, as sent; may be empty.
+     */
+    study_time: string;
+    /**
+     * The task that transfers it; absent of a dry run.
+     */
+    task_id?: number;
+};
+
 export type Me = {
     /**
      * The group whose default project takes jobs that name none; empty: there is no such group.
@@ -1758,6 +2006,73 @@ export type NewJob = {
      * Before all that is not urgent; needs a permission.
      */
     urgent?: boolean;
+};
+
+export type NewMassTransfer = {
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Name of the server or folder that they go to.
+     */
+    destination: string;
+    /**
+     * Only look for what there is; nothing is transferred until the job is begun (POST /jobs/{id}:begin).
+     */
+    dry_run?: boolean;
+    /**
+     * The last day.
+     */
+    end_date: string;
+    /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
+     * Which series it is about; at least one filter includes.
+     */
+    filters: Array<MassFilter>;
+    /**
+     * As of a selective transfer.
+     */
+    leave_out_rejected?: boolean;
+    /**
+     * Send the caller a mail when the job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * The days that a task looks through at once: each by itself, or seven from the first one on.
+     */
+    partitions?: 'daily' | 'weekly';
+    /**
+     * Name of the project whose key and profile pseudonymize; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Each study goes out de-identified, under the pseudonym of its patient; by default true.
+     */
+    pseudonymize?: boolean;
+    /**
+     * Name of the server that the studies are read from.
+     */
+    source: string;
+    /**
+     * The first day, as the source has its dates.
+     */
+    start_date: string;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Written into Clinical Trial Protocol ID of each instance; at most 64 characters.
+     */
+    trial_protocol_id?: string;
+    /**
+     * Written into Clinical Trial Protocol Name of each instance; at most 64 characters.
+     */
+    trial_protocol_name?: string;
 };
 
 export type NewPassword = {
@@ -2196,6 +2511,36 @@ export type PageMail = {
      * What there is on this page, in the order of the list.
      */
     items: Array<Mail>;
+    /**
+     * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
+     */
+    next_cursor?: string;
+    /**
+     * There is more than the items: on the next page, or, of a search, by other criteria or a higher limit.
+     */
+    truncated: boolean;
+};
+
+export type PageMassPartition = {
+    /**
+     * What there is on this page, in the order of the list.
+     */
+    items: Array<MassPartition>;
+    /**
+     * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
+     */
+    next_cursor?: string;
+    /**
+     * There is more than the items: on the next page, or, of a search, by other criteria or a higher limit.
+     */
+    truncated: boolean;
+};
+
+export type PageMassVolume = {
+    /**
+     * What there is on this page, in the order of the list.
+     */
+    items: Array<MassVolume>;
     /**
      * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
      */
@@ -4097,6 +4442,10 @@ export type Task = {
      */
     created_at: string;
     /**
+     * Of a partition of a mass transfer: the day that it looks through, or the first and the last one with a slash between them; absent of all other tasks.
+     */
+    days?: string;
+    /**
      * Instances that the destination acknowledged.
      */
     delivered: number;
@@ -4161,7 +4510,7 @@ export type Task = {
      */
     status: 'pending' | 'in_progress' | 'canceled' | 'success' | 'warning' | 'failure';
     /**
-     * Study Instance UID at the source; empty of a task of a batch query.
+     * Study Instance UID at the source; empty of a task that only asks: a row of a batch query, or a partition of a mass transfer.
      */
     study_instance_uid: string;
     /**
@@ -7014,7 +7363,7 @@ export type ListJobsData = {
         /**
          * Only jobs of this kind.
          */
-        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer';
+        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer' | 'mass_transfer';
         /**
          * Only jobs from this DICOM node.
          */
@@ -7764,6 +8113,139 @@ export type ExportJobManifestResponses = {
 
 export type ExportJobManifestResponse = ExportJobManifestResponses[keyof ExportJobManifestResponses];
 
+export type GetMassTransferData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/jobs/{id}/mass';
+};
+
+export type GetMassTransferErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetMassTransferError = GetMassTransferErrors[keyof GetMassTransferErrors];
+
+export type GetMassTransferResponses = {
+    /**
+     * OK
+     */
+    200: MassTransfer;
+};
+
+export type GetMassTransferResponse = GetMassTransferResponses[keyof GetMassTransferResponses];
+
+export type ListPartitionsData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * The next_cursor of the page before; absent for the first one.
+         */
+        cursor?: string;
+        /**
+         * Most items on this page.
+         */
+        limit?: number;
+    };
+    url: '/api/v1/jobs/{id}/partitions';
+};
+
+export type ListPartitionsErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ListPartitionsError = ListPartitionsErrors[keyof ListPartitionsErrors];
+
+export type ListPartitionsResponses = {
+    /**
+     * OK
+     */
+    200: PageMassPartition;
+};
+
+export type ListPartitionsResponse = ListPartitionsResponses[keyof ListPartitionsResponses];
+
 export type ListResultsData = {
     body?: never;
     path: {
@@ -8063,6 +8545,218 @@ export type ListTasksResponses = {
 };
 
 export type ListTasksResponse = ListTasksResponses[keyof ListTasksResponses];
+
+export type ListVolumesData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * The next_cursor of the page before; absent for the first one.
+         */
+        cursor?: string;
+        /**
+         * Most items on this page.
+         */
+        limit?: number;
+        /**
+         * Only those of this status, or of one of several with commas between them.
+         */
+        status?: string;
+        /**
+         * Only those that the partition of this task has found.
+         */
+        partition?: number;
+    };
+    url: '/api/v1/jobs/{id}/volumes';
+};
+
+export type ListVolumesErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ListVolumesError = ListVolumesErrors[keyof ListVolumesErrors];
+
+export type ListVolumesResponses = {
+    /**
+     * OK
+     */
+    200: PageMassVolume;
+};
+
+export type ListVolumesResponse = ListVolumesResponses[keyof ListVolumesResponses];
+
+export type ExportVolumesData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: {
+        /**
+         * An Excel workbook, or CSV in UTF-8 with a byte order mark, with commas or with semicolons.
+         */
+        format?: 'xlsx' | 'csv' | 'csv-semicolon';
+    };
+    url: '/api/v1/jobs/{id}/volumes:export';
+};
+
+export type ExportVolumesErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ExportVolumesError = ExportVolumesErrors[keyof ExportVolumesErrors];
+
+export type ExportVolumesResponses = {
+    /**
+     * The table, in UTF-8.
+     */
+    200: string;
+};
+
+export type ExportVolumesResponse = ExportVolumesResponses[keyof ExportVolumesResponses];
+
+export type BeginJobData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the job.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/jobs/{id}:begin';
+};
+
+export type BeginJobErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type BeginJobError = BeginJobErrors[keyof BeginJobErrors];
+
+export type BeginJobResponses = {
+    /**
+     * OK
+     */
+    200: Job;
+};
+
+export type BeginJobResponse = BeginJobResponses[keyof BeginJobResponses];
 
 export type CancelJobData = {
     body?: never;
@@ -8533,7 +9227,7 @@ export type CountJobsData = {
         /**
          * Only jobs of this kind.
          */
-        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer';
+        kind?: 'selective_transfer' | 'batch_query' | 'batch_transfer' | 'mass_transfer';
         /**
          * Only jobs from this DICOM node.
          */
@@ -8930,6 +9624,146 @@ export type RetryMailResponses = {
 };
 
 export type RetryMailResponse = RetryMailResponses[keyof RetryMailResponses];
+
+export type ReadMassFiltersData = {
+    body: FilterTable;
+    path?: never;
+    query?: never;
+    url: '/api/v1/mass-filters:read';
+};
+
+export type ReadMassFiltersErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ReadMassFiltersError = ReadMassFiltersErrors[keyof ReadMassFiltersErrors];
+
+export type ReadMassFiltersResponses = {
+    /**
+     * OK
+     */
+    200: MassFilters;
+};
+
+export type ReadMassFiltersResponse = ReadMassFiltersResponses[keyof ReadMassFiltersResponses];
+
+export type CreateMassTransferData = {
+    body: NewMassTransfer;
+    headers?: {
+        /**
+         * As of POST /jobs.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v1/mass-transfers';
+};
+
+export type CreateMassTransferErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CreateMassTransferError = CreateMassTransferErrors[keyof CreateMassTransferErrors];
+
+export type CreateMassTransferResponses = {
+    /**
+     * Created
+     */
+    201: Job;
+};
+
+export type CreateMassTransferResponse = CreateMassTransferResponses[keyof CreateMassTransferResponses];
 
 export type GetMeData = {
     body?: never;

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package mass
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/adit-go/adit/audit"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/dicom/dict"
+	"github.com/adit-go/adit/engine/fault"
+	"github.com/adit-go/adit/engine/inquiry"
+	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/engine/query"
+)
+
+// partition is one run of the task of a partition.
+type partition struct {
+	svc     *Service
+	days    db.Partition
+	mass    db.MassTransfer
+	filters Filters
+
+	searched  int // studies
+	studies   int // of which something is taken
+	instances int64
+	volumes   []volume
+	doubts    []string
+	silent    map[string]int // what the source does not say of series, and of how many studies
+}
+
+// volume is a series that was found. Its JSON is what InsertVolumes reads.
+type volume struct {
+	PatientID         string `json:"patient_id"`
+	AccessionNumber   string `json:"accession_number"`
+	Study             string `json:"study"`
+	StudyDate         string `json:"study_date"`
+	StudyTime         string `json:"study_time"`
+	StudyDescription  string `json:"study_description"`
+	Series            string `json:"series"`
+	Modality          string `json:"modality"`
+	SeriesDescription string `json:"series_description"`
+	SeriesNumber      *int   `json:"series_number"`
+	InstitutionName   string `json:"institution_name"`
+	Instances         int    `json:"instances"`
+}
+
+const maxVolumes = 500_000 // series of a partition
+
+// Run looks through the days of a claimed task, as inquiry.Run does. What it finds becomes volumes and, unless it is a
+// dry run, tasks of the same job, in the transaction that ends the lease: a task that is broken off has found nothing.
+func (svc *Service) Run(ctx context.Context, held lease.Held, signals *lease.StopSignals) lease.Outcome {
+	return svc.inquiry.Run(ctx, held, signals, &partition{svc: svc, silent: map[string]int{}})
+}
+
+// Load implements inquiry.Inquiry.
+func (p *partition) Load(ctx context.Context, of inquiry.Of) (err error) {
+	if p.days, err = p.svc.Q.GetPartition(ctx, of.Task.ID); err != nil {
+		return err
+	}
+	if p.mass, err = p.svc.Q.GetMass(ctx, of.Job.ID); err != nil {
+		return err
+	}
+	return json.Unmarshal(p.mass.Filters, &p.filters)
+}
+
+// Ask implements inquiry.Inquiry.
+func (p *partition) Ask(ctx context.Context, line *inquiry.Line) error {
+	d := &discovery{
+		limit: int(line.Node.Server.ResultLimit),
+		ask: func(ctx context.Context, w query.Window) (query.Answers, error) {
+			a, err := line.Within(ctx, w)
+			if err == nil && a.Gone {
+				err = line.Again(ctx)
+			}
+			return a, err
+		},
+	}
+	if err := d.whole(ctx, p.days.FirstDay, p.days.LastDay, p.filters.modalities()); err != nil {
+		return err
+	}
+	p.searched, p.doubts = len(d.studies), d.doubts
+	for _, s := range d.studies {
+		if !p.filters.mayTake(s) {
+			continue
+		}
+		if err := p.look(ctx, line, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look takes of a study what the filters take.
+func (p *partition) look(ctx context.Context, line *inquiry.Line, s query.FoundStudy) error {
+	all, err := p.seriesOf(ctx, line, s)
+	if err != nil {
+		return err
+	}
+	taken := p.filters.taken(s, all)
+	if len(taken) > 0 {
+		p.studies++
+	}
+	if len(p.volumes)+len(taken) > maxVolumes {
+		return fault.Permanent("more than %d series in one partition; take daily partitions", maxVolumes)
+	}
+	for _, series := range taken {
+		p.instances += int64(max(0, series.Instances))
+		p.volumes = append(p.volumes, volume{
+			PatientID: s.PatientID, AccessionNumber: s.AccessionNumber, Study: s.StudyInstanceUID,
+			StudyDate: s.StudyDate, StudyTime: s.StudyTime, StudyDescription: s.StudyDescription,
+			Series: series.SeriesInstanceUID, Modality: series.Modality, SeriesDescription: series.SeriesDescription,
+			SeriesNumber: series.SeriesNumber, InstitutionName: series.InstitutionName, Instances: series.Instances,
+		})
+	}
+	return nil
+}
+
+// seriesOf asks for the series of a study, with what the filters need to know of them.
+func (p *partition) seriesOf(ctx context.Context, line *inquiry.Line, s query.FoundStudy) (
+	list []query.FoundSeries, err error,
+) {
+	for series, err := range line.Series(ctx, s.StudyInstanceUID, s.PatientID, dict.InstitutionName) {
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, series)
+	}
+	if len(list) < s.Series {
+		p.silent["lists fewer series than it counts"]++
+	}
+	counts := p.filters.asks(func(f Filter) bool { return f.MinInstances != nil })
+	for i := range list {
+		if !counts || list[i].Instances >= 0 {
+			continue
+		}
+		if !line.Node.Server.FindImages {
+			p.silent["does not say how many images each series has"]++
+			break
+		}
+		n := 0
+		for _, err := range line.Instances(ctx, s.StudyInstanceUID, list[i].SeriesInstanceUID, s.PatientID) {
+			if err != nil {
+				return nil, err
+			}
+			n++
+		}
+		list[i].Instances = n
+	}
+	for what, of := range map[string]struct {
+		asked func(f Filter) bool
+		said  func(s query.FoundSeries) bool
+	}{
+		"does not say at which institution": {
+			func(f Filter) bool { return f.InstitutionName != "" },
+			func(s query.FoundSeries) bool { return s.InstitutionName != "" },
+		},
+		"does not say how its series are described": {
+			func(f Filter) bool { return f.SeriesDescription != "" },
+			func(s query.FoundSeries) bool { return s.SeriesDescription != "" },
+		},
+		"does not say of which modality its series are": {
+			func(f Filter) bool { return f.Modality != "" },
+			func(s query.FoundSeries) bool { return s.Modality != "" },
+		},
+	} {
+		if p.filters.asks(of.asked) && len(list) > 0 && !anyOf(list, of.said) {
+			p.silent[what]++
+		}
+	}
+	return list, nil
+}
+
+func anyOf(list []query.FoundSeries, is func(s query.FoundSeries) bool) bool {
+	for _, s := range list {
+		if is(s) {
+			return true
+		}
+	}
+	return false
+}
+
+const shownDoubts = 3 // in a task's message
+
+// Found implements inquiry.Inquiry.
+func (p *partition) Found() (message string, remarks []string) {
+	remarks = append(remarks, p.doubts[:min(len(p.doubts), shownDoubts)]...)
+	if more := len(p.doubts) - shownDoubts; more > 0 {
+		remarks = append(remarks, fmt.Sprintf("So it is for %d further days or modalities.", more))
+	}
+	for _, what := range sorted(p.silent) {
+		n := p.silent[what]
+		remarks = append(remarks, fmt.Sprintf(
+			"Of %s the source %s, so that the filters could not judge them all.", counted(n, "study", "studies"), what,
+		))
+	}
+	message = fmt.Sprintf("%s of %s found, of %s.",
+		counted(len(p.volumes), "series", "series"), counted(p.studies, "study", "studies"),
+		counted(p.searched, "study", "studies")+" that were looked at",
+	)
+	if len(p.volumes) == 0 {
+		message = "No series found for this partition."
+	}
+	return message, remarks
+}
+
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// Grow implements inquiry.Inquiry: the volumes, and the tasks that transfer them.
+func (p *partition) Grow(ctx context.Context, q *db.Queries, of inquiry.Of) error {
+	if _, err := q.LockJob(ctx, of.Job.ID); err != nil {
+		return err
+	}
+	if len(p.volumes) > 0 {
+		text, err := json.Marshal(p.volumes)
+		if err != nil {
+			return err
+		}
+		if err := q.InsertVolumes(ctx, of.Job.ID, of.Task.ID, text); err != nil {
+			return err
+		}
+	}
+	if err := q.CountPartition(ctx, db.CountPartitionParams{
+		TaskID: of.Task.ID, Searched: int32(p.searched), Studies: int32(p.studies), Series: int32(len(p.volumes)),
+		Instances: p.instances,
+	}); err != nil {
+		return err
+	}
+	// Read again, behind the job's lock: it may have been begun meanwhile.
+	mass, err := q.GetMass(ctx, of.Job.ID)
+	if err != nil || mass.DryRun || len(p.volumes) == 0 {
+		return err
+	}
+	_, err = q.MoveVolumes(ctx, db.MoveVolumesParams{JobID: of.Job.ID, PartitionID: of.Task.ID})
+	return err
+}
+
+// Keep implements inquiry.Inquiry.
+func (p *partition) Keep(context.Context, *db.Queries, inquiry.Of) (audit.Entry, error) {
+	return audit.Entry{Detail: map[string]any{
+		"keys":  map[string]string{"study_date_from": p.days.FirstDay, "study_date_to": p.days.LastDay},
+		"found": len(p.volumes), "modalities": cmp.Or(strings.Join(p.filters.modalities(), ","), "any"),
+	}}, nil
+}

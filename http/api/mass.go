@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/batch"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/mass"
+	"github.com/adit-go/adit/http/view"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/people"
+)
+
+// massRoutes are the routes of this file.
+type massRoutes struct{ *API }
+
+const massTag = "Mass transfers"
+
+func (a *massRoutes) register() {
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/mass-transfers", id: "create-mass-transfer", tag: massTag,
+		status: http.StatusCreated, errors: []int{409}, body: 1 << 20,
+		summary: "Transfer what a server has of some days",
+		description: "Makes a job that looks through the days, partition by partition, and transfers each series that the " +
+			"filters take. A dry run only counts; `POST /jobs/{id}:begin` transfers what it has found. Each partition is a " +
+			"task of the job, and so is each study that is found.",
+		example: `{"source": "PACS", "destination": "research", "start_date": "2024-01-01", "end_date": "2024-12-31", "filters": [{"modality": "CT", "study_description": "*head*", "min_age": 18}], "dry_run": true}`,
+	}, a.create)
+	handle(a.API, operation{
+		method: http.MethodPost, path: "/mass-filters:read", id: "read-mass-filters", tag: massTag, body: 8 << 20,
+		summary:     "Make filters of a table",
+		description: "Reads a table, .xlsx or CSV, whose columns are named as the properties of a filter. It makes nothing else.",
+		example:     `{"file": "bW9kYWxpdHksc3R1ZHlfZGVzY3JpcHRpb24NCkNULENUIGhlYWQNCg=="}`,
+	}, a.read)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/mass", id: "get-mass-transfer", tag: massTag, errors: []int{404, 409},
+		summary:     "Get a mass transfer",
+		description: "Shows what it looks for, what it has found so far, and how far its partitions and studies are.",
+	}, a.get)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/partitions", id: "list-partitions", tag: massTag, errors: []int{404, 409},
+		summary:     "List the partitions of a mass transfer",
+		description: "Shows for each partition how far it is and how much it has found.",
+	}, a.partitions)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/volumes", id: "list-volumes", tag: massTag, errors: []int{404, 409},
+		summary:     "List the series that a mass transfer has found",
+		description: "Shows each series with what became of it, in the order in which they were found.",
+	}, a.volumes)
+	handle(a.API, operation{
+		method: http.MethodGet, path: "/jobs/{id}/volumes:export", id: "export-volumes", tag: massTag,
+		errors: []int{404, 409}, csv: true, xlsx: true,
+		summary: "Export the series that a mass transfer has found",
+		description: "Streams them as a table, with what became of each. Who may see the project's linkage table also gets " +
+			"the pseudonym and the UIDs that were sent. Each export leaves a row in the audit log.",
+		example: "partition_key,pseudonym,patient_id,accession_number,study_instance_uid,study_instance_uid_pseudonymized," +
+			"series_instance_uid,series_instance_uid_pseudonymized,modality,study_description,series_description," +
+			"series_number,study_date,study_time,institution_name,number_of_images,status,delivered\n",
+	}, a.export)
+}
+
+func (a *massRoutes) create(ctx context.Context, user people.User, in *struct {
+	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"As of POST /jobs." example:"cohort-2026-11-23"`
+	Body           client.NewMassTransfer
+},
+) (*created[client.Job], error) {
+	b := in.Body
+	if err := plainText(
+		map[string]string{"source": b.Source, "destination": b.Destination, "project": b.Project},
+	); err != nil {
+		return nil, err
+	}
+	o := mass.Order{
+		Transfer: jobs.Transfer{
+			About: aboutOf(b.BatchAbout), Source: b.Source, Destination: b.Destination, Project: b.Project,
+			Pseudonymize: b.Pseudonymize == nil || *b.Pseudonymize, LeaveOutRejected: b.LeaveOutRejected,
+			TrialProtocolID: b.TrialProtocolID, TrialProtocolName: b.TrialProtocolName,
+			MailWhenFinished: b.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
+		},
+		Weekly: b.Partitions == client.Weekly, DryRun: b.DryRun,
+	}
+	for _, day := range []struct {
+		field, text string
+		to          *time.Time
+	}{{"start_date", b.StartDate, &o.First}, {"end_date", b.EndDate, &o.Last}} {
+		var err error
+		if *day.to, err = time.Parse(time.DateOnly, day.text); err != nil {
+			return nil, &refusal.Invalid{Field: day.field, Reason: "not a calendar date in the form YYYY-MM-DD"}
+		}
+	}
+	for _, f := range b.Filters {
+		o.Filters = append(o.Filters, mass.Filter(f))
+	}
+	job, err := a.engine.Mass.Create(ctx, user, o)
+	if err != nil {
+		return nil, err
+	}
+	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
+		return nil, err
+	}
+	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
+}
+
+func (a *massRoutes) read(ctx context.Context, _ people.User, in *struct{ Body client.FilterTable }) (
+	*body[client.MassFilters], error,
+) {
+	filters, err := mass.Read(ctx, in.Body.File)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.MassFilters]{client.MassFilters{Filters: view.MassFilters(filters)}}, nil
+}
+
+func (a *massRoutes) get(ctx context.Context, user people.User, in *JobID) (*body[client.MassTransfer], error) {
+	t, err := a.engine.Mass.Get(ctx, user, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &body[client.MassTransfer]{view.MassTransfer(t)}, nil
+}
+
+func (a *massRoutes) partitions(ctx context.Context, user people.User, in *struct {
+	JobID
+	Paging
+},
+) (*body[client.Page[client.MassPartition]], error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.engine.Mass.Partitions(ctx, user, in.ID, after, in.Limit+1)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(list, in.Limit, view.MassPartition, func(p mass.Partition) int64 { return int64(p.Seq) }), nil
+}
+
+func (a *massRoutes) volumes(ctx context.Context, user people.User, in *struct {
+	JobID
+	Paging
+	Status    string `query:"status" pattern:"^(found|pending|in_progress|canceled|success|warning|failure|left_out)(,(found|pending|in_progress|canceled|success|warning|failure|left_out))*$" example:"failure" doc:"Only those of this status, or of one of several with commas between them."`
+	Partition int64  `query:"partition" minimum:"0" example:"1201" doc:"Only those that the partition of this task has found."`
+},
+) (*body[client.Page[client.MassVolume]], error) {
+	after, err := in.after()
+	if err != nil {
+		return nil, err
+	}
+	list, err := a.engine.Mass.Volumes(ctx, user, in.ID, mass.VolumeFilter{
+		Status: in.Status, Partition: in.Partition, After: after, Limit: in.Limit + 1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(list, in.Limit, view.MassVolume, func(v mass.Volume) int64 { return v.Volume.ID }), nil
+}
+
+func (a *massRoutes) export(ctx context.Context, user people.User, in *struct {
+	JobID
+	TableFormat
+},
+) (*table, error) {
+	write, err := a.engine.Mass.Export(ctx, user, in.ID, batch.Format(in.Format))
+	if err != nil {
+		return nil, err
+	}
+	return inFormat(fmt.Sprintf("mass_transfer_job_%d", in.ID), in.TableFormat, write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
+}
