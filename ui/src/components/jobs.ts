@@ -25,9 +25,9 @@ export function isMass(job: { kind: string }): boolean {
   return job.kind === 'mass_transfer';
 }
 
-/** looks reports whether a task of a job looks through days of a mass transfer. */
-export function looks(job: { kind: string }, task: { study_instance_uid: string }): boolean {
-  return isMass(job) && task.study_instance_uid === '';
+/** looks reports whether a task looks through days of a mass transfer. */
+export function looks(task: { days?: string }): boolean {
+  return task.days !== undefined;
 }
 
 /** nounOf is what people call the tasks of a job. */

@@ -145,7 +145,7 @@ export function questionOf(action: JobAction, job: Job): Question | null {
 function cancels(job: Job): string {
   const { in_progress: running, pending } = job.tasks;
   const parts = [];
-  const at = asks(job) ? '' : ' at the next image';
+  const at = asks(job) || isMass(job) ? '' : ' at the next image';
   if (running === 1) parts.push(`the running ${nounOf(job)[0]} stops${at}`);
   if (running > 1) parts.push(`the ${counts(job, running, 'running ')} stop${at}`);
   if (pending > 0) {

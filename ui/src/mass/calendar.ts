@@ -2,7 +2,7 @@
 
 import { count, counted } from '../format/numbers';
 import { dayNumber } from './days';
-import type { MassPartition } from './types';
+import type { MassPartition } from '../api';
 
 /** Shade is what the chart shows of each partition. */
 export type Shade = 'studies' | 'series' | 'instances';

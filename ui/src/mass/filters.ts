@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { count, counted } from '../format/numbers';
-import type { MassFilter } from './types';
+import type { MassFilter } from '../api';
 
 /** FilterForm is a filter as a card holds it: what was typed, right or wrong. */
 export type FilterForm = {
@@ -125,7 +125,7 @@ export function faultsOf(f: FilterForm): Faults {
   };
   const [least, greatest] = [number(f.minAge), number(f.maxAge)];
   if (!faults.minAge && !faults.maxAge && least !== undefined && greatest !== undefined && least > greatest)
-    faults.maxAge = 'This is younger than the least age.';
+    faults.maxAge = 'This is below the minimum age.';
   return Object.fromEntries(Object.entries(faults).filter(([, words]) => words));
 }
 

@@ -3,7 +3,7 @@
 import { listed } from '../batch/preview';
 import { cardOf, type Faults, faultsOf, type FilterForm, filterOf, longest, mostFilters } from './filters';
 import { lineOf, type Placed, readPlaced, Unread } from './places';
-import type { MassFilter } from './types';
+import type { MassFilter } from '../api';
 
 type Kind = 'text' | 'number' | 'truth' | 'mode';
 

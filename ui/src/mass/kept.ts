@@ -5,7 +5,7 @@ import { type AboutForm, nothingAbout } from '../batch/kept';
 import { Kept, useKept } from '../kept';
 import type { Ends, Partitions } from './days';
 import { cardOf, type FilterForm, newFilter } from './filters';
-import type { MassTransfer } from './types';
+import type { MassTransfer } from '../api';
 
 /** MassForm is what somebody chose and typed for a mass transfer. */
 export type MassForm = AboutForm &

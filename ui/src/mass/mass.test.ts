@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest';
 
+import type { MassFilter, MassPartition, MassTasks, MassTransfer, MassVolume } from '../api';
 import { blocksOf, daysWords, foundSays, levelOf, step, topOf } from './calendar';
 import { dayNumber, dayOf, partsIn, readEnds, shortcuts } from './days';
 import {
@@ -16,8 +17,9 @@ import {
 } from './filters';
 import { jsonOf, readJSON } from './json';
 import { lineOf, type Placed, readPlaced, Unread } from './places';
-import type { MassFilter, MassPartition } from './types';
+import { chosenBy } from './volumes';
 import { looksSays, takesOf } from './will';
+import { daysOf, gapsSays, goesSays } from './words';
 
 const full: MassFilter = {
   mode: 'include',
@@ -59,7 +61,7 @@ describe('a filter', () => {
     [{ maxAge: '201' }, { maxAge: 'It is at most 200.' }],
     [{ minImages: '0' }, { minImages: 'It is at least 1.' }],
     [{ minImages: '3000000000' }, { minImages: 'It is at most 2,147,483,647.' }],
-    [{ minAge: '60', maxAge: '18' }, { maxAge: 'This is younger than the least age.' }],
+    [{ minAge: '60', maxAge: '18' }, { maxAge: 'This is below the minimum age.' }],
   ])('with %j has the faults %j', (part, faults) => {
     expect(faultsOf(newFilter(part))).toEqual(faults);
   });
@@ -133,7 +135,7 @@ describe('the JSON', () => {
     ['[{"modality": "CT",\n"modality": "MR"}]', 2, /there twice/],
     ['[{"min_age": "18"}]', 1, /min_age is a whole number/],
     ['[{"min_age": 18.5}]', 1, /min_age is a whole number/],
-    ['[{"min_age": 60,\n"max_age":\n 18}]', 2, /max_age: this is younger/],
+    ['[{"min_age": 60,\n"max_age":\n 18}]', 2, /max_age: this is below/],
     ['[{"mode": "maybe"}]', 1, /"include" or "exclude"/],
     ['[{"apply_institution_on_study": "yes"}]', 1, /true or false/],
     [`[{"modality": "${'X'.repeat(17)}"}]`, 1, /at most 16 characters/],
@@ -273,6 +275,51 @@ const weekly = (first: string, n: number) =>
     return partition(dayOf(from), { to: dayOf(from + 6) });
   });
 
+describe('what a mass transfer has found', () => {
+  const found = { patients: 812, studies: 1204, series: 2410, instances: 482_000, uncounted: 0 };
+  const none = { all: 0, success: 0, warning: 0, failure: 0 };
+  const mass = (
+    looked: Partial<MassTasks>,
+    partitions: MassTransfer['partitions'] = 'daily',
+  ): MassTransfer => ({
+    start_date: '2024-01-01',
+    end_date: '2024-12-31',
+    partitions,
+    filters: [full],
+    dry_run: true,
+    found,
+    looked: { ...none, ...looked },
+    moved: none,
+  });
+  test('goes to the destination once it is begun', () => {
+    expect(goesSays(found, true, 'RESEARCH')).toBe(
+      '2,410 series of 1,204 studies, 482,000 images of 812 patients, go pseudonymized to RESEARCH.',
+    );
+    const one = { patients: 1, studies: 1, series: 1, instances: 40, uncounted: 1 };
+    expect(goesSays(one, false, 'RESEARCH')).toBe(
+      '1 series of 1 study, at least 40 images of 1 patient, go with their identity to RESEARCH.',
+    );
+  });
+  test('may have gaps', () => {
+    expect(gapsSays(mass({ success: 366 }))).toBe('');
+    expect(gapsSays(mass({ failure: 1, warning: 3 }))).toBe(
+      '1 day could not be looked through, and 3 days may have more: a retry looks again.',
+    );
+    expect(gapsSays(mass({ failure: 2 }, 'weekly'))).toMatch(/^2 weeks could not/);
+  });
+  test('days of a task', () => {
+    expect(daysOf({ days: '2024-01-17' })).toBe('Wed 17 Jan 2024');
+    expect(daysOf({ days: '2024-01-17/2024-01-23' })).toBe('17 to 23 Jan 2024');
+    expect(daysOf({})).toBe('');
+  });
+  test('series are chosen by words, without regard to accents', () => {
+    const v = { study_description: 'CT Schädel', series_description: 'Axial 2 mm', patient_id: 'PHANTOM-1' };
+    const chosen = (text: string) =>
+      chosenBy(text)({ ...v, accession_number: '', institution_name: '' } as MassVolume);
+    expect(['', 'schadel axial', 'phantom', 'coronal'].map(chosen)).toEqual([true, true, true, false]);
+  });
+});
+
 describe('the calendar', () => {
   test('has weeks across and weekdays down, and names months where they begin', () => {
     const [block, ...others] = blocksOf(daily('2024-01-01', 366), false, 60);
@@ -292,7 +339,7 @@ describe('the calendar', () => {
     expect(block?.label).toBe('2024');
   });
   test('has a block for each year, or as many weeks as there is room for', () => {
-    const years = blocksOf(daily('2023-07-01', 600), false, wide);
+    const years = blocksOf(daily('2023-07-01', 600), false, 56);
     expect(years.map((b) => [b.label, b.cells.length])).toEqual([
       ['2023', 184],
       ['2024', 366],
@@ -341,5 +388,3 @@ describe('the calendar', () => {
     expect(step('ArrowDown', 3, days, true)).toBe(3);
   });
 });
-
-const wide = 56;

@@ -13,7 +13,7 @@ import {
   type MassPartition,
   type MassTransfer,
   type MassVolume,
-} from './types';
+} from '../api';
 
 const perPage = 500;
 const every = 3000; // milliseconds between two looks at what a job has found by now

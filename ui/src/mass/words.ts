@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import type { Job } from '../api';
-import { looks } from '../components/jobs';
 import { count, counted } from '../format/numbers';
 import { daysWords } from './calendar';
-import type { MassCount, MassPartition, MassTasks, MassTransfer } from './types';
+import type { MassCount, MassTasks, MassTransfer } from '../api';
 
 /** partsWord is what the partitions of a mass transfer are: "Days" or "Weeks". */
 export function partsWord(mass: Pick<MassTransfer, 'partitions'>): 'Days' | 'Weeks' {
@@ -37,13 +35,8 @@ export function gapsSays(mass: MassTransfer): string {
   return parts.length > 0 ? `${parts.join(', and ')}: a retry looks again.` : '';
 }
 
-/** daysOf names the days that a task of a mass transfer looks through; undefined: it transfers a study. */
-export function daysOf(
-  job: Job,
-  task: { id: number; study_instance_uid: string },
-  partitions: MassPartition[] | undefined,
-): string | undefined {
-  if (!looks(job, task)) return undefined;
-  const partition = partitions?.find((p) => p.task_id === task.id);
-  return partition ? daysWords(partition) : '–';
+/** daysOf names the days that a task of a mass transfer looks through; empty: it transfers a study. */
+export function daysOf(task: { days?: string }): string {
+  const [from = '', to = from] = task.days?.split('/') ?? [];
+  return from && daysWords({ from, to });
 }

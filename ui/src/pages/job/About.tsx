@@ -13,7 +13,7 @@ import { useDeidSum } from '../../jobs/deid';
 import { date as dicomDate } from '../../format/dicom';
 import { count } from '../../format/numbers';
 import { cardOf, filterSays } from '../../mass/filters';
-import type { MassFilter, MassTransfer } from '../../mass/types';
+import type { MassFilter, MassTransfer } from '../../api';
 import { notSentSays } from '../../jobs/notSent';
 import { KnownNode } from '../../servers/KnownNode';
 import { useMe } from '../../session/me';

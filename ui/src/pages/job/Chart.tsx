@@ -25,7 +25,7 @@ import {
   weekdays,
   wholeYear,
 } from '../../mass/calendar';
-import type { MassPartition } from '../../mass/types';
+import type { MassPartition } from '../../api';
 import c from './Chart.module.css';
 
 type ChartProps = {

@@ -14,7 +14,7 @@ import { VirtualRows } from '../../components/VirtualRows';
 import { count, counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 import { daysWords, type Shade, shades } from '../../mass/calendar';
-import type { MassPartition, MassTransfer } from '../../mass/types';
+import type { MassPartition, MassTransfer } from '../../api';
 import { partsWord } from '../../mass/words';
 import { Chart } from './Chart';
 import c from './Found.module.css';
@@ -29,10 +29,13 @@ type FoundProps = {
   choose: (partition: number | undefined) => void;
 };
 
+const mostInChart = 11_000; // partitions: 30 years of days
+
 /** Found is what a mass transfer has found, over time and series by series. */
 export default function Found({ job, mass, partitions, chosen, choose }: FoundProps) {
   const [shade, setShade] = useState<Shade>('studies');
-  const [table, setTable] = useState(false);
+  const [tabled, setTable] = useState(false);
+  const table = tabled || partitions.length > mostInChart;
   const toggle = (partition: number) => choose(partition === chosen ? undefined : partition);
   const word = partsWord(mass);
   return (
@@ -55,7 +58,7 @@ export default function Found({ job, mass, partitions, chosen, choose }: FoundPr
               size="xs"
               aria-label="Shown as"
               data={[
-                { value: 'chart', label: 'Chart' },
+                { value: 'chart', label: 'Chart', disabled: partitions.length > mostInChart },
                 { value: 'table', label: 'Table' },
               ]}
               value={table ? 'table' : 'chart'}

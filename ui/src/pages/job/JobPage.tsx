@@ -76,14 +76,7 @@ function Shown({ job }: { job: Job }) {
   const found = useResults(job, query);
   const { mass, partitions, error: massError } = useMass(job);
   const list = (
-    <Tasks
-      ref={tasks}
-      job={job}
-      status={status}
-      choose={choose}
-      partitions={partitions}
-      asked={query || (mass?.dry_run ?? false)}
-    />
+    <Tasks ref={tasks} job={job} status={status} choose={choose} asked={query || (mass?.dry_run ?? false)} />
   );
   const wide = query || isMass(job);
   const few = total(job.tasks) <= fewTasks && !wide;
@@ -115,7 +108,11 @@ function Shown({ job }: { job: Job }) {
           <Waiting job={job} />
           {mass && (
             <Suspense fallback={null}>
-              <Sum job={job} mass={mass} />
+              <Sum
+                job={job}
+                mass={mass}
+                erased={mass.found.studies === 0 && partitions.some((p) => p.studies > 0)}
+              />
             </Suspense>
           )}
           {troubled && (

@@ -11,7 +11,7 @@ import ui from '../../components/ui.module.css';
 import { count } from '../../format/numbers';
 import { clock } from '../../format/times';
 import { useLive } from '../../live';
-import type { MassTransfer } from '../../mass/types';
+import type { MassTransfer } from '../../api';
 import { figuresOf } from './figures';
 import c from './JobPage.module.css';
 import { enough, ratesSay, useRates } from './rates';

@@ -13,15 +13,19 @@ import { count } from '../../format/numbers';
 import { placeJob, reloadJobs } from '../../jobs/queries';
 import { takeBack } from '../../mass/kept';
 import { useReloadMass } from '../../mass/queries';
-import { beginJob, type MassTransfer } from '../../mass/types';
+import { beginJob, type MassTransfer } from '../../api';
 import { gapsSays, goesSays } from '../../mass/words';
 import { can, lockOf, useMe } from '../../session/me';
 import c from './Found.module.css';
 
-type SumProps = { job: Job; mass: MassTransfer };
+type SumProps = {
+  job: Job;
+  mass: MassTransfer;
+  /** What was found has been erased since, but for how much it was. */ erased: boolean;
+};
 
 /** Sum is what a mass transfer has found altogether, and what can be done with it. */
-export default function Sum({ job, mass }: SumProps) {
+export default function Sum({ job, mass, erased }: SumProps) {
   const { patients, studies, series, instances, uncounted } = mass.found;
   const besides = uncounted > 0 ? `and those of ${count(uncounted)} series, not counted` : undefined;
   return (
@@ -35,14 +39,14 @@ export default function Sum({ job, mass }: SumProps) {
             { label: 'Images', value: count(instances), small: besides },
           ]}
         />
-        {mass.dry_run && final(job.status) && <Next job={job} mass={mass} />}
+        {mass.dry_run && final(job.status) && <Next job={job} mass={mass} erased={erased} />}
       </div>
     </Section>
   );
 }
 
 /** Next is what can be done once a dry run has ended: transfer what it has found, or look for something else. */
-function Next({ job, mass }: { job: Job; mass: MassTransfer }) {
+function Next({ job, mass, erased }: SumProps) {
   const me = useMe();
   const go = useNavigate();
   const reload = useReloadMass(job.id);
@@ -66,7 +70,7 @@ function Next({ job, mass }: { job: Job; mass: MassTransfer }) {
     <div className={c.next}>
       <p className="grow">
         {nothing ? (
-          'Nothing of these days fits the filters. Change them, or look at other days.'
+          emptySays(erased)
         ) : (
           <b className="strong">{goesSays(mass.found, job.deidentified !== undefined, job.destination)}</b>
         )}{' '}
@@ -93,4 +97,10 @@ function Next({ job, mass }: { job: Job; mass: MassTransfer }) {
       )}
     </div>
   );
+}
+
+function emptySays(erased: boolean): string {
+  return erased
+    ? 'It ended too long ago: what it found is no longer known. Take its filters, and look again.'
+    : 'Nothing of these days fits the filters. Change them, or look at other days.';
 }

@@ -15,7 +15,6 @@ import { useRowHeight } from '../../components/rows';
 import { Failed } from '../../components/states';
 import { Fraction, StatusBadge, statusWords } from '../../components/status';
 import { count, counted } from '../../format/numbers';
-import type { MassPartition } from '../../mass/types';
 import { block, reloadTasks, useTaskBlocks } from '../../jobs/queries';
 import c from './JobPage.module.css';
 import { blocksFor, shownTasks, type TaskStatus, taskSays, triesSay, whose, whoseWords } from './tasks';
@@ -27,14 +26,12 @@ type TasksProps = {
   job: Job;
   status: TaskStatus | undefined;
   choose: (status: TaskStatus | undefined) => void;
-  /** Of a mass transfer. */
-  partitions?: MassPartition[];
   /** Nothing is transferred. */
   asked: boolean;
 };
 
 /** Tasks are the tasks of a job, as a list of any length. */
-export function Tasks({ ref, job, status, choose, partitions, asked }: TasksProps) {
+export function Tasks({ ref, job, status, choose, asked }: TasksProps) {
   const all = shownTasks(job, status);
   const words = counted(all, 'task');
   return (
@@ -56,7 +53,7 @@ export function Tasks({ ref, job, status, choose, partitions, asked }: TasksProp
             job={job}
             status={status}
             all={all}
-            partitions={partitions}
+
             asked={asked}
           />
         ) : (
@@ -82,9 +79,9 @@ function useSettled(value: string): string {
   return settled;
 }
 
-type ListProps = Pick<TasksProps, 'job' | 'status' | 'partitions' | 'asked'> & { all: number };
+type ListProps = Pick<TasksProps, 'job' | 'status' | 'asked'> & { all: number };
 
-function List({ job, status, all, partitions, asked }: ListProps) {
+function List({ job, status, all, asked }: ListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const focused = useRef(-1);
   const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
@@ -151,7 +148,7 @@ function List({ job, status, all, partitions, asked }: ListProps) {
                 onFocus={() => (focused.current = item.index)}
                 onBlur={() => (focused.current = -1)}
               >
-                <Row task={taskAt(item.index)} job={job} partitions={partitions} asked={asked} />
+                <Row task={taskAt(item.index)} job={job} asked={asked} />
               </div>
             ))}
           </div>
@@ -161,12 +158,7 @@ function List({ job, status, all, partitions, asked }: ListProps) {
   );
 }
 
-function Row({
-  task,
-  job,
-  partitions,
-  asked,
-}: Pick<ListProps, 'job' | 'partitions' | 'asked'> & { task: Task | undefined }) {
+function Row({ task, job, asked }: Pick<ListProps, 'job' | 'asked'> & { task: Task | undefined }) {
   if (!task) {
     return (
       <span role="cell" className={c.grey}>
@@ -192,7 +184,7 @@ function Row({
         <StatusBadge status={task.status} />
       </span>
       <span role="cell" className={`num ${c.whose}`}>
-        <bdi>{whose(task, job, partitions)}</bdi>
+        <bdi>{whose(task, job)}</bdi>
       </span>
       {!asked && (
         <span role="cell" className={c.images}>
@@ -201,7 +193,7 @@ function Row({
       )}
       <span role="cell" className={c.says}>
         <span className={task.status === 'pending' ? 'dim' : undefined}>
-          {taskSays(task, asks(job) || looks(job, task))}
+          {taskSays(task, asks(job) || looks(task))}
         </span>
         {tries && <span className="dim"> · {tries}</span>}
       </span>

@@ -2,7 +2,7 @@
 
 import { Button, Select, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { IconDownload, IconListSearch, IconSearch, IconZoomCheck } from '@tabler/icons-react';
+import { IconDownload, IconFilterOff, IconListSearch, IconSearch, IconZoomCheck } from '@tabler/icons-react';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
 
 import type { Job } from '../../api';
@@ -15,7 +15,7 @@ import { date, time } from '../../format/dicom';
 import { count } from '../../format/numbers';
 import { daysWords } from '../../mass/calendar';
 import { useVolumes, type VolumeStatus } from '../../mass/queries';
-import type { MassPartition, MassTransfer, MassVolume } from '../../mass/types';
+import type { MassPartition, MassTransfer, MassVolume } from '../../api';
 import { chosenBy } from '../../mass/volumes';
 import c from './Found.module.css';
 
@@ -33,11 +33,12 @@ const statuses: VolumeStatus[] = [
   'success',
   'warning',
   'failure',
+  'left_out',
   'canceled',
-  'found',
 ];
 
-const words = (status: VolumeStatus) => (status === 'found' ? 'Found' : statusWords[status]);
+const words = (status: VolumeStatus) =>
+  status === 'found' ? 'Found' : status === 'left_out' ? 'Left out' : statusWords[status];
 
 /** Volumes are the series that a mass transfer has found, with what became of each. */
 export function Volumes({ job, mass, partition, showAll }: VolumesProps) {
@@ -198,10 +199,14 @@ function Volume({ volume: v }: { volume: MassVolume }) {
   return (
     <>
       <span role="cell">
-        {v.status === 'found' ? (
-          <span className={c.notYet}>
-            <IconZoomCheck size={15} aria-hidden />
-            Found
+        {v.status === 'found' || v.status === 'left_out' ? (
+          <span className={c.quiet}>
+            {v.status === 'found' ? (
+              <IconZoomCheck size={15} aria-hidden />
+            ) : (
+              <IconFilterOff size={15} aria-hidden />
+            )}
+            {words(v.status)}
           </span>
         ) : (
           <StatusBadge status={v.status} />

@@ -3,7 +3,7 @@
 import type { Job, QueryCount } from '../../api';
 import { asks } from '../../components/jobs';
 import { endedOf, partsWord } from '../../mass/words';
-import type { MassTransfer } from '../../mass/types';
+import type { MassTransfer } from '../../api';
 import type { Figure } from '../../components/layout';
 import { delivered, final, total } from '../../components/status';
 import { bytes, count, counted, perSecond } from '../../format/numbers';

@@ -3,7 +3,6 @@
 import type { Job, Task } from '../../api';
 import { asks, isMass } from '../../components/jobs';
 import { daysOf } from '../../mass/words';
-import type { MassPartition } from '../../mass/types';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { block } from '../../jobs/queries';
@@ -53,8 +52,8 @@ export function triesSay(task: Task): string {
  * whose names the patient of a task, and what the name is: the pseudonyms that were given with the job, else Patient
  * IDs. ADIT's own choice of pseudonyms stands in the linkage table alone.
  */
-export function whose(task: Task, job: Job, partitions?: MassPartition[]): string {
-  const days = daysOf(job, task, partitions);
+export function whose(task: Task, job: Job): string {
+  const days = daysOf(task);
   if (days) return days;
   if (asks(job)) return task.rows?.join(', ') ?? '–';
   return (whoseWords(job) === 'Pseudonym' ? task.pseudonym : task.patient_id) ?? '–';

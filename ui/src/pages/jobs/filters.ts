@@ -12,7 +12,7 @@ type Sort = SortedBy | `-${SortedBy}`;
 const sorts: Sort[] = ['-id', 'id', 'status', '-status'];
 
 export const kinds = ['selective_transfer', 'batch_query', 'batch_transfer', 'mass_transfer'] as const;
-type Kind = NonNullable<NonNullable<JobFilter>['kind']>;
+type Kind = (typeof kinds)[number];
 
 /** sortOf is what the list is sorted by; newest first by default. */
 export function sortOf(search: JobsSearch): Sort {
@@ -47,7 +47,7 @@ export function filterOf(search: JobsSearch, staff: boolean): NonNullable<JobFil
   return {
     mine: search.all && staff ? undefined : 'true',
     status: status.length > 0 ? status : undefined,
-    kind: kinds.find((k) => k === search.kind) as Kind | undefined,
+    kind: kinds.find((k): k is Kind => k === search.kind),
     source: search.source,
     destination: search.destination,
     project: search.project,

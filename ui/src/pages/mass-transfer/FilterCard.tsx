@@ -126,9 +126,9 @@ function Fields({ card, change }: Pick<FilterCardProps, 'card' | 'change'>) {
       <div className={c.three}>
         {field('institution', 'Institution', '*Neuroradiology*', longest.institution)}
       </div>
-      {field('minAge', 'Age from', 'Years')}
-      {field('maxAge', 'Age to', 'Years')}
-      {field('minImages', 'At least images', 'Any')}
+      {field('minAge', 'Minimum age', 'Years')}
+      {field('maxAge', 'Maximum age', 'Years')}
+      {field('minImages', 'Minimum images', 'Any')}
       {!card.exclude && card.institution.trim() !== '' && (
         <Checkbox
           className={c.all}

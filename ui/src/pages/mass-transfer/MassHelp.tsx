@@ -21,10 +21,15 @@ const fields: [name: string, key: string, meaning: string, example: string][] = 
     'If one series fits the institution, all series of its study do. Without it, each series is asked for itself; a filter that excludes always does so.',
     'true',
   ],
-  ['Age from', 'min_age', 'Completed years of the patient on the day of the study, at least.', '18'],
-  ['Age to', 'max_age', 'The same, at most.', '90'],
   [
-    'At least images',
+    'Minimum age',
+    'min_age',
+    'How old the patient is on the day of the study, in completed years, at least.',
+    '18',
+  ],
+  ['Maximum age', 'max_age', 'The same, at most.', '90'],
+  [
+    'Minimum images',
     'min_number_of_series_related_instances',
     'How many images the series has. It leaves out topograms and reports.',
     '20',
@@ -83,7 +88,7 @@ export default function MassHelp() {
       <p>
         What you leave empty does not matter. Texts match as a whole; capitals, accents and blanks don’t
         matter; <b>*</b> stands for any characters, <b>?</b> for one. A table (.xlsx or CSV) makes a filter of
-        each row; its columns are named as in JSON, or as DICOM names them (StudyDescription). Samples:{' '}
+        each row; its columns are named as in JSON. Samples:{' '}
         {samples.map((sample, i) => (
           <span key={sample.name}>
             {i > 0 && ', '}

@@ -22,7 +22,7 @@ import { readEnds } from '../../mass/days';
 import { filterOf, filtersFault } from '../../mass/filters';
 import { readJSON } from '../../mass/json';
 import { type MassForm, useMassForm } from '../../mass/kept';
-import { createMassTransfer } from '../../mass/types';
+import { createMassTransfer } from '../../api';
 import { looksSays, takesOf } from '../../mass/will';
 import { goneSays } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';

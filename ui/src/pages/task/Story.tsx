@@ -12,6 +12,7 @@ import { Failed } from '../../components/states';
 import { final, statusWords } from '../../components/status';
 import { bytes, count, counted } from '../../format/numbers';
 import { exact } from '../../format/times';
+import { daysOf } from '../../mass/words';
 import { useMe } from '../../session/me';
 import c from './TaskPage.module.css';
 
@@ -84,7 +85,7 @@ function Log({ task }: { task: Task }) {
 
 /** About is whose study it is, or which row of a file, and how often it was tried. */
 export function About({ task, job }: { task: Task; job: Job }) {
-  const query = asks(job) || looks(job, task); // it moves nothing
+  const query = asks(job) || looks(task); // it moves nothing
   const chosen = task.series_instance_uids?.length ?? 0;
   return (
     <Section title="About">
@@ -93,6 +94,7 @@ export function About({ task, job }: { task: Task; job: Job }) {
           job.deidentified !== undefined &&
             !query && ['Pseudonym', <Given key="pseudonym" value={task.pseudonym} />],
           task.rows !== undefined && [task.rows.length === 1 ? 'Row' : 'Rows', task.rows.join(', ')],
+          looks(task) && ['Days', daysOf(task)],
           !query && ['Patient ID', <Given key="patient" value={task.patient_id} />],
           !query && [
             'Study Instance UID',

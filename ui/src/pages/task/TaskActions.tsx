@@ -20,7 +20,7 @@ const QuestionDialog = lazy(() => import('../../jobs/QuestionDialog'));
 type TaskActionsProps = { job: Job; task: Task; action: ReturnType<typeof useTaskAction> };
 
 function againWords(job: Job, task: Task): string {
-  if (looks(job, task)) return 'Look again…';
+  if (looks(task)) return 'Look again…';
   return asks(job) ? 'Ask the row again…' : 'Send the study again…';
 }
 

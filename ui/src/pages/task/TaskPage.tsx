@@ -83,7 +83,7 @@ function Shown({ job, task }: { job: Job; task: Task }) {
           <Note tone={task.status}>
             <b>{words.title}</b> {words.says}
           </Note>
-          {asks(job) || looks(job, task) ? (
+          {asks(job) || looks(task) ? (
             <Found job={job} task={task} />
           ) : (
             <SeriesTable series={series} status={task.status} />
@@ -107,7 +107,7 @@ function Shown({ job, task }: { job: Job; task: Task }) {
 
 /** Found leads to what was found for the row of a batch query, or in days of a mass transfer. */
 function Found({ job, task }: { job: Job; task: Task }) {
-  const days = looks(job, task);
+  const days = looks(task);
   const search = days ? { partition: task.id } : { row: task.rows?.[0] };
   return (
     <div>

@@ -10,7 +10,7 @@ export function questionOf(action: 'reset' | 'kill', task: Task, job: Job): Ques
   if (action === 'kill') {
     return {
       title: `Stop task ${task.seq}?`,
-      says: looks(job, task)
+      says: looks(task)
         ? 'The task ends with a failure. Its days can be looked through again later.'
         : asks(job)
           ? 'The row ends with a failure. It can be asked again later.'
@@ -20,7 +20,7 @@ export function questionOf(action: 'reset' | 'kill', task: Task, job: Job): Ques
       go: 'Stop the task',
     };
   }
-  if (looks(job, task)) {
+  if (looks(task)) {
     return {
       title: `Look through the days of task ${task.seq} again?`,
       says: `${job.source} is asked again. What is new is found, too; what was found before stays.`,

@@ -32,7 +32,7 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
 
 function inProgress(task: Task, job: Job, delivered: string): string {
   if (task.expected > 0) return delivered;
-  return asks(job) || looks(job, task)
+  return asks(job) || looks(task)
     ? `${job.source} is being asked.`
     : `${job.source} is asked what belongs to the study.`;
 }
