@@ -117,7 +117,9 @@ export type Faults = Partial<Record<Field, string>>;
 
 /** faultsOf says what is wrong with a card, field by field. */
 export function faultsOf(f: FilterForm): Faults {
+  const modality = f.modality.trim();
   const faults: Faults = {
+    modality: /^[A-Z0-9_ ]*$/i.test(modality) ? '' : 'One modality, such as CT: make a filter for each.',
     number: within(f.number, -most - 1, most),
     minAge: within(f.minAge, 0, oldest),
     maxAge: within(f.maxAge, 0, oldest),

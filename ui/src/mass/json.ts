@@ -9,7 +9,7 @@ type Kind = 'text' | 'number' | 'truth' | 'mode';
 
 const keys: Record<keyof MassFilter, { kind: Kind; longest?: number; field?: keyof Faults }> = {
   mode: { kind: 'mode' },
-  modality: { kind: 'text', longest: longest.modality },
+  modality: { kind: 'text', longest: longest.modality, field: 'modality' },
   institution_name: { kind: 'text', longest: longest.institution },
   apply_institution_on_study: { kind: 'truth' },
   study_description: { kind: 'text', longest: longest.study },

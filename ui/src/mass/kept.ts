@@ -15,6 +15,8 @@ export type MassForm = AboutForm &
     filters: FilterForm[];
     /** The filters as text, while they are written as such. */
     json?: string;
+    /** The text has faults. */
+    wrong: boolean;
   };
 
 const empty = (): MassForm => ({
@@ -24,6 +26,7 @@ const empty = (): MassForm => ({
   partitions: 'daily',
   pseudonymize: true,
   filters: [newFilter()],
+  wrong: false,
 });
 
 // It lives in memory, so that one who comes back finds it; a reload forgets it.

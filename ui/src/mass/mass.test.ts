@@ -56,6 +56,7 @@ describe('a filter', () => {
   test.each([
     [{}, {}],
     [{ number: '-3', minAge: '0', maxAge: '200', minImages: '1' }, {}],
+    [{ modality: 'CT, MR' }, { modality: 'One modality, such as CT: make a filter for each.' }],
     [{ number: '4.5' }, { number: 'This is not a whole number.' }],
     [{ minAge: 'x' }, { minAge: 'This is not a whole number.' }],
     [{ maxAge: '201' }, { maxAge: 'It is at most 200.' }],

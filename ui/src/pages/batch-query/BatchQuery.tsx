@@ -14,7 +14,7 @@ import { listed } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import { Page } from '../../components/layout';
 import { Failed, Hint, Loading } from '../../components/states';
 import { counted } from '../../format/numbers';

@@ -15,7 +15,7 @@ import { makesSays } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { useRequestKey, useShowMade } from '../../jobs/create';

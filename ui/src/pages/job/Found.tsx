@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import '@mantine/core/styles/SegmentedControl.css';
-
-import { SegmentedControl } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { useState } from 'react';
 
 import type { Job } from '../../api';
+import { Choice } from '../../components/Choice';
 import { Section } from '../../components/layout';
 import { useRowHeight } from '../../components/rows';
 import { StatusBadge } from '../../components/status';
@@ -46,17 +44,11 @@ export default function Found({ job, mass, partitions, chosen, choose }: FoundPr
         right={
           <>
             {!table && (
-              <SegmentedControl
-                size="xs"
-                aria-label="Shown by colour"
-                data={shades}
-                value={shade}
-                onChange={(value) => setShade(value as Shade)}
-              />
+              <Choice small label="Shown by colour" data={shades} value={shade} onChange={setShade} />
             )}
-            <SegmentedControl
-              size="xs"
-              aria-label="Shown as"
+            <Choice
+              small
+              label="Shown as"
               data={[
                 { value: 'chart', label: 'Chart', disabled: partitions.length > mostInChart },
                 { value: 'table', label: 'Table' },

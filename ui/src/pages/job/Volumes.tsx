@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Button, Select, TextInput } from '@mantine/core';
+import { Button, NativeSelect, TextInput } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
 import { IconDownload, IconFilterOff, IconListSearch, IconSearch, IconZoomCheck } from '@tabler/icons-react';
 import { useCallback, useDeferredValue, useMemo, useState } from 'react';
@@ -82,14 +82,14 @@ export function Volumes({ job, mass, partition, showAll }: VolumesProps) {
               onChange={(e) => setText(e.currentTarget.value)}
             />
             {!mass.dry_run && (
-              <Select
+              <NativeSelect
                 aria-label="Status"
-                placeholder="Any status"
-                clearable
-                clearButtonProps={{ 'aria-label': 'Clear status' }}
-                data={statuses.map((value) => ({ value, label: words(value) }))}
-                value={status ?? null}
-                onChange={(value) => setStatus((value as VolumeStatus | null) ?? undefined)}
+                data={[
+                  { value: '', label: 'Any status' },
+                  ...statuses.map((value) => ({ value, label: words(value) })),
+                ]}
+                value={status ?? ''}
+                onChange={(e) => setStatus(statuses.find((s) => s === e.currentTarget.value))}
               />
             )}
             {partition && (

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import '@mantine/core/styles/SegmentedControl.css';
-
-import { Input, SegmentedControl, TextInput } from '@mantine/core';
+import { Input, TextInput } from '@mantine/core';
 import { useState } from 'react';
 
+import { Choice } from '../../components/Choice';
 import pickers from '../../components/pickers.module.css';
 import { rangeFaults } from '../../format/ranges';
 import { parts, type Partitions, partsIn, readEnds, shortcuts } from '../../mass/days';
@@ -33,16 +32,15 @@ export function Days({ form, change }: DaysProps) {
     <>
       {field('first', 'First day', faults.from)}
       {field('last', 'Last day', faults.until)}
-      <Input.Wrapper label="Looked through at once" labelElement="div">
-        <SegmentedControl
-          fullWidth
-          aria-label="Looked through at once"
+      <Input.Wrapper label="Looked through at once" labelElement="div" className={c.atOnce}>
+        <Choice<Partitions>
+          label="Looked through at once"
           data={[
             { value: 'daily', label: 'One day' },
             { value: 'weekly', label: 'One week' },
           ]}
           value={form.partitions}
-          onChange={(value) => change({ partitions: value as Partitions })}
+          onChange={(partitions) => change({ partitions })}
         />
       </Input.Wrapper>
       <div className={c.shortcuts} role="group" aria-label="Days that are often wanted">

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import '@mantine/core/styles/SegmentedControl.css';
-
-import { Autocomplete, Checkbox, SegmentedControl, TextInput } from '@mantine/core';
+import { Checkbox, TextInput } from '@mantine/core';
 import { IconChevronDown, IconCopyPlus, IconTrash } from '@tabler/icons-react';
 import { useId } from 'react';
 
+import { Choice } from '../../components/Choice';
 import { IconButton } from '../../components/controls';
 import { Badge } from '../../components/status';
 import { type Field, faultsOf, type FilterForm, filterSays, isEmpty, longest } from '../../mass/filters';
@@ -81,6 +80,7 @@ export function FilterCard({ card, number, opened, toggle, change, copy, remove 
 
 function Fields({ card, change }: Pick<FilterCardProps, 'card' | 'change'>) {
   const faults = faultsOf(card);
+  const list = useId();
   const field = (name: Field, label: string, example: string, most = 11) => (
     <TextInput
       label={label}
@@ -96,9 +96,9 @@ function Fields({ card, change }: Pick<FilterCardProps, 'card' | 'change'>) {
   return (
     <div className={c.fields}>
       <div className={c.mode}>
-        <SegmentedControl
-          size="xs"
-          aria-label="What happens to series that fit"
+        <Choice
+          small
+          label="What happens to series that fit"
           data={[
             { value: 'include', label: 'Include' },
             { value: 'exclude', label: 'Exclude' },
@@ -112,14 +112,21 @@ function Fields({ card, change }: Pick<FilterCardProps, 'card' | 'change'>) {
             : 'What is empty does not matter.'}
         </span>
       </div>
-      <Autocomplete
+      <TextInput
         label="Modality"
         placeholder="Any"
         maxLength={longest.modality}
-        data={modalities}
+        autoComplete="off"
+        list={list}
         value={card.modality}
-        onChange={(value) => change({ modality: value.toUpperCase() })}
+        error={faults.modality}
+        onChange={(e) => change({ modality: e.currentTarget.value.toUpperCase() })}
       />
+      <datalist id={list}>
+        {modalities.map((m) => (
+          <option key={m} value={m} />
+        ))}
+      </datalist>
       <div className={c.two}>{field('study', 'Study description', '*head*', longest.study)}</div>
       <div className={c.two}>{field('series', 'Series description', 'T2*', longest.series)}</div>
       {field('number', 'Series number', 'Any')}

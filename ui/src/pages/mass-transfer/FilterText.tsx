@@ -24,7 +24,8 @@ export default function FilterText({ text, filters, change }: FilterTextProps) {
   const { faults } = readJSON(text);
   const write = (json: string) => {
     const read = readJSON(json);
-    change(read.faults.length > 0 ? { json } : { json, filters: read.filters });
+    const wrong = read.faults.length > 0;
+    change(wrong ? { json, wrong } : { json, wrong, filters: read.filters });
   };
   const show = (at: number) => {
     area.current?.focus();
@@ -58,7 +59,11 @@ export default function FilterText({ text, filters, change }: FilterTextProps) {
             ))}
           </ul>
           {faults.length > shown && <p>And {counted(faults.length - shown, 'more fault')}.</p>}
-          <Button variant="default" size="compact-sm" onClick={() => change({ json: jsonOf(filters) })}>
+          <Button
+            variant="default"
+            size="compact-sm"
+            onClick={() => change({ json: jsonOf(filters), wrong: false })}
+          >
             Back to what was right
           </Button>
         </Note>

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import '@mantine/core/styles/SegmentedControl.css';
-
-import { Button, SegmentedControl } from '@mantine/core';
+import { Button } from '@mantine/core';
 import { IconPlus } from '@tabler/icons-react';
 import { useMutation } from '@tanstack/react-query';
 import { Fragment, lazy, Suspense, useEffect, useRef, useState } from 'react';
 
 import { sizeFault, toBase64 } from '../../batch/file';
+import { Choice } from '../../components/Choice';
 import { FileButton, useDrop } from '../../components/DropZone';
 import { Note, Section } from '../../components/layout';
 import { useWindowRows } from '../../components/rows';
 import { Failed, Loading } from '../../components/states';
 import { count, counted } from '../../format/numbers';
 import { type FilterForm, joined, newFilter } from '../../mass/filters';
-import { jsonOf, readJSON } from '../../mass/json';
+import { jsonOf } from '../../mass/json';
 import type { MassForm } from '../../mass/kept';
 import { readMassFilters } from '../../api';
 import { FilterCard } from './FilterCard';
@@ -25,12 +24,11 @@ const FilterText = lazy(() => import('./FilterText'));
 type FiltersProps = { form: MassForm; change: (part: Partial<MassForm>) => void };
 
 /** Filters choose which series are taken: as cards, or as JSON. */
-export function Filters({ form, change }: FiltersProps) {
+export default function Filters({ form, change }: FiltersProps) {
   const { filters, json } = form;
   const table = useTable(filters, (cards) =>
-    change({ filters: cards, json: json === undefined ? undefined : jsonOf(cards) }),
+    change({ filters: cards, json: json === undefined ? undefined : jsonOf(cards), wrong: false }),
   );
-  const faulty = json !== undefined && readJSON(json).faults.length > 0;
   const over = useDrop(table.take);
   return (
     <Section
@@ -50,15 +48,17 @@ export function Filters({ form, change }: FiltersProps) {
             loading={table.reading}
             onFiles={table.take}
           />
-          <SegmentedControl
-            size="xs"
-            aria-label="Filters as"
+          <Choice
+            small
+            label="Filters as"
             data={[
-              { value: 'cards', label: 'Cards', disabled: faulty },
+              { value: 'cards', label: 'Cards', disabled: form.wrong },
               { value: 'json', label: 'JSON' },
             ]}
             value={json === undefined ? 'cards' : 'json'}
-            onChange={(value) => change({ json: value === 'json' ? jsonOf(filters) : undefined })}
+            onChange={(value) =>
+              change({ json: value === 'json' ? jsonOf(filters) : undefined, wrong: false })
+            }
           />
         </>
       }

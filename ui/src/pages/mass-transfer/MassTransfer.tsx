@@ -12,7 +12,7 @@ import { Ends, missingOf, When } from '../../batch/Ends';
 import { useMail } from '../../batch/mail';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import { Note, Page, Section } from '../../components/layout';
 import { LinkButton } from '../../components/LinkButton';
 import { Failed, Loading } from '../../components/states';
@@ -20,7 +20,6 @@ import ui from '../../components/ui.module.css';
 import { useRequestKey, useShowMade } from '../../jobs/create';
 import { readEnds } from '../../mass/days';
 import { filterOf, filtersFault } from '../../mass/filters';
-import { readJSON } from '../../mass/json';
 import { type MassForm, useMassForm } from '../../mass/kept';
 import { createMassTransfer } from '../../api';
 import { looksSays, takesOf } from '../../mass/will';
@@ -28,8 +27,8 @@ import { goneSays } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
 import { Days } from './Days';
-import { Filters } from './Filters';
 
+const Filters = lazy(() => import('./Filters'));
 const MassHelp = lazy(() => import('./MassHelp'));
 
 const title = 'Mass Transfer';
@@ -68,7 +67,7 @@ function Form({ nodes }: { nodes: Node[] }) {
   const why =
     missingOf(source, destination, project) ||
     (days ? '' : 'Say which days are looked through.') ||
-    filtersWhy(form) ||
+    (form.wrong ? 'Correct the JSON of the filters.' : filtersFault(form.filters)) ||
     (me.ethics_id_needed && !form.ethicsID.trim() ? 'Write the ethics application ID.' : '');
   const create = (dry: boolean) => {
     if (why || start.isPending || !source || !destination || !project || !days) return;
@@ -112,7 +111,9 @@ function Form({ nodes }: { nodes: Node[] }) {
             <Days form={form} change={change} />
           </div>
         </Section>
-        <Filters form={form} change={change} />
+        <Suspense fallback={<Loading rows={6} label="Loading the filters" />}>
+          <Filters form={form} change={change} />
+        </Suspense>
         <ForJob title="How it goes out" form={form} change={change} trial urgent={false}>
           <PseudonymChoice pseudonymize={pseudonymize} change={change} />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
@@ -162,12 +163,6 @@ function Form({ nodes }: { nodes: Node[] }) {
       </div>
     </Page>
   );
-}
-
-/** filtersWhy says why the filters can't be used yet; empty: they can. */
-function filtersWhy({ filters, json }: MassForm): string {
-  if (json !== undefined && readJSON(json).faults.length > 0) return 'Correct the JSON of the filters.';
-  return filtersFault(filters);
 }
 
 type Body = Parameters<typeof createMassTransfer>[0]['body'];
