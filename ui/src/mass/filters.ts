@@ -150,22 +150,21 @@ function aged(min: string, max: string): string {
   return max ? ` of patients aged up to ${max}` : '';
 }
 
-/** filterSays says in words what fits a card: "CT series of adults, in studies called “*head*”". */
+/** filterSays says in words what fits a card: "CT series of adults in studies called “*head*”". */
 export function filterSays(f: FilterForm): string {
   const t = Object.fromEntries(typed.map((field) => [field, f[field].trim()])) as Record<Field, string>;
   const [modality, age] = [t.modality.toUpperCase(), aged(t.minAge, t.maxAge)];
   const subject = modality ? `${modality} series` : isEmpty(f) ? 'All series' : 'Series';
-  const parts = [`${subject}${age}`];
   const ofStudy = t.institution !== '' && f.onStudy && !f.exclude;
-  if (t.series) parts.push(`called “${t.series}”`);
+  const called = t.series && ` called “${t.series}”`;
+  const at = t.institution && !ofStudy ? ` at “${t.institution}”` : '';
+  const parts = [`${subject}${age}${called}${at}`];
   if (t.number) parts.push(`number ${t.number}`);
-  if (t.institution && !ofStudy) parts.push(`at “${t.institution}”`);
   if (t.minImages) parts.push(`with at least ${counted(Number(t.minImages) || 0, 'image')}`);
-  if (t.study || ofStudy) {
-    const called = t.study && ` called “${t.study}”`;
-    parts.push(`in studies${called}${ofStudy ? ` at “${t.institution}”` : ''}`);
-  }
-  return parts.join(', ');
+  const says = parts.join(', ');
+  if (!t.study && !ofStudy) return says;
+  const study = `in studies${t.study && ` called “${t.study}”`}${ofStudy ? ` at “${t.institution}”` : ''}`;
+  return `${says}${parts.length > 1 ? ',' : ''} ${study}`;
 }
 
 /** joined adds filters to cards: an empty card gives way, and what is there already is not added again. */

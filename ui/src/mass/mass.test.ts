@@ -68,22 +68,22 @@ describe('a filter', () => {
   });
   test.each([
     [{}, 'All series'],
-    [{ study_description: '*head*' }, 'Series, in studies called “*head*”'],
+    [{ study_description: '*head*' }, 'Series in studies called “*head*”'],
     [
       { modality: 'ct', min_age: 18, study_description: '*head*' },
-      'CT series of adults, in studies called “*head*”',
+      'CT series of adults in studies called “*head*”',
     ],
     [
       { institution_name: 'Neuro*', min_number_of_series_related_instances: 1 },
       'Series, with at least 1 image, in studies at “Neuro*”',
     ],
-    [{ mode: 'exclude', institution_name: 'Neuro*' }, 'Series, at “Neuro*”'],
+    [{ mode: 'exclude', institution_name: 'Neuro*' }, 'Series at “Neuro*”'],
     [{ max_age: 17 }, 'Series of patients aged up to 17'],
     [{ min_age: 65 }, 'Series of patients aged 65 and over'],
     [{ min_age: 40, max_age: 40 }, 'Series of patients aged 40'],
     [
       full,
-      'CT series of patients aged 18 to 90, called “Axial*”, number 0, at “*Neuroradiology*”, ' +
+      'CT series of patients aged 18 to 90 called “Axial*” at “*Neuroradiology*”, number 0, ' +
         'with at least 20 images, in studies called “*head*”',
     ],
   ] as [MassFilter, string][])('%j is said as %s', (filter, says) => {
@@ -244,9 +244,9 @@ test('what will happen', () => {
     return `${what} ${goes} to RESEARCH${except}.`;
   };
   expect(says(ct)).toBe('CT series of adults go to RESEARCH.');
-  expect(says(newFilter({ modality: 'CT', series: 'T2*' }))).toBe('CT series, called “T2*”, go to RESEARCH.');
+  expect(says(newFilter({ modality: 'CT', series: 'T2*' }))).toBe('CT series called “T2*” go to RESEARCH.');
   expect(says(ct, mr)).toBe('What fits one of 2 filters goes to RESEARCH.');
-  expect(says(topograms, ct)).toBe('CT series of adults go to RESEARCH, except series, called “Topo*”.');
+  expect(says(topograms, ct)).toBe('CT series of adults go to RESEARCH, except series called “Topo*”.');
   expect(says(ct, topograms, sr)).toBe(
     'CT series of adults go to RESEARCH, except what 2 filters leave out.',
   );

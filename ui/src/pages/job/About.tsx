@@ -88,8 +88,8 @@ function FilterList({ filters }: { filters: MassFilter[] }) {
     <ul className={c.filters}>
       {filters.slice(0, fewFilters).map((filter, i) => (
         <li key={i}>
-          {filter.mode === 'exclude' && 'Not: '}
           {filterSays(cardOf(filter))}
+          {filter.mode === 'exclude' && ': left out'}
         </li>
       ))}
       {more > 0 && <li className="dim">and {count(more)} more</li>}
