@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,7 +47,8 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, err)
 	for name, text := range map[string]string{
 		"password": "staple battery horse\n", "linkage.csv": "PatientID,Pseudonym\nA,P-9\n",
-		"query.csv": "PatientID,Modality\nPHANTOM-001,CT\n", "faulty.csv": "PatientID,Modality\nPHANTOM-*,CT\n",
+		"filters.csv": "modality,min_age\nCT,18\n",
+		"query.csv":   "PatientID,Modality\nPHANTOM-001,CT\n", "faulty.csv": "PatientID,Modality\nPHANTOM-*,CT\n",
 		"workers.json": `{"default": 4}`, "own.yaml": "name: own\nversion: \"1\"\nbase: ps3.15-basic\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(work, name), []byte(text), 0o600))
@@ -103,7 +105,7 @@ func TestJSON(t *testing.T) {
 	h.Release()
 	give(jsonStep{line: "job wait 5", code: command.ExitCanceled, has: []string{`"status": "canceled"`}})
 
-	for _, step := range batchSteps {
+	for _, step := range slices.Concat(batchSteps, massSteps) {
 		give(step)
 	}
 
@@ -277,6 +279,22 @@ var batchSteps = []jsonStep{
 	{line: "batch failed 6", code: command.ExitUsage, has: []string{"--output"}},
 	{line: "batch failed 6 -o failed-rows.csv", has: []string{`"file"`}},
 	{line: "batch transfer found.csv --source PACS-A --destination RESEARCH", has: []string{`"id": 9`, `"kind": "batch_transfer"`}},
+}
+
+var massSteps = []jsonStep{
+	{line: "mass filters filters.csv", has: []string{`"modality": "CT"`, `"min_age": 18`}},
+	{line: "mass transfer --source PACS-A --destination RESEARCH --from 2024-01-01 --until 2024-02-01", code: command.ExitUsage, has: []string{"--include"}},
+	{line: "mass transfer --source PACS-A --destination RESEARCH --from 2024-01-01 --until 2024-02-01 --include colour=red", code: command.ExitUsage, has: []string{"colour"}},
+	{
+		line: "mass transfer --source PACS-A --destination RESEARCH --from 2024-01-01 --until 2024-12-31 --weekly --include modality=CT,min_age=18 --dry-run --wait",
+		has:  []string{`"id": 10`, `"status": "success"`},
+	},
+	{line: "mass show 10", has: []string{`"dry_run": true`, `"studies": `}},
+	{line: "mass partitions 10", has: []string{`"from": "2024-01-01"`}},
+	{line: "mass volumes 10", has: []string{`"status": "found"`}},
+	{line: "mass volumes 10 --output volumes.csv", has: []string{`"file"`}},
+	{line: "mass begin 10", has: []string{`"id": 10`, `"status": "in_progress"`}},
+	{line: "mass begin 1", code: command.ExitFailure, has: []string{`"status":409`}},
 }
 
 // aditIn runs the program in a folder, with a home of its own, and tells its two outputs apart.

@@ -60,10 +60,13 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 		return err
 	}
 	m := client.NewMassTransfer{
-		BatchAbout: client.BatchAbout{Title: c.Title, Description: c.Description, EthicsID: c.EthicsID},
-		Source:     c.Source, Destination: c.Destination, Project: c.Project, StartDate: c.From, EndDate: c.Until,
-		Filters: filters, DryRun: c.DryRun, Pseudonymize: new(!c.KeepIdentity), TrialProtocolID: c.TrialID,
-		TrialProtocolName: c.TrialName, MailWhenFinished: c.Mail,
+		MassSettings: client.MassSettings{
+			BatchAbout: client.BatchAbout{Title: c.Title, Description: c.Description, EthicsID: c.EthicsID},
+			Source:     c.Source, Destination: c.Destination, Project: c.Project, Filters: filters,
+			Pseudonymize: new(!c.KeepIdentity), TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName,
+			MailWhenFinished: c.Mail,
+		},
+		StartDate: c.From, EndDate: c.Until, DryRun: c.DryRun,
 	}
 	if c.Weekly {
 		m.Partitions = client.Weekly

@@ -31,22 +31,27 @@ const (
 	Weekly = "weekly" // seven days each, from the first day on
 )
 
-// NewMassTransfer transfers what a server has of some days.
-type NewMassTransfer struct {
+// MassSettings are what a mass transfer is about, whichever days it looks through.
+type MassSettings struct {
 	BatchAbout
 	Source            string       `json:"source" doc:"Name of the server that the studies are read from." example:"PACS"`
 	Destination       string       `json:"destination" doc:"Name of the server or folder that they go to." example:"research"`
 	Project           string       `json:"project,omitempty" doc:"Name of the project whose key and profile pseudonymize; absent: the default project of one's active group." example:"stroke-2026"`
-	StartDate         string       `json:"start_date" format:"date" doc:"The first day, as the source has its dates." example:"2024-01-01"`
-	EndDate           string       `json:"end_date" format:"date" doc:"The last day." example:"2024-12-31"`
 	Partitions        string       `json:"partitions,omitempty" enum:"daily,weekly" default:"daily" doc:"The days that a task looks through at once: each by itself, or seven from the first one on." example:"daily"`
 	Filters           []MassFilter `json:"filters" minItems:"1" maxItems:"1000" nullable:"false" doc:"Which series it is about; at least one filter includes."`
-	DryRun            bool         `json:"dry_run,omitempty" doc:"Only look for what there is; nothing is transferred until the job is begun (POST /jobs/{id}:begin)."`
 	Pseudonymize      *bool        `json:"pseudonymize,omitempty" doc:"Each study goes out de-identified, under the pseudonym of its patient; by default true." example:"true"`
 	LeaveOutRejected  *bool        `json:"leave_out_rejected,omitempty" doc:"As of a selective transfer."`
 	TrialProtocolID   string       `json:"trial_protocol_id,omitempty" doc:"Written into Clinical Trial Protocol ID of each instance; at most 64 characters." example:"STROKE-26"`
 	TrialProtocolName string       `json:"trial_protocol_name,omitempty" doc:"Written into Clinical Trial Protocol Name of each instance; at most 64 characters." example:"Stroke imaging"`
 	MailWhenFinished  bool         `json:"mail_when_finished,omitempty" doc:"Send the caller a mail when the job has ended; not by default."`
+}
+
+// NewMassTransfer transfers what a server has of some days.
+type NewMassTransfer struct {
+	MassSettings
+	StartDate string `json:"start_date" format:"date" doc:"The first day, as the source has its dates." example:"2024-01-01"`
+	EndDate   string `json:"end_date" format:"date" doc:"The last day." example:"2024-12-31"`
+	DryRun    bool   `json:"dry_run,omitempty" doc:"Only look for what there is; nothing is transferred until the job is begun (POST /jobs/{id}:begin)."`
 }
 
 // MassTransfer is what a mass transfer looks for, and what it has found so far.

@@ -19,6 +19,7 @@ type Client struct {
 	Profiles      Profiles
 	Projects      Projects
 	Quarantine    Quarantine
+	Recurrences   Recurrences
 	Registrations Registrations
 	Servers       Servers
 	Site          Site
@@ -44,6 +45,7 @@ func newClient(c *caller) *Client {
 		Profiles:      Profiles{c},
 		Projects:      Projects{c},
 		Quarantine:    Quarantine{c},
+		Recurrences:   Recurrences{c},
 		Registrations: Registrations{c},
 		Servers:       Servers{c},
 		Site:          Site{c},
@@ -92,6 +94,9 @@ type Projects struct{ *caller }
 
 // Quarantine holds instances that servers sent without having been asked.
 type Quarantine struct{ *caller }
+
+// Recurrences are mass transfers and batch queries that run again and again.
+type Recurrences struct{ *caller }
 
 // Registrations are of people who ask for an account.
 type Registrations struct{ *caller }

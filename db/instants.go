@@ -66,6 +66,7 @@ var AllInstants = []Instants{
 	{Table: "registrations", Happened: []string{"created_at"}},
 	{Table: "attempts", Happened: []string{"at"}},
 	{Table: "idempotency_keys", Happened: []string{"created_at"}},
+	{Table: "recurrences", Happened: []string{"created_at"}, Bound: []Bound{{"next_at", "recurring.Tick: the plan"}}},
 	{Table: "users", Happened: []string{"created_at"}},
 	{Table: "projects", Happened: []string{"created_at"}},
 	{Table: "linkage", Happened: []string{"created_at"}},

@@ -279,6 +279,7 @@ type Job struct {
 	EthicsID          string
 	ExtraColumns      []string
 	FirstJobID        *int64
+	RecurrenceID      *int64
 }
 
 type JobSample struct {
@@ -434,6 +435,27 @@ type QueryResult struct {
 	SeriesDescription string
 	SeriesNumber      *int32
 	Instances         int32
+}
+
+type Recurrence struct {
+	ID          int64
+	OwnerID     int64
+	Kind        string
+	Title       string
+	Settings    []byte
+	Weekdays    []int16
+	AtMinute    int16
+	OverlapDays int32
+	FirstDay    string
+	Covered     string
+	UntilDay    string
+	Paused      bool
+	NextAt      *time.Time
+	JobID       *int64
+	Reported    bool
+	Message     string
+	Runs        int32
+	CreatedAt   time.Time
 }
 
 type Registration struct {

@@ -47,6 +47,8 @@ const filled = `
 	INSERT INTO partitions (task_id, first_day, last_day) SELECT id, '20240101', '20240101' FROM tasks;
 	INSERT INTO volumes (job_id, partition_id, task_id, patient_id, accession_number, study_instance_uid, study_date, study_time, study_description, series_instance_uid, modality, series_description, institution_name, instances)
 	SELECT job_id, id, id, 'p', '', '1.2', '20240101', '', '', '1.2.' || id, 'CT', '', '', 1 FROM tasks;
+	INSERT INTO recurrences (owner_id, kind, title, settings, weekdays, at_minute)
+	SELECT 1 + (n <= 20)::integer, 'batch_query', '', '{}', '{}', 0 FROM generate_series(1, $rows) n;
 	INSERT INTO audit (at, username, action, patient_id, study_uid)
 	SELECT now() - ($rows - n) * interval '1 minute', CASE WHEN n <= 10 THEN 'rare' ELSE 'often' END, CASE WHEN n <= 10 THEN 'rare.act' ELSE 'often.act' END, 'p' || n, '1.2.' || n
 	FROM generate_series(1, $rows) n;
@@ -163,6 +165,13 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 			func() error { return ask(q.ListPartitions(ctx, db.ListPartitionsParams{JobID: job, Max: 50})) },
 			func() error {
 				return ask(q.ListPartitions(ctx, db.ListPartitionsParams{JobID: job, After: int32(rows) / 2, Max: 50}))
+			},
+		},
+		"ListRecurrences": {
+			func() error { return ask(q.ListRecurrences(ctx, db.ListRecurrencesParams{OwnerID: 2, Max: 50})) },
+			func() error { return ask(q.ListRecurrences(ctx, db.ListRecurrencesParams{Max: 50})) },
+			func() error {
+				return ask(q.ListRecurrences(ctx, db.ListRecurrencesParams{OwnerID: 1, Below: 100, Max: 50}))
 			},
 		},
 		"ListVolumes": {

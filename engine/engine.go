@@ -30,6 +30,7 @@ import (
 	"github.com/adit-go/adit/engine/quarantine"
 	"github.com/adit-go/adit/engine/query"
 	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/engine/recurring"
 	"github.com/adit-go/adit/engine/retrieve"
 	"github.com/adit-go/adit/engine/sink"
 	"github.com/adit-go/adit/engine/transfer"
@@ -52,6 +53,7 @@ type Engine struct {
 	BatchQuery   *batchquery.Service
 	BatchJobs    *batchjobs.Service
 	Mass         *mass.Service
+	Recurring    *recurring.Service
 	Doctor       *doctor.Service
 	Housekeeping *housekeeping.Service
 	Feed         *feed.Service
@@ -78,6 +80,7 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	})
 	asks := inquiry.New(b, e.Nodes, e.Lease)
 	e.BatchQuery, e.Mass = batchquery.New(b, e.Jobs, asks), mass.New(b, e.Jobs, asks)
+	e.Recurring = recurring.New(b, e.Jobs, e.Mass)
 	e.BatchJobs = batchjobs.New(b, e.Jobs, e.BatchQuery)
 	e.Doctor = doctor.New(b, e.Nodes, e.Receive, e.Retrieve)
 	doors.SetRefresh(e.Nodes.RefreshSchedules)

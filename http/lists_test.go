@@ -135,6 +135,7 @@ func TestListsAskOnce(t *testing.T) {
 			m.exec(`INSERT INTO tasks (job_id, seq, study_instance_uid, status, message, reason, not_before) VALUES ($1, 2 * $2::integer + 1, '1.2', 'pending', '', '', now() + interval '1 hour'), ($1, 2 * $2 + 2, '1.2', 'failure', $3, $3, now())`,
 				job, n, "It failed like "+name)
 			m.exec(`INSERT INTO task_log (task_id, line) VALUES ($1, $2)`, task, name)
+			m.exec(`INSERT INTO recurrences (owner_id, kind, title, settings, weekdays, at_minute) SELECT id, 'batch_query', '', '{"query":{}}', '{}', 0 FROM users WHERE is_superuser LIMIT 1`)
 			day := m.one(`INSERT INTO tasks (job_id, seq) VALUES ($1, $2) RETURNING id`, massJob, n+1)
 			m.addVolume(massJob, day, fmt.Sprintf("1.2.%d", n+1))
 			m.addResult(query, found, fmt.Sprintf("1.2.%d", n+1))

@@ -103,6 +103,12 @@ var routes = []row{
 	{route: "POST /api/v1/batch-queries", want: every(201), needs: source, body: `{"sources":["SRC"],"file":"` + queryFile + `"}`},
 	{route: "POST /api/v1/batch-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","file":"` + transferFile + `"}`},
 	{route: "POST /api/v1/mass-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","start_date":"2024-01-01","end_date":"2024-01-02","filters":[{"modality":"CT"}]}`},
+	{route: "GET /api/v1/recurrences", want: every(200)},
+	{route: "POST /api/v1/recurrences", want: every(201), needs: source, body: `{"at":"02:00","query":{"sources":["SRC"],"file":"` + queryFile + `"}}`},
+	{route: "GET /api/v1/recurrences/{id}", want: owned(200), on: newRecurrence},
+	{route: "PATCH /api/v1/recurrences/{id}", want: owned(200), on: newRecurrence, body: `{"paused":true}`},
+	{route: "DELETE /api/v1/recurrences/{id}", want: owned(204), on: newRecurrence},
+	{route: "POST /api/v1/recurrences/{id}:run", want: owned(422), on: newRecurrence}, // of what it names there is nothing
 	{route: "POST /api/v1/mass-filters:read", want: every(200), body: `{"file":"` + inBase64("modality\nCT\n") + `"}`},
 	{route: "GET /api/v1/jobs/{id}/mass", want: owned(200), on: newMass(false)},
 	{route: "GET /api/v1/jobs/{id}/partitions", want: owned(200), on: newMass(false)},
@@ -268,6 +274,15 @@ func newMass(dryRun bool) func(*matrix, person) []string {
 		m.addVolume(job, task, "1.2.3")
 		return []string{strconv.FormatInt(job, 10)}
 	}
+}
+
+// newRecurrence makes a recurrence that nobody can run: it names a server that there isn't.
+func newRecurrence(m *matrix, owner person) []string {
+	m.t.Helper()
+	id := m.one(`INSERT INTO recurrences (owner_id, kind, title, settings, weekdays, at_minute, next_at)
+		SELECT id, 'batch_query', '', '{"query":{"Sources":["NOWHERE"],"Project":"","Rows":[{"row":2,"patient_id":"1","modalities":["CT"]}]}}', '{}', 120, now() + interval '1 day'
+		FROM users WHERE username = $1 RETURNING id`, owner.name)
+	return []string{strconv.FormatInt(id, 10)}
 }
 
 // addVolume adds a partition with a series that was found, and that nothing transfers yet.

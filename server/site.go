@@ -37,6 +37,7 @@ func (s *server) startSite(ctx context.Context) error {
 	all.Go(func() {
 		s.engine.Housekeeping.RunChores(ctx, housekeeping.Chores{DataDir: s.cfg.DataDir, Member: machineName()})
 	})
+	all.Go(func() { s.engine.Recurring.Keep(ctx) })
 	if mailer != nil {
 		all.Go(func() { mailer.Run(ctx) })
 	}

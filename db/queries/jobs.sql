@@ -1,8 +1,8 @@
 -- name: InsertJob :one
 INSERT INTO jobs (kind, owner_id, project_id, source_id, destination_id, trial_protocol_id, trial_protocol_name,
                   mail_when_finished, urgent, priority, verified, n_pending, pseudonymize, profile_name, profile_version, profile_sha256, uid_generation,
-                  leave_out_rejected, scan, manifest, title, description, ethics_id, extra_columns, first_job_id)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+                  leave_out_rejected, scan, manifest, title, description, ethics_id, extra_columns, first_job_id, recurrence_id)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
 RETURNING *;
 
 -- name: GetJob :one

@@ -208,19 +208,27 @@ func fine(r batch.Result) error {
 	)}
 }
 
-// Query makes the jobs of a batch query of a file; of q the rows and extra columns are filled in. A file with faults
-// makes nothing.
+// Query makes the jobs of a batch query of a file, as Queries reads it.
 func (svc *Service) Query(ctx context.Context, user people.User, f File, q jobs.Queries) ([]jobs.Job, error) {
-	o, err := f.options(user, jobs.BatchQuery)
+	q, err := svc.Queries(ctx, user, f, q)
 	if err != nil {
 		return nil, err
+	}
+	return svc.jobs.CreateQueries(ctx, user, q)
+}
+
+// Queries fills the rows and extra columns of q in, which a file has. A file with faults makes nothing.
+func (svc *Service) Queries(ctx context.Context, user people.User, f File, q jobs.Queries) (jobs.Queries, error) {
+	o, err := f.options(user, jobs.BatchQuery)
+	if err != nil {
+		return q, err
 	}
 	read, err := batch.ReadQueries(ctx, bytes.NewReader(f.Bytes), int64(len(f.Bytes)), o)
 	if err != nil {
-		return nil, err
+		return q, err
 	}
 	if err := fine(read.Result); err != nil {
-		return nil, err
+		return q, err
 	}
 	q.ExtraColumns, q.Rows = read.Extra, make([]jobs.Query, len(read.Rows))
 	for i, row := range read.Rows {
@@ -228,7 +236,7 @@ func (svc *Service) Query(ctx context.Context, user people.User, f File, q jobs.
 		for j, n := range row.SeriesNumbers {
 			number, err := strconv.ParseInt(n, 10, 32)
 			if err != nil {
-				return nil, fmt.Errorf("series number of row %d: %w", row.Row, err) // it was checked when it was read
+				return q, fmt.Errorf("series number of row %d: %w", row.Row, err) // it was checked when it was read
 			}
 			numbers[j] = int32(number)
 		}
@@ -240,7 +248,7 @@ func (svc *Service) Query(ctx context.Context, user people.User, f File, q jobs.
 			Extra: row.Extra,
 		}
 	}
-	return svc.jobs.CreateQueries(ctx, user, q)
+	return q, nil
 }
 
 // Transfer makes a batch transfer of a file; of t the kind and the studies are filled in. A file with faults makes

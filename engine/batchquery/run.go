@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/adit-go/adit/audit"
@@ -19,7 +20,9 @@ import (
 type row struct {
 	svc     *Service
 	query   db.Query
+	of      inquiry.Of
 	found   []found
+	known   int      // further ones, that earlier runs of a recurrence have found
 	remarks []string // what has to be known: the task is a Warning
 }
 
@@ -31,18 +34,48 @@ func (svc *Service) Run(ctx context.Context, held lease.Held, signals *lease.Sto
 
 // Load implements inquiry.Inquiry.
 func (r *row) Load(ctx context.Context, of inquiry.Of) (err error) {
+	r.of = of
 	r.query, err = r.svc.Q.GetQuery(ctx, of.Task.ID)
 	return err
 }
 
 // Ask implements inquiry.Inquiry.
 func (r *row) Ask(ctx context.Context, line *inquiry.Line) (err error) {
-	r.found, r.remarks, err = (&asking{Asking: line.Asking, of: r.query}).ask(ctx)
+	if r.found, r.remarks, err = (&asking{Asking: line.Asking, of: r.query}).ask(ctx); err != nil {
+		return err
+	}
+	return r.forget(ctx)
+}
+
+// forget leaves out what earlier runs of a recurrence have found.
+func (r *row) forget(ctx context.Context) error {
+	job := r.of.Job
+	if job.RecurrenceID == nil || len(r.found) == 0 {
+		return nil
+	}
+	p := db.KnownResultsParams{RecurrenceID: job.RecurrenceID, JobID: job.ID, SourceID: job.SourceID}
+	for _, f := range r.found {
+		p.Studies = append(p.Studies, f.Study)
+	}
+	list, err := r.svc.Q.Planned().KnownResults(ctx, p)
+	known := map[[2]string]bool{}
+	for _, k := range list {
+		known[[2]string{k.StudyInstanceUid, k.SeriesInstanceUid}] = true
+	}
+	before := len(r.found)
+	r.found = slices.DeleteFunc(r.found, func(f found) bool { return known[[2]string{f.Study, f.Series}] })
+	r.known = before - len(r.found)
 	return err
 }
 
 // Found implements inquiry.Inquiry.
-func (r *row) Found() (message string, remarks []string) { return r.tally(), r.remarks }
+func (r *row) Found() (message string, remarks []string) {
+	message = r.tally()
+	if r.known > 0 {
+		message += fmt.Sprintf(" Earlier runs have found %d more.", r.known)
+	}
+	return message, r.remarks
+}
 
 // Grow implements inquiry.Inquiry: what was found is no task.
 func (r *row) Grow(context.Context, *db.Queries, inquiry.Of) error { return nil }

@@ -52,6 +52,16 @@ func (svc *Service) CreateMass(ctx context.Context, user people.User, m Mass) (J
 	})
 }
 
+// CheckMass asks whether the user may make such a mass transfer, and returns its project. Errors: as CreateMass.
+func (svc *Service) CheckMass(ctx context.Context, user people.User, t Transfer) (project int64, err error) {
+	t.Kind = MassTransfer
+	if err := t.validateCommon(); err != nil {
+		return 0, err
+	}
+	_, _, project, err = svc.checkTransfer(ctx, user, t)
+	return project, err
+}
+
 func (m Mass) hash() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%x %v %v %s %v", m.Transfer.hash(), m.Partitions, m.Weekly, m.Filters, m.DryRun)

@@ -26,6 +26,7 @@ type Queries struct {
 	OutsideWindows   bool // as that of a Transfer
 	MailWhenFinished bool
 	IdempotencyKey   string // as that of a Transfer
+	Recurrence       *int64 `json:"-"` // whose run it is
 }
 
 // Query is what a row asks. Dates are YYYYMMDD, the person's name is in DICOM form; what isn't given is empty.
@@ -52,17 +53,7 @@ const (
 
 // CreateQueries makes the jobs of a batch query, one for each source, in the order of these. Errors: as Create.
 func (svc *Service) CreateQueries(ctx context.Context, user people.User, b Queries) ([]Job, error) {
-	if err := b.validate(user); err != nil {
-		return nil, err
-	}
-	sources, err := svc.querySources(ctx, user, b)
-	if err != nil {
-		return nil, err
-	}
-	if err := svc.checkOutside(ctx, user, b.OutsideWindows); err != nil {
-		return nil, err
-	}
-	project, err := svc.projects.ProjectOf(ctx, user, b.Project)
+	sources, project, err := svc.checkQueries(ctx, user, b)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +84,28 @@ func (svc *Service) CreateQueries(ctx context.Context, user people.User, b Queri
 	}
 	svc.Signals.Wake()
 	return svc.OfBatch(ctx, user, first)
+}
+
+// CheckQueries asks whether the user may make such a batch query, and returns its project. Errors: as CreateQueries.
+func (svc *Service) CheckQueries(ctx context.Context, user people.User, b Queries) (project int64, err error) {
+	_, project, err = svc.checkQueries(ctx, user, b)
+	return project, err
+}
+
+func (svc *Service) checkQueries(ctx context.Context, user people.User, b Queries) (
+	sources []int64, project int64, err error,
+) {
+	if err := b.validate(user); err != nil {
+		return nil, 0, err
+	}
+	if sources, err = svc.querySources(ctx, user, b); err != nil {
+		return nil, 0, err
+	}
+	if err := svc.checkOutside(ctx, user, b.OutsideWindows); err != nil {
+		return nil, 0, err
+	}
+	project, err = svc.projects.ProjectOf(ctx, user, b.Project)
+	return sources, project, err
 }
 
 // OfBatch returns the jobs of the batch query that a job belongs to, itself among them.
@@ -167,6 +180,7 @@ func insertQueries(
 	p.Kind, p.OwnerID, p.Verified, p.NPending = BatchQuery, user.ID, true, int32(len(b.Rows))
 	p.Title, p.Description, p.EthicsID = b.Title, b.Description, b.EthicsID
 	p.ExtraColumns = append([]string{}, b.ExtraColumns...)
+	p.RecurrenceID = b.Recurrence
 	p.MailWhenFinished, p.Urgent, p.Priority = b.MailWhenFinished, b.Urgent, priorityOf(BatchQuery, b.Urgent)
 	job, err := q.InsertJob(ctx, p)
 	if err != nil {

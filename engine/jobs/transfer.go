@@ -48,6 +48,7 @@ type Transfer struct {
 	// IdempotencyKey, if not empty, makes a second request with the same key and content within 24 hours give the first
 	// one's job.
 	IdempotencyKey string
+	Recurrence     *int64 `json:"-"` // whose run it is
 }
 
 // Study is what one task moves: a whole study or chosen series of it.
@@ -79,17 +80,7 @@ func (svc *Service) createTransfer(
 	ctx context.Context, user people.User, t Transfer, hash []byte,
 	insert func(q *db.Queries, p db.InsertJobParams) (int64, error),
 ) (Job, error) {
-	if err := svc.checkSettings(ctx, t); err != nil {
-		return Job{}, err
-	}
-	source, destination, err := svc.transferNodes(ctx, user, t)
-	if err != nil {
-		return Job{}, err
-	}
-	if err := svc.checkOutside(ctx, user, t.OutsideWindows); err != nil {
-		return Job{}, err
-	}
-	project, err := svc.projects.ProjectOf(ctx, user, t.Project)
+	source, destination, project, err := svc.checkTransfer(ctx, user, t)
 	if err != nil {
 		return Job{}, err
 	}
@@ -104,6 +95,23 @@ func (svc *Service) createTransfer(
 	}
 	svc.Signals.Wake()
 	return svc.Get(ctx, user, id)
+}
+
+// checkTransfer asks whether the user may make a valid transfer, and returns what it names.
+func (svc *Service) checkTransfer(ctx context.Context, user people.User, t Transfer) (
+	source, destination, project int64, err error,
+) {
+	if err := svc.checkSettings(ctx, t); err != nil {
+		return 0, 0, 0, err
+	}
+	if source, destination, err = svc.transferNodes(ctx, user, t); err != nil {
+		return 0, 0, 0, err
+	}
+	if err := svc.checkOutside(ctx, user, t.OutsideWindows); err != nil {
+		return 0, 0, 0, err
+	}
+	project, err = svc.projects.ProjectOf(ctx, user, t.Project)
+	return source, destination, project, err
 }
 
 // checkSettings refuses what the settings do not allow of a job: it is too much, or lacks what the site asks for.
@@ -143,7 +151,7 @@ func insertTransfer(
 	p.Title, p.Description, p.EthicsID, p.ExtraColumns = t.Title, t.Description, t.EthicsID, []string{}
 	p.MailWhenFinished, p.Verified, p.NPending, p.Pseudonymize = t.MailWhenFinished, true, int32(tasks),
 		t.Pseudonymize
-	p.Urgent, p.Priority = t.Urgent, priorityOf(t.Kind, t.Urgent)
+	p.Urgent, p.Priority, p.RecurrenceID = t.Urgent, priorityOf(t.Kind, t.Urgent), t.Recurrence
 	p.LeaveOutRejected = t.leavesOutRejected()
 	if t.pseudonymizes() {
 		if err := projects.PinProfile(ctx, q, p.ProjectID, &p); err != nil {

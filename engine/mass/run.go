@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/adit-go/adit/audit"
@@ -25,6 +26,8 @@ type partition struct {
 	mass    db.MassTransfer
 	filters Filters
 
+	of        inquiry.Of
+	known     int // series that earlier runs of a recurrence have delivered
 	searched  int // studies
 	studies   int // of which something is taken
 	instances int64
@@ -59,6 +62,7 @@ func (svc *Service) Run(ctx context.Context, held lease.Held, signals *lease.Sto
 
 // Load implements inquiry.Inquiry.
 func (p *partition) Load(ctx context.Context, of inquiry.Of) (err error) {
+	p.of = of
 	if p.days, err = p.svc.Q.GetPartition(ctx, of.Task.ID); err != nil {
 		return err
 	}
@@ -92,6 +96,33 @@ func (p *partition) Ask(ctx context.Context, line *inquiry.Line) error {
 			return err
 		}
 	}
+	return p.forget(ctx)
+}
+
+// forget leaves out what earlier runs of a recurrence have delivered, unless it has grown since.
+func (p *partition) forget(ctx context.Context) error {
+	if p.of.Job.RecurrenceID == nil || len(p.volumes) == 0 {
+		return nil
+	}
+	q := db.KnownVolumesParams{RecurrenceID: p.of.Job.RecurrenceID, JobID: p.of.Job.ID}
+	for _, v := range p.volumes {
+		q.Series, q.Instances = append(q.Series, v.Series), append(q.Instances, int32(v.Instances))
+	}
+	list, err := p.svc.Q.Planned().KnownVolumes(ctx, q)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	known, studies := map[string]bool{}, map[string]bool{}
+	for _, uid := range list {
+		known[uid] = true
+	}
+	p.known, p.instances = len(known), 0
+	p.volumes = slices.DeleteFunc(p.volumes, func(v volume) bool { return known[v.Series] })
+	for _, v := range p.volumes {
+		p.instances += int64(max(0, v.Instances))
+		studies[v.Study] = true
+	}
+	p.studies = len(studies)
 	return nil
 }
 
@@ -204,6 +235,9 @@ func (p *partition) Found() (message string, remarks []string) {
 	)
 	if len(p.volumes) == 0 {
 		message = "No series found for this partition."
+	}
+	if p.known > 0 {
+		message += fmt.Sprintf(" Further %s: earlier runs have delivered them.", counted(p.known, "series", "series"))
 	}
 	return message, remarks
 }

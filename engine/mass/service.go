@@ -42,6 +42,17 @@ type Order struct {
 	DryRun      bool // nothing is transferred until somebody begins it (jobs.BeginJob)
 }
 
+// Check tidies an order that is to be made again and again, and asks whether the user may; it returns its project.
+func (svc *Service) Check(ctx context.Context, user people.User, o *Order) (project int64, err error) {
+	if o.Filters, err = o.Filters.tidied(); err != nil {
+		return 0, err
+	}
+	if _, err := partitioned(o.First, o.First, o.Weekly); err != nil {
+		return 0, err
+	}
+	return svc.jobs.CheckMass(ctx, user, o.Transfer)
+}
+
 // Create makes the job of a mass transfer. Errors: as jobs.Create.
 func (svc *Service) Create(ctx context.Context, user people.User, o Order) (jobs.Job, error) {
 	filters, err := o.Filters.tidied()

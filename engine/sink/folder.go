@@ -43,9 +43,9 @@ type Folder struct {
 	name       string // of the DICOM node
 	folder     *db.Folder
 	job        jobs.Job
-	modalities []string // of the study
+	modalities []string  // of the study
 	days       jobs.Days // in which a mass transfer found the study
-	room       *quota   // of the folder's quota; nil: it has none
+	room       *quota    // of the folder's quota; nil: it has none
 
 	root      *os.Root
 	foldsCase bool // the file system takes names for the same that differ in case alone

@@ -91,7 +91,7 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		for _, of := range []interface{ register() }{
 			&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a},
 			&accessRoutes{a}, &registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
-			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &massRoutes{a}, &failuresRoutes{a}, &tasksRoutes{a},
+			&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &massRoutes{a}, &recurrencesRoutes{a}, &failuresRoutes{a}, &tasksRoutes{a},
 			&scheduleRoutes{a}, &quarantineRoutes{a}, &callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a},
 			&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
 		} {

@@ -128,10 +128,12 @@ func (a *batchRoutes) createQuery(ctx context.Context, user people.User, in *str
 	if err := plainText(named); err != nil {
 		return nil, err
 	}
-	list, err := a.engine.BatchJobs.Query(ctx, user, fileOf(b.BatchFile), jobs.Queries{
-		About: aboutOf(b.BatchAbout), Sources: b.Sources, Project: b.Project, Urgent: b.Urgent,
-		OutsideWindows: b.OutsideWindows, MailWhenFinished: b.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
-	})
+	queries, err := a.queriesOf(ctx, user, b)
+	if err != nil {
+		return nil, err
+	}
+	queries.IdempotencyKey = in.IdempotencyKey
+	list, err := a.engine.Jobs.CreateQueries(ctx, user, queries)
 	if err != nil {
 		return nil, err
 	}

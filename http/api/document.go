@@ -38,6 +38,7 @@ var tags = []*huma.Tag{
 	{Name: projectsTag, Description: "Projects, whose key and profile pseudonymize, and de-identification profiles."},
 	{Name: batchTag, Description: "Files of rows: checked, made into batch queries and batch transfers, and what the queries found."},
 	{Name: massTag, Description: "What a server has of some days, by filters: counted, transferred, and what became of each series."},
+	{Name: recurrencesTag, Description: "Mass transfers and batch queries that run again and again."},
 	{Name: linkageTag, Description: "The identities behind the pseudonyms of a project."},
 	{Name: quarantineTag, Description: "What arrived at the receiver unasked, and callers that it turned away."},
 	{Name: sessionTag, Description: "Logging in and out, and passwords."},

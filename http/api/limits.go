@@ -179,7 +179,7 @@ func formats(all map[string]huma.Format) map[string]huma.Format {
 func ofLarge(data []byte) (err error) {
 	for _, body := range []any{
 		&client.BatchToCheck{}, &client.NewBatchQuery{}, &client.NewBatchTransfer{}, &client.NewJob{},
-		&client.NewMassTransfer{}, &client.FilterTable{},
+		&client.NewMassTransfer{}, &client.FilterTable{}, &client.NewRecurrence{},
 	} {
 		strict := json.NewDecoder(bytes.NewReader(data))
 		strict.DisallowUnknownFields()

@@ -71,32 +71,16 @@ func (a *massRoutes) create(ctx context.Context, user people.User, in *struct {
 	Body           client.NewMassTransfer
 },
 ) (*created[client.Job], error) {
-	b := in.Body
-	if err := plainText(
-		map[string]string{"source": b.Source, "destination": b.Destination, "project": b.Project},
-	); err != nil {
+	o, err := orderOf(in.Body.MassSettings)
+	if err != nil {
 		return nil, err
 	}
-	o := mass.Order{
-		Transfer: jobs.Transfer{
-			About: aboutOf(b.BatchAbout), Source: b.Source, Destination: b.Destination, Project: b.Project,
-			Pseudonymize: b.Pseudonymize == nil || *b.Pseudonymize, LeaveOutRejected: b.LeaveOutRejected,
-			TrialProtocolID: b.TrialProtocolID, TrialProtocolName: b.TrialProtocolName,
-			MailWhenFinished: b.MailWhenFinished, IdempotencyKey: in.IdempotencyKey,
-		},
-		Weekly: b.Partitions == client.Weekly, DryRun: b.DryRun,
+	o.DryRun, o.IdempotencyKey = in.Body.DryRun, in.IdempotencyKey
+	if o.First, err = dayOf("start_date", in.Body.StartDate); err != nil {
+		return nil, err
 	}
-	for _, day := range []struct {
-		field, text string
-		to          *time.Time
-	}{{"start_date", b.StartDate, &o.First}, {"end_date", b.EndDate, &o.Last}} {
-		var err error
-		if *day.to, err = time.Parse(time.DateOnly, day.text); err != nil {
-			return nil, &refusal.Invalid{Field: day.field, Reason: "not a calendar date in the form YYYY-MM-DD"}
-		}
-	}
-	for _, f := range b.Filters {
-		o.Filters = append(o.Filters, mass.Filter(f))
+	if o.Last, err = dayOf("end_date", in.Body.EndDate); err != nil {
+		return nil, err
 	}
 	job, err := a.engine.Mass.Create(ctx, user, o)
 	if err != nil {
@@ -106,6 +90,36 @@ func (a *massRoutes) create(ctx context.Context, user people.User, in *struct {
 		return nil, err
 	}
 	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
+}
+
+// orderOf returns what is to be made by some settings, without its days.
+func orderOf(b client.MassSettings) (o mass.Order, err error) {
+	if err := plainText(
+		map[string]string{"source": b.Source, "destination": b.Destination, "project": b.Project},
+	); err != nil {
+		return o, err
+	}
+	o = mass.Order{
+		Transfer: jobs.Transfer{
+			About: aboutOf(b.BatchAbout), Source: b.Source, Destination: b.Destination, Project: b.Project,
+			Pseudonymize: b.Pseudonymize == nil || *b.Pseudonymize, LeaveOutRejected: b.LeaveOutRejected,
+			TrialProtocolID: b.TrialProtocolID, TrialProtocolName: b.TrialProtocolName, MailWhenFinished: b.MailWhenFinished,
+		},
+		Weekly: b.Partitions == client.Weekly,
+	}
+	for _, f := range b.Filters {
+		o.Filters = append(o.Filters, mass.Filter(f))
+	}
+	return o, nil
+}
+
+// dayOf reads a date of a request.
+func dayOf(field, text string) (time.Time, error) {
+	day, err := time.Parse(time.DateOnly, text)
+	if err != nil {
+		return day, &refusal.Invalid{Field: field, Reason: "not a calendar date in the form YYYY-MM-DD"}
+	}
+	return day, nil
 }
 
 func (a *massRoutes) read(ctx context.Context, _ people.User, in *struct{ Body client.FilterTable }) (

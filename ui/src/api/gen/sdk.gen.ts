@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from './client';
 import { client } from './client.gen';
-import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginJobData, BeginJobErrors, BeginJobResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckBatchData, CheckBatchErrors, CheckBatchResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CountResultsData, CountResultsErrors, CountResultsResponses, CreateBatchQueryData, CreateBatchQueryErrors, CreateBatchQueryResponses, CreateBatchTransferData, CreateBatchTransferErrors, CreateBatchTransferResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateMassTransferData, CreateMassTransferErrors, CreateMassTransferResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedRowsData, ExportFailedRowsErrors, ExportFailedRowsResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, ExportResultsData, ExportResultsErrors, ExportResultsResponses, ExportVolumesData, ExportVolumesErrors, ExportVolumesResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetBatchSampleData, GetBatchSampleErrors, GetBatchSampleResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMassTransferData, GetMassTransferErrors, GetMassTransferResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListPartitionsData, ListPartitionsErrors, ListPartitionsResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListResultsData, ListResultsErrors, ListResultsResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListVolumesData, ListVolumesErrors, ListVolumesResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, ReadMassFiltersData, ReadMassFiltersErrors, ReadMassFiltersResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
+import type { AddFolderData, AddFolderErrors, AddFolderResponses, AddGroupData, AddGroupErrors, AddGroupResponses, AddMemberData, AddMemberErrors, AddMemberResponses, AddProfileData, AddProfileErrors, AddProfileResponses, AddProjectData, AddProjectErrors, AddProjectResponses, AddServerData, AddServerErrors, AddServerResponses, AddUserData, AddUserErrors, AddUserResponses, ApproveRegistrationData, ApproveRegistrationErrors, ApproveRegistrationResponses, BeginJobData, BeginJobErrors, BeginJobResponses, BeginSessionData, BeginSessionErrors, BeginSessionResponses, CancelJobData, CancelJobErrors, CancelJobResponses, ChangeFolderData, ChangeFolderErrors, ChangeFolderResponses, ChangeGroupData, ChangeGroupErrors, ChangeGroupResponses, ChangeJobData, ChangeJobErrors, ChangeJobResponses, ChangeMeData, ChangeMeErrors, ChangeMeResponses, ChangePasswordData, ChangePasswordErrors, ChangePasswordResponses, ChangeProjectData, ChangeProjectErrors, ChangeProjectResponses, ChangeRecurrenceData, ChangeRecurrenceErrors, ChangeRecurrenceResponses, ChangeServerData, ChangeServerErrors, ChangeServerResponses, ChangeSettingsData, ChangeSettingsErrors, ChangeSettingsResponses, ChangeUserData, ChangeUserErrors, ChangeUserResponses, CheckBatchData, CheckBatchErrors, CheckBatchResponses, CheckNodeData, CheckNodeErrors, CheckNodeResponses, CheckUnsavedServerData, CheckUnsavedServerErrors, CheckUnsavedServerResponses, ConfirmSessionData, ConfirmSessionErrors, ConfirmSessionResponses, ContinueJobData, ContinueJobErrors, ContinueJobResponses, ContinueServerData, ContinueServerErrors, ContinueServerResponses, CountJobsData, CountJobsErrors, CountJobsResponses, CountResultsData, CountResultsErrors, CountResultsResponses, CreateBatchQueryData, CreateBatchQueryErrors, CreateBatchQueryResponses, CreateBatchTransferData, CreateBatchTransferErrors, CreateBatchTransferResponses, CreateJobData, CreateJobErrors, CreateJobResponses, CreateMassTransferData, CreateMassTransferErrors, CreateMassTransferResponses, CreateRecurrenceData, CreateRecurrenceErrors, CreateRecurrenceResponses, CreateTokenData, CreateTokenErrors, CreateTokenResponses, DeleteAnnouncementData, DeleteAnnouncementErrors, DeleteAnnouncementResponses, DeleteFolderData, DeleteFolderErrors, DeleteFolderResponses, DeleteGroupData, DeleteGroupErrors, DeleteGroupResponses, DeleteJobData, DeleteJobErrors, DeleteJobResponses, DeleteNodeData, DeleteNodeErrors, DeleteNodeResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DeleteQuarantinedData, DeleteQuarantinedErrors, DeleteQuarantinedResponses, DeleteRecurrenceData, DeleteRecurrenceErrors, DeleteRecurrenceResponses, DeleteServerData, DeleteServerErrors, DeleteServerResponses, DeleteTaskData, DeleteTaskErrors, DeleteTaskResponses, DeleteUserData, DeleteUserErrors, DeleteUserResponses, DeleteWorkersData, DeleteWorkersErrors, DeleteWorkersResponses, EndSessionData, EndSessionErrors, EndSessionResponses, ExportFailedRowsData, ExportFailedRowsErrors, ExportFailedRowsResponses, ExportFailedStudiesData, ExportFailedStudiesErrors, ExportFailedStudiesResponses, ExportJobDeidentificationData, ExportJobDeidentificationErrors, ExportJobDeidentificationResponses, ExportJobManifestData, ExportJobManifestErrors, ExportJobManifestResponses, ExportLinkageData, ExportLinkageErrors, ExportLinkageResponses, ExportResultsData, ExportResultsErrors, ExportResultsResponses, ExportVolumesData, ExportVolumesErrors, ExportVolumesResponses, GetAccessData, GetAccessErrors, GetAccessResponses, GetAnnouncementData, GetAnnouncementErrors, GetAnnouncementResponses, GetBatchSampleData, GetBatchSampleErrors, GetBatchSampleResponses, GetFolderData, GetFolderErrors, GetFolderResponses, GetGroupData, GetGroupErrors, GetGroupResponses, GetHousekeepingData, GetHousekeepingErrors, GetHousekeepingResponses, GetJobData, GetJobDeidentificationData, GetJobDeidentificationErrors, GetJobDeidentificationResponses, GetJobErrors, GetJobResponses, GetMailData, GetMailErrors, GetMailResponses, GetMassTransferData, GetMassTransferErrors, GetMassTransferResponses, GetMeData, GetMeErrors, GetMeResponses, GetNodeData, GetNodeErrors, GetNodeResponses, GetProfileData, GetProfileErrors, GetProfileResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetQuarantinedData, GetQuarantinedErrors, GetQuarantinedResponses, GetReceiverData, GetReceiverErrors, GetReceiverResponses, GetRecurrenceData, GetRecurrenceErrors, GetRecurrenceResponses, GetRegistrationData, GetRegistrationErrors, GetRegistrationResponses, GetScheduleData, GetScheduleErrors, GetScheduleResponses, GetServerData, GetServerErrors, GetServerResponses, GetServerUseData, GetServerUseErrors, GetServerUseResponses, GetSessionData, GetSessionErrors, GetSessionResponses, GetSettingsData, GetSettingsErrors, GetSettingsResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetTaskData, GetTaskDeidentificationData, GetTaskDeidentificationErrors, GetTaskDeidentificationResponses, GetTaskErrors, GetTaskLogData, GetTaskLogErrors, GetTaskLogResponses, GetTaskResponses, GetTokenData, GetTokenErrors, GetTokenResponses, GetUserData, GetUserErrors, GetUserResponses, GetWorkersData, GetWorkersErrors, GetWorkersResponses, ImportLinkageData, ImportLinkageErrors, ImportLinkageResponses, KillTaskData, KillTaskErrors, KillTaskResponses, ListAccessData, ListAccessErrors, ListAccessResponses, ListApiUseData, ListApiUseErrors, ListApiUseResponses, ListFailuresData, ListFailuresErrors, ListFailuresResponses, ListFoldersData, ListFoldersErrors, ListFoldersResponses, ListGroupsData, ListGroupsErrors, ListGroupsResponses, ListJobsData, ListJobsErrors, ListJobsResponses, ListMailsData, ListMailsErrors, ListMailsResponses, ListMembersData, ListMembersErrors, ListMembersResponses, ListNodesData, ListNodesErrors, ListNodesResponses, ListPartitionsData, ListPartitionsErrors, ListPartitionsResponses, ListProfilesData, ListProfilesErrors, ListProfilesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListQuarantineData, ListQuarantineErrors, ListQuarantineResponses, ListRecurrencesData, ListRecurrencesErrors, ListRecurrencesResponses, ListRegistrationsData, ListRegistrationsErrors, ListRegistrationsResponses, ListRejectedCallersData, ListRejectedCallersErrors, ListRejectedCallersResponses, ListResultsData, ListResultsErrors, ListResultsResponses, ListServersData, ListServersErrors, ListServersNowData, ListServersNowErrors, ListServersNowResponses, ListServersResponses, ListTasksData, ListTasksErrors, ListTasksResponses, ListTokensData, ListTokensErrors, ListTokensResponses, ListUnsolicitedInstancesData, ListUnsolicitedInstancesErrors, ListUnsolicitedInstancesResponses, ListUsersData, ListUsersErrors, ListUsersResponses, ListVolumesData, ListVolumesErrors, ListVolumesResponses, LiveEventsData, LiveEventsErrors, PauseJobData, PauseJobErrors, PauseJobResponses, PauseServerData, PauseServerErrors, PauseServerResponses, PreviewScheduleData, PreviewScheduleErrors, PreviewScheduleResponses, ReadMassFiltersData, ReadMassFiltersErrors, ReadMassFiltersResponses, RefuseRegistrationData, RefuseRegistrationErrors, RefuseRegistrationResponses, RegisterData, RegisterErrors, RegisterResponses, ReleaseQuarantinedData, ReleaseQuarantinedErrors, ReleaseQuarantinedResponses, RemoveMemberData, RemoveMemberErrors, RemoveMemberResponses, RequestPasswordData, RequestPasswordErrors, RequestPasswordResponses, ResetPasswordData, ResetPasswordErrors, ResetPasswordResponses, ResetTaskData, ResetTaskErrors, ResetTaskResponses, RestartJobData, RestartJobErrors, RestartJobResponses, ResumeJobData, ResumeJobErrors, ResumeJobResponses, RetryJobData, RetryJobErrors, RetryJobResponses, RetryMailData, RetryMailErrors, RetryMailResponses, RevokeTokenData, RevokeTokenErrors, RevokeTokenResponses, RunRecurrenceData, RunRecurrenceErrors, RunRecurrenceResponses, SearchAuditData, SearchAuditErrors, SearchAuditResponses, SearchInstancesData, SearchInstancesErrors, SearchInstancesResponses, SearchLinkageData, SearchLinkageErrors, SearchLinkageResponses, SearchSeriesData, SearchSeriesErrors, SearchSeriesResponses, SearchStudiesData, SearchStudiesErrors, SearchStudiesResponses, SendMailData, SendMailErrors, SendMailResponses, SetAccessData, SetAccessErrors, SetAccessResponses, SetAnnouncementData, SetAnnouncementErrors, SetAnnouncementResponses, SetPasswordData, SetPasswordErrors, SetPasswordResponses, SetScheduleData, SetScheduleErrors, SetScheduleResponses, SetWorkersData, SetWorkersErrors, SetWorkersResponses, VerifyJobData, VerifyJobErrors, VerifyJobResponses } from './types.gen';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -1399,6 +1399,104 @@ export const getReceiver = <ThrowOnError extends boolean = true>(options?: Optio
             type: 'apiKey'
         }],
     url: '/api/v1/receiver',
+    ...options
+});
+
+/**
+ * List what runs again and again
+ *
+ * Shows one's own, newest first; staff sees those of everybody. For every user, also: staff for those of others.
+ */
+export const listRecurrences = <ThrowOnError extends boolean = true>(options?: Options<ListRecurrencesData, ThrowOnError>) => (options?.client ?? client).get<ListRecurrencesResponses, ListRecurrencesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences',
+    ...options
+});
+
+/**
+ * Have something run again and again
+ *
+ * Makes a mass transfer or a batch query that runs at the days and the time given, with the rights that its owner has then. Each run is a job of its own and is about what earlier runs did not deliver or find, by UID. It runs once at a time. Its owner gets a mail if a run fails, finds nothing new or can't be made. For every user, with the permission batch_query or mass_transfer, with access to the source, also: what its kind of job takes, now and at each run.
+ */
+export const createRecurrence = <ThrowOnError extends boolean = true>(options: Options<CreateRecurrenceData, ThrowOnError>) => (options.client ?? client).post<CreateRecurrenceResponses, CreateRecurrenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Remove what runs again and again
+ *
+ * It runs no more. The jobs that it has made stay. For the owner and staff.
+ */
+export const deleteRecurrence = <ThrowOnError extends boolean = true>(options: Options<DeleteRecurrenceData, ThrowOnError>) => (options.client ?? client).delete<DeleteRecurrenceResponses, DeleteRecurrenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences/{id}',
+    ...options
+});
+
+/**
+ * Get what runs again and again
+ *
+ * Shows when it runs, and how the last run ended. For the owner and staff.
+ */
+export const getRecurrence = <ThrowOnError extends boolean = true>(options: Options<GetRecurrenceData, ThrowOnError>) => (options.client ?? client).get<GetRecurrenceResponses, GetRecurrenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences/{id}',
+    ...options
+});
+
+/**
+ * Change when something runs
+ *
+ * Changes the plan as a whole, or pauses and continues. For the owner and staff.
+ */
+export const changeRecurrence = <ThrowOnError extends boolean = true>(options: Options<ChangeRecurrenceData, ThrowOnError>) => (options.client ?? client).patch<ChangeRecurrenceResponses, ChangeRecurrenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Run something now
+ *
+ * Makes a run at once, beside its plan. While the last run goes on it answers 409. For the owner and staff, also: the owner still needs what the job took; its section must not be locked.
+ */
+export const runRecurrence = <ThrowOnError extends boolean = true>(options: Options<RunRecurrenceData, ThrowOnError>) => (options.client ?? client).post<RunRecurrenceResponses, RunRecurrenceErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, {
+            in: 'cookie',
+            name: 'adit_session',
+            type: 'apiKey'
+        }],
+    url: '/api/v1/recurrences/{id}:run',
     ...options
 });
 

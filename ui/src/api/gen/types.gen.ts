@@ -2117,6 +2117,33 @@ export type NewProject = {
     profile_version?: string;
 };
 
+export type NewRecurrence = {
+    /**
+     * Time of day, HH:MM.
+     */
+    at: string;
+    /**
+     * The last day on which it runs; absent: there is none.
+     */
+    last_day?: string;
+    /**
+     * The mass transfer. Each run transfers what earlier ones have not.
+     */
+    mass?: RecurringMass;
+    /**
+     * Of a mass transfer: days before the new ones that each run looks through again, for what arrives late.
+     */
+    overlap_days?: number;
+    /**
+     * The batch query. Each run gives what earlier ones have not found.
+     */
+    query?: NewBatchQuery;
+    /**
+     * Days on which it runs; absent: every day.
+     */
+    weekdays?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
+};
+
 export type NewRegistration = {
     /**
      * Where the person works.
@@ -2641,6 +2668,21 @@ export type PageQueryResult = {
     truncated: boolean;
 };
 
+export type PageRecurrence = {
+    /**
+     * What there is on this page, in the order of the list.
+     */
+    items: Array<Recurrence>;
+    /**
+     * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
+     */
+    next_cursor?: string;
+    /**
+     * There is more than the items: on the next page, or, of a search, by other criteria or a higher limit.
+     */
+    truncated: boolean;
+};
+
 export type PageRegistration = {
     /**
      * What there is on this page, in the order of the list.
@@ -2795,6 +2837,25 @@ export type PasswordReset = {
      * Leave the account's API tokens valid. Otherwise they are revoked, unless this is the account's first password.
      */
     keep_tokens?: boolean;
+};
+
+export type Plan = {
+    /**
+     * Time of day, HH:MM.
+     */
+    at: string;
+    /**
+     * The last day on which it runs; absent: there is none.
+     */
+    last_day?: string;
+    /**
+     * Of a mass transfer: days before the new ones that each run looks through again, for what arrives late.
+     */
+    overlap_days?: number;
+    /**
+     * Days on which it runs; absent: every day.
+     */
+    weekdays?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
 };
 
 export type Preferences = {
@@ -3180,6 +3241,163 @@ export type Recipients = {
      * Why the mail waits: ADIT has no mail server.
      */
     warning?: string;
+};
+
+export type Recurrence = {
+    /**
+     * Time of day, HH:MM.
+     */
+    at: string;
+    /**
+     * Of a mass transfer: the last day that a run has looked through to its end; absent: there was none.
+     */
+    covered?: string;
+    /**
+     * When it was made.
+     */
+    created_at: string;
+    /**
+     * Name of the DICOM node that studies go to; absent of a batch query.
+     */
+    destination?: string;
+    /**
+     * Of a mass transfer.
+     */
+    filters?: Array<MassFilter>;
+    /**
+     * Number of the recurrence.
+     */
+    id: number;
+    /**
+     * The job of its last run; absent before the first one.
+     */
+    job_id?: number;
+    /**
+     * What its runs are.
+     */
+    kind: 'mass_transfer' | 'batch_query';
+    /**
+     * The last day on which it runs; absent: there is none.
+     */
+    last_day?: string;
+    /**
+     * How the last run ended, or why it could not be made.
+     */
+    message?: string;
+    /**
+     * When it runs next; absent if it runs no more.
+     */
+    next_at?: string;
+    /**
+     * Of a mass transfer: days before the new ones that each run looks through again, for what arrives late.
+     */
+    overlap_days?: number;
+    /**
+     * Username of who made it, and with whose rights it runs.
+     */
+    owner: string;
+    /**
+     * It does not run until it is continued.
+     */
+    paused: boolean;
+    /**
+     * Name of the project that its jobs belong to.
+     */
+    project: string;
+    /**
+     * Rows of a batch query.
+     */
+    rows?: number;
+    /**
+     * How often it has run.
+     */
+    runs: number;
+    /**
+     * Names of the servers that are looked through or asked.
+     */
+    sources: Array<string>;
+    /**
+     * Of a mass transfer: the first day that is looked through.
+     */
+    start_date?: string;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Days on which it runs; absent: every day.
+     */
+    weekdays?: Array<'mon' | 'tue' | 'wed' | 'thu' | 'fri' | 'sat' | 'sun'>;
+};
+
+export type RecurrenceChange = {
+    /**
+     * Whether it is not to run for now. Absent: as it is.
+     */
+    paused?: boolean;
+    /**
+     * When it runs; as a whole. Absent: as it is.
+     */
+    plan?: Plan;
+};
+
+export type RecurringMass = {
+    /**
+     * What it is for.
+     */
+    description?: string;
+    /**
+     * Name of the server or folder that they go to.
+     */
+    destination: string;
+    /**
+     * Number of the application to the ethics committee.
+     */
+    ethics_id?: string;
+    /**
+     * Which series it is about; at least one filter includes.
+     */
+    filters: Array<MassFilter>;
+    /**
+     * As of a selective transfer.
+     */
+    leave_out_rejected?: boolean;
+    /**
+     * Send the caller a mail when the job has ended; not by default.
+     */
+    mail_when_finished?: boolean;
+    /**
+     * The days that a task looks through at once: each by itself, or seven from the first one on.
+     */
+    partitions?: 'daily' | 'weekly';
+    /**
+     * Name of the project whose key and profile pseudonymize; absent: the default project of one's active group.
+     */
+    project?: string;
+    /**
+     * Each study goes out de-identified, under the pseudonym of its patient; by default true.
+     */
+    pseudonymize?: boolean;
+    /**
+     * Name of the server that the studies are read from.
+     */
+    source: string;
+    /**
+     * The first day that is looked through. Each run goes on where the last one that ended well has stopped, and looks through all days until yesterday.
+     */
+    start_date: string;
+    /**
+     * What it is called, for people.
+     */
+    title?: string;
+    /**
+     * Written into Clinical Trial Protocol ID of each instance; at most 64 characters.
+     */
+    trial_protocol_id?: string;
+    /**
+     * Written into Clinical Trial Protocol Name of each instance; at most 64 characters.
+     */
+    trial_protocol_name?: string;
 };
 
 export type Refusal = {
@@ -11438,6 +11656,413 @@ export type GetReceiverResponses = {
 };
 
 export type GetReceiverResponse = GetReceiverResponses[keyof GetReceiverResponses];
+
+export type ListRecurrencesData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * The next_cursor of the page before; absent for the first one.
+         */
+        cursor?: string;
+        /**
+         * Most items on this page.
+         */
+        limit?: number;
+    };
+    url: '/api/v1/recurrences';
+};
+
+export type ListRecurrencesErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ListRecurrencesError = ListRecurrencesErrors[keyof ListRecurrencesErrors];
+
+export type ListRecurrencesResponses = {
+    /**
+     * OK
+     */
+    200: PageRecurrence;
+};
+
+export type ListRecurrencesResponse = ListRecurrencesResponses[keyof ListRecurrencesResponses];
+
+export type CreateRecurrenceData = {
+    body: NewRecurrence;
+    path?: never;
+    query?: never;
+    url: '/api/v1/recurrences';
+};
+
+export type CreateRecurrenceErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type CreateRecurrenceError = CreateRecurrenceErrors[keyof CreateRecurrenceErrors];
+
+export type CreateRecurrenceResponses = {
+    /**
+     * Created
+     */
+    201: Recurrence;
+};
+
+export type CreateRecurrenceResponse = CreateRecurrenceResponses[keyof CreateRecurrenceResponses];
+
+export type DeleteRecurrenceData = {
+    body?: never;
+    headers?: {
+        /**
+         * ETag of what you have seen. If it was changed meanwhile, nothing is done, and the answer is 412 (changed_meanwhile).
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * Number of the recurrence.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/recurrences/{id}';
+};
+
+export type DeleteRecurrenceErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * Somebody changed it after the version that `If-Match` names; nothing was done.
+     */
+    412: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type DeleteRecurrenceError = DeleteRecurrenceErrors[keyof DeleteRecurrenceErrors];
+
+export type DeleteRecurrenceResponses = {
+    /**
+     * No Content
+     */
+    204: void;
+};
+
+export type DeleteRecurrenceResponse = DeleteRecurrenceResponses[keyof DeleteRecurrenceResponses];
+
+export type GetRecurrenceData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the recurrence.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/recurrences/{id}';
+};
+
+export type GetRecurrenceErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type GetRecurrenceError = GetRecurrenceErrors[keyof GetRecurrenceErrors];
+
+export type GetRecurrenceResponses = {
+    /**
+     * OK
+     */
+    200: Recurrence;
+};
+
+export type GetRecurrenceResponse = GetRecurrenceResponses[keyof GetRecurrenceResponses];
+
+export type ChangeRecurrenceData = {
+    body: RecurrenceChange;
+    headers?: {
+        /**
+         * ETag of what you have seen. If it was changed meanwhile, nothing is done, and the answer is 412 (changed_meanwhile).
+         */
+        'If-Match'?: string;
+    };
+    path: {
+        /**
+         * Number of the recurrence.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/recurrences/{id}';
+};
+
+export type ChangeRecurrenceErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * Somebody changed it after the version that `If-Match` names; nothing was done.
+     */
+    412: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ChangeRecurrenceError = ChangeRecurrenceErrors[keyof ChangeRecurrenceErrors];
+
+export type ChangeRecurrenceResponses = {
+    /**
+     * OK
+     */
+    200: Recurrence;
+};
+
+export type ChangeRecurrenceResponse = ChangeRecurrenceResponses[keyof ChangeRecurrenceResponses];
+
+export type RunRecurrenceData = {
+    body?: never;
+    path: {
+        /**
+         * Number of the recurrence.
+         */
+        id: number;
+    };
+    query?: never;
+    url: '/api/v1/recurrences/{id}:run';
+};
+
+export type RunRecurrenceErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type RunRecurrenceError = RunRecurrenceErrors[keyof RunRecurrenceErrors];
+
+export type RunRecurrenceResponses = {
+    /**
+     * OK
+     */
+    200: Recurrence;
+};
+
+export type RunRecurrenceResponse = RunRecurrenceResponses[keyof RunRecurrenceResponses];
 
 export type ListRegistrationsData = {
     body?: never;

@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package recurring
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/adit-go/adit/audit"
+	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/mail"
+	"github.com/adit-go/adit/people"
+)
+
+// pause is how often it is looked whether something is due.
+const pause = 30 * time.Second
+
+// Keep makes the runs that are due, and sees to those that have ended, until the context ends. Each member may do so;
+// each run is made once.
+func (svc *Service) Keep(ctx context.Context) {
+	for {
+		if err := svc.Tick(ctx); err != nil && ctx.Err() == nil {
+			svc.Log.WarnContext(ctx, "recurring jobs could not be seen to", "reason", err)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+	}
+}
+
+// Tick sees to what has ended, and makes what is due.
+func (svc *Service) Tick(ctx context.Context) error {
+	ended, err := svc.Q.UnreportedRecurrences(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range ended {
+		if err := svc.InTx(ctx, func(q *db.Queries) error { return svc.report(ctx, q, id) }); err != nil {
+			return fmt.Errorf("the end of a run of recurrence %d: %w", id, err)
+		}
+	}
+	due, err := svc.Q.DueRecurrences(ctx)
+	if err != nil {
+		return err
+	}
+	for _, id := range due {
+		if err := svc.run(ctx, id, false); err != nil {
+			return fmt.Errorf("recurrence %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// RunNow makes a run at once, for the owner or staff.
+func (svc *Service) RunNow(ctx context.Context, user people.User, id int64) (Recurrence, error) {
+	r, err := svc.Get(ctx, user, id)
+	if err != nil {
+		return Recurrence{}, err
+	}
+	if err := svc.People.Site.CheckOpen(ctx, user, r.Kind); err != nil {
+		return Recurrence{}, err
+	}
+	if err := svc.run(ctx, id, true); err != nil {
+		return Recurrence{}, err
+	}
+	return svc.Get(ctx, user, id)
+}
+
+// last returns the jobs of the last run.
+func (svc *Service) last(ctx context.Context, q *db.Queries, r db.Recurrence) (list []db.Job, err error) {
+	if r.JobID == nil {
+		return nil, nil
+	}
+	ids, err := q.JobsOfBatch(ctx, *r.JobID)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.GetJobs(ctx, ids)
+	for _, row := range rows {
+		list = append(list, row.Job)
+	}
+	return list, err
+}
+
+func done(list []db.Job) bool {
+	for _, j := range list {
+		if j.NPending+j.NRunning > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// run makes a run that is due, or at once, in the name of the owner and with the rights that the owner has now. While
+// the last one goes on there is none: one that is due comes when that has ended. Who makes it holds the recurrence; the
+// key of the request keeps a run from being made twice, should the process die before it is noted.
+func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
+	return svc.InTx(ctx, func(q *db.Queries) error {
+		row, err := q.LockRecurrence(ctx, id)
+		if err != nil {
+			return refusal.NotFound(err, "recurrence", id)
+		}
+		now, err := svc.now(ctx)
+		if err != nil {
+			return err
+		}
+		if !atOnce && (row.Paused || row.NextAt == nil || row.NextAt.After(now)) {
+			if row.NextAt != nil && row.NextAt.After(now.AddDate(0, 0, 9)) {
+				return svc.planAnew(ctx, q, row, now)
+			}
+			return nil // another member was faster
+		}
+		last, err := svc.last(ctx, q, row)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !done(last) && atOnce:
+			return &refusal.Conflict{Reason: "the last run goes on; it runs once at a time"}
+		case !done(last):
+			return nil
+		case !row.Reported:
+			if err := svc.report(ctx, q, id); err != nil {
+				return err
+			}
+			if row, err = q.LockRecurrence(ctx, id); err != nil {
+				return err
+			}
+		}
+		r, err := recurrenceOf(row, "")
+		if err != nil {
+			return err
+		}
+		p := db.RanRecurrenceParams{ID: id, NextAt: r.Plan().next(now)}
+		list, err := svc.make(ctx, q, r, now)
+		if err == nil {
+			p.JobID = &list[0].ID
+		} else if reason, ok := refused(err); ok && !atOnce {
+			p.Message = "It could not run: " + reason
+			err = svc.tell(ctx, q, r, "could not run", p.Message)
+		}
+		if err != nil {
+			return err
+		}
+		if atOnce {
+			if err := audit.Record(ctx, q, entry(row, "run", r.Settings)); err != nil {
+				return err
+			}
+		}
+		return q.RanRecurrence(ctx, p)
+	})
+}
+
+// planAnew plans a run that was planned while the clock ran ahead.
+func (svc *Service) planAnew(ctx context.Context, q *db.Queries, row db.Recurrence, now time.Time) error {
+	return q.ChangeRecurrence(ctx, db.ChangeRecurrenceParams{
+		ID: row.ID, Weekdays: row.Weekdays, AtMinute: row.AtMinute, OverlapDays: row.OverlapDays, UntilDay: row.UntilDay,
+		Paused: row.Paused, NextAt: Recurrence{Recurrence: row}.Plan().next(now),
+	})
+}
+
+// refused returns what a person is told of why a run could not be made; false: it is ADIT's own trouble.
+func refused(err error) (reason string, ok bool) {
+	if denied, is := errors.AsType[*people.Denied](err); is {
+		return denied.Reason + ".", true
+	}
+	if invalid, is := errors.AsType[*refusal.Invalid](err); is {
+		return invalid.Reason + ".", true
+	}
+	if conflict, is := errors.AsType[*refusal.Conflict](err); is {
+		return conflict.Reason + ".", true
+	}
+	return "", false
+}
+
+// make makes the jobs of a run.
+func (svc *Service) make(ctx context.Context, q *db.Queries, r Recurrence, now time.Time) ([]jobs.Job, error) {
+	owner, err := q.GetUser(ctx, r.OwnerID)
+	if err != nil {
+		return nil, err
+	}
+	user := people.User{
+		ID: owner.ID, Username: owner.Username, IsStaff: owner.IsStaff, IsSuperuser: owner.IsSuperuser,
+		ActiveGroupID: owner.ActiveGroupID,
+	}
+	ctx = audit.WithActor(ctx, audit.Actor{UserID: owner.ID, Username: owner.Username, Via: audit.ViaSystem})
+	key := fmt.Sprintf("recurrence %d, run %d", r.ID, r.Runs+1)
+	if o := r.Settings.Mass; o != nil {
+		o.First, o.Last = r.days(now)
+		o.IdempotencyKey, o.Recurrence = key, &r.ID
+		job, err := svc.mass.Create(ctx, user, *o)
+		return []jobs.Job{job}, err
+	}
+	b := *r.Settings.Query
+	b.IdempotencyKey, b.Recurrence = key, &r.ID
+	return svc.jobs.CreateQueries(ctx, user, b)
+}
+
+// days are those that a run of a mass transfer looks through: from those on that no run has looked through to its end, and
+// some before, until yesterday.
+func (r Recurrence) days(now time.Time) (first, last time.Time) {
+	first, _ = time.Parse(dayForm, r.FirstDay) // it was written so
+	if covered, err := time.Parse(dayForm, r.Covered); err == nil {
+		if from := covered.AddDate(0, 0, 1-int(r.OverlapDays)); from.After(first) {
+			first = from
+		}
+	}
+	last = time.Date(now.Year(), now.Month(), now.Day()-1, 0, 0, 0, 0, time.UTC)
+	if last.Before(first) {
+		last = first
+	}
+	return first, last
+}
+
+// report sees to the end of the last run of a recurrence: what it has looked through needn't be again, and who made it
+// gets a mail if it failed or found nothing.
+func (svc *Service) report(ctx context.Context, q *db.Queries, id int64) error {
+	row, err := q.LockRecurrence(ctx, id)
+	if err != nil {
+		return err
+	}
+	list, err := svc.last(ctx, q, row)
+	if err != nil || row.Reported || !done(list) {
+		return err
+	}
+	r, err := recurrenceOf(row, "")
+	if err != nil {
+		return err
+	}
+	p := db.ReportRecurrenceParams{ID: id, Message: "The job of the last run was removed."}
+	if len(list) == 0 {
+		return q.ReportRecurrence(ctx, p)
+	}
+	ids, failed, ended := []int64{}, false, true
+	for _, j := range list {
+		ids = append(ids, j.ID)
+		failed = failed || j.Status == jobs.Failure
+		ended = ended && (j.Status == jobs.Success || j.Status == jobs.Warning)
+	}
+	found, err := q.CountFound(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if ended && row.Kind == jobs.MassTransfer {
+		m, err := q.GetMass(ctx, ids[0])
+		if err != nil {
+			return err
+		}
+		p.Covered = m.LastDay
+	}
+	what := ""
+	switch {
+	case failed:
+		what, p.Message = "failed", fmt.Sprintf("Job %d failed.", ids[0])
+	case !ended:
+		p.Message = fmt.Sprintf("Job %d was canceled.", ids[0])
+	case found == 0:
+		what, p.Message = "found nothing new", fmt.Sprintf("Job %d found nothing new.", ids[0])
+	default:
+		p.Message = fmt.Sprintf("Job %d found %d new.", ids[0], found)
+	}
+	if what != "" {
+		if err := svc.tell(ctx, q, r, what, p.Message); err != nil {
+			return err
+		}
+	}
+	return q.ReportRecurrence(ctx, p)
+}
+
+// tell sends a mail to the owner.
+func (svc *Service) tell(ctx context.Context, q *db.Queries, r Recurrence, what, message string) error {
+	owner, err := q.GetUser(ctx, r.OwnerID)
+	if err != nil || owner.Mail == "" || !owner.IsActive {
+		return err
+	}
+	kind := map[string]string{jobs.MassTransfer: "mass transfer", jobs.BatchQuery: "batch query"}[r.Kind]
+	body := fmt.Sprintf("Your recurring %s %d %s.\n\n%s\n", kind, r.ID, what, message)
+	if next := r.Plan().next(time.Now().In(svc.Config.Zone)); next != nil {
+		body += fmt.Sprintf("\nIt runs again on %s.\n", next.Format("2006-01-02 at 15:04 MST"))
+	}
+	return mail.Post(ctx, q, mail.Message{
+		To: []string{owner.Mail}, Subject: fmt.Sprintf("ADIT: recurring %s %d %s", kind, r.ID, what), Body: body,
+	})
+}
