@@ -68,16 +68,16 @@ export function blocksOf(partitions: MassPartition[], weekly: boolean, room: num
     if (group.length === 0) groups.set(key, group);
     group.push({ partition, column, row });
   }
-  return [...groups.values()].map((cells) => blockOf(cells, weekly));
+  return [...groups.values()].map(blockOf);
 }
 
-function blockOf(placed: Cell[], weekly: boolean): Block {
+function blockOf(placed: Cell[]): Block {
   const from = placed[0]?.column ?? 0;
   const cells = placed.map((c) => ({ ...c, column: c.column - from }));
   const columns = (cells.at(-1)?.column ?? 0) + 1;
   const months: Block['months'] = [];
   for (const { partition, column } of cells) {
-    const name = monthOf(weekly ? partition.to : partition.from);
+    const name = monthOf(partition.from);
     if (months.at(-1)?.name === name) continue;
     const before = months.at(-1);
     // A month of which only the end is there leaves its room to the next one.
@@ -88,7 +88,7 @@ function blockOf(placed: Cell[], weekly: boolean): Block {
 }
 
 function spanOf(cells: Cell[]): string {
-  const [from, to] = [cells[0]?.partition.from ?? '', cells.at(-1)?.partition.to ?? ''];
+  const [from, to] = [cells[0]?.partition.from ?? '', cells.at(-1)?.partition.from ?? ''];
   const [first, last] = [yearOf(from), yearOf(to)];
   return first === last ? first : `${first} – ${last}`;
 }

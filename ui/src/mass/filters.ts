@@ -83,7 +83,7 @@ const number = (value: string) => (value.trim() === '' ? undefined : Number(valu
 /** filterOf is the filter of a card without faults, without what is not given. */
 export function filterOf(f: FilterForm): MassFilter {
   const institution = given(f.institution);
-  const all: MassFilter = {
+  const all: Record<keyof MassFilter, unknown> = {
     mode: f.exclude ? 'exclude' : 'include',
     modality: given(f.modality),
     institution_name: institution,

@@ -141,7 +141,7 @@ describe('the JSON', () => {
     ['[{"apply_institution_on_study": "yes"}]', 1, /true or false/],
     [`[{"modality": "${'X'.repeat(17)}"}]`, 1, /at most 16 characters/],
     ['[{"series_description": "a\\x"}]', 1, /backslash/],
-    [`${'['.repeat(50)}`, 1, /too deeply/],
+    ['['.repeat(50), 1, /too deeply/],
   ])('%j has a fault in line %i: %s', (text, line, says) => {
     const { filters, faults } = readJSON(text);
     expect(filters).toEqual([]);
@@ -180,22 +180,23 @@ describe('the JSON', () => {
     ];
     let seed = 7;
     const random = (n: number) => (seed = (seed * 48_271) % 2_147_483_647) % n;
+    const differ: string[] = [];
     for (let i = 0; i < 20_000; i++) {
       const text = Array.from({ length: 1 + random(7) }, () => bits[random(bits.length)]).join('');
-      let [mine, theirs]: unknown[] = ['refused', 'refused'];
+      let [mine, theirs] = ['refused', 'refused'];
       try {
-        mine = plain(readPlaced(text));
+        mine = JSON.stringify(plain(readPlaced(text)));
       } catch (error) {
-        expect(error).toBeInstanceOf(Unread);
-        expect(lineOf(text, (error as Unread).at)).toBeGreaterThan(0);
+        if (!(error instanceof Unread) || lineOf(text, error.at) < 1) throw error;
       }
       try {
-        theirs = JSON.parse(text);
+        theirs = JSON.stringify(JSON.parse(text));
       } catch {
         // refused
       }
-      expect(mine, text).toEqual(theirs);
+      if (mine !== theirs) differ.push(text);
     }
+    expect(differ).toEqual([]);
   });
 });
 
@@ -353,7 +354,7 @@ describe('the calendar', () => {
   test('has weeks one beside the other', () => {
     const [block] = blocksOf(weekly('2024-01-03', 53), true, 60);
     expect(block?.cells.map((c) => [c.column, c.row])).toEqual(Array.from({ length: 53 }, (_, i) => [i, 0]));
-    expect(block?.label).toBe('2024 – 2025');
+    expect([block?.label, block?.months.at(-1)?.name]).toEqual(['2024 – 2025', 'Jan']);
   });
   test('has shades', () => {
     const some = [partition('2024-01-01', { studies: 37, instances: 11_201 }), partition('2024-01-02')];

@@ -245,7 +245,7 @@ function Legend({ top, words, weekly, partitions }: LegendProps) {
     partitions.some((p) => statuses.includes(p.status));
   const mark = (status: string, says: string) => (
     <span>
-      <i className={c.day} data-status={status} data-level={0} aria-hidden /> {says}
+      <i className={weekly ? c.base : c.day} data-status={status} data-level={0} aria-hidden /> {says}
     </span>
   );
   return (

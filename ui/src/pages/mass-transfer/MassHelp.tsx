@@ -36,7 +36,7 @@ const fields: [name: string, key: string, meaning: string, example: string][] = 
   ],
 ];
 
-const example = [
+const example: Record<string, string | number>[] = [
   {
     mode: 'include',
     modality: 'CT',
@@ -51,7 +51,7 @@ const example = [
 /** csv writes the example as a table that can be read again. */
 function csv(): string {
   const columns = fields.map(([, key]) => key).filter((key) => example.some((f) => key in f));
-  const rows = example.map((f) => columns.map((key) => (f as Record<string, unknown>)[key] ?? '').join(','));
+  const rows = example.map((f) => columns.map((key) => f[key] ?? '').join(','));
   return [columns.join(','), ...rows, ''].join('\r\n');
 }
 
