@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { type QueryClient, useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useEffect, useRef } from 'react';
 
 import type { Job } from '../api';
@@ -16,7 +16,7 @@ import {
 } from '../api';
 
 const perPage = 500;
-const every = 3000; // milliseconds between two looks at what a job has found by now
+const every = 3000; // milliseconds between two looks at what a job has found by now; more, the more is shown
 
 const massKey = (id: number) => [...jobKey(id), 'mass'];
 
@@ -50,6 +50,16 @@ export function useMass(job: Job): { mass?: MassTransfer; partitions: MassPartit
 
 const none: MassPartition[] = [];
 
+/** pagesShown counts the pages that are asked for at once when all is asked for anew. */
+function pagesShown(client: QueryClient, id: number): number {
+  const partitions = client.getQueryData<MassPartition[]>([...massKey(id), 'partitions'])?.length ?? 0;
+  const volumes = client.getQueriesData<{ pages: unknown[] }>({
+    queryKey: [...massKey(id), 'volumes'],
+    type: 'active',
+  });
+  return partitions / perPage + volumes.reduce((n, [, data]) => n + (data?.pages.length ?? 0), 0);
+}
+
 /** useFreshness has what a mass transfer has found asked for anew whenever its tasks have come further. */
 function useFreshness(job: Job, enabled: boolean): void {
   const client = useQueryClient();
@@ -62,10 +72,13 @@ function useFreshness(job: Job, enabled: boolean): void {
   useEffect(() => {
     if (!enabled || seen.current === state) return;
     seen.current = state;
-    timer.current ??= setTimeout(() => {
-      timer.current = undefined;
-      void client.invalidateQueries({ queryKey: massKey(id) });
-    }, every);
+    timer.current ??= setTimeout(
+      () => {
+        timer.current = undefined;
+        void client.invalidateQueries({ queryKey: massKey(id) });
+      },
+      every * Math.max(1, pagesShown(client, id) / 4),
+    );
   }, [client, enabled, id, state]);
 }
 

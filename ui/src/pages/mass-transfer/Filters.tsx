@@ -82,38 +82,51 @@ export default function Filters({ form, change }: FiltersProps) {
   );
 }
 
+/** Taken is what came of a table: how many filters it has, how many of them are new, and what was there before. */
+type Taken = { read: number; added: number; before: FilterForm[]; after: FilterForm[] };
+
 /** useTable makes filters out of a table that somebody chose or dropped. */
 function useTable(filters: FilterForm[], put: (cards: FilterForm[]) => void) {
   const [fault, setFault] = useState('');
-  const [before, keep] = useState<FilterForm[]>();
+  const [taken, keep] = useState<Taken>();
   const read = useMutation({
     mutationFn: async (file: File) => {
       const base64 = await toBase64(file);
       return (await readMassFilters({ body: { file: base64 } })).data.filters;
     },
     onSuccess: (found) => {
-      keep(filters);
-      put(joined(filters, found).cards);
+      const { cards, added } = joined(filters, found);
+      keep({ read: found.length, added, before: filters, after: cards });
+      put(cards);
     },
   });
   const take = ([file, ...others]: File[]) => {
     if (!file) return;
     const wrong = others.length > 0 ? 'Choose one table at a time.' : sizeFault(file.size, false);
     setFault(wrong);
+    keep(undefined);
     read.reset();
     if (!wrong) read.mutate(file);
   };
   const undo = () => {
-    if (before) put(before);
-    read.reset();
+    if (taken) put(taken.before);
+    keep(undefined);
   };
-  return { take, undo, fault, reading: read.isPending, read: read.data?.length, error: read.error };
+  // What was changed since is not taken back.
+  return {
+    take,
+    undo,
+    fault,
+    reading: read.isPending,
+    taken: taken?.after === filters ? taken : undefined,
+    error: read.error,
+  };
 }
 
-type ToldProps = Pick<ReturnType<typeof useTable>, 'fault' | 'read' | 'error' | 'undo'>;
+type ToldProps = Pick<ReturnType<typeof useTable>, 'fault' | 'taken' | 'error' | 'undo'>;
 
 /** Told says what came of a table. */
-function Told({ fault, read, error, undo }: ToldProps) {
+function Told({ fault, taken, error, undo }: ToldProps) {
   return (
     <>
       {fault && (
@@ -122,18 +135,21 @@ function Told({ fault, read, error, undo }: ToldProps) {
         </Note>
       )}
       <Failed error={error} />
-      {read !== undefined && (
-        <Note tone="success" role="status">
-          <span className="row wrap">
-            <span>
-              {counted(read, 'filter')} read from the table; those that were there already are not repeated.
+      <div role="status">
+        {taken && (
+          <Note tone="success">
+            <span className="row wrap">
+              <span>
+                {counted(taken.read, 'filter')} read from the table
+                {taken.added < taken.read && `, ${count(taken.added)} of them new`}.
+              </span>
+              <Button variant="subtle" size="compact-sm" onClick={undo}>
+                Undo
+              </Button>
             </span>
-            <Button variant="subtle" size="compact-sm" onClick={undo}>
-              Undo
-            </Button>
-          </span>
-        </Note>
-      )}
+          </Note>
+        )}
+      </div>
     </>
   );
 }
@@ -167,7 +183,9 @@ function Cards({ filters, change }: CardsProps) {
   const remove = (at: number) => {
     const next = filters.filter((_, i) => i !== at);
     change(next.length > 0 ? next : [newFilter()]);
-    list.current?.querySelectorAll<HTMLElement>('[data-toggle]')[Math.max(0, at - 1)]?.focus();
+    // The focus goes to a card that stays, before its own is gone.
+    const beside = filters[at - 1] ?? filters[at + 1];
+    list.current?.querySelector<HTMLElement>(`[data-card='${beside?.id}'] [data-toggle]`)?.focus();
   };
   return (
     <>
