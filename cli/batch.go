@@ -120,10 +120,11 @@ func placeOf(f client.BatchFault) string {
 type batchQueryCmd struct {
 	command.Remote
 	batchFile
-	Source         []string      `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
-	Project        string        `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
-	Urgent         bool          `help:"Run before everything that is not urgent. Needs a permission."`
-	OutsideWindows bool          `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	Source         []string `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
+	Project        string   `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
+	Urgent         bool     `help:"Run before everything that is not urgent. Needs a permission."`
+	OutsideWindows bool     `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
+	every          `embed:""`
 	Mail           bool          `help:"Send a mail to the owner when a job has ended."`
 	Wait           bool          `help:"Show the progress until the jobs have ended. The exit code is the worst status."`
 	GiveUpAfter    time.Duration `placeholder:"D" help:"With --wait: cancel a job if it has not ended after this time (such as 90s or 2h), and say why."`
@@ -142,10 +143,14 @@ func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.DryRun {
 		return c.check(ctx, io, c.Output, cl, client.BatchToCheck{BatchFile: file, Kind: client.BatchQuery})
 	}
-	made, err := cl.Batch.Query(ctx, client.NewBatchQuery{
+	query := client.NewBatchQuery{
 		BatchFile: file, BatchAbout: c.about(), Sources: c.Source, Project: c.Project, Urgent: c.Urgent,
 		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail,
-	}, "")
+	}
+	if c.Every != "" {
+		return c.make(ctx, io, c.Output, cl, client.NewRecurrence{Query: &query}, c.Wait)
+	}
+	made, err := cl.Batch.Query(ctx, query, "")
 	if err != nil {
 		return err
 	}

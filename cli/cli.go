@@ -47,6 +47,7 @@ type commands struct {
 	Search       search.Cmd      `cmd:"" help:"Search a server for studies, or for the series or instances of one."`
 	Transfer     transferCmd     `cmd:"" help:"Move studies from a server to a server or folder."`
 	Mass         massCmd         `cmd:"" help:"Mass transfers: what a server has of some days, by filters, counted and moved."`
+	Recurrence   recurrenceCmd   `cmd:"" help:"Mass transfers and batch queries that run again and again."`
 	Batch        batchCmd        `cmd:"" help:"Files of rows: ask servers what they describe, and move the studies that they name."`
 	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
 	Task         taskCmd         `cmd:"" help:"The tasks of jobs, one by one."`

@@ -294,6 +294,22 @@ var massSteps = []jsonStep{
 	{line: "mass volumes 10", has: []string{`"status": "found"`}},
 	{line: "mass volumes 10 --output volumes.csv", has: []string{`"file"`}},
 	{line: "mass begin 10", has: []string{`"id": 10`, `"status": "in_progress"`}},
+	{
+		line: "mass transfer --source PACS-A --destination RESEARCH --from 2024-01-01 --include modality=CT --every mon-fri,02:00",
+		code: command.ExitUsage, has: []string{"--every"},
+	},
+	{
+		line: "mass transfer --source PACS-A --destination RESEARCH --from 2024-01-01 --include modality=CT --every 02:00 --overlap 7",
+		has:  []string{`"id": 1`, `"overlap_days": 7`, `"at": "02:00"`},
+	},
+	{line: "batch query query.csv --source PACS-A --every 03:00", has: []string{`"id": 2`, `"kind": "batch_query"`}},
+	{line: "recurrence list", has: []string{`"id": 2`}},
+	{line: "recurrence show 1", has: []string{`"next_at"`}},
+	{line: "recurrence set 1 --every 04:30", has: []string{`"at": "04:30"`}},
+	{line: "recurrence pause 1", has: []string{`"paused": true`}},
+	{line: "recurrence continue 1", has: []string{`"paused": false`}},
+	{line: "recurrence run 2", has: []string{`"runs": 1`, `"job_id"`}},
+	{line: "recurrence delete 1", has: []string{`"done": "removed"`}},
 	{line: "mass begin 1", code: command.ExitFailure, has: []string{`"status":409`}},
 }
 

@@ -27,23 +27,24 @@ type massCmd struct {
 
 type massTransferCmd struct {
 	command.Remote
-	Source       string        `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to look through."`
-	Destination  string        `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
-	From         string        `required:"" placeholder:"YYYY-MM-DD" help:"The first day, as the server has its dates."`
-	Until        string        `required:"" placeholder:"YYYY-MM-DD" help:"The last day."`
-	Weekly       bool          `help:"Look through seven days at once. Default: through each day by itself."`
-	Filters      string        `placeholder:"FILE" help:"Filters: a JSON array of objects (.json), or a table (.xlsx, .csv) whose columns are named as their properties. - reads JSON from the standard input."`
-	Include      []string      `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that includes, such as modality=CT,study_description=*head*,min_age=18. May be repeated."`
-	Exclude      []string      `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that excludes. May be repeated."`
-	DryRun       bool          `help:"Only count what there is. adit mass begin JOB moves it afterwards."`
-	KeepIdentity bool          `help:"Send the studies as they are, with their patients. Needs a permission. Default: de-identify."`
-	Project      string        `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
-	Rejected     string        `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
-	Title        string        `placeholder:"TEXT" help:"What the job is called, for people."`
-	Description  string        `placeholder:"TEXT" help:"What the job is for."`
-	EthicsID     string        `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
-	TrialID      string        `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string        `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	Source       string   `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to look through."`
+	Destination  string   `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
+	From         string   `required:"" placeholder:"YYYY-MM-DD" help:"The first day, as the server has its dates."`
+	Until        string   `placeholder:"YYYY-MM-DD" help:"The last day. Not with --every, which goes on until yesterday each time."`
+	Weekly       bool     `help:"Look through seven days at once. Default: through each day by itself."`
+	Filters      string   `placeholder:"FILE" help:"Filters: a JSON array of objects (.json), or a table (.xlsx, .csv) whose columns are named as their properties. - reads JSON from the standard input."`
+	Include      []string `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that includes, such as modality=CT,study_description=*head*,min_age=18. May be repeated."`
+	Exclude      []string `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that excludes. May be repeated."`
+	DryRun       bool     `help:"Only count what there is. adit mass begin JOB moves it afterwards."`
+	KeepIdentity bool     `help:"Send the studies as they are, with their patients. Needs a permission. Default: de-identify."`
+	Project      string   `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
+	Rejected     string   `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
+	Title        string   `placeholder:"TEXT" help:"What the job is called, for people."`
+	Description  string   `placeholder:"TEXT" help:"What the job is for."`
+	EthicsID     string   `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
+	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	every        `embed:""`
 	Mail         bool          `help:"Send a mail to the job's owner when the job has ended."`
 	Wait         bool          `help:"Show the progress until the job has ended. The exit code is its status."`
 	GiveUpAfter  time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
@@ -59,6 +60,9 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
+	if (c.Until == "") == (c.Every == "") {
+		return command.Usage("give either --until, or --every for what is to run again and again")
+	}
 	m := client.NewMassTransfer{
 		MassSettings: client.MassSettings{
 			BatchAbout: client.BatchAbout{Title: c.Title, Description: c.Description, EthicsID: c.EthicsID},
@@ -73,6 +77,11 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	if c.Rejected != "" {
 		m.LeaveOutRejected = new(c.Rejected == "leave-out")
+	}
+	if c.Every != "" {
+		return c.make(ctx, io, c.Output, cl, client.NewRecurrence{
+			Mass: &client.RecurringMass{MassSettings: m.MassSettings, StartDate: m.StartDate},
+		}, c.DryRun || c.Wait)
 	}
 	made, err := cl.Mass.Create(ctx, m, "")
 	if err != nil {

@@ -38,9 +38,6 @@ func SectionRight(section string) Action { return Action{Sections: []string{sect
 // BatchRight is what it takes to have a file of rows checked.
 func BatchRight() Action { return Action{Sections: []string{BatchQuery, BatchTransfer}} }
 
-// RecurrenceRight is what it takes to have something run again and again.
-func RecurrenceRight() Action { return Action{Sections: []string{BatchQuery, MassTransfer}} }
-
 // QuarantineRight is what it takes to handle unsolicited instances.
 func QuarantineRight() Action { return Action{Staff: true, Permissions: []string{Quarantine}} }
 
