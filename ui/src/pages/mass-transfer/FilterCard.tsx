@@ -57,8 +57,12 @@ export function FilterCard({ card, number, opened, toggle, change, copy, remove 
           aria-controls={id}
           onClick={toggle}
         >
-          <span className="vh">Filter {number}: </span>
           <IconChevronDown size={15} aria-hidden className={c.chevron} />
+          <span className="dim num">
+            <span className="vh">Filter </span>
+            {number}
+            <span className="vh">: </span>
+          </span>
           <Badge tone={card.exclude ? undefined : 'primary'}>{card.exclude ? 'Exclude' : 'Include'}</Badge>
           <span className={c.says}>{filterSays(card)}</span>
         </button>
