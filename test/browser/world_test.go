@@ -194,8 +194,8 @@ func newWorld(t *testing.T, flow string) *world {
 		require.NoError(t, err)
 	}
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Thorax", Permissions: []string{
-		people.SelectiveTransfer, people.BatchQuery, people.BatchTransfer, people.Tokens, people.Urgent,
-		people.TransferUnpseudonymized,
+		people.SelectiveTransfer, people.BatchQuery, people.BatchTransfer, people.MassTransfer, people.Tokens,
+		people.Urgent, people.TransferUnpseudonymized,
 	}})
 	require.NoError(t, err)
 	_, err = c.Groups.Add(ctx, client.NewGroup{Name: "Visitors"})

@@ -40,6 +40,18 @@ export async function newQuery(watched, lines) {
   return jobs[0];
 }
 
+/** newDryRun looks through some days of PACS-A, by a filter. */
+export function newDryRun(watched, start_date, end_date, filter) {
+  return call(watched, 'POST', '/mass-transfers', {
+    source: 'PACS-A',
+    destination: 'RESEARCH',
+    start_date,
+    end_date,
+    filters: [filter],
+    dry_run: true,
+  });
+}
+
 /** close keeps jobs away from PACS-A for two hours, and gives the time of day in Berlin at which it opens; open lets them in. */
 export async function close(staff) {
   const from = hours(2);
@@ -63,8 +75,8 @@ function hours(n) {
 }
 
 /**
- * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, and one that waits until its
- * window opens.
+ * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, the dry run of a mass transfer, and
+ * one that waits until its window opens.
  */
 export async function madeJobs(owner, world, visit) {
   const manager = await visit('manager');
@@ -85,7 +97,9 @@ export async function madeJobs(owner, world, visit) {
     'PHANTOM-404,CT',
   ]);
   await ended(owner, query.id);
+  const mass = await newDryRun(owner, '2026-01-01', '2026-11-30', { modality: 'CT' });
+  await ended(owner, mass.id);
   await close(manager);
   const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);
-  return { success: success.id, failure: failure.id, waiting: waiting.id, query: query.id };
+  return { success: success.id, failure: failure.id, waiting: waiting.id, query: query.id, mass: mass.id };
 }

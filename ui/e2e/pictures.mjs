@@ -2,7 +2,7 @@
 // Takes pictures of all pages of a demo in all their states (`make screenshots`): node e2e/pictures.mjs FOLDER.
 
 import { drawn, settled, startBrowser, Watched } from './browser.mjs';
-import { ended, newQuery } from './jobs.mjs';
+import { ended, newDryRun, newQuery } from './jobs.mjs';
 import { statesOf } from './states.mjs';
 
 const folder = process.argv[2];
@@ -17,9 +17,19 @@ const admin = await Watched.open(browser, url);
 await admin.logIn('admin', password);
 const patients = Array.from({ length: 30 }, (_, i) => `PHANTOM-${String(i + 1).padStart(3, '0')},"CT, MR"`);
 const query = await ended(admin, (await newQuery(admin, ['PatientID,Modality', ...patients])).id);
+const today = new Date().toISOString().slice(0, 10);
+const dry = await newDryRun(
+  admin,
+  `${Number(today.slice(0, 4)) - 1}${today.slice(4).replace('02-29', '02-28')}`,
+  today,
+  {
+    modality: 'CT',
+  },
+);
+await ended(admin, dry.id);
 await admin.context.close();
 const states = statesOf({
-  jobs: { success: 3, failure: 5, waiting: 6, query: query.id },
+  jobs: { success: 3, failure: 5, waiting: 6, query: query.id, mass: dry.id },
   source: 'PACS-A',
   destination: 'RESEARCH',
 });

@@ -71,13 +71,25 @@ const broken = (pattern) => async (page) => {
   await page.getByRole('alert').first().waitFor();
 };
 
+/** filled has a filter that includes, and one that excludes. */
+async function filled(page) {
+  await page.getByRole('button', { name: 'This year' }).click();
+  await page.getByLabel('Modality').fill('CT');
+  await page.getByLabel('Study description').fill('*head*');
+  await page.getByLabel('Minimum age').fill('18');
+  await page.getByRole('button', { name: 'Add a filter' }).click();
+  await page.getByRole('button', { name: 'Exclude', exact: true }).click();
+  await page.getByLabel('Series description').fill('*topogram*');
+}
+
 /**
  * statesOf lists what there is to see: who looks (null: nobody is logged in), where, and what is done before. jobs are the
- * numbers of jobs that have run: one that succeeded, one that failed, one that waits, a batch query.
+ * numbers of jobs that have run: one that succeeded, one that failed, one that waits, a batch query, a dry run.
  */
 export function statesOf({ jobs, source, destination }) {
   const selective = `/selective-transfer?source=${source}&destination=${destination}`;
   const batchTransfer = `/batch-transfer?source=${source}&destination=${destination}`;
+  const massTransfer = `/mass-transfer?source=${source}&destination=${destination}`;
   return [
     { name: 'login', who: null, path: '/login' },
     {
@@ -175,6 +187,42 @@ export function statesOf({ jobs, source, destination }) {
       },
     },
     { name: 'task-query', who: 'researcher', path: `/jobs/${jobs.query}/tasks/1` },
+    { name: 'mass', who: 'researcher', path: massTransfer, do: filled },
+    {
+      name: 'mass-json',
+      who: 'researcher',
+      path: massTransfer,
+      do: async (page) => {
+        await page.getByRole('button', { name: 'JSON' }).click();
+        await page.getByLabel('Filters as JSON').fill('[\n  { "modalty": "CT" }\n]');
+        await page.getByText(/Did you mean modality/).waitFor();
+      },
+    },
+    {
+      name: 'mass-help',
+      who: 'researcher',
+      path: massTransfer,
+      do: async (page) => {
+        await page.getByRole('button', { name: 'Help' }).click();
+        await page.getByRole('dialog').getByText('min_age', { exact: true }).waitFor();
+      },
+    },
+    {
+      name: 'job-mass',
+      who: 'researcher',
+      path: `/jobs/${jobs.mass}`,
+      do: (page) => page.getByRole('gridcell').first().waitFor(),
+    },
+    {
+      name: 'job-mass-table',
+      who: 'researcher',
+      path: `/jobs/${jobs.mass}`,
+      do: async (page) => {
+        await page.getByRole('button', { name: 'Table', exact: true }).click();
+        await page.getByRole('table', { name: /^Days/ }).getByRole('cell').first().waitFor();
+      },
+    },
+    { name: 'task-mass', who: 'researcher', path: `/jobs/${jobs.mass}/tasks/1` },
     { name: 'profile', who: 'researcher', path: '/profile' },
     { name: 'tokens', who: 'researcher', path: '/profile?tab=tokens' },
     { name: 'preferences', who: 'researcher', path: '/profile?tab=preferences' },

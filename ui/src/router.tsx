@@ -15,6 +15,8 @@ import { Shell } from './shell/Shell';
 
 const text = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined);
 
+const whole = (value: unknown) => (Number.isSafeInteger(value) ? Number(value) : undefined);
+
 const root = createRootRoute({ component: Outlet, errorComponent: Broken });
 
 // Whoever enters by this route is known.
@@ -62,10 +64,11 @@ const jobs = createRoute({
 const job = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$id',
-  // row: of the file, for what a batch query found
-  validateSearch: (s: Record<string, unknown>): { status?: string; row?: number } => ({
+  // row: of the file, for what a batch query found; partition: its task, for what a mass transfer found
+  validateSearch: (s: Record<string, unknown>): { status?: string; row?: number; partition?: number } => ({
     status: text(s.status),
-    row: Number.isSafeInteger(s.row) ? Number(s.row) : undefined,
+    row: whole(s.row),
+    partition: whole(s.partition),
   }),
   component: lazyRouteComponent(() => import('./pages/job/JobPage')),
 });
@@ -113,6 +116,13 @@ const batchTransfer = createRoute({
   path: '/batch-transfer',
   validateSearch: batchSearch,
   component: lazyRouteComponent(() => import('./pages/batch-transfer/BatchTransfer')),
+});
+
+const massTransfer = createRoute({
+  getParentRoute: () => shell,
+  path: '/mass-transfer',
+  validateSearch: batchSearch,
+  component: lazyRouteComponent(() => import('./pages/mass-transfer/MassTransfer')),
 });
 
 const profile = createRoute({
@@ -172,6 +182,7 @@ export const router = createRouter({
         selective,
         batchQuery,
         batchTransfer,
+        massTransfer,
         profile,
         missing,
       ]),

@@ -41,6 +41,9 @@ test.each([
   ['studies[2].pseudonym', 'Pseudonym of study 3'],
   ['studies[0]', 'Study 1'],
   ['studies', 'Studies'],
+  ['filters[1].max_age', 'Maximum age of filter 2'],
+  ['filters[0]', 'Filter 1'],
+  ['end_date', 'Last day'],
 ])('%s is called %s', (field, words) => {
   expect(fieldWords(field)).toBe(words);
 });

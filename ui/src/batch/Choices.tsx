@@ -9,7 +9,7 @@ import { Section } from '../components/layout';
 import { projectWords, useProjects } from '../jobs/projects';
 import { can, useMe } from '../session/me';
 import c from './Batch.module.css';
-import type { BatchForm } from './kept';
+import type { AboutForm, BatchForm } from './kept';
 
 const More = lazy(() => import('./More'));
 
@@ -40,10 +40,21 @@ export function ProjectChoice({ project, choose }: ProjectChoiceProps) {
   );
 }
 
-type MoreProps = FormProps & { trial?: boolean };
+type MoreProps = {
+  form: AboutForm;
+  change: (part: Partial<AboutForm>) => void;
+  trial?: boolean;
+  urgent?: boolean;
+};
+
+type EthicsProps = {
+  form: AboutForm;
+  change: (part: Partial<AboutForm>) => void;
+  required?: boolean;
+};
 
 /** EthicsID is the number of an application to the ethics committee. */
-export function EthicsID({ form, change, required }: FormProps & { required?: boolean }) {
+export function EthicsID({ form, change, required }: EthicsProps) {
   return (
     <TextInput
       label="Ethics application ID"
@@ -57,23 +68,24 @@ export function EthicsID({ form, change, required }: FormProps & { required?: bo
 }
 
 /** useMoreWords names the choices that few need. */
-function useMoreWords(trial?: boolean): string {
+function useMoreWords(trial: boolean, urgent: boolean): string {
   const me = useMe();
   const title = trial && me.ethics_id_needed ? 'Title' : 'Title, ethics';
-  const words = [title, trial && 'trial', me.mail && 'mail', can(me, 'urgent') && 'urgent'];
+  const words = [title, trial && 'trial', me.mail && 'mail', urgent && can(me, 'urgent') && 'urgent'];
   return words.filter(Boolean).join(', ');
 }
 
-type ForFileProps = MoreProps & { children: ReactNode };
+type ForJobProps = MoreProps & { title: string; children: ReactNode };
 
-/** ForFile is what is chosen for the job of a file; what few need is folded. */
-export function ForFile({ form, change, trial, children }: ForFileProps) {
+/** ForJob is what is chosen for a job; what few need is folded. */
+export function ForJob({ title, form, change, trial = false, urgent = true, children }: ForJobProps) {
+  const me = useMe();
   const [opened, open] = useState(false);
   const id = useId();
-  const words = useMoreWords(trial);
+  const words = useMoreWords(trial, urgent);
   return (
     <Section
-      title="For this file"
+      title={title}
       right={
         <Button
           variant="subtle"
@@ -87,11 +99,14 @@ export function ForFile({ form, change, trial, children }: ForFileProps) {
         </Button>
       }
     >
-      <div className={c.form}>{children}</div>
+      <div className={c.form}>
+        {children}
+        {trial && me.ethics_id_needed && <EthicsID form={form} change={change} required />}
+      </div>
       <div id={id} hidden={!opened}>
         {opened && (
           <Suspense fallback={null}>
-            <More form={form} change={change} trial={trial} />
+            <More {...{ form, change, trial, urgent }} />
           </Suspense>
         )}
       </div>
@@ -118,7 +133,7 @@ export function Dates({ form, change }: FormProps) {
 }
 
 /** aboutOf is what somebody wrote about a job, as the API wants it. */
-export function aboutOf(form: BatchForm, project: string, mail: boolean) {
+export function aboutOf(form: AboutForm, project: string, mail: boolean) {
   const text = (value: string) => value.trim() || undefined;
   return {
     title: text(form.title),

@@ -5,13 +5,19 @@ import { Checkbox, Textarea, TextInput } from '@mantine/core';
 import { can, useMe } from '../session/me';
 import c from './Batch.module.css';
 import { EthicsID } from './Choices';
-import type { BatchForm } from './kept';
+import type { AboutForm } from './kept';
 import { useMail } from './mail';
 
-type MoreProps = { form: BatchForm; change: (part: Partial<BatchForm>) => void; trial?: boolean };
+type MoreProps = {
+  form: AboutForm;
+  change: (part: Partial<AboutForm>) => void;
+  trial?: boolean;
+  /** Whether a job of the kind can be urgent. */
+  urgent?: boolean;
+};
 
 /** More are the choices that few need. They are loaded when they are opened. */
-export default function More({ form, change, trial }: MoreProps) {
+export default function More({ form, change, trial, urgent = true }: MoreProps) {
   const me = useMe();
   const mail = useMail(form);
   const text = (field: 'title' | 'trialID' | 'trialName', label: string, most: number) => (
@@ -45,7 +51,7 @@ export default function More({ form, change, trial }: MoreProps) {
           onChange={(e) => change({ mail: e.currentTarget.checked })}
         />
       )}
-      {can(me, 'urgent') && (
+      {urgent && can(me, 'urgent') && (
         <Checkbox
           label="Urgent"
           description="Runs before jobs that are not urgent"

@@ -12,13 +12,11 @@ export type Layout = '' | 'DD.MM.YYYY' | 'MM/DD/YYYY';
 /** From where the patients of a batch transfer have their pseudonyms. */
 export type Pseudonyms = 'project' | 'file' | 'none';
 
-/** BatchForm is what somebody chose and typed for a job. */
-export type BatchForm = {
+/** AboutForm is what somebody wrote about a job. */
+export type AboutForm = {
   title: string;
   description: string;
   ethicsID: string;
-  dates: Layout;
-  pseudonyms: Pseudonyms;
   trialID: string;
   trialName: string;
   /** Absent: as one's preferences say. */
@@ -26,19 +24,23 @@ export type BatchForm = {
   urgent: boolean;
 };
 
+/** BatchForm is what somebody chose and typed for the job of a file. */
+export type BatchForm = AboutForm & { dates: Layout; pseudonyms: Pseudonyms };
+
 /** Batch is what a batch page holds. It lives in memory, so that one who comes back finds it; a reload forgets it. */
 export type Batch = { form: BatchForm; file?: Loaded };
 
-const empty: BatchForm = {
+/** nothingAbout is what is written about a job at first. */
+export const nothingAbout: AboutForm = {
   title: '',
   description: '',
   ethicsID: '',
-  dates: '',
-  pseudonyms: 'project',
   trialID: '',
   trialName: '',
   urgent: false,
 };
+
+const empty: BatchForm = { ...nothingAbout, dates: '', pseudonyms: 'project' };
 
 const kept: Record<BatchKind, Kept<Batch>> = {
   batch_query: new Kept<Batch>({ form: empty }),

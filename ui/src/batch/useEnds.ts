@@ -6,7 +6,7 @@ import type { Node } from '../api';
 import type { BatchSearch } from '../router';
 import { usePreferences } from '../session/me';
 
-type Route = '/batch-query' | '/batch-transfer';
+type Route = '/batch-query' | '/batch-transfer' | '/mass-transfer';
 
 /** useBatchAddress gives what the address of a batch page says, and changes it. */
 export function useBatchAddress(route: Route): [BatchSearch, (part: BatchSearch) => void] {

@@ -19,10 +19,9 @@ type DropZoneProps = {
   children: ReactNode;
 };
 
-/** DropZone takes files that are chosen, or dropped anywhere on the page: one that misses it would replace the page. */
-export function DropZone({ icon, accept, button, quiet, loading, onFiles, children }: DropZoneProps) {
+/** useDrop takes files that are dropped anywhere on the page, and tells whether some are being dragged over it. */
+export function useDrop(onFiles: (files: File[]) => void): boolean {
   const [over, setOver] = useState(false);
-  const input = useRef<HTMLInputElement>(null);
   const latest = useRef(onFiles);
   useEffect(() => {
     latest.current = onFiles;
@@ -52,12 +51,21 @@ export function DropZone({ icon, accept, button, quiet, loading, onFiles, childr
       removeEventListener('drop', drop);
     };
   }, []);
+  return over;
+}
+
+type FileButtonProps = Pick<DropZoneProps, 'accept' | 'button' | 'quiet' | 'loading' | 'onFiles'> & {
+  size?: 'compact-sm';
+};
+
+/** FileButton is a button that asks for a file. */
+export function FileButton({ accept, button, quiet, loading, onFiles, size }: FileButtonProps) {
+  const input = useRef<HTMLInputElement>(null);
   return (
-    <div className={c.zone} data-over={over || undefined}>
-      {icon}
-      <div className={c.words}>{children}</div>
+    <>
       <Button
         variant={quiet ? 'default' : 'filled'}
+        size={size}
         leftSection={<IconFileUpload size={16} aria-hidden />}
         loading={loading}
         onClick={() => input.current?.click()}
@@ -75,6 +83,18 @@ export function DropZone({ icon, accept, button, quiet, loading, onFiles, childr
           if (files.length > 0) onFiles(files);
         }}
       />
+    </>
+  );
+}
+
+/** DropZone takes files that are chosen, or dropped anywhere on the page: one that misses it would replace the page. */
+export function DropZone({ icon, children, ...file }: DropZoneProps) {
+  const over = useDrop(file.onFiles);
+  return (
+    <div className={c.zone} data-over={over || undefined}>
+      {icon}
+      <div className={c.words}>{children}</div>
+      <FileButton {...file} />
     </div>
   );
 }

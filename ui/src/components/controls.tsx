@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { ActionIcon, Button, CopyButton } from '@mantine/core';
-import { IconCheck, IconCopy, IconFolder, IconHelpCircle, IconServer2 } from '@tabler/icons-react';
-import { type ComponentProps, lazy, type ReactNode, Suspense, useState } from 'react';
+import { ActionIcon, CopyButton } from '@mantine/core';
+import { IconCheck, IconCopy, IconFolder, IconServer2 } from '@tabler/icons-react';
+import type { ComponentProps, ReactNode } from 'react';
 
-import { useFocusBack } from './focus';
 import c from './ui.module.css';
-
-const HelpDialog = lazy(() => import('./HelpDialog'));
 
 type CopyProps = { text: string; /** instead of the whole text */ shown?: string; label: string };
 
@@ -31,36 +28,6 @@ export function Copy({ text, shown, label }: CopyProps) {
         </button>
       )}
     </CopyButton>
-  );
-}
-
-/** Help is a button beside a title that opens what there is to say about the page. */
-export function Help({ title, children }: { title: string; children: ReactNode }) {
-  const [opened, open] = useState(false);
-  const [used, use] = useState(false);
-  const opener = useFocusBack(opened);
-  return (
-    <>
-      <Button
-        ref={opener}
-        variant="subtle"
-        size="compact-sm"
-        leftSection={<IconHelpCircle size={16} aria-hidden />}
-        onClick={() => {
-          use(true);
-          open(true);
-        }}
-      >
-        Help
-      </Button>
-      {used && (
-        <Suspense fallback={null}>
-          <HelpDialog title={title} opened={opened} onClose={() => open(false)}>
-            {children}
-          </HelpDialog>
-        </Suspense>
-      )}
-    </>
   );
 }
 

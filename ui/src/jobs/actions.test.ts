@@ -100,6 +100,21 @@ describe('what is asked', () => {
     );
     expect(actionWords('retry', fakeJob({ ...of, tasks: { failure: 2 } }))).toBe('Retry 2 failed rows');
   });
+  test('of a mass transfer', () => {
+    const of = { kind: 'mass_transfer' } as const;
+    expect(says('cancel', fakeJob({ ...of, tasks: { in_progress: 1, pending: 184 } }))).toBe(
+      'The running task stops, and 184 will not be begun. What was found stays. ' +
+        'You can resume the job later.',
+    );
+    expect(says('restart', fakeJob({ ...of, tasks: { success: 59 } }))).toMatch(
+      /^All days are looked through at PACS-A again. What was found before is forgotten./,
+    );
+    expect(says('delete', fakeJob({ ...of, status: 'success', delivered: 3, tasks: { success: 3 } }))).toBe(
+      'ADIT forgets the job, what it has found and what became of it. What has been delivered stays at RESEARCH. ' +
+        'This cannot be undone.',
+    );
+    expect(actionWords('retry', fakeJob({ ...of, tasks: { failure: 2 } }))).toBe('Retry 2 failed tasks');
+  });
   test('nothing, where it can be taken back', () => {
     const asked = (['pause', 'continue', 'retry', 'resume', 'hurry', 'unhurry', 'verify'] as const).filter(
       (a) => questionOf(a, fakeJob()),

@@ -13,7 +13,7 @@ import {
   retryJob,
   verifyJob,
 } from '../api';
-import { asks, counts } from '../components/jobs';
+import { asks, counts, isMass, nounOf } from '../components/jobs';
 import { final, total } from '../components/status';
 import { count } from '../format/numbers';
 import { can } from '../session/me';
@@ -66,6 +66,7 @@ export function actionWords(action: JobAction, job: Job): string {
       return 'Pause';
     case 'retry':
       if (job.tasks.failure > 0) return `Retry ${counts(job, job.tasks.failure, 'failed ')}`;
+      if (isMass(job)) return 'Try again';
       return asks(job) ? 'Ask again' : 'Verify again';
     case 'resume':
       return `Resume ${counts(job, job.tasks.canceled)}`;
@@ -76,6 +77,7 @@ export function actionWords(action: JobAction, job: Job): string {
     case 'cancel':
       return 'Cancel…';
     case 'restart':
+      if (isMass(job)) return 'Begin again…';
       return asks(job) ? 'Ask everything again…' : 'Send everything again…';
     case 'delete':
       return 'Delete…';
@@ -110,6 +112,16 @@ export function questionOf(action: JobAction, job: Job): Question | null {
           go: 'Ask again',
         };
       }
+      if (isMass(job)) {
+        return {
+          title: `Begin job ${job.id} again?`,
+          says:
+            `All days are looked through at ${job.source} again. What was found before is forgotten. ` +
+            'To go on with what is missing, retry the job instead.',
+          keep: 'Leave it as it is',
+          go: 'Begin again',
+        };
+      }
       return {
         title: `Send everything of job ${job.id} again?`,
         says:
@@ -133,27 +145,34 @@ export function questionOf(action: JobAction, job: Job): Question | null {
 function cancels(job: Job): string {
   const { in_progress: running, pending } = job.tasks;
   const parts = [];
-  const at = asks(job) ? '' : ' at the next image';
-  if (running === 1) parts.push(`the running ${asks(job) ? 'row' : 'study'} stops${at}`);
+  const at = asks(job) || isMass(job) ? '' : ' at the next image';
+  if (running === 1) parts.push(`the running ${nounOf(job)[0]} stops${at}`);
   if (running > 1) parts.push(`the ${counts(job, running, 'running ')} stop${at}`);
   if (pending > 0) {
     const of = running > 0 ? count(pending) : counts(job, pending);
-    parts.push(`${of} will not be ${asks(job) ? 'asked' : 'sent'}`);
+    parts.push(`${of} will not be ${doneTo(job)}`);
   }
   const sentences = [`${capital(parts.join(', and '))}.`];
-  if (asks(job)) sentences.push('What was found stays.');
+  if (asks(job) || isMass(job)) sentences.push('What was found stays.');
   if (job.delivered > 0) sentences.push(`What has been delivered stays at ${job.destination}.`);
   sentences.push('You can resume the job later.');
   return sentences.join(' ');
 }
 
+/** doneTo is what happens to the tasks of a job. */
+function doneTo(job: Job): string {
+  if (isMass(job)) return 'begun';
+  return asks(job) ? 'asked' : 'sent';
+}
+
 function deletes(job: Job): string {
-  if (!final(job.status))
-    return `Nothing of it has been ${asks(job) ? 'asked' : 'sent'}, and nothing will be.`;
+  if (!final(job.status)) return `Nothing of it has been ${doneTo(job)}, and nothing will be.`;
   const stays = job.delivered > 0 ? ` What has been delivered stays at ${job.destination}.` : '';
   const n = total(job.tasks);
   if (asks(job))
     return `ADIT forgets the job and what it has found for its ${counts(job, n)}. This cannot be undone.`;
+  if (isMass(job))
+    return `ADIT forgets the job, what it has found and what became of it.${stays} This cannot be undone.`;
   const whose = n === 1 ? 'its study' : `its ${count(n)} studies`;
   return `ADIT forgets the job and what became of ${whose}.${stays} This cannot be undone.`;
 }

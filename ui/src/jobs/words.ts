@@ -2,7 +2,7 @@
 
 import type { Job } from '../api';
 import { plain } from '../api/words';
-import { asks, counts } from '../components/jobs';
+import { asks, counts, isMass } from '../components/jobs';
 import { delivered, final, total } from '../components/status';
 import { count, perSecond } from '../format/numbers';
 import { clock, ready, when } from '../format/times';
@@ -51,7 +51,7 @@ export function happens(job: Job, now = new Date()): string {
   if (final(job.status)) return sentence(job.message);
   if (job.status === 'canceling') {
     const running = counts(job, job.tasks.in_progress, 'running ');
-    return asks(job) ? `${running} will stop.` : `${running} will stop at the next image.`;
+    return asks(job) || isMass(job) ? `${running} will stop.` : `${running} will stop at the next image.`;
   }
   if (waits(job) && job.why_waiting) return whyWaits(job, now);
   if (waits(job)) return 'It begins in a moment.';

@@ -5,6 +5,7 @@ import {
   IconFileSpreadsheet,
   IconHome,
   IconListDetails,
+  IconPackages,
   IconTransfer,
 } from '@tabler/icons-react';
 
@@ -13,7 +14,7 @@ import { can } from '../session/me';
 
 /** Module is a page that has a place in the navigation. */
 export type Module = {
-  to: '/' | '/jobs' | '/selective-transfer' | '/batch-query' | '/batch-transfer';
+  to: '/' | '/jobs' | '/selective-transfer' | '/batch-query' | '/batch-transfer' | '/mass-transfer';
   label: string;
   icon: typeof IconHome;
   /** The second of the two keys that lead there: g, then this. */
@@ -53,6 +54,15 @@ export const modules: Module[] = [
     group: 'Transfer',
     does: 'Transfer the studies that a file names.',
     allowed: (me) => can(me, 'batch_transfer'),
+  },
+  {
+    to: '/mass-transfer',
+    label: 'Mass Transfer',
+    icon: IconPackages,
+    key: 'm',
+    group: 'Transfer',
+    does: 'Transfer what a server has of some days.',
+    allowed: (me) => can(me, 'mass_transfer'),
   },
 ];
 

@@ -7,14 +7,14 @@ import { lazy, Suspense } from 'react';
 import { createBatchQuery, type Node } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, Dates, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
+import { aboutOf, Dates, ForJob, ProjectChoice, useProject } from '../../batch/Choices';
 import { useBatch } from '../../batch/kept';
 import { useMail } from '../../batch/mail';
 import { listed } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import { Page } from '../../components/layout';
 import { Failed, Hint, Loading } from '../../components/states';
 import { counted } from '../../format/numbers';
@@ -81,14 +81,14 @@ function Query({ servers }: { servers: Node[] }) {
       reading={reading}
       needs="Its first row names the columns, such as PatientID and Modality."
       choices={
-        <ForFile form={form} change={change}>
+        <ForJob title="For this file" form={form} change={change}>
           <Sources
             {...{ servers, sources, toggle }}
             gone={named.filter((n) => !servers.some((s) => s.name === n))}
           />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <Dates form={form} change={change} />
-        </ForFile>
+        </ForJob>
       }
       missing={missing}
       will={

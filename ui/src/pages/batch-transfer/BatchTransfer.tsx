@@ -7,19 +7,20 @@ import { lazy, Suspense } from 'react';
 import { createBatchTransfer, type Node, type Project } from '../../api';
 import c from '../../batch/Batch.module.css';
 import { BatchPage } from '../../batch/BatchPage';
-import { aboutOf, EthicsID, ForFile, ProjectChoice, useProject } from '../../batch/Choices';
+import { aboutOf, ForJob, ProjectChoice, useProject } from '../../batch/Choices';
+import { Ends, missingOf, When } from '../../batch/Ends';
 import { type BatchForm, type Pseudonyms, useBatch } from '../../batch/kept';
 import { useMail } from '../../batch/mail';
 import { makesSays } from '../../batch/preview';
 import { useCheck } from '../../batch/useCheck';
 import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import { Note, Page } from '../../components/layout';
-import { Failed, Hint, Loading } from '../../components/states';
+import { Failed, Loading } from '../../components/states';
 import { useRequestKey, useShowMade } from '../../jobs/create';
-import { goneSays, whenItRuns } from '../../servers/outlook';
-import { fullName, nodesKey, useNodes, useServersNow } from '../../servers/queries';
+import { goneSays } from '../../servers/outlook';
+import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
 import { pseudonymsDiffer } from './pseudonyms';
 
@@ -87,17 +88,16 @@ function Transfer({ nodes }: { nodes: Node[] }) {
       reading={reading}
       needs="Its first row names the columns, such as PatientID and StudyInstanceUID."
       choices={
-        <ForFile form={form} change={change} trial>
+        <ForJob title="For this file" form={form} change={change} trial>
           <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <PseudonymChoice form={form} change={change} />
-          {me.ethics_id_needed && <EthicsID form={form} change={change} required />}
           <When
             {...{ source, destination }}
             gone={goneSays(source ? '' : address.source, destination ? '' : address.destination)}
           />
           <Identity form={form} />
-        </ForFile>
+        </ForJob>
       }
       missing={missingOf(source, destination, project) || differ || ethics}
       will={
@@ -110,13 +110,6 @@ function Transfer({ nodes }: { nodes: Node[] }) {
       discard={discard}
     />
   );
-}
-
-function missingOf(source?: Node, destination?: Node, project?: Project): string {
-  if (!source) return 'Choose a source.';
-  if (!destination) return 'Choose a destination.';
-  if (source.name === destination.name) return 'Source and destination are the same. Choose another one.';
-  return project ? '' : 'Choose a project.';
 }
 
 type Made = { number: number; body: Parameters<typeof createBatchTransfer>[0]['body'] };
@@ -137,59 +130,6 @@ function useStart(done: () => void) {
     },
     onError: () => void client.invalidateQueries({ queryKey: nodesKey }),
   });
-}
-
-type EndsProps = {
-  sources: Node[];
-  destinations: Node[];
-  source?: Node;
-  destination?: Node;
-  choose: (part: { source?: string; destination?: string }) => void;
-};
-
-const option = (node: Node) => ({ value: node.name, label: fullName(node) });
-
-/** Ends chooses where studies come from and go to. */
-function Ends({ sources, destinations, source, destination, choose }: EndsProps) {
-  const groups = [
-    { group: 'Servers', items: destinations.filter((n) => n.kind === 'server').map(option) },
-    { group: 'Folders', items: destinations.filter((n) => n.kind === 'folder').map(option) },
-  ];
-  return (
-    <>
-      <Select
-        label="Source"
-        placeholder="Choose a server"
-        searchable={sources.length > 10}
-        data={sources.map(option)}
-        value={source?.name ?? null}
-        onChange={(name) => name && choose({ source: name })}
-        nothingFoundMessage="You may not read from any server. Ask an administrator."
-      />
-      <Select
-        label="Destination"
-        placeholder="Choose a server or folder"
-        searchable={destinations.length > 10}
-        data={groups.filter((g) => g.items.length > 0)}
-        value={destination?.name ?? null}
-        onChange={(name) => name && choose({ destination: name })}
-        nothingFoundMessage="You may not send to any server or folder. Ask an administrator."
-      />
-    </>
-  );
-}
-
-/** When says when a transfer between the two will run. */
-function When({ source, destination, gone }: Pick<EndsProps, 'source' | 'destination'> & { gone: string }) {
-  const { data: now } = useServersNow();
-  const of = (node?: Node) => (node?.kind === 'server' ? now?.find((s) => s.name === node.name) : undefined);
-  const from = of(source);
-  const outlook = from && source?.name !== destination?.name ? whenItRuns(from, of(destination)) : undefined;
-  return (
-    <div className={c.when}>
-      {gone ? <Hint says={gone} waits /> : outlook && <Hint says={outlook.says} waits={outlook.waits} />}
-    </div>
-  );
 }
 
 type PseudonymChoiceProps = { form: BatchForm; change: (part: Partial<BatchForm>) => void };

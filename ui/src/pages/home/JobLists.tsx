@@ -6,7 +6,7 @@ import { Link } from '@tanstack/react-router';
 
 import type { Job } from '../../api';
 import { NodeName } from '../../components/controls';
-import { asks, counts, kindWords } from '../../components/jobs';
+import { counts, kindWords, nounOf } from '../../components/jobs';
 import { LinkButton } from '../../components/LinkButton';
 import { Section } from '../../components/layout';
 import { StatusBadge, TaskBar, total, Urgent } from '../../components/status';
@@ -76,11 +76,7 @@ function OpenJob({ job }: { job: Job }) {
       <TaskBar counts={job.tasks} live={job.status === 'in_progress'} />
       <div className={c.says}>
         {waits(job) && <IconClockHour4 size={15} aria-label="Waits" role="img" />}
-        <span>
-          {waits(job)
-            ? happens(job)
-            : `${studiesDone(job)} ${asks(job) ? 'rows' : 'studies'} · ${happens(job)}`}
-        </span>
+        <span>{waits(job) ? happens(job) : `${studiesDone(job)} ${nounOf(job)[1]} · ${happens(job)}`}</span>
       </div>
       <div className={`small dim num ${c.images}`}>{images(job)}</div>
     </Link>

@@ -10,6 +10,10 @@ import { asks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useDeidSum } from '../../jobs/deid';
+import { date as dicomDate } from '../../format/dicom';
+import { count } from '../../format/numbers';
+import { cardOf, filterSays } from '../../mass/filters';
+import type { MassFilter, MassTransfer } from '../../api';
 import { notSentSays } from '../../jobs/notSent';
 import { KnownNode } from '../../servers/KnownNode';
 import { useMe } from '../../session/me';
@@ -20,14 +24,16 @@ type AboutProps = {
   job: Job;
   /** Of a batch query: the jobs of all its sources. */
   batch?: JobOfSource[];
+  /** What a mass transfer looks for. */
+  mass?: MassTransfer;
 };
 
 /** About is what a job was asked to do, and by whom. */
-export function About({ job, batch }: AboutProps) {
+export function About({ job, batch, mass }: AboutProps) {
   return (
     <div className={c.column}>
       <Section title="About">
-        <JobFacts job={job} batch={batch} />
+        <JobFacts job={job} batch={batch} mass={mass} />
       </Section>
       {!asks(job) && (
         <Section title="De-identification">
@@ -44,7 +50,7 @@ export function About({ job, batch }: AboutProps) {
   );
 }
 
-function JobFacts({ job, batch = [] }: AboutProps) {
+function JobFacts({ job, batch = [], mass }: AboutProps) {
   const me = useMe();
   const others = batch.filter((j) => j.id !== job.id);
   const by = job.deidentified;
@@ -58,6 +64,8 @@ function JobFacts({ job, batch = [] }: AboutProps) {
         [asks(job) ? 'Source' : 'From', <KnownNode key="from" name={job.source} />],
         job.destination !== '' && ['To', <KnownNode key="to" name={job.destination} />],
         others.length > 0 && ['Same file', <Others key="others" jobs={others} />],
+        mass !== undefined && ['Days', daysSay(mass)],
+        mass !== undefined && ['Filters', <FilterList key="filters" filters={mass.filters} />],
         ['Project', job.project],
         by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
         by !== undefined && ['Profile hash', <Sha256 key="hash" of={by.profile_sha256} />],
@@ -83,6 +91,29 @@ function Others({ jobs }: { jobs: JobOfSource[] }) {
       asks {source}
     </div>
   ));
+}
+
+function daysSay({ start_date, end_date, partitions }: MassTransfer): string {
+  const date = (day: string) => dicomDate(day.replaceAll('-', ''));
+  const days = start_date === end_date ? date(start_date) : `${date(start_date)} to ${date(end_date)}`;
+  return partitions === 'weekly' ? `${days}, week by week` : days;
+}
+
+const fewFilters = 5;
+
+function FilterList({ filters }: { filters: MassFilter[] }) {
+  const more = filters.length - fewFilters;
+  return (
+    <ul className={c.filters}>
+      {filters.slice(0, fewFilters).map((filter, i) => (
+        <li key={i}>
+          {filterSays(cardOf(filter))}
+          {filter.mode === 'exclude' && ': left out'}
+        </li>
+      ))}
+      {more > 0 && <li className="dim">and {count(more)} more</li>}
+    </ul>
+  );
 }
 
 function Sha256({ of }: { of: string }) {

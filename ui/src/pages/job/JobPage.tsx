@@ -4,7 +4,7 @@ import { Link, useNavigate, useParams, useSearch } from '@tanstack/react-router'
 import { lazy, Suspense, useEffect, useRef } from 'react';
 
 import { type Job, problem } from '../../api';
-import { asks, kindWords } from '../../components/jobs';
+import { asks, isMass, kindWords } from '../../components/jobs';
 import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { final, StatusBadge, statusWords, total, Urgent } from '../../components/status';
@@ -15,6 +15,7 @@ import { NoJob } from '../../jobs/NoJob';
 import { useFailures, useJob } from '../../jobs/queries';
 import { useResults } from '../../jobs/results';
 import { sentence } from '../../jobs/words';
+import { useMass } from '../../mass/queries';
 import { About } from './About';
 import { JobActions } from './JobActions';
 import c from './JobPage.module.css';
@@ -26,6 +27,9 @@ import { WhatWentWrong } from './WhatWentWrong';
 
 // Of a batch query alone.
 const Results = lazy(() => import('./Results'));
+// Of a mass transfer alone.
+const Found = lazy(() => import('./Found'));
+const Sum = lazy(() => import('./Sum'));
 
 /** JobPage is a job: how far it is, why it waits, what went wrong and what to do, and its tasks. */
 export default function JobPage() {
@@ -57,7 +61,7 @@ function Shown({ job }: { job: Job }) {
   const acting = useActing(job, () => void go({ to: '/jobs' }));
   const status = taskStatus(search.status);
   const tasks = useRef<HTMLDivElement>(null);
-  const narrow = (part: { status?: string; row?: number }) =>
+  const narrow = (part: { status?: string; row?: number; partition?: number }) =>
     void go({ from: '/jobs/$id', search: (now) => ({ ...now, ...part }), replace: true, resetScroll: false });
   const choose = (next: TaskStatus | undefined) => narrow({ status: next });
   const show = (next: TaskStatus) => {
@@ -70,8 +74,12 @@ function Shown({ job }: { job: Job }) {
   const retryHelps = failures.data?.items.some((g) => g.retry_helps) ?? false;
   const query = asks(job);
   const found = useResults(job, query);
-  const list = <Tasks ref={tasks} job={job} status={status} choose={choose} />;
-  const few = total(job.tasks) <= fewTasks;
+  const { mass, partitions, error: massError } = useMass(job);
+  const list = (
+    <Tasks ref={tasks} job={job} status={status} choose={choose} asked={query || (mass?.dry_run ?? false)} />
+  );
+  const wide = query || isMass(job);
+  const few = total(job.tasks) <= fewTasks && !wide;
   return (
     <Page
       title={`Job ${job.id}`}
@@ -96,12 +104,28 @@ function Shown({ job }: { job: Job }) {
         <div className={c.column}>
           {!acting.asking && <Failed error={acting.error} />}
           {final(job.status) && <End job={job} />}
-          <Progress job={job} status={status} choose={choose} found={found.count} />
+          <Progress job={job} status={status} choose={choose} found={found.count} mass={mass} />
           <Waiting job={job} />
-          {troubled && <WhatWentWrong acting={acting} failures={failures} show={show} />}
-          {few && !query && list}
+          {mass && (
+            <Suspense fallback={null}>
+              <Sum
+                job={job}
+                mass={mass}
+                erased={mass.found.studies === 0 && partitions.some((p) => p.studies > 0)}
+              />
+            </Suspense>
+          )}
+          {troubled && (
+            <WhatWentWrong
+              acting={acting}
+              failures={failures}
+              failedStudies={mass?.moved.failure}
+              show={show}
+            />
+          )}
+          {few && list}
         </div>
-        <About job={job} batch={found.count?.jobs} />
+        <About job={job} batch={found.count?.jobs} mass={mass} />
         {query && (
           <div className={c.below}>
             <Suspense fallback={<Loading rows={6} label="Loading results" />}>
@@ -109,7 +133,23 @@ function Shown({ job }: { job: Job }) {
             </Suspense>
           </div>
         )}
-        {(query || !few) && <div className={c.below}>{list}</div>}
+        {isMass(job) && (
+          <div className={`${c.below} ${c.column}`}>
+            <Failed error={massError} />
+            {mass && (
+              <Suspense fallback={<Loading rows={6} label="Loading what was found" />}>
+                <Found
+                  job={job}
+                  mass={mass}
+                  partitions={partitions}
+                  chosen={search.partition}
+                  choose={(partition) => narrow({ partition })}
+                />
+              </Suspense>
+            )}
+          </div>
+        )}
+        {!few && <div className={c.below}>{list}</div>}
       </div>
     </Page>
   );

@@ -11,6 +11,7 @@ import ui from '../../components/ui.module.css';
 import { count } from '../../format/numbers';
 import { clock } from '../../format/times';
 import { useLive } from '../../live';
+import type { MassTransfer } from '../../api';
 import { figuresOf } from './figures';
 import c from './JobPage.module.css';
 import { enough, ratesSay, useRates } from './rates';
@@ -24,10 +25,12 @@ type ProgressProps = {
   choose: (status: TaskStatus | undefined) => void;
   /** What a batch query has found. */
   found?: QueryCount;
+  /** What a mass transfer has found. */
+  mass?: MassTransfer;
 };
 
 /** Progress is how far a job is: figures, one bar, counts that choose tasks, and its rate. */
-export function Progress({ job, status, choose, found }: ProgressProps) {
+export function Progress({ job, status, choose, found, mass }: ProgressProps) {
   const { live } = useLive();
   const rates = useRates(job);
   const over = final(job.status);
@@ -36,7 +39,7 @@ export function Progress({ job, status, choose, found }: ProgressProps) {
     <section className={ui.section} aria-label="Progress">
       <div className={`${ui.sectionBody} ${c.progress}`}>
         <div className={live || over ? undefined : ui.stale}>
-          <Figures items={figuresOf(job, new Date(), found)} />
+          <Figures items={figuresOf(job, new Date(), found, mass)} />
         </div>
         <TaskBar counts={job.tasks} size="lg" live={live} />
         <div className={ui.legend} role="group" aria-label="Show tasks by status">
@@ -57,7 +60,7 @@ export function Progress({ job, status, choose, found }: ProgressProps) {
             </button>
           ))}
         </div>
-        {!over && !asks(job) && rates && rates.values.length >= enough && (
+        {!over && !asks(job) && !mass?.dry_run && rates && rates.values.length >= enough && (
           <Area
             data={rates.values}
             unit="images/s"

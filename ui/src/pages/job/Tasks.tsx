@@ -8,7 +8,7 @@ import { Button } from '@mantine/core';
 import { type Ref, useEffect, useRef, useState } from 'react';
 
 import type { Job, Task } from '../../api';
-import { asks } from '../../components/jobs';
+import { asks, looks } from '../../components/jobs';
 import { Empty, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { useRowHeight } from '../../components/rows';
@@ -26,10 +26,12 @@ type TasksProps = {
   job: Job;
   status: TaskStatus | undefined;
   choose: (status: TaskStatus | undefined) => void;
+  /** Nothing is transferred. */
+  asked: boolean;
 };
 
 /** Tasks are the tasks of a job, as a list of any length. */
-export function Tasks({ ref, job, status, choose }: TasksProps) {
+export function Tasks({ ref, job, status, choose, asked }: TasksProps) {
   const all = shownTasks(job, status);
   const words = counted(all, 'task');
   return (
@@ -46,7 +48,14 @@ export function Tasks({ ref, job, status, choose }: TasksProps) {
         }
       >
         {all > 0 ? (
-          <List key={status ?? ''} job={job} status={status} all={all} />
+          <List
+            key={status ?? ''}
+            job={job}
+            status={status}
+            all={all}
+
+            asked={asked}
+          />
         ) : (
           <Empty
             icon={<IconListSearch size={30} stroke={1.4} aria-hidden />}
@@ -70,9 +79,9 @@ function useSettled(value: string): string {
   return settled;
 }
 
-type ListProps = { job: Job; status: TaskStatus | undefined; all: number };
+type ListProps = Pick<TasksProps, 'job' | 'status' | 'asked'> & { all: number };
 
-function List({ job, status, all }: ListProps) {
+function List({ job, status, all, asked }: ListProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const focused = useRef(-1);
   const narrow = useMediaQuery('(max-width: 640px)', false, { getInitialValueInEffect: false });
@@ -109,7 +118,7 @@ function List({ job, status, all }: ListProps) {
         aria-label="Tasks"
         aria-rowcount={all + 1}
         className={c.table}
-        data-asks={asks(job) || undefined}
+        data-asks={asked || undefined}
       >
         <div role="rowgroup">
           <div role="row" aria-rowindex={1} className={c.head}>
@@ -118,7 +127,7 @@ function List({ job, status, all }: ListProps) {
             </span>
             <span role="columnheader">Status</span>
             <span role="columnheader">{whoseWords(job)}</span>
-            {!asks(job) && <span role="columnheader">Images</span>}
+            {!asked && <span role="columnheader">Images</span>}
             <span role="columnheader">What happened</span>
             <span role="columnheader" className={c.right}>
               Ended
@@ -139,7 +148,7 @@ function List({ job, status, all }: ListProps) {
                 onFocus={() => (focused.current = item.index)}
                 onBlur={() => (focused.current = -1)}
               >
-                <Row task={taskAt(item.index)} job={job} />
+                <Row task={taskAt(item.index)} job={job} asked={asked} />
               </div>
             ))}
           </div>
@@ -149,7 +158,7 @@ function List({ job, status, all }: ListProps) {
   );
 }
 
-function Row({ task, job }: { task: Task | undefined; job: Job }) {
+function Row({ task, job, asked }: Pick<ListProps, 'job' | 'asked'> & { task: Task | undefined }) {
   if (!task) {
     return (
       <span role="cell" className={c.grey}>
@@ -177,13 +186,15 @@ function Row({ task, job }: { task: Task | undefined; job: Job }) {
       <span role="cell" className={`num ${c.whose}`}>
         <bdi>{whose(task, job)}</bdi>
       </span>
-      {!asks(job) && (
+      {!asked && (
         <span role="cell" className={c.images}>
           <Images task={task} />
         </span>
       )}
       <span role="cell" className={c.says}>
-        <span className={task.status === 'pending' ? 'dim' : undefined}>{taskSays(task, asks(job))}</span>
+        <span className={task.status === 'pending' ? 'dim' : undefined}>
+          {taskSays(task, asks(job) || looks(task))}
+        </span>
         {tries && <span className="dim"> · {tries}</span>}
       </span>
       <span role="cell" className={`dim ${c.right} ${c.ended}`}>

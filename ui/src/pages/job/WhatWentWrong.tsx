@@ -5,10 +5,10 @@ import { IconFileSpreadsheet, IconRefresh } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
 
 import type { FailureGroup, Job } from '../../api';
-import { asks, counts } from '../../components/jobs';
+import { asks, counts, isMass } from '../../components/jobs';
 import { Section } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
-import { count } from '../../format/numbers';
+import { count, counted } from '../../format/numbers';
 import { PickAgain } from '../../jobs/PickAgain';
 import { wronglyNamed } from '../../jobs/words';
 import type { Acting } from '../../jobs/acting';
@@ -20,11 +20,13 @@ import c from './JobPage.module.css';
 type WhatWentWrongProps = {
   acting: Acting;
   failures: ReturnType<typeof useFailures>;
+  /** Of a mass transfer: how many studies failed. */
+  failedStudies?: number;
   show: (status: FailureGroup['status']) => void;
 };
 
 /** WhatWentWrong lists why tasks failed or have warnings, each with what can be done about it. */
-export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
+export function WhatWentWrong({ acting, failures, failedStudies = 0, show }: WhatWentWrongProps) {
   const { job } = acting;
   const { data, error, refetch } = failures;
   const groups = data?.items ?? [];
@@ -36,7 +38,7 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
       title="What went wrong, and what to do"
       flush
       right={
-        failed > 0 && (
+        (isMass(job) ? failedStudies : failed) > 0 && (
           <Button
             component="a"
             href={`/api/v1/jobs/${job.id}/${asks(job) ? 'failed-rows?format=xlsx' : 'failed-studies'}`}
@@ -45,7 +47,10 @@ export function WhatWentWrong({ acting, failures, show }: WhatWentWrongProps) {
             size="compact-sm"
             leftSection={<IconFileSpreadsheet size={15} aria-hidden />}
           >
-            Download {counts(job, failed, 'failed ')}
+            Download{' '}
+            {isMass(job)
+              ? counted(failedStudies, 'failed study', 'failed studies')
+              : counts(job, failed, 'failed ')}
           </Button>
         )
       }

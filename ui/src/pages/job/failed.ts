@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { FailureGroup, Job } from '../../api';
-import { asks, counts } from '../../components/jobs';
+import { asks, counts, isMass, nounOf } from '../../components/jobs';
 import { counted } from '../../format/numbers';
 import { sentence } from '../../jobs/words';
 
@@ -26,12 +26,11 @@ export function reasonOf(group: FailureGroup): Reason {
 export function retrySays(failed: number, groups: FailureGroup[], job: Pick<Job, 'kind'>): string {
   const helps = groups.some((g) => g.retry_helps);
   if (failed === 0) {
-    return helps && !asks(job)
+    return helps && !asks(job) && !isMass(job)
       ? 'A retry asks the destination again whether it has what it acknowledged.'
       : '';
   }
-  const all =
-    failed === 1 ? `the failed ${asks(job) ? 'row' : 'study'}` : `all ${counts(job, failed, 'failed ')}`;
+  const all = failed === 1 ? `the failed ${nounOf(job)[0]}` : `all ${counts(job, failed, 'failed ')}`;
   const begin = helps ? 'A retry takes up' : 'Once the cause is gone, a retry takes up';
-  return asks(job) ? `${begin} ${all}.` : `${begin} ${all}, and sends only what is missing.`;
+  return asks(job) || isMass(job) ? `${begin} ${all}.` : `${begin} ${all}, and sends only what is missing.`;
 }

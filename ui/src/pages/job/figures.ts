@@ -2,24 +2,37 @@
 
 import type { Job, QueryCount } from '../../api';
 import { asks } from '../../components/jobs';
+import { endedOf, partsWord } from '../../mass/words';
+import type { MassTransfer } from '../../api';
 import type { Figure } from '../../components/layout';
 import { delivered, final, total } from '../../components/status';
 import { bytes, count, counted, perSecond } from '../../format/numbers';
 import { clock, lasting, ready, when } from '../../format/times';
 
 /** figuresOf are the numbers at the top of a job's page. What nobody can know yet is a dash. */
-export function figuresOf(job: Job, now = new Date(), found?: QueryCount): Figure[] {
+export function figuresOf(job: Job, now = new Date(), found?: QueryCount, mass?: MassTransfer): Figure[] {
   if (asks(job)) return queryFigures(job, now, found);
+  const looked = mass && lookedThrough(mass);
+  if (mass?.dry_run && looked) return [looked, ...(final(job.status) ? past(job, now) : [readyAt(job, now)])];
+  const looking = mass && endedOf(mass.looked) < mass.looked.all;
+  const studies = mass
+    ? { done: mass.moved.success + mass.moved.warning, all: mass.moved.all }
+    : { done: delivered(job.tasks), all: total(job.tasks) };
   const common = [
-    {
-      label: 'Studies delivered',
-      value: count(delivered(job.tasks)),
-      small: `of ${count(total(job.tasks))}`,
-    },
+    ...(looked && looking ? [looked] : []),
+    { label: 'Studies delivered', value: count(studies.done), small: `of ${count(studies.all)}` },
     { label: 'Images delivered', value: count(job.delivered), small: expected(job) },
-    { label: 'Size', value: bytes(job.bytes), small: size(job) },
+    ...(looking ? [] : [{ label: 'Size', value: bytes(job.bytes), small: size(job) }]), // there is room for five
   ];
   return final(job.status) ? [...common, ...past(job, now)] : [...common, pace(job), readyAt(job, now)];
+}
+
+function lookedThrough(mass: MassTransfer): Figure {
+  return {
+    label: `${partsWord(mass)} looked through`,
+    value: count(endedOf(mass.looked)),
+    small: `of ${count(mass.looked.all)}`,
+  };
 }
 
 function queryFigures(job: Job, now: Date, found?: QueryCount): Figure[] {

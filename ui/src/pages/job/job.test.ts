@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 
-import type { FailureGroup, ServerNow, Task } from '../../api';
+import type { FailureGroup, MassTransfer, ServerNow, Task } from '../../api';
 import { fakeJob } from '../../jobs/job.fake';
 import { identitySays } from './deid';
 import { reasonOf, retrySays } from './failed';
@@ -254,5 +254,41 @@ describe('de-identification', () => {
     expect(identitySays(fakeJob({ deidentified: by, pseudonymize: true }), undefined)).toContain(
       'All studies',
     );
+  });
+});
+
+describe('the figures of a mass transfer', () => {
+  const none = { all: 0, success: 0, warning: 0, failure: 0 };
+  const mass: MassTransfer = {
+    start_date: '2024-01-01',
+    end_date: '2024-12-31',
+    partitions: 'daily',
+    filters: [{}],
+    dry_run: true,
+    found: { patients: 0, studies: 0, series: 0, instances: 0, uncounted: 0 },
+    looked: { ...none, all: 366, success: 300 },
+    moved: none,
+  };
+  const job = fakeJob({ kind: 'mass_transfer', status: 'in_progress', tasks: { success: 300, pending: 66 } });
+  const figures = (of: MassTransfer) =>
+    figuresOf(job, new Date(), undefined, of).map((f) => `${f.label}: ${f.value as string}`);
+  it('of a dry run', () => {
+    expect(figures(mass)).toEqual(['Days looked through: 300', 'Ready: –']);
+  });
+  it('of one that looks and transfers', () => {
+    const both: MassTransfer = {
+      ...mass,
+      partitions: 'weekly',
+      dry_run: false,
+      moved: { ...none, all: 9, success: 4 },
+    };
+    expect(figures(both).slice(0, 2)).toEqual(['Weeks looked through: 300', 'Studies delivered: 4']);
+    expect(figures({ ...both, looked: { ...none, all: 366, success: 366 } })).toEqual([
+      'Studies delivered: 4',
+      'Images delivered: 0',
+      'Size: 0 B',
+      'Now: –',
+      'Ready: –',
+    ]);
   });
 });

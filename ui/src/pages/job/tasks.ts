@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, Task } from '../../api';
-import { asks } from '../../components/jobs';
+import { asks, isMass } from '../../components/jobs';
+import { daysOf } from '../../mass/words';
 import { final, type Status, statuses, total } from '../../components/status';
 import { counted } from '../../format/numbers';
 import { block } from '../../jobs/queries';
@@ -53,11 +54,14 @@ export function triesSay(task: Task): string {
  * IDs. ADIT's own choice of pseudonyms stands in the linkage table alone.
  */
 export function whose(task: Task, job: Job): string {
+  const days = daysOf(task);
+  if (days) return days;
   if (asks(job)) return task.rows?.join(', ') ?? '–';
   return (whoseWords(job) === 'Pseudonym' ? task.pseudonym : task.patient_id) ?? '–';
 }
 
-export function whoseWords(job: Job): 'Pseudonym' | 'Patient ID' | 'Row of the file' {
+export function whoseWords(job: Job): 'Pseudonym' | 'Patient ID' | 'Row of the file' | 'Days or patient' {
+  if (isMass(job)) return 'Days or patient';
   if (asks(job)) return 'Row of the file';
   return job.deidentified && !job.pseudonymize ? 'Pseudonym' : 'Patient ID';
 }

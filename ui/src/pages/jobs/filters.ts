@@ -11,7 +11,7 @@ type Sort = SortedBy | `-${SortedBy}`;
 
 const sorts: Sort[] = ['-id', 'id', 'status', '-status'];
 
-export const kinds = ['selective_transfer', 'batch_query', 'batch_transfer'] as const;
+export const kinds = ['selective_transfer', 'batch_query', 'batch_transfer', 'mass_transfer'] as const;
 type Kind = (typeof kinds)[number];
 
 /** sortOf is what the list is sorted by; newest first by default. */

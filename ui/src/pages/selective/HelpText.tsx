@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-import { Help } from '../../components/controls';
+import { Help } from '../../components/Help';
 import c from './Selective.module.css';
 
 const keys: [string, string][] = [

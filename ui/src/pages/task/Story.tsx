@@ -5,13 +5,14 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 
 import { getTaskLog, type Job, type Task } from '../../api';
 import { Copy } from '../../components/controls';
-import { asks } from '../../components/jobs';
+import { asks, looks } from '../../components/jobs';
 import { Facts, Section } from '../../components/layout';
 import { Moment } from '../../components/Moment';
 import { Failed } from '../../components/states';
 import { final, statusWords } from '../../components/status';
 import { bytes, count, counted } from '../../format/numbers';
 import { exact } from '../../format/times';
+import { daysOf } from '../../mass/words';
 import { useMe } from '../../session/me';
 import c from './TaskPage.module.css';
 
@@ -84,14 +85,16 @@ function Log({ task }: { task: Task }) {
 
 /** About is whose study it is, or which row of a file, and how often it was tried. */
 export function About({ task, job }: { task: Task; job: Job }) {
-  const query = asks(job);
+  const query = asks(job) || looks(task); // it moves nothing
   const chosen = task.series_instance_uids?.length ?? 0;
   return (
     <Section title="About">
       <Facts
         items={[
-          job.deidentified !== undefined && ['Pseudonym', <Given key="pseudonym" value={task.pseudonym} />],
+          job.deidentified !== undefined &&
+            !query && ['Pseudonym', <Given key="pseudonym" value={task.pseudonym} />],
           task.rows !== undefined && [task.rows.length === 1 ? 'Row' : 'Rows', task.rows.join(', ')],
+          looks(task) && ['Days', daysOf(task)],
           !query && ['Patient ID', <Given key="patient" value={task.patient_id} />],
           !query && [
             'Study Instance UID',

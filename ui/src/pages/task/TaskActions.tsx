@@ -6,7 +6,7 @@ import { lazy, Suspense, useState } from 'react';
 
 import type { Job, Task } from '../../api';
 import { useFocusBack } from '../../components/focus';
-import { asks } from '../../components/jobs';
+import { asks, looks } from '../../components/jobs';
 import { final } from '../../components/status';
 import { useMe } from '../../session/me';
 import { PickAgain } from '../../jobs/PickAgain';
@@ -18,6 +18,11 @@ import { fetchWords, mayRetry } from './words';
 const QuestionDialog = lazy(() => import('../../jobs/QuestionDialog'));
 
 type TaskActionsProps = { job: Job; task: Task; action: ReturnType<typeof useTaskAction> };
+
+function againWords(job: Job, task: Task): string {
+  if (looks(task)) return 'Look again…';
+  return asks(job) ? 'Ask the row again…' : 'Send the study again…';
+}
 
 /** TaskActions are the buttons beside a task's title: only what is allowed now. */
 export function TaskActions({ job, task, action }: TaskActionsProps) {
@@ -60,7 +65,7 @@ export function TaskActions({ job, task, action }: TaskActionsProps) {
           loading={running('reset')}
           onClick={() => start('reset')}
         >
-          {asks(job) ? 'Ask the row again…' : 'Send the study again…'}
+          {againWords(job, task)}
         </Button>
       )}
       {task.status === 'failure' && wronglyNamed(task.message) && <PickAgain job={job} studies={1} />}

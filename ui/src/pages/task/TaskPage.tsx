@@ -3,7 +3,7 @@
 import { Link, useParams } from '@tanstack/react-router';
 
 import { type Job, problem, type Task } from '../../api';
-import { asks } from '../../components/jobs';
+import { asks, looks } from '../../components/jobs';
 import { LinkButton } from '../../components/LinkButton';
 import { Note, Page } from '../../components/layout';
 import { Nowhere } from '../../components/Nowhere';
@@ -83,7 +83,11 @@ function Shown({ job, task }: { job: Job; task: Task }) {
           <Note tone={task.status}>
             <b>{words.title}</b> {words.says}
           </Note>
-          {asks(job) ? <Found job={job} task={task} /> : <SeriesTable series={series} status={task.status} />}
+          {asks(job) || looks(task) ? (
+            <Found job={job} task={task} />
+          ) : (
+            <SeriesTable series={series} status={task.status} />
+          )}
           {lacking.length > 0 && (
             <Missing
               missed={lacking}
@@ -101,13 +105,14 @@ function Shown({ job, task }: { job: Job; task: Task }) {
   );
 }
 
-/** Found leads to what was found for the row of a batch query. */
+/** Found leads to what was found for the row of a batch query, or in days of a mass transfer. */
 function Found({ job, task }: { job: Job; task: Task }) {
-  const row = task.rows?.[0];
+  const days = looks(task);
+  const search = days ? { partition: task.id } : { row: task.rows?.[0] };
   return (
     <div>
-      <LinkButton to="/jobs/$id" params={{ id: String(job.id) }} search={{ row }} variant="default">
-        Results of this row
+      <LinkButton to="/jobs/$id" params={{ id: String(job.id) }} search={search} variant="default">
+        {days ? 'Series of these days' : 'Results of this row'}
       </LinkButton>
     </div>
   );

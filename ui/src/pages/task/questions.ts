@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, Task } from '../../api';
-import { asks } from '../../components/jobs';
+import { asks, looks } from '../../components/jobs';
 import { counted } from '../../format/numbers';
 import type { Question } from '../../jobs/actions';
 
@@ -10,12 +10,22 @@ export function questionOf(action: 'reset' | 'kill', task: Task, job: Job): Ques
   if (action === 'kill') {
     return {
       title: `Stop task ${task.seq}?`,
-      says: asks(job)
-        ? 'The row ends with a failure. It can be asked again later.'
-        : `The study ends with a failure. What has been delivered stays at ${job.destination}. ` +
-          'It can be sent again later.',
+      says: looks(task)
+        ? 'The task ends with a failure. Its days can be looked through again later.'
+        : asks(job)
+          ? 'The row ends with a failure. It can be asked again later.'
+          : `The study ends with a failure. What has been delivered stays at ${job.destination}. ` +
+            'It can be sent again later.',
       keep: 'Keep it running',
       go: 'Stop the task',
+    };
+  }
+  if (looks(task)) {
+    return {
+      title: `Look through the days of task ${task.seq} again?`,
+      says: `${job.source} is asked again. What is new is found, too; what was found before stays.`,
+      keep: 'Leave it as it is',
+      go: 'Look again',
     };
   }
   if (asks(job)) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import type { Job, MissingInstance, Series, Task } from '../../api';
-import { asks, counts } from '../../components/jobs';
+import { asks, counts, looks } from '../../components/jobs';
 import { count, counted } from '../../format/numbers';
 import { byYourClock, sentence } from '../../jobs/words';
 
@@ -32,7 +32,9 @@ export function taskWords(task: Task, job: Job): { title: string; says: string }
 
 function inProgress(task: Task, job: Job, delivered: string): string {
   if (task.expected > 0) return delivered;
-  return asks(job) ? `${job.source} is being asked.` : `${job.source} is asked what belongs to the study.`;
+  return asks(job) || looks(task)
+    ? `${job.source} is being asked.`
+    : `${job.source} is asked what belongs to the study.`;
 }
 
 function endSays(task: Task, known: string): string {
