@@ -151,7 +151,7 @@ var comparisons = append([]comparison{
 		},
 		prepare: deidInNode,
 	},
-}, slices.Concat(moved, small, lists, live)...)
+}, slices.Concat(moved, small, lists, batches, live)...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {
