@@ -719,3 +719,66 @@ func ExampleProjects_ExportLinkage() {
 	fmt.Println(bytes.Count(table.Bytes(), []byte("\n")), "lines")
 	// Output: 3 lines
 }
+
+// A dry run counts what a PACS has of some days; begun, the same job moves it.
+func ExampleMass_Create() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	job, err := c.Mass.Create(ctx, client.NewMassTransfer{
+		MassSettings: client.MassSettings{
+			Source: "PACS", Destination: "research", Partitions: client.Weekly,
+			Filters: []client.MassFilter{{Modality: "CT", StudyDescription: "*abdomen*"}},
+		},
+		StartDate: "2024-01-01", EndDate: "2024-01-14", DryRun: true,
+	}, "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if _, err := c.Jobs.Wait(ctx, job.ID, nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for week, err := range c.Mass.Partitions(ctx, job.ID) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(week.From, week.To, week.Status)
+	}
+	// Output:
+	// 2024-01-01 2024-01-07 success
+	// 2024-01-08 2024-01-14 success
+}
+
+// Every night what is new.
+func ExampleRecurrences_Create() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx := context.Background()
+	made, err := c.Recurrences.Create(ctx, client.NewRecurrence{
+		Plan: client.Plan{At: "02:00", OverlapDays: 7},
+		Mass: &client.RecurringMass{
+			MassSettings: client.MassSettings{
+				Source: "PACS", Destination: "research", Filters: []client.MassFilter{{Modality: "MR"}},
+			},
+			StartDate: "2026-12-01",
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(made.Kind, made.At, made.Paused)
+	if err := c.Recurrences.Delete(ctx, made.ID); err != nil {
+		fmt.Println(err)
+	}
+	// Output: mass_transfer 02:00 false
+}
