@@ -52,7 +52,7 @@ func TestDays(t *testing.T) {
 		{"the next one", "20261101", "20261128", "20261129", "20261129", 0},
 		{"with an overlap", "20261101", "20261128", "20261126", "20261129", 3},
 		{"never before the first day", "20261127", "20261128", "20261127", "20261129", 30},
-		{"twice on a day", "20261101", "20261129", "20261130", "20261130", 0},
+		{"twice on a day: none", "20261101", "20261129", "20261130", "20261129", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			first, last := Recurrence{Recurrence: db.Recurrence{

@@ -141,7 +141,9 @@ func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
 		}
 		p := db.RanRecurrenceParams{ID: id, NextAt: r.Plan().next(now)}
 		list, err := svc.make(ctx, q, r, now)
-		if err == nil {
+		if errors.Is(err, errNothingYet) && !atOnce {
+			p.Message, err = errNothingYet.Reason+".", nil
+		} else if err == nil {
 			p.JobID = &list[0].ID
 		} else if reason, ok := refused(err); ok && !atOnce {
 			p.Message = "It could not run: " + reason
@@ -166,6 +168,9 @@ func (svc *Service) planAnew(ctx context.Context, q *db.Queries, row db.Recurren
 		Paused: row.Paused, NextAt: Recurrence{Recurrence: row}.Plan().next(now),
 	})
 }
+
+// errNothingYet is why a mass transfer has no run: each day that it is about is looked through, or not over.
+var errNothingYet = &refusal.Conflict{Reason: "there is no day to look through yet: each run goes on until the day before it"}
 
 // refused returns what a person is told of why a run could not be made; false: it is ADIT's own trouble.
 func refused(err error) (reason string, ok bool) {
@@ -194,7 +199,9 @@ func (svc *Service) make(ctx context.Context, q *db.Queries, r Recurrence, now t
 	ctx = audit.WithActor(ctx, audit.Actor{UserID: owner.ID, Username: owner.Username, Via: audit.ViaSystem})
 	key := fmt.Sprintf("recurrence %d, run %d", r.ID, r.Runs+1)
 	if o := r.Settings.Mass; o != nil {
-		o.First, o.Last = r.days(now)
+		if o.First, o.Last = r.days(now); o.Last.Before(o.First) {
+			return nil, errNothingYet
+		}
 		o.IdempotencyKey, o.Recurrence = key, &r.ID
 		job, err := svc.mass.Create(ctx, user, *o)
 		return []jobs.Job{job}, err
@@ -205,7 +212,7 @@ func (svc *Service) make(ctx context.Context, q *db.Queries, r Recurrence, now t
 }
 
 // days are those that a run of a mass transfer looks through: from those on that no run has looked through to its end, and
-// some before, until yesterday.
+// some before, until yesterday. The last comes before the first where there is no such day yet.
 func (r Recurrence) days(now time.Time) (first, last time.Time) {
 	first, _ = time.Parse(dayForm, r.FirstDay) // it was written so
 	if covered, err := time.Parse(dayForm, r.Covered); err == nil {
@@ -213,11 +220,7 @@ func (r Recurrence) days(now time.Time) (first, last time.Time) {
 			first = from
 		}
 	}
-	last = time.Date(now.Year(), now.Month(), now.Day()-1, 0, 0, 0, 0, time.UTC)
-	if last.Before(first) {
-		last = first
-	}
-	return first, last
+	return first, time.Date(now.Year(), now.Month(), now.Day()-1, 0, 0, 0, 0, time.UTC)
 }
 
 // report sees to the end of the last run of a recurrence: what it has looked through needn't be again, and who made it
