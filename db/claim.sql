@@ -4,6 +4,7 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
 -- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
 -- last, a study that was refused comes after all others.
+-- A dry run needs nothing of its destination.
 -- A task that moves no study, but asks its source for something, takes one association there and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
 -- A lonely task (tasks.alone) runs on a member that runs nothing else. If it is its turn and the member is busy, the member claims nothing, and the
@@ -88,9 +89,9 @@ WITH self AS MATERIALIZED (
             FROM jobs j
             JOIN owners o ON o.owner_id = j.owner_id
             LEFT JOIN servers src ON src.id = j.source_id
-            LEFT JOIN servers dst ON dst.id = j.destination_id
+            LEFT JOIN servers dst ON dst.id = j.destination_id AND NOT dry_run(j)
             LEFT JOIN room src_room ON src_room.id = j.source_id
-            LEFT JOIN room dst_room ON dst_room.id = j.destination_id
+            LEFT JOIN room dst_room ON dst_room.id = dst.id
             LEFT JOIN direct_moves direct ON direct.source_id = j.source_id AND direct.destination_id = j.destination_id
             LEFT JOIN lonely own ON own.job_id = j.id AND own.own AND own.due
             CROSS JOIN LATERAL (SELECT CASE

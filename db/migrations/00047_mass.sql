@@ -46,5 +46,13 @@ CREATE TABLE volumes (
 CREATE INDEX volumes_partition ON volumes (partition_id);
 CREATE INDEX volumes_task ON volumes (task_id) WHERE task_id IS NOT NULL;
 
+-- A dry run asks its source, and needs nothing of its destination.
+-- +goose StatementBegin
+CREATE FUNCTION dry_run(j jobs) RETURNS boolean LANGUAGE sql STABLE PARALLEL SAFE AS $$
+    SELECT j.kind = 'mass_transfer' AND EXISTS (SELECT FROM mass_transfers m WHERE m.job_id = j.id AND m.dry_run)
+$$;
+-- +goose StatementEnd
+
 -- +goose Down
+DROP FUNCTION dry_run(jobs);
 DROP TABLE volumes, partitions, mass_transfers;

@@ -128,7 +128,7 @@ SELECT j.id AS job_id, st.server_id, n.name, st.paused, st.breaker, st.breaker_r
        (st.server_id = j.source_id
         AND (s.moves_first OR EXISTS (SELECT FROM direct_moves d WHERE d.source_id = j.source_id AND d.destination_id = j.destination_id)))::boolean AS moves
 FROM jobs j
-JOIN server_state st ON st.server_id IN (j.source_id, j.destination_id)
+JOIN server_state st ON st.server_id = j.source_id OR st.server_id = j.destination_id AND NOT dry_run(j)
 JOIN servers s ON s.id = st.server_id
 JOIN dicom_nodes n ON n.id = st.server_id
 LEFT JOIN used ON used.server_id = st.server_id

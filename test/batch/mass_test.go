@@ -75,9 +75,11 @@ func tryMass(t *testing.T, n *harness.Member, dst *pacs.PACS, studies []*phantom
 	t.Helper()
 	o := order("source", "destination")
 	o.DryRun = true
+	require.NoError(t, n.Engine.Nodes.PauseServer(t.Context(), n.Admin, "destination", true)) // of which a dry run needs nothing
 	job, err := n.Engine.Mass.Create(t.Context(), n.Admin, o)
 	require.NoError(t, err)
 	job = n.Wait(job.ID)
+	require.NoError(t, n.Engine.Nodes.PauseServer(t.Context(), n.Admin, "destination", false))
 	require.Equal(t, status, job.Status)
 	require.Empty(t, dst.Recorder().Log().Stores, "a dry run moves nothing")
 	axial, again := studies[0].Series[0].SeriesInstanceUID, studies[3].Series[0].SeriesInstanceUID
