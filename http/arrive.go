@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/adit-go/adit/http/api"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route"
 )
 
 const (
@@ -21,10 +21,10 @@ const (
 	maxArriving = 64
 )
 
-// arrived has the first api.SmallBody bytes of a body read before the request takes a place of any kind: whoever sends
-// slowly keeps nobody out. What is longer is read where it is known who sends it.
+// arrived has the first route.SmallBody bytes of a body read before the request takes a place of any kind: whoever
+// sends slowly keeps nobody out. What is longer is read where it is known who sends it.
 func arrived(timeout time.Duration) func(http.Handler) http.Handler {
-	on := api.NewCrowd[string](maxArriving)
+	on := route.NewCrowd[string](maxArriving)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
@@ -45,7 +45,7 @@ func arrived(timeout time.Duration) func(http.Handler) http.Handler {
 			on.Leave(from)
 			if err != nil {
 				hangUp(w)
-				problem.Write(w, r, api.Unread(err))
+				problem.Write(w, r, route.Unread(err))
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -61,13 +61,13 @@ func arrive(w http.ResponseWriter, r *http.Request, timeout time.Duration) error
 	conn := http.NewResponseController(w)
 	_ = conn.SetReadDeadline(time.Now().Add(timeout)) // a body that isn't on a connection is there
 	var head bytes.Buffer
-	n, err := head.ReadFrom(io.LimitReader(r.Body, api.SmallBody+1))
+	n, err := head.ReadFrom(io.LimitReader(r.Body, route.SmallBody+1))
 	if err != nil {
 		return err
 	}
 	_ = conn.SetReadDeadline(time.Now().Add(writeTimeout))
 	rest := r.Body
-	if n <= api.SmallBody {
+	if n <= route.SmallBody {
 		r.ContentLength, r.TransferEncoding, rest = n, nil, http.NoBody
 	}
 	r.Body = struct {

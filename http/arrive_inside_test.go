@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/adit-go/adit/http/api"
+	"github.com/adit-go/adit/http/route"
 )
 
 // A body that comes too slowly is given up before anything else is done; what comes in time arrives as it was sent.
@@ -40,8 +40,8 @@ func TestArrived(t *testing.T) {
 		return rsp.StatusCode, rsp.Body.Close()
 	}
 	for name, body := range map[string]string{
-		"empty": "", "small": "x", "all of it": strings.Repeat("y", api.SmallBody),
-		"large": strings.Repeat("z", 3*api.SmallBody),
+		"empty": "", "small": "x", "all of it": strings.Repeat("y", route.SmallBody),
+		"large": strings.Repeat("z", 3*route.SmallBody),
 	} {
 		// with a length, and chunked
 		for _, r := range []io.Reader{strings.NewReader(body), io.MultiReader(strings.NewReader(body))} {

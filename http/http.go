@@ -23,6 +23,7 @@ import (
 	"github.com/adit-go/adit/http/api"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/people"
 )
 
@@ -83,7 +84,7 @@ func New(cfg Config) http.Handler {
 	r.Get("/api/docs", serveDocs(nothingHere))
 	r.Get("/api/docs/{file}", serveDocs(nothingHere))
 	r.With(
-		auth.Require(cfg.People, problem.RefuseCaller), api.Counted(cfg.People, api.LiveOperation),
+		auth.Require(cfg.People, problem.RefuseCaller), route.Counted(cfg.People, api.LiveOperation),
 	).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
@@ -101,7 +102,7 @@ func otherMethod(w http.ResponseWriter, r *http.Request) {
 	var allowed []string
 	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		match := chi.NewRouteContext()
-		if !routes.Match(match, m, r.URL.RawPath) || api.IsAction(match.RoutePattern(), r.URL.RawPath) {
+		if !routes.Match(match, m, r.URL.RawPath) || route.IsAction(match.RoutePattern(), r.URL.RawPath) {
 			continue
 		}
 		allowed = append(allowed, m)
@@ -114,7 +115,7 @@ func otherMethod(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	api.RefuseMethod(w, r)
+	route.RefuseMethod(w, r)
 }
 
 // NewServer returns a server with the limits that every listener of ours has. Requests get ctx's values and end.

@@ -60,7 +60,7 @@ func logged(next http.Handler) http.Handler {
 			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 				level = slog.LevelDebug
 			}
-			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", route(r), "status", statusOf(ww, r),
+			requestLogger(ctx).Log(ctx, level, "request", "method", r.Method, "route", routeOf(r), "status", statusOf(ww, r),
 				"bytes", ww.BytesWritten(), "duration_ms", time.Since(start).Milliseconds(), "peer", r.RemoteAddr)
 		}()
 		next.ServeHTTP(ww, r)
@@ -75,8 +75,8 @@ func statusOf(ww middleware.WrapResponseWriter, r *http.Request) int {
 	return ww.Status()
 }
 
-// route returns the pattern that a request matched, after it was served.
-func route(r *http.Request) string {
+// routeOf returns the pattern that a request matched, after it was served.
+func routeOf(r *http.Request) string {
 	if rc := chi.RouteContext(r.Context()); rc != nil {
 		if pattern := rc.RoutePattern(); pattern != "" {
 			return pattern
@@ -249,7 +249,7 @@ func (m *metrics) measure(next http.Handler) http.Handler {
 		defer func() {
 			m.running.Dec()
 			m.requests.WithLabelValues(
-				route(r), method(r), strconv.Itoa(statusOf(ww, r)),
+				routeOf(r), method(r), strconv.Itoa(statusOf(ww, r)),
 			).Observe(time.Since(start).Seconds())
 		}()
 		next.ServeHTTP(ww, r)

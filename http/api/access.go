@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -30,31 +31,31 @@ type oneAccess struct {
 }
 
 func (a *accessRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/access/{group}/{node}", id: "get-access", tag: groupsTag,
-		errors: []int{403, 404}, summary: "Get what a group may do at a DICOM node",
-		description: "Shows whether a group may read from a DICOM node and send to it. 404 if it may do " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/access/{group}/{node}", ID: "get-access", Tag: groupsTag,
+		Errors: []int{403, 404}, Summary: "Get what a group may do at a DICOM node",
+		Description: "Shows whether a group may read from a DICOM node and send to it. 404 if it may do " +
 			"neither.",
 	}, a.getAccess)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/access", id: "list-access",
-		summary: "List who may use which DICOM nodes", tag: groupsTag, errors: []int{403},
-		description: "Shows which groups may read from which DICOM nodes and send to them. Filter by a group, by a " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/access", ID: "list-access",
+		Summary: "List who may use which DICOM nodes", Tag: groupsTag, Errors: []int{403},
+		Description: "Shows which groups may read from which DICOM nodes and send to them. Filter by a group, by a " +
 			"node, or by both to see one entry.",
 	}, a.listAccess)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/access", id: "set-access", editable: true, tag: groupsTag,
-		errors:  []int{400, 403, 413},
-		summary: "Set what a group may do at a DICOM node",
-		description: "Lets a group read from a DICOM node, send to it, or both, and replaces what it could do " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/access", ID: "set-access", Editable: true, Tag: groupsTag,
+		Errors:  []int{400, 403, 413},
+		Summary: "Set what a group may do at a DICOM node",
+		Description: "Lets a group read from a DICOM node, send to it, or both, and replaces what it could do " +
 			"there before. With neither `source` nor `destination` the group loses its access. Jobs that run " +
 			"already go on.",
-		example: `{"group": "Radiology", "node": "PACS", "source": true, "destination": false}`,
+		Example: `{"group": "Radiology", "node": "PACS", "source": true, "destination": false}`,
 	}, a.setAccess)
 }
 
 func (a *accessRoutes) listAccess(ctx context.Context, user people.User, in *listAccess) (
-	*body[client.Page[client.Access]], error,
+	*route.Body[client.Page[client.Access]], error,
 ) {
 	f := people.AccessFilter{Group: in.Group, Node: in.Node, Limit: in.Limit + 1}
 	if in.Cursor != "" {
@@ -67,7 +68,7 @@ func (a *accessRoutes) listAccess(ctx context.Context, user people.User, in *lis
 	if err != nil {
 		return nil, err
 	}
-	out := pageOf(rows, in.Limit, view.Access, func(r people.Access) int64 { return r.NodeID })
+	out := route.PageOf(rows, in.Limit, view.Access, func(r people.Access) int64 { return r.NodeID })
 	if out.Body.NextCursor != "" {
 		last := rows[in.Limit-1]
 		out.Body.NextCursor = fmt.Sprintf("%d-%d", last.GroupID, last.NodeID)
@@ -77,7 +78,7 @@ func (a *accessRoutes) listAccess(ctx context.Context, user people.User, in *lis
 
 func (a *accessRoutes) getAccess(
 	ctx context.Context, user people.User, in *oneAccess,
-) (*changed[client.Access], error) {
+) (*route.Changed[client.Access], error) {
 	rows, err := a.people.Groups.Accesses(ctx, user, people.AccessFilter{Group: in.Group, Node: in.Node, Limit: 1})
 	if err != nil {
 		return nil, err
@@ -85,15 +86,15 @@ func (a *accessRoutes) getAccess(
 	if len(rows) == 0 {
 		return nil, fmt.Errorf("access of group %q to DICOM node %q: %w", in.Group, in.Node, refusal.ErrNotFound)
 	}
-	return &changed[client.Access]{rows[0].Version(), view.Access(rows[0])}, nil
+	return route.ChangedTo(rows[0].Version(), view.Access(rows[0])), nil
 }
 
 func (a *accessRoutes) setAccess(
 	ctx context.Context, user people.User, in *struct {
-		IfMatch
+		route.IfMatch
 		Body client.Access
 	},
-) (*changed[client.Access], error) {
+) (*route.Changed[client.Access], error) {
 	if err := plainText(map[string]string{"group": in.Body.Group, "node": in.Body.Node}); err != nil {
 		return nil, err
 	}
@@ -103,5 +104,5 @@ func (a *accessRoutes) setAccess(
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Access]{access.Version(), view.Access(access)}, nil
+	return route.ChangedTo(access.Version(), view.Access(access)), nil
 }

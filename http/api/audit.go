@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -16,18 +17,18 @@ import (
 type auditRoutes struct{ *API }
 
 func (a *auditRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/audit:search", id: "search-audit", tag: siteTag,
-		summary: "Search the audit log",
-		description: "Shows who did what, newest first: changes, searches, and every study that was moved. Use the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/audit:search", ID: "search-audit", Tag: siteTag,
+		Summary: "Search the audit log",
+		Description: "Shows who did what, newest first: changes, searches, and every study that was moved. Use the " +
 			"filters to answer who saw or moved a study; an empty object shows all. Reading the log leaves a row in " +
 			"it, too.",
-		example: `{"patient_id": "PHANTOM-001", "action": "task.transfer"}`,
+		Example: `{"patient_id": "PHANTOM-001", "action": "task.transfer"}`,
 	}, a.searchAudit)
 }
 
 func (a *auditRoutes) searchAudit(ctx context.Context, user people.User, in *struct{ Body client.AuditFilter }) (
-	*body[client.Page[client.AuditEntry]], error,
+	*route.Body[client.Page[client.AuditEntry]], error,
 ) {
 	f := in.Body
 	if err := plainText(map[string]string{
@@ -35,8 +36,8 @@ func (a *auditRoutes) searchAudit(ctx context.Context, user people.User, in *str
 	}); err != nil {
 		return nil, err
 	}
-	part := Paging{Cursor: f.Cursor, Limit: f.Limit}
-	before, err := part.after()
+	part := route.Paging{Cursor: f.Cursor, Limit: f.Limit}
+	before, err := part.After()
 	if err != nil {
 		return nil, err
 	}
@@ -47,5 +48,5 @@ func (a *auditRoutes) searchAudit(ctx context.Context, user people.User, in *str
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, f.Limit, view.AuditEntry, func(r audit.Row) int64 { return r.ID }), nil
+	return route.PageOf(rows, f.Limit, view.AuditEntry, func(r audit.Row) int64 { return r.ID }), nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/engine/batchjobs"
 	"github.com/adit-go/adit/engine/batchquery"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -37,72 +38,73 @@ type TableFormat struct {
 }
 
 func (a *batchRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/batch:check", id: "check-batch", tag: batchTag, body: batchBody, timeout: 2 * quick,
-		summary: "Check a file of rows",
-		description: "Reads a file as a batch query or a batch transfer would, and makes nothing: what is in it, every " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/batch:check", ID: "check-batch", Tag: batchTag, Body: batchBody,
+		Timeout: 2 * route.Quick,
+		Summary: "Check a file of rows",
+		Description: "Reads a file as a batch query or a batch transfer would, and makes nothing: what is in it, every " +
 			"fault by row and cell, and what else should be looked at.",
-		example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSxDVA0K"}`,
+		Example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSxDVA0K"}`,
 	}, a.check)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/batch:remarks", id: "remark-batch", tag: batchTag, body: batchBody,
-		timeout: 2 * quick, xlsx: true,
-		summary: "Get a file of rows back with remarks",
-		description: "Reads a file as `batch:check` does, and gives its rows as a workbook with what is wrong with each in " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/batch:remarks", ID: "remark-batch", Tag: batchTag, Body: batchBody,
+		Timeout: 2 * route.Quick, XLSX: true,
+		Summary: "Get a file of rows back with remarks",
+		Description: "Reads a file as `batch:check` does, and gives its rows as a workbook with what is wrong with each in " +
 			"a column of its own, and the faulty cells in red. Correct them there, and use the workbook: the remarks are " +
 			"left alone.",
-		example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSwNCg=="}`,
+		Example: `{"kind": "batch_query", "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSwNCg=="}`,
 	}, a.remarks)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/batch-queries", id: "create-batch-query", tag: batchTag,
-		status: http.StatusCreated, body: batchBody, timeout: 2 * quick, errors: []int{409},
-		summary: "Make a batch query",
-		description: "Asks each of the sources what each row of the file describes; each source gets a job of its own, " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/batch-queries", ID: "create-batch-query", Tag: batchTag,
+		Status: http.StatusCreated, Body: batchBody, Timeout: 2 * route.Quick, Errors: []int{409},
+		Summary: "Make a batch query",
+		Description: "Asks each of the sources what each row of the file describes; each source gets a job of its own, " +
 			"with a task for each row. A file with a fault makes nothing. Send an `Idempotency-Key` so that you can repeat " +
 			"the request.",
-		example: `{"sources": ["PACS"], "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSxDVA0K"}`,
+		Example: `{"sources": ["PACS"], "file": "UGF0aWVudElELE1vZGFsaXR5DQpQSEFOVE9NLTAwMSxDVA0K"}`,
 	}, a.createQuery)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/batch-transfers", id: "create-batch-transfer", tag: batchTag,
-		status: http.StatusCreated, body: batchBody, timeout: 2 * quick, errors: []int{409},
-		summary: "Make a batch transfer",
-		description: "Moves the studies that the rows of a file name; rows of one study are one task. A file with a fault " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/batch-transfers", ID: "create-batch-transfer", Tag: batchTag,
+		Status: http.StatusCreated, Body: batchBody, Timeout: 2 * route.Quick, Errors: []int{409},
+		Summary: "Make a batch transfer",
+		Description: "Moves the studies that the rows of a file name; rows of one study are one task. A file with a fault " +
 			"makes nothing. Send an `Idempotency-Key` so that you can repeat the request.",
-		example: `{"source": "PACS", "destination": "research", "pseudonymize": true, "file": "UGF0aWVudElELFN0dWR5SW5zdGFuY2VVSUQNClBIQU5UT00tMDAxLDEuMi44MjYuMC4xLjM2ODAwNDMuOC40OTguMQ0K"}`,
+		Example: `{"source": "PACS", "destination": "research", "pseudonymize": true, "file": "UGF0aWVudElELFN0dWR5SW5zdGFuY2VVSUQNClBIQU5UT00tMDAxLDEuMi44MjYuMC4xLjM2ODAwNDMuOC40OTguMQ0K"}`,
 	}, a.createTransfer)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/batch-samples/{kind}", id: "get-batch-sample", tag: batchTag, csv: true, xlsx: true,
-		summary:     "Get a sample of a file of rows",
-		description: "Gives a small file with all columns, to begin with.",
-		example:     "PatientID,Modality\nPHANTOM-001,CT\n",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/batch-samples/{kind}", ID: "get-batch-sample", Tag: batchTag, CSV: true, XLSX: true,
+		Summary:     "Get a sample of a file of rows",
+		Description: "Gives a small file with all columns, to begin with.",
+		Example:     "PatientID,Modality\nPHANTOM-001,CT\n",
 	}, a.sample)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/results", id: "list-results", tag: batchTag, errors: []int{404, 409},
-		summary: "List what a batch query found",
-		description: "Shows the studies that it has found so far, in the order in which it found them; or the series, " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/results", ID: "list-results", Tag: batchTag, Errors: []int{404, 409},
+		Summary: "List what a batch query found",
+		Description: "Shows the studies that it has found so far, in the order in which it found them; or the series, " +
 			"where a row asks for series.",
 	}, a.results)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/results:count", id: "count-results", tag: batchTag, errors: []int{404, 409},
-		summary:     "Count what a batch query found",
-		description: "Counts the results, studies and patients that it has found so far.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/results:count", ID: "count-results", Tag: batchTag, Errors: []int{404, 409},
+		Summary:     "Count what a batch query found",
+		Description: "Counts the results, studies and patients that it has found so far.",
 	}, a.count)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/results:export", id: "export-results", tag: batchTag,
-		errors: []int{404, 409}, csv: true, xlsx: true,
-		summary: "Export what a batch query found",
-		description: "Streams the results as a table that a batch transfer takes as it is. A workbook has the rows that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/results:export", ID: "export-results", Tag: batchTag,
+		Errors: []int{404, 409}, CSV: true, XLSX: true,
+		Summary: "Export what a batch query found",
+		Description: "Streams the results as a table that a batch transfer takes as it is. A workbook has the rows that " +
 			"failed on a second sheet. Each export leaves a row in the audit log.",
-		example: "PatientID,PatientName,BirthDate,ModalitiesInStudy,StudyDate,StudyTime,StudyDescription," +
+		Example: "PatientID,PatientName,BirthDate,ModalitiesInStudy,StudyDate,StudyTime,StudyDescription," +
 			"NumberOfStudyRelatedInstances,AccessionNumber,StudyInstanceUID,Row\n",
 	}, a.export)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/failed-rows", id: "export-failed-rows", tag: batchTag,
-		errors: []int{404, 409}, csv: true, xlsx: true,
-		summary: "Export the rows of a batch query that failed",
-		description: "Streams the rows with the reason of each. Once that is mended, the table can be used for a batch " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/failed-rows", ID: "export-failed-rows", Tag: batchTag,
+		Errors: []int{404, 409}, CSV: true, XLSX: true,
+		Summary: "Export the rows of a batch query that failed",
+		Description: "Streams the rows with the reason of each. Once that is mended, the table can be used for a batch " +
 			"query as it is.",
-		example: "PatientID,Modality,Remarks\nPHANTOM-999,CT,The source knows no patient with this Patient ID.\n",
+		Example: "PatientID,Modality,Remarks\nPHANTOM-999,CT,The source knows no patient with this Patient ID.\n",
 	}, a.failedRows)
 }
 
@@ -119,17 +121,17 @@ func aboutOf(a client.BatchAbout) jobs.About {
 }
 
 func (a *batchRoutes) check(ctx context.Context, user people.User, in *struct{ Body client.BatchToCheck }) (
-	*body[client.BatchPreview], error,
+	*route.Body[client.BatchPreview], error,
 ) {
 	p, err := a.engine.BatchJobs.Check(ctx, user, toCheck(in.Body))
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.BatchPreview]{view.BatchPreview(p)}, nil
+	return route.Answer(view.BatchPreview(p)), nil
 }
 
 func (a *batchRoutes) remarks(ctx context.Context, user people.User, in *struct{ Body client.BatchToCheck }) (
-	*table, error,
+	*route.Table, error,
 ) {
 	write, err := a.engine.BatchJobs.Remarks(ctx, user, toCheck(in.Body))
 	if err != nil {
@@ -142,7 +144,7 @@ func (a *batchRoutes) createQuery(ctx context.Context, user people.User, in *str
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"As of POST /jobs." example:"cohort-2026-11-23"`
 	Body           client.NewBatchQuery
 },
-) (*body[client.BatchJobs], error) {
+) (*route.Body[client.BatchJobs], error) {
 	b := in.Body
 	named := map[string]string{"project": b.Project}
 	for i, s := range b.Sources {
@@ -167,14 +169,14 @@ func (a *batchRoutes) createQuery(ctx context.Context, user people.User, in *str
 		}
 		out.Jobs = append(out.Jobs, view.Job(job))
 	}
-	return &body[client.BatchJobs]{out}, nil
+	return route.Answer(out), nil
 }
 
 func (a *batchRoutes) createTransfer(ctx context.Context, user people.User, in *struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"As of POST /jobs." example:"cohort-2026-11-23"`
 	Body           client.NewBatchTransfer
 },
-) (*created[client.Job], error) {
+) (*route.Created[client.Job], error) {
 	b := in.Body
 	if err := plainText(
 		map[string]string{"source": b.Source, "destination": b.Destination, "project": b.Project},
@@ -193,14 +195,14 @@ func (a *batchRoutes) createTransfer(ctx context.Context, user people.User, in *
 	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
 		return nil, err
 	}
-	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
+	return route.MadeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
 }
 
 func (a *batchRoutes) sample(_ context.Context, _ people.User, in *struct {
 	Kind string `path:"kind" enum:"batch_query,batch_transfer" doc:"What it is a file of." example:"batch_query"`
 	TableFormat
 },
-) (*table, error) {
+) (*route.Table, error) {
 	write := func(_ context.Context, w io.Writer) error {
 		return batchjobs.Sample(in.Kind, batch.Format(in.Format), w)
 	}
@@ -208,23 +210,23 @@ func (a *batchRoutes) sample(_ context.Context, _ people.User, in *struct {
 }
 
 // inFormat streams a table in a format.
-func inFormat(name string, f TableFormat, write func(ctx context.Context, w io.Writer) error) *table {
+func inFormat(name string, f TableFormat, write func(ctx context.Context, w io.Writer) error) *route.Table {
 	if f.Format != string(batch.FormatXLSX) {
-		return asTable(name+".csv", write)
+		return route.AsTable(name+".csv", write)
 	}
-	t := asTable(name+".xlsx", write)
-	t.ContentType = workbook
+	t := route.AsTable(name+".xlsx", write)
+	t.ContentType = route.Workbook
 	return t
 }
 
 func (a *batchRoutes) results(ctx context.Context, user people.User, in *struct {
 	JobID
 	AllSources
-	Paging
+	route.Paging
 	Task int64 `query:"task" minimum:"0" example:"1201" doc:"Only those of this task."`
 },
-) (*body[client.Page[client.QueryResult]], error) {
-	after, err := in.after()
+) (*route.Body[client.Page[client.QueryResult]], error) {
+	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -234,19 +236,19 @@ func (a *batchRoutes) results(ctx context.Context, user people.User, in *struct 
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(list, in.Limit, view.QueryResult, func(r batchquery.Result) int64 { return r.ID }), nil
+	return route.PageOf(list, in.Limit, view.QueryResult, func(r batchquery.Result) int64 { return r.ID }), nil
 }
 
 func (a *batchRoutes) count(ctx context.Context, user people.User, in *struct {
 	JobID
 	AllSources
 },
-) (*body[client.QueryCount], error) {
+) (*route.Body[client.QueryCount], error) {
 	n, err := a.engine.BatchQuery.Count(ctx, user, in.ID, in.AllSources.AllSources)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.QueryCount]{view.QueryCount(n)}, nil
+	return route.Answer(view.QueryCount(n)), nil
 }
 
 func (a *batchRoutes) export(ctx context.Context, user people.User, in *struct {
@@ -254,7 +256,7 @@ func (a *batchRoutes) export(ctx context.Context, user people.User, in *struct {
 	AllSources
 	TableFormat
 },
-) (*table, error) {
+) (*route.Table, error) {
 	write, err := a.engine.BatchJobs.Export(
 		ctx, user, in.ID, in.AllSources.AllSources, batch.Format(in.Format),
 	)
@@ -268,7 +270,7 @@ func (a *batchRoutes) failedRows(ctx context.Context, user people.User, in *stru
 	JobID
 	TableFormat
 },
-) (*table, error) {
+) (*route.Table, error) {
 	write, err := a.engine.BatchJobs.FailedRows(ctx, user, in.ID, batch.Format(in.Format))
 	if err != nil {
 		return nil, err

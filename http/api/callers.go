@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -16,34 +17,34 @@ import (
 type callersRoutes struct{ *API }
 
 func (a *callersRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/rejected-callers", id: "list-rejected-callers", tag: quarantineTag,
-		errors:  []int{400, 403},
-		summary: "List callers that the receiver turned away",
-		description: "Shows, newest first, who called the DICOM receiver and was turned away: from which address, " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/rejected-callers", ID: "list-rejected-callers", Tag: quarantineTag,
+		Errors:  []int{400, 403},
+		Summary: "List callers that the receiver turned away",
+		Description: "Shows, newest first, who called the DICOM receiver and was turned away: from which address, " +
 			"why, and which change of a server's settings would let them in. Use it when a PACS fails to deliver " +
 			"by C-MOVE.",
 	}, a.listCallers)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/receiver", id: "get-receiver", tag: quarantineTag,
-		errors:  []int{403},
-		summary: "Get what a PACS has to know about ADIT",
-		description: "Shows the AE titles of ADIT and the ports of its DICOM receiver, as the administrator of a PACS " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/receiver", ID: "get-receiver", Tag: quarantineTag,
+		Errors:  []int{403},
+		Summary: "Get what a PACS has to know about ADIT",
+		Description: "Shows the AE titles of ADIT and the ports of its DICOM receiver, as the administrator of a PACS " +
 			"has to enter them there. A load balancer or a container may use other ports outside.",
 	}, a.getReceiver)
 }
 
-func (a *callersRoutes) getReceiver(context.Context, people.User, *struct{}) (*body[client.Receiver], error) {
+func (a *callersRoutes) getReceiver(context.Context, people.User, *struct{}) (*route.Body[client.Receiver], error) {
 	c := a.engine.Receive.Config
-	return &body[client.Receiver]{client.Receiver{
+	return route.Answer(client.Receiver{
 		AETitle: c.AETitle, PlainAETitle: c.PlainAETitle, Port: c.ReceiverPort, TLSPort: c.ReceiverTLSPort,
-	}}, nil
+	}), nil
 }
 
 func (a *callersRoutes) listCallers(
-	ctx context.Context, user people.User, in *Paging,
-) (*body[client.Page[client.RejectedCaller]], error) {
-	below, err := in.after()
+	ctx context.Context, user people.User, in *route.Paging,
+) (*route.Body[client.Page[client.RejectedCaller]], error) {
+	below, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -51,5 +52,5 @@ func (a *callersRoutes) listCallers(
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, view.Caller, func(c receive.RejectedCaller) int64 { return c.ID }), nil
+	return route.PageOf(rows, in.Limit, view.Caller, func(c receive.RejectedCaller) int64 { return c.ID }), nil
 }

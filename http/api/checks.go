@@ -17,6 +17,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/doctor"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -27,11 +28,11 @@ type checksRoutes struct{ *API }
 func (a *checksRoutes) register() {
 	const asLines = " With `Accept: application/jsonl` each check comes as a line when it is done, and the suggestions " +
 		"after the last one; a connection that is cut says that the report is not whole."
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/nodes/{name}:check", id: "check-node",
-		tag: nodesTag, timeout: patient, errors: []int{404, 429}, parts: reflect.TypeFor[client.CheckReport](),
-		summary: "Check a server or folder",
-		description: "Calls a server and tries each service that it is said to offer, or tries to write to a " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/nodes/{name}:check", ID: "check-node",
+		Tag: nodesTag, Timeout: route.Patient, Errors: []int{404, 429}, Parts: reflect.TypeFor[client.CheckReport](),
+		Summary: "Check a server or folder",
+		Description: "Calls a server and tries each service that it is said to offer, or tries to write to a " +
 			"folder. The report says what was seen and suggests settings; a check that failed is still an answer " +
 			"with status 200." + asLines,
 	}, func(_ context.Context, user people.User, in *NodeName) (*parts, error) {
@@ -39,14 +40,14 @@ func (a *checksRoutes) register() {
 			return a.engine.Doctor.Findings(ctx, user, in.Name)
 		}), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/servers:check", id: "check-unsaved-server", body: settingsBody,
-		tag: nodesTag, timeout: patient, errors: []int{409, 429}, parts: reflect.TypeFor[client.CheckReport](),
-		summary: "Check a server that is not saved",
-		description: "Calls a server by settings that are not kept, as they would be sent to add it. If they name no " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/servers:check", ID: "check-unsaved-server", Body: settingsBody,
+		Tag: nodesTag, Timeout: route.Patient, Errors: []int{409, 429}, Parts: reflect.TypeFor[client.CheckReport](),
+		Summary: "Check a server that is not saved",
+		Description: "Calls a server by settings that are not kept, as they would be sent to add it. If they name no " +
 			"service, it is asked for all, and those that it offers are suggested. Each user checks one at a time (409)." +
 			asLines,
-		example: `{"name": "PACS", "ae_title": "PACS", "host": "pacs.example.org", "port": 104, "supports": {}}`,
+		Example: `{"name": "PACS", "ae_title": "PACS", "host": "pacs.example.org", "port": 104, "supports": {}}`,
 	}, func(_ context.Context, user people.User, in *struct{ Body client.ServerSettings }) (*parts, error) {
 		s, err := engineSettings(in.Body)
 		if err != nil {
@@ -69,7 +70,7 @@ type parts struct {
 func checked(find func(context.Context) iter.Seq2[doctor.Finding, error]) *parts {
 	return &parts{Body: func(rq huma.Context) {
 		r, w := humachi.Unwrap(rq)
-		ctx, cancel := context.WithTimeout(r.Context(), patient)
+		ctx, cancel := context.WithTimeout(r.Context(), route.Patient)
 		defer cancel()
 		out := &lines{w: w, on: takesLines(r)}
 		report := client.CheckReport{Checks: []client.Check{}, Suggestions: []client.Suggestion{}}
@@ -111,7 +112,7 @@ func (l *lines) write(value any) bool {
 		return true
 	}
 	if !l.begun {
-		l.w.Header().Set("Content-Type", jsonLines)
+		l.w.Header().Set("Content-Type", route.JSONLines)
 		l.begun = true
 	}
 	return json.NewEncoder(l.w).Encode(value) == nil && http.NewResponseController(l.w).Flush() == nil
@@ -120,7 +121,7 @@ func (l *lines) write(value any) bool {
 // takesLines reports whether a request asks for JSON lines by name.
 func takesLines(r *http.Request) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		if kind, _, err := mime.ParseMediaType(part); err == nil && kind == jsonLines {
+		if kind, _, err := mime.ParseMediaType(part); err == nil && kind == route.JSONLines {
 			return true
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -26,13 +27,13 @@ type failedStudies struct {
 }
 
 func (a *failuresRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/failures", id: "list-failures", tag: jobsTag, errors: []int{404},
-		summary: "List why tasks of a job failed",
-		description: "Groups the tasks that failed or have warnings by reason, the most frequent first: how many there " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/failures", ID: "list-failures", Tag: jobsTag, Errors: []int{404},
+		Summary: "List why tasks of a job failed",
+		Description: "Groups the tasks that failed or have warnings by reason, the most frequent first: how many there " +
 			"are, what happened, whether `:retry` can help, and the first of them. In a sentence about several tasks, N " +
 			"stands for a number and UID for UIDs in which they differ.",
-	}, func(ctx context.Context, user people.User, in *JobID) (*body[client.Page[client.FailureGroup]], error) {
+	}, func(ctx context.Context, user people.User, in *JobID) (*route.Body[client.Page[client.FailureGroup]], error) {
 		groups, err := a.engine.Jobs.Failures(ctx, user, in.ID, maxFailures+1)
 		if err != nil {
 			return nil, err
@@ -41,18 +42,18 @@ func (a *failuresRoutes) register() {
 		for _, g := range groups[:min(len(groups), maxFailures)] {
 			out.Items = append(out.Items, view.FailureGroup(g))
 		}
-		return &body[client.Page[client.FailureGroup]]{out}, nil
+		return route.Answer(out), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/failed-studies", id: "export-failed-studies", tag: jobsTag,
-		errors: []int{404}, csv: true,
-		summary: "Export the studies of a job that failed",
-		description: "Streams a table with a row per study that failed, which `adit transfer --study @FILE` takes as it " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/failed-studies", ID: "export-failed-studies", Tag: jobsTag,
+		Errors: []int{404}, CSV: true,
+		Summary: "Export the studies of a job that failed",
+		Description: "Streams a table with a row per study that failed, which `adit transfer --study @FILE` takes as it " +
 			"is. Series are separated by blanks; none means the whole study. The column `pseudonym` is there if the job " +
 			"de-identifies, and empty where ADIT chose the pseudonym or the caller may not see it.",
-		example: "study_instance_uid,series_instance_uids,patient_id,pseudonym,status,message\n" +
+		Example: "study_instance_uid,series_instance_uids,patient_id,pseudonym,status,message\n" +
 			"1.2.826.0.1.3680043.8.498.1,,PHANTOM-001,SUBJ-001,failure,2 instances are missing at the destination.\n",
-	}, func(ctx context.Context, user people.User, in *failedStudies) (*table, error) {
+	}, func(ctx context.Context, user people.User, in *failedStudies) (*route.Table, error) {
 		status := strings.Join(in.Status, ",")
 		if status == "" {
 			status = jobs.Failure
@@ -61,14 +62,14 @@ func (a *failuresRoutes) register() {
 		if err != nil {
 			return nil, err
 		}
-		return asTable(fmt.Sprintf("job-%d-failed-studies.csv", in.ID), write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
+		return route.AsTable(fmt.Sprintf("job-%d-failed-studies.csv", in.ID), write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs:count", id: "count-jobs", tag: jobsTag, errors: []int{403},
-		summary: "Count jobs by status",
-		description: "Counts the jobs that `GET /jobs` lists with the same filters, by their status. A status without " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs:count", ID: "count-jobs", Tag: jobsTag, Errors: []int{403},
+		Summary: "Count jobs by status",
+		Description: "Counts the jobs that `GET /jobs` lists with the same filters, by their status. A status without " +
 			"any job counts 0.",
-	}, func(ctx context.Context, user people.User, in *JobFilter) (*body[client.JobCounts], error) {
+	}, func(ctx context.Context, user people.User, in *JobFilter) (*route.Body[client.JobCounts], error) {
 		f, err := in.filter()
 		if err != nil {
 			return nil, err
@@ -77,10 +78,10 @@ func (a *failuresRoutes) register() {
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.JobCounts]{client.JobCounts{
+		return route.Answer(client.JobCounts{
 			Unverified: n[jobs.Unverified], Pending: n[jobs.Pending], InProgress: n[jobs.InProgress],
 			Canceling: n[jobs.Canceling], Canceled: n[jobs.Canceled], Success: n[jobs.Success],
 			Warning: n[jobs.Warning], Failure: n[jobs.Failure],
-		}}, nil
+		}), nil
 	})
 }

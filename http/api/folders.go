@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/people"
 )
 
@@ -15,72 +16,72 @@ import (
 type foldersRoutes struct{ *API }
 
 func (a *foldersRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/folders", id: "list-folders",
-		summary: "List folders with their limits", tag: nodesTag,
-		description: "Shows the folders that transfers write to, with their paths, quotas and the space that they " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/folders", ID: "list-folders",
+		Summary: "List folders with their limits", Tag: nodesTag,
+		Description: "Shows the folders that transfers write to, with their paths, quotas and the space that they " +
 			"use. For names alone, or as a user without staff rights, use `GET /nodes`.",
 	}, a.listFolders)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/folders", id: "add-folder", summary: "Add a folder", tag: nodesTag,
-		status: http.StatusCreated, errors: []int{409},
-		description: "Makes a directory of the machine a destination for transfers. It has to exist and to be " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/folders", ID: "add-folder", Summary: "Add a folder", Tag: nodesTag,
+		Status: http.StatusCreated, Errors: []int{409},
+		Description: "Makes a directory of the machine a destination for transfers. It has to exist and to be " +
 			"writable; ADIT puts a marker file into it, so that an empty mount point is not mistaken for it. " +
 			"Nobody may send to it until a group gets access (`PUT /access`).",
-		example: `{"name": "research", "path": "/srv/studies", "quota_gb": 500, "warn_gb": 450}`,
+		Example: `{"name": "research", "path": "/srv/studies", "quota_gb": 500, "warn_gb": 450}`,
 	}, a.addFolder)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/folders/{name}", id: "get-folder", editable: true,
-		summary:     "Get a folder with its limits",
-		description: "Shows a folder with its path, quota and the space that it uses.", tag: nodesTag, errors: []int{404},
-	}, func(ctx context.Context, _ people.User, in *getNode) (*current[client.Folder], error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/folders/{name}", ID: "get-folder", Editable: true,
+		Summary:     "Get a folder with its limits",
+		Description: "Shows a folder with its path, quota and the space that it uses.", Tag: nodesTag, Errors: []int{404},
+	}, func(ctx context.Context, _ people.User, in *getNode) (*route.Current[client.Folder], error) {
 		n, err := a.nodeOfKind(ctx, in.Name, client.KindFolder)
 		if err != nil {
 			return nil, err
 		}
-		return unlessKnown(in.IfNoneMatch, n.Version(), clientFolder(n)), nil
+		return route.UnlessKnown(in.IfNoneMatch, n.Version(), clientFolder(n)), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/folders/{name}", id: "delete-folder", editable: true,
-		summary: "Remove a folder from ADIT", tag: nodesTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
-		description: "Takes a folder out of ADIT's list; its files stay where they are. A folder that a job names " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/folders/{name}", ID: "delete-folder", Editable: true,
+		Summary: "Remove a folder from ADIT", Tag: nodesTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
+		Description: "Takes a folder out of ADIT's list; its files stay where they are. A folder that a job names " +
 			"can't be removed (409).",
 	}, a.deleteNode(client.KindFolder))
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/folders/{name}", id: "change-folder", editable: true,
-		summary: "Change the limits of a folder, or adopt a new disk", tag: nodesTag,
-		errors: []int{404, 409},
-		description: "Changes the properties that are given and leaves the others. With `adopt` the directory that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/folders/{name}", ID: "change-folder", Editable: true,
+		Summary: "Change the limits of a folder, or adopt a new disk", Tag: nodesTag,
+		Errors: []int{404, 409},
+		Description: "Changes the properties that are given and leaves the others. With `adopt` the directory that " +
 			"is at the path now becomes the folder: use it after a disk was replaced or restored.",
-		example: `{"quota_gb": 800}`,
+		Example: `{"quota_gb": 800}`,
 	}, a.changeFolder)
 }
 
 func (a *foldersRoutes) listFolders(ctx context.Context, user people.User, in *NamedList) (
-	*body[client.Page[client.Folder]], error,
+	*route.Body[client.Page[client.Folder]], error,
 ) {
 	return listNodesOf(ctx, a.API, user, *in, nodes.Filter{Kind: client.KindFolder}, clientFolder)
 }
 
 func (a *foldersRoutes) addFolder(
 	ctx context.Context, user people.User, in *struct{ Body client.FolderSettings },
-) (*created[client.Folder], error) {
+) (*route.Created[client.Folder], error) {
 	n, err := a.engine.Nodes.AddFolder(ctx, user, nodes.NewFolder{
 		Name: in.Body.Name, Path: in.Body.Path, FolderLimits: nodes.FolderLimits(in.Body.FolderLimits),
 	})
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/folders", n.Name, clientFolder(n)), nil
+	return route.MadeAt("/folders", n.Name, clientFolder(n)), nil
 }
 
 func (a *foldersRoutes) changeFolder(ctx context.Context, user people.User, in *struct {
 	NodeName
-	IfMatch
+	route.IfMatch
 	Body client.FolderChange
 },
-) (*changed[client.Folder], error) {
+) (*route.Changed[client.Folder], error) {
 	var n nodes.DICOMNode
 	var err error
 	if in.Body.Adopt { // first, as it may be refused
@@ -95,7 +96,7 @@ func (a *foldersRoutes) changeFolder(ctx context.Context, user people.User, in *
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Folder]{n.Version(), clientFolder(n)}, nil
+	return route.ChangedTo(n.Version(), clientFolder(n)), nil
 }
 
 func clientFolder(n nodes.DICOMNode) client.Folder {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
@@ -28,88 +29,90 @@ type groupMember struct {
 }
 
 func (a *groupsRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/groups", id: "list-groups",
-		summary: "List groups", tag: groupsTag, errors: []int{403},
-		description: "Shows all groups with their permissions and how many members they have.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/groups", ID: "list-groups",
+		Summary: "List groups", Tag: groupsTag, Errors: []int{403},
+		Description: "Shows all groups with their permissions and how many members they have.",
 	}, a.listGroups)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/groups", id: "add-group",
-		summary: "Make a group", tag: groupsTag,
-		status: http.StatusCreated, errors: []int{409},
-		description: "Makes a group with a default project of its own. Give its members rights by permissions, and " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/groups", ID: "add-group",
+		Summary: "Make a group", Tag: groupsTag,
+		Status: http.StatusCreated, Errors: []int{409},
+		Description: "Makes a group with a default project of its own. Give its members rights by permissions, and " +
 			"DICOM nodes by `PUT /access`.",
-		example: `{"name": "Radiology", "permissions": ["selective_transfer"]}`,
-	}, func(ctx context.Context, user people.User, in *struct{ Body client.NewGroup }) (*created[client.Group], error) {
+		Example: `{"name": "Radiology", "permissions": ["selective_transfer"]}`,
+	}, func(
+		ctx context.Context, user people.User, in *struct{ Body client.NewGroup },
+	) (*route.Created[client.Group], error) {
 		g, err := groupBody(a.people.Groups.Create(ctx, user, in.Body.Name, in.Body.Permissions))
 		if err != nil {
 			return nil, err
 		}
-		return madeAt("/groups", g.Body.Name, g.Body), nil
+		return route.MadeAt("/groups", g.Body.Name, g.Body), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/groups/{group}", id: "get-group",
-		summary: "Get a group", tag: groupsTag, errors: []int{403, 404},
-		description: "Shows one group with its permissions and how many members it has.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/groups/{group}", ID: "get-group",
+		Summary: "Get a group", Tag: groupsTag, Errors: []int{403, 404},
+		Description: "Shows one group with its permissions and how many members it has.",
 	},
-		func(ctx context.Context, user people.User, in *GroupName) (*changed[client.Group], error) {
+		func(ctx context.Context, user people.User, in *GroupName) (*route.Changed[client.Group], error) {
 			return groupOfVersion(a.people.Groups.Get(ctx, user, in.Group))
 		})
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/groups/{group}", id: "change-group", editable: true,
-		summary: "Change a group", tag: groupsTag,
-		errors: []int{404, 409},
-		description: "Changes the name, the permissions, or both; what is not given stays. Permissions take effect " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/groups/{group}", ID: "change-group", Editable: true,
+		Summary: "Change a group", Tag: groupsTag,
+		Errors: []int{404, 409},
+		Description: "Changes the name, the permissions, or both; what is not given stays. Permissions take effect " +
 			"with the next request of each member.",
-		example: `{"permissions": ["selective_transfer", "batch_query"]}`,
+		Example: `{"permissions": ["selective_transfer", "batch_query"]}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		GroupName
-		IfMatch
+		route.IfMatch
 		Body client.GroupChange
 	},
-	) (*changed[client.Group], error) {
+	) (*route.Changed[client.Group], error) {
 		return groupOfVersion(a.people.Groups.Change(ctx, user, in.Group, people.GroupChange(in.Body)))
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/groups/{group}", id: "delete-group", editable: true,
-		summary: "Remove a group",
-		description: "Removes a group with its access to DICOM nodes; its members keep their accounts. A group " +
-			"whose projects were ever used stays (409), since pseudonyms depend on them.", tag: groupsTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/groups/{group}", ID: "delete-group", Editable: true,
+		Summary: "Remove a group",
+		Description: "Removes a group with its access to DICOM nodes; its members keep their accounts. A group " +
+			"whose projects were ever used stays (409), since pseudonyms depend on them.", Tag: groupsTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
 	}, func(ctx context.Context, user people.User, in *struct {
 		GroupName
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.people.Groups.Delete(ctx, user, in.Group)
 	})
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/groups/{group}/members", id: "list-members",
-		summary: "List the members of a group", tag: groupsTag, errors: []int{403, 404},
-		description: "Shows the users who belong to a group, with their names.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/groups/{group}/members", ID: "list-members",
+		Summary: "List the members of a group", Tag: groupsTag, Errors: []int{403, 404},
+		Description: "Shows the users who belong to a group, with their names.",
 	}, a.listMembers)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/groups/{group}/members/{username}",
-		id: "add-member", summary: "Put a user into a group", tag: groupsTag,
-		status: http.StatusNoContent, errors: []int{404},
-		description: "Gives a user the permissions and the DICOM nodes of a group. A user who is a member already " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/groups/{group}/members/{username}",
+		ID: "add-member", Summary: "Put a user into a group", Tag: groupsTag,
+		Status: http.StatusNoContent, Errors: []int{404},
+		Description: "Gives a user the permissions and the DICOM nodes of a group. A user who is a member already " +
 			"stays one.",
-	}, func(ctx context.Context, user people.User, in *groupMember) (*none, error) {
+	}, func(ctx context.Context, user people.User, in *groupMember) (*route.None, error) {
 		return nil, a.people.Groups.AddMember(ctx, user, in.Group, in.Username.Username)
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/groups/{group}/members/{username}",
-		id: "remove-member", summary: "Take a user out of a group", tag: groupsTag,
-		status: http.StatusNoContent, errors: []int{404},
-		description: "Takes the permissions and the DICOM nodes of a group away from a user. Tasks that need them " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/groups/{group}/members/{username}",
+		ID: "remove-member", Summary: "Take a user out of a group", Tag: groupsTag,
+		Status: http.StatusNoContent, Errors: []int{404},
+		Description: "Takes the permissions and the DICOM nodes of a group away from a user. Tasks that need them " +
 			"stop before their next study.",
-	}, func(ctx context.Context, user people.User, in *groupMember) (*none, error) {
+	}, func(ctx context.Context, user people.User, in *groupMember) (*route.None, error) {
 		return nil, a.people.Groups.RemoveMember(ctx, user, in.Group, in.Username.Username)
 	})
 }
 
 func (a *groupsRoutes) listGroups(ctx context.Context, user people.User, in *NamedList) (
-	*body[client.Page[client.Group]], error,
+	*route.Body[client.Page[client.Group]], error,
 ) {
 	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
@@ -119,17 +122,17 @@ func (a *groupsRoutes) listGroups(ctx context.Context, user people.User, in *Nam
 	if err != nil {
 		return nil, err
 	}
-	return ordered(groups, in.Limit, o, view.Group, func(g people.Group) (string, int64) {
+	return route.Ordered(groups, in.Limit, o, view.Group, func(g people.Group) (string, int64) {
 		return nameOf(o, g.Name), g.ID
 	}), nil
 }
 
 func (a *groupsRoutes) listMembers(ctx context.Context, user people.User, in *struct {
 	GroupName
-	Paging
+	route.Paging
 },
-) (*body[client.Page[client.Member]], error) {
-	above, err := in.after()
+) (*route.Body[client.Page[client.Member]], error) {
+	above, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -137,22 +140,22 @@ func (a *groupsRoutes) listMembers(ctx context.Context, user people.User, in *st
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(
+	return route.PageOf(
 		members, in.Limit, func(m people.Member) client.Member { return client.Member(m) },
 		func(m people.Member) int64 { return m.ID },
 	), nil
 }
 
-func groupOfVersion(g people.Group, err error) (*changed[client.Group], error) {
+func groupOfVersion(g people.Group, err error) (*route.Changed[client.Group], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Group]{g.Version(), view.Group(g)}, nil
+	return route.ChangedTo(g.Version(), view.Group(g)), nil
 }
 
-func groupBody(g people.Group, err error) (*body[client.Group], error) {
+func groupBody(g people.Group, err error) (*route.Body[client.Group], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Group]{view.Group(g)}, nil
+	return route.Answer(view.Group(g)), nil
 }

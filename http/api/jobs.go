@@ -11,6 +11,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
@@ -19,7 +20,10 @@ import (
 // jobsRoutes are the routes of this file.
 type jobsRoutes struct{ *API }
 
-const jobsTag = "Jobs"
+const (
+	jobsTag = "Jobs"
+	jobBody = 24 << 20 // 100,000 studies
+)
 
 // JobID names a job in a path.
 type JobID struct {
@@ -32,7 +36,7 @@ type createJob struct {
 }
 
 type listJobs struct {
-	Paging
+	route.Paging
 	Sort   string   `query:"sort" enum:"id,-id,created_at,-created_at,started_at,-started_at,ended_at,-ended_at,priority,-priority,status,-status" default:"-id" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not started or ended counts as later than all that has."`
 	Status []string `query:"status" enum:"unverified,pending,in_progress,canceling,canceled,success,warning,failure" example:"failure,warning" doc:"Only jobs in this status; or several with commas, in one of them."`
 	JobFilter
@@ -53,39 +57,39 @@ type JobFilter struct {
 }
 
 func (a *jobsRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/jobs", id: "create-job", summary: "Make a job", tag: jobsTag,
-		status: http.StatusCreated, body: jobBody, timeout: 2 * quick, errors: []int{409},
-		description: "Moves studies from a source to a destination, with a task for each. The answer comes at once " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/jobs", ID: "create-job", Summary: "Make a job", Tag: jobsTag,
+		Status: http.StatusCreated, Body: jobBody, Timeout: 2 * route.Quick, Errors: []int{409},
+		Description: "Moves studies from a source to a destination, with a task for each. The answer comes at once " +
 			"and the transfer runs on its own: follow it with `GET /jobs/{id}`. Send an `Idempotency-Key` so that " +
 			"you can repeat the request without making a second job.",
-		example: `{"kind": "selective_transfer", "source": "PACS", "destination": "research", "studies": [{"study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "pseudonym": "SUBJ-001"}]}`,
+		Example: `{"kind": "selective_transfer", "source": "PACS", "destination": "research", "studies": [{"study_instance_uid": "1.2.826.0.1.3680043.8.498.1", "pseudonym": "SUBJ-001"}]}`,
 	}, a.createJob)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs", id: "list-jobs", errors: []int{403},
-		summary: "List jobs",
-		description: "Shows one's own jobs, newest first; staff sees those of everybody. Filter by a status to " +
-			"find, say, what failed.", tag: jobsTag,
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs", ID: "list-jobs", Errors: []int{403},
+		Summary: "List jobs",
+		Description: "Shows one's own jobs, newest first; staff sees those of everybody. Filter by a status to " +
+			"find, say, what failed.", Tag: jobsTag,
 	}, a.listJobs)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}", id: "get-job",
-		summary: "Get a job", tag: jobsTag, errors: []int{404},
-		description: "Shows how far a job is: its status, how many of its tasks are in which status, and, once it " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}", ID: "get-job",
+		Summary: "Get a job", Tag: jobsTag, Errors: []int{404},
+		Description: "Shows how far a job is: its status, how many of its tasks are in which status, and, once it " +
 			"has ended, what became of it.",
-	}, func(ctx context.Context, user people.User, in *JobID) (*changed[client.Job], error) {
+	}, func(ctx context.Context, user people.User, in *JobID) (*route.Changed[client.Job], error) {
 		return jobOfVersion(a.engine.Jobs.Show(ctx, user, in.ID))
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/jobs/{id}", id: "delete-job", editable: true,
-		summary: "Remove a job", tag: jobsTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
-		description: "Removes a job of which no task has started, with its tasks. Staff may also remove one that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/jobs/{id}", ID: "delete-job", Editable: true,
+		Summary: "Remove a job", Tag: jobsTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
+		Description: "Removes a job of which no task has started, with its tasks. Staff may also remove one that " +
 			"has ended. Anything that was delivered stays at the destination.",
 	}, func(ctx context.Context, user people.User, in *struct {
 		JobID
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.engine.Jobs.Act(ctx, user, in.ID, jobs.DeleteJob)
 	})
 	for _, action := range []struct {
@@ -117,7 +121,8 @@ func (a *jobsRoutes) register() {
 		},
 		{
 			jobs.BeginJob, "Begin a dry run",
-			"Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had been none.",
+			"Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had " +
+				"been none.",
 		},
 		{
 			jobs.PauseJob, "Pause a job",
@@ -129,11 +134,11 @@ func (a *jobsRoutes) register() {
 			"Lets the tasks of a paused job run again, from where they stopped.",
 		},
 	} {
-		handle(a.API, operation{
-			method: http.MethodPost, path: "/jobs/{id}:" + string(action.name),
-			id: string(action.name) + "-job", summary: action.summary, description: action.description, tag: jobsTag,
-			errors: []int{404, 409},
-		}, func(ctx context.Context, user people.User, in *JobID) (*body[client.Job], error) {
+		route.Handle(a.routes, route.Operation{
+			Method: http.MethodPost, Path: "/jobs/{id}:" + string(action.name),
+			ID: string(action.name) + "-job", Summary: action.summary, Description: action.description, Tag: jobsTag,
+			Errors: []int{404, 409},
+		}, func(ctx context.Context, user people.User, in *JobID) (*route.Body[client.Job], error) {
 			if err := a.engine.Jobs.Act(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
@@ -141,12 +146,14 @@ func (a *jobsRoutes) register() {
 			if err != nil {
 				return nil, err
 			}
-			return &body[client.Job]{view.Job(job)}, nil
+			return route.Answer(view.Job(job)), nil
 		})
 	}
 }
 
-func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *createJob) (*created[client.Job], error) {
+func (a *jobsRoutes) createJob(
+	ctx context.Context, user people.User, in *createJob,
+) (*route.Created[client.Job], error) {
 	if err := plainText(
 		map[string]string{"source": in.Body.Source, "destination": in.Body.Destination, "project": in.Body.Project},
 	); err != nil {
@@ -173,11 +180,11 @@ func (a *jobsRoutes) createJob(ctx context.Context, user people.User, in *create
 	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
 		return nil, err
 	}
-	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
+	return route.MadeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
 }
 
 func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJobs) (
-	*body[client.Page[client.Job]], error,
+	*route.Body[client.Page[client.Job]], error,
 ) {
 	f, err := in.filter()
 	if err != nil {
@@ -192,23 +199,23 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 	if err != nil {
 		return nil, err
 	}
-	return ordered(list, in.Limit, o, view.Job, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
+	return route.Ordered(list, in.Limit, o, view.Job, func(j jobs.Job) (string, int64) { return j.Place(o.By), j.ID }), nil
 }
 
 // filter checks what is asked for.
 func (in JobFilter) filter() (jobs.JobFilter, error) {
 	return jobs.JobFilter{
-			Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
-			Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
-			CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
-		}, plainText(map[string]string{
-			"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
-		})
+		Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
+		Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
+		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
+	}, plainText(map[string]string{
+		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+	})
 }
 
-func jobOfVersion(j jobs.Job, err error) (*changed[client.Job], error) {
+func jobOfVersion(j jobs.Job, err error) (*route.Changed[client.Job], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Job]{j.Version(), view.Job(j)}, nil
+	return route.ChangedTo(j.Version(), view.Job(j)), nil
 }

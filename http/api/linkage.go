@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
 )
@@ -23,37 +24,37 @@ const (
 )
 
 func (a *linkageRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/projects/{name}/linkage:search",
-		id: "search-linkage", tag: linkageTag, errors: []int{404},
-		summary: "Search the linkage table of a project",
-		description: "Shows which patient is behind which pseudonym, in the order of trial and pseudonym. Give a " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/projects/{name}/linkage:search",
+		ID: "search-linkage", Tag: linkageTag, Errors: []int{404},
+		Summary: "Search the linkage table of a project",
+		Description: "Shows which patient is behind which pseudonym, in the order of trial and pseudonym. Give a " +
 			"pseudonym or a Patient ID to look one up; an empty object shows all. Each look leaves a row in the " +
 			"audit log.",
-		example: `{"pseudonym": "SUBJ-001"}`,
+		Example: `{"pseudonym": "SUBJ-001"}`,
 	}, a.searchLinkage)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/projects/{name}/linkage:export",
-		id: "export-linkage", tag: linkageTag, errors: []int{403, 404}, csv: true,
-		summary: "Export the linkage table of a project",
-		description: "Streams the whole table, in the form that an import takes. It identifies patients: keep it " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/projects/{name}/linkage:export",
+		ID: "export-linkage", Tag: linkageTag, Errors: []int{403, 404}, CSV: true,
+		Summary: "Export the linkage table of a project",
+		Description: "Streams the whole table, in the form that an import takes. It identifies patients: keep it " +
 			"apart from the pseudonymized data.",
-		example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
-	}, func(ctx context.Context, user people.User, in *ProjectName) (*table, error) {
+		Example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
+	}, func(ctx context.Context, user people.User, in *ProjectName) (*route.Table, error) {
 		write, err := a.engine.Projects.ExportLinkage(ctx, user, in.Name)
 		if err != nil {
 			return nil, err
 		}
-		return asTable("linkage.csv", write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
+		return route.AsTable("linkage.csv", write), nil //nolint:contextcheck // it is written when the handler has returned, with the context of the request
 	})
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/projects/{name}/linkage:import",
-		id: "import-linkage", tag: linkageTag, errors: []int{404, 409},
-		body: linkageBody, timeout: 2 * quick, raw: true,
-		summary: "Import pairs into the linkage table of a project",
-		description: "Adds the pairs of a CSV table with the columns Pseudonym, PatientID and, if wanted, Issuer. " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/projects/{name}/linkage:import",
+		ID: "import-linkage", Tag: linkageTag, Errors: []int{404, 409},
+		Body: linkageBody, Timeout: 2 * route.Quick, Raw: true,
+		Summary: "Import pairs into the linkage table of a project",
+		Description: "Adds the pairs of a CSV table with the columns Pseudonym, PatientID and, if wanted, Issuer. " +
 			"It adds all of them, or none if a row is faulty; `errors` names the rows. Try it with `dry_run` first.",
-		example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
+		Example: "Pseudonym,PatientID,Issuer\nSUBJ-001,PHANTOM-001,HOSPITAL\n",
 	}, a.importLinkage)
 }
 
@@ -61,7 +62,7 @@ func (a *linkageRoutes) searchLinkage(ctx context.Context, user people.User, in 
 	ProjectName
 	Body client.LinkFilter
 },
-) (*body[client.Page[client.Link]], error) {
+) (*route.Body[client.Page[client.Link]], error) {
 	want := in.Body
 	if err := plainText(map[string]string{"pseudonym": want.Pseudonym, "patient_id": want.PatientID}); err != nil {
 		return nil, err
@@ -93,7 +94,7 @@ func (a *linkageRoutes) searchLinkage(ctx context.Context, user people.User, in 
 		}
 		out.Items = append(out.Items, client.Link(l))
 	}
-	return &body[client.Page[client.Link]]{out}, nil
+	return route.Answer(out), nil
 }
 
 func (a *linkageRoutes) importLinkage(ctx context.Context, user people.User, in *struct {
@@ -102,14 +103,14 @@ func (a *linkageRoutes) importLinkage(ctx context.Context, user people.User, in 
 	DryRun  bool   `query:"dry_run" doc:"Check the table, and add nothing."`
 	RawBody []byte `contentType:"text/csv"`
 },
-) (*body[client.LinkageImport], error) {
+) (*route.Body[client.LinkageImport], error) {
 	result, err := a.engine.Projects.ImportLinkage(
 		ctx, user, in.Name, in.RawBody, projects.LinkageImport{Issuer: in.Issuer, DryRun: in.DryRun},
 	)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.LinkageImport]{client.LinkageImport{
+	return route.Answer(client.LinkageImport{
 		Added: result.Added, Present: result.Present, OtherThanSalt: result.OtherThanSalt, DryRun: in.DryRun,
-	}}, nil
+	}), nil
 }

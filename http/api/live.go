@@ -11,6 +11,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/problem"
 	"github.com/adit-go/adit/http/rights"
+	"github.com/adit-go/adit/http/route"
 )
 
 const liveTag = "Live events"
@@ -19,13 +20,12 @@ const liveTag = "Live events"
 const LiveOperation = "live-events"
 
 // LivePath is where http/live serves its socket.
-const LivePath = prefix + "/live"
+const LivePath = route.Prefix + "/live"
 
 // describeLive adds the socket of live events to the document, with the types of its messages: the document's schemas
 // are what clients in other languages are generated from.
 func (a *API) describeLive() {
-	op := operation{method: http.MethodGet, path: "/live", errors: []int{401, 403, 426, 429}}
-	doc := a.huma.OpenAPI()
+	doc := a.routes.OpenAPI()
 	schema := doc.Components.Schemas
 	schema.RegisterTypeAlias(reflect.TypeFor[client.Problem](), reflect.TypeFor[problem.Problem]()) // the same in JSON
 	request := schema.Schema(reflect.TypeFor[client.LiveRequest](), true, "")
@@ -38,15 +38,15 @@ func (a *API) describeLive() {
 		}},
 	}}
 	doc.AddOperation(&huma.Operation{
-		OperationID: LiveOperation, Method: op.method, Path: prefix + op.path, Tags: []string{liveTag},
+		OperationID: LiveOperation, Method: http.MethodGet, Path: LivePath, Tags: []string{liveTag},
 		Summary: "Be told of what changes (WebSocket)",
 		Description: "One connection tells of any number of topics, whichever process of ADIT works on them. After a " +
 			"subscription comes the present state, then each newer one, at most four times a second. Searches over it " +
 			"show results as the server sends them, and end at the server when they are unsubscribed from. Connect " +
 			"again after it was closed, and subscribe again. Codes of closing: 1001 ADIT ends, 1003 a binary message, " +
 			"1007 no `LiveRequest`, 1008 too many topics or messages, 1009 more than 16 KiB, 1013 too busy or in " +
-			"maintenance, 4401 the session or token has ended. " + rights.Of(op.route()).String(),
-		Metadata:  map[string]any{exampleKey: `{"topic": "job:4711", "reload": true}`},
-		Responses: responses, Errors: op.errors, Security: doc.Security,
+			"maintenance, 4401 the session or token has ended. " + rights.Of(http.MethodGet+" "+LivePath).String(),
+		Metadata:  map[string]any{route.ExampleKey: `{"topic": "job:4711", "reload": true}`},
+		Responses: responses, Errors: []int{401, 403, 426, 429}, Security: doc.Security,
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/engine/batch"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/mass"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -24,43 +25,44 @@ type massRoutes struct{ *API }
 const massTag = "Mass transfers"
 
 func (a *massRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/mass-transfers", id: "create-mass-transfer", tag: massTag,
-		status: http.StatusCreated, errors: []int{409}, body: 1 << 20,
-		summary: "Transfer what a server has of some days",
-		description: "Makes a job that looks through the days, partition by partition, and transfers each series that the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/mass-transfers", ID: "create-mass-transfer", Tag: massTag,
+		Status: http.StatusCreated, Errors: []int{409}, Body: 1 << 20,
+		Summary: "Transfer what a server has of some days",
+		Description: "Makes a job that looks through the days, partition by partition, and transfers each series that the " +
 			"filters take. A dry run only counts; `POST /jobs/{id}:begin` transfers what it has found. Each partition is a " +
 			"task of the job, and so is each study that is found.",
-		example: `{"source": "PACS", "destination": "research", "start_date": "2024-01-01", "end_date": "2024-12-31", "filters": [{"modality": "CT", "study_description": "*head*", "min_age": 18}], "dry_run": true}`,
+		Example: `{"source": "PACS", "destination": "research", "start_date": "2024-01-01", "end_date": "2024-12-31", "filters": [{"modality": "CT", "study_description": "*head*", "min_age": 18}], "dry_run": true}`,
 	}, a.create)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/mass-filters:read", id: "read-mass-filters", tag: massTag, body: 8 << 20,
-		summary:     "Make filters of a table",
-		description: "Reads a table, .xlsx or CSV, whose columns are named as the properties of a filter. It makes nothing else.",
-		example:     `{"file": "bW9kYWxpdHksc3R1ZHlfZGVzY3JpcHRpb24NCkNULENUIGhlYWQNCg=="}`,
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/mass-filters:read", ID: "read-mass-filters", Tag: massTag, Body: 8 << 20,
+		Summary: "Make filters of a table",
+		Description: "Reads a table, .xlsx or CSV, whose columns are named as the properties of a filter. It makes " +
+			"nothing else.",
+		Example: `{"file": "bW9kYWxpdHksc3R1ZHlfZGVzY3JpcHRpb24NCkNULENUIGhlYWQNCg=="}`,
 	}, a.read)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/mass", id: "get-mass-transfer", tag: massTag, errors: []int{404, 409},
-		summary:     "Get a mass transfer",
-		description: "Shows what it looks for, what it has found so far, and how far its partitions and studies are.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/mass", ID: "get-mass-transfer", Tag: massTag, Errors: []int{404, 409},
+		Summary:     "Get a mass transfer",
+		Description: "Shows what it looks for, what it has found so far, and how far its partitions and studies are.",
 	}, a.get)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/partitions", id: "list-partitions", tag: massTag, errors: []int{404, 409},
-		summary:     "List the partitions of a mass transfer",
-		description: "Shows for each partition how far it is and how much it has found.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/partitions", ID: "list-partitions", Tag: massTag, Errors: []int{404, 409},
+		Summary:     "List the partitions of a mass transfer",
+		Description: "Shows for each partition how far it is and how much it has found.",
 	}, a.partitions)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/volumes", id: "list-volumes", tag: massTag, errors: []int{404, 409},
-		summary:     "List the series that a mass transfer has found",
-		description: "Shows each series with what became of it, in the order in which they were found.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/volumes", ID: "list-volumes", Tag: massTag, Errors: []int{404, 409},
+		Summary:     "List the series that a mass transfer has found",
+		Description: "Shows each series with what became of it, in the order in which they were found.",
 	}, a.volumes)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/volumes:export", id: "export-volumes", tag: massTag,
-		errors: []int{404, 409}, csv: true, xlsx: true,
-		summary: "Export the series that a mass transfer has found",
-		description: "Streams them as a table, with what became of each. Who may see the project's linkage table also gets " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/volumes:export", ID: "export-volumes", Tag: massTag,
+		Errors: []int{404, 409}, CSV: true, XLSX: true,
+		Summary: "Export the series that a mass transfer has found",
+		Description: "Streams them as a table, with what became of each. Who may see the project's linkage table also gets " +
 			"the pseudonym and the UIDs that were sent. Each export leaves a row in the audit log.",
-		example: "partition_key,pseudonym,patient_id,accession_number,study_instance_uid,study_instance_uid_pseudonymized," +
+		Example: "partition_key,pseudonym,patient_id,accession_number,study_instance_uid,study_instance_uid_pseudonymized," +
 			"series_instance_uid,series_instance_uid_pseudonymized,modality,study_description,series_description," +
 			"series_number,study_date,study_time,institution_name,number_of_images,status,delivered\n",
 	}, a.export)
@@ -70,7 +72,7 @@ func (a *massRoutes) create(ctx context.Context, user people.User, in *struct {
 	IdempotencyKey string `header:"Idempotency-Key" maxLength:"255" doc:"As of POST /jobs." example:"cohort-2026-11-23"`
 	Body           client.NewMassTransfer
 },
-) (*created[client.Job], error) {
+) (*route.Created[client.Job], error) {
 	o, err := orderOf(in.Body.MassSettings)
 	if err != nil {
 		return nil, err
@@ -89,7 +91,7 @@ func (a *massRoutes) create(ctx context.Context, user people.User, in *struct {
 	if job, err = a.engine.Jobs.Show(ctx, user, job.ID); err != nil {
 		return nil, err
 	}
-	return madeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
+	return route.MadeAt("/jobs", strconv.FormatInt(job.ID, 10), view.Job(job)), nil
 }
 
 // orderOf returns what is to be made by some settings, without its days.
@@ -123,29 +125,29 @@ func dayOf(field, text string) (time.Time, error) {
 }
 
 func (a *massRoutes) read(ctx context.Context, _ people.User, in *struct{ Body client.FilterTable }) (
-	*body[client.MassFilters], error,
+	*route.Body[client.MassFilters], error,
 ) {
 	filters, err := mass.Read(ctx, in.Body.File)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.MassFilters]{client.MassFilters{Filters: view.MassFilters(filters)}}, nil
+	return route.Answer(client.MassFilters{Filters: view.MassFilters(filters)}), nil
 }
 
-func (a *massRoutes) get(ctx context.Context, user people.User, in *JobID) (*body[client.MassTransfer], error) {
+func (a *massRoutes) get(ctx context.Context, user people.User, in *JobID) (*route.Body[client.MassTransfer], error) {
 	t, err := a.engine.Mass.Get(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.MassTransfer]{view.MassTransfer(t)}, nil
+	return route.Answer(view.MassTransfer(t)), nil
 }
 
 func (a *massRoutes) partitions(ctx context.Context, user people.User, in *struct {
 	JobID
-	Paging
+	route.Paging
 },
-) (*body[client.Page[client.MassPartition]], error) {
-	after, err := in.after()
+) (*route.Body[client.Page[client.MassPartition]], error) {
+	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -153,17 +155,17 @@ func (a *massRoutes) partitions(ctx context.Context, user people.User, in *struc
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(list, in.Limit, view.MassPartition, func(p mass.Partition) int64 { return int64(p.Seq) }), nil
+	return route.PageOf(list, in.Limit, view.MassPartition, func(p mass.Partition) int64 { return int64(p.Seq) }), nil
 }
 
 func (a *massRoutes) volumes(ctx context.Context, user people.User, in *struct {
 	JobID
-	Paging
+	route.Paging
 	Status    string `query:"status" pattern:"^(found|pending|in_progress|canceled|success|warning|failure|left_out)(,(found|pending|in_progress|canceled|success|warning|failure|left_out))*$" example:"failure" doc:"Only those of this status, or of one of several with commas between them."`
 	Partition int64  `query:"partition" minimum:"0" example:"1201" doc:"Only those that the partition of this task has found."`
 },
-) (*body[client.Page[client.MassVolume]], error) {
-	after, err := in.after()
+) (*route.Body[client.Page[client.MassVolume]], error) {
+	after, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -173,14 +175,14 @@ func (a *massRoutes) volumes(ctx context.Context, user people.User, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(list, in.Limit, view.MassVolume, func(v mass.Volume) int64 { return v.Volume.ID }), nil
+	return route.PageOf(list, in.Limit, view.MassVolume, func(v mass.Volume) int64 { return v.Volume.ID }), nil
 }
 
 func (a *massRoutes) export(ctx context.Context, user people.User, in *struct {
 	JobID
 	TableFormat
 },
-) (*table, error) {
+) (*route.Table, error) {
 	write, err := a.engine.Mass.Export(ctx, user, in.ID, batch.Format(in.Format))
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -20,42 +21,42 @@ type meRoutes struct{ *API }
 const meTag = "Me"
 
 func (a *meRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/me", id: "get-me", summary: "Get the account of the caller", tag: meTag, always: true,
-		description: "Shows who is calling, with their groups and permissions. Use it to check a token, or to " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/me", ID: "get-me", Summary: "Get the account of the caller", Tag: meTag, Always: true,
+		Description: "Shows who is calling, with their groups and permissions. Use it to check a token, or to " +
 			"decide what to offer a user.",
 	}, a.getMe)
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/me", id: "change-me", summary: "Change one's own account",
-		tag: meTag,
-		description: "Changes the properties that are given and leaves the others, also within `preferences`. " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/me", ID: "change-me", Summary: "Change one's own account",
+		Tag: meTag,
+		Description: "Changes the properties that are given and leaves the others, also within `preferences`. " +
 			"Preferences are for user interfaces; ADIT only keeps them.",
-		example: `{"active_group": "Radiology", "preferences": {"theme": "dark", "last_source": "PACS"}}`,
+		Example: `{"active_group": "Radiology", "preferences": {"theme": "dark", "last_source": "PACS"}}`,
 	}, a.changeMe)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/me/password", id: "change-password", tag: meTag,
-		summary: "Change one's own password",
-		status:  http.StatusNoContent, errors: []int{409, 429},
-		description: "Sets a new password, ends all other sessions of the account and, unless `keep_tokens` is " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/me/password", ID: "change-password", Tag: meTag,
+		Summary: "Change one's own password",
+		Status:  http.StatusNoContent, Errors: []int{409, 429},
+		Description: "Sets a new password, ends all other sessions of the account and, unless `keep_tokens` is " +
 			"set, revokes its API tokens. Too many wrong passwords answer 429 for a while.",
-	}, func(ctx context.Context, user people.User, in *struct{ Body client.PasswordChange }) (*none, error) {
+	}, func(ctx context.Context, user people.User, in *struct{ Body client.PasswordChange }) (*route.None, error) {
 		return nil, a.people.Passwords.ChangePassword(ctx, user, auth.Session(ctx), people.PasswordChange{
 			Current: in.Body.Current, Password: in.Body.Password, KeepTokens: in.Body.KeepTokens.KeepTokens,
 		}, auth.Peer(ctx))
 	})
 }
 
-func (a *meRoutes) getMe(ctx context.Context, user people.User, _ *struct{}) (*body[client.Me], error) {
+func (a *meRoutes) getMe(ctx context.Context, user people.User, _ *struct{}) (*route.Body[client.Me], error) {
 	p, err := a.people.Users.Profile(ctx, user)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Me]{view.Me(p)}, nil
+	return route.Answer(view.Me(p)), nil
 }
 
 func (a *meRoutes) changeMe(
 	ctx context.Context, user people.User, in *struct{ Body client.MeChange },
-) (*body[client.Me], error) {
+) (*route.Body[client.Me], error) {
 	c := in.Body
 	if err := a.knownNodes(ctx, c.Preferences); err != nil {
 		return nil, err
@@ -71,7 +72,7 @@ func (a *meRoutes) changeMe(
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Me]{view.Me(p)}, nil
+	return route.Answer(view.Me(p)), nil
 }
 
 // knownNodes refuses preferences that name no DICOM node: no other text may be kept in them.

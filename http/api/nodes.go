@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -27,17 +28,17 @@ type NodeName struct {
 
 type getNode struct {
 	NodeName
-	IfNoneMatch
+	route.IfNoneMatch
 }
 
 type nodeOfVersion struct {
 	NodeName
-	IfMatch
+	route.IfMatch
 }
 
 // NamedList is a page of a list that is sorted by names.
 type NamedList struct {
-	Paging
+	route.Paging
 	Sort string `query:"sort" enum:"id,-id,name,-name" default:"id" example:"name" doc:"What the list is sorted by; with - downwards. id: as they were added."`
 }
 
@@ -49,29 +50,29 @@ type listNodes struct {
 }
 
 func (a *nodesRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/nodes", id: "list-nodes",
-		summary: "List servers and folders", tag: nodesTag,
-		description: "Shows all DICOM nodes by name, and what the caller may do there: read from them as a source, " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/nodes", ID: "list-nodes",
+		Summary: "List servers and folders", Tag: nodesTag,
+		Description: "Shows all DICOM nodes by name, and what the caller may do there: read from them as a source, " +
 			"send to them as a destination. Staff also sees where they are and how they are set.",
 	}, a.listNodes)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/nodes/{name}", id: "get-node",
-		summary: "Get a server or folder", tag: nodesTag, errors: []int{404},
-		description: "Shows one DICOM node, what the caller may do there, and whether it is paused or can't be " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/nodes/{name}", ID: "get-node",
+		Summary: "Get a server or folder", Tag: nodesTag, Errors: []int{404},
+		Description: "Shows one DICOM node, what the caller may do there, and whether it is paused or can't be " +
 			"reached. Staff also sees its settings.",
 	}, a.getNode)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/nodes/{name}", id: "delete-node", editable: true,
-		summary: "Remove a server or folder", tag: nodesTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
-		description: "Takes a DICOM node, of either kind, out of ADIT's list. One that a job names can't be " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/nodes/{name}", ID: "delete-node", Editable: true,
+		Summary: "Remove a server or folder", Tag: nodesTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
+		Description: "Takes a DICOM node, of either kind, out of ADIT's list. One that a job names can't be " +
 			"removed (409).",
 	}, a.deleteNode(""))
 }
 
 func (a *nodesRoutes) listNodes(ctx context.Context, user people.User, in *listNodes) (
-	*body[client.Page[client.Node]], error,
+	*route.Body[client.Page[client.Node]], error,
 ) {
 	shown, err := a.nodeView(ctx, user)
 	if err != nil {
@@ -93,7 +94,7 @@ func nameOf(o page.Order, name string) string {
 // listNodesOf lists servers, folders or both.
 func listNodesOf[C any](
 	ctx context.Context, a *API, user people.User, in NamedList, f nodes.Filter, convert func(nodes.DICOMNode) C,
-) (*body[client.Page[C]], error) {
+) (*route.Body[client.Page[C]], error) {
 	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
 		return nil, err
@@ -103,7 +104,7 @@ func listNodesOf[C any](
 	if err != nil {
 		return nil, err
 	}
-	return ordered(list, in.Limit, o, convert, func(n nodes.DICOMNode) (string, int64) {
+	return route.Ordered(list, in.Limit, o, convert, func(n nodes.DICOMNode) (string, int64) {
 		return nameOf(o, n.Name), n.ID
 	}), nil
 }
@@ -116,7 +117,7 @@ func yesOrNo(value string) *bool {
 	return new(value == "true")
 }
 
-func (a *nodesRoutes) getNode(ctx context.Context, user people.User, in *NodeName) (*body[client.Node], error) {
+func (a *nodesRoutes) getNode(ctx context.Context, user people.User, in *NodeName) (*route.Body[client.Node], error) {
 	n, err := a.engine.Nodes.ByName(ctx, in.Name)
 	if err != nil {
 		return nil, err
@@ -125,7 +126,7 @@ func (a *nodesRoutes) getNode(ctx context.Context, user people.User, in *NodeNam
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Node]{shown(n)}, nil
+	return route.Answer(shown(n)), nil
 }
 
 // nodeOfKind returns a server, a folder, or either if no kind is named, by its name.
@@ -137,8 +138,8 @@ func (a *API) nodeOfKind(ctx context.Context, name, kind string) (nodes.DICOMNod
 	return n, err
 }
 
-func (a *API) deleteNode(kind string) func(context.Context, people.User, *nodeOfVersion) (*none, error) {
-	return func(ctx context.Context, user people.User, in *nodeOfVersion) (*none, error) {
+func (a *API) deleteNode(kind string) func(context.Context, people.User, *nodeOfVersion) (*route.None, error) {
+	return func(ctx context.Context, user people.User, in *nodeOfVersion) (*route.None, error) {
 		n, err := a.nodeOfKind(ctx, in.Name, kind)
 		if err != nil {
 			return nil, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -20,32 +21,32 @@ type profilesRoutes struct{ *API }
 const profileBody = 1 << 20
 
 func (a *profilesRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/profiles", id: "list-profiles",
-		summary: "List de-identification profiles", tag: projectsTag,
-		description: "Shows the built-in profiles first, then those that were uploaded, each with what it does in " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/profiles", ID: "list-profiles",
+		Summary: "List de-identification profiles", Tag: projectsTag,
+		Description: "Shows the built-in profiles first, then those that were uploaded, each with what it does in " +
 			"plain words.",
 	}, a.listProfiles)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/profiles", id: "add-profile",
-		summary: "Upload a de-identification profile", tag: projectsTag,
-		status: http.StatusCreated, body: profileBody, raw: true, errors: []int{409},
-		description: "Takes a profile in YAML and checks it. To upload the same again changes nothing; another " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/profiles", ID: "add-profile",
+		Summary: "Upload a de-identification profile", Tag: projectsTag,
+		Status: http.StatusCreated, Body: profileBody, Raw: true, Errors: []int{409},
+		Description: "Takes a profile in YAML and checks it. To upload the same again changes nothing; another " +
 			"content under the same name and version is refused (409), as jobs refer to it.",
-		example: "name: neuro\nversion: \"2\"\nbase: adit\n",
+		Example: "name: neuro\nversion: \"2\"\nbase: adit\n",
 	}, a.addProfile)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/profiles/{name}", id: "get-profile",
-		summary: "Get a de-identification profile", tag: projectsTag, errors: []int{404},
-		description: "Shows one version of a profile and what it does in plain words; without `version`, the newest.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/profiles/{name}", ID: "get-profile",
+		Summary: "Get a de-identification profile", Tag: projectsTag, Errors: []int{404},
+		Description: "Shows one version of a profile and what it does in plain words; without `version`, the newest.",
 	}, a.getProfile)
 }
 
 // listProfiles returns the built-in profiles at the head of the first page.
-func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *Paging) (
-	*body[client.Page[client.Profile]], error,
+func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *route.Paging) (
+	*route.Body[client.Page[client.Profile]], error,
 ) {
-	above, err := in.after()
+	above, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +54,7 @@ func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *Pa
 	if err != nil {
 		return nil, err
 	}
-	page := pageOf(profiles, in.Limit, view.Profile, func(p projects.Profile) int64 { return p.ID })
+	page := route.PageOf(profiles, in.Limit, view.Profile, func(p projects.Profile) int64 { return p.ID })
 	if above == 0 {
 		var builtin []client.Profile
 		for _, p := range projects.BuiltinProfiles() {
@@ -67,12 +68,12 @@ func (a *profilesRoutes) listProfiles(ctx context.Context, _ people.User, in *Pa
 func (a *profilesRoutes) addProfile(ctx context.Context, user people.User, in *struct {
 	RawBody []byte `contentType:"application/yaml"`
 },
-) (*created[client.Profile], error) {
+) (*route.Created[client.Profile], error) {
 	p, err := a.engine.Projects.AddProfile(ctx, user, in.RawBody)
 	if err != nil {
 		return nil, err
 	}
-	made := madeAt("/profiles", p.Name, view.Profile(p))
+	made := route.MadeAt("/profiles", p.Name, view.Profile(p))
 	made.Location += "?version=" + url.QueryEscape(p.Version)
 	return made, nil
 }
@@ -81,7 +82,7 @@ func (a *profilesRoutes) getProfile(ctx context.Context, _ people.User, in *stru
 	Name    string `path:"name" maxLength:"255" example:"adit" doc:"Name of the profile."`
 	Version string `query:"version" maxLength:"255" example:"1" doc:"Its version; the one that was uploaded last by default."`
 },
-) (*body[client.Profile], error) {
+) (*route.Body[client.Profile], error) {
 	if err := plainText(map[string]string{"name": in.Name, "version": in.Version}); err != nil {
 		return nil, err
 	}
@@ -89,5 +90,5 @@ func (a *profilesRoutes) getProfile(ctx context.Context, _ people.User, in *stru
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Profile]{view.Profile(p)}, nil
+	return route.Answer(view.Profile(p)), nil
 }

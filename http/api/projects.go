@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/projects"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -30,50 +31,50 @@ type listProjects struct {
 }
 
 func (a *projectsRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/projects", id: "list-projects",
-		summary: "List projects", tag: projectsTag,
-		description: "Shows the projects that the caller belongs to; staff sees all. A job names one, or belongs " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/projects", ID: "list-projects",
+		Summary: "List projects", Tag: projectsTag,
+		Description: "Shows the projects that the caller belongs to; staff sees all. A job names one, or belongs " +
 			"to the default project of its owner's active group.",
 	}, a.listProjects)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/projects", id: "add-project",
-		summary: "Make a project", tag: projectsTag,
-		status: http.StatusCreated, errors: []int{409},
-		description: "Makes a project with a secret key of its own, from which its pseudonyms and UIDs are " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/projects", ID: "add-project",
+		Summary: "Make a project", Tag: projectsTag,
+		Status: http.StatusCreated, Errors: []int{409},
+		Description: "Makes a project with a secret key of its own, from which its pseudonyms and UIDs are " +
 			"derived. The members of its group may use it at once.",
-		example: `{"name": "stroke-2026", "description": "Stroke imaging", "group": "Radiology", "profile": "adit-default"}`,
+		Example: `{"name": "stroke-2026", "description": "Stroke imaging", "group": "Radiology", "profile": "adit-default"}`,
 	}, a.addProject)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/projects/{name}", id: "get-project", editable: true,
-		summary: "Get a project", tag: projectsTag, errors: []int{404},
-		description: "Shows a project with its members and its de-identification profile. Its key is never shown.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/projects/{name}", ID: "get-project", Editable: true,
+		Summary: "Get a project", Tag: projectsTag, Errors: []int{404},
+		Description: "Shows a project with its members and its de-identification profile. Its key is never shown.",
 	}, a.getProject)
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/projects/{name}", id: "change-project", editable: true,
-		summary: "Change a project", tag: projectsTag,
-		errors: []int{404, 409},
-		description: "Changes the properties that are given and leaves the others. Another profile holds for jobs " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/projects/{name}", ID: "change-project", Editable: true,
+		Summary: "Change a project", Tag: projectsTag,
+		Errors: []int{404, 409},
+		Description: "Changes the properties that are given and leaves the others. Another profile holds for jobs " +
 			"made from then on, and gives the same images new UIDs.",
-		example: `{"description": "Stroke imaging, second phase", "manifest": true}`,
+		Example: `{"description": "Stroke imaging, second phase", "manifest": true}`,
 	}, a.changeProject)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/projects/{name}", id: "delete-project", editable: true,
-		summary: "Remove a project", tag: projectsTag,
-		description: "Removes a project that no job ever belonged to. Any other stays (409), because pseudonyms " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/projects/{name}", ID: "delete-project", Editable: true,
+		Summary: "Remove a project", Tag: projectsTag,
+		Description: "Removes a project that no job ever belonged to. Any other stays (409), because pseudonyms " +
 			"depend on its key.",
-		status: http.StatusNoContent, errors: []int{404, 409},
+		Status: http.StatusNoContent, Errors: []int{404, 409},
 	}, func(ctx context.Context, user people.User, in *struct {
 		ProjectName
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.engine.Projects.Delete(ctx, user, in.Name)
 	})
 }
 
 func (a *projectsRoutes) listProjects(ctx context.Context, user people.User, in *listProjects) (
-	*body[client.Page[client.Project]], error,
+	*route.Body[client.Page[client.Project]], error,
 ) {
 	if err := plainText(map[string]string{"group": in.Group}); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (a *projectsRoutes) listProjects(ctx context.Context, user people.User, in 
 	if err != nil {
 		return nil, err
 	}
-	return ordered(list, in.Limit, o, view.Project, func(p projects.Project) (string, int64) {
+	return route.Ordered(list, in.Limit, o, view.Project, func(p projects.Project) (string, int64) {
 		return nameOf(o, p.Name), p.ID
 	}), nil
 }
@@ -96,18 +97,18 @@ func (a *projectsRoutes) listProjects(ctx context.Context, user people.User, in 
 func (a *projectsRoutes) getProject(
 	ctx context.Context, user people.User, in *struct {
 		ProjectName
-		IfNoneMatch
+		route.IfNoneMatch
 	},
-) (*current[client.Project], error) {
+) (*route.Current[client.Project], error) {
 	p, err := a.engine.Projects.Get(ctx, user, in.Name)
 	if err != nil {
 		return nil, err
 	}
-	return unlessKnown(in.IfNoneMatch, p.Version(), view.Project(p)), nil
+	return route.UnlessKnown(in.IfNoneMatch, p.Version(), view.Project(p)), nil
 }
 
 func (a *projectsRoutes) addProject(ctx context.Context, user people.User, in *struct{ Body client.NewProject }) (
-	*created[client.Project], error,
+	*route.Created[client.Project], error,
 ) {
 	n := in.Body
 	if err := plainName(map[string]string{
@@ -123,15 +124,15 @@ func (a *projectsRoutes) addProject(ctx context.Context, user people.User, in *s
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/projects", p.Name, view.Project(p)), nil
+	return route.MadeAt("/projects", p.Name, view.Project(p)), nil
 }
 
 func (a *projectsRoutes) changeProject(ctx context.Context, user people.User, in *struct {
 	ProjectName
-	IfMatch
+	route.IfMatch
 	Body client.ProjectChange
 },
-) (*changed[client.Project], error) {
+) (*route.Changed[client.Project], error) {
 	c := projects.ProjectChange{
 		Description: in.Body.Description, Members: in.Body.Members,
 		Salt: in.Body.Salt, Scan: in.Body.Scan, Manifest: in.Body.Manifest,
@@ -157,5 +158,5 @@ func (a *projectsRoutes) changeProject(ctx context.Context, user people.User, in
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Project]{p.Version(), view.Project(p)}, nil
+	return route.ChangedTo(p.Version(), view.Project(p)), nil
 }

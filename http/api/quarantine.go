@@ -8,6 +8,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/quarantine"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/people"
 )
@@ -23,60 +24,60 @@ type QuarantineID struct {
 }
 
 type listQuarantine struct {
-	Paging
+	route.Paging
 	Server string `query:"server" maxLength:"255" example:"PACS" doc:"Only what this server sent."`
 }
 
 func (a *quarantineRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/unsolicited-instances",
-		id: "list-unsolicited-instances", tag: quarantineTag, errors: []int{403},
-		summary: "List senders of unasked instances",
-		description: "Counts, by day and sender, the instances that reached the receiver although ADIT had not " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/unsolicited-instances",
+		ID: "list-unsolicited-instances", Tag: quarantineTag, Errors: []int{403},
+		Summary: "List senders of unasked instances",
+		Description: "Counts, by day and sender, the instances that reached the receiver although ADIT had not " +
 			"asked for them. ADIT refuses them, and keeps some in the quarantine.",
 	}, a.listUnsolicited)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/quarantine", id: "list-quarantine", tag: quarantineTag, errors: []int{403},
-		summary: "List the quarantine",
-		description: "Shows the instances that arrived unasked and were kept, newest first, without anything that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/quarantine", ID: "list-quarantine", Tag: quarantineTag, Errors: []int{403},
+		Summary: "List the quarantine",
+		Description: "Shows the instances that arrived unasked and were kept, newest first, without anything that " +
 			"identifies a patient.",
 	}, a.listQuarantine)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/quarantine/{id}",
-		id: "get-quarantined", tag: quarantineTag, errors: []int{403, 404},
-		summary: "Get an instance of the quarantine",
-		description: "Shows one instance with what its header says of the patient and the study. Only the member " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/quarantine/{id}",
+		ID: "get-quarantined", Tag: quarantineTag, Errors: []int{403, 404},
+		Summary: "Get an instance of the quarantine",
+		Description: "Shows one instance with what its header says of the patient and the study. Only the member " +
 			"of the cluster that keeps the file can show that; `here` tells.",
 	}, a.getQuarantined)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/quarantine/{id}", id: "delete-quarantined",
-		tag: quarantineTag, errors: []int{404}, status: http.StatusNoContent,
-		summary:     "Delete an instance of the quarantine",
-		description: "Removes the file for good.",
-	}, func(ctx context.Context, user people.User, in *QuarantineID) (*none, error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/quarantine/{id}", ID: "delete-quarantined",
+		Tag: quarantineTag, Errors: []int{404}, Status: http.StatusNoContent,
+		Summary:     "Delete an instance of the quarantine",
+		Description: "Removes the file for good.",
+	}, func(ctx context.Context, user people.User, in *QuarantineID) (*route.None, error) {
 		return nil, a.engine.Quarantine.DeleteQuarantined(ctx, user, in.ID)
 	})
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/quarantine/{id}:release",
-		id: "release-quarantined", tag: quarantineTag, errors: []int{404, 409},
-		status: http.StatusNoContent, timeout: patient,
-		summary: "Send an instance of the quarantine to a server",
-		description: "Sends the instance as it came, and deletes it here once the server has acknowledged it. If " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/quarantine/{id}:release",
+		ID: "release-quarantined", Tag: quarantineTag, Errors: []int{404, 409},
+		Status: http.StatusNoContent, Timeout: route.Patient,
+		Summary: "Send an instance of the quarantine to a server",
+		Description: "Sends the instance as it came, and deletes it here once the server has acknowledged it. If " +
 			"the server refuses, it stays in the quarantine.",
-		example: `{"destination": "PACS"}`,
+		Example: `{"destination": "PACS"}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		QuarantineID
 		Body client.Release
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.engine.Quarantine.ReleaseQuarantined(ctx, user, in.ID, in.Body.Destination)
 	})
 }
 
-func (a *quarantineRoutes) listUnsolicited(ctx context.Context, user people.User, in *Paging) (
-	*body[client.Page[client.UnsolicitedInstances]], error,
+func (a *quarantineRoutes) listUnsolicited(ctx context.Context, user people.User, in *route.Paging) (
+	*route.Body[client.Page[client.UnsolicitedInstances]], error,
 ) {
-	below, err := in.after()
+	below, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +85,7 @@ func (a *quarantineRoutes) listUnsolicited(ctx context.Context, user people.User
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, func(f quarantine.UnsolicitedCount) client.UnsolicitedInstances {
+	return route.PageOf(rows, in.Limit, func(f quarantine.UnsolicitedCount) client.UnsolicitedInstances {
 		return client.UnsolicitedInstances{
 			ID: f.ID, Server: f.Server, CallingAE: f.CallingAe, Address: f.Address,
 			SOPClassUID: f.SopClassUid, Instances: f.Instances,
@@ -94,9 +95,9 @@ func (a *quarantineRoutes) listUnsolicited(ctx context.Context, user people.User
 }
 
 func (a *quarantineRoutes) listQuarantine(ctx context.Context, user people.User, in *listQuarantine) (
-	*body[client.Page[client.QuarantinedObject]], error,
+	*route.Body[client.Page[client.QuarantinedObject]], error,
 ) {
-	below, err := in.after()
+	below, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -104,11 +105,11 @@ func (a *quarantineRoutes) listQuarantine(ctx context.Context, user people.User,
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, in.Limit, view.Quarantined, func(q quarantine.Quarantined) int64 { return q.ID }), nil
+	return route.PageOf(rows, in.Limit, view.Quarantined, func(q quarantine.Quarantined) int64 { return q.ID }), nil
 }
 
 func (a *quarantineRoutes) getQuarantined(ctx context.Context, user people.User, in *QuarantineID) (
-	*body[client.QuarantinedObject], error,
+	*route.Body[client.QuarantinedObject], error,
 ) {
 	q, err := a.engine.Quarantine.QuarantinedObject(ctx, user, in.ID)
 	if err != nil {
@@ -123,5 +124,5 @@ func (a *quarantineRoutes) getQuarantined(ctx context.Context, user people.User,
 			SeriesInstanceUID: q.SeriesInstanceUID, Modality: q.Modality,
 		}
 	}
-	return &body[client.QuarantinedObject]{out}, nil
+	return route.Answer(out), nil
 }

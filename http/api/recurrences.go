@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/recurring"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -29,60 +30,61 @@ type RecurrenceID struct {
 }
 
 func (a *recurrencesRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/recurrences", id: "create-recurrence", tag: recurrencesTag,
-		status: http.StatusCreated, body: batchBody, errors: []int{409},
-		summary: "Have something run again and again",
-		description: "Makes a mass transfer or a batch query that runs at the days and the time given, with the rights that " +
-			"its owner has then. Each run is a job of its own and is about what earlier runs did not deliver or find, by " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/recurrences", ID: "create-recurrence", Tag: recurrencesTag,
+		Status: http.StatusCreated, Body: batchBody, Errors: []int{409},
+		Summary: "Have something run again and again",
+		Description: "Makes a mass transfer or a batch query that runs at the days and the time given, with the rights " +
+			"that its owner has then. Each run is a job of its own and is about what earlier runs did not deliver or find, by " +
 			"UID. It runs once at a time. Its owner gets a mail if a run fails, finds nothing new or can't be made.",
-		example: `{"at": "02:00", "weekdays": ["mon", "tue"], "overlap_days": 7, "mass": {"source": "PACS", "destination": "research", "start_date": "2026-12-01", "filters": [{"modality": "CT"}]}}`,
+		Example: `{"at": "02:00", "weekdays": ["mon", "tue"], "overlap_days": 7, "mass": {"source": "PACS", "destination": "research", "start_date": "2026-12-01", "filters": [{"modality": "CT"}]}}`,
 	}, a.create)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/recurrences", id: "list-recurrences", tag: recurrencesTag,
-		summary: "List what runs again and again", description: "Shows one's own, newest first; staff sees those of everybody.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/recurrences", ID: "list-recurrences", Tag: recurrencesTag,
+		Summary:     "List what runs again and again",
+		Description: "Shows one's own, newest first; staff sees those of everybody.",
 	}, a.list)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/recurrences/{id}", id: "get-recurrence", tag: recurrencesTag, errors: []int{404},
-		editable: true, summary: "Get what runs again and again",
-		description: "Shows when it runs, and how the last run ended.",
-	}, func(ctx context.Context, user people.User, in *RecurrenceID) (*changed[client.Recurrence], error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/recurrences/{id}", ID: "get-recurrence", Tag: recurrencesTag, Errors: []int{404},
+		Editable: true, Summary: "Get what runs again and again",
+		Description: "Shows when it runs, and how the last run ended.",
+	}, func(ctx context.Context, user people.User, in *RecurrenceID) (*route.Changed[client.Recurrence], error) {
 		return recurrenceOfVersion(a.engine.Recurring.Get(ctx, user, in.ID))
 	})
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/recurrences/{id}", id: "change-recurrence", tag: recurrencesTag,
-		errors: []int{404}, editable: true, summary: "Change when something runs",
-		description: "Changes the plan as a whole, or pauses and continues.", example: `{"paused": true}`,
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/recurrences/{id}", ID: "change-recurrence", Tag: recurrencesTag,
+		Errors: []int{404}, Editable: true, Summary: "Change when something runs",
+		Description: "Changes the plan as a whole, or pauses and continues.", Example: `{"paused": true}`,
 	}, a.change)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/recurrences/{id}", id: "delete-recurrence", tag: recurrencesTag,
-		status: http.StatusNoContent, errors: []int{404}, editable: true, summary: "Remove what runs again and again",
-		description: "It runs no more. The jobs that it has made stay.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/recurrences/{id}", ID: "delete-recurrence", Tag: recurrencesTag,
+		Status: http.StatusNoContent, Errors: []int{404}, Editable: true, Summary: "Remove what runs again and again",
+		Description: "It runs no more. The jobs that it has made stay.",
 	}, func(ctx context.Context, user people.User, in *struct {
 		RecurrenceID
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.engine.Recurring.Delete(ctx, user, in.ID)
 	})
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/recurrences/{id}:run", id: "run-recurrence", tag: recurrencesTag,
-		errors: []int{404, 409}, summary: "Run something now",
-		description: "Makes a run at once, beside its plan. While the last run goes on it answers 409.",
-	}, func(ctx context.Context, user people.User, in *RecurrenceID) (*body[client.Recurrence], error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/recurrences/{id}:run", ID: "run-recurrence", Tag: recurrencesTag,
+		Errors: []int{404, 409}, Summary: "Run something now",
+		Description: "Makes a run at once, beside its plan. While the last run goes on it answers 409.",
+	}, func(ctx context.Context, user people.User, in *RecurrenceID) (*route.Body[client.Recurrence], error) {
 		r, err := a.engine.Recurring.RunNow(ctx, user, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.Recurrence]{view.Recurrence(r)}, nil
+		return route.Answer(view.Recurrence(r)), nil
 	})
 }
 
-func recurrenceOfVersion(r recurring.Recurrence, err error) (*changed[client.Recurrence], error) {
+func recurrenceOfVersion(r recurring.Recurrence, err error) (*route.Changed[client.Recurrence], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Recurrence]{r.Version(), view.Recurrence(r)}, nil
+	return route.ChangedTo(r.Version(), view.Recurrence(r)), nil
 }
 
 // planOf returns a plan of a request.
@@ -106,7 +108,7 @@ func planOf(p client.Plan) (plan recurring.Plan, err error) {
 }
 
 func (a *recurrencesRoutes) create(ctx context.Context, user people.User, in *struct{ Body client.NewRecurrence }) (
-	*created[client.Recurrence], error,
+	*route.Created[client.Recurrence], error,
 ) {
 	plan, err := planOf(in.Body.Plan)
 	if err != nil {
@@ -136,7 +138,7 @@ func (a *recurrencesRoutes) create(ctx context.Context, user people.User, in *st
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/recurrences", strconv.FormatInt(r.ID, 10), view.Recurrence(r)), nil
+	return route.MadeAt("/recurrences", strconv.FormatInt(r.ID, 10), view.Recurrence(r)), nil
 }
 
 // queriesOf reads the file of a batch query.
@@ -147,10 +149,10 @@ func (a *API) queriesOf(ctx context.Context, user people.User, b client.NewBatch
 	})
 }
 
-func (a *recurrencesRoutes) list(ctx context.Context, user people.User, in *Paging) (
-	*body[client.Page[client.Recurrence]], error,
+func (a *recurrencesRoutes) list(ctx context.Context, user people.User, in *route.Paging) (
+	*route.Body[client.Page[client.Recurrence]], error,
 ) {
-	below, err := in.after()
+	below, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -158,15 +160,15 @@ func (a *recurrencesRoutes) list(ctx context.Context, user people.User, in *Pagi
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(list, in.Limit, view.Recurrence, func(r recurring.Recurrence) int64 { return r.ID }), nil
+	return route.PageOf(list, in.Limit, view.Recurrence, func(r recurring.Recurrence) int64 { return r.ID }), nil
 }
 
 func (a *recurrencesRoutes) change(ctx context.Context, user people.User, in *struct {
 	RecurrenceID
-	IfMatch
+	route.IfMatch
 	Body client.RecurrenceChange
 },
-) (*changed[client.Recurrence], error) {
+) (*route.Changed[client.Recurrence], error) {
 	c := recurring.Change{Paused: in.Body.Paused}
 	if in.Body.Plan != nil {
 		plan, err := planOf(*in.Body.Plan)

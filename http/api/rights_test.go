@@ -28,7 +28,7 @@ const rightsFile = "../../docs/rights.md"
 func TestRightsDocument(t *testing.T) {
 	a := Register(chi.NewRouter(), nil, nil, "")
 	summaries := map[string]string{}
-	for path, item := range a.huma.OpenAPI().Paths {
+	for path, item := range a.routes.OpenAPI().Paths {
 		for method, op := range map[string]*huma.Operation{
 			"GET": item.Get, "POST": item.Post, "PUT": item.Put, "PATCH": item.Patch, "DELETE": item.Delete,
 		} {

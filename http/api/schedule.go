@@ -12,6 +12,7 @@ import (
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
@@ -31,40 +32,40 @@ type WorkerMember struct {
 }
 
 func (a *scheduleRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/servers:now", id: "list-servers-now", tag: scheduleTag,
-		summary: "Get what holds of all servers now",
-		description: "Shows of each server that the caller may use, as a source or a destination, what its schedule " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/servers:now", ID: "list-servers-now", Tag: scheduleTag,
+		Summary: "Get what holds of all servers now",
+		Description: "Shows of each server that the caller may use, as a source or a destination, what its schedule " +
 			"allows now and until when, how many associations are in use, and whether it is paused or can't be " +
 			"reached. There are no pages.",
 	}, a.serversNow)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/servers/{name}/schedule", id: "get-schedule", editable: true,
-		summary: "Get the schedule of a server", tag: scheduleTag,
-		errors: []int{404},
-		description: "Shows when a server may be used and by how many associations, and what holds right now: the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/servers/{name}/schedule", ID: "get-schedule", Editable: true,
+		Summary: "Get the schedule of a server", Tag: scheduleTag,
+		Errors: []int{404},
+		Description: "Shows when a server may be used and by how many associations, and what holds right now: the " +
 			"open window, what is in use, and when it opens for jobs again.",
 	}, a.getSchedule)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/servers/{name}/schedule", id: "set-schedule", editable: true,
-		summary: "Set the schedule of a server", tag: scheduleTag,
-		errors: []int{404}, body: scheduleBody,
-		description: "Replaces the whole schedule. It holds at once: where a cap falls or a window closes, tasks " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/servers/{name}/schedule", ID: "set-schedule", Editable: true,
+		Summary: "Set the schedule of a server", Tag: scheduleTag,
+		Errors: []int{404}, Body: scheduleBody,
+		Description: "Replaces the whole schedule. It holds at once: where a cap falls or a window closes, tasks " +
 			"stop after the grace period and go on later.",
-		example: `{"default": {"batch": 1, "interactive": 2}, "windows": [{"weekdays": ["mon", "tue"], "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
+		Example: `{"default": {"batch": 1, "interactive": 2}, "windows": [{"weekdays": ["mon", "tue"], "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
 	}, a.setSchedule)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/servers/{name}/schedule:preview", id: "preview-schedule", tag: scheduleTag,
-		errors: []int{404}, body: scheduleBody,
-		summary: "Get what a schedule would mean now",
-		description: "Says of a schedule that is not saved what would hold now and next, how many running tasks would be " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/servers/{name}/schedule:preview", ID: "preview-schedule", Tag: scheduleTag,
+		Errors: []int{404}, Body: scheduleBody,
+		Summary: "Get what a schedule would mean now",
+		Description: "Says of a schedule that is not saved what would hold now and next, how many running tasks would be " +
 			"over the new cap, and how many would wait, and until when. Nothing is changed.",
-		example: `{"default": {"name": "day", "batch": 0, "interactive": 2}, "windows": [{"name": "night", "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
+		Example: `{"default": {"name": "day", "batch": 0, "interactive": 2}, "windows": [{"name": "night", "from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "batch": 4, "interactive": 2}]}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		NodeName
 		Body client.Schedule
 	},
-	) (*body[client.SchedulePreview], error) {
+	) (*route.Body[client.SchedulePreview], error) {
 		var s schedule.Schedule
 		if err := convert(in.Body, &s); err != nil {
 			return nil, err
@@ -73,7 +74,7 @@ func (a *scheduleRoutes) register() {
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.SchedulePreview]{view.SchedulePreview(p)}, nil
+		return route.Answer(view.SchedulePreview(p)), nil
 	})
 	for _, action := range []struct {
 		name, summary, description string
@@ -89,11 +90,11 @@ func (a *scheduleRoutes) register() {
 			"Lets jobs use a paused server again; its waiting tasks go on where they stopped.", false,
 		},
 	} {
-		handle(a.API, operation{
-			method: http.MethodPost, path: "/servers/{name}:" + action.name,
-			id: action.name + "-server", summary: action.summary, description: action.description, tag: scheduleTag,
-			errors: []int{404, 409},
-		}, func(ctx context.Context, user people.User, in *NodeName) (*body[client.Server], error) {
+		route.Handle(a.routes, route.Operation{
+			Method: http.MethodPost, Path: "/servers/{name}:" + action.name,
+			ID: action.name + "-server", Summary: action.summary, Description: action.description, Tag: scheduleTag,
+			Errors: []int{404, 409},
+		}, func(ctx context.Context, user people.User, in *NodeName) (*route.Body[client.Server], error) {
 			if err := a.engine.Nodes.PauseServer(ctx, user, in.Name, action.paused); err != nil {
 				return nil, err
 			}
@@ -101,54 +102,54 @@ func (a *scheduleRoutes) register() {
 			if err != nil {
 				return nil, err
 			}
-			return &body[client.Server]{clientServer(n)}, nil
+			return route.Answer(clientServer(n)), nil
 		})
 	}
 	a.registerWorkers()
 }
 
 func (a *scheduleRoutes) registerWorkers() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/workers/{member}/schedule",
-		id: "get-workers", editable: true, tag: scheduleTag, errors: []int{404},
-		summary: "Get how many tasks members run at once",
-		description: "Shows the schedule for the members of a name. If there is none (404), they run as many tasks " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/workers/{member}/schedule",
+		ID: "get-workers", Editable: true, Tag: scheduleTag, Errors: []int{404},
+		Summary: "Get how many tasks members run at once",
+		Description: "Shows the schedule for the members of a name. If there is none (404), they run as many tasks " +
 			"as they were started with.",
 	}, a.getWorkers)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/workers/{member}/schedule", id: "set-workers", editable: true,
-		tag: scheduleTag, body: scheduleBody,
-		summary: "Set how many tasks members run at once",
-		description: "Replaces the schedule for the members of a name. It holds at once, and also for members that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/workers/{member}/schedule", ID: "set-workers", Editable: true,
+		Tag: scheduleTag, Body: scheduleBody,
+		Summary: "Set how many tasks members run at once",
+		Description: "Replaces the schedule for the members of a name. It holds at once, and also for members that " +
 			"start later under this name.",
-		example: `{"default": 2, "windows": [{"from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "workers": 8}]}`,
+		Example: `{"default": 2, "windows": [{"from": "20:00", "to": "06:00", "time_zone": "Europe/Berlin", "workers": 8}]}`,
 	}, a.setWorkers)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/workers/{member}/schedule", id: "delete-workers", editable: true,
-		tag: scheduleTag, status: http.StatusNoContent,
-		summary: "Drop the schedule of members",
-		description: "Lets the members of a name run as many tasks at once as they were started with. It succeeds " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/workers/{member}/schedule", ID: "delete-workers", Editable: true,
+		Tag: scheduleTag, Status: http.StatusNoContent,
+		Summary: "Drop the schedule of members",
+		Description: "Lets the members of a name run as many tasks at once as they were started with. It succeeds " +
 			"also if there was no schedule.",
 	}, func(ctx context.Context, user people.User, in *struct {
 		WorkerMember
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.engine.Lease.SetWorkers(ctx, user, in.Member, nil)
 	})
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/jobs/{id}", id: "change-job", editable: true,
-		summary: "Change the place of a job in the queue", tag: jobsTag,
-		errors: []int{404, 409},
-		description: "Makes a job urgent, lets it run outside the windows of its servers, or gives it another " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/jobs/{id}", ID: "change-job", Editable: true,
+		Summary: "Change the place of a job in the queue", Tag: jobsTag,
+		Errors: []int{404, 409},
+		Description: "Makes a job urgent, lets it run outside the windows of its servers, or gives it another " +
 			"priority. Tasks that run already are not touched.",
-		example: `{"urgent": true}`,
+		Example: `{"urgent": true}`,
 	}, func(ctx context.Context, user people.User, in *struct {
 		JobID
-		IfMatch
+		route.IfMatch
 		Body client.JobChange
 	},
-	) (*changed[client.Job], error) {
+	) (*route.Changed[client.Job], error) {
 		if err := a.engine.Jobs.SetUrgency(ctx, user, in.ID, jobs.Urgency(in.Body)); err != nil {
 			return nil, err
 		}
@@ -157,7 +158,7 @@ func (a *scheduleRoutes) registerWorkers() {
 }
 
 func (a *scheduleRoutes) getSchedule(ctx context.Context, user people.User, in *getNode) (
-	*current[client.ServerSchedule], error,
+	*route.Current[client.ServerSchedule], error,
 ) {
 	s, err := a.engine.Nodes.Schedule(ctx, in.Name)
 	if err != nil {
@@ -176,15 +177,15 @@ func (a *scheduleRoutes) getSchedule(ctx context.Context, user people.User, in *
 	if err != nil {
 		return nil, err
 	}
-	return unlessKnown(in.IfNoneMatch, s.Version(), out), nil
+	return route.UnlessKnown(in.IfNoneMatch, s.Version(), out), nil
 }
 
 func (a *scheduleRoutes) setSchedule(ctx context.Context, user people.User, in *struct {
 	NodeName
-	IfMatch
+	route.IfMatch
 	Body client.Schedule
 },
-) (*changed[client.ServerSchedule], error) {
+) (*route.Changed[client.ServerSchedule], error) {
 	var s schedule.Schedule
 	if err := convert(in.Body, &s); err != nil {
 		return nil, err
@@ -197,7 +198,7 @@ func (a *scheduleRoutes) setSchedule(ctx context.Context, user people.User, in *
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.ServerSchedule]{now.Version(), out}, nil
+	return route.ChangedTo(now.Version(), out), nil
 }
 
 // convert goes by the JSON form, which is the same on both sides.
@@ -221,7 +222,7 @@ func clientSchedule(s nodes.ServerSchedule) (client.ServerSchedule, error) {
 }
 
 func (a *scheduleRoutes) serversNow(ctx context.Context, user people.User, _ *struct{}) (
-	*body[client.Page[client.ServerNow]], error,
+	*route.Body[client.Page[client.ServerNow]], error,
 ) {
 	list, err := a.engine.Nodes.NowFor(ctx, user)
 	if err != nil {
@@ -231,14 +232,14 @@ func (a *scheduleRoutes) serversNow(ctx context.Context, user people.User, _ *st
 	for _, s := range list {
 		out.Items = append(out.Items, view.ServerNow(s))
 	}
-	return &body[client.Page[client.ServerNow]]{out}, nil
+	return route.Answer(out), nil
 }
 
 func (a *scheduleRoutes) getWorkers(ctx context.Context, _ people.User, in *struct {
 	WorkerMember
-	IfNoneMatch
+	route.IfNoneMatch
 },
-) (*current[client.WorkerSchedule], error) {
+) (*route.Current[client.WorkerSchedule], error) {
 	w, err := a.engine.Lease.Workers(ctx, in.Member)
 	if err != nil {
 		return nil, err
@@ -250,15 +251,15 @@ func (a *scheduleRoutes) getWorkers(ctx context.Context, _ people.User, in *stru
 	if err := convert(w, &out); err != nil {
 		return nil, err
 	}
-	return unlessKnown(in.IfNoneMatch, w.Version(), out), nil
+	return route.UnlessKnown(in.IfNoneMatch, w.Version(), out), nil
 }
 
 func (a *scheduleRoutes) setWorkers(ctx context.Context, user people.User, in *struct {
 	WorkerMember
-	IfMatch
+	route.IfMatch
 	Body client.WorkerSchedule
 },
-) (*changed[client.WorkerSchedule], error) {
+) (*route.Changed[client.WorkerSchedule], error) {
 	var w schedule.Workers
 	if err := convert(in.Body, &w); err != nil {
 		return nil, err
@@ -266,5 +267,5 @@ func (a *scheduleRoutes) setWorkers(ctx context.Context, user people.User, in *s
 	if err := a.engine.Lease.SetWorkers(ctx, user, in.Member, &w); err != nil {
 		return nil, err
 	}
-	return &changed[client.WorkerSchedule]{w.Version(), in.Body}, nil
+	return route.ChangedTo(w.Version(), in.Body), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/people"
 )
 
@@ -17,50 +18,50 @@ import (
 type serversRoutes struct{ *API }
 
 func (a *serversRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/servers", id: "list-servers",
-		summary: "List servers with their settings", tag: nodesTag,
-		description: "Shows the DICOM servers with all their settings, except secrets. For names alone, or as a " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/servers", ID: "list-servers",
+		Summary: "List servers with their settings", Tag: nodesTag,
+		Description: "Shows the DICOM servers with all their settings, except secrets. For names alone, or as a " +
 			"user without staff rights, use `GET /nodes`.",
 	}, a.listServers)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/servers", id: "add-server", summary: "Add a server", tag: nodesTag,
-		status: http.StatusCreated, errors: []int{409}, body: settingsBody,
-		description: "Makes a PACS, an archive or a workstation known to ADIT. ADIT does not call it yet: try it " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/servers", ID: "add-server", Summary: "Add a server", Tag: nodesTag,
+		Status: http.StatusCreated, Errors: []int{409}, Body: settingsBody,
+		Description: "Makes a PACS, an archive or a workstation known to ADIT. ADIT does not call it yet: try it " +
 			"with `POST /nodes/{name}:check`, then give groups access with `PUT /access`.",
-		example: `{"name": "PACS", "ae_title": "PACS", "host": "pacs.example.org", "port": 104, "supports": {"study_root_find": true, "study_root_move": true, "store": true}}`,
+		Example: `{"name": "PACS", "ae_title": "PACS", "host": "pacs.example.org", "port": 104, "supports": {"study_root_find": true, "study_root_move": true, "store": true}}`,
 	}, a.addServer)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/servers/{name}", id: "get-server", editable: true,
-		summary:     "Get a server with its settings",
-		description: "Shows how a server is reached and how it may be used. Its TLS key is never shown.",
-		tag:         nodesTag, errors: []int{404},
-	}, func(ctx context.Context, _ people.User, in *getNode) (*current[client.Server], error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/servers/{name}", ID: "get-server", Editable: true,
+		Summary:     "Get a server with its settings",
+		Description: "Shows how a server is reached and how it may be used. Its TLS key is never shown.",
+		Tag:         nodesTag, Errors: []int{404},
+	}, func(ctx context.Context, _ people.User, in *getNode) (*route.Current[client.Server], error) {
 		n, err := a.nodeOfKind(ctx, in.Name, client.KindServer)
 		if err != nil {
 			return nil, err
 		}
-		return unlessKnown(in.IfNoneMatch, n.Version(), clientServer(n)), nil
+		return route.UnlessKnown(in.IfNoneMatch, n.Version(), clientServer(n)), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/servers/{name}", id: "delete-server", editable: true,
-		summary: "Remove a server", tag: nodesTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
-		description: "Takes a DICOM server out of ADIT's list. One that a job names can't be removed (409); pause " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/servers/{name}", ID: "delete-server", Editable: true,
+		Summary: "Remove a server", Tag: nodesTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
+		Description: "Takes a DICOM server out of ADIT's list. One that a job names can't be removed (409); pause " +
 			"it instead.",
 	}, a.deleteNode(client.KindServer))
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/servers/{name}", id: "change-server", editable: true,
-		summary: "Change settings of a server", tag: nodesTag,
-		errors: []int{404, 409}, body: settingsBody,
-		description: "Changes the settings that are given and leaves the others. Associations that are open finish " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/servers/{name}", ID: "change-server", Editable: true,
+		Summary: "Change settings of a server", Tag: nodesTag,
+		Errors: []int{404, 409}, Body: settingsBody,
+		Description: "Changes the settings that are given and leaves the others. Associations that are open finish " +
 			"with the old settings.",
-		example: `{"batch_cap": 2, "retrieve": {"methods": ["C-MOVE"]}}`,
+		Example: `{"batch_cap": 2, "retrieve": {"methods": ["C-MOVE"]}}`,
 	}, a.changeServer)
 }
 
 func (a *serversRoutes) listServers(ctx context.Context, user people.User, in *NamedList) (
-	*body[client.Page[client.Server]], error,
+	*route.Body[client.Page[client.Server]], error,
 ) {
 	return listNodesOf(ctx, a.API, user, *in, nodes.Filter{Kind: client.KindServer}, clientServer)
 }
@@ -70,7 +71,7 @@ const settingsBody = 256 << 10
 
 func (a *serversRoutes) addServer(
 	ctx context.Context, user people.User, in *struct{ Body client.ServerSettings },
-) (*created[client.Server], error) {
+) (*route.Created[client.Server], error) {
 	s, err := engineSettings(in.Body)
 	if err != nil {
 		return nil, err
@@ -79,15 +80,15 @@ func (a *serversRoutes) addServer(
 	if err != nil {
 		return nil, err
 	}
-	return madeAt("/servers", n.Name, clientServer(n)), nil
+	return route.MadeAt("/servers", n.Name, clientServer(n)), nil
 }
 
 func (a *serversRoutes) changeServer(ctx context.Context, user people.User, in *struct {
 	NodeName
-	IfMatch
+	route.IfMatch
 	Body client.ServerChange
 },
-) (*changed[client.Server], error) {
+) (*route.Changed[client.Server], error) {
 	change, err := json.Marshal(in.Body)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func (a *serversRoutes) changeServer(ctx context.Context, user people.User, in *
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Server]{n.Version(), clientServer(n)}, nil
+	return route.ChangedTo(n.Version(), clientServer(n)), nil
 }
 
 // What follows is what zz_settings.go converts values by.

@@ -10,6 +10,7 @@ import (
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/http/auth"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/people"
 )
@@ -31,32 +32,32 @@ type ended struct {
 }
 
 func (a *sessionRoutes) register() {
-	handleOpen(a.API, operation{
-		method: http.MethodPost, path: "/session", id: "begin-session",
-		summary: "Log in", tag: sessionTag, errors: []int{401, 429},
-		description: "Begins a session and answers with its cookie. It takes the place of a session whose cookie " +
+	route.HandleOpen(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/session", ID: "begin-session",
+		Summary: "Log in", Tag: sessionTag, Errors: []int{401, 429},
+		Description: "Begins a session and answers with its cookie. It takes the place of a session whose cookie " +
 			"comes with the request. For the first ten minutes the session may also " +
 			"do what takes the password. Too many wrong passwords answer 429 for a while.",
 	}, a.logIn)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/session", id: "get-session",
-		summary: "Get the session of the caller", tag: sessionTag, always: true,
-		description: "Shows whether the caller uses a session or a token, and when the session ends.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/session", ID: "get-session",
+		Summary: "Get the session of the caller", Tag: sessionTag, Always: true,
+		Description: "Shows whether the caller uses a session or a token, and when the session ends.",
 	}, a.getSession)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/session", id: "end-session", summary: "Log out",
-		tag: sessionTag, status: http.StatusNoContent, always: true, errors: []int{409},
-		description: "Ends the session and takes its cookie away. A caller with an API token has no session to end " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/session", ID: "end-session", Summary: "Log out",
+		Tag: sessionTag, Status: http.StatusNoContent, Always: true, Errors: []int{409},
+		Description: "Ends the session and takes its cookie away. A caller with an API token has no session to end " +
 			"(409).",
 	}, a.logOut)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/session:confirm", id: "confirm-session",
-		tag: sessionTag, status: http.StatusNoContent, always: true,
-		errors:  []int{400, 409, 413, 429},
-		summary: "Confirm the password of a session",
-		description: "Takes the password once more: for the next ten minutes the session may do what needs it. Use " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/session:confirm", ID: "confirm-session",
+		Tag: sessionTag, Status: http.StatusNoContent, Always: true,
+		Errors:  []int{400, 409, 413, 429},
+		Summary: "Confirm the password of a session",
+		Description: "Takes the password once more: for the next ten minutes the session may do what needs it. Use " +
 			"it when an answer has the code `password_needed`.",
-	}, func(ctx context.Context, _ people.User, in *struct{ Body client.Confirmation }) (*none, error) {
+	}, func(ctx context.Context, _ people.User, in *struct{ Body client.Confirmation }) (*route.None, error) {
 		s := auth.Session(ctx)
 		if s == nil {
 			return nil,
@@ -64,25 +65,25 @@ func (a *sessionRoutes) register() {
 		}
 		return nil, a.people.Sessions.Confirm(ctx, *s, in.Body.Password, auth.Peer(ctx))
 	})
-	handleOpen(a.API, operation{
-		method: http.MethodPost, path: "/password-resets", id: "request-password",
-		tag: sessionTag, status: http.StatusAccepted, errors: []int{429},
-		summary: "Ask for a new password",
-		description: "Sends a mail with a link to choose a new password, if there is such an account with an " +
+	route.HandleOpen(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/password-resets", ID: "request-password",
+		Tag: sessionTag, Status: http.StatusAccepted, Errors: []int{429},
+		Summary: "Ask for a new password",
+		Description: "Sends a mail with a link to choose a new password, if there is such an account with an " +
 			"address. The answer is the same if there is none.",
-	}, func(ctx context.Context, in *struct{ Body client.PasswordRequest }) (*none, error) {
+	}, func(ctx context.Context, in *struct{ Body client.PasswordRequest }) (*route.None, error) {
 		if err := plainText(map[string]string{"account": in.Body.Account}); err != nil {
 			return nil, err
 		}
 		return nil, a.people.Passwords.RequestReset(ctx, in.Body.Account, auth.Peer(ctx))
 	})
-	handleOpen(a.API, operation{
-		method: http.MethodPost, path: "/password-resets:use", id: "reset-password",
-		summary: "Set a new password by a mailed code", tag: sessionTag,
-		status: http.StatusNoContent, errors: []int{404, 429},
-		description: "Sets the password by the code of a mail, ends all sessions of the account and, unless " +
+	route.HandleOpen(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/password-resets:use", ID: "reset-password",
+		Summary: "Set a new password by a mailed code", Tag: sessionTag,
+		Status: http.StatusNoContent, Errors: []int{404, 429},
+		Description: "Sets the password by the code of a mail, ends all sessions of the account and, unless " +
 			"`keep_tokens` is set, revokes its API tokens. A code works once, and for a limited time.",
-	}, func(ctx context.Context, in *struct{ Body client.PasswordReset }) (*none, error) {
+	}, func(ctx context.Context, in *struct{ Body client.PasswordReset }) (*route.None, error) {
 		return nil,
 			a.people.Passwords.Reset(ctx, in.Body.Code, in.Body.Password, auth.Peer(ctx), in.Body.KeepTokens.KeepTokens)
 	})
@@ -99,8 +100,10 @@ func (a *sessionRoutes) logIn(ctx context.Context, in *struct{ Body client.Login
 	return &begun{SetCookie: auth.Cookie(ctx, cookie, s.ExpiresAt), Body: clientSession(s.User, &s)}, nil
 }
 
-func (a *sessionRoutes) getSession(ctx context.Context, user people.User, _ *struct{}) (*body[client.Session], error) {
-	return &body[client.Session]{clientSession(user, auth.Session(ctx))}, nil
+func (a *sessionRoutes) getSession(
+	ctx context.Context, user people.User, _ *struct{},
+) (*route.Body[client.Session], error) {
+	return route.Answer(clientSession(user, auth.Session(ctx))), nil
 }
 
 func (a *sessionRoutes) logOut(ctx context.Context, _ people.User, _ *struct{}) (*ended, error) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/internal/text"
@@ -20,82 +21,82 @@ type siteRoutes struct{ *API }
 const siteTag = "Site"
 
 func (a *siteRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/settings", id: "get-settings", editable: true,
-		summary: "Get the settings of the site",
-		description: "Shows what staff may change while ADIT runs: maintenance, limits, and how long things are " +
-			"kept.", tag: siteTag, errors: []int{403},
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/settings", ID: "get-settings", Editable: true,
+		Summary: "Get the settings of the site",
+		Description: "Shows what staff may change while ADIT runs: maintenance, limits, and how long things are " +
+			"kept.", Tag: siteTag, Errors: []int{403},
 	}, a.getSettings)
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/settings", id: "change-settings", editable: true,
-		summary: "Change settings of the site", tag: siteTag,
-		description: "Changes the settings that are given and leaves the others. They hold at once, on all members " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/settings", ID: "change-settings", Editable: true,
+		Summary: "Change settings of the site", Tag: siteTag,
+		Description: "Changes the settings that are given and leaves the others. They hold at once, on all members " +
 			"of the cluster.",
-		example: `{"max_jobs_per_hour": 100, "keep_jobs": 90}`,
+		Example: `{"max_jobs_per_hour": 100, "keep_jobs": 90}`,
 	}, a.changeSettings)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/announcement", id: "get-announcement", editable: true,
-		summary:     "Get the announcement",
-		description: "Shows what staff tells everybody now; the text is empty if there is nothing.",
-		tag:         siteTag, always: true,
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/announcement", ID: "get-announcement", Editable: true,
+		Summary:     "Get the announcement",
+		Description: "Shows what staff tells everybody now; the text is empty if there is nothing.",
+		Tag:         siteTag, Always: true,
 	}, a.getAnnouncement)
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/announcement", id: "set-announcement", editable: true,
-		summary:     "Announce something to everybody",
-		description: "Shows a text to everybody who is logged in, in the place of the last one, until it is ended.",
-		example:     `{"text": "Maintenance tonight from 22:00 to 23:00."}`, tag: siteTag,
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/announcement", ID: "set-announcement", Editable: true,
+		Summary:     "Announce something to everybody",
+		Description: "Shows a text to everybody who is logged in, in the place of the last one, until it is ended.",
+		Example:     `{"text": "Maintenance tonight from 22:00 to 23:00."}`, Tag: siteTag,
 	}, a.announce)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/announcement", id: "delete-announcement", editable: true,
-		summary:     "End the announcement",
-		description: "Takes away what is announced. If nothing is, the answer is 404.", tag: siteTag,
-		status: http.StatusNoContent, errors: []int{404},
-	}, func(ctx context.Context, user people.User, _ *IfMatch) (*none, error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/announcement", ID: "delete-announcement", Editable: true,
+		Summary:     "End the announcement",
+		Description: "Takes away what is announced. If nothing is, the answer is 404.", Tag: siteTag,
+		Status: http.StatusNoContent, Errors: []int{404},
+	}, func(ctx context.Context, user people.User, _ *route.IfMatch) (*route.None, error) {
 		return nil, a.people.Site.EndAnnouncement(ctx, user)
 	})
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/mails", id: "send-mail",
-		summary: "Send a mail to everybody", tag: siteTag,
-		status: http.StatusAccepted, errors: []int{409}, body: 128 << 10,
-		description: "Puts a mail to each active user who has an address into the outbox; nobody sees the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/mails", ID: "send-mail",
+		Summary: "Send a mail to everybody", Tag: siteTag,
+		Status: http.StatusAccepted, Errors: []int{409}, Body: 128 << 10,
+		Description: "Puts a mail to each active user who has an address into the outbox; nobody sees the " +
 			"addresses of others. The answer tells how many they are, and `GET /mails` what became of them.",
-		example: `{"subject": "ADIT moves to a new host", "text": "From Monday on, use https://adit.example.org."}`,
+		Example: `{"subject": "ADIT moves to a new host", "text": "From Monday on, use https://adit.example.org."}`,
 	}, a.broadcast)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/mails", id: "list-mails",
-		summary: "List mails", tag: siteTag,
-		errors: []int{403},
-		description: "Shows mails and what became of them, newest first. Filter by `given_up` to find those that " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/mails", ID: "list-mails",
+		Summary: "List mails", Tag: siteTag,
+		Errors: []int{403},
+		Description: "Shows mails and what became of them, newest first. Filter by `given_up` to find those that " +
 			"could not be delivered.",
 	}, a.listMails)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/mails/{id}", id: "get-mail",
-		summary: "Get a mail", tag: siteTag, errors: []int{403, 404},
-		description: "Shows one mail: its recipients, when it is tried next, and whether it was delivered.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/mails/{id}", ID: "get-mail",
+		Summary: "Get a mail", Tag: siteTag, Errors: []int{403, 404},
+		Description: "Shows one mail: its recipients, when it is tried next, and whether it was delivered.",
 	}, a.getMail)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/mails/{id}:retry", id: "retry-mail",
-		summary: "Try a mail again", tag: siteTag,
-		errors:      []int{403, 404, 409},
-		description: "Puts a mail that was given up back into the outbox, where it is tried at once.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/mails/{id}:retry", ID: "retry-mail",
+		Summary: "Try a mail again", Tag: siteTag,
+		Errors:      []int{403, 404, 409},
+		Description: "Puts a mail that was given up back into the outbox, where it is tried at once.",
 	}, a.retryMail)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/stats", id: "get-stats",
-		summary: "Get figures of jobs", tag: siteTag,
-		description: "Counts jobs and tasks by status, and what was moved by day and by DICOM node. A user sees " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/stats", ID: "get-stats",
+		Summary: "Get figures of jobs", Tag: siteTag,
+		Description: "Counts jobs and tasks by status, and what was moved by day and by DICOM node. A user sees " +
 			"their own jobs; staff sees all.",
 	}, a.getStats)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/housekeeping", id: "get-housekeeping",
-		summary: "Get warnings and the last clean-up", tag: siteTag,
-		errors:      []int{403},
-		description: "Shows what staff should know of, such as full disks, and what the daily clean-up removed.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/housekeeping", ID: "get-housekeeping",
+		Summary: "Get warnings and the last clean-up", Tag: siteTag,
+		Errors:      []int{403},
+		Description: "Shows what staff should know of, such as full disks, and what the daily clean-up removed.",
 	}, a.getHouseKeeping)
 }
 
 func (a *siteRoutes) getSettings(
-	ctx context.Context, user people.User, in *IfNoneMatch,
-) (*current[client.Settings], error) {
+	ctx context.Context, user people.User, in *route.IfNoneMatch,
+) (*route.Current[client.Settings], error) {
 	if err := a.people.Check(ctx, user.ID, people.Action{Staff: true}); err != nil {
 		return nil, err
 	}
@@ -107,14 +108,14 @@ func (a *siteRoutes) getSettings(
 	if err := convert(s, &out); err != nil {
 		return nil, err
 	}
-	return unlessKnown(*in, s.Version(), out), nil
+	return route.UnlessKnown(*in, s.Version(), out), nil
 }
 
 func (a *siteRoutes) changeSettings(ctx context.Context, user people.User, in *struct {
-	IfMatch
+	route.IfMatch
 	Body client.SettingsChange
 },
-) (*changed[client.Settings], error) {
+) (*route.Changed[client.Settings], error) {
 	c := in.Body
 	s, err := a.people.Site.ChangeSettings(ctx, user, func(s *people.Settings) {
 		set(&s.Maintenance, c.Maintenance)
@@ -146,7 +147,7 @@ func (a *siteRoutes) changeSettings(ctx context.Context, user people.User, in *s
 	if err := convert(s, &out); err != nil {
 		return nil, err
 	}
-	return &changed[client.Settings]{s.Version(), out}, nil
+	return route.ChangedTo(s.Version(), out), nil
 }
 
 // set changes a field to what a request names.
@@ -156,30 +157,30 @@ func set[T any](field, value *T) {
 	}
 }
 
-func (a *siteRoutes) getAnnouncement(ctx context.Context, _ people.User, in *IfNoneMatch) (
-	*current[client.Announcement], error,
+func (a *siteRoutes) getAnnouncement(ctx context.Context, _ people.User, in *route.IfNoneMatch) (
+	*route.Current[client.Announcement], error,
 ) {
 	an, err := a.people.Site.Announcement(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return unlessKnown(*in, an.Version(), client.Announcement{Text: an.Text, Since: view.Instant(an.Since)}), nil
+	return route.UnlessKnown(*in, an.Version(), client.Announcement{Text: an.Text, Since: view.Instant(an.Since)}), nil
 }
 
 func (a *siteRoutes) announce(ctx context.Context, user people.User, in *struct {
-	IfMatch
+	route.IfMatch
 	Body client.NewAnnouncement
 },
-) (*changed[client.Announcement], error) {
+) (*route.Changed[client.Announcement], error) {
 	an, err := a.people.Site.Announce(ctx, user, in.Body.Text)
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.Announcement]{an.Version(), client.Announcement{Text: an.Text, Since: &an.Since}}, nil
+	return route.ChangedTo(an.Version(), client.Announcement{Text: an.Text, Since: &an.Since}), nil
 }
 
 func (a *siteRoutes) broadcast(ctx context.Context, user people.User, in *struct{ Body client.Broadcast }) (
-	*body[client.Recipients], error,
+	*route.Body[client.Recipients], error,
 ) {
 	if err := plainName(map[string]string{"subject": in.Body.Subject}); err != nil {
 		return nil, err
@@ -192,7 +193,7 @@ func (a *siteRoutes) broadcast(ctx context.Context, user people.User, in *struct
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Recipients]{client.Recipients{Recipients: n, Warning: a.people.Mail().Warning()}}, nil
+	return route.Answer(client.Recipients{Recipients: n, Warning: a.people.Mail().Warning()}), nil
 }
 
 // MailID names a mail in a path.
@@ -200,23 +201,23 @@ type MailID struct {
 	ID int64 `path:"id" minimum:"1" example:"12" doc:"Number of the mail."`
 }
 
-func (a *siteRoutes) getMail(ctx context.Context, user people.User, in *MailID) (*body[client.Mail], error) {
+func (a *siteRoutes) getMail(ctx context.Context, user people.User, in *MailID) (*route.Body[client.Mail], error) {
 	m, err := a.people.Mails.Get(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Mail]{view.Mail(m)}, nil
+	return route.Answer(view.Mail(m)), nil
 }
 
 type listMails struct {
-	Paging
+	route.Paging
 	Status string `query:"status" enum:"pending,sent,given_up" doc:"Only mails in this status."`
 }
 
 func (a *siteRoutes) listMails(ctx context.Context, user people.User, in *listMails) (
-	*body[client.Page[client.Mail]], error,
+	*route.Body[client.Page[client.Mail]], error,
 ) {
-	below, err := in.after()
+	below, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -224,30 +225,30 @@ func (a *siteRoutes) listMails(ctx context.Context, user people.User, in *listMa
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(mails, in.Limit, view.Mail, func(m mail.Posted) int64 { return m.ID }), nil
+	return route.PageOf(mails, in.Limit, view.Mail, func(m mail.Posted) int64 { return m.ID }), nil
 }
 
-func (a *siteRoutes) retryMail(ctx context.Context, user people.User, in *MailID) (*body[client.Mail], error) {
+func (a *siteRoutes) retryMail(ctx context.Context, user people.User, in *MailID) (*route.Body[client.Mail], error) {
 	m, err := a.people.Mails.Retry(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Mail]{view.Mail(m)}, nil
+	return route.Answer(view.Mail(m)), nil
 }
 
 func (a *siteRoutes) getStats(ctx context.Context, user people.User, in *struct {
 	Days int `query:"days" minimum:"1" maximum:"366" default:"30" doc:"How many days to look back, today included."`
 },
-) (*body[client.Stats], error) {
+) (*route.Body[client.Stats], error) {
 	s, err := a.engine.Housekeeping.Stats(ctx, user, in.Days)
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Stats]{view.Stats(s)}, nil
+	return route.Answer(view.Stats(s)), nil
 }
 
 func (a *siteRoutes) getHouseKeeping(ctx context.Context, user people.User, _ *struct{}) (
-	*body[client.HouseKeeping], error,
+	*route.Body[client.HouseKeeping], error,
 ) {
 	h, err := a.engine.Housekeeping.HouseKeeping(ctx, user)
 	if err != nil {
@@ -260,5 +261,5 @@ func (a *siteRoutes) getHouseKeeping(ctx context.Context, user people.User, _ *s
 	for _, w := range h.Warnings {
 		out.Warnings = append(out.Warnings, client.SiteWarning{Message: w.Message, Since: w.Since})
 	}
-	return &body[client.HouseKeeping]{out}, nil
+	return route.Answer(out), nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -28,7 +29,7 @@ type TaskID struct {
 
 type listTasks struct {
 	JobID
-	Paging
+	route.Paging
 	Sort   string   `query:"sort" enum:"seq,-seq,status,-status,ended_at,-ended_at" default:"seq" example:"-ended_at" doc:"What the list is sorted by; with - downwards. What has not ended counts as later than all that has."`
 	Status []string `query:"status" enum:"pending,in_progress,canceled,success,warning,failure" example:"failure,warning" doc:"Only tasks in this status; or several with commas, in one of them."`
 	Seq    int      `query:"seq" minimum:"1" maximum:"2147483647" example:"7" doc:"Only the task at this place in the job."`
@@ -37,37 +38,37 @@ type listTasks struct {
 
 type taskLog struct {
 	TaskID
-	Paging
+	route.Paging
 }
 
 func (a *tasksRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/jobs/{id}/tasks", id: "list-tasks",
-		summary: "List the tasks of a job", tag: tasksTag,
-		errors: []int{404},
-		description: "Shows the tasks in their order, each with its status, its counts, and what to do if it " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/jobs/{id}/tasks", ID: "list-tasks",
+		Summary: "List the tasks of a job", Tag: tasksTag,
+		Errors: []int{404},
+		Description: "Shows the tasks in their order, each with its status, its counts, and what to do if it " +
 			"failed. Filter by a status to see only those; skip jumps within a long list.",
 	}, a.listTasks)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/tasks/{id}", id: "get-task",
-		summary: "Get a task", tag: tasksTag,
-		errors: []int{404},
-		description: "Shows a task with what became of each series, and which instances are missing at the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/tasks/{id}", ID: "get-task",
+		Summary: "Get a task", Tag: tasksTag,
+		Errors: []int{404},
+		Description: "Shows a task with what became of each series, and which instances are missing at the " +
 			"destination and why.",
 	}, a.getTask)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/tasks/{id}/log", id: "get-task-log",
-		summary: "Get the log of a task", tag: tasksTag,
-		errors:      []int{403, 404},
-		description: "Shows what a task did, line by line, oldest first. It is kept for a limited time.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/tasks/{id}/log", ID: "get-task-log",
+		Summary: "Get the log of a task", Tag: tasksTag,
+		Errors:      []int{403, 404},
+		Description: "Shows what a task did, line by line, oldest first. It is kept for a limited time.",
 	}, a.taskLog)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/tasks/{id}", id: "delete-task",
-		summary: "Remove a task", tag: tasksTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
-		description: "Removes a pending task from its job. The last task of a job can't be removed; remove the job " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/tasks/{id}", ID: "delete-task",
+		Summary: "Remove a task", Tag: tasksTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
+		Description: "Removes a pending task from its job. The last task of a job can't be removed; remove the job " +
 			"instead.",
-	}, func(ctx context.Context, user people.User, in *TaskID) (*none, error) {
+	}, func(ctx context.Context, user people.User, in *TaskID) (*route.None, error) {
 		return nil, a.engine.Jobs.ActOnTask(ctx, user, in.ID, jobs.DeleteTask)
 	})
 	for _, action := range []struct {
@@ -84,11 +85,11 @@ func (a *tasksRoutes) register() {
 			"Cancels a task that runs, between two instances. The other tasks of its job go on.",
 		},
 	} {
-		handle(a.API, operation{
-			method: http.MethodPost, path: "/tasks/{id}:" + string(action.name),
-			id: string(action.name) + "-task", summary: action.summary, description: action.description, tag: tasksTag,
-			errors: []int{404, 409},
-		}, func(ctx context.Context, user people.User, in *TaskID) (*body[client.Task], error) {
+		route.Handle(a.routes, route.Operation{
+			Method: http.MethodPost, Path: "/tasks/{id}:" + string(action.name),
+			ID: string(action.name) + "-task", Summary: action.summary, Description: action.description, Tag: tasksTag,
+			Errors: []int{404, 409},
+		}, func(ctx context.Context, user people.User, in *TaskID) (*route.Body[client.Task], error) {
 			if err := a.engine.Jobs.ActOnTask(ctx, user, in.ID, action.name); err != nil {
 				return nil, err
 			}
@@ -98,7 +99,7 @@ func (a *tasksRoutes) register() {
 }
 
 func (a *tasksRoutes) listTasks(ctx context.Context, user people.User, in *listTasks) (
-	*body[client.Page[client.Task]], error,
+	*route.Body[client.Page[client.Task]], error,
 ) {
 	o, err := page.Parse(in.Sort, in.Cursor)
 	if err != nil {
@@ -115,12 +116,12 @@ func (a *tasksRoutes) listTasks(ctx context.Context, user people.User, in *listT
 	if err != nil {
 		return nil, err
 	}
-	return ordered(
+	return route.Ordered(
 		tasks, in.Limit, o, view.Task, func(t jobs.Task) (string, int64) { return t.Place(o.By), int64(t.Seq) },
 	), nil
 }
 
-func (a *tasksRoutes) getTask(ctx context.Context, user people.User, in *TaskID) (*body[client.Task], error) {
+func (a *tasksRoutes) getTask(ctx context.Context, user people.User, in *TaskID) (*route.Body[client.Task], error) {
 	task, err := a.engine.Jobs.Task(ctx, user, in.ID)
 	if err != nil {
 		return nil, err
@@ -133,13 +134,13 @@ func (a *tasksRoutes) getTask(ctx context.Context, user people.User, in *TaskID)
 	for _, s := range series {
 		out.Series = append(out.Series, view.Series(s))
 	}
-	return &body[client.Task]{out}, nil
+	return route.Answer(out), nil
 }
 
 func (a *tasksRoutes) taskLog(ctx context.Context, user people.User, in *taskLog) (
-	*body[client.Page[client.LogLine]], error,
+	*route.Body[client.Page[client.LogLine]], error,
 ) {
-	above, err := in.after()
+	above, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -155,5 +156,5 @@ func (a *tasksRoutes) taskLog(ctx context.Context, user people.User, in *taskLog
 		}
 		out.Items = append(out.Items, client.LogLine{At: l.At, Line: l.Line})
 	}
-	return &body[client.Page[client.LogLine]]{out}, nil
+	return route.Answer(out), nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/people"
 )
 
@@ -22,50 +23,50 @@ type TokenID struct {
 }
 
 type listTokens struct {
-	Paging
+	route.Paging
 	User string `query:"user" maxLength:"150" doc:"Username of whose tokens to show (staff); absent: one's own." example:"researcher"`
 }
 
 func (a *tokensRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/tokens", id: "list-tokens",
-		summary: "List API tokens", tag: tokensTag, errors: []int{403, 404},
-		description: "Shows one's own API tokens without their secrets. Staff may ask for those of another user.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/tokens", ID: "list-tokens",
+		Summary: "List API tokens", Tag: tokensTag, Errors: []int{403, 404},
+		Description: "Shows one's own API tokens without their secrets. Staff may ask for those of another user.",
 	}, a.listTokens)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/tokens", id: "create-token", tag: tokensTag,
-		summary: "Make an API token",
-		status:  http.StatusCreated, errors: []int{409},
-		description: "Makes a token for the caller, which may do what the caller may do except what takes the " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/tokens", ID: "create-token", Tag: tokensTag,
+		Summary: "Make an API token",
+		Status:  http.StatusCreated, Errors: []int{409},
+		Description: "Makes a token for the caller, which may do what the caller may do except what takes the " +
 			"password. The secret is in this answer only: keep it at once.",
-		example: `{"description": "Nightly export", "lifetime": "90d"}`,
+		Example: `{"description": "Nightly export", "lifetime": "90d"}`,
 	}, a.createToken)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/tokens/{id}", id: "get-token",
-		summary: "Get an API token", tag: tokensTag,
-		description: "Shows one's own token, without its secret. Staff may also see those of others.",
-		errors:      []int{404},
-	}, func(ctx context.Context, user people.User, in *TokenID) (*body[client.Token], error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/tokens/{id}", ID: "get-token",
+		Summary: "Get an API token", Tag: tokensTag,
+		Description: "Shows one's own token, without its secret. Staff may also see those of others.",
+		Errors:      []int{404},
+	}, func(ctx context.Context, user people.User, in *TokenID) (*route.Body[client.Token], error) {
 		t, err := a.people.Tokens.Get(ctx, user, in.ID)
 		if err != nil {
 			return nil, err
 		}
-		return &body[client.Token]{clientToken(t)}, nil
+		return route.Answer(clientToken(t)), nil
 	})
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/tokens/{id}", id: "revoke-token",
-		summary: "Revoke an API token", tag: tokensTag,
-		status: http.StatusNoContent, errors: []int{404},
-		description: "Makes a token invalid from the next request on, for good.",
-	}, func(ctx context.Context, user people.User, in *TokenID) (*none, error) {
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/tokens/{id}", ID: "revoke-token",
+		Summary: "Revoke an API token", Tag: tokensTag,
+		Status: http.StatusNoContent, Errors: []int{404},
+		Description: "Makes a token invalid from the next request on, for good.",
+	}, func(ctx context.Context, user people.User, in *TokenID) (*route.None, error) {
 		return nil, a.people.Tokens.Revoke(ctx, user, in.ID)
 	})
 }
 
 func (a *tokensRoutes) listTokens(ctx context.Context, user people.User, in *listTokens) (
-	*body[client.Page[client.Token]], error,
+	*route.Body[client.Page[client.Token]], error,
 ) {
-	above, err := in.after()
+	above, err := in.After()
 	if err != nil {
 		return nil, err
 	}
@@ -73,18 +74,18 @@ func (a *tokensRoutes) listTokens(ctx context.Context, user people.User, in *lis
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(tokens, in.Limit, clientToken, func(t people.Token) int64 { return t.ID }), nil
+	return route.PageOf(tokens, in.Limit, clientToken, func(t people.Token) int64 { return t.ID }), nil
 }
 
 func (a *tokensRoutes) createToken(ctx context.Context, user people.User, in *struct{ Body client.NewToken }) (
-	*created[client.CreatedToken], error,
+	*route.Created[client.CreatedToken], error,
 ) {
 	secret, t, err := a.people.Tokens.Create(ctx, user, in.Body.Description, in.Body.Lifetime)
 	if err != nil {
 		return nil, err
 	}
 	made := client.CreatedToken{Token: clientToken(t), Secret: secret}
-	return madeAt("/tokens", strconv.FormatInt(t.ID, 10), made), nil
+	return route.MadeAt("/tokens", strconv.FormatInt(t.ID, 10), made), nil
 }
 
 func clientToken(t people.Token) client.Token { return client.Token(t) }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/http/route"
 	"github.com/adit-go/adit/http/view"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/people"
@@ -23,7 +24,7 @@ type Username struct {
 }
 
 type listUsers struct {
-	Paging
+	route.Paging
 	Search string `query:"search" maxLength:"150" doc:"Text in usernames, names and mail addresses, in any case of letters." example:"radiology"`
 	Active string `query:"active" enum:"true,false" doc:"Only active or only disabled users."`
 	Staff  string `query:"staff" enum:"true,false" example:"true" doc:"Only staff; false: only others."`
@@ -32,57 +33,57 @@ type listUsers struct {
 }
 
 func (a *usersRoutes) register() {
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/users", id: "list-users",
-		summary: "List users", tag: usersTag, errors: []int{403},
-		description: "Shows the accounts, with their groups and rights. Search by a part of a username, a name or " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/users", ID: "list-users",
+		Summary: "List users", Tag: usersTag, Errors: []int{403},
+		Description: "Shows the accounts, with their groups and rights. Search by a part of a username, a name or " +
 			"a mail address.",
 	}, a.listUsers)
-	handle(a.API, operation{
-		method: http.MethodPost, path: "/users", id: "add-user",
-		summary: "Add a user", tag: usersTag,
-		status: http.StatusCreated, errors: []int{409, 429},
-		description: "Makes an account. Give it a password, or set `invite` to send a mail with a link to choose " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPost, Path: "/users", ID: "add-user",
+		Summary: "Add a user", Tag: usersTag,
+		Status: http.StatusCreated, Errors: []int{409, 429},
+		Description: "Makes an account. Give it a password, or set `invite` to send a mail with a link to choose " +
 			"one.",
-		example: `{"username": "researcher", "mail": "researcher@example.org", "invite": true, "groups": ["Radiology"]}`,
+		Example: `{"username": "researcher", "mail": "researcher@example.org", "invite": true, "groups": ["Radiology"]}`,
 	}, a.addUser)
-	handle(a.API, operation{
-		method: http.MethodGet, path: "/users/{username}", id: "get-user",
-		summary: "Get a user", tag: usersTag, errors: []int{403, 404},
-		description: "Shows one account with its groups and rights.",
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodGet, Path: "/users/{username}", ID: "get-user",
+		Summary: "Get a user", Tag: usersTag, Errors: []int{403, 404},
+		Description: "Shows one account with its groups and rights.",
 	}, a.getUser)
-	handle(a.API, operation{
-		method: http.MethodPatch, path: "/users/{username}", id: "change-user", editable: true,
-		summary: "Change or disable a user", tag: usersTag,
-		errors: []int{404, 409},
-		description: "Changes the properties that are given and leaves the others. To disable an account ends its " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPatch, Path: "/users/{username}", ID: "change-user", Editable: true,
+		Summary: "Change or disable a user", Tag: usersTag,
+		Errors: []int{404, 409},
+		Description: "Changes the properties that are given and leaves the others. To disable an account ends its " +
 			"sessions, revokes its tokens and stops its running transfers.",
-		example: `{"is_active": false}`,
+		Example: `{"is_active": false}`,
 	}, a.changeUser)
-	handle(a.API, operation{
-		method: http.MethodDelete, path: "/users/{username}", id: "delete-user", editable: true,
-		summary: "Remove a user",
-		description: "Removes an account with its sessions and tokens. The owner of a job can't be removed (409); " +
-			"disable the account instead.", tag: usersTag,
-		status: http.StatusNoContent, errors: []int{404, 409},
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodDelete, Path: "/users/{username}", ID: "delete-user", Editable: true,
+		Summary: "Remove a user",
+		Description: "Removes an account with its sessions and tokens. The owner of a job can't be removed (409); " +
+			"disable the account instead.", Tag: usersTag,
+		Status: http.StatusNoContent, Errors: []int{404, 409},
 	}, func(ctx context.Context, user people.User, in *struct {
 		Username
-		IfMatch
+		route.IfMatch
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.people.Users.Delete(ctx, user, in.Username.Username)
 	})
-	handle(a.API, operation{
-		method: http.MethodPut, path: "/users/{username}/password", id: "set-password",
-		tag: usersTag, status: http.StatusNoContent, errors: []int{404, 429},
-		summary: "Set the password of a user",
-		description: "Gives a user another password, ends all their sessions and, unless `keep_tokens` is set, " +
+	route.Handle(a.routes, route.Operation{
+		Method: http.MethodPut, Path: "/users/{username}/password", ID: "set-password",
+		Tag: usersTag, Status: http.StatusNoContent, Errors: []int{404, 429},
+		Summary: "Set the password of a user",
+		Description: "Gives a user another password, ends all their sessions and, unless `keep_tokens` is set, " +
 			"revokes their API tokens.",
 	}, func(ctx context.Context, user people.User, in *struct {
 		Username
 		Body client.NewPassword
 	},
-	) (*none, error) {
+	) (*route.None, error) {
 		return nil, a.people.Passwords.SetPassword(
 			ctx, user, in.Username.Username, in.Body.Password, in.Body.KeepTokens.KeepTokens,
 		)
@@ -90,7 +91,7 @@ func (a *usersRoutes) register() {
 }
 
 func (a *usersRoutes) listUsers(ctx context.Context, user people.User, in *listUsers) (
-	*body[client.Page[client.User]], error,
+	*route.Body[client.Page[client.User]], error,
 ) {
 	if err := plainText(map[string]string{"group": in.Group}); err != nil {
 		return nil, err
@@ -106,14 +107,14 @@ func (a *usersRoutes) listUsers(ctx context.Context, user people.User, in *listU
 	if err != nil {
 		return nil, err
 	}
-	return ordered(users, in.Limit, o, view.User, func(u people.Account) (string, int64) {
+	return route.Ordered(users, in.Limit, o, view.User, func(u people.Account) (string, int64) {
 		return nameOf(o, u.Username), u.ID
 	}), nil
 }
 
 func (a *usersRoutes) addUser(
 	ctx context.Context, user people.User, in *struct{ Body client.NewUser },
-) (*created[client.User], error) {
+) (*route.Created[client.User], error) {
 	n := in.Body
 	if err := plainTexts("groups", n.Groups); err != nil {
 		return nil, err
@@ -129,19 +130,21 @@ func (a *usersRoutes) addUser(
 	if n.Invite {
 		out.Body.Warning = a.people.Mail().Warning()
 	}
-	return madeAt("/users", out.Body.Username, out.Body), nil
+	return route.MadeAt("/users", out.Body.Username, out.Body), nil
 }
 
-func (a *usersRoutes) getUser(ctx context.Context, user people.User, in *Username) (*changed[client.User], error) {
+func (a *usersRoutes) getUser(
+	ctx context.Context, user people.User, in *Username,
+) (*route.Changed[client.User], error) {
 	return userOfVersion(a.people.Users.Get(ctx, user, in.Username))
 }
 
 func (a *usersRoutes) changeUser(ctx context.Context, user people.User, in *struct {
 	Username
-	IfMatch
+	route.IfMatch
 	Body client.UserChange
 },
-) (*changed[client.User], error) {
+) (*route.Changed[client.User], error) {
 	c := in.Body
 	return userOfVersion(a.people.Users.Change(ctx, user, in.Username.Username, people.AccountChange{
 		Username: c.Username, Mail: c.Mail, FirstName: c.FirstName,
@@ -150,18 +153,18 @@ func (a *usersRoutes) changeUser(ctx context.Context, user people.User, in *stru
 	}))
 }
 
-func userOfVersion(u people.Account, err error) (*changed[client.User], error) {
+func userOfVersion(u people.Account, err error) (*route.Changed[client.User], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &changed[client.User]{u.Version(), view.User(u)}, nil
+	return route.ChangedTo(u.Version(), view.User(u)), nil
 }
 
-func userBody(u people.Account, err error) (*body[client.User], error) {
+func userBody(u people.Account, err error) (*route.Body[client.User], error) {
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.User]{view.User(u)}, nil
+	return route.Answer(view.User(u)), nil
 }
 
 // plainTexts is plainText for a list.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+package route
 
 import (
 	"bytes"
@@ -15,9 +15,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humachi"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/http/api/internal/strictjson"
 	"github.com/adit-go/adit/http/auth"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route/internal/strictjson"
 )
 
 const (
@@ -106,18 +106,18 @@ var large = make(chan struct{}, maxLarge)
 
 // bounded reads a body, and bounds what that and checking it take: how fast it has to come, how much is held, how many
 // large ones are checked at once, and how many values one may hold. No place is taken for a body that isn't there.
-func bounded(op operation, user func(*http.Request) int64) func(huma.Context, func(huma.Context)) {
-	values := max(op.body/bytesPerValue, fewestValues)
+func bounded(op Operation, user func(*http.Request) int64) func(huma.Context, func(huma.Context)) {
+	values := max(op.Body/bytesPerValue, fewestValues)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		r, w := humachi.Unwrap(ctx)
 		if r.Body == nil {
 			next(ctx)
 			return
 		}
-		if !op.raw { // huma takes more for JSON than says so
+		if !op.Raw { // huma takes more for JSON than says so
 			r.Body = strictjson.New(r.Body, values)
 		}
-		if op.body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
+		if op.Body > SmallBody && (r.ContentLength < 0 || r.ContentLength > SmallBody) {
 			pieces, done, err := arriving.read(w, r, op, user(r))
 			defer done()
 			if err != nil {

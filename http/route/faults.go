@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+package route
 
 import (
 	"errors"
@@ -14,8 +14,8 @@ import (
 	"github.com/danielgtaylor/huma/v2/validation"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/http/api/internal/strictjson"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route/internal/strictjson"
 )
 
 // Faults that huma finds in a request itself become our problems, and the values that it would send back stay here:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+package route
 
 import (
 	"errors"
@@ -10,13 +10,13 @@ import (
 	"sync"
 	"time"
 
-	"github.com/adit-go/adit/http/api/internal/strictjson"
 	"github.com/adit-go/adit/http/problem"
+	"github.com/adit-go/adit/http/route/internal/strictjson"
 )
 
 const (
 	heldBodies = 96 << 20 // bytes of large bodies that are held, of all users together
-	heldOfUser = 48 << 20 // of one of them: one of the largest (batchBody), and a few small ones
+	heldOfUser = 48 << 20 // of one of them: one of the largest, a file of rows, and a few small ones
 
 	piece = 256 << 10 // bytes that are read at once
 
@@ -58,20 +58,20 @@ func (h *holding) give(user, n int64) {
 
 // read reads a large body, at most one byte more than its operation takes. done gives back what it took, and is called
 // in any case.
-func (h *holding) read(w http.ResponseWriter, r *http.Request, op operation, user int64) (
+func (h *holding) read(w http.ResponseWriter, r *http.Request, op Operation, user int64) (
 	_ *pieces, done func(), err error,
 ) {
 	body := &pieces{}
 	done = func() { h.give(user, body.held) }
 	conn, began := http.NewResponseController(w), time.Now()
-	for body.size <= op.body {
+	for body.size <= op.Body {
 		if !h.take(user, piece) {
 			return nil, done, errNoRoom
 		}
 		body.held += piece
 		allowed := firstBytes + time.Duration(body.size/bytesASecond)*time.Second
-		_ = conn.SetReadDeadline(began.Add(min(allowed, op.timeout))) // a body that isn't on a connection is there
-		part := make([]byte, min(piece, op.body+1-body.size))
+		_ = conn.SetReadDeadline(began.Add(min(allowed, op.Timeout))) // a body that isn't on a connection is there
+		part := make([]byte, min(piece, op.Body+1-body.size))
 		n, err := fill(r.Body, part)
 		body.parts, body.size = append(body.parts, part[:n]), body.size+int64(n)
 		if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+package route
 
 import (
 	"encoding/json"
@@ -28,29 +28,6 @@ const about = "ADIT (Automated DICOM Transfer) moves DICOM studies between serve
 	"Lists come in pages: give `next_cursor` of one page as `cursor` to get the next. Times are in RFC 3339. Unknown " +
 	"parameters and properties are refused."
 
-// tags are the parts of the API, in the order in which pages show them.
-var tags = []*huma.Tag{
-	{Name: jobsTag, Description: "Transfers: one source, one destination, and a task for each study."},
-	{Name: tasksTag, Description: "The studies of a job: what arrived, what is missing and why."},
-	{Name: searchTag, Description: "Studies that a DICOM server has."},
-	{Name: nodesTag, Description: "Servers and folders that transfers read from and send to."},
-	{Name: scheduleTag, Description: "When a server may be used, and how many tasks a member of the cluster runs at once."},
-	{Name: projectsTag, Description: "Projects, whose key and profile pseudonymize, and de-identification profiles."},
-	{Name: batchTag, Description: "Files of rows: checked, made into batch queries and batch transfers, and what the queries found."},
-	{Name: massTag, Description: "What a server has of some days, by filters: counted, transferred, and what became of each series."},
-	{Name: recurrencesTag, Description: "Mass transfers and batch queries that run again and again."},
-	{Name: linkageTag, Description: "The identities behind the pseudonyms of a project."},
-	{Name: quarantineTag, Description: "What arrived at the receiver unasked, and callers that it turned away."},
-	{Name: sessionTag, Description: "Logging in and out, and passwords."},
-	{Name: meTag, Description: "The account of the caller."},
-	{Name: tokensTag, Description: "API tokens, by which programs call."},
-	{Name: usersTag, Description: "The accounts of people."},
-	{Name: registrationsTag, Description: "Requests for an account, and what staff decides about them."},
-	{Name: groupsTag, Description: "Groups, their permissions and members, and the DICOM nodes that they may use."},
-	{Name: liveTag, Description: "News of jobs, tasks and servers as they change, and searches with results as they come."},
-	{Name: siteTag, Description: "Settings, announcements, mails, figures and the audit log of the installation."},
-}
-
 // information is what the document says of the API as a whole.
 func information(cfg *huma.Config) {
 	cfg.Info.Description = about
@@ -59,7 +36,6 @@ func information(cfg *huma.Config) {
 		Name: "AGPL-3.0-or-later", URL: "https://www.gnu.org/licenses/agpl-3.0.html",
 	}
 	cfg.Servers = []*huma.Server{{URL: "/", Description: "The ADIT that serves this document."}}
-	cfg.Tags = tags
 }
 
 // refusals say of each status in which an operation can fail what it means, in general and in an example.
@@ -197,9 +173,9 @@ func failures(op *huma.Operation) []int {
 	return slices.Compact(list)
 }
 
-// document returns the document of the API. It is made once, when it is first asked for.
-func (a *API) document() ([]byte, error) {
-	doc := a.huma.OpenAPI()
+// Document returns the document of the API, once all routes are there.
+func (s *Set) Document() ([]byte, error) {
+	doc := s.OpenAPI()
 	complete(doc)
 	return json.MarshalIndent(doc, "", "  ")
 }
@@ -210,7 +186,7 @@ func complete(doc *huma.OpenAPI) {
 	doc.Components.Headers = map[string]*huma.Header{
 		"X-Request-ID": header("Names the request in the log of ADIT.", huma.TypeString, "KZQXK2LRNVUWG2DBMVWC4IDMNB"),
 	}
-	for _, op := range operationsOf(doc) {
+	for _, op := range Operations(doc) {
 		for _, r := range op.Responses {
 			delete(r.Headers, "Content-Type") // which the content says
 			if r.Headers == nil {
@@ -230,8 +206,8 @@ func complete(doc *huma.OpenAPI) {
 	}
 }
 
-// operationsOf returns all operations of a document, by path and method.
-func operationsOf(doc *huma.OpenAPI) []*huma.Operation {
+// Operations returns all operations of a document, by path and method.
+func Operations(doc *huma.OpenAPI) []*huma.Operation {
 	var all []*huma.Operation
 	for _, path := range slices.Sorted(maps.Keys(doc.Paths)) {
 		item := doc.Paths[path]
@@ -244,13 +220,13 @@ func operationsOf(doc *huma.OpenAPI) []*huma.Operation {
 	return all
 }
 
-// exampleKey is where an operation keeps the example that its route gives.
-const exampleKey = "example"
+// ExampleKey is where an operation keeps the example that its route gives.
+const ExampleKey = "example"
 
 // addExamples gives examples of what an operation takes and answers: what the route gives for the body, or else for the
 // answer, and what the schemas say of their properties.
 func addExamples(schemas huma.Registry, op *huma.Operation) {
-	given, _ := op.Metadata[exampleKey].(string)
+	given, _ := op.Metadata[ExampleKey].(string)
 	if op.RequestBody != nil {
 		for mediaType, content := range op.RequestBody.Content {
 			content.Example = exampleOf(schemas, mediaType, content, given, false)
@@ -267,7 +243,7 @@ func addExamples(schemas huma.Registry, op *huma.Operation) {
 
 func exampleOf(schemas huma.Registry, mediaType string, content *huma.MediaType, given string, answer bool) any {
 	switch {
-	case mediaType == workbook: // no text
+	case mediaType == Workbook: // no text
 		return nil
 	case !strings.HasSuffix(mediaType, "json"):
 		content.Schema = &huma.Schema{Type: huma.TypeString}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package api
+package route
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func anyone() func(*http.Request) int64 {
 
 // What callers hold who aren't known ends at a limit, and so do large bodies; what is released is available again.
 func TestLimits(t *testing.T) {
-	op := operation{body: 4 * largeBody, timeout: time.Minute}
+	op := Operation{Body: 4 * largeBody, Timeout: time.Minute}
 	patience := largePatience
 	largePatience = time.Millisecond
 	t.Cleanup(func() { largePatience = patience })
@@ -117,13 +117,14 @@ func TestLimits(t *testing.T) {
 
 // A body that is on its way takes no place, and of the memory only what of it is there.
 func TestSlowLargeBodies(t *testing.T) {
-	ask, _, leave := held(t, bounded(operation{body: jobBody, timeout: time.Minute}, anyone()))
+	op := Operation{Body: 24 * largeBody, Timeout: time.Minute}
+	ask, _, leave := held(t, bounded(op, anyone()))
 	leave()
 	router := chi.NewRouter()
 	api := humachi.New(router, huma.DefaultConfig("x", "1"))
 	huma.Register(api, huma.Operation{
 		OperationID: "x", Method: http.MethodPost, Path: "/x",
-		Middlewares: huma.Middlewares{bounded(operation{body: jobBody, timeout: time.Minute}, anyone())},
+		Middlewares: huma.Middlewares{bounded(op, anyone())},
 	}, func(context.Context, *struct{}) (*struct{}, error) { return nil, nil }) //nolint:nilnil // no content
 	var slow sync.WaitGroup
 	const many = 4 * maxLarge
