@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
 )
 
@@ -144,12 +145,12 @@ type batchQueryCmd struct {
 	Source  []string `complete:"source" required:"" placeholder:"NAME" help:"Name of the server to ask. For several, separate them by commas or repeat the flag; each gets a job of its own."`
 	Project string   `complete:"project" placeholder:"NAME" help:"Project that the jobs belong to. Default: the default project of your active group."`
 	every
-	jobFlags
+	jobs.Flags
 }
 
 // Run makes the jobs, and waits for them if asked to.
 func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	file, err := c.read()
@@ -188,7 +189,7 @@ func (c *batchQueryCmd) Run(ctx context.Context, io command.Streams) error {
 		ids[i] = job.ID
 		fmt.Fprintf(c.Progress(io), "Job %d was made, which asks %s.\n", job.ID, command.Printable(job.Source))
 	}
-	return waitForAll(ctx, io, c.Output, cl, ids, c.GiveUpAfter)
+	return jobs.WaitForAll(ctx, io, c.Output, cl, ids, c.GiveUpAfter)
 }
 
 type batchTransferCmd struct {
@@ -201,12 +202,12 @@ type batchTransferCmd struct {
 	Rejected     string `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
 	TrialID      string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName    string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	jobFlags
+	jobs.Flags
 }
 
 // Run makes the job, and waits for it if asked to.
 func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	file, err := c.read()
@@ -234,7 +235,7 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, io, c.Output, cl, made)
+	return c.Follow(ctx, io, c.Output, cl, made)
 }
 
 // tableFlags say where a table goes.

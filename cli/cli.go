@@ -21,6 +21,7 @@ import (
 	"github.com/adit-go/adit/cli/completion"
 	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/cli/hours"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/cli/scu"
 	"github.com/adit-go/adit/cli/search"
 	"github.com/adit-go/adit/dicom/deid"
@@ -49,7 +50,7 @@ type commands struct {
 	Mass         massCmd         `cmd:"" help:"Mass transfers: what a server has of some days, by filters, counted and moved."`
 	Recurrence   recurrenceCmd   `cmd:"" help:"Mass transfers and batch queries that run again and again."`
 	Batch        batchCmd        `cmd:"" help:"Files of rows: ask servers what they describe, and move the studies that they name."`
-	Job          jobCmd          `cmd:"" help:"Jobs and their tasks."`
+	Job          jobs.Cmd        `cmd:"" help:"Jobs and their tasks."`
 	Task         taskCmd         `cmd:"" help:"The tasks of jobs, one by one."`
 	Schedule     hours.Cmd       `cmd:"" help:"When a server may be used, and by how many associations."`
 	Receiver     receiverCmd     `cmd:"" help:"The DICOM receiver: callers that it refused."`

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
 )
 
@@ -44,12 +45,12 @@ type massTransferCmd struct {
 	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
 	every
-	endFlags
+	jobs.EndFlags
 }
 
 // Run makes the job, and waits for it if asked to.
 func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	cl, err := c.Client()
@@ -87,7 +88,7 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.follow(ctx, io, c.Output, cl, made)
+	return c.Follow(ctx, io, c.Output, cl, made)
 }
 
 // filters are those of the file and of the flags.
@@ -166,11 +167,11 @@ func filterOf(mode, text string) (f client.MassFilter, err error) {
 	return f, nil
 }
 
-type massBeginCmd struct{ jobActionCmd }
+type massBeginCmd struct{ jobs.ActionCmd }
 
 // Run begins a dry run.
 func (c *massBeginCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.BeginJob)
+	return c.Act(ctx, io, client.BeginJob)
 }
 
 type massShowCmd struct {
@@ -240,7 +241,7 @@ func (c *massPartitionsCmd) Run(ctx context.Context, io command.Streams) error {
 			if p.To != p.From {
 				days += " to " + p.To
 			}
-			fmt.Fprintf(w, "%s: %s, %s, %d series, %s\n", days, words(p.Status), command.Plural(p.Studies, "study", "studies"),
+			fmt.Fprintf(w, "%s: %s, %s, %d series, %s\n", days, jobs.Words(p.Status), command.Plural(p.Studies, "study", "studies"),
 				p.Series, command.Plural(int(p.Instances), "instance", "instances"))
 			if p.Message != "" && p.Status != client.Success {
 				fmt.Fprintf(w, "  %s\n", command.Printable(p.Message))

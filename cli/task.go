@@ -8,6 +8,7 @@ import (
 	stdio "io"
 
 	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
 )
 
@@ -39,7 +40,7 @@ func (c *taskGetCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	return c.Tell(io, task, func(w stdio.Writer) error {
 		fmt.Fprintf(w, "Job %d:\n", task.JobID)
-		printTask(w, task)
+		jobs.PrintTask(w, task)
 		return nil
 	})
 }
@@ -79,7 +80,7 @@ func (c *oneTask) act(ctx context.Context, io command.Streams, action client.Tas
 	if action == client.KillTask && task.Status == client.InProgress {
 		return c.Say(io, task, "Task %d stops at the next instance.", task.ID)
 	}
-	return c.Say(io, task, "Task %d is %s now.", task.ID, words(task.Status))
+	return c.Say(io, task, "Task %d is %s now.", task.ID, jobs.Words(task.Status))
 }
 
 type taskResetCmd struct{ oneTask }

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
 )
 
@@ -30,40 +30,7 @@ type transferCmd struct {
 	Rejected     string     `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send. The task reports how many were left out."`
 	TrialID      string     `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
 	TrialName    string     `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
-	jobFlags
-}
-
-// jobFlags are those of each command that makes jobs.
-type jobFlags struct {
-	Urgent         bool `help:"Run before everything that is not urgent. Needs a permission."`
-	OutsideWindows bool `help:"Run an urgent job even while a server's window is closed for jobs, within the limit of the server's default. Needs a permission."`
-	endFlags
-}
-
-// endFlags say what is to happen at the end of a job.
-type endFlags struct {
-	Mail        bool          `help:"Send a mail to the job's owner when the job has ended."`
-	Wait        bool          `help:"Show the progress until the job has ended. The exit code is its status; of several jobs, the worst one."`
-	GiveUpAfter time.Duration `placeholder:"D" help:"With --wait: cancel the job if it has not ended after this time (such as 90s or 2h), and say why."`
-}
-
-func (f endFlags) check() error {
-	if f.GiveUpAfter < 0 || f.GiveUpAfter > 0 && !f.Wait {
-		return command.Usage("--give-up-after is a time such as 90s, and goes with --wait")
-	}
-	return nil
-}
-
-// follow tells of a job that was made, and waits for it if asked to.
-func (f endFlags) follow(
-	ctx context.Context, io command.Streams, o command.Output, cl *client.Client, made client.Job,
-) error {
-	if !f.Wait {
-		return o.Say(io, made, "Job %d was made; adit job get %d shows its progress.", made.ID, made.ID)
-	}
-	fmt.Fprintf(o.Progress(io), "Job %d was made.\n", made.ID)
-	ended, err := wait(ctx, io, o, cl, made.ID, f.GiveUpAfter)
-	return tellEnded(io, o, ended, err)
+	jobs.Flags
 }
 
 // pseudonyms is a list with commas. An empty one is refused, perhaps of a variable that is not set: nothing goes out
@@ -106,7 +73,7 @@ func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
 	if len(c.Series) > 0 && len(studies) > 1 {
 		return command.Usage("--series belongs to one study: give one --study, or a transfer per study")
 	}
-	if err := c.check(); err != nil {
+	if err := c.Check(); err != nil {
 		return err
 	}
 	if err := c.complement(studies); err != nil {
@@ -138,7 +105,7 @@ func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return nameStudies(err, studies)
 	}
-	return c.follow(ctx, io, c.Output, cl, made)
+	return c.Follow(ctx, io, c.Output, cl, made)
 }
 
 // sayIdentified refuses a project that would not pseudonymize, and tells who gives a trial that studies are sent with

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/adit-go/adit/cli/command"
+	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
 )
 
@@ -52,7 +53,7 @@ func (c *userUseCmd) Run(ctx context.Context, io command.Streams) error {
 		}
 		fmt.Fprintf(
 			w, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", u.Day, command.Printable(u.Username), token, u.Operation,
-			u.Requests, u.ClientErrors, u.ServerErrors, size(u.Bytes), command.Stamp(u.Last),
+			u.Requests, u.ClientErrors, u.ServerErrors, jobs.Size(u.Bytes), command.Stamp(u.Last),
 		)
 	}
 	return w.Flush()

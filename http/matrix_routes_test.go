@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/people"
 )
 
 // routes is the table of the matrix; matrix_test.go tells how to read it and how to add to it.
@@ -105,7 +106,7 @@ var routes = []row{
 	{route: "POST /api/v1/batch-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","file":"` + transferFile + `"}`},
 	{route: "POST /api/v1/mass-transfers", want: every(201), needs: both, body: `{"source":"SRC","destination":"DST","start_date":"2024-01-01","end_date":"2024-01-02","filters":[{"modality":"CT"}]}`},
 	{route: "GET /api/v1/recurrences", want: every(200)},
-	{route: "POST /api/v1/recurrences", want: every(201), needs: source, body: `{"at":"02:00","query":{"sources":["SRC"],"file":"` + queryFile + `"}}`},
+	{route: "POST /api/v1/recurrences", want: every(201), needs: source, takes: new(people.SectionRight(people.BatchQuery)), body: `{"at":"02:00","query":{"sources":["SRC"],"file":"` + queryFile + `"}}`},
 	{route: "GET /api/v1/recurrences/{id}", want: owned(200), on: newRecurrence},
 	{route: "PATCH /api/v1/recurrences/{id}", want: owned(200), on: newRecurrence, body: `{"paused":true}`},
 	{route: "DELETE /api/v1/recurrences/{id}", want: owned(204), on: newRecurrence},

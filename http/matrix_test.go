@@ -36,6 +36,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/http/rights"
+	"github.com/adit-go/adit/people"
 )
 
 // answers are the statuses for a caller with all rights: the owner of the object, another user, staff, a superuser.
@@ -69,6 +70,8 @@ type row struct {
 	header []string
 	body   string
 	costly bool // it hashes a password: asked with all rights only, as no right matters
+	// what this body takes beyond the table, which leaves it to what is asked for
+	takes *people.Action
 }
 
 // person is somebody in the matrix.

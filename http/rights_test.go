@@ -43,6 +43,9 @@ func TestRights(t *testing.T) {
 	}
 	for _, r := range routes {
 		right := table[r.route]
+		if r.takes != nil {
+			right.Needs = *r.takes
+		}
 		for i, want := range []int{r.want.owner, r.want.user, r.want.staff, r.want.superuser} {
 			require.Equal(
 				t, r.expected(right, roles[i], people.AllPermissions(), nil), want,

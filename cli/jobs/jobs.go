@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package cli
+// Package jobs is the commands about jobs, how they are followed to their end, and the flags of the commands that make
+// them.
+package jobs
 
 import (
 	"cmp"
@@ -21,33 +23,34 @@ import (
 	"github.com/adit-go/adit/client"
 )
 
-type jobCmd struct {
-	List     jobListCmd     `cmd:"" help:"List jobs, newest first."`
-	Get      jobGetCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
-	Wait     jobWaitCmd     `cmd:"" help:"Wait until jobs have ended; the exit code is their status."`
-	Log      jobLogCmd      `cmd:"" help:"Show the logs of a job's tasks. For staff."`
-	Cancel   jobCancelCmd   `cmd:"" help:"Cancel a job that is pending or in progress; \"resume\" takes it up again."`
-	Resume   jobResumeCmd   `cmd:"" help:"Take up a canceled job: its canceled tasks run."`
-	Pause    jobPauseCmd    `cmd:"" help:"Pause a job that is pending or in progress: running tasks stop at the next instance; \"continue\" lets it go on."`
-	Continue jobContinueCmd `cmd:"" help:"Let a paused job go on."`
-	Retry    jobRetryCmd    `cmd:"" help:"Try the failed tasks of a job that ended with failure or warning again: only what is missing is transferred."`
-	Restart  jobRestartCmd  `cmd:"" help:"Run all tasks of a job that has ended, whatever its status, from the beginning. For staff."`
-	Set      jobSetCmd      `cmd:"" help:"Change how urgent a job is."`
-	Delete   jobDeleteCmd   `cmd:"" help:"Delete jobs of which no task has started, with their reports and manifests; staff may also delete jobs that have ended. What was transferred stays."`
+// Cmd is adit job.
+type Cmd struct {
+	List     listCmd     `cmd:"" help:"List jobs, newest first."`
+	Get      getCmd      `cmd:"" help:"Show a job and its tasks, and what is missing."`
+	Wait     waitCmd     `cmd:"" help:"Wait until jobs have ended; the exit code is their status."`
+	Log      logCmd      `cmd:"" help:"Show the logs of a job's tasks. For staff."`
+	Cancel   cancelCmd   `cmd:"" help:"Cancel a job that is pending or in progress; \"resume\" takes it up again."`
+	Resume   resumeCmd   `cmd:"" help:"Take up a canceled job: its canceled tasks run."`
+	Pause    pauseCmd    `cmd:"" help:"Pause a job that is pending or in progress: running tasks stop at the next instance; \"continue\" lets it go on."`
+	Continue continueCmd `cmd:"" help:"Let a paused job go on."`
+	Retry    retryCmd    `cmd:"" help:"Try the failed tasks of a job that ended with failure or warning again: only what is missing is transferred."`
+	Restart  restartCmd  `cmd:"" help:"Run all tasks of a job that has ended, whatever its status, from the beginning. For staff."`
+	Set      setCmd      `cmd:"" help:"Change how urgent a job is."`
+	Delete   deleteCmd   `cmd:"" help:"Delete jobs of which no task has started, with their reports and manifests; staff may also delete jobs that have ended. What was transferred stays."`
 
 	Failures         failures.Cmd              `cmd:"" help:"Show why tasks of a job failed or have warnings, or write their studies into a file."`
 	Manifest         deidentify.JobManifestCmd `cmd:"" help:"Write the manifest of a job for adit deid --verify: what it delivered, with hashes."`
-	Deidentification jobDeidCmd                `cmd:"" help:"Show what de-identification did to the studies of a job."`
+	Deidentification deidCmd                   `cmd:"" help:"Show what de-identification did to the studies of a job."`
 }
 
-type jobDeidCmd struct {
+type deidCmd struct {
 	command.Remote
 	ID  int64 `complete:"job" arg:"" help:"Number of the job."`
 	CSV bool  `name:"csv" help:"Write CSV with a row for each study: counts by action and reason, and no value of the originals."`
 }
 
 // Run shows what was done.
-func (c *jobDeidCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *deidCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -116,7 +119,7 @@ func printDeid(w stdio.Writer, r client.Deidentification) {
 	}
 }
 
-type jobListCmd struct {
+type listCmd struct {
 	command.Remote
 	Status string `placeholder:"STATUS" enum:",unverified,pending,in_progress,canceling,canceled,success,warning,failure" default:"" help:"Only jobs in this status: unverified, pending, in_progress, canceling, canceled, success, warning, failure."`
 	Mine   bool   `help:"Only your own jobs, where you may see those of others."`
@@ -124,7 +127,7 @@ type jobListCmd struct {
 }
 
 // Run lists jobs.
-func (c *jobListCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *listCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -165,16 +168,17 @@ func patients(j client.Job) string {
 // state is the status of a job, and whether it is paused.
 func state(j client.Job) string {
 	if j.Paused {
-		return words(j.Status) + ", paused"
+		return Words(j.Status) + ", paused"
 	}
-	return words(j.Status)
+	return Words(j.Status)
 }
 
-func words(status string) string { return strings.ReplaceAll(status, "_", " ") }
+// Words returns a status for people.
+func Words(status string) string { return strings.ReplaceAll(status, "_", " ") }
 
 func ended(c client.TaskCounts) int { return c.Total() - c.Pending - c.InProgress }
 
-type jobGetCmd struct {
+type getCmd struct {
 	command.Remote
 	ID     int64  `complete:"job" arg:"" help:"Number of the job."`
 	Status string `placeholder:"STATUS" enum:",pending,in_progress,canceled,success,warning,failure" default:"" help:"Only tasks in this status: pending, in_progress, canceled, success, warning, failure."`
@@ -189,7 +193,7 @@ type jobWithTasks struct {
 }
 
 // Run shows a job.
-func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *getCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -225,7 +229,7 @@ func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	printJob(io.Out, job)
 	for _, t := range out.TaskList {
-		printTask(io.Out, t)
+		PrintTask(io.Out, t)
 	}
 	if more {
 		fmt.Fprintln(io.Out, "  There are more tasks; --limit 0 shows all, --status failure those that failed.")
@@ -234,7 +238,7 @@ func (c *jobGetCmd) Run(ctx context.Context, io command.Streams) error {
 }
 
 // watch shows a job as it changes, until it has ended.
-func (c *jobGetCmd) watch(ctx context.Context, io command.Streams, cl *client.Client) error {
+func (c *getCmd) watch(ctx context.Context, io command.Streams, cl *client.Client) error {
 	if !c.JSON {
 		out := c.Progress(io)
 		w := &waiting{client: cl, out: out, bar: command.NewBar(out), id: c.ID, start: time.Now()}
@@ -282,9 +286,9 @@ func printJob(w stdio.Writer, j client.Job) {
 
 // printMoved prints how many instances of a job have arrived, and how fast they come.
 func printMoved(w stdio.Writer, j client.Job) {
-	fmt.Fprintf(w, "Instances: %d of %d, %s", j.Delivered, j.Expected, size(j.Bytes))
+	fmt.Fprintf(w, "Instances: %d of %d, %s", j.Delivered, j.Expected, Size(j.Bytes))
 	if j.Rate != nil {
-		fmt.Fprintf(w, "; %.1f per second, %s/s", j.Rate.InstancesPerSecond, size(int64(j.Rate.BytesPerSecond)))
+		fmt.Fprintf(w, "; %.1f per second, %s/s", j.Rate.InstancesPerSecond, Size(int64(j.Rate.BytesPerSecond)))
 	}
 	if j.ReadyAt != nil {
 		fmt.Fprintf(w, "; ready about %s", command.Stamp(*j.ReadyAt))
@@ -295,15 +299,16 @@ func printMoved(w stdio.Writer, j client.Job) {
 // shownMissing is how many missing instances are named of those that lack for one reason.
 const shownMissing = 3
 
-func printTask(w stdio.Writer, t client.Task) {
+// PrintTask prints how far a task is, and what is missing.
+func PrintTask(w stdio.Writer, t client.Task) {
 	if t.StudyInstanceUID == "" && len(t.Rows) > 0 { // of a batch query, which moves nothing
-		fmt.Fprintf(w, "  Task %d: row %d: %s\n", t.ID, t.Rows[0], words(t.Status))
+		fmt.Fprintf(w, "  Task %d: row %d: %s\n", t.ID, t.Rows[0], Words(t.Status))
 	} else if t.Days != "" { // a partition of a mass transfer
-		fmt.Fprintf(w, "  Task %d: %s: %s\n", t.ID, strings.ReplaceAll(t.Days, "/", " to "), words(t.Status))
+		fmt.Fprintf(w, "  Task %d: %s: %s\n", t.ID, strings.ReplaceAll(t.Days, "/", " to "), Words(t.Status))
 	} else {
 		fmt.Fprintf(
 			w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,
-			command.Printable(t.StudyInstanceUID), words(t.Status), t.Delivered, t.Expected, size(t.Bytes),
+			command.Printable(t.StudyInstanceUID), Words(t.Status), t.Delivered, t.Expected, Size(t.Bytes),
 		)
 	}
 	if t.WhyWaiting != "" {
@@ -348,8 +353,8 @@ func printMissing(w stdio.Writer, series []client.Series) {
 	}
 }
 
-// size returns bytes for people.
-func size(n int64) string {
+// Size returns bytes for people.
+func Size(n int64) string {
 	units := []string{"B", "kB", "MB", "GB", "TB"}
 	v, i := float64(n), 0
 	for v >= 1000 && i < len(units)-1 {
@@ -362,13 +367,13 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %s", v, units[i])
 }
 
-// jobActionCmd does one action.
-type jobActionCmd struct {
+// ActionCmd does one action to a job.
+type ActionCmd struct {
 	command.Remote
 	ID int64 `complete:"job" arg:"" help:"Number of the job."`
 }
 
-func (c *jobActionCmd) act(ctx context.Context, io command.Streams, action client.JobAction) error {
+func (c *ActionCmd) Act(ctx context.Context, io command.Streams, action client.JobAction) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -391,58 +396,58 @@ func acted(j client.Job) string {
 	case j.Status == client.Canceling:
 		return fmt.Sprintf("Job %d is canceling: its running tasks stop at the next instance.", j.ID)
 	}
-	return fmt.Sprintf("Job %d is %s now.", j.ID, words(j.Status))
+	return fmt.Sprintf("Job %d is %s now.", j.ID, Words(j.Status))
 }
 
-type jobCancelCmd struct{ jobActionCmd }
+type cancelCmd struct{ ActionCmd }
 
 // Run cancels.
-func (c *jobCancelCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.CancelJob)
+func (c *cancelCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.CancelJob)
 }
 
-type jobResumeCmd struct{ jobActionCmd }
+type resumeCmd struct{ ActionCmd }
 
 // Run takes a canceled job up again.
-func (c *jobResumeCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.ResumeJob)
+func (c *resumeCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.ResumeJob)
 }
 
-type jobRetryCmd struct{ jobActionCmd }
+type retryCmd struct{ ActionCmd }
 
 // Run tries again.
-func (c *jobRetryCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.RetryJob)
+func (c *retryCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.RetryJob)
 }
 
-type jobRestartCmd struct{ jobActionCmd }
+type restartCmd struct{ ActionCmd }
 
 // Run does all tasks again.
-func (c *jobRestartCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.RestartJob)
+func (c *restartCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.RestartJob)
 }
 
-type jobPauseCmd struct{ jobActionCmd }
+type pauseCmd struct{ ActionCmd }
 
 // Run pauses.
-func (c *jobPauseCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.PauseJob)
+func (c *pauseCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.PauseJob)
 }
 
-type jobContinueCmd struct{ jobActionCmd }
+type continueCmd struct{ ActionCmd }
 
 // Run continues.
-func (c *jobContinueCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.act(ctx, io, client.ContinueJob)
+func (c *continueCmd) Run(ctx context.Context, io command.Streams) error {
+	return c.Act(ctx, io, client.ContinueJob)
 }
 
-type jobDeleteCmd struct {
+type deleteCmd struct {
 	command.Remote
 	ID []int64 `complete:"job" arg:"" help:"Numbers of the jobs."`
 }
 
 // Run deletes. What was transferred stays where it is, and the audit log tells of it.
-func (c *jobDeleteCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *deleteCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -468,13 +473,13 @@ func (c *jobDeleteCmd) Run(ctx context.Context, io command.Streams) error {
 	}), err)
 }
 
-type jobWaitCmd struct {
+type waitCmd struct {
 	command.Remote
 	ID []int64 `complete:"job" arg:"" help:"Numbers of the jobs."`
 }
 
 // Help tells what the exit codes mean.
-func (*jobWaitCmd) Help() string {
+func (*waitCmd) Help() string {
 	return `The exit code is how the job ended: 0 Success, 1 Failure, 3 Warning, 4 Canceled; of several jobs, the worst: Failure, then Canceled, then Warning. Interrupting the command (Ctrl-C) leaves the jobs running and exits with 1. With --json the jobs are written as a list when all of them have ended, and the progress goes to the standard error.`
 }
 
@@ -482,21 +487,21 @@ func (*jobWaitCmd) Help() string {
 var worse = []string{client.Success, client.Warning, client.Canceled, client.Failure}
 
 // Run waits.
-func (c *jobWaitCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *waitCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
 	}
-	return waitForAll(ctx, io, c.Output, cl, c.ID, 0)
+	return WaitForAll(ctx, io, c.Output, cl, c.ID, 0)
 }
 
-// waitForAll waits for jobs, one after the other, and tells how they ended. The error is the exit code of the worst.
-func waitForAll(
+// WaitForAll waits for jobs, one after the other, and tells how they ended. The error is the exit code of the worst.
+func WaitForAll(
 	ctx context.Context, io command.Streams, o command.Output, cl *client.Client, ids []int64, giveUp time.Duration,
 ) error {
 	jobs, worst := []client.Job{}, client.Success
 	for _, id := range ids {
-		job, err := wait(ctx, io, o, cl, id, giveUp)
+		job, err := Wait(ctx, io, o, cl, id, giveUp)
 		if _, ended := errors.AsType[*command.Status](err); err != nil && !ended {
 			return err
 		}
@@ -505,10 +510,10 @@ func waitForAll(
 			worst = job.Status
 		}
 	}
-	return tellEnded(io, o, jobs, verdict(worst))
+	return TellEnded(io, o, jobs, verdict(worst))
 }
 
-type jobLogCmd struct {
+type logCmd struct {
 	command.Remote
 	ID int64 `complete:"job" arg:"" help:"Number of the job."`
 }
@@ -520,7 +525,7 @@ type taskLogLine struct {
 }
 
 // Run shows the logs of all tasks.
-func (c *jobLogCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *logCmd) Run(ctx context.Context, io command.Streams) error {
 	cl, err := c.Client()
 	if err != nil {
 		return err
@@ -548,7 +553,7 @@ func (c *jobLogCmd) Run(ctx context.Context, io command.Streams) error {
 	})
 }
 
-type jobSetCmd struct {
+type setCmd struct {
 	command.Remote
 	ID             int64 `complete:"job" arg:"" help:"Number of the job."`
 	Urgent         *bool `negatable:"" help:"Run before everything that is not urgent. Needs a permission."`
@@ -557,7 +562,7 @@ type jobSetCmd struct {
 }
 
 // Run changes the job.
-func (c *jobSetCmd) Run(ctx context.Context, io command.Streams) error {
+func (c *setCmd) Run(ctx context.Context, io command.Streams) error {
 	change := client.JobChange{Urgent: c.Urgent, OutsideWindows: c.OutsideWindows, Priority: c.Priority}
 	if change == (client.JobChange{}) {
 		return command.Usage("name at least one change: --urgent, --outside-windows or --priority")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-package cli
+package jobs
 
 import (
 	"context"
@@ -37,9 +37,9 @@ type waiting struct {
 	lost     time.Time
 }
 
-// wait follows a job until it has ended, and says how far it is and how it ended. The error is the exit code of its
+// Wait follows a job until it has ended, and says how far it is and how it ended. The error is the exit code of its
 // status.
-func wait(
+func Wait(
 	ctx context.Context, streams command.Streams, o command.Output, cl *client.Client, id int64, giveUp time.Duration,
 ) (client.Job, error) {
 	out := o.Progress(streams)
@@ -57,9 +57,9 @@ func wait(
 	return w.job, w.result(ctx)
 }
 
-// tellEnded writes the job that was waited for, if programs want it; people have been told. The status of the job
+// TellEnded writes the job that was waited for, if programs want it; people have been told. The status of the job
 // stays the exit code.
-func tellEnded(streams command.Streams, o command.Output, answer any, err error) error {
+func TellEnded(streams command.Streams, o command.Output, answer any, err error) error {
 	if _, ended := errors.AsType[*command.Status](err); o.JSON && (err == nil || ended) {
 		return errors.Join(command.PrintJSON(streams.Out, answer), err)
 	}
@@ -132,9 +132,9 @@ func (w *waiting) untilGiveUp(ctx context.Context) (context.Context, context.Can
 func (w *waiting) show(job client.Job) {
 	w.job, w.lost = job, time.Time{}
 	done, total := ended(job.Tasks), job.Tasks.Total()
-	line := fmt.Sprintf("%s: %d of %d tasks ended", words(job.Status), done, total)
+	line := fmt.Sprintf("%s: %d of %d tasks ended", Words(job.Status), done, total)
 	if job.Expected > 0 {
-		line += fmt.Sprintf(", %d of %d instances, %s", job.Delivered, job.Expected, size(job.Bytes))
+		line += fmt.Sprintf(", %d of %d instances, %s", job.Delivered, job.Expected, Size(job.Bytes))
 		if total == 1 {
 			done, total = int(job.Delivered), int(job.Expected)
 		}
@@ -191,7 +191,7 @@ func remarkable(message string) bool {
 
 // result tells how the job ended; the exit code is its status.
 func (w *waiting) result(ctx context.Context) error {
-	w.sayf("Job %d: %s. %s", w.id, words(w.job.Status), w.job.Message)
+	w.sayf("Job %d: %s. %s", w.id, Words(w.job.Status), w.job.Message)
 	shown := 0
 	for t, err := range w.client.Tasks.List(ctx, w.id, client.TaskFilter{Limit: 500}) {
 		if err != nil {
@@ -207,7 +207,7 @@ func (w *waiting) result(ctx context.Context) error {
 		if t, err = w.client.Tasks.Get(ctx, t.ID); err != nil {
 			return err
 		}
-		printTask(w.out, t)
+		PrintTask(w.out, t)
 	}
 	return verdict(w.job.Status)
 }
