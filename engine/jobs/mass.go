@@ -33,7 +33,7 @@ func (svc *Service) CreateMass(ctx context.Context, user people.User, m Mass) (J
 	if err := m.validateCommon(); err != nil {
 		return Job{}, err
 	}
-	return svc.createTransfer(ctx, user, m.Transfer, m.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
+	return making{svc}.createTransfer(ctx, user, m.Transfer, m.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
 		job, err := insertTransfer(ctx, q, user, m.Transfer, len(m.Partitions), p)
 		if err != nil {
 			return 0, err
@@ -58,7 +58,7 @@ func (svc *Service) CheckMass(ctx context.Context, user people.User, t Transfer)
 	if err := t.validateCommon(); err != nil {
 		return 0, err
 	}
-	_, _, project, err = svc.checkTransfer(ctx, user, t)
+	_, _, project, err = making{svc}.checkTransfer(ctx, user, t)
 	return project, err
 }
 

@@ -63,7 +63,7 @@ func earlierJob(ctx context.Context, q *db.Queries, user people.User, key string
 }
 
 // checkOutside refuses a job outside the windows of its servers to those who may not make one.
-func (svc *Service) checkOutside(ctx context.Context, user people.User, outside bool) error {
+func (svc making) checkOutside(ctx context.Context, user people.User, outside bool) error {
 	if !outside {
 		return nil
 	}

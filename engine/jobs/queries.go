@@ -53,7 +53,7 @@ const (
 
 // CreateQueries makes the jobs of a batch query, one for each source, in the order of these. Errors: as Create.
 func (svc *Service) CreateQueries(ctx context.Context, user people.User, b Queries) ([]Job, error) {
-	sources, project, err := svc.checkQueries(ctx, user, b)
+	sources, project, err := making{svc}.checkQueries(ctx, user, b)
 	if err != nil {
 		return nil, err
 	}
@@ -88,11 +88,11 @@ func (svc *Service) CreateQueries(ctx context.Context, user people.User, b Queri
 
 // CheckQueries asks whether the user may make such a batch query, and returns its project. Errors: as CreateQueries.
 func (svc *Service) CheckQueries(ctx context.Context, user people.User, b Queries) (project int64, err error) {
-	_, project, err = svc.checkQueries(ctx, user, b)
+	_, project, err = making{svc}.checkQueries(ctx, user, b)
 	return project, err
 }
 
-func (svc *Service) checkQueries(ctx context.Context, user people.User, b Queries) (
+func (svc making) checkQueries(ctx context.Context, user people.User, b Queries) (
 	sources []int64, project int64, err error,
 ) {
 	if err := b.validate(user); err != nil {
@@ -146,7 +146,7 @@ func (b Queries) validate(user people.User) error {
 }
 
 // querySources finds the servers, and asks whether the user may search them so.
-func (svc *Service) querySources(ctx context.Context, user people.User, b Queries) (ids []int64, err error) {
+func (svc making) querySources(ctx context.Context, user people.User, b Queries) (ids []int64, err error) {
 	for _, name := range b.Sources {
 		node, err := svc.nodes.ByName(ctx, name)
 		if err != nil {

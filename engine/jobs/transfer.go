@@ -66,7 +66,7 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 	if err := t.validate(user); err != nil {
 		return Job{}, err
 	}
-	return svc.createTransfer(ctx, user, t, t.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
+	return making{svc}.createTransfer(ctx, user, t, t.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
 		job, err := insertTransfer(ctx, q, user, t, len(t.Studies), p)
 		if err != nil {
 			return 0, err
@@ -76,7 +76,7 @@ func (svc *Service) Create(ctx context.Context, user people.User, t Transfer) (J
 }
 
 // createTransfer makes the job of a valid transfer by a function, once, if the user may make it.
-func (svc *Service) createTransfer(
+func (svc making) createTransfer(
 	ctx context.Context, user people.User, t Transfer, hash []byte,
 	insert func(q *db.Queries, p db.InsertJobParams) (int64, error),
 ) (Job, error) {
@@ -98,7 +98,7 @@ func (svc *Service) createTransfer(
 }
 
 // checkTransfer asks whether the user may make a valid transfer, and returns what it names.
-func (svc *Service) checkTransfer(ctx context.Context, user people.User, t Transfer) (
+func (svc making) checkTransfer(ctx context.Context, user people.User, t Transfer) (
 	source, destination, project int64, err error,
 ) {
 	if err := svc.checkSettings(ctx, t); err != nil {
@@ -115,7 +115,7 @@ func (svc *Service) checkTransfer(ctx context.Context, user people.User, t Trans
 }
 
 // checkSettings refuses what the settings do not allow of a job: it is too much, or lacks what the site asks for.
-func (svc *Service) checkSettings(ctx context.Context, t Transfer) error {
+func (svc making) checkSettings(ctx context.Context, t Transfer) error {
 	settings, err := svc.People.Settings(ctx)
 	if err != nil {
 		return err
@@ -344,7 +344,7 @@ func (t Transfer) checkPseudonyms() error {
 }
 
 // transferNodes finds source and destination and asks whether the user may use them so.
-func (svc *Service) transferNodes(ctx context.Context, user people.User, t Transfer) (
+func (svc making) transferNodes(ctx context.Context, user people.User, t Transfer) (
 	source, destination int64, err error,
 ) {
 	src, err := svc.nodes.ByName(ctx, t.Source)

@@ -18,12 +18,14 @@ import (
 // filterColumns are the columns of a table of filters, named as the properties of a filter.
 func filterColumns() []batch.Column {
 	return []batch.Column{
-		{Name: "mode", Kind: batch.DescriptionColumn}, {Name: "modality", Kind: batch.ModalitiesColumn},
+		{Name: "mode", Kind: batch.DescriptionColumn},
+		{Name: "modality", Kind: batch.ModalitiesColumn},
 		{Name: "institution_name", Kind: batch.DescriptionColumn},
 		{Name: "apply_institution_on_study", Kind: batch.DescriptionColumn},
 		{Name: "study_description", Kind: batch.DescriptionColumn},
 		{Name: "series_description", Kind: batch.DescriptionColumn},
-		{Name: "series_number", Kind: batch.NumbersColumn}, {Name: "min_age", Kind: batch.NumbersColumn},
+		{Name: "series_number", Kind: batch.NumbersColumn},
+		{Name: "min_age", Kind: batch.NumbersColumn},
 		{Name: "max_age", Kind: batch.NumbersColumn},
 		{Name: "min_number_of_series_related_instances", Kind: batch.NumbersColumn},
 	}

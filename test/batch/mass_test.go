@@ -200,7 +200,8 @@ func TestMassOfSourcesThatHide(t *testing.T) {
 		{"no times", pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyTime}, Study: pacs.ListFaults{Cap: 50}}, jobs.Success},
 		{
 			"neither times nor Patient IDs",
-			pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyTime, dict.PatientID}, Study: pacs.ListFaults{Cap: 50}}, jobs.Warning,
+			pacs.FindFaults{IgnoreKeys: []dict.Tag{dict.StudyTime, dict.PatientID}, Study: pacs.ListFaults{Cap: 50}},
+			jobs.Warning,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

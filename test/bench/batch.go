@@ -35,7 +35,9 @@ var batches = []comparison{
 	{
 		name: "batch-file", what: "Checking a batch file of 100,000 rows: rows/s",
 		ours: ".xlsx", theirs: "the same rows in CSV",
-		required: "≥ 5,000 rows/s (< 20 s)", met: func(r result) bool { return r.median(func(p pair) float64 { return p.ours.perSecond() }) >= manyRows/20 },
+		required: "≥ 5,000 rows/s (< 20 s)", met: func(r result) bool {
+			return r.median(func(p pair) float64 { return p.ours.perSecond() }) >= manyRows/20
+		},
 		prepare: batchFiles,
 	},
 	{
