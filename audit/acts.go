@@ -45,6 +45,7 @@ var acts = map[string]string{
 
 	"job.create": never, "job.change": never, "job.delete": never, "job.verify": never, "job.cancel": never,
 	"job.resume": never, "job.retry": never, "job.restart": never, "job.begin": never, "job.pause": never, "job.continue": never,
+	"job.results": never, "job.failed_rows": never, "job.volumes": never,
 	"recurrence.create": never, "recurrence.change": never, "recurrence.delete": never, "recurrence.run": never,
 	"task.delete": never, "task.reset": never, "task.kill": never, ActBegin: never, ActTransfer: never,
 	"quarantine.release": never, "quarantine.delete": never,

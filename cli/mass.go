@@ -33,7 +33,7 @@ type massTransferCmd struct {
 	Until        string   `placeholder:"YYYY-MM-DD" help:"The last day. Not with --every, which goes on until yesterday each time."`
 	Weekly       bool     `help:"Look through seven days at once. Default: through each day by itself."`
 	Filters      string   `placeholder:"FILE" help:"Filters: a JSON array of objects (.json), or a table (.xlsx, .csv) whose columns are named as their properties. - reads JSON from the standard input."`
-	Include      []string `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that includes, such as modality=CT,study_description=*head*,min_age=18. May be repeated."`
+	Include      []string `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that includes, such as modality=CT,study_description=*head*,min_age=18; a comma within a value is \\,. May be repeated."`
 	Exclude      []string `sep:"none" placeholder:"KEY=VALUE,…" help:"A filter that excludes. May be repeated."`
 	DryRun       bool     `help:"Only count what there is. adit mass begin JOB moves it afterwards."`
 	KeepIdentity bool     `help:"Send the studies as they are, with their patients. Needs a permission. Default: de-identify."`
@@ -148,6 +148,9 @@ func filterOf(mode, text string) (f client.MassFilter, err error) {
 		if !ok || key == "" || value == "" {
 			return f, fmt.Errorf("write KEY=VALUE, with commas between several")
 		}
+		if _, twice := values[key]; twice && key != "mode" {
+			return f, fmt.Errorf("%s is given twice; make a filter for each", command.Printable(key))
+		}
 		switch key {
 		case "series_number", "min_age", "max_age", "min_number_of_series_related_instances", "apply_institution_on_study":
 			values[key] = json.RawMessage(value)
@@ -210,12 +213,16 @@ func (c *massShowCmd) Run(ctx context.Context, io command.Streams) error {
 		if m.Found.Uncounted > 0 {
 			fmt.Fprintf(w, "  and those of %d series that the source does not count\n", m.Found.Uncounted)
 		}
+		if m.DryRun && m.Found.Series == 0 {
+			fmt.Fprintln(w, "Nothing is moved.")
+			return nil
+		}
 		if m.DryRun {
 			fmt.Fprintf(w, "Nothing is moved. adit mass begin %d moves it.\n", c.Job)
 			return nil
 		}
-		_, err := fmt.Fprintf(w, "Studies: %d of %d moved (%d warning, %d failure)\n",
-			m.Moved.Success+m.Moved.Warning, m.Moved.All, m.Moved.Warning, m.Moved.Failure)
+		_, err := fmt.Fprintf(w, "Studies: %d of %d moved, %d with a warning, %d failed\n",
+			m.Moved.Success, m.Moved.All, m.Moved.Warning, m.Moved.Failure)
 		return err
 	})
 }
@@ -241,8 +248,12 @@ func (c *massPartitionsCmd) Run(ctx context.Context, io command.Streams) error {
 			if p.To != p.From {
 				days += " to " + p.To
 			}
-			fmt.Fprintf(w, "%s: %s, %s, %d series, %s\n", days, jobs.Words(p.Status), command.Plural(p.Studies, "study", "studies"),
-				p.Series, command.Plural(int(p.Instances), "instance", "instances"))
+			fmt.Fprintf(w, "%s: %s, %s, %d series",
+				days, jobs.Words(p.Status), command.Plural(p.Studies, "study", "studies"), p.Series)
+			if p.Instances > 0 || p.Series == 0 { // else the source doesn't count them
+				fmt.Fprintf(w, ", %s", command.Plural(int(p.Instances), "instance", "instances"))
+			}
+			fmt.Fprintln(w)
 			if p.Message != "" && p.Status != client.Success {
 				fmt.Fprintf(w, "  %s\n", command.Printable(p.Message))
 			}

@@ -32,7 +32,7 @@ type every struct {
 }
 
 var (
-	everyForm = regexp.MustCompile(`^(?:([a-z, -]+) +)?([0-9]{2}:[0-9]{2})$`)
+	everyForm = regexp.MustCompile(`^(?:([a-z, -]+) +)?((?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
 	weekdays  = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
 )
 
@@ -102,12 +102,23 @@ func printRecurrence(w stdio.Writer, r client.Recurrence) {
 	if r.Kind == client.MassTransferJob {
 		what = fmt.Sprintf("mass transfer from %s to %s", strings.Join(r.Sources, ", "), r.Destination)
 	}
-	fmt.Fprintf(w, "Recurrence %d: %s, by %s; %s\n", r.ID, command.Printable(what), command.Printable(r.Owner), when(r))
+	fmt.Fprintf(w, "Recurrence %d: %s, by %s; %s\n",
+		r.ID, command.Printable(what), command.Printable(r.Owner), when(r))
 	if r.Title != "" {
 		fmt.Fprintf(w, "  Title: %s\n", command.Printable(r.Title))
 	}
+	if r.StartDate != "" {
+		fmt.Fprintf(w, "  Days from %s on, with an overlap of %s\n",
+			r.StartDate, command.Plural(r.OverlapDays, "day", "days"))
+	}
+	if r.LastDay != "" {
+		fmt.Fprintf(w, "  It runs until %s.\n", r.LastDay)
+	}
 	if r.Covered != "" {
 		fmt.Fprintf(w, "  All days up to %s were looked through.\n", r.Covered)
+	}
+	if r.JobID != 0 && r.Message == "" {
+		fmt.Fprintf(w, "  Job %d is its last run.\n", r.JobID)
 	}
 	if r.Message != "" {
 		fmt.Fprintf(w, "  %s\n", command.Printable(r.Message))
@@ -145,7 +156,7 @@ type oneRecurrence struct {
 
 // tell does something with the recurrence, and prints it as it is then.
 func (c *oneRecurrence) tell(
-	ctx context.Context, io command.Streams, do func(cl *client.Client) (client.Recurrence, error),
+	io command.Streams, do func(cl *client.Client) (client.Recurrence, error),
 ) error {
 	cl, err := c.Client()
 	if err != nil {
@@ -165,7 +176,7 @@ type recurrenceShowCmd struct{ oneRecurrence }
 
 // Run shows a recurrence.
 func (c *recurrenceShowCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.tell(ctx, io, func(cl *client.Client) (client.Recurrence, error) { return cl.Recurrences.Get(ctx, c.ID) })
+	return c.tell(io, func(cl *client.Client) (client.Recurrence, error) { return cl.Recurrences.Get(ctx, c.ID) })
 }
 
 type recurrenceSetCmd struct {
@@ -179,13 +190,13 @@ func (c *recurrenceSetCmd) Run(ctx context.Context, io command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.tell(ctx, io, func(cl *client.Client) (client.Recurrence, error) {
+	return c.tell(io, func(cl *client.Client) (client.Recurrence, error) {
 		return cl.Recurrences.Change(ctx, c.ID, client.RecurrenceChange{Plan: &plan})
 	})
 }
 
 func (c *oneRecurrence) pause(ctx context.Context, io command.Streams, paused bool) error {
-	return c.tell(ctx, io, func(cl *client.Client) (client.Recurrence, error) {
+	return c.tell(io, func(cl *client.Client) (client.Recurrence, error) {
 		return cl.Recurrences.Change(ctx, c.ID, client.RecurrenceChange{Paused: &paused})
 	})
 }
@@ -208,7 +219,7 @@ type recurrenceRunCmd struct{ oneRecurrence }
 
 // Run makes a run at once.
 func (c *recurrenceRunCmd) Run(ctx context.Context, io command.Streams) error {
-	return c.tell(ctx, io, func(cl *client.Client) (client.Recurrence, error) { return cl.Recurrences.Run(ctx, c.ID) })
+	return c.tell(io, func(cl *client.Client) (client.Recurrence, error) { return cl.Recurrences.Run(ctx, c.ID) })
 }
 
 type recurrenceDeleteCmd struct{ oneRecurrence }

@@ -11,7 +11,8 @@ import (
 )
 
 // MassFilter says which series a mass transfer is about. A series is taken that fits an including filter and no
-// excluding one. Texts match as a whole, without regard to case, accents and blanks; * is for any characters, ? for one.
+// excluding one. Texts match as a whole, without regard to case, accents and blanks; * is for any characters, ? for
+// one.
 type MassFilter struct {
 	Mode               string `json:"mode,omitempty" enum:"include,exclude" default:"include" doc:"Whether series that fit are taken or left out." example:"include"`
 	Modality           string `json:"modality,omitempty" maxLength:"16" doc:"Modality of the series." example:"CT"`

@@ -81,7 +81,9 @@ func (c Recurrences) Get(ctx context.Context, id int64) (Recurrence, error) {
 func recurrencePath(id int64) string { return fmt.Sprintf("/api/v1/recurrences/%d", id) }
 
 // Change changes when a recurrence runs.
-func (c Recurrences) Change(ctx context.Context, id int64, change RecurrenceChange, only ...Condition) (Recurrence, error) {
+func (c Recurrences) Change(
+	ctx context.Context, id int64, change RecurrenceChange, only ...Condition,
+) (Recurrence, error) {
 	var r Recurrence
 	return r, c.do(ctx, request{method: http.MethodPatch, path: recurrencePath(id), body: change}.only(only), &r)
 }

@@ -46,7 +46,7 @@ const filled = `
 	SELECT job_id, id, 'p', '', '', '', '1.2', '', '', '', '{CT}', '', '', 1 FROM tasks;
 	INSERT INTO partitions (task_id, first_day, last_day) SELECT id, '20240101', '20240101' FROM tasks;
 	INSERT INTO volumes (job_id, partition_id, task_id, patient_id, accession_number, study_instance_uid, study_date, study_time, study_description, series_instance_uid, modality, series_description, institution_name, instances)
-	SELECT job_id, id, id, 'p', '', '1.2', '20240101', '', '', '1.2.' || id, 'CT', '', '', 1 FROM tasks;
+	SELECT t.job_id, t.id, t.id AS task, 'p', '', '1.2', '20240101', '', '', '1.2.' || t.id, 'CT', '', '', 1 FROM tasks t;
 	INSERT INTO recurrences (owner_id, kind, title, settings, weekdays, at_minute)
 	SELECT 1 + (n <= 20)::integer, 'batch_query', '', '{}', '{}', 0 FROM generate_series(1, $rows) n;
 	INSERT INTO audit (at, username, action, patient_id, study_uid)

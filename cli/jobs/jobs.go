@@ -301,11 +301,12 @@ const shownMissing = 3
 
 // PrintTask prints how far a task is, and what is missing.
 func PrintTask(w stdio.Writer, t client.Task) {
-	if t.StudyInstanceUID == "" && len(t.Rows) > 0 { // of a batch query, which moves nothing
+	switch {
+	case t.StudyInstanceUID == "" && len(t.Rows) > 0: // of a batch query, which moves nothing
 		fmt.Fprintf(w, "  Task %d: row %d: %s\n", t.ID, t.Rows[0], Words(t.Status))
-	} else if t.Days != "" { // a partition of a mass transfer
+	case t.Days != "": // a partition of a mass transfer
 		fmt.Fprintf(w, "  Task %d: %s: %s\n", t.ID, strings.ReplaceAll(t.Days, "/", " to "), Words(t.Status))
-	} else {
+	default:
 		fmt.Fprintf(
 			w, "  Task %d: study %s: %s, %d of %d instances, %s\n", t.ID,
 			command.Printable(t.StudyInstanceUID), Words(t.Status), t.Delivered, t.Expected, Size(t.Bytes),
@@ -373,6 +374,7 @@ type ActionCmd struct {
 	ID int64 `complete:"job" arg:"" help:"Number of the job."`
 }
 
+// Act does the action, and tells how the job is then.
 func (c *ActionCmd) Act(ctx context.Context, io command.Streams, action client.JobAction) error {
 	cl, err := c.Client()
 	if err != nil {

@@ -33,7 +33,7 @@ func (svc *Service) CreateMass(ctx context.Context, user people.User, m Mass) (J
 	if err := m.validateCommon(); err != nil {
 		return Job{}, err
 	}
-	return making{svc}.createTransfer(ctx, user, m.Transfer, m.hash(), func(q *db.Queries, p db.InsertJobParams) (int64, error) {
+	insert := func(q *db.Queries, p db.InsertJobParams) (int64, error) {
 		job, err := insertTransfer(ctx, q, user, m.Transfer, len(m.Partitions), p)
 		if err != nil {
 			return 0, err
@@ -49,7 +49,8 @@ func (svc *Service) CreateMass(ctx context.Context, user people.User, m Mass) (J
 			days.FirstDays, days.LastDays = append(days.FirstDays, d.First), append(days.LastDays, d.Last)
 		}
 		return job.ID, q.InsertPartitions(ctx, days)
-	})
+	}
+	return making{svc}.createTransfer(ctx, user, m.Transfer, m.hash(), insert)
 }
 
 // CheckMass asks whether the user may make such a mass transfer, and returns its project. Errors: as CreateMass.

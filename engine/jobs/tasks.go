@@ -222,6 +222,10 @@ func actOnTask(ctx context.Context, q *db.Queries, job db.Job, row db.Task, acti
 		if err := allowed("delete", "task", row.Status, []string{Pending}); err != nil {
 			return err
 		}
+		if job.Kind == MassTransfer && row.StudyInstanceUid == "" {
+			return &refusal.Conflict{Reason: "a day of a mass transfer can't be left out, since the job would end as if all " +
+				"days were looked through; cancel the job, and make one of other days"}
+		}
 		if total(job) == 1 {
 			return &refusal.Conflict{Reason: "this is the job's last task; delete the job instead"}
 		}

@@ -18,8 +18,8 @@ import (
 // asker asks a source for the studies of a window.
 type asker func(ctx context.Context, w query.Window) (query.Answers, error)
 
-// discovery finds all studies of some days, whatever a source keeps to itself. Many tell no more than so many studies at
-// once, and most of those don't say so. DESIGN.md says how it goes about that.
+// discovery finds all studies of some days, whatever a source keeps to itself. Many tell no more than so many studies
+// at once, and most of those don't say so. DESIGN.md says how it goes about that.
 type discovery struct {
 	ask   asker
 	limit int // that the server is configured to have; 0: none is known
@@ -138,9 +138,9 @@ func (d *discovery) inHalves(ctx context.Context, w query.Window, refused int, e
 }
 
 // hides reports whether the source may hide studies of a window: the halves have one that the whole did not bring, so
-// that there is a limit of which nobody told. Where a half has as many answers as the whole, the limit may have cut both,
-// and the half is looked at itself. Of studies without a time halves of a day prove nothing, nor if they don't bring what
-// the whole brought.
+// that there is a limit of which nobody told. Where a half has as many answers as the whole, the limit may have cut
+// both, and the half is looked at itself. Of studies without a time halves of a day prove nothing, nor if they don't
+// bring what the whole brought.
 func (d *discovery) hides(ctx context.Context, w query.Window, a query.Answers) (bool, error) {
 	if a.Count < few || a.Beside.Times || a.Beside.Days {
 		return false, nil
@@ -253,7 +253,8 @@ func (d *discovery) times(ctx context.Context, w query.Window, refused int) (all
 func (d *discovery) byPatient(ctx context.Context, w query.Window) (all bool, err error) {
 	known := map[string]bool{}
 	for _, s := range d.studies {
-		known[s.StudyInstanceUID] = s.StudyDate == w.FirstDay && (w.Modality == "" || hasModality(s.ModalitiesInStudy, w.Modality))
+		known[s.StudyInstanceUID] = s.StudyDate == w.FirstDay &&
+			(w.Modality == "" || hasModality(s.ModalitiesInStudy, w.Modality))
 	}
 	if all, err = d.patients(ctx, w, d.asked+maxParts, known); err != nil || !all {
 		return false, err
@@ -266,7 +267,9 @@ func (d *discovery) byPatient(ctx context.Context, w query.Window) (all bool, er
 
 // patients asks for all beginnings of a Patient ID, further ones where these don't bring all, and takes what they bring
 // out of what is known. It gives up after so many questions of the discovery.
-func (d *discovery) patients(ctx context.Context, w query.Window, most int, known map[string]bool) (all bool, err error) {
+func (d *discovery) patients(ctx context.Context, w query.Window, most int, known map[string]bool) (
+	all bool, err error,
+) {
 	if len(w.PatientIDs) >= deepest {
 		return false, nil
 	}

@@ -68,8 +68,24 @@ func (f *Filter) tidy() (field, reason string) {
 	if f.Mode == "" {
 		f.Mode = Include
 	}
+	if field, reason = f.tidyTexts(); reason != "" {
+		return field, reason
+	}
+	switch {
+	case f.Mode != Include && f.Mode != Exclude:
+		return ".mode", "must be include or exclude"
+	case f.excludes() && *f == (Filter{Mode: Exclude, InstitutionOnStudy: f.InstitutionOnStudy}):
+		return "", "a filter that excludes needs at least one criterion; without one it would leave out everything"
+	case f.MinInstances != nil && *f.MinInstances < 1:
+		return ".min_number_of_series_related_instances", "must be 1 or more"
+	}
+	return f.checkAges()
+}
+
+func (f *Filter) tidyTexts() (field, reason string) {
 	f.Modality = strings.ToUpper(strings.TrimSpace(f.Modality))
-	if f.Modality != "" && (dimse.CheckKey(dict.CS, f.Modality) != nil || strings.ContainsFunc(f.Modality, fault.BadInExactKey)) {
+	if f.Modality != "" &&
+		(dimse.CheckKey(dict.CS, f.Modality) != nil || strings.ContainsFunc(f.Modality, fault.BadInExactKey)) {
 		return ".modality", "one modality such as CT; make a filter for each"
 	}
 	for name, text := range map[string]*string{
@@ -81,19 +97,17 @@ func (f *Filter) tidy() (field, reason string) {
 			return name, fault.TextReason
 		}
 	}
+	return "", ""
+}
+
+func (f *Filter) checkAges() (field, reason string) {
 	switch {
-	case f.Mode != Include && f.Mode != Exclude:
-		return ".mode", "must be include or exclude"
-	case f.excludes() && *f == (Filter{Mode: Exclude, InstitutionOnStudy: f.InstitutionOnStudy}):
-		return "", "a filter that excludes needs at least one criterion; without one it would leave out everything"
 	case f.MinAge != nil && *f.MinAge < 0:
 		return ".min_age", "must be 0 or more"
 	case f.MaxAge != nil && *f.MaxAge < 0:
 		return ".max_age", "must be 0 or more"
 	case f.MinAge != nil && f.MaxAge != nil && *f.MinAge > *f.MaxAge:
 		return ".max_age", "must not be below min_age"
-	case f.MinInstances != nil && *f.MinInstances < 1:
-		return ".min_number_of_series_related_instances", "must be 1 or more"
 	}
 	return "", ""
 }

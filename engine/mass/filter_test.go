@@ -156,6 +156,7 @@ func TestReadFilters(t *testing.T) {
 	for name, bad := range map[string]string{
 		"an unknown mode": "modality,mode\nCT,perhaps\n", "no number": "modality,min_age\nCT,old\n", "no column": "a,b\n1,2\n",
 		"no row": "modality\n", "a near miss": "Modality\nCT\n",
+		"an unknown column": "modality,eye_colour\nCT,blue\n",
 	} {
 		_, err := Read(t.Context(), []byte(bad))
 		require.Error(t, err, name)

@@ -199,20 +199,11 @@ func (p *partition) seriesOf(ctx context.Context, line *inquiry.Line, s query.Fo
 			func(s query.FoundSeries) bool { return s.Modality != "" },
 		},
 	} {
-		if p.filters.asks(of.asked) && len(list) > 0 && !anyOf(list, of.said) {
+		if p.filters.asks(of.asked) && len(list) > 0 && !slices.ContainsFunc(list, of.said) {
 			p.silent[what]++
 		}
 	}
 	return list, nil
-}
-
-func anyOf(list []query.FoundSeries, is func(s query.FoundSeries) bool) bool {
-	for _, s := range list {
-		if is(s) {
-			return true
-		}
-	}
-	return false
 }
 
 const shownDoubts = 3 // in a task's message
@@ -229,15 +220,17 @@ func (p *partition) Found() (message string, remarks []string) {
 			"Of %s the source %s, so that the filters could not judge them all.", counted(n, "study", "studies"), what,
 		))
 	}
-	message = fmt.Sprintf("%s of %s found, of %s.",
-		counted(len(p.volumes), "series", "series"), counted(p.studies, "study", "studies"),
-		counted(p.searched, "study", "studies")+" that were looked at",
-	)
-	if len(p.volumes) == 0 {
-		message = "No series found for this partition."
+	switch {
+	case len(p.volumes) > 0:
+		message = fmt.Sprintf("%s of %s found; %s looked at.", counted(len(p.volumes), "series", "series"),
+			counted(p.studies, "study", "studies"), counted(p.searched, "study", "studies"))
+	case p.known > 0:
+		message = "Nothing new found."
+	default:
+		message = "No series found."
 	}
 	if p.known > 0 {
-		message += fmt.Sprintf(" Further %s: earlier runs have delivered them.", counted(p.known, "series", "series"))
+		message += fmt.Sprintf(" Earlier runs have delivered %s.", counted(p.known, "series", "series"))
 	}
 	return message, remarks
 }

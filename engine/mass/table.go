@@ -39,6 +39,11 @@ func Read(ctx context.Context, file []byte) (Filters, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(t.Extra) > 0 {
+		return nil, &refusal.Invalid{Field: "file", Reason: fmt.Sprintf(
+			"no filter has what the column %s is about; remove it, or name it as a property of a filter", t.Extra[0],
+		)}
+	}
 	if len(t.Faults) > 0 {
 		return nil, &refusal.Invalid{Field: "file", Reason: t.Faults[0].Sentence}
 	}

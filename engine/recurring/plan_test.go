@@ -3,12 +3,15 @@
 package recurring
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/mass"
 )
 
 // TestNext keeps to the clock on the wall, over both changes of it.
@@ -62,4 +65,27 @@ func TestDays(t *testing.T) {
 			require.Equal(t, test.to, last.Format(dayForm))
 		})
 	}
+}
+
+// TestStoredSettings: what the database has of a recurrence means the same in later versions.
+func TestStoredSettings(t *testing.T) {
+	var s Settings
+	require.NoError(t, json.Unmarshal([]byte(`{"mass": {"Title": "A", "Source": "PACS", "Destination": "DST", "Project": "P",
+		"TrialProtocolID": "T", "Pseudonymize": true, "LeaveOutRejected": false, "MailWhenFinished": true, "Weekly": true,
+		"First": "2026-12-01T00:00:00Z", "Filters": [{"mode": "include", "modality": "CT", "min_age": 18}]}}`), &s))
+	require.Equal(t, &mass.Order{
+		Transfer: jobs.Transfer{
+			About: jobs.About{Title: "A"}, Source: "PACS", Destination: "DST", Project: "P", TrialProtocolID: "T",
+			Pseudonymize: true, LeaveOutRejected: new(false), MailWhenFinished: true,
+		},
+		Weekly: true, First: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
+		Filters: mass.Filters{{Mode: mass.Include, Modality: "CT", MinAge: new(18)}},
+	}, s.Mass)
+	s = Settings{}
+	require.NoError(t, json.Unmarshal([]byte(`{"query": {"Title": "B", "Sources": ["PACS"], "Project": "P", "ExtraColumns": ["C"],
+		"Rows": [{"row": 2, "patient_id": "1", "modalities": ["CT"], "extra": ["x"]}]}}`), &s))
+	require.Equal(t, &jobs.Queries{
+		About: jobs.About{Title: "B"}, Sources: []string{"PACS"}, Project: "P", ExtraColumns: []string{"C"},
+		Rows: []jobs.Query{{Row: 2, PatientID: "1", Modalities: []string{"CT"}, Extra: []string{"x"}}},
+	}, s.Query)
 }

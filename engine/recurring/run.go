@@ -112,53 +112,61 @@ func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
 		if err != nil {
 			return err
 		}
-		if !atOnce && (row.Paused || row.NextAt == nil || row.NextAt.After(now)) {
-			if row.NextAt != nil && row.NextAt.After(now.AddDate(0, 0, 9)) {
-				return svc.planAnew(ctx, q, row, now)
-			}
+		switch isDue := !row.Paused && row.NextAt != nil && !row.NextAt.After(now); {
+		case atOnce, isDue:
+		case row.NextAt != nil && row.NextAt.After(now.AddDate(0, 0, farthest)):
+			return svc.planAnew(ctx, q, row, now)
+		default:
 			return nil // another member was faster
 		}
-		last, err := svc.last(ctx, q, row)
-		if err != nil {
+		switch last, err := svc.last(ctx, q, row); {
+		case err != nil:
 			return err
-		}
-		switch {
 		case !done(last) && atOnce:
 			return &refusal.Conflict{Reason: "the last run goes on; it runs once at a time"}
 		case !done(last):
 			return nil
-		case !row.Reported:
-			if err := svc.report(ctx, q, id); err != nil {
-				return err
-			}
-			if row, err = q.LockRecurrence(ctx, id); err != nil {
-				return err
-			}
 		}
-		r, err := recurrenceOf(row, "")
-		if err != nil {
+		if err := svc.report(ctx, q, id); err != nil {
 			return err
 		}
-		p := db.RanRecurrenceParams{ID: id, NextAt: r.Plan().next(now)}
-		list, err := svc.make(ctx, q, r, now)
-		if errors.Is(err, errNothingYet) && !atOnce {
-			p.Message, err = errNothingYet.Reason+".", nil
-		} else if err == nil {
-			p.JobID = &list[0].ID
-		} else if reason, ok := refused(err); ok && !atOnce {
-			p.Message = "It could not run: " + reason
-			err = svc.tell(ctx, q, r, "could not run", p.Message)
-		}
-		if err != nil {
+		if row, err = q.LockRecurrence(ctx, id); err != nil {
 			return err
 		}
-		if atOnce {
-			if err := audit.Record(ctx, q, entry(row, "run", r.Settings)); err != nil {
-				return err
-			}
-		}
-		return q.RanRecurrence(ctx, p)
+		return svc.runNext(ctx, q, row, now, atOnce)
 	})
+}
+
+// farthest is how many days lie before the next run at the most, and some more.
+const farthest = 9
+
+// runNext makes the next run, of which nothing stands in the way, and notes it.
+func (svc *Service) runNext(ctx context.Context, q *db.Queries, row db.Recurrence, now time.Time, atOnce bool) error {
+	r, err := recurrenceOf(row, "")
+	if err != nil {
+		return err
+	}
+	p := db.RanRecurrenceParams{ID: r.ID, NextAt: r.Plan().next(now)}
+	list, err := svc.make(ctx, q, r, now)
+	switch reason, ok := refused(err); {
+	case err == nil:
+		p.JobID = &list[0].ID
+	case atOnce || !ok:
+		return err
+	case errors.Is(err, errNothingYet):
+		p.Message = reason
+	default:
+		p.Message = "It could not run: " + reason
+		if err := svc.tell(ctx, q, r, "could not run", p.Message); err != nil {
+			return err
+		}
+	}
+	if atOnce {
+		if err := audit.Record(ctx, q, entry(row, "run", r.Settings)); err != nil {
+			return err
+		}
+	}
+	return q.RanRecurrence(ctx, p)
 }
 
 // planAnew plans a run that was planned while the clock ran ahead.
@@ -170,7 +178,9 @@ func (svc *Service) planAnew(ctx context.Context, q *db.Queries, row db.Recurren
 }
 
 // errNothingYet is why a mass transfer has no run: each day that it is about is looked through, or not over.
-var errNothingYet = &refusal.Conflict{Reason: "there is no day to look through yet: each run goes on until the day before it"}
+var errNothingYet = &refusal.Conflict{
+	Reason: "there is no day to look through yet: each run goes on until the day before it",
+}
 
 // refused returns what a person is told of why a run could not be made; false: it is ADIT's own trouble.
 func refused(err error) (reason string, ok bool) {
@@ -211,8 +221,8 @@ func (svc *Service) make(ctx context.Context, q *db.Queries, r Recurrence, now t
 	return svc.jobs.CreateQueries(ctx, user, b)
 }
 
-// days are those that a run of a mass transfer looks through: from those on that no run has looked through to its end, and
-// some before, until yesterday. The last comes before the first where there is no such day yet.
+// days are those that a run of a mass transfer looks through: from those on that no run has looked through to its end,
+// and some before, until yesterday. The last comes before the first where there is no such day yet.
 func (r Recurrence) days(now time.Time) (first, last time.Time) {
 	first, _ = time.Parse(dayForm, r.FirstDay) // it was written so
 	if covered, err := time.Parse(dayForm, r.Covered); err == nil {
@@ -242,33 +252,27 @@ func (svc *Service) report(ctx context.Context, q *db.Queries, id int64) error {
 	if len(list) == 0 {
 		return q.ReportRecurrence(ctx, p)
 	}
-	ids, failed, ended := []int64{}, false, true
-	for _, j := range list {
-		ids = append(ids, j.ID)
-		failed = failed || j.Status == jobs.Failure
-		ended = ended && (j.Status == jobs.Success || j.Status == jobs.Warning)
-	}
-	found, err := q.CountFound(ctx, ids)
+	found, status, err := svc.outcome(ctx, q, list)
 	if err != nil {
 		return err
 	}
-	if ended && row.Kind == jobs.MassTransfer {
-		m, err := q.GetMass(ctx, ids[0])
+	what := ""
+	switch {
+	case status == jobs.Failure:
+		what, p.Message = "failed", fmt.Sprintf("Job %d failed.", *row.JobID)
+	case status == jobs.Canceled:
+		p.Message = fmt.Sprintf("Job %d was canceled.", *row.JobID)
+	case found == 0:
+		what, p.Message = "found nothing new", fmt.Sprintf("Job %d found nothing new.", *row.JobID)
+	default:
+		p.Message = fmt.Sprintf("Job %d found %d new.", *row.JobID, found)
+	}
+	if status == jobs.Success && row.Kind == jobs.MassTransfer {
+		m, err := q.GetMass(ctx, *row.JobID)
 		if err != nil {
 			return err
 		}
 		p.Covered = m.LastDay
-	}
-	what := ""
-	switch {
-	case failed:
-		what, p.Message = "failed", fmt.Sprintf("Job %d failed.", ids[0])
-	case !ended:
-		p.Message = fmt.Sprintf("Job %d was canceled.", ids[0])
-	case found == 0:
-		what, p.Message = "found nothing new", fmt.Sprintf("Job %d found nothing new.", ids[0])
-	default:
-		p.Message = fmt.Sprintf("Job %d found %d new.", ids[0], found)
 	}
 	if what != "" {
 		if err := svc.tell(ctx, q, r, what, p.Message); err != nil {
@@ -276,6 +280,24 @@ func (svc *Service) report(ctx context.Context, q *db.Queries, id int64) error {
 		}
 	}
 	return q.ReportRecurrence(ctx, p)
+}
+
+// outcome says how the jobs of a run ended together, and how much they found. It is Success where all has been done,
+// whatever warnings there were, and Canceled where some of it was not.
+func (svc *Service) outcome(ctx context.Context, q *db.Queries, list []db.Job) (found int64, status string, err error) {
+	var ids []int64
+	status = jobs.Success
+	for _, j := range list {
+		ids = append(ids, j.ID)
+		switch {
+		case j.Status == jobs.Failure:
+			status = jobs.Failure
+		case status == jobs.Success && (j.Status == jobs.Canceled || j.NCanceled > 0):
+			status = jobs.Canceled
+		}
+	}
+	found, err = q.CountFound(ctx, ids)
+	return found, status, err
 }
 
 // tell sends a mail to the owner.

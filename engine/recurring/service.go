@@ -124,6 +124,8 @@ func (svc *Service) Create(ctx context.Context, user people.User, p Plan, s Sett
 		row.Kind, row.Title, row.FirstDay = jobs.MassTransfer, s.Mass.Title, s.Mass.First.Format(dayForm)
 		s.Mass.DryRun = false
 		s.Mass.Project, err = svc.projectName(ctx, user, s.Mass.Project, svc.mass.Check, s.Mass)
+	case s.Query != nil && p.Overlap > 0:
+		err = &refusal.Invalid{Field: "overlap_days", Reason: "a batch query has no days, and so no overlap"}
 	case s.Query != nil && len(s.Query.Rows) > maxRows:
 		err = &refusal.Invalid{Field: "file", Reason: fmt.Sprintf("a batch query that recurs has at most %d rows", maxRows)}
 	case s.Query != nil:
@@ -145,6 +147,7 @@ func (svc *Service) Create(ctx context.Context, user people.User, p Plan, s Sett
 	if row.NextAt = p.next(now); row.NextAt == nil {
 		return Recurrence{}, &refusal.Invalid{Field: "last_day", Reason: "it would never run: its last day comes before"}
 	}
+	//nolint:musttag // the names are held by TestStoredSettings
 	if row.Settings, err = json.Marshal(s); err != nil {
 		return Recurrence{}, err
 	}
@@ -185,7 +188,9 @@ func (svc *Service) now(ctx context.Context) (time.Time, error) {
 func entry(r db.Recurrence, act string, s Settings) audit.Entry {
 	e := audit.Entry{
 		Action: "recurrence." + act, Object: fmt.Sprintf("recurrence %d", r.ID),
-		Detail: map[string]any{"kind": r.Kind, "weekdays": r.Weekdays, "at": clock(r.AtMinute), "until": r.UntilDay, "paused": r.Paused},
+		Detail: map[string]any{
+			"kind": r.Kind, "weekdays": r.Weekdays, "at": clock(r.AtMinute), "until": r.UntilDay, "paused": r.Paused,
+		},
 	}
 	if s.Mass != nil {
 		e.Source, e.Destination = s.Mass.Source, s.Mass.Destination
@@ -211,7 +216,7 @@ func (svc *Service) Get(ctx context.Context, user people.User, id int64) (Recurr
 
 func recurrenceOf(row db.Recurrence, owner string) (Recurrence, error) {
 	r := Recurrence{Recurrence: row, Owner: owner}
-	return r, json.Unmarshal(row.Settings, &r.Settings)
+	return r, json.Unmarshal(row.Settings, &r.Settings) //nolint:musttag // the names are held by TestStoredSettings
 }
 
 // List lists the user's recurrences, all for staff, newest first, those below an ID (0: from the newest).

@@ -56,6 +56,50 @@ type JobFilter struct {
 	Mine        string    `query:"mine" enum:"true,false" example:"true" doc:"Only one's own jobs, which are all that others than staff see."`
 }
 
+// jobActions are what can be done to a job.
+var jobActions = []struct {
+	name                 jobs.JobAction
+	summary, description string
+}{
+	{
+		jobs.VerifyJob, "Verify an unverified job",
+		"Lets a job run that waits until staff agrees to it. Today no kind of job has to.",
+	},
+	{
+		jobs.CancelJob, "Cancel a job",
+		"Starts no more tasks of a pending or running job, and stops the running ones between two instances. " +
+			"What was delivered stays; `:resume` goes on later.",
+	},
+	{
+		jobs.ResumeJob, "Resume a canceled job",
+		"Makes the canceled tasks of a job pending again. They go on at the instance where they stopped.",
+	},
+	{
+		jobs.RetryJob, "Retry what failed in a job",
+		"Makes the failed tasks of an ended job pending again, and verifies again what is unverified. Only " +
+			"instances that the destination has not acknowledged are sent.",
+	},
+	{
+		jobs.RestartJob, "Restart an ended job",
+		"Resets all tasks of an ended job, so that every study is sent again as a whole. To fetch only what is " +
+			"missing, use `:retry`.",
+	},
+	{
+		jobs.BeginJob, "Begin a dry run",
+		"Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had " +
+			"been none.",
+	},
+	{
+		jobs.PauseJob, "Pause a job",
+		"Starts no more tasks of a job for now. Running tasks stop at the next instance, and go on there when the " +
+			"job continues. It keeps its status.",
+	},
+	{
+		jobs.ContinueJob, "Continue a paused job",
+		"Lets the tasks of a paused job run again, from where they stopped.",
+	},
+}
+
 func (a *jobsRoutes) register() {
 	route.Handle(a.routes, route.Operation{
 		Method: http.MethodPost, Path: "/jobs", ID: "create-job", Summary: "Make a job", Tag: jobsTag,
@@ -92,48 +136,7 @@ func (a *jobsRoutes) register() {
 	) (*route.None, error) {
 		return nil, a.engine.Jobs.Act(ctx, user, in.ID, jobs.DeleteJob)
 	})
-	for _, action := range []struct {
-		name                 jobs.JobAction
-		summary, description string
-	}{
-		{
-			jobs.VerifyJob, "Verify an unverified job",
-			"Lets a job run that waits until staff agrees to it. Today no kind of job has to.",
-		},
-		{
-			jobs.CancelJob, "Cancel a job",
-			"Starts no more tasks of a pending or running job, and stops the running ones between two instances. " +
-				"What was delivered stays; `:resume` goes on later.",
-		},
-		{
-			jobs.ResumeJob, "Resume a canceled job",
-			"Makes the canceled tasks of a job pending again. They go on at the instance where they stopped.",
-		},
-		{
-			jobs.RetryJob, "Retry what failed in a job",
-			"Makes the failed tasks of an ended job pending again, and verifies again what is unverified. Only " +
-				"instances that the destination has not acknowledged are sent.",
-		},
-		{
-			jobs.RestartJob, "Restart an ended job",
-			"Resets all tasks of an ended job, so that every study is sent again as a whole. To fetch only what is " +
-				"missing, use `:retry`.",
-		},
-		{
-			jobs.BeginJob, "Begin a dry run",
-			"Transfers what the dry run of a mass transfer has found, once it has ended. The job goes on as if it had " +
-				"been none.",
-		},
-		{
-			jobs.PauseJob, "Pause a job",
-			"Starts no more tasks of a job for now. Running tasks stop at the next instance, and go on there when the " +
-				"job continues. It keeps its status.",
-		},
-		{
-			jobs.ContinueJob, "Continue a paused job",
-			"Lets the tasks of a paused job run again, from where they stopped.",
-		},
-	} {
+	for _, action := range jobActions {
 		route.Handle(a.routes, route.Operation{
 			Method: http.MethodPost, Path: "/jobs/{id}:" + string(action.name),
 			ID: string(action.name) + "-job", Summary: action.summary, Description: action.description, Tag: jobsTag,
@@ -205,12 +208,12 @@ func (a *jobsRoutes) listJobs(ctx context.Context, user people.User, in *listJob
 // filter checks what is asked for.
 func (in JobFilter) filter() (jobs.JobFilter, error) {
 	return jobs.JobFilter{
-		Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
-		Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
-		CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
-	}, plainText(map[string]string{
-		"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
-	})
+			Kind: in.Kind, Source: in.Source, Destination: in.Destination, Project: in.Project, Owner: in.Owner,
+			Urgent: yesOrNo(in.Urgent), Paused: yesOrNo(in.Paused), Mine: in.Mine == "true",
+			CreatedFrom: in.CreatedFrom, CreatedTo: in.CreatedTo,
+		}, plainText(map[string]string{
+			"source": in.Source, "destination": in.Destination, "project": in.Project, "owner": in.Owner,
+		})
 }
 
 func jobOfVersion(j jobs.Job, err error) (*route.Changed[client.Job], error) {

@@ -17,7 +17,8 @@ var Weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"}
 func Recurrence(r recurring.Recurrence) client.Recurrence {
 	out := client.Recurrence{
 		Plan: client.Plan{
-			At: fmt.Sprintf("%02d:%02d", r.AtMinute/60, r.AtMinute%60), LastDay: isoDay(r.UntilDay), OverlapDays: int(r.OverlapDays),
+			At:      fmt.Sprintf("%02d:%02d", r.AtMinute/60, r.AtMinute%60),
+			LastDay: isoDay(r.UntilDay), OverlapDays: int(r.OverlapDays),
 		},
 		ID: r.ID, Kind: r.Kind, Title: r.Title, Owner: r.Owner, StartDate: isoDay(r.FirstDay), Covered: isoDay(r.Covered),
 		Paused: r.Paused, NextAt: r.NextAt, JobID: base.IDOf(r.JobID), Message: r.Message, Runs: int(r.Runs),

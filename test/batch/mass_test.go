@@ -37,11 +37,17 @@ func cohort() []*phantom.Study {
 		return phantom.SeriesSpec{Kind: kind, Instances: n, Rows: 16, Columns: 16, Description: description}
 	}
 	child := phantom.Patient{ID: "MASS-2", Name: "Mass^Child", BirthDate: "20150101", Sex: "M"}
-	of := func(seed uint64, who phantom.Patient, date, clock, description string, series ...phantom.SeriesSpec) *phantom.Study {
-		return phantom.New(seed, phantom.StudySpec{Patient: who, Date: date, Time: clock, Description: description, Series: series})
+	of := func(
+		seed uint64, who phantom.Patient, date, clock, description string, series ...phantom.SeriesSpec,
+	) *phantom.Study {
+		return phantom.New(seed, phantom.StudySpec{
+			Patient: who, Date: date, Time: clock, Description: description, Series: series,
+		})
 	}
+	report := small(phantom.Report, 1, "Report")
 	return []*phantom.Study{
-		of(9101, adult, "20240103", "120000", "CT head", small(phantom.CT, 3, "Axial"), small(phantom.CT, 1, "Scout"), small(phantom.Report, 1, "Report")),
+		of(9101, adult, "20240103", "120000", "CT head",
+			small(phantom.CT, 3, "Axial"), small(phantom.CT, 1, "Scout"), report),
 		of(9102, adult, "20240104", "101500", "MR head", small(phantom.MR, 2, "T1")),
 		of(9103, child, "20240104", "111500", "CT head", small(phantom.CT, 2, "Axial")),
 		of(9104, adult, "20240105", "235959.5", "CT HEAD, again", small(phantom.CT, 2, "Axial")),
@@ -86,14 +92,15 @@ func tryMass(t *testing.T, n *harness.Member, dst *pacs.PACS, studies []*phantom
 	require.Equal(t, map[string]string{axial: "found", again: "found"}, volumesOf(t, n, job.ID))
 	m, err := n.Engine.Mass.Get(t.Context(), n.Admin, job.ID)
 	require.NoError(t, err)
-	require.EqualValues(t, []int64{1, 2, 2, 5}, []int64{m.Count.Patients, m.Count.Studies, m.Count.Series, m.Count.Instances})
+	c := m.Count
+	require.EqualValues(t, []int64{1, 2, 2, 5}, []int64{c.Patients, c.Studies, c.Series, c.Instances})
 	days, err := n.Engine.Mass.Partitions(t.Context(), n.Admin, job.ID, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, days, 3)
 	for i, want := range []int32{1, 0, 1} {
 		require.Equal(t, want, days[i].Series, days[i].FirstDay)
 	}
-	require.Equal(t, "No series found for this partition.", days[1].Message[max(0, len(days[1].Message)-35):])
+	require.Contains(t, days[1].Message, "No series found.")
 
 	require.NoError(t, n.Engine.Jobs.Act(t.Context(), n.Admin, job.ID, jobs.BeginJob))
 	job = n.Wait(job.ID)

@@ -65,7 +65,9 @@ func TestRecurringMass(t *testing.T) {
 		Transfer: jobs.Transfer{Source: "source", Destination: "destination"}, First: today.AddDate(0, 0, -10),
 		Filters: mass.Filters{{Modality: "CT"}},
 	}
-	made, err := n.Engine.Recurring.Create(t.Context(), n.Admin, recurring.Plan{At: 120, Overlap: 7}, recurring.Settings{Mass: &o})
+	made, err := n.Engine.Recurring.Create(
+		t.Context(), n.Admin, recurring.Plan{At: 120, Overlap: 7}, recurring.Settings{Mass: &o},
+	)
 	require.NoError(t, err)
 	require.NotEmpty(t, made.Settings.Mass.Project, "which the default may not be at night")
 
@@ -120,7 +122,8 @@ func TestRecurringQuery(t *testing.T) {
 	n := harness.New(t, harness.Config{})
 	studies := phantom.DemoStudies()
 	n.AddServer("source", "PACS", startPACS(t, pacs.Config{AETitle: "PACS", Studies: studies}).Addr(), nil)
-	made, err := n.Engine.Recurring.Create(t.Context(), n.Admin, recurring.Plan{Weekdays: []time.Weekday{time.Sunday, time.Monday}}, recurring.Settings{
+	days := recurring.Plan{Weekdays: []time.Weekday{time.Sunday, time.Monday}}
+	made, err := n.Engine.Recurring.Create(t.Context(), n.Admin, days, recurring.Settings{
 		Query: &jobs.Queries{Sources: []string{"source"}, Rows: []jobs.Query{{Row: 2, PatientID: "PHANTOM-001", Modalities: []string{"CT"}}}},
 	})
 	require.NoError(t, err)

@@ -12,10 +12,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/audit"
 )
 
 const (
@@ -93,4 +96,29 @@ func receiver(of ast.Expr) string {
 		return x.Name
 	}
 	return ""
+}
+
+// TestActsAreKnown: each act that the code records is in the table that says whether it takes the password; one that is
+// not would take it from everybody, and refuse API tokens.
+func TestActsAreKnown(t *testing.T) {
+	recorded := regexp.MustCompile(`\bAction:\s+"([a-z_]+\.[a-z_]+)"`)
+	found := 0
+	for _, room := range []string{"audit", "engine", "http", "mail", "people", "server"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", room, "*.go"))
+		require.NoError(t, err)
+		below, err := filepath.Glob(filepath.Join("..", "..", room, "*", "*.go"))
+		require.NoError(t, err)
+		for _, file := range append(files, below...) {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			require.NoError(t, err)
+			for _, m := range recorded.FindAllStringSubmatch(string(text), -1) {
+				found++
+				require.NotEmpty(t, audit.TakesPassword(m[1]), "%s: audit/acts.go does not know %s", file, m[1])
+			}
+		}
+	}
+	require.NotZero(t, found)
 }
