@@ -10,14 +10,17 @@ export type RunsWhenProps = {
   destination?: Node;
   /** Their names, as they were chosen last: who has such a name may be there no more. */
   named: { source?: string; destination?: string };
+  /** It is not to run now. */
+  later?: boolean;
 };
 
 /** RunsWhen says when a transfer between two will run, or that they are not there any more. */
-export default function RunsWhen({ source, destination, named }: RunsWhenProps) {
+export default function RunsWhen({ source, destination, named, later }: RunsWhenProps) {
   const { data: now } = useServersNow();
   const of = (node?: Node) => (node?.kind === 'server' ? now?.find((s) => s.name === node.name) : undefined);
   const gone = goneSays(source ? '' : named.source, destination ? '' : named.destination);
   if (gone) return <Hint says={gone} waits />;
+  if (later) return null;
   const from = of(source);
   const outlook = from && source?.name !== destination?.name ? whenItRuns(from, of(destination)) : undefined;
   return outlook && <Hint says={outlook.says} waits={outlook.waits} />;

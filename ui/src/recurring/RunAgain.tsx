@@ -2,6 +2,7 @@
 
 import { Choice } from '../components/Choice';
 import { Section } from '../components/layout';
+import { useMe } from '../session/me';
 import { type Again, againOf, firstPlan, type PlanForm } from './plan';
 import { PlanFields } from './PlanFields';
 import c from './Recurring.module.css';
@@ -15,6 +16,7 @@ type RunAgainProps = {
 
 /** RunAgain chooses whether something runs once, or again and again. */
 export default function RunAgain({ again, change, mass = false }: RunAgainProps) {
+  const me = useMe();
   const put = (form: PlanForm) => change({ again: againOf(form, mass) });
   return (
     <Section
@@ -41,7 +43,8 @@ export default function RunAgain({ again, change, mass = false }: RunAgainProps)
             {mass
               ? 'Each run looks through the days until the day before, and transfers what earlier runs have not.'
               : 'Each run gives what earlier ones have not found.'}{' '}
-            It has the rights that you have then. You get a mail if it fails or finds nothing new.
+            It runs with the rights that you have then.{' '}
+            {me.mail && 'You get a mail if it fails or finds nothing new.'}
           </p>
         </>
       )}

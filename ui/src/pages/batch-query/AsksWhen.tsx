@@ -5,6 +5,7 @@ import { goneSays, whenItAsks } from '../../servers/outlook';
 import { useServersNow } from '../../servers/queries';
 
 type AsksWhenProps = {
+  /** Those that are asked as soon as they can be. */
   sources: string[];
   /** Those that were chosen last, and are not there any more. */
   gone: string[];
@@ -16,7 +17,7 @@ export default function AsksWhen({ sources, gone }: AsksWhenProps) {
   const outlook = whenItAsks(now.filter((s) => sources.includes(s.name)));
   return (
     <>
-      {gone.length > 0 && sources.length === 0 && <Hint says={goneSays(gone[0])} waits />}
+      {gone.length > 0 && <Hint says={goneSays(gone[0])} waits />}
       {outlook && <Hint says={outlook.says} waits={outlook.waits} />}
     </>
   );

@@ -95,6 +95,7 @@ function Query({ servers }: { servers: Node[] }) {
           <ForJob title="For this file" form={form} change={change}>
             <Sources
               {...{ servers, sources, toggle }}
+              later={form.again !== undefined}
               gone={named.filter((n) => !servers.some((s) => s.name === n))}
             />
             <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
@@ -153,10 +154,12 @@ type SourcesProps = {
   sources: string[];
   gone: string[];
   toggle: (name: string, on: boolean) => void;
+  /** They are not to be asked now. */
+  later: boolean;
 };
 
 /** Sources are the servers that each row is asked of. */
-function Sources({ servers, sources, gone, toggle }: SourcesProps) {
+function Sources({ servers, sources, gone, toggle, later }: SourcesProps) {
   return (
     <div className={c.wide}>
       <fieldset className={c.sources}>
@@ -182,7 +185,7 @@ function Sources({ servers, sources, gone, toggle }: SourcesProps) {
         </div>
       </fieldset>
       <Suspense fallback={null}>
-        <AsksWhen sources={sources} gone={gone} />
+        <AsksWhen sources={later ? [] : sources} gone={sources.length === 0 ? gone : []} />
       </Suspense>
     </div>
   );

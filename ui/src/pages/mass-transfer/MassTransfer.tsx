@@ -110,7 +110,7 @@ function Form({ nodes }: { nodes: Node[] }) {
         <Section title="Where and when">
           <div className={b.form}>
             <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
-            <When {...{ source, destination }} beside named={address} />
+            <When {...{ source, destination }} beside named={address} later={form.again !== undefined} />
             <Suspense fallback={<Loading rows={2} label="Loading the days" />}>
               <Days form={form} change={change} />
             </Suspense>
@@ -143,7 +143,7 @@ function Form({ nodes }: { nodes: Node[] }) {
             <>
               <b className="strong">
                 {plan
-                  ? `${form.again?.says}, what is new at ${source.name} is looked for.`
+                  ? `${form.again?.says}, ADIT looks for what is new at ${source.name}.`
                   : days && looksSays(days, form.partitions, source.name)}
               </b>{' '}
               {takes.what} {takes.goes} <How pseudonymize={pseudonymize} project={project} /> to{' '}

@@ -49,8 +49,8 @@ function TimeDialog({ acting, onClosed }: DialogProps) {
       <div className="stack">
         <PlanFields form={form} change={(part) => setForm({ ...form, ...part })} overlaps={mass} />
         <Failed error={error} />
+        <p className="small dim">{plan ? `${planSays(plan)}.` : 'Correct when it runs.'}</p>
         <div className="row wrap end">
-          <p className="grow small dim">{plan ? `${planSays(plan)}.` : 'Correct when it runs.'}</p>
           <Button variant="default" onClick={() => ask(undefined)}>
             Leave it as it is
           </Button>
