@@ -232,7 +232,7 @@ export function statesOf({ jobs, source, destination }) {
         await page.getByLabel('Time').fill('2');
         await page.getByLabel('Until').focus();
         await page.getByText('A time of day, such as 02:00.').waitFor();
-        await page.evaluate(() => scrollTo(0, 0));
+        await page.evaluate(() => window.scrollTo(0, 0));
       },
     },
     {

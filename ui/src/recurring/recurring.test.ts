@@ -138,9 +138,8 @@ describe('a recurrence', () => {
   it('is removed only after a question that says what stays', () => {
     expect(removing(recurrence).title).toBe('Remove Mass Transfer 3?');
     expect(removing(recurrence).says).not.toMatch(/stay/);
-    expect(removing({ ...recurrence, title: 'Stroke', runs: 2 })).toMatchObject({
-      title: 'Remove “Stroke”?',
-      says: expect.stringMatching(/The 2 jobs that it has made stay/),
-    });
+    const { title, says } = removing({ ...recurrence, title: 'Stroke', runs: 2 });
+    expect(title).toBe('Remove “Stroke”?');
+    expect(says).toMatch(/The 2 jobs that it has made stay/);
   });
 });
