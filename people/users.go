@@ -653,7 +653,7 @@ func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
 	return s.withSite(ctx, p)
 }
 
-// withSite tells what the site means for the user: its time zone, and which sections are locked, if that keeps them out.
+// withSite tells what the site means for the user: its time zone, and the locked sections that keep them out.
 func (s *Users) withSite(ctx context.Context, p Profile) (Profile, error) {
 	p.TimeZone = s.svc.timeZone
 	settings, err := s.svc.Settings(ctx)
