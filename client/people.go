@@ -42,6 +42,7 @@ type Me struct {
 	LockedSections []string    `json:"locked_sections,omitempty" nullable:"false" doc:"Permissions that nobody may use for now, since staff has locked their sections; absent: none, as for staff." example:"selective_transfer"`
 	SectionMessage string      `json:"section_message,omitempty" doc:"Why they are locked; absent if staff has not said it." example:"Until the new storage is in place."`
 	EthicsIDNeeded bool        `json:"ethics_id_needed,omitempty" doc:"A batch transfer needs the number of an application to the ethics committee."`
+	TimeZone       string      `json:"time_zone" doc:"Name of the site's time zone, by whose clock days begin and recurrences run." example:"Europe/Berlin"`
 	Preferences    Preferences `json:"preferences" doc:"How one likes user interfaces to be; what was never set is absent." example:"{\"theme\":\"dark\"}"`
 }
 

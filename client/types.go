@@ -127,6 +127,7 @@ type Job struct {
 	Description       string     `json:"description,omitempty" doc:"What it is for." example:"CT within a day of admission"`
 	EthicsID          string     `json:"ethics_id,omitempty" doc:"Number of the application to the ethics committee." example:"S-123/2026"`
 	FirstJobID        int64      `json:"first_job_id,omitempty" doc:"Of a batch query at several sources: the job of the first one; absent of that itself." example:"4711"`
+	RecurrenceID      int64      `json:"recurrence_id,omitempty" doc:"Number of the recurrence that made it; absent: somebody made it by hand, or the recurrence was removed." example:"3"`
 	Pseudonymize      bool       `json:"pseudonymize,omitempty" doc:"Studies without a pseudonym get that of their patient."`
 	LeaveOutRejected  bool       `json:"leave_out_rejected" doc:"Instances that a rejection note of the source names are left out, and noted."`
 	Deidentified      *DeidBy    `json:"deidentified,omitempty" doc:"By what its studies are de-identified; absent if none is."`

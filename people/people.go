@@ -81,6 +81,7 @@ type Service struct {
 	hasher    *hasher
 	site      siteCopy
 	publicURL string // of the site, for links in mails; empty: not told
+	timeZone  string // of the site
 }
 
 // New returns a service on a migrated database.
@@ -88,6 +89,7 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 	s := &Service{
 		pool: pool, q: db.New(pool), audit: audit.New(pool),
 		mail: mail.New(pool, key), key: key, hasher: newHasher(),
+		timeZone: "UTC",
 	}
 	s.Users, s.Groups, s.Registrations, s.Passwords = &Users{s}, &Groups{s}, &Registrations{s}, &Passwords{s}
 	s.Sessions, s.Tokens, s.Mails, s.Site = &Sessions{s}, &APITokens{s}, &Mails{s}, &Site{s}
@@ -98,6 +100,9 @@ func New(pool *pgxpool.Pool, key Key) *Service {
 // SetPublicURL sets the address at which people find ADIT, such as https://adit.example.org. It is called once, before
 // the first request.
 func (s *Service) SetPublicURL(address string) { s.publicURL = strings.TrimSuffix(address, "/") }
+
+// SetTimeZone sets the time zone of the site, such as Europe/Berlin. It is called once, before the first request.
+func (s *Service) SetTimeZone(name string) { s.timeZone = name }
 
 // Collectors returns the metrics of the audit log and of the outbox, to be registered once.
 func (s *Service) Collectors() []prometheus.Collector {

@@ -627,7 +627,8 @@ type Profile struct {
 	// LockedSections keep this user out for now, by what SectionMessage says.
 	LockedSections []string
 	SectionMessage string
-	EthicsIDNeeded bool // a batch transfer needs the number of an application to the ethics committee
+	EthicsIDNeeded bool   // a batch transfer needs the number of an application to the ethics committee
+	TimeZone       string // of the site
 }
 
 // ProfileChange changes oneself: nil fields stay as they are.
@@ -652,8 +653,9 @@ func (s *Users) Profile(ctx context.Context, user User) (Profile, error) {
 	return s.withSite(ctx, p)
 }
 
-// withSite tells what the settings of the site mean for the user: which sections are locked, if that keeps them out.
+// withSite tells what the site means for the user: its time zone, and the locked sections that keep them out.
 func (s *Users) withSite(ctx context.Context, p Profile) (Profile, error) {
+	p.TimeZone = s.svc.timeZone
 	settings, err := s.svc.Settings(ctx)
 	if p.EthicsIDNeeded = settings.EthicsIDNeeded; p.IsStaff || p.IsSuperuser {
 		return p, err

@@ -138,6 +138,7 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.people.SetTimeZone(zone.String())
 	roots, err := s.folderRoots()
 	if err != nil {
 		return err

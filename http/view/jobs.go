@@ -31,9 +31,9 @@ func Job(j jobs.Job) client.Job {
 		ID: j.ID, Kind: j.Kind, Status: j.Status, Message: j.Message(),
 		Owner: j.Owner, Source: j.Source, Destination: j.Destination,
 		Project: j.Project, Title: j.Title, Description: j.Description, EthicsID: j.EthicsID,
-		FirstJobID: base.IDOf(j.FirstJobID), Pseudonymize: j.Pseudonymize, Deidentified: by,
-		LeaveOutRejected: j.LeaveOutRejected,
-		TrialProtocolID:  j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
+		FirstJobID: base.IDOf(j.FirstJobID), RecurrenceID: base.IDOf(j.RecurrenceID), Pseudonymize: j.Pseudonymize,
+		Deidentified: by, LeaveOutRejected: j.LeaveOutRejected,
+		TrialProtocolID: j.TrialProtocolID, TrialProtocolName: j.TrialProtocolName, Urgent: j.Urgent,
 		OutsideWindows: j.OutsideWindows, Priority: int(j.Priority), Paused: j.Paused,
 		MailWhenFinished: j.MailWhenFinished, CreatedAt: j.CreatedAt, StartedAt: j.StartedAt, EndedAt: j.EndedAt,
 		Tasks: client.TaskCounts{

@@ -16,6 +16,7 @@ func Me(p people.Profile) client.Me {
 		IsSuperuser: p.IsSuperuser, HasPassword: p.HasPassword,
 		Groups: p.Groups, ActiveGroup: p.ActiveGroup, Permissions: p.Permissions,
 		LockedSections: p.LockedSections, SectionMessage: p.SectionMessage, EthicsIDNeeded: p.EthicsIDNeeded,
+		TimeZone:    p.TimeZone,
 		Preferences: preferences(p.Preferences),
 	}
 }

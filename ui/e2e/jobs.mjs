@@ -52,6 +52,22 @@ export function newDryRun(watched, start_date, end_date, filter) {
   });
 }
 
+/** newRecurrence has CT of PACS-A transferred again and again, from a day on. */
+export function newRecurrence(watched, start_date) {
+  return call(watched, 'POST', '/recurrences', {
+    at: '02:00',
+    weekdays: ['mon', 'thu'],
+    overlap_days: 7,
+    mass: {
+      source: 'PACS-A',
+      destination: 'RESEARCH',
+      title: 'Lung CT',
+      start_date,
+      filters: [{ modality: 'CT' }],
+    },
+  });
+}
+
 /** close keeps jobs away from PACS-A for two hours, and gives the time of day in Berlin at which it opens; open lets them in. */
 export async function close(staff) {
   const from = hours(2);
@@ -75,8 +91,8 @@ function hours(n) {
 }
 
 /**
- * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, the dry run of a mass transfer, and
- * one that waits until its window opens.
+ * madeJobs makes a job that succeeds under pseudonyms, one that fails, a batch query, the dry run of a mass transfer, a
+ * run of a recurrence, and one that waits until its window opens.
  */
 export async function madeJobs(owner, world, visit) {
   const manager = await visit('manager');
@@ -99,6 +115,8 @@ export async function madeJobs(owner, world, visit) {
   await ended(owner, query.id);
   const mass = await newDryRun(owner, '2026-01-01', '2026-11-30', { modality: 'CT' });
   await ended(owner, mass.id);
+  const { id } = await newRecurrence(owner, '2026-11-01');
+  await ended(owner, (await call(owner, 'POST', `/recurrences/${id}:run`)).job_id);
   await close(manager);
   const waiting = await newJob(owner, [{ study_instance_uid: world.studies[2].uid }]);
   return { success: success.id, failure: failure.id, waiting: waiting.id, query: query.id, mass: mass.id };

@@ -2,7 +2,7 @@
 // Takes pictures of all pages of a demo in all their states (`make screenshots`): node e2e/pictures.mjs FOLDER.
 
 import { drawn, settled, startBrowser, Watched } from './browser.mjs';
-import { ended, newDryRun, newQuery } from './jobs.mjs';
+import { ended, newDryRun, newQuery, newRecurrence } from './jobs.mjs';
 import { statesOf } from './states.mjs';
 
 const folder = process.argv[2];
@@ -27,6 +27,7 @@ const dry = await newDryRun(
   },
 );
 await ended(admin, dry.id);
+await newRecurrence(admin, today);
 await admin.context.close();
 const states = statesOf({
   jobs: { success: 3, failure: 5, waiting: 6, query: query.id, mass: dry.id },

@@ -222,6 +222,60 @@ export function statesOf({ jobs, source, destination }) {
         await page.getByRole('table', { name: /^Days/ }).getByRole('cell').first().waitFor();
       },
     },
+    {
+      name: 'mass-again',
+      who: 'researcher',
+      path: massTransfer,
+      do: async (page) => {
+        await filled(page);
+        await page.getByRole('button', { name: 'Again and again' }).click();
+        await page.getByLabel('Time').fill('2');
+        await page.getByLabel('Until').focus();
+        await page.getByText('A time of day, such as 02:00.').waitFor();
+        await page.evaluate(() => window.scrollTo(0, 0));
+      },
+    },
+    {
+      name: 'query-again',
+      who: 'researcher',
+      path: `/batch-query?source=${source}`,
+      do: (page) => page.getByRole('button', { name: 'Again and again' }).click(),
+    },
+    { name: 'recurring', who: 'researcher', path: '/jobs/recurring' },
+    { name: 'recurring-everybody', who: 'manager', path: '/jobs/recurring#1' },
+    { name: 'recurring-none', who: 'colleague', path: '/jobs/recurring' },
+    {
+      name: 'recurring-broken',
+      who: 'researcher',
+      path: '/jobs/recurring',
+      do: broken('**/api/v1/recurrences?*'),
+    },
+    {
+      name: 'recurring-time',
+      who: 'researcher',
+      path: '/jobs/recurring',
+      do: async (page) => {
+        await page
+          .getByRole('button', { name: /^Actions of/ })
+          .first()
+          .click();
+        await page.getByRole('menuitem', { name: 'Change the time…' }).click();
+        await page.getByRole('dialog').getByLabel('Time').waitFor();
+      },
+    },
+    {
+      name: 'recurring-remove',
+      who: 'researcher',
+      path: '/jobs/recurring',
+      do: async (page) => {
+        await page
+          .getByRole('button', { name: /^Actions of/ })
+          .first()
+          .click();
+        await page.getByRole('menuitem', { name: 'Remove…' }).click();
+        await page.getByRole('dialog').waitFor();
+      },
+    },
     { name: 'task-mass', who: 'researcher', path: `/jobs/${jobs.mass}/tasks/1` },
     { name: 'profile', who: 'researcher', path: '/profile' },
     { name: 'tokens', who: 'researcher', path: '/profile?tab=tokens' },

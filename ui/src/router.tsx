@@ -61,6 +61,12 @@ const jobs = createRoute({
   component: lazyRouteComponent(() => import('./pages/jobs/Jobs')),
 });
 
+const recurring = createRoute({
+  getParentRoute: () => shell,
+  path: '/jobs/recurring',
+  component: lazyRouteComponent(() => import('./pages/recurring/Recurring')),
+});
+
 const job = createRoute({
   getParentRoute: () => shell,
   path: '/jobs/$id',
@@ -176,6 +182,7 @@ export const router = createRouter({
       shell.addChildren([
         home,
         jobs,
+        recurring,
         job,
         task,
         report,

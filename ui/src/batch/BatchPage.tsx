@@ -38,7 +38,7 @@ type BatchPageProps = {
   will: ReactNode;
   /** What has to be chosen yet; empty: nothing. */
   missing: string;
-  create: { start: () => void; running: boolean; error: Error | null };
+  create: { words?: string; start: () => void; running: boolean; error: Error | null };
   discard: () => void;
 };
 
@@ -111,7 +111,7 @@ export function BatchPage(props: BatchPageProps) {
           aria-describedby={id}
           title="Ctrl + Enter"
         >
-          Create job
+          {create.words ?? 'Create job'}
         </Button>
       </div>
     </Page>

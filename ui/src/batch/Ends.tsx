@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Select } from '@mantine/core';
+import { lazy, Suspense } from 'react';
 
 import type { Node, Project } from '../api';
-import { Hint } from '../components/states';
-import { whenItRuns } from '../servers/outlook';
-import { fullName, useServersNow } from '../servers/queries';
+import { fullName } from '../servers/queries';
 import c from './Batch.module.css';
+import type { RunsWhenProps } from './RunsWhen';
+
+const RunsWhen = lazy(() => import('./RunsWhen'));
 
 /** missingOf says what has to be chosen before a transfer can begin; empty: nothing. */
 export function missingOf(source?: Node, destination?: Node, project?: Project): string {
@@ -56,21 +58,18 @@ export function Ends({ sources, destinations, source, destination, choose }: End
   );
 }
 
-type WhenProps = Pick<EndsProps, 'source' | 'destination'> & {
-  gone: string;
+type WhenProps = RunsWhenProps & {
   /** It stands beside source and destination. */
   beside?: boolean;
 };
 
 /** When says when a transfer between the two will run. */
-export function When({ source, destination, gone, beside }: WhenProps) {
-  const { data: now } = useServersNow();
-  const of = (node?: Node) => (node?.kind === 'server' ? now?.find((s) => s.name === node.name) : undefined);
-  const from = of(source);
-  const outlook = from && source?.name !== destination?.name ? whenItRuns(from, of(destination)) : undefined;
+export function When({ beside, ...of }: WhenProps) {
   return (
     <div className={c.when} data-beside={beside}>
-      {gone ? <Hint says={gone} waits /> : outlook && <Hint says={outlook.says} waits={outlook.waits} />}
+      <Suspense fallback={null}>
+        <RunsWhen {...of} />
+      </Suspense>
     </div>
   );
 }

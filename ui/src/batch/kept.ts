@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 import { Kept, useKept } from '../kept';
+import type { Again } from '../recurring/plan';
 import type { Loaded } from './file';
 
 /** BatchKind is a kind of job that is made from a file. */
@@ -25,7 +26,12 @@ export type AboutForm = {
 };
 
 /** BatchForm is what somebody chose and typed for the job of a file. */
-export type BatchForm = AboutForm & { dates: Layout; pseudonyms: Pseudonyms };
+export type BatchForm = AboutForm & {
+  dates: Layout;
+  pseudonyms: Pseudonyms;
+  /** When a batch query runs again and again; absent: it runs once. */
+  again?: Again;
+};
 
 /** Batch is what a batch page holds. It lives in memory, so that one who comes back finds it; a reload forgets it. */
 export type Batch = { form: BatchForm; file?: Loaded };

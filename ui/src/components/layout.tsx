@@ -52,7 +52,8 @@ type SectionProps = {
   right?: ReactNode;
   /** Without a margin around the content. */
   flush?: boolean;
-  children: ReactNode;
+  /** Absent: there is nothing but the head. */
+  children?: ReactNode;
 };
 
 export function Section({ title, right, flush, children }: SectionProps) {
@@ -64,9 +65,11 @@ export function Section({ title, right, flush, children }: SectionProps) {
         <div className="grow" />
         {right}
       </div>
-      <div className={c.sectionBody} data-flush={flush}>
-        {children}
-      </div>
+      {children && (
+        <div className={c.sectionBody} data-flush={flush}>
+          {children}
+        </div>
+      )}
     </section>
   );
 }

@@ -49,6 +49,7 @@ export function fakeMe(me: Partial<Me> = {}): Me {
     is_superuser: false,
     permissions: [],
     preferences: {},
+    time_zone: 'UTC',
     ...me,
   };
 }

@@ -4,6 +4,7 @@ import type { Job } from '../api';
 import { type AboutForm, nothingAbout } from '../batch/kept';
 import { Kept, useKept } from '../kept';
 import type { Ends, Partitions } from './days';
+import type { Again } from '../recurring/plan';
 import { cardOf, type FilterForm, newFilter } from './filters';
 import type { MassTransfer } from '../api';
 
@@ -13,6 +14,8 @@ export type MassForm = AboutForm &
     partitions: Partitions;
     pseudonymize: boolean;
     filters: FilterForm[];
+    /** When it runs again and again; absent: it runs once. */
+    again?: Again;
     /** The filters as text, while they are written as such. */
     json?: string;
     /** The text has faults. */

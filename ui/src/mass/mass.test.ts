@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 
 import type { MassFilter, MassPartition, MassTasks, MassTransfer, MassVolume } from '../api';
 import { blocksOf, daysWords, foundSays, levelOf, step, topOf } from './calendar';
-import { dayNumber, dayOf, partsIn, readEnds, shortcuts } from './days';
+import { dayNumber, dayOf, partsIn, readEnds } from './days';
+import { shortcuts } from './shortcuts';
 import {
   cardOf,
   faultsOf,

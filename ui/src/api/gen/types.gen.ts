@@ -1006,6 +1006,10 @@ export type Job = {
      */
     received: number;
     /**
+     * Number of the recurrence that made it; absent: somebody made it by hand, or the recurrence was removed.
+     */
+    recurrence_id?: number;
+    /**
      * Name of the DICOM node that studies are read from.
      */
     source: string;
@@ -1754,6 +1758,10 @@ export type Me = {
      * Why they are locked; absent if staff has not said it.
      */
     section_message?: string;
+    /**
+     * Name of the site's time zone, by whose clock days begin and recurrences run.
+     */
+    time_zone: string;
     /**
      * What one logs in by.
      */

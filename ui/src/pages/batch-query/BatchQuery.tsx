@@ -16,13 +16,15 @@ import { sourcesOf, useBatchAddress } from '../../batch/useEnds';
 import { Allowed } from '../../components/Allowed';
 import { Help } from '../../components/Help';
 import { Page } from '../../components/layout';
-import { Failed, Hint, Loading } from '../../components/states';
+import { Failed, Loading } from '../../components/states';
 import { counted } from '../../format/numbers';
 import { useRequestKey, useShowMade } from '../../jobs/create';
-import { goneSays, whenItAsks } from '../../servers/outlook';
-import { fullName, nodesKey, useNodes, useServersNow } from '../../servers/queries';
+import { useHaveRun } from '../../recurring/useHaveRun';
+import { fullName, nodesKey, useNodes } from '../../servers/queries';
 
+const AsksWhen = lazy(() => import('./AsksWhen'));
 const QueryHelp = lazy(() => import('./QueryHelp'));
+const RunAgain = lazy(() => import('../../recurring/RunAgain'));
 
 const title = 'Batch Query';
 
@@ -57,19 +59,27 @@ function Query({ servers }: { servers: Node[] }) {
   const only = servers.length === 1 ? servers[0]?.name : undefined;
   const sources = servers.map((s) => s.name).filter((name) => name === only || named.includes(name));
   const start = useStart(clear);
-  const missing = sources.length === 0 ? 'Choose at least one source.' : project ? '' : 'Choose a project.';
+  const recur = useHaveRun(clear);
+  const plan = form.again?.plan;
+  const missing =
+    (sources.length === 0 && 'Choose at least one source.') ||
+    (!project && 'Choose a project.') ||
+    (form.again && !plan && 'Correct when it runs.') ||
+    '';
   const toggle = (name: string, on: boolean) => {
     const next = servers.map((s) => s.name).filter((n) => (n === name ? on : sources.includes(n)));
     changeAddress({ source: next.join(',') });
   };
   const create = () => {
     if (!file || !project) return;
-    const about = {
+    const query = {
       ...aboutOf(form, project.name, mail),
       dates: form.dates ? form.dates : undefined,
       sources,
+      file: file.base64,
     };
-    start.mutate({ number: file.number, body: { ...about, file: file.base64 } });
+    if (plan) recur.mutate({ ...plan, query });
+    else start.mutate({ number: file.number, body: query });
   };
   return (
     <BatchPage
@@ -81,25 +91,38 @@ function Query({ servers }: { servers: Node[] }) {
       reading={reading}
       needs="Its first row names the columns, such as PatientID and Modality."
       choices={
-        <ForJob title="For this file" form={form} change={change}>
-          <Sources
-            {...{ servers, sources, toggle }}
-            gone={named.filter((n) => !servers.some((s) => s.name === n))}
-          />
-          <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
-          <Dates form={form} change={change} />
-        </ForJob>
+        <>
+          <ForJob title="For this file" form={form} change={change}>
+            <Sources
+              {...{ servers, sources, toggle }}
+              later={form.again !== undefined}
+              gone={named.filter((n) => !servers.some((s) => s.name === n))}
+            />
+            <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
+            <Dates form={form} change={change} />
+          </ForJob>
+          <Suspense fallback={null}>
+            <RunAgain again={form.again} change={change} />
+          </Suspense>
+        </>
       }
       missing={missing}
       will={
         <>
-          <b className="strong">{counted(check.data?.tasks ?? 0, 'search', 'searches')}</b> at{' '}
-          {sources.length > 1 && 'each of '}
+          <b className="strong">
+            {plan && `${form.again?.says}: `}
+            {counted(check.data?.tasks ?? 0, 'search', 'searches')}
+          </b>{' '}
+          at {sources.length > 1 && 'each of '}
           {listed(sources)}
           {sources.length > 1 && ', a job for each'}. Nothing is transferred.
         </>
       }
-      create={{ start: create, running: start.isPending, error: start.error }}
+      create={
+        plan
+          ? { words: 'Have it run again', start: create, running: recur.isPending, error: recur.error }
+          : { start: create, running: start.isPending, error: start.error }
+      }
       discard={discard}
     />
   );
@@ -131,12 +154,12 @@ type SourcesProps = {
   sources: string[];
   gone: string[];
   toggle: (name: string, on: boolean) => void;
+  /** They are not to be asked now. */
+  later: boolean;
 };
 
 /** Sources are the servers that each row is asked of. */
-function Sources({ servers, sources, gone, toggle }: SourcesProps) {
-  const { data: now = [] } = useServersNow();
-  const outlook = whenItAsks(now.filter((s) => sources.includes(s.name)));
+function Sources({ servers, sources, gone, toggle, later }: SourcesProps) {
   return (
     <div className={c.wide}>
       <fieldset className={c.sources}>
@@ -161,8 +184,9 @@ function Sources({ servers, sources, gone, toggle }: SourcesProps) {
           {servers.length === 0 && 'Your groups may read from no server. Ask an administrator.'}
         </div>
       </fieldset>
-      {gone.length > 0 && sources.length === 0 && <Hint says={goneSays(gone[0])} waits />}
-      {outlook && <Hint says={outlook.says} waits={outlook.waits} />}
+      <Suspense fallback={null}>
+        <AsksWhen sources={later ? [] : sources} gone={sources.length === 0 ? gone : []} />
+      </Suspense>
     </div>
   );
 }

@@ -12,7 +12,8 @@ export default function QueryHelp() {
       does={
         <>
           ADIT asks one or more servers for the studies that each row of a file describes. Nothing is
-          transferred: the results are a table, which a batch transfer takes as it is.
+          transferred: the results are a table, which a batch transfer takes as it is. Under <b>Run again</b>{' '}
+          you have it asked again and again: each run then gives what earlier ones have not found.
         </>
       }
       ends={

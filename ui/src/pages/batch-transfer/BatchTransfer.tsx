@@ -19,7 +19,6 @@ import { Help } from '../../components/Help';
 import { Note, Page } from '../../components/layout';
 import { Failed, Loading } from '../../components/states';
 import { useRequestKey, useShowMade } from '../../jobs/create';
-import { goneSays } from '../../servers/outlook';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
 import { pseudonymsDiffer } from './pseudonyms';
@@ -92,10 +91,7 @@ function Transfer({ nodes }: { nodes: Node[] }) {
           <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
           <ProjectChoice project={project} choose={(name) => changeAddress({ project: name })} />
           <PseudonymChoice form={form} change={change} />
-          <When
-            {...{ source, destination }}
-            gone={goneSays(source ? '' : address.source, destination ? '' : address.destination)}
-          />
+          <When {...{ source, destination }} named={address} />
           <Identity form={form} />
         </ForJob>
       }

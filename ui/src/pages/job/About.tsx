@@ -66,6 +66,7 @@ function JobFacts({ job, batch = [], mass }: AboutProps) {
         others.length > 0 && ['Same file', <Others key="others" jobs={others} />],
         mass !== undefined && ['Days', daysSay(mass)],
         mass !== undefined && ['Filters', <FilterList key="filters" filters={mass.filters} />],
+        job.recurrence_id !== undefined && ['Runs again', <Again key="again" id={job.recurrence_id} />],
         ['Project', job.project],
         by !== undefined && ['Profile', `${by.profile}, version ${by.profile_version}`],
         by !== undefined && ['Profile hash', <Sha256 key="hash" of={by.profile_sha256} />],
@@ -91,6 +92,18 @@ function Others({ jobs }: { jobs: JobOfSource[] }) {
       asks {source}
     </div>
   ));
+}
+
+/** Again leads to the recurrence that made a job. */
+function Again({ id }: { id: number }) {
+  return (
+    <>
+      a run of{' '}
+      <Link to="/jobs/recurring" hash={String(id)}>
+        recurrence {id}
+      </Link>
+    </>
+  );
 }
 
 function daysSay({ start_date, end_date, partitions }: MassTransfer): string {

@@ -2,7 +2,14 @@
 
 import { Button } from '@mantine/core';
 import { useMediaQuery } from '@mantine/hooks';
-import { IconArrowDown, IconArrowUp, IconFilterOff, IconListDetails, IconPlus } from '@tabler/icons-react';
+import {
+  IconArrowDown,
+  IconArrowUp,
+  IconFilterOff,
+  IconListDetails,
+  IconPlus,
+  IconRepeat,
+} from '@tabler/icons-react';
 import { getRouteApi } from '@tanstack/react-router';
 import { Fragment, type ReactNode, useMemo } from 'react';
 
@@ -13,10 +20,11 @@ import { useRowHeight, useWindowRows } from '../../components/rows';
 import { Failed, Loading } from '../../components/states';
 import { type Status, statuses } from '../../components/status';
 import ui from '../../components/ui.module.css';
-import { counted } from '../../format/numbers';
+import { count, counted } from '../../format/numbers';
 import { useBeside } from '../../jobs/feed';
 import { freshWords, missingIn } from '../../jobs/fresh';
 import { useJobCounts, useJobs } from '../../jobs/queries';
+import { useRecurrences } from '../../recurring/queries';
 import type { JobsSearch } from '../../router';
 import { useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
@@ -51,7 +59,15 @@ export default function Jobs() {
   const filtered = chosen.length > 0 || narrowings(search).length > 0;
 
   return (
-    <Page title="Jobs" actions={can(me, 'selective_transfer') && <NewJob />}>
+    <Page
+      title="Jobs"
+      actions={
+        <>
+          <WhatRunsAgain />
+          {can(me, 'selective_transfer') && <NewJob />}
+        </>
+      }
+    >
       <Filters search={search} change={change} staff={me.is_staff} counts={counts} />
       <Section
         title={<span className="num">{matching === undefined ? 'Jobs' : counted(matching, 'job')}</span>}
@@ -93,6 +109,16 @@ const orderWords = { '-id': 'newest first', id: 'oldest first', status: 'by stat
 
 function sum(of: Status[], counts: Record<Status, number>): number {
   return of.reduce((n, s) => n + counts[s], 0);
+}
+
+/** WhatRunsAgain leads to the recurrences. */
+function WhatRunsAgain() {
+  const { data } = useRecurrences();
+  return (
+    <LinkButton to="/jobs/recurring" variant="default" leftSection={<IconRepeat size={16} aria-hidden />}>
+      Recurring{data && data.length > 0 && ` (${count(data.length)})`}
+    </LinkButton>
+  );
 }
 
 function NewJob() {

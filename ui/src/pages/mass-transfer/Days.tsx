@@ -6,16 +6,17 @@ import { useState } from 'react';
 import { Choice } from '../../components/Choice';
 import pickers from '../../components/pickers.module.css';
 import { rangeFaults } from '../../format/ranges';
-import { parts, type Partitions, partsIn, readEnds, shortcuts } from '../../mass/days';
+import { parts, type Partitions, partsIn, readEnds } from '../../mass/days';
+import { shortcuts } from '../../mass/shortcuts';
 import type { MassForm } from '../../mass/kept';
 import c from './MassTransfer.module.css';
 
 type DaysProps = { form: MassForm; change: (part: Partial<MassForm>) => void };
 
 /** Days chooses what days are looked through, and how many of them at once. */
-export function Days({ form, change }: DaysProps) {
+export default function Days({ form, change }: DaysProps) {
   const [left, leave] = useState(false); // a date that is being typed is no fault yet
-  const faults = left ? rangeFaults({ from: form.first, until: form.last }) : {};
+  const faults = left ? rangeFaults({ from: form.first, until: form.again ? '' : form.last }) : {};
   const days = readEnds(form);
   const field = (end: 'first' | 'last', label: string, error?: string) => (
     <TextInput
@@ -31,7 +32,11 @@ export function Days({ form, change }: DaysProps) {
   return (
     <>
       {field('first', 'First day', faults.from)}
-      {field('last', 'Last day', faults.until)}
+      {form.again ? (
+        <TextInput label="Last day" value="The day before each run" disabled />
+      ) : (
+        field('last', 'Last day', faults.until)
+      )}
       <Input.Wrapper label="Looked through at once" labelElement="div" className={c.atOnce}>
         <Choice<Partitions>
           label="Looked through at once"
@@ -43,26 +48,28 @@ export function Days({ form, change }: DaysProps) {
           onChange={(partitions) => change({ partitions })}
         />
       </Input.Wrapper>
-      <div className={c.shortcuts} role="group" aria-label="Days that are often wanted">
-        {shortcuts().map(([name, ends]) => (
-          <button
-            key={name}
-            type="button"
-            className={pickers.chip}
-            aria-pressed={form.first === ends.first && form.last === ends.last}
-            onClick={() => change(ends)}
-          >
-            {name}
-          </button>
-        ))}
-        {days && (
-          <span className="small dim num">
-            {parts(partsIn(days, 'daily'), 'daily')}
-            {form.partitions === 'weekly' && ` in ${parts(partsIn(days, 'weekly'), 'weekly')}`}, as the source
-            has its dates
-          </span>
-        )}
-      </div>
+      {!form.again && (
+        <div className={c.shortcuts} role="group" aria-label="Days that are often wanted">
+          {shortcuts().map(([name, ends]) => (
+            <button
+              key={name}
+              type="button"
+              className={pickers.chip}
+              aria-pressed={form.first === ends.first && form.last === ends.last}
+              onClick={() => change(ends)}
+            >
+              {name}
+            </button>
+          ))}
+          {days && (
+            <span className="small dim num">
+              {parts(partsIn(days, 'daily'), 'daily')}
+              {form.partitions === 'weekly' && ` in ${parts(partsIn(days, 'weekly'), 'weekly')}`}, as the
+              source has its dates
+            </span>
+          )}
+        </div>
+      )}
     </>
   );
 }

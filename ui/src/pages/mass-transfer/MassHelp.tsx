@@ -118,6 +118,13 @@ export default function MassHelp() {
           ))}
         </tbody>
       </table>
+      <h3 className={b.helpTitle}>Again and again</h3>
+      <p>
+        Under <b>Run again</b> you plan a transfer for days of the week and a time. Each run looks through all
+        days since the last run that ended well, and some before for what arrives late, and sends only what
+        earlier runs have not. A run never begins while the one before goes on. <b>Recurring</b> on the page
+        Jobs shows what runs again, and lets you pause, change and remove it.
+      </p>
       <h3 className={b.helpTitle}>How it ends</h3>
       <p>
         <b>Success:</b> a day was looked through, or every image of a study has arrived. <b>Warning:</b> a day
@@ -126,8 +133,8 @@ export default function MassHelp() {
       </p>
       <h3 className={b.helpTitle}>Keys</h3>
       <p>
-        Ctrl + Enter begins the dry run. In the chart of a job, arrows walk through the days, and Enter shows
-        the series of one.
+        Ctrl + Enter begins the dry run, or has it run again. In the chart of a job, arrows walk through the
+        days, and Enter shows the series of one.
       </p>
     </>
   );

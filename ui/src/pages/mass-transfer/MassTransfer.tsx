@@ -18,18 +18,20 @@ import { LinkButton } from '../../components/LinkButton';
 import { Failed, Loading } from '../../components/states';
 import ui from '../../components/ui.module.css';
 import { useRequestKey, useShowMade } from '../../jobs/create';
+import { readDate } from '../../format/dicom';
 import { readEnds } from '../../mass/days';
 import { filterOf, filtersFault } from '../../mass/filters';
 import { type MassForm, useMassForm } from '../../mass/kept';
 import { createMassTransfer } from '../../api';
 import { looksSays, takesOf } from '../../mass/will';
-import { goneSays } from '../../servers/outlook';
+import { useHaveRun } from '../../recurring/useHaveRun';
 import { fullName, nodesKey, useNodes } from '../../servers/queries';
 import { can, useMe } from '../../session/me';
-import { Days } from './Days';
 
+const Days = lazy(() => import('./Days'));
 const Filters = lazy(() => import('./Filters'));
 const MassHelp = lazy(() => import('./MassHelp'));
+const RunAgain = lazy(() => import('../../recurring/RunAgain'));
 
 const title = 'Mass Transfer';
 
@@ -62,28 +64,33 @@ function Form({ nodes }: { nodes: Node[] }) {
   const source = sources.length === 1 ? sources[0] : sources.find((n) => n.name === address.source);
   const destination = destinations.find((n) => n.name === address.destination);
   const pseudonymize = form.pseudonymize || !can(me, 'transfer_unpseudonymized');
+  const first = readDate(form.first);
   const days = readEnds(form);
+  const plan = form.again?.plan;
   const start = useStart(clear);
+  const recur = useHaveRun(clear);
   const why =
     missingOf(source, destination, project) ||
-    (days ? '' : 'Say which days are looked through.') ||
+    (form.again && !first && 'Say which day is looked through first.') ||
+    (form.again && !plan && 'Correct when it runs.') ||
+    (form.again || days ? '' : 'Say which days are looked through.') ||
     (form.wrong ? 'Correct the JSON of the filters.' : filtersFault(form.filters)) ||
     (me.ethics_id_needed && !form.ethicsID.trim() ? 'Write the ethics application ID.' : '');
   const create = (dry: boolean) => {
-    if (why || start.isPending || !source || !destination || !project || !days) return;
-    start.mutate({
+    if (why || start.isPending || recur.isPending || !source || !destination || !project) return;
+    const settings = {
       ...aboutOf(form, project.name, mail),
       source: source.name,
       destination: destination.name,
-      start_date: days.first,
-      end_date: days.last,
       partitions: form.partitions,
       filters: form.filters.map(filterOf),
-      dry_run: dry || undefined,
       pseudonymize,
       trial_protocol_id: form.trialID.trim() || undefined,
       trial_protocol_name: form.trialName.trim() || undefined,
-    });
+    };
+    if (plan && first) recur.mutate({ ...plan, mass: { ...settings, start_date: first } });
+    else if (days)
+      start.mutate({ ...settings, start_date: days.first, end_date: days.last, dry_run: dry || undefined });
   };
   useHotkeys([['mod+Enter', () => create(true)]], []);
   const id = useId();
@@ -103,12 +110,10 @@ function Form({ nodes }: { nodes: Node[] }) {
         <Section title="Where and when">
           <div className={b.form}>
             <Ends {...{ sources, destinations, source, destination }} choose={changeAddress} />
-            <When
-              {...{ source, destination }}
-              beside
-              gone={goneSays(source ? '' : address.source, destination ? '' : address.destination)}
-            />
-            <Days form={form} change={change} />
+            <When {...{ source, destination }} beside named={address} later={form.again !== undefined} />
+            <Suspense fallback={<Loading rows={2} label="Loading the days" />}>
+              <Days form={form} change={change} />
+            </Suspense>
           </div>
         </Section>
         <Suspense fallback={<Loading rows={6} label="Loading the filters" />}>
@@ -125,40 +130,52 @@ function Form({ nodes }: { nodes: Node[] }) {
             </div>
           )}
         </ForJob>
-        {start.error && <Failed error={start.error} />}
+        <Suspense fallback={null}>
+          <RunAgain again={form.again} change={change} mass />
+        </Suspense>
+        <Failed error={form.again ? recur.error : start.error} />
       </div>
       <div className={b.foot}>
         <p className={b.why} id={id}>
-          {why || !source || !destination || !days ? (
+          {why || !source || !destination ? (
             <span className="dim">{why}</span>
           ) : (
             <>
-              <b className="strong">{looksSays(days, form.partitions, source.name)}</b> {takes.what}{' '}
-              {takes.goes} <How pseudonymize={pseudonymize} project={project} /> to {fullName(destination)}
+              <b className="strong">
+                {plan
+                  ? `${form.again?.says}, ADIT looks for what is new at ${source.name}.`
+                  : days && looksSays(days, form.partitions, source.name)}
+              </b>{' '}
+              {takes.what} {takes.goes} <How pseudonymize={pseudonymize} project={project} /> to{' '}
+              {fullName(destination)}
               {takes.except}.{' '}
-              <span className={`dim ${ui.hideS}`}>
-                A dry run only counts: nothing is sent before you say so.
-              </span>
+              {!plan && (
+                <span className={`dim ${ui.hideS}`}>
+                  A dry run only counts: nothing is sent before you say so.
+                </span>
+              )}
             </>
           )}
         </p>
-        <Button
-          variant="default"
-          onClick={() => create(false)}
-          disabled={Boolean(why)}
-          loading={creating(false)}
-          aria-describedby={id}
-        >
-          Start transfer
-        </Button>
+        {!form.again && (
+          <Button
+            variant="default"
+            onClick={() => create(false)}
+            disabled={Boolean(why)}
+            loading={creating(false)}
+            aria-describedby={id}
+          >
+            Start transfer
+          </Button>
+        )}
         <Button
           onClick={() => create(true)}
           disabled={Boolean(why)}
-          loading={creating(true)}
+          loading={creating(true) || recur.isPending}
           aria-describedby={id}
           title="Ctrl + Enter"
         >
-          Dry run
+          {form.again ? 'Have it run again' : 'Dry run'}
         </Button>
       </div>
     </Page>
