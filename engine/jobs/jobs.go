@@ -403,7 +403,7 @@ func (svc *Service) Act(ctx context.Context, user people.User, id int64, action 
 		return &people.Denied{Reason: fmt.Sprintf("only staff may %s a job", action)}
 	}
 	if rule.begins {
-		if err := making{svc}.mayBegin(ctx, user, seen); err != nil {
+		if err := (making{svc}).mayBegin(ctx, user, seen); err != nil {
 			return err
 		}
 	}
