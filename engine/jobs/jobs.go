@@ -15,7 +15,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/adit-go/adit/db"
-	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/internal/page"
 	"github.com/adit-go/adit/internal/refusal"
@@ -403,7 +402,7 @@ func (svc *Service) Act(ctx context.Context, user people.User, id int64, action 
 		return &people.Denied{Reason: fmt.Sprintf("only staff may %s a job", action)}
 	}
 	if rule.begins {
-		if err := (making{svc}).mayBegin(ctx, user, seen); err != nil {
+		if err := svc.People.Site.CheckOpen(ctx, user, seen.Kind); err != nil {
 			return err
 		}
 	}
@@ -440,20 +439,6 @@ func (svc *Service) Act(ctx context.Context, user people.User, id int64, action 
 		svc.Signals.Wake()
 	}
 	return nil
-}
-
-// mayBegin asks whether a job may go on: its section is open, and its owner still may what it does.
-func (svc making) mayBegin(ctx context.Context, user people.User, job Job) error {
-	if err := svc.People.Site.CheckOpen(ctx, user, job.Kind); err != nil {
-		return err
-	}
-	a := ActionOf(job.Kind, base.IDOf(job.SourceID), base.IDOf(job.DestinationID), job.ProfileName == "")
-	a.Project = job.ProjectID
-	err := svc.People.Check(ctx, job.OwnerID, a)
-	if denied, ok := errors.AsType[*people.Denied](err); ok && user.ID != job.OwnerID {
-		return &people.Denied{Reason: "the owner of the job may not do this any more: " + denied.Reason}
-	}
-	return err
 }
 
 // Urgency is how a job stands in the row of all jobs. Nil fields stay as they are.

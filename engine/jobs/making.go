@@ -3,5 +3,4 @@
 package jobs
 
 // making is what is asked before a job is made: what it names, and whether its user may make it.
-// It also asks before a job goes on.
 type making struct{ *Service }
