@@ -93,13 +93,13 @@ LIMIT sqlc.arg(max);
 SELECT sqlc.embed(v), p.first_day, p.last_day, of.status::text AS status, coalesce(s.delivered, 0)::integer AS delivered,
        coalesce(d.study_uid, '')::text AS sent_study_uid, coalesce(d.pseudonym, '')::text AS pseudonym
 FROM volumes v
-JOIN mass_transfers m ON m.job_id = v.job_id
+LEFT JOIN mass_transfers m ON m.job_id = v.job_id
 JOIN partitions p ON p.task_id = v.partition_id
 LEFT JOIN tasks t ON t.id = v.task_id
 LEFT JOIN task_series s ON s.task_id = v.task_id AND s.series_uid = v.series_instance_uid
 LEFT JOIN task_deid d ON d.task_id = v.task_id
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN t.id IS NULL AND m.dry_run THEN 'found'
+    SELECT CASE WHEN t.id IS NULL AND coalesce(m.dry_run, true) THEN 'found'
                 WHEN t.id IS NULL THEN 'canceled' -- its task was deleted
                 WHEN t.status IN ('success', 'warning') AND coalesce(s.expected, 0) = 0 THEN 'left_out'
                 WHEN t.status IN ('warning', 'failure') AND s.delivered >= s.expected AND s.expected > 0 AND s.missing = '[]' THEN 'success'
