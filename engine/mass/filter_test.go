@@ -39,7 +39,8 @@ func TestAge(t *testing.T) {
 
 func TestFilters(t *testing.T) {
 	study := query.FoundStudy{
-		StudyDescription: "CT Schädel", StudyDate: "20240301", PatientBirthDate: "20060301", ModalitiesInStudy: []string{"CT"},
+		StudyDescription: "CT Schädel", StudyDate: "20240301", PatientBirthDate: "20060301",
+		ModalitiesInStudy: []string{"CT"},
 	}
 	nobody := study
 	nobody.PatientBirthDate = ""

@@ -3,7 +3,6 @@
 package recurring
 
 import (
-	"encoding/json"
 	"testing"
 	"time"
 
@@ -69,10 +68,15 @@ func TestDays(t *testing.T) {
 
 // TestStoredSettings: what the database has of a recurrence means the same in later versions.
 func TestStoredSettings(t *testing.T) {
-	var s Settings
-	require.NoError(t, json.Unmarshal([]byte(`{"mass": {"Title": "A", "Source": "PACS", "Destination": "DST", "Project": "P",
+	read := func(text string) (s Settings) {
+		t.Helper()
+		r, err := recurrenceOf(db.Recurrence{Settings: []byte(text)}, "")
+		require.NoError(t, err)
+		return r.Settings
+	}
+	s := read(`{"mass": {"Title": "A", "Source": "PACS", "Destination": "DST", "Project": "P",
 		"TrialProtocolID": "T", "Pseudonymize": true, "LeaveOutRejected": false, "MailWhenFinished": true, "Weekly": true,
-		"First": "2026-12-01T00:00:00Z", "Filters": [{"mode": "include", "modality": "CT", "min_age": 18}]}}`), &s))
+		"First": "2026-12-01T00:00:00Z", "Filters": [{"mode": "include", "modality": "CT", "min_age": 18}]}}`)
 	require.Equal(t, &mass.Order{
 		Transfer: jobs.Transfer{
 			About: jobs.About{Title: "A"}, Source: "PACS", Destination: "DST", Project: "P", TrialProtocolID: "T",
@@ -81,9 +85,8 @@ func TestStoredSettings(t *testing.T) {
 		Weekly: true, First: time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC),
 		Filters: mass.Filters{{Mode: mass.Include, Modality: "CT", MinAge: new(18)}},
 	}, s.Mass)
-	s = Settings{}
-	require.NoError(t, json.Unmarshal([]byte(`{"query": {"Title": "B", "Sources": ["PACS"], "Project": "P", "ExtraColumns": ["C"],
-		"Rows": [{"row": 2, "patient_id": "1", "modalities": ["CT"], "extra": ["x"]}]}}`), &s))
+	s = read(`{"query": {"Title": "B", "Sources": ["PACS"], "Project": "P", "ExtraColumns": ["C"],
+		"Rows": [{"row": 2, "patient_id": "1", "modalities": ["CT"], "extra": ["x"]}]}}`)
 	require.Equal(t, &jobs.Queries{
 		About: jobs.About{Title: "B"}, Sources: []string{"PACS"}, Project: "P", ExtraColumns: []string{"C"},
 		Rows: []jobs.Query{{Row: 2, PatientID: "1", Modalities: []string{"CT"}, Extra: []string{"x"}}},

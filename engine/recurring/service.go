@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package recurring makes mass transfers and batch queries again and again: each run finds what the ones before did not.
+// Package recurring makes mass transfers and batch queries again and again: each run finds what the ones before did
+// not.
 package recurring
 
 import (
@@ -165,8 +166,8 @@ func (svc *Service) Create(ctx context.Context, user people.User, p Plan, s Sett
 	return svc.Get(ctx, user, id)
 }
 
-// projectName checks an order, and returns the name of its project: what the default is today is not what it may be when
-// it runs.
+// projectName checks an order, and returns the name of its project: what the default is today is not what it may be
+// when it runs.
 func (svc *Service) projectName(
 	ctx context.Context, user people.User, named string,
 	check func(context.Context, people.User, *mass.Order) (project int64, err error), o *mass.Order,

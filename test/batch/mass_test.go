@@ -30,8 +30,8 @@ import (
 
 var adult = phantom.Patient{ID: "MASS-1", Name: "Mass^Adult", BirthDate: "19800101", Sex: "F"}
 
-// cohort is a few days of a small hospital: 3 and 5 January have a CT of an adult, 4 January nothing that a mass transfer
-// of them takes.
+// cohort is a few days of a small hospital: 3 and 5 January have a CT of an adult, 4 January nothing that a mass
+// transfer of them takes.
 func cohort() []*phantom.Study {
 	small := func(kind phantom.Kind, n int, description string) phantom.SeriesSpec {
 		return phantom.SeriesSpec{Kind: kind, Instances: n, Rows: 16, Columns: 16, Description: description}
@@ -81,7 +81,8 @@ func tryMass(t *testing.T, n *harness.Member, dst *pacs.PACS, studies []*phantom
 	t.Helper()
 	o := order("source", "destination")
 	o.DryRun = true
-	require.NoError(t, n.Engine.Nodes.PauseServer(t.Context(), n.Admin, "destination", true)) // of which a dry run needs nothing
+	// of which a dry run needs nothing
+	require.NoError(t, n.Engine.Nodes.PauseServer(t.Context(), n.Admin, "destination", true))
 	job, err := n.Engine.Mass.Create(t.Context(), n.Admin, o)
 	require.NoError(t, err)
 	job = n.Wait(job.ID)
@@ -93,7 +94,7 @@ func tryMass(t *testing.T, n *harness.Member, dst *pacs.PACS, studies []*phantom
 	m, err := n.Engine.Mass.Get(t.Context(), n.Admin, job.ID)
 	require.NoError(t, err)
 	c := m.Count
-	require.EqualValues(t, []int64{1, 2, 2, 5}, []int64{c.Patients, c.Studies, c.Series, c.Instances})
+	require.Equal(t, []int64{1, 2, 2, 5}, []int64{c.Patients, c.Studies, c.Series, c.Instances})
 	days, err := n.Engine.Mass.Partitions(t.Context(), n.Admin, job.ID, 0, 10)
 	require.NoError(t, err)
 	require.Len(t, days, 3)
@@ -176,7 +177,8 @@ func filesOf(t *testing.T, dir string, studies []*phantom.Study) (paths []string
 	return paths
 }
 
-// TestMassOfSourcesThatHide: of a source that keeps studies to itself all are found, or it is named what can't be proven.
+// TestMassOfSourcesThatHide: of a source that keeps studies to itself all are found, or it is named what can't be
+// proven.
 func TestMassOfSourcesThatHide(t *testing.T) {
 	t.Parallel()
 	var studies []*phantom.Study

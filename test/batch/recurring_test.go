@@ -53,9 +53,10 @@ func TestRecurringMass(t *testing.T) {
 	today := time.Now().UTC()
 	day := func(ago int) string { return today.AddDate(0, 0, -ago).Format("20060102") }
 	study := func(seed uint64, date string) *phantom.Study {
-		return phantom.New(seed, phantom.StudySpec{Patient: adult, Date: date, Description: "CT head", Series: []phantom.SeriesSpec{
-			{Kind: phantom.CT, Instances: 2, Rows: 16, Columns: 16, Description: "Axial"},
-		}})
+		axial := phantom.SeriesSpec{Kind: phantom.CT, Instances: 2, Rows: 16, Columns: 16, Description: "Axial"}
+		return phantom.New(seed, phantom.StudySpec{
+			Patient: adult, Date: date, Description: "CT head", Series: []phantom.SeriesSpec{axial},
+		})
 	}
 	src := startPACS(t, pacs.Config{AETitle: "SRC", Studies: []*phantom.Study{study(9501, day(5)), study(9502, day(3))}})
 	dst := startPACS(t, pacs.Config{AETitle: "DST"})

@@ -156,7 +156,8 @@ func batchBombs(b *bench, in *room) (ours, theirs side, err error) {
 	if err := z.Close(); err != nil {
 		return nil, nil, err
 	}
-	return a.checking(in.ctx, 1, bomb.Bytes(), true), a.checking(in.ctx, 1, []byte("PatientID,Modality\n1,CT\n"), false), nil
+	small := []byte("PatientID,Modality\n1,CT\n")
+	return a.checking(in.ctx, 1, bomb.Bytes(), true), a.checking(in.ctx, 1, small, false), nil
 }
 
 // asked starts an adit serve with a server named source, a PACS of our own.
