@@ -265,8 +265,8 @@ func TestMassGoesOn(t *testing.T) {
 	require.Len(t, volumesOf(t, n, job.ID), 2)
 }
 
-// TestMassIntoFolder: folders have the names that users know, of values as they were sent, and the table of volumes says
-// what went where.
+// TestMassIntoFolder: folders have the names that users know, of values as they were sent, and the table of volumes
+// says what went where.
 func TestMassIntoFolder(t *testing.T) {
 	t.Parallel()
 	for _, pseudonymize := range []bool{false, true} {
