@@ -4,7 +4,6 @@ import '@mantine/core/styles/Notification.css';
 import '@mantine/notifications/styles.css';
 
 import { Notifications, useNotifications } from '@mantine/notifications';
-import type { CSSProperties } from 'react';
 
 import c from './Toasts.module.css';
 
@@ -26,7 +25,7 @@ export default function Toasts() {
       withinPortal={false}
       role="status"
       className={c.toasts}
-      style={{ '--foot': `${footHeight()}px` } as CSSProperties}
+      style={{ '--foot': `${footHeight()}px` }}
     />
   );
 }
