@@ -50,8 +50,8 @@ func seriesFolder(n ObjectNames) string {
 	return safeName(n.SeriesNumber + "-" + description)
 }
 
-// partitionFolder names the folder of a partition: by its days; beside pseudonymized data by the day or week of the date
-// that was sent, since the days are those of the patients.
+// partitionFolder names the folder of a partition: by its days; beside pseudonymized data by the day or week of the
+// date that was sent, since the days are those of the patients.
 func partitionFolder(n ObjectNames, days jobs.Days, pseudonymized bool) string {
 	first, last := days.First, days.Last
 	if pseudonymized {
@@ -74,8 +74,8 @@ func massStudyFolder(n ObjectNames) string {
 	return safeName(fmt.Sprintf("%s_%s_%s", cmp.Or(n.StudyDescription, undefined), n.StudyDate, clock))
 }
 
-// massSeriesFolder names a series' folder of a mass transfer: <SeriesDescription>_<SeriesNumber>, or the Series Instance
-// UID without a number.
+// massSeriesFolder names a series' folder of a mass transfer: <SeriesDescription>_<SeriesNumber>, or the Series
+// Instance UID without a number.
 func massSeriesFolder(n ObjectNames) string {
 	return safeName(cmp.Or(n.SeriesDescription, undefined) + "_" + cmp.Or(n.SeriesNumber, n.Series))
 }

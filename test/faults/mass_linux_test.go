@@ -62,7 +62,8 @@ func TestKillMass(t *testing.T) {
 			var studies []*phantom.Study
 			for i := range 5 {
 				studies = append(studies, phantom.New(uint64(7700+i), phantom.StudySpec{
-					Patient: phantom.Patient{ID: fmt.Sprintf("MASS-%d", i), Name: "Mass^Kill"}, Date: fmt.Sprintf("2024010%d", i+1),
+					Patient: phantom.Patient{ID: fmt.Sprintf("MASS-%d", i), Name: "Mass^Kill"},
+					Date:    fmt.Sprintf("2024010%d", i+1),
 					Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}},
 				}))
 			}
@@ -116,8 +117,8 @@ func TestKillMass(t *testing.T) {
 	}
 }
 
-// TestKillUpload: kill -9 while a large file of rows is taken makes a whole job or none; the same request again gives the
-// one job that there is to be.
+// TestKillUpload: kill -9 while a large file of rows is taken makes a whole job or none; the same request again gives
+// the one job that there is to be.
 func TestKillUpload(t *testing.T) {
 	const rows = 20_000
 	file := client.BatchFile{File: []byte("PatientID,Modality\n" + strings.Repeat("P-1,CT\n", rows))}
