@@ -64,7 +64,7 @@ func TestKillMass(t *testing.T) {
 				studies = append(studies, phantom.New(uint64(7700+i), phantom.StudySpec{
 					Patient: phantom.Patient{ID: fmt.Sprintf("MASS-%d", i), Name: "Mass^Kill"},
 					Date:    fmt.Sprintf("2024010%d", i+1),
-					Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}},
+					Series:  []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 4, Rows: 64, Columns: 64}},
 				}))
 			}
 			hold := holdAt(tt.kind, tt.number)
