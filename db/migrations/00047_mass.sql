@@ -44,7 +44,7 @@ CREATE TABLE volumes (
     UNIQUE (job_id, series_instance_uid)
 );
 CREATE INDEX volumes_partition ON volumes (partition_id);
-CREATE INDEX volumes_task ON volumes (task_id) WHERE task_id IS NOT NULL;
+CREATE INDEX volumes_task ON volumes (task_id);
 
 -- A dry run asks its source, and needs nothing of its destination.
 -- +goose StatementBegin

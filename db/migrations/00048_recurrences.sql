@@ -26,7 +26,7 @@ CREATE INDEX recurrences_due ON recurrences (next_at) WHERE NOT paused AND next_
 CREATE INDEX recurrences_unreported ON recurrences (id) WHERE NOT reported;
 
 ALTER TABLE jobs ADD COLUMN recurrence_id bigint REFERENCES recurrences ON DELETE SET NULL;
-CREATE INDEX jobs_recurrence ON jobs (recurrence_id, id) WHERE recurrence_id IS NOT NULL;
+CREATE INDEX jobs_recurrence ON jobs (recurrence_id, id);
 
 -- +goose Down
 ALTER TABLE jobs DROP COLUMN recurrence_id;
