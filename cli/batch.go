@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 type batchCmd struct {
@@ -31,6 +32,11 @@ type batchFile struct {
 	DryRun   bool   `help:"Say what is in the file and what is wrong with it, and make nothing. With a fault the exit code is 1."`
 	Remarks  string `type:"path" placeholder:"FILE" help:"With --dry-run: write the rows with what is wrong with them to this file, an .xlsx that must not exist yet. Corrected there, it can be used in place of the first one."`
 
+	aboutFlags
+}
+
+// aboutFlags are what people write about a job.
+type aboutFlags struct {
 	Title       string `placeholder:"TEXT" help:"What the job is called, for people."`
 	Description string `placeholder:"TEXT" help:"What the job is for."`
 	EthicsID    string `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
@@ -62,7 +68,7 @@ func (f batchFile) read() (client.BatchFile, error) {
 	return client.BatchFile{File: content, Dates: f.Dates, MacRoman: f.MacRoman}, nil
 }
 
-func (f batchFile) about() client.BatchAbout {
+func (f aboutFlags) about() client.BatchAbout {
 	return client.BatchAbout{Title: f.Title, Description: f.Description, EthicsID: f.EthicsID}
 }
 
@@ -102,15 +108,15 @@ func writeNew(path string, write func(w stdio.Writer) error) error {
 }
 
 func tellPreview(w stdio.Writer, kind string, p client.BatchPreview) error {
-	tasks := command.Plural(p.Tasks, "query", "queries")
+	tasks := words.Plural(p.Tasks, "query", "queries")
 	if kind == client.BatchTransfer {
-		tasks = command.Plural(p.Tasks, "study", "studies")
+		tasks = words.Plural(p.Tasks, "study", "studies")
 	}
 	for _, f := range p.Faults {
 		fmt.Fprintf(w, "%s: %s\n", placeOf(f), command.Printable(f.Says))
 	}
 	if more := p.FaultCount - len(p.Faults); more > 0 {
-		fmt.Fprintf(w, "… and %s\n", command.Plural(more, "further fault", "further faults"))
+		fmt.Fprintf(w, "… and %s\n", words.Plural(more, "further fault", "further faults"))
 	}
 	for _, h := range p.Hints {
 		fmt.Fprintf(w, "%s: look at this: %s\n", placeOf(h), command.Printable(h.Says))
@@ -121,11 +127,11 @@ func tellPreview(w stdio.Writer, kind string, p client.BatchPreview) error {
 	}
 	if p.FaultCount > 0 {
 		_, err := fmt.Fprintf(w, "%d of %s have faults. Nothing can be made of this file; the other %d are fine.\n",
-			p.FaultyRows, command.Plural(p.Rows, "row", "rows"), p.Rows-p.FaultyRows)
+			p.FaultyRows, words.Plural(p.Rows, "row", "rows"), p.Rows-p.FaultyRows)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "%s, %s of %s.\n", command.Plural(p.Rows, "row", "rows"), tasks,
-		command.Plural(p.Patients, "patient", "patients"))
+	_, err := fmt.Fprintf(w, "%s, %s of %s.\n", words.Plural(p.Rows, "row", "rows"), tasks,
+		words.Plural(p.Patients, "patient", "patients"))
 	return err
 }
 
@@ -199,9 +205,7 @@ type batchTransferCmd struct {
 	Destination  string `complete:"destination" required:"" placeholder:"NAME" help:"Name of the server or folder to write to."`
 	Project      string `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
 	Pseudonymize bool   `help:"De-identify. Studies without a pseudonym in the file get their patient's pseudonym from the project's linkage table, or a new one."`
-	Rejected     string `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
-	TrialID      string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	jobs.SentFlags
 	jobs.Flags
 }
 
@@ -225,11 +229,9 @@ func (c *batchTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	b := client.NewBatchTransfer{
 		BatchFile: file, BatchAbout: c.about(), Source: c.Source, Destination: c.Destination, Project: c.Project,
-		Pseudonymize: c.Pseudonymize, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName, Urgent: c.Urgent,
+		Pseudonymize: c.Pseudonymize, TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName,
+		LeaveOutRejected: c.LeaveOutRejected(), Urgent: c.Urgent,
 		OutsideWindows: c.OutsideWindows, MailWhenFinished: c.Mail,
-	}
-	if c.Rejected != "" {
-		b.LeaveOutRejected = new(c.Rejected == "leave-out")
 	}
 	made, err := cl.Batch.Transfer(ctx, b, "")
 	if err != nil {

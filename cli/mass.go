@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/jobs"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 type massCmd struct {
@@ -38,12 +39,8 @@ type massTransferCmd struct {
 	DryRun       bool     `help:"Only count what there is. adit mass begin JOB moves it afterwards."`
 	KeepIdentity bool     `help:"Send the studies as they are, with their patients. Needs a permission. Default: de-identify."`
 	Project      string   `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
-	Rejected     string   `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send."`
-	Title        string   `placeholder:"TEXT" help:"What the job is called, for people."`
-	Description  string   `placeholder:"TEXT" help:"What the job is for."`
-	EthicsID     string   `name:"ethics-id" placeholder:"ID" help:"Number of the application to the ethics committee."`
-	TrialID      string   `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string   `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	jobs.SentFlags
+	aboutFlags
 	every
 	jobs.EndFlags
 }
@@ -66,18 +63,15 @@ func (c *massTransferCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	m := client.NewMassTransfer{
 		MassSettings: client.MassSettings{
-			BatchAbout: client.BatchAbout{Title: c.Title, Description: c.Description, EthicsID: c.EthicsID},
-			Source:     c.Source, Destination: c.Destination, Project: c.Project, Filters: filters,
-			Pseudonymize: new(!c.KeepIdentity), TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName,
+			BatchAbout: c.about(), Source: c.Source, Destination: c.Destination, Project: c.Project, Filters: filters,
+			Pseudonymize: new(!c.KeepIdentity), LeaveOutRejected: c.LeaveOutRejected(),
+			TrialProtocolID: c.TrialID, TrialProtocolName: c.TrialName,
 			MailWhenFinished: c.Mail,
 		},
 		StartDate: c.From, EndDate: c.Until, DryRun: c.DryRun,
 	}
 	if c.Weekly {
 		m.Partitions = client.Weekly
-	}
-	if c.Rejected != "" {
-		m.LeaveOutRejected = new(c.Rejected == "leave-out")
 	}
 	if c.Every != "" {
 		return c.make(ctx, io, c.Output, cl, client.NewRecurrence{
@@ -207,9 +201,9 @@ func (c *massShowCmd) Run(ctx context.Context, io command.Streams) error {
 		}
 		fmt.Fprintf(w, "Partitions: %d of %d looked through (%d warning, %d failure)\n",
 			m.Looked.Success+m.Looked.Warning+m.Looked.Failure, m.Looked.All, m.Looked.Warning, m.Looked.Failure)
-		fmt.Fprintf(w, "Found: %s, %s, %d series, %s\n", command.Plural(int(m.Found.Patients), "patient", "patients"),
-			command.Plural(int(m.Found.Studies), "study", "studies"), m.Found.Series,
-			command.Plural(int(m.Found.Instances), "instance", "instances"))
+		fmt.Fprintf(w, "Found: %s, %s, %d series, %s\n", words.Plural(int(m.Found.Patients), "patient", "patients"),
+			words.Plural(int(m.Found.Studies), "study", "studies"), m.Found.Series,
+			words.Plural(int(m.Found.Instances), "instance", "instances"))
 		if m.Found.Uncounted > 0 {
 			fmt.Fprintf(w, "  and those of %d series that the source does not count\n", m.Found.Uncounted)
 		}
@@ -249,9 +243,9 @@ func (c *massPartitionsCmd) Run(ctx context.Context, io command.Streams) error {
 				days += " to " + p.To
 			}
 			fmt.Fprintf(w, "%s: %s, %s, %d series",
-				days, jobs.Words(p.Status), command.Plural(p.Studies, "study", "studies"), p.Series)
+				days, jobs.Words(p.Status), words.Plural(p.Studies, "study", "studies"), p.Series)
 			if p.Instances > 0 || p.Series == 0 { // else the source doesn't count them
-				fmt.Fprintf(w, ", %s", command.Plural(int(p.Instances), "instance", "instances"))
+				fmt.Fprintf(w, ", %s", words.Plural(int(p.Instances), "instance", "instances"))
 			}
 			fmt.Fprintln(w)
 			if p.Message != "" && p.Status != client.Success {

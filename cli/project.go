@@ -14,6 +14,7 @@ import (
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 type projectCmd struct {
@@ -353,11 +354,11 @@ func (c *linkageImportCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.JSON {
 		return command.PrintJSON(io.Out, result)
 	}
-	added := command.Plural(result.Added, "pseudonym was", "pseudonyms were")
+	added := words.Plural(result.Added, "pseudonym was", "pseudonyms were")
 	if result.DryRun {
-		added = command.Plural(result.Added, "pseudonym would be", "pseudonyms would be")
+		added = words.Plural(result.Added, "pseudonym would be", "pseudonyms would be")
 	}
-	fmt.Fprintf(io.Out, "%s added, %s there already.\n", added, command.Plural(result.Present, "is", "are"))
+	fmt.Fprintf(io.Out, "%s added, %s there already.\n", added, words.Plural(result.Present, "is", "are"))
 	if result.OtherThanSalt > 0 {
 		fmt.Fprintf(io.Out,
 			"%d of them are not those that the project's salt gives: if it is all, the salt belongs to another mass "+

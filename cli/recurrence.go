@@ -7,11 +7,11 @@ import (
 	"fmt"
 	stdio "io"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 type recurrenceCmd struct {
@@ -31,10 +31,7 @@ type every struct {
 	Overlap int    `placeholder:"DAYS" help:"With --every, of a mass transfer: days before the new ones that each run looks through again, for what arrives late."`
 }
 
-var (
-	everyForm = regexp.MustCompile(`^(?:([a-z, -]+) +)?((?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
-	weekdays  = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
-)
+var everyForm = regexp.MustCompile(`^(?:([a-z, -]+) +)?((?:[01][0-9]|2[0-3]):[0-5][0-9])$`)
 
 // plan reads the flags.
 func (e every) plan() (p client.Plan, err error) {
@@ -44,20 +41,11 @@ func (e every) plan() (p client.Plan, err error) {
 	}
 	p = client.Plan{At: m[2], LastDay: e.LastDay, OverlapDays: e.Overlap}
 	for part := range strings.FieldsFuncSeq(m[1], func(r rune) bool { return r == ',' || r == ' ' }) {
-		first, last, isRange := strings.Cut(part, "-")
-		if !isRange {
-			last = first
+		days, ok := command.Weekdays(part)
+		if !ok {
+			return p, command.Usage("--every: %s is no day; days are mon, tue, wed, thu, fri, sat, sun", command.Printable(part))
 		}
-		from, to := slices.Index(weekdays, first), slices.Index(weekdays, last)
-		if from < 0 || to < 0 {
-			return p, command.Usage("--every: %s is no day; days are %s", command.Printable(part), strings.Join(weekdays, ", "))
-		}
-		for day := from; ; day = (day + 1) % 7 {
-			p.Weekdays = append(p.Weekdays, weekdays[day])
-			if day == to {
-				break
-			}
-		}
+		p.Weekdays = append(p.Weekdays, days...)
 	}
 	return p, nil
 }
@@ -109,7 +97,7 @@ func printRecurrence(w stdio.Writer, r client.Recurrence) {
 	}
 	if r.StartDate != "" {
 		fmt.Fprintf(w, "  Days from %s on, with an overlap of %s\n",
-			r.StartDate, command.Plural(r.OverlapDays, "day", "days"))
+			r.StartDate, words.Plural(r.OverlapDays, "day", "days"))
 	}
 	if r.LastDay != "" {
 		fmt.Fprintf(w, "  It runs until %s.\n", r.LastDay)

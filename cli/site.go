@@ -17,6 +17,7 @@ import (
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 type settingsCmd struct {
@@ -252,7 +253,7 @@ func (c *mailSendCmd) Run(ctx context.Context, io command.Streams) error {
 		if sent.Warning == "" {
 			fmt.Fprintf(
 				w, "The mail goes to %s; adit mail list shows whether it was sent.\n",
-				command.Plural(sent.Recipients, "person", "people"),
+				words.Plural(sent.Recipients, "person", "people"),
 			)
 		}
 		return nil

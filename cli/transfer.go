@@ -27,9 +27,7 @@ type transferCmd struct {
 	Project      string     `complete:"project" placeholder:"NAME" help:"Project whose key and profile pseudonymize. Default: the default project of your active group."`
 	Pseudonym    pseudonyms `placeholder:"P" help:"De-identify, with this pseudonym for the patient of all studies; or with UID=P for each study."`
 	Pseudonymize bool       `help:"De-identify. Studies without --pseudonym get their patient's pseudonym from the project's linkage table, or a new one."`
-	Rejected     string     `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send. The task reports how many were left out."`
-	TrialID      string     `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
-	TrialName    string     `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+	jobs.SentFlags
 	jobs.Flags
 }
 
@@ -90,13 +88,10 @@ func (c *transferCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	job := client.NewJob{
 		Kind: client.SelectiveTransfer, Source: c.Source, Destination: c.Destination, TrialProtocolID: c.TrialID,
-		TrialProtocolName: c.TrialName, Urgent: c.Urgent, OutsideWindows: c.OutsideWindows,
+		TrialProtocolName: c.TrialName, LeaveOutRejected: c.LeaveOutRejected(), Urgent: c.Urgent,
+		OutsideWindows:   c.OutsideWindows,
 		MailWhenFinished: c.Mail,
 		Project:          c.Project, Pseudonymize: c.Pseudonymize,
-	}
-	if c.Rejected != "" {
-		leaveOut := c.Rejected == "leave-out"
-		job.LeaveOutRejected = &leaveOut
 	}
 	for _, s := range studies {
 		job.Studies = append(job.Studies, s.NewStudy)

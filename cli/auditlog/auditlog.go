@@ -21,6 +21,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/db/local"
 	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Cmd is the command adit audit.
@@ -246,7 +247,7 @@ func tellChain(io command.Streams, r audit.ChainReport) {
 	for _, m := range r.Months {
 		fmt.Fprintf(
 			io.Out, "%s was exported and detached: %s. SHA-256 of its export: %s\n", m.Month,
-			command.Plural(m.Rows, "row", "rows"), m.SHA256,
+			words.Plural(m.Rows, "row", "rows"), m.SHA256,
 		)
 	}
 	for _, g := range r.Gone {
@@ -265,10 +266,10 @@ func tellChain(io command.Streams, r audit.ChainReport) {
 	if r.Unsealed > 0 {
 		fmt.Fprintf(
 			io.Out, "%s to be sealed, the oldest since %s; a running ADIT seals them within a second.\n",
-			command.Plural(r.Unsealed, "row waits", "rows wait"), command.Stamp(r.Oldest),
+			words.Plural(r.Unsealed, "row waits", "rows wait"), command.Stamp(r.Oldest),
 		)
 	}
-	fmt.Fprintf(io.Out, "%s checked. Head: %s\n", command.Plural(r.Rows, "row was", "rows were"), r.Head)
+	fmt.Fprintf(io.Out, "%s checked. Head: %s\n", words.Plural(r.Rows, "row was", "rows were"), r.Head)
 }
 
 type exportCmd struct {

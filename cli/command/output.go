@@ -47,14 +47,6 @@ func (o Output) Progress(streams Streams) io.Writer {
 // the other names say to what.
 type Done map[string]any
 
-// Plural says how many of something there are.
-func Plural[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // TimeForm is how all commands show an instant: with its zone.
 const TimeForm = "2006-01-02 15:04:05 MST"
 

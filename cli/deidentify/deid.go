@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/deid"
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/internal/quickfile"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Cmd is the command adit deid.
@@ -125,7 +126,7 @@ func (c *Cmd) Run(ctx context.Context, io command.Streams) error {
 	d.progress.Clear()
 	err = errors.Join(err, d.endManifest(err == nil))
 	if err != nil {
-		return fmt.Errorf("%s de-identified, then: %w", command.Plural(d.written, "instance was", "instances were"), err)
+		return fmt.Errorf("%s de-identified, then: %w", words.Plural(d.written, "instance was", "instances were"), err)
 	}
 	return c.tellOutcome(answer, d)
 }
@@ -287,7 +288,7 @@ func (c *Cmd) explain(ctx context.Context, io command.Streams) error {
 		if report.Trailing > 0 {
 			fmt.Fprintf(io.Out, "\n%s behind the last frame of the pixel data, as large as Rows, Columns and frames "+
 				"make it. They stay, and nobody looks into them; see what they are.\n",
-				command.Plural(int(report.Trailing), "byte stands", "bytes stand"))
+				words.Plural(int(report.Trailing), "byte stands", "bytes stand"))
 		}
 		return nil
 	}

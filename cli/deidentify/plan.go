@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // inside reports whether a path is a folder, or lies in it.
@@ -342,7 +343,7 @@ func (p *planner) judge(folder *deidFolder) {
 		patient := &p.plan.patients[i]
 		more := ""
 		if patient.files > 1 {
-			more = " (and " + command.Plural(int(patient.files-1), "more file", "more files") + ")"
+			more = " (and " + words.Plural(int(patient.files-1), "more file", "more files") + ")"
 		}
 		fault := patient.fault
 		if fault == "" {
@@ -361,7 +362,7 @@ func (p *planner) judge(folder *deidFolder) {
 			p.notes = append(p.notes, fmt.Sprintf(
 				"%s%s: %s of this patient no Issuer of Patient ID, the others do; all are taken for one patient. If "+
 					"they may be two, de-identify them apart.",
-				p.name(patient.first), more, command.Plural(int(patient.silent), "file names", "files name"),
+				p.name(patient.first), more, words.Plural(int(patient.silent), "file names", "files name"),
 			))
 		}
 		if fault != "" {

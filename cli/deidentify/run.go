@@ -24,6 +24,7 @@ import (
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/internal/quickfile"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // deidRun is the de-identification of the files of a plan into a folder.
@@ -455,32 +456,32 @@ func (d *deidRun) outcome() error {
 		of = fmt.Sprintf(" of %d patients", n)
 	}
 	fmt.Fprintf(
-		d.io.Out, "%s%s %s de-identified by profile %s %s (%s)\n", command.Plural(d.written, "instance", "instances"),
+		d.io.Out, "%s%s %s de-identified by profile %s %s (%s)\n", words.Plural(d.written, "instance", "instances"),
 		of, wasOrWere(d.written), d.profile.Name(), d.profile.Version(), d.profile.Hash(),
 	)
 	for _, set := range slices.Sorted(maps.Keys(d.assumed)) {
 		fmt.Fprintf(
 			d.io.Out, "%s no character set; the text was read as %s, which is declared now\n",
-			command.Plural(d.assumed[set], "instance declares", "instances declare"), set,
+			words.Plural(d.assumed[set], "instance declares", "instances declare"), set,
 		)
 	}
 	if d.trailing > 0 {
 		fmt.Fprintf(d.io.Out,
 			"%s bytes behind the last frame of its pixel data, which stay; --report says which, see what they are\n",
-			command.Plural(d.trailing, "instance has", "instances have"),
+			words.Plural(d.trailing, "instance has", "instances have"),
 		)
 	}
 	d.sayRefused()
 	if d.unsafe > 0 {
 		fmt.Fprintf(
 			d.io.Out, "%s not be de-identified and %s left out\n",
-			command.Plural(d.unsafe, "file could", "files could"), isOrAre(d.unsafe),
+			words.Plural(d.unsafe, "file could", "files could"), isOrAre(d.unsafe),
 		)
 	}
 	if d.copies > 0 {
 		fmt.Fprintf(
 			d.io.Out, "%s of another file: nothing of it is missing\n",
-			command.Plural(d.copies, "of them is a copy", "of them are copies"),
+			words.Plural(d.copies, "of them is a copy", "of them are copies"),
 		)
 	}
 	if d.unsafe > 0 || d.written == 0 {
@@ -494,7 +495,7 @@ func (d *deidRun) sayRefused() {
 	for _, reason := range slices.Sorted(maps.Keys(d.refused)) {
 		fmt.Fprintf(
 			d.io.Out, "%s left out, as the profile says: %s\n",
-			command.Plural(d.refused[reason], "instance is", "instances are"), leftOutAs[reason],
+			words.Plural(d.refused[reason], "instance is", "instances are"), leftOutAs[reason],
 		)
 	}
 }

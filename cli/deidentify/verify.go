@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/dicom/deid/manifest"
 	"github.com/adit-go/adit/engine/nodes"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // deidVerify are the flags of a check of what was de-identified.
@@ -87,10 +88,10 @@ func (c *Cmd) tellVerified(out command.Streams, r *manifest.Result) error {
 	if len(r.Faults) > 0 {
 		return fmt.Errorf(
 			"%s is not as its manifest says: %s", command.Printable(c.Paths[0]),
-			command.Plural(len(r.Faults), "fault was found", "faults were found"),
+			words.Plural(len(r.Faults), "fault was found", "faults were found"),
 		)
 	}
-	fmt.Fprintf(out.Out, "%s what the manifest says.\n", command.Plural(r.Files, "file is", "files are"))
+	fmt.Fprintf(out.Out, "%s what the manifest says.\n", words.Plural(r.Files, "file is", "files are"))
 	switch {
 	case r.Sealed:
 		fmt.Fprintln(out.Out, "The manifest is sealed by the key.")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Cmd is the command.
@@ -75,10 +76,10 @@ func (c *Cmd) write(ctx context.Context, io command.Streams, cl *client.Client) 
 func show(w stdio.Writer, g client.FailureGroup) {
 	missing := ""
 	if g.Missing > 0 {
-		missing = ", " + command.Plural(g.Missing, "instance", "instances") + " missing"
+		missing = ", " + words.Plural(g.Missing, "instance", "instances") + " missing"
 	}
 	fmt.Fprintf(
-		w, "%s, %s%s: %s\n", command.Plural(g.Tasks, "task", "tasks"), g.Status, missing,
+		w, "%s, %s%s: %s\n", words.Plural(g.Tasks, "task", "tasks"), g.Status, missing,
 		command.Printable(g.Message),
 	)
 	var ids []string

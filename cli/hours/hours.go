@@ -12,7 +12,6 @@ import (
 	stdio "io"
 	"os"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -301,34 +300,23 @@ func setLimit(l *client.Limits, name, value string) error {
 	return nil
 }
 
-var weekdays = []string{"mon", "tue", "wed", "thu", "fri", "sat", "sun"}
-
 // parseDays reads mon, mon-fri, sat-mon, or a list of them.
 func parseDays(text string) ([]string, error) {
 	var days []string
 	for part := range strings.SplitSeq(strings.ToLower(text), ",") {
-		first, last, isRange := strings.Cut(part, "-")
 		if part == "holiday" {
 			days = append(days, part)
 			continue
 		}
-		from, to := slices.Index(weekdays, first), slices.Index(weekdays, last)
-		switch {
-		case from < 0 || isRange && to < 0:
+		some, ok := command.Weekdays(part)
+		if !ok {
 			return nil, command.Usage(
 				"--window: %q is neither a day (mon to sun, holiday), nor times such as 20:00-06:00, nor a time zone "+
 					"such as Europe/Berlin",
 				part,
 			)
-		case !isRange:
-			to = from
 		}
-		for i := from; ; i = (i + 1) % len(weekdays) {
-			days = append(days, weekdays[i])
-			if i == to {
-				break
-			}
-		}
+		days = append(days, some...)
 	}
 	return days, nil
 }

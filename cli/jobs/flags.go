@@ -44,3 +44,18 @@ func (f EndFlags) Follow(
 	ended, err := Wait(ctx, io, o, cl, made.ID, f.GiveUpAfter)
 	return TellEnded(io, o, ended, err)
 }
+
+// SentFlags say of studies what goes out.
+type SentFlags struct {
+	Rejected  string `enum:"leave-out,send," default:"" placeholder:"leave-out|send" help:"What to do with instances that a rejection note at the source names (IHE IOCM). Default: leave-out when de-identifying, else send. The task reports how many were left out."`
+	TrialID   string `name:"trial-id" placeholder:"ID" help:"Clinical Trial Protocol ID to write into each object."`
+	TrialName string `placeholder:"NAME" help:"Clinical Trial Protocol Name to write into each object."`
+}
+
+// LeaveOutRejected is what the flags say of instances that a rejection note names; nil: nothing.
+func (f SentFlags) LeaveOutRejected() *bool {
+	if f.Rejected == "" {
+		return nil
+	}
+	return new(f.Rejected == "leave-out")
+}

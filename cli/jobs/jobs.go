@@ -21,6 +21,7 @@ import (
 	"github.com/adit-go/adit/cli/deidentify"
 	"github.com/adit-go/adit/cli/failures"
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Cmd is adit job.
@@ -86,7 +87,7 @@ func (c *deidCmd) Run(ctx context.Context, io command.Streams) error {
 func printDeid(w stdio.Writer, r client.Deidentification) {
 	fmt.Fprintf(
 		w, "Task %d: %s, study %s as sent, %s\n", r.TaskID, command.Printable(r.Pseudonym),
-		r.StudyInstanceUID, command.Plural(r.Instances, "instance", "instances"),
+		r.StudyInstanceUID, words.Plural(r.Instances, "instance", "instances"),
 	)
 	if r.Truncated {
 		fmt.Fprintln(w, "  The report does not name all instances that were not sent.")

@@ -20,6 +20,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // peer says which DICOM server a tool calls.
@@ -277,6 +278,6 @@ func (c *FindCmd) Run(ctx context.Context, io command.Streams) error {
 	if c.JSON {
 		return printMatches(io, matches)
 	}
-	fmt.Fprintln(io.Err, command.Plural(n, "match", "matches"))
+	fmt.Fprintln(io.Err, words.Plural(n, "match", "matches"))
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/dicom/stream"
 	enginesource "github.com/adit-go/adit/engine/source"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // GetCmd fetches instances from a server.
@@ -96,7 +97,7 @@ func (c *GetCmd) Run(ctx context.Context, io command.Streams) error {
 	for _, uid := range slices.Sorted(maps.Keys(g.failed)) {
 		fmt.Fprintf(io.Err, "not sent: %s\n", command.Printable(uid))
 	}
-	fmt.Fprintf(io.Err, "%s received\n", command.Plural(g.received, "instance", "instances"))
+	fmt.Fprintf(io.Err, "%s received\n", words.Plural(g.received, "instance", "instances"))
 	if c.JSON {
 		answer := got{g.received, append([]string{}, slices.Sorted(maps.Keys(g.failed))...)}
 		if err := command.PrintJSON(io.Out, answer); err != nil {
@@ -331,7 +332,7 @@ func (g *getting) verdict(last dimse.GetResult) error {
 	case g.complete(last):
 		return nil
 	}
-	arrived := command.Plural(g.received, "instance", "instances") + " arrived"
+	arrived := words.Plural(g.received, "instance", "instances") + " arrived"
 	if total := max(g.total, len(g.arrived)+len(g.failed)); total > g.received {
 		arrived = fmt.Sprintf("%d of %d instances arrived", g.received, total)
 	}

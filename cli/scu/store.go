@@ -16,6 +16,7 @@ import (
 	"github.com/adit-go/adit/dicom/stream"
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/internal/quickfile"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // StoreCmd sends files to a server.
@@ -61,11 +62,11 @@ func (c *StoreCmd) Run(ctx context.Context, io command.Streams) error {
 		case none:
 			done = n
 			s.failed += n
-			fmt.Fprintf(io.Err, "%s: %v\n", command.Plural(n, "file", "files"), err)
+			fmt.Fprintf(io.Err, "%s: %v\n", words.Plural(n, "file", "files"), err)
 		case err != nil && (done == 0 || ctx.Err() != nil):
 			return fmt.Errorf(
-				"%s stored, %d failed, %s not sent: %w", command.Plural(s.sent, "instance was", "instances were"), s.failed,
-				command.Plural(len(files)-done, "file was", "files were"), err,
+				"%s stored, %d failed, %s not sent: %w", words.Plural(s.sent, "instance was", "instances were"), s.failed,
+				words.Plural(len(files)-done, "file was", "files were"), err,
 			)
 		}
 		// an association that ended did so with a file that is named; the rest goes over another one
@@ -73,8 +74,8 @@ func (c *StoreCmd) Run(ctx context.Context, io command.Streams) error {
 	}
 	if err := c.Say(
 		io, stored{s.sent, s.failed, s.noted, skipped}, "%s stored, %d failed, %s not DICOM.",
-		command.Plural(s.sent, "instance was", "instances were"), s.failed,
-		command.Plural(skipped, "file is", "files are"),
+		words.Plural(s.sent, "instance was", "instances were"), s.failed,
+		words.Plural(skipped, "file is", "files are"),
 	); err != nil {
 		return err
 	}

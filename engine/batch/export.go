@@ -15,6 +15,7 @@ import (
 	"github.com/xuri/excelize/v2"
 
 	"github.com/adit-go/adit/internal/text"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // An ExportKind says what the values of a column are.
@@ -172,7 +173,7 @@ func (x *XLSX) cell(v string, kind ExportKind) any {
 		if day, ok := dayOf(v); ok && !day.Before(firstDay) {
 			return excelize.Cell{StyleID: x.styles.date, Value: serialOf(day)}
 		}
-		return x.text(isoDate(v))
+		return x.text(words.Day(v))
 	case TimeExport:
 		if t, ok := timeOf(v); ok {
 			return excelize.Cell{StyleID: x.styles.time, Value: float64(t) / float64(24*time.Hour)}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/adit-go/adit/dicom/deid"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // QueryRow is a row of a batch query. Dates are in DICOM form, YYYYMMDD; what isn't given is empty.
@@ -155,17 +156,9 @@ func (q *queries) ordered(row *Row) bool {
 		return true
 	}
 	q.fault(row, queryUntil, KindOrder, fmt.Sprintf(
-		"Until (%s) is before From (%s).", isoDate(until.Text), isoDate(from.Text),
+		"Until (%s) is before From (%s).", words.Day(until.Text), words.Day(from.Text),
 	))
 	return false
-}
-
-// isoDate writes a date in DICOM form for people.
-func isoDate(s string) string {
-	if len(s) != 8 {
-		return s
-	}
-	return s[:4] + "-" + s[4:6] + "-" + s[6:]
 }
 
 // noteSame says that a row asks for what another one has asked for.

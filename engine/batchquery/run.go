@@ -14,6 +14,7 @@ import (
 	"github.com/adit-go/adit/engine/inquiry"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // row is what a row of a file asks, and what was found.
@@ -78,7 +79,7 @@ func (r *row) Found() (message string, remarks []string) {
 }
 
 // Grow implements inquiry.Inquiry: what was found is no task.
-func (r *row) Grow(context.Context, *db.Queries, inquiry.Of) error { return nil }
+func (r *row) Grow(context.Context, *db.Queries) error { return nil }
 
 // tally says what was found.
 func (r *row) tally() string {
@@ -89,24 +90,19 @@ func (r *row) tally() string {
 			series++
 		}
 	}
-	count := func(n int, one, many string) string {
-		if n == 1 {
-			return "1 " + one
-		}
-		return fmt.Sprintf("%d %s", n, many)
-	}
 	switch {
 	case len(r.found) == 0:
 		return "Nothing found."
 	case series > 0:
-		return fmt.Sprintf("%s of %s found.", count(series, "series", "series"), count(len(studies), "study", "studies"))
+		return fmt.Sprintf("%s of %s found.",
+			words.Plural(series, "series", "series"), words.Plural(len(studies), "study", "studies"))
 	}
-	return count(len(studies), "study", "studies") + " found."
+	return words.Plural(len(studies), "study", "studies") + " found."
 }
 
 // Keep implements inquiry.Inquiry.
-func (r *row) Keep(ctx context.Context, q *db.Queries, of inquiry.Of) (e audit.Entry, err error) {
-	if err := q.DeleteResults(ctx, of.Task.ID); err != nil {
+func (r *row) Keep(ctx context.Context, q *db.Queries) (e audit.Entry, err error) {
+	if err := q.DeleteResults(ctx, r.of.Task.ID); err != nil {
 		return e, err
 	}
 	if len(r.found) > 0 {
@@ -114,7 +110,7 @@ func (r *row) Keep(ctx context.Context, q *db.Queries, of inquiry.Of) (e audit.E
 		if err != nil {
 			return e, err
 		}
-		if err := q.InsertResults(ctx, of.Job.ID, of.Task.ID, text); err != nil {
+		if err := q.InsertResults(ctx, r.of.Job.ID, r.of.Task.ID, text); err != nil {
 			return e, err
 		}
 	}

@@ -34,16 +34,16 @@ func New(b *base.Base, ofNodes *nodes.Service, ofLease *lease.Service) *Service 
 
 // Inquiry is what a task asks, and what becomes of the answers.
 type Inquiry interface {
-	// Load reads what is to be asked.
+	// Load reads what is to be asked. It comes first.
 	Load(ctx context.Context, of Of) error
-	// Ask asks the source. It may be called again in a later run, of another Inquiry.
+	// Ask asks the source.
 	Ask(ctx context.Context, line *Line) error
 	// Found says what was found, and what has to be known about it, which makes the task a Warning.
 	Found() (message string, remarks []string)
 	// Grow adds tasks to the job, before the end of this one may end the job. It is called after a good end alone.
-	Grow(ctx context.Context, q *db.Queries, of Of) error
+	Grow(ctx context.Context, q *db.Queries) error
 	// Keep writes down what was found, in the transaction that ends the lease, and says what the audit log is to tell.
-	Keep(ctx context.Context, q *db.Queries, of Of) (audit.Entry, error)
+	Keep(ctx context.Context, q *db.Queries) (audit.Entry, error)
 }
 
 // Of is what an inquiry belongs to.
@@ -152,11 +152,9 @@ func (r *run) load(ctx context.Context) error {
 	if err := r.in.Load(ctx, r.of); err != nil {
 		return err
 	}
-	var destination int64
-	if row.Job.DestinationID != nil {
-		destination = *row.Job.DestinationID
-	}
-	action := jobs.ActionOf(row.Job.Kind, r.of.Source.ID, destination, !jobs.Pseudonymized(row.Task, row.Job))
+	action := jobs.ActionOf(
+		row.Job.Kind, r.of.Source.ID, base.IDOf(row.Job.DestinationID), !jobs.Pseudonymized(row.Task, row.Job),
+	)
 	action.Project = row.Job.ProjectID
 	return r.svc.People.Check(ctx, row.Job.OwnerID, action)
 }
@@ -195,7 +193,7 @@ func (r *run) outcome(err error) lease.Outcome {
 		if len(remarks) > 0 {
 			o.Status, o.Message = jobs.Warning, strings.Join(append(remarks, message), " ")
 		}
-		o.Grow = func(ctx context.Context, q *db.Queries) error { return r.in.Grow(ctx, q, r.of) }
+		o.Grow = r.in.Grow
 	}
 	if r.of.Source.Server != nil {
 		o.Servers = []lease.Tested{{Node: r.of.Source, Well: r.heard && o.Down == nil && !o.Waited && !o.Failed}}
@@ -225,7 +223,7 @@ func (r *run) writeEnd(ctx context.Context, q *db.Queries, ended lease.Outcome) 
 	if ended.Status != jobs.Success && ended.Status != jobs.Warning {
 		return nil
 	}
-	e, err := r.in.Keep(ctx, q, r.of)
+	e, err := r.in.Keep(ctx, q)
 	if err != nil {
 		return err
 	}

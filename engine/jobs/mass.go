@@ -15,6 +15,14 @@ import (
 // Days are the first and the last day of a partition, YYYYMMDD.
 type Days struct{ First, Last string }
 
+// Name returns the days as a name: one, or the first and the last of several.
+func (d Days) Name() string {
+	if d.First == d.Last {
+		return d.First
+	}
+	return d.First + "-" + d.Last
+}
+
 // Mass is a mass transfer to be made. Of the transfer no studies are given: they are found.
 type Mass struct {
 	Transfer

@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // asker asks a source for the studies of a window.
@@ -212,7 +213,7 @@ func (d *discovery) day(ctx context.Context, w query.Window, a query.Answers) er
 	}
 	d.doubts = append(d.doubts, fmt.Sprintf(
 		"On %s the source did not tell all studies at once, and not of each part of the day either: %s.",
-		shown(w.FirstDay), what,
+		words.Day(w.FirstDay), what,
 	))
 	return nil
 }
@@ -254,7 +255,7 @@ func (d *discovery) byPatient(ctx context.Context, w query.Window) (all bool, er
 	known := map[string]bool{}
 	for _, s := range d.studies {
 		known[s.StudyInstanceUID] = s.StudyDate == w.FirstDay &&
-			(w.Modality == "" || hasModality(s.ModalitiesInStudy, w.Modality))
+			(w.Modality == "" || query.HasModality(s.ModalitiesInStudy, w.Modality))
 	}
 	if all, err = d.patients(ctx, w, d.asked+maxParts, known); err != nil || !all {
 		return false, err
@@ -382,12 +383,4 @@ func seconds(clock string) int {
 
 func clock(seconds int) string {
 	return fmt.Sprintf("%02d%02d%02d", seconds/3600, seconds/60%60, seconds%60)
-}
-
-// shown writes a day for people.
-func shown(day string) string {
-	if len(day) != len(dayForm) {
-		return day
-	}
-	return day[:4] + "-" + day[4:6] + "-" + day[6:]
 }

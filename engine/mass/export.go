@@ -91,7 +91,7 @@ func row(v Volume, linked bool) []string {
 		images = strconv.Itoa(int(of.Instances))
 	}
 	return []string{
-		Named(v.FirstDay, v.LastDay), v.Pseudonym, of.PatientID, of.AccessionNumber, of.StudyInstanceUid, v.SentStudyUid,
+		v.Partition(), v.Pseudonym, of.PatientID, of.AccessionNumber, of.StudyInstanceUid, v.SentStudyUid,
 		of.SeriesInstanceUid, of.SentSeriesUid, of.Modality, of.StudyDescription, of.SeriesDescription, number, of.StudyDate,
 		of.StudyTime, of.InstitutionName, images, v.Status, strconv.Itoa(int(v.Delivered)),
 	}

@@ -3,7 +3,6 @@
 package mass
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -128,20 +127,12 @@ func (fs Filters) modalities() (list []string) {
 	return list
 }
 
-// asks reports whether some filter has a criterion.
-func (fs Filters) asks(of func(f Filter) bool) bool { return slices.ContainsFunc(fs, of) }
-
 // mayTake reports whether some series of a study may be taken, by what is said of the study alone.
 func (fs Filters) mayTake(s query.FoundStudy) bool {
 	return slices.ContainsFunc(fs, func(f Filter) bool {
 		return !f.excludes() && f.fitsStudy(s) &&
-			(f.Modality == "" || len(s.ModalitiesInStudy) == 0 || hasModality(s.ModalitiesInStudy, f.Modality))
+			(f.Modality == "" || len(s.ModalitiesInStudy) == 0 || query.HasModality(s.ModalitiesInStudy, f.Modality))
 	})
-}
-
-// hasModality also finds a modality in a list that a server has put into one value.
-func hasModality(values []string, modality string) bool {
-	return slices.ContainsFunc(values, func(v string) bool { return strings.Contains(strings.ToUpper(v), modality) })
 }
 
 // fitsStudy reports whether a study fits what the filter says of studies. Of a patient whose birth date is not known
@@ -163,11 +154,11 @@ func (f Filter) fitsStudy(s query.FoundStudy) bool {
 // age returns the completed years between two dates. Who was born on 29 February has the birthday on 1 March in common
 // years.
 func age(birthDate, day string) (years int, ok bool) {
-	born, err := time.Parse("20060102", query.DateOf(birthDate))
+	born, err := time.Parse(dayForm, query.DateOf(birthDate))
 	if err != nil {
 		return 0, false
 	}
-	on, err := time.Parse("20060102", query.DateOf(day))
+	on, err := time.Parse(dayForm, query.DateOf(day))
 	if err != nil || on.Before(born) {
 		return 0, false
 	}
@@ -218,5 +209,3 @@ func (f Filter) ofWholeStudy() bool {
 func (f Filter) atInstitution(s query.FoundSeries) bool {
 	return query.MatchesText(f.InstitutionName, s.InstitutionName)
 }
-
-func (fs Filters) json() ([]byte, error) { return json.Marshal(fs) }

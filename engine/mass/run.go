@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,23 +18,21 @@ import (
 	"github.com/adit-go/adit/engine/inquiry"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/query"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // partition is one run of the task of a partition.
 type partition struct {
 	svc     *Service
+	of      inquiry.Of
 	days    db.Partition
-	mass    db.MassTransfer
 	filters Filters
 
-	of        inquiry.Of
-	known     int // series that earlier runs of a recurrence have delivered
-	searched  int // studies
-	studies   int // of which something is taken
-	instances int64
-	volumes   []volume
-	doubts    []string
-	silent    map[string]int // what the source does not say of series, and of how many studies
+	searched int // studies
+	volumes  []volume
+	known    int // series that earlier runs of a recurrence have delivered
+	doubts   []string
+	silent   map[string]int // what the source does not say of series, and of how many studies
 }
 
 // volume is a series that was found. Its JSON is what InsertVolumes reads.
@@ -66,10 +65,11 @@ func (p *partition) Load(ctx context.Context, of inquiry.Of) (err error) {
 	if p.days, err = p.svc.Q.GetPartition(ctx, of.Task.ID); err != nil {
 		return err
 	}
-	if p.mass, err = p.svc.Q.GetMass(ctx, of.Job.ID); err != nil {
+	mass, err := p.svc.Q.GetMass(ctx, of.Job.ID)
+	if err != nil {
 		return err
 	}
-	return json.Unmarshal(p.mass.Filters, &p.filters)
+	return json.Unmarshal(mass.Filters, &p.filters)
 }
 
 // Ask implements inquiry.Inquiry.
@@ -112,18 +112,23 @@ func (p *partition) forget(ctx context.Context) error {
 	if err != nil || len(list) == 0 {
 		return err
 	}
-	known, studies := map[string]bool{}, map[string]bool{}
+	known := map[string]bool{}
 	for _, uid := range list {
 		known[uid] = true
 	}
-	p.known, p.instances = len(known), 0
+	p.known = len(known)
 	p.volumes = slices.DeleteFunc(p.volumes, func(v volume) bool { return known[v.Series] })
-	for _, v := range p.volumes {
-		p.instances += int64(max(0, v.Instances))
-		studies[v.Study] = true
-	}
-	p.studies = len(studies)
 	return nil
+}
+
+// count counts the studies and instances of what was taken.
+func (p *partition) count() (studies int, instances int64) {
+	seen := map[[2]string]bool{}
+	for _, v := range p.volumes {
+		seen[[2]string{v.Study, v.PatientID}] = true
+		instances += int64(max(0, v.Instances))
+	}
+	return len(seen), instances
 }
 
 // look takes of a study what the filters take.
@@ -133,14 +138,10 @@ func (p *partition) look(ctx context.Context, line *inquiry.Line, s query.FoundS
 		return err
 	}
 	taken := p.filters.taken(s, all)
-	if len(taken) > 0 {
-		p.studies++
-	}
 	if len(p.volumes)+len(taken) > maxVolumes {
 		return fault.Permanent("more than %d series in one partition; take daily partitions", maxVolumes)
 	}
 	for _, series := range taken {
-		p.instances += int64(max(0, series.Instances))
 		p.volumes = append(p.volumes, volume{
 			PatientID: s.PatientID, AccessionNumber: s.AccessionNumber, Study: s.StudyInstanceUID,
 			StudyDate: s.StudyDate, StudyTime: s.StudyTime, StudyDescription: s.StudyDescription,
@@ -164,7 +165,7 @@ func (p *partition) seriesOf(ctx context.Context, line *inquiry.Line, s query.Fo
 	if len(list) < s.Series {
 		p.silent["lists fewer series than it counts"]++
 	}
-	counts := p.filters.asks(func(f Filter) bool { return f.MinInstances != nil })
+	counts := slices.ContainsFunc(p.filters, func(f Filter) bool { return f.MinInstances != nil })
 	for i := range list {
 		if !counts || list[i].Instances >= 0 {
 			continue
@@ -199,7 +200,7 @@ func (p *partition) seriesOf(ctx context.Context, line *inquiry.Line, s query.Fo
 			func(s query.FoundSeries) bool { return s.Modality != "" },
 		},
 	} {
-		if p.filters.asks(of.asked) && len(list) > 0 && !slices.ContainsFunc(list, of.said) {
+		if slices.ContainsFunc(p.filters, of.asked) && len(list) > 0 && !slices.ContainsFunc(list, of.said) {
 			p.silent[what]++
 		}
 	}
@@ -214,36 +215,31 @@ func (p *partition) Found() (message string, remarks []string) {
 	if more := len(p.doubts) - shownDoubts; more > 0 {
 		remarks = append(remarks, fmt.Sprintf("So it is for %d further days or modalities.", more))
 	}
-	for _, what := range sorted(p.silent) {
+	for _, what := range slices.Sorted(maps.Keys(p.silent)) {
 		n := p.silent[what]
 		remarks = append(remarks, fmt.Sprintf(
-			"Of %s the source %s, so that the filters could not judge them all.", counted(n, "study", "studies"), what,
+			"Of %s the source %s, so that the filters could not judge them all.", words.Plural(n, "study", "studies"), what,
 		))
 	}
+	studies, _ := p.count()
 	switch {
 	case len(p.volumes) > 0:
-		message = fmt.Sprintf("%s of %s found; %s looked at.", counted(len(p.volumes), "series", "series"),
-			counted(p.studies, "study", "studies"), counted(p.searched, "study", "studies"))
+		message = fmt.Sprintf("%s of %s found; %s looked at.", words.Plural(len(p.volumes), "series", "series"),
+			words.Plural(studies, "study", "studies"), words.Plural(p.searched, "study", "studies"))
 	case p.known > 0:
 		message = "Nothing new found."
 	default:
 		message = "No series found."
 	}
 	if p.known > 0 {
-		message += fmt.Sprintf(" Earlier runs have delivered %s.", counted(p.known, "series", "series"))
+		message += fmt.Sprintf(" Earlier runs have delivered %s.", words.Plural(p.known, "series", "series"))
 	}
 	return message, remarks
 }
 
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
-}
-
 // Grow implements inquiry.Inquiry: the volumes, and the tasks that transfer them.
-func (p *partition) Grow(ctx context.Context, q *db.Queries, of inquiry.Of) error {
+func (p *partition) Grow(ctx context.Context, q *db.Queries) error {
+	of := p.of
 	if _, err := q.LockJob(ctx, of.Job.ID); err != nil {
 		return err
 	}
@@ -256,9 +252,10 @@ func (p *partition) Grow(ctx context.Context, q *db.Queries, of inquiry.Of) erro
 			return err
 		}
 	}
+	studies, instances := p.count()
 	if err := q.CountPartition(ctx, db.CountPartitionParams{
-		TaskID: of.Task.ID, Searched: int32(p.searched), Studies: int32(p.studies), Series: int32(len(p.volumes)),
-		Instances: p.instances,
+		TaskID: of.Task.ID, Searched: int32(p.searched), Studies: int32(studies), Series: int32(len(p.volumes)),
+		Instances: instances,
 	}); err != nil {
 		return err
 	}
@@ -272,7 +269,7 @@ func (p *partition) Grow(ctx context.Context, q *db.Queries, of inquiry.Of) erro
 }
 
 // Keep implements inquiry.Inquiry.
-func (p *partition) Keep(context.Context, *db.Queries, inquiry.Of) (audit.Entry, error) {
+func (p *partition) Keep(context.Context, *db.Queries) (audit.Entry, error) {
 	return audit.Entry{Detail: map[string]any{
 		"keys":  map[string]string{"study_date_from": p.days.FirstDay, "study_date_to": p.days.LastDay},
 		"found": len(p.volumes), "modalities": cmp.Or(strings.Join(p.filters.modalities(), ","), "any"),

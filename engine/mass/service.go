@@ -7,9 +7,7 @@ package mass
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +61,7 @@ func (svc *Service) Create(ctx context.Context, user people.User, o Order) (jobs
 	if err != nil {
 		return jobs.Job{}, err
 	}
-	text, err := filters.json()
+	text, err := json.Marshal(filters)
 	if err != nil {
 		return jobs.Job{}, err
 	}
@@ -156,12 +154,5 @@ func (svc *Service) volumes(ctx context.Context, job int64, f VolumeFilter) ([]V
 	return list, err
 }
 
-// Named returns the days of a partition as its name.
-func Named(first, last string) string {
-	if first == last {
-		return first
-	}
-	return first + "-" + last
-}
-
-func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+// Partition names the days in which it was found.
+func (v Volume) Partition() string { return jobs.Days{First: v.FirstDay, Last: v.LastDay}.Name() }

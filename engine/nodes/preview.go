@@ -10,6 +10,7 @@ import (
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/internal/refusal"
+	"github.com/adit-go/adit/internal/words"
 	"github.com/adit-go/adit/people"
 )
 
@@ -89,7 +90,7 @@ func (svc *Service) PreviewSchedule(
 // sentences say what becomes of what runs and waits.
 func (p SchedulePreview) sentences() (list []string) {
 	if p.Over > 0 {
-		what := numbered(p.Over, "running study would be over the new cap: it ",
+		what := words.Plural(p.Over, "running study would be over the new cap: it ",
 			"running studies would be over the new cap: they ")
 		end := numberedVerb(p.Over, "stops at the next instance and waits.", "stop at the next instance and wait.")
 		if p.Grace > 0 {
@@ -101,18 +102,18 @@ func (p SchedulePreview) sentences() (list []string) {
 	}
 	if p.Further > 0 {
 		list = append(list, "Running studies would give back "+
-			numbered(p.Further, "further connection.", "further connections."))
+			words.Plural(p.Further, "further connection.", "further connections."))
 	}
 	if p.Starting > 0 {
-		list = append(list, numbered(p.Starting, "waiting study", "waiting studies")+" may start at once.")
+		list = append(list, words.Plural(p.Starting, "waiting study", "waiting studies")+" may start at once.")
 	}
 	switch {
 	case p.Waiting == 0:
 	case p.Now.Opens.IsZero():
-		list = append(list, numbered(p.Waiting, "study", "studies")+
+		list = append(list, words.Plural(p.Waiting, "study", "studies")+
 			" would wait, and no window opens the server for jobs within a year.")
 	default:
-		list = append(list, numbered(p.Waiting, "study", "studies")+" would wait until "+
+		list = append(list, words.Plural(p.Waiting, "study", "studies")+" would wait until "+
 			p.Now.Opens.Format("2006-01-02 15:04 MST")+".")
 	}
 	if p.Now.InForce.Batch+p.Now.InForce.Interactive == 0 {
@@ -126,10 +127,6 @@ func (p SchedulePreview) sentences() (list []string) {
 	return list
 }
 
-func numbered(n int, one, several string) string {
-	return fmt.Sprintf("%d %s", n, numberedVerb(n, one, several))
-}
-
 func numberedVerb(n int, one, several string) string {
 	if n == 1 {
 		return one
@@ -140,7 +137,7 @@ func numberedVerb(n int, one, several string) string {
 // shortly returns a length of time in words.
 func shortly(d time.Duration) string {
 	if d%time.Minute == 0 {
-		return numbered(int(d/time.Minute), "minute", "minutes")
+		return words.Plural(int(d/time.Minute), "minute", "minutes")
 	}
-	return numbered(int(d/time.Second), "second", "seconds")
+	return words.Plural(int(d/time.Second), "second", "seconds")
 }

@@ -97,7 +97,7 @@ func (s Search) compare(f FoundStudy, patientID string) (lacks, against criteria
 	}
 	note(byName, s.PatientName != "" && f.PatientName != "", true, matchesName(dicomName(s.PatientName), f.PatientName))
 	note(byAccession, s.AccessionNumber != "", f.AccessionNumber != "", accession)
-	note(byModality, s.Modality != "", len(f.ModalitiesInStudy) > 0, matchesModality(s.Modality, f.ModalitiesInStudy))
+	note(byModality, s.Modality != "", len(f.ModalitiesInStudy) > 0, HasModality(f.ModalitiesInStudy, s.Modality))
 	within := func(c criteria, value, from, to string) {
 		note(c, from+to != "", value != "", value >= from && (to == "" || value <= to))
 	}
@@ -132,8 +132,9 @@ func matchesAccession(wanted, value string) bool {
 	return strings.EqualFold(value, wanted) || len(wanted) > longestSH && strings.EqualFold(value, wanted[:longestSH])
 }
 
-// matchesModality also finds a modality in a list that a server has put into one value.
-func matchesModality(wanted string, values []string) bool {
+// HasModality reports whether a list of modalities has one, in any case; it also finds it in a list that a server has
+// put into one value.
+func HasModality(values []string, wanted string) bool {
 	return slices.ContainsFunc(values, func(v string) bool {
 		return strings.EqualFold(v, wanted) ||
 			slices.ContainsFunc(strings.FieldsFunc(v, func(r rune) bool { return strings.ContainsRune(`\/,; `, r) }),

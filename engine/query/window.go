@@ -35,9 +35,6 @@ type Answers struct {
 // Beside says which keys of a window a server did not heed.
 type Beside struct{ Days, Times, Modality, PatientIDs bool }
 
-// Any reports whether it did not heed one of them.
-func (b Beside) Any() bool { return b != Beside{} }
-
 // Within asks for the studies of a window. Studies outside of its days are left out; what the server does not say of a
 // study is no reason to leave it out.
 func (q Asking) Within(ctx context.Context, w Window) (a Answers, err error) {
@@ -77,7 +74,7 @@ func (b *Beside) note(w Window, s FoundStudy) bool {
 		b.Times = b.Times || clock < from || to != "" && clock > to
 	}
 	b.Modality = b.Modality || w.Modality != "" && len(s.ModalitiesInStudy) > 0 &&
-		!matchesModality(w.Modality, s.ModalitiesInStudy)
+		!HasModality(s.ModalitiesInStudy, w.Modality)
 	b.PatientIDs = b.PatientIDs || w.PatientIDs != "" && !strings.HasPrefix(
 		strings.ToUpper(s.PatientID), strings.ToUpper(w.PatientIDs),
 	)

@@ -11,13 +11,14 @@ import (
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/internal/pause"
 	"github.com/adit-go/adit/internal/refusal"
 	"github.com/adit-go/adit/mail"
 	"github.com/adit-go/adit/people"
 )
 
-// pause is how often it is looked whether something is due.
-const pause = 30 * time.Second
+// interval is how often it is looked whether something is due.
+const interval = 30 * time.Second
 
 // Keep makes the runs that are due, and sees to those that have ended, until the context ends. Each member may do so;
 // each run is made once.
@@ -26,11 +27,7 @@ func (svc *Service) Keep(ctx context.Context) {
 		if err := svc.Tick(ctx); err != nil && ctx.Err() == nil {
 			svc.Log.WarnContext(ctx, "recurring jobs could not be seen to", "reason", err)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if pause.For(ctx, interval) != nil {
 			return
 		}
 	}
@@ -43,7 +40,14 @@ func (svc *Service) Tick(ctx context.Context) error {
 		return err
 	}
 	for _, id := range ended {
-		if err := svc.InTx(ctx, func(q *db.Queries) error { return svc.report(ctx, q, id) }); err != nil {
+		if err := svc.InTx(ctx, func(q *db.Queries) error {
+			row, err := q.LockRecurrence(ctx, id)
+			if err != nil {
+				return err
+			}
+			_, _, err = svc.report(ctx, q, row)
+			return err
+		}); err != nil {
 			return fmt.Errorf("the end of a run of recurrence %d: %w", id, err)
 		}
 	}
@@ -119,21 +123,16 @@ func (svc *Service) run(ctx context.Context, id int64, atOnce bool) error {
 		default:
 			return nil // another member was faster
 		}
-		switch last, err := svc.last(ctx, q, row); {
+		switch row, over, err := svc.report(ctx, q, row); {
 		case err != nil:
 			return err
-		case !done(last) && atOnce:
+		case !over && atOnce:
 			return &refusal.Conflict{Reason: "the last run goes on; it runs once at a time"}
-		case !done(last):
+		case !over:
 			return nil
+		default:
+			return svc.runNext(ctx, q, row, now, atOnce)
 		}
-		if err := svc.report(ctx, q, id); err != nil {
-			return err
-		}
-		if row, err = q.LockRecurrence(ctx, id); err != nil {
-			return err
-		}
-		return svc.runNext(ctx, q, row, now, atOnce)
 	})
 }
 
@@ -157,7 +156,7 @@ func (svc *Service) runNext(ctx context.Context, q *db.Queries, row db.Recurrenc
 		p.Message = reason
 	default:
 		p.Message = "It could not run: " + reason
-		if err := svc.tell(ctx, q, r, "could not run", p.Message); err != nil {
+		if err := svc.tell(ctx, q, r, now, "could not run", p.Message); err != nil {
 			return err
 		}
 	}
@@ -233,31 +232,44 @@ func (r Recurrence) days(now time.Time) (first, last time.Time) {
 	return first, time.Date(now.Year(), now.Month(), now.Day()-1, 0, 0, 0, 0, time.UTC)
 }
 
-// report sees to the end of the last run of a recurrence: what it has looked through needn't be again, and who made it
-// gets a mail if it failed or found nothing.
-func (svc *Service) report(ctx context.Context, q *db.Queries, id int64) error {
-	row, err := q.LockRecurrence(ctx, id)
-	if err != nil {
-		return err
-	}
+// report sees to the end of the last run of a recurrence, which is locked, and returns it as it is then: what that run
+// has looked through needn't be again, and who made it gets a mail if it failed or found nothing. over: no run goes on.
+func (svc *Service) report(ctx context.Context, q *db.Queries, row db.Recurrence) (
+	then db.Recurrence, over bool, err error,
+) {
 	list, err := svc.last(ctx, q, row)
-	if err != nil || row.Reported || !done(list) {
-		return err
+	if over = done(list); err != nil || row.Reported || !over {
+		return row, over, err
 	}
-	r, err := recurrenceOf(row, "")
+	p, what, err := svc.ended(ctx, q, row, list)
 	if err != nil {
-		return err
+		return row, over, err
 	}
-	p := db.ReportRecurrenceParams{ID: id, Message: "The job of the last run was removed."}
+	if what != "" {
+		now, err := svc.now(ctx)
+		if err != nil {
+			return row, over, err
+		}
+		if err := svc.tell(ctx, q, Recurrence{Recurrence: row}, now, what, p.Message); err != nil {
+			return row, over, err
+		}
+	}
+	row.Reported, row.Message, row.Covered = true, p.Message, max(row.Covered, p.Covered)
+	return row, over, q.ReportRecurrence(ctx, p)
+}
+
+// ended says how a run has ended, and in what words its owner is told; none: nobody needs to be.
+func (svc *Service) ended(ctx context.Context, q *db.Queries, row db.Recurrence, list []db.Job) (
+	p db.ReportRecurrenceParams, what string, err error,
+) {
+	p.ID, p.Message = row.ID, "The job of the last run was removed."
 	if len(list) == 0 {
-		return q.ReportRecurrence(ctx, p)
+		return p, "", nil
 	}
 	found, status, err := svc.outcome(ctx, q, list)
-	if err != nil {
-		return err
-	}
-	what := ""
 	switch {
+	case err != nil:
+		return p, "", err
 	case status == jobs.Failure:
 		what, p.Message = "failed", fmt.Sprintf("Job %d failed.", *row.JobID)
 	case status == jobs.Canceled:
@@ -270,16 +282,11 @@ func (svc *Service) report(ctx context.Context, q *db.Queries, id int64) error {
 	if status == jobs.Success && row.Kind == jobs.MassTransfer {
 		m, err := q.GetMass(ctx, *row.JobID)
 		if err != nil {
-			return err
+			return p, "", err
 		}
 		p.Covered = m.LastDay
 	}
-	if what != "" {
-		if err := svc.tell(ctx, q, r, what, p.Message); err != nil {
-			return err
-		}
-	}
-	return q.ReportRecurrence(ctx, p)
+	return p, what, nil
 }
 
 // outcome says how the jobs of a run ended together, and how much they found. It is Success where all has been done,
@@ -301,14 +308,16 @@ func (svc *Service) outcome(ctx context.Context, q *db.Queries, list []db.Job) (
 }
 
 // tell sends a mail to the owner.
-func (svc *Service) tell(ctx context.Context, q *db.Queries, r Recurrence, what, message string) error {
+func (svc *Service) tell(
+	ctx context.Context, q *db.Queries, r Recurrence, now time.Time, what, message string,
+) error {
 	owner, err := q.GetUser(ctx, r.OwnerID)
 	if err != nil || owner.Mail == "" || !owner.IsActive {
 		return err
 	}
 	kind := map[string]string{jobs.MassTransfer: "mass transfer", jobs.BatchQuery: "batch query"}[r.Kind]
 	body := fmt.Sprintf("Your recurring %s %d %s.\n\n%s\n", kind, r.ID, what, message)
-	if next := r.Plan().next(time.Now().In(svc.Config.Zone)); next != nil {
+	if next := r.Plan().next(now); next != nil {
 		body += fmt.Sprintf("\nIt runs again on %s.\n", next.Format("2006-01-02 at 15:04 MST"))
 	}
 	return mail.Post(ctx, q, mail.Message{

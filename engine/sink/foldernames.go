@@ -53,19 +53,15 @@ func seriesFolder(n ObjectNames) string {
 // partitionFolder names the folder of a partition: by its days; beside pseudonymized data by the day or week of the
 // date that was sent, since the days are those of the patients.
 func partitionFolder(n ObjectNames, days jobs.Days, pseudonymized bool) string {
-	first, last := days.First, days.Last
 	if pseudonymized {
-		weekly := first != last
-		first, last = n.StudyDate, n.StudyDate
+		weekly := days.First != days.Last
+		days = jobs.Days{First: n.StudyDate, Last: n.StudyDate}
 		if day, err := time.Parse("20060102", n.StudyDate); err == nil && weekly {
 			monday := day.AddDate(0, 0, -(int(day.Weekday())+6)%7)
-			first, last = monday.Format("20060102"), monday.AddDate(0, 0, 6).Format("20060102")
+			days = jobs.Days{First: monday.Format("20060102"), Last: monday.AddDate(0, 0, 6).Format("20060102")}
 		}
 	}
-	if first == last {
-		return safeName(first)
-	}
-	return safeName(first + "-" + last)
+	return safeName(days.Name())
 }
 
 // massStudyFolder names a study's folder of a mass transfer: <StudyDescription>_<StudyDate>_<StudyTime>.

@@ -11,6 +11,7 @@ import (
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/evidence"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Job returns a job.
@@ -70,9 +71,9 @@ func Task(t jobs.Task) client.Task {
 // daysOf returns days as ISO 8601 writes them: one, or the first and the last of several.
 func daysOf(d jobs.Days) string {
 	if d.First == d.Last {
-		return isoDay(d.First)
+		return words.Day(d.First)
 	}
-	return isoDay(d.First) + "/" + isoDay(d.Last)
+	return words.Day(d.First) + "/" + words.Day(d.Last)
 }
 
 // FailureGroup returns tasks that failed for one reason.

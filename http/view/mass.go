@@ -4,7 +4,9 @@ package view
 
 import (
 	"github.com/adit-go/adit/client"
+	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/mass"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // MassFilters returns filters.
@@ -20,7 +22,7 @@ func MassFilters(filters mass.Filters) []client.MassFilter {
 func MassTransfer(t mass.Transfer) client.MassTransfer {
 	c := t.Count
 	out := client.MassTransfer{
-		StartDate: isoDay(t.FirstDay), EndDate: isoDay(t.LastDay), Partitions: client.Daily,
+		StartDate: words.Day(t.FirstDay), EndDate: words.Day(t.LastDay), Partitions: client.Daily,
 		Filters: MassFilters(t.Filters), DryRun: t.DryRun,
 		Found: client.MassCount{
 			Patients: c.Patients, Studies: c.Studies, Series: c.Series, Instances: c.Instances, Uncounted: c.Uncounted,
@@ -38,18 +40,10 @@ func MassTransfer(t mass.Transfer) client.MassTransfer {
 	return out
 }
 
-// isoDay returns a day, YYYYMMDD, as YYYY-MM-DD.
-func isoDay(day string) string {
-	if len(day) != len("20060102") {
-		return day
-	}
-	return day[:4] + "-" + day[4:6] + "-" + day[6:]
-}
-
 // MassPartition returns a partition of a mass transfer.
 func MassPartition(p mass.Partition) client.MassPartition {
 	return client.MassPartition{
-		TaskID: p.ID, Seq: int(p.Seq), From: isoDay(p.FirstDay), To: isoDay(p.LastDay), Status: p.Status,
+		TaskID: p.ID, Seq: int(p.Seq), From: words.Day(p.FirstDay), To: words.Day(p.LastDay), Status: p.Status,
 		Message: p.Message, Searched: int(p.Searched), Studies: int(p.Studies), Series: int(p.Series), Instances: p.Instances,
 	}
 }
@@ -58,13 +52,10 @@ func MassPartition(p mass.Partition) client.MassPartition {
 func MassVolume(v mass.Volume) client.MassVolume {
 	of := v.Volume
 	out := client.MassVolume{
-		ID: of.ID, Partition: mass.Named(v.FirstDay, v.LastDay), Status: v.Status, PatientID: of.PatientID,
+		ID: of.ID, TaskID: base.IDOf(of.TaskID), Partition: v.Partition(), Status: v.Status, PatientID: of.PatientID,
 		AccessionNumber: of.AccessionNumber, StudyInstanceUID: of.StudyInstanceUid, SeriesInstanceUID: of.SeriesInstanceUid,
 		Modality: of.Modality, StudyDescription: of.StudyDescription, SeriesDescription: of.SeriesDescription,
 		StudyDate: of.StudyDate, StudyTime: of.StudyTime, InstitutionName: of.InstitutionName, Delivered: int(v.Delivered),
-	}
-	if of.TaskID != nil {
-		out.TaskID = *of.TaskID
 	}
 	if of.SeriesNumber != nil {
 		out.SeriesNumber = new(int(*of.SeriesNumber))

@@ -8,6 +8,7 @@ import (
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/recurring"
+	"github.com/adit-go/adit/internal/words"
 )
 
 // Weekdays are their names, by time.Weekday.
@@ -18,9 +19,10 @@ func Recurrence(r recurring.Recurrence) client.Recurrence {
 	out := client.Recurrence{
 		Plan: client.Plan{
 			At:      fmt.Sprintf("%02d:%02d", r.AtMinute/60, r.AtMinute%60),
-			LastDay: isoDay(r.UntilDay), OverlapDays: int(r.OverlapDays),
+			LastDay: words.Day(r.UntilDay), OverlapDays: int(r.OverlapDays),
 		},
-		ID: r.ID, Kind: r.Kind, Title: r.Title, Owner: r.Owner, StartDate: isoDay(r.FirstDay), Covered: isoDay(r.Covered),
+		ID: r.ID, Kind: r.Kind, Title: r.Title, Owner: r.Owner,
+		StartDate: words.Day(r.FirstDay), Covered: words.Day(r.Covered),
 		Paused: r.Paused, NextAt: r.NextAt, JobID: base.IDOf(r.JobID), Message: r.Message, Runs: int(r.Runs),
 		CreatedAt: r.CreatedAt, Sources: []string{},
 	}
