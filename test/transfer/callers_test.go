@@ -81,7 +81,7 @@ func farms(t *testing.T) map[string]func(t *testing.T, n *harness.Member, farm s
 			c.addPhantom(t, outcomeStudy())
 			index := t.TempDir()
 			output, exit := testpeer.Run(
-				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+				t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 			)
 			require.Zero(t, exit, output)
 			port := portOf(t, farm)

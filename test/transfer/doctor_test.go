@@ -172,7 +172,7 @@ func TestDoctor(t *testing.T) {
 		},
 		{
 			"answers C-CANCEL by an abort", demo(pacs.FindFaults{AbortOnCancel: true}), noMove,
-			diagnosis{good: map[string]string{"find keys": "filters by", "get": "instances of"}},
+			diagnosis{good: map[string]string{"find keys": "filters by", "get": "arrived in"}},
 		},
 		{
 			"success, 0 of 0",
@@ -271,7 +271,7 @@ func TestDoctorPeers(t *testing.T) {
 	}
 	all := map[string]string{
 		"echo": "was answered in", "find keys": "", "find limit": "reached no limit",
-		"find images": "can be proven complete", "get": "instances of", "move": "An instance of",
+		"find images": "can be proven complete", "get": "arrived in", "move": "An instance of",
 	}
 	t.Run("Orthanc", func(t *testing.T) {
 		o := testpeer.Orthanc(t, noDelay, map[string]any{
@@ -287,7 +287,7 @@ func TestDoctorPeers(t *testing.T) {
 	t.Run("dcmqrscp", func(t *testing.T) {
 		index := t.TempDir()
 		output, exit := testpeer.Run(
-			t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+			t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 		)
 		require.Zero(t, exit, output)
 		qr := testpeer.DcmQRSCPTo(t, noDelay, index, map[string]int{"ADIT": n.ReceiverPort()})

@@ -112,7 +112,7 @@ func TestDoctorOfUnsavedServers(t *testing.T) {
 	want := diagnosis{
 		good: map[string]string{
 			"association": "open after", "find (study root)": "offers it", "store": "offers it, too",
-			"find images": "proven complete", "get": "instances of", "move": "once the server is saved",
+			"find images": "proven complete", "get": "arrived in", "move": "once the server is saved",
 		},
 		suggests: map[string]any{
 			"supports.study_root_find": true, "supports.study_root_get": true, "supports.study_root_move": true,

@@ -189,7 +189,7 @@ func TestMoveFromDcmQRSCP(t *testing.T) {
 			})
 			index := t.TempDir()
 			output, exit := testpeer.Run(
-				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+				t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 			)
 			require.Zero(t, exit, output)
 			before := newTap(t, n.ReceiverAddr)
@@ -246,7 +246,7 @@ func TestTwoSeriesFromPeers(t *testing.T) {
 		"dcmqrscp": func(t *testing.T, port int) string {
 			index := t.TempDir()
 			output, exit := testpeer.Run(
-				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+				t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 			)
 			require.Zero(t, exit, output)
 			return testpeer.DcmQRSCPTo(t, noDelay, index, map[string]int{"ADIT": port, "ADIT_LE": port}).Addr

@@ -59,7 +59,7 @@ func dcmqrscpWith(t *testing.T, env []string, c *corpus) *testpeer.Process {
 	t.Helper()
 	index := t.TempDir()
 	output, exit := testpeer.Run(
-		t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+		t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 	)
 	require.Zero(t, exit, output)
 	return testpeer.DcmQRSCP(t, env, index)

@@ -161,7 +161,7 @@ func TestDCMTKIntoFullReceiver(t *testing.T) {
 			n := harness.New(t, harness.Config{})
 			index := t.TempDir()
 			output, exit := testpeer.Run(
-				t, nil, "dcmqridx", append([]string{index}, slices.Collect(maps.Values(c.files))...)...,
+				t, nil, "dcmqridx", append([]string{index}, slices.Sorted(maps.Values(c.files))...)...,
 			)
 			require.Zero(t, exit, output)
 			qr := testpeer.DcmQRSCPTo(
