@@ -138,9 +138,50 @@ func (q *Queries) FencedMembersWithTasks(ctx context.Context) ([]uuid.UUID, erro
 	return items, nil
 }
 
+const listPeers = `-- name: ListPeers :many
+SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND id <> $1 AND actor_addr <> '' ORDER BY id
+`
+
+type ListPeersRow struct {
+	ID        uuid.UUID
+	Name      string
+	Roles     []string
+	ActorAddr string
+	DataAddr  string
+	Stores    []uuid.UUID
+}
+
+// ListPeers gives the other members that can be called.
+func (q *Queries) ListPeers(ctx context.Context, id uuid.UUID) ([]ListPeersRow, error) {
+	rows, err := q.db.Query(ctx, listPeers, id)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListPeersRow{}
+	for rows.Next() {
+		var i ListPeersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Roles,
+			&i.ActorAddr,
+			&i.DataAddr,
+			&i.Stores,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const registerMember = `-- name: RegisterMember :exec
-INSERT INTO members (id, data_dir_id, name, roles, version, schema_min, schema_max)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 `
 
 type RegisterMemberParams struct {
@@ -148,6 +189,10 @@ type RegisterMemberParams struct {
 	DataDirID uuid.UUID
 	Name      string
 	Roles     []string
+	ActorAddr string
+	DataAddr  string
+	Workers   int32
+	Stores    []uuid.UUID
 	Version   string
 	SchemaMin int64
 	SchemaMax int64
@@ -159,6 +204,10 @@ func (q *Queries) RegisterMember(ctx context.Context, arg RegisterMemberParams) 
 		arg.DataDirID,
 		arg.Name,
 		arg.Roles,
+		arg.ActorAddr,
+		arg.DataAddr,
+		arg.Workers,
+		arg.Stores,
 		arg.Version,
 		arg.SchemaMin,
 		arg.SchemaMax,

@@ -188,6 +188,7 @@ type Expectation struct {
 	EndedAt     *time.Time
 	Alone       bool
 	Direct      bool
+	Stranded    int32
 }
 
 type Folder struct {
@@ -323,6 +324,15 @@ type Member struct {
 	StartedAt time.Time
 	FencedAt  *time.Time
 	BeatAt    time.Time
+	Workers   int32
+	Folders   []int64
+	Stores    []uuid.UUID
+}
+
+type MemberSetting struct {
+	Name     string
+	Draining bool
+	Roles    []string
 }
 
 type NodeAccess struct {

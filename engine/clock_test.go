@@ -233,7 +233,7 @@ func TestTrialIsNoClockPutBack(t *testing.T) {
 	n := newIdle(t)
 	n.Transfer("source", "destination", "1.2.1")
 	member, err := n.Engine.Lease.Register(
-		t.Context(), lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+		t.Context(), lease.Registration{DataDirID: uuid.New(), Name: "test", Roles: lease.Roles, Version: "test"},
 	)
 	require.NoError(t, err)
 	_, err = n.Pool.Exec(t.Context(),

@@ -20,7 +20,7 @@ import (
 func register(t *testing.T, n *harness.Member, dataDir uuid.UUID) uuid.UUID {
 	t.Helper()
 	id, err := n.Engine.Lease.Register(
-		t.Context(), lease.Registration{DataDirID: dataDir, Name: "member", Version: "test"},
+		t.Context(), lease.Registration{DataDirID: dataDir, Name: "member", Roles: lease.Roles, Version: "test"},
 	)
 	require.NoError(t, err)
 	return id

@@ -132,7 +132,7 @@ func (s *site) work() {
 	member, err := actors.Start(actors.Config{
 		Engine:      engine.New(s.pool, people.New(s.pool, s.key), door.NewDoor(s.pool), log, base.Config{}),
 		DatabaseURL: s.dbURL, Lease: 10 * time.Second, Log: log,
-		Registration: lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"},
+		Registration: lease.Registration{DataDirID: uuid.New(), Name: "test", Roles: lease.Roles, Version: "test"},
 	})
 	require.NoError(s.t, err)
 	s.t.Cleanup(func() {

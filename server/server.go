@@ -319,7 +319,8 @@ func (s *server) startMember(dataDirID uuid.UUID, receiver *actors.Receiver) err
 		Engine: s.engine, DatabaseURL: s.database.url, Workers: s.cfg.Workers,
 		Lease: s.cfg.Lease, Log: s.log, Receiver: receiver,
 		Registration: lease.Registration{
-			DataDirID: dataDirID, Name: machineName(), Version: s.cfg.About.Version,
+			DataDirID: dataDirID, Name: machineName(), Roles: lease.Roles, Workers: s.cfg.Workers,
+			Version:   s.cfg.About.Version,
 			SchemaMin: db.SchemaMin, SchemaMax: db.SchemaMax(),
 		},
 	})

@@ -1,6 +1,10 @@
 -- name: RegisterMember :exec
-INSERT INTO members (id, data_dir_id, name, roles, version, schema_min, schema_max)
-VALUES ($1, $2, $3, $4, $5, $6, $7);
+INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+
+-- ListPeers gives the other members that can be called.
+-- name: ListPeers :many
+SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND id <> $1 AND actor_addr <> '' ORDER BY id;
 
 -- Beat keeps the latest instant that the clock has shown, not the last one: see ClockPutBack.
 -- name: Beat :execrows

@@ -17,11 +17,26 @@ import (
 	"github.com/adit-go/adit/engine/fault"
 )
 
+// What a member may be for.
+const (
+	RoleWeb      = "web"      // serves people
+	RoleWorker   = "worker"   // runs tasks
+	RoleReceiver = "receiver" // takes what servers send
+)
+
+// Roles are all of them.
+var Roles = []string{RoleWeb, RoleWorker, RoleReceiver}
+
 // Registration is how a process introduces itself.
 type Registration struct {
 	DataDirID uuid.UUID // of the data directory that this process holds locked
 	Previous  uuid.UUID // this process's own earlier incarnation, if it was fenced
 	Name      string
+	Roles     []string    // what it is for: RoleWeb, RoleWorker, RoleReceiver
+	Workers   int         // tasks that it runs at once unless a schedule says otherwise
+	ActorAddr string      // where other members reach its actors; empty: it is no member of a cluster
+	DataAddr  string      // where they bring and fetch bytes
+	Stores    []uuid.UUID // of files on its own disk
 	Version   string
 	SchemaMin int64
 	SchemaMax int64
@@ -34,7 +49,8 @@ func (svc *Service) Register(ctx context.Context, r Registration) (uuid.UUID, er
 	var predecessors []uuid.UUID
 	err := svc.InTx(ctx, func(q *db.Queries) error {
 		err := q.RegisterMember(ctx, db.RegisterMemberParams{
-			ID: id, DataDirID: r.DataDirID, Name: r.Name, Roles: []string{"worker"},
+			ID: id, DataDirID: r.DataDirID, Name: r.Name, Roles: append([]string{}, r.Roles...), ActorAddr: r.ActorAddr,
+			DataAddr: r.DataAddr, Workers: int32(r.Workers), Stores: append([]uuid.UUID{}, r.Stores...),
 			Version: r.Version, SchemaMin: r.SchemaMin, SchemaMax: r.SchemaMax,
 		})
 		if err != nil {

@@ -53,7 +53,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	s := &site{Member: harness.New(t, harness.Config{Idle: true})}
 	var err error
-	me := lease.Registration{DataDirID: uuid.New(), Name: "test", Version: "test"}
+	me := lease.Registration{DataDirID: uuid.New(), Name: "test", Roles: lease.Roles, Version: "test"}
 	s.id, err = s.Engine.Lease.Register(t.Context(), me)
 	require.NoError(t, err)
 	s.door = door.NewDoor(s.Pool)

@@ -171,7 +171,7 @@ func (n *Member) Start() {
 	n.actors, err = actors.Start(actors.Config{
 		Engine: n.Engine, DatabaseURL: n.URL, Workers: n.cfg.Workers,
 		Lease: n.cfg.Lease, Log: n.log(), Receiver: &receiver,
-		Registration: lease.Registration{DataDirID: n.dataDir, Name: "test", Version: "test"},
+		Registration: lease.Registration{DataDirID: n.dataDir, Name: "test", Roles: lease.Roles, Version: "test"},
 	})
 	require.NoError(n.t, err)
 	select {
