@@ -139,7 +139,7 @@ func (q *Queries) FencedMembersWithTasks(ctx context.Context) ([]uuid.UUID, erro
 }
 
 const listPeers = `-- name: ListPeers :many
-SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND id <> $1 AND actor_addr <> '' ORDER BY id
+SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND actor_addr NOT IN ('', $1::text) ORDER BY id
 `
 
 type ListPeersRow struct {
@@ -152,8 +152,8 @@ type ListPeersRow struct {
 }
 
 // ListPeers gives the other members that can be called.
-func (q *Queries) ListPeers(ctx context.Context, id uuid.UUID) ([]ListPeersRow, error) {
-	rows, err := q.db.Query(ctx, listPeers, id)
+func (q *Queries) ListPeers(ctx context.Context, own string) ([]ListPeersRow, error) {
+	rows, err := q.db.Query(ctx, listPeers, own)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
 
 -- ListPeers gives the other members that can be called.
 -- name: ListPeers :many
-SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND id <> $1 AND actor_addr <> '' ORDER BY id;
+SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND actor_addr NOT IN ('', sqlc.arg(own)::text) ORDER BY id;
 
 -- Beat keeps the latest instant that the clock has shown, not the last one: see ClockPutBack.
 -- name: Beat :execrows
