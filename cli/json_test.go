@@ -59,7 +59,7 @@ func TestJSON(t *testing.T) {
 	require.NoError(t, err)
 	values := map[string]string{
 		"MEMBER": member,
-		"DICOM": process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
+		"DICOM":  process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
 		"STUDY": demo[0].StudyInstanceUID, "SERIES": demo[0].Series[0].SeriesInstanceUID, "STUDY2": demo[2].StudyInstanceUID, "HELD": h.Study.StudyInstanceUID,
 		"MONTH": time.Now().UTC().Format("2006-01"), "TOKEN": filepath.Join(dir, server.TokenFile),
 	}

@@ -242,7 +242,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		says = append(says, "No member has the role receiver: nothing that a server sends to ADIT arrives.")
 	}
 	if len(versions) > 1 {
-		says = append(says, fmt.Sprintf("Members run different versions: %s.", command.Printable(strings.Join(versions, ", "))))
+		all := command.Printable(strings.Join(versions, ", "))
+		says = append(says, fmt.Sprintf("Members run different versions: %s.", all))
 	}
 	if len(alone) > 0 && live > 1 {
 		says = append(says, fmt.Sprintf("Started without --cluster, and so out of reach for other members: %s. What a "+
@@ -267,8 +268,8 @@ func ownCertificate(dir string, now time.Time) string {
 	case err != nil:
 		return fmt.Sprintf("The certificate of the member on this machine can't be used: %v.", err)
 	case c.Ends().Before(now.Add(soon)):
-		return fmt.Sprintf("The certificate of the member on this machine, %s, ends at %s. Make a new one with \"adit cluster "+
-			"cert\"; it is used without a restart.", cert, command.Stamp(c.Ends()))
+		return fmt.Sprintf("The certificate of the member on this machine, %s, ends at %s. Make a new one with \"adit "+
+			"cluster cert\"; it is used without a restart.", cert, command.Stamp(c.Ends()))
 	}
 	return ""
 }
@@ -301,8 +302,8 @@ func (c *drainCmd) Run(ctx context.Context, io command.Streams) error {
 		}
 		return c.Say(io, s, "%s is drained: it runs no task.", command.Printable(c.Name))
 	}
-	return c.Say(io, s, "%s claims no more tasks; those that run stop, and go on at other members. \"adit cluster status\" "+
-		"shows when none is left.", command.Printable(c.Name))
+	return c.Say(io, s, "%s claims no more tasks; those that run stop, and go on at other members. \"adit cluster "+
+		"status\" shows when none is left.", command.Printable(c.Name))
 }
 
 // lookAgain is how often somebody who waits looks.
