@@ -253,9 +253,9 @@ var jsonSteps = []jsonStep{
 	{line: "deid --pseudonym P --key-file key --new-key files out", has: []string{`"written"`, `"chain"`}},
 	{line: "deid --verify out", has: []string{`"faults": []`}},
 
-	{line: "cluster init-ca --dir authority", has: []string{`"key"`}},
-	{line: "cluster init-ca --dir authority", code: command.ExitFailure, has: []string{"exists"}},
-	{line: "cluster cert adit1 --ca authority --days 30", has: []string{`"member": "adit1"`, `"ends"`}},
+	{line: "cluster init-ca --dir own-ca", has: []string{`"key"`}},
+	{line: "cluster init-ca --dir own-ca", code: command.ExitFailure, has: []string{"exists"}},
+	{line: "cluster cert adit1 --ca own-ca --days 30", has: []string{`"member": "adit1"`, `"ends"`}},
 	{line: "cluster status", has: []string{`"started_roles"`, `"warnings": []`}},
 	{line: "cluster drain ${MEMBER} --wait", has: []string{`"draining": true`}},
 	{line: "cluster status", has: []string{"No member runs tasks now"}},

@@ -24,7 +24,7 @@ import (
 
 // Cmd is adit cluster.
 type Cmd struct {
-	InitCA initCACmd `cmd:"" name:"init-ca" help:"Make the cluster's own certificate authority."`
+	InitCA initCACmd `cmd:"" name:"init-ca" help:"Make the cluster's own CA (certificate authority), which signs the certificates of its members."`
 	Cert   certCmd   `cmd:"" help:"Make a member's certificate and key, or renew them."`
 	Status statusCmd `cmd:"" help:"Show the members of the cluster, what each of them does, and what is wrong."`
 	Drain  drainCmd  `cmd:"" help:"Let a member run no more tasks: they go on at other members."`
@@ -35,15 +35,15 @@ type Cmd struct {
 type initCACmd struct {
 	command.Output
 
-	Dir string `type:"path" default:"cluster-ca" placeholder:"DIR" help:"Where to put the authority's certificate and key (./cluster-ca)."`
+	Dir string `type:"path" default:"cluster-ca" placeholder:"DIR" help:"Where to put the CA's certificate and key (./cluster-ca)."`
 }
 
-// Help says where the authority belongs.
+// Help says where the CA belongs.
 func (c *initCACmd) Help() string {
-	return `With the authority's key, anybody can make a member. Keep the directory where backups of secrets are, and not on the members: they only need what "adit cluster cert" writes.`
+	return `With the CA's key, anybody can make a member. Keep the directory where you keep other secrets, and not on the members: they only need what "adit cluster cert" writes.`
 }
 
-// Run makes the authority.
+// Run makes the CA.
 func (c *initCACmd) Run(io command.Streams) error {
 	if err := own.InitCA(c.Dir); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (c *initCACmd) Run(io command.Streams) error {
 		"done": "written", "certificate": filepath.Join(c.Dir, own.CAFile), "key": filepath.Join(c.Dir, own.CAKeyFile),
 	}, func(w stdio.Writer) error {
 		fmt.Fprintf(
-			w, "The cluster's authority is in %s. Keep it safe: with its key, anybody can make a member.\n"+
+			w, "The cluster's CA is in %s. Keep it safe: with its key, anybody can make a member.\n"+
 				"Now make a certificate for each member: adit cluster cert NAME --ca %s\n", c.Dir, text.ShellWord(c.Dir),
 		)
 		return nil
@@ -63,9 +63,9 @@ type certCmd struct {
 	command.Output
 
 	Name string `arg:"" help:"Name of the member: what hostname prints on its machine, or what --member-name of its server says."`
-	CA   string `name:"ca" type:"path" default:"cluster-ca" placeholder:"DIR" help:"Directory of the authority (./cluster-ca)."`
+	CA   string `name:"ca" type:"path" default:"cluster-ca" placeholder:"DIR" help:"Directory of the CA (./cluster-ca)."`
 	Out  string `type:"path" placeholder:"DIR" help:"Where to put the files (./NAME). Those that are there are replaced; a member that uses them need not start again."`
-	Days int    `default:"365" placeholder:"N" help:"How many days the certificate is valid (${default}), at most as long as the authority."`
+	Days int    `default:"365" placeholder:"N" help:"How many days the certificate is valid (${default}), at most as long as the CA."`
 }
 
 // Run makes a certificate.
@@ -246,8 +246,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		says = append(says, fmt.Sprintf("Members run different versions: %s.", all))
 	}
 	if len(alone) > 0 && live > 1 {
-		says = append(says, fmt.Sprintf("Started without --cluster, and so out of reach for other members: %s. What a "+
-			"receiver takes for a task at another member is lost to that task.", strings.Join(alone, ", ")))
+		says = append(says, fmt.Sprintf("Started without --cluster, and so out of reach for the others: %s. What a server "+
+			"sends there for a task of another member does not reach that task.", strings.Join(alone, ", ")))
 	}
 	return says
 }
