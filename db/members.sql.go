@@ -179,6 +179,52 @@ func (q *Queries) ListPeers(ctx context.Context, id uuid.UUID) ([]ListPeersRow, 
 	return items, nil
 }
 
+const lookAround = `-- name: LookAround :many
+SELECT m.id, m.name, m.beat, s.left_behind, s.expire_in
+FROM members m
+CROSS JOIN (
+    SELECT count(expires_at) AS left_behind, coalesce(extract(epoch FROM min(expires_at) - now()), 'infinity')::float8 AS expire_in
+    FROM association_slots
+) s
+WHERE m.fenced_at IS NULL
+`
+
+type LookAroundRow struct {
+	ID         uuid.UUID
+	Name       string
+	Beat       int64
+	LeftBehind int64
+	ExpireIn   float64
+}
+
+// LookAround gives the living members, and what of the slots of dead ones is still counted: how many, and after how many seconds the next one is
+// not any more.
+func (q *Queries) LookAround(ctx context.Context) ([]LookAroundRow, error) {
+	rows, err := q.db.Query(ctx, lookAround)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LookAroundRow{}
+	for rows.Next() {
+		var i LookAroundRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Beat,
+			&i.LeftBehind,
+			&i.ExpireIn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const registerMember = `-- name: RegisterMember :exec
 INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
