@@ -153,6 +153,7 @@ func (s *supervisor) onRegistered(c actor.Context, m registered) {
 	}
 	s.id, s.lastOK, s.beatErr = m.member, time.Now(), nil
 	s.watchAnew()
+	s.extend()
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
 	s.member.setRegistered()
 	s.stopIfDone(c)
@@ -201,6 +202,7 @@ func (s *supervisor) onBeaten(c actor.Context, m beaten) {
 		return
 	}
 	s.lastOK, s.beatErr = m.sent, nil
+	s.extend()
 	if m.after != nil {
 		s.log.Warn("rights and progress were not exchanged, trying again at the next beat", "err", m.after)
 	}
@@ -254,6 +256,9 @@ func (s *supervisor) fencedByOther(c actor.Context) {
 	s.log.Error("another member declared this one dead; it stops every transfer and starts anew")
 	s.fenceSelf(c)
 }
+
+// extend lets this incarnation write until it would have to fence itself.
+func (s *supervisor) extend() { s.cfg.Engine.Lease.Door.Extend(s.id, s.lastOK.Add(s.cfg.deadline())) }
 
 // lapsed fences ourselves if it could not be said for too long that we live.
 func (s *supervisor) lapsed(c actor.Context) bool {
@@ -321,6 +326,7 @@ func (s *supervisor) lose(c actor.Context, held lease.Held) {
 
 // fenceSelf closes every socket of this incarnation; a new one is made when all its tasks have ended.
 func (s *supervisor) fenceSelf(c actor.Context) {
+	s.cfg.Engine.Lease.Door.Fence(s.id)
 	s.fence(fault.ErrFenced)
 	s.cfg.Registration.Previous = s.id
 	s.id = uuid.Nil
