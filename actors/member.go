@@ -160,6 +160,7 @@ func (m *Member) startPeers(cfg Config) error {
 		}
 	})
 	m.peers, m.inbox.told = p, p
+	cfg.Engine.SetFiles(files{p})
 	m.endPeers = func() {
 		cancel()
 		p.remote.Close()

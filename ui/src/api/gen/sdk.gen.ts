@@ -1439,7 +1439,7 @@ export const deleteQuarantined = <ThrowOnError extends boolean = true>(options: 
 /**
  * Get an instance of the quarantine
  *
- * Shows one instance with what its header says of the patient and the study. Only the member of the cluster that keeps the file can show that; `here` tells. For staff, with the permission quarantine.
+ * Shows one instance with what its header says of the patient and the study. In a cluster the file may be on the disk of another member; `here` tells whether that one is there. For staff, with the permission quarantine.
  */
 export const getQuarantined = <ThrowOnError extends boolean = true>(options: Options<GetQuarantinedData, ThrowOnError>) => (options.client ?? client).get<GetQuarantinedResponses, GetQuarantinedErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {

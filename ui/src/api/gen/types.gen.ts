@@ -3206,7 +3206,7 @@ export type QuarantinedObject = {
      */
     calling_ae: string;
     /**
-     * Its file is kept by the member that answers: only there it can be shown and released.
+     * Its file can be shown and released: the member of the cluster that keeps it is there.
      */
     here: boolean;
     /**
