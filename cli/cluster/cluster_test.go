@@ -49,8 +49,8 @@ func TestStatus(t *testing.T) {
 		"two draining worker (not web,receiver) 1 of 0 0 1 s ago 1.0 a,b two:7201",
 		"three drained web,worker,receiver 0 of 0 0 1 s ago 1.0 all - ",
 		"four silent web,worker,receiver 0 of 8 0 31 s ago",
-		"five lost 09:01:02 web,worker,receiver - 0 - 1.0",
-		"six ended 09:01:02 web,worker,receiver - 0 -",
+		"five lost web,worker,receiver - 0 - 1.0 all five:7201 2026-11-01 09:01:02",
+		"six ended web,worker,receiver - 0 -",
 		"", "Look at four.",
 	} {
 		require.Contains(t, strings.Join(strings.Fields(lines[i]), " ")+" ", want)
