@@ -206,8 +206,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		name := command.Printable(m.Name)
 		if m.Ended == client.EndedSilent {
 			if !slices.ContainsFunc(members, func(o client.ClusterMember) bool { return o.Name == m.Name && o.Ended == "" }) {
-				says = append(says, fmt.Sprintf("%s was lost: it told the database for a whole lease no more that it lives, and "+
-					"other members go on with its tasks. Look at its machine and at its log.", name))
+				says = append(says, fmt.Sprintf("%s was lost: it did not tell the database for a whole lease that it is alive, "+
+					"and other members took over its tasks. Check its machine and its log.", name))
 			}
 			continue
 		}
@@ -216,8 +216,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		}
 		live++
 		if silent(m) {
-			says = append(says, fmt.Sprintf("%s told the database %.0f seconds ago for the last time that it lives. Look "+
-				"whether it runs, and whether it reaches the database.", name, m.Beat))
+			says = append(says, fmt.Sprintf("%s last told the database %.0f seconds ago that it is alive. Check whether it runs, "+
+				"and whether it reaches the database.", name, m.Beat))
 		}
 		workers = workers || m.Workers > 0
 		receivers = receivers || slices.Contains(m.Roles, client.RoleReceiver)

@@ -75,7 +75,7 @@ func TestWarnings(t *testing.T) {
 		"none":               {nil, []string{"No member runs."}},
 		"lost":               {[]client.ClusterMember{member("one", nil), member("two", lost)}, []string{"two was lost"}},
 		"lost and back":      {[]client.ClusterMember{member("one", nil), member("two", lost), member("two", nil)}, nil},
-		"silent":             {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Beat = 16 })}, []string{"one told the database 16 seconds ago"}},
+		"silent":             {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Beat = 16 })}, []string{"one last told the database 16 seconds ago"}},
 		"nobody works":       {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Workers = 0 })}, []string{"No member runs tasks now"}},
 		"nobody receives":    {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Roles = []string{client.RoleWeb} })}, []string{"No member has the role receiver"}},
 		"different versions": {[]client.ClusterMember{member("one", nil), member("two", func(m *client.ClusterMember) { m.Version = "1.1" })}, []string{"different versions: 1.0, 1.1"}},
