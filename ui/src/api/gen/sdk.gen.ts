@@ -244,7 +244,7 @@ export const remarkBatch = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the members of the cluster
  *
- * Shows every process of ADIT that shares the database: what it is for, how much it does, and when it last said that it lives. Of each name the last one that ended within the last hour is shown, too. There are no pages. For staff.
+ * Shows every process of ADIT that shares the database: what it is for, how much it does, and when it last said that it is alive. Of each name the last one that ended within the last hour is shown, too. There are no pages. For staff.
  */
 export const listClusterMembers = <ThrowOnError extends boolean = true>(options?: Options<ListClusterMembersData, ThrowOnError>) => (options?.client ?? client).get<ListClusterMembersResponses, ListClusterMembersErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {
