@@ -57,7 +57,7 @@ WITH done AS (
 )
 DELETE FROM warnings w
 WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
-   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.name)
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.data_dir_id)
 `
 
 // ForgetGone removes warnings and chores of folders and machines that are gone.
@@ -352,7 +352,6 @@ FROM jobs j
 JOIN folders f ON f.id = j.destination_id
 JOIN dicom_nodes n ON n.id = f.id
 WHERE j.id = ANY($1::bigint[]) AND NOT dry_run(j)
-  AND EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND m.folders IS NOT NULL)
   AND NOT EXISTS (SELECT FROM members m
                   WHERE m.fenced_at IS NULL AND (m.folders IS NULL OR 'worker' = ANY(m.roles) AND f.id = ANY(m.folders)))
 `
