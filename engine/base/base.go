@@ -79,6 +79,9 @@ type Config struct {
 	// OwnFolders. Without any, staff may nowhere.
 	FolderRoots []string
 	DataDir     string
+
+	// Cluster says that other members may see other folders than this one.
+	Cluster bool
 }
 
 const (
