@@ -95,10 +95,14 @@ const (
 // newCrossed returns the metric of what crosses from one member to another. It is declared by members that are alone,
 // too.
 func newCrossed() *prometheus.CounterVec {
-	return prometheus.NewCounterVec(prometheus.CounterOpts{
+	crossed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "adit_cluster_objects_total",
 		Help: "Instances that this member brought to another one (sent), or was brought (taken), by what happened to them.",
 	}, []string{"direction", "outcome"})
+	for _, direction := range []string{sent, brought} {
+		crossed.WithLabelValues(direction, taken)
+	}
+	return crossed
 }
 
 func newPeers(cfg Cluster, e *engine.Engine, crossed *prometheus.CounterVec, log *slog.Logger) *peers {
