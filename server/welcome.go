@@ -9,7 +9,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
+	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/people"
 )
@@ -22,6 +24,9 @@ const (
 // welcome lets the first administrator in while nobody has a password: by a code that the command prints, or in a demo
 // by a password that was made for it.
 func (s *server) welcome(ctx context.Context) error {
+	if others, err := s.othersServePeople(ctx); err != nil || others || !s.has(lease.RoleWeb) {
+		return err // another one has printed a code, which a second one would end
+	}
 	username, code, err := s.people.Passwords.Welcome(ctx)
 	if err != nil {
 		return err
@@ -52,6 +57,15 @@ func (s *server) welcome(ctx context.Context) error {
 	}
 	s.demo.Username, s.demo.Password = demoAdmin, password
 	return nil
+}
+
+// othersServePeople reports whether another member of the cluster does.
+func (s *server) othersServePeople(ctx context.Context) (bool, error) {
+	if s.cluster == nil {
+		return false, nil
+	}
+	members, err := s.engine.Lease.Peers(ctx, s.cluster.Advertise)
+	return slices.ContainsFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Roles, lease.RoleWeb) }), err
 }
 
 // letters returns a password that nobody guesses, of letters that no other one looks like.

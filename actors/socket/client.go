@@ -30,6 +30,8 @@ const (
 type Client struct {
 	TLS *tls.Config
 
+	dial func(ctx context.Context, address string) (net.Conn, error) // nil: TCP; for tests
+
 	mu     sync.Mutex
 	kept   map[string][]kept // by address, the one used last at the end
 	closed bool
@@ -214,15 +216,27 @@ func (c *Client) open(ctx context.Context, address string, begin func(*conn) err
 	}
 	dial, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
-	raw, err := (&tls.Dialer{Config: c.TLS}).DialContext(dial, "tcp", address)
+	secured, err := c.connect(dial, address)
 	if err != nil {
 		return nil, fmt.Errorf("the member at %s can't be reached: %w", address, err)
 	}
-	cn := newConn(raw)
+	cn := newConn(secured)
 	if err := begin(cn); err != nil {
 		return nil, errors.Join(fmt.Errorf("the member at %s does not answer: %w", address, err), cn.Close())
 	}
 	return cn, nil
+}
+
+func (c *Client) connect(ctx context.Context, address string) (net.Conn, error) {
+	if c.dial == nil {
+		return (&tls.Dialer{Config: c.TLS}).DialContext(ctx, "tcp", address)
+	}
+	raw, err := c.dial(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(raw, c.TLS)
+	return secured, secured.HandshakeContext(ctx)
 }
 
 // stale reports whether the peer has closed a connection, or said something that nobody asked for. One that was in use

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync"
 	"time"
 )
 
@@ -23,20 +22,19 @@ type conn struct {
 	net.Conn
 	in *bufio.Reader
 
-	mu      sync.Mutex // of writing
-	buf     []byte
-	ended   error // nothing more is sent: writing failed
-	dropped bool  // the answer came before the data were sent
+	turn  chan struct{} // holds one while somebody writes, who may wait for long
+	buf   []byte
+	ended error // nothing more is sent: writing failed
 }
 
 func newConn(c net.Conn) *conn {
-	return &conn{Conn: c, in: bufio.NewReaderSize(c, 64<<10), buf: make([]byte, 0, headSize+partSize)}
+	return &conn{Conn: c, in: bufio.NewReaderSize(c, 64<<10), turn: make(chan struct{}, 1), buf: make([]byte, 0, headSize+partSize)}
 }
 
 // send writes a frame whole. A peer that takes nothing, and doesn't tell that it lives, ends it.
 func (c *conn) send(kind byte, payload []byte) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	if c.ended != nil {
 		return c.ended
 	}
@@ -44,7 +42,7 @@ func (c *conn) send(kind byte, payload []byte) error {
 	return c.flush(c.buf)
 }
 
-// flush needs the lock.
+// flush needs the turn.
 func (c *conn) flush(b []byte) error {
 	_ = c.SetWriteDeadline(time.Now().Add(silence)) // an error comes with the write
 	_, c.ended = c.Conn.Write(b)
@@ -56,8 +54,8 @@ func (c *conn) sendJSON(kind byte, v any) error {
 	if err != nil {
 		return err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn <- struct{}{}
+	defer func() { <-c.turn }()
 	if c.ended != nil {
 		return c.ended
 	}
@@ -76,11 +74,13 @@ func (c *conn) lives() (end func()) {
 			case <-stop:
 				return
 			case <-tick.C:
-				if c.mu.TryLock() { // else it writes, and is heard by that
+				select {
+				case c.turn <- struct{}{}:
 					if c.ended == nil {
 						_ = c.flush([]byte{frameAlive, 0, 0, 0, 0}) // who sends next finds it
 					}
-					c.mu.Unlock()
+					<-c.turn
+				default: // somebody writes, and is heard by that
 				}
 			}
 		}
