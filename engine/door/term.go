@@ -13,8 +13,8 @@ import (
 // ErrFenced says that others may run by now what this incarnation of the member ran.
 var ErrFenced = errors.New("the task now belongs to another process")
 
-// term is how long an incarnation may write to anybody. A process that was frozen, or a machine that slept, wakes in the
-// middle of what it did: only a look at the clock right before each write keeps it from going on.
+// term is how long an incarnation may write to anybody. A process that was frozen wakes in the middle of what it did:
+// only a look at the clock right before each write keeps it from going on.
 type term struct {
 	until atomic.Int64 // nanoseconds since begun by the monotonic clock; 0: for ever
 }

@@ -76,7 +76,7 @@ func (svc *Service) watch(ctx context.Context, c Chores) error {
 		err = errors.Join(err, svc.watchSize(ctx, f))
 	}
 	for _, f := range places {
-		if svc.nodes.Sees(f.Name, f.Folder) { // else it would be the disk of the mount point, and the warning would come and go
+		if svc.nodes.Sees(f.Name, f.Folder) { // else the warning of another disk would end that of this one
 			watch(fmt.Sprintf("folder-%d-disk", f.Folder.ID), "of the folder "+f.Name, f.Name, f.Folder.Path)
 		}
 	}

@@ -69,7 +69,7 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 	if err != nil {
 		return err
 	}
-	unseen, err := svc.unseen(ctx, q, ids)
+	unseen, err := unseenFolders(ctx, q, svc.Config, ids)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/nodes"
 )
 
@@ -35,7 +36,7 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	if err != nil {
 		return nil, err
 	}
-	unseen, err := svc.unseen(ctx, svc.Q.Planned(), []int64{job.ID})
+	unseen, err := unseenFolders(ctx, svc.Q.Planned(), svc.Config, []int64{job.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +54,9 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	return tasks, nil
 }
 
-// unseen returns for those of jobs whose destination is a folder that no member of the cluster sees the folder's name.
-func (svc *Service) unseen(ctx context.Context, q *db.Queries, jobs []int64) (map[int64]string, error) {
-	if !svc.Config.Cluster {
+// unseenFolders returns the name of the folder for those of jobs whose destination no member of the cluster sees.
+func unseenFolders(ctx context.Context, q *db.Queries, cfg base.Config, jobs []int64) (map[int64]string, error) {
+	if !cfg.Cluster {
 		return nil, nil //nolint:nilnil // there is none
 	}
 	rows, err := q.UnseenFolders(ctx, jobs)

@@ -166,7 +166,8 @@ func (s *site) folder(t *testing.T, quotaGB float64) sinktest.Subject {
 	}
 }
 
-// TestFolderOfFencedMember: a member whose lease has run out gives no file its name, since another one may be writing it.
+// TestFolderOfFencedMember: a member whose lease has run out gives no file its name, since another one may be writing
+// it.
 func TestFolderOfFencedMember(t *testing.T) {
 	s := newSite(t)
 	subject := s.folder(t, 0)

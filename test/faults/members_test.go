@@ -39,8 +39,8 @@ type team struct {
 
 const teamLease = 4 * time.Second
 
-// newTeam starts the second server when point returns: the transfer to a PACS, which is reached at addr, is under way. change is
-// for the settings of the servers.
+// newTeam starts the second server when point returns: the transfer to a PACS, which is reached at addr, is under way.
+// change is for the settings of the servers.
 func newTeam(
 	t *testing.T, study *phantom.Study, to *pacs.PACS, addr string, point func(),
 	change func(*client.ServerSettings),
