@@ -8,14 +8,18 @@ package actors
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/adit-go/adit/actors/cluster"
+	"github.com/adit-go/adit/actors/socket"
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/engine/lease"
 )
@@ -27,7 +31,8 @@ type Config struct {
 	Registration lease.Registration
 	Workers      int           // tasks that run at once; 8
 	Lease        time.Duration // how long the member may be silent before others take over its tasks; 15 s
-	Receiver     *Receiver     // nil: this member takes no instances, and moves nothing by C-MOVE
+	Receiver     *Receiver     // nil: this member takes no instances
+	Cluster      *Cluster      // nil: it is alone
 	Log          *slog.Logger
 }
 
@@ -48,8 +53,11 @@ type Member struct {
 	system     *actor.ActorSystem
 	supervisor *actor.PID
 	ticker     *time.Ticker
+	inbox      *inbox
 	receiver   *receiver // nil if there is none
 	receiverID *actor.PID
+	peers      *peers // nil: it is alone
+	endPeers   func()
 
 	once       sync.Once
 	done       chan struct{}
@@ -75,11 +83,18 @@ func Start(cfg Config) (*Member, error) {
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
 		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
 	)
+	m.inbox = newInbox(m.listens)
+	if cfg.Cluster != nil {
+		if err := m.startPeers(cfg); err != nil {
+			return nil, err
+		}
+	}
 	if cfg.Receiver != nil {
 		if err := m.startReceiver(cfg); err != nil {
 			return nil, err
 		}
 	}
+	cfg.Engine.Retrieve.SetInbox(m.inbox)
 	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.Lease.NewHeartbeat(cfg.DatabaseURL), member: m}
 	props := actor.PropsFromProducer(
 		func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}),
@@ -96,7 +111,7 @@ func Start(cfg Config) (*Member, error) {
 
 // startReceiver comes before the supervisor: what it claims first may need it.
 func (m *Member) startReceiver(cfg Config) error {
-	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, cfg.Log, m.fail)
+	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, m.inbox, m.peers, cfg.Log, m.fail)
 	pid, err := m.system.Root.SpawnNamed(
 		actor.PropsFromProducer(func() actor.Actor { return m.receiver }, actor.WithGuardian(stopAlways{})), "receiver",
 	)
@@ -104,16 +119,63 @@ func (m *Member) startReceiver(cfg Config) error {
 		return err
 	}
 	m.receiverID = pid
-	cfg.Engine.Retrieve.SetInbox(m.receiver)
+	return nil
+}
+
+// listens reports whether there is a receiver anywhere.
+func (m *Member) listens() bool { return m.receiver != nil || m.peers != nil && m.peers.receivers() }
+
+// startPeers opens the ways to and from the other members, before anything is claimed or received. They end last.
+func (m *Member) startPeers(cfg Config) error {
+	p := newPeers(*cfg.Cluster, cfg.Engine, cfg.Log)
+	p.inbox, p.local = m.inbox, m
+	var err error
+	p.remote, err = cluster.Start(m.system, cluster.Config{
+		Listen: p.cfg.Listen, Advertise: p.cfg.Advertise, Server: p.cfg.Server, Client: p.cfg.Client, Log: cfg.Log,
+	})
+	if err != nil {
+		return fmt.Errorf("the cluster's listener: %w", err)
+	}
+	_, err = m.system.Root.SpawnNamed(
+		actor.PropsFromProducer(func() actor.Actor { return p }, actor.WithGuardian(stopAlways{})), cluster.PeerActor,
+	)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	look, done := context.WithTimeout(ctx, peersTime)
+	defer done()
+	if err := p.look(look, true); err != nil {
+		cfg.Log.Warn("the other members can't be read now, trying again", "err", err)
+	}
+	var parts sync.WaitGroup
+	parts.Go(func() { p.run(ctx) })
+	parts.Go(func() {
+		s := &socket.Server{Handler: p, TLS: p.cfg.DataServer, Log: cfg.Log}
+		if err := s.Serve(ctx, p.cfg.Data); err != nil {
+			m.fail(fmt.Errorf("the channel between members: %w", err))
+		}
+	})
+	m.peers, m.inbox.told = p, p
+	m.endPeers = func() {
+		cancel()
+		p.remote.Close()
+		p.channel.Close()
+		parts.Wait()
+	}
 	return nil
 }
 
 // Collectors returns the metrics of the member, to be registered once.
 func (m *Member) Collectors() []prometheus.Collector {
-	if m.receiver == nil {
-		return nil
+	var all []prometheus.Collector
+	if m.receiver != nil {
+		all = append(all, m.receiver.objects, m.receiver.rejected, m.receiver.opened)
 	}
-	return []prometheus.Collector{m.receiver.objects, m.receiver.rejected, m.receiver.opened}
+	if m.peers != nil {
+		all = append(all, m.peers.objects)
+	}
+	return all
 }
 
 func (m *Member) ticks() {
@@ -135,18 +197,52 @@ func (m *Member) ticks() {
 }
 
 // Wake implements base.Signals.
-func (m *Member) Wake() { m.system.Root.Send(m.supervisor, wake{}) }
+func (m *Member) Wake() {
+	m.wake()
+	if m.peers != nil {
+		m.peers.tell(&cluster.Wake{})
+	}
+}
 
 // Cancel implements base.Signals.
-func (m *Member) Cancel(taskIDs []int64) { m.system.Root.Send(m.supervisor, cancelTasks{taskIDs}) }
+func (m *Member) Cancel(taskIDs []int64) {
+	m.cancel(taskIDs)
+	if m.peers != nil {
+		for part := range slices.Chunk(taskIDs, mostTold) {
+			m.peers.tell(&cluster.Cancel{Tasks: part})
+		}
+	}
+}
+
+// mostTold is how many tasks are named in one message: it has to be a small one.
+const mostTold = 1000
 
 // Steer implements base.Signals.
-func (m *Member) Steer() { m.system.Root.Send(m.supervisor, steer{}) }
+func (m *Member) Steer() {
+	m.steer()
+	if m.peers != nil {
+		m.peers.tell(&cluster.Steer{})
+	}
+}
 
 // ServersChanged implements base.Signals.
 func (m *Member) ServersChanged() {
 	if m.receiver != nil {
 		m.receiver.serversChanged()
+	}
+	if m.peers != nil {
+		m.peers.tell(&cluster.ServersChanged{})
+	}
+}
+
+func (m *Member) wake()                  { m.system.Root.Send(m.supervisor, wake{}) }
+func (m *Member) cancel(taskIDs []int64) { m.system.Root.Send(m.supervisor, cancelTasks{taskIDs}) }
+func (m *Member) steer()                 { m.system.Root.Send(m.supervisor, steer{}) }
+
+// serversChanged has the receiver read them; who tells it does not wait.
+func (m *Member) serversChanged() {
+	if m.receiver != nil {
+		m.system.Root.Send(m.receiverID, readServers{})
 	}
 }
 
@@ -215,6 +311,9 @@ func (m *Member) fail(err error) {
 			if m.receiver != nil {
 				m.system.Root.Stop(m.receiverID)
 				m.receiver.end()
+			}
+			if m.peers != nil {
+				m.endPeers()
 			}
 			close(m.done)
 		}()

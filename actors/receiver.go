@@ -13,7 +13,6 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -25,7 +24,6 @@ import (
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/quarantine"
 	"github.com/adit-go/adit/engine/receive"
-	"github.com/adit-go/adit/engine/retrieve"
 )
 
 // Receiver says how the member takes the instances of C-MOVEs.
@@ -51,11 +49,12 @@ const (
 	defaultAssociations = 100
 )
 
-// receiver owns the C-STORE SCP of the member. What runs expect is looked up under a lock, not by messages: an instance
-// must not wait for a mailbox, and an expectation must be known before its C-MOVE goes out.
+// receiver owns the C-STORE SCP of the member.
 type receiver struct {
 	cfg      Receiver
 	engine   *engine.Engine
+	inbox    *inbox
+	peers    *peers // nil: there are no other members
 	log      *slog.Logger
 	fail     func(error) // ends the member
 	objects  *prometheus.CounterVec
@@ -71,20 +70,19 @@ type receiver struct {
 
 	reading sync.Mutex
 	mu      sync.RWMutex
-	ready   chan struct{}                // closed when the servers are known
-	servers map[int64]*nodes.Sender      // by ID
-	callers map[string][]*nodes.Sender   // by calling AE title
-	called  map[string]bool              // AE titles that are answered to; true: uncompressed only
-	open    map[*retrieve.Inbound]int    // runs, with their C-MOVEs under way
-	moves   map[uint16]*retrieve.Inbound // C-MOVEs under way, by message ID
+	ready   chan struct{}              // closed when the servers are known
+	servers map[int64]*nodes.Sender    // by ID
+	callers map[string][]*nodes.Sender // by calling AE title
+	called  map[string]bool            // AE titles that are answered to; true: uncompressed only
 }
 
-func newReceiver(cfg Receiver, e *engine.Engine, log *slog.Logger, fail func(error)) *receiver {
+func newReceiver(
+	cfg Receiver, e *engine.Engine, box *inbox, others *peers, log *slog.Logger, fail func(error),
+) *receiver {
 	e.Quarantine.SetQuarantine(cfg.Quarantine)
 	r := &receiver{
-		cfg: cfg, engine: e, log: log, fail: fail, served: make(chan struct{}),
+		cfg: cfg, engine: e, inbox: box, peers: others, log: log, fail: fail, served: make(chan struct{}),
 		ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
-		open: map[*retrieve.Inbound]int{}, moves: map[uint16]*retrieve.Inbound{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total",
 			Help: "Instances that servers sent to the receiver, by what happened to them.",
@@ -294,16 +292,10 @@ func (r *receiver) plain(calledAE string) bool {
 	return r.called[calledAE]
 }
 
-// moving reports whether one of these servers is being moved from.
+// moving reports whether one of these servers is being moved from, by this member or another one.
 func (r *receiver) moving(senders []*nodes.Sender) bool {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for d, moves := range r.open {
-		if moves > 0 && isOf(d, senders) {
-			return true
-		}
-	}
-	return false
+	servers := ids(senders)
+	return r.inbox.moving(servers) || r.peers != nil && r.peers.routes.moving(servers)
 }
 
 // What becomes of an instance.
@@ -387,34 +379,29 @@ func callerOf(s *nodes.Sender, a *dimse.ServerAssociation) quarantine.Caller {
 }
 
 // deliver finds the run that an instance is for, in this order: by the C-MOVE that it names, among what runs miss, by
-// its study and series. One for which nobody waits any more is discarded, and answered as if it were stored: only the
-// ledger proves delivery.
+// its study and series; see DESIGN.md. One for which nobody waits any more is discarded, and answered as if it were
+// stored: only the ledger proves delivery.
 func (r *receiver) deliver(ctx context.Context, senders []*nodes.Sender, a *receive.Arrival) (dimse.Status, string) {
-	var runs []*retrieve.Inbound
-	if d := r.byMove(senders, a); d != nil && (d.Expects(a.SOPInstanceUID) || wants(d, a)) {
-		runs = append(runs, d)
-	}
-	runs = append(runs, r.candidates(senders, func(d *retrieve.Inbound) bool { return d.Misses(a.SOPInstanceUID) })...)
-	for _, d := range runs {
-		if status, outcome, ok := take(ctx, d, a); ok {
-			return status, outcome
-		}
-	}
-	study, series, readable := a.UIDs()
-	others := r.candidates(senders, func(d *retrieve.Inbound) bool { return readable && d.Wants(study, series) })
-	for _, d := range others {
-		if status, outcome, ok := take(ctx, d, a); ok {
-			return status, outcome
-		}
-	}
-	if len(runs)+len(others) > 0 {
-		return dimse.Success, late // who wanted it was stopped
-	}
+	at := arrived{Arrival: a, servers: ids(senders)}
 	var messageID uint16
 	if slices.ContainsFunc(senders, func(s *nodes.Sender) bool { return s.OurAE == originator(a) }) {
 		messageID = a.MoveOriginatorMessageID
 	}
-	known, err := r.engine.Nodes.KnowsMove(ctx, ids(senders), messageID, study)
+	var d delivery
+	taken := false
+	if r.peers == nil {
+		d, taken = r.inbox.here(ctx, at)
+	} else {
+		d, taken = r.peers.deliver(ctx, at, messageID)
+	}
+	switch {
+	case taken:
+		return d.status, d.outcome
+	case d.stopped:
+		return dimse.Success, late // who wanted it was stopped
+	}
+	study, _, _ := at.UIDs()
+	known, err := r.engine.Nodes.KnowsMove(ctx, at.servers, messageID, study)
 	switch {
 	case err != nil:
 		return dimse.ProcessingFailure, failed
@@ -424,98 +411,12 @@ func (r *receiver) deliver(ctx context.Context, senders []*nodes.Sender, a *rece
 	return dimse.RefusedNotAuthorized, unsolicited
 }
 
-// wants reports whether an instance is, by its header, of a series that a run is to move.
-func wants(d *retrieve.Inbound, a *receive.Arrival) bool {
-	study, series, ok := a.UIDs()
-	return ok && d.Wants(study, series)
-}
-
-func take(ctx context.Context, d *retrieve.Inbound, a *receive.Arrival) (dimse.Status, string, bool) {
-	status, again, ok := d.Take(ctx, a)
-	switch {
-	case again:
-		return status, duplicate, ok
-	case status != dimse.Success:
-		return status, refused, ok
-	}
-	return status, taken, ok
-}
-
 func ids(senders []*nodes.Sender) []int64 {
 	list := make([]int64, len(senders))
 	for i, s := range senders {
 		list[i] = s.ID
 	}
 	return list
-}
-
-func originator(a *receive.Arrival) string { return strings.Trim(a.MoveOriginatorAETitle, " ") }
-
-// byMove returns the run whose C-MOVE under way the instance names; nil if it names none.
-func (r *receiver) byMove(senders []*nodes.Sender, a *receive.Arrival) *retrieve.Inbound {
-	r.mu.RLock()
-	d := r.moves[a.MoveOriginatorMessageID]
-	r.mu.RUnlock()
-	if d == nil || originator(a) != d.CallingAE() || !isOf(d, senders) {
-		return nil
-	}
-	return d
-}
-
-// candidates returns the runs of these servers that want an instance. Those that have a C-MOVE under way come first.
-func (r *receiver) candidates(senders []*nodes.Sender, wants func(*retrieve.Inbound) bool) []*retrieve.Inbound {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var moving, resting []*retrieve.Inbound
-	for d, moves := range r.open {
-		switch {
-		case !isOf(d, senders) || !wants(d):
-		case moves > 0:
-			moving = append(moving, d)
-		default:
-			resting = append(resting, d)
-		}
-	}
-	return append(moving, resting...)
-}
-
-func isOf(d *retrieve.Inbound, senders []*nodes.Sender) bool {
-	return slices.ContainsFunc(senders, func(s *nodes.Sender) bool { return s.ID == d.Source() })
-}
-
-// Listens implements transfer.Inbox.
-func (r *receiver) Listens() bool { return true }
-
-// Open implements transfer.Inbox.
-func (r *receiver) Open(d *retrieve.Inbound) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.open[d] = 0
-}
-
-// Close implements transfer.Inbox.
-func (r *receiver) Close(d *retrieve.Inbound) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.open, d)
-}
-
-// Expect implements transfer.Inbox.
-func (r *receiver) Expect(d *retrieve.Inbound, messageID uint16) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.moves[messageID] = d
-	r.open[d]++
-}
-
-// Ended implements transfer.Inbox.
-func (r *receiver) Ended(messageID uint16) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if d := r.moves[messageID]; d != nil {
-		delete(r.moves, messageID)
-		r.open[d]--
-	}
 }
 
 // serversChanged reads anew who may send instances, and returns when that counts.

@@ -42,6 +42,7 @@ var acts = map[string]string{
 	"folder.create": always, "folder.adopt": always,
 	"folder.change": never, "folder.delete": never, "folder.check": never,
 	"schedule.change": never, "workers.change": never, "workers.delete": never,
+	"member.drain": never, "member.resume": never, "member.change": never,
 
 	"job.create": never, "job.change": never, "job.delete": never, "job.verify": never, "job.cancel": never,
 	"job.resume": never, "job.retry": never, "job.restart": never, "job.begin": never, "job.pause": never, "job.continue": never,

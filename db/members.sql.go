@@ -7,6 +7,7 @@ package db
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -54,6 +55,96 @@ func (q *Queries) Beat(ctx context.Context, id uuid.UUID) (int64, error) {
 	return result.RowsAffected(), nil
 }
 
+const clusterMembers = `-- name: ClusterMembers :many
+SELECT m.id, m.name, m.roles, s.roles AS wanted, coalesce(s.draining, false)::boolean AS draining, m.version, m.actor_addr, m.data_addr, m.workers,
+       w.schedule, m.started_at, greatest(extract(epoch FROM now() - m.beat_at), 0)::float8 AS beat_age, m.ended, m.fenced_at,
+       (SELECT count(*) FROM tasks t WHERE t.lease_member = m.id AND t.status = 'in_progress') AS running,
+       (SELECT count(*) FROM association_slots a WHERE a.member_id = m.id) AS slots,
+       (m.folders IS NULL)::boolean AS any_folder,
+       ARRAY(SELECT n.name FROM dicom_nodes n WHERE n.id = ANY(m.folders) ORDER BY n.name)::text[] AS folder_names, schedule_now()::timestamptz AS now
+FROM (
+    SELECT id, data_dir_id, name, roles, actor_addr, data_addr, version, schema_min, schema_max, beat, started_at, fenced_at, beat_at, workers, folders, stores, ended FROM members WHERE fenced_at IS NULL
+    UNION ALL
+    (SELECT DISTINCT ON (name) id, data_dir_id, name, roles, actor_addr, data_addr, version, schema_min, schema_max, beat, started_at, fenced_at, beat_at, workers, folders, stores, ended FROM members WHERE fenced_at > now() - interval '1 hour' ORDER BY name, fenced_at DESC)
+) m
+LEFT JOIN member_settings s ON s.name = m.name
+LEFT JOIN worker_schedules w ON w.member_name = m.name
+ORDER BY m.name, m.fenced_at NULLS FIRST, m.started_at
+`
+
+type ClusterMembersRow struct {
+	ID          uuid.UUID
+	Name        string
+	Roles       []string
+	Wanted      []string
+	Draining    bool
+	Version     string
+	ActorAddr   string
+	DataAddr    string
+	Workers     int32
+	Schedule    []byte
+	StartedAt   time.Time
+	BeatAge     float64
+	Ended       string
+	FencedAt    *time.Time
+	Running     int64
+	Slots       int64
+	AnyFolder   bool
+	FolderNames []string
+	Now         time.Time
+}
+
+// ClusterMembers gives the members that count, and of each name the last one that has ended within the last hour. The age of a beat is by the
+// database's clock.
+func (q *Queries) ClusterMembers(ctx context.Context) ([]ClusterMembersRow, error) {
+	rows, err := q.db.Query(ctx, clusterMembers)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ClusterMembersRow{}
+	for rows.Next() {
+		var i ClusterMembersRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Roles,
+			&i.Wanted,
+			&i.Draining,
+			&i.Version,
+			&i.ActorAddr,
+			&i.DataAddr,
+			&i.Workers,
+			&i.Schedule,
+			&i.StartedAt,
+			&i.BeatAge,
+			&i.Ended,
+			&i.FencedAt,
+			&i.Running,
+			&i.Slots,
+			&i.AnyFolder,
+			&i.FolderNames,
+			&i.Now,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const deleteMemberSettings = `-- name: DeleteMemberSettings :exec
+DELETE FROM member_settings WHERE name = $1
+`
+
+func (q *Queries) DeleteMemberSettings(ctx context.Context, name string) error {
+	_, err := q.db.Exec(ctx, deleteMemberSettings, name)
+	return err
+}
+
 const deleteOldMembers = `-- name: DeleteOldMembers :exec
 DELETE FROM members m
 WHERE m.fenced_at < now() - interval '1 day'
@@ -67,7 +158,7 @@ func (q *Queries) DeleteOldMembers(ctx context.Context) error {
 }
 
 const fenceMember = `-- name: FenceMember :execrows
-UPDATE members SET fenced_at = now() WHERE id = $1 AND beat = $2 AND fenced_at IS NULL
+UPDATE members SET fenced_at = now(), ended = 'silent' WHERE id = $1 AND beat = $2 AND fenced_at IS NULL
 `
 
 type FenceMemberParams struct {
@@ -85,7 +176,7 @@ func (q *Queries) FenceMember(ctx context.Context, arg FenceMemberParams) (int64
 }
 
 const fencePredecessors = `-- name: FencePredecessors :many
-UPDATE members SET fenced_at = now() WHERE data_dir_id = $1 AND id <> $2 AND fenced_at IS NULL RETURNING id
+UPDATE members SET fenced_at = now(), ended = 'replaced' WHERE data_dir_id = $1 AND id <> $2 AND fenced_at IS NULL RETURNING id
 `
 
 type FencePredecessorsParams struct {
@@ -138,8 +229,19 @@ func (q *Queries) FencedMembersWithTasks(ctx context.Context) ([]uuid.UUID, erro
 	return items, nil
 }
 
+const getMemberSettings = `-- name: GetMemberSettings :one
+SELECT name, draining, roles FROM member_settings WHERE name = $1
+`
+
+func (q *Queries) GetMemberSettings(ctx context.Context, name string) (MemberSetting, error) {
+	row := q.db.QueryRow(ctx, getMemberSettings, name)
+	var i MemberSetting
+	err := row.Scan(&i.Name, &i.Draining, &i.Roles)
+	return i, err
+}
+
 const listPeers = `-- name: ListPeers :many
-SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND id <> $1 AND actor_addr <> '' ORDER BY id
+SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND actor_addr NOT IN ('', $1::text) ORDER BY id
 `
 
 type ListPeersRow struct {
@@ -152,8 +254,8 @@ type ListPeersRow struct {
 }
 
 // ListPeers gives the other members that can be called.
-func (q *Queries) ListPeers(ctx context.Context, id uuid.UUID) ([]ListPeersRow, error) {
-	rows, err := q.db.Query(ctx, listPeers, id)
+func (q *Queries) ListPeers(ctx context.Context, own string) ([]ListPeersRow, error) {
+	rows, err := q.db.Query(ctx, listPeers, own)
 	if err != nil {
 		return nil, err
 	}
@@ -177,6 +279,32 @@ func (q *Queries) ListPeers(ctx context.Context, id uuid.UUID) ([]ListPeersRow, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const lockMemberSettings = `-- name: LockMemberSettings :exec
+SELECT pg_advisory_xact_lock(7160049)
+`
+
+// LockMemberSettings: of two changes the second one sees what the first one has left.
+func (q *Queries) LockMemberSettings(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockMemberSettings)
+	return err
+}
+
+const putMemberSettings = `-- name: PutMemberSettings :exec
+INSERT INTO member_settings (name, draining, roles) VALUES ($1, $2, $3)
+ON CONFLICT (name) DO UPDATE SET draining = excluded.draining, roles = excluded.roles
+`
+
+type PutMemberSettingsParams struct {
+	Name     string
+	Draining bool
+	Roles    []string
+}
+
+func (q *Queries) PutMemberSettings(ctx context.Context, arg PutMemberSettingsParams) error {
+	_, err := q.db.Exec(ctx, putMemberSettings, arg.Name, arg.Draining, arg.Roles)
+	return err
 }
 
 const registerMember = `-- name: RegisterMember :exec
@@ -216,10 +344,79 @@ func (q *Queries) RegisterMember(ctx context.Context, arg RegisterMemberParams) 
 }
 
 const retireMember = `-- name: RetireMember :exec
-UPDATE members SET fenced_at = now() WHERE id = $1 AND fenced_at IS NULL
+UPDATE members SET fenced_at = now(), ended = 'left' WHERE id = $1 AND fenced_at IS NULL
 `
 
 func (q *Queries) RetireMember(ctx context.Context, id uuid.UUID) error {
 	_, err := q.db.Exec(ctx, retireMember, id)
 	return err
+}
+
+const rolesOfMembers = `-- name: RolesOfMembers :many
+SELECT m.name, m.roles, s.roles AS wanted, (m.fenced_at IS NULL)::boolean AS alive
+FROM members m
+LEFT JOIN member_settings s ON s.name = m.name
+`
+
+type RolesOfMembersRow struct {
+	Name   string
+	Roles  []string
+	Wanted []string
+	Alive  bool
+}
+
+// RolesOfMembers gives all members that are remembered, with the roles that people want of them.
+func (q *Queries) RolesOfMembers(ctx context.Context) ([]RolesOfMembersRow, error) {
+	rows, err := q.db.Query(ctx, rolesOfMembers)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RolesOfMembersRow{}
+	for rows.Next() {
+		var i RolesOfMembersRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Roles,
+			&i.Wanted,
+			&i.Alive,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const wantedOfMember = `-- name: WantedOfMember :one
+SELECT m.roles, s.roles AS wanted, coalesce(s.draining, false)::boolean AS draining, w.schedule, schedule_now()::timestamptz AS now
+FROM members m
+LEFT JOIN member_settings s ON s.name = m.name
+LEFT JOIN worker_schedules w ON w.member_name = m.name
+WHERE m.id = $1
+`
+
+type WantedOfMemberRow struct {
+	Roles    []string
+	Wanted   []string
+	Draining bool
+	Schedule []byte
+	Now      time.Time
+}
+
+// WantedOfMember gives what people want of a member now: of its roles those in wanted, if any are named.
+func (q *Queries) WantedOfMember(ctx context.Context, id uuid.UUID) (WantedOfMemberRow, error) {
+	row := q.db.QueryRow(ctx, wantedOfMember, id)
+	var i WantedOfMemberRow
+	err := row.Scan(
+		&i.Roles,
+		&i.Wanted,
+		&i.Draining,
+		&i.Schedule,
+		&i.Now,
+	)
+	return i, err
 }

@@ -327,6 +327,7 @@ type Member struct {
 	Workers   int32
 	Folders   []int64
 	Stores    []uuid.UUID
+	Ended     string
 }
 
 type MemberSetting struct {

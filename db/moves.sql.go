@@ -128,6 +128,102 @@ func (q *Queries) KnowsMove(ctx context.Context, arg KnowsMoveParams) (bool, err
 	return exists, err
 }
 
+const listExpected = `-- name: ListExpected :many
+SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
+FROM expectations e
+JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', $1::text)
+WHERE e.ended_at IS NULL AND NOT e.direct
+`
+
+type ListExpectedRow struct {
+	ActorAddr string
+	MessageID int32
+	SourceID  int64
+	StudyUid  string
+}
+
+// ListExpected gives all C-MOVEs of other members that are under way.
+func (q *Queries) ListExpected(ctx context.Context, own string) ([]ListExpectedRow, error) {
+	rows, err := q.db.Query(ctx, listExpected, own)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListExpectedRow{}
+	for rows.Next() {
+		var i ListExpectedRow
+		if err := rows.Scan(
+			&i.ActorAddr,
+			&i.MessageID,
+			&i.SourceID,
+			&i.StudyUid,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const listExpecting = `-- name: ListExpecting :many
+SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
+FROM expectations e
+JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', $1::text)
+JOIN tasks t ON t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'
+WHERE e.source_id = ANY($2::bigint[]) AND NOT e.direct
+  AND (e.message_id = $3::integer OR e.study_uid = $4::text)
+ORDER BY e.ended_at DESC NULLS FIRST
+`
+
+type ListExpectingParams struct {
+	Own       string
+	Sources   []int64
+	MessageID int32
+	StudyUid  string
+}
+
+type ListExpectingRow struct {
+	ActorAddr string
+	MessageID int32
+	SourceID  int64
+	StudyUid  string
+}
+
+// ListExpecting gives the C-MOVEs of runs of other members that may want what one of these servers sends: named by a message ID, or for a
+// study. Of a run that goes on those that have ended count, too: something may come late.
+func (q *Queries) ListExpecting(ctx context.Context, arg ListExpectingParams) ([]ListExpectingRow, error) {
+	rows, err := q.db.Query(ctx, listExpecting,
+		arg.Own,
+		arg.Sources,
+		arg.MessageID,
+		arg.StudyUid,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ListExpectingRow{}
+	for rows.Next() {
+		var i ListExpectingRow
+		if err := rows.Scan(
+			&i.ActorAddr,
+			&i.MessageID,
+			&i.SourceID,
+			&i.StudyUid,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listStoringServers = `-- name: ListStoringServers :many
 SELECT n.name, s.id, s.kind, s.ae_title, s.host, s.port, s.calling_ae_title, s.patient_root_find, s.patient_root_get, s.patient_root_move, s.study_root_find, s.study_root_get, s.study_root_move, s.store_scp, s.result_limit, s.max_pdu, s.idle_timeout_s, s.batch_cap, s.interactive_cap, s.associations_per_task, s.retrieve_methods, s.move_destination, s.move_destination_plain, s.move_originator, s.move_patience_s, s.other_ae_titles, s.address_ranges, s.tls, s.tls_profile, s.tls_verify, s.tls_authorities, s.tls_certificate, s.tls_sealed_key, s.tls_server_name, s.find_images, s.issuer_of_patient_id, s.studies_per_minute, s.mb_per_second, s.schedule, s.min_study_age_s, s.offline_patience_s, s.refused_sop_classes, s.duplicates, s.moves_first, s.pseudonyms_since, s.ignore_counts, s.fallback_charset, s.park_grace_s, s.young_study_s FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id
 `
@@ -302,6 +398,33 @@ func (q *Queries) RunningMoves(ctx context.Context, sourceID int64) (int64, erro
 	var count int64
 	err := row.Scan(&count)
 	return count, err
+}
+
+const strand = `-- name: Strand :exec
+UPDATE expectations SET stranded = stranded + 1 WHERE message_id = $1
+`
+
+// Strand takes down that an instance of a C-MOVE arrived at a member which could not hand it on.
+func (q *Queries) Strand(ctx context.Context, messageID int32) error {
+	_, err := q.db.Exec(ctx, strand, messageID)
+	return err
+}
+
+const stranded = `-- name: Stranded :one
+SELECT coalesce(sum(stranded), 0)::bigint FROM expectations WHERE task_id = $1 AND lease_token = $2
+`
+
+type StrandedParams struct {
+	TaskID     int64
+	LeaseToken int64
+}
+
+// Stranded returns how many did of a running task.
+func (q *Queries) Stranded(ctx context.Context, arg StrandedParams) (int64, error) {
+	row := q.db.QueryRow(ctx, stranded, arg.TaskID, arg.LeaseToken)
+	var column_1 int64
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const studyIsMoved = `-- name: StudyIsMoved :one

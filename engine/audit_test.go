@@ -38,6 +38,7 @@ func TestChangesAreAudited(t *testing.T) {
 		t.Context(), audit.Actor{UserID: n.Admin.ID, Username: "admin", Via: audit.ViaToken, Peer: "192.0.2.1"},
 	)
 	e := n.Engine
+	register(t, n, uuid.New())
 	var job jobs.Job
 	task := func() int64 { return n.Task(job.ID).ID }
 	no, urgent, profile := "", true, projects.ProfileName{Name: "ps3.15-basic"}
@@ -76,6 +77,9 @@ func TestChangesAreAudited(t *testing.T) {
 		}, "schedule.change", "server source", `"windows":0`},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", &schedule.Workers{Default: 3}) }, "workers.change", "member machine", ""},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", nil) }, "workers.delete", "member machine", ""},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "member", true); return err }, "member.drain", "member member", ""},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "member", false); return err }, "member.resume", "member member", ""},
+		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, "member", []string{"web"}); return err }, "member.change", "member member", `"roles":["web"]`},
 		{func() error {
 			_, err := e.Projects.Create(ctx, n.Admin, projects.NewProject{Name: "Trial", Salt: "a secret"})
 			return err

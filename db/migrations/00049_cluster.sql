@@ -4,7 +4,8 @@
 ALTER TABLE members
     ADD COLUMN workers integer NOT NULL DEFAULT 0,   -- tasks that it runs at once, as it was started
     ADD COLUMN folders bigint[],                     -- folders that it sees; NULL: it takes tasks of any
-    ADD COLUMN stores  uuid[]  NOT NULL DEFAULT '{}'; -- of files on its own disk, such as the quarantine's
+    ADD COLUMN stores  uuid[]  NOT NULL DEFAULT '{}', -- of files on its own disk, such as the quarantine's
+    ADD COLUMN ended   text    NOT NULL DEFAULT '' CHECK (ended IN ('', 'left', 'silent', 'replaced')); -- why it counts no longer
 
 -- What people want of the members of a name, whenever they run.
 CREATE TABLE member_settings (
@@ -19,4 +20,4 @@ ALTER TABLE expectations ADD COLUMN stranded integer NOT NULL DEFAULT 0;
 -- +goose Down
 ALTER TABLE expectations DROP COLUMN stranded;
 DROP TABLE member_settings;
-ALTER TABLE members DROP COLUMN workers, DROP COLUMN folders, DROP COLUMN stores;
+ALTER TABLE members DROP COLUMN workers, DROP COLUMN folders, DROP COLUMN stores, DROP COLUMN ended;

@@ -66,3 +66,29 @@ SELECT EXISTS (
 -- ListStoringServers returns what distinguishes servers that call our receiver.
 -- name: ListStoringServers :many
 SELECT n.name, s.* FROM servers s JOIN dicom_nodes n ON n.id = s.id ORDER BY s.id;
+
+-- ListExpecting gives the C-MOVEs of runs of other members that may want what one of these servers sends: named by a message ID, or for a
+-- study. Of a run that goes on those that have ended count, too: something may come late.
+-- name: ListExpecting :many
+SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
+FROM expectations e
+JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', sqlc.arg(own)::text)
+JOIN tasks t ON t.id = e.task_id AND t.lease_token = e.lease_token AND t.status = 'in_progress'
+WHERE e.source_id = ANY(sqlc.arg(sources)::bigint[]) AND NOT e.direct
+  AND (e.message_id = sqlc.arg(message_id)::integer OR e.study_uid = sqlc.arg(study_uid)::text)
+ORDER BY e.ended_at DESC NULLS FIRST;
+
+-- ListExpected gives all C-MOVEs of other members that are under way.
+-- name: ListExpected :many
+SELECT m.actor_addr, e.message_id, e.source_id, e.study_uid
+FROM expectations e
+JOIN members m ON m.id = e.lease_member AND m.fenced_at IS NULL AND m.actor_addr NOT IN ('', sqlc.arg(own)::text)
+WHERE e.ended_at IS NULL AND NOT e.direct;
+
+-- Strand takes down that an instance of a C-MOVE arrived at a member which could not hand it on.
+-- name: Strand :exec
+UPDATE expectations SET stranded = stranded + 1 WHERE message_id = $1;
+
+-- Stranded returns how many did of a running task.
+-- name: Stranded :one
+SELECT coalesce(sum(stranded), 0)::bigint FROM expectations WHERE task_id = $1 AND lease_token = $2;

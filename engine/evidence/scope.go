@@ -5,6 +5,9 @@ package evidence
 // Scope is which series the task is about.
 type Scope struct{ all *Instances }
 
+// Study is the Study Instance UID.
+func (in Scope) Study() string { return in.all.study }
+
 // LeavesOut reports whether the job leaves a series out.
 func (in Scope) LeavesOut(series string) bool {
 	in.all.mu.Lock()

@@ -163,6 +163,19 @@ func (h *Heartbeat) Close() {
 	}
 }
 
+// Peer is another member that can be called.
+type Peer struct{ db.ListPeersRow }
+
+// Peers returns the other members of the cluster; own is the address of this one's actors.
+func (svc *Service) Peers(ctx context.Context, own string) ([]Peer, error) {
+	rows, err := svc.Q.ListPeers(ctx, own)
+	list := make([]Peer, len(rows))
+	for i, row := range rows {
+		list[i] = Peer{row}
+	}
+	return list, err
+}
+
 // SeenBeat is when a member's beat was first seen at a value, by this process's monotonic clock.
 type SeenBeat struct {
 	Beat int64

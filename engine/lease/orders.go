@@ -25,6 +25,7 @@ import (
 type Orders struct {
 	Workers int           // tasks that it may run at once; -1: as many as it was started with
 	Grace   time.Duration // for the series in hand of those that run beyond that
+	Roles   []string      // those in effect
 	Tasks   []Order
 }
 
@@ -48,15 +49,7 @@ func (svc *Service) Orders(ctx context.Context, member uuid.UUID, name string) (
 	if err := svc.share(ctx, member); err != nil {
 		return out, err
 	}
-	row, err := svc.Q.WorkersOfMember(ctx, name)
-	switch {
-	case err == nil:
-		w, err := schedule.ParseWorkers(row.Schedule)
-		if err != nil {
-			return out, fmt.Errorf("the number of workers of member %s can't be read: %w", name, err)
-		}
-		out.Workers, out.Grace = w.At(row.Now), graceOf(w.Grace, out.Grace)
-	case !errors.Is(err, pgx.ErrNoRows):
+	if err := svc.wanted(ctx, member, name, &out); err != nil {
 		return out, err
 	}
 	rows, err := svc.Q.Overdrawn(ctx, member)
@@ -76,6 +69,29 @@ func (svc *Service) Orders(ctx context.Context, member uuid.UUID, name string) (
 		o.Slots = append(o.Slots, row.ID)
 	}
 	return out, nil
+}
+
+// wanted gives what people want of a member at this hour.
+func (svc *Service) wanted(ctx context.Context, member uuid.UUID, name string, out *Orders) error {
+	row, err := svc.Q.WantedOfMember(ctx, member)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil // it was fenced long ago, and learns so at its next beat
+	}
+	if err != nil {
+		return err
+	}
+	if row.Schedule != nil {
+		w, err := schedule.ParseWorkers(row.Schedule)
+		if err != nil {
+			return fmt.Errorf("the number of workers of member %s can't be read: %w", name, err)
+		}
+		out.Workers, out.Grace = w.At(row.Now), graceOf(w.Grace, out.Grace)
+	}
+	out.Roles = inEffect(row.Roles, row.Wanted)
+	if !works(row.Draining, out.Roles) {
+		out.Workers = 0
+	}
+	return nil
 }
 
 // graceOf returns a grace that was named in seconds, else another one.

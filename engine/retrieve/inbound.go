@@ -66,6 +66,9 @@ func NewInbound(
 // Source is the ID of the server that the run reads from.
 func (d *Inbound) Source() int64 { return d.source }
 
+// Study is the Study Instance UID of what the run moves.
+func (d *Inbound) Study() string { return d.instances.Scope.Study() }
+
 // CallingAE is the AE title under which the run moves, that of the Move Originator.
 func (d *Inbound) CallingAE() string { return d.callingAE }
 

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: AGPL-3.0-or-later
+
+package socket
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// How long a peer may say nothing, and how often it says that it lives.
+const (
+	aliveEvery = 2 * time.Second
+	silence    = 10 * time.Second
+)
+
+// conn is a connection on which one exchange runs at a time. Both ends tell each other that they live while one waits
+// for something else: a PACS that sends slowly, or a destination that takes slowly.
+type conn struct {
+	net.Conn
+	in *bufio.Reader
+
+	mu      sync.Mutex // of writing
+	buf     []byte
+	ended   error // nothing more is sent: writing failed
+	dropped bool  // the answer came before the data were sent
+}
+
+func newConn(c net.Conn) *conn {
+	return &conn{Conn: c, in: bufio.NewReaderSize(c, 64<<10), buf: make([]byte, 0, headSize+partSize)}
+}
+
+// send writes a frame whole. A peer that takes nothing, and doesn't tell that it lives, ends it.
+func (c *conn) send(kind byte, payload []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	c.buf = appendFrame(c.buf[:0], kind, payload)
+	return c.flush(c.buf)
+}
+
+// flush needs the lock.
+func (c *conn) flush(b []byte) error {
+	_ = c.SetWriteDeadline(time.Now().Add(silence)) // an error comes with the write
+	_, c.ended = c.Conn.Write(b)
+	return c.ended
+}
+
+func (c *conn) sendJSON(kind byte, v any) error {
+	b, err := jsonFrame(kind, v)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended != nil {
+		return c.ended
+	}
+	return c.flush(b)
+}
+
+// lives tells the peer that we live, until the end is called, whatever is waited for. No frame is cut in two by it.
+func (c *conn) lives() (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(aliveEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				if c.mu.TryLock() { // else it writes, and is heard by that
+					if c.ended == nil {
+						_ = c.flush([]byte{frameAlive, 0, 0, 0, 0}) // who sends next finds it
+					}
+					c.mu.Unlock()
+				}
+			}
+		}
+	}()
+	return func() {
+		close(stop)
+		<-done
+	}
+}
+
+// next reads heads of frames up to the first that says more than that the peer lives.
+func (c *conn) next() (kind byte, n int, err error) {
+	for {
+		_ = c.SetReadDeadline(time.Now().Add(silence)) // an error comes with the read
+		kind, n, err = readHead(c.in)
+		if err != nil || kind != frameAlive {
+			return kind, n, err
+		}
+		// It lives, though it may take nothing at the moment.
+		_ = c.SetWriteDeadline(time.Now().Add(silence))
+	}
+}
+
+var (
+	// errBroken says that the peer could not go on with what it sent.
+	errBroken = errors.New("the data end before their end")
+	// errDropped says that the peer wants nothing more of what is being sent.
+	errDropped = errors.New("the peer has answered before everything was sent")
+)
+
+// data reads the parts that a peer sends. It ends with io.EOF at the end and with another error before it.
+type data struct {
+	c    *conn
+	left int // of the current part
+	err  error
+}
+
+// Read implements io.Reader.
+func (d *data) Read(p []byte) (int, error) {
+	for d.left == 0 && d.err == nil {
+		kind, n, err := d.c.next()
+		switch {
+		case err != nil:
+			d.err = noEOF(err)
+		case kind == frameData:
+			d.left = n
+		case kind == frameEnd:
+			d.err = io.EOF
+		case kind == frameBroken:
+			d.err = errBroken
+		default:
+			d.err = errFrame
+		}
+	}
+	if d.err != nil {
+		return 0, d.err
+	}
+	_ = d.c.SetReadDeadline(time.Now().Add(silence))
+	n, err := d.c.in.Read(p[:min(len(p), d.left)])
+	d.left -= n
+	if err != nil {
+		d.err = noEOF(err)
+		err = d.err
+	}
+	return n, err
+}
+
+// WriteTo implements io.WriterTo.
+func (d *data) WriteTo(w io.Writer) (int64, error) {
+	b := make([]byte, partSize)
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{d}, b)
+}
+
+// inSync reports whether the connection can be used for another exchange.
+func (d *data) inSync() bool { return errors.Is(d.err, io.EOF) || errors.Is(d.err, errBroken) }
+
+// noEOF has the end of a connection be no end of data.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// parts sends what is written to it as parts.
+type parts struct {
+	c   *conn
+	n   int64
+	err func() error // why no more is to be sent; nil: go on
+}
+
+// Write implements io.Writer.
+func (p *parts) Write(b []byte) (int, error) {
+	sent := 0
+	for len(b) > 0 {
+		if err := p.err(); err != nil {
+			return sent, err
+		}
+		part := b[:min(len(b), partSize)]
+		if err := p.c.send(frameData, part); err != nil {
+			return sent, err
+		}
+		b, sent, p.n = b[len(part):], sent+len(part), p.n+int64(len(part))
+	}
+	return sent, nil
+}
