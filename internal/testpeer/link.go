@@ -28,7 +28,10 @@ type Link struct {
 	state  linkState
 	delay  time.Duration
 	speaks chan struct{} // closed when it is no longer silent
+	limit  int64         // bytes that pass before it is silent; -1: any number
 	open   map[net.Conn]bool
+
+	silenced chan struct{} // closed when the limit was reached
 }
 
 type linkState int
@@ -47,7 +50,7 @@ func NewLink(dial func(from net.Conn) (net.Conn, error)) (*Link, error) {
 	}
 	l := &Link{Port: port, Addr: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), dial: dial, open: map[net.Conn]bool{}}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	l.speaks = make(chan struct{})
+	l.speaks, l.limit = make(chan struct{}), -1
 	close(l.speaks)
 	return l, l.listen()
 }
@@ -93,6 +96,14 @@ func (l *Link) Delay(d time.Duration) {
 // Silence lets nothing pass, as a network that is cut: no connection ends, and those that come are taken. What was sent
 // meanwhile arrives when the link is healed.
 func (l *Link) Silence() error { return l.set(linkSilent) }
+
+// SilenceAfter silences the link when so many more bytes have passed. It returns a channel that is closed then.
+func (l *Link) SilenceAfter(bytes int64) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.limit, l.silenced = bytes, make(chan struct{})
+	return l.silenced
+}
 
 // Refuse resets all connections, and lets nobody connect.
 func (l *Link) Refuse() error { return l.set(linkRefusing) }
@@ -268,9 +279,24 @@ func (l *Link) write(to net.Conn, c chunk) error {
 	if err := l.await(); err != nil {
 		return err
 	}
-	if len(c.bytes) == 0 {
-		return nil
-	}
 	_, err := to.Write(c.bytes)
+	l.count(int64(len(c.bytes)))
 	return err
+}
+
+// count silences the link when the limit is reached.
+func (l *Link) count(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.limit < 0 {
+		return
+	}
+	if l.limit -= n; l.limit > 0 {
+		return
+	}
+	l.limit = -1
+	close(l.silenced)
+	if l.state == linkOpen {
+		l.state, l.speaks = linkSilent, make(chan struct{})
+	}
 }

@@ -113,6 +113,7 @@ func (c *cluster) balance(from net.Conn) (net.Conn, error) {
 		if to, err = net.Dial("tcp", m.receiver); err != nil {
 			continue
 		}
+		m.called.Add(1)
 		if c.proxy {
 			_, err = to.Write(proxyHeader(from.RemoteAddr().(*net.TCPAddr), from.LocalAddr().(*net.TCPAddr)))
 		}
@@ -137,9 +138,10 @@ type member struct {
 	name     string
 	dir      string
 	args     []string
-	receiver string      // host:port
-	admin    string      // host:port of /metrics
-	in       atomic.Bool // what a balancer thinks of it
+	receiver string       // host:port
+	admin    string       // host:port of /metrics
+	in       atomic.Bool  // what a balancer thinks of it
+	called   atomic.Int64 // how many connections the balancer made to it
 
 	// What stands between it and others: its ports of the cluster, as the others reach them, and the database.
 	control, data, database *testpeer.Link
