@@ -704,6 +704,26 @@ func ExampleWorkers_Set() {
 	// Output: 4
 }
 
+// Members of the cluster that count, and what each of them is for.
+func ExampleCluster_Members() {
+	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	members, err := c.Cluster.Members(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, m := range members {
+		if m.Ended == "" {
+			fmt.Println(m.Name, m.Roles, m.Tasks, "of", m.Workers)
+		}
+	}
+	// Output: example [web worker receiver] 0 of 0
+}
+
 // A table is written to whatever takes it. A part is never taken for the whole: if it breaks off, that is an error.
 func ExampleProjects_ExportLinkage() {
 	c, err := client.New(os.Getenv("ADIT_URL"), client.WithToken(os.Getenv("ADIT_TOKEN")))

@@ -9,6 +9,7 @@ type Client struct {
 	Account       Account
 	Audit         Audit
 	Batch         Batch
+	Cluster       Cluster
 	Folders       Folders
 	Groups        Groups
 	Jobs          Jobs
@@ -35,6 +36,7 @@ func newClient(c *caller) *Client {
 		Account:       Account{c},
 		Audit:         Audit{c},
 		Batch:         Batch{c},
+		Cluster:       Cluster{c},
 		Folders:       Folders{c},
 		Groups:        Groups{c},
 		Jobs:          Jobs{c},
@@ -64,6 +66,9 @@ type Audit struct{ *caller }
 
 // Batch makes jobs of files of rows: batch queries and batch transfers.
 type Batch struct{ *caller }
+
+// Cluster is all members, the processes of ADIT that share one database.
+type Cluster struct{ *caller }
 
 // Folders are the DICOM nodes that are folders, as far as they differ from servers; see Nodes.
 type Folders struct{ *caller }

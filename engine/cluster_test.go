@@ -20,7 +20,8 @@ import (
 func join(t *testing.T, n *harness.Member, dataDir uuid.UUID, name string, roles ...string) uuid.UUID {
 	t.Helper()
 	id, err := n.Engine.Lease.Register(t.Context(), lease.Registration{
-		DataDirID: dataDir, Name: name, Roles: roles, Workers: 8, ActorAddr: name + ":7201", DataAddr: name + ":7202", Version: "1.2",
+		DataDirID: dataDir, Name: name, Roles: roles, Workers: 8, Version: "1.2",
+		ActorAddr: name + ":7201", DataAddr: name + ":7202",
 	})
 	require.NoError(t, err)
 	return id
@@ -98,7 +99,8 @@ func TestMembers(t *testing.T) {
 func somebody(t *testing.T, n *harness.Member) people.User {
 	t.Helper()
 	var id int64
-	require.NoError(t, n.Pool.QueryRow(t.Context(), "INSERT INTO users (username) VALUES ('somebody') RETURNING id").Scan(&id))
+	row := n.Pool.QueryRow(t.Context(), "INSERT INTO users (username) VALUES ('somebody') RETURNING id")
+	require.NoError(t, row.Scan(&id))
 	return people.User{ID: id, Username: "somebody"}
 }
 

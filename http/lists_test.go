@@ -145,6 +145,7 @@ func TestListsAskOnce(t *testing.T) {
 			m.exec(`INSERT INTO unsolicited_instances (day, server, calling_ae, address, sop_class_uid, instances, quarantined, first_at, last_at) VALUES (now(), $1, '', '', '', 1, 0, now(), now())`, name)
 			m.exec(`INSERT INTO quarantine (folder, file, server, calling_ae, address, sop_class_uid, sop_instance_uid, transfer_syntax_uid, bytes)
 				VALUES (gen_random_uuid(), gen_random_uuid(), '', '', '', '', '', '', 1)`)
+			m.exec(`INSERT INTO members (id, data_dir_id, name, version, schema_min, schema_max) VALUES (gen_random_uuid(), gen_random_uuid(), $1, '', 0, 0)`, name)
 			m.exec(`INSERT INTO rejected_callers (server, calling_ae, called_ae, address, reason, calls, first_at, last_at) VALUES ($1, '', '', '', '', 1, now(), now())`, name)
 		}
 	}

@@ -95,6 +95,10 @@ var routes = []row{
 	{route: "GET /api/v1/workers/{member}/schedule", want: ofStaff(200), on: newWorkers},
 	{route: "PUT /api/v1/workers/{member}/schedule", want: ofStaff(200), on: named("machine"), body: `{"default":3}`},
 	{route: "DELETE /api/v1/workers/{member}/schedule", want: ofStaff(204), on: newWorkers},
+	{route: "GET /api/v1/cluster/members", want: ofStaff(200)},
+	{route: "PATCH /api/v1/cluster/members/{member}", want: ofStaff(200), on: newClusterMember, body: `{"roles":["web"]}`},
+	{route: "POST /api/v1/cluster/members/{member}:drain", want: ofStaff(200), on: newClusterMember},
+	{route: "POST /api/v1/cluster/members/{member}:resume", want: ofStaff(200), on: drainedMember},
 
 	{route: "GET /api/v1/jobs", want: every(200)},
 	{route: "GET /api/v1/jobs:count", want: every(200)},
@@ -209,6 +213,21 @@ func newWorkers(m *matrix, _ person) []string {
 	_, err := m.client.Workers.Set(m.t.Context(), name, client.WorkerSchedule{Default: 2})
 	require.NoError(m.t, err)
 	return []string{name}
+}
+
+func newClusterMember(m *matrix, _ person) []string {
+	m.t.Helper()
+	name := fmt.Sprintf("M%d", m.number())
+	m.exec(`INSERT INTO members (id, data_dir_id, name, version, schema_min, schema_max) VALUES (gen_random_uuid(), gen_random_uuid(), $1, '', 0, 0)`, name)
+	return []string{name}
+}
+
+func drainedMember(m *matrix, owner person) []string {
+	m.t.Helper()
+	made := newClusterMember(m, owner)
+	_, err := m.client.Cluster.Drain(m.t.Context(), made[0])
+	require.NoError(m.t, err)
+	return made
 }
 
 // states of a job's two tasks, and of the job besides.

@@ -101,7 +101,9 @@ func inEffect(started, wanted []string) []string {
 }
 
 // works reports whether a member may run tasks.
-func works(draining bool, roles []string) bool { return !draining && slices.Contains(roles, RoleWorker) }
+func works(draining bool, roles []string) bool {
+	return !draining && slices.Contains(roles, RoleWorker)
+}
 
 // Drain has the members of a name run no more tasks, now and when they start again: the tasks go on elsewhere. Draining
 // false: they may again. It is for staff.
@@ -221,7 +223,9 @@ func (svc *Service) setMember(
 	if err != nil || !changed {
 		return s, err
 	}
-	svc.Log.InfoContext(ctx, "what people want of a member changed", "name", name, "draining", s.Draining, "roles", s.Roles)
+	svc.Log.InfoContext(
+		ctx, "what people want of a member changed", "name", name, "draining", s.Draining, "roles", s.Roles,
+	)
 	svc.Reconsider()
 	return s, nil
 }

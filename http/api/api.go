@@ -33,9 +33,8 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		&sessionRoutes{a}, &meRoutes{a}, &tokensRoutes{a}, &usersRoutes{a}, &groupsRoutes{a}, &accessRoutes{a},
 		&registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
 		&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &massRoutes{a}, &recurrencesRoutes{a},
-		&failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a}, &quarantineRoutes{a}, &callersRoutes{a},
-		&deidentificationRoutes{a}, &projectsRoutes{a},
-		&linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
+		&failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a}, &clusterRoutes{a}, &quarantineRoutes{a},
+		&callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a}, &linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
 	} {
 		of.register()
 	}
@@ -50,6 +49,7 @@ var tags = []*huma.Tag{
 	{Name: searchTag, Description: "Studies that a DICOM server has."},
 	{Name: nodesTag, Description: "Servers and folders that transfers read from and send to."},
 	{Name: scheduleTag, Description: "When a server may be used, and how many tasks a member of the cluster runs at once."},
+	{Name: clusterTag, Description: "The members of the cluster: what each of them does, and whether it may."},
 	{Name: projectsTag, Description: "Projects, whose key and profile pseudonymize, and de-identification profiles."},
 	{Name: batchTag, Description: "Files of rows: checked, made into batch queries and batch transfers, and what the queries found."},
 	{Name: massTag, Description: "What a server has of some days, by filters: counted, transferred, and what became of each series."},

@@ -165,6 +165,11 @@ var table = map[string]Right{
 	"PUT /api/v1/workers/{member}/schedule":        staff.does("workers.change"),
 	"DELETE /api/v1/workers/{member}/schedule":     staff.does("workers.delete"),
 
+	"GET /api/v1/cluster/members":                  staff,
+	"PATCH /api/v1/cluster/members/{member}":       staff.does("member.change"),
+	"POST /api/v1/cluster/members/{member}:drain":  staff.does("member.drain"),
+	"POST /api/v1/cluster/members/{member}:resume": staff.does("member.resume"),
+
 	"GET /api/v1/jobs":       user.also("staff for those of others"),
 	"GET /api/v1/jobs:count": user.also("staff for those of others"),
 	"POST /api/v1/jobs": {
