@@ -133,15 +133,15 @@ func proxyHeader(from, to *net.TCPAddr) []byte {
 // member is an adit serve.
 type member struct {
 	*process.Server // the process that runs now
-	*client.Client
-	c        *cluster
-	name     string
-	dir      string
-	args     []string
-	receiver string       // host:port
-	admin    string       // host:port of /metrics
-	in       atomic.Bool  // what a balancer thinks of it
-	called   atomic.Int64 // how many connections the balancer made to it
+	*client.Client  // nil: it serves nobody
+	c               *cluster
+	name            string
+	dir             string
+	args            []string
+	receiver        string       // host:port
+	admin           string       // host:port of /metrics
+	in              atomic.Bool  // what a balancer thinks of it
+	called          atomic.Int64 // how many connections the balancer made to it
 
 	// What stands between it and others: its ports of the cluster, as the others reach them, and the database.
 	control, data, database *testpeer.Link
@@ -183,6 +183,9 @@ func (c *cluster) join() *member {
 		text, err := os.ReadFile(filepath.Join(m.dir, "admin.token"))
 		require.NoError(t, err)
 		c.token = strings.TrimSpace(string(text))
+	}
+	if m.URL == "" { // it has not the role web
+		return m
 	}
 	var err error
 	m.Client, err = client.New(
