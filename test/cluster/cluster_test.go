@@ -15,7 +15,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -85,11 +84,6 @@ func newCluster(t *testing.T, n int, o options) *cluster {
 	c.balancer, err = testpeer.NewLink(c.balance)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, c.balancer.Close()) })
-	if os.Getenv("ADIT_TEST_PLAIN") == "1" { // XXX
-		m := c.join()
-		c.members = []*member{m, m, m}
-		return c
-	}
 	for range n {
 		c.join()
 	}
@@ -171,9 +165,6 @@ func (c *cluster) join() *member {
 	}
 	if len(c.roles) > 0 {
 		m.args = append(m.args, "--roles", c.roles[len(c.members)])
-	}
-	if plain := os.Getenv("ADIT_TEST_PLAIN") != ""; plain { // XXX until the flags are there
-		m.args = slices.Delete(m.args, 12, 29)
 	}
 	m.start()
 	c.mu.Lock()

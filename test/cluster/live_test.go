@@ -123,10 +123,12 @@ func TestClusterQuarantine(t *testing.T) {
 	paths, err := studies[0].WriteFiles(dir)
 	require.NoError(t, err)
 	_, port, _ := strings.Cut(far.receiver, ":")
-	output, _ := testpeer.Run(t, noDelay, "storescu", append([]string{
-		"-v", "-aet", "SENDER", "-aec", "ADIT", "127.0.0.1", port,
-	}, paths...)...)
-	require.Contains(t, output, "0x124")
+	await(t, "the quarantine of what nobody asked for", func() bool { // the server was added at another member
+		output, _ := testpeer.Run(t, noDelay, "storescu", append([]string{
+			"-v", "-aet", "SENDER", "-aec", "ADIT", "127.0.0.1", port,
+		}, paths...)...)
+		return strings.Contains(output, "0x124")
+	})
 	require.Len(t, filesBelow(t, filepath.Join(far.dir, "quarantine")), 2)
 
 	var list []client.QuarantinedObject
