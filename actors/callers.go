@@ -40,6 +40,10 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 		}
 		may = append(may, s)
 	}
+	if r.resting() {
+		r.rejected.WithLabelValues(crowded).Inc()
+		return dimse.RejectLimit // another member takes it
+	}
 	if known && len(may) > 0 {
 		rq.Caller, rq.Expected = ids(may), r.moving(may)
 		return nil

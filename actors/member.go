@@ -13,6 +13,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -58,6 +59,7 @@ type Member struct {
 	receiverID *actor.PID
 	peers      *peers // nil: it is alone
 	endPeers   func()
+	roles      atomic.Pointer[[]string] // in effect; nil: as it was started
 
 	once       sync.Once
 	done       chan struct{}
@@ -111,7 +113,8 @@ func Start(cfg Config) (*Member, error) {
 
 // startReceiver comes before the supervisor: what it claims first may need it.
 func (m *Member) startReceiver(cfg Config) error {
-	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, m.inbox, m.peers, cfg.Log, m.fail)
+	resting := func() bool { return m.Without(lease.RoleReceiver) }
+	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, m.inbox, m.peers, resting, cfg.Log, m.fail)
 	pid, err := m.system.Root.SpawnNamed(
 		actor.PropsFromProducer(func() actor.Actor { return m.receiver }, actor.WithGuardian(stopAlways{})), "receiver",
 	)
@@ -131,7 +134,7 @@ func (m *Member) startPeers(cfg Config) error {
 	p.inbox, p.local = m.inbox, m
 	var err error
 	p.remote, err = cluster.Start(m.system, cluster.Config{
-		Listen: p.cfg.Listen, Advertise: p.cfg.Advertise, Server: p.cfg.Server, Client: p.cfg.Client, Log: cfg.Log,
+		Listen: p.cfg.Listen, Advertise: p.cfg.Advertise, Certificates: p.cfg.Certificates, Log: cfg.Log,
 	})
 	if err != nil {
 		return fmt.Errorf("the cluster's listener: %w", err)
@@ -151,7 +154,7 @@ func (m *Member) startPeers(cfg Config) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { p.run(ctx) })
 	parts.Go(func() {
-		s := &socket.Server{Handler: p, TLS: p.cfg.DataServer, Log: cfg.Log}
+		s := &socket.Server{Handler: p, TLS: p.cfg.Certificates.ServerTLS(socket.Protocol), Log: cfg.Log}
 		if err := s.Serve(ctx, p.cfg.Data); err != nil {
 			m.fail(fmt.Errorf("the channel between members: %w", err))
 		}
@@ -244,6 +247,12 @@ func (m *Member) serversChanged() {
 	if m.receiver != nil {
 		m.system.Root.Send(m.receiverID, readServers{})
 	}
+}
+
+// Without reports whether a role that this member was started with was taken away from it.
+func (m *Member) Without(role string) bool {
+	roles := m.roles.Load()
+	return roles != nil && !slices.Contains(*roles, role)
 }
 
 // Registered is closed when the member may claim tasks for the first time.

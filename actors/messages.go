@@ -30,7 +30,14 @@ type (
 		held    []lease.HeldTask
 		revoked map[lease.Held]*lease.RevokedError // of those, the ones whose owner may not go on
 		err     error
-		watch   error
+		after   error // of what is done with each beat
+	}
+	look   struct{} // time to look at the other members
+	looked struct {
+		watcher *lease.Watcher // as which incarnation, and since when
+		next    time.Duration
+		freed   bool // tasks or slots of a member that has gone may be claimed
+		err     error
 	}
 	claimed struct {
 		member uuid.UUID

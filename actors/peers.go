@@ -5,7 +5,6 @@ package actors
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -37,9 +36,7 @@ type Cluster struct {
 	Advertise     string       // under which others reach that
 	Data          net.Listener // of the channel for bytes; closed when the member ends
 	DataAdvertise string
-	Server        *tls.Config         // of the remote
-	DataServer    *tls.Config         // of the channel
-	Client        *tls.Config         // of both
+	Certificates  *cluster.Certificates
 	Stores        map[uuid.UUID]Store // of files on this member's disk
 }
 
@@ -105,7 +102,7 @@ const (
 
 func newPeers(cfg Cluster, e *engine.Engine, log *slog.Logger) *peers {
 	p := &peers{
-		cfg: cfg, engine: e, log: log, channel: &socket.Client{TLS: cfg.Client}, routes: newRoutes(),
+		cfg: cfg, engine: e, log: log, channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)}, routes: newRoutes(),
 		shunt: map[string]time.Time{}, grants: map[string]grant{},
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_cluster_objects_total",

@@ -54,7 +54,8 @@ type receiver struct {
 	cfg      Receiver
 	engine   *engine.Engine
 	inbox    *inbox
-	peers    *peers // nil: there are no other members
+	peers    *peers      // nil: there are no other members
+	resting  func() bool // it takes no calls, though it listens
 	log      *slog.Logger
 	fail     func(error) // ends the member
 	objects  *prometheus.CounterVec
@@ -77,11 +78,11 @@ type receiver struct {
 }
 
 func newReceiver(
-	cfg Receiver, e *engine.Engine, box *inbox, others *peers, log *slog.Logger, fail func(error),
+	cfg Receiver, e *engine.Engine, box *inbox, others *peers, resting func() bool, log *slog.Logger, fail func(error),
 ) *receiver {
 	e.Quarantine.SetQuarantine(cfg.Quarantine)
 	r := &receiver{
-		cfg: cfg, engine: e, inbox: box, peers: others, log: log, fail: fail, served: make(chan struct{}),
+		cfg: cfg, engine: e, inbox: box, peers: others, resting: resting, log: log, fail: fail, served: make(chan struct{}),
 		ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total",

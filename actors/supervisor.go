@@ -27,12 +27,14 @@ type supervisor struct {
 	heart  *lease.Heartbeat
 	member *Member
 
-	id      uuid.UUID // of this incarnation; zero while there is none
-	ctx     context.Context
-	fence   context.CancelCauseFunc // ends everything of this incarnation
-	lastOK  time.Time               // when the last successful beat was sent
-	beatErr error                   // of the last one that failed since then
-	seen    map[uuid.UUID]lease.SeenBeat
+	id       uuid.UUID // of this incarnation; zero while there is none
+	ctx      context.Context
+	fence    context.CancelCauseFunc // ends everything of this incarnation
+	lastOK   time.Time               // when the last successful beat was sent
+	beatErr  error                   // of the last one that failed since then
+	watcher  *lease.Watcher          // of the other members; nil while there is no incarnation
+	looking  bool                    // at most one look is under way
+	nextLook *time.Timer
 
 	// by task and token: a task that came back may still be ending under its old one
 	running map[lease.Held]*runningTask
@@ -74,6 +76,10 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.claim(c)
 	case beaten:
 		s.onBeaten(c, m)
+	case look:
+		s.look(c)
+	case looked:
+		s.onLooked(c, m)
 	case wake:
 		s.claim(c)
 	case claimed:
@@ -145,32 +151,23 @@ func (s *supervisor) onRegistered(c actor.Context, m registered) {
 		s.stopIfDone(c)
 		return // the next tick tries again
 	}
-	s.id, s.lastOK, s.beatErr, s.seen = m.member, time.Now(), nil, map[uuid.UUID]lease.SeenBeat{}
+	s.id, s.lastOK, s.beatErr = m.member, time.Now(), nil
+	s.watchAnew()
+	s.extend()
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
 	s.member.setRegistered()
 	s.stopIfDone(c)
+	s.look(c)
 	s.steer(c) // then it claims: limits in MB/s hold for the first task, too
 }
 
-// beat says that we live. It also fences ourselves when that could not be said for too long.
+// beat says that we live.
 func (s *supervisor) beat(c actor.Context) {
-	if s.id == uuid.Nil {
-		return
-	}
-	if time.Since(s.lastOK) > s.cfg.deadline() {
-		s.log.Error(
-			"the database has recorded no beat of this member for a whole lease; every transfer of this member "+
-				"stops and continues later",
-			"err", s.beatErr,
-		)
-		s.fenceSelf(c)
-		return
-	}
-	if s.beating {
+	if s.id == uuid.Nil || s.lapsed(c) || s.beating {
 		return
 	}
 	s.beating = true
-	id, e, heart, seen, term := s.id, s.cfg.Engine, s.heart, s.seen, s.cfg.Lease
+	id, e, heart, term := s.id, s.cfg.Engine, s.heart, s.cfg.Lease
 	progress := map[lease.Held]*lease.Progress{}
 	for _, t := range s.running {
 		progress[t.held] = t.progress
@@ -184,7 +181,7 @@ func (s *supervisor) beat(c actor.Context) {
 		}
 		var revoked error
 		b.revoked, revoked = e.Lease.Revoked(ctx, b.held)
-		b.watch = errors.Join(revoked, e.Lease.PushProgress(ctx, progress), e.Lease.Watch(ctx, id, seen, term))
+		b.after = errors.Join(revoked, e.Lease.PushProgress(ctx, progress))
 		return b
 	})
 }
@@ -196,22 +193,85 @@ func (s *supervisor) onBeaten(c actor.Context, m beaten) {
 	}
 	switch {
 	case errors.Is(m.err, fault.ErrFenced):
-		s.log.Error(
-			"another member declared this one dead; it stops every transfer and starts anew",
-		)
-		s.fenceSelf(c)
+		s.fencedByOther(c)
 		return
 	case m.err != nil:
 		s.beatErr = m.err
 		s.log.Warn("the beat failed", "err", m.err)
-		s.seen = map[uuid.UUID]lease.SeenBeat{} // we were not healthy: others' silence proves nothing
+		s.watchAnew() // we were not healthy: others' silence proves nothing
 		return
 	}
 	s.lastOK, s.beatErr = m.sent, nil
-	if m.watch != nil {
-		s.log.Warn("housekeeping failed, trying again at the next beat", "err", m.watch)
+	s.extend()
+	if m.after != nil {
+		s.log.Warn("rights and progress were not exchanged, trying again at the next beat", "err", m.after)
 	}
 	s.reconcile(c, m)
+}
+
+// watchAnew forgets what was seen of the other members.
+func (s *supervisor) watchAnew() {
+	s.watcher = s.cfg.Engine.Lease.NewWatcher(s.heart, s.id, s.cfg.Lease, s.cfg.beatInterval())
+}
+
+// look looks whether the other members are alive.
+func (s *supervisor) look(c actor.Context) {
+	if s.id == uuid.Nil || s.looking || s.lapsed(c) {
+		return
+	}
+	s.looking = true
+	watcher, within := s.watcher, s.cfg.Lease/2
+	s.do(c, func() any {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		l := looked{watcher: watcher}
+		l.next, l.freed, l.err = watcher.Look(ctx)
+		return l
+	})
+}
+
+func (s *supervisor) onLooked(c actor.Context, m looked) {
+	s.looking = false
+	if s.id == uuid.Nil {
+		return
+	}
+	if m.watcher == s.watcher && errors.Is(m.err, fault.ErrFenced) {
+		s.fencedByOther(c)
+		return
+	}
+	if m.err != nil && m.watcher == s.watcher && s.beatErr == nil {
+		s.log.Warn("the other members can't be watched now, trying again", "err", m.err)
+	}
+	self, root := c.Self(), c.ActorSystem().Root
+	if s.nextLook != nil {
+		s.nextLook.Stop()
+	}
+	s.nextLook = time.AfterFunc(m.next, func() { root.Send(self, look{}) })
+	if m.freed {
+		s.claim(c)
+	}
+}
+
+func (s *supervisor) fencedByOther(c actor.Context) {
+	s.log.Error("another member declared this one dead; it stops every transfer and starts anew")
+	s.fenceSelf(c)
+}
+
+// extend lets this incarnation write until it would have to fence itself.
+func (s *supervisor) extend() { s.cfg.Engine.Lease.Door.Extend(s.id, s.lastOK.Add(s.cfg.deadline())) }
+
+// lapsed fences ourselves if it could not be said for too long that we live.
+func (s *supervisor) lapsed(c actor.Context) bool {
+	if time.Since(s.lastOK) <= s.cfg.deadline() {
+		return false
+	}
+	s.log.Error(
+		"the database has recorded no beat of this member for a whole lease; every transfer of this member "+
+			"stops and continues later",
+		"err", s.beatErr,
+	)
+	s.fenceSelf(c)
+	return true
 }
 
 // reconcile compares what the database says that we run with what we run, both ways. A difference counts when it was
@@ -266,6 +326,7 @@ func (s *supervisor) lose(c actor.Context, held lease.Held) {
 
 // fenceSelf closes every socket of this incarnation; a new one is made when all its tasks have ended.
 func (s *supervisor) fenceSelf(c actor.Context) {
+	s.cfg.Engine.Lease.Door.Fence(s.id)
 	s.fence(fault.ErrFenced)
 	s.cfg.Registration.Previous = s.id
 	s.id = uuid.Nil
@@ -368,6 +429,7 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 	}
 	if m.err == nil && m.member == s.id {
 		s.workers, s.grace = m.orders.Workers, m.orders.Grace
+		s.member.roles.Store(&m.orders.Roles)
 		s.fit(c)
 		for _, order := range m.orders.Tasks {
 			for held, t := range s.running {
@@ -507,6 +569,9 @@ func (s *supervisor) stopping() {
 	}
 	if s.later != nil {
 		s.later.Stop()
+	}
+	if s.nextLook != nil {
+		s.nextLook.Stop()
 	}
 	s.heart.Close()
 	if s.id != uuid.Nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/adit-go/adit/cli/auditlog"
+	"github.com/adit-go/adit/cli/cluster"
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/cli/completion"
 	"github.com/adit-go/adit/cli/deidentify"
@@ -53,6 +54,7 @@ type commands struct {
 	Job          jobs.Cmd        `cmd:"" help:"Jobs and their tasks."`
 	Task         taskCmd         `cmd:"" help:"The tasks of jobs, one by one."`
 	Schedule     hours.Cmd       `cmd:"" help:"When a server may be used, and by how many associations."`
+	Cluster      cluster.Cmd     `cmd:"" help:"The members of a cluster: their certificates, what they do, and what they may."`
 	Receiver     receiverCmd     `cmd:"" help:"The DICOM receiver: callers that it refused."`
 	Quarantine   quarantineCmd   `cmd:"" help:"Instances that servers sent unrequested."`
 	User         userCmd         `cmd:"" help:"Users, and people who ask for an account."`

@@ -55,8 +55,11 @@ func TestJSON(t *testing.T) {
 	}
 	sourcePort, err := portOf(s, "PACS-A")
 	require.NoError(t, err)
+	member, err := os.Hostname()
+	require.NoError(t, err)
 	values := map[string]string{
-		"DICOM": process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
+		"MEMBER": member,
+		"DICOM":  process.DICOMLine.FindStringSubmatch(s.Banner)[1], "PORT": sourcePort, "DATABASE": database,
 		"STUDY": demo[0].StudyInstanceUID, "SERIES": demo[0].Series[0].SeriesInstanceUID, "STUDY2": demo[2].StudyInstanceUID, "HELD": h.Study.StudyInstanceUID,
 		"MONTH": time.Now().UTC().Format("2006-01"), "TOKEN": filepath.Join(dir, server.TokenFile),
 	}
@@ -249,6 +252,19 @@ var jsonSteps = []jsonStep{
 	{line: "get 127.0.0.1 ${PORT} -aec PACS_A -k StudyInstanceUID=${STUDY} -od got", has: []string{`"received": 41`}},
 	{line: "deid --pseudonym P --key-file key --new-key files out", has: []string{`"written"`, `"chain"`}},
 	{line: "deid --verify out", has: []string{`"faults": []`}},
+
+	{line: "cluster init-ca --dir own-ca", has: []string{`"key"`}},
+	{line: "cluster init-ca --dir own-ca", code: command.ExitFailure, has: []string{"exists"}},
+	{line: "cluster cert adit1 --ca own-ca --days 30", has: []string{`"member": "adit1"`, `"ends"`}},
+	{line: "cluster status", has: []string{`"started_roles"`, `"warnings": []`}},
+	{line: "cluster drain ${MEMBER} --wait", has: []string{`"draining": true`}},
+	{line: "cluster status", has: []string{"No member runs tasks now"}},
+	{line: "cluster resume ${MEMBER}", has: []string{`"draining": false`}},
+	{line: "cluster roles ${MEMBER} web,worker", has: []string{`"worker"`}},
+	{line: "cluster roles ${MEMBER} receiver", code: command.ExitFailure, has: []string{`"status":409`}},
+	{line: "cluster roles ${MEMBER} cook", code: command.ExitUsage, has: []string{"web, worker"}},
+	{line: "cluster roles ${MEMBER} all", has: []string{`"roles": []`}},
+	{line: "cluster drain nowhere", code: command.ExitFailure, has: []string{`"status":404`}},
 
 	{line: "audit list"},
 	{line: "audit verify --database-url ${DATABASE}", has: []string{`"head"`}},

@@ -23,6 +23,7 @@ type serveCmd struct {
 	receiverFlags
 	siteFlags
 	auditFlags
+	clusterFlags
 	DatabaseURL        string        `name:"database-url" env:"ADIT_DATABASE_URL" placeholder:"URL" help:"PostgreSQL 15 or later to use instead of the embedded one. If the URL holds a password, set it in the environment."`
 	SecretKeyFile      string        `env:"ADIT_SECRET_KEY_FILE" type:"path" placeholder:"FILE" help:"File of the server key, if it is not DIR/secret.key."`
 	FolderRoots        []string      `name:"folder-root" env:"ADIT_FOLDER_ROOT" type:"path" sep:"," placeholder:"DIR,…" help:"Directories in which staff may add folders. Default: DIR/folders. Superusers may add folders elsewhere, but nobody may where ADIT keeps its own data."`
@@ -81,6 +82,20 @@ type auditFlags struct {
 	AuditSyslogKey  string `env:"ADIT_AUDIT_SYSLOG_KEY" type:"path" placeholder:"FILE" help:"PEM file with the private key of the certificate, without a password."`
 }
 
+// clusterFlags make the server a member of a cluster.
+type clusterFlags struct {
+	Cluster              bool     `env:"ADIT_CLUSTER" help:"Work together with the other members on the same database (docs/cluster.md). Needs --database-url and certificates (adit cluster init-ca)."`
+	Roles                []string `env:"ADIT_ROLES" default:"web,worker,receiver" placeholder:"ROLE,…" help:"What this member of a cluster is for: web serves people and the REST API, worker runs tasks, receiver takes what servers send (${default})."`
+	MemberName           string   `env:"ADIT_MEMBER_NAME" placeholder:"NAME" help:"Name of this member. Default: the machine's."`
+	ClusterListen        string   `env:"ADIT_CLUSTER_LISTEN" default:":7201" placeholder:"ADDR" help:"Address at which other members send messages (${default})."`
+	ClusterAdvertise     string   `env:"ADIT_CLUSTER_ADVERTISE" placeholder:"ADDR" help:"Host and port under which they reach that. Default: the machine's name and the port."`
+	ClusterDataListen    string   `env:"ADIT_CLUSTER_DATA_LISTEN" default:":7202" placeholder:"ADDR" help:"Address at which other members bring objects and fetch files (${default})."`
+	ClusterDataAdvertise string   `env:"ADIT_CLUSTER_DATA_ADVERTISE" placeholder:"ADDR" help:"Host and port under which they reach that. Default: the machine's name and the port."`
+	ClusterCA            string   `name:"cluster-ca" env:"ADIT_CLUSTER_CA" type:"path" placeholder:"FILE" help:"PEM file with the certificate of the cluster's CA. Default: DIR/cluster/ca.pem."`
+	ClusterCert          string   `env:"ADIT_CLUSTER_CERT" type:"path" placeholder:"FILE" help:"PEM file with this member's certificate. Default: DIR/cluster/member.pem. A new one is used without a restart."`
+	ClusterKey           string   `env:"ADIT_CLUSTER_KEY" type:"path" placeholder:"FILE" help:"PEM file with the private key of that certificate. Default: DIR/cluster/member.key."`
+}
+
 // Help tells how the server ends.
 func (c *serveCmd) Help() string {
 	return `SIGTERM or Ctrl-C ends the server in order: nothing new is started, running tasks stop where they can and go on at the next start. A second one ends it at once; nothing is lost by that either. The exit code is 0 after an ordered end, and 1 when a part of the server failed.`
@@ -114,6 +129,7 @@ func (c *serveCmd) config() server.Config {
 		HTTP: server.HTTPConfig(c.httpFlags), Receiver: server.ReceiverConfig(c.receiverFlags),
 		Site:  server.SiteConfig(c.siteFlags),
 		Audit: server.AuditConfig(c.auditFlags), Log: server.LogConfig(c.logFlags),
+		Cluster: server.ClusterConfig(c.clusterFlags),
 		Workers: c.Workers, ExcludedModalities: c.ExcludedModalities,
 		ShutdownTimeout: c.ShutdownTimeout, Lease: c.Lease, About: command.About(),
 	}
@@ -129,7 +145,13 @@ func (c *serveCmd) config() server.Config {
 // banner tells people where the server is and what to do first.
 func banner(cfg server.Config, r server.Running) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "\nADIT %s is ready at %s", command.Version, r.URL)
+	fmt.Fprintf(&out, "\nADIT %s is ready", command.Version)
+	if r.URL != "" {
+		fmt.Fprintf(&out, " at %s", r.URL)
+	}
+	if cfg.Cluster.Cluster {
+		fmt.Fprintf(&out, " as member %s of a cluster: %s", r.Member, strings.Join(r.Roles, ", "))
+	}
 	if r.DICOMAddr != "" {
 		fmt.Fprintf(&out, " (DICOM: %s at %s)", cfg.Receiver.AETitle, r.DICOMAddr)
 	}

@@ -291,6 +291,52 @@ func (q *Queries) LockMemberSettings(ctx context.Context) error {
 	return err
 }
 
+const lookAround = `-- name: LookAround :many
+SELECT m.id, m.name, m.beat, s.left_behind, s.expire_in
+FROM members m
+CROSS JOIN (
+    SELECT count(expires_at) AS left_behind, coalesce(extract(epoch FROM min(expires_at) - now()), 'infinity')::float8 AS expire_in
+    FROM association_slots
+) s
+WHERE m.fenced_at IS NULL
+`
+
+type LookAroundRow struct {
+	ID         uuid.UUID
+	Name       string
+	Beat       int64
+	LeftBehind int64
+	ExpireIn   float64
+}
+
+// LookAround gives the living members, and what of the slots of dead ones is still counted: how many, and after how many seconds the next one is
+// not any more.
+func (q *Queries) LookAround(ctx context.Context) ([]LookAroundRow, error) {
+	rows, err := q.db.Query(ctx, lookAround)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LookAroundRow{}
+	for rows.Next() {
+		var i LookAroundRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Beat,
+			&i.LeftBehind,
+			&i.ExpireIn,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const putMemberSettings = `-- name: PutMemberSettings :exec
 INSERT INTO member_settings (name, draining, roles) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET draining = excluded.draining, roles = excluded.roles

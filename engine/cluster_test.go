@@ -42,14 +42,14 @@ func TestMembers(t *testing.T) {
 	n.AddFolder("elsewhere", t.TempDir())
 	dir := uuid.New()
 	join(t, n, dir, "one")
-	one := join(t, n, dir, "one")
+	join(t, n, dir, "one")
 	two := join(t, n, uuid.New(), "two", lease.RoleWorker, lease.RoleReceiver)
 	gone := join(t, n, uuid.New(), "gone", lease.RoleWeb)
 	silent := join(t, n, uuid.New(), "silent")
 	require.NoError(t, e.Deregister(ctx, gone))
-	seen := map[uuid.UUID]lease.SeenBeat{silent: {At: time.Now().Add(-time.Hour)}}
-	require.NoError(t, e.Watch(ctx, one, seen, time.Minute))
-	_, err := n.Pool.Exec(ctx, "UPDATE members SET folders = $2, beat_at = now() - interval '7 seconds' WHERE id = $1",
+	_, err := n.Pool.Exec(ctx, "UPDATE members SET fenced_at = now(), ended = 'silent' WHERE id = $1", silent)
+	require.NoError(t, err)
+	_, err = n.Pool.Exec(ctx, "UPDATE members SET folders = $2, beat_at = now() - interval '7 seconds' WHERE id = $1",
 		two, []int64{folder.ID})
 	require.NoError(t, err)
 	require.NoError(t, e.SetWorkers(ctx, n.Admin, "two", &schedule.Workers{Default: 3}))

@@ -79,25 +79,96 @@ func TestSilentMemberIsFenced(t *testing.T) {
 	require.NoError(t, err)
 	self := register(t, n, uuid.New())
 
-	const term = 10 * time.Second
-	seen := map[uuid.UUID]lease.SeenBeat{}
-	require.NoError(t, n.Engine.Lease.Watch(t.Context(), self, seen, term))
-	require.Contains(t, seen, silent)
+	const term = time.Second
+	heart := n.Engine.Lease.NewHeartbeat(n.URL)
+	defer heart.Close()
+	watcher := n.Engine.Lease.NewWatcher(heart, self, term, term/5)
+	began := time.Now()
+	look := func() (freed bool) {
+		next, freed, err := watcher.Look(t.Context())
+		require.NoError(t, err)
+		require.LessOrEqual(t, next, term/20, "there is somebody to look at")
+		return freed
+	}
+	require.False(t, look())
 	require.Equal(t, jobs.InProgress, n.Task(job.ID).Status, "seen once is no proof")
-
-	seen[silent] = lease.SeenBeat{Beat: seen[silent].Beat, At: time.Now().Add(-term - time.Second)}
-	require.NoError(t, n.Engine.Lease.Watch(t.Context(), self, seen, term))
+	tick := time.NewTicker(term / 20)
+	defer tick.Stop()
+	for !look() {
+		<-tick.C
+	}
+	require.GreaterOrEqual(t, time.Since(began), term)
 	require.Equal(t, jobs.Pending, n.Task(job.ID).Status)
 	live, expiring := slots(t, n)
 	require.Zero(t, live)
 	require.Equal(t, 3, expiring, "those of the task, and the one of a person who waited")
 
-	heart := n.Engine.Lease.NewHeartbeat(n.URL)
-	defer heart.Close()
+	_, err = n.Pool.Exec(t.Context(), "UPDATE association_slots SET expires_at = now() - interval '1 second'")
+	require.NoError(t, err)
+	_, freed, err := watcher.Look(t.Context())
+	require.NoError(t, err)
+	require.True(t, freed, "the slots have expired")
+	live, expiring = slots(t, n)
+	require.Zero(t, live+expiring)
+	next, freed, err := watcher.Look(t.Context())
+	require.NoError(t, err)
+	require.False(t, freed)
+	require.Equal(t, term/5, next, "alone")
+
 	_, err = heart.Beat(t.Context(), silent)
 	require.ErrorIs(t, err, fault.ErrFenced)
 	_, err = heart.Beat(t.Context(), self)
 	require.NoError(t, err)
+}
+
+// TestWatcherThatWasAway: a member that did not look for a while proves nothing by what it saw before.
+func TestWatcherThatWasAway(t *testing.T) {
+	n := newIdle(t)
+	silent, self := register(t, n, uuid.New()), register(t, n, uuid.New())
+	heart := n.Engine.Lease.NewHeartbeat(n.URL)
+	defer heart.Close()
+	const term = 100 * time.Millisecond
+	watcher := n.Engine.Lease.NewWatcher(heart, self, term, term)
+	look := func() error {
+		_, _, err := watcher.Look(t.Context())
+		return err
+	}
+	fenced := func() (is bool) {
+		err := n.Pool.QueryRow(t.Context(), "SELECT fenced_at IS NOT NULL FROM members WHERE id = $1", silent).Scan(&is)
+		require.NoError(t, err)
+		return is
+	}
+	require.NoError(t, look())
+	<-time.After(2 * term)
+	require.NoError(t, look())
+	require.False(t, fenced(), "nobody looked in between")
+
+	_, err := n.Pool.Exec(t.Context(), "UPDATE members SET fenced_at = now() WHERE id = $1", self)
+	require.NoError(t, err)
+	require.ErrorIs(t, look(), fault.ErrFenced)
+}
+
+// TestWatchersTellEachOther: a member whose tasks another one gives back finds out at its next look, when that is done.
+func TestWatchersTellEachOther(t *testing.T) {
+	n := newIdle(t)
+	n.Transfer("source", "destination", "1.2.3")
+	dead, self := register(t, n, uuid.New()), register(t, n, uuid.New())
+	held := claim(t, n, dead)
+	heart := n.Engine.Lease.NewHeartbeat(n.URL)
+	defer heart.Close()
+	watcher := n.Engine.Lease.NewWatcher(heart, self, time.Hour, time.Hour)
+	freed := func() bool {
+		_, freed, err := watcher.Look(t.Context())
+		require.NoError(t, err)
+		return freed
+	}
+	require.False(t, freed())
+	_, err := n.Pool.Exec(t.Context(), "UPDATE members SET fenced_at = now() WHERE id = $1", dead)
+	require.NoError(t, err)
+	require.False(t, freed(), "its task is not pending yet")
+	require.NoError(t, n.Engine.Lease.Lose(t.Context(), held))
+	require.True(t, freed())
+	require.False(t, freed())
 }
 
 // TestPoisonTask: a task that takes the process along three times in a row, without one new instance, runs alone. If it

@@ -3,6 +3,7 @@
 package http
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
@@ -14,9 +15,12 @@ import (
 	"github.com/adit-go/adit/http/problem"
 )
 
-// Admin returns the handler of the admin listener: /metrics, and with profiles /debug/pprof/, which show the inside of
-// the process and are for those who run it. It knows no users: only they may reach it.
-func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.Handler {
+// Admin returns the handler of the admin listener: /metrics, the probes /healthz and /readyz, and with profiles
+// /debug/pprof/, which show the inside of the process and are for those who run it. It knows no users: only they may
+// reach it.
+func Admin(
+	metrics *prometheus.Registry, ready func(context.Context) error, profiles bool, log *slog.Logger,
+) http.Handler {
 	r := chi.NewRouter()
 	r.Use(named(log), recovered)
 	if profiles {
@@ -25,9 +29,11 @@ func Admin(metrics *prometheus.Registry, profiles bool, log *slog.Logger) http.H
 	r.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		problem.Refuse(
 			w, r, http.StatusNotFound,
-			"There is nothing at this address; the admin listener serves /metrics and, to this machine, /debug/pprof/.",
+			"There is nothing at this address; the admin listener serves /metrics, /healthz, /readyz and, to this machine, "+
+				"/debug/pprof/.",
 		)
 	})
+	probes(r, ready)
 	r.Method(http.MethodGet, "/metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(log.Handler(), slog.LevelError),
 		ErrorHandling: promhttp.ContinueOnError, MaxRequestsInFlight: 4,

@@ -70,16 +70,7 @@ func New(cfg Config) http.Handler {
 	)
 	r.NotFound(Pages(cfg.Pages, nothingHere).ServeHTTP)
 	r.MethodNotAllowed(otherMethod)
-	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
-	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
-		defer cancel()
-		if err := cfg.Ready(ctx); err != nil {
-			text(w, http.StatusServiceUnavailable, err.Error())
-			return
-		}
-		text(w, http.StatusOK, "ready")
-	})
+	probes(r, cfg.Ready)
 	r.Method(http.MethodGet, "/about", cfg.About)
 	r.Get("/api/docs", serveDocs(nothingHere))
 	r.Get("/api/docs/{file}", serveDocs(nothingHere))
@@ -88,6 +79,20 @@ func New(cfg Config) http.Handler {
 	).Method(http.MethodGet, api.LivePath, cfg.Live)
 	api.Register(r, cfg.Engine, cfg.People, cfg.Version)
 	return r
+}
+
+// probes tell whether this process lives, and whether it should get requests.
+func probes(r chi.Router, ready func(context.Context) error) {
+	r.Get("/healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	r.Get("/readyz", func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), readyTimeout)
+		defer cancel()
+		if err := ready(ctx); err != nil {
+			text(w, http.StatusServiceUnavailable, err.Error())
+			return
+		}
+		text(w, http.StatusOK, "ready")
+	})
 }
 
 func nothingHere(w http.ResponseWriter, r *http.Request) {

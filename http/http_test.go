@@ -101,7 +101,7 @@ func newTracedSite(t *testing.T, trace pgx.QueryTracer) *site {
 	)
 	s.register(doors)
 	metrics := prometheus.NewRegistry()
-	s.admin = http.Admin(metrics, true, log)
+	s.admin = http.Admin(metrics, func(context.Context) error { return nil }, true, log)
 	s.handler = http.New(http.Config{
 		Pages:  fstest.MapFS{},
 		Live:   livetest.Hub(t, live.Config{Engine: eng, People: who, Log: log, Metrics: metrics}),

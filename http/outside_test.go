@@ -3,6 +3,7 @@
 package http
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -167,10 +168,12 @@ func TestAdmin(t *testing.T) {
 			r.Header.Set(header[i], header[i+1])
 		}
 		w := httptest.NewRecorder()
-		Admin(prometheus.NewRegistry(), profiles, testpeer.Log(t)).ServeHTTP(w, r)
+		ready := func(context.Context) error { return nil }
+		Admin(prometheus.NewRegistry(), ready, profiles, testpeer.Log(t)).ServeHTTP(w, r)
 		return w
 	}
 	require.Equal(t, 200, get(true, "localhost", "/metrics").Code)
+	require.Equal(t, 200, get(false, "10.0.0.1", "/readyz").Code, "where no people are served, it is the only probe")
 	require.Equal(t, 200, get(true, "127.0.0.1:9464", "/debug/pprof/").Code)
 	require.Contains(t, get(true, "localhost", "/debug/pprof/goroutine?debug=1").Body.String(), "goroutine profile")
 	require.Equal(t, 403, get(true, "evil.example", "/debug/pprof/").Code, "a name that was pointed here")

@@ -97,7 +97,7 @@ func (s *server) startAudit(ctx context.Context) error {
 
 func (s *server) recordActivity(ctx context.Context, act string) error {
 	return audit.Record(ctx, db.New(s.pool), audit.Entry{
-		Action: act, Object: "member " + machineName(),
+		Action: act, Object: "member " + s.name,
 		Detail: map[string]any{"version": s.cfg.About.Version, "process": os.Getpid()},
 	})
 }

@@ -23,6 +23,7 @@ type Config struct {
 	Site               SiteConfig
 	Audit              AuditConfig
 	Log                LogConfig
+	Cluster            ClusterConfig
 	Workers            int
 	ExcludedModalities []string
 	ShutdownTimeout    time.Duration
@@ -76,6 +77,20 @@ type AuditConfig struct {
 	AuditSyslogKey  string
 }
 
+// ClusterConfig makes the server a member of a cluster.
+type ClusterConfig struct {
+	Cluster              bool
+	Roles                []string
+	MemberName           string
+	ClusterListen        string
+	ClusterAdvertise     string
+	ClusterDataListen    string
+	ClusterDataAdvertise string
+	ClusterCA            string
+	ClusterCert          string
+	ClusterKey           string
+}
+
 // LogConfig says what is logged.
 type LogConfig struct {
 	LogLevel     string
@@ -84,8 +99,10 @@ type LogConfig struct {
 
 // Running is a server that is ready, for code that announces it.
 type Running struct {
-	URL       string // where people find it
+	URL       string // where people find it; empty: it does not serve them
 	LocalURL  string // where the commands of this machine find it
+	Member    string // its name
+	Roles     []string
 	DICOMAddr string // of the receiver; empty: there is none
 	Token     string // the administrator's, if it was made at this start; not to be logged
 	TokenFile string // where it is kept, if it still opens something

@@ -84,8 +84,12 @@ func (s *server) address() string {
 }
 
 // prepareHTTP returns what starts the HTTP server: after the member, which the engine must know before the first
-// request, though it ends after the member, so that the end can be watched.
+// request, though it ends after the member, so that the end can be watched. Without a listener there is none.
 func (s *server) prepareHTTP(ctx context.Context, l net.Listener) (start func()) {
+	if l == nil {
+		s.follow(ctx, nil)
+		return nil
+	}
 	if s.certificate == nil && len(s.outside.proxies) == 0 && !loopbackAddr(l.Addr()) {
 		s.log.WarnContext(ctx, "ADIT serves the REST API without TLS to other machines: tokens and "+
 			"patients' data can be intercepted; set --tls-cert and --tls-key, or --trusted-proxies with a proxy "+
@@ -141,17 +145,21 @@ func (s *server) httpServer(ctx context.Context, handler nethttp.Handler) *netht
 }
 
 // follow tells the parts of this process what has changed in the database, until the turn of the hub to end comes:
-// before the server's, which does not wait for its connections.
+// before the server's, which does not wait for its connections. hub is nil where no people are served.
 func (s *server) follow(ctx context.Context, hub *live.Hub) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var parts sync.WaitGroup
-		parts.Go(func() { hub.Run(ctx) })
+		if hub != nil {
+			parts.Go(func() { hub.Run(ctx) })
+		}
 		parts.Go(func() {
 			s.engine.Feed.Follow(ctx, func(c feed.Change) {
-				hub.Tell(c)
+				if hub != nil {
+					hub.Tell(c)
+				}
 				if !c.Audit && !c.Anything {
 					return
 				}
@@ -196,7 +204,7 @@ func (s *server) serveAdmin(ctx context.Context) error {
 	if err != nil || l == nil {
 		return err
 	}
-	srv := s.httpServer(ctx, http.Admin(s.metrics, loopbackAddr(l.Addr()), s.log))
+	srv := s.httpServer(ctx, http.Admin(s.metrics, s.ready, loopbackAddr(l.Addr()), s.log))
 	l = http.BoundConnections(nil).Bound(srv, l)
 	s.supervise("the admin listener", func() error { return closedIsFine(srv.Serve(l)) })
 	s.log.InfoContext(ctx, "metrics are served", "admin", l.Addr().String())

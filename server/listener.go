@@ -17,6 +17,7 @@ import (
 
 	"github.com/adit-go/adit/actors"
 	"github.com/adit-go/adit/dicom/ul"
+	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/quarantine"
 	"github.com/adit-go/adit/people"
 )
@@ -32,6 +33,9 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 			"--ae-title and --plain-ae-title must differ: by its title a server says whether it sends as stored or " +
 				"uncompressed",
 		)
+	}
+	if !s.has(lease.RoleReceiver) {
+		return nil, nil //nolint:nilnil // no receiver is wanted
 	}
 	r := &actors.Receiver{}
 	trusted, err := ranges("--dicom-proxy", c.DICOMProxy)

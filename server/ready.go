@@ -12,12 +12,20 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/engine/lease"
 )
 
 // ready says why this process should get no requests.
 func (s *server) ready(ctx context.Context) error {
 	if s.draining.Load() {
 		return errors.New("ADIT is shutting down.")
+	}
+	member := s.running.Load()
+	if member == nil {
+		return errors.New("ADIT is starting.")
+	}
+	if s.has(lease.RoleWeb) && member.Without(lease.RoleWeb) {
+		return errors.New("This member of the cluster serves no people now: its role web was taken away.")
 	}
 	if err := s.database.trouble(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -87,13 +88,17 @@ type server struct {
 	people      *people.Service
 	engine      *engine.Engine
 	member      *actors.Member
+	name        string          // as a member
+	roles       []string        // of lease.Roles
+	cluster     *actors.Cluster // nil: it is alone
 	demo        *Demo
 	newDemo     *people.User // in whose name a new demo gets its jobs; nil: it is not new
 
 	httpAddr, dicomAddr string
-	token               string // made at this start
-	tokenKept           bool   // made at an earlier one, and still valid
-	welcomeCode         string // by which the administrator chooses the first password; empty: there is one
+	token               string                        // made at this start
+	tokenKept           bool                          // made at an earlier one, and still valid
+	welcomeCode         string                        // by which the administrator chooses the first password; empty: there is one
+	running             atomic.Pointer[actors.Member] // nil: it is starting
 	draining            atomic.Bool
 	writes              writes
 	audited             chan struct{} // there are rows of the audit log to be sealed
@@ -116,15 +121,23 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.openOutside(); err != nil {
 		return err
 	}
+	if err := s.openCluster(); err != nil {
+		return err
+	}
 	dataDirID, err := s.openDataDir()
 	if err != nil {
 		return err
 	}
-	httpListener, err := s.listen(ctx, "--listen", s.cfg.HTTP.Listen)
-	if err != nil {
+	var httpListener net.Listener
+	if s.has(lease.RoleWeb) {
+		if httpListener, err = s.listen(ctx, "--listen", s.cfg.HTTP.Listen); err != nil {
+			return err
+		}
+		s.httpAddr = httpListener.Addr().String()
+	}
+	if err := s.listenCluster(ctx); err != nil {
 		return err
 	}
-	s.httpAddr = httpListener.Addr().String()
 	if err := s.startDatabase(ctx); err != nil {
 		return err
 	}
@@ -147,6 +160,9 @@ func (s *server) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if receiver == nil {
+		s.roles = slices.DeleteFunc(slices.Clone(s.roles), func(r string) bool { return r == lease.RoleReceiver })
+	}
 	port, tlsPort := receiverPorts(receiver)
 	s.engine = engine.New(s.pool, s.people, door.NewDoor(s.pool), s.log, base.Config{
 		AETitle: s.cfg.Receiver.AETitle, PlainAETitle: s.cfg.Receiver.PlainAETitle,
@@ -157,7 +173,7 @@ func (s *server) start(ctx context.Context) error {
 	s.metrics.MustRegister(db.PoolCollectors(s.pool)...)
 	s.metrics.MustRegister(s.people.Collectors()...)
 	s.metrics.MustRegister(s.engine.Collectors()...)
-	serveHTTP := s.prepareHTTP(ctx, httpListener)
+	serveHTTP := s.prepareHTTP(ctx, httpListener) // nil: this member serves no people
 	if err := s.serveAdmin(ctx); err != nil {
 		return err
 	}
@@ -181,7 +197,9 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.welcome(ctx); err != nil {
 		return err
 	}
-	serveHTTP()
+	if serveHTTP != nil {
+		serveHTTP()
+	}
 	s.reloadOnSignal()
 	return nil
 }
@@ -314,19 +332,24 @@ func (s *server) failed(part string, err error) {
 }
 
 func (s *server) startMember(dataDirID uuid.UUID, receiver *actors.Receiver) error {
+	self := lease.Registration{
+		DataDirID: dataDirID, Name: s.name, Roles: s.roles, Workers: s.cfg.Workers,
+		Version: s.cfg.About.Version, SchemaMin: db.SchemaMin, SchemaMax: db.SchemaMax(),
+	}
+	if s.cluster != nil {
+		self.ActorAddr, self.DataAddr = s.cluster.Advertise, s.cluster.DataAdvertise
+		self.Stores = slices.Collect(maps.Keys(s.cluster.Stores))
+	}
 	var err error
 	s.member, err = actors.Start(actors.Config{
 		Engine: s.engine, DatabaseURL: s.database.url, Workers: s.cfg.Workers,
-		Lease: s.cfg.Lease, Log: s.log, Receiver: receiver,
-		Registration: lease.Registration{
-			DataDirID: dataDirID, Name: machineName(), Roles: lease.Roles, Workers: s.cfg.Workers,
-			Version:   s.cfg.About.Version,
-			SchemaMin: db.SchemaMin, SchemaMax: db.SchemaMax(),
-		},
+		Lease: s.cfg.Lease, Log: s.log, Receiver: receiver, Cluster: s.cluster,
+		Registration: self,
 	})
 	if err != nil {
 		return err
 	}
+	s.running.Store(s.member)
 	s.metrics.MustRegister(s.member.Collectors()...)
 	s.supervise("the member", func() error {
 		<-s.member.Done()
@@ -347,8 +370,13 @@ func (s *server) startMember(dataDirID uuid.UUID, receiver *actors.Receiver) err
 
 // announce says that the server is ready.
 func (s *server) announce() {
-	r := Running{URL: s.address(), LocalURL: s.address(), DICOMAddr: s.dicomAddr, Token: s.token, Demo: s.demo}
-	if s.certificate == nil {
+	r := Running{
+		URL: s.address(), LocalURL: s.address(), DICOMAddr: s.dicomAddr, Token: s.token, Demo: s.demo,
+		Member: s.name, Roles: s.roles,
+	}
+	if !s.has(lease.RoleWeb) {
+		r.URL, r.LocalURL = "", ""
+	} else if s.certificate == nil {
 		r.LocalURL = "http://" + s.httpAddr // a proxy before us is not needed on this machine
 	}
 	if s.welcomeCode != "" {

@@ -35,7 +35,7 @@ func (s *server) startSite(ctx context.Context) error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
 	all.Go(func() {
-		s.engine.Housekeeping.RunChores(ctx, housekeeping.Chores{DataDir: s.cfg.DataDir, Member: machineName()})
+		s.engine.Housekeeping.RunChores(ctx, housekeeping.Chores{DataDir: s.cfg.DataDir, Member: s.name})
 	})
 	all.Go(func() { s.engine.Recurring.Keep(ctx) })
 	if mailer != nil {

@@ -43,7 +43,7 @@ const (
 	early = time.Hour
 )
 
-// InitCA makes the cluster's own authority in a directory: its certificate and its key.
+// InitCA makes the cluster's own CA in a directory: its certificate and its key.
 func InitCA(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -69,7 +70,7 @@ func (s *guarded) RecvMsg(m any) error {
 
 // known are the messages that a member takes from another one; DeadLetterResponse is the answer to a question that
 // nobody is left to answer.
-var known = func() map[string]proto.Message {
+var known = sync.OnceValue(func() map[string]proto.Message {
 	all := map[string]proto.Message{}
 	for _, m := range []proto.Message{
 		&Expect{}, &Forget{}, &Offer{}, &Grant{}, &Wake{}, &Cancel{}, &Steer{}, &ServersChanged{},
@@ -78,7 +79,7 @@ var known = func() map[string]proto.Message {
 		all[string(m.ProtoReflect().Descriptor().FullName())] = m
 	}
 	return all
-}()
+})
 
 // sift takes out of a batch whatever is not for us or not well-formed.
 func (g *guard) sift(b *remote.MessageBatch) {
@@ -105,7 +106,7 @@ func (g *guard) fits(b *remote.MessageBatch, e *remote.MessageEnvelope) bool {
 		e.Sender != 0 && b.Senders[e.Sender-1] == nil {
 		return false
 	}
-	m, ok := known[b.TypeNames[e.TypeId]]
+	m, ok := known()[b.TypeNames[e.TypeId]]
 	return ok && proto.Unmarshal(e.MessageData, m.ProtoReflect().New().Interface()) == nil
 }
 

@@ -5,7 +5,6 @@
 package cluster
 
 import (
-	"crypto/tls"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,7 +15,7 @@ import (
 	"github.com/asynkron/protoactor-go/remote"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/credentials"
+	grpctls "google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/proto"
 )
@@ -46,11 +45,10 @@ type Remote struct {
 
 // Config of a remote. All of it is required.
 type Config struct {
-	Listen    string // host:port
-	Advertise string // host:port under which others reach it
-	Server    *tls.Config
-	Client    *tls.Config
-	Log       *slog.Logger
+	Listen       string // host:port
+	Advertise    string // host:port under which others reach it
+	Certificates *Certificates
+	Log          *slog.Logger
 }
 
 // Start opens the way, before any actor of the system is made.
@@ -72,7 +70,7 @@ func Start(system *actor.ActorSystem, cfg Config) (r *Remote, err error) {
 	config := remote.Configure(host, port,
 		remote.WithAdvertisedHost(cfg.Advertise),
 		remote.WithServerOptions(
-			grpc.Creds(credentials.NewTLS(cfg.Server)),
+			grpc.Creds(grpctls.NewTLS(cfg.Certificates.ServerTLS())),
 			grpc.UnaryInterceptor(guard.unary), grpc.StreamInterceptor(guard.stream),
 			grpc.MaxRecvMsgSize(largestRead), grpc.MaxConcurrentStreams(8), grpc.ConnectionTimeout(connectTimeout),
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepaliveAfter, Timeout: keepaliveTimeout}),
@@ -81,7 +79,7 @@ func Start(system *actor.ActorSystem, cfg Config) (r *Remote, err error) {
 			}),
 		),
 		remote.WithDialOptions(
-			grpc.WithTransportCredentials(credentials.NewTLS(cfg.Client)),
+			grpc.WithTransportCredentials(grpctls.NewTLS(cfg.Certificates.ClientTLS())),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{
 				Time: keepaliveAfter, Timeout: keepaliveTimeout, PermitWithoutStream: true,
 			}),

@@ -10,6 +10,9 @@ import (
 	"io"
 )
 
+// Protocol is the name of this protocol in TLS (ALPN): who speaks another one called the wrong port.
+const Protocol = "adit-channel/1"
+
 // A frame is a byte that says what it is, the length of what follows in four bytes (big endian), and that.
 const (
 	frameObject = 'O' // an Object follows, as JSON, and its data

@@ -221,7 +221,7 @@ func remoteOf(words []string) *command.Remote {
 }
 
 // known returns the names of a kind that the server knows; none if it doesn't answer.
-func known(ctx context.Context, r *command.Remote, kind string) []string {
+func known(ctx context.Context, r *command.Remote, kind string) (all []string) {
 	if kind == "setting" {
 		return settingNames()
 	}
@@ -232,7 +232,7 @@ func known(ctx context.Context, r *command.Remote, kind string) []string {
 	switch kind {
 	case "job":
 		recent := cl.Jobs.List(ctx, client.JobFilter{Limit: recentJobs})
-		all := names(recent, func(j client.Job) string { return strconv.FormatInt(j.ID, 10) })
+		all = names(recent, func(j client.Job) string { return strconv.FormatInt(j.ID, 10) })
 		return all[:min(len(all), recentJobs)]
 	case "project":
 		return names(cl.Projects.List(ctx), func(p client.Project) string { return p.Name })
@@ -240,6 +240,12 @@ func known(ctx context.Context, r *command.Remote, kind string) []string {
 		return names(cl.Profiles.List(ctx), func(p client.Profile) string { return p.Name })
 	case "user":
 		return names(cl.Users.List(ctx, client.UserFilter{}), func(u client.User) string { return u.Username })
+	case "member":
+		members, _ := cl.Cluster.Members(ctx) // none, if it can't be asked
+		for _, m := range members {
+			all = append(all, m.Name)
+		}
+		return all
 	case "group":
 		return names(cl.Groups.List(ctx), func(g client.Group) string { return g.Name })
 	}

@@ -13,6 +13,17 @@ UPDATE members SET beat = beat + 1, beat_at = greatest(beat_at, now()) WHERE id 
 -- name: AliveMembers :many
 SELECT id, name, beat FROM members WHERE fenced_at IS NULL;
 
+-- LookAround gives the living members, and what of the slots of dead ones is still counted: how many, and after how many seconds the next one is
+-- not any more.
+-- name: LookAround :many
+SELECT m.id, m.name, m.beat, s.left_behind, s.expire_in
+FROM members m
+CROSS JOIN (
+    SELECT count(expires_at) AS left_behind, coalesce(extract(epoch FROM min(expires_at) - now()), 'infinity')::float8 AS expire_in
+    FROM association_slots
+) s
+WHERE m.fenced_at IS NULL;
+
 -- FenceMember declares a member dead whose beat stands where the caller saw it.
 -- name: FenceMember :execrows
 UPDATE members SET fenced_at = now(), ended = 'silent' WHERE id = $1 AND beat = $2 AND fenced_at IS NULL;

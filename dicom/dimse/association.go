@@ -24,6 +24,7 @@ type Config struct {
 	IdleTimeout         time.Duration      // without any progress on the connection; 60 s when 0
 	ConnectTimeout      time.Duration      // for connecting and negotiating; 30 s when 0
 	TLS                 *tls.Config        // nil: no TLS
+	Guard               func() error       // of ul.Options
 	UserIdentity        *ul.UserIdentityRQ // nil: none
 	// C-STOREs to be allowed under way at once; not proposed below 2. See Window.
 	AsyncOperations uint16
@@ -79,6 +80,7 @@ func Dial(ctx context.Context, cfg Config) (*Association, error) {
 	}
 	a, err := ul.Dial(ctx, cfg.Addr, cfg.request(), ul.Options{
 		MaxPDU: cfg.MaxPDU, IdleTimeout: cfg.IdleTimeout, ConnectTimeout: cfg.ConnectTimeout, TLS: cfg.TLS,
+		Guard: cfg.Guard,
 	})
 	if err != nil {
 		return nil, err

@@ -43,6 +43,9 @@ type Options struct {
 	ConnectTimeout time.Duration // Dial: for connecting, TLS and negotiation together; 30 s when 0
 	ARTIM          time.Duration // Accept: for TLS and the A-ASSOCIATE-RQ together; 30 s when 0
 	TLS            *tls.Config   // nil: no TLS
+	// Guard, if not nil, is asked before each write to the connection, also before it goes on after a wait. Its error
+	// ends the association: from then on nothing is sent any more, and what the kernel still holds is dropped.
+	Guard func() error
 }
 
 func (o Options) withDefaults() Options {
@@ -122,6 +125,7 @@ func Dial(ctx context.Context, addr string, rq *AssociateRQ, opt Options) (*Asso
 		return nil, connectError(ctx, addr, opt.ConnectTimeout, err)
 	}
 	a.w = newWire(c, opt.IdleTimeout)
+	a.w.moves.setGuard(opt.Guard)
 	a.w.setLimit(opt.ConnectTimeout, limit)
 	a.answerBy = limit
 	if opt.TLS != nil {
@@ -246,6 +250,7 @@ func Accept(ctx context.Context, c net.Conn, opt Options, decide func(*Associate
 	opt = opt.withDefaults()
 	a := newAssociation(c.RemoteAddr().String(), true, opt)
 	a.w = newWire(c, opt.IdleTimeout)
+	a.w.moves.setGuard(opt.Guard)
 	a.event(Evt5)
 	a.w.setLimit(opt.ARTIM, time.Now().Add(opt.ARTIM))
 	defer a.Watch(ctx)()
@@ -439,9 +444,13 @@ func (a *Association) writePDU(b []byte) error {
 
 // failed ends the association because of an error of the connection and returns what to report.
 func (a *Association) failed(doing string, err error) error {
+	stopped, isStopped := errors.AsType[*guardError](err)
 	switch {
 	case a.ended.Load():
 		return a.end(err, nil)
+	case isStopped:
+		a.event(Evt17)
+		return a.end(stopped.cause, nil)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		a.event(Evt18)
 		return a.end(&TimeoutError{doing, a.w.waited()}, &Abort{})

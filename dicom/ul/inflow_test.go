@@ -43,6 +43,8 @@ func (s *script) readv(v [][]byte, _ int, _ func(int)) (n int, _ bool, err error
 	return n, false, nil
 }
 
+func (s *script) setGuard(func() error) {}
+
 func (s *script) writev(*net.Buffers, func(int)) (int64, bool, error) {
 	return 0, false, io.ErrClosedPipe
 }

@@ -45,6 +45,8 @@ type writing struct {
 	n      int64
 	since  int // of n, since the last wait
 	errno  syscall.Errno
+	guard  func() error // nil: none
+	denied error        // the guard's
 }
 
 func newSocket(c *net.TCPConn) (transport, error) {
@@ -99,12 +101,17 @@ func (s *socket) tryRead(fd uintptr) bool {
 	}
 }
 
+func (s *socket) setGuard(guard func() error) { s.w.guard = guard }
+
 func (s *socket) writev(v *net.Buffers, wait func(int)) (n int64, waited bool, err error) {
 	s.w.Lock()
 	defer s.w.Unlock()
-	s.w.from, s.w.wait, s.w.waited, s.w.n, s.w.since, s.w.errno = v, wait, false, 0, 0, 0
+	s.w.from, s.w.wait, s.w.waited, s.w.n, s.w.since, s.w.errno, s.w.denied = v, wait, false, 0, 0, 0, nil
 	err = s.raw.Write(s.w.try)
 	s.w.from, s.w.wait = nil, nil
+	if s.w.denied != nil {
+		err = &guardError{s.w.denied}
+	}
 	if err == nil && s.w.errno != 0 {
 		err = s.failed("writev", s.w.errno)
 	}
@@ -116,6 +123,11 @@ func (s *socket) tryWrite(fd uintptr) bool {
 	for {
 		if len(*s.w.from) == 0 {
 			return true
+		}
+		if s.w.guard != nil {
+			if s.w.denied = s.w.guard(); s.w.denied != nil {
+				return true
+			}
 		}
 		n, errno := s.w.sysWritev(fd, *s.w.from)
 		switch errno {

@@ -6,4 +6,4 @@ package ul
 
 import "net"
 
-func newSocket(c *net.TCPConn) (transport, error) { return plain{c}, nil }
+func newSocket(c *net.TCPConn) (transport, error) { return &plain{Conn: c}, nil }

@@ -20,18 +20,35 @@ type transport interface {
 	// nothing it waits until there are so many bytes, or fewer.
 	readv(v [][]byte, least int, wait func(least int)) (n int, waited bool, err error)
 	writev(v *net.Buffers, wait func(n int)) (n int64, waited bool, err error)
+	setGuard(guard func() error)
 }
 
-// plain is any connection.
-type plain struct{ net.Conn }
+// guardError is that of Options.Guard.
+type guardError struct{ cause error }
 
-func (c plain) readv(v [][]byte, _ int, wait func(int)) (int, bool, error) {
+func (e *guardError) Error() string { return e.cause.Error() }
+func (e *guardError) Unwrap() error { return e.cause }
+
+// plain is any connection.
+type plain struct {
+	net.Conn
+	guard func() error
+}
+
+func (c *plain) setGuard(guard func() error) { c.guard = guard }
+
+func (c *plain) readv(v [][]byte, _ int, wait func(int)) (int, bool, error) {
 	wait(1)
 	n, err := c.Read(v[0])
 	return n, true, err
 }
 
-func (c plain) writev(v *net.Buffers, wait func(int)) (int64, bool, error) {
+func (c *plain) writev(v *net.Buffers, wait func(int)) (int64, bool, error) {
+	if c.guard != nil {
+		if err := c.guard(); err != nil {
+			return 0, false, &guardError{err}
+		}
+	}
 	wait(0)
 	n, err := v.WriteTo(c.Conn)
 	return n, true, err
@@ -68,7 +85,7 @@ type guarded struct {
 }
 
 func newWire(c net.Conn, idle time.Duration) *wire {
-	w := &wire{raw: c, idle: idle, moves: plain{c}}
+	w := &wire{raw: c, idle: idle, moves: &plain{Conn: c}}
 	if tcp, ok := c.(*net.TCPConn); ok {
 		w.tcp = tcp
 		_ = tcp.SetNoDelay(true) // a matter of speed only

@@ -77,14 +77,15 @@ type Door struct {
 
 	mu     sync.Mutex
 	member uuid.UUID
-	freed  chan struct{} // closed and made anew whenever a slot of this process is given back
-	owed   []int64       // slots that could not be given back while the database was away
+	terms  map[uuid.UUID]*term // of the incarnations of this process
+	freed  chan struct{}       // closed and made anew whenever a slot of this process is given back
+	owed   []int64             // slots that could not be given back while the database was away
 }
 
 // NewDoor returns a door on a migrated database.
 func NewDoor(pool *pgxpool.Pool) *Door {
 	return &Door{
-		pool: pool, q: db.New(pool), freed: make(chan struct{}),
+		pool: pool, q: db.New(pool), freed: make(chan struct{}), terms: map[uuid.UUID]*term{},
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "adit_associations_open", Help: "Associations that this process has open to a server.",
 		}, []string{"server"}),
@@ -99,6 +100,7 @@ func (d *Door) SetMember(member uuid.UUID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.member = member
+	d.terms[member] = &term{}
 }
 
 // SetRefresh names what works out the caps of an hour that has begun. It is called once, before the first slot is asked
@@ -106,7 +108,11 @@ func (d *Door) SetMember(member uuid.UUID) {
 func (d *Door) SetRefresh(refresh func(context.Context) error) { d.refresh = refresh }
 
 // Slot returns a slot that was taken in the database for this process.
-func (d *Door) Slot(id, serverID int64) *Slot { return &Slot{ServerID: serverID, door: d, id: id} }
+func (d *Door) Slot(id, serverID int64) *Slot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return &Slot{ServerID: serverID, door: d, id: id, term: d.terms[d.member]}
+}
 
 // Slot is the right to hold one association open. It is used by one goroutine at a time.
 type Slot struct {
@@ -114,6 +120,7 @@ type Slot struct {
 
 	door *Door
 	id   int64
+	term *term // of the incarnation for which it was taken
 	open *Association
 }
 
@@ -331,7 +338,10 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 	}
 	cfg := dimse.Config{
 		Addr: peer.Addr, CallingAE: peer.CallingAE, CalledAE: peer.CalledAE, Contexts: contexts, MaxPDU: peer.MaxPDU,
-		IdleTimeout: peer.IdleTimeout,
+		IdleTimeout: peer.IdleTimeout, Guard: s.term.check,
+	}
+	if err := s.term.check(); err != nil {
+		return nil, err
 	}
 	if peer.TLS != nil {
 		var err error
@@ -340,6 +350,9 @@ func (s *Slot) Open(ctx context.Context, peer Peer, contexts []dimse.Context) (*
 		}
 	}
 	a, err := dimse.Dial(ctx, cfg)
+	if errors.Is(err, ErrFenced) {
+		return nil, ErrFenced // and not the server's fault
+	}
 	if err = peer.named(err); err != nil {
 		if _, answered := errors.AsType[*dimse.NoContextsError](err); answered || ctx.Err() != nil {
 			return nil, err
@@ -381,6 +394,9 @@ func (p Peer) named(err error) error {
 func (s *Slot) Handshake(ctx context.Context, peer Peer, cfg *tls.Config) (tls.ConnectionState, error) {
 	if peer.ServerID != s.ServerID || s.open != nil {
 		panic("pacs: a connection was opened without a slot of its own") // as above
+	}
+	if err := s.term.check(); err != nil {
+		return tls.ConnectionState{}, err
 	}
 	return ul.Handshake(ctx, peer.Addr, cfg, handshakeWait)
 }

@@ -198,7 +198,7 @@ func FileError(err error) error {
 var (
 	ErrCanceled = errors.New("the task was canceled")
 	ErrParked   = errors.New("the task was stopped and continues later")
-	ErrFenced   = errors.New("the task now belongs to another process")
+	ErrFenced   = door.ErrFenced
 )
 
 // Stopped returns why the context ended, nil if it has not.

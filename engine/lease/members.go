@@ -108,17 +108,34 @@ var errHeartClosed = errors.New("the member has stopped")
 func (h *Heartbeat) Beat(ctx context.Context, member uuid.UUID) ([]HeldTask, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.closed {
-		return nil, errHeartClosed
-	}
-	if h.conn == nil || h.conn.IsClosed() {
-		conn, err := db.Connect(ctx, h.url, "adit beat")
-		if err != nil {
-			return nil, err
-		}
-		h.conn = conn
+	if err := h.connect(ctx); err != nil {
+		return nil, err
 	}
 	return h.svc.beat(ctx, h.conn, member)
+}
+
+// lookAround is a Watcher's look, over the same connection.
+func (h *Heartbeat) lookAround(ctx context.Context) ([]db.LookAroundRow, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.connect(ctx); err != nil {
+		return nil, err
+	}
+	return db.New(h.conn).LookAround(ctx)
+}
+
+func (h *Heartbeat) connect(ctx context.Context) error {
+	if h.closed {
+		return errHeartClosed
+	}
+	if h.conn != nil && !h.conn.IsClosed() {
+		return nil
+	}
+	conn, err := db.Connect(ctx, h.url, "adit beat")
+	if err == nil {
+		h.conn = conn
+	}
+	return err
 }
 
 func (svc *Service) beat(ctx context.Context, conn *pgx.Conn, member uuid.UUID) ([]HeldTask, error) {
@@ -174,41 +191,6 @@ func (svc *Service) Peers(ctx context.Context, own string) ([]Peer, error) {
 		list[i] = Peer{row}
 	}
 	return list, err
-}
-
-// SeenBeat is when a member's beat was first seen at a value, by this process's monotonic clock.
-type SeenBeat struct {
-	Beat int64
-	At   time.Time
-}
-
-// Watch looks at the beats of the other members and fences those that stood still for a whole lease by this process's
-// own clock. seen is kept by the caller from one call to the next, and must be emptied after any time in which this
-// member itself could not see the database.
-func (svc *Service) Watch(ctx context.Context, self uuid.UUID, seen map[uuid.UUID]SeenBeat, lease time.Duration) error {
-	members, err := svc.Q.AliveMembers(ctx)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
-		last, known := seen[m.ID]
-		if m.ID == self || known && last.Beat == m.Beat && time.Since(last.At) < lease {
-			continue
-		}
-		if !known || last.Beat != m.Beat {
-			seen[m.ID] = SeenBeat{Beat: m.Beat, At: time.Now()}
-			continue
-		}
-		fenced, err := svc.Q.FenceMember(ctx, db.FenceMemberParams{ID: m.ID, Beat: m.Beat})
-		if err != nil {
-			return err
-		}
-		if fenced > 0 {
-			svc.Log.WarnContext(ctx, "a member stopped beating and was fenced", "member", m.ID, "name", m.Name)
-		}
-		delete(seen, m.ID)
-	}
-	return svc.Tidy(ctx)
 }
 
 // Tidy gives back what members left behind that were fenced before they could do so themselves.

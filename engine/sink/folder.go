@@ -46,6 +46,7 @@ type Folder struct {
 	modalities []string  // of the study
 	days       jobs.Days // in which a mass transfer found the study
 	room       *quota    // of the folder's quota; nil: it has none
+	guard      func() error
 
 	root      *os.Root
 	foldsCase bool // the file system takes names for the same that differ in case alone
@@ -161,6 +162,9 @@ func (s *Folder) place(part, name string, o *Outgoing) (replaced int64, err erro
 		}
 	default:
 		replaced = info.Size()
+	}
+	if err := s.guard(); err != nil { // another process may be writing the same file
+		return 0, err
 	}
 	if err := s.root.Rename(part, name); err != nil {
 		return 0, s.failed("a file can't be renamed", err)

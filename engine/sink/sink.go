@@ -85,7 +85,10 @@ type Sink interface {
 // limit in MB/s.
 func (svc *Service) Of(n nodes.DICOMNode, h lease.Held, j jobs.Job, crept *atomic.Int64) Sink {
 	if n.Folder != nil {
-		return &Folder{svc: svc, held: h, name: n.Name, folder: n.Folder, job: j, room: svc.quota(n)}
+		return &Folder{
+			svc: svc, held: h, name: n.Name, folder: n.Folder, job: j, room: svc.quota(n),
+			guard: svc.Door.Guard(h.Member),
+		}
 	}
 	return &Server{peer: svc.nodes.Peer(n), pace: svc.Paces.Server(n.ID), crept: crept}
 }

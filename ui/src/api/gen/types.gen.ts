@@ -430,6 +430,81 @@ export type CleanedUp = {
     task_log_lines: number;
 };
 
+export type ClusterMember = {
+    /**
+     * Where other members reach it; absent: it is alone.
+     */
+    address?: string;
+    /**
+     * Whether it takes tasks of every folder.
+     */
+    any_folder: boolean;
+    /**
+     * Associations that it has, or may open.
+     */
+    associations: number;
+    /**
+     * Seconds since it last told the database that it lives.
+     */
+    beat: number;
+    /**
+     * Tasks that it may run at once unless a schedule, its roles or somebody who drains it says otherwise.
+     */
+    configured_workers: number;
+    /**
+     * Where they bring and fetch instances.
+     */
+    data_address?: string;
+    /**
+     * Whether it runs no more tasks, because somebody wants that.
+     */
+    draining: boolean;
+    /**
+     * Why it counts no longer: left: it ended in order; silent: it said for a whole lease no more that it lives, and others took its tasks over; replaced: another process was started in its data directory. Absent: it counts.
+     */
+    ended?: 'left' | 'silent' | 'replaced';
+    /**
+     * Since when. It is shown for an hour.
+     */
+    ended_at?: string;
+    /**
+     * Else the folders that it sees, by name.
+     */
+    folders: Array<string>;
+    /**
+     * Of the process; another one after each start, and after each time that it lost its leases.
+     */
+    id: string;
+    /**
+     * Of the member: that of its machine, unless it was started with another one.
+     */
+    name: string;
+    /**
+     * Those in effect.
+     */
+    roles: Array<'web' | 'worker' | 'receiver'>;
+    /**
+     * When it became a member.
+     */
+    started_at: string;
+    /**
+     * Roles that it was started with.
+     */
+    started_roles: Array<'web' | 'worker' | 'receiver'>;
+    /**
+     * Tasks that it runs.
+     */
+    tasks: number;
+    /**
+     * Version of ADIT.
+     */
+    version: string;
+    /**
+     * Tasks that it may run at once now.
+     */
+    workers: number;
+};
+
 export type Confirmation = {
     /**
      * The password of the account whose session this is.
@@ -1822,6 +1897,28 @@ export type Member = {
     username: string;
 };
 
+export type MemberChange = {
+    /**
+     * Of those that they were started with; none named: all of them.
+     */
+    roles: Array<'web' | 'worker' | 'receiver'>;
+};
+
+export type MemberSettings = {
+    /**
+     * Whether they run no more tasks.
+     */
+    draining: boolean;
+    /**
+     * Of the members.
+     */
+    name: string;
+    /**
+     * Of those that they were started with; none named: all of them.
+     */
+    roles: Array<'web' | 'worker' | 'receiver'>;
+};
+
 export type MissingInstance = {
     /**
      * Why it is missing.
@@ -2434,6 +2531,21 @@ export type PageAuditEntry = {
      * What there is on this page, in the order of the list.
      */
     items: Array<AuditEntry>;
+    /**
+     * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
+     */
+    next_cursor?: string;
+    /**
+     * There is more than the items: on the next page, or, of a search, by other criteria or a higher limit.
+     */
+    truncated: boolean;
+};
+
+export type PageClusterMember = {
+    /**
+     * What there is on this page, in the order of the list.
+     */
+    items: Array<ClusterMember>;
     /**
      * Give it as cursor to get the next page; absent on the last one, and where there are no pages.
      */
@@ -6677,6 +6789,261 @@ export type RemarkBatchResponses = {
 };
 
 export type RemarkBatchResponse = RemarkBatchResponses[keyof RemarkBatchResponses];
+
+export type ListClusterMembersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v1/cluster/members';
+};
+
+export type ListClusterMembersErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ListClusterMembersError = ListClusterMembersErrors[keyof ListClusterMembersErrors];
+
+export type ListClusterMembersResponses = {
+    /**
+     * OK
+     */
+    200: PageClusterMember;
+};
+
+export type ListClusterMembersResponse = ListClusterMembersResponses[keyof ListClusterMembersResponses];
+
+export type ChangeMemberData = {
+    body: MemberChange;
+    path: {
+        /**
+         * Name of the members of the cluster: that of the machine that they run on.
+         */
+        member: string;
+    };
+    query?: never;
+    url: '/api/v1/cluster/members/{member}';
+};
+
+export type ChangeMemberErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * The body came too slowly.
+     */
+    408: Problem;
+    /**
+     * It can't be done as things are now; `detail` says what is in the way.
+     */
+    409: Problem;
+    /**
+     * The body is too large, or holds too many values.
+     */
+    413: Problem;
+    /**
+     * The body is in a form that is not taken here: another media type, another character set than UTF-8, or compressed.
+     */
+    415: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ChangeMemberError = ChangeMemberErrors[keyof ChangeMemberErrors];
+
+export type ChangeMemberResponses = {
+    /**
+     * OK
+     */
+    200: MemberSettings;
+};
+
+export type ChangeMemberResponse = ChangeMemberResponses[keyof ChangeMemberResponses];
+
+export type DrainMemberData = {
+    body?: never;
+    path: {
+        /**
+         * Name of the members of the cluster: that of the machine that they run on.
+         */
+        member: string;
+    };
+    query?: never;
+    url: '/api/v1/cluster/members/{member}:drain';
+};
+
+export type DrainMemberErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type DrainMemberError = DrainMemberErrors[keyof DrainMemberErrors];
+
+export type DrainMemberResponses = {
+    /**
+     * OK
+     */
+    200: MemberSettings;
+};
+
+export type DrainMemberResponse = DrainMemberResponses[keyof DrainMemberResponses];
+
+export type ResumeMemberData = {
+    body?: never;
+    path: {
+        /**
+         * Name of the members of the cluster: that of the machine that they run on.
+         */
+        member: string;
+    };
+    query?: never;
+    url: '/api/v1/cluster/members/{member}:resume';
+};
+
+export type ResumeMemberErrors = {
+    /**
+     * The request can't be read: its body is cut off or badly encoded, its address is not valid text, or two headers contradict each other.
+     */
+    400: Problem;
+    /**
+     * Nobody is logged in: there is no valid token or session, or the password is wrong.
+     */
+    401: Problem;
+    /**
+     * The caller may not do this, the password has to be given again (`password_needed`), or a page of another site sent the request.
+     */
+    403: Problem;
+    /**
+     * It does not exist, or it is somebody else's.
+     */
+    404: Problem;
+    /**
+     * ADIT is not served under the host name of this request.
+     */
+    421: Problem;
+    /**
+     * A parameter or a property has a value that can't be used; `errors` says which.
+     */
+    422: Problem;
+    /**
+     * Too many requests at once or within a time; `Retry-After` says when to try again.
+     */
+    429: Problem;
+    /**
+     * ADIT failed by a fault of its own; the log has more under `request_id`.
+     */
+    500: Problem;
+    /**
+     * ADIT, its database or a DICOM server can't do this now, or ADIT is under maintenance; `Retry-After` says when to try again, if that is known.
+     */
+    503: Problem;
+};
+
+export type ResumeMemberError = ResumeMemberErrors[keyof ResumeMemberErrors];
+
+export type ResumeMemberResponses = {
+    /**
+     * OK
+     */
+    200: MemberSettings;
+};
+
+export type ResumeMemberResponse = ResumeMemberResponses[keyof ResumeMemberResponses];
 
 export type ListFoldersData = {
     body?: never;
