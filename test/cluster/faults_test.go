@@ -7,6 +7,7 @@ package cluster
 import (
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -283,7 +284,7 @@ func TestClusterFaults(t *testing.T) {
 	happens(t, newFaulty(t, seedOf(t, 1), faultyLease), len(faults))
 }
 
-// happens lets so many faults happen, one after the other.
+// happens lets so many faults happen, one after the other; with ADIT_FAULT only those whose names contain that.
 func happens(t *testing.T, f *faulty, times int) {
 	t.Helper()
 	var order []int
@@ -294,6 +295,9 @@ func happens(t *testing.T, f *faulty, times int) {
 	}
 	for i, which := range order[:times] {
 		fault := faults[which]
+		if only := os.Getenv("ADIT_FAULT"); only != "" && !strings.Contains(fault.name, only) {
+			continue
+		}
 		began := time.Now()
 		t.Logf("fault %d: %s", i+1, fault.name)
 		f.start(uint64(10_000 + 100*i))

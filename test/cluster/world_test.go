@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -154,15 +155,35 @@ func (c *cluster) requireSuccess(jobs []client.Job, studies []*phantom.Study) {
 		instances[s.StudyInstanceUID] = len(s.Instances())
 	}
 	for _, job := range jobs {
-		await(t, "the end of job "+strconv.FormatInt(job.ID, 10), func() bool {
-			now, err := c.anyone().Jobs.Get(t.Context(), job.ID)
-			return err == nil && client.Final(now.Status)
-		})
+		c.awaitFinal(job.ID)
 		for task, err := range c.anyone().Tasks.List(t.Context(), job.ID, client.TaskFilter{}) {
 			require.NoError(t, err)
 			require.Equal(t, client.Success, task.Status, "task %d: %s", task.ID, task.Message)
 			require.Zero(t, task.Failures, "task %d: %s", task.ID, task.Message)
 			require.Equal(t, instances[task.StudyInstanceUID], task.Delivered, "task %d: %s", task.ID, task.Message)
+		}
+	}
+}
+
+// awaitFinal waits until a job has ended; members may be away.
+func (c *cluster) awaitFinal(job int64) {
+	c.t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.After(deadline); ; {
+		if now, err := c.anyone().Jobs.Get(c.t.Context(), job); err == nil && client.Final(now.Status) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-end:
+			for task, err := range c.anyone().Tasks.List(c.t.Context(), job, client.TaskFilter{}) {
+				require.NoError(c.t, err)
+				if task.EndedAt == nil {
+					c.t.Logf("task %d is %s: %q %q", task.ID, task.Status, task.WhyWaiting, task.Message)
+				}
+			}
+			c.t.Fatalf("job %d did not end", job)
 		}
 	}
 }
