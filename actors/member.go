@@ -98,6 +98,9 @@ func Start(cfg Config) (*Member, error) {
 	}
 	cfg.Engine.Retrieve.SetInbox(m.inbox)
 	s := &supervisor{cfg: cfg, log: cfg.Log, heart: cfg.Engine.Lease.NewHeartbeat(cfg.DatabaseURL), member: m}
+	if cfg.Engine.Lease.Config.Cluster {
+		s.sight = cfg.Engine.Nodes.NewSight()
+	}
 	props := actor.PropsFromProducer(
 		func() actor.Actor { return s }, actor.WithSupervisor(s), actor.WithGuardian(stopAlways{}),
 	)
@@ -160,6 +163,7 @@ func (m *Member) startPeers(cfg Config) error {
 		}
 	})
 	m.peers, m.inbox.told = p, p
+	cfg.Engine.SetFiles(files{p})
 	m.endPeers = func() {
 		cancel()
 		p.remote.Close()

@@ -32,6 +32,12 @@ type (
 		err     error
 		after   error // of what is done with each beat
 	}
+	seen struct {
+		member  uuid.UUID
+		folders []int64 // that it sees
+		changed bool
+		err     error
+	}
 	look   struct{} // time to look at the other members
 	looked struct {
 		watcher *lease.Watcher // as which incarnation, and since when

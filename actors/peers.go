@@ -40,14 +40,6 @@ type Cluster struct {
 	Stores        map[uuid.UUID]Store // of files on this member's disk
 }
 
-// Store is a folder of files on the disk of one member.
-type Store interface {
-	// Open opens a file for reading; fs.ErrNotExist: there is none.
-	Open(name string) (io.ReadCloser, error)
-	// Remove removes a file. One that is gone already is no error.
-	Remove(name string) error
-}
-
 const (
 	peersEvery  = time.Second     // who is there is asked this often
 	movesEvery  = 5 * time.Second // and what they expect

@@ -17,6 +17,7 @@ import (
 
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/engine/nodes"
 )
 
 // supervisor is the actor of this member: it claims tasks for its free workers, runs one actor per task, keeps the
@@ -41,6 +42,10 @@ type supervisor struct {
 	// the database says that we run it, and we don't; lost if it stays so for two beats
 	strays                         map[lease.Held]bool
 	registering, beating, claiming bool // each has at most one under way
+
+	sight   *nodes.Sight // of folders; nil: not in a cluster
+	seeing  bool         // at most one look is under way
+	folders []int64      // as the database knows them; nil: not yet
 
 	again    bool  // a wake came while a claim was under way
 	roomFor  int64 // the task for which room was made last
@@ -71,6 +76,7 @@ func (s *supervisor) Receive(c actor.Context) {
 	case tick:
 		s.renew(c)
 		s.beat(c)
+		s.seeFolders(c)
 		s.steer(c)
 		s.probe(c)
 		s.claim(c)
@@ -80,6 +86,8 @@ func (s *supervisor) Receive(c actor.Context) {
 		s.look(c)
 	case looked:
 		s.onLooked(c, m)
+	case seen:
+		s.onSeen(c, m)
 	case wake:
 		s.claim(c)
 	case claimed:
@@ -156,8 +164,10 @@ func (s *supervisor) onRegistered(c actor.Context, m registered) {
 	s.extend()
 	s.ctx, s.fence = context.WithCancelCause(context.Background())
 	s.member.setRegistered()
+	s.folders = nil
 	s.stopIfDone(c)
 	s.look(c)
+	s.seeFolders(c)
 	s.steer(c) // then it claims: limits in MB/s hold for the first task, too
 }
 
@@ -259,6 +269,38 @@ func (s *supervisor) fencedByOther(c actor.Context) {
 
 // extend lets this incarnation write until it would have to fence itself.
 func (s *supervisor) extend() { s.cfg.Engine.Lease.Door.Extend(s.id, s.lastOK.Add(s.cfg.deadline())) }
+
+// seeFolders finds out which folders this member sees: in a cluster it takes tasks of these alone.
+func (s *supervisor) seeFolders(c actor.Context) {
+	if s.sight == nil || s.id == uuid.Nil || s.seeing {
+		return
+	}
+	s.seeing = true
+	id, e, sight, known, within := s.id, s.cfg.Engine, s.sight, s.folders, s.cfg.Lease
+	s.do(c, func() any {
+		ctx, cancel := context.WithTimeout(context.Background(), within)
+		defer cancel()
+		m := seen{member: id}
+		if m.folders, m.err = sight.Look(ctx); m.err == nil && (known == nil || !slices.Equal(m.folders, known)) {
+			m.changed = true
+			m.err = e.Lease.SetFolders(ctx, id, m.folders)
+		}
+		return m
+	})
+}
+
+func (s *supervisor) onSeen(c actor.Context, m seen) {
+	s.seeing = false
+	switch {
+	case m.member != s.id:
+		s.seeFolders(c)
+	case m.err != nil:
+		s.log.Warn("this member can't say which folders it sees, trying again at the next beat", "err", m.err)
+	case m.changed:
+		s.folders = m.folders
+		s.claim(c)
+	}
+}
 
 // lapsed fences ourselves if it could not be said for too long that we live.
 func (s *supervisor) lapsed(c actor.Context) bool {

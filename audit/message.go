@@ -112,6 +112,7 @@ var (
 // them, such as jobs, have no event in the standard; the log alone has them.
 var alerts = map[string]coded{
 	"server": typeNetwork, "folder": typeNetwork, "schedule": typeNetwork, "workers": typeSoftware,
+	"member":  typeSoftware,
 	"project": typeSecurity, "profile": typeSecurity, "linkage": typeRestricted,
 	"settings": typeSoftware, "announcement": typeSoftware, "mail": typeSoftware,
 	"group": typeSecurityRoles, "rights": typeSecurityRoles, "access": typeSecurityRoles,

@@ -202,7 +202,7 @@ func everyKind(t *testing.T, pool *pgxpool.Pool) {
 		require.NoError(t, audit.Record(t.Context(), q, audit.Entry{Action: action, Object: "node here"}))
 	}
 	for _, action := range []string{
-		"server.change", "folder.change", "schedule.change", "workers.change",
+		"server.change", "folder.change", "schedule.change", "workers.change", "member.drain",
 		"project.change", "profile.create", "linkage.read", "settings.change",
 		"announcement.change", "mail.retry", "group.change", "access.change", "user.change",
 		"me.change", "token.revoke", "password.change", "registration.refuse",
@@ -268,7 +268,7 @@ func TestMessages(t *testing.T) {
 	require.Equal(t, map[string]int{
 		"Begin Transferring DICOM Instances": 1, "DICOM Instances Transferred": 3,
 		"Export": 1, "Query": 1, "Audit Log Used": 1, "User Authentication": 3,
-		"Application Activity": 2, "Security Alert": 17,
+		"Application Activity": 2, "Security Alert": 18,
 	}, events)
 	require.Len(t, files, sealed-1, "jobs have no event in the standard")
 

@@ -33,14 +33,14 @@ type ClusterMember struct {
 	Address           string     `json:"address,omitempty" doc:"Where other members reach it; absent: it is alone." example:"adit1:7201"`
 	DataAddress       string     `json:"data_address,omitempty" doc:"Where they bring and fetch instances." example:"adit1:7202"`
 	StartedAt         time.Time  `json:"started_at" doc:"When it became a member." example:"2026-11-23T09:00:00Z"`
-	Beat              float64    `json:"beat" doc:"Seconds since it last told the database that it lives." example:"1.4"`
+	Beat              float64    `json:"beat" doc:"Seconds since it last told the database that it is alive." example:"1.4"`
 	Tasks             int        `json:"tasks" doc:"Tasks that it runs." example:"3"`
 	Workers           int        `json:"workers" doc:"Tasks that it may run at once now." example:"8"`
 	ConfiguredWorkers int        `json:"configured_workers" doc:"Tasks that it may run at once unless a schedule, its roles or somebody who drains it says otherwise." example:"8"`
 	Associations      int        `json:"associations" doc:"Associations that it has, or may open." example:"6"`
 	AnyFolder         bool       `json:"any_folder" doc:"Whether it takes tasks of every folder."`
 	Folders           []string   `json:"folders" doc:"Else the folders that it sees, by name." example:"archive"`
-	Ended             string     `json:"ended,omitempty" enum:"left,silent,replaced" doc:"Why it counts no longer: left: it ended in order; silent: it said for a whole lease no more that it lives, and others took its tasks over; replaced: another process was started in its data directory. Absent: it counts." example:"left"`
+	Ended             string     `json:"ended,omitempty" enum:"left,silent,replaced" doc:"Why it counts no longer: left: it ended in order; silent: it did not tell the database for a whole lease that it is alive, and others took over its tasks; replaced: another process was started in its data directory. Absent: it counts." example:"left"`
 	EndedAt           *time.Time `json:"ended_at,omitempty" doc:"Since when. It is shown for an hour." example:"2026-11-23T10:00:00Z"`
 }
 

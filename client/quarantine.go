@@ -35,7 +35,7 @@ type QuarantinedObject struct {
 	TransferSyntaxUID string    `json:"transfer_syntax_uid" doc:"Transfer Syntax UID, which says how it is encoded." example:"1.2.840.10008.1.2.1"`
 	Bytes             int64     `json:"bytes" doc:"Size of the file." example:"524288"`
 	ArrivedAt         time.Time `json:"arrived_at" doc:"When it came in." example:"2026-11-23T08:15:30Z"`
-	Here              bool      `json:"here" doc:"Its file is kept by the member that answers: only there it can be shown and released."`
+	Here              bool      `json:"here" doc:"Its file can be shown and released: the member of the cluster that keeps it is there."`
 	// Object is what the object says of itself; only where one is asked for.
 	Object *ObjectDescription `json:"object,omitempty" doc:"What the object says of itself; only where one is asked for."`
 }

@@ -4,7 +4,7 @@
 -- until one has a task that is due. The caps are those of this hour, kept in server_state; from caps_until on they are none. A server that
 -- has refused takes no more than its allowance, and once its probe_at has come one task beyond that, which is the trial. At a server that refused
 -- last, a study that was refused comes after all others.
--- A dry run needs nothing of its destination.
+-- A dry run needs nothing of its destination. A folder that the member doesn't see takes nothing from it.
 -- A task that moves no study, but asks its source for something, takes one association there and no study by a rate. Where the source is to be moved from, its side takes two slots: the second one is for the association over which the objects come back. At
 -- a cap of 1 there can be no second one, and the task begins without.
 -- A lonely task (tasks.alone) runs on a member that runs nothing else. If it is its turn and the member is busy, the member claims nothing, and the
@@ -24,6 +24,8 @@ WITH self AS MATERIALIZED (
            coalesce(t.alone_until > now(), false) AND EXISTS (SELECT FROM members m WHERE m.id = t.alone_member AND m.id <> $1 AND m.fenced_at IS NULL) AS others
     FROM tasks t
     WHERE t.alone AND t.status = 'pending'
+), unseen AS MATERIALIZED (
+    SELECT f.id FROM folders f JOIN members m ON m.id = $1 AND f.id <> ALL(m.folders)
 ), used AS MATERIALIZED (
     SELECT server_id, count(*) AS n
     FROM (
@@ -102,6 +104,7 @@ WITH self AS MATERIALIZED (
             WHERE EXISTS (SELECT FROM self)
               AND NOT EXISTS (SELECT FROM verify)
               AND j.active AND j.n_pending > 0 AND j.verified AND NOT j.paused AND NOT j.canceled
+              AND NOT EXISTS (SELECT FROM unseen WHERE unseen.id = j.destination_id AND NOT dry_run(j))
               AND (src.id IS NULL OR CASE WHEN j.outside_windows THEN src_room.outside ELSE src_room.free END >= side.need)
               AND (dst.id IS NULL OR CASE WHEN j.outside_windows THEN dst_room.outside ELSE dst_room.free END >= 1)
               AND (own.id IS NOT NULL OR coalesce(src_room.ready, true) AND coalesce(dst_room.ready, true))

@@ -12,13 +12,52 @@ import (
 	"github.com/google/uuid"
 )
 
+const foldersToSee = `-- name: FoldersToSee :many
+SELECT n.name, f.id, f.kind, f.path, f.quota_gb, f.warn_gb, f.marker, f.resolved FROM folders f JOIN dicom_nodes n ON n.id = f.id ORDER BY f.id
+`
+
+type FoldersToSeeRow struct {
+	Name   string
+	Folder Folder
+}
+
+// FoldersToSee gives what a member needs to find out which folders it sees.
+func (q *Queries) FoldersToSee(ctx context.Context) ([]FoldersToSeeRow, error) {
+	rows, err := q.db.Query(ctx, foldersToSee)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []FoldersToSeeRow{}
+	for rows.Next() {
+		var i FoldersToSeeRow
+		if err := rows.Scan(
+			&i.Name,
+			&i.Folder.ID,
+			&i.Folder.Kind,
+			&i.Folder.Path,
+			&i.Folder.QuotaGb,
+			&i.Folder.WarnGb,
+			&i.Folder.Marker,
+			&i.Folder.Resolved,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const forgetGone = `-- name: ForgetGone :exec
 WITH done AS (
     DELETE FROM chores c WHERE c.name ~ '^folder-[0-9]+$' AND NOT EXISTS (SELECT FROM folders f WHERE c.name = 'folder-' || f.id)
 )
 DELETE FROM warnings w
 WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
-   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.name)
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.data_dir_id)
 `
 
 // ForgetGone removes warnings and chores of folders and machines that are gone.
@@ -305,4 +344,40 @@ func (q *Queries) TakeRoom(ctx context.Context, arg TakeRoomParams) (int64, erro
 	var taken int64
 	err := row.Scan(&taken)
 	return taken, err
+}
+
+const unseenFolders = `-- name: UnseenFolders :many
+SELECT j.id AS job_id, n.name
+FROM jobs j
+JOIN folders f ON f.id = j.destination_id
+JOIN dicom_nodes n ON n.id = f.id
+WHERE j.id = ANY($1::bigint[]) AND NOT dry_run(j)
+  AND NOT EXISTS (SELECT FROM members m
+                  WHERE m.fenced_at IS NULL AND (m.folders IS NULL OR 'worker' = ANY(m.roles) AND f.id = ANY(m.folders)))
+`
+
+type UnseenFoldersRow struct {
+	JobID int64
+	Name  string
+}
+
+// UnseenFolders gives those of jobs whose destination is a folder that no member of the cluster sees, with its name.
+func (q *Queries) UnseenFolders(ctx context.Context, ids []int64) ([]UnseenFoldersRow, error) {
+	rows, err := q.db.Query(ctx, unseenFolders, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []UnseenFoldersRow{}
+	for rows.Next() {
+		var i UnseenFoldersRow
+		if err := rows.Scan(&i.JobID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -354,8 +354,8 @@ func (q *Queries) PutMemberSettings(ctx context.Context, arg PutMemberSettingsPa
 }
 
 const registerMember = `-- name: RegisterMember :exec
-INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max, folders)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 `
 
 type RegisterMemberParams struct {
@@ -370,6 +370,7 @@ type RegisterMemberParams struct {
 	Version   string
 	SchemaMin int64
 	SchemaMax int64
+	Folders   []int64
 }
 
 func (q *Queries) RegisterMember(ctx context.Context, arg RegisterMemberParams) error {
@@ -385,6 +386,7 @@ func (q *Queries) RegisterMember(ctx context.Context, arg RegisterMemberParams) 
 		arg.Version,
 		arg.SchemaMin,
 		arg.SchemaMax,
+		arg.Folders,
 	)
 	return err
 }
@@ -437,6 +439,20 @@ func (q *Queries) RolesOfMembers(ctx context.Context) ([]RolesOfMembersRow, erro
 	return items, nil
 }
 
+const setFoldersOfMember = `-- name: SetFoldersOfMember :exec
+UPDATE members SET folders = $2::bigint[] WHERE id = $1
+`
+
+type SetFoldersOfMemberParams struct {
+	ID      uuid.UUID
+	Folders []int64
+}
+
+func (q *Queries) SetFoldersOfMember(ctx context.Context, arg SetFoldersOfMemberParams) error {
+	_, err := q.db.Exec(ctx, setFoldersOfMember, arg.ID, arg.Folders)
+	return err
+}
+
 const wantedOfMember = `-- name: WantedOfMember :one
 SELECT m.roles, s.roles AS wanted, coalesce(s.draining, false)::boolean AS draining, w.schedule, schedule_now()::timestamptz AS now
 FROM members m
@@ -465,4 +481,29 @@ func (q *Queries) WantedOfMember(ctx context.Context, id uuid.UUID) (WantedOfMem
 		&i.Now,
 	)
 	return i, err
+}
+
+const whoSees = `-- name: WhoSees :many
+SELECT name FROM members WHERE fenced_at IS NULL AND 'worker' = ANY(roles) AND (folders IS NULL OR $1::bigint = ANY(folders)) ORDER BY name
+`
+
+// WhoSees names the living members that see a folder and run tasks.
+func (q *Queries) WhoSees(ctx context.Context, folder int64) ([]string, error) {
+	rows, err := q.db.Query(ctx, whoSees, folder)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
+		}
+		items = append(items, name)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

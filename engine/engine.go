@@ -67,10 +67,11 @@ func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Lo
 	b := base.New(pool, who, doors, log, cfg)
 	e := &Engine{
 		base: b, Nodes: nodes.New(b), Projects: projects.New(b),
-		Receive: receive.New(b), Housekeeping: housekeeping.New(b), Feed: feed.New(b),
+		Receive: receive.New(b), Feed: feed.New(b),
 	}
 	e.Query, e.Jobs, e.Lease, e.Quarantine = query.New(b, e.Nodes), jobs.New(b, e.Nodes, e.Projects),
 		lease.New(b, e.Nodes), quarantine.New(b, e.Nodes)
+	e.Housekeeping = housekeeping.New(b, e.Nodes)
 	e.Retrieve = retrieve.New(b, e.Nodes, e.Receive)
 	e.Verify = verify.New(b, func() bool { return e.Retrieve.Inbox().Listens() })
 	e.Transfer = transfer.New(b, transfer.Rooms{
@@ -103,6 +104,9 @@ func (e *Engine) Run(
 
 // SetSignals connects the actors. It is called once, before the first request.
 func (e *Engine) SetSignals(s base.Signals) { e.base.Signals = s }
+
+// SetFiles connects the disks of other members. It is called once, before the first request.
+func (e *Engine) SetFiles(f base.Files) { e.base.Files = f }
 
 // Collectors returns the metrics of transfers, of the site and of associations, to be registered once.
 func (e *Engine) Collectors() []prometheus.Collector {

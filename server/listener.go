@@ -71,6 +71,9 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		); err != nil {
 			return nil, err
 		}
+		if s.cluster != nil {
+			s.cluster.Stores[r.Quarantine.ID()] = r.Quarantine
+		}
 	}
 	return r, nil
 }

@@ -168,7 +168,7 @@ func (s *server) start(ctx context.Context) error {
 		AETitle: s.cfg.Receiver.AETitle, PlainAETitle: s.cfg.Receiver.PlainAETitle,
 		ReceiverPort: port, ReceiverTLSPort: tlsPort,
 		ExcludedModalities: modalities(s.cfg.ExcludedModalities), Zone: zone,
-		FolderRoots: roots, DataDir: s.cfg.DataDir,
+		FolderRoots: roots, DataDir: s.cfg.DataDir, Cluster: s.cluster != nil,
 	})
 	s.metrics.MustRegister(db.PoolCollectors(s.pool)...)
 	s.metrics.MustRegister(s.people.Collectors()...)

@@ -32,10 +32,16 @@ func (s *server) startSite(ctx context.Context) error {
 			return err
 		}
 	}
+	dirID, err := dataDirID(s.cfg.DataDir)
+	if err != nil {
+		return err
+	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var all sync.WaitGroup
 	all.Go(func() {
-		s.engine.Housekeeping.RunChores(ctx, housekeeping.Chores{DataDir: s.cfg.DataDir, Member: s.name})
+		s.engine.Housekeeping.RunChores(
+			ctx, housekeeping.Chores{DataDir: s.cfg.DataDir, DirID: dirID, Member: s.name},
+		)
 	})
 	all.Go(func() { s.engine.Recurring.Keep(ctx) })
 	if mailer != nil {

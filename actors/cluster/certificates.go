@@ -29,6 +29,7 @@ type Certificates struct {
 	mu     sync.Mutex
 	looked time.Time
 	seen   [3]fs.FileInfo // the files as they were read last, whether they could be used or not
+	remind *time.Timer    // of its end
 }
 
 // credentials are one state of the files.
@@ -40,8 +41,9 @@ type credentials struct {
 
 const (
 	lookEvery = time.Second
-	// warnBefore is how long before its end somebody is told of it.
+	// warnBefore is how long before its end somebody is told of it, every day.
 	warnBefore = 30 * 24 * time.Hour
+	aDay       = 24 * time.Hour
 )
 
 // OpenCertificates reads a member's certificate and key, and the CAs that it believes. What could not be used between
@@ -97,28 +99,40 @@ func (c *Certificates) verify(s tls.ConnectionState, usage x509.ExtKeyUsage) err
 // Ends is when others no longer accept this member.
 func (c *Certificates) Ends() time.Time { return c.now().ends }
 
-// Tell says which certificate is in use, and warns if it ends soon. From then on, the log is also told when a changed
-// file is used, or can't be.
+// Tell says which certificate is in use. From then on the log is told each day if it ends soon, and when a changed file
+// is used or can't be.
 func (c *Certificates) Tell(log *slog.Logger) {
 	c.log.Store(log)
-	now := c.now()
-	names, ends := now.pair.Leaf.DNSNames, now.ends
-	switch left := time.Until(ends); {
+	if now := c.now(); time.Until(now.ends) >= warnBefore {
+		log.Info("cluster certificate", "names", now.pair.Leaf.DNSNames, "ends", now.ends)
+	}
+	c.warn()
+}
+
+// warn says that the certificate ends soon, if it does, and comes again a day later.
+func (c *Certificates) warn() {
+	now, log := c.now(), c.log.Load()
+	names := now.pair.Leaf.DNSNames
+	switch left := time.Until(now.ends); {
 	case left <= 0:
 		log.Warn(
 			"this member's cluster certificate has expired, and other members refuse it; "+
 				"make a new one with \"adit cluster cert\", it is used without a restart",
-			"names", names, "ends", ends, "file", c.certFile,
+			"names", names, "ends", now.ends, "file", c.certFile,
 		)
 	case left < warnBefore:
 		log.Warn(
 			"this member's cluster certificate ends soon; make a new one with \"adit cluster cert\", "+
 				"it is used without a restart",
-			"names", names, "ends", ends, "file", c.certFile,
+			"names", names, "ends", now.ends, "file", c.certFile,
 		)
-	default:
-		log.Info("cluster certificate", "names", names, "ends", ends)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.remind != nil {
+		c.remind.Stop()
+	}
+	c.remind = time.AfterFunc(aDay, c.warn)
 }
 
 // now returns what the files hold, if it can be used, else what they held before.

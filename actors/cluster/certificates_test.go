@@ -273,6 +273,8 @@ func TestExpired(t *testing.T) {
 	require.WithinDuration(t, time.Now().Add(24*time.Hour), c.Ends(), time.Hour)
 	c.Tell(slog.New(slog.NewTextHandler(&log, nil)))
 	require.Equal(t, 2, strings.Count(log.String(), "ends soon"))
+	c.warn() // a day later
+	require.Equal(t, 3, strings.Count(log.String(), "ends soon"))
 }
 
 // TestRenewal: a listener and a caller go on, and use what was replaced; what can't be used changes nothing.

@@ -132,14 +132,14 @@ func printStatus(to stdio.Writer, s status) error {
 	w := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "MEMBER\tSTATE\tROLES\tTASKS\tASSOCIATIONS\tBEAT\tVERSION\tFOLDERS\tADDRESS\tSINCE")
 	for _, m := range s.Members {
-		tasks, beat := fmt.Sprintf("%d of %d", m.Tasks, m.Workers), fmt.Sprintf("%.0f s ago", m.Beat)
-		if m.Ended != "" {
-			tasks, beat = "-", "-"
+		tasks, beat, since := fmt.Sprintf("%d of %d", m.Tasks, m.Workers), fmt.Sprintf("%.0f s ago", m.Beat), m.StartedAt
+		if m.EndedAt != nil {
+			tasks, beat, since = "-", "-", *m.EndedAt
 		}
 		fmt.Fprintf(
 			w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", command.Printable(m.Name), stateOf(m), rolesOf(m), tasks,
 			m.Associations, beat, command.Printable(m.Version), foldersOf(m), orDash(command.Printable(m.Address)),
-			command.Stamp(m.StartedAt),
+			command.Stamp(since),
 		)
 	}
 	if err := w.Flush(); err != nil {
@@ -152,16 +152,13 @@ func printStatus(to stdio.Writer, s status) error {
 }
 
 func stateOf(m client.ClusterMember) string {
-	if m.Ended != "" {
-		how := map[string]string{
-			client.EndedLeft: "ended", client.EndedSilent: "lost", client.EndedReplaced: "started again",
-		}[m.Ended]
-		if m.EndedAt == nil {
-			return how
-		}
-		return how + " " + m.EndedAt.Local().Format(time.TimeOnly)
-	}
 	switch {
+	case m.Ended == client.EndedLeft:
+		return "ended"
+	case m.Ended == client.EndedSilent:
+		return "lost"
+	case m.Ended != "":
+		return "started again"
 	case silent(m):
 		return "silent"
 	case m.Draining && m.Tasks > 0:
@@ -209,8 +206,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		name := command.Printable(m.Name)
 		if m.Ended == client.EndedSilent {
 			if !slices.ContainsFunc(members, func(o client.ClusterMember) bool { return o.Name == m.Name && o.Ended == "" }) {
-				says = append(says, fmt.Sprintf("%s was lost: it told the database for a whole lease no more that it lives, and "+
-					"other members go on with its tasks. Look at its machine and at its log.", name))
+				says = append(says, fmt.Sprintf("%s was lost: it did not tell the database for a whole lease that it is alive, "+
+					"and other members took over its tasks. Check its machine and its log.", name))
 			}
 			continue
 		}
@@ -219,8 +216,8 @@ func warningsOf(members []client.ClusterMember) []string {
 		}
 		live++
 		if silent(m) {
-			says = append(says, fmt.Sprintf("%s told the database %.0f seconds ago for the last time that it lives. Look "+
-				"whether it runs, and whether it reaches the database.", name, m.Beat))
+			says = append(says, fmt.Sprintf("%s last told the database %.0f seconds ago that it is alive. Check whether it runs, "+
+				"and whether it reaches the database.", name, m.Beat))
 		}
 		workers = workers || m.Workers > 0
 		receivers = receivers || slices.Contains(m.Roles, client.RoleReceiver)

@@ -49,8 +49,8 @@ func TestStatus(t *testing.T) {
 		"two draining worker (not web,receiver) 1 of 0 0 1 s ago 1.0 a,b two:7201",
 		"three drained web,worker,receiver 0 of 0 0 1 s ago 1.0 all - ",
 		"four silent web,worker,receiver 0 of 8 0 31 s ago",
-		"five lost 09:01:02 web,worker,receiver - 0 - 1.0",
-		"six ended 09:01:02 web,worker,receiver - 0 -",
+		"five lost web,worker,receiver - 0 - 1.0 all five:7201 2026-11-01 09:01:02",
+		"six ended web,worker,receiver - 0 -",
 		"", "Look at four.",
 	} {
 		require.Contains(t, strings.Join(strings.Fields(lines[i]), " ")+" ", want)
@@ -75,7 +75,7 @@ func TestWarnings(t *testing.T) {
 		"none":               {nil, []string{"No member runs."}},
 		"lost":               {[]client.ClusterMember{member("one", nil), member("two", lost)}, []string{"two was lost"}},
 		"lost and back":      {[]client.ClusterMember{member("one", nil), member("two", lost), member("two", nil)}, nil},
-		"silent":             {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Beat = 16 })}, []string{"one told the database 16 seconds ago"}},
+		"silent":             {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Beat = 16 })}, []string{"one last told the database 16 seconds ago"}},
 		"nobody works":       {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Workers = 0 })}, []string{"No member runs tasks now"}},
 		"nobody receives":    {[]client.ClusterMember{member("one", func(m *client.ClusterMember) { m.Roles = []string{client.RoleWeb} })}, []string{"No member has the role receiver"}},
 		"different versions": {[]client.ClusterMember{member("one", nil), member("two", func(m *client.ClusterMember) { m.Version = "1.1" })}, []string{"different versions: 1.0, 1.1"}},

@@ -5,6 +5,20 @@ JOIN dicom_nodes n ON n.id = f.id
 JOIN folder_usage u ON u.folder_id = f.id
 ORDER BY f.id;
 
+-- FoldersToSee gives what a member needs to find out which folders it sees.
+-- name: FoldersToSee :many
+SELECT n.name, sqlc.embed(f) FROM folders f JOIN dicom_nodes n ON n.id = f.id ORDER BY f.id;
+
+-- UnseenFolders gives those of jobs whose destination is a folder that no member of the cluster sees, with its name.
+-- name: UnseenFolders :many
+SELECT j.id AS job_id, n.name
+FROM jobs j
+JOIN folders f ON f.id = j.destination_id
+JOIN dicom_nodes n ON n.id = f.id
+WHERE j.id = ANY(sqlc.arg(ids)::bigint[]) AND NOT dry_run(j)
+  AND NOT EXISTS (SELECT FROM members m
+                  WHERE m.fenced_at IS NULL AND (m.folders IS NULL OR 'worker' = ANY(m.roles) AND f.id = ANY(m.folders)));
+
 -- name: InsertFolderUsage :exec
 INSERT INTO folder_usage (folder_id) VALUES ($1);
 
@@ -69,7 +83,7 @@ WITH done AS (
 )
 DELETE FROM warnings w
 WHERE w.key ~ '^folder-' AND NOT EXISTS (SELECT FROM folders f WHERE split_part(w.key, '-', 2) = f.id::text)
-   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.name);
+   OR w.key ~ '^disk-' AND w.since < now() - interval '1 hour' AND NOT EXISTS (SELECT FROM members m WHERE m.fenced_at IS NULL AND w.key = 'disk-' || m.data_dir_id);
 
 -- name: SetResolved :exec
 UPDATE folders SET resolved = $2 WHERE id = $1;

@@ -1,6 +1,13 @@
 -- name: RegisterMember :exec
-INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11);
+INSERT INTO members (id, data_dir_id, name, roles, actor_addr, data_addr, workers, stores, version, schema_min, schema_max, folders)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
+-- name: SetFoldersOfMember :exec
+UPDATE members SET folders = sqlc.arg(folders)::bigint[] WHERE id = $1;
+
+-- WhoSees names the living members that see a folder and run tasks.
+-- name: WhoSees :many
+SELECT name FROM members WHERE fenced_at IS NULL AND 'worker' = ANY(roles) AND (folders IS NULL OR sqlc.arg(folder)::bigint = ANY(folders)) ORDER BY name;
 
 -- ListPeers gives the other members that can be called.
 -- name: ListPeers :many

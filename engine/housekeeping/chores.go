@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/adit-go/adit/db"
 )
 
@@ -17,6 +19,7 @@ import (
 // clean-up.
 type Chores struct {
 	DataDir string        // whose disk is watched as well; empty: none
+	DirID   uuid.UUID     // of that: members of one name may have several
 	Member  string        // the member's name, for warnings of its own disks
 	Pause   time.Duration // between two rounds; a minute
 }

@@ -29,17 +29,17 @@ const (
 // countFolders counts the files of the folders that this member sees, once a day each, and removes what nobody
 // finished.
 func (svc *Service) countFolders(ctx context.Context, _ Chores) error {
-	folders, err := svc.Q.ListFolders(ctx)
+	folders, err := svc.Q.FoldersToSee(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range folders {
-		if info, statErr := os.Stat(f.Path); statErr != nil || !info.IsDir() {
+		if !svc.nodes.Sees(f.Name, f.Folder) { // an empty mount point would count as an empty folder
 			continue
 		}
 		err = errors.Join(err,
-			svc.chore(ctx, nodes.FolderChore(f.ID), true, func(ctx context.Context, run *choreRun) (any, error) {
-				return svc.countFolder(ctx, f.ID, f.Path, run)
+			svc.chore(ctx, nodes.FolderChore(f.Folder.ID), true, func(ctx context.Context, run *choreRun) (any, error) {
+				return svc.countFolder(ctx, f.Folder.ID, f.Folder.Path, run)
 			}),
 		)
 	}
@@ -59,21 +59,29 @@ func (svc *Service) watch(ctx context.Context, c Chores) error {
 	if err != nil {
 		return err
 	}
+	places, err := svc.Q.FoldersToSee(ctx)
+	if err != nil {
+		return err
+	}
 	var seen []base.DiskFigures
 	watch := func(key, whose, folder, path string) {
 		free, size, ok := diskRoom(path)
 		if !ok {
-			return // this member doesn't see it
+			return
 		}
 		seen = append(seen, base.DiskFigures{Folder: folder, Free: free, Size: size})
 		err = errors.Join(err, svc.watchDisk(ctx, key, whose, free/gigabyte, settings.LowDiskGB))
 	}
 	for _, f := range folders {
 		err = errors.Join(err, svc.watchSize(ctx, f))
-		watch(fmt.Sprintf("folder-%d-disk", f.ID), "of the folder "+f.Name, f.Name, f.Path)
+	}
+	for _, f := range places {
+		if svc.nodes.Sees(f.Name, f.Folder) { // else it would be the disk of the mount point, and the warning would come and go
+			watch(fmt.Sprintf("folder-%d-disk", f.Folder.ID), "of the folder "+f.Name, f.Name, f.Folder.Path)
+		}
 	}
 	if c.DataDir != "" {
-		watch("disk-"+c.Member, "of ADIT's data directory on "+c.Member, "", c.DataDir)
+		watch("disk-"+c.DirID.String(), "of ADIT's data directory on "+c.Member, "", c.DataDir)
 	}
 	svc.Metrics.Disks.Put(seen)
 	return err

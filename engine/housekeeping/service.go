@@ -5,14 +5,16 @@ package housekeeping
 
 import (
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/nodes"
 )
 
 // Service of one engine. It is safe for concurrent use.
 type Service struct {
 	*base.Base
+	nodes *nodes.Service
 }
 
 // New returns the service of an engine.
-func New(b *base.Base) *Service {
-	return &Service{Base: b}
+func New(b *base.Base, ofNodes *nodes.Service) *Service {
+	return &Service{Base: b, nodes: ofNodes}
 }

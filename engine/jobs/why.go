@@ -35,16 +35,35 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	if err != nil {
 		return nil, err
 	}
+	unseen, err := svc.unseen(ctx, svc.Q.Planned(), []int64{job.ID})
+	if err != nil {
+		return nil, err
+	}
 	ahead := make(map[int64]db.AheadOfRow, len(places))
 	for _, place := range places {
 		ahead[place.ID] = place
 	}
 	for i := range tasks {
 		if t := &tasks[i]; t.Status == Pending {
-			t.Waiting = whyWaiting(own, job, t.Task, servers, placeOf(ahead[t.ID]), svc.Config.Zone)
+			t.Waiting = whyWaiting(
+				own, job, t.Task, servers, unseen[job.ID], placeOf(ahead[t.ID]), svc.Config.Zone,
+			)
 		}
 	}
 	return tasks, nil
+}
+
+// unseen returns for those of jobs whose destination is a folder that no member of the cluster sees the folder's name.
+func (svc *Service) unseen(ctx context.Context, q *db.Queries, jobs []int64) (map[int64]string, error) {
+	if !svc.Config.Cluster {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	rows, err := q.UnseenFolders(ctx, jobs)
+	folders := make(map[int64]string, len(rows))
+	for _, row := range rows {
+		folders[row.JobID] = row.Name
+	}
+	return folders, err
 }
 
 // place is where a task stands, or the tasks of a job.
@@ -77,9 +96,9 @@ func (w *Waiting) add(until time.Time, reason string) {
 }
 
 // whyWaiting returns everything that keeps a task from starting. What passes within moments is reported only if nothing
-// else does.
+// else does. unseen: the folder that no member sees.
 func whyWaiting(
-	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, ahead place, zone *time.Location,
+	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, unseen string, ahead place, zone *time.Location,
 ) (w Waiting) {
 	switch {
 	case !job.Verified:
@@ -102,6 +121,10 @@ func whyWaiting(
 	}
 	for _, s := range servers {
 		w.addServer(s, zone)
+	}
+	if unseen != "" {
+		w.add(time.Time{}, "no running member of the cluster sees the folder "+unseen+
+			"; mount its disk on one of them, or start a member that sees it")
 	}
 	if w.WhyWaiting == "" {
 		w.add(whyInARow(own, servers, ahead, zone))

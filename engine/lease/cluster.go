@@ -31,7 +31,7 @@ type Member struct {
 	ActorAddr  string // where others reach it; empty: it is no member of a cluster
 	DataAddr   string
 	StartedAt  time.Time
-	Beat       time.Duration // how long ago it last said that it lives
+	Beat       time.Duration // how long ago it last said that it is alive
 	Tasks      int           // that it runs
 	Workers    int           // tasks that it may run at once now
 	Configured int           // and as it was started

@@ -47,11 +47,15 @@ type Registration struct {
 func (svc *Service) Register(ctx context.Context, r Registration) (uuid.UUID, error) {
 	id := uuid.New()
 	var predecessors []uuid.UUID
+	var folders []int64 // it takes tasks of any
+	if svc.Config.Cluster {
+		folders = []int64{} // none before it has looked
+	}
 	err := svc.InTx(ctx, func(q *db.Queries) error {
 		err := q.RegisterMember(ctx, db.RegisterMemberParams{
 			ID: id, DataDirID: r.DataDirID, Name: r.Name, Roles: append([]string{}, r.Roles...), ActorAddr: r.ActorAddr,
 			DataAddr: r.DataAddr, Workers: int32(r.Workers), Stores: append([]uuid.UUID{}, r.Stores...),
-			Version: r.Version, SchemaMin: r.SchemaMin, SchemaMax: r.SchemaMax,
+			Version: r.Version, SchemaMin: r.SchemaMin, SchemaMax: r.SchemaMax, Folders: folders,
 		})
 		if err != nil {
 			return err
@@ -76,6 +80,11 @@ func (svc *Service) Register(ctx context.Context, r Registration) (uuid.UUID, er
 	}
 	svc.Door.SetMember(id)
 	return id, svc.Tidy(ctx)
+}
+
+// SetFolders says which folders a member of a cluster sees: it is given tasks of these alone.
+func (svc *Service) SetFolders(ctx context.Context, member uuid.UUID, folders []int64) error {
+	return svc.Q.SetFoldersOfMember(ctx, db.SetFoldersOfMemberParams{ID: member, Folders: folders})
 }
 
 // Deregister records that a member has ended in order and no longer holds anything.

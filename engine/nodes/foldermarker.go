@@ -218,6 +218,9 @@ func (svc *Service) checkMarker(ctx context.Context, root *os.Root, name string,
 // CheckFolderNode tries whether a folder is there, the one that was set up, and writable.
 func (svc *Service) CheckFolderNode(ctx context.Context, n DICOMNode) error {
 	root, err := svc.OpenFolder(ctx, n.Name, n.Folder)
+	if err != nil && svc.Config.Cluster && fault.DatabaseTrouble(err) == nil {
+		return svc.whoElseSees(ctx, n, err)
+	}
 	if err != nil {
 		return err
 	}

@@ -120,7 +120,11 @@ func (svc *Service) AddFolder(ctx context.Context, user people.User, f NewFolder
 		return DICOMNode{}, err
 	}
 	if err := CheckFolder(path, path); err != nil {
-		return DICOMNode{}, &refusal.Invalid{Field: "path", Reason: err.Error()}
+		reason := err.Error()
+		if svc.Config.Cluster {
+			reason += ". If only other members of the cluster see it, add it through one of them"
+		}
+		return DICOMNode{}, &refusal.Invalid{Field: "path", Reason: reason}
 	}
 	var id int64
 	err := svc.InTx(ctx, func(q *db.Queries) error {

@@ -126,6 +126,27 @@ func (q *Quarantine) Keep(in *dimse.Incoming, obj *stream.Object) (file uuid.UUI
 	return uuid.Nil, 0, false, err
 }
 
+// ID is what its folder is known by in the database, and to other members.
+func (q *Quarantine) ID() uuid.UUID { return q.id }
+
+// Open opens an instance's file; fs.ErrNotExist: there is none.
+func (q *Quarantine) Open(name string) (io.ReadCloser, error) {
+	file, err := uuid.Parse(name)
+	if err != nil {
+		return nil, fmt.Errorf("file %q: %w", name, os.ErrNotExist)
+	}
+	return os.Open(q.path(file))
+}
+
+// Remove removes an instance's file. One that is gone already is no error.
+func (q *Quarantine) Remove(name string) error {
+	file, err := uuid.Parse(name)
+	if err != nil {
+		return nil //nolint:nilerr // there is no such file
+	}
+	return q.remove(file)
+}
+
 func (q *Quarantine) path(file uuid.UUID) string {
 	return filepath.Join(q.dir, file.String()+quarantined)
 }

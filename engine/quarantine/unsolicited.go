@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -40,8 +41,8 @@ type UnsolicitedCount = db.UnsolicitedInstance
 // Quarantined is an instance in the quarantine.
 type Quarantined struct {
 	db.Quarantine
-	Here bool // its file is in the folder of this process
-	// What the instance says of itself; only where one is asked for, and its file is here.
+	Here bool // its file can be reached: it is in the folder of this process, or of a member that is there
+	// What the instance says of itself; only where one is asked for, and its file can be reached.
 	PatientID, PatientName, PatientBirthDate      string
 	StudyInstanceUID, StudyDate, StudyDescription string
 	SeriesInstanceUID, Modality, AccessionNumber  string
@@ -222,13 +223,17 @@ func (svc *Service) Quarantined(
 	rows, err := svc.Q.ListQuarantined(ctx, db.ListQuarantinedParams{Below: below, OfServer: server, Max: int32(limit)})
 	list := make([]Quarantined, len(rows))
 	for i, row := range rows {
-		list[i] = Quarantined{Quarantine: row, Here: svc.keepsHere(row)}
+		list[i] = Quarantined{Quarantine: row, Here: svc.reaches(row)}
 	}
 	return list, err
 }
 
 func (svc *Service) keepsHere(row db.Quarantine) bool {
 	return svc.quarantine != nil && svc.quarantine.id == row.Folder
+}
+
+func (svc *Service) reaches(row db.Quarantine) bool {
+	return svc.keepsHere(row) || svc.Files.Reaches(row.Folder)
 }
 
 func (svc *Service) quarantinedRow(
@@ -248,10 +253,10 @@ func (svc *Service) QuarantinedObject(ctx context.Context, user people.User, id 
 		return Quarantined{}, err
 	}
 	out := Quarantined{Quarantine: row}
-	if !svc.keepsHere(row) {
+	obj, done, err := svc.openQuarantined(ctx, row)
+	if errors.Is(err, base.ErrAway) {
 		return out, nil
 	}
-	obj, done, err := svc.openQuarantined(row)
 	if errors.Is(err, os.ErrNotExist) {
 		return Quarantined{}, refusal.NotFound(pgx.ErrNoRows, "quarantined instance", id)
 	}
@@ -274,9 +279,16 @@ func (svc *Service) QuarantinedObject(ctx context.Context, user people.User, id 
 	return out, nil
 }
 
-// openQuarantined opens an instance that is kept here. done must be called, if there is no error.
-func (svc *Service) openQuarantined(row db.Quarantine) (obj *stream.Object, done func(), err error) {
-	f, err := os.Open(svc.quarantine.path(row.File))
+// openQuarantined opens an instance, whichever member keeps it. done must be called, if there is no error.
+func (svc *Service) openQuarantined(ctx context.Context, row db.Quarantine) (
+	obj *stream.Object, done func(), err error,
+) {
+	var f io.ReadCloser
+	if svc.keepsHere(row) {
+		f, err = svc.quarantine.Open(row.File.String())
+	} else {
+		f, err = svc.Files.Open(ctx, row.Folder, row.File.String())
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("the instance's file can't be opened: %w", err)
 	}
@@ -290,7 +302,7 @@ func (svc *Service) openQuarantined(row db.Quarantine) (obj *stream.Object, done
 	}, nil
 }
 
-// DeleteQuarantined removes an instance from the quarantine. The file of another member goes at its next housekeeping.
+// DeleteQuarantined removes an instance from the quarantine. The file of a member that is away goes at its next housekeeping.
 func (svc *Service) DeleteQuarantined(ctx context.Context, user people.User, id int64) error {
 	row, err := svc.quarantinedRow(ctx, svc.Q, user, id)
 	if err != nil {
@@ -313,10 +325,16 @@ func (svc *Service) dropQuarantined(ctx context.Context, row db.Quarantine, entr
 		}
 		return audit.Record(ctx, q, entry)
 	})
-	if err != nil || !svc.keepsHere(row) {
+	switch {
+	case err != nil:
 		return err
+	case svc.keepsHere(row):
+		return svc.quarantine.remove(row.File)
 	}
-	return svc.quarantine.remove(row.File)
+	if err := svc.Files.Remove(ctx, row.Folder, row.File.String()); err != nil && !errors.Is(err, base.ErrAway) {
+		svc.Log.WarnContext(ctx, "the file of a quarantined instance goes later, at its own member", "err", err)
+	}
+	return nil
 }
 
 // ReleaseQuarantined sends an instance of the quarantine to a server, as it came, and removes it from the quarantine
@@ -342,8 +360,10 @@ func (svc *Service) ReleaseQuarantined(ctx context.Context, user people.User, id
 	); err != nil {
 		return err
 	}
-	if !svc.keepsHere(row) {
-		return &refusal.Conflict{Reason: "another member of the cluster keeps this instance's file; ask that one"}
+	if !svc.reaches(row) {
+		return &refusal.Conflict{
+			Reason: "the member of the cluster that keeps this instance's file is not running; start it, then try again",
+		}
 	}
 	object, err := svc.QuarantinedObject(ctx, user, id)
 	if err != nil {
@@ -359,7 +379,7 @@ func (svc *Service) ReleaseQuarantined(ctx context.Context, user people.User, id
 }
 
 func (svc *Service) sendQuarantined(ctx context.Context, row db.Quarantine, n nodes.DICOMNode) error {
-	obj, done, err := svc.openQuarantined(row)
+	obj, done, err := svc.openQuarantined(ctx, row)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/adit-go/adit/db"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/retrieve"
@@ -74,6 +75,7 @@ func (svc *Service) Run(
 	go r.heedHalt(ctx, cancel)
 	err := r.do(ctx, cancel)
 	r.delivering.booking.Wait()
+	err = r.heedStranded(ctx, err)
 	if cause := fault.Stopped(ctx); cause != nil {
 		err = cause
 	}
@@ -81,6 +83,28 @@ func (svc *Service) Run(
 	o.GiveBack = r.giveBack
 	kept = !errors.Is(err, fault.ErrFenced) // End gives them back
 	return o
+}
+
+// heedStranded has the task wait, and its attempts stay, if something is missing which arrived at another member that
+// could not bring it here.
+func (r *run) heedStranded(ctx context.Context, err error) error {
+	if r.Inv == nil || r.moves.Inbound == nil || err != nil && fault.PolicyOf(err) == fault.PolicyWait {
+		return err
+	}
+	if err == nil {
+		f := r.Instances.Judge(r.Inv, true, r.negotiation.Unsent, r.moves.NeverCame())
+		if f.Missing+f.Lacking+f.Undeliverable == 0 {
+			return nil
+		}
+	}
+	n, asked := r.svc.Q.Stranded(ctx, db.StrandedParams{TaskID: r.Held.TaskID, LeaseToken: r.Held.Token})
+	if asked != nil || n == 0 {
+		return err
+	}
+	return fault.Wait(
+		"%s arrived at another member of the cluster, which could not bring them to this one: the network between the "+
+			"members is interrupted, or a member was just stopped (see adit cluster status)", fault.Instances(int(n)),
+	)
 }
 
 // heedHalt ends a run that did not come to its end by itself, some time after it was told to end the retrieve in hand.

@@ -23,7 +23,7 @@ func (a *clusterRoutes) register() {
 		Method: http.MethodGet, Path: "/cluster/members", ID: "list-cluster-members", Tag: clusterTag,
 		Summary: "List the members of the cluster",
 		Description: "Shows every process of ADIT that shares the database: what it is for, how much it does, and when " +
-			"it last said that it lives. Of each name the last one that ended within the last hour is shown, too. " +
+			"it last said that it is alive. Of each name the last one that ended within the last hour is shown, too. " +
 			"There are no pages.",
 	}, a.listMembers)
 	for _, action := range []struct {

@@ -46,8 +46,8 @@ func (a *quarantineRoutes) register() {
 		Method: http.MethodGet, Path: "/quarantine/{id}",
 		ID: "get-quarantined", Tag: quarantineTag, Errors: []int{403, 404},
 		Summary: "Get an instance of the quarantine",
-		Description: "Shows one instance with what its header says of the patient and the study. Only the member " +
-			"of the cluster that keeps the file can show that; `here` tells.",
+		Description: "Shows one instance with what its header says of the patient and the study. In a cluster the " +
+			"file may be on the disk of another member; `here` tells whether that one is there.",
 	}, a.getQuarantined)
 	route.Handle(a.routes, route.Operation{
 		Method: http.MethodDelete, Path: "/quarantine/{id}", ID: "delete-quarantined",

@@ -4,6 +4,7 @@ package batch
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,47 @@ func TestRecurringMass(t *testing.T) {
 	require.Contains(t, r.Message, "It could not run:")
 	list := mails(t, n)
 	require.Contains(t, list[len(list)-1], "could not run")
+}
+
+// TestRecurringOfSeveral: however many processes see to what is due, there is one run, and one mail about its end.
+func TestRecurringOfSeveral(t *testing.T) {
+	t.Parallel()
+	n := harness.New(t, harness.Config{})
+	_, err := n.Pool.Exec(t.Context(), "UPDATE users SET mail = 'admin@example.org' WHERE id = $1", n.Admin.ID)
+	require.NoError(t, err)
+	members := []*harness.Member{n, n.Join(harness.Config{Idle: true}), n.Join(harness.Config{Idle: true})}
+	src := startPACS(t, pacs.Config{AETitle: "SRC"})
+	n.AddServer("source", "SRC", src.Addr(), nil)
+	n.AddServer("destination", "DST", src.Addr(), nil)
+	made, err := n.Engine.Recurring.Create(
+		t.Context(), n.Admin, recurring.Plan{At: 120}, recurring.Settings{Mass: &mass.Order{
+			Transfer: jobs.Transfer{Source: "source", Destination: "destination"},
+			First:    time.Now().UTC().AddDate(0, 0, -2), Filters: mass.Filters{{Modality: "CT"}},
+		}},
+	)
+	require.NoError(t, err)
+	tick := func() {
+		var all sync.WaitGroup
+		for _, m := range members {
+			all.Go(func() {
+				for range 5 {
+					if err := m.Engine.Recurring.Tick(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	_, err = n.Pool.Exec(t.Context(), "UPDATE recurrences SET next_at = now() WHERE id = $1", made.ID)
+	require.NoError(t, err)
+	tick()
+	list, err := n.Engine.Jobs.List(t.Context(), n.Admin, jobs.JobFilter{Limit: 10})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	n.Wait(list[0].ID)
+	tick()
+	require.Equal(t, []string{fmt.Sprintf("ADIT: recurring mass transfer %d found nothing new", made.ID)}, mails(t, n))
 }
 
 // TestRecurringQuery: each run gives what the ones before did not find.

@@ -88,6 +88,26 @@ func New(t testing.TB, cfg Config) *Member {
 	}
 	t.Cleanup(pool.Close)
 
+	who := people.New(pool, people.NewKey())
+	n := &Member{t: t, People: who, Pool: pool, URL: url}
+	var token string
+	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
+	n.Admin, err = who.Tokens.UserOf(ctx, token)
+	require.NoError(t, err)
+	n.begin(cfg)
+	return n
+}
+
+// Join starts another member on the same database. It is stopped when the test ends.
+func (n *Member) Join(cfg Config) *Member {
+	n.t.Helper()
+	other := &Member{t: n.t, People: n.People, Pool: n.Pool, URL: n.URL, Admin: n.Admin}
+	other.begin(cfg)
+	return other
+}
+
+func (n *Member) begin(cfg Config) {
+	n.t.Helper()
 	if cfg.Engine.RetryPauses == nil {
 		cfg.Engine.RetryPauses = []time.Duration{50 * time.Millisecond, 50 * time.Millisecond}
 	}
@@ -103,18 +123,12 @@ func New(t testing.TB, cfg Config) *Member {
 	if cfg.Lease == 0 {
 		cfg.Lease = 10 * time.Second // of a machine that does much at once; a beat is a fifth of it
 	}
-	who := people.New(pool, people.NewKey())
-	n := &Member{t: t, ReceiverAddr: "127.0.0.1:0", People: who, Pool: pool, URL: url, cfg: cfg, dataDir: uuid.New()}
-	var token string
-	require.NoError(t, who.Bootstrap(ctx, func(s string) error { token = s; return nil }))
-	n.Admin, err = who.Tokens.UserOf(ctx, token)
-	require.NoError(t, err)
-	t.Cleanup(n.checkWords)
-	n.Engine = engine.New(pool, who, door.NewDoor(pool), n.log(), cfg.Engine)
+	n.cfg, n.ReceiverAddr, n.dataDir = cfg, "127.0.0.1:0", uuid.New()
+	n.t.Cleanup(n.checkWords)
+	n.Engine = engine.New(n.Pool, n.People, door.NewDoor(n.Pool), n.log(), cfg.Engine)
 	if !cfg.Idle {
 		n.Start()
 	}
-	return n
 }
 
 // checkWords looks for patients in what tasks and their logs tell people.

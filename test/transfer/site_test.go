@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/dicom/pacs"
@@ -294,6 +295,47 @@ func TestLowDisk(t *testing.T) {
 	require.NoError(t, s.Engine.Nodes.Delete(t.Context(), s.Admin, n.ID))
 	s.chores()
 	require.EqualValues(t, 1, s.number("SELECT count(*) FROM warnings"), "of the folder nothing is left")
+	require.Zero(t, s.number("SELECT count(*) FROM chores WHERE name LIKE 'folder%'"))
+}
+
+// TestChoresOfSeveral: what is due once is done once, and told once, however many members do the housekeeping. Members
+// of one name have warnings of their own.
+func TestChoresOfSeveral(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	s.settings(func(p *people.Settings) { p.LowDiskGB = 1e6 })
+	s.exec("INSERT INTO chores (name, next_at) VALUES ('clean-up', 'epoch')")
+	var log testpeer.Buffer
+	var all sync.WaitGroup
+	for range 3 {
+		m := s.Join(harness.Config{Idle: true, Log: &log})
+		c := housekeeping.Chores{DataDir: t.TempDir(), DirID: uuid.New(), Member: "node1"}
+		all.Go(func() {
+			for range 3 {
+				if err := m.Engine.Housekeeping.DoChores(t.Context(), c); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	for _, chore := range []string{"clean-up", "folder-"} {
+		require.Equal(t, 1, strings.Count(log.String(), "chore="+chore), chore)
+	}
+	require.EqualValues(t, 1, s.number("SELECT sum(samples) FROM server_use WHERE server_id = (SELECT min(id) FROM servers)"))
+	require.EqualValues(
+		t, 1, s.number("SELECT count(*) FROM outbox WHERE subject = 'ADIT: little disk space of the folder disk'"),
+	)
+	require.EqualValues(t, 3, s.number("SELECT count(*) FROM outbox WHERE subject LIKE '%data directory on node1'"))
+}
+
+// TestChoresOfUnseenFolder: a member that sees another folder at the path, such as an empty mount point, neither counts
+// its files nor looks at its disk.
+func TestChoresOfUnseenFolder(t *testing.T) {
+	s := newSite(t, harness.Config{Idle: true})
+	require.NoError(t, os.Remove(filepath.Join(s.dir, marker)))
+	s.settings(func(p *people.Settings) { p.LowDiskGB = 1e6 })
+	s.chores()
+	require.Zero(t, s.number("SELECT count(*) FROM warnings"))
 	require.Zero(t, s.number("SELECT count(*) FROM chores WHERE name LIKE 'folder%'"))
 }
 

@@ -4,15 +4,21 @@ package transfer
 
 import (
 	"context"
+	"log/slog"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/adit-go/adit/actors"
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
+	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/engine/base"
+	"github.com/adit-go/adit/engine/door"
 	"github.com/adit-go/adit/engine/jobs"
+	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/schedule"
 	"github.com/adit-go/adit/test/harness"
@@ -117,6 +123,45 @@ func TestFewerWorkers(t *testing.T) {
 	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
 	requireOnce(t, dst, 30)
 	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
+}
+
+// TestDrain: the tasks of a member that is drained go on at another one where they stopped.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	reached := make(chan struct{}, 3)
+	n, src, dst, uids := threeHeldStudies(t, reached)
+	job := n.Transfer("source", "destination", uids...)
+	n.WaitFor(job.ID, func(j jobs.Job) bool { return j.NRunning == 3 && len(reached) == 3 })
+	beside(t, n, "other")
+	_, err := n.Engine.Lease.Drain(t.Context(), n.Admin, "test", true)
+	require.NoError(t, err)
+	require.Equal(t, jobs.Success, n.Wait(job.ID).Status)
+	requireOnce(t, dst, 30)
+	require.Zero(t, src.Recorder().Log().Lost, "each was ended politely")
+	tasks, err := n.Engine.Jobs.Tasks(t.Context(), n.Admin, job.ID, jobs.TaskFilter{Limit: 10})
+	require.NoError(t, err)
+	for _, task := range tasks {
+		require.Zero(t, task.Failures+task.Losses+task.Waits)
+	}
+}
+
+// beside starts another member on the same database, without a receiver.
+func beside(t *testing.T, n *harness.Member, name string) {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	member, err := actors.Start(actors.Config{
+		Engine: engine.New(n.Pool, n.People, door.NewDoor(n.Pool), log, base.Config{}), DatabaseURL: n.URL,
+		Lease: 10 * time.Second, Log: log,
+		Registration: lease.Registration{
+			DataDirID: uuid.New(), Name: name, Roles: []string{lease.RoleWorker}, Workers: 8, Version: "test",
+		},
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), harness.Deadline)
+		defer cancel()
+		require.NoError(t, member.Stop(ctx))
+	})
 }
 
 // claimHeld makes a job whose claim by the member has begun, and does not end before release.

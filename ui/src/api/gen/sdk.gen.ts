@@ -244,7 +244,7 @@ export const remarkBatch = <ThrowOnError extends boolean = true>(options: Option
 /**
  * List the members of the cluster
  *
- * Shows every process of ADIT that shares the database: what it is for, how much it does, and when it last said that it lives. Of each name the last one that ended within the last hour is shown, too. There are no pages. For staff.
+ * Shows every process of ADIT that shares the database: what it is for, how much it does, and when it last said that it is alive. Of each name the last one that ended within the last hour is shown, too. There are no pages. For staff.
  */
 export const listClusterMembers = <ThrowOnError extends boolean = true>(options?: Options<ListClusterMembersData, ThrowOnError>) => (options?.client ?? client).get<ListClusterMembersResponses, ListClusterMembersErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {
@@ -1439,7 +1439,7 @@ export const deleteQuarantined = <ThrowOnError extends boolean = true>(options: 
 /**
  * Get an instance of the quarantine
  *
- * Shows one instance with what its header says of the patient and the study. Only the member of the cluster that keeps the file can show that; `here` tells. For staff, with the permission quarantine.
+ * Shows one instance with what its header says of the patient and the study. In a cluster the file may be on the disk of another member; `here` tells whether that one is there. For staff, with the permission quarantine.
  */
 export const getQuarantined = <ThrowOnError extends boolean = true>(options: Options<GetQuarantinedData, ThrowOnError>) => (options.client ?? client).get<GetQuarantinedResponses, GetQuarantinedErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, {

@@ -444,7 +444,7 @@ export type ClusterMember = {
      */
     associations: number;
     /**
-     * Seconds since it last told the database that it lives.
+     * Seconds since it last told the database that it is alive.
      */
     beat: number;
     /**
@@ -460,7 +460,7 @@ export type ClusterMember = {
      */
     draining: boolean;
     /**
-     * Why it counts no longer: left: it ended in order; silent: it said for a whole lease no more that it lives, and others took its tasks over; replaced: another process was started in its data directory. Absent: it counts.
+     * Why it counts no longer: left: it ended in order; silent: it did not tell the database for a whole lease that it is alive, and others took over its tasks; replaced: another process was started in its data directory. Absent: it counts.
      */
     ended?: 'left' | 'silent' | 'replaced';
     /**
@@ -3206,7 +3206,7 @@ export type QuarantinedObject = {
      */
     calling_ae: string;
     /**
-     * Its file is kept by the member that answers: only there it can be shown and released.
+     * Its file can be shown and released: the member of the cluster that keeps it is there.
      */
     here: boolean;
     /**
