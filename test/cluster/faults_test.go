@@ -52,21 +52,24 @@ var faults = []fault{
 		m.thaw()
 	}},
 	{"members cut from each other", func(f *faulty) {
+		before := f.stranded()
 		for _, m := range f.members {
 			require.NoError(f.t, m.control.Silence())
 			require.NoError(f.t, m.data.Silence())
 		}
-		f.awaitProgress()
+		f.awaitStranded(before)
 		f.healAll()
 	}},
 	{"the channel to a member refused", func(f *faulty) {
+		before := f.stranded()
 		require.NoError(f.t, f.victim().data.Refuse())
-		f.awaitProgress()
+		f.awaitStranded(before)
 		f.healAll()
 	}},
 	{"messages to a member refused", func(f *faulty) {
+		before := f.stranded()
 		require.NoError(f.t, f.victim().control.Refuse())
-		f.awaitProgress()
+		f.awaitStranded(before)
 		f.healAll()
 	}},
 	{"a member cut from the database", func(f *faulty) {
@@ -104,6 +107,9 @@ var faults = []fault{
 		m.start()
 	}},
 }
+
+// unfinished counts the tasks that something is left to be done of.
+const unfinished = "SELECT count(*) FROM tasks WHERE status IN ('pending', 'in_progress')"
 
 // heldBy counts the tasks that members of a name run.
 const heldBy = "SELECT count(*) FROM tasks JOIN members ON lease_member = members.id WHERE members.name = $1"
@@ -195,8 +201,22 @@ func (f *faulty) awaitProgress() {
 	f.t.Helper()
 	after := f.sent() + 30
 	await(f.t, "progress", func() bool {
-		return f.sent() >= after || one[int](f.cluster, "SELECT count(*) FROM tasks WHERE status IN ('pending', 'in_progress')") == 0
+		return f.sent() >= after || one[int](f.cluster, unfinished) == 0
 	})
+}
+
+// stranded is how many C-MOVEs had instances that could not be brought to the member that waits for them.
+func (f *faulty) stranded() int {
+	return one[int](f.cluster, "SELECT count(*) FROM expectations WHERE stranded > 0")
+}
+
+// awaitStranded waits until there are more of them, or nothing is left to be done.
+func (f *faulty) awaitStranded(before int) {
+	f.t.Helper()
+	await(f.t, "an instance that can't be brought to its member", func() bool {
+		return f.stranded() > before || one[int](f.cluster, unfinished) == 0
+	})
+	f.t.Logf("%d C-MOVEs had instances that could not be brought to their members", f.stranded()-before)
 }
 
 // awaitFenced waits until others have taken a member's leases.
