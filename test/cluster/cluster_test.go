@@ -100,7 +100,7 @@ func (c *cluster) balance(from net.Conn) (net.Conn, error) {
 	err := errors.New("no member is alive")
 	for _, i := range order {
 		m := c.members[i]
-		if !m.in.Load() {
+		if !m.in.Load() || !m.receives {
 			continue
 		}
 		var to net.Conn
@@ -163,8 +163,10 @@ func (c *cluster) join() *member {
 	if c.proxy {
 		m.args = append(m.args, "--dicom-proxy", "127.0.0.1")
 	}
+	m.receives = true
 	if len(c.roles) > 0 {
-		m.args = append(m.args, "--roles", c.roles[len(c.members)])
+		roles := c.roles[len(c.members)]
+		m.args, m.receives = append(m.args, "--roles", roles), strings.Contains(roles, "receiver")
 	}
 	m.start()
 	c.mu.Lock()
