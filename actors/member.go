@@ -59,6 +59,7 @@ type Member struct {
 	receiverID *actor.PID
 	peers      *peers // nil: it is alone
 	endPeers   func()
+	crossed    *prometheus.CounterVec
 	roles      atomic.Pointer[[]string] // in effect; nil: as it was started
 
 	once       sync.Once
@@ -80,7 +81,10 @@ func Start(cfg Config) (*Member, error) {
 	if cfg.Lease == 0 {
 		cfg.Lease = defaultLease
 	}
-	m := &Member{done: make(chan struct{}), registered: make(chan struct{}), ticker: time.NewTicker(cfg.beatInterval())}
+	m := &Member{
+		done: make(chan struct{}), registered: make(chan struct{}), ticker: time.NewTicker(cfg.beatInterval()),
+		crossed: newCrossed(),
+	}
 	m.system = actor.NewActorSystem(
 		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
 		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
@@ -133,7 +137,7 @@ func (m *Member) listens() bool { return m.receiver != nil || m.peers != nil && 
 
 // startPeers opens the ways to and from the other members, before anything is claimed or received. They end last.
 func (m *Member) startPeers(cfg Config) error {
-	p := newPeers(*cfg.Cluster, cfg.Engine, cfg.Log)
+	p := newPeers(*cfg.Cluster, cfg.Engine, m.crossed, cfg.Log)
 	p.inbox, p.local = m.inbox, m
 	var err error
 	p.remote, err = cluster.Start(m.system, cluster.Config{
@@ -175,12 +179,9 @@ func (m *Member) startPeers(cfg Config) error {
 
 // Collectors returns the metrics of the member, to be registered once.
 func (m *Member) Collectors() []prometheus.Collector {
-	var all []prometheus.Collector
+	all := []prometheus.Collector{m.crossed}
 	if m.receiver != nil {
 		all = append(all, m.receiver.objects, m.receiver.rejected, m.receiver.opened)
-	}
-	if m.peers != nil {
-		all = append(all, m.peers.objects)
 	}
 	return all
 }

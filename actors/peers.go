@@ -92,14 +92,23 @@ const (
 	stranded = "stranded" // the member that wants it can't be reached
 )
 
-func newPeers(cfg Cluster, e *engine.Engine, log *slog.Logger) *peers {
+// newCrossed returns the metric of what crosses from one member to another. It is declared by members that are alone,
+// too.
+func newCrossed() *prometheus.CounterVec {
+	crossed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "adit_cluster_objects_total",
+		Help: "Instances that this member brought to another one (sent), or was brought (taken), by what happened to them.",
+	}, []string{"direction", "outcome"})
+	for _, direction := range []string{sent, brought} {
+		crossed.WithLabelValues(direction, taken)
+	}
+	return crossed
+}
+
+func newPeers(cfg Cluster, e *engine.Engine, crossed *prometheus.CounterVec, log *slog.Logger) *peers {
 	p := &peers{
-		cfg: cfg, engine: e, log: log, channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)}, routes: newRoutes(),
+		cfg: cfg, engine: e, log: log, objects: crossed, channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)}, routes: newRoutes(),
 		shunt: map[string]time.Time{}, grants: map[string]grant{},
-		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "adit_cluster_objects_total",
-			Help: "Objects that this member brought to another one (sent), or was brought (taken), by what happened to them.",
-		}, []string{"direction", "outcome"}),
 	}
 	p.members.Store(&[]lease.Peer{})
 	return p

@@ -166,6 +166,7 @@ func (s *supervisor) onRegistered(c actor.Context, m registered) {
 	s.member.setRegistered()
 	s.folders = nil
 	s.stopIfDone(c)
+	s.beat(c) // others have seen this incarnation since its row was written
 	s.look(c)
 	s.seeFolders(c)
 	s.steer(c) // then it claims: limits in MB/s hold for the first task, too

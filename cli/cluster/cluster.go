@@ -200,53 +200,59 @@ func silent(m client.ClusterMember) bool { return m.Beat > silentAfter.Seconds()
 // warningsOf says what somebody should look at.
 func warningsOf(members []client.ClusterMember) []string {
 	says := []string{}
-	var versions, alone []string
-	live, workers, receivers := 0, false, false
+	var live []client.ClusterMember
 	for _, m := range members {
-		name := command.Printable(m.Name)
-		if m.Ended == client.EndedSilent {
-			if !slices.ContainsFunc(members, func(o client.ClusterMember) bool { return o.Name == m.Name && o.Ended == "" }) {
-				says = append(says, fmt.Sprintf("%s was lost: it did not tell the database for a whole lease that it is alive, "+
-					"and other members took over its tasks. Check its machine and its log.", name))
-			}
-			continue
+		if m.Ended == "" {
+			live = append(live, m)
 		}
-		if m.Ended != "" {
-			continue
+		if why := troubleOf(m, members); why != "" {
+			says = append(says, why)
 		}
-		live++
-		if silent(m) {
-			says = append(says, fmt.Sprintf("%s last told the database %.0f seconds ago that it is alive. Check whether it runs, "+
-				"and whether it reaches the database.", name, m.Beat))
-		}
-		workers = workers || m.Workers > 0
-		receivers = receivers || slices.Contains(m.Roles, client.RoleReceiver)
+	}
+	some := func(is func(m client.ClusterMember) bool) bool { return slices.ContainsFunc(live, is) }
+	switch {
+	case len(live) == 0:
+		return append(says, "No member runs.")
+	case !some(func(m client.ClusterMember) bool { return m.Workers > 0 }):
+		says = append(says, "No member runs tasks now: all of them wait. \"adit cluster resume NAME\", \"adit cluster "+
+			"roles NAME all\" or the schedule of workers change that.")
+	}
+	if !some(func(m client.ClusterMember) bool { return slices.Contains(m.Roles, client.RoleReceiver) }) {
+		says = append(says, "No member has the role receiver: nothing that a server sends to ADIT arrives.")
+	}
+	var versions, alone []string
+	for _, m := range live {
 		if !slices.Contains(versions, m.Version) {
 			versions = append(versions, m.Version)
 		}
 		if m.Address == "" {
-			alone = append(alone, name)
+			alone = append(alone, command.Printable(m.Name))
 		}
-	}
-	switch {
-	case live == 0:
-		return append(says, "No member runs.")
-	case !workers:
-		says = append(says, "No member runs tasks now: all of them wait. \"adit cluster resume NAME\", \"adit cluster "+
-			"roles NAME all\" or the schedule of workers change that.")
-	}
-	if !receivers {
-		says = append(says, "No member has the role receiver: nothing that a server sends to ADIT arrives.")
 	}
 	if len(versions) > 1 {
 		all := command.Printable(strings.Join(versions, ", "))
 		says = append(says, fmt.Sprintf("Members run different versions: %s.", all))
 	}
-	if len(alone) > 0 && live > 1 {
+	if len(alone) > 0 && len(live) > 1 {
 		says = append(says, fmt.Sprintf("Started without --cluster, and so out of reach for the others: %s. What a server "+
 			"sends there for a task of another member does not reach that task.", strings.Join(alone, ", ")))
 	}
 	return says
+}
+
+// troubleOf says what is wrong with one of all members; empty: nothing.
+func troubleOf(m client.ClusterMember, all []client.ClusterMember) string {
+	name := command.Printable(m.Name)
+	back := slices.ContainsFunc(all, func(o client.ClusterMember) bool { return o.Name == m.Name && o.Ended == "" })
+	switch {
+	case m.Ended == client.EndedSilent && !back:
+		return fmt.Sprintf("%s was lost: it did not tell the database for a whole lease that it is alive, and other "+
+			"members took over its tasks. Check its machine and its log.", name)
+	case m.Ended == "" && silent(m):
+		return fmt.Sprintf("%s last told the database %.0f seconds ago that it is alive. Check whether it runs, and "+
+			"whether it reaches the database.", name, m.Beat)
+	}
+	return ""
 }
 
 // soon is how long before its end a certificate should be renewed.

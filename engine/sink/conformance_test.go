@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net"
@@ -25,6 +26,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/door"
+	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/jobs"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/nodes"
@@ -162,6 +164,34 @@ func (s *site) folder(t *testing.T, quotaGB float64) sinktest.Subject {
 		},
 		Root: root,
 	}
+}
+
+// TestFolderOfFencedMember: a member whose lease has run out gives no file its name, since another one may be writing it.
+func TestFolderOfFencedMember(t *testing.T) {
+	s := newSite(t)
+	subject := s.folder(t, 0)
+	require.NoError(t, subject.Sink.Begin(t.Context()))
+	_, err := subject.Sink.Prepare(t.Context(), nil)
+	require.NoError(t, err)
+	put := func(uid string) error {
+		_, err := subject.Sink.Put(t.Context(), 0, &sink.Outgoing{
+			Class: dict.CTImageStorage, UID: uid, Syntax: dict.ExplicitVRLittleEndian, Series: "1.2.3.4",
+			Names: sink.ObjectNames{PatientID: "P", Study: "1.2.3", Series: "1.2.3.4"},
+			Open:  func() io.Reader { return bytes.NewReader(make([]byte, 100)) }, Again: true,
+		})
+		return err
+	}
+	require.NoError(t, put("1.2.3.4.1"))
+	s.door.Fence(s.id)
+	require.ErrorIs(t, put("1.2.3.4.2"), fault.ErrFenced)
+	var left []string
+	require.NoError(t, filepath.WalkDir(subject.Root, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && d.Name() != nodes.MarkerName {
+			left = append(left, d.Name())
+		}
+		return err
+	}))
+	require.Equal(t, []string{"1.2.3.4.1.dcm"}, left)
 }
 
 // TestServer: a server by DIMSE keeps all promises of a sink, whatever it takes and over however many associations.
