@@ -134,6 +134,7 @@ type member struct {
 	args            []string
 	receiver        string       // host:port
 	admin           string       // host:port of /metrics
+	receives        bool         // it has a receiver
 	in              atomic.Bool  // what a balancer thinks of it
 	called          atomic.Int64 // how many connections the balancer made to it
 
