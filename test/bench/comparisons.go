@@ -22,6 +22,7 @@ type sample struct {
 	images int
 	wall   time.Duration
 	cpu    time.Duration // of the side's own processes; 0: not measured
+	memory int64         // most bytes that one of them ever had; 0: not measured
 }
 
 func (s sample) perSecond() float64 { return float64(s.images) / s.wall.Seconds() }
@@ -151,12 +152,12 @@ var comparisons = append([]comparison{
 		},
 		prepare: deidInNode,
 	},
-}, slices.Concat(moved, small, lists, batches, live)...)
+}, slices.Concat(moved, small, lists, batches, live, clustered)...)
 
 // sent runs programs that send so many images.
 func sent(in *room, images int, p ...program) (sample, error) {
 	wall, cpu, err := in.run(p...)
-	return sample{images, wall, cpu}, err
+	return sample{images: images, wall: wall, cpu: cpu}, err
 }
 
 // sending compares adit store with storescu: a set, so many times over, to one storescp.
@@ -205,7 +206,7 @@ func receiving(b *bench, in *room) (ours, theirs side, err error) {
 				return sample{}, err
 			}
 			after, err := spent(scp.pid)
-			return sample{2 * s.images, wall, after - before}, err
+			return sample{images: 2 * s.images, wall: wall, cpu: after - before}, err
 		}
 	}
 	return to(us), to(them), nil

@@ -90,7 +90,7 @@ func (a *aditServer) timed(n int, do func() error) (sample, error) {
 	}
 	wall := time.Since(start)
 	after, err := spent(a.pid)
-	return sample{n, wall, after - before}, err
+	return sample{images: n, wall: wall, cpu: after - before}, err
 }
 
 // firstPage asks for the first page of a list, of so many items, some times.

@@ -163,7 +163,7 @@ func resting(b *bench, in *room) (ours, theirs side, err error) {
 				return s, in.ctx.Err()
 			}
 			after, err := clock(a.pid)
-			return sample{int(idleTurn.Seconds()), idleTurn, after - before}, err
+			return sample{images: int(idleTurn.Seconds()), wall: idleTurn, cpu: after - before}, err
 		}
 	}
 	return with(manyListeners), with(0), nil

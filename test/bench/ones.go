@@ -44,7 +44,7 @@ func oneByOne(in *room, adit *aditServer, s set, aeTitle string, from *server) (
 			if err != nil {
 				return all, err
 			}
-			all = sample{all.images + 1, all.wall + one.wall, all.cpu + one.cpu}
+			all = sample{images: all.images + 1, wall: all.wall + one.wall, cpu: all.cpu + one.cpu}
 		}
 		return all, nil
 	}

@@ -204,9 +204,12 @@ func (b *bench) serve(r *room, name string) (*aditServer, error) {
 // serveReceiving is serve with a receiver that listens at an address.
 func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, error) {
 	dir := filepath.Join(r.dir, "data")
-	p := program{
-		nil, b.adit, []string{"serve", "--data-dir", dir, "--listen", loopback + ":0", "--dicom-listen", receiver},
-	}
+	return b.serveIn(r, name, dir, dir, "--dicom-listen", receiver)
+}
+
+// serveIn starts adit serve in a data directory. The administrator's token is in that of the first member.
+func (b *bench) serveIn(r *room, name, dir, first string, args ...string) (*aditServer, error) {
+	p := program{nil, b.adit, append([]string{"serve", "--data-dir", dir, "--listen", loopback + ":0"}, args...)}
 	if b.profile != "" {
 		self, err := os.Executable()
 		if err != nil {
@@ -223,7 +226,7 @@ func (b *bench) serveReceiving(r *room, name, receiver string) (*aditServer, err
 		b.memory = max(b.memory, most)
 		return err
 	})
-	token, err := os.ReadFile(filepath.Join(dir, "admin.token"))
+	token, err := os.ReadFile(filepath.Join(first, "admin.token"))
 	if err != nil {
 		return nil, err
 	}
@@ -292,7 +295,7 @@ func (a *aditServer) transferAs(ctx context.Context, s set, studies ...client.Ne
 			))
 		}
 	}
-	return sample{s.images, job.EndedAt.Sub(job.CreatedAt), after - before}, nil
+	return sample{images: s.images, wall: job.EndedAt.Sub(job.CreatedAt), cpu: after - before}, nil
 }
 
 // profiled is adit with a CPU profile of its whole life.

@@ -56,6 +56,14 @@ func (r result) ourCPU() float64 {
 	return r.median(func(p pair) float64 { return p.ours.cpuPerImage() })
 }
 
+// mostMemory is the most that a process of ours ever had, in bytes.
+func (r result) mostMemory() (most int64) {
+	for _, p := range r.pairs {
+		most = max(most, p.ours.memory)
+	}
+	return most
+}
+
 // line is the row in Markdown.
 func (r result) line() string {
 	ours := r.median(func(p pair) float64 { return p.ours.perSecond() })
@@ -71,6 +79,9 @@ func (r result) line() string {
 	what := r.what
 	if r.times > 1 {
 		what += fmt.Sprintf(" (%d rounds)", len(r.pairs))
+	}
+	if most := r.mostMemory(); most > 0 {
+		what += fmt.Sprintf(" (most memory: %d MB)", most/1e6)
 	}
 	return fmt.Sprintf("| %s | %s | %s | %s | %s | **%.2f×** | %s | %s | %s |",
 		what, r.comparison.ours, r.comparison.theirs, rate(ours), rate(theirs), r.ratio(), cpu, r.required, verdict)

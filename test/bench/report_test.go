@@ -21,7 +21,7 @@ func TestMedian(t *testing.T) {
 // Ratios are taken within each round, so that a machine that gets slower meanwhile doesn't turn them.
 func TestRatioIsPaired(t *testing.T) {
 	at := func(perSecond int, cpu time.Duration) sample {
-		return sample{perSecond, time.Second, cpu * time.Duration(perSecond)}
+		return sample{images: perSecond, wall: time.Second, cpu: cpu * time.Duration(perSecond)}
 	}
 	r := result{pairs: []pair{
 		{at(200, 2*time.Millisecond), at(100, 8*time.Millisecond)},

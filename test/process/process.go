@@ -56,7 +56,8 @@ type Server struct {
 // DICOMLine finds the receiver's port in the banner.
 var DICOMLine = regexp.MustCompile(`ADIT at [0-9.]+:(\d+)`)
 
-var readyLine = regexp.MustCompile(`is ready at (https?://[0-9.:]+)`)
+// readyLine has no address if the process serves nobody.
+var readyLine = regexp.MustCompile(`is ready(?: at (https?://[0-9.:]+))?`)
 
 // Serve starts a server and waits until it says that it is ready. It ends with the test at the latest.
 func Serve(t testing.TB, dataDir string, args ...string) *Server {
