@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/nodes"
@@ -25,10 +26,11 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 		r.rejected.WithLabelValues(nodes.CallAddress).Inc()
 		return dimse.RejectCallingAE
 	}
-	r.mu.RLock()
-	_, known := r.called[rq.CalledAE]
-	named := r.callers[rq.CallingAE]
-	r.mu.RUnlock()
+	known, named := r.knows(rq)
+	if r.peers != nil && (!known || len(named) == 0) { // another member may just have added the server
+		r.readSince(time.Now())
+		known, named = r.knows(rq)
+	}
 	call := receive.RejectedCall{CallingAE: rq.CallingAE, CalledAE: rq.CalledAE, Address: addr.String()}
 	var may []*nodes.Sender
 	var barred []receive.RejectedCall
@@ -121,6 +123,32 @@ func (r *receiver) takeDown(call receive.RejectedCall, reason string, servers []
 		call.Server = s.Name
 		r.engine.Receive.CountRejected(call)
 	}
+}
+
+// knows returns whether we are called so, and which servers call so.
+func (r *receiver) knows(rq *dimse.AssociationRequest) (known bool, named []*nodes.Sender) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, known = r.called[rq.CalledAE]
+	return known, r.callers[rq.CallingAE]
+}
+
+// readPace is how often the servers are read at most because somebody called who is not known.
+const readPace = 500 * time.Millisecond
+
+// readSince reads the servers, unless that was begun after an instant. Whoever calls under a strange name waits for it:
+// the database is asked no more often for many of them than for one.
+func (r *receiver) readSince(at time.Time) {
+	r.again.Lock()
+	defer r.again.Unlock()
+	if r.began.After(at) {
+		return
+	}
+	if rest := readPace - time.Since(r.began); rest > 0 {
+		<-time.After(rest)
+	}
+	r.began = time.Now()
+	r.serversChanged()
 }
 
 // crowded counts a call for which there was no place.

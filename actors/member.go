@@ -86,7 +86,7 @@ func Start(cfg Config) (*Member, error) {
 		crossed: newCrossed(),
 	}
 	m.system = actor.NewActorSystem(
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return cfg.Log }),
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return slog.New(quiet{cfg.Log.Handler()}) }),
 		actor.WithDeadLetterThrottleInterval(deadLetterInterval),
 	)
 	m.inbox = newInbox(m.listens)

@@ -177,8 +177,19 @@ func (p *peers) look(ctx context.Context, moves bool) error {
 	return nil
 }
 
-// receivers reports whether another member has a receiver.
+// receivers reports whether another member has a receiver. One that has just come is found, too.
 func (p *peers) receivers() bool {
+	return p.haveReceiver() || p.lookNow() && p.haveReceiver()
+}
+
+// lookNow reports whether it could.
+func (p *peers) lookNow() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), peersTime)
+	defer cancel()
+	return p.look(ctx, false) == nil
+}
+
+func (p *peers) haveReceiver() bool {
 	return slices.ContainsFunc(*p.members.Load(), func(m lease.Peer) bool {
 		return slices.Contains(m.Roles, lease.RoleReceiver)
 	})

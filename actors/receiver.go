@@ -69,6 +69,9 @@ type receiver struct {
 	served     chan struct{} // closed when the server has ended
 	hosts      *hosts
 
+	again sync.Mutex
+	began time.Time // of the last reading for the sake of a caller; under again
+
 	reading sync.Mutex
 	mu      sync.RWMutex
 	ready   chan struct{}              // closed when the servers are known

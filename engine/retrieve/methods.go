@@ -29,7 +29,13 @@ func (r *Methods) ChooseMethods() error {
 	r.List = nodes.MethodsOf(r.Src.Server)
 	if !r.svc.inbox.Listens() {
 		r.List = slices.DeleteFunc(r.List, func(m string) bool { return m == nodes.MethodMove })
-		if len(r.List) == 0 {
+		switch {
+		case len(r.List) == 0 && r.svc.Config.Cluster:
+			return fault.Wait(
+				"the source %s can only be read by C-MOVE, and no member of the cluster with a receiver is running; start "+
+					"one (see adit cluster status)", r.Src.Name,
+			)
+		case len(r.List) == 0:
 			return fault.Permanent(
 				"The source %s can only be read by C-MOVE, and this ADIT has no receiver; start adit serve with "+
 					"--dicom-listen.",
