@@ -282,8 +282,8 @@ func (f *faulty) inObject() *member {
 	return nil
 }
 
-// requireComplete waits until all but the newest loads have ended, and checks that nothing was lost, failed, or was sent
-// by two runs at once, and that no PACS saw more associations than it allows.
+// requireComplete waits until all but so many of the newest loads have ended, and checks that nothing was lost, failed,
+// or was sent by two runs at once, and that no PACS saw more associations than it allows.
 func (f *faulty) requireComplete(but int) {
 	t := f.t
 	t.Helper()

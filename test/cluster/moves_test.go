@@ -41,14 +41,17 @@ func TestClusterMoves(t *testing.T) {
 	c.requireFree()
 }
 
+// crossed counts what members handed each other.
+const crossed = "adit_cluster_objects_total"
+
 // requireCrossed checks that so many instances were handed from one member to another, and that each side counts the
 // same.
 func (c *cluster) requireCrossed(least int) {
 	c.t.Helper()
 	var sent, taken float64
 	for _, m := range c.members {
-		s := m.metric("adit_cluster_objects_total", `direction="sent"`, `outcome="taken"`)
-		g := m.metric("adit_cluster_objects_total", `direction="taken"`, `outcome="taken"`)
+		s := m.metric(crossed, `direction="sent"`, `outcome="taken"`)
+		g := m.metric(crossed, `direction="taken"`, `outcome="taken"`)
 		c.t.Logf("%s handed on %.0f instances and was handed %.0f", m.name, s, g)
 		sent, taken = sent+s, taken+g
 	}

@@ -162,7 +162,7 @@ func sendOdd(t *testing.T, m *member, member remote.RemotingClient) {
 		}
 		return &remote.MessageBatch{TypeNames: []string{typeName}, Targets: []*actor.PID{target}, Envelopes: envelopes}
 	}
-	const wake = "adit.cluster.Wake"
+	const wake, offer = "adit.cluster.Wake", "adit.cluster.Offer"
 	require.NoError(t, s.Send(&remote.RemoteMessage{MessageType: &remote.RemoteMessage_ConnectRequest{
 		ConnectRequest: &remote.ConnectRequest{ConnectionType: &remote.ConnectRequest_ServerConnection{
 			ServerConnection: &remote.ServerConnection{SystemId: uuid.NewString(), Address: gone},
@@ -176,7 +176,7 @@ func sendOdd(t *testing.T, m *member, member remote.RemotingClient) {
 		"a sender that is not there":       one(wake, peer, &remote.MessageEnvelope{Sender: 7}),
 		"another serializer":               one(wake, peer, &remote.MessageEnvelope{SerializerId: 1}),
 		"no serializer that there is":      one(wake, peer, &remote.MessageEnvelope{SerializerId: 9}),
-		"bytes that are none":              one("adit.cluster.Offer", peer, &remote.MessageEnvelope{MessageData: []byte{0xff}}),
+		"bytes that are none":              one(offer, peer, &remote.MessageEnvelope{MessageData: []byte{0xff}}),
 		"a system message":                 one("actor.Stop", peer),
 		"a message that ends":              one("actor.PoisonPill", peer),
 		"an order to the supervisor":       one("actor.Stop", actor.NewPID(here, "supervisor")),
@@ -185,7 +185,7 @@ func sendOdd(t *testing.T, m *member, member remote.RemotingClient) {
 		"the target of nobody":             one(wake, nil),
 		"nothing":                          {},
 		"no message":                       {Envelopes: []*remote.MessageEnvelope{nil}},
-		"an offer of nothing":              one("adit.cluster.Offer", peer),
+		"an offer of nothing":              one(offer, peer),
 		"a message for us, behind unknown": one(wake, peer, &remote.MessageEnvelope{TypeId: 3}, &remote.MessageEnvelope{}),
 	} {
 		require.NoError(t, s.Send(&remote.RemoteMessage{
