@@ -29,12 +29,16 @@ type files struct{ peers *peers }
 
 // keeper returns the member that has a store.
 func (f files) keeper(store uuid.UUID) (lease.Peer, error) {
-	members := *f.peers.members.Load()
-	i := slices.IndexFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Stores, store) })
-	if i < 0 {
-		return lease.Peer{}, base.ErrAway
+	for look := true; ; look = false {
+		members := *f.peers.members.Load()
+		i := slices.IndexFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Stores, store) })
+		if i >= 0 {
+			return members[i], nil
+		}
+		if !look || !f.peers.lookNow() { // it may have come a moment ago
+			return lease.Peer{}, base.ErrAway
+		}
 	}
-	return members[i], nil
 }
 
 // Reaches implements base.Files.

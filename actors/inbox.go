@@ -19,8 +19,9 @@ import (
 // a lock, not by messages: an instance must not wait for a mailbox, and an expectation must be known before its C-MOVE
 // goes out. It implements retrieve.Inbox.
 type inbox struct {
-	listens func() bool // there is a receiver, here or at another member
-	told    expectant   // tells other members; nil: there are none
+	listens func() bool     // there is a receiver, here or at another member
+	away    func() []string // others with a receiver that can't be reached; nil: there are none
+	told    expectant       // tells other members; nil: there are none
 
 	mu    sync.RWMutex
 	open  map[*retrieve.Inbound]int    // runs, with their C-MOVEs under way
@@ -39,6 +40,14 @@ func newInbox(listens func() bool) *inbox {
 
 // Listens implements retrieve.Inbox.
 func (b *inbox) Listens() bool { return b.listens() }
+
+// Away implements retrieve.Inbox.
+func (b *inbox) Away() []string {
+	if b.away == nil {
+		return nil
+	}
+	return b.away()
+}
 
 // Open implements retrieve.Inbox.
 func (b *inbox) Open(d *retrieve.Inbound) {

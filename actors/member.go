@@ -166,7 +166,7 @@ func (m *Member) startPeers(cfg Config) error {
 			m.fail(fmt.Errorf("the channel between members: %w", err))
 		}
 	})
-	m.peers, m.inbox.told = p, p
+	m.peers, m.inbox.told, m.inbox.away = p, p, p.away
 	cfg.Engine.SetFiles(files{p})
 	m.endPeers = func() {
 		cancel()

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"sync"
@@ -67,6 +68,7 @@ type peers struct {
 	objects *prometheus.CounterVec
 
 	mu     sync.Mutex
+	lost   map[string]time.Time // when members with a receiver were seen to have gone, by name
 	shunt  map[string]time.Time // members that could not be reached, by address, and until when they are not tried
 	grants map[string]grant
 }
@@ -108,7 +110,7 @@ func newCrossed() *prometheus.CounterVec {
 func newPeers(cfg Cluster, e *engine.Engine, crossed *prometheus.CounterVec, log *slog.Logger) *peers {
 	p := &peers{
 		cfg: cfg, engine: e, log: log, objects: crossed, channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)}, routes: newRoutes(),
-		shunt: map[string]time.Time{}, grants: map[string]grant{},
+		lost: map[string]time.Time{}, shunt: map[string]time.Time{}, grants: map[string]grant{},
 	}
 	p.members.Store(&[]lease.Peer{})
 	return p
@@ -160,7 +162,7 @@ func (p *peers) look(ctx context.Context, moves bool) error {
 	if err != nil {
 		return err
 	}
-	p.members.Store(&members)
+	p.noteLost(*p.members.Swap(&members), members)
 	if !moves || len(members) == 0 && p.routes.empty() {
 		return nil
 	}
@@ -193,6 +195,44 @@ func (p *peers) haveReceiver() bool {
 	return slices.ContainsFunc(*p.members.Load(), func(m lease.Peer) bool {
 		return slices.Contains(m.Roles, lease.RoleReceiver)
 	})
+}
+
+// lostTime is how long what a source sent to a receiver that has gone may be what a run misses.
+const lostTime = 30 * time.Second
+
+func (p *peers) noteLost(before, now []lease.Peer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range before {
+		if slices.Contains(m.Roles, lease.RoleReceiver) &&
+			!slices.ContainsFunc(now, func(other lease.Peer) bool { return other.ID == m.ID }) {
+			p.lost[m.Name] = time.Now()
+		}
+	}
+	maps.DeleteFunc(p.lost, func(_ string, at time.Time) bool { return time.Since(at) > lostTime })
+}
+
+// away names members with a receiver that do not answer, or have just gone.
+func (p *peers) away() []string {
+	var asked sync.WaitGroup
+	p.mu.Lock()
+	names := maps.Clone(p.lost)
+	p.mu.Unlock()
+	var mu sync.Mutex
+	for _, m := range *p.members.Load() {
+		if !slices.Contains(m.Roles, lease.RoleReceiver) {
+			continue
+		}
+		asked.Go(func() {
+			if _, err := p.remote.Ask(m.ActorAddr, &cluster.Offer{}, offerTime); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				names[m.Name] = time.Now()
+			}
+		})
+	}
+	asked.Wait()
+	return slices.Sorted(maps.Keys(names))
 }
 
 // tell sends a hint to all others.

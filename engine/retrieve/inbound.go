@@ -19,6 +19,9 @@ import (
 type Inbox interface {
 	// Listens reports whether there is a receiver at all.
 	Listens() bool
+	// Away names the other members with a receiver that do not answer now, or have just gone: what a source sent to
+	// them is lost.
+	Away() []string
 	// Open makes known a run that wants instances, until Close.
 	Open(d *Inbound)
 	Close(d *Inbound)
@@ -30,6 +33,7 @@ type Inbox interface {
 type noInbox struct{}
 
 func (noInbox) Listens() bool           { return false }
+func (noInbox) Away() []string          { return nil }
 func (noInbox) Open(*Inbound)           {}
 func (noInbox) Close(*Inbound)          {}
 func (noInbox) Expect(*Inbound, uint16) {}

@@ -5,6 +5,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -86,9 +87,9 @@ func (svc *Service) Run(
 }
 
 // heedStranded has the task wait, and its attempts stay, if something is missing which arrived at another member that
-// could not bring it here.
+// could not bring it here, or went to one that is gone.
 func (r *run) heedStranded(ctx context.Context, err error) error {
-	if r.Inv == nil || r.moves.Inbound == nil || err != nil && fault.PolicyOf(err) == fault.PolicyWait {
+	if r.Inv == nil || r.moves.Inbound == nil || err != nil && fault.PolicyOf(err) != fault.PolicyAgain {
 		return err
 	}
 	if err == nil {
@@ -98,13 +99,19 @@ func (r *run) heedStranded(ctx context.Context, err error) error {
 		}
 	}
 	n, asked := r.svc.Q.Stranded(ctx, db.StrandedParams{TaskID: r.Held.TaskID, LeaseToken: r.Held.Token})
-	if asked != nil || n == 0 {
-		return err
+	if asked == nil && n > 0 {
+		return fault.Wait(
+			"%s arrived at another member of the cluster, which could not bring them to this one: the network between the "+
+				"members is interrupted, or a member was just stopped (see adit cluster status)", fault.Instances(int(n)),
+		)
 	}
-	return fault.Wait(
-		"%s arrived at another member of the cluster, which could not bring them to this one: the network between the "+
-			"members is interrupted, or a member was just stopped (see adit cluster status)", fault.Instances(int(n)),
-	)
+	if away := r.svc.retrieve.Inbox().Away(); len(away) > 0 && fault.Stopped(ctx) == nil {
+		return fault.Wait(
+			"something is missing that the source may have sent to a receiver which does not answer now or has just "+
+				"stopped: member %s (see adit cluster status)", strings.Join(away, ", "),
+		)
+	}
+	return err
 }
 
 // heedHalt ends a run that did not come to its end by itself, some time after it was told to end the retrieve in hand.
