@@ -349,26 +349,33 @@ func TestClusterDatabaseAway(t *testing.T) {
 
 // TestClusterWithoutReceiver: while the only member with a receiver is away, what needs it waits.
 func TestClusterWithoutReceiver(t *testing.T) {
-	c := newCluster(t, 3, options{seed: 7, lease: faultyLease, roles: []string{"web,worker", "receiver", "worker"}})
-	receiver := c.members[1]
-	studies := newStudies(6000, 6, 1, 5)
-	source := c.newPACS(pacs.Config{AETitle: "MOVE", Studies: studies})
-	c.addServer("MOVE", source.Addr(), byMove, nil)
-	destination := c.newPACS(pacs.Config{AETitle: "DST"})
-	c.addServer("DST", destination.Addr(), byGet, nil)
-	receiver.kill()
-	job := c.transfer(c.members[0], "move", "dst", studies)
-	await(t, "the task's wait for a receiver", func() bool {
-		for task, err := range c.members[0].Tasks.List(t.Context(), job.ID, client.TaskFilter{}) {
-			require.NoError(t, err)
-			require.NotEqual(t, client.Failure, task.Status, task.Message)
-			if strings.Contains(task.WhyWaiting, "receiver") {
-				return true
-			}
-		}
-		return false
-	})
-	receiver.start()
-	c.requireSuccess([]client.Job{job}, studies)
-	require.Zero(t, requireStored(t, destination, studies))
+	for name, end := range map[string]syscall.Signal{"left": syscall.SIGTERM, "killed": syscall.SIGKILL} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, 3, options{
+				seed: 7, lease: faultyLease, roles: []string{"web,worker", "receiver", "worker"},
+			})
+			web, receiver := c.members[0], c.members[1]
+			studies := newStudies(6000, 6, 1, 5)
+			c.addServer("MOVE", c.newPACS(pacs.Config{AETitle: "MOVE", Studies: studies}).Addr(), byMove, nil)
+			destination := c.newPACS(pacs.Config{AETitle: "DST"})
+			c.addServer("DST", destination.Addr(), byGet, nil)
+			receiver.in.Store(false)
+			receiver.signal(end)
+			receiver.AwaitEnd()
+			job := c.transfer(web, "move", "dst", studies)
+			await(t, "the task's wait for a receiver", func() bool {
+				for task, err := range web.Tasks.List(t.Context(), job.ID, client.TaskFilter{}) {
+					require.NoError(t, err)
+					require.NotEqual(t, client.Failure, task.Status, task.Message)
+					if strings.Contains(task.WhyWaiting, "receiver") {
+						return true
+					}
+				}
+				return false
+			})
+			receiver.start()
+			c.requireSuccess([]client.Job{job}, studies)
+			require.Zero(t, requireStored(t, destination, studies))
+		})
+	}
 }
