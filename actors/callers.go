@@ -3,6 +3,7 @@
 package actors
 
 import (
+	"context"
 	"crypto/x509"
 	"net"
 	"net/netip"
@@ -20,7 +21,9 @@ const sharedBy = 4
 
 // accept decides about an association: by the listener, the AE titles, the address and the certificate. Whom it takes
 // the peer for stays with the association.
-func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate) error {
+func (r *receiver) accept(
+	ctx context.Context, rq *dimse.AssociationRequest, secured bool, cert *x509.Certificate,
+) error {
 	addr, ok := addressOf(rq.RemoteAddr)
 	if !ok {
 		r.rejected.WithLabelValues(nodes.CallAddress).Inc()
@@ -28,7 +31,7 @@ func (r *receiver) accept(rq *dimse.AssociationRequest, secured bool, cert *x509
 	}
 	known, named := r.knows(rq)
 	if r.peers != nil && (!known || len(named) == 0) { // another member may just have added the server
-		r.readSince(time.Now())
+		r.readSince(ctx, time.Now())
 		known, named = r.knows(rq)
 	}
 	call := receive.RejectedCall{CallingAE: rq.CallingAE, CalledAE: rq.CalledAE, Address: addr.String()}
@@ -138,7 +141,7 @@ const readPace = 500 * time.Millisecond
 
 // readSince reads the servers, unless that was begun after an instant. Whoever calls under a strange name waits for it:
 // the database is asked no more often for many of them than for one.
-func (r *receiver) readSince(at time.Time) {
+func (r *receiver) readSince(ctx context.Context, at time.Time) {
 	r.again.Lock()
 	defer r.again.Unlock()
 	if r.began.After(at) {
@@ -148,7 +151,7 @@ func (r *receiver) readSince(at time.Time) {
 		<-time.After(rest)
 	}
 	r.began = time.Now()
-	r.serversChanged()
+	r.serversChanged(ctx)
 }
 
 // crowded counts a call for which there was no place.

@@ -28,14 +28,14 @@ type Store interface {
 type files struct{ peers *peers }
 
 // keeper returns the member that has a store.
-func (f files) keeper(store uuid.UUID) (lease.Peer, error) {
+func (f files) keeper(ctx context.Context, store uuid.UUID) (lease.Peer, error) {
 	for look := true; ; look = false {
 		members := *f.peers.members.Load()
 		i := slices.IndexFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Stores, store) })
 		if i >= 0 {
 			return members[i], nil
 		}
-		if !look || !f.peers.lookNow() { // it may have come a moment ago
+		if !look || !f.peers.lookNow(ctx) { // it may have come a moment ago
 			return lease.Peer{}, base.ErrAway
 		}
 	}
@@ -43,13 +43,13 @@ func (f files) keeper(store uuid.UUID) (lease.Peer, error) {
 
 // Reaches implements base.Files.
 func (f files) Reaches(store uuid.UUID) bool {
-	_, err := f.keeper(store)
+	_, err := f.keeper(context.Background(), store)
 	return err == nil
 }
 
 // Open implements base.Files.
 func (f files) Open(ctx context.Context, store uuid.UUID, name string) (io.ReadCloser, error) {
-	m, err := f.keeper(store)
+	m, err := f.keeper(ctx, store)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func (f files) Open(ctx context.Context, store uuid.UUID, name string) (io.ReadC
 
 // Remove implements base.Files.
 func (f files) Remove(ctx context.Context, store uuid.UUID, name string) error {
-	m, err := f.keeper(store)
+	m, err := f.keeper(ctx, store)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (m *Member) startPeers(cfg Config) error {
 	parts.Go(func() {
 		s := &socket.Server{Handler: p, TLS: p.cfg.Certificates.ServerTLS(socket.Protocol), Log: cfg.Log}
 		if err := s.Serve(ctx, p.cfg.Data); err != nil {
-			m.fail(fmt.Errorf("the channel between members: %w", err))
+			m.fail(fmt.Errorf("the channel between members: %w", err)) //nolint:contextcheck // the end has time of its own
 		}
 	})
 	m.peers, m.inbox.told, m.inbox.away = p, p, p.away
@@ -236,7 +236,7 @@ func (m *Member) Steer() {
 // ServersChanged implements base.Signals.
 func (m *Member) ServersChanged() {
 	if m.receiver != nil {
-		m.receiver.serversChanged()
+		m.receiver.serversChanged(context.Background())
 	}
 	if m.peers != nil {
 		m.peers.tell(&cluster.ServersChanged{})

@@ -109,7 +109,8 @@ func newCrossed() *prometheus.CounterVec {
 
 func newPeers(cfg Cluster, e *engine.Engine, crossed *prometheus.CounterVec, log *slog.Logger) *peers {
 	p := &peers{
-		cfg: cfg, engine: e, log: log, objects: crossed, channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)}, routes: newRoutes(),
+		cfg: cfg, engine: e, log: log, objects: crossed, routes: newRoutes(),
+		channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)},
 		lost: map[string]time.Time{}, shunt: map[string]time.Time{}, grants: map[string]grant{},
 	}
 	p.members.Store(&[]lease.Peer{})
@@ -181,12 +182,12 @@ func (p *peers) look(ctx context.Context, moves bool) error {
 
 // receivers reports whether another member has a receiver. One that has just come is found, too.
 func (p *peers) receivers() bool {
-	return p.haveReceiver() || p.lookNow() && p.haveReceiver()
+	return p.haveReceiver() || p.lookNow(context.Background()) && p.haveReceiver()
 }
 
 // lookNow reports whether it could.
-func (p *peers) lookNow() bool {
-	ctx, cancel := context.WithTimeout(context.Background(), peersTime)
+func (p *peers) lookNow(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, peersTime)
 	defer cancel()
 	return p.look(ctx, false) == nil
 }

@@ -243,9 +243,9 @@ func (r *receiver) serve(ctx context.Context) (err error) {
 	running := 0
 	most := cmp.Or(r.cfg.MaxAssociations, defaultAssociations)
 	var certs certificates
-	plain := func(_ context.Context, rq *dimse.AssociationRequest) error { return r.accept(rq, false, nil) }
-	secured := func(_ context.Context, rq *dimse.AssociationRequest) error {
-		return r.accept(rq, true, certs.take(rq.RemoteAddr.String()))
+	plain := func(ctx context.Context, rq *dimse.AssociationRequest) error { return r.accept(ctx, rq, false, nil) }
+	secured := func(ctx context.Context, rq *dimse.AssociationRequest) error {
+		return r.accept(ctx, rq, true, certs.take(rq.RemoteAddr.String()))
 	}
 	for _, l := range []struct {
 		net.Listener
@@ -392,7 +392,7 @@ func (r *receiver) deliver(ctx context.Context, senders []*nodes.Sender, a *rece
 		messageID = a.MoveOriginatorMessageID
 	}
 	var d delivery
-	taken := false
+	var taken bool
 	if r.peers == nil {
 		d, taken = r.inbox.here(ctx, at)
 	} else {
@@ -424,8 +424,8 @@ func ids(senders []*nodes.Sender) []int64 {
 }
 
 // serversChanged reads anew who may send instances, and returns when that counts.
-func (r *receiver) serversChanged() {
-	ctx, cancel := context.WithTimeout(context.Background(), sendersTimeout)
+func (r *receiver) serversChanged(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, sendersTimeout)
 	defer cancel()
 	if err := r.read(ctx); err != nil {
 		r.log.WarnContext(ctx, "the list of servers that may send instances can't be read now", "err", err)

@@ -77,9 +77,9 @@ func TestChangesAreAudited(t *testing.T) {
 		}, "schedule.change", "server source", `"windows":0`},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", &schedule.Workers{Default: 3}) }, "workers.change", "member machine", ""},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", nil) }, "workers.delete", "member machine", ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "member", true); return err }, "member.drain", "member member", ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "member", false); return err }, "member.resume", "member member", ""},
-		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, "member", []string{"web"}); return err }, "member.change", "member member", `"roles":["web"]`},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "adit9", true); return err }, "member.drain", "member adit9", ""},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "adit9", false); return err }, "member.resume", "member adit9", ""},
+		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, "adit9", []string{"web"}); return err }, "member.change", "member adit9", `"roles":["web"]`},
 		{func() error {
 			_, err := e.Projects.Create(ctx, n.Admin, projects.NewProject{Name: "Trial", Salt: "a secret"})
 			return err

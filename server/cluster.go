@@ -73,7 +73,8 @@ func (s *server) listenCluster(ctx context.Context) error {
 	if s.cluster.Data, err = s.listen(ctx, "--cluster-data-listen", c.ClusterDataListen); err != nil {
 		return err
 	}
-	if s.cluster.Advertise, err = reached("--cluster-advertise", c.ClusterAdvertise, "--cluster-listen", c.ClusterListen); err != nil {
+	s.cluster.Advertise, err = reached("--cluster-advertise", c.ClusterAdvertise, "--cluster-listen", c.ClusterListen)
+	if err != nil {
 		return err
 	}
 	s.cluster.DataAdvertise, err = reached(

@@ -118,34 +118,14 @@ func (s *server) end() {
 }
 
 func (s *server) start(ctx context.Context) error {
-	if err := s.openOutside(); err != nil {
-		return err
-	}
-	if err := s.openCluster(); err != nil {
-		return err
-	}
-	dataDirID, err := s.openDataDir()
+	dataDirID, httpListener, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	var httpListener net.Listener
-	if s.has(lease.RoleWeb) {
-		if httpListener, err = s.listen(ctx, "--listen", s.cfg.HTTP.Listen); err != nil {
+	for _, part := range []func(context.Context) error{s.startDatabase, s.startPeople, s.startAudit} {
+		if err := part(ctx); err != nil {
 			return err
 		}
-		s.httpAddr = httpListener.Addr().String()
-	}
-	if err := s.listenCluster(ctx); err != nil {
-		return err
-	}
-	if err := s.startDatabase(ctx); err != nil {
-		return err
-	}
-	if err := s.startPeople(ctx); err != nil {
-		return err
-	}
-	if err := s.startAudit(ctx); err != nil {
-		return err
 	}
 	zone, err := s.cfg.Site.zone()
 	if err != nil {
@@ -185,23 +165,36 @@ func (s *server) start(ctx context.Context) error {
 	if err := s.startMember(dataDirID, receiver); err != nil { //nolint:contextcheck // the end of a member has time of its own, when ctx has ended
 		return err
 	}
-	if err := s.startSite(ctx); err != nil {
-		return err
-	}
-	if err := s.engine.Nodes.TellPlaces(ctx); err != nil {
-		return err
-	}
-	if err := s.makeDemoJobs(ctx); err != nil {
-		return err
-	}
-	if err := s.welcome(ctx); err != nil {
-		return err
+	for _, part := range []func(context.Context) error{
+		s.startSite, s.engine.Nodes.TellPlaces, s.makeDemoJobs, s.welcome,
+	} {
+		if err := part(ctx); err != nil {
+			return err
+		}
 	}
 	if serveHTTP != nil {
 		serveHTTP()
 	}
 	s.reloadOnSignal()
 	return nil
+}
+
+// open reads what the configuration says, and takes the data directory and the addresses: what is wrong with them is
+// found before anything is started. The listener is nil where no people are served.
+func (s *server) open(ctx context.Context) (dataDirID uuid.UUID, web net.Listener, err error) {
+	if err := errors.Join(s.openOutside(), s.openCluster()); err != nil {
+		return uuid.Nil, nil, err
+	}
+	if dataDirID, err = s.openDataDir(); err != nil {
+		return uuid.Nil, nil, err
+	}
+	if s.has(lease.RoleWeb) {
+		if web, err = s.listen(ctx, "--listen", s.cfg.HTTP.Listen); err != nil {
+			return uuid.Nil, nil, err
+		}
+		s.httpAddr = web.Addr().String()
+	}
+	return dataDirID, web, s.listenCluster(ctx)
 }
 
 // modalities returns those of a flag, whose empty value means none.

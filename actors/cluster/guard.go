@@ -83,8 +83,8 @@ var known = sync.OnceValue(func() map[string]proto.Message {
 
 // sift takes out of a batch whatever is not for us or not well-formed.
 func (g *guard) sift(b *remote.MessageBatch) {
-	kept := b.Envelopes[:0]
-	for _, e := range b.Envelopes {
+	kept := b.GetEnvelopes()[:0]
+	for _, e := range b.GetEnvelopes() {
 		if g.fits(b, e) {
 			kept = append(kept, e)
 			continue
@@ -97,17 +97,17 @@ func (g *guard) sift(b *remote.MessageBatch) {
 }
 
 func (g *guard) fits(b *remote.MessageBatch, e *remote.MessageEnvelope) bool {
-	if e == nil || e.SerializerId != 0 || !within(e.TypeId, len(b.TypeNames)) ||
-		!within(e.Target, len(b.Targets)) || e.Sender != 0 && !within(e.Sender-1, len(b.Senders)) {
+	if e == nil || e.GetSerializerId() != 0 || !within(e.GetTypeId(), len(b.GetTypeNames())) ||
+		!within(e.GetTarget(), len(b.GetTargets())) || e.GetSender() != 0 && !within(e.GetSender()-1, len(b.GetSenders())) {
 		return false
 	}
-	target := b.Targets[e.Target]
-	if target == nil || target.Address != g.address || target.Id != PeerActor && !strings.HasPrefix(target.Id, "future") ||
-		e.Sender != 0 && b.Senders[e.Sender-1] == nil {
+	target := b.GetTargets()[e.GetTarget()]
+	if target == nil || target.GetAddress() != g.address || target.GetId() != PeerActor && !strings.HasPrefix(target.GetId(), "future") ||
+		e.GetSender() != 0 && b.GetSenders()[e.GetSender()-1] == nil {
 		return false
 	}
-	m, ok := known()[b.TypeNames[e.TypeId]]
-	return ok && proto.Unmarshal(e.MessageData, m.ProtoReflect().New().Interface()) == nil
+	m, ok := known()[b.GetTypeNames()[e.GetTypeId()]]
+	return ok && proto.Unmarshal(e.GetMessageData(), m.ProtoReflect().New().Interface()) == nil
 }
 
 func within(i int32, n int) bool { return i >= 0 && int(i) < n }

@@ -66,7 +66,7 @@ func TestGuard(t *testing.T) {
 			g := &guard{log: slog.New(slog.DiscardHandler), address: here}
 			b := batchOf(t, tt.message, tt.spoil)
 			g.sift(b)
-			require.Equal(t, tt.passes, len(b.Envelopes) == 1)
+			require.Equal(t, tt.passes, len(b.GetEnvelopes()) == 1)
 			require.Equal(t, !tt.passes, g.dropped.Load() == 1)
 		})
 	}
@@ -85,12 +85,12 @@ func FuzzGuard(f *testing.F) {
 			return
 		}
 		(&guard{log: slog.New(slog.DiscardHandler), address: here}).sift(b)
-		for _, e := range b.Envelopes {
-			require.Equal(t, here, b.Targets[e.Target].Address)
-			if e.Sender > 0 {
-				require.NotNil(t, b.Senders[e.Sender-1])
+		for _, e := range b.GetEnvelopes() {
+			require.Equal(t, here, b.GetTargets()[e.GetTarget()].GetAddress())
+			if e.GetSender() > 0 {
+				require.NotNil(t, b.GetSenders()[e.GetSender()-1])
 			}
-			_, err := remote.Deserialize(e.MessageData, b.TypeNames[e.TypeId], e.SerializerId)
+			_, err := remote.Deserialize(e.GetMessageData(), b.GetTypeNames()[e.GetTypeId()], e.GetSerializerId())
 			require.NoError(t, err)
 		}
 	})

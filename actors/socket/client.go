@@ -102,7 +102,7 @@ func bring(ctx context.Context, cn *conn, data io.Reader) (a Answer, whole bool,
 	alive()
 	if source.err != nil {
 		_ = cn.Close() // the peer learns by it, too
-		<-heard
+		_ = <-heard    // of the same end
 		return Answer{}, false, source.err
 	}
 	if sent != nil {

@@ -16,6 +16,8 @@ const (
 	silence    = 10 * time.Second
 )
 
+const readSize = 64 << 10
+
 // conn is a connection on which one exchange runs at a time. Both ends tell each other that they live while one waits
 // for something else: a PACS that sends slowly, or a destination that takes slowly.
 type conn struct {
@@ -28,7 +30,10 @@ type conn struct {
 }
 
 func newConn(c net.Conn) *conn {
-	return &conn{Conn: c, in: bufio.NewReaderSize(c, 64<<10), turn: make(chan struct{}, 1), buf: make([]byte, 0, headSize+partSize)}
+	return &conn{
+		Conn: c, in: bufio.NewReaderSize(c, readSize), turn: make(chan struct{}, 1),
+		buf: make([]byte, 0, headSize+partSize),
+	}
 }
 
 // send writes a frame whole. A peer that takes nothing, and doesn't tell that it lives, ends it.

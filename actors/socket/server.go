@@ -81,7 +81,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // it was closed by us
+				return nil // it was closed by us
 			}
 			var passing net.Error
 			if errors.As(err, &passing) && passing.Timeout() {

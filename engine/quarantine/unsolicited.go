@@ -302,7 +302,8 @@ func (svc *Service) openQuarantined(ctx context.Context, row db.Quarantine) (
 	}, nil
 }
 
-// DeleteQuarantined removes an instance from the quarantine. The file of a member that is away goes at its next housekeeping.
+// DeleteQuarantined removes an instance from the quarantine. The file of a member that is away goes at its next
+// housekeeping.
 func (svc *Service) DeleteQuarantined(ctx context.Context, user people.User, id int64) error {
 	row, err := svc.quarantinedRow(ctx, svc.Q, user, id)
 	if err != nil {

@@ -34,7 +34,8 @@ func Register(router chi.Router, e *engine.Engine, who *people.Service, version 
 		&registrationsRoutes{a}, &nodesRoutes{a}, &checksRoutes{a}, &serversRoutes{a}, &serverUseRoutes{a},
 		&foldersRoutes{a}, &studiesRoutes{a}, &jobsRoutes{a}, &batchRoutes{a}, &massRoutes{a}, &recurrencesRoutes{a},
 		&failuresRoutes{a}, &tasksRoutes{a}, &scheduleRoutes{a}, &clusterRoutes{a}, &quarantineRoutes{a},
-		&callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a}, &linkageRoutes{a}, &profilesRoutes{a}, &siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
+		&callersRoutes{a}, &deidentificationRoutes{a}, &projectsRoutes{a}, &linkageRoutes{a}, &profilesRoutes{a},
+		&siteRoutes{a}, &auditRoutes{a}, &useRoutes{a},
 	} {
 		of.register()
 	}

@@ -114,5 +114,5 @@ func TestLink(t *testing.T) {
 	three.hear("again")
 	require.NoError(t, three.Conn.(*net.TCPConn).CloseWrite())
 	_, more = <-three.got
-	require.False(t, more, "a half that ends ends the other")
+	require.False(t, more, "the end of one half is that of the other")
 }

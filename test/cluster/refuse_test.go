@@ -11,6 +11,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -194,7 +195,7 @@ func sendOdd(t *testing.T, m *member, member remote.RemotingClient) {
 	}
 	require.NoError(t, s.Send(&remote.RemoteMessage{}))
 	await(t, "the end of the odd messages", func() bool {
-		return bytes.Contains([]byte(m.Stderr.String()), []byte("were dropped: this version does not know them"))
+		return strings.Contains(m.Stderr.String(), "were dropped: this version does not know them")
 	})
 	require.NoError(t, s.CloseSend())
 	for err == nil {
