@@ -200,7 +200,7 @@ func lists(ctx context.Context, q *db.Queries, job int64, rows int) map[string][
 
 // few are lists of what there is never much of, or of one task.
 var few = []string{
-	"ListAccess", "ListDicomNodes", "ListDirectMoves", "ListFolders", "ListGroups",
+	"ListAccess", "ListDicomNodes", "ListDirectMoves", "ListExpected", "ListExpecting", "ListFolders", "ListGroups",
 	"ListMembers", "ListPeers", "ListProfiles", "ListProjects", "ListRegistrations",
 	"ListStoringServers", "ListTaskFolders", "ListTokens", "ListUsers", "ListVerificationInstances", "ListWarnings",
 }

@@ -11,11 +11,12 @@
 package cluster
 
 import (
-	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
-	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
+
+	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
+	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 )
 
 const (
@@ -496,17 +497,20 @@ func file_peers_proto_rawDescGZIP() []byte {
 	return file_peers_proto_rawDescData
 }
 
-var file_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
-var file_peers_proto_goTypes = []any{
-	(*Expect)(nil),         // 0: adit.cluster.Expect
-	(*Forget)(nil),         // 1: adit.cluster.Forget
-	(*Offer)(nil),          // 2: adit.cluster.Offer
-	(*Grant)(nil),          // 3: adit.cluster.Grant
-	(*Wake)(nil),           // 4: adit.cluster.Wake
-	(*Cancel)(nil),         // 5: adit.cluster.Cancel
-	(*Steer)(nil),          // 6: adit.cluster.Steer
-	(*ServersChanged)(nil), // 7: adit.cluster.ServersChanged
-}
+var (
+	file_peers_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+	file_peers_proto_goTypes  = []any{
+		(*Expect)(nil),         // 0: adit.cluster.Expect
+		(*Forget)(nil),         // 1: adit.cluster.Forget
+		(*Offer)(nil),          // 2: adit.cluster.Offer
+		(*Grant)(nil),          // 3: adit.cluster.Grant
+		(*Wake)(nil),           // 4: adit.cluster.Wake
+		(*Cancel)(nil),         // 5: adit.cluster.Cancel
+		(*Steer)(nil),          // 6: adit.cluster.Steer
+		(*ServersChanged)(nil), // 7: adit.cluster.ServersChanged
+	}
+)
+
 var file_peers_proto_depIdxs = []int32{
 	0, // [0:0] is the sub-list for method output_type
 	0, // [0:0] is the sub-list for method input_type
