@@ -61,7 +61,7 @@ func (r *Answers) judgeResult(
 	}
 	refused := slices.Contains(refusing, meaning.Outcome) || result.Failed.Value > 0
 	if asked == nil && refused {
-		r.heedFailures(s, in, result.Failed.Value-int(in.refused.Load()))
+		r.heedFailures(s, in, result)
 	}
 	if in.barred != "" {
 		r.moves.heedBarred(s, asked, in, result.Status)
@@ -74,10 +74,18 @@ func (r *Answers) judgeResult(
 }
 
 // heedFailures takes a final response for evidence that says that more failed than what is known by name and did not
-// come: as much as a count.
-func (r *Answers) heedFailures(s *source.SeriesInventory, in *Intake, failed int) {
+// come: as much as a count. What came is no such evidence, though it failed: it was refused here, or the source has not
+// heard that it was taken, because its connection broke before.
+func (r *Answers) heedFailures(s *source.SeriesInventory, in *Intake, result dimse.GetResult) {
 	known := r.Instances.Known(s.UID)
 	in.mu.Lock()
+	named := 0
+	for _, uid := range result.FailedSOPInstanceUIDs {
+		if in.came[uid] {
+			named++
+		}
+	}
+	failed := result.Failed.Value - max(named, int(in.refused.Load()))
 	failed -= known - r.Instances.Summary.KnownOf(s.UID, in.came)
 	in.mu.Unlock()
 	if failed <= 0 {

@@ -172,7 +172,7 @@ func newFaulty(t *testing.T, seed uint64, lease time.Duration) *faulty {
 func (f *faulty) start(first uint64) {
 	t := f.t
 	t.Helper()
-	const each, images = 4, 30
+	const each, images = 3, 20
 	studies := newStudies(first, 4*each, 1, images)
 	gotten, moved := studies[:2*each], studies[2*each:]
 	f.get.AddStudies(gotten...)
