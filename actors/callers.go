@@ -45,10 +45,6 @@ func (r *receiver) accept(
 		}
 		may = append(may, s)
 	}
-	if r.resting() {
-		r.rejected.WithLabelValues(crowded).Inc()
-		return dimse.RejectLimit // another member takes it
-	}
 	if known && len(may) > 0 {
 		rq.Caller, rq.Expected = ids(may), r.moving(may)
 		return nil

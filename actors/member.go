@@ -120,8 +120,7 @@ func Start(cfg Config) (*Member, error) {
 
 // startReceiver comes before the supervisor: what it claims first may need it.
 func (m *Member) startReceiver(cfg Config) error {
-	resting := func() bool { return m.Without(lease.RoleReceiver) }
-	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, m.inbox, m.peers, resting, cfg.Log, m.fail)
+	m.receiver = newReceiver(*cfg.Receiver, cfg.Engine, m.inbox, m.peers, cfg.Log, m.fail)
 	pid, err := m.system.Root.SpawnNamed(
 		actor.PropsFromProducer(func() actor.Actor { return m.receiver }, actor.WithGuardian(stopAlways{})), "receiver",
 	)
@@ -133,7 +132,9 @@ func (m *Member) startReceiver(cfg Config) error {
 }
 
 // listens reports whether there is a receiver anywhere.
-func (m *Member) listens() bool { return m.receiver != nil || m.peers != nil && m.peers.receivers() }
+func (m *Member) listens() bool {
+	return m.receiver != nil && !m.Without(lease.RoleReceiver) || m.peers != nil && m.peers.receivers()
+}
 
 // startPeers opens the ways to and from the other members, before anything is claimed or received. They end last.
 func (m *Member) startPeers(cfg Config) error {
@@ -258,6 +259,15 @@ func (m *Member) serversChanged() {
 func (m *Member) Without(role string) bool {
 	roles := m.roles.Load()
 	return roles != nil && !slices.Contains(*roles, role)
+}
+
+// setRoles takes over which roles are in effect.
+func (m *Member) setRoles(roles []string) {
+	before := m.Without(lease.RoleReceiver)
+	m.roles.Store(&roles)
+	if now := m.Without(lease.RoleReceiver); now != before && m.receiver != nil && m.receiver.cfg.Rest != nil {
+		m.receiver.cfg.Rest(now)
+	}
 }
 
 // Registered is closed when the member may claim tasks for the first time.

@@ -111,7 +111,7 @@ func newPeers(cfg Cluster, e *engine.Engine, crossed *prometheus.CounterVec, log
 	p := &peers{
 		cfg: cfg, engine: e, log: log, objects: crossed, routes: newRoutes(),
 		channel: &socket.Client{TLS: cfg.Certificates.ClientTLS(socket.Protocol)},
-		lost: map[string]time.Time{}, shunt: map[string]time.Time{}, grants: map[string]grant{},
+		lost:    map[string]time.Time{}, shunt: map[string]time.Time{}, grants: map[string]grant{},
 	}
 	p.members.Store(&[]lease.Peer{})
 	return p
@@ -276,6 +276,7 @@ func (p *peers) deliver(ctx context.Context, a arrived, messageID uint16) (d del
 		return d, true
 	}
 	if b.stranded != nil {
+		p.objects.WithLabelValues(sent, stranded).Inc()
 		p.strand(ctx, b.stranded)
 		d.status, d.outcome = dimse.ProcessingFailure, stranded
 		return d, true
@@ -316,7 +317,9 @@ func (b *bringing) to(ctx context.Context, list []route, d *delivery) (done bool
 		granted, err := b.offered(r)
 		switch {
 		case err != nil:
-			b.log.WarnContext(ctx, strandAfter, "member", r.address, "err", err)
+			if !errors.Is(err, errShunned) { // else it was said a moment ago
+				b.log.WarnContext(ctx, strandAfter, "member", r.address, "err", err)
+			}
 			if b.stranded == nil {
 				b.stranded = &r
 			}
@@ -332,10 +335,13 @@ func (b *bringing) to(ctx context.Context, list []route, d *delivery) (done bool
 	return false
 }
 
+// errShunned says that a member is not asked, since it could not be reached just before.
+var errShunned = errors.New("it could not be reached a moment ago")
+
 // offered asks a member whether it wants the instance.
 func (b *bringing) offered(r route) (*cluster.Grant, error) {
 	if b.shunned(r.address) {
-		return nil, errors.New("it could not be reached a moment ago")
+		return nil, errShunned
 	}
 	study, series, _ := b.a.UIDs()
 	answer, err := b.remote.Ask(r.address, &cluster.Offer{
@@ -347,8 +353,11 @@ func (b *bringing) offered(r route) (*cluster.Grant, error) {
 		return nil, err
 	}
 	granted, ok := answer.(*cluster.Grant)
-	if !ok {
+	switch {
+	case !ok:
 		return nil, fmt.Errorf("it answered %T", answer)
+	case granted.GetBusy():
+		return nil, errors.New("it has granted as many as it can")
 	}
 	return granted, nil
 }
@@ -360,16 +369,18 @@ func (b *bringing) bring(ctx context.Context, r route, granted *cluster.Grant, d
 		Token: granted.GetToken(), Servers: a.servers, SOPClassUID: a.SOPClassUID, SOPInstanceUID: a.SOPInstanceUID,
 		TransferSyntaxUID: a.TransferSyntaxUID, Priority: uint16(a.Priority), Originator: a.MoveOriginatorAETitle,
 		MessageID: a.MoveOriginatorMessageID,
-	}, a.raw.again())
+	}, a.raw.again(), a.Abort)
+	var broken *socket.SourceError
 	switch {
+	case errors.As(err, &broken): // its association ends by itself: that is no fault of the cluster
+		d.status, d.outcome = dimse.ProcessingFailure, failed
 	case err != nil:
 		b.log.WarnContext(ctx, strandAfter, "member", r.address, "err", err)
 		b.shun(r.address)
 		b.strand(ctx, &r)
 		d.status, d.outcome = dimse.ProcessingFailure, stranded
 	case answer.Abort:
-		d.status, d.outcome = dimse.Success, late
-		a.Abort()
+		d.status, d.outcome = dimse.Success, late // and its association was ended
 	default:
 		d.status, d.outcome = dimse.Status(answer.Status), answer.Outcome
 	}
@@ -422,7 +433,7 @@ func (p *peers) answer(o *cluster.Offer) *cluster.Grant {
 		}
 	}
 	if len(p.grants) >= mostGrants {
-		return &cluster.Grant{} // so many are on their way that this one has time to come again
+		return &cluster.Grant{Busy: true}
 	}
 	p.grants[token] = grant{a.SOPInstanceUID, now.Add(grantTime)}
 	return &cluster.Grant{Token: token, Address: p.cfg.DataAdvertise}

@@ -36,6 +36,8 @@ type Receiver struct {
 	// 100 when 0. Half of them may be of one AE title and address.
 	MaxAssociations int
 	IdleTimeout     time.Duration
+	// Rest closes the listeners for a while, and opens them again; nil: they stay open.
+	Rest func(resting bool)
 	// Resolve returns the addresses of a host of a server; nil: the system's name service.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 }
@@ -54,8 +56,7 @@ type receiver struct {
 	cfg      Receiver
 	engine   *engine.Engine
 	inbox    *inbox
-	peers    *peers      // nil: there are no other members
-	resting  func() bool // it takes no calls, though it listens
+	peers    *peers // nil: there are no other members
 	log      *slog.Logger
 	fail     func(error) // ends the member
 	objects  *prometheus.CounterVec
@@ -81,11 +82,11 @@ type receiver struct {
 }
 
 func newReceiver(
-	cfg Receiver, e *engine.Engine, box *inbox, others *peers, resting func() bool, log *slog.Logger, fail func(error),
+	cfg Receiver, e *engine.Engine, box *inbox, others *peers, log *slog.Logger, fail func(error),
 ) *receiver {
 	e.Quarantine.SetQuarantine(cfg.Quarantine)
 	r := &receiver{
-		cfg: cfg, engine: e, inbox: box, peers: others, resting: resting, log: log, fail: fail, served: make(chan struct{}),
+		cfg: cfg, engine: e, inbox: box, peers: others, log: log, fail: fail, served: make(chan struct{}),
 		ready: make(chan struct{}), hosts: newHosts(cfg.Resolve),
 		objects: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "adit_receiver_objects_total",

@@ -472,7 +472,7 @@ func (s *supervisor) onSteered(c actor.Context, m steered) {
 	}
 	if m.err == nil && m.member == s.id {
 		s.workers, s.grace = m.orders.Workers, m.orders.Grace
-		s.member.roles.Store(&m.orders.Roles)
+		s.member.setRoles(m.orders.Roles)
 		s.fit(c)
 		for _, order := range m.orders.Tasks {
 			for held, t := range s.running {

@@ -241,7 +241,11 @@ func (q *Queries) GetMemberSettings(ctx context.Context, name string) (MemberSet
 }
 
 const listPeers = `-- name: ListPeers :many
-SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND actor_addr NOT IN ('', $1::text) ORDER BY id
+SELECT m.id, m.name, ARRAY(SELECT r FROM unnest(m.roles) r WHERE s.roles IS NULL OR r = ANY(s.roles))::text[] AS roles, m.actor_addr, m.data_addr, m.stores
+FROM members m
+LEFT JOIN member_settings s ON s.name = m.name
+WHERE m.fenced_at IS NULL AND m.actor_addr NOT IN ('', $1::text)
+ORDER BY m.id
 `
 
 type ListPeersRow struct {
@@ -253,7 +257,7 @@ type ListPeersRow struct {
 	Stores    []uuid.UUID
 }
 
-// ListPeers gives the other members that can be called.
+// ListPeers gives the other members that can be called, with their roles in effect.
 func (q *Queries) ListPeers(ctx context.Context, own string) ([]ListPeersRow, error) {
 	rows, err := q.db.Query(ctx, listPeers, own)
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 			return nil, err
 		}
 		s.dicomAddr = l.Addr().String()
-		r.Listener = behindBalancers(l, trusted)
+		r.Listener = behindBalancers(s.gated(l), trusted)
 	}
 	if c.DICOMTLSListen != "" {
 		if r.TLS, err = c.tls(); err != nil {
@@ -58,12 +58,17 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.TLSListener = behindBalancers(l, trusted); s.dicomAddr == "" {
+		if r.TLSListener = behindBalancers(s.gated(l), trusted); s.dicomAddr == "" {
 			s.dicomAddr = l.Addr().String()
 		}
 	}
 	if r.Listener == nil && r.TLSListener == nil {
 		return nil, nil //nolint:nilnil // no receiver is wanted
+	}
+	r.Rest = func(resting bool) {
+		for _, g := range s.gates {
+			g.rest(resting)
+		}
 	}
 	if c.Quarantine > 0 {
 		if r.Quarantine, err = quarantine.OpenQuarantine(
@@ -76,6 +81,16 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		}
 	}
 	return r, nil
+}
+
+// gated has a listener of a member of a cluster rest while the role receiver is taken away.
+func (s *server) gated(l net.Listener) net.Listener {
+	if s.cluster == nil {
+		return l
+	}
+	g := newGate(l, s.log)
+	s.gates = append(s.gates, g)
+	return g
 }
 
 // receiverPorts returns where a receiver listens, and where with TLS; 0: nowhere.

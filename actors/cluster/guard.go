@@ -57,6 +57,9 @@ func (s *guarded) RecvMsg(m any) error {
 		if kind.MessageBatch == nil {
 			kind.MessageBatch = &remote.MessageBatch{}
 		}
+		if n := len(kind.MessageBatch.GetEnvelopes()); n > batch {
+			return status.Errorf(codes.ResourceExhausted, "%d messages at once; a member sends %d", n, batch)
+		}
 		s.guard.sift(kind.MessageBatch)
 	case *remote.RemoteMessage_ConnectRequest:
 		if _, server := kind.ConnectRequest.GetConnectionType().(*remote.ConnectRequest_ServerConnection); !server {

@@ -239,6 +239,7 @@ type Grant struct {
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"` // for one instance; empty: it is not wanted
 	Address       string                 `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
 	Late          bool                   `protobuf:"varint,3,opt,name=late,proto3" json:"late,omitempty"` // who wanted it has been stopped
+	Busy          bool                   `protobuf:"varint,4,opt,name=busy,proto3" json:"busy,omitempty"` // it is wanted, but too many are on their way
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -290,6 +291,13 @@ func (x *Grant) GetAddress() string {
 func (x *Grant) GetLate() bool {
 	if x != nil {
 		return x.Late
+	}
+	return false
+}
+
+func (x *Grant) GetBusy() bool {
+	if x != nil {
+		return x.Busy
 	}
 	return false
 }
@@ -474,11 +482,12 @@ const file_peers_proto_rawDesc = "" +
 	"originator\x18\x05 \x01(\tR\n" +
 	"originator\x12\x1d\n" +
 	"\n" +
-	"message_id\x18\x06 \x01(\rR\tmessageId\"K\n" +
+	"message_id\x18\x06 \x01(\rR\tmessageId\"_\n" +
 	"\x05Grant\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x12\x18\n" +
 	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x12\n" +
-	"\x04late\x18\x03 \x01(\bR\x04late\"\x06\n" +
+	"\x04late\x18\x03 \x01(\bR\x04late\x12\x12\n" +
+	"\x04busy\x18\x04 \x01(\bR\x04busy\"\x06\n" +
 	"\x04Wake\"\x1e\n" +
 	"\x06Cancel\x12\x14\n" +
 	"\x05tasks\x18\x01 \x03(\x03R\x05tasks\"\a\n" +

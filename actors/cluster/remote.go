@@ -34,7 +34,7 @@ const (
 	queued       = 1024     // messages to a peer
 	batch        = 64       // of them, sent as one
 	largestBatch = 32 << 10 // bytes, for messages of ours; see DESIGN.md
-	largestRead  = batch * largestBatch
+	largestRead  = 1 << 20  // bytes, of what a peer sends
 )
 
 // Remote is the way to the actors of other members.

@@ -52,14 +52,22 @@ func refusalOf(err error) Answer {
 	return Answer{Missing: errors.Is(err, fs.ErrNotExist), Error: err.Error()}
 }
 
-// Bring brings an object to the member at an address, and returns its answer. Of data it reads no more than is wanted;
-// an error of data is returned as it is. Any other error says that the object may not have been taken.
-func (c *Client) Bring(ctx context.Context, address string, o Object, data io.Reader) (Answer, error) {
+// SourceError says that the data of an object ended before their end, for a reason of whoever sends them.
+type SourceError struct{ Err error }
+
+func (e *SourceError) Error() string { return e.Err.Error() }
+
+func (e *SourceError) Unwrap() error { return e.Err }
+
+// Bring brings an object to the member at an address, and returns its answer. Of data it reads no more than is wanted.
+// *SourceError: data failed; any other error says that the object may not have been taken. abort is called as soon as
+// nobody waits for the object any more, and has to end a read of data that is under way.
+func (c *Client) Bring(ctx context.Context, address string, o Object, data io.Reader, abort func()) (Answer, error) {
 	cn, err := c.open(ctx, address, func(cn *conn) error { return cn.sendJSON(frameObject, o) })
 	if err != nil {
 		return Answer{}, err
 	}
-	answer, whole, err := bring(ctx, cn, data)
+	answer, whole, err := bring(ctx, cn, data, abort)
 	if err == nil && whole {
 		c.keep(address, cn)
 	} else {
@@ -70,12 +78,12 @@ func (c *Client) Bring(ctx context.Context, address string, o Object, data io.Re
 
 // bring sends the data of an object and waits for the answer, which may come before the end. whole: the connection can
 // be used again.
-func bring(ctx context.Context, cn *conn, data io.Reader) (a Answer, whole bool, err error) {
+func bring(ctx context.Context, cn *conn, data io.Reader, abort func()) (a Answer, whole bool, err error) {
 	defer context.AfterFunc(ctx, func() { _ = cn.Close() })()
 	var answered atomic.Bool
 	heard := make(chan error, 1)
 	go func() {
-		kind, n, err := cn.next()
+		kind, n, err := cn.next(new(atomic.Bool))
 		switch {
 		case err == nil && kind == frameAnswer:
 			err = readJSON(cn.in, n, &a)
@@ -83,6 +91,9 @@ func bring(ctx context.Context, cn *conn, data io.Reader) (a Answer, whole bool,
 			err = errFrame
 		}
 		answered.Store(true)
+		if err == nil && a.Abort {
+			abort()
+		}
 		heard <- err
 	}()
 	alive := cn.lives()
@@ -100,15 +111,16 @@ func bring(ctx context.Context, cn *conn, data io.Reader) (a Answer, whole bool,
 	}
 	sent := cn.send(end, nil)
 	alive()
-	if source.err != nil {
-		_ = cn.Close() // the peer learns by it, too
-		_ = <-heard    // of the same end
-		return Answer{}, false, source.err
-	}
-	if sent != nil {
-		_ = cn.Close()
+	if source.err != nil || sent != nil {
+		_ = cn.Close() // the peer learns by it, too; an answer that has come stays
 	}
 	told := <-heard
+	switch {
+	case told == nil && a.Abort:
+		return a, false, nil
+	case source.err != nil:
+		return Answer{}, false, &SourceError{source.err}
+	}
 	if told != nil {
 		return Answer{}, false, fmt.Errorf("the channel between members broke: %w", errors.Join(told, sent))
 	}
@@ -137,7 +149,12 @@ func (c *Client) Open(ctx context.Context, address string, f File) (io.ReadClose
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { _ = cn.Close() })
-	return &file{data: data{c: cn}, client: c, address: address, stop: stop}, nil
+	alive := cn.lives()
+	return &file{data: data{c: cn}, end: sync.OnceFunc(func() {
+		stop()
+		alive()
+		_ = cn.Close() // it was only read
+	})}, nil
 }
 
 // Remove removes a file there.
@@ -158,7 +175,7 @@ func (c *Client) ask(ctx context.Context, address string, f File) (*conn, error)
 		if err := cn.sendJSON(frameFile, f); err != nil {
 			return err
 		}
-		kind, n, err := cn.next()
+		kind, n, err := cn.next(new(atomic.Bool))
 		if err == nil && kind != frameAnswer {
 			err = errFrame
 		}
@@ -183,22 +200,17 @@ func (c *Client) ask(ctx context.Context, address string, f File) (*conn, error)
 	return cn, nil
 }
 
-// file is one that is being read from another member.
+// file is one that is being read from another member. Its connection is used for nothing else: both sides tell each
+// other that they live as long as it is read.
 type file struct {
 	data
-	client  *Client
-	address string
-	stop    func() bool
+	end func()
 }
 
-// Close keeps the connection if all was read.
+// Close implements io.Closer.
 func (f *file) Close() error {
-	f.stop()
-	if errors.Is(f.err, io.EOF) {
-		f.client.keep(f.address, f.c)
-		return nil
-	}
-	return f.c.Close()
+	f.end()
+	return nil
 }
 
 // open takes a connection that was kept, or a new one, and begins an exchange on it. One that was kept may have been

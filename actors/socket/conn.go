@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -96,9 +97,13 @@ func (c *conn) lives() (end func()) {
 	}
 }
 
-// next reads heads of frames up to the first that says more than that the peer lives.
-func (c *conn) next() (kind byte, n int, err error) {
+// next reads heads of frames up to the first that says more than that the peer lives. It ends with errDropped once
+// nothing is to be read any more.
+func (c *conn) next(aborted *atomic.Bool) (kind byte, n int, err error) {
 	for {
+		if aborted.Load() {
+			return 0, 0, errDropped
+		}
 		_ = c.SetReadDeadline(time.Now().Add(silence)) // an error comes with the read
 		kind, n, err = readHead(c.in)
 		if err != nil || kind != frameAlive {
@@ -112,22 +117,31 @@ func (c *conn) next() (kind byte, n int, err error) {
 var (
 	// errBroken says that the peer could not go on with what it sent.
 	errBroken = errors.New("the data end before their end")
-	// errDropped says that the peer wants nothing more of what is being sent.
-	errDropped = errors.New("the peer has answered before everything was sent")
+	// errDropped says that nothing more is wanted of what is being sent.
+	errDropped = errors.New("the object was answered before everything was sent")
 )
 
 // data reads the parts that a peer sends. It ends with io.EOF at the end and with another error before it.
 type data struct {
-	c    *conn
-	left int // of the current part
-	err  error
+	c       *conn
+	left    int // of the current part
+	err     error
+	aborted atomic.Bool
+}
+
+// abort ends reading: at once, or when the peer says next that it lives.
+func (d *data) abort() {
+	d.aborted.Store(true)
+	_ = d.c.SetReadDeadline(time.Now()) // who reads finds it
 }
 
 // Read implements io.Reader.
 func (d *data) Read(p []byte) (int, error) {
 	for d.left == 0 && d.err == nil {
-		kind, n, err := d.c.next()
+		kind, n, err := d.c.next(&d.aborted)
 		switch {
+		case err != nil && d.aborted.Load():
+			d.err = errDropped
 		case err != nil:
 			d.err = noEOF(err)
 		case kind == frameData:

@@ -9,7 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -58,7 +60,8 @@ type Handler interface {
 const (
 	handshakeTime = 5 * time.Second
 	idleTime      = 90 * time.Second // between two exchanges; a client keeps a connection for less
-	mostConns     = 256
+	mostConns     = 1024             // each receiver may have 400 associations, and brings an object of each
+	mostStrangers = 64               // that have not shown a certificate yet
 )
 
 // Server serves the channel at a listener.
@@ -68,6 +71,9 @@ type Server struct {
 	Log     *slog.Logger
 
 	conns sync.WaitGroup
+
+	mu        sync.Mutex
+	strangers []net.Conn // the oldest first
 }
 
 // Serve serves until ctx ends; then all connections are closed. It returns an error if the listener fails.
@@ -89,20 +95,32 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 			}
 			return err
 		}
-		select {
-		case room <- struct{}{}:
-		default:
-			_ = c.Close() // a member has far fewer
-			continue
-		}
+		s.meet(c)
 		s.conns.Go(func() {
-			defer func() { <-room }()
-			s.serve(ctx, c)
+			s.serve(ctx, c, room)
 		})
 	}
 }
 
-func (s *Server) serve(ctx context.Context, raw net.Conn) {
+// meet has one who has just called take the place of the one who has said nothing for the longest time.
+func (s *Server) meet(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.strangers) == mostStrangers {
+		_ = s.strangers[0].Close()
+		s.strangers = s.strangers[1:]
+	}
+	s.strangers = append(s.strangers, c)
+}
+
+// known takes one off who is no stranger any more, or has gone.
+func (s *Server) known(c net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.strangers = slices.DeleteFunc(s.strangers, func(other net.Conn) bool { return other == c })
+}
+
+func (s *Server) serve(ctx context.Context, raw net.Conn, room chan struct{}) {
 	defer func() { _ = raw.Close() }()
 	defer func() {
 		if p := recover(); p != nil {
@@ -114,9 +132,18 @@ func (s *Server) serve(ctx context.Context, raw net.Conn) {
 	defer context.AfterFunc(ctx, func() { _ = raw.Close() })()
 	secured := tls.Server(raw, s.TLS)
 	_ = raw.SetDeadline(time.Now().Add(handshakeTime))
-	if err := secured.HandshakeContext(ctx); err != nil {
+	err := secured.HandshakeContext(ctx)
+	s.known(raw)
+	if err != nil {
 		s.Log.WarnContext(ctx, "a call of the channel between members was refused", "peer", raw.RemoteAddr().String(),
 			"err", err)
+		return
+	}
+	select {
+	case room <- struct{}{}:
+		defer func() { <-room }()
+	default:
+		s.Log.WarnContext(ctx, "the channel between members has no room", "peer", raw.RemoteAddr().String())
 		return
 	}
 	_ = raw.SetDeadline(time.Time{})
@@ -166,7 +193,10 @@ func (s *Server) take(ctx context.Context, c *conn, o Object) error {
 		once.Do(func() { err = c.sendJSON(frameAnswer, a) })
 		return err
 	}
-	a := s.Handler.Take(ctx, o, d, func() { _ = answer(Answer{Abort: true}) })
+	a := s.Handler.Take(ctx, o, d, func() {
+		_ = answer(Answer{Abort: true})
+		d.abort()
+	})
 	if err := answer(a); err != nil {
 		return err
 	}
@@ -193,14 +223,21 @@ func (s *Server) give(ctx context.Context, c *conn, f File) error {
 		return err
 	}
 	defer c.lives()()
-	if err := copyParts(c, file, func() error { return nil }); err != nil {
-		if sent := c.send(frameBroken, nil); sent != nil {
-			return sent
-		}
-		return nil
+	go func() { // who reads slowly says that it lives; this ends with the connection
+		_, _, _ = c.next(new(atomic.Bool))
+	}()
+	end := byte(frameEnd)
+	if copyParts(c, file, func() error { return nil }) != nil {
+		end = frameBroken
 	}
-	return c.send(frameEnd, nil)
+	if err := c.send(end, nil); err != nil {
+		return err
+	}
+	return errLast
 }
+
+// errLast ends a connection that is used for nothing more.
+var errLast = errors.New("the file was the last exchange")
 
 // copyParts sends what a reader holds, and not its end.
 func copyParts(c *conn, r io.Reader, why func() error) error {

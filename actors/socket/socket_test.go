@@ -119,7 +119,7 @@ func TestBring(t *testing.T) {
 	}
 	for _, size := range []int{0, 1, partSize - 1, partSize, partSize + 1, 5 << 20} {
 		whole := randomBytes(size)
-		a, err := p.Bring(t.Context(), p.address, want, bytes.NewReader(whole))
+		a, err := p.Bring(t.Context(), p.address, want, bytes.NewReader(whole), never(t))
 		require.NoError(t, err)
 		require.Equal(t, Answer{Outcome: "taken"}, a)
 		require.True(t, bytes.Equal(whole, got), size)
@@ -139,12 +139,46 @@ func TestAnswerBeforeTheEnd(t *testing.T) {
 		return Answer{Status: 0xA900, Outcome: "refused"}
 	}})
 	for i, want := range []Answer{{Status: 0xA900, Outcome: "refused"}, {Abort: true}, {Status: 0xA900, Outcome: "refused"}} {
+		aborted := false
 		endless := io.MultiReader(bytes.NewReader([]byte{byte(i)}), zeros{})
-		a, err := p.Bring(t.Context(), p.address, Object{}, endless)
+		a, err := p.Bring(t.Context(), p.address, Object{}, endless, func() { aborted = true })
 		require.NoError(t, err)
 		require.Equal(t, want, a)
+		require.Equal(t, want.Abort, aborted)
 	}
-	require.EqualValues(t, 1, p.conns.Load())
+	require.EqualValues(t, 2, p.conns.Load(), "one that was aborted is not used again")
+}
+
+func never(t *testing.T) func() { return func() { t.Error("nobody aborted it") } }
+
+// TestAbortOfASilentSource: an object that doesn't go on is ended on both sides when nobody waits for it any more.
+func TestAbortOfASilentSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gone, ended := make(chan struct{}), make(chan time.Duration, 1)
+		c := piped(t, &scripted{take: func(_ context.Context, _ Object, data io.Reader, abort func()) Answer {
+			time.AfterFunc(time.Minute, abort)
+			began := time.Now()
+			_, err := io.Copy(io.Discard, data)
+			require.Error(t, err)
+			ended <- time.Since(began)
+			return Answer{Outcome: "taken"}
+		}}, func(c net.Conn) net.Conn { return c })
+		began := time.Now()
+		silent := io.MultiReader(strings.NewReader("one"), until{gone})
+		a, err := c.Bring(t.Context(), "peer", Object{}, silent, func() { close(gone) })
+		require.NoError(t, err)
+		require.Equal(t, Answer{Abort: true}, a)
+		require.Less(t, time.Since(began), time.Minute+2*aliveEvery)
+		require.Less(t, <-ended, time.Minute+2*aliveEvery)
+	})
+}
+
+// until is a part of a reader in which nothing comes before an end.
+type until struct{ gone chan struct{} }
+
+func (u until) Read([]byte) (int, error) {
+	<-u.gone
+	return 0, errFailing
 }
 
 // zeros never ends.
@@ -168,7 +202,10 @@ func TestBrokenData(t *testing.T) {
 			return io.NopCloser(io.MultiReader(strings.NewReader("half"), failing{})), nil
 		},
 	})
-	_, err := p.Bring(t.Context(), p.address, Object{}, io.MultiReader(bytes.NewReader(randomBytes(1<<20)), failing{}))
+	half := io.MultiReader(bytes.NewReader(randomBytes(1<<20)), failing{})
+	_, err := p.Bring(t.Context(), p.address, Object{}, half, never(t))
+	var source *SourceError
+	require.ErrorAs(t, err, &source)
 	require.ErrorIs(t, err, errFailing)
 	require.Error(t, <-seen)
 
@@ -215,13 +252,46 @@ func TestFiles(t *testing.T) {
 	require.Equal(t, "the disk is damaged", refused.Reason)
 	require.NoError(t, p.Remove(t.Context(), p.address, file("old")))
 	require.Equal(t, []string{"old"}, h.removed)
-	require.EqualValues(t, 1, p.conns.Load())
 
 	f, err := p.Open(t.Context(), p.address, file("there"))
 	require.NoError(t, err)
 	require.NoError(t, f.Close(), "not read to its end")
+	_ = f.Close() // twice does no harm
 	require.NoError(t, p.Remove(t.Context(), p.address, file("old")))
-	require.EqualValues(t, 2, p.conns.Load(), "what is left of a file is not read only to keep a connection")
+}
+
+// TestSlowReader: who reads a file slowly reads it all.
+func TestSlowReader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := piped(t, &scripted{open: func(File) (io.ReadCloser, error) {
+			return io.NopCloser(io.LimitReader(zeros{}, 8<<20)), nil
+		}}, func(c net.Conn) net.Conn { return c })
+		f, err := c.Open(t.Context(), "peer", File{Name: "there"})
+		require.NoError(t, err)
+		n, err := io.CopyN(io.Discard, f, 1<<20)
+		require.NoError(t, err)
+		wait(time.Hour)
+		rest, err := io.Copy(io.Discard, f)
+		require.NoError(t, err)
+		require.EqualValues(t, 8<<20, n+rest)
+		require.NoError(t, f.Close())
+	})
+}
+
+// TestStrangers: who calls and says nothing keeps no member away.
+func TestStrangers(t *testing.T) {
+	p := serve(t, &scripted{take: func(_ context.Context, _ Object, data io.Reader, _ func()) Answer {
+		_, _ = io.Copy(io.Discard, data)
+		return Answer{Outcome: "taken"}
+	}})
+	for range 3 * mostStrangers {
+		c, err := net.Dial("tcp", p.address)
+		require.NoError(t, err)
+		defer func() { _ = c.Close() }()
+	}
+	a, err := p.Bring(t.Context(), p.address, Object{}, strings.NewReader("one"), never(t))
+	require.NoError(t, err)
+	require.Equal(t, "taken", a.Outcome)
 }
 
 // TestPeerThatIsGone: nobody listens, or the peer ends in the middle.
@@ -236,14 +306,14 @@ func TestPeerThatIsGone(t *testing.T) {
 	}})
 	ctx, cancel := context.WithCancel(t.Context())
 	reached <- cancel
-	_, err := p.Bring(ctx, p.address, Object{}, zeros{})
+	_, err := p.Bring(ctx, p.address, Object{}, zeros{}, never(t))
 	require.Error(t, err)
 
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	nobody := l.Addr().String()
 	require.NoError(t, l.Close())
-	_, err = p.Bring(t.Context(), nobody, Object{}, zeros{})
+	_, err = p.Bring(t.Context(), nobody, Object{}, zeros{}, never(t))
 	require.ErrorContains(t, err, "can't be reached")
 }
 
@@ -256,7 +326,7 @@ func piped(t *testing.T, h Handler, wrap func(net.Conn) net.Conn) *Client {
 	var all sync.WaitGroup
 	c := &Client{TLS: certs.ClientTLS(Protocol), dial: func(context.Context, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
-		all.Go(func() { s.serve(ctx, theirs) })
+		all.Go(func() { s.serve(ctx, theirs, make(chan struct{}, 1)) })
 		return wrap(ours), nil
 	}}
 	t.Cleanup(func() {
@@ -279,7 +349,7 @@ func TestPatience(t *testing.T) {
 				return Answer{Outcome: fmt.Sprint(n, err)}
 			}}, same)
 			slow := io.MultiReader(strings.NewReader("one"), waiting{time.Hour}, strings.NewReader("two"))
-			a, err := c.Bring(t.Context(), "peer", Object{}, slow)
+			a, err := c.Bring(t.Context(), "peer", Object{}, slow, never(t))
 			require.NoError(t, err)
 			require.Equal(t, "6 <nil>", a.Outcome)
 		})
@@ -291,7 +361,7 @@ func TestPatience(t *testing.T) {
 				n, err := io.Copy(io.Discard, data)
 				return Answer{Outcome: fmt.Sprint(n, err)}
 			}}, same)
-			a, err := c.Bring(t.Context(), "peer", Object{}, io.LimitReader(zeros{}, 1<<20))
+			a, err := c.Bring(t.Context(), "peer", Object{}, io.LimitReader(zeros{}, 1<<20), never(t))
 			require.NoError(t, err)
 			require.Equal(t, "1048576 <nil>", a.Outcome)
 		})
@@ -307,7 +377,8 @@ func TestPatience(t *testing.T) {
 				seen <- err
 				return Answer{}
 			}}, func(c net.Conn) net.Conn { frozen.Conn = c; return frozen })
-			_, err := c.Bring(t.Context(), "peer", Object{}, io.MultiReader(strings.NewReader("one"), waiting{time.Hour}))
+			quiet := io.MultiReader(strings.NewReader("one"), waiting{time.Hour})
+			_, err := c.Bring(t.Context(), "peer", Object{}, quiet, never(t))
 			require.Error(t, err)
 			require.Error(t, <-seen)
 			require.Less(t, time.Since(began), 2*time.Hour)

@@ -9,9 +9,13 @@ UPDATE members SET folders = sqlc.arg(folders)::bigint[] WHERE id = $1;
 -- name: WhoSees :many
 SELECT name FROM members WHERE fenced_at IS NULL AND 'worker' = ANY(roles) AND (folders IS NULL OR sqlc.arg(folder)::bigint = ANY(folders)) ORDER BY name;
 
--- ListPeers gives the other members that can be called.
+-- ListPeers gives the other members that can be called, with their roles in effect.
 -- name: ListPeers :many
-SELECT id, name, roles, actor_addr, data_addr, stores FROM members WHERE fenced_at IS NULL AND actor_addr NOT IN ('', sqlc.arg(own)::text) ORDER BY id;
+SELECT m.id, m.name, ARRAY(SELECT r FROM unnest(m.roles) r WHERE s.roles IS NULL OR r = ANY(s.roles))::text[] AS roles, m.actor_addr, m.data_addr, m.stores
+FROM members m
+LEFT JOIN member_settings s ON s.name = m.name
+WHERE m.fenced_at IS NULL AND m.actor_addr NOT IN ('', sqlc.arg(own)::text)
+ORDER BY m.id;
 
 -- Beat keeps the latest instant that the clock has shown, not the last one: see ClockPutBack.
 -- name: Beat :execrows

@@ -5,6 +5,7 @@ package transfer
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -92,27 +93,39 @@ func (r *run) heedStranded(ctx context.Context, err error) error {
 	if r.Inv == nil || r.moves.Inbound == nil || err != nil && fault.PolicyOf(err) != fault.PolicyAgain {
 		return err
 	}
-	if err == nil {
+	var why string
+	if err != nil {
+		why = fault.ReasonOf(err)
+	} else {
 		f := r.Instances.Judge(r.Inv, true, r.negotiation.Unsent, r.moves.NeverCame())
 		if f.Missing+f.Lacking+f.Undeliverable == 0 {
 			return nil
 		}
+		why = fmt.Sprintf("%s missing at the destination: %s", fault.InstancesAre(f.Missing+f.Lacking), f.Why())
 	}
 	n, asked := r.svc.Q.Stranded(ctx, db.StrandedParams{TaskID: r.Held.TaskID, LeaseToken: r.Held.Token})
 	if asked == nil && n > 0 {
 		return fault.Wait(
-			"%s arrived at another member of the cluster, which could not bring them to this one: the network between the "+
-				"members is interrupted, or a member was just stopped (see adit cluster status)", fault.Instances(int(n)),
+			"instances arrived at another member of the cluster, which could not bring them to this one: the network " +
+				"between the members is interrupted, a certificate is not accepted, or a member was just stopped; the log of " +
+				"that member says which",
 		)
 	}
-	if away := r.svc.retrieve.Inbox().Away(); len(away) > 0 && fault.Stopped(ctx) == nil {
+	if r.Row.Waits >= mostAway || fault.Stopped(ctx) != nil {
+		return err
+	}
+	if away := r.svc.retrieve.Inbox().Away(); len(away) > 0 {
 		return fault.Wait(
-			"something is missing that the source may have sent to a receiver which does not answer now or has just "+
-				"stopped: member %s (see adit cluster status)", strings.Join(away, ", "),
+			"%s; perhaps the source sent it to a receiver that does not answer now or has just stopped: member %s (see "+
+				"adit cluster status)", why, strings.Join(away, ", "),
 		)
 	}
 	return err
 }
+
+// mostAway is how many times in a row a task waits since a receiver may be gone. It may be gone for long, and something
+// else be wrong.
+const mostAway = 8
 
 // heedHalt ends a run that did not come to its end by itself, some time after it was told to end the retrieve in hand.
 func (r *run) heedHalt(ctx context.Context, cancel context.CancelCauseFunc) {

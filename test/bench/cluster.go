@@ -144,7 +144,9 @@ func channel(_ *bench, in *room) (ours, theirs side, err error) {
 	})
 	ours = func() (sample, error) {
 		start := time.Now()
-		a, err := bringer.Bring(in.ctx, l.Addr().String(), socket.Object{SOPInstanceUID: "1.2"}, newZeros(channelMB*1e6))
+		a, err := bringer.Bring(
+			in.ctx, l.Addr().String(), socket.Object{SOPInstanceUID: "1.2"}, newZeros(channelMB*1e6), func() {},
+		)
 		if err == nil && a.Status != 0 {
 			err = fmt.Errorf("the object was answered with status %04X", a.Status)
 		}

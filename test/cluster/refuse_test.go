@@ -211,7 +211,7 @@ func bringOdd(t *testing.T, m *member, cfg *tls.Config) {
 	s := &socket.Client{TLS: cfg}
 	defer s.Close()
 	a, err := s.Bring(deadlineOf(t), m.data.Addr, socket.Object{Token: "guessed", SOPInstanceUID: "1.2.3"},
-		bytes.NewReader(make([]byte, 1<<20)))
+		bytes.NewReader(make([]byte, 1<<20)), func() {})
 	require.NoError(t, err)
 	require.Equal(t, uint16(dimse.RefusedNotAuthorized), a.Status)
 	_, err = s.Open(deadlineOf(t), m.data.Addr, socket.File{Store: uuid.New(), Name: "../../secret.key"})
