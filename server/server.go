@@ -98,7 +98,7 @@ type server struct {
 	httpAddr, dicomAddr string
 	token               string                        // made at this start
 	tokenKept           bool                          // made at an earlier one, and still valid
-	welcomeCode         string                        // by which the administrator chooses the first password; empty: there is one
+	welcomeCode         string                        // for the administrator's first password; empty: there is one
 	running             atomic.Pointer[actors.Member] // nil: it is starting
 	draining            atomic.Bool
 	writes              writes

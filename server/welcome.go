@@ -59,12 +59,27 @@ func (s *server) welcome(ctx context.Context) error {
 	return nil
 }
 
-// othersServePeople reports whether another member of the cluster does.
+// othersServePeople reports whether another member of the cluster does. It warns of members with which this one does
+// not get along.
 func (s *server) othersServePeople(ctx context.Context) (bool, error) {
-	if s.cluster == nil {
-		return false, nil
+	own := ""
+	if s.cluster != nil {
+		own = s.cluster.Advertise
 	}
-	members, err := s.engine.Lease.Peers(ctx, s.cluster.Advertise)
+	members, err := s.engine.Lease.Peers(ctx, own)
+	for _, m := range members {
+		switch {
+		case s.cluster == nil:
+			s.log.WarnContext(ctx, "a member of a cluster uses this database; unless it was killed a moment ago, start this "+
+				"process with --cluster, too: it takes tasks for folders that it may not see", "member", m.Name)
+		case m.Name == s.name:
+			s.log.WarnContext(ctx, "another member has the same name, so both are drained together; give each its own by "+
+				"--member-name", "member", m.Name, "address", m.ActorAddr)
+		}
+	}
+	if s.cluster == nil {
+		return false, err
+	}
 	return slices.ContainsFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Roles, lease.RoleWeb) }), err
 }
 

@@ -105,7 +105,8 @@ func (g *guard) fits(b *remote.MessageBatch, e *remote.MessageEnvelope) bool {
 		return false
 	}
 	target := b.GetTargets()[e.GetTarget()]
-	if target == nil || target.GetAddress() != g.address || target.GetId() != PeerActor && !strings.HasPrefix(target.GetId(), "future") ||
+	if target == nil || target.GetAddress() != g.address ||
+		target.GetId() != PeerActor && !strings.HasPrefix(target.GetId(), "future") ||
 		e.GetSender() != 0 && b.GetSenders()[e.GetSender()-1] == nil {
 		return false
 	}

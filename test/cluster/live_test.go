@@ -45,7 +45,7 @@ func TestClusterLive(t *testing.T) {
 	require.Equal(t, 1, one[int](c, heldBy, "m2"))
 	hold.Release()
 	told.await("its success", func(e client.LiveEvent) bool { return e.Job != nil && e.Job.Status == client.Success })
-	require.EqualValues(t, images, int(c.members[2].metric(crossed, `direction="sent"`, `outcome="taken"`)))
+	require.Equal(t, images, int(c.members[2].metric(crossed, `direction="sent"`, `outcome="taken"`)))
 
 	stopped := pacs.StopAt(pacs.AtStore, images/2)
 	other := c.newPACS(pacs.Config{AETitle: "OTHER", Gate: stopped.Gate})

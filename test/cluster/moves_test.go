@@ -55,7 +55,7 @@ func (c *cluster) requireCrossed(least int) {
 		c.t.Logf("%s handed on %.0f instances and was handed %.0f", m.name, s, g)
 		sent, taken = sent+s, taken+g
 	}
-	require.EqualValues(c.t, int(sent), int(taken))
+	require.Equal(c.t, int(sent), int(taken))
 	require.GreaterOrEqual(c.t, taken, float64(least))
 }
 
