@@ -38,6 +38,14 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		return nil, nil //nolint:nilnil // no receiver is wanted
 	}
 	r := &actors.Receiver{}
+	var gates []*gate
+	gated := func(l net.Listener) net.Listener { // in a cluster it rests while the role receiver is taken away
+		if s.cluster == nil {
+			return l
+		}
+		gates = append(gates, newGate(l, s.log))
+		return gates[len(gates)-1]
+	}
 	trusted, err := ranges("--dicom-proxy", c.DICOMProxy)
 	if err != nil {
 		return nil, err
@@ -48,7 +56,7 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 			return nil, err
 		}
 		s.dicomAddr = l.Addr().String()
-		r.Listener = behindBalancers(s.gated(l), trusted)
+		r.Listener = behindBalancers(gated(l), trusted)
 	}
 	if c.DICOMTLSListen != "" {
 		if r.TLS, err = c.tls(); err != nil {
@@ -58,15 +66,15 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.TLSListener = behindBalancers(s.gated(l), trusted); s.dicomAddr == "" {
+		if r.TLSListener = behindBalancers(gated(l), trusted); s.dicomAddr == "" {
 			s.dicomAddr = l.Addr().String()
 		}
 	}
 	if r.Listener == nil && r.TLSListener == nil {
 		return nil, nil //nolint:nilnil // no receiver is wanted
 	}
-	r.Rest = func(resting bool) {
-		for _, g := range s.gates {
+	r.Rest = func(resting bool) { //nolint:contextcheck // it is nobody's request
+		for _, g := range gates {
 			g.rest(resting)
 		}
 	}
@@ -81,16 +89,6 @@ func (s *server) listenDICOM(ctx context.Context) (*actors.Receiver, error) {
 		}
 	}
 	return r, nil
-}
-
-// gated has a listener of a member of a cluster rest while the role receiver is taken away.
-func (s *server) gated(l net.Listener) net.Listener {
-	if s.cluster == nil {
-		return l
-	}
-	g := newGate(l, s.log)
-	s.gates = append(s.gates, g)
-	return g
 }
 
 // receiverPorts returns where a receiver listens, and where with TLS; 0: nowhere.

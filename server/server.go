@@ -91,7 +91,6 @@ type server struct {
 	name        string          // as a member
 	roles       []string        // of lease.Roles
 	cluster     *actors.Cluster // nil: it is alone
-	gates       []*gate         // of the receiver
 	demo        *Demo
 	newDemo     *people.User // in whose name a new demo gets its jobs; nil: it is not new
 
