@@ -168,7 +168,7 @@ func (m *Member) startPeers(cfg Config) error {
 		}
 	})
 	m.peers, m.inbox.told, m.inbox.away = p, p, p.away
-	cfg.Engine.SetFiles(files{p})
+	cfg.Engine.SetOthers(others{p})
 	m.endPeers = func() {
 		cancel()
 		p.remote.Close()

@@ -40,6 +40,7 @@ type ClusterMember struct {
 	Associations      int        `json:"associations" doc:"Associations that it has, or may open." example:"6"`
 	AnyFolder         bool       `json:"any_folder" doc:"Whether it takes tasks of every folder."`
 	Folders           []string   `json:"folders" doc:"Else the folders that it sees, by name." example:"archive"`
+	Unreached         string     `json:"unreached,omitempty" doc:"Why the member that answers can't reach it. Absent: it can, or need not." example:"the other side's certificate is not of this cluster"`
 	Ended             string     `json:"ended,omitempty" enum:"left,silent,replaced" doc:"Why it counts no longer: left: it ended in order; silent: it did not tell the database for a whole lease that it is alive, and others took over its tasks; replaced: another process was started in its data directory. Absent: it counts." example:"left"`
 	EndedAt           *time.Time `json:"ended_at,omitempty" doc:"Since when. It is shown for an hour." example:"2026-11-23T10:00:00Z"`
 }

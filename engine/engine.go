@@ -105,8 +105,8 @@ func (e *Engine) Run(
 // SetSignals connects the actors. It is called once, before the first request.
 func (e *Engine) SetSignals(s base.Signals) { e.base.Signals = s }
 
-// SetFiles connects the disks of other members. It is called once, before the first request.
-func (e *Engine) SetFiles(f base.Files) { e.base.Files = f }
+// SetOthers connects the other members. It is called once, before the first request.
+func (e *Engine) SetOthers(o base.Others) { e.base.Others = o }
 
 // Collectors returns the metrics of transfers, of the site and of associations, to be registered once.
 func (e *Engine) Collectors() []prometheus.Collector {

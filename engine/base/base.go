@@ -19,7 +19,7 @@ import (
 	"github.com/adit-go/adit/people"
 )
 
-// Base is shared by the services of one engine. Signals and Files are set once, before the first request.
+// Base is shared by the services of one engine. Signals and Others are set once, before the first request.
 type Base struct {
 	Pool    *pgxpool.Pool
 	Q       *db.Queries
@@ -30,7 +30,7 @@ type Base struct {
 	Log     *slog.Logger
 	Config  Config
 	Signals Signals
-	Files   Files // on the disks of other members
+	Others  Others
 }
 
 // New returns the base of an engine on a migrated database. The door must hold slots in the name of the same member
@@ -38,7 +38,7 @@ type Base struct {
 func New(pool *pgxpool.Pool, who *people.Service, doors *door.Door, log *slog.Logger, cfg Config) *Base {
 	return &Base{
 		Pool: pool, Q: db.New(pool), People: who, Door: doors, Paces: door.NewPaces(), Metrics: NewMetrics(), Log: log,
-		Config: cfg.WithDefaults(), Signals: NoSignals{}, Files: NoFiles{},
+		Config: cfg.WithDefaults(), Signals: NoSignals{}, Others: NoOthers{},
 	}
 }
 

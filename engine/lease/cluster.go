@@ -40,6 +40,7 @@ type Member struct {
 	Folders    []string      // else of these
 	Ended      string        // why it counts no longer: Left, Silent, Replaced; empty: it counts
 	EndedAt    *time.Time
+	Unreached  string // why this member can't reach it; empty: it can, or need not
 }
 
 // Why a member counts no longer.
@@ -65,6 +66,7 @@ func (svc *Service) Members(ctx context.Context, user people.User) ([]Member, er
 	if err != nil {
 		return nil, err
 	}
+	unreached := svc.Others.Unreached(ctx)
 	out := make([]Member, len(rows))
 	for i, row := range rows {
 		m := Member{
@@ -79,6 +81,9 @@ func (svc *Service) Members(ctx context.Context, user people.User) ([]Member, er
 		}
 		if !works(m.Draining, m.Roles) || m.Ended != "" {
 			m.Workers = 0
+		}
+		if m.Ended == "" {
+			m.Unreached = unreached[m.ActorAddr]
 		}
 		out[i] = m
 	}

@@ -233,7 +233,7 @@ func (svc *Service) keepsHere(row db.Quarantine) bool {
 }
 
 func (svc *Service) reaches(row db.Quarantine) bool {
-	return svc.keepsHere(row) || svc.Files.Reaches(row.Folder)
+	return svc.keepsHere(row) || svc.Others.Reaches(row.Folder)
 }
 
 func (svc *Service) quarantinedRow(
@@ -287,7 +287,7 @@ func (svc *Service) openQuarantined(ctx context.Context, row db.Quarantine) (
 	if svc.keepsHere(row) {
 		f, err = svc.quarantine.Open(row.File.String())
 	} else {
-		f, err = svc.Files.Open(ctx, row.Folder, row.File.String())
+		f, err = svc.Others.Open(ctx, row.Folder, row.File.String())
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("the instance's file can't be opened: %w", err)
@@ -332,7 +332,7 @@ func (svc *Service) dropQuarantined(ctx context.Context, row db.Quarantine, entr
 	case svc.keepsHere(row):
 		return svc.quarantine.remove(row.File)
 	}
-	if err := svc.Files.Remove(ctx, row.Folder, row.File.String()); err != nil && !errors.Is(err, base.ErrAway) {
+	if err := svc.Others.Remove(ctx, row.Folder, row.File.String()); err != nil && !errors.Is(err, base.ErrAway) {
 		svc.Log.WarnContext(ctx, "the file of a quarantined instance goes later, at its own member", "err", err)
 	}
 	return nil

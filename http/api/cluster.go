@@ -77,7 +77,7 @@ func (a *clusterRoutes) listMembers(ctx context.Context, user people.User, _ *st
 			Version: m.Version, Address: m.ActorAddr, DataAddress: m.DataAddr, StartedAt: m.StartedAt,
 			Beat: math.Round(m.Beat.Seconds()*10) / 10, Tasks: m.Tasks, Workers: m.Workers,
 			ConfiguredWorkers: m.Configured, Associations: m.Slots, AnyFolder: m.AnyFolder,
-			Folders: append([]string{}, m.Folders...), Ended: m.Ended, EndedAt: m.EndedAt,
+			Folders: append([]string{}, m.Folders...), Ended: m.Ended, EndedAt: m.EndedAt, Unreached: m.Unreached,
 		}
 	}
 	return route.Answer(out), nil

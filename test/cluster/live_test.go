@@ -156,3 +156,30 @@ func filesBelow(t *testing.T, dir string) (files []string) {
 	}))
 	return files
 }
+
+// TestClusterStatus: staff is told which member can't be reached, by messages or for bytes.
+func TestClusterStatus(t *testing.T) {
+	c := newCluster(t, 2, options{seed: 6})
+	other := c.members[1]
+	unreached := func() string {
+		list, err := c.members[0].Cluster.Members(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 2)
+		why := ""
+		for _, m := range list {
+			if m.Name == other.name {
+				why = m.Unreached
+			} else {
+				require.Empty(t, m.Unreached)
+			}
+		}
+		return why
+	}
+	await(t, "the way to the other member", func() bool { return unreached() == "" })
+	for name, link := range map[string]*testpeer.Link{"messages": other.control, "bytes": other.data} {
+		require.NoError(t, link.Refuse())
+		await(t, "the loss of its way for "+name, func() bool { return unreached() != "" })
+		require.NoError(t, link.Heal())
+		await(t, "its way for "+name, func() bool { return unreached() == "" })
+	}
+}

@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"github.com/google/uuid"
 
+	"github.com/adit-go/adit/actors/cluster"
 	"github.com/adit-go/adit/actors/socket"
 	"github.com/adit-go/adit/engine/base"
 	"github.com/adit-go/adit/engine/lease"
@@ -24,11 +26,37 @@ type Store interface {
 	Remove(name string) error
 }
 
-// files are those on the disks of other members.
-type files struct{ peers *peers }
+// others are the other members, as the engine asks for them.
+type others struct{ peers *peers }
+
+// Unreached implements base.Others. A member is reached if both of its addresses answer.
+func (f others) Unreached(ctx context.Context) map[string]string {
+	ctx, cancel := context.WithTimeout(ctx, offerTime)
+	defer cancel()
+	var mu sync.Mutex
+	var asked sync.WaitGroup
+	why := map[string]string{}
+	for _, m := range *f.peers.members.Load() {
+		asked.Go(func() {
+			file, err := f.peers.channel.Open(ctx, m.DataAddr, socket.File{}) // there is none of no name
+			if err == nil {
+				err = file.Close()
+			} else if errors.Is(err, fs.ErrNotExist) {
+				_, err = f.peers.remote.Ask(m.ActorAddr, &cluster.Offer{}, offerTime)
+			}
+			if err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				why[m.ActorAddr] = err.Error()
+			}
+		})
+	}
+	asked.Wait()
+	return why
+}
 
 // keeper returns the member that has a store.
-func (f files) keeper(ctx context.Context, store uuid.UUID) (lease.Peer, error) {
+func (f others) keeper(ctx context.Context, store uuid.UUID) (lease.Peer, error) {
 	for look := true; ; look = false {
 		members := *f.peers.members.Load()
 		i := slices.IndexFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Stores, store) })
@@ -41,14 +69,14 @@ func (f files) keeper(ctx context.Context, store uuid.UUID) (lease.Peer, error) 
 	}
 }
 
-// Reaches implements base.Files.
-func (f files) Reaches(store uuid.UUID) bool {
+// Reaches implements base.Others.
+func (f others) Reaches(store uuid.UUID) bool {
 	_, err := f.keeper(context.Background(), store)
 	return err == nil
 }
 
-// Open implements base.Files.
-func (f files) Open(ctx context.Context, store uuid.UUID, name string) (io.ReadCloser, error) {
+// Open implements base.Others.
+func (f others) Open(ctx context.Context, store uuid.UUID, name string) (io.ReadCloser, error) {
 	m, err := f.keeper(ctx, store)
 	if err != nil {
 		return nil, err
@@ -60,8 +88,8 @@ func (f files) Open(ctx context.Context, store uuid.UUID, name string) (io.ReadC
 	return file, nil
 }
 
-// Remove implements base.Files.
-func (f files) Remove(ctx context.Context, store uuid.UUID, name string) error {
+// Remove implements base.Others.
+func (f others) Remove(ctx context.Context, store uuid.UUID, name string) error {
 	m, err := f.keeper(ctx, store)
 	if err != nil {
 		return err
@@ -73,7 +101,7 @@ func (f files) Remove(ctx context.Context, store uuid.UUID, name string) error {
 }
 
 // away tells a member that can't be reached from one that refuses.
-func (f files) away(ctx context.Context, m lease.Peer, err error) error {
+func (f others) away(ctx context.Context, m lease.Peer, err error) error {
 	if _, refused := errors.AsType[*socket.RefusedError](err); refused || errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
