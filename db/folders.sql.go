@@ -252,6 +252,50 @@ func (q *Queries) NameSeriesFolder(ctx context.Context, arg NameSeriesFolderPara
 	return path, err
 }
 
+const nobodyFor = `-- name: NobodyFor :many
+WITH working AS MATERIALIZED (
+    SELECT m.folders
+    FROM members m
+    LEFT JOIN member_settings s ON s.name = m.name
+    WHERE m.fenced_at IS NULL AND (m.roles = '{}' OR 'worker' = ANY(m.roles))
+      AND NOT coalesce(s.draining, false) AND (s.roles IS NULL OR 'worker' = ANY(s.roles))
+)
+SELECT j.id AS job_id, coalesce(n.name, '') AS folder, EXISTS (SELECT FROM working) AS working
+FROM jobs j
+LEFT JOIN folders f ON f.id = j.destination_id AND NOT dry_run(j)
+LEFT JOIN dicom_nodes n ON n.id = f.id
+WHERE j.id = ANY($1::bigint[])
+  AND (NOT EXISTS (SELECT FROM working)
+       OR f.id IS NOT NULL AND NOT EXISTS (SELECT FROM working w WHERE w.folders IS NULL OR f.id = ANY(w.folders)))
+`
+
+type NobodyForRow struct {
+	JobID   int64
+	Folder  string
+	Working bool
+}
+
+// NobodyFor gives those of jobs that no member of the cluster may run now: none runs tasks at all, or none of those that do sees the folder.
+func (q *Queries) NobodyFor(ctx context.Context, ids []int64) ([]NobodyForRow, error) {
+	rows, err := q.db.Query(ctx, nobodyFor, ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NobodyForRow{}
+	for rows.Next() {
+		var i NobodyForRow
+		if err := rows.Scan(&i.JobID, &i.Folder, &i.Working); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const putUsage = `-- name: PutUsage :exec
 UPDATE folder_usage SET bytes = greatest($1::bigint + bytes - $2::bigint, 0), measured_at = now()
 WHERE folder_id = $3 AND measured_at IS NOT DISTINCT FROM $4::timestamptz
@@ -344,40 +388,4 @@ func (q *Queries) TakeRoom(ctx context.Context, arg TakeRoomParams) (int64, erro
 	var taken int64
 	err := row.Scan(&taken)
 	return taken, err
-}
-
-const unseenFolders = `-- name: UnseenFolders :many
-SELECT j.id AS job_id, n.name
-FROM jobs j
-JOIN folders f ON f.id = j.destination_id
-JOIN dicom_nodes n ON n.id = f.id
-WHERE j.id = ANY($1::bigint[]) AND NOT dry_run(j)
-  AND NOT EXISTS (SELECT FROM members m
-                  WHERE m.fenced_at IS NULL AND (m.folders IS NULL OR 'worker' = ANY(m.roles) AND f.id = ANY(m.folders)))
-`
-
-type UnseenFoldersRow struct {
-	JobID int64
-	Name  string
-}
-
-// UnseenFolders gives those of jobs whose destination is a folder that no member of the cluster sees, with its name.
-func (q *Queries) UnseenFolders(ctx context.Context, ids []int64) ([]UnseenFoldersRow, error) {
-	rows, err := q.db.Query(ctx, unseenFolders, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []UnseenFoldersRow{}
-	for rows.Next() {
-		var i UnseenFoldersRow
-		if err := rows.Scan(&i.JobID, &i.Name); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }

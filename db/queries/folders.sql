@@ -9,15 +9,22 @@ ORDER BY f.id;
 -- name: FoldersToSee :many
 SELECT n.name, sqlc.embed(f) FROM folders f JOIN dicom_nodes n ON n.id = f.id ORDER BY f.id;
 
--- UnseenFolders gives those of jobs whose destination is a folder that no member of the cluster sees, with its name.
--- name: UnseenFolders :many
-SELECT j.id AS job_id, n.name
+-- NobodyFor gives those of jobs that no member of the cluster may run now: none runs tasks at all, or none of those that do sees the folder.
+-- name: NobodyFor :many
+WITH working AS MATERIALIZED (
+    SELECT m.folders
+    FROM members m
+    LEFT JOIN member_settings s ON s.name = m.name
+    WHERE m.fenced_at IS NULL AND (m.roles = '{}' OR 'worker' = ANY(m.roles))
+      AND NOT coalesce(s.draining, false) AND (s.roles IS NULL OR 'worker' = ANY(s.roles))
+)
+SELECT j.id AS job_id, coalesce(n.name, '') AS folder, EXISTS (SELECT FROM working) AS working
 FROM jobs j
-JOIN folders f ON f.id = j.destination_id
-JOIN dicom_nodes n ON n.id = f.id
-WHERE j.id = ANY(sqlc.arg(ids)::bigint[]) AND NOT dry_run(j)
-  AND NOT EXISTS (SELECT FROM members m
-                  WHERE m.fenced_at IS NULL AND (m.folders IS NULL OR 'worker' = ANY(m.roles) AND f.id = ANY(m.folders)));
+LEFT JOIN folders f ON f.id = j.destination_id AND NOT dry_run(j)
+LEFT JOIN dicom_nodes n ON n.id = f.id
+WHERE j.id = ANY(sqlc.arg(ids)::bigint[])
+  AND (NOT EXISTS (SELECT FROM working)
+       OR f.id IS NOT NULL AND NOT EXISTS (SELECT FROM working w WHERE w.folders IS NULL OR f.id = ANY(w.folders)));
 
 -- name: InsertFolderUsage :exec
 INSERT INTO folder_usage (folder_id) VALUES ($1);

@@ -69,7 +69,7 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 	if err != nil {
 		return err
 	}
-	unseen, err := unseenFolders(ctx, q, svc.Config, ids)
+	nobody, err := nobodyFor(ctx, q, svc.Config, ids)
 	if err != nil {
 		return err
 	}
@@ -96,11 +96,11 @@ func (svc *Service) lookAhead(ctx context.Context, own func(Job) bool, jobs []Jo
 		}
 		w, isPending := waits[j.ID]
 		if isPending {
-			j.Waiting = whyJobWaits(own(*j), *j, w, servers[j.ID], unseen[j.ID], svc.Config.Zone)
+			j.Waiting = whyJobWaits(own(*j), *j, w, servers[j.ID], nobody[j.ID], svc.Config.Zone)
 		}
 		if past := seen[j.ID]; len(past) > 0 {
 			j.Rate = rateOf(*j, past)
-			j.ReadyAt = readyAt(*j, past, w, servers[j.ID], unseen[j.ID] != "", weeks)
+			j.ReadyAt = readyAt(*j, past, w, servers[j.ID], nobody[j.ID] != "", weeks)
 		}
 	}
 	return nil
@@ -165,11 +165,11 @@ func paceOf(j Job, past []db.SamplesOfJobsRow) float64 {
 // readyAt says when a job will have ended: what is left, at its own pace, while its servers are open for jobs. Nothing
 // is said of one that somebody or a fault keeps from going on, since nobody knows until when.
 func readyAt(
-	j Job, past []db.SamplesOfJobsRow, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, unseen bool,
+	j Job, past []db.SamplesOfJobsRow, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, nobody bool,
 	weeks nodes.Weeks,
 ) time.Time {
 	pace := paceOf(j, past)
-	if pace == 0 || unseen || isHeld(j, w, servers) {
+	if pace == 0 || nobody || isHeld(j, w, servers) {
 		return time.Time{}
 	}
 	var hours []int64 // of whose servers the job has to keep to
@@ -221,14 +221,14 @@ func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Se
 
 // whyJobWaits says what keeps most of a job's pending tasks from starting.
 func whyJobWaits(
-	own bool, j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, unseen string, zone *time.Location,
+	own bool, j Job, w db.WaitingOfJobsRow, servers []db.WhatKeepsRow, nobody string, zone *time.Location,
 ) Waiting {
 	var row db.Task
 	ahead := place{Ahead: w.Ahead, Many: w.Many, Verifying: w.Verifying > 0 && w.Verifying >= w.Due+w.Later}
 	if w.Later > w.Due {
 		row.WaitingReason, ahead.WaitSeconds = mostly(w.Reasons), w.WaitSeconds
 	}
-	return whyWaiting(own, j, row, servers, unseen, ahead, zone)
+	return whyWaiting(own, j, row, servers, nobody, ahead, zone)
 }
 
 // mostly returns the reason that most have in common: in its own words if they are those of all of them, else in

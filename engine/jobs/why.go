@@ -36,7 +36,7 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	if err != nil {
 		return nil, err
 	}
-	unseen, err := unseenFolders(ctx, svc.Q.Planned(), svc.Config, []int64{job.ID})
+	nobody, err := nobodyFor(ctx, svc.Q.Planned(), svc.Config, []int64{job.ID})
 	if err != nil {
 		return nil, err
 	}
@@ -47,24 +47,30 @@ func (svc *Service) explain(ctx context.Context, own bool, job Job, rows ...db.T
 	for i := range tasks {
 		if t := &tasks[i]; t.Status == Pending {
 			t.Waiting = whyWaiting(
-				own, job, t.Task, servers, unseen[job.ID], placeOf(ahead[t.ID]), svc.Config.Zone,
+				own, job, t.Task, servers, nobody[job.ID], placeOf(ahead[t.ID]), svc.Config.Zone,
 			)
 		}
 	}
 	return tasks, nil
 }
 
-// unseenFolders returns the name of the folder for those of jobs whose destination no member of the cluster sees.
-func unseenFolders(ctx context.Context, q *db.Queries, cfg base.Config, jobs []int64) (map[int64]string, error) {
+// nobodyFor says of those of jobs that no member of the cluster may run now why that is so.
+func nobodyFor(ctx context.Context, q *db.Queries, cfg base.Config, jobs []int64) (map[int64]string, error) {
 	if !cfg.Cluster {
 		return nil, nil //nolint:nilnil // there is none
 	}
-	rows, err := q.UnseenFolders(ctx, jobs)
-	folders := make(map[int64]string, len(rows))
+	rows, err := q.NobodyFor(ctx, jobs)
+	why := make(map[int64]string, len(rows))
 	for _, row := range rows {
-		folders[row.JobID] = row.Name
+		if row.Working {
+			why[row.JobID] = "no running member of the cluster sees the folder " + row.Folder +
+				"; mount its disk on one of them, or start a member that sees it"
+		} else {
+			why[row.JobID] = "no member of the cluster runs tasks now: those that run are drained, or lack the role worker " +
+				"(see adit cluster status)"
+		}
 	}
-	return folders, err
+	return why, err
 }
 
 // place is where a task stands, or the tasks of a job.
@@ -97,9 +103,9 @@ func (w *Waiting) add(until time.Time, reason string) {
 }
 
 // whyWaiting returns everything that keeps a task from starting. What passes within moments is reported only if nothing
-// else does. unseen: the folder that no member sees.
+// else does. nobody: why no member may run it.
 func whyWaiting(
-	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, unseen string, ahead place, zone *time.Location,
+	own bool, job Job, row db.Task, servers []db.WhatKeepsRow, nobody string, ahead place, zone *time.Location,
 ) (w Waiting) {
 	switch {
 	case !job.Verified:
@@ -123,9 +129,8 @@ func whyWaiting(
 	for _, s := range servers {
 		w.addServer(s, zone)
 	}
-	if unseen != "" {
-		w.add(time.Time{}, "no running member of the cluster sees the folder "+unseen+
-			"; mount its disk on one of them, or start a member that sees it")
+	if nobody != "" {
+		w.add(time.Time{}, nobody)
 	}
 	if w.WhyWaiting == "" {
 		w.add(whyInARow(own, servers, ahead, zone))
