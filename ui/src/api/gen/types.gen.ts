@@ -496,6 +496,10 @@ export type ClusterMember = {
      */
     tasks: number;
     /**
+     * Why the member that answers can't reach it. Absent: it can, or need not.
+     */
+    unreached?: string;
+    /**
      * Version of ADIT.
      */
     version: string;
