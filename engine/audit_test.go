@@ -33,6 +33,7 @@ func lastEntry(t *testing.T, n *harness.Member) (audit.Row, int) {
 
 // TestChangesAreAudited: each change leaves one row, which names who made it; one that is refused leaves none.
 func TestChangesAreAudited(t *testing.T) {
+	const aMember = "member" // the name of the one that the tests of this package register
 	n := newIdle(t)
 	ctx := audit.WithActor(
 		t.Context(), audit.Actor{UserID: n.Admin.ID, Username: "admin", Via: audit.ViaToken, Peer: "192.0.2.1"},
@@ -77,9 +78,9 @@ func TestChangesAreAudited(t *testing.T) {
 		}, "schedule.change", "server source", `"windows":0`},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", &schedule.Workers{Default: 3}) }, "workers.change", "member machine", ""},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", nil) }, "workers.delete", "member machine", ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "adit9", true); return err }, "member.drain", "member adit9", ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, "adit9", false); return err }, "member.resume", "member adit9", ""},
-		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, "adit9", []string{"web"}); return err }, "member.change", "member adit9", `"roles":["web"]`},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, true); return err }, "member.drain", "member "+aMember, ""},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, false); return err }, "member.resume", "member "+aMember, ""},
+		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, aMember, []string{"web"}); return err }, "member.change", "member "+aMember, `"roles":["web"]`},
 		{func() error {
 			_, err := e.Projects.Create(ctx, n.Admin, projects.NewProject{Name: "Trial", Salt: "a secret"})
 			return err
