@@ -78,9 +78,9 @@ func TestChangesAreAudited(t *testing.T) {
 		}, "schedule.change", "server source", `"windows":0`},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", &schedule.Workers{Default: 3}) }, "workers.change", "member machine", ""},
 		{func() error { return e.Lease.SetWorkers(ctx, n.Admin, "machine", nil) }, "workers.delete", "member machine", ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, true); return err }, "member.drain", "member "+aMember, ""},
-		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, false); return err }, "member.resume", "member "+aMember, ""},
-		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, aMember, []string{"web"}); return err }, "member.change", "member "+aMember, `"roles":["web"]`},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, true); return err }, "member.drain", "member " + aMember, ""},
+		{func() error { _, err := e.Lease.Drain(ctx, n.Admin, aMember, false); return err }, "member.resume", "member " + aMember, ""},
+		{func() error { _, err := e.Lease.SetRoles(ctx, n.Admin, aMember, []string{"web"}); return err }, "member.change", "member " + aMember, `"roles":["web"]`},
 		{func() error {
 			_, err := e.Projects.Create(ctx, n.Admin, projects.NewProject{Name: "Trial", Salt: "a secret"})
 			return err
