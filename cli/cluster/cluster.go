@@ -208,8 +208,10 @@ func warningsOf(members []client.ClusterMember) []string {
 		if why := troubleOf(m, members); why != "" {
 			says = append(says, why)
 		} else if m.Unreached != "" {
-			says = append(says, fmt.Sprintf("The member that was asked can't reach %s, so tasks may wait for what arrives there: %s.",
-				command.Printable(m.Name), command.Printable(m.Unreached)))
+			says = append(says, fmt.Sprintf(
+				"The member that was asked can't reach %s, so tasks may wait for what arrives there: %s.",
+				command.Printable(m.Name), command.Printable(m.Unreached),
+			))
 		}
 	}
 	some := func(is func(m client.ClusterMember) bool) bool { return slices.ContainsFunc(live, is) }
