@@ -17,7 +17,6 @@ import (
 	"github.com/adit-go/adit/cli/command"
 	"github.com/adit-go/adit/client"
 	"github.com/adit-go/adit/internal/files"
-	"github.com/adit-go/adit/people"
 )
 
 type loginCmd struct {
@@ -108,7 +107,7 @@ const maxToken = 4 << 10
 
 func readToken(file string) (string, error) {
 	if file != "-" {
-		return people.ReadPrivate(file)
+		return files.ReadPrivate(file)
 	}
 	text, err := stdio.ReadAll(stdio.LimitReader(os.Stdin, maxToken))
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/adit-go/adit/db"
+	"github.com/adit-go/adit/internal/files"
 )
 
 // keySize is the length of a server key in bytes.
@@ -51,7 +52,7 @@ func keyPath(dataDir, file string) string {
 // ErrNoKey: that isn't there. A file that others may read is refused.
 func LoadKey(dataDir, file string) (Key, error) {
 	path := keyPath(dataDir, file)
-	text, err := ReadPrivate(path)
+	text, err := files.ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) && file == "" {
 		return Key{}, ErrNoKey
 	}

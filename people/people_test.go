@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/adit-go/adit/db/dbtest"
+	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/people"
 )
 
@@ -228,7 +229,7 @@ func TestKeyIsPrivate(t *testing.T) {
 				require.ErrorContains(t, err, test.says)
 				require.NotContains(t, err.Error(), "5a5a")
 			}
-			_, err := people.ReadPrivate(path)
+			_, err := files.ReadPrivate(path)
 			require.Equal(t, test.says == "", err == nil)
 		})
 	}
@@ -243,7 +244,7 @@ func TestSecretFileIsPrivate(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "key.pem")
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
 		require.NoError(t, os.Chmod(path, mode))
-		err := people.CheckSecretFile(path)
+		err := files.CheckSecretFile(path)
 		if os.Geteuid() != 0 && mode&0o077 != 0 {
 			says = "chmod 600 "
 		}
@@ -253,7 +254,7 @@ func TestSecretFileIsPrivate(t *testing.T) {
 			require.ErrorContains(t, err, says)
 		}
 	}
-	require.ErrorIs(t, people.CheckSecretFile(filepath.Join(t.TempDir(), "none")), os.ErrNotExist)
+	require.ErrorIs(t, files.CheckSecretFile(filepath.Join(t.TempDir(), "none")), os.ErrNotExist)
 }
 
 // TestOwnDir: ADIT's own data is where nobody else can put other data in its place.
@@ -291,7 +292,7 @@ func TestOwnDir(t *testing.T) {
 			if test.change != nil {
 				test.change(t, at)
 			}
-			err = people.CheckOwnDir(filepath.Join(at, test.dir))
+			err = files.CheckOwnDir(filepath.Join(at, test.dir))
 			if test.says == "" {
 				require.NoError(t, err)
 				return

@@ -13,7 +13,7 @@ import (
 
 	"github.com/adit-go/adit/audit"
 	"github.com/adit-go/adit/db"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/internal/files"
 )
 
 // syslog returns the receiver that it names; none without an address.
@@ -46,7 +46,7 @@ func (c AuditConfig) syslog() (audit.Syslog, error) {
 	}
 	// at each connection: a new one needs no restart
 	load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		if err := people.CheckSecretFile(c.AuditSyslogKey); err != nil {
+		if err := files.CheckSecretFile(c.AuditSyslogKey); err != nil {
 			return nil, err
 		}
 		pair, err := tls.LoadX509KeyPair(c.AuditSyslogCert, c.AuditSyslogKey)

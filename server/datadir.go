@@ -13,7 +13,6 @@ import (
 
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/internal/files"
-	"github.com/adit-go/adit/people"
 )
 
 // folderRoots returns the directories in which staff may add folders. The one that is there by default is made.
@@ -60,7 +59,7 @@ func (s *server) openDataDir() (uuid.UUID, error) {
 
 // checkOwn refuses a data directory that others may change, itself or what is in it but folders of studies.
 func checkOwn(dir string) error {
-	if err := people.CheckOwnDir(dir); err != nil {
+	if err := files.CheckOwnDir(dir); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -69,7 +68,7 @@ func checkOwn(dir string) error {
 	}
 	for _, e := range entries {
 		if e.IsDir() && e.Name() != nodes.OwnFolders {
-			if err := people.CheckOwnDir(filepath.Join(dir, e.Name())); err != nil {
+			if err := files.CheckOwnDir(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}

@@ -63,7 +63,7 @@ func checkDemoDir(dir string, demo bool) error {
 
 // startDemo starts PACS with studies of phantoms, and makes what else a new demo has.
 func (s *server) startDemo(ctx context.Context) (*Demo, error) {
-	token, err := people.ReadPrivate(s.tokenPath())
+	token, err := files.ReadPrivate(s.tokenPath())
 	if err != nil {
 		return nil, fmt.Errorf(
 			"--demo adds its PACS in the administrator's name and needs %s, which the first start of this database "+

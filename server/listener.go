@@ -19,7 +19,7 @@ import (
 	"github.com/adit-go/adit/dicom/ul"
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/engine/quarantine"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/internal/files"
 )
 
 // quarantineBytes bounds the quarantine.
@@ -123,7 +123,7 @@ func (c *ReceiverConfig) tls() (*tls.Config, error) {
 			return nil, usage("--dicom-tls-listen needs %s", file.flag)
 		}
 		if file.to == &o.Key {
-			if err := people.CheckSecretFile(file.path); err != nil {
+			if err := files.CheckSecretFile(file.path); err != nil {
 				return nil, fmt.Errorf("%s: %w", file.flag, err)
 			}
 		}

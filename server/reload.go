@@ -16,8 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/internal/text"
-	"github.com/adit-go/adit/people"
 )
 
 // level reads what is to be logged now.
@@ -127,7 +127,7 @@ func (c *certificate) load() error {
 			c.certFile, c.keyFile, err,
 		)
 	}
-	if err := people.CheckSecretFile(c.keyFile); err != nil {
+	if err := files.CheckSecretFile(c.keyFile); err != nil {
 		return fmt.Errorf("--tls-key: %w", err)
 	}
 	c.current.Store(&pair)

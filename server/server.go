@@ -264,7 +264,7 @@ func (s *server) startPeople(ctx context.Context) error {
 		return err
 	}
 	s.countUse(ctx)
-	kept, err := people.ReadPrivate(s.tokenPath())
+	kept, err := files.ReadPrivate(s.tokenPath())
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

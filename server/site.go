@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/engine/housekeeping"
+	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/mail"
-	"github.com/adit-go/adit/people"
 )
 
 func (c SiteConfig) zone() (*time.Location, error) {
@@ -63,7 +63,7 @@ func (s *server) newMailer(c SiteConfig) (*mail.Mailer, error) {
 		cfg.PublicURL = s.outside.public.String()
 	}
 	if c.SMTPPasswordFile != "" {
-		err := people.CheckSecretFile(c.SMTPPasswordFile)
+		err := files.CheckSecretFile(c.SMTPPasswordFile)
 		var text []byte
 		if err == nil {
 			text, err = os.ReadFile(c.SMTPPasswordFile)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/adit-go/adit/engine/lease"
 	"github.com/adit-go/adit/internal/files"
-	"github.com/adit-go/adit/people"
 )
 
 const (
@@ -36,7 +35,7 @@ func (s *server) welcome(ctx context.Context) error {
 		return nil
 	}
 	path := filepath.Join(s.cfg.DataDir, demoPassword)
-	password, err := people.ReadPrivate(path)
+	password, err := files.ReadPrivate(path)
 	if errors.Is(err, fs.ErrNotExist) && code != "" {
 		password = letters()
 		err = files.WritePrivate(path, password+"\n")

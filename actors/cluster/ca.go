@@ -132,7 +132,7 @@ func Issue(caDir, name, outDir string, valid time.Duration) error {
 // openCA reads a CA. Its file of certificates may hold another one beside its own, while one CA follows another.
 func openCA(dir string) (*tls.Certificate, error) {
 	certFile, keyFile := filepath.Join(dir, CAFile), filepath.Join(dir, CAKeyFile)
-	if err := checkKey(keyFile); errors.Is(err, fs.ErrNotExist) {
+	if err := files.CheckSecretFile(keyFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf(
 			"there is no CA in %s (no file %s); make one with \"adit cluster init-ca\", or name its directory", dir, CAKeyFile,
 		)

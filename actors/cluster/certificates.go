@@ -15,6 +15,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/adit-go/adit/internal/files"
 )
 
 // Certificates are what a member shows to the others, and by which it knows them. They follow their files: what was
@@ -195,7 +197,7 @@ func (c *Certificates) read() (*credentials, error) {
 	if err != nil {
 		return nil, howToMake(c.caFile, err)
 	}
-	if err := checkKey(c.keyFile); err != nil {
+	if err := files.CheckSecretFile(c.keyFile); err != nil {
 		return nil, howToMake(c.keyFile, err)
 	}
 	if _, err := readCertificates(c.certFile); err != nil {
@@ -304,30 +306,4 @@ func readCertificates(file string) ([]*x509.Certificate, error) {
 		return nil, fmt.Errorf("%s holds no certificate; it must be a PEM file, as \"adit cluster cert\" writes it", file)
 	}
 	return out, nil
-}
-
-// checkKey refuses a key that other users of this machine may use. A group may read one of root's, as systems set them
-// up.
-func checkKey(file string) error {
-	info, err := os.Stat(file)
-	if err != nil {
-		return err
-	}
-	owner, ok := ownerOf(info)
-	if !ok || !info.Mode().IsRegular() {
-		return nil
-	}
-	most := fs.FileMode(0o600)
-	if owner == 0 {
-		most = 0o640
-	}
-	if me := os.Geteuid(); owner != me && owner != 0 {
-		return fmt.Errorf("%s holds a secret and belongs to user %d, but ADIT runs as user %d; give it to that user (chown)",
-			file, owner, me)
-	}
-	if mode := info.Mode().Perm(); mode&0o077&^most != 0 {
-		return fmt.Errorf("%s holds a secret, and other users of this machine may use it (mode %04o); restrict it with "+
-			"\"chmod %o\", and replace the key if somebody else may have read it", file, mode, most)
-	}
-	return nil
 }

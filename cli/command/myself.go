@@ -19,7 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/internal/files"
 )
 
 // Login is what adit login keeps.
@@ -51,7 +51,7 @@ func ReadLogin(address string) (l Login, err error) {
 	if err != nil {
 		return l, fs.ErrNotExist
 	}
-	text, err := people.ReadPrivate(path)
+	text, err := files.ReadPrivate(path)
 	if _, away := errors.AsType[*fs.PathError](err); away {
 		return l, fs.ErrNotExist
 	}

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/client"
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/internal/files"
 	"github.com/adit-go/adit/server"
 )
 
@@ -78,7 +78,7 @@ func (r *Remote) With(token string) (*client.Client, error) {
 func (r *Remote) token() (string, error) {
 	switch {
 	case r.TokenFile != "":
-		token, err := people.ReadPrivate(r.TokenFile)
+		token, err := files.ReadPrivate(r.TokenFile)
 		if err != nil {
 			return "", fmt.Errorf("the token can't be used: %w", err)
 		}
@@ -118,7 +118,7 @@ func (r *Remote) token() (string, error) {
 // TokenIn reads the token of the first data directory that has one.
 func TokenIn(dirs ...string) (token string, err error) {
 	for _, dir := range dirs {
-		if token, err = people.ReadPrivate(filepath.Join(dir, server.TokenFile)); !errors.Is(err, fs.ErrNotExist) {
+		if token, err = files.ReadPrivate(filepath.Join(dir, server.TokenFile)); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/adit-go/adit/people"
+	"github.com/adit-go/adit/internal/files"
 )
 
 const maxSecret = 4 << 10
@@ -20,7 +20,7 @@ const maxSecret = 4 << 10
 // twice and doesn't see it, or from what is piped in.
 func ReadSecret(out io.Writer, what, file string) (string, error) {
 	if file != "" {
-		if err := people.CheckSecretFile(file); err != nil {
+		if err := files.CheckSecretFile(file); err != nil {
 			return "", err
 		}
 		f, err := os.Open(file)

@@ -2,7 +2,7 @@
 
 //go:build !unix
 
-package people
+package files
 
 import "io/fs"
 
