@@ -142,18 +142,9 @@ func (r *rewound) Read(p []byte) (int, error) {
 // WriteTo implements io.WriterTo, which costs one copy less.
 func (r *rewound) WriteTo(w io.Writer) (int64, error) {
 	if r.keep {
-		w = io.MultiWriter(w, (*keeper)(r))
+		return io.Copy(w, struct{ io.Reader }{r})
 	}
 	return io.Copy(w, r.Reader)
-}
-
-// keeper is where a rewound keeps what it reads.
-type keeper rewound
-
-// Write implements io.Writer.
-func (k *keeper) Write(p []byte) (int, error) {
-	k.kept = append(k.kept, p...)
-	return len(p), nil
 }
 
 // again reads all of it.

@@ -172,11 +172,7 @@ func (p *peers) look(ctx context.Context, moves bool) error {
 	if err != nil {
 		return err
 	}
-	list := make([]route, len(rows))
-	for i, r := range rows {
-		list[i] = route{r.ActorAddr, uint16(r.MessageID), r.SourceID, r.StudyUid}
-	}
-	p.routes.replace(list, began)
+	p.routes.replace(routesOf(rows), began)
 	return nil
 }
 
@@ -300,11 +296,7 @@ func (b *bringing) toExpecting(ctx context.Context, messageID uint16, study stri
 		d.status, d.outcome = dimse.ProcessingFailure, failed
 		return true
 	}
-	list := make([]route, len(rows))
-	for i, r := range rows {
-		list[i] = route{r.ActorAddr, uint16(r.MessageID), r.SourceID, r.StudyUid}
-	}
-	return b.to(ctx, list, d)
+	return b.to(ctx, routesOf(rows), d)
 }
 
 // to offers the instance to the members of some routes, and brings it to the first that wants it.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/adit-go/adit/engine/receive"
 )
 
 // route leads to the member whose run waits for what a C-MOVE brings.
@@ -14,6 +16,15 @@ type route struct {
 	messageID uint16
 	source    int64  // ID of the server that is moved from
 	study     string // empty: not told
+}
+
+// routesOf returns those of what the database says of C-MOVEs.
+func routesOf(moves []receive.Move) []route {
+	list := make([]route, len(moves))
+	for i, m := range moves {
+		list[i] = route{m.ActorAddr, uint16(m.MessageID), m.SourceID, m.StudyUid}
+	}
+	return list
 }
 
 // routes are the C-MOVEs of other members that are under way, as far as that is known. The truth is in the database.

@@ -83,13 +83,7 @@ func bring(ctx context.Context, cn *conn, data io.Reader, abort func()) (a Answe
 	var answered atomic.Bool
 	heard := make(chan error, 1)
 	go func() {
-		kind, n, err := cn.next(new(atomic.Bool))
-		switch {
-		case err == nil && kind == frameAnswer:
-			err = readJSON(cn.in, n, &a)
-		case err == nil:
-			err = errFrame
-		}
+		err := cn.answer(&a)
 		answered.Store(true)
 		if err == nil && a.Abort {
 			abort()
@@ -97,16 +91,9 @@ func bring(ctx context.Context, cn *conn, data io.Reader, abort func()) (a Answe
 		heard <- err
 	}()
 	alive := cn.lives()
-	out := &parts{c: cn, err: func() error {
-		if answered.Load() {
-			return errDropped
-		}
-		return nil
-	}}
 	source := &source{Reader: data}
-	_, err = io.CopyBuffer(struct{ io.Writer }{out}, source, make([]byte, partSize))
 	end := byte(frameEnd)
-	if err != nil {
+	if copyParts(cn, source, &answered) != nil {
 		end = frameBroken
 	}
 	sent := cn.send(end, nil)
@@ -120,8 +107,7 @@ func bring(ctx context.Context, cn *conn, data io.Reader, abort func()) (a Answe
 		return a, false, nil
 	case source.err != nil:
 		return Answer{}, false, &SourceError{source.err}
-	}
-	if told != nil {
+	case told != nil:
 		return Answer{}, false, fmt.Errorf("the channel between members broke: %w", errors.Join(told, sent))
 	}
 	return a, sent == nil, nil
@@ -175,14 +161,7 @@ func (c *Client) ask(ctx context.Context, address string, f File) (*conn, error)
 		if err := cn.sendJSON(frameFile, f); err != nil {
 			return err
 		}
-		kind, n, err := cn.next(new(atomic.Bool))
-		if err == nil && kind != frameAnswer {
-			err = errFrame
-		}
-		if err != nil {
-			return err
-		}
-		return readJSON(cn.in, n, &a)
+		return cn.answer(&a)
 	})
 	if err != nil {
 		return nil, err

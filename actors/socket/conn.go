@@ -56,16 +56,23 @@ func (c *conn) flush(b []byte) error {
 }
 
 func (c *conn) sendJSON(kind byte, v any) error {
-	b, err := jsonFrame(kind, v)
+	text, err := headerText(v)
 	if err != nil {
 		return err
 	}
-	c.turn <- struct{}{}
-	defer func() { <-c.turn }()
-	if c.ended != nil {
-		return c.ended
+	return c.send(kind, text)
+}
+
+// answer reads the peer's answer.
+func (c *conn) answer(to *Answer) error {
+	kind, n, err := c.next()
+	if err == nil && kind != frameAnswer {
+		err = errFrame
 	}
-	return c.flush(b)
+	if err != nil {
+		return err
+	}
+	return readJSON(c.in, n, to)
 }
 
 // lives tells the peer that we live, until the end is called, whatever is waited for. No frame is cut in two by it.
@@ -97,21 +104,22 @@ func (c *conn) lives() (end func()) {
 	}
 }
 
-// next reads heads of frames up to the first that says more than that the peer lives. It ends with errDropped once
-// nothing is to be read any more.
-func (c *conn) next(aborted *atomic.Bool) (kind byte, n int, err error) {
+// next reads heads of frames up to the first that says more than that the peer lives.
+func (c *conn) next() (kind byte, n int, err error) {
 	for {
-		if aborted.Load() {
-			return 0, 0, errDropped
-		}
-		_ = c.SetReadDeadline(time.Now().Add(silence)) // an error comes with the read
-		kind, n, err = readHead(c.in)
-		if err != nil || kind != frameAlive {
+		if kind, n, err = c.head(); err != nil || kind != frameAlive {
 			return kind, n, err
 		}
-		// It lives, though it may take nothing at the moment.
-		_ = c.SetWriteDeadline(time.Now().Add(silence))
 	}
+}
+
+// head reads the head of one frame.
+func (c *conn) head() (kind byte, n int, err error) {
+	_ = c.SetReadDeadline(time.Now().Add(silence)) // an error comes with the read
+	if kind, n, err = readHead(c.in); err == nil && kind == frameAlive {
+		_ = c.SetWriteDeadline(time.Now().Add(silence)) // it lives, though it may take nothing at the moment
+	}
+	return kind, n, err
 }
 
 var (
@@ -138,12 +146,13 @@ func (d *data) abort() {
 // Read implements io.Reader.
 func (d *data) Read(p []byte) (int, error) {
 	for d.left == 0 && d.err == nil {
-		kind, n, err := d.c.next(&d.aborted)
+		kind, n, err := d.c.head()
 		switch {
-		case err != nil && d.aborted.Load():
+		case d.aborted.Load():
 			d.err = errDropped
 		case err != nil:
 			d.err = noEOF(err)
+		case kind == frameAlive:
 		case kind == frameData:
 			d.left = n
 		case kind == frameEnd:
@@ -186,23 +195,28 @@ func noEOF(err error) error {
 
 // parts sends what is written to it as parts.
 type parts struct {
-	c   *conn
-	n   int64
-	err func() error // why no more is to be sent; nil: go on
+	c       *conn
+	dropped *atomic.Bool // no more is to be sent
 }
 
 // Write implements io.Writer.
 func (p *parts) Write(b []byte) (int, error) {
 	sent := 0
 	for len(b) > 0 {
-		if err := p.err(); err != nil {
-			return sent, err
+		if p.dropped.Load() {
+			return sent, errDropped
 		}
 		part := b[:min(len(b), partSize)]
 		if err := p.c.send(frameData, part); err != nil {
 			return sent, err
 		}
-		b, sent, p.n = b[len(part):], sent+len(part), p.n+int64(len(part))
+		b, sent = b[len(part):], sent+len(part)
 	}
 	return sent, nil
+}
+
+// copyParts sends what a reader holds, and not its end, until it is dropped.
+func copyParts(c *conn, r io.Reader, dropped *atomic.Bool) error {
+	_, err := io.CopyBuffer(&parts{c: c, dropped: dropped}, struct{ io.Reader }{r}, make([]byte, partSize))
+	return err
 }

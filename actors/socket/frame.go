@@ -75,13 +75,11 @@ func appendFrame(b []byte, kind byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-func jsonFrame(kind byte, v any) ([]byte, error) {
+// headerText returns what a frame of JSON holds.
+func headerText(v any) ([]byte, error) {
 	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+	if err == nil && len(text) > maxHeader {
+		err = fmt.Errorf("a header of %d bytes is too long", len(text))
 	}
-	if len(text) > maxHeader {
-		return nil, fmt.Errorf("a header of %d bytes is too long", len(text))
-	}
-	return appendFrame(nil, kind, text), nil
+	return text, err
 }

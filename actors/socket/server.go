@@ -224,10 +224,10 @@ func (s *Server) give(ctx context.Context, c *conn, f File) error {
 	}
 	defer c.lives()()
 	go func() { // who reads slowly says that it lives; this ends with the connection
-		_, _, _ = c.next(new(atomic.Bool))
+		_, _, _ = c.next()
 	}()
 	end := byte(frameEnd)
-	if copyParts(c, file, func() error { return nil }) != nil {
+	if copyParts(c, file, new(atomic.Bool)) != nil {
 		end = frameBroken
 	}
 	if err := c.send(end, nil); err != nil {
@@ -238,9 +238,3 @@ func (s *Server) give(ctx context.Context, c *conn, f File) error {
 
 // errLast ends a connection that is used for nothing more.
 var errLast = errors.New("the file was the last exchange")
-
-// copyParts sends what a reader holds, and not its end.
-func copyParts(c *conn, r io.Reader, why func() error) error {
-	_, err := io.CopyBuffer(&parts{c: c, err: why}, r, make([]byte, partSize))
-	return err
-}

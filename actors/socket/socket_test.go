@@ -422,10 +422,12 @@ func wait(d time.Duration) { <-time.After(d) }
 
 // FuzzServer: whatever a peer sends, the server neither panics nor takes for whole what is not.
 func FuzzServer(f *testing.F) {
-	object, err := jsonFrame(frameObject, Object{Token: "t"})
+	text, err := headerText(Object{Token: "t"})
 	require.NoError(f, err)
-	file, err := jsonFrame(frameFile, File{Name: "f"})
+	object := appendFrame(nil, frameObject, text)
+	text, err = headerText(File{Name: "f"})
 	require.NoError(f, err)
+	file := appendFrame(nil, frameFile, text)
 	whole := appendFrame(appendFrame(object, frameData, []byte("data")), frameEnd, nil)
 	f.Add(whole)
 	f.Add(append(bytes.Clone(file), whole...))
