@@ -13,6 +13,7 @@ import (
 	"github.com/adit-go/adit/dicom/dimse"
 	"github.com/adit-go/adit/engine/nodes"
 	"github.com/adit-go/adit/engine/receive"
+	"github.com/adit-go/adit/internal/pause"
 )
 
 // sharedBy bounds the servers that an unclear call from one address is put down to. An address that more of them have
@@ -143,8 +144,8 @@ func (r *receiver) readSince(ctx context.Context, at time.Time) {
 	if r.began.After(at) {
 		return
 	}
-	if rest := readPace - time.Since(r.began); rest > 0 {
-		<-time.After(rest)
+	if pause.For(ctx, readPace-time.Since(r.began)) != nil {
+		return
 	}
 	r.began = time.Now()
 	r.serversChanged(ctx)

@@ -16,6 +16,7 @@ import (
 	"github.com/adit-go/adit/engine"
 	"github.com/adit-go/adit/engine/fault"
 	"github.com/adit-go/adit/engine/lease"
+	"github.com/adit-go/adit/internal/pause"
 	"github.com/adit-go/adit/internal/refusal"
 )
 
@@ -89,9 +90,7 @@ func (t *task) write(end func(context.Context) error) {
 			return
 		}
 		t.log.Warn("the end of a task can't be written, trying again", "task", t.held.TaskID, "err", err)
-		select {
-		case <-time.After(retryEnd):
-		case <-t.member.Done():
+		if pause.For(t.member, retryEnd) != nil {
 			return
 		}
 	}

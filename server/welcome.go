@@ -23,8 +23,18 @@ const (
 // welcome lets the first administrator in while nobody has a password: by a code that the command prints, or in a demo
 // by a password that was made for it.
 func (s *server) welcome(ctx context.Context) error {
-	if others, err := s.othersServePeople(ctx); err != nil || others || !s.has(lease.RoleWeb) {
-		return err // another one has printed a code, which a second one would end
+	own := ""
+	if s.cluster != nil {
+		own = s.cluster.Advertise
+	}
+	others, err := s.engine.Lease.Peers(ctx, own)
+	if err != nil {
+		return err
+	}
+	s.warnOf(ctx, others)
+	serves := func(m lease.Peer) bool { return slices.Contains(m.Roles, lease.RoleWeb) }
+	if !s.has(lease.RoleWeb) || s.cluster != nil && slices.ContainsFunc(others, serves) {
+		return nil // another one has printed a code, which a second one would end
 	}
 	username, code, err := s.people.Passwords.Welcome(ctx)
 	if err != nil {
@@ -58,15 +68,9 @@ func (s *server) welcome(ctx context.Context) error {
 	return nil
 }
 
-// othersServePeople reports whether another member of the cluster does. It warns of members with which this one does
-// not get along.
-func (s *server) othersServePeople(ctx context.Context) (bool, error) {
-	own := ""
-	if s.cluster != nil {
-		own = s.cluster.Advertise
-	}
-	members, err := s.engine.Lease.Peers(ctx, own)
-	for _, m := range members {
+// warnOf tells of members with which this one does not get along.
+func (s *server) warnOf(ctx context.Context, others []lease.Peer) {
+	for _, m := range others {
 		switch {
 		case s.cluster == nil:
 			s.log.WarnContext(ctx, "a member of a cluster uses this database; unless it was killed a moment ago, start this "+
@@ -76,10 +80,6 @@ func (s *server) othersServePeople(ctx context.Context) (bool, error) {
 				"--member-name", "member", m.Name, "address", m.ActorAddr)
 		}
 	}
-	if s.cluster == nil {
-		return false, err
-	}
-	return slices.ContainsFunc(members, func(m lease.Peer) bool { return slices.Contains(m.Roles, lease.RoleWeb) }), err
 }
 
 // letters returns a password that nobody guesses, of letters that no other one looks like.

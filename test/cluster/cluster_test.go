@@ -278,14 +278,5 @@ func one[T any](c *cluster, sql string, args ...any) (v T) {
 // await asks until what is asked for is so.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(deadline)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal(what + " did not happen")
-		}
-	}
+	process.AwaitWithin(t, deadline, what, ok)
 }

@@ -28,6 +28,7 @@ import (
 	"github.com/adit-go/adit/dicom/pacs"
 	"github.com/adit-go/adit/dicom/phantom"
 	"github.com/adit-go/adit/internal/testpeer"
+	"github.com/adit-go/adit/test/process"
 )
 
 // deadline is how long a test waits for something that must happen; safety only.
@@ -237,16 +238,7 @@ func (s *server) awaitFinal(job int64) client.Job {
 // await asks until what is asked for is so.
 func await(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	end := time.After(deadline)
-	for !ok() {
-		select {
-		case <-tick.C:
-		case <-end:
-			t.Fatal(what + " did not happen")
-		}
-	}
+	process.AwaitWithin(t, deadline, what, ok)
 }
 
 // newPACS starts a PACS in this process, which no kill here hurts.

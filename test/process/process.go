@@ -147,9 +147,15 @@ func (s *Server) Adit(args ...string) (out string, code int) {
 // Await asks until what is asked for is so.
 func Await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
+	AwaitWithin(t, Deadline, what, ok)
+}
+
+// AwaitWithin is Await with another limit.
+func AwaitWithin(t testing.TB, limit time.Duration, what string, ok func() bool) {
+	t.Helper()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
-	end := time.After(Deadline)
+	end := time.After(limit)
 	for !ok() {
 		select {
 		case <-ticker.C:
