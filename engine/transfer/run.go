@@ -90,7 +90,8 @@ func (svc *Service) Run(
 // heedStranded has the task wait, and its attempts stay, if something is missing which arrived at another member that
 // could not bring it here, or went to one that is gone.
 func (r *run) heedStranded(ctx context.Context, err error) error {
-	if !r.svc.Config.Cluster || r.Inv == nil || r.moves.Inbound == nil || err != nil && fault.PolicyOf(err) != fault.PolicyAgain {
+	if !r.svc.Config.Cluster || r.Inv == nil || r.moves.Inbound == nil ||
+		err != nil && fault.PolicyOf(err) != fault.PolicyAgain {
 		return err
 	}
 	var why string
