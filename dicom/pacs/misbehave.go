@@ -10,6 +10,7 @@ import (
 
 	"github.com/adit-go/adit/dicom/dict"
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/pacs/internal/rest"
 	"github.com/adit-go/adit/dicom/phantom"
 )
 
@@ -23,6 +24,7 @@ type Misbehave struct {
 	Store       StoreFaults
 	Commitment  CommitmentFaults
 	Archive     ArchiveFaults
+	Web         WebFaults
 }
 
 // The values of AssociationFaults.Reject.
@@ -173,6 +175,7 @@ type faults struct {
 	mu                                       sync.Mutex
 	m                                        Misbehave
 	associations, finds, gets, moves, stores int
+	web                                      *rest.State
 	recalls                                  int            // retrieves of what has to be brought back
 	lists                                    map[string]int // C-FINDs by level, and series of instances
 	asked                                    map[string]int // sub-operations that Refuse is about, by SOP Instance UID
@@ -183,6 +186,7 @@ func (f *faults) set(m Misbehave) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.m, f.associations, f.finds, f.gets, f.moves, f.stores, f.recalls = m, 0, 0, 0, 0, 0, 0
+	f.web = rest.NewState(m.Web)
 	f.lists, f.asked, f.came = map[string]int{}, map[string]int{}, map[string]int{}
 }
 
@@ -291,14 +295,21 @@ func (f *faults) store() (StoreFaults, int) {
 	return f.m.Store, f.stores
 }
 
+// state returns the counts of DICOMweb.
+func (f *faults) state() *rest.State {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.web
+}
+
 func (f *faults) commitment() CommitmentFaults {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.m.Commitment
 }
 
-// MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, and C-STORE
-// of its instances. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
+// MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, C-STORE of
+// its instances, and requests of DICOMweb alike. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
 func (p *PACS) MisbehaveFor(st *phantom.Study, m Misbehave) {
 	f := &faults{}
 	f.set(m)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
-// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE. It holds
-// synthetic studies, which it generates as it sends them, and the instances that it has received. It misbehaves on
+// Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE, and, if it
+// is asked to, origin server of QIDO-RS, WADO-RS and STOW-RS. It holds synthetic studies, which it generates as it sends them, and the instances that it has received. It misbehaves on
 // request (Misbehave), can be stopped at a defined point (Config.Gate), and remembers what it saw (Recorder).
 package pacs
 
@@ -46,8 +46,9 @@ type Config struct {
 	MaxPDU          uint32 // as in dimse.Config
 	IdleTimeout     time.Duration
 	Misbehave       Misbehave
+	Web             *WebConfig // nil: no DICOMweb
 	// Gate is called at the points that Event names, and the PACS goes on when it returns. ctx ends with the
-	// association. May be nil. It is called on goroutines of the associations.
+	// association. May be nil. It is called on goroutines of the associations and requests.
 	Gate func(ctx context.Context, e Event)
 	Log  *slog.Logger // nil: silent
 }
@@ -64,6 +65,9 @@ type PACS struct {
 	addr   net.Addr
 	stop   context.CancelFunc
 	served chan error
+
+	webAddr   net.Addr   // nil: DICOMweb is not served
+	webServed chan error //
 
 	mu           sync.Mutex
 	associations map[*ul.AssociateRQ]*association
@@ -100,6 +104,12 @@ func Start(cfg Config) (*PACS, error) {
 		stop()
 		return nil, fmt.Errorf("the demo PACS cannot listen on %s: %w", addr, err)
 	}
+	if cfg.Web != nil {
+		if err := p.startWeb(ctx); err != nil {
+			stop()
+			return nil, errors.Join(err, l.Close())
+		}
+	}
 	p.addr, p.stop, p.served = l.Addr(), stop, make(chan error, 1)
 	go func() { p.served <- p.Serve(ctx, l) }()
 	return p, nil
@@ -116,10 +126,14 @@ func (p *PACS) Port() int {
 	return 0
 }
 
-// Close ends what Start began: it aborts the associations and waits for them.
+// Close ends what Start began: it aborts associations and requests, and waits for them.
 func (p *PACS) Close() error {
 	p.stop()
-	return <-p.served
+	err := <-p.served
+	if p.webServed != nil {
+		err = errors.Join(err, <-p.webServed)
+	}
+	return err
 }
 
 // Recorder tells what the PACS saw.

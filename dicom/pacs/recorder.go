@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/adit-go/adit/dicom/dimse"
+	"github.com/adit-go/adit/dicom/pacs/internal/rest"
 	"github.com/adit-go/adit/dicom/stream"
 )
 
@@ -30,6 +31,13 @@ const (
 	AtLate          EventKind = "late"
 	AtStore         EventKind = "store"          // before the data set of a C-STORE is read
 	AtStoreResponse EventKind = "store response" // when it was read, kept and recorded, before the answer
+
+	AtWebRequest EventKind = rest.AtRequest // before a request of DICOMweb is looked at
+	AtWebObject  EventKind = rest.AtObject  // before each object of WADO-RS
+	AtWebSent    EventKind = rest.AtSent    // when it was sent and recorded
+	AtWebPart    EventKind = rest.AtPart    // before each part of STOW-RS is read
+	AtWebKept    EventKind = rest.AtKept    // when it was read, kept and recorded
+	AtWebAnswer  EventKind = rest.AtAnswer  // before the answer of STOW-RS
 )
 
 // Event is given to Config.Gate.
@@ -47,6 +55,7 @@ type Event struct {
 	Answer           *stream.DataSet  // AtMatch
 	Transfer         *Transfer        // AtSent, AtStoreResponse
 	Result           *dimse.GetResult // AtGetEnd, AtMoveEnd
+	Request          *WebRequest      // of DICOMweb; valid until Gate returns
 }
 
 // maxRecords bounds each list of a Log: a demo runs for weeks.
@@ -63,8 +72,19 @@ type Log struct {
 	Moves             []Query
 	Stores            []Transfer // received, whatever they were answered
 	Broken            []Transfer // received in part
-	Sent              []Transfer // answered by the peer
+	Sent              []Transfer // answered by the peer, or sent by WADO-RS
+	Web               WebCounts
+	Requests          []WebRequest // of DICOMweb, as they came
 }
+
+// WebCounts counts connections and requests of DICOMweb.
+type WebCounts struct {
+	Open, Peak, Total                              int // requests: open now, most at once, ever
+	Connections, PeakConnections, TotalConnections int
+}
+
+// WebRequest is a request of DICOMweb.
+type WebRequest = rest.Request
 
 // Query is a C-FIND, C-GET or C-MOVE.
 type Query struct {
@@ -121,6 +141,7 @@ func (r *Recorder) Log() Log {
 	defer r.mu.Unlock()
 	l := r.log
 	l.Finds, l.Gets, l.Moves = slices.Clone(l.Finds), slices.Clone(l.Gets), slices.Clone(l.Moves)
+	l.Requests = slices.Clone(l.Requests)
 	l.Stores, l.Broken, l.Sent = slices.Clone(l.Stores), slices.Clone(l.Broken), slices.Clone(l.Sent)
 	return l
 }
@@ -166,6 +187,11 @@ func (r *Recorder) WaitMoves(ctx context.Context, n int) error {
 // WaitFinds waits until at least n C-FIND requests came.
 func (r *Recorder) WaitFinds(ctx context.Context, n int) error {
 	return r.Wait(ctx, func(l *Log) bool { return len(l.Finds) >= n })
+}
+
+// WaitRequests waits until at least n requests of DICOMweb were answered.
+func (r *Recorder) WaitRequests(ctx context.Context, n int) error {
+	return r.Wait(ctx, func(l *Log) bool { return l.Web.Total-l.Web.Open >= n })
 }
 
 // WaitOpen waits until exactly n associations are open.

@@ -112,21 +112,30 @@ func (p *PACS) receive(in *dimse.Incoming, data *hashed, status dimse.Status) (d
 		return data.unreadable()
 	}
 	defer func() { _ = o.Close() }() // gives memory back
-	kept := receivedObject(in, o.Header())
+	if status, err = p.take(in, o.Header(), o, status); err != nil {
+		return data.unreadable()
+	}
+	return status, nil
+}
+
+// take keeps the data set that r gives unless status is a failure. The error is that of r.
+func (p *PACS) take(in *dimse.Incoming, h *stream.Header, r io.Reader, status dimse.Status) (dimse.Status, error) {
+	kept := receivedObject(in, h)
 	if kept == nil && status.Class() != dimse.ClassFailure {
 		status = dimse.DataSetMismatch
 	}
 	k, status := p.keeper(in, status)
-	if _, err = io.Copy(k, o); err != nil {
+	if _, err := io.Copy(k, r); err != nil {
 		k.abandon()
 		if errors.Is(err, errFull) {
 			return dimse.OutOfResources, nil
 		}
-		return data.unreadable()
+		return dimse.CannotUnderstand, err
 	}
 	if status.Class() == dimse.ClassFailure {
 		return status, nil
 	}
+	var err error
 	if kept.open, err = k.keep(); err != nil {
 		return dimse.OutOfResources, nil
 	}

@@ -270,7 +270,7 @@ func TestDecoder(t *testing.T) {
 func TestDecoderReadsSeveral(t *testing.T) {
 	const one = `{"00100020":{"vr":"LO"}}`
 	for text, n := range map[string]int{
-		"": 0, " \n{}": 1, "[]": 0, "[" + one + "]": 1, one: 1, one + "\n" + one: 2, "[" + one + "," + one + "]\n": 2, "[][" + one + "]": 1,
+		"": 0, "[]": 0, "[" + one + "]": 1, one: 1, one + "\n" + one: 2, "[" + one + "," + one + "]\n": 2, "[][" + one + "]": 1,
 	} {
 		list, err := read(text, dicomjson.Limits{})
 		require.NoError(t, err, text)
