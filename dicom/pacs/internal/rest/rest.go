@@ -216,8 +216,7 @@ func (x *exchange) faulty(f AnswerFaults) bool {
 	}
 	switch {
 	case f.Silent:
-		<-x.r.Context().Done()
-		panic(http.ErrAbortHandler)
+		_ = x.w.stop(CutStall) // it doesn't come back
 	case f.Redirect == "/" && strings.HasPrefix(x.r.URL.Path, moved):
 		return false
 	case f.Redirect != "":
@@ -398,6 +397,11 @@ func (a *answer) Write(b []byte) (int, error) {
 // end ends the body.
 func (a *answer) end(how string) error {
 	_ = http.NewResponseController(a.ResponseWriter).Flush() // the client has gone: nobody to tell
+	return a.stop(how)
+}
+
+// stop ends the exchange; with CutEnd only the body does.
+func (a *answer) stop(how string) error {
 	switch how {
 	case CutStall:
 		<-a.ctx.Done()

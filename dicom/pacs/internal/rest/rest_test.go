@@ -268,7 +268,7 @@ func TestStoreRefuses(t *testing.T) {
 	empty, contentType := message(t)
 	require.Empty(t, outcomeOf(t, post(empty, contentType), http.StatusOK).stored)
 	l := p.Recorder().Log()
-	require.Len(t, l.Broken, 1)
+	require.Len(t, l.Broken, 2)
 	require.Equal(t, 0, l.Requests[0].Limit+1)
 }
 

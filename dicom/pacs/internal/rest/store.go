@@ -102,7 +102,7 @@ func (g *storing) parts(parts *multipart.Reader) error {
 func (g *storing) part(part *multipart.Part) error {
 	data := measure(part)
 	if g.number == g.f.CutAtObject {
-		data.most, data.beyond = g.f.CutObjectAt, func() error { return g.w.end(g.f.CutObject) }
+		data.most, data.beyond = g.f.CutObjectAt, func() error { return g.w.stop(g.f.CutObject) }
 	}
 	g.gate(AtPart, g.number, "")
 	meta, o, err := stream.OpenFile(data, stream.Limits{})
@@ -158,8 +158,7 @@ func (g *storing) reject(uid string, data *measured) error {
 func (g *storing) answer() {
 	g.gate(AtAnswer, g.number, "")
 	if g.f.SilentAtEnd {
-		<-g.r.Context().Done()
-		panic(http.ErrAbortHandler)
+		_ = g.w.stop(CutStall) // it doesn't come back
 	}
 	if g.number == 0 && g.r.ContentLength == 0 {
 		g.fail(http.StatusBadRequest, "there is no body")
