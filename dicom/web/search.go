@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -62,6 +63,7 @@ type searching struct {
 	path     string
 	keys     url.Values
 	variants []url.Values          // further keys, one request each
+	wild     map[string]bool       // keys that may have wildcards
 	exact    map[dict.Tag][]string // UIDs that answers must have where they have the attribute
 	yield    func(*stream.DataSet, error) bool
 	left     bool // the caller has left the loop
@@ -78,7 +80,7 @@ func (c *Client) newSearch(s Search) (*searching, error) {
 		return nil, errors.New("a DICOMweb search is for studies, series or instances")
 	}
 	q := &searching{
-		c: c, s: s, keys: url.Values{}, exact: map[dict.Tag][]string{}, seen: map[string]bool{},
+		c: c, s: s, keys: url.Values{}, exact: map[dict.Tag][]string{}, wild: map[string]bool{}, seen: map[string]bool{},
 		variants: []url.Values{{}},
 	}
 	include := slices.Clone(s.Include)
@@ -141,6 +143,7 @@ func (q *searching) match(above string, ds *stream.DataSet, include []dict.Tag) 
 			}
 		default:
 			q.keys.Set(key, strings.Join(values, `\`))
+			q.wild[key] = isWild(e.VR)
 		}
 	}
 	return include
@@ -165,20 +168,82 @@ func (q *searching) within() Resource {
 	return in
 }
 
-// encode writes keys as a query, a blank as %20, which every server understands.
+// encode writes keys as a query. It escapes no character that may stand as it is (RFC 3986 3.4): Orthanc unescapes keys
+// but not their values.
 func encode(keys ...url.Values) string {
-	all := url.Values{}
+	var parts []string
 	for _, k := range keys {
-		for name, values := range k {
-			all[name] = append(all[name], values...)
+		for _, name := range slices.Sorted(maps.Keys(k)) {
+			for _, value := range k[name] {
+				parts = append(parts, name+"="+escape(value))
+			}
 		}
 	}
-	return strings.ReplaceAll(all.Encode(), "+", "%20")
+	return strings.Join(parts, "&")
+}
+
+func escape(value string) string {
+	var b strings.Builder
+	for _, c := range []byte(value) {
+		if plain(c) {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
+}
+
+func plain(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'z' || strings.IndexByte("-._~*,/?:@!$()'", c) >= 0
+}
+
+// loosen puts wildcards where a value has characters that must be escaped, for servers that don't unescape them: what
+// they find so is for the caller to check. It is nil if there is nothing to loosen.
+func (q *searching) loosen() url.Values {
+	loose := maps.Clone(q.keys)
+	found := false
+	for key, values := range loose {
+		if !q.wild[key] {
+			continue
+		}
+		text := strings.Map(func(r rune) rune {
+			if r < 0x80 && plain(byte(r)) {
+				return r
+			}
+			return '*'
+		}, values[0])
+		for strings.Contains(text, "**") {
+			text = strings.ReplaceAll(text, "**", "*")
+		}
+		if text != values[0] {
+			found = true
+			loose[key] = []string{text}
+		}
+	}
+	if !found {
+		return nil
+	}
+	return loose
+}
+
+// isWild reports whether values of the VR may be matched with wildcards (PS3.4 C.2.2.2.4).
+func isWild(vr dict.VR) bool {
+	switch vr {
+	case dict.AE, dict.CS, dict.LO, dict.LT, dict.PN, dict.SH, dict.ST, dict.UC, dict.UR, dict.UT:
+		return true
+	}
+	return false
 }
 
 func (q *searching) run(ctx context.Context) error {
 	for _, variant := range q.variants {
-		if err := q.pages(ctx, variant); err != nil || q.left || q.enough() {
+		before := q.raw
+		err := q.pages(ctx, q.keys, variant)
+		if loose := q.loosen(); err == nil && q.raw == before && loose != nil {
+			err = q.pages(ctx, loose, variant)
+		}
+		if err != nil || q.left || q.enough() {
 			return err
 		}
 	}
@@ -198,11 +263,11 @@ func (q *searching) enough() bool {
 }
 
 // pages asks page by page until one is empty: servers give fewer than they are asked for.
-func (q *searching) pages(ctx context.Context, variant url.Values) error {
+func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 	q.more = ""
 	for offset := 0; ; {
 		before := q.more
-		got, err := q.page(ctx, variant, offset)
+		got, err := q.page(ctx, keys, variant, offset)
 		if err != nil || q.left || q.enough() {
 			return err
 		}
@@ -236,7 +301,9 @@ type pageCount struct {
 	again   int
 }
 
-func (q *searching) page(ctx context.Context, variant url.Values, offset int) (got pageCount, err error) {
+func (q *searching) page(
+	ctx context.Context, keys, variant url.Values, offset int,
+) (got pageCount, err error) {
 	limit := page
 	if q.s.Limit > 0 {
 		limit = min(limit, q.s.Limit-q.given)
@@ -247,7 +314,7 @@ func (q *searching) page(ctx context.Context, variant url.Values, offset int) (g
 	}
 	x, err := q.c.do(ctx, request{
 		doing: "search for " + q.s.Level.String(), method: http.MethodGet, prefix: q.c.cfg.QIDO, path: q.path,
-		query: encode(q.keys, variant, paging), accept: acceptJSON, compress: true,
+		query: encode(keys, variant, paging), accept: acceptJSON, compress: true,
 	})
 	if err != nil {
 		return got, err
