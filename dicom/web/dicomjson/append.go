@@ -61,8 +61,9 @@ func (p Path) String() string {
 const defaultInline = 1 << 10
 
 // Append appends a data set as one JSON object, in tag order, with text in UTF-8. Group 0002 and group lengths are
-// left out; Specific Character Set, where it is given or needed, is ISO_IR 192. The error is that of a data set whose
-// sequences are nested deeper than Limits allow.
+// left out; Specific Character Set, where it is given or needed, is ISO_IR 192, and not told again in items. VRs are
+// those of the data set: what was parsed from implicit VR has US where the dictionary says "US or SS". The error is that
+// of a data set whose sequences are nested deeper than 32; b is then as it was.
 func Append(b []byte, ds *stream.DataSet, o Options) ([]byte, error) {
 	if o.InlineBinary == 0 {
 		o.InlineBinary = defaultInline
@@ -102,7 +103,7 @@ func (w *writer) dataSet(ds *stream.DataSet) error {
 	w.b = append(w.b, '{')
 	first := true
 	for e := range ds.All() {
-		if !written(e.Tag) {
+		if !written(e.Tag) || e.Tag == dict.SpecificCharacterSet && len(w.path) > 0 {
 			continue
 		}
 		if !first {
@@ -121,10 +122,7 @@ func (w *writer) dataSet(ds *stream.DataSet) error {
 }
 
 func (w *writer) element(ds *stream.DataSet, e stream.Element) error {
-	vr := e.VR
-	if !vr.Known() {
-		vr = dict.UN
-	}
+	vr := vrOf(e)
 	w.b = appendTag(append(w.b, '"'), e.Tag)
 	w.b = append(w.b, `":{"vr":"`...)
 	w.b = append(w.b, byte(vr>>8), byte(vr), '"')
@@ -142,10 +140,21 @@ func (w *writer) element(ds *stream.DataSet, e stream.Element) error {
 	case isBinary(vr):
 		w.binary(e)
 	default:
-		w.numbers(e)
+		w.numbers(e.Value, vr)
 	}
 	w.b = append(w.b, '}')
 	return nil
+}
+
+// vrOf is the VR that an element is written with: that of the dictionary for what came without one (PS3.5 6.2.2).
+func vrOf(e stream.Element) dict.VR {
+	if e.VR.Known() && e.VR != dict.UN {
+		return e.VR
+	}
+	if vr := dict.VROf(e.Tag); vr != dict.SQ && e.VR == dict.UN {
+		return vr
+	}
+	return dict.UN
 }
 
 func (w *writer) items(items []*stream.DataSet) error {
@@ -276,17 +285,17 @@ func number(s string, vr dict.VR) (n string, ok bool) {
 }
 
 // numbers writes binary numbers.
-func (w *writer) numbers(e stream.Element) {
-	width := e.VR.Width()
-	if e.VR == dict.AT {
+func (w *writer) numbers(v []byte, vr dict.VR) {
+	width := vr.Width()
+	if vr == dict.AT {
 		width = 4
 	}
-	if len(e.Value) < width {
+	if len(v) < width {
 		return
 	}
 	w.b = append(w.b, `,"Value":[`...)
-	for v := e.Value; len(v) >= width; v = v[width:] {
-		w.number(v, e.VR)
+	for ; len(v) >= width; v = v[width:] {
+		w.number(v, vr)
 		w.b = append(w.b, ',')
 	}
 	w.b[len(w.b)-1] = ']'

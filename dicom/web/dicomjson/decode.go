@@ -59,7 +59,7 @@ func (l Limits) orDefault() Limits {
 // It takes what servers send: an array of data sets, one data set, or several one after the other; tags in any case, or
 // keywords; numbers as strings and strings as numbers; no vr, for which the dictionary stands in; null for an empty
 // value. It passes over members that it doesn't know. A value that its VR can't hold is left out, a bulk value is an
-// empty element.
+// empty element. "0110" and "A700" in US are hexadecimal, as servers write reasons of failure.
 type Decoder struct {
 	// BulkData is called, if it is set, for each element that is elsewhere, before its data set is given. The path is
 	// valid during the call.
@@ -375,6 +375,10 @@ func holds(vr dict.VR, s string) (string, bool) {
 		_, err := strconv.ParseInt(s, 10, 64)
 		return s, err == nil
 	}
+	if vr == dict.US && isHex(s) {
+		n, err := strconv.ParseUint(s, 16, 16)
+		return strconv.FormatUint(n, 10), err == nil
+	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
 		f, err := strconv.ParseFloat(s, 64) // 5.0 and 5e3
@@ -392,6 +396,12 @@ func holds(vr dict.VR, s string) (string, bool) {
 		least, most = math.MinInt32, math.MaxInt32
 	}
 	return strconv.FormatInt(n, 10), least <= n && n <= most
+}
+
+// isHex reports whether a number is four hexadecimal digits that can't be decimal: "0110" and "C122", as some servers
+// write Failure Reason (0008,1197).
+func isHex(s string) bool {
+	return len(s) == 4 && (s[0] == '0' || strings.ContainsAny(s, "abcdefABCDEF"))
 }
 
 func malformed(what string) error { return fmt.Errorf("%w: %s", ErrMalformed, what) }

@@ -129,7 +129,7 @@ func TestAppend(t *testing.T) {
 			},
 			uri,
 			`{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00081110":{"vr":"SQ","Value":[` +
-				`{"00080005":{"vr":"CS","Value":["ISO_IR 192"]},"00081030":{"vr":"LO","Value":["Ж"]}}]},` +
+				`{"00081030":{"vr":"LO","Value":["Ж"]}}]},` +
 				`"00100020":{"vr":"LO","Value":["Ä\"","\u0009"]}}`,
 		},
 		"undeclared": {
@@ -152,6 +152,9 @@ func TestAppend(t *testing.T) {
 		"bytes": {
 			func(ds *stream.DataSet) {
 				ds.SetBytes(0x00091001, dict.UN, []byte{1, 2, 3, 4})
+				ds.SetBytes(dict.Rows, dict.UN, []byte{1, 2})
+				ds.SetBytes(dict.StudyID, dict.UN, []byte("7"))
+				ds.SetBytes(dict.ContentSequence, dict.UN, []byte{1, 2})
 				ds.SetBytes(0x00091002, 0x5A5A, []byte{1, 2})
 				ds.SetBytes(0x00091003, dict.OB, long)
 				ds.SetBytes(dict.PixelData, dict.OW, nil)
@@ -161,7 +164,8 @@ func TestAppend(t *testing.T) {
 			},
 			uri,
 			`{"00091001":{"vr":"UN","InlineBinary":"AQIDBA=="},"00091002":{"vr":"UN","InlineBinary":"AQI="},` +
-				`"00091003":{"vr":"OB","BulkDataURI":"bulk/00091003"},"00880200":{"vr":"SQ","Value":[{},` +
+				`"00091003":{"vr":"OB","BulkDataURI":"bulk/00091003"},"00200010":{"vr":"SH","Value":["7"]},` +
+				`"00280010":{"vr":"US","Value":[513]},"0040A730":{"vr":"UN","InlineBinary":"AQI="},"00880200":{"vr":"SQ","Value":[{},` +
 				`{"7FE00010":{"vr":"OB","BulkDataURI":"bulk/00880200/1/7FE00010"}}]},` +
 				`"7FE00010":{"vr":"OW","BulkDataURI":"bulk/7FE00010"}}`,
 		},
@@ -208,14 +212,18 @@ func TestDecoder(t *testing.T) {
 			`{"00091001":{"vr":"SV","Value":["-9007199254740993"]},"00280010":{"vr":"US","Value":[512]}}`,
 		},
 		"beyond the VR": {`{"00280010":{"vr":"US","Value":[70000]}}`, `{"00280010":{"vr":"US"}}`},
-		"with a point":  {`{"00280010":{"vr":"US","Value":[512.0]}}`, `{"00280010":{"vr":"US","Value":[512]}}`},
-		"no number":     {`{"00280010":{"vr":"US","Value":["x"]}}`, `{"00280010":{"vr":"US"}}`},
-		"not finite":    {`{"00091001":{"vr":"FD","Value":["NaN","-inf"]}}`, `{"00091001":{"vr":"FD","Value":["NaN","-Infinity"]}}`},
-		"null":          {`{"00100020":{"vr":"LO","Value":null},"00100030":null}`, `{"00100020":{"vr":"LO"},"00100030":{"vr":"DA"}}`},
-		"null values":   {`{"00080060":{"vr":"CS","Value":["A",null,"B"]}}`, `{"00080060":{"vr":"CS","Value":["A",null,"B"]}}`},
-		"one null":      {`{"00080060":{"vr":"CS","Value":[null]}}`, `{"00080060":{"vr":"CS"}}`},
-		"no list":       {`{"00080060":{"vr":"CS","Value":"CT"}}`, `{"00080060":{"vr":"CS","Value":["CT"]}}`},
-		"no vr":         {`{"00280010":{"Value":[3]},"00081110":{}}`, `{"00081110":{"vr":"SQ"},"00280010":{"vr":"US","Value":[3]}}`},
+		"hexadecimal": {
+			`{"00081197":{"vr":"US","Value":["0110","A700","c122","1e00","9999"]}}`,
+			`{"00081197":{"vr":"US","Value":[272,42752,49442,7680,9999]}}`,
+		},
+		"with a point": {`{"00280010":{"vr":"US","Value":[512.0]}}`, `{"00280010":{"vr":"US","Value":[512]}}`},
+		"no number":    {`{"00280010":{"vr":"US","Value":["x"]}}`, `{"00280010":{"vr":"US"}}`},
+		"not finite":   {`{"00091001":{"vr":"FD","Value":["NaN","-inf"]}}`, `{"00091001":{"vr":"FD","Value":["NaN","-Infinity"]}}`},
+		"null":         {`{"00100020":{"vr":"LO","Value":null},"00100030":null}`, `{"00100020":{"vr":"LO"},"00100030":{"vr":"DA"}}`},
+		"null values":  {`{"00080060":{"vr":"CS","Value":["A",null,"B"]}}`, `{"00080060":{"vr":"CS","Value":["A",null,"B"]}}`},
+		"one null":     {`{"00080060":{"vr":"CS","Value":[null]}}`, `{"00080060":{"vr":"CS"}}`},
+		"no list":      {`{"00080060":{"vr":"CS","Value":"CT"}}`, `{"00080060":{"vr":"CS","Value":["CT"]}}`},
+		"no vr":        {`{"00280010":{"Value":[3]},"00081110":{}}`, `{"00081110":{"vr":"SQ"},"00280010":{"vr":"US","Value":[3]}}`},
 		"no vr and unknown": {
 			`{"00091001":{"Value":[{"00100020":{"Value":["X"]}}]},"00091002":{"Value":[{"Alphabetic":"A"}]}}`,
 			`{"00091001":{"vr":"SQ","Value":[{"00100020":{"vr":"LO","Value":["X"]}}]},` +
