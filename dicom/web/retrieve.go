@@ -160,6 +160,9 @@ func (g *retrieving) parts(ctx context.Context, m media.Type) error {
 		if err := g.enter(false); err != nil {
 			return err
 		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		p, err := parts.Next()
 		if err == io.EOF { //nolint:errorlint // only exactly this value says that the message is whole
 			return nil

@@ -463,6 +463,14 @@ func (x *exchange) dataSets() iter.Seq2[*stream.DataSet, error] {
 		case err != nil:
 			yield(nil, err)
 			return
+		case first == 'n': // null: an empty list, as some write it
+			if b, _ := in.Peek(len("null")); string(b) == "null" {
+				if err := x.finish(); err != nil {
+					yield(nil, err)
+				}
+				return
+			}
+			fallthrough
 		case first != '[' && first != '{':
 			yield(nil, x.invalid("it is "+kind(x.mediaType())+", not JSON; check the address of the server"))
 			return
