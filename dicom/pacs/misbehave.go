@@ -309,7 +309,8 @@ func (f *faults) commitment() CommitmentFaults {
 }
 
 // MisbehaveFor sets the faults of all that is about one study: C-FIND, C-GET and C-MOVE that name it alone, C-STORE of
-// its instances, and requests of DICOMweb alike. They hold instead of those of SetMisbehave, but for those of associations, until RemoveStudy.
+// its instances, and requests of DICOMweb alike. They hold instead of those of SetMisbehave, but for those of
+// associations, until RemoveStudy.
 func (p *PACS) MisbehaveFor(st *phantom.Study, m Misbehave) {
 	f := &faults{}
 	f.set(m)

@@ -137,7 +137,7 @@ func (p *PACS) take(in *dimse.Incoming, h *stream.Header, r io.Reader, status di
 	}
 	var err error
 	if kept.open, err = k.keep(); err != nil {
-		return dimse.OutOfResources, nil
+		return dimse.OutOfResources, nil //nolint:nilerr // it is not that of r
 	}
 	kept.release = k.abandon
 	if old := p.archive.add(kept); old != nil && old.release != nil {

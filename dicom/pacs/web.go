@@ -43,15 +43,21 @@ func BasicAuth(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
-// What Misbehave.Web is made of.
 type (
-	WebFaults         = rest.Faults
-	WebAnswerFaults   = rest.AnswerFaults
-	WebSearchFaults   = rest.SearchFaults
+	// WebFaults are those of DICOMweb.
+	WebFaults = rest.Faults
+	// WebAnswerFaults are those of answers, whatever is asked for.
+	WebAnswerFaults = rest.AnswerFaults
+	// WebSearchFaults are those of QIDO-RS.
+	WebSearchFaults = rest.SearchFaults
+	// WebMetadataFaults are those of metadata.
 	WebMetadataFaults = rest.MetadataFaults
+	// WebRetrieveFaults are those of WADO-RS.
 	WebRetrieveFaults = rest.RetrieveFaults
-	WebStoreFaults    = rest.StoreFaults
-	WebForm           = rest.Form
+	// WebStoreFaults are those of STOW-RS.
+	WebStoreFaults = rest.StoreFaults
+	// WebForm says how a multipart body differs from that of the standard.
+	WebForm = rest.Form
 )
 
 // The values of WebAnswerFaults.Cut and WebStoreFaults.CutObject.
@@ -224,7 +230,7 @@ func (b backend) Keep(a rest.Arrival) (int, error) {
 		SOPClassUID: h.SOPClassUID(), SOPInstanceUID: h.SOPInstanceUID(), TransferSyntaxUID: a.Meta.TransferSyntaxUID,
 	}
 	data := &hashed{r: a.Object, sum: sha256.New(), limit: -1}
-	status := dimse.Status(a.Reason) //nolint:gosec // it has 16 bits
+	status := dimse.Status(a.Reason)
 	var err error
 	switch {
 	case a.Lose || a.Reason != 0:

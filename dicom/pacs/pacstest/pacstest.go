@@ -30,7 +30,8 @@ type Study struct {
 
 // Process is a PACS in a process of its own. It ends with the test, and with the process of the test.
 type Process struct {
-	Addr string // host:port of its DICOM side
+	Addr   string // host:port of its DICOM side
+	WebURL string // root of DICOMweb with the flag -web
 
 	control string
 	cmd     *exec.Cmd
@@ -62,7 +63,7 @@ var binary = sync.OnceValues(func() (string, error) {
 // program stays open for as long as the test program runs.
 var program *os.File
 
-// Start starts a PACS with the flags of pacsd, such as "-demo", "-ae-title=PACS", "-folder=…".
+// Start starts a PACS with the flags of pacsd, such as "-demo", "-web", "-ae-title=PACS", "-folder=…".
 func Start(t testing.TB, flags ...string) *Process {
 	t.Helper()
 	path, err := binary()
@@ -81,6 +82,7 @@ func Start(t testing.TB, flags ...string) *Process {
 	var hello struct {
 		Addr    string `json:"addr"`
 		Control string `json:"control"`
+		Web     string `json:"web"`
 	}
 	err = json.NewDecoder(stdout).Decode(&hello)
 	go func() {
@@ -88,7 +90,7 @@ func Start(t testing.TB, flags ...string) *Process {
 		_ = p.cmd.Wait() // an error if it was killed
 	}()
 	require.NoError(t, err)
-	p.Addr, p.control = hello.Addr, hello.Control
+	p.Addr, p.control, p.WebURL = hello.Addr, hello.Control, hello.Web
 	return p
 }
 
@@ -107,7 +109,7 @@ func (p *Process) Log(t testing.TB) pacs.Log {
 	return p.log(t.Context(), t, "/log")
 }
 
-// Wait waits until the count that is named (stores, sent, gets, moves, finds) is at least n, or open is exactly n.
+// Wait waits until the count that is named (stores, sent, gets, moves, finds, requests) is at least n, or open is exactly n.
 func (p *Process) Wait(ctx context.Context, t testing.TB, name string, n int) pacs.Log {
 	t.Helper()
 	return p.log(ctx, t, fmt.Sprintf("/wait?%s=%d", name, n))

@@ -5,6 +5,7 @@ package pacstest_test
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func TestProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	spec := phantom.StudySpec{Series: []phantom.SeriesSpec{{Kind: phantom.CT, Instances: 5, Rows: 32, Columns: 32}}}
-	p := pacstest.Start(t)
+	p := pacstest.Start(t, "-web")
 	p.AddStudies(t, pacstest.Study{Seed: 4, Spec: spec})
 	p.SetMisbehave(t, pacs.Misbehave{Get: pacs.GetFaults{SuccessAfter: 3}})
 
@@ -51,6 +52,14 @@ func TestProcess(t *testing.T) {
 	require.Equal(t, 3, n)
 	require.Len(t, p.Wait(ctx, t, "sent", 3).Sent, 3)
 	require.Equal(t, 1, p.Log(t).Total)
+
+	rq, err := http.NewRequestWithContext(ctx, http.MethodGet, p.WebURL+"/studies", nil)
+	require.NoError(t, err)
+	rq.Close = true // no idle connection for goleak to find
+	rsp, err := http.DefaultTransport.RoundTrip(rq)
+	require.NoError(t, err)
+	require.NoError(t, rsp.Body.Close())
+	require.Equal(t, http.StatusOK, p.Wait(ctx, t, "requests", 1).Requests[0].Status)
 
 	// Killed, it is gone at once: the association is lost.
 	require.DirExists(t, fmt.Sprintf("/proc/%d", p.Pid()))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Command pacsd runs a PACS of package pacs as a process of its own, for tests that kill other processes or measure
-// their memory. It prints one line of JSON, {"addr": …, "control": …}, and ends when its standard input does, and so
+// their memory. It prints one line of JSON, {"addr": …, "control": …, "web": …}, and ends when its standard input does, and so
 // with its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets, moves,
-// finds, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
+// finds, requests, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
 package main
 
 import (
@@ -54,11 +54,15 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 		},
 	)
 	demo := flags.Bool("demo", false, "hold the studies of the demo")
+	web := flags.Bool("web", false, "serve DICOMweb, too")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *demo {
 		cfg.Studies = phantom.DemoStudies()
+	}
+	if *web {
+		cfg.Web = &pacs.WebConfig{}
 	}
 	p, err := pacs.Start(cfg)
 	if err != nil {
@@ -71,7 +75,7 @@ func run(args []string, stdin io.Reader, stdout io.Writer) error {
 	s := &http.Server{Handler: handler(p), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = s.Serve(control) }() // ends with the process
 	if err := json.NewEncoder(stdout).Encode(
-		map[string]string{"addr": p.Addr(), "control": control.Addr().String()},
+		map[string]string{"addr": p.Addr(), "control": control.Addr().String(), "web": p.WebURL()},
 	); err != nil {
 		return err
 	}
@@ -136,7 +140,7 @@ func writeLog(w http.ResponseWriter, p *pacs.PACS) {
 func wait(ctx context.Context, r *pacs.Recorder, asked func(string) string) error {
 	for name, f := range map[string]func(context.Context, int) error{
 		"stores": r.WaitStores, "sent": r.WaitSent, "gets": r.WaitGets,
-		"moves": r.WaitMoves, "finds": r.WaitFinds, "open": r.WaitOpen,
+		"moves": r.WaitMoves, "finds": r.WaitFinds, "open": r.WaitOpen, "requests": r.WaitRequests,
 	} {
 		if asked(name) == "" {
 			continue

@@ -126,7 +126,8 @@ func TestStallInObject(t *testing.T) {
 		AnswerFaults: pacs.WebAnswerFaults{Cut: pacs.CutStall, CutAfterBytes: 3000}, CutAtObject: 2,
 	}})
 	ctx, cancel := context.WithCancel(limit(t))
-	rsp, err := do(ctx, t, client(t, nil), http.MethodGet, p.WebURL()+"/studies/"+st.StudyInstanceUID, nil, "Accept: "+star)
+	url := p.WebURL() + "/studies/" + st.StudyInstanceUID
+	rsp, err := do(ctx, t, client(t, nil), http.MethodGet, url, nil, "Accept: "+star)
 	require.NoError(t, err)
 	require.NoError(t, p.Recorder().Wait(ctx, func(l *pacs.Log) bool { return len(l.Sent) == 1 }))
 	cancel()
@@ -253,9 +254,9 @@ func TestStoreFaults(t *testing.T) {
 			p := start(t, pacs.Config{Memory: 1 << 20, Misbehave: pacs.Misbehave{Web: pacs.WebFaults{Store: c.f}}})
 			got := outcomeOf(t, stow(t, p.WebURL()+"/studies", st.Instances()...), c.status)
 			require.ElementsMatch(t, c.want.stored, got.stored)
-			require.Equal(t, len(c.want.failed), len(got.failed))
+			require.Len(t, got.failed, len(c.want.failed))
 			require.Subset(t, got.failed, c.want.failed)
-			require.Equal(t, len(c.want.warned), len(got.warned))
+			require.Len(t, got.warned, len(c.want.warned))
 			require.Subset(t, got.warned, c.want.warned)
 			require.Empty(t, got.other)
 			p.SetMisbehave(pacs.Misbehave{})
@@ -332,8 +333,12 @@ func TestStoreDrops(t *testing.T) {
 			ctx, cancel := context.WithCancel(limit(t))
 			defer cancel()
 			failed := make(chan error)
+			rq, err := http.NewRequestWithContext(ctx, http.MethodPost, p.WebURL()+"/studies", bytes.NewReader(b))
+			require.NoError(t, err)
+			rq.Header.Set("Content-Type", strings.TrimPrefix(contentType, "Content-Type: "))
+			c := client(t, nil)
 			go func() {
-				_, err := do(ctx, t, client(t, nil), http.MethodPost, p.WebURL()+"/studies", bytes.NewReader(b), contentType)
+				_, err := c.Do(rq) //nolint:bodyclose // there is none
 				failed <- err
 			}()
 			switch name {

@@ -150,13 +150,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.b.Ended(id, x.rq)
 	}()
 	x.state = h.b.State(x.rq.Study)
-	x.gate(AtRequest, 0, "")
+	x.gate(AtRequest, 0, "") //nolint:contextcheck // it is the request's
 	switch {
 	case !ok:
 		x.fail(http.StatusNotFound, "there is no such resource")
 	case !x.allowed() || x.faulty(x.state.any()):
 	default:
-		x.serve()
+		x.serve() //nolint:contextcheck // it is the request's
 	}
 }
 
@@ -329,11 +329,16 @@ func parseResource(method, path string) (r resource, ok bool) {
 	if r.service == serviceRetrieve && (r.study == "" || r.instance != "" && r.series == "") {
 		return r, false
 	}
+	return r.below(method, segments)
+}
+
+// below completes a resource by the method and by what follows the UIDs.
+func (r resource) below(method string, segments []string) (resource, bool) {
 	switch {
 	case method == http.MethodPost:
 		r.service = serviceStore
 		return r, r.level == Study && len(segments) == 0
-	case method != http.MethodGet || last < 0:
+	case method != http.MethodGet || r.level == "":
 		return r, false
 	case len(segments) == 1 && segments[0] == "metadata" && r.service == serviceRetrieve:
 		r.service = serviceMetadata

@@ -353,6 +353,21 @@ func TestTLS(t *testing.T) {
 	require.Equal(t, arrivals(st.Instances()...), got)
 }
 
+// TestNothingKept: what was received and not kept is found, and can't be sent.
+func TestNothingKept(t *testing.T) {
+	p := start(t, pacs.Config{})
+	st := ctStudy(1, 1)
+	require.Len(t, outcomeOf(t, stow(t, p.WebURL()+"/studies", st.Instances()...), http.StatusOK).stored, 2)
+	require.Len(t, sets(t, get(t, p.WebURL()+"/instances"), http.StatusOK), 2)
+	require.Equal(t, http.StatusGone, get(t, p.WebURL()+"/studies/"+st.StudyInstanceUID, "Accept: "+star).StatusCode)
+	p.AddInstance(st.Instances()[0], nil)
+	rsp := get(t, p.WebURL()+"/studies/"+st.StudyInstanceUID, "Accept: "+star)
+	require.Equal(t, http.StatusPartialContent, rsp.StatusCode)
+	got, err := objects(t, rsp)
+	require.NoError(t, err)
+	require.Equal(t, arrivals(st.Instances()[0]), got)
+}
+
 // TestFaultsOfOthers: studies that are away, and faults of one study alone.
 func TestFaultsOfOthers(t *testing.T) {
 	p, st := errs(t, 1, pacs.WebFaults{})

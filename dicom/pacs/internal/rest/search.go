@@ -64,7 +64,7 @@ func count(list []string) (int, error) {
 
 // include adds the attributes that answers are to have, each named by itself or several with commas between.
 func (q *query) include(list []string) error {
-	for _, field := range strings.Split(strings.Join(list, ","), ",") {
+	for field := range strings.SplitSeq(strings.Join(list, ","), ",") {
 		if field == "all" {
 			q.all = true
 			continue
