@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Package pacs is a small PACS for the demo and for tests: SCP of C-ECHO, C-FIND, C-GET, C-MOVE and C-STORE, and, if it
-// is asked to, origin server of QIDO-RS, WADO-RS and STOW-RS. It holds synthetic studies, which it generates as it sends
-// them, and the instances that it has received. It misbehaves on request (Misbehave), can be stopped at a defined point
-// (Config.Gate), and remembers what it saw (Recorder).
+// is asked to, origin server of QIDO-RS, WADO-RS and STOW-RS. It holds synthetic studies, which it generates as it
+// sends them, and the instances that it has received. It misbehaves on request (Misbehave), can be stopped at a defined
+// point (Config.Gate), and remembers what it saw (Recorder).
 package pacs
 
 import (

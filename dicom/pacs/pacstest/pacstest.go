@@ -109,7 +109,8 @@ func (p *Process) Log(t testing.TB) pacs.Log {
 	return p.log(t.Context(), t, "/log")
 }
 
-// Wait waits until the count that is named (stores, sent, gets, moves, finds, requests) is at least n, or open is exactly n.
+// Wait waits until the count that is named (stores, sent, gets, moves, finds, requests) is at least n, or open is
+// exactly n.
 func (p *Process) Wait(ctx context.Context, t testing.TB, name string, n int) pacs.Log {
 	t.Helper()
 	return p.log(ctx, t, fmt.Sprintf("/wait?%s=%d", name, n))

@@ -62,8 +62,8 @@ const defaultInline = 1 << 10
 
 // Append appends a data set as one JSON object, in tag order, with text in UTF-8. Group 0002 and group lengths are
 // left out; Specific Character Set, where it is given or needed, is ISO_IR 192, and not told again in items. VRs are
-// those of the data set: what was parsed from implicit VR has US where the dictionary says "US or SS". The error is that
-// of a data set whose sequences are nested deeper than 32; b is then as it was.
+// those of the data set: what was parsed from implicit VR has US where the dictionary says "US or SS". The error is
+// that of a data set whose sequences are nested deeper than 32; b is then as it was.
 func Append(b []byte, ds *stream.DataSet, o Options) ([]byte, error) {
 	if o.InlineBinary == 0 {
 		o.InlineBinary = defaultInline

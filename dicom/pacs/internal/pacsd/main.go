@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: AGPL-3.0-or-later
 
 // Command pacsd runs a PACS of package pacs as a process of its own, for tests that kill other processes or measure
-// their memory. It prints one line of JSON, {"addr": …, "control": …, "web": …}, and ends when its standard input does, and so
-// with its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets, moves,
-// finds, requests, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of pacstest.Study.
+// their memory. It prints one line of JSON, {"addr": …, "control": …, "web": …}, and ends when its standard input does,
+// and so with its parent. Package pacstest starts it and speaks to it: GET /log and GET /wait?stores=N (or sent, gets,
+// moves, finds, requests, open) give a pacs.Log, PUT /misbehave takes a pacs.Misbehave, POST /studies a list of
+// pacstest.Study.
 package main
 
 import (

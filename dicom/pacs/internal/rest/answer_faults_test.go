@@ -110,7 +110,7 @@ func TestSilent(t *testing.T) {
 	go func() {
 		rq, err := http.NewRequestWithContext(ctx, http.MethodGet, p.WebURL()+"/studies/"+st.StudyInstanceUID, nil)
 		if err == nil {
-			_, err = c.Do(rq) //nolint:bodyclose // there is none
+			_, err = c.Do(rq)
 		}
 		failed <- err
 	}()

@@ -338,7 +338,7 @@ func TestStoreDrops(t *testing.T) {
 			rq.Header.Set("Content-Type", strings.TrimPrefix(contentType, "Content-Type: "))
 			c := client(t, nil)
 			go func() {
-				_, err := c.Do(rq) //nolint:bodyclose // there is none
+				_, err := c.Do(rq)
 				failed <- err
 			}()
 			switch name {
