@@ -111,7 +111,7 @@ func (d *data) more(n int) error {
 		}
 		k, err := d.in.Read(d.buf[len(d.buf):cap(d.buf)])
 		d.buf = d.buf[:len(d.buf)+k]
-		if err == io.EOF { //nolint:errorlint // only exactly this value says that the object is whole
+		if err == io.EOF { // only exactly this value says that the object is whole
 			return nil
 		}
 		if err != nil {

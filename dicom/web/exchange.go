@@ -79,7 +79,7 @@ func (c *Client) do(ctx context.Context, rq request) (*exchange, error) {
 	x.unwatch = c.watch.over(func(after time.Duration) {
 		x.cancel(&TimeoutError{Doing: rq.doing, After: after})
 	})
-	if err = x.send(u); err == nil {
+	if err = x.send(u); err == nil { //nolint:contextcheck // x has the context
 		err = x.open()
 	}
 	if err != nil {
@@ -266,7 +266,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	x.c.watch.wait(x.c.cfg.IdleTimeout)
 	n, err := x.rsp.Body.Read(p)
 	x.c.watch.hold()
-	if err != nil && err != io.EOF { //nolint:errorlint // only exactly this value says that the answer is whole
+	if err != nil && err != io.EOF { // only exactly this value says that the answer is whole
 		x.err = x.fail(err)
 		err = x.err
 	}

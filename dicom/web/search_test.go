@@ -84,7 +84,7 @@ func TestSearchPages(t *testing.T) {
 		{"a lower limit, 204 at the end", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 100)
 			if len(page) == 0 {
-				w.WriteHeader(204)
+				w.WriteHeader(http.StatusNoContent)
 				return
 			}
 			say(200, "application/dicom+json", answers(page...))(w)
@@ -113,7 +113,7 @@ func TestSearchPages(t *testing.T) {
 		}, Search{}, 450, "the same answers", 0, 2},
 		{"offset refused", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
 			say(200, "application/dicom+json", answers(all[:5]...))(w)
@@ -130,7 +130,7 @@ func TestSearchPages(t *testing.T) {
 		}, Search{}, 8, "overlap", 0, 3},
 		{"busy on the second page", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
-				w.WriteHeader(503)
+				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
 			say(200, "application/dicom+json", answers(all[:5]...))(w)
@@ -144,7 +144,7 @@ func TestSearchPages(t *testing.T) {
 			say(200, "application/dicom+json", answers(page...))(w)
 		}, Search{Limit: 210}, 210, "", 0, 2},
 		{"as many as were named", func(w http.ResponseWriter, r *http.Request) {
-			require.Equal(t, "1.2.3,1.2.4", r.FormValue("0020000D"))
+			saw(t, "1.2.3,1.2.4", r.FormValue("0020000D"))
 			say(200, "application/dicom+json", answers("1.2.4", "1.2.3"))(w)
 		}, Search{Match: uids("1.2.3", "1.2.4")}, 2, "", 0, 1},
 		{"others than were named", func(w http.ResponseWriter, r *http.Request) {
@@ -158,7 +158,7 @@ func TestSearchPages(t *testing.T) {
 			say(200, "application/dicom+json", `[{},{"0020000D":{"vr":"UI","Value":["1.2"]}}]`)(w)
 		}, Search{}, 1, "no UID", 0, 2},
 		{"nothing", func(http.ResponseWriter, *http.Request) {}, Search{}, 0, "", 0, 1},
-		{"unknown", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, Search{}, 0, "", 404, 1},
+		{"unknown", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, Search{}, 0, "", 404, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			requests := 0
@@ -252,7 +252,7 @@ func TestSearchModalities(t *testing.T) {
 // TestBulkData: values come from the server's own root, whatever host their URI names.
 func TestBulkData(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "secret", r.Header.Get("X-Key"))
+		saw(t, "secret", r.Header.Get("X-Key"))
 		switch r.URL.Path {
 		case "/root/studies/1/bulk/1":
 			say(200, "multipart/related; boundary=b", "--b\r\n\r\nvalue\r\n--b--")(w)
@@ -267,7 +267,7 @@ func TestBulkData(t *testing.T) {
 		case "/root/studies/1/bulk/6":
 			say(200, "multipart/related; boundary=b", "--b--")(w)
 		default:
-			w.WriteHeader(404)
+			w.WriteHeader(http.StatusNotFound)
 		}
 	}, func(cfg *Config) { cfg.Credentials = FixedHeader("X-Key", "secret") })
 	for uri, ok := range map[string]bool{

@@ -173,7 +173,7 @@ func (b *outgoing) read(p []byte) (int, error) {
 	if waited && !b.answered.Load() {
 		b.c.watch.wait(b.c.cfg.IdleTimeout)
 	}
-	if err == io.EOF { //nolint:errorlint // only exactly this value says that the data set is whole
+	if err == io.EOF { // only exactly this value says that the data set is whole
 		b.current, err = nil, nil
 	}
 	if err != nil {

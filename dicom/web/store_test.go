@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -32,29 +33,29 @@ func TestStore(t *testing.T) {
 	}
 	got := map[string][]byte{}
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "/root/store/studies/"+studyUID, r.URL.Path)
-		require.Equal(t, "application/dicom+json", r.Header.Get("Accept"))
-		require.Empty(t, r.Header.Get("Expect"))
-		require.EqualValues(t, -1, r.ContentLength)
-		require.Regexp(t, `^multipart/related; type="application/dicom"; boundary=[a-z0-9]{26}$`, r.Header.Get("Content-Type"))
+		saw(t, "/root/store/studies/"+studyUID, r.URL.Path)
+		saw(t, "application/dicom+json", r.Header.Get("Accept"))
+		saw(t, "", r.Header.Get("Expect"))
+		saw(t, int64(-1), r.ContentLength)
+		saw(t, true, regexp.MustCompile(`^multipart/related; type="application/dicom"; boundary=[a-z0-9]{26}$`).MatchString(r.Header.Get("Content-Type")))
 		m, err := media.Parse(r.Header.Get("Content-Type"))
-		require.NoError(t, err)
+		saw(t, nil, err)
 		parts, err := multipart.NewReader(r.Body, m.Param("boundary"), multipart.Limits{})
-		require.NoError(t, err)
+		saw(t, nil, err)
 		for {
 			p, err := parts.Next()
 			if err == io.EOF { //nolint:errorlint // as it is
 				break
 			}
-			require.NoError(t, err)
-			require.Equal(t, multipart.Header{"content-type": "application/dicom"}, p.Header)
+			saw(t, nil, err)
+			saw(t, multipart.Header{"content-type": "application/dicom"}, p.Header)
 			meta, o, err := stream.OpenFile(p, stream.Limits{})
-			require.NoError(t, err)
-			require.Equal(t, ctClass, meta.MediaStorageSOPClassUID)
-			require.Equal(t, dict.ExplicitVRLittleEndian, meta.TransferSyntaxUID)
+			saw(t, nil, err)
+			saw(t, ctClass, meta.MediaStorageSOPClassUID)
+			saw(t, dict.ExplicitVRLittleEndian, meta.TransferSyntaxUID)
 			var b bytes.Buffer
 			_, err = o.WriteTo(&b)
-			require.NoError(t, err)
+			saw(t, nil, err)
 			got[meta.MediaStorageSOPInstanceUID] = b.Bytes()
 		}
 		say(202, "", ` {"00081199":{"vr":"SQ","Value":[{"00081155":{"vr":"UI","Value":["1.2.1"]}},{"00081155":{"vr":"UI","Value":["1.2.2"]},"00081196":{"vr":"US","Value":[45056]}}]},

@@ -151,7 +151,7 @@ func readAnswer(body []byte) (s said, ok bool) {
 type jsonSet map[string]jsonElement
 
 type jsonElement struct {
-	Value []json.RawMessage
+	Value []json.RawMessage `json:"Value"`
 }
 
 // UnmarshalJSON takes an element, and anything else for one without a value.

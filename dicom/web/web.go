@@ -186,7 +186,7 @@ func (r Resource) path() (string, error) {
 	if r.Series != "" && r.Study == "" || r.Instance != "" && r.Series == "" {
 		return "", errors.New("a DICOMweb resource lacks the UID of its study or series")
 	}
-	path := ""
+	var path strings.Builder
 	for _, part := range []struct{ name, uid string }{
 		{"/studies/", r.Study}, {"/series/", r.Series}, {"/instances/", r.Instance},
 	} {
@@ -196,9 +196,9 @@ func (r Resource) path() (string, error) {
 		if !dict.ValidUID(part.uid) {
 			return "", errors.New("a UID is invalid: only digits with dots between them are allowed, at most 64 characters")
 		}
-		path += part.name + part.uid
+		path.WriteString(part.name + part.uid)
 	}
-	return path, nil
+	return path.String(), nil
 }
 
 func (r Resource) String() string {
