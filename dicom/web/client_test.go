@@ -140,6 +140,9 @@ func TestRequests(t *testing.T) {
 		{Search{Level: Instance, In: Resource{Study: "1.2", Series: "1.3"}, Limit: 5}, "/root/studies/1.2/series/1.3/instances?limit=5"},
 		{Search{Level: Instance, In: Resource{Study: "1.2"}}, "/root/studies/1.2/instances?limit=200"},
 		{Search{Level: Study, In: Resource{Study: "1.2"}}, "/root/studies?0020000D=1.2&limit=200"},
+		{Search{Level: Study, In: Resource{Study: "1.2", Series: "1.3"}}, "/root/studies?0020000D=1.2&0020000E=1.3&limit=200"},
+		{Search{Level: Series, In: Resource{Study: "1.2", Series: "1.3"}}, "/root/studies/1.2/series?0020000E=1.3&limit=200"},
+		{Search{Level: Instance, In: Resource{"1.2", "1.3", "1.4"}}, "/root/studies/1.2/series/1.3/instances?00080018=1.4&limit=200"},
 		{Search{Level: Instance, Match: keys(dict.StudyInstanceUID, "1.2", dict.SeriesInstanceUID, "1.3")}, "/root/studies/1.2/series/1.3/instances?limit=200"},
 		{Search{Level: Instance, Match: keys(dict.SeriesInstanceUID, "1.3")}, "/root/instances?0020000E=1.3&limit=200"},
 	} {

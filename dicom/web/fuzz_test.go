@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/adit-go/adit/dicom/web/multipart"
 )
 
 // answer makes an exchange whose answer was begun.
@@ -71,10 +73,11 @@ func BenchmarkRetrieve(b *testing.B) {
 	one := part10(b, "1.2")
 	one = append(one, "\xE2\x7F\x10\x00OW\x00\x00\x00\x00\x08\x00"...)
 	one = append(one, make([]byte, 512<<10)...)
-	body := bytes.Repeat(append([]byte("\r\n--b\r\nContent-Type: application/dicom\r\n\r\n"), one...), 40)
-	body = append(body, "\r\n--b--"...)
+	boundary := multipart.NewBoundary()
+	body := bytes.Repeat(append([]byte("\r\n--"+boundary+"\r\nContent-Type: application/dicom\r\n\r\n"), one...), 40)
+	body = append(body, "\r\n--"+boundary+"--"...)
 	c := serve(b, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", mixed)
+		w.Header().Set("Content-Type", "multipart/related; boundary="+boundary)
 		_, _ = w.Write(body)
 	})
 	buf := make([]byte, 1<<20)

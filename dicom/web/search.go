@@ -88,22 +88,31 @@ func (c *Client) newSearch(s Search) (*searching, error) {
 		include = q.match("", s.Match, include)
 	}
 	in := q.within()
-	if s.Level == Study && in.Study != "" { // a key rather than a path
-		q.keys.Set(name(dict.StudyInstanceUID), in.Study)
-		in = Resource{}
+	if _, err := in.path(); err != nil {
+		return nil, err
 	}
-	in.Instance = ""
+	// The UID of what is searched for is a key, not a place.
+	for _, part := range []struct {
+		uid *string
+		of  Level
+	}{{&in.Study, Study}, {&in.Series, Series}, {&in.Instance, Instance}} {
+		tag := part.of.uid()
+		switch {
+		case *part.uid == "":
+			continue
+		case part.of >= s.Level:
+			q.keys.Set(name(tag), *part.uid)
+		}
+		q.exact[tag] = []string{*part.uid}
+		if part.of >= s.Level {
+			*part.uid = ""
+		}
+	}
 	path, err := in.path()
 	if err != nil {
 		return nil, err
 	}
 	q.path = path + "/" + s.Level.String()
-	if in.Study != "" {
-		q.exact[dict.StudyInstanceUID] = []string{in.Study}
-	}
-	if in.Series != "" {
-		q.exact[dict.SeriesInstanceUID] = []string{in.Series}
-	}
 	q.s.In = in
 	slices.Sort(include)
 	for _, tag := range slices.Compact(include) {
@@ -440,7 +449,11 @@ func (c *Client) Metadata(ctx context.Context, r Resource) iter.Seq2[*stream.Dat
 			return
 		}
 		defer x.close()
-		if code := x.rsp.StatusCode; code != http.StatusOK {
+		switch x.rsp.StatusCode {
+		case http.StatusOK:
+		case http.StatusNoContent:
+			return
+		default:
 			yield(nil, x.failed())
 			return
 		}

@@ -115,8 +115,12 @@ func TestReader(t *testing.T) {
 
 // TestSizes: parts of sizes around those of the buffers come as they were written.
 func TestSizes(t *testing.T) {
+	t.Run("long boundary", func(t *testing.T) { testSizes(t, NewBoundary()) })
+	t.Run("short boundary", func(t *testing.T) { testSizes(t, NewBoundary()[:8]) })
+}
+
+func testSizes(t *testing.T, boundary string) {
 	source := rand.New(rand.NewPCG(1, 2))
-	boundary := NewBoundary()
 	letters := []byte("\r\n--" + boundary[:2])
 	var want []got
 	var body bytes.Buffer

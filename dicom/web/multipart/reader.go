@@ -25,6 +25,7 @@ const (
 	window       = 256 << 10
 	maxBoundary  = 200 // RFC 2046 allows 70
 	maxPadding   = 64  // blanks behind a delimiter
+	shortest     = 20  // of a delimiter in whose strides data is passed faster than byte by byte
 	// direct is the least that a reader of a part must offer for bytes to go there without a stay in the window.
 	direct = 8 << 10
 )
@@ -287,6 +288,9 @@ func (d *Reader) learn() {
 
 // index finds the delimiter in b, -1 if it isn't there. Pixel data is passed in strides of the delimiter's length.
 func (d *Reader) index(b []byte) int {
+	if len(d.delim) < shortest {
+		return bytes.Index(b, d.delim)
+	}
 	last := len(d.delim) - 1
 	end := d.delim[last]
 	for i := last; i < len(b); i += int(d.skips[b[i]]) {
