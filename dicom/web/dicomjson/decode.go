@@ -3,12 +3,14 @@
 package dicomjson
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -129,17 +131,18 @@ func (d *Decoder) all(yield func(*stream.DataSet) bool) error {
 func (d *Decoder) one(yield func(*stream.DataSet) bool) error {
 	d.elements, d.path = 0, d.path[:0]
 	d.s.object(d.lim.DataSet)
-	ds := &stream.DataSet{}
-	if err := ds.SetCharset(utf8Terms...); err != nil {
-		return err
-	}
-	o := object{ds: ds}
+	var o object
 	if err := d.object(&o); err != nil {
 		return err
 	}
 	if err := d.s.objectEnd(); err != nil {
 		return err
 	}
+	ds := &stream.DataSet{}
+	if err := ds.SetCharset(utf8Terms...); err != nil {
+		return err
+	}
+	o.into(ds)
 	// Items have the character set from here on; a data set of ASCII that names none is left so.
 	if o.named || d.s.wide || ds.SetCharset() != nil {
 		if err := ds.SetCharset(utf8Terms...); err != nil {
@@ -154,9 +157,22 @@ func (d *Decoder) one(yield func(*stream.DataSet) bool) error {
 
 // object is what an object of JSON may mean: a data set, or a person's name.
 type object struct {
-	ds     *stream.DataSet
-	groups [3]string // of the name
-	named  bool      // Specific Character Set was there
+	elements []stream.Element // in the order in which they came
+	groups   [3]string        // of the name
+	named    bool             // Specific Character Set was there
+}
+
+// into puts the elements into a data set, in order: one by one in another order they would take a time that grows with
+// the square of their number. Of those that come twice the last counts.
+func (o *object) into(ds *stream.DataSet) *stream.DataSet {
+	byTag := func(a, b stream.Element) int { return cmp.Compare(a.Tag, b.Tag) }
+	if !slices.IsSortedFunc(o.elements, byTag) {
+		slices.SortStableFunc(o.elements, byTag)
+	}
+	for _, e := range o.elements {
+		ds.Put(e)
+	}
+	return ds
 }
 
 // object reads the members of a data set, an item or a person's name.
@@ -179,7 +195,9 @@ func (d *Decoder) object(o *object) error {
 		}
 		d.path = append(d.path, Step{Tag: tag})
 		defer func() { d.path = d.path[:len(d.path)-1] }()
-		return d.element(o.ds, tag, c)
+		e, err := d.element(tag, c)
+		o.elements = append(o.elements, e)
+		return err
 	})
 }
 
@@ -206,26 +224,19 @@ type value struct {
 	names  bool // there was a person's name
 }
 
-func (d *Decoder) element(ds *stream.DataSet, tag dict.Tag, c byte) error {
-	if err := d.count(); err != nil {
-		return err
-	}
+func (d *Decoder) element(tag dict.Tag, c byte) (stream.Element, error) {
+	err := d.count()
 	var v value
-	switch c {
-	case '{':
-		err := d.s.members(func(key string, c byte) error { return d.member(&v, key, c) })
-		if err != nil {
-			return err
-		}
-	case 'n':
-		if err := d.s.word("null"); err != nil {
-			return err
-		}
+	switch {
+	case err != nil:
+	case c == '{':
+		err = d.s.members(func(key string, c byte) error { return d.member(&v, key, c) })
+	case c == 'n':
+		err = d.s.word("null")
 	default:
-		return malformed("element " + tag.String() + " must be an object")
+		err = malformed("element " + tag.String() + " must be an object")
 	}
-	ds.Put(v.element(tag))
-	return nil
+	return v.element(tag), err
 }
 
 func (d *Decoder) count() error {
@@ -301,7 +312,7 @@ func (d *Decoder) value(v *value, c byte) error {
 	if len(d.path) > d.lim.Depth {
 		return errTooDeep(d.lim.Depth)
 	}
-	o := object{ds: &stream.DataSet{}}
+	var o object
 	if err := d.object(&o); err != nil {
 		return err
 	}
@@ -309,7 +320,7 @@ func (d *Decoder) value(v *value, c byte) error {
 	if name := strings.TrimRight(strings.Join(o.groups[:], "="), "="); name != "" {
 		v.text, v.names = append(v.text, name...), true
 	}
-	v.items = append(v.items, o.ds)
+	v.items = append(v.items, o.into(&stream.DataSet{}))
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -399,6 +400,27 @@ func TestDecoderStreams(t *testing.T) {
 		}
 	})
 	require.Less(t, allocs/100, 60.0)
+}
+
+// TestDecoderTakesAnyOrder: as many elements as may be, from the last to the first.
+func TestDecoderTakesAnyOrder(t *testing.T) {
+	const n = 1 << 18
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"%08X":{}`, 0x10090000+2*n-i)
+	}
+	b.WriteByte('}')
+	ds := readOne(t, b.String())
+	require.Greater(t, ds.Len(), n-32) // group lengths are left out
+	last := dict.Tag(0)
+	for e := range ds.All() {
+		require.Less(t, last, e.Tag)
+		last = e.Tag
+	}
 }
 
 func FuzzDecoder(f *testing.F) {

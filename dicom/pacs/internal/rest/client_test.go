@@ -155,10 +155,14 @@ func TestClientStores(t *testing.T) {
 		"as a list":              {pacs.WebStoreFaults{List: true, EmptyForms: true, NoContentType: true}, web.Result{Outcome: web.Acknowledged}, false},
 		"a reason":               {pacs.WebStoreFaults{Reasons: map[string]int{u[1]: 0xC122}}, web.Result{Outcome: web.Refused, Failure: 0xC122}, false},
 		"as text": {
-			pacs.WebStoreFaults{Reasons: map[string]int{u[1]: 0x0110}, HexReasons: true}, web.Result{Outcome: web.Refused, Failure: 0x0110}, false,
+			pacs.WebStoreFaults{Reasons: map[string]int{u[1]: 0x0110}, HexReasons: true},
+			web.Result{Outcome: web.Refused, Failure: 0x0110},
+			false,
 		},
 		"200 though refused": {
-			pacs.WebStoreFaults{Reasons: map[string]int{u[1]: 45070}, AnswerStatus: 200}, web.Result{Outcome: web.Refused, Failure: 45070}, false,
+			pacs.WebStoreFaults{Reasons: map[string]int{u[1]: 45070}, AnswerStatus: 200},
+			web.Result{Outcome: web.Refused, Failure: 45070},
+			false,
 		},
 		"a warning":      {pacs.WebStoreFaults{Warnings: map[string]int{u[1]: 0xB000}}, web.Result{Outcome: web.Acknowledged, Warning: 0xB000}, false},
 		"unmentioned":    {pacs.WebStoreFaults{Unmentioned: u[1:2]}, web.Result{Outcome: web.Unknown}, false},
