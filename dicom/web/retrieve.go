@@ -56,8 +56,8 @@ func (c *Client) Retrieve(
 	}
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	g := &retrieving{take: take, cancel: cancel}
-	defer g.heed(stop)()
+	g := &retrieving{take: take, cancel: cancel, stop: stop}
+	defer g.heed()()
 	err = g.run(ctx, asking, c, request{
 		doing: "retrieve of " + r.String(), method: http.MethodGet, prefix: c.cfg.WADO, path: path,
 		// Type in quotes and transfer syntax without, and nothing else: servers refuse other spellings.
@@ -93,16 +93,16 @@ type retrieving struct {
 	cancel context.CancelCauseFunc // ends the exchange
 	got    Retrieved
 
+	stop   <-chan struct{} // closed by the caller; may be nil
 	mu     sync.Mutex
-	stop   bool
 	within bool // an object is under way
 }
 
 var errStopped = errors.New("the retrieve was stopped")
 
 // heed ends the retrieve when stop is closed, at once if no object is under way.
-func (g *retrieving) heed(stop <-chan struct{}) (end func()) {
-	if stop == nil {
+func (g *retrieving) heed() (end func()) {
+	if g.stop == nil {
 		return func() {}
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
@@ -110,10 +110,10 @@ func (g *retrieving) heed(stop <-chan struct{}) (end func()) {
 		defer close(ended)
 		select {
 		case <-done:
-		case <-stop:
+		case <-g.stop:
 			g.mu.Lock()
 			defer g.mu.Unlock()
-			if g.stop = true; !g.within {
+			if !g.within {
 				g.cancel(errStopped)
 			}
 		}
@@ -124,15 +124,17 @@ func (g *retrieving) heed(stop <-chan struct{}) (end func()) {
 	}
 }
 
-// enter says whether an object is under way, and errStopped if none may begin any more.
+// enter says whether an object is under way, and gives errStopped if none may begin any more.
 func (g *retrieving) enter(within bool) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.within = within
-	if g.stop {
+	select {
+	case <-g.stop:
 		return errStopped
+	default:
+		return nil
 	}
-	return nil
 }
 
 // objects reads the answer.
