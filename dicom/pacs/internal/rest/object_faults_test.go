@@ -289,6 +289,14 @@ func TestStoreAnswerForms(t *testing.T) {
 	rsp = set(pacs.WebStoreFaults{Duplicates: 45070})
 	require.Equal(t, map[string]int{u[0]: 45070}, outcomeOf(t, rsp, 409).failed)
 
+	// the answer is cut, and what came is kept
+	rsp = set(pacs.WebStoreFaults{AnswerFaults: pacs.WebAnswerFaults{Cut: pacs.CutDrop, CutAfterBytes: 30}})
+	require.Equal(t, 200, rsp.StatusCode)
+	b, err := io.ReadAll(rsp.Body)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+	require.Len(t, b, 30)
+	require.Len(t, sets(t, get(t, p.WebURL()+"/instances?SOPInstanceUID="+u[0]), 200), 1)
+
 	// refused twice, then taken
 	p.SetMisbehave(pacs.Misbehave{Web: pacs.WebFaults{Store: pacs.WebStoreFaults{
 		Reasons: map[string]int{u[0]: 0xA700}, ReasonsFirst: 2,
