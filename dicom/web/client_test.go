@@ -376,7 +376,7 @@ func TestStop(t *testing.T) {
 
 // TestTimeouts: a server may be slow but not silent, and whoever takes objects may take any time.
 func TestTimeouts(t *testing.T) {
-	short := func(cfg *Config) { cfg.IdleTimeout, cfg.StoreTimeout = 50*time.Millisecond, 150*time.Millisecond }
+	short := func(cfg *Config) { cfg.IdleTimeout, cfg.StoreTimeout = 200*time.Millisecond, 500*time.Millisecond }
 	one := "--b\r\n\r\n" + string(part10(t, seriesUID+".1")) + "\r\n--b--"
 	var seen atomic.Int32
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -391,18 +391,18 @@ func TestTimeouts(t *testing.T) {
 	var late *TimeoutError
 	_, _, err := retrieve(c)
 	require.ErrorAs(t, err, &late)
-	require.Equal(t, 50*time.Millisecond, late.After)
+	require.Equal(t, 200*time.Millisecond, late.After)
 	_, err = c.Retrieve(t.Context(), Resource{Study: "2"}, AnySyntax, nil, collect(map[string]taken{}))
 	require.ErrorAs(t, err, &late)
 	_, err = c.Store(t.Context(), "", []Outgoing{outgoingOf("1.2", dict.ExplicitVRLittleEndian, []byte("x"))})
 	require.ErrorAs(t, err, &late)
-	require.Equal(t, 150*time.Millisecond, late.After)
+	require.Equal(t, 500*time.Millisecond, late.After)
 	for _, err := range c.Search(t.Context(), Search{Level: Study}) {
 		require.ErrorAs(t, err, &late)
 	}
 	require.EqualValues(t, 4, seen.Load())
 
-	// Ten times the timeout for the whole, and for who takes the object.
+	// Longer than the timeout for the whole, and for who takes the object.
 	c = serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", mixed)
 		ticks := time.NewTicker(10 * time.Millisecond)
@@ -415,7 +415,7 @@ func TestTimeouts(t *testing.T) {
 		_, _ = io.WriteString(w, one[50:])
 	}, short)
 	r, err := c.Retrieve(t.Context(), Resource{Study: "2"}, AnySyntax, nil, func(ctx context.Context, o *Object) error {
-		timer := time.NewTimer(200 * time.Millisecond)
+		timer := time.NewTimer(500 * time.Millisecond)
 		defer timer.Stop()
 		<-timer.C
 		_, err := io.ReadAll(o.Data)
@@ -509,7 +509,7 @@ func TestHTTP2(t *testing.T) {
 	trust := x509.NewCertPool()
 	trust.AddCert(s.Certificate())
 	c := client(t, s.URL, func(cfg *Config) {
-		cfg.TLS, cfg.IdleTimeout = &tls.Config{RootCAs: trust}, 500*time.Millisecond
+		cfg.TLS, cfg.IdleTimeout = &tls.Config{RootCAs: trust}, time.Second
 	})
 	for range 3 {
 		r, _, err := retrieve(c)

@@ -161,8 +161,11 @@ func (e *AnswerError) Error() string {
 // IncompleteError comes behind the answers of a search that can't be shown to be all.
 type IncompleteError struct {
 	Why     string
-	Answers int   // given before
-	Err     error // the server's answer to the request for more, if that is the reason
+	Answers int // given before
+	// Short tells that fewer answers came than were asked for at once, and no word of more: they may well be all, of a
+	// server that knows no pages.
+	Short bool
+	Err   error // the server's answer to the request for more, if that is the reason
 }
 
 func (e *IncompleteError) Error() string {

@@ -122,7 +122,6 @@ func TestOrthanc(t *testing.T) {
 		bad,
 	})
 	require.NoError(t, err)
-	t.Log(stored)
 	require.Equal(t, Unknown, stored.Instances[otherStudy+".1.2"].Outcome)
 	require.Equal(t, Acknowledged, stored.Instances[otherStudy+".1.1"].Outcome)
 
@@ -159,6 +158,21 @@ func TestOrthanc(t *testing.T) {
 		n++
 	}
 	require.Equal(t, len(want), n)
+
+	explicit := seriesUID + ".2"
+	n = 0
+	for ds, err := range c.Search(ctx, Search{Level: Instance, In: Resource{studyUID, seriesUID, explicit}}) {
+		require.NoError(t, err)
+		require.Equal(t, explicit, ds.String(dict.SOPInstanceUID))
+		n++
+	}
+	require.Equal(t, 1, n)
+	path := "http://wrong.example/dicom-web/studies/" + studyUID + "/series/" + seriesUID + "/instances/" + explicit
+	require.NoError(t, c.BulkData(ctx, path+"/bulk/7fe00010", func(r io.Reader) error {
+		b, err := io.ReadAll(r)
+		require.Equal(t, "\r\n\r\n12\r\n", string(b))
+		return err
+	}))
 
 	r, err = c.Retrieve(ctx, Resource{Study: "1.2.3"}, AnySyntax, nil, collect(got))
 	require.NoError(t, err)

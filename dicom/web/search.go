@@ -72,6 +72,7 @@ type searching struct {
 	raw   int             // answers that came, wanted or not
 	given int
 	doubt string // why the answers may not be all
+	short bool   // it can be only for want of pages, and the one that came was not full
 	more  string // as doubt, unless the next page shows otherwise
 }
 
@@ -257,7 +258,7 @@ func (q *searching) run(ctx context.Context) error {
 		}
 	}
 	if q.doubt != "" {
-		return &IncompleteError{Why: q.doubt, Answers: q.given}
+		return &IncompleteError{Why: q.doubt, Answers: q.given, Short: q.short}
 	}
 	return nil
 }
@@ -274,9 +275,13 @@ func (q *searching) enough() bool {
 // pages asks page by page until one is empty: servers give fewer than they are asked for.
 func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 	q.more = ""
-	for offset := 0; ; {
+	pages := 0
+	for offset := 0; ; pages++ {
 		before := q.more
 		got, err := q.page(ctx, keys, variant, offset)
+		if incomplete, ok := errors.AsType[*IncompleteError](err); ok {
+			incomplete.Short = q.doubt == "" && q.onlyPage(pages, before, offset)
+		}
 		if err != nil || q.left || q.enough() {
 			return err
 		}
@@ -285,6 +290,7 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 			q.doubts(cmp.Or(q.more, before))
 			return nil
 		case got.fresh == 0 && offset > 0:
+			q.short = q.doubt == "" && q.onlyPage(pages, before, offset)
 			q.doubts("it gives the same answers again instead of further ones")
 			return nil
 		case got.again > 0 && offset > 0:
@@ -295,6 +301,11 @@ func (q *searching) pages(ctx context.Context, keys, variant url.Values) error {
 			return nil
 		}
 	}
+}
+
+// onlyPage tells that one page came, which was not full, and without a word of more.
+func (q *searching) onlyPage(pages int, more string, answers int) bool {
+	return pages == 1 && len(q.variants) == 1 && more == "" && answers < page
 }
 
 func (q *searching) doubts(why string) {

@@ -3,6 +3,8 @@
 package web
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -76,11 +78,12 @@ func TestSearchPages(t *testing.T) {
 		incomplete string // part of why
 		status     int
 		requests   int
+		short      bool
 	}{
 		{"pages", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 1000)
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{}, 450, "", 0, 4},
+		}, Search{}, 450, "", 0, 4, false},
 		{"a lower limit, 204 at the end", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 100)
 			if len(page) == 0 {
@@ -88,36 +91,43 @@ func TestSearchPages(t *testing.T) {
 				return
 			}
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{}, 450, "", 0, 6},
+		}, Search{}, 450, "", 0, 6, false},
 		{"warnings until the end", func(w http.ResponseWriter, r *http.Request) {
 			page, left := window(r, 100)
 			if left > 0 {
 				w.Header().Set("Warning", fmt.Sprintf(`299 x "There are %d additional results that can be requested"`, left))
 			}
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{}, 450, "", 0, 6},
+		}, Search{}, 450, "", 0, 6, false},
 		{"a warning at the end", func(w http.ResponseWriter, r *http.Request) {
 			page, left := window(r, 1000)
 			if left == 0 && len(page) > 0 {
 				w.Header().Set("Warning", `299 x "There are additional results that can be requested"`)
 			}
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{}, 450, "there are more", 0, 4},
+		}, Search{}, 450, "there are more", 0, 4, false},
 		{"another warning", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 1000)
 			w.Header().Set("Warning", `299 x "not all matching attributes are supported"`)
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{}, 450, "warning", 0, 4},
+		}, Search{}, 450, "warning", 0, 4, false},
 		{"no paging", func(w http.ResponseWriter, _ *http.Request) {
 			say(200, "application/dicom+json", answers(all...))(w)
-		}, Search{}, 450, "the same answers", 0, 2},
+		}, Search{}, 450, "the same answers", 0, 2, false},
 		{"offset refused", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
 				w.WriteHeader(http.StatusInternalServerError)
 				return
 			}
 			say(200, "application/dicom+json", answers(all[:5]...))(w)
-		}, Search{}, 5, "refuses", 500, 2},
+		}, Search{}, 5, "refuses", 500, 2, true},
+		{"few, and no paging", func(w http.ResponseWriter, _ *http.Request) {
+			say(200, "application/dicom+json", answers(all[:5]...))(w)
+		}, Search{}, 5, "the same answers", 0, 2, true},
+		{"few, and no paging, but a warning", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Warning", "299 x additional results")
+			say(200, "application/dicom+json", answers(all[:5]...))(w)
+		}, Search{}, 5, "the same answers", 0, 2, false},
 		{"overlapping", func(w http.ResponseWriter, r *http.Request) {
 			switch r.FormValue("offset") {
 			case "":
@@ -127,38 +137,38 @@ func TestSearchPages(t *testing.T) {
 			default:
 				say(200, "application/dicom+json", "[]")(w)
 			}
-		}, Search{}, 8, "overlap", 0, 3},
+		}, Search{}, 8, "overlap", 0, 3, false},
 		{"busy on the second page", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
 				w.WriteHeader(http.StatusServiceUnavailable)
 				return
 			}
 			say(200, "application/dicom+json", answers(all[:5]...))(w)
-		}, Search{}, 5, "", 503, 2},
+		}, Search{}, 5, "", 503, 2, false},
 		{"endless", func(w http.ResponseWriter, r *http.Request) {
 			offset, _ := strconv.Atoi(r.FormValue("offset"))
 			say(200, "application/dicom+json", answers(many(offset + 200)[offset:]...))(w)
-		}, Search{}, 1000, "than are read", 0, 5},
+		}, Search{}, 1000, "than are read", 0, 5, false},
 		{"as many as wanted", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 1000)
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{Limit: 210}, 210, "", 0, 2},
+		}, Search{Limit: 210}, 210, "", 0, 2, false},
 		{"as many as were named", func(w http.ResponseWriter, r *http.Request) {
 			saw(t, "1.2.3,1.2.4", r.FormValue("0020000D"))
 			say(200, "application/dicom+json", answers("1.2.4", "1.2.3"))(w)
-		}, Search{Match: uids("1.2.3", "1.2.4")}, 2, "", 0, 1},
+		}, Search{Match: uids("1.2.3", "1.2.4")}, 2, "", 0, 1, false},
 		{"others than were named", func(w http.ResponseWriter, r *http.Request) {
 			page, _ := window(r, 1000)
 			say(200, "application/dicom+json", answers(page...))(w)
-		}, Search{Match: uids("1.2.449")}, 1, "", 0, 3},
+		}, Search{Match: uids("1.2.449")}, 1, "", 0, 3, false},
 		{"without UIDs", func(w http.ResponseWriter, r *http.Request) {
 			if r.FormValue("offset") != "" {
 				return
 			}
 			say(200, "application/dicom+json", `[{},{"0020000D":{"vr":"UI","Value":["1.2"]}}]`)(w)
-		}, Search{}, 1, "no UID", 0, 2},
-		{"nothing", func(http.ResponseWriter, *http.Request) {}, Search{}, 0, "", 0, 1},
-		{"unknown", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, Search{}, 0, "", 404, 1},
+		}, Search{}, 1, "no UID", 0, 2, false},
+		{"nothing", func(http.ResponseWriter, *http.Request) {}, Search{}, 0, "", 0, 1, false},
+		{"unknown", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, Search{}, 0, "", 404, 1, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			requests := 0
@@ -175,6 +185,7 @@ func TestSearchPages(t *testing.T) {
 				require.ErrorAs(t, err, &incomplete)
 				require.Contains(t, incomplete.Why, c.incomplete)
 				require.Equal(t, c.want, incomplete.Answers)
+				require.Equal(t, c.short, incomplete.Short)
 			case c.status == 0:
 				require.NoError(t, err)
 			}
@@ -224,6 +235,33 @@ func TestSearchAnswers(t *testing.T) {
 	}
 	for range c.Metadata(t.Context(), Resource{Study: "1.2"}) {
 		break
+	}
+}
+
+// TestSearchCompressed: compressed answers are read, and bounded by what they inflate to.
+func TestSearchCompressed(t *testing.T) {
+	for size, want := range map[int]any{1: nil, 1 << 20: new(*AnswerError)} {
+		var zipped bytes.Buffer
+		z := gzip.NewWriter(&zipped)
+		_, _ = z.Write([]byte(`[{"0020000D":{"vr":"UI","Value":["1.2"]},"x":"` + strings.Repeat("0", size) + `"}]`))
+		require.NoError(t, z.Close())
+		for cut := range 2 {
+			c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.FormValue("offset") == "" {
+					w.Header().Set("Content-Encoding", "gzip")
+					say(200, "application/dicom+json", zipped.String()[:zipped.Len()-cut])(w)
+				}
+			}, func(cfg *Config) { cfg.Limits.JSON = 100 << 10 })
+			_, err := search(c, Search{Level: Study})
+			switch {
+			case want != nil:
+				require.ErrorAs(t, err, want)
+			case cut > 0:
+				require.ErrorAs(t, err, new(*BrokenError))
+			default:
+				require.NoError(t, err)
+			}
+		}
 	}
 }
 
